@@ -1,0 +1,111 @@
+//! What can go wrong between regrow and a store.
+
+use std::path::PathBuf;
+
+/// An error of a store, by cause. `object` names the object as the store names it (`packs/ab/….pack`), with
+/// the store's location before it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The object is not there (404, or 403, which hosts answer for absent objects of private listings).
+    #[error("{object}: not found{}", .status.map(|s| format!(" (HTTP {s})")).unwrap_or_default())]
+    NotFound {
+        /// The object.
+        object: String,
+        /// The HTTP status that said so, if any.
+        status: Option<u16>,
+    },
+    /// The server refused: 401, or 403 where the object must exist.
+    #[error("{object}: access denied (HTTP {status}); give credentials with --header")]
+    Denied {
+        /// The object.
+        object: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// Any other HTTP status that is no success.
+    #[error("{object}: the server answered HTTP {status}")]
+    Status {
+        /// The object.
+        object: String,
+        /// The HTTP status.
+        status: u16,
+        /// What `Retry-After` asked for.
+        retry_after: Option<std::time::Duration>,
+    },
+    /// No answer: refused or broken connection, name not found, certificate, time-out.
+    #[error("{object}: {reason}")]
+    Network {
+        /// The object.
+        object: String,
+        /// One line: what failed.
+        reason: String,
+        /// Whether the same request may succeed later.
+        transient: bool,
+    },
+    /// The answer contradicts itself or the request: a short body, a wrong `Content-Range`.
+    #[error("{object}: wrong answer: {reason}")]
+    Protocol {
+        /// The object.
+        object: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The object's bytes are not what its format demands.
+    #[error("{object}: damaged: {reason}")]
+    Damaged {
+        /// The object.
+        object: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The store was made with other chunking parameters.
+    #[error("{store}: {reason}")]
+    Parameters {
+        /// The store.
+        store: String,
+        /// Which parameters differ and what to do.
+        reason: String,
+    },
+    /// A file operation failed.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The location is not of a kind that this build reads or writes.
+    #[error("{location}: {reason}")]
+    Location {
+        /// The location as given.
+        location: String,
+        /// Why, and what would do.
+        reason: String,
+    },
+}
+
+impl StoreError {
+    /// An [`StoreError::Io`] for `path`, for use in `map_err`.
+    pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+
+    /// Whether the same request may succeed when it is made again.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504),
+            Self::Network { transient, .. } => *transient,
+            Self::Protocol { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the object is just not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound { .. })
+    }
+}
