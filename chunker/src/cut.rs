@@ -1,0 +1,142 @@
+//! FastCDC's normalised chunking (Xia et al., "The Design of Fast Content-Defined Chunking for Data
+//! Deduplication Based Storage Systems", 2020) with a gear hash over a window that is always full, so that a
+//! cut depends on the 64 bytes before it and on the distance to the last cut alone. FORMAT.md, section 3.
+
+use crate::params::{Params, WINDOW_BYTES, gear_table};
+
+/// Finds where the chunk at the front of some bytes ends.
+pub struct Cutter {
+    gear: Box<[u64; 256]>,
+    params: Params,
+    limit_small: u64,
+    limit_large: u64,
+}
+
+impl Cutter {
+    /// A cutter for these parameters; makes its table, so keep it.
+    #[must_use]
+    pub fn new(params: Params) -> Self {
+        let avg = u64::from(params.avg_bytes());
+        Self {
+            gear: gear_table(),
+            params,
+            limit_small: u64::MAX / (4 * avg),
+            limit_large: (u128::from(u64::MAX) * 4 / u128::from(avg)).min(u128::from(u64::MAX)) as u64,
+        }
+    }
+
+    /// The parameters it was made with.
+    #[must_use]
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// The length in bytes of the first chunk of `data`, where `data` holds at least `max` bytes or all that
+    /// is left of the stream. 0 only for empty `data`.
+    #[must_use]
+    pub fn cut(&self, data: &[u8]) -> usize {
+        let min = self.params.min_bytes() as usize;
+        if data.len() <= min {
+            return data.len();
+        }
+        let data = &data[..data.len().min(self.params.max_bytes() as usize)];
+        let middle = data.len().min(self.params.avg_bytes() as usize);
+        let mut hash = 0u64;
+        for &byte in &data[min - WINDOW_BYTES as usize..min] {
+            hash = (hash << 1).wrapping_add(self.gear[usize::from(byte)]);
+        }
+        if let Some(end) = self.scan(data, min, middle, &mut hash, self.limit_small) {
+            return end;
+        }
+        self.scan(data, middle, data.len(), &mut hash, self.limit_large).unwrap_or(data.len())
+    }
+
+    /// The first position in `from..to` before which the hash is below `limit`; `hash` is that before `from`
+    /// and in the end that before `to`. Two bytes a turn: the halves of the dependency overlap.
+    #[inline]
+    fn scan(&self, data: &[u8], from: usize, to: usize, hash: &mut u64, limit: u64) -> Option<usize> {
+        let mut h = *hash;
+        let mut position = from;
+        let mut pairs = data[from..to].chunks_exact(2);
+        for pair in &mut pairs {
+            let first = self.gear[usize::from(pair[0])];
+            let both = (first << 1).wrapping_add(self.gear[usize::from(pair[1])]);
+            if h < limit {
+                return Some(position);
+            }
+            if (h << 1).wrapping_add(first) < limit {
+                return Some(position + 1);
+            }
+            h = (h << 2).wrapping_add(both);
+            position += 2;
+        }
+        if let [last] = pairs.remainder() {
+            if h < limit {
+                return Some(position);
+            }
+            h = (h << 1).wrapping_add(self.gear[usize::from(*last)]);
+        }
+        *hash = h;
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// FORMAT.md's words, a byte at a time.
+    fn reference_cut(data: &[u8], params: &Params) -> usize {
+        let gear = gear_table();
+        let (min, avg, max) =
+            (params.min_bytes() as usize, u64::from(params.avg_bytes()), params.max_bytes() as usize);
+        for p in min..data.len().min(max) {
+            let hash = (0..64).fold(0u64, |sum, i| sum.wrapping_add(gear[usize::from(data[p - 1 - i])] << i));
+            let limit = if (p as u64) < avg { u64::MAX / (4 * avg) } else { u64::MAX / avg * 4 + u64::MAX % avg * 4 / avg };
+            if hash < limit {
+                return p;
+            }
+        }
+        data.len().min(max)
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_reference(data in proptest::collection::vec(any::<u8>(), 0..6000), odd in 0u64..2) {
+            let params = Params::new(64 + odd, 255 + odd, 1023 + odd).unwrap();
+            let cutter = Cutter::new(params);
+            let mut rest = data.as_slice();
+            while !rest.is_empty() {
+                let len = cutter.cut(rest);
+                prop_assert_eq!(len, reference_cut(rest, &params));
+                rest = &rest[len..];
+            }
+        }
+    }
+
+    #[test]
+    fn mean_is_near_the_average() {
+        let params = Params::default();
+        let cutter = Cutter::new(params);
+        let mut bytes = vec![0; 32 << 20];
+        blake3::Hasher::new().finalize_xof().fill(&mut bytes);
+        let (mut rest, mut count) = (bytes.as_slice(), 0);
+        while !rest.is_empty() {
+            rest = &rest[cutter.cut(rest)..];
+            count += 1;
+        }
+        let mean = bytes.len() / count;
+        assert!((28 << 10..40 << 10).contains(&mean), "{mean}");
+    }
+
+    #[test]
+    fn runs_of_one_byte_are_cut_at_max() {
+        let params = Params::default();
+        let cutter = Cutter::new(params);
+        for byte in 0..=255 {
+            let len = cutter.cut(&vec![byte; 200 << 10]);
+            assert!(len == params.max_bytes() as usize || len == params.min_bytes() as usize || len == params.avg_bytes() as usize);
+        }
+    }
+}

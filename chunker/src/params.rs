@@ -1,0 +1,101 @@
+//! Chunking parameters: a store keeps one set, an index names its own.
+
+use crate::ChunkId;
+
+/// No chunk is longer than this many bytes, whatever the parameters.
+pub const MAX_CHUNK_BYTES: u32 = 4 << 20;
+
+/// The hash window in bytes: no chunk may be cut before it is full.
+pub(crate) const WINDOW_BYTES: u32 = 64;
+
+/// Sizes in bytes that steer cutting and grouping; checked when made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Params {
+    min_bytes: u32,
+    avg_bytes: u32,
+    max_bytes: u32,
+}
+
+/// The sizes do not make sense together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("chunk sizes min {min}, average {avg}, max {max} bytes: 64 <= min <= average <= max <= 4194304 must hold")]
+pub struct ParamsError {
+    min: u64,
+    avg: u64,
+    max: u64,
+}
+
+impl Params {
+    /// Checks `WINDOW_BYTES <= min <= avg <= max <= MAX_CHUNK_BYTES`.
+    pub fn new(min: u64, avg: u64, max: u64) -> Result<Self, ParamsError> {
+        let error = ParamsError { min, avg, max };
+        if u64::from(WINDOW_BYTES) > min || min > avg || avg > max || max > u64::from(MAX_CHUNK_BYTES) {
+            return Err(error);
+        }
+        let narrow = |bytes: u64| u32::try_from(bytes).map_err(|_| error.clone());
+        Ok(Self { min_bytes: narrow(min)?, avg_bytes: narrow(avg)?, max_bytes: narrow(max)? })
+    }
+
+    /// The parameters of an average size: min a quarter of it, max four times it.
+    pub fn with_average(avg: u64) -> Result<Self, ParamsError> {
+        Self::new(avg / 4, avg, avg.saturating_mul(4))
+    }
+
+    /// Smallest chunk of a large file but its last one.
+    #[must_use]
+    pub fn min_bytes(&self) -> u32 {
+        self.min_bytes
+    }
+
+    /// The size that cutting and grouping aim at.
+    #[must_use]
+    pub fn avg_bytes(&self) -> u32 {
+        self.avg_bytes
+    }
+
+    /// Largest chunk.
+    #[must_use]
+    pub fn max_bytes(&self) -> u32 {
+        self.max_bytes
+    }
+
+    /// From this size in bytes on a file is cut alone.
+    #[must_use]
+    pub fn large_file_bytes(&self) -> u64 {
+        u64::from(self.avg_bytes / 2)
+    }
+}
+
+impl Default for Params {
+    /// Measured on image pairs: see ARCHITECTURE.md.
+    fn default() -> Self {
+        Self { min_bytes: 8 << 10, avg_bytes: 32 << 10, max_bytes: 128 << 10 }
+    }
+}
+
+/// The table of the rolling hash: `GEAR[b]` is the start of BLAKE3(`regrow gear ` + b).
+pub(crate) fn gear_table() -> Box<[u64; 256]> {
+    let mut table = Box::new([0; 256]);
+    for (byte, entry) in (0u8..=255).zip(table.iter_mut()) {
+        let mut name = *b"regrow gear \0";
+        name[12] = byte;
+        *entry = ChunkId::of(&name).prefix();
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_checked() {
+        assert!(Params::new(64, 64, 64).is_ok());
+        assert!(Params::new(63, 64, 64).is_err());
+        assert!(Params::new(64, 63, 64).is_err());
+        assert!(Params::new(64, 128, 127).is_err());
+        assert!(Params::new(64, 128, 4 << 20 | 1).is_err());
+        assert!(Params::with_average(u64::MAX).is_err());
+        assert_eq!(Params::with_average(32 << 10).ok(), Some(Params::default()));
+    }
+}

@@ -1,0 +1,147 @@
+//! A tar header block: POSIX ustar, pax, GNU and old tar. FORMAT.md, section 2.2.
+
+use std::borrow::Cow;
+
+/// Bytes of a tar block.
+pub const BLOCK: usize = 512;
+
+/// A block whose checksum and size hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Header<'a> {
+    block: &'a [u8; BLOCK],
+    size: u64,
+}
+
+impl<'a> Header<'a> {
+    /// The header in these bytes, if they are one.
+    #[must_use]
+    pub fn parse(block: &'a [u8; BLOCK]) -> Option<Self> {
+        let stored = octal(&block[148..156])?;
+        if !checksum_holds(block, stored) {
+            return None;
+        }
+        Some(Self { block, size: number(&block[124..136])? })
+    }
+
+    /// The size field, in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The type flag (offset 156).
+    #[must_use]
+    pub fn type_flag(&self) -> u8 {
+        self.block[156]
+    }
+
+    /// Whether an old GNU sparse header goes on in further blocks.
+    #[must_use]
+    pub(crate) fn is_extended_sparse(&self) -> bool {
+        self.type_flag() == b'S' && self.block[482] != 0
+    }
+
+    /// The name, with the ustar prefix where there is one.
+    #[must_use]
+    pub fn name(&self) -> Cow<'a, [u8]> {
+        let name = until_nul(&self.block[..100]);
+        let prefix = until_nul(&self.block[345..500]);
+        if &self.block[257..263] != b"ustar\0" || prefix.is_empty() {
+            return Cow::Borrowed(name);
+        }
+        Cow::Owned([prefix, b"/", name].concat())
+    }
+}
+
+/// All bytes zero?
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&byte| byte == 0)
+}
+
+fn checksum_holds(block: &[u8; BLOCK], stored: u64) -> bool {
+    let (mut unsigned, mut signed) = (8 * 32i64, 8 * 32i64);
+    for &byte in block[..148].iter().chain(&block[156..]) {
+        unsigned += i64::from(byte);
+        signed += i64::from(byte.cast_signed());
+    }
+    let all_zero = unsigned == 8 * 32 && is_zero(&block[148..156]);
+    !all_zero && (i64::try_from(stored) == Ok(unsigned) || i64::try_from(stored) == Ok(signed))
+}
+
+/// Optional spaces, octal digits, then the end, NUL or space. No digits mean 0.
+fn octal(field: &[u8]) -> Option<u64> {
+    let start = field.iter().position(|&byte| byte != b' ').unwrap_or(field.len());
+    let mut value = 0u64;
+    for &byte in &field[start..] {
+        match byte {
+            b'0'..=b'7' => value = value.checked_mul(8)?.checked_add(u64::from(byte - b'0'))?,
+            0 | b' ' => break,
+            _ => return None,
+        }
+    }
+    Some(value)
+}
+
+/// Octal, or base-256 where the first byte is 0x80.
+fn number(field: &[u8]) -> Option<u64> {
+    let Some((0x80, rest)) = field.split_first() else { return octal(field) };
+    let mut value = 0u64;
+    for &byte in rest {
+        value = value.checked_mul(256)?.checked_add(u64::from(byte))?;
+    }
+    (value < 1 << 63).then_some(value)
+}
+
+fn until_nul(field: &[u8]) -> &[u8] {
+    &field[..field.iter().position(|&byte| byte == 0).unwrap_or(field.len())]
+}
+
+/// The value of `key` in the data of a pax header: records of `LENGTH KEY=VALUE\n`. The last one counts.
+pub(crate) fn pax_value<'d>(mut data: &'d [u8], key: &[u8]) -> Option<&'d [u8]> {
+    let mut found = None;
+    while let Some(space) = data.iter().position(|&byte| byte == b' ') {
+        let length = std::str::from_utf8(&data[..space]).ok()?.parse::<usize>().ok()?;
+        let record = data.get(space + 1..length)?;
+        data = &data[length..];
+        let record = record.strip_suffix(b"\n")?;
+        let equals = record.iter().position(|&byte| byte == b'=')?;
+        if &record[..equals] == key {
+            found = Some(&record[equals + 1..]);
+        }
+    }
+    found
+}
+
+/// The size in bytes that a pax header gives to the next entry, if any.
+pub(crate) fn pax_size(data: &[u8]) -> Option<u64> {
+    let size = std::str::from_utf8(pax_value(data, b"size")?).ok()?.parse().ok()?;
+    (size < 1 << 63).then_some(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pax_records() {
+        let data = b"13 size=1234\n21 path=some/long/na\n13 size=5678\n";
+        assert_eq!(pax_size(data), Some(5678));
+        assert_eq!(pax_value(data, b"path"), Some(b"some/long/na".as_slice()));
+        for cut in 0..data.len() {
+            let _ = pax_size(&data[..cut]);
+        }
+        assert_eq!(pax_size(b"99999999999999999999 size=1\n"), None);
+        assert_eq!(pax_size(b"2 size=1\n"), None);
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!(number(b"00000001750\0"), Some(1000));
+        assert_eq!(number(b"       1750 "), Some(1000));
+        assert_eq!(number(&[0; 12]), Some(0));
+        assert_eq!(number(b"00000008\0\0\0\0"), None);
+        assert_eq!(number(&[0x80, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0]), Some(2 << 32));
+        assert_eq!(number(&[0x80, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0]), None);
+        assert_eq!(number(&[0xff; 12]), None);
+    }
+}

@@ -1,0 +1,229 @@
+//! From an image's bytes to the chunks of its two streams. FORMAT.md, sections 2.1 and 3.
+
+use bytes::Bytes;
+use regrow_chunker::{Cut, Cutter, FileHash, GroupRule, Params, StreamCutter};
+
+use crate::ops::{MAX_LITERAL_BYTES, Op, put_op};
+use crate::walk::{FileStart, Piece, WalkSink, Walker};
+
+/// Which of an image's two streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum StreamKind {
+    /// Headers, padding, and how they interleave with the contents.
+    Skeleton,
+    /// The bytes of files.
+    Contents,
+}
+
+/// A chunk that is not hashed yet.
+#[derive(Debug, Clone)]
+pub struct RawChunk {
+    /// Its stream; chunks of a stream come in its order.
+    pub stream: StreamKind,
+    /// Its bytes: a slice of what was pushed where they lie there in one piece.
+    pub bytes: Bytes,
+}
+
+/// Splits an image that arrives in blocks of any size into chunks. Keeps at most a chunk of either stream and
+/// what the walker holds.
+pub struct Splitter {
+    walker: Walker,
+    chunks: Chunks,
+}
+
+impl Splitter {
+    /// A splitter for an image that is cut with these parameters.
+    #[must_use]
+    pub fn new(params: Params) -> Self {
+        Self {
+            walker: Walker::default(),
+            chunks: Chunks {
+                cutter: Cutter::new(params),
+                rule: GroupRule::new(params),
+                block: Bytes::new(),
+                literal: Vec::with_capacity(4 << 10),
+                skeleton: StreamCutter::default(),
+                large: StreamCutter::default(),
+                group: Vec::new(),
+                hash: FileHash::default(),
+                file: File::None,
+                out: Vec::new(),
+            },
+        }
+    }
+
+    /// Takes in the image's next bytes; returns the chunks that are complete.
+    pub fn push(&mut self, block: Bytes) -> Vec<RawChunk> {
+        self.chunks.block = block.clone();
+        self.walker.push(&block, &mut self.chunks);
+        self.chunks.block = Bytes::new();
+        std::mem::take(&mut self.chunks.out)
+    }
+
+    /// The image ends here; returns the last chunks.
+    pub fn finish(mut self) -> Vec<RawChunk> {
+        self.walker.finish(&mut self.chunks);
+        self.chunks.end_group();
+        self.chunks.end_literal();
+        let Chunks { cutter, skeleton, out, .. } = &mut self.chunks;
+        skeleton.finish(cutter, |cut| out.push(chunk(StreamKind::Skeleton, cut, &Bytes::new())));
+        self.chunks.out
+    }
+}
+
+/// The file that contents belong to.
+enum File {
+    None,
+    Large { bytes: u64 },
+    Small { size: u64, bytes: u64 },
+}
+
+struct Chunks {
+    cutter: Cutter,
+    rule: GroupRule,
+    /// What was pushed last.
+    block: Bytes,
+    literal: Vec<u8>,
+    skeleton: StreamCutter,
+    large: StreamCutter,
+    group: Vec<u8>,
+    hash: FileHash,
+    file: File,
+    out: Vec<RawChunk>,
+}
+
+impl Chunks {
+    fn end_literal(&mut self) {
+        if self.literal.is_empty() {
+            return;
+        }
+        // A literal is ended at MAX_LITERAL_BYTES, which fits.
+        let mut number = Vec::with_capacity(4);
+        put_op(&mut number, Op::Literal(self.literal.len() as u32));
+        self.skeleton_bytes(&number);
+        let literal = std::mem::take(&mut self.literal);
+        self.skeleton_bytes(&literal);
+        self.literal = literal;
+        self.literal.clear();
+    }
+
+    fn skeleton_bytes(&mut self, bytes: &[u8]) {
+        let piece = Bytes::new();
+        let Self { skeleton, cutter, out, .. } = self;
+        skeleton.push(cutter, bytes, |cut| {
+            out.push(match cut {
+                Cut::InPiece(range) => RawChunk { stream: StreamKind::Skeleton, bytes: Bytes::copy_from_slice(&bytes[range]) },
+                gathered => chunk(StreamKind::Skeleton, gathered, &piece),
+            });
+        });
+    }
+
+    fn end_group(&mut self) {
+        if !self.group.is_empty() {
+            let bytes = Bytes::from(std::mem::take(&mut self.group));
+            self.out.push(RawChunk { stream: StreamKind::Contents, bytes });
+        }
+    }
+
+    fn large_bytes(&mut self, piece: Bytes) {
+        let Self { large, cutter, out, .. } = self;
+        large.push(cutter, &piece, |cut| out.push(chunk(StreamKind::Contents, cut, &piece)));
+    }
+
+    fn small_bytes(&mut self, piece: &[u8]) {
+        if self.group.capacity() == 0 {
+            self.group.reserve(self.cutter.params().avg_bytes() as usize * 2);
+        }
+        self.group.extend_from_slice(piece);
+        self.hash.update(piece);
+    }
+}
+
+fn chunk(stream: StreamKind, cut: Cut<'_>, piece: &Bytes) -> RawChunk {
+    let bytes = match cut {
+        Cut::Gathered(bytes) => Bytes::copy_from_slice(bytes),
+        Cut::InPiece(range) => piece.slice(range),
+    };
+    RawChunk { stream, bytes }
+}
+
+impl WalkSink for Chunks {
+    fn literal(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (now, rest) = bytes.split_at(bytes.len().min(MAX_LITERAL_BYTES - self.literal.len()));
+            self.literal.extend_from_slice(now);
+            bytes = rest;
+            if self.literal.len() == MAX_LITERAL_BYTES {
+                self.end_literal();
+            }
+        }
+    }
+
+    fn begin_file(&mut self, start: FileStart) {
+        self.end_literal();
+        self.file = match start.size {
+            Some(size) if !self.rule.is_large(size) => {
+                if self.rule.ends_before(self.group.len() as u64, size) {
+                    self.end_group();
+                }
+                File::Small { size, bytes: 0 }
+            }
+            _ => {
+                self.end_group();
+                File::Large { bytes: 0 }
+            }
+        };
+    }
+
+    fn contents(&mut self, piece: Piece<'_>) {
+        let piece = match piece {
+            Piece::InPushed(range) => self.block.slice(range),
+            Piece::Held(bytes) => Bytes::copy_from_slice(bytes),
+            // Only a walk over a skeleton has holes.
+            Piece::Hole(_) => return,
+        };
+        match &mut self.file {
+            File::Small { bytes, .. } => {
+                *bytes += piece.len() as u64;
+                self.small_bytes(&piece);
+            }
+            File::Large { bytes } => {
+                *bytes += piece.len() as u64;
+                self.large_bytes(piece);
+            }
+            File::None => {}
+        }
+    }
+
+    fn end_file(&mut self) {
+        let file = std::mem::replace(&mut self.file, File::None);
+        let bytes = match file {
+            File::Small { size, bytes } => {
+                let hash = self.hash.finish();
+                if self.rule.ends_after(self.group.len() as u64, size, hash) {
+                    self.end_group();
+                }
+                bytes
+            }
+            File::Large { bytes } => {
+                let Self { large, cutter, out, .. } = self;
+                large.finish(cutter, |cut| out.push(chunk(StreamKind::Contents, cut, &Bytes::new())));
+                bytes
+            }
+            File::None => 0,
+        };
+        if bytes > 0 {
+            let mut number = Vec::with_capacity(10);
+            put_op(&mut number, Op::Contents(bytes));
+            self.skeleton_bytes(&number);
+        }
+    }
+
+    fn begin_level(&mut self) {
+        self.end_group();
+    }
+
+    fn end_level(&mut self) {
+        self.end_group();
+    }
+}

@@ -1,0 +1,133 @@
+//! Going through a skeleton stream again: which paths an image holds, and where their contents lie in the contents stream.
+
+use crate::ops::{Found, Op, OpDecoder, OpError};
+use crate::walk::{Entry, FileStart, Piece, WalkSink, Walker};
+
+/// An entry of an image's tars.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TreeEntry {
+    /// Paths of the archives it lies in, outermost first, then its own, as the tars give them.
+    pub path: Vec<Vec<u8>>,
+    /// The header's type flag.
+    pub type_flag: u8,
+    /// Where its contents lie in the contents stream, in bytes. Empty for entries without, and for nested tars.
+    pub contents: std::ops::Range<u64>,
+    /// Bytes of skeleton since the entry before.
+    pub skeleton_bytes: u64,
+}
+
+/// Is told of each entry when it is complete.
+pub trait TreeSink {
+    /// One entry, in the image's order; opaque parts come with the type flag 0xff and the path of their archive.
+    fn entry(&mut self, entry: TreeEntry);
+}
+
+impl<F: FnMut(TreeEntry)> TreeSink for F {
+    fn entry(&mut self, entry: TreeEntry) {
+        self(entry);
+    }
+}
+
+/// Reads a skeleton stream, in pieces, and tells its entries. It goes by this version's walking rules; a
+/// skeleton made by others may come out as opaque, never as an error.
+#[derive(Default)]
+pub struct TreeWalker {
+    decoder: OpDecoder,
+    walker: Walker,
+    state: State,
+}
+
+impl TreeWalker {
+    /// Takes in bytes of the skeleton stream.
+    pub fn push(&mut self, bytes: &[u8], sink: &mut impl TreeSink) -> Result<(), OpError> {
+        let Self { decoder, walker, state } = self;
+        let mut told = Telling { state, sink };
+        decoder.push(bytes, |found| {
+            match found {
+                Found::Op(Op::Contents(len)) => walker.skip(len, &mut told),
+                Found::Op(Op::Literal(_)) => {}
+                Found::Bytes(literal) => walker.push(literal, &mut told),
+            }
+            Ok(())
+        })
+    }
+
+    /// The stream ends here.
+    pub fn finish(mut self, sink: &mut impl TreeSink) -> Result<(), OpError> {
+        let mut told = Telling { state: &mut self.state, sink };
+        self.walker.finish(&mut told);
+        told.tell();
+        self.decoder.finish()
+    }
+}
+
+#[derive(Default)]
+struct State {
+    levels: Vec<Vec<u8>>,
+    current: Option<TreeEntry>,
+    contents_at: u64,
+    skeleton_bytes: u64,
+}
+
+struct Telling<'a, S: TreeSink> {
+    state: &'a mut State,
+    sink: &'a mut S,
+}
+
+impl<S: TreeSink> Telling<'_, S> {
+    fn tell(&mut self) {
+        if let Some(entry) = self.state.current.take() {
+            self.sink.entry(entry);
+        }
+    }
+
+    fn begin(&mut self, own_path: Option<Vec<u8>>, type_flag: u8) {
+        self.tell();
+        let at = self.state.contents_at;
+        let mut path = self.state.levels.clone();
+        path.extend(own_path);
+        let skeleton_bytes = std::mem::take(&mut self.state.skeleton_bytes);
+        self.state.current = Some(TreeEntry { path, type_flag, contents: at..at, skeleton_bytes });
+    }
+}
+
+impl<S: TreeSink> WalkSink for Telling<'_, S> {
+    fn literal(&mut self, bytes: &[u8]) {
+        self.state.skeleton_bytes += bytes.len() as u64;
+    }
+
+    fn entry(&mut self, entry: &Entry<'_>) {
+        self.begin(Some(entry.path().into_owned()), entry.header.type_flag());
+    }
+
+    fn begin_file(&mut self, start: FileStart) {
+        if start.size.is_none() || self.state.current.is_none() {
+            self.begin(None, 0xff);
+        }
+    }
+
+    fn contents(&mut self, piece: Piece<'_>) {
+        let bytes = match piece {
+            Piece::Hole(bytes) => bytes,
+            Piece::InPushed(range) => range.len() as u64,
+            Piece::Held(held) => held.len() as u64,
+        };
+        self.state.contents_at = self.state.contents_at.saturating_add(bytes);
+        if let Some(entry) = &mut self.state.current {
+            entry.contents.end = self.state.contents_at;
+        }
+    }
+
+    fn end_file(&mut self) {}
+
+    fn begin_level(&mut self) {
+        let own = self.state.current.as_ref().and_then(|entry| entry.path.last().cloned());
+        self.tell();
+        self.state.levels.push(own.unwrap_or_default());
+    }
+
+    fn end_level(&mut self) {
+        self.tell();
+        self.state.levels.pop();
+    }
+}

@@ -1,0 +1,377 @@
+//! The walker: bytes of an image in, skeleton and contents out. It takes pieces of any size and keeps at most a
+//! block and an extension header of 1 MiB a level. FORMAT.md, section 2.2.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::header::{BLOCK, Header, is_zero};
+use crate::level::{Level, Next};
+
+/// Levels that may be open at once.
+const MAX_LEVELS: usize = 8;
+
+/// Where bytes of contents are.
+#[derive(Debug, Clone)]
+pub enum Piece<'a> {
+    /// A range of the bytes that were pushed last.
+    InPushed(Range<usize>),
+    /// Bytes that the walker had held back.
+    Held(&'a [u8]),
+    /// Contents that only their length is known of ([`Walker::skip`]).
+    Hole(u64),
+}
+
+/// An entry of a tar: its header, and its path where an extension gives another one.
+pub struct Entry<'a> {
+    /// The header.
+    pub header: Header<'a>,
+    long_path: Option<Vec<u8>>,
+    /// Declared bytes of data.
+    pub size: u64,
+}
+
+impl Entry<'_> {
+    /// The path as the tar gives it.
+    #[must_use]
+    pub fn path(&self) -> Cow<'_, [u8]> {
+        match &self.long_path {
+            Some(path) => Cow::Borrowed(path),
+            None => self.header.name(),
+        }
+    }
+}
+
+/// How a file of contents begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileStart {
+    /// The size that the grouping rule goes by, in bytes; `None` for opaque files.
+    pub size: Option<u64>,
+}
+
+/// Is told what the walker finds, in the image's order.
+pub trait WalkSink {
+    /// Bytes of the skeleton.
+    fn literal(&mut self, bytes: &[u8]);
+    /// An entry's header was passed; its bytes come as literals too.
+    fn entry(&mut self, _entry: &Entry<'_>) {}
+    /// A file of contents begins; it has at least one byte.
+    fn begin_file(&mut self, start: FileStart);
+    /// Bytes of the file.
+    fn contents(&mut self, piece: Piece<'_>);
+    /// The file ends, perhaps early.
+    fn end_file(&mut self);
+    /// The last entry's data is a tar itself.
+    fn begin_level(&mut self) {}
+    /// That tar ends.
+    fn end_level(&mut self) {}
+}
+
+/// See the module's documentation.
+pub struct Walker {
+    levels: Vec<Level>,
+    /// An incomplete block of the innermost level.
+    held: Vec<u8>,
+    in_file: bool,
+    started: bool,
+}
+
+impl Default for Walker {
+    fn default() -> Self {
+        Self { levels: vec![Level::new(u64::MAX)], held: Vec::with_capacity(BLOCK), in_file: false, started: false }
+    }
+}
+
+/// The innermost level. The outermost is never popped, so there always is one.
+macro_rules! top {
+    ($self:ident) => {
+        // Invariant: `levels` is made with one level and `close_levels` keeps the first.
+        $self.levels.last_mut().expect("the outermost level stays open")
+    };
+}
+
+impl Walker {
+    /// Takes in the next bytes of the image.
+    pub fn push(&mut self, bytes: &[u8], sink: &mut impl WalkSink) {
+        let mut at = 0;
+        while at < bytes.len() {
+            at += self.step(&bytes[at..], at, sink);
+            self.close_levels(sink);
+        }
+    }
+
+    /// Takes in `len` bytes of contents that only their length is known of: what [`Walker::push`] would call
+    /// contents. For going through a skeleton again.
+    pub fn skip(&mut self, len: u64, sink: &mut impl WalkSink) {
+        if !self.in_file {
+            let start = match top!(self).next {
+                Next::Data { size } | Next::Block { data_after_link: size } if size > 0 => self.start_file(size),
+                _ => self.start_opaque(),
+            };
+            self.begin_file(start, sink);
+        }
+        sink.contents(Piece::Hole(len));
+        self.take_file_bytes(len, sink);
+        self.close_levels(sink);
+    }
+
+    /// The image ends here.
+    pub fn finish(&mut self, sink: &mut impl WalkSink) {
+        while self.levels.len() > 1 {
+            self.end_level(sink);
+        }
+        self.flush(sink);
+    }
+
+    /// Takes bytes from the front of `bytes`, which lie at `at` in what was pushed; returns how many.
+    fn step(&mut self, bytes: &[u8], at: usize, sink: &mut impl WalkSink) -> usize {
+        let level = top!(self);
+        let bytes = &bytes[..clip(bytes.len(), level.left)];
+        match level.next {
+            Next::Block { .. } | Next::Sparse { .. } => self.hold(bytes, at, sink),
+            Next::Data { size } => self.probe(size, bytes, at, sink),
+            Next::File { left, .. } => {
+                let taken = clip(bytes.len(), left);
+                sink.contents(Piece::InPushed(at..at + taken));
+                self.take_file_bytes(taken as u64, sink);
+                taken
+            }
+            Next::Extension { left, size } => {
+                let taken = clip(bytes.len(), left);
+                level.take_extension(&bytes[..taken]);
+                level.left -= taken as u64;
+                level.next = Next::Extension { left: left - taken as u64, size };
+                if left == taken as u64 {
+                    level.finish_extension();
+                    level.pad_after(size);
+                }
+                sink.literal(&bytes[..taken]);
+                taken
+            }
+            Next::Padding { left } => {
+                let taken = clip(bytes.len(), left);
+                level.left -= taken as u64;
+                level.next = match left - taken as u64 {
+                    0 => Next::Block { data_after_link: 0 },
+                    left => Next::Padding { left },
+                };
+                sink.literal(&bytes[..taken]);
+                taken
+            }
+        }
+    }
+
+    /// Collects a block and acts on it when it is complete.
+    fn hold(&mut self, bytes: &[u8], at: usize, sink: &mut impl WalkSink) -> usize {
+        if self.held.is_empty()
+            && let Some(block) = bytes.first_chunk::<BLOCK>()
+        {
+            if self.block(block, sink) {
+                top!(self).left -= BLOCK as u64;
+                return BLOCK;
+            }
+            // Contents begin here: take them where they lie.
+            return if self.in_file { self.step(bytes, at, sink) } else { self.probe_now(bytes, at, sink) };
+        }
+        let taken = bytes.len().min(BLOCK - self.held.len());
+        self.held.extend_from_slice(&bytes[..taken]);
+        top!(self).left -= taken as u64;
+        if let Some(&block) = self.held.first_chunk::<BLOCK>() {
+            self.held.clear();
+            if !self.block(&block, sink) {
+                top!(self).left += BLOCK as u64;
+                self.replay(&block, sink);
+            }
+        }
+        taken
+    }
+
+    /// Acts on a block of a level. `false`: it is no block of the skeleton but the start of contents, and `next` says so.
+    fn block(&mut self, block: &[u8; BLOCK], sink: &mut impl WalkSink) -> bool {
+        let first = !std::mem::replace(&mut self.started, true);
+        let level = top!(self);
+        if let Next::Sparse { data } = level.next {
+            if block[504] == 0 {
+                level.next = if data == 0 { Next::Block { data_after_link: 0 } } else { Next::Data { size: data } };
+            }
+            sink.literal(block);
+            return true;
+        }
+        let Next::Block { data_after_link } = level.next else { return false };
+        if let Some(header) = Header::parse(block) {
+            if let Some((size, long_path)) = level.take_header(&header) {
+                sink.entry(&Entry { header, long_path, size });
+            }
+        } else if data_after_link > 0 && !is_zero(block) {
+            level.next = Next::Data { size: data_after_link };
+            return false;
+        } else if first || !is_zero(block) {
+            let start = self.start_opaque();
+            self.begin_file(start, sink);
+            return false;
+        } else {
+            level.next = Next::Block { data_after_link: 0 };
+        }
+        sink.literal(block);
+        true
+    }
+
+    /// At an entry's data: a tar itself, or a file?
+    fn probe(&mut self, size: u64, bytes: &[u8], at: usize, sink: &mut impl WalkSink) -> usize {
+        let size_here = size.min(top!(self).left.saturating_add(self.held.len() as u64));
+        if size_here < BLOCK as u64 || self.levels.len() >= MAX_LEVELS {
+            return self.data_is_file(size, bytes, at, sink);
+        }
+        if self.held.is_empty()
+            && let Some(block) = bytes.first_chunk::<BLOCK>()
+        {
+            if Header::parse(block).is_none() {
+                return self.data_is_file(size, bytes, at, sink);
+            }
+            self.open_level(size_here, sink);
+            return self.step(bytes, at, sink);
+        }
+        let taken = bytes.len().min(BLOCK - self.held.len());
+        self.held.extend_from_slice(&bytes[..taken]);
+        top!(self).left -= taken as u64;
+        if let Some(&block) = self.held.first_chunk::<BLOCK>() {
+            self.held.clear();
+            top!(self).left += BLOCK as u64;
+            if Header::parse(&block).is_some() {
+                self.open_level(size_here, sink);
+            } else {
+                let start = self.start_file(size);
+                self.begin_file(start, sink);
+            }
+            self.replay(&block, sink);
+        }
+        taken
+    }
+
+    fn probe_now(&mut self, bytes: &[u8], at: usize, sink: &mut impl WalkSink) -> usize {
+        match top!(self).next {
+            Next::Data { size } => self.probe(size, bytes, at, sink),
+            _ => self.step(bytes, at, sink),
+        }
+    }
+
+    fn data_is_file(&mut self, size: u64, bytes: &[u8], at: usize, sink: &mut impl WalkSink) -> usize {
+        let start = self.start_file(size);
+        self.begin_file(start, sink);
+        self.step(bytes, at, sink)
+    }
+
+    fn open_level(&mut self, size: u64, sink: &mut impl WalkSink) {
+        self.levels.push(Level::new(size));
+        sink.begin_level();
+    }
+
+    /// Goes again through bytes that were held back, now that it is known what they are.
+    fn replay(&mut self, block: &[u8], sink: &mut impl WalkSink) {
+        let mut rest = block;
+        while !rest.is_empty() {
+            let level = top!(self);
+            let taken = match level.next {
+                Next::File { left, .. } => {
+                    let taken = clip(rest.len(), left.min(level.left));
+                    sink.contents(Piece::Held(&rest[..taken]));
+                    self.take_file_bytes(taken as u64, sink);
+                    taken
+                }
+                // A link's data after all; it was looked at already and is no header.
+                Next::Data { size } => {
+                    let start = self.start_file(size);
+                    self.begin_file(start, sink);
+                    0
+                }
+                // In all other states nothing refers to where the bytes lie.
+                _ => self.step(rest, 0, sink),
+            };
+            rest = &rest[taken..];
+            self.close_levels(sink);
+        }
+    }
+
+    /// The innermost level goes on with a file of this declared size.
+    fn start_file(&mut self, size: u64) -> FileStart {
+        let outermost = self.levels.len() == 1;
+        let held = self.held.len() as u64;
+        let level = top!(self);
+        let size = if outermost { size } else { size.min(level.left + held) };
+        level.next = Next::File { left: size, size };
+        FileStart { size: Some(size) }
+    }
+
+    /// The rest of the innermost level is one file.
+    fn start_opaque(&mut self) -> FileStart {
+        let level = top!(self);
+        level.next = Next::File { left: u64::MAX, size: u64::MAX };
+        FileStart { size: None }
+    }
+
+    fn begin_file(&mut self, start: FileStart, sink: &mut impl WalkSink) {
+        self.in_file = true;
+        self.started = true;
+        sink.begin_file(start);
+    }
+
+    fn take_file_bytes(&mut self, bytes: u64, sink: &mut impl WalkSink) {
+        let level = top!(self);
+        level.left = level.left.saturating_sub(bytes);
+        if let Next::File { left, size } = level.next {
+            level.next = Next::File { left: left.saturating_sub(bytes), size };
+            if left <= bytes {
+                level.pad_after(size);
+                self.end_file(sink);
+            }
+        }
+    }
+
+    fn end_file(&mut self, sink: &mut impl WalkSink) {
+        if std::mem::take(&mut self.in_file) {
+            sink.end_file();
+        }
+    }
+
+    /// Ends the levels that have no bytes left.
+    fn close_levels(&mut self, sink: &mut impl WalkSink) {
+        while self.levels.len() > 1 && top!(self).left == 0 {
+            self.end_level(sink);
+        }
+    }
+
+    fn end_level(&mut self, sink: &mut impl WalkSink) {
+        self.flush(sink);
+        if let Some(done) = self.levels.pop() {
+            let level = top!(self);
+            level.left = level.left.saturating_sub(done.size);
+            level.pad_after(done.size);
+            sink.end_level();
+        }
+    }
+
+    /// The innermost level ends: what is held back is an incomplete block, or data too short to be a tar.
+    fn flush(&mut self, sink: &mut impl WalkSink) {
+        let held = std::mem::take(&mut self.held);
+        if !held.is_empty() {
+            match top!(self).next {
+                Next::Data { size } => {
+                    top!(self).left += held.len() as u64;
+                    let start = self.start_file(size);
+                    self.begin_file(start, sink);
+                    sink.contents(Piece::Held(&held));
+                }
+                _ if !self.started => {
+                    let start = self.start_opaque();
+                    self.begin_file(start, sink);
+                    sink.contents(Piece::Held(&held));
+                }
+                _ => sink.literal(&held),
+            }
+        }
+        self.end_file(sink);
+    }
+}
+
+fn clip(len: usize, bound: u64) -> usize {
+    usize::try_from(bound).map_or(len, |bound| len.min(bound))
+}
