@@ -127,7 +127,7 @@ mod tests {
             count += 1;
         }
         let mean = bytes.len() / count;
-        assert!((28 << 10..40 << 10).contains(&mean), "{mean}");
+        assert!((14 << 10..20 << 10).contains(&mean), "{mean}");
     }
 
     #[test]

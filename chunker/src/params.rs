@@ -69,7 +69,7 @@ impl Params {
 impl Default for Params {
     /// Measured on image pairs: see ARCHITECTURE.md.
     fn default() -> Self {
-        Self { min_bytes: 8 << 10, avg_bytes: 32 << 10, max_bytes: 128 << 10 }
+        Self { min_bytes: 4 << 10, avg_bytes: 16 << 10, max_bytes: 64 << 10 }
     }
 }
 
@@ -96,6 +96,6 @@ mod tests {
         assert!(Params::new(64, 128, 127).is_err());
         assert!(Params::new(64, 128, 4 << 20 | 1).is_err());
         assert!(Params::with_average(u64::MAX).is_err());
-        assert_eq!(Params::with_average(32 << 10).ok(), Some(Params::default()));
+        assert_eq!(Params::with_average(16 << 10).ok(), Some(Params::default()));
     }
 }

@@ -1,1 +1,19 @@
-//! (to come)
+//! The index of an image (`.rgx`) and the recipe segments it names: model, encoding, decoding. Does no I/O.
+//! FORMAT.md, sections 4 to 6.
+
+mod decode;
+mod encode;
+mod error;
+mod model;
+mod segment;
+
+pub use error::IndexError;
+pub use model::{Index, PackRef, Run, SegmentRef, StreamHead, image_id};
+pub use segment::{MAX_SEGMENT_RECORDS, Segment, SegmentCutter};
+
+/// First bytes of an index.
+pub const MAGIC: [u8; 8] = *b"\x89RGX\r\n\x1a\n";
+/// The version of the format.
+pub const VERSION: u32 = 1;
+/// An index is at most this many bytes.
+pub const MAX_INDEX_BYTES: u64 = 64 << 20;

@@ -1,0 +1,331 @@
+//! Bytes to index. Nothing is believed before it is checked, and nothing allocated on a stranger's word: a list's
+//! count is bounded by the bytes that are left for it.
+
+use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Params, varint};
+
+use crate::encode::{
+    CHUNK_RUNS, IMAGE, PACKS, PARAMETERS, SEGMENT_RUNS, STORE, STREAM_CONTENTS, STREAM_SKELETON, STREAMS,
+};
+use crate::model::runs_total;
+use crate::segment::KIND_RECORDS;
+use crate::{Index, IndexError, MAGIC, MAX_INDEX_BYTES, MAX_SEGMENT_RECORDS, PackRef, Run, SegmentRef, StreamHead, VERSION};
+
+const HEAD_BYTES: usize = 16;
+const CHECKSUM_BYTES: usize = 32;
+/// A pack's header and trailer.
+const SMALLEST_PACK_BYTES: u64 = 16 + 96;
+
+impl Index {
+    /// Reads an index file's bytes.
+    ///
+    /// # Errors
+    /// [`IndexError`], by cause.
+    pub fn decode(bytes: &[u8]) -> Result<Self, IndexError> {
+        let body = open(bytes)?;
+        let sections = Sections::read(body)?;
+        let (walk_version, params) = decode_parameters(sections.get(PARAMETERS)?)?;
+        let (image_bytes, image_digest, image_id) = decode_image(sections.get(IMAGE)?)?;
+        let (skeleton, contents) = decode_streams(sections.get(STREAMS)?)?;
+        let packs = decode_packs(sections.get(PACKS)?)?;
+        let chunk_runs = decode_runs(sections.get(CHUNK_RUNS)?, packs.len())?;
+        let segment_runs = decode_runs(sections.get(SEGMENT_RUNS)?, packs.len())?;
+        let store = std::str::from_utf8(sections.get(STORE)?).map_err(|_| IndexError::Malformed("store location"))?;
+        let index = Self {
+            walk_version,
+            params,
+            image_bytes,
+            image_digest,
+            skeleton,
+            contents,
+            packs,
+            chunk_runs,
+            segment_runs,
+            store: store.to_owned(),
+        };
+        index.check_sums(image_id)?;
+        Ok(index)
+    }
+
+    fn check_sums(&self, image_id: ChunkId) -> Result<(), IndexError> {
+        let segments = self.skeleton.segments.len() + self.contents.segments.len();
+        if runs_total(&self.chunk_runs) != Some(self.chunks()) || runs_total(&self.segment_runs) != Some(segments as u64) {
+            return Err(IndexError::Malformed("runs do not add up"));
+        }
+        // Each byte of the skeleton is one of the image or part of an operation's number, which is at most as many
+        // as ten for each byte of the image.
+        if self.contents.bytes > self.image_bytes || self.skeleton.bytes / 11 > self.image_bytes {
+            return Err(IndexError::Malformed("streams longer than the image"));
+        }
+        if self.image_id() != image_id {
+            return Err(IndexError::Malformed("image id does not follow from the recipe"));
+        }
+        Ok(())
+    }
+}
+
+/// The body, behind magic, version, length and checksum.
+fn open(bytes: &[u8]) -> Result<&[u8], IndexError> {
+    if !bytes.starts_with(&MAGIC) {
+        return Err(IndexError::NotAnIndex);
+    }
+    let mut head = &bytes[MAGIC.len()..];
+    let version = take_u32(&mut head).ok_or(IndexError::Damaged("cut off"))?;
+    if version != VERSION {
+        return Err(IndexError::Version(version));
+    }
+    let length = take_u32(&mut head).ok_or(IndexError::Damaged("cut off"))? as usize;
+    if bytes.len() as u64 > MAX_INDEX_BYTES || bytes.len() != HEAD_BYTES.saturating_add(length).saturating_add(CHECKSUM_BYTES) {
+        return Err(IndexError::Damaged("length"));
+    }
+    let (sealed, checksum) = bytes.split_at(bytes.len() - CHECKSUM_BYTES);
+    if blake3::hash(sealed).as_bytes() != checksum {
+        return Err(IndexError::Damaged("checksum"));
+    }
+    Ok(&sealed[HEAD_BYTES..])
+}
+
+/// The payloads of known tags, in order.
+struct Sections<'a>(Vec<(u8, &'a [u8])>);
+
+impl<'a> Sections<'a> {
+    fn read(mut body: &'a [u8]) -> Result<Self, IndexError> {
+        let mut found: Vec<(u8, &[u8])> = Vec::new();
+        while let Some((&tag, rest)) = body.split_first() {
+            body = rest;
+            let length = take_count(&mut body, 1)?;
+            let (payload, rest) = body.split_at(length);
+            body = rest;
+            if found.last().is_some_and(|&(last, _)| last >= tag) {
+                return Err(IndexError::Malformed("order of sections"));
+            }
+            if tag < 128 && !(PARAMETERS..=STORE).contains(&tag) {
+                return Err(IndexError::UnknownKind { what: "a section", kind: u64::from(tag) });
+            }
+            found.push((tag, payload));
+        }
+        Ok(Self(found))
+    }
+
+    fn get(&self, tag: u8) -> Result<&'a [u8], IndexError> {
+        let found = self.0.iter().find(|&&(found, _)| found == tag);
+        found.map(|&(_, payload)| payload).ok_or(IndexError::Malformed("a section is missing"))
+    }
+}
+
+fn decode_parameters(mut input: &[u8]) -> Result<(u32, Params), IndexError> {
+    let walk_version = u32::try_from(take(&mut input)?).map_err(|_| IndexError::Malformed("walking rules version"))?;
+    let (min, avg, max) = (take(&mut input)?, take(&mut input)?, take(&mut input)?);
+    let params = Params::new(min, avg, max).map_err(|_| IndexError::Malformed("chunk sizes"))?;
+    end(input)?;
+    Ok((walk_version, params))
+}
+
+fn decode_image(mut input: &[u8]) -> Result<(u64, [u8; 32], ChunkId), IndexError> {
+    let bytes = take(&mut input)?;
+    let (digest, id) = (take_id(&mut input)?.0, take_id(&mut input)?);
+    end(input)?;
+    Ok((bytes, digest, id))
+}
+
+fn decode_streams(mut input: &[u8]) -> Result<(StreamHead, StreamHead), IndexError> {
+    let skeleton = decode_stream(&mut input, STREAM_SKELETON)?;
+    let contents = decode_stream(&mut input, STREAM_CONTENTS)?;
+    end(input)?;
+    Ok((skeleton, contents))
+}
+
+fn decode_stream(input: &mut &[u8], expected: u8) -> Result<StreamHead, IndexError> {
+    let kind = take_u8(input)?;
+    if kind != expected {
+        return Err(IndexError::UnknownKind { what: "a stream", kind: u64::from(kind) });
+    }
+    let (bytes, chunks) = (take(input)?, take(input)?);
+    let count = take_count(input, 34)?;
+    let mut segments = Vec::with_capacity(count);
+    for _ in 0..count {
+        let kind = take_u8(input)?;
+        if kind != KIND_RECORDS {
+            return Err(IndexError::UnknownKind { what: "a recipe segment", kind: u64::from(kind) });
+        }
+        let (id, records) = (take_id(input)?, take(input)?);
+        if records == 0 || records > MAX_SEGMENT_RECORDS as u64 {
+            return Err(IndexError::Malformed("records of a segment"));
+        }
+        segments.push(SegmentRef { id, records: records as u32 });
+    }
+    if segments.iter().map(|segment| u64::from(segment.records)).sum::<u64>() != chunks {
+        return Err(IndexError::Malformed("segments do not add up"));
+    }
+    if bytes < chunks || bytes > chunks.saturating_mul(u64::from(MAX_CHUNK_BYTES)) {
+        return Err(IndexError::Malformed("length of a stream"));
+    }
+    Ok(StreamHead { bytes, chunks, segments })
+}
+
+fn decode_packs(mut input: &[u8]) -> Result<Vec<PackRef>, IndexError> {
+    let count = take_count(&mut input, 35)?;
+    let mut packs = Vec::with_capacity(count);
+    for _ in 0..count {
+        let pack = PackRef {
+            id: take_id(&mut input)?,
+            bytes: take(&mut input)?,
+            skeleton_at: take(&mut input)?,
+            tail_at: take(&mut input)?,
+        };
+        let ordered = 16 <= pack.skeleton_at && pack.skeleton_at <= pack.tail_at && pack.tail_at < pack.bytes;
+        if !ordered || pack.bytes < SMALLEST_PACK_BYTES || pack.bytes > 1 << 48 {
+            return Err(IndexError::Malformed("offsets of a pack"));
+        }
+        packs.push(pack);
+    }
+    end(input)?;
+    Ok(packs)
+}
+
+fn decode_runs(mut input: &[u8], packs: usize) -> Result<Vec<Run>, IndexError> {
+    let count = take_count(&mut input, 2)?;
+    let mut runs = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (count, pack) = (take(&mut input)?, take(&mut input)?);
+        if count == 0 || pack >= packs as u64 {
+            return Err(IndexError::Malformed("a run"));
+        }
+        runs.push(Run { count, pack: pack as u32 });
+    }
+    end(input)?;
+    Ok(runs)
+}
+
+fn take(input: &mut &[u8]) -> Result<u64, IndexError> {
+    varint::take(input).ok_or(IndexError::Malformed("a number"))
+}
+
+/// A count of things that take at least `each` bytes of what is left.
+fn take_count(input: &mut &[u8], each: usize) -> Result<usize, IndexError> {
+    let count = take(input)?;
+    if count > (input.len() / each) as u64 {
+        return Err(IndexError::Malformed("a count"));
+    }
+    Ok(count as usize)
+}
+
+fn take_u8(input: &mut &[u8]) -> Result<u8, IndexError> {
+    let (&byte, rest) = input.split_first().ok_or(IndexError::Malformed("a section ends early"))?;
+    *input = rest;
+    Ok(byte)
+}
+
+fn take_u32(input: &mut &[u8]) -> Option<u32> {
+    let (bytes, rest) = input.split_first_chunk::<4>()?;
+    *input = rest;
+    Some(u32::from_le_bytes(*bytes))
+}
+
+fn take_id(input: &mut &[u8]) -> Result<ChunkId, IndexError> {
+    let (bytes, rest) = input.split_first_chunk::<32>().ok_or(IndexError::Malformed("a section ends early"))?;
+    *input = rest;
+    Ok(ChunkId(*bytes))
+}
+
+fn end(input: &[u8]) -> Result<(), IndexError> {
+    if input.is_empty() { Ok(()) } else { Err(IndexError::Malformed("a section is too long")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Segment, SegmentCutter};
+    use regrow_chunker::Record;
+
+    fn segments(seed: &str, count: u32) -> StreamHead {
+        let mut cutter = SegmentCutter::default();
+        let (mut head, mut found) = (StreamHead::default(), Vec::<Segment>::new());
+        for i in 0..count {
+            let record = Record { id: ChunkId::of(format!("{seed}{i}").as_bytes()), len: i + 1 };
+            head.bytes += u64::from(record.len);
+            head.chunks += 1;
+            found.extend(cutter.push(record));
+        }
+        found.extend(cutter.finish());
+        head.segments =
+            found.iter().map(|s| SegmentRef { id: s.id(), records: s.records().len() as u32 }).collect();
+        head
+    }
+
+    fn sample() -> Index {
+        let (skeleton, contents) = (segments("s", 100), segments("c", 3000));
+        let pack = |n: u8| PackRef { id: ChunkId([n; 32]), bytes: 5000 + u64::from(n), skeleton_at: 3000, tail_at: 4000 };
+        let segment_runs = vec![Run { count: (skeleton.segments.len() + contents.segments.len()) as u64, pack: 1 }];
+        Index {
+            walk_version: 1,
+            params: Params::default(),
+            image_bytes: 10 << 20,
+            image_digest: [7; 32],
+            skeleton,
+            contents,
+            packs: vec![pack(1), pack(2)],
+            chunk_runs: vec![Run { count: 100, pack: 0 }, Run { count: 3000, pack: 1 }],
+            segment_runs,
+            store: "../store".into(),
+        }
+    }
+
+    #[test]
+    fn round_trips() {
+        let index = sample();
+        assert_eq!(Index::decode(&index.encode()), Ok(index.clone()));
+        let mean = index.chunks() / index.segments().count() as u64;
+        assert!((40..90).contains(&mean), "{mean}");
+    }
+
+    #[test]
+    fn every_cut_and_every_flipped_bit_is_an_error() {
+        let bytes = sample().encode();
+        for end in 0..bytes.len() {
+            assert!(Index::decode(&bytes[..end]).is_err(), "cut at {end}");
+        }
+        for at in 0..bytes.len() {
+            let mut bad = bytes.clone();
+            bad[at] ^= 1 << (at % 8);
+            assert!(Index::decode(&bad).is_err(), "flipped at {at}");
+        }
+    }
+
+    /// With the checksum made right again, so that what is behind it is reached.
+    #[test]
+    fn sealed_nonsense_does_no_harm() {
+        let bytes = sample().encode();
+        let mut refused = 0;
+        for at in 0..bytes.len() - CHECKSUM_BYTES {
+            for bit in 0..8 {
+                let mut bad = bytes[..bytes.len() - CHECKSUM_BYTES].to_vec();
+                bad[at] ^= 1 << bit;
+                bad.extend_from_slice(blake3::hash(&bad).as_bytes());
+                refused += usize::from(Index::decode(&bad).is_err());
+            }
+        }
+        // Sizes, digests and names may take other values; structure may not.
+        assert!(refused > 8 * (bytes.len() - 400), "{refused} of {}", 8 * bytes.len());
+    }
+
+    #[test]
+    fn unknown_kinds_are_named() {
+        let mut bytes = sample().encode();
+        bytes[8] = 9;
+        assert_eq!(Index::decode(&bytes), Err(IndexError::Version(9)));
+        assert_eq!(Index::decode(b"PK\x03\x04"), Err(IndexError::NotAnIndex));
+        let reseal = |mut body: Vec<u8>| {
+            let len = (body.len() - HEAD_BYTES) as u32;
+            body[12..16].copy_from_slice(&len.to_le_bytes());
+            let checksum = blake3::hash(&body);
+            body.extend_from_slice(checksum.as_bytes());
+            body
+        };
+        let mut extra = sample().encode();
+        extra.truncate(extra.len() - CHECKSUM_BYTES);
+        let skippable = reseal([extra.clone(), vec![200, 1, 0]].concat());
+        assert_eq!(Index::decode(&skippable), Ok(sample()));
+        let needed = reseal([extra, vec![9, 1, 0]].concat());
+        assert_eq!(Index::decode(&needed), Err(IndexError::UnknownKind { what: "a section", kind: 9 }));
+    }
+}
