@@ -1,1 +1,18 @@
-fn main() {}
+//! The command `regrow`: arguments, progress, reports, exit codes. All that a library user would want is in `regrow-sync`.
+
+mod args;
+mod commands;
+mod failure;
+mod progress;
+mod report;
+mod size;
+
+use clap::Parser;
+
+fn main() -> std::process::ExitCode {
+    let arguments = args::Arguments::parse();
+    match commands::run(arguments) {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

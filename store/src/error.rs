@@ -75,6 +75,31 @@ pub enum StoreError {
         /// The cause.
         source: std::io::Error,
     },
+    /// The answer is larger than the caller takes.
+    #[error("{object}: larger than the {max_bytes} bytes that are taken of it")]
+    TooLarge {
+        /// The object.
+        object: String,
+        /// The most that would have been taken, in bytes.
+        max_bytes: u64,
+    },
+    /// The request is one that no store answers: an empty range, or a name that is no relative path.
+    #[error("{object}: not asked for: {reason}")]
+    InvalidRequest {
+        /// The object.
+        object: String,
+        /// What is wrong with the request.
+        reason: String,
+    },
+    /// An option does not do: a malformed header, a file without certificates. Values are not repeated, since
+    /// they may be secret.
+    #[error("{option}: {reason}")]
+    InvalidOption {
+        /// The option: `header "x-token"`, `certificates in /etc/ca.pem`.
+        option: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The location is not of a kind that this build reads or writes.
     #[error("{location}: {reason}")]
     Location {
@@ -100,6 +125,15 @@ impl StoreError {
             Self::Network { transient, .. } => *transient,
             Self::Protocol { .. } => true,
             _ => false,
+        }
+    }
+
+    /// How long the server asked to be left alone before the next attempt.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
         }
     }
 

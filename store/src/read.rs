@@ -1,6 +1,6 @@
 //! The contract of a store that is read: one method.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,8 +22,36 @@ pub enum Span {
     Whole,
     /// These bytes; never empty. The object must hold all of them.
     Range(Range<u64>),
-    /// The last so many bytes, or all if the object is smaller.
+    /// The last so many bytes, or all if the object is smaller; never zero.
     Suffix(u64),
+}
+
+impl Span {
+    /// Where the span lies in an object of `object_bytes` bytes, or `None` if the object does not hold it all.
+    #[must_use]
+    pub fn within(&self, object_bytes: u64) -> Option<Range<u64>> {
+        match self {
+            Self::Whole => Some(0..object_bytes),
+            Self::Range(range) => (range.end <= object_bytes).then(|| range.clone()),
+            Self::Suffix(bytes) => Some(object_bytes.saturating_sub(*bytes)..object_bytes),
+        }
+    }
+
+    /// Refuses what the contract excludes: an empty range and a suffix of no bytes.
+    pub(crate) fn check(&self, object: &str) -> Result<(), StoreError> {
+        let empty = match self {
+            Self::Whole => false,
+            Self::Range(range) => range.is_empty(),
+            Self::Suffix(bytes) => *bytes == 0,
+        };
+        if !empty {
+            return Ok(());
+        }
+        Err(StoreError::InvalidRequest {
+            object: object.to_owned(),
+            reason: "the range is empty".to_owned(),
+        })
+    }
 }
 
 /// An answer: exactly the bytes asked for, whatever the host sent.
@@ -34,6 +62,15 @@ pub struct Download {
     pub object_bytes: u64,
     /// The body. It yields `range.end - range.start` bytes, or an error.
     pub body: ByteStream,
+}
+
+impl Debug for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Download")
+            .field("range", &self.range)
+            .field("object_bytes", &self.object_bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Download {
@@ -53,8 +90,33 @@ pub trait ReadStore: Send + Sync + Debug {
     /// Begins to read bytes of an object. An object that is absent is [`StoreError::NotFound`].
     fn get<'a>(&'a self, name: &'a str, span: Span) -> BoxFuture<'a, Result<Download, StoreError>>;
 
+    /// Whether reading goes over no network.
+    fn is_local(&self) -> bool {
+        false
+    }
+
     /// Where the store is, for people.
     fn location(&self) -> &str;
+}
+
+impl<S: ReadStore + ?Sized> ReadStore for Arc<S> {
+    fn get<'a>(&'a self, name: &'a str, span: Span) -> BoxFuture<'a, Result<Download, StoreError>> {
+        (**self).get(name, span)
+    }
+
+    fn location(&self) -> &str {
+        (**self).location()
+    }
+}
+
+impl<S: ReadStore + ?Sized> ReadStore for Box<S> {
+    fn get<'a>(&'a self, name: &'a str, span: Span) -> BoxFuture<'a, Result<Download, StoreError>> {
+        (**self).get(name, span)
+    }
+
+    fn location(&self) -> &str {
+        (**self).location()
+    }
 }
 
 /// What went over the wire; shared by all backends of one run.

@@ -1,1 +1,31 @@
-//! (to come)
+//! regrow's flows for embedding: [`make`] splits an image into a store and writes its index, [`extract`] rebuilds an image
+//! from what a machine holds and only what is missing, [`info`], [`diff`] and [`verify`] look at the results.
+//! Prints nothing and reads no environment: progress goes through [`Progress`], everything else is an option.
+
+//mod diff;
+mod error;
+mod extract;
+//mod info;
+mod ingest;
+mod location;
+mod make;
+mod pool;
+mod progress;
+mod scan;
+mod seed;
+mod stores;
+//mod tree;
+//mod verify;
+
+//pub use diff::{DiffReport, PathCost, diff};
+pub use error::SyncError;
+pub use extract::{ExtractOptions, ExtractReport, Output, extract};
+//pub use info::{ArchiveInfo, InfoReport, info};
+pub use location::Location;
+pub use make::{MakeOptions, MakeReport, make};
+pub use progress::{NoProgress, Progress, Stage};
+pub use stores::Network;
+//pub use verify::{StoreVerifyReport, VerifyReport, verify_file, verify_store};
+
+pub use regrow_chunker::{ChunkId, Params};
+pub use regrow_store::{HttpOptions, StoreError};

@@ -1,0 +1,218 @@
+//! The catalog as others see it: nothing in it fails.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::database::{Database, Found};
+use crate::key::SeedKey;
+use crate::place::Place;
+use crate::problem::Problem;
+
+/// How many bytes the blobs of a catalog on disk take at most, unless told otherwise: 1 GiB.
+pub const BLOB_BYTES_MAX: u64 = 1 << 30;
+/// How many bytes the blobs of a catalog in memory take at most: 64 MiB.
+pub const MEMORY_BLOB_BYTES_MAX: u64 = 64 << 20;
+
+/// What seeds were found to hold, by their state. Usable from several threads and processes at once.
+pub struct Catalog {
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Absent in memory.
+    place: Option<Place>,
+    /// Absent only when not even an empty database in memory could be made.
+    database: Option<Database>,
+    blob_bytes_max: u64,
+    last_problem: Option<Problem>,
+}
+
+impl Catalog {
+    /// The catalog at `path`, which need not exist. A file that is damaged, another program's, or of
+    /// another version is made anew; where nothing can be written, or an unusable file is in use by
+    /// others, an empty catalog in memory takes its place.
+    ///
+    /// May wait some seconds for other processes. Beside the file come and go `.lock`, a journal, and
+    /// `.unusable`, a file that lay at `path` and was not a catalog.
+    #[must_use]
+    pub fn open(path: &Path) -> Self {
+        Self { state: Mutex::new(State::open(path)) }
+    }
+
+    /// An empty catalog that leaves nothing behind.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self { state: Mutex::new(State::in_memory(None)) }
+    }
+
+    /// The same, with another bound on the sum of the blobs, in bytes. It is kept from the next
+    /// [`Catalog::put_seed`] on; a catalog in memory takes at most [`MEMORY_BLOB_BYTES_MAX`] of it.
+    #[must_use]
+    pub fn with_blob_bytes_max(self, blob_bytes_max: u64) -> Self {
+        self.state().bound(blob_bytes_max);
+        self
+    }
+
+    /// Whether what is put is still there for the next process.
+    #[must_use]
+    pub fn is_on_disk(&self) -> bool {
+        self.state().place.is_some()
+    }
+
+    /// What was last put for exactly this state of the file and these rules; checked, and never
+    /// other bytes.
+    #[must_use]
+    pub fn get_seed(&self, key: &SeedKey) -> Option<Vec<u8>> {
+        let mut state = self.state();
+        match state.database.as_ref()?.get(key) {
+            Ok(Found::Blob(blob)) => Some(blob),
+            Ok(Found::Nothing) => None,
+            Ok(Found::Damaged) => {
+                state.last_problem = Some(Problem::Damaged(key.path.clone()));
+                None
+            }
+            Err(problem) => {
+                state.recover(problem);
+                None
+            }
+        }
+    }
+
+    /// Remembers a blob, in place of any older one for the same path and rules. Not remembered are
+    /// what was found in files that are not [settled](SeedKey::is_settled), and blobs above the bound.
+    pub fn put_seed(&self, key: &SeedKey, blob: &[u8]) {
+        let mut state = self.state();
+        if let Err(problem) = state.put(key, blob)
+            && state.recover(problem)
+        {
+            // Once more, into the new file; the problem that is worth telling is the first.
+            let _ = state.put(key, blob);
+        }
+    }
+
+    /// What last went wrong, for those who want to know; it stays until something else does.
+    #[must_use]
+    pub fn last_problem(&self) -> Option<String> {
+        self.state().last_problem.as_ref().map(ToString::to_string)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves the database as sound as a crash does.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
+        formatter
+            .debug_struct("Catalog")
+            .field("place", &state.place)
+            .field("blob_bytes_max", &state.blob_bytes_max)
+            .field("last_problem", &state.last_problem)
+            .finish_non_exhaustive()
+    }
+}
+
+impl State {
+    fn open(path: &Path) -> Self {
+        let opened = Place::at(path).and_then(|place| place.open_database().map(|opened| (place, opened)));
+        match opened {
+            Ok((place, (database, last_problem))) => {
+                Self { place: Some(place), database: Some(database), blob_bytes_max: BLOB_BYTES_MAX, last_problem }
+            }
+            Err(problem) => Self::in_memory(Some(problem)),
+        }
+    }
+
+    fn in_memory(problem: Option<Problem>) -> Self {
+        let (database, last_problem) = match Database::in_memory() {
+            Ok(database) => (Some(database), problem),
+            Err(memory_problem) => (None, Some(memory_problem)),
+        };
+        Self { place: None, database, blob_bytes_max: MEMORY_BLOB_BYTES_MAX, last_problem }
+    }
+
+    fn bound(&mut self, blob_bytes_max: u64) {
+        let most = if self.place.is_some() { u64::MAX } else { MEMORY_BLOB_BYTES_MAX };
+        self.blob_bytes_max = blob_bytes_max.min(most);
+    }
+
+    fn put(&mut self, key: &SeedKey, blob: &[u8]) -> Result<(), Problem> {
+        if !key.is_settled() {
+            return Err(Problem::NotSettled(key.path.clone()));
+        }
+        let (bytes, limit_bytes) = (blob.len() as u64, self.blob_bytes_max);
+        if bytes > limit_bytes {
+            return Err(Problem::TooLarge { path: key.path.clone(), bytes, limit_bytes });
+        }
+        self.database.as_mut().map_or(Ok(()), |database| database.put(key, blob, limit_bytes))
+    }
+
+    /// Notes a problem; makes the file anew if it is at fault, and tells whether it was.
+    fn recover(&mut self, problem: Problem) -> bool {
+        let is_file_at_fault = problem.is_file_at_fault();
+        if is_file_at_fault {
+            self.database = None;
+            let blob_bytes_max = self.blob_bytes_max;
+            *self = match self.place.take() {
+                Some(place) => Self::made_anew(place),
+                None => Self::in_memory(None),
+            };
+            self.bound(blob_bytes_max);
+        }
+        self.last_problem = Some(problem);
+        is_file_at_fault
+    }
+
+    fn made_anew(place: Place) -> Self {
+        match place.remove_damaged().and_then(|()| place.open_database()) {
+            Ok((database, _)) => Self {
+                place: Some(place),
+                database: Some(database),
+                blob_bytes_max: BLOB_BYTES_MAX,
+                last_problem: None,
+            },
+            Err(problem) => Self::in_memory(Some(problem)),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> SeedKey {
+        let (path, rules, observed_ns) = (name.into(), String::new(), i128::MAX);
+        SeedKey { path, device: 1, inode: 2, bytes: 3, modified_ns: 4, changed_ns: 5, observed_ns, rules }
+    }
+
+    #[test]
+    fn a_full_disk_costs_the_new_entry_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(&folder.path().join("catalog.db"));
+        catalog.put_seed(&key("/first"), &[1; 20_000]);
+        // SQLite says the same as of a disk without room.
+        let sql = "PRAGMA max_page_count = 12";
+        catalog.state().database.as_ref().unwrap().connection().query_row(sql, [], |_| Ok(())).unwrap();
+        catalog.put_seed(&key("/second"), &[2; 80_000]);
+        assert!(catalog.last_problem().unwrap().contains("full"));
+        assert!(catalog.is_on_disk());
+        assert_eq!(catalog.get_seed(&key("/second")), None);
+        assert_eq!(catalog.get_seed(&key("/first")), Some(vec![1; 20_000]));
+    }
+
+    #[test]
+    fn it_is_shared_between_threads() {
+        fn assert_shared<T: Send + Sync>() {}
+        assert_shared::<Catalog>();
+    }
+
+    #[test]
+    fn a_catalog_in_memory_stays_bounded() {
+        let catalog = Catalog::in_memory().with_blob_bytes_max(u64::MAX);
+        assert_eq!(catalog.state().blob_bytes_max, MEMORY_BLOB_BYTES_MAX);
+    }
+}

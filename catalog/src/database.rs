@@ -1,0 +1,180 @@
+//! The database: one table of entries.
+//!
+//! `PRAGMA application_id` tells the catalog from other databases, `user_version` is the version of its
+//! tables; other versions are made anew, since nothing in a catalog is worth converting.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use crate::checksum::checksum;
+use crate::key::{SeedKey, now_ns};
+use crate::problem::Problem;
+
+/// "rgct".
+pub(crate) const APPLICATION_ID: i32 = 0x7267_6374;
+const VERSION: i32 = 1;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const TABLE: &str = "CREATE TABLE seeds (
+    path BLOB NOT NULL,
+    rules TEXT NOT NULL,
+    state BLOB NOT NULL,
+    last_used_ns INTEGER NOT NULL,
+    checksum BLOB NOT NULL,
+    blob BLOB NOT NULL,
+    UNIQUE (path, rules)
+) STRICT";
+
+/// What was found for a key.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Nothing,
+    Damaged,
+    Blob(Vec<u8>),
+}
+
+/// An open catalog database whose table is there.
+#[derive(Debug)]
+pub(crate) struct Database {
+    connection: Connection,
+}
+
+impl Database {
+    /// Opens the database at `path`; an absent or empty file becomes an empty catalog.
+    pub(crate) fn open(path: &Path) -> Result<Self, Problem> {
+        let connection = Connection::open(path).map_err(Problem::sqlite("open"))?;
+        Self::prepare(connection)
+    }
+
+    pub(crate) fn in_memory() -> Result<Self, Problem> {
+        let connection = Connection::open_in_memory().map_err(Problem::sqlite("open in memory"))?;
+        Self::prepare(connection)
+    }
+
+    fn prepare(mut connection: Connection) -> Result<Self, Problem> {
+        configure(&connection).map_err(Problem::sqlite("open"))?;
+        let is_read_only = connection.is_readonly("main").map_err(Problem::sqlite("open"))?;
+        if is_read_only {
+            return Err(Problem::Unusable("it is read-only"));
+        }
+        if !has_table(&connection)? {
+            create_table(&mut connection)?;
+        }
+        Ok(Self { connection })
+    }
+
+    /// The blob of a key, checked; its entry becomes the last used.
+    pub(crate) fn get(&self, key: &SeedKey) -> Result<Found, Problem> {
+        let sql = "SELECT rowid, checksum, blob FROM seeds WHERE path = ?1 AND rules = ?2 AND state = ?3";
+        let path = key.path.as_os_str().as_bytes();
+        let row = self
+            .connection
+            .query_row(sql, params![path, key.rules, key.state()], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Vec<u8>>(2)?))
+            })
+            .optional()
+            .map_err(Problem::sqlite("read"))?;
+        let Some((rowid, stored_checksum, blob)) = row else { return Ok(Found::Nothing) };
+        if stored_checksum != checksum(key, &blob) {
+            self.connection.execute("DELETE FROM seeds WHERE rowid = ?1", [rowid]).map_err(Problem::sqlite("clean"))?;
+            return Ok(Found::Damaged);
+        }
+        // Whether this worked matters only for what is dropped first.
+        let _ = self.connection.execute("UPDATE seeds SET last_used_ns = ?1 WHERE rowid = ?2", params![clock(), rowid]);
+        Ok(Found::Blob(blob))
+    }
+
+    /// Stores a blob in place of what was there for its path and rules, and drops the entries unused for
+    /// longest until all blobs take at most `limit_bytes`.
+    pub(crate) fn put(&mut self, key: &SeedKey, blob: &[u8], limit_bytes: u64) -> Result<(), Problem> {
+        let room_bytes = limit_bytes.saturating_sub(blob.len() as u64);
+        self.connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .and_then(|transaction| {
+                make_room(&transaction, key, room_bytes)?;
+                insert(&transaction, key, blob)?;
+                transaction.commit()
+            })
+            .map_err(Problem::sqlite("write"))
+    }
+}
+
+#[cfg(test)]
+impl Database {
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+/// Settings that hold for a connection, not for the file, and guard against what a damaged file may say.
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0;")?;
+    // Needed only where a damaged header says otherwise; the answer differs in memory.
+    connection.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
+    // A power loss may cost the catalog's soundness in rare cases; checksums tell.
+    connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;")
+}
+
+fn pragma(connection: &Connection, name: &str) -> Result<i32, Problem> {
+    connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(Problem::sqlite("open"))
+}
+
+/// Whether this is a catalog of our version (true) or an empty database (false).
+fn has_table(connection: &Connection) -> Result<bool, Problem> {
+    let objects: Vec<String> = connection
+        .prepare("SELECT coalesce(sql, '') FROM sqlite_schema ORDER BY rowid")
+        .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect())
+        .map_err(Problem::sqlite("open"))?;
+    let application_id = pragma(connection, "application_id")?;
+    if objects.is_empty() && application_id == 0 {
+        return Ok(false);
+    }
+    if application_id != APPLICATION_ID {
+        return Err(Problem::Unusable("it is another program's database"));
+    }
+    if pragma(connection, "user_version")? != VERSION {
+        return Err(Problem::Unusable("it is of another version"));
+    }
+    // The table and the index of its UNIQUE, which has no SQL.
+    if objects != [TABLE, ""] {
+        return Err(Problem::Unusable("its tables are not a catalog's"));
+    }
+    Ok(true)
+}
+
+fn create_table(connection: &mut Connection) -> Result<(), Problem> {
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Problem::sqlite("make"))?;
+    // Another process may have made it since we looked.
+    if !has_table(&transaction)? {
+        let sql = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {TABLE};");
+        transaction.execute_batch(&sql).map_err(Problem::sqlite("make"))?;
+    }
+    transaction.commit().map_err(Problem::sqlite("make"))
+}
+
+fn make_room(transaction: &Transaction<'_>, key: &SeedKey, room_bytes: u64) -> rusqlite::Result<()> {
+    let path = key.path.as_os_str().as_bytes();
+    transaction.execute("DELETE FROM seeds WHERE path = ?1 AND rules = ?2", params![path, key.rules])?;
+    // total(), unlike sum(), cannot overflow whatever a damaged row says.
+    let sql = "DELETE FROM seeds WHERE rowid IN (SELECT rowid FROM (
+        SELECT rowid, total(length(blob)) OVER (ORDER BY last_used_ns DESC, rowid DESC) AS bytes_up_to FROM seeds
+    ) WHERE bytes_up_to > ?1)";
+    transaction.execute(sql, [room_bytes as f64])?;
+    Ok(())
+}
+
+fn insert(transaction: &Transaction<'_>, key: &SeedKey, blob: &[u8]) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO seeds (path, rules, state, last_used_ns, checksum, blob) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let path = key.path.as_os_str().as_bytes();
+    transaction.execute(sql, params![path, key.rules, key.state(), clock(), checksum(key, blob), blob])?;
+    Ok(())
+}
+
+/// Now, as SQLite holds it; good until 2262.
+fn clock() -> i64 {
+    i64::try_from(now_ns()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,143 @@
+//! Where a catalog lies on disk, and how an unusable one is replaced without harm to its other users.
+//!
+//! Beside `catalog.db` lies `catalog.db.lock`, which is never removed. Who has the database open holds a
+//! shared lock of it; who replaces the database holds an exclusive one.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::database::{APPLICATION_ID, Database};
+use crate::problem::Problem;
+
+/// Replacing takes milliseconds.
+const SHARED_PATIENCE: Duration = Duration::from_secs(5);
+/// Others may use the catalog for hours.
+const EXCLUSIVE_PATIENCE: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(5);
+/// One round to find the file unusable and replace it, one to open it; others in case of a race.
+const ROUNDS: usize = 4;
+
+/// A catalog's path, locked against replacement.
+#[derive(Debug)]
+pub(crate) struct Place {
+    path: PathBuf,
+    lock: File,
+}
+
+/// An open database, and why it had to be made anew if it had.
+pub(crate) type Opened = (Database, Option<Problem>);
+
+impl Place {
+    /// Makes the folder and the lock file.
+    pub(crate) fn at(path: &Path) -> Result<Self, Problem> {
+        // Absolute, for the program may change its folder while the catalog is open.
+        let path = std::path::absolute(path).map_err(Problem::file("resolve", path))?;
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(Problem::file("make", folder))?;
+        }
+        let lock_path = beside(&path, ".lock");
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(Problem::file("open", lock_path))?;
+        Ok(Self { path, lock })
+    }
+
+    /// Opens the database, made anew if need be, and holds the shared lock from then on. The caller
+    /// must have dropped any [`Database`] of this place.
+    pub(crate) fn open_database(&self) -> Result<Opened, Problem> {
+        let mut why_made_anew = None;
+        for _ in 0..ROUNDS {
+            self.relock(SHARED_PATIENCE, File::try_lock_shared)?;
+            match Database::open(&self.path) {
+                Ok(database) => return Ok((database, why_made_anew)),
+                Err(problem) if problem.is_file_at_fault() => {
+                    let reason = problem.to_string();
+                    self.replace_if_unusable()?;
+                    why_made_anew = Some(Problem::MadeAnew { path: self.path.clone(), reason });
+                }
+                Err(problem) => return Err(problem),
+            }
+        }
+        Err(Problem::InUse(self.path.clone()))
+    }
+
+    /// Removes the file whatever it holds, for damage that only showed in use. The caller must have
+    /// dropped its [`Database`]; when others use theirs, nothing is done.
+    pub(crate) fn remove_damaged(&self) -> Result<(), Problem> {
+        self.relock(EXCLUSIVE_PATIENCE, File::try_lock)?;
+        self.discard()
+    }
+
+    fn replace_if_unusable(&self) -> Result<(), Problem> {
+        self.relock(EXCLUSIVE_PATIENCE, File::try_lock)?;
+        // Another process may have replaced it before we had the lock.
+        match Database::open(&self.path) {
+            Err(problem) if problem.is_file_at_fault() => self.discard(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Unlocks first: exchanging one kind of lock for the other is not atomic on any system.
+    fn relock(&self, patience: Duration, try_lock: fn(&File) -> Result<(), TryLockError>) -> Result<(), Problem> {
+        let lock_failed = |source| Problem::File { action: "lock", path: self.path.clone(), source };
+        self.lock.unlock().map_err(lock_failed)?;
+        let started = Instant::now();
+        loop {
+            match try_lock(&self.lock) {
+                Ok(()) => return Ok(()),
+                Err(TryLockError::Error(source)) => return Err(lock_failed(source)),
+                Err(TryLockError::WouldBlock) if started.elapsed() > patience => {
+                    return Err(Problem::InUse(self.path.clone()));
+                }
+                Err(TryLockError::WouldBlock) => std::thread::sleep(POLL),
+            }
+        }
+    }
+
+    /// Removes a catalog; moves aside what might be another program's, together with its journals.
+    fn discard(&self) -> Result<(), Problem> {
+        let is_ours = bears_our_mark(&self.path).map_err(Problem::file("read", &self.path))?;
+        for suffix in ["-journal", "-wal", "-shm", ""] {
+            let from = beside(&self.path, suffix);
+            let done = if is_ours {
+                fs::remove_file(&from)
+            } else {
+                fs::rename(&from, beside(&beside(&self.path, ".unusable"), suffix))
+            };
+            match done {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Problem::File { action: "replace", path: from, source: error });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a file's header says that it is a catalog, of whatever version.
+///
+/// Only to be called under the exclusive lock: closing any handle of a database file drops the POSIX
+/// locks that SQLite holds on it in the same process.
+fn bears_our_mark(path: &Path) -> io::Result<bool> {
+    let mut header = Vec::new();
+    match File::open(path) {
+        Ok(file) => file.take(100).read_to_end(&mut header)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(error),
+    };
+    let mark = header.get(68..72);
+    Ok(header.starts_with(b"SQLite format 3\0") && mark == Some(&APPLICATION_ID.to_be_bytes()[..]))
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    PathBuf::from(name)
+}

@@ -1,0 +1,8 @@
+//! The catalog as its users see it: kept, shared, bounded, and never wrong whatever befell its file.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod damage;
+mod environment;
+mod keeping;
+mod sharing;

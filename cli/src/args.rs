@@ -1,0 +1,217 @@
+//! The command line, parsed purely; completions and the man page come from the same definitions.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+
+use crate::size;
+
+/// Ships images over a plain static host, and sends a machine only what it cannot make from what it already holds.
+#[derive(Debug, Parser)]
+#[command(name = "regrow", version, max_term_width = 100, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// No progress, no summary, no warnings.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more: what is skipped, what the catalog cannot do.
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Split an image into a store and write its index
+    #[command(after_help = "Examples:\n  regrow make app-2.rgx app-2.tar\n  docker save app | regrow make --store /srv/www/store /srv/www/app.rgx -")]
+    Make(MakeArgs),
+    /// Rebuild an image from seeds and only what is missing
+    #[command(after_help = "Examples:\n  regrow extract --seed app-1.tar https://host/app-2.rgx app-2.tar\n  regrow extract --seed app-1.tar https://host/app-2.rgx - | docker load\n  regrow extract --dry-run --seed app-1.tar https://host/app-2.rgx app-2.tar")]
+    Extract(ExtractArgs),
+    /// Say what an index holds
+    #[command(after_help = "Example:\n  regrow info https://host/app-2.rgx")]
+    Info(InfoArgs),
+    /// Say what an update costs, and why
+    #[command(after_help = "Example:\n  regrow diff app-1.rgx app-2.rgx")]
+    Diff(DiffArgs),
+    /// Check a file against an index, or a store
+    #[command(after_help = "Examples:\n  regrow verify app-2.rgx app-2.tar\n  regrow verify --store /srv/www/store app-1.rgx app-2.rgx")]
+    Verify(VerifyArgs),
+    /// Serve a folder over HTTP
+    #[command(after_help = "Example:\n  regrow serve /srv/www --listen 0.0.0.0:8080")]
+    Serve(ServeArgs),
+    /// Show an update from end to end, on this machine
+    #[command(after_help = "Examples:\n  regrow demo\n  regrow demo app-1.tar app-2.tar")]
+    Demo(DemoArgs),
+    /// Print a shell's completions
+    #[command(after_help = "Example:\n  regrow completions bash > /etc/bash_completion.d/regrow")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page
+    #[command(after_help = "Example:\n  regrow man > /usr/local/share/man/man1/regrow.1")]
+    Man,
+}
+
+/// `regrow make`.
+#[derive(Debug, Args)]
+pub(crate) struct MakeArgs {
+    /// Folder of the store [default: store/ beside the index]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) store: Option<PathBuf>,
+    /// zstd level, 1 (fast) to 22 (small)
+    #[arg(long, value_name = "N", default_value_t = regrow_sync::MakeOptions::DEFAULT_LEVEL)]
+    pub(crate) level: i32,
+    /// Average chunk size, in a new store [default: 16KiB]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) avg_size: Option<u64>,
+    /// Close a pack when it reaches this size
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "64MiB", hide = true)]
+    pub(crate) pack_size: u64,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The index to write, NAME.rgx
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) index: PathBuf,
+    /// The image: a tar, a disk image, any file; - for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) image: PathBuf,
+}
+
+/// How to reach hosts.
+#[derive(Debug, Args)]
+pub(crate) struct NetworkArgs {
+    /// Send this header with each request, such as "Authorization: Bearer TOKEN"
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+    /// Trust the certificates in this PEM file too
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Give up a request after so many seconds without a byte
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub(crate) timeout: u64,
+    /// Tries of a request that fails for a passing reason
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) tries: u32,
+}
+
+/// `regrow extract`.
+#[derive(Debug, Args)]
+pub(crate) struct ExtractArgs {
+    /// Fetch from this folder or URL; several are asked in turn [default: where the index says]
+    #[arg(long = "store", value_name = "DIR|URL")]
+    pub(crate) stores: Vec<String>,
+    /// Use what this tar, file, device, folder, index or store holds
+    #[arg(long = "seed", value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) seeds: Vec<PathBuf>,
+    /// Keep what is fetched in this folder, and use it
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) cache: Option<PathBuf>,
+    /// Where to remember what seeds hold [default: in the user's cache folder]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) catalog: Option<PathBuf>,
+    /// Write over an existing file or block device, without a copy beside it
+    #[arg(long)]
+    pub(crate) in_place: bool,
+    /// Say what would be fetched, and from where; reads only the index and the packs' tables
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Requests in flight
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) connections: u32,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// The index: a file or a URL
+    #[arg(value_name = "INDEX|URL")]
+    pub(crate) index: String,
+    /// The file to write; - for standard output
+    #[arg(value_name = "OUT", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+}
+
+/// `regrow info`.
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {
+    /// Read from this folder or URL [default: where the index says]
+    #[arg(long = "store", value_name = "DIR|URL")]
+    pub(crate) stores: Vec<String>,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// The index: a file or a URL
+    #[arg(value_name = "INDEX|URL")]
+    pub(crate) index: String,
+}
+
+/// `regrow diff`.
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// Read from this folder or URL [default: where the indexes say]
+    #[arg(long = "store", value_name = "DIR|URL")]
+    pub(crate) stores: Vec<String>,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How many paths to list
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) paths: usize,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// The index of what the machines have
+    #[arg(value_name = "OLD-INDEX")]
+    pub(crate) old: String,
+    /// The index of what they are to get
+    #[arg(value_name = "NEW-INDEX")]
+    pub(crate) new: String,
+}
+
+/// `regrow verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Check this store, and that the indexes are complete in it
+    #[arg(long, value_name = "DIR|URL")]
+    pub(crate) store: Option<String>,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// INDEX FILE: is the file the image? With --store: the indexes to check in it
+    #[arg(value_name = "INDEX|FILE")]
+    pub(crate) targets: Vec<String>,
+}
+
+/// `regrow serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// The folder
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) folder: PathBuf,
+    /// Address and port
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+}
+
+/// `regrow demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// An old image [default: one that is made up]
+    #[arg(requires = "new", value_hint = ValueHint::FilePath)]
+    pub(crate) old: Option<PathBuf>,
+    /// A new one
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) new: Option<PathBuf>,
+}

@@ -1,0 +1,23 @@
+//! One file for each command.
+
+mod common;
+mod extract;
+mod make;
+
+use crate::args::{Arguments, Command};
+use crate::failure::{Code, Failure};
+use crate::progress::Verbosity;
+
+/// Runs what the command line asks for.
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let verbosity = match (arguments.quiet, arguments.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    };
+    match arguments.command {
+        Command::Make(args) => make::run(args, verbosity),
+        Command::Extract(args) => extract::run(args, verbosity),
+        _ => Err(Failure::new(Code::Usage, "not yet")),
+    }
+}

@@ -1,0 +1,72 @@
+//! `regrow extract`.
+
+use std::path::Path;
+
+use regrow_sync::{ExtractOptions, ExtractReport, Location, Output, extract};
+
+use super::common;
+use crate::args::ExtractArgs;
+use crate::failure::{Code, Failure};
+use crate::progress::{Bars, Verbosity};
+use crate::report::{Reporter, To, chunks, exact, line};
+use crate::size::{commas, show};
+
+/// Runs the command.
+pub(crate) fn run(args: ExtractArgs, verbosity: Verbosity) -> Result<(), Failure> {
+    let location = Location::parse(&args.index)?;
+    let output = output(&args)?;
+    let mut network = common::network(&args.network)?;
+    let options = ExtractOptions {
+        stores: common::locations(&args.stores)?,
+        seeds: args.seeds.clone(),
+        cache: args.cache.clone(),
+        catalog: Some(common::catalog(args.catalog.clone())),
+        scratch: std::env::temp_dir(),
+        connections: args.connections as usize,
+        dry_run: args.dry_run,
+    };
+    let bars = Bars::new(verbosity);
+    let report = extract(&location, output, &options, &mut network, &bars)?;
+    if verbosity == Verbosity::Verbose
+        && let Some(problem) = options.catalog.as_ref().and_then(regrow_catalog::Catalog::last_problem)
+    {
+        regrow_sync::Progress::warn(&bars, &format!("catalog: {problem}"));
+    }
+    let to = if args.dry_run { To::Output } else { To::Summary };
+    Reporter { verbosity, json: args.json }.print(&report, &summary(&report), to)
+}
+
+fn output(args: &ExtractArgs) -> Result<Output, Failure> {
+    let is_pipe = args.output == Path::new("-");
+    let usage = |message: &str| Failure::new(Code::Usage, message);
+    match (is_pipe, args.in_place) {
+        (true, true) => Err(usage("--in-place needs a file or device to write over")),
+        (true, false) if args.json && !args.dry_run => Err(usage("--json and the image cannot both go to standard output")),
+        (true, false) => Ok(Output::Pipe(Box::new(std::io::stdout()))),
+        (false, true) => Ok(Output::InPlace(args.output.clone())),
+        (false, false) => Ok(Output::File(args.output.clone())),
+    }
+}
+
+fn summary(report: &ExtractReport) -> String {
+    let seconds = report.elapsed.as_secs_f64();
+    let rate = if seconds > 0.0 { (report.image_bytes as f64 / seconds) as u64 } else { 0 };
+    let mut lines = vec![line("image", exact(report.image_bytes)), line("digest (BLAKE3)", &report.image_digest)];
+    let sources = [
+        ("already there", report.chunks_resumed, report.bytes_resumed),
+        ("from seeds", report.chunks_seed, report.bytes_seed),
+        ("from the cache", report.chunks_cache, report.bytes_cache),
+        ("from stores", report.chunks_store, report.bytes_store),
+    ];
+    for (name, count, bytes) in sources {
+        if count > 0 {
+            lines.push(line(name, chunks(count, bytes)));
+        }
+    }
+    let fetched = format!("{} in {} requests", exact(report.bytes_fetched), commas(report.requests));
+    lines.push(line(if report.dry_run { "would fetch" } else { "fetched" }, fetched));
+    if !report.dry_run {
+        lines.push(line("time", format!("{seconds:.2} s, {}/s", show(rate))));
+    }
+    lines.concat()
+}

@@ -1,0 +1,101 @@
+//! A pair of images to try things out on: the same shop application, before and after a small release.
+//!
+//! Both are `docker save` archives (docker-archive: `manifest.json`, a config, uncompressed layers), of
+//! about 60 MB each, that `docker load` and skopeo understand. Every byte comes from seeded generators, so
+//! the pair is the same everywhere; it needs no network.
+//!
+//! | layer | holds | what the release changes |
+//! |---|---|---|
+//! | base | programs and libraries of 0.1 to 3 MB, hundreds of small configuration and locale files | two libraries rebuilt with small fixes: what follows a fix moves, so thousands of addresses change |
+//! | packages | libraries with their scripts | two packages replaced by their next version |
+//! | app | about 2,500 small scripts in modules, four large bundles | all times are new; 8% of the scripts edited, some added, some removed; two bundles changed under a new name |
+//!
+//! Text is made of words that follow one another as in a language, programs of machine code whose calls
+//! are linked, so both compress about as well as the real thing. What the pair does not model: file
+//! attributes, hard links, hidden (whiteout) files, and data that is compressed already, such as pictures.
+
+mod app;
+mod archive;
+mod base;
+mod layer;
+mod packages;
+mod program;
+mod random;
+mod text;
+mod words;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use words::Vocabulary;
+
+/// Which image of the pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Release {
+    Old,
+    New,
+}
+
+/// What all generators of one image share.
+struct Maker {
+    vocabulary: Vocabulary,
+    code: program::Idioms,
+    release: Release,
+    scale_percent: u32,
+}
+
+impl Maker {
+    fn new(release: Release, scale_percent: u32) -> Self {
+        Self { vocabulary: Vocabulary::new(), code: program::Idioms::new(), release, scale_percent }
+    }
+
+    /// A size or a number of the full pair, at this scale; never 0.
+    fn scaled(&self, full: u32) -> u32 {
+        let scaled = u64::from(full) * u64::from(self.scale_percent) / 100;
+        u32::try_from(scaled).unwrap_or(u32::MAX).max(1)
+    }
+
+    fn is_new(&self) -> bool {
+        self.release == Release::New
+    }
+}
+
+/// Writes `old.tar` and `new.tar` to a folder, which must exist, and gives their paths. Files of these
+/// names are overwritten.
+///
+/// # Errors
+/// When they cannot be written.
+pub(crate) fn write_pair(folder: &Path) -> io::Result<(PathBuf, PathBuf)> {
+    write_pair_scaled(folder, 100)
+}
+
+/// The same with files that are fewer and smaller (below 100%) or more and larger.
+///
+/// # Errors
+/// When they cannot be written.
+pub(crate) fn write_pair_scaled(folder: &Path, scale_percent: u32) -> io::Result<(PathBuf, PathBuf)> {
+    let (old, new) = (folder.join("old.tar"), folder.join("new.tar"));
+    thread::scope(|scope| {
+        let writing_old = scope.spawn(|| write_image(&old, Release::Old, scale_percent));
+        write_image(&new, Release::New, scale_percent)?;
+        writing_old.join().unwrap_or_else(|_| Err(io::Error::other("the writer of old.tar panicked")))
+    })?;
+    Ok((old, new))
+}
+
+fn write_image(path: &Path, release: Release, scale_percent: u32) -> io::Result<()> {
+    let maker = Maker::new(release, scale_percent);
+    let mut archive = archive::Archive::create(path)?;
+    archive.add_layer("ADD rootfs.tar /", &base::layer(&maker)?)?;
+    archive.add_layer("RUN install-packages", &packages::layer(&maker)?)?;
+    archive.add_layer("COPY . /srv/app", &app::layer(&maker)?)?;
+    let (tag, created) = match release {
+        Release::Old => ("shop:4.17.20", "2025-05-06T09:00:00Z"),
+        Release::New => ("shop:4.17.21", "2025-05-20T09:00:00Z"),
+    };
+    archive.finish(tag, created)
+}
+
+#[cfg(test)]
+mod tests;

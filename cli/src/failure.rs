@@ -1,0 +1,67 @@
+//! One place that maps errors to what people read and to exit codes.
+
+use std::process::ExitCode;
+
+use regrow_sync::{StoreError, SyncError};
+
+/// Why the command failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    code: Code,
+}
+
+/// Exit codes; README.md lists them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    /// Anything that is not below.
+    General = 1,
+    /// The command line makes no sense.
+    Usage = 2,
+    /// Data is damaged, incomplete or not what it should be.
+    Damaged = 3,
+    /// An index, a pack or a store is not there or cannot be reached.
+    Unreachable = 4,
+}
+
+impl Failure {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { message: message.into(), code }
+    }
+
+    /// Prints the one line, and gives the exit code. Who closed our output does not want to read about it.
+    #[expect(clippy::print_stderr, reason = "this is where errors are printed")]
+    pub(crate) fn report(self) -> ExitCode {
+        eprintln!("regrow: {}", self.message.replace('\n', " "));
+        ExitCode::from(self.code as u8)
+    }
+}
+
+impl From<SyncError> for Failure {
+    fn from(error: SyncError) -> Self {
+        let code = match &error {
+            SyncError::Usage(_) | SyncError::NoStore { .. } => Code::Usage,
+            SyncError::Index { .. } | SyncError::Recipe { .. } | SyncError::Damaged { .. } | SyncError::Digest { .. } => {
+                Code::Damaged
+            }
+            SyncError::Store(error) => store_code(error),
+            _ => Code::General,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+fn store_code(error: &StoreError) -> Code {
+    match error {
+        StoreError::Damaged { .. } | StoreError::Protocol { .. } => Code::Damaged,
+        StoreError::Parameters { .. } => Code::Usage,
+        StoreError::Io { .. } => Code::General,
+        _ => Code::Unreachable,
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Code::General, error.to_string())
+    }
+}

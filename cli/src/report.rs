@@ -1,0 +1,69 @@
+//! Summaries for people and JSON for programs.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use crate::failure::{Code, Failure};
+use crate::progress::Verbosity;
+use crate::size::{commas, show};
+
+/// How a command tells its result.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reporter {
+    pub(crate) verbosity: Verbosity,
+    pub(crate) json: bool,
+}
+
+impl Reporter {
+    /// Prints a report as JSON on standard output, or else lines of text where `text` says, unless quiet.
+    pub(crate) fn print(self, report: &impl Serialize, text: &str, to: To) -> Result<(), Failure> {
+        if self.json {
+            let json = serde_json::to_string(report).map_err(|error| Failure::new(Code::General, error.to_string()))?;
+            return write_out(&format!("{json}\n"));
+        }
+        match to {
+            To::Output => write_out(text),
+            To::Summary if self.verbosity == Verbosity::Quiet => Ok(()),
+            To::Summary => {
+                // A summary that nobody reads any more is no failure.
+                let _ = std::io::stderr().write_all(text.as_bytes());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Where text goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum To {
+    /// Standard output: it is what was asked for.
+    Output,
+    /// Standard error: it is said by the way.
+    Summary,
+}
+
+/// Writes to standard output.
+pub(crate) fn write_out(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // `regrow info … | head` is satisfied.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|error| Failure::new(Code::General, format!("standard output: {error}"))),
+    }
+}
+
+/// A line of a summary.
+pub(crate) fn line(name: &str, value: impl std::fmt::Display) -> String {
+    format!("{name:<22} {value}\n")
+}
+
+/// A size with its exact number of bytes.
+pub(crate) fn exact(bytes: u64) -> String {
+    if bytes < 1024 { show(bytes) } else { format!("{} ({} bytes)", show(bytes), commas(bytes)) }
+}
+
+/// Chunks and their bytes, for a summary.
+pub(crate) fn chunks(count: u64, bytes: u64) -> String {
+    format!("{} chunks, {}", commas(count), show(bytes))
+}

@@ -1,0 +1,126 @@
+//! A store in a folder of this computer, or of a mounted share.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use bytes::{Bytes, BytesMut};
+use futures::future::BoxFuture;
+use futures::stream;
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
+
+use crate::name::check_name;
+use crate::{ByteStream, Download, ReadStore, Span, StoreError};
+
+/// The most bytes of a file that are in memory at a time, for each download.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// Reads objects from the files below a folder. Nothing is counted in a [`Meter`](crate::Meter), since nothing
+/// goes over a wire.
+#[derive(Debug, Clone)]
+pub struct FolderStore {
+    root: PathBuf,
+    shown: String,
+}
+
+impl FolderStore {
+    /// The store in `root`. The folder is not looked at before the first object is asked for.
+    #[must_use]
+    pub fn new(root: PathBuf) -> Self {
+        let shown = root.display().to_string();
+        Self { root, shown }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    async fn open(&self, name: &str, span: Span) -> Result<Download, StoreError> {
+        check_name(&self.shown, name)?;
+        let path = self.root.join(name);
+        let object = path.display().to_string();
+        span.check(&object)?;
+        let (mut file, object_bytes) = open_file(&path).await?;
+        let Some(range) = span.within(object_bytes) else {
+            return Err(StoreError::Damaged {
+                object,
+                reason: format!("it has {object_bytes} bytes, fewer than were asked for"),
+            });
+        };
+        if range.start > 0 {
+            let start = SeekFrom::Start(range.start);
+            file.seek(start).await.map_err(StoreError::io(&path))?;
+        }
+        let left = range.end - range.start;
+        let body = FileBody { file, path, left }.into_stream();
+        Ok(Download { range, object_bytes, body })
+    }
+}
+
+impl ReadStore for FolderStore {
+    fn get<'a>(&'a self, name: &'a str, span: Span) -> BoxFuture<'a, Result<Download, StoreError>> {
+        Box::pin(self.open(name, span))
+    }
+
+    fn is_local(&self) -> bool {
+        true
+    }
+
+    fn location(&self) -> &str {
+        &self.shown
+    }
+}
+
+/// Opens a regular file and tells its size. Anything else there counts as absent; it is not opened, because
+/// opening a pipe would wait for its other end.
+async fn open_file(path: &Path) -> Result<(File, u64), StoreError> {
+    let failed = |source: std::io::Error| match source.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => absent(path),
+        _ => StoreError::io(path)(source),
+    };
+    if !tokio::fs::metadata(path).await.map_err(failed)?.is_file() {
+        return Err(absent(path));
+    }
+    let file = File::open(path).await.map_err(failed)?;
+    let object_bytes = file.metadata().await.map_err(failed)?.len();
+    Ok((file, object_bytes))
+}
+
+fn absent(path: &Path) -> StoreError {
+    StoreError::NotFound { object: path.display().to_string(), status: None }
+}
+
+/// What is still to be read of a file.
+struct FileBody {
+    file: File,
+    path: PathBuf,
+    left: u64,
+}
+
+impl FileBody {
+    fn into_stream(self) -> ByteStream {
+        Box::pin(stream::try_unfold(self, |mut body| async move {
+            Ok(body.next_piece().await?.map(|piece| (piece, body)))
+        }))
+    }
+
+    async fn next_piece(&mut self) -> Result<Option<Bytes>, StoreError> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let wanted = usize::try_from(self.left).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
+        let mut piece = BytesMut::with_capacity(wanted);
+        let mut source = (&mut self.file).take(wanted as u64);
+        let read = source.read_buf(&mut piece).await.map_err(StoreError::io(&self.path))?;
+        if read == 0 {
+            return Err(StoreError::Damaged {
+                object: self.path.display().to_string(),
+                reason: format!("it ended {} bytes early; it was cut while it was read", self.left),
+            });
+        }
+        self.left -= read as u64;
+        Ok(Some(piece.freeze()))
+    }
+}

@@ -1,0 +1,94 @@
+//! A store in a folder, for who reads its packs' tables without the network's ways.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use regrow_chunker::ChunkId;
+
+use crate::StoreError;
+use crate::layout::{STORE_FILE, STORE_VERSION, StoreDescription, pack_name, parse_pack_name};
+use crate::pack::{PackError, PackTail, TRAILER_BYTES, Trailer};
+
+/// See the module's documentation.
+#[derive(Debug, Clone)]
+pub struct FolderReader {
+    root: PathBuf,
+}
+
+impl FolderReader {
+    pub(crate) fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// The store in `root`.
+    ///
+    /// # Errors
+    /// [`StoreError::Location`] where there is none, [`StoreError::Damaged`], [`StoreError::Io`].
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        match read_description(root)? {
+            Some(_) => Ok(Self::new(root)),
+            None => Err(StoreError::Location {
+                location: root.display().to_string(),
+                reason: format!("no store here: there is no {STORE_FILE}"),
+            }),
+        }
+    }
+
+    /// Its packs, in no order.
+    pub fn packs(&self) -> Result<Vec<ChunkId>, StoreError> {
+        let mut found = Vec::new();
+        let packs = self.root.join("packs");
+        for shard in fs::read_dir(&packs).map_err(StoreError::io(&packs))? {
+            let shard = shard.map_err(StoreError::io(&packs))?.path();
+            if !shard.is_dir() {
+                continue;
+            }
+            for file in fs::read_dir(&shard).map_err(StoreError::io(&shard))? {
+                let file = file.map_err(StoreError::io(&shard))?;
+                found.extend(file.file_name().to_str().and_then(parse_pack_name));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads the end of a pack.
+    pub fn tail(&self, id: &ChunkId) -> Result<PackTail, StoreError> {
+        let path = self.root.join(pack_name(id));
+        let damaged =
+            |error: PackError| StoreError::Damaged { object: path.display().to_string(), reason: error.to_string() };
+        let mut file = File::open(&path).map_err(StoreError::io(&path))?;
+        let bytes = file.metadata().map_err(StoreError::io(&path))?.len();
+        if bytes < TRAILER_BYTES {
+            return Err(damaged(PackError::NotAPack));
+        }
+        let mut trailer = [0; TRAILER_BYTES as usize];
+        let mut read_at = |at: u64, buffer: &mut [u8]| -> Result<(), StoreError> {
+            file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(buffer)).map_err(StoreError::io(&path))
+        };
+        read_at(bytes - TRAILER_BYTES, &mut trailer)?;
+        let tail_at = Trailer::decode(&trailer, bytes).map_err(damaged)?.tail_at;
+        // Bounded: a trailer's check allows 64 MiB at most, and no more than the file has.
+        let mut end = vec![0; (bytes - tail_at) as usize];
+        read_at(tail_at, &mut end)?;
+        PackTail::decode(&Bytes::from(end), bytes).map_err(damaged)
+    }
+}
+
+/// Reads `regrow.json`; `None` if there is none.
+pub(crate) fn read_description(root: &Path) -> Result<Option<StoreDescription>, StoreError> {
+    let path = root.join(STORE_FILE);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(source) => return Err(StoreError::Io { path, source }),
+    };
+    let damaged = |reason: String| StoreError::Damaged { object: path.display().to_string(), reason };
+    let found: StoreDescription = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+    if found.format != STORE_VERSION {
+        let reason = format!("store of format version {}; this regrow reads version {STORE_VERSION}", found.format);
+        return Err(damaged(reason));
+    }
+    Ok(Some(found))
+}

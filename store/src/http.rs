@@ -1,0 +1,139 @@
+//! A store on a static HTTP host, read by ranges of one part.
+
+mod answer;
+mod body;
+mod client;
+mod content_range;
+mod failure;
+mod options;
+mod retry_after;
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream;
+use reqwest::{Response, Url};
+
+use crate::name::check_name;
+use crate::{Download, Meter, ReadStore, Span, StoreError};
+use answer::{Framing, Part};
+use body::Body;
+
+pub use client::HttpClient;
+pub use options::HttpOptions;
+
+/// The largest object that is taken whole into memory because the host does not say how large it is.
+const MAX_UNSIZED_BYTES: u64 = 64 << 20;
+
+/// Reads objects below a URL.
+///
+/// Ranges are asked for with `Range: bytes=…`; a host that ignores it and sends the whole object is read up to
+/// the wanted bytes. Objects whose size the host does not tell (chunked answers of 200) are taken into memory
+/// first, up to 64 MiB.
+pub struct HttpStore {
+    base: Url,
+    shown: String,
+    client: HttpClient,
+    meter: Arc<Meter>,
+}
+
+impl HttpStore {
+    /// The store below `base`, an `http` or `https` URL. Its query, if any, goes with each request. Requests and
+    /// the bytes of bodies are counted in `meter`.
+    ///
+    /// # Errors
+    /// [`StoreError::Location`] if `base` is no such URL.
+    pub fn new(base: &str, client: HttpClient, meter: Arc<Meter>) -> Result<Self, StoreError> {
+        let mut base = client::parse_url(base)?;
+        base.set_fragment(None);
+        let shown = client::without_secrets(&base).trim_end_matches('/').to_owned();
+        Ok(Self { base, shown, client, meter })
+    }
+
+    fn url_of(&self, name: &str) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut parts) = url.path_segments_mut() {
+            parts.pop_if_empty().extend(name.split('/'));
+        }
+        url
+    }
+
+    async fn begin(&self, name: &str, span: Span) -> Result<Download, StoreError> {
+        check_name(&self.shown, name)?;
+        let object = format!("{}/{name}", self.shown);
+        span.check(&object)?;
+        let url = self.url_of(name);
+        let response = self.client.send(&url, range_header(&span), &object, &self.meter).await?;
+        match answer::framing(&response, &span, &object)? {
+            Framing::Part(part) => Ok(self.stream(response, part, object)),
+            Framing::Nothing => Ok(held_download(Bytes::new(), 0..0, 0)),
+            Framing::Unsized => self.take_whole(response, &span, object).await,
+        }
+    }
+
+    fn stream(&self, response: Response, part: Part, object: String) -> Download {
+        let meter = Arc::clone(&self.meter);
+        let stall = self.client.stall_timeout();
+        Download {
+            range: part.range.clone(),
+            object_bytes: part.object_bytes,
+            body: Body::new(response, object, meter, stall).part(&part),
+        }
+    }
+
+    /// Reads an answer of unknown length to its end, which tells the object's size, and takes the span from it.
+    async fn take_whole(
+        &self,
+        response: Response,
+        span: &Span,
+        object: String,
+    ) -> Result<Download, StoreError> {
+        let meter = Arc::clone(&self.meter);
+        let body = Body::new(response, object.clone(), meter, self.client.stall_timeout());
+        let all = body.whole(MAX_UNSIZED_BYTES).await?;
+        let object_bytes = all.len() as u64;
+        let Some(range) = span.within(object_bytes) else {
+            return Err(answer::too_short(object, object_bytes));
+        };
+        // `range` lies within `all`, so its ends fit a usize.
+        let piece = all.slice(range.start as usize..range.end as usize);
+        Ok(held_download(piece, range, object_bytes))
+    }
+}
+
+impl ReadStore for HttpStore {
+    fn get<'a>(&'a self, name: &'a str, span: Span) -> BoxFuture<'a, Result<Download, StoreError>> {
+        Box::pin(self.begin(name, span))
+    }
+
+    fn location(&self) -> &str {
+        &self.shown
+    }
+}
+
+/// Shows no query and no password, which may be secret.
+impl fmt::Debug for HttpStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpStore")
+            .field("base", &self.shown)
+            .field("client", &self.client)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The value of `Range` (RFC 9110, section 14.2); its last byte is included.
+fn range_header(span: &Span) -> Option<String> {
+    match span {
+        Span::Whole => None,
+        Span::Range(range) => Some(format!("bytes={}-{}", range.start, range.end - 1)),
+        Span::Suffix(bytes) => Some(format!("bytes=-{bytes}")),
+    }
+}
+
+/// A download whose bytes are already here.
+fn held_download(bytes: Bytes, range: std::ops::Range<u64>, object_bytes: u64) -> Download {
+    let pieces = (!bytes.is_empty()).then_some(Ok(bytes));
+    Download { range, object_bytes, body: Box::pin(stream::iter(pieces)) }
+}

@@ -1,0 +1,147 @@
+//! What the head of an answer promises, held against what was asked for (RFC 9110, sections 14 and 15).
+
+use std::ops::Range;
+
+use reqwest::header::{CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+
+use super::content_range::{ContentRange, unsatisfied_size};
+use super::retry_after;
+use crate::{Span, StoreError};
+
+/// What the body holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// The wanted bytes, maybe with others around them.
+    Part(Part),
+    /// The whole object, of unknown size.
+    Unsized,
+    /// Nothing that is wanted: the end of an empty object was asked for.
+    Nothing,
+}
+
+/// Where the wanted bytes are in the body.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    /// The wanted bytes in the object.
+    pub(super) range: Range<u64>,
+    /// The object's size.
+    pub(super) object_bytes: u64,
+    /// How many bytes of the body come before the wanted ones.
+    pub(super) skipped_bytes: u64,
+    /// Whether the body ends with the wanted bytes.
+    pub(super) to_end: bool,
+}
+
+/// Checks the head against the request and tells what the body will hold.
+pub(super) fn framing(
+    response: &Response,
+    span: &Span,
+    object: &str,
+) -> Result<Framing, StoreError> {
+    match response.status() {
+        StatusCode::OK => whole(response, span, object),
+        StatusCode::PARTIAL_CONTENT => part(response, span, object).map(Framing::Part),
+        StatusCode::RANGE_NOT_SATISFIABLE => nothing(response, span, object),
+        _ => Err(refusal(response, object)),
+    }
+}
+
+/// Checks an answer to a request for the whole object.
+pub(super) fn check_whole(response: &Response, object: &str) -> Result<(), StoreError> {
+    framing(response, &Span::Whole, object).map(drop)
+}
+
+/// The error for an object that ends before the bytes that were asked for.
+pub(super) fn too_short(object: String, object_bytes: u64) -> StoreError {
+    let reason = format!("the object is shorter than expected: it has {object_bytes} bytes");
+    StoreError::Protocol { object, reason }
+}
+
+fn whole(response: &Response, span: &Span, object: &str) -> Result<Framing, StoreError> {
+    check_encoding(response, object)?;
+    let Some(object_bytes) = response.content_length() else {
+        return Ok(Framing::Unsized);
+    };
+    let Some(range) = span.within(object_bytes) else {
+        return Err(too_short(object.to_owned(), object_bytes));
+    };
+    Ok(Framing::Part(Part {
+        skipped_bytes: range.start,
+        to_end: range.end == object_bytes,
+        range,
+        object_bytes,
+    }))
+}
+
+fn part(response: &Response, span: &Span, object: &str) -> Result<Part, StoreError> {
+    let wrong = |reason: String| StoreError::Protocol { object: object.to_owned(), reason };
+    if *span == Span::Whole {
+        return Err(wrong("a part (HTTP 206) of what was asked for whole".to_owned()));
+    }
+    let kind = header(response, &CONTENT_TYPE).unwrap_or_default();
+    if kind.trim_start().to_ascii_lowercase().starts_with("multipart/byteranges") {
+        return Err(wrong("several parts, though one range was asked for".to_owned()));
+    }
+    check_encoding(response, object)?;
+    let text = header(response, &CONTENT_RANGE)
+        .ok_or_else(|| wrong("a part (HTTP 206) without Content-Range".to_owned()))?;
+    let ContentRange { range, object_bytes } =
+        ContentRange::parse(text).ok_or_else(|| wrong(format!("Content-Range: {text}")))?;
+    let expected =
+        span.within(object_bytes).ok_or_else(|| too_short(object.to_owned(), object_bytes))?;
+    if range != expected {
+        return Err(wrong(format!("Content-Range: {text}, which was not asked for")));
+    }
+    let part_bytes = range.end - range.start;
+    match response.content_length() {
+        Some(length) if length != part_bytes => {
+            Err(wrong(format!("Content-Range: {text}, but Content-Length: {length}")))
+        }
+        _ => Ok(Part { range, object_bytes, skipped_bytes: 0, to_end: true }),
+    }
+}
+
+fn nothing(response: &Response, span: &Span, object: &str) -> Result<Framing, StoreError> {
+    let object_bytes = header(response, &CONTENT_RANGE).and_then(unsatisfied_size);
+    match (span, object_bytes) {
+        (Span::Whole, _) => Err(refusal(response, object)),
+        (Span::Suffix(_), Some(0)) => Ok(Framing::Nothing),
+        (_, Some(object_bytes)) => Err(too_short(object.to_owned(), object_bytes)),
+        (_, None) => Err(StoreError::Protocol {
+            object: object.to_owned(),
+            reason: "the object is shorter than expected (HTTP 416)".to_owned(),
+        }),
+    }
+}
+
+/// Refuses a body that was compressed on the way: its bytes are not the object's.
+fn check_encoding(response: &Response, object: &str) -> Result<(), StoreError> {
+    let encoding = header(response, &CONTENT_ENCODING).unwrap_or_default().trim();
+    // `aws-chunked` is left in the metadata of some uploads; their bytes are plain.
+    if ["", "identity", "aws-chunked"].iter().any(|plain| encoding.eq_ignore_ascii_case(plain)) {
+        return Ok(());
+    }
+    Err(StoreError::Protocol {
+        object: object.to_owned(),
+        reason: format!("Content-Encoding: {encoding}, though the plain bytes were asked for"),
+    })
+}
+
+/// The error for a status that is no success.
+fn refusal(response: &Response, object: &str) -> StoreError {
+    let object = object.to_owned();
+    let status = response.status().as_u16();
+    match status {
+        401 => StoreError::Denied { object, status },
+        403 | 404 | 410 => StoreError::NotFound { object, status: Some(status) },
+        _ => {
+            let retry_after = header(response, &RETRY_AFTER).and_then(retry_after::parse);
+            StoreError::Status { object, status, retry_after }
+        }
+    }
+}
+
+fn header<'a>(response: &'a Response, name: &HeaderName) -> Option<&'a str> {
+    response.headers().get(name)?.to_str().ok()
+}

@@ -1,0 +1,158 @@
+//! Reading of bodies: counted, timed, and cut to the wanted bytes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures::stream;
+use reqwest::Response;
+
+use super::answer::Part;
+use super::failure;
+use crate::{ByteStream, Meter, StoreError};
+
+/// The body of an answer.
+pub(super) struct Body {
+    response: Response,
+    object: String,
+    meter: Arc<Meter>,
+    stall_timeout: Duration,
+}
+
+impl Body {
+    pub(super) fn new(
+        response: Response,
+        object: String,
+        meter: Arc<Meter>,
+        stall_timeout: Duration,
+    ) -> Self {
+        Self { response, object, meter, stall_timeout }
+    }
+
+    /// The wanted part, as a stream.
+    pub(super) fn part(self, part: &Part) -> ByteStream {
+        let cut = Cut {
+            body: Some(self),
+            skip: part.skipped_bytes,
+            left: part.range.end - part.range.start,
+            to_end: part.to_end,
+        };
+        Box::pin(stream::try_unfold(cut, |mut cut| async move {
+            Ok(cut.next_piece().await?.map(|piece| (piece, cut)))
+        }))
+    }
+
+    /// The whole body, in memory, if it is no more than `max_bytes`.
+    pub(super) async fn whole(mut self, max_bytes: u64) -> Result<Bytes, StoreError> {
+        let promised = self.response.content_length();
+        if promised.is_some_and(|bytes| bytes > max_bytes) {
+            return Err(StoreError::TooLarge { object: self.object, max_bytes });
+        }
+        let mut all = BytesMut::new();
+        while let Some(piece) = self.read().await? {
+            if (all.len() + piece.len()) as u64 > max_bytes {
+                return Err(StoreError::TooLarge { object: self.object, max_bytes });
+            }
+            all.extend_from_slice(&piece);
+        }
+        Ok(all.freeze())
+    }
+
+    /// What arrives next; `None` at the end.
+    async fn read(&mut self) -> Result<Option<Bytes>, StoreError> {
+        let piece = match tokio::time::timeout(self.stall_timeout, self.response.chunk()).await {
+            Ok(piece) => piece.map_err(|error| failure::of_body(&self.object, &error))?,
+            Err(_) => {
+                return Err(failure::stalled(&self.object, "not a byte", self.stall_timeout));
+            }
+        };
+        self.meter.add_bytes(piece.as_ref().map_or(0, |piece| piece.len() as u64));
+        Ok(piece)
+    }
+
+    /// Makes sure that nothing follows.
+    async fn expect_end(&mut self) -> Result<(), StoreError> {
+        while let Some(piece) = self.read().await? {
+            if !piece.is_empty() {
+                return Err(self.longer());
+            }
+        }
+        Ok(())
+    }
+
+    fn longer(&self) -> StoreError {
+        StoreError::Protocol {
+            object: self.object.clone(),
+            reason: "the body is longer than promised".to_owned(),
+        }
+    }
+
+    fn shorter(&self, missing_bytes: u64) -> StoreError {
+        StoreError::Network {
+            object: self.object.clone(),
+            reason: format!("the body ended {missing_bytes} bytes early"),
+            transient: true,
+        }
+    }
+}
+
+/// The wanted bytes of a body. The last piece is handed out only when the body has proved to end there, if it
+/// is to; otherwise the rest is not read and the connection is dropped.
+struct Cut {
+    /// Gone when all wanted bytes have been read.
+    body: Option<Body>,
+    skip: u64,
+    left: u64,
+    to_end: bool,
+}
+
+impl Cut {
+    async fn next_piece(&mut self) -> Result<Option<Bytes>, StoreError> {
+        loop {
+            let Some(body) = &mut self.body else { return Ok(None) };
+            if self.left == 0 {
+                if self.to_end {
+                    body.expect_end().await?;
+                }
+                self.body = None;
+                return Ok(None);
+            }
+            let Some(piece) = body.read().await? else {
+                return Err(body.shorter(self.skip + self.left));
+            };
+            if let Some(piece) = self.cut(piece).await? {
+                return Ok(Some(piece));
+            }
+        }
+    }
+
+    /// The wanted bytes of what arrived, if any.
+    async fn cut(&mut self, mut piece: Bytes) -> Result<Option<Bytes>, StoreError> {
+        let skipped = self.skip.min(piece.len() as u64);
+        self.skip -= skipped;
+        // No more than the piece's length, so it fits a usize.
+        piece.advance(skipped as usize);
+        if piece.is_empty() {
+            return Ok(None);
+        }
+        if piece.len() as u64 >= self.left {
+            piece = self.cut_last(piece).await?;
+        }
+        self.left -= piece.len() as u64;
+        Ok(Some(piece))
+    }
+
+    /// The last piece: nothing may follow it, or what follows is not wanted.
+    async fn cut_last(&mut self, mut piece: Bytes) -> Result<Bytes, StoreError> {
+        if let (true, Some(body)) = (self.to_end, &mut self.body) {
+            if piece.len() as u64 > self.left {
+                return Err(body.longer());
+            }
+            body.expect_end().await?;
+        }
+        self.body = None;
+        // `left` is no more than the piece's length, so it fits a usize.
+        piece.truncate(self.left as usize);
+        Ok(piece)
+    }
+}

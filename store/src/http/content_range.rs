@@ -1,0 +1,82 @@
+//! `Content-Range` (RFC 9110, section 14.4).
+
+use std::ops::Range;
+
+/// Which bytes of how many a body holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ContentRange {
+    /// The bytes, the end excluded.
+    pub(super) range: Range<u64>,
+    /// The object's size.
+    pub(super) object_bytes: u64,
+}
+
+impl ContentRange {
+    /// Reads `bytes 0-99/1000`. An unknown size (`bytes 0-99/*`) is not taken: it would leave unsaid whether the
+    /// object is still the same.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (part, size) = after_unit(text)?.split_once('/')?;
+        let (first, last) = part.split_once('-')?;
+        let object_bytes = number(size)?;
+        let range = number(first)?..number(last)?.checked_add(1)?;
+        let fits = !range.is_empty() && range.end <= object_bytes;
+        fits.then_some(Self { range, object_bytes })
+    }
+}
+
+/// The object's size in the `bytes */1000` of a refused range.
+pub(super) fn unsatisfied_size(text: &str) -> Option<u64> {
+    let (part, size) = after_unit(text)?.split_once('/')?;
+    if part.trim() == "*" { number(size) } else { None }
+}
+
+fn after_unit(text: &str) -> Option<&str> {
+    let (unit, rest) = text.trim().split_once(' ')?;
+    unit.eq_ignore_ascii_case("bytes").then_some(rest)
+}
+
+/// Digits only: `u64::from_str` would take a sign.
+fn number(text: &str) -> Option<u64> {
+    let text = text.trim();
+    if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read_with_their_last_byte() {
+        let expected = ContentRange { range: 10..20, object_bytes: 100 };
+        assert_eq!(ContentRange::parse("bytes 10-19/100"), Some(expected));
+        let last = ContentRange::parse("Bytes 99-99/100").unwrap();
+        assert_eq!(last.range, 99..100);
+    }
+
+    #[test]
+    fn ranges_that_contradict_themselves_are_refused() {
+        for text in [
+            "",
+            "bytes",
+            "bytes 0-9",
+            "bytes 0-9/*",
+            "bytes */100",
+            "bytes 9-0/100",
+            "bytes 0-100/100",
+            "bytes +0-9/100",
+            "bytes 0-18446744073709551615/18446744073709551615",
+            "bytes 0-99999999999999999999/100",
+            "pages 0-9/100",
+        ] {
+            assert_eq!(ContentRange::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_of_refused_ranges() {
+        assert_eq!(unsatisfied_size("bytes */0"), Some(0));
+        assert_eq!(unsatisfied_size("bytes */77"), Some(77));
+        assert_eq!(unsatisfied_size("bytes 0-9/77"), None);
+        assert_eq!(unsatisfied_size("bytes */*"), None);
+    }
+}

@@ -1,0 +1,50 @@
+//! Names of a store's objects. FORMAT.md, section 8.
+
+use regrow_chunker::{ChunkId, Params};
+use serde::{Deserialize, Serialize};
+
+/// The object that says what a store is.
+pub const STORE_FILE: &str = "regrow.json";
+/// The version of the store's layout.
+pub const STORE_VERSION: u32 = 1;
+
+/// A pack's object.
+#[must_use]
+pub fn pack_name(id: &ChunkId) -> String {
+    format!("packs/{}/{id}.pack", id.shard())
+}
+
+/// The pack that a file of this name in `packs/ab` is, if it is one.
+#[must_use]
+pub(crate) fn parse_pack_name(file_name: &str) -> Option<ChunkId> {
+    file_name.strip_suffix(".pack")?.parse().ok()
+}
+
+/// What `regrow.json` holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreDescription {
+    /// [`STORE_VERSION`].
+    pub format: u32,
+    /// Version of the walking rules.
+    pub walk: u32,
+    /// Smallest chunk, bytes.
+    pub chunk_min: u32,
+    /// Average chunk, bytes.
+    pub chunk_avg: u32,
+    /// Largest chunk, bytes.
+    pub chunk_max: u32,
+}
+
+impl StoreDescription {
+    /// The description of a store with these parameters.
+    #[must_use]
+    pub fn new(walk: u32, params: &Params) -> Self {
+        Self {
+            format: STORE_VERSION,
+            walk,
+            chunk_min: params.min_bytes(),
+            chunk_avg: params.avg_bytes(),
+            chunk_max: params.max_bytes(),
+        }
+    }
+}

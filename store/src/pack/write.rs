@@ -1,0 +1,186 @@
+//! Writing a pack front to back, so that it may go anywhere that takes bytes.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use regrow_chunker::{ChunkId, Record, varint};
+
+use super::{HEADER_BYTES, KIND_ZSTD, MAGIC, TRAILER_MAGIC, VERSION};
+use crate::frame::StoredFrame;
+
+/// Which part of a pack a frame belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// Written at once.
+    Contents,
+    /// Kept until the pack ends, so that one read of its end gives them with the table.
+    Skeleton,
+}
+
+/// A finished pack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackSummary {
+    /// BLAKE3 of all its bytes.
+    pub id: ChunkId,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Where the skeleton frames begin.
+    pub skeleton_at: u64,
+    /// Where the segments begin.
+    pub tail_at: u64,
+}
+
+/// See the module's documentation.
+pub struct PackWriter<W: Write> {
+    out: Hashed<W>,
+    contents: Vec<TableFrame>,
+    skeleton: Vec<StoredFrame>,
+    skeleton_bytes: u64,
+    segments: Vec<(ChunkId, Vec<Record>)>,
+}
+
+struct TableFrame {
+    records: Vec<Record>,
+    bytes: u64,
+}
+
+struct Hashed<W> {
+    out: W,
+    hasher: blake3::Hasher,
+    at: u64,
+}
+
+impl<W: Write> Hashed<W> {
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.write_all(bytes)?;
+        self.hasher.update(bytes);
+        self.at += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+impl<W: Write> PackWriter<W> {
+    /// Begins a pack.
+    ///
+    /// # Errors
+    /// Of the writer, here and below.
+    pub fn new(out: W) -> io::Result<Self> {
+        let mut out = Hashed { out, hasher: blake3::Hasher::new(), at: 0 };
+        out.put(&MAGIC)?;
+        out.put(&VERSION.to_le_bytes())?;
+        out.put(&[0; 4])?;
+        Ok(Self { out, contents: Vec::new(), skeleton: Vec::new(), skeleton_bytes: 0, segments: Vec::new() })
+    }
+
+    /// Appends a frame to its part.
+    pub fn add_frame(&mut self, part: Part, frame: StoredFrame) -> io::Result<()> {
+        match part {
+            Part::Contents => {
+                self.out.put(&frame.bytes)?;
+                self.contents.push(TableFrame { bytes: frame.bytes.len() as u64, records: frame.records });
+            }
+            Part::Skeleton => {
+                self.skeleton_bytes += frame.bytes.len() as u64;
+                self.skeleton.push(frame);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a recipe segment by its name and records.
+    pub fn add_segment(&mut self, id: ChunkId, records: Vec<Record>) {
+        self.segments.push((id, records));
+    }
+
+    /// Bytes of frames so far.
+    #[must_use]
+    pub fn frame_bytes(&self) -> u64 {
+        self.out.at - HEADER_BYTES + self.skeleton_bytes
+    }
+
+    /// Whether it holds nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.frame_bytes() == 0 && self.segments.is_empty()
+    }
+
+    /// Writes the rest; returns the writer and what was written.
+    pub fn finish(mut self) -> io::Result<(W, PackSummary)> {
+        let skeleton_at = self.out.at;
+        for frame in &self.skeleton {
+            self.out.put(&frame.bytes)?;
+        }
+        let tail_at = self.out.at;
+        let (stored_segments, table) = self.encode_table();
+        let table_at = tail_at + stored_segments.len() as u64;
+        let tail = [stored_segments, table].concat();
+        let bytes = tail_at + tail.len() as u64 + super::TRAILER_BYTES;
+        self.out.put(&tail)?;
+        let mut trailer = Vec::with_capacity(super::TRAILER_BYTES as usize);
+        for number in [skeleton_at, tail_at, table_at, bytes] {
+            trailer.extend_from_slice(&number.to_le_bytes());
+        }
+        trailer.extend_from_slice(blake3::hash(&tail).as_bytes());
+        trailer.extend_from_slice(&VERSION.to_le_bytes());
+        trailer.extend_from_slice(&[0; 20]);
+        trailer.extend_from_slice(&TRAILER_MAGIC);
+        self.out.put(&trailer)?;
+        let id = ChunkId(*self.out.hasher.finalize().as_bytes());
+        Ok((self.out.out, PackSummary { id, bytes, skeleton_at, tail_at }))
+    }
+
+    /// The segments' stored forms, and the table.
+    fn encode_table(&self) -> (Vec<u8>, Vec<u8>) {
+        let mut table = Vec::new();
+        let mut places = HashMap::new();
+        varint::put(&mut table, (self.contents.len() + self.skeleton.len()) as u64);
+        let contents = self.contents.iter().map(|frame| (&frame.records, frame.bytes));
+        let skeleton = self.skeleton.iter().map(|frame| (&frame.records, frame.bytes.len() as u64));
+        for (records, bytes) in contents.chain(skeleton) {
+            table.push(KIND_ZSTD);
+            varint::put(&mut table, bytes);
+            varint::put(&mut table, records.len() as u64);
+            for record in records {
+                let place = places.len() as u64;
+                places.entry(record.id).or_insert(place);
+                put_record(&mut table, record);
+            }
+        }
+        let mut stored = Vec::new();
+        varint::put(&mut table, self.segments.len() as u64);
+        for (id, records) in &self.segments {
+            let before = stored.len();
+            put_segment(&mut stored, records, &places);
+            table.extend_from_slice(&id.0);
+            varint::put(&mut table, (stored.len() - before) as u64);
+        }
+        (stored, table)
+    }
+}
+
+fn put_record(out: &mut Vec<u8>, record: &Record) {
+    out.extend_from_slice(&record.id.0);
+    varint::put(out, u64::from(record.len));
+}
+
+/// A segment's stored form: runs of records, or of places in the table.
+fn put_segment(out: &mut Vec<u8>, records: &[Record], places: &HashMap<ChunkId, u64>) {
+    let mut at = 0;
+    while at < records.len() {
+        let rest = &records[at..];
+        match places.get(&rest[0].id) {
+            Some(&place) => {
+                let run = rest.iter().zip(place..).take_while(|(record, place)| places.get(&record.id) == Some(place)).count();
+                varint::put(out, (run as u64) << 1 | 1);
+                varint::put(out, place);
+                at += run;
+            }
+            None => {
+                let run = rest.iter().take_while(|record| !places.contains_key(&record.id)).count();
+                varint::put(out, (run as u64) << 1);
+                rest[..run].iter().for_each(|record| put_record(out, record));
+                at += run;
+            }
+        }
+    }
+}

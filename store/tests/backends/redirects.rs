@@ -1,0 +1,120 @@
+//! Redirects: followed, counted, bounded, and without the user's headers on other hosts.
+
+use std::sync::Arc;
+
+use regrow_store::{HttpClient, HttpOptions, HttpStore, Meter, ReadStore, Span, StoreError};
+
+use crate::server::{Reply, Server};
+use crate::support::{bytes, client, options, sample};
+
+fn redirect(status: u16, to: &str) -> Reply {
+    Reply::bare(status).header("Location", to)
+}
+
+fn store_with_headers(base: &str) -> (HttpStore, Arc<Meter>) {
+    let headers = [("Authorization", "Bearer secret"), ("X-Token", "secret")];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let client = HttpClient::new(HttpOptions { headers, ..options() }).unwrap();
+    let meter = Meter::new();
+    (HttpStore::new(base, client, Arc::clone(&meter)).unwrap(), meter)
+}
+
+#[tokio::test]
+async fn redirects_are_followed_with_the_range_and_counted() {
+    let object = sample(100);
+    for status in [301, 302, 303, 307, 308] {
+        let server = Server::script(vec![
+            redirect(status, "/elsewhere/x?y=1"),
+            Reply::part(&object, 10, 20),
+        ])
+        .await;
+        let (store, meter) = store_with_headers(&server.url());
+        assert_eq!(bytes(&store, Span::Range(10..20)).await.unwrap(), object[10..20]);
+        assert_eq!(server.requests()[1].target, "/elsewhere/x?y=1");
+        for request in server.requests() {
+            assert_eq!(request.header("range"), Some("bytes=10-19"));
+            assert_eq!(request.header("authorization"), Some("Bearer secret"));
+        }
+        assert_eq!((meter.requests(), meter.body_bytes()), (2, 10));
+    }
+}
+
+#[tokio::test]
+async fn headers_do_not_go_to_another_host() {
+    let object = sample(100);
+    let last = Server::script(vec![Reply::ok(&object)]).await;
+    let second = Server::script(vec![redirect(302, &format!("{}/third", last.url()))]).await;
+    let first = Server::script(vec![redirect(302, &format!("{}/second", second.url()))]).await;
+    let (store, meter) = store_with_headers(&first.url());
+    assert_eq!(bytes(&store, Span::Whole).await.unwrap(), object);
+    assert_eq!(first.requests()[0].header("x-token"), Some("secret"));
+    for server in [&second, &last] {
+        let request = &server.requests()[0];
+        assert_eq!(request.header("authorization"), None);
+        assert_eq!(request.header("x-token"), None);
+    }
+    assert_eq!(meter.requests(), 3);
+}
+
+#[tokio::test]
+async fn headers_do_not_come_back_by_way_of_another_host() {
+    // The same server, under its other name.
+    let server = Server::start(|request| {
+        let port = request.header("host").and_then(|host| host.rsplit(':').next()).unwrap();
+        match request.number {
+            0 => redirect(302, &format!("http://127.0.0.2:{port}/away")),
+            1 => redirect(302, &format!("http://127.0.0.1:{port}/back")),
+            _ => Reply::ok(b"end"),
+        }
+    })
+    .await;
+    let (store, _) = store_with_headers(&server.url());
+    assert_eq!(bytes(&store, Span::Whole).await.unwrap(), "end");
+    let sent: Vec<_> =
+        server.requests().iter().map(|r| r.header("authorization").is_some()).collect();
+    assert_eq!(sent, [true, false, false]);
+}
+
+#[tokio::test]
+async fn user_and_password_of_the_url_stay_with_its_host() {
+    let other = Server::script(vec![Reply::ok(b"there")]).await;
+    let to_other = format!("{}/x", other.url());
+    let server = Server::start(move |request| match request.number {
+        0 => redirect(302, &format!("http://{}/again", request.header("host").unwrap())),
+        _ => redirect(302, &to_other),
+    })
+    .await;
+    let base = server.url().replace("http://", "http://user:word@");
+    let store = HttpStore::new(&base, client(), Meter::new()).unwrap();
+    assert_eq!(store.location(), server.url());
+    assert_eq!(bytes(&store, Span::Whole).await.unwrap(), "there");
+    for request in server.requests() {
+        assert_eq!(request.header("authorization"), Some("Basic dXNlcjp3b3Jk"));
+    }
+    assert_eq!(other.requests()[0].header("authorization"), None);
+}
+
+#[tokio::test]
+async fn a_circle_of_redirects_ends() {
+    let server = Server::start(|_| redirect(302, "/x")).await;
+    let (store, meter) = store_with_headers(&server.url());
+    let error = bytes(&store, Span::Whole).await.unwrap_err();
+    assert!(error.to_string().ends_with("more than 10 redirects"), "{error}");
+    assert!(!error.is_transient());
+    assert_eq!(meter.requests(), 11);
+    assert_eq!(server.requests().len(), 11);
+}
+
+#[tokio::test]
+async fn redirects_to_nowhere_are_errors() {
+    for to in ["ftp://host.example/x", "file:///etc/hostname", "http://"] {
+        let server = Server::script(vec![redirect(302, to)]).await;
+        let (store, _) = store_with_headers(&server.url());
+        let error = bytes(&store, Span::Whole).await.unwrap_err();
+        assert!(matches!(error, StoreError::Network { transient: false, .. }), "{to}: {error:?}");
+    }
+    let server = Server::script(vec![Reply::bare(302)]).await;
+    let (store, _) = store_with_headers(&server.url());
+    let error = bytes(&store, Span::Whole).await.unwrap_err();
+    assert!(matches!(error, StoreError::Status { status: 302, .. }), "{error:?}");
+}

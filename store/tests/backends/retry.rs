@@ -1,0 +1,170 @@
+//! The times and counts of retries, with time paused, over a store that does as it is told.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::stream;
+use regrow_store::{Download, ReadStore, Retry, RetryPolicy, Span, StoreError};
+use tokio::time::Instant;
+
+use crate::support::{bytes, read};
+
+const OBJECT: &[u8] = b"0123456789";
+
+/// What the store does when it is asked.
+#[derive(Debug, Clone)]
+enum Act {
+    /// It fails at once.
+    Fail(fn() -> StoreError),
+    /// It sends so many bytes of the span, then fails.
+    Break(usize, fn() -> StoreError),
+    /// It sends so many bytes, then ends without a word.
+    End(usize),
+    /// It sends more than was asked for.
+    Overflow,
+    /// It sends the span, empty pieces between the others.
+    Succeed,
+}
+
+/// Acts in order; then succeeds.
+#[derive(Debug, Default)]
+struct Scripted {
+    acts: Mutex<VecDeque<Act>>,
+    asked: Mutex<Vec<Span>>,
+}
+
+impl Scripted {
+    fn new(acts: impl IntoIterator<Item = Act>) -> Self {
+        Self { acts: Mutex::new(acts.into_iter().collect()), asked: Mutex::default() }
+    }
+
+    fn act(&self, span: &Span) -> Result<Download, StoreError> {
+        self.asked.lock().unwrap().push(span.clone());
+        let range = span.within(OBJECT.len() as u64).unwrap();
+        let wanted = Bytes::from_static(&OBJECT[range.start as usize..range.end as usize]);
+        let pieces = match self.acts.lock().unwrap().pop_front().unwrap_or(Act::Succeed) {
+            Act::Fail(error) => return Err(error()),
+            Act::Break(sent, error) => vec![Ok(wanted.slice(..sent)), Err(error())],
+            Act::End(sent) => vec![Ok(wanted.slice(..sent))],
+            Act::Overflow => vec![Ok(wanted.clone()), Ok(wanted)],
+            Act::Succeed => vec![Ok(wanted.slice(..1)), Ok(Bytes::new()), Ok(wanted.slice(1..))],
+        };
+        let body = Box::pin(stream::iter(pieces));
+        Ok(Download { range, object_bytes: OBJECT.len() as u64, body })
+    }
+}
+
+impl ReadStore for Scripted {
+    fn get<'a>(&'a self, _: &'a str, span: Span) -> BoxFuture<'a, Result<Download, StoreError>> {
+        async move { self.act(&span) }.boxed()
+    }
+
+    fn location(&self) -> &str {
+        "scripted"
+    }
+}
+
+fn broken() -> StoreError {
+    StoreError::Network { object: "x".into(), reason: "broken".into(), transient: true }
+}
+
+fn denied() -> StoreError {
+    StoreError::Denied { object: "x".into(), status: 401 }
+}
+
+fn busy(seconds: u64) -> StoreError {
+    let retry_after = Some(Duration::from_secs(seconds));
+    StoreError::Status { object: "x".into(), status: 503, retry_after }
+}
+
+fn retry(acts: impl IntoIterator<Item = Act>) -> Retry<Scripted> {
+    Retry::new(Scripted::new(acts), RetryPolicy::default())
+}
+
+fn asked(store: &Retry<Scripted>) -> Vec<Span> {
+    store.inner().asked.lock().unwrap().clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_error_comes_after_all_attempts_and_their_delays() {
+    let mut waits = Vec::new();
+    for _ in 0..50 {
+        let store = retry(vec![Act::Fail(broken); 9]);
+        let begun = Instant::now();
+        let error = bytes(&store, Span::Whole).await.unwrap_err();
+        assert!(matches!(error, StoreError::Network { .. }));
+        assert_eq!(asked(&store).len(), 5);
+        waits.push(begun.elapsed());
+    }
+    // 200 + 400 + 800 + 1600 ms at most, a millisecond each for the timer; and not all the same.
+    assert!(waits.iter().all(|wait| *wait <= Duration::from_millis(3004)), "{waits:?}");
+    assert!(waits.iter().any(|wait| *wait > Duration::from_millis(750)), "{waits:?}");
+    assert!(waits.iter().min() != waits.iter().max());
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_that_stay_are_not_retried() {
+    let store = retry([Act::Fail(denied)]);
+    let begun = Instant::now();
+    assert!(matches!(bytes(&store, Span::Whole).await, Err(StoreError::Denied { .. })));
+    let store_2 = retry([Act::Break(3, denied)]);
+    assert!(matches!(bytes(&store_2, Span::Whole).await, Err(StoreError::Denied { .. })));
+    assert_eq!((asked(&store).len(), asked(&store_2).len()), (1, 1));
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_server_is_waited_for_as_it_asks_up_to_a_minute() {
+    let cases: [(fn() -> StoreError, u64); 2] = [(|| busy(7), 7), (|| busy(1_000_000), 60)];
+    for (error, seconds) in cases {
+        let store = retry([Act::Fail(error)]);
+        let begun = Instant::now();
+        assert_eq!(bytes(&store, Span::Whole).await.unwrap(), OBJECT);
+        let waited = begun.elapsed();
+        assert!(waited >= Duration::from_secs(seconds), "{waited:?}");
+        assert!(waited < Duration::from_secs(seconds + 1), "{waited:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_go_on_from_the_byte_they_got_to() {
+    let acts = [Act::Break(2, broken), Act::End(3), Act::Fail(broken), Act::Overflow];
+    let store = retry(acts);
+    let (download, bytes) = read(&store, "x", Span::Suffix(8)).await.unwrap();
+    assert_eq!((download.range, download.object_bytes), (2..10, 10));
+    assert_eq!(bytes, OBJECT[2..]);
+    let rest = [4..10, 7..10, 7..10].map(Span::Range);
+    assert_eq!(asked(&store)[0], Span::Suffix(8));
+    assert_eq!(asked(&store)[1..], rest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_byte_gained_renews_the_attempts() {
+    // Four failures before each byte: nine times as many as a request without progress is granted.
+    let stuck = [Act::Fail(broken), Act::Break(0, broken), Act::End(0), Act::Break(1, broken)];
+    let acts: Vec<_> = (0..9).flat_map(|_| stuck.clone()).collect();
+    let store = retry(acts);
+    assert_eq!(bytes(&store, Span::Whole).await.unwrap(), OBJECT);
+    assert_eq!(asked(&store).len(), 37);
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_without_a_byte_are_no_progress() {
+    let store = retry(vec![Act::Break(0, broken); 20]);
+    assert!(bytes(&store, Span::Whole).await.is_err());
+    assert_eq!(asked(&store).len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_attempt_means_no_retry() {
+    for attempts in [0, 1] {
+        let policy = RetryPolicy { attempts, ..RetryPolicy::default() };
+        let store = Retry::new(Scripted::new([Act::Fail(broken)]), policy);
+        assert!(bytes(&store, Span::Whole).await.is_err());
+        assert_eq!(asked(&store).len(), 1);
+    }
+}

@@ -1,0 +1,213 @@
+//! The second flow: index -> plan: who has which chunk? -> fetch ranges, read seeds -> verify -> write -> fsync -> rename.
+
+mod assemble;
+mod cache;
+mod fetch;
+mod locate;
+mod output;
+mod packs;
+mod recipe;
+mod resume;
+mod skeleton;
+mod target;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use regrow_catalog::Catalog;
+use regrow_chunker::ChunkId;
+use regrow_index::Index;
+use serde::Serialize;
+
+use crate::make::as_seconds;
+use crate::pool::Pool;
+use crate::seed::{SeedContext, Seeds};
+use crate::{Location, Network, Progress, SyncError};
+
+use assemble::Assembly;
+use cache::FrameCache;
+use fetch::Fetcher;
+use locate::{Counts, Plan};
+use output::OutputFile;
+use packs::Packs;
+use target::Target;
+
+/// Where the image goes.
+pub enum Output {
+    /// Into this file: what is there is a seed, and replaced only by the complete, verified image.
+    File(PathBuf),
+    /// Over the bytes of this existing file or block device.
+    InPlace(PathBuf),
+    /// Front to back into a pipe; what is fetched waits in a temporary file.
+    Pipe(Box<dyn Write + Send>),
+}
+
+/// How to extract.
+pub struct ExtractOptions {
+    /// Stores to fetch from, in this order; none: the one that the index names.
+    pub stores: Vec<Location>,
+    /// Tars, files, devices, folders, indexes with their store, stores.
+    pub seeds: Vec<PathBuf>,
+    /// A folder that keeps what is fetched.
+    pub cache: Option<PathBuf>,
+    /// Remembers what seeds hold.
+    pub catalog: Option<Catalog>,
+    /// A folder for temporary files, where there is no output's folder.
+    pub scratch: PathBuf,
+    /// Requests in flight.
+    pub connections: usize,
+    /// Fetch nothing but what tells the cost; write nothing.
+    pub dry_run: bool,
+}
+
+impl Default for ExtractOptions {
+    fn default() -> Self {
+        Self { stores: Vec::new(), seeds: Vec::new(), cache: None, catalog: None, scratch: "/tmp".into(), connections: 6, dry_run: false }
+    }
+}
+
+/// What was extracted, or would be.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ExtractReport {
+    /// Size of the image.
+    pub image_bytes: u64,
+    /// BLAKE3 of the image.
+    pub image_digest: String,
+    /// Bytes of bodies that came over the wire, index included.
+    pub bytes_fetched: u64,
+    /// Requests, retries included.
+    pub requests: u64,
+    /// Chunks of the image, repetitions included.
+    pub chunks: u64,
+    /// Of these, already in the output.
+    pub chunks_resumed: u64,
+    /// From seeds.
+    pub chunks_seed: u64,
+    /// From the cache.
+    pub chunks_cache: u64,
+    /// From stores.
+    pub chunks_store: u64,
+    /// Plain bytes already in the output.
+    pub bytes_resumed: u64,
+    /// Plain bytes from seeds.
+    pub bytes_seed: u64,
+    /// Plain bytes from the cache.
+    pub bytes_cache: u64,
+    /// Plain bytes from stores.
+    pub bytes_store: u64,
+    /// Whether nothing was written.
+    pub dry_run: bool,
+    /// How long it took.
+    #[serde(serialize_with = "as_seconds", rename = "seconds")]
+    pub elapsed: Duration,
+}
+
+/// Rebuilds the image that the index at `location` describes.
+///
+/// # Errors
+/// [`SyncError`]. An output file is the old one or the complete new one, whatever happens; what was written is used by the next run.
+pub fn extract(
+    location: &Location,
+    output: Output,
+    options: &ExtractOptions,
+    network: &mut Network,
+    progress: &dyn Progress,
+) -> Result<ExtractReport, SyncError> {
+    let start = Instant::now();
+    output::check(&output, options.dry_run)?;
+    let index = network.load_index(location)?;
+    let stores = network.stores_of(location, &index, &options.stores)?;
+    let pool = Pool::new();
+    let mut seeds = Seeds::default();
+    let context = SeedContext { params: index.params, pool: &pool, catalog: options.catalog.as_ref(), progress };
+    for seed in &options.seeds {
+        seeds.open(seed, &context)?;
+    }
+    let mut report = report_of(&index);
+    report.dry_run = options.dry_run;
+    let run = Run { location, index: &index, stores, options, pool: &pool, progress, network };
+    let finished = match existing_output(&output) {
+        Some(path) => {
+            seeds.open(&path, &context)?;
+            seeds.seeds.last().is_some_and(|seed| seed.digest() == Some(index.image_digest))
+        }
+        None => false,
+    };
+    let counts = if finished { Counts::all_resumed(&index) } else { run.write(output, seeds)? };
+    counts.fill(&mut report);
+    report.bytes_fetched = run.network.meter().body_bytes() + counts.planned_bytes;
+    report.requests = run.network.meter().requests() + counts.planned_requests;
+    report.elapsed = start.elapsed();
+    Ok(report)
+}
+
+fn report_of(index: &Index) -> ExtractReport {
+    ExtractReport {
+        image_bytes: index.image_bytes,
+        image_digest: ChunkId(index.image_digest).to_string(),
+        chunks: index.chunks(),
+        ..ExtractReport::default()
+    }
+}
+
+/// The file that will be replaced, if there is one: a seed.
+fn existing_output(output: &Output) -> Option<PathBuf> {
+    match output {
+        Output::File(path) if path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0) => {
+            Some(path.clone())
+        }
+        _ => None,
+    }
+}
+
+/// What the steps of one run share.
+struct Run<'a> {
+    location: &'a Location,
+    index: &'a Index,
+    stores: Vec<Arc<dyn regrow_store::ReadStore>>,
+    options: &'a ExtractOptions,
+    pool: &'a Pool,
+    progress: &'a dyn Progress,
+    network: &'a Network,
+}
+
+impl Run<'_> {
+    fn write(&self, output: Output, mut seeds: Seeds) -> Result<Counts, SyncError> {
+        let output = OutputFile::open(output, self.index.image_bytes, self.options)?;
+        let fetcher = Fetcher {
+            network: self.network,
+            stores: &self.stores,
+            packs: &self.index.packs,
+            connections: self.options.connections.max(1),
+            cache: self.options.cache.as_deref().map(FrameCache::new),
+            side_cache: output.side_cache(),
+            pool: self.pool,
+            progress: self.progress,
+        };
+        let mut packs = Packs::new(self.index);
+        let recipe = recipe::resolve(self, &fetcher, &mut packs, &seeds)?;
+        let mut target = Target::new(self.index, recipe);
+        let mut counts = Counts::default();
+        let scratch = output.folder().unwrap_or(&self.options.scratch).to_owned();
+        let spool = skeleton::assemble(self, &fetcher, &mut packs, &seeds, &target, &scratch, &mut counts)?;
+        target.set_skeleton(spool, self.index, &self.location.to_string())?;
+        if !seeds.folders.is_empty() {
+            seeds.add_guesses(&target.tree(&self.location.to_string())?);
+        }
+        let target = Arc::new(target);
+        let seeds = Arc::new(seeds);
+        let output = Arc::new(output);
+        let resumed = resume::check(self, &target, &output)?;
+        let mut plan = Plan::of_contents(self, &target, &seeds, &resumed)?;
+        packs.locate(self, &fetcher, &target, &mut plan)?;
+        if self.options.dry_run {
+            plan.count(&target, &packs, &fetcher, &mut counts);
+            return Ok(counts);
+        }
+        Assembly::new(self, fetcher, packs, target, seeds, Arc::clone(&output), plan).run(&mut counts)?;
+        output.commit()?;
+        Ok(counts)
+    }
+}

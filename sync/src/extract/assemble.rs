@@ -1,0 +1,244 @@
+//! Writing the image in blocks: each is put together from the skeleton and from seeds, verified chunk by chunk, hashed and written at
+//! once, while what is missing arrives from the stores and goes to its place. The blocks' hashes make the image's digest.
+
+mod block;
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use blake3::hazmat::ChainingValue;
+use regrow_chunker::{BLOCK_BYTES, ImageDigest};
+
+use super::Run;
+use super::fetch::{Delivery, Fetcher};
+use super::locate::{Counts, Plan, Source};
+use super::output::OutputFile;
+use super::packs::Packs;
+use super::target::Target;
+use crate::pool::{Ordered, Pending};
+use crate::seed::Seeds;
+use crate::{Stage, SyncError};
+
+use block::{BlockJob, BlockResult};
+
+/// Blocks that may wait to be written.
+const BLOCKS_IN_FLIGHT: usize = 3;
+
+/// What the workers share.
+struct Shared {
+    target: Arc<Target>,
+    seeds: Arc<Seeds>,
+    output: Arc<OutputFile>,
+    plan: Plan,
+    /// All that comes from stores is in the output.
+    is_fetched: AtomicBool,
+    /// Chunks that a seed was to give, but that came from elsewhere and are in the output.
+    repaired: RwLock<HashSet<u32>>,
+}
+
+impl Shared {
+    fn is_repaired(&self, chunk: usize) -> bool {
+        let repaired = self.repaired.read().unwrap_or_else(PoisonError::into_inner);
+        !repaired.is_empty() && repaired.contains(&(chunk as u32))
+    }
+}
+
+/// See the module's documentation.
+pub(super) struct Assembly<'a> {
+    run: &'a Run<'a>,
+    fetcher: Fetcher<'a>,
+    packs: Packs,
+    shared: Arc<Shared>,
+}
+
+/// A block's hash: its value in the tree, and for the first its plain hash.
+type BlockHash = (ChainingValue, Option<[u8; 32]>);
+
+impl<'a> Assembly<'a> {
+    pub(super) fn new(
+        run: &'a Run<'a>,
+        fetcher: Fetcher<'a>,
+        packs: Packs,
+        target: Arc<Target>,
+        seeds: Arc<Seeds>,
+        output: Arc<OutputFile>,
+        plan: Plan,
+    ) -> Self {
+        let shared = Shared {
+            target,
+            seeds,
+            output,
+            plan,
+            is_fetched: AtomicBool::new(false),
+            repaired: RwLock::default(),
+        };
+        Self { run, fetcher, packs, shared: Arc::new(shared) }
+    }
+
+    /// Writes the whole image and checks its digest.
+    pub(super) fn run(mut self, counts: &mut Counts) -> Result<(), SyncError> {
+        self.shared.plan.count_local(&self.shared.target.contents, counts);
+        self.run.progress.begin(Stage::Write, Some(self.shared.target.image_bytes));
+        let digest = if self.shared.output.is_pipe() { self.write_in_order(counts)? } else { self.write_anywhere(counts)? };
+        self.run.progress.end(Stage::Write);
+        if digest != self.shared.target.digest {
+            self.shared.output.discard();
+            return Err(SyncError::Digest { path: self.shared.output.path().to_owned() });
+        }
+        Ok(())
+    }
+
+    /// For files: what is missing arrives while blocks are written.
+    fn write_anywhere(&mut self, counts: &mut Counts) -> Result<[u8; 32], SyncError> {
+        let fetched = std::thread::scope(|scope| {
+            let fetching = scope.spawn(|| {
+                let mut fetched = Counts::default();
+                let result = self.fetch(&self.shared.plan, &mut fetched);
+                self.shared.is_fetched.store(result.is_ok(), Ordering::Release);
+                result.map(|()| fetched)
+            });
+            let written = self.write_blocks();
+            let fetched = fetching.join().map_err(|_| SyncError::Worker)?;
+            Ok::<_, SyncError>((written?, fetched?))
+        });
+        let ((mut hashes, failed), fetched) = fetched?;
+        counts.cache.add(fetched.cache.chunks, fetched.cache.bytes);
+        counts.store.add(fetched.store.chunks, fetched.store.bytes);
+        self.repair(&failed, counts)?;
+        self.hash_rest(&mut hashes)?;
+        let mut digest = ImageDigest::default();
+        for (value, root) in hashes.into_iter().flatten() {
+            digest.push(value, || root.unwrap_or_default());
+        }
+        Ok(digest.finish())
+    }
+
+    /// Puts all blocks together. Returns their hashes as far as they are complete, and chunks that seeds did not give.
+    fn write_blocks(&self) -> Result<(Vec<Option<BlockHash>>, Vec<u32>), SyncError> {
+        let (mut hashes, mut failed) = (Vec::new(), Vec::new());
+        let mut queue = Ordered::new(BLOCKS_IN_FLIGHT);
+        let mut take = |result: Result<BlockResult, SyncError>| {
+            let result = result?;
+            self.run.progress.add(Stage::Write, result.bytes);
+            hashes.push(result.hash);
+            failed.extend(result.failed);
+            Ok::<(), SyncError>(())
+        };
+        for block in self.shared.output.blocks() {
+            queue.push(self.submit(block));
+            while let Some(result) = queue.next_due()? {
+                take(result)?;
+            }
+        }
+        while let Some(result) = queue.next()? {
+            take(result)?;
+        }
+        failed.sort_unstable();
+        failed.dedup();
+        Ok((hashes, failed))
+    }
+
+    /// Hashes the blocks that were not complete when they were written.
+    fn hash_rest(&self, hashes: &mut [Option<BlockHash>]) -> Result<(), SyncError> {
+        let mut queue = Ordered::new(BLOCKS_IN_FLIGHT);
+        let mut numbers = Vec::new();
+        let mut results = Vec::new();
+        for (number, block) in self.shared.output.blocks().enumerate() {
+            if hashes.get(number).is_some_and(Option::is_none) {
+                numbers.push(number);
+                let shared = Arc::clone(&self.shared);
+                queue.push(self.run.pool.submit(move || block::hash_written(&shared.output, block)));
+                results.extend(queue.next_due()?);
+            }
+        }
+        while let Some(result) = queue.next()? {
+            results.push(result);
+        }
+        for (number, result) in numbers.into_iter().zip(results) {
+            hashes[number] = Some(result?);
+        }
+        Ok(())
+    }
+
+    /// For pipes: what is missing is fetched first; then blocks go out in order.
+    fn write_in_order(&mut self, counts: &mut Counts) -> Result<[u8; 32], SyncError> {
+        self.fetch(&self.shared.plan, counts)?;
+        self.shared.is_fetched.store(true, Ordering::Release);
+        let mut digest = ImageDigest::default();
+        let mut queue = Ordered::new(BLOCKS_IN_FLIGHT);
+        let mut blocks = self.shared.output.blocks();
+        loop {
+            let next = blocks.next();
+            let is_last = next.is_none();
+            if let Some(block) = next {
+                queue.push(self.submit(block.clone()));
+            }
+            while let Some(result) = if is_last { queue.next()? } else { queue.next_due()? } {
+                let result = result?;
+                let result = if result.failed.is_empty() {
+                    result
+                } else {
+                    self.repair(&result.failed, counts)?;
+                    self.submit(result.block.clone()).wait()??
+                };
+                self.shared.output.send(&result.plain)?;
+                self.run.progress.add(Stage::Write, result.bytes);
+                let (value, root) = result.hash.ok_or(SyncError::Worker)?;
+                digest.push(value, || root.unwrap_or_default());
+            }
+            if is_last {
+                return Ok(digest.finish());
+            }
+        }
+    }
+
+    fn submit(&self, block: Range<u64>) -> Pending<Result<BlockResult, SyncError>> {
+        let shared = Arc::clone(&self.shared);
+        self.run.pool.submit(move || BlockJob::run(&shared, block))
+    }
+
+    /// Brings what is in frames to its place in the output.
+    fn fetch(&self, plan: &Plan, counts: &mut Counts) -> Result<(), SyncError> {
+        let shared = Arc::clone(&self.shared);
+        let sink = Arc::new(move |chunk: usize, bytes: &[u8]| write_chunk(&shared, chunk, bytes));
+        let stream = Arc::clone(&self.shared.target.contents);
+        Delivery { fetcher: &self.fetcher, packs: &self.packs, stream, sink }.run(plan, counts)
+    }
+
+    /// Fetches what seeds turned out not to have.
+    fn repair(&mut self, failed: &[u32], counts: &mut Counts) -> Result<(), SyncError> {
+        if failed.is_empty() {
+            return Ok(());
+        }
+        self.run.progress.warn(&format!("{} chunks of a seed changed while it was read; fetching them", failed.len()));
+        let target = Arc::clone(&self.shared.target);
+        let mut plan = Plan::of_failed(&target.contents, failed);
+        self.packs.locate(self.run, &self.fetcher, &target, &mut plan)?;
+        self.fetch(&plan, counts)?;
+        for &chunk in failed {
+            counts.seed.chunks = counts.seed.chunks.saturating_sub(1);
+            counts.seed.bytes = counts.seed.bytes.saturating_sub(u64::from(target.contents.record(chunk as usize).len));
+        }
+        self.shared.repaired.write().unwrap_or_else(PoisonError::into_inner).extend(failed);
+        Ok(())
+    }
+}
+
+/// Writes a chunk of contents wherever in the image it lies.
+fn write_chunk(shared: &Shared, chunk: usize, mut bytes: &[u8]) -> Result<(), SyncError> {
+    for place in shared.target.places(chunk) {
+        let (now, rest) = bytes.split_at(bytes.len().min((place.end - place.start) as usize));
+        shared.output.write(place.start, now)?;
+        bytes = rest;
+    }
+    Ok(())
+}
+
+/// Whether a chunk's bytes are, or will be, in the output without a seed's help.
+fn comes_by_itself(shared: &Shared, chunk: usize) -> bool {
+    matches!(shared.plan.source(chunk), Source::Output | Source::Frame { .. }) || shared.is_repaired(chunk)
+}
+
+const _: () = assert!(BLOCK_BYTES <= usize::MAX as u64);

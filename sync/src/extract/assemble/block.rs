@@ -1,0 +1,168 @@
+//! One block of the image.
+
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+
+use regrow_chunker::{BLOCK_BYTES, block_value};
+use regrow_image::ImagePiece;
+
+use super::super::locate::Source;
+use super::super::output::OutputFile;
+use super::{BlockHash, Shared, comes_by_itself};
+use crate::SyncError;
+
+/// What became of a block.
+pub(super) struct BlockResult {
+    pub(super) block: Range<u64>,
+    pub(super) bytes: u64,
+    /// There if the block is complete.
+    pub(super) hash: Option<BlockHash>,
+    /// Chunks that a seed did not give.
+    pub(super) failed: Vec<u32>,
+    /// The block, for pipes.
+    pub(super) plain: Vec<u8>,
+}
+
+/// A block while it is put together.
+pub(super) struct BlockJob<'a> {
+    shared: &'a Shared,
+    block: Range<u64>,
+    plain: Vec<u8>,
+    /// Stretches of the image that come by themselves, in order.
+    holes: Vec<Range<u64>>,
+    failed: Vec<u32>,
+    /// The chunk that was read last, and whether it was whole.
+    chunk: Option<(usize, bool)>,
+    bytes: Vec<u8>,
+}
+
+thread_local! {
+    /// A worker's block and chunk: fresh memory would cost page faults.
+    static BUFFERS: std::cell::Cell<(Vec<u8>, Vec<u8>)> = const { std::cell::Cell::new((Vec::new(), Vec::new())) };
+}
+
+impl<'a> BlockJob<'a> {
+    /// Puts a block together, writes it, and hashes it if it is complete.
+    pub(super) fn run(shared: &'a Shared, block: Range<u64>) -> Result<BlockResult, SyncError> {
+        let (mut plain, bytes) = BUFFERS.take();
+        plain.resize((block.end - block.start) as usize, 0);
+        let mut job = Self { shared, block, plain, holes: Vec::new(), failed: Vec::new(), chunk: None, bytes };
+        job.fill()?;
+        let is_pipe = shared.output.is_pipe();
+        if !is_pipe {
+            job.write()?;
+        }
+        let is_complete = job.failed.is_empty() && (job.holes.is_empty() || job.read_holes()?);
+        let hash = is_complete.then(|| hash(&job.block, &job.plain));
+        let bytes = job.block.end - job.block.start;
+        let (plain, kept) = if is_pipe { (job.plain, Vec::new()) } else { (Vec::new(), job.plain) };
+        BUFFERS.set((kept, job.bytes));
+        Ok(BlockResult { block: job.block, bytes, hash, failed: job.failed, plain })
+    }
+
+    fn fill(&mut self) -> Result<(), SyncError> {
+        let shared = self.shared;
+        for piece in shared.target.pieces(self.block.clone()) {
+            match piece {
+                ImagePiece::Skeleton { image, skeleton_at } => {
+                    let place = self.place(&image);
+                    let read = shared.target.read_skeleton(skeleton_at, &mut self.plain[place]);
+                    read.map_err(SyncError::io("temporary file"))?;
+                }
+                ImagePiece::Contents { image, contents_at } => self.fill_contents(image, contents_at),
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills a stretch of contents chunk by chunk.
+    fn fill_contents(&mut self, image: Range<u64>, contents_at: u64) {
+        let contents = &self.shared.target.contents;
+        let (mut at, mut from) = (image.start, contents_at);
+        let mut chunk = contents.chunk_at(from);
+        while at < image.end {
+            let range = contents.range(chunk);
+            let len = (range.end - from).min(image.end - at);
+            if comes_by_itself(self.shared, chunk) || !self.load(chunk) {
+                self.add_hole(at..at + len);
+            } else {
+                let (place, start) = (self.place(&(at..at + len)), (from - range.start) as usize);
+                self.plain[place].copy_from_slice(&self.bytes[start..start + len as usize]);
+            }
+            (at, from, chunk) = (at + len, from + len, chunk + 1);
+        }
+    }
+
+    /// Reads a chunk from its seed, unless it is the one at hand. `false` if the seed does not give it.
+    fn load(&mut self, chunk: usize) -> bool {
+        if let Some((at_hand, is_whole)) = self.chunk
+            && at_hand == chunk
+        {
+            return is_whole;
+        }
+        let record = self.shared.target.contents.record(chunk);
+        let is_whole = match self.shared.plan.source(chunk) {
+            Source::Seed(seed, place) => self.shared.seeds.read((seed, place), &record, &mut self.bytes),
+            Source::Missing | Source::Output | Source::Frame { .. } => false,
+        };
+        if !is_whole {
+            self.failed.push(chunk as u32);
+        }
+        self.chunk = Some((chunk, is_whole));
+        is_whole
+    }
+
+    fn add_hole(&mut self, image: Range<u64>) {
+        match self.holes.last_mut() {
+            Some(last) if last.end == image.start => last.end = image.end,
+            _ => self.holes.push(image),
+        }
+    }
+
+    /// Writes all but the holes.
+    fn write(&self) -> Result<(), SyncError> {
+        let mut at = self.block.start;
+        let end = self.block.end..self.block.end;
+        for hole in self.holes.iter().chain([&end]) {
+            if at < hole.start {
+                self.shared.output.write(at, &self.plain[self.place(&(at..hole.start))])?;
+            }
+            at = hole.end;
+        }
+        Ok(())
+    }
+
+    /// Fills the holes from the output, if what belongs there has come. `false` if not.
+    fn read_holes(&mut self) -> Result<bool, SyncError> {
+        if !self.shared.is_fetched.load(Ordering::Acquire) {
+            return Ok(false);
+        }
+        for hole in std::mem::take(&mut self.holes) {
+            let place = self.place(&hole);
+            let read = self.shared.output.read(hole.start, &mut self.plain[place]);
+            read.map_err(SyncError::io(self.shared.output.path()))?;
+        }
+        Ok(true)
+    }
+
+    /// A stretch of the image within the block's bytes.
+    fn place(&self, image: &Range<u64>) -> Range<usize> {
+        (image.start - self.block.start) as usize..(image.end - self.block.start) as usize
+    }
+}
+
+fn hash(block: &Range<u64>, bytes: &[u8]) -> BlockHash {
+    let root = (block.start == 0).then(|| *blake3::hash(bytes).as_bytes());
+    (block_value(block.start / BLOCK_BYTES, bytes), root)
+}
+
+/// The hash of a block that is complete in the output.
+pub(super) fn hash_written(output: &OutputFile, block: Range<u64>) -> Result<BlockHash, SyncError> {
+    let (mut plain, bytes) = BUFFERS.take();
+    plain.resize((block.end - block.start) as usize, 0);
+    let read = output.read(block.start, &mut plain);
+    read.map_err(SyncError::io(output.path()))?;
+    let hash = hash(&block, &plain);
+    BUFFERS.set((plain, bytes));
+    Ok(hash)
+}

@@ -1,0 +1,219 @@
+//! From frames to verified chunks where they belong.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use regrow_chunker::{ChunkId, Record};
+use regrow_store::{Decompressor, StoreError};
+
+use super::super::cache::FrameCache;
+use super::super::locate::{Counts, Plan, Tally};
+use super::super::packs::Packs;
+use super::super::target::StreamChunks;
+use super::{FrameBytes, Fetcher, Origin};
+use crate::pool::Ordered;
+use crate::{Stage, SyncError};
+
+/// Frames that may wait in the pool.
+const FRAMES_IN_FLIGHT: usize = 8;
+
+/// Puts a verified chunk where it belongs: its number in its stream, and its bytes.
+pub(crate) type Sink = Arc<dyn Fn(usize, &[u8]) -> Result<(), SyncError> + Send + Sync>;
+
+/// Brings the chunks of a plan that lie in frames.
+pub(crate) struct Delivery<'a> {
+    pub(crate) fetcher: &'a Fetcher<'a>,
+    pub(crate) packs: &'a Packs,
+    pub(crate) stream: Arc<StreamChunks>,
+    pub(crate) sink: Sink,
+}
+
+/// What became of a frame.
+struct Done {
+    pack: u32,
+    frame: u32,
+    origin: Origin,
+    /// The first chunk in it that was not what its id says.
+    damaged: Option<ChunkId>,
+    tally: Tally,
+    written: Result<(), SyncError>,
+}
+
+/// Which chunks are wanted, by id.
+struct Wanted {
+    stream: Arc<StreamChunks>,
+    by_id: Vec<u32>,
+}
+
+impl Delivery<'_> {
+    /// Fetches, verifies and hands on; counts into `counts`.
+    pub(crate) fn run(&self, plan: &Plan, counts: &mut Counts) -> Result<(), SyncError> {
+        let by_id = self.stream.sorted(plan.in_frames());
+        let wanted = Arc::new(Wanted { stream: Arc::clone(&self.stream), by_id });
+        let mut frames = plan.frames();
+        let total = self.fetcher.ranges(self.packs, &frames).iter().map(super::RangeJob::bytes).sum();
+        self.fetcher.progress.begin(Stage::Fetch, Some(total));
+        let mut first_store = 0;
+        let mut damaged = None;
+        let mut is_retry = false;
+        while !frames.is_empty() {
+            if is_retry && first_store >= self.fetcher.stores.len() {
+                return Err(self.damaged(damaged));
+            }
+            let bad = self.round(&frames, first_store, is_retry, &wanted, counts)?;
+            first_store = if bad.iter().any(|done| matches!(done.origin, Origin::Store(_))) { first_store + 1 } else { 0 };
+            damaged = bad.iter().find_map(|done| Some((done.damaged?, done.pack)));
+            frames = bad.iter().map(|done| (done.pack, done.frame)).collect();
+            frames.sort_unstable();
+            is_retry = true;
+        }
+        self.fetcher.progress.end(Stage::Fetch);
+        Ok(())
+    }
+
+    /// One try at all these frames. Returns those that were damaged.
+    fn round(
+        &self,
+        frames: &[(u32, u32)],
+        first_store: usize,
+        is_retry: bool,
+        wanted: &Arc<Wanted>,
+        counts: &mut Counts,
+    ) -> Result<Vec<Done>, SyncError> {
+        let (mut queue, mut bad) = (Ordered::new(FRAMES_IN_FLIGHT), Vec::new());
+        let mut remote = Vec::new();
+        for &(pack, frame) in frames {
+            let local = if is_retry { None } else { self.local(pack, frame) };
+            match local {
+                Some(found) => self.submit(found, wanted, &mut queue),
+                None => remote.push((pack, frame)),
+            }
+            while let Some(done) = queue.next_due()? {
+                self.take(done, counts, &mut bad)?;
+            }
+        }
+        if !remote.is_empty() && self.fetcher.stores.is_empty() {
+            return Err(SyncError::Usage("chunks are missing and no store is known; give one with --store".into()));
+        }
+        let mut arriving = self.fetcher.start(self.fetcher.ranges(self.packs, &remote), first_store);
+        while let Some(frame) = arriving.blocking_recv() {
+            let frame = frame?;
+            self.fetcher.progress.add(Stage::Fetch, frame.bytes.len() as u64);
+            self.submit(frame, wanted, &mut queue);
+            while let Some(done) = queue.next_due()? {
+                self.take(done, counts, &mut bad)?;
+            }
+        }
+        while let Some(done) = queue.next()? {
+            self.take(done, counts, &mut bad)?;
+        }
+        Ok(bad)
+    }
+
+    /// A frame that need not be fetched.
+    fn local(&self, pack: u32, frame: u32) -> Option<FrameBytes> {
+        let table = self.packs.table(pack)?;
+        if let Some(bytes) = table.held(table.frames.get(frame as usize)?) {
+            return Some(FrameBytes { pack, frame, bytes, origin: Origin::Table });
+        }
+        let bytes = self.fetcher.cached(self.packs, (pack, frame))?;
+        Some(FrameBytes { pack, frame, bytes, origin: Origin::Cache })
+    }
+
+    fn submit(&self, frame: FrameBytes, wanted: &Arc<Wanted>, queue: &mut Ordered<Done>) {
+        let Some(table) = self.packs.table(frame.pack) else { return };
+        let Some(entry) = table.frames.get(frame.frame as usize).cloned() else { return };
+        let records = table.records_of(&entry).to_vec();
+        let (wanted, sink) = (Arc::clone(wanted), Arc::clone(&self.sink));
+        let caches: Vec<FrameCache> =
+            if matches!(frame.origin, Origin::Store(_)) { self.fetcher.caches_for(&self.stream) } else { Vec::new() };
+        let pack_id = self.packs.id(frame.pack);
+        queue.push(self.fetcher.pool.submit(move || {
+            let FrameBytes { pack, frame, bytes, origin } = frame;
+            let mut done = Done { pack, frame, origin, damaged: None, tally: Tally::default(), written: Ok(()) };
+            match open_frame(&bytes, entry.plain_bytes, &records, &wanted) {
+                Ok(plain) => {
+                    caches.iter().for_each(|cache| cache.put(&pack_id, &entry.stored, &bytes));
+                    done.written = hand_on(&plain, &records, &wanted, &sink, &mut done.tally);
+                }
+                Err(id) => done.damaged = Some(id),
+            }
+            done
+        }));
+    }
+
+    fn take(&self, done: Done, counts: &mut Counts, bad: &mut Vec<Done>) -> Result<(), SyncError> {
+        if done.damaged.is_some() {
+            if done.origin == Origin::Cache {
+                self.forget(&done);
+            }
+            bad.push(done);
+            return Ok(());
+        }
+        let tally = if done.origin == Origin::Cache { &mut counts.cache } else { &mut counts.store };
+        tally.add(done.tally.chunks, done.tally.bytes);
+        done.written
+    }
+
+    /// Drops a damaged frame from the caches.
+    fn forget(&self, done: &Done) {
+        let entry = self.packs.table(done.pack).and_then(|table| table.frames.get(done.frame as usize));
+        if let Some(entry) = entry {
+            self.fetcher.caches().for_each(|cache| cache.remove(&self.packs.id(done.pack), &entry.stored));
+        }
+    }
+
+    fn damaged(&self, damaged: Option<(ChunkId, u32)>) -> SyncError {
+        let stores: Vec<&str> = self.fetcher.stores.iter().map(|store| store.location()).collect();
+        match damaged {
+            Some((id, pack)) => SyncError::Damaged { id, pack: self.packs.id(pack), stores: stores.join(", ") },
+            None => SyncError::Store(StoreError::NotFound { object: "a frame".into(), status: None }),
+        }
+    }
+}
+
+impl Fetcher<'_> {
+    /// Where frames of a stream are kept.
+    fn caches_for(&self, stream: &Arc<StreamChunks>) -> Vec<FrameCache> {
+        let side = self.side_cache.iter().filter(|_| stream.is_skeleton());
+        side.chain(&self.cache).cloned().collect()
+    }
+}
+
+/// The plain bytes of a frame, if each wanted chunk in it is what its id says; else such a chunk's id.
+fn open_frame(bytes: &Bytes, plain_bytes: u64, records: &[Record], wanted: &Wanted) -> Result<Bytes, ChunkId> {
+    let first = records.first().map(|record| record.id).unwrap_or_default();
+    let mut decompressor = Decompressor::new().map_err(|_| first)?;
+    let plain = decompressor.decompress(bytes, plain_bytes).ok_or(first)?;
+    for (record, chunk) in chunks(&plain, records) {
+        let is_wanted = !wanted.stream.with_id(&wanted.by_id, &record.id).is_empty();
+        if is_wanted && ChunkId::of(chunk) != record.id {
+            return Err(record.id);
+        }
+    }
+    Ok(plain)
+}
+
+/// The chunks of a frame. The table was checked: they fill it.
+fn chunks<'f>(plain: &'f [u8], records: &'f [Record]) -> impl Iterator<Item = (&'f Record, &'f [u8])> {
+    let mut rest = plain;
+    records.iter().map(move |record| {
+        let (chunk, after) = rest.split_at(rest.len().min(record.len as usize));
+        rest = after;
+        (record, chunk)
+    })
+}
+
+fn hand_on(plain: &[u8], records: &[Record], wanted: &Wanted, sink: &Sink, tally: &mut Tally) -> Result<(), SyncError> {
+    for (record, bytes) in chunks(plain, records) {
+        for &chunk in wanted.stream.with_id(&wanted.by_id, &record.id) {
+            // An index may state another length than the pack: the chunk's id is right, its place would not be.
+            if wanted.stream.record(chunk as usize).len as usize != bytes.len() {
+                return Err(SyncError::Usage(format!("chunk {} is not as long as the index says", record.id)));
+            }
+            sink(chunk as usize, bytes)?;
+            tally.add(1, bytes.len() as u64);
+        }
+    }
+    Ok(())
+}

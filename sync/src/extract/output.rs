@@ -1,0 +1,242 @@
+//! The output: a file that grows under a temporary name, something that is written in place, or a pipe.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use regrow_store::sync_folder;
+
+use super::{ExtractOptions, Output};
+use super::cache::FrameCache;
+use crate::SyncError;
+use crate::make::folder_of;
+
+/// Where the bytes go when they are complete.
+enum End {
+    /// The temporary name becomes this one.
+    Rename { part: PathBuf, meta: PathBuf, path: PathBuf },
+    /// They are there already.
+    InPlace { path: PathBuf },
+    /// They went through here.
+    Pipe(Mutex<Box<dyn Write + Send>>),
+    /// Nothing is written.
+    Dry { path: PathBuf },
+}
+
+/// See the module's documentation.
+pub(crate) struct OutputFile {
+    file: Option<File>,
+    end: End,
+    image_bytes: u64,
+    /// What it may hold of the image already.
+    resumable: bool,
+}
+
+/// Refuses an output that cannot be, before anything is done.
+pub(crate) fn check(output: &Output, dry_run: bool) -> Result<(), SyncError> {
+    match output {
+        Output::File(path) if path.is_dir() => {
+            Err(SyncError::Usage(format!("{}: is a folder; the output is a file, a device or -", path.display())))
+        }
+        Output::File(path) if path.metadata().is_ok_and(|metadata| !metadata.is_file()) => {
+            Err(SyncError::Usage(format!("{}: is a device; write it with --in-place", path.display())))
+        }
+        Output::File(path) if !dry_run && !folder_of(path).is_dir() => {
+            Err(SyncError::Io { path: folder_of(path).to_owned(), source: io::ErrorKind::NotFound.into() })
+        }
+        _ => Ok(()),
+    }
+}
+
+impl OutputFile {
+    pub(crate) fn open(output: Output, image_bytes: u64, options: &ExtractOptions) -> Result<Self, SyncError> {
+        let (dry_run, scratch) = (options.dry_run, &options.scratch);
+        match output {
+            Output::File(path) if dry_run => {
+                let file = File::open(part_path(&path)).ok();
+                Ok(Self { resumable: file.is_some(), file, end: End::Dry { path }, image_bytes })
+            }
+            Output::InPlace(path) if dry_run => {
+                let file = Some(File::open(&path).map_err(SyncError::io(&path))?);
+                Ok(Self { resumable: true, file, end: End::Dry { path }, image_bytes })
+            }
+            Output::Pipe(..) if dry_run => {
+                Ok(Self { resumable: false, file: None, end: End::Dry { path: "-".into() }, image_bytes })
+            }
+            Output::File(path) => Self::open_part(path, image_bytes),
+            Output::InPlace(path) => Self::open_in_place(path, image_bytes),
+            Output::Pipe(pipe) => {
+                let file = tempfile::tempfile_in(scratch).map_err(SyncError::io(scratch))?;
+                file.set_len(image_bytes).map_err(SyncError::io(scratch))?;
+                Ok(Self { resumable: false, file: Some(file), end: End::Pipe(Mutex::new(pipe)), image_bytes })
+            }
+        }
+    }
+
+    fn open_part(path: PathBuf, image_bytes: u64) -> Result<Self, SyncError> {
+        let part = part_path(&path);
+        let file = open_locked(&part, &path)?;
+        let resumable = file.metadata().map_err(SyncError::io(&part))?.len() > 0;
+        file.set_len(image_bytes).map_err(SyncError::io(&part))?;
+        let meta = meta_path(&path);
+        Ok(Self { resumable, file: Some(file), end: End::Rename { part, meta, path }, image_bytes })
+    }
+
+    fn open_in_place(path: PathBuf, image_bytes: u64) -> Result<Self, SyncError> {
+        let mut file = OpenOptions::new().read(true).write(true).open(&path).map_err(SyncError::io(&path))?;
+        lock(&file, &path)?;
+        let metadata = file.metadata().map_err(SyncError::io(&path))?;
+        if metadata.file_type().is_block_device() {
+            let size = io::Seek::seek(&mut file, io::SeekFrom::End(0)).map_err(SyncError::io(&path))?;
+            if size < image_bytes {
+                let reason = format!("{}: the device has {size} bytes, the image {image_bytes}", path.display());
+                return Err(SyncError::Usage(reason));
+            }
+        } else if metadata.is_file() {
+            if metadata.len() < image_bytes {
+                file.set_len(image_bytes).map_err(SyncError::io(&path))?;
+            }
+        } else {
+            return Err(SyncError::Usage(format!("{}: neither a file nor a block device", path.display())));
+        }
+        Ok(Self { resumable: true, file: Some(file), end: End::InPlace { path }, image_bytes })
+    }
+
+    /// What it is called in messages.
+    pub(crate) fn path(&self) -> &Path {
+        match &self.end {
+            End::Rename { path, .. } | End::InPlace { path } | End::Dry { path } => path,
+            End::Pipe(_) => Path::new("-"),
+        }
+    }
+
+    /// Where files that are needed for a while may lie, if beside the output.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        match &self.end {
+            End::Rename { path, .. } => Some(folder_of(path)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_resumable(&self) -> bool {
+        self.resumable
+    }
+
+    pub(crate) fn is_pipe(&self) -> bool {
+        matches!(self.end, End::Pipe(_))
+    }
+
+    /// Where to keep what an unfinished output cannot hold.
+    pub(crate) fn side_cache(&self) -> Option<FrameCache> {
+        match &self.end {
+            End::Rename { meta, .. } => Some(FrameCache::new(meta)),
+            End::Dry { path } => Some(FrameCache::new(&meta_path(path))).filter(|_| meta_path(path).is_dir()),
+            _ => None,
+        }
+    }
+
+    /// Reads bytes of the image that were written.
+    pub(crate) fn read(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.as_ref().ok_or(io::ErrorKind::NotFound)?.read_exact_at(out, at)
+    }
+
+    /// Writes bytes of the image.
+    pub(crate) fn write(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
+        let write = || self.file.as_ref().ok_or(io::ErrorKind::NotFound)?.write_all_at(bytes, at);
+        write().map_err(SyncError::io(self.path()))
+    }
+
+    /// Sends the next bytes of the image down the pipe.
+    pub(crate) fn send(&self, bytes: &[u8]) -> Result<(), SyncError> {
+        match &self.end {
+            End::Pipe(pipe) => {
+                let mut pipe = pipe.lock().unwrap_or_else(PoisonError::into_inner);
+                pipe.write_all(bytes).map_err(SyncError::io("standard output"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The image is complete and verified: makes it durable, and gives it its name.
+    pub(crate) fn commit(&self) -> Result<(), SyncError> {
+        let file = self.file.as_ref();
+        let sync = |path: &Path| file.map_or(Ok(()), File::sync_all).map_err(SyncError::io(path));
+        match &self.end {
+            End::Rename { part, meta, path } => {
+                sync(part)?;
+                std::fs::rename(part, path).map_err(SyncError::io(path))?;
+                sync_folder(folder_of(path))?;
+                let _ = std::fs::remove_dir_all(meta);
+                Ok(())
+            }
+            End::InPlace { path } => {
+                if let Some(file) = file.filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file())) {
+                    file.set_len(self.image_bytes).map_err(SyncError::io(path))?;
+                }
+                sync(path)
+            }
+            End::Pipe(pipe) => {
+                let mut pipe = pipe.lock().unwrap_or_else(PoisonError::into_inner);
+                pipe.flush().map_err(SyncError::io("standard output"))
+            }
+            End::Dry { .. } => Ok(()),
+        }
+    }
+
+    /// What was written proved to be wrong: the next run is not to build on it.
+    pub(crate) fn discard(&self) {
+        if let End::Rename { part, meta, .. } = &self.end {
+            let _ = std::fs::remove_file(part);
+            let _ = std::fs::remove_dir_all(meta);
+        }
+    }
+
+    /// The blocks of an image.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = Range<u64>> + use<> {
+        let (image, block) = (self.image_bytes, regrow_chunker::BLOCK_BYTES);
+        (0..image.div_ceil(block)).map(move |number| number * block..image.min((number + 1) * block))
+    }
+}
+
+/// `.NAME` with an ending, in the same folder.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(ending);
+    path.with_file_name(name)
+}
+
+fn part_path(path: &Path) -> PathBuf {
+    beside(path, ".regrow-part")
+}
+
+fn meta_path(path: &Path) -> PathBuf {
+    beside(path, ".regrow-meta")
+}
+
+/// Opens the unfinished output, or begins one, for this process alone.
+fn open_locked(part: &Path, path: &Path) -> Result<File, SyncError> {
+    loop {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(part).map_err(SyncError::io(part))?;
+        lock(&file, path)?;
+        // Another process may have finished, and given the file its name, between the two.
+        let (held, named) = (file.metadata(), part.metadata());
+        if let (Ok(held), Ok(named)) = (held, named)
+            && (held.dev(), held.ino()) == (named.dev(), named.ino())
+        {
+            return Ok(file);
+        }
+    }
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), SyncError> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(SyncError::Busy { path: path.to_owned() }),
+        // A file system without locks: nothing to be done about it.
+        Err(TryLockError::Error(_)) => Ok(()),
+    }
+}

@@ -1,0 +1,141 @@
+//! The image that is being put together: its chunks with their places, its skeleton, its layout.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use regrow_chunker::{ChunkId, Record};
+use regrow_image::{ImagePiece, Layout, LayoutBuilder, TreeEntry, TreeWalker};
+use regrow_index::{Index, Run};
+
+use super::recipe::Recipe;
+use super::skeleton::Spool;
+use crate::SyncError;
+use crate::seed::{equal_ids, sorted_by_id};
+
+/// One stream's chunks.
+pub(crate) struct StreamChunks {
+    skeleton: bool,
+    records: Vec<Record>,
+    /// Where each begins in the stream, and where the stream ends.
+    starts: Vec<u64>,
+}
+
+impl StreamChunks {
+    pub(crate) fn new(skeleton: bool, records: Vec<Record>) -> Self {
+        let mut starts = Vec::with_capacity(records.len() + 1);
+        starts.push(0);
+        let mut at = 0;
+        starts.extend(records.iter().map(|record| {
+            at += u64::from(record.len);
+            at
+        }));
+        Self { skeleton, records, starts }
+    }
+
+    /// Whether it is the skeleton.
+    pub(crate) fn is_skeleton(&self) -> bool {
+        self.skeleton
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(crate) fn record(&self, chunk: usize) -> Record {
+        self.records[chunk]
+    }
+
+    /// Bytes of the stream that are this chunk.
+    pub(crate) fn range(&self, chunk: usize) -> Range<u64> {
+        self.starts[chunk]..self.starts[chunk + 1]
+    }
+
+    /// The chunk that holds this byte of the stream.
+    pub(crate) fn chunk_at(&self, at: u64) -> usize {
+        self.starts.partition_point(|&start| start <= at) - 1
+    }
+
+    /// Of these chunks, the numbers sorted by id.
+    pub(crate) fn sorted(&self, mut wanted: Vec<u32>) -> Vec<u32> {
+        wanted.sort_unstable_by_key(|&chunk| self.records[chunk as usize].id);
+        wanted
+    }
+
+    /// The numbers in `sorted` that have this id.
+    pub(crate) fn with_id<'s>(&self, sorted: &'s [u32], id: &ChunkId) -> &'s [u32] {
+        equal_ids(sorted, id, |chunk| self.records[chunk].id)
+    }
+}
+
+/// See the module's documentation.
+pub(crate) struct Target {
+    pub(crate) image_bytes: u64,
+    pub(crate) digest: [u8; 32],
+    pub(crate) skeleton: Arc<StreamChunks>,
+    pub(crate) contents: Arc<StreamChunks>,
+    /// The skeleton's bytes and what they say; set once they are there.
+    assembled: Option<(Spool, Layout)>,
+}
+
+impl Target {
+    pub(crate) fn new(index: &Index, recipe: Recipe) -> Self {
+        Self {
+            image_bytes: index.image_bytes,
+            digest: index.image_digest,
+            skeleton: Arc::new(StreamChunks::new(true, recipe.skeleton)),
+            contents: Arc::new(StreamChunks::new(false, recipe.contents)),
+            assembled: None,
+        }
+    }
+
+    /// Takes the assembled skeleton stream and reads it.
+    pub(crate) fn set_skeleton(&mut self, spool: Spool, index: &Index, location: &str) -> Result<(), SyncError> {
+        let malformed = SyncError::layout(location);
+        let mut builder = LayoutBuilder::new(index.image_bytes);
+        spool.for_each(|bytes| builder.push(bytes).map_err(&malformed))?;
+        let layout = builder.finish().map_err(&malformed)?;
+        layout.check(index.image_bytes, index.skeleton.bytes, index.contents.bytes).map_err(&malformed)?;
+        self.assembled = Some((spool, layout));
+        Ok(())
+    }
+
+    fn assembled(&self) -> &(Spool, Layout) {
+        // Invariant: set_skeleton is called before the target is shared.
+        self.assembled.as_ref().expect("the skeleton is assembled first")
+    }
+
+    /// Stretches of the image where a chunk of contents lies.
+    pub(crate) fn places(&self, chunk: usize) -> impl Iterator<Item = Range<u64>> + '_ {
+        self.assembled().1.contents_in_image(self.contents.range(chunk))
+    }
+
+    /// Stretches of a part of the image.
+    pub(crate) fn pieces(&self, image: Range<u64>) -> impl Iterator<Item = ImagePiece> + '_ {
+        self.assembled().1.pieces(image)
+    }
+
+    /// Bytes of the skeleton stream.
+    pub(crate) fn read_skeleton(&self, at: u64, out: &mut [u8]) -> std::io::Result<()> {
+        self.assembled().0.read(at, out)
+    }
+
+    /// The image's entries.
+    pub(crate) fn tree(&self, location: &str) -> Result<Vec<TreeEntry>, SyncError> {
+        let (mut walker, mut entries) = (TreeWalker::default(), Vec::new());
+        let malformed = |error: regrow_image::OpError| SyncError::layout(location)(error.into());
+        self.assembled().0.for_each(|bytes| walker.push(bytes, &mut |entry| entries.push(entry)).map_err(malformed))?;
+        walker.finish(&mut |entry| entries.push(entry)).map_err(malformed)?;
+        Ok(entries)
+    }
+}
+
+/// The pack of each of `count` things from number `first` on.
+pub(crate) fn packs_of(runs: &[Run], first: u64, count: u64) -> impl Iterator<Item = u32> + '_ {
+    let all = runs.iter().flat_map(|run| std::iter::repeat_n(run.pack, usize::try_from(run.count).unwrap_or(usize::MAX)));
+    all.skip(first as usize).take(count as usize)
+}
+
+/// Numbers of records sorted by id.
+pub(crate) fn sort_records(records: &[Record]) -> Vec<u32> {
+    sorted_by_id(records.len(), |n| records[n].id)
+}

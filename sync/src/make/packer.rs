@@ -1,0 +1,136 @@
+//! New chunks into frames, frames through the compressors, and into packs in order.
+
+use std::cell::RefCell;
+
+use regrow_chunker::{ChunkId, Record};
+use regrow_image::StreamKind;
+use regrow_store::{Compressor, FolderWriter, OpenPack, PackSummary, Part, PlainFrame, StoredFrame};
+
+use crate::SyncError;
+use crate::pool::{Ordered, Pool};
+
+/// Frames that may wait to be compressed or written.
+const FRAMES_IN_FLIGHT: usize = 12;
+
+thread_local! {
+    /// A worker's compressor and its level: making one costs more than a frame.
+    static COMPRESSOR: RefCell<Option<(i32, Compressor)>> = const { RefCell::new(None) };
+}
+
+/// See the module's documentation.
+pub(crate) struct Packer<'a> {
+    store: &'a FolderWriter,
+    pool: &'a Pool,
+    level: i32,
+    pack_bytes: u64,
+    open: Option<OpenPack>,
+    skeleton: PlainFrame,
+    contents: PlainFrame,
+    compressing: Ordered<(Part, std::io::Result<StoredFrame>)>,
+    written: Vec<PackSummary>,
+}
+
+impl<'a> Packer<'a> {
+    pub(crate) fn new(store: &'a FolderWriter, pool: &'a Pool, level: i32, pack_bytes: u64) -> Result<Self, SyncError> {
+        if !(1..=22).contains(&level) {
+            return Err(SyncError::Usage(format!("level {level}: zstd has levels 1 to 22")));
+        }
+        Ok(Self {
+            store,
+            pool,
+            level,
+            pack_bytes,
+            open: None,
+            skeleton: PlainFrame::default(),
+            contents: PlainFrame::default(),
+            compressing: Ordered::new(FRAMES_IN_FLIGHT),
+            written: Vec::new(),
+        })
+    }
+
+    /// The number of the pack that the next chunk or segment goes into.
+    pub(crate) fn pack_number(&self) -> u32 {
+        self.written.len() as u32
+    }
+
+    /// Stores a chunk.
+    pub(crate) fn add_chunk(&mut self, stream: StreamKind, record: Record, bytes: &[u8]) -> Result<(), SyncError> {
+        let (part, frame) = match stream {
+            StreamKind::Skeleton => (Part::Skeleton, &mut self.skeleton),
+            StreamKind::Contents => (Part::Contents, &mut self.contents),
+        };
+        if frame.push(record, bytes) {
+            let frame = std::mem::take(frame);
+            self.compress(part, frame);
+        }
+        while let Some(frame) = self.compressing.next_due()? {
+            self.write(frame)?;
+        }
+        if self.open.as_ref().is_some_and(|pack| pack.frame_bytes() >= self.pack_bytes) {
+            self.close()?;
+        }
+        Ok(())
+    }
+
+    /// Stores a segment beside the chunks.
+    pub(crate) fn add_segment(&mut self, id: ChunkId, records: Vec<Record>) -> Result<(), SyncError> {
+        self.open()?.add_segment(id, records);
+        Ok(())
+    }
+
+    /// Completes the last pack; returns all that were written.
+    pub(crate) fn finish(mut self) -> Result<Vec<PackSummary>, SyncError> {
+        self.close()?;
+        Ok(self.written)
+    }
+
+    fn compress(&mut self, part: Part, frame: PlainFrame) {
+        let level = self.level;
+        self.compressing.push(self.pool.submit(move || (part, compress(frame, level))));
+    }
+
+    fn write(&mut self, (part, frame): (Part, std::io::Result<StoredFrame>)) -> Result<(), SyncError> {
+        let frame = frame.map_err(SyncError::io("compression"))?;
+        self.open()?.add_frame(part, frame).map_err(SyncError::io("the store's tmp/ folder"))
+    }
+
+    fn open(&mut self) -> Result<&mut OpenPack, SyncError> {
+        if self.open.is_none() {
+            self.open = Some(self.store.begin_pack()?);
+        }
+        // Invariant: set above.
+        Ok(self.open.as_mut().expect("a pack is open"))
+    }
+
+    /// Ends the frames and the pack that are open.
+    fn close(&mut self) -> Result<(), SyncError> {
+        for part in [Part::Contents, Part::Skeleton] {
+            let frame = match part {
+                Part::Contents => std::mem::take(&mut self.contents),
+                Part::Skeleton => std::mem::take(&mut self.skeleton),
+            };
+            if !frame.is_empty() {
+                self.compress(part, frame);
+            }
+        }
+        while let Some(frame) = self.compressing.next()? {
+            self.write(frame)?;
+        }
+        if let Some(pack) = self.open.take() {
+            self.written.push(self.store.commit(pack)?);
+        }
+        Ok(())
+    }
+}
+
+fn compress(frame: PlainFrame, level: i32) -> std::io::Result<StoredFrame> {
+    COMPRESSOR.with_borrow_mut(|kept| {
+        if kept.as_ref().is_none_or(|&(kept, _)| kept != level) {
+            *kept = Some((level, Compressor::new(level)?));
+        }
+        match kept {
+            Some((_, compressor)) => frame.compress(compressor),
+            None => Err(std::io::ErrorKind::OutOfMemory.into()),
+        }
+    })
+}

@@ -1,0 +1,89 @@
+//! Worker threads, and results that come back in the order of their jobs.
+
+use std::collections::VecDeque;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+use crate::SyncError;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// As many threads as the machine has cores. Jobs must not wait for other jobs.
+pub(crate) struct Pool {
+    jobs: Option<Sender<Job>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// A result that is to come.
+pub(crate) struct Pending<T>(Receiver<T>);
+
+impl<T> Pending<T> {
+    /// Waits for it.
+    pub(crate) fn wait(self) -> Result<T, SyncError> {
+        self.0.recv().map_err(|_| SyncError::Worker)
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.0.is_empty()
+    }
+}
+
+impl Pool {
+    pub(crate) fn new() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let (jobs, queue) = unbounded::<Job>();
+        let work = |queue: Receiver<Job>| move || queue.iter().for_each(|job| job());
+        let spawn = |_| std::thread::Builder::new().name("regrow-worker".into()).spawn(work(queue.clone()));
+        // With no thread at all, jobs run where they are submitted.
+        let threads = (0..cores).filter_map(|n| spawn(n).ok()).collect();
+        Self { jobs: Some(jobs), threads }
+    }
+
+    /// Runs `job` on some thread. Who submits bounds how many wait.
+    pub(crate) fn submit<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Pending<T> {
+        let (result, pending) = bounded(1);
+        let run: Job = Box::new(move || drop(result.send(job())));
+        match &self.jobs {
+            Some(jobs) if !self.threads.is_empty() => drop(jobs.send(run)),
+            _ => run(),
+        }
+        Pending(pending)
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.jobs = None;
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Results in the order of their jobs, at most `limit` of them outstanding.
+pub(crate) struct Ordered<T> {
+    waiting: VecDeque<Pending<T>>,
+    limit: usize,
+}
+
+impl<T> Ordered<T> {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { waiting: VecDeque::new(), limit }
+    }
+
+    pub(crate) fn push(&mut self, pending: Pending<T>) {
+        self.waiting.push_back(pending);
+    }
+
+    /// The next result if it is there, or if too many are outstanding.
+    pub(crate) fn next_due(&mut self) -> Result<Option<T>, SyncError> {
+        let due = self.waiting.len() > self.limit || self.waiting.front().is_some_and(Pending::is_ready);
+        if due { self.next() } else { Ok(None) }
+    }
+
+    /// The next result; `None` when none is outstanding.
+    pub(crate) fn next(&mut self) -> Result<Option<T>, SyncError> {
+        self.waiting.pop_front().map(Pending::wait).transpose()
+    }
+}

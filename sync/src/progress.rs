@@ -1,0 +1,37 @@
+//! How a flow tells what it does.
+
+/// What is going on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stage {
+    /// An image is read, split and stored.
+    Make,
+    /// A seed is read and split.
+    Scan,
+    /// What the output holds already is checked.
+    Resume,
+    /// Missing bytes come from a store.
+    Fetch,
+    /// The output is written.
+    Write,
+    /// Bytes are checked.
+    Verify,
+}
+
+/// Is told of progress, from any thread.
+pub trait Progress: Send + Sync {
+    /// A stage begins; `total` bytes, where known. Stages may overlap.
+    fn begin(&self, _stage: Stage, _total: Option<u64>) {}
+    /// So many bytes further.
+    fn add(&self, _stage: Stage, _bytes: u64) {}
+    /// The stage is done.
+    fn end(&self, _stage: Stage) {}
+    /// Something that the user should know, though the flow goes on.
+    fn warn(&self, _message: &str) {}
+}
+
+/// Tells nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoProgress;
+
+impl Progress for NoProgress {}

@@ -1,0 +1,183 @@
+//! What a local file was found to hold: the recipe and the layout that make would give it.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use regrow_catalog::{Catalog, SeedKey};
+use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Params, Record, varint};
+use regrow_image::{Layout, LayoutBuilder, Op, StreamKind, WALK_VERSION};
+use regrow_index::{Segment, SegmentCutter, image_id};
+
+use crate::ingest::ingest;
+use crate::pool::Pool;
+use crate::{Progress, Stage, SyncError};
+
+/// See the module's documentation.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Scan {
+    pub(crate) digest: [u8; 32],
+    pub(crate) skeleton: Vec<Record>,
+    pub(crate) contents: Vec<Record>,
+    pub(crate) layout: Layout,
+}
+
+impl Scan {
+    /// Reads a file, or what the catalog remembers of it.
+    pub(crate) fn of_file(
+        path: &Path,
+        file: &mut File,
+        params: Params,
+        pool: &Pool,
+        catalog: Option<&Catalog>,
+        progress: &dyn Progress,
+    ) -> Result<Self, SyncError> {
+        let rules = format!("{WALK_VERSION} {} {} {}", params.min_bytes(), params.avg_bytes(), params.max_bytes());
+        let before = catalog.and_then(|_| SeedKey::of_file(path, file, &rules).ok());
+        if let (Some(catalog), Some(key)) = (catalog, &before)
+            && let Some(scan) = catalog.get_seed(key).and_then(|blob| Self::decode(&blob))
+        {
+            return Ok(scan);
+        }
+        let bytes = file.metadata().map_err(SyncError::io(path))?.len();
+        progress.begin(Stage::Scan, (bytes > 0).then_some(bytes));
+        let scan = Self::of_reader(&mut &*file, params, pool, progress, |source| SyncError::Io { path: path.to_owned(), source });
+        progress.end(Stage::Scan);
+        let scan = scan?;
+        // Should the file have changed since the key was taken, no later key is the same.
+        if let (Some(catalog), Some(key)) = (catalog, before) {
+            catalog.put_seed(&key, &scan.encode());
+        }
+        Ok(scan)
+    }
+
+    fn of_reader(
+        input: &mut dyn Read,
+        params: Params,
+        pool: &Pool,
+        progress: &dyn Progress,
+        read_error: impl FnMut(std::io::Error) -> SyncError,
+    ) -> Result<Self, SyncError> {
+        let (mut skeleton, mut contents) = (Vec::new(), Vec::new());
+        let mut layout = LayoutBuilder::new(u64::MAX);
+        let malformed = SyncError::layout("scan of a seed");
+        let found = ingest(input, params, pool, Stage::Scan, progress, read_error, |chunk| {
+            match chunk.stream {
+                StreamKind::Skeleton => {
+                    layout.push(&chunk.bytes).map_err(&malformed)?;
+                    skeleton.push(chunk.record);
+                }
+                StreamKind::Contents => contents.push(chunk.record),
+            }
+            Ok(())
+        })?;
+        let layout = layout.finish().map_err(&malformed)?;
+        Ok(Self { digest: found.digest, skeleton, contents, layout })
+    }
+
+    /// The image's id.
+    pub(crate) fn image_id(&self, params: &Params) -> ChunkId {
+        let ids = |records: &[Record]| segments(records).map(|segment| segment.id()).collect::<Vec<_>>();
+        image_id(WALK_VERSION, params, &ids(&self.skeleton), &ids(&self.contents))
+    }
+
+    /// Records of a stream.
+    pub(crate) fn records(&self, stream: StreamKind) -> &[Record] {
+        match stream {
+            StreamKind::Skeleton => &self.skeleton,
+            StreamKind::Contents => &self.contents,
+        }
+    }
+
+    /// For the catalog: digest, records of both streams, operations.
+    fn encode(&self) -> Vec<u8> {
+        let mut out = self.digest.to_vec();
+        for records in [&self.skeleton, &self.contents] {
+            varint::put(&mut out, records.len() as u64);
+            for record in records {
+                out.extend_from_slice(&record.id.0);
+                varint::put(&mut out, u64::from(record.len));
+            }
+        }
+        for op in self.layout.ops() {
+            let number = match op {
+                Op::Literal(len) => u64::from(len) << 1,
+                Op::Contents(len) => len << 1 | 1,
+            };
+            varint::put(&mut out, number);
+        }
+        out
+    }
+
+    /// `None` for anything that [`Scan::encode`] did not write.
+    fn decode(mut blob: &[u8]) -> Option<Self> {
+        let (digest, rest) = blob.split_first_chunk::<32>()?;
+        blob = rest;
+        let skeleton = take_records(&mut blob)?;
+        let contents = take_records(&mut blob)?;
+        let mut layout = LayoutBuilder::new(u64::MAX >> 2);
+        while !blob.is_empty() {
+            let number = varint::take(&mut blob)?;
+            let op = match number & 1 {
+                0 => Op::Literal(u32::try_from(number >> 1).ok().filter(|&len| len > 0)?),
+                _ => Op::Contents(number >> 1),
+            };
+            layout.push_op(op).ok()?;
+        }
+        let layout = layout.finish().ok()?;
+        let bytes = |records: &[Record]| records.iter().map(|record| u64::from(record.len)).sum::<u64>();
+        let fits = layout.skeleton_bytes() == bytes(&skeleton) && layout.contents_bytes() == bytes(&contents);
+        fits.then_some(Self { digest: *digest, skeleton, contents, layout })
+    }
+}
+
+fn take_records(blob: &mut &[u8]) -> Option<Vec<Record>> {
+    let count = varint::take(blob)?;
+    if count > blob.len() as u64 / 33 {
+        return None;
+    }
+    let mut records = Vec::with_capacity(count as usize);
+    for _ in 0..count {
+        let (id, rest) = blob.split_first_chunk::<32>()?;
+        *blob = rest;
+        let len = varint::take(blob).filter(|&len| len > 0 && len <= u64::from(MAX_CHUNK_BYTES))?;
+        records.push(Record { id: ChunkId(*id), len: len as u32 });
+    }
+    Some(records)
+}
+
+/// The segments of a stream's records.
+pub(crate) fn segments(records: &[Record]) -> impl Iterator<Item = Segment> + '_ {
+    let mut cutter = SegmentCutter::default();
+    let mut rest = records.iter();
+    let mut done = false;
+    std::iter::from_fn(move || {
+        for record in rest.by_ref() {
+            if let Some(segment) = cutter.push(*record) {
+                return Some(segment);
+            }
+        }
+        if std::mem::replace(&mut done, true) { None } else { cutter.finish() }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NoProgress;
+
+    #[test]
+    fn the_catalogs_form_round_trips() {
+        let mut image = vec![0; 300_000];
+        blake3::Hasher::new().finalize_xof().fill(&mut image);
+        let pool = Pool::new();
+        let io = |source| SyncError::Io { path: "x".into(), source };
+        let scan = Scan::of_reader(&mut image.as_slice(), Params::default(), &pool, &NoProgress, io).unwrap();
+        assert_eq!(scan.digest, *blake3::hash(&image).as_bytes());
+        let blob = scan.encode();
+        assert_eq!(Scan::decode(&blob).as_ref(), Some(&scan));
+        for cut in 0..blob.len() {
+            assert_ne!(Scan::decode(&blob[..cut]).as_ref(), Some(&scan));
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Seeds: local things that hold wanted bytes.
+
+mod file;
+mod folder;
+mod store;
+
+use std::path::Path;
+
+use regrow_catalog::Catalog;
+use regrow_chunker::{ChunkId, Params, Record};
+use regrow_image::TreeEntry;
+use regrow_index::{Index, Segment};
+use regrow_store::STORE_FILE;
+
+pub(crate) use file::FileSeed;
+pub(crate) use folder::FolderSeed;
+use store::StoreSeed;
+
+use crate::pool::Pool;
+use crate::{Progress, SyncError};
+
+/// Something that chunks are read from. What it gives is verified by who asks.
+pub(crate) trait Seed: Send + Sync {
+    /// Where it has this chunk, in terms of its own.
+    fn find(&self, id: &ChunkId) -> Option<u64>;
+
+    /// Replaces `out` by `len` bytes from `place`, which `find` gave.
+    fn read(&self, place: u64, len: usize, out: &mut Vec<u8>) -> std::io::Result<()>;
+
+    /// Recipe segments that follow from what it holds.
+    fn segments(&self, wanted: &mut dyn FnMut(Segment));
+
+    /// The digest of the seed as an image, if it is one file.
+    fn digest(&self) -> Option<[u8; 32]> {
+        None
+    }
+}
+
+/// What opening seeds needs.
+pub(crate) struct SeedContext<'a> {
+    pub(crate) params: Params,
+    pub(crate) pool: &'a Pool,
+    pub(crate) catalog: Option<&'a Catalog>,
+    pub(crate) progress: &'a dyn Progress,
+}
+
+/// The seeds of a run. Folders are apart, since what they hold follows from the target's paths too.
+#[derive(Default)]
+pub(crate) struct Seeds {
+    pub(crate) seeds: Vec<Box<dyn Seed>>,
+    pub(crate) folders: Vec<FolderSeed>,
+    /// Which seeds are guesses by path: they hold a chunk or not, only a look tells.
+    pub(crate) guesses: Vec<u32>,
+}
+
+impl Seeds {
+    /// Opens what `path` names: a store's folder, any other folder, an index with its store, any file or device.
+    pub(crate) fn open(&mut self, path: &Path, context: &SeedContext<'_>) -> Result<(), SyncError> {
+        if path.join(STORE_FILE).is_file() {
+            self.seeds.push(Box::new(StoreSeed::open(path, None, context.progress)?));
+        } else if path.is_dir() {
+            let (folder, large) = FolderSeed::open(path, context)?;
+            self.folders.push(folder);
+            self.seeds.push(Box::new(large));
+        } else if let Some(index) = read_index(path) {
+            let store = crate::Location::Path(path.to_owned()).beside(&index.store);
+            match store {
+                Some(crate::Location::Path(store)) => {
+                    self.seeds.push(Box::new(StoreSeed::open(&store, Some(&index), context.progress)?));
+                }
+                _ => return Err(SyncError::NoStore { location: path.display().to_string() }),
+            }
+        } else {
+            self.seeds.push(Box::new(FileSeed::open(path, context)?));
+        }
+        Ok(())
+    }
+
+    /// What folders may have of an image with these entries.
+    pub(crate) fn add_guesses(&mut self, tree: &[TreeEntry]) {
+        for folder in &self.folders {
+            self.guesses.push(self.seeds.len() as u32);
+            self.seeds.push(Box::new(folder.guesses(tree)));
+        }
+    }
+
+    /// The first seed that has a chunk, and where.
+    pub(crate) fn find(&self, id: &ChunkId) -> Option<(u32, u64)> {
+        let mut numbered = (0..).zip(&self.seeds);
+        numbered.find_map(|(number, seed)| seed.find(id).map(|place| (number, place)))
+    }
+
+    /// Reads a chunk from a seed into `out`. `false` if the seed does not give it, now.
+    pub(crate) fn read(&self, (seed, place): (u32, u64), record: &Record, out: &mut Vec<u8>) -> bool {
+        let Some(seed) = self.seeds.get(seed as usize) else { return false };
+        seed.read(place, record.len as usize, out).is_ok() && ChunkId::of(out) == record.id
+    }
+}
+
+/// The index in this file, if it is one.
+fn read_index(path: &Path) -> Option<Index> {
+    let mut file = std::fs::File::open(path).ok()?;
+    let mut magic = [0; 8];
+    std::io::Read::read_exact(&mut file, &mut magic).ok()?;
+    if magic != regrow_index::MAGIC {
+        return None;
+    }
+    Index::decode(&std::fs::read(path).ok()?).ok()
+}
+
+/// Numbers of `count` things, sorted by their ids, for binary search: 4 bytes a thing.
+pub(crate) fn sorted_by_id(count: usize, id: impl Fn(usize) -> ChunkId) -> Vec<u32> {
+    // Chunks are counted in u32: 2^32 of at least 64 bytes would need an index far over its limit.
+    let mut sorted: Vec<u32> = (0..count as u32).collect();
+    sorted.sort_unstable_by_key(|&number| id(number as usize));
+    sorted
+}
+
+/// The numbers in `sorted` that have this id.
+pub(crate) fn equal_ids<'s>(sorted: &'s [u32], wanted: &ChunkId, id: impl Fn(usize) -> ChunkId) -> &'s [u32] {
+    let first = sorted.partition_point(|&number| id(number as usize) < *wanted);
+    let rest = &sorted[first..];
+    &rest[..rest.iter().take_while(|&&number| id(number as usize) == *wanted).count()]
+}

@@ -1,0 +1,148 @@
+//! A file or a block device as a seed: a tar is understood as make does, anything else is cut as contents.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use regrow_chunker::{ChunkId, Record};
+use regrow_image::{SkeletonPart, StreamKind};
+use regrow_index::Segment;
+
+use super::{Seed, SeedContext, equal_ids, sorted_by_id};
+use crate::SyncError;
+use crate::scan::{Scan, segments};
+
+/// Stretches of a chunk that lie no further apart are read in one go.
+const GAP_BYTES: u64 = 16 << 10;
+
+/// See the module's documentation.
+pub(crate) struct FileSeed {
+    file: File,
+    scan: Scan,
+    streams: [StreamIndex; 2],
+}
+
+/// Where a stream's chunks are: by id, and by number.
+struct StreamIndex {
+    starts: Vec<u64>,
+    by_id: Vec<u32>,
+}
+
+impl StreamIndex {
+    fn new(records: &[Record]) -> Self {
+        let mut at = 0;
+        let next = |record: &Record| {
+            at += u64::from(record.len);
+            at - u64::from(record.len)
+        };
+        Self { starts: records.iter().map(next).collect(), by_id: sorted_by_id(records.len(), |n| records[n].id) }
+    }
+}
+
+const STREAMS: [StreamKind; 2] = [StreamKind::Skeleton, StreamKind::Contents];
+
+impl FileSeed {
+    /// Opens and, unless the catalog knows it, reads a file.
+    pub(crate) fn open(path: &Path, context: &SeedContext<'_>) -> Result<Self, SyncError> {
+        let mut file = File::open(path).map_err(SyncError::io(path))?;
+        let SeedContext { params, pool, catalog, progress } = *context;
+        let scan = Scan::of_file(path, &mut file, params, pool, catalog, progress)?;
+        let streams = STREAMS.map(|stream| StreamIndex::new(scan.records(stream)));
+        Ok(Self { file, scan, streams })
+    }
+
+    /// Chunks of contents that lie in the file in one piece, with where they begin.
+    pub(crate) fn contiguous_chunks(&self, mut each: impl FnMut(u64, ChunkId)) {
+        let [_, contents] = &self.streams;
+        for (record, &at) in self.scan.contents.iter().zip(&contents.starts) {
+            let mut stretches = self.scan.layout.contents_in_image(at..at + u64::from(record.len));
+            if let (Some(image), None) = (stretches.next(), stretches.next()) {
+                each(image.start, record.id);
+            }
+        }
+    }
+
+    /// Stretches of the file that make a range of a stream, and numbers of operations between them.
+    fn parts(&self, stream: StreamKind, range: Range<u64>) -> Vec<SkeletonPart> {
+        match stream {
+            StreamKind::Skeleton => self.scan.layout.skeleton_parts(range).collect(),
+            StreamKind::Contents => self.scan.layout.contents_in_image(range).map(SkeletonPart::InImage).collect(),
+        }
+    }
+}
+
+/// A place: twice the offset in the stream, plus one for the contents.
+fn place(stream: StreamKind, at: u64) -> u64 {
+    at << 1 | u64::from(stream == StreamKind::Contents)
+}
+
+impl Seed for FileSeed {
+    fn find(&self, id: &ChunkId) -> Option<u64> {
+        STREAMS.iter().zip(&self.streams).find_map(|(&stream, index)| {
+            let records = self.scan.records(stream);
+            let found = equal_ids(&index.by_id, id, |n| records[n].id).first()?;
+            Some(place(stream, index.starts[*found as usize]))
+        })
+    }
+
+    fn read(&self, place: u64, len: usize, out: &mut Vec<u8>) -> io::Result<()> {
+        out.clear();
+        let (stream, at) = (STREAMS[(place & 1) as usize], place >> 1);
+        let parts = self.parts(stream, at..at + len as u64);
+        if let [SkeletonPart::InImage(image)] = parts.as_slice() {
+            out.resize(len, 0);
+            return self.file.read_exact_at(out, image.start);
+        }
+        read_parts(&self.file, &parts, out)
+    }
+
+    fn segments(&self, wanted: &mut dyn FnMut(Segment)) {
+        for stream in STREAMS {
+            segments(self.scan.records(stream)).for_each(&mut *wanted);
+        }
+    }
+
+    fn digest(&self) -> Option<[u8; 32]> {
+        Some(self.scan.digest)
+    }
+}
+
+/// Gathers parts, reading stretches that lie near each other at once.
+fn read_parts(file: &File, parts: &[SkeletonPart], out: &mut Vec<u8>) -> io::Result<()> {
+    let mut window: (u64, Vec<u8>) = (0, Vec::new());
+    for (number, part) in parts.iter().enumerate() {
+        match part {
+            SkeletonPart::Number(bytes) => out.extend_from_slice(bytes),
+            SkeletonPart::InImage(image) => {
+                let held = window.0..window.0 + window.1.len() as u64;
+                if image.start < held.start || image.end > held.end {
+                    let end = reach(&parts[number..], image.end);
+                    window.0 = image.start;
+                    window.1.resize((end - image.start) as usize, 0);
+                    file.read_exact_at(&mut window.1, image.start)?;
+                }
+                let start = (image.start - window.0) as usize;
+                out.extend_from_slice(&window.1[start..start + (image.end - image.start) as usize]);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How far one read should go: over all the stretches that follow closely.
+fn reach(parts: &[SkeletonPart], first_end: u64) -> u64 {
+    let stretches = parts.iter().filter_map(|part| match part {
+        SkeletonPart::InImage(image) => Some(image),
+        SkeletonPart::Number(_) => None,
+    });
+    let mut end = first_end;
+    for image in stretches {
+        if image.start > end + GAP_BYTES {
+            break;
+        }
+        end = end.max(image.end);
+    }
+    end
+}

@@ -1,0 +1,106 @@
+//! A store's folder as a seed, or just what an index needs of it.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use regrow_chunker::ChunkId;
+use regrow_index::{Index, Segment};
+use regrow_store::{Decompressor, FolderReader, PackTail, pack_name};
+
+use super::{Seed, equal_ids, sorted_by_id};
+use crate::{Progress, SyncError};
+
+/// Plain frames that are kept: neighbours in an image are mostly neighbours in a frame.
+const FRAMES_KEPT: usize = 6;
+
+/// A plain frame with its pack's and its own number.
+type KeptFrame = ((usize, usize), Bytes);
+
+/// See the module's documentation.
+pub(crate) struct StoreSeed {
+    packs: Vec<(PathBuf, PackTail)>,
+    /// Pack and chunk numbers, sorted by id.
+    by_id: Vec<u32>,
+    chunks: Vec<(u32, u32)>,
+    kept: Mutex<VecDeque<KeptFrame>>,
+}
+
+impl StoreSeed {
+    /// Reads the tables of the packs: of all, or of those that an index names. A damaged one is passed over with a warning.
+    pub(crate) fn open(root: &Path, index: Option<&Index>, progress: &dyn Progress) -> Result<Self, SyncError> {
+        let reader = FolderReader::open(root)?;
+        let ids = match index {
+            Some(index) => index.packs.iter().map(|pack| pack.id).collect(),
+            None => reader.packs()?,
+        };
+        let (mut packs, mut chunks) = (Vec::new(), Vec::new());
+        for id in ids {
+            match reader.tail(&id) {
+                Ok(tail) => {
+                    chunks.extend((0..tail.records.len() as u32).map(|chunk| (packs.len() as u32, chunk)));
+                    packs.push((root.join(pack_name(&id)), tail));
+                }
+                Err(error) => progress.warn(&format!("seed: {error}")),
+            }
+        }
+        let by_id = sorted_by_id(chunks.len(), |n| id_of(&packs, chunks[n]));
+        Ok(Self { packs, by_id, chunks, kept: Mutex::default() })
+    }
+
+    fn frame(&self, pack: usize, number: usize) -> io::Result<Bytes> {
+        let key = (pack, number);
+        let lock = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, plain)) = lock().iter().find(|(kept, _)| *kept == key) {
+            return Ok(plain.clone());
+        }
+        let (path, tail) = &self.packs[pack];
+        let frame = &tail.frames[number];
+        // Bounded by the file: the table's check keeps frames before the tail.
+        let mut stored = vec![0; (frame.stored.end - frame.stored.start) as usize];
+        File::open(path)?.read_exact_at(&mut stored, frame.stored.start)?;
+        let plain = Decompressor::new()?.decompress(&stored, frame.plain_bytes).ok_or(io::ErrorKind::InvalidData)?;
+        let mut kept = lock();
+        kept.push_front((key, plain.clone()));
+        kept.truncate(FRAMES_KEPT);
+        Ok(plain)
+    }
+}
+
+fn id_of(packs: &[(PathBuf, PackTail)], (pack, chunk): (u32, u32)) -> ChunkId {
+    packs[pack as usize].1.records[chunk as usize].id
+}
+
+impl Seed for StoreSeed {
+    fn find(&self, id: &ChunkId) -> Option<u64> {
+        equal_ids(&self.by_id, id, |n| id_of(&self.packs, self.chunks[n])).first().map(|&n| u64::from(n))
+    }
+
+    fn read(&self, place: u64, len: usize, out: &mut Vec<u8>) -> io::Result<()> {
+        let (pack, chunk) = self.chunks[place as usize];
+        let tail = &self.packs[pack as usize].1;
+        let chunk = chunk as usize;
+        let number = tail.frames.partition_point(|frame| frame.chunks.end <= chunk);
+        let first = tail.frames[number].chunks.start;
+        let start: usize = tail.records[first..chunk].iter().map(|record| record.len as usize).sum();
+        let plain = self.frame(pack as usize, number)?;
+        out.clear();
+        out.extend_from_slice(plain.get(start..start + len).ok_or(io::ErrorKind::InvalidData)?);
+        Ok(())
+    }
+
+    fn segments(&self, wanted: &mut dyn FnMut(Segment)) {
+        for (_, tail) in &self.packs {
+            for number in 0..tail.segments() {
+                let records = tail.segment(number).ok().map(|(_, records)| records);
+                if let Some(segment) = records.and_then(|records| Segment::new(records).ok()) {
+                    wanted(segment);
+                }
+            }
+        }
+    }
+}
