@@ -1,8 +1,11 @@
 //! One file for each command.
 
 mod common;
+mod diff;
 mod extract;
+mod info;
 mod make;
+mod verify;
 
 use crate::args::{Arguments, Command};
 use crate::failure::{Code, Failure};
@@ -18,6 +21,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Make(args) => make::run(args, verbosity),
         Command::Extract(args) => extract::run(args, verbosity),
+        Command::Info(args) => info::run(args, verbosity),
+        Command::Diff(args) => diff::run(args, verbosity),
+        Command::Verify(args) => verify::run(args, verbosity),
         _ => Err(Failure::new(Code::Usage, "not yet")),
     }
 }

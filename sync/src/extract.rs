@@ -3,6 +3,7 @@
 mod assemble;
 mod cache;
 mod fetch;
+pub(crate) mod inspect;
 mod locate;
 mod output;
 mod packs;

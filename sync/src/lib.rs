@@ -2,10 +2,10 @@
 //! from what a machine holds and only what is missing, [`info`], [`diff`] and [`verify`] look at the results.
 //! Prints nothing and reads no environment: progress goes through [`Progress`], everything else is an option.
 
-//mod diff;
+mod diff;
 mod error;
 mod extract;
-//mod info;
+mod info;
 mod ingest;
 mod location;
 mod make;
@@ -14,18 +14,18 @@ mod progress;
 mod scan;
 mod seed;
 mod stores;
-//mod tree;
-//mod verify;
+mod tree;
+mod verify;
 
-//pub use diff::{DiffReport, PathCost, diff};
+pub use diff::{DiffReport, PathCost, diff};
 pub use error::SyncError;
 pub use extract::{ExtractOptions, ExtractReport, Output, extract};
-//pub use info::{ArchiveInfo, InfoReport, info};
+pub use info::{ArchiveInfo, InfoReport, PackInfo, info};
 pub use location::Location;
 pub use make::{MakeOptions, MakeReport, make};
 pub use progress::{NoProgress, Progress, Stage};
 pub use stores::Network;
-//pub use verify::{StoreVerifyReport, VerifyReport, verify_file, verify_store};
+pub use verify::{StoreVerifyReport, VerifyReport, verify_file, verify_store};
 
 pub use regrow_chunker::{ChunkId, Params};
 pub use regrow_store::{HttpOptions, StoreError};

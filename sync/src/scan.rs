@@ -7,7 +7,7 @@ use std::path::Path;
 use regrow_catalog::{Catalog, SeedKey};
 use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Params, Record, varint};
 use regrow_image::{Layout, LayoutBuilder, Op, StreamKind, WALK_VERSION};
-use regrow_index::{Segment, SegmentCutter, image_id};
+use regrow_index::{Segment, SegmentCutter};
 
 use crate::ingest::ingest;
 use crate::pool::Pool;
@@ -73,12 +73,6 @@ impl Scan {
         })?;
         let layout = layout.finish().map_err(&malformed)?;
         Ok(Self { digest: found.digest, skeleton, contents, layout })
-    }
-
-    /// The image's id.
-    pub(crate) fn image_id(&self, params: &Params) -> ChunkId {
-        let ids = |records: &[Record]| segments(records).map(|segment| segment.id()).collect::<Vec<_>>();
-        image_id(WALK_VERSION, params, &ids(&self.skeleton), &ids(&self.contents))
     }
 
     /// Records of a stream.

@@ -82,6 +82,19 @@ impl Plan {
         plan
     }
 
+    /// For the contents, when only seeds count.
+    pub(crate) fn of_contents_in_seeds(target: &Target, seeds: &Seeds) -> Self {
+        Self { skeleton: false, sources: from_seeds(&target.contents, seeds, &[]) }
+    }
+
+    /// The frame that a chunk comes from, if from one.
+    pub(crate) fn frame_of(&self, chunk: u32) -> Option<(u32, u32)> {
+        match self.sources[chunk as usize] {
+            Source::Frame { pack, frame } => Some((pack, frame)),
+            _ => None,
+        }
+    }
+
     pub(crate) fn is_skeleton(&self) -> bool {
         self.skeleton
     }

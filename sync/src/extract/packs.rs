@@ -50,11 +50,13 @@ impl Table {
 pub(crate) struct Packs {
     refs: Vec<PackRef>,
     tables: Vec<Option<Table>>,
+    /// Ends that were read, from wherever: how many, and their bytes.
+    pub(crate) ends_read: (u64, u64),
 }
 
 impl Packs {
     pub(crate) fn new(index: &Index) -> Self {
-        Self { refs: index.packs.clone(), tables: index.packs.iter().map(|_| None).collect() }
+        Self { refs: index.packs.clone(), tables: index.packs.iter().map(|_| None).collect(), ends_read: (0, 0) }
     }
 
     pub(crate) fn id(&self, pack: u32) -> ChunkId {
@@ -64,6 +66,23 @@ impl Packs {
     /// A table that was fetched.
     pub(crate) fn table(&self, pack: u32) -> Option<&Table> {
         self.tables[pack as usize].as_ref()
+    }
+
+    /// All tables that were fetched.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &Table> {
+        self.tables.iter().flatten()
+    }
+
+    /// Whether a frame came with its table.
+    pub(crate) fn holds(&self, (pack, frame): (u32, u32)) -> bool {
+        let table = self.table(pack);
+        table.is_some_and(|table| table.frames.get(frame as usize).is_some_and(|frame| table.held(frame).is_some()))
+    }
+
+    /// The stored bytes of a frame.
+    pub(crate) fn stored_bytes(&self, (pack, frame): (u32, u32)) -> Option<u64> {
+        let frame = self.table(pack)?.frames.get(frame as usize)?;
+        Some(frame.stored.end - frame.stored.start)
     }
 
     /// Frees the skeleton frames that came with tables.
@@ -89,6 +108,7 @@ impl Packs {
         let check = |pack: u32, bytes: &Bytes| self.decode(pack, bytes).map(drop);
         let fetched = fetcher.fetch_ends(&requests, check)?;
         for (pack, bytes) in fetched {
+            self.ends_read = (self.ends_read.0 + 1, self.ends_read.1 + bytes.len() as u64);
             let tail = self.decode(pack, &bytes)?;
             for number in 0..tail.segments() {
                 // A segment that is malformed is as good as absent: whoever needs it says so.

@@ -88,6 +88,11 @@ impl Target {
         }
     }
 
+    /// The recipe again.
+    pub(crate) fn recipe(&self) -> Recipe {
+        Recipe { skeleton: self.skeleton.records.clone(), contents: self.contents.records.clone() }
+    }
+
     /// Takes the assembled skeleton stream and reads it.
     pub(crate) fn set_skeleton(&mut self, spool: Spool, index: &Index, location: &str) -> Result<(), SyncError> {
         let malformed = SyncError::layout(location);

@@ -1,0 +1,52 @@
+//! `regrow info`.
+
+use regrow_sync::{InfoReport, Location, info};
+
+use super::common;
+use crate::args::InfoArgs;
+use crate::failure::Failure;
+use crate::progress::{Bars, Verbosity};
+use crate::report::{Reporter, To, chunks, exact, line};
+use crate::size::{commas, show};
+
+/// Runs the command.
+pub(crate) fn run(args: InfoArgs, verbosity: Verbosity) -> Result<(), Failure> {
+    let location = Location::parse(&args.index)?;
+    let stores = common::locations(&args.stores)?;
+    let mut network = common::network(&args.network)?;
+    let bars = Bars::new(verbosity);
+    let report = info(&location, &stores, &std::env::temp_dir(), &mut network, &bars)?;
+    Reporter { verbosity, json: args.json }.print(&report, &text(&report), To::Output)
+}
+
+fn text(report: &InfoReport) -> String {
+    let sizes = [report.chunk_min_bytes, report.chunk_avg_bytes, report.chunk_max_bytes].map(|bytes| show(bytes.into()));
+    let packs: u64 = report.packs.iter().map(|pack| pack.bytes).sum();
+    let mut lines = vec![
+        line("image", exact(report.image_bytes)),
+        line("digest (BLAKE3)", &report.image_digest),
+        line("image id", &report.image_id),
+        line("chunk sizes", format!("min {}, average {}, max {}", sizes[0], sizes[1], sizes[2])),
+        line("skeleton", chunks(report.skeleton_chunks, report.skeleton_bytes)),
+        line("contents", chunks(report.contents_chunks, report.contents_bytes)),
+        line("recipe segments", commas(report.segments)),
+        line("packs", format!("{}, {}", report.packs.len(), show(packs))),
+    ];
+    if let (Some(frames), Some(bytes)) = (report.frames, report.frame_bytes) {
+        lines.push(line("frames in them", format!("{}, {}", commas(frames), show(bytes))));
+    }
+    let store = if report.store.is_empty() { "not known" } else { &report.store };
+    lines.push(line("store", store));
+    if let Some(error) = &report.store_error {
+        lines.push(line("store cannot be read", error));
+    }
+    if !report.archives.is_empty() {
+        lines.push(format!("\n{:>9} {:>9} {:>12}  archive\n", "entries", "files", "contents"));
+    }
+    for archive in &report.archives {
+        let path = if archive.path.is_empty() { "(the image itself)" } else { &archive.path };
+        let (entries, files) = (commas(archive.entries), commas(archive.files));
+        lines.push(format!("{entries:>9} {files:>9} {:>12}  {path}\n", show(archive.bytes)));
+    }
+    lines.concat()
+}

@@ -1,0 +1,55 @@
+//! `regrow verify`.
+
+use std::path::Path;
+
+use regrow_sync::{Location, StoreVerifyReport, VerifyReport, verify_file, verify_store};
+
+use super::common;
+use crate::args::VerifyArgs;
+use crate::failure::{Code, Failure};
+use crate::progress::{Bars, Verbosity};
+use crate::report::{Reporter, To, exact, line};
+use crate::size::commas;
+
+/// Runs the command.
+pub(crate) fn run(args: VerifyArgs, verbosity: Verbosity) -> Result<(), Failure> {
+    let mut network = common::network(&args.network)?;
+    let bars = Bars::new(verbosity);
+    let reporter = Reporter { verbosity, json: args.json };
+    if let Some(store) = &args.store {
+        let report = verify_store(&Location::parse(store)?, &common::locations(&args.targets)?, &mut network, &bars)?;
+        reporter.print(&report, &store_text(&report), To::Summary)?;
+        return verdict(report.ok, report.problems.first().map_or("", String::as_str));
+    }
+    let [index, file] = args.targets.as_slice() else {
+        return Err(Failure::new(Code::Usage, "verify takes INDEX FILE, or --store DIR|URL [INDEX...]"));
+    };
+    let report = verify_file(&Location::parse(index)?, Path::new(file), &mut network, &bars)?;
+    reporter.print(&report, &file_text(&report), To::Summary)?;
+    verdict(report.ok, &format!("{file}: is not the image that {index} describes"))
+}
+
+fn verdict(ok: bool, problem: &str) -> Result<(), Failure> {
+    if ok { Ok(()) } else { Err(Failure::new(Code::Damaged, problem)) }
+}
+
+fn file_text(report: &VerifyReport) -> String {
+    [
+        line("image", exact(report.image_bytes)),
+        line("file", exact(report.file_bytes)),
+        line("digest by the index", &report.image_digest),
+        line("digest of the file", &report.file_digest),
+    ]
+    .concat()
+}
+
+fn store_text(report: &StoreVerifyReport) -> String {
+    let mut lines = vec![
+        line("packs", format!("{}, {}", commas(report.packs), exact(report.bytes))),
+        line("chunks", commas(report.chunks)),
+        line("indexes", commas(report.indexes)),
+        line("problems", commas(report.problems.len() as u64)),
+    ];
+    lines.extend(report.problems.iter().map(|problem| format!("  {problem}\n")));
+    lines.concat()
+}

@@ -1,0 +1,139 @@
+//! What an index holds.
+
+use std::path::Path;
+
+use regrow_chunker::ChunkId;
+use serde::Serialize;
+
+use crate::pool::Pool;
+use crate::tree::{OpenImage, Reading, archive_of};
+use crate::{Location, Network, Progress, SyncError};
+
+/// See the module's documentation.
+#[derive(Debug, Clone, Serialize)]
+pub struct InfoReport {
+    /// Size of the image.
+    pub image_bytes: u64,
+    /// Its id.
+    pub image_id: String,
+    /// BLAKE3 of the image.
+    pub image_digest: String,
+    /// Version of the walking rules.
+    pub walk_version: u32,
+    /// Smallest, average and largest chunk.
+    pub chunk_min_bytes: u32,
+    /// See `chunk_min_bytes`.
+    pub chunk_avg_bytes: u32,
+    /// See `chunk_min_bytes`.
+    pub chunk_max_bytes: u32,
+    /// Chunks of both streams, repetitions included.
+    pub chunks: u64,
+    /// Chunks and bytes of the skeleton stream.
+    pub skeleton_chunks: u64,
+    /// See `skeleton_chunks`.
+    pub skeleton_bytes: u64,
+    /// Chunks and bytes of the contents stream.
+    pub contents_chunks: u64,
+    /// See `contents_chunks`.
+    pub contents_bytes: u64,
+    /// Recipe segments.
+    pub segments: u64,
+    /// Names and sizes of the packs.
+    pub packs: Vec<PackInfo>,
+    /// Where the store lies relative to the index.
+    pub store: String,
+    /// Frames of the packs and their stored bytes; `None` if the store could not be read.
+    pub frames: Option<u64>,
+    /// See `frames`.
+    pub frame_bytes: Option<u64>,
+    /// The archives in the image, the image itself first; empty if it is none, or the store could not be read.
+    pub archives: Vec<ArchiveInfo>,
+    /// Why the store could not be read.
+    pub store_error: Option<String>,
+}
+
+/// A pack that an index names.
+#[derive(Debug, Clone, Serialize)]
+pub struct PackInfo {
+    /// Its name.
+    pub id: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// An archive in an image, such as a layer.
+#[derive(Debug, Clone, Serialize)]
+pub struct ArchiveInfo {
+    /// Its path, empty for the image itself.
+    pub path: String,
+    /// Entries of all kinds.
+    pub entries: u64,
+    /// Entries with contents.
+    pub files: u64,
+    /// Bytes of their contents.
+    pub bytes: u64,
+}
+
+/// Reads an index, and from its store what it says of the image.
+///
+/// # Errors
+/// [`SyncError`] where the index cannot be read; a store that cannot be read is part of the report.
+pub fn info(
+    location: &Location,
+    stores: &[Location],
+    scratch: &Path,
+    network: &mut Network,
+    progress: &dyn Progress,
+) -> Result<InfoReport, SyncError> {
+    let index = network.load_index(location)?;
+    let pool = Pool::new();
+    let mut reading = Reading { stores, network, pool: &pool, scratch, progress };
+    let opened = OpenImage::read(location, &index, &mut reading);
+    let mut report = InfoReport {
+        image_bytes: index.image_bytes,
+        image_id: index.image_id().to_string(),
+        image_digest: ChunkId(index.image_digest).to_string(),
+        walk_version: index.walk_version,
+        chunk_min_bytes: index.params.min_bytes(),
+        chunk_avg_bytes: index.params.avg_bytes(),
+        chunk_max_bytes: index.params.max_bytes(),
+        chunks: index.chunks(),
+        skeleton_chunks: index.skeleton.chunks,
+        skeleton_bytes: index.skeleton.bytes,
+        contents_chunks: index.contents.chunks,
+        contents_bytes: index.contents.bytes,
+        segments: index.segments().count() as u64,
+        packs: index.packs.iter().map(|pack| PackInfo { id: pack.id.to_string(), bytes: pack.bytes }).collect(),
+        store: index.store.clone(),
+        frames: None,
+        frame_bytes: None,
+        archives: Vec::new(),
+        store_error: None,
+    };
+    match opened {
+        Ok(image) => {
+            let (frames, bytes) = image.inspection.frames();
+            (report.frames, report.frame_bytes) = (Some(frames), Some(bytes));
+            report.archives = archives(&image);
+        }
+        Err(error) => report.store_error = Some(error.to_string()),
+    }
+    Ok(report)
+}
+
+fn archives(image: &OpenImage) -> Vec<ArchiveInfo> {
+    let mut found: Vec<ArchiveInfo> = Vec::new();
+    for entry in &image.tree {
+        let path = archive_of(entry);
+        let known = found.iter().position(|archive| archive.path == path);
+        let number = known.unwrap_or_else(|| {
+            found.push(ArchiveInfo { path, entries: 0, files: 0, bytes: 0 });
+            found.len() - 1
+        });
+        let archive = &mut found[number];
+        archive.entries += 1;
+        archive.files += u64::from(!entry.contents.is_empty());
+        archive.bytes += entry.contents.end - entry.contents.start;
+    }
+    found
+}

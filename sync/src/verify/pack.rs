@@ -1,0 +1,155 @@
+//! Every byte of a pack.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use regrow_chunker::{ChunkId, Record};
+use regrow_index::Segment;
+use regrow_store::{Decompressor, FrameEntry, MAX_TAIL_BYTES, PackTail, ReadStore, Span, StoreError, TRAILER_BYTES, Trailer, pack_name};
+
+use crate::SyncError;
+use crate::pool::{Ordered, Pool};
+
+/// Frames that may wait in the pool.
+const FRAMES_IN_FLIGHT: usize = 8;
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct PackReport {
+    pub(super) bytes: u64,
+    pub(super) chunks: u64,
+    pub(super) problems: Vec<String>,
+    /// The pack's table, if it could be read.
+    pub(super) tail: Option<PackTail>,
+}
+
+/// Reads a pack: its name, its table, its segments, each chunk. An unreachable host is an error, all else a problem.
+pub(super) async fn verify(
+    store: &dyn ReadStore,
+    id: &ChunkId,
+    pool: &Pool,
+    progress: impl Fn(u64),
+) -> Result<PackReport, SyncError> {
+    let mut report = PackReport::default();
+    let name = pack_name(id);
+    let object = format!("{}/{name}", store.location());
+    let tail = match read_tail(store, &name).await {
+        Ok(tail) => tail,
+        Err(error) if is_about_the_pack(&error) => {
+            report.problems.push(error.to_string());
+            return Ok(report);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    for number in 0..tail.segments() {
+        let found = tail.segment(number).ok().and_then(|(id, records)| Some((id, Segment::new(records).ok()?)));
+        if !found.is_some_and(|(id, segment)| segment.id() == id) {
+            report.problems.push(format!("{object}: recipe segment {number} is not what its name says"));
+        }
+    }
+    let mut reading = Reading { tail: &tail, pool, object: &object, queue: Ordered::new(FRAMES_IN_FLIGHT), report: &mut report };
+    let hash = reading.read_all(store, &name, progress).await;
+    match hash {
+        Ok(hash) if hash == *id => {}
+        Ok(_) => report.problems.push(format!("{object}: its bytes are not what its name says")),
+        Err(SyncError::Store(error)) if is_about_the_pack(&error) => report.problems.push(error.to_string()),
+        Err(error) => return Err(error),
+    }
+    report.tail = Some(tail);
+    Ok(report)
+}
+
+fn is_about_the_pack(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::NotFound { .. } | StoreError::Damaged { .. } | StoreError::Protocol { .. } | StoreError::Io { .. }
+    )
+}
+
+async fn read_tail(store: &dyn ReadStore, name: &str) -> Result<PackTail, StoreError> {
+    let damaged = |reason: String| StoreError::Damaged { object: format!("{}/{name}", store.location()), reason };
+    let end = store.get(name, Span::Suffix(TRAILER_BYTES)).await?;
+    let bytes = end.object_bytes;
+    let trailer = Trailer::decode(&end.bytes().await?, bytes).map_err(|error| damaged(error.to_string()))?;
+    debug_assert!(bytes - trailer.tail_at <= MAX_TAIL_BYTES);
+    let tail = store.get(name, Span::Range(trailer.tail_at..bytes)).await?.bytes().await?;
+    PackTail::decode(&tail, bytes).map_err(|error| damaged(error.to_string()))
+}
+
+struct Reading<'a> {
+    tail: &'a PackTail,
+    pool: &'a Pool,
+    object: &'a str,
+    queue: Ordered<Result<u64, String>>,
+    report: &'a mut PackReport,
+}
+
+impl Reading<'_> {
+    /// Reads all of the pack once: hashes it, and checks each frame on its way.
+    async fn read_all(&mut self, store: &dyn ReadStore, name: &str, progress: impl Fn(u64)) -> Result<ChunkId, SyncError> {
+        let mut body = store.get(name, Span::Whole).await?.body;
+        let mut hasher = blake3::Hasher::new();
+        let mut frames: VecDeque<&FrameEntry> = self.tail.frames.iter().collect();
+        let (mut at, mut held) = (0u64, BytesMut::new());
+        while let Some(piece) = body.next().await {
+            let piece = piece?;
+            hasher.update(&piece);
+            self.report.bytes += piece.len() as u64;
+            progress(piece.len() as u64);
+            held.extend_from_slice(&piece);
+            while let Some(frame) = frames.front().copied() {
+                let skip = (frame.stored.start.saturating_sub(at) as usize).min(held.len());
+                drop(held.split_to(skip));
+                at += skip as u64;
+                let len = (frame.stored.end - frame.stored.start) as usize;
+                if at < frame.stored.start || held.len() < len {
+                    break;
+                }
+                self.submit(frame, held.split_to(len).freeze());
+                at = frame.stored.end;
+                frames.pop_front();
+            }
+            if frames.is_empty() {
+                held.clear();
+            }
+            while let Some(result) = self.queue.next_due()? {
+                self.take(result);
+            }
+        }
+        while let Some(result) = self.queue.next()? {
+            self.take(result);
+        }
+        Ok(ChunkId(*hasher.finalize().as_bytes()))
+    }
+
+    fn submit(&mut self, frame: &FrameEntry, stored: Bytes) {
+        let records = self.tail.records[frame.chunks.clone()].to_vec();
+        let (plain_bytes, at, object) = (frame.plain_bytes, frame.stored.start, self.object.to_owned());
+        self.queue.push(self.pool.submit(move || {
+            check_frame(&stored, plain_bytes, &records).map_err(|reason| format!("{object}: frame at {at}: {reason}"))
+        }));
+    }
+
+    fn take(&mut self, result: Result<u64, String>) {
+        match result {
+            Ok(chunks) => self.report.chunks += chunks,
+            Err(problem) => self.report.problems.push(problem),
+        }
+    }
+}
+
+/// The number of chunks of a frame, if all are what their ids say.
+fn check_frame(stored: &[u8], plain_bytes: u64, records: &[Record]) -> Result<u64, String> {
+    let mut decompressor = Decompressor::new().map_err(|error| error.to_string())?;
+    let plain = decompressor.decompress(stored, plain_bytes).ok_or("cannot be decompressed")?;
+    let mut rest = &plain[..];
+    for record in records {
+        let (chunk, after) = rest.split_at(rest.len().min(record.len as usize));
+        if ChunkId::of(chunk) != record.id {
+            return Err(format!("chunk {} is damaged", record.id));
+        }
+        rest = after;
+    }
+    Ok(records.len() as u64)
+}
