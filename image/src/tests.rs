@@ -190,7 +190,7 @@ fn headers_never_reach_contents_chunks() {
     while at < touched.len() - 1024 {
         touched[at + 136..at + 147].copy_from_slice(b"14000001234");
         seal(&mut touched[at..at + BLOCK]);
-        at += BLOCK + (40 * (at > 0) as usize).min(0);
+        at += BLOCK;
         let size = usize::from_str_radix(std::str::from_utf8(&image[at - BLOCK + 124..at - BLOCK + 135]).unwrap(), 8).unwrap();
         at += size.next_multiple_of(BLOCK);
     }

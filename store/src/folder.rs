@@ -101,9 +101,10 @@ struct FileBody {
 
 impl FileBody {
     fn into_stream(self) -> ByteStream {
-        Box::pin(stream::try_unfold(self, |mut body| async move {
-            Ok(body.next_piece().await?.map(|piece| (piece, body)))
-        }))
+        Box::pin(stream::try_unfold(
+            self,
+            |mut body| async move { Ok(body.next_piece().await?.map(|piece| (piece, body))) },
+        ))
     }
 
     async fn next_piece(&mut self) -> Result<Option<Bytes>, StoreError> {

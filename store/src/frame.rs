@@ -26,14 +26,19 @@ pub struct StoredFrame {
 }
 
 impl PlainFrame {
-    /// Appends a chunk. `true` when the frame has reached its size.
-    pub fn push(&mut self, record: Record, bytes: &[u8]) -> bool {
+    /// Appends a chunk. The frame should be ended at [`FRAME_TARGET_BYTES`].
+    pub fn push(&mut self, record: Record, bytes: &[u8]) {
         if self.bytes.capacity() == 0 {
             self.bytes.reserve(FRAME_TARGET_BYTES + (64 << 10));
         }
         self.records.push(record);
         self.bytes.extend_from_slice(bytes);
-        self.bytes.len() >= FRAME_TARGET_BYTES
+    }
+
+    /// Plain bytes so far.
+    #[must_use]
+    pub fn plain_bytes(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Whether it holds no chunk.
@@ -95,7 +100,9 @@ mod tests {
         let mut frame = PlainFrame::default();
         let chunk = b"some bytes ".repeat(1000);
         let record = Record { id: ChunkId::of(&chunk), len: chunk.len() as u32 };
-        while !frame.push(record, &chunk) {}
+        while frame.plain_bytes() < FRAME_TARGET_BYTES {
+            frame.push(record, &chunk);
+        }
         let stored = frame.compress(&mut Compressor::new(3).unwrap()).unwrap();
         let plain_bytes = stored.records.len() as u64 * 11_000;
         let mut decompressor = Decompressor::new().unwrap();

@@ -84,12 +84,7 @@ impl HttpStore {
     }
 
     /// Reads an answer of unknown length to its end, which tells the object's size, and takes the span from it.
-    async fn take_whole(
-        &self,
-        response: Response,
-        span: &Span,
-        object: String,
-    ) -> Result<Download, StoreError> {
+    async fn take_whole(&self, response: Response, span: &Span, object: String) -> Result<Download, StoreError> {
         let meter = Arc::clone(&self.meter);
         let body = Body::new(response, object.clone(), meter, self.client.stall_timeout());
         let all = body.whole(MAX_UNSIZED_BYTES).await?;
@@ -116,10 +111,7 @@ impl ReadStore for HttpStore {
 /// Shows no query and no password, which may be secret.
 impl fmt::Debug for HttpStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpStore")
-            .field("base", &self.shown)
-            .field("client", &self.client)
-            .finish_non_exhaustive()
+        f.debug_struct("HttpStore").field("base", &self.shown).field("client", &self.client).finish_non_exhaustive()
     }
 }
 

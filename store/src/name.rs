@@ -17,6 +17,7 @@ pub(crate) fn check_name(location: &str, name: &str) -> Result<(), StoreError> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     use super::check_name;
 

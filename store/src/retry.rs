@@ -27,11 +27,7 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self {
-            attempts: 5,
-            first_delay: Duration::from_millis(200),
-            max_delay: Duration::from_secs(10),
-        }
+        Self { attempts: 5, first_delay: Duration::from_millis(200), max_delay: Duration::from_secs(10) }
     }
 }
 
@@ -155,9 +151,10 @@ struct Continued<S> {
 
 impl<S: ReadStore + 'static> Continued<S> {
     fn into_stream(self) -> ByteStream {
-        Box::pin(stream::try_unfold(self, |mut body| async move {
-            Ok(body.next_piece().await?.map(|piece| (piece, body)))
-        }))
+        Box::pin(stream::try_unfold(
+            self,
+            |mut body| async move { Ok(body.next_piece().await?.map(|piece| (piece, body))) },
+        ))
     }
 
     async fn next_piece(&mut self) -> Result<Option<Bytes>, StoreError> {

@@ -2,6 +2,7 @@
 //! seed go through here. The reading thread walks and cuts; workers hash.
 
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -34,17 +35,25 @@ struct BlockResult {
     digest: Option<(blake3::hazmat::ChainingValue, Option<[u8; 32]>)>,
 }
 
+/// What is read.
+pub(crate) struct Input<'a> {
+    pub(crate) reader: &'a mut dyn Read,
+    /// For errors.
+    pub(crate) name: &'a Path,
+    /// How many bytes it probably has.
+    pub(crate) size_hint: Option<u64>,
+}
+
 /// Reads all of `input`; hands each chunk to `sink`, each stream's in its order.
 pub(crate) fn ingest(
-    input: &mut dyn Read,
+    input: Input<'_>,
     params: Params,
     pool: &Pool,
     stage: Stage,
     progress: &dyn Progress,
-    mut read_error: impl FnMut(std::io::Error) -> SyncError,
     mut sink: impl FnMut(Hashed) -> Result<(), SyncError>,
 ) -> Result<Ingested, SyncError> {
-    let blocks = BlockPool::new();
+    let blocks = BlockPool::new(input.size_hint);
     let mut splitter = Splitter::new(params);
     let mut results = Ordered::new(BLOCKS_IN_FLIGHT);
     let mut digest = ImageDigest::default();
@@ -56,7 +65,7 @@ pub(crate) fn ingest(
         result.chunks.into_iter().try_for_each(&mut sink)
     };
     loop {
-        let block = blocks.read(input).map_err(&mut read_error)?;
+        let block = blocks.read(input.reader).map_err(SyncError::io(input.name))?;
         if block.is_empty() {
             break;
         }
@@ -95,6 +104,7 @@ fn hash_block(block: Option<(u64, Bytes)>, chunks: Vec<RawChunk>) -> BlockResult
 struct BlockPool {
     free: Receiver<Vec<u8>>,
     back: Arc<Sender<Vec<u8>>>,
+    first_bytes: usize,
 }
 
 struct PooledBlock {
@@ -116,17 +126,26 @@ impl Drop for PooledBlock {
 }
 
 impl BlockPool {
-    fn new() -> Self {
+    /// For an input that is known to be short, one byte more than it tells that it ends.
+    fn new(size_hint: Option<u64>) -> Self {
         let (back, free) = unbounded();
-        Self { free, back: Arc::new(back) }
+        let first_bytes = size_hint.map_or(BLOCK_BYTES, |size| size.saturating_add(1).min(BLOCK_BYTES));
+        Self { free, back: Arc::new(back), first_bytes: first_bytes as usize }
     }
 
     /// The next block, full unless the input ends in it.
     fn read(&self, input: &mut dyn Read) -> std::io::Result<Bytes> {
         let mut bytes = self.free.try_recv().unwrap_or_default();
-        bytes.resize(BLOCK_BYTES as usize, 0);
+        bytes.resize(bytes.len().max(self.first_bytes), 0);
         let mut len = 0;
-        while len < bytes.len() {
+        loop {
+            if len == bytes.len() {
+                if len == BLOCK_BYTES as usize {
+                    break;
+                }
+                // Longer than it was said to be.
+                bytes.resize(BLOCK_BYTES as usize, 0);
+            }
             match input.read(&mut bytes[len..]) {
                 Ok(0) => break,
                 Ok(read) => len += read,

@@ -28,4 +28,7 @@ pub use stores::Network;
 pub use verify::{StoreVerifyReport, VerifyReport, verify_file, verify_store};
 
 pub use regrow_chunker::{ChunkId, Params};
-pub use regrow_store::{HttpOptions, StoreError};
+pub use regrow_store::{HttpOptions, RetryPolicy, StoreError};
+
+/// The crates' types that options take.
+pub use regrow_catalog::Catalog;

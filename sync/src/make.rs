@@ -14,7 +14,7 @@ use regrow_index::Index;
 use regrow_store::{FolderWriter, StoreDescription, sync_folder, temporary_file};
 use serde::Serialize;
 
-use crate::ingest::ingest;
+use crate::ingest::{Input, ingest};
 use crate::location::relative_store;
 use crate::pool::Pool;
 use crate::{Progress, Stage, SyncError};
@@ -109,8 +109,8 @@ pub fn make(
     let mut packer = Packer::new(&store, &pool, options.level, options.pack_bytes)?;
     let mut recipe = RecipeBuilder::new(known);
     progress.begin(Stage::Make, total);
-    let read_error = |source| SyncError::Io { path: input_name.to_owned(), source };
-    let image = ingest(input, params, &pool, Stage::Make, progress, read_error, |chunk| recipe.add(&chunk, &mut packer))?;
+    let input = Input { reader: input, name: input_name, size_hint: total };
+    let image = ingest(input, params, &pool, Stage::Make, progress, |chunk| recipe.add(&chunk, &mut packer))?;
     recipe.finish_segments(&mut packer)?;
     let written = packer.finish()?;
     progress.end(Stage::Make);

@@ -82,6 +82,11 @@ impl<T> Ordered<T> {
         if due { self.next() } else { Ok(None) }
     }
 
+    /// The next result, waited for, if too many are outstanding.
+    pub(crate) fn next_over_limit(&mut self) -> Result<Option<T>, SyncError> {
+        if self.waiting.len() > self.limit { self.next() } else { Ok(None) }
+    }
+
     /// The next result; `None` when none is outstanding.
     pub(crate) fn next(&mut self) -> Result<Option<T>, SyncError> {
         self.waiting.pop_front().map(Pending::wait).transpose()

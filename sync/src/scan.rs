@@ -1,7 +1,6 @@
 //! What a local file was found to hold: the recipe and the layout that make would give it.
 
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use regrow_catalog::{Catalog, SeedKey};
@@ -9,7 +8,7 @@ use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Params, Record, varint};
 use regrow_image::{Layout, LayoutBuilder, Op, StreamKind, WALK_VERSION};
 use regrow_index::{Segment, SegmentCutter};
 
-use crate::ingest::ingest;
+use crate::ingest::{Input, ingest};
 use crate::pool::Pool;
 use crate::{Progress, Stage, SyncError};
 
@@ -41,7 +40,8 @@ impl Scan {
         }
         let bytes = file.metadata().map_err(SyncError::io(path))?.len();
         progress.begin(Stage::Scan, (bytes > 0).then_some(bytes));
-        let scan = Self::of_reader(&mut &*file, params, pool, progress, |source| SyncError::Io { path: path.to_owned(), source });
+        let input = Input { reader: file, name: path, size_hint: (bytes > 0).then_some(bytes) };
+        let scan = Self::of_input(input, params, pool, progress);
         progress.end(Stage::Scan);
         let scan = scan?;
         // Should the file have changed since the key was taken, no later key is the same.
@@ -51,17 +51,11 @@ impl Scan {
         Ok(scan)
     }
 
-    fn of_reader(
-        input: &mut dyn Read,
-        params: Params,
-        pool: &Pool,
-        progress: &dyn Progress,
-        read_error: impl FnMut(std::io::Error) -> SyncError,
-    ) -> Result<Self, SyncError> {
+    fn of_input(input: Input<'_>, params: Params, pool: &Pool, progress: &dyn Progress) -> Result<Self, SyncError> {
         let (mut skeleton, mut contents) = (Vec::new(), Vec::new());
         let mut layout = LayoutBuilder::new(u64::MAX);
         let malformed = SyncError::layout("scan of a seed");
-        let found = ingest(input, params, pool, Stage::Scan, progress, read_error, |chunk| {
+        let found = ingest(input, params, pool, Stage::Scan, progress, |chunk| {
             match chunk.stream {
                 StreamKind::Skeleton => {
                     layout.push(&chunk.bytes).map_err(&malformed)?;
@@ -165,8 +159,8 @@ mod tests {
         let mut image = vec![0; 300_000];
         blake3::Hasher::new().finalize_xof().fill(&mut image);
         let pool = Pool::new();
-        let io = |source| SyncError::Io { path: "x".into(), source };
-        let scan = Scan::of_reader(&mut image.as_slice(), Params::default(), &pool, &NoProgress, io).unwrap();
+        let input = Input { reader: &mut image.as_slice(), name: Path::new("x"), size_hint: None };
+        let scan = Scan::of_input(input, Params::default(), &pool, &NoProgress).unwrap();
         assert_eq!(scan.digest, *blake3::hash(&image).as_bytes());
         let blob = scan.encode();
         assert_eq!(Scan::decode(&blob).as_ref(), Some(&scan));

@@ -12,7 +12,7 @@ use regrow_index::{Index, Segment};
 use regrow_store::{FolderReader, PackTail, ReadStore};
 use serde::Serialize;
 
-use crate::ingest::ingest;
+use crate::ingest::{Input, ingest};
 use crate::pool::Pool;
 use crate::{Location, Network, Progress, Stage, SyncError};
 
@@ -62,8 +62,8 @@ pub fn verify_file(
     let mut file = File::open(path).map_err(SyncError::io(path))?;
     let total = file.metadata().map_err(SyncError::io(path))?.len();
     progress.begin(Stage::Verify, Some(total));
-    let read_error = |source| SyncError::Io { path: path.to_owned(), source };
-    let found = ingest(&mut file, index.params, &Pool::new(), Stage::Verify, progress, read_error, |_| Ok(()))?;
+    let input = Input { reader: &mut file, name: path, size_hint: Some(total) };
+    let found = ingest(input, index.params, &Pool::new(), Stage::Verify, progress, |_| Ok(()))?;
     progress.end(Stage::Verify);
     Ok(VerifyReport {
         ok: (found.bytes, found.digest) == (index.image_bytes, index.image_digest),

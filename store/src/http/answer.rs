@@ -34,11 +34,7 @@ pub(super) struct Part {
 }
 
 /// Checks the head against the request and tells what the body will hold.
-pub(super) fn framing(
-    response: &Response,
-    span: &Span,
-    object: &str,
-) -> Result<Framing, StoreError> {
+pub(super) fn framing(response: &Response, span: &Span, object: &str) -> Result<Framing, StoreError> {
     match response.status() {
         StatusCode::OK => whole(response, span, object),
         StatusCode::PARTIAL_CONTENT => part(response, span, object).map(Framing::Part),
@@ -66,12 +62,7 @@ fn whole(response: &Response, span: &Span, object: &str) -> Result<Framing, Stor
     let Some(range) = span.within(object_bytes) else {
         return Err(too_short(object.to_owned(), object_bytes));
     };
-    Ok(Framing::Part(Part {
-        skipped_bytes: range.start,
-        to_end: range.end == object_bytes,
-        range,
-        object_bytes,
-    }))
+    Ok(Framing::Part(Part { skipped_bytes: range.start, to_end: range.end == object_bytes, range, object_bytes }))
 }
 
 fn part(response: &Response, span: &Span, object: &str) -> Result<Part, StoreError> {
@@ -84,12 +75,11 @@ fn part(response: &Response, span: &Span, object: &str) -> Result<Part, StoreErr
         return Err(wrong("several parts, though one range was asked for".to_owned()));
     }
     check_encoding(response, object)?;
-    let text = header(response, &CONTENT_RANGE)
-        .ok_or_else(|| wrong("a part (HTTP 206) without Content-Range".to_owned()))?;
+    let text =
+        header(response, &CONTENT_RANGE).ok_or_else(|| wrong("a part (HTTP 206) without Content-Range".to_owned()))?;
     let ContentRange { range, object_bytes } =
         ContentRange::parse(text).ok_or_else(|| wrong(format!("Content-Range: {text}")))?;
-    let expected =
-        span.within(object_bytes).ok_or_else(|| too_short(object.to_owned(), object_bytes))?;
+    let expected = span.within(object_bytes).ok_or_else(|| too_short(object.to_owned(), object_bytes))?;
     if range != expected {
         return Err(wrong(format!("Content-Range: {text}, which was not asked for")));
     }

@@ -20,12 +20,7 @@ pub(super) struct Body {
 }
 
 impl Body {
-    pub(super) fn new(
-        response: Response,
-        object: String,
-        meter: Arc<Meter>,
-        stall_timeout: Duration,
-    ) -> Self {
+    pub(super) fn new(response: Response, object: String, meter: Arc<Meter>, stall_timeout: Duration) -> Self {
         Self { response, object, meter, stall_timeout }
     }
 
@@ -37,9 +32,10 @@ impl Body {
             left: part.range.end - part.range.start,
             to_end: part.to_end,
         };
-        Box::pin(stream::try_unfold(cut, |mut cut| async move {
-            Ok(cut.next_piece().await?.map(|piece| (piece, cut)))
-        }))
+        Box::pin(stream::try_unfold(
+            cut,
+            |mut cut| async move { Ok(cut.next_piece().await?.map(|piece| (piece, cut))) },
+        ))
     }
 
     /// The whole body, in memory, if it is no more than `max_bytes`.
@@ -81,10 +77,7 @@ impl Body {
     }
 
     fn longer(&self) -> StoreError {
-        StoreError::Protocol {
-            object: self.object.clone(),
-            reason: "the body is longer than promised".to_owned(),
-        }
+        StoreError::Protocol { object: self.object.clone(), reason: "the body is longer than promised".to_owned() }
     }
 
     fn shorter(&self, missing_bytes: u64) -> StoreError {
@@ -111,10 +104,6 @@ impl Cut {
         loop {
             let Some(body) = &mut self.body else { return Ok(None) };
             if self.left == 0 {
-                if self.to_end {
-                    body.expect_end().await?;
-                }
-                self.body = None;
                 return Ok(None);
             }
             let Some(piece) = body.read().await? else {

@@ -53,12 +53,7 @@ impl HttpClient {
     /// # Errors
     /// [`StoreError::TooLarge`], without a byte of the body read if the server tells its size; and those of
     /// [`ReadStore::get`](crate::ReadStore::get).
-    pub async fn get_url(
-        &self,
-        url: &str,
-        max_bytes: u64,
-        meter: &Arc<Meter>,
-    ) -> Result<Bytes, StoreError> {
+    pub async fn get_url(&self, url: &str, max_bytes: u64, meter: &Arc<Meter>) -> Result<Bytes, StoreError> {
         let url = parse_url(url)?;
         let object = without_secrets(&url);
         let response = self.send(&url, None, &object, meter).await?;
@@ -174,10 +169,7 @@ fn redirect_target(response: &Response, from: &Url, object: &str) -> Result<Opti
 
 /// An `http` or `https` URL with a host.
 pub(super) fn parse_url(text: &str) -> Result<Url, StoreError> {
-    let refused = |location: &str, reason: String| StoreError::Location {
-        location: location.to_owned(),
-        reason,
-    };
+    let refused = |location: &str, reason: String| StoreError::Location { location: location.to_owned(), reason };
     // A text that is no URL is repeated up to its query only, which may hold a secret.
     let safe = text.split(['?', '#']).next().unwrap_or_default();
     let url = Url::parse(text).map_err(|error| refused(safe, format!("not a URL: {error}")))?;
@@ -199,6 +191,7 @@ pub(super) fn without_secrets(url: &Url) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     use super::*;
 

@@ -70,9 +70,7 @@ fn io_kind(cause: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
 
 /// The error and its causes, outermost first. An [`io::Error`] names the source of the error it wraps, not that
 /// error itself, so it is unwrapped here.
-fn causes<'a>(
-    error: &'a (dyn Error + 'static),
-) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| {
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         match wrapped {

@@ -59,12 +59,10 @@ impl fmt::Debug for HttpOptions {
 pub(super) fn header_map(headers: &[(String, String)]) -> Result<HeaderMap, StoreError> {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
-        let refused = |reason: &str| StoreError::InvalidOption {
-            option: format!("header {name:?}"),
-            reason: reason.to_owned(),
-        };
-        let key = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| refused("the name is not a valid header name"))?;
+        let refused =
+            |reason: &str| StoreError::InvalidOption { option: format!("header {name:?}"), reason: reason.to_owned() };
+        let key =
+            HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused("the name is not a valid header name"))?;
         if OWN_HEADERS.contains(&key.as_str()) {
             return Err(refused("this header is set by regrow itself"));
         }
@@ -83,8 +81,7 @@ pub(super) fn read_certificates(path: &Path) -> Result<Vec<Certificate>, StoreEr
         reason: reason.to_owned(),
     };
     let pem = std::fs::read(path).map_err(StoreError::io(path))?;
-    let certificates = Certificate::from_pem_bundle(&pem)
-        .map_err(|_| refused("the file is not in the PEM format"))?;
+    let certificates = Certificate::from_pem_bundle(&pem).map_err(|_| refused("the file is not in the PEM format"))?;
     if certificates.is_empty() {
         return Err(refused("the file holds no certificate in the PEM format"));
     }
@@ -92,6 +89,7 @@ pub(super) fn read_certificates(path: &Path) -> Result<Vec<Certificate>, StoreEr
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     use super::*;
 

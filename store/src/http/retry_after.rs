@@ -2,8 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// How long to wait from now on; `None` if the value is neither form.
 pub(super) fn parse(value: &str) -> Option<Duration> {
@@ -22,14 +21,8 @@ fn parse_at(value: &str, now: SystemTime) -> Option<Duration> {
 /// `Sun, 06 Nov 1994 08:49:37 GMT`: the one form that senders may write (RFC 9110, section 5.6.7).
 fn parse_date(text: &str) -> Option<SystemTime> {
     let mut words = text.split_ascii_whitespace();
-    let (_weekday, day, month, year, time, zone) = (
-        words.next()?,
-        words.next()?,
-        words.next()?,
-        words.next()?,
-        words.next()?,
-        words.next()?,
-    );
+    let (_weekday, day, month, year, time, zone) =
+        (words.next()?, words.next()?, words.next()?, words.next()?, words.next()?, words.next()?);
     let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
     let days = days_since_epoch(number(year)?, month, number(day)?)?;
     let mut clock = time.split(':').map(number);

@@ -12,11 +12,7 @@ const BIG: usize = 3 * 256 * 1024 + 17;
 const NAME: &str = "packs/ab/object.pack";
 
 fn objects() -> BTreeMap<String, Vec<u8>> {
-    BTreeMap::from([
-        (NAME.to_owned(), sample(BIG)),
-        ("empty".to_owned(), Vec::new()),
-        ("one".to_owned(), vec![7]),
-    ])
+    BTreeMap::from([(NAME.to_owned(), sample(BIG)), ("empty".to_owned(), Vec::new()), ("one".to_owned(), vec![7])])
 }
 
 async fn conforms(store: &dyn ReadStore) {
@@ -152,12 +148,7 @@ async fn a_folder_is_read_in_small_pieces() {
 async fn a_file_that_is_cut_while_it_is_read_is_an_error() {
     let (root, store) = folder(&objects());
     let download = store.get(NAME, Span::Whole).await.unwrap();
-    std::fs::File::options()
-        .write(true)
-        .open(root.path().join(NAME))
-        .unwrap()
-        .set_len(1000)
-        .unwrap();
+    std::fs::File::options().write(true).open(root.path().join(NAME)).unwrap().set_len(1000).unwrap();
     let error = download.bytes().await.unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
 }

@@ -108,11 +108,9 @@ async fn answers_without_length_work() {
     };
     let closed = || Reply::status(200).header("Connection", "close").send(&object).close();
     for reply in [chunked(), closed()] {
-        for (span, range) in [
-            (Span::Whole, 0..5000),
-            (Span::Range(900..1100), 900..1100),
-            (Span::Suffix(96), 4904..5000),
-        ] {
+        for (span, range) in
+            [(Span::Whole, 0..5000), (Span::Range(900..1100), 900..1100), (Span::Suffix(96), 4904..5000)]
+        {
             let server = Server::script(vec![reply.clone()]).await;
             let (store, meter) = http_store(&server);
             let (download, bytes) = read(&store, "x", span).await.unwrap();
@@ -209,10 +207,7 @@ async fn a_short_body_is_a_transient_error() {
     let short = [
         (Reply::part_head(&object, 10, 20).send(&object[10..15]).close(), Span::Range(10..20)),
         (Reply::status(200).header("Content-Length", 10).send(b"12345").close(), Span::Whole),
-        (
-            Reply::status(200).header("Transfer-Encoding", "chunked").chunk(b"12345").close(),
-            Span::Whole,
-        ),
+        (Reply::status(200).header("Transfer-Encoding", "chunked").chunk(b"12345").close(), Span::Whole),
     ];
     for (reply, span) in short {
         let error = error_of(reply, span).await;

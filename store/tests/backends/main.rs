@@ -1,7 +1,6 @@
 //! Tests of the backends and decorators that read stores, against folders and servers in this process.
 
-// A test says what it expects by unwrapping.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod conformance;
 mod faults;

@@ -134,9 +134,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn start(
-        handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) async fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (requests, connections) = (Arc::default(), Arc::<AtomicUsize>::default());
@@ -153,10 +151,7 @@ impl Server {
 
     /// Answers the first request with the first reply, and so on; none may be asked beyond the last.
     pub(crate) async fn script(replies: Vec<Reply>) -> Self {
-        Self::start(move |request| {
-            replies.get(request.number).cloned().unwrap_or_else(|| Reply::bare(599))
-        })
-        .await
+        Self::start(move |request| replies.get(request.number).cloned().unwrap_or_else(|| Reply::bare(599))).await
     }
 
     pub(crate) fn url(&self) -> String {

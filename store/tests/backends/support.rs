@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use regrow_store::{
-    Download, FolderStore, HttpClient, HttpOptions, HttpStore, Meter, ReadStore, Retry,
-    RetryPolicy, Span, StoreError,
+    Download, FolderStore, HttpClient, HttpOptions, HttpStore, Meter, ReadStore, Retry, RetryPolicy, Span, StoreError,
 };
 
 use crate::server::{Reply, Request, Server};
@@ -43,11 +42,7 @@ pub(crate) fn http_store(server: &Server) -> (HttpStore, Arc<Meter>) {
 
 /// Waits so short that tests over real sockets need not pause time.
 pub(crate) fn hasty() -> RetryPolicy {
-    RetryPolicy {
-        attempts: 5,
-        first_delay: Duration::from_millis(1),
-        max_delay: Duration::from_millis(4),
-    }
+    RetryPolicy { attempts: 5, first_delay: Duration::from_millis(1), max_delay: Duration::from_millis(4) }
 }
 
 /// The same, with retries.
@@ -57,11 +52,7 @@ pub(crate) fn retrying_store(server: &Server) -> (Retry<HttpStore>, Arc<Meter>) 
 }
 
 /// Reads a span, to its end.
-pub(crate) async fn read(
-    store: &dyn ReadStore,
-    name: &str,
-    span: Span,
-) -> Result<(Download, Bytes), StoreError> {
+pub(crate) async fn read(store: &dyn ReadStore, name: &str, span: Span) -> Result<(Download, Bytes), StoreError> {
     let download = store.get(name, span).await?;
     let (range, object_bytes) = (download.range.clone(), download.object_bytes);
     let bytes = download.bytes().await?;

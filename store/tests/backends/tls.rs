@@ -85,9 +85,7 @@ async fn https_to_a_server_of_plain_http_is_an_error() {
 
 #[tokio::test]
 async fn files_without_certificates_are_refused() {
-    let refuse = |ca_file| {
-        HttpClient::new(HttpOptions { ca_file: Some(ca_file), ..options() }).unwrap_err()
-    };
+    let refuse = |ca_file| HttpClient::new(HttpOptions { ca_file: Some(ca_file), ..options() }).unwrap_err();
     assert!(matches!(refuse(file("absent.pem")), StoreError::Io { .. }));
     let error = refuse(file("server.key"));
     assert!(matches!(error, StoreError::InvalidOption { .. }), "{error:?}");

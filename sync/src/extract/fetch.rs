@@ -41,8 +41,8 @@ pub(crate) struct Fetcher<'a> {
 /// Where a frame's bytes are from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// They came with the table.
-    Table,
+    /// They came with the table, which came from the cache or not.
+    Table { is_cached: bool },
     /// The cache.
     Cache,
     /// The store of this number.
@@ -55,6 +55,13 @@ pub(crate) struct FrameBytes {
     pub(crate) frame: u32,
     pub(crate) bytes: Bytes,
     pub(crate) origin: Origin,
+}
+
+/// The end of a pack, checked.
+pub(crate) struct FetchedEnd {
+    pub(crate) pack: u32,
+    pub(crate) bytes: Bytes,
+    pub(crate) is_cached: bool,
 }
 
 impl Fetcher<'_> {
@@ -84,11 +91,11 @@ impl Fetcher<'_> {
         &self,
         wanted: &[(u32, Range<u64>)],
         check: impl Fn(u32, &Bytes) -> Result<(), StoreError>,
-    ) -> Result<Vec<(u32, Bytes)>, SyncError> {
+    ) -> Result<Vec<FetchedEnd>, SyncError> {
         let (mut found, mut remote) = (Vec::new(), Vec::new());
         for (pack, range) in wanted {
             match self.cached_end(*pack, range, &check) {
-                Some(bytes) => found.push((*pack, bytes)),
+                Some(bytes) => found.push(FetchedEnd { pack: *pack, bytes, is_cached: true }),
                 None => remote.push((*pack, range.clone())),
             }
         }
@@ -98,7 +105,7 @@ impl Fetcher<'_> {
             let bytes = bytes?;
             let id = &self.packs[*pack as usize].id;
             self.caches().for_each(|cache| cache.put(id, range, &bytes));
-            found.push((*pack, bytes));
+            found.push(FetchedEnd { pack: *pack, bytes, is_cached: false });
         }
         Ok(found)
     }

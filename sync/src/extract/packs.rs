@@ -7,7 +7,7 @@ use regrow_chunker::{ChunkId, Record};
 use regrow_index::{Index, PackRef, Segment};
 use regrow_store::{FrameEntry, PackTail, StoreError, pack_name};
 
-use super::fetch::Fetcher;
+use super::fetch::{FetchedEnd, Fetcher};
 use super::locate::{Plan, Source};
 use super::target::{Target, packs_of, sort_records};
 use super::Run;
@@ -23,6 +23,8 @@ pub(crate) struct Table {
     by_id: Vec<u32>,
     /// The skeleton frames, where they came with the table: where they begin, and their bytes.
     skeleton: Option<(u64, Bytes)>,
+    /// Whether it came from the cache.
+    pub(crate) is_cached: bool,
 }
 
 impl Table {
@@ -107,7 +109,7 @@ impl Packs {
         let requests: Vec<(u32, Range<u64>)> = wanted.iter().map(|&(pack, skeleton)| (pack, self.end_of(pack, skeleton))).collect();
         let check = |pack: u32, bytes: &Bytes| self.decode(pack, bytes).map(drop);
         let fetched = fetcher.fetch_ends(&requests, check)?;
-        for (pack, bytes) in fetched {
+        for FetchedEnd { pack, bytes, is_cached } in fetched {
             self.ends_read = (self.ends_read.0 + 1, self.ends_read.1 + bytes.len() as u64);
             let tail = self.decode(pack, &bytes)?;
             for number in 0..tail.segments() {
@@ -120,7 +122,7 @@ impl Packs {
             let has_skeleton = bytes.len() as u64 == tail.trailer.bytes - tail.trailer.skeleton_at && skeleton_len > 0;
             let skeleton = has_skeleton.then(|| (tail.trailer.skeleton_at, bytes.slice(..skeleton_len as usize)));
             let by_id = sort_records(&tail.records);
-            self.tables[pack as usize] = Some(Table { frames: tail.frames, records: tail.records, by_id, skeleton });
+            self.tables[pack as usize] = Some(Table { frames: tail.frames, records: tail.records, by_id, skeleton, is_cached });
         }
         Ok(())
     }

@@ -4,13 +4,13 @@ use std::cell::RefCell;
 
 use regrow_chunker::{ChunkId, Record};
 use regrow_image::StreamKind;
-use regrow_store::{Compressor, FolderWriter, OpenPack, PackSummary, Part, PlainFrame, StoredFrame};
+use regrow_store::{Compressor, FRAME_TARGET_BYTES, FolderWriter, OpenPack, PackSummary, Part, PlainFrame, StoredFrame};
 
 use crate::SyncError;
 use crate::pool::{Ordered, Pool};
 
-/// Frames that may wait to be compressed or written.
-const FRAMES_IN_FLIGHT: usize = 12;
+/// Frames that may wait to be compressed or written, at most.
+const FRAMES_IN_FLIGHT: u64 = 12;
 
 thread_local! {
     /// A worker's compressor and its level: making one costs more than a frame.
@@ -23,6 +23,7 @@ pub(crate) struct Packer<'a> {
     pool: &'a Pool,
     level: i32,
     pack_bytes: u64,
+    frame_bytes: usize,
     open: Option<OpenPack>,
     skeleton: PlainFrame,
     contents: PlainFrame,
@@ -40,10 +41,12 @@ impl<'a> Packer<'a> {
             pool,
             level,
             pack_bytes,
+            // Smaller for small packs, so that these come out near their size.
+            frame_bytes: FRAME_TARGET_BYTES.min(usize::try_from(pack_bytes / 2).unwrap_or(usize::MAX)),
             open: None,
             skeleton: PlainFrame::default(),
             contents: PlainFrame::default(),
-            compressing: Ordered::new(FRAMES_IN_FLIGHT),
+            compressing: Ordered::new((pack_bytes / FRAME_TARGET_BYTES as u64).clamp(1, FRAMES_IN_FLIGHT) as usize),
             written: Vec::new(),
         })
     }
@@ -59,11 +62,14 @@ impl<'a> Packer<'a> {
             StreamKind::Skeleton => (Part::Skeleton, &mut self.skeleton),
             StreamKind::Contents => (Part::Contents, &mut self.contents),
         };
-        if frame.push(record, bytes) {
+        frame.push(record, bytes);
+        if frame.plain_bytes() >= self.frame_bytes {
             let frame = std::mem::take(frame);
             self.compress(part, frame);
         }
-        while let Some(frame) = self.compressing.next_due()? {
+        // Not as soon as they are ready: where a pack ends must not depend on how fast the workers are, so that the same
+        // image makes the same packs.
+        while let Some(frame) = self.compressing.next_over_limit()? {
             self.write(frame)?;
         }
         if self.open.as_ref().is_some_and(|pack| pack.frame_bytes() >= self.pack_bytes) {

@@ -17,6 +17,8 @@ use regrow_index::Segment;
 use super::{FileSeed, Seed, SeedContext, equal_ids, sorted_by_id};
 use crate::SyncError;
 
+/// Files of a folder from this size on are remembered in the catalog: reading smaller ones is quicker than keeping them.
+const REMEMBERED_BYTES: u64 = 4 << 20;
 /// Folders within folders that are gone into.
 const MAX_DEPTH: usize = 128;
 
@@ -41,7 +43,9 @@ impl FolderSeed {
         let mut chunks = Vec::new();
         let mut kept = Vec::new();
         for path in paths {
-            match FileSeed::open(&path, context) {
+            let is_small = path.metadata().is_ok_and(|metadata| metadata.len() < REMEMBERED_BYTES);
+            let context = SeedContext { catalog: context.catalog.filter(|_| !is_small), ..*context };
+            match FileSeed::open(&path, &context) {
                 Ok(seed) => {
                     let number = kept.len() as u32;
                     seed.contiguous_chunks(|at, id| chunks.push((number, at, id)));

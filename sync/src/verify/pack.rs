@@ -44,7 +44,7 @@ pub(super) async fn verify(
     };
     for number in 0..tail.segments() {
         let found = tail.segment(number).ok().and_then(|(id, records)| Some((id, Segment::new(records).ok()?)));
-        if !found.is_some_and(|(id, segment)| segment.id() == id) {
+        if found.is_none_or(|(id, segment)| segment.id() != id) {
             report.problems.push(format!("{object}: recipe segment {number} is not what its name says"));
         }
     }

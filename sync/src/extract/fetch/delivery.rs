@@ -114,7 +114,7 @@ impl Delivery<'_> {
     fn local(&self, pack: u32, frame: u32) -> Option<FrameBytes> {
         let table = self.packs.table(pack)?;
         if let Some(bytes) = table.held(table.frames.get(frame as usize)?) {
-            return Some(FrameBytes { pack, frame, bytes, origin: Origin::Table });
+            return Some(FrameBytes { pack, frame, bytes, origin: Origin::Table { is_cached: table.is_cached } });
         }
         let bytes = self.fetcher.cached(self.packs, (pack, frame))?;
         Some(FrameBytes { pack, frame, bytes, origin: Origin::Cache })
@@ -150,7 +150,8 @@ impl Delivery<'_> {
             bad.push(done);
             return Ok(());
         }
-        let tally = if done.origin == Origin::Cache { &mut counts.cache } else { &mut counts.store };
+        let is_cached = matches!(done.origin, Origin::Cache | Origin::Table { is_cached: true });
+        let tally = if is_cached { &mut counts.cache } else { &mut counts.store };
         tally.add(done.tally.chunks, done.tally.bytes);
         done.written
     }

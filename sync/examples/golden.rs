@@ -1,0 +1,26 @@
+//! Writes the golden files of the formats: `cargo run -p regrow-sync --example golden`. To be run only with a new
+//! version of a format: the old files stay, beside the new ones, to show that they are still read.
+
+#[path = "../tests/golden/chunks.rs"]
+mod chunks;
+#[path = "../tests/golden/image.rs"]
+mod image;
+
+use std::path::Path;
+
+use regrow_sync::{MakeOptions, NoProgress, Params, make};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1");
+    std::fs::create_dir_all(&folder)?;
+    let image = image::golden_image();
+    for (name, avg) in [("small", 1024), ("default", 16 << 10)] {
+        std::fs::write(folder.join(format!("chunks-{name}.txt")), chunks::list_chunks(&image, Params::with_average(avg)?))?;
+    }
+    let mut options = MakeOptions::new(folder.join("store"), folder.join("image.rgx"));
+    options.params = Some(Params::with_average(1024)?);
+    options.pack_bytes = 60_000;
+    make(&mut image.as_slice(), Path::new("golden image"), None, &options, &NoProgress)?;
+    std::fs::remove_dir_all(folder.join("store/tmp"))?;
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! The formats are promises: files of version 1 are read as they were written, and images are cut as they were.
+
+#[path = "golden/chunks.rs"]
+mod chunks;
+#[path = "golden/image.rs"]
+mod image;
+
+use std::path::PathBuf;
+
+use regrow_index::{Index, IndexError};
+use regrow_sync::{
+    ExtractOptions, HttpOptions, Location, Network, NoProgress, Output, Params, RetryPolicy, SyncError, extract, verify_store,
+};
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1")
+}
+
+fn network() -> Network {
+    Network::new(HttpOptions::default(), RetryPolicy::default()).unwrap()
+}
+
+#[test]
+fn images_are_cut_where_they_were() {
+    let image = image::golden_image();
+    for (name, avg) in [("small", 1024), ("default", 16 << 10)] {
+        let golden = std::fs::read_to_string(folder().join(format!("chunks-{name}.txt"))).unwrap();
+        let params = Params::with_average(avg).unwrap();
+        assert!(chunks::list_chunks(&image, params) == golden, "cuts of {name} changed: that needs a new version");
+    }
+}
+
+#[test]
+fn the_index_means_what_it_meant() {
+    let bytes = std::fs::read(folder().join("image.rgx")).unwrap();
+    let index = Index::decode(&bytes).unwrap();
+    assert_eq!(index.encode(), bytes);
+    assert_eq!(index.image_bytes, image::golden_image().len() as u64);
+    assert_eq!(index.image_digest, *blake3::hash(&image::golden_image()).as_bytes());
+    assert_eq!(index.store, "store");
+    assert!(index.packs.len() > 1);
+}
+
+#[test]
+fn the_store_gives_the_image() {
+    let work = tempfile::tempdir().unwrap();
+    let out = work.path().join("out");
+    let location = Location::Path(folder().join("image.rgx"));
+    let options = ExtractOptions { scratch: work.path().into(), ..ExtractOptions::default() };
+    extract(&location, Output::File(out.clone()), &options, &mut network(), &NoProgress).unwrap();
+    assert!(std::fs::read(out).unwrap() == image::golden_image());
+    let store = Location::Path(folder().join("store"));
+    let report = verify_store(&store, &[location], &mut network(), &NoProgress).unwrap();
+    assert_eq!((report.ok, report.problems), (true, Vec::new()));
+}
+
+/// The same image made today has the same recipe, whatever zstd makes of the frames.
+#[test]
+fn made_again_it_has_the_same_id() {
+    let work = tempfile::tempdir().unwrap();
+    let mut options = regrow_sync::MakeOptions::new(work.path().join("store"), work.path().join("image.rgx"));
+    options.params = Some(Params::with_average(1024).unwrap());
+    let image = image::golden_image();
+    let report = regrow_sync::make(&mut image.as_slice(), "image".as_ref(), None, &options, &NoProgress).unwrap();
+    let golden = Index::decode(&std::fs::read(folder().join("image.rgx")).unwrap()).unwrap();
+    assert_eq!(report.image_id, golden.image_id().to_string());
+}
+
+#[test]
+fn other_versions_are_refused_by_number() {
+    let work = tempfile::tempdir().unwrap();
+    let path = work.path().join("newer.rgx");
+    let mut bytes = std::fs::read(folder().join("image.rgx")).unwrap();
+    bytes[8] = 2;
+    std::fs::write(&path, bytes).unwrap();
+    let output = Output::File(work.path().join("out"));
+    let options = ExtractOptions::default();
+    let error = extract(&Location::Path(path.clone()), output, &options, &mut network(), &NoProgress).unwrap_err();
+    assert!(matches!(&error, SyncError::Index { source: IndexError::Version(2), .. }), "{error}");
+    assert!(error.to_string().contains("newer.rgx"), "{error}");
+    assert!(!work.path().join("out").exists());
+}
+
+/// Packs are named by their bytes: made again elsewhere they have the same names, so nothing is uploaded twice.
+#[test]
+fn the_same_image_makes_the_same_packs() {
+    let work = tempfile::tempdir().unwrap();
+    let image = image::golden_image().repeat(9);
+    let names = ["a", "b"].map(|name| {
+        let mut options = regrow_sync::MakeOptions::new(work.path().join(name), work.path().join(format!("{name}.rgx")));
+        options.params = Some(Params::with_average(1024).unwrap());
+        options.pack_bytes = 40_000;
+        regrow_sync::make(&mut image.as_slice(), "image".as_ref(), None, &options, &NoProgress).unwrap();
+        let index = Index::decode(&std::fs::read(&options.index).unwrap()).unwrap();
+        index.packs.iter().map(|pack| pack.id).collect::<Vec<_>>()
+    });
+    assert!(names[0].len() > 2);
+    assert_eq!(names[0], names[1]);
+}
