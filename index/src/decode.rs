@@ -8,10 +8,12 @@ use crate::encode::{
 };
 use crate::model::runs_total;
 use crate::segment::KIND_RECORDS;
-use crate::{Index, IndexError, MAGIC, MAX_INDEX_BYTES, MAX_SEGMENT_RECORDS, PackRef, Run, SegmentRef, StreamHead, VERSION};
+use crate::{Index, IndexError, MAGIC, MAX_CHUNKS, MAX_INDEX_BYTES, MAX_SEGMENT_RECORDS, PackRef, Run, SegmentRef, StreamHead, VERSION};
 
 const HEAD_BYTES: usize = 16;
 const CHECKSUM_BYTES: usize = 32;
+/// A pack's tail is at most this long (FORMAT.md, section 1).
+const MAX_TAIL_BYTES: u64 = 64 << 20;
 /// A pack's header and trailer.
 const SMALLEST_PACK_BYTES: u64 = 16 + 96;
 
@@ -156,6 +158,9 @@ fn decode_stream(input: &mut &[u8], expected: u8) -> Result<StreamHead, IndexErr
     if segments.iter().map(|segment| u64::from(segment.records)).sum::<u64>() != chunks {
         return Err(IndexError::Malformed("segments do not add up"));
     }
+    if chunks > MAX_CHUNKS {
+        return Err(IndexError::Malformed("more than 2^25 chunks in a stream"));
+    }
     if bytes < chunks || bytes > chunks.saturating_mul(u64::from(MAX_CHUNK_BYTES)) {
         return Err(IndexError::Malformed("length of a stream"));
     }
@@ -173,7 +178,7 @@ fn decode_packs(mut input: &[u8]) -> Result<Vec<PackRef>, IndexError> {
             tail_at: take(&mut input)?,
         };
         let ordered = 16 <= pack.skeleton_at && pack.skeleton_at <= pack.tail_at && pack.tail_at < pack.bytes;
-        if !ordered || pack.bytes < SMALLEST_PACK_BYTES || pack.bytes > 1 << 48 {
+        if !ordered || pack.bytes < SMALLEST_PACK_BYTES || pack.bytes - pack.tail_at > MAX_TAIL_BYTES {
             return Err(IndexError::Malformed("offsets of a pack"));
         }
         packs.push(pack);

@@ -131,8 +131,13 @@ pub fn extract(
     let run = Run { location, index: &index, stores, options, pool: &pool, progress, network };
     let finished = match existing_output(&output) {
         Some(path) => {
-            seeds.open(&path, &context)?;
-            seeds.seeds.last().is_some_and(|seed| seed.digest() == Some(index.image_digest))
+            match seeds.open(&path, &context) {
+                Ok(()) => seeds.seeds.last().is_some_and(|seed| seed.digest() == Some(index.image_digest)),
+                Err(error) => {
+                    progress.warn(&format!("cannot use what is there: {error}"));
+                    false
+                }
+            }
         }
         None => false,
     };

@@ -13,7 +13,7 @@ use super::target::{Target, packs_of, sort_records};
 use super::Run;
 use crate::SyncError;
 
-/// A skeleton part up to this size comes with the tail, in one request.
+/// Skeleton parts up to this size come with the tails, in one request; together no more than twice as much.
 const SKELETON_WITH_TAIL_BYTES: u64 = 4 << 20;
 
 /// A pack's table.
@@ -106,10 +106,24 @@ impl Packs {
         if run.stores.is_empty() {
             return Err(SyncError::NoStore { location: run.location.to_string() });
         }
-        let requests: Vec<(u32, Range<u64>)> = wanted.iter().map(|&(pack, skeleton)| (pack, self.end_of(pack, skeleton))).collect();
+        let mut budget = 2 * SKELETON_WITH_TAIL_BYTES;
+        let requests: Vec<(u32, Range<u64>)> =
+            wanted.iter().map(|&(pack, skeleton)| (pack, self.end_of(pack, skeleton, &mut budget))).collect();
+        // A few at a time: only what is taken from them stays in memory.
+        for requests in requests.chunks(fetcher.connections) {
+            self.fetch_some(fetcher, requests, &mut segment)?;
+        }
+        Ok(())
+    }
+
+    fn fetch_some(
+        &mut self,
+        fetcher: &Fetcher<'_>,
+        requests: &[(u32, Range<u64>)],
+        segment: &mut impl FnMut(Segment),
+    ) -> Result<(), SyncError> {
         let check = |pack: u32, bytes: &Bytes| self.decode(pack, bytes).map(drop);
-        let fetched = fetcher.fetch_ends(&requests, check)?;
-        for FetchedEnd { pack, bytes, is_cached } in fetched {
+        for FetchedEnd { pack, bytes, is_cached } in fetcher.fetch_ends(requests, check)? {
             self.ends_read = (self.ends_read.0 + 1, self.ends_read.1 + bytes.len() as u64);
             let tail = self.decode(pack, &bytes)?;
             for number in 0..tail.segments() {
@@ -127,10 +141,14 @@ impl Packs {
         Ok(())
     }
 
-    fn end_of(&self, pack: u32, skeleton: bool) -> Range<u64> {
+    fn end_of(&self, pack: u32, skeleton: bool, budget: &mut u64) -> Range<u64> {
         let PackRef { bytes, skeleton_at, tail_at, .. } = self.refs[pack as usize];
-        let with_skeleton = skeleton && tail_at - skeleton_at <= SKELETON_WITH_TAIL_BYTES;
-        if with_skeleton { skeleton_at..bytes } else { tail_at..bytes }
+        let skeleton_bytes = tail_at - skeleton_at;
+        if !skeleton || skeleton_bytes > SKELETON_WITH_TAIL_BYTES || skeleton_bytes > *budget {
+            return tail_at..bytes;
+        }
+        *budget -= skeleton_bytes;
+        skeleton_at..bytes
     }
 
     fn decode(&self, pack: u32, bytes: &Bytes) -> Result<PackTail, StoreError> {

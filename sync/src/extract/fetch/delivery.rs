@@ -1,10 +1,11 @@
 //! From frames to verified chunks where they belong.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use regrow_chunker::{ChunkId, Record};
-use regrow_store::{Decompressor, StoreError};
+use regrow_store::Decompressor;
 
 use super::super::cache::FrameCache;
 use super::super::locate::{Counts, Plan, Tally};
@@ -50,22 +51,27 @@ impl Delivery<'_> {
     pub(crate) fn run(&self, plan: &Plan, counts: &mut Counts) -> Result<(), SyncError> {
         let by_id = self.stream.sorted(plan.in_frames());
         let wanted = Arc::new(Wanted { stream: Arc::clone(&self.stream), by_id });
-        let mut frames = plan.frames();
+        let frames = plan.frames();
         let total = self.fetcher.ranges(self.packs, &frames).iter().map(super::RangeJob::bytes).sum();
         self.fetcher.progress.begin(Stage::Fetch, Some(total));
-        let mut first_store = 0;
-        let mut damaged = None;
-        let mut is_retry = false;
-        while !frames.is_empty() {
-            if is_retry && first_store >= self.fetcher.stores.len() {
-                return Err(self.damaged(damaged));
+        let mut bad = self.round(&frames, 0, false, &wanted, counts)?;
+        while !bad.is_empty() {
+            let mut by_store: BTreeMap<usize, Vec<(u32, u32)>> = BTreeMap::new();
+            for done in &bad {
+                let next_store = match done.origin {
+                    Origin::Store(number) => number + 1,
+                    Origin::Table { .. } | Origin::Cache => 0,
+                };
+                if next_store >= self.fetcher.stores.len() {
+                    return Err(self.damaged(done));
+                }
+                by_store.entry(next_store).or_default().push((done.pack, done.frame));
             }
-            let bad = self.round(&frames, first_store, is_retry, &wanted, counts)?;
-            first_store = if bad.iter().any(|done| matches!(done.origin, Origin::Store(_))) { first_store + 1 } else { 0 };
-            damaged = bad.iter().find_map(|done| Some((done.damaged?, done.pack)));
-            frames = bad.iter().map(|done| (done.pack, done.frame)).collect();
-            frames.sort_unstable();
-            is_retry = true;
+            bad.clear();
+            for (first_store, mut frames) in by_store {
+                frames.sort_unstable();
+                bad.extend(self.round(&frames, first_store, true, &wanted, counts)?);
+            }
         }
         self.fetcher.progress.end(Stage::Fetch);
         Ok(())
@@ -164,12 +170,10 @@ impl Delivery<'_> {
         }
     }
 
-    fn damaged(&self, damaged: Option<(ChunkId, u32)>) -> SyncError {
+    fn damaged(&self, done: &Done) -> SyncError {
         let stores: Vec<&str> = self.fetcher.stores.iter().map(|store| store.location()).collect();
-        match damaged {
-            Some((id, pack)) => SyncError::Damaged { id, pack: self.packs.id(pack), stores: stores.join(", ") },
-            None => SyncError::Store(StoreError::NotFound { object: "a frame".into(), status: None }),
-        }
+        let id = done.damaged.unwrap_or_default();
+        SyncError::Damaged { id, pack: self.packs.id(done.pack), stores: stores.join(", ") }
     }
 }
 
