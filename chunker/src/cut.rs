@@ -89,11 +89,11 @@ mod tests {
     /// FORMAT.md's words, a byte at a time.
     fn reference_cut(data: &[u8], params: &Params) -> usize {
         let gear = gear_table();
-        let (min, avg, max) =
-            (params.min_bytes() as usize, u64::from(params.avg_bytes()), params.max_bytes() as usize);
+        let (min, avg, max) = (params.min_bytes() as usize, u64::from(params.avg_bytes()), params.max_bytes() as usize);
         for p in min..data.len().min(max) {
             let hash = (0..64).fold(0u64, |sum, i| sum.wrapping_add(gear[usize::from(data[p - 1 - i])] << i));
-            let limit = if (p as u64) < avg { u64::MAX / (4 * avg) } else { u64::MAX / avg * 4 + u64::MAX % avg * 4 / avg };
+            let limit =
+                if (p as u64) < avg { u64::MAX / (4 * avg) } else { u64::MAX / avg * 4 + u64::MAX % avg * 4 / avg };
             if hash < limit {
                 return p;
             }
@@ -136,7 +136,11 @@ mod tests {
         let cutter = Cutter::new(params);
         for byte in 0..=255 {
             let len = cutter.cut(&vec![byte; 200 << 10]);
-            assert!(len == params.max_bytes() as usize || len == params.min_bytes() as usize || len == params.avg_bytes() as usize);
+            assert!(
+                len == params.max_bytes() as usize
+                    || len == params.min_bytes() as usize
+                    || len == params.avg_bytes() as usize
+            );
         }
     }
 }

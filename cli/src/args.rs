@@ -197,9 +197,15 @@ pub(crate) struct ServeArgs {
     /// The folder
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) folder: PathBuf,
-    /// Address and port
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    /// Address and port; port 0: any that is free
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = listen_address)]
     pub(crate) listen: SocketAddr,
+}
+
+/// An address to listen at; names are for clients, but for the one that everybody uses.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let text = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    text.parse().map_err(|_| "write it like 127.0.0.1:8080, 0.0.0.0:80 or [::1]:8080".to_owned())
 }
 
 /// `regrow demo`.
@@ -209,9 +215,9 @@ pub(crate) struct DemoArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// An old image [default: one that is made up]
-    #[arg(requires = "new", value_hint = ValueHint::FilePath)]
+    #[arg(requires = "new", value_name = "OLD", value_hint = ValueHint::FilePath)]
     pub(crate) old: Option<PathBuf>,
     /// A new one
-    #[arg(value_hint = ValueHint::FilePath)]
+    #[arg(value_name = "NEW", value_hint = ValueHint::FilePath)]
     pub(crate) new: Option<PathBuf>,
 }

@@ -1,14 +1,18 @@
 //! One file for each command.
 
 mod common;
+mod completions;
+mod demo;
 mod diff;
 mod extract;
 mod info;
 mod make;
+mod man;
+mod serve;
 mod verify;
 
 use crate::args::{Arguments, Command};
-use crate::failure::{Code, Failure};
+use crate::failure::Failure;
 use crate::progress::Verbosity;
 
 /// Runs what the command line asks for.
@@ -24,6 +28,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Info(args) => info::run(args, verbosity),
         Command::Diff(args) => diff::run(args, verbosity),
         Command::Verify(args) => verify::run(args, verbosity),
-        _ => Err(Failure::new(Code::Usage, "not yet")),
+        Command::Serve(args) => serve::run(&args, verbosity),
+        Command::Demo(args) => demo::run(&args, verbosity),
+        Command::Completions { shell } => completions::run(shell),
+        Command::Man => man::run(),
     }
 }

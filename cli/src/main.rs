@@ -2,9 +2,11 @@
 
 mod args;
 mod commands;
+mod demo;
 mod failure;
 mod progress;
 mod report;
+mod serve;
 mod size;
 
 use clap::Parser;

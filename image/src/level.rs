@@ -86,7 +86,8 @@ impl Level {
         match self.extension_flag {
             b'x' => {
                 self.pax_bytes = pax_size(&self.extension).or(self.pax_bytes);
-                let path = pax_value(&self.extension, b"GNU.sparse.name").or_else(|| pax_value(&self.extension, b"path"));
+                let path =
+                    pax_value(&self.extension, b"GNU.sparse.name").or_else(|| pax_value(&self.extension, b"path"));
                 self.path = path.map(<[u8]>::to_vec).or_else(|| self.path.take());
             }
             b'L' => {

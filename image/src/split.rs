@@ -112,7 +112,9 @@ impl Chunks {
         let Self { skeleton, cutter, out, .. } = self;
         skeleton.push(cutter, bytes, |cut| {
             out.push(match cut {
-                Cut::InPiece(range) => RawChunk { stream: StreamKind::Skeleton, bytes: Bytes::copy_from_slice(&bytes[range]) },
+                Cut::InPiece(range) => {
+                    RawChunk { stream: StreamKind::Skeleton, bytes: Bytes::copy_from_slice(&bytes[range]) }
+                }
                 gathered => chunk(StreamKind::Skeleton, gathered, &piece),
             });
         });

@@ -86,8 +86,10 @@ fn check_layout(image: &[u8], skeleton: &[u8], contents: &[u8]) {
         assert_eq!(at, range.end.max(range.start));
     }
     let third = contents.len() as u64 / 3;
-    let found: Vec<u8> =
-        layout.contents_in_image(third..2 * third).flat_map(|r| image[r.start as usize..r.end as usize].to_vec()).collect();
+    let found: Vec<u8> = layout
+        .contents_in_image(third..2 * third)
+        .flat_map(|r| image[r.start as usize..r.end as usize].to_vec())
+        .collect();
     assert!(found == contents[third as usize..2 * third as usize]);
     let third = skeleton.len() as u64 / 3;
     let found: Vec<u8> = layout
@@ -170,7 +172,15 @@ fn plain_nested_and_tail() {
     let tree = check_all(&image);
     assert_eq!(
         paths(&tree),
-        ["m.json", "middle.tar", "middle.tar!layer/inner.tar", "middle.tar!layer/inner.tar!a", "middle.tar!layer/inner.tar!b", "middle.tar!x", "z"]
+        [
+            "m.json",
+            "middle.tar",
+            "middle.tar!layer/inner.tar",
+            "middle.tar!layer/inner.tar!a",
+            "middle.tar!layer/inner.tar!b",
+            "middle.tar!x",
+            "z"
+        ]
     );
     assert_eq!(tree[4].contents, 7..3007);
     for tail in [1, 511, 512, 700] {
@@ -191,7 +201,8 @@ fn headers_never_reach_contents_chunks() {
         touched[at + 136..at + 147].copy_from_slice(b"14000001234");
         seal(&mut touched[at..at + BLOCK]);
         at += BLOCK;
-        let size = usize::from_str_radix(std::str::from_utf8(&image[at - BLOCK + 124..at - BLOCK + 135]).unwrap(), 8).unwrap();
+        let size =
+            usize::from_str_radix(std::str::from_utf8(&image[at - BLOCK + 124..at - BLOCK + 135]).unwrap(), 8).unwrap();
         at += size.next_multiple_of(BLOCK);
     }
     let [old, new] = [&image, &touched].map(|i| streams(&split(i, small_params(), &[1 << 20])));

@@ -8,7 +8,10 @@ use crate::encode::{
 };
 use crate::model::runs_total;
 use crate::segment::KIND_RECORDS;
-use crate::{Index, IndexError, MAGIC, MAX_CHUNKS, MAX_INDEX_BYTES, MAX_SEGMENT_RECORDS, PackRef, Run, SegmentRef, StreamHead, VERSION};
+use crate::{
+    Index, IndexError, MAGIC, MAX_CHUNKS, MAX_INDEX_BYTES, MAX_SEGMENT_RECORDS, PackRef, Run, SegmentRef, StreamHead,
+    VERSION,
+};
 
 const HEAD_BYTES: usize = 16;
 const CHECKSUM_BYTES: usize = 32;
@@ -50,7 +53,9 @@ impl Index {
 
     fn check_sums(&self, image_id: ChunkId) -> Result<(), IndexError> {
         let segments = self.skeleton.segments.len() + self.contents.segments.len();
-        if runs_total(&self.chunk_runs) != Some(self.chunks()) || runs_total(&self.segment_runs) != Some(segments as u64) {
+        if runs_total(&self.chunk_runs) != Some(self.chunks())
+            || runs_total(&self.segment_runs) != Some(segments as u64)
+        {
             return Err(IndexError::Malformed("runs do not add up"));
         }
         // Each byte of the skeleton is one of the image or part of an operation's number, which is at most as many
@@ -76,7 +81,9 @@ fn open(bytes: &[u8]) -> Result<&[u8], IndexError> {
         return Err(IndexError::Version(version));
     }
     let length = take_u32(&mut head).ok_or(IndexError::Damaged("cut off"))? as usize;
-    if bytes.len() as u64 > MAX_INDEX_BYTES || bytes.len() != HEAD_BYTES.saturating_add(length).saturating_add(CHECKSUM_BYTES) {
+    if bytes.len() as u64 > MAX_INDEX_BYTES
+        || bytes.len() != HEAD_BYTES.saturating_add(length).saturating_add(CHECKSUM_BYTES)
+    {
         return Err(IndexError::Damaged("length"));
     }
     let (sealed, checksum) = bytes.split_at(bytes.len() - CHECKSUM_BYTES);
@@ -252,14 +259,14 @@ mod tests {
             found.extend(cutter.push(record));
         }
         found.extend(cutter.finish());
-        head.segments =
-            found.iter().map(|s| SegmentRef { id: s.id(), records: s.records().len() as u32 }).collect();
+        head.segments = found.iter().map(|s| SegmentRef { id: s.id(), records: s.records().len() as u32 }).collect();
         head
     }
 
     fn sample() -> Index {
         let (skeleton, contents) = (segments("s", 100), segments("c", 3000));
-        let pack = |n: u8| PackRef { id: ChunkId([n; 32]), bytes: 5000 + u64::from(n), skeleton_at: 3000, tail_at: 4000 };
+        let pack =
+            |n: u8| PackRef { id: ChunkId([n; 32]), bytes: 5000 + u64::from(n), skeleton_at: 3000, tail_at: 4000 };
         let segment_runs = vec![Run { count: (skeleton.segments.len() + contents.segments.len()) as u64, pack: 1 }];
         Index {
             walk_version: 1,

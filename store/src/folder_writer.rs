@@ -32,7 +32,11 @@ impl FolderWriter {
     ///
     /// # Errors
     /// [`StoreError::Parameters`] where the store has others, [`StoreError::Damaged`], [`StoreError::Io`].
-    pub fn open(root: &Path, wanted: Option<StoreDescription>, default: StoreDescription) -> Result<(Self, StoreDescription), StoreError> {
+    pub fn open(
+        root: &Path,
+        wanted: Option<StoreDescription>,
+        default: StoreDescription,
+    ) -> Result<(Self, StoreDescription), StoreError> {
         fs::create_dir_all(root.join("packs")).map_err(StoreError::io(root))?;
         fs::create_dir_all(root.join("tmp")).map_err(StoreError::io(root))?;
         let found = match read_description(root)? {
@@ -73,7 +77,8 @@ impl FolderWriter {
     pub fn commit(&self, pack: OpenPack) -> Result<PackSummary, StoreError> {
         let tmp = self.root.join("tmp");
         let (writer, summary) = pack.finish().map_err(StoreError::io(&tmp))?;
-        let file = writer.into_inner().map_err(|error| StoreError::Io { path: tmp.clone(), source: error.into_error() })?;
+        let file =
+            writer.into_inner().map_err(|error| StoreError::Io { path: tmp.clone(), source: error.into_error() })?;
         file.as_file().sync_all().map_err(StoreError::io(&tmp))?;
         self.place(file.into_temp_path(), &summary)?;
         Ok(summary)

@@ -14,7 +14,8 @@ pub use folder_writer::{FolderWriter, OpenPack, sync_folder, temporary_file};
 pub use frame::{Compressor, Decompressor, FRAME_TARGET_BYTES, MAX_FRAME_BYTES, PlainFrame, StoredFrame};
 pub use layout::{STORE_FILE, STORE_VERSION, StoreDescription, pack_name};
 pub use pack::{
-    FrameEntry, MAX_TAIL_BYTES, PACK_TARGET_BYTES, PackError, PackSummary, PackTail, PackWriter, Part, TRAILER_BYTES, Trailer,
+    FrameEntry, MAX_TAIL_BYTES, PACK_TARGET_BYTES, PackError, PackSummary, PackTail, PackWriter, Part, TRAILER_BYTES,
+    Trailer,
 };
 pub use read::{ByteStream, Download, Meter, ReadStore, Span};
 

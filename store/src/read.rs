@@ -47,10 +47,7 @@ impl Span {
         if !empty {
             return Ok(());
         }
-        Err(StoreError::InvalidRequest {
-            object: object.to_owned(),
-            reason: "the range is empty".to_owned(),
-        })
+        Err(StoreError::InvalidRequest { object: object.to_owned(), reason: "the range is empty".to_owned() })
     }
 }
 

@@ -15,7 +15,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::create_dir_all(&folder)?;
     let image = image::golden_image();
     for (name, avg) in [("small", 1024), ("default", 16 << 10)] {
-        std::fs::write(folder.join(format!("chunks-{name}.txt")), chunks::list_chunks(&image, Params::with_average(avg)?))?;
+        std::fs::write(
+            folder.join(format!("chunks-{name}.txt")),
+            chunks::list_chunks(&image, Params::with_average(avg)?),
+        )?;
     }
     let mut options = MakeOptions::new(folder.join("store"), folder.join("image.rgx"));
     options.params = Some(Params::with_average(1024)?);

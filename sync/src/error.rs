@@ -45,7 +45,9 @@ pub enum SyncError {
         location: String,
     },
     /// A chunk is nowhere to be had whole.
-    #[error("chunk {id} of pack {pack} is damaged in {stores}; run `regrow verify --store` there, or give another --store")]
+    #[error(
+        "chunk {id} of pack {pack} is damaged in {stores}; run `regrow verify --store` there, or give another --store"
+    )]
     Damaged {
         /// The chunk.
         id: ChunkId,

@@ -65,7 +65,15 @@ pub struct ExtractOptions {
 
 impl Default for ExtractOptions {
     fn default() -> Self {
-        Self { stores: Vec::new(), seeds: Vec::new(), cache: None, catalog: None, scratch: "/tmp".into(), connections: 6, dry_run: false }
+        Self {
+            stores: Vec::new(),
+            seeds: Vec::new(),
+            cache: None,
+            catalog: None,
+            scratch: "/tmp".into(),
+            connections: 6,
+            dry_run: false,
+        }
     }
 }
 
@@ -130,15 +138,13 @@ pub fn extract(
     report.dry_run = options.dry_run;
     let run = Run { location, index: &index, stores, options, pool: &pool, progress, network };
     let finished = match existing_output(&output) {
-        Some(path) => {
-            match seeds.open(&path, &context) {
-                Ok(()) => seeds.seeds.last().is_some_and(|seed| seed.digest() == Some(index.image_digest)),
-                Err(error) => {
-                    progress.warn(&format!("cannot use what is there: {error}"));
-                    false
-                }
+        Some(path) => match seeds.open(&path, &context) {
+            Ok(()) => seeds.seeds.last().is_some_and(|seed| seed.digest() == Some(index.image_digest)),
+            Err(error) => {
+                progress.warn(&format!("cannot use what is there: {error}"));
+                false
             }
-        }
+        },
         None => false,
     };
     let counts = if finished { Counts::all_resumed(&index) } else { run.write(output, seeds)? };

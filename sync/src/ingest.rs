@@ -70,10 +70,10 @@ pub(crate) fn ingest(
             break;
         }
         total += block.len() as u64;
+        progress.add(stage, block.len() as u64);
         let chunks = splitter.push(block.clone());
         results.push(pool.submit(move || hash_block(Some((index, block)), chunks)));
         index += 1;
-        progress.add(stage, BLOCK_BYTES.min(total));
         while let Some(result) = results.next_due()? {
             take(result, &mut digest)?;
         }

@@ -116,10 +116,12 @@ mod tests {
     #[test]
     fn stores_beside_indexes() {
         let url = |text: &str| Location::parse(text).unwrap();
-        let beside = |from: &str, to: &str| url(from).beside(to).map(|found| match found {
-            Location::Url(url) => url,
-            Location::Path(path) => path.display().to_string(),
-        });
+        let beside = |from: &str, to: &str| {
+            url(from).beside(to).map(|found| match found {
+                Location::Url(url) => url,
+                Location::Path(path) => path.display().to_string(),
+            })
+        };
         assert_eq!(beside("https://h/a/app.rgx?sig=1", "store").as_deref(), Some("https://h/a/store?sig=1"));
         assert_eq!(beside("https://h/a/app.rgx", "../s t").as_deref(), Some("https://h/s%20t"));
         assert_eq!(beside("https://h/app.rgx", "."), Some("https://h/".into()));

@@ -118,7 +118,8 @@ pub fn make(
     let (index, counts) = recipe.into_index(params, &image, &written, store_hint);
     let encoded = index.encode();
     // No index goes out that a reader would refuse: an image can be too large for its chunks' size.
-    Index::decode(&encoded).map_err(|source| SyncError::Index { location: options.index.display().to_string(), source })?;
+    Index::decode(&encoded)
+        .map_err(|source| SyncError::Index { location: options.index.display().to_string(), source })?;
     write_index(&options.index, &encoded)?;
     Ok(MakeReport {
         image_bytes: image.bytes,
@@ -149,7 +150,10 @@ fn parameters_of(store: &Path, found: &StoreDescription) -> Result<Params, SyncE
 /// Finds out before the work whether the index can be written at all.
 fn check_index_path(index: &Path) -> Result<(), SyncError> {
     if index.is_dir() {
-        return Err(SyncError::Usage(format!("{}: is a folder; the index is a file, such as app.rgx", index.display())));
+        return Err(SyncError::Usage(format!(
+            "{}: is a folder; the index is a file, such as app.rgx",
+            index.display()
+        )));
     }
     let folder = folder_of(index);
     if folder.is_dir() {

@@ -93,6 +93,8 @@ impl Network {
             return given.iter().map(|store| self.open_store(store)).collect();
         }
         match location.beside(&index.store) {
+            // Whether it is there shows when something is needed of it.
+            Some(Location::Path(store)) => Ok(vec![Arc::new(FolderStore::new(store))]),
             Some(store) => Ok(vec![self.open_store(&store)?]),
             None => Ok(Vec::new()),
         }

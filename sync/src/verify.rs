@@ -118,7 +118,8 @@ fn verify_packs(
     progress.begin(Stage::Verify, total);
     let mut whole = BTreeMap::new();
     for id in wanted.keys() {
-        let found = network.block_on(pack::verify(reader.as_ref(), id, &pool, |bytes| progress.add(Stage::Verify, bytes)))?;
+        let found =
+            network.block_on(pack::verify(reader.as_ref(), id, &pool, |bytes| progress.add(Stage::Verify, bytes)))?;
         report.packs += 1;
         report.bytes += found.bytes;
         report.chunks += found.chunks;
@@ -139,7 +140,9 @@ fn verify_index(name: &str, index: &Index, packs: &BTreeMap<ChunkId, PackTail>, 
     let segment_packs = index.segment_runs.iter().flat_map(|run| (0..run.count).map(move |_| run.pack));
     for (wanted, number) in index.segments().zip(segment_packs) {
         match pack(number).and_then(|tail| find_segment(tail, &wanted.id)) {
-            Some(segment) if segment.records().len() == wanted.records as usize => records.extend(segment.into_records()),
+            Some(segment) if segment.records().len() == wanted.records as usize => {
+                records.extend(segment.into_records())
+            }
             _ => {
                 problem(format!("recipe segment {} is not in pack {}", wanted.id, index.packs[number as usize].id));
                 return;
@@ -152,8 +155,10 @@ fn verify_index(name: &str, index: &Index, packs: &BTreeMap<ChunkId, PackTail>, 
         .map(|pack| packs.get(&pack.id).map(|tail| tail.records.iter().map(|r| r.id).collect()).unwrap_or_default())
         .collect();
     let chunk_packs = index.chunk_runs.iter().flat_map(|run| (0..run.count).map(move |_| run.pack));
-    let missing = records.iter().zip(chunk_packs).filter(|(record, number)| !ids[*number as usize].contains(&record.id));
-    let missing: Vec<String> = missing.map(|(record, number)| format!("{} (pack {})", record.id, index.packs[number as usize].id)).collect();
+    let missing =
+        records.iter().zip(chunk_packs).filter(|(record, number)| !ids[*number as usize].contains(&record.id));
+    let missing: Vec<String> =
+        missing.map(|(record, number)| format!("{} (pack {})", record.id, index.packs[number as usize].id)).collect();
     if let Some(first) = missing.first() {
         problem(format!("{} chunks are not in the packs it names, the first {first}", missing.len()));
     }

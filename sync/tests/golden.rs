@@ -9,7 +9,8 @@ use std::path::PathBuf;
 
 use regrow_index::{Index, IndexError};
 use regrow_sync::{
-    ExtractOptions, HttpOptions, Location, Network, NoProgress, Output, Params, RetryPolicy, SyncError, extract, verify_store,
+    ExtractOptions, HttpOptions, Location, Network, NoProgress, Output, Params, RetryPolicy, SyncError, extract,
+    verify_store,
 };
 
 fn folder() -> PathBuf {
@@ -87,7 +88,8 @@ fn the_same_image_makes_the_same_packs() {
     let work = tempfile::tempdir().unwrap();
     let image = image::golden_image().repeat(9);
     let names = ["a", "b"].map(|name| {
-        let mut options = regrow_sync::MakeOptions::new(work.path().join(name), work.path().join(format!("{name}.rgx")));
+        let mut options =
+            regrow_sync::MakeOptions::new(work.path().join(name), work.path().join(format!("{name}.rgx")));
         options.params = Some(Params::with_average(1024).unwrap());
         options.pack_bytes = 40_000;
         regrow_sync::make(&mut image.as_slice(), "image".as_ref(), None, &options, &NoProgress).unwrap();

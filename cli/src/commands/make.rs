@@ -13,6 +13,9 @@ use crate::size::{commas, show};
 
 /// Runs the command.
 pub(crate) fn run(args: MakeArgs, verbosity: Verbosity) -> Result<(), Failure> {
+    if args.index.to_str().is_some_and(|index| index.contains("://")) {
+        return Err(Failure::new(Code::Usage, format!("{}: make writes indexes to files", args.index.display())));
+    }
     let options = options(&args)?;
     let bars = Bars::new(verbosity);
     let report = if args.image == Path::new("-") {
@@ -46,7 +49,7 @@ fn summary(index: &Path, report: &MakeReport) -> String {
         line("digest (BLAKE3)", &report.image_digest),
         line("chunks", commas(report.chunks)),
         line("new to the store", chunks(report.chunks_new, report.bytes_new)),
-        line("stored", format!("{} in {} packs", exact(report.bytes_stored), report.packs_written)),
+        line("stored", format!("{} in packs: {}", exact(report.bytes_stored), report.packs_written)),
         line("index", format!("{}, {}", index.display(), exact(report.index_bytes))),
         line("time", format!("{seconds:.2} s, {}/s", show(rate))),
     ]

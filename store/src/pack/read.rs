@@ -59,7 +59,8 @@ impl Trailer {
         }
         let mut tail_hash = [0; 32];
         tail_hash.copy_from_slice(&trailer[32..64]);
-        let found = Self { skeleton_at: u64_at(0), tail_at: u64_at(8), table_at: u64_at(16), bytes: u64_at(24), tail_hash };
+        let found =
+            Self { skeleton_at: u64_at(0), tail_at: u64_at(8), table_at: u64_at(16), bytes: u64_at(24), tail_hash };
         found.check(bytes)
     }
 
@@ -172,7 +173,10 @@ fn decode_frames(table: &mut &[u8], trailer: &Trailer) -> Result<(Vec<FrameEntry
             return Err(PackError::UnknownFrame(kind));
         }
         let stored_bytes = varint::take(table).ok_or(PackError::Damaged("a number"))?;
-        let end = at.checked_add(stored_bytes).filter(|&end| end <= trailer.tail_at).ok_or(PackError::Damaged("a frame's length"))?;
+        let end = at
+            .checked_add(stored_bytes)
+            .filter(|&end| end <= trailer.tail_at)
+            .ok_or(PackError::Damaged("a frame's length"))?;
         let chunks = take_count(table, 33)?;
         let (first, mut plain_bytes) = (records.len(), 0);
         for _ in 0..chunks {
@@ -186,7 +190,9 @@ fn decode_frames(table: &mut &[u8], trailer: &Trailer) -> Result<(Vec<FrameEntry
         frames.push(FrameEntry { stored: at..end, plain_bytes, chunks: first..records.len() });
         at = end;
     }
-    if at != trailer.tail_at || !frames.iter().map(|f| f.stored.end).chain([HEADER_BYTES]).any(|end| end == trailer.skeleton_at) {
+    if at != trailer.tail_at
+        || !frames.iter().map(|f| f.stored.end).chain([HEADER_BYTES]).any(|end| end == trailer.skeleton_at)
+    {
         return Err(PackError::Damaged("frames do not fill their part"));
     }
     Ok((frames, records))

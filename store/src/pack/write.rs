@@ -170,7 +170,11 @@ fn put_segment(out: &mut Vec<u8>, records: &[Record], places: &HashMap<ChunkId, 
         let rest = &records[at..];
         match places.get(&rest[0].id) {
             Some(&place) => {
-                let run = rest.iter().zip(place..).take_while(|(record, place)| places.get(&record.id) == Some(place)).count();
+                let run = rest
+                    .iter()
+                    .zip(place..)
+                    .take_while(|(record, place)| places.get(&record.id) == Some(place))
+                    .count();
                 varint::put(out, (run as u64) << 1 | 1);
                 varint::put(out, place);
                 at += run;

@@ -66,14 +66,8 @@ impl<'a> Assembly<'a> {
         output: Arc<OutputFile>,
         plan: Plan,
     ) -> Self {
-        let shared = Shared {
-            target,
-            seeds,
-            output,
-            plan,
-            is_fetched: AtomicBool::new(false),
-            repaired: RwLock::default(),
-        };
+        let shared =
+            Shared { target, seeds, output, plan, is_fetched: AtomicBool::new(false), repaired: RwLock::default() };
         Self { run, fetcher, packs, shared: Arc::new(shared) }
     }
 
@@ -81,7 +75,8 @@ impl<'a> Assembly<'a> {
     pub(super) fn run(mut self, counts: &mut Counts) -> Result<(), SyncError> {
         self.shared.plan.count_local(&self.shared.target.contents, counts);
         self.run.progress.begin(Stage::Write, Some(self.shared.target.image_bytes));
-        let digest = if self.shared.output.is_pipe() { self.write_in_order(counts)? } else { self.write_anywhere(counts)? };
+        let digest =
+            if self.shared.output.is_pipe() { self.write_in_order(counts)? } else { self.write_anywhere(counts)? };
         self.run.progress.end(Stage::Write);
         if digest != self.shared.target.digest {
             self.shared.output.discard();

@@ -149,8 +149,7 @@ impl Fetcher<'_> {
     fn start(&self, jobs: Vec<RangeJob>, first_store: usize) -> mpsc::Receiver<Result<FrameBytes, StoreError>> {
         let (frames, arriving) = mpsc::channel(FRAMES_WAITING);
         let (stores, connections) = (self.stores.to_vec(), self.connections);
-        let names: Vec<String> =
-            jobs.iter().map(|job| pack_name(&self.packs[job.pack as usize].id)).collect();
+        let names: Vec<String> = jobs.iter().map(|job| pack_name(&self.packs[job.pack as usize].id)).collect();
         self.network.runtime().spawn(async move {
             let fetch = |(job, name): (RangeJob, String)| fetch_range(&stores, first_store, job, name, frames.clone());
             stream::iter(jobs.into_iter().zip(names)).for_each_concurrent(connections, fetch).await;

@@ -112,7 +112,8 @@ impl UpdateCost {
     fn shares(&mut self, plan: &Plan, stream: &StreamChunks, packs: &Packs) -> Vec<u64> {
         let wanted = plan.in_frames();
         let mut seen = HashSet::new();
-        let first: Vec<u32> = wanted.into_iter().filter(|&chunk| seen.insert(stream.record(chunk as usize).id)).collect();
+        let first: Vec<u32> =
+            wanted.into_iter().filter(|&chunk| seen.insert(stream.record(chunk as usize).id)).collect();
         let mut plain = std::collections::HashMap::new();
         for &chunk in &first {
             let len = u64::from(stream.record(chunk as usize).len);

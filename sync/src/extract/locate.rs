@@ -55,18 +55,28 @@ impl Plan {
     }
 
     /// Reads what is still missing from a seed of guesses, to see whether it is there.
-    fn try_guesses(&mut self, run: &Run<'_>, target: &Arc<Target>, seeds: &Arc<Seeds>, guess: u32) -> Result<(), SyncError> {
-        let pending: Vec<_> = self.missing().chunks(CHUNKS_A_JOB).map(|chunks| {
-            let (chunks, target, seeds) = (chunks.to_vec(), Arc::clone(target), Arc::clone(seeds));
-            run.pool.submit(move || {
-                let mut buffer = Vec::new();
-                let mut holds = |chunk: &u32| {
-                    let place = (guess, target.contents.range(*chunk as usize).start);
-                    seeds.read(place, &target.contents.record(*chunk as usize), &mut buffer)
-                };
-                chunks.into_iter().filter(|chunk| holds(chunk)).collect::<Vec<u32>>()
+    fn try_guesses(
+        &mut self,
+        run: &Run<'_>,
+        target: &Arc<Target>,
+        seeds: &Arc<Seeds>,
+        guess: u32,
+    ) -> Result<(), SyncError> {
+        let pending: Vec<_> = self
+            .missing()
+            .chunks(CHUNKS_A_JOB)
+            .map(|chunks| {
+                let (chunks, target, seeds) = (chunks.to_vec(), Arc::clone(target), Arc::clone(seeds));
+                run.pool.submit(move || {
+                    let mut buffer = Vec::new();
+                    let mut holds = |chunk: &u32| {
+                        let place = (guess, target.contents.range(*chunk as usize).start);
+                        seeds.read(place, &target.contents.record(*chunk as usize), &mut buffer)
+                    };
+                    chunks.into_iter().filter(|chunk| holds(chunk)).collect::<Vec<u32>>()
+                })
             })
-        }).collect();
+            .collect();
         for found in pending {
             for chunk in found.wait()? {
                 self.set(chunk, Source::Seed(guess, target.contents.range(chunk as usize).start));

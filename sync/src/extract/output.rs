@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use regrow_store::sync_folder;
 
-use super::{ExtractOptions, Output};
 use super::cache::FrameCache;
+use super::{ExtractOptions, Output};
 use crate::SyncError;
 use crate::make::folder_of;
 
@@ -33,6 +34,8 @@ pub(crate) struct OutputFile {
     image_bytes: u64,
     /// What it may hold of the image already.
     resumable: bool,
+    /// Something was written, so that a next run can go on from it.
+    is_begun: AtomicBool,
 }
 
 /// Refuses an output that cannot be, before anything is done.
@@ -57,21 +60,43 @@ impl OutputFile {
         match output {
             Output::File(path) if dry_run => {
                 let file = File::open(part_path(&path)).ok();
-                Ok(Self { resumable: file.is_some(), file, end: End::Dry { path }, image_bytes })
+                Ok(Self {
+                    resumable: file.is_some(),
+                    file,
+                    end: End::Dry { path },
+                    image_bytes,
+                    is_begun: AtomicBool::new(false),
+                })
             }
             Output::InPlace(path) if dry_run => {
                 let file = Some(File::open(&path).map_err(SyncError::io(&path))?);
-                Ok(Self { resumable: true, file, end: End::Dry { path }, image_bytes })
+                Ok(Self {
+                    resumable: true,
+                    file,
+                    end: End::Dry { path },
+                    image_bytes,
+                    is_begun: AtomicBool::new(false),
+                })
             }
-            Output::Pipe(..) if dry_run => {
-                Ok(Self { resumable: false, file: None, end: End::Dry { path: "-".into() }, image_bytes })
-            }
+            Output::Pipe(..) if dry_run => Ok(Self {
+                resumable: false,
+                file: None,
+                end: End::Dry { path: "-".into() },
+                image_bytes,
+                is_begun: AtomicBool::new(false),
+            }),
             Output::File(path) => Self::open_part(path, image_bytes),
             Output::InPlace(path) => Self::open_in_place(path, image_bytes),
             Output::Pipe(pipe) => {
                 let file = tempfile::tempfile_in(scratch).map_err(SyncError::io(scratch))?;
                 file.set_len(image_bytes).map_err(SyncError::io(scratch))?;
-                Ok(Self { resumable: false, file: Some(file), end: End::Pipe(Mutex::new(pipe)), image_bytes })
+                Ok(Self {
+                    resumable: false,
+                    file: Some(file),
+                    end: End::Pipe(Mutex::new(pipe)),
+                    image_bytes,
+                    is_begun: AtomicBool::new(false),
+                })
             }
         }
     }
@@ -82,7 +107,13 @@ impl OutputFile {
         let resumable = file.metadata().map_err(SyncError::io(&part))?.len() > 0;
         file.set_len(image_bytes).map_err(SyncError::io(&part))?;
         let meta = meta_path(&path);
-        Ok(Self { resumable, file: Some(file), end: End::Rename { part, meta, path }, image_bytes })
+        Ok(Self {
+            resumable,
+            file: Some(file),
+            end: End::Rename { part, meta, path },
+            image_bytes,
+            is_begun: AtomicBool::new(false),
+        })
     }
 
     fn open_in_place(path: PathBuf, image_bytes: u64) -> Result<Self, SyncError> {
@@ -102,7 +133,13 @@ impl OutputFile {
         } else {
             return Err(SyncError::Usage(format!("{}: neither a file nor a block device", path.display())));
         }
-        Ok(Self { resumable: true, file: Some(file), end: End::InPlace { path }, image_bytes })
+        Ok(Self {
+            resumable: true,
+            file: Some(file),
+            end: End::InPlace { path },
+            image_bytes,
+            is_begun: AtomicBool::new(false),
+        })
     }
 
     /// What it is called in messages.
@@ -146,6 +183,7 @@ impl OutputFile {
     /// Writes bytes of the image.
     pub(crate) fn write(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
         let write = || self.file.as_ref().ok_or(io::ErrorKind::NotFound)?.write_all_at(bytes, at);
+        self.is_begun.store(true, Ordering::Relaxed);
         write().map_err(SyncError::io(self.path()))
     }
 
@@ -166,6 +204,7 @@ impl OutputFile {
         let sync = |path: &Path| file.map_or(Ok(()), File::sync_all).map_err(SyncError::io(path));
         match &self.end {
             End::Rename { part, meta, path } => {
+                self.is_begun.store(true, Ordering::Relaxed);
                 sync(part)?;
                 std::fs::rename(part, path).map_err(SyncError::io(path))?;
                 sync_folder(folder_of(path))?;
@@ -201,6 +240,19 @@ impl OutputFile {
     }
 }
 
+/// A run that failed before it wrote anything leaves nothing behind.
+impl Drop for OutputFile {
+    fn drop(&mut self) {
+        if let End::Rename { part, meta, .. } = &self.end
+            && !self.resumable
+            && !self.is_begun.load(Ordering::Relaxed)
+            && !meta.exists()
+        {
+            let _ = std::fs::remove_file(part);
+        }
+    }
+}
+
 /// `.NAME` with an ending, in the same folder.
 fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
@@ -220,7 +272,13 @@ fn meta_path(path: &Path) -> PathBuf {
 /// Opens the unfinished output, or begins one, for this process alone.
 fn open_locked(part: &Path, path: &Path) -> Result<File, SyncError> {
     loop {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(part).map_err(SyncError::io(part))?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(part)
+            .map_err(SyncError::io(part))?;
         lock(&file, path)?;
         // Another process may have finished, and given the file its name, between the two.
         let (held, named) = (file.metadata(), part.metadata());

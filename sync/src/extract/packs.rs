@@ -7,10 +7,10 @@ use regrow_chunker::{ChunkId, Record};
 use regrow_index::{Index, PackRef, Segment};
 use regrow_store::{FrameEntry, PackTail, StoreError, pack_name};
 
+use super::Run;
 use super::fetch::{FetchedEnd, Fetcher};
 use super::locate::{Plan, Source};
 use super::target::{Target, packs_of, sort_records};
-use super::Run;
 use crate::SyncError;
 
 /// Skeleton parts up to this size come with the tails, in one request; together no more than twice as much.
@@ -136,7 +136,8 @@ impl Packs {
             let has_skeleton = bytes.len() as u64 == tail.trailer.bytes - tail.trailer.skeleton_at && skeleton_len > 0;
             let skeleton = has_skeleton.then(|| (tail.trailer.skeleton_at, bytes.slice(..skeleton_len as usize)));
             let by_id = sort_records(&tail.records);
-            self.tables[pack as usize] = Some(Table { frames: tail.frames, records: tail.records, by_id, skeleton, is_cached });
+            self.tables[pack as usize] =
+                Some(Table { frames: tail.frames, records: tail.records, by_id, skeleton, is_cached });
         }
         Ok(())
     }

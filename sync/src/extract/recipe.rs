@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use regrow_chunker::{ChunkId, Record};
 use regrow_index::{Segment, SegmentRef, StreamHead};
 
+use super::Run;
 use super::fetch::Fetcher;
 use super::packs::Packs;
 use super::target::packs_of;
-use super::Run;
 use crate::SyncError;
 use crate::seed::Seeds;
 
@@ -19,7 +19,12 @@ pub(crate) struct Recipe {
 }
 
 /// Finds all segments and joins them.
-pub(super) fn resolve(run: &Run<'_>, fetcher: &Fetcher<'_>, packs: &mut Packs, seeds: &Seeds) -> Result<Recipe, SyncError> {
+pub(super) fn resolve(
+    run: &Run<'_>,
+    fetcher: &Fetcher<'_>,
+    packs: &mut Packs,
+    seeds: &Seeds,
+) -> Result<Recipe, SyncError> {
     let mut known: HashMap<ChunkId, Option<Vec<Record>>> =
         run.index.segments().map(|segment| (segment.id, None)).collect();
     let mut take = |segment: Segment| {
@@ -57,7 +62,8 @@ fn join(
     let mut records: Vec<Record> = Vec::new();
     for SegmentRef { id, records: count } in &stream.segments {
         let segment = known.get(id).and_then(Option::as_ref);
-        let segment = segment.ok_or_else(|| wrong(format!("recipe segment {id} is not in the pack that the index names")))?;
+        let segment =
+            segment.ok_or_else(|| wrong(format!("recipe segment {id} is not in the pack that the index names")))?;
         if segment.len() != *count as usize {
             return Err(wrong(format!("recipe segment {id} has {} records, not {count}", segment.len())));
         }

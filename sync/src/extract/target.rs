@@ -136,7 +136,8 @@ impl Target {
 
 /// The pack of each of `count` things from number `first` on.
 pub(crate) fn packs_of(runs: &[Run], first: u64, count: u64) -> impl Iterator<Item = u32> + '_ {
-    let all = runs.iter().flat_map(|run| std::iter::repeat_n(run.pack, usize::try_from(run.count).unwrap_or(usize::MAX)));
+    let all =
+        runs.iter().flat_map(|run| std::iter::repeat_n(run.pack, usize::try_from(run.count).unwrap_or(usize::MAX)));
     all.skip(first as usize).take(count as usize)
 }
 

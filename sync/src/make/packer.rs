@@ -4,7 +4,9 @@ use std::cell::RefCell;
 
 use regrow_chunker::{ChunkId, Record};
 use regrow_image::StreamKind;
-use regrow_store::{Compressor, FRAME_TARGET_BYTES, FolderWriter, OpenPack, PackSummary, Part, PlainFrame, StoredFrame};
+use regrow_store::{
+    Compressor, FRAME_TARGET_BYTES, FolderWriter, OpenPack, PackSummary, Part, PlainFrame, StoredFrame,
+};
 
 use crate::SyncError;
 use crate::pool::{Ordered, Pool};

@@ -87,7 +87,8 @@ impl Seed for PathGuesses {
         let end = place + len as u64;
         let mut at = place;
         while at < end {
-            let (range, path) = self.files.range(..=at).next_back().map(|(_, file)| file).ok_or(io::ErrorKind::NotFound)?;
+            let (range, path) =
+                self.files.range(..=at).next_back().map(|(_, file)| file).ok_or(io::ErrorKind::NotFound)?;
             let now = range.end.min(end).checked_sub(at).filter(|&now| now > 0).ok_or(io::ErrorKind::NotFound)?;
             let start = out.len();
             out.resize(start + now as usize, 0);

@@ -6,7 +6,9 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use regrow_chunker::{ChunkId, Record};
 use regrow_index::Segment;
-use regrow_store::{Decompressor, FrameEntry, MAX_TAIL_BYTES, PackTail, ReadStore, Span, StoreError, TRAILER_BYTES, Trailer, pack_name};
+use regrow_store::{
+    Decompressor, FrameEntry, MAX_TAIL_BYTES, PackTail, ReadStore, Span, StoreError, TRAILER_BYTES, Trailer, pack_name,
+};
 
 use crate::SyncError;
 use crate::pool::{Ordered, Pool};
@@ -48,7 +50,8 @@ pub(super) async fn verify(
             report.problems.push(format!("{object}: recipe segment {number} is not what its name says"));
         }
     }
-    let mut reading = Reading { tail: &tail, pool, object: &object, queue: Ordered::new(FRAMES_IN_FLIGHT), report: &mut report };
+    let mut reading =
+        Reading { tail: &tail, pool, object: &object, queue: Ordered::new(FRAMES_IN_FLIGHT), report: &mut report };
     let hash = reading.read_all(store, &name, progress).await;
     match hash {
         Ok(hash) if hash == *id => {}
@@ -87,7 +90,12 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     /// Reads all of the pack once: hashes it, and checks each frame on its way.
-    async fn read_all(&mut self, store: &dyn ReadStore, name: &str, progress: impl Fn(u64)) -> Result<ChunkId, SyncError> {
+    async fn read_all(
+        &mut self,
+        store: &dyn ReadStore,
+        name: &str,
+        progress: impl Fn(u64),
+    ) -> Result<ChunkId, SyncError> {
         let mut body = store.get(name, Span::Whole).await?.body;
         let mut hasher = blake3::Hasher::new();
         let mut frames: VecDeque<&FrameEntry> = self.tail.frames.iter().collect();

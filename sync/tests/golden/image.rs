@@ -2,7 +2,8 @@
 
 /// A tar with small and large files, a nested tar, long names, links, and a tail.
 pub(crate) fn golden_image() -> Vec<u8> {
-    let inner: Vec<u8> = (0..40).flat_map(|n| file(&format!("etc/conf.d/{n:03}"), b'0', &noise(n, 37 * n as usize))).collect();
+    let inner: Vec<u8> =
+        (0..40).flat_map(|n| file(&format!("etc/conf.d/{n:03}"), b'0', &noise(n, 37 * n as usize))).collect();
     let inner = [inner, file("usr/bin/tool", b'0', &noise(100, 90_000)), vec![0; 1024]].concat();
     [
         file("manifest.json", b'0', br#"[{"Config":"c.json","Layers":["layer.tar"]}]"#),

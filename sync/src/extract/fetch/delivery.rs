@@ -11,7 +11,7 @@ use super::super::cache::FrameCache;
 use super::super::locate::{Counts, Plan, Tally};
 use super::super::packs::Packs;
 use super::super::target::StreamChunks;
-use super::{FrameBytes, Fetcher, Origin};
+use super::{Fetcher, FrameBytes, Origin};
 use crate::pool::Ordered;
 use crate::{Stage, SyncError};
 

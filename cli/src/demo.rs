@@ -1,0 +1,127 @@
+//! An update from end to end on one machine: two images are published, and another machine that holds the old one gets the
+//! new one over HTTP, with nothing else in common.
+
+mod compare;
+pub(crate) mod pair;
+mod table;
+mod trouble;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use regrow_catalog::Catalog;
+use regrow_store::RetryPolicy;
+use regrow_sync::{
+    ExtractOptions, ExtractReport, HttpOptions, Location, MakeOptions, MakeReport, Network, Output, Progress, extract,
+    make,
+};
+use serde::Serialize;
+
+use crate::failure::{Code, Failure};
+use crate::serve::{RequestLog, Served, Server};
+
+pub(crate) use trouble::Trouble;
+
+/// The images that are shipped.
+#[derive(Debug, Clone)]
+pub(crate) struct Images {
+    pub(crate) old: PathBuf,
+    pub(crate) new: PathBuf,
+}
+
+/// What a demo found.
+#[derive(Debug, Serialize)]
+pub(crate) struct DemoReport {
+    /// Publishing the old image, into an empty store.
+    publish_old: MakeReport,
+    /// Publishing the new one into the same store.
+    publish_new: MakeReport,
+    /// The update of a machine that holds the old image, as the machine saw it.
+    update: ExtractReport,
+    /// The same, as the server saw it.
+    served: Served,
+    /// What a machine that holds nothing would fetch from the same store.
+    whole: ExtractReport,
+    /// Bytes that were sent, in percent of the new image.
+    sent_percent: f64,
+    /// Whether the result is the new image, byte for byte.
+    is_identical: bool,
+}
+
+impl DemoReport {
+    /// Whether all is as it must be.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        if !self.is_identical {
+            return Err(Failure::new(
+                Code::Damaged,
+                "the rebuilt image is not the new image; this is a fault of regrow",
+            ));
+        }
+        let (counted, told) = (self.served, (self.update.requests, self.update.bytes_fetched));
+        if (counted.requests, counted.body_bytes) != told {
+            let message = format!(
+                "the server counted {} bytes in {} requests, the machine {} in {}; this is a fault of regrow",
+                counted.body_bytes, counted.requests, told.1, told.0
+            );
+            return Err(Failure::new(Code::General, message));
+        }
+        Ok(())
+    }
+
+    /// For people, in aligned columns.
+    pub(crate) fn table(&self) -> String {
+        table::table(self)
+    }
+}
+
+/// Ships `images.new` to a machine that holds `images.old`. Everything that is written goes into `folder`, which is there.
+pub(crate) fn run(
+    folder: &Path,
+    images: &Images,
+    log: RequestLog,
+    progress: &dyn Progress,
+) -> Result<DemoReport, Trouble> {
+    let (site, machine) = (folder.join("www"), folder.join("machine"));
+    std::fs::create_dir(&site).and_then(|()| std::fs::create_dir(&machine))?;
+    let publish_old = publish(&site, "old.rgx", &images.old, progress)?;
+    let publish_new = publish(&site, "new.rgx", &images.new, progress)?;
+    let server = Server::start_on_loopback(&site, log)?;
+    let index = Location::Url(format!("{}new.rgx", server.url()));
+    let updated = machine.join("updated");
+    let mut options = ExtractOptions {
+        seeds: vec![images.old.clone()],
+        catalog: Some(Catalog::open(&machine.join("catalog.sqlite"))),
+        scratch: machine.clone(),
+        ..ExtractOptions::default()
+    };
+    let update = extract(&index, Output::File(updated.clone()), &options, &mut network()?, progress)?;
+    let served = server.served();
+    options = ExtractOptions { dry_run: true, scratch: machine.clone(), ..ExtractOptions::default() };
+    let whole = extract(&index, Output::File(machine.join("whole")), &options, &mut network()?, progress)?;
+    server.stop();
+    let is_identical = compare::is_identical(&images.new, &updated)?;
+    let sent_percent = percent(served.body_bytes, publish_new.image_bytes).unwrap_or(0.0);
+    Ok(DemoReport { publish_old, publish_new, update, served, whole, sent_percent, is_identical })
+}
+
+fn publish(site: &Path, index: &str, image: &Path, progress: &dyn Progress) -> Result<MakeReport, Trouble> {
+    let open = |error| Failure::new(Code::General, format!("{}: {error}", image.display()));
+    let mut file = File::open(image).map_err(open)?;
+    let bytes = file.metadata().map_err(open)?.len();
+    let options = MakeOptions::new(site.join("store"), site.join(index));
+    Ok(make(&mut file, image, Some(bytes), &options, progress)?)
+}
+
+/// A machine's way to the server, which no proxy is part of. Each has its own, so that connections and counts are its own.
+fn network() -> Result<Network, Failure> {
+    let options = HttpOptions { use_proxies: false, ..HttpOptions::default() };
+    Ok(Network::new(options, RetryPolicy::default())?)
+}
+
+/// So many hundredths is `part` of `whole`; none of nothing.
+fn percent(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 * 100.0 / whole as f64)
+}

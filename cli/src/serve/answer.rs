@@ -1,0 +1,166 @@
+//! Answers: what tower-http makes of a request, and what it leaves open.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, ETAG, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use tower_http::services::fs::{ServeDir, ServeFileSystemResponseBody};
+
+use super::confined::Confined;
+use super::counted::{CountedBody, Counts, Served};
+use super::log::{Line, RequestLog};
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 256 << 10;
+/// Packs never change under their name.
+const FOREVER: &str = "public, max-age=31536000, immutable";
+/// Everything else is a name that may move on.
+const A_MINUTE: &str = "max-age=60";
+/// What is missing now may be there the next moment.
+const NEVER: &str = "no-store";
+
+/// A folder as the world sees it.
+pub(super) struct Site {
+    files: ServeDir<tower_http::services::fs::DefaultServeDirFallback, Confined>,
+    counts: Arc<Counts>,
+    log: RequestLog,
+}
+
+impl Site {
+    /// For a folder whose path is canonical.
+    pub(super) fn new(root: &Path, log: RequestLog) -> Self {
+        let files = ServeDir::with_backend(root, Confined::new(root))
+            .append_index_html_on_directories(false)
+            .ignore_multi_range_requests(true)
+            .with_buf_chunk_size(READ_BYTES);
+        Self { files, counts: Arc::default(), log }
+    }
+
+    pub(super) fn served(&self) -> Served {
+        self.counts.served()
+    }
+
+    /// Answers a request, whose body nobody reads.
+    pub(super) async fn answer<B>(&self, peer: SocketAddr, request: Request<B>) -> Response<CountedBody> {
+        self.counts.add_request();
+        let line = (self.log == RequestLog::StandardError).then(|| Line::of(peer, &request));
+        let caching = caching(request.uri().path());
+        let mut request = request.map(|_| Empty::new());
+        self.settle_range(&mut request).await;
+        let mut response = self.response(request).await;
+        let status = response.status();
+        let is_found = status.is_success() || status == StatusCode::NOT_MODIFIED;
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(if is_found { caching } else { NEVER }));
+        if let Some(line) = line {
+            line.write(status, response.headers());
+        }
+        response.map(|body| CountedBody::new(body, &self.counts))
+    }
+
+    async fn response(&self, request: Request<Empty<Bytes>>) -> Response<ServeFileSystemResponseBody> {
+        let status = match self.files.clone().try_call(request).await {
+            Ok(response) if has_length(&response) => return response,
+            Ok(response) => return without_body(response),
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => StatusCode::NOT_FOUND,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+        };
+        let mut response = Response::default();
+        *response.status_mut() = status;
+        without_body(response)
+    }
+
+    /// Leaves a `Range` to tower-http only where and as it understands it (RFC 9110, sections 13.1.5 and 14.2).
+    async fn settle_range(&self, request: &mut Request<Empty<Bytes>>) {
+        let if_range = request.headers_mut().remove(IF_RANGE);
+        let Some(range) = request.headers_mut().remove(RANGE) else { return };
+        if request.method() != Method::GET {
+            return;
+        }
+        let mut look = Request::new(Empty::new());
+        *look.method_mut() = Method::HEAD;
+        look.uri_mut().clone_from(request.uri());
+        let found = self.response(look).await;
+        let is_current =
+            |condition| [ETAG, LAST_MODIFIED].iter().any(|name| found.headers().get(name) == Some(condition));
+        if found.status() == StatusCode::OK && if_range.as_ref().is_none_or(is_current) {
+            let range = usable_range(&range, length(found.headers()));
+            request.headers_mut().extend(range.map(|range| (RANGE, range)));
+        }
+    }
+}
+
+/// The range as tower-http is to see it; `None`: the whole file is the answer. Two things it takes wrongly: a suffix that is
+/// longer than the file, which means the whole of it, and any range of an empty file, which has none.
+fn usable_range(range: &HeaderValue, file_bytes: u64) -> Option<HeaderValue> {
+    let (unit, ranges) = range.to_str().ok()?.split_once('=')?;
+    if !unit.eq_ignore_ascii_case("bytes") || file_bytes == 0 {
+        return None;
+    }
+    let suffix_bytes = ranges.strip_prefix('-').and_then(|digits| digits.parse::<u64>().ok());
+    let ranges = if suffix_bytes.is_some_and(|bytes| bytes > file_bytes) { "0-" } else { ranges };
+    HeaderValue::from_str(&format!("bytes={ranges}")).ok()
+}
+
+fn length(headers: &HeaderMap) -> u64 {
+    headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0)
+}
+
+fn has_length<B>(response: &Response<B>) -> bool {
+    response.headers().contains_key(CONTENT_LENGTH) || response.status() == StatusCode::NOT_MODIFIED
+}
+
+/// Says that an answer has no body, so that the connection need not find out by chunks.
+fn without_body<B: Default>(response: Response<B>) -> Response<B> {
+    let mut response = response.map(|_| B::default());
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(0));
+    response
+}
+
+/// How long what lies at a path may be kept.
+fn caching(path: &str) -> &'static str {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let is_hash = |name: &str| name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if name.strip_suffix(".pack").is_some_and(is_hash) { FOREVER } else { A_MINUTE }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_packs_are_kept_forever() {
+        let hash = "0123456789abcdef".repeat(4);
+        assert_eq!(caching(&format!("/store/packs/01/{hash}.pack")), FOREVER);
+        assert_eq!(caching(&format!("/{hash}.pack")), FOREVER);
+        for path in [
+            "/app.rgx",
+            "/",
+            "/store/regrow.json",
+            &format!("/{hash}"),
+            &format!("/{hash}0.pack"),
+            &format!("/x{}.pack", &hash[1..]),
+        ] {
+            assert_eq!(caching(path), A_MINUTE, "{path}");
+        }
+    }
+
+    #[test]
+    fn ranges_become_what_tower_http_takes() {
+        let usable = |range: &str, bytes| usable_range(&HeaderValue::from_str(range).unwrap(), bytes);
+        assert_eq!(usable("bytes=-11", 10).unwrap(), "bytes=0-");
+        assert_eq!(usable("bytes=-10", 10).unwrap(), "bytes=-10");
+        assert_eq!(usable("Bytes=2-3", 10).unwrap(), "bytes=2-3");
+        assert_eq!(usable("bytes=20-", 10).unwrap(), "bytes=20-");
+        for (range, bytes) in [("lines=1-2", 10), ("bytes", 10), ("bytes=0-", 0), ("bytes=-5", 0)] {
+            assert_eq!(usable(range, bytes), None, "{range}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Files of one folder and of nothing else.
+
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tower_http::services::fs::{Backend, TokioBackend, TokioFile};
+
+/// Reads what lies in a folder. Not there for it are: names that begin with a dot, links that lead out of the folder or to
+/// such names, and what is neither file nor folder.
+///
+/// Who can write in the folder can swap a file for a link between the look and the opening; that is theirs to do.
+#[derive(Debug, Clone)]
+pub(super) struct Confined {
+    root: Arc<Path>,
+}
+
+type Promised<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
+
+impl Confined {
+    /// For a folder whose path is canonical.
+    pub(super) fn new(root: &Path) -> Self {
+        Self { root: root.into() }
+    }
+
+    async fn resolve(self, path: PathBuf) -> io::Result<(PathBuf, std::fs::Metadata)> {
+        tokio::task::spawn_blocking(move || self.resolve_now(&path)).await.map_err(io::Error::other)?
+    }
+
+    fn resolve_now(&self, path: &Path) -> io::Result<(PathBuf, std::fs::Metadata)> {
+        let absent = || io::Error::from(io::ErrorKind::NotFound);
+        // Whatever the reason why a name leads nowhere: the client has no use for it.
+        let found = if self.shows(path) { path.canonicalize().map_err(|_| absent())? } else { return Err(absent()) };
+        if !self.shows(&found) {
+            return Err(absent());
+        }
+        let metadata = found.metadata()?;
+        if metadata.is_file() || metadata.is_dir() { Ok((found, metadata)) } else { Err(absent()) }
+    }
+
+    fn shows(&self, path: &Path) -> bool {
+        let is_plain = |part: Component<'_>| match part {
+            Component::Normal(name) => !name.as_encoded_bytes().starts_with(b"."),
+            _ => false,
+        };
+        path.strip_prefix(&self.root).is_ok_and(|inside| inside.components().all(is_plain))
+    }
+}
+
+impl Backend for Confined {
+    type File = TokioFile;
+    type Metadata = std::fs::Metadata;
+    type OpenFuture = Promised<TokioFile>;
+    type MetadataFuture = Promised<std::fs::Metadata>;
+
+    fn open(&self, path: PathBuf) -> Self::OpenFuture {
+        let folder = self.clone();
+        Box::pin(async move {
+            let (found, _) = folder.resolve(path).await?;
+            TokioBackend.open(found).await
+        })
+    }
+
+    fn metadata(&self, path: PathBuf) -> Self::MetadataFuture {
+        let folder = self.clone();
+        Box::pin(async move { Ok(folder.resolve(path).await?.1) })
+    }
+}

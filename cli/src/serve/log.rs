@@ -1,0 +1,61 @@
+//! A line for each request.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, RANGE};
+use hyper::{Method, Request, StatusCode};
+
+/// Whether requests are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RequestLog {
+    /// Silence.
+    Off,
+    /// On standard error.
+    StandardError,
+}
+
+/// What of a request goes into its line. A query is left out: it may hold a signature.
+pub(super) struct Line {
+    peer: SocketAddr,
+    method: Method,
+    path: String,
+    range: Option<HeaderValue>,
+}
+
+impl Line {
+    pub(super) fn of<B>(peer: SocketAddr, request: &Request<B>) -> Self {
+        let path = request.uri().path().to_owned();
+        Self { peer, method: request.method().clone(), path, range: request.headers().get(RANGE).cloned() }
+    }
+
+    /// Writes the line; that nobody reads it any more is no reason to stop serving.
+    pub(super) fn write(&self, status: StatusCode, answer: &HeaderMap) {
+        let _ = writeln!(std::io::stderr().lock(), "{}", self.text(status, answer));
+    }
+
+    fn text(&self, status: StatusCode, answer: &HeaderMap) -> String {
+        let shown = |value: Option<&HeaderValue>| {
+            value.map_or_else(|| "-".to_owned(), |value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        let (range, length) = (shown(self.range.as_ref()), shown(answer.get(CONTENT_LENGTH)));
+        let Self { peer, method, path, .. } = self;
+        let line = format!("{peer} {method} {path} {range} {} {length}", status.as_u16());
+        // A path may hold any character; only the terminal's own are not to reach it.
+        line.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_hold_no_query() {
+        let request = Request::get("/a%0Ab?signature=1").header(RANGE, "bytes=0-9").body(()).unwrap();
+        let line = Line::of(SocketAddr::from(([127, 0, 0, 1], 9)), &request);
+        let answer = HeaderMap::from_iter([(CONTENT_LENGTH, HeaderValue::from(10))]);
+        assert_eq!(line.text(StatusCode::PARTIAL_CONTENT, &answer), "127.0.0.1:9 GET /a%0Ab bytes=0-9 206 10");
+    }
+}
