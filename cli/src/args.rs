@@ -9,7 +9,14 @@ use crate::size;
 
 /// Ships images over a plain static host, and sends a machine only what it cannot make from what it already holds.
 #[derive(Debug, Parser)]
-#[command(name = "regrow", version, max_term_width = 100, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "regrow",
+    version,
+    max_term_width = 100,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 pub(crate) struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -26,10 +33,14 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Split an image into a store and write its index
-    #[command(after_help = "Examples:\n  regrow make app-2.rgx app-2.tar\n  docker save app | regrow make --store /srv/www/store /srv/www/app.rgx -")]
+    #[command(
+        after_help = "Examples:\n  regrow make app-2.rgx app-2.tar\n  docker save app | regrow make --store /srv/www/store /srv/www/app.rgx -"
+    )]
     Make(MakeArgs),
     /// Rebuild an image from seeds and only what is missing
-    #[command(after_help = "Examples:\n  regrow extract --seed app-1.tar https://host/app-2.rgx app-2.tar\n  regrow extract --seed app-1.tar https://host/app-2.rgx - | docker load\n  regrow extract --dry-run --seed app-1.tar https://host/app-2.rgx app-2.tar")]
+    #[command(
+        after_help = "Examples:\n  regrow extract --seed app-1.tar https://host/app-2.rgx app-2.tar\n  regrow extract --seed app-1.tar https://host/app-2.rgx - | docker load\n  regrow extract --dry-run --seed app-1.tar https://host/app-2.rgx app-2.tar"
+    )]
     Extract(ExtractArgs),
     /// Say what an index holds
     #[command(after_help = "Example:\n  regrow info https://host/app-2.rgx")]
@@ -38,7 +49,9 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  regrow diff app-1.rgx app-2.rgx")]
     Diff(DiffArgs),
     /// Check a file against an index, or a store
-    #[command(after_help = "Examples:\n  regrow verify app-2.rgx app-2.tar\n  regrow verify --store /srv/www/store app-1.rgx app-2.rgx")]
+    #[command(
+        after_help = "Examples:\n  regrow verify app-2.rgx app-2.tar\n  regrow verify --store /srv/www/store app-1.rgx app-2.rgx"
+    )]
     Verify(VerifyArgs),
     /// Serve a folder over HTTP
     #[command(after_help = "Example:\n  regrow serve /srv/www --listen 0.0.0.0:8080")]

@@ -41,20 +41,29 @@ impl From<SyncError> for Failure {
     fn from(error: SyncError) -> Self {
         let code = match &error {
             SyncError::Usage(_) | SyncError::NoStore { .. } => Code::Usage,
-            SyncError::Index { .. } | SyncError::Recipe { .. } | SyncError::Damaged { .. } | SyncError::Digest { .. } => {
-                Code::Damaged
-            }
+            SyncError::Index { .. }
+            | SyncError::Recipe { .. }
+            | SyncError::Damaged { .. }
+            | SyncError::ChunkLength { .. }
+            | SyncError::Digest { .. } => Code::Damaged,
             SyncError::Store(error) => store_code(error),
             _ => Code::General,
         };
-        Self::new(code, error.to_string())
+        // A pack that is missing: the store may be elsewhere.
+        let hint = match &error {
+            SyncError::Store(StoreError::NotFound { object, .. }) if object.ends_with(".pack") => {
+                "; is this the right store? give it with --store"
+            }
+            _ => "",
+        };
+        Self::new(code, format!("{error}{hint}"))
     }
 }
 
 fn store_code(error: &StoreError) -> Code {
     match error {
         StoreError::Damaged { .. } | StoreError::Protocol { .. } => Code::Damaged,
-        StoreError::Parameters { .. } => Code::Usage,
+        StoreError::Parameters { .. } | StoreError::InvalidOption { .. } => Code::Usage,
         StoreError::Io { .. } => Code::General,
         _ => Code::Unreachable,
     }

@@ -61,15 +61,27 @@ mod tests {
 
     #[test]
     fn sizes_are_read_and_written() {
-        for (text, bytes) in
-            [("4096", 4096), ("64KiB", 65536), ("64k", 65536), ("1.5MiB", 1_572_864), ("10MB", 10_000_000), ("2 GiB", 2 << 30)]
-        {
+        for (text, bytes) in [
+            ("4096", 4096),
+            ("64KiB", 65536),
+            ("64k", 65536),
+            ("1.5MiB", 1_572_864),
+            ("10MB", 10_000_000),
+            ("2 GiB", 2 << 30),
+        ] {
             assert_eq!(parse(text), Ok(bytes), "{text}");
         }
         for text in ["", "KiB", "-1", "1.2.3M", "5x", "99999999999T", "1e9"] {
             assert!(parse(text).is_err(), "{text}");
         }
-        for (bytes, text) in [(0, "0 B"), (1023, "1023 B"), (1024, "1.00 KiB"), (65536, "64.0 KiB"), (170 << 20, "170 MiB"), (1023 << 10, "1.00 MiB")] {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.00 KiB"),
+            (65536, "64.0 KiB"),
+            (170 << 20, "170 MiB"),
+            (1023 << 10, "1.00 MiB"),
+        ] {
             assert_eq!(show(bytes), text);
         }
         assert_eq!([0, 999, 1000, 1_234_567].map(commas), ["0", "999", "1,000", "1,234,567"]);

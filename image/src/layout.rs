@@ -100,6 +100,9 @@ impl LayoutBuilder {
     }
 }
 
+/// Runs of a layout, at most: 1 GiB of memory, some 30 million files.
+const MAX_RUNS: usize = 1 << 25;
+
 fn add(runs: &mut Vec<Run>, end: &mut Run, op: Op, max_image_bytes: u64) -> Result<(), LayoutError> {
     let (literal_len, contents_len) = match op {
         Op::Literal(len) => (len, 0),
@@ -107,6 +110,9 @@ fn add(runs: &mut Vec<Run>, end: &mut Run, op: Op, max_image_bytes: u64) -> Resu
     };
     let opens_run = literal_len > 0 || runs.last().is_none_or(|last| last.contents_at < end.contents_at);
     if opens_run {
+        if runs.len() >= MAX_RUNS {
+            return Err(LayoutError::TooMuch);
+        }
         runs.push(Run { literal_len, ..*end });
     }
     let len = u64::from(literal_len) + contents_len;

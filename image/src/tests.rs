@@ -153,7 +153,9 @@ fn small_params() -> Params {
 }
 
 fn paths(tree: &[TreeEntry]) -> Vec<String> {
-    tree.iter().map(|e| e.path.iter().map(|p| String::from_utf8_lossy(p)).collect::<Vec<_>>().join("!")).collect()
+    tree.iter()
+        .map(|e| e.archives.iter().chain(&e.path).map(|p| String::from_utf8_lossy(p)).collect::<Vec<_>>().join("!"))
+        .collect()
 }
 
 const PIECES: &[&[usize]] = &[&[1], &[7, 512, 3], &[511], &[513], &[512], &[4096, 100]];
@@ -226,7 +228,7 @@ fn long_names_and_overridden_sizes() {
     let tree = check_all(&image);
     assert_eq!(paths(&tree)[..2], ["a/very/long/pax/name", "gnu/name"]);
     assert_eq!(tree[0].contents, 0..700);
-    assert_eq!(tree.last().unwrap().path, [b"after".to_vec()]);
+    assert_eq!(tree.last().unwrap().path, Some(b"after".to_vec()));
 }
 
 #[test]

@@ -1,13 +1,17 @@
 //! Going through a skeleton stream again: which paths an image holds, and where their contents lie in the contents stream.
 
+use std::sync::Arc;
+
 use crate::ops::{Found, Op, OpDecoder, OpError};
 use crate::walk::{Entry, FileStart, Piece, WalkSink, Walker};
 
 /// An entry of an image's tars.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TreeEntry {
-    /// Paths of the archives it lies in, outermost first, then its own, as the tars give them.
-    pub path: Vec<Vec<u8>>,
+    /// Paths of the archives it lies in, outermost first, as the tars give them.
+    pub archives: Arc<[Vec<u8>]>,
+    /// Its own path; `None` for an opaque part of the innermost archive, or of an image that is no tar.
+    pub path: Option<Vec<u8>>,
     /// The header's type flag.
     pub type_flag: u8,
     /// Where its contents lie in the contents stream, in bytes. Empty for entries without, and for nested tars.
@@ -63,7 +67,7 @@ impl TreeWalker {
 
 #[derive(Default)]
 struct State {
-    levels: Vec<Vec<u8>>,
+    levels: Vec<Arc<[Vec<u8>]>>,
     current: Option<TreeEntry>,
     contents_at: u64,
     skeleton_bytes: u64,
@@ -84,10 +88,9 @@ impl<S: TreeSink> Telling<'_, S> {
     fn begin(&mut self, own_path: Option<Vec<u8>>, type_flag: u8) {
         self.tell();
         let at = self.state.contents_at;
-        let mut path = self.state.levels.clone();
-        path.extend(own_path);
+        let archives = self.state.levels.last().cloned().unwrap_or_default();
         let skeleton_bytes = std::mem::take(&mut self.state.skeleton_bytes);
-        self.state.current = Some(TreeEntry { path, type_flag, contents: at..at, skeleton_bytes });
+        self.state.current = Some(TreeEntry { archives, path: own_path, type_flag, contents: at..at, skeleton_bytes });
     }
 }
 
@@ -121,9 +124,10 @@ impl<S: TreeSink> WalkSink for Telling<'_, S> {
     fn end_file(&mut self) {}
 
     fn begin_level(&mut self) {
-        let own = self.state.current.as_ref().and_then(|entry| entry.path.last().cloned());
+        let own = self.state.current.as_ref().and_then(|entry| entry.path.clone()).unwrap_or_default();
+        let outer = self.state.levels.last().cloned().unwrap_or_default();
         self.tell();
-        self.state.levels.push(own.unwrap_or_default());
+        self.state.levels.push(outer.iter().cloned().chain([own]).collect());
     }
 
     fn end_level(&mut self) {

@@ -315,14 +315,22 @@ impl Walker {
     }
 
     fn take_file_bytes(&mut self, bytes: u64, sink: &mut impl WalkSink) {
+        self.take_from_level(bytes);
         let level = top!(self);
-        level.left = level.left.saturating_sub(bytes);
         if let Next::File { left, size } = level.next {
             level.next = Next::File { left: left.saturating_sub(bytes), size };
             if left <= bytes {
                 level.pad_after(size);
                 self.end_file(sink);
             }
+        }
+    }
+
+    /// The outermost level has no end: contents that only their length is known of may add up to any number.
+    fn take_from_level(&mut self, bytes: u64) {
+        if self.levels.len() > 1 {
+            let level = top!(self);
+            level.left = level.left.saturating_sub(bytes);
         }
     }
 
@@ -342,9 +350,8 @@ impl Walker {
     fn end_level(&mut self, sink: &mut impl WalkSink) {
         self.flush(sink);
         if let Some(done) = self.levels.pop() {
-            let level = top!(self);
-            level.left = level.left.saturating_sub(done.size);
-            level.pad_after(done.size);
+            self.take_from_level(done.size);
+            top!(self).pad_after(done.size);
             sink.end_level();
         }
     }

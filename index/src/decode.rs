@@ -58,10 +58,14 @@ impl Index {
         {
             return Err(IndexError::Malformed("runs do not add up"));
         }
-        // Each byte of the skeleton is one of the image or part of an operation's number, which is at most as many
-        // as ten for each byte of the image.
-        if self.contents.bytes > self.image_bytes || self.skeleton.bytes / 11 > self.image_bytes {
+        // Each byte of the skeleton is one of the image or part of an operation's number: at most ten for each byte.
+        if self.skeleton.bytes / 11 > self.image_bytes {
             return Err(IndexError::Malformed("streams longer than the image"));
+        }
+        // What of the image is not contents is in the skeleton.
+        let literal = self.image_bytes.checked_sub(self.contents.bytes);
+        if literal.is_none_or(|literal| literal > self.skeleton.bytes) {
+            return Err(IndexError::Malformed("the image's size and its streams' do not agree"));
         }
         if self.image_id() != image_id {
             return Err(IndexError::Malformed("image id does not follow from the recipe"));
@@ -271,7 +275,7 @@ mod tests {
         Index {
             walk_version: 1,
             params: Params::default(),
-            image_bytes: 10 << 20,
+            image_bytes: contents.bytes + 3000,
             image_digest: [7; 32],
             skeleton,
             contents,

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::extract::inspect::UpdateCost;
 use crate::pool::Pool;
-use crate::tree::{OpenImage, Reading, archive_of, show_path};
+use crate::tree::{OpenImage, Reading, archive_of, path_of};
 use crate::{Location, Network, Progress, SyncError};
 
 /// See the module's documentation.
@@ -103,7 +103,7 @@ fn paths(image: &OpenImage, cost: &UpdateCost) -> Vec<PathCost> {
             }
             at += len;
         }
-        PathCost { path: show_path(&entry.path), bytes, bytes_plain }
+        PathCost { path: path_of(entry), bytes, bytes_plain }
     };
     image.tree.iter().map(of_entry).collect()
 }

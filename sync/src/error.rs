@@ -56,6 +56,12 @@ pub enum SyncError {
         /// The stores that were asked.
         stores: String,
     },
+    /// The index and the pack disagree.
+    #[error("chunk {id} is not as long as the index says; the index is wrong")]
+    ChunkLength {
+        /// The chunk.
+        id: ChunkId,
+    },
     /// What was put together is not the image.
     #[error("{}: the rebuilt image does not have the digest that the index states; nothing was replaced", path.display())]
     Digest {

@@ -126,6 +126,11 @@ pub fn extract(
 ) -> Result<ExtractReport, SyncError> {
     let start = Instant::now();
     output::check(&output, options.dry_run)?;
+    if let (Location::Path(index), Output::File(path) | Output::InPlace(path)) = (location, &output)
+        && crate::location::is_same_file(index, path)
+    {
+        return Err(SyncError::Usage(format!("{}: the image would take the index's place", path.display())));
+    }
     let index = network.load_index(location)?;
     let stores = network.stores_of(location, &index, &options.stores)?;
     let pool = Pool::new();
@@ -147,6 +152,12 @@ pub fn extract(
         },
         None => false,
     };
+    if let Output::File(path) = &output
+        && finished
+        && !options.dry_run
+    {
+        OutputFile::sweep(path);
+    }
     let counts = if finished { Counts::all_resumed(&index) } else { run.write(output, seeds)? };
     counts.fill(&mut report);
     report.bytes_fetched = run.network.meter().body_bytes() + counts.planned_bytes;
@@ -193,7 +204,10 @@ impl Run<'_> {
             stores: &self.stores,
             packs: &self.index.packs,
             connections: self.options.connections.max(1),
-            cache: self.options.cache.as_deref().map(FrameCache::new),
+            cache: self.options.cache.as_deref().map(|root| {
+                let cache = FrameCache::new(root);
+                if self.options.dry_run { cache.read_only() } else { cache }
+            }),
             side_cache: output.side_cache(),
             pool: self.pool,
             progress: self.progress,

@@ -1,5 +1,5 @@
-//! regrow's flows for embedding: [`make`] splits an image into a store and writes its index, [`extract`] rebuilds an image
-//! from what a machine holds and only what is missing, [`info`], [`diff`] and [`verify`] look at the results.
+//! regrow's flows for embedding: [`make`](make()) splits an image into a store and writes its index, [`extract`](extract()) rebuilds an image
+//! from what a machine holds and only what is missing, [`info`](info()), [`diff`](diff()), [`verify_file`] and [`verify_store`] look at the results.
 //! Prints nothing and reads no environment: progress goes through [`Progress`], everything else is an option.
 
 mod diff;

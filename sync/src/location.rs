@@ -62,6 +62,13 @@ impl Location {
     }
 }
 
+/// Whether two paths lead to one file that exists.
+pub(crate) fn is_same_file(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |path: &Path| path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
+    id(a).is_some_and(|found| id(b) == Some(found))
+}
+
 /// Goes from a URL's folder along `relative`; keeps the query; never leaves the host.
 fn join_url(url: &str, relative: &str) -> Option<String> {
     let (before, query) = url.split_once('?').map_or((url, None), |(before, query)| (before, Some(query)));

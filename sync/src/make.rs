@@ -15,7 +15,7 @@ use regrow_store::{FolderWriter, StoreDescription, sync_folder, temporary_file};
 use serde::Serialize;
 
 use crate::ingest::{Input, ingest};
-use crate::location::relative_store;
+use crate::location::{is_same_file, relative_store};
 use crate::pool::Pool;
 use crate::{Progress, Stage, SyncError};
 
@@ -100,6 +100,9 @@ pub fn make(
 ) -> Result<MakeReport, SyncError> {
     let start = Instant::now();
     check_index_path(&options.index)?;
+    if is_same_file(input_name, &options.index) {
+        return Err(SyncError::Usage(format!("{}: the index would take the image's place", options.index.display())));
+    }
     let describe = |params: &Params| StoreDescription::new(WALK_VERSION, params);
     let wanted = options.params.as_ref().map(describe);
     let (store, description) = FolderWriter::open(&options.store, wanted, describe(&Params::default()))?;

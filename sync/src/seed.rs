@@ -4,6 +4,7 @@ mod file;
 mod folder;
 mod store;
 
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use regrow_catalog::Catalog;
@@ -56,6 +57,10 @@ pub(crate) struct Seeds {
 impl Seeds {
     /// Opens what `path` names: a store's folder, any other folder, an index with its store, any file or device.
     pub(crate) fn open(&mut self, path: &Path, context: &SeedContext<'_>) -> Result<(), SyncError> {
+        let kind = path.metadata().map_err(SyncError::io(path))?.file_type();
+        if !(kind.is_file() || kind.is_dir() || kind.is_block_device()) {
+            return Err(SyncError::Usage(format!("{}: a seed is a file, a folder or a block device", path.display())));
+        }
         if path.join(STORE_FILE).is_file() {
             self.seeds.push(Box::new(StoreSeed::open(path, None, context.progress)?));
         } else if path.is_dir() {

@@ -90,7 +90,15 @@ impl Network {
         given: &[Location],
     ) -> Result<Vec<Arc<dyn ReadStore>>, SyncError> {
         if !given.is_empty() {
-            return given.iter().map(|store| self.open_store(store)).collect();
+            // Of several, one that is not there is passed over when it is asked.
+            let is_needed = given.len() == 1;
+            let open = |store: &Location| match store {
+                Location::Path(path) if !is_needed => {
+                    Ok(Arc::new(FolderStore::new(path.clone())) as Arc<dyn ReadStore>)
+                }
+                store => self.open_store(store),
+            };
+            return given.iter().map(open).collect();
         }
         match location.beside(&index.store) {
             // Whether it is there shows when something is needed of it.
@@ -111,7 +119,12 @@ fn open_folder(path: &Path) -> Result<FolderStore, SyncError> {
 
 /// Reads a file that is no longer than an index may be.
 fn read_bounded(path: &Path) -> Result<Bytes, SyncError> {
-    let io = |source| SyncError::Io { path: path.to_owned(), source };
+    let io = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::NotFound => {
+            StoreError::NotFound { object: path.display().to_string(), status: None }.into()
+        }
+        _ => SyncError::Io { path: path.to_owned(), source },
+    };
     let file = std::fs::File::open(path).map_err(io)?;
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(&mut std::io::Read::take(file, MAX_INDEX_BYTES + 1), &mut bytes).map_err(io)?;

@@ -34,14 +34,17 @@ impl OpenImage {
 }
 
 /// A path of a tar entry as people read it: archives within archives apart by `!`.
-pub(crate) fn show_path(path: &[Vec<u8>]) -> String {
-    let parts: Vec<_> = path.iter().map(|part| String::from_utf8_lossy(part).into_owned()).collect();
+pub(crate) fn path_of(entry: &TreeEntry) -> String {
+    show(entry.archives.iter().chain(&entry.path))
+}
+
+fn show<'p>(path: impl Iterator<Item = &'p Vec<u8>>) -> String {
+    let parts: Vec<_> = path.map(|part| String::from_utf8_lossy(part).into_owned()).collect();
     // Control characters of a stranger's tar are not for a terminal.
     parts.join("!").chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// The archive that an entry lies in; empty for the image itself.
 pub(crate) fn archive_of(entry: &TreeEntry) -> String {
-    let depth = if entry.type_flag == 0xff { entry.path.len() } else { entry.path.len().saturating_sub(1) };
-    show_path(&entry.path[..depth])
+    show(entry.archives.iter())
 }

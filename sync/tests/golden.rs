@@ -1,5 +1,7 @@
 //! The formats are promises: files of version 1 are read as they were written, and images are cut as they were.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 #[path = "golden/chunks.rs"]
 mod chunks;
 #[path = "golden/image.rs"]

@@ -46,7 +46,13 @@ fn table(title: &str, costs: &[PathCost], most: usize) -> String {
     }
     if costs.len() > most {
         let rest: u64 = costs[most..].iter().map(|cost| cost.bytes).sum();
-        out += &format!("{:>11} {:>11}  {} more (--paths {} lists all)\n", show(rest), "", costs.len() - most, costs.len());
+        out += &format!(
+            "{:>11} {:>11}  {} more (--paths {} lists all)\n",
+            show(rest),
+            "",
+            costs.len() - most,
+            costs.len()
+        );
     }
     out
 }

@@ -41,7 +41,9 @@ fn output(args: &ExtractArgs) -> Result<Output, Failure> {
     let usage = |message: &str| Failure::new(Code::Usage, message);
     match (is_pipe, args.in_place) {
         (true, true) => Err(usage("--in-place needs a file or device to write over")),
-        (true, false) if args.json && !args.dry_run => Err(usage("--json and the image cannot both go to standard output")),
+        (true, false) if args.json && !args.dry_run => {
+            Err(usage("--json and the image cannot both go to standard output"))
+        }
         (true, false) => Ok(Output::Pipe(Box::new(std::io::stdout()))),
         (false, true) => Ok(Output::InPlace(args.output.clone())),
         (false, false) => Ok(Output::File(args.output.clone())),

@@ -20,7 +20,8 @@ pub(crate) fn run(args: InfoArgs, verbosity: Verbosity) -> Result<(), Failure> {
 }
 
 fn text(report: &InfoReport) -> String {
-    let sizes = [report.chunk_min_bytes, report.chunk_avg_bytes, report.chunk_max_bytes].map(|bytes| show(bytes.into()));
+    let sizes =
+        [report.chunk_min_bytes, report.chunk_avg_bytes, report.chunk_max_bytes].map(|bytes| show(bytes.into()));
     let packs: u64 = report.packs.iter().map(|pack| pack.bytes).sum();
     let mut lines = vec![
         line("image", exact(report.image_bytes)),

@@ -35,7 +35,8 @@ fn options(args: &MakeArgs) -> Result<MakeOptions, Failure> {
     options.level = args.level;
     options.pack_bytes = args.pack_size.max(1);
     if let Some(avg) = args.avg_size {
-        let params = Params::with_average(avg).map_err(|error| Failure::new(Code::Usage, format!("--avg-size: {error}")))?;
+        let params =
+            Params::with_average(avg).map_err(|error| Failure::new(Code::Usage, format!("--avg-size: {error}")))?;
         options.params = Some(params);
     }
     Ok(options)

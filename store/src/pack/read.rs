@@ -163,7 +163,8 @@ impl PackTail {
 }
 
 fn decode_frames(table: &mut &[u8], trailer: &Trailer) -> Result<(Vec<FrameEntry>, Vec<Record>), PackError> {
-    let count = take_count(table, 3)?;
+    // Kind, two numbers, and at least one chunk.
+    let count = take_count(table, 36)?;
     let (mut frames, mut records) = (Vec::with_capacity(count), Vec::new());
     let mut at = HEADER_BYTES;
     for _ in 0..count {

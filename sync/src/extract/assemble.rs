@@ -175,7 +175,14 @@ impl<'a> Assembly<'a> {
                 let result = if result.failed.is_empty() {
                     result
                 } else {
-                    self.repair(&result.failed, counts)?;
+                    // A chunk that lies across two blocks may be there already.
+                    let failed: Vec<u32> = result
+                        .failed
+                        .iter()
+                        .copied()
+                        .filter(|&chunk| !self.shared.is_repaired(chunk as usize))
+                        .collect();
+                    self.repair(&failed, counts)?;
                     self.submit(result.block.clone()).wait()??
                 };
                 self.shared.output.send(&result.plain)?;

@@ -12,11 +12,18 @@ use regrow_store::{MAX_TAIL_BYTES, temporary_file};
 #[derive(Debug, Clone)]
 pub(crate) struct FrameCache {
     root: PathBuf,
+    /// In a dry run.
+    is_read_only: bool,
 }
 
 impl FrameCache {
     pub(crate) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), is_read_only: false }
+    }
+
+    /// The same cache, never written.
+    pub(crate) fn read_only(self) -> Self {
+        Self { is_read_only: true, ..self }
     }
 
     fn path(&self, pack: &ChunkId, range: &Range<u64>) -> PathBuf {
@@ -42,6 +49,9 @@ impl FrameCache {
 
     /// Keeps a part.
     pub(crate) fn put(&self, pack: &ChunkId, range: &Range<u64>, bytes: &[u8]) {
+        if self.is_read_only {
+            return;
+        }
         let path = self.path(pack, range);
         let Some(folder) = path.parent() else { return };
         let write = || {
@@ -56,6 +66,8 @@ impl FrameCache {
 
     /// Drops a part that proved to be damaged.
     pub(crate) fn remove(&self, pack: &ChunkId, range: &Range<u64>) {
-        let _ = std::fs::remove_file(self.path(pack, range));
+        if !self.is_read_only {
+            let _ = std::fs::remove_file(self.path(pack, range));
+        }
     }
 }

@@ -69,6 +69,14 @@ impl Fetcher<'_> {
         self.side_cache.iter().chain(&self.cache)
     }
 
+    /// Drops the kept end of a pack, whose frames proved to be damaged.
+    fn forget_end(&self, pack: u32) {
+        let PackRef { id, bytes, skeleton_at, tail_at } = &self.packs[pack as usize];
+        for start in [skeleton_at, tail_at] {
+            self.caches().for_each(|cache| cache.remove(id, &(*start..*bytes)));
+        }
+    }
+
     /// Whether what is fetched first does not go over a network.
     pub(crate) fn first_store_is_local(&self) -> bool {
         self.stores.first().is_none_or(|store| store.is_local())
@@ -218,7 +226,7 @@ async fn stream_frames(
 /// An error of a decoder knows the object, not where it was read.
 fn name_store(error: StoreError, store: &dyn ReadStore) -> StoreError {
     match error {
-        StoreError::Damaged { object, reason } if !object.contains("://") && !object.starts_with('/') => {
+        StoreError::Damaged { object, reason } if !object.starts_with(store.location()) => {
             StoreError::Damaged { object: format!("{}/{object}", store.location()), reason }
         }
         other => other,

@@ -142,6 +142,15 @@ impl OutputFile {
         })
     }
 
+    /// Removes what an unfinished run left beside an output that is complete by now.
+    pub(crate) fn sweep(path: &Path) {
+        let part = part_path(path);
+        if File::open(&part).is_ok_and(|file| file.try_lock().is_ok()) || !part.exists() {
+            let _ = std::fs::remove_file(part);
+            let _ = std::fs::remove_dir_all(meta_path(path));
+        }
+    }
+
     /// What it is called in messages.
     pub(crate) fn path(&self) -> &Path {
         match &self.end {
@@ -170,7 +179,9 @@ impl OutputFile {
     pub(crate) fn side_cache(&self) -> Option<FrameCache> {
         match &self.end {
             End::Rename { meta, .. } => Some(FrameCache::new(meta)),
-            End::Dry { path } => Some(FrameCache::new(&meta_path(path))).filter(|_| meta_path(path).is_dir()),
+            End::Dry { path } => {
+                Some(FrameCache::new(&meta_path(path)).read_only()).filter(|_| meta_path(path).is_dir())
+            }
             _ => None,
         }
     }

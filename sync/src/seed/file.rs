@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, FileTypeExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use regrow_chunker::{ChunkId, Record};
@@ -47,10 +47,6 @@ impl FileSeed {
     /// Opens and, unless the catalog knows it, reads a file.
     pub(crate) fn open(path: &Path, context: &SeedContext<'_>) -> Result<Self, SyncError> {
         let kind = path.metadata().map_err(SyncError::io(path))?.file_type();
-        if !kind.is_file() && !kind.is_block_device() {
-            let reason = format!("{}: a seed is a file, a block device, a folder, an index or a store", path.display());
-            return Err(SyncError::Usage(reason));
-        }
         let mut file = File::open(path).map_err(SyncError::io(path))?;
         let SeedContext { params, pool, catalog, progress } = *context;
         // Writing to a device does not change its times: what it held is not remembered.

@@ -62,7 +62,7 @@ impl FolderSeed {
     pub(crate) fn guesses(&self, tree: &[TreeEntry]) -> PathGuesses {
         let mut files = BTreeMap::new();
         for entry in tree.iter().filter(|entry| !entry.contents.is_empty()) {
-            if let Some(path) = entry.path.last().and_then(|path| safe_path(path)) {
+            if let Some(path) = entry.path.as_ref().and_then(|path| safe_path(path)) {
                 files.insert(entry.contents.start, (entry.contents.clone(), path));
             }
         }

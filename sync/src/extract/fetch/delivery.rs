@@ -44,13 +44,16 @@ struct Done {
 struct Wanted {
     stream: Arc<StreamChunks>,
     by_id: Vec<u32>,
+    /// Where each is to come from.
+    frames: Vec<(u32, u32)>,
 }
 
 impl Delivery<'_> {
     /// Fetches, verifies and hands on; counts into `counts`.
     pub(crate) fn run(&self, plan: &Plan, counts: &mut Counts) -> Result<(), SyncError> {
         let by_id = self.stream.sorted(plan.in_frames());
-        let wanted = Arc::new(Wanted { stream: Arc::clone(&self.stream), by_id });
+        let frames = by_id.iter().map(|&chunk| plan.frame_of(chunk).unwrap_or_default()).collect();
+        let wanted = Arc::new(Wanted { stream: Arc::clone(&self.stream), by_id, frames });
         let frames = plan.frames();
         let total = self.fetcher.ranges(self.packs, &frames).iter().map(super::RangeJob::bytes).sum();
         self.fetcher.progress.begin(Stage::Fetch, Some(total));
@@ -140,7 +143,7 @@ impl Delivery<'_> {
             match open_frame(&bytes, entry.plain_bytes, &records, &wanted) {
                 Ok(plain) => {
                     caches.iter().for_each(|cache| cache.put(&pack_id, &entry.stored, &bytes));
-                    done.written = hand_on(&plain, &records, &wanted, &sink, &mut done.tally);
+                    done.written = hand_on(&plain, &records, (pack, frame), &wanted, &sink, &mut done.tally);
                 }
                 Err(id) => done.damaged = Some(id),
             }
@@ -150,8 +153,10 @@ impl Delivery<'_> {
 
     fn take(&self, done: Done, counts: &mut Counts, bad: &mut Vec<Done>) -> Result<(), SyncError> {
         if done.damaged.is_some() {
-            if done.origin == Origin::Cache {
-                self.forget(&done);
+            match done.origin {
+                Origin::Cache => self.forget(&done),
+                Origin::Table { is_cached: true } => self.fetcher.forget_end(done.pack),
+                _ => {}
             }
             bad.push(done);
             return Ok(());
@@ -174,6 +179,16 @@ impl Delivery<'_> {
         let stores: Vec<&str> = self.fetcher.stores.iter().map(|store| store.location()).collect();
         let id = done.damaged.unwrap_or_default();
         SyncError::Damaged { id, pack: self.packs.id(done.pack), stores: stores.join(", ") }
+    }
+}
+
+impl Wanted {
+    /// The wanted chunks of this id that are to come from this frame, and not from another that has it too.
+    fn of_frame<'w>(&'w self, id: &ChunkId, frame: (u32, u32)) -> impl Iterator<Item = u32> + 'w {
+        let first = self.by_id.partition_point(|&chunk| self.stream.record(chunk as usize).id < *id);
+        let count = self.stream.with_id(&self.by_id, id).len();
+        let range = first..first + count;
+        range.filter(move |&at| self.frames[at] == frame).map(|at| self.by_id[at])
     }
 }
 
@@ -209,12 +224,19 @@ fn chunks<'f>(plain: &'f [u8], records: &'f [Record]) -> impl Iterator<Item = (&
     })
 }
 
-fn hand_on(plain: &[u8], records: &[Record], wanted: &Wanted, sink: &Sink, tally: &mut Tally) -> Result<(), SyncError> {
+fn hand_on(
+    plain: &[u8],
+    records: &[Record],
+    frame: (u32, u32),
+    wanted: &Wanted,
+    sink: &Sink,
+    tally: &mut Tally,
+) -> Result<(), SyncError> {
     for (record, bytes) in chunks(plain, records) {
-        for &chunk in wanted.stream.with_id(&wanted.by_id, &record.id) {
+        for chunk in wanted.of_frame(&record.id, frame) {
             // An index may state another length than the pack: the chunk's id is right, its place would not be.
             if wanted.stream.record(chunk as usize).len as usize != bytes.len() {
-                return Err(SyncError::Usage(format!("chunk {} is not as long as the index says", record.id)));
+                return Err(SyncError::ChunkLength { id: record.id });
             }
             sink(chunk as usize, bytes)?;
             tally.add(1, bytes.len() as u64);

@@ -1,0 +1,85 @@
+//! Flows in processes of their own, so that their time and their memory are theirs alone.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use regrow_sync::{
+    Catalog, ExtractOptions, HttpOptions, Location, MakeOptions, Network, NoProgress, Output, RetryPolicy, extract,
+    make,
+};
+
+use crate::Result;
+
+/// First argument of a process that runs one flow.
+pub(crate) const MARK: &str = "--run-flow";
+
+/// What a process took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cost {
+    pub(crate) time: Duration,
+    pub(crate) peak_bytes: u64,
+}
+
+/// The flow that the arguments ask for; prints its report as JSON.
+#[expect(clippy::print_stdout, reason = "the parent reads it")]
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let report = match arguments {
+        [flow, store, index, image] if flow == "make" => {
+            let mut file = std::fs::File::open(image)?;
+            let total = file.metadata()?.len();
+            let options = MakeOptions::new(store, index);
+            serde_json::to_string(&make(&mut file, Path::new(image), Some(total), &options, &NoProgress)?)?
+        }
+        [flow, url, out, catalog, seeds @ ..] if flow == "extract" => {
+            let options = ExtractOptions {
+                seeds: seeds.iter().map(PathBuf::from).collect(),
+                catalog: Some(Catalog::open(Path::new(catalog))),
+                ..ExtractOptions::default()
+            };
+            let mut network = Network::new(HttpOptions::default(), RetryPolicy::default())?;
+            let output = Output::File(out.into());
+            serde_json::to_string(&extract(&Location::parse(url)?, output, &options, &mut network, &NoProgress)?)?
+        }
+        _ => return Err("a flow that is not known".into()),
+    };
+    println!("{report}");
+    Ok(())
+}
+
+/// Runs a flow in a process of its own; returns its report.
+pub(crate) fn flow(arguments: &[&str]) -> Result<(serde_json::Value, Cost)> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(MARK).args(arguments);
+    let (output, cost) = watched(&mut command)?;
+    Ok((serde_json::from_str(&output)?, cost))
+}
+
+/// Runs a command that must succeed; returns its standard output, which must fit a pipe.
+pub(crate) fn watched(command: &mut Command) -> Result<(String, Cost)> {
+    let start = Instant::now();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let status_file = format!("/proc/{}/status", child.id());
+    let mut peak_bytes = 0;
+    let status: ExitStatus = loop {
+        // The peak only grows, so what was read last is the peak but for the last moment.
+        peak_bytes = peak_of(Path::new(&status_file)).unwrap_or(0).max(peak_bytes);
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    let cost = Cost { time: start.elapsed(), peak_bytes };
+    let output = child.wait_with_output()?;
+    if !status.success() {
+        return Err(format!("{command:?}: {status}").into());
+    }
+    Ok((String::from_utf8(output.stdout)?, cost))
+}
+
+/// `VmHWM` of a process: the most memory that it held (proc(5)).
+fn peak_of(status: &Path) -> Option<u64> {
+    let status = std::fs::read_to_string(status).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
+}

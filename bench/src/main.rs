@@ -1,0 +1,66 @@
+//! Measures regrow's steps and whole flows, each beside what this machine can do at all, and prints Markdown tables.
+//! `cargo run --release -p regrow-bench -- --help` says how.
+
+mod child;
+mod flows;
+mod host;
+mod options;
+mod pair;
+mod peers;
+mod stages;
+mod table;
+mod timing;
+
+use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
+
+use options::Options;
+
+/// What goes wrong here ends the run with its message.
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+#[expect(clippy::print_stderr, reason = "the one place that prints errors")]
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let done = match arguments.split_first() {
+        Some((first, rest)) if first == child::MARK => child::run(rest),
+        _ => run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("regrow-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the tables are what this is for")]
+fn run(arguments: &[String]) -> Result<()> {
+    let Some(options) = Options::parse(arguments)? else {
+        print!("{}", options::HELP);
+        return Ok(());
+    };
+    let work = tempfile::Builder::new().prefix("regrow-bench-").tempdir_in(&options.folder)?;
+    let mut pairs = options.pairs.clone();
+    if pairs.is_empty() {
+        pairs.push(pair::write(work.path())?);
+    }
+    println!("Made with `{}` on {}.\n", options.command(), table::machine());
+    for (old, new) in &pairs {
+        let name =
+            new.parent().and_then(Path::file_name).map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let title = if options.pairs.is_empty() { "a generated pair".to_owned() } else { name };
+        let (old_bytes, new_bytes) = (old.metadata()?.len(), new.metadata()?.len());
+        println!("### {title}: {} to {}\n", table::megabytes(old_bytes), table::megabytes(new_bytes));
+        let (stages, limits) = stages::measure(new, work.path(), options.runs)?;
+        println!("{stages}");
+        let (flows, update) = flows::measure(old, new, work.path(), options.runs, &limits)?;
+        println!("{flows}");
+        if options.peers {
+            println!("{}", peers::measure(old, new, work.path(), &update)?);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! The command line.
+
+use std::path::{Path, PathBuf};
+
+use crate::Result;
+
+pub(crate) const HELP: &str = "\
+Usage: regrow-bench [--peers] [--runs N] [--dir DIR] [OLD NEW]...
+
+Measures regrow on pairs of images; with none, on a pair that it generates, the same each time.
+
+  --peers     also run casync, xdelta3 and zstd --patch-from, those that are there
+  --runs N    runs of each measurement, the median of which is told [default: 5]
+  --dir DIR   folder for stores and outputs [default: /dev/shm, or the temporary folder]
+";
+
+/// What to measure.
+pub(crate) struct Options {
+    pub(crate) peers: bool,
+    pub(crate) runs: usize,
+    pub(crate) folder: PathBuf,
+    pub(crate) pairs: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Options {
+    /// `None` if help is asked for.
+    pub(crate) fn parse(arguments: &[String]) -> Result<Option<Self>> {
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let mut options = Self { peers: false, runs: 5, folder, pairs: Vec::new() };
+        let mut images = Vec::new();
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+            match argument.as_str() {
+                "--help" | "-h" => return Ok(None),
+                "--peers" => options.peers = true,
+                "--runs" => options.runs = value()?.parse::<usize>()?.max(1),
+                "--dir" => options.folder = value()?.into(),
+                flag if flag.starts_with('-') => return Err(format!("{flag} is not known; see --help").into()),
+                path => images.push(Path::new(path).canonicalize().map_err(|error| format!("{path}: {error}"))?),
+            }
+        }
+        if images.len() % 2 == 1 {
+            return Err("images come in pairs: OLD NEW".into());
+        }
+        options.pairs = images.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+        Ok(Some(options))
+    }
+
+    /// The command that gives the same tables, with images by their last folder and name.
+    pub(crate) fn command(&self) -> String {
+        let mut command = "cargo run --release -p regrow-bench --".to_owned();
+        if self.peers {
+            command += " --peers";
+        }
+        if self.runs != 5 {
+            command += &format!(" --runs {}", self.runs);
+        }
+        for image in self.pairs.iter().flat_map(|(old, new)| [old, new]) {
+            let mut last: Vec<_> = image.iter().rev().take(2).collect();
+            last.reverse();
+            command += &format!(" {}", last.iter().collect::<PathBuf>().display());
+        }
+        command
+    }
+}

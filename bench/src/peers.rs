@@ -1,0 +1,135 @@
+//! Other tools on the same pair: what their update takes on the wire and on both machines.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Result;
+use crate::child::{Cost, watched};
+use crate::flows::Update;
+use crate::table::{Table, commas, megabytes};
+
+/// What a tool's update took.
+struct Found {
+    bytes: u64,
+    requests: u64,
+    make: Cost,
+    apply: Cost,
+}
+
+/// A tool's update of OLD to NEW, in an empty folder.
+type Run = fn(&Path, &Path, &Path) -> Result<Found>;
+
+const PEERS: [(&str, &str, Run); 3] = [
+    ("casync", "casync, 16 KiB chunks, zstd", casync),
+    ("xdelta3", "xdelta3 -9, window over all of OLD", xdelta3),
+    ("zstd", "zstd -19 --patch-from", zstd_patch),
+];
+
+/// The table of all tools that are there. Each runs once.
+pub(crate) fn measure(old: &Path, new: &Path, folder: &Path, update: &Update) -> Result<String> {
+    let columns = ["update of OLD to NEW", "fetched", "to regrow's", "requests", "make", "memory", "apply", "memory"];
+    let mut rows = Table::new(&columns);
+    let own = Found { bytes: update.bytes, requests: update.requests, make: update.make, apply: update.extract };
+    rows.row(&row("regrow", &own, update.bytes));
+    for (program, name, run) in PEERS {
+        if !on_path(program) {
+            rows.row(&[format!("{name}: not on PATH")]);
+            continue;
+        }
+        let work = tempfile::tempdir_in(folder)?;
+        let found = run(old, new, work.path())?;
+        rows.row(&row(name, &found, update.bytes));
+    }
+    Ok(rows.finish())
+}
+
+fn row(name: &str, found: &Found, own_bytes: u64) -> [String; 8] {
+    let seconds = |cost: Cost| format!("{:.2} s", cost.time.as_secs_f64());
+    [
+        name.into(),
+        commas(found.bytes),
+        format!("{:.2}", found.bytes as f64 / own_bytes as f64),
+        commas(found.requests),
+        seconds(found.make),
+        megabytes(found.make.peak_bytes),
+        seconds(found.apply),
+        megabytes(found.apply.peak_bytes),
+    ]
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// One chunk is one request; the index is another.
+fn casync(old: &Path, new: &Path, work: &Path) -> Result<Found> {
+    let (store, index) = (work.join("store"), work.join("new.caibx"));
+    let command = |verb: &str| {
+        let mut command = Command::new("casync");
+        command.arg(verb).arg("--store").arg(&store).args(["--chunk-size=16384", "--compression=zstd"]);
+        command
+    };
+    watched(command("make").arg(work.join("old.caibx")).arg(old))?;
+    let before = files_of(&store)?;
+    let (_, make) = watched(command("make").arg(&index).arg(new))?;
+    let new_chunks: Vec<u64> =
+        files_of(&store)?.into_iter().filter(|(path, _)| !before.contains_key(path)).map(|(_, bytes)| bytes).collect();
+    let out = work.join("out");
+    let mut extract = command("extract");
+    let (_, apply) = watched(extract.arg("--seed").arg(old).arg("--seed-output=no").arg(&index).arg(&out))?;
+    check(new, &out)?;
+    let bytes = index.metadata()?.len() + new_chunks.iter().sum::<u64>();
+    Ok(Found { bytes, requests: 1 + new_chunks.len() as u64, make, apply })
+}
+
+fn files_of(folder: &Path) -> Result<BTreeMap<PathBuf, u64>> {
+    let (mut found, mut folders) = (BTreeMap::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            } else {
+                found.insert(entry.path(), entry.metadata()?.len());
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn xdelta3(old: &Path, new: &Path, work: &Path) -> Result<Found> {
+    let (patch, out) = (work.join("patch"), work.join("out"));
+    let window = old.metadata()?.len().next_multiple_of(1 << 20).to_string();
+    let command = |verb: &str, from: &Path, to: &Path| {
+        let mut command = Command::new("xdelta3");
+        command.args([verb, "-9", "-f", "-B", &window, "-s"]).args([old, from, to]);
+        command
+    };
+    let (_, make) = watched(&mut command("-e", new, &patch))?;
+    let (_, apply) = watched(&mut command("-d", &patch, &out))?;
+    check(new, &out)?;
+    Ok(Found { bytes: patch.metadata()?.len(), requests: 1, make, apply })
+}
+
+fn zstd_patch(old: &Path, new: &Path, work: &Path) -> Result<Found> {
+    let (patch, out) = (work.join("patch"), work.join("out"));
+    let command = |arguments: &[&str], from: &Path, to: &Path| {
+        let mut command = Command::new("zstd");
+        command.args(arguments).args(["-qq", "-f", "--long=31", "--patch-from"]).arg(old).arg(from).arg("-o").arg(to);
+        command
+    };
+    let (_, make) = watched(&mut command(&["-19"], new, &patch))?;
+    let (_, apply) = watched(&mut command(&["-d"], &patch, &out))?;
+    check(new, &out)?;
+    Ok(Found { bytes: patch.metadata()?.len(), requests: 1, make, apply })
+}
+
+fn check(new: &Path, out: &Path) -> Result<()> {
+    if std::fs::read(new)? == std::fs::read(out)? {
+        Ok(())
+    } else {
+        Err(format!("{} is not NEW", out.display()).into())
+    }
+}

@@ -1,0 +1,91 @@
+//! Runs the targets for some seconds each on mutations of their seeds, the same ones each time, without libFuzzer:
+//! `cargo run --release --no-default-features --example smoke -- [SECONDS]`.
+//! `--write-seeds DIR` puts the seeds where cargo-fuzz looks for them instead: `corpus`.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use regrow_fuzz::{TARGETS, Target};
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound.max(1) as u64) as usize
+    }
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some("--write-seeds") => write_seeds(Path::new(&arguments.next().unwrap_or_else(|| "corpus".into()))),
+        seconds => {
+            let seconds = seconds.map_or(10, |text| text.parse().expect("a number of seconds"));
+            TARGETS.iter().for_each(|target| run(target, Duration::from_secs(seconds)));
+        }
+    }
+}
+
+fn write_seeds(corpus: &Path) {
+    for target in &TARGETS {
+        let folder = corpus.join(target.name);
+        std::fs::create_dir_all(&folder).expect("the corpus folder");
+        for (number, seed) in (target.seeds)().iter().enumerate() {
+            std::fs::write(folder.join(format!("seed-{number:02}")), seed).expect("a seed");
+        }
+    }
+}
+
+fn run(target: &Target, time: Duration) {
+    let seeds = (target.seeds)();
+    seeds.iter().for_each(|seed| (target.run)(seed));
+    let (start, mut random, mut inputs) = (Instant::now(), Random(20), 0u64);
+    while start.elapsed() < time {
+        // A panic names the input, which this number gives again.
+        let input = mutated(&seeds, &mut random);
+        let done = std::panic::catch_unwind(|| (target.run)(&input));
+        if done.is_err() {
+            eprintln!("{}: panicked on input number {inputs}: {}", target.name, hex(&input));
+            std::process::exit(1);
+        }
+        inputs += 1;
+    }
+    println!("{}: {} seeds, {inputs} mutations of them, no panic", target.name, seeds.len());
+}
+
+/// One to eight changes of a seed: a bit, a byte, a run of a byte, a cut, a part of another seed.
+fn mutated(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
+    let mut input = seeds[random.below(seeds.len())].clone();
+    for _ in 0..=random.below(8) {
+        let at = random.below(input.len());
+        match random.below(6) {
+            0 if !input.is_empty() => input[at] ^= 1 << random.below(8),
+            1 if !input.is_empty() => input[at] = [0, 1, 0x7f, 0x80, 0xff, random.next() as u8][random.below(6)],
+            2 => drop(input.drain(at..(at + random.below(40)).min(input.len()))),
+            3 => {
+                let other = &seeds[random.below(seeds.len())];
+                let from = random.below(other.len());
+                let part = &other[from..(from + random.below(600)).min(other.len())];
+                input.splice(at..at, part.iter().copied());
+            }
+            4 => drop(
+                input.splice(at..at, std::iter::repeat_n(random.next() as u8, random.below(20)).collect::<Vec<_>>()),
+            ),
+            _ => input.truncate(input.len() - random.below(input.len()) / 4),
+        }
+    }
+    input
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,119 @@
+//! `Index::decode` on hostile files. Half of the inputs are bodies that get a right head, image id and checksum, so that
+//! what lies behind those is reached.
+
+use regrow_chunker::{ChunkId, Params, Record, varint};
+use regrow_index::{Index, MAGIC, PackRef, Run, SegmentCutter, SegmentRef, StreamHead, VERSION, image_id};
+
+const IMAGE: u8 = 2;
+const STREAMS: u8 = 3;
+
+/// First byte: 0 takes the rest as a file, else as a body to be sealed.
+pub fn run(input: &[u8]) {
+    let Some((&mode, rest)) = input.split_first() else { return };
+    let file = if mode == 0 { rest.to_vec() } else { seal(fix_image_id(rest.to_vec())) };
+    let Ok(index) = Index::decode(&file) else { return };
+    let again = index.encode();
+    assert_eq!(Index::decode(&again).as_ref(), Ok(&index), "an index that was read cannot be read again");
+    assert_eq!(index.chunks(), index.chunk_runs.iter().map(|run| run.count).sum::<u64>());
+    assert_eq!(index.segments().count() as u64, index.segment_runs.iter().map(|run| run.count).sum::<u64>());
+    assert!(index.chunk_runs.iter().chain(&index.segment_runs).all(|run| (run.pack as usize) < index.packs.len()));
+}
+
+fn seal(body: Vec<u8>) -> Vec<u8> {
+    let mut file = MAGIC.to_vec();
+    file.extend_from_slice(&VERSION.to_le_bytes());
+    file.extend_from_slice(&(body.len() as u32).to_le_bytes());
+    file.extend(body);
+    let checksum = blake3::hash(&file);
+    file.extend_from_slice(checksum.as_bytes());
+    file
+}
+
+/// Puts the image id that follows from parameters and streams into the image section, where all three can be found.
+fn fix_image_id(mut body: Vec<u8>) -> Vec<u8> {
+    let (mut parameters, mut image, mut streams) = (None, None, None);
+    let mut rest = body.as_slice();
+    while let Some((&tag, after)) = rest.split_first() {
+        rest = after;
+        let Some(len) = varint::take(&mut rest).and_then(|len| usize::try_from(len).ok()) else { return body };
+        let start = body.len() - rest.len();
+        let Some((payload, after)) = rest.split_at_checked(len) else { return body };
+        match tag {
+            1 => parameters = parameters_of(payload),
+            IMAGE if len >= 32 => image = Some(start + len - 32),
+            STREAMS => streams = segment_ids(payload),
+            _ => {}
+        }
+        rest = after;
+    }
+    if let (Some((walk, params)), Some(at), Some([skeleton, contents])) = (parameters, image, streams) {
+        body[at..at + 32].copy_from_slice(&image_id(walk, &params, &skeleton, &contents).0);
+    }
+    body
+}
+
+fn parameters_of(mut payload: &[u8]) -> Option<(u32, Params)> {
+    let mut number = || varint::take(&mut payload);
+    let walk = u32::try_from(number()?).ok()?;
+    Some((walk, Params::new(number()?, number()?, number()?).ok()?))
+}
+
+fn segment_ids(mut payload: &[u8]) -> Option<[Vec<ChunkId>; 2]> {
+    let mut found = [Vec::new(), Vec::new()];
+    for ids in &mut found {
+        payload = payload.get(1..)?;
+        varint::take(&mut payload)?;
+        varint::take(&mut payload)?;
+        for _ in 0..varint::take(&mut payload)? {
+            let (id, rest) = payload.get(1..)?.split_first_chunk::<32>()?;
+            ids.push(ChunkId(*id));
+            payload = rest;
+            varint::take(&mut payload)?;
+        }
+    }
+    Some(found)
+}
+
+/// Small and larger indexes, as files and as bodies.
+#[must_use]
+pub fn seeds() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for chunks in [0, 1, 40, 700] {
+        let file = sample(chunks).encode();
+        seeds.push([&[0], file.as_slice()].concat());
+        seeds.push([&[1], &file[16..file.len() - 32]].concat());
+    }
+    seeds
+}
+
+fn sample(chunks: u32) -> Index {
+    let (skeleton, contents) = (stream("skeleton", chunks / 4), stream("contents", chunks));
+    let run = |count: u64, pack| (count > 0).then_some(Run { count, pack });
+    Index {
+        walk_version: 1,
+        params: Params::default(),
+        image_bytes: skeleton.bytes + contents.bytes,
+        image_digest: [7; 32],
+        packs: (0..2)
+            .map(|n| PackRef { id: ChunkId([n; 32]), bytes: 5000, skeleton_at: 3000, tail_at: 4000 })
+            .collect(),
+        chunk_runs: run(skeleton.chunks, 0).into_iter().chain(run(contents.chunks, 1)).collect(),
+        segment_runs: run((skeleton.segments.len() + contents.segments.len()) as u64, 1).into_iter().collect(),
+        skeleton,
+        contents,
+        store: "../store".into(),
+    }
+}
+
+fn stream(name: &str, chunks: u32) -> StreamHead {
+    let (mut cutter, mut head) = (SegmentCutter::default(), StreamHead::default());
+    for n in 0..chunks {
+        let record = Record { id: ChunkId::of(format!("{name}{n}").as_bytes()), len: n % 9000 + 1 };
+        head.bytes += u64::from(record.len);
+        head.chunks += 1;
+        let segment = cutter.push(record);
+        head.segments.extend(segment.map(|s| SegmentRef { id: s.id(), records: s.records().len() as u32 }));
+    }
+    head.segments.extend(cutter.finish().map(|s| SegmentRef { id: s.id(), records: s.records().len() as u32 }));
+    head
+}

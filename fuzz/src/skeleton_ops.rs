@@ -1,0 +1,93 @@
+//! `LayoutBuilder` and `TreeWalker` on hostile skeleton streams: they agree on what is well-formed, and a layout that was
+//! built covers its image exactly.
+
+use regrow_image::{
+    ImagePiece, Layout, LayoutBuilder, LayoutError, Op, SkeletonPart, TreeEntry, TreeWalker, op_len, put_op,
+};
+
+use crate::input::{Input, pieces};
+use crate::tar_walk;
+
+const MAX_IMAGE_BYTES: u64 = 1 << 40;
+
+/// First two bytes: the sizes of the pieces that it is read in.
+pub fn run(input: &[u8]) {
+    let mut input = Input(input);
+    let seed = input.number();
+    let skeleton = input.0;
+    let tree = walk_tree(skeleton, seed);
+    let layout = build_layout(skeleton, seed);
+    match (&layout, &tree) {
+        (Ok(layout), Ok(_)) => check(layout, skeleton),
+        (Err(LayoutError::Op(a)), Err(b)) => assert_eq!(a, b),
+        (Err(LayoutError::TooMuch), _) => {}
+        _ => panic!("layout {:?}, tree {:?}", layout.err(), tree.err()),
+    }
+}
+
+pub(crate) fn build_layout(skeleton: &[u8], seed: u16) -> Result<Layout, LayoutError> {
+    let mut builder = LayoutBuilder::new(MAX_IMAGE_BYTES);
+    pieces(skeleton, seed).try_for_each(|piece| builder.push(piece))?;
+    builder.finish()
+}
+
+/// The number of entries; each lies in the contents behind the one before.
+pub(crate) fn walk_tree(skeleton: &[u8], seed: u16) -> Result<usize, regrow_image::OpError> {
+    let (mut entries, mut end) = (0, 0);
+    let mut sink = |entry: TreeEntry| {
+        assert!(end <= entry.contents.start && entry.contents.start <= entry.contents.end, "{entry:?} after {end}");
+        end = entry.contents.end;
+        entries += 1;
+    };
+    let mut walker = TreeWalker::default();
+    pieces(skeleton, seed).try_for_each(|piece| walker.push(piece, &mut sink))?;
+    walker.finish(&mut sink)?;
+    Ok(entries)
+}
+
+/// What holds for each layout of each skeleton.
+pub(crate) fn check(layout: &Layout, skeleton: &[u8]) {
+    assert_eq!(layout.skeleton_bytes(), skeleton.len() as u64);
+    let mut ops = Vec::new();
+    layout.ops().for_each(|op| put_op(&mut ops, op));
+    assert_eq!(ops.len(), layout.ops().map(op_len).sum::<usize>());
+    let literals: u64 = layout.image_bytes() - layout.contents_bytes();
+    assert_eq!(ops.len() as u64 + literals, layout.skeleton_bytes());
+    let (end, middle) = (layout.image_bytes(), layout.image_bytes() / 2);
+    check_pieces(layout, 0, middle);
+    check_pieces(layout, middle, end);
+    let contents = layout.contents_bytes();
+    let found: u64 = layout.contents_in_image(contents / 3..contents).map(|range| range.end - range.start).sum();
+    assert_eq!(found, contents - contents / 3);
+    let parts = layout.skeleton_parts(0..layout.skeleton_bytes()).map(|part| match part {
+        SkeletonPart::Number(bytes) => bytes.len() as u64,
+        SkeletonPart::InImage(range) => range.end - range.start,
+    });
+    assert_eq!(parts.sum::<u64>(), layout.skeleton_bytes());
+}
+
+fn check_pieces(layout: &Layout, start: u64, end: u64) {
+    let mut at = start;
+    for piece in layout.pieces(start..end) {
+        let (image, stream_at, stream_bytes) = match piece {
+            ImagePiece::Skeleton { image, skeleton_at } => (image, skeleton_at, layout.skeleton_bytes()),
+            ImagePiece::Contents { image, contents_at } => (image, contents_at, layout.contents_bytes()),
+        };
+        assert!(image.start == at && image.end > at, "a gap at {at}");
+        assert!(stream_at + (image.end - image.start) <= stream_bytes);
+        at = image.end;
+    }
+    assert_eq!(at, end);
+}
+
+/// Skeletons of tars, and one with more contents than 64 bits can count, then a literal.
+#[must_use]
+pub fn seeds() -> Vec<Vec<u8>> {
+    let mut endless = vec![3, 1];
+    (0..5).for_each(|_| put_op(&mut endless, Op::Contents((1 << 62) - 1)));
+    put_op(&mut endless, Op::Literal(1));
+    endless.push(0);
+    let tars = tar_walk::seeds();
+    let skeletons = tars.iter().map(|seed| [&[3, 1], tar_walk::skeleton_of(seed).as_slice()].concat());
+    skeletons.chain([endless]).collect()
+}

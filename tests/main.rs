@@ -1,0 +1,24 @@
+//! The built command and the public API, from end to end. One binary, so that it links once.
+//!
+//! Nothing but loopback and a temporary folder is needed. What needs root (a full disk, another user) says so in a line
+//! and is passed over where that is not to be had.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod cache;
+mod chaos;
+mod damage;
+mod disk;
+mod environment;
+mod exit_codes;
+mod hostile;
+mod hosts;
+mod images;
+mod killed;
+mod library;
+mod make;
+mod report;
+mod round_trip;
+mod seed_changes;
+mod seeds;
+mod server;

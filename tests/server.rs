@@ -1,0 +1,278 @@
+//! A static host on loopback that counts, and that fails as it is told to.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// A request as it arrived.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// Which request of this server it is, from 0 on.
+    pub(crate) number: u64,
+    pub(crate) path: String,
+    /// First and last byte.
+    pub(crate) range: Option<(u64, u64)>,
+}
+
+impl Request {
+    pub(crate) fn is_pack(&self) -> bool {
+        self.path.ends_with(".pack")
+    }
+}
+
+/// How a request is answered.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    /// As a static host does.
+    Serve,
+    /// So too, but so many bytes a piece with a pause of 2 ms after each.
+    Slow(usize),
+    /// The whole file, whatever range was asked for.
+    Whole,
+    /// The same range of these bytes.
+    Instead(Vec<u8>),
+    /// 200 with this body and content type.
+    Page(&'static str, Vec<u8>),
+    /// No body.
+    Status(u16),
+    /// Nothing, for as long as the server is there.
+    Hang,
+    /// Half of the body, then nothing.
+    HangInBody,
+    /// The connection is reset before an answer.
+    Reset,
+    /// Half of the body, then a reset.
+    ResetInBody,
+    /// Half of the body, then the end.
+    Short,
+    /// Half of what was asked for, truthfully labelled.
+    Less,
+}
+
+type Decide = Box<dyn Fn(&Request) -> Answer + Send + Sync>;
+
+struct State {
+    root: PathBuf,
+    decide: Decide,
+    stopped: AtomicBool,
+    body_bytes: AtomicU64,
+    requests: Mutex<Vec<Request>>,
+}
+
+/// The server; it ends when it is dropped.
+pub(crate) struct Server {
+    port: u16,
+    state: Arc<State>,
+}
+
+impl Server {
+    /// A host that works.
+    pub(crate) fn new(root: &Path) -> Self {
+        Self::with(root, |_| Answer::Serve)
+    }
+
+    /// A host that does as `decide` says.
+    pub(crate) fn with(root: &Path, decide: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = Arc::new(State {
+            root: root.to_owned(),
+            decide: Box::new(decide),
+            stopped: AtomicBool::new(false),
+            body_bytes: AtomicU64::new(0),
+            requests: Mutex::default(),
+        });
+        let shared = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if shared.stopped.load(Ordering::Acquire) {
+                    return;
+                }
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || stream.map(|stream| shared.serve(stream)));
+            }
+        });
+        Self { port, state }
+    }
+
+    pub(crate) fn url(&self, name: &str) -> String {
+        format!("http://127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// Requests so far.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.state.requests.lock().unwrap().clone()
+    }
+
+    pub(crate) fn request_count(&self) -> u64 {
+        self.requests().len() as u64
+    }
+
+    /// Bytes of bodies so far.
+    pub(crate) fn body_bytes(&self) -> u64 {
+        self.state.body_bytes.load(Ordering::Acquire)
+    }
+
+    /// Counts from nothing again.
+    pub(crate) fn reset_counts(&self) {
+        self.state.requests.lock().unwrap().clear();
+        self.state.body_bytes.store(0, Ordering::Release);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.state.stopped.store(true, Ordering::Release);
+        // Wakes the thread that accepts.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+/// An address where nothing listens.
+pub(crate) fn dead_url(name: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}/{name}", listener.local_addr().unwrap())
+}
+
+/// Whether the connection may be used again; `None` if it broke.
+type Kept = Option<()>;
+
+impl State {
+    fn serve(&self, mut stream: TcpStream) {
+        stream.set_nodelay(true).unwrap();
+        while let Some(head) = read_head(&mut stream) {
+            let request = self.note(&head);
+            if self.answer(&mut stream, &request).is_none() {
+                return;
+            }
+        }
+    }
+
+    fn note(&self, head: &str) -> Request {
+        let path = unescape(head.split(' ').nth(1).unwrap().trim_start_matches('/'));
+        let range = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(": bytes=")?;
+            let (first, last) = value.trim().split_once('-')?;
+            name.eq_ignore_ascii_case("range").then(|| (first.parse().unwrap(), last.parse().unwrap()))
+        });
+        let mut requests = self.requests.lock().unwrap();
+        let request = Request { number: requests.len() as u64, path, range };
+        requests.push(request.clone());
+        request
+    }
+
+    fn answer(&self, stream: &mut TcpStream, request: &Request) -> Kept {
+        let file = || std::fs::read(self.root.join(&request.path)).ok();
+        let answer = (self.decide)(request);
+        match answer {
+            Answer::Status(status) => self.send_bare(stream, status),
+            Answer::Hang => self.hang(),
+            Answer::Reset => reset(stream),
+            Answer::Page(kind, body) => {
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len());
+                self.send(stream, &head, &body, body.len())
+            }
+            Answer::Instead(bytes) => self.send_part(stream, request.range, &bytes, &Answer::Serve),
+            answer => match file() {
+                Some(bytes) => self.send_part(stream, request.range, &bytes, &answer),
+                None => self.send_bare(stream, 404),
+            },
+        }
+    }
+
+    fn send_bare(&self, stream: &mut TcpStream, status: u16) -> Kept {
+        self.send(stream, &format!("HTTP/1.1 {status} Said\r\nContent-Length: 0\r\n\r\n"), &[], 0)
+    }
+
+    fn send_part(&self, stream: &mut TcpStream, range: Option<(u64, u64)>, file: &[u8], answer: &Answer) -> Kept {
+        let Some((head, part)) = part_of(range, file, answer) else {
+            let head = format!("HTTP/1.1 416 No\r\nContent-Range: bytes */{}\r\nContent-Length: 0\r\n\r\n", file.len());
+            return self.send(stream, &head, &[], 0);
+        };
+        let body = &file[part];
+        match answer {
+            Answer::Slow(piece) => {
+                self.send(stream, &head, &[], 0)?;
+                for piece in body.chunks(*piece) {
+                    self.send(stream, "", piece, piece.len())?;
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                Some(())
+            }
+            Answer::HangInBody | Answer::ResetInBody | Answer::Short => {
+                self.send(stream, &head, body, body.len() / 2)?;
+                match answer {
+                    Answer::HangInBody => self.hang(),
+                    Answer::ResetInBody => reset(stream),
+                    _ => None,
+                }
+            }
+            _ => self.send(stream, &head, body, body.len()),
+        }
+    }
+
+    /// Counts before it sends: who has read the last byte finds it counted.
+    fn send(&self, stream: &mut TcpStream, head: &str, body: &[u8], bytes: usize) -> Kept {
+        self.body_bytes.fetch_add(bytes as u64, Ordering::AcqRel);
+        stream.write_all(head.as_bytes()).ok()?;
+        stream.write_all(&body[..bytes]).ok()
+    }
+
+    fn hang(&self) -> Kept {
+        while !self.stopped.load(Ordering::Acquire) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        None
+    }
+}
+
+/// The head of an answer, and which bytes of the file follow. `None` if the range is not to be had.
+fn part_of(range: Option<(u64, u64)>, file: &[u8], answer: &Answer) -> Option<(String, Range<usize>)> {
+    let Some((first, last)) = range.filter(|_| !matches!(answer, Answer::Whole)) else {
+        return Some((format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", file.len()), 0..file.len()));
+    };
+    let (first, mut last) = (first as usize, (last as usize).min(file.len().checked_sub(1)?));
+    if first > last {
+        return None;
+    }
+    if matches!(answer, Answer::Less) {
+        last = first + (last - first) / 2;
+    }
+    let head = format!(
+        "HTTP/1.1 206 Part\r\nContent-Range: bytes {first}-{last}/{}\r\nContent-Length: {}\r\n\r\n",
+        file.len(),
+        last + 1 - first
+    );
+    Some((head, first..last + 1))
+}
+
+/// Ends a connection so that the other side sees a reset.
+fn reset(stream: &TcpStream) -> Kept {
+    rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO)).unwrap();
+    None
+}
+
+/// A URL's path without percent-encoding.
+fn unescape(path: &str) -> String {
+    let mut parts = path.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        bytes.push(u8::from_str_radix(&part[..2], 16).unwrap());
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+fn read_head(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).ok()?;
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).ok()
+}
