@@ -22,9 +22,7 @@ import blake3
 import xxhash
 import zstandard
 
-INDEX_MAGIC = b"\x89RGX\r\n\x1a\n"
-PACK_MAGIC = b"\x89RGP\r\n\x1a\n"
-TRAILER_MAGIC = b"\x89RGT\r\n\x1a\n"
+INDEX_MAGIC, PACK_MAGIC, TRAILER_MAGIC = (b"\x89RG%c\r\n\x1a\n" % kind for kind in b"XPT")
 KIB, MIB = 1 << 10, 1 << 20
 MAX_CHUNK, MAX_FRAME, MAX_TAIL, MAX_BODY = 4 * MIB, 8 * MIB, 64 * MIB, 64 * MIB
 MAX_LITERAL, MAX_RECORDS, MAX_CHUNKS = 64 * KIB, 256, 1 << 25
@@ -52,9 +50,7 @@ def digest(data, context=None):
     return blake3.blake3(data, derive_key_context=context).digest()
 
 
-# --- Section 1: numbers ---
-
-
+# Section 1: numbers
 def varint(number):
     out = bytearray()
     while number > 127:
@@ -70,21 +66,15 @@ class Reader:
     def __init__(self, data):
         self.data, self.at = data, 0
 
-    def left(self):
-        return len(self.data) - self.at
-
     def take(self, count):
-        need(count <= self.left(), "a field is longer than what holds it")
+        need(count <= len(self.data) - self.at, "a field is longer than what holds it")
         self.at += count
         return self.data[self.at - count : self.at]
-
-    def u8(self):
-        return self.take(1)[0]
 
     def varint(self):
         value = shift = 0
         while True:
-            byte = self.u8()
+            byte = self.take(1)[0]
             value |= (byte & 127) << shift
             need(value <= M64, "a varint of more than 64 bits")
             if byte < 128:
@@ -92,13 +82,14 @@ class Reader:
                 return value
             shift += 7
 
+    def left(self):
+        return self.at < len(self.data)
+
     def end(self, what):
         need(not self.left(), what + ": bytes behind the end")
 
 
-# --- Section 2: an image as operations ---
-
-
+# Section 2: an image as operations
 def octal(field):
     """Optional spaces, digits, then NUL or space or the field's end. Open: no digits at all mean 0, and what
     is behind the NUL or space is not looked at."""
@@ -125,7 +116,8 @@ def header_size(block):
 def decimal(digits, limit):
     """Open: leading zeros and one plus sign may be there."""
     digits = digits[1:] if digits[:1] == b"+" else digits
-    return int(digits) if digits.isdigit() and int(digits) < limit else None
+    short = digits.lstrip(b"0")[:20] or b"0"
+    return int(short) if digits.isdigit() and int(short) < limit else None
 
 
 def pax_size(data):
@@ -157,9 +149,6 @@ class Walker:
             # The image's end is not known in advance: no size is cut to it, only what there is to read.
             self.level(0, 1 << 64, 1)
 
-    def literal(self, start, end):
-        self.parts.append(("literal", start, end))
-
     def level(self, at, end, depth):
         start, image = at, self.image
         stop = min(end, len(image))
@@ -167,21 +156,17 @@ class Walker:
         while at < stop:
             block = image[at : min(at + BLOCK, stop)]
             if len(block) < BLOCK or not any(block):
-                self.literal(at, at + len(block))
-                at += len(block)
+                at = self.literal(at, at + len(block), stop)
                 continue
             size, kind = header_size(block), block[156:157]
             if size is None:
                 self.parts.append(("file", at, stop, stop - at, True))
                 return
-            self.literal(at, at + BLOCK)
-            at += BLOCK
+            at = self.literal(at, at + BLOCK, stop)
             if kind in b"xgLKXV" and size <= MIB:
-                data = image[at : min(at + size, stop)]
-                self.literal(at, at + len(data))
-                found = pax_size(data) if kind == b"x" else None
+                found = pax_size(image[at : min(at + size, stop)]) if kind == b"x" else None
                 override = override if found is None else found
-                at = self.padding(start, at + len(data), stop)
+                at = self.literal(at, at + size + -(at + size - start) % BLOCK, stop)
                 continue
             if kind not in b"xgLKXV":
                 size, override = size if override is None else override, None
@@ -193,11 +178,10 @@ class Walker:
             elif kind == b"S":
                 more = block[482]
                 while more and at < stop:
-                    block = image[at : min(at + BLOCK, stop)]
-                    self.literal(at, at + len(block))
-                    at += len(block)
-                    more = len(block) == BLOCK and block[504]
-            at = self.padding(start, self.data(at, min(size, end - at), stop, depth), stop)
+                    more = at + BLOCK <= stop and image[at + 504]
+                    at = self.literal(at, at + BLOCK, stop)
+            at = self.data(at, min(size, end - at), stop, depth)
+            at = self.literal(at, at + -(at - start) % BLOCK, stop)
 
     def data(self, at, size, stop, depth):
         """One entry's data, cut to what is left of an enclosing entry."""
@@ -210,31 +194,25 @@ class Walker:
             self.parts.append(("file", at, upto, size, False))
         return upto
 
-    def padding(self, start, at, stop):
-        upto = min(at + -(at - start) % BLOCK, stop)
-        self.literal(at, upto)
+    def literal(self, at, upto, stop):
+        upto = min(upto, stop)
+        self.parts.append(("literal", at, upto))
         return upto
 
 
 def skeleton_of(image, parts):
     """Open: each file has a contents operation of its own, also where two of them touch."""
-    out, literal = bytearray(), [0, 0]
-
-    def flush():
-        for at in range(literal[0], literal[1], MAX_LITERAL):
-            upto = min(at + MAX_LITERAL, literal[1])
-            out.extend(varint((upto - at) * 4 + LITERAL) + image[at:upto])
-
-    for part in parts:
+    out, literal = bytearray(), bytearray()
+    for part in parts + [("end",)]:
         if part[0] == "literal":
-            if literal[1] != part[1]:
-                literal[0] = part[1]
-            literal[1] = part[2]
-        elif part[0] == "file" and part[1] < part[2]:
-            flush()
-            out += varint((part[2] - part[1]) * 4 + CONTENTS)
-            literal = [part[2], part[2]]
-    flush()
+            literal += image[part[1] : part[2]]
+        elif part[0] == "end" or (part[0] == "file" and part[1] < part[2]):
+            for at in range(0, len(literal), MAX_LITERAL):
+                piece = literal[at : at + MAX_LITERAL]
+                out += varint(len(piece) * 4 + LITERAL) + piece
+            literal.clear()
+            if part[0] == "file":
+                out += varint((part[2] - part[1]) * 4 + CONTENTS)
     return bytes(out)
 
 
@@ -250,13 +228,12 @@ def assemble(skeleton, contents):
     return bytes(out)
 
 
-# --- Section 3: chunks ---
-
+# Section 3: chunks
 GEAR = [int.from_bytes(digest(b"regrow gear " + bytes([byte]))[:8], "little") for byte in range(256)]
 
 
 def cut(data, start, end, params):
-    """Cuts data[start:end]; yields the ends of its chunks."""
+    """Cuts data[start:end]; yields its chunks."""
     low, high = M64 // (4 * params.avg), M64 * 4 // params.avg
     while start < end:
         limit = min(start + params.max, end)
@@ -270,8 +247,8 @@ def cut(data, start, end, params):
                 at += 1
             if at < upto:
                 break
+        yield data[start : min(at, limit)]
         start = min(at, limit)
-        yield start
 
 
 def contents_chunks(image, parts, params):
@@ -291,9 +268,7 @@ def contents_chunks(image, parts, params):
         _, start, end, size, opaque = part
         if opaque or size >= params.avg // 2:
             flush()
-            for upto in cut(image, start, end, params):
-                chunks.append(image[start:upto])
-                start = upto
+            chunks += cut(image, start, end, params)
             continue
         if len(group) + size > params.max:
             flush()
@@ -309,17 +284,12 @@ def contents_chunks(image, parts, params):
 def split(image, params):
     """The records of both streams, skeleton first."""
     parts = Walker(image).parts
-    skeleton, start, chunks = skeleton_of(image, parts), 0, []
-    for upto in cut(skeleton, 0, len(skeleton), params):
-        chunks.append(skeleton[start:upto])
-        start = upto
-    both = chunks, contents_chunks(image, parts, params)
+    skeleton = skeleton_of(image, parts)
+    both = cut(skeleton, 0, len(skeleton), params), contents_chunks(image, parts, params)
     return [[Record(digest(chunk), len(chunk)) for chunk in stream] for stream in both]
 
 
-# --- Sections 4 and 5: names ---
-
-
+# Sections 4 and 5: names
 def segments(records):
     """Splits one stream's records into segments."""
     out, segment = [], []
@@ -351,9 +321,7 @@ def read_record(reader):
     return record
 
 
-# --- Section 6: index ---
-
-
+# Section 6: index
 def read_runs(reader, packs):
     """One pack number for each chunk, or segment."""
     out = []
@@ -371,7 +339,7 @@ def read_index(data):
     need(len(data) == 16 + length + 32 and digest(data[:-32]) == data[-32:], "index: length or checksum")
     body, sections, last = Reader(data[16:-32]), {}, 0
     while body.left():
-        tag = body.u8()
+        tag = body.take(1)[0]
         need(tag > last and (tag <= 7 or tag >= 128), "index: tag %d" % tag)
         last, sections[tag] = tag, Reader(body.take(body.varint()))
     need(all(tag in sections for tag in range(1, 7)), "index: a section is absent")
@@ -385,12 +353,12 @@ def read_index(data):
     streams = []
     for kind in (1, 2):
         three = sections[3]
-        need(three.u8() == kind, "index: order of the streams")
+        need(three.take(1)[0] == kind, "index: order of the streams")
         total, chunks, count = three.varint(), three.varint(), three.varint()
         need(chunks <= MAX_CHUNKS and count <= chunks, "index: numbers of chunks and segments")
         found = []
         for _ in range(count):
-            need(three.u8() == 1, "index: kind of a segment")
+            need(three.take(1)[0] == 1, "index: kind of a segment")
             found.append((three.take(32), three.varint()))
         need(sum(records for _, records in found) == chunks, "index: number of records")
         streams.append(Stream(total, chunks, found))
@@ -407,9 +375,7 @@ def read_index(data):
     return Index(params, size, image_digest, name, streams, packs, chunk_packs, segment_packs)
 
 
-# --- Section 7: packs ---
-
-
+# Section 7: packs
 def read_frame(stored, records):
     """One zstd frame's chunks, checked."""
     total = sum(record.length for record in records)
@@ -451,7 +417,7 @@ def read_pack(data, name):
 
     reader, frames, table = Reader(data[at:trailer]), [], []
     for _ in range(reader.varint()):
-        need(reader.u8() == 1, "pack: kind of a frame")
+        need(reader.take(1)[0] == 1, "pack: kind of a frame")
         stored, count = reader.varint(), reader.varint()
         records = [read_record(reader) for _ in range(count)]
         table += records
@@ -474,9 +440,7 @@ def read_pack(data, name):
     return Pack(size, skeleton, tail, chunks, found)
 
 
-# --- Section 8: store ---
-
-
+# Section 8: store
 def read_file(*path):
     with open(os.path.join(*path), "rb") as file:
         return file.read()
@@ -490,8 +454,9 @@ def read_store(folder):
     packs = {}
     for part in sorted(os.listdir(os.path.join(folder, "packs"))):
         for name in sorted(os.listdir(os.path.join(folder, "packs", part))):
-            need(len(name) == 69 and name.endswith(".pack") and name[:2] == part, "store: what is packs/%s/%s?" % (part, name))
-            packs[bytes.fromhex(name[:64])] = read_pack(read_file(folder, "packs", part, name), bytes.fromhex(name[:64]))
+            need(len(name) == 69 and name.endswith(".pack") and name[:2] == part, "store: what is %s?" % name)
+            key = bytes.fromhex(name[:64])
+            packs[key] = read_pack(read_file(folder, "packs", part, name), key)
     return params, packs
 
 

@@ -59,7 +59,9 @@ impl Database {
         if is_read_only {
             return Err(Problem::Unusable("it is read-only"));
         }
-        if !has_table(&connection)? {
+        // One read transaction: what one look tells must not be half before and half after another process's making.
+        let is_made = has_table(&*connection.transaction().map_err(Problem::sqlite("open"))?)?;
+        if !is_made {
             create_table(&mut connection)?;
         }
         Ok(Self { connection })
