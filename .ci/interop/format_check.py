@@ -9,7 +9,6 @@ parameters, and compares: digest, records, segments, image id, and the bytes of 
 `--golden` does so for DIR/image.rgx and DIR/store, and compares the cuts with DIR/chunks-*.txt.
 Prints one line; exits with 1 on the first mismatch. Packages: blake3, xxhash, zstandard.
 
-Where FORMAT.md leaves something open, a comment starting with `Open:` says what is done here.
 """
 
 import json
@@ -91,8 +90,7 @@ class Reader:
 
 # Section 2: an image as operations
 def octal(field):
-    """Optional spaces, digits, then NUL or space or the field's end. Open: no digits at all mean 0, and what
-    is behind the NUL or space is not looked at."""
+    """Optional spaces, digits (none mean 0), then NUL or space or the field's end; what is behind is ignored."""
     digits = field.lstrip(b" ")
     behind = digits.lstrip(b"01234567")
     return int(digits[: len(digits) - len(behind)] or b"0", 8) if behind[:1] in (b"", b"\0", b" ") else None
@@ -105,7 +103,7 @@ def header_size(block):
     plain = block[:148] + b" " * 8 + block[156:]
     unsigned = sum(plain)
     signed = unsigned - 256 * sum(byte > 127 for byte in plain)
-    if octal(block[148:156]) not in (unsigned, signed):
+    if not any(48 <= byte <= 57 for byte in block[148:156]) or octal(block[148:156]) not in (unsigned, signed):
         return None
     if block[124] == 0x80:
         size = int.from_bytes(block[125:136], "big")
@@ -114,14 +112,13 @@ def header_size(block):
 
 
 def decimal(digits, limit):
-    """Open: leading zeros and one plus sign may be there."""
-    digits = digits[1:] if digits[:1] == b"+" else digits
+    """Decimal digits and nothing else."""
     short = digits.lstrip(b"0")[:20] or b"0"
     return int(short) if digits.isdigit() and int(short) < limit else None
 
 
 def pax_size(data):
-    """The `size` record of an extended header. Open: the last one counts, also if its value is none, below
+    """The `size` record of an extended header: the last one counts, also if its value is none, below
     2^63; one record that is not in the form makes all void, but what is left without a space is ignored."""
     size = None
     while b" " in data:
@@ -172,7 +169,6 @@ class Walker:
                 size, override = size if override is None else override, None
             if kind in b"123456" and size:
                 following = image[at : min(at + BLOCK, stop)]
-                # Open: the level ends there also if less than a block is left.
                 if len(following) < BLOCK or not any(following) or header_size(following) is not None:
                     size = 0
             elif kind == b"S":
@@ -201,7 +197,7 @@ class Walker:
 
 
 def skeleton_of(image, parts):
-    """Open: each file has a contents operation of its own, also where two of them touch."""
+    """Each file has a contents operation of its own, also where two of them touch."""
     out, literal = bytearray(), bytearray()
     for part in parts + [("end",)]:
         if part[0] == "literal":

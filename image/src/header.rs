@@ -16,7 +16,8 @@ impl<'a> Header<'a> {
     /// The header in these bytes, if they are one.
     #[must_use]
     pub fn parse(block: &'a [u8; BLOCK]) -> Option<Self> {
-        let stored = octal(&block[148..156])?;
+        // A checksum that is not there is none; a size is 0 then.
+        let stored = octal(&block[148..156]).filter(|_| block[148..156].iter().any(u8::is_ascii_digit))?;
         if !checksum_holds(block, stored) {
             return None;
         }
@@ -64,11 +65,10 @@ fn checksum_holds(block: &[u8; BLOCK], stored: u64) -> bool {
         unsigned += i64::from(byte);
         signed += i64::from(byte.cast_signed());
     }
-    let all_zero = unsigned == 8 * 32 && is_zero(&block[148..156]);
-    !all_zero && (i64::try_from(stored) == Ok(unsigned) || i64::try_from(stored) == Ok(signed))
+    i64::try_from(stored) == Ok(unsigned) || i64::try_from(stored) == Ok(signed)
 }
 
-/// Optional spaces, octal digits, then the end, NUL or space. No digits mean 0.
+/// Optional spaces, octal digits (none mean 0), then NUL, space or the field's end; what follows is ignored.
 fn octal(field: &[u8]) -> Option<u64> {
     let start = field.iter().position(|&byte| byte != b' ').unwrap_or(field.len());
     let mut value = 0u64;
@@ -96,11 +96,12 @@ fn until_nul(field: &[u8]) -> &[u8] {
     &field[..field.iter().position(|&byte| byte == 0).unwrap_or(field.len())]
 }
 
-/// The value of `key` in the data of a pax header: records of `LENGTH KEY=VALUE\n`. The last one counts.
+/// The value of `key` in the data of a pax header: records of `LENGTH KEY=VALUE\n`. The last one counts; one record that is
+/// not of that form makes all void, but a rest without a space is ignored.
 pub(crate) fn pax_value<'d>(mut data: &'d [u8], key: &[u8]) -> Option<&'d [u8]> {
     let mut found = None;
     while let Some(space) = data.iter().position(|&byte| byte == b' ') {
-        let length = std::str::from_utf8(&data[..space]).ok()?.parse::<usize>().ok()?;
+        let length = usize::try_from(decimal(&data[..space])?).ok()?;
         let record = data.get(space + 1..length)?;
         data = &data[length..];
         let record = record.strip_suffix(b"\n")?;
@@ -114,8 +115,13 @@ pub(crate) fn pax_value<'d>(mut data: &'d [u8], key: &[u8]) -> Option<&'d [u8]> 
 
 /// The size in bytes that a pax header gives to the next entry, if any.
 pub(crate) fn pax_size(data: &[u8]) -> Option<u64> {
-    let size = std::str::from_utf8(pax_value(data, b"size")?).ok()?.parse().ok()?;
-    (size < 1 << 63).then_some(size)
+    decimal(pax_value(data, b"size")?).filter(|&size| size < 1 << 63)
+}
+
+/// Decimal digits and nothing else: Rust's own parser takes a plus sign.
+fn decimal(digits: &[u8]) -> Option<u64> {
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -132,6 +138,22 @@ mod tests {
         }
         assert_eq!(pax_size(b"99999999999999999999 size=1\n"), None);
         assert_eq!(pax_size(b"2 size=1\n"), None);
+        assert_eq!(pax_size(b"13 size=5000\nhello\n"), Some(5000));
+        assert_eq!(pax_size(b"13 size=5000\nhello world\n"), None);
+        assert_eq!(pax_size(b"13 size=5000\n9 size=x\n"), None);
+        assert_eq!(pax_size(b"9 size=x\n13 size=5000\n"), Some(5000));
+        assert_eq!(pax_size(b"13 size=+400\n"), None);
+    }
+
+    #[test]
+    fn a_checksum_has_digits() {
+        let mut block = [0; BLOCK];
+        assert!(Header::parse(&block).is_none());
+        // Their sum as signed values, with the field as spaces, is 0.
+        (block[0], block[1]) = (0x80, 0x80);
+        assert!(Header::parse(&block).is_none());
+        block[148] = b'0';
+        assert!(Header::parse(&block).is_some());
     }
 
     #[test]
