@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::database::{Database, Found};
 use crate::key::SeedKey;
-use crate::place::Place;
+use crate::place::{Place, bears_our_mark};
 use crate::problem::Problem;
 
 /// How many bytes the blobs of a catalog on disk take at most, unless told otherwise: 1 GiB.
@@ -38,6 +38,14 @@ impl Catalog {
     #[must_use]
     pub fn open(path: &Path) -> Self {
         Self { state: Mutex::new(State::open(path)) }
+    }
+
+    /// Whether something lies at `path` that [`Catalog::open`] would have to move aside, since it does not look like a
+    /// catalog. To be asked before a path is used that somebody may have mistyped.
+    #[must_use]
+    pub fn is_foreign(path: &Path) -> bool {
+        let is_empty = path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0);
+        path.exists() && !is_empty && !bears_our_mark(path).unwrap_or(false)
     }
 
     /// An empty catalog that leaves nothing behind.

@@ -123,9 +123,9 @@ impl Place {
 
 /// Whether a file's header says that it is a catalog, of whatever version.
 ///
-/// Only to be called under the exclusive lock: closing any handle of a database file drops the POSIX
+/// Only to be called under the exclusive lock, or before the file is opened: closing any handle of a database file drops the POSIX
 /// locks that SQLite holds on it in the same process.
-fn bears_our_mark(path: &Path) -> io::Result<bool> {
+pub(crate) fn bears_our_mark(path: &Path) -> io::Result<bool> {
     let mut header = Vec::new();
     match File::open(path) {
         Ok(file) => file.take(100).read_to_end(&mut header)?,

@@ -101,6 +101,10 @@ impl<S: ReadStore + ?Sized> ReadStore for Arc<S> {
         (**self).get(name, span)
     }
 
+    fn is_local(&self) -> bool {
+        (**self).is_local()
+    }
+
     fn location(&self) -> &str {
         (**self).location()
     }
@@ -109,6 +113,10 @@ impl<S: ReadStore + ?Sized> ReadStore for Arc<S> {
 impl<S: ReadStore + ?Sized> ReadStore for Box<S> {
     fn get<'a>(&'a self, name: &'a str, span: Span) -> BoxFuture<'a, Result<Download, StoreError>> {
         (**self).get(name, span)
+    }
+
+    fn is_local(&self) -> bool {
+        (**self).is_local()
     }
 
     fn location(&self) -> &str {

@@ -126,6 +126,7 @@ pub fn extract(
 ) -> Result<ExtractReport, SyncError> {
     let start = Instant::now();
     output::check(&output, options.dry_run)?;
+    let output = output::follow_link(output);
     if let (Location::Path(index), Output::File(path) | Output::InPlace(path)) = (location, &output)
         && crate::location::is_same_file(index, path)
     {

@@ -13,6 +13,7 @@ mod pool;
 mod progress;
 mod scan;
 mod seed;
+mod slicer;
 mod stores;
 mod tree;
 mod verify;

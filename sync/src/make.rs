@@ -118,6 +118,9 @@ pub fn make(
     let written = packer.finish()?;
     progress.end(Stage::Make);
     let store_hint = relative_store(&options.index, &options.store);
+    if store_hint.is_empty() {
+        progress.warn("the store's path cannot be written into the index: extract will need --store");
+    }
     let (index, counts) = recipe.into_index(params, &image, &written, store_hint);
     let encoded = index.encode();
     // No index goes out that a reader would refuse: an image can be too large for its chunks' size.

@@ -121,6 +121,12 @@ pub(crate) fn sorted_by_id(count: usize, id: impl Fn(usize) -> ChunkId) -> Vec<u
     sorted
 }
 
+/// A number in `sorted` that has this id. Not by way of all of them: an image of zeros has one chunk a million times.
+pub(crate) fn first_with_id(sorted: &[u32], wanted: &ChunkId, id: impl Fn(usize) -> ChunkId) -> Option<u32> {
+    let first = sorted.partition_point(|&number| id(number as usize) < *wanted);
+    sorted.get(first).copied().filter(|&number| id(number as usize) == *wanted)
+}
+
 /// The numbers in `sorted` that have this id.
 pub(crate) fn equal_ids<'s>(sorted: &'s [u32], wanted: &ChunkId, id: impl Fn(usize) -> ChunkId) -> &'s [u32] {
     let first = sorted.partition_point(|&number| id(number as usize) < *wanted);

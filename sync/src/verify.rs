@@ -4,6 +4,8 @@ mod pack;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -59,10 +61,14 @@ pub fn verify_file(
     progress: &dyn Progress,
 ) -> Result<VerifyReport, SyncError> {
     let index = network.load_index(location)?;
-    let mut file = File::open(path).map_err(SyncError::io(path))?;
-    let total = file.metadata().map_err(SyncError::io(path))?.len();
+    let file = File::open(path).map_err(SyncError::io(path))?;
+    let metadata = file.metadata().map_err(SyncError::io(path))?;
+    // A device may be larger than the image that was written to it.
+    let is_device = metadata.file_type().is_block_device();
+    let total = if is_device { index.image_bytes } else { metadata.len() };
+    let most = if is_device { index.image_bytes } else { u64::MAX };
     progress.begin(Stage::Verify, Some(total));
-    let input = Input { reader: &mut file, name: path, size_hint: Some(total) };
+    let input = Input { reader: &mut file.take(most), name: path, size_hint: Some(total) };
     let found = ingest(input, index.params, &Pool::new(), Stage::Verify, progress, |_| Ok(()))?;
     progress.end(Stage::Verify);
     Ok(VerifyReport {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use regrow_catalog::Catalog;
 use regrow_store::RetryPolicy;
-use regrow_sync::{HttpOptions, Location, Network};
+use regrow_sync::{HttpOptions, Location, Network, Progress};
 
 use crate::args::NetworkArgs;
 use crate::failure::{Code, Failure};
@@ -30,9 +30,14 @@ pub(crate) fn locations(texts: &[String]) -> Result<Vec<Location>, Failure> {
     Ok(texts.iter().map(|text| Location::parse(text)).collect::<Result<_, _>>()?)
 }
 
-/// The catalog: where asked for, else in the user's cache folder (XDG base directories), else in memory.
-pub(crate) fn catalog(asked: Option<PathBuf>) -> Catalog {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+/// The catalog: where asked for, else in the user's cache folder (XDG base directories), else in memory. A file that was asked for
+/// and is something else is left alone, with a warning.
+pub(crate) fn catalog(asked: Option<PathBuf>, progress: &dyn Progress) -> Catalog {
+    if let Some(path) = asked.as_deref().filter(|path| Catalog::is_foreign(path)) {
+        progress.warn(&format!("{}: is no catalog and is left alone; nothing is remembered", path.display()));
+        return Catalog::in_memory();
+    }
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = || variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
     match asked.or_else(|| Some(cache()?.join("regrow").join("catalog.sqlite"))) {
         Some(path) => Catalog::open(&path),

@@ -16,16 +16,16 @@ pub(crate) fn run(args: ExtractArgs, verbosity: Verbosity) -> Result<(), Failure
     let location = Location::parse(&args.index)?;
     let output = output(&args)?;
     let mut network = common::network(&args.network)?;
+    let bars = Bars::new(verbosity);
     let options = ExtractOptions {
         stores: common::locations(&args.stores)?,
         seeds: args.seeds.clone(),
         cache: args.cache.clone(),
-        catalog: Some(common::catalog(args.catalog.clone())),
+        catalog: Some(common::catalog(args.catalog.clone(), &bars)),
         scratch: std::env::temp_dir(),
         connections: args.connections as usize,
         dry_run: args.dry_run,
     };
-    let bars = Bars::new(verbosity);
     let report = extract(&location, output, &options, &mut network, &bars)?;
     if verbosity == Verbosity::Verbose
         && let Some(problem) = options.catalog.as_ref().and_then(regrow_catalog::Catalog::last_problem)

@@ -171,23 +171,18 @@ impl<'a> Assembly<'a> {
                 queue.push(self.submit(block.clone()));
             }
             while let Some(result) = if is_last { queue.next()? } else { queue.next_due()? } {
-                let result = result?;
-                let result = if result.failed.is_empty() {
-                    result
-                } else {
+                let mut result = result?;
+                while !result.failed.is_empty() {
                     // A chunk that lies across two blocks may be there already.
-                    let failed: Vec<u32> = result
-                        .failed
-                        .iter()
-                        .copied()
-                        .filter(|&chunk| !self.shared.is_repaired(chunk as usize))
-                        .collect();
+                    let is_new = |chunk: &u32| !self.shared.is_repaired(*chunk as usize);
+                    let failed: Vec<u32> = result.failed.iter().copied().filter(is_new).collect();
                     self.repair(&failed, counts)?;
-                    self.submit(result.block.clone()).wait()??
-                };
+                    result = self.submit(result.block.clone()).wait()??;
+                }
+                // A block without a hash is not complete: nothing of it goes out.
+                let (value, root) = result.hash.ok_or(SyncError::Worker)?;
                 self.shared.output.send(&result.plain)?;
                 self.run.progress.add(Stage::Write, result.bytes);
-                let (value, root) = result.hash.ok_or(SyncError::Worker)?;
                 digest.push(value, || root.unwrap_or_default());
             }
             if is_last {

@@ -7,7 +7,7 @@ mod ranges;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use regrow_index::PackRef;
 use regrow_store::{ReadStore, Span, StoreError, pack_name};
@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use super::cache::FrameCache;
 use super::packs::Packs;
 use crate::pool::Pool;
+use crate::slicer::Slicer;
 use crate::{Network, Progress, SyncError};
 
 pub(crate) use delivery::Delivery;
@@ -195,21 +196,11 @@ async fn stream_frames(
     frames: &mpsc::Sender<Result<FrameBytes, StoreError>>,
 ) -> Result<(), StoreError> {
     let Some(range) = job.range() else { return Ok(()) };
-    let mut at = range.start;
+    let mut slicer = Slicer::new(range.start);
     let mut body = store.get(name, Span::Range(range)).await?.body;
-    let mut held = BytesMut::new();
     while let Some(piece) = body.next().await {
-        held.extend_from_slice(&piece?);
-        while let Some((frame, stored)) = job.frames.front().cloned() {
-            let skip = (stored.start.saturating_sub(at) as usize).min(held.len());
-            drop(held.split_to(skip));
-            at += skip as u64;
-            let len = (stored.end - stored.start) as usize;
-            if at < stored.start || held.len() < len {
-                break;
-            }
-            let bytes = held.split_to(len).freeze();
-            at = stored.end;
+        slicer.push(&piece?);
+        while let Some((frame, bytes)) = job.frames.front().and_then(|(frame, at)| Some((*frame, slicer.take(at)?))) {
             job.frames.pop_front();
             let frame = FrameBytes { pack: job.pack, frame, bytes, origin: Origin::Store(number) };
             if frames.send(Ok(frame)).await.is_err() {

@@ -44,9 +44,9 @@ pub(crate) fn check(output: &Output, dry_run: bool) -> Result<(), SyncError> {
         Output::File(path) if path.is_dir() => {
             Err(SyncError::Usage(format!("{}: is a folder; the output is a file, a device or -", path.display())))
         }
-        Output::File(path) if path.metadata().is_ok_and(|metadata| !metadata.is_file()) => {
-            Err(SyncError::Usage(format!("{}: is a device; write it with --in-place", path.display())))
-        }
+        Output::File(path) if path.metadata().is_ok_and(|metadata| !metadata.is_file()) => Err(SyncError::Usage(
+            format!("{}: is no file; write a device with --in-place, and a pipe with -", path.display()),
+        )),
         Output::File(path) if !dry_run && !folder_of(path).is_dir() => {
             Err(SyncError::Io { path: folder_of(path).to_owned(), source: io::ErrorKind::NotFound.into() })
         }
@@ -106,6 +106,7 @@ impl OutputFile {
         let file = open_locked(&part, &path)?;
         let resumable = file.metadata().map_err(SyncError::io(&part))?.len() > 0;
         file.set_len(image_bytes).map_err(SyncError::io(&part))?;
+        take_after(&file, &path);
         let meta = meta_path(&path);
         Ok(Self {
             resumable,
@@ -195,7 +196,8 @@ impl OutputFile {
     pub(crate) fn write(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
         let write = || self.file.as_ref().ok_or(io::ErrorKind::NotFound)?.write_all_at(bytes, at);
         self.is_begun.store(true, Ordering::Relaxed);
-        write().map_err(SyncError::io(self.path()))
+        let name = if self.is_pipe() { Path::new("temporary file") } else { self.path() };
+        write().map_err(SyncError::io(name))
     }
 
     /// Sends the next bytes of the image down the pipe.
@@ -261,6 +263,21 @@ impl Drop for OutputFile {
         {
             let _ = std::fs::remove_file(part);
         }
+    }
+}
+
+/// Gives the new file the mode of the one that it will replace, and its owner where that is allowed: what was private stays so.
+fn take_after(file: &File, path: &Path) {
+    let Ok(old) = path.metadata() else { return };
+    let _ = std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid()));
+    let _ = file.set_permissions(old.permissions());
+}
+
+/// Where a link leads: a file is replaced where it is, and links to it stay.
+pub(crate) fn follow_link(output: Output) -> Output {
+    match output {
+        Output::File(path) if path.is_symlink() => Output::File(path.canonicalize().unwrap_or(path)),
+        other => other,
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Table {
 impl Table {
     /// The frame that holds a chunk.
     pub(crate) fn frame_of(&self, id: &ChunkId) -> Option<u32> {
-        let chunk = *crate::seed::equal_ids(&self.by_id, id, |n| self.records[n].id).first()? as usize;
+        let chunk = crate::seed::first_with_id(&self.by_id, id, |n| self.records[n].id)? as usize;
         Some(self.frames.partition_point(|frame| frame.chunks.end <= chunk) as u32)
     }
 

@@ -10,7 +10,7 @@ use regrow_chunker::{ChunkId, Record};
 use regrow_image::{SkeletonPart, StreamKind};
 use regrow_index::Segment;
 
-use super::{Seed, SeedContext, equal_ids, sorted_by_id};
+use super::{Seed, SeedContext, first_with_id, sorted_by_id};
 use crate::SyncError;
 use crate::scan::{Scan, segments};
 
@@ -85,8 +85,8 @@ impl Seed for FileSeed {
     fn find(&self, id: &ChunkId) -> Option<u64> {
         STREAMS.iter().zip(&self.streams).find_map(|(&stream, index)| {
             let records = self.scan.records(stream);
-            let found = equal_ids(&index.by_id, id, |n| records[n].id).first()?;
-            Some(place(stream, index.starts[*found as usize]))
+            let found = first_with_id(&index.by_id, id, |n| records[n].id)?;
+            Some(place(stream, index.starts[found as usize]))
         })
     }
 

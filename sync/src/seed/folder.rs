@@ -14,7 +14,7 @@ use regrow_chunker::ChunkId;
 use regrow_image::TreeEntry;
 use regrow_index::Segment;
 
-use super::{FileSeed, Seed, SeedContext, equal_ids, sorted_by_id};
+use super::{FileSeed, Seed, SeedContext, first_with_id, sorted_by_id};
 use crate::SyncError;
 
 /// Files of a folder from this size on are remembered in the catalog: reading smaller ones is quicker than keeping them.
@@ -104,7 +104,7 @@ impl Seed for PathGuesses {
 
 impl Seed for LargeFiles {
     fn find(&self, id: &ChunkId) -> Option<u64> {
-        equal_ids(&self.by_id, id, |n| self.chunks[n].2).first().map(|&n| u64::from(n))
+        first_with_id(&self.by_id, id, |n| self.chunks[n].2).map(u64::from)
     }
 
     fn read(&self, place: u64, len: usize, out: &mut Vec<u8>) -> io::Result<()> {

@@ -12,7 +12,7 @@ use regrow_chunker::ChunkId;
 use regrow_index::{Index, Segment};
 use regrow_store::{Decompressor, FolderReader, PackTail, pack_name};
 
-use super::{Seed, equal_ids, sorted_by_id};
+use super::{Seed, first_with_id, sorted_by_id};
 use crate::{Progress, SyncError};
 
 /// Plain frames that are kept: neighbours in an image are mostly neighbours in a frame.
@@ -77,7 +77,7 @@ fn id_of(packs: &[(PathBuf, PackTail)], (pack, chunk): (u32, u32)) -> ChunkId {
 
 impl Seed for StoreSeed {
     fn find(&self, id: &ChunkId) -> Option<u64> {
-        equal_ids(&self.by_id, id, |n| id_of(&self.packs, self.chunks[n])).first().map(|&n| u64::from(n))
+        first_with_id(&self.by_id, id, |n| id_of(&self.packs, self.chunks[n])).map(u64::from)
     }
 
     fn read(&self, place: u64, len: usize, out: &mut Vec<u8>) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::StreamExt;
 use regrow_chunker::{ChunkId, Record};
 use regrow_index::Segment;
@@ -12,6 +12,7 @@ use regrow_store::{
 
 use crate::SyncError;
 use crate::pool::{Ordered, Pool};
+use crate::slicer::Slicer;
 
 /// Frames that may wait in the pool.
 const FRAMES_IN_FLIGHT: usize = 8;
@@ -99,27 +100,20 @@ impl Reading<'_> {
         let mut body = store.get(name, Span::Whole).await?.body;
         let mut hasher = blake3::Hasher::new();
         let mut frames: VecDeque<&FrameEntry> = self.tail.frames.iter().collect();
-        let (mut at, mut held) = (0u64, BytesMut::new());
+        let mut slicer = Slicer::new(0);
         while let Some(piece) = body.next().await {
             let piece = piece?;
             hasher.update(&piece);
             self.report.bytes += piece.len() as u64;
             progress(piece.len() as u64);
-            held.extend_from_slice(&piece);
-            while let Some(frame) = frames.front().copied() {
-                let skip = (frame.stored.start.saturating_sub(at) as usize).min(held.len());
-                drop(held.split_to(skip));
-                at += skip as u64;
-                let len = (frame.stored.end - frame.stored.start) as usize;
-                if at < frame.stored.start || held.len() < len {
-                    break;
-                }
-                self.submit(frame, held.split_to(len).freeze());
-                at = frame.stored.end;
-                frames.pop_front();
+            if !frames.is_empty() {
+                slicer.push(&piece);
             }
-            if frames.is_empty() {
-                held.clear();
+            while let Some((frame, stored)) =
+                frames.front().and_then(|frame| Some((*frame, slicer.take(&frame.stored)?)))
+            {
+                self.submit(frame, stored);
+                frames.pop_front();
             }
             while let Some(result) = self.queue.next_due()? {
                 self.take(result);
