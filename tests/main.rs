@@ -7,6 +7,7 @@
 
 mod cache;
 mod chaos;
+mod courtesy;
 mod damage;
 mod disk;
 mod environment;
