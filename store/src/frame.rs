@@ -6,7 +6,7 @@ use regrow_chunker::{MAX_CHUNK_BYTES, Record};
 /// A frame holds at most this many plain bytes.
 pub const MAX_FRAME_BYTES: u64 = 8 << 20;
 /// A frame is closed when it holds this many plain bytes or more. Measured: see ARCHITECTURE.md.
-pub const FRAME_TARGET_BYTES: usize = 512 << 10;
+pub const FRAME_TARGET_BYTES: usize = 1 << 20;
 const _: () = assert!(FRAME_TARGET_BYTES as u64 + (MAX_CHUNK_BYTES as u64) < MAX_FRAME_BYTES);
 
 /// Chunks that wait to become a frame.
