@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::database::{Database, Found};
+use crate::entry::EntryKey;
 use crate::key::SeedKey;
 use crate::place::{Place, bears_our_mark};
 use crate::problem::Problem;
@@ -14,7 +15,7 @@ pub const BLOB_BYTES_MAX: u64 = 1 << 30;
 /// How many bytes the blobs of a catalog in memory take at most: 64 MiB.
 pub const MEMORY_BLOB_BYTES_MAX: u64 = 64 << 20;
 
-/// What seeds were found to hold, by their state. Usable from several threads and processes at once.
+/// What seeds were found to hold, by their state, and documents by their names. Usable from several threads and processes at once.
 pub struct Catalog {
     state: Mutex<State>,
 }
@@ -72,12 +73,38 @@ impl Catalog {
     /// other bytes.
     #[must_use]
     pub fn get_seed(&self, key: &SeedKey) -> Option<Vec<u8>> {
+        self.get(&key.into())
+    }
+
+    /// Remembers a blob, in place of any older one for the same path and rules. Not remembered are
+    /// what was found in files that are not [settled](SeedKey::is_settled), and blobs above the bound.
+    pub fn put_seed(&self, key: &SeedKey, blob: &[u8]) {
+        if key.is_settled() {
+            self.put(&key.into(), blob);
+        } else {
+            self.state().last_problem = Some(Problem::NotSettled(key.path.clone()));
+        }
+    }
+
+    /// The document of this kind that was last put under a name; checked, and never other bytes. Whether it still holds is
+    /// for the caller to find out.
+    #[must_use]
+    pub fn get_document(&self, kind: &str, name: &str) -> Option<Vec<u8>> {
+        self.get(&EntryKey::document(kind, name))
+    }
+
+    /// Remembers a document under its kind and name, in place of any older one. Not one above the bound.
+    pub fn put_document(&self, kind: &str, name: &str, blob: &[u8]) {
+        self.put(&EntryKey::document(kind, name), blob);
+    }
+
+    fn get(&self, key: &EntryKey) -> Option<Vec<u8>> {
         let mut state = self.state();
         match state.database.as_ref()?.get(key) {
             Ok(Found::Blob(blob)) => Some(blob),
             Ok(Found::Nothing) => None,
             Ok(Found::Damaged) => {
-                state.last_problem = Some(Problem::Damaged(key.path.clone()));
+                state.last_problem = Some(Problem::Damaged(key.shown()));
                 None
             }
             Err(problem) => {
@@ -87,9 +114,7 @@ impl Catalog {
         }
     }
 
-    /// Remembers a blob, in place of any older one for the same path and rules. Not remembered are
-    /// what was found in files that are not [settled](SeedKey::is_settled), and blobs above the bound.
-    pub fn put_seed(&self, key: &SeedKey, blob: &[u8]) {
+    fn put(&self, key: &EntryKey, blob: &[u8]) {
         let mut state = self.state();
         if let Err(problem) = state.put(key, blob)
             && state.recover(problem)
@@ -147,13 +172,10 @@ impl State {
         self.blob_bytes_max = blob_bytes_max.min(most);
     }
 
-    fn put(&mut self, key: &SeedKey, blob: &[u8]) -> Result<(), Problem> {
-        if !key.is_settled() {
-            return Err(Problem::NotSettled(key.path.clone()));
-        }
+    fn put(&mut self, key: &EntryKey, blob: &[u8]) -> Result<(), Problem> {
         let (bytes, limit_bytes) = (blob.len() as u64, self.blob_bytes_max);
         if bytes > limit_bytes {
-            return Err(Problem::TooLarge { path: key.path.clone(), bytes, limit_bytes });
+            return Err(Problem::TooLarge { path: key.shown(), bytes, limit_bytes });
         }
         self.database.as_mut().map_or(Ok(()), |database| database.put(key, blob, limit_bytes))
     }
@@ -210,6 +232,17 @@ mod tests {
         assert!(catalog.is_on_disk());
         assert_eq!(catalog.get_seed(&key("/second")), None);
         assert_eq!(catalog.get_seed(&key("/first")), Some(vec![1; 20_000]));
+    }
+
+    #[test]
+    fn documents_are_told_apart_by_kind_and_name() {
+        let catalog = Catalog::in_memory();
+        catalog.put_document("index", "a", b"1");
+        catalog.put_document("index", "a", b"2");
+        catalog.put_document("tail", "a", b"3");
+        assert_eq!(catalog.get_document("index", "a").as_deref(), Some(&b"2"[..]));
+        assert_eq!(catalog.get_document("tail", "a").as_deref(), Some(&b"3"[..]));
+        assert_eq!(catalog.get_document("tail", "b"), None);
     }
 
     #[test]

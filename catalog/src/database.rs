@@ -3,28 +3,28 @@
 //! `PRAGMA application_id` tells the catalog from other databases, `user_version` is the version of its
 //! tables; other versions are made anew, since nothing in a catalog is worth converting.
 
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::checksum::checksum;
-use crate::key::{SeedKey, now_ns};
+use crate::entry::EntryKey;
+use crate::key::now_ns;
 use crate::problem::Problem;
 
 /// "rgct".
 pub(crate) const APPLICATION_ID: i32 = 0x7267_6374;
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-const TABLE: &str = "CREATE TABLE seeds (
-    path BLOB NOT NULL,
+const TABLE: &str = "CREATE TABLE entries (
+    name BLOB NOT NULL,
     rules TEXT NOT NULL,
     state BLOB NOT NULL,
     last_used_ns INTEGER NOT NULL,
     checksum BLOB NOT NULL,
     blob BLOB NOT NULL,
-    UNIQUE (path, rules)
+    UNIQUE (name, rules)
 ) STRICT";
 
 /// What was found for a key.
@@ -68,29 +68,31 @@ impl Database {
     }
 
     /// The blob of a key, checked; its entry becomes the last used.
-    pub(crate) fn get(&self, key: &SeedKey) -> Result<Found, Problem> {
-        let sql = "SELECT rowid, checksum, blob FROM seeds WHERE path = ?1 AND rules = ?2 AND state = ?3";
-        let path = key.path.as_os_str().as_bytes();
+    pub(crate) fn get(&self, key: &EntryKey) -> Result<Found, Problem> {
+        let sql = "SELECT rowid, checksum, blob FROM entries WHERE name = ?1 AND rules = ?2 AND state = ?3";
         let row = self
             .connection
-            .query_row(sql, params![path, key.rules, key.state()], |row| {
+            .query_row(sql, params![key.name, key.rules, key.state], |row| {
                 Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Vec<u8>>(2)?))
             })
             .optional()
             .map_err(Problem::sqlite("read"))?;
         let Some((rowid, stored_checksum, blob)) = row else { return Ok(Found::Nothing) };
         if stored_checksum != checksum(key, &blob) {
-            self.connection.execute("DELETE FROM seeds WHERE rowid = ?1", [rowid]).map_err(Problem::sqlite("clean"))?;
+            self.connection
+                .execute("DELETE FROM entries WHERE rowid = ?1", [rowid])
+                .map_err(Problem::sqlite("clean"))?;
             return Ok(Found::Damaged);
         }
         // Whether this worked matters only for what is dropped first.
-        let _ = self.connection.execute("UPDATE seeds SET last_used_ns = ?1 WHERE rowid = ?2", params![clock(), rowid]);
+        let _ =
+            self.connection.execute("UPDATE entries SET last_used_ns = ?1 WHERE rowid = ?2", params![clock(), rowid]);
         Ok(Found::Blob(blob))
     }
 
     /// Stores a blob in place of what was there for its path and rules, and drops the entries unused for
     /// longest until all blobs take at most `limit_bytes`.
-    pub(crate) fn put(&mut self, key: &SeedKey, blob: &[u8], limit_bytes: u64) -> Result<(), Problem> {
+    pub(crate) fn put(&mut self, key: &EntryKey, blob: &[u8], limit_bytes: u64) -> Result<(), Problem> {
         let room_bytes = limit_bytes.saturating_sub(blob.len() as u64);
         self.connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -158,21 +160,19 @@ fn create_table(connection: &mut Connection) -> Result<(), Problem> {
     transaction.commit().map_err(Problem::sqlite("make"))
 }
 
-fn make_room(transaction: &Transaction<'_>, key: &SeedKey, room_bytes: u64) -> rusqlite::Result<()> {
-    let path = key.path.as_os_str().as_bytes();
-    transaction.execute("DELETE FROM seeds WHERE path = ?1 AND rules = ?2", params![path, key.rules])?;
+fn make_room(transaction: &Transaction<'_>, key: &EntryKey, room_bytes: u64) -> rusqlite::Result<()> {
+    transaction.execute("DELETE FROM entries WHERE name = ?1 AND rules = ?2", params![key.name, key.rules])?;
     // total(), unlike sum(), cannot overflow whatever a damaged row says.
-    let sql = "DELETE FROM seeds WHERE rowid IN (SELECT rowid FROM (
-        SELECT rowid, total(length(blob)) OVER (ORDER BY last_used_ns DESC, rowid DESC) AS bytes_up_to FROM seeds
+    let sql = "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM (
+        SELECT rowid, total(length(blob)) OVER (ORDER BY last_used_ns DESC, rowid DESC) AS bytes_up_to FROM entries
     ) WHERE bytes_up_to > ?1)";
     transaction.execute(sql, [room_bytes as f64])?;
     Ok(())
 }
 
-fn insert(transaction: &Transaction<'_>, key: &SeedKey, blob: &[u8]) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO seeds (path, rules, state, last_used_ns, checksum, blob) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let path = key.path.as_os_str().as_bytes();
-    transaction.execute(sql, params![path, key.rules, key.state(), clock(), checksum(key, blob), blob])?;
+fn insert(transaction: &Transaction<'_>, key: &EntryKey, blob: &[u8]) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO entries (name, rules, state, last_used_ns, checksum, blob) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    transaction.execute(sql, params![key.name, key.rules, key.state, clock(), checksum(key, blob), blob])?;
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! A cache of what seeds were found to hold, so that a large old image need not be read and cut again.
+//! A cache of what seeds were found to hold, so that a large old image need not be read and cut again; and of what was
+//! fetched (indexes, tables of packs), so that it need not be fetched again.
 //!
 //! It is a cache and never the truth: everything in it can be made again from the seeds, whoever uses
 //! it must work without it, and bytes that a seed is said to hold are checked by those who read them.
@@ -20,6 +21,7 @@
 mod catalog;
 mod checksum;
 mod database;
+mod entry;
 mod key;
 mod place;
 mod problem;

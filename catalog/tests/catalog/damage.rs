@@ -127,8 +127,8 @@ fn another_programs_database_is_moved_aside() {
 
 #[test]
 fn other_versions_and_other_tables_are_made_anew() {
-    let add_column = "ALTER TABLE seeds ADD COLUMN more INTEGER";
-    for change in ["PRAGMA user_version = 2", add_column, "CREATE VIEW v AS SELECT 1"] {
+    let add_column = "ALTER TABLE entries ADD COLUMN more INTEGER";
+    for change in ["PRAGMA user_version = 1", add_column, "CREATE VIEW v AS SELECT 1"] {
         let environment = Environment::new();
         let (_, keys) = sample(&environment);
         let path = environment.catalog_path();
