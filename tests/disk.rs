@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::environment::{Outcome, TestEnvironment, pass_over};
+use crate::images::OLD_INDEX;
 use crate::images::{noise, versions};
 use crate::report::{check_extract, number};
 
@@ -64,10 +65,10 @@ fn a_full_disk_under_the_store() {
     let env = TestEnvironment::new();
     let Some(disk) = SmallDisk::mount(&env, "12m") else { return };
     env.write("image", &image);
-    env.write("small/image.rgx", b"the old index");
+    env.write("small/image.rgx", OLD_INDEX);
     let make = "make --avg-size 4KiB --pack-size 256KiB small/image.rgx image";
     env.run(make).failure(1, "No space left");
-    assert_eq!(env.read("small/image.rgx"), b"the old index");
+    assert_eq!(env.read("small/image.rgx"), OLD_INDEX);
     let kept = env.packs("small/store").len() as u64;
     assert!(kept > 0, "packs that were complete stay");
     disk.resize("64m");

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+/// What stands for an index of before; it begins like one.
+pub(crate) const OLD_INDEX: &[u8] = b"\x89RGX\r\n\x1a\nold";
+
 /// Bytes that do not compress; each `name` has its own.
 pub(crate) fn noise(name: &str, bytes: usize) -> Vec<u8> {
     let mut out = vec![0; bytes];

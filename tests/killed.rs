@@ -5,6 +5,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use crate::environment::TestEnvironment;
+use crate::images::OLD_INDEX;
 use crate::images::{noise, pick, versions};
 use crate::make::check_store;
 use crate::report::{check_extract, check_make, number};
@@ -155,10 +156,10 @@ fn a_make_goes_on_where_it_was_killed() {
     let image = noise("make", 40_000_000);
     let env = TestEnvironment::new();
     env.write("image", &image);
-    env.write("app.rgx", b"the old index");
+    env.write("app.rgx", OLD_INDEX);
     for packs in [0, 1, 2] {
         kill_make(&env, &image, packs);
-        assert_eq!(env.read("app.rgx"), b"the old index");
+        assert_eq!(env.read("app.rgx"), OLD_INDEX);
     }
     assert!(env.packs("store").len() > 1, "the image is not large enough");
     let report = env.json("make --pack-size 100KiB app.rgx image");

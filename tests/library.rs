@@ -34,7 +34,8 @@ fn make_image(env: &TestEnvironment, name: &str, mut image: &[u8]) {
     options.params = Some(Params::with_average(1024).unwrap());
     options.pack_bytes = 100_000;
     let (bytes, digest) = (image.len() as u64, blake3::hash(image).to_string());
-    let report = make(&mut image, Path::new(name), None, &options, &NoProgress).unwrap();
+    let mut network = Network::new(HttpOptions::default(), RetryPolicy::default()).unwrap();
+    let report = make(&mut image, Path::new(name), None, &options, &mut network, &NoProgress).unwrap();
     assert_eq!((report.image_bytes, report.image_digest), (bytes, digest));
 }
 

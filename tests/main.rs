@@ -6,20 +6,26 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod cache;
+mod cdn;
 mod chaos;
 mod courtesy;
 mod damage;
 mod disk;
 mod environment;
 mod exit_codes;
+mod gc;
 mod hostile;
 mod hosts;
 mod images;
 mod killed;
 mod library;
 mod make;
+mod push;
 mod report;
 mod round_trip;
+mod s3;
+#[path = "../store/tests/s3server/mod.rs"]
+mod s3server;
 mod seed_changes;
 mod seeds;
 mod server;

@@ -14,13 +14,22 @@ pub(crate) struct Request {
     /// Which request of this server it is, from 0 on.
     pub(crate) number: u64,
     pub(crate) path: String,
+    /// What stood behind the `?`.
+    pub(crate) query: Option<String>,
     /// First and last byte.
     pub(crate) range: Option<(u64, u64)>,
+    head: String,
 }
 
 impl Request {
     pub(crate) fn is_pack(&self) -> bool {
         self.path.ends_with(".pack")
+    }
+
+    /// The value of a header.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        lines.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
     }
 }
 
@@ -33,6 +42,8 @@ pub(crate) enum Answer {
     Slow(usize),
     /// The whole file, whatever range was asked for.
     Whole,
+    /// The whole file with an `ETag` that follows from it, unless the request says that this one is known: 304.
+    Tagged,
     /// The same range of these bytes.
     Instead(Vec<u8>),
     /// 200 with this body and content type.
@@ -153,14 +164,16 @@ impl State {
     }
 
     fn note(&self, head: &str) -> Request {
-        let path = unescape(head.split(' ').nth(1).unwrap().trim_start_matches('/'));
+        let target = head.split(' ').nth(1).unwrap();
+        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let (path, query) = (unescape(path.trim_start_matches('/')), query.map(str::to_owned));
         let range = head.lines().find_map(|line| {
             let (name, value) = line.split_once(": bytes=")?;
             let (first, last) = value.trim().split_once('-')?;
             name.eq_ignore_ascii_case("range").then(|| (first.parse().unwrap(), last.parse().unwrap()))
         });
         let mut requests = self.requests.lock().unwrap();
-        let request = Request { number: requests.len() as u64, path, range };
+        let request = Request { number: requests.len() as u64, path, query, range, head: head.to_owned() };
         requests.push(request.clone());
         request
     }
@@ -177,6 +190,10 @@ impl State {
                 self.send(stream, &head, &body, body.len())
             }
             Answer::Instead(bytes) => self.send_part(stream, request.range, &bytes, &Answer::Serve),
+            Answer::Tagged => match file() {
+                Some(bytes) => self.send_tagged(stream, request, &bytes),
+                None => self.send_bare(stream, 404),
+            },
             answer => match file() {
                 Some(bytes) => self.send_part(stream, request.range, &bytes, &answer),
                 None => self.send_bare(stream, 404),
@@ -186,6 +203,15 @@ impl State {
 
     fn send_bare(&self, stream: &mut TcpStream, status: u16) -> Kept {
         self.send(stream, &format!("HTTP/1.1 {status} Said\r\nContent-Length: 0\r\n\r\n"), &[], 0)
+    }
+
+    fn send_tagged(&self, stream: &mut TcpStream, request: &Request, file: &[u8]) -> Kept {
+        let tag = format!("\"{}\"", &blake3::hash(file).to_hex()[..16]);
+        if request.header("if-none-match") == Some(&tag) {
+            return self.send(stream, &format!("HTTP/1.1 304 Same\r\nETag: {tag}\r\n\r\n"), &[], 0);
+        }
+        let head = format!("HTTP/1.1 200 OK\r\nETag: {tag}\r\nContent-Length: {}\r\n\r\n", file.len());
+        self.send(stream, &head, file, file.len())
     }
 
     fn send_part(&self, stream: &mut TcpStream, range: Option<(u64, u64)>, file: &[u8], answer: &Answer) -> Kept {

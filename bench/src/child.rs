@@ -5,14 +5,17 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use regrow_sync::{
-    Catalog, ExtractOptions, HttpOptions, Location, MakeOptions, Network, NoProgress, Output, RetryPolicy, extract,
-    make,
+    BucketCredentials, BucketOptions, Catalog, ExtractOptions, HttpOptions, Location, MakeOptions, Network, NoProgress,
+    Output, RetryPolicy, extract, make,
 };
 
 use crate::Result;
+use crate::s3server::{ACCESS_KEY, SECRET_KEY};
 
 /// First argument of a process that runs one flow.
 pub(crate) const MARK: &str = "--run-flow";
+/// Variable with the URL of the server of its buckets.
+pub(crate) const ENDPOINT: &str = "REGROW_BENCH_ENDPOINT";
 
 /// What a process took.
 #[derive(Debug, Clone, Copy)]
@@ -28,8 +31,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         [flow, store, index, image] if flow == "make" => {
             let mut file = std::fs::File::open(image)?;
             let total = file.metadata()?.len();
-            let options = MakeOptions::new(store, index);
-            serde_json::to_string(&make(&mut file, Path::new(image), Some(total), &options, &NoProgress)?)?
+            let options = MakeOptions::new(Location::parse(store)?, Location::parse(index)?);
+            let mut network = network()?;
+            serde_json::to_string(&make(
+                &mut file,
+                Path::new(image),
+                Some(total),
+                &options,
+                &mut network,
+                &NoProgress,
+            )?)?
         }
         [flow, url, out, catalog, seeds @ ..] if flow == "extract" => {
             let options = ExtractOptions {
@@ -47,10 +58,28 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// A network whose buckets are where the parent says.
+fn network() -> Result<Network> {
+    let credentials = BucketCredentials::Keys { id: ACCESS_KEY.to_owned(), secret: SECRET_KEY.to_owned(), token: None };
+    let buckets = BucketOptions {
+        endpoint: std::env::var(ENDPOINT).ok(),
+        region: Some("us-east-1".to_owned()),
+        credentials,
+        staging: std::env::temp_dir(),
+        ..BucketOptions::default()
+    };
+    Ok(Network::new(HttpOptions::default(), RetryPolicy::default())?.with_buckets(buckets))
+}
+
 /// Runs a flow in a process of its own; returns its report.
 pub(crate) fn flow(arguments: &[&str]) -> Result<(serde_json::Value, Cost)> {
+    flow_with(arguments, &[])
+}
+
+/// The same with these variables.
+pub(crate) fn flow_with(arguments: &[&str], variables: &[(&str, &str)]) -> Result<(serde_json::Value, Cost)> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg(MARK).args(arguments);
+    command.arg(MARK).args(arguments).envs(variables.iter().copied());
     let (output, cost) = watched(&mut command)?;
     Ok((serde_json::from_str(&output)?, cost))
 }

@@ -107,12 +107,12 @@ fn measure_extract(old: &Path, new: &Path, root: &Path, runs: usize) -> Result<[
     Ok(found)
 }
 
-fn digest(path: &Path) -> Result<blake3::Hash> {
+pub(crate) fn digest(path: &Path) -> Result<blake3::Hash> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(std::fs::File::open(path)?)?;
     Ok(hasher.finalize())
 }
 
-fn text(path: &Path) -> Result<&str> {
+pub(crate) fn text(path: &Path) -> Result<&str> {
     path.to_str().ok_or_else(|| format!("{}: not UTF-8", path.display()).into())
 }

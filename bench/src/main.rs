@@ -2,11 +2,16 @@
 //! `cargo run --release -p regrow-bench -- --help` says how.
 
 mod child;
+#[path = "../../store/tests/delay_proxy/mod.rs"]
+mod delay_proxy;
+mod far;
 mod flows;
 mod host;
 mod options;
 mod pair;
 mod peers;
+#[path = "../../store/tests/s3server/mod.rs"]
+mod s3server;
 mod stages;
 mod table;
 mod timing;
@@ -58,6 +63,10 @@ fn run(arguments: &[String]) -> Result<()> {
         println!("{stages}");
         let (flows, update) = flows::measure(old, new, work.path(), options.runs, &limits)?;
         println!("{flows}");
+        if options.s3 {
+            println!("{}", far::publish(old, new, work.path(), options.runs)?);
+            println!("{}", far::update(old, new, work.path(), options.runs)?);
+        }
         if options.peers {
             println!("{}", peers::measure(old, new, work.path(), &update)?);
         }

@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Split an image into a store and write its index
     #[command(
-        after_help = "Examples:\n  regrow make app-2.rgx app-2.tar\n  docker save app | regrow make --store /srv/www/store /srv/www/app.rgx -"
+        after_help = "Examples:\n  regrow make app-2.rgx app-2.tar\n  docker save app | regrow make --store /srv/www/store /srv/www/app.rgx -\n  regrow make --like s3://bucket/app-1.rgx s3://bucket/app-2.rgx app-2.tar"
     )]
     Make(MakeArgs),
     /// Rebuild an image from seeds and only what is missing
@@ -53,6 +53,16 @@ pub(crate) enum Command {
         after_help = "Examples:\n  regrow verify app-2.rgx app-2.tar\n  regrow verify --store /srv/www/store app-1.rgx app-2.rgx"
     )]
     Verify(VerifyArgs),
+    /// Copy indexes, and just the packs that they need, to another store
+    #[command(
+        after_help = "Examples:\n  regrow push s3://staging/app-2.rgx s3://production/store\n  regrow push https://host/app-2.rgx /media/usb/store"
+    )]
+    Push(PushArgs),
+    /// Delete what no kept index needs from a store
+    #[command(
+        after_help = "The first run condemns what nobody needs; a run after the time of grace deletes it.\n\nExamples:\n  regrow gc --dry-run --store s3://bucket/store\n  regrow gc --store /srv/www/store --keep /srv/www/current --keep /srv/www/app-1.rgx"
+    )]
+    Gc(GcArgs),
     /// Serve a folder over HTTP
     #[command(after_help = "Example:\n  regrow serve /srv/www --listen 0.0.0.0:8080")]
     Serve(ServeArgs),
@@ -73,9 +83,18 @@ pub(crate) enum Command {
 /// `regrow make`.
 #[derive(Debug, Args)]
 pub(crate) struct MakeArgs {
-    /// Folder of the store [default: store/ beside the index]
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) store: Option<PathBuf>,
+    /// The store: a folder, s3://, gs:// or az:// [default: store/ beside the index]
+    #[arg(long, value_name = "DIR|URL", value_hint = ValueHint::DirPath)]
+    pub(crate) store: Option<String>,
+    /// The index of an image like this one: what its packs hold is not looked for elsewhere; may be repeated
+    #[arg(long = "like", value_name = "INDEX|URL")]
+    pub(crate) like: Vec<String>,
+    /// How many seconds caches may keep the index
+    #[arg(long, value_name = "SECONDS", default_value_t = regrow_sync::MakeOptions::DEFAULT_INDEX_MAX_AGE.as_secs())]
+    pub(crate) index_max_age: u64,
+    /// Where to remember what remote packs hold [default: in the user's cache folder]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) catalog: Option<PathBuf>,
     /// zstd level, 1 (fast) to 22 (small)
     #[arg(long, value_name = "N", default_value_t = regrow_sync::MakeOptions::DEFAULT_LEVEL)]
     pub(crate) level: i32,
@@ -88,9 +107,11 @@ pub(crate) struct MakeArgs {
     /// Print one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
-    /// The index to write, NAME.rgx
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub(crate) index: PathBuf,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// The index to write, NAME.rgx: a file, s3://, gs:// or az://
+    #[arg(value_name = "INDEX|URL", value_hint = ValueHint::FilePath)]
+    pub(crate) index: String,
     /// The image: a tar, a disk image, any file; - for standard input
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) image: PathBuf,
@@ -99,8 +120,8 @@ pub(crate) struct MakeArgs {
 /// How to reach hosts.
 #[derive(Debug, Args)]
 pub(crate) struct NetworkArgs {
-    /// Send this header with each request, such as "Authorization: Bearer TOKEN"
-    #[arg(long = "header", value_name = "NAME: VALUE")]
+    /// Send this header with each request, such as "Authorization: Bearer TOKEN", or the lines of this file
+    #[arg(long = "header", value_name = "NAME: VALUE|@FILE")]
     pub(crate) headers: Vec<String>,
     /// Trust the certificates in this PEM file too
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -111,6 +132,40 @@ pub(crate) struct NetworkArgs {
     /// Tries of a request that fails for a passing reason
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) tries: u32,
+    /// Use no more than so many bytes a second, such as 2MB
+    #[arg(long, value_name = "SIZE", value_parser = rate)]
+    pub(crate) limit_rate: Option<u64>,
+    /// Server of s3://, gs:// or az:// [default: the provider's, or AWS_ENDPOINT_URL]
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// Region of the bucket [default: as AWS's tools find it, or asked of the bucket]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) region: Option<String>,
+    /// Profile in ~/.aws/config
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Ask for what is in the bucket as anybody may, without credentials
+    #[arg(long)]
+    pub(crate) no_sign_request: bool,
+    /// How a bucket's name goes into URLs [default: as the host's name at AWS, in the path elsewhere]
+    #[arg(long, value_name = "STYLE", value_enum, default_value_t = AddressingArg::Auto, hide_default_value = true)]
+    pub(crate) addressing: AddressingArg,
+}
+
+/// Bytes a second; none at all would never end.
+fn rate(text: &str) -> Result<u64, String> {
+    size::parse(text).and_then(|rate| if rate > 0 { Ok(rate) } else { Err("must be more than 0".to_owned()) })
+}
+
+/// `--addressing`, in the words of AWS's tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum AddressingArg {
+    /// Host's name at AWS, path elsewhere
+    Auto,
+    /// `https://host/bucket/key`
+    Path,
+    /// `https://bucket.host/key`
+    Virtual,
 }
 
 /// `regrow extract`.
@@ -202,6 +257,54 @@ pub(crate) struct VerifyArgs {
     /// INDEX FILE: is the file the image? With --store: the indexes to check in it
     #[arg(value_name = "INDEX|FILE")]
     pub(crate) targets: Vec<String>,
+}
+
+/// `regrow push`.
+#[derive(Debug, Args)]
+pub(crate) struct PushArgs {
+    /// Read from this folder or URL; several are asked in turn [default: where the indexes say]
+    #[arg(long = "store", value_name = "DIR|URL")]
+    pub(crate) stores: Vec<String>,
+    /// How many seconds caches may keep the indexes
+    #[arg(long, value_name = "SECONDS", default_value_t = regrow_sync::MakeOptions::DEFAULT_INDEX_MAX_AGE.as_secs())]
+    pub(crate) index_max_age: u64,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// The indexes, then the store to write to: a folder, s3://, gs:// or az://. The indexes go beside it
+    #[arg(value_name = "INDEX|URL... TO", num_args = 2.., required = true)]
+    pub(crate) places: Vec<String>,
+}
+
+/// `regrow gc`.
+#[derive(Debug, Args)]
+pub(crate) struct GcArgs {
+    /// The store: a folder, s3://, gs:// or az://
+    #[arg(long, value_name = "DIR|URL")]
+    pub(crate) store: String,
+    /// Keep what this index, or all indexes (*.rgx) below this folder or prefix, need; may be repeated [default: those below
+    /// the folder that the store lies in]
+    #[arg(long = "keep", value_name = "INDEX|PREFIX")]
+    pub(crate) keep: Vec<String>,
+    /// How long a pack stays after it was found not to be needed, and how old it must be
+    #[arg(long, value_name = "TIME", value_parser = crate::duration::parse, default_value = "7d")]
+    pub(crate) grace: std::time::Duration,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Rewrite packs of which less than half is needed, and point the indexes to the new ones
+    #[arg(long)]
+    pub(crate) repack: bool,
+    /// How many seconds caches may keep indexes that are rewritten
+    #[arg(long, value_name = "SECONDS", default_value_t = regrow_sync::MakeOptions::DEFAULT_INDEX_MAX_AGE.as_secs())]
+    pub(crate) index_max_age: u64,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
 }
 
 /// `regrow serve`.

@@ -5,9 +5,11 @@ mod completions;
 mod demo;
 mod diff;
 mod extract;
+mod gc;
 mod info;
 mod make;
 mod man;
+mod push;
 mod serve;
 mod verify;
 
@@ -28,6 +30,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Info(args) => info::run(args, verbosity),
         Command::Diff(args) => diff::run(args, verbosity),
         Command::Verify(args) => verify::run(args, verbosity),
+        Command::Push(args) => push::run(&args, verbosity),
+        Command::Gc(args) => gc::run(&args, verbosity),
         Command::Serve(args) => serve::run(&args, verbosity),
         Command::Demo(args) => demo::run(&args, verbosity),
         Command::Completions { shell } => completions::run(shell),

@@ -112,7 +112,7 @@ fn publish(site: &Path, index: &str, image: &Path, progress: &dyn Progress) -> R
     let mut file = File::open(image).map_err(open)?;
     let bytes = file.metadata().map_err(open)?.len();
     let options = MakeOptions::new(site.join("store"), site.join(index));
-    Ok(make(&mut file, image, Some(bytes), &options, progress)?)
+    Ok(make(&mut file, image, Some(bytes), &options, &mut network()?, progress)?)
 }
 
 /// A machine's way to the server, which no proxy is part of. Each has its own, so that connections and counts are its own.

@@ -46,6 +46,7 @@ impl From<SyncError> for Failure {
             | SyncError::Damaged { .. }
             | SyncError::ChunkLength { .. }
             | SyncError::Digest { .. } => Code::Damaged,
+            SyncError::Condemned { .. } => Code::General,
             SyncError::Store(error) => store_code(error),
             _ => Code::General,
         };

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod demo;
+mod duration;
 mod failure;
 mod progress;
 mod report;

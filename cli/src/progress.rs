@@ -44,6 +44,8 @@ fn name(stage: Stage) -> &'static str {
         Stage::Fetch => "fetch",
         Stage::Write => "write",
         Stage::Verify => "verify",
+        Stage::Copy => "copy",
+        Stage::Collect => "repack",
         _ => "work",
     }
 }

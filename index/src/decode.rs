@@ -4,7 +4,7 @@
 use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Params, varint};
 
 use crate::encode::{
-    CHUNK_RUNS, IMAGE, PACKS, PARAMETERS, SEGMENT_RUNS, STORE, STREAM_CONTENTS, STREAM_SKELETON, STREAMS,
+    CHUNK_RUNS, FRESH_PACKS, IMAGE, PACKS, PARAMETERS, SEGMENT_RUNS, STORE, STREAM_CONTENTS, STREAM_SKELETON, STREAMS,
 };
 use crate::model::runs_total;
 use crate::segment::KIND_RECORDS;
@@ -17,6 +17,8 @@ const HEAD_BYTES: usize = 16;
 const CHECKSUM_BYTES: usize = 32;
 /// A pack's tail is at most this long (FORMAT.md, section 1).
 const MAX_TAIL_BYTES: u64 = 64 << 20;
+/// Packs that a hint names at most: of more, readers would fetch none on a guess.
+const MAX_FRESH_PACKS: usize = 64;
 /// A pack's header and trailer.
 const SMALLEST_PACK_BYTES: u64 = 16 + 96;
 
@@ -35,6 +37,7 @@ impl Index {
         let chunk_runs = decode_runs(sections.get(CHUNK_RUNS)?, packs.len())?;
         let segment_runs = decode_runs(sections.get(SEGMENT_RUNS)?, packs.len())?;
         let store = std::str::from_utf8(sections.get(STORE)?).map_err(|_| IndexError::Malformed("store location"))?;
+        let fresh_packs = decode_hint(sections.get(FRESH_PACKS).unwrap_or_default(), packs.len());
         let index = Self {
             walk_version,
             params,
@@ -46,6 +49,7 @@ impl Index {
             chunk_runs,
             segment_runs,
             store: store.to_owned(),
+            fresh_packs,
         };
         index.check_sums(image_id)?;
         Ok(index)
@@ -123,6 +127,20 @@ impl<'a> Sections<'a> {
         let found = self.0.iter().find(|&&(found, _)| found == tag);
         found.map(|&(_, payload)| payload).ok_or(IndexError::Malformed("a section is missing"))
     }
+}
+
+/// Numbers of packs. A hint that makes no sense is none.
+fn decode_hint(mut input: &[u8], packs: usize) -> Vec<u32> {
+    let mut found = Vec::new();
+    while let Some(pack) = varint::take(&mut input) {
+        match u32::try_from(pack) {
+            Ok(pack) if (pack as usize) < packs && !found.contains(&pack) && found.len() < MAX_FRESH_PACKS => {
+                found.push(pack);
+            }
+            _ => return Vec::new(),
+        }
+    }
+    found
 }
 
 fn decode_parameters(mut input: &[u8]) -> Result<(u32, Params), IndexError> {
@@ -282,6 +300,7 @@ mod tests {
             packs: vec![pack(1), pack(2)],
             chunk_runs: vec![Run { count: 100, pack: 0 }, Run { count: 3000, pack: 1 }],
             segment_runs,
+            fresh_packs: vec![1, 0],
             store: "../store".into(),
         }
     }
@@ -341,7 +360,9 @@ mod tests {
         extra.truncate(extra.len() - CHECKSUM_BYTES);
         let skippable = reseal([extra.clone(), vec![200, 1, 0]].concat());
         assert_eq!(Index::decode(&skippable), Ok(sample()));
-        let needed = reseal([extra, vec![9, 1, 0]].concat());
+        let mut plain = Index { fresh_packs: Vec::new(), ..sample() }.encode();
+        plain.truncate(plain.len() - CHECKSUM_BYTES);
+        let needed = reseal([plain, vec![9, 1, 0]].concat());
         assert_eq!(Index::decode(&needed), Err(IndexError::UnknownKind { what: "a section", kind: 9 }));
     }
 }

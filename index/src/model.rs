@@ -27,6 +27,8 @@ pub struct Index {
     pub segment_runs: Vec<Run>,
     /// Where the store lies relative to the index, `/` between the parts; empty if not known.
     pub store: String,
+    /// Numbers of the packs that were written with this image: whoever has the image before it needs them. A hint.
+    pub fresh_packs: Vec<u32>,
 }
 
 /// A stream of an image by its segments.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum StoreError {
     /// The object is not there (404, or 403, which hosts answer for absent objects of private listings).
-    #[error("{object}: not found{}", .status.map(|s| format!(" (HTTP {s})")).unwrap_or_default())]
+    #[error("{object}: {}", not_found(*.status))]
     NotFound {
         /// The object.
         object: String,
@@ -23,6 +23,16 @@ pub enum StoreError {
         /// The HTTP status.
         status: u16,
     },
+    /// The server said that the signature of the URL or the credentials are not, or no longer, good.
+    #[error("{object}: access refused (HTTP {status}: {reason}); renew the signed URL or the credentials")]
+    Refused {
+        /// The object.
+        object: String,
+        /// The HTTP status.
+        status: u16,
+        /// The server's code, or what it comes to.
+        reason: String,
+    },
     /// Any other HTTP status that is no success.
     #[error("{object}: the server answered HTTP {status}")]
     Status {
@@ -30,6 +40,32 @@ pub enum StoreError {
         object: String,
         /// The HTTP status.
         status: u16,
+        /// What `Retry-After` asked for.
+        retry_after: Option<std::time::Duration>,
+    },
+    /// A bucket's host refuses for a reason that asking again does not mend.
+    #[error("{object}: {reason}")]
+    Bucket {
+        /// The object, or the bucket.
+        object: String,
+        /// What kind of reason.
+        problem: BucketProblem,
+        /// One line: the reason, and what to do.
+        reason: String,
+    },
+    /// A bucket's host answers a status that is no success, with a code of its own; none of the kinds above.
+    #[error("{object}: the server answered HTTP {status} {code}{}", after_colon(message))]
+    Answer {
+        /// The object, or the bucket.
+        object: String,
+        /// The HTTP status.
+        status: u16,
+        /// The host's code: `SlowDown`.
+        code: String,
+        /// What the host says in words; may be empty.
+        message: String,
+        /// Whether the same request may succeed later.
+        transient: bool,
         /// What `Retry-After` asked for.
         retry_after: Option<std::time::Duration>,
     },
@@ -110,6 +146,38 @@ pub enum StoreError {
     },
 }
 
+/// Why a bucket's host refuses for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BucketProblem {
+    /// No credentials were found, and without any it may not be done.
+    NoCredentials,
+    /// The credentials are unknown to the host, or cannot be had from where they should come.
+    WrongCredentials,
+    /// The credentials were good once.
+    ExpiredCredentials,
+    /// The credentials are good but lack the right.
+    Denied,
+    /// There is no such bucket.
+    NoBucket,
+    /// The bucket is in another region, or at another endpoint.
+    Region,
+    /// The clock of this computer is wrong.
+    Clock,
+}
+
+fn not_found(status: Option<u16>) -> String {
+    match status {
+        Some(403) => "not found, or not allowed to be read (HTTP 403)".to_owned(),
+        Some(status) => format!("not found (HTTP {status})"),
+        None => "not found".to_owned(),
+    }
+}
+
+fn after_colon(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message}") }
+}
+
 impl StoreError {
     /// An [`StoreError::Io`] for `path`, for use in `map_err`.
     pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
@@ -122,7 +190,7 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504),
-            Self::Network { transient, .. } => *transient,
+            Self::Network { transient, .. } | Self::Answer { transient, .. } => *transient,
             Self::Protocol { .. } => true,
             _ => false,
         }
@@ -132,7 +200,7 @@ impl StoreError {
     #[must_use]
     pub fn retry_after(&self) -> Option<std::time::Duration> {
         match self {
-            Self::Status { retry_after, .. } => *retry_after,
+            Self::Status { retry_after, .. } | Self::Answer { retry_after, .. } => *retry_after,
             _ => None,
         }
     }

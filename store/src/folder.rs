@@ -1,5 +1,10 @@
 //! A store in a folder of this computer, or of a mounted share.
 
+mod durable;
+mod list;
+mod reader;
+mod write;
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -12,14 +17,18 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
 use crate::name::check_name;
 use crate::{ByteStream, Download, ReadStore, Span, StoreError};
 
+pub use durable::{sync_folder, temporary_file};
+pub use reader::FolderReader;
+
 /// The most bytes of a file that are in memory at a time, for each download.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// Reads objects from the files below a folder. Nothing is counted in a [`Meter`](crate::Meter), since nothing
+/// Objects are the files below a folder. Nothing is counted in a [`Meter`](crate::Meter), since nothing
 /// goes over a wire.
 #[derive(Debug, Clone)]
 pub struct FolderStore {
     root: PathBuf,
+    staging: PathBuf,
     shown: String,
 }
 
@@ -28,7 +37,13 @@ impl FolderStore {
     #[must_use]
     pub fn new(root: PathBuf) -> Self {
         let shown = root.display().to_string();
-        Self { root, shown }
+        Self { staging: root.join("tmp"), root, shown }
+    }
+
+    /// A folder of other files than a store's, such as indexes: what is being written waits in it too.
+    #[must_use]
+    pub fn plain(root: PathBuf) -> Self {
+        Self { staging: root.clone(), ..Self::new(root) }
     }
 
     /// The folder.
@@ -42,7 +57,8 @@ impl FolderStore {
         let path = self.root.join(name);
         let object = path.display().to_string();
         span.check(&object)?;
-        let (mut file, object_bytes) = open_file(&path).await?;
+        let (mut file, metadata) = open_file(&path).await?;
+        let object_bytes = metadata.len();
         let Some(range) = span.within(object_bytes) else {
             return Err(StoreError::Damaged {
                 object,
@@ -55,7 +71,7 @@ impl FolderStore {
         }
         let left = range.end - range.start;
         let body = FileBody { file, path, left }.into_stream();
-        Ok(Download { range, object_bytes, body })
+        Ok(Download { range, object_bytes, version: Some(write::version_of(&metadata)), body })
     }
 }
 
@@ -73,9 +89,9 @@ impl ReadStore for FolderStore {
     }
 }
 
-/// Opens a regular file and tells its size. Anything else there counts as absent; it is not opened, because
+/// Opens a regular file and tells its size and times. Anything else there counts as absent; it is not opened, because
 /// opening a pipe would wait for its other end.
-async fn open_file(path: &Path) -> Result<(File, u64), StoreError> {
+async fn open_file(path: &Path) -> Result<(File, std::fs::Metadata), StoreError> {
     let failed = |source: std::io::Error| match source.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => absent(path),
         _ => StoreError::io(path)(source),
@@ -84,8 +100,19 @@ async fn open_file(path: &Path) -> Result<(File, u64), StoreError> {
         return Err(absent(path));
     }
     let file = File::open(path).await.map_err(failed)?;
-    let object_bytes = file.metadata().await.map_err(failed)?.len();
-    Ok((file, object_bytes))
+    let metadata = file.metadata().await.map_err(failed)?;
+    Ok((file, metadata))
+}
+
+/// Runs what waits for the disk beside the network's thread.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        // Only a panic, or a runtime that ends, comes here.
+        Err(error) => Err(StoreError::Io { path: PathBuf::new(), source: std::io::Error::other(error) }),
+    }
 }
 
 fn absent(path: &Path) -> StoreError {

@@ -4,9 +4,11 @@ mod answer;
 mod body;
 mod client;
 mod content_range;
-mod failure;
+pub(crate) mod failure;
 mod options;
-mod retry_after;
+mod pace;
+mod refusal;
+pub(crate) mod retry_after;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream;
+use reqwest::header::{HeaderName, RANGE};
 use reqwest::{Response, Url};
 
 use crate::name::check_name;
@@ -21,8 +24,8 @@ use crate::{Download, Meter, ReadStore, Span, StoreError};
 use answer::{Framing, Part};
 use body::Body;
 
-pub use client::HttpClient;
-pub use options::HttpOptions;
+pub use client::{Fetched, HttpClient};
+pub use options::{HttpOptions, parse_header_lines};
 
 /// The largest object that is taken whole into memory because the host does not say how large it is.
 const MAX_UNSIZED_BYTES: u64 = 64 << 20;
@@ -65,28 +68,29 @@ impl HttpStore {
         let object = format!("{}/{name}", self.shown);
         span.check(&object)?;
         let url = self.url_of(name);
-        let response = self.client.send(&url, range_header(&span), &object, &self.meter).await?;
-        match answer::framing(&response, &span, &object)? {
-            Framing::Part(part) => Ok(self.stream(response, part, object)),
-            Framing::Nothing => Ok(held_download(Bytes::new(), 0..0, 0)),
-            Framing::Unsized => self.take_whole(response, &span, object).await,
+        let response = self.client.send(&url, &range_header(&span), &object, &self.meter).await?;
+        match answer::framing(&response, &span, &object) {
+            Ok(Framing::Part(part)) => Ok(self.stream(response, part, object)),
+            Ok(Framing::Nothing) => Ok(held_download(Bytes::new(), 0..0, 0, None)),
+            Ok(Framing::Unsized) => self.take_whole(response, &span, object).await,
+            Err(error) => Err(refusal::explain(error, response, &self.meter, self.client.pace()).await),
         }
     }
 
     fn stream(&self, response: Response, part: Part, object: String) -> Download {
         let meter = Arc::clone(&self.meter);
-        let stall = self.client.stall_timeout();
         Download {
             range: part.range.clone(),
             object_bytes: part.object_bytes,
-            body: Body::new(response, object, meter, stall).part(&part),
+            version: answer::version(&response),
+            body: Body::new(response, object, meter, self.client.pace()).part(&part),
         }
     }
 
     /// Reads an answer of unknown length to its end, which tells the object's size, and takes the span from it.
     async fn take_whole(&self, response: Response, span: &Span, object: String) -> Result<Download, StoreError> {
-        let meter = Arc::clone(&self.meter);
-        let body = Body::new(response, object.clone(), meter, self.client.stall_timeout());
+        let (meter, version) = (Arc::clone(&self.meter), answer::version(&response));
+        let body = Body::new(response, object.clone(), meter, self.client.pace());
         let all = body.whole(MAX_UNSIZED_BYTES).await?;
         let object_bytes = all.len() as u64;
         let Some(range) = span.within(object_bytes) else {
@@ -94,7 +98,7 @@ impl HttpStore {
         };
         // `range` lies within `all`, so its ends fit a usize.
         let piece = all.slice(range.start as usize..range.end as usize);
-        Ok(held_download(piece, range, object_bytes))
+        Ok(held_download(piece, range, object_bytes, version))
     }
 }
 
@@ -115,17 +119,17 @@ impl fmt::Debug for HttpStore {
     }
 }
 
-/// The value of `Range` (RFC 9110, section 14.2); its last byte is included.
-fn range_header(span: &Span) -> Option<String> {
+/// `Range` (RFC 9110, section 14.2); its last byte is included.
+fn range_header(span: &Span) -> Vec<(HeaderName, String)> {
     match span {
-        Span::Whole => None,
-        Span::Range(range) => Some(format!("bytes={}-{}", range.start, range.end - 1)),
-        Span::Suffix(bytes) => Some(format!("bytes=-{bytes}")),
+        Span::Whole => Vec::new(),
+        Span::Range(range) => vec![(RANGE, format!("bytes={}-{}", range.start, range.end - 1))],
+        Span::Suffix(bytes) => vec![(RANGE, format!("bytes=-{bytes}"))],
     }
 }
 
 /// A download whose bytes are already here.
-fn held_download(bytes: Bytes, range: std::ops::Range<u64>, object_bytes: u64) -> Download {
+fn held_download(bytes: Bytes, range: std::ops::Range<u64>, object_bytes: u64, version: Option<String>) -> Download {
     let pieces = (!bytes.is_empty()).then_some(Ok(bytes));
-    Download { range, object_bytes, body: Box::pin(stream::iter(pieces)) }
+    Download { range, object_bytes, version, body: Box::pin(stream::iter(pieces)) }
 }

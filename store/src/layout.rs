@@ -20,6 +20,13 @@ pub(crate) fn parse_pack_name(file_name: &str) -> Option<ChunkId> {
     file_name.strip_suffix(".pack")?.parse().ok()
 }
 
+/// The pack that an object of this name is, if it is one.
+#[must_use]
+pub fn parse_pack_object(name: &str) -> Option<ChunkId> {
+    let id = parse_pack_name(name.rsplit('/').next()?)?;
+    (pack_name(&id) == name).then_some(id)
+}
+
 /// What `regrow.json` holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreDescription {

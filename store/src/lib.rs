@@ -1,29 +1,37 @@
 //! Frames, packs, the store's layout, and the places that stores lie in. Knows nothing of images or indexes.
 
+mod bucket;
+mod describe;
 mod error;
-mod folder_reader;
-mod folder_writer;
+mod failover;
+mod folder;
 mod frame;
+mod http;
 mod layout;
+mod limit;
+mod memory;
+mod name;
 mod pack;
 mod read;
+mod retry;
+mod write;
 
-pub use error::StoreError;
-pub use folder_reader::FolderReader;
-pub use folder_writer::{FolderWriter, OpenPack, sync_folder, temporary_file};
+pub use bucket::{Addressing, BucketCredentials, BucketOptions, BucketStore, BucketUrl, Provider};
+pub use describe::{list_packs, open_description, read_description, read_small, read_tail, take_bounded};
+pub use error::{BucketProblem, StoreError};
+pub use failover::Failover;
+pub use folder::{FolderReader, FolderStore, sync_folder, temporary_file};
 pub use frame::{Compressor, Decompressor, FRAME_TARGET_BYTES, MAX_FRAME_BYTES, PlainFrame, StoredFrame};
-pub use layout::{STORE_FILE, STORE_VERSION, StoreDescription, pack_name};
+pub use http::{Fetched, HttpClient, HttpOptions, HttpStore, parse_header_lines};
+pub use layout::{STORE_FILE, STORE_VERSION, StoreDescription, pack_name, parse_pack_object};
+pub use limit::RateLimit;
+pub use memory::MemoryStore;
 pub use pack::{
-    FrameEntry, MAX_TAIL_BYTES, PACK_TARGET_BYTES, PackError, PackSummary, PackTail, PackWriter, Part, TRAILER_BYTES,
-    Trailer,
+    FrameEntry, MAX_TAIL_BYTES, PACK_TARGET_BYTES, PackError, PackSummary, PackTail, PackWriter, Part, SALT_FROM_END,
+    TRAILER_BYTES, Trailer,
 };
 pub use read::{ByteStream, Download, Meter, ReadStore, Span};
-
-mod folder;
-mod http;
-mod name;
-mod retry;
-
-pub use folder::FolderStore;
-pub use http::{HttpClient, HttpOptions, HttpStore};
 pub use retry::{Retry, RetryPolicy};
+pub use write::{
+    Condition, Content, Depth, ListStore, ObjectInfo, ObjectKind, PruneStore, PutOutcome, Store, WriteStore,
+};

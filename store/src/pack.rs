@@ -15,6 +15,8 @@ pub(crate) const VERSION: u32 = 1;
 pub(crate) const HEADER_BYTES: u64 = 16;
 /// The kind of frames that are zstd frames.
 pub(crate) const KIND_ZSTD: u8 = 1;
+/// Where a pack's salt begins, in bytes from its end: 16 bytes that say nothing, so that a pack can have another name.
+pub const SALT_FROM_END: u64 = 24;
 /// A tail is at most this many bytes.
 pub const MAX_TAIL_BYTES: u64 = 64 << 20;
 /// A pack is closed when its frames take this many bytes or more.

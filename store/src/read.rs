@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 use futures::stream::{Stream, StreamExt};
 
-use crate::StoreError;
+use crate::{BucketStore, StoreError};
 
 /// A body that arrives in pieces.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, StoreError>> + Send>>;
@@ -57,6 +57,8 @@ pub struct Download {
     pub range: Range<u64>,
     /// The whole object's size in bytes.
     pub object_bytes: u64,
+    /// What tells this state of the object from others (an `ETag`), where the host says.
+    pub version: Option<String>,
     /// The body. It yields `range.end - range.start` bytes, or an error.
     pub body: ByteStream,
 }
@@ -87,9 +89,27 @@ pub trait ReadStore: Send + Sync + Debug {
     /// Begins to read bytes of an object. An object that is absent is [`StoreError::NotFound`].
     fn get<'a>(&'a self, name: &'a str, span: Span) -> BoxFuture<'a, Result<Download, StoreError>>;
 
+    /// Begins to read all of an object, unless it still is what was read with this [`version`](Download::version): then `None`.
+    /// A host that cannot tell sends it again.
+    fn get_unless<'a>(
+        &'a self,
+        name: &'a str,
+        version: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Download>, StoreError>> {
+        Box::pin(async move {
+            let download = self.get(name, Span::Whole).await?;
+            Ok((download.version.as_deref() != Some(version)).then_some(download))
+        })
+    }
+
     /// Whether reading goes over no network.
     fn is_local(&self) -> bool {
         false
+    }
+
+    /// The bucket that the store lies in, if it does: what it holds may be copied within it.
+    fn as_bucket(&self) -> Option<&BucketStore> {
+        None
     }
 
     /// Where the store is, for people.
@@ -101,8 +121,20 @@ impl<S: ReadStore + ?Sized> ReadStore for Arc<S> {
         (**self).get(name, span)
     }
 
+    fn get_unless<'a>(
+        &'a self,
+        name: &'a str,
+        version: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Download>, StoreError>> {
+        (**self).get_unless(name, version)
+    }
+
     fn is_local(&self) -> bool {
         (**self).is_local()
+    }
+
+    fn as_bucket(&self) -> Option<&BucketStore> {
+        (**self).as_bucket()
     }
 
     fn location(&self) -> &str {
@@ -115,8 +147,20 @@ impl<S: ReadStore + ?Sized> ReadStore for Box<S> {
         (**self).get(name, span)
     }
 
+    fn get_unless<'a>(
+        &'a self,
+        name: &'a str,
+        version: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Download>, StoreError>> {
+        (**self).get_unless(name, version)
+    }
+
     fn is_local(&self) -> bool {
         (**self).is_local()
+    }
+
+    fn as_bucket(&self) -> Option<&BucketStore> {
+        (**self).as_bucket()
     }
 
     fn location(&self) -> &str {
@@ -128,7 +172,9 @@ impl<S: ReadStore + ?Sized> ReadStore for Box<S> {
 #[derive(Debug, Default)]
 pub struct Meter {
     requests: AtomicU64,
+    writes: AtomicU64,
     body_bytes: AtomicU64,
+    sent_bytes: AtomicU64,
 }
 
 impl Meter {
@@ -140,6 +186,25 @@ impl Meter {
     /// Counts a request, retries and failures included.
     pub fn add_request(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+    /// Counts a request that writes (PUT, POST, DELETE), besides
+    /// [`Meter::add_request`].
+    pub fn add_write(&self) {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+    }
+    /// Counts bytes of bodies that were sent.
+    pub fn add_sent(&self, bytes: u64) {
+        self.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+    /// Requests so far that write or delete.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
+    }
+    /// Bytes of bodies sent so far.
+    #[must_use]
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes.load(Ordering::Relaxed)
     }
     /// Counts bytes of bodies that arrived.
     pub fn add_bytes(&self, bytes: u64) {

@@ -2,22 +2,30 @@
 
 use std::future::Future;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt};
 
-use crate::{ByteStream, Download, ReadStore, Span, StoreError};
+use crate::{
+    BucketStore, ByteStream, Condition, Content, Depth, Download, ListStore, ObjectInfo, ObjectKind, PruneStore,
+    PutOutcome, ReadStore, Span, StoreError, WriteStore,
+};
 
 /// The longest wait that a server's `Retry-After` is granted.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 
+/// So many bytes since the last failure are progress. Fewer are none, or a server that drips and breaks off would
+/// be asked for ever.
+const PROGRESS_BYTES: u64 = 64 << 10;
+
 /// How often and how patiently to ask again: exponential backoff with full jitter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// How many times in a row a request may fail without a byte of progress; zero counts as one.
+    /// How many times in a row a request may fail without progress, which is 64 KiB; zero counts as one.
     pub attempts: u32,
     /// The longest wait after the first failure; doubled after each further one.
     pub first_delay: Duration,
@@ -59,16 +67,19 @@ impl RetryPolicy {
 struct Backoff {
     policy: RetryPolicy,
     failures: u32,
+    /// What has come since the last failure.
+    gained_bytes: u64,
 }
 
 impl Backoff {
     fn new(policy: RetryPolicy) -> Self {
-        Self { policy, failures: 0 }
+        Self { policy, failures: 0, gained_bytes: 0 }
     }
 
     /// Waits before the next attempt, or gives `error` back when there is to be none.
     async fn wait_after(&mut self, error: StoreError) -> Result<(), StoreError> {
         self.failures += 1;
+        self.gained_bytes = 0;
         if !error.is_transient() || self.failures >= self.policy.attempts {
             return Err(error);
         }
@@ -78,13 +89,17 @@ impl Backoff {
         Ok(())
     }
 
-    fn progress(&mut self) {
-        self.failures = 0;
+    fn gain(&mut self, bytes: u64) {
+        self.gained_bytes = self.gained_bytes.saturating_add(bytes);
+        if self.gained_bytes >= PROGRESS_BYTES {
+            self.failures = 0;
+        }
     }
 }
 
 /// Reads from `S`, and asks again after transient errors. A body that breaks off is continued from the byte it
-/// got to, so the reader sees one whole body.
+/// got to, so the reader sees one whole body. All else goes to `S` as it is: stores that can be written to ask again
+/// themselves.
 #[derive(Debug)]
 pub struct Retry<S> {
     inner: Arc<S>,
@@ -106,13 +121,26 @@ impl<S: ReadStore + 'static> Retry<S> {
 
     async fn begin(&self, name: &str, span: Span) -> Result<Download, StoreError> {
         let mut backoff = Backoff::new(self.policy.clone());
-        let download = loop {
+        loop {
             match self.inner.get(name, span.clone()).await {
-                Ok(download) => break download,
+                Ok(download) => return Ok(self.continued(name, download, backoff)),
                 Err(error) => backoff.wait_after(error).await?,
             }
-        };
-        let (range, object_bytes) = (download.range.clone(), download.object_bytes);
+        }
+    }
+
+    async fn begin_unless(&self, name: &str, version: &str) -> Result<Option<Download>, StoreError> {
+        let mut backoff = Backoff::new(self.policy.clone());
+        loop {
+            match self.inner.get_unless(name, version).await {
+                Ok(download) => return Ok(download.map(|download| self.continued(name, download, backoff))),
+                Err(error) => backoff.wait_after(error).await?,
+            }
+        }
+    }
+
+    fn continued(&self, name: &str, download: Download, backoff: Backoff) -> Download {
+        let (range, object_bytes, version) = (download.range.clone(), download.object_bytes, download.version);
         let body = Continued {
             store: Arc::clone(&self.inner),
             name: name.to_owned(),
@@ -121,7 +149,7 @@ impl<S: ReadStore + 'static> Retry<S> {
             body: download.body,
             backoff,
         };
-        Ok(Download { range, object_bytes, body: body.into_stream() })
+        Download { range, object_bytes, version, body: body.into_stream() }
     }
 }
 
@@ -130,12 +158,65 @@ impl<S: ReadStore + 'static> ReadStore for Retry<S> {
         Box::pin(self.begin(name, span))
     }
 
+    fn get_unless<'a>(
+        &'a self,
+        name: &'a str,
+        version: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Download>, StoreError>> {
+        Box::pin(self.begin_unless(name, version))
+    }
+
     fn is_local(&self) -> bool {
         self.inner.is_local()
     }
 
+    fn as_bucket(&self) -> Option<&BucketStore> {
+        self.inner.as_bucket()
+    }
+
     fn location(&self) -> &str {
         self.inner.location()
+    }
+}
+
+impl<S: ListStore> ListStore for Retry<S> {
+    fn list<'a>(&'a self, folder: &'a str, depth: Depth) -> BoxStream<'a, Result<ObjectInfo, StoreError>> {
+        self.inner.list(folder, depth)
+    }
+
+    fn stat<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<ObjectInfo>, StoreError>> {
+        self.inner.stat(name)
+    }
+}
+
+impl<S: WriteStore> WriteStore for Retry<S> {
+    fn staging(&self) -> &Path {
+        self.inner.staging()
+    }
+
+    fn put<'a>(
+        &'a self,
+        name: &'a str,
+        content: Content,
+        kind: ObjectKind,
+        condition: Condition,
+    ) -> BoxFuture<'a, Result<PutOutcome, StoreError>> {
+        self.inner.put(name, content, kind, condition)
+    }
+
+    fn copy_from<'a>(
+        &'a self,
+        from: &'a dyn ReadStore,
+        name: &'a str,
+        kind: ObjectKind,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.inner.copy_from(from, name, kind)
+    }
+}
+
+impl<S: PruneStore> PruneStore for Retry<S> {
+    fn delete<'a>(&'a self, names: &'a [String]) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.inner.delete(names)
     }
 }
 
@@ -162,7 +243,7 @@ impl<S: ReadStore + 'static> Continued<S> {
             match self.take_piece().await {
                 Ok(piece) if piece.is_empty() => {}
                 Ok(piece) => {
-                    self.backoff.progress();
+                    self.backoff.gain(piece.len() as u64);
                     self.left.start += piece.len() as u64;
                     return Ok(Some(piece));
                 }

@@ -8,7 +8,7 @@ mod image;
 
 use std::path::Path;
 
-use regrow_sync::{MakeOptions, NoProgress, Params, make};
+use regrow_sync::{HttpOptions, MakeOptions, Network, NoProgress, Params, RetryPolicy, make};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1");
@@ -23,7 +23,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut options = MakeOptions::new(folder.join("store"), folder.join("image.rgx"));
     options.params = Some(Params::with_average(1024)?);
     options.pack_bytes = 60_000;
-    make(&mut image.as_slice(), Path::new("golden image"), None, &options, &NoProgress)?;
+    let mut network = Network::new(HttpOptions::default(), RetryPolicy::default())?;
+    make(&mut image.as_slice(), Path::new("golden image"), None, &options, &mut network, &NoProgress)?;
     std::fs::remove_dir_all(folder.join("store/tmp"))?;
     Ok(())
 }

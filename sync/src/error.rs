@@ -74,6 +74,20 @@ pub enum SyncError {
         /// The output.
         path: PathBuf,
     },
+    /// gc may delete a pack that the index would name before it sees the index.
+    #[error("{store}: gc has condemned pack {pack} while this ran; run it again, it will do without")]
+    Condemned {
+        /// The pack.
+        pack: ChunkId,
+        /// The store.
+        store: String,
+    },
+    /// Two collections of one store at a time.
+    #[error("{store}: another gc is at work there; try later")]
+    Collected {
+        /// The store.
+        store: String,
+    },
     /// A request that makes no sense.
     #[error("{0}")]
     Usage(String),

@@ -7,6 +7,7 @@ pub(crate) mod inspect;
 mod locate;
 mod output;
 mod packs;
+mod prefetch;
 mod recipe;
 mod resume;
 mod skeleton;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 use regrow_catalog::Catalog;
 use regrow_chunker::ChunkId;
 use regrow_index::Index;
+use regrow_store::Failover;
 use serde::Serialize;
 
 use crate::make::as_seconds;
@@ -29,10 +31,11 @@ use crate::{Location, Network, Progress, SyncError};
 
 use assemble::Assembly;
 use cache::FrameCache;
-use fetch::Fetcher;
+use fetch::{Fetcher, Remotes};
 use locate::{Counts, Plan};
 use output::OutputFile;
 use packs::Packs;
+use prefetch::Prefetch;
 use target::Target;
 
 /// Where the image goes.
@@ -132,17 +135,25 @@ pub fn extract(
     {
         return Err(SyncError::Usage(format!("{}: the image would take the index's place", path.display())));
     }
-    let index = network.load_index(location)?;
+    let index = network.load_index_unless_known(location, options.catalog.as_ref())?;
     let stores = network.stores_of(location, &index, &options.stores)?;
     let pool = Pool::new();
     let mut seeds = Seeds::default();
-    let context = SeedContext { params: index.params, pool: &pool, catalog: options.catalog.as_ref(), progress };
+    let network = &*network;
+    let prefetch = Prefetch::new(network, &stores, &index);
+    let on_scan = || prefetch.start();
+    let catalog = options.catalog.as_ref();
+    let context = SeedContext { params: index.params, pool: &pool, catalog, progress, on_scan: &on_scan };
     for seed in &options.seeds {
         seeds.open(seed, &context)?;
     }
+    // What is there already may be the image itself.
+    let context = SeedContext { on_scan: &|| (), ..context };
     let mut report = report_of(&index);
     report.dry_run = options.dry_run;
-    let run = Run { location, index: &index, stores, options, pool: &pool, progress, network };
+    let health = Arc::new(Failover::new(stores.len()));
+    let run =
+        Run { location, index: &index, stores, health, prefetch: &prefetch, options, pool: &pool, progress, network };
     let finished = match existing_output(&output) {
         Some(path) => match seeds.open(&path, &context) {
             Ok(()) => seeds.seeds.last().is_some_and(|seed| seed.digest() == Some(index.image_digest)),
@@ -191,6 +202,8 @@ struct Run<'a> {
     location: &'a Location,
     index: &'a Index,
     stores: Vec<Arc<dyn regrow_store::ReadStore>>,
+    health: Arc<Failover>,
+    prefetch: &'a Prefetch<'a>,
     options: &'a ExtractOptions,
     pool: &'a Pool,
     progress: &'a dyn Progress,
@@ -198,13 +211,18 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    fn remotes(&self) -> Remotes<'_> {
+        Remotes { stores: &self.stores, health: &self.health, rounds: self.network.rounds(self.stores.len()) }
+    }
+
     fn write(&self, output: Output, mut seeds: Seeds) -> Result<Counts, SyncError> {
         let output = OutputFile::open(output, self.index.image_bytes, self.options)?;
         let fetcher = Fetcher {
             network: self.network,
-            stores: &self.stores,
+            stores: self.remotes(),
             packs: &self.index.packs,
             connections: self.options.connections.max(1),
+            prefetch: Some(self.prefetch),
             cache: self.options.cache.as_deref().map(|root| {
                 let cache = FrameCache::new(root);
                 if self.options.dry_run { cache.read_only() } else { cache }

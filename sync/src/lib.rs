@@ -2,15 +2,18 @@
 //! from what a machine holds and only what is missing, [`info`](info()), [`diff`](diff()), [`verify_file`] and [`verify_store`] look at the results.
 //! Prints nothing and reads no environment: progress goes through [`Progress`], everything else is an option.
 
+mod condemned;
 mod diff;
 mod error;
 mod extract;
+mod gc;
 mod info;
 mod ingest;
 mod location;
 mod make;
 mod pool;
 mod progress;
+mod push;
 mod scan;
 mod seed;
 mod slicer;
@@ -21,15 +24,17 @@ mod verify;
 pub use diff::{DiffReport, PathCost, diff};
 pub use error::SyncError;
 pub use extract::{ExtractOptions, ExtractReport, Output, extract};
+pub use gc::{GcOptions, GcReport, gc};
 pub use info::{ArchiveInfo, InfoReport, PackInfo, info};
 pub use location::Location;
 pub use make::{MakeOptions, MakeReport, make};
 pub use progress::{NoProgress, Progress, Stage};
+pub use push::{PushOptions, PushReport, push};
 pub use stores::Network;
 pub use verify::{StoreVerifyReport, VerifyReport, verify_file, verify_store};
 
 pub use regrow_chunker::{ChunkId, Params};
-pub use regrow_store::{HttpOptions, RetryPolicy, StoreError};
+pub use regrow_store::{Addressing, BucketCredentials, BucketOptions, HttpOptions, RetryPolicy, StoreError};
 
 /// The crates' types that options take.
 pub use regrow_catalog::Catalog;

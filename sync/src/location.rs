@@ -1,25 +1,47 @@
-//! Where an index or a store is: a path or a URL.
+//! Where an index or a store is: a path, a URL, a place in a bucket.
 
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
+use regrow_store::BucketUrl;
+
 use crate::SyncError;
 
-/// A path or an `http(s)` URL.
+/// A path, an `http(s)` URL, or a place in a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// On this machine.
     Path(PathBuf),
-    /// On a host.
+    /// On a host; read only.
     Url(String),
+    /// In a bucket.
+    Bucket(BucketUrl),
+}
+
+impl From<PathBuf> for Location {
+    fn from(path: PathBuf) -> Self {
+        Self::Path(path)
+    }
+}
+
+impl From<&Path> for Location {
+    fn from(path: &Path) -> Self {
+        Self::Path(path.to_owned())
+    }
 }
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => path.display().fmt(f),
-            // A query may hold a signature.
-            Self::Url(url) => url.split('?').next().unwrap_or_default().fmt(f),
+            // A query may hold a signature, and a password may be before the host.
+            Self::Url(url) => {
+                let url = url.split(['?', '#']).next().unwrap_or_default();
+                let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+                let (host, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+                write!(f, "{scheme}://{}{path}", host.rsplit('@').next().unwrap_or_default())
+            }
+            Self::Bucket(url) => url.fmt(f),
         }
     }
 }
@@ -35,11 +57,19 @@ impl Location {
             return Ok(Self::Url(text.to_owned()));
         }
         if let Some(path) = text.strip_prefix("file://") {
-            return Ok(Self::Path(path.into()));
+            return path_of_file_url(path)
+                .map(Self::Path)
+                .ok_or_else(|| SyncError::Usage(format!("{text}: write it like file:///folder/file")));
+        }
+        if let Some(url) = BucketUrl::parse(text)? {
+            return Ok(Self::Bucket(url));
         }
         match text.split_once("://") {
             Some((scheme, _)) if scheme.chars().all(|c| c.is_ascii_alphanumeric() || c == '+') => {
-                Err(SyncError::Usage(format!("{text}: {scheme}:// is not supported; use a path, http:// or https://")))
+                let shown = text.split(['?', '#']).next().unwrap_or_default();
+                Err(SyncError::Usage(format!(
+                    "{shown}: {scheme}:// is not supported; use a path, http(s)://, s3://, gs:// or az://"
+                )))
             }
             _ => Ok(Self::Path(text.into())),
         }
@@ -58,8 +88,73 @@ impl Location {
                 Some(Self::Path(folder.join(relative)))
             }
             Self::Url(url) => join_url(url, relative).map(Self::Url),
+            Self::Bucket(url) => {
+                let (folder, _) = url.split_name()?;
+                Some(Self::Bucket(url.with_path(join_path(&folder.path, relative)?)))
+            }
         }
     }
+
+    /// The place that this one lies in, and its name there; `None` for a root, and for a URL whose name would need decoding.
+    #[must_use]
+    pub fn split_name(&self) -> Option<(Self, String)> {
+        match self {
+            Self::Path(path) => {
+                let name = path.file_name()?.to_str()?.to_owned();
+                Some((Self::Path(crate::make::folder_of(path).to_owned()), name))
+            }
+            Self::Url(_) => None,
+            Self::Bucket(url) => url.split_name().map(|(folder, name)| (Self::Bucket(folder), name.to_owned())),
+        }
+    }
+
+    /// The place that a store at this one lies in, where its indexes are by default; of a bucket's root, itself.
+    #[must_use]
+    pub(crate) fn surroundings(&self) -> Self {
+        match self {
+            Self::Path(path) if path.file_name().is_some() => Self::Path(crate::make::folder_of(path).to_owned()),
+            // `.` and `..` have no name of their own.
+            Self::Path(path) => {
+                let folder = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
+                Self::Path(folder.unwrap_or_else(|| path.clone()))
+            }
+            other => other.split_name().map_or_else(|| other.clone(), |(folder, _)| folder),
+        }
+    }
+
+    /// The place named `name` (a plain relative path) in this one.
+    #[must_use]
+    pub fn child(&self, name: &str) -> Self {
+        match self {
+            Self::Path(path) => Self::Path(path.join(name)),
+            Self::Url(url) => {
+                let (before, query) =
+                    url.split_once('?').map_or((url.as_str(), None), |(url, query)| (url, Some(query)));
+                let name: Vec<String> = name.split('/').map(escape).collect();
+                let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+                Self::Url(format!("{}/{}{query}", before.trim_end_matches('/'), name.join("/")))
+            }
+            Self::Bucket(url) if url.path.is_empty() => Self::Bucket(url.with_path(name)),
+            Self::Bucket(url) => Self::Bucket(url.with_path(format!("{}/{name}", url.path))),
+        }
+    }
+}
+
+/// The path that `file://` URLs name; `None` where they name another machine. Percent escapes are undone only where they are some.
+fn path_of_file_url(rest: &str) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    let path = rest.strip_prefix("localhost").filter(|rest| rest.starts_with('/')).unwrap_or(rest);
+    if !path.starts_with('/') {
+        return None;
+    }
+    let (mut bytes, mut rest) = (Vec::new(), path.as_bytes());
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = digits.filter(|_| byte == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(escaped.unwrap_or(byte));
+        rest = if escaped.is_some() { &after[2..] } else { after };
+    }
+    Some(std::ffi::OsString::from_vec(bytes).into())
 }
 
 /// Whether two paths lead to one file that exists.
@@ -74,17 +169,24 @@ fn join_url(url: &str, relative: &str) -> Option<String> {
     let (before, query) = url.split_once('?').map_or((url, None), |(before, query)| (before, Some(query)));
     let (scheme, rest) = before.split_once("://")?;
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let mut parts: Vec<String> = path.split('/').map(str::to_owned).collect();
-    parts.pop();
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let escaped: Vec<String> = relative.split('/').map(escape).collect();
+    let path = join_path(folder, &escaped.join("/"))?;
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    Some(format!("{scheme}://{host}/{path}{query}"))
+}
+
+/// Goes from `folder` along `relative`, `/` between the parts of both; `None` where that leads above the root.
+fn join_path(folder: &str, relative: &str) -> Option<String> {
+    let mut parts: Vec<&str> = folder.split('/').filter(|_| !folder.is_empty()).collect();
     for part in relative.split('/') {
         match part {
             "" | "." => {}
             ".." => drop(parts.pop()?),
-            part => parts.push(escape(part)),
+            part => parts.push(part),
         }
     }
-    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-    Some(format!("{scheme}://{host}/{}{query}", parts.join("/")))
+    Some(parts.join("/"))
 }
 
 /// Percent-encoding of what a URL's path does not take as it is (RFC 3986, section 3.3).
@@ -93,27 +195,44 @@ fn escape(part: &str) -> String {
     part.bytes().map(|byte| if plain(byte) { (byte as char).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
-/// How to get from the folder of `index` to `store`, `/` between the parts; empty where there is no such way. Both must
-/// exist, but for the index itself.
-pub(crate) fn relative_store(index: &Path, store: &Path) -> String {
-    let folder = match index.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let (Ok(from), Ok(to)) = (folder.canonicalize(), store.canonicalize()) else { return String::new() };
-    let (from, to): (Vec<_>, Vec<_>) = (from.components().collect(), to.components().collect());
-    let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    let up = from[common..].iter().map(|_| Some(".."));
-    let down = to[common..].iter().map(|part| match part {
-        Component::Normal(name) => name.to_str(),
+/// How to get from the folder of `index` to `store`, `/` between the parts; empty where there is no such way. Paths
+/// must exist, but for the index itself.
+pub(crate) fn relative_store(index: &Location, store: &Location) -> String {
+    let way = match (index, store) {
+        (Location::Path(index), Location::Path(store)) => {
+            let folder = crate::make::folder_of(index);
+            match (folder.canonicalize(), store.canonicalize()) {
+                (Ok(from), Ok(to)) => {
+                    let plain = |path: &Path| -> Option<Vec<String>> {
+                        path.components()
+                            .map(|part| match part {
+                                Component::Normal(name) => name.to_str().map(str::to_owned),
+                                _ => Some("/".to_owned()),
+                            })
+                            .collect()
+                    };
+                    plain(&from).zip(plain(&to)).map(|(from, to)| way_between(&from, &to))
+                }
+                _ => None,
+            }
+        }
+        (Location::Bucket(index), Location::Bucket(store))
+            if (index.provider, &index.bucket) == (store.provider, &store.bucket) =>
+        {
+            let parts =
+                |path: &str| path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+            index.split_name().map(|(folder, _)| way_between(&parts(&folder.path), &parts(&store.path)))
+        }
         _ => None,
-    });
-    let parts: Option<Vec<&str>> = up.chain(down).collect();
-    match parts {
-        Some(parts) if parts.is_empty() => ".".into(),
-        Some(parts) if parts.iter().all(|part| !part.contains(['\\', '?', '#', ':'])) => parts.join("/"),
-        _ => String::new(),
-    }
+    };
+    way.filter(|way| !way.contains(['\\', '?', '#', ':'])).unwrap_or_default()
+}
+
+fn way_between(from: &[String], to: &[String]) -> String {
+    let common = from.iter().zip(to).take_while(|(a, b)| a == b).count();
+    let up = from[common..].iter().map(|_| "..");
+    let parts: Vec<&str> = up.chain(to[common..].iter().map(String::as_str)).collect();
+    if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
 }
 
 #[cfg(test)]
@@ -126,7 +245,7 @@ mod tests {
         let beside = |from: &str, to: &str| {
             url(from).beside(to).map(|found| match found {
                 Location::Url(url) => url,
-                Location::Path(path) => path.display().to_string(),
+                other => other.to_string(),
             })
         };
         assert_eq!(beside("https://h/a/app.rgx?sig=1", "store").as_deref(), Some("https://h/a/store?sig=1"));
@@ -137,7 +256,29 @@ mod tests {
         assert_eq!(beside("https://h/app.rgx", "http://evil"), None);
         assert_eq!(beside("/x/app.rgx", "../store").as_deref(), Some("/x/../store"));
         assert_eq!(beside("app.rgx", "store").as_deref(), Some("store"));
-        assert!(Location::parse("s3://bucket").is_err());
+        assert_eq!(beside("s3://b/a/app.rgx", "store").as_deref(), Some("s3://b/a/store"));
+        assert_eq!(beside("s3://b/app.rgx", "."), Some("s3://b".into()));
+        assert_eq!(beside("s3://b/a/app.rgx", "../../x"), None);
+        assert!(Location::parse("ftp://host/x?secret").is_err_and(|error| !error.to_string().contains("secret")));
+    }
+
+    #[test]
+    fn file_urls_are_paths() {
+        let path = |text: &str| Location::parse(text).map(|location| location.to_string());
+        assert_eq!(path("file:///a/b%20c%zz").unwrap(), "/a/b c%zz");
+        assert_eq!(path("file://localhost/a").unwrap(), "/a");
+        assert!(path("file://host/a").is_err());
+    }
+
+    #[test]
+    fn children_and_parents() {
+        let location = |text: &str| Location::parse(text).unwrap();
+        for (parent, child) in [("/a", "/a/x.rgx"), ("s3://b/a", "s3://b/a/x.rgx"), ("s3://b", "s3://b/x.rgx")] {
+            assert_eq!(location(parent).child("x.rgx"), location(child));
+            assert_eq!(location(child).split_name(), Some((location(parent), "x.rgx".into())));
+        }
+        let Location::Url(url) = location("https://h/s/?sig=1").child("x y.rgx") else { panic!() };
+        assert_eq!(url, "https://h/s/x%20y.rgx?sig=1");
     }
 
     #[test]
@@ -146,10 +287,19 @@ mod tests {
         for folder in ["a/b", "store", "a/store"] {
             std::fs::create_dir_all(root.path().join(folder)).unwrap();
         }
-        let way = |index: &str, store: &str| relative_store(&root.path().join(index), &root.path().join(store));
+        let way =
+            |index: &str, store: &str| relative_store(&root.path().join(index).into(), &root.path().join(store).into());
         assert_eq!(way("a/x.rgx", "a/store"), "store");
         assert_eq!(way("a/b/x.rgx", "store"), "../../store");
         assert_eq!(way("store/x.rgx", "store"), ".");
         assert_eq!(way("nowhere/x.rgx", "store"), "");
+        let way = |index: &str, store: &str| {
+            relative_store(&Location::parse(index).unwrap(), &Location::parse(store).unwrap())
+        };
+        assert_eq!(way("s3://b/a/x.rgx", "s3://b/a/store"), "store");
+        assert_eq!(way("s3://b/a/x.rgx", "s3://b"), "..");
+        assert_eq!(way("s3://b/x.rgx", "s3://b"), ".");
+        assert_eq!(way("s3://b/x.rgx", "s3://c/store"), "");
+        assert_eq!(way("x.rgx", "s3://b/store"), "");
     }
 }

@@ -1,35 +1,49 @@
 //! The first flow: image -> walk -> chunks -> dedup -> frames -> packs -> index, last.
 
-mod contents;
-mod packer;
+pub(crate) mod contents;
+mod knowledge;
+pub(crate) mod packer;
 mod recipe;
+pub(crate) mod upload;
 
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use regrow_catalog::Catalog;
 use regrow_chunker::{ChunkId, Params};
 use regrow_image::WALK_VERSION;
 use regrow_index::Index;
-use regrow_store::{FolderWriter, StoreDescription, sync_folder, temporary_file};
+use regrow_store::{Store, StoreDescription, open_description};
 use serde::Serialize;
 
+use crate::condemned::Reliance;
 use crate::ingest::{Input, ingest};
 use crate::location::{is_same_file, relative_store};
 use crate::pool::Pool;
-use crate::{Progress, Stage, SyncError};
+use crate::{Location, Network, Progress, Stage, SyncError};
 
-use contents::StoreContents;
+use knowledge::{Beside, Learner};
 use packer::Packer;
 use recipe::RecipeBuilder;
+use upload::Uploads;
 
 /// How to make.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct MakeOptions {
-    /// The store's folder; made if it is not there.
-    pub store: PathBuf,
-    /// The index file to write.
-    pub index: PathBuf,
+    /// The store; made if it is not there.
+    pub store: Location,
+    /// The index to write.
+    pub index: Location,
+    /// Indexes of images like this one: what their packs hold is not stored again. None: what the store holds is found out
+    /// by a list.
+    pub like: Vec<Location>,
+    /// How long caches may keep the index.
+    pub index_max_age: Duration,
+    /// Remembers what the packs of remote stores hold.
+    pub catalog: Option<Catalog>,
     /// zstd level, 1 to 22.
     pub level: i32,
     /// Chunking parameters; `None`: those of the store, or the default in a new one.
@@ -41,13 +55,18 @@ pub struct MakeOptions {
 impl MakeOptions {
     /// The default zstd level: measured, see ARCHITECTURE.md.
     pub const DEFAULT_LEVEL: i32 = 9;
+    /// How long caches keep an index by default: a release is seen everywhere after a minute.
+    pub const DEFAULT_INDEX_MAX_AGE: Duration = Duration::from_secs(60);
 
     /// Defaults for a store and an index.
     #[must_use]
-    pub fn new(store: impl Into<PathBuf>, index: impl Into<PathBuf>) -> Self {
+    pub fn new(store: impl Into<Location>, index: impl Into<Location>) -> Self {
         Self {
             store: store.into(),
             index: index.into(),
+            like: Vec::new(),
+            index_max_age: Self::DEFAULT_INDEX_MAX_AGE,
+            catalog: None,
             level: Self::DEFAULT_LEVEL,
             params: None,
             pack_bytes: regrow_store::PACK_TARGET_BYTES,
@@ -74,6 +93,16 @@ pub struct MakeReport {
     pub bytes_stored: u64,
     /// Packs that were written.
     pub packs_written: u64,
+    /// Packs that were made, and found there: an interrupted run had written them.
+    pub packs_present: u64,
+    /// Requests over a network, retries included.
+    pub requests: u64,
+    /// Of these, those that write.
+    pub requests_write: u64,
+    /// Bytes of bodies that came over the wire.
+    pub bytes_fetched: u64,
+    /// Bytes of bodies that were sent over the wire.
+    pub bytes_sent: u64,
     /// Size of the index.
     pub index_bytes: u64,
     /// How long it took.
@@ -96,37 +125,31 @@ pub fn make(
     input_name: &Path,
     total: Option<u64>,
     options: &MakeOptions,
+    network: &mut Network,
     progress: &dyn Progress,
 ) -> Result<MakeReport, SyncError> {
     let start = Instant::now();
-    check_index_path(&options.index)?;
-    if is_same_file(input_name, &options.index) {
-        return Err(SyncError::Usage(format!("{}: the index would take the image's place", options.index.display())));
-    }
-    let describe = |params: &Params| StoreDescription::new(WALK_VERSION, params);
-    let wanted = options.params.as_ref().map(describe);
-    let (store, description) = FolderWriter::open(&options.store, wanted, describe(&Params::default()))?;
-    let params = parameters_of(&options.store, &description)?;
+    check_index(&options.index, input_name)?;
+    check_apart(&options.index, &options.store)?;
+    warn_of_name(&options.index, progress);
+    let destination = Destination::open(options, network)?;
     let pool = Pool::new();
-    let known = StoreContents::read(&store, progress)?;
-    let mut packer = Packer::new(&store, &pool, options.level, options.pack_bytes)?;
+    let (params, reliance, known) = destination.prepare(options, network, progress)?;
+    let uploads = Uploads::new(network, Arc::clone(&destination.store), &reliance, known.damaged.clone());
+    let mut packer = Packer::new(uploads, &pool, options.level, options.pack_bytes)?;
     let mut recipe = RecipeBuilder::new(known);
     progress.begin(Stage::Make, total);
     let input = Input { reader: input, name: input_name, size_hint: total };
     let image = ingest(input, params, &pool, Stage::Make, progress, |chunk| recipe.add(&chunk, &mut packer))?;
     recipe.finish_segments(&mut packer)?;
-    let written = packer.finish()?;
+    let (made, (packs_written, bytes_stored)) = packer.finish()?;
     progress.end(Stage::Make);
     let store_hint = relative_store(&options.index, &options.store);
     if store_hint.is_empty() {
-        progress.warn("the store's path cannot be written into the index: extract will need --store");
+        progress.warn("the store's place cannot be written into the index: extract will need --store");
     }
-    let (index, counts) = recipe.into_index(params, &image, &written, store_hint);
-    let encoded = index.encode();
-    // No index goes out that a reader would refuse: an image can be too large for its chunks' size.
-    Index::decode(&encoded)
-        .map_err(|source| SyncError::Index { location: options.index.display().to_string(), source })?;
-    write_index(&options.index, &encoded)?;
+    let (index, counts) = recipe.into_index(params, &image, &made, store_hint);
+    let index_bytes = destination.publish(&index, &reliance, options, network)?;
     Ok(MakeReport {
         image_bytes: image.bytes,
         image_id: index.image_id().to_string(),
@@ -134,38 +157,160 @@ pub fn make(
         chunks: index.chunks(),
         chunks_new: counts.chunks,
         bytes_new: counts.bytes,
-        bytes_stored: written.iter().map(|pack| pack.bytes).sum(),
-        packs_written: written.len() as u64,
-        index_bytes: encoded.len() as u64,
+        bytes_stored,
+        packs_written,
+        packs_present: made.len() as u64 - packs_written,
+        requests: network.meter().requests(),
+        requests_write: network.meter().writes(),
+        bytes_fetched: network.meter().body_bytes(),
+        bytes_sent: network.meter().sent_bytes(),
+        index_bytes,
         elapsed: start.elapsed(),
     })
 }
 
-fn parameters_of(store: &Path, found: &StoreDescription) -> Result<Params, SyncError> {
+/// Where it all goes.
+struct Destination {
+    store: Arc<dyn Store>,
+    /// Where the index goes, and its name there.
+    place: Arc<dyn Store>,
+    name: String,
+}
+
+impl Destination {
+    fn open(options: &MakeOptions, network: &mut Network) -> Result<Self, SyncError> {
+        let (place, name) = network.open_parent(&options.index)?;
+        Ok(Self { store: network.open_place(&options.store, true)?, place, name })
+    }
+
+    /// Everything that is to be known before the image is read. The requests that do not depend on each other go out together.
+    fn prepare(
+        &self,
+        options: &MakeOptions,
+        network: &mut Network,
+        progress: &dyn Progress,
+    ) -> Result<(Params, Reliance, contents::StoreContents), SyncError> {
+        let describe = |params: &Params| StoreDescription::new(WALK_VERSION, params);
+        let wanted = options.params.as_ref().map(describe);
+        let like = network.load_like(&options.like, progress)?;
+        network.block_on(async {
+            let described = open_description(&*self.store, wanted, describe(&Params::default()));
+            let (described, reliance) = futures::join!(described, Reliance::begin(&*self.store));
+            let (description, reliance) = (described?, reliance?);
+            let params = parameters_of(&options.store, &description)?;
+            let learner =
+                Learner { store: &*self.store, reliance: &reliance, catalog: options.catalog.as_ref(), progress };
+            let known = learner.learn(&like, Some(Beside { place: &*self.place, name: &self.name })).await?;
+            Ok((params, reliance, known))
+        })
+    }
+
+    /// Puts the index, last; returns its size.
+    fn publish(
+        &self,
+        index: &Index,
+        reliance: &Reliance,
+        options: &MakeOptions,
+        network: &Network,
+    ) -> Result<u64, SyncError> {
+        let encoded = encode(index, &options.index)?;
+        let bytes = encoded.len() as u64;
+        network.block_on(async {
+            reliance.confirm(&*self.store, index.packs.iter().map(|pack| pack.id)).await?;
+            put_index(&*self.place, &self.name, encoded, options.index_max_age).await
+        })?;
+        Ok(bytes)
+    }
+}
+
+/// The bytes of an index that readers will take: an image can be too large for its chunks' size.
+pub(crate) fn encode(index: &Index, location: &Location) -> Result<Bytes, SyncError> {
+    let encoded = index.encode();
+    match Index::decode(&encoded) {
+        Ok(_) => Ok(encoded.into()),
+        Err(source) => Err(SyncError::Index { location: location.to_string(), source }),
+    }
+}
+
+/// Puts an index under its name, whatever is there.
+pub(crate) async fn put_index(
+    place: &dyn Store,
+    name: &str,
+    encoded: Bytes,
+    max_age: Duration,
+) -> Result<(), SyncError> {
+    let kind = regrow_store::ObjectKind::Index { max_age };
+    let content = regrow_store::Content::Bytes(encoded);
+    place.put(name, content, kind, regrow_store::Condition::Always).await?;
+    Ok(())
+}
+
+/// The chunking parameters of a store.
+pub(crate) fn parameters_of(store: &Location, found: &StoreDescription) -> Result<Params, SyncError> {
     if found.walk != WALK_VERSION {
         return Err(SyncError::Usage(format!(
-            "{}: the store was made with walking rules of version {}; this regrow has version {WALK_VERSION}",
-            store.display(),
+            "{store}: the store was made with walking rules of version {}; this regrow has version {WALK_VERSION}",
             found.walk
         )));
     }
     Params::new(found.chunk_min.into(), found.chunk_avg.into(), found.chunk_max.into())
-        .map_err(|error| SyncError::Usage(format!("{}: {error}", store.join(regrow_store::STORE_FILE).display())))
+        .map_err(|error| SyncError::Usage(format!("{}: {error}", store.child(regrow_store::STORE_FILE))))
+}
+
+/// Warns where gc will not see an index.
+pub(crate) fn warn_of_name(index: &Location, progress: &dyn Progress) {
+    if !index.to_string().ends_with(".rgx") {
+        progress.warn(&format!("{index}: gc will delete what it needs: only indexes named NAME.rgx are kept"));
+    }
 }
 
 /// Finds out before the work whether the index can be written at all.
-fn check_index_path(index: &Path) -> Result<(), SyncError> {
+fn check_index(index: &Location, input: &Path) -> Result<(), SyncError> {
+    let Location::Path(index) = index else { return Ok(()) };
+    let usage = |reason: &str| SyncError::Usage(format!("{}: {reason}", index.display()));
+    if is_same_file(input, index) {
+        return Err(usage("the index would take the image's place"));
+    }
+    if !is_replaceable(index) {
+        return Err(usage("is there and is no index; remove it first, or choose another name"));
+    }
     if index.is_dir() {
-        return Err(SyncError::Usage(format!(
-            "{}: is a folder; the index is a file, such as app.rgx",
-            index.display()
-        )));
+        return Err(usage("is a folder; the index is a file, such as app.rgx"));
     }
     let folder = folder_of(index);
     if folder.is_dir() {
         return Ok(());
     }
-    Err(SyncError::Io { path: folder.to_owned(), source: std::io::ErrorKind::NotFound.into() })
+    let source = std::io::Error::new(std::io::ErrorKind::NotFound, "there is no such folder");
+    Err(SyncError::Io { path: folder.to_owned(), source })
+}
+
+/// Whether what lies at the place of a new index is an index too, or nothing.
+fn is_replaceable(index: &Path) -> bool {
+    let mut magic = Vec::new();
+    match std::fs::File::open(index) {
+        Ok(file) if file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0) => {
+            file.take(8).read_to_end(&mut magic).is_err() || magic == regrow_index::MAGIC
+        }
+        _ => true,
+    }
+}
+
+/// Refuses an index that would lie over the store's own objects.
+fn check_apart(index: &Location, store: &Location) -> Result<(), SyncError> {
+    let refused = || Err(SyncError::Usage(format!("{index}: is a name that the store has for itself")));
+    let own = [regrow_store::STORE_FILE, crate::condemned::GC_FILE];
+    if index.split_name().is_some_and(|(_, name)| own.contains(&name.as_str())) {
+        return refused();
+    }
+    let folders = ["packs", "patches", "tmp"];
+    let is_within = match (index, store) {
+        (Location::Path(index), Location::Path(store)) => folder_of(index).canonicalize().is_ok_and(|folder| {
+            folders.iter().any(|own| store.join(own).canonicalize().is_ok_and(|own| folder.starts_with(own)))
+        }),
+        (index, store) => folders.iter().any(|own| index.to_string().starts_with(&format!("{}/", store.child(own)))),
+    };
+    if is_within { refused() } else { Ok(()) }
 }
 
 /// The folder that a file lies in.
@@ -174,13 +319,4 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     }
-}
-
-/// Writes an index beside its name, makes it durable, and gives it its name.
-fn write_index(path: &Path, bytes: &[u8]) -> Result<(), SyncError> {
-    let folder = folder_of(path);
-    let mut file = temporary_file(folder, ".regrow-index-").map_err(SyncError::io(folder))?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(SyncError::io(path))?;
-    file.persist(path).map_err(|error| SyncError::Io { path: path.to_owned(), source: error.error })?;
-    Ok(sync_folder(folder)?)
 }

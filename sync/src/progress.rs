@@ -16,6 +16,10 @@ pub enum Stage {
     Write,
     /// Bytes are checked.
     Verify,
+    /// Packs go from one store to another.
+    Copy,
+    /// Packs are looked through, or rewritten.
+    Collect,
 }
 
 /// Is told of progress, from any thread.

@@ -30,6 +30,7 @@ impl Scan {
         pool: &Pool,
         catalog: Option<&Catalog>,
         progress: &dyn Progress,
+        on_scan: &dyn Fn(),
     ) -> Result<Self, SyncError> {
         let rules = format!("{WALK_VERSION} {} {} {}", params.min_bytes(), params.avg_bytes(), params.max_bytes());
         let before = catalog.and_then(|_| SeedKey::of_file(path, file, &rules).ok());
@@ -39,6 +40,7 @@ impl Scan {
             return Ok(scan);
         }
         let bytes = file.metadata().map_err(SyncError::io(path))?.len();
+        on_scan();
         progress.begin(Stage::Scan, (bytes > 0).then_some(bytes));
         let input = Input { reader: file, name: path, size_hint: (bytes > 0).then_some(bytes) };
         let scan = Self::of_input(input, params, pool, progress);

@@ -43,6 +43,8 @@ pub(crate) struct SeedContext<'a> {
     pub(crate) pool: &'a Pool,
     pub(crate) catalog: Option<&'a Catalog>,
     pub(crate) progress: &'a dyn Progress,
+    /// Is called before a seed is read through.
+    pub(crate) on_scan: &'a dyn Fn(),
 }
 
 /// The seeds of a run. Folders are apart, since what they hold follows from the target's paths too.

@@ -4,17 +4,30 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use regrow_catalog::Catalog;
+use regrow_chunker::varint;
 use regrow_index::{Index, MAX_INDEX_BYTES};
-use regrow_store::{FolderStore, HttpClient, HttpOptions, HttpStore, Meter, ReadStore, Retry, RetryPolicy, StoreError};
+use regrow_store::{
+    BucketOptions, BucketStore, BucketUrl, Fetched, FolderStore, HttpClient, HttpOptions, HttpStore, Meter, ReadStore,
+    Retry, RetryPolicy, Span, Store, StoreError, take_bounded,
+};
 use tokio::runtime::Runtime;
 
-use crate::{Location, SyncError};
+use crate::{Location, Progress, SyncError};
+
+/// Stores that can be told apart by the bits of a number.
+const MAX_STORES: usize = 64;
+/// Attempts at a store before the next is asked, where there is one.
+const ATTEMPTS_BEFORE_FAILOVER: u32 = 2;
+/// The catalog's kind of documents for indexes.
+const INDEX_KIND: &str = "index";
 
 /// Everything that reads from hosts shares one of these: connections, counts, the threads that wait for the network.
 pub struct Network {
     runtime: Runtime,
     client: Option<HttpClient>,
     options: HttpOptions,
+    buckets: BucketOptions,
     policy: RetryPolicy,
     meter: Arc<Meter>,
 }
@@ -31,8 +44,14 @@ impl Network {
             .enable_all()
             .build()
             .map_err(SyncError::io("threads for the network"))?;
-        let client = None;
-        Ok(Self { runtime, client, options, policy, meter: Meter::new() })
+        let buckets = BucketOptions { staging: "/tmp".into(), ..BucketOptions::default() };
+        Ok(Self { runtime, client: None, options, buckets, policy, meter: Meter::new() })
+    }
+
+    /// The same network, which reaches buckets this way.
+    #[must_use]
+    pub fn with_buckets(self, buckets: BucketOptions) -> Self {
+        Self { buckets, ..self }
     }
 
     /// What went over the wire so far: requests and bytes of bodies.
@@ -60,26 +79,143 @@ impl Network {
 
     /// A store to read from, with retries where it is remote.
     pub(crate) fn open_store(&mut self, location: &Location) -> Result<Arc<dyn ReadStore>, SyncError> {
+        let policy = self.policy.clone();
+        self.open_store_with(location, policy)
+    }
+
+    fn open_store_with(&mut self, location: &Location, policy: RetryPolicy) -> Result<Arc<dyn ReadStore>, SyncError> {
         match location {
             Location::Path(path) => Ok(Arc::new(open_folder(path)?)),
             Location::Url(url) => {
                 let store = HttpStore::new(url, self.client()?, Arc::clone(&self.meter))?;
-                Ok(Arc::new(Retry::new(store, self.policy.clone())))
+                Ok(Arc::new(Retry::new(store, policy)))
             }
+            Location::Bucket(url) => Ok(self.open_bucket(url, policy)?),
         }
+    }
+
+    /// A place to read, list, write and prune. `is_new`: a folder is made where there is none.
+    pub(crate) fn open_place(&mut self, location: &Location, is_new: bool) -> Result<Arc<dyn Store>, SyncError> {
+        match location {
+            Location::Path(path) if is_new => Ok(Arc::new(FolderStore::create(path.clone())?)),
+            Location::Path(path) => Ok(Arc::new(open_folder(path)?)),
+            Location::Url(_) => Err(SyncError::Usage(format!(
+                "{location}: http(s):// is for reading; write to a folder, s3://, gs:// or az://"
+            ))),
+            Location::Bucket(url) => self.open_bucket(url, self.policy.clone()),
+        }
+    }
+
+    /// The place that an object lies in, and its name there.
+    pub(crate) fn open_parent(&mut self, location: &Location) -> Result<(Arc<dyn Store>, String), SyncError> {
+        if let Location::Url(_) = location {
+            // For its error.
+            self.open_place(location, false)?;
+        }
+        let refused = || SyncError::Usage(format!("{location}: is no name for an index; write it like app.rgx"));
+        let (parent, name) = location.split_name().ok_or_else(refused)?;
+        match parent {
+            Location::Path(folder) => Ok((Arc::new(FolderStore::plain(folder)), name)),
+            parent => Ok((self.open_place(&parent, false)?, name)),
+        }
+    }
+
+    fn open_bucket(&mut self, url: &BucketUrl, policy: RetryPolicy) -> Result<Arc<dyn Store>, SyncError> {
+        let client = self.client()?;
+        let open = BucketStore::open(url, &self.buckets, client, Arc::clone(&self.meter), policy.clone());
+        Ok(Arc::new(Retry::new(self.block_on(open)?, policy)))
     }
 
     /// The index at `location`.
     pub(crate) fn load_index(&mut self, location: &Location) -> Result<Index, SyncError> {
+        self.load_index_unless_known(location, None)
+    }
+
+    /// The indexes of images that may be like a new one; of a first release there are none yet.
+    pub(crate) fn load_like(
+        &mut self,
+        locations: &[Location],
+        progress: &dyn Progress,
+    ) -> Result<Vec<Index>, SyncError> {
+        let mut found = Vec::new();
+        for location in locations {
+            match self.load_index(location) {
+                Ok(index) => found.push(index),
+                Err(SyncError::Store(error)) if error.is_not_found() => {
+                    progress.warn(&format!("--like: {error}; taken for a first release"));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
+    /// The index at `location`. What was fetched is remembered in the catalog with its version, so that it comes once.
+    pub(crate) fn load_index_unless_known(
+        &mut self,
+        location: &Location,
+        catalog: Option<&Catalog>,
+    ) -> Result<Index, SyncError> {
         let bytes = match location {
             Location::Path(path) => read_bounded(path)?,
-            Location::Url(url) => {
-                let client = self.client()?;
-                let fetch = || client.get_url(url, MAX_INDEX_BYTES, &self.meter);
-                self.block_on(self.policy.run(fetch))?
-            }
+            remote => self.fetch_index(remote, catalog)?,
         };
         Index::decode(&bytes).map_err(|source| SyncError::Index { location: location.to_string(), source })
+    }
+
+    fn fetch_index(&mut self, location: &Location, catalog: Option<&Catalog>) -> Result<Bytes, SyncError> {
+        // By all of it, query included: the same name may be another object for another user.
+        let key = match location {
+            Location::Url(url) => blake3::hash(url.as_bytes()).to_hex().to_string(),
+            other => format!("{other} {}", self.buckets.endpoint.as_deref().unwrap_or_default()),
+        };
+        let known = catalog.and_then(|catalog| KnownIndex::decode(&catalog.get_document(INDEX_KIND, &key)?));
+        let known = known.filter(|known| Index::decode(&known.bytes).is_ok());
+        let version = known.as_ref().map(|known| known.version.as_str());
+        match (self.request_index(location, version)?, known) {
+            (Fetched::Same, Some(known)) => Ok(known.bytes),
+            (Fetched::Same, None) => Err(StoreError::Protocol {
+                object: location.to_string(),
+                reason: "not modified, though nothing was known".to_owned(),
+            }
+            .into()),
+            (Fetched::Body { bytes, version }, _) => {
+                if let (Some(catalog), Some(version), Ok(_)) = (catalog, version, Index::decode(&bytes)) {
+                    catalog.put_document(INDEX_KIND, &key, &KnownIndex { version, bytes: bytes.clone() }.encode());
+                }
+                Ok(bytes)
+            }
+        }
+    }
+
+    fn request_index(&mut self, location: &Location, known: Option<&str>) -> Result<Fetched, SyncError> {
+        if let Location::Url(url) = location {
+            let client = self.client()?;
+            let fetch = || client.get_url(url, known, MAX_INDEX_BYTES, &self.meter);
+            return Ok(self.block_on(self.policy.run(fetch))?);
+        }
+        let (place, name) = self.open_parent(location)?;
+        let fetched = self.block_on(async {
+            let download = match known {
+                Some(version) => place.get_unless(&name, version).await?,
+                None => Some(place.get(&name, Span::Whole).await?),
+            };
+            let Some(download) = download else { return Ok(Fetched::Same) };
+            let version = download.version.clone();
+            let bytes = take_bounded(download, place.location(), &name, MAX_INDEX_BYTES).await?;
+            Ok::<_, StoreError>(Fetched::Body { bytes, version })
+        })?;
+        Ok(fetched)
+    }
+
+    /// Attempts at one of so many stores before the next is asked.
+    fn attempts(&self, stores: usize) -> u32 {
+        if stores > 1 { self.policy.attempts.min(ATTEMPTS_BEFORE_FAILOVER) } else { self.policy.attempts }
+    }
+
+    /// How often so many stores are asked in turn.
+    pub(crate) fn rounds(&self, stores: usize) -> u32 {
+        self.policy.attempts.div_ceil(self.attempts(stores).max(1)).max(1)
     }
 
     /// The stores of an index: those given, or the one that the index names.
@@ -90,13 +226,20 @@ impl Network {
         given: &[Location],
     ) -> Result<Vec<Arc<dyn ReadStore>>, SyncError> {
         if !given.is_empty() {
-            // Of several, one that is not there is passed over when it is asked.
+            if given.len() > MAX_STORES {
+                return Err(SyncError::Usage(format!(
+                    "{} stores: no more than {MAX_STORES} can be asked",
+                    given.len()
+                )));
+            }
+            // Of several, one that is not there is passed over when it is asked, and one that fails is not asked for long.
             let is_needed = given.len() == 1;
+            let policy = RetryPolicy { attempts: self.attempts(given.len()), ..self.policy.clone() };
             let open = |store: &Location| match store {
                 Location::Path(path) if !is_needed => {
                     Ok(Arc::new(FolderStore::new(path.clone())) as Arc<dyn ReadStore>)
                 }
-                store => self.open_store(store),
+                store => self.open_store_with(store, policy.clone()),
             };
             return given.iter().map(open).collect();
         }
@@ -106,6 +249,30 @@ impl Network {
             Some(store) => Ok(vec![self.open_store(&store)?]),
             None => Ok(Vec::new()),
         }
+    }
+}
+
+/// An index as the catalog keeps it: its version (an `ETag`) and its bytes.
+struct KnownIndex {
+    version: String,
+    bytes: Bytes,
+}
+
+impl KnownIndex {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.bytes.len() + self.version.len() + 4);
+        varint::put(&mut out, self.version.len() as u64);
+        out.extend_from_slice(self.version.as_bytes());
+        out.extend_from_slice(&self.bytes);
+        out
+    }
+
+    fn decode(mut document: &[u8]) -> Option<Self> {
+        let length = usize::try_from(varint::take(&mut document)?).ok()?;
+        let (version, bytes) = document.split_at_checked(length)?;
+        // It goes into a header as it is.
+        let version = String::from_utf8(version.to_vec()).ok().filter(|version| !version.contains(char::is_control))?;
+        Some(Self { version, bytes: Bytes::copy_from_slice(bytes) })
     }
 }
 

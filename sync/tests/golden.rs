@@ -64,7 +64,9 @@ fn made_again_it_has_the_same_id() {
     let mut options = regrow_sync::MakeOptions::new(work.path().join("store"), work.path().join("image.rgx"));
     options.params = Some(Params::with_average(1024).unwrap());
     let image = image::golden_image();
-    let report = regrow_sync::make(&mut image.as_slice(), "image".as_ref(), None, &options, &NoProgress).unwrap();
+    let report =
+        regrow_sync::make(&mut image.as_slice(), "image".as_ref(), None, &options, &mut network(), &NoProgress)
+            .unwrap();
     let golden = Index::decode(&std::fs::read(folder().join("image.rgx")).unwrap()).unwrap();
     assert_eq!(report.image_id, golden.image_id().to_string());
 }
@@ -94,8 +96,9 @@ fn the_same_image_makes_the_same_packs() {
             regrow_sync::MakeOptions::new(work.path().join(name), work.path().join(format!("{name}.rgx")));
         options.params = Some(Params::with_average(1024).unwrap());
         options.pack_bytes = 40_000;
-        regrow_sync::make(&mut image.as_slice(), "image".as_ref(), None, &options, &NoProgress).unwrap();
-        let index = Index::decode(&std::fs::read(&options.index).unwrap()).unwrap();
+        regrow_sync::make(&mut image.as_slice(), "image".as_ref(), None, &options, &mut network(), &NoProgress)
+            .unwrap();
+        let index = Index::decode(&std::fs::read(work.path().join(format!("{name}.rgx"))).unwrap()).unwrap();
         index.packs.iter().map(|pack| pack.id).collect::<Vec<_>>()
     });
     assert!(names[0].len() > 2);

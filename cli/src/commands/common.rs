@@ -1,28 +1,58 @@
 //! What several commands need: the network from its arguments, locations, the user's folders.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_catalog::Catalog;
-use regrow_store::RetryPolicy;
-use regrow_sync::{HttpOptions, Location, Network, Progress};
+use regrow_store::{RateLimit, RetryPolicy, parse_header_lines};
+use regrow_sync::{Addressing, BucketCredentials, BucketOptions, HttpOptions, Location, Network, Progress};
 
-use crate::args::NetworkArgs;
+use crate::args::{AddressingArg, NetworkArgs};
 use crate::failure::{Code, Failure};
 
 /// A network as the command line wants it.
 pub(crate) fn network(args: &NetworkArgs) -> Result<Network, Failure> {
     let mut options = HttpOptions::default();
     for header in &args.headers {
+        if let Some(path) = header.strip_prefix('@') {
+            options.headers.extend(headers_of(Path::new(path))?);
+            continue;
+        }
         let (name, value) = header
             .split_once(':')
             .ok_or_else(|| Failure::new(Code::Usage, "--header: write it like \"Name: value\""))?;
         options.headers.push((name.trim().to_owned(), value.trim().to_owned()));
     }
     options.ca_file.clone_from(&args.ca_file);
+    options.limit = args.limit_rate.map(|rate| Arc::new(RateLimit::new(rate)));
     options.stall_timeout = Duration::from_secs(args.timeout);
     let policy = RetryPolicy { attempts: args.tries, ..RetryPolicy::default() };
-    Ok(Network::new(options, policy)?)
+    Ok(Network::new(options, policy)?.with_buckets(buckets(args)))
+}
+
+/// The headers in a file, a line each: on a command line, others could see them.
+fn headers_of(path: &Path) -> Result<Vec<(String, String)>, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::new(Code::General, format!("--header @{}: {error}", path.display())))?;
+    parse_header_lines(&text)
+        .map_err(|error| Failure::new(Code::Usage, format!("--header @{}: {error}", path.display())))
+}
+
+/// How buckets are reached. Everything that is not said is found by the provider's own ways.
+fn buckets(args: &NetworkArgs) -> BucketOptions {
+    BucketOptions {
+        endpoint: args.endpoint.clone(),
+        region: args.region.clone(),
+        profile: args.profile.clone(),
+        addressing: match args.addressing {
+            AddressingArg::Auto => Addressing::Auto,
+            AddressingArg::Path => Addressing::Path,
+            AddressingArg::Virtual => Addressing::Virtual,
+        },
+        credentials: if args.no_sign_request { BucketCredentials::Anonymous } else { BucketCredentials::Ambient },
+        staging: std::env::temp_dir(),
+    }
 }
 
 /// Locations as the command line gives them.

@@ -2,9 +2,11 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::time::Duration;
 
-use regrow_sync::{MakeOptions, MakeReport, Params, make};
+use regrow_sync::{Location, MakeOptions, MakeReport, Params, make};
 
+use super::common;
 use crate::args::MakeArgs;
 use crate::failure::{Code, Failure};
 use crate::progress::{Bars, Verbosity};
@@ -13,27 +15,36 @@ use crate::size::{commas, show};
 
 /// Runs the command.
 pub(crate) fn run(args: MakeArgs, verbosity: Verbosity) -> Result<(), Failure> {
-    if args.index.to_str().is_some_and(|index| index.contains("://")) {
-        return Err(Failure::new(Code::Usage, format!("{}: make writes indexes to files", args.index.display())));
-    }
-    let options = options(&args)?;
     let bars = Bars::new(verbosity);
+    let options = options(&args, &bars)?;
+    let mut network = common::network(&args.network)?;
     let report = if args.image == Path::new("-") {
-        make(&mut std::io::stdin().lock(), Path::new("standard input"), None, &options, &bars)?
+        let (input, name) = (&mut std::io::stdin().lock(), Path::new("standard input"));
+        make(input, name, None, &options, &mut network, &bars)?
     } else {
         let open = |error| Failure::new(Code::General, format!("{}: {error}", args.image.display()));
         let mut file = File::open(&args.image).map_err(open)?;
         let total = file.metadata().map_err(open)?.len();
-        make(&mut file, &args.image, (total > 0).then_some(total), &options, &bars)?
+        make(&mut file, &args.image, (total > 0).then_some(total), &options, &mut network, &bars)?
     };
-    Reporter { verbosity, json: args.json }.print(&report, &summary(&args.index, &report), To::Summary)
+    Reporter { verbosity, json: args.json }.print(&report, &summary(&options.index, &report), To::Summary)
 }
 
-fn options(args: &MakeArgs) -> Result<MakeOptions, Failure> {
-    let beside = || args.index.parent().unwrap_or(Path::new("")).join("store");
-    let mut options = MakeOptions::new(args.store.clone().unwrap_or_else(beside), &args.index);
+fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
+    let index = Location::parse(&args.index)?;
+    let store = match &args.store {
+        Some(store) => Location::parse(store)?,
+        None => index.beside("store").ok_or_else(|| {
+            Failure::new(Code::Usage, format!("{index}: is no name for an index; write it like app.rgx"))
+        })?,
+    };
+    let is_local = matches!(store, Location::Path(_));
+    let mut options = MakeOptions::new(store, index);
     options.level = args.level;
     options.pack_bytes = args.pack_size.max(1);
+    options.like = common::locations(&args.like)?;
+    options.index_max_age = Duration::from_secs(args.index_max_age);
+    options.catalog = (!is_local).then(|| common::catalog(args.catalog.clone(), bars));
     if let Some(avg) = args.avg_size {
         let params =
             Params::with_average(avg).map_err(|error| Failure::new(Code::Usage, format!("--avg-size: {error}")))?;
@@ -42,17 +53,24 @@ fn options(args: &MakeArgs) -> Result<MakeOptions, Failure> {
     Ok(options)
 }
 
-fn summary(index: &Path, report: &MakeReport) -> String {
+fn summary(index: &Location, report: &MakeReport) -> String {
     let seconds = report.elapsed.as_secs_f64();
     let rate = if seconds > 0.0 { (report.image_bytes as f64 / seconds) as u64 } else { 0 };
-    [
+    let mut lines = vec![
         line("image", exact(report.image_bytes)),
         line("digest (BLAKE3)", &report.image_digest),
         line("chunks", commas(report.chunks)),
         line("new to the store", chunks(report.chunks_new, report.bytes_new)),
         line("stored", format!("{} in packs: {}", exact(report.bytes_stored), report.packs_written)),
-        line("index", format!("{}, {}", index.display(), exact(report.index_bytes))),
-        line("time", format!("{seconds:.2} s, {}/s", show(rate))),
-    ]
-    .concat()
+        line("index", format!("{index}, {}", exact(report.index_bytes))),
+    ];
+    if report.requests > 0 {
+        let requests = format!("{} in {} requests", exact(report.bytes_sent), commas(report.requests_write));
+        lines.push(line("sent", requests));
+        let requests =
+            format!("{} in {} requests", exact(report.bytes_fetched), commas(report.requests - report.requests_write));
+        lines.push(line("fetched", requests));
+    }
+    lines.push(line("time", format!("{seconds:.2} s, {}/s", show(rate))));
+    lines.concat()
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use reqwest::header::{CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
 use super::content_range::{ContentRange, unsatisfied_size};
@@ -130,6 +130,11 @@ fn refusal(response: &Response, object: &str) -> StoreError {
             StoreError::Status { object, status, retry_after }
         }
     }
+}
+
+/// The object's `ETag` as it is to be sent back.
+pub(super) fn version(response: &Response) -> Option<String> {
+    header(response, &ETAG).map(str::to_owned)
 }
 
 fn header<'a>(response: &'a Response, name: &HeaderName) -> Option<&'a str> {

@@ -1,7 +1,6 @@
 //! Reading of bodies: counted, timed, and cut to the wanted bytes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures::stream;
@@ -9,6 +8,7 @@ use reqwest::Response;
 
 use super::answer::Part;
 use super::failure;
+use super::pace::{Pace, Watch};
 use crate::{ByteStream, Meter, StoreError};
 
 /// The body of an answer.
@@ -16,12 +16,14 @@ pub(super) struct Body {
     response: Response,
     object: String,
     meter: Arc<Meter>,
-    stall_timeout: Duration,
+    pace: Pace,
+    watch: Watch,
 }
 
 impl Body {
-    pub(super) fn new(response: Response, object: String, meter: Arc<Meter>, stall_timeout: Duration) -> Self {
-        Self { response, object, meter, stall_timeout }
+    pub(super) fn new(response: Response, object: String, meter: Arc<Meter>, pace: Pace) -> Self {
+        let watch = Watch::new(pace.stall_timeout);
+        Self { response, object, meter, pace, watch }
     }
 
     /// The wanted part, as a stream.
@@ -54,15 +56,14 @@ impl Body {
         Ok(all.freeze())
     }
 
-    /// What arrives next; `None` at the end.
+    /// What arrives next, as soon as the limit lets it pass; `None` at the end.
     async fn read(&mut self) -> Result<Option<Bytes>, StoreError> {
-        let piece = match tokio::time::timeout(self.stall_timeout, self.response.chunk()).await {
-            Ok(piece) => piece.map_err(|error| failure::of_body(&self.object, &error))?,
-            Err(_) => {
-                return Err(failure::stalled(&self.object, "not a byte", self.stall_timeout));
-            }
-        };
-        self.meter.add_bytes(piece.as_ref().map_or(0, |piece| piece.len() as u64));
+        let piece = self.watch.wait(&self.object, self.response.chunk()).await?;
+        let piece = piece.map_err(|error| failure::of_body(&self.object, &error))?;
+        let bytes = piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        self.meter.add_bytes(bytes);
+        self.watch.count(bytes);
+        self.pace.hold_back(bytes).await;
         Ok(piece)
     }
 

@@ -4,16 +4,16 @@
 //! with the host they were given for.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, LOCATION, RANGE};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, IF_NONE_MATCH, LOCATION};
 use reqwest::{Certificate, Client, Response, StatusCode, Url};
 
 use super::body::Body;
 use super::options::{HttpOptions, header_map, read_certificates};
-use super::{answer, failure};
-use crate::{Meter, StoreError};
+use super::pace::Pace;
+use super::{answer, failure, refusal};
+use crate::{Meter, RateLimit, StoreError};
 
 /// How many redirects in a row are followed.
 const MAX_REDIRECTS: usize = 10;
@@ -23,7 +23,21 @@ const MAX_REDIRECTS: usize = 10;
 pub struct HttpClient {
     client: Client,
     headers: HeaderMap,
-    stall_timeout: Duration,
+    pace: Pace,
+}
+
+/// What a conditional request brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetched {
+    /// The object is still what it was (HTTP 304).
+    Same,
+    /// The object.
+    Body {
+        /// All of it.
+        bytes: Bytes,
+        /// Its `ETag`.
+        version: Option<String>,
+    },
 }
 
 impl HttpClient {
@@ -44,32 +58,62 @@ impl HttpClient {
             option: "HTTP client".to_owned(),
             reason: failure::deepest(&error),
         })?;
-        Ok(Self { client, headers, stall_timeout: options.stall_timeout })
+        let pace = Pace { stall_timeout: options.stall_timeout, limit: options.limit };
+        Ok(Self { client, headers, pace })
     }
 
-    /// Reads all that is at `url`, if it is no more than `max_bytes`. Nothing is retried; see
-    /// [`RetryPolicy::run`](crate::RetryPolicy::run).
+    /// Reads all that is at `url`, if it is no more than `max_bytes`, and unless it still is what was read with the version
+    /// `known`. Nothing is retried; see [`RetryPolicy::run`](crate::RetryPolicy::run).
     ///
     /// # Errors
     /// [`StoreError::TooLarge`], without a byte of the body read if the server tells its size; and those of
     /// [`ReadStore::get`](crate::ReadStore::get).
-    pub async fn get_url(&self, url: &str, max_bytes: u64, meter: &Arc<Meter>) -> Result<Bytes, StoreError> {
+    pub async fn get_url(
+        &self,
+        url: &str,
+        known: Option<&str>,
+        max_bytes: u64,
+        meter: &Arc<Meter>,
+    ) -> Result<Fetched, StoreError> {
         let url = parse_url(url)?;
         let object = without_secrets(&url);
-        let response = self.send(&url, None, &object, meter).await?;
-        answer::check_whole(&response, &object)?;
-        Body::new(response, object, Arc::clone(meter), self.stall_timeout).whole(max_bytes).await
+        let condition: Vec<_> = known.map(|version| (IF_NONE_MATCH, version.to_owned())).into_iter().collect();
+        let response = self.send(&url, &condition, &object, meter).await?;
+        if response.status() == StatusCode::NOT_MODIFIED && known.is_some() {
+            return Ok(Fetched::Same);
+        }
+        if let Err(error) = answer::check_whole(&response, &object) {
+            return Err(refusal::explain(error, response, meter, self.pace()).await);
+        }
+        let version = answer::version(&response);
+        let body = Body::new(response, object, Arc::clone(meter), self.pace());
+        Ok(Fetched::Body { bytes: body.whole(max_bytes).await?, version })
     }
 
-    pub(super) fn stall_timeout(&self) -> Duration {
-        self.stall_timeout
+    /// The limit that the bodies of answers keep to, for others who are to share it: uploads, say.
+    #[must_use]
+    pub fn rate_limit(&self) -> Option<Arc<RateLimit>> {
+        self.pace.limit.clone()
+    }
+
+    pub(super) fn pace(&self) -> Pace {
+        self.pace.clone()
+    }
+
+    /// The pool itself, for requests that neither follow redirects nor carry the user's headers.
+    pub(crate) fn inner(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn stall_timeout(&self) -> std::time::Duration {
+        self.pace.stall_timeout
     }
 
     /// Sends a GET and follows redirects; any other status is an answer.
     pub(super) async fn send(
         &self,
         url: &Url,
-        range: Option<String>,
+        extra: &[(HeaderName, String)],
         object: &str,
         meter: &Meter,
     ) -> Result<Response, StoreError> {
@@ -77,7 +121,7 @@ impl HttpClient {
         let mut is_first_host = true;
         for _ in 0..=MAX_REDIRECTS {
             let headers = is_first_host.then_some(&self.headers);
-            let response = self.send_once(&url, range.as_deref(), headers, object, meter).await?;
+            let response = self.send_once(&url, extra, headers, object, meter).await?;
             let Some(next) = redirect_target(&response, &url, object)? else {
                 return Ok(response);
             };
@@ -91,7 +135,7 @@ impl HttpClient {
     async fn send_once(
         &self,
         url: &Url,
-        range: Option<&str>,
+        extra: &[(HeaderName, String)],
         headers: Option<&HeaderMap>,
         object: &str,
         meter: &Meter,
@@ -100,13 +144,13 @@ impl HttpClient {
         if let Some(headers) = headers {
             request = request.headers(headers.clone());
         }
-        if let Some(range) = range {
-            request = request.header(RANGE, range);
+        for (name, value) in extra {
+            request = request.header(name, value);
         }
         meter.add_request();
-        match tokio::time::timeout(self.stall_timeout, request.send()).await {
+        match tokio::time::timeout(self.pace.stall_timeout, request.send()).await {
             Ok(answer) => answer.map_err(|error| failure::of_request(object, &error)),
-            Err(_) => Err(failure::stalled(object, "no answer", self.stall_timeout)),
+            Err(_) => Err(failure::stalled(object, "no answer", self.pace.stall_timeout)),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::StoreError;
 
 /// The error of a request that got no answer.
-pub(super) fn of_request(object: &str, error: &reqwest::Error) -> StoreError {
+pub(crate) fn of_request(object: &str, error: &reqwest::Error) -> StoreError {
     let (reason, transient) = explain(error);
     StoreError::Network { object: object.to_owned(), reason, transient }
 }
@@ -24,13 +24,19 @@ pub(super) fn stalled(object: &str, what: &str, after: Duration) -> StoreError {
     StoreError::Network { object: object.to_owned(), reason, transient: true }
 }
 
+/// The error of a server that sends too little to ever be done.
+pub(super) fn slow(object: &str, bytes: u64, within: Duration) -> StoreError {
+    let reason = format!("only {bytes} bytes in {within:?}");
+    StoreError::Network { object: object.to_owned(), reason, transient: true }
+}
+
 /// The innermost cause, which says most.
-pub(super) fn deepest(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn deepest(error: &(dyn Error + 'static)) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// The line for people, and whether the same request may succeed later.
-fn explain(error: &reqwest::Error) -> (String, bool) {
+pub(crate) fn explain(error: &reqwest::Error) -> (String, bool) {
     let deepest = deepest(error);
     if let Some(certificate) = causes(error).find_map(certificate_problem) {
         return (format!("the server's certificate is not accepted: {certificate}"), false);
@@ -70,7 +76,7 @@ fn io_kind(cause: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
 
 /// The error and its causes, outermost first. An [`io::Error`] names the source of the error it wraps, not that
 /// error itself, so it is unwrapped here.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub(crate) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| {
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         match wrapped {

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Certificate;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::StoreError;
+use crate::{RateLimit, StoreError};
 
 /// Headers that the client sets itself; another value would break the reading of ranges.
 const OWN_HEADERS: [&str; 6] =
@@ -21,12 +22,15 @@ pub struct HttpOptions {
     pub headers: Vec<(String, String)>,
     /// How long a connection may take to come about, TLS included.
     pub connect_timeout: Duration,
-    /// How long nothing at all may arrive: no head of an answer after a request, no byte of a body.
+    /// How long nothing at all may arrive: no head of an answer after a request, no byte of a body. A body of
+    /// which fewer than 4,096 bytes arrive in as much time of waiting counts as stalled too.
     pub stall_timeout: Duration,
     /// A PEM file of certificates that are trusted besides those of the system.
     pub ca_file: Option<PathBuf>,
     /// Whether proxies that the environment names are used.
     pub use_proxies: bool,
+    /// What the bodies of answers, all together, must not be faster than.
+    pub limit: Option<Arc<RateLimit>>,
 }
 
 impl Default for HttpOptions {
@@ -37,6 +41,7 @@ impl Default for HttpOptions {
             stall_timeout: Duration::from_secs(30),
             ca_file: None,
             use_proxies: true,
+            limit: None,
         }
     }
 }
@@ -51,8 +56,34 @@ impl fmt::Debug for HttpOptions {
             .field("stall_timeout", &self.stall_timeout)
             .field("ca_file", &self.ca_file)
             .field("use_proxies", &self.use_proxies)
+            .field("limit", &self.limit)
             .finish()
     }
+}
+
+/// The headers in a text of lines, as a file that holds secrets out of the command line has them: one
+/// `Name: value` per line. Empty lines and those that begin with `#` are passed over.
+///
+/// # Errors
+/// [`StoreError::InvalidOption`] for a line that is no header. It names the line's number, and nothing of what the
+/// line says: a secret may be anywhere in a line that is not understood.
+pub fn parse_header_lines(text: &str) -> Result<Vec<(String, String)>, StoreError> {
+    // Some editors begin files with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let lines = text.lines().map(str::trim).zip(1..);
+    lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#')).map(parse_header_line).collect()
+}
+
+fn parse_header_line((line, number): (&str, usize)) -> Result<(String, String), StoreError> {
+    let refused = |reason: &str| StoreError::InvalidOption {
+        option: format!("headers, line {number}"),
+        reason: reason.to_owned(),
+    };
+    let (name, value) = line.split_once(':').ok_or_else(|| refused("write it like \"Name: value\""))?;
+    let value = value.trim();
+    HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused("the name is not a valid header name"))?;
+    HeaderValue::from_str(value).map_err(|_| refused("the value holds characters that headers cannot carry"))?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// The headers in the client's terms. All values are marked as sensitive: a token may be in any of them.
@@ -103,6 +134,23 @@ mod tests {
         assert!(refusal("Range", "bytes=0-1").contains("set by regrow itself"));
         let error = refusal("x-token", "secret\nsecond: line");
         assert!(error.contains("x-token") && !error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn lines_of_headers_are_taken_apart() {
+        let text = "\u{feff}# tokens\r\nAuthorization: Bearer a:b=\r\n\r\n  X-Empty:\n   # indented\nx-a:1";
+        let expected = [("Authorization", "Bearer a:b="), ("X-Empty", ""), ("x-a", "1")];
+        let expected: Vec<_> = expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        assert_eq!(parse_header_lines(text).unwrap(), expected);
+        assert_eq!(parse_header_lines("").unwrap(), []);
+    }
+
+    #[test]
+    fn lines_that_are_no_headers_are_named_by_number_only() {
+        for line in ["secret", ": secret", "my secret: x", "x-a : secret", "x-a: sec\u{1}ret", "secret\u{e9}: x"] {
+            let error = parse_header_lines(&format!("# one\n\n{line}\n")).unwrap_err().to_string();
+            assert!(error.starts_with("headers, line 3: ") && !error.contains("sec"), "{error}");
+        }
     }
 
     #[test]

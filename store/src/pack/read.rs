@@ -64,6 +64,13 @@ impl Trailer {
         found.check(bytes)
     }
 
+    /// The size of the pack that a trailer states, unchecked; `None` if these bytes are not as long as a trailer.
+    #[must_use]
+    pub fn stated_bytes(trailer: &[u8]) -> Option<u64> {
+        let trailer: &[u8; TRAILER_BYTES as usize] = trailer.try_into().ok()?;
+        trailer[24..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+    }
+
     fn check(self, bytes: u64) -> Result<Self, PackError> {
         let end = self.bytes.checked_sub(TRAILER_BYTES).ok_or(PackError::Damaged("size"))?;
         let ordered = HEADER_BYTES <= self.skeleton_at

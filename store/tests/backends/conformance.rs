@@ -3,9 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use regrow_store::{HttpStore, Meter, ReadStore, Retry, Span, StoreError};
+use bytes::Bytes;
+use regrow_store::{
+    BucketCredentials, BucketOptions, BucketStore, BucketUrl, Condition, Content, HttpStore, MemoryStore, Meter,
+    ObjectKind, ReadStore, Retry, Span, StoreError, WriteStore,
+};
 
-use crate::support::{client, folder, hasty, http_store, read, sample, static_host};
+use crate::buckets::Bucket;
+use crate::server::Server;
+use crate::support::{answer, client, folder, hasty, http_store, read, sample, static_host};
 
 /// More than one piece of a file, and no multiple of one.
 const BIG: usize = 3 * 256 * 1024 + 17;
@@ -113,6 +119,53 @@ async fn folder_conforms() {
     // The decorator can wrap what is only known by its trait.
     let shared: Arc<dyn ReadStore> = Arc::new(store);
     conforms(&Retry::new(shared, hasty())).await;
+}
+
+/// Puts the objects that the suite reads.
+async fn filled(store: impl WriteStore) {
+    for (name, bytes) in objects() {
+        let content = Content::Bytes(Bytes::from(bytes));
+        store.put(&name, content, ObjectKind::Immutable, Condition::Always).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn memory_conforms() {
+    let store = MemoryStore::new("memory");
+    filled(store.clone()).await;
+    conforms(&store).await;
+}
+
+#[tokio::test]
+async fn s3_conforms() {
+    let bucket = Bucket::new().await;
+    for path in ["", "a/store"] {
+        filled(bucket.store(path).await).await;
+        conforms(&bucket.store(path).await).await;
+        conforms(&Retry::new(bucket.store(path).await, hasty())).await;
+    }
+}
+
+/// Google's way of reading, over a server that answers as theirs does.
+#[tokio::test]
+async fn gcs_conforms_in_reading() {
+    let below: BTreeMap<_, _> =
+        objects().into_iter().map(|(name, bytes)| (format!("bucket/s/{name}"), bytes)).collect();
+    let server = Server::start(move |request| {
+        let mut request = request.clone();
+        request.target = request.target.replace("%2F", "/").replace("%2E", ".");
+        let reply = answer(&below, &request);
+        reply.header("ETag", "\"1\"").header("Last-Modified", "Sat, 21 Nov 2026 04:00:00 GMT")
+    })
+    .await;
+    let url = BucketUrl::parse("gs://bucket/s").unwrap().unwrap();
+    let options = BucketOptions {
+        endpoint: Some(server.url()),
+        credentials: BucketCredentials::Anonymous,
+        ..BucketOptions::default()
+    };
+    let store = BucketStore::open(&url, &options, client(), Meter::new(), hasty()).await.unwrap();
+    conforms(&store).await;
 }
 
 #[tokio::test]

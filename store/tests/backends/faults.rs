@@ -44,6 +44,44 @@ async fn each_status_has_its_error() {
     }
 }
 
+/// A refusal as buckets send it.
+fn refusal(status: u16, code: &str) -> Reply {
+    let body = format!("<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code><Message>No.</Message></Error>");
+    let head = Reply::status(status).header("Content-Type", "application/xml; charset=utf-8");
+    head.header("Transfer-Encoding", "chunked").chunk(body.as_bytes()).chunk(b"")
+}
+
+#[tokio::test]
+async fn refused_credentials_are_told_from_absent_objects() {
+    for (status, code) in [(400, "ExpiredToken"), (403, "SignatureDoesNotMatch"), (403, "AuthenticationFailed")] {
+        let error = error_of(refusal(status, code), Span::Range(0..1)).await;
+        assert!(matches!(error, StoreError::Refused { status: s, .. } if s == status), "{error:?}");
+        assert!(error.to_string().contains(code) && !error.is_transient(), "{error}");
+    }
+    let server = Server::script(vec![refusal(403, "ExpiredToken")]).await;
+    let url = format!("{}/x?Signature=abc", server.url());
+    let error = client().get_url(&url, None, 10, &Meter::new()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Refused { .. }) && !error.to_string().contains("abc"), "{error:?}");
+}
+
+#[tokio::test]
+async fn refusals_that_tell_nothing_stay_what_they_are() {
+    let xml = |status| Reply::status(status).header("Content-Type", "application/xml");
+    let long = vec![b' '; 5000];
+    let silent = [
+        refusal(403, "AccessDenied"),
+        refusal(404, "ExpiredToken"),
+        xml(403).header("Content-Length", 5000).send(&long),
+        xml(403).header("Transfer-Encoding", "chunked").chunk(&long).chunk(b""),
+        xml(403).header("Content-Length", 100).hang(),
+        xml(403).header("Content-Length", 100).close(),
+    ];
+    for reply in silent {
+        let error = error_of(reply, Span::Whole).await;
+        assert!(error.is_not_found(), "{error:?}");
+    }
+}
+
 #[tokio::test]
 async fn retry_after_is_read_as_seconds_and_as_a_date() {
     let busy = Reply::bare(503).header("Retry-After", "7");
@@ -218,31 +256,63 @@ async fn a_short_body_is_a_transient_error() {
 
 #[tokio::test]
 async fn silence_is_a_transient_error_after_the_time_allowed() {
-    let object = sample(100);
+    let (object, large) = (sample(100), sample(5000));
     let silent = [
-        (Reply::silence(), "no answer for 300ms"),
-        (Reply::part_head(&object, 0, 100).hang(), "not a byte for 300ms"),
-        (Reply::part_head(&object, 0, 100).send(&object[..99]).hang(), "not a byte for 300ms"),
+        (Reply::silence(), Span::Whole, "no answer for 300ms"),
+        (Reply::part_head(&object, 0, 100).hang(), Span::Range(0..100), "not a byte for 300ms"),
+        (Reply::part_head(&object, 0, 100).send(&object[..99]).hang(), Span::Range(0..100), "only 99 bytes in 300ms"),
+        (Reply::part_head(&large, 0, 5000).send(&large[..4999]).hang(), Span::Range(0..5000), "not a byte for 300ms"),
     ];
-    for (reply, reason) in silent {
+    for (reply, span, reason) in silent {
         let begun = Instant::now();
-        let error = error_of(reply, Span::Range(0..100)).await;
+        let error = error_of(reply, span).await;
         assert!(begun.elapsed() >= STALL);
         assert!(matches!(error, StoreError::Network { transient: true, .. }), "{error:?}");
         assert!(error.to_string().ends_with(reason), "{error}");
     }
 }
 
+/// The reply of a server that sends a piece of so many bytes every third of the stall time-out.
+fn dripping(object: &[u8], start: usize, piece_bytes: usize) -> Reply {
+    object[start..]
+        .chunks(piece_bytes)
+        .fold(Reply::part_head(object, start, object.len()), |reply, piece| reply.wait(STALL / 3).send(piece))
+}
+
 #[tokio::test]
 async fn a_slow_body_is_no_stall() {
-    let object = sample(6);
-    let mut reply = Reply::part_head(&object, 0, 6);
-    for byte in &object {
-        reply = reply.wait(STALL / 3).send(&[*byte]);
+    // Above the floor; or so short that it ends in time.
+    for (size, piece_bytes) in [(30_000, 4200), (2, 1)] {
+        let object = sample(size);
+        let server = Server::script(vec![dripping(&object, 0, piece_bytes)]).await;
+        let (store, _) = http_store(&server);
+        assert!(bytes(&store, Span::Range(0..size as u64)).await.unwrap() == object);
     }
-    let server = Server::script(vec![reply]).await;
-    let (store, _) = http_store(&server);
-    assert_eq!(bytes(&store, Span::Range(0..6)).await.unwrap(), object);
+}
+
+#[tokio::test]
+async fn a_dripping_body_is_a_stall() {
+    let object = sample(5000);
+    let begun = Instant::now();
+    let error = error_of(dripping(&object, 0, 1), Span::Range(0..5000)).await;
+    assert!(matches!(error, StoreError::Network { transient: true, .. }), "{error:?}");
+    assert!(error.to_string().contains(": only ") && error.to_string().ends_with(" bytes in 300ms"), "{error}");
+    assert!(begun.elapsed() >= STALL && begun.elapsed() < STALL * 4, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_server_that_only_ever_drips_is_given_up() {
+    let object = sample(5000);
+    let server = Server::start(move |request| {
+        let range = request.header("range").unwrap();
+        let start = range.trim_start_matches("bytes=").split('-').next().unwrap();
+        dripping(&object, start.parse().unwrap(), 1)
+    })
+    .await;
+    let (store, meter) = retrying_store(&server);
+    let error = bytes(&store, Span::Range(0..5000)).await.unwrap_err();
+    assert!(error.to_string().ends_with(" bytes in 300ms"), "{error}");
+    assert_eq!(meter.requests(), 5);
 }
 
 #[tokio::test]

@@ -1,12 +1,22 @@
-//! Tests of the backends and decorators that read stores, against folders and servers in this process.
+//! Tests of the backends and decorators, against folders and servers in this process.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod ambient;
+mod bucket_faults;
+mod buckets;
 mod conformance;
+#[path = "../delay_proxy/mod.rs"]
+mod delay_proxy;
+mod far;
 mod faults;
+mod limit;
 mod redirects;
 mod retry;
+#[path = "../s3server/mod.rs"]
+mod s3server;
 mod server;
 mod support;
 mod tls;
 mod url;
+mod writing;

@@ -11,9 +11,11 @@ use futures::stream;
 use regrow_store::{Download, ReadStore, Retry, RetryPolicy, Span, StoreError};
 use tokio::time::Instant;
 
-use crate::support::{bytes, read};
+use crate::support::{bytes, read, sample};
 
 const OBJECT: &[u8] = b"0123456789";
+/// What counts as progress.
+const STEP: usize = 64 << 10;
 
 /// What the store does when it is asked.
 #[derive(Debug, Clone)]
@@ -31,21 +33,26 @@ enum Act {
 }
 
 /// Acts in order; then succeeds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Scripted {
+    object: Bytes,
     acts: Mutex<VecDeque<Act>>,
     asked: Mutex<Vec<Span>>,
 }
 
 impl Scripted {
     fn new(acts: impl IntoIterator<Item = Act>) -> Self {
-        Self { acts: Mutex::new(acts.into_iter().collect()), asked: Mutex::default() }
+        Self::of(Bytes::from_static(OBJECT), acts)
+    }
+
+    fn of(object: Bytes, acts: impl IntoIterator<Item = Act>) -> Self {
+        Self { object, acts: Mutex::new(acts.into_iter().collect()), asked: Mutex::default() }
     }
 
     fn act(&self, span: &Span) -> Result<Download, StoreError> {
         self.asked.lock().unwrap().push(span.clone());
-        let range = span.within(OBJECT.len() as u64).unwrap();
-        let wanted = Bytes::from_static(&OBJECT[range.start as usize..range.end as usize]);
+        let range = span.within(self.object.len() as u64).unwrap();
+        let wanted = self.object.slice(range.start as usize..range.end as usize);
         let pieces = match self.acts.lock().unwrap().pop_front().unwrap_or(Act::Succeed) {
             Act::Fail(error) => return Err(error()),
             Act::Break(sent, error) => vec![Ok(wanted.slice(..sent)), Err(error())],
@@ -54,7 +61,7 @@ impl Scripted {
             Act::Succeed => vec![Ok(wanted.slice(..1)), Ok(Bytes::new()), Ok(wanted.slice(1..))],
         };
         let body = Box::pin(stream::iter(pieces));
-        Ok(Download { range, object_bytes: OBJECT.len() as u64, body })
+        Ok(Download { range, object_bytes: self.object.len() as u64, version: None, body })
     }
 }
 
@@ -142,14 +149,34 @@ async fn bodies_go_on_from_the_byte_they_got_to() {
     assert_eq!(asked(&store)[1..], rest);
 }
 
-#[tokio::test(start_paused = true)]
-async fn each_byte_gained_renews_the_attempts() {
-    // Four failures before each byte: nine times as many as a request without progress is granted.
-    let stuck = [Act::Fail(broken), Act::Break(0, broken), Act::End(0), Act::Break(1, broken)];
+/// Reads an object of nine steps from a store that fails four times for each so many bytes; tells whether it was
+/// read, and how often the store was asked.
+async fn read_in_steps_of(step: usize) -> (bool, usize) {
+    // Nine times as many failures as a request without progress is granted.
+    let stuck = [Act::Fail(broken), Act::Break(0, broken), Act::End(0), Act::Break(step, broken)];
+    let object = Bytes::from(sample(9 * step + 1));
     let acts: Vec<_> = (0..9).flat_map(|_| stuck.clone()).collect();
-    let store = retry(acts);
-    assert_eq!(bytes(&store, Span::Whole).await.unwrap(), OBJECT);
-    assert_eq!(asked(&store).len(), 37);
+    let store = Retry::new(Scripted::of(object.clone(), acts), RetryPolicy::default());
+    let read = bytes(&store, Span::Whole).await;
+    (read.is_ok_and(|bytes| bytes == object), asked(&store).len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_renews_the_attempts() {
+    assert_eq!(read_in_steps_of(STEP).await, (true, 37));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_few_bytes_are_no_progress() {
+    assert_eq!(read_in_steps_of(STEP - 1).await, (false, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_counts_from_the_last_failure() {
+    let object = Bytes::from(sample(4 * STEP));
+    let store = Retry::new(Scripted::of(object, vec![Act::Break(STEP / 2, broken); 9]), RetryPolicy::default());
+    assert!(bytes(&store, Span::Whole).await.is_err());
+    assert_eq!(asked(&store).len(), 5);
 }
 
 #[tokio::test(start_paused = true)]

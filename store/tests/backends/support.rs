@@ -57,7 +57,7 @@ pub(crate) async fn read(store: &dyn ReadStore, name: &str, span: Span) -> Resul
     let (range, object_bytes) = (download.range.clone(), download.object_bytes);
     let bytes = download.bytes().await?;
     let body = Box::pin(futures::stream::empty());
-    Ok((Download { range, object_bytes, body }, bytes))
+    Ok((Download { range, object_bytes, version: None, body }, bytes))
 }
 
 /// Reads a span of the object `x`, and gives the bytes only.
@@ -82,7 +82,7 @@ pub(crate) fn folder(objects: &BTreeMap<String, Vec<u8>>) -> (tempfile::TempDir,
     (root, store)
 }
 
-fn answer(objects: &BTreeMap<String, Vec<u8>>, request: &Request) -> Reply {
+pub(crate) fn answer(objects: &BTreeMap<String, Vec<u8>>, request: &Request) -> Reply {
     let Some(object) = objects.get(request.target.trim_start_matches('/')) else {
         return Reply::status(404).header("Content-Length", 4).send(b"none");
     };

@@ -1,9 +1,31 @@
 //! Single URLs, and what of a URL is sent and shown.
 
-use regrow_store::{HttpStore, Meter, Span, StoreError};
+use regrow_store::{Fetched, HttpStore, Meter, Span, StoreError};
 
 use crate::server::{Reply, Server};
 use crate::support::{bytes, client, hasty, read, sample};
+
+fn body_of(fetched: Fetched) -> bytes::Bytes {
+    match fetched {
+        Fetched::Body { bytes, .. } => bytes,
+        Fetched::Same => panic!("no condition was given"),
+    }
+}
+
+#[tokio::test]
+async fn an_unchanged_url_costs_no_body() {
+    let server = Server::start(|request| match request.header("if-none-match") {
+        Some("\"one\"") => Reply::bare(304),
+        _ => Reply::ok(b"body").header("ETag", "\"one\""),
+    })
+    .await;
+    let (meter, url) = (Meter::new(), server.url());
+    let first = client().get_url(&url, None, 100, &meter).await.unwrap();
+    let Fetched::Body { version: Some(version), .. } = first else { panic!("{first:?}") };
+    assert_eq!(client().get_url(&url, Some(&version), 100, &meter).await.unwrap(), Fetched::Same);
+    assert!(matches!(client().get_url(&url, Some("\"other\""), 100, &meter).await.unwrap(), Fetched::Body { .. }));
+    assert_eq!((meter.requests(), meter.body_bytes()), (3, 8));
+}
 
 #[tokio::test]
 async fn a_url_is_read_whole_up_to_its_bound() {
@@ -14,10 +36,10 @@ async fn a_url_is_read_whole_up_to_its_bound() {
         let server = Server::start(move |_| reply.clone()).await;
         let url = format!("{}/a.rgx?sig=secret", server.url());
         let meter = Meter::new();
-        assert_eq!(client().get_url(&url, 1000, &meter).await.unwrap(), object);
+        assert_eq!(body_of(client().get_url(&url, None, 1000, &meter).await.unwrap()), object);
         assert_eq!((meter.requests(), meter.body_bytes()), (1, 1000));
         assert_eq!(server.requests()[0].target, "/a.rgx?sig=secret");
-        let error = client().get_url(&url, 999, &meter).await.unwrap_err();
+        let error = client().get_url(&url, None, 999, &meter).await.unwrap_err();
         assert!(matches!(error, StoreError::TooLarge { max_bytes: 999, .. }), "{error:?}");
         assert!(!error.to_string().contains("secret"), "{error}");
         assert!(!error.is_transient());
@@ -29,7 +51,7 @@ async fn a_body_whose_announced_length_is_too_large_is_not_read() {
     let head = Reply::status(200).header("Content-Length", 1_u64 << 40);
     let server = Server::script(vec![head.send(&[0; 10_000]).hang()]).await;
     let meter = Meter::new();
-    let error = client().get_url(&server.url(), 1 << 20, &meter).await.unwrap_err();
+    let error = client().get_url(&server.url(), None, 1 << 20, &meter).await.unwrap_err();
     assert!(matches!(error, StoreError::TooLarge { .. }), "{error:?}");
     assert_eq!((meter.requests(), meter.body_bytes()), (1, 0));
 }
@@ -45,19 +67,19 @@ async fn a_url_fails_as_objects_do_and_can_be_retried() {
     ])
     .await;
     let (client, url, meter) = (client(), server.url(), Meter::new());
-    let error = client.get_url(&url, 100, &meter).await.unwrap_err();
+    let error = client.get_url(&url, None, 100, &meter).await.unwrap_err();
     assert!(matches!(error, StoreError::NotFound { status: Some(404), .. }), "{error:?}");
-    let body = hasty().run(|| client.get_url(&url, 100, &meter)).await.unwrap();
-    assert_eq!(body, "1234567890");
+    let body = hasty().run(|| client.get_url(&url, None, 100, &meter)).await.unwrap();
+    assert_eq!(body_of(body), "1234567890");
     assert_eq!((meter.requests(), meter.body_bytes()), (4, 15));
-    let error = client.get_url(&url, 100, &meter).await.unwrap_err();
+    let error = client.get_url(&url, None, 100, &meter).await.unwrap_err();
     assert!(matches!(error, StoreError::Protocol { .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn other_schemes_are_refused() {
     for url in ["ftp://host.example/a.rgx", "a.rgx", "/a.rgx"] {
-        let error = client().get_url(url, 100, &Meter::new()).await.unwrap_err();
+        let error = client().get_url(url, None, 100, &Meter::new()).await.unwrap_err();
         assert!(matches!(error, StoreError::Location { .. }), "{error:?}");
         let error = HttpStore::new(url, client(), Meter::new()).unwrap_err();
         assert!(matches!(error, StoreError::Location { .. }), "{error:?}");

@@ -1,5 +1,5 @@
 //! Getting frames: from the cache, then in few long ranges from the stores, several requests in flight, with fail-over from one
-//! store to the next. What arrives is verified before it is handed on; what is damaged is asked for elsewhere.
+//! store to the next, and back. What arrives is verified before it is handed on; what is damaged is asked for elsewhere.
 
 mod delivery;
 mod ranges;
@@ -10,11 +10,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use regrow_index::PackRef;
-use regrow_store::{ReadStore, Span, StoreError, pack_name};
+use regrow_store::{Failover, ReadStore, Span, StoreError, pack_name};
 use tokio::sync::mpsc;
 
 use super::cache::FrameCache;
 use super::packs::Packs;
+use super::prefetch::Prefetch;
 use crate::pool::Pool;
 use crate::slicer::Slicer;
 use crate::{Network, Progress, SyncError};
@@ -28,9 +29,11 @@ const FRAMES_WAITING: usize = 12;
 /// See the module's documentation.
 pub(crate) struct Fetcher<'a> {
     pub(crate) network: &'a Network,
-    pub(crate) stores: &'a [Arc<dyn ReadStore>],
+    pub(crate) stores: Remotes<'a>,
     pub(crate) packs: &'a [PackRef],
     pub(crate) connections: usize,
+    /// Ends that are on their way.
+    pub(crate) prefetch: Option<&'a Prefetch<'a>>,
     /// Keeps all that is fetched.
     pub(crate) cache: Option<FrameCache>,
     /// Keeps tables and skeletons beside an unfinished output, which holds only contents that can be checked.
@@ -38,6 +41,18 @@ pub(crate) struct Fetcher<'a> {
     pub(crate) pool: &'a Pool,
     pub(crate) progress: &'a dyn Progress,
 }
+
+/// The stores of a run and their health.
+#[derive(Clone, Copy)]
+pub(crate) struct Remotes<'a> {
+    pub(crate) stores: &'a [Arc<dyn ReadStore>],
+    pub(crate) health: &'a Arc<Failover>,
+    /// How often all of them are asked in turn, while it may pass.
+    pub(crate) rounds: u32,
+}
+
+/// A set of stores by their numbers: those that have given damaged bytes of something.
+pub(crate) type StoreSet = u64;
 
 /// Where a frame's bytes are from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +71,8 @@ pub(crate) struct FrameBytes {
     pub(crate) frame: u32,
     pub(crate) bytes: Bytes,
     pub(crate) origin: Origin,
+    /// Stores that were not asked.
+    pub(crate) excluded: StoreSet,
 }
 
 /// The end of a pack, checked.
@@ -80,7 +97,7 @@ impl Fetcher<'_> {
 
     /// Whether what is fetched first does not go over a network.
     pub(crate) fn first_store_is_local(&self) -> bool {
-        self.stores.first().is_none_or(|store| store.is_local())
+        self.stores.stores.first().is_none_or(|store| store.is_local())
     }
 
     /// Whether a frame is in a cache.
@@ -103,20 +120,38 @@ impl Fetcher<'_> {
     ) -> Result<Vec<FetchedEnd>, SyncError> {
         let (mut found, mut remote) = (Vec::new(), Vec::new());
         for (pack, range) in wanted {
-            match self.cached_end(*pack, range, &check) {
-                Some(bytes) => found.push(FetchedEnd { pack: *pack, bytes, is_cached: true }),
-                None => remote.push((*pack, range.clone())),
+            if let Some(bytes) = self.cached_end(*pack, range, &check) {
+                found.push(FetchedEnd { pack: *pack, bytes, is_cached: true });
+            } else if let Some(bytes) = self.prefetched_end(*pack, range, &check) {
+                self.keep_end(*pack, range, &bytes);
+                found.push(FetchedEnd { pack: *pack, bytes, is_cached: false });
+            } else {
+                remote.push((*pack, range.clone()));
             }
         }
         let requests = remote.iter().map(|(pack, range)| self.fetch_end(*pack, range.clone(), &check));
         let fetched = stream::iter(requests).buffered(self.connections).collect::<Vec<_>>();
         for ((pack, range), bytes) in remote.iter().zip(self.network.block_on(fetched)) {
             let bytes = bytes?;
-            let id = &self.packs[*pack as usize].id;
-            self.caches().for_each(|cache| cache.put(id, range, &bytes));
+            self.keep_end(*pack, range, &bytes);
             found.push(FetchedEnd { pack: *pack, bytes, is_cached: false });
         }
         Ok(found)
+    }
+
+    fn keep_end(&self, pack: u32, range: &Range<u64>, bytes: &Bytes) {
+        let id = &self.packs[pack as usize].id;
+        self.caches().for_each(|cache| cache.put(id, range, bytes));
+    }
+
+    /// An end that was fetched while a seed was read.
+    fn prefetched_end(
+        &self,
+        pack: u32,
+        range: &Range<u64>,
+        check: &impl Fn(u32, &Bytes) -> Result<(), StoreError>,
+    ) -> Option<Bytes> {
+        self.prefetch?.take(pack, range).filter(|bytes| check(pack, bytes).is_ok())
     }
 
     fn cached_end(
@@ -144,23 +179,38 @@ impl Fetcher<'_> {
     ) -> Result<Bytes, StoreError> {
         let name = pack_name(&self.packs[pack as usize].id);
         let mut last = None;
-        for store in self.stores {
-            let fetched = async { store.get(&name, Span::Range(range.clone())).await?.bytes().await };
-            match fetched.await.and_then(|bytes| check(pack, &bytes).map(|()| bytes)) {
-                Ok(bytes) => return Ok(bytes),
-                Err(error) => last = Some(name_store(error, store.as_ref())),
+        for _ in 0..self.stores.rounds {
+            for number in self.stores.health.order(0) {
+                let store = &self.stores.stores[number];
+                let fetched = async { store.get(&name, Span::Range(range.clone())).await?.bytes().await };
+                match fetched.await.and_then(|bytes| check(pack, &bytes).map(|()| bytes)) {
+                    Ok(bytes) => {
+                        self.stores.health.succeeded(number);
+                        return Ok(bytes);
+                    }
+                    Err(error) => {
+                        self.stores.health.failed(number, &error);
+                        last = Some(name_store(error, store.as_ref()));
+                    }
+                }
+            }
+            if !last.as_ref().is_some_and(StoreError::is_transient) {
+                break;
             }
         }
         Err(last.unwrap_or(StoreError::NotFound { object: name, status: None }))
     }
 
-    /// Starts to fetch ranges of frames, from the stores from number `first_store` on. Frames come in any order.
-    fn start(&self, jobs: Vec<RangeJob>, first_store: usize) -> mpsc::Receiver<Result<FrameBytes, StoreError>> {
+    /// Starts to fetch ranges of frames, from all stores but those in `excluded`. Frames come in any order.
+    fn start(&self, jobs: Vec<RangeJob>, excluded: StoreSet) -> mpsc::Receiver<Result<FrameBytes, StoreError>> {
         let (frames, arriving) = mpsc::channel(FRAMES_WAITING);
-        let (stores, connections) = (self.stores.to_vec(), self.connections);
+        let (stores, health, rounds) =
+            (self.stores.stores.to_vec(), Arc::clone(self.stores.health), self.stores.rounds);
+        let connections = self.connections;
         let names: Vec<String> = jobs.iter().map(|job| pack_name(&self.packs[job.pack as usize].id)).collect();
         self.network.runtime().spawn(async move {
-            let fetch = |(job, name): (RangeJob, String)| fetch_range(&stores, first_store, job, name, frames.clone());
+            let remotes = Remotes { stores: &stores, health: &health, rounds };
+            let fetch = |(job, name): (RangeJob, String)| fetch_range(remotes, excluded, job, name, frames.clone());
             stream::iter(jobs.into_iter().zip(names)).for_each_concurrent(connections, fetch).await;
         });
         arriving
@@ -169,17 +219,26 @@ impl Fetcher<'_> {
 
 /// Fetches one range, frame by frame; what one store did not give, the next is asked for.
 async fn fetch_range(
-    stores: &[Arc<dyn ReadStore>],
-    first_store: usize,
+    remotes: Remotes<'_>,
+    excluded: StoreSet,
     mut job: RangeJob,
     name: String,
     frames: mpsc::Sender<Result<FrameBytes, StoreError>>,
 ) {
     let mut last = None;
-    for (number, store) in stores.iter().enumerate().skip(first_store) {
-        match stream_frames(store.as_ref(), number, &mut job, &name, &frames).await {
-            Ok(()) => return,
-            Err(error) => last = Some(name_store(error, store.as_ref())),
+    for _ in 0..remotes.rounds {
+        for number in remotes.health.order(excluded) {
+            let source = Source { store: remotes.stores[number].as_ref(), number, excluded };
+            match stream_frames(&source, &mut job, &name, &frames).await {
+                Ok(()) => return remotes.health.succeeded(number),
+                Err(error) => {
+                    remotes.health.failed(number, &error);
+                    last = Some(name_store(error, source.store));
+                }
+            }
+        }
+        if !last.as_ref().is_some_and(StoreError::is_transient) {
+            break;
         }
     }
     let error = last.unwrap_or(StoreError::NotFound { object: name, status: None });
@@ -187,22 +246,29 @@ async fn fetch_range(
     let _ = frames.send(Err(error)).await;
 }
 
+/// The store that is asked.
+struct Source<'a> {
+    store: &'a dyn ReadStore,
+    number: usize,
+    excluded: StoreSet,
+}
+
 /// Asks one store for what is left of a range; takes frames off `job` as they are handed on.
 async fn stream_frames(
-    store: &dyn ReadStore,
-    number: usize,
+    source: &Source<'_>,
     job: &mut RangeJob,
     name: &str,
     frames: &mpsc::Sender<Result<FrameBytes, StoreError>>,
 ) -> Result<(), StoreError> {
     let Some(range) = job.range() else { return Ok(()) };
     let mut slicer = Slicer::new(range.start);
-    let mut body = store.get(name, Span::Range(range)).await?.body;
+    let mut body = source.store.get(name, Span::Range(range)).await?.body;
     while let Some(piece) = body.next().await {
         slicer.push(&piece?);
         while let Some((frame, bytes)) = job.frames.front().and_then(|(frame, at)| Some((*frame, slicer.take(at)?))) {
             job.frames.pop_front();
-            let frame = FrameBytes { pack: job.pack, frame, bytes, origin: Origin::Store(number) };
+            let (origin, excluded) = (Origin::Store(source.number), source.excluded);
+            let frame = FrameBytes { pack: job.pack, frame, bytes, origin, excluded };
             if frames.send(Ok(frame)).await.is_err() {
                 return Ok(());
             }

@@ -1,10 +1,14 @@
 //! The first steps of an extraction, for who wants to look: recipe, tables, skeleton; and what an update would cost.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use regrow_chunker::{ChunkId, Record};
 use regrow_image::TreeEntry;
 use regrow_index::{Index, Segment};
+use regrow_store::Failover;
+
+use super::prefetch::Prefetch;
 
 use super::fetch::{Fetcher, RangeJob};
 use super::locate::{Counts, Plan};
@@ -142,12 +146,25 @@ fn with_run<T>(
     let stores = reading.network.stores_of(location, index, reading.stores)?;
     let options = ExtractOptions::default();
     let (pool, progress) = (reading.pool, reading.progress);
-    let run = Run { location, index, stores, options: &options, pool, progress, network: reading.network };
+    let health = Arc::new(Failover::new(stores.len()));
+    let prefetch = Prefetch::new(reading.network, &[], index);
+    let run = Run {
+        location,
+        index,
+        stores,
+        health,
+        prefetch: &prefetch,
+        options: &options,
+        pool,
+        progress,
+        network: reading.network,
+    };
     let fetcher = Fetcher {
         network: run.network,
-        stores: &run.stores,
+        stores: run.remotes(),
         packs: &index.packs,
         connections: options.connections,
+        prefetch: None,
         cache: None,
         side_cache: None,
         pool,

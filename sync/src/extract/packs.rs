@@ -106,9 +106,7 @@ impl Packs {
         if run.stores.is_empty() {
             return Err(SyncError::NoStore { location: run.location.to_string() });
         }
-        let mut budget = 2 * SKELETON_WITH_TAIL_BYTES;
-        let requests: Vec<(u32, Range<u64>)> =
-            wanted.iter().map(|&(pack, skeleton)| (pack, self.end_of(pack, skeleton, &mut budget))).collect();
+        let requests = self.ends_of(wanted);
         // A few at a time: only what is taken from them stays in memory.
         for requests in requests.chunks(fetcher.connections) {
             self.fetch_some(fetcher, requests, &mut segment)?;
@@ -140,6 +138,12 @@ impl Packs {
                 Some(Table { frames: tail.frames, records: tail.records, by_id, skeleton, is_cached });
         }
         Ok(())
+    }
+
+    /// What is read of the ends of packs, with their skeleton frames where that is asked for.
+    pub(super) fn ends_of(&self, wanted: &[(u32, bool)]) -> Vec<(u32, Range<u64>)> {
+        let mut budget = 2 * SKELETON_WITH_TAIL_BYTES;
+        wanted.iter().map(|&(pack, skeleton)| (pack, self.end_of(pack, skeleton, &mut budget))).collect()
     }
 
     fn end_of(&self, pack: u32, skeleton: bool, budget: &mut u64) -> Range<u64> {

@@ -1,13 +1,11 @@
-//! What a store holds already, learnt from its packs' tables.
+//! What a store holds already, as far as it was learnt from its packs' tables.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use regrow_chunker::ChunkId;
 use regrow_index::PackRef;
-use regrow_store::FolderWriter;
-
-use crate::{Progress, SyncError};
+use regrow_store::PackTail;
 
 /// Ids are hashes already.
 #[derive(Default)]
@@ -45,37 +43,34 @@ pub(crate) struct StoreContents {
     pub(crate) packs: Vec<PackRef>,
     pub(crate) chunks: IdMap<Place>,
     pub(crate) segments: IdMap<Place>,
+    /// Packs that are there, but damaged: one of such a name is put again.
+    pub(crate) damaged: std::collections::BTreeSet<ChunkId>,
 }
 
 impl StoreContents {
-    /// Reads the ends of all packs. One that is damaged is passed over, with a warning: its chunks are stored anew.
-    pub(crate) fn read(store: &FolderWriter, progress: &dyn Progress) -> Result<Self, SyncError> {
-        let mut found = Self::default();
-        let mut packs = store.packs()?;
-        packs.sort_unstable();
-        for id in packs {
-            let tail = match store.tail(&id) {
-                Ok(tail) => tail,
-                Err(error) => {
-                    progress.warn(&format!("{error}; what it holds will be stored again"));
-                    continue;
-                }
-            };
-            let place = Place::Old(found.packs.len() as u32);
-            let trailer = tail.trailer;
-            found.packs.push(PackRef {
-                id,
-                bytes: trailer.bytes,
-                skeleton_at: trailer.skeleton_at,
-                tail_at: trailer.tail_at,
-            });
-            for record in &tail.records {
-                found.chunks.entry(record.id).or_insert(place);
-            }
-            for segment in tail.segment_ids() {
-                found.segments.entry(segment).or_insert(place);
-            }
-        }
-        Ok(found)
+    /// Takes in what a pack holds. Of several packs that have a chunk, the one with the smallest name counts, whatever the
+    /// order in which they are taken in.
+    pub(crate) fn add(&mut self, id: ChunkId, tail: &PackTail) {
+        let place = Place::Old(self.packs.len() as u32);
+        let trailer = tail.trailer;
+        self.packs.push(PackRef {
+            id,
+            bytes: trailer.bytes,
+            skeleton_at: trailer.skeleton_at,
+            tail_at: trailer.tail_at,
+        });
+        let packs = &self.packs;
+        let put = |known: &mut IdMap<Place>, thing: ChunkId| {
+            known
+                .entry(thing)
+                .and_modify(|known| {
+                    if matches!(*known, Place::Old(number) if packs[number as usize].id > id) {
+                        *known = place;
+                    }
+                })
+                .or_insert(place);
+        };
+        tail.records.iter().for_each(|record| put(&mut self.chunks, record.id));
+        tail.segment_ids().for_each(|segment| put(&mut self.segments, segment));
     }
 }

@@ -1,27 +1,34 @@
 //! New chunks into frames, frames through the compressors, and into packs in order.
 
 use std::cell::RefCell;
+use std::io::BufWriter;
 
 use regrow_chunker::{ChunkId, Record};
 use regrow_image::StreamKind;
-use regrow_store::{
-    Compressor, FRAME_TARGET_BYTES, FolderWriter, OpenPack, PackSummary, Part, PlainFrame, StoredFrame,
-};
+use regrow_store::{Compressor, FRAME_TARGET_BYTES, PackSummary, PackWriter, Part, PlainFrame, StoredFrame};
+use tempfile::NamedTempFile;
 
+use super::upload::Uploads;
 use crate::SyncError;
 use crate::pool::{Ordered, Pool};
 
 /// Frames that may wait to be compressed or written, at most.
 const FRAMES_IN_FLIGHT: u64 = 12;
 
+/// Where packs wait, for errors: no path, since the file has no name worth telling.
+const STAGING: &str = "the folder where packs wait (tmp/ of the store, or TMPDIR)";
+
 thread_local! {
     /// A worker's compressor and its level: making one costs more than a frame.
     static COMPRESSOR: RefCell<Option<(i32, Compressor)>> = const { RefCell::new(None) };
 }
 
+/// A pack that is being written.
+type OpenPack = PackWriter<BufWriter<NamedTempFile>>;
+
 /// See the module's documentation.
 pub(crate) struct Packer<'a> {
-    store: &'a FolderWriter,
+    uploads: Uploads<'a>,
     pool: &'a Pool,
     level: i32,
     pack_bytes: u64,
@@ -34,12 +41,12 @@ pub(crate) struct Packer<'a> {
 }
 
 impl<'a> Packer<'a> {
-    pub(crate) fn new(store: &'a FolderWriter, pool: &'a Pool, level: i32, pack_bytes: u64) -> Result<Self, SyncError> {
+    pub(crate) fn new(uploads: Uploads<'a>, pool: &'a Pool, level: i32, pack_bytes: u64) -> Result<Self, SyncError> {
         if !(1..=22).contains(&level) {
             return Err(SyncError::Usage(format!("level {level}: zstd has levels 1 to 22")));
         }
         Ok(Self {
-            store,
+            uploads,
             pool,
             level,
             pack_bytes,
@@ -86,10 +93,12 @@ impl<'a> Packer<'a> {
         Ok(())
     }
 
-    /// Completes the last pack; returns all that were written.
-    pub(crate) fn finish(mut self) -> Result<Vec<PackSummary>, SyncError> {
+    /// Completes the last pack and waits until all are in the store; returns all that were made, and how many of them and of
+    /// their bytes the store did not have.
+    pub(crate) fn finish(mut self) -> Result<(Vec<PackSummary>, (u64, u64)), SyncError> {
         self.close()?;
-        Ok(self.written)
+        self.uploads.finish()?;
+        Ok((self.written, self.uploads.sent))
     }
 
     fn compress(&mut self, part: Part, frame: PlainFrame) {
@@ -99,12 +108,13 @@ impl<'a> Packer<'a> {
 
     fn write(&mut self, (part, frame): (Part, std::io::Result<StoredFrame>)) -> Result<(), SyncError> {
         let frame = frame.map_err(SyncError::io("compression"))?;
-        self.open()?.add_frame(part, frame).map_err(SyncError::io("the store's tmp/ folder"))
+        self.open()?.add_frame(part, frame).map_err(SyncError::io(STAGING))
     }
 
     fn open(&mut self) -> Result<&mut OpenPack, SyncError> {
         if self.open.is_none() {
-            self.open = Some(self.store.begin_pack()?);
+            let file = BufWriter::with_capacity(1 << 20, self.uploads.begin()?);
+            self.open = Some(PackWriter::new(file).map_err(SyncError::io(STAGING))?);
         }
         // Invariant: set above.
         Ok(self.open.as_mut().expect("a pack is open"))
@@ -125,7 +135,9 @@ impl<'a> Packer<'a> {
             self.write(frame)?;
         }
         if let Some(pack) = self.open.take() {
-            self.written.push(self.store.commit(pack)?);
+            let (file, summary) = pack.finish().map_err(SyncError::io(STAGING))?;
+            let file = file.into_inner().map_err(|error| SyncError::io(STAGING)(error.into_error()))?;
+            self.written.push(self.uploads.send(file, summary)?);
         }
         Ok(())
     }

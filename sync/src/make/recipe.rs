@@ -99,6 +99,7 @@ impl RecipeBuilder {
         let mut packs = PackNumbers { known: &known.packs, written, numbers: IdMap::default(), packs: Vec::new() };
         let chunk_runs = packs.runs(&[&skeleton.chunks, &contents.chunks]);
         let segment_runs = packs.runs(&[&skeleton.segments, &contents.segments]);
+        let fresh_packs = packs.fresh();
         let index = Index {
             walk_version: WALK_VERSION,
             params,
@@ -110,6 +111,7 @@ impl RecipeBuilder {
             chunk_runs,
             segment_runs,
             store,
+            fresh_packs,
         };
         (index, new)
     }
@@ -145,6 +147,13 @@ struct PackNumbers<'a> {
 }
 
 impl PackNumbers<'_> {
+    /// Those that were written now; of a whole new store's, which anyone needs, none are named.
+    fn fresh(&self) -> Vec<u32> {
+        let fresh: Vec<u32> =
+            self.written.iter().filter_map(|written| self.numbers.get(&written.id).copied()).collect();
+        if fresh.len() == self.packs.len() || fresh.len() > 64 { Vec::new() } else { fresh }
+    }
+
     fn runs(&mut self, parts: &[&PlaceRuns]) -> Vec<Run> {
         let mut runs: Vec<Run> = Vec::new();
         for &(place, count) in parts.iter().flat_map(|part| &part.0) {

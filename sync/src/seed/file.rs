@@ -48,10 +48,10 @@ impl FileSeed {
     pub(crate) fn open(path: &Path, context: &SeedContext<'_>) -> Result<Self, SyncError> {
         let kind = path.metadata().map_err(SyncError::io(path))?.file_type();
         let mut file = File::open(path).map_err(SyncError::io(path))?;
-        let SeedContext { params, pool, catalog, progress } = *context;
+        let SeedContext { params, pool, catalog, progress, on_scan } = *context;
         // Writing to a device does not change its times: what it held is not remembered.
         let catalog = catalog.filter(|_| kind.is_file());
-        let scan = Scan::of_file(path, &mut file, params, pool, catalog, progress)?;
+        let scan = Scan::of_file(path, &mut file, params, pool, catalog, progress, on_scan)?;
         let streams = STREAMS.map(|stream| StreamIndex::new(scan.records(stream)));
         Ok(Self { file, scan, streams })
     }

@@ -6,9 +6,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use regrow_chunker::{ChunkId, Record};
 use regrow_index::Segment;
-use regrow_store::{
-    Decompressor, FrameEntry, MAX_TAIL_BYTES, PackTail, ReadStore, Span, StoreError, TRAILER_BYTES, Trailer, pack_name,
-};
+use regrow_store::{Decompressor, FrameEntry, PackTail, ReadStore, Span, StoreError, pack_name, read_tail};
 
 use crate::SyncError;
 use crate::pool::{Ordered, Pool};
@@ -23,6 +21,8 @@ pub(super) struct PackReport {
     pub(super) bytes: u64,
     pub(super) chunks: u64,
     pub(super) problems: Vec<String>,
+    /// Whether there is no such pack.
+    pub(super) is_absent: bool,
     /// The pack's table, if it could be read.
     pub(super) tail: Option<PackTail>,
 }
@@ -37,9 +37,10 @@ pub(super) async fn verify(
     let mut report = PackReport::default();
     let name = pack_name(id);
     let object = format!("{}/{name}", store.location());
-    let tail = match read_tail(store, &name).await {
-        Ok(tail) => tail,
+    let tail = match read_tail(store, id).await {
+        Ok((_, tail)) => tail,
         Err(error) if is_about_the_pack(&error) => {
+            report.is_absent = error.is_not_found();
             report.problems.push(error.to_string());
             return Ok(report);
         }
@@ -69,16 +70,6 @@ fn is_about_the_pack(error: &StoreError) -> bool {
         error,
         StoreError::NotFound { .. } | StoreError::Damaged { .. } | StoreError::Protocol { .. } | StoreError::Io { .. }
     )
-}
-
-async fn read_tail(store: &dyn ReadStore, name: &str) -> Result<PackTail, StoreError> {
-    let damaged = |reason: String| StoreError::Damaged { object: format!("{}/{name}", store.location()), reason };
-    let end = store.get(name, Span::Suffix(TRAILER_BYTES)).await?;
-    let bytes = end.object_bytes;
-    let trailer = Trailer::decode(&end.bytes().await?, bytes).map_err(|error| damaged(error.to_string()))?;
-    debug_assert!(bytes - trailer.tail_at <= MAX_TAIL_BYTES);
-    let tail = store.get(name, Span::Range(trailer.tail_at..bytes)).await?.bytes().await?;
-    PackTail::decode(&tail, bytes).map_err(|error| damaged(error.to_string()))
 }
 
 struct Reading<'a> {

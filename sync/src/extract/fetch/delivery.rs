@@ -11,7 +11,7 @@ use super::super::cache::FrameCache;
 use super::super::locate::{Counts, Plan, Tally};
 use super::super::packs::Packs;
 use super::super::target::StreamChunks;
-use super::{Fetcher, FrameBytes, Origin};
+use super::{Fetcher, FrameBytes, Origin, StoreSet};
 use crate::pool::Ordered;
 use crate::{Stage, SyncError};
 
@@ -34,6 +34,7 @@ struct Done {
     pack: u32,
     frame: u32,
     origin: Origin,
+    excluded: StoreSet,
     /// The first chunk in it that was not what its id says.
     damaged: Option<ChunkId>,
     tally: Tally,
@@ -59,21 +60,21 @@ impl Delivery<'_> {
         self.fetcher.progress.begin(Stage::Fetch, Some(total));
         let mut bad = self.round(&frames, 0, false, &wanted, counts)?;
         while !bad.is_empty() {
-            let mut by_store: BTreeMap<usize, Vec<(u32, u32)>> = BTreeMap::new();
+            let mut by_excluded: BTreeMap<StoreSet, Vec<(u32, u32)>> = BTreeMap::new();
             for done in &bad {
-                let next_store = match done.origin {
-                    Origin::Store(number) => number + 1,
+                let excluded = match done.origin {
+                    Origin::Store(number) => done.excluded | 1 << number,
                     Origin::Table { .. } | Origin::Cache => 0,
                 };
-                if next_store >= self.fetcher.stores.len() {
+                if self.fetcher.stores.health.order(excluded).is_empty() {
                     return Err(self.damaged(done));
                 }
-                by_store.entry(next_store).or_default().push((done.pack, done.frame));
+                by_excluded.entry(excluded).or_default().push((done.pack, done.frame));
             }
             bad.clear();
-            for (first_store, mut frames) in by_store {
+            for (excluded, mut frames) in by_excluded {
                 frames.sort_unstable();
-                bad.extend(self.round(&frames, first_store, true, &wanted, counts)?);
+                bad.extend(self.round(&frames, excluded, true, &wanted, counts)?);
             }
         }
         self.fetcher.progress.end(Stage::Fetch);
@@ -84,7 +85,7 @@ impl Delivery<'_> {
     fn round(
         &self,
         frames: &[(u32, u32)],
-        first_store: usize,
+        excluded: StoreSet,
         is_retry: bool,
         wanted: &Arc<Wanted>,
         counts: &mut Counts,
@@ -101,10 +102,10 @@ impl Delivery<'_> {
                 self.take(done, counts, &mut bad)?;
             }
         }
-        if !remote.is_empty() && self.fetcher.stores.is_empty() {
+        if !remote.is_empty() && self.fetcher.stores.stores.is_empty() {
             return Err(SyncError::Usage("chunks are missing and no store is known; give one with --store".into()));
         }
-        let mut arriving = self.fetcher.start(self.fetcher.ranges(self.packs, &remote), first_store);
+        let mut arriving = self.fetcher.start(self.fetcher.ranges(self.packs, &remote), excluded);
         while let Some(frame) = arriving.blocking_recv() {
             let frame = frame?;
             self.fetcher.progress.add(Stage::Fetch, frame.bytes.len() as u64);
@@ -123,10 +124,11 @@ impl Delivery<'_> {
     fn local(&self, pack: u32, frame: u32) -> Option<FrameBytes> {
         let table = self.packs.table(pack)?;
         if let Some(bytes) = table.held(table.frames.get(frame as usize)?) {
-            return Some(FrameBytes { pack, frame, bytes, origin: Origin::Table { is_cached: table.is_cached } });
+            let origin = Origin::Table { is_cached: table.is_cached };
+            return Some(FrameBytes { pack, frame, bytes, origin, excluded: 0 });
         }
         let bytes = self.fetcher.cached(self.packs, (pack, frame))?;
-        Some(FrameBytes { pack, frame, bytes, origin: Origin::Cache })
+        Some(FrameBytes { pack, frame, bytes, origin: Origin::Cache, excluded: 0 })
     }
 
     fn submit(&self, frame: FrameBytes, wanted: &Arc<Wanted>, queue: &mut Ordered<Done>) {
@@ -138,8 +140,9 @@ impl Delivery<'_> {
             if matches!(frame.origin, Origin::Store(_)) { self.fetcher.caches_for(&self.stream) } else { Vec::new() };
         let pack_id = self.packs.id(frame.pack);
         queue.push(self.fetcher.pool.submit(move || {
-            let FrameBytes { pack, frame, bytes, origin } = frame;
-            let mut done = Done { pack, frame, origin, damaged: None, tally: Tally::default(), written: Ok(()) };
+            let FrameBytes { pack, frame, bytes, origin, excluded } = frame;
+            let mut done =
+                Done { pack, frame, origin, excluded, damaged: None, tally: Tally::default(), written: Ok(()) };
             match open_frame(&bytes, entry.plain_bytes, &records, &wanted) {
                 Ok(plain) => {
                     caches.iter().for_each(|cache| cache.put(&pack_id, &entry.stored, &bytes));
@@ -176,7 +179,7 @@ impl Delivery<'_> {
     }
 
     fn damaged(&self, done: &Done) -> SyncError {
-        let stores: Vec<&str> = self.fetcher.stores.iter().map(|store| store.location()).collect();
+        let stores: Vec<&str> = self.fetcher.stores.stores.iter().map(|store| store.location()).collect();
         let id = done.damaged.unwrap_or_default();
         SyncError::Damaged { id, pack: self.packs.id(done.pack), stores: stores.join(", ") }
     }

@@ -1,14 +1,14 @@
 //! A store in a folder, for who reads its packs' tables without the network's ways.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use regrow_chunker::ChunkId;
 
 use crate::StoreError;
-use crate::layout::{STORE_FILE, STORE_VERSION, StoreDescription, pack_name, parse_pack_name};
+use crate::layout::{STORE_FILE, pack_name, parse_pack_name};
 use crate::pack::{PackError, PackTail, TRAILER_BYTES, Trailer};
 
 /// See the module's documentation.
@@ -18,22 +18,15 @@ pub struct FolderReader {
 }
 
 impl FolderReader {
-    pub(crate) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
-    }
-
     /// The store in `root`.
     ///
     /// # Errors
     /// [`StoreError::Location`] where there is none, [`StoreError::Damaged`], [`StoreError::Io`].
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        match read_description(root)? {
-            Some(_) => Ok(Self::new(root)),
-            None => Err(StoreError::Location {
-                location: root.display().to_string(),
-                reason: format!("no store here: there is no {STORE_FILE}"),
-            }),
+        if root.join(STORE_FILE).is_file() {
+            return Ok(Self { root: root.to_owned() });
         }
+        Err(no_store(root))
     }
 
     /// Its packs, in no order.
@@ -76,19 +69,9 @@ impl FolderReader {
     }
 }
 
-/// Reads `regrow.json`; `None` if there is none.
-pub(crate) fn read_description(root: &Path) -> Result<Option<StoreDescription>, StoreError> {
-    let path = root.join(STORE_FILE);
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
-        Err(source) => return Err(StoreError::Io { path, source }),
-    };
-    let damaged = |reason: String| StoreError::Damaged { object: path.display().to_string(), reason };
-    let found: StoreDescription = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
-    if found.format != STORE_VERSION {
-        let reason = format!("store of format version {}; this regrow reads version {STORE_VERSION}", found.format);
-        return Err(damaged(reason));
+fn no_store(root: &Path) -> StoreError {
+    StoreError::Location {
+        location: root.display().to_string(),
+        reason: format!("no store here: there is no {STORE_FILE}"),
     }
-    Ok(Some(found))
 }

@@ -1,0 +1,50 @@
+//! `regrow gc`.
+
+use std::time::Duration;
+
+use regrow_sync::{GcOptions, GcReport, Location, Progress, gc};
+
+use super::common;
+use crate::args::GcArgs;
+use crate::failure::Failure;
+use crate::progress::{Bars, Verbosity};
+use crate::report::{Reporter, To, exact, line};
+use crate::size::commas;
+
+/// Runs the command.
+pub(crate) fn run(args: &GcArgs, verbosity: Verbosity) -> Result<(), Failure> {
+    let mut options = GcOptions::new(Location::parse(&args.store)?);
+    options.keep = common::locations(&args.keep)?;
+    options.grace = args.grace;
+    options.dry_run = args.dry_run;
+    options.repack = args.repack;
+    options.index_max_age = Duration::from_secs(args.index_max_age);
+    let mut network = common::network(&args.network)?;
+    let bars = Bars::new(verbosity);
+    let report = gc(&options, &mut network, &bars)?;
+    report.missing.iter().for_each(|line| bars.warn(line));
+    let to = if args.dry_run { To::Output } else { To::Summary };
+    Reporter { verbosity, json: args.json }.print(&report, &summary(&report), to)
+}
+
+fn summary(report: &GcReport) -> String {
+    let would = |done: &str, planned: &str| if report.dry_run { planned.to_owned() } else { done.to_owned() };
+    let packs = |count: u64, bytes: u64| format!("{}, {}", commas(count), exact(bytes));
+    let mut lines = vec![
+        line("indexes kept", commas(report.indexes)),
+        line("packs", packs(report.packs, report.bytes)),
+        line("needed", packs(report.packs_needed, report.bytes_needed)),
+        line("too young", commas(report.packs_young)),
+        line(&would("condemned", "would be condemned"), commas(report.packs_condemned)),
+        line("waiting", commas(report.packs_waiting)),
+        line(&would("deleted", "would be deleted"), packs(report.packs_deleted, report.bytes_deleted)),
+    ];
+    if report.patches_deleted > 0 {
+        lines.push(line(&would("patches deleted", "patches to delete"), commas(report.patches_deleted)));
+    }
+    if report.packs_repacked > 0 {
+        let indexes = format!("{}, indexes: {}", commas(report.packs_repacked), commas(report.indexes_rewritten));
+        lines.push(line(&would("packs rewritten", "packs to rewrite"), indexes));
+    }
+    lines.concat()
+}

@@ -1,0 +1,283 @@
+//! S3: which credentials, which region, which server, and how the bucket's name goes into URLs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::provider_config::ProviderConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig, imds};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_types::service_config::ServiceConfigKey;
+use object_store::RetryConfig;
+use object_store::aws::AmazonS3Builder;
+use reqwest::{StatusCode, Url};
+
+use super::credentials::AwsCredentials;
+use super::failure::Failure;
+use super::service::Service;
+use super::store::Opened;
+use super::{Addressing, BucketCredentials, BucketOptions, BucketUrl};
+use crate::http::failure as network;
+use crate::{BucketProblem, HttpClient, Meter, RetryPolicy, StoreError};
+
+/// The region of requests to servers for which none is given: most other makers' ignore it.
+const ANY_REGION: &str = "us-east-1";
+
+/// How long to wait for an instance's credentials.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
+
+pub(super) async fn open(
+    url: &BucketUrl,
+    options: &BucketOptions,
+    service: Service,
+    client: &HttpClient,
+    meter: &Meter,
+    policy: &RetryPolicy,
+) -> Result<Opened, StoreError> {
+    let given = region_given(options).await;
+    let endpoint = endpoint(options, &load(options).await)?;
+    let credentials = Arc::new(AwsCredentials::new(credentials_provider(options, given.as_deref()).await));
+    let exist = options.credentials != BucketCredentials::Anonymous
+        && credentials.exist().await.map_err(|failure| no_credentials(url, &failure))?;
+    let region = match given {
+        Some(region) => region.trim().to_owned(),
+        None if endpoint.is_some() => ANY_REGION.to_owned(),
+        None => policy.run(|| region_of_bucket(url, client, meter)).await?,
+    };
+    let builder = AmazonS3Builder::new()
+        .with_bucket_name(&url.bucket)
+        .with_region(&region)
+        .with_credentials(Arc::clone(&credentials) as _)
+        .with_skip_signature(!exist)
+        .with_retry(no_retries())
+        .with_allow_http(true)
+        .with_http_connector(service);
+    check(options.addressing, &region, endpoint.as_ref())?;
+    let (is_virtual, server) = addressed(url, options.addressing, &region, endpoint.as_ref());
+    let builder = builder.with_virtual_hosted_style_request(is_virtual);
+    let builder = match server {
+        Some(server) => builder.with_endpoint(server),
+        None => builder,
+    };
+    let build = |builder: AmazonS3Builder| builder.build().map_err(|error| refused(url, &error));
+    Ok(Opened {
+        remote: Arc::new(build(builder.clone())?),
+        singly: Arc::new(build(builder.with_config(object_store::aws::AmazonS3ConfigKey::DisableBulkDelete, "true"))?),
+        region: Some(region),
+        endpoint: endpoint.map(String::from),
+        is_unsigned: !exist,
+        credentials: Some(credentials),
+    })
+}
+
+/// Refuses what the client would stumble over.
+fn check(addressing: Addressing, region: &str, endpoint: Option<&Url>) -> Result<(), StoreError> {
+    let refused = |option: &str, reason: &str| {
+        Err(StoreError::InvalidOption { option: option.to_owned(), reason: reason.to_owned() })
+    };
+    if region.is_empty() || !region.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
+        return refused("region", "it is letters, digits and hyphens, such as eu-central-1");
+    }
+    let is_name = endpoint.is_none_or(|endpoint| endpoint.domain().is_some());
+    if addressing == Addressing::Virtual && !is_name {
+        return refused("addressing virtual", "the endpoint is an address, which a bucket's name cannot go before");
+    }
+    if endpoint.is_some_and(|endpoint| endpoint.query().is_some() || endpoint.fragment().is_some()) {
+        return refused("endpoint", "it is a URL without a query");
+    }
+    Ok(())
+}
+
+/// Ours are above those of `object_store`, which do not know all reasons.
+pub(super) fn no_retries() -> RetryConfig {
+    RetryConfig { max_retries: 0, ..RetryConfig::default() }
+}
+
+/// The error of a client that cannot be made.
+pub(super) fn refused(url: &BucketUrl, error: &object_store::Error) -> StoreError {
+    StoreError::Location { location: url.to_string(), reason: network::deepest(error) }
+}
+
+fn no_credentials(url: &BucketUrl, failure: &Failure) -> StoreError {
+    let problem = BucketProblem::WrongCredentials;
+    StoreError::Bucket { object: url.to_string(), problem, reason: failure.to_string() }
+}
+
+/// The region that options, environment or profile name. The computer's own (of its metadata service) is not asked: a
+/// bucket need not be in it.
+async fn region_given(options: &BucketOptions) -> Option<String> {
+    if options.region.is_some() {
+        return options.region.clone();
+    }
+    let profile = ProfileFileRegionProvider::builder();
+    let profile = match &options.profile {
+        Some(name) => profile.profile_name(name),
+        None => profile,
+    };
+    // A profile that is chosen comes before the environment, as with AWS's own tools.
+    let chain = match &options.profile {
+        Some(_) => RegionProviderChain::first_try(profile.build()).or_else(EnvironmentVariableRegionProvider::new()),
+        None => RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(profile.build()),
+    };
+    chain.region().await.map(|region| region.as_ref().to_owned())
+}
+
+/// What environment and profile say of servers.
+async fn load(options: &BucketOptions) -> SdkConfig {
+    let region = Region::new(ANY_REGION);
+    let loader = aws_config::defaults(BehaviorVersion::latest()).region(region).no_credentials();
+    match &options.profile {
+        Some(profile) => loader.profile_name(profile).load().await,
+        None => loader.load().await,
+    }
+}
+
+/// Where credentials come from: the given keys; the given profile, which comes before keys in the environment; or the
+/// SDK's chain.
+async fn credentials_provider(options: &BucketOptions, region: Option<&str>) -> SharedCredentialsProvider {
+    if let BucketCredentials::Keys { id, secret, token } = &options.credentials {
+        return SharedCredentialsProvider::new(Credentials::new(id, secret, token.clone(), None, "given"));
+    }
+    // For the services that give out credentials.
+    let region = Region::new(region.unwrap_or(ANY_REGION).to_owned());
+    if let Some(profile) = &options.profile {
+        let config = ProviderConfig::without_region().with_region(Some(region));
+        let provider = ProfileFileCredentialsProvider::builder().configure(&config).profile_name(profile).build();
+        return SharedCredentialsProvider::new(provider);
+    }
+    // Computers outside of AWS have no metadata service; it is not to hold up the start of every command there.
+    let metadata = imds::Client::builder().max_attempts(2).operation_timeout(METADATA_TIMEOUT).build();
+    let chain = DefaultCredentialsChain::builder().imds_client(metadata).region(region).build().await;
+    SharedCredentialsProvider::new(chain)
+}
+
+/// The server that options, environment or profile name, unless it is AWS itself.
+fn endpoint(options: &BucketOptions, config: &SdkConfig) -> Result<Option<Url>, StoreError> {
+    let of_s3 = || {
+        let key = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url");
+        config.service_config()?.load_config(key.build().ok()?)
+    };
+    let text = options.endpoint.clone().or_else(of_s3).or_else(|| config.endpoint_url().map(str::to_owned));
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let refused = |reason: String| StoreError::InvalidOption { option: format!("endpoint {text:?}"), reason };
+    let url = Url::parse(&text).map_err(|error| refused(error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(refused("it is no http or https URL".to_owned()));
+    }
+    Ok(Some(url))
+}
+
+/// Whether the bucket is named in the host's name, and the URL that the client takes for the bucket's, if not its own.
+///
+/// At AWS itself buckets are named so, where certificates allow it; elsewhere in the path.
+fn addressed(url: &BucketUrl, addressing: Addressing, region: &str, endpoint: Option<&Url>) -> (bool, Option<String>) {
+    let is_virtual = match addressing {
+        Addressing::Path => false,
+        Addressing::Virtual => true,
+        Addressing::Auto => endpoint.is_none() && !url.bucket.contains('.'),
+    };
+    let server = match endpoint {
+        Some(endpoint) => endpoint.as_str().trim_end_matches('/').to_owned(),
+        // These are under another domain, which the client does not know.
+        None if region.starts_with("cn-") => format!("https://s3.{region}.amazonaws.com.cn"),
+        None => return (is_virtual, None),
+    };
+    match server.split_once("://") {
+        Some((scheme, host)) if is_virtual => (true, Some(format!("{scheme}://{}.{host}", url.bucket))),
+        _ => (is_virtual, Some(server)),
+    }
+}
+
+/// Asks AWS which region a bucket is in; it answers anybody.
+async fn region_of_bucket(url: &BucketUrl, client: &HttpClient, meter: &Meter) -> Result<String, StoreError> {
+    let bucket = &url.bucket;
+    let at = match bucket.contains('.') {
+        true => format!("https://s3.amazonaws.com/{bucket}"),
+        false => format!("https://{bucket}.s3.amazonaws.com"),
+    };
+    region_at(&at, url, client, meter).await
+}
+
+async fn region_at(at: &str, url: &BucketUrl, client: &HttpClient, meter: &Meter) -> Result<String, StoreError> {
+    meter.add_request();
+    let object = url.to_string();
+    let request = client.inner().head(at).timeout(client.stall_timeout()).send().await;
+    let answer = request.map_err(|error| network::of_request(&object, &error))?;
+    // Redirects and refusals tell it too.
+    if let Some(region) = answer.headers().get("x-amz-bucket-region").and_then(|value| value.to_str().ok()) {
+        return Ok(region.to_owned());
+    }
+    match answer.status() {
+        StatusCode::NOT_FOUND => {
+            let reason = format!("there is no bucket {:?} at AWS; for another host give its endpoint", url.bucket);
+            Err(StoreError::Bucket { object, problem: BucketProblem::NoBucket, reason })
+        }
+        status if status.is_server_error() => {
+            Err(StoreError::Status { object, status: status.as_u16(), retry_after: None })
+        }
+        _ => Ok(ANY_REGION.to_owned()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::HttpOptions;
+
+    fn of(bucket: &str, addressing: Addressing, region: &str, endpoint: Option<&str>) -> (bool, Option<String>) {
+        let url = BucketUrl::parse(&format!("s3://{bucket}/x")).unwrap().unwrap();
+        let endpoint = endpoint.map(|endpoint| Url::parse(endpoint).unwrap());
+        addressed(&url, addressing, region, endpoint.as_ref())
+    }
+
+    #[test]
+    fn buckets_are_named_in_the_host_at_aws_and_in_the_path_elsewhere() {
+        use Addressing::{Auto, Path, Virtual};
+        let own = Some("http://localhost:9000/");
+        let server = |text: &str| Some(text.to_owned());
+        assert_eq!(of("b", Auto, "eu-west-1", None), (true, None));
+        assert_eq!(of("b.c", Auto, "eu-west-1", None), (false, None));
+        assert_eq!(of("b", Path, "eu-west-1", None), (false, None));
+        assert_eq!(of("b", Auto, "us-east-1", own), (false, server("http://localhost:9000")));
+        assert_eq!(of("b", Virtual, "us-east-1", own), (true, server("http://b.localhost:9000")));
+        let china = (true, server("https://b.s3.cn-north-1.amazonaws.com.cn"));
+        assert_eq!(of("b", Auto, "cn-north-1", None), china);
+    }
+
+    /// Asks a server that answers with `head`.
+    async fn region(head: &'static str) -> Result<String, StoreError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 1024];
+            let read = stream.read(&mut asked).await.unwrap();
+            assert!(asked[..read].starts_with(b"HEAD / "));
+            stream.write_all(head.as_bytes()).await.unwrap();
+        });
+        let url = BucketUrl::parse("s3://bucket/x").unwrap().unwrap();
+        let options = HttpOptions { use_proxies: false, ..HttpOptions::default() };
+        region_at(&at, &url, &HttpClient::new(options).unwrap(), &Meter::new()).await
+    }
+
+    #[tokio::test]
+    async fn regions_of_buckets_are_asked_for() {
+        let redirect = "HTTP/1.1 301 x\r\nx-amz-bucket-region: eu-west-3\r\n\r\n";
+        assert_eq!(region(redirect).await.unwrap(), "eu-west-3");
+        let denied = "HTTP/1.1 403 x\r\nx-amz-bucket-region: sa-east-1\r\n\r\n";
+        assert_eq!(region(denied).await.unwrap(), "sa-east-1");
+        let error = region("HTTP/1.1 404 x\r\n\r\n").await.unwrap_err();
+        let text = "s3://bucket/x: there is no bucket \"bucket\" at AWS; for another host give its endpoint";
+        assert_eq!(error.to_string(), text);
+        assert!(region("HTTP/1.1 503 x\r\n\r\n").await.unwrap_err().is_transient());
+        assert_eq!(region("HTTP/1.1 200 x\r\n\r\n").await.unwrap(), ANY_REGION);
+    }
+}

@@ -1,0 +1,213 @@
+//! One clear line for each way that a bucket fails.
+
+use std::error::Error;
+
+use super::answer::Refusal;
+use super::url::Provider;
+use crate::http::failure as network;
+use crate::{BucketProblem, StoreError};
+
+/// What is found among the causes of an error of `object_store`: our client and our credentials put it there.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The host answered, and not with success.
+    #[error("HTTP {} {}", .0.status, .0.code)]
+    Refused(Refusal),
+    /// No answer, or only a part of it.
+    #[error("{reason}")]
+    Network { reason: String, transient: bool },
+    /// Where credentials should come from, none came.
+    #[error("{reason}")]
+    Credentials { reason: String },
+}
+
+/// What is done to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    Read,
+    Write,
+    List,
+    Delete,
+}
+
+impl Action {
+    /// The right that it takes.
+    fn right(self, provider: Provider) -> &'static str {
+        match (provider, self) {
+            (Provider::S3, Self::Read) => "s3:GetObject",
+            (Provider::S3, Self::Write) => "s3:PutObject",
+            (Provider::S3, Self::List) => "s3:ListBucket",
+            (Provider::S3, Self::Delete) => "s3:DeleteObject",
+            (_, Self::Read) => "reading",
+            (_, Self::Write) => "writing",
+            (_, Self::List) => "listing",
+            (_, Self::Delete) => "deleting",
+        }
+    }
+}
+
+/// What of a store decides how a failure reads.
+#[derive(Debug, Clone)]
+pub(super) struct Scene<'a> {
+    pub(super) object: &'a str,
+    pub(super) action: Action,
+    pub(super) provider: Provider,
+    pub(super) bucket: &'a str,
+    pub(super) region: Option<&'a str>,
+    /// Whether requests carry no credentials, for want of any.
+    pub(super) is_unsigned: bool,
+    /// Whether anything of this store could be read so far: a refusal then tells more of the object than of the rights.
+    pub(super) has_read: bool,
+}
+
+/// The refusal among the causes of an error, if there is one.
+pub(super) fn refusal(error: &object_store::Error) -> Option<&Refusal> {
+    match find(error)? {
+        Failure::Refused(refusal) => Some(refusal),
+        _ => None,
+    }
+}
+
+fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Failure> {
+    network::causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// The error of a body that breaks off.
+pub(super) fn broken(object: &str, error: &object_store::Error) -> StoreError {
+    let reason = match find(error) {
+        Some(failure) => failure.to_string(),
+        None => network::deepest(error),
+    };
+    StoreError::Network { object: object.to_owned(), reason, transient: true }
+}
+
+/// What a refusal comes down to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Absent,
+    Problem(BucketProblem),
+    Other,
+}
+
+impl Scene<'_> {
+    /// The error for people.
+    pub(super) fn error(&self, error: &object_store::Error) -> StoreError {
+        match find(error) {
+            Some(Failure::Refused(refusal)) => self.refused(refusal),
+            Some(Failure::Network { reason, transient }) => {
+                StoreError::Network { object: self.object.to_owned(), reason: reason.clone(), transient: *transient }
+            }
+            Some(Failure::Credentials { reason }) => self.problem(BucketProblem::WrongCredentials, reason.clone()),
+            None => StoreError::Protocol { object: self.object.to_owned(), reason: network::deepest(error) },
+        }
+    }
+
+    /// The error for what only a user with credentials may do.
+    pub(super) fn no_credentials(&self) -> StoreError {
+        self.problem(BucketProblem::NoCredentials, self.without_credentials())
+    }
+
+    fn refused(&self, refusal: &Refusal) -> StoreError {
+        match self.kind(refusal) {
+            Kind::Absent => StoreError::NotFound { object: self.object.to_owned(), status: Some(refusal.status) },
+            Kind::Problem(problem) => self.problem(problem, self.reason(problem, refusal)),
+            Kind::Other if refusal.code.is_empty() => StoreError::Status {
+                object: self.object.to_owned(),
+                status: refusal.status,
+                retry_after: refusal.retry_after,
+            },
+            Kind::Other => StoreError::Answer {
+                object: self.object.to_owned(),
+                status: refusal.status,
+                code: refusal.code.clone(),
+                message: refusal.message.clone(),
+                transient: refusal.is_transient(),
+                retry_after: refusal.retry_after,
+            },
+        }
+    }
+
+    fn kind(&self, refusal: &Refusal) -> Kind {
+        use BucketProblem as P;
+        let by_code = match refusal.code.as_str() {
+            "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "AuthenticationFailed" => {
+                Some(P::WrongCredentials)
+            }
+            "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => Some(P::ExpiredCredentials),
+            "NoSuchBucket" | "ContainerNotFound" => Some(P::NoBucket),
+            "PermanentRedirect" | "TemporaryRedirect" | "IllegalLocationConstraintException" => Some(P::Region),
+            "AuthorizationHeaderMalformed" if self.is_elsewhere(refusal) => Some(P::Region),
+            "AuthorizationHeaderMalformed" => Some(P::WrongCredentials),
+            "RequestTimeTooSkewed" => Some(P::Clock),
+            _ => None,
+        };
+        match (by_code, refusal.status) {
+            (Some(problem), _) => Kind::Problem(problem),
+            (None, 404 | 410) => Kind::Absent,
+            (None, 300..=399) => Kind::Problem(P::Region),
+            (None, 400) if refusal.code.is_empty() && self.is_elsewhere(refusal) => Kind::Problem(P::Region),
+            (None, 403) if self.action == Action::Read && self.has_read => Kind::Absent,
+            (None, 401 | 403) if self.is_unsigned => Kind::Problem(P::NoCredentials),
+            (None, 401) => Kind::Problem(P::WrongCredentials),
+            (None, 403) => Kind::Problem(P::Denied),
+            _ => Kind::Other,
+        }
+    }
+
+    fn is_elsewhere(&self, refusal: &Refusal) -> bool {
+        refusal.region.is_some() && refusal.region.as_deref() != self.region
+    }
+
+    fn problem(&self, problem: BucketProblem, reason: String) -> StoreError {
+        StoreError::Bucket { object: self.object.to_owned(), problem, reason }
+    }
+
+    fn reason(&self, problem: BucketProblem, refusal: &Refusal) -> String {
+        let code = if refusal.code.is_empty() { format!("HTTP {}", refusal.status) } else { refusal.code.clone() };
+        let (bucket, right) = (self.bucket, self.action.right(self.provider));
+        match problem {
+            BucketProblem::NoCredentials => format!("{} ({code})", self.without_credentials()),
+            BucketProblem::WrongCredentials => {
+                format!("the host does not accept the credentials ({code}): check the access key and its secret")
+            }
+            BucketProblem::ExpiredCredentials => {
+                format!("the credentials have expired ({code}): renew them, for instance with `aws sso login`")
+            }
+            BucketProblem::Denied if self.action == Action::Read => format!(
+                "access denied: the credentials do not allow {right} ({code}); where the object may be missing, allow \
+                 listing too, so that the host can say so"
+            ),
+            BucketProblem::Denied => format!("access denied: the credentials do not allow {right} ({code})"),
+            BucketProblem::NoBucket => format!("there is no bucket {bucket:?} at this endpoint ({code})"),
+            BucketProblem::Region => self.elsewhere(refusal, &code),
+            BucketProblem::Clock => {
+                format!("the clock of this computer differs too much from the host's ({code}): set it right")
+            }
+        }
+    }
+
+    fn elsewhere(&self, refusal: &Refusal, code: &str) -> String {
+        let here = self.region.unwrap_or("another");
+        match &refusal.region {
+            Some(region) => format!(
+                "the bucket {:?} is in the region {region}, not {here} ({code}): give `--region {region}`",
+                self.bucket
+            ),
+            None => format!(
+                "the host sends the request elsewhere ({code}): the bucket {:?} is not in the region {here}; give its \
+                 own with `--region`, or its endpoint",
+                self.bucket
+            ),
+        }
+    }
+
+    fn without_credentials(&self) -> String {
+        let right = self.action.right(self.provider);
+        let places = match self.provider {
+            Provider::S3 => "no AWS credentials were found (environment, ~/.aws, instance role)",
+            Provider::Gcs => "no Google credentials were found (environment, application default, instance role)",
+            Provider::Azure => "no Azure credentials were found (environment, managed identity)",
+        };
+        format!("{places}: {right} is not allowed without any")
+    }
+}

@@ -1,0 +1,97 @@
+//! Lists as hosts send them, without the keys that no store could have: `object_store` would refuse the whole page.
+
+use bytes::Bytes;
+use http::Uri;
+
+use super::xml;
+use crate::name::check_name;
+
+/// Whether a GET asks for a list.
+pub(super) fn is_list(uri: &Uri) -> bool {
+    let query = uri.query().unwrap_or_default();
+    query.split('&').any(|part| matches!(part, "list-type=2" | "comp=list"))
+}
+
+/// A page without objects and folders whose names are no plain relative paths: `a//b`, and `a/`, which consoles make
+/// for a folder.
+/// Why an answer is no page of a list; a list that only seems to end would cost what it left out.
+pub(super) fn problem(uri: &Uri, page: &[u8]) -> Option<&'static str> {
+    let text = std::str::from_utf8(page).unwrap_or_default();
+    let is_azure = uri.query().unwrap_or_default().split('&').any(|part| part == "comp=list");
+    let root = if is_azure { "EnumerationResults" } else { "ListBucketResult" };
+    if !text.contains(&format!("<{root}")) || !text.contains(&format!("</{root}>")) && !text.contains("/>") {
+        return Some("the answer is no list");
+    }
+    let says = |key: &str| xml::text_of(text, key).unwrap_or_default();
+    if !is_azure && says("IsTruncated") == "true" && says("NextContinuationToken").is_empty() {
+        return Some("a list that goes on does not say where");
+    }
+    None
+}
+
+pub(super) fn tidied(uri: &Uri, page: Bytes) -> Bytes {
+    let is_azure = uri.query().unwrap_or_default().split('&').any(|part| part == "comp=list");
+    let kinds = if is_azure {
+        [("Blob", "Name"), ("BlobPrefix", "Name")]
+    } else {
+        [("Contents", "Key"), ("CommonPrefixes", "Prefix")]
+    };
+    let Ok(text) = std::str::from_utf8(&page) else { return page };
+    if kinds.iter().all(|(element, key)| xml::elements(text, element).all(|inside| is_good(inside, key))) {
+        return page;
+    }
+    let mut text = text.to_owned();
+    for (element, key) in kinds {
+        text = without_bad(&text, element, key);
+    }
+    text.into()
+}
+
+fn without_bad(text: &str, element: &str, key: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    for (before, inside) in xml::pieces(text, element) {
+        kept.push_str(before);
+        if let Some(inside) = inside.filter(|inside| is_good(inside, key)) {
+            kept.extend(["<", element, ">", inside, "</", element, ">"]);
+        }
+    }
+    kept
+}
+
+/// Whether an element's name would do. A folder's ends with a slash.
+fn is_good(inside: &str, key: &str) -> bool {
+    let Some(name) = xml::text_of(inside, key) else { return true };
+    let name = if key == "Key" { name.as_str() } else { name.strip_suffix('/').unwrap_or(&name) };
+    check_name("", name).is_ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_keys_are_passed_over() {
+        let uri: Uri = "http://h/b?delimiter=%2F&list-type=2&prefix=p".parse().unwrap();
+        assert!(is_list(&uri));
+        let entry = |key: &str| format!("<Contents><Key>{key}</Key><Size>1</Size></Contents>");
+        let page = |keys: &[&str]| {
+            let entries: String = keys.iter().map(|key| entry(key)).collect();
+            format!(
+                "<ListBucketResult>{entries}<CommonPrefixes><Prefix>p/</Prefix></CommonPrefixes></ListBucketResult>"
+            )
+        };
+        let odd = page(&["a", "folder/", "b//c", "x&#x1;y", "d&amp;e", "../f"]);
+        assert_eq!(tidied(&uri, odd.into()), page(&["a", "d&amp;e"]));
+        let plain = page(&["a", "b/c"]);
+        assert_eq!(tidied(&uri, plain.clone().into()), plain);
+    }
+
+    #[test]
+    fn other_requests_are_no_lists() {
+        for uri in ["http://h/b/list-type=2", "http://h/b/x?list-type=22", "/"] {
+            assert!(!is_list(&uri.parse().unwrap()), "{uri}");
+        }
+        assert!(is_list(&"http://h/c?restype=container&comp=list".parse().unwrap()));
+    }
+}

@@ -1,0 +1,100 @@
+//! Google Cloud Storage and Azure Blob Storage, as their environment sets them up.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+
+use super::aws::{no_retries, refused};
+use super::service::Service;
+use super::store::{Opened, Remote};
+use super::{BucketCredentials, BucketOptions, BucketUrl};
+use crate::http::failure::deepest;
+use crate::{BucketProblem, StoreError};
+
+/// How long credentials may take to come: those of an instance come from a server that elsewhere does not answer.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+
+pub(super) async fn open_gcs(url: &BucketUrl, options: &BucketOptions, service: Service) -> Result<Opened, StoreError> {
+    let builder = GoogleCloudStorageBuilder::from_env()
+        .with_bucket_name(&url.bucket)
+        .with_retry(no_retries())
+        .with_http_connector(service);
+    let builder = match &options.endpoint {
+        Some(endpoint) => builder.with_base_url(endpoint.trim_end_matches('/')),
+        None => builder,
+    };
+    let build = |builder: GoogleCloudStorageBuilder| builder.build().map_err(|error| refused(url, &error));
+    let store = build(builder.clone())?;
+    let set_up = is_set(&["GOOGLE_SERVICE", "GOOGLE_APPLICATION_CREDENTIALS", "SERVICE_ACCOUNT"]);
+    let is_unsigned = !are_there(url, options, set_up, store.credentials().get_credential()).await?;
+    let store = if is_unsigned { build(builder.with_skip_signature(true))? } else { store };
+    Ok(opened(Arc::new(store), options, is_unsigned))
+}
+
+pub(super) async fn open_azure(
+    url: &BucketUrl,
+    options: &BucketOptions,
+    service: Service,
+) -> Result<Opened, StoreError> {
+    let builder = MicrosoftAzureBuilder::from_env()
+        .with_container_name(&url.bucket)
+        .with_retry(no_retries())
+        .with_allow_http(true)
+        .with_http_connector(service);
+    let builder = match &options.endpoint {
+        Some(endpoint) => builder.with_endpoint(endpoint.trim_end_matches('/').to_owned()),
+        None => builder,
+    };
+    if !is_set(&["AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_USE_EMULATOR"]) {
+        let reason = "whose container it is must be said: set AZURE_STORAGE_ACCOUNT_NAME".to_owned();
+        return Err(StoreError::Location { location: url.to_string(), reason });
+    }
+    let build = |builder: MicrosoftAzureBuilder| builder.build().map_err(|error| refused(url, &error));
+    let store = build(builder.clone())?;
+    let set_up = is_set(&["AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_ACCESS_KEY", "AZURE_CLIENT", "AZURE_FEDERATED"]);
+    let is_unsigned = !are_there(url, options, set_up, store.credentials().get_credential()).await?;
+    let store = if is_unsigned { build(builder.with_skip_signature(true))? } else { store };
+    Ok(opened(Arc::new(store), options, is_unsigned))
+}
+
+fn opened(remote: Arc<dyn Remote>, options: &BucketOptions, is_unsigned: bool) -> Opened {
+    let endpoint = options.endpoint.clone();
+    Opened { singly: Arc::clone(&remote), remote, region: None, endpoint, is_unsigned, credentials: None }
+}
+
+/// Whether a variable of the environment begins like one of these.
+fn is_set(prefixes: &[&str]) -> bool {
+    let is_one = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    std::env::vars_os().any(|(name, _)| name.to_str().is_some_and(is_one))
+}
+
+/// Whether there are credentials. That they cannot be had is an error only where some are set up.
+async fn are_there<T>(
+    url: &BucketUrl,
+    options: &BucketOptions,
+    set_up: bool,
+    credential: impl Future<Output = object_store::Result<T>>,
+) -> Result<bool, StoreError> {
+    match options.credentials {
+        BucketCredentials::Ambient => {}
+        BucketCredentials::Anonymous => return Ok(false),
+        BucketCredentials::Keys { .. } => {
+            let reason = "only S3 takes them; set up credentials as the provider's own tools find them".to_owned();
+            return Err(StoreError::InvalidOption { option: "access keys".to_owned(), reason });
+        }
+    }
+    let reason = match tokio::time::timeout(LONGEST_WAIT, credential).await {
+        Ok(Ok(_)) => return Ok(true),
+        _ if !set_up => return Ok(false),
+        Ok(Err(error)) => deepest(&error),
+        Err(_) => format!("no answer for {LONGEST_WAIT:?}"),
+    };
+    Err(StoreError::Bucket {
+        object: url.to_string(),
+        problem: BucketProblem::WrongCredentials,
+        reason: format!("the credentials that are set up cannot be had: {reason}"),
+    })
+}

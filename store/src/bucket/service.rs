@@ -1,0 +1,202 @@
+//! The way of `object_store`'s requests over our own client: counted, timed, and with refusals read on the spot.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderName, HeaderValue, Method, Uri};
+use object_store::ClientOptions;
+use object_store::client::{
+    HttpClient as ObjectClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
+    HttpService,
+};
+
+use super::answer::Refusal;
+use super::body::{Gate, Progress, TimedBody, Upload};
+use super::failure::Failure;
+use super::{answer, listing};
+use crate::http::failure as network;
+use crate::{HttpClient, Meter};
+
+/// The most of an answer that is no object's bytes: a page of a list is far smaller.
+const MAX_ANSWER_BYTES: usize = 16 << 20;
+/// The most that is read of a refusal.
+const MAX_REFUSAL_BYTES: usize = 64 << 10;
+
+/// How much of a request's body systems hold back at most.
+const MAX_BUFFERED_BYTES: u64 = 4 << 20;
+/// The slowest line that uploads are to work over.
+const SLOW_BYTES_PER_SECOND: u64 = 32 << 10;
+
+/// How many times as long as for other answers is waited for one that takes the host some work.
+const ASSEMBLY_PATIENCE: u32 = 10;
+
+tokio::task_local! {
+    /// A header for requests that `object_store` has none for: the condition of a multipart upload's completion.
+    pub(super) static CONDITION: Option<(HeaderName, HeaderValue)>;
+}
+
+/// Sends by an [`HttpClient`], and counts in a [`Meter`].
+#[derive(Debug, Clone)]
+pub(super) struct Service {
+    client: HttpClient,
+    meter: Arc<Meter>,
+}
+
+impl Service {
+    pub(super) fn new(client: HttpClient, meter: Arc<Meter>) -> Self {
+        Self { client, meter }
+    }
+
+    fn gate(&self) -> Gate {
+        Gate::new(self.client.rate_limit())
+    }
+
+    async fn send(&self, request: HttpRequest) -> Result<reqwest::Response, Failure> {
+        let (parts, body) = request.into_parts();
+        let url = parts.uri.to_string().parse().map_err(|_| Failure::network("the URL is malformed", false))?;
+        let progress = Arc::new(Progress::default());
+        let mut request = reqwest::Request::new(parts.method, url);
+        *request.headers_mut() = parts.headers;
+        if let Some((name, value)) = CONDITION.try_with(Clone::clone).ok().flatten().filter(|_| is_completion(&request))
+        {
+            request.headers_mut().insert(name, value);
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            self.meter.add_write();
+            let upload = Upload::new(body, Arc::clone(&self.meter), Arc::clone(&progress), self.gate());
+            *request.body_mut() = Some(reqwest::Body::wrap(upload));
+        }
+        self.meter.add_request();
+        self.wait(request, &progress).await
+    }
+
+    /// Waits for the head of the answer, as long as bytes of the request's body still leave, and some of them may be in
+    /// the system's buffers.
+    async fn wait(&self, request: reqwest::Request, progress: &Progress) -> Result<reqwest::Response, Failure> {
+        let stall = self.client.stall_timeout() * if is_assembly(&request) { ASSEMBLY_PATIENCE } else { 1 };
+        let mut answer = std::pin::pin!(self.client.inner().execute(request));
+        let mut sent = progress.bytes();
+        loop {
+            match tokio::time::timeout(stall + buffered(progress.bytes()), &mut answer).await {
+                Ok(answer) => return answer.map_err(|error| Failure::of_reqwest(&error)),
+                Err(_) if progress.bytes() > sent => sent = progress.bytes(),
+                Err(_) => return Err(stalled("no answer", stall)),
+            }
+        }
+    }
+
+    /// The beginning of a body, up to `max_bytes`.
+    async fn read(&self, response: &mut reqwest::Response, max_bytes: usize) -> Result<Bytes, Failure> {
+        let stall = self.client.stall_timeout();
+        let mut all = BytesMut::new();
+        while all.len() < max_bytes {
+            let piece = match tokio::time::timeout(stall, response.chunk()).await {
+                Ok(piece) => piece.map_err(|error| Failure::broken(&error))?,
+                Err(_) => return Err(stalled("not a byte", stall)),
+            };
+            let Some(piece) = piece else { break };
+            self.meter.add_bytes(piece.len() as u64);
+            all.extend_from_slice(&piece);
+        }
+        Ok(all.freeze())
+    }
+
+    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, Failure> {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let mut response = self.send(request).await?;
+        if !response.status().is_success() {
+            // A refusal that breaks off is still known by its status.
+            let body = self.read(&mut response, MAX_REFUSAL_BYTES).await.unwrap_or_default();
+            return Err(Failure::Refused(Refusal::read(response.status(), response.headers(), &body)));
+        }
+        let is_list = method == Method::GET && listing::is_list(&uri);
+        if method == Method::GET && !is_list {
+            return Ok(self.streamed(response));
+        }
+        let body = self.read(&mut response, MAX_ANSWER_BYTES).await?;
+        let body = self.examined(&uri, body, is_list)?;
+        Ok(rebuilt(response, body))
+    }
+
+    /// The body of an answer that may be a refusal in spite of its status, or a list.
+    fn examined(&self, uri: &Uri, body: Bytes, is_list: bool) -> Result<Bytes, Failure> {
+        if is_list {
+            return match listing::problem(uri, &body) {
+                Some(reason) => Err(Failure::network(reason, true)),
+                None => Ok(listing::tidied(uri, body)),
+            };
+        }
+        match answer::hidden_refusal(&body) {
+            Some(refusal) => Err(Failure::Refused(refusal)),
+            None => Ok(body),
+        }
+    }
+
+    /// An answer whose body arrives as it is read.
+    fn streamed(&self, response: reqwest::Response) -> HttpResponse {
+        let response: http::Response<reqwest::Body> = response.into();
+        let (meter, stall) = (Arc::clone(&self.meter), self.client.stall_timeout());
+        response.map(|body| HttpResponseBody::new(TimedBody::new(body, meter, stall, self.gate())))
+    }
+}
+
+#[async_trait]
+impl HttpService for Service {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        self.exchange(request).await.map_err(Failure::into_http)
+    }
+}
+
+impl HttpConnector for Service {
+    fn connect(&self, _options: &ClientOptions) -> object_store::Result<ObjectClient> {
+        Ok(ObjectClient::new(self.clone()))
+    }
+}
+
+impl Failure {
+    fn network(reason: &str, transient: bool) -> Self {
+        Self::Network { reason: reason.to_owned(), transient }
+    }
+
+    fn of_reqwest(error: &reqwest::Error) -> Self {
+        let (reason, transient) = network::explain(error);
+        Self::Network { reason, transient }
+    }
+
+    pub(super) fn broken(error: &reqwest::Error) -> Self {
+        Self::Network { reason: format!("the connection broke: {}", network::deepest(error)), transient: true }
+    }
+
+    /// In the terms of `object_store`, whose error then carries this one among its causes.
+    pub(super) fn into_http(self) -> HttpError {
+        HttpError::new(HttpErrorKind::Unknown, self)
+    }
+}
+
+/// Whether a request completes a multipart upload, at S3 and Google. Azure's would have to have the condition signed.
+fn is_completion(request: &reqwest::Request) -> bool {
+    let has_id = request.url().query_pairs().any(|(name, _)| name == "uploadId");
+    request.method() == Method::POST && has_id
+}
+
+/// Whether the host has to put together an object that may be large before it answers.
+fn is_assembly(request: &reqwest::Request) -> bool {
+    is_completion(request) || request.headers().contains_key("x-amz-copy-source")
+}
+
+/// How long the last of so many bytes that were sent may be on their way over a slow line.
+fn buffered(sent_bytes: u64) -> Duration {
+    Duration::from_secs(sent_bytes.min(MAX_BUFFERED_BYTES) / SLOW_BYTES_PER_SECOND)
+}
+
+pub(super) fn stalled(what: &str, after: Duration) -> Failure {
+    Failure::network(&format!("{what} for {after:?}"), true)
+}
+
+/// The answer with a body that has been read.
+fn rebuilt(response: reqwest::Response, body: Bytes) -> HttpResponse {
+    let response: http::Response<reqwest::Body> = response.into();
+    response.map(|_| HttpResponseBody::from(body))
+}

@@ -1,0 +1,224 @@
+//! Writing: objects of moderate size in one request, larger ones in parts.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use object_store::path::Path as Key;
+use object_store::{Attribute, Attributes, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
+
+use super::answer::Refusal;
+use super::failure::{Action, refusal};
+use super::multipart::Source;
+use super::read::e_tag_of;
+use super::{BucketStore, Provider};
+use crate::{Condition, Content, ObjectKind, PutOutcome, ReadStore, Span, StoreError, WriteStore};
+
+/// The largest object that is put in one request.
+const MAX_WHOLE_BYTES: u64 = 32 << 20;
+
+/// An object that is to be put.
+pub(super) struct Target<'a> {
+    pub(super) name: &'a str,
+    pub(super) key: Key,
+    /// Its name for people.
+    pub(super) object: String,
+    pub(super) attributes: Attributes,
+}
+
+/// What a host made of a request with a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answered {
+    Stored,
+    /// The condition did not hold.
+    Refused,
+    /// The host knows no conditions.
+    Unknown,
+}
+
+impl BucketStore {
+    async fn put_content(
+        &self,
+        name: &str,
+        content: Content,
+        kind: ObjectKind,
+        condition: Condition,
+    ) -> Result<PutOutcome, StoreError> {
+        let (key, object) = self.key(name)?;
+        let target = Target { name, key, object, attributes: attributes(kind) };
+        let source = Source::of(content)?;
+        if source.bytes() > MAX_WHOLE_BYTES {
+            return self.put_parts(&target, &source, &condition).await;
+        }
+        let bytes = source.read(0..source.bytes()).await?;
+        self.put_whole(&target, &source, bytes, &condition).await
+    }
+
+    async fn put_whole(
+        &self,
+        target: &Target<'_>,
+        source: &Source,
+        bytes: Bytes,
+        condition: &Condition,
+    ) -> Result<PutOutcome, StoreError> {
+        let tries = AtomicU32::new(0);
+        let answered = self.put_once(target, &bytes, self.mode(condition), &tries).await?;
+        match answered {
+            Answered::Stored => Ok(PutOutcome::Stored),
+            Answered::Unknown => {
+                self.put_once(target, &bytes, PutMode::Overwrite, &tries).await?;
+                Ok(PutOutcome::Stored)
+            }
+            Answered::Refused => self.refused(target, source, condition, &tries).await,
+        }
+    }
+
+    async fn put_once(
+        &self,
+        target: &Target<'_>,
+        bytes: &Bytes,
+        mode: PutMode,
+        tries: &AtomicU32,
+    ) -> Result<Answered, StoreError> {
+        let options = PutOptions { mode, attributes: target.attributes.clone(), ..PutOptions::default() };
+        self.retried(&target.object, Action::Write, || async {
+            tries.fetch_add(1, Ordering::Relaxed);
+            let put = self.remote().put_opts(&target.key, bytes.clone().into(), options.clone()).await;
+            answered(put.map(drop), options.mode != PutMode::Overwrite)
+        })
+        .await
+    }
+
+    fn mode(&self, condition: &Condition) -> PutMode {
+        match condition {
+            Condition::Always => PutMode::Overwrite,
+            Condition::IfAbsent => PutMode::Create,
+            Condition::IfVersion(version) => PutMode::Update(UpdateVersion {
+                e_tag: Some(e_tag_of(version).to_owned()),
+                version: version.split_once(' ').map(|(_, generation)| generation.to_owned()),
+            }),
+        }
+    }
+
+    /// The outcome where the condition did not hold: unless this was a second try, and it was the first that changed
+    /// what is there.
+    pub(super) async fn refused(
+        &self,
+        target: &Target<'_>,
+        source: &Source,
+        condition: &Condition,
+        tries: &AtomicU32,
+    ) -> Result<PutOutcome, StoreError> {
+        let tried_before = tries.load(Ordering::Relaxed) > 1;
+        if tried_before && matches!(condition, Condition::IfVersion(_)) && self.holds(target.name, source).await? {
+            return Ok(PutOutcome::Stored);
+        }
+        Ok(PutOutcome::Refused)
+    }
+
+    /// Whether the object has just the bytes of `source`.
+    async fn holds(&self, name: &str, source: &Source) -> Result<bool, StoreError> {
+        self.policy.run(|| self.compare(name, source)).await
+    }
+
+    async fn compare(&self, name: &str, source: &Source) -> Result<bool, StoreError> {
+        let mut download = match self.get(name, Span::Whole).await {
+            Ok(download) if download.object_bytes == source.bytes() => download,
+            Ok(_) => return Ok(false),
+            Err(error) if error.is_not_found() => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let mut at = 0;
+        while let Some(piece) = download.body.next().await {
+            let piece = piece?;
+            let end = at + piece.len() as u64;
+            if source.read(at..end).await? != piece {
+                return Ok(false);
+            }
+            at = end;
+        }
+        Ok(true)
+    }
+
+    async fn copy_within(&self, from: &BucketStore, name: &str) -> Result<bool, StoreError> {
+        let ((source, _), (key, object)) = (from.key(name)?, self.key(name)?);
+        if source == key {
+            return Ok(true);
+        }
+        self.retried(&object, Action::Write, || async {
+            match self.remote().copy(&source, &key).await {
+                // Too large for one request, or of a kind that the host does not copy: its bytes go the long way.
+                Err(error) if refusal(&error).is_some_and(is_beyond_copying) => Ok(false),
+                answer => answer.map(|()| true),
+            }
+        })
+        .await
+    }
+}
+
+impl WriteStore for BucketStore {
+    fn staging(&self) -> &Path {
+        &self.options.staging
+    }
+
+    fn put<'a>(
+        &'a self,
+        name: &'a str,
+        content: Content,
+        kind: ObjectKind,
+        condition: Condition,
+    ) -> BoxFuture<'a, Result<PutOutcome, StoreError>> {
+        Box::pin(self.put_content(name, content, kind, condition))
+    }
+
+    fn copy_from<'a>(
+        &'a self,
+        from: &'a dyn ReadStore,
+        name: &'a str,
+        _kind: ObjectKind,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            match from.as_bucket() {
+                // Azure copies beside the request, so that it may fail after it has been accepted.
+                Some(from) if self.shares_bucket_with(from) && self.url.provider != Provider::Azure => {
+                    self.copy_within(from, name).await
+                }
+                _ => Ok(false),
+            }
+        })
+    }
+}
+
+fn attributes(kind: ObjectKind) -> Attributes {
+    let mut attributes = Attributes::new();
+    attributes.insert(Attribute::CacheControl, kind.cache_control().into());
+    attributes.insert(Attribute::ContentType, kind.content_type().into());
+    attributes
+}
+
+/// What became of a request, with or without a condition.
+pub(super) fn answered(result: object_store::Result<()>, is_conditional: bool) -> object_store::Result<Answered> {
+    match result {
+        Ok(()) => Ok(Answered::Stored),
+        Err(error) if is_conditional => match refusal(&error).and_then(condition_failed) {
+            Some(answered) => Ok(answered),
+            None => Err(error),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// What a refusal says of a condition; `None` if it has other reasons.
+fn condition_failed(refusal: &Refusal) -> Option<Answered> {
+    match (refusal.status, refusal.code.as_str()) {
+        (412 | 304, _) | (409, "BlobAlreadyExists") | (404, "NoSuchKey") => Some(Answered::Refused),
+        (501, _) | (_, "NotImplemented") => Some(Answered::Unknown),
+        _ => None,
+    }
+}
+
+fn is_beyond_copying(refusal: &Refusal) -> bool {
+    refusal.status == 501 || matches!(refusal.code.as_str(), "EntityTooLarge" | "InvalidRequest" | "NotImplemented")
+}

@@ -1,0 +1,142 @@
+//! What a store says of itself, and which packs it has: the same on every backend.
+
+use bytes::Bytes;
+use futures::stream::{BoxStream, StreamExt};
+use regrow_chunker::ChunkId;
+
+use crate::layout::{STORE_FILE, STORE_VERSION, StoreDescription, pack_name, parse_pack_object};
+use crate::pack::{PackError, PackTail, TRAILER_BYTES, Trailer};
+use crate::{
+    Condition, Content, Depth, Download, ListStore, ObjectInfo, ObjectKind, PutOutcome, ReadStore, Span, StoreError,
+    WriteStore,
+};
+
+/// A description is a few numbers.
+const MAX_DESCRIPTION_BYTES: u64 = 64 << 10;
+/// What is read of a pack whose parts are not known: its table is mostly within.
+const TAIL_GUESS_BYTES: u64 = 128 << 10;
+
+/// Reads a small object whole. `None` if it is not there.
+///
+/// # Errors
+/// [`StoreError::TooLarge`] above `max_bytes`; those of [`ReadStore::get`].
+pub async fn read_small(
+    store: &(impl ReadStore + ?Sized),
+    name: &str,
+    max_bytes: u64,
+) -> Result<Option<(Bytes, Option<String>)>, StoreError> {
+    let download = match store.get(name, Span::Whole).await {
+        Ok(download) => download,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let version = download.version.clone();
+    Ok(Some((take_bounded(download, store.location(), name, max_bytes).await?, version)))
+}
+
+/// The body of a download that is no larger than `max_bytes`.
+pub async fn take_bounded(download: Download, location: &str, name: &str, max_bytes: u64) -> Result<Bytes, StoreError> {
+    if download.object_bytes > max_bytes {
+        return Err(StoreError::TooLarge { object: format!("{location}/{name}"), max_bytes });
+    }
+    download.bytes().await
+}
+
+/// Reads `regrow.json`; `None` if there is none: no store.
+///
+/// # Errors
+/// [`StoreError::Damaged`] for one that this version does not know; those of [`ReadStore::get`].
+pub async fn read_description(store: &(impl ReadStore + ?Sized)) -> Result<Option<StoreDescription>, StoreError> {
+    let Some((text, _)) = read_small(store, STORE_FILE, MAX_DESCRIPTION_BYTES).await? else { return Ok(None) };
+    let damaged = |reason: String| StoreError::Damaged { object: format!("{}/{STORE_FILE}", store.location()), reason };
+    let found: StoreDescription = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+    if found.format != STORE_VERSION {
+        let reason = format!("store of format version {}; this regrow reads version {STORE_VERSION}", found.format);
+        return Err(damaged(reason));
+    }
+    Ok(Some(found))
+}
+
+/// The store's description, which is written if there is none yet. `wanted`: parameters that it must have; where they are
+/// `None`, any, and `default` for a new one.
+///
+/// # Errors
+/// [`StoreError::Parameters`] where the store has others; those of [`read_description`] and [`WriteStore::put`].
+pub async fn open_description<S: ReadStore + WriteStore + ?Sized>(
+    store: &S,
+    wanted: Option<StoreDescription>,
+    default: StoreDescription,
+) -> Result<StoreDescription, StoreError> {
+    let found = match read_description(store).await? {
+        Some(found) => found,
+        None => write_description(store, wanted.unwrap_or(default)).await?,
+    };
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != found) {
+        return Err(StoreError::Parameters {
+            store: store.location().to_owned(),
+            reason: format!(
+                "the store has chunks of {} bytes on average, not {}; leave out --avg-size or use another store",
+                found.chunk_avg, wanted.chunk_avg
+            ),
+        });
+    }
+    Ok(found)
+}
+
+/// Writes `regrow.json` unless another maker was first; returns what stands there then.
+async fn write_description<S: ReadStore + WriteStore + ?Sized>(
+    store: &S,
+    description: StoreDescription,
+) -> Result<StoreDescription, StoreError> {
+    let object = || format!("{}/{STORE_FILE}", store.location());
+    let text = serde_json::to_vec(&description)
+        .map_err(|error| StoreError::InvalidRequest { object: object(), reason: error.to_string() })?;
+    let put = store.put(STORE_FILE, Content::Bytes(text.into()), ObjectKind::Description, Condition::IfAbsent);
+    match put.await? {
+        PutOutcome::Stored => Ok(description),
+        PutOutcome::Refused => {
+            let found = read_description(store).await?;
+            found.ok_or_else(|| StoreError::NotFound { object: object(), status: None })
+        }
+    }
+}
+
+/// The packs that lie in a store, in no order.
+pub fn list_packs<S: ListStore + ?Sized>(store: &S) -> BoxStream<'_, Result<(ChunkId, ObjectInfo), StoreError>> {
+    let listed = store.list("packs", Depth::Tree);
+    listed
+        .filter_map(|info| async move {
+            match info {
+                Ok(info) => parse_pack_object(&info.name).map(|id| Ok((id, info))),
+                Err(error) => Some(Err(error)),
+            }
+        })
+        .boxed()
+}
+
+/// Reads the end of a pack of which nothing but its name is known: one request, two where its tail is long.
+///
+/// # Errors
+/// [`StoreError::Damaged`], and those of [`ReadStore::get`].
+pub async fn read_tail(store: &(impl ReadStore + ?Sized), id: &ChunkId) -> Result<(Bytes, PackTail), StoreError> {
+    let name = pack_name(id);
+    let damaged = |error: PackError| StoreError::Damaged {
+        object: format!("{}/{name}", store.location()),
+        reason: error.to_string(),
+    };
+    let end = store.get(&name, Span::Suffix(TAIL_GUESS_BYTES)).await?;
+    let (start, bytes) = (end.range.start, end.object_bytes);
+    let end = end.bytes().await?;
+    let trailer_at = end.len().checked_sub(TRAILER_BYTES as usize).ok_or_else(|| damaged(PackError::NotAPack))?;
+    let trailer = Trailer::decode(&end[trailer_at..], bytes).map_err(damaged)?;
+    let tail = if trailer.tail_at >= start {
+        // Within what was read, so it fits a usize.
+        end.slice((trailer.tail_at - start) as usize..)
+    } else {
+        // Bounded: the trailer's check allows 64 MiB at most.
+        let missing = store.get(&name, Span::Range(trailer.tail_at..start)).await?.bytes().await?;
+        [missing, end].concat().into()
+    };
+    let decoded = PackTail::decode(&tail, bytes).map_err(damaged)?;
+    Ok((tail, decoded))
+}

@@ -1,0 +1,116 @@
+//! Writing into a folder: tmp/, fsync, rename, fsync of the folder. Several processes may write one store at once.
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use futures::future::BoxFuture;
+use tempfile::NamedTempFile;
+
+use super::durable::{remove_abandoned, sync_folder, temporary_file};
+use super::{FolderStore, blocking};
+use crate::name::check_name;
+use crate::{Condition, Content, ObjectKind, PutOutcome, StoreError, WriteStore};
+
+impl FolderStore {
+    /// The store in `root`, which is made if it is not there. Removes what writers that died have left in it.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn create(root: PathBuf) -> Result<Self, StoreError> {
+        let tmp = root.join("tmp");
+        fs::create_dir_all(&tmp).map_err(StoreError::io(&tmp))?;
+        remove_abandoned(&tmp);
+        Ok(Self::new(root))
+    }
+}
+
+impl WriteStore for FolderStore {
+    fn staging(&self) -> &Path {
+        &self.staging
+    }
+
+    fn put<'a>(
+        &'a self,
+        name: &'a str,
+        content: Content,
+        _kind: ObjectKind,
+        condition: Condition,
+    ) -> BoxFuture<'a, Result<PutOutcome, StoreError>> {
+        Box::pin(async move {
+            check_name(&self.shown, name)?;
+            let (root, staging, path) = (self.root.clone(), self.staging.clone(), self.root.join(name));
+            blocking(move || put(&root, &staging, &path, content, &condition)).await
+        })
+    }
+}
+
+/// Where a link leads, so that what it leads to is replaced and it stays a link.
+fn behind_links(path: &Path) -> PathBuf {
+    if path.is_symlink() { path.canonicalize().unwrap_or_else(|_| path.to_owned()) } else { path.to_owned() }
+}
+
+fn put(
+    root: &Path,
+    staging: &Path,
+    path: &Path,
+    content: Content,
+    condition: &Condition,
+) -> Result<PutOutcome, StoreError> {
+    let path = &behind_links(path);
+    // A link may lead to another disk, which a rename does not reach.
+    let staging = if path.starts_with(root) { staging } else { path.parent().unwrap_or(staging) };
+    let file = match content {
+        Content::File(file) => file,
+        Content::Bytes(bytes) => {
+            fs::create_dir_all(staging).map_err(StoreError::io(staging))?;
+            let mut file = temporary_file(staging, ".regrow-").map_err(StoreError::io(staging))?;
+            file.write_all(&bytes).map_err(StoreError::io(staging))?;
+            file
+        }
+    };
+    file.as_file().sync_all().map_err(StoreError::io(path))?;
+    let folder = path.parent().unwrap_or(root);
+    let made = !folder.is_dir();
+    fs::create_dir_all(folder).map_err(StoreError::io(folder))?;
+    let outcome = place(file, path, condition)?;
+    sync_folder(folder)?;
+    if let Some(above) = folder.parent().filter(|_| made && folder != root) {
+        sync_folder(above)?;
+    }
+    Ok(outcome)
+}
+
+fn place(file: NamedTempFile, path: &Path, condition: &Condition) -> Result<PutOutcome, StoreError> {
+    match condition {
+        Condition::IfAbsent => {
+            return match file.persist_noclobber(path) {
+                Ok(_) => Ok(PutOutcome::Stored),
+                Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(PutOutcome::Refused),
+                Err(error) => Err(StoreError::io(path)(error.error)),
+            };
+        }
+        Condition::IfVersion(_) | Condition::Always => {}
+    }
+    // A look and a rename are two steps; others wait meanwhile, where the file system has locks.
+    let folder = path.parent().and_then(|folder| fs::File::open(folder).ok());
+    let _locked = folder.filter(|folder| folder.lock().is_ok());
+    if let Condition::IfVersion(version) = condition
+        && version_at(path).as_ref() != Some(version)
+    {
+        return Ok(PutOutcome::Refused);
+    }
+    file.persist(path).map_err(|error| StoreError::io(path)(error.error))?;
+    Ok(PutOutcome::Stored)
+}
+
+/// What tells this state of a file from others.
+pub(super) fn version_at(path: &Path) -> Option<String> {
+    path.metadata().ok().as_ref().map(version_of)
+}
+
+/// See [`version_at`].
+pub(super) fn version_of(metadata: &fs::Metadata) -> String {
+    format!("{:x}-{:x}-{:x}-{:x}", metadata.ino(), metadata.len(), metadata.ctime(), metadata.ctime_nsec())
+}

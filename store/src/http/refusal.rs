@@ -1,0 +1,111 @@
+//! What buckets say in the body of a refusal, where it tells more than the status does.
+//!
+//! 403 is what a bucket answers for an absent object that its reader may not list, so it counts as "not found".
+//! But when the body says that a signed URL has expired, "not found" would send people looking for the object.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Response;
+use reqwest::header::CONTENT_TYPE;
+
+use super::body::Body;
+use super::pace::Pace;
+use crate::{Meter, StoreError};
+
+/// Refusals are a few hundred bytes.
+const MAX_BODY_BYTES: u64 = 4096;
+/// How long the body is waited for: the status alone will do.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Codes of S3, CloudFront, Google Cloud Storage and Azure that are about the request's signature, token or
+/// account. None of them is answered for an absent object.
+const CREDENTIAL_CODES: [&str; 17] = [
+    "AccountIsDisabled",
+    "AccountProblem",
+    "AllAccessDisabled",
+    "AuthenticationFailed",
+    "AuthorizationQueryParametersError",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidAuthenticationInfo",
+    "InvalidKey",
+    "InvalidSecurity",
+    "InvalidSignature",
+    "InvalidToken",
+    "MalformedPolicy",
+    "NotSignedUp",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+];
+
+/// `error`, which the head of `response` made, or a more telling one.
+pub(super) async fn explain(error: StoreError, response: Response, meter: &Arc<Meter>, pace: Pace) -> StoreError {
+    let (StoreError::NotFound { object, .. } | StoreError::Denied { object, .. } | StoreError::Status { object, .. }) =
+        &error
+    else {
+        return error;
+    };
+    let status = response.status().as_u16();
+    if !matches!(status, 400 | 401 | 403) || !is_xml(&response) {
+        return error;
+    }
+    let body = Body::new(response, object.clone(), Arc::clone(meter), pace).whole(MAX_BODY_BYTES);
+    // A body that does not come, or is too long, tells nothing.
+    let Ok(Ok(body)) = tokio::time::timeout(PATIENCE, body).await else { return error };
+    match reason(&String::from_utf8_lossy(&body)) {
+        Some(reason) => StoreError::Refused { object: object.clone(), status, reason },
+        None => error,
+    }
+}
+
+fn is_xml(response: &Response) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    matches!(kind.as_str(), "application/xml" | "text/xml")
+}
+
+/// What the credentials lack, if the body says so. Only words known here are repeated: some bodies hold the text
+/// that was to be signed.
+fn reason(body: &str) -> Option<String> {
+    let code = element(body, "Code")?;
+    let expired = || element(body, "Message").is_some_and(|message| message.to_ascii_lowercase().contains("expired"));
+    if code == "AccessDenied" && expired() {
+        return Some("the request has expired".to_owned());
+    }
+    CREDENTIAL_CODES.contains(&code).then(|| code.to_owned())
+}
+
+/// The text of the first element of this name, which has no attributes.
+fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    rest.split_once(&format!("</{name}>")).map(|(text, _)| text.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason_of(code: &str, message: &str) -> Option<String> {
+        let head = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
+        reason(&format!("{head}\n<Error><Code>{code}</Code><Message>{message}</Message><Key>x</Key></Error>"))
+    }
+
+    #[test]
+    fn codes_about_credentials_are_told() {
+        let told = |code, message| reason_of(code, message).unwrap_or_default();
+        assert_eq!(told("ExpiredToken", "The provided token has expired."), "ExpiredToken");
+        assert_eq!(told("SignatureDoesNotMatch", ""), "SignatureDoesNotMatch");
+        assert_eq!(told("AccessDenied", "Request has expired"), "the request has expired");
+    }
+
+    #[test]
+    fn other_bodies_tell_nothing() {
+        assert_eq!(reason_of("AccessDenied", "Access Denied"), None);
+        assert_eq!(reason_of("NoSuchKey", "expired"), None);
+        for body in ["", "<Code>", "<Code>ExpiredToken", "</Code><Code>", "ExpiredToken"] {
+            assert_eq!(reason(body), None, "{body}");
+        }
+    }
+}

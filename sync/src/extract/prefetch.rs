@@ -1,0 +1,80 @@
+//! The ends of the packs that were written with an image, fetched while a seed is still being read: a machine that is to have the
+//! image needs them, whatever the seed holds.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use regrow_index::Index;
+use regrow_store::{ReadStore, Span, pack_name};
+use tokio::task::JoinHandle;
+
+use super::packs::Packs;
+use crate::Network;
+
+/// More than this in all is not fetched on a guess.
+const MOST_BYTES: u64 = 8 << 20;
+
+/// An end on its way.
+struct Pending {
+    range: Range<u64>,
+    task: JoinHandle<Option<Bytes>>,
+}
+
+/// See the module's documentation.
+pub(crate) struct Prefetch<'a> {
+    network: &'a Network,
+    store: Option<Arc<dyn ReadStore>>,
+    index: &'a Index,
+    pending: Mutex<Option<BTreeMap<u32, Pending>>>,
+}
+
+impl<'a> Prefetch<'a> {
+    /// Nothing is fetched before [`Prefetch::start`]; never where the first store is local.
+    pub(crate) fn new(network: &'a Network, stores: &[Arc<dyn ReadStore>], index: &'a Index) -> Self {
+        let store = stores.first().filter(|store| !store.is_local()).cloned();
+        Self { network, store, index, pending: Mutex::default() }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Option<BTreeMap<u32, Pending>>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A seed has to be read, which takes some time. The first call counts.
+    pub(crate) fn start(&self) {
+        let Some(store) = &self.store else { return };
+        let mut pending = self.pending();
+        if pending.is_some() {
+            return;
+        }
+        let wanted: Vec<(u32, bool)> = self.index.fresh_packs.iter().map(|&pack| (pack, true)).collect();
+        let ends = Packs::new(self.index).ends_of(&wanted);
+        let bytes: u64 = ends.iter().map(|(_, range)| range.end - range.start).sum();
+        let ends = if bytes > MOST_BYTES { Vec::new() } else { ends };
+        let begin = |(pack, range): (u32, Range<u64>)| {
+            let (store, name) = (Arc::clone(store), pack_name(&self.index.packs[pack as usize].id));
+            let span = Span::Range(range.clone());
+            let task =
+                self.network.runtime().spawn(async move { store.get(&name, span).await.ok()?.bytes().await.ok() });
+            (pack, Pending { range, task })
+        };
+        *pending = Some(ends.into_iter().map(begin).collect());
+    }
+
+    /// The end of a pack from `range`'s start on, if it was on its way. Not checked.
+    pub(crate) fn take(&self, pack: u32, range: &Range<u64>) -> Option<Bytes> {
+        let pending = self.pending().as_mut()?.remove(&pack)?;
+        let skip = range.start.checked_sub(pending.range.start).filter(|_| range.end == pending.range.end)?;
+        let bytes = self.network.block_on(pending.task).ok()??;
+        let skip = usize::try_from(skip).ok().filter(|&skip| skip <= bytes.len())?;
+        Some(bytes.slice(skip..))
+    }
+}
+
+impl Drop for Prefetch<'_> {
+    fn drop(&mut self) {
+        let pending = self.pending().take().into_iter().flatten();
+        pending.for_each(|(_, pending)| pending.task.abort());
+    }
+}

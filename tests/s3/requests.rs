@@ -1,0 +1,112 @@
+//! How many requests it takes, counted at the server.
+
+use http::Method;
+
+use super::{Bucket, is_pack, is_put};
+use crate::images::{noise, versions};
+use crate::report::number;
+use crate::s3server::Seen;
+
+/// Requests that write, and those that read.
+fn paid(requests: &[Seen]) -> (usize, usize) {
+    let writes = requests.iter().filter(|seen| matches!(seen.method, Method::PUT | Method::POST)).count();
+    (writes, requests.len() - writes)
+}
+
+fn pack_reads(requests: &[Seen]) -> usize {
+    requests.iter().filter(|seen| is_pack(seen) && seen.method == Method::GET).count()
+}
+
+fn lists(requests: &[Seen]) -> usize {
+    requests.iter().filter(|seen| seen.is_list()).count()
+}
+
+#[test]
+fn an_update_takes_few_and_the_index_comes_last() {
+    let (old, new) = versions();
+    let bucket = Bucket::new();
+    bucket.env.write("old", &old);
+    bucket.env.write("new", &new);
+    let (_, first) = bucket.requests_of(|| bucket.run("make --avg-size 1KiB s3://bucket/old.rgx old").success());
+    assert_eq!(first.iter().filter(|seen| is_put(seen) && seen.uri.path().ends_with("regrow.json")).count(), 1);
+    let make = "make --catalog fresh --like s3://bucket/old.rgx s3://bucket/new.rgx new";
+    let (report, requests) = bucket.requests_of(|| bucket.json(make));
+    let (writes, reads) = paid(&requests);
+    assert!(writes <= 12 && reads <= 12, "{writes} and {reads}: {requests:#?}");
+    assert_eq!(
+        (number(&report, "requests"), number(&report, "requests_write")),
+        ((writes + reads) as u64, writes as u64)
+    );
+    assert_eq!(lists(&requests), 0);
+    let puts: Vec<&str> = requests.iter().filter(|seen| is_put(seen)).map(|seen| seen.uri.path()).collect();
+    let (last, packs) = puts.split_last().unwrap();
+    assert_eq!(*last, "/bucket/new.rgx");
+    assert!(!packs.is_empty() && packs.iter().all(|path| path.ends_with(".pack")), "{puts:?}");
+    bucket.check("bucket", &[("old", &old), ("new", &new)]);
+}
+
+#[test]
+fn what_many_packs_hold_is_learnt_once() {
+    let (old, new) = versions();
+    let bucket = Bucket::new();
+    bucket.make("old", &old);
+    let packs = bucket.packs("bucket").len();
+    assert!(packs > 4);
+    bucket.env.write("new", &new);
+    let make = |name: &str, catalog: &str| {
+        let command = format!("make --catalog {catalog} --pack-size 100KiB s3://bucket/{name}.rgx new");
+        bucket.requests_of(|| bucket.json(&command))
+    };
+    let (_, requests) = make("new", "kept");
+    assert_eq!((lists(&requests), pack_reads(&requests)), (1, packs), "{requests:#?}");
+    let added = bucket.packs("bucket").len() - packs;
+    // Those that this machine wrote are read too, once.
+    let (report, requests) = make("again", "kept");
+    assert_eq!((lists(&requests), pack_reads(&requests)), (1, added), "{requests:#?}");
+    assert_eq!(number(&report, "chunks_new"), 0, "{report}");
+    let (_, requests) = make("once-more", "kept");
+    assert_eq!((lists(&requests), pack_reads(&requests)), (1, 0), "{requests:#?}");
+    bucket.check("bucket", &[("again", &new), ("once-more", &new)]);
+}
+
+#[test]
+fn many_packs_are_not_all_read() {
+    let (old, new) = versions();
+    let bucket = Bucket::new();
+    let make = |arguments: &str| bucket.requests_of(|| bucket.json(&format!("make --avg-size 1KiB {arguments}")));
+    bucket.env.write("old", &old);
+    bucket.env.write("new", &new);
+    make("s3://bucket/old.rgx old");
+    bucket.copy("bucket", "large");
+    bucket.env.write("tiny", &noise("tiny packs", 700_000));
+    make("--pack-size 1KiB s3://large/tiny.rgx tiny");
+    let packs = bucket.packs("large").len();
+    assert!(packs > 250, "{packs}");
+    // All that is like the image is found by its index, however much else there is.
+    let (_, small) = make("--catalog c1 --like s3://bucket/old.rgx s3://bucket/new.rgx new");
+    let (_, large) = make("--catalog c2 --like s3://large/old.rgx s3://large/new.rgx new");
+    assert_eq!(paid(&small), paid(&large), "{large:#?}");
+    // Without it some are looked at: 128, and those under way meanwhile.
+    let (_, requests) = make("--catalog c3 s3://large/other.rgx new");
+    let (reads, lists) = (pack_reads(&requests), lists(&requests));
+    assert!((1..=128 + 16).contains(&reads) && lists <= 2, "{reads} and {lists} of {packs}");
+    // A release of the same name finds what it was, though there are newer ones.
+    let (report, requests) = make("--catalog c4 s3://large/tiny.rgx new");
+    assert!(pack_reads(&requests) <= 128 + 16);
+    assert!(number(&report, "chunks") > 0);
+    bucket.check("large", &[("old", &old), ("new", &new), ("other", &new), ("tiny", &new)]);
+}
+
+#[test]
+fn a_first_release_is_like_none() {
+    let (old, _) = versions();
+    let bucket = Bucket::new();
+    bucket.env.write("old", &old);
+    let outcome = bucket.run("make --like s3://bucket/absent.rgx s3://bucket/old.rgx old").success();
+    assert!(
+        outcome.stderr.contains("regrow: warning: --like: s3://bucket/absent.rgx: not found"),
+        "{}",
+        outcome.stderr
+    );
+    bucket.check("bucket", &[("old", &old)]);
+}
