@@ -1,0 +1,181 @@
+//! Changed bytes of a copy: where they are, and what they are now.
+
+use crate::base::byte_at;
+use crate::coder::BitCoder;
+use crate::literal::nibble_node;
+use crate::mix::{Field, Slots, hash};
+use crate::relative::Movements;
+
+const MEMORY_BITS: u32 = 18;
+/// Candidates for a byte.
+const CANDIDATES: usize = 4;
+
+/// A byte of a copy with all that is known of its surroundings.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    /// Base bytes from 8 before to 7 behind.
+    pub(crate) around: u128,
+    pub(crate) base_at: u64,
+    pub(crate) target_at: u64,
+    /// The target's last bytes, the last one lowest.
+    pub(crate) tail: u64,
+}
+
+/// The differences of the last changes, the last one first.
+type Differences = [u8; 3];
+
+/// See the module's documentation.
+pub(crate) struct Changes {
+    flag: Field,
+    byte: Field,
+    /// What became of a base byte between such neighbours: 0x10000, then the byte in the base, and in the target.
+    memory: Vec<u32>,
+    movements: Movements,
+    /// How often each candidate was right, by the bit, of 65536.
+    hits: [[u32; 8]; CANDIDATES],
+    last: Differences,
+    /// The last flags, the last one lowest; 1: changed.
+    pub(crate) flags: u64,
+}
+
+impl Changes {
+    pub(crate) fn new() -> Self {
+        Self {
+            flag: Field::new(9, 0, 64, 500),
+            byte: Field::new(9, CANDIDATES, 256, 250),
+            memory: vec![0; 1 << MEMORY_BITS],
+            movements: Movements::new(),
+            hits: [[32_768; 8]; CANDIDATES],
+            last: [0; 3],
+            flags: 0,
+        }
+    }
+
+    /// A copy begins.
+    pub(crate) fn begin(&mut self) {
+        (self.last, self.flags) = ([0; 3], 0);
+    }
+
+    fn slot(place: &Place) -> usize {
+        let neighbours = (place.around >> 56) as u32;
+        (hash(99, u64::from(neighbours)) >> (64 - MEMORY_BITS)) as usize
+    }
+
+    fn remembered(&self, place: &Place) -> Option<(u8, u8)> {
+        let entry = self.memory[Self::slot(place)];
+        (entry != 0).then_some(((entry >> 8) as u8, entry as u8))
+    }
+
+    /// Codes whether a byte is changed. `since`: bytes since the last change.
+    #[inline]
+    pub(crate) fn code_flag<C: BitCoder>(
+        &mut self,
+        coder: &mut C,
+        slots: &mut Slots,
+        place: &Place,
+        since: u64,
+        is_changed: bool,
+    ) -> bool {
+        let base = u64::from(byte_at(place.around, 0));
+        // The base's bytes before, the last one highest.
+        let before = place.around as u64;
+        let remembered = self.remembered(place).map_or(0, |(from, to)| 1 + u64::from(from != to));
+        let moved = self.movements.guess(place.around, place.base_at, place.target_at);
+        let moved = moved.map_or(0, |byte| 1 + u64::from(u64::from(byte) != base));
+        let flags = self.flags;
+        let contexts = [
+            hash(71, flags & 0xffff),
+            hash(72, flags & 0xff | base << 8),
+            hash(73, before >> 48 | (flags & 7) << 16),
+            hash(74, before >> 40 | (flags & 15) << 24),
+            hash(75, remembered | (flags & 15) << 2 | base << 8),
+            hash(76, since | (place.target_at & 7) << 8),
+            hash(77, moved | remembered << 2 | (flags & 15) << 4),
+            hash(78, u64::from(self.last[0]) | (flags & 7) << 8),
+            hash(79, before >> 32),
+        ];
+        self.flag.select(&contexts, 0);
+        let selector = (flags & 15 | moved << 4) as usize;
+        let is_changed = self.flag.bit(coder, slots, 1, &[], selector, u32::from(is_changed)) == 1;
+        self.flags = flags << 1 | u64::from(is_changed);
+        is_changed
+    }
+
+    /// Takes in a byte that is as it was. `tail`: with it.
+    #[inline]
+    pub(crate) fn keep(&mut self, place: &Place, since: u64, tail: u64) {
+        self.learn(place, byte_at(place.around, 0), tail);
+        if since > 4 {
+            self.last = [0, self.last[0], self.last[1]];
+        }
+    }
+
+    fn learn(&mut self, place: &Place, byte: u8, tail: u64) {
+        self.memory[Self::slot(place)] = 0x10000 | u32::from(byte_at(place.around, 0)) << 8 | u32::from(byte);
+        self.movements.learn(place.around, place.base_at, place.target_at, tail);
+    }
+
+    /// Codes a changed byte.
+    pub(crate) fn code_byte<C: BitCoder>(&mut self, coder: &mut C, slots: &mut Slots, place: &Place, byte: u8) -> u8 {
+        let base = byte_at(place.around, 0);
+        let shifted = base.wrapping_add(self.last[0]);
+        let remembered = self.remembered(place).filter(|(from, to)| from != to).map(|(_, to)| to);
+        let moved = self.movements.guess(place.around, place.base_at, place.target_at);
+        let contexts = self.contexts(place, shifted, remembered, moved);
+        let candidates = [Some(shifted), remembered, moved, Some(base)];
+        let mut node = 1u32;
+        for bit in (0..8u32).rev() {
+            if bit == 7 {
+                self.byte.select(&contexts, 0);
+            } else if bit == 3 {
+                self.byte.select(&contexts, u64::from(node));
+            }
+            let mut inputs = [0i32; CANDIDATES];
+            for ((input, hits), candidate) in inputs.iter_mut().zip(&self.hits).zip(candidates) {
+                if let Some(agreed) = agreed(candidate, node, bit) {
+                    let logit = slots.logistic().stretch(hits[bit as usize]);
+                    *input = if agreed == 1 { logit } else { -logit };
+                }
+            }
+            let wanted = u32::from(byte) >> bit & 1;
+            let found = self.byte.bit(coder, slots, nibble_node(node, bit), &inputs, node as usize, wanted);
+            for (hits, candidate) in self.hits.iter_mut().zip(candidates) {
+                if let Some(agreed) = agreed(candidate, node, bit) {
+                    let hits = &mut hits[bit as usize];
+                    *hits = if agreed == found { *hits + ((65_535 - *hits) >> 6) } else { *hits - (*hits >> 6) };
+                }
+            }
+            node = node << 1 | found;
+        }
+        let byte = node as u8;
+        self.last = [byte.wrapping_sub(base), self.last[0], self.last[1]];
+        self.learn(place, byte, place.tail << 8 | u64::from(byte));
+        byte
+    }
+
+    fn contexts(&self, place: &Place, shifted: u8, remembered: Option<u8>, moved: Option<u8>) -> [u64; 9] {
+        let tail = place.tail;
+        let wide = |offset: i32| u64::from(byte_at(place.around, offset));
+        let (base, next, before) = (wide(0), wide(1), wide(-1));
+        let [last, second, _] = self.last.map(u64::from);
+        let remembered = remembered.map_or(256, u64::from);
+        [
+            hash(11, base),
+            hash(12, base | (tail & 0xff) << 8),
+            hash(13, last | base << 8),
+            hash(14, u64::from(shifted) | second << 8),
+            hash(15, remembered << 8 | base),
+            hash(16, moved.map_or(256, u64::from) | remembered << 16),
+            hash(17, tail & 0xffff),
+            hash(18, base | next << 8 | before << 16),
+            hash(19, place.target_at & 3 | last << 4 | second << 12 | base << 20),
+        ]
+    }
+}
+
+/// The bit that a candidate has at this place, if it agrees with the bits before.
+#[inline]
+fn agreed(candidate: Option<u8>, node: u32, bit: u32) -> Option<u32> {
+    let candidate = 256 | u32::from(candidate?);
+    (candidate >> (bit + 1) == node).then_some(candidate >> bit & 1)
+}

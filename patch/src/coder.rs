@@ -1,0 +1,165 @@
+//! Binary arithmetic coding: one bit at a time, each with the probability that a model gives it.
+//!
+//! Carry-less range coder of 32 bits as in Matt Mahoney's lpaq. Encoder and decoder share a trait, so that a model is written once:
+//! it passes the bit that it knows, and goes on with the bit that it gets back, which are the same when it encodes.
+
+/// Codes bits.
+pub(crate) trait BitCoder {
+    /// Codes a bit whose probability of being 1 is `p1 / 65536`, with 0 < p1 < 65536. `bit` counts only when encoding; the bit that
+    /// was coded is returned.
+    fn bit(&mut self, p1: u32, bit: u32) -> u32;
+}
+
+/// Splits `low..=high` by a probability: a 1 lies at or below the result.
+#[inline]
+fn split(low: u32, high: u32, p1: u32) -> u32 {
+    low + ((u64::from(high - low) * u64::from(p1)) >> 16) as u32
+}
+
+/// Writes bits.
+pub(crate) struct BitEncoder {
+    low: u32,
+    high: u32,
+    out: Vec<u8>,
+}
+
+impl BitEncoder {
+    pub(crate) fn new() -> Self {
+        Self { low: 0, high: u32::MAX, out: Vec::new() }
+    }
+
+    /// Bytes so far.
+    pub(crate) fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        // The decoder reads zeros behind the end, so one byte within the interval is mostly enough.
+        let last = (self.low.wrapping_add(0x00ff_ffff)) & 0xff00_0000;
+        if self.low == 0 {
+            // Zeros do as they are.
+        } else if last >= self.low && last <= self.high {
+            self.out.push((last >> 24) as u8);
+        } else {
+            self.out.extend_from_slice(&self.low.to_be_bytes());
+        }
+        self.out
+    }
+}
+
+impl BitCoder for BitEncoder {
+    #[inline]
+    fn bit(&mut self, p1: u32, bit: u32) -> u32 {
+        let middle = split(self.low, self.high, p1);
+        if bit != 0 {
+            self.high = middle;
+        } else {
+            self.low = middle + 1;
+        }
+        while (self.low ^ self.high) >> 24 == 0 {
+            self.out.push((self.high >> 24) as u8);
+            self.low <<= 8;
+            self.high = self.high << 8 | 0xff;
+        }
+        bit
+    }
+}
+
+/// Reads bits. Behind the input's end come zeros: what they decode to is for the caller to bound.
+pub(crate) struct BitDecoder<'a> {
+    low: u32,
+    high: u32,
+    code: u32,
+    input: &'a [u8],
+    /// Zeros that were read behind the end.
+    behind: u64,
+}
+
+impl<'a> BitDecoder<'a> {
+    pub(crate) fn new(input: &'a [u8]) -> Self {
+        let mut decoder = Self { low: 0, high: u32::MAX, code: 0, input, behind: 0 };
+        for _ in 0..4 {
+            decoder.shift();
+        }
+        decoder
+    }
+
+    fn shift(&mut self) {
+        let byte = match self.input.split_first() {
+            Some((&byte, rest)) => {
+                self.input = rest;
+                byte
+            }
+            None => {
+                self.behind += 1;
+                0
+            }
+        };
+        self.code = self.code << 8 | u32::from(byte);
+    }
+
+    /// Whether more was read than an encoder wrote: it leaves out four bytes at most.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.behind > 4
+    }
+
+    /// Whether all of the input was read.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.input.is_empty()
+    }
+}
+
+impl BitCoder for BitDecoder<'_> {
+    #[inline]
+    fn bit(&mut self, p1: u32, _bit: u32) -> u32 {
+        let middle = split(self.low, self.high, p1);
+        let bit = u32::from(self.code <= middle);
+        if bit != 0 {
+            self.high = middle;
+        } else {
+            self.low = middle + 1;
+        }
+        while (self.low ^ self.high) >> 24 == 0 {
+            self.low <<= 8;
+            self.high = self.high << 8 | 0xff;
+            self.shift();
+        }
+        bit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_come_back_at_any_probability() {
+        let mut state = 1u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 40) as u32
+        };
+        for bits in [0, 1, 2, 7, 100, 20_000] {
+            let coded: Vec<(u32, u32)> = (0..bits)
+                .map(|_| {
+                    let p1 = match next() % 4 {
+                        0 => 1,
+                        1 => 65_535,
+                        _ => 1 + next() % 65_535,
+                    };
+                    (p1, u32::from(next() % 65_536 < p1))
+                })
+                .collect();
+            let mut encoder = BitEncoder::new();
+            for &(p1, bit) in &coded {
+                encoder.bit(p1, bit);
+            }
+            let bytes = encoder.finish();
+            let mut decoder = BitDecoder::new(&bytes);
+            for &(p1, bit) in &coded {
+                assert_eq!(decoder.bit(p1, 0), bit);
+            }
+            assert!(!decoder.is_exhausted());
+        }
+    }
+}

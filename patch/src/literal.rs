@@ -1,0 +1,136 @@
+//! Literal bytes: by the bytes before them, by the longest repetition of those, and by what the base would have here.
+
+use crate::coder::BitCoder;
+use crate::mix::{Field, Slots, hash};
+
+/// Literals that repetitions are looked for in.
+const HISTORY_BITS: u32 = 22;
+const PLACES_BITS: u32 = 18;
+/// Bytes that a repetition is found by.
+const SEED: u32 = 5;
+
+/// See the module's documentation.
+pub(crate) struct Literals {
+    field: Field,
+    history: Vec<u8>,
+    /// Bytes of the history so far.
+    at: u32,
+    places: Vec<u32>,
+    /// Where the repetition goes on, and how long it is already; 0: none.
+    place: u32,
+    len: u32,
+}
+
+impl Literals {
+    pub(crate) fn new() -> Self {
+        Self {
+            field: Field::new(8, 1, 3 * 256, 250),
+            history: vec![0; 1 << HISTORY_BITS],
+            at: 0,
+            places: vec![0; 1 << PLACES_BITS],
+            place: 0,
+            len: 0,
+        }
+    }
+
+    fn byte(&self, place: u32) -> u8 {
+        self.history[place as usize & ((1 << HISTORY_BITS) - 1)]
+    }
+
+    /// Adds a byte of the target to what repetitions are looked for in.
+    pub(crate) fn remember(&mut self, byte: u8) {
+        self.history[self.at as usize & ((1 << HISTORY_BITS) - 1)] = byte;
+        self.at = self.at.wrapping_add(1);
+    }
+
+    /// Looks for the repetition that the next byte is in. `tail`: the target's last bytes.
+    pub(crate) fn follow(&mut self, tail: u64) {
+        let last = tail as u8;
+        if self.len > 0 && self.byte(self.place) == last {
+            self.len = (self.len + 1).min(64);
+            self.place = self.place.wrapping_add(1);
+        } else {
+            self.len = 0;
+        }
+        let seed = tail & ((1 << (SEED * 8)) - 1);
+        let slot = (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - PLACES_BITS)) as usize;
+        if self.len == 0 && self.places[slot] != 0 {
+            self.place = self.places[slot];
+            while self.len < 32
+                && self.byte(self.place.wrapping_sub(1 + self.len)) == self.byte(self.at.wrapping_sub(1 + self.len))
+            {
+                self.len += 1;
+            }
+            if self.len < SEED {
+                self.len = 0;
+            }
+        }
+        self.places[slot] = self.at;
+    }
+
+    /// A copy came between: repetitions begin anew.
+    pub(crate) fn interrupt(&mut self) {
+        self.len = 0;
+    }
+
+    /// Codes a byte. `expected`: what the base has where the last copy would have gone on.
+    pub(crate) fn code<C: BitCoder>(
+        &mut self,
+        coder: &mut C,
+        slots: &mut Slots,
+        tail: u64,
+        expected: u8,
+        byte: u8,
+    ) -> u8 {
+        let contexts = [
+            hash(1, tail & 0xff),
+            hash(2, tail & 0xffff),
+            hash(3, tail & 0xff_ffff),
+            hash(4, tail & 0xffff_ffff),
+            hash(5, tail & 0xffff_ffff_ffff),
+            hash(6, word(tail)),
+            hash(7, u64::from(expected) << 8 | tail & 0xff),
+            hash(8, 0),
+        ];
+        let repeated = (self.len > 0).then(|| 256 | u32::from(self.byte(self.place)));
+        let strength = (self.len.min(32) as i32 * 40 + 100).min(1500);
+        let mut node = 1u32;
+        for place in (0..8u32).rev() {
+            if place == 7 {
+                self.field.select(&contexts, 0);
+            } else if place == 3 {
+                self.field.select(&contexts, u64::from(node));
+            }
+            let agrees = repeated.filter(|repeated| repeated >> (place + 1) == node);
+            let (input, class) = match agrees {
+                Some(repeated) if repeated >> place & 1 == 1 => (strength, 1 + usize::from(self.len > 15)),
+                Some(_) => (-strength, 1 + usize::from(self.len > 15)),
+                None => (0, 0),
+            };
+            let selector = class * 256 + node as usize;
+            let within = nibble_node(node, place);
+            node = node << 1 | self.field.bit(coder, slots, within, &[input], selector, u32::from(byte) >> place & 1);
+        }
+        node as u8
+    }
+}
+
+/// A node of a byte's tree as a node of the tree of its half.
+#[inline]
+pub(crate) fn nibble_node(node: u32, place: u32) -> usize {
+    if place >= 4 { node as usize } else { (1 << (3 - place) | node & ((1 << (3 - place)) - 1)) as usize }
+}
+
+/// A hash of the letters, digits and underscores that the target ends with.
+fn word(mut tail: u64) -> u64 {
+    let mut found = 0;
+    for _ in 0..8 {
+        let byte = tail as u8;
+        if !(byte.is_ascii_alphanumeric() || byte == b'_') {
+            break;
+        }
+        found = hash(found, u64::from(byte));
+        tail >>= 8;
+    }
+    found
+}

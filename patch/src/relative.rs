@@ -1,0 +1,72 @@
+//! Addresses in machine code: where code moved, a call's distance changed by how far its target moved and how far it moved itself.
+//! Who saw one call to a place knows the distances of the others. (The idea is that of Courgette and of BCJ filters; here it is one
+//! more prediction, which costs nothing where it is wrong.)
+
+use crate::base::byte_at;
+
+const ENTRIES_BITS: u32 = 16;
+
+/// How far targets of relative addresses have moved, by where they were in the base.
+pub(crate) struct Movements {
+    /// Where a target was, and how far it moved; 0: not known.
+    entries: Vec<(u32, u32)>,
+}
+
+/// Whether four bytes behind these two are mostly a distance: x86-64's call, jmp, jcc, and operands relative to rip.
+#[inline]
+fn leads_an_address(before: u8, last: u8) -> bool {
+    matches!(last, 0xe8 | 0xe9)
+        || (before == 0x0f && last & 0xf0 == 0x80)
+        || (last & 0xc7 == 0x05 && matches!(before, 0x8b | 0x8d))
+}
+
+#[inline]
+fn u32_at(around: u128, offset: i32) -> u32 {
+    (around >> ((offset + 8) * 8)) as u32
+}
+
+/// The target of the distance that begins at `start`.
+#[inline]
+fn target_of(start: u32, distance: u32) -> u32 {
+    start.wrapping_add(4).wrapping_add(distance)
+}
+
+impl Movements {
+    pub(crate) fn new() -> Self {
+        Self { entries: vec![(0, 0); 1 << ENTRIES_BITS] }
+    }
+
+    fn slot(target: u32) -> usize {
+        (target.wrapping_mul(0x9e37_79b1) >> (32 - ENTRIES_BITS)) as usize
+    }
+
+    /// What the byte at `base_at` becomes, if it belongs to a distance whose target's movement is known.
+    #[inline]
+    pub(crate) fn guess(&self, around: u128, base_at: u64, target_at: u64) -> Option<u8> {
+        for back in 0..4 {
+            if !leads_an_address(byte_at(around, -back - 2), byte_at(around, -back - 1)) {
+                continue;
+            }
+            let distance = u32_at(around, -back);
+            let target = target_of((base_at as u32).wrapping_sub(back as u32), distance);
+            let (known, moved) = self.entries[Self::slot(target)];
+            let own = target_at.wrapping_sub(base_at) as u32;
+            return (known == target && known != 0)
+                .then(|| (distance.wrapping_add(moved).wrapping_sub(own) >> (back * 8)) as u8);
+        }
+        None
+    }
+
+    /// Takes in what became of the four bytes that end at `base_at`; `tail` holds the target's last bytes, the last one lowest.
+    #[inline]
+    pub(crate) fn learn(&mut self, around: u128, base_at: u64, target_at: u64, tail: u64) {
+        if !leads_an_address(byte_at(around, -5), byte_at(around, -4)) {
+            return;
+        }
+        let distance = u32_at(around, -3);
+        let target = target_of((base_at as u32).wrapping_sub(3), distance);
+        let now = (tail as u32).swap_bytes();
+        let own = target_at.wrapping_sub(base_at) as u32;
+        self.entries[Self::slot(target)] = (target, now.wrapping_sub(distance).wrapping_add(own));
+    }
+}
