@@ -26,6 +26,8 @@ const INDEX_KIND: &str = "index";
 pub struct Network {
     runtime: Runtime,
     client: Option<HttpClient>,
+    /// A place in each bucket that was opened: others in it are reached in the same way.
+    opened: Vec<BucketStore>,
     options: HttpOptions,
     buckets: BucketOptions,
     policy: RetryPolicy,
@@ -45,13 +47,13 @@ impl Network {
             .build()
             .map_err(SyncError::io("threads for the network"))?;
         let buckets = BucketOptions { staging: "/tmp".into(), ..BucketOptions::default() };
-        Ok(Self { runtime, client: None, options, buckets, policy, meter: Meter::new() })
+        Ok(Self { runtime, client: None, opened: Vec::new(), options, buckets, policy, meter: Meter::new() })
     }
 
     /// The same network, which reaches buckets this way.
     #[must_use]
     pub fn with_buckets(self, buckets: BucketOptions) -> Self {
-        Self { buckets, ..self }
+        Self { buckets, opened: Vec::new(), ..self }
     }
 
     /// What went over the wire so far: requests and bytes of bodies.
@@ -121,9 +123,15 @@ impl Network {
     }
 
     fn open_bucket(&mut self, url: &BucketUrl, policy: RetryPolicy) -> Result<Arc<dyn Store>, SyncError> {
+        let is_same = |known: &&BucketStore| known.url().with_path("") == url.with_path("");
+        if let Some(known) = self.opened.iter().find(is_same) {
+            return Ok(Arc::new(Retry::new(known.at(&url.path, policy.clone()), policy)));
+        }
         let client = self.client()?;
         let open = BucketStore::open(url, &self.buckets, client, Arc::clone(&self.meter), policy.clone());
-        Ok(Arc::new(Retry::new(self.block_on(open)?, policy)))
+        let opened = self.block_on(open)?;
+        self.opened.push(opened.at(&url.path, policy.clone()));
+        Ok(Arc::new(Retry::new(opened, policy)))
     }
 
     /// The index at `location`.

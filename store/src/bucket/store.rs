@@ -48,7 +48,7 @@ pub(super) struct Opened {
 pub struct BucketStore {
     pub(super) url: BucketUrl,
     pub(super) shown: String,
-    pub(super) opened: Opened,
+    pub(super) opened: Arc<Opened>,
     pub(super) options: BucketOptions,
     pub(super) policy: RetryPolicy,
     has_read: AtomicBool,
@@ -75,7 +75,16 @@ impl BucketStore {
             Provider::Azure => others::open_azure(url, options, service).await?,
         };
         let has_read = AtomicBool::new(false);
+        let opened = Arc::new(opened);
         Ok(Self { url: url.clone(), shown: url.to_string(), opened, options: options.clone(), policy, has_read })
+    }
+
+    /// Another place in the same bucket, reached in the same way: finding out how is not done again.
+    #[must_use]
+    pub fn at(&self, path: &str, policy: RetryPolicy) -> Self {
+        let url = self.url.with_path(path);
+        let (opened, options) = (Arc::clone(&self.opened), self.options.clone());
+        Self { shown: url.to_string(), url, opened, options, policy, has_read: AtomicBool::new(false) }
     }
 
     /// Where the store is.
