@@ -259,7 +259,7 @@ pub(crate) fn parameters_of(store: &Location, found: &StoreDescription) -> Resul
 
 /// Warns where gc will not see an index.
 pub(crate) fn warn_of_name(index: &Location, progress: &dyn Progress) {
-    if !index.to_string().ends_with(".rgx") {
+    if !crate::gc::is_index_name(&index.to_string()) {
         progress.warn(&format!("{index}: gc will delete what it needs: only indexes named NAME.rgx are kept"));
     }
 }
