@@ -1,0 +1,84 @@
+//! Taking a stream apart, and putting it together again.
+
+use preflate_rs::{PreflateConfig, PreflateStreamProcessor, recreate_whole_deflate_stream};
+
+use crate::contained::contained;
+use crate::corrections;
+use crate::error::DeflateError;
+use crate::inflate::inflate;
+
+/// Stands in patch files: which rebuilder the corrections are for. Goes up with each change of what [`rebuild`] makes of
+/// the same bytes, so with each other version of preflate-rs.
+pub const REBUILDER_VERSION: u32 = 1;
+
+/// Longer hash chains than gzip's and zlib's level 9 are not followed: time for one byte is bounded by this.
+pub(crate) const MAX_CHAIN: u32 = 4096;
+
+/// A deflate stream's two parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Apart {
+    /// The plain bytes.
+    pub plain: Vec<u8>,
+    /// What [`rebuild`] needs besides.
+    pub corrections: Vec<u8>,
+}
+
+/// Takes a raw deflate stream apart so that [`rebuild`] gives exactly it again, which is verified.
+///
+/// `None` where that does not work: what is no stream, one of more than `max_plain` plain bytes, and one whose
+/// compressor is foreign, so that the corrections would be more than a quarter of it and 64 bytes.
+#[must_use]
+pub fn take_apart(stored: &[u8], max_plain: usize) -> Option<Apart> {
+    let plain = inflate(stored, max_plain).ok()?;
+    let exact = |corrections: &Vec<u8>| rebuild(&plain, corrections, stored.len()).is_ok_and(|back| back == stored);
+    let corrections = corrections::candidates(stored, &plain).find(exact)?;
+    Some(Apart { plain, corrections })
+}
+
+/// The deflate stream that `plain` and `corrections` were taken from. The same on every machine.
+///
+/// # Errors
+///
+/// [`DeflateError::TooLong`] where it is longer than `max_stored` bytes; [`DeflateError::Corrections`] where the two do
+/// not belong together. Not all that do not are noticed: what is rebuilt is to be verified by its hash.
+pub fn rebuild(plain: &[u8], corrections: &[u8], max_stored: usize) -> Result<Vec<u8>, DeflateError> {
+    if corrections.len() > max_corrections(max_stored) {
+        return Err(DeflateError::Corrections);
+    }
+    let theirs = corrections::unpacked(corrections, budget(max_stored)).ok_or(DeflateError::Corrections)?;
+    let stored = recreated(plain, &theirs).ok_or(DeflateError::Corrections)?;
+    if stored.len() > max_stored {
+        return Err(DeflateError::TooLong(max_stored));
+    }
+    Ok(stored)
+}
+
+/// How many bits of corrections preflate-rs may read: as many as the stream has. Each costs it a bounded time and memory,
+/// but not the input a byte: wrong corrections could keep it busy for ever.
+fn budget(max_stored: usize) -> u32 {
+    u32::try_from(max_stored.saturating_mul(8)).unwrap_or(u32::MAX).saturating_add(4096)
+}
+
+/// preflate-rs's own corrections, by the parameters that it estimates.
+pub(crate) fn predicted(stored: &[u8], plain_bytes: usize) -> Option<Vec<u8>> {
+    let config =
+        PreflateConfig { max_chain_length: MAX_CHAIN, plain_text_limit: plain_bytes + 1024, verify_compression: false };
+    contained(|| {
+        let mut processor = PreflateStreamProcessor::new(&config);
+        let chunk = processor.decompress(stored).ok()?;
+        (processor.is_done() && chunk.compressed_size == stored.len()).then_some(chunk.corrections)
+    })
+    .flatten()
+}
+
+/// What preflate-rs rebuilds.
+pub(crate) fn recreated(plain: &[u8], theirs: &[u8]) -> Option<Vec<u8>> {
+    contained(|| recreate_whole_deflate_stream(plain, theirs).ok()).flatten()
+}
+
+pub(crate) fn max_corrections(stored_bytes: usize) -> usize {
+    stored_bytes / 4 + 64
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+use std::collections::HashSet;
+
+use super::*;
+
+const LEVELS: [i8; 11] = [-2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+const GENERATIONS: [GoGeneration; 3] = [GoGeneration::Before127, GoGeneration::From127, GoGeneration::From127Fused];
+
+/// Lines that look a little like a program's.
+fn plain(lines: u32) -> Vec<u8> {
+    let line = |number: u32| {
+        let mixed = number.wrapping_mul(2_654_435_761);
+        format!("{:x} let value{} = table[{}];\n", mixed >> (mixed & 15), number % 97, mixed >> 20)
+    };
+    (0..lines).flat_map(|number| line(number).into_bytes()).collect()
+}
+
+fn encoded(known: Known, plain: &[u8], piece_bytes: usize) -> Vec<u8> {
+    let (mut encoder, mut stream) = (Encoder::new(known), Vec::new());
+    plain.chunks(piece_bytes).for_each(|piece| encoder.write(piece, &mut stream));
+    encoder.finish(&mut stream);
+    stream
+}
+
+#[test]
+fn numbers_are_unique_and_stand_for_encoders() {
+    let numbers: HashSet<u16> = Known::all().map(Known::number).collect();
+    assert_eq!(numbers.len(), Known::all().count());
+    assert!(Known::all().all(|known| Known::of_number(known.number()) == Some(known)));
+    assert_eq!(Known::of_number(0), None);
+    assert_eq!(Known::of_number(u16::MAX), None);
+}
+
+#[test]
+fn numbers_do_not_change() {
+    let number = |generation, level| Known::Go { generation, level }.number();
+    assert_eq!(
+        LEVELS.map(|level| number(GoGeneration::Before127, level)),
+        [256, 258, 259, 260, 261, 262, 263, 264, 265, 266, 267]
+    );
+    assert_eq!(
+        LEVELS.map(|level| number(GoGeneration::From127, level)),
+        [272, 274, 275, 276, 277, 278, 279, 280, 281, 282, 283]
+    );
+    assert_eq!(
+        LEVELS.map(|level| number(GoGeneration::From127Fused, level)),
+        [288, 290, 291, 292, 293, 294, 295, 296, 297, 298, 299]
+    );
+}
+
+#[test]
+fn streams_are_streams_of_the_plain_bytes() {
+    for known in Known::all() {
+        for plain in [plain(0), plain(1), plain(5), plain(20_000), vec![7; 300_000]] {
+            let stream = encoded(known, &plain, 1 << 20);
+            assert!(crate::inflate(&stream, plain.len()).unwrap() == plain, "{known:?}");
+            assert!(encoded(known, &plain, 777) == stream, "{known:?}");
+        }
+    }
+}
+
+#[test]
+fn encoders_are_recognised_by_the_beginning() {
+    let plain = plain(20_000);
+    for generation in GENERATIONS {
+        for level in LEVELS {
+            let known = Known::Go { generation, level };
+            let stream = encoded(known, &plain, 1 << 20);
+            let by_beginning = recognise(&stream[..stream.len() / 2], &plain[..plain.len() / 2]);
+            assert!(by_beginning.contains(&known), "{known:?}");
+            assert!(by_beginning.len() <= 4, "{known:?}: {by_beginning:?}");
+            assert!(recognise(&stream, &plain).contains(&known), "{known:?}");
+        }
+    }
+}
+
+#[test]
+fn a_short_stream_is_recognised_whole() {
+    let plain = plain(100);
+    let known = Known::Go { generation: GoGeneration::From127, level: 6 };
+    let recognised = recognise(&encoded(known, &plain, 1 << 20), &plain);
+    assert!(recognised.contains(&known));
+    assert!(recognised.iter().all(|&known| encoded(known, &plain, 1 << 20) == encoded(recognised[0], &plain, 1)));
+}
+
+#[test]
+fn what_no_known_encoder_wrote_is_not_recognised() {
+    let plain = plain(20_000);
+    let mut compress = flate2::Compress::new(flate2::Compression::default(), false);
+    let mut stream = Vec::with_capacity(1 << 20);
+    compress.compress_vec(&plain, &mut stream, flate2::FlushCompress::Finish).unwrap();
+    assert_eq!(recognise(&stream, &plain), []);
+    assert_eq!(recognise(&[], &plain), []);
+    assert_eq!(recognise(&stream[..1], &[]), []);
+}
+
+/// A flush in between: the first part is as known, then blocks end where they would not.
+#[test]
+fn a_flushed_stream_is_not_recognised() {
+    let (first, second) = (plain(10_000), plain(20_000));
+    let known = Known::Go { generation: GoGeneration::Before127, level: 6 };
+    let mut stream = encoded(known, &first, 1 << 20);
+    // The empty stored block that ends the first part, as one that does not end the stream: a flush.
+    let last = stream.len() - 5;
+    stream[last] &= !1;
+    stream.extend(encoded(known, &second, 1 << 20));
+    assert_eq!(recognise(&stream, &[first, second].concat()), []);
+}

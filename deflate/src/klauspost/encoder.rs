@@ -1,0 +1,122 @@
+//! The encoders as others use them.
+
+use super::Version;
+use super::deflater::Deflater;
+
+/// Of a pgzip block, what the next one knows.
+const TAIL_BYTES: usize = 16384;
+
+/// A program that wrote a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Klauspost {
+    /// `compress/gzip`, level 1 to 9, -1 (which is 5, as is any that there is not), 0 (stored) or -2 (literals only).
+    Gzip {
+        /// As it is given to the original.
+        level: i8,
+        /// Of klauspost/compress.
+        version: Version,
+    },
+    /// `pgzip`, with the same levels.
+    Pgzip {
+        /// As it is given to the original.
+        level: i8,
+        /// Of klauspost/compress.
+        version: Version,
+        /// More than 16 KiB.
+        block_bytes: u32,
+    },
+}
+
+/// Writes the stream that [`Klauspost`] would write, without gzip's header and trailer.
+#[derive(Debug)]
+pub struct KlauspostEncoder {
+    deflater: Deflater,
+    blocks: Option<PgzipBlocks>,
+}
+
+/// Where pgzip is.
+#[derive(Debug)]
+struct PgzipBlocks {
+    bytes: usize,
+    /// Of the block that is written.
+    left: usize,
+    /// The end of what was written of it.
+    tail: Vec<u8>,
+}
+
+impl PgzipBlocks {
+    fn keep(&mut self, plain: &[u8]) {
+        self.left -= plain.len();
+        if self.left >= 2 * TAIL_BYTES {
+            return;
+        }
+        // Of the last 32 KiB of a block and what was written with them, no more than 16 KiB are of use.
+        self.tail.extend_from_slice(&plain[plain.len().saturating_sub(TAIL_BYTES)..]);
+    }
+
+    /// The end of the block, which is full. The next one begins.
+    fn take_tail(&mut self) -> Vec<u8> {
+        self.left = self.bytes;
+        let mut tail = std::mem::take(&mut self.tail);
+        tail.drain(..tail.len().saturating_sub(TAIL_BYTES));
+        tail
+    }
+}
+
+impl KlauspostEncoder {
+    /// An encoder at the start of a stream.
+    pub fn new(kind: Klauspost) -> Self {
+        match kind {
+            Klauspost::Gzip { level, version } => Self { deflater: Deflater::new(level, version), blocks: None },
+            Klauspost::Pgzip { level, version, block_bytes } => {
+                let bytes = (block_bytes as usize).max(TAIL_BYTES + 1);
+                let blocks = PgzipBlocks { bytes, left: bytes, tail: Vec::new() };
+                Self { deflater: Deflater::new(level, version), blocks: Some(blocks) }
+            }
+        }
+    }
+
+    /// Takes plain bytes and adds what can be written to `out`.
+    pub fn write(&mut self, mut plain: &[u8], out: &mut Vec<u8>) {
+        std::mem::swap(out, &mut self.deflater.blocks.out.out);
+        let Some(blocks) = &mut self.blocks else {
+            self.deflater.write(plain);
+            return std::mem::swap(out, &mut self.deflater.blocks.out.out);
+        };
+        while !plain.is_empty() {
+            let (now, later) = plain.split_at(plain.len().min(blocks.left));
+            self.deflater.write(now);
+            blocks.keep(now);
+            if blocks.left == 0 {
+                self.deflater.flush();
+                self.deflater.reset(&blocks.take_tail());
+            }
+            plain = later;
+        }
+        std::mem::swap(out, &mut self.deflater.blocks.out.out);
+    }
+
+    /// Adds the end of the stream to `out`.
+    pub fn finish(mut self, out: &mut Vec<u8>) {
+        std::mem::swap(out, &mut self.deflater.blocks.out.out);
+        if self.blocks.is_some() {
+            self.deflater.flush();
+        }
+        self.deflater.finish();
+        std::mem::swap(out, &mut self.deflater.blocks.out.out);
+    }
+}
+
+/// One block of pgzip alone, so that blocks can be rebuilt side by side. `dictionary` is what comes before it: at most the
+/// last 16 KiB matter. A stream always ends with a block that is not full, which may be empty.
+pub fn pgzip_block(version: Version, level: i8, dictionary: &[u8], block: &[u8], is_last: bool, out: &mut Vec<u8>) {
+    let mut deflater = Deflater::new(level, version);
+    std::mem::swap(out, &mut deflater.blocks.out.out);
+    deflater.reset(&dictionary[dictionary.len().saturating_sub(TAIL_BYTES)..]);
+    deflater.write(block);
+    deflater.flush();
+    if is_last {
+        deflater.finish();
+    }
+    std::mem::swap(out, &mut deflater.blocks.out.out);
+}

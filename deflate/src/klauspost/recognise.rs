@@ -1,0 +1,141 @@
+//! Which encoder wrote a stream, by its beginning.
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+use super::{Klauspost, KlauspostEncoder, Version};
+
+/// What a block of pgzip ends with.
+const FLUSH: [u8; 4] = [0, 0, 0xFF, 0xFF];
+/// What else pgzip writes at the end of a stream.
+const END_AFTER_FLUSH: [u8; 2] = [3, 0];
+const DEFAULT_BLOCK_BYTES: u32 = 1 << 20;
+const MIN_BLOCK_BYTES: u32 = 16385;
+/// The levels, the likelier ones first: 5 is the default.
+const LEVELS: [i8; 11] = [5, 9, 1, 6, 7, 8, 4, 3, 2, -2, 0];
+const VERSIONS: [Version; 3] = [Version::V1_15, Version::V1_18, Version::V1_20];
+/// How much is encoded between two comparisons.
+const STEP_BYTES: usize = 1 << 16;
+
+/// Which encoders wrote a deflate stream that begins like this, the likelier ones first: those that make the stored bytes of the plain
+/// ones, as far as both go. Of versions that write the same at a level, the first is named, level 5 for -1.
+pub fn recognise(stored_prefix: &[u8], plain_prefix: &[u8]) -> Vec<Klauspost> {
+    let seen = Seen::of(stored_prefix, plain_prefix);
+    let mut kinds = Vec::new();
+    for level in LEVELS {
+        for version in VERSIONS.into_iter().filter(|version| version.is_first_at(level)) {
+            let pgzip = seen.block_bytes.map(|block_bytes| Klauspost::Pgzip { level, version, block_bytes });
+            kinds.extend(pgzip.filter(|&kind| seen.may_be_by(kind)));
+            kinds.extend(Some(Klauspost::Gzip { level, version }).filter(|&kind| seen.may_be_by(kind)));
+        }
+    }
+    kinds
+}
+
+/// What there is of a stream.
+struct Seen<'a> {
+    stored: &'a [u8],
+    plain: &'a [u8],
+    is_whole: bool,
+    /// How long pgzip's blocks are if it is pgzip's.
+    block_bytes: Option<u32>,
+}
+
+impl<'a> Seen<'a> {
+    fn of(stored: &'a [u8], plain: &'a [u8]) -> Self {
+        let mut inflater = Inflater::new(plain.len() as u64);
+        inflater.go_to(stored, stored.len());
+        // What follows the stream is none of it.
+        let stored = if inflater.ended { &stored[..inflater.inflater.total_in() as usize] } else { stored };
+        let is_whole = inflater.ended && inflater.plain_bytes() == plain.len() as u64;
+        let block_bytes = match first_flush(stored, plain.len() as u64) {
+            // A block that is not full tells no size.
+            Some((bytes, end)) if stored[end..] == END_AFTER_FLUSH && bytes < u64::from(DEFAULT_BLOCK_BYTES) => {
+                Some(DEFAULT_BLOCK_BYTES)
+            }
+            Some((bytes, _)) => u32::try_from(bytes).ok().filter(|&bytes| bytes >= MIN_BLOCK_BYTES),
+            None => (!inflater.ended).then_some(DEFAULT_BLOCK_BYTES),
+        };
+        Self { stored, plain, is_whole, block_bytes }
+    }
+
+    fn may_be_by(&self, kind: Klauspost) -> bool {
+        let mut encoder = KlauspostEncoder::new(kind);
+        let (mut out, mut compared) = (Vec::new(), 0);
+        for plain in self.plain.chunks(STEP_BYTES) {
+            encoder.write(plain, &mut out);
+            if !self.agrees(&out, &mut compared) {
+                return false;
+            }
+            if compared == self.stored.len() {
+                return true;
+            }
+        }
+        if self.is_whole {
+            encoder.finish(&mut out);
+            return out == self.stored;
+        }
+        true
+    }
+
+    fn agrees(&self, out: &[u8], compared: &mut usize) -> bool {
+        let end = out.len().min(self.stored.len());
+        let agrees = out[*compared..end] == self.stored[*compared..end];
+        *compared = end;
+        agrees
+    }
+}
+
+/// How many plain bytes there are before the first flush, and where that ends.
+fn first_flush(stored: &[u8], max_plain_bytes: u64) -> Option<(u64, usize)> {
+    let mut inflater = Inflater::new(max_plain_bytes);
+    let alike = stored.windows(FLUSH.len()).enumerate().filter(|(_, bytes)| *bytes == FLUSH);
+    alike.map(|(at, _)| at).find_map(|at| {
+        inflater.go_to(stored, at);
+        let before = inflater.plain_bytes();
+        inflater.go_to(stored, at + FLUSH.len());
+        // What only looks like one holds plain bytes.
+        let is_flush = inflater.plain_bytes() == before && !inflater.has_stopped();
+        is_flush.then_some((before, at + FLUSH.len()))
+    })
+}
+
+/// Tells how many plain bytes a stream's beginning holds.
+struct Inflater {
+    inflater: Decompress,
+    /// It stops when there are more, so that no bomb takes long.
+    max_plain_bytes: u64,
+    plain: Vec<u8>,
+    ended: bool,
+}
+
+impl Inflater {
+    fn new(max_plain_bytes: u64) -> Self {
+        let plain = Vec::with_capacity(STEP_BYTES);
+        Self { inflater: Decompress::new(false), max_plain_bytes, plain, ended: false }
+    }
+
+    fn has_stopped(&self) -> bool {
+        self.plain_bytes() > self.max_plain_bytes
+    }
+
+    fn plain_bytes(&self) -> u64 {
+        self.inflater.total_out()
+    }
+
+    /// Inflates what comes before `end`.
+    fn go_to(&mut self, stored: &[u8], end: usize) {
+        while !self.has_stopped() {
+            self.plain.clear();
+            let before = (self.inflater.total_in(), self.inflater.total_out());
+            let stored = &stored[(before.0 as usize).min(end)..end];
+            match self.inflater.decompress_vec(stored, &mut self.plain, FlushDecompress::Sync) {
+                Ok(Status::StreamEnd) => {
+                    self.ended = true;
+                    return;
+                }
+                Ok(_) if before != (self.inflater.total_in(), self.inflater.total_out()) => (),
+                _ => return,
+            }
+        }
+    }
+}

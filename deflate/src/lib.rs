@@ -1,0 +1,30 @@
+//! Deflate streams (RFC 1951) inside files: finding them, and taking one apart into its plain bytes and the corrections
+//! that give exactly its bytes again, whatever compressor wrote it. Pure: no I/O, no knowledge of images or stores.
+//!
+//! [`find`] says where a file's streams lie, [`take_apart`] does the work on the side that makes a patch, [`rebuild`] is
+//! the way back. The prediction of what the compressor did is preflate-rs's; this crate bounds it, contains its panics
+//! and writes its corrections in fewer bytes.
+
+mod actions;
+mod apart;
+mod blocks;
+mod contained;
+mod corrections;
+pub mod encode;
+mod error;
+mod find;
+mod inflate;
+mod klauspost;
+mod known;
+mod number;
+mod parameters;
+mod trailer;
+
+pub use apart::{Apart, REBUILDER_VERSION, rebuild, take_apart};
+pub use error::DeflateError;
+pub use find::{Found, find, is_candidate};
+pub use inflate::inflate;
+pub use klauspost::{
+    Klauspost, KlauspostEncoder, Version as KlauspostVersion, pgzip_block, recognise as recognise_klauspost,
+};
+pub use trailer::Trailer;
