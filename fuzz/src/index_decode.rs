@@ -102,6 +102,7 @@ fn sample(chunks: u32) -> Index {
         skeleton,
         contents,
         fresh_packs: Vec::new(),
+        patch_bases: Vec::new(),
         store: "../store".into(),
     }
 }

@@ -3,12 +3,12 @@
 use crate::base::byte_at;
 use crate::coder::BitCoder;
 use crate::literal::nibble_node;
-use crate::mix::{Field, Slots, hash};
+use crate::mix::{FEW, Field, MANY, Slots, hash};
 use crate::relative::Movements;
 
 const MEMORY_BITS: u32 = 18;
 /// Candidates for a byte.
-const CANDIDATES: usize = 4;
+const CANDIDATES: usize = 5;
 
 /// A byte of a copy with all that is known of its surroundings.
 #[derive(Clone, Copy)]
@@ -19,6 +19,8 @@ pub(crate) struct Place {
     pub(crate) target_at: u64,
     /// The target's last bytes, the last one lowest.
     pub(crate) tail: u64,
+    /// What it becomes, if it is a digit of a checksum.
+    pub(crate) checked: Option<u8>,
 }
 
 /// The differences of the last changes, the last one first.
@@ -26,8 +28,8 @@ type Differences = [u8; 3];
 
 /// See the module's documentation.
 pub(crate) struct Changes {
-    flag: Field,
-    byte: Field,
+    flag: Field<6, 16>,
+    byte: Field<5, 16>,
     /// What became of a base byte between such neighbours: 0x10000, then the byte in the base, and in the target.
     memory: Vec<u32>,
     movements: Movements,
@@ -41,8 +43,8 @@ pub(crate) struct Changes {
 impl Changes {
     pub(crate) fn new() -> Self {
         Self {
-            flag: Field::new(9, 0, 64, 500),
-            byte: Field::new(9, CANDIDATES, 256, 250),
+            flag: Field::new(0, 80, MANY),
+            byte: Field::new(CANDIDATES, 512, FEW),
             memory: vec![0; 1 << MEMORY_BITS],
             movements: Movements::new(),
             hits: [[32_768; 8]; CANDIDATES],
@@ -82,21 +84,21 @@ impl Changes {
         let remembered = self.remembered(place).map_or(0, |(from, to)| 1 + u64::from(from != to));
         let moved = self.movements.guess(place.around, place.base_at, place.target_at);
         let moved = moved.map_or(0, |byte| 1 + u64::from(u64::from(byte) != base));
+        // What is known of checksums is known best.
+        let guessed = place.checked.map_or(moved, |byte| 3 + u64::from(u64::from(byte) != base));
         let flags = self.flags;
+        // The last four flags choose the slot in a bucket, so that a bucket is full of them.
         let contexts = [
-            hash(71, flags & 0xffff),
-            hash(72, flags & 0xff | base << 8),
-            hash(73, before >> 48 | (flags & 7) << 16),
-            hash(74, before >> 40 | (flags & 15) << 24),
-            hash(75, remembered | (flags & 15) << 2 | base << 8),
+            hash(71, flags >> 4 & 0xfff),
+            hash(73, before >> 48),
+            hash(75, remembered | base << 2),
             hash(76, since | (place.target_at & 7) << 8),
-            hash(77, moved | remembered << 2 | (flags & 15) << 4),
-            hash(78, u64::from(self.last[0]) | (flags & 7) << 8),
-            hash(79, before >> 32),
+            hash(77, guessed | remembered << 3),
+            hash(78, u64::from(self.last[0])),
         ];
         self.flag.select(&contexts, 0);
-        let selector = (flags & 15 | moved << 4) as usize;
-        let is_changed = self.flag.bit(coder, slots, 1, &[], selector, u32::from(is_changed)) == 1;
+        let selector = (flags & 15 | guessed << 4) as usize;
+        let is_changed = self.flag.bit(coder, slots, (flags & 15) as usize, [], selector, u32::from(is_changed)) == 1;
         self.flags = flags << 1 | u64::from(is_changed);
         is_changed
     }
@@ -121,8 +123,9 @@ impl Changes {
         let shifted = base.wrapping_add(self.last[0]);
         let remembered = self.remembered(place).filter(|(from, to)| from != to).map(|(_, to)| to);
         let moved = self.movements.guess(place.around, place.base_at, place.target_at);
-        let contexts = self.contexts(place, shifted, remembered, moved);
-        let candidates = [Some(shifted), remembered, moved, Some(base)];
+        let contexts = self.contexts(place);
+        let candidates = [Some(shifted), remembered, moved, Some(base), place.checked];
+        let set = usize::from(place.checked.is_some()) * 256;
         let mut node = 1u32;
         for bit in (0..8u32).rev() {
             if bit == 7 {
@@ -130,7 +133,7 @@ impl Changes {
             } else if bit == 3 {
                 self.byte.select(&contexts, u64::from(node));
             }
-            let mut inputs = [0i32; CANDIDATES];
+            let mut inputs = [0i16; CANDIDATES];
             for ((input, hits), candidate) in inputs.iter_mut().zip(&self.hits).zip(candidates) {
                 if let Some(agreed) = agreed(candidate, node, bit) {
                     let logit = slots.logistic().stretch(hits[bit as usize]);
@@ -138,7 +141,7 @@ impl Changes {
                 }
             }
             let wanted = u32::from(byte) >> bit & 1;
-            let found = self.byte.bit(coder, slots, nibble_node(node, bit), &inputs, node as usize, wanted);
+            let found = self.byte.bit(coder, slots, nibble_node(node, bit), inputs, set + node as usize, wanted);
             for (hits, candidate) in self.hits.iter_mut().zip(candidates) {
                 if let Some(agreed) = agreed(candidate, node, bit) {
                     let hits = &mut hits[bit as usize];
@@ -153,21 +156,15 @@ impl Changes {
         byte
     }
 
-    fn contexts(&self, place: &Place, shifted: u8, remembered: Option<u8>, moved: Option<u8>) -> [u64; 9] {
+    fn contexts(&self, place: &Place) -> [u64; 5] {
         let tail = place.tail;
-        let wide = |offset: i32| u64::from(byte_at(place.around, offset));
-        let (base, next, before) = (wide(0), wide(1), wide(-1));
+        let base = u64::from(byte_at(place.around, 0));
         let [last, second, _] = self.last.map(u64::from);
-        let remembered = remembered.map_or(256, u64::from);
         [
             hash(11, base),
             hash(12, base | (tail & 0xff) << 8),
             hash(13, last | base << 8),
-            hash(14, u64::from(shifted) | second << 8),
-            hash(15, remembered << 8 | base),
-            hash(16, moved.map_or(256, u64::from) | remembered << 16),
             hash(17, tail & 0xffff),
-            hash(18, base | next << 8 | before << 16),
             hash(19, place.target_at & 3 | last << 4 | second << 12 | base << 20),
         ]
     }

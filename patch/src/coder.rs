@@ -3,8 +3,20 @@
 //! Carry-less range coder of 32 bits as in Matt Mahoney's lpaq. Encoder and decoder share a trait, so that a model is written once:
 //! it passes the bit that it knows, and goes on with the bit that it gets back, which are the same when it encodes.
 
+use std::io::{self, Read};
+
+use crate::error::PatchError;
+
 /// Codes bits.
 pub(crate) trait BitCoder {
+    /// Whether it still makes sense to go on: an input can be at its end.
+    ///
+    /// # Errors
+    /// [`PatchError::Damaged`] if so; [`PatchError::Input`].
+    fn check(&mut self) -> Result<(), PatchError> {
+        Ok(())
+    }
+
     /// Codes a bit whose probability of being 1 is `p1 / 65536`, with 0 < p1 < 65536. `bit` counts only when encoding; the bit that
     /// was coded is returned.
     fn bit(&mut self, p1: u32, bit: u32) -> u32;
@@ -20,17 +32,13 @@ fn split(low: u32, high: u32, p1: u32) -> u32 {
 pub(crate) struct BitEncoder {
     low: u32,
     high: u32,
-    out: Vec<u8>,
+    /// What is written so far, less what was taken away.
+    pub(crate) out: Vec<u8>,
 }
 
 impl BitEncoder {
     pub(crate) fn new() -> Self {
         Self { low: 0, high: u32::MAX, out: Vec::new() }
-    }
-
-    /// Bytes so far.
-    pub(crate) fn len(&self) -> usize {
-        self.out.len()
     }
 
     pub(crate) fn finish(mut self) -> Vec<u8> {
@@ -65,51 +73,85 @@ impl BitCoder for BitEncoder {
     }
 }
 
-/// Reads bits. Behind the input's end come zeros: what they decode to is for the caller to bound.
-pub(crate) struct BitDecoder<'a> {
+/// Bytes that are read at a time.
+const INPUT_BYTES: usize = 64 << 10;
+
+/// Reads bits. Behind the input's end come zeros: [`BitCoder::check`] tells of them.
+pub(crate) struct BitDecoder<R> {
     low: u32,
     high: u32,
     code: u32,
-    input: &'a [u8],
+    input: R,
+    buffer: Box<[u8]>,
+    at: usize,
+    filled: usize,
     /// Zeros that were read behind the end.
     behind: u64,
+    failed: Option<io::Error>,
 }
 
-impl<'a> BitDecoder<'a> {
-    pub(crate) fn new(input: &'a [u8]) -> Self {
-        let mut decoder = Self { low: 0, high: u32::MAX, code: 0, input, behind: 0 };
+impl<R: Read> BitDecoder<R> {
+    pub(crate) fn new(input: R) -> Self {
+        let buffer = vec![0; INPUT_BYTES].into_boxed_slice();
+        let (at, filled, behind, failed) = (0, 0, 0, None);
+        let mut decoder = Self { low: 0, high: u32::MAX, code: 0, input, buffer, at, filled, behind, failed };
         for _ in 0..4 {
             decoder.shift();
         }
         decoder
     }
 
+    #[inline]
     fn shift(&mut self) {
-        let byte = match self.input.split_first() {
-            Some((&byte, rest)) => {
-                self.input = rest;
-                byte
-            }
-            None => {
-                self.behind += 1;
-                0
-            }
-        };
+        if self.at == self.filled {
+            self.fill();
+        }
+        let byte = if self.at < self.filled { self.buffer[self.at] } else { 0 };
+        self.at += usize::from(self.at < self.filled);
         self.code = self.code << 8 | u32::from(byte);
     }
 
-    /// Whether more was read than an encoder wrote: it leaves out four bytes at most.
-    pub(crate) fn is_exhausted(&self) -> bool {
-        self.behind > 4
+    /// Reads on; counts a zero if there is nothing.
+    #[cold]
+    fn fill(&mut self) {
+        (self.at, self.filled) = (0, 0);
+        while self.behind == 0 {
+            match self.input.read(&mut self.buffer) {
+                Ok(0) => break,
+                Ok(filled) => {
+                    self.filled = filled;
+                    return;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            }
+        }
+        self.behind += 1;
     }
 
     /// Whether all of the input was read.
-    pub(crate) fn is_at_end(&self) -> bool {
-        self.input.is_empty()
+    pub(crate) fn finish(mut self) -> Result<(), PatchError> {
+        self.check()?;
+        if self.at == self.filled && self.behind == 0 {
+            self.fill();
+        }
+        self.check()?;
+        if self.at == self.filled { Ok(()) } else { Err(PatchError::Damaged("more follows than it says")) }
     }
 }
 
-impl BitCoder for BitDecoder<'_> {
+impl<R: Read> BitCoder for BitDecoder<R> {
+    fn check(&mut self) -> Result<(), PatchError> {
+        if let Some(error) = self.failed.take() {
+            return Err(PatchError::Input(error));
+        }
+        // An encoder leaves out four bytes at most; one more is looked for at the end.
+        if self.behind > 5 { Err(PatchError::Damaged("it ends early")) } else { Ok(()) }
+    }
+
     #[inline]
     fn bit(&mut self, p1: u32, _bit: u32) -> u32 {
         let middle = split(self.low, self.high, p1);
@@ -129,6 +171,7 @@ impl BitCoder for BitDecoder<'_> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     use super::*;
 
@@ -155,11 +198,11 @@ mod tests {
                 encoder.bit(p1, bit);
             }
             let bytes = encoder.finish();
-            let mut decoder = BitDecoder::new(&bytes);
+            let mut decoder = BitDecoder::new(&bytes[..]);
             for &(p1, bit) in &coded {
                 assert_eq!(decoder.bit(p1, 0), bit);
             }
-            assert!(!decoder.is_exhausted());
+            decoder.finish().unwrap();
         }
     }
 }

@@ -1,47 +1,118 @@
-//! Writing: ops into the bytes of a patch.
+//! Writing: ops into the bytes of a coded body.
+
+use std::io::Write;
 
 use crate::base::Base;
 use crate::coder::BitEncoder;
+use crate::coding::Coding;
 use crate::error::PatchError;
 use crate::model::Model;
 use crate::op::Op;
+use crate::pieces::Pieces;
+use crate::streams::Writer;
 
-/// Writes the ops of a target of known length, in order.
-pub struct Encoder<'b, B: Base + ?Sized> {
-    model: Model<'b, B>,
-    coder: BitEncoder,
-    target_bytes: u64,
+/// Bytes that are gathered before they are written.
+const OUTPUT_BYTES: usize = 64 << 10;
+
+enum State<'b, B: Base + ?Sized> {
+    Mixed(Box<(Model<'b, B>, BitEncoder)>),
+    Streams(Box<Writer<'b, B>>),
 }
 
-impl<'b, B: Base + ?Sized> Encoder<'b, B> {
-    /// For a target of `target_bytes` bytes.
-    #[must_use]
-    pub fn new(base: &'b B, target_bytes: u64) -> Self {
-        Self { model: Model::new(base), coder: BitEncoder::new(), target_bytes }
+/// Writes the ops of a target of known length, in order.
+pub struct Encoder<'b, B: Base + ?Sized, W: Write> {
+    state: State<'b, B>,
+    pieces: Pieces<'static>,
+    base_len: u64,
+    target_bytes: u64,
+    out: W,
+    written: u64,
+}
+
+impl<'b, B: Base + ?Sized, W: Write> Encoder<'b, B, W> {
+    /// For a target of `target_bytes` bytes. `level`: how long [`Coding::Streams`] looks for repetitions, 1 to 9 as xz has it; the other
+    /// coding has one way only. Memory: 12 MiB, or some 190 MiB for streams.
+    ///
+    /// # Errors
+    /// [`PatchError::Output`]; [`PatchError::Coder`].
+    pub fn new(base: &'b B, target_bytes: u64, coding: Coding, level: u8, mut out: W) -> Result<Self, PatchError> {
+        out.write_all(&[coding.byte()]).map_err(PatchError::Output)?;
+        let state = match coding {
+            Coding::Mixed => State::Mixed(Box::new((Model::new(base), BitEncoder::new()))),
+            Coding::Streams => State::Streams(Box::new(Writer::new(base, target_bytes, level)?)),
+        };
+        Ok(Self { state, pieces: Pieces::nowhere(), base_len: base.len(), target_bytes, out, written: 1 })
     }
 
     /// Appends an op. Only the last one may be without a copy.
     ///
     /// # Errors
-    /// [`PatchError::Base`]; [`PatchError::Damaged`] for an op that leads beyond base or target.
+    /// [`PatchError::Base`], [`PatchError::Output`], [`PatchError::Coder`]; [`PatchError::Damaged`] for an op that leads beyond base
+    /// or target.
     pub fn push(&mut self, op: &Op) -> Result<(), PatchError> {
-        self.model.code_op(&mut self.coder, op, self.target_bytes, &mut |_| Ok(()))
+        self.check(op)?;
+        match &mut self.state {
+            State::Mixed(mixed) => {
+                let (model, coder) = &mut **mixed;
+                model.code_op(coder, op, self.target_bytes, &mut self.pieces)?;
+                if coder.out.len() >= OUTPUT_BYTES {
+                    put(&mut self.out, &mut self.written, &mut coder.out)?;
+                }
+            }
+            State::Streams(writer) => {
+                let mut blocks = Vec::new();
+                writer.push(op, &mut blocks)?;
+                put(&mut self.out, &mut self.written, &mut blocks)?;
+            }
+        }
+        Ok(())
     }
 
-    /// Bytes of the patch so far, about.
+    fn check(&self, op: &Op) -> Result<(), PatchError> {
+        if op.len > self.base_len || op.base_at > self.base_len - op.len {
+            return Err(PatchError::Damaged("a copy goes beyond the base"));
+        }
+        let in_order = op.changes.is_sorted_by(|one, next| one.at < next.at);
+        if !in_order || op.changes.last().is_some_and(|change| change.at >= op.len) {
+            return Err(PatchError::Damaged("changes out of order, or behind their copy"));
+        }
+        Ok(())
+    }
+
+    /// Bytes of the body so far, about: for streams what is not compressed yet is guessed.
     #[must_use]
-    pub fn written(&self) -> usize {
-        self.coder.len()
+    pub fn written(&self) -> u64 {
+        self.written
+            + match &self.state {
+                State::Mixed(mixed) => mixed.1.out.len() as u64,
+                State::Streams(writer) => writer.pending(),
+            }
     }
 
-    /// The patch's bytes.
+    /// Writes what is left; returns what was written to.
     ///
     /// # Errors
-    /// [`PatchError::Damaged`] if the ops do not make a target of the length that was said.
-    pub fn finish(self) -> Result<Vec<u8>, PatchError> {
-        if self.model.target_at() != self.target_bytes {
+    /// [`PatchError::Output`], [`PatchError::Coder`]; [`PatchError::Damaged`] if the ops do not make a target of the length that was said.
+    pub fn finish(mut self) -> Result<W, PatchError> {
+        let (made, mut rest) = match self.state {
+            State::Mixed(mixed) => (mixed.0.target_at(), mixed.1.finish()),
+            State::Streams(mut writer) => {
+                let mut rest = Vec::new();
+                writer.block(&mut rest)?;
+                (writer.target_at(), rest)
+            }
+        };
+        if made != self.target_bytes {
             return Err(PatchError::Damaged("the ops make another length than was said"));
         }
-        Ok(self.coder.finish())
+        put(&mut self.out, &mut self.written, &mut rest)?;
+        Ok(self.out)
     }
+}
+
+fn put(out: &mut impl Write, written: &mut u64, bytes: &mut Vec<u8>) -> Result<(), PatchError> {
+    out.write_all(bytes).map_err(PatchError::Output)?;
+    *written += bytes.len() as u64;
+    bytes.clear();
+    Ok(())
 }

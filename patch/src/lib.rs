@@ -4,9 +4,12 @@
 //! A target is split into [`Op`]s: by [`find_ops`] against some part of the base, or by whatever else the caller knows. The
 //! [`Encoder`] writes them, [`decode`] makes the target of them again, in little memory, reading the base at random.
 
+mod alignments;
 mod base;
 mod changed;
+mod checksum;
 mod coder;
+mod coding;
 mod decode;
 mod encode;
 mod error;
@@ -17,9 +20,12 @@ mod mix;
 mod model;
 mod number;
 mod op;
+mod pieces;
 mod relative;
+mod streams;
 
 pub use base::Base;
+pub use coding::{Coding, Statistics};
 pub use decode::decode;
 pub use encode::Encoder;
 pub use error::PatchError;

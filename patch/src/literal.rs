@@ -1,7 +1,7 @@
-//! Literal bytes: by the bytes before them, by the longest repetition of those, and by what the base would have here.
+//! Literal bytes: by the bytes before them, and by the longest repetition of those.
 
 use crate::coder::BitCoder;
-use crate::mix::{Field, Slots, hash};
+use crate::mix::{FEW, Field, Slots, hash};
 
 /// Literals that repetitions are looked for in.
 const HISTORY_BITS: u32 = 22;
@@ -11,7 +11,7 @@ const SEED: u32 = 5;
 
 /// See the module's documentation.
 pub(crate) struct Literals {
-    field: Field,
+    field: Field<5, 16>,
     history: Vec<u8>,
     /// Bytes of the history so far.
     at: u32,
@@ -24,7 +24,7 @@ pub(crate) struct Literals {
 impl Literals {
     pub(crate) fn new() -> Self {
         Self {
-            field: Field::new(8, 1, 3 * 256, 250),
+            field: Field::new(1, 3 * 256, FEW),
             history: vec![0; 1 << HISTORY_BITS],
             at: 0,
             places: vec![0; 1 << PLACES_BITS],
@@ -73,27 +73,12 @@ impl Literals {
         self.len = 0;
     }
 
-    /// Codes a byte. `expected`: what the base has where the last copy would have gone on.
-    pub(crate) fn code<C: BitCoder>(
-        &mut self,
-        coder: &mut C,
-        slots: &mut Slots,
-        tail: u64,
-        expected: u8,
-        byte: u8,
-    ) -> u8 {
-        let contexts = [
-            hash(1, tail & 0xff),
-            hash(2, tail & 0xffff),
-            hash(3, tail & 0xff_ffff),
-            hash(4, tail & 0xffff_ffff),
-            hash(5, tail & 0xffff_ffff_ffff),
-            hash(6, word(tail)),
-            hash(7, u64::from(expected) << 8 | tail & 0xff),
-            hash(8, 0),
-        ];
+    /// Codes a byte.
+    pub(crate) fn code<C: BitCoder>(&mut self, coder: &mut C, slots: &mut Slots, tail: u64, byte: u8) -> u8 {
+        let contexts =
+            [hash(1, tail & 0xff), hash(2, tail & 0xffff), hash(3, tail & 0xff_ffff), hash(6, word(tail)), hash(8, 0)];
         let repeated = (self.len > 0).then(|| 256 | u32::from(self.byte(self.place)));
-        let strength = (self.len.min(32) as i32 * 40 + 100).min(1500);
+        let strength = (self.len.min(32) as i16 * 40 + 100).min(1500);
         let mut node = 1u32;
         for place in (0..8u32).rev() {
             if place == 7 {
@@ -109,7 +94,7 @@ impl Literals {
             };
             let selector = class * 256 + node as usize;
             let within = nibble_node(node, place);
-            node = node << 1 | self.field.bit(coder, slots, within, &[input], selector, u32::from(byte) >> place & 1);
+            node = node << 1 | self.field.bit(coder, slots, within, [input], selector, u32::from(byte) >> place & 1);
         }
         node as u8
     }

@@ -4,46 +4,59 @@
 use crate::coder::BitCoder;
 use crate::logistic::Logistic;
 
-/// Slots in all, of 4 bytes: 16 MiB.
-const SLOT_BITS: u32 = 22;
+/// Buckets in all: 4 MiB, which most processors' caches hold.
+const BUCKETS: usize = 1 << 16;
 /// Slots that lie together: the 15 nodes of a tree of four bits, and one more. A line of cache.
 const BUCKET: usize = 16;
 /// 1.0 as a weight.
 const WEIGHT_ONE: i32 = 1 << 14;
-const WEIGHT_MAX: i32 = 1 << 18;
-/// Slots hold a probability of 22 bits and a count of 10.
+/// Counts of slots stop here for what mostly is as it was the last time in the same context, as what bytes become: few bits tell.
+pub(crate) const FEW: u32 = 3;
+/// And here for what only comes more or less often, as whether a byte is changed.
+pub(crate) const MANY: u32 = 15;
+/// Slots hold a probability of 22 bits and a count.
 const SLOT_START: u32 = 1 << 31;
-const COUNT_MASK: u32 = 1023;
+const COUNT_MASK: u32 = 15;
+/// What the neuron's threshold learns from.
+const CONSTANT: i16 = 256;
 
 /// What contexts are hashed into.
 pub(crate) struct Slots {
-    slots: Vec<u32>,
+    buckets: Box<[[u32; BUCKET]; BUCKETS]>,
     /// How far a slot goes towards a bit that it sees the n-th time, in 1/65536.
-    rates: [u32; 1024],
+    rates: [u16; COUNT_MASK as usize + 1],
     logistic: Logistic,
 }
 
 impl Slots {
     pub(crate) fn new() -> Self {
-        let mut rates = [0; 1024];
-        for (count, rate) in (0u32..).zip(&mut rates) {
+        let mut rates = [0; COUNT_MASK as usize + 1];
+        for (count, rate) in (0u32..).zip(rates.iter_mut()) {
             // 1 / (count + 1.6)
-            *rate = 655_360 / (count * 10 + 16);
+            *rate = (655_360 / (count * 10 + 16)) as u16;
         }
-        Self { slots: vec![SLOT_START; 1 << SLOT_BITS], rates, logistic: Logistic::new() }
+        let buckets = vec![[SLOT_START; BUCKET]; BUCKETS].into_boxed_slice();
+        // Invariant: it has BUCKETS of them.
+        let buckets = buckets.try_into().expect("as many buckets as were made");
+        Self { buckets, rates, logistic: Logistic::new() }
     }
 
     pub(crate) fn logistic(&self) -> &Logistic {
         &self.logistic
     }
 
-    #[inline]
-    fn update(&mut self, at: usize, bit: u32, limit: u32) {
-        let slot = self.slots[at];
-        let (p, count) = ((slot >> 10) as i64, slot & COUNT_MASK);
-        let target = if bit == 0 { 0 } else { (1 << 22) - 1 };
-        let p = p + (((target - p) * i64::from(self.rates[count as usize])) >> 16);
-        self.slots[at] = (p as u32) << 10 | if count < limit { count + 1 } else { count };
+    #[inline(always)]
+    fn at(&self, bucket: u32, node: usize) -> u32 {
+        self.buckets[bucket as usize % BUCKETS][node % BUCKET]
+    }
+
+    #[inline(always)]
+    fn update(&mut self, bucket: u32, node: usize, bit: u32, limit: u32) {
+        let slot = &mut self.buckets[bucket as usize % BUCKETS][node % BUCKET];
+        let (p, count) = ((*slot >> 10) as i32, *slot & COUNT_MASK);
+        let target = ((1 << 22) - 1) * bit as i32;
+        let p = p + ((((target - p) >> 7) * i32::from(self.rates[count as usize])) >> 9);
+        *slot = (p as u32) << 10 | (count + u32::from(count < limit));
     }
 }
 
@@ -53,75 +66,82 @@ pub(crate) fn hash(a: u64, b: u64) -> u64 {
     (a.wrapping_mul(0xff51_afd7_ed55_8ccd) ^ b).wrapping_mul(0xc4ce_b9fe_1a85_ec53).rotate_left(29)
 }
 
-/// A kind of bits: its contexts, further inputs, and a neuron for each selector.
-pub(crate) struct Field {
-    contexts: usize,
-    /// Counts of slots stop here: the higher, the steadier.
+/// A kind of bits: its contexts, further inputs, and a neuron for each selector. `INPUTS`: two for each context, the further ones and
+/// a constant, rounded up to 8, so that the compiler makes vectors of them.
+pub(crate) struct Field<const CONTEXTS: usize, const INPUTS: usize> {
+    buckets: [u32; CONTEXTS],
+    weights: Vec<[i16; INPUTS]>,
+    /// Where its slots' counts stop.
     limit: u32,
-    buckets: Vec<usize>,
-    inputs: Vec<i32>,
-    weights: Vec<i32>,
 }
 
-impl Field {
-    /// For so many contexts, further inputs and selectors.
-    pub(crate) fn new(contexts: usize, extra: usize, selectors: usize, limit: u32) -> Self {
-        // Two inputs a context, and a constant.
-        let inputs = contexts * 2 + extra + 1;
-        let start = (i64::from(WEIGHT_ONE) * 10 / (10 * inputs as i64).isqrt().max(1) / 3) as i32;
-        Self {
-            contexts,
-            limit,
-            buckets: vec![0; contexts],
-            inputs: vec![0; inputs],
-            weights: vec![start; inputs * selectors],
-        }
+impl<const CONTEXTS: usize, const INPUTS: usize> Field<CONTEXTS, INPUTS> {
+    /// For so many further inputs and selectors. `limit`: where its slots' counts stop.
+    pub(crate) fn new(extra: usize, selectors: usize, limit: u32) -> Self {
+        let inputs = CONTEXTS * 2 + extra + 1;
+        assert!(inputs <= INPUTS, "a field's inputs have room");
+        let start = (i64::from(WEIGHT_ONE) * 10 / (10 * inputs as i64).isqrt().max(1) / 3) as i16;
+        Self { buckets: [0; CONTEXTS], weights: vec![[start; INPUTS]; selectors], limit }
     }
 
     /// Sets the contexts for the next bits, up to four of them.
     #[inline]
-    pub(crate) fn select(&mut self, contexts: &[u64], salt: u64) {
-        debug_assert_eq!(contexts.len(), self.contexts);
+    pub(crate) fn select(&mut self, contexts: &[u64; CONTEXTS], salt: u64) {
+        let salt = salt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         for (bucket, context) in self.buckets.iter_mut().zip(contexts) {
-            let hash =
-                context.wrapping_add(salt.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93);
-            *bucket = (hash >> (64 - SLOT_BITS)) as usize & !(BUCKET - 1);
+            *bucket = (context.wrapping_add(salt).wrapping_mul(0xd6e8_feb8_6659_fd93) >> 32) as u32 >> 16;
         }
     }
 
     /// Codes a bit at `node` (0 to 15) of the contexts' buckets.
     #[inline]
-    pub(crate) fn bit<C: BitCoder>(
+    pub(crate) fn bit<C: BitCoder, const EXTRA: usize>(
         &mut self,
         coder: &mut C,
         slots: &mut Slots,
         node: usize,
-        extra: &[i32],
+        extra: [i16; EXTRA],
         selector: usize,
         bit: u32,
     ) -> u32 {
-        let node = node & (BUCKET - 1);
-        for (inputs, bucket) in self.inputs.chunks_exact_mut(2).zip(&self.buckets) {
-            let slot = slots.slots[bucket + node];
-            let (p, count) = (slot >> 16, (slot & COUNT_MASK).min(8) as i32);
-            inputs[0] = slots.logistic.stretch(p);
-            inputs[1] = ((p as i32 - 32_768) * count) >> 8;
+        let mut inputs = [0i16; INPUTS];
+        let mut counts = [0i16; CONTEXTS];
+        let mut halves = [0i16; CONTEXTS];
+        for n in 0..CONTEXTS {
+            let slot = slots.at(self.buckets[n], node);
+            inputs[n] = slots.logistic.stretch(slot >> 16);
+            counts[n] = ((slot & COUNT_MASK) as i16).min(8) << 8;
+            halves[n] = ((slot >> 16) as u16 ^ 0x8000) as i16;
         }
-        let given = self.contexts * 2;
-        self.inputs[given..given + extra.len()].copy_from_slice(extra);
-        let inputs = self.inputs.len();
-        self.inputs[inputs - 1] = 256;
-        let weights = &mut self.weights[selector * inputs..][..inputs];
-        let sum: i32 = weights.iter().zip(&self.inputs).map(|(weight, input)| (weight * input) >> 6).sum();
-        let p1 = slots.logistic.squash(sum >> 8).clamp(24, 65_512);
+        for n in 0..CONTEXTS {
+            inputs[CONTEXTS + n] = ((i32::from(halves[n]) * i32::from(counts[n])) >> 16) as i16;
+        }
+        inputs[CONTEXTS * 2..][..EXTRA].copy_from_slice(&extra);
+        inputs[CONTEXTS * 2 + EXTRA] = CONSTANT;
+        let weights = &mut self.weights[selector];
+        let sum = dot(weights, &inputs);
+        let p1 = slots.logistic.squash(sum >> 14).clamp(24, 65_512);
         let bit = coder.bit(p1, bit);
-        let error = (bit << 16) as i32 - bit as i32 - p1 as i32;
-        for (weight, input) in weights.iter_mut().zip(&self.inputs) {
-            *weight = (*weight + ((input * error) >> 17)).clamp(-WEIGHT_MAX, WEIGHT_MAX);
-        }
-        for bucket in &self.buckets {
-            slots.update(bucket + node, bit, self.limit);
+        let (p1, p0) = (p1 as u16, !(p1 as u16));
+        let error = if bit == 0 { -((p1 >> 1) as i16) } else { (p0 >> 1) as i16 };
+        train(weights, &inputs, error);
+        for n in 0..CONTEXTS {
+            slots.update(self.buckets[n], node, bit, self.limit);
         }
         bit
+    }
+}
+
+#[inline(always)]
+fn dot<const INPUTS: usize>(weights: &[i16; INPUTS], inputs: &[i16; INPUTS]) -> i32 {
+    weights.iter().zip(inputs).map(|(weight, input)| i32::from(*weight) * i32::from(*input)).sum()
+}
+
+/// Moves the weights by the error. Apart, so that the compiler sees two vectors of 16 bits multiplied.
+#[inline(always)]
+fn train<const INPUTS: usize>(weights: &mut [i16; INPUTS], inputs: &[i16; INPUTS], error: i16) {
+    for (weight, input) in weights.iter_mut().zip(inputs) {
+        let step = ((i32::from(*input * 4) * i32::from(error)) >> 16) as i16;
+        *weight = weight.saturating_add((step + 2) >> 2);
     }
 }

@@ -3,6 +3,9 @@
 use crate::coder::BitCoder;
 use crate::mix::{Field, Slots};
 
+/// The bits of numbers: three contexts.
+pub(crate) type NumberField = Field<3, 8>;
+
 /// Selectors that a field of numbers needs.
 pub(crate) const SELECTORS: usize = 48;
 /// No number of a patch has more bits.
@@ -11,9 +14,9 @@ const MAX_BITS: u32 = 62;
 /// Codes a number below 2^62.
 pub(crate) fn code_number<C: BitCoder>(
     coder: &mut C,
-    field: &mut Field,
+    field: &mut NumberField,
     slots: &mut Slots,
-    contexts: &[u64],
+    contexts: &[u64; 3],
     number: u64,
 ) -> u64 {
     let number = number + 1;
@@ -22,7 +25,7 @@ pub(crate) fn code_number<C: BitCoder>(
     while found < MAX_BITS {
         field.select(contexts, u64::from(found / 16));
         let selector = (found as usize).min(31);
-        if field.bit(coder, slots, (found % 16) as usize, &[], selector, u32::from(bits > found)) == 0 {
+        if field.bit(coder, slots, (found % 16) as usize, [], selector, u32::from(bits > found)) == 0 {
             break;
         }
         found += 1;
@@ -41,7 +44,7 @@ pub(crate) fn code_number<C: BitCoder>(
         };
         field.select(contexts, salt);
         let selector = 32 + (place as usize).min(15);
-        value = value << 1 | u64::from(field.bit(coder, slots, node, &[], selector, (number >> place) as u32 & 1));
+        value = value << 1 | u64::from(field.bit(coder, slots, node, [], selector, (number >> place) as u32 & 1));
     }
     value - 1
 }

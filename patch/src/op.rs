@@ -26,7 +26,7 @@ impl Op {
     /// Bytes of the target that it makes.
     #[must_use]
     pub fn target_bytes(&self) -> u64 {
-        self.literal.len() as u64 + self.len
+        (self.literal.len() as u64).saturating_add(self.len)
     }
 
     /// Whether a copy from here on would only make this one longer.

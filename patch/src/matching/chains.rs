@@ -1,15 +1,22 @@
-//! Where eight bytes occur in the base: hash chains over every place.
+//! Where eight bytes occur in the base: hash chains over every place, or every so many.
 
 /// Bytes that a match has at least.
 const SEED: usize = 8;
 
+/// Bytes that a long match has at least: one of these is found wherever it is.
+const LONG_SEED: usize = 24;
+
 /// An index of some base bytes.
 pub struct Chains<'b> {
     base: &'b [u8],
-    /// The last place of each hash, plus 1.
+    /// The last entry of each hash, plus 1.
     heads: Vec<u32>,
-    /// The place before with the same hash, plus 1.
+    /// The last entry of each hash of many bytes, plus 1.
+    long_heads: Vec<u32>,
+    /// The entry before with the same hash, plus 1.
     before: Vec<u32>,
+    /// Entry n is of place n times this.
+    step: usize,
     shift: u32,
     depth: usize,
 }
@@ -18,13 +25,49 @@ impl<'b> Chains<'b> {
     /// Indexes `base`: up to 2^32 - 2 bytes, 4 bytes of memory each. `depth`: how many places a search looks at.
     #[must_use]
     pub fn new(base: &'b [u8], depth: usize) -> Self {
-        let bits = (base.len().max(16).ilog2() + 1).clamp(8, 22);
-        let mut chains = Self { base, heads: vec![0; 1 << bits], before: vec![0; base.len()], shift: 64 - bits, depth };
-        for (place, seed) in (1u32..).zip(base.windows(SEED)) {
+        Self::sparse(base, depth, 1)
+    }
+
+    /// The same for every `step`-th place only, at 4 bytes each, for a base that is large: what is the same in base and target for
+    /// `step` + 7 bytes or more is found at one of them, and [`crate::find_ops`] goes back from there.
+    #[must_use]
+    pub fn sparse(base: &'b [u8], depth: usize, step: usize) -> Self {
+        let step = step.max(1);
+        let entries = base.len().div_ceil(step);
+        let bits = (entries.max(16).ilog2() + 1).clamp(8, 22);
+        let mut chains = Self {
+            base,
+            heads: vec![0; 1 << bits],
+            long_heads: vec![0; 1 << bits],
+            before: vec![0; entries],
+            step,
+            shift: 64 - bits,
+            depth,
+        };
+        // Of a run of the same byte only the first place counts: from there the match is longest.
+        let mut last = usize::MAX;
+        for (entry, seed) in (1u32..).zip(base.windows(SEED).step_by(step)) {
             let hash = chains.hash(seed);
-            chains.before[place as usize - 1] = std::mem::replace(&mut chains.heads[hash], place);
+            if std::mem::replace(&mut last, hash) == hash {
+                continue;
+            }
+            chains.before[entry as usize - 1] = std::mem::replace(&mut chains.heads[hash], entry);
+        }
+        for (entry, seed) in (1u32..).zip(base.windows(LONG_SEED).step_by(step)) {
+            let hash = chains.long_hash(seed);
+            if std::mem::replace(&mut last, hash) != hash {
+                chains.long_heads[hash] = entry;
+            }
         }
         chains
+    }
+
+    fn long_hash(&self, seed: &[u8]) -> usize {
+        let word = |at: usize| seed[at..].first_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word));
+        let mixed =
+            (word(0).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ word(8)).wrapping_mul(0xd6e8_feb8_6659_fd93).rotate_left(31);
+        let mixed = (mixed ^ word(16)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> self.shift) as usize
     }
 
     /// The bytes.
@@ -38,16 +81,23 @@ impl<'b> Chains<'b> {
         (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
     }
 
-    /// The longest match that `target` begins with: its place and its length, 0 if there is none.
+    /// The longest match that `target` begins with, at an indexed place: its place and its length, 0 if there is none.
     #[must_use]
     pub fn longest(&self, target: &[u8]) -> (usize, usize) {
         if target.len() < SEED || self.base.len() < SEED {
             return (0, 0);
         }
-        let mut place = self.heads[self.hash(target)] as usize;
+        let mut entry = self.heads[self.hash(target)] as usize;
         let (mut best, mut best_len) = (0, 0);
+        if target.len() >= LONG_SEED
+            && let Some(found) = (self.long_heads[self.long_hash(target)] as usize).checked_sub(1)
+        {
+            best = found * self.step;
+            best_len = common(&self.base[best..], target);
+        }
         for _ in 0..self.depth {
-            let Some(at) = place.checked_sub(1) else { break };
+            let Some(found) = entry.checked_sub(1) else { break };
+            let at = found * self.step;
             // Only what is longer than the best counts: one look tells of most that they are not.
             if best_len == 0 || self.base.get(at + best_len).is_some_and(|byte| target.get(best_len) == Some(byte)) {
                 let len = common(&self.base[at..], target);
@@ -55,7 +105,7 @@ impl<'b> Chains<'b> {
                     (best, best_len) = (at, len);
                 }
             }
-            place = self.before[at] as usize;
+            entry = self.before[found] as usize;
         }
         (best, best_len)
     }

@@ -4,8 +4,15 @@
 use super::chains::{Chains, common};
 use crate::op::{Change, Op};
 
-/// A match has to agree in so many bytes more than the alignment that is there already.
-const WORTH: usize = 8;
+/// A match has to agree in so many bytes more than the alignment that is there already: about what an op's numbers cost, and what
+/// the bytes cost as literals.
+const WORTH: usize = 10;
+
+/// How far before the end of a match that was not worth it the search for others goes on.
+const LOOK_BACK: usize = 64;
+
+/// So many bytes a copy gives up to the next one that has them just as well.
+const MAX_TAKEN: usize = 4 << 10;
 
 /// A copy, and the literals behind it.
 struct Step {
@@ -98,6 +105,14 @@ fn next_match(chains: &Chains<'_>, target: &[u8], start: usize, alignment: usize
             (at, score, counted) = (at + len, 0, at + len);
             continue;
         }
+        if len > LOOK_BACK {
+            // Nearly all of it is there already: what is better goes on behind its end, and is found from shortly before that as
+            // well. Looking at each byte of it would take time by the square of its length.
+            let next = at + len - LOOK_BACK;
+            score -= (at..next).filter(|&at| agrees(at)).count();
+            at = next;
+            continue;
+        }
         if counted > at {
             score -= usize::from(agrees(at));
         } else {
@@ -133,7 +148,9 @@ fn settle(
     for n in 0..overlap {
         let byte = target[start + n];
         score += i64::from(base[from_base + start - from + n] == byte) - i64::from(base[place - back + n] == byte);
-        if score > best {
+        // Of equal ways the one that the second copy has more of: often nothing is left of the first. But not of much: a run that is
+        // the same everywhere would be gone through anew for every match in it.
+        if score > best || (score == best && overlap > MAX_TAKEN) {
             (best, best_len) = (score, n + 1);
         }
     }

@@ -1,0 +1,5 @@
+//! See `regrow_fuzz::deflate_streams`.
+#![no_main]
+#![allow(unsafe_code, reason = "what the macro expands to")]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| regrow_fuzz::deflate_streams::run(input));

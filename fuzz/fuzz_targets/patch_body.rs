@@ -1,0 +1,5 @@
+//! See `regrow_fuzz::patch_body`.
+#![no_main]
+#![allow(unsafe_code, reason = "what the macro expands to")]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| regrow_fuzz::patch_body::run(input));

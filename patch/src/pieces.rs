@@ -1,0 +1,89 @@
+//! The target on its way out: gathered into pieces, so that a sink is not called for each byte.
+
+use std::io;
+
+use crate::error::PatchError;
+
+/// Bytes that are handed on at a time.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// Takes the target's bytes as they come.
+pub(crate) type Sink<'s> = &'s mut dyn FnMut(&[u8]) -> io::Result<()>;
+
+/// See the module's documentation.
+pub(crate) struct Pieces<'s> {
+    /// Writing a patch, the target goes nowhere.
+    sink: Option<Sink<'s>>,
+    piece: Box<[u8]>,
+    filled: usize,
+    /// Bytes of the target so far.
+    target_at: u64,
+}
+
+impl<'s> Pieces<'s> {
+    /// For those that know the target.
+    pub(crate) fn nowhere() -> Self {
+        Self::of(None)
+    }
+
+    pub(crate) fn new(sink: Sink<'s>) -> Self {
+        Self::of(Some(sink))
+    }
+
+    fn of(sink: Option<Sink<'s>>) -> Self {
+        Self { sink, piece: vec![0; PIECE_BYTES].into_boxed_slice(), filled: 0, target_at: 0 }
+    }
+
+    pub(crate) fn target_at(&self) -> u64 {
+        self.target_at
+    }
+
+    /// Appends bytes.
+    pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<(), PatchError> {
+        while !bytes.is_empty() {
+            let room = self.room(bytes.len() as u64)?;
+            let (now, later) = bytes.split_at(room.len());
+            room.copy_from_slice(now);
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    /// Appends a byte.
+    #[inline]
+    pub(crate) fn push_byte(&mut self, byte: u8) -> Result<(), PatchError> {
+        if self.filled == PIECE_BYTES {
+            self.hand_on()?;
+        }
+        self.piece[self.filled] = byte;
+        self.filled += 1;
+        self.target_at += 1;
+        Ok(())
+    }
+
+    /// The next bytes, to be filled: `wanted`, or fewer, but one at least if one is wanted.
+    pub(crate) fn room(&mut self, wanted: u64) -> Result<&mut [u8], PatchError> {
+        if self.filled == PIECE_BYTES {
+            self.hand_on()?;
+        }
+        let left = PIECE_BYTES - self.filled;
+        let len = usize::try_from(wanted).unwrap_or(left).min(left);
+        let start = self.filled;
+        self.filled += len;
+        self.target_at += len as u64;
+        Ok(&mut self.piece[start..start + len])
+    }
+
+    fn hand_on(&mut self) -> Result<(), PatchError> {
+        if let Some(sink) = &mut self.sink {
+            sink(&self.piece[..self.filled]).map_err(PatchError::Sink)?;
+        }
+        self.filled = 0;
+        Ok(())
+    }
+
+    /// Hands on what is left.
+    pub(crate) fn finish(mut self) -> Result<(), PatchError> {
+        if self.filled == 0 { Ok(()) } else { self.hand_on() }
+    }
+}

@@ -1,0 +1,75 @@
+//! One stream through LZMA2, without a container: flushed at each block's end, the dictionary kept.
+
+use liblzma::stream::{Action, Filters, LzmaOptions, Stream};
+
+use super::{CONTEXT_BITS, DICTIONARIES};
+use crate::error::PatchError;
+
+fn filters(stream: usize, level: u8) -> Result<Filters, liblzma::stream::Error> {
+    let mut options = LzmaOptions::new_preset(u32::from(level.clamp(1, 9)))?;
+    let (lc, pb) = CONTEXT_BITS[stream];
+    options.dict_size(DICTIONARIES[stream]).literal_context_bits(lc).literal_position_bits(0).position_bits(pb);
+    let mut filters = Filters::new();
+    filters.lzma2(&options);
+    Ok(filters)
+}
+
+/// Compresses.
+pub(super) struct Packer(Stream);
+
+impl Packer {
+    pub(super) fn new(stream: usize, level: u8) -> Result<Self, PatchError> {
+        let made = filters(stream, level).and_then(|filters| Stream::new_raw_encoder(&filters));
+        made.map(Self).map_err(|error| PatchError::Coder(error.into()))
+    }
+
+    /// Appends what `plain` becomes to `out`.
+    pub(super) fn pack(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), PatchError> {
+        if plain.is_empty() {
+            return Ok(());
+        }
+        let start = self.0.total_in();
+        loop {
+            let done = (self.0.total_in() - start) as usize;
+            out.reserve(64 << 10);
+            let status = self.0.process_vec(&plain[done..], out, Action::SyncFlush);
+            match status.map_err(|error| PatchError::Coder(error.into()))? {
+                liblzma::stream::Status::StreamEnd => return Ok(()),
+                _ => continue,
+            }
+        }
+    }
+}
+
+/// The way back.
+pub(super) struct Unpacker(Stream);
+
+impl Unpacker {
+    pub(super) fn new(stream: usize) -> Result<Self, PatchError> {
+        let made = filters(stream, 6).and_then(|filters| Stream::new_raw_decoder(&filters));
+        made.map(Self).map_err(|error| PatchError::Coder(error.into()))
+    }
+
+    /// Makes `out` the bytes that `packed` stands for: so many, or it is damaged.
+    pub(super) fn unpack(&mut self, packed: &[u8], plain: usize, out: &mut Vec<u8>) -> Result<(), PatchError> {
+        const OTHER: PatchError = PatchError::Damaged("a stream is not what it says");
+        let (start_in, start_out) = (self.0.total_in(), self.0.total_out());
+        // One more, so that what makes too much shows.
+        out.clear();
+        out.resize(plain + 1, 0);
+        loop {
+            let (read, made) = ((self.0.total_in() - start_in) as usize, (self.0.total_out() - start_out) as usize);
+            if read == packed.len() && made == plain {
+                out.truncate(plain);
+                return Ok(());
+            }
+            if made > plain {
+                return Err(OTHER);
+            }
+            self.0.process(&packed[read..], &mut out[made..], Action::Run).map_err(|_| OTHER)?;
+            if (self.0.total_in() - start_in) as usize == read && (self.0.total_out() - start_out) as usize == made {
+                return Err(OTHER);
+            }
+        }
+    }
+}
