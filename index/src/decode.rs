@@ -4,13 +4,14 @@
 use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Params, varint};
 
 use crate::encode::{
-    CHUNK_RUNS, FRESH_PACKS, IMAGE, PACKS, PARAMETERS, SEGMENT_RUNS, STORE, STREAM_CONTENTS, STREAM_SKELETON, STREAMS,
+    CHUNK_RUNS, FRESH_PACKS, IMAGE, PACKS, PARAMETERS, PATCH_BASES, SEGMENT_RUNS, STORE, STREAM_CONTENTS,
+    STREAM_SKELETON, STREAMS,
 };
 use crate::model::runs_total;
 use crate::segment::KIND_RECORDS;
 use crate::{
-    Index, IndexError, MAGIC, MAX_CHUNKS, MAX_INDEX_BYTES, MAX_SEGMENT_RECORDS, PackRef, Run, SegmentRef, StreamHead,
-    VERSION,
+    Index, IndexError, MAGIC, MAX_CHUNKS, MAX_INDEX_BYTES, MAX_PATCH_BASES, MAX_SEGMENT_RECORDS, PackRef, Run,
+    SegmentRef, StreamHead, VERSION,
 };
 
 const HEAD_BYTES: usize = 16;
@@ -38,6 +39,7 @@ impl Index {
         let segment_runs = decode_runs(sections.get(SEGMENT_RUNS)?, packs.len())?;
         let store = std::str::from_utf8(sections.get(STORE)?).map_err(|_| IndexError::Malformed("store location"))?;
         let fresh_packs = decode_hint(sections.get(FRESH_PACKS).unwrap_or_default(), packs.len());
+        let patch_bases = decode_bases(sections.get(PATCH_BASES).unwrap_or_default());
         let index = Self {
             walk_version,
             params,
@@ -50,6 +52,7 @@ impl Index {
             segment_runs,
             store: store.to_owned(),
             fresh_packs,
+            patch_bases,
         };
         index.check_sums(image_id)?;
         Ok(index)
@@ -141,6 +144,16 @@ fn decode_hint(mut input: &[u8], packs: usize) -> Vec<u32> {
         }
     }
     found
+}
+
+/// Ids of bases; nothing where they are not whole, or too many.
+fn decode_bases(input: &[u8]) -> Vec<ChunkId> {
+    let (ids, rest) = input.as_chunks::<32>();
+    if rest.is_empty() && ids.len() <= MAX_PATCH_BASES {
+        ids.iter().map(|id| ChunkId(*id)).collect()
+    } else {
+        Vec::new()
+    }
 }
 
 fn decode_parameters(mut input: &[u8]) -> Result<(u32, Params), IndexError> {
@@ -301,6 +314,7 @@ mod tests {
             chunk_runs: vec![Run { count: 100, pack: 0 }, Run { count: 3000, pack: 1 }],
             segment_runs,
             fresh_packs: vec![1, 0],
+            patch_bases: vec![ChunkId([8; 32]), ChunkId([9; 32])],
             store: "../store".into(),
         }
     }
@@ -340,7 +354,7 @@ mod tests {
             }
         }
         // Sizes, digests and names may take other values; structure may not.
-        assert!(refused > 8 * (bytes.len() - 400), "{refused} of {}", 8 * bytes.len());
+        assert!(refused > 8 * (bytes.len() - 480), "{refused} of {}", 8 * bytes.len());
     }
 
     #[test]
@@ -360,7 +374,7 @@ mod tests {
         extra.truncate(extra.len() - CHECKSUM_BYTES);
         let skippable = reseal([extra.clone(), vec![200, 1, 0]].concat());
         assert_eq!(Index::decode(&skippable), Ok(sample()));
-        let mut plain = Index { fresh_packs: Vec::new(), ..sample() }.encode();
+        let mut plain = Index { fresh_packs: Vec::new(), patch_bases: Vec::new(), ..sample() }.encode();
         plain.truncate(plain.len() - CHECKSUM_BYTES);
         let needed = reseal([plain, vec![9, 1, 0]].concat());
         assert_eq!(Index::decode(&needed), Err(IndexError::UnknownKind { what: "a section", kind: 9 }));

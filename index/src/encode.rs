@@ -15,6 +15,7 @@ pub(crate) const SEGMENT_RUNS: u8 = 6;
 pub(crate) const STORE: u8 = 7;
 /// From 128 on: who does not know it passes it over.
 pub(crate) const FRESH_PACKS: u8 = 128;
+pub(crate) const PATCH_BASES: u8 = 129;
 pub(crate) const STREAM_SKELETON: u8 = 1;
 pub(crate) const STREAM_CONTENTS: u8 = 2;
 
@@ -53,6 +54,11 @@ impl Index {
         if !self.fresh_packs.is_empty() {
             section(&mut body, FRESH_PACKS, |out| {
                 self.fresh_packs.iter().for_each(|&pack| varint::put(out, u64::from(pack)));
+            });
+        }
+        if !self.patch_bases.is_empty() {
+            section(&mut body, PATCH_BASES, |out| {
+                self.patch_bases.iter().for_each(|base| out.extend_from_slice(&base.0));
             });
         }
         seal(&body)

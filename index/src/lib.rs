@@ -19,3 +19,5 @@ pub const VERSION: u32 = 1;
 pub const MAX_CHUNKS: u64 = 1 << 25;
 /// An index is at most this many bytes.
 pub const MAX_INDEX_BYTES: u64 = 64 << 20;
+/// Bases of patches that an index names at most.
+pub const MAX_PATCH_BASES: usize = 64;

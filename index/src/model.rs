@@ -29,6 +29,8 @@ pub struct Index {
     pub store: String,
     /// Numbers of the packs that were written with this image: whoever has the image before it needs them. A hint.
     pub fresh_packs: Vec<u32>,
+    /// Image ids of the bases that patches to this image were made from. A hint: there may be others, and these may be gone.
+    pub patch_bases: Vec<ChunkId>,
 }
 
 /// A stream of an image by its segments.

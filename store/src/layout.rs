@@ -27,6 +27,23 @@ pub fn parse_pack_object(name: &str) -> Option<ChunkId> {
     (pack_name(&id) == name).then_some(id)
 }
 
+/// The folder of patches.
+pub const PATCHES_FOLDER: &str = "patches";
+
+/// The object of the patch that makes the image `target` from the image `base`.
+#[must_use]
+pub fn patch_name(base: &ChunkId, target: &ChunkId) -> String {
+    format!("{PATCHES_FOLDER}/{base}/{target}.patch")
+}
+
+/// The base and the target of the patch that an object of this name is, if it is one.
+#[must_use]
+pub fn parse_patch_object(name: &str) -> Option<(ChunkId, ChunkId)> {
+    let (folder, file) = name.rsplit_once('/')?;
+    let (base, target) = (folder.rsplit('/').next()?.parse().ok()?, file.strip_suffix(".patch")?.parse().ok()?);
+    (patch_name(&base, &target) == name).then_some((base, target))
+}
+
 /// What `regrow.json` holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreDescription {

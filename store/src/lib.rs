@@ -23,7 +23,10 @@ pub use failover::Failover;
 pub use folder::{FolderReader, FolderStore, sync_folder, temporary_file};
 pub use frame::{Compressor, Decompressor, FRAME_TARGET_BYTES, MAX_FRAME_BYTES, PlainFrame, StoredFrame};
 pub use http::{Fetched, HttpClient, HttpOptions, HttpStore, parse_header_lines};
-pub use layout::{STORE_FILE, STORE_VERSION, StoreDescription, pack_name, parse_pack_object};
+pub use layout::{
+    PATCHES_FOLDER, STORE_FILE, STORE_VERSION, StoreDescription, pack_name, parse_pack_object, parse_patch_object,
+    patch_name,
+};
 pub use limit::RateLimit;
 pub use memory::MemoryStore;
 pub use pack::{

@@ -48,12 +48,18 @@ pub(super) async fn explain(error: StoreError, response: Response, meter: &Arc<M
         return error;
     };
     let status = response.status().as_u16();
-    if !matches!(status, 400 | 401 | 403) || !is_xml(&response) {
+    let is_telling = matches!(status, 400 | 401 | 403) && is_xml(&response);
+    // A short body is read in any case: the connection stays good for the next request, and what came is counted.
+    let is_short = response.content_length().is_some_and(|bytes| bytes <= MAX_BODY_BYTES);
+    if !is_telling && !is_short {
         return error;
     }
     let body = Body::new(response, object.clone(), Arc::clone(meter), pace).whole(MAX_BODY_BYTES);
     // A body that does not come, or is too long, tells nothing.
     let Ok(Ok(body)) = tokio::time::timeout(PATIENCE, body).await else { return error };
+    if !is_telling {
+        return error;
+    }
     match reason(&String::from_utf8_lossy(&body)) {
         Some(reason) => StoreError::Refused { object: object.clone(), status, reason },
         None => error,

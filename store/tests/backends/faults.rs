@@ -362,7 +362,7 @@ async fn three_failures_and_then_success() {
     let (store, meter) = retrying_store(&server);
     assert_eq!(bytes(&store, Span::Range(5..50)).await.unwrap(), object[5..50]);
     assert_eq!(server.ranges(), vec![Some("bytes=5-49".to_owned()); 4]);
-    assert_eq!((meter.requests(), meter.body_bytes()), (4, 45));
+    assert_eq!((meter.requests(), meter.body_bytes()), (4, 45 + 3 * 5));
 }
 
 #[tokio::test]

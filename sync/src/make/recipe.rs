@@ -112,6 +112,7 @@ impl RecipeBuilder {
             segment_runs,
             store,
             fresh_packs,
+            patch_bases: Vec::new(),
         };
         (index, new)
     }
