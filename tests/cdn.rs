@@ -297,7 +297,7 @@ fn tagging(env: &TestEnvironment) -> Server {
 }
 
 fn conditions(server: &Server) -> Vec<bool> {
-    let indexes = server.requests().into_iter().filter(|request| !request.is_pack());
+    let indexes = server.requests().into_iter().filter(|request| request.path.ends_with(".rgx"));
     indexes.map(|request: Request| request.header("if-none-match").is_some()).collect()
 }
 

@@ -20,6 +20,7 @@ mod images;
 mod killed;
 mod library;
 mod make;
+mod patch;
 mod push;
 mod report;
 mod round_trip;

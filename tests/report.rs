@@ -15,7 +15,7 @@ const MAKE_KEYS: [&str; 10] = [
     "seconds",
 ];
 
-const EXTRACT_KEYS: [&str; 12] = [
+const EXTRACT_KEYS: [&str; 14] = [
     "image_bytes",
     "image_digest",
     "bytes_fetched",
@@ -23,9 +23,11 @@ const EXTRACT_KEYS: [&str; 12] = [
     "chunks",
     "chunks_resumed",
     "chunks_seed",
+    "chunks_patch",
     "chunks_cache",
     "chunks_store",
     "bytes_seed",
+    "bytes_patch",
     "bytes_store",
     "seconds",
 ];
@@ -60,9 +62,12 @@ pub(crate) fn check_make(report: &Value, image: &[u8]) {
 #[track_caller]
 pub(crate) fn check_extract(report: &Value, image: &[u8]) {
     check_common(report, &EXTRACT_KEYS, image);
-    let parts = ["chunks_resumed", "chunks_seed", "chunks_cache", "chunks_store"].map(|key| number(report, key));
+    let parts = ["chunks_resumed", "chunks_seed", "chunks_patch", "chunks_cache", "chunks_store"];
+    let parts = parts.map(|key| number(report, key));
     assert_eq!(parts.iter().sum::<u64>(), number(report, "chunks"), "{report}");
-    for (chunks, bytes) in [("chunks_seed", "bytes_seed"), ("chunks_store", "bytes_store")] {
+    for (chunks, bytes) in
+        [("chunks_seed", "bytes_seed"), ("chunks_patch", "bytes_patch"), ("chunks_store", "bytes_store")]
+    {
         assert_eq!(number(report, chunks) == 0, number(report, bytes) == 0, "{report}");
     }
 }

@@ -2,6 +2,7 @@
 
 mod faults;
 mod interrupted;
+mod patches;
 mod places;
 mod refusals;
 mod requests;

@@ -35,6 +35,23 @@ round() {
     check "$name: less than half of the image is fetched" [ $((bytes * 2)) -lt "$(bytes_of "$work/new.tar")" ]
 }
 
+# by_patch NAME URL [OPTION...]: the same update with a patch there.
+by_patch() {
+    local name=$1 url=$2 requests bytes
+    shift 2
+    forget
+    check "$name, a patch: extract" update "$@"
+    cat "$work/errors"
+    sleep 0.2
+    requests=$(wc -l <"$work/nginx/access.log")
+    bytes=$(wire_bytes)
+    check "$name, a patch: the image is bit for bit the same" same
+    check "$name, a patch: two requests, the index and the patch" [ "$requests" = 2 ]
+    check "$name, a patch: nginx counts $bytes bytes, regrow the same" [ "$(reported bytes_fetched)" = "$bytes" ]
+    check "$name, a patch: less than a fifth of the $chunk_bytes bytes without" [ $((bytes * 5)) -lt "$chunk_bytes" ]
+    check "$name, a patch: chunks came from it" [ "$(reported chunks_patch)" -gt 0 ]
+}
+
 # Without the authority's certificate: one line on standard error that says why, and no output.
 refuses_a_stranger() {
     local url=$1
@@ -49,6 +66,10 @@ mkdir "$root"
 "$regrow" make --quiet "$root/new.rgx" "$work/new.tar"
 start_nginx "$root"
 round "nginx, HTTP/1.1" HTTP/1.1 "http://127.0.0.1:$plain/new.rgx"
+chunk_bytes=$(wire_bytes)
 round "nginx, TLS" HTTP/2.0 "https://localhost:$tls/new.rgx" --ca-file "$work/ca.pem"
+"$regrow" patch --quiet "$root/old.rgx" "$root/new.rgx"
+by_patch "nginx, HTTP/1.1" "http://127.0.0.1:$plain/new.rgx"
+by_patch "nginx, TLS" "https://localhost:$tls/new.rgx" --ca-file "$work/ca.pem"
 forget
 check "nginx, TLS: a certificate of an unknown authority is refused in one line" refuses_a_stranger "https://localhost:$tls/new.rgx"

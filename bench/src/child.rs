@@ -28,10 +28,16 @@ pub(crate) struct Cost {
 #[expect(clippy::print_stdout, reason = "the parent reads it")]
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let report = match arguments {
-        [flow, store, index, image] if flow == "make" => {
+        [flow, store, index, image, olds @ ..] if flow == "make" => {
             let mut file = std::fs::File::open(image)?;
             let total = file.metadata()?.len();
-            let options = MakeOptions::new(Location::parse(store)?, Location::parse(index)?);
+            let mut options = MakeOptions::new(Location::parse(store)?, Location::parse(index)?);
+            // An index and its image: a patch from there.
+            if let [old_index, old] = olds {
+                options.patch_from = vec![Location::parse(old_index)?];
+                options.old_files = vec![old.into()];
+                options.image_file = Some(image.into());
+            }
             let mut network = network()?;
             serde_json::to_string(&make(
                 &mut file,

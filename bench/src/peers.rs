@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
-use crate::child::{Cost, watched};
-use crate::flows::Update;
+use crate::child::{Cost, flow, watched};
+use crate::flows::{Update, text};
+use crate::host;
 use crate::table::{Table, commas, megabytes};
 
 /// What a tool's update took.
@@ -31,7 +32,9 @@ pub(crate) fn measure(old: &Path, new: &Path, folder: &Path, update: &Update) ->
     let columns = ["update of OLD to NEW", "fetched", "to regrow's", "requests", "make", "memory", "apply", "memory"];
     let mut rows = Table::new(&columns);
     let own = Found { bytes: update.bytes, requests: update.requests, make: update.make, apply: update.extract };
-    rows.row(&row("regrow", &own, update.bytes));
+    rows.row(&row("regrow, chunks", &own, update.bytes));
+    let work = tempfile::tempdir_in(folder)?;
+    rows.row(&row("regrow, a patch", &regrow_patch(old, new, work.path())?, update.bytes));
     for (program, name, run) in PEERS {
         if !on_path(program) {
             rows.row(&[format!("{name}: not on PATH")]);
@@ -61,6 +64,19 @@ fn row(name: &str, found: &Found, own_bytes: u64) -> [String; 8] {
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// The update with a patch; the machine's catalog is empty.
+fn regrow_patch(old: &Path, new: &Path, work: &Path) -> Result<Found> {
+    let (store, old_index, new_index) = (work.join("store"), work.join("old.rgx"), work.join("new.rgx"));
+    flow(&["make", text(&store)?, text(&old_index)?, text(old)?])?;
+    let (_, make) = flow(&["make", text(&store)?, text(&new_index)?, text(new)?, text(&old_index)?, text(old)?])?;
+    let url = format!("http://{}/new.rgx", host::serve(work)?);
+    let (out, catalog) = (work.join("out"), work.join("catalog.sqlite"));
+    let (report, apply) = flow(&["extract", &url, text(&out)?, text(&catalog)?, text(old)?])?;
+    check(new, &out)?;
+    let number = |name: &str| report.get(name).and_then(serde_json::Value::as_u64).ok_or("extract told no costs");
+    Ok(Found { bytes: number("bytes_fetched")?, requests: number("requests")?, make, apply })
 }
 
 /// One chunk is one request; the index is another.

@@ -37,6 +37,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  regrow make app-2.rgx app-2.tar\n  docker save app | regrow make --store /srv/www/store /srv/www/app.rgx -\n  regrow make --like s3://bucket/app-1.rgx s3://bucket/app-2.rgx app-2.tar"
     )]
     Make(MakeArgs),
+    /// Make a patch from one image to another, for machines that have the first
+    #[command(
+        after_help = "extract finds and uses a patch by itself, where it costs less than chunks.\n\nExamples:\n  regrow patch app-1.rgx app-2.rgx\n  regrow patch --store s3://bucket/store --old app-1.tar --new app-2.tar s3://bucket/app-1.rgx s3://bucket/app-2.rgx"
+    )]
+    Patch(PatchArgs),
     /// Rebuild an image from seeds and only what is missing
     #[command(
         after_help = "Examples:\n  regrow extract --seed app-1.tar https://host/app-2.rgx app-2.tar\n  regrow extract --seed app-1.tar https://host/app-2.rgx - | docker load\n  regrow extract --dry-run --seed app-1.tar https://host/app-2.rgx app-2.tar"
@@ -95,6 +100,15 @@ pub(crate) struct MakeArgs {
     /// Where to remember what remote packs hold [default: in the user's cache folder]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) catalog: Option<PathBuf>,
+    /// Make a patch from the image of this index too, for machines that have it; may be repeated
+    #[arg(long = "patch-from", value_name = "INDEX|URL")]
+    pub(crate) patch_from: Vec<String>,
+    /// An image of --patch-from, where it lies here [default: it is read from the store]; may be repeated
+    #[arg(long = "old", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "patch_from")]
+    pub(crate) old: Vec<PathBuf>,
+    /// How much is done to make patches small, 1 (fast) to 9 (small)
+    #[arg(long, value_name = "N", default_value_t = regrow_sync::PatchLevel::default())]
+    pub(crate) patch_level: regrow_sync::PatchLevel,
     /// zstd level, 1 (fast) to 22 (small)
     #[arg(long, value_name = "N", default_value_t = regrow_sync::MakeOptions::DEFAULT_LEVEL)]
     pub(crate) level: i32,
@@ -115,6 +129,46 @@ pub(crate) struct MakeArgs {
     /// The image: a tar, a disk image, any file; - for standard input
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) image: PathBuf,
+}
+
+/// `regrow patch`.
+#[derive(Debug, Args)]
+pub(crate) struct PatchArgs {
+    /// The store that holds both images, and gets the patch: a folder, s3://, gs:// or az:// [default: where the new index says]
+    #[arg(long, value_name = "DIR|URL", value_hint = ValueHint::DirPath)]
+    pub(crate) store: Option<String>,
+    /// The old image, where it lies here [default: it is read from the store]
+    #[arg(long = "old", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) old_file: Option<PathBuf>,
+    /// The new image, where it lies here [default: it is read from the store]
+    #[arg(long = "new", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) new_file: Option<PathBuf>,
+    /// How much is done to make it small, 1 (fast) to 9 (small)
+    #[arg(long, value_name = "N", default_value_t = regrow_sync::PatchLevel::default())]
+    pub(crate) patch_level: regrow_sync::PatchLevel,
+    /// Make it again, even if the store has it
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Leave the new index as it is: machines find the patch all the same, but fetch tables of packs too
+    #[arg(long)]
+    pub(crate) no_announce: bool,
+    /// How many seconds caches may keep the index
+    #[arg(long, value_name = "SECONDS", default_value_t = regrow_sync::MakeOptions::DEFAULT_INDEX_MAX_AGE.as_secs())]
+    pub(crate) index_max_age: u64,
+    /// Where to remember what files hold [default: in the user's cache folder]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) catalog: Option<PathBuf>,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// The index of what the machines have
+    #[arg(value_name = "OLD-INDEX")]
+    pub(crate) old: String,
+    /// The index of what they are to get
+    #[arg(value_name = "NEW-INDEX")]
+    pub(crate) new: String,
 }
 
 /// How to reach hosts.
@@ -189,6 +243,9 @@ pub(crate) struct ExtractArgs {
     /// Say what would be fetched, and from where; reads only the index and the packs' tables
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Fetch chunks, even where a patch would cost less
+    #[arg(long)]
+    pub(crate) no_patch: bool,
     /// Requests in flight
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) connections: u32,
@@ -230,6 +287,15 @@ pub(crate) struct DiffArgs {
     /// Print one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
+    /// Make a patch too, to see what it costs by path: takes a while
+    #[arg(long)]
+    pub(crate) patch: bool,
+    /// The old image, where it lies here, for --patch [default: it is read from the store]
+    #[arg(long = "old", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "patch")]
+    pub(crate) old_file: Option<PathBuf>,
+    /// The new image, where it lies here, for --patch [default: it is read from the store]
+    #[arg(long = "new", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "patch")]
+    pub(crate) new_file: Option<PathBuf>,
     /// How many paths to list
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) paths: usize,
@@ -265,6 +331,9 @@ pub(crate) struct PushArgs {
     /// Read from this folder or URL; several are asked in turn [default: where the indexes say]
     #[arg(long = "store", value_name = "DIR|URL")]
     pub(crate) stores: Vec<String>,
+    /// Copy patches too: those that the indexes announce, and those from one of them to another
+    #[arg(long)]
+    pub(crate) patches: bool,
     /// How many seconds caches may keep the indexes
     #[arg(long, value_name = "SECONDS", default_value_t = regrow_sync::MakeOptions::DEFAULT_INDEX_MAX_AGE.as_secs())]
     pub(crate) index_max_age: u64,

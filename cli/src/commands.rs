@@ -9,6 +9,7 @@ mod gc;
 mod info;
 mod make;
 mod man;
+mod patch;
 mod push;
 mod serve;
 mod verify;
@@ -26,6 +27,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     match arguments.command {
         Command::Make(args) => make::run(args, verbosity),
+        Command::Patch(args) => patch::run(&args, verbosity),
         Command::Extract(args) => extract::run(args, verbosity),
         Command::Info(args) => info::run(args, verbosity),
         Command::Diff(args) => diff::run(args, verbosity),

@@ -37,12 +37,14 @@ pub(crate) struct Images {
 pub(crate) struct DemoReport {
     /// Publishing the old image, into an empty store.
     publish_old: MakeReport,
-    /// Publishing the new one into the same store.
+    /// Publishing the new one into the same store, with a patch from the old one.
     publish_new: MakeReport,
     /// The update of a machine that holds the old image, as the machine saw it.
     update: ExtractReport,
     /// The same, as the server saw it.
     served: Served,
+    /// What the same machine would fetch if there were no patch.
+    as_chunks: ExtractReport,
     /// What a machine that holds nothing would fetch from the same store.
     whole: ExtractReport,
     /// Bytes that were sent, in percent of the new image.
@@ -86,8 +88,8 @@ pub(crate) fn run(
 ) -> Result<DemoReport, Trouble> {
     let (site, machine) = (folder.join("www"), folder.join("machine"));
     std::fs::create_dir(&site).and_then(|()| std::fs::create_dir(&machine))?;
-    let publish_old = publish(&site, "old.rgx", &images.old, progress)?;
-    let publish_new = publish(&site, "new.rgx", &images.new, progress)?;
+    let publish_old = publish(&site, ("old.rgx", &images.old), None, progress)?;
+    let publish_new = publish(&site, ("new.rgx", &images.new), Some(("old.rgx", &images.old)), progress)?;
     let server = Server::start_on_loopback(&site, log)?;
     let index = Location::Url(format!("{}new.rgx", server.url()));
     let updated = machine.join("updated");
@@ -99,19 +101,34 @@ pub(crate) fn run(
     };
     let update = extract(&index, Output::File(updated.clone()), &options, &mut network()?, progress)?;
     let served = server.served();
+    options.patches = false;
+    options.dry_run = true;
+    let as_chunks = extract(&index, Output::File(machine.join("chunks")), &options, &mut network()?, progress)?;
     options = ExtractOptions { dry_run: true, scratch: machine.clone(), ..ExtractOptions::default() };
     let whole = extract(&index, Output::File(machine.join("whole")), &options, &mut network()?, progress)?;
     server.stop();
     let is_identical = compare::is_identical(&images.new, &updated)?;
     let sent_percent = percent(served.body_bytes, publish_new.image_bytes).unwrap_or(0.0);
-    Ok(DemoReport { publish_old, publish_new, update, served, whole, sent_percent, is_identical })
+    Ok(DemoReport { publish_old, publish_new, update, served, as_chunks, whole, sent_percent, is_identical })
 }
 
-fn publish(site: &Path, index: &str, image: &Path, progress: &dyn Progress) -> Result<MakeReport, Trouble> {
+/// Publishes an image under a name; with a patch from another.
+fn publish(
+    site: &Path,
+    (index, image): (&str, &Path),
+    old: Option<(&str, &Path)>,
+    progress: &dyn Progress,
+) -> Result<MakeReport, Trouble> {
     let open = |error| Failure::new(Code::General, format!("{}: {error}", image.display()));
     let mut file = File::open(image).map_err(open)?;
     let bytes = file.metadata().map_err(open)?.len();
-    let options = MakeOptions::new(site.join("store"), site.join(index));
+    let options = MakeOptions {
+        patch_from: old.iter().map(|(index, _)| Location::Path(site.join(index))).collect(),
+        old_files: old.iter().map(|(_, file)| file.to_path_buf()).collect(),
+        image_file: Some(image.to_owned()),
+        scratch: site.to_owned(),
+        ..MakeOptions::new(site.join("store"), site.join(index))
+    };
     Ok(make(&mut file, image, Some(bytes), &options, &mut network()?, progress)?)
 }
 

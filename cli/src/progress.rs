@@ -44,6 +44,8 @@ fn name(stage: Stage) -> &'static str {
         Stage::Fetch => "fetch",
         Stage::Write => "write",
         Stage::Verify => "verify",
+        Stage::Compare => "compare",
+        Stage::Patch => "patch",
         Stage::Copy => "copy",
         Stage::Collect => "repack",
         _ => "work",

@@ -180,6 +180,12 @@ impl Layout {
         })
     }
 
+    /// Where in the contents stream each file lies, a contents operation being a file, in order.
+    pub fn files(&self) -> impl Iterator<Item = Range<u64>> + '_ {
+        let ranges = self.runs.windows(2).map(|pair| pair[0].contents_at..pair[1].contents_at);
+        ranges.filter(|range| range.start < range.end)
+    }
+
     /// The stretches of a range of the image, in order.
     pub fn pieces(&self, image: Range<u64>) -> impl Iterator<Item = ImagePiece> + '_ {
         let first = self.runs.partition_point(|run| run.image_at <= image.start).saturating_sub(1);

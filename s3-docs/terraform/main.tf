@@ -239,6 +239,17 @@ resource "aws_cloudfront_distribution" "store" {
     trusted_key_groups     = local.trusted_key_groups
   }
 
+  ordered_cache_behavior {
+    path_pattern           = "*/patches/*"
+    target_origin_id       = "bucket"
+    viewer_protocol_policy = "https-only"
+    allowed_methods        = ["GET", "HEAD"]
+    cached_methods         = ["GET", "HEAD"]
+    compress               = false
+    cache_policy_id        = aws_cloudfront_cache_policy.packs.id
+    trusted_key_groups     = local.trusted_key_groups
+  }
+
   restrictions {
     geo_restriction {
       restriction_type = "none"

@@ -8,7 +8,7 @@ mod image;
 
 use std::path::Path;
 
-use regrow_sync::{HttpOptions, MakeOptions, Network, NoProgress, Params, RetryPolicy, make};
+use regrow_sync::{HttpOptions, MakeOptions, Network, NoProgress, Params, PatchOptions, RetryPolicy, make, patch};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1");
@@ -26,5 +26,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut network = Network::new(HttpOptions::default(), RetryPolicy::default())?;
     make(&mut image.as_slice(), Path::new("golden image"), None, &options, &mut network, &NoProgress)?;
     std::fs::remove_dir_all(folder.join("store/tmp"))?;
+    write_patch(&folder.join("patch"))
+}
+
+/// Makes the patch between the two images that are there.
+fn write_patch(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let work = tempfile::tempdir()?;
+    let mut network = Network::new(HttpOptions::default(), RetryPolicy::default())?;
+    for name in ["old", "new"] {
+        let mut image = std::fs::File::open(folder.join(name).with_extension("tar"))?;
+        let options = MakeOptions::new(work.path().join("store"), work.path().join(name).with_extension("rgx"));
+        make(&mut image, Path::new(name), None, &options, &mut network, &NoProgress)?;
+    }
+    let options = PatchOptions::new(work.path().join("old.rgx"), work.path().join("new.rgx"));
+    let report = patch(&options, &mut network, &NoProgress)?;
+    std::fs::copy(work.path().join("store").join(report.patch), folder.join("old-to-new.patch"))?;
     Ok(())
 }

@@ -1,15 +1,61 @@
 //! What an update from one image to another costs, and why.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 
 use regrow_image::TreeEntry;
+use regrow_index::Index;
+use regrow_store::{Span, patch_name};
 use serde::Serialize;
+use tempfile::TempDir;
 
 use crate::extract::inspect::UpdateCost;
+use crate::patch::PatchLevel;
+use crate::patch::costs::PatchCosts;
+use crate::patch::header::ChunkCost;
+use crate::patch::local::Locals;
+use crate::patch::write::Between;
 use crate::pool::Pool;
 use crate::tree::{OpenImage, Reading, archive_of, path_of};
 use crate::{Location, Network, Progress, SyncError};
+
+/// What to compare.
+#[derive(Debug)]
+pub struct DiffOptions {
+    /// The index of what machines have.
+    pub old: Location,
+    /// The index of what they are to get.
+    pub new: Location,
+    /// Stores to read from; none: those that the indexes name.
+    pub stores: Vec<Location>,
+    /// Make a patch, to see what it costs by path.
+    pub patch: bool,
+    /// How much is done to make it small.
+    pub patch_level: PatchLevel,
+    /// Local files that may be the images, for making the patch; none: they are read from the stores.
+    pub old_files: Vec<PathBuf>,
+    /// See `old_files`.
+    pub new_files: Vec<PathBuf>,
+    /// A folder for temporary files.
+    pub scratch: PathBuf,
+}
+
+impl DiffOptions {
+    /// Defaults for two indexes.
+    #[must_use]
+    pub fn new(old: impl Into<Location>, new: impl Into<Location>) -> Self {
+        Self {
+            old: old.into(),
+            new: new.into(),
+            stores: Vec::new(),
+            patch: false,
+            patch_level: PatchLevel::default(),
+            old_files: Vec::new(),
+            new_files: Vec::new(),
+            scratch: "/tmp".into(),
+        }
+    }
+}
 
 /// See the module's documentation.
 #[derive(Debug, Clone, Serialize)]
@@ -38,6 +84,12 @@ pub struct DiffReport {
     pub paths: Vec<PathCost>,
     /// Stored bytes of new skeleton: names, times, owners.
     pub bytes_headers: u64,
+    /// Size of the patch from the old image to the new one: that in the store, or the one that was made to see.
+    pub bytes_patch: Option<u64>,
+    /// Whether the store has a patch.
+    pub patch_present: bool,
+    /// Bytes of the patch that was made that say how headers change.
+    pub bytes_patch_headers: Option<u64>,
 }
 
 /// What an archive or a path costs.
@@ -49,28 +101,27 @@ pub struct PathCost {
     pub bytes: u64,
     /// Plain bytes in chunks that are new.
     pub bytes_plain: u64,
+    /// Its share of the patch that was made.
+    pub bytes_patch: Option<u64>,
 }
 
-/// Plans the update from the image of `old` to that of `new`.
+/// Plans the update from the old image to the new one.
 ///
 /// # Errors
 /// [`SyncError`] where an index or its store cannot be read.
-pub fn diff(
-    old: &Location,
-    new: &Location,
-    stores: &[Location],
-    scratch: &Path,
-    network: &mut Network,
-    progress: &dyn Progress,
-) -> Result<DiffReport, SyncError> {
+pub fn diff(options: &DiffOptions, network: &mut Network, progress: &dyn Progress) -> Result<DiffReport, SyncError> {
+    let DiffOptions { old, new, stores, scratch, .. } = options;
     let (old_index, new_index) = (network.load_index(old)?, network.load_index(new)?);
     let pool = Pool::new();
     let mut reading = Reading { stores, network, pool: &pool, scratch, progress };
     let old_image = OpenImage::read(old, &old_index, &mut reading)?;
-    let cost = UpdateCost::of(&old_image.inspection, new, &new_index, &mut reading)?;
+    let cost = UpdateCost::of(old_image.inspection.recipe(), new, &new_index, &mut reading)?;
     let image = OpenImage::read(new, &new_index, &mut reading)?;
     let bytes_index = new_index.encode().len() as u64;
-    let paths = paths(&image, &cost);
+    let present = patch_in_store(options, &old_index, &new_index, network)?;
+    let made =
+        if options.patch { Some(make_patch(options, &old_index, &new_index, network, &pool, progress)?) } else { None };
+    let paths = paths(&image, &cost, made.as_ref());
     Ok(DiffReport {
         old_bytes: old_index.image_bytes,
         new_bytes: new_index.image_bytes,
@@ -83,13 +134,65 @@ pub fn diff(
         bytes_plain: cost.plain_bytes,
         archives: by_archive(&image.tree, &paths),
         bytes_headers: cost.skeleton.iter().sum(),
-        paths: largest_first(paths.into_iter().filter(|path| path.bytes > 0 || path.bytes_plain > 0).collect()),
+        bytes_patch: present.or(made.as_ref().map(|made| made.bytes)),
+        patch_present: present.is_some(),
+        bytes_patch_headers: made.as_ref().map(|made| made.skeleton),
+        paths: largest_first(paths.into_iter().filter(PathCost::is_some).collect()),
+    })
+}
+
+impl PathCost {
+    /// Whether it costs anything.
+    fn is_some(&self) -> bool {
+        self.bytes > 0 || self.bytes_plain > 0 || self.bytes_patch.is_some_and(|bytes| bytes > 0)
+    }
+}
+
+/// The size of the patch that the store has.
+fn patch_in_store(
+    options: &DiffOptions,
+    old: &Index,
+    new: &Index,
+    network: &mut Network,
+) -> Result<Option<u64>, SyncError> {
+    let name = patch_name(&old.image_id(), &new.image_id());
+    let stores = network.stores_of(&options.new, new, &options.stores)?;
+    let Some(store) = stores.first() else { return Ok(None) };
+    // What is not there, or not to be seen, is not there for machines either.
+    let download = network.block_on(store.get(&name, Span::Range(0..1)));
+    Ok(download.ok().map(|download| download.object_bytes))
+}
+
+/// Makes the patch to see what it costs.
+fn make_patch(
+    options: &DiffOptions,
+    old: &Index,
+    new: &Index,
+    network: &mut Network,
+    pool: &Pool,
+    progress: &dyn Progress,
+) -> Result<PatchCosts, SyncError> {
+    let scratch = TempDir::new_in(&options.scratch).map_err(SyncError::io(&options.scratch))?;
+    let local = Locals { stores: &options.stores, catalog: None, scratch: scratch.path(), pool, progress };
+    let (base, target) =
+        local.open_both((&options.old, old, &options.old_files), (&options.new, new, &options.new_files), network)?;
+    PatchCosts::of(&Between {
+        base: &base,
+        target: &target,
+        ids: (old.image_id(), new.image_id()),
+        chunk_cost: ChunkCost::default(),
+        level: options.patch_level,
+        pool,
+        scratch: scratch.path(),
+        progress,
     })
 }
 
 /// The cost of each entry, in the tree's order.
-fn paths(image: &OpenImage, cost: &UpdateCost) -> Vec<PathCost> {
+fn paths(image: &OpenImage, cost: &UpdateCost, patch: Option<&PatchCosts>) -> Vec<PathCost> {
     let contents = image.inspection.contents();
+    let by_start: Option<HashMap<u64, u64>> =
+        patch.map(|patch| patch.files.iter().map(|(range, bytes)| (range.start, *bytes)).collect());
     let of_entry = |entry: &TreeEntry| {
         let (mut bytes, mut bytes_plain) = (0, 0);
         let mut at = entry.contents.start;
@@ -103,18 +206,26 @@ fn paths(image: &OpenImage, cost: &UpdateCost) -> Vec<PathCost> {
             }
             at += len;
         }
-        PathCost { path: path_of(entry), bytes, bytes_plain }
+        let of_file = |costs: &HashMap<u64, u64>| costs.get(&entry.contents.start).copied().unwrap_or(0);
+        let bytes_patch = by_start.as_ref().map(|costs| if entry.contents.is_empty() { 0 } else { of_file(costs) });
+        PathCost { path: path_of(entry), bytes, bytes_plain, bytes_patch }
     };
     image.tree.iter().map(of_entry).collect()
 }
 
 fn by_archive(tree: &[TreeEntry], paths: &[PathCost]) -> Vec<PathCost> {
-    let mut sums: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    let mut sums: BTreeMap<String, (u64, u64, Option<u64>)> = BTreeMap::new();
     for (entry, cost) in tree.iter().zip(paths) {
         let sum = sums.entry(archive_of(entry)).or_default();
-        *sum = (sum.0 + cost.bytes, sum.1 + cost.bytes_plain);
+        let bytes_patch = cost.bytes_patch.map(|bytes| bytes + sum.2.unwrap_or(0));
+        *sum = (sum.0 + cost.bytes, sum.1 + cost.bytes_plain, bytes_patch);
     }
-    let costs = sums.into_iter().map(|(path, (bytes, bytes_plain))| PathCost { path, bytes, bytes_plain });
+    let costs = sums.into_iter().map(|(path, (bytes, bytes_plain, bytes_patch))| PathCost {
+        path,
+        bytes,
+        bytes_plain,
+        bytes_patch,
+    });
     largest_first(costs.collect())
 }
 

@@ -7,8 +7,9 @@ pub(crate) mod inspect;
 mod locate;
 mod output;
 mod packs;
+mod patched;
 mod prefetch;
-mod recipe;
+pub(crate) mod recipe;
 mod resume;
 mod skeleton;
 mod target;
@@ -62,6 +63,8 @@ pub struct ExtractOptions {
     pub scratch: PathBuf,
     /// Requests in flight.
     pub connections: usize,
+    /// Use a patch, where there is one for a seed and it costs less than chunks.
+    pub patches: bool,
     /// Fetch nothing but what tells the cost; write nothing.
     pub dry_run: bool,
 }
@@ -75,6 +78,7 @@ impl Default for ExtractOptions {
             catalog: None,
             scratch: "/tmp".into(),
             connections: 6,
+            patches: true,
             dry_run: false,
         }
     }
@@ -97,6 +101,8 @@ pub struct ExtractReport {
     pub chunks_resumed: u64,
     /// From seeds.
     pub chunks_seed: u64,
+    /// From a patch.
+    pub chunks_patch: u64,
     /// From the cache.
     pub chunks_cache: u64,
     /// From stores.
@@ -105,6 +111,8 @@ pub struct ExtractReport {
     pub bytes_resumed: u64,
     /// Plain bytes from seeds.
     pub bytes_seed: u64,
+    /// Plain bytes from a patch.
+    pub bytes_patch: u64,
     /// Plain bytes from the cache.
     pub bytes_cache: u64,
     /// Plain bytes from stores.
@@ -141,7 +149,13 @@ pub fn extract(
     let mut seeds = Seeds::default();
     let network = &*network;
     let prefetch = Prefetch::new(network, &stores, &index);
-    let on_scan = || prefetch.start();
+    // Where a patch is to be expected, the ends are most likely not needed.
+    let expects_patch = options.patches && !index.patch_bases.is_empty();
+    let on_scan = || {
+        if !expects_patch {
+            prefetch.start();
+        }
+    };
     let catalog = options.catalog.as_ref();
     let context = SeedContext { params: index.params, pool: &pool, catalog, progress, on_scan: &on_scan };
     for seed in &options.seeds {
@@ -231,11 +245,14 @@ impl Run<'_> {
             pool: self.pool,
             progress: self.progress,
         };
+        let scratch = output.folder().unwrap_or(&self.options.scratch).to_owned();
+        if let Some(planned) = patched::extend_seeds(self, &fetcher, &mut seeds, &output, &scratch)? {
+            return Ok(planned);
+        }
         let mut packs = Packs::new(self.index);
         let recipe = recipe::resolve(self, &fetcher, &mut packs, &seeds)?;
         let mut target = Target::new(self.index, recipe);
         let mut counts = Counts::default();
-        let scratch = output.folder().unwrap_or(&self.options.scratch).to_owned();
         let spool = skeleton::assemble(self, &fetcher, &mut packs, &seeds, &target, &scratch, &mut counts)?;
         target.set_skeleton(spool, self.index, &self.location.to_string())?;
         if !seeds.folders.is_empty() {

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant, SystemTime};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use regrow_chunker::ChunkId;
 use regrow_store::{
-    Depth, ListStore, ObjectInfo, STORE_FILE, Store, StoreError, list_packs, pack_name, read_description,
+    Depth, ListStore, ObjectInfo, PATCHES_FOLDER, STORE_FILE, Store, StoreError, list_packs, pack_name,
+    parse_patch_object, read_description,
 };
 use serde::Serialize;
 
@@ -231,10 +232,9 @@ impl Collection<'_> {
     /// Patches to images that no kept index describes. Nobody relies on a patch: chunks do as well.
     async fn due_patches(&self, needs: &Needs, now: SystemTime) -> Result<Vec<String>, SyncError> {
         let grace = self.options.grace;
-        let listed = self.store.list("patches", Depth::Tree).try_filter(|info| {
-            let target =
-                info.name.rsplit('/').next().and_then(|name| name.strip_suffix(".patch")?.parse::<ChunkId>().ok());
-            let is_due = target.is_some_and(|target| !needs.images.contains(&target))
+        let listed = self.store.list(PATCHES_FOLDER, Depth::Tree).try_filter(|info| {
+            let patch = parse_patch_object(&info.name);
+            let is_due = patch.is_some_and(|(_, target)| !needs.images.contains(&target))
                 && now.duration_since(info.modified).is_ok_and(|age| age >= grace);
             std::future::ready(is_due)
         });

@@ -40,6 +40,8 @@ pub struct InfoReport {
     pub segments: u64,
     /// Names and sizes of the packs.
     pub packs: Vec<PackInfo>,
+    /// Image ids that patches to this image were made from, as far as the index says.
+    pub patch_bases: Vec<String>,
     /// Where the store lies relative to the index.
     pub store: String,
     /// Frames of the packs and their stored bytes; `None` if the store could not be read.
@@ -104,6 +106,7 @@ pub fn info(
         contents_bytes: index.contents.bytes,
         segments: index.segments().count() as u64,
         packs: index.packs.iter().map(|pack| PackInfo { id: pack.id.to_string(), bytes: pack.bytes }).collect(),
+        patch_bases: index.patch_bases.iter().map(ToString::to_string).collect(),
         store: index.store.clone(),
         frames: None,
         frame_bytes: None,

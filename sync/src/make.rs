@@ -3,11 +3,12 @@
 pub(crate) mod contents;
 mod knowledge;
 pub(crate) mod packer;
+mod patches;
 mod recipe;
 pub(crate) mod upload;
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ use serde::Serialize;
 use crate::condemned::Reliance;
 use crate::ingest::{Input, ingest};
 use crate::location::{is_same_file, relative_store};
+use crate::patch::PatchLevel;
+use crate::patch::publish::PatchReport;
 use crate::pool::Pool;
 use crate::{Location, Network, Progress, Stage, SyncError};
 
@@ -44,6 +47,16 @@ pub struct MakeOptions {
     pub index_max_age: Duration,
     /// Remembers what the packs of remote stores hold.
     pub catalog: Option<Catalog>,
+    /// Indexes of images that machines may have: a patch from each is made.
+    pub patch_from: Vec<Location>,
+    /// The image again, as a file: patches need to read it at random.
+    pub image_file: Option<PathBuf>,
+    /// Local files that may be the images of `patch_from`; of none given they are read from the store.
+    pub old_files: Vec<PathBuf>,
+    /// How much is done to make patches small, 1 to 9.
+    pub patch_level: PatchLevel,
+    /// A folder for temporary files.
+    pub scratch: PathBuf,
     /// zstd level, 1 to 22.
     pub level: i32,
     /// Chunking parameters; `None`: those of the store, or the default in a new one.
@@ -67,6 +80,11 @@ impl MakeOptions {
             like: Vec::new(),
             index_max_age: Self::DEFAULT_INDEX_MAX_AGE,
             catalog: None,
+            patch_from: Vec::new(),
+            image_file: None,
+            old_files: Vec::new(),
+            patch_level: PatchLevel::default(),
+            scratch: "/tmp".into(),
             level: Self::DEFAULT_LEVEL,
             params: None,
             pack_bytes: regrow_store::PACK_TARGET_BYTES,
@@ -105,6 +123,8 @@ pub struct MakeReport {
     pub bytes_sent: u64,
     /// Size of the index.
     pub index_bytes: u64,
+    /// Patches that were made.
+    pub patches: Vec<PatchReport>,
     /// How long it took.
     #[serde(serialize_with = "as_seconds", rename = "seconds")]
     pub elapsed: Duration,
@@ -132,6 +152,7 @@ pub fn make(
     check_index(&options.index, input_name)?;
     check_apart(&options.index, &options.store)?;
     warn_of_name(&options.index, progress);
+    let bases = patches::bases(options, network, progress)?;
     let destination = Destination::open(options, network)?;
     let pool = Pool::new();
     let (params, reliance, known) = destination.prepare(options, network, progress)?;
@@ -148,7 +169,8 @@ pub fn make(
     if store_hint.is_empty() {
         progress.warn("the store's place cannot be written into the index: extract will need --store");
     }
-    let (index, counts) = recipe.into_index(params, &image, &made, store_hint);
+    let (mut index, counts) = recipe.into_index(params, &image, &made, store_hint);
+    let patches = patches::make(options, &bases, &mut index, network, progress)?;
     let index_bytes = destination.publish(&index, &reliance, options, network)?;
     Ok(MakeReport {
         image_bytes: image.bytes,
@@ -165,6 +187,7 @@ pub fn make(
         bytes_fetched: network.meter().body_bytes(),
         bytes_sent: network.meter().sent_bytes(),
         index_bytes,
+        patches,
         elapsed: start.elapsed(),
     })
 }

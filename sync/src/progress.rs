@@ -18,6 +18,10 @@ pub enum Stage {
     Verify,
     /// Packs go from one store to another.
     Copy,
+    /// Two images are compared.
+    Compare,
+    /// A patch is written, or an image made from a patch.
+    Patch,
     /// Packs are looked through, or rewritten.
     Collect,
 }

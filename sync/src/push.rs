@@ -1,6 +1,8 @@
 //! Copies indexes, and just the packs that they need, to another store. Packs first, indexes last; what is there already is not
 //! sent again, so a push that was cut off continues when it is run again.
 
+mod patches;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
@@ -37,6 +39,8 @@ pub struct PushOptions {
     pub to: Location,
     /// How long caches may keep the indexes.
     pub index_max_age: Duration,
+    /// Copy patches to these images too.
+    pub patches: bool,
 }
 
 /// What was pushed.
@@ -54,6 +58,10 @@ pub struct PushReport {
     pub bytes_copied: u64,
     /// Of the copied packs, those whose bytes did not come here.
     pub packs_copied_by_host: u64,
+    /// Patches that were copied.
+    pub patches_copied: u64,
+    /// Patches that were there already.
+    pub patches_present: u64,
     /// Requests over a network, retries included.
     pub requests: u64,
     /// Of these, those that write.
@@ -100,6 +108,9 @@ pub fn push(options: &PushOptions, network: &mut Network, progress: &dyn Progres
         describe(&sources, &*to).await?;
         let reliance = Reliance::begin(&*to).await?;
         let renamed = copy_packs(&sources, &*to, &reliance, progress, &mut report).await?;
+        if options.patches {
+            patches::copy_patches(&sources, &*to, progress, &mut report).await?;
+        }
         let relied = sources.iter().flat_map(|source| &source.index.packs).map(|pack| renamed_id(&renamed, pack));
         reliance.confirm(&*to, relied).await?;
         Ok::<_, SyncError>(renamed)

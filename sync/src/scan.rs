@@ -6,7 +6,7 @@ use std::path::Path;
 use regrow_catalog::{Catalog, SeedKey};
 use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Params, Record, varint};
 use regrow_image::{Layout, LayoutBuilder, Op, StreamKind, WALK_VERSION};
-use regrow_index::{Segment, SegmentCutter};
+use regrow_index::{Segment, SegmentCutter, image_id};
 
 use crate::ingest::{Input, ingest};
 use crate::pool::Pool;
@@ -77,6 +77,12 @@ impl Scan {
             StreamKind::Skeleton => &self.skeleton,
             StreamKind::Contents => &self.contents,
         }
+    }
+
+    /// The id of the image that the file is, cut with these parameters. FORMAT.md, section 5.
+    pub(crate) fn image_id(&self, params: Params) -> ChunkId {
+        let ids = |records: &[Record]| segments(records).map(|segment| segment.id()).collect::<Vec<_>>();
+        image_id(WALK_VERSION, &params, &ids(&self.skeleton), &ids(&self.contents))
     }
 
     /// For the catalog: digest, records of both streams, operations.

@@ -2,6 +2,7 @@
 
 mod file;
 mod folder;
+mod patched;
 mod store;
 
 use std::os::unix::fs::FileTypeExt;
@@ -15,6 +16,7 @@ use regrow_store::STORE_FILE;
 
 pub(crate) use file::FileSeed;
 pub(crate) use folder::FolderSeed;
+pub(crate) use patched::{PatchSeed, PatchSeedBuilder};
 use store::StoreSeed;
 
 use crate::pool::Pool;
@@ -33,6 +35,11 @@ pub(crate) trait Seed: Send + Sync {
 
     /// The digest of the seed as an image, if it is one file.
     fn digest(&self) -> Option<[u8; 32]> {
+        None
+    }
+
+    /// The seed as an image, if it is one file.
+    fn as_file(&self) -> Option<&FileSeed> {
         None
     }
 }
@@ -54,6 +61,8 @@ pub(crate) struct Seeds {
     pub(crate) folders: Vec<FolderSeed>,
     /// Which seeds are guesses by path: they hold a chunk or not, only a look tells.
     pub(crate) guesses: Vec<u32>,
+    /// Which seed a patch yielded.
+    pub(crate) patched: Option<u32>,
 }
 
 impl Seeds {

@@ -56,6 +56,11 @@ impl Network {
         Self { buckets, opened: Vec::new(), ..self }
     }
 
+    /// A folder of this machine where files may wait.
+    pub(crate) fn scratch(&self) -> &Path {
+        &self.buckets.staging
+    }
+
     /// What went over the wire so far: requests and bytes of bodies.
     #[must_use]
     pub fn meter(&self) -> &Arc<Meter> {

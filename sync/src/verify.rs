@@ -1,6 +1,7 @@
 //! Is a file the image? Is a store whole?
 
 mod pack;
+mod patches;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -45,6 +46,8 @@ pub struct StoreVerifyReport {
     pub bytes: u64,
     /// Chunks that were hashed.
     pub chunks: u64,
+    /// Patches that were read.
+    pub patches: u64,
     /// Indexes that were checked.
     pub indexes: u64,
     /// What is wrong, a line each.
@@ -111,6 +114,8 @@ pub fn verify_store(
     for (name, index) in &opened {
         verify_index(name, index, &packs, &mut report);
     }
+    let listed = patches::listed(store, &opened, network)?;
+    patches::verify(&listed, reader.as_ref(), network.scratch(), network, &mut report)?;
     report.ok = report.problems.is_empty();
     Ok(report)
 }

@@ -1,6 +1,6 @@
 //! `regrow diff`.
 
-use regrow_sync::{DiffReport, Location, PathCost, diff};
+use regrow_sync::{DiffOptions, DiffReport, Location, PathCost, diff};
 
 use super::common;
 use crate::args::DiffArgs;
@@ -11,11 +11,17 @@ use crate::size::{commas, show};
 
 /// Runs the command.
 pub(crate) fn run(args: DiffArgs, verbosity: Verbosity) -> Result<(), Failure> {
-    let (old, new) = (Location::parse(&args.old)?, Location::parse(&args.new)?);
-    let stores = common::locations(&args.stores)?;
+    let options = DiffOptions {
+        stores: common::locations(&args.stores)?,
+        patch: args.patch,
+        old_files: args.old_file.iter().cloned().collect(),
+        new_files: args.new_file.iter().cloned().collect(),
+        scratch: std::env::temp_dir(),
+        ..DiffOptions::new(Location::parse(&args.old)?, Location::parse(&args.new)?)
+    };
     let mut network = common::network(&args.network)?;
     let bars = Bars::new(verbosity);
-    let report = diff(&old, &new, &stores, &std::env::temp_dir(), &mut network, &bars)?;
+    let report = diff(&options, &mut network, &bars)?;
     Reporter { verbosity, json: args.json }.print(&report, &text(&report, args.paths), To::Output)
 }
 
@@ -30,6 +36,20 @@ fn text(report: &DiffReport, paths: usize) -> String {
         line("new chunks", chunks(report.chunks, report.bytes_plain)),
         line("headers, stored", exact(report.bytes_headers)),
     ];
+    match (report.bytes_patch, report.patch_present) {
+        (Some(bytes), true) => {
+            let all = exact(report.bytes_index + bytes);
+            lines.push(line(
+                "with the patch there",
+                format!("{all} in 2 requests, of which the patch {}", exact(bytes)),
+            ));
+        }
+        (Some(bytes), false) => lines.push(line("a patch would have", exact(bytes))),
+        (None, _) => lines.push(line("patch", "none in the store (--patch says what it would cost)")),
+    }
+    if let Some(bytes) = report.bytes_patch_headers {
+        lines.push(line("headers, in a patch", exact(bytes)));
+    }
     lines.push(table("contents by archive", &report.archives, usize::MAX));
     lines.push(table("contents by path", &report.paths, paths));
     lines.concat()
@@ -39,20 +59,23 @@ fn table(title: &str, costs: &[PathCost], most: usize) -> String {
     if costs.is_empty() {
         return String::new();
     }
-    let mut out = format!("\n{:>11} {:>11}  {title}\n", "stored", "plain");
+    let has_patch = costs.iter().any(|cost| cost.bytes_patch.is_some());
+    // The patch's column is there only if one was made.
+    let row = |stored: &str, plain: &str, patch: &str, what: &str| {
+        let patch = if has_patch { format!(" {patch:>11}") } else { String::new() };
+        format!("{stored:>11} {plain:>11}{patch}  {what}\n")
+    };
+    let mut out = format!("\n{}", row("stored", "plain", "in a patch", title));
     for cost in costs.iter().take(most) {
         let path = if cost.path.is_empty() { "(the image itself)" } else { &cost.path };
-        out += &format!("{:>11} {:>11}  {path}\n", show(cost.bytes), show(cost.bytes_plain));
+        out += &row(&show(cost.bytes), &show(cost.bytes_plain), &show(cost.bytes_patch.unwrap_or(0)), path);
     }
     if costs.len() > most {
-        let rest: u64 = costs[most..].iter().map(|cost| cost.bytes).sum();
-        out += &format!(
-            "{:>11} {:>11}  {} more (--paths {} lists all)\n",
-            show(rest),
-            "",
-            costs.len() - most,
-            costs.len()
-        );
+        let left = &costs[most..];
+        let stored: u64 = left.iter().map(|cost| cost.bytes).sum();
+        let patch: u64 = left.iter().filter_map(|cost| cost.bytes_patch).sum();
+        let what = format!("{} more (--paths {} lists all)", left.len(), costs.len());
+        out += &row(&show(stored), "", &show(patch), &what);
     }
     out
 }

@@ -24,6 +24,7 @@ pub(crate) fn run(args: ExtractArgs, verbosity: Verbosity) -> Result<(), Failure
         catalog: Some(common::catalog(args.catalog.clone(), &bars)),
         scratch: std::env::temp_dir(),
         connections: args.connections as usize,
+        patches: !args.no_patch,
         dry_run: args.dry_run,
     };
     let report = extract(&location, output, &options, &mut network, &bars)?;
@@ -57,6 +58,7 @@ fn summary(report: &ExtractReport) -> String {
     let sources = [
         ("already there", report.chunks_resumed, report.bytes_resumed),
         ("from seeds", report.chunks_seed, report.bytes_seed),
+        ("from a patch", report.chunks_patch, report.bytes_patch),
         ("from the cache", report.chunks_cache, report.bytes_cache),
         ("from stores", report.chunks_store, report.bytes_store),
     ];

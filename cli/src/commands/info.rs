@@ -36,6 +36,9 @@ fn text(report: &InfoReport) -> String {
     if let (Some(frames), Some(bytes)) = (report.frames, report.frame_bytes) {
         lines.push(line("frames in them", format!("{}, {}", commas(frames), show(bytes))));
     }
+    for base in &report.patch_bases {
+        lines.push(line("patch from", base));
+    }
     let store = if report.store.is_empty() { "not known" } else { &report.store };
     lines.push(line("store", store));
     if let Some(error) = &report.store_error {

@@ -16,18 +16,42 @@ use crate::size::{commas, show};
 /// Runs the command.
 pub(crate) fn run(args: MakeArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let bars = Bars::new(verbosity);
-    let options = options(&args, &bars)?;
+    let mut options = options(&args, &bars)?;
     let mut network = common::network(&args.network)?;
-    let report = if args.image == Path::new("-") {
+    let kept = keep_input(&args)?;
+    let image = kept.as_ref().map_or(&*args.image, |kept| kept.path());
+    let report = if image == Path::new("-") {
         let (input, name) = (&mut std::io::stdin().lock(), Path::new("standard input"));
         make(input, name, None, &options, &mut network, &bars)?
     } else {
         let open = |error| Failure::new(Code::General, format!("{}: {error}", args.image.display()));
-        let mut file = File::open(&args.image).map_err(open)?;
+        let mut file = File::open(image).map_err(open)?;
+        options.image_file = Some(image.to_owned());
         let total = file.metadata().map_err(open)?.len();
-        make(&mut file, &args.image, (total > 0).then_some(total), &options, &mut network, &bars)?
+        make(
+            &mut file,
+            if kept.is_some() { Path::new("standard input") } else { image },
+            (total > 0).then_some(total),
+            &options,
+            &mut network,
+            &bars,
+        )?
     };
     Reporter { verbosity, json: args.json }.print(&report, &summary(&options.index, &report), To::Summary)
+}
+
+/// Standard input in a temporary file, where patches need to read it again.
+fn keep_input(args: &MakeArgs) -> Result<Option<tempfile::NamedTempFile>, Failure> {
+    if args.patch_from.is_empty() || args.image != Path::new("-") {
+        return Ok(None);
+    }
+    let copy = || {
+        let mut file = tempfile::NamedTempFile::new()?;
+        std::io::copy(&mut std::io::stdin().lock(), &mut file)?;
+        Ok::<_, std::io::Error>(file)
+    };
+    let folder = std::env::temp_dir();
+    copy().map(Some).map_err(|error| Failure::new(Code::General, format!("{}: {error}", folder.display())))
 }
 
 fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
@@ -43,6 +67,10 @@ fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
     options.level = args.level;
     options.pack_bytes = args.pack_size.max(1);
     options.like = common::locations(&args.like)?;
+    options.patch_from = common::locations(&args.patch_from)?;
+    options.old_files.clone_from(&args.old);
+    options.patch_level = args.patch_level;
+    options.scratch = std::env::temp_dir();
     options.index_max_age = Duration::from_secs(args.index_max_age);
     options.catalog = (!is_local).then(|| common::catalog(args.catalog.clone(), bars));
     if let Some(avg) = args.avg_size {
@@ -64,6 +92,10 @@ fn summary(index: &Location, report: &MakeReport) -> String {
         line("stored", format!("{} in packs: {}", exact(report.bytes_stored), report.packs_written)),
         line("index", format!("{index}, {}", exact(report.index_bytes))),
     ];
+    for patch in &report.patches {
+        let present = if patch.present { ", already there" } else { "" };
+        lines.push(line("patch", format!("from {}, {}{present}", &patch.base_id[..16], exact(patch.bytes))));
+    }
     if report.requests > 0 {
         let requests = format!("{} in {} requests", exact(report.bytes_sent), commas(report.requests_write));
         lines.push(line("sent", requests));

@@ -21,6 +21,7 @@ pub(crate) fn run(args: &PushArgs, verbosity: Verbosity) -> Result<(), Failure> 
         stores: common::locations(&args.stores)?,
         to: Location::parse(to)?,
         index_max_age: Duration::from_secs(args.index_max_age),
+        patches: args.patches,
     };
     let mut network = common::network(&args.network)?;
     let report = push(&options, &mut network, &Bars::new(verbosity))?;
@@ -37,6 +38,10 @@ fn summary(report: &PushReport) -> String {
     lines.push(line("packs", commas(report.packs)));
     lines.push(line("already there", commas(report.packs_present)));
     lines.push(line("copied", format!("{}, {}{by_host}", commas(copied), exact(report.bytes_copied))));
+    if report.patches_copied + report.patches_present > 0 {
+        let present = commas(report.patches_present);
+        lines.push(line("patches", format!("{}, already there {present}", commas(report.patches_copied))));
+    }
     lines.push(line("time", format!("{:.2} s", report.elapsed.as_secs_f64())));
     lines.concat()
 }

@@ -47,6 +47,7 @@ fn store_text(report: &StoreVerifyReport) -> String {
     let mut lines = vec![
         line("packs", format!("{}, {}", commas(report.packs), exact(report.bytes))),
         line("chunks", commas(report.chunks)),
+        line("patches", commas(report.patches)),
         line("indexes", commas(report.indexes)),
         line("problems", commas(report.problems.len() as u64)),
     ];

@@ -17,18 +17,21 @@ pub(super) fn table(report: &DemoReport) -> String {
     ]);
     let update = &report.update;
     // Together a little more than the image: the order of a tar's parts is stated in chunks, too.
-    let rebuilt_bytes = update.bytes_seed + update.bytes_store;
+    let rebuilt_bytes = update.bytes_seed + update.bytes_patch + update.bytes_store;
     let mut origins = vec![row(["UPDATED old -> new", "chunks", "bytes", "share"])];
     let old = ("from the old image", update.chunks_seed, update.bytes_seed);
-    for (name, chunks, bytes) in [old, ("from the store", update.chunks_store, update.bytes_store)] {
+    let patch = ("from the patch", update.chunks_patch, update.bytes_patch);
+    let store = ("from the store", update.chunks_store, update.bytes_store);
+    for (name, chunks, bytes) in [old, patch, store].into_iter().filter(|origin| origin.1 > 0) {
         origins.push(row([name, &commas(chunks), &show(bytes), &share(bytes, rebuilt_bytes)]));
     }
-    let (served, whole) = (&report.served, &report.whole);
+    let (served, as_chunks, whole) = (&report.served, &report.as_chunks, &report.whole);
     let sent = aligned(&[
         row(["SENT", "bytes", "", "of the image", "requests"]),
         cost("whole image, as it is", update.image_bytes, update.image_bytes, 1),
         cost("whole image, from the store", whole.bytes_fetched, update.image_bytes, whole.requests),
-        cost("this update", served.body_bytes, update.image_bytes, served.requests),
+        cost("this update, as chunks", as_chunks.bytes_fetched, update.image_bytes, as_chunks.requests),
+        cost("this update, by patch", served.body_bytes, update.image_bytes, served.requests),
     ]);
     [publish, "\n".to_owned(), aligned(&origins), "\n".to_owned(), sent, "\n".to_owned(), verdict(report)].concat()
 }
@@ -39,7 +42,8 @@ fn row<const CELLS: usize>(cells: [&str; CELLS]) -> Vec<String> {
 
 fn published(name: &str, report: &MakeReport) -> Vec<String> {
     let seconds = format!("{:.2} s", report.elapsed.as_secs_f64());
-    let stored = report.bytes_stored + report.index_bytes;
+    let patches: u64 = report.patches.iter().map(|patch| patch.bytes).sum();
+    let stored = report.bytes_stored + patches + report.index_bytes;
     row([name, &show(report.image_bytes), &seconds, &commas(report.chunks), &commas(report.chunks_new), &show(stored)])
 }
 

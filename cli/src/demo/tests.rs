@@ -18,8 +18,11 @@ fn it_ships_little_and_the_counts_agree() {
     assert!(report.is_identical);
     assert!(report.served.body_bytes < report.update.image_bytes / 5, "{:?}", report.served);
     assert!(report.served.body_bytes < report.whole.bytes_fetched);
-    assert!(report.update.bytes_seed + report.update.bytes_store >= report.update.image_bytes);
-    assert_eq!(report.update.chunks_seed + report.update.chunks_store, report.update.chunks);
+    let update = &report.update;
+    assert!(update.bytes_seed + update.bytes_patch + update.bytes_store >= update.image_bytes);
+    assert_eq!(update.chunks_seed + update.chunks_patch + update.chunks_store, update.chunks);
+    assert!(update.chunks_patch > 0 && report.served.requests == 2, "{:?}", report.served);
+    assert!(report.served.body_bytes < report.as_chunks.bytes_fetched / 3, "{:?}", report.as_chunks);
     let table = report.table();
     assert!(table.contains("byte for byte") && table.lines().all(|line| line.chars().count() <= 100), "{table}");
 }

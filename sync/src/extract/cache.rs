@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use regrow_chunker::ChunkId;
-use regrow_store::{MAX_TAIL_BYTES, temporary_file};
+use regrow_store::{MAX_TAIL_BYTES, PATCHES_FOLDER, temporary_file};
 
 /// See the module's documentation.
 #[derive(Debug, Clone)]
@@ -28,6 +28,22 @@ impl FrameCache {
 
     fn path(&self, pack: &ChunkId, range: &Range<u64>) -> PathBuf {
         self.root.join(pack.shard()).join(format!("{pack}-{}-{}", range.start, range.end - range.start))
+    }
+
+    /// Where a patch is kept, whole.
+    pub(crate) fn patch_path(&self, base: &ChunkId, target: &ChunkId) -> PathBuf {
+        self.root.join(PATCHES_FOLDER).join(format!("{base}-{target}"))
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        !self.is_read_only
+    }
+
+    /// Drops a patch that proved to be damaged.
+    pub(crate) fn remove_patch(&self, path: &Path) {
+        if !self.is_read_only {
+            let _ = std::fs::remove_file(path);
+        }
     }
 
     /// These bytes of a pack, as they were put.

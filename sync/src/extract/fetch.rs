@@ -83,7 +83,7 @@ pub(crate) struct FetchedEnd {
 }
 
 impl Fetcher<'_> {
-    fn caches(&self) -> impl Iterator<Item = &FrameCache> {
+    pub(super) fn caches(&self) -> impl Iterator<Item = &FrameCache> {
         self.side_cache.iter().chain(&self.cache)
     }
 

@@ -13,8 +13,9 @@ use super::prefetch::Prefetch;
 use super::fetch::{Fetcher, RangeJob};
 use super::locate::{Counts, Plan};
 use super::packs::Packs;
+use super::recipe::{self, Recipe};
 use super::target::{StreamChunks, Target};
-use super::{ExtractOptions, Run, recipe, skeleton};
+use super::{ExtractOptions, Run, skeleton};
 use crate::scan::segments;
 use crate::seed::{Seed, Seeds};
 use crate::tree::Reading;
@@ -46,6 +47,11 @@ impl Inspection {
         self.target.tree(&location.to_string())
     }
 
+    /// All chunks.
+    pub(crate) fn recipe(&self) -> Recipe {
+        self.target.recipe()
+    }
+
     /// Chunks of the contents stream.
     pub(crate) fn contents(&self) -> &StreamChunks {
         &self.target.contents
@@ -75,14 +81,14 @@ pub(crate) struct UpdateCost {
 }
 
 impl UpdateCost {
-    /// Plans an update of a machine that has `old`'s chunks and recipe.
+    /// Plans an update of a machine that has the chunks of `old`.
     pub(crate) fn of(
-        old: &Inspection,
+        old: Recipe,
         location: &Location,
         index: &Index,
         reading: &mut Reading<'_>,
     ) -> Result<Self, SyncError> {
-        let have = Have::new(&old.target);
+        let have = Have::new(old);
         with_run(location, index, reading, |run, fetcher, _| {
             let mut packs = Packs::new(index);
             let mut seeds = Seeds::default();
@@ -180,8 +186,7 @@ struct Have {
 }
 
 impl Have {
-    fn new(target: &Target) -> Self {
-        let recipe = target.recipe();
+    fn new(recipe: Recipe) -> Self {
         let ids = recipe.skeleton.iter().chain(&recipe.contents).map(|record| record.id).collect();
         Self { ids, streams: [recipe.skeleton, recipe.contents] }
     }

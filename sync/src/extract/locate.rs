@@ -32,12 +32,14 @@ pub(crate) enum Source {
 pub(crate) struct Plan {
     skeleton: bool,
     sources: Vec<Source>,
+    /// The seed that a patch yielded.
+    patched: Option<u32>,
 }
 
 impl Plan {
     /// For the skeleton: what seeds have.
     pub(crate) fn of_skeleton(target: &Target, seeds: &Seeds) -> Self {
-        Self { skeleton: true, sources: from_seeds(&target.skeleton, seeds, &[]) }
+        Self { skeleton: true, sources: from_seeds(&target.skeleton, seeds, &[]), patched: seeds.patched }
     }
 
     /// For the contents: what the output has, then seeds, then guesses by path in folders, which are tried.
@@ -47,7 +49,8 @@ impl Plan {
         seeds: &Arc<Seeds>,
         resumed: &[bool],
     ) -> Result<Self, SyncError> {
-        let mut plan = Self { skeleton: false, sources: from_seeds(&target.contents, seeds, resumed) };
+        let sources = from_seeds(&target.contents, seeds, resumed);
+        let mut plan = Self { skeleton: false, sources, patched: seeds.patched };
         for guess in &seeds.guesses {
             plan.try_guesses(run, target, seeds, *guess)?;
         }
@@ -87,14 +90,14 @@ impl Plan {
 
     /// For chunks of contents that a seed did not give after all: they are missing, all others settled.
     pub(crate) fn of_failed(contents: &StreamChunks, failed: &[u32]) -> Self {
-        let mut plan = Self { skeleton: false, sources: vec![Source::Output; contents.len()] };
+        let mut plan = Self { skeleton: false, sources: vec![Source::Output; contents.len()], patched: None };
         failed.iter().for_each(|&chunk| plan.set(chunk, Source::Missing));
         plan
     }
 
     /// For the contents, when only seeds count.
     pub(crate) fn of_contents_in_seeds(target: &Target, seeds: &Seeds) -> Self {
-        Self { skeleton: false, sources: from_seeds(&target.contents, seeds, &[]) }
+        Self { skeleton: false, sources: from_seeds(&target.contents, seeds, &[]), patched: seeds.patched }
     }
 
     /// The frame that a chunk comes from, if from one.
@@ -149,6 +152,7 @@ impl Plan {
         for (chunk, source) in self.sources.iter().enumerate() {
             let tally = match source {
                 Source::Output => &mut counts.resumed,
+                Source::Seed(seed, _) if Some(*seed) == self.patched => &mut counts.patch,
                 Source::Seed(..) => &mut counts.seed,
                 Source::Missing | Source::Frame { .. } => continue,
             };
@@ -204,6 +208,7 @@ impl Tally {
 pub(crate) struct Counts {
     pub(crate) resumed: Tally,
     pub(crate) seed: Tally,
+    pub(crate) patch: Tally,
     pub(crate) cache: Tally,
     pub(crate) store: Tally,
     pub(crate) planned_bytes: u64,
@@ -220,6 +225,7 @@ impl Counts {
     pub(crate) fn fill(&self, report: &mut ExtractReport) {
         (report.chunks_resumed, report.bytes_resumed) = (self.resumed.chunks, self.resumed.bytes);
         (report.chunks_seed, report.bytes_seed) = (self.seed.chunks, self.seed.bytes);
+        (report.chunks_patch, report.bytes_patch) = (self.patch.chunks, self.patch.bytes);
         (report.chunks_cache, report.bytes_cache) = (self.cache.chunks, self.cache.bytes);
         (report.chunks_store, report.bytes_store) = (self.store.chunks, self.store.bytes);
     }

@@ -168,6 +168,18 @@ impl OutputFile {
         }
     }
 
+    /// Bytes of the disk that it will take, besides those that it has.
+    pub(crate) fn missing_bytes(&self) -> u64 {
+        let held =
+            self.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |metadata| metadata.blocks() * 512);
+        match &self.end {
+            End::Rename { .. } => self.image_bytes.saturating_sub(held),
+            // Of a dry run's output nothing is known but that it will be a file.
+            End::Dry { path } if path != Path::new("-") => self.image_bytes.saturating_sub(held),
+            _ => 0,
+        }
+    }
+
     pub(crate) fn is_resumable(&self) -> bool {
         self.resumable
     }

@@ -62,6 +62,13 @@ impl<'a> Prefetch<'a> {
         *pending = Some(ends.into_iter().map(begin).collect());
     }
 
+    /// Waits for what is on its way, so that what was fetched can be counted.
+    pub(crate) fn settle(&self) {
+        for (_, pending) in self.pending().take().into_iter().flatten() {
+            let _ = self.network.block_on(pending.task);
+        }
+    }
+
     /// The end of a pack from `range`'s start on, if it was on its way. Not checked.
     pub(crate) fn take(&self, pack: u32, range: &Range<u64>) -> Option<Bytes> {
         let pending = self.pending().as_mut()?.remove(&pack)?;

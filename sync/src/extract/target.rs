@@ -8,9 +8,9 @@ use regrow_image::{ImagePiece, Layout, LayoutBuilder, TreeEntry, TreeWalker};
 use regrow_index::{Index, Run};
 
 use super::recipe::Recipe;
-use super::skeleton::Spool;
 use crate::SyncError;
 use crate::seed::{equal_ids, sorted_by_id};
+use crate::spool::Spool;
 
 /// One stream's chunks.
 pub(crate) struct StreamChunks {

@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::time::SystemTime;
 
 use regrow_chunker::{ChunkId, Record};
 use regrow_image::{SkeletonPart, StreamKind};
@@ -20,8 +21,18 @@ const GAP_BYTES: u64 = 16 << 10;
 /// See the module's documentation.
 pub(crate) struct FileSeed {
     file: File,
+    /// What the file system said of it before it was read.
+    state: FileState,
     scan: Scan,
     streams: [StreamIndex; 2],
+}
+
+/// Size, and when it was last written and changed.
+type FileState = Option<(u64, SystemTime, i64, i64)>;
+
+fn state_of(file: &File) -> FileState {
+    let metadata = file.metadata().ok()?;
+    Some((metadata.len(), metadata.modified().ok()?, metadata.ctime(), metadata.ctime_nsec()))
 }
 
 /// Where a stream's chunks are: by id, and by number.
@@ -48,12 +59,13 @@ impl FileSeed {
     pub(crate) fn open(path: &Path, context: &SeedContext<'_>) -> Result<Self, SyncError> {
         let kind = path.metadata().map_err(SyncError::io(path))?.file_type();
         let mut file = File::open(path).map_err(SyncError::io(path))?;
+        let state = state_of(&file);
         let SeedContext { params, pool, catalog, progress, on_scan } = *context;
         // Writing to a device does not change its times: what it held is not remembered.
         let catalog = catalog.filter(|_| kind.is_file());
         let scan = Scan::of_file(path, &mut file, params, pool, catalog, progress, on_scan)?;
         let streams = STREAMS.map(|stream| StreamIndex::new(scan.records(stream)));
-        Ok(Self { file, scan, streams })
+        Ok(Self { file, state, scan, streams })
     }
 
     /// Chunks of contents that lie in the file in one piece, with where they begin.
@@ -65,6 +77,44 @@ impl FileSeed {
                 each(image.start, record.id);
             }
         }
+    }
+
+    /// Whether nothing was written to the file since it was opened, as far as the file system tells.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        self.state.is_some() && self.state == state_of(&self.file)
+    }
+
+    /// What the file was found to hold.
+    pub(crate) fn scan(&self) -> &Scan {
+        &self.scan
+    }
+
+    /// Where the chunks of a stream begin in it.
+    pub(crate) fn chunk_starts(&self, stream: StreamKind) -> &[u64] {
+        &self.streams[usize::from(stream == StreamKind::Contents)].starts
+    }
+
+    /// Where a stream has a chunk.
+    pub(crate) fn find_in(&self, stream: StreamKind, id: &ChunkId) -> Option<u64> {
+        let (records, index) = (self.scan.records(stream), &self.streams[usize::from(stream == StreamKind::Contents)]);
+        first_with_id(&index.by_id, id, |n| records[n].id).map(|found| index.starts[found as usize])
+    }
+
+    /// Fills `out` with the bytes of a stream from `at` on.
+    pub(crate) fn read_stream(&self, stream: StreamKind, at: u64, out: &mut [u8]) -> io::Result<()> {
+        let parts = self.parts(stream, at..at + out.len() as u64);
+        if let [SkeletonPart::InImage(image)] = parts.as_slice()
+            && image.end - image.start == out.len() as u64
+        {
+            return self.file.read_exact_at(out, image.start);
+        }
+        let mut gathered = Vec::with_capacity(out.len());
+        read_parts(&self.file, &parts, &mut gathered)?;
+        if gathered.len() != out.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        out.copy_from_slice(&gathered);
+        Ok(())
     }
 
     /// Stretches of the file that make a range of a stream, and numbers of operations between them.
@@ -109,6 +159,10 @@ impl Seed for FileSeed {
 
     fn digest(&self) -> Option<[u8; 32]> {
         Some(self.scan.digest)
+    }
+
+    fn as_file(&self) -> Option<&FileSeed> {
+        Some(self)
     }
 }
 

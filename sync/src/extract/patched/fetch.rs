@@ -1,0 +1,238 @@
+//! Getting a patch: from a cache, or from a store, if it costs less than the chunks.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use futures::stream::StreamExt;
+use regrow_chunker::ChunkId;
+use regrow_store::{Download, ReadStore, Span, StoreError, temporary_file};
+use tempfile::NamedTempFile;
+
+use super::super::fetch::Fetcher;
+use crate::SyncError;
+use crate::patch::apply::open;
+use crate::patch::header::{HEADER_BYTES, PatchHeader};
+
+/// The patch that is wanted.
+pub(super) struct Request<'a> {
+    /// Its object.
+    pub(super) name: String,
+    pub(super) base: ChunkId,
+    pub(super) target: ChunkId,
+    /// Records of the new image in segments that follow from no seed, and those that do not follow from the base: what the base
+    /// lacks and other seeds have need not be fetched as chunks either.
+    pub(super) share: (u64, u64),
+    /// What all of the new image's packs have: more than that no patch is worth.
+    pub(super) whole_bytes: u64,
+    /// Bytes of both streams.
+    pub(super) image_bytes: u64,
+    /// Room that the output will take besides.
+    pub(super) output_bytes: u64,
+    pub(super) scratch: &'a Path,
+}
+
+/// What was found.
+pub(super) enum Found {
+    /// The patch, its checksum checked.
+    Here(File),
+    /// In a dry run: bytes that are to be fetched besides those that were read to know it.
+    Planned(u64),
+}
+
+impl Request<'_> {
+    fn damaged(&self, store: &dyn ReadStore, reason: impl std::fmt::Display) -> StoreError {
+        StoreError::Damaged { object: format!("{}/{}", store.location(), self.name), reason: reason.to_string() }
+    }
+
+    /// Whether the front of an object is that of the patch that was asked for.
+    fn check(&self, front: &[u8], object_bytes: u64, store: &dyn ReadStore) -> Result<PatchHeader, StoreError> {
+        let front = front.first_chunk::<HEADER_BYTES>().ok_or_else(|| self.damaged(store, "it is too short"))?;
+        let header = PatchHeader::decode(front, object_bytes).map_err(|error| self.damaged(store, error))?;
+        if (header.base, header.target) != (self.base, self.target) {
+            return Err(self.damaged(store, "it is a patch between other images"));
+        }
+        Ok(header)
+    }
+
+    /// What chunks would cost, in bytes. The patch says what they cost whoever has the base alone; other seeds make that less.
+    fn chunk_bytes(&self, header: &PatchHeader) -> u64 {
+        let (unknown, of_base) = self.share;
+        let bytes = u128::from(header.chunk_cost.bytes) * u128::from(unknown) / u128::from(of_base.max(1));
+        u64::try_from(bytes).unwrap_or(u64::MAX).min(self.whole_bytes)
+    }
+
+    /// Whether the new chunks and the patch have room where they have to wait, beside what else is to be written there.
+    fn has_room(&self, header: &PatchHeader) -> bool {
+        let plain_bytes = header.chunk_cost.plain_bytes.min(self.image_bytes);
+        let needed = plain_bytes.saturating_add(header.patch_bytes).saturating_add(self.output_bytes);
+        free_bytes(self.scratch).is_none_or(|free| free > needed)
+    }
+}
+
+/// Free room for this user on a folder's disk, where the system tells.
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    disk.f_bavail.checked_mul(disk.f_frsize)
+}
+
+impl Fetcher<'_> {
+    /// The patch, if there is one and it is worth it.
+    pub(super) fn find_patch(
+        &self,
+        request: &Request<'_>,
+        dry_run: bool,
+    ) -> Result<Option<(PatchHeader, Found)>, SyncError> {
+        for cache in self.caches() {
+            let path = cache.patch_path(&request.base, &request.target);
+            let Ok(mut file) = File::open(&path) else { continue };
+            match open(&mut file) {
+                Ok(header) if (header.base, header.target) == (request.base, request.target) => {
+                    if !self.is_room_for(request, &header) {
+                        return Ok(None);
+                    }
+                    // Nothing comes over the wire for it.
+                    return Ok(Some((header, if dry_run { Found::Planned(0) } else { Found::Here(file) })));
+                }
+                _ => cache.remove_patch(&path),
+            }
+        }
+        let found = if dry_run { self.probe_patch(request) } else { self.fetch_patch(request) };
+        match found {
+            Err(SyncError::Store(error)) if error.is_not_found() || is_forbidden(&error) => Ok(None),
+            other => other,
+        }
+    }
+
+    /// Whether a patch costs less than chunks, and has room.
+    fn is_worth(&self, request: &Request<'_>, header: &PatchHeader) -> bool {
+        header.patch_bytes < request.chunk_bytes(header) && self.is_room_for(request, header)
+    }
+
+    fn is_room_for(&self, request: &Request<'_>, header: &PatchHeader) -> bool {
+        let has_room = request.has_room(header);
+        if !has_room {
+            let (patch, folder) = (self.patch_location(request), request.scratch.display());
+            self.progress.warn(&format!("{patch}: no room for what it yields in {folder}; chunks are fetched instead"));
+        }
+        has_room
+    }
+
+    /// Drops a patch that did not yield what it should.
+    pub(super) fn forget_patch(&self, request: &Request<'_>) {
+        for cache in self.caches() {
+            cache.remove_patch(&cache.patch_path(&request.base, &request.target));
+        }
+    }
+
+    /// Where a patch lies, for people.
+    pub(super) fn patch_location(&self, request: &Request<'_>) -> String {
+        let store = self.patch_store().map(ReadStore::location).unwrap_or_default();
+        format!("{store}/{}", request.name)
+    }
+
+    /// Reads the front of the patch: what is needed to tell the cost.
+    fn probe_patch(&self, request: &Request<'_>) -> Result<Option<(PatchHeader, Found)>, SyncError> {
+        let Some(store) = self.patch_store() else { return Ok(None) };
+        self.network.block_on(async {
+            let download = store.get(&request.name, Span::Range(0..HEADER_BYTES as u64)).await?;
+            let object_bytes = download.object_bytes;
+            let header = request.check(&download.bytes().await?, object_bytes, store)?;
+            if !self.is_worth(request, &header) {
+                return Ok(None);
+            }
+            let rest = header.patch_bytes - HEADER_BYTES as u64;
+            Ok(Some((header, Found::Planned(rest))))
+        })
+    }
+
+    /// The store that is asked: one is enough for what nobody needs.
+    fn patch_store(&self) -> Option<&dyn ReadStore> {
+        let number = self.stores.health.order(0).into_iter().next()?;
+        Some(self.stores.stores.get(number)?.as_ref())
+    }
+
+    fn fetch_patch(&self, request: &Request<'_>) -> Result<Option<(PatchHeader, Found)>, SyncError> {
+        let Some(store) = self.patch_store() else { return Ok(None) };
+        // Rather where it stays than beside the output, which takes it along when it is done.
+        let caches = self.cache.iter().chain(&self.side_cache).filter(|cache| cache.is_writable());
+        let kept = caches.map(|cache| cache.patch_path(&request.base, &request.target)).find_map(|path| {
+            let folder = path.parent()?;
+            std::fs::create_dir_all(folder).ok()?;
+            Some((temporary_file(folder, ".patch-").ok()?, path))
+        });
+        let (mut file, kept) = match kept {
+            Some((file, path)) => (file, Some(path)),
+            None => (temporary_file(request.scratch, ".patch-").map_err(SyncError::io(request.scratch))?, None),
+        };
+        if !self.network.block_on(self.download_patch(request, store, &mut file))? {
+            return Ok(None);
+        }
+        let mut reading = file.reopen().map_err(SyncError::io(file.path()))?;
+        let header = open(&mut reading).map_err(|error| request.damaged(store, error))?;
+        if let Some(path) = kept {
+            // What cannot be kept is fetched again by the next run.
+            let _ = file.persist(path);
+        }
+        Ok(Some((header, Found::Here(reading))))
+    }
+
+    /// Writes a patch into `file`; goes on where a connection broke. `false` if chunks cost less.
+    async fn download_patch(
+        &self,
+        request: &Request<'_>,
+        store: &dyn ReadStore,
+        file: &mut NamedTempFile,
+    ) -> Result<bool, SyncError> {
+        let mut front = Vec::new();
+        let (mut written, mut object_bytes) = (0, None);
+        let mut last = None;
+        for _ in 0..self.stores.rounds.max(1) + MORE_TRIES {
+            let span = match object_bytes {
+                Some(bytes) if written == bytes => return Ok(true),
+                Some(bytes) if written > 0 => Span::Range(written..bytes),
+                _ => Span::Whole,
+            };
+            let download = store.get(&request.name, span).await?;
+            let bytes = *object_bytes.get_or_insert(download.object_bytes);
+            if bytes != download.object_bytes {
+                return Err(request.damaged(store, "it changed while it was read").into());
+            }
+            let Download { mut body, .. } = download;
+            while let Some(piece) = body.next().await {
+                let piece = match piece {
+                    Ok(piece) => piece,
+                    Err(error) if error.is_transient() => {
+                        last = Some(error);
+                        break;
+                    }
+                    Err(error) => return Err(error.into()),
+                };
+                if front.len() < HEADER_BYTES {
+                    front.extend_from_slice(&piece[..piece.len().min(HEADER_BYTES - front.len())]);
+                    if front.len() == HEADER_BYTES {
+                        let header = request.check(&front, bytes, store)?;
+                        if !self.is_worth(request, &header) {
+                            return Ok(false);
+                        }
+                    }
+                }
+                file.write_all(&piece).map_err(SyncError::io(file.path()))?;
+                written += piece.len() as u64;
+            }
+        }
+        match last {
+            _ if object_bytes == Some(written) => Ok(true),
+            Some(error) => Err(error.into()),
+            None => Err(request.damaged(store, "its body ends early").into()),
+        }
+    }
+}
+
+/// Tries beside those of a connection that fails at once.
+const MORE_TRIES: u32 = 3;
+
+/// 403 may mean that nothing is there.
+fn is_forbidden(error: &StoreError) -> bool {
+    matches!(error, StoreError::Denied { status: 403, .. } | StoreError::Refused { status: 403, .. })
+}

@@ -1,0 +1,178 @@
+//! From a patch and its base to the target's two streams, front to back: lists, base members, skeleton, contents.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use regrow_image::{Layout, LayoutBuilder};
+use regrow_patch::{PatchError, decode};
+
+use super::header::{CHECKSUM_BYTES, HEADER_BYTES, HeaderError, PatchHeader};
+use super::members::{ListsError, MemberLists, TargetMember};
+use super::rebuild::Rebuilder;
+use super::space::{BaseSpace, SeedFiles};
+use crate::SyncError;
+use crate::seed::FileSeed;
+use crate::spool::Spool;
+
+/// How much of a patch is read at a time.
+const READ_BYTES: usize = 64 << 10;
+
+/// Why a patch yields no more.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApplyError {
+    #[error("{0}")]
+    Header(#[from] HeaderError),
+    #[error("{0}")]
+    Lists(#[from] ListsError),
+    #[error("{0}")]
+    Coded(#[from] PatchError),
+    #[error("what it yields is not the image: {0}")]
+    Layout(#[from] regrow_image::LayoutError),
+    #[error("its bytes are not those that were published")]
+    Checksum,
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Sync(#[from] SyncError),
+}
+
+/// The lengths that an index states of the image that a patch is to make, bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TargetSizes {
+    pub(crate) image: u64,
+    pub(crate) skeleton: u64,
+    pub(crate) contents: u64,
+}
+
+/// Takes the target's streams as they come.
+pub(crate) trait TargetSink {
+    /// The whole skeleton and what it says; the sizes are those that were asked for.
+    fn skeleton(&mut self, spool: Spool, layout: Layout) -> io::Result<()>;
+
+    /// The next bytes of the contents.
+    fn contents(&mut self, bytes: &[u8]) -> io::Result<()>;
+}
+
+/// Opens a patch in a file: its header, and whether its checksum holds.
+pub(crate) fn open(file: &mut File) -> Result<PatchHeader, ApplyError> {
+    let bytes = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(0))?;
+    let mut front = [0; HEADER_BYTES];
+    file.read_exact(&mut front)?;
+    let header = PatchHeader::decode(&front, bytes)?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&front);
+    let mut rest = BufReader::with_capacity(READ_BYTES, &*file);
+    hasher.update_reader((&mut rest).take(bytes - (HEADER_BYTES + CHECKSUM_BYTES) as u64))?;
+    let mut stated = [0; CHECKSUM_BYTES];
+    rest.read_exact(&mut stated)?;
+    if hasher.finalize() == stated { Ok(header) } else { Err(ApplyError::Checksum) }
+}
+
+/// Makes the target's streams. `file` is a patch that [`open`] gave `header` of; `scratch` a folder for temporary files.
+pub(crate) fn apply(
+    file: &mut File,
+    header: &PatchHeader,
+    base: &FileSeed,
+    target: TargetSizes,
+    scratch: &Path,
+    sink: &mut dyn TargetSink,
+) -> Result<(), ApplyError> {
+    file.seek(SeekFrom::Start(HEADER_BYTES as u64))?;
+    let mut input = BufReader::with_capacity(READ_BYTES, file);
+    let lists = read_lists(&mut input, header, base)?;
+    let space = BaseSpace::new(base, &lists.base, scratch)?;
+    let total = target.skeleton.checked_add(header.expanded_bytes).ok_or(HeaderError::Sizes)?;
+    let mut streams = Streams::Skeleton {
+        spool: Spool::new(target.skeleton, scratch)?,
+        builder: LayoutBuilder::new(target.image),
+        at: 0,
+        members: lists.target,
+    };
+    let mut failure = None;
+    let decoded = decode(&space, &mut input.take(header.body_bytes()), total, |bytes| {
+        streams.push(bytes, target, sink).map_err(|error| {
+            failure = Some(error);
+            io::ErrorKind::Other.into()
+        })
+    });
+    match (decoded, failure) {
+        (_, Some(error)) => Err(error),
+        (Err(error), None) => Err(error.into()),
+        (Ok(()), None) => streams.finish(target, sink),
+    }
+}
+
+/// The target space, taken apart as it comes.
+enum Streams {
+    Skeleton {
+        spool: Spool,
+        builder: LayoutBuilder,
+        at: u64,
+        members: Vec<TargetMember>,
+    },
+    Contents(Rebuilder),
+    /// An error came in between.
+    Broken,
+}
+
+impl Streams {
+    fn push(&mut self, bytes: &[u8], target: TargetSizes, sink: &mut dyn TargetSink) -> Result<(), ApplyError> {
+        let rest = match self {
+            Self::Skeleton { spool, builder, at, .. } => {
+                let (now, rest) =
+                    bytes.split_at(bytes.len().min(usize::try_from(target.skeleton - *at).unwrap_or(usize::MAX)));
+                builder.push(now)?;
+                spool.write(*at, now)?;
+                *at += now.len() as u64;
+                if *at < target.skeleton {
+                    return Ok(());
+                }
+                self.end_skeleton(target, sink)?;
+                rest
+            }
+            _ => bytes,
+        };
+        match self {
+            Self::Contents(rebuilder) => Ok(rebuilder.push(rest, &mut |bytes| sink.contents(bytes))?),
+            _ => Ok(()),
+        }
+    }
+
+    /// The skeleton is complete: what it says is to fit what the index says.
+    fn end_skeleton(&mut self, target: TargetSizes, sink: &mut dyn TargetSink) -> Result<(), ApplyError> {
+        let Self::Skeleton { spool, builder, members, .. } = std::mem::replace(self, Self::Broken) else {
+            return Ok(());
+        };
+        let layout = builder.finish()?;
+        layout.check(target.image, target.skeleton, target.contents)?;
+        let rebuilder = Rebuilder::new(members, &layout)?;
+        sink.skeleton(spool, layout)?;
+        *self = Self::Contents(rebuilder);
+        Ok(())
+    }
+
+    /// All of the target space came.
+    fn finish(mut self, target: TargetSizes, sink: &mut dyn TargetSink) -> Result<(), ApplyError> {
+        // Where a stream is empty no bytes came to end it.
+        self.push(&[], target, sink)?;
+        match self {
+            Self::Contents(rebuilder) if rebuilder.is_complete() => Ok(()),
+            _ => Err(ListsError::Malformed.into()),
+        }
+    }
+}
+
+fn read_lists(input: &mut impl Read, header: &PatchHeader, base: &FileSeed) -> Result<MemberLists, ApplyError> {
+    if header.lists_stored == 0 {
+        return Ok(MemberLists::default());
+    }
+    let mut plain = Vec::new();
+    let mut stored = input.take(u64::from(header.lists_stored));
+    decode(&[][..], &mut stored, u64::from(header.lists_plain), |bytes| {
+        plain.extend_from_slice(bytes);
+        Ok(())
+    })?;
+    Ok(MemberLists::decode(&plain, &SeedFiles::new(base))?)
+}

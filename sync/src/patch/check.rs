@@ -1,0 +1,65 @@
+//! A patch is applied before it is published: what cannot be rebuilt is no patch.
+
+use std::fs::File;
+use std::io;
+
+use regrow_image::{Layout, StreamKind};
+
+use super::apply::{TargetSink, TargetSizes, apply, open};
+use super::write::Between;
+use crate::SyncError;
+use crate::seed::FileSeed;
+use crate::spool::Spool;
+
+/// Compares what a patch yields with the target.
+struct Compare<'a> {
+    target: &'a FileSeed,
+    at: u64,
+    buffer: Vec<u8>,
+}
+
+/// Applies the patch in `file`.
+///
+/// # Errors
+/// [`SyncError::Io`] where it does not give the target: a fault of regrow, or an image that changed meanwhile.
+pub(super) fn check(between: &Between<'_>, file: &mut File) -> Result<(), SyncError> {
+    let failed = |reason: String| SyncError::io("the patch that was made")(io::Error::other(reason));
+    let target = between.target.seed();
+    let layout = &target.scan().layout;
+    let sizes = TargetSizes {
+        image: layout.image_bytes(),
+        skeleton: layout.skeleton_bytes(),
+        contents: layout.contents_bytes(),
+    };
+    let header = open(file).map_err(|error| failed(error.to_string()))?;
+    let mut compare = Compare { target, at: 0, buffer: Vec::new() };
+    apply(file, &header, between.base.seed(), sizes, between.scratch, &mut compare)
+        .map_err(|error| failed(error.to_string()))?;
+    if compare.at == sizes.contents { Ok(()) } else { Err(failed("yields too little".to_owned())) }
+}
+
+impl Compare<'_> {
+    fn same(&mut self, stream: StreamKind, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.buffer.resize(bytes.len(), 0);
+        self.target.read_stream(stream, at, &mut self.buffer)?;
+        if self.buffer == bytes { Ok(()) } else { Err(io::Error::other("does not give the new image")) }
+    }
+}
+
+impl TargetSink for Compare<'_> {
+    fn skeleton(&mut self, spool: Spool, _layout: Layout) -> io::Result<()> {
+        let mut at = 0;
+        let compared = spool.for_each(|bytes| {
+            self.same(StreamKind::Skeleton, at, bytes).map_err(SyncError::io("skeleton"))?;
+            at += bytes.len() as u64;
+            Ok(())
+        });
+        compared.map_err(|error| io::Error::other(error.to_string()))
+    }
+
+    fn contents(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.same(StreamKind::Contents, self.at, bytes)?;
+        self.at += bytes.len() as u64;
+        Ok(())
+    }
+}

@@ -1,0 +1,78 @@
+//! What a patch costs, by file: it is made, and thrown away.
+
+use std::ops::Range;
+
+use regrow_patch::Op;
+
+use super::write::{Between, write};
+use crate::SyncError;
+
+/// See the module's documentation.
+pub(crate) struct PatchCosts {
+    /// The whole patch, bytes.
+    pub(crate) bytes: u64,
+    /// Of these, what makes the skeleton: headers.
+    pub(crate) skeleton: u64,
+    /// Where in the contents stream files lie, and what each costs.
+    pub(crate) files: Vec<(Range<u64>, u64)>,
+}
+
+impl PatchCosts {
+    /// Makes the patch in a temporary file.
+    pub(crate) fn of(between: &Between<'_>) -> Result<Self, SyncError> {
+        let mut file = tempfile::tempfile_in(between.scratch).map_err(SyncError::io(between.scratch))?;
+        let mut spent: Vec<(u64, u64)> = Vec::new();
+        let written = write(between, &mut file, &mut |op, at, bytes| spent.extend(shares(op, at, bytes)))?;
+        let skeleton_bytes = between.target.skeleton_bytes();
+        let mut costs = Self { bytes: written.header.patch_bytes, skeleton: 0, files: Vec::new() };
+        let mut files = written.expanded.iter().peekable();
+        for (at, bytes) in spent {
+            let Some(at) = at.checked_sub(skeleton_bytes) else {
+                costs.skeleton += bytes;
+                continue;
+            };
+            while let Some((contents, _)) = files.next_if(|(_, expanded)| expanded.end <= at) {
+                costs.ensure(contents);
+            }
+            if let Some((contents, _)) = files.peek() {
+                costs.ensure(contents);
+                if let Some((_, sum)) = costs.files.last_mut() {
+                    *sum += bytes;
+                }
+            }
+        }
+        Ok(costs)
+    }
+
+    fn ensure(&mut self, contents: &Range<u64>) {
+        if self.files.last().is_none_or(|(known, _)| known != contents) {
+            self.files.push((contents.clone(), 0));
+        }
+    }
+}
+
+/// An op's bytes by where in the target they go to: evenly over its literals and changes, or to its beginning.
+fn shares(op: &Op, at: u64, bytes: u64) -> impl Iterator<Item = (u64, u64)> {
+    let copy = at + op.literal.len() as u64;
+    let places: Vec<u64> = (at..copy).chain(op.changes.iter().map(|change| copy + change.at)).collect();
+    let count = places.len().max(1) as u64;
+    let places = if places.is_empty() { vec![at] } else { places };
+    // What does not divide evenly is spread: the n-th gets what the first n have together, less what the others got.
+    (1..).zip(places).map(move |(n, place)| (place, bytes * n / count - bytes * (n - 1) / count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use regrow_patch::Change;
+
+    #[test]
+    fn shares_add_up() {
+        let change = |at| Change { at, byte: 1 };
+        let op = Op { literal: vec![0; 3], base_at: 0, len: 50, changes: vec![change(7), change(40)] };
+        let found: Vec<_> = shares(&op, 100, 12).collect();
+        assert_eq!(found.iter().map(|(_, bytes)| bytes).sum::<u64>(), 12);
+        assert_eq!(found.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [100, 101, 102, 110, 143]);
+        assert_eq!(shares(&Op { len: 9, ..Op::default() }, 5, 2).collect::<Vec<_>>(), [(5, 2)]);
+    }
+}

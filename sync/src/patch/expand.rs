@@ -1,0 +1,150 @@
+//! Which compressed streams are seen through: of the target those in files that the base does not have as they are, of the base
+//! those in the files that these are matched against.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use regrow_chunker::ChunkId;
+use regrow_deflate::{Found, Trailer};
+
+use super::image::PatchImage;
+use super::members::{BaseMember, MAX_MEMBER_BYTES};
+use super::space::plain_limit;
+use crate::SyncError;
+use crate::pool::{Ordered, Pool};
+
+/// Plain bytes of a member, at most.
+pub(crate) const MAX_PLAIN_BYTES: usize = MAX_MEMBER_BYTES as usize;
+/// Plain bytes that one file of the target, or the files of the base that it is matched against, are expanded to, at most.
+pub(super) const MAX_FILE_PLAIN_BYTES: u64 = 64 << 20;
+/// Enough of a file to tell whether it may hold members.
+const PREFIX_BYTES: u64 = 64;
+const JOBS_IN_FLIGHT: usize = 8;
+
+/// A compressed stream in a file of the target in whose place, and its trailer's, the target space has its plain bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExpandedMember {
+    /// The file's number.
+    pub(crate) file: u64,
+    /// Where in the file the stream is, without its trailer.
+    pub(crate) stored: Range<u64>,
+    pub(crate) trailer: Trailer,
+    pub(crate) plain_bytes: u64,
+    /// What makes the stream of the plain bytes.
+    pub(crate) corrections: Vec<u8>,
+}
+
+/// Whether a file may hold members, by its first bytes.
+pub(super) fn may_hold_members(image: &PatchImage, number: u32) -> Result<bool, SyncError> {
+    let stored = image.stored(&image.files()[number as usize]);
+    let prefix = image.read(stored.start..stored.end.min(stored.start + PREFIX_BYTES));
+    Ok(regrow_deflate::is_candidate(&prefix.map_err(SyncError::io("image"))?))
+}
+
+/// The members of the base that anything may be matched against, with their places in the base space.
+#[derive(Default)]
+pub(super) struct BaseMembers {
+    members: Vec<Known>,
+}
+
+pub(super) struct Known {
+    pub(super) member: BaseMember,
+    /// The hash of the stored stream.
+    pub(super) hash: ChunkId,
+    /// Where its plain bytes are in the base space of all members.
+    pub(super) at: u64,
+}
+
+impl BaseMembers {
+    /// Finds the members of some files.
+    pub(super) fn find(base: &Arc<PatchImage>, files: &BTreeSet<u32>, pool: &Pool) -> Result<Self, SyncError> {
+        let mut found = Self::default();
+        let mut at = base.stored_bytes();
+        let end = at + plain_limit(base.contents_bytes());
+        let mut take = |members: Vec<(BaseMember, ChunkId)>| {
+            for (member, hash) in members {
+                if at + member.plain_bytes <= end {
+                    let next = at + member.plain_bytes;
+                    found.members.push(Known { member, hash, at });
+                    at = next;
+                }
+            }
+        };
+        let mut jobs = Ordered::new(JOBS_IN_FLIGHT);
+        for &file in files {
+            let base = Arc::clone(base);
+            jobs.push(pool.submit(move || members_of(&base, file)));
+            while let Some(members) = jobs.next_over_limit()? {
+                take(members?);
+            }
+        }
+        while let Some(members) = jobs.next()? {
+            take(members?);
+        }
+        Ok(found)
+    }
+
+    /// All of them, in order of file and place.
+    pub(super) fn all(&self) -> &[Known] {
+        &self.members
+    }
+
+    /// The members of a file.
+    pub(super) fn of_file(&self, file: u32) -> &[Known] {
+        let start = self.members.partition_point(|known| known.member.file < u64::from(file));
+        let end = self.members.partition_point(|known| known.member.file <= u64::from(file));
+        &self.members[start..end]
+    }
+}
+
+fn members_of(base: &PatchImage, number: u32) -> Result<Vec<(BaseMember, ChunkId)>, SyncError> {
+    let bytes = base.read(base.stored(&base.files()[number as usize])).map_err(SyncError::io("image"))?;
+    let known = |found: Found| {
+        let hash = ChunkId::of(&bytes[found.stored.clone()]);
+        let stored = found.stored.start as u64..found.stored.end as u64;
+        (BaseMember { file: u64::from(number), stored, plain_bytes: found.plain_bytes }, hash)
+    };
+    let found = regrow_deflate::find(&bytes, MAX_PLAIN_BYTES).into_iter();
+    Ok(found.filter(|found| found.plain_bytes > 0).map(known).collect())
+}
+
+/// A file of the target as the target space has it.
+pub(super) struct Expanded {
+    pub(super) bytes: Vec<u8>,
+    pub(super) members: Vec<ExpandedMember>,
+}
+
+impl Expanded {
+    /// Takes the members of a file apart but those that the base has as they are.
+    pub(super) fn of_file(number: u32, stored: Vec<u8>, is_in_base: impl Fn(&ChunkId) -> bool) -> Self {
+        let mut expanded = Self { bytes: Vec::new(), members: Vec::new() };
+        let (mut at, mut plain_bytes) = (0, 0);
+        for found in regrow_deflate::find(&stored, MAX_PLAIN_BYTES) {
+            let stream = &stored[found.stored.clone()];
+            plain_bytes += found.plain_bytes;
+            if found.plain_bytes == 0 || is_in_base(&ChunkId::of(stream)) {
+                continue;
+            }
+            if plain_bytes > MAX_FILE_PLAIN_BYTES {
+                break;
+            }
+            let Some(apart) = regrow_deflate::take_apart(stream, MAX_PLAIN_BYTES) else { continue };
+            expanded.bytes.extend_from_slice(&stored[at..found.stored.start]);
+            expanded.bytes.extend_from_slice(&apart.plain);
+            at = found.stored.end + found.trailer.len();
+            expanded.members.push(ExpandedMember {
+                file: u64::from(number),
+                stored: found.stored.start as u64..found.stored.end as u64,
+                trailer: found.trailer,
+                plain_bytes: apart.plain.len() as u64,
+                corrections: apart.corrections,
+            });
+        }
+        if expanded.members.is_empty() {
+            return Self { bytes: stored, members: Vec::new() };
+        }
+        expanded.bytes.extend_from_slice(&stored[at..]);
+        expanded
+    }
+}

@@ -1,0 +1,117 @@
+//! Which files the base has as they are.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use regrow_chunker::ChunkId;
+use regrow_image::StreamKind;
+
+use super::image::PatchImage;
+use crate::SyncError;
+use crate::pool::{Ordered, Pool};
+
+/// How many bytes of files are hashed in one job, about.
+const JOB_BYTES: u64 = 4 << 20;
+/// A file from so many bytes on is known by its chunks' ids, if it was cut alone.
+const KNOWN_BY_CHUNKS_BYTES: u64 = 1 << 20;
+const JOBS_IN_FLIGHT: usize = 8;
+
+/// For each file of the target, the file of the base that holds the same bytes.
+pub(super) fn identical(
+    base: &Arc<PatchImage>,
+    target: &Arc<PatchImage>,
+    pool: &Pool,
+) -> Result<Vec<Option<u32>>, SyncError> {
+    let sizes = |image: &PatchImage| image.files().iter().map(|file| file.bytes()).collect::<HashSet<_>>();
+    let (base_sizes, target_sizes) = (sizes(base), sizes(target));
+    let mut by_hash: Vec<(ChunkId, u32)> =
+        hashes(base, &target_sizes, pool)?.into_iter().map(|(file, hash)| (hash, file)).collect();
+    by_hash.sort_unstable();
+    let mut found = vec![None; target.files().len()];
+    let mut next = 0;
+    for (file, hash) in hashes(target, &base_sizes, pool)? {
+        let first = by_hash.partition_point(|(known, _)| *known < hash);
+        let same = by_hash[first..].iter().take_while(|(known, _)| *known == hash).map(|(_, file)| *file);
+        let name = target.files()[file as usize].name;
+        // The one behind the last one makes one copy of both; else the one that has the name.
+        let is_best = |candidate: u32| (candidate == next, base.files()[candidate as usize].name.path == name.path);
+        let best = same.take(64).max_by_key(|&candidate| is_best(candidate));
+        found[file as usize] = best;
+        next = best.map_or(next, |best| best + 1);
+    }
+    Ok(found)
+}
+
+/// Hashes of the files that have one of these sizes.
+fn hashes(image: &Arc<PatchImage>, sizes: &HashSet<u64>, pool: &Pool) -> Result<Vec<(u32, ChunkId)>, SyncError> {
+    let mut found = Vec::new();
+    let mut jobs = Ordered::new(JOBS_IN_FLIGHT);
+    let (mut batch, mut batch_bytes) = (Vec::new(), 0);
+    for (number, file) in (0u32..).zip(image.files()) {
+        if !sizes.contains(&file.bytes()) {
+            continue;
+        }
+        batch.push(number);
+        batch_bytes += file.bytes();
+        if batch_bytes >= JOB_BYTES {
+            let (image, batch) = (Arc::clone(image), std::mem::take(&mut batch));
+            jobs.push(pool.submit(move || hash_files(&image, &batch)));
+            batch_bytes = 0;
+            while let Some(done) = jobs.next_over_limit()? {
+                found.extend(done?);
+            }
+        }
+    }
+    found.extend(hash_files_of_last(&mut jobs)?);
+    found.extend(hash_files(image, &batch)?);
+    Ok(found)
+}
+
+type Hashes = Result<Vec<(u32, ChunkId)>, SyncError>;
+
+fn hash_files_of_last(jobs: &mut Ordered<Hashes>) -> Hashes {
+    let mut found = Vec::new();
+    while let Some(done) = jobs.next()? {
+        found.extend(done?);
+    }
+    Ok(found)
+}
+
+fn hash_files(image: &PatchImage, files: &[u32]) -> Hashes {
+    let files = files.iter().map(|&number| Ok((number, hash_file(image, number)?)));
+    files.collect::<std::io::Result<_>>().map_err(SyncError::io("image"))
+}
+
+fn hash_file(image: &PatchImage, number: u32) -> std::io::Result<ChunkId> {
+    let file = &image.files()[number as usize];
+    if file.bytes() >= KNOWN_BY_CHUNKS_BYTES
+        && let Some(chunks) = own_chunks(image, &file.contents)
+    {
+        return Ok(chunks);
+    }
+    let mut hasher = blake3::Hasher::new();
+    let stored = image.stored(file);
+    let mut at = stored.start;
+    while at < stored.end {
+        let piece = image.read(at..stored.end.min(at + JOB_BYTES))?;
+        at += piece.len() as u64;
+        hasher.update(&piece);
+    }
+    Ok(ChunkId(*hasher.finalize().as_bytes()))
+}
+
+/// The hash of the ids of a file's chunks, if they are chunks of nothing else.
+fn own_chunks(image: &PatchImage, contents: &std::ops::Range<u64>) -> Option<ChunkId> {
+    let starts = image.chunk_starts(StreamKind::Contents);
+    let first = starts.binary_search(&contents.start).ok()?;
+    let end = match starts.binary_search(&contents.end) {
+        Ok(end) => end,
+        Err(end) if contents.end == image.contents_bytes() => end,
+        Err(_) => return None,
+    };
+    let mut hasher = blake3::Hasher::new_derive_key("regrow 2026 file by its chunks");
+    for record in &image.records(StreamKind::Contents)[first..end] {
+        hasher.update(&record.id.0);
+    }
+    Some(ChunkId(*hasher.finalize().as_bytes()))
+}

@@ -1,0 +1,173 @@
+//! An image file that patches are made between: its two streams at random, and its files.
+
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+
+use regrow_chunker::{ChunkId, Record};
+use regrow_image::{Op, StreamKind, TreeEntry, TreeWalker};
+
+use super::names::FileName;
+use crate::SyncError;
+use crate::extract::recipe::Recipe;
+use crate::seed::{FileSeed, SeedContext};
+
+/// How much of a skeleton is read at a time.
+const READ_BYTES: u64 = 1 << 20;
+
+/// See the module's documentation. The skeleton stream and behind it the contents stream are its *stored space*.
+pub(crate) struct PatchImage {
+    seed: FileSeed,
+    files: Vec<ImageFile>,
+}
+
+/// One contents operation of the layout. Its number is its place in [`PatchImage::files`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ImageFile {
+    /// Where its bytes are in the contents stream.
+    pub(crate) contents: Range<u64>,
+    pub(crate) name: FileName,
+    /// The number of the archive that it lies in, in the order in which the image has them.
+    pub(crate) archive: u32,
+}
+
+impl ImageFile {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.contents.end - self.contents.start
+    }
+}
+
+impl PatchImage {
+    /// Opens an image; reads it through unless the catalog knows it.
+    pub(crate) fn open(path: &Path, context: &SeedContext<'_>) -> Result<Self, SyncError> {
+        let seed = FileSeed::open(path, context)?;
+        let mut image = Self { seed, files: Vec::new() };
+        let entries = image.entries().map_err(SyncError::io(path))?;
+        image.files = files(image.seed.scan().layout.ops(), &entries);
+        Ok(image)
+    }
+
+    /// BLAKE3 of the image.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        self.seed.scan().digest
+    }
+
+    /// The file that it is.
+    pub(crate) fn seed(&self) -> &FileSeed {
+        &self.seed
+    }
+
+    /// Its chunks.
+    pub(crate) fn recipe(&self) -> Recipe {
+        let of = |stream| self.records(stream).to_vec();
+        Recipe { skeleton: of(StreamKind::Skeleton), contents: of(StreamKind::Contents) }
+    }
+
+    pub(crate) fn files(&self) -> &[ImageFile] {
+        &self.files
+    }
+
+    pub(crate) fn skeleton_bytes(&self) -> u64 {
+        self.seed.scan().layout.skeleton_bytes()
+    }
+
+    pub(crate) fn contents_bytes(&self) -> u64 {
+        self.seed.scan().layout.contents_bytes()
+    }
+
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        self.skeleton_bytes() + self.contents_bytes()
+    }
+
+    /// Where a file's bytes are in the stored space.
+    pub(crate) fn stored(&self, file: &ImageFile) -> Range<u64> {
+        let skeleton = self.skeleton_bytes();
+        skeleton + file.contents.start..skeleton + file.contents.end
+    }
+
+    pub(crate) fn records(&self, stream: StreamKind) -> &[Record] {
+        self.seed.scan().records(stream)
+    }
+
+    pub(crate) fn chunk_starts(&self, stream: StreamKind) -> &[u64] {
+        self.seed.chunk_starts(stream)
+    }
+
+    /// Where a stream has a chunk.
+    pub(crate) fn find(&self, stream: StreamKind, id: &ChunkId) -> Option<u64> {
+        self.seed.find_in(stream, id)
+    }
+
+    /// Fills `out` with bytes of the stored space.
+    pub(crate) fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
+        let skeleton = self.skeleton_bytes();
+        let in_skeleton = usize::try_from(skeleton.saturating_sub(at)).unwrap_or(usize::MAX).min(out.len());
+        let (head, tail) = out.split_at_mut(in_skeleton);
+        if !head.is_empty() {
+            self.seed.read_stream(StreamKind::Skeleton, at, head)?;
+        }
+        if !tail.is_empty() {
+            self.seed.read_stream(StreamKind::Contents, at.max(skeleton) - skeleton, tail)?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of the stored space.
+    pub(crate) fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+        let mut out = vec![0; (range.end - range.start) as usize];
+        self.read_at(range.start, &mut out)?;
+        Ok(out)
+    }
+
+    /// The entries of the image's tars that have contents, with the numbers of their archives.
+    fn entries(&self) -> io::Result<Vec<Named>> {
+        let mut found = Vec::new();
+        let mut archives: Vec<u64> = Vec::new();
+        let mut sink = |entry: TreeEntry| {
+            if entry.contents.is_empty() {
+                return;
+            }
+            let name = FileName::of(&entry);
+            // Archives come one after the other, but a file may follow an inner one.
+            let known = archives.iter().rposition(|&archive| archive == name.archive);
+            let archive = known.unwrap_or_else(|| {
+                archives.push(name.archive);
+                archives.len() - 1
+            });
+            found.push(Named { contents: entry.contents, name, archive: archive as u32 });
+        };
+        let mut walker = TreeWalker::default();
+        let damaged = |error: regrow_image::OpError| io::Error::new(io::ErrorKind::InvalidData, error);
+        let mut at = 0;
+        while at < self.skeleton_bytes() {
+            let piece = self.read(at..self.skeleton_bytes().min(at + READ_BYTES))?;
+            at += piece.len() as u64;
+            walker.push(&piece, &mut sink).map_err(damaged)?;
+        }
+        walker.finish(&mut sink).map_err(damaged)?;
+        Ok(found)
+    }
+}
+
+/// An entry with contents.
+struct Named {
+    contents: Range<u64>,
+    name: FileName,
+    archive: u32,
+}
+
+/// The contents operations with the names of the entries that they belong to.
+fn files(ops: impl Iterator<Item = Op>, entries: &[Named]) -> Vec<ImageFile> {
+    let (mut files, mut at, mut entry) = (Vec::new(), 0, 0);
+    for op in ops {
+        let Op::Contents(len) = op else { continue };
+        while entries.get(entry).is_some_and(|named| named.contents.end <= at) {
+            entry += 1;
+        }
+        let named = entries.get(entry).filter(|named| named.contents.contains(&at));
+        let (name, archive) = named.map_or((FileName::default(), 0), |named| (named.name, named.archive));
+        files.push(ImageFile { contents: at..at + len, name, archive });
+        at += len;
+    }
+    files
+}

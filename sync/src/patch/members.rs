@@ -1,0 +1,266 @@
+//! Deflate streams within files: which of them a patch sees through, and how their lists are written. FORMAT.md, section 10.
+
+use std::io;
+use std::ops::Range;
+
+use regrow_chunker::varint;
+use regrow_deflate::Trailer;
+
+use super::header::MAX_LISTS_BYTES;
+
+/// Plain bytes of a member, at most: rebuilding holds all of them.
+pub(crate) const MAX_MEMBER_BYTES: u64 = 4 << 20;
+/// Members of a list, at most: an entry of a few bytes is many more in memory.
+pub(crate) const MAX_MEMBERS: usize = 1 << 19;
+/// The header of a gzip member without name, comment and the like.
+const GZIP_HEADER_BYTES: u64 = 10;
+const GZIP_TRAILER_BYTES: u64 = 8;
+
+/// A deflate stream of the base, whose plain bytes are part of the base space.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BaseMember {
+    /// Which file: contents operations are counted from 0.
+    pub(crate) file: u64,
+    /// Where in the file it lies, bytes.
+    pub(crate) stored: Range<u64>,
+    pub(crate) plain_bytes: u64,
+}
+
+/// A deflate stream of the target, which is rebuilt from its plain bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TargetMember {
+    /// Which file: contents operations are counted from 0.
+    pub(crate) file: u64,
+    /// Bytes of contents between the end of the last member of this file, trailer included, or the file's beginning, and the stream.
+    pub(crate) gap: u64,
+    pub(crate) trailer: Trailer,
+    pub(crate) plain_bytes: u64,
+    pub(crate) corrections: Vec<u8>,
+}
+
+/// Both lists.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct MemberLists {
+    pub(crate) base: Vec<BaseMember>,
+    pub(crate) target: Vec<TargetMember>,
+}
+
+/// What is to be known of the base's files.
+pub(crate) trait BaseFiles {
+    /// Bytes of a file; `None` if there are not so many files.
+    fn file_bytes(&self, file: u64) -> Option<u64>;
+
+    /// The last four bytes of a file as a number: in a gzip file, how many plain bytes it has.
+    fn last_number(&self, file: u64) -> io::Result<u32>;
+}
+
+/// Why lists are refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ListsError {
+    #[error("its member lists are malformed")]
+    Malformed,
+    #[error("its member lists do not fit the base")]
+    Unfit,
+    #[error("the base cannot be read: {0}")]
+    Base(#[from] io::Error),
+}
+
+impl MemberLists {
+    /// The lists' bytes; nothing if they are empty.
+    pub(crate) fn encode(&self, base_files: &dyn BaseFiles) -> io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        if self.base.is_empty() && self.target.is_empty() {
+            return Ok(out);
+        }
+        varint::put(&mut out, self.base.len() as u64);
+        let mut last = 0;
+        for BaseMember { file, stored, plain_bytes } in &self.base {
+            let is_plain = whole_gzip(base_files, *file)? == Some((stored.clone(), *plain_bytes));
+            varint::put(&mut out, (file - last) << 1 | u64::from(!is_plain));
+            if !is_plain {
+                let numbers = [stored.start, stored.end - stored.start, *plain_bytes];
+                numbers.into_iter().for_each(|number| varint::put(&mut out, number));
+            }
+            last = *file;
+        }
+        varint::put(&mut out, self.target.len() as u64);
+        last = 0;
+        for TargetMember { file, gap, trailer, plain_bytes, corrections } in &self.target {
+            let is_plain = (*gap, *trailer) == (GZIP_HEADER_BYTES, Trailer::Gzip);
+            varint::put(&mut out, (file - last) << 1 | u64::from(!is_plain));
+            if !is_plain {
+                out.push(trailer_number(*trailer));
+                varint::put(&mut out, *gap);
+            }
+            varint::put(&mut out, *plain_bytes);
+            varint::put(&mut out, corrections.len() as u64);
+            out.extend_from_slice(corrections);
+            last = *file;
+        }
+        Ok(out)
+    }
+
+    /// Reads what [`MemberLists::encode`] wrote, or a stranger.
+    pub(crate) fn decode(mut input: &[u8], base_files: &dyn BaseFiles) -> Result<Self, ListsError> {
+        if input.is_empty() {
+            return Ok(Self::default());
+        }
+        debug_assert!(input.len() <= MAX_LISTS_BYTES as usize);
+        let input = &mut input;
+        let (mut lists, mut last) = (Self::default(), 0);
+        for _ in 0..take_count(input)? {
+            let member = take_base(input, &mut last, base_files)?;
+            lists.base.push(member);
+        }
+        last = 0;
+        for _ in 0..take_count(input)? {
+            let member = take_target(input, &mut last)?;
+            lists.target.push(member);
+        }
+        if input.is_empty() { Ok(lists) } else { Err(ListsError::Malformed) }
+    }
+}
+
+fn take(input: &mut &[u8]) -> Result<u64, ListsError> {
+    varint::take(input).ok_or(ListsError::Malformed)
+}
+
+fn take_count(input: &mut &[u8]) -> Result<u64, ListsError> {
+    Some(take(input)?).filter(|&count| count <= MAX_MEMBERS as u64).ok_or(ListsError::Malformed)
+}
+
+/// The file of the next member, and whether its place is said.
+fn take_file(input: &mut &[u8], last: &mut u64) -> Result<bool, ListsError> {
+    let number = take(input)?;
+    *last = last.checked_add(number >> 1).ok_or(ListsError::Malformed)?;
+    Ok(number & 1 == 1)
+}
+
+fn take_base(input: &mut &[u8], last: &mut u64, base_files: &dyn BaseFiles) -> Result<BaseMember, ListsError> {
+    let is_said = take_file(input, last)?;
+    let (stored, plain_bytes) = if is_said {
+        let (start, len, plain_bytes) = (take(input)?, take(input)?, take(input)?);
+        (start..start.checked_add(len).ok_or(ListsError::Malformed)?, plain_bytes)
+    } else {
+        whole_gzip(base_files, *last)?.ok_or(ListsError::Unfit)?
+    };
+    let file_bytes = base_files.file_bytes(*last).ok_or(ListsError::Unfit)?;
+    if stored.end > file_bytes || plain_bytes > MAX_MEMBER_BYTES {
+        return Err(ListsError::Unfit);
+    }
+    Ok(BaseMember { file: *last, stored, plain_bytes })
+}
+
+fn take_target(input: &mut &[u8], last: &mut u64) -> Result<TargetMember, ListsError> {
+    let (trailer, gap) = if take_file(input, last)? {
+        let (&number, rest) = input.split_first().ok_or(ListsError::Malformed)?;
+        *input = rest;
+        (trailer_of(number).ok_or(ListsError::Malformed)?, take(input)?)
+    } else {
+        (Trailer::Gzip, GZIP_HEADER_BYTES)
+    };
+    let (plain_bytes, len) = (take(input)?, take(input)?);
+    let len = usize::try_from(len).ok().filter(|&len| len <= input.len()).ok_or(ListsError::Malformed)?;
+    if plain_bytes > MAX_MEMBER_BYTES {
+        return Err(ListsError::Malformed);
+    }
+    let (corrections, rest) = input.split_at(len);
+    *input = rest;
+    Ok(TargetMember { file: *last, gap, trailer, plain_bytes, corrections: corrections.to_vec() })
+}
+
+/// Where the stream lies and how many plain bytes it has, if the file is one gzip member with the shortest header.
+fn whole_gzip(base_files: &dyn BaseFiles, file: u64) -> io::Result<Option<(Range<u64>, u64)>> {
+    match base_files.file_bytes(file) {
+        Some(bytes) if bytes > GZIP_HEADER_BYTES + GZIP_TRAILER_BYTES => {
+            let plain_bytes = u64::from(base_files.last_number(file)?);
+            Ok(Some((GZIP_HEADER_BYTES..bytes - GZIP_TRAILER_BYTES, plain_bytes)))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn trailer_number(trailer: Trailer) -> u8 {
+    match trailer {
+        Trailer::None => 0,
+        Trailer::Gzip => 1,
+        Trailer::Zlib => 2,
+    }
+}
+
+fn trailer_of(number: u8) -> Option<Trailer> {
+    [Trailer::None, Trailer::Gzip, Trailer::Zlib].into_iter().find(|&trailer| trailer_number(trailer) == number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Files(Vec<(u64, u32)>);
+
+    impl BaseFiles for Files {
+        fn file_bytes(&self, file: u64) -> Option<u64> {
+            self.0.get(file as usize).map(|(bytes, _)| *bytes)
+        }
+
+        fn last_number(&self, file: u64) -> io::Result<u32> {
+            self.0.get(file as usize).map(|(_, number)| *number).ok_or(io::ErrorKind::NotFound.into())
+        }
+    }
+
+    fn sample() -> (Files, MemberLists) {
+        let files = Files(vec![(1000, 4000), (50, 1), (2000, 7000), (5, 5)]);
+        let base = vec![
+            BaseMember { file: 0, stored: 10..992, plain_bytes: 4000 },
+            BaseMember { file: 2, stored: 30..40, plain_bytes: 77 },
+            BaseMember { file: 2, stored: 50..1000, plain_bytes: 3000 },
+        ];
+        let member = |file, gap, trailer| TargetMember { file, gap, trailer, plain_bytes: 12, corrections: vec![1, 2] };
+        let target = vec![
+            member(1, 10, Trailer::Gzip),
+            member(9, 0, Trailer::None),
+            member(9, 3, Trailer::Zlib),
+            member(9, 10, Trailer::Gzip),
+        ];
+        (files, MemberLists { base, target })
+    }
+
+    #[test]
+    fn round_trips() {
+        let (files, lists) = sample();
+        let bytes = lists.encode(&files).unwrap();
+        assert_eq!(MemberLists::decode(&bytes, &files).unwrap(), lists);
+        assert!(MemberLists::default().encode(&files).unwrap().is_empty());
+    }
+
+    #[test]
+    fn more_members_than_are_allowed_are_refused() {
+        let (files, lists) = sample();
+        let many = |count| MemberLists { base: vec![lists.base[1].clone(); count], target: Vec::new() };
+        let bytes = many(MAX_MEMBERS).encode(&files).unwrap();
+        assert_eq!(MemberLists::decode(&bytes, &files).unwrap().base.len(), MAX_MEMBERS);
+        let bytes = many(MAX_MEMBERS + 1).encode(&files).unwrap();
+        assert!(matches!(MemberLists::decode(&bytes, &files), Err(ListsError::Malformed)));
+    }
+
+    #[test]
+    fn what_is_cut_or_changed_is_refused_or_other_lists_within_bounds() {
+        let (files, lists) = sample();
+        let bytes = lists.encode(&files).unwrap();
+        for cut in 1..bytes.len() {
+            assert!(MemberLists::decode(&bytes[..cut], &files).is_err(), "{cut}");
+        }
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut bad = bytes.clone();
+                bad[at] ^= 1 << bit;
+                if let Ok(found) = MemberLists::decode(&bad, &files) {
+                    let fits =
+                        |member: &BaseMember| files.file_bytes(member.file).is_some_and(|b| member.stored.end <= b);
+                    assert!(found.base.iter().all(fits));
+                    assert!(found.target.iter().all(|member| member.plain_bytes <= MAX_MEMBER_BYTES));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Names of files as hashes: what a file of another image is likely to be the same file by. Only a guess hangs on them.
+
+use regrow_image::TreeEntry;
+
+/// Hashes of a file's path, from the whole of it to ever less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct FileName {
+    /// The archives that the file lies in.
+    pub(crate) archive: u64,
+    /// The path within its archive, without a leading `./`; `None` for a part of an archive that is no entry.
+    pub(crate) path: Option<u64>,
+    /// Versions and the like left out: see [`loose`].
+    pub(crate) loose_path: u64,
+    /// The last three, the last two, and the last part, of the loose path.
+    pub(crate) endings: [u64; ENDINGS],
+}
+
+/// How many endings of a path are kept.
+pub(crate) const ENDINGS: usize = 3;
+
+impl FileName {
+    /// The name of an entry of an image's tars.
+    pub(crate) fn of(entry: &TreeEntry) -> Self {
+        let archive = hash(&entry.archives.join(&0));
+        let Some(path) = &entry.path else { return Self { archive, ..Self::default() } };
+        let path = path.strip_prefix(b"./").unwrap_or(path);
+        let loose = loose(path);
+        let ending = |parts: usize| {
+            let slashes = loose.iter().enumerate().rev().filter(|(_, byte)| **byte == b'/');
+            let start = slashes.map(|(at, _)| at + 1).nth(parts - 1).unwrap_or(0);
+            hash(&loose[start..])
+        };
+        Self { archive, path: Some(hash(path)), loose_path: hash(&loose), endings: [ending(3), ending(2), ending(1)] }
+    }
+}
+
+/// A path without what a new version changes in it: each run of digits, dots between them and letters of a hexadecimal number
+/// that has digits, becomes one `0`; an ending that says that the file is compressed goes.
+fn loose(path: &[u8]) -> Vec<u8> {
+    let path =
+        [b".gz".as_slice(), b".xz", b".bz2"].iter().find_map(|ending| path.strip_suffix(*ending)).unwrap_or(path);
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while !rest.is_empty() {
+        let len = number_len(rest);
+        if len > 0 {
+            out.push(b'0');
+            rest = &rest[len..];
+        } else {
+            // A word is passed as a whole: its letters are no number.
+            let word = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count().max(1);
+            out.extend_from_slice(&rest[..word]);
+            rest = &rest[word..];
+        }
+    }
+    out
+}
+
+/// How many bytes the number is long that `text` begins with: `1.2.3`, or a hash of 6 digits and more.
+fn number_len(text: &[u8]) -> usize {
+    let hex = text.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    if hex >= 6 && text[..hex].iter().any(u8::is_ascii_digit) {
+        return hex;
+    }
+    if !text[0].is_ascii_digit() {
+        return 0;
+    }
+    let mut len = 0;
+    while len < text.len() && (text[len].is_ascii_digit() || is_dot_within(text, len)) {
+        len += 1;
+    }
+    len
+}
+
+fn is_dot_within(text: &[u8], at: usize) -> bool {
+    matches!(text[at], b'.' | b'_' | b'-') && text.get(at + 1).is_some_and(u8::is_ascii_digit)
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    regrow_chunker::ChunkId::of(bytes).prefix()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(path: &str) -> String {
+        String::from_utf8(loose(path.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn versions_and_hashes_do_not_count() {
+        assert_eq!(shown("usr/lib/libssl.so.3.0.11"), "usr/lib/libssl.so.0");
+        assert_eq!(shown("site/foo-1.2.3.dist-info/METADATA"), "site/foo-0.dist-info/METADATA");
+        assert_eq!(shown("js/main.8f3a2c91.js"), "js/main.0.js");
+        assert_eq!(shown("doc/changelog.gz"), "doc/changelog");
+        assert_eq!(shown("a/facade/decade"), "a/facade/decade");
+    }
+
+    #[test]
+    fn endings_are_of_whole_parts() {
+        let entry = |path: &[u8]| TreeEntry {
+            archives: [].into(),
+            path: Some(path.to_vec()),
+            type_flag: b'0',
+            contents: 0..1,
+            skeleton_bytes: 0,
+        };
+        let (a, b) = (FileName::of(&entry(b"./x/b/c/d")), FileName::of(&entry(b"y/b/c/d")));
+        assert_eq!(a.endings, b.endings);
+        assert_ne!(a.path, b.path);
+        assert_eq!(FileName::of(&entry(b"x/b/c/d")).path, a.path);
+    }
+}

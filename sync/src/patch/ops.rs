@@ -1,0 +1,169 @@
+//! The ops of one unit of the target after the other, several units at a time.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use regrow_chunker::ChunkId;
+use regrow_patch::{Builder, Chains, Change, Op, find_ops};
+
+use super::expand::{BaseMembers, Expanded, ExpandedMember, MAX_FILE_PLAIN_BYTES, MAX_PLAIN_BYTES};
+use super::image::PatchImage;
+use super::level::PatchLevel;
+use super::similar::Spot;
+use crate::SyncError;
+
+/// What every job needs.
+pub(super) struct Matcher {
+    pub(super) base: Arc<PatchImage>,
+    pub(super) target: Arc<PatchImage>,
+    pub(super) members: BaseMembers,
+    pub(super) level: PatchLevel,
+}
+
+/// A unit with what it is to be made of.
+pub(super) enum Task {
+    /// So many bytes that the base has from there on.
+    Copy { base_at: u64, len: u64 },
+    /// To be matched against parts of the base, the likeliest last.
+    Match { target: Range<u64>, file: Option<u32>, parts: Vec<Spot>, is_expanded: bool },
+}
+
+impl Task {
+    /// How much memory it takes, about.
+    pub(super) fn cost(&self) -> u64 {
+        let Self::Match { target, parts, is_expanded, .. } = self else { return 0 };
+        let factor = if *is_expanded { 4 } else { 1 };
+        let base = parts.iter().map(|part| part.stored.end - part.stored.start).sum::<u64>();
+        // The bytes and their chains on the one side, bytes and ops on the other.
+        factor * (base * 5 + (target.end - target.start) * 3)
+    }
+}
+
+/// The ops of a run of units.
+#[derive(Default)]
+pub(super) struct Matched {
+    pub(super) ops: Vec<Op>,
+    pub(super) members: Vec<ExpandedMember>,
+    /// How many bytes of the target's stored space they stand for.
+    pub(super) stored_bytes: u64,
+    /// How many bytes of the target space they make.
+    pub(super) bytes: u64,
+}
+
+impl Matcher {
+    /// Does some tasks, one after the other.
+    pub(super) fn run(&self, tasks: &[Task]) -> Result<Matched, SyncError> {
+        let mut matched = Matched::default();
+        let mut builder = Builder::default();
+        for task in tasks {
+            let ops = match task {
+                Task::Copy { base_at, len } => {
+                    matched.stored_bytes += len;
+                    vec![Op { base_at: *base_at, len: *len, ..Op::default() }]
+                }
+                Task::Match { target, file, parts, is_expanded } => {
+                    matched.stored_bytes += target.end - target.start;
+                    let stored = self.target.read(target.clone()).map_err(SyncError::io("image"))?;
+                    self.match_one(stored, file.filter(|_| *is_expanded), parts, &mut matched.members)?
+                }
+            };
+            for op in ops {
+                matched.bytes += op.target_bytes();
+                matched.ops.extend(builder.push(op));
+            }
+        }
+        matched.ops.extend(builder.finish());
+        Ok(matched)
+    }
+
+    fn match_one(
+        &self,
+        stored: Vec<u8>,
+        expand: Option<u32>,
+        parts: &[Spot],
+        members: &mut Vec<ExpandedMember>,
+    ) -> Result<Vec<Op>, SyncError> {
+        let bytes = match expand {
+            Some(file) => {
+                let expanded = Expanded::of_file(file, stored, |stream| self.has_stream(parts, stream));
+                members.extend(expanded.members);
+                expanded.bytes
+            }
+            None => stored,
+        };
+        let gathered = self.gather(parts, expand.is_some())?;
+        if gathered.bytes.is_empty() {
+            return Ok(vec![Op { literal: bytes, ..Op::default() }]);
+        }
+        let chains = Chains::new(&gathered.bytes, self.level.chain_depth());
+        Ok(find_ops(&chains, &bytes).into_iter().flat_map(|op| gathered.in_base_space(op)).collect())
+    }
+
+    fn has_stream(&self, parts: &[Spot], stream: &ChunkId) -> bool {
+        let files = parts.iter().filter_map(|part| part.file);
+        files.flat_map(|file| self.members.of_file(file)).any(|known| known.hash == *stream)
+    }
+
+    /// The bytes of parts of the base, and behind each the plain bytes of its members.
+    fn gather(&self, parts: &[Spot], is_expanded: bool) -> Result<Gathered, SyncError> {
+        let mut gathered = Gathered::default();
+        let mut plain_bytes = 0;
+        for part in parts {
+            let stored = self.base.read(part.stored.clone()).map_err(SyncError::io("image"))?;
+            let members = part.file.filter(|_| is_expanded).map_or(&[][..], |file| self.members.of_file(file));
+            gathered.push(&stored, part.stored.start);
+            for known in members {
+                plain_bytes += known.member.plain_bytes;
+                let stream = &stored[known.member.stored.start as usize..known.member.stored.end as usize];
+                // It was inflated once already.
+                let Ok(plain) = regrow_deflate::inflate(stream, MAX_PLAIN_BYTES) else { continue };
+                if plain_bytes <= MAX_FILE_PLAIN_BYTES {
+                    gathered.push(&plain, known.at);
+                }
+            }
+        }
+        Ok(gathered)
+    }
+}
+
+/// Stretches of the base space, one behind the other.
+#[derive(Default)]
+struct Gathered {
+    bytes: Vec<u8>,
+    /// Where in `bytes` a stretch begins, and where it is in the base space.
+    starts: Vec<(usize, u64)>,
+}
+
+impl Gathered {
+    fn push(&mut self, bytes: &[u8], at: u64) {
+        self.starts.push((self.bytes.len(), at));
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// An op on `bytes` as ops on the base space: several where it goes over a stretch's end.
+    fn in_base_space(&self, op: Op) -> Vec<Op> {
+        if op.len == 0 {
+            return vec![op];
+        }
+        let mut ops = Vec::with_capacity(1);
+        let Op { mut literal, base_at, len, changes } = op;
+        let (mut done, mut passed) = (0, 0);
+        while done < len {
+            let at = (base_at + done) as usize;
+            let number = self.starts.partition_point(|(start, _)| *start <= at) - 1;
+            let (start, base_start) = self.starts[number];
+            let end = self.starts.get(number + 1).map_or(self.bytes.len(), |(next, _)| *next);
+            let part = ((end - at) as u64).min(len - done);
+            let rest = &changes[passed..];
+            let own = rest.partition_point(|change| change.at < done + part);
+            ops.push(Op {
+                literal: std::mem::take(&mut literal),
+                base_at: base_start + (at - start) as u64,
+                len: part,
+                changes: rest[..own].iter().map(|change| Change { at: change.at - done, ..*change }).collect(),
+            });
+            (done, passed) = (done + part, passed + own);
+        }
+        ops
+    }
+}

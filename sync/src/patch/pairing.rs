@@ -1,0 +1,66 @@
+//! Which file of the base a file of the target was, going by their names.
+
+use super::image::{ImageFile, PatchImage};
+use super::names::ENDINGS;
+
+/// Of so many files with the same path, each is looked at.
+const MAX_SAME_PATH: usize = 64;
+
+/// A file of the base that has the name, more or less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Partner {
+    pub(super) file: u32,
+    /// Whether more than the last part of the path agrees.
+    pub(super) is_likely: bool,
+}
+
+/// What names are compared by, the surest first.
+const KEYS: usize = 2 + ENDINGS;
+
+/// For each file of the target for which `is_wanted`, the file of the base that it goes by.
+pub(super) fn by_name(base: &PatchImage, target: &PatchImage, is_wanted: impl Fn(u32) -> bool) -> Vec<Option<Partner>> {
+    let mut found = vec![None; target.files().len()];
+    // One key at a time: of an image of many files, all of them at once would be much memory.
+    for key in 0..KEYS {
+        let mut known: Vec<(u64, u64, u32)> = (0..)
+            .zip(base.files())
+            .filter_map(|(number, file)| Some((name_key(file, key)?, file.bytes(), number)))
+            .collect();
+        known.sort_unstable();
+        for (number, file) in (0u32..).zip(target.files()) {
+            let place = &mut found[number as usize];
+            if place.is_some() || !is_wanted(number) {
+                continue;
+            }
+            let Some(name) = name_key(file, key) else { continue };
+            let first = known.partition_point(|entry| entry.0 < name);
+            let len = known[first..].partition_point(|entry| entry.0 == name);
+            let best = best_of(base, file, &known[first..first + len], key == 0);
+            *place = best.map(|file| Partner { file, is_likely: key + 1 < KEYS });
+        }
+    }
+    found
+}
+
+fn name_key(file: &ImageFile, key: usize) -> Option<u64> {
+    let path = file.name.path?;
+    Some(match key {
+        0 => path,
+        1 => file.name.loose_path,
+        key => file.name.endings[key - 2],
+    })
+}
+
+/// Of files with the same key, by size: the one in the same archive, or in the one that comes nearest; else of the nearest size.
+fn best_of(base: &PatchImage, file: &ImageFile, same: &[(u64, u64, u32)], is_path: bool) -> Option<u32> {
+    if is_path && same.len() <= MAX_SAME_PATH {
+        let numbers = same.iter().map(|(_, _, number)| *number);
+        return numbers.max_by_key(|&number| {
+            let other = &base.files()[number as usize];
+            (other.name.archive == file.name.archive, other.archive == file.archive, number)
+        });
+    }
+    let at = same.partition_point(|(_, bytes, _)| *bytes < file.bytes());
+    let around = &same[at.saturating_sub(1)..same.len().min(at + 1)];
+    around.iter().min_by_key(|(_, bytes, _)| bytes.abs_diff(file.bytes())).map(|(_, _, number)| *number)
+}

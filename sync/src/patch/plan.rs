@@ -1,0 +1,262 @@
+//! From two images to what a patch says: the order in which things are found out.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use regrow_patch::{Builder, Op};
+
+use super::expand::{BaseMembers, ExpandedMember, may_hold_members};
+use super::identity::identical;
+use super::image::PatchImage;
+use super::level::PatchLevel;
+use super::members::BaseMember;
+use super::oplog::{Move, OpLog};
+use super::ops::{Matched, Matcher, Task};
+use super::pairing::by_name;
+use super::similar::{SPOT_BYTES, Similar, Spot};
+use super::stretches::merged;
+use super::unit::{Source, Unit, Unknown, WHOLE_BYTES, units};
+use crate::pool::{Ordered, Pool};
+use crate::{Progress, Stage, SyncError};
+
+/// Memory of tasks that are at work or waiting, about; a single task may take more.
+const MEMORY_BYTES: u64 = 640 << 20;
+/// Tasks of so many bytes to match make a job; copies cost nothing.
+const JOB_BYTES: u64 = 512 << 10;
+const TASKS_A_JOB: usize = 512;
+const JOBS_IN_FLIGHT: usize = 32;
+/// Parts of the base that a unit is matched against have so many bytes together, at most.
+const MAX_PARTS_BYTES: u64 = 48 << 20;
+
+/// What a patch says.
+pub(crate) struct PatchPlan {
+    /// The base's members whose plain bytes the ops refer to.
+    pub(crate) base_members: Vec<BaseMember>,
+    /// The target's members that the target space has as plain bytes.
+    pub(crate) target_members: Vec<ExpandedMember>,
+    /// The ops from the base space to the target space.
+    pub(crate) ops: OpLog,
+    /// Bytes of the target's contents stream with its members as plain bytes.
+    pub(crate) expanded_bytes: u64,
+}
+
+/// Finds out how the target is made of the base. Both must have been opened with the same parameters.
+pub(crate) fn plan(
+    base: &Arc<PatchImage>,
+    target: &Arc<PatchImage>,
+    level: PatchLevel,
+    pool: &Pool,
+    scratch: &Path,
+    progress: &dyn Progress,
+) -> Result<PatchPlan, SyncError> {
+    progress.begin(Stage::Compare, Some(target.stored_bytes()));
+    let found = Planner { base, target, level, pool }.plan(scratch, progress);
+    progress.end(Stage::Compare);
+    found
+}
+
+struct Planner<'a> {
+    base: &'a Arc<PatchImage>,
+    target: &'a Arc<PatchImage>,
+    level: PatchLevel,
+    pool: &'a Pool,
+}
+
+impl Planner<'_> {
+    fn plan(&self, scratch: &Path, progress: &dyn Progress) -> Result<PatchPlan, SyncError> {
+        let Self { base, target, pool, level } = *self;
+        let identical = identical(base, target, pool)?;
+        let partners = by_name(base, target, |file| identical[file as usize].is_none());
+        let units = units(base, target, &identical, &partners);
+        let similar = Similar::find(base, target, &units, pool)?;
+        let mut tasks = Vec::with_capacity(units.len());
+        let mut expandable = BTreeSet::new();
+        for (number, unit) in units.into_iter().enumerate() {
+            tasks.push(self.task(number, unit, &similar, &mut expandable)?);
+        }
+        drop(similar);
+        let members = BaseMembers::find(base, &expandable, pool)?;
+        let matcher = Arc::new(Matcher { base: Arc::clone(base), target: Arc::clone(target), members, level });
+        let mut collected = Collected::new(Arc::clone(&matcher), scratch);
+        self.run(&matcher, tasks, &mut collected, progress)?;
+        collected.finish()
+    }
+
+    /// What a unit is to be matched against; adds the files of the base whose members count to `expandable`.
+    fn task(
+        &self,
+        number: usize,
+        unit: Unit,
+        similar: &Similar,
+        expandable: &mut BTreeSet<u32>,
+    ) -> Result<Task, SyncError> {
+        let target = unit.target;
+        let unknown = match unit.source {
+            Source::Same(base_at) => return Ok(Task::Copy { base_at, len: target.end - target.start }),
+            Source::Unknown(unknown) => unknown,
+        };
+        let parts = self.parts(number, &target, &unknown, similar);
+        let mut is_expanded = false;
+        if let Some(file) = unknown.file
+            && self.level.sees_through_deflate()
+            && may_hold_members(self.target, file)?
+        {
+            is_expanded = true;
+            for file in parts.iter().filter_map(|part| part.file) {
+                if may_hold_members(self.base, file)? {
+                    expandable.insert(file);
+                }
+            }
+        }
+        Ok(Task::Match { target, file: unknown.file, parts, is_expanded })
+    }
+
+    /// The parts of the base that a unit is matched against: the likeliest is the last, of equal matches the search takes those there.
+    fn parts(&self, number: usize, target: &Range<u64>, unknown: &Unknown, similar: &Similar) -> Vec<Spot> {
+        let mut parts = match unknown.file {
+            Some(_) => self.parts_of_file(number, unknown, similar),
+            None => self.parts_of_piece(number, target, unknown, similar),
+        };
+        let mut bytes = 0;
+        parts.retain(|part| {
+            bytes += part.stored.end - part.stored.start;
+            bytes <= MAX_PARTS_BYTES
+        });
+        parts.reverse();
+        parts
+    }
+
+    /// For a file: the one that has its name, and similar ones.
+    fn parts_of_file(&self, number: usize, unknown: &Unknown, similar: &Similar) -> Vec<Spot> {
+        let partner = unknown.partner.map(|partner| {
+            let stored = self.base.stored(&self.base.files()[partner.file as usize]);
+            (Spot { stored, file: Some(partner.file) }, partner.is_likely)
+        });
+        let partner = partner.filter(|(spot, _)| spot.stored.end - spot.stored.start <= WHOLE_BYTES);
+        let mut parts: Vec<Spot> =
+            partner.iter().filter(|(_, is_likely)| *is_likely).map(|(spot, _)| spot.clone()).collect();
+        let known: Vec<_> = parts.iter().map(|spot| spot.stored.clone()).collect();
+        parts.extend(similar.best(number, &known, self.level.similar_files()));
+        if parts.is_empty() {
+            parts.extend(partner.map(|(spot, _)| spot));
+        }
+        parts
+    }
+
+    /// For a piece of something large: what lies around where it would be, and similar spots, in order.
+    fn parts_of_piece(&self, number: usize, target: &Range<u64>, unknown: &Unknown, similar: &Similar) -> Vec<Spot> {
+        let limit = self.level.similar_files() + ((target.end - target.start) / SPOT_BYTES) as usize;
+        let spots = similar.best(number, &unknown.near, limit).into_iter().map(|spot| spot.stored);
+        let ranges = merged(unknown.near.iter().cloned().chain(spots).collect());
+        ranges.into_iter().map(|stored| Spot { stored, file: None }).collect()
+    }
+
+    /// Does the tasks, many at a time, within bounds of memory.
+    fn run(
+        &self,
+        matcher: &Arc<Matcher>,
+        tasks: Vec<Task>,
+        collected: &mut Collected,
+        progress: &dyn Progress,
+    ) -> Result<(), SyncError> {
+        let mut jobs = Ordered::new(JOBS_IN_FLIGHT);
+        let (mut costs, mut cost) = (VecDeque::new(), 0);
+        let mut take = |matched: Result<Matched, SyncError>| {
+            let matched = matched?;
+            progress.add(Stage::Compare, matched.stored_bytes);
+            collected.push(matched)
+        };
+        for batch in batches(tasks) {
+            let batch_cost = batch.iter().map(Task::cost).sum::<u64>();
+            while !costs.is_empty() && (cost + batch_cost > MEMORY_BYTES || costs.len() > JOBS_IN_FLIGHT) {
+                cost -= costs.pop_front().unwrap_or(0);
+                if let Some(matched) = jobs.next()? {
+                    take(matched)?;
+                }
+            }
+            cost += batch_cost;
+            costs.push_back(batch_cost);
+            let matcher = Arc::clone(matcher);
+            jobs.push(self.pool.submit(move || matcher.run(&batch)));
+        }
+        while let Some(matched) = jobs.next()? {
+            take(matched)?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs of tasks that are worth a job.
+fn batches(tasks: Vec<Task>) -> impl Iterator<Item = Vec<Task>> {
+    let mut tasks = tasks.into_iter();
+    std::iter::from_fn(move || {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        for task in tasks.by_ref() {
+            bytes += task.cost();
+            batch.push(task);
+            if bytes >= JOB_BYTES * 8 || batch.len() >= TASKS_A_JOB {
+                break;
+            }
+        }
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
+/// The ops so far.
+struct Collected {
+    matcher: Arc<Matcher>,
+    builder: Builder,
+    ops: OpLog,
+    members: Vec<ExpandedMember>,
+    bytes: u64,
+    /// Which members of the base some op refers to.
+    is_used: Vec<bool>,
+}
+
+impl Collected {
+    fn new(matcher: Arc<Matcher>, scratch: &Path) -> Self {
+        let is_used = vec![false; matcher.members.all().len()];
+        let (builder, ops) = (Builder::default(), OpLog::new(scratch));
+        Self { matcher, builder, ops, members: Vec::new(), bytes: 0, is_used }
+    }
+
+    fn push(&mut self, matched: Matched) -> Result<(), SyncError> {
+        self.bytes += matched.bytes;
+        self.members.extend(matched.members);
+        for op in matched.ops {
+            if let Some(op) = self.builder.push(op) {
+                self.log(&op)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn log(&mut self, op: &Op) -> Result<(), SyncError> {
+        let members = self.matcher.members.all();
+        let first = members.partition_point(|known| known.at + known.member.plain_bytes <= op.base_at);
+        let used = members[first..].iter().take_while(|known| known.at < op.base_at + op.len).count();
+        self.is_used[first..first + used].fill(true);
+        self.ops.push(op)
+    }
+
+    /// Leaves out the members that no op refers to.
+    fn finish(mut self) -> Result<PatchPlan, SyncError> {
+        if let Some(op) = std::mem::take(&mut self.builder).finish() {
+            self.log(&op)?;
+        }
+        let (mut kept, mut moves, mut back) = (Vec::new(), Vec::new(), 0);
+        for (known, is_used) in self.matcher.members.all().iter().zip(&self.is_used) {
+            if *is_used {
+                moves.push(Move { from: known.at, back });
+                kept.push(known.member.clone());
+            } else {
+                back += known.member.plain_bytes;
+            }
+        }
+        self.ops.move_base(moves);
+        let expanded_bytes = self.bytes - self.matcher.target.skeleton_bytes();
+        Ok(PatchPlan { base_members: kept, target_members: self.members, ops: self.ops, expanded_bytes })
+    }
+}

@@ -1,0 +1,108 @@
+//! From the target's expanded contents to its contents: members' streams are rebuilt from their plain bytes.
+
+use std::io;
+use std::ops::Range;
+
+use regrow_image::Layout;
+
+use super::members::TargetMember;
+
+/// A member with its file's place in the contents.
+type Placed = (TargetMember, Range<u64>);
+
+/// Takes expanded contents in pieces and hands on contents.
+pub(crate) struct Rebuilder {
+    members: std::vec::IntoIter<Placed>,
+    /// The next one, and where in the contents its stream begins and its file ends.
+    next: Option<(TargetMember, Range<u64>)>,
+    /// Plain bytes of the member that is being gathered.
+    plain: Vec<u8>,
+    /// Contents so far.
+    at: u64,
+    /// Where in the contents the last member ended, and which file's it was.
+    last: Option<(u64, u64)>,
+}
+
+fn unfit(reason: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason)
+}
+
+impl Rebuilder {
+    /// For members that ascend by file, in an image of this layout.
+    pub(crate) fn new(members: Vec<TargetMember>, layout: &Layout) -> io::Result<Self> {
+        let members = place(members, layout)?.into_iter();
+        let mut rebuilder = Self { members, next: None, plain: Vec::new(), at: 0, last: None };
+        rebuilder.advance()?;
+        Ok(rebuilder)
+    }
+
+    /// Finds the place of the next member.
+    fn advance(&mut self) -> io::Result<()> {
+        self.plain.clear();
+        self.next = None;
+        let Some((member, file)) = self.members.next() else { return Ok(()) };
+        let from = self.last.filter(|(number, _)| *number == member.file).map_or(file.start, |(_, end)| end);
+        let start = from.checked_add(member.gap).filter(|&start| start <= file.end);
+        let start = start.ok_or_else(|| unfit("a member behind its file's end"))?;
+        self.next = Some((member, start..file.end));
+        Ok(())
+    }
+
+    /// Takes in the next bytes.
+    pub(crate) fn push(&mut self, mut bytes: &[u8], sink: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        loop {
+            let Some((member, place)) = &self.next else {
+                self.at += bytes.len() as u64;
+                return sink(bytes);
+            };
+            let before = (place.start - self.at).min(bytes.len() as u64) as usize;
+            if before > 0 {
+                sink(&bytes[..before])?;
+                self.at += before as u64;
+                bytes = &bytes[before..];
+            }
+            if self.at < place.start {
+                return Ok(());
+            }
+            let wanted = (member.plain_bytes - self.plain.len() as u64).min(bytes.len() as u64) as usize;
+            self.plain.extend_from_slice(&bytes[..wanted]);
+            bytes = &bytes[wanted..];
+            if (self.plain.len() as u64) < member.plain_bytes {
+                return Ok(());
+            }
+            self.rebuild(sink)?;
+        }
+    }
+
+    /// All plain bytes of a member are there.
+    fn rebuild(&mut self, sink: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        let Some((member, place)) = self.next.take() else { return Ok(()) };
+        let trailer = member.trailer.of(&self.plain);
+        let room = (place.end - place.start).checked_sub(trailer.len() as u64);
+        let room = usize::try_from(room.ok_or_else(|| unfit("a member that is larger than its file"))?);
+        let stored = regrow_deflate::rebuild(&self.plain, &member.corrections, room.unwrap_or(usize::MAX));
+        let stored = stored.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        sink(&stored)?;
+        sink(&trailer)?;
+        self.at += (stored.len() + trailer.len()) as u64;
+        self.last = Some((member.file, self.at));
+        self.advance()
+    }
+
+    /// Whether all members came.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.next.is_none()
+    }
+}
+
+/// The files that members lie in.
+fn place(members: Vec<TargetMember>, layout: &Layout) -> io::Result<Vec<Placed>> {
+    let mut files = (0..).zip(layout.files()).peekable();
+    let mut placed = Vec::with_capacity(members.len());
+    for member in members {
+        while files.next_if(|(number, _)| *number < member.file).is_some() {}
+        let file = files.peek().filter(|(number, _)| *number == member.file).map(|(_, range)| range.clone());
+        placed.push((member, file.ok_or_else(|| unfit("a member of a file that is not there"))?));
+    }
+    Ok(placed)
+}

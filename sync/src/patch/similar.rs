@@ -1,0 +1,354 @@
+//! Which parts of the base hold the same bytes as a unit of the target, wherever they lie and whatever their names are: by
+//! hashes of 32 bytes each, of which one in so many is looked at, on both sides the same ones.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::image::PatchImage;
+use super::unit::{Source, Unit, WHOLE_BYTES};
+use crate::SyncError;
+use crate::pool::{Ordered, Pool};
+
+/// Samples of the target, about: 12 to 40 bytes of memory each.
+const SAMPLES: u64 = 1 << 21;
+/// Of so many bytes, one place is a sample, at least and at most; powers of 2.
+const RATE_BITS: Range<u32> = 4..16;
+/// How much is looked through in one job, about.
+const JOB_BYTES: u64 = 8 << 20;
+const JOBS_IN_FLIGHT: usize = 6;
+/// A part of the base that is too large to be looked at as a whole has spots of so many bytes.
+pub(super) const SPOT_BYTES: u64 = 256 << 10;
+/// Of a unit with more pairs than this, spots are chosen without regard to each other.
+const MAX_CHOOSY: usize = 20_000;
+/// What is found at more places than this tells nothing.
+const MAX_PAIRS: usize = 48;
+
+/// A part of the base that units are similar to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Spot {
+    /// Where it is in the base's stored space.
+    pub(super) stored: Range<u64>,
+    /// The file that it is the whole of.
+    pub(super) file: Option<u32>,
+}
+
+/// What each unit is similar to.
+pub(super) struct Similar {
+    spots: Vec<Spot>,
+    /// How many samples each unit has.
+    samples: Vec<u32>,
+    /// Sorted by unit.
+    pairs: Vec<Pair>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Pair {
+    unit: u32,
+    sample: u32,
+    spot: u32,
+}
+
+impl Similar {
+    /// Looks through the units that are not known, and the whole base.
+    pub(super) fn find(
+        base: &Arc<PatchImage>,
+        target: &Arc<PatchImage>,
+        units: &[Unit],
+        pool: &Pool,
+    ) -> Result<Self, SyncError> {
+        let wanted =
+            |unit: &Unit| matches!(&unit.source, Source::Unknown(unknown) if looks_around(unknown.file, unit, target));
+        let unknown: Vec<(u32, Range<u64>)> = (0u32..)
+            .zip(units)
+            .filter(|(_, unit)| wanted(unit))
+            .map(|(number, unit)| (number, unit.target.clone()))
+            .collect();
+        let bytes = unknown.iter().map(|(_, range)| range.end - range.start).sum::<u64>();
+        let bits = (bytes / SAMPLES + 1).ilog2().clamp(RATE_BITS.start, RATE_BITS.end);
+        let mut samples = sample(target, &unknown, bits, pool)?;
+        samples.sort_unstable();
+        samples.dedup();
+        let spots = spots(base);
+        let table = Arc::new(Table::new(samples));
+        let hits = table.hits(base, &spots, bits, pool)?;
+        let pairs = table.pairs(hits);
+        Ok(Self { spots, samples: table.samples_of_units(units.len()), pairs })
+    }
+
+    /// The spots that together have most of a unit's samples: at most `limit`, one after the other the one that adds most to those
+    /// before and to `known`, parts of the base that are looked at anyway.
+    pub(super) fn best(&self, unit: usize, known: &[Range<u64>], limit: usize) -> Vec<Spot> {
+        let first = self.pairs.partition_point(|pair| (pair.unit as usize) < unit);
+        let mut pairs: Vec<Pair> =
+            self.pairs[first..].iter().take_while(|pair| pair.unit as usize == unit).copied().collect();
+        let is_known =
+            |spot: &Spot| known.iter().any(|range| range.start <= spot.stored.start && spot.stored.end <= range.end);
+        let mut covered: Vec<u32> =
+            pairs.iter().filter(|pair| is_known(&self.spots[pair.spot as usize])).map(|pair| pair.sample).collect();
+        if pairs.len() > MAX_CHOOSY {
+            return self.most_alike(&pairs, limit);
+        }
+        let mut best = Vec::new();
+        while best.len() < limit {
+            covered.sort_unstable();
+            pairs.retain(|pair| covered.binary_search(&pair.sample).is_err());
+            let Some((spot, gain)) = most(&pairs) else { break };
+            if u64::from(gain) * 16 <= u64::from(self.samples[unit]) && !(best.is_empty() && known.is_empty()) {
+                break;
+            }
+            covered = pairs.iter().filter(|pair| pair.spot == spot).map(|pair| pair.sample).collect();
+            best.push(self.spots[spot as usize].clone());
+        }
+        best
+    }
+
+    fn most_alike(&self, pairs: &[Pair], limit: usize) -> Vec<Spot> {
+        let mut counts: Vec<(u32, u32)> = counts(pairs).into_iter().map(|(spot, count)| (count, spot)).collect();
+        counts.sort_unstable_by_key(|&(count, spot)| (std::cmp::Reverse(count), spot));
+        counts.into_iter().take(limit).map(|(_, spot)| self.spots[spot as usize].clone()).collect()
+    }
+}
+
+/// The skeleton as a whole is matched against all of the base's: it needs no guesses.
+fn looks_around(file: Option<u32>, unit: &Unit, target: &PatchImage) -> bool {
+    file.is_some() || unit.target != (0..target.skeleton_bytes())
+}
+
+/// The spot of most pairs, the first of equal ones.
+fn most(pairs: &[Pair]) -> Option<(u32, u32)> {
+    counts(pairs).into_iter().max_by_key(|&(spot, count)| (count, std::cmp::Reverse(spot)))
+}
+
+/// How many pairs each spot has.
+fn counts(pairs: &[Pair]) -> HashMap<u32, u32> {
+    let mut counts = HashMap::new();
+    for pair in pairs {
+        *counts.entry(pair.spot).or_default() += 1;
+    }
+    counts
+}
+
+/// The base in parts that may be similar to something.
+fn spots(base: &PatchImage) -> Vec<Spot> {
+    let mut spots = Vec::new();
+    let mut push = |stored: Range<u64>, file: Option<u32>| {
+        if stored.end - stored.start <= WHOLE_BYTES {
+            spots.push(Spot { stored, file });
+            return;
+        }
+        let mut at = stored.start;
+        while at < stored.end {
+            let end = stored.end.min(at + SPOT_BYTES);
+            spots.push(Spot { stored: at..end, file: None });
+            at = end;
+        }
+    };
+    if base.skeleton_bytes() > WHOLE_BYTES {
+        push(0..base.skeleton_bytes(), None);
+    }
+    for (number, file) in (0..).zip(base.files()) {
+        push(base.stored(file), Some(number));
+    }
+    spots
+}
+
+/// The samples of stretches of an image, each with its stretch's number.
+fn sample(
+    image: &Arc<PatchImage>,
+    stretches: &[(u32, Range<u64>)],
+    bits: u32,
+    pool: &Pool,
+) -> Result<Vec<(u64, u32)>, SyncError> {
+    let mut found = Vec::new();
+    let mut jobs = Ordered::new(JOBS_IN_FLIGHT);
+    for batch in batches(stretches) {
+        let (image, batch) = (Arc::clone(image), batch.to_vec());
+        let job = move || {
+            let mut found = Vec::new();
+            each_sample(&image, &batch, bits, |sample, number| found.push((sample, number)))?;
+            Ok::<_, SyncError>(found)
+        };
+        jobs.push(pool.submit(job));
+        while let Some(done) = jobs.next_over_limit()? {
+            found.extend(done?);
+        }
+    }
+    while let Some(done) = jobs.next()? {
+        found.extend(done?);
+    }
+    Ok(found)
+}
+
+/// Runs of stretches of [`JOB_BYTES`], about.
+fn batches(stretches: &[(u32, Range<u64>)]) -> impl Iterator<Item = &[(u32, Range<u64>)]> {
+    let mut rest = stretches;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let mut is_more = |(_, range): &(u32, Range<u64>)| {
+            let goes_on = bytes < JOB_BYTES;
+            bytes += range.end - range.start;
+            goes_on
+        };
+        let len = rest.iter().take_while(|stretch| is_more(stretch)).count();
+        let (batch, after) = rest.split_at(len);
+        rest = after;
+        (len > 0).then_some(batch)
+    })
+}
+
+fn each_sample(
+    image: &PatchImage,
+    stretches: &[(u32, Range<u64>)],
+    bits: u32,
+    mut each: impl FnMut(u64, u32),
+) -> Result<(), SyncError> {
+    // Neighbours are read together.
+    let mut rest = stretches;
+    while let Some((_, first)) = rest.first() {
+        let mut end = first.start;
+        let mut is_next = |(_, range): &(u32, Range<u64>)| {
+            let is_next = range.start == end && end - first.start < JOB_BYTES;
+            end = if is_next { range.end } else { end };
+            is_next
+        };
+        let len = rest.iter().take_while(|stretch| is_next(stretch)).count();
+        let bytes = image.read(first.start..end).map_err(SyncError::io("image"))?;
+        for (number, range) in &rest[..len] {
+            let part = &bytes[(range.start - first.start) as usize..(range.end - first.start) as usize];
+            samples(part, bits, |sample| each(sample, *number));
+        }
+        rest = &rest[len..];
+    }
+    Ok(())
+}
+
+/// Bytes that a sample depends on.
+const SAMPLE_BYTES: usize = 32;
+
+/// Tells of one in 2^`bits` places the hash of the bytes before it; runs of the same one once.
+fn samples(bytes: &[u8], bits: u32, mut each: impl FnMut(u64)) {
+    let (mut hash, mut last) = (0u32, None);
+    for (at, &byte) in bytes.iter().enumerate() {
+        // 32 bits: what is 32 bytes back has been shifted out.
+        hash = (hash << 1).wrapping_add(GEAR[usize::from(byte)]);
+        if hash >> (32 - bits) == 0 && at + 1 >= SAMPLE_BYTES && last != Some(hash) {
+            last = Some(hash);
+            let window = bytes[at + 1 - SAMPLE_BYTES..].first_chunk::<SAMPLE_BYTES>();
+            // Invariant: at + 1 is at least SAMPLE_BYTES, and at within the bytes.
+            each(strong(window.expect("the window is within the bytes")));
+        }
+    }
+}
+
+/// A hash of 64 bits: of the rolling one's, too many are the same at all samples.
+fn strong(window: &[u8; SAMPLE_BYTES]) -> u64 {
+    let words = window.chunks_exact(8).map(|word| word.iter().fold(0u64, |word, &byte| word << 8 | u64::from(byte)));
+    words.fold(0, |hash, word| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29))
+}
+
+/// A random number for each byte.
+static GEAR: [u32; 256] = gear();
+
+const fn gear() -> [u32; 256] {
+    let mut table = [0; 256];
+    let (mut state, mut at) = (0x2545_f491_4f6c_dd1du64, 0);
+    while at < table.len() {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        table[at] = (state >> 32) as u32;
+        at += 1;
+    }
+    table
+}
+
+/// The samples of the target, to be looked up.
+struct Table {
+    /// Samples with their units, sorted.
+    samples: Vec<(u64, u32)>,
+    /// Each sample's first place in `samples`.
+    places: HashMap<u64, u32>,
+    /// Which hashes may be in there: most are not, which this tells fast.
+    filter: Vec<u64>,
+}
+
+const FILTER_BITS: u32 = 23;
+
+impl Table {
+    fn new(samples: Vec<(u64, u32)>) -> Self {
+        let mut table = Self { places: HashMap::new(), filter: vec![0; 1 << (FILTER_BITS - 6)], samples };
+        for (place, (sample, _)) in (0u32..).zip(&table.samples) {
+            table.places.entry(*sample).or_insert(place);
+            let bit = sample >> (64 - FILTER_BITS);
+            table.filter[(bit >> 6) as usize] |= 1 << (bit & 63);
+        }
+        table
+    }
+
+    fn get(&self, sample: u64) -> Option<u32> {
+        let bit = sample >> (64 - FILTER_BITS);
+        let may_be = self.filter[(bit >> 6) as usize] >> (bit & 63) & 1 == 1;
+        may_be.then(|| self.places.get(&sample).copied()).flatten()
+    }
+
+    /// Which samples are where in the base, in order.
+    fn hits(
+        self: &Arc<Self>,
+        base: &Arc<PatchImage>,
+        spots: &[Spot],
+        bits: u32,
+        pool: &Pool,
+    ) -> Result<Vec<(u32, u32)>, SyncError> {
+        let mut hits: Vec<(u32, u32)> = Vec::new();
+        if self.samples.is_empty() {
+            return Ok(hits);
+        }
+        let stretches: Vec<_> = (0u32..).zip(spots).map(|(number, spot)| (number, spot.stored.clone())).collect();
+        let mut jobs = Ordered::new(JOBS_IN_FLIGHT);
+        for batch in batches(&stretches) {
+            let (base, table, batch) = (Arc::clone(base), Arc::clone(self), batch.to_vec());
+            let job = move || {
+                let mut hits = Vec::new();
+                each_sample(&base, &batch, bits, |sample, spot| hits.extend(table.get(sample).map(|at| (at, spot))))?;
+                hits.sort_unstable();
+                hits.dedup();
+                Ok::<_, SyncError>(hits)
+            };
+            jobs.push(pool.submit(job));
+            while let Some(done) = jobs.next_over_limit()? {
+                hits.extend(done?);
+            }
+        }
+        while let Some(done) = jobs.next()? {
+            hits.extend(done?);
+        }
+        hits.sort_unstable();
+        Ok(hits)
+    }
+
+    /// Which units have samples of which spots. A sample that is nearly everywhere is left out.
+    fn pairs(&self, hits: Vec<(u32, u32)>) -> Vec<Pair> {
+        let mut pairs = Vec::new();
+        for same in hits.chunk_by(|a, b| a.0 == b.0) {
+            let first = same[0].0;
+            let rest = &self.samples[first as usize..];
+            let units = rest.iter().take_while(|(sample, _)| *sample == rest[0].0).map(|(_, unit)| *unit);
+            if same.len() * units.clone().count() > MAX_PAIRS {
+                continue;
+            }
+            pairs.extend(units.flat_map(|unit| same.iter().map(move |&(sample, spot)| Pair { unit, sample, spot })));
+        }
+        pairs.sort_unstable();
+        pairs
+    }
+
+    /// How many samples each unit has.
+    fn samples_of_units(&self, units: usize) -> Vec<u32> {
+        let mut counts = vec![0; units];
+        for (_, unit) in &self.samples {
+            counts[*unit as usize] += 1;
+        }
+        counts
+    }
+}

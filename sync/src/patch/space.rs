@@ -1,0 +1,138 @@
+//! The base space: what a target is coded against. FORMAT.md, section 10.
+
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+
+use regrow_image::StreamKind;
+use regrow_patch::Base;
+
+use super::members::{BaseFiles, BaseMember, MAX_MEMBER_BYTES};
+use crate::SyncError;
+use crate::seed::FileSeed;
+use crate::spool::Spool;
+
+/// Plain bytes of all base members together, at least this many are allowed.
+const MIN_PLAIN_LIMIT: u64 = 64 << 20;
+
+/// See the module's documentation.
+pub(crate) struct BaseSpace<'a> {
+    image: &'a FileSeed,
+    skeleton_bytes: u64,
+    contents_bytes: u64,
+    members: Spool,
+    members_bytes: u64,
+}
+
+/// Plain bytes of base members that a patch may ask for, in an image of so many bytes of contents.
+pub(crate) fn plain_limit(contents_bytes: u64) -> u64 {
+    MIN_PLAIN_LIMIT.max(contents_bytes.saturating_mul(4))
+}
+
+fn unfit(reason: &'static str) -> SyncError {
+    SyncError::io("the base of a patch")(io::Error::new(io::ErrorKind::InvalidData, reason))
+}
+
+impl<'a> BaseSpace<'a> {
+    /// Inflates the members, which ascend by file; what is too much for the memory lies in a file in `scratch`.
+    pub(crate) fn new(image: &'a FileSeed, members: &[BaseMember], scratch: &Path) -> Result<Self, SyncError> {
+        let layout = &image.scan().layout;
+        let (skeleton_bytes, contents_bytes) = (layout.skeleton_bytes(), layout.contents_bytes());
+        let sum = members.iter().try_fold(0u64, |sum, member| sum.checked_add(member.plain_bytes));
+        let members_bytes = sum.filter(|&sum| sum <= plain_limit(contents_bytes));
+        let members_bytes = members_bytes.ok_or_else(|| unfit("more plain bytes than are allowed"))?;
+        // Much that yields nothing could be read again and again.
+        let stored = members
+            .iter()
+            .try_fold(0u64, |sum, member| sum.checked_add(member.stored.end.saturating_sub(member.stored.start)));
+        if stored.is_none_or(|sum| sum > contents_bytes) {
+            return Err(unfit("members that overlap"));
+        }
+        let spool = Spool::new(members_bytes, scratch)?;
+        let space = Self { image, skeleton_bytes, contents_bytes, members: spool, members_bytes };
+        space.fill(members)?;
+        Ok(space)
+    }
+
+    fn fill(&self, members: &[BaseMember]) -> Result<(), SyncError> {
+        let mut files = (0..).zip(self.image.scan().layout.files()).peekable();
+        let mut at = 0;
+        for member in members {
+            while files.next_if(|(number, _)| *number < member.file).is_some() {}
+            let file = files.peek().filter(|(number, _)| *number == member.file);
+            let (_, file) = file.ok_or_else(|| unfit("a member of a file that is not there"))?;
+            let plain = self.inflate(file, member)?;
+            self.members.write(at, &plain)?;
+            at += plain.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn inflate(&self, file: &Range<u64>, member: &BaseMember) -> Result<Vec<u8>, SyncError> {
+        let stored_bytes = member.stored.end.checked_sub(member.stored.start);
+        let stored_bytes = stored_bytes.filter(|_| member.stored.end <= file.end - file.start);
+        let stored_bytes = stored_bytes.ok_or_else(|| unfit("a member behind its file's end"))?;
+        // Deflate makes at most 5 bytes of 65,535 more, and 4 MiB of plain bytes are the most that is asked for.
+        if member.plain_bytes > MAX_MEMBER_BYTES || stored_bytes > 2 * MAX_MEMBER_BYTES {
+            return Err(unfit("a member that is too large"));
+        }
+        let mut stored = vec![0; stored_bytes as usize];
+        let read = self.image.read_stream(StreamKind::Contents, file.start + member.stored.start, &mut stored);
+        read.map_err(SyncError::io("the base of a patch"))?;
+        match regrow_deflate::inflate(&stored, member.plain_bytes as usize) {
+            Ok(plain) if plain.len() as u64 == member.plain_bytes => Ok(plain),
+            _ => Err(unfit("a member is another than was published")),
+        }
+    }
+}
+
+impl Base for BaseSpace<'_> {
+    fn len(&self) -> u64 {
+        self.skeleton_bytes + self.contents_bytes + self.members_bytes
+    }
+
+    fn read_at(&self, mut at: u64, mut out: &mut [u8]) -> io::Result<()> {
+        let parts = [self.skeleton_bytes, self.contents_bytes, self.members_bytes];
+        for (part, len) in parts.into_iter().enumerate() {
+            if at < len && !out.is_empty() {
+                let now = out.len().min(usize::try_from(len - at).unwrap_or(usize::MAX));
+                let (piece, rest) = std::mem::take(&mut out).split_at_mut(now);
+                match part {
+                    0 => self.image.read_stream(StreamKind::Skeleton, at, piece)?,
+                    1 => self.image.read_stream(StreamKind::Contents, at, piece)?,
+                    _ => self.members.read(at, piece)?,
+                }
+                (out, at) = (rest, at + now as u64);
+            }
+            at = at.saturating_sub(len);
+        }
+        if out.is_empty() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+}
+
+/// The files of an image, for reading member lists.
+pub(crate) struct SeedFiles<'a> {
+    image: &'a FileSeed,
+    files: Vec<Range<u64>>,
+}
+
+impl<'a> SeedFiles<'a> {
+    pub(crate) fn new(image: &'a FileSeed) -> Self {
+        Self { image, files: image.scan().layout.files().collect() }
+    }
+}
+
+impl BaseFiles for SeedFiles<'_> {
+    fn file_bytes(&self, file: u64) -> Option<u64> {
+        let range = self.files.get(usize::try_from(file).ok()?)?;
+        Some(range.end - range.start)
+    }
+
+    fn last_number(&self, file: u64) -> io::Result<u32> {
+        let range = usize::try_from(file).ok().and_then(|file| self.files.get(file));
+        let range = range.filter(|range| range.end - range.start >= 4).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut bytes = [0; 4];
+        self.image.read_stream(StreamKind::Contents, range.end - 4, &mut bytes)?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+}

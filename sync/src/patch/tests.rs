@@ -1,0 +1,414 @@
+//! Patches of made-up images: the ops, applied to the base space, give exactly the target space.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use regrow_patch::{Base, Coding, Encoder, decode};
+
+use super::PatchLevel;
+use super::image::PatchImage;
+use super::members::BaseMember;
+use super::plan::{PatchPlan, plan};
+use super::space::BaseSpace;
+use crate::pool::Pool;
+use crate::seed::SeedContext;
+use crate::{NoProgress, Params};
+
+/// A file of an image: its path and its bytes.
+type File = (String, Vec<u8>);
+
+/// A tar (ustar) of files.
+fn tar(files: &[File]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (path, bytes) in files {
+        let mut header = [0u8; 512];
+        header[..path.len()].copy_from_slice(path.as_bytes());
+        header[100..108].copy_from_slice(b"0000644\0");
+        header[108..116].copy_from_slice(b"0000000\0");
+        header[116..124].copy_from_slice(b"0000000\0");
+        header[124..136].copy_from_slice(format!("{:011o}\0", bytes.len()).as_bytes());
+        header[136..148].copy_from_slice(b"14000000000\0");
+        header[148..156].fill(b' ');
+        header[156] = b'0';
+        header[257..265].copy_from_slice(b"ustar\x0000");
+        let sum: u32 = header.iter().map(|&byte| u32::from(byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        out.extend_from_slice(&header);
+        out.extend_from_slice(bytes);
+        out.resize(out.len().next_multiple_of(512), 0);
+    }
+    out.resize(out.len() + 1024, 0);
+    out
+}
+
+/// Bytes that follow from a number.
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut out = vec![0; len];
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut out);
+    out
+}
+
+/// Text that follows from a number: compressible.
+fn text(seed: u64, words: usize) -> Vec<u8> {
+    let word = |byte: &u8| ["alpha ", "beta ", "gamma\n", "delta ", "eps, ", "zeta "][usize::from(byte % 6)].bytes();
+    noise(seed, words).iter().flat_map(word).collect()
+}
+
+/// What `gzip` makes of bytes, without name and time.
+fn gzip(bytes: &[u8], level: &str) -> Vec<u8> {
+    let mut child =
+        Command::new("gzip").args(["-n", "-c", level]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let bytes = bytes.to_vec();
+    let writer = std::thread::spawn(move || input.write_all(&bytes).unwrap());
+    let out = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    out.stdout
+}
+
+struct Pair {
+    folder: tempfile::TempDir,
+    pool: Pool,
+    base: Arc<PatchImage>,
+    target: Arc<PatchImage>,
+}
+
+impl Pair {
+    fn new(base: &[u8], target: &[u8]) -> Self {
+        Self::with_params(base, target, Params::new(256, 1024, 4096).unwrap())
+    }
+
+    fn with_params(base: &[u8], target: &[u8], params: Params) -> Self {
+        let (folder, pool) = (tempfile::tempdir().unwrap(), Pool::new());
+        let open = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            let (catalog, progress, on_scan) = (None, &NoProgress, &|| {});
+            let context = SeedContext { params, pool: &pool, catalog, progress, on_scan };
+            Arc::new(PatchImage::open(&path, &context).unwrap())
+        };
+        let (base, target) = (open("base", base), open("target", target));
+        Self { folder, pool, base, target }
+    }
+
+    fn scratch(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn plan(&self, level: u8) -> PatchPlan {
+        let level = level.to_string().parse::<PatchLevel>().unwrap();
+        plan(&self.base, &self.target, level, &self.pool, self.scratch(), &NoProgress).unwrap()
+    }
+
+    fn base_space(&self, plan: &PatchPlan) -> BaseSpace<'_> {
+        BaseSpace::new(self.base.seed(), &plan.base_members, self.scratch()).unwrap()
+    }
+
+    /// The target's skeleton and its contents with the members as plain bytes; checks that these give the members again.
+    fn target_space(&self, plan: &PatchPlan) -> Vec<u8> {
+        let stored = self.target.read(0..self.target.stored_bytes()).unwrap();
+        let (mut out, mut at) = (Vec::new(), 0);
+        for member in &plan.target_members {
+            let file = self.target.stored(&self.target.files()[member.file as usize]).start;
+            let (start, end) = ((file + member.stored.start) as usize, (file + member.stored.end) as usize);
+            let stream = &stored[start..end];
+            let plain = regrow_deflate::inflate(stream, member.plain_bytes as usize).unwrap();
+            assert_eq!(plain.len() as u64, member.plain_bytes);
+            assert_eq!(regrow_deflate::rebuild(&plain, &member.corrections, stream.len()).unwrap(), stream);
+            assert!(stored[end..].starts_with(&member.trailer.of(&plain)));
+            out.extend_from_slice(&stored[at..start]);
+            out.extend_from_slice(&plain);
+            at = end + member.trailer.len();
+        }
+        out.extend_from_slice(&stored[at..]);
+        assert_eq!(out.len() as u64, self.target.skeleton_bytes() + plan.expanded_bytes);
+        out
+    }
+
+    /// Plans and checks that the ops make the target.
+    fn check(&self, level: u8) -> PatchPlan {
+        let plan = self.plan(level);
+        let (space, wanted) = (self.base_space(&plan), self.target_space(&plan));
+        let mut made = Vec::new();
+        for op in plan.ops.iter() {
+            let op = op.unwrap();
+            made.extend_from_slice(&op.literal);
+            let start = made.len();
+            made.resize(start + op.len as usize, 0);
+            space.read_at(op.base_at, &mut made[start..]).unwrap();
+            for change in &op.changes {
+                assert_ne!(made[start + change.at as usize], change.byte);
+                made[start + change.at as usize] = change.byte;
+            }
+        }
+        assert!(made == wanted, "the ops make something else than the target");
+        plan
+    }
+}
+
+fn check(base: &[File], target: &[File]) -> PatchPlan {
+    Pair::new(&tar(base), &tar(target)).check(5)
+}
+
+fn file(path: &str, bytes: Vec<u8>) -> File {
+    (path.to_owned(), bytes)
+}
+
+#[test]
+fn equal_images_are_one_copy_a_stream() {
+    let files: Vec<File> = (0..200).map(|n| file(&format!("dir/{n}"), noise(n, n as usize * 37))).collect();
+    let plan = check(&files, &files);
+    assert!(plan.ops.statistics().ops <= 2, "{:?}", plan.ops.statistics());
+    assert_eq!((plan.ops.statistics().literal, plan.ops.statistics().changed), (0, 0));
+}
+
+#[test]
+fn nothing_and_something() {
+    for (base, target) in [(vec![], vec![]), (vec![], noise(1, 5000)), (noise(1, 5000), vec![]), (vec![7], vec![8])] {
+        for level in [1, 5, 9] {
+            Pair::new(&base, &target).check(level);
+        }
+    }
+    check(&[file("a", noise(1, 3000))], &[]);
+    check(&[], &[file("a", noise(1, 3000))]);
+}
+
+#[test]
+fn a_renamed_and_edited_file_is_found() {
+    let old = noise(5, 40_000);
+    let mut new = old.clone();
+    new[20_000] ^= 1;
+    let others = (0..50).map(|n| file(&format!("other/{n}"), noise(100 + n, 3000)));
+    let base: Vec<File> = others.clone().chain([file("lib/x", old)]).collect();
+    let target: Vec<File> = others.chain([file("elsewhere/y.bin", new)]).collect();
+    let plan = check(&base, &target);
+    assert!(plan.ops.statistics().literal < 600, "{:?}", plan.ops.statistics());
+}
+
+#[test]
+fn a_file_that_was_merged_of_three_is_found() {
+    let parts: Vec<Vec<u8>> = (0..3).map(|n| noise(n, 30_000)).collect();
+    let base: Vec<File> = (0..3).map(|n| file(&format!("part/{n}.js"), parts[n].clone())).collect();
+    let plan = check(&base, &[file("bundle.js", parts.concat())]);
+    assert!(plan.ops.statistics().literal < 600, "{:?}", plan.ops.statistics());
+}
+
+#[test]
+fn compressed_files_are_matched_by_what_they_hold() {
+    let old = text(1, 30_000);
+    let mut new = old.clone();
+    new.splice(5_000..5_010, *b"something else");
+    let base = [file("doc/changelog.gz", gzip(&old, "-9")), file("doc/same.gz", gzip(&text(9, 3000), "-6"))];
+    let target = [file("doc/changelog.gz", gzip(&new, "-9")), file("doc/same.gz", gzip(&text(9, 3000), "-6"))];
+    let plan = check(&base, &target);
+    assert_eq!((plan.base_members.len(), plan.target_members.len()), (1, 1));
+    assert!(plan.ops.statistics().literal < 700, "{:?}", plan.ops.statistics());
+    let plan = Pair::new(&tar(&base), &tar(&target)).check(1);
+    assert_eq!((plan.base_members.len(), plan.target_members.len()), (0, 0));
+}
+
+#[test]
+fn members_that_no_op_refers_to_are_left_out() {
+    let similar = |n| text(n, 20_000);
+    let base: Vec<File> = (0..6).map(|n| file(&format!("{n}.gz"), gzip(&similar(n), "-9"))).collect();
+    let mut new = similar(3);
+    new.truncate(60_000);
+    let plan = check(&base, &[file("3.gz", gzip(&new, "-9"))]);
+    assert_eq!(plan.base_members.iter().map(|member| member.file).collect::<Vec<_>>(), [3]);
+}
+
+#[test]
+fn a_base_space_is_refused_where_the_image_has_no_such_members() {
+    let pair = Pair::new(&tar(&[file("a.gz", gzip(&text(1, 1000), "-9"))]), &[]);
+    let bytes = pair.base.files()[0].bytes();
+    let plain_bytes = text(1, 1000).len() as u64;
+    let right = BaseMember { file: 0, stored: 10..bytes - 8, plain_bytes };
+    let open = |members: &[BaseMember]| BaseSpace::new(pair.base.seed(), members, pair.scratch());
+    assert!(open(std::slice::from_ref(&right)).is_ok());
+    let wrong = [
+        BaseMember { file: 1, ..right.clone() },
+        BaseMember { file: u64::MAX, ..right.clone() },
+        BaseMember { plain_bytes: plain_bytes - 1, ..right.clone() },
+        BaseMember { plain_bytes: plain_bytes + 1, ..right.clone() },
+        BaseMember { plain_bytes: u64::MAX, ..right.clone() },
+        BaseMember { stored: 0..bytes - 8, ..right.clone() },
+        BaseMember { stored: 10..bytes, ..right.clone() },
+        BaseMember { stored: 10..u64::MAX, ..right.clone() },
+        BaseMember { stored: 10..10, ..right.clone() },
+    ];
+    for member in wrong {
+        assert!(open(&[member]).is_err());
+    }
+    assert!(open(&[right.clone(), right]).is_err());
+}
+
+#[test]
+fn large_opaque_images_are_matched_in_pieces() {
+    let old = noise(1, 70 << 20);
+    let mut new = old.clone();
+    // Moved by an odd number of bytes, scattered changes, something new, and a stretch from elsewhere.
+    new.splice(1 << 20..1 << 20, noise(2, 12_345));
+    new[30 << 20..31 << 20].iter_mut().step_by(700).for_each(|byte| *byte ^= 0x55);
+    new.copy_within(60 << 20..61 << 20, 10 << 20);
+    let plan = Pair::new(&old, &new).check(5);
+    let counts = plan.ops.statistics();
+    assert!(counts.literal + counts.changed < 20_000, "{counts:?}");
+}
+
+#[test]
+fn the_coder_takes_the_ops() {
+    let base = [file("a", noise(1, 20_000)), file("b.gz", gzip(&text(2, 20_000), "-6"))];
+    let target = [file("b.gz", gzip(&[text(2, 20_000), text(3, 50)].concat(), "-6")), file("c", noise(1, 19_000))];
+    let pair = Pair::new(&tar(&base), &tar(&target));
+    let plan = pair.plan(5);
+    let (space, wanted) = (pair.base_space(&plan), pair.target_space(&plan));
+    let mut encoder = Encoder::new(&space, wanted.len() as u64, Coding::Mixed, 6, Vec::new()).unwrap();
+    plan.ops.iter().for_each(|op| encoder.push(&op.unwrap()).unwrap());
+    let coded = encoder.finish().unwrap();
+    let mut made = Vec::new();
+    let take = |piece: &[u8]| {
+        made.extend_from_slice(piece);
+        Ok(())
+    };
+    decode(&space, &coded[..], wanted.len() as u64, take).unwrap();
+    assert!(made == wanted);
+    assert!(coded.len() < 2_000, "{}", coded.len());
+}
+
+#[test]
+fn the_image_id_is_an_indexs() {
+    let image = tar(&(0..300).map(|n| file(&format!("f{n}"), noise(n, 2000))).collect::<Vec<_>>());
+    let pair = Pair::new(&image, &[]);
+    let params = Params::new(256, 1024, 4096).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let index = made_index(folder.path(), &image, params);
+    assert_eq!(pair.base.seed().scan().image_id(params), index.image_id());
+    assert_eq!(pair.base.digest(), index.image_digest);
+}
+
+/// The index that make writes.
+fn made_index(folder: &Path, image: &[u8], params: Params) -> regrow_index::Index {
+    let place = folder.join("image.rgx");
+    let mut options = crate::MakeOptions::new(folder.join("store"), place.clone());
+    options.params = Some(params);
+    let mut network = crate::Network::new(crate::HttpOptions::default(), crate::RetryPolicy::default()).unwrap();
+    crate::make(&mut &*image, "image".as_ref(), None, &options, &mut network, &NoProgress).unwrap();
+    regrow_index::Index::decode(&std::fs::read(place).unwrap()).unwrap()
+}
+
+/// What happens to a file between two releases.
+#[derive(Debug, Clone)]
+enum Fate {
+    Stays,
+    Goes,
+    Moves(u8),
+    Edits(Vec<(u16, u8)>),
+    Grows(u16, u8),
+    Shrinks(u16),
+    Merges(u8),
+    Swaps(u8),
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        3 => Just(Fate::Stays),
+        1 => Just(Fate::Goes),
+        1 => any::<u8>().prop_map(Fate::Moves),
+        2 => proptest::collection::vec(any::<(u16, u8)>(), 1..20).prop_map(Fate::Edits),
+        1 => any::<(u16, u8)>().prop_map(|(at, len)| Fate::Grows(at, len)),
+        1 => any::<u16>().prop_map(Fate::Shrinks),
+        1 => any::<u8>().prop_map(Fate::Merges),
+        1 => any::<u8>().prop_map(Fate::Swaps),
+    ]
+}
+
+/// Files before they are put into an image: their bytes, and whether they are compressed.
+type Plain = (String, Vec<u8>, bool);
+
+fn released(old: &[Plain], fates: &[Fate]) -> Vec<Plain> {
+    let mut new = Vec::new();
+    for ((path, bytes, is_gz), fate) in old.iter().zip(fates) {
+        let (mut path, mut bytes) = (path.clone(), bytes.clone());
+        let place = |at: u16| usize::from(at) % (bytes.len() + 1);
+        match fate {
+            Fate::Stays => {}
+            Fate::Goes => continue,
+            Fate::Moves(to) => path = format!("moved-{to}/{path}"),
+            Fate::Edits(edits) => {
+                for (at, byte) in edits {
+                    let at = usize::from(*at) % bytes.len().max(1);
+                    bytes.iter_mut().skip(at).take(1).for_each(|old| *old = *byte);
+                }
+            }
+            Fate::Grows(at, len) => drop(bytes.splice(place(*at)..place(*at), noise(77, (*len).into()))),
+            Fate::Shrinks(at) => bytes.truncate(place(*at)),
+            Fate::Merges(other) => bytes.extend_from_slice(&old[usize::from(*other) % old.len()].1),
+            Fate::Swaps(other) => bytes = old[usize::from(*other) % old.len()].1.clone(),
+        }
+        new.push((path, bytes, *is_gz));
+    }
+    new
+}
+
+fn image(files: &[Plain]) -> Vec<u8> {
+    let stored = |(path, bytes, is_gz): &Plain| match is_gz {
+        true => (format!("{path}.gz"), gzip(bytes, "-6")),
+        false => (path.clone(), bytes.clone()),
+    };
+    tar(&files.iter().map(stored).collect::<Vec<_>>())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_release_is_made_of_the_one_before(
+        kinds in proptest::collection::vec((0u64..12, 0usize..6000, any::<bool>(), proptest::bool::weighted(0.2)), 1..14),
+        fates in proptest::collection::vec(fate(), 14),
+        cut in proptest::option::weighted(0.2, any::<u16>()),
+        level in 1u8..=9,
+    ) {
+        let file = |(number, &(seed, len, is_text, is_gz)): (usize, &(u64, usize, bool, bool))| {
+            let bytes = if is_text { text(seed, len / 4) } else { noise(seed, len) };
+            (format!("dir{}/file-{number}.{seed}", number % 3), bytes, is_gz)
+        };
+        let old: Vec<Plain> = kinds.iter().enumerate().map(file).collect();
+        let (base, mut target) = (image(&old), image(&released(&old, &fates)));
+        if let Some(cut) = cut {
+            target.truncate(usize::from(cut) * 3 % target.len());
+        }
+        Pair::new(&base, &target).check(level);
+        Pair::new(&target, &base).check(level);
+    }
+}
+
+/// A patch of version 1 is applied as it was when it was written, and written today it is the same.
+#[test]
+fn golden_patches_mean_what_they_meant() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/patch");
+    let read = |name: &str| std::fs::read(golden.join(name)).unwrap();
+    let pair = Pair::with_params(&read("old.tar"), &read("new.tar"), Params::default());
+    let ids = [&pair.base, &pair.target].map(|image| image.seed().scan().image_id(Params::default()));
+    let mut file = std::fs::File::open(golden.join("old-to-new.patch")).unwrap();
+    let header = super::apply::open(&mut file).unwrap();
+    assert_eq!([header.base, header.target], ids);
+    let between = super::write::Between {
+        base: &pair.base,
+        target: &pair.target,
+        ids: (ids[0], ids[1]),
+        chunk_cost: header.chunk_cost,
+        level: PatchLevel::default(),
+        pool: &pair.pool,
+        scratch: pair.scratch(),
+        progress: &NoProgress,
+    };
+    super::check::check(&between, &mut file).unwrap();
+    let mut made = tempfile::tempfile().unwrap();
+    super::write::write(&between, &mut made, &mut |_, _, _| ()).unwrap();
+    let mut bytes = Vec::new();
+    std::io::Seek::rewind(&mut made).unwrap();
+    std::io::Read::read_to_end(&mut made, &mut bytes).unwrap();
+    assert!(bytes == read("old-to-new.patch"), "patches are written in another way: that needs a new version");
+}

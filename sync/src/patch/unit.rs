@@ -1,0 +1,89 @@
+//! The target in stretches that are matched one by one.
+
+use std::ops::Range;
+
+use regrow_image::StreamKind;
+
+use super::image::PatchImage;
+use super::pairing::Partner;
+use super::stretches::{Region, split};
+
+/// A file up to so many bytes is matched as a whole.
+pub(super) const WHOLE_BYTES: u64 = 32 << 20;
+
+/// A stretch of the target's stored space.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unit {
+    pub(super) target: Range<u64>,
+    pub(super) source: Source,
+}
+
+/// What a unit is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The base's bytes from there on.
+    Same(u64),
+    /// What is to be found.
+    Unknown(Unknown),
+}
+
+/// What is known of a stretch that has to be matched.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Unknown {
+    /// The file that it is the whole of.
+    pub(super) file: Option<u32>,
+    pub(super) partner: Option<Partner>,
+    /// Stretches of the base's stored space where it is likely to come from.
+    pub(super) near: Vec<Range<u64>>,
+}
+
+/// All of the target, in order.
+pub(super) fn units(
+    base: &PatchImage,
+    target: &PatchImage,
+    identical: &[Option<u32>],
+    partners: &[Option<Partner>],
+) -> Vec<Unit> {
+    let mut units = Vec::new();
+    let skeleton = Region {
+        stream: StreamKind::Skeleton,
+        target: 0..target.skeleton_bytes(),
+        base: Some(0..base.skeleton_bytes()),
+    };
+    if skeleton.is_small() {
+        let unknown = Unknown { near: skeleton.base.into_iter().collect(), ..Unknown::default() };
+        units.push(Unit { target: skeleton.target, source: Source::Unknown(unknown) });
+    } else {
+        split(base, target, &skeleton, &mut units);
+    }
+    for (number, file) in (0u32..).zip(target.files()) {
+        let stored = target.stored(file);
+        if let Some(same) = identical[number as usize] {
+            let at = base.stored(&base.files()[same as usize]).start;
+            push_same(&mut units, stored, at);
+            continue;
+        }
+        let partner = partners[number as usize];
+        if file.bytes() <= WHOLE_BYTES {
+            let unknown = Unknown { file: Some(number), partner, near: Vec::new() };
+            units.push(Unit { target: stored, source: Source::Unknown(unknown) });
+        } else {
+            let partner = partner.filter(|partner| partner.is_likely);
+            let base_file = partner.map(|partner| base.stored(&base.files()[partner.file as usize]));
+            split(base, target, &Region { stream: StreamKind::Contents, target: stored, base: base_file }, &mut units);
+        }
+    }
+    units
+}
+
+/// Appends what the base has, to the copy before if it goes on there.
+pub(super) fn push_same(units: &mut Vec<Unit>, target: Range<u64>, base_at: u64) {
+    if let Some(Unit { target: last, source: Source::Same(at) }) = units.last_mut()
+        && last.end == target.start
+        && *at + (last.end - last.start) == base_at
+    {
+        last.end = target.end;
+        return;
+    }
+    units.push(Unit { target, source: Source::Same(base_at) });
+}

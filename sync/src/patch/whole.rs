@@ -1,0 +1,32 @@
+//! A whole patch from a store, for who copies or checks it.
+
+use std::io::Write;
+use std::path::Path;
+
+use futures::stream::StreamExt;
+use regrow_chunker::ChunkId;
+use regrow_store::{ReadStore, Span, StoreError, patch_name, temporary_file};
+use tempfile::NamedTempFile;
+
+use super::apply::open;
+use crate::SyncError;
+
+/// The patch from one image to another in a file in `folder`, its checksum checked, and whether it is what its name says.
+pub(crate) async fn fetch_whole(
+    (base, target): (&ChunkId, &ChunkId),
+    store: &dyn ReadStore,
+    folder: &Path,
+) -> Result<NamedTempFile, SyncError> {
+    let (name, io) = (patch_name(base, target), || SyncError::io(folder));
+    let mut body = store.get(&name, Span::Whole).await?.body;
+    let mut file = temporary_file(folder, "patch-").map_err(io())?;
+    while let Some(piece) = body.next().await {
+        file.write_all(&piece?).map_err(io())?;
+    }
+    let reason = match open(file.as_file_mut()) {
+        Ok(header) if (&header.base, &header.target) == (base, target) => return Ok(file),
+        Ok(_) => "it is a patch between other images".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(StoreError::Damaged { object: format!("{}/{name}", store.location()), reason }.into())
+}

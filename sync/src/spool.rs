@@ -1,0 +1,76 @@
+//! Bytes that wait to be read: in memory, or where there are many in a file without a name.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::{PoisonError, RwLock};
+
+use crate::SyncError;
+
+/// Up to this many bytes stay in memory.
+const MEMORY_BYTES: u64 = 24 << 20;
+const READ_BYTES: usize = 256 << 10;
+
+/// Bytes that are written in any order and then read: in memory, or in a file without a name.
+pub(crate) enum Spool {
+    Memory(RwLock<Vec<u8>>),
+    File(File, u64),
+}
+
+impl Spool {
+    /// Room for so many bytes, all zero; a file lies in `folder`.
+    pub(crate) fn new(bytes: u64, folder: &Path) -> Result<Self, SyncError> {
+        if bytes <= MEMORY_BYTES {
+            return Ok(Self::Memory(RwLock::new(vec![0; bytes as usize])));
+        }
+        let file = tempfile::tempfile_in(folder).map_err(SyncError::io(folder))?;
+        Ok(Self::File(file, bytes))
+    }
+
+    /// Writes bytes at a place.
+    pub(crate) fn write(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
+        match self {
+            Self::Memory(memory) => {
+                let mut memory = memory.write().unwrap_or_else(PoisonError::into_inner);
+                let at = at as usize;
+                if let Some(place) = memory.get_mut(at..at + bytes.len()) {
+                    place.copy_from_slice(bytes);
+                }
+                Ok(())
+            }
+            Self::File(file, _) => file.write_all_at(bytes, at).map_err(SyncError::io("temporary file")),
+        }
+    }
+
+    /// Reads bytes that were written.
+    pub(crate) fn read(&self, at: u64, out: &mut [u8]) -> std::io::Result<()> {
+        match self {
+            Self::Memory(memory) => {
+                let memory = memory.read().unwrap_or_else(PoisonError::into_inner);
+                let at = at as usize;
+                let found = memory.get(at..at + out.len()).ok_or(std::io::ErrorKind::UnexpectedEof)?;
+                out.copy_from_slice(found);
+                Ok(())
+            }
+            Self::File(file, _) => file.read_exact_at(out, at),
+        }
+    }
+
+    /// All bytes from the front, in pieces.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(&[u8]) -> Result<(), SyncError>) -> Result<(), SyncError> {
+        match self {
+            Self::Memory(memory) => each(&memory.read().unwrap_or_else(PoisonError::into_inner)),
+            Self::File(file, bytes) => {
+                let mut buffer = vec![0; READ_BYTES];
+                let mut at = 0;
+                while at < *bytes {
+                    let piece = &mut buffer[..READ_BYTES.min((*bytes - at) as usize)];
+                    file.read_exact_at(piece, at).map_err(SyncError::io("temporary file"))?;
+                    each(piece)?;
+                    at += piece.len() as u64;
+                }
+                Ok(())
+            }
+        }
+    }
+}
