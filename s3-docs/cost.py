@@ -29,7 +29,7 @@ PRICES = [
     ("cdn", 0.0100, "10,000 HTTPS requests to the CDN"),
     ("egress", 0.085, "a GB from the CDN to devices"),
 ]
-WAYS = ["regrow", "casync", "tar.gz", "tar"]
+WAYS = ["regrow, patch", "regrow", "casync", "tar.gz", "tar"]
 
 
 def arguments():
@@ -56,6 +56,11 @@ def arguments():
 
 def counts_of(pair, way, counts):
     """PUTs and GETs of publishing, bytes that the release adds to the bucket; GETs and bytes of a device's update."""
+    if way == "regrow, patch":
+        # The chunks are there too, for devices that have another image.
+        update = pair["regrow_patch"]
+        publish = update["publish"]
+        return publish["put"], publish["get"], update["added"], update["update_get"], update["update_bytes"]
     if way == "regrow":
         update, publish = pair["regrow"], pair["regrow"].get("publish", counts["regrow_publish"])
         return publish["put"], publish["get"], update["update_bytes"], update["update_get"], update["update_bytes"]
@@ -91,7 +96,7 @@ def releases(counts):
 
 
 def shown(way):
-    return f"**{way}**" if way == "regrow" else way
+    return f"**{way}**" if way.startswith("regrow") else way
 
 
 def of_a_release(counts):
