@@ -44,7 +44,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let gzip = b"\0\x1f\x8b\x08\0\0\0\0\0\x02\x03\x4b\x04\0\x43\xbe\xb7\xe8\x01\0\0\0".to_vec();
     let plain = b"the block of the stream of the block of the window of the stream";
     let listed = [[1, 3, 0, 0x40, 3, 40].as_slice(), plain].concat();
-    let foreign_head = [0x3f, 33, 0, 0, 4, 0x0d, 0, 4, 0x20, 2, 0x4b, 0, 0xff, 7, 1, 2, 0x31, 0x0c, 0, 4, 0x13, 4, 3, 1];
+    let foreign_head =
+        [0x3f, 33, 0, 0, 4, 0x0d, 0, 4, 0x20, 2, 0x4b, 0, 0xff, 7, 1, 2, 0x31, 0x0c, 0, 4, 0x13, 4, 3, 1];
     let foreign = [[1, 60, 0].as_slice(), &foreign_head, &[0xff, 0x7f, 4, 5, 0, 0x30], plain].concat();
     vec![gzip, listed, foreign, [[1, 1, 0, 0].as_slice(), plain].concat()]
 }
