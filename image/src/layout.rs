@@ -13,12 +13,24 @@ struct Run {
     literal_len: u32,
 }
 
-/// The operations of a whole skeleton stream; 32 bytes for each literal.
+/// The operations of a whole skeleton stream; 32 bytes for each literal. The image is the plain image, always.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     /// Ends with a run of nothing that marks where the streams end.
     runs: Vec<Run>,
+    /// Where coded stretches begin and end, by turns. A run begins at each.
+    marks: Vec<Mark>,
 }
+
+/// One end of a coded stretch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    image_at: u64,
+    skeleton_at: u64,
+}
+
+/// A mark takes so many bytes of the skeleton stream.
+const MARK_BYTES: u64 = 1;
 
 /// A stretch of an image and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,12 +71,21 @@ pub enum LayoutError {
     /// More operations or bytes than the image can have.
     #[error("the skeleton describes more than the image holds")]
     TooMuch,
+    /// Marks of coded stretches do not go together.
+    #[error("the skeleton's marks of coded files make no sense")]
+    Marks,
 }
 
 /// Builds a [`Layout`] from a skeleton stream in pieces.
 pub struct LayoutBuilder {
     decoder: OpDecoder,
+    ops: Gathered,
+}
+
+/// The operations so far.
+struct Gathered {
     runs: Vec<Run>,
+    marks: Vec<Mark>,
     end: Run,
     max_image_bytes: u64,
 }
@@ -74,52 +95,82 @@ impl LayoutBuilder {
     #[must_use]
     pub fn new(max_image_bytes: u64) -> Self {
         let end = Run { image_at: 0, skeleton_at: 0, contents_at: 0, literal_len: 0 };
-        Self { decoder: OpDecoder::default(), runs: Vec::new(), end, max_image_bytes }
+        let ops = Gathered { runs: Vec::new(), marks: Vec::new(), end, max_image_bytes };
+        Self { decoder: OpDecoder::default(), ops }
     }
 
     /// Takes in bytes of the skeleton stream.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), LayoutError> {
-        let Self { decoder, runs, end, max_image_bytes } = self;
+        let Self { decoder, ops } = self;
         decoder.push(bytes, |found| match found {
-            Found::Op(op) => add(runs, end, op, *max_image_bytes),
+            Found::Op(op) => ops.add(op),
             Found::Bytes(_) => Ok(()),
         })
     }
 
     /// Takes in one operation, without its literal's bytes.
     pub fn push_op(&mut self, op: Op) -> Result<(), LayoutError> {
-        add(&mut self.runs, &mut self.end, op, self.max_image_bytes)
+        self.ops.add(op)
     }
 
     /// The stream ends here.
     pub fn finish(mut self) -> Result<Layout, LayoutError> {
         self.decoder.finish()?;
-        self.runs.push(self.end);
-        self.runs.shrink_to_fit();
-        Ok(Layout { runs: self.runs })
+        let Gathered { runs, marks, end, .. } = &mut self.ops;
+        if marks.len() % 2 != 0 {
+            return Err(LayoutError::Marks);
+        }
+        runs.push(*end);
+        runs.shrink_to_fit();
+        Ok(Layout { runs: std::mem::take(runs), marks: std::mem::take(marks) })
     }
 }
 
 /// Runs of a layout, at most: 1 GiB of memory, some 30 million files.
 const MAX_RUNS: usize = 1 << 25;
+/// Coded stretches of a layout, at most.
+const MAX_CODED: usize = 1 << 20;
 
-fn add(runs: &mut Vec<Run>, end: &mut Run, op: Op, max_image_bytes: u64) -> Result<(), LayoutError> {
-    let (literal_len, contents_len) = match op {
-        Op::Literal(len) => (len, 0),
-        Op::Contents(len) => (0, len),
-    };
-    let opens_run = literal_len > 0 || runs.last().is_none_or(|last| last.contents_at < end.contents_at);
-    if opens_run {
-        if runs.len() >= MAX_RUNS {
+impl Gathered {
+    fn add(&mut self, op: Op) -> Result<(), LayoutError> {
+        let (literal_len, contents_len) = match op {
+            Op::Literal(len) => (len, 0),
+            Op::Contents(len) => (0, len),
+            Op::BeginCoded => return self.mark(true),
+            Op::EndCoded => return self.mark(false),
+        };
+        let Self { runs, marks, end, max_image_bytes } = self;
+        let opens_run = literal_len > 0
+            || runs.last().is_none_or(|last| last.contents_at < end.contents_at)
+            || marks.last().is_some_and(|mark| mark.skeleton_at + MARK_BYTES == end.skeleton_at);
+        if opens_run {
+            if runs.len() >= MAX_RUNS {
+                return Err(LayoutError::TooMuch);
+            }
+            runs.push(Run { literal_len, ..*end });
+        }
+        let len = u64::from(literal_len) + contents_len;
+        end.image_at =
+            end.image_at.checked_add(len).filter(|&at| at <= *max_image_bytes).ok_or(LayoutError::TooMuch)?;
+        end.contents_at += contents_len;
+        end.skeleton_at += u64::from(literal_len) + op_len(op) as u64;
+        Ok(())
+    }
+
+    fn mark(&mut self, begins: bool) -> Result<(), LayoutError> {
+        let Self { marks, end, .. } = self;
+        let is_open = marks.len() % 2 != 0;
+        let is_empty = is_open && marks.last().is_some_and(|begin| begin.image_at == end.image_at);
+        if begins == is_open || is_empty {
+            return Err(LayoutError::Marks);
+        }
+        if marks.len() >= 2 * MAX_CODED {
             return Err(LayoutError::TooMuch);
         }
-        runs.push(Run { literal_len, ..*end });
+        marks.push(Mark { image_at: end.image_at, skeleton_at: end.skeleton_at });
+        end.skeleton_at += MARK_BYTES;
+        Ok(())
     }
-    let len = u64::from(literal_len) + contents_len;
-    end.image_at = end.image_at.checked_add(len).filter(|&at| at <= max_image_bytes).ok_or(LayoutError::TooMuch)?;
-    end.contents_at += contents_len;
-    end.skeleton_at += u64::from(literal_len) + op_len(op) as u64;
-    Ok(())
 }
 
 impl Run {
@@ -173,11 +224,24 @@ impl Layout {
 
     /// The operations, in order.
     pub fn ops(&self) -> impl Iterator<Item = Op> + '_ {
-        self.runs.windows(2).flat_map(|pair| {
-            let contents = pair[1].contents_at - pair[0].contents_at;
-            let literal = (pair[0].literal_len > 0).then_some(Op::Literal(pair[0].literal_len));
-            literal.into_iter().chain((contents > 0).then_some(Op::Contents(contents)))
+        let mut marks = self.marks.iter().zip([Op::BeginCoded, Op::EndCoded].into_iter().cycle()).peekable();
+        // Behind the last run, which stands for the end, there are no contents.
+        let ends = self.runs.iter().skip(1).chain(self.runs.last());
+        self.runs.iter().zip(ends).flat_map(move |(run, next)| {
+            let mut ops = Vec::with_capacity(2);
+            while let Some((_, mark)) = marks.next_if(|(mark, _)| mark.skeleton_at < run.skeleton_at) {
+                ops.push(mark);
+            }
+            ops.extend((run.literal_len > 0).then_some(Op::Literal(run.literal_len)));
+            let contents = next.contents_at - run.contents_at;
+            ops.extend((contents > 0).then_some(Op::Contents(contents)));
+            ops
         })
+    }
+
+    /// Coded stretches, in order.
+    pub fn coded(&self) -> impl ExactSizeIterator<Item = Range<u64>> + '_ {
+        self.marks.chunks_exact(2).map(|ends| ends[0].image_at..ends[1].image_at)
     }
 
     /// Where in the contents stream each file lies, a contents operation being a file, in order.
@@ -220,12 +284,35 @@ impl Layout {
     pub fn skeleton_parts(&self, skeleton: Range<u64>) -> impl Iterator<Item = SkeletonPart> + '_ {
         let first = self.runs.partition_point(|run| run.skeleton_at <= skeleton.start).saturating_sub(1);
         let (start, end) = (skeleton.start, skeleton.end);
-        self.runs[first..]
+        let runs = self.runs[first..]
             .windows(2)
             .take_while(move |pair| pair[0].skeleton_at < end)
-            .flat_map(|pair| run_parts(&pair[0], pair[1].contents_at - pair[0].contents_at))
-            .filter_map(move |(at, part)| part.clip(at, start..end))
+            .flat_map(|pair| run_parts(&pair[0], pair[1].contents_at - pair[0].contents_at));
+        merged(self.mark_parts(start..end), runs).filter_map(move |(at, part)| part.clip(at, start..end))
     }
+
+    /// The marks in a range of the skeleton stream, with their places there.
+    fn mark_parts(&self, skeleton: Range<u64>) -> impl Iterator<Item = (u64, SkeletonPart)> + '_ {
+        let first = self.marks.partition_point(|mark| mark.skeleton_at < skeleton.start);
+        let marks = self.marks.iter().enumerate().skip(first);
+        marks.take_while(move |(_, mark)| mark.skeleton_at < skeleton.end).map(|(number, mark)| {
+            let op = if number % 2 == 0 { Op::BeginCoded } else { Op::EndCoded };
+            (mark.skeleton_at, number_of(op))
+        })
+    }
+}
+
+/// Two sequences of parts as one, by their places.
+fn merged<P>(
+    a: impl Iterator<Item = (u64, P)>,
+    b: impl Iterator<Item = (u64, P)>,
+) -> impl Iterator<Item = (u64, P)> {
+    let (mut a, mut b) = (a.peekable(), b.peekable());
+    std::iter::from_fn(move || match (a.peek(), b.peek()) {
+        (Some((a_at, _)), Some((b_at, _))) if a_at < b_at => a.next(),
+        (Some(_), None) => a.next(),
+        _ => b.next(),
+    })
 }
 
 /// A part of a skeleton stream.
@@ -251,19 +338,21 @@ impl SkeletonPart {
     }
 }
 
+/// An operation's number.
+fn number_of(op: Op) -> SkeletonPart {
+    let mut bytes = Vec::new();
+    put_op(&mut bytes, op);
+    SkeletonPart::Number(bytes)
+}
+
 /// The parts of one run with their places in the skeleton stream.
 fn run_parts(run: &Run, contents_len: u64) -> impl Iterator<Item = (u64, SkeletonPart)> + use<> {
-    let number = |op: Op| {
-        let mut bytes = Vec::new();
-        put_op(&mut bytes, op);
-        SkeletonPart::Number(bytes)
-    };
     let literal_len = u64::from(run.literal_len);
     let literal = (literal_len > 0).then(|| {
         let image = run.image_at..run.image_at + literal_len;
-        [(run.skeleton_at, number(Op::Literal(run.literal_len))), (run.literal_at(), SkeletonPart::InImage(image))]
+        [(run.skeleton_at, number_of(Op::Literal(run.literal_len))), (run.literal_at(), SkeletonPart::InImage(image))]
     });
-    let contents = (contents_len > 0).then(|| (run.literal_at() + literal_len, number(Op::Contents(contents_len))));
+    let contents = (contents_len > 0).then(|| (run.literal_at() + literal_len, number_of(Op::Contents(contents_len))));
     literal.into_iter().flatten().chain(contents)
 }
 

@@ -5,6 +5,9 @@ use crate::header::{BLOCK, Header, pax_size, pax_value};
 /// Extension data of at most this many bytes is skeleton.
 pub(crate) const MAX_EXTENSION_BYTES: u64 = 1 << 20;
 
+/// The size of a level that ends where it is told to: the image itself, and a coded file's plain bytes.
+pub(crate) const UNBOUNDED: u64 = u64::MAX;
+
 /// What comes next in a level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -28,9 +31,11 @@ pub(crate) enum Next {
 pub(crate) struct Level {
     /// Bytes of the level that are not taken yet; `u64::MAX` stands for an unknown end.
     pub(crate) left: u64,
-    /// Its size in bytes where it is an entry of another level.
+    /// Its size in bytes where it is an entry of another level; `u64::MAX` if it has no end of its own.
     pub(crate) size: u64,
     pub(crate) next: Next,
+    /// Nothing of it was looked at yet, and it need not be a tar: what is no header is no padding either.
+    pub(crate) is_fresh: bool,
     /// Data of the extension headers before the next entry.
     extension: Vec<u8>,
     extension_flag: u8,
@@ -44,6 +49,7 @@ impl Level {
             left: size,
             size,
             next: Next::Block { data_after_link: 0 },
+            is_fresh: size == UNBOUNDED,
             extension: Vec::new(),
             extension_flag: 0,
             pax_bytes: None,
@@ -74,6 +80,25 @@ impl Level {
             _ => Next::Data { size },
         };
         Some((size, self.path.take()))
+    }
+
+    /// Whether it ends where it is told to.
+    pub(crate) fn is_unbounded(&self) -> bool {
+        self.size == UNBOUNDED
+    }
+
+    /// So many of its bytes are taken.
+    pub(crate) fn take(&mut self, bytes: u64) {
+        if !self.is_unbounded() {
+            self.left = self.left.saturating_sub(bytes);
+        }
+    }
+
+    /// So many of its bytes are to come again.
+    pub(crate) fn give_back(&mut self, bytes: u64) {
+        if !self.is_unbounded() {
+            self.left += bytes;
+        }
     }
 
     /// Takes in bytes of an extension's data.

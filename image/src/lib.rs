@@ -18,7 +18,9 @@ pub use layout::{ImagePiece, Layout, LayoutBuilder, LayoutError, SkeletonPart};
 pub use ops::{Found, MAX_LITERAL_BYTES, Op, OpDecoder, OpError, op_len, put_op};
 pub use split::{RawChunk, Splitter, StreamKind};
 pub use tree::{TreeEntry, TreeSink, TreeWalker};
-pub use walk::{Entry, FileStart, Piece, WalkSink, Walker};
+pub use walk::{Candidate, Entry, FileStart, Piece, WalkSink, Walker};
 
-/// Version of the walking rules, part of every image id.
+/// Version of the walking rules of an image without coded files, part of its image id.
 pub const WALK_VERSION: u32 = 1;
+/// The same of an image with coded files.
+pub const WALK_VERSION_CODED: u32 = 2;

@@ -5,13 +5,22 @@ use regrow_chunker::varint;
 /// A literal holds at most this many bytes.
 pub const MAX_LITERAL_BYTES: usize = 64 << 10;
 
-/// What the next bytes of the image are.
+/// The kind of the two marks, and what stands for a length in them.
+const MARK: u64 = 2;
+const BEGIN_CODED: u64 = 1;
+const END_CODED: u64 = 2;
+
+/// What the next bytes of the plain image are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
     /// So many bytes of the skeleton stream, which follow.
     Literal(u32),
     /// So many bytes of the contents stream.
     Contents(u64),
+    /// From here on the plain image's bytes are in the image as a coded file, and not as they are.
+    BeginCoded,
+    /// Up to here.
+    EndCoded,
 }
 
 /// The skeleton stream breaks its format.
@@ -47,6 +56,8 @@ fn code(op: Op) -> u64 {
     match op {
         Op::Literal(len) => u64::from(len) << 2,
         Op::Contents(len) => len << 2 | 1,
+        Op::BeginCoded => BEGIN_CODED << 2 | MARK,
+        Op::EndCoded => END_CODED << 2 | MARK,
     }
 }
 
@@ -55,7 +66,9 @@ fn decode(code: u64) -> Result<Op, OpError> {
     match code & 3 {
         0 if (1..=MAX_LITERAL_BYTES as u64).contains(&len) => Ok(Op::Literal(len as u32)),
         1 if len > 0 => Ok(Op::Contents(len)),
-        0 | 1 => Err(OpError::Length(len)),
+        MARK if len == BEGIN_CODED => Ok(Op::BeginCoded),
+        MARK if len == END_CODED => Ok(Op::EndCoded),
+        0..=MARK => Err(OpError::Length(len)),
         kind => Err(OpError::UnknownKind(kind)),
     }
 }

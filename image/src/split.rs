@@ -4,7 +4,7 @@ use bytes::Bytes;
 use regrow_chunker::{Cut, Cutter, FileHash, GroupRule, Params, StreamCutter};
 
 use crate::ops::{MAX_LITERAL_BYTES, Op, put_op};
-use crate::walk::{FileStart, Piece, WalkSink, Walker};
+use crate::walk::{Candidate, FileStart, Piece, WalkSink, Walker};
 
 /// Which of an image's two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,11 +32,22 @@ pub struct Splitter {
 }
 
 impl Splitter {
-    /// A splitter for an image that is cut with these parameters.
+    /// A splitter for an image that is cut with these parameters; gzip files are contents, but where [`Splitter::begin_coded`] says
+    /// otherwise.
     #[must_use]
     pub fn new(params: Params) -> Self {
+        Self::with_walker(params, Walker::default())
+    }
+
+    /// The same, but it stops at gzip files that may be coded.
+    #[must_use]
+    pub fn finding_candidates(params: Params) -> Self {
+        Self::with_walker(params, Walker::finding_candidates())
+    }
+
+    fn with_walker(params: Params, walker: Walker) -> Self {
         Self {
-            walker: Walker::default(),
+            walker,
             chunks: Chunks {
                 cutter: Cutter::new(params),
                 rule: GroupRule::new(params),
@@ -52,12 +63,39 @@ impl Splitter {
         }
     }
 
-    /// Takes in the image's next bytes; returns the chunks that are complete.
-    pub fn push(&mut self, block: Bytes) -> Vec<RawChunk> {
+    /// Takes in the image's next bytes; returns how many. Where they are not all, it stands at a candidate.
+    pub fn push(&mut self, block: Bytes) -> usize {
         self.chunks.block = block.clone();
-        self.walker.push(&block, &mut self.chunks);
+        let taken = self.walker.push(&block, &mut self.chunks);
         self.chunks.block = Bytes::new();
+        taken
+    }
+
+    /// The chunks that have become complete.
+    pub fn take(&mut self) -> Vec<RawChunk> {
         std::mem::take(&mut self.chunks.out)
+    }
+
+    /// The gzip file that it stands at, of which is to be decided.
+    pub fn candidate(&mut self) -> Option<Candidate> {
+        self.walker.candidate()
+    }
+
+    /// The candidate is contents: all of its bytes are pushed next.
+    pub fn decline(&mut self) {
+        self.walker.decline(&mut self.chunks);
+    }
+
+    /// The candidate is coded, its plain bytes are pushed next.
+    pub fn begin_coded(&mut self) {
+        self.chunks.mark(Op::BeginCoded);
+        self.walker.begin_coded(&mut self.chunks);
+    }
+
+    /// The coded file's plain bytes end here.
+    pub fn end_coded(&mut self) {
+        self.walker.end_coded(&mut self.chunks);
+        self.chunks.mark(Op::EndCoded);
     }
 
     /// The image ends here; returns the last chunks.
@@ -105,6 +143,13 @@ impl Chunks {
         self.skeleton_bytes(&literal);
         self.literal = literal;
         self.literal.clear();
+    }
+
+    fn mark(&mut self, mark: Op) {
+        self.end_literal();
+        let mut number = Vec::with_capacity(1);
+        put_op(&mut number, mark);
+        self.skeleton_bytes(&number);
     }
 
     fn skeleton_bytes(&mut self, bytes: &[u8]) {

@@ -6,6 +6,8 @@ use regrow_chunker::Params;
 
 use crate::*;
 
+mod coded;
+
 /// Puts an image together from its chunks, by FORMAT.md section 2.1 alone.
 fn rebuild(chunks: &[RawChunk]) -> Vec<u8> {
     let stream = |kind| chunks.iter().filter(|c| c.stream == kind).flat_map(|c| c.bytes.to_vec()).collect::<Vec<u8>>();
@@ -19,7 +21,7 @@ fn rebuild(chunks: &[RawChunk]) -> Vec<u8> {
                     image.extend_from_slice(&contents[at..at + len as usize]);
                     at += len as usize;
                 }
-                Found::Op(Op::Literal(_)) => {}
+                Found::Op(Op::Literal(_) | Op::BeginCoded | Op::EndCoded) => {}
                 Found::Bytes(bytes) => image.extend_from_slice(bytes),
             }
             Ok::<_, OpError>(())
@@ -34,7 +36,8 @@ fn split(image: &[u8], params: Params, pieces: &[usize]) -> Vec<RawChunk> {
     let (mut splitter, mut at, mut turn, mut chunks) = (Splitter::new(params), 0, 0, Vec::new());
     while at < image.len() {
         let end = image.len().min(at + pieces[turn % pieces.len()]);
-        chunks.extend(splitter.push(Bytes::copy_from_slice(&image[at..end])));
+        assert_eq!(splitter.push(Bytes::copy_from_slice(&image[at..end])), end - at);
+        chunks.extend(splitter.take());
         (at, turn) = (end, turn + 1);
     }
     chunks.extend(splitter.finish());

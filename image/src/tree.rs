@@ -49,8 +49,12 @@ impl TreeWalker {
         decoder.push(bytes, |found| {
             match found {
                 Found::Op(Op::Contents(len)) => walker.skip(len, &mut told),
+                Found::Op(Op::BeginCoded) => walker.begin_coded(&mut told),
+                Found::Op(Op::EndCoded) => walker.end_coded(&mut told),
                 Found::Op(Op::Literal(_)) => {}
-                Found::Bytes(literal) => walker.push(literal, &mut told),
+                Found::Bytes(literal) => {
+                    walker.push(literal, &mut told);
+                }
             }
             Ok(())
         })

@@ -1,11 +1,16 @@
 //! The walker: bytes of an image in, skeleton and contents out. It takes pieces of any size and keeps at most a
 //! block and an extension header of 1 MiB a level. FORMAT.md, section 2.2.
 
+mod coded;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::header::{BLOCK, Header, is_zero};
-use crate::level::{Level, Next};
+use crate::level::{Level, Next, UNBOUNDED};
+
+pub use coded::Candidate;
+use coded::Waiting;
 
 /// Levels that may be open at once.
 const MAX_LEVELS: usize = 8;
@@ -60,24 +65,37 @@ pub trait WalkSink {
     fn contents(&mut self, piece: Piece<'_>);
     /// The file ends, perhaps early.
     fn end_file(&mut self);
-    /// The last entry's data is a tar itself.
+    /// The last entry's data is a tar itself, or a coded file.
     fn begin_level(&mut self) {}
-    /// That tar ends.
+    /// That ends.
     fn end_level(&mut self) {}
 }
 
 /// See the module's documentation.
 pub struct Walker {
     levels: Vec<Level>,
-    /// An incomplete block of the innermost level.
+    /// An incomplete block of the innermost level, or the first one of a candidate.
     held: Vec<u8>,
     in_file: bool,
-    started: bool,
+    /// Stop at gzip files that may be coded.
+    finds_candidates: bool,
+    /// It stands at one.
+    waiting: Option<Waiting>,
+    /// Which level is that of a coded file.
+    coded: Option<usize>,
 }
 
 impl Default for Walker {
+    /// A walker that takes gzip files for contents.
     fn default() -> Self {
-        Self { levels: vec![Level::new(u64::MAX)], held: Vec::with_capacity(BLOCK), in_file: false, started: false }
+        Self {
+            levels: vec![Level::new(UNBOUNDED)],
+            held: Vec::with_capacity(BLOCK),
+            in_file: false,
+            finds_candidates: false,
+            waiting: None,
+            coded: None,
+        }
     }
 }
 
@@ -88,15 +106,24 @@ macro_rules! top {
         $self.levels.last_mut().expect("the outermost level stays open")
     };
 }
+use top;
 
 impl Walker {
-    /// Takes in the next bytes of the image.
-    pub fn push(&mut self, bytes: &[u8], sink: &mut impl WalkSink) {
+    /// A walker that stops at gzip files that may be coded.
+    #[must_use]
+    pub fn finding_candidates() -> Self {
+        Self { finds_candidates: true, ..Self::default() }
+    }
+
+    /// Takes in the next bytes of the image; returns how many. Where it stops at a [`Candidate`] these are not all, and that is to be
+    /// decided about before any more are pushed.
+    pub fn push(&mut self, bytes: &[u8], sink: &mut impl WalkSink) -> usize {
         let mut at = 0;
-        while at < bytes.len() {
+        while at < bytes.len() && self.waiting.is_none() {
             at += self.step(&bytes[at..], at, sink);
             self.close_levels(sink);
         }
+        at
     }
 
     /// Takes in `len` bytes of contents that only their length is known of: what [`Walker::push`] would call
@@ -116,6 +143,7 @@ impl Walker {
 
     /// The image ends here.
     pub fn finish(&mut self, sink: &mut impl WalkSink) {
+        self.end_coded(sink);
         while self.levels.len() > 1 {
             self.end_level(sink);
         }
@@ -138,7 +166,7 @@ impl Walker {
             Next::Extension { left, size } => {
                 let taken = clip(bytes.len(), left);
                 level.take_extension(&bytes[..taken]);
-                level.left -= taken as u64;
+                level.take(taken as u64);
                 level.next = Next::Extension { left: left - taken as u64, size };
                 if left == taken as u64 {
                     level.finish_extension();
@@ -149,7 +177,7 @@ impl Walker {
             }
             Next::Padding { left } => {
                 let taken = clip(bytes.len(), left);
-                level.left -= taken as u64;
+                level.take(taken as u64);
                 level.next = match left - taken as u64 {
                     0 => Next::Block { data_after_link: 0 },
                     left => Next::Padding { left },
@@ -166,19 +194,22 @@ impl Walker {
             && let Some(block) = bytes.first_chunk::<BLOCK>()
         {
             if self.block(block, sink) {
-                top!(self).left -= BLOCK as u64;
+                top!(self).take(BLOCK as u64);
                 return BLOCK;
+            }
+            if self.waiting.is_some() {
+                return 0;
             }
             // Contents begin here: take them where they lie.
             return if self.in_file { self.step(bytes, at, sink) } else { self.probe_now(bytes, at, sink) };
         }
         let taken = bytes.len().min(BLOCK - self.held.len());
         self.held.extend_from_slice(&bytes[..taken]);
-        top!(self).left -= taken as u64;
+        top!(self).take(taken as u64);
         if let Some(&block) = self.held.first_chunk::<BLOCK>() {
             self.held.clear();
             if !self.block(&block, sink) {
-                top!(self).left += BLOCK as u64;
+                top!(self).give_back(BLOCK as u64);
                 self.replay(&block, sink);
             }
         }
@@ -187,8 +218,8 @@ impl Walker {
 
     /// Acts on a block of a level. `false`: it is no block of the skeleton but the start of contents, and `next` says so.
     fn block(&mut self, block: &[u8; BLOCK], sink: &mut impl WalkSink) -> bool {
-        let first = !std::mem::replace(&mut self.started, true);
         let level = top!(self);
+        let first = std::mem::take(&mut level.is_fresh);
         if let Next::Sparse { data } = level.next {
             if block[504] == 0 {
                 level.next = if data == 0 { Next::Block { data_after_link: 0 } } else { Next::Data { size: data } };
@@ -205,6 +236,9 @@ impl Walker {
             level.next = Next::Data { size: data_after_link };
             return false;
         } else if first || !is_zero(block) {
+            if first && self.stops_at(block, None) {
+                return false;
+            }
             let start = self.start_opaque();
             self.begin_file(start, sink);
             return false;
@@ -225,22 +259,20 @@ impl Walker {
             && let Some(block) = bytes.first_chunk::<BLOCK>()
         {
             if Header::parse(block).is_none() {
-                return self.data_is_file(size, bytes, at, sink);
+                let stops = self.stops_at(block, Some(size));
+                return if stops { 0 } else { self.data_is_file(size, bytes, at, sink) };
             }
             self.open_level(size_here, sink);
             return self.step(bytes, at, sink);
         }
         let taken = bytes.len().min(BLOCK - self.held.len());
         self.held.extend_from_slice(&bytes[..taken]);
-        top!(self).left -= taken as u64;
+        top!(self).take(taken as u64);
         if let Some(&block) = self.held.first_chunk::<BLOCK>() {
             self.held.clear();
-            top!(self).left += BLOCK as u64;
+            top!(self).give_back(BLOCK as u64);
             if Header::parse(&block).is_some() {
                 self.open_level(size_here, sink);
-            } else {
-                let start = self.start_file(size);
-                self.begin_file(start, sink);
             }
             self.replay(&block, sink);
         }
@@ -268,6 +300,10 @@ impl Walker {
     /// Goes again through bytes that were held back, now that it is known what they are.
     fn replay(&mut self, block: &[u8], sink: &mut impl WalkSink) {
         let mut rest = block;
+        if self.waiting.is_some() {
+            self.held.extend_from_slice(rest);
+            return;
+        }
         while !rest.is_empty() {
             let level = top!(self);
             let taken = match level.next {
@@ -277,8 +313,12 @@ impl Walker {
                     self.take_file_bytes(taken as u64, sink);
                     taken
                 }
-                // A link's data after all; it was looked at already and is no header.
+                // It was looked at already and is no header.
                 Next::Data { size } => {
+                    if self.stops_at(rest, Some(size)) {
+                        self.held.extend_from_slice(rest);
+                        return;
+                    }
                     let start = self.start_file(size);
                     self.begin_file(start, sink);
                     0
@@ -293,10 +333,9 @@ impl Walker {
 
     /// The innermost level goes on with a file of this declared size.
     fn start_file(&mut self, size: u64) -> FileStart {
-        let outermost = self.levels.len() == 1;
         let held = self.held.len() as u64;
         let level = top!(self);
-        let size = if outermost { size } else { size.min(level.left + held) };
+        let size = if level.is_unbounded() { size } else { size.min(level.left + held) };
         level.next = Next::File { left: size, size };
         FileStart { size: Some(size) }
     }
@@ -310,27 +349,19 @@ impl Walker {
 
     fn begin_file(&mut self, start: FileStart, sink: &mut impl WalkSink) {
         self.in_file = true;
-        self.started = true;
+        top!(self).is_fresh = false;
         sink.begin_file(start);
     }
 
     fn take_file_bytes(&mut self, bytes: u64, sink: &mut impl WalkSink) {
-        self.take_from_level(bytes);
         let level = top!(self);
+        level.take(bytes);
         if let Next::File { left, size } = level.next {
             level.next = Next::File { left: left.saturating_sub(bytes), size };
             if left <= bytes {
                 level.pad_after(size);
                 self.end_file(sink);
             }
-        }
-    }
-
-    /// The outermost level has no end: contents that only their length is known of may add up to any number.
-    fn take_from_level(&mut self, bytes: u64) {
-        if self.levels.len() > 1 {
-            let level = top!(self);
-            level.left = level.left.saturating_sub(bytes);
         }
     }
 
@@ -350,8 +381,9 @@ impl Walker {
     fn end_level(&mut self, sink: &mut impl WalkSink) {
         self.flush(sink);
         if let Some(done) = self.levels.pop() {
-            self.take_from_level(done.size);
-            top!(self).pad_after(done.size);
+            let outer = top!(self);
+            outer.take(done.size);
+            outer.pad_after(done.size);
             sink.end_level();
         }
     }
@@ -359,15 +391,16 @@ impl Walker {
     /// The innermost level ends: what is held back is an incomplete block, or data too short to be a tar.
     fn flush(&mut self, sink: &mut impl WalkSink) {
         let held = std::mem::take(&mut self.held);
+        let is_fresh = top!(self).is_fresh;
         if !held.is_empty() {
             match top!(self).next {
                 Next::Data { size } => {
-                    top!(self).left += held.len() as u64;
+                    top!(self).give_back(held.len() as u64);
                     let start = self.start_file(size);
                     self.begin_file(start, sink);
                     sink.contents(Piece::Held(&held));
                 }
-                _ if !self.started => {
+                _ if is_fresh => {
                     let start = self.start_opaque();
                     self.begin_file(start, sink);
                     sink.contents(Piece::Held(&held));

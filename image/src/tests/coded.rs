@@ -1,0 +1,162 @@
+//! Coded files: where the walker stops, and the streams that it makes of plain bytes. What the gzip files really hold makes no
+//! difference here, so they only begin like some.
+
+use super::*;
+
+/// Bytes that begin as a gzip file does.
+fn gzip(seed: u64, len: usize) -> Vec<u8> {
+    [vec![0x1f, 0x8b, 8, 0], noise(seed, len - 4)].concat()
+}
+
+/// Splits an image; each candidate is coded as the plain bytes that `plain_of` gives, or else contents.
+fn split_coded(image: &[u8], pieces: &[usize], plain_of: &dyn Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<RawChunk> {
+    let (mut splitter, mut at, mut turn) = (Splitter::finding_candidates(small_params()), 0, 0);
+    let mut chunks = Vec::new();
+    while at < image.len() {
+        let end = image.len().min(at + pieces[turn % pieces.len()]);
+        let taken = splitter.push(Bytes::copy_from_slice(&image[at..end]));
+        (at, turn) = (at + taken, turn + 1);
+        if let Some(candidate) = splitter.candidate() {
+            let start = at - candidate.held.len();
+            let size = candidate.size.unwrap_or(u64::MAX).min((image.len() - start) as u64) as usize;
+            at = start + size;
+            match plain_of(&image[start..at]) {
+                Some(plain) => {
+                    splitter.begin_coded();
+                    plain.chunks(pieces[0]).for_each(|piece| {
+                        assert_eq!(splitter.push(Bytes::copy_from_slice(piece)), piece.len());
+                    });
+                    splitter.end_coded();
+                }
+                None => {
+                    splitter.decline();
+                    for piece in image[start..at].chunks(pieces[0]) {
+                        assert_eq!(splitter.push(Bytes::copy_from_slice(piece)), piece.len());
+                    }
+                }
+            }
+        }
+        chunks.extend(splitter.take());
+    }
+    chunks.extend(splitter.finish());
+    chunks
+}
+
+fn tree_of(skeleton: &[u8]) -> Vec<TreeEntry> {
+    let (mut walker, mut tree) = (TreeWalker::default(), Vec::new());
+    skeleton.chunks(3).for_each(|part| walker.push(part, &mut |entry| tree.push(entry)).unwrap());
+    walker.finish(&mut |entry| tree.push(entry)).unwrap();
+    tree
+}
+
+fn coded_of(skeleton: &[u8]) -> Vec<std::ops::Range<u64>> {
+    let mut builder = LayoutBuilder::new(u64::MAX);
+    builder.push(skeleton).unwrap();
+    builder.finish().unwrap().coded().collect()
+}
+
+#[test]
+fn coded_layers_are_walked_and_what_follows_them_too() {
+    let layer = |seed| [file("etc/a", &noise(seed, 700)), file("b", &noise(seed + 1, 40)), vec![0; 1024]].concat();
+    let (plain_1, plain_2) = (layer(20), noise(30, 5000));
+    let (coded_1, coded_2) = (gzip(1, 1300), gzip(2, 900));
+    let image = |a: &[u8], b: &[u8]| {
+        let link = [header("link", b'1', 900), padded(b)].concat();
+        [&header("blobs/1", b'0', 1300)[..], a, &vec![0; 236], &file("m", b"{}"), &link, &file("z", b"x"), &[0; 1024]]
+            .concat()
+    };
+    let plain_of = |stored: &[u8]| {
+        let known = [(&coded_1, &plain_1), (&coded_2, &plain_2)].into_iter().find(|(coded, _)| coded.as_slice() == stored);
+        known.map(|(_, plain)| plain.clone())
+    };
+    let stored = image(&coded_1, &coded_2);
+    let mut plain = stored[..BLOCK].to_vec();
+    plain.extend_from_slice(&plain_1);
+    let after = BLOCK + 1300;
+    let second = stored.windows(900).position(|window| window == coded_2.as_slice()).unwrap();
+    plain.extend_from_slice(&stored[after..second]);
+    plain.extend_from_slice(&plain_2);
+    plain.extend_from_slice(&stored[second + 900..]);
+
+    let expected = streams(&split_coded(&stored, &[1 << 20], &plain_of));
+    for pieces in PIECES {
+        assert_eq!(streams(&split_coded(&stored, pieces, &plain_of)), expected, "{pieces:?}");
+    }
+    let [skeleton, contents] = expected.map(|chunks| chunks.concat());
+    check_layout(&plain, &skeleton, &contents);
+    let start = (second - 1300 + plain_1.len()) as u64;
+    assert_eq!(coded_of(&skeleton), [512..512 + plain_1.len() as u64, start..start + 5000]);
+    let tree = tree_of(&skeleton);
+    assert_eq!(paths(&tree), ["blobs/1", "blobs/1!etc/a", "blobs/1!b", "m", "link", "link", "z"]);
+    assert_eq!(tree[5].contents.end - tree[5].contents.start, 5000);
+
+    // Declined ones are contents, to the letter as if nobody had stopped there.
+    let declined = streams(&split_coded(&stored, &[700], &|_| None));
+    assert_eq!(declined, streams(&split(&stored, small_params(), &[1 << 20])));
+}
+
+#[test]
+fn the_image_itself_may_be_coded() {
+    let plain = [file("a", &noise(3, 800)), vec![0; 1024]].concat();
+    for (plain, expected) in [(plain, vec!["", "!a"]), (noise(4, 3000), vec!["", ""]), (vec![0; 700], vec!["", ""])] {
+        let image = gzip(5, 2000);
+        for pieces in PIECES {
+            let chunks = split_coded(&image, pieces, &|_| Some(plain.clone()));
+            let [skeleton, contents] = streams(&chunks).map(|chunks| chunks.concat());
+            check_layout(&plain, &skeleton, &contents);
+            assert_eq!(coded_of(&skeleton), [0..plain.len() as u64]);
+            let found = paths(&tree_of(&skeleton));
+            assert!(found.iter().all(|path| expected.contains(&path.as_str())), "{found:?}");
+        }
+    }
+}
+
+#[test]
+fn nested_and_short_ones_are_no_candidates() {
+    let inner = [file("deep.gz", &gzip(1, 2000)), vec![0; 1024]].concat();
+    let image = [file("layer.tar", &inner), file("short.gz", &gzip(2, 511)), vec![0; 1024]].concat();
+    for pieces in PIECES {
+        let never = |_: &[u8]| -> Option<Vec<u8>> { panic!("stopped at no candidate") };
+        let chunks = split_coded(&image, pieces, &never);
+        assert!(rebuild(&chunks) == image);
+    }
+}
+
+#[test]
+fn marks_have_to_go_together() {
+    let (literal, begin, end) = ([4, 7], [6], [10]);
+    let sound = [&literal[..], &begin, &literal, &end, &begin, &literal, &end].concat();
+    assert_eq!(coded_of(&sound), [1..2, 2..3]);
+    for bad in [
+        [&begin[..], &literal].concat(),
+        [&literal[..], &end].concat(),
+        [&begin[..], &end].concat(),
+        [&begin[..], &literal, &begin, &literal, &end, &end].concat(),
+    ] {
+        let mut builder = LayoutBuilder::new(1 << 20);
+        let made = builder.push(&bad).and_then(|()| builder.finish());
+        assert_eq!(made, Err(LayoutError::Marks), "{bad:?}");
+    }
+    let mut builder = LayoutBuilder::new(1 << 20);
+    assert!(builder.push(&[3 << 2 | 2]).is_err());
+}
+
+proptest! {
+    #[test]
+    fn any_plain_bytes_make_the_same_streams_whatever_the_pieces(
+        plain in prop::collection::vec(any_entry(), 0..4), tail in 1usize..900, size in 512usize..3000,
+        pieces in prop::collection::vec(1usize..2000, 1..4),
+    ) {
+        let plain = [plain.concat(), noise(1, tail)].concat();
+        let coded = gzip(7, size);
+        let image = [header("l", b'0', size as u64), padded(&coded), file("z", b"end")].concat();
+        let plain_of = |stored: &[u8]| (stored == coded).then(|| plain.clone());
+        let one = streams(&split_coded(&image, &[1 << 20], &plain_of));
+        prop_assert_eq!(&streams(&split_coded(&image, &pieces, &plain_of)), &one);
+        let [skeleton, contents] = one.map(|chunks| chunks.concat());
+        let unfolded = [&image[..BLOCK], &plain, &image[BLOCK + size..]].concat();
+        check_layout(&unfolded, &skeleton, &contents);
+        let paths = paths(&tree_of(&skeleton));
+        prop_assert!(paths.iter().filter(|path| *path == "z").count() >= 1, "{:?}", paths);
+    }
+}

@@ -1,0 +1,85 @@
+//! Gzip files that may be coded: where the walker stops, and how it goes on. FORMAT.md, section 2.3.
+
+use super::{WalkSink, Walker, top};
+use crate::header::BLOCK;
+use crate::level::{Level, Next, UNBOUNDED};
+
+/// A gzip file that may be coded. FORMAT.md, section 2.3.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its bytes as its header declares them; `None`: all the rest of the image.
+    pub size: Option<u64>,
+    /// Its first bytes, as far as the walker had taken them.
+    pub held: Vec<u8>,
+}
+
+/// What a candidate is if it is not coded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waiting {
+    size: Option<u64>,
+}
+
+/// ID1, ID2, and the one compression method there is (RFC 1952).
+const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
+
+impl Walker {
+    /// The candidate that it stands at. After this [`Walker::decline`] or [`Walker::begin_coded`] is to be called.
+    pub fn candidate(&mut self) -> Option<Candidate> {
+        let Waiting { size } = self.waiting?;
+        Some(Candidate { size, held: std::mem::take(&mut self.held) })
+    }
+
+    /// The candidate is a file like others: its bytes, those that were held too, are pushed next.
+    pub fn decline(&mut self, sink: &mut impl WalkSink) {
+        if let Some(Waiting { size }) = self.waiting.take() {
+            let start = match size {
+                Some(size) => self.start_file(size),
+                None => self.start_opaque(),
+            };
+            self.begin_file(start, sink);
+        }
+    }
+
+    /// The candidate is coded: its plain bytes are pushed next, and then [`Walker::end_coded`] is called.
+    pub fn begin_coded(&mut self, sink: &mut impl WalkSink) {
+        self.waiting = None;
+        self.end_coded(sink);
+        self.flush(sink);
+        let level = top!(self);
+        if let Next::Block { data_after_link: size } = level.next
+            && size > 0
+        {
+            level.next = Next::Data { size };
+        }
+        self.coded = Some(self.levels.len());
+        self.levels.push(Level::new(UNBOUNDED));
+        sink.begin_level();
+    }
+
+    /// The plain bytes of the coded file end here.
+    pub fn end_coded(&mut self, sink: &mut impl WalkSink) {
+        let Some(depth) = self.coded.take() else { return };
+        while self.levels.len() > depth + 1 {
+            self.end_level(sink);
+        }
+        self.flush(sink);
+        self.levels.truncate(depth);
+        let outer = top!(self);
+        if let Next::Data { size } = outer.next {
+            outer.take(size);
+            outer.pad_after(size);
+        }
+        sink.end_level();
+        self.close_levels(sink);
+    }
+
+    /// Whether it is to stop here, at the first block of a file of this size.
+    pub(super) fn stops_at(&mut self, block: &[u8], size: Option<u64>) -> bool {
+        let is_large = size.is_none_or(|size| size >= BLOCK as u64);
+        let stops = self.finds_candidates && self.levels.len() == 1 && is_large && block.starts_with(&GZIP);
+        if stops {
+            self.waiting = Some(Waiting { size });
+        }
+        stops
+    }
+}
