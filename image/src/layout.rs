@@ -303,10 +303,7 @@ impl Layout {
 }
 
 /// Two sequences of parts as one, by their places.
-fn merged<P>(
-    a: impl Iterator<Item = (u64, P)>,
-    b: impl Iterator<Item = (u64, P)>,
-) -> impl Iterator<Item = (u64, P)> {
+fn merged<P>(a: impl Iterator<Item = (u64, P)>, b: impl Iterator<Item = (u64, P)>) -> impl Iterator<Item = (u64, P)> {
     let (mut a, mut b) = (a.peekable(), b.peekable());
     std::iter::from_fn(move || match (a.peek(), b.peek()) {
         (Some((a_at, _)), Some((b_at, _))) if a_at < b_at => a.next(),

@@ -3,8 +3,9 @@
 
 use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Params, varint};
 
+use crate::coding::decode_codings;
 use crate::encode::{
-    CHUNK_RUNS, FRESH_PACKS, IMAGE, PACKS, PARAMETERS, PATCH_BASES, SEGMENT_RUNS, STORE, STREAM_CONTENTS,
+    CHUNK_RUNS, CODINGS, FRESH_PACKS, IMAGE, PACKS, PARAMETERS, PATCH_BASES, SEGMENT_RUNS, STORE, STREAM_CONTENTS,
     STREAM_SKELETON, STREAMS,
 };
 use crate::model::runs_total;
@@ -38,6 +39,7 @@ impl Index {
         let chunk_runs = decode_runs(sections.get(CHUNK_RUNS)?, packs.len())?;
         let segment_runs = decode_runs(sections.get(SEGMENT_RUNS)?, packs.len())?;
         let store = std::str::from_utf8(sections.get(STORE)?).map_err(|_| IndexError::Malformed("store location"))?;
+        let codings = sections.get(CODINGS).map_or_else(|_| Ok(Vec::new()), decode_codings)?;
         let fresh_packs = decode_hint(sections.get(FRESH_PACKS).unwrap_or_default(), packs.len());
         let patch_bases = decode_bases(sections.get(PATCH_BASES).unwrap_or_default());
         let index = Self {
@@ -51,6 +53,7 @@ impl Index {
             chunk_runs,
             segment_runs,
             store: store.to_owned(),
+            codings,
             fresh_packs,
             patch_bases,
         };
@@ -65,12 +68,13 @@ impl Index {
         {
             return Err(IndexError::Malformed("runs do not add up"));
         }
-        // Each byte of the skeleton is one of the image or part of an operation's number: at most ten for each byte.
-        if self.skeleton.bytes / 11 > self.image_bytes {
+        let plain_bytes = self.plain_bytes().ok_or(IndexError::Malformed("coded files larger than the image"))?;
+        // Each byte of the skeleton is one of the image, or part of an operation's number or a mark: at most ten for each byte.
+        if self.skeleton.bytes / 11 > plain_bytes {
             return Err(IndexError::Malformed("streams longer than the image"));
         }
         // What of the image is not contents is in the skeleton.
-        let literal = self.image_bytes.checked_sub(self.contents.bytes);
+        let literal = plain_bytes.checked_sub(self.contents.bytes);
         if literal.is_none_or(|literal| literal > self.skeleton.bytes) {
             return Err(IndexError::Malformed("the image's size and its streams' do not agree"));
         }
@@ -118,7 +122,7 @@ impl<'a> Sections<'a> {
             if found.last().is_some_and(|&(last, _)| last >= tag) {
                 return Err(IndexError::Malformed("order of sections"));
             }
-            if tag < 128 && !(PARAMETERS..=STORE).contains(&tag) {
+            if tag < 128 && !(PARAMETERS..=CODINGS).contains(&tag) {
                 return Err(IndexError::UnknownKind { what: "a section", kind: u64::from(tag) });
             }
             found.push((tag, payload));
@@ -243,12 +247,12 @@ fn decode_runs(mut input: &[u8], packs: usize) -> Result<Vec<Run>, IndexError> {
     Ok(runs)
 }
 
-fn take(input: &mut &[u8]) -> Result<u64, IndexError> {
+pub(crate) fn take(input: &mut &[u8]) -> Result<u64, IndexError> {
     varint::take(input).ok_or(IndexError::Malformed("a number"))
 }
 
 /// A count of things that take at least `each` bytes of what is left.
-fn take_count(input: &mut &[u8], each: usize) -> Result<usize, IndexError> {
+pub(crate) fn take_count(input: &mut &[u8], each: usize) -> Result<usize, IndexError> {
     let count = take(input)?;
     if count > (input.len() / each) as u64 {
         return Err(IndexError::Malformed("a count"));
@@ -274,109 +278,9 @@ fn take_id(input: &mut &[u8]) -> Result<ChunkId, IndexError> {
     Ok(ChunkId(*bytes))
 }
 
-fn end(input: &[u8]) -> Result<(), IndexError> {
+pub(crate) fn end(input: &[u8]) -> Result<(), IndexError> {
     if input.is_empty() { Ok(()) } else { Err(IndexError::Malformed("a section is too long")) }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Segment, SegmentCutter};
-    use regrow_chunker::Record;
-
-    fn segments(seed: &str, count: u32) -> StreamHead {
-        let mut cutter = SegmentCutter::default();
-        let (mut head, mut found) = (StreamHead::default(), Vec::<Segment>::new());
-        for i in 0..count {
-            let record = Record { id: ChunkId::of(format!("{seed}{i}").as_bytes()), len: i + 1 };
-            head.bytes += u64::from(record.len);
-            head.chunks += 1;
-            found.extend(cutter.push(record));
-        }
-        found.extend(cutter.finish());
-        head.segments = found.iter().map(|s| SegmentRef { id: s.id(), records: s.records().len() as u32 }).collect();
-        head
-    }
-
-    fn sample() -> Index {
-        let (skeleton, contents) = (segments("s", 100), segments("c", 3000));
-        let pack =
-            |n: u8| PackRef { id: ChunkId([n; 32]), bytes: 5000 + u64::from(n), skeleton_at: 3000, tail_at: 4000 };
-        let segment_runs = vec![Run { count: (skeleton.segments.len() + contents.segments.len()) as u64, pack: 1 }];
-        Index {
-            walk_version: 1,
-            params: Params::default(),
-            image_bytes: contents.bytes + 3000,
-            image_digest: [7; 32],
-            skeleton,
-            contents,
-            packs: vec![pack(1), pack(2)],
-            chunk_runs: vec![Run { count: 100, pack: 0 }, Run { count: 3000, pack: 1 }],
-            segment_runs,
-            fresh_packs: vec![1, 0],
-            patch_bases: vec![ChunkId([8; 32]), ChunkId([9; 32])],
-            store: "../store".into(),
-        }
-    }
-
-    #[test]
-    fn round_trips() {
-        let index = sample();
-        assert_eq!(Index::decode(&index.encode()), Ok(index.clone()));
-        let mean = index.chunks() / index.segments().count() as u64;
-        assert!((40..90).contains(&mean), "{mean}");
-    }
-
-    #[test]
-    fn every_cut_and_every_flipped_bit_is_an_error() {
-        let bytes = sample().encode();
-        for end in 0..bytes.len() {
-            assert!(Index::decode(&bytes[..end]).is_err(), "cut at {end}");
-        }
-        for at in 0..bytes.len() {
-            let mut bad = bytes.clone();
-            bad[at] ^= 1 << (at % 8);
-            assert!(Index::decode(&bad).is_err(), "flipped at {at}");
-        }
-    }
-
-    /// With the checksum made right again, so that what is behind it is reached.
-    #[test]
-    fn sealed_nonsense_does_no_harm() {
-        let bytes = sample().encode();
-        let mut refused = 0;
-        for at in 0..bytes.len() - CHECKSUM_BYTES {
-            for bit in 0..8 {
-                let mut bad = bytes[..bytes.len() - CHECKSUM_BYTES].to_vec();
-                bad[at] ^= 1 << bit;
-                bad.extend_from_slice(blake3::hash(&bad).as_bytes());
-                refused += usize::from(Index::decode(&bad).is_err());
-            }
-        }
-        // Sizes, digests and names may take other values; structure may not.
-        assert!(refused > 8 * (bytes.len() - 480), "{refused} of {}", 8 * bytes.len());
-    }
-
-    #[test]
-    fn unknown_kinds_are_named() {
-        let mut bytes = sample().encode();
-        bytes[8] = 9;
-        assert_eq!(Index::decode(&bytes), Err(IndexError::Version(9)));
-        assert_eq!(Index::decode(b"PK\x03\x04"), Err(IndexError::NotAnIndex));
-        let reseal = |mut body: Vec<u8>| {
-            let len = (body.len() - HEAD_BYTES) as u32;
-            body[12..16].copy_from_slice(&len.to_le_bytes());
-            let checksum = blake3::hash(&body);
-            body.extend_from_slice(checksum.as_bytes());
-            body
-        };
-        let mut extra = sample().encode();
-        extra.truncate(extra.len() - CHECKSUM_BYTES);
-        let skippable = reseal([extra.clone(), vec![200, 1, 0]].concat());
-        assert_eq!(Index::decode(&skippable), Ok(sample()));
-        let mut plain = Index { fresh_packs: Vec::new(), patch_bases: Vec::new(), ..sample() }.encode();
-        plain.truncate(plain.len() - CHECKSUM_BYTES);
-        let needed = reseal([plain, vec![9, 1, 0]].concat());
-        assert_eq!(Index::decode(&needed), Err(IndexError::UnknownKind { what: "a section", kind: 9 }));
-    }
-}
+mod tests;

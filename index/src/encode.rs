@@ -3,6 +3,7 @@
 
 use regrow_chunker::varint;
 
+use crate::coding::put_codings;
 use crate::segment::KIND_RECORDS;
 use crate::{Index, MAGIC, Run, StreamHead, VERSION};
 
@@ -13,6 +14,7 @@ pub(crate) const PACKS: u8 = 4;
 pub(crate) const CHUNK_RUNS: u8 = 5;
 pub(crate) const SEGMENT_RUNS: u8 = 6;
 pub(crate) const STORE: u8 = 7;
+pub(crate) const CODINGS: u8 = 8;
 /// From 128 on: who does not know it passes it over.
 pub(crate) const FRESH_PACKS: u8 = 128;
 pub(crate) const PATCH_BASES: u8 = 129;
@@ -51,6 +53,9 @@ impl Index {
         section(&mut body, CHUNK_RUNS, |out| put_runs(out, &self.chunk_runs));
         section(&mut body, SEGMENT_RUNS, |out| put_runs(out, &self.segment_runs));
         section(&mut body, STORE, |out| out.extend_from_slice(self.store.as_bytes()));
+        if !self.codings.is_empty() {
+            section(&mut body, CODINGS, |out| put_codings(out, &self.codings));
+        }
         if !self.fresh_packs.is_empty() {
             section(&mut body, FRESH_PACKS, |out| {
                 self.fresh_packs.iter().for_each(|&pack| varint::put(out, u64::from(pack)));

@@ -1,12 +1,14 @@
 //! The index of an image (`.rgx`) and the recipe segments it names: model, encoding, decoding. Does no I/O.
 //! FORMAT.md, sections 4 to 6.
 
+mod coding;
 mod decode;
 mod encode;
 mod error;
 mod model;
 mod segment;
 
+pub use coding::{Coding, MAX_FRINGE_BYTES, MemberCoding};
 pub use error::IndexError;
 pub use model::{Index, PackRef, Run, SegmentRef, StreamHead, image_id};
 pub use segment::{MAX_SEGMENT_RECORDS, Segment, SegmentCutter};

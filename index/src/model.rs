@@ -2,6 +2,8 @@
 
 use regrow_chunker::{ChunkId, Params};
 
+use crate::Coding;
+
 const IMAGE_CONTEXT: &str = "regrow 2026 image id v1";
 
 /// One image: what it is, its recipe by segment, and where its chunks lie.
@@ -27,6 +29,8 @@ pub struct Index {
     pub segment_runs: Vec<Run>,
     /// Where the store lies relative to the index, `/` between the parts; empty if not known.
     pub store: String,
+    /// How the image's coded files are made of the plain image, in its order.
+    pub codings: Vec<Coding>,
     /// Numbers of the packs that were written with this image: whoever has the image before it needs them. A hint.
     pub fresh_packs: Vec<u32>,
     /// Image ids of the bases that patches to this image were made from. A hint: there may be others, and these may be gone.
@@ -81,6 +85,14 @@ impl Index {
     pub fn image_id(&self) -> ChunkId {
         let ids = |stream: &StreamHead| stream.segments.iter().map(|segment| segment.id).collect::<Vec<_>>();
         image_id(self.walk_version, &self.params, &ids(&self.skeleton), &ids(&self.contents))
+    }
+
+    /// Size of the plain image in bytes: of the image with what its coded files hold in their place. `None` where the sizes cannot be.
+    #[must_use]
+    pub fn plain_bytes(&self) -> Option<u64> {
+        self.codings.iter().try_fold(self.image_bytes, |bytes, coding| {
+            bytes.checked_sub(coding.stored_bytes())?.checked_add(coding.plain_bytes())
+        })
     }
 
     /// Number of chunks of both streams.

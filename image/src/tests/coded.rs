@@ -66,7 +66,8 @@ fn coded_layers_are_walked_and_what_follows_them_too() {
             .concat()
     };
     let plain_of = |stored: &[u8]| {
-        let known = [(&coded_1, &plain_1), (&coded_2, &plain_2)].into_iter().find(|(coded, _)| coded.as_slice() == stored);
+        let known =
+            [(&coded_1, &plain_1), (&coded_2, &plain_2)].into_iter().find(|(coded, _)| coded.as_slice() == stored);
         known.map(|(_, plain)| plain.clone())
     };
     let stored = image(&coded_1, &coded_2);

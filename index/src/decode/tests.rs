@@ -1,0 +1,146 @@
+//! What is written is read, and nothing else is.
+
+use super::*;
+use crate::{Coding, MAX_FRINGE_BYTES, MemberCoding, Segment, SegmentCutter};
+use regrow_chunker::Record;
+
+fn segments(seed: &str, count: u32) -> StreamHead {
+    let mut cutter = SegmentCutter::default();
+    let (mut head, mut found) = (StreamHead::default(), Vec::<Segment>::new());
+    for i in 0..count {
+        let record = Record { id: ChunkId::of(format!("{seed}{i}").as_bytes()), len: i + 1 };
+        head.bytes += u64::from(record.len);
+        head.chunks += 1;
+        found.extend(cutter.push(record));
+    }
+    found.extend(cutter.finish());
+    head.segments = found.iter().map(|s| SegmentRef { id: s.id(), records: s.records().len() as u32 }).collect();
+    head
+}
+
+fn sample() -> Index {
+    let (skeleton, contents) = (segments("s", 100), segments("c", 3000));
+    let pack = |n: u8| PackRef { id: ChunkId([n; 32]), bytes: 5000 + u64::from(n), skeleton_at: 3000, tail_at: 4000 };
+    let segment_runs = vec![Run { count: (skeleton.segments.len() + contents.segments.len()) as u64, pack: 1 }];
+    Index {
+        walk_version: 1,
+        params: Params::default(),
+        image_bytes: contents.bytes + 3000,
+        image_digest: [7; 32],
+        skeleton,
+        contents,
+        packs: vec![pack(1), pack(2)],
+        chunk_runs: vec![Run { count: 100, pack: 0 }, Run { count: 3000, pack: 1 }],
+        segment_runs,
+        codings: Vec::new(),
+        fresh_packs: vec![1, 0],
+        patch_bases: vec![ChunkId([8; 32]), ChunkId([9; 32])],
+        store: "../store".into(),
+    }
+}
+
+/// The sample, and behind it two gzip files as what they hold: three members, then one with all that there may be.
+fn coded_sample() -> Index {
+    let member = |header: &[u8], encoder: &[u8], plain_bytes, stream_bytes, corrections: &[u8]| MemberCoding {
+        header: header.into(),
+        encoder: encoder.into(),
+        plain_bytes,
+        stream_bytes,
+        corrections: corrections.to_vec(),
+    };
+    let header = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff";
+    let members =
+        vec![member(header, &[5], 700, 300, b""), member(header, &[5], 0, 2, b""), member(header, &[6], 1, 9, b"")];
+    let last = vec![member(b"\x1f\x8b\x08\x08nm\x00", &[0x82, 2, 9], 900, 200, b"corrections")];
+    let codings = vec![Coding { members, tail: Vec::new() }, Coding { members: last, tail: b"behind".to_vec() }];
+    let sample = sample();
+    let sizes = codings.iter().map(|coding| coding.plain_bytes().abs_diff(coding.stored_bytes())).sum::<u64>();
+    Index { walk_version: 2, image_bytes: sample.image_bytes - sizes, codings, ..sample }
+}
+
+#[test]
+fn codings_round_trip_and_add_up() {
+    let index = coded_sample();
+    assert_eq!(index.plain_bytes(), Some(sample().image_bytes));
+    let bytes = index.encode();
+    assert_eq!(Index::decode(&bytes), Ok(index.clone()));
+    assert_eq!(index.codings[0].cost_bytes(), 1 + (11 + 2 + 2 + 2 + 1) + 5 + (1 + 2 + 1 + 1 + 1) + 1);
+    let with = |change: &dyn Fn(&mut Index)| {
+        let mut index = coded_sample();
+        change(&mut index);
+        Index::decode(&index.encode()).unwrap_err().to_string()
+    };
+    assert!(with(&|index| index.codings[0].members[0].plain_bytes = 300 * 1040).contains("gzip member"));
+    assert!(with(&|index| index.codings[0].members[0].stream_bytes = u64::MAX - 9).contains("coded file"));
+    assert!(with(&|index| index.codings[0].members.clear()).contains("coded file"));
+    assert!(with(&|index| index.image_bytes = 100).contains("larger than the image"));
+    assert!(with(&|index| index.codings[0].members[0].header = [].into()).contains("no header"));
+    assert!(with(&|index| index.codings[0].tail = vec![0; MAX_FRINGE_BYTES + 1]).contains("too long"));
+    for at in 0..bytes.len() - CHECKSUM_BYTES {
+        let mut bad = bytes[..bytes.len() - CHECKSUM_BYTES].to_vec();
+        bad[at] ^= 0x81;
+        bad.extend_from_slice(blake3::hash(&bad).as_bytes());
+        let _ = Index::decode(&bad);
+    }
+}
+
+#[test]
+fn round_trips() {
+    let index = sample();
+    assert_eq!(Index::decode(&index.encode()), Ok(index.clone()));
+    let mean = index.chunks() / index.segments().count() as u64;
+    assert!((40..90).contains(&mean), "{mean}");
+}
+
+#[test]
+fn every_cut_and_every_flipped_bit_is_an_error() {
+    let bytes = sample().encode();
+    for end in 0..bytes.len() {
+        assert!(Index::decode(&bytes[..end]).is_err(), "cut at {end}");
+    }
+    for at in 0..bytes.len() {
+        let mut bad = bytes.clone();
+        bad[at] ^= 1 << (at % 8);
+        assert!(Index::decode(&bad).is_err(), "flipped at {at}");
+    }
+}
+
+/// With the checksum made right again, so that what is behind it is reached.
+#[test]
+fn sealed_nonsense_does_no_harm() {
+    let bytes = sample().encode();
+    let mut refused = 0;
+    for at in 0..bytes.len() - CHECKSUM_BYTES {
+        for bit in 0..8 {
+            let mut bad = bytes[..bytes.len() - CHECKSUM_BYTES].to_vec();
+            bad[at] ^= 1 << bit;
+            bad.extend_from_slice(blake3::hash(&bad).as_bytes());
+            refused += usize::from(Index::decode(&bad).is_err());
+        }
+    }
+    // Sizes, digests and names may take other values; structure may not.
+    assert!(refused > 8 * (bytes.len() - 480), "{refused} of {}", 8 * bytes.len());
+}
+
+#[test]
+fn unknown_kinds_are_named() {
+    let mut bytes = sample().encode();
+    bytes[8] = 9;
+    assert_eq!(Index::decode(&bytes), Err(IndexError::Version(9)));
+    assert_eq!(Index::decode(b"PK\x03\x04"), Err(IndexError::NotAnIndex));
+    let reseal = |mut body: Vec<u8>| {
+        let len = (body.len() - HEAD_BYTES) as u32;
+        body[12..16].copy_from_slice(&len.to_le_bytes());
+        let checksum = blake3::hash(&body);
+        body.extend_from_slice(checksum.as_bytes());
+        body
+    };
+    let mut extra = sample().encode();
+    extra.truncate(extra.len() - CHECKSUM_BYTES);
+    let skippable = reseal([extra.clone(), vec![200, 1, 0]].concat());
+    assert_eq!(Index::decode(&skippable), Ok(sample()));
+    let mut plain = Index { fresh_packs: Vec::new(), patch_bases: Vec::new(), ..sample() }.encode();
+    plain.truncate(plain.len() - CHECKSUM_BYTES);
+    let needed = reseal([plain, vec![9, 1, 0]].concat());
+    assert_eq!(Index::decode(&needed), Err(IndexError::UnknownKind { what: "a section", kind: 9 }));
+}
