@@ -7,6 +7,9 @@ pub enum DeflateError {
     /// The bytes are not a deflate stream.
     #[error("not a deflate stream")]
     Damaged,
+    /// A checksum does not fit.
+    #[error("the checksum of a gzip member does not fit")]
+    Checksum,
     /// The stream ends early.
     #[error("the deflate stream is cut off")]
     Cut,

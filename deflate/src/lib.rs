@@ -13,18 +13,22 @@ mod corrections;
 pub mod encode;
 mod error;
 mod find;
+mod gzip;
 mod inflate;
 mod klauspost;
 mod known;
 mod number;
 mod parameters;
+mod stream;
 mod trailer;
 
 pub use apart::{Apart, REBUILDER_VERSION, rebuild, take_apart};
 pub use error::DeflateError;
 pub use find::{Found, find, is_candidate};
+pub use gzip::{GzipMember, GzipPoint, GzipReader, GzipStep, GzipTrailer, MAX_GZIP_FRINGE_BYTES};
 pub use inflate::inflate;
 pub use klauspost::{
     Klauspost, KlauspostEncoder, Version as KlauspostVersion, pgzip_block, recognise as recognise_klauspost,
 };
+pub use stream::{Checkpoint, Inflater, Step};
 pub use trailer::Trailer;

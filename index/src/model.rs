@@ -87,9 +87,14 @@ impl Index {
         image_id(self.walk_version, &self.params, &ids(&self.skeleton), &ids(&self.contents))
     }
 
-    /// Size of the plain image in bytes: of the image with what its coded files hold in their place. `None` where the sizes cannot be.
+    /// Size of the plain image in bytes: of the image with what its coded files hold in their place.
     #[must_use]
-    pub fn plain_bytes(&self) -> Option<u64> {
+    pub fn plain_bytes(&self) -> u64 {
+        // Invariant: what was decoded adds up.
+        self.checked_plain_bytes().unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn checked_plain_bytes(&self) -> Option<u64> {
         self.codings.iter().try_fold(self.image_bytes, |bytes, coding| {
             bytes.checked_sub(coding.stored_bytes())?.checked_add(coding.plain_bytes())
         })

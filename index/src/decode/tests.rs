@@ -61,7 +61,7 @@ fn coded_sample() -> Index {
 #[test]
 fn codings_round_trip_and_add_up() {
     let index = coded_sample();
-    assert_eq!(index.plain_bytes(), Some(sample().image_bytes));
+    assert_eq!(index.plain_bytes(), sample().image_bytes);
     let bytes = index.encode();
     assert_eq!(Index::decode(&bytes), Ok(index.clone()));
     assert_eq!(index.codings[0].cost_bytes(), 1 + (11 + 2 + 2 + 2 + 1) + 5 + (1 + 2 + 1 + 1 + 1) + 1);

@@ -1,0 +1,237 @@
+//! Prefix codes as tables: what the next bits of a stream stand for. RFC 1951, section 3.2.
+
+use crate::DeflateError;
+
+/// Codes are at most so long.
+pub(super) const MAX_CODE_BITS: usize = 15;
+/// Lengths and extra bits of the length symbols from 257 on, and distances and extra bits of the distance symbols.
+const LENGTHS: [(u16, u8); 29] = [
+    (3, 0),
+    (4, 0),
+    (5, 0),
+    (6, 0),
+    (7, 0),
+    (8, 0),
+    (9, 0),
+    (10, 0),
+    (11, 1),
+    (13, 1),
+    (15, 1),
+    (17, 1),
+    (19, 2),
+    (23, 2),
+    (27, 2),
+    (31, 2),
+    (35, 3),
+    (43, 3),
+    (51, 3),
+    (59, 3),
+    (67, 4),
+    (83, 4),
+    (99, 4),
+    (115, 4),
+    (131, 5),
+    (163, 5),
+    (195, 5),
+    (227, 5),
+    (258, 0),
+];
+const DISTANCES: [(u16, u8); 30] = [
+    (1, 0),
+    (2, 0),
+    (3, 0),
+    (4, 0),
+    (5, 1),
+    (7, 1),
+    (9, 2),
+    (13, 2),
+    (17, 3),
+    (25, 3),
+    (33, 4),
+    (49, 4),
+    (65, 5),
+    (97, 5),
+    (129, 6),
+    (193, 6),
+    (257, 7),
+    (385, 7),
+    (513, 8),
+    (769, 8),
+    (1025, 9),
+    (1537, 9),
+    (2049, 10),
+    (3073, 10),
+    (4097, 11),
+    (6145, 11),
+    (8193, 12),
+    (12289, 12),
+    (16385, 13),
+    (24577, 13),
+];
+const END_OF_BLOCK: usize = 256;
+
+/// What a code stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Kind {
+    /// No code begins so.
+    None,
+    Literal,
+    /// A length or a distance: a base, to which extra bits are added.
+    Base,
+    End,
+    /// A longer code: go on in the table from `value` on, with `extra` bits.
+    Longer,
+}
+
+/// An entry of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) value: u16,
+    pub(super) kind: Kind,
+    /// Bits of the code, and extra bits behind it, in one byte.
+    packed: u8,
+}
+
+impl Entry {
+    const NONE: Self = Self { value: 0, kind: Kind::None, packed: 0 };
+
+    fn new(kind: Kind, value: u16, extra: u8) -> Self {
+        Self { value, kind, packed: extra << 4 }
+    }
+
+    /// Bits of the code.
+    #[inline(always)]
+    pub(super) fn bits(self) -> u32 {
+        u32::from(self.packed & 15)
+    }
+
+    /// Extra bits behind the code.
+    #[inline(always)]
+    pub(super) fn extra(self) -> u32 {
+        u32::from(self.packed >> 4)
+    }
+
+    fn with_bits(self, bits: usize) -> Self {
+        Self { packed: self.packed & 0xf0 | bits as u8, ..self }
+    }
+}
+
+/// A table for codes of which most have at most `root` bits.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    entries: Vec<Entry>,
+    root: usize,
+}
+
+/// What symbols stand for, by number.
+fn literal_or_length(symbol: usize) -> Entry {
+    match symbol {
+        0..END_OF_BLOCK => Entry::new(Kind::Literal, symbol as u16, 0),
+        END_OF_BLOCK => Entry::new(Kind::End, 0, 0),
+        _ => LENGTHS.get(symbol - 257).map_or(Entry::NONE, |&(base, extra)| Entry::new(Kind::Base, base, extra)),
+    }
+}
+
+fn distance(symbol: usize) -> Entry {
+    DISTANCES.get(symbol).map_or(Entry::NONE, |&(base, extra)| Entry::new(Kind::Base, base, extra))
+}
+
+impl Table {
+    /// Of the lengths of the codes of literals and lengths.
+    pub(super) fn of_literals(lengths: &[u8]) -> Result<Self, DeflateError> {
+        Self::new(lengths, 11, true, literal_or_length)
+    }
+
+    /// Of the lengths of the codes of distances.
+    pub(super) fn of_distances(lengths: &[u8]) -> Result<Self, DeflateError> {
+        Self::new(lengths, 9, true, distance)
+    }
+
+    /// Of the lengths of the codes of code lengths: symbols stand for themselves.
+    pub(super) fn of_code_lengths(lengths: &[u8]) -> Result<Self, DeflateError> {
+        Self::new(lengths, 7, false, |symbol| Entry::new(Kind::Literal, symbol as u16, 0))
+    }
+
+    /// `may_be_lonely`: a single code of one bit is allowed, as zlib does, and none at all.
+    fn new(lengths: &[u8], root: usize, may_be_lonely: bool, of: fn(usize) -> Entry) -> Result<Self, DeflateError> {
+        let mut counts = [0u16; MAX_CODE_BITS + 1];
+        lengths.iter().for_each(|&bits| counts[usize::from(bits)] += 1);
+        counts[0] = 0;
+        let longest = counts.iter().rposition(|&count| count > 0).unwrap_or(0);
+        let mut left = 1i32;
+        for &count in &counts[1..] {
+            left = (left << 1) - i32::from(count);
+            if left < 0 {
+                return Err(DeflateError::Damaged);
+            }
+        }
+        if left > 0 && (longest > 1 || !may_be_lonely) {
+            return Err(DeflateError::Damaged);
+        }
+        let root = root.min(longest.max(1));
+        let mut table = Self { entries: vec![Entry::NONE; 1 << root], root };
+        table.fill(lengths, &counts, longest, of);
+        Ok(table)
+    }
+
+    fn fill(&mut self, lengths: &[u8], counts: &[u16; MAX_CODE_BITS + 1], longest: usize, of: fn(usize) -> Entry) {
+        let mut next = [0u32; MAX_CODE_BITS + 2];
+        for bits in 1..=MAX_CODE_BITS {
+            next[bits + 1] = (next[bits] + u32::from(counts[bits])) << 1;
+        }
+        for (symbol, &bits) in lengths.iter().enumerate() {
+            let bits = usize::from(bits);
+            if bits == 0 {
+                continue;
+            }
+            // Codes are packed with their first bit lowest.
+            let code = (next[bits].reverse_bits() >> (32 - bits)) as usize;
+            next[bits] += 1;
+            let entry = of(symbol);
+            if bits <= self.root {
+                put(&mut self.entries[..1 << self.root], code, bits, entry.with_bits(bits));
+            } else {
+                let start = self.longer(code & ((1 << self.root) - 1), longest - self.root);
+                let (code, bits) = (code >> self.root, bits - self.root);
+                let len = 1 << (longest - self.root);
+                put(&mut self.entries[start..start + len], code, bits, entry.with_bits(bits));
+            }
+        }
+    }
+
+    /// Where the table for codes that begin like this begins; made if it is not there.
+    fn longer(&mut self, prefix: usize, bits: usize) -> usize {
+        if self.entries[prefix].kind != Kind::Longer {
+            let start = self.entries.len();
+            self.entries.resize(start + (1 << bits), Entry::NONE);
+            self.entries[prefix] = Entry::new(Kind::Longer, start as u16, bits as u8).with_bits(self.root);
+        }
+        usize::from(self.entries[prefix].value)
+    }
+
+    /// What the code at the lowest bits stands for; of a longer one how it goes on.
+    #[inline(always)]
+    pub(super) fn first(&self, bits: u64) -> Entry {
+        self.entries[(bits & ((1 << self.root) - 1)) as usize]
+    }
+
+    /// What the rest of a longer code stands for.
+    #[inline(always)]
+    pub(super) fn second(&self, first: Entry, bits: u64) -> Entry {
+        self.entries[usize::from(first.value) + (bits & ((1 << first.extra()) - 1)) as usize]
+    }
+}
+
+/// An entry at all places whose lowest bits are the code.
+fn put(entries: &mut [Entry], code: usize, bits: usize, entry: Entry) {
+    entries.iter_mut().skip(code).step_by(1 << bits).for_each(|place| *place = entry);
+}
+
+/// The lengths of the fixed codes: literals and lengths, then distances.
+pub(super) fn fixed() -> ([u8; 288], [u8; 32]) {
+    let mut literals = [8; 288];
+    literals[144..256].fill(9);
+    literals[256..280].fill(7);
+    (literals, [5; 32])
+}
