@@ -21,7 +21,7 @@ fn main() {
     let levels: Vec<i8> = arguments.map(|level| level.parse().expect("a level")).collect();
     for generation in [GoGeneration::Before127, GoGeneration::From127, GoGeneration::From127Fused] {
         let mut real = real::RealGo::of(generation);
-        for known in Known::all() {
+        for known in Known::all().filter(|known| matches!(known, Known::Go { .. })) {
             let Known::Go { generation: its, level } = known;
             if its != generation || !levels.is_empty() && !levels.contains(&level) {
                 continue;

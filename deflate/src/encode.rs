@@ -13,6 +13,11 @@ mod tests;
 pub use go::GoGeneration;
 pub use recognise::recognise;
 
+use std::fmt;
+
+use crate::klauspost::{Klauspost, KlauspostEncoder, MAX_BLOCK_BYTES, MIN_BLOCK_BYTES, PGZIP_TAIL_BYTES, pgzip_block};
+use crate::number::{put_number, take_number};
+
 /// An encoder that is known exactly.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Known {
@@ -23,29 +28,93 @@ pub enum Known {
         /// 0 to 9, or -2 for `HuffmanOnly`; Go's default, -1, is 6.
         level: i8,
     },
+    /// klauspost's `compress/gzip` and `pgzip`.
+    Klauspost(Klauspost),
 }
 
-/// Where the numbers of Go's encoders begin; numbers below are free for other families.
+/// Where the numbers of Go's encoders begin, and those of klauspost's; numbers below are free for other families.
 const GO_NUMBERS: u16 = 0x100;
+const KLAUSPOST_NUMBERS: u16 = 0x200;
+const PGZIP_NUMBERS: u16 = 0x300;
+
+/// Blocks of an encoder that need nothing but the plain bytes before them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Blocks {
+    /// Plain bytes of each but the last.
+    pub block_bytes: usize,
+    /// How many of the plain bytes before it a block depends on, at most.
+    pub dictionary_bytes: usize,
+    /// The last block is never full: behind a full one at the end of the plain bytes comes an empty one.
+    pub ends_with_partial: bool,
+}
 
 impl Known {
-    /// The number that stands for it in files: never changes, never means another.
+    /// The number that stands for it in files, with [`Known::put`]'s parameters: never changes, never means another.
     #[must_use]
     pub fn number(self) -> u16 {
         match self {
             Self::Go { generation, level } => GO_NUMBERS + go::number(generation, level),
+            Self::Klauspost(kind @ Klauspost::Gzip { .. }) => KLAUSPOST_NUMBERS + kind.number(),
+            Self::Klauspost(kind @ Klauspost::Pgzip { .. }) => PGZIP_NUMBERS + kind.number(),
         }
     }
 
-    /// The encoder that a number stands for, if there is one.
+    /// Appends what stands for it in files: its number, and its parameters if it has any; seven bits a byte, the lowest first.
+    pub fn put(self, out: &mut Vec<u8>) {
+        put_number(out, u64::from(self.number()));
+        if let Self::Klauspost(Klauspost::Pgzip { block_bytes, .. }) = self {
+            put_number(out, u64::from(block_bytes));
+        }
+    }
+
+    /// Takes an encoder off the front of `bytes`; `None` for what [`Known::put`] does not write.
+    pub fn take(bytes: &mut &[u8]) -> Option<Self> {
+        let number = u16::try_from(take_number(bytes)?).ok()?;
+        if number < PGZIP_NUMBERS {
+            return Self::of_number(number);
+        }
+        let block_bytes = u32::try_from(take_number(bytes)?).ok()?;
+        let fits = (MIN_BLOCK_BYTES..=MAX_BLOCK_BYTES).contains(&block_bytes);
+        let kind = Klauspost::pgzip_of_number(number - PGZIP_NUMBERS, block_bytes).filter(|_| fits)?;
+        Some(Self::Klauspost(kind))
+    }
+
+    /// The encoder without parameters that a number stands for, if there is one.
     #[must_use]
     pub fn of_number(number: u16) -> Option<Self> {
         Self::all().find(|known| known.number() == number)
     }
 
-    /// All of them, the likeliest first.
+    /// All of them that have no parameters.
     pub fn all() -> impl Iterator<Item = Self> {
+        Self::all_of_go().chain(Klauspost::all_gzip().map(Self::Klauspost))
+    }
+
+    /// Go's, the likeliest first.
+    fn all_of_go() -> impl Iterator<Item = Self> {
         go::all().map(|(generation, level)| Self::Go { generation, level })
+    }
+
+    /// Its blocks, if they can be encoded side by side: [`encode_block`].
+    #[must_use]
+    pub fn blocks(self) -> Option<Blocks> {
+        match self {
+            Self::Klauspost(Klauspost::Pgzip { block_bytes, .. }) => Some(Blocks {
+                block_bytes: block_bytes as usize,
+                dictionary_bytes: PGZIP_TAIL_BYTES,
+                ends_with_partial: true,
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Go { generation, level } => write!(f, "Go compress/gzip {generation}, level {level}"),
+            Self::Klauspost(kind) => kind.fmt(f),
+        }
     }
 }
 
@@ -56,6 +125,7 @@ pub struct Encoder {
 
 enum OfKind {
     Go(go::Encoder),
+    Klauspost(Box<KlauspostEncoder>),
 }
 
 impl Encoder {
@@ -64,6 +134,7 @@ impl Encoder {
     pub fn new(known: Known) -> Self {
         let of_kind = match known {
             Known::Go { generation, level } => OfKind::Go(go::Encoder::new(generation, level)),
+            Known::Klauspost(kind) => OfKind::Klauspost(Box::new(KlauspostEncoder::new(kind))),
         };
         Self { of_kind }
     }
@@ -72,6 +143,7 @@ impl Encoder {
     pub fn write(&mut self, plain: &[u8], out: &mut Vec<u8>) {
         match &mut self.of_kind {
             OfKind::Go(encoder) => encoder.write(plain, out),
+            OfKind::Klauspost(encoder) => encoder.write(plain, out),
         }
     }
 
@@ -79,6 +151,22 @@ impl Encoder {
     pub fn finish(self, out: &mut Vec<u8>) {
         match self.of_kind {
             OfKind::Go(encoder) => encoder.finish(out),
+            OfKind::Klauspost(encoder) => encoder.finish(out),
+        }
+    }
+}
+
+/// Appends one block of an encoder that has [`Blocks`]: `dictionary` are the plain bytes before it. Of another encoder it is all
+/// of a stream.
+pub fn encode_block(known: Known, dictionary: &[u8], block: &[u8], is_last: bool, out: &mut Vec<u8>) {
+    match known {
+        Known::Klauspost(Klauspost::Pgzip { level, version, .. }) => {
+            pgzip_block(version, level, dictionary, block, is_last, out);
+        }
+        _ => {
+            let mut encoder = Encoder::new(known);
+            encoder.write(block, out);
+            encoder.finish(out);
         }
     }
 }

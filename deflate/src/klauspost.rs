@@ -39,5 +39,6 @@ mod tokens;
 mod version;
 
 pub use encoder::{Klauspost, KlauspostEncoder, pgzip_block};
+pub(crate) use encoder::{MAX_BLOCK_BYTES, MIN_BLOCK_BYTES, TAIL_BYTES as PGZIP_TAIL_BYTES};
 pub use recognise::recognise;
 pub use version::Version;

@@ -15,6 +15,8 @@ mod places;
 mod symbols;
 mod tokens;
 
+use std::fmt;
+
 use from127::Rounding;
 
 /// An implementation of Go's `compress/flate`. Releases of a generation are taken to write the same bytes.
@@ -27,6 +29,16 @@ pub enum GoGeneration {
     /// The same, built for processors on which Go's compiler rounds the sum of a product only once: 64-bit ARM, which is
     /// tested; the others that Go fuses on should be alike. A stream that differs has not been seen yet.
     From127Fused,
+}
+
+impl fmt::Display for GoGeneration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Before127 => "up to 1.26",
+            Self::From127 => "from 1.27",
+            Self::From127Fused => "from 1.27 (arm64)",
+        })
+    }
 }
 
 const LIKELY: [GoGeneration; 2] = [GoGeneration::Before127, GoGeneration::From127];

@@ -1,6 +1,7 @@
 //! Which known encoder wrote a stream.
 
 use super::{Encoder, Known};
+use crate::klauspost::recognise as recognise_klauspost;
 
 /// How many plain bytes an encoder is given before what it made of them is compared.
 const PIECE_BYTES: usize = 64 << 10;
@@ -17,8 +18,13 @@ pub fn recognise(stored_prefix: &[u8], plain_prefix: &[u8]) -> Vec<Known> {
     if stored_prefix.is_empty() {
         return Vec::new();
     }
+    let klauspost = recognise_klauspost(stored_prefix, plain_prefix).into_iter().map(Known::Klauspost);
+    klauspost.chain(go(stored_prefix, plain_prefix)).collect()
+}
+
+fn go(stored_prefix: &[u8], plain_prefix: &[u8]) -> Vec<Known> {
     let fits: Vec<(Known, Fit)> =
-        Known::all().filter_map(|known| Some((known, fit(known, stored_prefix, plain_prefix)?))).collect();
+        Known::all_of_go().filter_map(|known| Some((known, fit(known, stored_prefix, plain_prefix)?))).collect();
     let best = fits.iter().map(|&(_, fit)| fit).max();
     fits.into_iter().filter(|&(_, fit)| Some(fit) == best).map(|(known, _)| known).collect()
 }

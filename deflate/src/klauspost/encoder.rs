@@ -1,13 +1,23 @@
 //! The encoders as others use them.
 
+use std::fmt;
+use std::ops::RangeInclusive;
+
 use super::Version;
 use super::deflater::Deflater;
 
 /// Of a pgzip block, what the next one knows.
-const TAIL_BYTES: usize = 16384;
+pub(crate) const TAIL_BYTES: usize = 16384;
+/// Blocks of pgzip have at least so many bytes, and at most.
+pub(crate) const MIN_BLOCK_BYTES: u32 = TAIL_BYTES as u32 + 1;
+pub(crate) const MAX_BLOCK_BYTES: u32 = 64 << 20;
+/// Levels, and how many numbers a version has.
+const LEVELS: RangeInclusive<i8> = -2..=9;
+const NUMBERS: u16 = 16;
+const DEFAULT_LEVEL: i8 = 5;
 
 /// A program that wrote a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Klauspost {
     /// `compress/gzip`, level 1 to 9, -1 (which is 5, as is any that there is not), 0 (stored) or -2 (literals only).
     Gzip {
@@ -25,6 +35,38 @@ pub enum Klauspost {
         /// More than 16 KiB.
         block_bytes: u32,
     },
+}
+
+impl Klauspost {
+    /// Of each of the two programs, one that no other version and level has.
+    pub(crate) fn number(self) -> u16 {
+        let (Self::Gzip { level, version } | Self::Pgzip { level, version, .. }) = self;
+        let level = if level == -1 || !LEVELS.contains(&level) { DEFAULT_LEVEL } else { level };
+        version.number() * NUMBERS + (level - LEVELS.start()).unsigned_abs() as u16
+    }
+
+    pub(crate) fn all_gzip() -> impl Iterator<Item = Self> {
+        let levels = |version| LEVELS.filter(|&level| level != -1).map(move |level| Self::Gzip { level, version });
+        Version::ALL.into_iter().flat_map(levels)
+    }
+
+    /// The pgzip of a number.
+    pub(crate) fn pgzip_of_number(number: u16, block_bytes: u32) -> Option<Self> {
+        let found = Self::all_gzip().find(|kind| kind.number() == number)?;
+        let (Self::Gzip { level, version } | Self::Pgzip { level, version, .. }) = found;
+        Some(Self::Pgzip { level, version, block_bytes })
+    }
+}
+
+impl fmt::Display for Klauspost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gzip { level, version } => write!(f, "klauspost/compress gzip {version}, level {level}"),
+            Self::Pgzip { level, version, block_bytes } => {
+                write!(f, "pgzip (klauspost/compress {version}), level {level}, blocks of {block_bytes} bytes")
+            }
+        }
+    }
 }
 
 /// Writes the stream that [`Klauspost`] would write, without gzip's header and trailer.

@@ -2,17 +2,15 @@
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::{Klauspost, KlauspostEncoder, Version};
+use super::{Klauspost, KlauspostEncoder, MAX_BLOCK_BYTES, MIN_BLOCK_BYTES, Version};
 
 /// What a block of pgzip ends with.
 const FLUSH: [u8; 4] = [0, 0, 0xFF, 0xFF];
 /// What else pgzip writes at the end of a stream.
 const END_AFTER_FLUSH: [u8; 2] = [3, 0];
 const DEFAULT_BLOCK_BYTES: u32 = 1 << 20;
-const MIN_BLOCK_BYTES: u32 = 16385;
 /// The levels, the likelier ones first: 5 is the default.
 const LEVELS: [i8; 11] = [5, 9, 1, 6, 7, 8, 4, 3, 2, -2, 0];
-const VERSIONS: [Version; 3] = [Version::V1_15, Version::V1_18, Version::V1_20];
 /// How much is encoded between two comparisons.
 const STEP_BYTES: usize = 1 << 16;
 
@@ -22,7 +20,7 @@ pub fn recognise(stored_prefix: &[u8], plain_prefix: &[u8]) -> Vec<Klauspost> {
     let seen = Seen::of(stored_prefix, plain_prefix);
     let mut kinds = Vec::new();
     for level in LEVELS {
-        for version in VERSIONS.into_iter().filter(|version| version.is_first_at(level)) {
+        for version in Version::ALL.into_iter().filter(|version| version.is_first_at(level)) {
             let pgzip = seen.block_bytes.map(|block_bytes| Klauspost::Pgzip { level, version, block_bytes });
             kinds.extend(pgzip.filter(|&kind| seen.may_be_by(kind)));
             kinds.extend(Some(Klauspost::Gzip { level, version }).filter(|&kind| seen.may_be_by(kind)));
@@ -52,7 +50,9 @@ impl<'a> Seen<'a> {
             Some((bytes, end)) if stored[end..] == END_AFTER_FLUSH && bytes < u64::from(DEFAULT_BLOCK_BYTES) => {
                 Some(DEFAULT_BLOCK_BYTES)
             }
-            Some((bytes, _)) => u32::try_from(bytes).ok().filter(|&bytes| bytes >= MIN_BLOCK_BYTES),
+            Some((bytes, _)) => {
+                u32::try_from(bytes).ok().filter(|bytes| (MIN_BLOCK_BYTES..=MAX_BLOCK_BYTES).contains(bytes))
+            }
             None => (!inflater.ended).then_some(DEFAULT_BLOCK_BYTES),
         };
         Self { stored, plain, is_whole, block_bytes }
@@ -74,7 +74,8 @@ impl<'a> Seen<'a> {
             encoder.finish(&mut out);
             return out == self.stored;
         }
-        true
+        // Nothing that is made of a beginning alone says anything against it, nor for it.
+        compared > 0
     }
 
     fn agrees(&self, out: &[u8], compared: &mut usize) -> bool {

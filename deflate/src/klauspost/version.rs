@@ -1,7 +1,9 @@
 //! Versions of klauspost/compress whose streams differ.
 
+use std::fmt;
+
 /// A range of versions of klauspost/compress; the names are those of versions that are tested.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Version {
     /// 1.15.12 and versions around it.
     V1_15,
@@ -11,7 +13,28 @@ pub enum Version {
     V1_20,
 }
 
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V1_15 => "up to 1.15",
+            Self::V1_18 => "1.16 to 1.18.0",
+            Self::V1_20 => "from 1.18.2",
+        })
+    }
+}
+
 impl Version {
+    pub(super) const ALL: [Self; 3] = [Self::V1_15, Self::V1_18, Self::V1_20];
+
+    /// Stands for it in files.
+    pub(super) fn number(self) -> u16 {
+        match self {
+            Self::V1_15 => 0,
+            Self::V1_18 => 1,
+            Self::V1_20 => 2,
+        }
+    }
+
     /// Whether no earlier range writes the same at this level.
     pub(super) fn is_first_at(self, level: i8) -> bool {
         match self {
