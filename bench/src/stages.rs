@@ -141,7 +141,8 @@ fn split(bytes: &Bytes, params: Params) -> u64 {
     let mut at = 0;
     while at < bytes.len() {
         let end = bytes.len().min(at + BLOCK_BYTES);
-        count += splitter.push(bytes.slice(at..end)).len();
+        splitter.push(bytes.slice(at..end));
+        count += splitter.take().len();
         at = end;
     }
     (count + splitter.finish().len()) as u64

@@ -33,7 +33,8 @@ fn split<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, params: Params) -> Vec<
     let mut splitter = Splitter::new(params);
     let mut chunks = Vec::new();
     for piece in pieces {
-        chunks.extend(splitter.push(Bytes::copy_from_slice(piece)));
+        splitter.push(Bytes::copy_from_slice(piece));
+        chunks.extend(splitter.take());
     }
     chunks.extend(splitter.finish());
     chunks

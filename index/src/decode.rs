@@ -68,7 +68,8 @@ impl Index {
         {
             return Err(IndexError::Malformed("runs do not add up"));
         }
-        let plain_bytes = self.checked_plain_bytes().ok_or(IndexError::Malformed("coded files larger than the image"))?;
+        let plain_bytes =
+            self.checked_plain_bytes().ok_or(IndexError::Malformed("coded files larger than the image"))?;
         // Each byte of the skeleton is one of the image, or part of an operation's number or a mark: at most ten for each byte.
         if self.skeleton.bytes / 11 > plain_bytes {
             return Err(IndexError::Malformed("streams longer than the image"));

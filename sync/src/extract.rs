@@ -34,7 +34,7 @@ use assemble::Assembly;
 use cache::FrameCache;
 use fetch::{Fetcher, Remotes};
 use locate::{Counts, Plan};
-use output::OutputFile;
+use output::{OutputFile, OutputSizes};
 use packs::Packs;
 use prefetch::Prefetch;
 use target::Target;
@@ -144,6 +144,7 @@ pub fn extract(
         return Err(SyncError::Usage(format!("{}: the image would take the index's place", path.display())));
     }
     let index = network.load_index_unless_known(location, options.catalog.as_ref())?;
+    assemble::check_encoders(location, &index)?;
     let stores = network.stores_of(location, &index, &options.stores)?;
     let pool = Pool::new();
     let mut seeds = Seeds::default();
@@ -157,7 +158,8 @@ pub fn extract(
         }
     };
     let catalog = options.catalog.as_ref();
-    let context = SeedContext { params: index.params, pool: &pool, catalog, progress, on_scan: &on_scan };
+    let context =
+        SeedContext { params: index.params, pool: &pool, catalog, progress, unfolds: true, on_scan: &on_scan };
     for seed in &options.seeds {
         seeds.open(seed, &context)?;
     }
@@ -230,7 +232,12 @@ impl Run<'_> {
     }
 
     fn write(&self, output: Output, mut seeds: Seeds) -> Result<Counts, SyncError> {
-        let output = OutputFile::open(output, self.index.image_bytes, self.options)?;
+        let sizes = OutputSizes {
+            image: self.index.image_bytes,
+            plain: self.index.plain_bytes(),
+            is_coded: !self.index.codings.is_empty(),
+        };
+        let output = OutputFile::open(output, sizes, self.options)?;
         let fetcher = Fetcher {
             network: self.network,
             stores: self.remotes(),

@@ -1,20 +1,27 @@
 //! Reading an image once, front to back: its chunks with their ids, in order, and its digest. Both make and the scan of a
-//! seed go through here. The reading thread walks and cuts; workers hash.
+//! seed go through here. The reading thread walks and cuts; workers hash. Gzip files in it are taken care of by `candidate`.
+
+mod blocks;
+mod candidate;
+mod plain;
 
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, Sender, unbounded};
-use regrow_chunker::{BLOCK_BYTES, ChunkId, ImageDigest, Params, Record, block_value};
+use regrow_chunker::{ChunkId, ImageDigest, Params, Record, block_value};
 use regrow_image::{RawChunk, Splitter, StreamKind};
+use regrow_index::Coding;
 
+use crate::coded::Unfolded;
 use crate::pool::{Ordered, Pool};
 use crate::{Progress, Stage, SyncError};
 
-/// Blocks that may wait to be hashed: with their chunks they bound the memory.
-const BLOCKS_IN_FLIGHT: usize = 6;
+use blocks::BlockPool;
+pub(crate) use plain::{PlainPiece, PlainSource, ingest_plain};
+
+/// Jobs that may wait to be hashed, of a block each: with their chunks they bound the memory.
+const JOBS_IN_FLIGHT: usize = 6;
 
 /// A chunk with its id.
 pub(crate) struct Hashed {
@@ -27,12 +34,10 @@ pub(crate) struct Hashed {
 pub(crate) struct Ingested {
     pub(crate) bytes: u64,
     pub(crate) digest: [u8; 32],
-}
-
-/// What workers give back for a block.
-struct BlockResult {
-    chunks: Vec<Hashed>,
-    digest: Option<(blake3::hazmat::ChainingValue, Option<[u8; 32]>)>,
+    /// How its coded files are made, if that was to be found out.
+    pub(crate) codings: Vec<Coding>,
+    /// Its coded files, if it is to be read at random.
+    pub(crate) unfolded: Vec<Unfolded>,
 }
 
 /// What is read.
@@ -44,49 +49,174 @@ pub(crate) struct Input<'a> {
     pub(crate) size_hint: Option<u64>,
 }
 
-/// Reads all of `input`; hands each chunk to `sink`, each stream's in its order.
-pub(crate) fn ingest(
-    input: Input<'_>,
-    params: Params,
-    pool: &Pool,
-    stage: Stage,
-    progress: &dyn Progress,
-    mut sink: impl FnMut(Hashed) -> Result<(), SyncError>,
-) -> Result<Ingested, SyncError> {
-    let blocks = BlockPool::new(input.size_hint);
-    let mut splitter = Splitter::new(params);
-    let mut results = Ordered::new(BLOCKS_IN_FLIGHT);
-    let mut digest = ImageDigest::default();
-    let (mut index, mut total) = (0, 0);
-    let mut take = |result: BlockResult, digest: &mut ImageDigest| {
-        if let Some((value, root)) = result.digest {
-            digest.push(value, || root.unwrap_or_default());
-        }
-        result.chunks.into_iter().try_for_each(&mut sink)
-    };
-    loop {
-        let block = blocks.read(input.reader).map_err(SyncError::io(input.name))?;
-        if block.is_empty() {
-            break;
-        }
-        total += block.len() as u64;
-        progress.add(stage, block.len() as u64);
-        let chunks = splitter.push(block.clone());
-        results.push(pool.submit(move || hash_block(Some((index, block)), chunks)));
-        index += 1;
-        while let Some(result) = results.next_due()? {
-            take(result, &mut digest)?;
-        }
-    }
-    let last = splitter.finish();
-    results.push(pool.submit(move || hash_block(None, last)));
-    while let Some(result) = results.next()? {
-        take(result, &mut digest)?;
-    }
-    Ok(Ingested { bytes: total, digest: digest.finish() })
+/// What becomes of gzip files that may be coded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum GzipFiles<'a> {
+    /// They are contents like others.
+    Contents,
+    /// They are read as what they hold if make would most likely do so, and points are gathered to read them at random.
+    Scan,
+    /// They are put aside in this folder, and read as what they hold if they can be made again of it.
+    Prove(&'a Path),
 }
 
-fn hash_block(block: Option<(u64, Bytes)>, chunks: Vec<RawChunk>) -> BlockResult {
+/// How an image is read.
+pub(crate) struct Reading<'a> {
+    pub(crate) params: Params,
+    pub(crate) pool: &'a Pool,
+    pub(crate) stage: Stage,
+    pub(crate) progress: &'a dyn Progress,
+    pub(crate) gzip_files: GzipFiles<'a>,
+}
+
+/// Takes chunks, each stream's in its order.
+pub(crate) type ChunkSink<'s> = &'s mut dyn FnMut(Hashed) -> Result<(), SyncError>;
+
+/// Reads all of `input`; hands each chunk to `sink`.
+pub(crate) fn ingest(input: Input<'_>, reading: &Reading<'_>, sink: ChunkSink<'_>) -> Result<Ingested, SyncError> {
+    let splitter = match reading.gzip_files {
+        GzipFiles::Contents => Splitter::new(reading.params),
+        GzipFiles::Scan | GzipFiles::Prove(_) => Splitter::finding_candidates(reading.params),
+    };
+    let blocks = BlockPool::new(input.size_hint);
+    let hashing = Hashing::new(reading.pool, splitter, sink);
+    let mut ingest = Ingest {
+        reading,
+        input,
+        blocks,
+        hashing,
+        rest: Bytes::new(),
+        index: 0,
+        bytes: 0,
+        codings: Vec::new(),
+        unfolded: Vec::new(),
+    };
+    while let Some(piece) = ingest.next_piece(u64::MAX)? {
+        let taken = ingest.hashing.push(piece.clone())?;
+        ingest.rest = piece.slice(taken..);
+        if let Some(candidate) = ingest.hashing.splitter.candidate() {
+            ingest.candidate(candidate)?;
+        }
+    }
+    let Ingest { hashing, bytes, codings, unfolded, .. } = ingest;
+    Ok(Ingested { bytes, digest: hashing.finish()?, codings, unfolded })
+}
+
+/// An image that is being read.
+struct Ingest<'a, 'i, 's> {
+    reading: &'a Reading<'a>,
+    input: Input<'i>,
+    blocks: BlockPool,
+    hashing: Hashing<'a, 's>,
+    /// What was read and not taken yet.
+    rest: Bytes,
+    /// Blocks that were read.
+    index: u64,
+    /// Bytes that were read.
+    bytes: u64,
+    codings: Vec<Coding>,
+    unfolded: Vec<Unfolded>,
+}
+
+impl Ingest<'_, '_, '_> {
+    /// The image's next bytes, at most `most`; `None` at its end.
+    fn next_piece(&mut self, most: u64) -> Result<Option<Bytes>, SyncError> {
+        if self.rest.is_empty() {
+            let block = self.blocks.read(self.input.reader).map_err(SyncError::io(self.input.name))?;
+            if block.is_empty() {
+                return Ok(None);
+            }
+            self.bytes += block.len() as u64;
+            self.reading.progress.add(self.reading.stage, block.len() as u64);
+            self.hashing.digest_next(self.index, block.clone())?;
+            self.index += 1;
+            self.rest = block;
+        }
+        let len = self.rest.len().min(usize::try_from(most).unwrap_or(usize::MAX));
+        Ok(Some(self.rest.split_to(len)))
+    }
+
+    /// How many of the image's bytes were taken.
+    fn taken(&self) -> u64 {
+        self.bytes - self.rest.len() as u64
+    }
+}
+
+/// What workers give back.
+struct JobResult {
+    chunks: Vec<Hashed>,
+    digest: Option<(blake3::hazmat::ChainingValue, Option<[u8; 32]>)>,
+}
+
+/// Cuts the plain image's bytes and has the chunks hashed, and the image's blocks.
+struct Hashing<'p, 's> {
+    pool: &'p Pool,
+    splitter: Splitter,
+    /// A block that was read, to be hashed together with the chunks that are cut of it: it is in the cache then.
+    block: Option<(u64, Bytes)>,
+    results: Ordered<JobResult>,
+    digest: ImageDigest,
+    sink: ChunkSink<'s>,
+    /// Bytes of the plain image.
+    plain_bytes: u64,
+}
+
+impl<'p, 's> Hashing<'p, 's> {
+    fn new(pool: &'p Pool, splitter: Splitter, sink: ChunkSink<'s>) -> Self {
+        let (results, digest) = (Ordered::new(JOBS_IN_FLIGHT), ImageDigest::default());
+        Self { pool, splitter, block: None, results, digest, sink, plain_bytes: 0 }
+    }
+
+    /// Takes in the plain image's next bytes; returns how many. They are all, unless it stands at a candidate.
+    fn push(&mut self, piece: Bytes) -> Result<usize, SyncError> {
+        let taken = self.splitter.push(piece);
+        self.plain_bytes += taken as u64;
+        self.submit()?;
+        Ok(taken)
+    }
+
+    /// The image's block of this number is to be hashed.
+    fn digest_next(&mut self, index: u64, block: Bytes) -> Result<(), SyncError> {
+        if self.block.is_some() {
+            self.submit()?;
+        }
+        self.block = Some((index, block));
+        Ok(())
+    }
+
+    fn submit(&mut self) -> Result<(), SyncError> {
+        let (block, chunks) = (self.block.take(), self.splitter.take());
+        if block.is_none() && chunks.is_empty() {
+            return Ok(());
+        }
+        self.results.push(self.pool.submit(move || hash(block, chunks)));
+        while let Some(result) = self.results.next_due()? {
+            self.take(result)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, result: JobResult) -> Result<(), SyncError> {
+        if let Some((value, root)) = result.digest {
+            self.digest.push(value, || root.unwrap_or_default());
+        }
+        result.chunks.into_iter().try_for_each(&mut self.sink)
+    }
+
+    /// The image ends here; returns the digest of its blocks.
+    fn finish(mut self) -> Result<[u8; 32], SyncError> {
+        self.submit()?;
+        let splitter = std::mem::replace(&mut self.splitter, Splitter::new(Params::default()));
+        let last = splitter.finish();
+        self.results.push(self.pool.submit(move || hash(None, last)));
+        while let Some(result) = self.results.next()? {
+            self.take(result)?;
+        }
+        Ok(self.digest.finish())
+    }
+}
+
+fn hash(block: Option<(u64, Bytes)>, chunks: Vec<RawChunk>) -> JobResult {
     let hash = |chunk: RawChunk| Hashed {
         stream: chunk.stream,
         // The chunker cuts at 4 MiB at the latest.
@@ -97,62 +227,5 @@ fn hash_block(block: Option<(u64, Bytes)>, chunks: Vec<RawChunk>) -> BlockResult
         let root = (index == 0).then(|| *blake3::hash(&block).as_bytes());
         (block_value(index, &block), root)
     });
-    BlockResult { chunks: chunks.into_iter().map(hash).collect(), digest }
-}
-
-/// Blocks of [`BLOCK_BYTES`] that are used again: fresh ones would cost a page fault for every 4 KiB.
-struct BlockPool {
-    free: Receiver<Vec<u8>>,
-    back: Arc<Sender<Vec<u8>>>,
-    first_bytes: usize,
-}
-
-struct PooledBlock {
-    bytes: Vec<u8>,
-    len: usize,
-    back: Arc<Sender<Vec<u8>>>,
-}
-
-impl AsRef<[u8]> for PooledBlock {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-}
-
-impl Drop for PooledBlock {
-    fn drop(&mut self) {
-        let _ = self.back.send(std::mem::take(&mut self.bytes));
-    }
-}
-
-impl BlockPool {
-    /// For an input that is known to be short, one byte more than it tells that it ends.
-    fn new(size_hint: Option<u64>) -> Self {
-        let (back, free) = unbounded();
-        let first_bytes = size_hint.map_or(BLOCK_BYTES, |size| size.saturating_add(1).min(BLOCK_BYTES));
-        Self { free, back: Arc::new(back), first_bytes: first_bytes as usize }
-    }
-
-    /// The next block, full unless the input ends in it.
-    fn read(&self, input: &mut dyn Read) -> std::io::Result<Bytes> {
-        let mut bytes = self.free.try_recv().unwrap_or_default();
-        bytes.resize(bytes.len().max(self.first_bytes), 0);
-        let mut len = 0;
-        loop {
-            if len == bytes.len() {
-                if len == BLOCK_BYTES as usize {
-                    break;
-                }
-                // Longer than it was said to be.
-                bytes.resize(BLOCK_BYTES as usize, 0);
-            }
-            match input.read(&mut bytes[len..]) {
-                Ok(0) => break,
-                Ok(read) => len += read,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(Bytes::from_owner(PooledBlock { bytes, len, back: Arc::clone(&self.back) }))
-    }
+    JobResult { chunks: chunks.into_iter().map(hash).collect(), digest }
 }

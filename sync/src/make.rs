@@ -21,7 +21,7 @@ use regrow_store::{Store, StoreDescription, open_description};
 use serde::Serialize;
 
 use crate::condemned::Reliance;
-use crate::ingest::{Input, ingest};
+use crate::ingest::{GzipFiles, Input, Reading, ingest};
 use crate::location::{is_same_file, relative_store};
 use crate::patch::PatchLevel;
 use crate::patch::publish::PatchReport;
@@ -161,7 +161,9 @@ pub fn make(
     let mut recipe = RecipeBuilder::new(known);
     progress.begin(Stage::Make, total);
     let input = Input { reader: input, name: input_name, size_hint: total };
-    let image = ingest(input, params, &pool, Stage::Make, progress, |chunk| recipe.add(&chunk, &mut packer))?;
+    let gzip_files = GzipFiles::Prove(&options.scratch);
+    let reading = Reading { params, pool: &pool, stage: Stage::Make, progress, gzip_files };
+    let image = ingest(input, &reading, &mut |chunk| recipe.add(&chunk, &mut packer))?;
     recipe.finish_segments(&mut packer)?;
     let (made, (packs_written, bytes_stored)) = packer.finish()?;
     progress.end(Stage::Make);
@@ -169,13 +171,13 @@ pub fn make(
     if store_hint.is_empty() {
         progress.warn("the store's place cannot be written into the index: extract will need --store");
     }
-    let (mut index, counts) = recipe.into_index(params, &image, &made, store_hint);
+    let (mut index, counts) = recipe.into_index(params, image, &made, store_hint);
     let patches = patches::make(options, &bases, &mut index, network, progress)?;
     let index_bytes = destination.publish(&index, &reliance, options, network)?;
     Ok(MakeReport {
-        image_bytes: image.bytes,
+        image_bytes: index.image_bytes,
         image_id: index.image_id().to_string(),
-        image_digest: ChunkId(image.digest).to_string(),
+        image_digest: ChunkId(index.image_digest).to_string(),
         chunks: index.chunks(),
         chunks_new: counts.chunks,
         bytes_new: counts.bytes,

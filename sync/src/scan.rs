@@ -5,12 +5,12 @@ use std::path::Path;
 
 use regrow_catalog::{Catalog, SeedKey};
 use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Params, Record, varint};
-use regrow_image::{Layout, LayoutBuilder, Op, StreamKind, WALK_VERSION};
+use regrow_image::{Layout, LayoutBuilder, Op, StreamKind, WALK_VERSION, WALK_VERSION_CODED};
 use regrow_index::{Segment, SegmentCutter, image_id};
 
-use crate::ingest::{Input, ingest};
-use crate::pool::Pool;
-use crate::{Progress, Stage, SyncError};
+use crate::coded::Unfolded;
+use crate::ingest::{GzipFiles, Input, Reading, ingest};
+use crate::{Stage, SyncError};
 
 /// See the module's documentation.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,20 +19,29 @@ pub(crate) struct Scan {
     pub(crate) skeleton: Vec<Record>,
     pub(crate) contents: Vec<Record>,
     pub(crate) layout: Layout,
+    /// The layout's coded stretches, and where in the file they come from.
+    pub(crate) unfolded: Vec<Unfolded>,
 }
+
+/// Goes up when [`crate::coded::guess`] gives other answers: what the catalog remembers is of no use then.
+const GUESS_VERSION: u32 = 1;
 
 impl Scan {
     /// Reads a file, or what the catalog remembers of it.
     pub(crate) fn of_file(
         path: &Path,
         file: &mut File,
-        params: Params,
-        pool: &Pool,
+        reading: &Reading<'_>,
         catalog: Option<&Catalog>,
-        progress: &dyn Progress,
         on_scan: &dyn Fn(),
     ) -> Result<Self, SyncError> {
-        let rules = format!("{WALK_VERSION} {} {} {}", params.min_bytes(), params.avg_bytes(), params.max_bytes());
+        let (params, progress) = (reading.params, reading.progress);
+        let gzip = match reading.gzip_files {
+            GzipFiles::Contents => 0,
+            GzipFiles::Scan | GzipFiles::Prove(_) => GUESS_VERSION,
+        };
+        let rules =
+            format!("{WALK_VERSION}.{gzip} {} {} {}", params.min_bytes(), params.avg_bytes(), params.max_bytes());
         let before = catalog.and_then(|_| SeedKey::of_file(path, file, &rules).ok());
         if let (Some(catalog), Some(key)) = (catalog, &before)
             && let Some(scan) = catalog.get_seed(key).and_then(|blob| Self::decode(&blob))
@@ -43,7 +52,7 @@ impl Scan {
         on_scan();
         progress.begin(Stage::Scan, (bytes > 0).then_some(bytes));
         let input = Input { reader: file, name: path, size_hint: (bytes > 0).then_some(bytes) };
-        let scan = Self::of_input(input, params, pool, progress);
+        let scan = Self::of_input(input, reading);
         progress.end(Stage::Scan);
         let scan = scan?;
         // Should the file have changed since the key was taken, no later key is the same.
@@ -53,11 +62,11 @@ impl Scan {
         Ok(scan)
     }
 
-    fn of_input(input: Input<'_>, params: Params, pool: &Pool, progress: &dyn Progress) -> Result<Self, SyncError> {
+    fn of_input(input: Input<'_>, reading: &Reading<'_>) -> Result<Self, SyncError> {
         let (mut skeleton, mut contents) = (Vec::new(), Vec::new());
         let mut layout = LayoutBuilder::new(u64::MAX);
         let malformed = SyncError::layout("scan of a seed");
-        let found = ingest(input, params, pool, Stage::Scan, progress, |chunk| {
+        let found = ingest(input, reading, &mut |chunk| {
             match chunk.stream {
                 StreamKind::Skeleton => {
                     layout.push(&chunk.bytes).map_err(&malformed)?;
@@ -68,7 +77,7 @@ impl Scan {
             Ok(())
         })?;
         let layout = layout.finish().map_err(&malformed)?;
-        Ok(Self { digest: found.digest, skeleton, contents, layout })
+        Ok(Self { digest: found.digest, skeleton, contents, layout, unfolded: found.unfolded })
     }
 
     /// Records of a stream.
@@ -82,10 +91,11 @@ impl Scan {
     /// The id of the image that the file is, cut with these parameters. FORMAT.md, section 5.
     pub(crate) fn image_id(&self, params: Params) -> ChunkId {
         let ids = |records: &[Record]| segments(records).map(|segment| segment.id()).collect::<Vec<_>>();
-        image_id(WALK_VERSION, &params, &ids(&self.skeleton), &ids(&self.contents))
+        let walk_version = if self.unfolded.is_empty() { WALK_VERSION } else { WALK_VERSION_CODED };
+        image_id(walk_version, &params, &ids(&self.skeleton), &ids(&self.contents))
     }
 
-    /// For the catalog: digest, records of both streams, operations.
+    /// For the catalog: digest, records of both streams, coded files, operations.
     fn encode(&self) -> Vec<u8> {
         let mut out = self.digest.to_vec();
         for records in [&self.skeleton, &self.contents] {
@@ -95,10 +105,15 @@ impl Scan {
                 varint::put(&mut out, u64::from(record.len));
             }
         }
+        varint::put(&mut out, self.unfolded.len() as u64);
+        self.unfolded.iter().for_each(|unfolded| unfolded.encode(&mut out));
         for op in self.layout.ops() {
             let number = match op {
                 Op::Literal(len) => u64::from(len) << 1,
                 Op::Contents(len) => len << 1 | 1,
+                // No operation is of no bytes.
+                Op::BeginCoded => 0,
+                Op::EndCoded => 1,
             };
             varint::put(&mut out, number);
         }
@@ -111,10 +126,14 @@ impl Scan {
         blob = rest;
         let skeleton = take_records(&mut blob)?;
         let contents = take_records(&mut blob)?;
+        let count = varint::take(&mut blob).filter(|&count| count <= blob.len() as u64 / 5)?;
+        let unfolded: Vec<Unfolded> = (0..count).map(|_| Unfolded::decode(&mut blob)).collect::<Option<_>>()?;
         let mut layout = LayoutBuilder::new(u64::MAX >> 2);
         while !blob.is_empty() {
             let number = varint::take(&mut blob)?;
             let op = match number & 1 {
+                0 if number == 0 => Op::BeginCoded,
+                1 if number == 1 => Op::EndCoded,
                 0 => Op::Literal(u32::try_from(number >> 1).ok().filter(|&len| len > 0)?),
                 _ => Op::Contents(number >> 1),
             };
@@ -123,7 +142,8 @@ impl Scan {
         let layout = layout.finish().ok()?;
         let bytes = |records: &[Record]| records.iter().map(|record| u64::from(record.len)).sum::<u64>();
         let fits = layout.skeleton_bytes() == bytes(&skeleton) && layout.contents_bytes() == bytes(&contents);
-        fits.then_some(Self { digest: *digest, skeleton, contents, layout })
+        let fits = fits && layout.coded().eq(unfolded.iter().map(|unfolded| unfolded.plain.clone()));
+        fits.then_some(Self { digest: *digest, skeleton, contents, layout, unfolded })
     }
 }
 

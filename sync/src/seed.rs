@@ -50,6 +50,8 @@ pub(crate) struct SeedContext<'a> {
     pub(crate) pool: &'a Pool,
     pub(crate) catalog: Option<&'a Catalog>,
     pub(crate) progress: &'a dyn Progress,
+    /// Gzip files in a seed are read as what they hold, as make would do.
+    pub(crate) unfolds: bool,
     /// Is called before a seed is read through.
     pub(crate) on_scan: &'a dyn Fn(),
 }

@@ -16,7 +16,7 @@ use regrow_index::{Index, Segment};
 use regrow_store::{PackTail, ReadStore, STORE_FILE, StoreError, list_packs, read_description};
 use serde::Serialize;
 
-use crate::ingest::{Input, ingest};
+use crate::ingest::{GzipFiles, Input, Reading, ingest};
 use crate::pool::Pool;
 use crate::{Location, Network, Progress, Stage, SyncError};
 
@@ -73,7 +73,12 @@ pub fn verify_file(
     let most = if is_device { index.image_bytes } else { u64::MAX };
     progress.begin(Stage::Verify, Some(total));
     let input = Input { reader: &mut file.take(most), name: path, size_hint: Some(total) };
-    let found = ingest(input, index.params, &Pool::new(), Stage::Verify, progress, |_| Ok(()))?;
+    let found = {
+        let pool = Pool::new();
+        let gzip_files = GzipFiles::Contents;
+        let reading = Reading { params: index.params, pool: &pool, stage: Stage::Verify, progress, gzip_files };
+        ingest(input, &reading, &mut |_| Ok(()))?
+    };
     progress.end(Stage::Verify);
     Ok(VerifyReport {
         ok: (found.bytes, found.digest) == (index.image_bytes, index.image_digest),

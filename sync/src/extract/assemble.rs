@@ -2,6 +2,7 @@
 //! once, while what is missing arrives from the stores and goes to its place. The blocks' hashes make the image's digest.
 
 mod block;
+mod coded;
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -22,6 +23,7 @@ use crate::seed::Seeds;
 use crate::{Stage, SyncError};
 
 use block::{BlockJob, BlockResult};
+pub(super) use coded::check_encoders;
 
 /// Blocks that may wait to be written.
 const BLOCKS_IN_FLIGHT: usize = 3;
@@ -74,9 +76,14 @@ impl<'a> Assembly<'a> {
     /// Writes the whole image and checks its digest.
     pub(super) fn run(mut self, counts: &mut Counts) -> Result<(), SyncError> {
         self.shared.plan.count_local(&self.shared.target.contents, counts);
-        self.run.progress.begin(Stage::Write, Some(self.shared.target.image_bytes));
-        let digest =
-            if self.shared.output.is_pipe() { self.write_in_order(counts)? } else { self.write_anywhere(counts)? };
+        self.run.progress.begin(Stage::Write, Some(self.shared.target.plain_bytes));
+        let digest = if self.shared.output.is_coded() {
+            self.write_coded(counts)?
+        } else if self.shared.output.is_pipe() {
+            self.write_in_order(counts)?
+        } else {
+            self.write_anywhere(counts)?
+        };
         self.run.progress.end(Stage::Write);
         if digest != self.shared.target.digest {
             self.shared.output.discard();

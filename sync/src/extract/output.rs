@@ -18,7 +18,7 @@ use crate::make::folder_of;
 /// Where the bytes go when they are complete.
 enum End {
     /// The temporary name becomes this one.
-    Rename { part: PathBuf, meta: PathBuf, path: PathBuf },
+    Rename { part: PathBuf, coded: PathBuf, meta: PathBuf, path: PathBuf },
     /// They are there already.
     InPlace { path: PathBuf },
     /// They went through here.
@@ -27,11 +27,23 @@ enum End {
     Dry { path: PathBuf },
 }
 
+/// Sizes of what is to be written, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OutputSizes {
+    pub(crate) image: u64,
+    pub(crate) plain: u64,
+    /// The image is another than its plain image.
+    pub(crate) is_coded: bool,
+}
+
 /// See the module's documentation.
 pub(crate) struct OutputFile {
+    /// The image; if it has coded files, what was fetched of its plain image.
     file: Option<File>,
+    /// The image, if that is another.
+    coded: Option<File>,
     end: End,
-    image_bytes: u64,
+    sizes: OutputSizes,
     /// What it may hold of the image already.
     resumable: bool,
     /// Something was written, so that a next run can go on from it.
@@ -55,72 +67,61 @@ pub(crate) fn check(output: &Output, dry_run: bool) -> Result<(), SyncError> {
 }
 
 impl OutputFile {
-    pub(crate) fn open(output: Output, image_bytes: u64, options: &ExtractOptions) -> Result<Self, SyncError> {
-        let (dry_run, scratch) = (options.dry_run, &options.scratch);
+    pub(crate) fn open(output: Output, sizes: OutputSizes, options: &ExtractOptions) -> Result<Self, SyncError> {
+        let scratch = &options.scratch;
+        if options.dry_run {
+            return Self::open_dry(output, sizes);
+        }
         match output {
-            Output::File(path) if dry_run => {
-                let file = File::open(part_path(&path)).ok();
-                Ok(Self {
-                    resumable: file.is_some(),
-                    file,
-                    end: End::Dry { path },
-                    image_bytes,
-                    is_begun: AtomicBool::new(false),
-                })
-            }
-            Output::InPlace(path) if dry_run => {
-                let file = Some(File::open(&path).map_err(SyncError::io(&path))?);
-                Ok(Self {
-                    resumable: true,
-                    file,
-                    end: End::Dry { path },
-                    image_bytes,
-                    is_begun: AtomicBool::new(false),
-                })
-            }
-            Output::Pipe(..) if dry_run => Ok(Self {
-                resumable: false,
-                file: None,
-                end: End::Dry { path: "-".into() },
-                image_bytes,
-                is_begun: AtomicBool::new(false),
-            }),
-            Output::File(path) => Self::open_part(path, image_bytes),
-            Output::InPlace(path) => Self::open_in_place(path, image_bytes),
+            Output::File(path) => Self::open_part(path, sizes),
+            Output::InPlace(path) => Self::open_in_place(path, sizes, scratch),
             Output::Pipe(pipe) => {
-                let file = tempfile::tempfile_in(scratch).map_err(SyncError::io(scratch))?;
-                file.set_len(image_bytes).map_err(SyncError::io(scratch))?;
-                Ok(Self {
-                    resumable: false,
-                    file: Some(file),
-                    end: End::Pipe(Mutex::new(pipe)),
-                    image_bytes,
-                    is_begun: AtomicBool::new(false),
-                })
+                let end = End::Pipe(Mutex::new(pipe));
+                Ok(Self::new(Some(scratch_file(sizes.plain, scratch)?), None, end, sizes, false))
             }
         }
     }
 
-    fn open_part(path: PathBuf, image_bytes: u64) -> Result<Self, SyncError> {
-        let part = part_path(&path);
-        let file = open_locked(&part, &path)?;
-        let resumable = file.metadata().map_err(SyncError::io(&part))?.len() > 0;
-        file.set_len(image_bytes).map_err(SyncError::io(&part))?;
-        take_after(&file, &path);
-        let meta = meta_path(&path);
-        Ok(Self {
-            resumable,
-            file: Some(file),
-            end: End::Rename { part, meta, path },
-            image_bytes,
-            is_begun: AtomicBool::new(false),
-        })
+    fn new(file: Option<File>, coded: Option<File>, end: End, sizes: OutputSizes, resumable: bool) -> Self {
+        Self { file, coded, end, sizes, resumable, is_begun: AtomicBool::new(false) }
     }
 
-    fn open_in_place(path: PathBuf, image_bytes: u64) -> Result<Self, SyncError> {
+    fn open_dry(output: Output, sizes: OutputSizes) -> Result<Self, SyncError> {
+        let (file, path) = match output {
+            Output::File(path) => (File::open(part_path(&path)).ok(), path),
+            // Of an image with coded files nothing is looked for in its place.
+            Output::InPlace(path) if sizes.is_coded => (None, path),
+            Output::InPlace(path) => (Some(File::open(&path).map_err(SyncError::io(&path))?), path),
+            Output::Pipe(..) => (None, "-".into()),
+        };
+        let resumable = file.is_some();
+        Ok(Self::new(file, None, End::Dry { path }, sizes, resumable))
+    }
+
+    fn open_part(path: PathBuf, sizes: OutputSizes) -> Result<Self, SyncError> {
+        let (part, coded_path) = (part_path(&path), coded_path(&path));
+        let file = open_locked(&part, &path)?;
+        let resumable = file.metadata().map_err(SyncError::io(&part))?.len() > 0;
+        file.set_len(sizes.plain).map_err(SyncError::io(&part))?;
+        let coded = if sizes.is_coded {
+            // Who holds the lock of the other file may have this one.
+            let _ = std::fs::remove_file(&coded_path);
+            let mut create = OpenOptions::new();
+            let coded = create.read(true).write(true).create_new(true).open(&coded_path);
+            Some(coded.map_err(SyncError::io(&coded_path))?)
+        } else {
+            None
+        };
+        take_after(coded.as_ref().unwrap_or(&file), &path);
+        let end = End::Rename { part, coded: coded_path, meta: meta_path(&path), path };
+        Ok(Self::new(Some(file), coded, end, sizes, resumable))
+    }
+
+    fn open_in_place(path: PathBuf, sizes: OutputSizes, scratch: &Path) -> Result<Self, SyncError> {
         let mut file = OpenOptions::new().read(true).write(true).open(&path).map_err(SyncError::io(&path))?;
         lock(&file, &path)?;
         let metadata = file.metadata().map_err(SyncError::io(&path))?;
+        let image_bytes = sizes.image;
         if metadata.file_type().is_block_device() {
             let size = io::Seek::seek(&mut file, io::SeekFrom::End(0)).map_err(SyncError::io(&path))?;
             if size < image_bytes {
@@ -134,13 +135,11 @@ impl OutputFile {
         } else {
             return Err(SyncError::Usage(format!("{}: neither a file nor a block device", path.display())));
         }
-        Ok(Self {
-            resumable: true,
-            file: Some(file),
-            end: End::InPlace { path },
-            image_bytes,
-            is_begun: AtomicBool::new(false),
-        })
+        let end = End::InPlace { path };
+        if sizes.is_coded {
+            return Ok(Self::new(Some(scratch_file(sizes.plain, scratch)?), Some(file), end, sizes, false));
+        }
+        Ok(Self::new(Some(file), None, end, sizes, true))
     }
 
     /// Removes what an unfinished run left beside an output that is complete by now.
@@ -148,6 +147,7 @@ impl OutputFile {
         let part = part_path(path);
         if File::open(&part).is_ok_and(|file| file.try_lock().is_ok()) || !part.exists() {
             let _ = std::fs::remove_file(part);
+            let _ = std::fs::remove_file(coded_path(path));
             let _ = std::fs::remove_dir_all(meta_path(path));
         }
     }
@@ -173,15 +173,22 @@ impl OutputFile {
         let held =
             self.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |metadata| metadata.blocks() * 512);
         match &self.end {
-            End::Rename { .. } => self.image_bytes.saturating_sub(held),
+            // What is held is of the plain image.
+            _ if self.sizes.is_coded => self.sizes.image,
+            End::Rename { .. } => self.sizes.image.saturating_sub(held),
             // Of a dry run's output nothing is known but that it will be a file.
-            End::Dry { path } if path != Path::new("-") => self.image_bytes.saturating_sub(held),
+            End::Dry { path } if path != Path::new("-") => self.sizes.image.saturating_sub(held),
             _ => 0,
         }
     }
 
     pub(crate) fn is_resumable(&self) -> bool {
         self.resumable
+    }
+
+    /// Whether the image is another than its plain image.
+    pub(crate) fn is_coded(&self) -> bool {
+        self.sizes.is_coded
     }
 
     pub(crate) fn is_pipe(&self) -> bool {
@@ -199,12 +206,24 @@ impl OutputFile {
         }
     }
 
-    /// Reads bytes of the image that were written.
+    /// Reads bytes of the plain image that were written.
     pub(crate) fn read(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
         self.file.as_ref().ok_or(io::ErrorKind::NotFound)?.read_exact_at(out, at)
     }
 
-    /// Writes bytes of the image.
+    /// Reads bytes of the image that were written.
+    pub(crate) fn read_image(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
+        self.coded.as_ref().or(self.file.as_ref()).ok_or(io::ErrorKind::NotFound)?.read_exact_at(out, at)
+    }
+
+    /// Writes bytes of the image, if that is another than its plain image.
+    pub(crate) fn write_image(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
+        let write = || self.coded.as_ref().ok_or(io::ErrorKind::NotFound)?.write_all_at(bytes, at);
+        self.is_begun.store(true, Ordering::Relaxed);
+        write().map_err(SyncError::io(self.path()))
+    }
+
+    /// Writes bytes of the plain image.
     pub(crate) fn write(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
         let write = || self.file.as_ref().ok_or(io::ErrorKind::NotFound)?.write_all_at(bytes, at);
         self.is_begun.store(true, Ordering::Relaxed);
@@ -225,20 +244,24 @@ impl OutputFile {
 
     /// The image is complete and verified: makes it durable, and gives it its name.
     pub(crate) fn commit(&self) -> Result<(), SyncError> {
-        let file = self.file.as_ref();
+        let file = self.coded.as_ref().or(self.file.as_ref());
         let sync = |path: &Path| file.map_or(Ok(()), File::sync_all).map_err(SyncError::io(path));
         match &self.end {
-            End::Rename { part, meta, path } => {
+            End::Rename { part, coded, meta, path } => {
                 self.is_begun.store(true, Ordering::Relaxed);
-                sync(part)?;
-                std::fs::rename(part, path).map_err(SyncError::io(path))?;
+                let written = if self.sizes.is_coded { coded } else { part };
+                sync(written)?;
+                std::fs::rename(written, path).map_err(SyncError::io(path))?;
                 sync_folder(folder_of(path))?;
+                if self.sizes.is_coded {
+                    let _ = std::fs::remove_file(part);
+                }
                 let _ = std::fs::remove_dir_all(meta);
                 Ok(())
             }
             End::InPlace { path } => {
                 if let Some(file) = file.filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file())) {
-                    file.set_len(self.image_bytes).map_err(SyncError::io(path))?;
+                    file.set_len(self.sizes.image).map_err(SyncError::io(path))?;
                 }
                 sync(path)
             }
@@ -258,9 +281,9 @@ impl OutputFile {
         }
     }
 
-    /// The blocks of an image.
+    /// The blocks of the image.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = Range<u64>> + use<> {
-        let (image, block) = (self.image_bytes, regrow_chunker::BLOCK_BYTES);
+        let (image, block) = (self.sizes.image, regrow_chunker::BLOCK_BYTES);
         (0..image.div_ceil(block)).map(move |number| number * block..image.min((number + 1) * block))
     }
 }
@@ -268,14 +291,22 @@ impl OutputFile {
 /// A run that failed before it wrote anything leaves nothing behind.
 impl Drop for OutputFile {
     fn drop(&mut self) {
-        if let End::Rename { part, meta, .. } = &self.end
-            && !self.resumable
-            && !self.is_begun.load(Ordering::Relaxed)
-            && !meta.exists()
-        {
+        let End::Rename { part, coded, meta, .. } = &self.end else { return };
+        if self.sizes.is_coded {
+            // It begins anew in the next run; under this name it is there only until it is complete.
+            let _ = std::fs::remove_file(coded);
+        }
+        if !self.resumable && !self.is_begun.load(Ordering::Relaxed) && !meta.exists() {
             let _ = std::fs::remove_file(part);
         }
     }
+}
+
+/// A file without a name, as long as the image.
+fn scratch_file(bytes: u64, scratch: &Path) -> Result<File, SyncError> {
+    let file = tempfile::tempfile_in(scratch).map_err(SyncError::io(scratch))?;
+    file.set_len(bytes).map_err(SyncError::io(scratch))?;
+    Ok(file)
 }
 
 /// Gives the new file the mode of the one that it will replace, and its owner where that is allowed: what was private stays so.
@@ -303,6 +334,11 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 
 fn part_path(path: &Path) -> PathBuf {
     beside(path, ".regrow-part")
+}
+
+/// The image while it is made of its plain image.
+fn coded_path(path: &Path) -> PathBuf {
+    beside(path, ".regrow-image")
 }
 
 fn meta_path(path: &Path) -> PathBuf {

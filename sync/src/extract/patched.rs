@@ -18,7 +18,7 @@ use super::Run;
 use super::fetch::Fetcher;
 use super::locate::{Counts, Tally};
 use super::output::OutputFile;
-use crate::ingest::{Hashed, Input, ingest};
+use crate::ingest::{GzipFiles, Hashed, Reading, ingest_plain};
 use crate::patch::apply::{TargetSizes, apply};
 use crate::patch::header::PatchHeader;
 use crate::seed::{FileSeed, PatchSeed, PatchSeedBuilder, Seeds};
@@ -139,17 +139,17 @@ fn yield_of(
 ) -> Result<PatchSeed, SyncError> {
     let index = run.index;
     let sizes =
-        TargetSizes { image: index.image_bytes, skeleton: index.skeleton.bytes, contents: index.contents.bytes };
+        TargetSizes { image: index.plain_bytes(), skeleton: index.skeleton.bytes, contents: index.contents.bytes };
     let mut yielded = Yield::new(run, seeds, request.scratch)?;
-    run.progress.begin(Stage::Patch, Some(index.image_bytes));
+    run.progress.begin(Stage::Patch, Some(index.plain_bytes()));
     let (pieces, arriving) = bounded(PIECES_WAITING);
     let (applied, ingested) = std::thread::scope(|scope| {
         let applying =
             scope.spawn(move || apply(&mut file, &header, candidate.seed, sizes, request.scratch, &mut Pieces(pieces)));
-        let mut image = PatchedImage::new(arriving);
-        let name = Path::new(&request.name);
-        let input = Input { reader: &mut image, name, size_hint: Some(index.image_bytes) };
-        let ingested = ingest(input, index.params, run.pool, Stage::Patch, run.progress, |chunk| yielded.take(&chunk));
+        let mut image = PatchedImage::new(arriving, Path::new(&request.name));
+        let (params, gzip_files) = (index.params, GzipFiles::Contents);
+        let reading = Reading { params, pool: run.pool, stage: Stage::Patch, progress: run.progress, gzip_files };
+        let ingested = ingest_plain(&mut image, &reading, &mut |chunk| yielded.take(&chunk));
         drop(image);
         (applying.join().map_err(|_| SyncError::Worker), ingested)
     });

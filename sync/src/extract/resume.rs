@@ -18,7 +18,7 @@ pub(super) fn check(run: &Run<'_>, target: &Arc<Target>, output: &Arc<OutputFile
         return Ok(Vec::new());
     }
     let count = target.contents.len();
-    run.progress.begin(Stage::Resume, Some(target.image_bytes));
+    run.progress.begin(Stage::Resume, Some(target.plain_bytes));
     let jobs: Vec<_> = (0..count.div_ceil(CHUNKS_A_JOB))
         .map(|job| {
             let (target, output) = (Arc::clone(target), Arc::clone(output));

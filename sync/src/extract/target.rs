@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use regrow_chunker::{ChunkId, Record};
-use regrow_image::{ImagePiece, Layout, LayoutBuilder, TreeEntry, TreeWalker};
-use regrow_index::{Index, Run};
+use regrow_image::{ImagePiece, Layout, LayoutBuilder, LayoutError, TreeEntry, TreeWalker};
+use regrow_index::{Coding, Index, Run};
 
 use super::recipe::Recipe;
 use crate::SyncError;
@@ -69,7 +69,8 @@ impl StreamChunks {
 
 /// See the module's documentation.
 pub(crate) struct Target {
-    pub(crate) image_bytes: u64,
+    /// Of the plain image.
+    pub(crate) plain_bytes: u64,
     pub(crate) digest: [u8; 32],
     pub(crate) skeleton: Arc<StreamChunks>,
     pub(crate) contents: Arc<StreamChunks>,
@@ -80,7 +81,7 @@ pub(crate) struct Target {
 impl Target {
     pub(crate) fn new(index: &Index, recipe: Recipe) -> Self {
         Self {
-            image_bytes: index.image_bytes,
+            plain_bytes: index.plain_bytes(),
             digest: index.image_digest,
             skeleton: Arc::new(StreamChunks::new(true, recipe.skeleton)),
             contents: Arc::new(StreamChunks::new(false, recipe.contents)),
@@ -96,10 +97,14 @@ impl Target {
     /// Takes the assembled skeleton stream and reads it.
     pub(crate) fn set_skeleton(&mut self, spool: Spool, index: &Index, location: &str) -> Result<(), SyncError> {
         let malformed = SyncError::layout(location);
-        let mut builder = LayoutBuilder::new(index.image_bytes);
+        let mut builder = LayoutBuilder::new(index.plain_bytes());
         spool.for_each(|bytes| builder.push(bytes).map_err(&malformed))?;
         let layout = builder.finish().map_err(&malformed)?;
-        layout.check(index.image_bytes, index.skeleton.bytes, index.contents.bytes).map_err(&malformed)?;
+        layout.check(index.plain_bytes(), index.skeleton.bytes, index.contents.bytes).map_err(&malformed)?;
+        let stretches = layout.coded().map(|coded| coded.end - coded.start);
+        if !stretches.eq(index.codings.iter().map(Coding::plain_bytes)) {
+            return Err(malformed(LayoutError::Marks));
+        }
         self.assembled = Some((spool, layout));
         Ok(())
     }
@@ -117,6 +122,11 @@ impl Target {
     /// Stretches of a part of the image.
     pub(crate) fn pieces(&self, image: Range<u64>) -> impl Iterator<Item = ImagePiece> + '_ {
         self.assembled().1.pieces(image)
+    }
+
+    /// Stretches of the plain image that are coded in the image.
+    pub(crate) fn coded(&self) -> impl Iterator<Item = Range<u64>> + '_ {
+        self.assembled().1.coded()
     }
 
     /// Bytes of the skeleton stream.

@@ -1,7 +1,7 @@
 //! The recipe as it grows: which chunks, where each is, and the segments.
 
 use regrow_chunker::Params;
-use regrow_image::{StreamKind, WALK_VERSION};
+use regrow_image::{StreamKind, WALK_VERSION, WALK_VERSION_CODED};
 use regrow_index::{Index, PackRef, Run, Segment, SegmentCutter, SegmentRef, StreamHead};
 use regrow_store::PackSummary;
 
@@ -91,7 +91,7 @@ impl RecipeBuilder {
     pub(crate) fn into_index(
         self,
         params: Params,
-        image: &Ingested,
+        image: Ingested,
         written: &[PackSummary],
         store: String,
     ) -> (Index, NewCounts) {
@@ -101,7 +101,7 @@ impl RecipeBuilder {
         let segment_runs = packs.runs(&[&skeleton.segments, &contents.segments]);
         let fresh_packs = packs.fresh();
         let index = Index {
-            walk_version: WALK_VERSION,
+            walk_version: if image.codings.is_empty() { WALK_VERSION } else { WALK_VERSION_CODED },
             params,
             image_bytes: image.bytes,
             image_digest: image.digest,
@@ -111,6 +111,7 @@ impl RecipeBuilder {
             chunk_runs,
             segment_runs,
             store,
+            codings: image.codings,
             fresh_packs,
             patch_bases: Vec::new(),
         };

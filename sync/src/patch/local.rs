@@ -46,8 +46,14 @@ impl Locals<'_> {
     ) -> Result<(PathBuf, Arc<PatchImage>), SyncError> {
         let fetched = if given.is_empty() { Some(self.fetch(location, index, seeds, network)?) } else { None };
         let catalog = self.catalog.filter(|_| fetched.is_none());
-        let context =
-            SeedContext { params: index.params, pool: self.pool, catalog, progress: self.progress, on_scan: &|| () };
+        let context = SeedContext {
+            params: index.params,
+            pool: self.pool,
+            catalog,
+            progress: self.progress,
+            unfolds: true,
+            on_scan: &|| (),
+        };
         for path in given.iter().chain(&fetched) {
             let image = Arc::new(PatchImage::open(path, &context)?);
             if image.digest() == index.image_digest {

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -12,15 +12,17 @@ use regrow_image::{SkeletonPart, StreamKind};
 use regrow_index::Segment;
 
 use super::{Seed, SeedContext, first_with_id, sorted_by_id};
-use crate::SyncError;
+use crate::coded::PlainFile;
+use crate::ingest::{GzipFiles, Reading};
 use crate::scan::{Scan, segments};
+use crate::{Stage, SyncError};
 
 /// Stretches of a chunk that lie no further apart are read in one go.
 const GAP_BYTES: u64 = 16 << 10;
 
 /// See the module's documentation.
 pub(crate) struct FileSeed {
-    file: File,
+    file: PlainFile,
     /// What the file system said of it before it was read.
     state: FileState,
     scan: Scan,
@@ -60,10 +62,13 @@ impl FileSeed {
         let kind = path.metadata().map_err(SyncError::io(path))?.file_type();
         let mut file = File::open(path).map_err(SyncError::io(path))?;
         let state = state_of(&file);
-        let SeedContext { params, pool, catalog, progress, on_scan } = *context;
+        let SeedContext { params, pool, catalog, progress, unfolds, on_scan } = *context;
         // Writing to a device does not change its times: what it held is not remembered.
         let catalog = catalog.filter(|_| kind.is_file());
-        let scan = Scan::of_file(path, &mut file, params, pool, catalog, progress, on_scan)?;
+        let gzip_files = if unfolds { GzipFiles::Scan } else { GzipFiles::Contents };
+        let reading = Reading { params, pool, stage: Stage::Scan, progress, gzip_files };
+        let scan = Scan::of_file(path, &mut file, &reading, catalog, on_scan)?;
+        let file = PlainFile::new(file, scan.unfolded.clone());
         let streams = STREAMS.map(|stream| StreamIndex::new(scan.records(stream)));
         Ok(Self { file, state, scan, streams })
     }
@@ -81,7 +86,7 @@ impl FileSeed {
 
     /// Whether nothing was written to the file since it was opened, as far as the file system tells.
     pub(crate) fn is_unchanged(&self) -> bool {
-        self.state.is_some() && self.state == state_of(&self.file)
+        self.state.is_some() && self.state == state_of(self.file.file())
     }
 
     /// What the file was found to hold.
@@ -167,7 +172,7 @@ impl Seed for FileSeed {
 }
 
 /// Gathers parts, reading stretches that lie near each other at once.
-fn read_parts(file: &File, parts: &[SkeletonPart], out: &mut Vec<u8>) -> io::Result<()> {
+fn read_parts(file: &PlainFile, parts: &[SkeletonPart], out: &mut Vec<u8>) -> io::Result<()> {
     let mut window: (u64, Vec<u8>) = (0, Vec::new());
     for (number, part) in parts.iter().enumerate() {
         match part {

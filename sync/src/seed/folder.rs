@@ -44,7 +44,8 @@ impl FolderSeed {
         let mut kept = Vec::new();
         for path in paths {
             let is_small = path.metadata().is_ok_and(|metadata| metadata.len() < REMEMBERED_BYTES);
-            let context = SeedContext { catalog: context.catalog.filter(|_| !is_small), ..*context };
+            // A gzip file in a folder is a file of some image: there it is contents.
+            let context = SeedContext { catalog: context.catalog.filter(|_| !is_small), unfolds: false, ..*context };
             match FileSeed::open(&path, &context) {
                 Ok(seed) => {
                     let number = kept.len() as u32;

@@ -7,7 +7,8 @@ use regrow_image::{RawChunk, Splitter, StreamKind};
 /// Stream, offset in it, length, id.
 pub(crate) fn list_chunks(image: &[u8], params: Params) -> String {
     let mut splitter = Splitter::new(params);
-    let mut chunks = splitter.push(Bytes::copy_from_slice(image));
+    splitter.push(Bytes::copy_from_slice(image));
+    let mut chunks = splitter.take();
     chunks.extend(splitter.finish());
     let mut out = String::new();
     for (kind, name) in [(StreamKind::Skeleton, "skeleton"), (StreamKind::Contents, "contents")] {

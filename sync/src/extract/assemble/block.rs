@@ -1,4 +1,4 @@
-//! One block of the image.
+//! One block of the plain image.
 
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -15,11 +15,13 @@ use crate::SyncError;
 pub(super) struct BlockResult {
     pub(super) block: Range<u64>,
     pub(super) bytes: u64,
-    /// There if the block is complete.
+    /// All of it is there.
+    pub(super) is_complete: bool,
+    /// Of a complete block, unless the image is another than its plain image.
     pub(super) hash: Option<BlockHash>,
     /// Chunks that a seed did not give.
     pub(super) failed: Vec<u32>,
-    /// The block, for pipes.
+    /// The block, if it is not in the output: for pipes, and for coded files.
     pub(super) plain: Vec<u8>,
 }
 
@@ -48,16 +50,17 @@ impl<'a> BlockJob<'a> {
         plain.resize((block.end - block.start) as usize, 0);
         let mut job = Self { shared, block, plain, holes: Vec::new(), failed: Vec::new(), chunk: None, bytes };
         job.fill()?;
-        let is_pipe = shared.output.is_pipe();
-        if !is_pipe {
+        let is_coded = shared.output.is_coded();
+        let hands_on = is_coded || shared.output.is_pipe();
+        if !hands_on {
             job.write()?;
         }
         let is_complete = job.failed.is_empty() && (job.holes.is_empty() || job.read_holes()?);
-        let hash = is_complete.then(|| hash(&job.block, &job.plain));
+        let hash = (is_complete && !is_coded).then(|| hash(&job.block, &job.plain));
         let bytes = job.block.end - job.block.start;
-        let (plain, kept) = if is_pipe { (job.plain, Vec::new()) } else { (Vec::new(), job.plain) };
+        let (plain, kept) = if hands_on { (job.plain, Vec::new()) } else { (Vec::new(), job.plain) };
         BUFFERS.set((kept, job.bytes));
-        Ok(BlockResult { block: job.block, bytes, hash, failed: job.failed, plain })
+        Ok(BlockResult { block: job.block, bytes, is_complete, hash, failed: job.failed, plain })
     }
 
     fn fill(&mut self) -> Result<(), SyncError> {
@@ -160,7 +163,7 @@ fn hash(block: &Range<u64>, bytes: &[u8]) -> BlockHash {
 pub(super) fn hash_written(output: &OutputFile, block: Range<u64>) -> Result<BlockHash, SyncError> {
     let (mut plain, bytes) = BUFFERS.take();
     plain.resize((block.end - block.start) as usize, 0);
-    let read = output.read(block.start, &mut plain);
+    let read = output.read_image(block.start, &mut plain);
     read.map_err(SyncError::io(output.path()))?;
     let hash = hash(&block, &plain);
     BUFFERS.set((plain, bytes));

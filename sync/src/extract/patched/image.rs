@@ -1,10 +1,16 @@
-//! The image that a patch makes, as something to read front to back.
+//! The plain image that a patch makes, as something to read front to back.
 
-use std::io::{self, Read};
+use std::collections::VecDeque;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
 
+use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 use regrow_image::{ImagePiece, Layout};
 
+use crate::SyncError;
+use crate::ingest::{PlainPiece, PlainSource};
 use crate::patch::apply::TargetSink;
 use crate::spool::Spool;
 
@@ -36,14 +42,18 @@ impl TargetSink for Pieces {
     }
 }
 
-/// The other end: the image's bytes in order.
-pub(super) struct PatchedImage {
+/// The other end: the plain image in order.
+pub(super) struct PatchedImage<'a> {
     arriving: Receiver<Piece>,
+    /// For errors.
+    name: &'a Path,
     skeleton: Option<Box<(Spool, Layout)>>,
+    /// Coded stretches that do not end yet, in order, and whether the first of them has begun.
+    coded: VecDeque<Range<u64>>,
+    in_coded: bool,
     /// Contents that arrived, and how much of them is used.
     contents: (Vec<u8>, usize),
-    /// Bytes of the image that are put together, how much of them was read, and where they end.
-    block: (Vec<u8>, usize),
+    /// Where the next piece begins.
     at: u64,
 }
 
@@ -51,25 +61,51 @@ fn ended() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "the patch yields no more")
 }
 
-impl PatchedImage {
-    pub(super) fn new(arriving: Receiver<Piece>) -> Self {
-        Self { arriving, skeleton: None, contents: Default::default(), block: Default::default(), at: 0 }
+impl<'a> PatchedImage<'a> {
+    /// `name` is what it is called in errors.
+    pub(super) fn new(arriving: Receiver<Piece>, name: &'a Path) -> Self {
+        let (coded, contents) = (VecDeque::new(), Default::default());
+        Self { arriving, name, skeleton: None, coded, in_coded: false, contents, at: 0 }
     }
 
-    /// Puts the next block together; an empty one at the end.
-    fn fill(&mut self) -> io::Result<()> {
-        let skeleton = match self.skeleton.take() {
-            Some(skeleton) => skeleton,
-            None => match self.arriving.recv() {
-                Ok(Piece::Skeleton(skeleton)) => skeleton,
-                _ => return Err(ended()),
-            },
-        };
-        let (spool, layout) = &*skeleton;
-        let end = layout.image_bytes().min(self.at + BLOCK_BYTES);
-        let mut block = std::mem::take(&mut self.block.0);
-        block.clear();
-        block.resize((end - self.at) as usize, 0);
+    /// The skeleton comes before all contents.
+    fn skeleton(&mut self) -> io::Result<Box<(Spool, Layout)>> {
+        if let Some(skeleton) = self.skeleton.take() {
+            return Ok(skeleton);
+        }
+        match self.arriving.recv() {
+            Ok(Piece::Skeleton(skeleton)) => {
+                self.coded = skeleton.1.coded().collect();
+                Ok(skeleton)
+            }
+            _ => Err(ended()),
+        }
+    }
+
+    /// A coded file that begins or ends here.
+    fn mark(&mut self) -> Option<PlainPiece> {
+        let coded = self.coded.front()?;
+        if !self.in_coded && coded.start == self.at {
+            self.in_coded = true;
+            return Some(PlainPiece::BeginCoded);
+        }
+        if self.in_coded && coded.end == self.at {
+            self.in_coded = false;
+            self.coded.pop_front();
+            return Some(PlainPiece::EndCoded);
+        }
+        None
+    }
+
+    /// How far the next piece goes.
+    fn next_end(&self, layout: &Layout) -> u64 {
+        let mark = self.coded.front().map(|coded| if self.in_coded { coded.end } else { coded.start });
+        layout.image_bytes().min(self.at + BLOCK_BYTES).min(mark.unwrap_or(u64::MAX))
+    }
+
+    /// Puts the next block together.
+    fn fill(&mut self, (spool, layout): &(Spool, Layout), end: u64) -> io::Result<Bytes> {
+        let mut block = vec![0; (end - self.at) as usize];
         for piece in layout.pieces(self.at..end) {
             match piece {
                 ImagePiece::Skeleton { image, skeleton_at } => {
@@ -82,8 +118,8 @@ impl PatchedImage {
                 }
             }
         }
-        (self.block, self.at, self.skeleton) = ((block, 0), end, Some(skeleton));
-        Ok(())
+        self.at = end;
+        Ok(block.into())
     }
 
     fn take_contents(&mut self, mut out: &mut [u8]) -> io::Result<()> {
@@ -106,15 +142,17 @@ impl PatchedImage {
     }
 }
 
-impl Read for PatchedImage {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.block.1 == self.block.0.len() {
-            self.fill()?;
+impl PlainSource for PatchedImage<'_> {
+    fn next(&mut self) -> Result<Option<PlainPiece>, SyncError> {
+        let skeleton = self.skeleton().map_err(SyncError::io(self.name))?;
+        if let Some(mark) = self.mark() {
+            self.skeleton = Some(skeleton);
+            return Ok(Some(mark));
         }
-        let (block, used) = &mut self.block;
-        let now = out.len().min(block.len() - *used);
-        out[..now].copy_from_slice(&block[*used..*used + now]);
-        *used += now;
-        Ok(now)
+        let end = self.next_end(&skeleton.1);
+        let block =
+            if self.at < end { Some(self.fill(&skeleton, end).map_err(SyncError::io(self.name))?) } else { None };
+        self.skeleton = Some(skeleton);
+        Ok(block.map(PlainPiece::Bytes))
     }
 }

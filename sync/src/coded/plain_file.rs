@@ -1,0 +1,126 @@
+//! A file as the plain image that it is, at random: gzip files in it as what they hold.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use regrow_deflate::GzipReader;
+
+use super::Unfolded;
+
+/// Stretches between two points that are kept: 16 MiB, as long as points lie a MiB apart.
+const SPANS_KEPT: usize = 16;
+const READ_BYTES: usize = 64 << 10;
+
+/// A stretch of what a gzip file holds: its file's and its point's number.
+type SpanName = (usize, usize);
+/// Filled by who needs it first; whoever else needs it waits.
+type Span = Arc<Mutex<Option<Arc<Vec<u8>>>>>;
+
+/// See the module's documentation.
+pub(crate) struct PlainFile {
+    file: File,
+    unfolded: Vec<Unfolded>,
+    kept: Mutex<VecDeque<(SpanName, Span)>>,
+}
+
+impl PlainFile {
+    /// `unfolded` ascends, and was found in this file.
+    pub(crate) fn new(file: File, unfolded: Vec<Unfolded>) -> Self {
+        Self { file, unfolded, kept: Mutex::default() }
+    }
+
+    /// The file as it is.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Fills `out` with the plain image's bytes from `at` on.
+    pub(crate) fn read_exact_at(&self, mut out: &mut [u8], mut at: u64) -> io::Result<()> {
+        while !out.is_empty() {
+            let number = self.unfolded.partition_point(|unfolded| unfolded.plain.end <= at);
+            let next = self.unfolded.get(number);
+            let coded = next.filter(|unfolded| unfolded.plain.start <= at);
+            let end = coded.map(|unfolded| unfolded.plain.end).or(next.map(|unfolded| unfolded.plain.start));
+            let len = end.map_or(out.len(), |end| out.len().min(usize::try_from(end - at).unwrap_or(usize::MAX)));
+            let (now, rest) = out.split_at_mut(len);
+            if coded.is_some() {
+                self.read_coded(number, now, at)?;
+            } else {
+                self.file.read_exact_at(now, self.stored_at(number, at))?;
+            }
+            (out, at) = (rest, at + len as u64);
+        }
+        Ok(())
+    }
+
+    /// Where in the file is what lies at `at` between coded files, before number `number`.
+    fn stored_at(&self, number: usize, at: u64) -> u64 {
+        match number.checked_sub(1).and_then(|before| self.unfolded.get(before)) {
+            Some(before) => before.stored.end + (at - before.plain.end),
+            None => at,
+        }
+    }
+
+    fn read_coded(&self, number: usize, mut out: &mut [u8], at: u64) -> io::Result<()> {
+        let unfolded = &self.unfolded[number];
+        let mut within = at - unfolded.plain.start;
+        while !out.is_empty() {
+            let point = unfolded.points.partition_point(|point| point.plain_at <= within).saturating_sub(1);
+            let span = self.span((number, point))?;
+            let start = usize::try_from(within - unfolded.points[point].plain_at).unwrap_or(usize::MAX);
+            let found = span.get(start..).filter(|found| !found.is_empty()).ok_or(io::ErrorKind::UnexpectedEof)?;
+            let len = found.len().min(out.len());
+            let (now, rest) = out.split_at_mut(len);
+            now.copy_from_slice(&found[..len]);
+            (out, within) = (rest, within + len as u64);
+        }
+        Ok(())
+    }
+
+    /// A stretch from the cache, or inflated.
+    fn span(&self, name: SpanName) -> io::Result<Arc<Vec<u8>>> {
+        let span = self.kept_span(name);
+        let mut bytes = span.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bytes) = &*bytes {
+            return Ok(Arc::clone(bytes));
+        }
+        let inflated = Arc::new(self.inflate(name)?);
+        *bytes = Some(Arc::clone(&inflated));
+        Ok(inflated)
+    }
+
+    fn kept_span(&self, name: SpanName) -> Span {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept.iter().position(|(known, _)| *known == name).and_then(|place| kept.remove(place));
+        let (_, span) = found.unwrap_or_else(|| (name, Span::default()));
+        kept.push_front((name, Arc::clone(&span)));
+        kept.truncate(SPANS_KEPT);
+        span
+    }
+
+    fn inflate(&self, (number, point): SpanName) -> io::Result<Vec<u8>> {
+        let unfolded = &self.unfolded[number];
+        let whole = unfolded.plain.end - unfolded.plain.start;
+        let end = unfolded.points.get(point + 1).map_or(whole, |next| next.plain_at);
+        let len = (end - unfolded.points[point].plain_at) as usize;
+        let from = unfolded.points[point].unpack().ok_or(io::ErrorKind::InvalidData)?;
+        let mut reader = GzipReader::resume(&from);
+        let mut stored = unfolded.stored.start + from.stored_at;
+        let (mut out, mut buffer) = (Vec::with_capacity(len), vec![0; READ_BYTES]);
+        while out.len() < len {
+            let wanted = READ_BYTES.min(usize::try_from(unfolded.stored.end - stored).unwrap_or(usize::MAX));
+            self.file.read_exact_at(&mut buffer[..wanted], stored)?;
+            let before = out.len();
+            let step = reader.push(&buffer[..wanted], &mut out, len - before);
+            let step = step.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            if step.taken == 0 && out.len() == before {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            stored += step.taken as u64;
+        }
+        Ok(out)
+    }
+}

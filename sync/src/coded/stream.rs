@@ -1,0 +1,133 @@
+//! A member's deflate stream of its plain bytes, as its encoder made it; on all cores where that is possible.
+
+use bytes::Bytes;
+use regrow_deflate::GzipTrailer;
+use regrow_deflate::encode::{Blocks, Encoder, Known, encode_block};
+
+use crate::SyncError;
+use crate::pool::{Ordered, Pool};
+
+/// Blocks that are encoded side by side, at most.
+const BLOCKS_IN_FLIGHT: usize = 4;
+/// Blocks larger than this are encoded where they come: their memory would be too much.
+const MAX_BLOCK_BYTES: usize = 4 << 20;
+
+/// Takes the next bytes of the stream.
+pub(crate) type StreamSink<'s> = &'s mut dyn FnMut(&[u8]) -> Result<(), SyncError>;
+
+/// See the module's documentation.
+pub(crate) struct StreamMaker<'p> {
+    kind: Kind<'p>,
+    trailer: GzipTrailer,
+    out: Vec<u8>,
+}
+
+enum Kind<'p> {
+    OneByOne(Box<Encoder>),
+    SideBySide(SideBySide<'p>),
+}
+
+/// An encoder whose blocks need only the plain bytes before them.
+struct SideBySide<'p> {
+    known: Known,
+    blocks: Blocks,
+    pool: &'p Pool,
+    /// The end of what came before the block that is gathered.
+    dictionary: Bytes,
+    block: Vec<u8>,
+    encoding: Ordered<Vec<u8>>,
+}
+
+impl<'p> StreamMaker<'p> {
+    /// For a stream of this encoder, whose result is corrected.
+    pub(crate) fn new(pool: &'p Pool, known: Known, corrections: &[u8]) -> Self {
+        let kind = match known.blocks().filter(|blocks| blocks.block_bytes <= MAX_BLOCK_BYTES) {
+            Some(blocks) => Kind::SideBySide(SideBySide {
+                known,
+                blocks,
+                pool,
+                dictionary: Bytes::new(),
+                block: Vec::new(),
+                encoding: Ordered::new(BLOCKS_IN_FLIGHT),
+            }),
+            None => Kind::OneByOne(Box::new(Encoder::new(known))),
+        };
+        let _ = corrections;
+        Self { kind, trailer: GzipTrailer::default(), out: Vec::new() }
+    }
+
+    /// Takes in the next plain bytes.
+    pub(crate) fn write(&mut self, plain: &[u8], sink: StreamSink<'_>) -> Result<(), SyncError> {
+        self.trailer.update(plain);
+        self.out.clear();
+        match &mut self.kind {
+            Kind::OneByOne(encoder) => encoder.write(plain, &mut self.out),
+            Kind::SideBySide(side) => side.write(plain, &mut self.out)?,
+        }
+        self.hand_on(sink)
+    }
+
+    /// The plain bytes end here: the rest of the stream goes to `sink`. Returns the member's trailer.
+    pub(crate) fn finish(mut self, sink: StreamSink<'_>) -> Result<[u8; 8], SyncError> {
+        self.out.clear();
+        match self.kind {
+            Kind::OneByOne(encoder) => encoder.finish(&mut self.out),
+            Kind::SideBySide(side) => side.finish(&mut self.out)?,
+        }
+        sink(&self.out)?;
+        Ok(self.trailer.finish())
+    }
+
+    fn hand_on(&mut self, sink: StreamSink<'_>) -> Result<(), SyncError> {
+        sink(&self.out)
+    }
+}
+
+impl SideBySide<'_> {
+    fn write(&mut self, mut plain: &[u8], out: &mut Vec<u8>) -> Result<(), SyncError> {
+        while !plain.is_empty() {
+            // A full block waits until it is known whether it is the last one.
+            if self.block.len() == self.blocks.block_bytes {
+                self.encode(false);
+            }
+            let (now, rest) = plain.split_at(plain.len().min(self.blocks.block_bytes - self.block.len()));
+            self.block.extend_from_slice(now);
+            plain = rest;
+            while let Some(done) = self.encoding.next_due()? {
+                out.extend_from_slice(&done);
+            }
+        }
+        Ok(())
+    }
+
+    fn encode(&mut self, is_last: bool) {
+        let block = Bytes::from(std::mem::take(&mut self.block));
+        let (known, dictionary) = (self.known, self.dictionary.clone());
+        self.dictionary = self.next_dictionary(&block);
+        self.encoding.push(self.pool.submit(move || {
+            let mut out = Vec::new();
+            encode_block(known, &dictionary, &block, is_last, &mut out);
+            out
+        }));
+    }
+
+    fn next_dictionary(&self, block: &Bytes) -> Bytes {
+        let wanted = self.blocks.dictionary_bytes;
+        if block.len() >= wanted {
+            return block.slice(block.len() - wanted..);
+        }
+        let before = &self.dictionary[self.dictionary.len().saturating_sub(wanted - block.len())..];
+        [before, block].concat().into()
+    }
+
+    fn finish(mut self, out: &mut Vec<u8>) -> Result<(), SyncError> {
+        if self.block.len() == self.blocks.block_bytes && self.blocks.ends_with_partial {
+            self.encode(false);
+        }
+        self.encode(true);
+        while let Some(done) = self.encoding.next()? {
+            out.extend_from_slice(&done);
+        }
+        Ok(())
+    }
+}

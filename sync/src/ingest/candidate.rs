@@ -1,0 +1,217 @@
+//! A gzip file that may be coded, in an image that is read.
+
+use bytes::Bytes;
+use regrow_deflate::GzipReader;
+use regrow_image::Candidate;
+
+use super::{GzipFiles, Ingest};
+use crate::SyncError;
+use crate::coded::{Aside, Guess, PREFIX_BYTES, PointCollector, Proof, Unfolded, guess, prove};
+
+/// Plain bytes that are cut at a time.
+const PLAIN_BYTES: usize = 1 << 20;
+/// Bytes that were put aside are read in pieces of this many.
+const READ_BYTES: usize = 1 << 20;
+/// Files that stay as they are are worth a word from so many bytes on.
+const WARN_BYTES: u64 = 64 << 10;
+
+/// The bytes of a candidate that are to come.
+struct Coming {
+    held: Bytes,
+    left: u64,
+}
+
+impl Ingest<'_, '_, '_> {
+    /// Decides about a candidate, and reads it.
+    pub(super) fn candidate(&mut self, candidate: Candidate) -> Result<(), SyncError> {
+        let Candidate { size, held } = candidate;
+        let start = self.taken() - held.len() as u64;
+        let left = size.map_or(u64::MAX, |size| size - held.len() as u64);
+        let mut coming = Coming { held: held.into(), left };
+        let stored = self.prefix(&mut coming)?;
+        // Of an image that is a gzip file itself the size is known if it ends already.
+        let size = size.unwrap_or(if stored.len() < PREFIX_BYTES { stored.len() as u64 } else { u64::MAX });
+        let guess = guess(&stored, size);
+        match (guess, self.reading.gzip_files) {
+            (Guess::Coded(_), GzipFiles::Scan) => self.scan(start, stored, coming),
+            (Guess::Coded(_), GzipFiles::Prove(folder)) => {
+                let mut aside = Aside::new(folder);
+                aside.push(&stored)?;
+                while let Some(piece) = self.next_of(&mut coming)? {
+                    aside.push(&piece)?;
+                }
+                aside.settle()?;
+                self.prove(start, size, &aside)
+            }
+            (guess, _) => {
+                if guess == Guess::Unknown {
+                    self.warn_opaque(start, size, "its encoder is not known");
+                }
+                self.hashing.splitter.decline();
+                // What was not looked at yet comes as any file's bytes do.
+                self.push_all(stored.into())
+            }
+        }
+    }
+
+    /// The first bytes, as many as are looked at.
+    fn prefix(&mut self, coming: &mut Coming) -> Result<Vec<u8>, SyncError> {
+        let mut stored = Vec::new();
+        while stored.len() < PREFIX_BYTES {
+            let most = (PREFIX_BYTES - stored.len()) as u64;
+            let left = coming.left;
+            coming.left = left.min(most);
+            let asked = coming.left;
+            let piece = self.next_of(coming)?;
+            coming.left = left - (asked - coming.left);
+            match piece {
+                Some(piece) => stored.extend_from_slice(&piece),
+                None => break,
+            }
+        }
+        Ok(stored)
+    }
+
+    /// The next bytes of a candidate.
+    fn next_of(&mut self, coming: &mut Coming) -> Result<Option<Bytes>, SyncError> {
+        if !coming.held.is_empty() {
+            return Ok(Some(std::mem::take(&mut coming.held)));
+        }
+        if coming.left == 0 {
+            return Ok(None);
+        }
+        let piece = self.next_piece(coming.left)?;
+        coming.left -= piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        Ok(piece)
+    }
+
+    fn push_all(&mut self, piece: Bytes) -> Result<(), SyncError> {
+        self.hashing.push(piece).map(|_| ())
+    }
+
+    /// Reads a file as what it holds, and gathers points. What does not inflate is left out: chunks are verified by who reads them.
+    fn scan(&mut self, start: u64, stored: Vec<u8>, mut coming: Coming) -> Result<(), SyncError> {
+        let plain_start = self.hashing.plain_bytes;
+        let mut unfolding = Unfolding::default();
+        self.hashing.splitter.begin_coded();
+        let mut next = Some(Bytes::from(stored));
+        while let Some(piece) = next {
+            if !unfolding.is_broken {
+                unfolding.push(&piece, &mut |plain| self.push_all(plain))?;
+            }
+            next = self.next_of(&mut coming)?;
+        }
+        unfolding.finish(&mut |plain| self.push_all(plain))?;
+        self.hashing.splitter.end_coded();
+        let plain = plain_start..self.hashing.plain_bytes;
+        let mut points = unfolding.points.finish();
+        points.retain(|point| point.plain_at < plain.end - plain.start);
+        self.unfolded.push(Unfolded { stored: start..self.taken(), plain, points });
+        Ok(())
+    }
+
+    /// Reads a file that was put aside as what it holds, if it can be made again of that.
+    fn prove(&mut self, start: u64, size: u64, aside: &Aside) -> Result<(), SyncError> {
+        match prove(aside, self.reading.pool)? {
+            Proof::Exact(coding) => {
+                self.codings.push(coding);
+                self.hashing.splitter.begin_coded();
+                let mut unfolding = Unfolding { gathers_points: false, ..Unfolding::default() };
+                pieces_of(aside, &mut |piece| unfolding.push(&piece, &mut |plain| self.push_all(plain)))?;
+                unfolding.finish(&mut |plain| self.push_all(plain))?;
+                self.hashing.splitter.end_coded();
+                Ok(())
+            }
+            Proof::Impossible(reason) => {
+                self.warn_opaque(start, size.min(aside.bytes()), reason);
+                self.hashing.splitter.decline();
+                pieces_of(aside, &mut |piece| self.push_all(piece))
+            }
+        }
+    }
+
+    fn warn_opaque(&self, start: u64, size: u64, reason: &str) {
+        if matches!(self.reading.gzip_files, GzipFiles::Prove(_)) && size >= WARN_BYTES {
+            self.reading.progress.warn(&format!(
+                "{}: the gzip file of {size} bytes at byte {start} stays as it is, since {reason}; an update fetches most of it anew",
+                self.input.name.display()
+            ));
+        }
+    }
+}
+
+/// Gives all that was put aside.
+fn pieces_of(aside: &Aside, each: &mut dyn FnMut(Bytes) -> Result<(), SyncError>) -> Result<(), SyncError> {
+    let mut at = 0;
+    loop {
+        let mut piece = vec![0; READ_BYTES];
+        let read = aside.read_at(at, &mut piece).map_err(SyncError::io("temporary file"))?;
+        if read == 0 {
+            return Ok(());
+        }
+        piece.truncate(read);
+        at += read as u64;
+        each(piece.into())?;
+    }
+}
+
+/// A gzip file that is read as what it holds.
+struct Unfolding {
+    reader: GzipReader,
+    plain: Vec<u8>,
+    given: u64,
+    gathers_points: bool,
+    points: PointCollector,
+    /// It turned out not to be sound: no more comes of it.
+    is_broken: bool,
+}
+
+impl Default for Unfolding {
+    fn default() -> Self {
+        let points = PointCollector::default();
+        let mut unfolding = Self {
+            reader: GzipReader::default(),
+            plain: Vec::with_capacity(PLAIN_BYTES),
+            given: 0,
+            gathers_points: true,
+            points,
+            is_broken: false,
+        };
+        unfolding.points.look(&unfolding.reader, 0);
+        unfolding
+    }
+}
+
+impl Unfolding {
+    fn push(
+        &mut self,
+        mut stored: &[u8],
+        sink: &mut dyn FnMut(Bytes) -> Result<(), SyncError>,
+    ) -> Result<(), SyncError> {
+        loop {
+            let before = self.plain.len();
+            let Ok(step) = self.reader.push(stored, &mut self.plain, PLAIN_BYTES - before) else {
+                self.is_broken = true;
+                return Ok(());
+            };
+            stored = &stored[step.taken..];
+            if self.plain.len() == PLAIN_BYTES {
+                self.hand_on(sink)?;
+            } else if step.taken == 0 && self.plain.len() == before {
+                return Ok(());
+            }
+        }
+    }
+
+    fn hand_on(&mut self, sink: &mut dyn FnMut(Bytes) -> Result<(), SyncError>) -> Result<(), SyncError> {
+        self.given += self.plain.len() as u64;
+        if self.gathers_points {
+            self.points.look(&self.reader, self.given);
+        }
+        sink(std::mem::replace(&mut self.plain, Vec::with_capacity(PLAIN_BYTES)).into())
+    }
+
+    fn finish(&mut self, sink: &mut dyn FnMut(Bytes) -> Result<(), SyncError>) -> Result<(), SyncError> {
+        if self.plain.is_empty() { Ok(()) } else { self.hand_on(sink) }
+    }
+}

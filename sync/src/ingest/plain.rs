@@ -1,0 +1,43 @@
+//! A plain image that comes from elsewhere than from an image's own bytes: where its coded files are is known.
+
+use bytes::Bytes;
+use regrow_image::Splitter;
+
+use super::{ChunkSink, Hashing, Reading};
+use crate::SyncError;
+
+/// What comes next of a plain image.
+pub(crate) enum PlainPiece {
+    /// These bytes.
+    Bytes(Bytes),
+    /// A coded file begins.
+    BeginCoded,
+    /// It ends.
+    EndCoded,
+}
+
+/// Gives a plain image front to back.
+pub(crate) trait PlainSource {
+    /// The next piece; `None` at the end.
+    fn next(&mut self) -> Result<Option<PlainPiece>, SyncError>;
+}
+
+/// Reads all of a plain image; hands each chunk to `sink`.
+pub(crate) fn ingest_plain(
+    source: &mut dyn PlainSource,
+    reading: &Reading<'_>,
+    sink: ChunkSink<'_>,
+) -> Result<(), SyncError> {
+    let mut hashing = Hashing::new(reading.pool, Splitter::new(reading.params), sink);
+    while let Some(piece) = source.next()? {
+        match piece {
+            PlainPiece::Bytes(bytes) => {
+                reading.progress.add(reading.stage, bytes.len() as u64);
+                hashing.push(bytes)?;
+            }
+            PlainPiece::BeginCoded => hashing.splitter.begin_coded(),
+            PlainPiece::EndCoded => hashing.splitter.end_coded(),
+        }
+    }
+    hashing.finish().map(|_| ())
+}
