@@ -22,7 +22,7 @@ fn main() {
     for generation in [GoGeneration::Before127, GoGeneration::From127, GoGeneration::From127Fused] {
         let mut real = real::RealGo::of(generation);
         for known in Known::all().filter(|known| matches!(known, Known::Go { .. })) {
-            let Known::Go { generation: its, level } = known;
+            let Known::Go { generation: its, level } = known else { continue };
             if its != generation || !levels.is_empty() && !levels.contains(&level) {
                 continue;
             }

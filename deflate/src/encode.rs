@@ -6,12 +6,14 @@
 mod bits;
 mod go;
 mod recognise;
+mod zlib;
 
 #[cfg(test)]
 mod tests;
 
 pub use go::GoGeneration;
 pub use recognise::recognise;
+pub use zlib::ZlibFamily;
 
 use std::fmt;
 
@@ -30,9 +32,12 @@ pub enum Known {
     },
     /// klauspost's `compress/gzip` and `pgzip`.
     Klauspost(Klauspost),
+    /// zlib, GNU gzip and pigz.
+    Zlib(ZlibFamily),
 }
 
-/// Where the numbers of Go's encoders begin, and those of klauspost's; numbers below are free for other families.
+/// Where the numbers of zlib's kin begin, of Go's encoders, and of klauspost's.
+const ZLIB_NUMBERS: u16 = 0x40;
 const GO_NUMBERS: u16 = 0x100;
 const KLAUSPOST_NUMBERS: u16 = 0x200;
 const PGZIP_NUMBERS: u16 = 0x300;
@@ -53,6 +58,7 @@ impl Known {
     #[must_use]
     pub fn number(self) -> u16 {
         match self {
+            Self::Zlib(kind) => ZLIB_NUMBERS + kind.number(),
             Self::Go { generation, level } => GO_NUMBERS + go::number(generation, level),
             Self::Klauspost(kind @ Klauspost::Gzip { .. }) => KLAUSPOST_NUMBERS + kind.number(),
             Self::Klauspost(kind @ Klauspost::Pgzip { .. }) => PGZIP_NUMBERS + kind.number(),
@@ -87,7 +93,13 @@ impl Known {
 
     /// All of them that have no parameters.
     pub fn all() -> impl Iterator<Item = Self> {
-        Self::all_of_go().chain(Klauspost::all_gzip().map(Self::Klauspost))
+        let klauspost = Klauspost::all_gzip().map(Self::Klauspost);
+        Self::all_of_zlib().chain(Self::all_of_go()).chain(klauspost)
+    }
+
+    /// Those of zlib's kin, the likeliest first.
+    fn all_of_zlib() -> impl Iterator<Item = Self> {
+        ZlibFamily::all().map(Self::Zlib)
     }
 
     /// Go's, the likeliest first.
@@ -104,6 +116,11 @@ impl Known {
                 dictionary_bytes: PGZIP_TAIL_BYTES,
                 ends_with_partial: true,
             }),
+            Self::Zlib(ZlibFamily::Pigz { .. }) => Some(Blocks {
+                block_bytes: zlib::PIGZ_BLOCK_BYTES,
+                dictionary_bytes: zlib::WINDOW_BYTES,
+                ends_with_partial: false,
+            }),
             _ => None,
         }
     }
@@ -114,6 +131,7 @@ impl fmt::Display for Known {
         match self {
             Self::Go { generation, level } => write!(f, "Go compress/gzip {generation}, level {level}"),
             Self::Klauspost(kind) => kind.fmt(f),
+            Self::Zlib(kind) => kind.fmt(f),
         }
     }
 }
@@ -126,6 +144,7 @@ pub struct Encoder {
 enum OfKind {
     Go(go::Encoder),
     Klauspost(Box<KlauspostEncoder>),
+    Zlib(Box<zlib::Encoder>),
 }
 
 impl Encoder {
@@ -135,6 +154,7 @@ impl Encoder {
         let of_kind = match known {
             Known::Go { generation, level } => OfKind::Go(go::Encoder::new(generation, level)),
             Known::Klauspost(kind) => OfKind::Klauspost(Box::new(KlauspostEncoder::new(kind))),
+            Known::Zlib(kind) => OfKind::Zlib(Box::new(zlib::Encoder::new(kind))),
         };
         Self { of_kind }
     }
@@ -144,6 +164,7 @@ impl Encoder {
         match &mut self.of_kind {
             OfKind::Go(encoder) => encoder.write(plain, out),
             OfKind::Klauspost(encoder) => encoder.write(plain, out),
+            OfKind::Zlib(encoder) => encoder.write(plain, out),
         }
     }
 
@@ -152,6 +173,7 @@ impl Encoder {
         match self.of_kind {
             OfKind::Go(encoder) => encoder.finish(out),
             OfKind::Klauspost(encoder) => encoder.finish(out),
+            OfKind::Zlib(encoder) => encoder.finish(out),
         }
     }
 }
@@ -163,6 +185,7 @@ pub fn encode_block(known: Known, dictionary: &[u8], block: &[u8], is_last: bool
         Known::Klauspost(Klauspost::Pgzip { level, version, .. }) => {
             pgzip_block(version, level, dictionary, block, is_last, out);
         }
+        Known::Zlib(kind @ ZlibFamily::Pigz { .. }) => zlib::encode_block(kind, dictionary, block, is_last, out),
         _ => {
             let mut encoder = Encoder::new(known);
             encoder.write(block, out);

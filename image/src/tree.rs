@@ -18,6 +18,8 @@ pub struct TreeEntry {
     pub contents: std::ops::Range<u64>,
     /// Bytes of skeleton since the entry before.
     pub skeleton_bytes: u64,
+    /// It is a coded file; what this holds comes as entries of their own, in it as an archive.
+    pub is_coded: bool,
 }
 
 /// Is told of each entry when it is complete.
@@ -49,7 +51,10 @@ impl TreeWalker {
         decoder.push(bytes, |found| {
             match found {
                 Found::Op(Op::Contents(len)) => walker.skip(len, &mut told),
-                Found::Op(Op::BeginCoded) => walker.begin_coded(&mut told),
+                Found::Op(Op::BeginCoded) => {
+                    told.begin_coded();
+                    walker.begin_coded(&mut told);
+                }
                 Found::Op(Op::EndCoded) => walker.end_coded(&mut told),
                 Found::Op(Op::Literal(_)) => {}
                 Found::Bytes(literal) => {
@@ -94,7 +99,18 @@ impl<S: TreeSink> Telling<'_, S> {
         let at = self.state.contents_at;
         let archives = self.state.levels.last().cloned().unwrap_or_default();
         let skeleton_bytes = std::mem::take(&mut self.state.skeleton_bytes);
-        self.state.current = Some(TreeEntry { archives, path: own_path, type_flag, contents: at..at, skeleton_bytes });
+        self.state.current =
+            Some(TreeEntry { archives, path: own_path, type_flag, contents: at..at, skeleton_bytes, is_coded: false });
+    }
+
+    /// The entry at hand is a coded file; without one it is the image itself.
+    fn begin_coded(&mut self) {
+        if self.state.current.is_none() {
+            self.begin(None, 0xff);
+        }
+        if let Some(entry) = &mut self.state.current {
+            entry.is_coded = true;
+        }
     }
 }
 

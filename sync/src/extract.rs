@@ -27,6 +27,7 @@ use serde::Serialize;
 
 use crate::make::as_seconds;
 use crate::pool::Pool;
+use crate::scan::Scan;
 use crate::seed::{SeedContext, Seeds};
 use crate::{Location, Network, Progress, SyncError};
 
@@ -124,6 +125,34 @@ pub struct ExtractReport {
     pub elapsed: Duration,
 }
 
+/// What is put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Image,
+    /// The plain image, for who wants to look into it.
+    Plain,
+}
+
+/// Puts the plain image of the index at `location` together in a new file, and tells what it holds.
+pub(crate) fn extract_plain(
+    location: &Location,
+    index: &Index,
+    path: PathBuf,
+    options: &ExtractOptions,
+    network: &mut Network,
+    progress: &dyn Progress,
+) -> Result<Scan, SyncError> {
+    let stores = network.stores_of(location, index, &options.stores)?;
+    let pool = Pool::new();
+    let network = &*network;
+    let prefetch = Prefetch::new(network, &stores, index);
+    let health = Arc::new(Failover::new(stores.len()));
+    let (pool, prefetch, form) = (&pool, &prefetch, Form::Plain);
+    let run = Run { location, index, stores, health, prefetch, options, pool, progress, network, form };
+    let (_, target) = run.write(Output::File(path), Seeds::default())?;
+    target.map(|target| target.scan()).ok_or(SyncError::Worker)
+}
+
 /// Rebuilds the image that the index at `location` describes.
 ///
 /// # Errors
@@ -168,8 +197,8 @@ pub fn extract(
     let mut report = report_of(&index);
     report.dry_run = options.dry_run;
     let health = Arc::new(Failover::new(stores.len()));
-    let run =
-        Run { location, index: &index, stores, health, prefetch: &prefetch, options, pool: &pool, progress, network };
+    let (prefetch, pool, form) = (&prefetch, &pool, Form::Image);
+    let run = Run { location, index: &index, stores, health, prefetch, options, pool, progress, network, form };
     let finished = match existing_output(&output) {
         Some(path) => match seeds.open(&path, &context) {
             Ok(()) => seeds.seeds.last().is_some_and(|seed| seed.digest() == Some(index.image_digest)),
@@ -186,7 +215,7 @@ pub fn extract(
     {
         OutputFile::sweep(path);
     }
-    let counts = if finished { Counts::all_resumed(&index) } else { run.write(output, seeds)? };
+    let counts = if finished { Counts::all_resumed(&index) } else { run.write(output, seeds)?.0 };
     counts.fill(&mut report);
     report.bytes_fetched = run.network.meter().body_bytes() + counts.planned_bytes;
     report.requests = run.network.meter().requests() + counts.planned_requests;
@@ -224,6 +253,7 @@ struct Run<'a> {
     pool: &'a Pool,
     progress: &'a dyn Progress,
     network: &'a Network,
+    form: Form,
 }
 
 impl Run<'_> {
@@ -231,12 +261,17 @@ impl Run<'_> {
         Remotes { stores: &self.stores, health: &self.health, rounds: self.network.rounds(self.stores.len()) }
     }
 
-    fn write(&self, output: Output, mut seeds: Seeds) -> Result<Counts, SyncError> {
-        let sizes = OutputSizes {
-            image: self.index.image_bytes,
-            plain: self.index.plain_bytes(),
-            is_coded: !self.index.codings.is_empty(),
-        };
+    fn sizes(&self) -> OutputSizes {
+        let (image, plain) = (self.index.image_bytes, self.index.plain_bytes());
+        match self.form {
+            Form::Image => OutputSizes { image, plain, is_coded: !self.index.codings.is_empty() },
+            Form::Plain => OutputSizes { image: plain, plain, is_coded: false },
+        }
+    }
+
+    /// Carries the flow out. Returns what was written too, unless nothing was.
+    fn write(&self, output: Output, mut seeds: Seeds) -> Result<(Counts, Option<Arc<Target>>), SyncError> {
+        let sizes = self.sizes();
         let output = OutputFile::open(output, sizes, self.options)?;
         let fetcher = Fetcher {
             network: self.network,
@@ -254,7 +289,7 @@ impl Run<'_> {
         };
         let scratch = output.folder().unwrap_or(&self.options.scratch).to_owned();
         if let Some(planned) = patched::extend_seeds(self, &fetcher, &mut seeds, &output, &scratch)? {
-            return Ok(planned);
+            return Ok((planned, None));
         }
         let mut packs = Packs::new(self.index);
         let recipe = recipe::resolve(self, &fetcher, &mut packs, &seeds)?;
@@ -273,10 +308,11 @@ impl Run<'_> {
         packs.locate(self, &fetcher, &target, &mut plan)?;
         if self.options.dry_run {
             plan.count(&target, &packs, &fetcher, &mut counts);
-            return Ok(counts);
+            return Ok((counts, None));
         }
+        let written = Arc::clone(&target);
         Assembly::new(self, fetcher, packs, target, seeds, Arc::clone(&output), plan).run(&mut counts)?;
         output.commit()?;
-        Ok(counts)
+        Ok((counts, Some(written)))
     }
 }

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use regrow_chunker::ChunkId;
+use regrow_deflate::encode::Known;
+use regrow_index::Coding;
 use serde::Serialize;
 
 use crate::pool::Pool;
@@ -40,6 +42,8 @@ pub struct InfoReport {
     pub segments: u64,
     /// Names and sizes of the packs.
     pub packs: Vec<PackInfo>,
+    /// Gzip files of the image that are made again of what they hold.
+    pub coded: Vec<CodedInfo>,
     /// Image ids that patches to this image were made from, as far as the index says.
     pub patch_bases: Vec<String>,
     /// Where the store lies relative to the index.
@@ -61,6 +65,23 @@ pub struct PackInfo {
     pub id: String,
     /// Its size.
     pub bytes: u64,
+}
+
+/// A gzip file in an image that is made again of what it holds.
+#[derive(Debug, Clone, Serialize)]
+pub struct CodedInfo {
+    /// Its path, empty for the image itself; `None` if the store could not be read.
+    pub path: Option<String>,
+    /// Its size in the image.
+    pub bytes: u64,
+    /// The bytes that it holds.
+    pub plain_bytes: u64,
+    /// Its gzip members.
+    pub members: u64,
+    /// The encoders that wrote them, each once.
+    pub encoders: Vec<String>,
+    /// What it costs in the index to say how it is made.
+    pub index_bytes: u64,
 }
 
 /// An archive in an image, such as a layer.
@@ -106,6 +127,7 @@ pub fn info(
         contents_bytes: index.contents.bytes,
         segments: index.segments().count() as u64,
         packs: index.packs.iter().map(|pack| PackInfo { id: pack.id.to_string(), bytes: pack.bytes }).collect(),
+        coded: index.codings.iter().map(coded).collect(),
         patch_bases: index.patch_bases.iter().map(ToString::to_string).collect(),
         store: index.store.clone(),
         frames: None,
@@ -118,10 +140,32 @@ pub fn info(
             let (frames, bytes) = image.inspection.frames();
             (report.frames, report.frame_bytes) = (Some(frames), Some(bytes));
             report.archives = archives(&image);
+            for (coded, path) in report.coded.iter_mut().zip(image.inspection.coded_paths(&image.tree)) {
+                coded.path = path;
+            }
         }
         Err(error) => report.store_error = Some(error.to_string()),
     }
     Ok(report)
+}
+
+fn coded(coding: &Coding) -> CodedInfo {
+    let mut encoders: Vec<String> = Vec::new();
+    for member in &coding.members {
+        let name =
+            Known::take(&mut &*member.encoder).map_or_else(|| "not known here".to_owned(), |known| known.to_string());
+        if !encoders.contains(&name) {
+            encoders.push(name);
+        }
+    }
+    CodedInfo {
+        path: None,
+        bytes: coding.stored_bytes(),
+        plain_bytes: coding.plain_bytes(),
+        members: coding.members.len() as u64,
+        encoders,
+        index_bytes: coding.cost_bytes(),
+    }
 }
 
 fn archives(image: &OpenImage) -> Vec<ArchiveInfo> {

@@ -28,7 +28,7 @@ pub use diff::{DiffOptions, DiffReport, PathCost, diff};
 pub use error::SyncError;
 pub use extract::{ExtractOptions, ExtractReport, Output, extract};
 pub use gc::{GcOptions, GcReport, gc};
-pub use info::{ArchiveInfo, InfoReport, PackInfo, info};
+pub use info::{ArchiveInfo, CodedInfo, InfoReport, PackInfo, info};
 pub use location::Location;
 pub use make::{MakeOptions, MakeReport, make};
 pub use patch::PatchLevel;

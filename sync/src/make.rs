@@ -16,7 +16,7 @@ use bytes::Bytes;
 use regrow_catalog::Catalog;
 use regrow_chunker::{ChunkId, Params};
 use regrow_image::WALK_VERSION;
-use regrow_index::Index;
+use regrow_index::{Coding, Index};
 use regrow_store::{Store, StoreDescription, open_description};
 use serde::Serialize;
 
@@ -121,6 +121,12 @@ pub struct MakeReport {
     pub bytes_fetched: u64,
     /// Bytes of bodies that were sent over the wire.
     pub bytes_sent: u64,
+    /// Gzip files that are stored as what they hold.
+    pub coded: u64,
+    /// Their bytes in the image.
+    pub coded_bytes: u64,
+    /// The bytes that they hold.
+    pub coded_plain_bytes: u64,
     /// Size of the index.
     pub index_bytes: u64,
     /// Patches that were made.
@@ -188,6 +194,9 @@ pub fn make(
         requests_write: network.meter().writes(),
         bytes_fetched: network.meter().body_bytes(),
         bytes_sent: network.meter().sent_bytes(),
+        coded: index.codings.len() as u64,
+        coded_bytes: index.codings.iter().map(Coding::stored_bytes).sum(),
+        coded_plain_bytes: index.codings.iter().map(Coding::plain_bytes).sum(),
         index_bytes,
         patches,
         elapsed: start.elapsed(),

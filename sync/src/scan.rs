@@ -19,7 +19,7 @@ pub(crate) struct Scan {
     pub(crate) skeleton: Vec<Record>,
     pub(crate) contents: Vec<Record>,
     pub(crate) layout: Layout,
-    /// The layout's coded stretches, and where in the file they come from.
+    /// Where in the file the layout's coded stretches come from; empty if the file is the plain image.
     pub(crate) unfolded: Vec<Unfolded>,
 }
 
@@ -91,7 +91,7 @@ impl Scan {
     /// The id of the image that the file is, cut with these parameters. FORMAT.md, section 5.
     pub(crate) fn image_id(&self, params: Params) -> ChunkId {
         let ids = |records: &[Record]| segments(records).map(|segment| segment.id()).collect::<Vec<_>>();
-        let walk_version = if self.unfolded.is_empty() { WALK_VERSION } else { WALK_VERSION_CODED };
+        let walk_version = if self.layout.coded().len() == 0 { WALK_VERSION } else { WALK_VERSION_CODED };
         image_id(walk_version, &params, &ids(&self.skeleton), &ids(&self.contents))
     }
 
@@ -181,19 +181,54 @@ pub(crate) fn segments(records: &[Record]) -> impl Iterator<Item = Segment> + '_
 mod tests {
     use super::*;
     use crate::NoProgress;
+    use crate::pool::Pool;
+
+    fn noise(len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        blake3::Hasher::new().finalize_xof().fill(&mut bytes);
+        bytes
+    }
+
+    fn scan_of(mut image: &[u8], gzip_files: GzipFiles<'_>) -> Scan {
+        let pool = Pool::new();
+        let (params, progress) = (Params::default(), &NoProgress);
+        let reading = Reading { params, pool: &pool, stage: Stage::Scan, progress, gzip_files };
+        Scan::of_input(Input { reader: &mut image, name: Path::new("x"), size_hint: None }, &reading).unwrap()
+    }
+
+    fn check_round_trip(scan: &Scan) {
+        let blob = scan.encode();
+        assert_eq!(Scan::decode(&blob).as_ref(), Some(scan));
+        for cut in (0..blob.len()).step_by(1 + blob.len() / 3000) {
+            assert_ne!(Scan::decode(&blob[..cut]).as_ref(), Some(scan));
+        }
+    }
 
     #[test]
     fn the_catalogs_form_round_trips() {
-        let mut image = vec![0; 300_000];
-        blake3::Hasher::new().finalize_xof().fill(&mut image);
-        let pool = Pool::new();
-        let input = Input { reader: &mut image.as_slice(), name: Path::new("x"), size_hint: None };
-        let scan = Scan::of_input(input, Params::default(), &pool, &NoProgress).unwrap();
+        let image = noise(300_000);
+        let scan = scan_of(&image, GzipFiles::Scan);
         assert_eq!(scan.digest, *blake3::hash(&image).as_bytes());
-        let blob = scan.encode();
-        assert_eq!(Scan::decode(&blob).as_ref(), Some(&scan));
-        for cut in 0..blob.len() {
-            assert_ne!(Scan::decode(&blob[..cut]).as_ref(), Some(&scan));
-        }
+        check_round_trip(&scan);
+    }
+
+    /// An image that is a gzip file itself, as Go writes it.
+    #[test]
+    fn gzip_files_too() {
+        use regrow_deflate::encode::{Encoder, GoGeneration, Known};
+        let plain = [noise(2_000_000), vec![7; 1_500_000]].concat();
+        let mut image = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
+        let mut encoder = Encoder::new(Known::Go { generation: GoGeneration::Before127, level: 6 });
+        encoder.write(&plain, &mut image);
+        encoder.finish(&mut image);
+        let mut trailer = regrow_deflate::GzipTrailer::default();
+        trailer.update(&plain);
+        image.extend_from_slice(&trailer.finish());
+        let scan = scan_of(&image, GzipFiles::Scan);
+        let [unfolded] = scan.unfolded.as_slice() else { panic!("{:?}", scan.unfolded.len()) };
+        assert_eq!((unfolded.stored.clone(), unfolded.plain.clone()), (0..image.len() as u64, 0..3_500_000));
+        assert!(unfolded.points.len() >= 3, "{}", unfolded.points.len());
+        assert_ne!(scan.image_id(Params::default()), scan_of(&image, GzipFiles::Contents).image_id(Params::default()));
+        check_round_trip(&scan);
     }
 }

@@ -44,6 +44,15 @@ fn text(report: &InfoReport) -> String {
     if let Some(error) = &report.store_error {
         lines.push(line("store cannot be read", error));
     }
+    for coded in &report.coded {
+        let path = coded.path.as_deref().unwrap_or("?");
+        let path = if path.is_empty() { "(the image itself)" } else { path };
+        let (bytes, plain) = (show(coded.bytes), show(coded.plain_bytes));
+        let members = if coded.members == 1 { String::new() } else { format!(" in {} members", commas(coded.members)) };
+        let encoders = coded.encoders.join("; ");
+        lines.push(line("seen through", format!("{path}, {bytes} that hold {plain}{members}")));
+        lines.push(line("  made by", format!("{encoders}; {} in the index", exact(coded.index_bytes))));
+    }
     if !report.archives.is_empty() {
         lines.push(format!("\n{:>9} {:>9} {:>12}  archive\n", "entries", "files", "contents"));
     }

@@ -92,6 +92,12 @@ fn summary(index: &Location, report: &MakeReport) -> String {
         line("stored", format!("{} in packs: {}", exact(report.bytes_stored), report.packs_written)),
         line("index", format!("{index}, {}", exact(report.index_bytes))),
     ];
+    if report.coded > 0 {
+        let plain = exact(report.coded_plain_bytes);
+        let files =
+            format!("{} gzip files, {}, as the {plain} that they hold", report.coded, exact(report.coded_bytes));
+        lines.push(line("seen through", files));
+    }
     for patch in &report.patches {
         let present = if patch.present { ", already there" } else { "" };
         lines.push(line("patch", format!("from {}, {}{present}", &patch.base_id[..16], exact(patch.bytes))));

@@ -39,6 +39,11 @@ impl BitWriter {
         self.waiting_bits &= 7;
     }
 
+    /// Bits that do not fill a byte yet.
+    pub(crate) fn odd_bits(&self) -> u32 {
+        self.waiting_bits
+    }
+
     /// Fills the last byte with zeros.
     pub(crate) fn align(&mut self) {
         self.put(0, (8 - self.waiting_bits) & 7);

@@ -12,7 +12,7 @@ mod from127;
 mod huffman;
 mod lengths;
 mod places;
-mod symbols;
+pub(super) mod symbols;
 mod tokens;
 
 use std::fmt;

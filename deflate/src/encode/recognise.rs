@@ -19,12 +19,13 @@ pub fn recognise(stored_prefix: &[u8], plain_prefix: &[u8]) -> Vec<Known> {
         return Vec::new();
     }
     let klauspost = recognise_klauspost(stored_prefix, plain_prefix).into_iter().map(Known::Klauspost);
-    klauspost.chain(go(stored_prefix, plain_prefix)).collect()
+    klauspost.chain(others(stored_prefix, plain_prefix)).collect()
 }
 
-fn go(stored_prefix: &[u8], plain_prefix: &[u8]) -> Vec<Known> {
+fn others(stored_prefix: &[u8], plain_prefix: &[u8]) -> Vec<Known> {
+    let others = Known::all_of_go().chain(Known::all_of_zlib());
     let fits: Vec<(Known, Fit)> =
-        Known::all_of_go().filter_map(|known| Some((known, fit(known, stored_prefix, plain_prefix)?))).collect();
+        others.filter_map(|known| Some((known, fit(known, stored_prefix, plain_prefix)?))).collect();
     let best = fits.iter().map(|&(_, fit)| fit).max();
     fits.into_iter().filter(|&(_, fit)| Some(fit) == best).map(|(known, _)| known).collect()
 }

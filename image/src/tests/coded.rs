@@ -90,6 +90,8 @@ fn coded_layers_are_walked_and_what_follows_them_too() {
     let tree = tree_of(&skeleton);
     assert_eq!(paths(&tree), ["blobs/1", "blobs/1!etc/a", "blobs/1!b", "m", "link", "link", "z"]);
     assert_eq!(tree[5].contents.end - tree[5].contents.start, 5000);
+    let coded: Vec<usize> = (0..tree.len()).filter(|&number| tree[number].is_coded).collect();
+    assert_eq!(coded, [0, 4]);
 
     // Declined ones are contents, to the letter as if nobody had stopped there.
     let declined = streams(&split_coded(&stored, &[700], &|_| None));

@@ -4,7 +4,7 @@ use super::{WalkSink, Walker, top};
 use crate::header::BLOCK;
 use crate::level::{Level, Next, UNBOUNDED};
 
-/// A gzip file that may be coded. FORMAT.md, section 2.3.
+/// A gzip file that may be coded, or a zstd one. FORMAT.md, section 2.3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// Its bytes as its header declares them; `None`: all the rest of the image.
@@ -20,7 +20,9 @@ pub(super) struct Waiting {
 }
 
 /// ID1, ID2, and the one compression method there is (RFC 1952).
-const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
+const GZIP: &[u8] = &[0x1f, 0x8b, 8];
+/// A zstd frame's magic number (RFC 8878). Such files are never coded; who reads an image is told of them all the same.
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
 impl Walker {
     /// The candidate that it stands at. After this [`Walker::decline`] or [`Walker::begin_coded`] is to be called.
@@ -76,7 +78,10 @@ impl Walker {
     /// Whether it is to stop here, at the first block of a file of this size.
     pub(super) fn stops_at(&mut self, block: &[u8], size: Option<u64>) -> bool {
         let is_large = size.is_none_or(|size| size >= BLOCK as u64);
-        let stops = self.finds_candidates && self.levels.len() == 1 && is_large && block.starts_with(&GZIP);
+        let stops = self.finds_candidates
+            && self.levels.len() == 1
+            && is_large
+            && [GZIP, ZSTD].iter().any(|magic| block.starts_with(magic));
         if stops {
             self.waiting = Some(Waiting { size });
         }

@@ -19,9 +19,6 @@ const PLAIN_BYTES: usize = 256 << 10;
 const PIECES_WAITING: usize = 4;
 /// Encoders that are tried on a member, at most. Those that agree for long do so because they are nearly the same.
 const MOST_TRIED: usize = 12;
-/// Corrections may be so much of a stream, and so much altogether.
-const CORRECTIONS_SHARE: u64 = 20;
-const MAX_CORRECTIONS_BYTES: u64 = 8 << 20;
 /// gzip members of one file, at most.
 const MAX_MEMBERS: usize = 1 << 18;
 
@@ -44,8 +41,8 @@ pub(crate) fn prove(stored: &Aside, pool: &Pool) -> Result<Proof, SyncError> {
     for member in members {
         // One that wrote a member most likely wrote the next.
         let last = coded.last().and_then(|last| Known::take(&mut &*last.encoder));
-        let Some((known, corrections)) = Member { stored, pool, member: &member }.encoder(last)? else {
-            return Ok(Proof::Impossible("its encoder is not known"));
+        let Some(known) = Member { stored, pool, member: &member }.encoder(last)? else {
+            return Ok(Proof::Impossible("the encoder that it looks like did not write all of it"));
         };
         let mut encoder = Vec::new();
         known.put(&mut encoder);
@@ -54,7 +51,7 @@ pub(crate) fn prove(stored: &Aside, pool: &Pool) -> Result<Proof, SyncError> {
             encoder: encoder.into(),
             plain_bytes: member.plain_bytes,
             stream_bytes: member.stream.end - member.stream.start,
-            corrections,
+            corrections: Vec::new(),
         });
         share_with_last(&mut coded);
     }
@@ -114,33 +111,21 @@ struct Member<'a> {
     member: &'a GzipMember,
 }
 
-/// How far an encoder agreed.
-enum Tried {
-    Exact,
-    /// Bytes of the stream that it made.
-    Agreed(u64),
-}
-
 impl Member<'_> {
-    /// The encoder that wrote it, and corrections of what that makes.
-    fn encoder(&self, last: Option<Known>) -> Result<Option<(Known, Vec<u8>)>, SyncError> {
+    /// The encoder that wrote it.
+    fn encoder(&self, last: Option<Known>) -> Result<Option<Known>, SyncError> {
         if let Some(last) = last
             && self.member.plain_bytes <= PREFIX_BYTES as u64
-            && matches!(self.try_exactly(last)?, Tried::Exact)
+            && self.is_by(last)?
         {
-            return Ok(Some((last, Vec::new())));
+            return Ok(Some(last));
         }
         let (stored, plain) = self.prefixes()?;
-        let mut best: Option<(u64, Known)> = None;
         for known in recognise(&stored, &plain).into_iter().take(MOST_TRIED) {
-            match self.try_exactly(known)? {
-                Tried::Exact => return Ok(Some((known, Vec::new()))),
-                Tried::Agreed(bytes) if best.is_none_or(|(most, _)| bytes > most) => best = Some((bytes, known)),
-                Tried::Agreed(_) => {}
+            if self.is_by(known)? {
+                return Ok(Some(known));
             }
         }
-        let Some((_, known)) = best else { return Ok(None) };
-        let _ = known;
         Ok(None)
     }
 
@@ -172,7 +157,7 @@ impl Member<'_> {
         std::thread::scope(|scope| {
             let (pieces, arriving) = bounded::<Vec<u8>>(PIECES_WAITING);
             let inflating = scope.spawn(move || self.plain(|piece| Ok(pieces.send(piece).is_ok())));
-            let mut maker = StreamMaker::new(self.pool, known, &[]);
+            let mut maker = StreamMaker::new(self.pool, known);
             let goes_on = Cell::new(true);
             let mut sink = |bytes: &[u8]| {
                 goes_on.set(goes_on.get() && take(bytes)?);
@@ -189,18 +174,17 @@ impl Member<'_> {
         })
     }
 
-    /// Compares what an encoder makes with the stream.
-    fn try_exactly(&self, known: Known) -> Result<Tried, SyncError> {
+    /// Whether an encoder makes just this stream.
+    fn is_by(&self, known: Known) -> Result<bool, SyncError> {
         let (mut at, end) = (self.member.stream.start, self.member.stream.end);
         let (mut buffer, mut agrees) = (Vec::new(), true);
         self.encode(known, &mut |made| {
             buffer.resize(made.len(), 0);
             let read = self.stored.read_at(at, &mut buffer).map_err(SyncError::io("temporary file"))?;
-            agrees = read == made.len() && buffer == made && at + made.len() as u64 <= end;
-            at += if agrees { made.len() as u64 } else { 0 };
+            at += made.len() as u64;
+            agrees = read == made.len() && buffer == made && at <= end;
             Ok(agrees)
         })?;
-        let agreed = at - self.member.stream.start;
-        Ok(if agrees && at == end { Tried::Exact } else { Tried::Agreed(agreed) })
+        Ok(agrees && at == end)
     }
 }

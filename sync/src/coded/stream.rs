@@ -39,8 +39,8 @@ struct SideBySide<'p> {
 }
 
 impl<'p> StreamMaker<'p> {
-    /// For a stream of this encoder, whose result is corrected.
-    pub(crate) fn new(pool: &'p Pool, known: Known, corrections: &[u8]) -> Self {
+    /// For a stream of this encoder.
+    pub(crate) fn new(pool: &'p Pool, known: Known) -> Self {
         let kind = match known.blocks().filter(|blocks| blocks.block_bytes <= MAX_BLOCK_BYTES) {
             Some(blocks) => Kind::SideBySide(SideBySide {
                 known,
@@ -52,7 +52,6 @@ impl<'p> StreamMaker<'p> {
             }),
             None => Kind::OneByOne(Box::new(Encoder::new(known))),
         };
-        let _ = corrections;
         Self { kind, trailer: GzipTrailer::default(), out: Vec::new() }
     }
 
@@ -64,7 +63,7 @@ impl<'p> StreamMaker<'p> {
             Kind::OneByOne(encoder) => encoder.write(plain, &mut self.out),
             Kind::SideBySide(side) => side.write(plain, &mut self.out)?,
         }
-        self.hand_on(sink)
+        sink(&self.out)
     }
 
     /// The plain bytes end here: the rest of the stream goes to `sink`. Returns the member's trailer.
@@ -76,10 +75,6 @@ impl<'p> StreamMaker<'p> {
         }
         sink(&self.out)?;
         Ok(self.trailer.finish())
-    }
-
-    fn hand_on(&mut self, sink: StreamSink<'_>) -> Result<(), SyncError> {
-        sink(&self.out)
     }
 }
 

@@ -15,10 +15,10 @@ use super::locate::{Counts, Plan};
 use super::packs::Packs;
 use super::recipe::{self, Recipe};
 use super::target::{StreamChunks, Target};
-use super::{ExtractOptions, Run, skeleton};
+use super::{ExtractOptions, Form, Run, skeleton};
 use crate::scan::segments;
 use crate::seed::{Seed, Seeds};
-use crate::tree::Reading;
+use crate::tree::{Reading, path_of};
 use crate::{Location, SyncError};
 
 /// An image's recipe, the tables of its packs, its skeleton.
@@ -45,6 +45,11 @@ impl Inspection {
     /// The image's entries.
     pub(crate) fn tree(&self, location: &Location) -> Result<Vec<TreeEntry>, SyncError> {
         self.target.tree(&location.to_string())
+    }
+
+    /// Paths of the image's coded files, in its order.
+    pub(crate) fn coded_paths(&self, tree: &[TreeEntry]) -> Vec<Option<String>> {
+        tree.iter().filter(|entry| entry.is_coded).map(|entry| Some(path_of(entry))).collect()
     }
 
     /// All chunks.
@@ -164,6 +169,7 @@ fn with_run<T>(
         pool,
         progress,
         network: reading.network,
+        form: Form::Image,
     };
     let fetcher = Fetcher {
         network: run.network,

@@ -9,6 +9,7 @@ use regrow_index::{Coding, Index, Run};
 
 use super::recipe::Recipe;
 use crate::SyncError;
+use crate::scan::Scan;
 use crate::seed::{equal_ids, sorted_by_id};
 use crate::spool::Spool;
 
@@ -132,6 +133,12 @@ impl Target {
     /// Bytes of the skeleton stream.
     pub(crate) fn read_skeleton(&self, at: u64, out: &mut [u8]) -> std::io::Result<()> {
         self.assembled().0.read(at, out)
+    }
+
+    /// What the plain image holds, for who reads it as a file.
+    pub(crate) fn scan(&self) -> Scan {
+        let Recipe { skeleton, contents } = self.recipe();
+        Scan { digest: self.digest, skeleton, contents, layout: self.assembled().1.clone(), unfolded: Vec::new() }
     }
 
     /// The image's entries.

@@ -44,8 +44,10 @@ impl Ingest<'_, '_, '_> {
                 self.prove(start, size, &aside)
             }
             (guess, _) => {
-                if guess == Guess::Unknown {
-                    self.warn_opaque(start, size, "its encoder is not known");
+                match guess {
+                    Guess::Unknown => self.warn_opaque("gzip", start, size, "its encoder is not known"),
+                    Guess::Zstd => self.warn_opaque("zstd", start, size, "zstd is not made again"),
+                    Guess::Coded(_) | Guess::Opaque => {}
                 }
                 self.hashing.splitter.decline();
                 // What was not looked at yet comes as any file's bytes do.
@@ -123,17 +125,20 @@ impl Ingest<'_, '_, '_> {
                 Ok(())
             }
             Proof::Impossible(reason) => {
-                self.warn_opaque(start, size.min(aside.bytes()), reason);
+                self.warn_opaque("gzip", start, size.min(aside.bytes()), reason);
                 self.hashing.splitter.decline();
                 pieces_of(aside, &mut |piece| self.push_all(piece))
             }
         }
     }
 
-    fn warn_opaque(&self, start: u64, size: u64, reason: &str) {
+    /// Tells whoever makes an image that a file in it is not seen through.
+    fn warn_opaque(&self, kind: &str, start: u64, size: u64, reason: &str) {
         if matches!(self.reading.gzip_files, GzipFiles::Prove(_)) && size >= WARN_BYTES {
+            let size = if size == u64::MAX { String::new() } else { format!(" of {size} bytes") };
             self.reading.progress.warn(&format!(
-                "{}: the gzip file of {size} bytes at byte {start} stays as it is, since {reason}; an update fetches most of it anew",
+                "{}: the {kind} file{size} at byte {start} is kept as it is, since {reason}: an update of what it holds fetches most of it \
+                 anew; layers that are not compressed do better",
                 self.input.name.display()
             ));
         }

@@ -38,9 +38,14 @@ impl ImageFile {
 }
 
 impl PatchImage {
-    /// Opens an image; reads it through unless the catalog knows it.
-    pub(crate) fn open(path: &Path, context: &SeedContext<'_>) -> Result<Self, SyncError> {
-        let seed = FileSeed::open(path, context)?;
+    /// Opens an image; reads it through unless the catalog knows it. What gzip files in it hold goes into a file in `scratch`.
+    pub(crate) fn open(path: &Path, context: &SeedContext<'_>, scratch: &Path) -> Result<Self, SyncError> {
+        let seed = FileSeed::open(path, context)?.unfolded(scratch)?;
+        Self::of_seed(seed, path)
+    }
+
+    /// An image that is open already.
+    pub(crate) fn of_seed(seed: FileSeed, path: &Path) -> Result<Self, SyncError> {
         let mut image = Self { seed, files: Vec::new() };
         let entries = image.entries().map_err(SyncError::io(path))?;
         image.files = files(image.seed.scan().layout.ops(), &entries);

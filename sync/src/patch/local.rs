@@ -1,5 +1,6 @@
 //! Images as local files: given ones, or put together from a store.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,8 +8,9 @@ use regrow_catalog::Catalog;
 use regrow_index::Index;
 
 use super::image::PatchImage;
+use crate::extract::extract_plain;
 use crate::pool::Pool;
-use crate::seed::SeedContext;
+use crate::seed::{FileSeed, SeedContext};
 use crate::{ExtractOptions, Location, Network, Output, Progress, SyncError, extract};
 
 /// What opening images needs.
@@ -33,53 +35,67 @@ impl Locals<'_> {
         new: Described<'_>,
         network: &mut Network,
     ) -> Result<(Arc<PatchImage>, Arc<PatchImage>), SyncError> {
-        let (path, old_image) = self.open(old, &[], network)?;
-        let (_, new_image) = self.open(new, &[path], network)?;
+        let (path, old_image) = self.open(old, None, network)?;
+        let (_, new_image) = self.open(new, path, network)?;
         Ok((old_image, new_image))
     }
 
+    /// An image, and the file that it is, if that can be a seed.
     fn open(
         &self,
         (location, index, given): Described<'_>,
-        seeds: &[PathBuf],
+        seed: Option<PathBuf>,
         network: &mut Network,
-    ) -> Result<(PathBuf, Arc<PatchImage>), SyncError> {
-        let fetched = if given.is_empty() { Some(self.fetch(location, index, seeds, network)?) } else { None };
+    ) -> Result<(Option<PathBuf>, Arc<PatchImage>), SyncError> {
+        if given.is_empty() && !index.codings.is_empty() {
+            return Ok((None, self.fetch_plain(location, index, network)?));
+        }
+        let fetched = if given.is_empty() { Some(self.fetch(location, index, seed, network)?) } else { None };
         let catalog = self.catalog.filter(|_| fetched.is_none());
-        let context = SeedContext {
-            params: index.params,
-            pool: self.pool,
-            catalog,
-            progress: self.progress,
-            unfolds: true,
-            on_scan: &|| (),
-        };
+        let (pool, progress, on_scan) = (self.pool, self.progress, &|| ());
+        let context = SeedContext { params: index.params, pool, catalog, progress, unfolds: true, on_scan };
         for path in given.iter().chain(&fetched) {
-            let image = Arc::new(PatchImage::open(path, &context)?);
+            let image = Arc::new(PatchImage::open(path, &context, self.scratch)?);
             if image.digest() == index.image_digest {
-                return Ok((path.clone(), image));
+                return Ok((Some(path.clone()), image));
             }
         }
         let names: Vec<String> = given.iter().map(|path| path.display().to_string()).collect();
         Err(SyncError::Usage(format!("{}: not the image that {location} describes", names.join(", "))))
     }
 
+    fn options(&self, seed: Option<PathBuf>) -> ExtractOptions {
+        ExtractOptions {
+            stores: self.stores.to_vec(),
+            seeds: seed.into_iter().collect(),
+            scratch: self.scratch.to_owned(),
+            patches: false,
+            ..ExtractOptions::default()
+        }
+    }
+
     fn fetch(
         &self,
         location: &Location,
         index: &Index,
-        seeds: &[PathBuf],
+        seed: Option<PathBuf>,
         network: &mut Network,
     ) -> Result<PathBuf, SyncError> {
         let path = self.scratch.join(index.image_id().to_string());
-        let options = ExtractOptions {
-            stores: self.stores.to_vec(),
-            seeds: seeds.to_vec(),
-            scratch: self.scratch.to_owned(),
-            patches: false,
-            ..ExtractOptions::default()
-        };
-        extract(location, Output::File(path.clone()), &options, network, self.progress)?;
+        extract(location, Output::File(path.clone()), &self.options(seed), network, self.progress)?;
         Ok(path)
+    }
+
+    /// What a patch is made of is the plain image: that its gzip files are made again of it would be in vain.
+    fn fetch_plain(
+        &self,
+        location: &Location,
+        index: &Index,
+        network: &mut Network,
+    ) -> Result<Arc<PatchImage>, SyncError> {
+        let path = self.scratch.join(index.image_id().to_string());
+        let scan = extract_plain(location, index, path.clone(), &self.options(None), network, self.progress)?;
+        let file = File::open(&path).map_err(SyncError::io(&path))?;
+        Ok(Arc::new(PatchImage::of_seed(FileSeed::of_plain(file, scan), &path)?))
     }
 }

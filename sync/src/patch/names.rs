@@ -105,6 +105,7 @@ mod tests {
             type_flag: b'0',
             contents: 0..1,
             skeleton_bytes: 0,
+            is_coded: false,
         };
         let (a, b) = (FileName::of(&entry(b"./x/b/c/d")), FileName::of(&entry(b"y/b/c/d")));
         assert_eq!(a.endings, b.endings);

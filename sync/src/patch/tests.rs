@@ -88,7 +88,7 @@ impl Pair {
             std::fs::write(&path, bytes).unwrap();
             let (catalog, progress, on_scan) = (None, &NoProgress, &|| {});
             let context = SeedContext { params, pool: &pool, catalog, progress, unfolds: true, on_scan };
-            Arc::new(PatchImage::open(&path, &context).unwrap())
+            Arc::new(PatchImage::open(&path, &context, Path::new("/tmp")).unwrap())
         };
         let (base, target) = (open("base", base), open("target", target));
         Self { folder, pool, base, target }

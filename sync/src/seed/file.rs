@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -19,6 +19,8 @@ use crate::{Stage, SyncError};
 
 /// Stretches of a chunk that lie no further apart are read in one go.
 const GAP_BYTES: u64 = 16 << 10;
+/// What is copied at a time.
+const COPY_BYTES: u64 = 1 << 20;
 
 /// See the module's documentation.
 pub(crate) struct FileSeed {
@@ -71,6 +73,28 @@ impl FileSeed {
         let file = PlainFile::new(file, scan.unfolded.clone());
         let streams = STREAMS.map(|stream| StreamIndex::new(scan.records(stream)));
         Ok(Self { file, state, scan, streams })
+    }
+
+    /// A plain image in a file, of which it is known what it holds.
+    pub(crate) fn of_plain(file: File, scan: Scan) -> Self {
+        let streams = STREAMS.map(|stream| StreamIndex::new(scan.records(stream)));
+        Self { state: state_of(&file), file: PlainFile::new(file, Vec::new()), scan, streams }
+    }
+
+    /// The same, with gzip files as what they hold in a file without a name in `scratch`: for who reads much of it at random.
+    pub(crate) fn unfolded(self, scratch: &Path) -> Result<Self, SyncError> {
+        if self.scan.unfolded.is_empty() {
+            return Ok(self);
+        }
+        let plain = tempfile::tempfile_in(scratch).map_err(SyncError::io(scratch))?;
+        let (bytes, mut at, mut buffer) = (self.scan.layout.image_bytes(), 0, vec![0; COPY_BYTES as usize]);
+        while at < bytes {
+            let piece = &mut buffer[..COPY_BYTES.min(bytes - at) as usize];
+            self.file.read_exact_at(piece, at).map_err(SyncError::io("an image"))?;
+            plain.write_all_at(piece, at).map_err(SyncError::io(scratch))?;
+            at += piece.len() as u64;
+        }
+        Ok(Self { file: PlainFile::new(plain, Vec::new()), ..self })
     }
 
     /// Chunks of contents that lie in the file in one piece, with where they begin.

@@ -1,24 +1,24 @@
 //! The symbols of lengths and distances (RFC 1951, 3.2.5).
 
-pub(super) const LITERAL_SYMBOLS: usize = 286;
-pub(super) const DISTANCE_SYMBOLS: usize = 30;
-pub(super) const END_OF_BLOCK: usize = 256;
-pub(super) const FIRST_LENGTH: usize = 257;
+pub(in crate::encode) const LITERAL_SYMBOLS: usize = 286;
+pub(in crate::encode) const DISTANCE_SYMBOLS: usize = 30;
+pub(in crate::encode) const END_OF_BLOCK: usize = 256;
+pub(in crate::encode) const FIRST_LENGTH: usize = 257;
 
 const LENGTHS: usize = 256;
 
 /// Extra bits of the length symbols, counted from the first.
-pub(super) const LENGTH_EXTRA: [u8; 32] =
+pub(in crate::encode) const LENGTH_EXTRA: [u8; 32] =
     [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0, 0, 0, 0];
 
 /// Extra bits of the distance symbols.
-pub(super) const DISTANCE_EXTRA: [u8; 32] =
+pub(in crate::encode) const DISTANCE_EXTRA: [u8; 32] =
     [0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13, 0, 0];
 
 /// The length (less three) at which each length symbol begins.
-pub(super) const LENGTH_BASE: [u8; 32] = length_base();
+pub(in crate::encode) const LENGTH_BASE: [u8; 32] = length_base();
 /// The distance (less one) at which each distance symbol begins.
-pub(super) const DISTANCE_BASE: [u16; 32] = distance_base();
+pub(in crate::encode) const DISTANCE_BASE: [u16; 32] = distance_base();
 
 /// Of a length less three, the symbol counted from the first.
 static LENGTH_SYMBOL: [u8; LENGTHS] = length_symbols();
@@ -73,13 +73,13 @@ const fn distance_symbols() -> [u8; 256] {
 
 /// The symbol of a length less three, counted from the first length symbol.
 #[inline(always)]
-pub(super) fn length_symbol(length: u8) -> u8 {
+pub(in crate::encode) fn length_symbol(length: u8) -> u8 {
     LENGTH_SYMBOL[length as usize]
 }
 
 /// The symbol of a distance less one.
 #[inline(always)]
-pub(super) fn distance_symbol(distance: u16) -> u8 {
+pub(in crate::encode) fn distance_symbol(distance: u16) -> u8 {
     if distance < 256 {
         DISTANCE_SYMBOL[usize::from(distance)]
     } else {

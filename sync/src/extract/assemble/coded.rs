@@ -65,7 +65,8 @@ impl Arrival {
 /// Refuses, before anything is fetched, an image that nobody here can make.
 pub(crate) fn check_encoders(location: &Location, index: &Index) -> Result<(), SyncError> {
     let members = index.codings.iter().flat_map(|coding| &coding.members);
-    let unknown = members.map(|member| known(member)).any(|known| known.is_none());
+    // Corrections are reserved: nothing writes them yet.
+    let unknown = members.into_iter().any(|member| known(member).is_none() || !member.corrections.is_empty());
     let reason = "has gzip files of an encoder that this regrow does not know: made by a newer regrow".to_owned();
     if unknown { Err(SyncError::Recipe { location: location.to_string(), reason }) } else { Ok(()) }
 }
@@ -141,7 +142,7 @@ impl Work<'_> {
                     left = left.checked_sub(bytes.len() as u64).ok_or_else(|| self.unfit())?;
                     put(bytes)
                 };
-                let mut maker = StreamMaker::new(self.pool, known, &member.corrections);
+                let mut maker = StreamMaker::new(self.pool, known);
                 let failed = self.plain(&task.plain, mend, &mut |plain| maker.write(plain, &mut stream))?;
                 if let Some(failed) = failed {
                     return Ok(Ended::Without(failed));
