@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use regrow_deflate::encode::{Encoder, GoGeneration, Known, ZlibFamily};
+use regrow_deflate::{GzipTrailer, Klauspost, KlauspostVersion};
+
 /// What stands for an index of before; it begins like one.
 pub(crate) const OLD_INDEX: &[u8] = b"\x89RGX\r\n\x1a\nold";
 
@@ -79,6 +82,42 @@ pub(crate) fn docker_save(layers: &[Tree], time: u64) -> Vec<u8> {
     end(tar)
 }
 
+/// A gzip member as this encoder writes it.
+pub(crate) fn gzip(plain: &[u8], encoder: Known) -> Vec<u8> {
+    let mut out = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
+    let (mut stream, mut trailer) = (Encoder::new(encoder), GzipTrailer::default());
+    stream.write(plain, &mut out);
+    stream.finish(&mut out);
+    trailer.update(plain);
+    out.extend_from_slice(&trailer.finish());
+    out
+}
+
+/// What skopeo, podman and buildah write by default.
+pub(crate) const PGZIP: Known =
+    Known::Klauspost(Klauspost::Pgzip { level: 5, version: KlauspostVersion::V1_15, block_bytes: 1 << 20 });
+/// What Docker, with Go up to 1.26, writes by default.
+pub(crate) const GO: Known = Known::Go { generation: GoGeneration::Before127, level: 6 };
+pub(crate) const GNU_GZIP: Known = Known::Zlib(ZlibFamily::Gzip { level: 9 });
+
+/// An OCI archive: a tar with compressed layers.
+pub(crate) fn oci(layers: &[Tree], time: u64, compressed: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+    let mut tar = Vec::new();
+    add_file(&mut tar, "oci-layout", b"{\"imageLayoutVersion\":\"1.0.0\"}", time);
+    for layer in layers {
+        let layer = compressed(&layer.tar(time));
+        add_file(&mut tar, &format!("blobs/sha256/{}", blake3::hash(&layer)), &layer, time);
+    }
+    add_file(&mut tar, "index.json", b"{\"manifests\":[]}", time);
+    end(tar)
+}
+
+/// The layers of [`versions`].
+pub(crate) fn version_layers() -> [Vec<Tree>; 2] {
+    let (base, app) = (Tree::sample("base", 120), Tree::sample("app", 60));
+    [vec![base.clone(), app.clone()], vec![base, app.changed(12)]]
+}
+
 /// Two versions of an image like an application's: a base that stays, a layer that changes. About 2 MB each.
 pub(crate) fn versions() -> (Vec<u8>, Vec<u8>) {
     let (base, app) = (Tree::sample("base", 120), Tree::sample("app", 60));
@@ -102,10 +141,22 @@ pub(crate) fn kinds() -> Vec<(&'static str, Vec<u8>)> {
         ("docker", old),
         ("cut-tar", cut),
         ("tar-and-more", trailing),
+        ("oci-pgzip", oci(&version_layers()[0], 1_700_000_000, |layer| gzip(layer, PGZIP))),
+        ("oci-gnu", oci(&version_layers()[1], 1_700_000_000, |layer| gzip(layer, GNU_GZIP))),
+        ("gzip-members", docker_gzip()),
     ]
 }
 
-fn add_file(tar: &mut Vec<u8>, path: &str, bytes: &[u8], time: u64) {
+/// A whole image as a gzip file of many members, with something behind it.
+fn docker_gzip() -> Vec<u8> {
+    let (image, _) = versions();
+    let mut out: Vec<u8> = image.chunks(150_000).flat_map(|piece| gzip(piece, GO)).collect();
+    out.extend_from_slice(&gzip(b"", GO));
+    out.extend_from_slice(&[0; 500]);
+    out
+}
+
+pub(crate) fn add_file(tar: &mut Vec<u8>, path: &str, bytes: &[u8], time: u64) {
     let mut header = [0; 512];
     let mut put = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
     put(0, path);
@@ -124,7 +175,7 @@ fn add_file(tar: &mut Vec<u8>, path: &str, bytes: &[u8], time: u64) {
     tar.resize(tar.len().next_multiple_of(512), 0);
 }
 
-fn end(mut tar: Vec<u8>) -> Vec<u8> {
+pub(crate) fn end(mut tar: Vec<u8>) -> Vec<u8> {
     tar.resize((tar.len() + 1024).next_multiple_of(10_240), 0);
     tar
 }

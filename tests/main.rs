@@ -8,6 +8,7 @@
 mod cache;
 mod cdn;
 mod chaos;
+mod coded;
 mod courtesy;
 mod damage;
 mod disk;
