@@ -109,6 +109,9 @@ pub(crate) struct MakeArgs {
     /// How much is done to make patches small, 1 (fast) to 9 (small)
     #[arg(long, value_name = "N", default_value_t = regrow_sync::PatchLevel::default())]
     pub(crate) patch_level: regrow_sync::PatchLevel,
+    /// Of an image archive, store compressed layers that cannot be made again exactly as plain tars: extract yields that archive then
+    #[arg(long)]
+    pub(crate) normalize: bool,
     /// zstd level, 1 (fast) to 22 (small)
     #[arg(long, value_name = "N", default_value_t = regrow_sync::MakeOptions::DEFAULT_LEVEL)]
     pub(crate) level: i32,

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use regrow_sync::{Location, MakeOptions, MakeReport, Params, make};
+use regrow_sync::{Location, MakeOptions, MakeReport, Params, make, normalize};
 
 use super::common;
 use crate::args::MakeArgs;
@@ -20,6 +20,8 @@ pub(crate) fn run(args: MakeArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let mut network = common::network(&args.network)?;
     let kept = keep_input(&args)?;
     let image = kept.as_ref().map_or(&*args.image, |kept| kept.path());
+    let normalized = if args.normalize { normalize(image, &std::env::temp_dir(), &bars)? } else { None };
+    let image = normalized.as_ref().map_or(image, |normalized| normalized.file.path());
     let report = if image == Path::new("-") {
         let (input, name) = (&mut std::io::stdin().lock(), Path::new("standard input"));
         make(input, name, None, &options, &mut network, &bars)?
@@ -40,9 +42,10 @@ pub(crate) fn run(args: MakeArgs, verbosity: Verbosity) -> Result<(), Failure> {
     Reporter { verbosity, json: args.json }.print(&report, &summary(&options.index, &report), To::Summary)
 }
 
-/// Standard input in a temporary file, where patches need to read it again.
+/// Standard input in a temporary file, where it has to be read more than once.
 fn keep_input(args: &MakeArgs) -> Result<Option<tempfile::NamedTempFile>, Failure> {
-    if args.patch_from.is_empty() || args.image != Path::new("-") {
+    let is_read_twice = args.normalize || !args.patch_from.is_empty();
+    if !is_read_twice || args.image != Path::new("-") {
         return Ok(None);
     }
     let copy = || {

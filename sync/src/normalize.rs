@@ -1,0 +1,57 @@
+//! An image archive with compressed layers, written again with those layers uncompressed that cannot be made again of what they hold: OCI
+//! archives and `docker save`'s. The config, and so the image id that Docker knows, stays; manifests name the layers' other digests.
+//! OCI image-spec 1.1 (descriptors, manifests, index), and docker-archive's manifest.json.
+
+mod archive;
+mod layers;
+mod manifests;
+
+use std::fs::File;
+use std::io::{BufWriter, Seek, Write};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+use crate::pool::Pool;
+use crate::{Progress, SyncError};
+
+use archive::Archive;
+use layers::Replaced;
+
+/// What was changed.
+pub struct Normalized {
+    /// The archive, with layers as plain tars.
+    pub file: NamedTempFile,
+    /// Layers that are uncompressed now.
+    pub layers: u64,
+}
+
+/// Writes the archive at `path` again, in a file in `scratch`; `None` where no layer has to be changed.
+///
+/// # Errors
+/// [`SyncError::Usage`] for what is no image archive, or one whose layers are not what its config says; [`SyncError::Io`].
+pub fn normalize(path: &Path, scratch: &Path, progress: &dyn Progress) -> Result<Option<Normalized>, SyncError> {
+    let mut file = File::open(path).map_err(SyncError::io(path))?;
+    let archive = Archive::read(&mut file, path)?;
+    let pool = Pool::new();
+    let mut images = manifests::Images::find(&archive, &mut file)?;
+    let mut replaced = Vec::new();
+    for layer in images.layers() {
+        let Some(entry) = archive.entry(&layer.name) else { continue };
+        if layers::is_to_change(&mut file, entry, scratch, &pool)? {
+            progress.warn(&format!("{}: {} is stored uncompressed", path.display(), layer.name));
+            replaced.push(Replaced::of(&mut file, entry, &layer, scratch)?);
+        }
+    }
+    if replaced.is_empty() {
+        return Ok(None);
+    }
+    let changed = images.rewrite(&replaced, path)?;
+    let out = NamedTempFile::new_in(scratch).map_err(SyncError::io(scratch))?;
+    let mut writer = BufWriter::with_capacity(1 << 20, out);
+    archive.write(&mut file, &replaced, &changed, &mut writer).map_err(SyncError::io(scratch))?;
+    writer.flush().map_err(SyncError::io(scratch))?;
+    let mut out = writer.into_inner().map_err(|error| SyncError::io(scratch)(error.into_error()))?;
+    out.rewind().map_err(SyncError::io(scratch))?;
+    Ok(Some(Normalized { file: out, layers: replaced.len() as u64 }))
+}

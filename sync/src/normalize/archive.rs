@@ -1,0 +1,102 @@
+//! The archive: which entries it has, and how it is written with some of them changed.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use super::layers::Replaced;
+use super::manifests::Changed;
+use crate::SyncError;
+
+/// Documents are at most so long.
+const MAX_DOCUMENT_BYTES: u64 = 16 << 20;
+/// Entries of an archive, at most: one has a few for each layer.
+const MAX_ENTRIES: usize = 1 << 20;
+
+/// An entry of the outermost tar.
+pub(super) struct ArchiveEntry {
+    pub(super) name: String,
+    /// Where its data is in the file, and how much.
+    pub(super) at: u64,
+    pub(super) bytes: u64,
+    header: tar::Header,
+}
+
+/// See the module's documentation.
+pub(super) struct Archive {
+    entries: Vec<ArchiveEntry>,
+}
+
+/// A path as documents name it.
+fn plain_name(name: &str) -> String {
+    name.trim_start_matches("./").trim_end_matches('/').to_owned()
+}
+
+impl Archive {
+    /// Reads the entries' headers.
+    pub(super) fn read(file: &mut File, path: &Path) -> Result<Self, SyncError> {
+        let io = || SyncError::io(path);
+        file.rewind().map_err(io())?;
+        let mut reader = tar::Archive::new(&mut *file);
+        let mut entries = Vec::new();
+        for entry in reader.entries_with_seek().map_err(io())? {
+            let entry = entry.map_err(io())?;
+            let name = plain_name(&String::from_utf8_lossy(&entry.path_bytes()));
+            entries.push(ArchiveEntry {
+                name,
+                at: entry.raw_file_position(),
+                bytes: entry.size(),
+                header: entry.header().clone(),
+            });
+            if entries.len() > MAX_ENTRIES {
+                return Err(SyncError::Usage(format!("{}: has too many entries for an image archive", path.display())));
+            }
+        }
+        Ok(Self { entries })
+    }
+
+    pub(super) fn entry(&self, name: &str) -> Option<&ArchiveEntry> {
+        self.entries.iter().find(|entry| entry.name == name)
+    }
+
+    /// A document of the archive.
+    pub(super) fn document(&self, file: &mut File, name: &str) -> Result<Option<Vec<u8>>, SyncError> {
+        let Some(entry) = self.entry(name) else { return Ok(None) };
+        if entry.bytes > MAX_DOCUMENT_BYTES {
+            return Err(SyncError::Usage(format!("{name}: is too long for a document of an image archive")));
+        }
+        let mut bytes = vec![0; entry.bytes as usize];
+        file.seek(SeekFrom::Start(entry.at)).and_then(|_| file.read_exact(&mut bytes)).map_err(SyncError::io(name))?;
+        Ok(Some(bytes))
+    }
+
+    /// Writes all entries in their order, those that are changed as they are now.
+    pub(super) fn write(
+        &self,
+        file: &mut File,
+        replaced: &[Replaced],
+        changed: &[Changed],
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        let mut builder = tar::Builder::new(out);
+        for entry in &self.entries {
+            let mut header = entry.header.clone();
+            if let Some(layer) = replaced.iter().find(|layer| layer.old_name == entry.name) {
+                header.set_size(layer.bytes);
+                builder.append_data(&mut header, &layer.new_name, layer.reader()?)?;
+            } else if let Some(document) = changed.iter().find(|document| document.old_name == entry.name) {
+                header.set_size(document.bytes.len() as u64);
+                builder.append_data(&mut header, &document.new_name, document.bytes.as_slice())?;
+            } else if entry.header.entry_type().is_symlink() || entry.header.entry_type().is_hard_link() {
+                let target = entry.header.link_name()?.unwrap_or_default().into_owned();
+                header.set_size(0);
+                builder.append_link(&mut header, &entry.name, target)?;
+            } else {
+                file.seek(SeekFrom::Start(entry.at))?;
+                header.set_size(entry.bytes);
+                builder.append_data(&mut header, &entry.name, (&mut *file).take(entry.bytes))?;
+            }
+        }
+        builder.finish()
+    }
+}

@@ -1,0 +1,189 @@
+//! The documents of an image archive that name layers: OCI's index and manifests, and docker-archive's manifest.json.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::Path;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::archive::Archive;
+use super::layers::{Replaced, digest_of, hex_of};
+use crate::SyncError;
+
+const OCI_INDEX: &str = "index.json";
+const DOCKER_MANIFEST: &str = "manifest.json";
+/// Indexes in indexes are followed down to this depth.
+const MAX_DEPTH: usize = 4;
+
+/// A layer as documents name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LayerRef {
+    /// Its entry.
+    pub(super) name: String,
+    /// Of its bytes, where it is named by that.
+    pub(super) digest: Option<String>,
+    /// Of what it holds.
+    pub(super) diff_id: Option<String>,
+}
+
+/// A document that is another now.
+pub(super) struct Changed {
+    pub(super) old_name: String,
+    pub(super) new_name: String,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// A document that names others.
+struct Document {
+    name: String,
+    value: Value,
+}
+
+/// The documents, those that name others behind these.
+pub(super) struct Images {
+    documents: Vec<Document>,
+    layers: Vec<LayerRef>,
+}
+
+fn blob_name(digest: &str) -> String {
+    format!("blobs/{}", digest.replacen(':', "/", 1))
+}
+
+fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
+    value.get(key)?.as_str()
+}
+
+fn list<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
+    value.get(key).and_then(Value::as_array).into_iter().flatten()
+}
+
+impl Images {
+    /// Finds all layers.
+    pub(super) fn find(archive: &Archive, file: &mut File) -> Result<Self, SyncError> {
+        let mut images = Self { documents: Vec::new(), layers: Vec::new() };
+        images.add_oci(archive, file, OCI_INDEX, 0)?;
+        if let Some(value) = read(archive, file, DOCKER_MANIFEST)? {
+            for image in value.as_array().into_iter().flatten() {
+                let diff_ids = diff_ids(archive, file, text(image, "Config").unwrap_or_default())?;
+                for (number, layer) in list(image, "Layers").filter_map(Value::as_str).enumerate() {
+                    let digest = layer.strip_prefix("blobs/").map(|digest| digest.replacen('/', ":", 1));
+                    let diff_id = diff_ids.get(number).cloned();
+                    images.add_layer(LayerRef { name: layer.to_owned(), digest, diff_id });
+                }
+            }
+            images.documents.push(Document { name: DOCKER_MANIFEST.to_owned(), value });
+        }
+        if images.documents.is_empty() {
+            let reason = "no image archive: there is neither an index.json nor a manifest.json in it";
+            return Err(SyncError::Usage(reason.to_owned()));
+        }
+        Ok(images)
+    }
+
+    fn add_layer(&mut self, layer: LayerRef) {
+        if self.layers.iter().all(|known| known.name != layer.name) {
+            self.layers.push(layer);
+        }
+    }
+
+    /// An index, or a manifest, and what it names.
+    fn add_oci(&mut self, archive: &Archive, file: &mut File, name: &str, depth: usize) -> Result<(), SyncError> {
+        if depth > MAX_DEPTH || self.documents.iter().any(|known| known.name == name) {
+            return Ok(());
+        }
+        let Some(value) = read(archive, file, name)? else { return Ok(()) };
+        for named in list(&value, "manifests").filter_map(|named| text(named, "digest")) {
+            self.add_oci(archive, file, &blob_name(named), depth + 1)?;
+        }
+        let config = value.get("config").and_then(|config| text(config, "digest")).map(blob_name);
+        let diff_ids = diff_ids(archive, file, config.as_deref().unwrap_or_default())?;
+        for (number, digest) in list(&value, "layers").filter_map(|layer| text(layer, "digest")).enumerate() {
+            let (name, diff_id) = (blob_name(digest), diff_ids.get(number).cloned());
+            self.add_layer(LayerRef { name, digest: Some(digest.to_owned()), diff_id });
+        }
+        self.documents.push(Document { name: name.to_owned(), value });
+        Ok(())
+    }
+
+    pub(super) fn layers(&self) -> Vec<LayerRef> {
+        self.layers.clone()
+    }
+
+    /// The documents that change with these layers.
+    pub(super) fn rewrite(&mut self, replaced: &[Replaced], path: &Path) -> Result<Vec<Changed>, SyncError> {
+        let mut digests: HashMap<String, (String, u64)> = HashMap::new();
+        for layer in replaced {
+            if let Some(old) = &layer.old_digest {
+                digests.insert(old.clone(), (layer.new_digest.clone(), layer.bytes));
+            }
+        }
+        let mut changed = Vec::new();
+        for Document { name, value } in &mut self.documents {
+            if !update(value, &digests) {
+                continue;
+            }
+            let bytes = serde_json::to_vec(value).map_err(|error| SyncError::io(path)(error.into()))?;
+            let mut new_name = name.clone();
+            if let Some(old) = name.strip_prefix("blobs/").map(|old| old.replacen('/', ":", 1)) {
+                let digest = digest_of(Sha256::new().chain_update(&bytes));
+                new_name = name.replace(hex_of(&old), hex_of(&digest));
+                digests.insert(old, (digest, bytes.len() as u64));
+            }
+            changed.push(Changed { old_name: name.clone(), new_name, bytes });
+        }
+        Ok(changed)
+    }
+}
+
+/// A JSON document of the archive, if it is there and is one.
+fn read(archive: &Archive, file: &mut File, name: &str) -> Result<Option<Value>, SyncError> {
+    Ok(archive.document(file, name)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+/// What the layers of an image hold, by its config.
+fn diff_ids(archive: &Archive, file: &mut File, config: &str) -> Result<Vec<String>, SyncError> {
+    let config = read(archive, file, config)?.unwrap_or_default();
+    let ids = config.get("rootfs").map(|rootfs| list(rootfs, "diff_ids").filter_map(Value::as_str).map(str::to_owned));
+    Ok(ids.into_iter().flatten().collect())
+}
+
+/// Puts other digests, and what goes with them, into a document; whether there were any.
+fn update(value: &mut Value, digests: &HashMap<String, (String, u64)>) -> bool {
+    match value {
+        Value::Object(fields) => {
+            let mut is_changed = false;
+            if let Some((digest, bytes)) = fields.get("digest").and_then(Value::as_str).and_then(|old| digests.get(old))
+            {
+                fields.insert("digest".to_owned(), digest.as_str().into());
+                fields.insert("size".to_owned(), (*bytes).into());
+                if let Some(kind) = fields.get("mediaType").and_then(Value::as_str) {
+                    let kind = uncompressed(kind);
+                    fields.insert("mediaType".to_owned(), kind.into());
+                }
+                is_changed = true;
+            }
+            // Not short of the first.
+            fields.values_mut().fold(is_changed, |changed, field| update(field, digests) || changed)
+        }
+        Value::Array(values) => values.iter_mut().fold(false, |changed, value| update(value, digests) || changed),
+        // docker-archive names layers by their entries.
+        Value::String(name) => {
+            let digest = name.strip_prefix("blobs/").map(|digest| digest.replacen('/', ":", 1));
+            match digest.and_then(|digest| digests.get(&digest)) {
+                Some((digest, _)) => {
+                    *name = blob_name(digest);
+                    true
+                }
+                None => false,
+            }
+        }
+        _ => false,
+    }
+}
+
+/// The media type of a layer that is not compressed.
+fn uncompressed(kind: &str) -> String {
+    let kind = kind.strip_suffix("+gzip").or_else(|| kind.strip_suffix("+zstd")).unwrap_or(kind);
+    kind.strip_suffix(".gzip").unwrap_or(kind).to_owned()
+}
