@@ -61,6 +61,23 @@ tar -C / --sort=name -cf "$work/layer-whole.tar" usr/bin/openssl usr/share/perl5
 check "gzip layers: skopeo" by_skopeo
 check "gzip layers: umoci" by_umoci
 
+# A layer that nobody makes again: skopeo takes the archive in which it is plain.
+flushed='import sys, zlib
+data, c = sys.stdin.buffer.read(), zlib.compressobj(6, zlib.DEFLATED, 31)
+sys.stdout.buffer.write(b"".join(c.compress(data[at:at + 70000]) + c.flush(zlib.Z_SYNC_FLUSH) for at in range(0, len(data), 70000)) + c.flush())'
+normalizes() {
+    python3 -c "$flushed" <"$work/layer-whole.tar" >"$work/layers/flushed"
+    archive "$work/layers/flushed" "$work/flushed.tar"
+    "$regrow" make --quiet --normalize --store "$work/store" "$work/flushed.rgx" "$work/flushed.tar" 2>/dev/null || return 1
+    "$regrow" extract --quiet --store "$work/store" "$work/flushed.rgx" "$work/normalized.tar" || return 1
+    local before after
+    before=$(skopeo inspect --config --raw "oci-archive:$work/flushed.tar" | sha256sum)
+    after=$(skopeo inspect --config --raw "oci-archive:$work/normalized.tar" | sha256sum)
+    [ "$before" = "$after" ] || return 1
+    skopeo copy --quiet --insecure-policy "oci-archive:$work/normalized.tar" "docker-archive:$work/loaded.tar:a/b:c"
+}
+check "gzip layers: skopeo takes a normalized archive, with the same config" normalizes
+
 # An update between layers of different tools fetches hardly anything but where they differ.
 crosses() {
     "$regrow" extract --dry-run --json --store "$work/store" --seed "$work/seed.tar" "$work/zlib-6.rgx" "$work/never" >"$work/plan.json"

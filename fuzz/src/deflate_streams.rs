@@ -1,7 +1,7 @@
 //! `find`, `take_apart` and `rebuild` on arbitrary files, and `rebuild` on plain bytes and corrections that do not belong
 //! together: what is taken apart comes back, nothing grows over its bounds.
 
-use regrow_deflate::{find, inflate, rebuild, take_apart};
+use regrow_deflate::{Checkpoint, GzipReader, Inflater, find, inflate, rebuild, take_apart};
 
 use crate::input::Input;
 
@@ -20,7 +20,44 @@ pub fn run(input: &[u8]) {
     }
 }
 
+/// Inflates in pieces, going on from checkpoints; `None` for what is no whole stream.
+fn in_pieces(stored: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let (mut inflater, mut plain, mut at) = (Inflater::new(), Vec::new(), 0);
+    loop {
+        let (given, piece) = (plain.len(), &stored[at..stored.len().min(at + 97)]);
+        let step = inflater.inflate(piece, &mut plain, 1009).ok()?;
+        at += step.taken;
+        if step.ended {
+            return Some((plain, at));
+        }
+        if plain.len() > MAX_PLAIN || step.taken == 0 && plain.len() == given {
+            return None;
+        }
+        if let Some(checkpoint) = inflater.checkpoint() {
+            let checkpoint = Checkpoint::decode(&checkpoint.encode()).expect("what was encoded is decoded");
+            at = checkpoint.stored_at() as usize;
+            inflater = Inflater::resume(&checkpoint);
+        }
+    }
+}
+
+/// Members of a gzip file hold what they say, and nothing grows over its bounds.
+fn on_gzip(file: &[u8]) {
+    let (mut reader, mut plain, mut at) = (GzipReader::default(), Vec::new(), 0);
+    while let Ok(step) = reader.push(&file[at..], &mut plain, 4096) {
+        at += step.taken;
+        if plain.len() > MAX_PLAIN || (step.taken == 0 && at == file.len()) {
+            break;
+        }
+    }
+    assert!(reader.members().iter().all(|member| member.stream.end <= file.len() as u64));
+}
+
 fn on_file(file: &[u8]) {
+    on_gzip(file);
+    if let Some((plain, taken)) = in_pieces(file) {
+        assert_eq!(inflate(&file[..taken], MAX_PLAIN + 1009).as_deref(), Ok(plain.as_slice()));
+    }
     let mut end = 0;
     for found in find(file, MAX_PLAIN) {
         assert!(end <= found.stored.start && found.stored.end <= file.len());

@@ -26,7 +26,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut network = Network::new(HttpOptions::default(), RetryPolicy::default())?;
     make(&mut image.as_slice(), Path::new("golden image"), None, &options, &mut network, &NoProgress)?;
     std::fs::remove_dir_all(folder.join("store/tmp"))?;
-    write_patch(&folder.join("patch"))
+    write_patch(&folder.join("patch"))?;
+    write_coded(&folder.with_file_name("v1-coded"))
+}
+
+/// Makes the image with gzip files that is there: layers by GNU gzip, pigz, and zlib in two members.
+fn write_coded(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let mut image = std::fs::File::open(folder.join("image.tar"))?;
+    let mut options = MakeOptions::new(folder.join("store"), folder.join("image.rgx"));
+    options.params = Some(Params::with_average(1024)?);
+    let mut network = Network::new(HttpOptions::default(), RetryPolicy::default())?;
+    make(&mut image, Path::new("golden image"), None, &options, &mut network, &NoProgress)?;
+    std::fs::remove_dir_all(folder.join("store/tmp"))?;
+    Ok(())
 }
 
 /// Makes the patch between the two images that are there.

@@ -57,6 +57,33 @@ fn the_store_gives_the_image() {
     assert_eq!((report.ok, report.problems), (true, Vec::new()));
 }
 
+/// An image with coded files: its index is read as it was written, gives the image, and is what a scan of the image arrives at.
+#[test]
+fn coded_images_are_made_as_they_were() {
+    let folder = folder().with_file_name("v1-coded");
+    let (bytes, image) =
+        (std::fs::read(folder.join("image.rgx")).unwrap(), std::fs::read(folder.join("image.tar")).unwrap());
+    let index = Index::decode(&bytes).unwrap();
+    assert_eq!(index.encode(), bytes);
+    let encoders: Vec<&[u8]> = index.codings.iter().flat_map(|coding| &coding.members).map(|m| &*m.encoder).collect();
+    assert_eq!(encoders, [[0x69], [0x66], [0x66], [0x66]]);
+    assert_eq!((index.walk_version, index.codings[2].tail.as_slice()), (2, [0; 16].as_slice()));
+    let work = tempfile::tempdir().unwrap();
+    let location = Location::Path(folder.join("image.rgx"));
+    for seeds in [Vec::new(), vec![folder.join("image.tar")]] {
+        let out = work.path().join(format!("out-{}", seeds.len()));
+        let options = ExtractOptions { scratch: work.path().into(), seeds, ..ExtractOptions::default() };
+        let report = extract(&location, Output::File(out.clone()), &options, &mut network(), &NoProgress).unwrap();
+        assert!(std::fs::read(out).unwrap() == image);
+        assert_eq!(report.chunks_store, if options.seeds.is_empty() { report.chunks } else { 0 });
+    }
+    let mut options = regrow_sync::MakeOptions::new(work.path().join("store"), work.path().join("image.rgx"));
+    options.params = Some(index.params);
+    regrow_sync::make(&mut image.as_slice(), "image".as_ref(), None, &options, &mut network(), &NoProgress).unwrap();
+    let again = Index::decode(&std::fs::read(work.path().join("image.rgx")).unwrap()).unwrap();
+    assert_eq!((again.image_id(), again.codings), (index.image_id(), index.codings));
+}
+
 /// The same image made today has the same recipe, whatever zstd makes of the frames.
 #[test]
 fn made_again_it_has_the_same_id() {
