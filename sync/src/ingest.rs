@@ -38,6 +38,8 @@ pub(crate) struct Ingested {
     pub(crate) codings: Vec<Coding>,
     /// Its coded files, if it is to be read at random.
     pub(crate) unfolded: Vec<Unfolded>,
+    /// Chunks of these as they are, should they be wanted so, and where in the image each begins.
+    pub(crate) opaque: Vec<(Record, u64)>,
 }
 
 /// What is read.
@@ -99,7 +101,8 @@ pub(crate) fn ingest(input: Input<'_>, reading: &Reading<'_>, sink: ChunkSink<'_
         }
     }
     let Ingest { hashing, bytes, codings, unfolded, .. } = ingest;
-    Ok(Ingested { bytes, digest: hashing.finish()?, codings, unfolded })
+    let (digest, opaque) = hashing.finish()?;
+    Ok(Ingested { bytes, digest, codings, unfolded, opaque })
 }
 
 /// An image that is being read.
@@ -145,6 +148,7 @@ impl Ingest<'_, '_, '_> {
 /// What workers give back.
 struct JobResult {
     chunks: Vec<Hashed>,
+    opaque: Vec<(Record, u64)>,
     digest: Option<(blake3::hazmat::ChainingValue, Option<[u8; 32]>)>,
 }
 
@@ -156,6 +160,9 @@ struct Hashing<'p, 's> {
     block: Option<(u64, Bytes)>,
     results: Ordered<JobResult>,
     digest: ImageDigest,
+    /// Chunks of coded files as they are: cut, and hashed.
+    opaque_cut: Vec<(Bytes, u64)>,
+    opaque: Vec<(Record, u64)>,
     sink: ChunkSink<'s>,
     /// Bytes of the plain image.
     plain_bytes: u64,
@@ -164,7 +171,8 @@ struct Hashing<'p, 's> {
 impl<'p, 's> Hashing<'p, 's> {
     fn new(pool: &'p Pool, splitter: Splitter, sink: ChunkSink<'s>) -> Self {
         let (results, digest) = (Ordered::new(JOBS_IN_FLIGHT), ImageDigest::default());
-        Self { pool, splitter, block: None, results, digest, sink, plain_bytes: 0 }
+        let (opaque_cut, opaque) = (Vec::new(), Vec::new());
+        Self { pool, splitter, block: None, results, digest, opaque_cut, opaque, sink, plain_bytes: 0 }
     }
 
     /// Takes in the plain image's next bytes; returns how many. They are all, unless it stands at a candidate.
@@ -186,10 +194,11 @@ impl<'p, 's> Hashing<'p, 's> {
 
     fn submit(&mut self) -> Result<(), SyncError> {
         let (block, chunks) = (self.block.take(), self.splitter.take());
-        if block.is_none() && chunks.is_empty() {
+        let opaque = std::mem::take(&mut self.opaque_cut);
+        if block.is_none() && chunks.is_empty() && opaque.is_empty() {
             return Ok(());
         }
-        self.results.push(self.pool.submit(move || hash(block, chunks)));
+        self.results.push(self.pool.submit(move || hash(block, chunks, opaque)));
         while let Some(result) = self.results.next_due()? {
             self.take(result)?;
         }
@@ -200,32 +209,34 @@ impl<'p, 's> Hashing<'p, 's> {
         if let Some((value, root)) = result.digest {
             self.digest.push(value, || root.unwrap_or_default());
         }
+        self.opaque.extend(result.opaque);
         result.chunks.into_iter().try_for_each(&mut self.sink)
     }
 
-    /// The image ends here; returns the digest of its blocks.
-    fn finish(mut self) -> Result<[u8; 32], SyncError> {
+    /// The image ends here; returns the digest of its blocks, and the chunks of coded files as they are.
+    fn finish(mut self) -> Result<([u8; 32], Vec<(Record, u64)>), SyncError> {
         self.submit()?;
         let splitter = std::mem::replace(&mut self.splitter, Splitter::new(Params::default()));
         let last = splitter.finish();
-        self.results.push(self.pool.submit(move || hash(None, last)));
+        self.results.push(self.pool.submit(move || hash(None, last, Vec::new())));
         while let Some(result) = self.results.next()? {
             self.take(result)?;
         }
-        Ok(self.digest.finish())
+        Ok((self.digest.finish(), self.opaque))
     }
 }
 
-fn hash(block: Option<(u64, Bytes)>, chunks: Vec<RawChunk>) -> JobResult {
-    let hash = |chunk: RawChunk| Hashed {
-        stream: chunk.stream,
-        // The chunker cuts at 4 MiB at the latest.
-        record: Record { id: ChunkId::of(&chunk.bytes), len: chunk.bytes.len() as u32 },
-        bytes: chunk.bytes,
-    };
+fn record_of(bytes: &[u8]) -> Record {
+    // The chunker cuts at 4 MiB at the latest.
+    Record { id: ChunkId::of(bytes), len: bytes.len() as u32 }
+}
+
+fn hash(block: Option<(u64, Bytes)>, chunks: Vec<RawChunk>, opaque: Vec<(Bytes, u64)>) -> JobResult {
+    let hash = |chunk: RawChunk| Hashed { stream: chunk.stream, record: record_of(&chunk.bytes), bytes: chunk.bytes };
     let digest = block.map(|(index, block)| {
         let root = (index == 0).then(|| *blake3::hash(&block).as_bytes());
         (block_value(index, &block), root)
     });
-    JobResult { chunks: chunks.into_iter().map(hash).collect(), digest }
+    let opaque = opaque.iter().map(|(bytes, at)| (record_of(bytes), *at)).collect();
+    JobResult { chunks: chunks.into_iter().map(hash).collect(), opaque, digest }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Scan {
     pub(crate) layout: Layout,
     /// Where in the file the layout's coded stretches come from; empty if the file is the plain image.
     pub(crate) unfolded: Vec<Unfolded>,
+    /// Chunks of these as they are in the file, and where: an image may have them so.
+    pub(crate) opaque: Vec<(Record, u64)>,
 }
 
 /// Goes up when [`crate::coded::guess`] gives other answers: what the catalog remembers is of no use then.
@@ -77,7 +79,7 @@ impl Scan {
             Ok(())
         })?;
         let layout = layout.finish().map_err(&malformed)?;
-        Ok(Self { digest: found.digest, skeleton, contents, layout, unfolded: found.unfolded })
+        Ok(Self { digest: found.digest, skeleton, contents, layout, unfolded: found.unfolded, opaque: found.opaque })
     }
 
     /// Records of a stream.
@@ -99,14 +101,12 @@ impl Scan {
     fn encode(&self) -> Vec<u8> {
         let mut out = self.digest.to_vec();
         for records in [&self.skeleton, &self.contents] {
-            varint::put(&mut out, records.len() as u64);
-            for record in records {
-                out.extend_from_slice(&record.id.0);
-                varint::put(&mut out, u64::from(record.len));
-            }
+            put_records(&mut out, records.len(), records.iter());
         }
         varint::put(&mut out, self.unfolded.len() as u64);
         self.unfolded.iter().for_each(|unfolded| unfolded.encode(&mut out));
+        put_records(&mut out, self.opaque.len(), self.opaque.iter().map(|(record, _)| record));
+        self.opaque.iter().for_each(|&(_, at)| varint::put(&mut out, at));
         for op in self.layout.ops() {
             let number = match op {
                 Op::Literal(len) => u64::from(len) << 1,
@@ -128,6 +128,9 @@ impl Scan {
         let contents = take_records(&mut blob)?;
         let count = varint::take(&mut blob).filter(|&count| count <= blob.len() as u64 / 5)?;
         let unfolded: Vec<Unfolded> = (0..count).map(|_| Unfolded::decode(&mut blob)).collect::<Option<_>>()?;
+        let opaque = take_records(&mut blob)?;
+        let places: Vec<u64> = opaque.iter().map(|_| varint::take(&mut blob)).collect::<Option<_>>()?;
+        let opaque: Vec<(Record, u64)> = opaque.into_iter().zip(places).collect();
         let mut layout = LayoutBuilder::new(u64::MAX >> 2);
         while !blob.is_empty() {
             let number = varint::take(&mut blob)?;
@@ -143,7 +146,15 @@ impl Scan {
         let bytes = |records: &[Record]| records.iter().map(|record| u64::from(record.len)).sum::<u64>();
         let fits = layout.skeleton_bytes() == bytes(&skeleton) && layout.contents_bytes() == bytes(&contents);
         let fits = fits && layout.coded().eq(unfolded.iter().map(|unfolded| unfolded.plain.clone()));
-        fits.then_some(Self { digest: *digest, skeleton, contents, layout, unfolded })
+        fits.then_some(Self { digest: *digest, skeleton, contents, layout, unfolded, opaque })
+    }
+}
+
+fn put_records<'r>(out: &mut Vec<u8>, count: usize, records: impl Iterator<Item = &'r Record>) {
+    varint::put(out, count as u64);
+    for record in records {
+        out.extend_from_slice(&record.id.0);
+        varint::put(out, u64::from(record.len));
     }
 }
 

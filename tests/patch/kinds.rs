@@ -39,7 +39,9 @@ fn from_each_kind_to_the_next() {
 
 #[test]
 fn from_each_kind_to_a_little_more_of_it() {
-    for (name, old) in kinds() {
+    // A gzip file with a flipped bit is opaque, all of it: that is another matter.
+    let is_plain = |name: &str| !name.starts_with("oci") && !name.starts_with("gzip");
+    for (name, old) in kinds().into_iter().filter(|(name, _)| is_plain(name)) {
         let mut new = [&old[..], b"a little more"].concat();
         if let Some(byte) = new.get_mut(old.len() / 2) {
             *byte ^= 0x10;

@@ -138,7 +138,14 @@ impl Target {
     /// What the plain image holds, for who reads it as a file.
     pub(crate) fn scan(&self) -> Scan {
         let Recipe { skeleton, contents } = self.recipe();
-        Scan { digest: self.digest, skeleton, contents, layout: self.assembled().1.clone(), unfolded: Vec::new() }
+        Scan {
+            digest: self.digest,
+            skeleton,
+            contents,
+            layout: self.assembled().1.clone(),
+            unfolded: Vec::new(),
+            opaque: Vec::new(),
+        }
     }
 
     /// The image's entries.

@@ -1,6 +1,7 @@
 //! A gzip file that may be coded, in an image that is read.
 
 use bytes::Bytes;
+use regrow_chunker::{Cut, Cutter, StreamCutter};
 use regrow_deflate::GzipReader;
 use regrow_image::Candidate;
 
@@ -94,15 +95,20 @@ impl Ingest<'_, '_, '_> {
     /// Reads a file as what it holds, and gathers points. What does not inflate is left out: chunks are verified by who reads them.
     fn scan(&mut self, start: u64, stored: Vec<u8>, mut coming: Coming) -> Result<(), SyncError> {
         let plain_start = self.hashing.plain_bytes;
+        // Whoever could not make the file again has it as it is.
+        let mut opaque =
+            OpaqueCutter { cutter: Cutter::new(self.reading.params), stream: StreamCutter::default(), at: start };
         let mut unfolding = Unfolding::default();
         self.hashing.splitter.begin_coded();
         let mut next = Some(Bytes::from(stored));
         while let Some(piece) = next {
+            opaque.push(&piece, &mut self.hashing.opaque_cut);
             if !unfolding.is_broken {
                 unfolding.push(&piece, &mut |plain| self.push_all(plain))?;
             }
             next = self.next_of(&mut coming)?;
         }
+        opaque.finish(&mut self.hashing.opaque_cut);
         unfolding.finish(&mut |plain| self.push_all(plain))?;
         self.hashing.splitter.end_coded();
         let plain = plain_start..self.hashing.plain_bytes;
@@ -158,6 +164,36 @@ fn pieces_of(aside: &Aside, each: &mut dyn FnMut(Bytes) -> Result<(), SyncError>
         at += read as u64;
         each(piece.into())?;
     }
+}
+
+/// Cuts a file as contents are.
+struct OpaqueCutter {
+    cutter: Cutter,
+    stream: StreamCutter,
+    /// Where the next chunk begins.
+    at: u64,
+}
+
+impl OpaqueCutter {
+    fn push(&mut self, piece: &Bytes, chunks: &mut Vec<(Bytes, u64)>) {
+        let Self { cutter, stream, at } = self;
+        stream.push(cutter, piece, |cut| add(cut, piece, at, chunks));
+    }
+
+    fn finish(&mut self, chunks: &mut Vec<(Bytes, u64)>) {
+        let Self { cutter, stream, at } = self;
+        stream.finish(cutter, |cut| add(cut, &Bytes::new(), at, chunks));
+    }
+}
+
+fn add(cut: Cut<'_>, piece: &Bytes, at: &mut u64, chunks: &mut Vec<(Bytes, u64)>) {
+    let bytes = match cut {
+        Cut::Gathered(bytes) => Bytes::copy_from_slice(bytes),
+        Cut::InPiece(range) => piece.slice(range),
+    };
+    let len = bytes.len() as u64;
+    chunks.push((bytes, *at));
+    *at += len;
 }
 
 /// A gzip file that is read as what it holds.

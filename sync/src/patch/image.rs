@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-use regrow_chunker::{ChunkId, Record};
+use regrow_chunker::{ChunkId, Params, Record};
 use regrow_image::{Op, StreamKind, TreeEntry, TreeWalker};
 
 use super::names::FileName;
@@ -55,6 +55,11 @@ impl PatchImage {
     /// BLAKE3 of the image.
     pub(crate) fn digest(&self) -> [u8; 32] {
         self.seed.scan().digest
+    }
+
+    /// Its id, cut with these parameters.
+    pub(crate) fn id(&self, params: Params) -> ChunkId {
+        self.seed.scan().image_id(params)
     }
 
     /// The file that it is.

@@ -53,12 +53,18 @@ impl Locals<'_> {
         let fetched = if given.is_empty() { Some(self.fetch(location, index, seed, network)?) } else { None };
         let catalog = self.catalog.filter(|_| fetched.is_none());
         let (pool, progress, on_scan) = (self.pool, self.progress, &|| ());
-        let context = SeedContext { params: index.params, pool, catalog, progress, unfolds: true, on_scan };
+        let context =
+            SeedContext { params: index.params, pool, catalog, progress, unfolds: !index.codings.is_empty(), on_scan };
         for path in given.iter().chain(&fetched) {
             let image = Arc::new(PatchImage::open(path, &context, self.scratch)?);
-            if image.digest() == index.image_digest {
-                return Ok((Some(path.clone()), image));
+            if image.digest() != index.image_digest {
+                continue;
             }
+            // What a scan takes for coded need not be what the image's maker could make again.
+            if image.id(index.params) != index.image_id() {
+                return Ok((None, self.fetch_plain(location, index, network)?));
+            }
+            return Ok((Some(path.clone()), image));
         }
         let names: Vec<String> = given.iter().map(|path| path.display().to_string()).collect();
         Err(SyncError::Usage(format!("{}: not the image that {location} describes", names.join(", "))))

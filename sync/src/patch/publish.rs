@@ -146,7 +146,7 @@ pub(crate) fn publish(
 ) -> Result<PatchReport, SyncError> {
     let Publication { options, old, new, store, .. } = publication;
     let usage = |reason: &str| SyncError::Usage(format!("{} and {}: {reason}", options.old, options.new));
-    if (old.params, old.walk_version) != (new.params, new.walk_version) {
+    if old.params != new.params {
         return Err(usage("these images are cut in different ways; no machine would find the patch"));
     }
     let (base, target) = (old.image_id(), new.image_id());

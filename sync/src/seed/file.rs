@@ -29,6 +29,8 @@ pub(crate) struct FileSeed {
     state: FileState,
     scan: Scan,
     streams: [StreamIndex; 2],
+    /// Numbers of the scan's opaque chunks, sorted by id.
+    opaque_by_id: Vec<u32>,
 }
 
 /// Size, and when it was last written and changed.
@@ -72,13 +74,15 @@ impl FileSeed {
         let scan = Scan::of_file(path, &mut file, &reading, catalog, on_scan)?;
         let file = PlainFile::new(file, scan.unfolded.clone());
         let streams = STREAMS.map(|stream| StreamIndex::new(scan.records(stream)));
-        Ok(Self { file, state, scan, streams })
+        let opaque_by_id = sorted_by_id(scan.opaque.len(), |n| scan.opaque[n].0.id);
+        Ok(Self { file, state, scan, streams, opaque_by_id })
     }
 
     /// A plain image in a file, of which it is known what it holds.
     pub(crate) fn of_plain(file: File, scan: Scan) -> Self {
         let streams = STREAMS.map(|stream| StreamIndex::new(scan.records(stream)));
-        Self { state: state_of(&file), file: PlainFile::new(file, Vec::new()), scan, streams }
+        let (state, file) = (state_of(&file), PlainFile::new(file, Vec::new()));
+        Self { state, file, scan, streams, opaque_by_id: Vec::new() }
     }
 
     /// The same, with gzip files as what they hold in a file without a name in `scratch`: for who reads much of it at random.
@@ -94,7 +98,7 @@ impl FileSeed {
             plain.write_all_at(piece, at).map_err(SyncError::io(scratch))?;
             at += piece.len() as u64;
         }
-        Ok(Self { file: PlainFile::new(plain, Vec::new()), ..self })
+        Ok(Self { file: PlainFile::new(plain, Vec::new()), opaque_by_id: Vec::new(), ..self })
     }
 
     /// Chunks of contents that lie in the file in one piece, with where they begin.
@@ -155,6 +159,9 @@ impl FileSeed {
     }
 }
 
+/// A place that is an offset in the file as it is.
+const IN_FILE: u64 = 1 << 63;
+
 /// A place: twice the offset in the stream, plus one for the contents.
 fn place(stream: StreamKind, at: u64) -> u64 {
     at << 1 | u64::from(stream == StreamKind::Contents)
@@ -162,15 +169,26 @@ fn place(stream: StreamKind, at: u64) -> u64 {
 
 impl Seed for FileSeed {
     fn find(&self, id: &ChunkId) -> Option<u64> {
-        STREAMS.iter().zip(&self.streams).find_map(|(&stream, index)| {
-            let records = self.scan.records(stream);
-            let found = first_with_id(&index.by_id, id, |n| records[n].id)?;
-            Some(place(stream, index.starts[found as usize]))
-        })
+        STREAMS
+            .iter()
+            .zip(&self.streams)
+            .find_map(|(&stream, index)| {
+                let records = self.scan.records(stream);
+                let found = first_with_id(&index.by_id, id, |n| records[n].id)?;
+                Some(place(stream, index.starts[found as usize]))
+            })
+            .or_else(|| {
+                let found = first_with_id(&self.opaque_by_id, id, |n| self.scan.opaque[n].0.id)?;
+                Some(IN_FILE | self.scan.opaque[found as usize].1)
+            })
     }
 
     fn read(&self, place: u64, len: usize, out: &mut Vec<u8>) -> io::Result<()> {
         out.clear();
+        if place & IN_FILE != 0 {
+            out.resize(len, 0);
+            return self.file.file().read_exact_at(out, place & !IN_FILE);
+        }
         let (stream, at) = (STREAMS[(place & 1) as usize], place >> 1);
         let parts = self.parts(stream, at..at + len as u64);
         if let [SkeletonPart::InImage(image)] = parts.as_slice() {
