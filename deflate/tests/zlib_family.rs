@@ -1,6 +1,10 @@
 //! The encoders of zlib's kin against the real ones, where these are there, and against what they were recorded to write: a line for each
 //! kind of data and encoder in `golden.txt`, of streams that were the originals' to the letter. Written again by `REGROW_WRITE_GOLDEN=1`.
-#![allow(clippy::print_stderr, reason = "what is left out is to be seen")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "tests fail by panicking, and what is left out is to be seen"
+)]
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -30,6 +30,9 @@ pub(crate) struct Hashed {
     pub(crate) bytes: Bytes,
 }
 
+/// Chunks, and where in the image each begins.
+pub(crate) type PlacedRecords = Vec<(Record, u64)>;
+
 /// What an image was found to be.
 pub(crate) struct Ingested {
     pub(crate) bytes: u64,
@@ -39,7 +42,7 @@ pub(crate) struct Ingested {
     /// Its coded files, if it is to be read at random.
     pub(crate) unfolded: Vec<Unfolded>,
     /// Chunks of these as they are, should they be wanted so, and where in the image each begins.
-    pub(crate) opaque: Vec<(Record, u64)>,
+    pub(crate) opaque: PlacedRecords,
 }
 
 /// What is read.
@@ -148,7 +151,7 @@ impl Ingest<'_, '_, '_> {
 /// What workers give back.
 struct JobResult {
     chunks: Vec<Hashed>,
-    opaque: Vec<(Record, u64)>,
+    opaque: PlacedRecords,
     digest: Option<(blake3::hazmat::ChainingValue, Option<[u8; 32]>)>,
 }
 
@@ -162,7 +165,7 @@ struct Hashing<'p, 's> {
     digest: ImageDigest,
     /// Chunks of coded files as they are: cut, and hashed.
     opaque_cut: Vec<(Bytes, u64)>,
-    opaque: Vec<(Record, u64)>,
+    opaque: PlacedRecords,
     sink: ChunkSink<'s>,
     /// Bytes of the plain image.
     plain_bytes: u64,
@@ -214,7 +217,7 @@ impl<'p, 's> Hashing<'p, 's> {
     }
 
     /// The image ends here; returns the digest of its blocks, and the chunks of coded files as they are.
-    fn finish(mut self) -> Result<([u8; 32], Vec<(Record, u64)>), SyncError> {
+    fn finish(mut self) -> Result<([u8; 32], PlacedRecords), SyncError> {
         self.submit()?;
         let splitter = std::mem::replace(&mut self.splitter, Splitter::new(Params::default()));
         let last = splitter.finish();

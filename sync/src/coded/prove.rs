@@ -70,8 +70,11 @@ fn share_with_last(coded: &mut [MemberCoding]) {
     }
 }
 
+/// Members of a gzip file, and what follows the last.
+type Members = (Vec<GzipMember>, Vec<u8>);
+
 /// The file's members, if it inflates to its end.
-fn members_of(stored: &Aside) -> Result<Option<(Vec<GzipMember>, Vec<u8>)>, SyncError> {
+fn members_of(stored: &Aside) -> Result<Option<Members>, SyncError> {
     let mut reader = GzipReader::default();
     let read = read_through(stored, 0, &mut reader, |_, _| Ok(true))?;
     Ok(if read { reader.finish().ok() } else { None })

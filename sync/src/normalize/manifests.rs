@@ -163,10 +163,18 @@ fn update(value: &mut Value, digests: &HashMap<String, (String, u64)>) -> bool {
                 }
                 is_changed = true;
             }
-            // Not short of the first.
-            fields.values_mut().fold(is_changed, |changed, field| update(field, digests) || changed)
+            for field in fields.values_mut() {
+                is_changed |= update(field, digests);
+            }
+            is_changed
         }
-        Value::Array(values) => values.iter_mut().fold(false, |changed, value| update(value, digests) || changed),
+        Value::Array(values) => {
+            let mut is_changed = false;
+            for value in values {
+                is_changed |= update(value, digests);
+            }
+            is_changed
+        }
         // docker-archive names layers by their entries.
         Value::String(name) => {
             let digest = name.strip_prefix("blobs/").map(|digest| digest.replacen('/', ":", 1));

@@ -106,6 +106,9 @@ fn tasks<'a>(shared: &Shared, index: &'a Index) -> Vec<Task<'a>> {
     tasks
 }
 
+/// Writes bytes at a place of the image.
+type WriteAt<'w> = &'w mut dyn FnMut(u64, &[u8]) -> Result<(), SyncError>;
+
 /// What carrying out tasks needs.
 struct Work<'a> {
     shared: &'a Arc<Shared>,
@@ -120,7 +123,7 @@ impl Work<'_> {
         &self,
         task: &Task<'_>,
         mend: &mut dyn FnMut(&[u32]) -> Result<bool, SyncError>,
-        write: &mut dyn FnMut(u64, &[u8]) -> Result<(), SyncError>,
+        write: WriteAt<'_>,
     ) -> Result<Ended, SyncError> {
         let mut at = task.image_at;
         let mut put = |bytes: &[u8]| {
