@@ -4,11 +4,23 @@
 //! makes of the plain bytes: blocks with blocks, tokens with tokens. What differs are *corrections*, from which and from the
 //! prediction [`Patcher`] makes exactly the stream. Both take streams in pieces and bounded memory.
 //!
-//! [`structure`] says what a stream consists of, [`parser`] takes it apart, [`writer`] is the way back.
+//! [`structure`] says what a stream consists of, [`parser`] takes it apart, [`writer`] is the way back. [`compare`] is the one
+//! side, [`patcher`] the other; what both know of the predicted stream is [`predicted`], and [`marks`], [`headers`] and
+//! [`channels`] are how corrections are written.
 
+mod channels;
+mod compare;
 mod header_reader;
+mod headers;
+mod marks;
 mod parser;
+mod patcher;
+mod plain;
+mod predicted;
 mod structure;
 #[cfg(test)]
 mod tests;
 mod writer;
+
+pub use compare::Differ;
+pub use patcher::Patcher;

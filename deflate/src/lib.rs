@@ -25,6 +25,7 @@ mod trailer;
 
 pub use apart::{Apart, REBUILDER_VERSION, rebuild, take_apart};
 
+pub use differ::{Differ, Patcher};
 pub use error::DeflateError;
 pub use find::{Found, find, is_candidate};
 pub use gzip::{GzipMember, GzipPoint, GzipReader, GzipStep, GzipTrailer, MAX_GZIP_FRINGE_BYTES};

@@ -1,4 +1,5 @@
 //! Streams of all encoders at hand, there and back.
 
 mod data;
+mod pairs;
 mod structure;

@@ -1,0 +1,373 @@
+//! The side that knows both streams.
+
+use std::collections::VecDeque;
+
+use super::channels::{Channel, MAX_BYTES, Numbers};
+use super::headers::put_header;
+use super::marks::*;
+use super::parser::Parser;
+use super::plain::Plain;
+use super::predicted::{BLOCK_BYTES, Parts, Predicted};
+use super::structure::{Block, Header, Kind, MIN_MATCH, Sink, Token};
+
+/// Pieces are taken in such, so that little of a stream is held at once.
+const PIECE_BYTES: usize = 4 << 10;
+/// How much memory the parts of one stream may take that the other one has not got to.
+const MAX_APART_BYTES: usize = 8 << 20;
+/// Numbers may take so many times the bytes that are allowed, as they are compressed in the end.
+const MAX_PACKING: usize = 8;
+const BLOCK_MARK: u16 = 0;
+const END_MARK: u16 = 1;
+
+/// Compares a deflate stream with a predicted one of the same plain bytes: what [`super::Patcher`] needs to make the one
+/// of the other.
+///
+/// Both are raw streams, and arrive in pieces of any size. A few MB of either may be ahead of the other.
+pub struct Differ {
+    limit_bytes: usize,
+    is_over: bool,
+    actual: Actual,
+    predicted: Predicted,
+    comparison: Comparison,
+}
+
+/// The stream itself, from the place on up to which it was compared.
+struct Actual {
+    parser: Parser,
+    parts: ActualParts,
+}
+
+struct ActualParts {
+    /// Tokens, and marks for what comes between them.
+    tokens: VecDeque<Token>,
+    blocks: VecDeque<Block>,
+    plain: Plain,
+    parsed: u64,
+    padding: u8,
+}
+
+impl Sink for ActualParts {
+    fn block(&mut self, block: Block) {
+        self.tokens.push_back(Token::mark(BLOCK_MARK));
+        self.blocks.push_back(block);
+    }
+
+    fn token(&mut self, token: Token) {
+        self.tokens.push_back(token);
+        self.parsed += u64::from(token.plain_bytes());
+        self.plain.token(token);
+    }
+
+    fn stored(&mut self, bytes: &[u8]) {
+        self.parsed += bytes.len() as u64;
+        self.plain.bytes(bytes);
+    }
+
+    fn end_of_block(&mut self) {
+        self.tokens.push_back(Token::mark(END_MARK));
+    }
+
+    fn end(&mut self, padding: u8) {
+        self.padding = padding;
+    }
+}
+
+/// How far it got.
+struct Comparison {
+    numbers: Numbers,
+    /// Plain bytes that were passed.
+    place: u64,
+    /// Tokens are listed, rather than counted as long as they are as predicted.
+    is_listing: bool,
+    run: u64,
+    literals: u64,
+    /// Blocks that are as predicted.
+    same_blocks: u64,
+    block: Option<OpenBlock>,
+    /// Tokens of the last block that had any, and the last header.
+    last_tokens: u64,
+    last_header: Option<Box<Header>>,
+}
+
+struct OpenBlock {
+    block: Block,
+    start: u64,
+    tokens: u64,
+}
+
+impl Differ {
+    /// At the start of both streams; corrections of more than `limit_bytes` are not wanted.
+    #[must_use]
+    pub fn new(limit_bytes: usize) -> Self {
+        let parts = ActualParts {
+            tokens: VecDeque::new(),
+            blocks: VecDeque::new(),
+            plain: Plain::new(),
+            parsed: 0,
+            padding: 0,
+        };
+        Self {
+            limit_bytes,
+            is_over: false,
+            actual: Actual { parser: Parser::new(), parts },
+            predicted: Predicted::new(),
+            comparison: Comparison {
+                numbers: Numbers::default(),
+                place: 0,
+                is_listing: true,
+                run: 0,
+                literals: 0,
+                same_blocks: 0,
+                block: None,
+                last_tokens: 0,
+                last_header: None,
+            },
+        }
+    }
+
+    /// Takes the next bytes of the stream itself.
+    pub fn push_actual(&mut self, piece: &[u8]) {
+        for piece in piece.chunks(PIECE_BYTES) {
+            if self.is_over {
+                return;
+            }
+            let pushed = self.actual.parser.push(piece, &mut self.actual.parts);
+            self.go_on(pushed.is_ok());
+        }
+    }
+
+    /// Takes the next bytes of the predicted stream.
+    pub fn push_predicted(&mut self, piece: &[u8]) {
+        for piece in piece.chunks(PIECE_BYTES) {
+            if self.is_over {
+                return;
+            }
+            let pushed = self.predicted.push(piece);
+            self.go_on(pushed.is_ok());
+        }
+    }
+
+    /// There will be no corrections: more than allowed were needed, a stream is broken, or one is too far ahead.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// The corrections, once both streams were pushed whole.
+    #[must_use]
+    pub fn finish(mut self) -> Option<Vec<u8>> {
+        self.go_on(true);
+        let (actual, predicted) = (self.actual, self.predicted.parts);
+        let is_whole = actual.parser.is_ended() && predicted.is_ended && actual.parts.tokens.is_empty();
+        if self.is_over || !is_whole || actual.parts.plain.sum() != predicted.plain.sum() {
+            return None;
+        }
+        let packed = self.comparison.finished().pack(actual.parts.padding);
+        (packed.len() <= self.limit_bytes).then_some(packed)
+    }
+
+    fn go_on(&mut self, is_sound: bool) {
+        let (actual, predicted) = (&mut self.actual.parts, &mut self.predicted.parts);
+        let fits = is_sound && self.comparison.advance(actual, predicted).is_some();
+        predicted.plain.trim(predicted.parsed);
+        actual.plain.trim(actual.parsed);
+        let most = self.limit_bytes.saturating_mul(MAX_PACKING).saturating_add(PIECE_BYTES).min(MAX_BYTES);
+        self.is_over |= !fits
+            || self.comparison.numbers.bytes() > most
+            || predicted.bytes() > MAX_APART_BYTES
+            || actual.bytes() > MAX_APART_BYTES;
+    }
+}
+
+impl ActualParts {
+    fn bytes(&self) -> usize {
+        self.tokens.len() * size_of::<Token>() + self.blocks.len() * BLOCK_BYTES
+    }
+}
+
+/// What became of a part.
+enum Became {
+    Passed,
+    /// More of the predicted stream must be known.
+    Waits,
+}
+
+impl Comparison {
+    /// Compares as far as both streams are known; `None` if they do not have the same plain bytes.
+    fn advance(&mut self, actual: &mut ActualParts, predicted: &mut Parts) -> Option<()> {
+        while let Some(&token) = actual.tokens.front() {
+            let became = match token.as_mark() {
+                None => self.token(token, predicted)?,
+                Some(BLOCK_MARK) => self.begin(actual.blocks.front()?, predicted),
+                Some(_) => self.end(predicted)?,
+            };
+            if let Became::Waits = became {
+                break;
+            }
+            if token.as_mark() == Some(BLOCK_MARK) {
+                let block = actual.blocks.pop_front()?;
+                let plain_bytes = if let Kind::Stored { len, .. } = block.kind { len } else { 0 };
+                self.block = Some(OpenBlock { block, start: self.place, tokens: 0 });
+                self.place += u64::from(plain_bytes);
+            }
+            actual.tokens.pop_front();
+            predicted.prune(self.place);
+        }
+        // What is passed needs no memory.
+        predicted.covering(self.place);
+        Some(())
+    }
+
+    /// A block begins: finds the predicted one that it may be like.
+    fn begin(&mut self, block: &Block, predicted: &mut Parts) -> Became {
+        loop {
+            if !predicted.settle(self.place) {
+                return Became::Waits;
+            }
+            let is_skipped = predicted.first_block().is_some_and(|first| {
+                first.end == Some(first.start) && first.start == self.place && !may_be_same(&first.block, block)
+            });
+            if !is_skipped {
+                return Became::Passed;
+            }
+            self.put_same_blocks();
+            self.numbers.put(Channel::Blocks, NO_BLOCK);
+            predicted.pass_block();
+        }
+    }
+
+    /// A block ended.
+    fn end(&mut self, predicted: &mut Parts) -> Option<Became> {
+        if !predicted.knows_end_before(self.place) {
+            return Some(Became::Waits);
+        }
+        let OpenBlock { block, start, tokens } = self.block.take()?;
+        let first = predicted.first_block();
+        let ends_alike = first.is_some_and(|first| first.end == Some(self.place));
+        if ends_alike && first.is_some_and(|first| first.start == start && first.block == block) {
+            self.same_blocks += 1;
+            self.remember(block, tokens);
+            predicted.pass_block();
+            return Some(Became::Passed);
+        }
+        self.put_same_blocks();
+        self.put_block(&block, tokens, ends_alike, predicted.header());
+        self.remember(block, tokens);
+        Some(Became::Passed)
+    }
+
+    fn put_block(&mut self, block: &Block, tokens: u64, ends_alike: bool, predicted: Option<&Header>) {
+        let end = match block.kind {
+            Kind::Stored { padding: 0, .. } => 0,
+            Kind::Stored { .. } => 1,
+            _ if ends_alike => END_SAME_PLACE,
+            _ if tokens == self.last_tokens => END_SAME_TOKENS,
+            _ => END_TOKENS,
+        };
+        let kind = match &block.kind {
+            Kind::Stored { .. } => STORED,
+            Kind::Fixed => FIXED,
+            Kind::Dynamic(header) if Some(&**header) == predicted => SAME_HEADER,
+            Kind::Dynamic(_) => OTHER_HEADER,
+        };
+        let fields = u64::from(block.is_last) | kind << KIND_SHIFT | end << END_SHIFT;
+        self.numbers.put(Channel::Blocks, BLOCK + fields);
+        match &block.kind {
+            &Kind::Stored { padding, len } => {
+                self.numbers.put(Channel::Blocks, len.into());
+                if padding != 0 {
+                    self.numbers.put(Channel::Blocks, padding.into());
+                }
+            }
+            Kind::Fixed | Kind::Dynamic(_) if end == END_TOKENS => self.numbers.put(Channel::Blocks, tokens),
+            _ => {}
+        }
+        if let (OTHER_HEADER, Kind::Dynamic(header)) = (kind, &block.kind) {
+            put_header(&mut self.numbers, header, [predicted, self.last_header.as_deref()]);
+        }
+    }
+
+    fn remember(&mut self, block: Block, tokens: u64) {
+        match block.kind {
+            Kind::Stored { .. } => return,
+            Kind::Fixed => {}
+            Kind::Dynamic(header) => self.last_header = Some(header),
+        }
+        self.last_tokens = tokens;
+    }
+
+    fn put_same_blocks(&mut self) {
+        self.numbers.put(Channel::Blocks, std::mem::take(&mut self.same_blocks));
+    }
+
+    fn token(&mut self, token: Token, predicted: &mut Parts) -> Option<Became> {
+        let Some(covering) = predicted.covering(self.place) else {
+            return if predicted.is_ended { None } else { Some(Became::Waits) };
+        };
+        if self.is_listing && covering.1 == self.place {
+            self.is_listing = false;
+            self.put_literals();
+        }
+        if !self.is_listing && covering == (token, self.place) {
+            self.run += 1;
+        } else {
+            if !self.is_listing {
+                self.put_run();
+                self.is_listing = true;
+            }
+            self.list(token, covering);
+        }
+        self.place += u64::from(token.plain_bytes());
+        self.block.as_mut()?.tokens += 1;
+        Some(Became::Passed)
+    }
+
+    fn put_run(&mut self) {
+        self.numbers.put(Channel::Runs, std::mem::take(&mut self.run));
+    }
+
+    fn put_literals(&mut self) {
+        if let Some(more) = std::mem::take(&mut self.literals).checked_sub(1) {
+            self.numbers.put(Channel::Kinds, LITERALS | more << TOKEN_BITS);
+        }
+    }
+
+    /// A token that is not as predicted.
+    fn list(&mut self, token: Token, covering: (Token, u64)) {
+        let Some((length, distance)) = token.as_match() else {
+            self.literals += 1;
+            return;
+        };
+        self.put_literals();
+        let has_length = length_to_end(self.place, covering) != Some(length);
+        let has_distance = covering.0.as_match().map(|(_, distance)| distance) != Some(distance);
+        let of = |has, mark| if has { mark } else { 0 };
+        self.numbers.put(Channel::Kinds, MATCH | of(has_length, HAS_LENGTH) | of(has_distance, HAS_DISTANCE));
+        if has_length {
+            self.numbers.put(Channel::Lengths, (length - MIN_MATCH).into());
+        }
+        if has_distance {
+            self.numbers.put(Channel::Distances, distance.into());
+        }
+    }
+
+    /// The numbers, with what was counted and not put yet.
+    fn finished(mut self) -> Numbers {
+        if !self.is_listing {
+            self.put_run();
+        }
+        self.put_literals();
+        if self.same_blocks > 0 {
+            self.put_same_blocks();
+        }
+        self.numbers
+    }
+}
+
+/// Whether an empty block that was predicted may be this one.
+fn may_be_same(empty: &Block, block: &Block) -> bool {
+    match (&empty.kind, &block.kind) {
+        (Kind::Stored { len, .. }, Kind::Stored { len: other, .. }) => len == other,
+        (empty, kind) => std::mem::discriminant(empty) == std::mem::discriminant(kind),
+    }
+}

@@ -1,0 +1,42 @@
+//! The numbers that stand for blocks and tokens in corrections.
+
+use super::structure::{MAX_MATCH, MIN_MATCH, Token};
+
+/// A predicted block that is not there.
+pub(super) const NO_BLOCK: u64 = 0;
+/// A block's number is this, and the fields below.
+pub(super) const BLOCK: u64 = 1;
+pub(super) const IS_LAST: u64 = 1;
+/// Two bits.
+pub(super) const KIND_SHIFT: u32 = 1;
+pub(super) const STORED: u64 = 0;
+pub(super) const FIXED: u64 = 1;
+/// Dynamic, with the header of the predicted one.
+pub(super) const SAME_HEADER: u64 = 2;
+pub(super) const OTHER_HEADER: u64 = 3;
+/// Two bits: where it ends. Of a stored block whether its padding, then 1, is not zeros.
+pub(super) const END_SHIFT: u32 = 3;
+/// Where the predicted one does.
+pub(super) const END_SAME_PLACE: u64 = 0;
+/// After as many tokens as the one before it had.
+pub(super) const END_SAME_TOKENS: u64 = 1;
+/// After a number of tokens that follows.
+pub(super) const END_TOKENS: u64 = 2;
+pub(super) const MAX_BLOCK: u64 = BLOCK + (END_TOKENS << END_SHIFT | 7);
+
+/// The three lowest bits of a number of tokens: literals, as many as the bits above say and one.
+pub(super) const LITERALS: u64 = 0;
+pub(super) const TOKEN_BITS: u32 = 3;
+/// A match: its length follows, or it ends where the predicted token does...
+pub(super) const HAS_LENGTH: u64 = 2;
+/// ... its distance follows, or it is that of the predicted token...
+pub(super) const HAS_DISTANCE: u64 = 4;
+/// ... and it is a match.
+pub(super) const MATCH: u64 = 1;
+
+/// The match at a place that ends where a token does that covers it, as far as there is one.
+pub(super) fn length_to_end(place: u64, covering: (Token, u64)) -> Option<u16> {
+    let end = covering.1 + u64::from(covering.0.plain_bytes());
+    let length = end.checked_sub(place).and_then(|length| u16::try_from(length).ok());
+    length.filter(|length| (MIN_MATCH..=MAX_MATCH).contains(length))
+}
