@@ -12,6 +12,7 @@ mod channels;
 mod compare;
 mod header_reader;
 mod headers;
+mod history;
 mod marks;
 mod parser;
 mod patcher;

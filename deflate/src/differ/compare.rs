@@ -8,7 +8,7 @@ use super::marks::*;
 use super::parser::Parser;
 use super::plain::Plain;
 use super::predicted::{BLOCK_BYTES, Parts, Predicted};
-use super::structure::{Block, Header, Kind, MIN_MATCH, Sink, Token};
+use super::structure::{Block, Header, Kind, Sink, Token};
 
 /// Pieces are taken in such, so that little of a stream is held at once.
 const PIECE_BYTES: usize = 4 << 10;
@@ -159,7 +159,7 @@ impl Differ {
         self.go_on(true);
         let (actual, predicted) = (self.actual, self.predicted.parts);
         let is_whole = actual.parser.is_ended() && predicted.is_ended && actual.parts.tokens.is_empty();
-        if self.is_over || !is_whole || actual.parts.plain.sum() != predicted.plain.sum() {
+        if self.is_over || !is_whole || actual.parts.plain.sum() != predicted.sum() {
             return None;
         }
         let packed = self.comparison.finished().pack(actual.parts.padding);
@@ -169,7 +169,6 @@ impl Differ {
     fn go_on(&mut self, is_sound: bool) {
         let (actual, predicted) = (&mut self.actual.parts, &mut self.predicted.parts);
         let fits = is_sound && self.comparison.advance(actual, predicted).is_some();
-        predicted.plain.trim(predicted.parsed);
         actual.plain.trim(actual.parsed);
         let most = self.limit_bytes.saturating_mul(MAX_PACKING).saturating_add(PIECE_BYTES).min(MAX_BYTES);
         self.is_over |= !fits
@@ -214,7 +213,7 @@ impl Comparison {
             predicted.prune(self.place);
         }
         // What is passed needs no memory.
-        predicted.covering(self.place);
+        predicted.pass(self.place);
         Some(())
     }
 
@@ -308,6 +307,9 @@ impl Comparison {
             self.is_listing = false;
             self.put_literals();
         }
+        if !predicted.can_find(self.place) {
+            return Some(Became::Waits);
+        }
         if !self.is_listing && covering == (token, self.place) {
             self.run += 1;
         } else {
@@ -315,7 +317,7 @@ impl Comparison {
                 self.put_run();
                 self.is_listing = true;
             }
-            self.list(token, covering);
+            self.list(token, covering, predicted);
         }
         self.place += u64::from(token.plain_bytes());
         self.block.as_mut()?.tokens += 1;
@@ -333,7 +335,7 @@ impl Comparison {
     }
 
     /// A token that is not as predicted.
-    fn list(&mut self, token: Token, covering: (Token, u64)) {
+    fn list(&mut self, token: Token, covering: (Token, u64), predicted: &mut Parts) {
         let Some((length, distance)) = token.as_match() else {
             self.literals += 1;
             return;
@@ -343,11 +345,17 @@ impl Comparison {
         let has_distance = covering.0.as_match().map(|(_, distance)| distance) != Some(distance);
         let of = |has, mark| if has { mark } else { 0 };
         self.numbers.put(Channel::Kinds, MATCH | of(has_length, HAS_LENGTH) | of(has_distance, HAS_DISTANCE));
+        if !has_length && !has_distance {
+            return;
+        }
+        let history = predicted.find(self.place);
         if has_length {
-            self.numbers.put(Channel::Lengths, (length - MIN_MATCH).into());
+            let less = (history.longest() + LENGTHS - length) % LENGTHS;
+            self.numbers.put(Channel::Lengths, less.into());
         }
         if has_distance {
-            self.numbers.put(Channel::Distances, distance.into());
+            let rank = history.rank(token.plain_bytes(), distance).map(|rank| rank as u64);
+            self.numbers.put(Channel::Distances, rank.unwrap_or(FIRST_DISTANCE + u64::from(distance)));
         }
     }
 

@@ -1,6 +1,7 @@
 //! The numbers that stand for blocks and tokens in corrections.
 
-use super::structure::{MAX_MATCH, MIN_MATCH, Token};
+use super::history::MAX_PLACES;
+use super::structure::{LONGEST_OTHERWISE, MAX_MATCH, MIN_MATCH, Token};
 
 /// A predicted block that is not there.
 pub(super) const NO_BLOCK: u64 = 0;
@@ -34,7 +35,12 @@ pub(super) const HAS_DISTANCE: u64 = 4;
 /// ... and it is a match.
 pub(super) const MATCH: u64 = 1;
 
-/// The match at a place that ends where a token does that covers it, as far as there is one.
+/// Lengths are said by how much less they are than the longest match that is found, modulo this.
+pub(super) const LENGTHS: u16 = LONGEST_OTHERWISE + 1;
+/// Distances are said by rank, or are this plus the distance.
+pub(super) const FIRST_DISTANCE: u64 = MAX_PLACES as u64;
+
+/// The length of the match at a place that ends where a token does that covers it, as far as there is one.
 pub(super) fn length_to_end(place: u64, covering: (Token, u64)) -> Option<u16> {
     let end = covering.1 + u64::from(covering.0.plain_bytes());
     let length = end.checked_sub(place).and_then(|length| u16::try_from(length).ok());

@@ -4,7 +4,7 @@ use super::channels::{Channel, Reader};
 use super::headers::take_header;
 use super::marks::*;
 use super::predicted::{Parts, Predicted};
-use super::structure::{Block, Header, Kind, MAX_DISTANCE, MIN_MATCH, Token};
+use super::structure::{Block, Header, Kind, MAX_DISTANCE, MAX_MATCH, Token};
 use super::writer::Writer;
 use crate::DeflateError;
 
@@ -12,8 +12,6 @@ use crate::DeflateError;
 const PIECE_BYTES: usize = 2 << 10;
 /// Of 8 bits, so many may be padding.
 const MAX_PADDING: u64 = 127;
-/// The difference of the longest match to the shortest, in its other form.
-const MAX_LENGTH: u64 = 256;
 
 /// Makes a deflate stream of a predicted one and the corrections of [`super::Differ`].
 ///
@@ -120,10 +118,7 @@ impl Patcher {
         let reader = self.reader.as_mut().ok_or(DeflateError::Corrections)?;
         let predicted = &mut self.predicted.parts;
         while let Became::Passed = self.patching.step(reader, predicted, out)? {}
-        predicted.prune(self.patching.place);
-        let place = self.patching.place;
-        predicted.covering(place);
-        predicted.plain.trim(place);
+        predicted.pass(self.patching.place);
         Ok(())
     }
 }
@@ -232,15 +227,15 @@ impl Patching {
             self.close(is_same, padding, predicted, out);
             return Ok(Became::Passed);
         }
-        let bytes = predicted.plain.from(self.place);
-        let bytes = &bytes[..bytes.len().min(left as usize)];
+        let bytes = predicted.plain(self.place, left as usize);
         if bytes.is_empty() {
             return predicted.wait();
         }
         self.writer.stored(bytes, out);
-        self.place += bytes.len() as u64;
-        self.within = Within::Stored(left - bytes.len() as u64, is_same);
-        predicted.prune(self.place);
+        let written = bytes.len() as u64;
+        self.place += written;
+        self.within = Within::Stored(left - written, is_same);
+        predicted.pass(self.place);
         Ok(Became::Passed)
     }
 
@@ -269,6 +264,9 @@ impl Patching {
                 return Ok(Became::Passed);
             }
             let Some(covering) = predicted.covering(self.place) else { return predicted.wait() };
+            if self.run == 0 && !predicted.can_find(self.place) {
+                return Ok(Became::Waits);
+            }
             let token = self.token(covering, reader, predicted)?;
             self.writer.token(token, out)?;
             self.place += u64::from(token.plain_bytes());
@@ -278,7 +276,12 @@ impl Patching {
     }
 
     /// The next token.
-    fn token(&mut self, covering: (Token, u64), reader: &mut Reader, predicted: &Parts) -> Result<Token, DeflateError> {
+    fn token(
+        &mut self,
+        covering: (Token, u64),
+        reader: &mut Reader,
+        predicted: &mut Parts,
+    ) -> Result<Token, DeflateError> {
         if self.is_listing && covering.1 == self.place {
             if self.literals > 0 {
                 return Err(DeflateError::Corrections);
@@ -294,28 +297,44 @@ impl Patching {
         if self.literals == 0 {
             let number = reader.take(Channel::Kinds)?;
             if number & MATCH != 0 {
-                return self.take_match(number, covering, reader);
+                return self.take_match(number, covering, reader, predicted);
             }
             self.literals = (number >> TOKEN_BITS) + 1;
         }
         self.literals -= 1;
-        let byte = predicted.plain.from(self.place).first().ok_or(DeflateError::Corrections)?;
+        let byte = predicted.plain(self.place, 1).first().ok_or(DeflateError::Corrections)?;
         Ok(Token::literal(*byte))
     }
 
-    fn take_match(&self, number: u64, covering: (Token, u64), reader: &mut Reader) -> Result<Token, DeflateError> {
-        let length = if number & HAS_LENGTH != 0 {
-            Some(reader.take_up_to(Channel::Lengths, MAX_LENGTH)? as u16 + MIN_MATCH)
-        } else {
-            length_to_end(self.place, covering)
-        };
-        let distance = if number & HAS_DISTANCE != 0 {
-            Some(reader.take_up_to(Channel::Distances, MAX_DISTANCE.into())? as u16)
-        } else {
-            covering.0.as_match().map(|(_, distance)| distance)
-        };
-        let (length, distance) = length.zip(distance).ok_or(DeflateError::Corrections)?;
-        Token::new_match(length, distance).ok_or(DeflateError::Corrections)
+    fn take_match(
+        &self,
+        number: u64,
+        covering: (Token, u64),
+        reader: &mut Reader,
+        predicted: &mut Parts,
+    ) -> Result<Token, DeflateError> {
+        let (has_length, has_distance) = (number & HAS_LENGTH != 0, number & HAS_DISTANCE != 0);
+        let like = (length_to_end(self.place, covering), covering.0.as_match().map(|(_, distance)| distance));
+        if !has_length && !has_distance {
+            let (length, distance) = like.0.zip(like.1).ok_or(DeflateError::Corrections)?;
+            return Token::new_match(length, distance).ok_or(DeflateError::Corrections);
+        }
+        let history = predicted.find(self.place);
+        let mut length = like.0;
+        if has_length {
+            let less = reader.take_up_to(Channel::Lengths, u64::from(LENGTHS) - 1)? as u16;
+            length = Some((history.longest() + LENGTHS - less) % LENGTHS);
+        }
+        let length = length.ok_or(DeflateError::Corrections)?;
+        let mut distance = like.1;
+        if has_distance {
+            let number = reader.take_up_to(Channel::Distances, FIRST_DISTANCE + u64::from(MAX_DISTANCE))?;
+            distance = match number.checked_sub(FIRST_DISTANCE) {
+                Some(distance) => Some(distance as u16),
+                None => history.distance(length.min(MAX_MATCH), number as usize),
+            };
+        }
+        Token::new_match(length, distance.ok_or(DeflateError::Corrections)?).ok_or(DeflateError::Corrections)
     }
 }
 

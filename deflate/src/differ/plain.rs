@@ -41,6 +41,11 @@ impl Plain {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Where what is known ends.
+    pub(super) fn end(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+
     /// What there is from a place on.
     pub(super) fn from(&self, place: u64) -> &[u8] {
         let at = place.checked_sub(self.start).and_then(|at| usize::try_from(at).ok());
@@ -49,8 +54,8 @@ impl Plain {
 
     /// Drops what lies before a place and beyond the reach of matches.
     pub(super) fn trim(&mut self, place: u64) {
-        let before = place.saturating_sub(self.start).min(self.bytes.len() as u64) as usize;
-        let passed = before.min(self.bytes.len().saturating_sub(MAX_DISTANCE.into()));
+        let needed = place.saturating_sub(MAX_DISTANCE.into());
+        let passed = needed.saturating_sub(self.start).min(self.bytes.len() as u64) as usize;
         if passed >= SLACK_BYTES {
             self.hash();
             self.bytes.drain(..passed);

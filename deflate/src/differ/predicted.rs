@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
+use super::history::History;
 use super::parser::Parser;
 use super::plain::Plain;
-use super::structure::{Block, Header, Kind, Sink, Token};
+use super::structure::{Block, Header, Kind, MAX_MATCH, Sink, Token};
 use crate::DeflateError;
 
 /// What a block is taken to need in memory, with its header.
@@ -27,6 +28,8 @@ pub(super) struct Predicted {
 /// Bytes of stored blocks are literals here.
 pub(super) struct Parts {
     tokens: VecDeque<Token>,
+    /// So many of them have their plain bytes in `plain`.
+    expanded: usize,
     /// Where the first of them begins.
     tokens_at: u64,
     /// Where the last of them ends.
@@ -36,7 +39,8 @@ pub(super) struct Parts {
     passed_header: Option<Box<Header>>,
     /// The same of those behind the first block.
     later_header: Option<Box<Header>>,
-    pub(super) plain: Plain,
+    plain: Plain,
+    history: History,
     pub(super) is_ended: bool,
 }
 
@@ -44,12 +48,14 @@ impl Predicted {
     pub(super) fn new() -> Self {
         let parts = Parts {
             tokens: VecDeque::new(),
+            expanded: 0,
             tokens_at: 0,
             parsed: 0,
             blocks: VecDeque::new(),
             passed_header: None,
             later_header: None,
             plain: Plain::new(),
+            history: History::new(),
             is_ended: false,
         };
         Self { parser: Parser::new(), parts }
@@ -68,13 +74,11 @@ impl Sink for Parts {
     fn token(&mut self, token: Token) {
         self.tokens.push_back(token);
         self.parsed += u64::from(token.plain_bytes());
-        self.plain.token(token);
     }
 
     fn stored(&mut self, bytes: &[u8]) {
         self.tokens.extend(bytes.iter().map(|&byte| Token::literal(byte)));
         self.parsed += bytes.len() as u64;
-        self.plain.bytes(bytes);
     }
 
     fn end_of_block(&mut self) {
@@ -96,10 +100,54 @@ impl Parts {
             if end > place {
                 return Some((token, self.tokens_at));
             }
+            self.expand_to(end);
             self.tokens_at = end;
             self.tokens.pop_front();
+            self.expanded = self.expanded.saturating_sub(1);
         }
         None
+    }
+
+    /// Makes plain bytes of tokens up to a place, as far as there are any.
+    fn expand_to(&mut self, place: u64) {
+        while self.plain.end() < place
+            && let Some(&token) = self.tokens.get(self.expanded)
+        {
+            self.plain.token(token);
+            self.expanded += 1;
+        }
+    }
+
+    /// Plain bytes from a place on, which was not passed: at most so many, or those that are known.
+    pub(super) fn plain(&mut self, place: u64, most: usize) -> &[u8] {
+        self.expand_to(place.saturating_add(most as u64));
+        let bytes = self.plain.from(place);
+        &bytes[..bytes.len().min(most)]
+    }
+
+    /// Whether enough is known to find matches at a place.
+    pub(super) fn can_find(&self, place: u64) -> bool {
+        self.is_ended || self.parsed >= place.saturating_add(MAX_MATCH.into())
+    }
+
+    /// The matches at a place, which was not passed.
+    pub(super) fn find(&mut self, place: u64) -> &History {
+        self.expand_to(place.saturating_add(MAX_MATCH.into()));
+        self.history.find(&self.plain, place);
+        &self.history
+    }
+
+    /// Forgets what lies before a place.
+    pub(super) fn pass(&mut self, place: u64) {
+        self.prune(place);
+        self.covering(place);
+        self.plain.trim(place);
+    }
+
+    /// The sum of all plain bytes.
+    pub(super) fn sum(mut self) -> (u64, u32) {
+        self.covering(u64::MAX);
+        self.plain.sum()
     }
 
     /// Passes the blocks that lie before a place, and says whether the first one that does not is known.

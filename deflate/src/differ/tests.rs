@@ -1,5 +1,6 @@
 //! Streams of all encoders at hand, there and back.
 
 mod data;
+mod hostile;
 mod pairs;
 mod structure;
