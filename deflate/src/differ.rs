@@ -8,17 +8,20 @@
 //! side, [`patcher`] the other; what both know of the predicted stream is [`predicted`], and [`marks`], [`headers`] and
 //! [`channels`] are how corrections are written.
 
+mod built;
 mod channels;
 mod compare;
 mod header_reader;
 mod headers;
 mod history;
+mod listing;
 mod marks;
 mod parser;
 mod patcher;
 mod plain;
 mod predicted;
 mod structure;
+mod symbols;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -11,6 +11,7 @@ mod recognise;
 mod tests;
 
 pub use go::GoGeneration;
+pub(crate) use go::code_lengths as go_code_lengths;
 pub use recognise::recognise;
 
 /// An encoder that is known exactly.

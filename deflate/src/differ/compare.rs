@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 
 use super::channels::{Channel, MAX_BYTES, Numbers};
-use super::headers::put_header;
+use super::headers::{Likes, put_header};
 use super::marks::*;
 use super::parser::Parser;
 use super::plain::Plain;
 use super::predicted::{BLOCK_BYTES, Parts, Predicted};
 use super::structure::{Block, Header, Kind, Sink, Token};
+use super::symbols::{Counts, Symbols};
 
 /// Pieces are taken in such, so that little of a stream is held at once.
 const PIECE_BYTES: usize = 4 << 10;
@@ -87,12 +88,14 @@ struct Comparison {
     /// Tokens of the last block that had any, and the last header.
     last_tokens: u64,
     last_header: Option<Box<Header>>,
+    symbols: Symbols,
 }
 
 struct OpenBlock {
     block: Block,
     start: u64,
     tokens: u64,
+    counts: Box<Counts>,
 }
 
 impl Differ {
@@ -121,6 +124,7 @@ impl Differ {
                 block: None,
                 last_tokens: 0,
                 last_header: None,
+                symbols: Symbols::new(),
             },
         }
     }
@@ -206,7 +210,8 @@ impl Comparison {
             if token.as_mark() == Some(BLOCK_MARK) {
                 let block = actual.blocks.pop_front()?;
                 let plain_bytes = if let Kind::Stored { len, .. } = block.kind { len } else { 0 };
-                self.block = Some(OpenBlock { block, start: self.place, tokens: 0 });
+                let counts = Box::new(Counts::new());
+                self.block = Some(OpenBlock { block, start: self.place, tokens: 0, counts });
                 self.place += u64::from(plain_bytes);
             }
             actual.tokens.pop_front();
@@ -240,22 +245,23 @@ impl Comparison {
         if !predicted.knows_end_before(self.place) {
             return Some(Became::Waits);
         }
-        let OpenBlock { block, start, tokens } = self.block.take()?;
+        let open = self.block.take()?;
         let first = predicted.first_block();
         let ends_alike = first.is_some_and(|first| first.end == Some(self.place));
-        if ends_alike && first.is_some_and(|first| first.start == start && first.block == block) {
+        if ends_alike && first.is_some_and(|first| first.start == open.start && first.block == open.block) {
             self.same_blocks += 1;
-            self.remember(block, tokens);
+            self.remember(open);
             predicted.pass_block();
             return Some(Became::Passed);
         }
         self.put_same_blocks();
-        self.put_block(&block, tokens, ends_alike, predicted.header());
-        self.remember(block, tokens);
+        self.put_block(&open, ends_alike, predicted.header());
+        self.remember(open);
         Some(Became::Passed)
     }
 
-    fn put_block(&mut self, block: &Block, tokens: u64, ends_alike: bool, predicted: Option<&Header>) {
+    fn put_block(&mut self, open: &OpenBlock, ends_alike: bool, predicted: Option<&Header>) {
+        let (block, tokens) = (&open.block, open.tokens);
         let end = match block.kind {
             Kind::Stored { padding: 0, .. } => 0,
             Kind::Stored { .. } => 1,
@@ -282,17 +288,19 @@ impl Comparison {
             _ => {}
         }
         if let (OTHER_HEADER, Kind::Dynamic(header)) = (kind, &block.kind) {
-            put_header(&mut self.numbers, header, [predicted, self.last_header.as_deref()]);
+            let counts = (tokens <= MAX_BUFFERED_TOKENS).then_some(&*open.counts);
+            let likes = Likes { predicted, last: self.last_header.as_deref(), counts };
+            put_header(&mut self.numbers, header, likes);
         }
     }
 
-    fn remember(&mut self, block: Block, tokens: u64) {
-        match block.kind {
+    fn remember(&mut self, open: OpenBlock) {
+        match open.block.kind {
             Kind::Stored { .. } => return,
             Kind::Fixed => {}
             Kind::Dynamic(header) => self.last_header = Some(header),
         }
-        self.last_tokens = tokens;
+        self.last_tokens = open.tokens;
     }
 
     fn put_same_blocks(&mut self) {
@@ -320,7 +328,9 @@ impl Comparison {
             self.list(token, covering, predicted);
         }
         self.place += u64::from(token.plain_bytes());
-        self.block.as_mut()?.tokens += 1;
+        let open = self.block.as_mut()?;
+        open.tokens += 1;
+        open.counts.add(token, &self.symbols);
         Some(Became::Passed)
     }
 

@@ -1,14 +1,24 @@
 //! The header of a dynamic block as numbers, relative to another one.
 
+use super::built::Builder;
 use super::channels::{Channel, Numbers, Reader};
 use super::structure::{Header, LengthStep, MAX_DISTANCES, MAX_LITERALS, OWN_CODES};
+use super::symbols::Counts;
 use crate::DeflateError;
 use crate::number::put_number;
+use crate::stream::header::ORDER;
 
+/// The lowest two bits of the first number: the predicted header, the last one, and from here on the builders' ways.
+const BUILT: u64 = 2;
+const FORM_SHIFT: u32 = 2;
 /// How lengths are coded: runs from literals into distances, none, or said one by one.
 const JOINT: u64 = 0;
 const APART: u64 = 1;
 const EXPLICIT: u64 = 2;
+const OWN_SHIFT: u32 = 4;
+/// The codes for code lengths: those of the other header, and from here on the builders' ways.
+const OWN_BUILT: u64 = 1;
+const OWN_WAYS: u64 = OWN_BUILT + Builder::ALL.len() as u64;
 /// The gap to the next difference, and which one it is, in one number.
 const PLUS_ONE: u64 = 0;
 const MINUS_ONE: u64 = 1;
@@ -17,14 +27,34 @@ const DIFFERENCES: u64 = 3;
 
 const LENGTHS: usize = MAX_LITERALS + MAX_DISTANCES;
 
-/// Writes a header relative to the one that costs less.
-pub(super) fn put_header(numbers: &mut Numbers, header: &Header, likes: [Option<&Header>; 2]) {
-    let with = |number: usize| relative(header, likes[number], number as u64);
-    let (first, second) = (with(0), with(1));
-    numbers.put_bytes(Channel::Headers, if second.len() < first.len() { &second } else { &first });
+/// What a header may be like: the predicted one, the one before, or what is built of how often symbols occur.
+#[derive(Clone, Copy)]
+pub(super) struct Likes<'a> {
+    pub(super) predicted: Option<&'a Header>,
+    pub(super) last: Option<&'a Header>,
+    pub(super) counts: Option<&'a Counts>,
 }
 
-fn relative(header: &Header, like: Option<&Header>, number: u64) -> Vec<u8> {
+impl Likes<'_> {
+    fn grid(&self, number: u64) -> Option<Grid> {
+        Some(match number {
+            0 => Grid::new(self.predicted),
+            1 => Grid::new(self.last),
+            _ => Grid::of_lengths(Builder::ALL[(number - BUILT) as usize].lengths(self.counts?)),
+        })
+    }
+}
+
+/// Writes a header relative to what makes it cost least.
+pub(super) fn put_header(numbers: &mut Numbers, header: &Header, likes: Likes<'_>) {
+    let ways = (0..BUILT + Builder::ALL.len() as u64).filter_map(|number| relative(header, &likes, number));
+    if let Some(shortest) = ways.min_by_key(Vec::len) {
+        numbers.put_bytes(Channel::Headers, &shortest);
+    }
+}
+
+fn relative(header: &Header, likes: &Likes<'_>, number: u64) -> Option<Vec<u8>> {
+    let like = likes.grid(number)?;
     let form = if header.steps == steps(&[&header.lengths]) {
         JOINT
     } else if header.steps == steps(&[header.of_literals(), header.of_distances()]) {
@@ -32,45 +62,84 @@ fn relative(header: &Header, like: Option<&Header>, number: u64) -> Vec<u8> {
     } else {
         EXPLICIT
     };
-    let like = Grid::new(like);
+    let own = (0..OWN_WAYS).map(|way| (way, own_relative(header, &own_like(&like, way, &header.steps))));
+    let (own_way, own) = own.min_by_key(|(_, own)| own.len())?;
     let grid = Grid::new(Some(header));
     let mut out = Vec::new();
-    put_number(&mut out, number | form << 1);
+    put_number(&mut out, number | form << FORM_SHIFT | own_way << OWN_SHIFT);
     put_number(&mut out, zigzag(grid.literals, like.literals));
     put_number(&mut out, zigzag(grid.distances, like.distances));
     put_differences(&mut out, &grid.lengths, &like.lengths);
-    put_number(&mut out, zigzag(grid.own_coded, like.own_coded));
-    put_differences(&mut out, &grid.own, &like.own);
     if form == EXPLICIT {
         for step in &header.steps {
             let repeats = u64::from(step.times.saturating_sub(3)) * 3 + 1;
             put_number(&mut out, step.symbol.checked_sub(16).map_or(0, |way| repeats + u64::from(way)));
         }
     }
+    out.extend(own);
+    Some(out)
+}
+
+/// How many lengths of codes for code lengths there are, and which.
+type Own = (usize, [u8; OWN_CODES]);
+
+fn own_relative(header: &Header, like: &Own) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_number(&mut out, zigzag(header.own_coded, like.0));
+    put_differences(&mut out, &header.own, &like.1);
     out
 }
 
-/// Reads what [`put_header`] wrote.
-pub(super) fn take_header(reader: &mut Reader, likes: [Option<&Header>; 2]) -> Result<Header, DeflateError> {
-    let head = reader.take_up_to(Channel::Headers, EXPLICIT << 1 | 1)?;
-    let mut grid = Grid::new(likes[(head & 1) as usize]);
-    grid.literals = unzigzag(reader, grid.literals, 257, MAX_LITERALS)?;
-    grid.distances = unzigzag(reader, grid.distances, 1, MAX_DISTANCES)?;
-    take_differences(reader, &mut grid.lengths, 15)?;
-    grid.own_coded = unzigzag(reader, grid.own_coded, 4, OWN_CODES)?;
-    take_differences(reader, &mut grid.own, 7)?;
-    let (literals, distances) = (&grid.lengths[..grid.literals], &grid.lengths[MAX_LITERALS..][..grid.distances]);
-    let lengths = [literals, distances].concat();
-    // Without an end no block ends.
-    if lengths[256] == 0 || grid.own[grid.own_coded..].iter().any(|&length| length > 0) {
-        return Err(DeflateError::Corrections);
+fn own_like(like: &Grid, way: u64, steps: &[LengthStep]) -> Own {
+    let Some(builder) = way.checked_sub(OWN_BUILT) else { return (like.own_coded, like.own) };
+    let mut counts = [0; OWN_CODES];
+    steps.iter().for_each(|step| counts[usize::from(step.symbol)] += 1);
+    let lengths = Builder::ALL[builder as usize].own(&counts);
+    let own = ORDER.map(|symbol| lengths.get(symbol).copied().unwrap_or(0));
+    (own.iter().rposition(|&length| length > 0).map_or(4, |last| (last + 1).max(4)), own)
+}
+
+/// The beginning of a header.
+#[derive(Clone, Copy)]
+pub(super) struct Head(u64);
+
+impl Head {
+    pub(super) fn take(reader: &mut Reader) -> Result<Self, DeflateError> {
+        let head = reader.take_up_to(Channel::Headers, (OWN_WAYS << OWN_SHIFT) - 1)?;
+        if head >> FORM_SHIFT & 3 > EXPLICIT { Err(DeflateError::Corrections) } else { Ok(Self(head)) }
     }
-    let steps = match head >> 1 {
-        JOINT => steps(&[&lengths]),
-        APART => steps(&[literals, distances]),
-        _ => take_steps(reader, &lengths)?,
-    };
-    Ok(Header { literals: grid.literals, lengths, steps, own_coded: grid.own_coded, own: grid.own })
+
+    /// The tokens must be known before the header is.
+    pub(super) fn is_built(self) -> bool {
+        self.0 & 3 >= BUILT
+    }
+
+    /// Reads the rest of what [`put_header`] wrote.
+    pub(super) fn take_header(self, reader: &mut Reader, likes: Likes<'_>) -> Result<Header, DeflateError> {
+        let like = likes.grid(self.0 & 3).ok_or(DeflateError::Corrections)?;
+        let literals = unzigzag(reader, like.literals, 257, MAX_LITERALS)?;
+        let distances = unzigzag(reader, like.distances, 1, MAX_DISTANCES)?;
+        let mut grid = like.lengths;
+        take_differences(reader, &mut grid, 15)?;
+        let parts = [&grid[..literals], &grid[MAX_LITERALS..][..distances]];
+        let lengths = parts.concat();
+        // Without an end no block ends.
+        if lengths[256] == 0 {
+            return Err(DeflateError::Corrections);
+        }
+        let steps = match self.0 >> FORM_SHIFT & 3 {
+            JOINT => steps(&[&lengths]),
+            APART => steps(&parts),
+            _ => take_steps(reader, &lengths)?,
+        };
+        let (own_coded, mut own) = own_like(&like, self.0 >> OWN_SHIFT, &steps);
+        let own_coded = unzigzag(reader, own_coded, 4, OWN_CODES)?;
+        take_differences(reader, &mut own, 7)?;
+        if own[own_coded..].iter().any(|&length| length > 0) {
+            return Err(DeflateError::Corrections);
+        }
+        Ok(Header { literals, lengths, steps, own_coded, own })
+    }
 }
 
 /// Lengths, each at a place of its own.
@@ -91,6 +160,14 @@ impl Grid {
             grid.lengths[MAX_LITERALS..][..grid.distances].copy_from_slice(header.of_distances());
             (grid.own_coded, grid.own) = (header.own_coded, header.own);
         }
+        grid
+    }
+
+    fn of_lengths((literals, distances): (Vec<u8>, Vec<u8>)) -> Self {
+        let mut grid = Self::new(None);
+        (grid.literals, grid.distances) = (literals.len().max(grid.literals), distances.len());
+        grid.lengths[..literals.len()].copy_from_slice(&literals);
+        grid.lengths[MAX_LITERALS..][..distances.len()].copy_from_slice(&distances);
         grid
     }
 }

@@ -25,6 +25,9 @@ pub(super) const END_SAME_TOKENS: u64 = 1;
 pub(super) const END_TOKENS: u64 = 2;
 pub(super) const MAX_BLOCK: u64 = BLOCK + (END_TOKENS << END_SHIFT | 7);
 
+/// Blocks with more tokens have no header that is built of them: these are held as long as it is not known.
+pub(super) const MAX_BUFFERED_TOKENS: u64 = 1 << 18;
+
 /// The three lowest bits of a number of tokens: literals, as many as the bits above say and one.
 pub(super) const LITERALS: u64 = 0;
 pub(super) const TOKEN_BITS: u32 = 3;

@@ -1,10 +1,12 @@
 //! The side that knows the predicted stream and the corrections.
 
 use super::channels::{Channel, Reader};
-use super::headers::take_header;
+use super::headers::{Head, Likes};
+use super::listing::Listing;
 use super::marks::*;
 use super::predicted::{Parts, Predicted};
-use super::structure::{Block, Header, Kind, MAX_DISTANCE, MAX_MATCH, Token};
+use super::structure::{Block, Header, Kind, Token};
+use super::symbols::Counts;
 use super::writer::Writer;
 use crate::DeflateError;
 
@@ -32,12 +34,18 @@ struct Patching {
     is_last: bool,
     /// Blocks that are as predicted and are to come; `None` before their number was read.
     same_blocks: Option<u64>,
-    is_listing: bool,
-    run: u64,
-    literals: u64,
+    listing: Listing,
+    /// The tokens of a block whose header is not known.
+    buffered: Option<Box<Buffered>>,
     tokens: u64,
     last_tokens: u64,
     last_header: Option<Box<Header>>,
+}
+
+struct Buffered {
+    head: Head,
+    tokens: Vec<Token>,
+    counts: Counts,
 }
 
 enum Within {
@@ -74,9 +82,8 @@ impl Patcher {
             within: Within::BetweenBlocks,
             is_last: false,
             same_blocks: None,
-            is_listing: true,
-            run: 0,
-            literals: 0,
+            listing: Listing::new(),
+            buffered: None,
             tokens: 0,
             last_tokens: 0,
             last_header: None,
@@ -109,7 +116,8 @@ impl Patcher {
         }
         let is_whole = matches!(patching.within, Within::Ended)
             && patching.place == predicted.parsed
-            && (patching.same_blocks.unwrap_or(0), patching.run, patching.literals) == (0, 0, 0)
+            && patching.same_blocks.unwrap_or(0) == 0
+            && patching.listing.is_at_end()
             && self.reader.is_some_and(|reader| reader.is_at_end());
         if is_whole { Ok(()) } else { Err(DeflateError::Corrections) }
     }
@@ -158,21 +166,26 @@ impl Patching {
             None if predicted.first_block().is_none() => return Err(DeflateError::Corrections),
             None => predicted.pass_block(),
             Some(fields) => {
-                let (block, end) = self.take_block(fields, reader, predicted)?;
-                self.open(&block, end, out)?;
+                self.take_block(fields, reader, predicted, out)?;
             }
         }
         Ok(Became::Passed)
     }
 
     /// A block that is not as predicted.
-    fn take_block(&self, fields: u64, reader: &mut Reader, predicted: &Parts) -> Result<(Block, End), DeflateError> {
+    fn take_block(
+        &mut self,
+        fields: u64,
+        reader: &mut Reader,
+        predicted: &Parts,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DeflateError> {
         let (kind, end) = (fields >> KIND_SHIFT & 3, fields >> END_SHIFT);
         let is_last = fields & IS_LAST != 0;
         if kind == STORED {
             let len = reader.take_up_to(Channel::Blocks, u16::MAX.into())? as u16;
             let padding = if end == 0 { 0 } else { reader.take_up_to(Channel::Blocks, MAX_PADDING)? as u8 };
-            return Ok((Block { is_last, kind: Kind::Stored { padding, len } }, End::SamePlace));
+            return self.open(&Block { is_last, kind: Kind::Stored { padding, len } }, End::SamePlace, out);
         }
         let end = match end {
             END_SAME_PLACE => End::SamePlace,
@@ -183,11 +196,18 @@ impl Patching {
             FIXED => Kind::Fixed,
             SAME_HEADER => Kind::Dynamic(Box::new(predicted.header().ok_or(DeflateError::Corrections)?.clone())),
             _ => {
-                let header = take_header(reader, [predicted.header(), self.last_header.as_deref()])?;
-                Kind::Dynamic(Box::new(header))
+                let head = Head::take(reader)?;
+                if head.is_built() {
+                    (self.is_last, self.tokens, self.within) = (is_last, 0, Within::Tokens(end));
+                    self.buffered = Some(Box::new(Buffered { head, tokens: Vec::new(), counts: Counts::new() }));
+                    return Ok(());
+                }
+                let last = self.last_header.as_deref();
+                let likes = Likes { predicted: predicted.header(), last, counts: None };
+                Kind::Dynamic(Box::new(head.take_header(reader, likes)?))
             }
         };
-        Ok((Block { is_last, kind }, end))
+        self.open(&Block { is_last, kind }, end, out)
     }
 
     fn open(&mut self, block: &Block, end: End, out: &mut Vec<u8>) -> Result<(), DeflateError> {
@@ -258,83 +278,47 @@ impl Patching {
                 }
             };
             if is_at_end {
+                if let Some(buffered) = self.buffered.take() {
+                    self.put_buffered(&buffered, reader, out)?;
+                }
                 self.writer.end_of_block(out)?;
                 self.last_tokens = self.tokens;
                 self.close(matches!(end, End::Same), reader.padding, predicted, out);
                 return Ok(Became::Passed);
             }
             let Some(covering) = predicted.covering(self.place) else { return predicted.wait() };
-            if self.run == 0 && !predicted.can_find(self.place) {
+            if self.listing.may_find() && !predicted.can_find(self.place) {
                 return Ok(Became::Waits);
             }
-            let token = self.token(covering, reader, predicted)?;
-            self.writer.token(token, out)?;
+            let token = self.listing.next(self.place, covering, reader, predicted)?;
+            match &mut self.buffered {
+                Some(buffered) => buffered.push(token, &self.writer)?,
+                None => self.writer.token(token, out)?,
+            }
             self.place += u64::from(token.plain_bytes());
             self.tokens += 1;
             predicted.prune(self.place);
         }
     }
 
-    /// The next token.
-    fn token(
-        &mut self,
-        covering: (Token, u64),
-        reader: &mut Reader,
-        predicted: &mut Parts,
-    ) -> Result<Token, DeflateError> {
-        if self.is_listing && covering.1 == self.place {
-            if self.literals > 0 {
-                return Err(DeflateError::Corrections);
-            }
-            self.is_listing = false;
-            self.run = reader.take(Channel::Runs)?;
-        }
-        if let Some(left) = self.run.checked_sub(1) {
-            self.run = left;
-            return if covering.1 == self.place { Ok(covering.0) } else { Err(DeflateError::Corrections) };
-        }
-        self.is_listing = true;
-        if self.literals == 0 {
-            let number = reader.take(Channel::Kinds)?;
-            if number & MATCH != 0 {
-                return self.take_match(number, covering, reader, predicted);
-            }
-            self.literals = (number >> TOKEN_BITS) + 1;
-        }
-        self.literals -= 1;
-        let byte = predicted.plain(self.place, 1).first().ok_or(DeflateError::Corrections)?;
-        Ok(Token::literal(*byte))
+    /// A block whose tokens are known now, up to its end.
+    fn put_buffered(&mut self, block: &Buffered, reader: &mut Reader, out: &mut Vec<u8>) -> Result<(), DeflateError> {
+        let likes = Likes { predicted: None, last: None, counts: Some(&block.counts) };
+        let header = Box::new(block.head.take_header(reader, likes)?);
+        self.last_header = Some(header.clone());
+        self.writer.block(&Block { is_last: self.is_last, kind: Kind::Dynamic(header) }, out)?;
+        block.tokens.iter().try_for_each(|&token| self.writer.token(token, out))
     }
+}
 
-    fn take_match(
-        &self,
-        number: u64,
-        covering: (Token, u64),
-        reader: &mut Reader,
-        predicted: &mut Parts,
-    ) -> Result<Token, DeflateError> {
-        let (has_length, has_distance) = (number & HAS_LENGTH != 0, number & HAS_DISTANCE != 0);
-        let like = (length_to_end(self.place, covering), covering.0.as_match().map(|(_, distance)| distance));
-        if !has_length && !has_distance {
-            let (length, distance) = like.0.zip(like.1).ok_or(DeflateError::Corrections)?;
-            return Token::new_match(length, distance).ok_or(DeflateError::Corrections);
+impl Buffered {
+    fn push(&mut self, token: Token, writer: &Writer) -> Result<(), DeflateError> {
+        if self.tokens.len() as u64 >= MAX_BUFFERED_TOKENS {
+            return Err(DeflateError::Corrections);
         }
-        let history = predicted.find(self.place);
-        let mut length = like.0;
-        if has_length {
-            let less = reader.take_up_to(Channel::Lengths, u64::from(LENGTHS) - 1)? as u16;
-            length = Some((history.longest() + LENGTHS - less) % LENGTHS);
-        }
-        let length = length.ok_or(DeflateError::Corrections)?;
-        let mut distance = like.1;
-        if has_distance {
-            let number = reader.take_up_to(Channel::Distances, FIRST_DISTANCE + u64::from(MAX_DISTANCE))?;
-            distance = match number.checked_sub(FIRST_DISTANCE) {
-                Some(distance) => Some(distance as u16),
-                None => history.distance(length.min(MAX_MATCH), number as usize),
-            };
-        }
-        Token::new_match(length, distance.ok_or(DeflateError::Corrections)?).ok_or(DeflateError::Corrections)
+        self.tokens.push(token);
+        self.counts.add(token, &writer.symbols);
+        Ok(())
     }
 }
 

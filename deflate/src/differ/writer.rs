@@ -1,13 +1,10 @@
 //! The way back: exactly the bits of a stream from its parts.
 
 use super::header_reader::by_symbol;
-use super::structure::{Block, Header, Kind, LONGEST_OTHERWISE, Token, repetition};
+use super::structure::{Block, Header, Kind, Token, repetition};
+use super::symbols::{END_OF_BLOCK, Symbols};
 use crate::DeflateError;
-use crate::stream::codes::{DISTANCES, LENGTHS, MAX_CODE_BITS, Table, fixed};
-
-const END_OF_BLOCK: usize = 256;
-/// Of a match of 258 in its other form: symbol, base.
-const OTHERWISE: (usize, u16) = (284, 227);
+use crate::stream::codes::{MAX_CODE_BITS, Table, fixed};
 
 /// Writes parts as bits. What cannot be written is [`DeflateError::Corrections`].
 pub(super) struct Writer {
@@ -15,8 +12,7 @@ pub(super) struct Writer {
     count: u32,
     literals: Vec<Code>,
     distances: Vec<Code>,
-    length_symbols: Box<[u8; 259]>,
-    distance_symbols: DistanceSymbols,
+    pub(super) symbols: Symbols,
 }
 
 /// Bits, the first one lowest, and how many; 0 for no code.
@@ -24,13 +20,7 @@ type Code = (u16, u8);
 
 impl Writer {
     pub(super) fn new() -> Self {
-        let mut length_symbols = Box::new([0; 259]);
-        for (number, &(base, extra)) in LENGTHS.iter().enumerate() {
-            let end = usize::from(base) + (1 << extra);
-            length_symbols[usize::from(base)..end.min(259)].fill(number as u8);
-        }
-        let distance_symbols = DistanceSymbols::new();
-        Self { held: 0, count: 0, literals: Vec::new(), distances: Vec::new(), length_symbols, distance_symbols }
+        Self { held: 0, count: 0, literals: Vec::new(), distances: Vec::new(), symbols: Symbols::new() }
     }
 
     /// At most 32 bits.
@@ -106,20 +96,14 @@ impl Writer {
             let code = token.as_literal().and_then(|byte| self.literals.get(usize::from(byte)).copied());
             return self.put_code(code.as_ref(), out);
         };
-        let (symbol, base, extra) = if length == LONGEST_OTHERWISE {
-            (OTHERWISE.0, OTHERWISE.1, 5)
-        } else {
-            let number = usize::from(self.length_symbols[usize::from(length)]);
-            (257 + number, LENGTHS[number].0, LENGTHS[number].1)
-        };
-        let code = self.literals.get(symbol).copied();
+        let symbol = self.symbols.of_length(length);
+        let code = self.literals.get(symbol.number).copied();
         self.put_code(code.as_ref(), out)?;
-        self.put((token.plain_bytes() - base).into(), extra.into(), out);
-        let number = self.distance_symbols.of(distance);
-        let code = self.distances.get(number).copied();
+        self.put((token.plain_bytes() - symbol.base).into(), symbol.extra.into(), out);
+        let symbol = self.symbols.of_distance(distance);
+        let code = self.distances.get(symbol.number).copied();
         self.put_code(code.as_ref(), out)?;
-        let (base, extra) = DISTANCES[number];
-        self.put((distance - base).into(), extra.into(), out);
+        self.put((distance - symbol.base).into(), symbol.extra.into(), out);
         Ok(())
     }
 
@@ -156,30 +140,4 @@ fn codes(lengths: &[u8]) -> Vec<Code> {
         if bits == 0 { (0, 0) } else { ((code.reverse_bits() >> (32 - u32::from(bits))) as u16, bits) }
     };
     lengths.iter().map(code).collect()
-}
-
-/// Symbols of distances: of those up to 256 one by one, then by their 128s.
-struct DistanceSymbols {
-    near: Box<[u8; 256]>,
-    far: Box<[u8; 256]>,
-}
-
-impl DistanceSymbols {
-    fn new() -> Self {
-        let (mut near, mut far) = (Box::new([0; 256]), Box::new([0; 256]));
-        for (number, &(base, extra)) in DISTANCES.iter().enumerate() {
-            let start = usize::from(base) - 1;
-            if start < 256 {
-                near[start..start + (1 << extra)].fill(number as u8);
-            } else {
-                far[start >> 7..(start + (1 << extra)) >> 7].fill(number as u8);
-            }
-        }
-        Self { near, far }
-    }
-
-    fn of(&self, distance: u16) -> usize {
-        let distance = usize::from(distance.saturating_sub(1));
-        usize::from(if distance < 256 { self.near[distance] } else { self.far[(distance >> 7) & 255] })
-    }
 }
