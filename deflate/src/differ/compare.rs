@@ -325,7 +325,7 @@ impl Comparison {
                 self.put_run();
                 self.is_listing = true;
             }
-            self.list(token, covering, predicted);
+            self.list(token, predicted);
         }
         self.place += u64::from(token.plain_bytes());
         let open = self.block.as_mut()?;
@@ -339,23 +339,23 @@ impl Comparison {
     }
 
     fn put_literals(&mut self) {
-        if let Some(more) = std::mem::take(&mut self.literals).checked_sub(1) {
-            self.numbers.put(Channel::Kinds, LITERALS | more << TOKEN_BITS);
+        if self.literals > 0 {
+            self.numbers.put(Channel::Kinds, LITERALS + std::mem::take(&mut self.literals));
         }
     }
 
     /// A token that is not as predicted.
-    fn list(&mut self, token: Token, covering: (Token, u64), predicted: &mut Parts) {
+    fn list(&mut self, token: Token, predicted: &mut Parts) {
         let Some((length, distance)) = token.as_match() else {
             self.literals += 1;
             return;
         };
+        let like = like(self.place, predicted.match_near(self.place));
+        let (has_length, has_distance) = (like.0 != Some(length), like.1 != Some(distance));
+        let way = if has_length { HAS_LENGTH } else { 0 } | if has_distance { HAS_DISTANCE } else { 0 };
         self.put_literals();
-        let has_length = length_to_end(self.place, covering) != Some(length);
-        let has_distance = covering.0.as_match().map(|(_, distance)| distance) != Some(distance);
-        let of = |has, mark| if has { mark } else { 0 };
-        self.numbers.put(Channel::Kinds, MATCH | of(has_length, HAS_LENGTH) | of(has_distance, HAS_DISTANCE));
-        if !has_length && !has_distance {
+        self.numbers.put(Channel::Kinds, way);
+        if way == 0 {
             return;
         }
         let history = predicted.find(self.place);

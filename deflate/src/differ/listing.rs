@@ -51,10 +51,10 @@ impl Listing {
         self.is_listing = true;
         if self.literals == 0 {
             let number = reader.take(Channel::Kinds)?;
-            if number & MATCH != 0 {
-                return take_match(number, place, covering, reader, predicted);
+            match number.checked_sub(LITERALS).filter(|&literals| literals > 0) {
+                Some(literals) => self.literals = literals,
+                None => return take_match(number, place, reader, predicted),
             }
-            self.literals = (number >> TOKEN_BITS) + 1;
         }
         self.literals -= 1;
         let byte = predicted.plain(place, 1).first().ok_or(DeflateError::Corrections)?;
@@ -62,15 +62,9 @@ impl Listing {
     }
 }
 
-fn take_match(
-    number: u64,
-    place: u64,
-    covering: (Token, u64),
-    reader: &mut Reader,
-    predicted: &mut Parts,
-) -> Result<Token, DeflateError> {
-    let (has_length, has_distance) = (number & HAS_LENGTH != 0, number & HAS_DISTANCE != 0);
-    let like = (length_to_end(place, covering), covering.0.as_match().map(|(_, distance)| distance));
+fn take_match(way: u64, place: u64, reader: &mut Reader, predicted: &mut Parts) -> Result<Token, DeflateError> {
+    let (has_length, has_distance) = (way & HAS_LENGTH != 0, way & HAS_DISTANCE != 0);
+    let like = like(place, predicted.match_near(place));
     if !has_length && !has_distance {
         let (length, distance) = like.0.zip(like.1).ok_or(DeflateError::Corrections)?;
         return Token::new_match(length, distance).ok_or(DeflateError::Corrections);

@@ -28,24 +28,22 @@ pub(super) const MAX_BLOCK: u64 = BLOCK + (END_TOKENS << END_SHIFT | 7);
 /// Blocks with more tokens have no header that is built of them: these are held as long as it is not known.
 pub(super) const MAX_BUFFERED_TOKENS: u64 = 1 << 18;
 
-/// The three lowest bits of a number of tokens: literals, as many as the bits above say and one.
-pub(super) const LITERALS: u64 = 0;
-pub(super) const TOKEN_BITS: u32 = 3;
-/// A match: its length follows, or it ends where the predicted token does...
-pub(super) const HAS_LENGTH: u64 = 2;
-/// ... its distance follows, or it is that of the predicted token...
-pub(super) const HAS_DISTANCE: u64 = 4;
-/// ... and it is a match.
-pub(super) const MATCH: u64 = 1;
-
+/// A number of tokens is this and how many literals there are, or less, for a match.
+pub(super) const LITERALS: u64 = 3;
+/// Its length follows, or it ends where the predicted match does...
+pub(super) const HAS_LENGTH: u64 = 1;
+/// ... and its distance follows, or it is that of the predicted match.
+pub(super) const HAS_DISTANCE: u64 = 2;
 /// Lengths are said by how much less they are than the longest match that is found, modulo this.
 pub(super) const LENGTHS: u16 = LONGEST_OTHERWISE + 1;
 /// Distances are said by rank, or are this plus the distance.
 pub(super) const FIRST_DISTANCE: u64 = MAX_PLACES as u64;
 
-/// The length of the match at a place that ends where a token does that covers it, as far as there is one.
-pub(super) fn length_to_end(place: u64, covering: (Token, u64)) -> Option<u16> {
-    let end = covering.1 + u64::from(covering.0.plain_bytes());
-    let length = end.checked_sub(place).and_then(|length| u16::try_from(length).ok());
-    length.filter(|length| (MIN_MATCH..=MAX_MATCH).contains(length))
+/// The length and the distance of a match at a place that would be like a predicted one, which begins at or near the place.
+pub(super) fn like(place: u64, predicted: Option<(Token, u64)>) -> (Option<u16>, Option<u16>) {
+    let Some((token, start)) = predicted else { return (None, None) };
+    let length = (start + u64::from(token.plain_bytes())).checked_sub(place);
+    let length = length.and_then(|length| u16::try_from(length).ok());
+    let length = length.filter(|length| (MIN_MATCH..=MAX_MATCH).contains(length));
+    (length, token.as_match().map(|(_, distance)| distance))
 }

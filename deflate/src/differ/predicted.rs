@@ -11,6 +11,9 @@ use crate::DeflateError;
 /// What a block is taken to need in memory, with its header.
 pub(super) const BLOCK_BYTES: usize = 1 << 10;
 
+/// A match is near if fewer tokens come before it.
+const MAX_NEAR_TOKENS: usize = 16;
+
 /// A block and where its plain bytes lie.
 pub(super) struct Placed {
     pub(super) block: Block,
@@ -128,6 +131,22 @@ impl Parts {
     /// Whether enough is known to find matches at a place.
     pub(super) fn can_find(&self, place: u64) -> bool {
         self.is_ended || self.parsed >= place.saturating_add(MAX_MATCH.into())
+    }
+
+    /// The first match that ends behind a place, if it begins near it; [`Parts::can_find`] is to say yes.
+    pub(super) fn match_near(&self, place: u64) -> Option<(Token, u64)> {
+        let mut start = self.tokens_at;
+        for &token in self.tokens.iter().take(MAX_NEAR_TOKENS) {
+            if start >= place.saturating_add(MAX_MATCH.into()) {
+                return None;
+            }
+            let end = start + u64::from(token.plain_bytes());
+            if token.as_match().is_some() && end > place {
+                return Some((token, start));
+            }
+            start = end;
+        }
+        None
     }
 
     /// The matches at a place, which was not passed.
