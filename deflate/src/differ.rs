@@ -8,6 +8,7 @@
 //! side, [`patcher`] the other; what both know of the predicted stream is [`predicted`], and [`marks`], [`headers`] and
 //! [`channels`] are how corrections are written.
 
+mod actual;
 mod built;
 mod channels;
 mod compare;

@@ -1,14 +1,11 @@
 //! The side that knows both streams.
 
-use std::collections::VecDeque;
-
+use super::actual::{Actual, ActualParts, BLOCK_MARK};
 use super::channels::{Channel, MAX_BYTES, Numbers};
 use super::headers::{Likes, put_header};
 use super::marks::*;
-use super::parser::Parser;
-use super::plain::Plain;
-use super::predicted::{BLOCK_BYTES, Parts, Predicted};
-use super::structure::{Block, Header, Kind, Sink, Token};
+use super::predicted::{Parts, Predicted};
+use super::structure::{Block, Header, Kind, Token};
 use super::symbols::{Counts, Symbols};
 
 /// Pieces are taken in such, so that little of a stream is held at once.
@@ -17,8 +14,6 @@ const PIECE_BYTES: usize = 4 << 10;
 const MAX_APART_BYTES: usize = 8 << 20;
 /// Numbers may take so many times the bytes that are allowed, as they are compressed in the end.
 const MAX_PACKING: usize = 8;
-const BLOCK_MARK: u16 = 0;
-const END_MARK: u16 = 1;
 
 /// Compares a deflate stream with a predicted one of the same plain bytes: what [`super::Patcher`] needs to make the one
 /// of the other.
@@ -30,47 +25,6 @@ pub struct Differ {
     actual: Actual,
     predicted: Predicted,
     comparison: Comparison,
-}
-
-/// The stream itself, from the place on up to which it was compared.
-struct Actual {
-    parser: Parser,
-    parts: ActualParts,
-}
-
-struct ActualParts {
-    /// Tokens, and marks for what comes between them.
-    tokens: VecDeque<Token>,
-    blocks: VecDeque<Block>,
-    plain: Plain,
-    parsed: u64,
-    padding: u8,
-}
-
-impl Sink for ActualParts {
-    fn block(&mut self, block: Block) {
-        self.tokens.push_back(Token::mark(BLOCK_MARK));
-        self.blocks.push_back(block);
-    }
-
-    fn token(&mut self, token: Token) {
-        self.tokens.push_back(token);
-        self.parsed += u64::from(token.plain_bytes());
-        self.plain.token(token);
-    }
-
-    fn stored(&mut self, bytes: &[u8]) {
-        self.parsed += bytes.len() as u64;
-        self.plain.bytes(bytes);
-    }
-
-    fn end_of_block(&mut self) {
-        self.tokens.push_back(Token::mark(END_MARK));
-    }
-
-    fn end(&mut self, padding: u8) {
-        self.padding = padding;
-    }
 }
 
 /// How far it got.
@@ -102,17 +56,10 @@ impl Differ {
     /// At the start of both streams; corrections of more than `limit_bytes` are not wanted.
     #[must_use]
     pub fn new(limit_bytes: usize) -> Self {
-        let parts = ActualParts {
-            tokens: VecDeque::new(),
-            blocks: VecDeque::new(),
-            plain: Plain::new(),
-            parsed: 0,
-            padding: 0,
-        };
         Self {
             limit_bytes,
             is_over: false,
-            actual: Actual { parser: Parser::new(), parts },
+            actual: Actual::new(),
             predicted: Predicted::new(),
             comparison: Comparison {
                 numbers: Numbers::default(),
@@ -135,7 +82,7 @@ impl Differ {
             if self.is_over {
                 return;
             }
-            let pushed = self.actual.parser.push(piece, &mut self.actual.parts);
+            let pushed = self.actual.push(piece);
             self.go_on(pushed.is_ok());
         }
     }
@@ -162,7 +109,7 @@ impl Differ {
     pub fn finish(mut self) -> Option<Vec<u8>> {
         self.go_on(true);
         let (actual, predicted) = (self.actual, self.predicted.parts);
-        let is_whole = actual.parser.is_ended() && predicted.is_ended && actual.parts.tokens.is_empty();
+        let is_whole = actual.is_ended() && predicted.is_ended && actual.parts.tokens.is_empty();
         if self.is_over || !is_whole || actual.parts.plain.sum() != predicted.sum() {
             return None;
         }
@@ -179,12 +126,6 @@ impl Differ {
             || self.comparison.numbers.bytes() > most
             || predicted.bytes() > MAX_APART_BYTES
             || actual.bytes() > MAX_APART_BYTES;
-    }
-}
-
-impl ActualParts {
-    fn bytes(&self) -> usize {
-        self.tokens.len() * size_of::<Token>() + self.blocks.len() * BLOCK_BYTES
     }
 }
 

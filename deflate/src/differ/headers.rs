@@ -178,7 +178,7 @@ fn zigzag(value: usize, like: usize) -> u64 {
 
 fn unzigzag(reader: &mut Reader, like: usize, least: usize, most: usize) -> Result<usize, DeflateError> {
     let number = reader.take_up_to(Channel::Headers, 1000)? as usize;
-    let value = if number % 2 == 0 { Some(like + number / 2) } else { like.checked_sub(number / 2 + 1) };
+    let value = if number.is_multiple_of(2) { Some(like + number / 2) } else { like.checked_sub(number / 2 + 1) };
     value.filter(|value| (least..=most).contains(value)).ok_or(DeflateError::Corrections)
 }
 

@@ -32,7 +32,7 @@ fn patched(predicted: &[u8], corrections: &[u8], piece_bytes: usize) -> Vec<u8> 
 }
 
 /// How many bytes of corrections; what they make is compared.
-fn cost(actual: &[u8], predicted: &[u8]) -> usize {
+pub(super) fn cost(actual: &[u8], predicted: &[u8]) -> usize {
     let corrections = corrections(actual, predicted, 2 * actual.len() + 1000, 4096).unwrap();
     assert!(patched(predicted, &corrections, 5000) == actual);
     corrections.len()
