@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout)]
 
 use std::io::Read;
+use std::time::Instant;
 
 use flate2::{Compress, Compression, FlushCompress};
 use regrow_deflate::encode::{Encoder, GoGeneration, Known};
@@ -96,9 +97,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let megabytes: u64 = arguments.next().map_or(Ok(16), |number| number.parse())?;
     let mut plain = Vec::new();
     std::fs::File::open(path)?.take(megabytes << 20).read_to_end(&mut plain)?;
-    println!("| encoder | predicted by | stream, bytes | corrections | per cent |\n|---|---|--:|--:|--:|");
+    println!(
+        "| encoder | predicted by | stream, bytes | corrections | per cent | compared, made, MB/s |\n|---|---|--:|--:|--:|--:|"
+    );
     for (actual, predicted) in pairs() {
         let (stream, prediction) = (actual.stream(&plain), predicted.stream(&plain));
+        let start = Instant::now();
         let mut differ = Differ::new(stream.len());
         let pieces = stream.len().max(prediction.len()).div_ceil(PIECE_BYTES);
         let piece = |of: &[u8], number: usize| -> Vec<u8> {
@@ -111,14 +115,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         let names = format!("| {} | {} | {} |", actual.name(), predicted.name(), stream.len());
         let Some(corrections) = differ.finish() else {
-            println!("{names} too many | |");
+            println!("{names} too many | | |");
             continue;
         };
         let per_cent = corrections.len() as f64 / stream.len() as f64 * 100.0;
-        println!("{names} {} | {per_cent:.3} |", corrections.len());
+        let (bytes, compared) = (corrections.len(), start.elapsed());
+        let start = Instant::now();
         let (mut patcher, mut made) = (Patcher::new(corrections), Vec::with_capacity(stream.len()));
         patcher.push(&prediction, &mut made)?;
         patcher.finish(&mut made)?;
+        let speed = |time: std::time::Duration| plain.len() as f64 / time.as_secs_f64() / 1e6;
+        let speeds = (speed(compared), speed(start.elapsed()));
+        println!("{names} {bytes} | {per_cent:.3} | {:.0}, {:.0} |", speeds.0, speeds.1);
         assert!(made == stream, "not exact");
     }
     Ok(())

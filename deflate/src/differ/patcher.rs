@@ -137,10 +137,10 @@ impl Patching {
             Within::BetweenBlocks => self.begin(reader, predicted, out),
             Within::Stored(left, is_same) => self.stored(left, is_same, reader.padding, predicted, out),
             Within::Tokens(end) => self.tokens(end, reader, predicted, out),
+            Within::Ended if predicted.parsed > self.place => Err(DeflateError::Corrections),
             Within::Ended => {
-                // Nothing is made of what follows.
+                // Empty blocks may follow.
                 predicted.settle(u64::MAX);
-                predicted.covering(u64::MAX);
                 Ok(Became::Waits)
             }
         }

@@ -44,6 +44,20 @@ fn numbers_end_early_or_late() {
     assert_eq!(tried(&stream[..100], 5000, &[], 0), Err(DeflateError::Corrections));
 }
 
+/// What is predicted behind the end is not held.
+#[test]
+fn a_stream_that_ends_early() {
+    let stream = zlib(&noise(3, 200_000), 6, usize::MAX, FlushCompress::None);
+    let mut numbers = Numbers::default();
+    // None is the same; fixed, the last, with as many tokens as follow.
+    [0, 1 + 1 + (1 << 1) + (2 << 3), 1].into_iter().for_each(|number| numbers.put(Channel::Blocks, number));
+    numbers.put(Channel::Runs, 1);
+    let mut patcher = Patcher::new(numbers.pack(0));
+    let mut out = Vec::new();
+    assert_eq!(patcher.push(&stream[..10_000], &mut out), Err(DeflateError::Corrections));
+    assert_eq!(crate::inflate(&out, 10).unwrap(), &noise(3, 1)[..]);
+}
+
 #[test]
 fn corrections_that_inflate_without_end() {
     let mut bomb = vec![1, 1];
