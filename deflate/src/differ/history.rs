@@ -5,7 +5,7 @@ use super::plain::Plain;
 use super::structure::{MAX_DISTANCE, MAX_MATCH, MIN_MATCH};
 
 /// So many places are looked at.
-pub(super) const MAX_PLACES: usize = 256;
+pub(super) const MAX_PLACES: usize = 512;
 const HASH_BITS: u32 = 15;
 const WINDOW: u64 = MAX_DISTANCE as u64;
 
@@ -36,7 +36,9 @@ impl History {
     pub(super) fn find(&mut self, plain: &Plain, place: u64) {
         self.found.clear();
         self.add(plain, place);
-        let bytes = plain.from(place);
+        let start = place.saturating_sub(WINDOW);
+        let window = plain.from(start);
+        let Some(bytes) = window.get((place - start) as usize..) else { return };
         let bytes = &bytes[..bytes.len().min(MAX_MATCH.into())];
         let Some(three) = bytes.first_chunk::<3>() else { return };
         // Heads are one too many, so that 0 says none.
@@ -47,9 +49,13 @@ impl History {
             && looked_at < MAX_PLACES
         {
             looked_at += 1;
-            let length = common_bytes(bytes, plain.from(at));
+            let length = common_bytes(bytes, &window[(at - start) as usize..]);
             if length >= MIN_MATCH {
                 self.found.push(Found { distance: (place - at) as u16, length });
+            }
+            // No encoder looks for more; long runs of a byte would take long.
+            if usize::from(length) == bytes.len() {
+                return;
             }
             let gap = u64::from(self.gaps[(at % WINDOW) as usize]);
             before = if gap == 0 { 0 } else { before.saturating_sub(gap) };
@@ -94,13 +100,18 @@ fn hash(three: &[u8]) -> usize {
     (number.wrapping_mul(0x9E37_79B1) >> (32 - HASH_BITS)) as usize
 }
 
+/// How many bytes are the same at the beginnings; `b` is no shorter.
+#[inline]
 fn common_bytes(a: &[u8], b: &[u8]) -> u16 {
-    let (mut words, mut common) = (a.chunks_exact(8).zip(b.chunks_exact(8)), 0);
-    if let Some(at) = words.position(|(a, b)| a != b) {
-        common = at * 8;
-    } else {
-        common += a.len().min(b.len()) / 8 * 8;
+    let (a_words, a_rest) = a.as_chunks::<8>();
+    let (b_words, _) = b.as_chunks::<8>();
+    for (number, (a, b)) in a_words.iter().zip(b_words).enumerate() {
+        let different = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        if different != 0 {
+            return (number * 8) as u16 + (different.trailing_zeros() / 8) as u16;
+        }
     }
-    let rest = a[common..].iter().zip(&b[common..]).take_while(|(a, b)| a == b).count();
+    let common = a_words.len() * 8;
+    let rest = a_rest.iter().zip(&b[common.min(b.len())..]).take_while(|(a, b)| a == b).count();
     (common + rest) as u16
 }

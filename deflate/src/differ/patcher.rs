@@ -297,7 +297,6 @@ impl Patching {
             }
             self.place += u64::from(token.plain_bytes());
             self.tokens += 1;
-            predicted.prune(self.place);
         }
     }
 

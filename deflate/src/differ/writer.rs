@@ -24,13 +24,14 @@ impl Writer {
     }
 
     /// At most 32 bits.
+    #[inline]
     fn put(&mut self, bits: u64, count: u32, out: &mut Vec<u8>) {
         self.held |= bits << self.count;
         self.count += count;
-        while self.count >= 8 {
-            out.push(self.held as u8);
-            self.held >>= 8;
-            self.count -= 8;
+        if self.count >= 32 {
+            out.extend_from_slice(&(self.held as u32).to_le_bytes());
+            self.held >>= 32;
+            self.count -= 32;
         }
     }
 
@@ -121,8 +122,11 @@ impl Writer {
 
     /// The rest of the last byte.
     pub(super) fn pad(&mut self, padding: u8, out: &mut Vec<u8>) {
-        let count = (8 - self.count) % 8;
+        let count = (8 - self.count % 8) % 8;
         self.put(u64::from(padding) & ((1 << count) - 1), count, out);
+        let bytes = (self.count / 8) as usize;
+        out.extend_from_slice(&self.held.to_le_bytes()[..bytes]);
+        (self.held, self.count) = (0, 0);
     }
 }
 
