@@ -12,6 +12,7 @@ mod zlib;
 mod tests;
 
 pub use go::GoGeneration;
+pub(crate) use go::code_lengths as go_code_lengths;
 pub use recognise::recognise;
 pub use zlib::ZlibFamily;
 

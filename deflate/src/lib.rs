@@ -10,6 +10,7 @@ mod apart;
 mod blocks;
 mod contained;
 mod corrections;
+mod differ;
 pub mod encode;
 mod error;
 mod find;
@@ -23,6 +24,8 @@ mod stream;
 mod trailer;
 
 pub use apart::{Apart, REBUILDER_VERSION, rebuild, take_apart};
+
+pub use differ::{Differ, Patcher};
 pub use error::DeflateError;
 pub use find::{Found, find, is_candidate};
 pub use gzip::{GzipMember, GzipPoint, GzipReader, GzipStep, GzipTrailer, MAX_GZIP_FRINGE_BYTES};

@@ -1,9 +1,9 @@
 //! Deflate streams (RFC 1951) of any length, in pieces: read in bounded memory, and from places within.
 
 mod checkpoint;
-mod codes;
-mod header;
-mod inflater;
+pub(crate) mod codes;
+pub(crate) mod header;
+pub(crate) mod inflater;
 #[cfg(test)]
 mod tests;
 

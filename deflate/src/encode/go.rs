@@ -103,6 +103,13 @@ impl Encoder {
     }
 }
 
+/// The lengths of the codes of symbols that occur so often, of which there are at most 286.
+pub(crate) fn code_lengths(counts: &[u32], max_bits: usize) -> Vec<u8> {
+    let mut codes = huffman::LiteralCodes::none();
+    codes.set(counts, max_bits);
+    codes.0[..counts.len()].iter().map(|code| code.length as u8).collect()
+}
+
 /// How many bytes `a` and `b` have in common at their beginnings, `a` being no longer than `b`.
 #[inline(always)]
 fn common_bytes(a: &[u8], b: &[u8]) -> usize {

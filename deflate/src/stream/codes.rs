@@ -3,9 +3,9 @@
 use crate::DeflateError;
 
 /// Codes are at most so long.
-pub(super) const MAX_CODE_BITS: usize = 15;
+pub(crate) const MAX_CODE_BITS: usize = 15;
 /// Lengths and extra bits of the length symbols from 257 on, and distances and extra bits of the distance symbols.
-const LENGTHS: [(u16, u8); 29] = [
+pub(crate) const LENGTHS: [(u16, u8); 29] = [
     (3, 0),
     (4, 0),
     (5, 0),
@@ -36,7 +36,7 @@ const LENGTHS: [(u16, u8); 29] = [
     (227, 5),
     (258, 0),
 ];
-const DISTANCES: [(u16, u8); 30] = [
+pub(crate) const DISTANCES: [(u16, u8); 30] = [
     (1, 0),
     (2, 0),
     (3, 0),
@@ -73,7 +73,7 @@ const END_OF_BLOCK: usize = 256;
 /// What a code stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// No code begins so.
     None,
     Literal,
@@ -86,9 +86,9 @@ pub(super) enum Kind {
 
 /// An entry of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) value: u16,
-    pub(super) kind: Kind,
+pub(crate) struct Entry {
+    pub(crate) value: u16,
+    pub(crate) kind: Kind,
     /// Bits of the code, and extra bits behind it, in one byte.
     packed: u8,
 }
@@ -102,13 +102,13 @@ impl Entry {
 
     /// Bits of the code.
     #[inline(always)]
-    pub(super) fn bits(self) -> u32 {
+    pub(crate) fn bits(self) -> u32 {
         u32::from(self.packed & 15)
     }
 
     /// Extra bits behind the code.
     #[inline(always)]
-    pub(super) fn extra(self) -> u32 {
+    pub(crate) fn extra(self) -> u32 {
         u32::from(self.packed >> 4)
     }
 
@@ -119,7 +119,7 @@ impl Entry {
 
 /// A table for codes of which most have at most `root` bits.
 #[derive(Debug, Clone)]
-pub(super) struct Table {
+pub(crate) struct Table {
     entries: Vec<Entry>,
     root: usize,
 }
@@ -139,17 +139,17 @@ fn distance(symbol: usize) -> Entry {
 
 impl Table {
     /// Of the lengths of the codes of literals and lengths.
-    pub(super) fn of_literals(lengths: &[u8]) -> Result<Self, DeflateError> {
+    pub(crate) fn of_literals(lengths: &[u8]) -> Result<Self, DeflateError> {
         Self::new(lengths, 11, true, literal_or_length)
     }
 
     /// Of the lengths of the codes of distances.
-    pub(super) fn of_distances(lengths: &[u8]) -> Result<Self, DeflateError> {
+    pub(crate) fn of_distances(lengths: &[u8]) -> Result<Self, DeflateError> {
         Self::new(lengths, 9, true, distance)
     }
 
     /// Of the lengths of the codes of code lengths: symbols stand for themselves.
-    pub(super) fn of_code_lengths(lengths: &[u8]) -> Result<Self, DeflateError> {
+    pub(crate) fn of_code_lengths(lengths: &[u8]) -> Result<Self, DeflateError> {
         Self::new(lengths, 7, false, |symbol| Entry::new(Kind::Literal, symbol as u16, 0))
     }
 
@@ -212,13 +212,13 @@ impl Table {
 
     /// What the code at the lowest bits stands for; of a longer one how it goes on.
     #[inline(always)]
-    pub(super) fn first(&self, bits: u64) -> Entry {
+    pub(crate) fn first(&self, bits: u64) -> Entry {
         self.entries[(bits & ((1 << self.root) - 1)) as usize]
     }
 
     /// What the rest of a longer code stands for.
     #[inline(always)]
-    pub(super) fn second(&self, first: Entry, bits: u64) -> Entry {
+    pub(crate) fn second(&self, first: Entry, bits: u64) -> Entry {
         self.entries[usize::from(first.value) + (bits & ((1 << first.extra()) - 1)) as usize]
     }
 }
@@ -229,7 +229,7 @@ fn put(entries: &mut [Entry], code: usize, bits: usize, entry: Entry) {
 }
 
 /// The lengths of the fixed codes: literals and lengths, then distances.
-pub(super) fn fixed() -> ([u8; 288], [u8; 32]) {
+pub(crate) fn fixed() -> ([u8; 288], [u8; 32]) {
     let mut literals = [8; 288];
     literals[144..256].fill(9);
     literals[256..280].fill(7);

@@ -5,7 +5,7 @@ use super::inflater::Bits;
 use crate::DeflateError;
 
 /// The order of the code lengths' own code lengths.
-const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
+pub(crate) const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 const MAX_LITERALS: usize = 286;
 const MAX_DISTANCES: usize = 30;
 

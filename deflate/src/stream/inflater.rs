@@ -85,17 +85,42 @@ pub(super) enum Within {
 }
 
 /// Bits of what was read ahead and of a piece of the stream.
-pub(super) struct Bits<'a> {
+pub(crate) struct Bits<'a> {
     held: u64,
     count: u32,
     stored: &'a [u8],
     at: usize,
 }
 
-impl Bits<'_> {
+impl<'a> Bits<'a> {
+    /// Bits that were read ahead, and the piece that follows them.
+    pub(crate) fn new(ahead: (u64, u32), stored: &'a [u8]) -> Self {
+        Self { held: ahead.0, count: ahead.1, stored, at: 0 }
+    }
+
+    /// The bits that were read ahead of what was taken, once all of the piece was read.
+    pub(crate) fn ahead(&self) -> (u64, u32) {
+        (if self.count == 0 { 0 } else { self.held & (u64::MAX >> (64 - self.count)) }, self.count)
+    }
+
+    /// Bytes of the piece that were not read.
+    pub(crate) fn unread(&self) -> &'a [u8] {
+        &self.stored[self.at..]
+    }
+
+    /// Takes whole bytes of the piece, where no bits of others are held.
+    pub(crate) fn take_bytes(&mut self, most: usize) -> &'a [u8] {
+        if self.count > 0 {
+            return &[];
+        }
+        let now = most.min(self.stored.len() - self.at);
+        (self.at, self.held) = (self.at + now, 0);
+        &self.stored[self.at - now..self.at]
+    }
+
     /// Reads ahead as much as there is room for.
     #[inline(always)]
-    pub(super) fn fill(&mut self) {
+    pub(crate) fn fill(&mut self) {
         if let Some(word) = self.stored.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
             self.held |= u64::from_le_bytes(*word) << self.count;
             self.at += ((63 - self.count) >> 3) as usize;
@@ -111,24 +136,24 @@ impl Bits<'_> {
 
     /// What was read ahead, the next bit lowest. Above [`Bits::count`] it may have bits of what comes then.
     #[inline(always)]
-    pub(super) fn held(&self) -> u64 {
+    pub(crate) fn held(&self) -> u64 {
         self.held
     }
 
     #[inline(always)]
-    pub(super) fn count(&self) -> u32 {
+    pub(crate) fn count(&self) -> u32 {
         self.count
     }
 
     /// Passes bits by that are there.
     #[inline(always)]
-    pub(super) fn drop(&mut self, count: u32) {
+    pub(crate) fn drop(&mut self, count: u32) {
         self.held >>= count;
         self.count -= count;
     }
 
     /// The next bits, at most 32, if they are there.
-    pub(super) fn take(&mut self, count: u32) -> Option<u64> {
+    pub(crate) fn take(&mut self, count: u32) -> Option<u64> {
         if self.count < count {
             self.fill();
         }

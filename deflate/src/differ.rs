@@ -1,0 +1,31 @@
+//! What a deflate stream has that a predicted one of the same plain bytes has not, and back.
+//!
+//! Where the encoder that wrote a stream is only nearly known, [`Differ`] compares the stream with what the known one
+//! makes of the plain bytes: blocks with blocks, tokens with tokens. What differs are *corrections*, from which and from the
+//! prediction [`Patcher`] makes exactly the stream. Both take streams in pieces and bounded memory.
+//!
+//! [`structure`] says what a stream consists of, [`parser`] takes it apart, [`writer`] is the way back. [`compare`] is the one
+//! side, [`patcher`] the other; what both know of the predicted stream is [`predicted`], and [`marks`], [`headers`] and
+//! [`channels`] are how corrections are written.
+
+mod actual;
+mod built;
+mod channels;
+mod compare;
+mod header_reader;
+mod headers;
+mod history;
+mod listing;
+mod marks;
+mod parser;
+mod patcher;
+mod plain;
+mod predicted;
+mod structure;
+mod symbols;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use compare::Differ;
+pub use patcher::Patcher;
