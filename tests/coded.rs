@@ -2,7 +2,8 @@
 
 use std::process::Stdio;
 
-use regrow_deflate::encode::Known;
+use regrow_deflate::encode::{Known, encode_block};
+use regrow_deflate::{GzipTrailer, Klauspost, KlauspostVersion};
 
 use crate::environment::{Outcome, TestEnvironment};
 use crate::images::{
@@ -375,4 +376,35 @@ fn a_gzip_file_that_nobody_makes_again_is_still_a_seed() {
     // The same for a patch, which then is between opaque images.
     env.json("patch --old old --new new old.rgx new.rgx");
     update(&env, &server, "old", "new.rgx", &new);
+}
+
+/// A stream that departs from a known encoder, here for its next version, is corrected.
+#[test]
+fn a_stream_that_is_nearly_an_encoders_is_corrected() {
+    let words = noise("words", 4000);
+    let text: Vec<u8> = (0..700_000usize)
+        .flat_map(|number| {
+            let word = &words[(number.wrapping_mul(7919) ^ number >> 3) % 3990..][..1 + number % 7];
+            word.iter().map(|byte| b'a' + byte % 26).chain([b' ']).collect::<Vec<u8>>()
+        })
+        .collect();
+    let plain = [Tree::sample("near", 10).tar(1), text].concat();
+    let of = |version| Known::Klauspost(Klauspost::Pgzip { level: 5, version, block_bytes: 1 << 20 });
+    let mut blob = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
+    let blocks: Vec<&[u8]> = plain.chunks(1 << 20).collect();
+    for (number, block) in blocks.iter().enumerate() {
+        let version = if number < 2 { KlauspostVersion::V1_15 } else { KlauspostVersion::V1_20 };
+        let before = if number == 0 { &[][..] } else { blocks[number - 1] };
+        encode_block(of(version), before, block, number + 1 == blocks.len(), &mut blob);
+    }
+    let mut trailer = GzipTrailer::default();
+    trailer.update(&plain);
+    blob.extend_from_slice(&trailer.finish());
+    let image = archive_of(&blob);
+    assert_eq!(round_trip(&image).0, 1);
+    let env = TestEnvironment::new();
+    env.make("image", &image);
+    let report = env.json("info image.rgx");
+    let cost = number(&report["coded"][0], "index_bytes");
+    assert!(cost > 30 && cost < blob.len() as u64 / 100, "{cost} for {}", blob.len());
 }

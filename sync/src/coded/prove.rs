@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::bounded;
 use regrow_deflate::encode::{Known, recognise};
-use regrow_deflate::{GzipMember, GzipReader, MAX_GZIP_FRINGE_BYTES};
+use regrow_deflate::{Differ, GzipMember, GzipReader, MAX_GZIP_FRINGE_BYTES};
 use regrow_index::{Coding, MemberCoding};
 
 use super::stream::StreamMaker;
@@ -19,6 +19,9 @@ const PLAIN_BYTES: usize = 256 << 10;
 const PIECES_WAITING: usize = 4;
 /// Encoders that are tried on a member, at most. Those that agree for long do so because they are nearly the same.
 const MOST_TRIED: usize = 12;
+/// Corrections may be one part in so many of a stream, and so much of a file.
+const CORRECTIONS_SHARE: u64 = 20;
+const MAX_CORRECTIONS_BYTES: u64 = 4 << 20;
 /// gzip members of one file, at most.
 const MAX_MEMBERS: usize = 1 << 18;
 
@@ -38,12 +41,17 @@ pub(crate) fn prove(stored: &Aside, pool: &Pool) -> Result<Proof, SyncError> {
         return Ok(Proof::Impossible("it is no sound gzip file"));
     }
     let mut coded: Vec<MemberCoding> = Vec::with_capacity(members.len());
+    let mut corrections_bytes = 0;
     for member in members {
         // One that wrote a member most likely wrote the next.
         let last = coded.last().and_then(|last| Known::take(&mut &*last.encoder));
-        let Some(known) = Member { stored, pool, member: &member }.encoder(last)? else {
+        let Some((known, corrections)) = Member { stored, pool, member: &member }.encoder(last)? else {
             return Ok(Proof::Impossible("the encoder that it looks like did not write all of it"));
         };
+        corrections_bytes += corrections.len() as u64;
+        if corrections_bytes > MAX_CORRECTIONS_BYTES {
+            return Ok(Proof::Impossible("what its encoder made of it differs too much from what is known"));
+        }
         let mut encoder = Vec::new();
         known.put(&mut encoder);
         coded.push(MemberCoding {
@@ -51,7 +59,7 @@ pub(crate) fn prove(stored: &Aside, pool: &Pool) -> Result<Proof, SyncError> {
             encoder: encoder.into(),
             plain_bytes: member.plain_bytes,
             stream_bytes: member.stream.end - member.stream.start,
-            corrections: Vec::new(),
+            corrections,
         });
         share_with_last(&mut coded);
     }
@@ -115,21 +123,28 @@ struct Member<'a> {
 }
 
 impl Member<'_> {
-    /// The encoder that wrote it.
-    fn encoder(&self, last: Option<Known>) -> Result<Option<Known>, SyncError> {
+    /// The encoder that wrote it, and corrections of what that makes.
+    fn encoder(&self, last: Option<Known>) -> Result<Option<(Known, Vec<u8>)>, SyncError> {
         if let Some(last) = last
             && self.member.plain_bytes <= PREFIX_BYTES as u64
-            && self.is_by(last)?
+            && self.agreed(last, &[])?.is_none()
         {
-            return Ok(Some(last));
+            return Ok(Some((last, Vec::new())));
         }
         let (stored, plain) = self.prefixes()?;
+        let mut best: Option<(u64, Known)> = None;
         for known in recognise(&stored, &plain).into_iter().take(MOST_TRIED) {
-            if self.is_by(known)? {
-                return Ok(Some(known));
+            match self.agreed(known, &[])? {
+                None => return Ok(Some((known, Vec::new()))),
+                Some(bytes) if best.is_none_or(|(most, _)| bytes > most) => best = Some((bytes, known)),
+                Some(_) => {}
             }
         }
-        Ok(None)
+        let Some((_, known)) = best else { return Ok(None) };
+        let Some(corrections) = self.corrections(known)? else { return Ok(None) };
+        // What was found is believed when it was seen to work.
+        let is_proven = !corrections.is_empty() && self.agreed(known, &corrections)?.is_none();
+        Ok(is_proven.then_some((known, corrections)))
     }
 
     /// The beginnings of the stream, and of what it holds.
@@ -156,11 +171,16 @@ impl Member<'_> {
     }
 
     /// Encodes the plain bytes, which another thread inflates, as long as `take` wants more of the stream.
-    fn encode(&self, known: Known, take: &mut dyn FnMut(&[u8]) -> Result<bool, SyncError>) -> Result<(), SyncError> {
+    fn encode(
+        &self,
+        known: Known,
+        corrections: &[u8],
+        take: &mut dyn FnMut(&[u8]) -> Result<bool, SyncError>,
+    ) -> Result<(), SyncError> {
         std::thread::scope(|scope| {
             let (pieces, arriving) = bounded::<Vec<u8>>(PIECES_WAITING);
             let inflating = scope.spawn(move || self.plain(|piece| Ok(pieces.send(piece).is_ok())));
-            let mut maker = StreamMaker::new(self.pool, known);
+            let mut maker = StreamMaker::new(self.pool, known, corrections);
             let goes_on = Cell::new(true);
             let mut sink = |bytes: &[u8]| {
                 goes_on.set(goes_on.get() && take(bytes)?);
@@ -177,17 +197,53 @@ impl Member<'_> {
         })
     }
 
-    /// Whether an encoder makes just this stream.
-    fn is_by(&self, known: Known) -> Result<bool, SyncError> {
+    /// `None` if an encoder makes just this stream; else how many bytes of it are the same, about.
+    fn agreed(&self, known: Known, corrections: &[u8]) -> Result<Option<u64>, SyncError> {
         let (mut at, end) = (self.member.stream.start, self.member.stream.end);
         let (mut buffer, mut agrees) = (Vec::new(), true);
-        self.encode(known, &mut |made| {
+        let encoded = self.encode(known, corrections, &mut |made| {
             buffer.resize(made.len(), 0);
             let read = self.stored.read_at(at, &mut buffer).map_err(SyncError::io("temporary file"))?;
-            at += made.len() as u64;
-            agrees = read == made.len() && buffer == made && at <= end;
+            agrees = read == made.len() && buffer == made && at + made.len() as u64 <= end;
+            at += if agrees { made.len() as u64 } else { 0 };
             Ok(agrees)
+        });
+        // Corrections that do not fit are none.
+        if corrections.is_empty() {
+            encoded?;
+        } else if encoded.is_err() {
+            return Ok(Some(0));
+        }
+        Ok(if agrees && at == end { None } else { Some(at - self.member.stream.start) })
+    }
+
+    /// What has to be changed in what an encoder makes, if that is little.
+    fn corrections(&self, known: Known) -> Result<Option<Vec<u8>>, SyncError> {
+        let stream_bytes = self.member.stream.end - self.member.stream.start;
+        let mut differ = Differ::new((stream_bytes / CORRECTIONS_SHARE).min(MAX_CORRECTIONS_BYTES) as usize);
+        let mut at = self.member.stream.start;
+        self.encode(known, &[], &mut |made| {
+            differ.push_predicted(made);
+            // The actual stream keeps pace.
+            at = self.feed(&mut differ, at, made.len() as u64)?;
+            Ok(!differ.is_over())
         })?;
-        Ok(agrees && at == end)
+        if !differ.is_over() {
+            self.feed(&mut differ, at, u64::MAX)?;
+        }
+        Ok(differ.finish())
+    }
+
+    /// Gives the differ so many bytes of the stream; returns where they end.
+    fn feed(&self, differ: &mut Differ, mut at: u64, bytes: u64) -> Result<u64, SyncError> {
+        let end = self.member.stream.end.min(at.saturating_add(bytes));
+        let mut buffer = vec![0; READ_BYTES];
+        while at < end && !differ.is_over() {
+            let wanted = READ_BYTES.min((end - at) as usize);
+            let read = self.stored.read_at(at, &mut buffer[..wanted]).map_err(SyncError::io("temporary file"))?;
+            differ.push_actual(&buffer[..read]);
+            at += read as u64;
+        }
+        Ok(at)
     }
 }

@@ -1,8 +1,8 @@
 //! A member's deflate stream of its plain bytes, as its encoder made it; on all cores where that is possible.
 
 use bytes::Bytes;
-use regrow_deflate::GzipTrailer;
 use regrow_deflate::encode::{Blocks, Encoder, Known, encode_block};
+use regrow_deflate::{DeflateError, GzipTrailer, Patcher};
 
 use crate::SyncError;
 use crate::pool::{Ordered, Pool};
@@ -18,8 +18,10 @@ pub(crate) type StreamSink<'s> = &'s mut dyn FnMut(&[u8]) -> Result<(), SyncErro
 /// See the module's documentation.
 pub(crate) struct StreamMaker<'p> {
     kind: Kind<'p>,
+    patcher: Option<Patcher>,
     trailer: GzipTrailer,
     out: Vec<u8>,
+    patched: Vec<u8>,
 }
 
 enum Kind<'p> {
@@ -39,8 +41,8 @@ struct SideBySide<'p> {
 }
 
 impl<'p> StreamMaker<'p> {
-    /// For a stream of this encoder.
-    pub(crate) fn new(pool: &'p Pool, known: Known) -> Self {
+    /// For a stream of this encoder, which is then corrected.
+    pub(crate) fn new(pool: &'p Pool, known: Known, corrections: &[u8]) -> Self {
         let kind = match known.blocks().filter(|blocks| blocks.block_bytes <= MAX_BLOCK_BYTES) {
             Some(blocks) => Kind::SideBySide(SideBySide {
                 known,
@@ -52,7 +54,8 @@ impl<'p> StreamMaker<'p> {
             }),
             None => Kind::OneByOne(Box::new(Encoder::new(known))),
         };
-        Self { kind, trailer: GzipTrailer::default(), out: Vec::new() }
+        let patcher = (!corrections.is_empty()).then(|| Patcher::new(corrections.to_vec()));
+        Self { kind, patcher, trailer: GzipTrailer::default(), out: Vec::new(), patched: Vec::new() }
     }
 
     /// Takes in the next plain bytes.
@@ -63,7 +66,7 @@ impl<'p> StreamMaker<'p> {
             Kind::OneByOne(encoder) => encoder.write(plain, &mut self.out),
             Kind::SideBySide(side) => side.write(plain, &mut self.out)?,
         }
-        sink(&self.out)
+        hand_on(&mut self.patcher, &self.out, &mut self.patched, sink)
     }
 
     /// The plain bytes end here: the rest of the stream goes to `sink`. Returns the member's trailer.
@@ -73,9 +76,31 @@ impl<'p> StreamMaker<'p> {
             Kind::OneByOne(encoder) => encoder.finish(&mut self.out),
             Kind::SideBySide(side) => side.finish(&mut self.out)?,
         }
-        sink(&self.out)?;
+        hand_on(&mut self.patcher, &self.out, &mut self.patched, sink)?;
+        if let Some(patcher) = self.patcher {
+            self.patched.clear();
+            patcher.finish(&mut self.patched).map_err(unfit)?;
+            sink(&self.patched)?;
+        }
         Ok(self.trailer.finish())
     }
+}
+
+/// Corrects what the encoder made, if it is to be corrected.
+fn hand_on(
+    patcher: &mut Option<Patcher>,
+    made: &[u8],
+    patched: &mut Vec<u8>,
+    sink: StreamSink<'_>,
+) -> Result<(), SyncError> {
+    let Some(patcher) = patcher else { return sink(made) };
+    patched.clear();
+    patcher.push(made, patched).map_err(unfit)?;
+    sink(patched)
+}
+
+fn unfit(error: DeflateError) -> SyncError {
+    SyncError::io("a coded file")(std::io::Error::new(std::io::ErrorKind::InvalidData, error))
 }
 
 impl SideBySide<'_> {

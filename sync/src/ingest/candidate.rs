@@ -4,6 +4,7 @@ use bytes::Bytes;
 use regrow_chunker::{Cut, Cutter, StreamCutter};
 use regrow_deflate::GzipReader;
 use regrow_image::Candidate;
+use regrow_index::Coding;
 
 use super::{GzipFiles, Ingest};
 use crate::SyncError;
@@ -15,6 +16,8 @@ const PLAIN_BYTES: usize = 1 << 20;
 const READ_BYTES: usize = 1 << 20;
 /// Files that stay as they are are worth a word from so many bytes on.
 const WARN_BYTES: u64 = 64 << 10;
+/// An index has room for 16 MiB of corrections: FORMAT.md, section 6.1.
+const MAX_CORRECTIONS_BYTES: u64 = 12 << 20;
 
 /// The bytes of a candidate that are to come.
 struct Coming {
@@ -121,6 +124,13 @@ impl Ingest<'_, '_, '_> {
     /// Reads a file that was put aside as what it holds, if it can be made again of that.
     fn prove(&mut self, start: u64, size: u64, aside: &Aside) -> Result<(), SyncError> {
         match prove(aside, self.reading.pool)? {
+            Proof::Exact(coding) if self.corrections_bytes() + corrections_of(&coding) > MAX_CORRECTIONS_BYTES => self
+                .keep(
+                    start,
+                    size,
+                    aside,
+                    "the image's other gzip files need all the corrections that an index may have",
+                ),
             Proof::Exact(coding) => {
                 self.codings.push(coding);
                 self.hashing.splitter.begin_coded();
@@ -130,12 +140,19 @@ impl Ingest<'_, '_, '_> {
                 self.hashing.splitter.end_coded();
                 Ok(())
             }
-            Proof::Impossible(reason) => {
-                self.warn_opaque("gzip", start, size.min(aside.bytes()), reason);
-                self.hashing.splitter.decline();
-                pieces_of(aside, &mut |piece| self.push_all(piece))
-            }
+            Proof::Impossible(reason) => self.keep(start, size, aside, reason),
         }
+    }
+
+    /// A file that was put aside stays as it is.
+    fn keep(&mut self, start: u64, size: u64, aside: &Aside, reason: &str) -> Result<(), SyncError> {
+        self.warn_opaque("gzip", start, size.min(aside.bytes()), reason);
+        self.hashing.splitter.decline();
+        pieces_of(aside, &mut |piece| self.push_all(piece))
+    }
+
+    fn corrections_bytes(&self) -> u64 {
+        self.codings.iter().map(corrections_of).sum()
     }
 
     /// Tells whoever makes an image that a file in it is not seen through.
@@ -149,6 +166,10 @@ impl Ingest<'_, '_, '_> {
             ));
         }
     }
+}
+
+fn corrections_of(coding: &Coding) -> u64 {
+    coding.members.iter().map(|member| member.corrections.len() as u64).sum()
 }
 
 /// Gives all that was put aside.

@@ -65,8 +65,7 @@ impl Arrival {
 /// Refuses, before anything is fetched, an image that nobody here can make.
 pub(crate) fn check_encoders(location: &Location, index: &Index) -> Result<(), SyncError> {
     let members = index.codings.iter().flat_map(|coding| &coding.members);
-    // Corrections are reserved: nothing writes them yet.
-    let unknown = members.into_iter().any(|member| known(member).is_none() || !member.corrections.is_empty());
+    let unknown = members.into_iter().any(|member| known(member).is_none());
     let reason = "has gzip files of an encoder that this regrow does not know: made by a newer regrow".to_owned();
     if unknown { Err(SyncError::Recipe { location: location.to_string(), reason }) } else { Ok(()) }
 }
@@ -145,7 +144,7 @@ impl Work<'_> {
                     left = left.checked_sub(bytes.len() as u64).ok_or_else(|| self.unfit())?;
                     put(bytes)
                 };
-                let mut maker = StreamMaker::new(self.pool, known);
+                let mut maker = StreamMaker::new(self.pool, known, &member.corrections);
                 let failed = self.plain(&task.plain, mend, &mut |plain| maker.write(plain, &mut stream))?;
                 if let Some(failed) = failed {
                     return Ok(Ended::Without(failed));
