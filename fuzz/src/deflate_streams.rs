@@ -24,7 +24,7 @@ pub fn run(input: &[u8]) {
 fn in_pieces(stored: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (mut inflater, mut plain, mut at) = (Inflater::new(), Vec::new(), 0);
     loop {
-        let (given, piece) = (plain.len(), &stored[at..stored.len().min(at + 97)]);
+        let (given, before, piece) = (plain.len(), at, &stored[at..stored.len().min(at + 97)]);
         let step = inflater.inflate(piece, &mut plain, 1009).ok()?;
         at += step.taken;
         if step.ended {
@@ -37,6 +37,10 @@ fn in_pieces(stored: &[u8]) -> Option<(Vec<u8>, usize)> {
             let checkpoint = Checkpoint::decode(&checkpoint.encode()).expect("what was encoded is decoded");
             at = checkpoint.stored_at() as usize;
             inflater = Inflater::resume(&checkpoint);
+            // What is left is no whole symbol: it would be read again and again.
+            if at <= before && plain.len() == given {
+                return None;
+            }
         }
     }
 }
@@ -44,9 +48,11 @@ fn in_pieces(stored: &[u8]) -> Option<(Vec<u8>, usize)> {
 /// Members of a gzip file hold what they say, and nothing grows over its bounds.
 fn on_gzip(file: &[u8]) {
     let (mut reader, mut plain, mut at) = (GzipReader::default(), Vec::new(), 0);
-    while let Ok(step) = reader.push(&file[at..], &mut plain, 4096) {
+    loop {
+        let given = plain.len();
+        let Ok(step) = reader.push(&file[at..], &mut plain, 4096) else { break };
         at += step.taken;
-        if plain.len() > MAX_PLAIN || (step.taken == 0 && at == file.len()) {
+        if plain.len() > MAX_PLAIN || step.taken == 0 && plain.len() == given {
             break;
         }
     }

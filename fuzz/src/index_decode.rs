@@ -101,6 +101,7 @@ fn sample(chunks: u32) -> Index {
         segment_runs: run((skeleton.segments.len() + contents.segments.len()) as u64, 1).into_iter().collect(),
         skeleton,
         contents,
+        codings: Vec::new(),
         fresh_packs: Vec::new(),
         patch_bases: Vec::new(),
         store: "../store".into(),
