@@ -106,6 +106,9 @@ pub(crate) fn of_level(level: u8, more_memory: bool, block_types: BlockTypes) ->
     }
 }
 
+/// preflate-rs estimates no fewer: zlib's memory level 1.
+const MIN_TOKENS_OF_BLOCK: u16 = 127;
+
 impl Parameters {
     /// Whether preflate-rs can work with these without running out of bounds or of time: what it estimates is.
     pub(crate) fn are_bounded(&self) -> bool {
@@ -114,6 +117,8 @@ impl Parameters {
             _ => (9..=15).contains(&self.window_bits) && (1..=MAX_CHAIN).contains(&self.max_chain),
         };
         let shift = !matches!(self.hash, Hash::Zlib { shift, .. } if shift > 15);
-        window && shift && self.nice_length <= 258 && self.max_dist_3_matches <= 32768
+        // Blocks that hold nothing would follow each other for ever: what is predicted is not read, so no budget ends it.
+        let block = self.max_token_count >= MIN_TOKENS_OF_BLOCK;
+        window && shift && block && self.nice_length <= 258 && self.max_dist_3_matches <= 32768
     }
 }

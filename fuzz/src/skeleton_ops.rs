@@ -20,7 +20,8 @@ pub fn run(input: &[u8]) {
     match (&layout, &tree) {
         (Ok(layout), Ok(_)) => check(layout, skeleton),
         (Err(LayoutError::Op(a)), Err(b)) => assert_eq!(a, b),
-        (Err(LayoutError::TooMuch), _) => {}
+        // The tree is told of sound skeletons alone: it neither counts nor pairs.
+        (Err(LayoutError::TooMuch | LayoutError::Marks), _) => {}
         _ => panic!("layout {:?}, tree {:?}", layout.err(), tree.err()),
     }
 }
@@ -87,7 +88,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
     (0..5).for_each(|_| put_op(&mut endless, Op::Contents((1 << 62) - 1)));
     put_op(&mut endless, Op::Literal(1));
     endless.push(0);
+    let mut coded = vec![3, 1];
+    let ops = [Op::Contents(5), Op::BeginCoded, Op::Contents(7), Op::EndCoded, Op::Contents(2)];
+    ops.into_iter().for_each(|op| put_op(&mut coded, op));
     let tars = tar_walk::seeds();
     let skeletons = tars.iter().map(|seed| [&[3, 1], tar_walk::skeleton_of(seed).as_slice()].concat());
-    skeletons.chain([endless]).collect()
+    skeletons.chain([endless, coded]).collect()
 }

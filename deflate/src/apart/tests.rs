@@ -2,6 +2,7 @@ use flate2::{Compress, Compression, FlushCompress};
 use proptest::prelude::*;
 
 use super::*;
+use crate::parameters::{BlockTypes, Parameters, of_level};
 
 fn deflated(plain: &[u8], level: u32) -> Vec<u8> {
     let mut stored = Vec::with_capacity(plain.len() * 2 + 1024);
@@ -42,6 +43,18 @@ fn bounds_hold() {
     assert_eq!(take_apart(b"", 1 << 20), None);
     assert_eq!(rebuild(b"plain", &[0; 100], 16), Err(DeflateError::Corrections));
     assert_eq!(rebuild(b"plain", &[], 16), Err(DeflateError::Corrections));
+}
+
+/// Nothing is read of what is predicted: such a rebuilder would never come to the stream's end.
+#[test]
+fn corrections_with_endless_empty_blocks_are_refused() {
+    let corrections = |max_token_count| {
+        let known = of_level(6, false, BlockTypes::Dynamic);
+        let parameters = bitcode::encode(&Parameters { max_token_count, ..known });
+        [[0x3f, parameters.len() as u8].as_slice(), &parameters, &[0; 8]].concat()
+    };
+    assert_eq!(rebuild(&text(1, 100), &corrections(0), 4096), Err(DeflateError::Corrections));
+    assert!(rebuild(&text(1, 100), &corrections(16383), 4096).is_ok());
 }
 
 /// Stored blocks, an empty block at the end, and static ones among dynamic ones.
