@@ -8,6 +8,7 @@
 mod actions;
 mod apart;
 mod blocks;
+mod common;
 mod contained;
 mod corrections;
 mod differ;

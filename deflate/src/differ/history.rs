@@ -1,6 +1,8 @@
 //! Where plain bytes were met before, by which the distances of matches are told in few bits: of the places that a match
 //! of some length may come from, encoders mostly take the nearest.
 
+use crate::common::common_bytes;
+
 use super::plain::Plain;
 use super::structure::{MAX_DISTANCE, MAX_MATCH, MIN_MATCH};
 
@@ -49,7 +51,7 @@ impl History {
             && looked_at < MAX_PLACES
         {
             looked_at += 1;
-            let length = common_bytes(bytes, &window[(at - start) as usize..]);
+            let length = common_bytes(bytes, &window[(at - start) as usize..]) as u16;
             if length >= MIN_MATCH {
                 self.found.push(Found { distance: (place - at) as u16, length });
             }
@@ -98,20 +100,4 @@ impl History {
 fn hash(three: &[u8]) -> usize {
     let number = three.iter().fold(0, |number: u32, &byte| number << 8 | u32::from(byte));
     (number.wrapping_mul(0x9E37_79B1) >> (32 - HASH_BITS)) as usize
-}
-
-/// How many bytes are the same at the beginnings; `b` is no shorter.
-#[inline]
-fn common_bytes(a: &[u8], b: &[u8]) -> u16 {
-    let (a_words, a_rest) = a.as_chunks::<8>();
-    let (b_words, _) = b.as_chunks::<8>();
-    for (number, (a, b)) in a_words.iter().zip(b_words).enumerate() {
-        let different = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
-        if different != 0 {
-            return (number * 8) as u16 + (different.trailing_zeros() / 8) as u16;
-        }
-    }
-    let common = a_words.len() * 8;
-    let rest = a_rest.iter().zip(&b[common.min(b.len())..]).take_while(|(a, b)| a == b).count();
-    (common + rest) as u16
 }

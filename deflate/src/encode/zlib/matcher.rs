@@ -1,9 +1,15 @@
 //! Matches: hash chains over a window of 64 KiB that slides by half, greedy or lazy evaluation.
 
+use crate::common::common_bytes;
+
 use super::blocks::Blocks;
 use super::{Effort, WINDOW_BYTES, ZlibFamily};
 
 const BUFFER_BYTES: usize = 2 * WINDOW_BYTES;
+/// The buffer goes on behind its end: what is compared there is cut off afterwards.
+const BUFFER_ROOM: usize = BUFFER_BYTES + 2 * MAX_MATCH;
+/// For each value of the widest hash.
+const HEADS: usize = 1 << 16;
 const MIN_MATCH: usize = 3;
 const MAX_MATCH: usize = 258;
 /// With fewer bytes ahead more are waited for.
@@ -18,8 +24,8 @@ pub(super) struct Matcher {
     effort: Effort,
     is_gzip: bool,
     hash_bits: u32,
-    buffer: Vec<u8>,
-    head: Vec<u16>,
+    buffer: Box<[u8; BUFFER_ROOM]>,
+    head: Box<[u16; HEADS]>,
     before: Box<[u16; WINDOW_BYTES]>,
     at: usize,
     ahead: usize,
@@ -42,8 +48,8 @@ impl Matcher {
             effort: kind.effort(),
             is_gzip: matches!(kind, ZlibFamily::Gzip { .. }),
             hash_bits,
-            buffer: vec![0; BUFFER_BYTES + MAX_MATCH],
-            head: vec![0; 1 << hash_bits],
+            buffer: Box::new([0; BUFFER_ROOM]),
+            head: Box::new([0; HEADS]),
             before: Box::new([0; WINDOW_BYTES]),
             at: 0,
             ahead: 0,
@@ -115,8 +121,9 @@ impl Matcher {
         self.at -= WINDOW_BYTES;
         self.match_at = self.match_at.wrapping_sub(WINDOW_BYTES);
         self.block_at -= WINDOW_BYTES as isize;
-        for position in self.head.iter_mut().chain(self.before.iter_mut()) {
-            *position = position.saturating_sub(WINDOW_BYTES as u16);
+        let heads = 1 << self.hash_bits;
+        for positions in [&mut self.head[..heads], &mut self.before[..]] {
+            positions.iter_mut().for_each(|position| *position = position.saturating_sub(WINDOW_BYTES as u16));
         }
     }
 
@@ -141,16 +148,15 @@ impl Matcher {
 
     #[inline(always)]
     fn hash(&self, at: usize) -> usize {
-        let bytes = &self.buffer[at..at + 3];
+        let [a, b, c, _] = word(&self.buffer, at, 0).to_le_bytes().map(usize::from);
         let shift = self.hash_bits.div_ceil(3);
-        let hash = (usize::from(bytes[0]) << (2 * shift)) ^ (usize::from(bytes[1]) << shift) ^ usize::from(bytes[2]);
-        hash & ((1 << self.hash_bits) - 1)
+        ((a << (2 * shift)) ^ (b << shift) ^ c) & ((1 << self.hash_bits) - 1)
     }
 
     /// Inserts the string at a position; returns the last position with its hash.
     #[inline(always)]
     fn insert(&mut self, at: usize) -> usize {
-        let hash = self.hash(at);
+        let hash = self.hash(at) % HEADS;
         let last = self.head[hash];
         self.before[at % WINDOW_BYTES] = last;
         self.head[hash] = at as u16;
@@ -253,22 +259,21 @@ impl Matcher {
         let mut chain = if best >= good_bytes { chain >> 2 } else { chain };
         let nice = if self.is_gzip { nice_bytes } else { nice_bytes.min(self.ahead) };
         let farthest = self.at.saturating_sub(MAX_DISTANCE);
-        let (buffer, here) = (self.buffer.as_slice(), self.at);
-        let mut ends = pair(buffer, here + best - 1);
-        let starts = pair(buffer, here);
+        let (buffer, before, here) = (&*self.buffer, &*self.before, self.at);
+        let mut ends = Ends::of(buffer, here, best);
         loop {
             // Most candidates are no longer: that is seen by the bytes that would be.
-            if pair(buffer, candidate + best - 1) == ends && pair(buffer, candidate) == starts {
-                let len = common(&buffer[here..here + MAX_MATCH], &buffer[candidate..candidate + MAX_MATCH]);
+            if ends.are_at(buffer, candidate) {
+                let len = common_bytes(longest_at(buffer, here), longest_at(buffer, candidate));
                 if len > best {
                     (self.match_at, best) = (candidate, len);
                     if len >= nice {
                         break;
                     }
-                    ends = pair(buffer, here + best - 1);
+                    ends = Ends::of(buffer, here, best);
                 }
             }
-            candidate = usize::from(self.before[candidate % WINDOW_BYTES]);
+            candidate = usize::from(before[candidate % WINDOW_BYTES]);
             chain -= 1;
             if candidate <= farthest || chain == 0 {
                 break;
@@ -278,23 +283,37 @@ impl Matcher {
     }
 }
 
-/// Two bytes.
-#[inline(always)]
-fn pair(bytes: &[u8], at: usize) -> u16 {
-    // Invariant: behind the window the buffer goes on for the longest match.
-    bytes.get(at..at + 2).map_or(0, |pair| u16::from_le_bytes([pair[0], pair[1]]))
+/// What a match that is longer than the best one has at its end: up to four bytes.
+struct Ends {
+    /// Where they begin in the match, below 256: a best match of the greatest length is not looked beyond.
+    from: u8,
+    mask: u32,
+    bytes: u32,
 }
 
-/// How many bytes two stretches of [`MAX_MATCH`] have in common at their beginnings.
-#[inline(always)]
-fn common(a: &[u8], b: &[u8]) -> usize {
-    let (a_words, a_rest) = a.as_chunks::<8>();
-    let (b_words, b_rest) = b.as_chunks::<8>();
-    for (number, (a, b)) in a_words.iter().zip(b_words).enumerate() {
-        let difference = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
-        if difference != 0 {
-            return number * 8 + (difference.trailing_zeros() / 8) as usize;
-        }
+impl Ends {
+    #[inline(always)]
+    fn of(buffer: &[u8; BUFFER_ROOM], here: usize, best: usize) -> Self {
+        let (from, mask) = if best < MIN_MATCH { (0, 0x00ff_ffff) } else { ((best - 3) as u8, u32::MAX) };
+        Self { from, mask, bytes: word(buffer, here, from) }
     }
-    a_words.len() * 8 + a_rest.iter().zip(b_rest).take_while(|(a, b)| a == b).count()
+
+    #[inline(always)]
+    fn are_at(&self, buffer: &[u8; BUFFER_ROOM], candidate: usize) -> bool {
+        (word(buffer, candidate, self.from) ^ self.bytes) & self.mask == 0
+    }
+}
+
+/// Four bytes, little endian, so far behind a position.
+#[inline(always)]
+fn word(buffer: &[u8; BUFFER_ROOM], at: usize, behind: u8) -> u32 {
+    // Positions are below the remainder's divisor: it spares checks.
+    buffer[at % BUFFER_BYTES + usize::from(behind)..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+}
+
+/// What the longest match from a position would cover.
+#[inline(always)]
+fn longest_at(buffer: &[u8; BUFFER_ROOM], at: usize) -> &[u8] {
+    let at = at % BUFFER_BYTES;
+    &buffer[at..at + MAX_MATCH]
 }

@@ -1,7 +1,7 @@
 //! Levels 2 to 9: chains of earlier places with the same hash of four bytes.
 
 use super::writer::Writer;
-use crate::encode::go::common_bytes;
+use crate::common::common_bytes;
 use crate::encode::go::places::{MIN_LENGTH, Places, WINDOW_BYTES, tail};
 use crate::encode::go::tokens::{MAX_LENGTH, Tokens};
 

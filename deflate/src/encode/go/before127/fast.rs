@@ -2,7 +2,8 @@
 
 use super::writer::Writer;
 use crate::encode::go::tokens::{MAX_LENGTH, Tokens};
-use crate::encode::go::{STORED_MAX_BYTES, common_bytes};
+use crate::common::common_bytes;
+use crate::encode::go::STORED_MAX_BYTES;
 
 const TABLE_BITS: u32 = 14;
 const HASH_FACTOR: u32 = 0x1e35_a7bd;

@@ -4,7 +4,8 @@
 //! bytes that are gone.
 
 use crate::encode::go::tokens::{MAX_LENGTH, MIN_LENGTH, Tokens};
-use crate::encode::go::{STORED_MAX_BYTES, common_bytes};
+use crate::common::common_bytes;
+use crate::encode::go::STORED_MAX_BYTES;
 
 pub(super) const MAX_DISTANCE: i32 = 1 << 15;
 /// What is kept when the history is full, and how many blocks it has room for.

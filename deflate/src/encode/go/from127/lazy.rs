@@ -2,7 +2,7 @@
 //! the bytes after its end.
 
 use super::writer::Writer;
-use crate::encode::go::common_bytes;
+use crate::common::common_bytes;
 use crate::encode::go::huffman::Codes;
 use crate::encode::go::lengths::MAX_BITS;
 use crate::encode::go::places::{MIN_LENGTH, Places, WINDOW_BYTES, tail};
