@@ -6,6 +6,9 @@ mod child;
 mod delay_proxy;
 mod far;
 mod flows;
+#[path = "../../deflate/tests/go_encoders/real.rs"]
+mod go;
+mod gzip;
 mod host;
 mod options;
 mod pair;
@@ -63,6 +66,9 @@ fn run(arguments: &[String]) -> Result<()> {
         println!("{stages}");
         let (flows, update) = flows::measure(old, new, work.path(), options.runs, &limits)?;
         println!("{flows}");
+        if options.gzip {
+            println!("{}", gzip::measure(new, work.path(), options.runs)?);
+        }
         if options.s3 {
             println!("{}", far::publish(old, new, work.path(), options.runs)?);
             println!("{}", far::update(old, new, work.path(), options.runs)?);

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use crate::Result;
 
 pub(crate) const HELP: &str = "\
-Usage: regrow-bench [--s3] [--peers] [--runs N] [--dir DIR] [OLD NEW]...
+Usage: regrow-bench [--gzip] [--s3] [--peers] [--runs N] [--dir DIR] [OLD NEW]...
 
 Measures regrow on pairs of images; with none, on a pair that it generates, the same each time.
 
+  --gzip      also make deflate streams of known encoders again, beside those of them that are there
   --s3        also publish into a bucket on the loopback, and update over a distant link
   --peers     also run casync, xdelta3 and zstd --patch-from, those that are there
   --runs N    runs of each measurement, the median of which is told [default: 5]
@@ -17,6 +18,7 @@ Measures regrow on pairs of images; with none, on a pair that it generates, the 
 
 /// What to measure.
 pub(crate) struct Options {
+    pub(crate) gzip: bool,
     pub(crate) s3: bool,
     pub(crate) peers: bool,
     pub(crate) runs: usize,
@@ -29,13 +31,14 @@ impl Options {
     pub(crate) fn parse(arguments: &[String]) -> Result<Option<Self>> {
         let memory = Path::new("/dev/shm");
         let folder = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let mut options = Self { s3: false, peers: false, runs: 5, folder, pairs: Vec::new() };
+        let mut options = Self { gzip: false, s3: false, peers: false, runs: 5, folder, pairs: Vec::new() };
         let mut images = Vec::new();
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
             match argument.as_str() {
                 "--help" | "-h" => return Ok(None),
+                "--gzip" => options.gzip = true,
                 "--s3" => options.s3 = true,
                 "--peers" => options.peers = true,
                 "--runs" => options.runs = value()?.parse::<usize>()?.max(1),
@@ -54,6 +57,9 @@ impl Options {
     /// The command that gives the same tables, with images by their last folder and name.
     pub(crate) fn command(&self) -> String {
         let mut command = "cargo run --release -p regrow-bench --".to_owned();
+        if self.gzip {
+            command += " --gzip";
+        }
         if self.s3 {
             command += " --s3";
         }

@@ -61,7 +61,7 @@ fn row(name: &str, found: &Found, own_bytes: u64) -> [String; 8] {
     ]
 }
 
-fn on_path(program: &str) -> bool {
+pub(crate) fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }

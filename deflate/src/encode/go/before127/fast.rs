@@ -1,9 +1,9 @@
 //! Level 1: after Snappy. One candidate for each hash of four bytes; the more bytes have none, the more are skipped.
 
 use super::writer::Writer;
-use crate::encode::go::tokens::{MAX_LENGTH, Tokens};
 use crate::common::common_bytes;
 use crate::encode::go::STORED_MAX_BYTES;
+use crate::encode::go::tokens::{MAX_LENGTH, Tokens};
 
 const TABLE_BITS: u32 = 14;
 const HASH_FACTOR: u32 = 0x1e35_a7bd;

@@ -3,9 +3,9 @@
 //! Numbers in tables are positions: places in the history plus `start`. Places are signed, as a position may be of
 //! bytes that are gone.
 
-use crate::encode::go::tokens::{MAX_LENGTH, MIN_LENGTH, Tokens};
 use crate::common::common_bytes;
 use crate::encode::go::STORED_MAX_BYTES;
+use crate::encode::go::tokens::{MAX_LENGTH, MIN_LENGTH, Tokens};
 
 pub(super) const MAX_DISTANCE: i32 = 1 << 15;
 /// What is kept when the history is full, and how many blocks it has room for.
