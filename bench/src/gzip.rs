@@ -117,8 +117,8 @@ fn inflated(stored: &[u8]) -> Result<Vec<u8>> {
 /// What is done to believe that an encoder wrote a stream, its inflating included.
 fn verify(known: Known, stored: &[u8], plain_bytes: usize) -> Result<u64> {
     let plain = inflated(stored)?;
-    let found = recognise(&stored[..stored.len().min(PREFIX_BYTES)], &plain[..plain.len().min(PREFIX_BYTES)]);
-    let proven = found.iter().any(|&found| encoded(found, &plain) == stored);
+    let mut found = recognise(&stored[..stored.len().min(PREFIX_BYTES)], &plain[..plain.len().min(PREFIX_BYTES)]);
+    let proven = found.any(|found| encoded(found, &plain) == stored);
     if proven && plain.len() == plain_bytes { Ok(1) } else { Err(format!("{known} was not recognised").into()) }
 }
 

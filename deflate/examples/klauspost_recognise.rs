@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         flate2::read::DeflateDecoder::new(stored).read_to_end(&mut plain)?;
         let start = Instant::now();
         let begins = &plain[..plain.len().min(PREFIX_BYTES + PREFIX_BYTES / 2)];
-        let kinds = recognise_klauspost(&stored[..stored.len().min(PREFIX_BYTES)], begins);
+        let kinds: Vec<_> = recognise_klauspost(&stored[..stored.len().min(PREFIX_BYTES)], begins).collect();
         let seconds = start.elapsed().as_secs_f64();
         println!("{path}: {} bytes of {}, {} candidates in {seconds:.2} s", stored.len(), plain.len(), kinds.len());
         for kind in kinds.into_iter().take(4) {

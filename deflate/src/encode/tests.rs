@@ -83,6 +83,10 @@ fn streams_are_streams_of_the_plain_bytes() {
     }
 }
 
+fn recognised(stored: &[u8], plain: &[u8]) -> Vec<Known> {
+    recognise(stored, plain).collect()
+}
+
 #[test]
 fn encoders_are_recognised_by_the_beginning() {
     let plain = plain(20_000);
@@ -90,10 +94,10 @@ fn encoders_are_recognised_by_the_beginning() {
         for level in LEVELS {
             let known = Known::Go { generation, level };
             let stream = encoded(known, &plain, 1 << 20);
-            let by_beginning = recognise(&stream[..stream.len() / 2], &plain[..plain.len() / 2]);
+            let by_beginning = recognised(&stream[..stream.len() / 2], &plain[..plain.len() / 2]);
             assert!(by_beginning.contains(&known), "{known:?}");
             assert!(by_beginning.len() <= 6, "{known:?}: {by_beginning:?}");
-            assert!(recognise(&stream, &plain).contains(&known), "{known:?}");
+            assert!(recognised(&stream, &plain).contains(&known), "{known:?}");
         }
     }
 }
@@ -102,7 +106,7 @@ fn encoders_are_recognised_by_the_beginning() {
 fn a_short_stream_is_recognised_whole() {
     let plain = plain(100);
     let known = Known::Go { generation: GoGeneration::From127, level: 6 };
-    let recognised = recognise(&encoded(known, &plain, 1 << 20), &plain);
+    let recognised = recognised(&encoded(known, &plain, 1 << 20), &plain);
     assert!(recognised.contains(&known));
     assert!(recognised.iter().all(|&known| encoded(known, &plain, 1 << 20) == encoded(recognised[0], &plain, 1)));
 }
@@ -113,9 +117,9 @@ fn what_no_known_encoder_wrote_is_not_recognised() {
     let mut compress = flate2::Compress::new(flate2::Compression::default(), false);
     let mut stream = Vec::with_capacity(1 << 20);
     compress.compress_vec(&plain, &mut stream, flate2::FlushCompress::Finish).unwrap();
-    assert_eq!(recognise(&stream, &plain), []);
-    assert_eq!(recognise(&[], &plain), []);
-    assert_eq!(recognise(&stream[..1], &[]), []);
+    assert_eq!(recognised(&stream, &plain), []);
+    assert_eq!(recognised(&[], &plain), []);
+    assert_eq!(recognised(&stream[..1], &[]), []);
 }
 
 /// A flush in between: the first part is as known, then blocks end where they would not.
@@ -128,5 +132,5 @@ fn a_flushed_stream_is_not_recognised() {
     let last = stream.len() - 5;
     stream[last] &= !1;
     stream.extend(encoded(known, &second, 1 << 20));
-    assert_eq!(recognise(&stream, &[first, second].concat()), []);
+    assert_eq!(recognised(&stream, &[first, second].concat()), []);
 }

@@ -15,18 +15,17 @@ const LEVELS: [i8; 11] = [5, 9, 1, 6, 7, 8, 4, 3, 2, -2, 0];
 const STEP_BYTES: usize = 1 << 16;
 
 /// Which encoders wrote a deflate stream that begins like this, the likelier ones first: those that make the stored bytes of the plain
-/// ones, as far as both go. Of versions that write the same at a level, the first is named, level 5 for -1.
-pub fn recognise(stored_prefix: &[u8], plain_prefix: &[u8]) -> Vec<Klauspost> {
+/// ones, as far as both go. Each is tried when it is asked for. Of versions that write the same at a level, the first is named, level 5 for -1.
+pub fn recognise<'a>(stored_prefix: &'a [u8], plain_prefix: &'a [u8]) -> impl Iterator<Item = Klauspost> + 'a {
     let seen = Seen::of(stored_prefix, plain_prefix);
-    let mut kinds = Vec::new();
-    for level in LEVELS {
-        for version in Version::ALL.into_iter().filter(|version| version.is_first_at(level)) {
-            let pgzip = seen.block_bytes.map(|block_bytes| Klauspost::Pgzip { level, version, block_bytes });
-            kinds.extend(pgzip.filter(|&kind| seen.may_be_by(kind)));
-            kinds.extend(Some(Klauspost::Gzip { level, version }).filter(|&kind| seen.may_be_by(kind)));
-        }
-    }
-    kinds
+    let block_bytes = seen.block_bytes;
+    let kinds = move |level| {
+        Version::ALL.into_iter().filter(move |version| version.is_first_at(level)).flat_map(move |version| {
+            let pgzip = block_bytes.map(|block_bytes| Klauspost::Pgzip { level, version, block_bytes });
+            [pgzip, Some(Klauspost::Gzip { level, version })].into_iter().flatten()
+        })
+    };
+    LEVELS.into_iter().flat_map(kinds).filter(move |&kind| seen.may_be_by(kind))
 }
 
 /// What there is of a stream.

@@ -1,7 +1,7 @@
 //! Whether a gzip file is to be coded, by its beginning: the same answer for whoever has the same file. FORMAT.md, section 2.3.
 
 use regrow_deflate::GzipReader;
-use regrow_deflate::encode::{Known, recognise};
+use regrow_deflate::encode::recognise;
 use regrow_image::{BLOCK, Header};
 
 /// What is looked at: so many stored bytes at most, and so many plain ones.
@@ -14,8 +14,8 @@ const LARGE_BYTES: u64 = 1 << 20;
 /// Why it is to be coded, or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Guess {
-    /// One of these encoders may have written the first member.
-    Coded(Vec<Known>),
+    /// A known encoder may have written the first member.
+    Coded,
     /// It looks like a layer, but who wrote it is not known.
     Unknown,
     /// It is a zstd file, which nobody makes again.
@@ -48,6 +48,6 @@ pub(crate) fn guess(stored: &[u8], size: u64) -> Guess {
         (None, None) => return Guess::Opaque,
     };
     // Plain bytes that were not asked for any more may have left stored ones that say nothing about those that were.
-    let encoders = stored.get(stream).map(|stream| recognise(stream, &plain)).unwrap_or_default();
-    if encoders.is_empty() { Guess::Unknown } else { Guess::Coded(encoders) }
+    let known = stored.get(stream).and_then(|stream| recognise(stream, &plain).next());
+    if known.is_some() { Guess::Coded } else { Guess::Unknown }
 }

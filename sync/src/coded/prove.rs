@@ -133,7 +133,7 @@ impl Member<'_> {
         }
         let (stored, plain) = self.prefixes()?;
         let mut best: Option<(u64, Known)> = None;
-        for known in recognise(&stored, &plain).into_iter().take(MOST_TRIED) {
+        for known in recognise(&stored, &plain).take(MOST_TRIED) {
             match self.agreed(known, &[])? {
                 None => return Ok(Some((known, Vec::new()))),
                 Some(bytes) if best.is_none_or(|(most, _)| bytes > most) => best = Some((bytes, known)),

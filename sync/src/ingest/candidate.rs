@@ -37,8 +37,8 @@ impl Ingest<'_, '_, '_> {
         let size = size.unwrap_or(if stored.len() < PREFIX_BYTES { stored.len() as u64 } else { u64::MAX });
         let guess = guess(&stored, size);
         match (guess, self.reading.gzip_files) {
-            (Guess::Coded(_), GzipFiles::Scan) => self.scan(start, stored, coming),
-            (Guess::Coded(_), GzipFiles::Prove(folder)) => {
+            (Guess::Coded, GzipFiles::Scan) => self.scan(start, stored, coming),
+            (Guess::Coded, GzipFiles::Prove(folder)) => {
                 let mut aside = Aside::new(folder);
                 aside.push(&stored)?;
                 while let Some(piece) = self.next_of(&mut coming)? {
@@ -51,7 +51,7 @@ impl Ingest<'_, '_, '_> {
                 match guess {
                     Guess::Unknown => self.warn_opaque("gzip", start, size, "its encoder is not known"),
                     Guess::Zstd => self.warn_opaque("zstd", start, size, "zstd is not made again"),
-                    Guess::Coded(_) | Guess::Opaque => {}
+                    Guess::Coded | Guess::Opaque => {}
                 }
                 self.hashing.splitter.decline();
                 // What was not looked at yet comes as any file's bytes do.

@@ -47,7 +47,7 @@ pub(super) fn is_to_change(
     if !prefix.starts_with(&GZIP) {
         return Ok(prefix.starts_with(&ZSTD));
     }
-    if !matches!(guess(&prefix, entry.bytes), Guess::Coded(_)) {
+    if !matches!(guess(&prefix, entry.bytes), Guess::Coded) {
         return Ok(true);
     }
     let mut aside = Aside::new(scratch);
