@@ -1,8 +1,6 @@
 //! Runs the targets for some seconds each on mutations of their seeds, the same ones each time, without libFuzzer:
 //! `cargo run --release --no-default-features --example smoke -- [SECONDS]`.
-//! `--write-seeds DIR` puts the seeds where cargo-fuzz looks for them instead: `corpus`.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use regrow_fuzz::{TARGETS, Target};
@@ -25,24 +23,8 @@ impl Random {
 }
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    match arguments.next().as_deref() {
-        Some("--write-seeds") => write_seeds(Path::new(&arguments.next().unwrap_or_else(|| "corpus".into()))),
-        seconds => {
-            let seconds = seconds.map_or(10, |text| text.parse().expect("a number of seconds"));
-            TARGETS.iter().for_each(|target| run(target, Duration::from_secs(seconds)));
-        }
-    }
-}
-
-fn write_seeds(corpus: &Path) {
-    for target in &TARGETS {
-        let folder = corpus.join(target.name);
-        std::fs::create_dir_all(&folder).expect("the corpus folder");
-        for (number, seed) in (target.seeds)().iter().enumerate() {
-            std::fs::write(folder.join(format!("seed-{number:02}")), seed).expect("a seed");
-        }
-    }
+    let seconds = std::env::args().nth(1).map_or(10, |text| text.parse().expect("a number of seconds"));
+    TARGETS.iter().for_each(|target| run(target, Duration::from_secs(seconds)));
 }
 
 fn run(target: &Target, time: Duration) {

@@ -9,6 +9,8 @@ pub mod patch_body;
 pub mod skeleton_ops;
 pub mod tar_walk;
 
+use std::path::Path;
+
 /// A fuzz target.
 pub struct Target {
     /// The name that cargo-fuzz knows it by.
@@ -28,3 +30,22 @@ pub const TARGETS: [Target; 6] = [
     Target { name: "deflate_streams", run: deflate_streams::run, seeds: deflate_streams::seeds },
     Target { name: "patch_body", run: patch_body::run, seeds: patch_body::seeds },
 ];
+
+/// Names the folder that seeds go to, a folder for each target in it: cargo-fuzz looks into `corpus`.
+pub const SEEDS_VARIABLE: &str = "REGROW_FUZZ_SEEDS";
+
+/// Writes a target's seeds before libFuzzer looks for inputs, if [`SEEDS_VARIABLE`] says where to.
+///
+/// # Panics
+///
+/// If they cannot be written.
+pub fn write_seeds_if_asked(name: &str) {
+    let Some(folder) = std::env::var_os(SEEDS_VARIABLE) else { return };
+    let folder = Path::new(&folder).join(name);
+    std::fs::create_dir_all(&folder).expect("the folder of seeds");
+    for target in TARGETS.iter().filter(|target| target.name == name) {
+        for (number, seed) in (target.seeds)().iter().enumerate() {
+            std::fs::write(folder.join(format!("seed-{number:02}")), seed).expect("a seed");
+        }
+    }
+}
