@@ -1,11 +1,13 @@
 //! Frames, packs, the store's layout, and the places that stores lie in. Knows nothing of images or indexes.
 
+#[cfg(feature = "remote")]
 mod bucket;
 mod describe;
 mod error;
 mod failover;
 mod folder;
 mod frame;
+#[cfg(feature = "remote")]
 mod http;
 mod layout;
 mod limit;
@@ -16,12 +18,14 @@ mod read;
 mod retry;
 mod write;
 
+#[cfg(feature = "remote")]
 pub use bucket::{Addressing, BucketCredentials, BucketOptions, BucketStore, BucketUrl, Provider};
 pub use describe::{list_packs, open_description, read_description, read_small, read_tail, take_bounded};
 pub use error::{BucketProblem, StoreError};
 pub use failover::Failover;
 pub use folder::{FolderReader, FolderStore, sync_folder, temporary_file};
 pub use frame::{Compressor, Decompressor, FRAME_TARGET_BYTES, MAX_FRAME_BYTES, PlainFrame, StoredFrame};
+#[cfg(feature = "remote")]
 pub use http::{Fetched, HttpClient, HttpOptions, HttpStore, parse_header_lines};
 pub use layout::{
     PATCHES_FOLDER, STORE_FILE, STORE_VERSION, StoreDescription, pack_name, parse_pack_object, parse_patch_object,
@@ -38,3 +42,8 @@ pub use retry::{Retry, RetryPolicy};
 pub use write::{
     Condition, Content, Depth, ListStore, ObjectInfo, ObjectKind, PruneStore, PutOutcome, Store, WriteStore,
 };
+
+/// Without the feature `remote` there are none.
+#[cfg(not(feature = "remote"))]
+#[derive(Debug)]
+pub enum BucketStore {}
