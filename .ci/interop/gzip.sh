@@ -57,9 +57,16 @@ by_umoci() {
     umoci init --layout "$work/oci" && umoci new --image "$work/oci:latest" && umoci raw add-layer --image "$work/oci:latest" "$work/layer-whole.tar" \
         && tar -C "$work/oci" -cf "$work/umoci.tar" . && seen_through umoci "$work/umoci.tar"
 }
+by_buildah() {
+    local tool=(buildah --root "$work/buildah" --runroot "$work/buildah-run" --storage-driver vfs) container
+    container=$("${tool[@]}" from scratch) && "${tool[@]}" add --quiet "$container" "$work/layer-whole.tar" / >/dev/null \
+        && "${tool[@]}" commit --quiet --disable-compression=false "$container" "oci-archive:$work/buildah.tar" >/dev/null \
+        && seen_through buildah "$work/buildah.tar"
+}
 tar -C / --sort=name -cf "$work/layer-whole.tar" usr/bin/openssl usr/share/perl5 2>/dev/null || true
 check "gzip layers: skopeo" by_skopeo
 check "gzip layers: umoci" by_umoci
+check "gzip layers: buildah" by_buildah
 
 # A layer that nobody makes again: skopeo takes the archive in which it is plain.
 flushed='import sys, zlib
