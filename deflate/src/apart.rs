@@ -3,7 +3,7 @@
 use preflate_rs::{PreflateConfig, PreflateStreamProcessor, recreate_whole_deflate_stream};
 
 use crate::contained::contained;
-use crate::corrections;
+use crate::corrections::{self, Budget};
 use crate::error::DeflateError;
 use crate::inflate::inflate;
 
@@ -13,6 +13,11 @@ pub const REBUILDER_VERSION: u32 = 1;
 
 /// Longer hash chains than gzip's and zlib's level 9 are not followed: time for one byte is bounded by this.
 pub(crate) const MAX_CHAIN: u32 = 4096;
+
+/// Blocks that do not end as the compressor's buffer makes them are as long as this, on average, or few: for each preflate-rs
+/// takes 3 KB.
+const BLOCK_BYTES: usize = 64;
+const FEW_BLOCKS: usize = 64;
 
 /// A deflate stream's two parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,10 +58,11 @@ pub fn rebuild(plain: &[u8], corrections: &[u8], max_stored: usize) -> Result<Ve
     Ok(stored)
 }
 
-/// How many bits of corrections preflate-rs may read: as many as the stream has. Each costs it a bounded time and memory,
-/// but not the input a byte: wrong corrections could keep it busy for ever.
-fn budget(max_stored: usize) -> u32 {
-    u32::try_from(max_stored.saturating_mul(8)).unwrap_or(u32::MAX).saturating_add(4096)
+/// How much preflate-rs may read of corrections: a bit for each bit of the stream, and a block for so many bytes. Each costs
+/// it a bounded time and memory, but not the input a byte: wrong corrections could keep it busy for ever.
+fn budget(max_stored: usize) -> Budget {
+    let bits = u32::try_from(max_stored.saturating_mul(8)).unwrap_or(u32::MAX).saturating_add(4096);
+    Budget { bits, blocks: u32::try_from(max_stored / BLOCK_BYTES + FEW_BLOCKS).unwrap_or(u32::MAX) }
 }
 
 /// preflate-rs's own corrections, by the parameters that it estimates.

@@ -48,19 +48,31 @@ fn starts_alike(known: Known, blocks: &[Block], stored: &[u8], plain: &[u8]) -> 
     let same_bytes = end_bit / 8;
     shape
         .actions(known)
-        .and_then(|actions| recreated(&plain[..start_bytes], &theirs(known.parameters(), &actions, u32::MAX)))
+        .and_then(|actions| recreated(&plain[..start_bytes], &theirs(known.parameters(), &actions, Budget::ENDLESS)))
         .is_some_and(|start| start.get(..same_bytes) == stored.get(..same_bytes))
 }
 
-fn foreign(stored: &[u8], plain_bytes: usize) -> Option<Vec<u8>> {
+pub(crate) fn foreign(stored: &[u8], plain_bytes: usize) -> Option<Vec<u8>> {
     let (parameters, actions): (Parameters, Vec<u8>) = bitcode::decode(&predicted(stored, plain_bytes)?).ok()?;
     let parameters = bitcode::encode(&parameters);
     let head = [FOREIGN, u8::try_from(parameters.len()).ok()?];
     Some([head.as_slice(), &parameters, &actions].concat())
 }
 
-/// What preflate-rs makes of the corrections, which may read `budget` bits of them.
-pub(crate) fn unpacked(corrections: &[u8], budget: u32) -> Option<Vec<u8>> {
+/// How much may be read of corrections.
+#[derive(Clone, Copy)]
+pub(crate) struct Budget {
+    pub(crate) bits: u32,
+    /// Blocks that end where they are not expected to.
+    pub(crate) blocks: u32,
+}
+
+impl Budget {
+    const ENDLESS: Self = Self { bits: u32::MAX, blocks: u32::MAX };
+}
+
+/// What preflate-rs makes of the corrections, of which it may read so much.
+pub(crate) fn unpacked(corrections: &[u8], budget: Budget) -> Option<Vec<u8>> {
     match corrections {
         [FOREIGN, len, rest @ ..] => {
             let (parameters, actions) = rest.split_at_checked(usize::from(*len))?;
@@ -75,7 +87,7 @@ pub(crate) fn unpacked(corrections: &[u8], budget: u32) -> Option<Vec<u8>> {
 }
 
 /// `ReconstructionData` of preflate-rs, its actions behind the budget that our coder reads first.
-fn theirs(parameters: Parameters, actions: &[u8], budget: u32) -> Vec<u8> {
-    let actions = [&budget.to_le_bytes(), actions].concat();
+fn theirs(parameters: Parameters, actions: &[u8], budget: Budget) -> Vec<u8> {
+    let actions = [&budget.bits.to_le_bytes(), &budget.blocks.to_le_bytes(), actions].concat();
     bitcode::encode(&(parameters, actions))
 }

@@ -15,6 +15,7 @@ pub use go::GoGeneration;
 pub(crate) use go::code_lengths as go_code_lengths;
 pub use recognise::recognise;
 pub use zlib::ZlibFamily;
+pub(crate) use zlib::code_lengths as zlib_code_lengths;
 
 use std::fmt;
 

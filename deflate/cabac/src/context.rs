@@ -1,5 +1,7 @@
 //! How likely a bit is.
 
+use std::cell::Cell;
+
 /// Probabilities have this many bits.
 pub(crate) const BITS: u32 = 16;
 
@@ -10,19 +12,36 @@ const LEAST: u16 = 1 << (BITS - 7);
 const MAX_SEEN: u16 = 22;
 
 /// The probability of a one, learned from the bits seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Context {
     one: u16,
     seen: u16,
+    number: u16,
+}
+
+thread_local! {
+    static NEXT_NUMBER: Cell<u16> = const { Cell::new(0) };
 }
 
 impl Default for Context {
+    /// Numbered by the order in which a thread makes them: that is all that tells what preflate-rs uses one for.
     fn default() -> Self {
-        Self { one: 1 << (BITS - 1), seen: 0 }
+        let number = NEXT_NUMBER.get();
+        NEXT_NUMBER.set(number.saturating_add(1));
+        Self { one: 1 << (BITS - 1), seen: 0, number }
     }
 }
 
 impl Context {
+    /// The next context is number 0.
+    pub(crate) fn restart_numbers() {
+        NEXT_NUMBER.set(0);
+    }
+
+    pub(crate) fn number(self) -> u16 {
+        self.number
+    }
+
     /// Of 2^[`BITS`].
     pub(crate) fn one(self) -> u32 {
         u32::from(self.one)

@@ -11,7 +11,7 @@ fn written(bits: &[bool]) -> Vec<u8> {
 }
 
 fn read(bytes: &[u8], count: usize, budget: u32) -> io::Result<Vec<bool>> {
-    let bytes = [&budget.to_le_bytes(), bytes].concat();
+    let bytes = [&budget.to_le_bytes(), &u32::MAX.to_le_bytes(), bytes].concat();
     let mut reader = VP8Reader::new(bytes.as_slice())?;
     let mut contexts = [VP8Context::default(); 3];
     (0..count).map(|at| reader.get(&mut contexts[at % 3])).collect()
@@ -42,7 +42,18 @@ fn zeros_take_no_bytes() {
 #[test]
 fn the_budget_ends() {
     assert_eq!(read(b"abc", 11, 10).unwrap_err().kind(), io::ErrorKind::InvalidData);
-    assert!(VP8Reader::new([0, 0, 1].as_slice()).is_err());
+    assert!(VP8Reader::new([0, 0, 1, 0, 0, 0, 1].as_slice()).is_err());
+}
+
+#[test]
+fn the_blocks_end() {
+    let header = [1000u32.to_le_bytes(), 3u32.to_le_bytes()].concat();
+    let mut reader = VP8Reader::new(header.as_slice()).unwrap();
+    let mut contexts: [VP8Context; 14] = Default::default();
+    for number in [0, 1, 2, 13, 1, 0, 12] {
+        assert!(!reader.get(&mut contexts[number]).unwrap());
+    }
+    assert_eq!(reader.get(&mut contexts[1]).unwrap_err().kind(), io::ErrorKind::InvalidData);
 }
 
 #[test]
@@ -56,7 +67,7 @@ fn numbers_come_back_up_to_their_bound() {
     }
     assert!(writer.put_unary_encoded(MAX_NUMBER_BITS + 1, &mut contexts).is_err());
     writer.finish().unwrap();
-    let bytes = [&u32::MAX.to_le_bytes(), bytes.as_slice()].concat();
+    let bytes = [&[0xff; 8], bytes.as_slice()].concat();
     let mut reader = VP8Reader::new(bytes.as_slice()).unwrap();
     let mut contexts = [VP8Context::default(); 8];
     for number in 0..=MAX_NUMBER_BITS {

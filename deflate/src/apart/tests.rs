@@ -57,6 +57,26 @@ fn corrections_with_endless_empty_blocks_are_refused() {
     assert!(rebuild(&text(1, 100), &corrections(16383), 4096).is_ok());
 }
 
+/// Empty blocks take memory, and hardly any bits: what counts them is told by preflate-rs's order of contexts.
+#[test]
+fn blocks_are_counted() {
+    let plain = text(5, 3000);
+    let mut stored = Vec::with_capacity(1 << 20);
+    let mut compress = Compress::new(Compression::new(6), false);
+    for part in plain.chunks(plain.len() / 10 + 1) {
+        compress.compress_vec(part, &mut stored, FlushCompress::Sync).unwrap();
+    }
+    compress.compress_vec(b"", &mut stored, FlushCompress::Finish).unwrap();
+    let foreign = corrections::foreign(&stored, plain.len()).unwrap();
+    let with_blocks = |blocks| {
+        let theirs = corrections::unpacked(&foreign, Budget { bits: u32::MAX, blocks }).unwrap();
+        recreated(&plain, &theirs)
+    };
+    // Ten that end early, and ten empty stored ones.
+    assert!(with_blocks(22).is_some_and(|back| back == stored));
+    assert_eq!(with_blocks(19), None);
+}
+
 /// Stored blocks, an empty block at the end, and static ones among dynamic ones.
 #[test]
 fn blocks_of_all_kinds() {

@@ -20,6 +20,7 @@ mod trees;
 use std::fmt;
 
 use matcher::Matcher;
+pub(crate) use trees::code_lengths;
 
 /// An implementation, and the level that it was asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -1,7 +1,9 @@
 //! Huffman codes as zlib builds them: with a heap that prefers shallow trees among equal ones, then cut to the greatest length.
 
+/// Literals and match lengths.
+const MOST_SYMBOLS: usize = 286;
 /// Nodes of the largest tree, and one more.
-const MOST_NODES: usize = 2 * 286 + 1;
+const MOST_NODES: usize = 2 * MOST_SYMBOLS + 1;
 const MAX_BITS: usize = 15;
 
 /// A kind of code: how many symbols there are, their extra bits, and how long codes may be.
@@ -77,6 +79,12 @@ impl Code {
         let codes = codes(&lengths);
         Self { lengths, codes, max_symbol, bits: bits + of_codes, fixed_bits: fixed_bits + of_fixed }
     }
+}
+
+/// The lengths of the codes that zlib makes of symbols with these counts, of at most [`MOST_SYMBOLS`].
+pub(crate) fn code_lengths(counts: &[u32], max_bits: usize) -> Vec<u8> {
+    let alphabet = Alphabet { symbols: counts.len(), extra: |_| 0, max_bits, fixed: |_| 0 };
+    Code::build(&mut counts.to_vec(), &alphabet).lengths
 }
 
 impl Builder {
