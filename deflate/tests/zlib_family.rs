@@ -56,6 +56,15 @@ fn kinds() -> Vec<ZlibFamily> {
     (1..=9).flat_map(of_level).collect()
 }
 
+/// At a level for each way of going about it.
+fn some_kinds() -> Vec<ZlibFamily> {
+    let is_one = |kind: &ZlibFamily| {
+        let (ZlibFamily::Zlib { level, .. } | ZlibFamily::Gzip { level } | ZlibFamily::Pigz { level }) = *kind;
+        [1, 3, 4, 6, 9].contains(&level)
+    };
+    kinds().into_iter().filter(is_one).collect()
+}
+
 fn encoded(kind: ZlibFamily, plain: &[u8], piece_bytes: usize) -> Vec<u8> {
     let (mut encoder, mut stream) = (Encoder::new(Known::Zlib(kind)), Vec::new());
     plain.chunks(piece_bytes).for_each(|piece| encoder.write(piece, &mut stream));
@@ -85,7 +94,7 @@ fn streams_are_the_recorded_ones() {
 #[test]
 fn streams_hold_the_plain_bytes_however_they_are_written() {
     for (name, plain) in data() {
-        for kind in kinds().into_iter().filter(|kind| !kind.to_string().contains("level 8")) {
+        for kind in some_kinds() {
             let stream = encoded(kind, &plain, usize::MAX / 2);
             assert!(regrow_deflate::inflate(&stream, plain.len()).unwrap() == plain, "{name}: {kind}");
             assert!(encoded(kind, &plain, 4099) == stream, "{name}: {kind}");
@@ -127,8 +136,7 @@ fn by_the_original(kind: ZlibFamily, plain: &[u8]) -> Option<Vec<u8>> {
 
 #[test]
 fn streams_are_those_of_the_originals() {
-    let levels = ["level 1", "level 3", "level 4", "level 6", "level 9"];
-    for kind in kinds().into_iter().filter(|kind| levels.iter().any(|level| kind.to_string().contains(level))) {
+    for kind in some_kinds() {
         if by_the_original(kind, b"").is_none() {
             eprintln!("skipped: {kind}: the program is not there");
             continue;

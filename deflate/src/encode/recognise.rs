@@ -7,8 +7,8 @@ use crate::klauspost::recognise as recognise_klauspost;
 const DEFAULTS: [Known; 6] = [
     Known::Go { generation: GoGeneration::Before127, level: 6 },
     Known::Go { generation: GoGeneration::From127, level: 6 },
-    Known::Zlib(ZlibFamily::Zlib { level: 6, memory: 8 }),
     Known::Zlib(ZlibFamily::Gzip { level: 6 }),
+    Known::Zlib(ZlibFamily::Zlib { level: 6, memory: 8 }),
     Known::Zlib(ZlibFamily::Pigz { level: 6 }),
     Known::Zlib(ZlibFamily::Gzip { level: 9 }),
 ];

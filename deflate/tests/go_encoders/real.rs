@@ -43,6 +43,11 @@ fn command(program: &Path, processor: &str) -> Command {
     command
 }
 
+/// Where Go keeps its library, built: tests build programs at a time.
+fn go_cache(folder: &str) -> PathBuf {
+    Path::new(folder).join("go-cache")
+}
+
 impl RealGo {
     /// None, and a line that says so, where there is no `go` of this generation.
     pub(crate) fn of(generation: GoGeneration) -> Option<Self> {
@@ -65,7 +70,7 @@ impl RealGo {
             .env("GOTOOLCHAIN", "local")
             .env("GOARCH", go_processor)
             .env("CGO_ENABLED", "0")
-            .env("GOCACHE", folder.path().join("cache"))
+            .env("GOCACHE", option_env!("CARGO_TARGET_TMPDIR").map_or_else(|| folder.path().join("cache"), go_cache))
             .status();
         built.ok().filter(|status| status.success())?;
         let mut process = command(&program, processor).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
