@@ -14,6 +14,8 @@ mod location;
 mod make;
 mod normalize;
 mod patch;
+#[allow(dead_code, reason = "the outputs, the cache and the folders beside outputs move to it one by one")]
+mod place;
 mod pool;
 mod progress;
 mod push;

@@ -1,0 +1,268 @@
+//! Folders that others may write too, and regrow's own files in them.
+//!
+//! A folder is opened once, and every operation goes through its handle, so nobody can swap the folder between two steps. A file or
+//! folder counts as *own* if this user owns it and nobody else can write it; a file must also have one name only. Whatever else lies
+//! under a name that regrow needs is unlinked and made again, never opened for writing, locked, resized or followed.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+/// Mode of own files.
+const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+/// Mode of own folders.
+const FOLDER_MODE: Mode = Mode::RWXU;
+/// How often a name is tried again when somebody else changes it meanwhile.
+const TRIES: u32 = 16;
+/// How deep own folders are nested at most.
+const DEPTH: u32 = 4;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Place {
+    handle: OwnedFd,
+    /// The path of the folder when it was opened, for messages.
+    path: PathBuf,
+}
+
+/// What lies under a name.
+#[derive(Debug)]
+pub(crate) enum Found<T> {
+    Own(T),
+    /// Something that this user does not own, or that others can change.
+    Foreign,
+    Absent,
+}
+
+impl<T> Found<T> {
+    /// The file or folder, if it is our own.
+    pub(crate) fn own(self) -> Option<T> {
+        match self {
+            Self::Own(own) => Some(own),
+            Self::Foreign | Self::Absent => None,
+        }
+    }
+}
+
+/// What an existing file is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    ReadWrite,
+}
+
+impl Place {
+    /// Opens a folder that the user named. Links in the path are followed.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let handle = rustix::fs::openat(CWD, path, folder_flags(), Mode::empty())?;
+        Ok(Self { handle, path: path.to_owned() })
+    }
+
+    /// The path of a name in this folder, for messages.
+    pub(crate) fn path(&self, name: &OsStr) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Looks at a name without following a link there.
+    pub(crate) fn stat(&self, name: &OsStr) -> io::Result<Stat> {
+        Ok(rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
+    /// Whether a name leads to this open file.
+    pub(crate) fn names(&self, name: &OsStr, file: &File) -> bool {
+        match (self.stat(name), rustix::fs::fstat(file)) {
+            (Ok(named), Ok(held)) => (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino),
+            _ => false,
+        }
+    }
+
+    /// Opens an own file. Never waits, whatever lies there.
+    pub(crate) fn find_file(&self, name: &OsStr, access: Access) -> io::Result<Found<File>> {
+        // To open a device may already do something to it, so the name is looked at first. What counts is the second look, at the handle.
+        match self.stat(name) {
+            Ok(stat) if !is_own_file(&stat) => return Ok(Found::Foreign),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
+            Ok(_) => {}
+            Err(error) => return Err(error),
+        }
+        let access = match access {
+            Access::Read => OFlags::RDONLY,
+            Access::ReadWrite => OFlags::RDWR,
+        };
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
+            Ok(handle) => File::from(handle),
+            Err(Errno::NOENT) => return Ok(Found::Absent),
+            Err(Errno::LOOP | Errno::ACCESS | Errno::PERM | Errno::NXIO | Errno::NODEV | Errno::ISDIR) => {
+                return Ok(Found::Foreign);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok(if is_own_file(&rustix::fs::fstat(&file)?) { Found::Own(file) } else { Found::Foreign })
+    }
+
+    /// Makes a file under a name that must be free, for this user alone.
+    pub(crate) fn new_file(&self, name: &OsStr) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(&self.handle, name, flags, FILE_MODE)?))
+    }
+
+    /// Opens an own file, or makes one where there is none or something else.
+    pub(crate) fn own_file(&self, name: &OsStr) -> io::Result<File> {
+        for _ in 0..TRIES {
+            match self.find_file(name, Access::ReadWrite)? {
+                Found::Own(file) => {
+                    make_private(&file, FILE_MODE);
+                    return Ok(file);
+                }
+                Found::Foreign => self.remove_file(name)?,
+                Found::Absent => match self.new_file(name) {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    made => return made,
+                },
+            }
+        }
+        Err(io::ErrorKind::ResourceBusy.into())
+    }
+
+    /// The same, locked for this process. `None` if another process has the lock. Nobody else can have it: only this user can open the file.
+    pub(crate) fn locked_file(&self, name: &OsStr) -> io::Result<Option<File>> {
+        for _ in 0..TRIES {
+            let file = self.own_file(name)?;
+            // On a file system without locks there is nothing to be done about it.
+            if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
+                return Ok(None);
+            }
+            // Another process may have renamed or removed it between the two.
+            if self.names(name, &file) {
+                return Ok(Some(file));
+            }
+        }
+        Err(io::ErrorKind::ResourceBusy.into())
+    }
+
+    /// Removes a file or a link. That there is none is no error.
+    pub(crate) fn remove_file(&self, name: &OsStr) -> io::Result<()> {
+        absent_is_fine(rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()))
+    }
+
+    /// Renames a file within this folder, over whatever has that name.
+    pub(crate) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.handle, from, &self.handle, to)?)
+    }
+
+    /// Makes the names in this folder durable.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.handle)?)
+    }
+
+    /// Opens an own folder.
+    pub(crate) fn find_folder(&self, name: &OsStr) -> io::Result<Found<Self>> {
+        let flags = folder_flags() | OFlags::NOFOLLOW;
+        let handle = match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
+            Ok(handle) => handle,
+            Err(Errno::NOENT) => return Ok(Found::Absent),
+            Err(Errno::LOOP | Errno::NOTDIR | Errno::ACCESS | Errno::PERM) => return Ok(Found::Foreign),
+            Err(error) => return Err(error.into()),
+        };
+        let is_own = is_own(&rustix::fs::fstat(&handle)?);
+        Ok(if is_own { Found::Own(Self { handle, path: self.path(name) }) } else { Found::Foreign })
+    }
+
+    /// Opens an own folder, or makes one where there is none or something that can be removed. What is in a folder of somebody else is
+    /// not touched: that is an error.
+    pub(crate) fn own_folder(&self, name: &OsStr) -> io::Result<Self> {
+        for _ in 0..TRIES {
+            match self.find_folder(name)? {
+                Found::Own(folder) => {
+                    make_private(&folder.handle, FOLDER_MODE);
+                    return Ok(folder);
+                }
+                Found::Foreign => self.remove_foreign_folder(name)?,
+                Found::Absent => match rustix::fs::mkdirat(&self.handle, name, FOLDER_MODE) {
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(error) => return Err(error.into()),
+                },
+            }
+        }
+        Err(io::ErrorKind::ResourceBusy.into())
+    }
+
+    /// Removes a link, a file or an empty folder.
+    fn remove_foreign_folder(&self, name: &OsStr) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {
+            Err(Errno::ISDIR) => absent_is_fine(rustix::fs::unlinkat(&self.handle, name, AtFlags::REMOVEDIR)),
+            removed => absent_is_fine(removed),
+        }
+    }
+
+    /// Removes an own folder with all that is in it. Links in it are removed, not followed; what is not our own stays.
+    pub(crate) fn remove_folder(&self, name: &OsStr) -> io::Result<()> {
+        self.remove_tree(name, DEPTH)
+    }
+
+    fn remove_tree(&self, name: &OsStr, depth: u32) -> io::Result<()> {
+        let Some(folder) = self.find_folder(name)?.own() else { return Ok(()) };
+        for inner in folder.entries()? {
+            match rustix::fs::unlinkat(&folder.handle, &*inner, AtFlags::empty()) {
+                Err(Errno::ISDIR) if depth > 0 => folder.remove_tree(&inner, depth - 1)?,
+                removed => absent_is_fine(removed)?,
+            }
+        }
+        absent_is_fine(rustix::fs::unlinkat(&self.handle, name, AtFlags::REMOVEDIR))
+    }
+
+    /// The names in this folder.
+    pub(crate) fn entries(&self) -> io::Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.handle)? {
+            let entry = entry?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+}
+
+fn folder_flags() -> OFlags {
+    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC
+}
+
+/// Whether this user owns it and nobody else can write it. An access control list can give no more than the group's bits say.
+fn is_own(stat: &Stat) -> bool {
+    stat.st_uid == rustix::process::geteuid().as_raw() && !mode_of(stat).intersects(Mode::WGRP | Mode::WOTH)
+}
+
+/// The same for a regular file, which must not have a second name elsewhere.
+fn is_own_file(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_nlink == 1 && is_own(stat)
+}
+
+fn mode_of(stat: &Stat) -> Mode {
+    Mode::from_raw_mode(stat.st_mode)
+}
+
+/// Takes away what an earlier version gave to others. File systems without modes refuse, and have nothing to take away.
+fn make_private(handle: impl std::os::fd::AsFd, mode: Mode) {
+    if rustix::fs::fstat(&handle).is_ok_and(|stat| mode_of(&stat) != mode) {
+        let _ = rustix::fs::fchmod(handle, mode);
+    }
+}
+
+fn absent_is_fine(removed: rustix::io::Result<()>) -> io::Result<()> {
+    match removed {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
