@@ -9,13 +9,14 @@ use crate::environment::{Outcome, TestEnvironment, pass_over};
 use crate::images::OLD_INDEX;
 use crate::images::{noise, versions};
 use crate::report::{check_extract, number};
+use crate::server::{Answer, Server};
 
 /// A small file system of its own, unmounted at the end.
-struct SmallDisk(PathBuf);
+pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     /// `None`, and a line that says so, where that takes more rights than the test has.
-    fn mount(env: &TestEnvironment, size: &str) -> Option<Self> {
+    pub(crate) fn mount(env: &TestEnvironment, size: &str) -> Option<Self> {
         let path = env.path("small");
         std::fs::create_dir(&path).unwrap();
         let mounted = Command::new("mount")
@@ -29,7 +30,7 @@ impl SmallDisk {
         None
     }
 
-    fn resize(&self, size: &str) {
+    pub(crate) fn resize(&self, size: &str) {
         let status = Command::new("mount").args(["-o", &format!("remount,size={size}")]).arg(&self.0).status().unwrap();
         assert!(status.success());
     }
@@ -49,7 +50,18 @@ fn a_full_disk_under_the_output() {
     // Room for the old file and a part of the new one.
     let Some(disk) = SmallDisk::mount(&env, "2500k") else { return };
     env.write("small/out", &old);
-    env.run("extract new.rgx small/out").failure(1, "No space left");
+    env.run("extract new.rgx small/out").failure(1, "bytes of room are needed there");
+    assert!(env.read("small/out") == old);
+    // Room when it was looked for, but somebody else takes it.
+    disk.resize("4m");
+    let server =
+        Server::with(env.root(), |request| if request.is_pack() { Answer::Slow(8_000) } else { Answer::Serve });
+    let child = env.spawn(&mut env.command(&format!("extract --connections 1 {} small/out", server.url("new.rgx"))));
+    while server.body_bytes() < 600_000 {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    disk.resize("2500k");
+    Outcome::wait(child).failure(1, "No space left");
     assert!(env.read("small/out") == old);
     disk.resize("16m");
     let report = env.json("extract new.rgx small/out");
@@ -84,12 +96,12 @@ fn a_full_disk_under_the_cache_and_the_scratch_folder() {
     let env = TestEnvironment::new();
     env.make("new", &new);
     let Some(_disk) = SmallDisk::mount(&env, "300k") else { return };
-    let server = crate::server::Server::new(env.root());
+    let server = Server::new(env.root());
     let url = server.url("new.rgx");
     env.run(&format!("extract --cache small/cache --catalog small/catalog --seed new {url} out")).success();
     assert!(env.read("out") == new);
     let mut command = env.command(&format!("extract {url} -"));
-    Outcome::of(command.env("TMPDIR", env.path("small"))).failure_with_output(1, "No space left");
+    Outcome::of(command.env("TMPDIR", env.path("small"))).failure_with_output(1, "bytes of room are needed there");
 }
 
 /// The command as a user without rights in the environment, but for `scratch/`. `None`, and a line that says so, where

@@ -21,6 +21,7 @@ mod images;
 mod killed;
 mod library;
 mod make;
+mod outputs;
 mod patch;
 mod push;
 mod report;

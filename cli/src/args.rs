@@ -243,6 +243,9 @@ pub(crate) struct ExtractArgs {
     /// Write over an existing file or block device, without a copy beside it
     #[arg(long)]
     pub(crate) in_place: bool,
+    /// With --in-place: write over a device even if it is mounted or in use otherwise
+    #[arg(long, requires = "in_place")]
+    pub(crate) force: bool,
     /// Say what would be fetched, and from where; reads only the index and the packs' tables
     #[arg(long)]
     pub(crate) dry_run: bool,

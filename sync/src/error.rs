@@ -62,11 +62,54 @@ pub enum SyncError {
         /// The chunk.
         id: ChunkId,
     },
-    /// What was put together is not the image.
-    #[error("{}: the rebuilt image does not have the digest that the index states; nothing was replaced", path.display())]
+    /// The rebuilt bytes are not the image.
+    #[error("{}: the rebuilt image does not have the digest that the index states; {left}", path.display())]
     Digest {
         /// The output.
         path: PathBuf,
+        /// The state of the output.
+        left: Left,
+    },
+    /// A device in use is overwritten only if the user insists.
+    #[error("{}: the device is mounted or in use otherwise; --force writes over it all the same", path.display())]
+    InUse {
+        /// The device.
+        path: PathBuf,
+    },
+    /// A link that anybody could have put there is not followed.
+    #[error(
+        "{}: a link of user {owner} in a folder that everybody can write is not followed; give the path that it leads to",
+        path.display()
+    )]
+    Link {
+        /// The link.
+        path: PathBuf,
+        /// The user id of its owner.
+        owner: u32,
+    },
+    /// Something of another user lies where a temporary file belongs, and it cannot be removed.
+    #[error("{}: something of another user lies there and cannot be removed ({source}); write to another folder", path.display())]
+    Occupied {
+        /// The temporary file.
+        path: PathBuf,
+        /// Why it cannot be removed.
+        source: std::io::Error,
+    },
+    /// The temporary file no longer has its name.
+    #[error("{}: another process removed or replaced it while it was written; nothing was replaced, run it again", path.display())]
+    Lost {
+        /// The temporary file.
+        path: PathBuf,
+    },
+    /// The disk cannot hold what would be written.
+    #[error("{}: {needed} bytes of room are needed there, and {free} are free", folder.display())]
+    Room {
+        /// The folder.
+        folder: PathBuf,
+        /// Bytes that would be written.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
     },
     /// Another process works on the same output.
     #[error("{}: another regrow is writing this output", path.display())]
@@ -94,6 +137,28 @@ pub enum SyncError {
     /// A worker thread died.
     #[error("a worker thread stopped; this is a fault of regrow")]
     Worker,
+}
+
+/// The state in which a failed run leaves its output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Left {
+    /// A file under its final name is the old one.
+    Untouched,
+    /// A file or device was partly written in place.
+    Overwritten,
+    /// A pipe has got all but the end.
+    HeldBack,
+}
+
+impl std::fmt::Display for Left {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Untouched => "nothing was replaced",
+            Self::Overwritten => "the target was overwritten and is not the image; its first MiB was not written",
+            Self::HeldBack => "the last 4 MiB were held back",
+        })
+    }
 }
 
 impl SyncError {

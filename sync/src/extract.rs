@@ -29,13 +29,14 @@ use crate::make::as_seconds;
 use crate::pool::Pool;
 use crate::scan::Scan;
 use crate::seed::{SeedContext, Seeds};
-use crate::{Location, Network, Progress, SyncError};
+use crate::spool::Spool;
+use crate::{Left, Location, Network, Progress, SyncError};
 
 use assemble::Assembly;
 use cache::FrameCache;
 use fetch::{Fetcher, Remotes};
 use locate::{Counts, Plan};
-use output::{OutputFile, OutputSizes};
+use output::{Destination, OutputFile, OutputSizes};
 use packs::Packs;
 use prefetch::Prefetch;
 use target::Target;
@@ -68,6 +69,8 @@ pub struct ExtractOptions {
     pub patches: bool,
     /// Fetch nothing but what tells the cost; write nothing.
     pub dry_run: bool,
+    /// Write over a device in place even if it is mounted or in use otherwise.
+    pub force: bool,
 }
 
 impl Default for ExtractOptions {
@@ -81,6 +84,7 @@ impl Default for ExtractOptions {
             connections: 6,
             patches: true,
             dry_run: false,
+            force: false,
         }
     }
 }
@@ -149,7 +153,8 @@ pub(crate) fn extract_plain(
     let health = Arc::new(Failover::new(stores.len()));
     let (pool, prefetch, form) = (&pool, &prefetch, Form::Plain);
     let run = Run { location, index, stores, health, prefetch, options, pool, progress, network, form };
-    let (_, target) = run.write(Output::File(path), Seeds::default())?;
+    let output = Destination::find(Output::File(path), options.dry_run)?;
+    let (_, target) = run.write(output, Seeds::default())?;
     target.map(|target| target.scan()).ok_or(SyncError::Worker)
 }
 
@@ -165,9 +170,8 @@ pub fn extract(
     progress: &dyn Progress,
 ) -> Result<ExtractReport, SyncError> {
     let start = Instant::now();
-    output::check(&output, options.dry_run)?;
-    let output = output::follow_link(output);
-    if let (Location::Path(index), Output::File(path) | Output::InPlace(path)) = (location, &output)
+    let output = Destination::find(output, options.dry_run)?;
+    if let (Location::Path(index), Some(path)) = (location, output.path())
         && crate::location::is_same_file(index, path)
     {
         return Err(SyncError::Usage(format!("{}: the image would take the index's place", path.display())));
@@ -199,7 +203,7 @@ pub fn extract(
     let health = Arc::new(Failover::new(stores.len()));
     let (prefetch, pool, form) = (&prefetch, &pool, Form::Image);
     let run = Run { location, index: &index, stores, health, prefetch, options, pool, progress, network, form };
-    let finished = match existing_output(&output) {
+    let finished = match output.replaced() {
         Some(path) => match seeds.open(&path, &context) {
             Ok(()) => seeds.seeds.last().is_some_and(|seed| seed.digest() == Some(index.image_digest)),
             Err(error) => {
@@ -209,13 +213,14 @@ pub fn extract(
         },
         None => false,
     };
-    if let Output::File(path) = &output
-        && finished
-        && !options.dry_run
-    {
-        OutputFile::sweep(path);
-    }
-    let counts = if finished { Counts::all_resumed(&index) } else { run.write(output, seeds)?.0 };
+    let counts = if !finished || !output.may_stay() {
+        run.write(output, seeds)?.0
+    } else {
+        if !options.dry_run {
+            output.sweep();
+        }
+        Counts::all_resumed(&index)
+    };
     counts.fill(&mut report);
     report.bytes_fetched = run.network.meter().body_bytes() + counts.planned_bytes;
     report.requests = run.network.meter().requests() + counts.planned_requests;
@@ -229,16 +234,6 @@ fn report_of(index: &Index) -> ExtractReport {
         image_digest: ChunkId(index.image_digest).to_string(),
         chunks: index.chunks(),
         ..ExtractReport::default()
-    }
-}
-
-/// The file that will be replaced, if there is one: a seed.
-fn existing_output(output: &Output) -> Option<PathBuf> {
-    match output {
-        Output::File(path) if path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0) => {
-            Some(path.clone())
-        }
-        _ => None,
     }
 }
 
@@ -270,9 +265,11 @@ impl Run<'_> {
     }
 
     /// Carries the flow out. Returns what was written too, unless nothing was.
-    fn write(&self, output: Output, mut seeds: Seeds) -> Result<(Counts, Option<Arc<Target>>), SyncError> {
+    fn write(&self, output: Destination, mut seeds: Seeds) -> Result<(Counts, Option<Arc<Target>>), SyncError> {
         let sizes = self.sizes();
         let output = OutputFile::open(output, sizes, self.options)?;
+        let scratch = output.folder().unwrap_or(&self.options.scratch).to_owned();
+        output.check_room(&scratch, Spool::disk_bytes(self.index.skeleton.bytes))?;
         let fetcher = Fetcher {
             network: self.network,
             stores: self.remotes(),
@@ -287,7 +284,6 @@ impl Run<'_> {
             pool: self.pool,
             progress: self.progress,
         };
-        let scratch = output.folder().unwrap_or(&self.options.scratch).to_owned();
         if let Some(planned) = patched::extend_seeds(self, &fetcher, &mut seeds, &output, &scratch)? {
             return Ok((planned, None));
         }
@@ -310,9 +306,24 @@ impl Run<'_> {
             plan.count(&target, &packs, &fetcher, &mut counts);
             return Ok((counts, None));
         }
+        if output.keeps_fetched_apart() {
+            output.check_room(&scratch, plan.bytes_in_frames(&target)).inspect_err(|_| output.abandon())?;
+        }
         let written = Arc::clone(&target);
-        Assembly::new(self, fetcher, packs, target, seeds, Arc::clone(&output), plan).run(&mut counts)?;
-        output.commit()?;
+        let assembly = Assembly::new(self, fetcher, packs, target, seeds, Arc::clone(&output), plan);
+        if let Err(error) = assembly.run(&mut counts).and_then(|()| output.commit()) {
+            self.warn_of(&output, &error);
+            return Err(error);
+        }
         Ok((counts, Some(written)))
+    }
+
+    /// Says what has become of a target in place, where the error does not.
+    fn warn_of(&self, output: &OutputFile, error: &SyncError) {
+        if output.left() == Left::Overwritten && !matches!(error, SyncError::Digest { .. }) {
+            let path = output.path().display();
+            self.progress
+                .warn(&format!("{path}: is partly overwritten, and begins with zeros until a run completes it"));
+        }
     }
 }

@@ -14,11 +14,12 @@ mod location;
 mod make;
 mod normalize;
 mod patch;
-#[allow(dead_code, reason = "the outputs, the cache and the folders beside outputs move to it one by one")]
+#[allow(dead_code, reason = "the cache and the folders beside outputs move to it one by one")]
 mod place;
 mod pool;
 mod progress;
 mod push;
+mod room;
 mod scan;
 mod seed;
 mod slicer;
@@ -28,7 +29,7 @@ mod tree;
 mod verify;
 
 pub use diff::{DiffOptions, DiffReport, PathCost, diff};
-pub use error::SyncError;
+pub use error::{Left, SyncError};
 pub use extract::{ExtractOptions, ExtractReport, Output, extract};
 pub use gc::{GcOptions, GcReport, gc};
 pub use info::{ArchiveInfo, CodedInfo, InfoReport, PackInfo, info};

@@ -64,6 +64,28 @@ impl Place {
         Ok(Self { handle, path: path.to_owned() })
     }
 
+    /// A folder by a handle of any kind; `path` is for messages.
+    pub(crate) fn of_handle(handle: OwnedFd, path: PathBuf) -> Self {
+        // Where the folder may not be listed, it cannot be made durable either; all else works.
+        let handle = rustix::fs::openat(&handle, ".", folder_flags(), Mode::empty()).unwrap_or(handle);
+        Self { handle, path }
+    }
+
+    /// What is known of the folder itself.
+    pub(crate) fn stat_folder(&self) -> io::Result<Stat> {
+        Ok(rustix::fs::fstat(&self.handle)?)
+    }
+
+    /// Whether anybody may put names into this folder that only their owners can remove, as into `/tmp`.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.stat_folder().is_ok_and(|stat| is_shared(&stat))
+    }
+
+    /// The folder's path, for temporary files of others.
+    pub(crate) fn folder(&self) -> &Path {
+        if self.path.as_os_str().is_empty() { Path::new(".") } else { &self.path }
+    }
+
     /// The path of a name in this folder, for messages.
     pub(crate) fn path(&self, name: &OsStr) -> PathBuf {
         self.path.join(name)
@@ -105,6 +127,12 @@ impl Place {
             Err(error) => return Err(error.into()),
         };
         Ok(if is_own_file(&rustix::fs::fstat(&file)?) { Found::Own(file) } else { Found::Foreign })
+    }
+
+    /// Opens whatever has this name with these flags, unless it is a link. Never waits.
+    pub(crate) fn open_any(&self, name: &OsStr, flags: OFlags) -> io::Result<File> {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(&self.handle, name, flags, Mode::empty())?))
     }
 
     /// Makes a file under a name that must be free, for this user alone.
@@ -230,6 +258,11 @@ impl Place {
         }
         Ok(names)
     }
+}
+
+/// Whether the folder is like `/tmp`: sticky, and writable by everybody.
+pub(crate) fn is_shared(folder: &Stat) -> bool {
+    mode_of(folder).contains(Mode::SVTX | Mode::WOTH)
 }
 
 fn folder_flags() -> OFlags {

@@ -27,6 +27,11 @@ impl Spool {
         Ok(Self::File(file, bytes))
     }
 
+    /// How many bytes of the disk a spool of this many bytes takes.
+    pub(crate) fn disk_bytes(bytes: u64) -> u64 {
+        if bytes <= MEMORY_BYTES { 0 } else { bytes }
+    }
+
     /// Writes bytes at a place.
     pub(crate) fn write(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
         match self {

@@ -26,6 +26,7 @@ pub(crate) fn run(args: ExtractArgs, verbosity: Verbosity) -> Result<(), Failure
         connections: args.connections as usize,
         patches: !args.no_patch,
         dry_run: args.dry_run,
+        force: args.force,
     };
     let report = extract(&location, output, &options, &mut network, &bars)?;
     if verbosity == Verbosity::Verbose

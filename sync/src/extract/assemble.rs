@@ -88,7 +88,7 @@ impl<'a> Assembly<'a> {
         // Of a plain image the index states no digest; each of its chunks was verified.
         if self.run.form == Form::Image && digest != self.shared.target.digest {
             self.shared.output.discard();
-            return Err(SyncError::Digest { path: self.shared.output.path().to_owned() });
+            return Err(self.shared.output.wrong_digest());
         }
         Ok(())
     }

@@ -130,6 +130,11 @@ impl Plan {
         self.numbers(|source| matches!(source, Source::Frame { .. }))
     }
 
+    /// Plain bytes of the chunks of contents that come from frames.
+    pub(crate) fn bytes_in_frames(&self, target: &Target) -> u64 {
+        self.in_frames().into_iter().map(|chunk| u64::from(target.contents.record(chunk as usize).len)).sum()
+    }
+
     fn numbers(&self, wanted: impl Fn(&Source) -> bool) -> Vec<u32> {
         (0..).zip(&self.sources).filter(|(_, source)| wanted(source)).map(|(number, _)| number).collect()
     }

@@ -1,30 +1,74 @@
 //! The output: a file that grows under a temporary name, something that is written in place, or a pipe.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+mod attributes;
+mod destination;
+mod in_place;
+mod part;
+mod pipe;
+mod spot;
+
+use std::fs::{File, TryLockError};
+use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use regrow_store::sync_folder;
+use rustix::fs::OFlags;
 
+use super::ExtractOptions;
 use super::cache::FrameCache;
-use super::{ExtractOptions, Output};
 use crate::SyncError;
-use crate::make::folder_of;
+use crate::error::Left;
+use crate::place::Access;
+use crate::room::Needs;
+
+pub(crate) use destination::Destination;
+use in_place::InPlace;
+use part::Part;
+use pipe::HeldPipe;
+use spot::Spot;
 
 /// Where the bytes go when they are complete.
 enum End {
     /// The temporary name becomes this one.
-    Rename { part: PathBuf, coded: PathBuf, meta: PathBuf, path: PathBuf },
+    Rename(Part),
     /// They are there already.
-    InPlace { path: PathBuf },
+    InPlace(Spot),
     /// They went through here.
-    Pipe(Mutex<Box<dyn Write + Send>>),
+    Pipe(Mutex<HeldPipe>),
     /// Nothing is written.
-    Dry { path: PathBuf },
+    Dry { path: PathBuf, meta: Option<PathBuf> },
+}
+
+/// Where bytes lie until the output is complete.
+enum Medium {
+    File(File),
+    InPlace(InPlace),
+}
+
+impl Medium {
+    fn read(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.read_exact_at(out, at),
+            Self::InPlace(target) => target.read(at, out),
+        }
+    }
+
+    fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.write_all_at(bytes, at),
+            Self::InPlace(target) => target.write(at, bytes),
+        }
+    }
+
+    fn held_bytes(&self) -> u64 {
+        match self {
+            Self::File(file) => file.metadata().map_or(0, |metadata| metadata.blocks() * 512),
+            Self::InPlace(target) => target.held_bytes().unwrap_or(u64::MAX),
+        }
+    }
 }
 
 /// Sizes of what is to be written, in bytes.
@@ -39,9 +83,9 @@ pub(crate) struct OutputSizes {
 /// See the module's documentation.
 pub(crate) struct OutputFile {
     /// The image; if it has coded files, what was fetched of its plain image.
-    file: Option<File>,
+    file: Option<Medium>,
     /// The image, if that is another.
-    coded: Option<File>,
+    coded: Option<Medium>,
     end: End,
     sizes: OutputSizes,
     /// What it may hold of the image already.
@@ -50,112 +94,72 @@ pub(crate) struct OutputFile {
     is_begun: AtomicBool,
 }
 
-/// Refuses an output that cannot be, before anything is done.
-pub(crate) fn check(output: &Output, dry_run: bool) -> Result<(), SyncError> {
-    match output {
-        Output::File(path) if path.is_dir() => {
-            Err(SyncError::Usage(format!("{}: is a folder; the output is a file, a device or -", path.display())))
-        }
-        Output::File(path) if path.metadata().is_ok_and(|metadata| !metadata.is_file()) => Err(SyncError::Usage(
-            format!("{}: is no file; write a device with --in-place, and a pipe with -", path.display()),
-        )),
-        Output::File(path) if !dry_run && !folder_of(path).is_dir() => {
-            Err(SyncError::Io { path: folder_of(path).to_owned(), source: io::ErrorKind::NotFound.into() })
-        }
-        _ => Ok(()),
-    }
-}
-
 impl OutputFile {
-    pub(crate) fn open(output: Output, sizes: OutputSizes, options: &ExtractOptions) -> Result<Self, SyncError> {
+    pub(crate) fn open(output: Destination, sizes: OutputSizes, options: &ExtractOptions) -> Result<Self, SyncError> {
         let scratch = &options.scratch;
         if options.dry_run {
             return Self::open_dry(output, sizes);
         }
         match output {
-            Output::File(path) => Self::open_part(path, sizes),
-            Output::InPlace(path) => Self::open_in_place(path, sizes, scratch),
-            Output::Pipe(pipe) => {
-                let end = End::Pipe(Mutex::new(pipe));
+            Destination::File(spot) => Self::open_part(spot, sizes),
+            Destination::InPlace(spot) => Self::open_in_place(spot, sizes, options),
+            Destination::Pipe(pipe) => {
+                let end = End::Pipe(Mutex::new(HeldPipe::new(pipe, sizes.image)));
                 Ok(Self::new(Some(scratch_file(sizes.plain, scratch)?), None, end, sizes, false))
             }
+            Destination::Nowhere(path) => Err(SyncError::io(path)(io::ErrorKind::NotFound.into())),
         }
     }
 
-    fn new(file: Option<File>, coded: Option<File>, end: End, sizes: OutputSizes, resumable: bool) -> Self {
+    fn new(file: Option<Medium>, coded: Option<Medium>, end: End, sizes: OutputSizes, resumable: bool) -> Self {
         Self { file, coded, end, sizes, resumable, is_begun: AtomicBool::new(false) }
     }
 
-    fn open_dry(output: Output, sizes: OutputSizes) -> Result<Self, SyncError> {
-        let (file, path) = match output {
-            Output::File(path) => (File::open(part_path(&path)).ok(), path),
+    fn open_dry(output: Destination, sizes: OutputSizes) -> Result<Self, SyncError> {
+        let (file, path, meta) = match output {
+            Destination::File(spot) => {
+                let part = Part::new(spot);
+                let found = part.spot.place.find_file(&part.names.part, Access::Read);
+                let file = found.ok().and_then(crate::place::Found::own);
+                (file, part.spot.path().to_owned(), Some(part.meta_path()).filter(|meta| meta.is_dir()))
+            }
             // Of an image with coded files nothing is looked for in its place.
-            Output::InPlace(path) if sizes.is_coded => (None, path),
-            Output::InPlace(path) => (Some(File::open(&path).map_err(SyncError::io(&path))?), path),
-            Output::Pipe(..) => (None, "-".into()),
+            Destination::InPlace(spot) if sizes.is_coded => (None, spot.path().to_owned(), None),
+            Destination::InPlace(spot) => {
+                (Some(in_place::open(&spot, OFlags::RDONLY, false)?), spot.path().to_owned(), None)
+            }
+            Destination::Pipe(_) => (None, "-".into(), None),
+            Destination::Nowhere(path) => (None, path, None),
         };
         let resumable = file.is_some();
-        Ok(Self::new(file, None, End::Dry { path }, sizes, resumable))
+        Ok(Self::new(file.map(Medium::File), None, End::Dry { path, meta }, sizes, resumable))
     }
 
-    fn open_part(path: PathBuf, sizes: OutputSizes) -> Result<Self, SyncError> {
-        let (part, coded_path) = (part_path(&path), coded_path(&path));
-        let file = open_locked(&part, &path)?;
-        let resumable = file.metadata().map_err(SyncError::io(&part))?.len() > 0;
-        file.set_len(sizes.plain).map_err(SyncError::io(&part))?;
-        let coded = if sizes.is_coded {
-            // Who holds the lock of the other file may have this one.
-            let _ = std::fs::remove_file(&coded_path);
-            let mut create = OpenOptions::new();
-            let coded = create.read(true).write(true).create_new(true).open(&coded_path);
-            Some(coded.map_err(SyncError::io(&coded_path))?)
-        } else {
-            None
-        };
-        take_after(coded.as_ref().unwrap_or(&file), &path);
-        let end = End::Rename { part, coded: coded_path, meta: meta_path(&path), path };
-        Ok(Self::new(Some(file), coded, end, sizes, resumable))
+    fn open_part(spot: Spot, sizes: OutputSizes) -> Result<Self, SyncError> {
+        let part = Part::new(spot);
+        let file = part.open()?;
+        let failed = || SyncError::io(part.spot.place.path(&part.names.part));
+        let resumable = file.metadata().map_err(failed())?.len() > 0;
+        file.set_len(sizes.plain).map_err(failed())?;
+        let coded = if sizes.is_coded { Some(Medium::File(part.begin_coded()?)) } else { None };
+        Ok(Self::new(Some(Medium::File(file)), coded, End::Rename(part), sizes, resumable))
     }
 
-    fn open_in_place(path: PathBuf, sizes: OutputSizes, scratch: &Path) -> Result<Self, SyncError> {
-        let mut file = OpenOptions::new().read(true).write(true).open(&path).map_err(SyncError::io(&path))?;
-        lock(&file, &path)?;
-        let metadata = file.metadata().map_err(SyncError::io(&path))?;
-        let image_bytes = sizes.image;
-        if metadata.file_type().is_block_device() {
-            let size = io::Seek::seek(&mut file, io::SeekFrom::End(0)).map_err(SyncError::io(&path))?;
-            if size < image_bytes {
-                let reason = format!("{}: the device has {size} bytes, the image {image_bytes}", path.display());
-                return Err(SyncError::Usage(reason));
-            }
-        } else if metadata.is_file() {
-            if metadata.len() < image_bytes {
-                file.set_len(image_bytes).map_err(SyncError::io(&path))?;
-            }
-        } else {
-            return Err(SyncError::Usage(format!("{}: neither a file nor a block device", path.display())));
-        }
-        let end = End::InPlace { path };
+    fn open_in_place(spot: Spot, sizes: OutputSizes, options: &ExtractOptions) -> Result<Self, SyncError> {
+        let target = Medium::InPlace(InPlace::open(&spot, sizes.image, options.force)?);
+        let end = End::InPlace(spot);
         if sizes.is_coded {
-            return Ok(Self::new(Some(scratch_file(sizes.plain, scratch)?), Some(file), end, sizes, false));
+            let plain = scratch_file(sizes.plain, &options.scratch)?;
+            return Ok(Self::new(Some(plain), Some(target), end, sizes, false));
         }
-        Ok(Self::new(Some(file), None, end, sizes, true))
-    }
-
-    /// Removes what an unfinished run left beside an output that is complete by now.
-    pub(crate) fn sweep(path: &Path) {
-        let part = part_path(path);
-        if File::open(&part).is_ok_and(|file| file.try_lock().is_ok()) || !part.exists() {
-            let _ = std::fs::remove_file(part);
-            let _ = std::fs::remove_file(coded_path(path));
-            let _ = std::fs::remove_dir_all(meta_path(path));
-        }
+        Ok(Self::new(Some(target), None, end, sizes, true))
     }
 
     /// What it is called in messages.
     pub(crate) fn path(&self) -> &Path {
         match &self.end {
-            End::Rename { path, .. } | End::InPlace { path } | End::Dry { path } => path,
+            End::Rename(Part { spot, .. }) | End::InPlace(spot) => spot.path(),
+            End::Dry { path, .. } => path,
             End::Pipe(_) => Path::new("-"),
         }
     }
@@ -163,23 +167,38 @@ impl OutputFile {
     /// Where files that are needed for a while may lie, if beside the output.
     pub(crate) fn folder(&self) -> Option<&Path> {
         match &self.end {
-            End::Rename { path, .. } => Some(folder_of(path)),
+            End::Rename(part) => Some(part.spot.place.folder()),
             _ => None,
         }
     }
 
     /// Bytes of the disk that it will take, besides those that it has.
     pub(crate) fn missing_bytes(&self) -> u64 {
-        let held =
-            self.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |metadata| metadata.blocks() * 512);
+        let held = self.file.as_ref().map_or(0, Medium::held_bytes);
         match &self.end {
+            End::InPlace(_) => {
+                let target = self.coded.as_ref().or(self.file.as_ref());
+                self.sizes.image.saturating_sub(target.map_or(0, Medium::held_bytes))
+            }
             // What is held is of the plain image.
             _ if self.sizes.is_coded => self.sizes.image,
-            End::Rename { .. } => self.sizes.image.saturating_sub(held),
+            End::Rename(_) => self.sizes.image.saturating_sub(held),
             // Of a dry run's output nothing is known but that it will be a file.
-            End::Dry { path } if path != Path::new("-") => self.sizes.image.saturating_sub(held),
+            End::Dry { path, .. } if path != Path::new("-") => self.sizes.image.saturating_sub(held),
             _ => 0,
         }
+    }
+
+    /// Refuses what the disks cannot hold: the image, and this many bytes in `scratch`.
+    pub(crate) fn check_room(&self, scratch: &Path, scratch_bytes: u64) -> Result<(), SyncError> {
+        let mut needs = Needs::default();
+        match &self.end {
+            End::Rename(Part { spot, .. }) | End::InPlace(spot) => needs.add(spot.place.folder(), self.missing_bytes()),
+            End::Pipe(_) => {}
+            End::Dry { .. } => return Ok(()),
+        }
+        needs.add(scratch, scratch_bytes);
+        needs.check()
     }
 
     pub(crate) fn is_resumable(&self) -> bool {
@@ -191,6 +210,11 @@ impl OutputFile {
         self.sizes.is_coded
     }
 
+    /// Whether what is fetched waits in a file of its own, besides the image.
+    pub(crate) fn keeps_fetched_apart(&self) -> bool {
+        self.is_coded() || self.is_pipe()
+    }
+
     pub(crate) fn is_pipe(&self) -> bool {
         matches!(self.end, End::Pipe(_))
     }
@@ -198,45 +222,43 @@ impl OutputFile {
     /// Where to keep what an unfinished output cannot hold.
     pub(crate) fn side_cache(&self) -> Option<FrameCache> {
         match &self.end {
-            End::Rename { meta, .. } => Some(FrameCache::new(meta)),
-            End::Dry { path } => {
-                Some(FrameCache::new(&meta_path(path)).read_only()).filter(|_| meta_path(path).is_dir())
-            }
+            End::Rename(part) => Some(FrameCache::new(&part.meta_path())),
+            End::Dry { meta, .. } => meta.as_ref().map(|meta| FrameCache::new(meta).read_only()),
             _ => None,
         }
     }
 
     /// Reads bytes of the plain image that were written.
     pub(crate) fn read(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.as_ref().ok_or(io::ErrorKind::NotFound)?.read_exact_at(out, at)
+        self.file.as_ref().ok_or(io::ErrorKind::NotFound)?.read(at, out)
     }
 
     /// Reads bytes of the image that were written.
     pub(crate) fn read_image(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
-        self.coded.as_ref().or(self.file.as_ref()).ok_or(io::ErrorKind::NotFound)?.read_exact_at(out, at)
+        self.coded.as_ref().or(self.file.as_ref()).ok_or(io::ErrorKind::NotFound)?.read(at, out)
     }
 
     /// Writes bytes of the image, if that is another than its plain image.
     pub(crate) fn write_image(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
-        let write = || self.coded.as_ref().ok_or(io::ErrorKind::NotFound)?.write_all_at(bytes, at);
+        let write = || self.coded.as_ref().ok_or(io::ErrorKind::NotFound)?.write(at, bytes);
         self.is_begun.store(true, Ordering::Relaxed);
         write().map_err(SyncError::io(self.path()))
     }
 
     /// Writes bytes of the plain image.
     pub(crate) fn write(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
-        let write = || self.file.as_ref().ok_or(io::ErrorKind::NotFound)?.write_all_at(bytes, at);
+        let write = || self.file.as_ref().ok_or(io::ErrorKind::NotFound)?.write(at, bytes);
         self.is_begun.store(true, Ordering::Relaxed);
         let name = if self.is_pipe() { Path::new("temporary file") } else { self.path() };
         write().map_err(SyncError::io(name))
     }
 
-    /// Sends the next bytes of the image down the pipe.
+    /// Sends the next bytes of the image down the pipe, but for the end, which waits for [`OutputFile::commit`].
     pub(crate) fn send(&self, bytes: &[u8]) -> Result<(), SyncError> {
         match &self.end {
             End::Pipe(pipe) => {
                 let mut pipe = pipe.lock().unwrap_or_else(PoisonError::into_inner);
-                pipe.write_all(bytes).map_err(SyncError::io("standard output"))
+                pipe.send(bytes).map_err(SyncError::io("standard output"))
             }
             _ => Ok(()),
         }
@@ -244,40 +266,45 @@ impl OutputFile {
 
     /// The image is complete and verified: makes it durable, and gives it its name.
     pub(crate) fn commit(&self) -> Result<(), SyncError> {
-        let file = self.coded.as_ref().or(self.file.as_ref());
-        let sync = |path: &Path| file.map_or(Ok(()), File::sync_all).map_err(SyncError::io(path));
-        match &self.end {
-            End::Rename { part, coded, meta, path } => {
+        match (&self.end, self.coded.as_ref().or(self.file.as_ref())) {
+            (End::Rename(part), Some(Medium::File(file))) => {
                 self.is_begun.store(true, Ordering::Relaxed);
-                let written = if self.sizes.is_coded { coded } else { part };
-                sync(written)?;
-                std::fs::rename(written, path).map_err(SyncError::io(path))?;
-                sync_folder(folder_of(path))?;
-                if self.sizes.is_coded {
-                    let _ = std::fs::remove_file(part);
-                }
-                let _ = std::fs::remove_dir_all(meta);
-                Ok(())
+                part.commit(file, self.sizes.is_coded)
             }
-            End::InPlace { path } => {
-                if let Some(file) = file.filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file())) {
-                    file.set_len(self.sizes.image).map_err(SyncError::io(path))?;
-                }
-                sync(path)
-            }
-            End::Pipe(pipe) => {
+            (End::InPlace(spot), Some(Medium::InPlace(target))) => target.commit().map_err(SyncError::io(spot.path())),
+            (End::Pipe(pipe), _) => {
                 let mut pipe = pipe.lock().unwrap_or_else(PoisonError::into_inner);
-                pipe.flush().map_err(SyncError::io("standard output"))
+                pipe.commit().map_err(SyncError::io("standard output"))
             }
-            End::Dry { .. } => Ok(()),
+            _ => Ok(()),
         }
     }
 
     /// What was written proved to be wrong: the next run is not to build on it.
     pub(crate) fn discard(&self) {
-        if let End::Rename { part, meta, .. } = &self.end {
-            let _ = std::fs::remove_file(part);
-            let _ = std::fs::remove_dir_all(meta);
+        if let End::Rename(part) = &self.end {
+            part.discard();
+        }
+    }
+
+    /// Nothing of the image will be written: what this run has put beside the output goes too, unless an earlier one began.
+    pub(crate) fn abandon(&self) {
+        if !self.resumable {
+            self.discard();
+        }
+    }
+
+    /// The error of an image that is not what its index says.
+    pub(crate) fn wrong_digest(&self) -> SyncError {
+        SyncError::Digest { path: self.path().to_owned(), left: self.left() }
+    }
+
+    /// The state of an output that is not complete.
+    pub(crate) fn left(&self) -> Left {
+        match (&self.end, self.coded.as_ref().or(self.file.as_ref())) {
+            (_, Some(Medium::InPlace(target))) if target.is_begun() => Left::Overwritten,
+            (End::Pipe(_), _) => Left::HeldBack,
+            _ => Left::Untouched,
         }
     }
 
@@ -291,86 +318,32 @@ impl OutputFile {
 /// A run that failed before it wrote anything leaves nothing behind.
 impl Drop for OutputFile {
     fn drop(&mut self) {
-        let End::Rename { part, coded, meta, .. } = &self.end else { return };
+        let End::Rename(part) = &self.end else { return };
         if self.sizes.is_coded {
-            // It begins anew in the next run; under this name it is there only until it is complete.
-            let _ = std::fs::remove_file(coded);
+            // Under this name it is there only until it is complete.
+            part.discard_coded();
         }
-        if !self.resumable && !self.is_begun.load(Ordering::Relaxed) && !meta.exists() {
-            let _ = std::fs::remove_file(part);
+        if let Some(Medium::File(file)) = &self.file
+            && !self.resumable
+            && !self.is_begun.load(Ordering::Relaxed)
+        {
+            part.discard_empty(file);
         }
     }
 }
 
 /// A file without a name, as long as the image.
-fn scratch_file(bytes: u64, scratch: &Path) -> Result<File, SyncError> {
+fn scratch_file(bytes: u64, scratch: &Path) -> Result<Medium, SyncError> {
     let file = tempfile::tempfile_in(scratch).map_err(SyncError::io(scratch))?;
     file.set_len(bytes).map_err(SyncError::io(scratch))?;
-    Ok(file)
+    Ok(Medium::File(file))
 }
 
-/// Gives the new file the mode of the one that it will replace, and its owner where that is allowed: what was private stays so.
-fn take_after(file: &File, path: &Path) {
-    let Ok(old) = path.metadata() else { return };
-    let _ = std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid()));
-    let _ = file.set_permissions(old.permissions());
-}
-
-/// Where a link leads: a file is replaced where it is, and links to it stay.
-pub(crate) fn follow_link(output: Output) -> Output {
-    match output {
-        Output::File(path) if path.is_symlink() => Output::File(path.canonicalize().unwrap_or(path)),
-        other => other,
-    }
-}
-
-/// `.NAME` with an ending, in the same folder.
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(ending);
-    path.with_file_name(name)
-}
-
-fn part_path(path: &Path) -> PathBuf {
-    beside(path, ".regrow-part")
-}
-
-/// The image while it is made of its plain image.
-fn coded_path(path: &Path) -> PathBuf {
-    beside(path, ".regrow-image")
-}
-
-fn meta_path(path: &Path) -> PathBuf {
-    beside(path, ".regrow-meta")
-}
-
-/// Opens the unfinished output, or begins one, for this process alone.
-fn open_locked(part: &Path, path: &Path) -> Result<File, SyncError> {
-    loop {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(part)
-            .map_err(SyncError::io(part))?;
-        lock(&file, path)?;
-        // Another process may have finished, and given the file its name, between the two.
-        let (held, named) = (file.metadata(), part.metadata());
-        if let (Ok(held), Ok(named)) = (held, named)
-            && (held.dev(), held.ino()) == (named.dev(), named.ino())
-        {
-            return Ok(file);
-        }
-    }
-}
-
-fn lock(file: &File, path: &Path) -> Result<(), SyncError> {
+/// Keeps other processes from an output.
+fn try_lock(file: &File, path: &Path) -> Result<(), SyncError> {
     match file.try_lock() {
-        Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(SyncError::Busy { path: path.to_owned() }),
-        // A file system without locks: nothing to be done about it.
-        Err(TryLockError::Error(_)) => Ok(()),
+        // On a file system without locks there is nothing to be done about it.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
     }
 }

@@ -161,7 +161,7 @@ impl Work<'_> {
     }
 
     fn unfit(&self) -> SyncError {
-        SyncError::Digest { path: self.shared.output.path().to_owned() }
+        self.shared.output.wrong_digest()
     }
 
     /// Puts a stretch of the plain image together. Returns the chunks that could not be had.

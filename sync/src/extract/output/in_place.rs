@@ -1,0 +1,195 @@
+//! A file or block device that is written over.
+//!
+//! Its first MiB comes last. Before the first other byte is changed, the first MiB is made zeros on the disk; what belongs there waits in
+//! memory until all else is durable, and the first 4 KiB of it wait once more for the rest. So a target whose writing was cut off or
+//! failed has no boot sector, partition table or superblock, and is not taken for an image, old or new.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use rustix::fs::{FileType, OFlags, SeekFrom};
+use rustix::io::Errno;
+
+use super::spot::Spot;
+use super::try_lock;
+use crate::SyncError;
+
+/// What is written last.
+const HEAD_BYTES: u64 = 1 << 20;
+/// What of it is written at the very end.
+const FIRST_BYTES: usize = 4 << 10;
+/// Bytes that are compared at a time.
+const COMPARED_BYTES: usize = 256 << 10;
+
+/// See the module's documentation.
+pub(super) struct InPlace {
+    file: File,
+    is_device: bool,
+    image_bytes: u64,
+    /// The first MiB of the image, or what the target has there until it is written.
+    head: RwLock<Vec<u8>>,
+    /// The target was changed.
+    is_begun: AtomicBool,
+    beginning: Mutex<()>,
+}
+
+impl InPlace {
+    /// Opens a target and changes nothing. A device that is mounted or that anything else holds is refused, unless `force`.
+    pub(super) fn open(spot: &Spot, image_bytes: u64, force: bool) -> Result<Self, SyncError> {
+        let file = open(spot, OFlags::RDWR, force)?;
+        let kind = kind_of(&file).map_err(SyncError::io(spot.path()))?;
+        try_lock(&file, spot.path())?;
+        let is_device = kind == FileType::BlockDevice;
+        let bytes = size(&file, is_device).map_err(SyncError::io(spot.path()))?;
+        if is_device && bytes < image_bytes {
+            let reason = format!("{}: the device has {bytes} bytes, the image {image_bytes}", spot.path().display());
+            return Err(SyncError::Usage(reason));
+        }
+        let mut head = vec![0; HEAD_BYTES.min(image_bytes) as usize];
+        let held = head.len().min(usize::try_from(bytes).unwrap_or(usize::MAX));
+        if file.read_exact_at(&mut head[..held], 0).is_err() {
+            // Bytes that cannot be read are none that could stay. Whether they can be written, the end will tell.
+            head.fill(0);
+        }
+        let (is_begun, beginning) = (AtomicBool::new(false), Mutex::new(()));
+        Ok(Self { file, is_device, image_bytes, head: RwLock::new(head), is_begun, beginning })
+    }
+
+    /// Whether the target was changed.
+    pub(super) fn is_begun(&self) -> bool {
+        self.is_begun.load(Ordering::Acquire)
+    }
+
+    /// Bytes of the disk that the target has, if it is a file.
+    pub(super) fn held_bytes(&self) -> Option<u64> {
+        let metadata = self.file.metadata().ok().filter(|_| !self.is_device)?;
+        Some(metadata.blocks() * 512)
+    }
+
+    /// How many of `len` bytes at `at` lie in the head.
+    fn in_head(&self, at: u64, len: usize) -> usize {
+        let head = HEAD_BYTES.min(self.image_bytes).saturating_sub(at);
+        len.min(usize::try_from(head).unwrap_or(usize::MAX))
+    }
+
+    pub(super) fn read(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
+        let (first, rest) = out.split_at_mut(self.in_head(at, out.len()));
+        if !first.is_empty() {
+            let head = self.head.read().unwrap_or_else(PoisonError::into_inner);
+            first.copy_from_slice(&head[at as usize..at as usize + first.len()]);
+        }
+        if rest.is_empty() { Ok(()) } else { self.file.read_exact_at(rest, at + first.len() as u64) }
+    }
+
+    pub(super) fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let (first, rest) = bytes.split_at(self.in_head(at, bytes.len()));
+        if !first.is_empty() {
+            let mut head = self.head.write().unwrap_or_else(PoisonError::into_inner);
+            head[at as usize..at as usize + first.len()].copy_from_slice(first);
+        }
+        let at = at + first.len() as u64;
+        if rest.is_empty() || (!self.is_begun() && self.holds(at, rest)) {
+            return Ok(());
+        }
+        self.begin()?;
+        self.file.write_all_at(rest, at)
+    }
+
+    /// Whether the target has these bytes already. An image that is there stays as it is.
+    fn holds(&self, at: u64, bytes: &[u8]) -> bool {
+        let mut buffer = vec![0; bytes.len().min(COMPARED_BYTES)];
+        let mut at = at;
+        bytes.chunks(COMPARED_BYTES).all(|wanted| {
+            let found = &mut buffer[..wanted.len()];
+            let is_same = self.file.read_exact_at(found, at).is_ok() && found == wanted;
+            at += wanted.len() as u64;
+            is_same
+        })
+    }
+
+    /// From here on the target is no image: its head is zeros, durably, before anything else changes.
+    fn begin(&self) -> io::Result<()> {
+        if self.is_begun() {
+            return Ok(());
+        }
+        let _one = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_begun() {
+            return Ok(());
+        }
+        let bytes = size(&self.file, self.is_device)?;
+        let zeros = vec![0; bytes.min(HEAD_BYTES.min(self.image_bytes)) as usize];
+        if !zeros.is_empty() && !self.holds(0, &zeros) {
+            self.file.write_all_at(&zeros, 0)?;
+        }
+        if bytes < self.image_bytes {
+            self.file.set_len(self.image_bytes)?;
+        }
+        self.file.sync_data()?;
+        self.is_begun.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// The image is complete and verified: writes what is still missing, in an order that a power cut cannot turn round.
+    pub(super) fn commit(&self) -> io::Result<()> {
+        let head = self.head.read().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_begun() && !self.holds(0, &head) {
+            self.begin()?;
+        }
+        if !self.is_device && size(&self.file, false)? != self.image_bytes {
+            self.file.set_len(self.image_bytes)?;
+        }
+        self.file.sync_all()?;
+        if self.is_begun() {
+            let (first, rest) = head.split_at(head.len().min(FIRST_BYTES));
+            self.file.write_all_at(rest, first.len() as u64)?;
+            self.file.sync_data()?;
+            self.file.write_all_at(first, 0)?;
+            self.file.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens a file or block device; anything else is refused, without waiting for it.
+pub(super) fn open(spot: &Spot, access: OFlags, force: bool) -> Result<File, SyncError> {
+    let unfit = || SyncError::Usage(format!("{}: neither a file nor a block device", spot.path().display()));
+    let stat = spot.place.stat(&spot.name).map_err(SyncError::io(spot.path()))?;
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    let flags = match kind {
+        FileType::RegularFile => access,
+        // Without O_CREAT this asks for the device to be nobody else's.
+        FileType::BlockDevice if access == OFlags::RDWR && !force => access | OFlags::EXCL,
+        FileType::BlockDevice => access,
+        _ => return Err(unfit()),
+    };
+    let file = match spot.place.open_any(&spot.name, flags) {
+        Err(error) if error.raw_os_error() == Some(Errno::BUSY.raw_os_error()) && flags.contains(OFlags::EXCL) => {
+            return Err(holder(spot));
+        }
+        opened => opened.map_err(SyncError::io(spot.path()))?,
+    };
+    if kind_of(&file).map_err(SyncError::io(spot.path()))? == kind { Ok(file) } else { Err(unfit()) }
+}
+
+/// Who holds a device: another regrow, or anything else.
+fn holder(spot: &Spot) -> SyncError {
+    let path = spot.path().to_owned();
+    match spot.place.open_any(&spot.name, OFlags::RDONLY) {
+        Ok(file) if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) => SyncError::Busy { path },
+        _ => SyncError::InUse { path },
+    }
+}
+
+fn kind_of(file: &File) -> io::Result<FileType> {
+    Ok(FileType::from_raw_mode(rustix::fs::fstat(file)?.st_mode))
+}
+
+fn size(file: &File, is_device: bool) -> io::Result<u64> {
+    if is_device { Ok(rustix::fs::seek(file, SeekFrom::End(0))?) } else { Ok(file.metadata()?.len()) }
+}
+
+#[cfg(test)]
+mod tests;

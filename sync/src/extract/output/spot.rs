@@ -1,0 +1,135 @@
+//! Where an output lies: the folder, held open, and the name in it.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use crate::SyncError;
+use crate::place::{Place, is_shared};
+
+/// As many links as the kernel follows.
+const MAX_LINKS: u32 = 40;
+
+/// See the module's documentation. The name is no link.
+#[derive(Debug)]
+pub(crate) struct Spot {
+    pub(super) place: Place,
+    pub(super) name: OsString,
+    path: PathBuf,
+}
+
+impl Spot {
+    /// Follows the links of a path to the file that it means, which need not be there yet. A link that another user put into a folder
+    /// like `/tmp` is refused, as the kernel does with `fs.protected_symlinks`: the kernel is not asked, since each step goes by a handle.
+    pub(super) fn find(path: &Path) -> Result<Self, SyncError> {
+        Walk::new(path).run()
+    }
+
+    /// The path of the file, for messages.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What lies there, if anything.
+    pub(super) fn stat(&self) -> Option<Stat> {
+        self.place.stat(&self.name).ok()
+    }
+}
+
+/// A walk along a path.
+struct Walk<'a> {
+    /// The path as it was given, for errors.
+    whole: &'a Path,
+    /// Steps that are still to be made, the next one last.
+    steps: Vec<OsString>,
+    links: u32,
+    /// The folder that was reached: its handle, none for the current one, and its path.
+    folder: Option<OwnedFd>,
+    text: PathBuf,
+}
+
+impl<'a> Walk<'a> {
+    fn new(path: &'a Path) -> Self {
+        let mut walk = Self { whole: path, steps: Vec::new(), links: 0, folder: None, text: PathBuf::new() };
+        walk.add(path);
+        walk
+    }
+
+    /// Puts the steps of a path before those that are left.
+    fn add(&mut self, path: &Path) {
+        self.steps.extend(path.components().rev().map(|step| step.as_os_str().to_owned()));
+    }
+
+    fn run(mut self) -> Result<Spot, SyncError> {
+        let folder =
+            SyncError::Usage(format!("{}: is a folder; the output is a file, a device or -", self.whole.display()));
+        loop {
+            let Some(step) = self.steps.pop() else { return Err(folder) };
+            let is_last = self.steps.is_empty();
+            let handle = match self.open(&step) {
+                Err(Errno::NOENT) if is_last => return self.end(step),
+                opened => opened.map_err(|error| self.failed(error))?,
+            };
+            let stat = rustix::fs::fstat(&handle).map_err(|error| self.failed(error))?;
+            match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Symlink => self.follow(&step, &handle, &stat)?,
+                FileType::Directory => {
+                    self.text.push(step);
+                    self.folder = Some(handle);
+                }
+                _ if is_last => return self.end(step),
+                _ => return Err(self.failed(Errno::NOTDIR)),
+            }
+        }
+    }
+
+    fn open(&self, step: &OsStr) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let is_root = Path::new(step).components().next() == Some(Component::RootDir);
+        match &self.folder {
+            Some(folder) if !is_root => rustix::fs::openat(folder, step, flags, Mode::empty()),
+            _ => rustix::fs::openat(CWD, step, flags, Mode::empty()),
+        }
+    }
+
+    fn follow(&mut self, step: &OsStr, link: &OwnedFd, stat: &Stat) -> Result<(), SyncError> {
+        self.links += 1;
+        if self.links > MAX_LINKS {
+            return Err(self.failed(Errno::LOOP));
+        }
+        if !is_trusted(stat.st_uid) {
+            let folder = match &self.folder {
+                Some(folder) => rustix::fs::fstat(folder),
+                None => rustix::fs::stat("."),
+            };
+            if is_shared(&folder.map_err(|error| self.failed(error))?) {
+                return Err(SyncError::Link { path: self.text.join(step), owner: stat.st_uid });
+            }
+        }
+        let target = rustix::fs::readlinkat(link, "", Vec::new()).map_err(|error| self.failed(error))?;
+        self.add(Path::new(&OsString::from_vec(target.into_bytes())));
+        Ok(())
+    }
+
+    fn end(self, name: OsString) -> Result<Spot, SyncError> {
+        let path = self.text.join(&name);
+        let folder = match self.folder {
+            Some(folder) => folder,
+            None => self.open(OsStr::new(".")).map_err(|error| self.failed(error))?,
+        };
+        Ok(Spot { place: Place::of_handle(folder, self.text), name, path })
+    }
+
+    fn failed(&self, error: Errno) -> SyncError {
+        SyncError::io(self.whole)(error.into())
+    }
+}
+
+/// Whether a link or file of this user may decide where we write, or who owns what we wrote.
+pub(super) fn is_trusted(owner: u32) -> bool {
+    owner == 0 || owner == rustix::process::geteuid().as_raw()
+}

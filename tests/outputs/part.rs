@@ -1,0 +1,125 @@
+//! The part file's name is known to everybody: whatever lies there is either our own or gone.
+
+use super::*;
+
+/// An environment with an image, an output of another user in a folder that everybody can write, and a file of ours.
+fn site() -> (TestEnvironment, Vec<u8>) {
+    let env = TestEnvironment::new();
+    let image = noise("part", 300_000);
+    env.make("new", &image);
+    env.write("to/out", b"old");
+    env.write("secret", b"ours alone");
+    set_mode(&env.path("secret"), 0o600);
+    set_mode(&env.path("to"), 0o777);
+    set_mode(&env.path("to/out"), 0o666);
+    (env, image)
+}
+
+#[test]
+fn a_link_at_its_name_leads_nowhere() {
+    for name in [".out.regrow-part", ".out.regrow-image"] {
+        let (env, _) = site();
+        let image = coded_image();
+        env.make("coded", &image);
+        let _ = give_away(&env.path("to/out"));
+        let secret = state(&env.path("secret"));
+        let plant = || {
+            let _ = std::fs::remove_file(env.path("to").join(name));
+            std::os::unix::fs::symlink(env.path("secret"), env.path("to").join(name)).unwrap();
+            let _ = give_away(&env.path("to").join(name));
+        };
+        plant();
+        let failing = empty_host(&env);
+        env.run(&format!("extract {} to/out", failing.url("coded.rgx"))).failure(4, "");
+        assert_eq!(state(&env.path("secret")), secret, "{name}: a run that failed");
+        plant();
+        env.run("extract coded.rgx to/out").success();
+        assert_eq!(state(&env.path("secret")), secret, "{name}");
+        assert!(env.read("to/out") == image && !env.path("to/out").is_symlink());
+        assert_eq!(env.files("to"), ["to/out"]);
+    }
+}
+
+#[test]
+fn a_file_of_another_user_is_not_taken_up() {
+    let (env, image) = site();
+    let part = env.write("to/.out.regrow-part", b"");
+    set_mode(&part, 0o666);
+    if !give_away(&part) {
+        return;
+    }
+    // They keep it open, to write into it later.
+    let kept = std::fs::OpenOptions::new().append(true).open(&part).unwrap();
+    env.run("extract new.rgx to/out").success();
+    assert!(env.read("to/out") == image && owner(&env.path("to/out")) == 0);
+    std::io::Write::write_all(&mut &kept, b"afterwards").unwrap();
+    assert!(env.read("to/out") == image);
+}
+
+#[test]
+fn a_file_with_a_second_name_is_not_taken_up() {
+    let (env, image) = site();
+    std::fs::hard_link(env.path("secret"), env.path("to/.out.regrow-part")).unwrap();
+    let secret = state(&env.path("secret"));
+    env.run("extract new.rgx to/out").success();
+    assert!(env.read("to/out") == image);
+    assert_eq!(state(&env.path("secret")), secret);
+}
+
+#[test]
+fn a_fifo_does_not_hold_it_up() {
+    let (env, image) = site();
+    let fifo = env.path("to/.out.regrow-part");
+    for arguments in ["extract --dry-run new.rgx to/out", "extract new.rgx to/out", "extract new.rgx to/out"] {
+        let _ = std::fs::remove_file(&fifo);
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o666.into(), 0).unwrap();
+        ends(&env, arguments).success();
+    }
+    assert!(env.read("to/out") == image);
+    ends(&env, &format!("extract --in-place new.rgx {}", fifo.display()))
+        .failure(2, "neither a file nor a block device");
+}
+
+#[test]
+fn nobody_else_can_hold_its_lock() {
+    let (env, image) = site();
+    let part = env.write("to/.out.regrow-part", b"a stranger's");
+    set_mode(&part, 0o666);
+    if !give_away(&part) {
+        return;
+    }
+    let theirs = std::fs::File::open(&part).unwrap();
+    theirs.lock().unwrap();
+    env.run("extract new.rgx to/out").success();
+    assert!(env.read("to/out") == image);
+}
+
+#[test]
+fn a_strangers_file_in_a_sticky_folder_is_an_error() {
+    let (env, _) = site();
+    env.write("scratch/.out.regrow-part", b"root's");
+    set_mode(&env.path("scratch"), 0o1777);
+    let Some(mut command) = crate::disk::as_nobody(&env, "extract new.rgx scratch/out") else { return };
+    set_mode(&env.path("scratch"), 0o1777);
+    if owner(&env.path("scratch")) != 0 {
+        return pass_over("a file of another user needs root");
+    }
+    Outcome::of(&mut command).failure(1, "something of another user lies there");
+    assert_eq!(env.read("scratch/.out.regrow-part"), b"root's");
+}
+
+#[test]
+fn what_an_earlier_version_left_is_gone_on_with() {
+    let (env, image) = site();
+    let mut part = image.clone();
+    part[200_000..].fill(0);
+    let path = env.write("to/.out.regrow-part", &part);
+    for (mode_then, is_resumed) in [(0o644, true), (0o600, true), (0o664, false), (0o646, false)] {
+        env.write("to/.out.regrow-part", &part);
+        set_mode(&path, mode_then);
+        let report = env.json("extract new.rgx to/out");
+        assert!(env.read("to/out") == image);
+        assert_eq!(number(&report, "chunks_resumed") > 0, is_resumed, "{mode_then:o}: {report}");
+        env.write("to/out", b"old");
+    }
+}
