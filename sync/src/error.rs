@@ -87,6 +87,15 @@ pub enum SyncError {
         /// The user id of its owner.
         owner: u32,
     },
+    /// A file that anybody could have put there is not written over.
+    #[error(
+        "{}: a file of another user or with a second name, in a folder that others can write, is not written over in place",
+        path.display()
+    )]
+    Planted {
+        /// The file.
+        path: PathBuf,
+    },
     /// Something of another user lies where a temporary file belongs, and it cannot be removed.
     #[error("{}: something of another user lies there and cannot be removed ({source}); write to another folder", path.display())]
     Occupied {

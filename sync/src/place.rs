@@ -76,11 +76,6 @@ impl Place {
         Ok(rustix::fs::fstat(&self.handle)?)
     }
 
-    /// Whether anybody may put names into this folder that only their owners can remove, as into `/tmp`.
-    pub(crate) fn is_shared(&self) -> bool {
-        self.stat_folder().is_ok_and(|stat| is_shared(&stat))
-    }
-
     /// The folder's path, for temporary files of others.
     pub(crate) fn folder(&self) -> &Path {
         if self.path.as_os_str().is_empty() { Path::new(".") } else { &self.path }
@@ -192,6 +187,15 @@ impl Place {
 
     /// Opens an own folder.
     pub(crate) fn find_folder(&self, name: &OsStr) -> io::Result<Found<Self>> {
+        Ok(match self.open_folder(name)? {
+            Found::Own((folder, stat)) if is_own(&stat) => Found::Own(folder),
+            Found::Absent => Found::Absent,
+            _ => Found::Foreign,
+        })
+    }
+
+    /// Opens a folder of anybody; links and files are foreign.
+    fn open_folder(&self, name: &OsStr) -> io::Result<Found<(Self, Stat)>> {
         let flags = folder_flags() | OFlags::NOFOLLOW;
         let handle = match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
             Ok(handle) => handle,
@@ -199,20 +203,23 @@ impl Place {
             Err(Errno::LOOP | Errno::NOTDIR | Errno::ACCESS | Errno::PERM) => return Ok(Found::Foreign),
             Err(error) => return Err(error.into()),
         };
-        let is_own = is_own(&rustix::fs::fstat(&handle)?);
-        Ok(if is_own { Found::Own(Self { handle, path: self.path(name) }) } else { Found::Foreign })
+        let stat = rustix::fs::fstat(&handle)?;
+        Ok(Found::Own((Self { handle, path: self.path(name) }, stat)))
     }
 
     /// Opens an own folder, or makes one where there is none or something that can be removed. What is in a folder of somebody else is
-    /// not touched: that is an error.
+    /// not touched: that is an error. A folder of this user that others could write becomes private; what is in it must be looked at.
     pub(crate) fn own_folder(&self, name: &OsStr) -> io::Result<Self> {
         for _ in 0..TRIES {
-            match self.find_folder(name)? {
-                Found::Own(folder) => {
+            match self.open_folder(name)? {
+                Found::Own((folder, stat)) if stat.st_uid == euid() => {
                     make_private(&folder.handle, FOLDER_MODE);
-                    return Ok(folder);
+                    if is_own(&rustix::fs::fstat(&folder.handle)?) {
+                        return Ok(folder);
+                    }
+                    return Err(io::ErrorKind::PermissionDenied.into());
                 }
-                Found::Foreign => self.remove_foreign_folder(name)?,
+                Found::Own(_) | Found::Foreign => self.remove_foreign_folder(name)?,
                 Found::Absent => match rustix::fs::mkdirat(&self.handle, name, FOLDER_MODE) {
                     Ok(()) | Err(Errno::EXIST) => {}
                     Err(error) => return Err(error.into()),
@@ -230,13 +237,16 @@ impl Place {
         }
     }
 
-    /// Removes an own folder with all that is in it. Links in it are removed, not followed; what is not our own stays.
+    /// Removes a folder of this user with all that is in it. Links in it are removed, not followed; folders of others stay.
     pub(crate) fn remove_folder(&self, name: &OsStr) -> io::Result<()> {
         self.remove_tree(name, DEPTH)
     }
 
     fn remove_tree(&self, name: &OsStr, depth: u32) -> io::Result<()> {
-        let Some(folder) = self.find_folder(name)?.own() else { return Ok(()) };
+        let Some((folder, stat)) = self.open_folder(name)?.own() else { return Ok(()) };
+        if stat.st_uid != euid() {
+            return Ok(());
+        }
         for inner in folder.entries()? {
             match rustix::fs::unlinkat(&folder.handle, &*inner, AtFlags::empty()) {
                 Err(Errno::ISDIR) if depth > 0 => folder.remove_tree(&inner, depth - 1)?,
@@ -265,18 +275,27 @@ pub(crate) fn is_shared(folder: &Stat) -> bool {
     mode_of(folder).contains(Mode::SVTX | Mode::WOTH)
 }
 
+/// Whether others may put names into the folder that only their owners can remove.
+pub(crate) fn is_sticky(folder: &Stat) -> bool {
+    mode_of(folder).contains(Mode::SVTX) && mode_of(folder).intersects(Mode::WGRP | Mode::WOTH)
+}
+
 fn folder_flags() -> OFlags {
     OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC
 }
 
 /// Whether this user owns it and nobody else can write it. An access control list can give no more than the group's bits say.
 fn is_own(stat: &Stat) -> bool {
-    stat.st_uid == rustix::process::geteuid().as_raw() && !mode_of(stat).intersects(Mode::WGRP | Mode::WOTH)
+    stat.st_uid == euid() && !mode_of(stat).intersects(Mode::WGRP | Mode::WOTH)
 }
 
 /// The same for a regular file, which must not have a second name elsewhere.
 fn is_own_file(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_nlink == 1 && is_own(stat)
+}
+
+fn euid() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 fn mode_of(stat: &Stat) -> Mode {

@@ -51,6 +51,26 @@ fn an_image_that_is_there_is_not_written() {
     assert_eq!(out.metadata().unwrap().modified().unwrap(), time);
 }
 
+#[test]
+fn a_file_that_a_stranger_planted_is_not_written_over() {
+    let env = TestEnvironment::new();
+    let image = noise("planted", 50_000);
+    env.make("new", &image);
+    env.write("shared/theirs", b"theirs");
+    env.write("secret", b"ours alone");
+    std::fs::hard_link(env.path("secret"), env.path("shared/second")).unwrap();
+    set_mode(&env.path("shared"), 0o1777);
+    env.run("extract --in-place new.rgx shared/second").failure(1, "is not written over in place");
+    assert_eq!(env.read("secret"), b"ours alone");
+    if give_away(&env.path("shared/theirs")) {
+        env.run("extract --in-place new.rgx shared/theirs").failure(1, "is not written over in place");
+        assert_eq!(env.read("shared/theirs"), b"theirs");
+    }
+    env.write("shared/ours", b"ours");
+    env.run("extract --in-place new.rgx shared/ours").success();
+    assert!(env.read("shared/ours") == image);
+}
+
 /// A block device over a file of the environment.
 struct Loop(PathBuf);
 
@@ -138,4 +158,20 @@ fn a_device_has_its_first_mib_last() {
     assert!(
         disk.len() == 8 * MIB && disk[..4 * MIB] == image && disk[4 * MIB..] == noise("before", 8 * MIB)[4 * MIB..]
     );
+}
+
+#[test]
+fn two_runs_on_one_device() {
+    let env = TestEnvironment::new();
+    let image = noise("two runs", 4 * MIB);
+    env.make("new", &image);
+    env.write("disk", &vec![0; 4 * MIB]);
+    let Some(device) = Loop::new(&env, "disk") else { return };
+    let path = device.0.display().to_string();
+    let server = slow_host(&env);
+    let arguments = format!("extract --in-place {} {path}", server.url("new.rgx"));
+    let first = run_until(&env, &arguments, || server.body_bytes() > 100_000);
+    env.run(&format!("extract --in-place new.rgx {path}")).failure(1, "another regrow is writing this output");
+    Outcome::wait(first).success();
+    assert!(env.read("disk") == image);
 }

@@ -60,6 +60,8 @@ fn links_of_our_own_are_followed() {
     env.remove("etc/conf");
     env.run("extract new.rgx two").success();
     assert!(env.read("etc/conf") == image);
+    // What the kernel shows as a link, but is none.
+    env.run("extract new.rgx /dev/stdout").failure(2, "is no file; write a device with --in-place, and a pipe with -");
     symlink("loop", env.path("loop")).unwrap();
     env.run("extract new.rgx loop").failure(1, "loop");
 }

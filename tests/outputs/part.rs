@@ -123,3 +123,18 @@ fn what_an_earlier_version_left_is_gone_on_with() {
         env.write("to/out", b"old");
     }
 }
+
+#[test]
+fn a_file_that_took_its_name_meanwhile_is_not_published() {
+    let env = TestEnvironment::new();
+    let image = noise("lost", 1_000_000);
+    env.make("new", &image);
+    env.write("to/out", b"old");
+    let server = slow_host(&env);
+    let arguments = format!("extract --connections 1 {} to/out", server.url("new.rgx"));
+    let child = run_until(&env, &arguments, || server.body_bytes() > 100_000);
+    env.remove("to/.out.regrow-part");
+    env.write("to/.out.regrow-part", b"a stranger's");
+    Outcome::wait(child).failure(1, "another process removed or replaced it while it was written");
+    assert_eq!((env.read("to/out"), env.read("to/.out.regrow-part")), (b"old".to_vec(), b"a stranger's".to_vec()));
+}

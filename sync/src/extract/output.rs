@@ -319,9 +319,9 @@ impl OutputFile {
 impl Drop for OutputFile {
     fn drop(&mut self) {
         let End::Rename(part) = &self.end else { return };
-        if self.sizes.is_coded {
+        if let Some(Medium::File(coded)) = &self.coded {
             // Under this name it is there only until it is complete.
-            part.discard_coded();
+            part.discard_coded(coded);
         }
         if let Some(Medium::File(file)) = &self.file
             && !self.resumable

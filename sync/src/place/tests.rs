@@ -130,10 +130,24 @@ fn a_folder_of_others_with_files_is_left_alone() {
     let path = folder.path().join(NAME);
     fs::create_dir(&path).unwrap();
     fs::write(path.join("file"), b"theirs").unwrap();
-    set_mode(&path, 0o777);
+    if std::os::unix::fs::chown(&path, Some(1234), Some(1234)).is_err() {
+        return;
+    }
     place.own_folder(name()).unwrap_err();
     place.remove_folder(name()).unwrap();
     assert_eq!(fs::read(path.join("file")).unwrap(), b"theirs");
+}
+
+#[test]
+fn a_folder_of_ours_that_others_can_write_goes_too() {
+    let (folder, place) = folder();
+    let path = folder.path().join(NAME);
+    fs::create_dir(&path).unwrap();
+    fs::write(path.join("file"), b"ours").unwrap();
+    set_mode(&path, 0o775);
+    assert!(matches!(place.find_folder(name()).unwrap(), Found::Foreign));
+    place.remove_folder(name()).unwrap();
+    assert!(!path.exists());
 }
 
 #[test]

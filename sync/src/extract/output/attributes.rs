@@ -7,7 +7,7 @@ use rustix::fs::{Gid, Mode, OFlags, Stat, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use super::spot::is_trusted;
-use crate::place::Place;
+use crate::place::{Place, is_sticky};
 
 /// The attribute that holds an access control list.
 const ACL: &str = "system.posix_acl_access";
@@ -39,8 +39,8 @@ pub(super) struct Attributes {
 impl Attributes {
     /// Those of the file that will be replaced, or of a new one.
     ///
-    /// In a folder like `/tmp`, a file of a user whom we do not trust counts as none: its owner could change the output, who could not
-    /// do so to a file of ours there. Anywhere else, who owns the file owns the folder too, or was let in by who does.
+    /// In a folder like `/tmp`, a file of a user whom we do not trust counts as none: its owner could change the output there, but not a
+    /// file of ours. Anywhere else, whoever owns the file owns the folder too, or may replace any file in it.
     pub(super) fn at(place: &Place, name: &OsStr) -> Self {
         match place.stat(name) {
             Ok(stat) if are_kept(place, &stat) => Self::of(&stat, acl_of(place, name)),
@@ -85,7 +85,8 @@ impl Attributes {
 
 /// Whether a file that is replaced passes its owner and mode on.
 pub(super) fn are_kept(place: &Place, replaced: &Stat) -> bool {
-    is_trusted(replaced.st_uid) || !place.is_shared()
+    let owns_folder = |folder: Stat| folder.st_uid == replaced.st_uid || !is_sticky(&folder);
+    is_trusted(replaced.st_uid) || place.stat_folder().is_ok_and(owns_folder)
 }
 
 fn acl_of(place: &Place, name: &OsStr) -> Acl {

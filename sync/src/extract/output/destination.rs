@@ -26,6 +26,9 @@ impl Destination {
         match output {
             Output::Pipe(pipe) => Ok(Self::Pipe(pipe)),
             Output::InPlace(path) => Spot::find(&path).map(Self::InPlace),
+            Output::File(path) if path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) => {
+                Err(no_file(&path))
+            }
             Output::File(path) => match Spot::find(&path) {
                 Err(SyncError::Io { source, .. }) if dry_run && source.kind() == io::ErrorKind::NotFound => {
                     Ok(Self::Nowhere(path))
@@ -37,9 +40,7 @@ impl Destination {
 
     fn file(spot: Spot) -> Result<Self, SyncError> {
         match spot.stat() {
-            Some(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => Err(SyncError::Usage(
-                format!("{}: is no file; write a device with --in-place, and a pipe with -", spot.path().display()),
-            )),
+            Some(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => Err(no_file(spot.path())),
             _ => Ok(Self::File(spot)),
         }
     }
@@ -75,4 +76,9 @@ impl Destination {
             Part::new(spot).sweep();
         }
     }
+}
+
+fn no_file(path: &Path) -> SyncError {
+    let reason = "is no file; write a device with --in-place, and a pipe with -";
+    SyncError::Usage(format!("{}: {reason}", path.display()))
 }

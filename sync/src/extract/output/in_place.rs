@@ -10,12 +10,14 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
-use rustix::fs::{FileType, OFlags, SeekFrom};
+use rustix::fs::{FileType, OFlags, SeekFrom, Stat};
 use rustix::io::Errno;
 
+use super::attributes::are_kept;
 use super::spot::Spot;
 use super::try_lock;
 use crate::SyncError;
+use crate::place::is_shared;
 
 /// What is written last.
 const HEAD_BYTES: u64 = 1 << 20;
@@ -159,6 +161,10 @@ pub(super) fn open(spot: &Spot, access: OFlags, force: bool) -> Result<File, Syn
     let stat = spot.place.stat(&spot.name).map_err(SyncError::io(spot.path()))?;
     let kind = FileType::from_raw_mode(stat.st_mode);
     let flags = match kind {
+        // Such a file is what a link is: its owner decides what is written over, or can change what was written.
+        FileType::RegularFile if access == OFlags::RDWR && is_planted(spot, &stat) => {
+            return Err(SyncError::Planted { path: spot.path().to_owned() });
+        }
         FileType::RegularFile => access,
         // Without O_CREAT this asks for the device to be nobody else's.
         FileType::BlockDevice if access == OFlags::RDWR && !force => access | OFlags::EXCL,
@@ -172,6 +178,12 @@ pub(super) fn open(spot: &Spot, access: OFlags, force: bool) -> Result<File, Syn
         opened => opened.map_err(SyncError::io(spot.path()))?,
     };
     if kind_of(&file).map_err(SyncError::io(spot.path()))? == kind { Ok(file) } else { Err(unfit()) }
+}
+
+/// Whether a file may have been put there by a stranger: theirs, or a second name of another one.
+fn is_planted(spot: &Spot, stat: &Stat) -> bool {
+    !are_kept(&spot.place, stat)
+        || (stat.st_nlink > 1 && spot.place.stat_folder().is_ok_and(|folder| is_shared(&folder)))
 }
 
 /// Who holds a device: another regrow, or anything else.

@@ -107,8 +107,10 @@ impl Part {
     }
 
     /// Removes the image that was to be made of a plain image: it begins again in the next run.
-    pub(super) fn discard_coded(&self) {
-        let _ = self.place().remove_file(&self.names.coded);
+    pub(super) fn discard_coded(&self, file: &File) {
+        if self.place().names(&self.names.coded, file) {
+            let _ = self.place().remove_file(&self.names.coded);
+        }
     }
 
     /// Removes a part file that holds nothing, unless there is a folder beside it.
@@ -128,7 +130,7 @@ impl Part {
         };
         if is_free {
             self.discard();
-            self.discard_coded();
+            let _ = self.place().remove_file(&self.names.coded);
         }
     }
 }
