@@ -30,10 +30,15 @@ impl Failure {
     }
 
     /// Prints the one line, and gives the exit code. Who closed our output does not want to read about it.
-    #[expect(clippy::print_stderr, reason = "this is where errors are printed")]
     pub(crate) fn report(self) -> ExitCode {
+        ExitCode::from(self.print())
+    }
+
+    /// Prints the one line, and gives the exit code as a number, for those who end the process themselves.
+    #[expect(clippy::print_stderr, reason = "this is where errors are printed")]
+    pub(crate) fn print(self) -> u8 {
         eprintln!("regrow: {}", self.message.replace('\n', " "));
-        ExitCode::from(self.code as u8)
+        self.code as u8
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use regrow_sync::{Progress, Stage};
+use regrow_sync::{Deadline, Progress, Stage};
 
 /// How much to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +21,18 @@ pub(crate) struct Bars {
     bars: MultiProgress,
     open: Mutex<HashMap<&'static str, ProgressBar>>,
     is_terminal: bool,
+    deadline: Option<Deadline>,
 }
 
 impl Bars {
     pub(crate) fn new(verbosity: Verbosity) -> Self {
         let is_terminal = verbosity != Verbosity::Quiet && std::io::stderr().is_terminal();
-        Self { verbosity, bars: MultiProgress::new(), open: Mutex::default(), is_terminal }
+        Self { verbosity, bars: MultiProgress::new(), open: Mutex::default(), is_terminal, deadline: None }
+    }
+
+    /// The same for a run that has to be over by then.
+    pub(crate) fn until(self, deadline: Option<Deadline>) -> Self {
+        Self { deadline, ..self }
     }
 
     fn with_bar(&self, stage: Stage, act: impl FnOnce(&ProgressBar)) {
@@ -62,6 +68,10 @@ fn style(has_total: bool) -> ProgressStyle {
 }
 
 impl Progress for Bars {
+    fn deadline(&self) -> Option<Deadline> {
+        self.deadline
+    }
+
     fn begin(&self, stage: Stage, total: Option<u64>) {
         if !self.is_terminal {
             return;

@@ -36,7 +36,8 @@ pub async fn read_small(
 
 /// The body of a download that is no larger than `max_bytes`.
 pub async fn take_bounded(download: Download, location: &str, name: &str, max_bytes: u64) -> Result<Bytes, StoreError> {
-    if download.object_bytes > max_bytes {
+    // The range of a whole object is all of it.
+    if download.range.end > max_bytes {
         return Err(StoreError::TooLarge { object: format!("{location}/{name}"), max_bytes });
     }
     download.bytes().await
@@ -125,7 +126,7 @@ pub async fn read_tail(store: &(impl ReadStore + ?Sized), id: &ChunkId) -> Resul
         reason: error.to_string(),
     };
     let end = store.get(&name, Span::Suffix(TAIL_GUESS_BYTES)).await?;
-    let (start, bytes) = (end.range.start, end.object_bytes);
+    let (start, bytes) = (end.range.start, end.range.end);
     let end = end.bytes().await?;
     let trailer_at = end.len().checked_sub(TRAILER_BYTES as usize).ok_or_else(|| damaged(PackError::NotAPack))?;
     let trailer = Trailer::decode(&end[trailer_at..], bytes).map_err(damaged)?;

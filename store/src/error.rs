@@ -79,6 +79,43 @@ pub enum StoreError {
         /// Whether the same request may succeed later.
         transient: bool,
     },
+    /// A body came more slowly than the least rate that is accepted.
+    #[error("{object}: only {bytes} bytes in {} s of waiting, which is below --min-rate", .within.as_secs_f32())]
+    Slow {
+        /// The object.
+        object: String,
+        /// What came, in bytes.
+        bytes: u64,
+        /// The time that was waited for it.
+        within: std::time::Duration,
+    },
+    /// A server sends readers somewhere that they do not go.
+    #[error("{object}: redirected to {to}, {reason}")]
+    Redirected {
+        /// The object.
+        object: String,
+        /// The origin of the new place: no path, no query.
+        to: String,
+        /// Why it is not followed, and which option would allow it.
+        reason: String,
+    },
+    /// A host sends the whole object instead of a range that begins too far inside it.
+    #[error(
+        "{object}: the host does not give ranges: it sends the whole object, of which {skipped_bytes} bytes would be \
+         skipped; use a host that supports Range requests"
+    )]
+    NoRanges {
+        /// The object.
+        object: String,
+        /// The bytes of the answer before the wanted ones.
+        skipped_bytes: u64,
+    },
+    /// The time allowed for the whole run has passed.
+    #[error("the time allowed for this run is over (--max-time {} s)", .allowed.as_secs_f32())]
+    TimeUp {
+        /// How long the run was allowed to take.
+        allowed: std::time::Duration,
+    },
     /// The answer contradicts itself or the request: a short body, a wrong `Content-Range`.
     #[error("{object}: wrong answer: {reason}")]
     Protocol {
@@ -191,7 +228,7 @@ impl StoreError {
         match self {
             Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504),
             Self::Network { transient, .. } | Self::Answer { transient, .. } => *transient,
-            Self::Protocol { .. } => true,
+            Self::Protocol { .. } | Self::Slow { .. } => true,
             _ => false,
         }
     }

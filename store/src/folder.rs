@@ -71,7 +71,7 @@ impl FolderStore {
         }
         let left = range.end - range.start;
         let body = FileBody { file, path, left }.into_stream();
-        Ok(Download { range, object_bytes, version: Some(write::version_of(&metadata)), body })
+        Ok(Download { range, object_bytes: Some(object_bytes), version: Some(write::version_of(&metadata)), body })
     }
 }
 

@@ -5,8 +5,11 @@ mod body;
 mod client;
 mod content_range;
 pub(crate) mod failure;
+mod header;
 mod options;
-mod pace;
+pub(crate) mod pace;
+mod reach;
+mod redirect;
 mod refusal;
 pub(crate) mod retry_after;
 
@@ -25,16 +28,20 @@ use answer::{Framing, Part};
 use body::Body;
 
 pub use client::{Fetched, HttpClient};
-pub use options::{HttpOptions, parse_header_lines};
+pub use header::{GivenHeader, HeaderLine, origin_of, parse_header_line, parse_header_lines};
+pub use options::HttpOptions;
+pub use redirect::Redirects;
 
-/// The largest object that is taken whole into memory because the host does not say how large it is.
+/// The most that is taken into memory of an object that is asked for whole, or for a long end, where the host does not
+/// say how large it is.
 const MAX_UNSIZED_BYTES: u64 = 64 << 20;
 
 /// Reads objects below a URL.
 ///
 /// Ranges are asked for with `Range: bytes=…`; a host that ignores it and sends the whole object is read up to
-/// the wanted bytes. Objects whose size the host does not tell (chunked answers of 200) are taken into memory
-/// first, up to 64 MiB.
+/// the wanted bytes, if no more than 96 MiB and the range's length come before them. Nothing is gathered for a range,
+/// whether the host says how long its answer is or not. Only whole objects and ends of unknown size (chunked answers
+/// of 200) have to be held in memory: of the former up to 64 MiB, of the latter twice what was asked for.
 pub struct HttpStore {
     base: Url,
     shown: String,
@@ -71,8 +78,8 @@ impl HttpStore {
         let response = self.client.send(&url, &range_header(&span), &object, &self.meter).await?;
         match answer::framing(&response, &span, &object) {
             Ok(Framing::Part(part)) => Ok(self.stream(response, part, object)),
-            Ok(Framing::Nothing) => Ok(held_download(Bytes::new(), 0..0, 0, None)),
-            Ok(Framing::Unsized) => self.take_whole(response, &span, object).await,
+            Ok(Framing::Nothing) => Ok(held_download(Bytes::new(), 0..0, None)),
+            Ok(Framing::Unsized) => self.take_unsized(response, &span, object).await,
             Err(error) => Err(refusal::explain(error, response, &self.meter, self.client.pace()).await),
         }
     }
@@ -87,18 +94,15 @@ impl HttpStore {
         }
     }
 
-    /// Reads an answer of unknown length to its end, which tells the object's size, and takes the span from it.
-    async fn take_whole(&self, response: Response, span: &Span, object: String) -> Result<Download, StoreError> {
+    /// Reads an answer of unknown length to its end, which tells the object's size.
+    async fn take_unsized(&self, response: Response, span: &Span, object: String) -> Result<Download, StoreError> {
         let (meter, version) = (Arc::clone(&self.meter), answer::version(&response));
         let body = Body::new(response, object.clone(), meter, self.client.pace());
-        let all = body.whole(MAX_UNSIZED_BYTES).await?;
-        let object_bytes = all.len() as u64;
-        let Some(range) = span.within(object_bytes) else {
-            return Err(answer::too_short(object, object_bytes));
+        let (bytes, object_bytes) = match span {
+            Span::Suffix(bytes) if *bytes < MAX_UNSIZED_BYTES => body.end(*bytes).await?,
+            _ => body.whole(MAX_UNSIZED_BYTES).await.map(|all| (all.clone(), all.len() as u64))?,
         };
-        // `range` lies within `all`, so its ends fit a usize.
-        let piece = all.slice(range.start as usize..range.end as usize);
-        Ok(held_download(piece, range, object_bytes, version))
+        Ok(held_download(bytes.clone(), object_bytes - bytes.len() as u64..object_bytes, version))
     }
 }
 
@@ -128,8 +132,8 @@ fn range_header(span: &Span) -> Vec<(HeaderName, String)> {
     }
 }
 
-/// A download whose bytes are already here.
-fn held_download(bytes: Bytes, range: std::ops::Range<u64>, object_bytes: u64, version: Option<String>) -> Download {
-    let pieces = (!bytes.is_empty()).then_some(Ok(bytes));
+/// A download whose bytes are already here, up to the object's end.
+fn held_download(bytes: Bytes, range: std::ops::Range<u64>, version: Option<String>) -> Download {
+    let (pieces, object_bytes) = ((!bytes.is_empty()).then_some(Ok(bytes)), Some(range.end));
     Download { range, object_bytes, version, body: Box::pin(stream::iter(pieces)) }
 }

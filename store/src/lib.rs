@@ -2,6 +2,7 @@
 
 #[cfg(feature = "remote")]
 mod bucket;
+mod deadline;
 mod describe;
 mod error;
 mod failover;
@@ -20,13 +21,17 @@ mod write;
 
 #[cfg(feature = "remote")]
 pub use bucket::{Addressing, BucketCredentials, BucketOptions, BucketStore, BucketUrl, Provider};
+pub use deadline::Deadline;
 pub use describe::{list_packs, open_description, read_description, read_small, read_tail, take_bounded};
 pub use error::{BucketProblem, StoreError};
 pub use failover::Failover;
 pub use folder::{FolderReader, FolderStore, sync_folder, temporary_file};
 pub use frame::{Compressor, Decompressor, FRAME_TARGET_BYTES, MAX_FRAME_BYTES, PlainFrame, StoredFrame};
 #[cfg(feature = "remote")]
-pub use http::{Fetched, HttpClient, HttpOptions, HttpStore, parse_header_lines};
+pub use http::{
+    Fetched, GivenHeader, HeaderLine, HttpClient, HttpOptions, HttpStore, Redirects, origin_of, parse_header_line,
+    parse_header_lines,
+};
 pub use layout::{
     PATCHES_FOLDER, STORE_FILE, STORE_VERSION, StoreDescription, pack_name, parse_pack_object, parse_patch_object,
     patch_name,

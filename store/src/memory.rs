@@ -67,7 +67,12 @@ impl MemoryStore {
         // Within bytes in memory, so the ends fit a usize.
         let piece = bytes.slice(range.start as usize..range.end as usize);
         let pieces = (!piece.is_empty()).then_some(Ok(piece));
-        Ok(Download { range, object_bytes, version: Some(version), body: Box::pin(stream::iter(pieces)) })
+        Ok(Download {
+            range,
+            object_bytes: Some(object_bytes),
+            version: Some(version),
+            body: Box::pin(stream::iter(pieces)),
+        })
     }
 
     fn place(&self, name: &str, content: Content, condition: &Condition) -> Result<PutOutcome, StoreError> {

@@ -55,8 +55,9 @@ impl Span {
 pub struct Download {
     /// Where in the object the body begins and ends.
     pub range: Range<u64>,
-    /// The whole object's size in bytes.
-    pub object_bytes: u64,
+    /// The whole object's size in bytes. A host that answers a range with the whole object may not tell it; for the
+    /// other spans it is always known.
+    pub object_bytes: Option<u64>,
     /// What tells this state of the object from others (an `ETag`), where the host says.
     pub version: Option<String>,
     /// The body. It yields `range.end - range.start` bytes, or an error.

@@ -11,8 +11,8 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 
 use crate::{
-    BucketStore, ByteStream, Condition, Content, Depth, Download, ListStore, ObjectInfo, ObjectKind, PruneStore,
-    PutOutcome, ReadStore, Span, StoreError, WriteStore,
+    BucketStore, ByteStream, Condition, Content, Deadline, Depth, Download, ListStore, ObjectInfo, ObjectKind,
+    PruneStore, PutOutcome, ReadStore, Span, StoreError, WriteStore,
 };
 
 /// The longest wait that a server's `Retry-After` is granted.
@@ -31,11 +31,18 @@ pub struct RetryPolicy {
     pub first_delay: Duration,
     /// The longest wait of all, unless the server asks for more.
     pub max_delay: Duration,
+    /// When everything has to be over: requests, bodies and the waits between attempts end then.
+    pub deadline: Option<Deadline>,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { attempts: 5, first_delay: Duration::from_millis(200), max_delay: Duration::from_secs(10) }
+        Self {
+            attempts: 5,
+            first_delay: Duration::from_millis(200),
+            max_delay: Duration::from_secs(10),
+            deadline: None,
+        }
     }
 }
 
@@ -49,7 +56,7 @@ impl RetryPolicy {
     {
         let mut backoff = Backoff::new(self.clone());
         loop {
-            match operation().await {
+            match Deadline::bound(self.deadline, operation()).await {
                 Ok(value) => return Ok(value),
                 Err(error) => backoff.wait_after(error).await?,
             }
@@ -67,26 +74,33 @@ impl RetryPolicy {
 struct Backoff {
     policy: RetryPolicy,
     failures: u32,
+    /// Bodies so far that came too slowly. What they bring is no progress: a server that keeps just below the floor
+    /// would be asked for ever.
+    lags: u32,
     /// What has come since the last failure.
     gained_bytes: u64,
 }
 
 impl Backoff {
     fn new(policy: RetryPolicy) -> Self {
-        Self { policy, failures: 0, gained_bytes: 0 }
+        Self { policy, failures: 0, lags: 0, gained_bytes: 0 }
     }
 
     /// Waits before the next attempt, or gives `error` back when there is to be none.
     async fn wait_after(&mut self, error: StoreError) -> Result<(), StoreError> {
         self.failures += 1;
+        self.lags += u32::from(matches!(error, StoreError::Slow { .. }));
         self.gained_bytes = 0;
-        if !error.is_transient() || self.failures >= self.policy.attempts {
+        if !error.is_transient() || self.failures.max(self.lags) >= self.policy.attempts {
             return Err(error);
         }
         let jitter = self.policy.longest_delay(self.failures).mul_f64(fastrand::f64());
         let asked = error.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER);
-        tokio::time::sleep(jitter.max(asked)).await;
-        Ok(())
+        let wait = async {
+            tokio::time::sleep(jitter.max(asked)).await;
+            Ok(())
+        };
+        Deadline::bound(self.policy.deadline, wait).await
     }
 
     fn gain(&mut self, bytes: u64) {
@@ -122,7 +136,7 @@ impl<S: ReadStore + 'static> Retry<S> {
     async fn begin(&self, name: &str, span: Span) -> Result<Download, StoreError> {
         let mut backoff = Backoff::new(self.policy.clone());
         loop {
-            match self.inner.get(name, span.clone()).await {
+            match Deadline::bound(self.policy.deadline, self.inner.get(name, span.clone())).await {
                 Ok(download) => return Ok(self.continued(name, download, backoff)),
                 Err(error) => backoff.wait_after(error).await?,
             }
@@ -132,7 +146,7 @@ impl<S: ReadStore + 'static> Retry<S> {
     async fn begin_unless(&self, name: &str, version: &str) -> Result<Option<Download>, StoreError> {
         let mut backoff = Backoff::new(self.policy.clone());
         loop {
-            match self.inner.get_unless(name, version).await {
+            match Deadline::bound(self.policy.deadline, self.inner.get_unless(name, version)).await {
                 Ok(download) => return Ok(download.map(|download| self.continued(name, download, backoff))),
                 Err(error) => backoff.wait_after(error).await?,
             }
@@ -225,7 +239,7 @@ struct Continued<S> {
     store: Arc<S>,
     name: String,
     left: Range<u64>,
-    object_bytes: u64,
+    object_bytes: Option<u64>,
     body: ByteStream,
     backoff: Backoff,
 }
@@ -256,10 +270,10 @@ impl<S: ReadStore + 'static> Continued<S> {
     /// The next piece of the present body, held to the promised length.
     async fn take_piece(&mut self) -> Result<Bytes, StoreError> {
         let left = self.left.end - self.left.start;
-        let reason = match self.body.next().await {
-            Some(Ok(piece)) if piece.len() as u64 <= left => return Ok(piece),
-            Some(Err(error)) => return Err(error),
-            Some(Ok(_)) => "the body is longer than promised".to_owned(),
+        let next = async { self.body.next().await.transpose() };
+        let reason = match Deadline::bound(self.backoff.policy.deadline, next).await? {
+            Some(piece) if piece.len() as u64 <= left => return Ok(piece),
+            Some(_) => "the body is longer than promised".to_owned(),
             None => format!("the body ended {left} bytes early"),
         };
         Err(StoreError::Protocol { object: self.object(), reason })
@@ -268,7 +282,8 @@ impl<S: ReadStore + 'static> Continued<S> {
     async fn ask_again(&mut self, mut error: StoreError) -> Result<(), StoreError> {
         loop {
             self.backoff.wait_after(error).await?;
-            match self.store.get(&self.name, Span::Range(self.left.clone())).await {
+            let again = self.store.get(&self.name, Span::Range(self.left.clone()));
+            match Deadline::bound(self.backoff.policy.deadline, again).await {
                 Ok(download) => return self.continue_with(download),
                 Err(next) => error = next,
             }
@@ -276,14 +291,15 @@ impl<S: ReadStore + 'static> Continued<S> {
     }
 
     fn continue_with(&mut self, download: Download) -> Result<(), StoreError> {
-        if download.object_bytes != self.object_bytes || download.range != self.left {
-            return Err(StoreError::Damaged {
-                object: self.object(),
-                reason: format!(
-                    "it changed while it was read: from {} to {} bytes",
-                    self.object_bytes, download.object_bytes
-                ),
-            });
+        // A size that is not told says nothing.
+        let sizes = self.object_bytes.zip(download.object_bytes);
+        if let Some((before, now)) = sizes.filter(|(before, now)| before != now) {
+            let reason = format!("it changed while it was read: from {before} to {now} bytes");
+            return Err(StoreError::Damaged { object: self.object(), reason });
+        }
+        if download.range != self.left {
+            let reason = "the range is not the one that was asked for".to_owned();
+            return Err(StoreError::Damaged { object: self.object(), reason });
         }
         self.body = download.body;
         Ok(())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use regrow_image::TreeEntry;
 use regrow_index::Index;
-use regrow_store::{Span, patch_name};
+use regrow_store::{Span, StoreError, patch_name};
 use serde::Serialize;
 use tempfile::TempDir;
 
@@ -159,8 +159,14 @@ fn patch_in_store(
     let stores = network.stores_of(&options.new, new, &options.stores)?;
     let Some(store) = stores.first() else { return Ok(None) };
     // What is not there, or not to be seen, is not there for machines either.
-    let download = network.block_on(store.get(&name, Span::Range(0..1)));
-    Ok(download.ok().map(|download| download.object_bytes))
+    let size = async {
+        match store.get(&name, Span::Range(0..1)).await?.object_bytes {
+            Some(bytes) => Ok::<_, StoreError>(Some(bytes)),
+            // A host that does not tell: its end does.
+            None => Ok(store.get(&name, Span::Suffix(1)).await?.object_bytes),
+        }
+    };
+    Ok(network.block_on(size).ok().flatten())
 }
 
 /// Makes the patch to see what it costs.

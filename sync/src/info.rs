@@ -5,6 +5,7 @@ use std::path::Path;
 use regrow_chunker::ChunkId;
 use regrow_deflate::encode::Known;
 use regrow_index::Coding;
+use regrow_store::StoreError;
 use serde::Serialize;
 
 use crate::pool::Pool;
@@ -144,6 +145,7 @@ pub fn info(
                 coded.path = path;
             }
         }
+        Err(error @ SyncError::Store(StoreError::TimeUp { .. })) => return Err(error),
         Err(error) => report.store_error = Some(error.to_string()),
     }
     Ok(report)

@@ -15,6 +15,7 @@ use regrow_index::Coding;
 
 use crate::coded::Unfolded;
 use crate::pool::{Ordered, Pool};
+use crate::progress::check_time;
 use crate::{Progress, Stage, SyncError};
 
 use blocks::BlockPool;
@@ -128,6 +129,7 @@ impl Ingest<'_, '_, '_> {
     /// The image's next bytes, at most `most`; `None` at its end.
     fn next_piece(&mut self, most: u64) -> Result<Option<Bytes>, SyncError> {
         if self.rest.is_empty() {
+            check_time(self.reading.progress)?;
             let block = self.blocks.read(self.input.reader).map_err(SyncError::io(self.input.name))?;
             if block.is_empty() {
                 return Ok(None);

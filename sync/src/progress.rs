@@ -1,4 +1,8 @@
-//! How a flow tells what it does.
+//! How a flow tells what it does, and learns that it has to end.
+
+use regrow_store::Deadline;
+
+use crate::SyncError;
 
 /// What is going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +38,21 @@ pub trait Progress: Send + Sync {
     fn add(&self, _stage: Stage, _bytes: u64) {}
     /// The stage is done.
     fn end(&self, _stage: Stage) {}
+    /// When the flow has to be over. It looks at the clock between blocks, and ends with [`StoreError::TimeUp`] then;
+    /// what waits for the network goes by [`RetryPolicy::deadline`].
+    ///
+    /// [`RetryPolicy::deadline`]: crate::RetryPolicy::deadline
+    /// [`StoreError::TimeUp`]: crate::StoreError::TimeUp
+    fn deadline(&self) -> Option<Deadline> {
+        None
+    }
     /// Something that the user should know, though the flow goes on.
     fn warn(&self, _message: &str) {}
+}
+
+/// An error once the flow has to be over.
+pub(crate) fn check_time(progress: &dyn Progress) -> Result<(), SyncError> {
+    Ok(progress.deadline().map_or(Ok(()), |deadline| deadline.check())?)
 }
 
 /// Tells nobody.

@@ -260,7 +260,7 @@ async fn download(
         reason: "its bytes are not what its name says".to_owned(),
     };
     let download = store.get(name, Span::Whole).await?;
-    if download.object_bytes != pack.bytes {
+    if download.range.end != pack.bytes {
         return Err(damaged().into());
     }
     let mut file = temporary_file(to.staging(), "pack-").map_err(io())?;

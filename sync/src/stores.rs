@@ -13,7 +13,7 @@ use regrow_store::{
 };
 use tokio::runtime::Runtime;
 
-use crate::{Location, Progress, SyncError};
+use crate::{Deadline, Location, Progress, SyncError};
 
 /// Stores that can be told apart by the bits of a number.
 const MAX_STORES: usize = 64;
@@ -134,7 +134,7 @@ impl Network {
         }
         let client = self.client()?;
         let open = BucketStore::open(url, &self.buckets, client, Arc::clone(&self.meter), policy.clone());
-        let opened = self.block_on(open)?;
+        let opened = self.block_on(Deadline::bound(self.policy.deadline, open))?;
         self.opened.push(opened.at(&url.path, policy.clone()));
         Ok(Arc::new(Retry::new(opened, policy)))
     }

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::ingest::{GzipFiles, Input, Reading, ingest};
 use crate::pool::Pool;
+use crate::progress::check_time;
 use crate::{Location, Network, Progress, Stage, SyncError};
 
 /// A file against an index.
@@ -151,6 +152,7 @@ fn verify_packs(
     progress.begin(Stage::Verify, total);
     let mut whole = BTreeMap::new();
     for id in wanted.keys() {
+        check_time(progress)?;
         let found =
             network.block_on(pack::verify(reader.as_ref(), id, &pool, |bytes| progress.add(Stage::Verify, bytes)))?;
         // gc may have deleted it since the list was made; then no index needs it.
@@ -165,6 +167,8 @@ fn verify_packs(
             whole.insert(*id, tail);
         }
     }
+    // What was not read in time is no problem of the store.
+    check_time(progress)?;
     progress.end(Stage::Verify);
     Ok(whole)
 }

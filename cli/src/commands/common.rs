@@ -5,34 +5,114 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regrow_catalog::Catalog;
-use regrow_store::{RateLimit, RetryPolicy, parse_header_lines};
-use regrow_sync::{Addressing, BucketCredentials, BucketOptions, HttpOptions, Location, Network, Progress};
+use regrow_store::{
+    GivenHeader, HeaderLine, RateLimit, Redirects, RetryPolicy, origin_of, parse_header_line, parse_header_lines,
+};
+use regrow_sync::{
+    Addressing, BucketCredentials, BucketOptions, Deadline, HttpOptions, Location, Network, Progress, SyncError,
+};
 
-use crate::args::{AddressingArg, NetworkArgs};
+use crate::args::{AddressingArg, NetworkArgs, RedirectsArg};
 use crate::failure::{Code, Failure};
 
-/// A network as the command line wants it.
-pub(crate) fn network(args: &NetworkArgs) -> Result<Network, Failure> {
-    let mut options = HttpOptions::default();
-    for header in &args.headers {
-        if let Some(path) = header.strip_prefix('@') {
-            options.headers.extend(headers_of(Path::new(path))?);
-            continue;
-        }
-        let (name, value) = header
-            .split_once(':')
-            .ok_or_else(|| Failure::new(Code::Usage, "--header: write it like \"Name: value\""))?;
-        options.headers.push((name.trim().to_owned(), value.trim().to_owned()));
-    }
-    options.ca_file.clone_from(&args.ca_file);
-    options.limit = args.limit_rate.map(|rate| Arc::new(RateLimit::new(rate)));
-    options.stall_timeout = Duration::from_secs(args.timeout);
-    let policy = RetryPolicy { attempts: args.tries, ..RetryPolicy::default() };
+/// The places that a command line names, which decide where headers go.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Named<'a> {
+    /// Indexes that are read.
+    pub(crate) indexes: &'a [&'a [String]],
+    /// Stores that are read.
+    pub(crate) stores: &'a [String],
+}
+
+/// A network as the command line wants it, for a run that has to be over by `deadline`.
+pub(crate) fn network(args: &NetworkArgs, named: Named<'_>, deadline: Option<Deadline>) -> Result<Network, Failure> {
+    let options = HttpOptions {
+        headers: headers(&args.headers, named)?,
+        redirects: match args.redirects {
+            RedirectsArg::None => Redirects::None,
+            RedirectsArg::SameOrigin => Redirects::SameOrigin,
+            RedirectsArg::Safe => Redirects::Safe,
+            RedirectsArg::Any => Redirects::Any,
+        },
+        ca_file: args.ca_file.clone(),
+        limit: args.limit_rate.map(|rate| Arc::new(RateLimit::new(rate))),
+        stall_timeout: Duration::from_secs(args.timeout),
+        min_rate: args.min_rate,
+        ..HttpOptions::default()
+    };
+    let policy = RetryPolicy { attempts: args.tries, deadline, ..RetryPolicy::default() };
     Ok(Network::new(options, policy)?.with_buckets(buckets(args)))
 }
 
+/// How long a run that has to be over may go on where it does not look at the clock: while it waits for a pipe or a
+/// disk, or takes long over one piece of work.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// When the run has to be over, if the command line says so. What does not end by itself then is ended: a run may be
+/// killed at any point without harm.
+pub(crate) fn deadline(args: &NetworkArgs) -> Option<Deadline> {
+    let deadline = Deadline::after(args.max_time?);
+    let watch = move || {
+        std::thread::sleep(deadline.left().saturating_add(PATIENCE));
+        std::process::exit(i32::from(Failure::from(SyncError::from(deadline.error())).print()));
+    };
+    // Without the thread the run still ends by itself, nearly always.
+    let _ = std::thread::Builder::new().name("max-time".to_owned()).spawn(watch);
+    Some(deadline)
+}
+
+/// The headers with the origins that get them.
+fn headers(given: &[String], named: Named<'_>) -> Result<Vec<GivenHeader>, Failure> {
+    let mut lines = Vec::new();
+    for header in given {
+        match header.strip_prefix('@') {
+            Some(path) => lines.extend(headers_of(Path::new(path))?),
+            None => {
+                lines.push(parse_header_line(header).map_err(|error| Failure::new(Code::Usage, error.to_string()))?)
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for HeaderLine { origin, name, value } in lines {
+        let origins = origin.map_or_else(|| named.origins(), |origin| Ok(vec![origin]))?;
+        let header = |origin| GivenHeader { origin, name: name.clone(), value: value.clone() };
+        found.extend(origins.into_iter().map(header));
+    }
+    Ok(found)
+}
+
+impl Named<'_> {
+    /// Where headers go that name no host: to the hosts of the indexes; where no index is on one, to that of the stores.
+    fn origins(self) -> Result<Vec<String>, Failure> {
+        let indexes = origins(self.indexes.iter().copied().flatten());
+        if !indexes.is_empty() {
+            return Ok(indexes);
+        }
+        let stores = origins(self.stores);
+        if stores.len() > 1 {
+            let message = "--header: the stores are on several hosts; say which gets it: --header \"HOST=Name: value\"";
+            return Err(Failure::new(Code::Usage, message));
+        }
+        Ok(stores)
+    }
+}
+
+/// The origins of those places that are URLs of hosts, each once.
+fn origins<'a>(places: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for place in places {
+        if let Ok(Location::Url(url)) = Location::parse(place)
+            && let Some(origin) = origin_of(&url)
+            && !found.contains(&origin)
+        {
+            found.push(origin);
+        }
+    }
+    found
+}
+
 /// The headers in a file, a line each: on a command line, others could see them.
-fn headers_of(path: &Path) -> Result<Vec<(String, String)>, Failure> {
+fn headers_of(path: &Path) -> Result<Vec<HeaderLine>, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::new(Code::General, format!("--header @{}: {error}", path.display())))?;
     parse_header_lines(&text)

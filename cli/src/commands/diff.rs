@@ -2,7 +2,7 @@
 
 use regrow_sync::{DiffOptions, DiffReport, Location, PathCost, diff};
 
-use super::common;
+use super::common::{self, Named};
 use crate::args::DiffArgs;
 use crate::failure::Failure;
 use crate::progress::{Bars, Verbosity};
@@ -19,8 +19,11 @@ pub(crate) fn run(args: DiffArgs, verbosity: Verbosity) -> Result<(), Failure> {
         scratch: std::env::temp_dir(),
         ..DiffOptions::new(Location::parse(&args.old)?, Location::parse(&args.new)?)
     };
-    let mut network = common::network(&args.network)?;
-    let bars = Bars::new(verbosity);
+    let deadline = common::deadline(&args.network);
+    let named =
+        Named { indexes: &[std::slice::from_ref(&args.old), std::slice::from_ref(&args.new)], stores: &args.stores };
+    let mut network = common::network(&args.network, named, deadline)?;
+    let bars = Bars::new(verbosity).until(deadline);
     let report = diff(&options, &mut network, &bars)?;
     Reporter { verbosity, json: args.json }.print(&report, &text(&report, args.paths), To::Output)
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use regrow_sync::{ExtractOptions, ExtractReport, Location, Output, extract};
 
-use super::common;
+use super::common::{self, Named};
 use crate::args::ExtractArgs;
 use crate::failure::{Code, Failure};
 use crate::progress::{Bars, Verbosity};
@@ -15,8 +15,10 @@ use crate::size::{commas, show};
 pub(crate) fn run(args: ExtractArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let location = Location::parse(&args.index)?;
     let output = output(&args)?;
-    let mut network = common::network(&args.network)?;
-    let bars = Bars::new(verbosity);
+    let deadline = common::deadline(&args.network);
+    let named = Named { indexes: &[std::slice::from_ref(&args.index)], stores: &args.stores };
+    let mut network = common::network(&args.network, named, deadline)?;
+    let bars = Bars::new(verbosity).until(deadline);
     let options = ExtractOptions {
         stores: common::locations(&args.stores)?,
         seeds: args.seeds.clone(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use regrow_sync::{GcOptions, GcReport, Location, Progress, gc};
 
-use super::common;
+use super::common::{self, Named};
 use crate::args::GcArgs;
 use crate::failure::Failure;
 use crate::progress::{Bars, Verbosity};
@@ -19,8 +19,10 @@ pub(crate) fn run(args: &GcArgs, verbosity: Verbosity) -> Result<(), Failure> {
     options.dry_run = args.dry_run;
     options.repack = args.repack;
     options.index_max_age = Duration::from_secs(args.index_max_age);
-    let mut network = common::network(&args.network)?;
-    let bars = Bars::new(verbosity);
+    let deadline = common::deadline(&args.network);
+    let named = Named { indexes: &[&args.keep], stores: &[] };
+    let mut network = common::network(&args.network, named, deadline)?;
+    let bars = Bars::new(verbosity).until(deadline);
     let report = gc(&options, &mut network, &bars)?;
     report.missing.iter().for_each(|line| bars.warn(line));
     let to = if args.dry_run { To::Output } else { To::Summary };

@@ -2,7 +2,7 @@
 
 use regrow_sync::{InfoReport, Location, info};
 
-use super::common;
+use super::common::{self, Named};
 use crate::args::InfoArgs;
 use crate::failure::Failure;
 use crate::progress::{Bars, Verbosity};
@@ -13,8 +13,10 @@ use crate::size::{commas, show};
 pub(crate) fn run(args: InfoArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let location = Location::parse(&args.index)?;
     let stores = common::locations(&args.stores)?;
-    let mut network = common::network(&args.network)?;
-    let bars = Bars::new(verbosity);
+    let deadline = common::deadline(&args.network);
+    let named = Named { indexes: &[std::slice::from_ref(&args.index)], stores: &args.stores };
+    let mut network = common::network(&args.network, named, deadline)?;
+    let bars = Bars::new(verbosity).until(deadline);
     let report = info(&location, &stores, &std::env::temp_dir(), &mut network, &bars)?;
     Reporter { verbosity, json: args.json }.print(&report, &text(&report), To::Output)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use regrow_sync::{Location, MakeOptions, MakeReport, Params, make, normalize};
 
-use super::common;
+use super::common::{self, Named};
 use crate::args::MakeArgs;
 use crate::failure::{Code, Failure};
 use crate::progress::{Bars, Verbosity};
@@ -15,9 +15,11 @@ use crate::size::{commas, show};
 
 /// Runs the command.
 pub(crate) fn run(args: MakeArgs, verbosity: Verbosity) -> Result<(), Failure> {
-    let bars = Bars::new(verbosity);
+    let deadline = common::deadline(&args.network);
+    let bars = Bars::new(verbosity).until(deadline);
     let mut options = options(&args, &bars)?;
-    let mut network = common::network(&args.network)?;
+    let named = Named { indexes: &[&args.like, &args.patch_from], stores: &[] };
+    let mut network = common::network(&args.network, named, deadline)?;
     let kept = keep_input(&args)?;
     let image = kept.as_ref().map_or(&*args.image, |kept| kept.path());
     let normalized = if args.normalize { normalize(image, &std::env::temp_dir(), &bars)? } else { None };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use regrow_sync::{Location, PatchOptions, PatchReport, patch};
 
-use super::common;
+use super::common::{self, Named};
 use crate::args::PatchArgs;
 use crate::failure::Failure;
 use crate::progress::{Bars, Verbosity};
@@ -13,7 +13,8 @@ use crate::size::commas;
 
 /// Runs the command.
 pub(crate) fn run(args: &PatchArgs, verbosity: Verbosity) -> Result<(), Failure> {
-    let bars = Bars::new(verbosity);
+    let deadline = common::deadline(&args.network);
+    let bars = Bars::new(verbosity).until(deadline);
     let options = PatchOptions {
         store: args.store.as_deref().map(Location::parse).transpose()?,
         old_files: args.old_file.iter().cloned().collect(),
@@ -26,7 +27,11 @@ pub(crate) fn run(args: &PatchArgs, verbosity: Verbosity) -> Result<(), Failure>
         scratch: std::env::temp_dir(),
         ..PatchOptions::new(Location::parse(&args.old)?, Location::parse(&args.new)?)
     };
-    let mut network = common::network(&args.network)?;
+    let named = Named {
+        indexes: &[std::slice::from_ref(&args.old), std::slice::from_ref(&args.new)],
+        stores: args.store.as_slice(),
+    };
+    let mut network = common::network(&args.network, named, deadline)?;
     let report = patch(&options, &mut network, &bars)?;
     Reporter { verbosity, json: args.json }.print(&report, &summary(&report), To::Summary)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use regrow_sync::{Location, PushOptions, PushReport, push};
 
-use super::common;
+use super::common::{self, Named};
 use crate::args::PushArgs;
 use crate::failure::{Code, Failure};
 use crate::progress::{Bars, Verbosity};
@@ -23,8 +23,10 @@ pub(crate) fn run(args: &PushArgs, verbosity: Verbosity) -> Result<(), Failure> 
         index_max_age: Duration::from_secs(args.index_max_age),
         patches: args.patches,
     };
-    let mut network = common::network(&args.network)?;
-    let report = push(&options, &mut network, &Bars::new(verbosity))?;
+    let deadline = common::deadline(&args.network);
+    let named = Named { indexes: &[indexes], stores: &args.stores };
+    let mut network = common::network(&args.network, named, deadline)?;
+    let report = push(&options, &mut network, &Bars::new(verbosity).until(deadline))?;
     Reporter { verbosity, json: args.json }.print(&report, &summary(&report), To::Summary)
 }
 

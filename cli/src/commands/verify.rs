@@ -4,7 +4,7 @@ use std::path::Path;
 
 use regrow_sync::{Location, StoreVerifyReport, VerifyReport, verify_file, verify_store};
 
-use super::common;
+use super::common::{self, Named};
 use crate::args::VerifyArgs;
 use crate::failure::{Code, Failure};
 use crate::progress::{Bars, Verbosity};
@@ -13,8 +13,10 @@ use crate::size::commas;
 
 /// Runs the command.
 pub(crate) fn run(args: VerifyArgs, verbosity: Verbosity) -> Result<(), Failure> {
-    let mut network = common::network(&args.network)?;
-    let bars = Bars::new(verbosity);
+    let deadline = common::deadline(&args.network);
+    let named = Named { indexes: &[&args.targets], stores: args.store.as_slice() };
+    let mut network = common::network(&args.network, named, deadline)?;
+    let bars = Bars::new(verbosity).until(deadline);
     let reporter = Reporter { verbosity, json: args.json };
     if let Some(store) = &args.store {
         let report = verify_store(&Location::parse(store)?, &common::locations(&args.targets)?, &mut network, &bars)?;

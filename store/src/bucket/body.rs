@@ -5,15 +5,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use object_store::client::{HttpError, HttpRequestBody};
-use tokio::time::{Instant, Sleep};
 
 use super::failure::Failure;
-use super::service::stalled;
+use crate::http::pace::{Pace, Watch};
 use crate::{Meter, RateLimit};
 
 /// How many bytes are handed to the connection at a time, so that a slow one shows progress.
@@ -113,30 +111,23 @@ impl Body for Upload {
 pub(super) struct TimedBody {
     inner: reqwest::Body,
     meter: Arc<Meter>,
-    stall: Duration,
-    alarm: Pin<Box<Sleep>>,
-    /// Whether the reader waits, so that the time runs: while it is busy elsewhere it does not.
-    is_awaited: bool,
+    watch: Watch,
     gate: Gate,
 }
 
 impl TimedBody {
-    pub(super) fn new(inner: reqwest::Body, meter: Arc<Meter>, stall: Duration, gate: Gate) -> Self {
-        Self { inner, meter, stall, alarm: Box::pin(tokio::time::sleep(stall)), is_awaited: false, gate }
+    pub(super) fn new(inner: reqwest::Body, meter: Arc<Meter>, pace: Pace) -> Self {
+        let gate = Gate::new(pace.limit.clone());
+        Self { inner, meter, watch: Watch::new(pace), gate }
     }
 
     /// The next piece, or an error when none comes in time.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) {
-            self.is_awaited = false;
-            return Poll::Ready(frame.map(|frame| frame.map_err(|error| Failure::broken(&error))));
-        }
-        if !self.is_awaited {
-            self.is_awaited = true;
-            self.alarm.as_mut().reset(Instant::now() + self.stall);
-        }
-        ready!(self.alarm.as_mut().poll(cx));
-        Poll::Ready(Some(Err(stalled("not a byte", self.stall))))
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        Poll::Ready(match ready!(self.watch.watch(cx, polled)) {
+            Ok(frame) => frame.map(|frame| frame.map_err(|error| Failure::broken(&error))),
+            Err(lag) => Some(Err(Failure::Lag(lag))),
+        })
     }
 }
 
@@ -150,6 +141,7 @@ impl Body for TimedBody {
         if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()).and_then(Frame::data_ref) {
             let bytes = data.len() as u64;
             self.meter.add_bytes(bytes);
+            self.watch.count(bytes);
             self.gate.passed(bytes);
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Failure::into_http)))

@@ -5,6 +5,7 @@ use std::error::Error;
 use super::answer::Refusal;
 use super::url::Provider;
 use crate::http::failure as network;
+use crate::http::pace::Lag;
 use crate::{BucketProblem, StoreError};
 
 /// What is found among the causes of an error of `object_store`: our client and our credentials put it there.
@@ -16,6 +17,9 @@ pub(super) enum Failure {
     /// No answer, or only a part of it.
     #[error("{reason}")]
     Network { reason: String, transient: bool },
+    /// A body that came too slowly, or not at all.
+    #[error("not enough came of the body")]
+    Lag(Lag),
     /// Where credentials should come from, none came.
     #[error("{reason}")]
     Credentials { reason: String },
@@ -75,6 +79,7 @@ fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Failure> {
 /// The error of a body that breaks off.
 pub(super) fn broken(object: &str, error: &object_store::Error) -> StoreError {
     let reason = match find(error) {
+        Some(Failure::Lag(lag)) => return lag.error(object),
         Some(failure) => failure.to_string(),
         None => network::deepest(error),
     };
@@ -97,6 +102,7 @@ impl Scene<'_> {
             Some(Failure::Network { reason, transient }) => {
                 StoreError::Network { object: self.object.to_owned(), reason: reason.clone(), transient: *transient }
             }
+            Some(Failure::Lag(lag)) => lag.error(self.object),
             Some(Failure::Credentials { reason }) => self.problem(BucketProblem::WrongCredentials, reason.clone()),
             None => StoreError::Protocol { object: self.object.to_owned(), reason: network::deepest(error) },
         }

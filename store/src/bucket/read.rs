@@ -47,7 +47,12 @@ impl BucketStore {
         if meta.size > 0 || !matches!(span, Span::Suffix(_)) {
             return Err(too_short(object, meta.size));
         }
-        Ok(Download { range: 0..0, object_bytes: 0, version: self.version_of(&meta), body: Box::pin(stream::empty()) })
+        Ok(Download {
+            range: 0..0,
+            object_bytes: Some(0),
+            version: self.version_of(&meta),
+            body: Box::pin(stream::empty()),
+        })
     }
 
     /// The end of an object at a host that counts from the start only.
@@ -56,7 +61,7 @@ impl BucketStore {
         let range = meta.size.saturating_sub(bytes)..meta.size;
         if range.is_empty() {
             let version = self.version_of(&meta);
-            return Ok(Download { range, object_bytes: 0, version, body: Box::pin(stream::empty()) });
+            return Ok(Download { range, object_bytes: Some(0), version, body: Box::pin(stream::empty()) });
         }
         let span = Span::Range(range);
         let options = GetOptions { range: range_of(&span), if_match: meta.e_tag, ..GetOptions::default() };
@@ -73,7 +78,8 @@ impl BucketStore {
         }
         let named = object.clone();
         let pieces = found.into_stream().map(move |piece| piece.map_err(|error| broken(&named, &error)));
-        Ok(Download { body: exactly(pieces.boxed(), range.clone(), object), range, object_bytes, version })
+        let body = exactly(pieces.boxed(), range.clone(), object);
+        Ok(Download { body, range, object_bytes: Some(object_bytes), version })
     }
 
     async fn read_unless(&self, name: &str, version: &str) -> Result<Option<Download>, StoreError> {

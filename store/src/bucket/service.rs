@@ -17,6 +17,7 @@ use super::body::{Gate, Progress, TimedBody, Upload};
 use super::failure::Failure;
 use super::{answer, listing};
 use crate::http::failure as network;
+use crate::http::pace::Watch;
 use crate::{HttpClient, Meter};
 
 /// The most of an answer that is no object's bytes: a page of a list is far smaller.
@@ -89,14 +90,12 @@ impl Service {
 
     /// The beginning of a body, up to `max_bytes`.
     async fn read(&self, response: &mut reqwest::Response, max_bytes: usize) -> Result<Bytes, Failure> {
-        let stall = self.client.stall_timeout();
+        let mut watch = Watch::new(self.client.pace());
         let mut all = BytesMut::new();
         while all.len() < max_bytes {
-            let piece = match tokio::time::timeout(stall, response.chunk()).await {
-                Ok(piece) => piece.map_err(|error| Failure::broken(&error))?,
-                Err(_) => return Err(stalled("not a byte", stall)),
-            };
-            let Some(piece) = piece else { break };
+            let piece = watch.wait(response.chunk()).await.map_err(Failure::Lag)?;
+            let Some(piece) = piece.map_err(|error| Failure::broken(&error))? else { break };
+            watch.count(piece.len() as u64);
             self.meter.add_bytes(piece.len() as u64);
             all.extend_from_slice(&piece);
         }
@@ -137,8 +136,8 @@ impl Service {
     /// An answer whose body arrives as it is read.
     fn streamed(&self, response: reqwest::Response) -> HttpResponse {
         let response: http::Response<reqwest::Body> = response.into();
-        let (meter, stall) = (Arc::clone(&self.meter), self.client.stall_timeout());
-        response.map(|body| HttpResponseBody::new(TimedBody::new(body, meter, stall, self.gate())))
+        let (meter, pace) = (Arc::clone(&self.meter), self.client.pace());
+        response.map(|body| HttpResponseBody::new(TimedBody::new(body, meter, pace)))
     }
 }
 
@@ -191,7 +190,7 @@ fn buffered(sent_bytes: u64) -> Duration {
     Duration::from_secs(sent_bytes.min(MAX_BUFFERED_BYTES) / SLOW_BYTES_PER_SECOND)
 }
 
-pub(super) fn stalled(what: &str, after: Duration) -> Failure {
+fn stalled(what: &str, after: Duration) -> Failure {
     Failure::network(&format!("{what} for {after:?}"), true)
 }
 

@@ -125,7 +125,7 @@ impl BucketStore {
 
     async fn compare(&self, name: &str, source: &Source) -> Result<bool, StoreError> {
         let mut download = match self.get(name, Span::Whole).await {
-            Ok(download) if download.object_bytes == source.bytes() => download,
+            Ok(download) if download.object_bytes == Some(source.bytes()) => download,
             Ok(_) => return Ok(false),
             Err(error) if error.is_not_found() => return Ok(false),
             Err(error) => return Err(error),

@@ -9,12 +9,16 @@ use super::content_range::{ContentRange, unsatisfied_size};
 use super::retry_after;
 use crate::{Span, StoreError};
 
+/// The most of a whole object that is read and dropped before a range begins, beside the length of the range, where a
+/// host sends the whole object instead. The packs that regrow makes have at most some 81 MB.
+pub(super) const MAX_SKIPPED_BYTES: u64 = 96 << 20;
+
 /// What the body holds.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Framing {
     /// The wanted bytes, maybe with others around them.
     Part(Part),
-    /// The whole object, of unknown size.
+    /// The whole object, of unknown size, which has to be known before the wanted bytes can be told.
     Unsized,
     /// Nothing that is wanted: the end of an empty object was asked for.
     Nothing,
@@ -25,8 +29,8 @@ pub(super) enum Framing {
 pub(super) struct Part {
     /// The wanted bytes in the object.
     pub(super) range: Range<u64>,
-    /// The object's size.
-    pub(super) object_bytes: u64,
+    /// The object's size, where the answer tells it.
+    pub(super) object_bytes: Option<u64>,
     /// How many bytes of the body come before the wanted ones.
     pub(super) skipped_bytes: u64,
     /// Whether the body ends with the wanted bytes.
@@ -56,13 +60,23 @@ pub(super) fn too_short(object: String, object_bytes: u64) -> StoreError {
 
 fn whole(response: &Response, span: &Span, object: &str) -> Result<Framing, StoreError> {
     check_encoding(response, object)?;
-    let Some(object_bytes) = response.content_length() else {
-        return Ok(Framing::Unsized);
+    let object_bytes = response.content_length();
+    let range = match (object_bytes, span) {
+        (Some(bytes), span) => span.within(bytes).ok_or_else(|| too_short(object.to_owned(), bytes))?,
+        (None, Span::Range(range)) => range.clone(),
+        (None, _) => return Ok(Framing::Unsized),
     };
-    let Some(range) = span.within(object_bytes) else {
-        return Err(too_short(object.to_owned(), object_bytes));
-    };
-    Ok(Framing::Part(Part { skipped_bytes: range.start, to_end: range.end == object_bytes, range, object_bytes }))
+    check_skip(range.start, range.end - range.start, object)?;
+    let to_end = object_bytes == Some(range.end);
+    Ok(Framing::Part(Part { skipped_bytes: range.start, to_end, range, object_bytes }))
+}
+
+/// Refuses a whole object in place of a range that begins too far inside it.
+pub(super) fn check_skip(skipped_bytes: u64, wanted_bytes: u64, object: &str) -> Result<(), StoreError> {
+    if skipped_bytes <= MAX_SKIPPED_BYTES.saturating_add(wanted_bytes) {
+        return Ok(());
+    }
+    Err(StoreError::NoRanges { object: object.to_owned(), skipped_bytes })
 }
 
 fn part(response: &Response, span: &Span, object: &str) -> Result<Part, StoreError> {
@@ -88,7 +102,7 @@ fn part(response: &Response, span: &Span, object: &str) -> Result<Part, StoreErr
         Some(length) if length != part_bytes => {
             Err(wrong(format!("Content-Range: {text}, but Content-Length: {length}")))
         }
-        _ => Ok(Part { range, object_bytes, skipped_bytes: 0, to_end: true }),
+        _ => Ok(Part { range, object_bytes: Some(object_bytes), skipped_bytes: 0, to_end: true }),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Reading of bodies: counted, timed, and cut to the wanted bytes.
+//! Reading of bodies: counted, timed, and cut to the wanted bytes as they arrive. What is not wanted is dropped at
+//! once, so a body costs the memory of one piece, however long it is.
 
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures::stream;
 use reqwest::Response;
 
-use super::answer::Part;
+use super::answer::{self, Part};
 use super::failure;
 use super::pace::{Pace, Watch};
 use crate::{ByteStream, Meter, StoreError};
@@ -22,7 +23,7 @@ pub(super) struct Body {
 
 impl Body {
     pub(super) fn new(response: Response, object: String, meter: Arc<Meter>, pace: Pace) -> Self {
-        let watch = Watch::new(pace.stall_timeout);
+        let watch = Watch::new(pace.clone());
         Self { response, object, meter, pace, watch }
     }
 
@@ -32,6 +33,7 @@ impl Body {
             body: Some(self),
             skip: part.skipped_bytes,
             left: part.range.end - part.range.start,
+            range_end: part.object_bytes.is_none().then_some(part.range.end),
             to_end: part.to_end,
         };
         Box::pin(stream::try_unfold(
@@ -56,9 +58,24 @@ impl Body {
         Ok(all.freeze())
     }
 
+    /// The last `tail_bytes` bytes of a body of unknown length, and the length; no more than twice that is held.
+    pub(super) async fn end(mut self, tail_bytes: u64) -> Result<(Bytes, u64), StoreError> {
+        let (mut kept, mut length) = (BytesMut::new(), 0);
+        while let Some(piece) = self.read().await? {
+            length += piece.len() as u64;
+            answer::check_skip(length.saturating_sub(tail_bytes), tail_bytes, &self.object)?;
+            kept.extend_from_slice(&piece);
+            if kept.len() as u64 >= tail_bytes.saturating_mul(2) {
+                trim(&mut kept, tail_bytes);
+            }
+        }
+        trim(&mut kept, tail_bytes);
+        Ok((kept.freeze(), length))
+    }
+
     /// What arrives next, as soon as the limit lets it pass; `None` at the end.
     async fn read(&mut self) -> Result<Option<Bytes>, StoreError> {
-        let piece = self.watch.wait(&self.object, self.response.chunk()).await?;
+        let piece = self.watch.wait(self.response.chunk()).await.map_err(|lag| lag.error(&self.object))?;
         let piece = piece.map_err(|error| failure::of_body(&self.object, &error))?;
         let bytes = piece.as_ref().map_or(0, |piece| piece.len() as u64);
         self.meter.add_bytes(bytes);
@@ -90,6 +107,13 @@ impl Body {
     }
 }
 
+/// Drops all but the last `tail_bytes` bytes.
+fn trim(kept: &mut BytesMut, tail_bytes: u64) {
+    let surplus = (kept.len() as u64).saturating_sub(tail_bytes);
+    // No more than the length, so it fits a usize. A copy, so that what is dropped is freed.
+    *kept = BytesMut::from(&kept[surplus as usize..]);
+}
+
 /// The wanted bytes of a body. The last piece is handed out only when the body has proved to end there, if it
 /// is to; otherwise the rest is not read and the connection is dropped.
 struct Cut {
@@ -97,6 +121,8 @@ struct Cut {
     body: Option<Body>,
     skip: u64,
     left: u64,
+    /// Where the wanted bytes end in an object of unknown size, whose end is the body's.
+    range_end: Option<u64>,
     to_end: bool,
 }
 
@@ -108,7 +134,11 @@ impl Cut {
                 return Ok(None);
             }
             let Some(piece) = body.read().await? else {
-                return Err(body.shorter(self.skip + self.left));
+                let missing = self.skip + self.left;
+                return Err(match self.range_end {
+                    Some(end) => answer::too_short(body.object.clone(), end - missing),
+                    None => body.shorter(missing),
+                });
             };
             if let Some(piece) = self.cut(piece).await? {
                 return Ok(Some(piece));

@@ -1,28 +1,40 @@
 //! The client: one pool of connections, redirects followed by hand.
 //!
-//! Redirects are not left to the library, so that each request is counted, and so that the user's headers stay
-//! with the host they were given for.
+//! Redirects are not left to the library, so that each request is counted, the user's headers stay with the host they
+//! were given for, and no server sends readers where it should not.
+//!
+//! What a connection holds is bounded by its buffers: some 400 KiB for HTTP/1.1, [`HTTP2_CONNECTION_BYTES`] for
+//! HTTP/2, whose requests share one connection. Bodies are never decompressed.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, IF_NONE_MATCH, LOCATION};
+use reqwest::dns::Resolve;
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, IF_NONE_MATCH};
 use reqwest::{Certificate, Client, Response, StatusCode, Url};
 
 use super::body::Body;
-use super::options::{HttpOptions, header_map, read_certificates};
+use super::header::Headers;
+use super::options::{HttpOptions, read_certificates};
 use super::pace::Pace;
+use super::redirect::{self, Guide, Way};
 use super::{answer, failure, refusal};
 use crate::{Meter, RateLimit, StoreError};
 
 /// How many redirects in a row are followed.
 const MAX_REDIRECTS: usize = 10;
+/// What a server may send ahead over one connection of HTTP/2, and of that for one request.
+const HTTP2_CONNECTION_BYTES: u32 = 5 << 20;
+const HTTP2_STREAM_BYTES: u32 = 2 << 20;
+/// The longest head of an answer over HTTP/2.
+const HTTP2_HEAD_BYTES: u32 = 16 << 10;
 
 /// A pool of connections for HTTP/1.1 and HTTP/2; clones share it.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     client: Client,
-    headers: HeaderMap,
+    headers: Headers,
+    guide: Arc<Guide>,
     pace: Pace,
 }
 
@@ -47,19 +59,24 @@ impl HttpClient {
     /// [`StoreError::InvalidOption`] for headers or certificates that do not do, [`StoreError::Io`] for a file of
     /// certificates that cannot be read.
     pub fn new(options: HttpOptions) -> Result<Self, StoreError> {
-        let headers = header_map(&options.headers)?;
+        let headers = Headers::new(&options.headers)?;
         let extra = options.ca_file.as_deref().map(read_certificates).transpose()?;
-        let client = match extra {
-            Some(certificates) => build(&options, Trust::SystemAnd(certificates)),
-            // A system without certificates, as small images are, still reaches plain http.
-            None => build(&options, Trust::System).or_else(|_| build(&options, Trust::Nobody)),
-        };
-        let client = client.map_err(|error| StoreError::InvalidOption {
+        let client = build_any(&options, extra.as_deref(), None).map_err(|error| StoreError::InvalidOption {
             option: "HTTP client".to_owned(),
             reason: failure::deepest(&error),
         })?;
-        let pace = Pace { stall_timeout: options.stall_timeout, limit: options.limit };
-        Ok(Self { client, headers, pace })
+        let pace = Pace {
+            stall_timeout: options.stall_timeout,
+            min_rate: options.min_rate,
+            window: options.min_rate_window,
+            limit: options.limit.clone(),
+            open: Arc::default(),
+        };
+        let (policy, use_proxies) = (options.redirects, options.use_proxies);
+        let guarded = HttpOptions { use_proxies: false, headers: Vec::new(), ..options };
+        let build = move |resolver| build_any(&guarded, extra.as_deref(), Some(resolver));
+        let guide = Arc::new(Guide::new(policy, use_proxies, build));
+        Ok(Self { client, headers, guide, pace })
     }
 
     /// Reads all that is at `url`, if it is no more than `max_bytes`, and unless it still is what was read with the version
@@ -96,7 +113,7 @@ impl HttpClient {
         self.pace.limit.clone()
     }
 
-    pub(super) fn pace(&self) -> Pace {
+    pub(crate) fn pace(&self) -> Pace {
         self.pace.clone()
     }
 
@@ -117,15 +134,17 @@ impl HttpClient {
         object: &str,
         meter: &Meter,
     ) -> Result<Response, StoreError> {
-        let mut url = url.clone();
-        let mut is_first_host = true;
+        let (mut url, mut way, mut headers) = (url.clone(), Way::Free, self.headers.of(url));
         for _ in 0..=MAX_REDIRECTS {
-            let headers = is_first_host.then_some(&self.headers);
-            let response = self.send_once(&url, extra, headers, object, meter).await?;
-            let Some(next) = redirect_target(&response, &url, object)? else {
+            let client = self.guide.client(way, &self.client, object)?;
+            let response = self.send_once(&client, &url, extra, headers, object, meter).await?;
+            let Some(next) = redirect::target(&response, &url, object)? else {
                 return Ok(response);
             };
-            is_first_host &= next.origin() == url.origin();
+            way = self.guide.way(&response, (&url, way), &next, object)?;
+            if next.origin() != url.origin() {
+                headers = None;
+            }
             url = next;
         }
         let reason = format!("more than {MAX_REDIRECTS} redirects");
@@ -134,13 +153,14 @@ impl HttpClient {
 
     async fn send_once(
         &self,
+        client: &Client,
         url: &Url,
         extra: &[(HeaderName, String)],
         headers: Option<&HeaderMap>,
         object: &str,
         meter: &Meter,
     ) -> Result<Response, StoreError> {
-        let mut request = self.client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+        let mut request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
         if let Some(headers) = headers {
             request = request.headers(headers.clone());
         }
@@ -149,66 +169,53 @@ impl HttpClient {
         }
         meter.add_request();
         match tokio::time::timeout(self.pace.stall_timeout, request.send()).await {
-            Ok(answer) => answer.map_err(|error| failure::of_request(object, &error)),
+            Ok(answer) => answer.map_err(|error| redirect::failed(object, url, &error)),
             Err(_) => Err(failure::stalled(object, "no answer", self.pace.stall_timeout)),
         }
     }
 }
 
 /// Whose certificates are accepted.
-enum Trust {
+enum Trust<'a> {
     System,
-    SystemAnd(Vec<Certificate>),
+    SystemAnd(&'a [Certificate]),
     Nobody,
 }
 
-fn build(options: &HttpOptions, trust: Trust) -> reqwest::Result<Client> {
+/// A client that trusts the system's certificates and `extra`, and resolves names by `resolver`.
+fn build_any(
+    options: &HttpOptions,
+    extra: Option<&[Certificate]>,
+    resolver: Option<Arc<dyn Resolve>>,
+) -> reqwest::Result<Client> {
+    match extra {
+        Some(certificates) => build(options, Trust::SystemAnd(certificates), resolver),
+        // A system without certificates, as small images are, still reaches plain http.
+        None => build(options, Trust::System, resolver.clone()).or_else(|_| build(options, Trust::Nobody, resolver)),
+    }
+}
+
+fn build(options: &HttpOptions, trust: Trust<'_>, resolver: Option<Arc<dyn Resolve>>) -> reqwest::Result<Client> {
     let builder = Client::builder()
         .user_agent(concat!("regrow/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
+        .http2_initial_connection_window_size(HTTP2_CONNECTION_BYTES)
+        .http2_initial_stream_window_size(HTTP2_STREAM_BYTES)
+        .http2_max_header_list_size(HTTP2_HEAD_BYTES)
         .connect_timeout(options.connect_timeout);
     let builder = match trust {
         Trust::System => builder,
-        Trust::SystemAnd(certificates) => builder.tls_certs_merge(certificates),
+        Trust::SystemAnd(certificates) => builder.tls_certs_merge(certificates.iter().cloned()),
         Trust::Nobody => builder.tls_certs_only([]),
     };
     let builder = if options.use_proxies { builder } else { builder.no_proxy() };
+    let builder = match resolver {
+        Some(resolver) => builder.dns_resolver(resolver),
+        None => builder,
+    };
     builder.build()
-}
-
-/// Where a redirect leads, or `None` if the answer is none.
-fn redirect_target(response: &Response, from: &Url, object: &str) -> Result<Option<Url>, StoreError> {
-    let redirects = matches!(
-        response.status(),
-        StatusCode::MOVED_PERMANENTLY
-            | StatusCode::FOUND
-            | StatusCode::SEE_OTHER
-            | StatusCode::TEMPORARY_REDIRECT
-            | StatusCode::PERMANENT_REDIRECT
-    );
-    let Some(location) = response.headers().get(LOCATION).filter(|_| redirects) else {
-        return Ok(None);
-    };
-    let refused = |reason: &str| StoreError::Network {
-        object: object.to_owned(),
-        reason: format!("redirected {reason}"),
-        transient: false,
-    };
-    let target = location.to_str().ok().and_then(|location| from.join(location).ok());
-    let mut target = target.ok_or_else(|| refused("to something that is no URL"))?;
-    match (from.scheme(), target.scheme()) {
-        ("https", "http") => return Err(refused("from https to http, which is not followed")),
-        (_, "http" | "https") => {}
-        _ => return Err(refused("to a place that is neither http nor https")),
-    }
-    if target.origin() == from.origin() && target.username().is_empty() {
-        // Neither call fails for a URL with a host.
-        let _ = target.set_username(from.username());
-        let _ = target.set_password(from.password());
-    }
-    Ok(Some(target))
 }
 
 /// An `http` or `https` URL with a host.

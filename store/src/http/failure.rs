@@ -24,12 +24,6 @@ pub(super) fn stalled(object: &str, what: &str, after: Duration) -> StoreError {
     StoreError::Network { object: object.to_owned(), reason, transient: true }
 }
 
-/// The error of a server that sends too little to ever be done.
-pub(super) fn slow(object: &str, bytes: u64, within: Duration) -> StoreError {
-    let reason = format!("only {bytes} bytes in {within:?}");
-    StoreError::Network { object: object.to_owned(), reason, transient: true }
-}
-
 /// The innermost cause, which says most.
 pub(crate) fn deepest(error: &(dyn Error + 'static)) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()

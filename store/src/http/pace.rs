@@ -1,31 +1,36 @@
-//! How fast a body comes: the user's upper limit, and the floor below which a server counts as stalled.
+//! How fast a body comes: the user's upper limit, and the floor below which it is given up.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use crate::{RateLimit, StoreError};
 
 use super::failure;
 
-/// The fewest bytes of a body that must come within each stall time-out of waiting. A server that drips single
-/// bytes would never be silent for long, but never finish either. 4 KiB in 30 s is less than the slowest links
-/// give to one of a few connections.
-pub(super) const MIN_BYTES_PER_STALL: u64 = 4096;
-
-/// What bodies of one client have in common.
+/// What the bodies of one client have in common.
 #[derive(Debug, Clone)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     /// How long nothing may come.
-    pub(super) stall_timeout: Duration,
+    pub(crate) stall_timeout: Duration,
+    /// The bytes a second that the bodies which are open must bring together; zero for no floor.
+    pub(crate) min_rate: u64,
+    /// The time of waiting over which that rate is counted.
+    pub(crate) window: Duration,
     /// The limit that all bodies share.
-    pub(super) limit: Option<Arc<RateLimit>>,
+    pub(crate) limit: Option<Arc<RateLimit>>,
+    /// How many bodies are open.
+    pub(crate) open: Arc<AtomicU64>,
 }
 
 impl Pace {
-    /// Waits until so many bytes that have come may be handed on. The sender notices by the back-pressure of its
-    /// connection.
+    /// Waits until this many bytes that have come may be handed on. The sender notices by the back-pressure of
+    /// its connection.
     pub(super) async fn hold_back(&self, bytes: u64) {
         if let Some(limit) = &self.limit {
             limit.take(bytes).await;
@@ -33,51 +38,129 @@ impl Pace {
     }
 }
 
-/// Watches one body for the floor. Only time spent waiting for the network counts, so neither a slow consumer
-/// nor the rate limit makes a server look slow.
+/// Why a body is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lag {
+    /// Nothing came for this long.
+    Silent(Duration),
+    /// This is all that came within a window of waiting.
+    Slow { bytes: u64, within: Duration },
+}
+
+impl Lag {
+    pub(crate) fn error(self, object: &str) -> StoreError {
+        match self {
+            Self::Silent(after) => failure::stalled(object, "not a byte", after),
+            Self::Slow { bytes, within } => StoreError::Slow { object: object.to_owned(), bytes, within },
+        }
+    }
+}
+
+/// Watches one body for silence and for the floor. Only time spent waiting for the network counts, so neither a
+/// slow consumer nor the rate limit makes a server look slow.
+///
+/// Each body owes its share of the floor: the rate divided by the number of bodies that are open. A slow link is
+/// not the server's fault, and its few bytes are spread over all connections; a body that is alone owes all of it.
 #[derive(Debug)]
-pub(super) struct Watch {
-    stall_timeout: Duration,
-    /// The time waited and the bytes that came in the present window.
+pub(crate) struct Watch {
+    pace: Pace,
+    alarm: Pin<Box<Sleep>>,
+    waiting: Option<Waiting>,
+    /// The time that was waited in the present window.
     waited: Duration,
+    /// The bytes that should have come and those that came in the present window.
+    owed: f64,
     arrived: u64,
 }
 
+/// A wait that has not ended.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    /// The time up to which it is counted.
+    counted_to: Instant,
+    silent_at: Instant,
+}
+
 impl Watch {
-    pub(super) fn new(stall_timeout: Duration) -> Self {
-        Self { stall_timeout, waited: Duration::ZERO, arrived: 0 }
+    pub(crate) fn new(pace: Pace) -> Self {
+        pace.open.fetch_add(1, Ordering::Relaxed);
+        let alarm = Box::pin(tokio::time::sleep(pace.stall_timeout));
+        Self { pace, alarm, waiting: None, waited: Duration::ZERO, owed: 0.0, arrived: 0 }
     }
 
-    /// Waits for `next`, no longer than the window allows.
-    pub(super) async fn wait<T>(&mut self, object: &str, next: impl Future<Output = T>) -> Result<T, StoreError> {
-        let begun = Instant::now();
-        let outcome = tokio::time::timeout(self.patience(), next).await;
-        self.waited += begun.elapsed();
-        outcome.map_err(|_| self.stalled(object))
+    /// Waits for `next`, unless the body lags meanwhile.
+    pub(crate) async fn wait<T>(&mut self, next: impl Future<Output = T>) -> Result<T, Lag> {
+        let mut next = pin!(next);
+        poll_fn(|cx| {
+            let polled = next.as_mut().poll(cx);
+            self.watch(cx, polled)
+        })
+        .await
     }
 
-    /// Counts bytes that came; begins the next window when this one is over and enough came in it.
-    pub(super) fn count(&mut self, bytes: u64) {
+    /// Takes the outcome of polling the body, and turns it into an error when that is pending for too long.
+    pub(crate) fn watch<T>(&mut self, cx: &mut Context<'_>, polled: Poll<T>) -> Poll<Result<T, Lag>> {
+        let now = Instant::now();
+        if let Poll::Ready(value) = polled {
+            self.count_time(now);
+            self.waiting = None;
+            return Poll::Ready(Ok(value));
+        }
+        if self.waiting.is_none() {
+            self.waiting = Some(Waiting { counted_to: now, silent_at: now + self.pace.stall_timeout });
+            self.set_alarm(now);
+        }
+        loop {
+            ready!(self.alarm.as_mut().poll(cx));
+            let now = Instant::now();
+            self.count_time(now);
+            if self.waiting.is_some_and(|waiting| now >= waiting.silent_at) {
+                return Poll::Ready(Err(Lag::Silent(self.pace.stall_timeout)));
+            }
+            if let Some(lag) = self.close_window() {
+                return Poll::Ready(Err(lag));
+            }
+            self.set_alarm(now);
+        }
+    }
+
+    /// Counts bytes that came.
+    pub(crate) fn count(&mut self, bytes: u64) {
         self.arrived += bytes;
-        if self.waited >= self.stall_timeout && self.is_enough() {
-            *self = Self::new(self.stall_timeout);
+    }
+
+    fn count_time(&mut self, now: Instant) {
+        let Some(waiting) = &mut self.waiting else { return };
+        let passed = now.saturating_duration_since(waiting.counted_to);
+        waiting.counted_to = now;
+        self.waited += passed;
+        let sharers = self.pace.open.load(Ordering::Relaxed).max(1);
+        self.owed += self.pace.min_rate as f64 / sharers as f64 * passed.as_secs_f64();
+    }
+
+    /// Begins the next window when this one is over, unless too little came in it.
+    fn close_window(&mut self) -> Option<Lag> {
+        if self.waited < self.pace.window {
+            return None;
         }
-    }
-
-    /// How long the next piece may take: what is left of the window, or, where the window has its bytes, as long
-    /// as a silence.
-    fn patience(&self) -> Duration {
-        if self.is_enough() { self.stall_timeout } else { self.stall_timeout.saturating_sub(self.waited) }
-    }
-
-    fn is_enough(&self) -> bool {
-        self.arrived >= MIN_BYTES_PER_STALL
-    }
-
-    fn stalled(&self, object: &str) -> StoreError {
-        if self.arrived == 0 || self.is_enough() {
-            return failure::stalled(object, "not a byte", self.stall_timeout);
+        if (self.arrived as f64) < self.owed {
+            return Some(Lag::Slow { bytes: self.arrived, within: self.waited });
         }
-        failure::slow(object, self.arrived, self.stall_timeout)
+        (self.waited, self.owed, self.arrived) = (Duration::ZERO, 0.0, 0);
+        None
+    }
+
+    /// Sets the alarm to the silence's end, or to the window's, if that comes first and matters.
+    fn set_alarm(&mut self, now: Instant) {
+        let Some(waiting) = self.waiting else { return };
+        let window_at = now + self.pace.window.saturating_sub(self.waited);
+        let at = if self.pace.min_rate > 0 { waiting.silent_at.min(window_at) } else { waiting.silent_at };
+        self.alarm.as_mut().reset(at);
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.pace.open.fetch_sub(1, Ordering::Relaxed);
     }
 }

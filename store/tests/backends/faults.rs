@@ -110,7 +110,7 @@ async fn a_whole_answer_to_a_range_is_used() {
         let (store, meter) = http_store(&server);
         let (download, bytes) = read(&store, "x", span.clone()).await.unwrap();
         assert_eq!(download.range, range, "{span:?}");
-        assert_eq!(download.object_bytes, 100_000);
+        assert_eq!(download.object_bytes, Some(100_000));
         assert!(bytes == object[range.start as usize..range.end as usize], "{span:?}");
         assert_eq!(meter.requests(), 1);
         assert!(meter.body_bytes() >= range.end && meter.body_bytes() <= 100_000);
@@ -152,9 +152,11 @@ async fn answers_without_length_work() {
             let server = Server::script(vec![reply.clone()]).await;
             let (store, meter) = http_store(&server);
             let (download, bytes) = read(&store, "x", span).await.unwrap();
-            assert_eq!((download.range, download.object_bytes), (range.clone(), 5000));
+            // Of a range no more is read than is needed, so the size does not show.
+            let size = (range != (900..1100)).then_some(5000);
+            assert_eq!((download.range, download.object_bytes), (range.clone(), size));
             assert!(bytes == object[range.start as usize..range.end as usize]);
-            assert_eq!(meter.body_bytes(), 5000);
+            assert!(meter.body_bytes() >= range.end && meter.body_bytes() <= 5000);
         }
     }
     let reason = protocol_error(chunked(), Span::Range(0..5001)).await;
@@ -260,7 +262,7 @@ async fn silence_is_a_transient_error_after_the_time_allowed() {
     let silent = [
         (Reply::silence(), Span::Whole, "no answer for 300ms"),
         (Reply::part_head(&object, 0, 100).hang(), Span::Range(0..100), "not a byte for 300ms"),
-        (Reply::part_head(&object, 0, 100).send(&object[..99]).hang(), Span::Range(0..100), "only 99 bytes in 300ms"),
+        (Reply::part_head(&object, 0, 100).send(&object[..99]).hang(), Span::Range(0..100), "not a byte for 300ms"),
         (Reply::part_head(&large, 0, 5000).send(&large[..4999]).hang(), Span::Range(0..5000), "not a byte for 300ms"),
     ];
     for (reply, span, reason) in silent {
@@ -272,11 +274,11 @@ async fn silence_is_a_transient_error_after_the_time_allowed() {
     }
 }
 
-/// The reply of a server that sends a piece of so many bytes every third of the stall time-out.
+/// The reply of a server that sends a piece of this many bytes every sixth of the stall time-out.
 fn dripping(object: &[u8], start: usize, piece_bytes: usize) -> Reply {
     object[start..]
         .chunks(piece_bytes)
-        .fold(Reply::part_head(object, start, object.len()), |reply, piece| reply.wait(STALL / 3).send(piece))
+        .fold(Reply::part_head(object, start, object.len()), |reply, piece| reply.wait(STALL / 6).send(piece))
 }
 
 #[tokio::test]
@@ -295,9 +297,8 @@ async fn a_dripping_body_is_a_stall() {
     let object = sample(5000);
     let begun = Instant::now();
     let error = error_of(dripping(&object, 0, 1), Span::Range(0..5000)).await;
-    assert!(matches!(error, StoreError::Network { transient: true, .. }), "{error:?}");
-    assert!(error.to_string().contains(": only ") && error.to_string().ends_with(" bytes in 300ms"), "{error}");
-    assert!(begun.elapsed() >= STALL && begun.elapsed() < STALL * 4, "{:?}", begun.elapsed());
+    assert!(matches!(error, StoreError::Slow { bytes: 1..300, .. }) && error.is_transient(), "{error:?}");
+    assert!(begun.elapsed() >= STALL, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -311,7 +312,7 @@ async fn a_server_that_only_ever_drips_is_given_up() {
     .await;
     let (store, meter) = retrying_store(&server);
     let error = bytes(&store, Span::Range(0..5000)).await.unwrap_err();
-    assert!(error.to_string().ends_with(" bytes in 300ms"), "{error}");
+    assert!(matches!(error, StoreError::Slow { .. }), "{error:?}");
     assert_eq!(meter.requests(), 5);
 }
 
@@ -377,7 +378,7 @@ async fn a_broken_body_is_continued_where_it_broke() {
     .await;
     let (store, meter) = retrying_store(&server);
     let (download, bytes) = read(&store, "x", Span::Range(100..900)).await.unwrap();
-    assert_eq!((download.range, download.object_bytes), (100..900, 1000));
+    assert_eq!((download.range, download.object_bytes), (100..900, Some(1000)));
     assert_eq!(bytes, object[100..900]);
     let expected = ["bytes=100-899", "bytes=400-899", "bytes=400-899", "bytes=401-899"];
     assert_eq!(server.ranges(), expected.map(|range| Some(range.to_owned())));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use regrow_store::{HttpClient, HttpOptions, HttpStore, Meter, ReadStore, Span, StoreError};
+use regrow_store::{GivenHeader, HttpClient, HttpOptions, HttpStore, Meter, ReadStore, Redirects, Span, StoreError};
 
 use crate::server::{Reply, Server};
 use crate::support::{bytes, client, options, sample};
@@ -13,7 +13,12 @@ fn redirect(status: u16, to: &str) -> Reply {
 
 fn store_with_headers(base: &str) -> (HttpStore, Arc<Meter>) {
     let headers = [("Authorization", "Bearer secret"), ("X-Token", "secret")];
-    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let given = |(name, value): (&str, &str)| GivenHeader {
+        origin: base.to_owned(),
+        name: name.to_owned(),
+        value: value.to_owned(),
+    };
+    let headers = headers.map(given).into();
     let client = HttpClient::new(HttpOptions { headers, ..options() }).unwrap();
     let meter = Meter::new();
     (HttpStore::new(base, client, Arc::clone(&meter)).unwrap(), meter)
@@ -114,4 +119,42 @@ async fn redirects_to_nowhere_are_errors() {
     let (store, _) = store_with_headers(&server.url());
     let error = bytes(&store, Span::Whole).await.unwrap_err();
     assert!(matches!(error, StoreError::Status { status: 302, .. }), "{error:?}");
+}
+
+/// The error of the first request to `server`, which is redirected to `to`.
+async fn redirected(redirects: Redirects, to: &str) -> Result<(), String> {
+    let server = Server::script(vec![redirect(302, to), Reply::ok(b"here")]).await;
+    let client = HttpClient::new(HttpOptions { redirects, ..options() }).unwrap();
+    let store = HttpStore::new(&server.url(), client, Meter::new()).unwrap();
+    match bytes(&store, Span::Whole).await {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            assert!(matches!(error, StoreError::Redirected { .. }) && !error.is_transient(), "{error:?}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+            Err(error.to_string().split_once("redirected to ").unwrap().1.to_owned())
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_followed_can_be_chosen() {
+    let other = Server::start(|_| Reply::ok(b"there")).await;
+    let there = format!("{}/x?secret", other.url());
+    let by_name = there.replace("127.0.0.1", "localhost");
+    for (redirects, same, elsewhere) in [
+        (Redirects::None, false, false),
+        (Redirects::SameOrigin, true, false),
+        (Redirects::Safe, true, true),
+        (Redirects::Any, true, true),
+    ] {
+        assert_eq!(redirected(redirects, "/y").await.is_ok(), same, "{redirects:?}");
+        for to in [&there, &by_name] {
+            assert_eq!(redirected(redirects, to).await.is_ok(), elsewhere, "{redirects:?} {to}");
+        }
+    }
+    let error = redirected(Redirects::SameOrigin, &there).await.unwrap_err();
+    assert_eq!(error, format!("{}, which is another origin; --redirects safe or any allows it", other.url()));
+    // What is public needs https, even for a server on this machine.
+    let error = redirected(Redirects::Safe, "http://192.0.2.1/secret").await.unwrap_err();
+    assert_eq!(error, "http://192.0.2.1, a public address, without https; --redirects any allows it");
 }

@@ -27,7 +27,7 @@ pub(crate) fn sample(len: usize) -> Vec<u8> {
 }
 
 pub(crate) fn options() -> HttpOptions {
-    HttpOptions { stall_timeout: STALL, use_proxies: false, ..HttpOptions::default() }
+    HttpOptions { stall_timeout: STALL, min_rate_window: STALL, use_proxies: false, ..HttpOptions::default() }
 }
 
 pub(crate) fn client() -> HttpClient {
@@ -42,7 +42,12 @@ pub(crate) fn http_store(server: &Server) -> (HttpStore, Arc<Meter>) {
 
 /// Waits so short that tests over real sockets need not pause time.
 pub(crate) fn hasty() -> RetryPolicy {
-    RetryPolicy { attempts: 5, first_delay: Duration::from_millis(1), max_delay: Duration::from_millis(4) }
+    RetryPolicy {
+        attempts: 5,
+        first_delay: Duration::from_millis(1),
+        max_delay: Duration::from_millis(4),
+        deadline: None,
+    }
 }
 
 /// The same, with retries.

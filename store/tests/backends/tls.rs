@@ -71,8 +71,9 @@ async fn a_certificate_for_another_name_is_not_accepted() {
 #[tokio::test]
 async fn a_redirect_from_https_to_http_is_not_followed() {
     let base = format!("https://localhost:{}/down", start().await);
-    let reason = certificate_error(store(&base, Some(file("ca.pem")))).await;
-    assert_eq!(reason, "redirected from https to http, which is not followed");
+    let error = bytes(&store(&base, Some(file("ca.pem"))), Span::Whole).await.unwrap_err();
+    assert!(matches!(error, StoreError::Redirected { .. }), "{error:?}");
+    assert!(error.to_string().ends_with(", from https to http, which is not followed"), "{error}");
 }
 
 #[tokio::test]

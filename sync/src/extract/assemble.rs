@@ -19,6 +19,7 @@ use super::packs::Packs;
 use super::target::Target;
 use super::{Form, Run};
 use crate::pool::{Ordered, Pending};
+use crate::progress::check_time;
 use crate::seed::Seeds;
 use crate::{Stage, SyncError};
 
@@ -130,6 +131,7 @@ impl<'a> Assembly<'a> {
             Ok::<(), SyncError>(())
         };
         for block in self.shared.output.blocks() {
+            check_time(self.run.progress)?;
             queue.push(self.submit(block));
             while let Some(result) = queue.next_due()? {
                 take(result)?;
@@ -173,6 +175,7 @@ impl<'a> Assembly<'a> {
         let mut queue = Ordered::new(BLOCKS_IN_FLIGHT);
         let mut blocks = self.shared.output.blocks();
         loop {
+            check_time(self.run.progress)?;
             let next = blocks.next();
             let is_last = next.is_none();
             if let Some(block) = next {

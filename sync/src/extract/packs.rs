@@ -16,6 +16,10 @@ use crate::SyncError;
 /// Skeleton parts up to this size come with the tails, in one request; together no more than twice as much.
 const SKELETON_WITH_TAIL_BYTES: u64 = 4 << 20;
 
+/// Ends of packs that are fetched at the same time are together no longer than this, unless one alone is: a tail may
+/// have 64 MiB, and there may be as many as connections.
+const ENDS_IN_FLIGHT_BYTES: u64 = 64 << 20;
+
 /// A pack's table.
 pub(crate) struct Table {
     pub(crate) frames: Vec<FrameEntry>,
@@ -108,8 +112,11 @@ impl Packs {
         }
         let requests = self.ends_of(wanted);
         // A few at a time: only what is taken from them stays in memory.
-        for requests in requests.chunks(fetcher.connections) {
-            self.fetch_some(fetcher, requests, &mut segment)?;
+        let mut rest = &requests[..];
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(fit(rest, fetcher.connections));
+            self.fetch_some(fetcher, now, &mut segment)?;
+            rest = later;
         }
         Ok(())
     }
@@ -193,5 +200,30 @@ impl Packs {
             plan.set(chunk, Source::Frame { pack, frame });
         }
         Ok(())
+    }
+}
+
+/// How many of these ends, at least one and at most `connections`, may be fetched at the same time.
+fn fit(ends: &[(u32, Range<u64>)], connections: usize) -> usize {
+    let mut bytes = 0_u64;
+    let fitting = ends.iter().take_while(|(_, range)| {
+        bytes = bytes.saturating_add(range.end - range.start);
+        bytes <= ENDS_IN_FLIGHT_BYTES
+    });
+    fitting.count().min(connections).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_in_flight_are_bounded() {
+        let ends = |bytes: &[u64]| bytes.iter().map(|&bytes| (0, 7..7 + bytes)).collect::<Vec<_>>();
+        assert_eq!(fit(&ends(&[1000; 9]), 6), 6);
+        assert_eq!(fit(&ends(&[1000; 3]), 6), 3);
+        assert_eq!(fit(&ends(&[24 << 20; 9]), 6), 2);
+        assert_eq!(fit(&ends(&[64 << 20, 1]), 6), 1);
+        assert_eq!(fit(&ends(&[u64::MAX - 7, 1]), 6), 1);
     }
 }

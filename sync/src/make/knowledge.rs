@@ -165,8 +165,8 @@ async fn read_tail_at(
 ) -> Result<(Bytes, PackTail), StoreError> {
     let download = store.get(name, Span::Range(place.tail_at..place.bytes)).await?;
     let damaged = |reason: String| StoreError::Damaged { object: format!("{}/{name}", store.location()), reason };
-    if download.object_bytes != place.bytes {
-        return Err(damaged(format!("it has {} bytes, not {}", download.object_bytes, place.bytes)));
+    if let Some(bytes) = download.object_bytes.filter(|&bytes| bytes != place.bytes) {
+        return Err(damaged(format!("it has {bytes} bytes, not {}", place.bytes)));
     }
     let bytes = download.bytes().await?;
     let tail = PackTail::decode(&bytes, place.bytes).map_err(|error| damaged(error.to_string()))?;

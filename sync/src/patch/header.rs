@@ -73,6 +73,11 @@ impl PatchHeader {
         header
     }
 
+    /// The size of the whole patch that its front states; for hosts that do not tell it.
+    pub(crate) fn stated_bytes(header: &[u8; HEADER_BYTES]) -> u64 {
+        u64_at(header, 80)
+    }
+
     /// Reads the front of an object of `object_bytes` bytes.
     pub(crate) fn decode(header: &[u8; HEADER_BYTES], object_bytes: u64) -> Result<Self, HeaderError> {
         if header[..8] != MAGIC {

@@ -46,8 +46,9 @@ impl Request<'_> {
     }
 
     /// Whether the front of an object is that of the patch that was asked for.
-    fn check(&self, front: &[u8], object_bytes: u64, store: &dyn ReadStore) -> Result<PatchHeader, StoreError> {
+    fn check(&self, front: &[u8], object_bytes: Option<u64>, store: &dyn ReadStore) -> Result<PatchHeader, StoreError> {
         let front = front.first_chunk::<HEADER_BYTES>().ok_or_else(|| self.damaged(store, "it is too short"))?;
+        let object_bytes = object_bytes.unwrap_or_else(|| PatchHeader::stated_bytes(front));
         let header = PatchHeader::decode(front, object_bytes).map_err(|error| self.damaged(store, error))?;
         if (header.base, header.target) != (self.base, self.target) {
             return Err(self.damaged(store, "it is a patch between other images"));
@@ -194,8 +195,9 @@ impl Fetcher<'_> {
                 _ => Span::Whole,
             };
             let download = store.get(&request.name, span).await?;
-            let bytes = *object_bytes.get_or_insert(download.object_bytes);
-            if bytes != download.object_bytes {
+            // The first is of the whole object, whose end is known.
+            let bytes = *object_bytes.get_or_insert(download.range.end);
+            if download.object_bytes.is_some_and(|found| found != bytes) {
                 return Err(request.damaged(store, "it changed while it was read").into());
             }
             let Download { mut body, .. } = download;
@@ -211,7 +213,7 @@ impl Fetcher<'_> {
                 if front.len() < HEADER_BYTES {
                     front.extend_from_slice(&piece[..piece.len().min(HEADER_BYTES - front.len())]);
                     if front.len() == HEADER_BYTES {
-                        let header = request.check(&front, bytes, store)?;
+                        let header = request.check(&front, Some(bytes), store)?;
                         if !self.is_worth(request, &header) {
                             return Ok(false);
                         }

@@ -1,0 +1,278 @@
+//! Where a server may send readers.
+//!
+//! A redirect makes this machine ask an address that the server chose, maybe one that the server cannot reach itself:
+//! a service on this machine, a router, a cloud's metadata. So a redirect never leads nearer to this machine than
+//! where it comes from. Names are judged by the addresses that they resolve to when the connection is made, since a
+//! name that was looked up before may resolve to something else by then.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::LOCATION;
+use reqwest::{Client, Response, StatusCode, Url};
+
+use super::failure;
+use super::reach::Reach;
+use crate::StoreError;
+
+/// Which redirects are followed. None ever leads from https to http.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Redirects {
+    /// None.
+    None,
+    /// Those to the same scheme, host and port.
+    SameOrigin,
+    /// Those to the same host, by https instead of http too; to https at a public address; and to an address that is
+    /// no nearer to this machine than that of the server that redirects: a private network's may send readers to
+    /// private addresses, only one on this machine to this machine.
+    #[default]
+    Safe,
+    /// All.
+    Any,
+}
+
+/// How the next request is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// By the client that reaches all addresses.
+    Free,
+    /// By one that reaches some.
+    Guarded(Guard),
+}
+
+/// The addresses that a redirect may lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Guard {
+    /// Whether those of the internet are among them: with https.
+    public: bool,
+    /// Those that are not public are as near as this at most.
+    nearest: Reach,
+}
+
+impl Guard {
+    fn admits(self, reach: Reach) -> bool {
+        if reach == Reach::Public { self.public } else { reach <= self.nearest }
+    }
+
+    /// The addresses that may be connected to, or the nearest of those that may not where there are no others.
+    fn filter(self, found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Beyond> {
+        let (good, bad): (Vec<_>, Vec<_>) = found.partition(|address| self.admits(Reach::of(address.ip())));
+        match bad.iter().map(|address| Reach::of(address.ip())).max() {
+            Some(reach) if good.is_empty() => Err(Beyond(reach)),
+            _ => Ok(good),
+        }
+    }
+}
+
+/// A name resolves only to addresses that are not admitted, such as this one.
+#[derive(Debug, Clone, Copy)]
+struct Beyond(Reach);
+
+impl fmt::Display for Beyond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.reason())
+    }
+}
+
+impl Error for Beyond {}
+
+impl Reach {
+    /// Why an address of this reach is not gone to.
+    fn reason(self) -> String {
+        match self {
+            Self::Public => "a public address, without https; --redirects any allows it".to_owned(),
+            near => format!("{}, where it may not send readers; --redirects any allows it", near.name()),
+        }
+    }
+}
+
+/// Resolves names to the addresses that a guard admits.
+struct GuardedResolver(Guard);
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guard = self.0;
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            Ok(Box::new(guard.filter(found)?.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Decides about redirects, and has the clients that follow them.
+pub(super) struct Guide {
+    policy: Redirects,
+    /// Which requests go to a proxy, which then resolves names itself.
+    proxies: Option<Matcher>,
+    build: Box<dyn Fn(Arc<dyn Resolve>) -> reqwest::Result<Client> + Send + Sync>,
+    guarded: Mutex<BTreeMap<Guard, Client>>,
+}
+
+impl fmt::Debug for Guide {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guide").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+impl Guide {
+    /// `build` makes a client that uses this resolver and no proxy.
+    pub(super) fn new(
+        policy: Redirects,
+        use_proxies: bool,
+        build: impl Fn(Arc<dyn Resolve>) -> reqwest::Result<Client> + Send + Sync + 'static,
+    ) -> Self {
+        let proxies = use_proxies.then(Matcher::from_system);
+        Self { policy, proxies, build: Box::new(build), guarded: Mutex::default() }
+    }
+
+    /// How to follow the redirect in `response`, the answer of `from` that was had by `way`.
+    pub(super) fn way(
+        &self,
+        response: &Response,
+        (from, way): (&Url, Way),
+        to: &Url,
+        object: &str,
+    ) -> Result<Way, StoreError> {
+        let refused = |reason: &str| Err(refusal(object, to, reason));
+        let is_same_origin = from.origin() == to.origin();
+        match self.policy {
+            Redirects::None => return refused("but --redirects none was given"),
+            Redirects::SameOrigin if !is_same_origin => {
+                return refused("which is another origin; --redirects safe or any allows it");
+            }
+            Redirects::Any => return Ok(Way::Free),
+            Redirects::SameOrigin | Redirects::Safe => {}
+        }
+        let is_upgrade = to.scheme() == "https" && from.host_str() == to.host_str();
+        if is_same_origin || (is_upgrade && way == Way::Free) {
+            return Ok(way);
+        }
+        let guard = Guard { public: to.scheme() == "https", nearest: self.reach_of(response, from) };
+        match literal(to) {
+            Some(address) if guard.admits(Reach::of(address)) => Ok(Way::Free),
+            Some(address) => refused(&Reach::of(address).reason()),
+            None if self.is_proxied(to) => match guard.public {
+                true => Ok(Way::Free),
+                false => refused("by http at another host; --redirects any allows it"),
+            },
+            None => Ok(Way::Guarded(guard)),
+        }
+    }
+
+    /// The client that goes this way, `free` if it may go anywhere.
+    pub(super) fn client(&self, way: Way, free: &Client, object: &str) -> Result<Client, StoreError> {
+        let Way::Guarded(guard) = way else { return Ok(free.clone()) };
+        let mut guarded = self.guarded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = guarded.get(&guard) {
+            return Ok(client.clone());
+        }
+        let client =
+            (self.build)(Arc::new(GuardedResolver(guard))).map_err(|error| failure::of_request(object, &error))?;
+        guarded.insert(guard, client.clone());
+        Ok(client)
+    }
+
+    /// The reach of the server that answered. Behind a proxy it is not known, so it counts as far away.
+    fn reach_of(&self, response: &Response, url: &Url) -> Reach {
+        let address = if self.is_proxied(url) { literal(url) } else { response.remote_addr().map(|at| at.ip()) };
+        address.map_or(Reach::Public, Reach::of)
+    }
+
+    fn is_proxied(&self, url: &Url) -> bool {
+        let uri = url.as_str().parse::<http::Uri>();
+        self.proxies.as_ref().zip(uri.ok()).is_some_and(|(proxies, uri)| proxies.intercept(&uri).is_some())
+    }
+}
+
+fn literal(url: &Url) -> Option<IpAddr> {
+    // Addresses in other notations were turned into this one when the URL was parsed.
+    url.host_str()?.trim_matches(['[', ']']).parse().ok()
+}
+
+fn refusal(object: &str, to: &Url, reason: &str) -> StoreError {
+    let to = to.origin().ascii_serialization();
+    StoreError::Redirected { object: object.to_owned(), to, reason: reason.to_owned() }
+}
+
+/// The error of a request that followed a redirect to `url`.
+pub(super) fn failed(object: &str, url: &Url, error: &reqwest::Error) -> StoreError {
+    match failure::causes(error).find_map(|cause| cause.downcast_ref::<Beyond>()) {
+        Some(beyond) => refusal(object, url, &beyond.to_string()),
+        None => failure::of_request(object, error),
+    }
+}
+
+/// Where a redirect leads, or `None` if the answer is none.
+pub(super) fn target(response: &Response, from: &Url, object: &str) -> Result<Option<Url>, StoreError> {
+    let redirects = matches!(
+        response.status(),
+        StatusCode::MOVED_PERMANENTLY
+            | StatusCode::FOUND
+            | StatusCode::SEE_OTHER
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT
+    );
+    let Some(location) = response.headers().get(LOCATION).filter(|_| redirects) else {
+        return Ok(None);
+    };
+    let refused = |reason: &str| StoreError::Network {
+        object: object.to_owned(),
+        reason: format!("redirected {reason}"),
+        transient: false,
+    };
+    let target = location.to_str().ok().and_then(|location| from.join(location).ok());
+    let mut target = target.ok_or_else(|| refused("to something that is no URL"))?;
+    match (from.scheme(), target.scheme()) {
+        ("https", "http") => return Err(refusal(object, &target, "from https to http, which is not followed")),
+        (_, "http" | "https") => {}
+        _ => return Err(refused("to a place that is neither http nor https")),
+    }
+    if target.origin() == from.origin() && target.username().is_empty() {
+        // Neither call fails for a URL with a host.
+        let _ = target.set_username(from.username());
+        let _ = target.set_password(from.password());
+    }
+    Ok(Some(target))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    fn addresses(list: &[&str]) -> Vec<SocketAddr> {
+        list.iter().map(|address| SocketAddr::new(address.parse().unwrap(), 0)).collect()
+    }
+
+    #[test]
+    fn guards_admit_what_is_no_nearer() {
+        let all = ["1.1.1.1", "10.0.0.1", "169.254.169.254", "127.0.0.1"];
+        for (nearest, count) in [(Reach::Public, 0), (Reach::Private, 1), (Reach::Link, 2), (Reach::Machine, 3)] {
+            for public in [false, true] {
+                let kept = Guard { public, nearest }.filter(addresses(&all).into_iter());
+                assert_eq!(kept.map_or(0, |kept| kept.len()), count + usize::from(public), "{nearest:?} {public}");
+            }
+        }
+        let far = Guard { public: true, nearest: Reach::Public };
+        // What a name resolves to beside good addresses is dropped.
+        assert_eq!(far.filter(addresses(&["127.0.0.1", "1.1.1.1"]).into_iter()).unwrap(), addresses(&["1.1.1.1"]));
+        assert_eq!(far.filter(addresses(&["10.0.0.1", "127.0.0.1"]).into_iter()).unwrap_err().0, Reach::Machine);
+        assert_eq!(far.filter(std::iter::empty()).unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn names_are_judged_when_they_are_resolved() {
+        let resolve = async |nearest| {
+            let resolver = GuardedResolver(Guard { public: true, nearest });
+            resolver.resolve("localhost".parse().unwrap()).await.map(Iterator::count)
+        };
+        assert!(resolve(Reach::Machine).await.unwrap() > 0);
+        let error = resolve(Reach::Link).await.err().unwrap();
+        assert!(error.to_string().starts_with("an address of this machine"), "{error}");
+    }
+}
