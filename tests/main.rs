@@ -22,6 +22,7 @@ mod killed;
 mod library;
 mod make;
 mod outputs;
+mod network;
 mod patch;
 mod push;
 mod report;

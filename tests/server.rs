@@ -50,6 +50,13 @@ pub(crate) enum Answer {
     Page(&'static str, Vec<u8>),
     /// No body.
     Status(u16),
+    /// A redirect to this URL.
+    Moved(String),
+    /// 200 with a body of 2^50 zeros, of which the head tells the length or not.
+    Endless {
+        /// Whether it tells.
+        is_sized: bool,
+    },
     /// Nothing, for as long as the server is there.
     Hang,
     /// Half of the body, then nothing.
@@ -108,6 +115,10 @@ impl Server {
             }
         });
         Self { port, state }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     pub(crate) fn url(&self, name: &str) -> String {
@@ -183,6 +194,11 @@ impl State {
         let answer = (self.decide)(request);
         match answer {
             Answer::Status(status) => self.send_bare(stream, status),
+            Answer::Moved(to) => {
+                let head = format!("HTTP/1.1 302 There\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
+                self.send(stream, &head, &[], 0)
+            }
+            Answer::Endless { is_sized } => self.send_for_ever(stream, is_sized),
             Answer::Hang => self.hang(),
             Answer::Reset => reset(stream),
             Answer::Page(kind, body) => {
@@ -199,6 +215,18 @@ impl State {
                 None => self.send_bare(stream, 404),
             },
         }
+    }
+
+    fn send_for_ever(&self, stream: &mut TcpStream, is_sized: bool) -> Kept {
+        let length = if is_sized { "Content-Length: 1125899906842624" } else { "Transfer-Encoding: chunked" };
+        self.send(stream, &format!("HTTP/1.1 200 OK\r\n{length}\r\n\r\n"), &[], 0)?;
+        let zeros = vec![0; 1 << 16];
+        while !self.stopped.load(Ordering::Acquire) {
+            let (before, after) = if is_sized { ("", "") } else { ("10000\r\n", "\r\n") };
+            self.send(stream, before, &zeros, zeros.len())?;
+            self.send(stream, after, &[], 0)?;
+        }
+        None
     }
 
     fn send_bare(&self, stream: &mut TcpStream, status: u16) -> Kept {

@@ -39,7 +39,7 @@ const MAX_UNSIZED_BYTES: u64 = 64 << 20;
 /// Reads objects below a URL.
 ///
 /// Ranges are asked for with `Range: bytes=…`; a host that ignores it and sends the whole object is read up to
-/// the wanted bytes, if no more than 96 MiB and the range's length come before them. Nothing is gathered for a range,
+/// the wanted bytes, if no more than 144 MiB and the range's length come before them. Nothing is gathered for a range,
 /// whether the host says how long its answer is or not. Only whole objects and ends of unknown size (chunked answers
 /// of 200) have to be held in memory: of the former up to 64 MiB, of the latter twice what was asked for.
 pub struct HttpStore {

@@ -8,6 +8,7 @@ mod buckets;
 mod conformance;
 #[path = "../delay_proxy/mod.rs"]
 mod delay_proxy;
+mod endless;
 mod far;
 mod faults;
 mod limit;
