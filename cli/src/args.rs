@@ -1,11 +1,15 @@
 //! The command line, parsed purely; completions and the man page come from the same definitions.
 
+mod network;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::size;
+
+pub(crate) use network::{AddressingArg, NetworkArgs, RedirectsArg};
 
 /// Ships images over a plain static host, and sends a machine only what it cannot make from what it already holds.
 #[derive(Debug, Parser)]
@@ -172,89 +176,6 @@ pub(crate) struct PatchArgs {
     /// The index of what they are to get
     #[arg(value_name = "NEW-INDEX")]
     pub(crate) new: String,
-}
-
-/// How to reach hosts.
-#[derive(Debug, Args)]
-pub(crate) struct NetworkArgs {
-    /// Send this header to the host of the index, such as "Authorization: Bearer TOKEN"; HOST=NAME: VALUE to another one
-    /// (HOST or https://HOST:PORT); or the lines of this file
-    #[arg(long = "header", value_name = "[HOST=]NAME: VALUE|@FILE")]
-    pub(crate) headers: Vec<String>,
-    /// Trust the certificates in this PEM file too
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) ca_file: Option<PathBuf>,
-    /// Which redirects to follow
-    #[arg(long, value_name = "WHICH", value_enum, default_value_t = RedirectsArg::Safe)]
-    pub(crate) redirects: RedirectsArg,
-    /// Give up a request after this many seconds without a byte
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86400))]
-    pub(crate) timeout: u64,
-    /// Give up a body that brings fewer bytes a second over a minute of waiting, all bodies in flight together; 0 never does
-    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "1KiB")]
-    pub(crate) min_rate: u64,
-    /// End the whole run with exit code 4 after this time, such as 10m [default: no limit]
-    #[arg(long, value_name = "TIME", value_parser = max_time)]
-    pub(crate) max_time: Option<std::time::Duration>,
-    /// Tries of a request that fails for a passing reason
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub(crate) tries: u32,
-    /// Use no more than so many bytes a second, such as 2MB
-    #[arg(long, value_name = "SIZE", value_parser = rate)]
-    pub(crate) limit_rate: Option<u64>,
-    /// Server of s3://, gs:// or az:// [default: the provider's, or AWS_ENDPOINT_URL]
-    #[arg(long, value_name = "URL")]
-    pub(crate) endpoint: Option<String>,
-    /// Region of the bucket [default: as AWS's tools find it, or asked of the bucket]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) region: Option<String>,
-    /// Profile in ~/.aws/config
-    #[arg(long, value_name = "NAME")]
-    pub(crate) profile: Option<String>,
-    /// Ask for what is in the bucket as anybody may, without credentials
-    #[arg(long)]
-    pub(crate) no_sign_request: bool,
-    /// How a bucket's name goes into URLs [default: as the host's name at AWS, in the path elsewhere]
-    #[arg(long, value_name = "STYLE", value_enum, default_value_t = AddressingArg::Auto, hide_default_value = true)]
-    pub(crate) addressing: AddressingArg,
-}
-
-/// Bytes a second; none at all would never end.
-fn rate(text: &str) -> Result<u64, String> {
-    size::parse(text).and_then(|rate| if rate > 0 { Ok(rate) } else { Err("must be more than 0".to_owned()) })
-}
-
-/// A time of at least a second.
-fn max_time(text: &str) -> Result<std::time::Duration, String> {
-    crate::duration::parse(text).and_then(
-        |time| {
-            if time.is_zero() { Err("must be more than 0".to_owned()) } else { Ok(time) }
-        },
-    )
-}
-
-/// `--redirects`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum RedirectsArg {
-    /// None
-    None,
-    /// To the same scheme, host and port
-    SameOrigin,
-    /// To the same host, to https at public addresses, and never nearer to this machine than the server itself is
-    Safe,
-    /// All, but from https to http
-    Any,
-}
-
-/// `--addressing`, in the words of AWS's tools.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum AddressingArg {
-    /// Host's name at AWS, path elsewhere
-    Auto,
-    /// `https://host/bucket/key`
-    Path,
-    /// `https://bucket.host/key`
-    Virtual,
 }
 
 /// `regrow extract`.

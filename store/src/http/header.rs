@@ -60,9 +60,9 @@ pub fn parse_header_lines(text: &str) -> Result<Vec<HeaderLine>, StoreError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = text.lines().map(str::trim).zip(1..);
     let lines = lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#'));
-    lines
-        .map(|(line, number)| parse(line).map_err(|reason| refused(&format!("headers, line {number}"), reason)))
-        .collect()
+    let checked = |line: &str| parse(line).and_then(|line| check(&line).map(|()| line));
+    let read = |(line, number)| checked(line).map_err(|reason| refused(&format!("headers, line {number}"), reason));
+    lines.map(read).collect()
 }
 
 /// The header that a line says: `Name: value`, `HOST=Name: value`, where `HOST` stands for `https://HOST`, or
@@ -70,9 +70,11 @@ pub fn parse_header_lines(text: &str) -> Result<Vec<HeaderLine>, StoreError> {
 /// so it is always clear which is meant.
 ///
 /// # Errors
-/// [`StoreError::InvalidOption`] for what is no header. It repeats nothing of the line.
+/// [`StoreError::InvalidOption`] for what is no header. It repeats the name at most.
 pub fn parse_header_line(line: &str) -> Result<HeaderLine, StoreError> {
-    parse(line.trim()).map_err(|reason| refused("--header", reason))
+    let line = parse(line.trim()).map_err(|reason| refused("--header", reason))?;
+    check(&line).map_err(|reason| refused(&format!("--header {:?}", line.name), reason))?;
+    Ok(line)
 }
 
 fn refused(option: &str, reason: &str) -> StoreError {
@@ -83,9 +85,13 @@ fn parse(line: &str) -> Result<HeaderLine, &'static str> {
     let (origin, header) = split_origin(line)?;
     let (name, value) = header.split_once(':').ok_or("write it like \"Name: value\" or \"HOST=Name: value\"")?;
     let (name, value) = (name.trim_start(), value.trim());
-    HeaderName::from_bytes(name.as_bytes()).map_err(|_| "the name is not a valid header name")?;
-    HeaderValue::from_str(value).map_err(|_| "the value holds characters that headers cannot carry")?;
     Ok(HeaderLine { origin, name: name.to_owned(), value: value.to_owned() })
+}
+
+fn check(line: &HeaderLine) -> Result<(), &'static str> {
+    HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| "the name is not a valid header name")?;
+    HeaderValue::from_str(&line.value).map_err(|_| "the value holds characters that headers cannot carry")?;
+    Ok(())
 }
 
 /// The origin before the `=`, if there is one, and the header.
