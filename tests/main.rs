@@ -23,6 +23,7 @@ mod library;
 mod make;
 mod outputs;
 mod network;
+mod neighbours;
 mod patch;
 mod push;
 mod report;

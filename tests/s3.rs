@@ -30,15 +30,15 @@ const OF_THE_USER: [&str; 6] = [
 ];
 
 /// A server with the bucket `bucket`, whose objects are the files in `s3/bucket` of the environment.
-struct Bucket {
-    env: TestEnvironment,
-    server: S3Server,
+pub(crate) struct Bucket {
+    pub(crate) env: TestEnvironment,
+    pub(crate) server: S3Server,
     /// After the server: it runs in it.
     _runtime: Runtime,
 }
 
 impl Bucket {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let env = TestEnvironment::new();
         std::fs::create_dir_all(env.path("s3/bucket")).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -67,7 +67,7 @@ impl Bucket {
         command
     }
 
-    fn run(&self, arguments: &str) -> Outcome {
+    pub(crate) fn run(&self, arguments: &str) -> Outcome {
         Outcome::of(&mut self.command(arguments))
     }
 

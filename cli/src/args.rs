@@ -95,6 +95,9 @@ pub(crate) struct MakeArgs {
     /// The store: a folder, s3://, gs:// or az:// [default: store/ beside the index]
     #[arg(long, value_name = "DIR|URL", value_hint = ValueHint::DirPath)]
     pub(crate) store: Option<String>,
+    /// Make a new store in a folder that holds other files, too
+    #[arg(long)]
+    pub(crate) new_store: bool,
     /// The index of an image like this one: what its packs hold is not looked for elsewhere; may be repeated
     #[arg(long = "like", value_name = "INDEX|URL")]
     pub(crate) like: Vec<String>,
@@ -290,6 +293,9 @@ pub(crate) struct PushArgs {
     /// Read from this folder or URL; several are asked in turn [default: where the indexes say]
     #[arg(long = "store", value_name = "DIR|URL")]
     pub(crate) stores: Vec<String>,
+    /// Make a new store in a folder that holds other files, too
+    #[arg(long)]
+    pub(crate) new_store: bool,
     /// Copy patches too: those that the indexes announce, and those from one of them to another
     #[arg(long)]
     pub(crate) patches: bool,

@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use regrow_sync::{StoreError, SyncError};
 
+use crate::terminal::clean_line;
+
 /// Why the command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -37,7 +39,7 @@ impl Failure {
     /// Prints the one line, and gives the exit code as a number, for those who end the process themselves.
     #[expect(clippy::print_stderr, reason = "this is where errors are printed")]
     pub(crate) fn print(self) -> u8 {
-        eprintln!("regrow: {}", self.message.replace('\n', " "));
+        eprintln!("regrow: {}", clean_line(&self.message.replace('\n', " ")));
         self.code as u8
     }
 }
@@ -69,7 +71,7 @@ impl From<SyncError> for Failure {
 fn store_code(error: &StoreError) -> Code {
     match error {
         StoreError::Damaged { .. } | StoreError::Protocol { .. } => Code::Damaged,
-        StoreError::Parameters { .. } | StoreError::InvalidOption { .. } => Code::Usage,
+        StoreError::Parameters { .. } | StoreError::InvalidOption { .. } | StoreError::Occupied { .. } => Code::Usage,
         StoreError::Io { .. } => Code::General,
         _ => Code::Unreachable,
     }

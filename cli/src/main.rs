@@ -9,6 +9,7 @@ mod progress;
 mod report;
 mod serve;
 mod size;
+mod terminal;
 
 use clap::Parser;
 

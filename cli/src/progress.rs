@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use regrow_sync::{Deadline, Progress, Stage};
 
+use crate::terminal::clean_line;
+
 /// How much to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verbosity {
@@ -96,6 +98,7 @@ impl Progress for Bars {
     #[expect(clippy::print_stderr, reason = "warnings are for people")]
     fn warn(&self, message: &str) {
         if self.verbosity != Verbosity::Quiet {
+            let message = clean_line(message);
             self.bars.suspend(|| eprintln!("regrow: warning: {message}"));
         }
     }

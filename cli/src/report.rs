@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::failure::{Code, Failure};
 use crate::progress::Verbosity;
 use crate::size::{commas, show};
+use crate::terminal::{clean_json, clean_line, clean_text};
 
 /// How a command tells its result.
 #[derive(Debug, Clone, Copy)]
@@ -20,10 +21,11 @@ impl Reporter {
     pub(crate) fn print(self, report: &impl Serialize, text: &str, to: To) -> Result<(), Failure> {
         if self.json {
             let json = serde_json::to_string(report).map_err(|error| Failure::new(Code::General, error.to_string()))?;
-            return write_out(&format!("{json}\n"));
+            return write_out(&format!("{}\n", clean_json(&json)));
         }
+        let text = clean_text(text);
         match to {
-            To::Output => write_out(text),
+            To::Output => write_out(&text),
             To::Summary if self.verbosity == Verbosity::Quiet => Ok(()),
             To::Summary => {
                 // A summary that nobody reads any more is no failure.
@@ -53,9 +55,10 @@ pub(crate) fn write_out(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// A line of a summary.
+/// A line of a summary. Whatever its value holds, it stays one line.
 pub(crate) fn line(name: &str, value: impl std::fmt::Display) -> String {
-    format!("{name:<22} {value}\n")
+    let value = value.to_string();
+    format!("{name:<22} {}\n", clean_line(&value))
 }
 
 /// A size with its exact number of bytes.

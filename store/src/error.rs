@@ -140,6 +140,17 @@ pub enum StoreError {
         /// Which parameters differ and what to do.
         reason: String,
     },
+    /// The folder holds other files, and no store lies in it.
+    #[error(
+        "{location}: is no store, and holds other files ({found}); give a folder of its own, or --new-store to make a \
+         store among them"
+    )]
+    Occupied {
+        /// The folder.
+        location: String,
+        /// One of the files.
+        found: String,
+    },
     /// A file operation failed.
     #[error("{}: {source}", path.display())]
     Io {

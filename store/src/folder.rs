@@ -2,7 +2,9 @@
 
 mod durable;
 mod list;
+mod open;
 mod reader;
+mod tidy;
 mod write;
 
 use std::io::ErrorKind;
@@ -18,6 +20,7 @@ use crate::name::check_name;
 use crate::{ByteStream, Download, ReadStore, Span, StoreError};
 
 pub use durable::{sync_folder, temporary_file};
+pub use open::open_regular;
 pub use reader::FolderReader;
 
 /// The most bytes of a file that are in memory at a time, for each download.
@@ -37,7 +40,7 @@ impl FolderStore {
     #[must_use]
     pub fn new(root: PathBuf) -> Self {
         let shown = root.display().to_string();
-        Self { staging: root.join("tmp"), root, shown }
+        Self { staging: root.join(tidy::STAGING_FOLDER), root, shown }
     }
 
     /// A folder of other files than a store's, such as indexes: what is being written waits in it too.
@@ -89,19 +92,15 @@ impl ReadStore for FolderStore {
     }
 }
 
-/// Opens a regular file and tells its size and times. Anything else there counts as absent; it is not opened, because
-/// opening a pipe would wait for its other end.
+/// Opens a regular file and tells its size and times. Anything else there counts as absent.
 async fn open_file(path: &Path) -> Result<(File, std::fs::Metadata), StoreError> {
-    let failed = |source: std::io::Error| match source.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => absent(path),
+    let wanted = path.to_owned();
+    let opened = blocking(move || Ok(open_regular(&wanted))).await?;
+    let (file, metadata) = opened.map_err(|source| match source.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidInput => absent(path),
         _ => StoreError::io(path)(source),
-    };
-    if !tokio::fs::metadata(path).await.map_err(failed)?.is_file() {
-        return Err(absent(path));
-    }
-    let file = File::open(path).await.map_err(failed)?;
-    let metadata = file.metadata().await.map_err(failed)?;
-    Ok((file, metadata))
+    })?;
+    Ok((File::from_std(file), metadata))
 }
 
 /// Runs what waits for the disk beside the network's thread.

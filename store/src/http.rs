@@ -23,6 +23,7 @@ use reqwest::header::{HeaderName, RANGE};
 use reqwest::{Response, Url};
 
 use crate::name::check_name;
+use crate::shown::without_secrets;
 use crate::{Download, Meter, ReadStore, Span, StoreError};
 use answer::{Framing, Part};
 use body::Body;
@@ -58,7 +59,7 @@ impl HttpStore {
     pub fn new(base: &str, client: HttpClient, meter: Arc<Meter>) -> Result<Self, StoreError> {
         let mut base = client::parse_url(base)?;
         base.set_fragment(None);
-        let shown = client::without_secrets(&base).trim_end_matches('/').to_owned();
+        let shown = without_secrets(&base).trim_end_matches('/').to_owned();
         Ok(Self { base, shown, client, meter })
     }
 

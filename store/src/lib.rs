@@ -17,6 +17,8 @@ mod name;
 mod pack;
 mod read;
 mod retry;
+#[cfg(feature = "remote")]
+mod shown;
 mod write;
 
 #[cfg(feature = "remote")]
@@ -25,7 +27,7 @@ pub use deadline::Deadline;
 pub use describe::{list_packs, open_description, read_description, read_small, read_tail, take_bounded};
 pub use error::{BucketProblem, StoreError};
 pub use failover::Failover;
-pub use folder::{FolderReader, FolderStore, sync_folder, temporary_file};
+pub use folder::{FolderReader, FolderStore, open_regular, sync_folder, temporary_file};
 pub use frame::{Compressor, Decompressor, FRAME_TARGET_BYTES, MAX_FRAME_BYTES, PlainFrame, StoredFrame};
 #[cfg(feature = "remote")]
 pub use http::{
@@ -44,6 +46,8 @@ pub use pack::{
 };
 pub use read::{ByteStream, Download, Meter, ReadStore, Span};
 pub use retry::{Retry, RetryPolicy};
+#[cfg(feature = "remote")]
+pub use shown::{shown_malformed, shown_url};
 pub use write::{
     Condition, Content, Depth, ListStore, ObjectInfo, ObjectKind, PruneStore, PutOutcome, Store, WriteStore,
 };

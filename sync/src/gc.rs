@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::condemned::{Condemned, Sentence};
 use crate::make::as_seconds;
+use crate::stores::Opening;
 use crate::{Location, MakeOptions, Network, Progress, SyncError};
 
 use keep::{Keep, Needs};
@@ -106,7 +107,7 @@ pub struct GcReport {
 /// [`SyncError`]; nothing is deleted where an index that is to be kept cannot be read, or where there is none.
 pub fn gc(options: &GcOptions, network: &mut Network, progress: &dyn Progress) -> Result<GcReport, SyncError> {
     let start = Instant::now();
-    let store = network.open_place(&options.store, false)?;
+    let store = network.open_place(&options.store, Opening::Existing)?;
     let keep = Keep::open(options, network)?;
     let mut report = GcReport { dry_run: options.dry_run, ..GcReport::default() };
     network.block_on(check_store(&*store))?;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
-use regrow_store::BucketUrl;
+use regrow_store::{BucketUrl, shown_malformed, shown_url};
 
 use crate::SyncError;
 
@@ -34,13 +34,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => path.display().fmt(f),
-            // A query may hold a signature, and a password may be before the host.
-            Self::Url(url) => {
-                let url = url.split(['?', '#']).next().unwrap_or_default();
-                let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-                let (host, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-                write!(f, "{scheme}://{}{path}", host.rsplit('@').next().unwrap_or_default())
-            }
+            Self::Url(url) => f.write_str(&shown_url(url)),
             Self::Bucket(url) => url.fmt(f),
         }
     }
@@ -57,18 +51,18 @@ impl Location {
             return Ok(Self::Url(text.to_owned()));
         }
         if let Some(path) = text.strip_prefix("file://") {
-            return path_of_file_url(path)
-                .map(Self::Path)
-                .ok_or_else(|| SyncError::Usage(format!("{text}: write it like file:///folder/file")));
+            return path_of_file_url(path).map(Self::Path).ok_or_else(|| {
+                SyncError::Usage(format!("{}: write it like file:///folder/file", shown_malformed(text)))
+            });
         }
         if let Some(url) = BucketUrl::parse(text)? {
             return Ok(Self::Bucket(url));
         }
         match text.split_once("://") {
             Some((scheme, _)) if scheme.chars().all(|c| c.is_ascii_alphanumeric() || c == '+') => {
-                let shown = text.split(['?', '#']).next().unwrap_or_default();
                 Err(SyncError::Usage(format!(
-                    "{shown}: {scheme}:// is not supported; use a path, http(s)://, s3://, gs:// or az://"
+                    "{}: {scheme}:// is not supported; use a path, http(s)://, s3://, gs:// or az://",
+                    shown_malformed(text)
                 )))
             }
             _ => Ok(Self::Path(text.into())),

@@ -26,6 +26,7 @@ use crate::location::{is_same_file, relative_store};
 use crate::patch::PatchLevel;
 use crate::patch::publish::PatchReport;
 use crate::pool::Pool;
+use crate::stores::Opening;
 use crate::{Location, Network, Progress, Stage, SyncError};
 
 use knowledge::{Beside, Learner};
@@ -38,6 +39,8 @@ use upload::Uploads;
 pub struct MakeOptions {
     /// The store; made if it is not there.
     pub store: Location,
+    /// Make it in a folder that holds other files, too.
+    pub new_store: bool,
     /// The index to write.
     pub index: Location,
     /// Indexes of images like this one: what their packs hold is not stored again. None: what the store holds is found out
@@ -76,6 +79,7 @@ impl MakeOptions {
     pub fn new(store: impl Into<Location>, index: impl Into<Location>) -> Self {
         Self {
             store: store.into(),
+            new_store: false,
             index: index.into(),
             like: Vec::new(),
             index_max_age: Self::DEFAULT_INDEX_MAX_AGE,
@@ -214,7 +218,7 @@ struct Destination {
 impl Destination {
     fn open(options: &MakeOptions, network: &mut Network) -> Result<Self, SyncError> {
         let (place, name) = network.open_parent(&options.index)?;
-        Ok(Self { store: network.open_place(&options.store, true)?, place, name })
+        Ok(Self { store: network.open_place(&options.store, Opening::new(options.new_store))?, place, name })
     }
 
     /// Everything that is to be known before the image is read. The requests that do not depend on each other go out together.
@@ -331,7 +335,7 @@ fn is_replaceable(index: &Path) -> bool {
 }
 
 /// Refuses an index that would lie over the store's own objects.
-fn check_apart(index: &Location, store: &Location) -> Result<(), SyncError> {
+pub(crate) fn check_apart(index: &Location, store: &Location) -> Result<(), SyncError> {
     let refused = || Err(SyncError::Usage(format!("{index}: is a name that the store has for itself")));
     let own = [regrow_store::STORE_FILE, crate::condemned::GC_FILE];
     if index.split_name().is_some_and(|(_, name)| own.contains(&name.as_str())) {

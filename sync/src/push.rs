@@ -22,7 +22,8 @@ use tempfile::NamedTempFile;
 use crate::condemned::Reliance;
 use crate::location::relative_store;
 use crate::make::upload::salt_pack;
-use crate::make::{as_seconds, encode, put_index, warn_of_name};
+use crate::make::{as_seconds, check_apart, encode, put_index, warn_of_name};
+use crate::stores::Opening;
 use crate::{Location, Network, Progress, Stage, SyncError};
 
 /// Packs on their way, at most.
@@ -37,6 +38,8 @@ pub struct PushOptions {
     pub stores: Vec<Location>,
     /// The store to write to; made if it is not there. Indexes go beside it, and into it where it is a bucket's root.
     pub to: Location,
+    /// Make it in a folder that holds other files, too.
+    pub new_store: bool,
     /// How long caches may keep the indexes.
     pub index_max_age: Duration,
     /// Copy patches to these images too.
@@ -101,8 +104,9 @@ pub fn push(options: &PushOptions, network: &mut Network, progress: &dyn Progres
             options.to
         )));
     }
-    let to = network.open_place(&options.to, true)?;
     let place = options.to.surroundings();
+    names.iter().try_for_each(|name| check_apart(&place.child(name), &options.to))?;
+    let to = network.open_place(&options.to, Opening::new(options.new_store))?;
     let mut report = PushReport::default();
     let renamed = network.block_on(async {
         describe(&sources, &*to).await?;

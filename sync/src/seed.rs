@@ -3,6 +3,7 @@
 mod file;
 mod folder;
 mod patched;
+mod rooted;
 mod store;
 
 use std::os::unix::fs::FileTypeExt;

@@ -9,7 +9,7 @@ use regrow_chunker::varint;
 use regrow_index::{Index, MAX_INDEX_BYTES};
 use regrow_store::{
     BucketOptions, BucketStore, BucketUrl, Fetched, FolderStore, HttpClient, HttpOptions, HttpStore, Meter, ReadStore,
-    Retry, RetryPolicy, Span, Store, StoreError, take_bounded,
+    Retry, RetryPolicy, Span, Store, StoreError, shown_url, take_bounded,
 };
 use tokio::runtime::Runtime;
 
@@ -21,6 +21,24 @@ const MAX_STORES: usize = 64;
 const ATTEMPTS_BEFORE_FAILOVER: u32 = 2;
 /// The catalog's kind of documents for indexes.
 const INDEX_KIND: &str = "index";
+
+/// What becomes of a folder that is no store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// It is taken as it is, and must be there.
+    Existing,
+    /// It becomes a store, if it is empty or not there.
+    New,
+    /// It becomes a store.
+    NewAmongFiles,
+}
+
+impl Opening {
+    /// A store that is made where there is none; `is_among_files`: in a folder with other files too.
+    pub(crate) fn new(is_among_files: bool) -> Self {
+        if is_among_files { Self::NewAmongFiles } else { Self::New }
+    }
+}
 
 /// Everything that reads from hosts shares one of these: connections, counts, the threads that wait for the network.
 pub struct Network {
@@ -101,15 +119,18 @@ impl Network {
         }
     }
 
-    /// A place to read, list, write and prune. `is_new`: a folder is made where there is none.
-    pub(crate) fn open_place(&mut self, location: &Location, is_new: bool) -> Result<Arc<dyn Store>, SyncError> {
-        match location {
-            Location::Path(path) if is_new => Ok(Arc::new(FolderStore::create(path.clone())?)),
-            Location::Path(path) => Ok(Arc::new(open_folder(path)?)),
-            Location::Url(_) => Err(SyncError::Usage(format!(
+    /// A place to read, list, write and prune.
+    pub(crate) fn open_place(&mut self, location: &Location, opening: Opening) -> Result<Arc<dyn Store>, SyncError> {
+        match (location, opening) {
+            (Location::Path(path), Opening::Existing) => Ok(Arc::new(open_folder(path)?)),
+            (Location::Path(path), Opening::New) => Ok(Arc::new(FolderStore::create(path.clone())?)),
+            (Location::Path(path), Opening::NewAmongFiles) => {
+                Ok(Arc::new(FolderStore::create_among_files(path.clone())?))
+            }
+            (Location::Url(_), _) => Err(SyncError::Usage(format!(
                 "{location}: http(s):// is for reading; write to a folder, s3://, gs:// or az://"
             ))),
-            Location::Bucket(url) => self.open_bucket(url, self.policy.clone()),
+            (Location::Bucket(url), _) => self.open_bucket(url, self.policy.clone()),
         }
     }
 
@@ -117,13 +138,13 @@ impl Network {
     pub(crate) fn open_parent(&mut self, location: &Location) -> Result<(Arc<dyn Store>, String), SyncError> {
         if let Location::Url(_) = location {
             // For its error.
-            self.open_place(location, false)?;
+            self.open_place(location, Opening::Existing)?;
         }
         let refused = || SyncError::Usage(format!("{location}: is no name for an index; write it like app.rgx"));
         let (parent, name) = location.split_name().ok_or_else(refused)?;
         match parent {
             Location::Path(folder) => Ok((Arc::new(FolderStore::plain(folder)), name)),
-            parent => Ok((self.open_place(&parent, false)?, name)),
+            parent => Ok((self.open_place(&parent, Opening::Existing)?, name)),
         }
     }
 
@@ -180,7 +201,7 @@ impl Network {
         // By all of it, query included: the same name may be another object for another user.
         let key = match location {
             Location::Url(url) => blake3::hash(url.as_bytes()).to_hex().to_string(),
-            other => format!("{other} {}", self.buckets.endpoint.as_deref().unwrap_or_default()),
+            other => format!("{other} {}", self.buckets.endpoint.as_deref().map(shown_url).unwrap_or_default()),
         };
         let known = catalog.and_then(|catalog| KnownIndex::decode(&catalog.get_document(INDEX_KIND, &key)?));
         let known = known.filter(|known| Index::decode(&known.bytes).is_ok());

@@ -33,15 +33,14 @@ impl OpenImage {
     }
 }
 
-/// A path of a tar entry as people read it: archives within archives apart by `!`.
+/// A path of a tar entry, with `!` between archives that lie in one another. It is a stranger's text: whoever prints it cleans it.
 pub(crate) fn path_of(entry: &TreeEntry) -> String {
     show(entry.archives.iter().chain(&entry.path))
 }
 
 fn show<'p>(path: impl Iterator<Item = &'p Vec<u8>>) -> String {
     let parts: Vec<_> = path.map(|part| String::from_utf8_lossy(part).into_owned()).collect();
-    // Control characters of a stranger's tar are not for a terminal.
-    parts.join("!").chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    parts.join("!")
 }
 
 /// The archive that an entry lies in; empty for the image itself.

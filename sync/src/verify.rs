@@ -19,6 +19,7 @@ use serde::Serialize;
 use crate::ingest::{GzipFiles, Input, Reading, ingest};
 use crate::pool::Pool;
 use crate::progress::check_time;
+use crate::stores::Opening;
 use crate::{Location, Network, Progress, Stage, SyncError};
 
 /// A file against an index.
@@ -128,7 +129,7 @@ pub fn verify_store(
 
 /// The packs that lie in a store, each with its size.
 fn listed_packs(store: &Location, network: &mut Network) -> Result<BTreeMap<ChunkId, Option<u64>>, SyncError> {
-    let place = network.open_place(store, false)?;
+    let place = network.open_place(store, Opening::Existing)?;
     let listed = network.block_on(async {
         if read_description(&*place).await?.is_none() {
             let reason = format!("no store here: there is no {STORE_FILE}");

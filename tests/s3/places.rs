@@ -148,3 +148,16 @@ fn an_index_in_a_bucket_of_a_store_on_a_host() {
     bucket.run(&format!("push {} s3://bucket/again/store", host.url("bucket/image.rgx"))).success();
     bucket.check("bucket/again", &[("image", &image)]);
 }
+
+#[test]
+fn a_pushed_index_never_takes_a_name_of_the_stores_own() {
+    let bucket = Bucket::new();
+    bucket.make("app", &noise("app", 50_000));
+    std::fs::create_dir(bucket.env.path("s3/other")).unwrap();
+    let index = bucket.env.read("s3/bucket/app.rgx");
+    for name in ["gc.json", "regrow.json"] {
+        bucket.env.write(&format!("from/{name}"), &index);
+        bucket.run(&format!("push --store s3://bucket/store from/{name} s3://other")).failure(2, name);
+        assert_eq!(bucket.env.files("s3/other"), Vec::<String>::new());
+    }
+}

@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::progress::{Bars, Verbosity};
 use crate::report::{Reporter, To, chunks, exact, line};
 use crate::size::{commas, show};
+use crate::terminal::clean_line;
 
 /// Runs the command.
 pub(crate) fn run(args: DiffArgs, verbosity: Verbosity) -> Result<(), Failure> {
@@ -70,7 +71,7 @@ fn table(title: &str, costs: &[PathCost], most: usize) -> String {
     };
     let mut out = format!("\n{}", row("stored", "plain", "in a patch", title));
     for cost in costs.iter().take(most) {
-        let path = if cost.path.is_empty() { "(the image itself)" } else { &cost.path };
+        let path = if cost.path.is_empty() { "(the image itself)" } else { &*clean_line(&cost.path) };
         out += &row(&show(cost.bytes), &show(cost.bytes_plain), &show(cost.bytes_patch.unwrap_or(0)), path);
     }
     if costs.len() > most {

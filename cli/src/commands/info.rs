@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::progress::{Bars, Verbosity};
 use crate::report::{Reporter, To, chunks, exact, line};
 use crate::size::{commas, show};
+use crate::terminal::clean_line;
 
 /// Runs the command.
 pub(crate) fn run(args: InfoArgs, verbosity: Verbosity) -> Result<(), Failure> {
@@ -59,7 +60,7 @@ fn text(report: &InfoReport) -> String {
         lines.push(format!("\n{:>9} {:>9} {:>12}  archive\n", "entries", "files", "contents"));
     }
     for archive in &report.archives {
-        let path = if archive.path.is_empty() { "(the image itself)" } else { &archive.path };
+        let path = if archive.path.is_empty() { "(the image itself)" } else { &*clean_line(&archive.path) };
         let (entries, files) = (commas(archive.entries), commas(archive.files));
         lines.push(format!("{entries:>9} {files:>9} {:>12}  {path}\n", show(archive.bytes)));
     }

@@ -69,6 +69,7 @@ fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
     };
     let is_local = matches!(store, Location::Path(_));
     let mut options = MakeOptions::new(store, index);
+    options.new_store = args.new_store;
     options.level = args.level;
     options.pack_bytes = args.pack_size.max(1);
     options.like = common::locations(&args.like)?;

@@ -20,6 +20,7 @@ pub(crate) fn run(args: &PushArgs, verbosity: Verbosity) -> Result<(), Failure> 
         indexes: common::locations(indexes)?,
         stores: common::locations(&args.stores)?,
         to: Location::parse(to)?,
+        new_store: args.new_store,
         index_max_age: Duration::from_secs(args.index_max_age),
         patches: args.patches,
     };

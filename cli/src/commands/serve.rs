@@ -13,7 +13,12 @@ pub(crate) fn run(args: &ServeArgs, verbosity: Verbosity) -> Result<(), Failure>
     let server = Server::start(&args.folder, args.listen, log)?;
     if verbosity != Verbosity::Quiet {
         // Scripts read this line to learn the port; where nobody does, there is no harm.
-        let _ = writeln!(std::io::stderr().lock(), "regrow: serving {} at {}", args.folder.display(), server.url());
+        let _ = writeln!(
+            std::io::stderr().lock(),
+            "regrow: serving {} at {}",
+            crate::terminal::clean_line(&args.folder.display().to_string()),
+            server.url()
+        );
     }
     server.wait_for_signal()?;
     server.stop();

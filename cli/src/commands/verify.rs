@@ -10,6 +10,7 @@ use crate::failure::{Code, Failure};
 use crate::progress::{Bars, Verbosity};
 use crate::report::{Reporter, To, exact, line};
 use crate::size::commas;
+use crate::terminal::clean_line;
 
 /// Runs the command.
 pub(crate) fn run(args: VerifyArgs, verbosity: Verbosity) -> Result<(), Failure> {
@@ -53,6 +54,6 @@ fn store_text(report: &StoreVerifyReport) -> String {
         line("indexes", commas(report.indexes)),
         line("problems", commas(report.problems.len() as u64)),
     ];
-    lines.extend(report.problems.iter().map(|problem| format!("  {problem}\n")));
+    lines.extend(report.problems.iter().map(|problem| format!("  {}\n", clean_line(problem))));
     lines.concat()
 }

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, RANGE};
 use hyper::{Method, Request, StatusCode};
 
+use crate::terminal::clean_line;
+
 /// Whether requests are logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RequestLog {
@@ -41,8 +43,7 @@ impl Line {
         let (range, length) = (shown(self.range.as_ref()), shown(answer.get(CONTENT_LENGTH)));
         let Self { peer, method, path, .. } = self;
         let line = format!("{peer} {method} {path} {range} {} {length}", status.as_u16());
-        // A path may hold any character; only the terminal's own are not to reach it.
-        line.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+        clean_line(&line).into_owned()
     }
 }
 

@@ -22,6 +22,7 @@ use super::service::Service;
 use super::store::Opened;
 use super::{Addressing, BucketCredentials, BucketOptions, BucketUrl};
 use crate::http::failure as network;
+use crate::shown::shown_malformed;
 use crate::{BucketProblem, HttpClient, Meter, RetryPolicy, StoreError};
 
 /// The region of requests to servers for which none is given: most other makers' ignore it.
@@ -163,12 +164,18 @@ fn endpoint(options: &BucketOptions, config: &SdkConfig) -> Result<Option<Url>, 
     };
     let text = options.endpoint.clone().or_else(of_s3).or_else(|| config.endpoint_url().map(str::to_owned));
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
-    let refused = |reason: String| StoreError::InvalidOption { option: format!("endpoint {text:?}"), reason };
-    let url = Url::parse(&text).map_err(|error| refused(error.to_string()))?;
+    endpoint_url(&text).map(Some)
+}
+
+/// The URL of a server.
+pub(super) fn endpoint_url(text: &str) -> Result<Url, StoreError> {
+    let refused =
+        |reason: String| StoreError::InvalidOption { option: format!("endpoint {:?}", shown_malformed(text)), reason };
+    let url = Url::parse(text).map_err(|error| refused(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(refused("it is no http or https URL".to_owned()));
     }
-    Ok(Some(url))
+    Ok(url)
 }
 
 /// Whether the bucket is named in the host's name, and the URL that the client takes for the bucket's, if not its own.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 
-use super::aws::{no_retries, refused};
+use super::aws::{endpoint_url, no_retries, refused};
 use super::service::Service;
 use super::store::{Opened, Remote};
 use super::{BucketCredentials, BucketOptions, BucketUrl};
@@ -18,6 +18,8 @@ use crate::{BucketProblem, StoreError};
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 pub(super) async fn open_gcs(url: &BucketUrl, options: &BucketOptions, service: Service) -> Result<Opened, StoreError> {
+    // For its error, which the client would not word so that it shows no password.
+    options.endpoint.as_deref().map(endpoint_url).transpose()?;
     let builder = GoogleCloudStorageBuilder::from_env()
         .with_bucket_name(&url.bucket)
         .with_retry(no_retries())
@@ -39,6 +41,8 @@ pub(super) async fn open_azure(
     options: &BucketOptions,
     service: Service,
 ) -> Result<Opened, StoreError> {
+    // For its error, which the client would not word so that it shows no password.
+    options.endpoint.as_deref().map(endpoint_url).transpose()?;
     let builder = MicrosoftAzureBuilder::from_env()
         .with_container_name(&url.bucket)
         .with_retry(no_retries())

@@ -178,7 +178,7 @@ impl fmt::Debug for BucketStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BucketStore")
             .field("url", &self.shown)
-            .field("endpoint", &self.opened.endpoint)
+            .field("endpoint", &self.opened.endpoint.as_deref().map(crate::shown_url))
             .field("region", &self.opened.region)
             .finish_non_exhaustive()
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::StoreError;
 use crate::name::check_name;
+use crate::shown::shown_malformed;
 
 /// Whose bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,7 +59,8 @@ impl BucketUrl {
             "az" => Provider::Azure,
             _ => return Ok(None),
         };
-        let refused = |reason: &str| StoreError::Location { location: text.to_owned(), reason: reason.to_owned() };
+        let refused =
+            |reason: &str| StoreError::Location { location: shown_malformed(text), reason: reason.to_owned() };
         let (bucket, path) = rest.split_once('/').unwrap_or((rest, ""));
         let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if bucket.is_empty() || !bucket.chars().all(good) {

@@ -1,12 +1,13 @@
 //! A store in a folder, for who reads its packs' tables without the network's ways.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use regrow_chunker::ChunkId;
 
+use super::open::open_regular;
 use crate::StoreError;
 use crate::layout::{STORE_FILE, pack_name, parse_pack_name};
 use crate::pack::{PackError, PackTail, TRAILER_BYTES, Trailer};
@@ -51,8 +52,8 @@ impl FolderReader {
         let path = self.root.join(pack_name(id));
         let damaged =
             |error: PackError| StoreError::Damaged { object: path.display().to_string(), reason: error.to_string() };
-        let mut file = File::open(&path).map_err(StoreError::io(&path))?;
-        let bytes = file.metadata().map_err(StoreError::io(&path))?.len();
+        let (mut file, metadata) = open_regular(&path).map_err(StoreError::io(&path))?;
+        let bytes = metadata.len();
         if bytes < TRAILER_BYTES {
             return Err(damaged(PackError::NotAPack));
         }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use futures::future::BoxFuture;
 use tempfile::NamedTempFile;
 
-use super::durable::{remove_abandoned, sync_folder, temporary_file};
+use super::durable::{sync_folder, temporary_file};
+use super::tidy::{STAGING_FOLDER, check_free, is_store, remove_abandoned};
 use super::{FolderStore, blocking};
 use crate::name::check_name;
 use crate::{Condition, Content, ObjectKind, PutOutcome, StoreError, WriteStore};
@@ -17,11 +18,22 @@ impl FolderStore {
     /// The store in `root`, which is made if it is not there. Removes what writers that died have left in it.
     ///
     /// # Errors
-    /// [`StoreError::Io`].
+    /// [`StoreError::Occupied`] for a folder that is no store and holds other files, [`StoreError::Io`].
     pub fn create(root: PathBuf) -> Result<Self, StoreError> {
-        let tmp = root.join("tmp");
+        if !is_store(&root) {
+            check_free(&root)?;
+        }
+        Self::create_among_files(root)
+    }
+
+    /// The same, whatever else the folder holds.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn create_among_files(root: PathBuf) -> Result<Self, StoreError> {
+        let tmp = root.join(STAGING_FOLDER);
         fs::create_dir_all(&tmp).map_err(StoreError::io(&tmp))?;
-        remove_abandoned(&tmp);
+        remove_abandoned(&root);
         Ok(Self::new(root))
     }
 }

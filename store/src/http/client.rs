@@ -19,6 +19,7 @@ use super::options::{HttpOptions, read_certificates};
 use super::pace::Pace;
 use super::redirect::{self, Guide, Way};
 use super::{answer, failure, refusal};
+use crate::shown::{shown_malformed, without_secrets};
 use crate::{Meter, RateLimit, StoreError};
 
 /// How many redirects in a row are followed.
@@ -220,37 +221,19 @@ fn build(options: &HttpOptions, trust: Trust<'_>, resolver: Option<Arc<dyn Resol
 
 /// An `http` or `https` URL with a host.
 pub(super) fn parse_url(text: &str) -> Result<Url, StoreError> {
-    let refused = |location: &str, reason: String| StoreError::Location { location: location.to_owned(), reason };
-    // A text that is no URL is repeated up to its query only, which may hold a secret.
-    let safe = text.split(['?', '#']).next().unwrap_or_default();
-    let url = Url::parse(text).map_err(|error| refused(safe, format!("not a URL: {error}")))?;
+    let refused = |location: String, reason: String| StoreError::Location { location, reason };
+    let safe = || shown_malformed(text);
+    let url = Url::parse(text).map_err(|error| refused(safe(), format!("not a URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(refused(safe, "the URL is neither http nor https".to_owned()));
+        return Err(refused(safe(), "the URL is neither http nor https".to_owned()));
     }
     Ok(url)
-}
-
-/// The URL for people: no user, password, query or fragment.
-pub(super) fn without_secrets(url: &Url) -> String {
-    let mut url = url.clone();
-    // Neither call fails for a URL with a host.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.set_query(None);
-    url.set_fragment(None);
-    url.into()
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     use super::*;
-
-    #[test]
-    fn urls_are_shown_without_secrets() {
-        let url = parse_url("https://user:word@host.example/store/?sig=abc#x").unwrap();
-        assert_eq!(without_secrets(&url), "https://host.example/store/");
-    }
 
     #[test]
     fn other_locations_are_refused() {

@@ -24,9 +24,11 @@ pub(super) fn stalled(object: &str, what: &str, after: Duration) -> StoreError {
     StoreError::Network { object: object.to_owned(), reason, transient: true }
 }
 
-/// The innermost cause, which says most.
+/// The innermost cause, which says most. Without the URL that the client names in it: it has the query, which may be signed.
 pub(crate) fn deepest(error: &(dyn Error + 'static)) -> String {
-    causes(error).last().map(ToString::to_string).unwrap_or_default()
+    let text = causes(error).last().map(ToString::to_string).unwrap_or_default();
+    let url = causes(error).find_map(|cause| cause.downcast_ref::<reqwest::Error>()?.url());
+    url.map_or(text.clone(), |url| text.replace(&format!(" for url ({url})"), "").replace(url.as_str(), ""))
 }
 
 /// The line for people, and whether the same request may succeed later.

@@ -10,6 +10,7 @@ use regrow_index::{Index, MAX_INDEX_BYTES};
 use regrow_store::{Depth, FolderStore, Store, StoreError, read_small};
 
 use super::GcOptions;
+use crate::stores::Opening;
 use crate::{Location, Network, SyncError};
 
 /// Requests at a time.
@@ -180,7 +181,7 @@ fn source(location: &Location, network: &mut Network) -> Result<Source, SyncErro
     }
     match location {
         Location::Path(path) if is_folder => Ok(Source::Tree(Arc::new(FolderStore::plain(path.clone())))),
-        location => Ok(Source::Tree(network.open_place(location, false)?)),
+        location => Ok(Source::Tree(network.open_place(location, Opening::Existing)?)),
     }
 }
 

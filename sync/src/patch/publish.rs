@@ -21,6 +21,7 @@ use super::write::{Between, write};
 use crate::extract::inspect::UpdateCost;
 use crate::make::{MakeOptions, as_seconds, encode};
 use crate::pool::Pool;
+use crate::stores::Opening;
 use crate::tree::Reading;
 use crate::{Location, Network, Progress, SyncError};
 
@@ -154,7 +155,7 @@ pub(crate) fn publish(
         return Err(usage("both are the same image"));
     }
     let name = patch_name(&base, &target);
-    let place = network.open_place(store, false)?;
+    let place = network.open_place(store, Opening::Existing)?;
     let mut report = PatchReport {
         patch: name.clone(),
         base_id: base.to_string(),

@@ -63,8 +63,13 @@ const STREAMS: [StreamKind; 2] = [StreamKind::Skeleton, StreamKind::Contents];
 impl FileSeed {
     /// Opens and, unless the catalog knows it, reads a file.
     pub(crate) fn open(path: &Path, context: &SeedContext<'_>) -> Result<Self, SyncError> {
-        let kind = path.metadata().map_err(SyncError::io(path))?.file_type();
-        let mut file = File::open(path).map_err(SyncError::io(path))?;
+        let file = File::open(path).map_err(SyncError::io(path))?;
+        Self::of_file(file, path, context)
+    }
+
+    /// The same for a file that is open already; `path` is its name in the catalog and for people.
+    pub(crate) fn of_file(mut file: File, path: &Path, context: &SeedContext<'_>) -> Result<Self, SyncError> {
+        let kind = file.metadata().map_err(SyncError::io(path))?.file_type();
         let state = state_of(&file);
         let SeedContext { params, pool, catalog, progress, unfolds, on_scan } = *context;
         // Writing to a device does not change its times: what it held is not remembered.

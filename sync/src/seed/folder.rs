@@ -3,17 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use regrow_chunker::ChunkId;
 use regrow_image::TreeEntry;
 use regrow_index::Segment;
 
+use super::rooted::Rooted;
 use super::{FileSeed, Seed, SeedContext, first_with_id, sorted_by_id};
 use crate::SyncError;
 
@@ -24,11 +25,13 @@ const MAX_DEPTH: usize = 128;
 
 /// A folder that is used as a seed, for guesses by path.
 pub(crate) struct FolderSeed {
-    root: PathBuf,
+    root: Arc<Rooted>,
 }
 
 /// A folder's large files as they were cut. Files that are opened when they are read: a folder may have more than a process may hold open.
 pub(crate) struct LargeFiles {
+    root: Arc<Rooted>,
+    /// In the folder.
     paths: Vec<PathBuf>,
     /// Number of a path, offset in it, id.
     chunks: Vec<(u32, u64, ChunkId)>,
@@ -38,15 +41,23 @@ pub(crate) struct LargeFiles {
 impl FolderSeed {
     /// Reads the folder's large files. What cannot be read is passed over with a warning.
     pub(crate) fn open(root: &Path, context: &SeedContext<'_>) -> Result<(Self, LargeFiles), SyncError> {
-        let mut paths = Vec::new();
-        list(root, context.params.large_file_bytes(), 0, &mut paths).map_err(SyncError::io(root))?;
+        let rooted = Arc::new(Rooted::open(root).map_err(SyncError::io(root))?);
+        let paths = rooted.list(context.params.large_file_bytes(), MAX_DEPTH).map_err(SyncError::io(root))?;
         let mut chunks = Vec::new();
         let mut kept = Vec::new();
         for path in paths {
-            let is_small = path.metadata().is_ok_and(|metadata| metadata.len() < REMEMBERED_BYTES);
+            let shown = root.join(&path);
+            let file = match rooted.open_file(&path) {
+                Ok(file) => file,
+                Err(error) => {
+                    context.progress.warn(&format!("seed: {}: {error}", shown.display()));
+                    continue;
+                }
+            };
+            let is_small = file.metadata().is_ok_and(|metadata| metadata.len() < REMEMBERED_BYTES);
             // A gzip file in a folder is a file of some image: there it is contents.
             let context = SeedContext { catalog: context.catalog.filter(|_| !is_small), unfolds: false, ..*context };
-            match FileSeed::open(&path, &context) {
+            match FileSeed::of_file(file, &shown, &context) {
                 Ok(seed) => {
                     let number = kept.len() as u32;
                     seed.contiguous_chunks(|at, id| chunks.push((number, at, id)));
@@ -56,7 +67,7 @@ impl FolderSeed {
             }
         }
         let by_id = sorted_by_id(chunks.len(), |n| chunks[n].2);
-        Ok((Self { root: root.to_owned() }, LargeFiles { paths: kept, chunks, by_id }))
+        Ok((Self { root: Arc::clone(&rooted) }, LargeFiles { root: rooted, paths: kept, chunks, by_id }))
     }
 
     /// What the folder has of an image with these entries.
@@ -67,13 +78,13 @@ impl FolderSeed {
                 files.insert(entry.contents.start, (entry.contents.clone(), path));
             }
         }
-        PathGuesses { root: self.root.clone(), files }
+        PathGuesses { root: Arc::clone(&self.root), files }
     }
 }
 
 /// The target's files by where their contents lie in the contents stream; any of them may be in the folder.
 pub(crate) struct PathGuesses {
-    root: PathBuf,
+    root: Arc<Rooted>,
     files: BTreeMap<u64, (Range<u64>, PathBuf)>,
 }
 
@@ -93,7 +104,7 @@ impl Seed for PathGuesses {
             let now = range.end.min(end).checked_sub(at).filter(|&now| now > 0).ok_or(io::ErrorKind::NotFound)?;
             let start = out.len();
             out.resize(start + now as usize, 0);
-            let file = open_regular(&self.root.join(path))?;
+            let file = self.root.open_file(path)?;
             file.read_exact_at(&mut out[start..], at - range.start)?;
             at += now;
         }
@@ -112,18 +123,10 @@ impl Seed for LargeFiles {
         let (number, at, _) = self.chunks[place as usize];
         out.clear();
         out.resize(len, 0);
-        open_regular(&self.paths[number as usize])?.read_exact_at(out, at)
+        self.root.open_file(&self.paths[number as usize])?.read_exact_at(out, at)
     }
 
     fn segments(&self, _wanted: &mut dyn FnMut(Segment)) {}
-}
-
-/// Opens a file, never waiting for a pipe's other end.
-fn open_regular(path: &Path) -> io::Result<File> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    File::open(path)
 }
 
 /// A tar's path below some root: no `..`, nothing absolute.
@@ -138,23 +141,4 @@ fn safe_path(path: &[u8]) -> Option<PathBuf> {
         }
     }
     (!safe.as_os_str().is_empty()).then_some(safe)
-}
-
-/// Regular files of at least `min_bytes`, in an order that does not change from run to run.
-fn list(folder: &Path, min_bytes: u64, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
-    if depth > MAX_DEPTH {
-        return Ok(());
-    }
-    let mut entries: Vec<_> = std::fs::read_dir(folder)?.flatten().collect();
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let Ok(kind) = entry.file_type() else { continue };
-        if kind.is_dir() {
-            // A folder that may not be read holds nothing for us.
-            let _ = list(&entry.path(), min_bytes, depth + 1, found);
-        } else if kind.is_file() && entry.metadata().is_ok_and(|metadata| metadata.len() >= min_bytes) {
-            found.push(entry.path());
-        }
-    }
-    Ok(())
 }

@@ -1,7 +1,6 @@
 //! A store's folder as a seed, or just what an index needs of it.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -10,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use regrow_chunker::ChunkId;
 use regrow_index::{Index, Segment};
-use regrow_store::{Decompressor, FolderReader, PackTail, pack_name};
+use regrow_store::{Decompressor, FolderReader, PackTail, open_regular, pack_name};
 
 use super::{Seed, first_with_id, sorted_by_id};
 use crate::{Progress, SyncError};
@@ -62,7 +61,7 @@ impl StoreSeed {
         let frame = &tail.frames[number];
         // Bounded by the file: the table's check keeps frames before the tail.
         let mut stored = vec![0; (frame.stored.end - frame.stored.start) as usize];
-        File::open(path)?.read_exact_at(&mut stored, frame.stored.start)?;
+        open_regular(path)?.0.read_exact_at(&mut stored, frame.stored.start)?;
         let plain = Decompressor::new()?.decompress(&stored, frame.plain_bytes).ok_or(io::ErrorKind::InvalidData)?;
         let mut kept = lock();
         kept.push_front((key, plain.clone()));

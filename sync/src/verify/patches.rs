@@ -10,6 +10,7 @@ use regrow_store::{Depth, ListStore, PATCHES_FOLDER, ReadStore, StoreError, pars
 
 use super::StoreVerifyReport;
 use crate::patch::whole::fetch_whole;
+use crate::stores::Opening;
 use crate::{Location, Network, SyncError};
 
 /// The base and the target of a patch.
@@ -28,7 +29,7 @@ pub(super) fn listed(
     if let Location::Url(_) = store {
         return Ok(indexes.iter().flat_map(announced).collect());
     }
-    let place = network.open_place(store, false)?;
+    let place = network.open_place(store, Opening::Existing)?;
     let found = place.list(PATCHES_FOLDER, Depth::Tree);
     let found = found.try_filter_map(|info| std::future::ready(Ok(parse_patch_object(&info.name)))).try_collect();
     Ok(network.block_on(found)?)

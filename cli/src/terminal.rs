@@ -1,0 +1,68 @@
+//! Text as a terminal may have it. Names in images, the fields of an index and the answers of hosts are a stranger's: their control
+//! characters would move the cursor, change the title or hide what stands in a line. They are made visible here, in the one place
+//! that everything printed goes through.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// One line: control characters, line breaks among them, and characters that change a line's direction stand as escapes such as
+/// `\u{1b}`.
+pub(crate) fn clean_line(text: &str) -> Cow<'_, str> {
+    clean(text, is_harmful, |out, c| write!(out, "{}", c.escape_unicode()))
+}
+
+/// The same for text of several lines, whose line breaks stay.
+pub(crate) fn clean_text(text: &str) -> Cow<'_, str> {
+    clean(text, |c| c != '\n' && is_harmful(c), |out, c| write!(out, "{}", c.escape_unicode()))
+}
+
+/// JSON with such characters as escapes of JSON, so that it says the same. The writer has escaped those below U+0020 already.
+pub(crate) fn clean_json(json: &str) -> Cow<'_, str> {
+    // All of them are in the first plane of Unicode, which takes one escape each.
+    clean(json, is_harmful, |out, c| write!(out, "\\u{:04x}", u32::from(c)))
+}
+
+fn clean(text: &str, is_harmful: fn(char) -> bool, escape: fn(&mut String, char) -> std::fmt::Result) -> Cow<'_, str> {
+    if !text.contains(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_harmful(c) {
+            // Writing into a string does not fail.
+            let _ = escape(&mut out, c);
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Control characters (C0, DEL, C1), line and paragraph separators, and the marks that change a text's direction.
+fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_moves_a_terminal_is_made_visible() {
+        let text = "a\u{1b}]0;x\u{7}\u{9b}2J\u{7f}\u{202e}\u{2066}\u{200f}\u{2028}é b\n";
+        let shown = r"a\u{1b}]0;x\u{7}\u{9b}2J\u{7f}\u{202e}\u{2066}\u{200f}\u{2028}é b";
+        assert_eq!(clean_line(text), format!(r"{shown}\u{{a}}"));
+        assert_eq!(clean_text(text), format!("{shown}\n"));
+        assert!(matches!(clean_line("names like Ünï-☃.tar"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn json_stays_what_it_is() {
+        let names = ["a\u{1b}\u{9b}\u{202e}\u{7f}\n", "é"];
+        let json = serde_json::to_string(&names).unwrap_or_default();
+        let clean = clean_json(&json);
+        assert!(!clean.contains(is_harmful), "{clean}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&clean).unwrap_or_default(), names);
+    }
+}

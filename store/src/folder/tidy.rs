@@ -1,0 +1,185 @@
+//! What may be in a folder that becomes a store, and what is cleared out of the `tmp/` of one. Both concern files that somebody
+//! else may have put there, so the rule is: nothing is touched that regrow did not make.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
+
+use crate::StoreError;
+use crate::layout::STORE_FILE;
+
+/// The folder of files that are being written.
+pub(super) const STAGING_FOLDER: &str = "tmp";
+/// Temporary files that are older were left by a process that died.
+const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// The prefixes of all files that are ever written in `tmp/`: packs, patches, everything else.
+const PREFIXES: [&[u8]; 3] = [b"pack-", b"patch-", b".regrow-"];
+/// `tempfile` puts this many letters and digits behind a prefix.
+const RANDOM_CHARS: usize = 6;
+
+/// Whether a store lies in this folder.
+pub(super) fn is_store(root: &Path) -> bool {
+    root.join(STORE_FILE).is_file()
+}
+
+/// Makes sure that a folder that is no store yet holds nothing that a store would mix with. What may be there: indexes, which users
+/// keep beside or in a store; the `tmp/` of a store whose making was cut off; `lost+found`, which every new disk has.
+///
+/// # Errors
+/// [`StoreError::Occupied`], [`StoreError::Io`].
+pub(super) fn check_free(root: &Path) -> Result<(), StoreError> {
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(StoreError::io(root)(error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(StoreError::io(root))?;
+        let name = entry.file_name();
+        let kind = entry.file_type().map_err(StoreError::io(root))?;
+        let lower = name.to_string_lossy().to_ascii_lowercase();
+        let may_stay = match lower.as_str() {
+            "lost+found" => kind.is_dir(),
+            STAGING_FOLDER => kind.is_dir() && holds_only_temporary_files(&entry.path()),
+            name => name.ends_with(".rgx") && !kind.is_dir(),
+        };
+        if !may_stay {
+            let found = name.to_string_lossy().into_owned();
+            return Err(StoreError::Occupied { location: root.display().to_string(), found });
+        }
+    }
+    Ok(())
+}
+
+fn holds_only_temporary_files(tmp: &Path) -> bool {
+    let is_ours = |entry: io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| is_temporary_name(entry.file_name().as_encoded_bytes()))
+    };
+    fs::read_dir(tmp).is_ok_and(|mut entries| entries.all(is_ours))
+}
+
+/// Removes what writers that died have left in the `tmp/` of a store. Best effort: what cannot be removed stays.
+///
+/// A file is removed only if it has a name that regrow gives, is a regular file, was last written more than a day ago, and nobody
+/// holds a lock on it. `tmp/` is opened without following a link, and its files are removed through that handle.
+pub(super) fn remove_abandoned(root: &Path) {
+    if !is_store(root) {
+        return;
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let Ok(tmp) = rustix::fs::openat(CWD, root.join(STAGING_FOLDER), flags, Mode::empty()) else { return };
+    let Ok(entries) = Dir::read_from(&tmp) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if is_temporary_name(name.to_bytes()) && is_abandoned(&tmp, name) {
+            let _ = rustix::fs::unlinkat(&tmp, name, AtFlags::empty());
+        }
+    }
+}
+
+/// Whether `tempfile` may have given this name in a store.
+fn is_temporary_name(name: &[u8]) -> bool {
+    PREFIXES
+        .iter()
+        .filter_map(|prefix| name.strip_prefix(*prefix))
+        .any(|random| random.len() == RANDOM_CHARS && random.iter().all(u8::is_ascii_alphanumeric))
+}
+
+fn is_abandoned(tmp: &OwnedFd, name: &std::ffi::CStr) -> bool {
+    let is_old_file = |stat: &rustix::fs::Stat| {
+        // The kind first, so that nothing but a regular file is opened.
+        let modified =
+            u64::try_from(stat.st_mtime).map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        let age = modified.ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
+        FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && age.is_some_and(|age| age > ABANDONED_AFTER)
+    };
+    if !rustix::fs::statat(tmp, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| is_old_file(&stat)) {
+        return false;
+    }
+    // For writing, since some file systems lock exclusively only what is open for that.
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let Ok(file) = rustix::fs::openat(tmp, name, flags, Mode::empty()) else { return false };
+    // What was opened need not be what was looked at.
+    rustix::fs::fstat(&file).is_ok_and(|stat| is_old_file(&stat)) && File::from(file).try_lock().is_ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::temporary_file;
+
+    fn old_file(path: PathBuf) -> PathBuf {
+        let file = File::create(&path).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(3 * 24 * 3600)).unwrap();
+        path
+    }
+
+    #[test]
+    fn only_what_writers_left_is_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let tmp = root.path().join("tmp");
+        fs::create_dir(&tmp).unwrap();
+        let abandoned = ["pack-aB3dE6", "patch-aB3dE6", ".regrow-aB3dE6"].map(|name| old_file(tmp.join(name)));
+        let others =
+            ["thesis.odt", "pack-", "pack-aB3dE67", "pack-aB3d.6", "notes-aB3dE6"].map(|name| old_file(tmp.join(name)));
+        let young = tmp.join("pack-young0");
+        File::create(&young).unwrap();
+        let outside = old_file(root.path().join("outside"));
+        symlink(&outside, tmp.join("pack-linked")).unwrap();
+        fs::create_dir(tmp.join("pack-folder")).unwrap();
+        let locked = temporary_file(&tmp, "pack-").unwrap();
+        locked.as_file().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        remove_abandoned(root.path());
+        assert!(abandoned.iter().all(|path| path.exists()), "no store stands here yet");
+        File::create(root.path().join(STORE_FILE)).unwrap();
+        remove_abandoned(root.path());
+        assert!(abandoned.iter().all(|path| !path.exists()));
+        let kept = others.iter().chain([&young, &outside]).all(|path| path.exists());
+        assert!(
+            kept && locked.path().exists() && tmp.join("pack-linked").is_symlink() && tmp.join("pack-folder").is_dir()
+        );
+        let path = locked.into_temp_path().keep().unwrap();
+        remove_abandoned(root.path());
+        assert!(!path.exists(), "its writer is gone");
+    }
+
+    #[test]
+    fn nothing_is_removed_through_a_link() {
+        let root = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        File::create(root.path().join(STORE_FILE)).unwrap();
+        symlink(elsewhere.path(), root.path().join("tmp")).unwrap();
+        let file = old_file(elsewhere.path().join("pack-aB3dE6"));
+        remove_abandoned(root.path());
+        assert!(file.exists());
+    }
+
+    #[test]
+    fn a_folder_with_other_files_does_not_become_a_store() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        check_free(&path("nowhere")).unwrap();
+        check_free(root.path()).unwrap();
+        for folder in ["lost+found", "tmp"] {
+            fs::create_dir(path(folder)).unwrap();
+        }
+        for file in ["app.rgx", "tmp/pack-aB3dE6"] {
+            File::create(path(file)).unwrap();
+        }
+        check_free(root.path()).unwrap();
+        for file in ["tmp/thesis.odt", "photo.jpg"] {
+            File::create(path(file)).unwrap();
+            let error = check_free(root.path()).unwrap_err();
+            assert!(matches!(error, StoreError::Occupied { .. }), "{error}");
+            fs::remove_file(path(file)).unwrap();
+        }
+    }
+}

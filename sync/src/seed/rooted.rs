@@ -1,0 +1,238 @@
+//! Files of a folder that count as the whole world: an absolute link in it begins at the folder, and nothing leads out of it, as in
+//! the image that was unpacked there. Whose links they are does not matter: without this, a link of a stranger would let a host
+//! find out, by what is fetched, whether some file of this machine has certain contents.
+
+use std::ffi::{CStr, OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+/// Links that are followed on the way to one file, as in the kernel.
+const MAX_LINKS: usize = 40;
+/// Attempts where the kernel says that a folder on the way was renamed meanwhile.
+const ATTEMPTS: usize = 8;
+/// A look: nothing happens to what is opened so, be it a pipe or a device.
+const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+/// Reading, never waiting for a pipe's other end.
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Rooted {
+    root: OwnedFd,
+    /// The kernel has no `openat2`, or a sandbox forbids it.
+    walks: AtomicBool,
+}
+
+impl Rooted {
+    /// The folder at `path`.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let root = rustix::fs::openat(CWD, path, LOOK | OFlags::DIRECTORY, Mode::empty())?;
+        Ok(Self { root, walks: AtomicBool::new(false) })
+    }
+
+    /// The regular file at a relative path; links are followed within the folder.
+    pub(crate) fn open_file(&self, path: &Path) -> io::Result<File> {
+        let found = self.resolve(path, LOOK)?;
+        check_regular(&found)?;
+        let file = self.resolve(path, READ)?;
+        // It is what it was a moment ago, unless somebody is at work here.
+        check_regular(&file)?;
+        Ok(File::from(file))
+    }
+
+    fn resolve(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+        if self.walks.load(Ordering::Relaxed) {
+            return self.walk(path, flags);
+        }
+        let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        for _ in 0..ATTEMPTS {
+            match rustix::fs::openat2(&self.root, path, flags, Mode::empty(), how) {
+                Err(Errno::AGAIN) => {}
+                // A sandbox that does not know the call answers with the second.
+                Err(Errno::NOSYS | Errno::PERM) => {
+                    self.walks.store(true, Ordering::Relaxed);
+                    return self.walk(path, flags);
+                }
+                opened => return Ok(opened?),
+            }
+        }
+        Err(Errno::AGAIN.into())
+    }
+
+    /// The same as the kernel's `RESOLVE_IN_ROOT`, a step at a time.
+    fn walk(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+        // The folders between the root and where the walk is, and the names that are still ahead, the next one last.
+        let (mut folders, mut ahead, mut links): (Vec<OwnedFd>, _, _) = (Vec::new(), steps(path), 0);
+        while let Some(step) = ahead.pop() {
+            let name = match step {
+                Step::Root => {
+                    folders.clear();
+                    continue;
+                }
+                Step::Up => {
+                    folders.pop();
+                    continue;
+                }
+                Step::Name(name) => name,
+            };
+            let here = folders.last().map_or(self.root.as_fd(), |folder| folder.as_fd());
+            let next = rustix::fs::openat(here, &name, LOOK | OFlags::NOFOLLOW, Mode::empty())?;
+            match kind_of(&next)? {
+                FileType::Symlink => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(Errno::LOOP.into());
+                    }
+                    let target = rustix::fs::readlinkat(next, c"", Vec::new())?.into_bytes();
+                    ahead.extend(steps(Path::new(&OsString::from_vec(target))));
+                }
+                FileType::Directory => folders.push(next),
+                _ if !ahead.is_empty() => return Err(Errno::NOTDIR.into()),
+                _ => return Ok(rustix::fs::openat(here, &name, flags | OFlags::NOFOLLOW, Mode::empty())?),
+            }
+        }
+        Err(Errno::ISDIR.into())
+    }
+
+    /// The regular files of at least `min_bytes` and where they are, in an order that does not change from run to run. No link is
+    /// followed. What cannot be read is passed over.
+    pub(crate) fn list(&self, min_bytes: u64, max_depth: usize) -> io::Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        list(self.root.as_fd(), c".", Path::new(""), min_bytes, max_depth, &mut found)?;
+        Ok(found)
+    }
+}
+
+enum Step {
+    Root,
+    Up,
+    Name(OsString),
+}
+
+/// A path's steps, the first one last.
+fn steps(path: &Path) -> Vec<Step> {
+    let step = |part: Component<'_>| match part {
+        Component::RootDir | Component::Prefix(_) => Some(Step::Root),
+        Component::CurDir => None,
+        Component::ParentDir => Some(Step::Up),
+        Component::Normal(name) => Some(Step::Name(name.to_owned())),
+    };
+    let mut steps: Vec<Step> = path.components().filter_map(step).collect();
+    steps.reverse();
+    steps
+}
+
+fn kind_of(file: &OwnedFd) -> io::Result<FileType> {
+    Ok(FileType::from_raw_mode(rustix::fs::fstat(file)?.st_mode))
+}
+
+fn check_regular(file: &OwnedFd) -> io::Result<()> {
+    if kind_of(file)? == FileType::RegularFile { Ok(()) } else { Err(io::ErrorKind::InvalidInput.into()) }
+}
+
+fn list(
+    parent: BorrowedFd<'_>,
+    name: &CStr,
+    path: &Path,
+    min_bytes: u64,
+    depth_left: usize,
+    found: &mut Vec<PathBuf>,
+) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+    let mut names: Vec<_> = rustix::fs::Dir::read_from(&folder)?
+        .flatten()
+        .map(|entry| entry.file_name().to_owned())
+        .filter(|name| name.as_c_str() != c"." && name.as_c_str() != c"..")
+        .collect();
+    names.sort();
+    for name in names {
+        let Ok(stat) = rustix::fs::statat(&folder, &name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) else { continue };
+        let inner = path.join(OsStr::from_bytes(name.to_bytes()));
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory if depth_left > 0 => {
+                // A folder that may not be read holds nothing for us.
+                let _ = list(folder.as_fd(), &name, &inner, min_bytes, depth_left - 1, found);
+            }
+            FileType::RegularFile if u64::try_from(stat.st_size).is_ok_and(|bytes| bytes >= min_bytes) => {
+                found.push(inner);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// What a file holds, opened in the kernel's way and in our own.
+    fn read(rooted: &Rooted, path: &str) -> Option<String> {
+        let read = || {
+            let mut text = String::new();
+            rooted.open_file(Path::new(path)).ok()?.read_to_string(&mut text).ok()?;
+            Some(text)
+        };
+        rooted.walks.store(false, Ordering::Relaxed);
+        let by_kernel = read();
+        rooted.walks.store(true, Ordering::Relaxed);
+        assert_eq!(by_kernel, read(), "{path}");
+        by_kernel
+    }
+
+    #[test]
+    fn links_stay_within_the_folder() {
+        let outer = tempfile::tempdir().unwrap();
+        let at = |path: &str| outer.path().join(path);
+        std::fs::create_dir_all(at("root/etc/deep/er")).unwrap();
+        std::fs::create_dir_all(at("root/var")).unwrap();
+        std::fs::write(at("secret"), "outside").unwrap();
+        std::fs::write(at("root/secret"), "inside").unwrap();
+        std::fs::write(at("root/etc/file"), "file").unwrap();
+        for (link, target) in [
+            ("root/etc/absolute", "/secret"),
+            ("root/etc/up", "../../../../secret"),
+            ("root/var/run", "/etc/deep"),
+            ("root/etc/deep/back", "../../etc/file"),
+            ("root/folder", "etc"),
+            ("root/loop", "loop"),
+            ("root/out", outer.path().to_str().unwrap()),
+            ("root/magic", "/proc/self/cwd"),
+        ] {
+            symlink(target, at(link)).unwrap();
+        }
+        rustix::fs::mkfifoat(CWD, at("root/pipe"), Mode::RUSR).unwrap();
+        let rooted = Rooted::open(&at("root")).unwrap();
+        for (path, text) in [
+            ("etc/file", Some("file")),
+            ("etc/absolute", Some("inside")),
+            ("etc/up", Some("inside")),
+            ("var/run/back", Some("file")),
+            ("folder/deep/../file", Some("file")),
+            ("out/secret", None),
+            ("loop", None),
+            ("pipe", None),
+            ("etc", None),
+            ("etc/file/x", None),
+            ("magic/Cargo.toml", None),
+            ("nowhere", None),
+        ] {
+            assert_eq!(read(&rooted, path).as_deref(), text, "{path}");
+        }
+        let listed = rooted.list(5, 10).unwrap();
+        assert_eq!(listed, [PathBuf::from("secret")]);
+        assert_eq!(rooted.list(1, 10).unwrap(), [PathBuf::from("etc/file"), PathBuf::from("secret")]);
+        assert_eq!(rooted.list(1, 0).unwrap(), [PathBuf::from("secret")]);
+    }
+}
