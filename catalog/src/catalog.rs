@@ -26,6 +26,7 @@ struct State {
     /// Absent only when not even an empty database in memory could be made.
     database: Option<Database>,
     blob_bytes_max: u64,
+    refusal: Option<String>,
     last_problem: Option<Problem>,
 }
 
@@ -45,8 +46,9 @@ impl Catalog {
     /// catalog. To be asked before a path is used that somebody may have mistyped.
     #[must_use]
     pub fn is_foreign(path: &Path) -> bool {
-        let is_empty = path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0);
-        path.exists() && !is_empty && !bears_our_mark(path).unwrap_or(false)
+        let Ok(metadata) = path.metadata() else { return false };
+        // Nothing but a regular file is opened: a pipe would wait for its other end.
+        !metadata.is_file() || (metadata.len() > 0 && !bears_our_mark(path).unwrap_or(false))
     }
 
     /// An empty catalog that leaves nothing behind.
@@ -124,6 +126,12 @@ impl Catalog {
         }
     }
 
+    /// Why the catalog at the path that was given is not used, if that is because others than this user could have written it.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        self.state().refusal.clone()
+    }
+
     /// What last went wrong, for those who want to know; it stays until something else does.
     #[must_use]
     pub fn last_problem(&self) -> Option<String> {
@@ -152,11 +160,17 @@ impl State {
     fn open(path: &Path) -> Self {
         let opened = Place::at(path).and_then(|place| place.open_database().map(|opened| (place, opened)));
         match opened {
-            Ok((place, (database, last_problem))) => {
-                Self { place: Some(place), database: Some(database), blob_bytes_max: BLOB_BYTES_MAX, last_problem }
+            Ok((place, (database, last_problem))) => Self::on_disk(place, database, last_problem),
+            Err(problem) => {
+                let refusal = matches!(problem, Problem::Unsafe { .. }).then(|| problem.to_string());
+                Self { refusal, ..Self::in_memory(Some(problem)) }
             }
-            Err(problem) => Self::in_memory(Some(problem)),
         }
+    }
+
+    fn on_disk(place: Place, database: Database, last_problem: Option<Problem>) -> Self {
+        let (place, database) = (Some(place), Some(database));
+        Self { place, database, blob_bytes_max: BLOB_BYTES_MAX, refusal: None, last_problem }
     }
 
     fn in_memory(problem: Option<Problem>) -> Self {
@@ -164,7 +178,7 @@ impl State {
             Ok(database) => (Some(database), problem),
             Err(memory_problem) => (None, Some(memory_problem)),
         };
-        Self { place: None, database, blob_bytes_max: MEMORY_BLOB_BYTES_MAX, last_problem }
+        Self { place: None, database, blob_bytes_max: MEMORY_BLOB_BYTES_MAX, refusal: None, last_problem }
     }
 
     fn bound(&mut self, blob_bytes_max: u64) {
@@ -198,12 +212,7 @@ impl State {
 
     fn made_anew(place: Place) -> Self {
         match place.remove_damaged().and_then(|()| place.open_database()) {
-            Ok((database, _)) => Self {
-                place: Some(place),
-                database: Some(database),
-                blob_bytes_max: BLOB_BYTES_MAX,
-                last_problem: None,
-            },
+            Ok((database, _)) => Self::on_disk(place, database, None),
             Err(problem) => Self::in_memory(Some(problem)),
         }
     }

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::checksum::checksum;
 use crate::entry::EntryKey;
@@ -42,9 +42,10 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Opens the database at `path`; an absent or empty file becomes an empty catalog.
+    /// Opens the database at `path`, which has no links in it; an absent or empty file becomes an empty catalog.
     pub(crate) fn open(path: &Path) -> Result<Self, Problem> {
-        let connection = Connection::open(path).map_err(Problem::sqlite("open"))?;
+        let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let connection = Connection::open_with_flags(path, flags).map_err(Problem::sqlite("open"))?;
         Self::prepare(connection)
     }
 

@@ -15,6 +15,9 @@
 //! - Several processes may use one catalog at once. It keeps SQLite's rollback journal: writes are few
 //!   and short, and a write-ahead log would need memory that is shared between all users, which file
 //!   systems that serve several machines do not have.
+//! - What it says is believed of files that kept their state, and of indexes whose host says that they are what they were. So
+//!   the file must be this user's, in a folder that nobody else can write, and only links of this user or of root lead there;
+//!   anything else is not used ([`Catalog::refusal`]). It is made with mode 0600, its folder with 0700.
 //! - The file is replaced only under an exclusive lock of the `.lock` file beside it, of which every
 //!   user holds a shared lock; so no one's database is pulled from under them.
 
@@ -22,6 +25,7 @@ mod catalog;
 mod checksum;
 mod database;
 mod entry;
+mod guard;
 mod key;
 mod place;
 mod problem;

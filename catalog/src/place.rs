@@ -6,10 +6,14 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
+
 use crate::database::{APPLICATION_ID, Database};
+use crate::guard;
 use crate::problem::Problem;
 
 /// Replacing takes milliseconds.
@@ -31,21 +35,31 @@ pub(crate) struct Place {
 pub(crate) type Opened = (Database, Option<Problem>);
 
 impl Place {
-    /// Makes the folder and the lock file.
+    /// Makes the folder and the lock file, if this user is the only one who can write there.
     pub(crate) fn at(path: &Path) -> Result<Self, Problem> {
-        // Absolute, for the program may change its folder while the catalog is open.
-        let path = std::path::absolute(path).map_err(Problem::file("resolve", path))?;
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(Problem::file("make", folder))?;
-        }
+        let path = guard::own_place(path)?;
         let lock_path = beside(&path, ".lock");
+        // Neither through a link nor waiting for a pipe: the folder is this user's, but may have been anybody's once.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(guard::FILE_MODE)
+            .custom_flags(flags.bits() as i32)
             .open(&lock_path)
-            .map_err(Problem::file("open", lock_path))?;
+            .map_err(Problem::file("open", &lock_path))?;
+        guard::check_file(&lock_path, &lock.metadata().map_err(Problem::file("look at", &lock_path))?)?;
         Ok(Self { path, lock })
+    }
+
+    /// Makes an empty file for the database, for this user alone; SQLite would let the umask decide. Journals get the same mode.
+    fn make_file(&self) {
+        // Under the lock that nobody holds beside users of the database: closing a handle drops the locks that SQLite has on
+        // the file in this process. Where it cannot be had, somebody else has made the file.
+        if self.path.symlink_metadata().is_err() && self.relock(EXCLUSIVE_PATIENCE, File::try_lock).is_ok() {
+            let _ = OpenOptions::new().create_new(true).write(true).mode(guard::FILE_MODE).open(&self.path);
+        }
     }
 
     /// Opens the database, made anew if need be, and holds the shared lock from then on. The caller
@@ -53,6 +67,7 @@ impl Place {
     pub(crate) fn open_database(&self) -> Result<Opened, Problem> {
         let mut why_made_anew = None;
         for _ in 0..ROUNDS {
+            self.make_file();
             self.relock(SHARED_PATIENCE, File::try_lock_shared)?;
             match Database::open(&self.path) {
                 Ok(database) => return Ok((database, why_made_anew)),

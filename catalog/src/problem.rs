@@ -1,7 +1,7 @@
 //! What can go wrong. Nothing of it reaches callers but as text.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 use thiserror::Error;
@@ -11,6 +11,8 @@ use thiserror::Error;
 pub(crate) enum Problem {
     #[error("cannot {action} {}: {source}", path.display())]
     File { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("{}: {reason}; the catalog there is not used, and nothing is remembered", path.display())]
+    Unsafe { path: PathBuf, reason: &'static str },
     #[error("cannot {action} the catalog: {source}")]
     Sqlite { action: &'static str, source: rusqlite::Error },
     #[error("the catalog is not usable: {0}")]
@@ -37,6 +39,11 @@ impl Problem {
     pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { action, path, source }
+    }
+
+    /// A place that others than this user can write, or belongs to them.
+    pub(crate) fn unsafe_place(path: &Path, reason: &'static str) -> Self {
+        Self::Unsafe { path: path.to_owned(), reason }
     }
 
     /// Whether the file itself is at fault, so that it helps to make it anew; a full disk or a busy

@@ -196,6 +196,9 @@ pub(crate) struct ExtractArgs {
     /// Where to remember what seeds hold [default: in the user's cache folder]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) catalog: Option<PathBuf>,
+    /// Call the output right where the catalog says so, without reading it again
+    #[arg(long)]
+    pub(crate) trust_catalog: bool,
     /// Write over an existing file or block device, without a copy beside it
     #[arg(long)]
     pub(crate) in_place: bool,

@@ -1,7 +1,7 @@
 //! What gc is about to delete, as makers and gc itself read it: `gc.json`. FORMAT.md, section 8.1.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -10,6 +10,7 @@ use regrow_store::{Condition, Content, ObjectKind, ReadStore, Store, StoreError,
 use serde::{Deserialize, Serialize};
 
 use crate::SyncError;
+use crate::clock::Stopwatch;
 
 /// Its object.
 pub(crate) const GC_FILE: &str = "gc.json";
@@ -81,18 +82,38 @@ impl Condemned {
         self.packs.contains_key(id)
     }
 
+    /// Whether the list is another than the one that stands in the store.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.packs != self.written
+    }
+
     /// Writes the list in place of what it was read from, if it is another. `false` if another gc has written meanwhile.
     pub(crate) async fn write(&mut self, store: &dyn Store) -> Result<bool, StoreError> {
-        if self.packs == self.written {
+        if !self.is_changed() {
             return Ok(true);
         }
+        let packs = self.packs.clone();
+        self.put(store, packs).await
+    }
+
+    /// Writes the list that stands in the store once more, so that the store puts its time to it, and returns that time. `None` if
+    /// another gc has written meanwhile.
+    pub(crate) async fn time_of_store(&mut self, store: &dyn Store) -> Result<Option<SystemTime>, StoreError> {
+        let standing = self.written.clone();
+        if !self.put(store, standing).await? {
+            return Ok(None);
+        }
+        Ok(store.stat(GC_FILE).await?.map(|info| info.modified))
+    }
+
+    async fn put(&mut self, store: &dyn Store, packs: BTreeMap<ChunkId, Sentence>) -> Result<bool, StoreError> {
         let entry = |(id, sentence): (&ChunkId, &Sentence)| Entry {
             pack: id.to_string(),
             // Up: a pack never goes early.
             at: sentence.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().div_ceil(1000) as u64,
             grace: sentence.grace.as_millis().div_ceil(1000) as u64,
         };
-        let file = File { format: GC_VERSION, condemned: self.packs.iter().map(entry).collect() };
+        let file = File { format: GC_VERSION, condemned: packs.iter().map(entry).collect() };
         let text = serde_json::to_vec(&file).map_err(|error| StoreError::InvalidRequest {
             object: format!("{}/{GC_FILE}", store.location()),
             reason: error.to_string(),
@@ -106,21 +127,21 @@ impl Condemned {
         if standing != text {
             return Ok(false);
         }
-        (self.version, self.written) = (version, self.packs.clone());
+        (self.version, self.written) = (version, packs);
         Ok(true)
     }
 }
 
 /// What a maker has seen of a store's list: FORMAT.md, section 8.1, steps 1 and 3.
 pub(crate) struct Reliance {
-    began: Instant,
+    began: Stopwatch,
     seen: Condemned,
 }
 
 impl Reliance {
     /// Step 1: before anything is learnt of the store.
     pub(crate) async fn begin(store: &(impl ReadStore + ?Sized)) -> Result<Self, StoreError> {
-        let began = Instant::now();
+        let began = Stopwatch::start();
         Ok(Self { began, seen: Condemned::read(store).await? })
     }
 

@@ -134,6 +134,25 @@ pub enum SyncError {
         /// The store.
         store: String,
     },
+    /// This machine's clock and the store's differ by too much for gc.
+    #[error(
+        "{store}: this machine's clock is {} {} the store's; set it right, since gc goes by it; nothing was deleted",
+        shown(*.by), if *.is_behind { "behind" } else { "ahead of" }
+    )]
+    Clock {
+        /// The store.
+        store: String,
+        /// By how much they differ.
+        by: std::time::Duration,
+        /// Whether this machine's is behind.
+        is_behind: bool,
+    },
+    /// An index that was written is not what is read back.
+    #[error("{index}: is not what was just written there; the host has lost it, or another program writes it")]
+    ReadBack {
+        /// The index.
+        index: String,
+    },
     /// Two collections of one store at a time.
     #[error("{store}: another gc is at work there; try later")]
     Collected {
@@ -167,6 +186,16 @@ impl std::fmt::Display for Left {
             Self::Overwritten => "the target was overwritten and is not the image; its first MiB was not written",
             Self::HeldBack => "the last 4 MiB were held back",
         })
+    }
+}
+
+/// A time as people say it.
+fn shown(time: std::time::Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..120 => format!("{seconds} seconds"),
+        seconds @ 120..7200 => format!("{} minutes", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} hours", seconds / 3600),
+        seconds => format!("{} days", seconds / 86_400),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The second flow: index -> plan: who has which chunk? -> fetch ranges, read seeds -> verify -> write -> fsync -> rename.
 
+mod already;
 mod assemble;
 mod cache;
 mod fetch;
@@ -32,6 +33,7 @@ use crate::seed::{SeedContext, Seeds};
 use crate::spool::Spool;
 use crate::{Left, Location, Network, Progress, SyncError};
 
+use already::Already;
 use assemble::Assembly;
 use cache::FrameCache;
 use fetch::{Fetcher, Remotes};
@@ -65,6 +67,8 @@ pub struct ExtractOptions {
     pub scratch: PathBuf,
     /// Requests in flight.
     pub connections: usize,
+    /// Call the output the image where the catalog says so, without reading it again.
+    pub trust_catalog: bool,
     /// Use a patch, where there is one for a seed and it costs less than chunks.
     pub patches: bool,
     /// Fetch nothing but what tells the cost; write nothing.
@@ -82,6 +86,7 @@ impl Default for ExtractOptions {
             catalog: None,
             scratch: "/tmp".into(),
             connections: 6,
+            trust_catalog: false,
             patches: true,
             dry_run: false,
             force: false,
@@ -124,6 +129,9 @@ pub struct ExtractReport {
     pub bytes_store: u64,
     /// Whether nothing was written.
     pub dry_run: bool,
+    /// Whether all of the image was read or written in this run, and has its digest. Not so in a dry run that finds something else,
+    /// and where the catalog was trusted.
+    pub verified: bool,
     /// How long it took.
     #[serde(serialize_with = "as_seconds", rename = "seconds")]
     pub elapsed: Duration,
@@ -203,23 +211,16 @@ pub fn extract(
     let health = Arc::new(Failover::new(stores.len()));
     let (prefetch, pool, form) = (&prefetch, &pool, Form::Image);
     let run = Run { location, index: &index, stores, health, prefetch, options, pool, progress, network, form };
-    let finished = match output.replaced() {
-        Some(path) => match seeds.open(&path, &context) {
-            Ok(()) => seeds.seeds.last().is_some_and(|seed| seed.digest() == Some(index.image_digest)),
-            Err(error) => {
-                progress.warn(&format!("cannot use what is there: {error}"));
-                false
-            }
-        },
-        None => false,
-    };
-    let counts = if !finished || !output.may_stay() {
-        run.write(output, seeds)?.0
-    } else {
+    let already = already::look(output.replaced(), &index, &mut seeds, &context, options.trust_catalog)?;
+    let finished = already != Already::Different && output.may_stay();
+    report.verified = already == Already::Read || (!finished && !options.dry_run);
+    let counts = if finished {
         if !options.dry_run {
             output.sweep();
         }
         Counts::all_resumed(&index)
+    } else {
+        run.write(output, seeds)?.0
     };
     counts.fill(&mut report);
     report.bytes_fetched = run.network.meter().body_bytes() + counts.planned_bytes;

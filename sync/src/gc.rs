@@ -16,6 +16,7 @@ use regrow_store::{
 };
 use serde::Serialize;
 
+use crate::clock::difference;
 use crate::condemned::{Condemned, Sentence};
 use crate::make::as_seconds;
 use crate::stores::Opening;
@@ -24,6 +25,9 @@ use crate::{Location, MakeOptions, Network, Progress, SyncError};
 use keep::{Keep, Needs};
 
 pub(crate) use keep::is_index_name;
+
+/// A difference of clocks that counts for nothing: hosts round times to seconds.
+const CLOCK_SLACK: Duration = Duration::from_secs(5);
 
 /// What to collect.
 #[derive(Debug, Clone)]
@@ -114,7 +118,7 @@ pub fn gc(options: &GcOptions, network: &mut Network, progress: &dyn Progress) -
     if options.repack {
         repack::repack(options, &store, &keep, network, progress, &mut report)?;
     }
-    network.block_on(Collection { store, keep, options, report: &mut report }.run())?;
+    network.block_on(Collection { store, keep, options, report: &mut report, is_clock_checked: false }.run())?;
     report.elapsed = start.elapsed();
     Ok(report)
 }
@@ -132,6 +136,8 @@ struct Collection<'a> {
     keep: Keep,
     options: &'a GcOptions,
     report: &'a mut GcReport,
+    /// Whether the clock was found to agree with the store's.
+    is_clock_checked: bool,
 }
 
 impl Collection<'_> {
@@ -144,8 +150,12 @@ impl Collection<'_> {
         // Not before the indexes were read, which may take long: a sentence begins when makers can see it.
         let now = SystemTime::now();
         self.condemn(&packs, &needs, &mut condemned, now);
-        if !self.options.dry_run && !condemned.write(&*self.store).await? {
-            return Err(SyncError::Collected { store: self.options.store.to_string() });
+        if !self.options.dry_run && condemned.is_changed() {
+            // Before the list is written: a wrong time in it would be believed by others.
+            self.check_clock(&mut condemned).await?;
+            if !condemned.write(&*self.store).await? {
+                return Err(self.collected());
+            }
         }
         needs = self.keep.read(needs).await?;
         let due = self.due(&packs, &needs, &condemned, now).await?;
@@ -155,11 +165,34 @@ impl Collection<'_> {
         if self.options.dry_run || (due.is_empty() && patches.is_empty()) {
             return Ok(());
         }
+        self.check_clock(&mut condemned).await?;
         let names: Vec<String> = due.iter().map(pack_name).chain(patches).collect();
         self.store.delete(&names).await?;
         condemned.packs.retain(|id, _| !due.contains(id));
         // If another gc was faster its list stands; entries of packs that are gone are dropped by the next run.
         condemned.write(&*self.store).await?;
+        Ok(())
+    }
+
+    fn collected(&self) -> SyncError {
+        SyncError::Collected { store: self.options.store.to_string() }
+    }
+
+    /// Compares this machine's clock with the store's, once. What is deleted when depends on both, and on the clocks of all machines that
+    /// run gc: each that is off by less than a quarter of the grace agrees with any other within half of it.
+    async fn check_clock(&mut self, condemned: &mut Condemned) -> Result<(), SyncError> {
+        // Without a grace it is for the user to see that nothing is being made; entries of others still have theirs.
+        let graces = condemned.packs.values().map(|sentence| sentence.grace).chain([self.options.grace]);
+        let Some(grace) = graces.filter(|grace| !grace.is_zero()).min() else { return Ok(()) };
+        if std::mem::replace(&mut self.is_clock_checked, true) {
+            return Ok(());
+        }
+        let before = SystemTime::now();
+        let modified = condemned.time_of_store(&*self.store).await?.ok_or_else(|| self.collected())?;
+        let (by, is_behind) = difference(before, SystemTime::now(), modified);
+        if by > (grace / 4).max(CLOCK_SLACK) {
+            return Err(SyncError::Clock { store: self.options.store.to_string(), by, is_behind });
+        }
         Ok(())
     }
 

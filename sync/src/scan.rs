@@ -29,26 +29,25 @@ pub(crate) struct Scan {
 const GUESS_VERSION: u32 = 1;
 
 impl Scan {
-    /// Reads a file, or what the catalog remembers of it.
+    /// Reads a file, or what the catalog remembers of it; tells too whether it was read.
     pub(crate) fn of_file(
         path: &Path,
         file: &mut File,
         reading: &Reading<'_>,
         catalog: Option<&Catalog>,
         on_scan: &dyn Fn(),
-    ) -> Result<Self, SyncError> {
+    ) -> Result<(Self, bool), SyncError> {
         let (params, progress) = (reading.params, reading.progress);
         let gzip = match reading.gzip_files {
             GzipFiles::Contents => 0,
             GzipFiles::Scan | GzipFiles::Prove(_) => GUESS_VERSION,
         };
-        let rules =
-            format!("{WALK_VERSION}.{gzip} {} {} {}", params.min_bytes(), params.avg_bytes(), params.max_bytes());
+        let rules = rules(gzip, &params);
         let before = catalog.and_then(|_| SeedKey::of_file(path, file, &rules).ok());
         if let (Some(catalog), Some(key)) = (catalog, &before)
             && let Some(scan) = catalog.get_seed(key).and_then(|blob| Self::decode(&blob))
         {
-            return Ok(scan);
+            return Ok((scan, false));
         }
         let bytes = file.metadata().map_err(SyncError::io(path))?.len();
         on_scan();
@@ -61,7 +60,7 @@ impl Scan {
         if let (Some(catalog), Some(key)) = (catalog, before) {
             catalog.put_seed(&key, &scan.encode());
         }
-        Ok(scan)
+        Ok((scan, true))
     }
 
     fn of_input(input: Input<'_>, reading: &Reading<'_>) -> Result<Self, SyncError> {
@@ -150,6 +149,11 @@ impl Scan {
     }
 }
 
+/// The rules of a scan, for the catalog.
+fn rules(guess_version: u32, params: &Params) -> String {
+    format!("{WALK_VERSION}.{guess_version} {} {} {}", params.min_bytes(), params.avg_bytes(), params.max_bytes())
+}
+
 fn put_records<'r>(out: &mut Vec<u8>, count: usize, records: impl Iterator<Item = &'r Record>) {
     varint::put(out, count as u64);
     for record in records {
@@ -189,7 +193,7 @@ pub(crate) fn segments(records: &[Record]) -> impl Iterator<Item = Segment> + '_
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::NoProgress;
     use crate::pool::Pool;
@@ -198,6 +202,11 @@ mod tests {
         let mut bytes = vec![0; len];
         blake3::Hasher::new().finalize_xof().fill(&mut bytes);
         bytes
+    }
+
+    /// The rules under which the catalog remembers a seed that is cut by default, and what it remembers of this image.
+    pub(crate) fn remembered(image: &[u8]) -> (String, Vec<u8>) {
+        (rules(GUESS_VERSION, &Params::default()), scan_of(image, GzipFiles::Scan).encode())
     }
 
     fn scan_of(mut image: &[u8], gzip_files: GzipFiles<'_>) -> Scan {

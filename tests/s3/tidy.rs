@@ -6,6 +6,7 @@ use super::Bucket;
 use crate::environment::Outcome;
 use crate::images::{Tree, docker_save, versions};
 use crate::report::number;
+use crate::s3server::Fault;
 
 /// Two images that share a part, of which `gone` is no longer wanted.
 fn bucket() -> (Bucket, Vec<u8>, Vec<u8>) {
@@ -98,5 +99,78 @@ fn packs_are_rewritten_in_a_bucket() {
     bucket.check("bucket", &[("kept", &kept)]);
     pass();
     bucket.run("gc --repack --grace 1s --store s3://bucket/store").success();
+    bucket.check("bucket", &[("kept", &kept)]);
+}
+
+/// A clock that is wrong by days deletes what is waited for, or lets others do so; gc cannot know which one is right.
+#[test]
+fn clocks_that_differ_too_much_end_a_gc() {
+    let (bucket, ..) = bucket();
+    let packs = bucket.packs("bucket");
+    let gc = |grace: &str| bucket.run(&format!("gc --grace {grace} --store s3://bucket/store"));
+    let days_off = |days: i64| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+        let headers = vec![
+            ("last-modified", http_date(now + days * 86_400)),
+            ("etag", "\"1\"".to_owned()),
+            ("content-length", "30".to_owned()),
+        ];
+        bucket.server.set_hook(move |seen| {
+            let is_look = seen.method == http::Method::HEAD && seen.uri.path().ends_with("gc.json");
+            is_look.then(|| Fault::Answer { status: 200, headers: headers.clone(), body: String::new() })
+        });
+    };
+    pass();
+    // Two days are more than a quarter of a week.
+    days_off(-2);
+    gc("1s").failure(1, "this machine's clock is 2 days ahead of the store's");
+    days_off(2);
+    // Rounded down.
+    gc("1s").failure(1, "this machine's clock is 47 hours behind the store's");
+    let list = bucket.env.read("s3/bucket/store/gc.json");
+    assert_eq!(list, b"{\"format\":1,\"condemned\":[]}", "no wrong time was written");
+    assert_eq!(bucket.packs("bucket"), packs);
+    bucket.server.clear_hook();
+    gc("1s").success();
+    pass();
+    // The list stays what it was, but what is in it is due by a clock that may be wrong.
+    days_off(-2);
+    gc("1s").failure(1, "ahead of the store's");
+    assert_eq!(bucket.packs("bucket"), packs);
+    bucket.server.clear_hook();
+    gc("1s").success();
+    assert!(bucket.packs("bucket").len() < packs.len());
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
+fn http_date(seconds: i64) -> String {
+    let mut date = std::process::Command::new("date");
+    date.args(["-u", "-d", &format!("@{seconds}"), "+%a, %d %b %Y %T GMT"]).env("LC_ALL", "C");
+    String::from_utf8(date.output().unwrap().stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_repacked_index_is_read_back() {
+    let bucket = Bucket::new();
+    let shared = Tree::sample("shared", 40);
+    let (gone, kept) = (docker_save(&[shared.clone(), Tree::sample("gone", 120)], 1), docker_save(&[shared], 2));
+    for (name, image) in [("gone", &gone), ("kept", &kept)] {
+        bucket.env.write(name, image);
+        bucket.json(&format!("make --avg-size 1KiB s3://bucket/{name}.rgx {name}"));
+    }
+    bucket.env.remove("s3/bucket/gone.rgx");
+    let before = bucket.env.read("s3/bucket/kept.rgx");
+    // A host that says that it has stored an index, and has not.
+    bucket.server.set_hook(|seen| {
+        let is_put = seen.method == http::Method::PUT && seen.uri.path().ends_with(".rgx");
+        let headers = vec![("etag", "\"1\"".to_owned())];
+        is_put.then_some(Fault::Answer { status: 200, headers, body: String::new() })
+    });
+    let gc = "gc --repack --grace 1h --store s3://bucket/store";
+    bucket.run(gc).failure(1, "kept.rgx: is not what was just written");
+    assert!(bucket.env.read("s3/bucket/kept.rgx") == before);
+    bucket.server.clear_hook();
+    assert_eq!(number(&bucket.json(gc), "indexes_rewritten"), 1);
+    assert!(bucket.env.read("s3/bucket/kept.rgx") != before);
     bucket.check("bucket", &[("kept", &kept)]);
 }

@@ -5,4 +5,5 @@
 mod damage;
 mod environment;
 mod keeping;
+mod owners;
 mod sharing;

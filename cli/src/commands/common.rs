@@ -1,5 +1,6 @@
 //! What several commands need: the network from its arguments, locations, the user's folders.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -141,16 +142,31 @@ pub(crate) fn locations(texts: &[String]) -> Result<Vec<Location>, Failure> {
 }
 
 /// The catalog: where asked for, else in the user's cache folder (XDG base directories), else in memory. A file that was asked for
-/// and is something else is left alone, with a warning.
+/// and is something else is left alone, and so is one that others could have written; a warning says so.
 pub(crate) fn catalog(asked: Option<PathBuf>, progress: &dyn Progress) -> Catalog {
     if let Some(path) = asked.as_deref().filter(|path| Catalog::is_foreign(path)) {
         progress.warn(&format!("{}: is no catalog and is left alone; nothing is remembered", path.display()));
         return Catalog::in_memory();
     }
-    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = || variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
-    match asked.or_else(|| Some(cache()?.join("regrow").join("catalog.sqlite"))) {
-        Some(path) => Catalog::open(&path),
-        None => Catalog::in_memory(),
+    let Some(path) = asked.or_else(|| default_catalog(progress)) else { return Catalog::in_memory() };
+    let catalog = Catalog::open(&path);
+    if let Some(reason) = catalog.refusal() {
+        progress.warn(&reason);
     }
+    catalog
+}
+
+/// The catalog in the user's cache folder.
+fn default_catalog(progress: &dyn Progress) -> Option<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let (name, folder) = ["XDG_CACHE_HOME", "HOME"].into_iter().find_map(|name| Some((name, variable(name)?)))?;
+    // `sudo` may leave the user's own in place.
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root && folder.metadata().is_ok_and(|metadata| metadata.uid() != 0) {
+        let folder = folder.display();
+        progress.warn(&format!("{name} is {folder}, another user's folder; nothing is remembered without --catalog"));
+        return None;
+    }
+    let cache = if name == "HOME" { folder.join(".cache") } else { folder };
+    Some(cache.join("regrow").join("catalog.sqlite"))
 }

@@ -26,6 +26,7 @@ pub(crate) fn run(args: ExtractArgs, verbosity: Verbosity) -> Result<(), Failure
         catalog: Some(common::catalog(args.catalog.clone(), &bars)),
         scratch: std::env::temp_dir(),
         connections: args.connections as usize,
+        trust_catalog: args.trust_catalog,
         patches: !args.no_patch,
         dry_run: args.dry_run,
         force: args.force,
@@ -67,7 +68,9 @@ fn summary(report: &ExtractReport) -> String {
     ];
     for (name, count, bytes) in sources {
         if count > 0 {
-            lines.push(line(name, chunks(count, bytes)));
+            let unread = count == report.chunks && !report.verified && !report.dry_run;
+            let note = if unread { "; not read again, the catalog says so" } else { "" };
+            lines.push(line(name, format!("{}{note}", chunks(count, bytes))));
         }
     }
     let fetched = format!("{} in {} requests", exact(report.bytes_fetched), commas(report.requests));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use regrow_chunker::ChunkId;
 use regrow_index::{Index, MAX_INDEX_BYTES};
@@ -99,7 +100,7 @@ impl Keep {
         let mut reading = stream::iter(unread).map(|index| index.read()).buffer_unordered(IN_FLIGHT);
         while let Some((shown, found)) = reading.try_next().await? {
             match found {
-                Some((index, _)) => needs.add(&shown, &index),
+                Some(index) => needs.add(&shown, &index),
                 // It went away since it was listed.
                 None => drop(needs.seen.remove(&shown)),
             }
@@ -150,16 +151,23 @@ impl KeptIndex {
         shown(&*self.place, &self.name)
     }
 
-    /// Reads it; `None` if it is gone. The second is its version.
-    pub(super) async fn read(self) -> Result<(String, Option<(Index, Option<String>)>), SyncError> {
-        let shown = self.shown();
-        let Some((bytes, version)) = read_small(&*self.place, &self.name, MAX_INDEX_BYTES).await? else {
-            return Ok((shown, None));
+    /// Reads it; `None` if it is gone.
+    async fn read(self) -> Result<(String, Option<Index>), SyncError> {
+        let index = match self.read_bytes().await? {
+            Some((bytes, _)) => Some(self.decode(&bytes)?),
+            None => None,
         };
-        match Index::decode(&bytes) {
-            Ok(index) => Ok((shown, Some((index, version)))),
-            Err(source) => Err(SyncError::Index { location: shown, source }),
-        }
+        Ok((self.shown(), index))
+    }
+
+    /// Its bytes and its version; `None` if it is gone.
+    pub(super) async fn read_bytes(&self) -> Result<Option<(Bytes, Option<String>)>, StoreError> {
+        read_small(&*self.place, &self.name, MAX_INDEX_BYTES).await
+    }
+
+    /// The index that these bytes of it are.
+    pub(super) fn decode(&self, bytes: &[u8]) -> Result<Index, SyncError> {
+        Index::decode(bytes).map_err(|source| SyncError::Index { location: self.shown(), source })
     }
 }
 

@@ -31,6 +31,8 @@ const REWRITE_BELOW: u64 = 2;
 struct Opened {
     index: Index,
     version: Option<String>,
+    /// Of its bytes.
+    hash: blake3::Hash,
     kept: KeptIndex,
 }
 
@@ -93,10 +95,10 @@ async fn open(keep: &Keep, store: &dyn Store) -> Result<Vec<Opened>, SyncError> 
     let mut opened = Vec::new();
     let here: BTreeSet<ChunkId> = list_packs(store).map_ok(|(id, _)| id).try_collect().await?;
     for (kept, _) in keep.list().await? {
-        if let (_, Some((index, version))) = kept.clone().read().await?
-            && index.packs.iter().all(|pack| here.contains(&pack.id))
-        {
-            opened.push(Opened { index, version, kept });
+        let Some((bytes, version)) = kept.read_bytes().await? else { continue };
+        let index = kept.decode(&bytes)?;
+        if index.packs.iter().all(|pack| here.contains(&pack.id)) {
+            opened.push(Opened { index, version, hash: blake3::hash(&bytes), kept });
         }
     }
     Ok(opened)
@@ -332,11 +334,28 @@ impl Numbers<'_> {
 }
 
 /// Puts an index in place of the one that was read. `false` if another is there now.
+///
+/// The put is conditional, but not all hosts know conditions. So the index is read right before, since rewriting may have taken
+/// hours, and right after.
+///
+/// # Errors
+/// [`SyncError::ReadBack`] if what is there afterwards is neither this index nor a newer one.
 async fn put(opened: &Opened, index: &Index, options: &GcOptions) -> Result<bool, SyncError> {
-    let KeptIndex { place, name } = &opened.kept;
-    let location = Location::Path(opened.kept.shown().into());
-    let content = Content::Bytes(encode(index, &location)?);
+    let kept = &opened.kept;
+    let is_as_read = |bytes: &[u8]| blake3::hash(bytes) == opened.hash;
+    if !kept.read_bytes().await?.is_some_and(|(bytes, _)| is_as_read(&bytes)) {
+        return Ok(false);
+    }
+    let location = Location::Path(kept.shown().into());
+    let encoded = encode(index, &location)?;
     let condition = opened.version.clone().map_or(Condition::Always, Condition::IfVersion);
     let kind = ObjectKind::Index { max_age: options.index_max_age };
-    Ok(place.put(name, content, kind, condition).await? == PutOutcome::Stored)
+    let content = Content::Bytes(encoded.clone());
+    let is_put = kept.place.put(&kept.name, content, kind, condition).await? == PutOutcome::Stored;
+    match kept.read_bytes().await? {
+        Some((standing, _)) if standing == encoded => Ok(true),
+        // Somebody else was faster.
+        Some((standing, _)) if !is_put || (!is_as_read(&standing) && kept.decode(&standing).is_ok()) => Ok(false),
+        _ => Err(SyncError::ReadBack { index: kept.shown() }),
+    }
 }

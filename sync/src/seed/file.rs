@@ -28,6 +28,8 @@ pub(crate) struct FileSeed {
     /// What the file system said of it before it was read.
     state: FileState,
     scan: Scan,
+    /// Whether the scan was made in this run; otherwise the catalog remembered it.
+    was_read: bool,
     streams: [StreamIndex; 2],
     /// Numbers of the scan's opaque chunks, sorted by id.
     opaque_by_id: Vec<u32>,
@@ -76,18 +78,18 @@ impl FileSeed {
         let catalog = catalog.filter(|_| kind.is_file());
         let gzip_files = if unfolds { GzipFiles::Scan } else { GzipFiles::Contents };
         let reading = Reading { params, pool, stage: Stage::Scan, progress, gzip_files };
-        let scan = Scan::of_file(path, &mut file, &reading, catalog, on_scan)?;
+        let (scan, was_read) = Scan::of_file(path, &mut file, &reading, catalog, on_scan)?;
         let file = PlainFile::new(file, scan.unfolded.clone());
         let streams = STREAMS.map(|stream| StreamIndex::new(scan.records(stream)));
         let opaque_by_id = sorted_by_id(scan.opaque.len(), |n| scan.opaque[n].0.id);
-        Ok(Self { file, state, scan, streams, opaque_by_id })
+        Ok(Self { file, state, scan, was_read, streams, opaque_by_id })
     }
 
     /// A plain image in a file, of which it is known what it holds.
     pub(crate) fn of_plain(file: File, scan: Scan) -> Self {
         let streams = STREAMS.map(|stream| StreamIndex::new(scan.records(stream)));
         let (state, file) = (state_of(&file), PlainFile::new(file, Vec::new()));
-        Self { state, file, scan, streams, opaque_by_id: Vec::new() }
+        Self { state, file, scan, was_read: true, streams, opaque_by_id: Vec::new() }
     }
 
     /// The same, with gzip files as what they hold in a file without a name in `scratch`: for who reads much of it at random.
@@ -120,6 +122,16 @@ impl FileSeed {
     /// Whether nothing was written to the file since it was opened, as far as the file system tells.
     pub(crate) fn is_unchanged(&self) -> bool {
         self.state.is_some() && self.state == state_of(self.file.file())
+    }
+
+    /// Whether the file was read through in this run, and not only what the catalog remembers of it.
+    pub(crate) fn was_read(&self) -> bool {
+        self.was_read
+    }
+
+    /// The file itself.
+    pub(crate) fn file(&self) -> &File {
+        self.file.file()
     }
 
     /// What the file was found to hold.

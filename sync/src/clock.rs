@@ -1,0 +1,65 @@
+//! Time that has passed, and whether this machine's clock is right. FORMAT.md, section 8.1, depends on both.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Measures how long something took, with the time that the machine slept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stopwatch {
+    steady: Instant,
+    since_boot: Duration,
+    wall: SystemTime,
+}
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self { steady: Instant::now(), since_boot: since_boot(), wall: SystemTime::now() }
+    }
+
+    /// The time since the start. Of the clocks that there are the one that says most is believed: the steady one stands still while
+    /// the machine sleeps, the one since boot while a virtual machine is stopped, and the wall clock may be set back.
+    pub(crate) fn elapsed(&self) -> Duration {
+        let wall = self.wall.elapsed().unwrap_or_default();
+        self.steady.elapsed().max(since_boot().saturating_sub(self.since_boot)).max(wall)
+    }
+}
+
+fn since_boot() -> Duration {
+    clock_gettime(ClockId::Boottime).try_into().unwrap_or_default()
+}
+
+/// By how much a clock is off that showed a time from `before` to `after` while another one, which may round, showed `other`.
+/// `true`: it is behind.
+pub(crate) fn difference(before: SystemTime, after: SystemTime, other: SystemTime) -> (Duration, bool) {
+    match (before.duration_since(other), other.duration_since(after)) {
+        (Ok(ahead), _) => (ahead, false),
+        (_, Ok(behind)) => (behind, true),
+        _ => (Duration::ZERO, false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_told_with_their_direction() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        assert_eq!(difference(at(100), at(110), at(105)), (Duration::ZERO, false));
+        assert_eq!(difference(at(100), at(110), at(90)), (Duration::from_secs(10), false));
+        assert_eq!(difference(at(100), at(110), at(130)), (Duration::from_secs(20), true));
+    }
+
+    #[test]
+    fn the_clock_that_says_most_is_believed() {
+        let start = Stopwatch::start();
+        let hour = Duration::from_secs(3600);
+        assert!(start.elapsed() < hour);
+        assert!(Stopwatch { wall: start.wall - hour, ..start }.elapsed() >= hour);
+        assert!(Stopwatch { wall: start.wall + hour, ..start }.elapsed() < hour);
+        if let Some(since_boot) = start.since_boot.checked_sub(Duration::from_secs(1)) {
+            assert!(Stopwatch { since_boot, ..start }.elapsed() >= Duration::from_secs(1));
+        }
+    }
+}
