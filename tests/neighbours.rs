@@ -1,6 +1,7 @@
 //! Files of others on this machine, and words of others in what is printed: nobody's files are touched or shown, nothing that a
 //! stranger says reaches a terminal as it is, and no password a log.
 
+mod caches;
 mod catalogs;
 mod lines;
 mod places;

@@ -277,9 +277,9 @@ impl Run<'_> {
             packs: &self.index.packs,
             connections: self.options.connections.max(1),
             prefetch: Some(self.prefetch),
-            cache: self.options.cache.as_deref().map(|root| {
-                let cache = FrameCache::new(root);
-                if self.options.dry_run { cache.read_only() } else { cache }
+            cache: self.options.cache.as_deref().and_then(|root| {
+                let cache = FrameCache::given(root, self.progress)?;
+                Some(if self.options.dry_run { cache.read_only() } else { cache })
             }),
             side_cache: output.side_cache(),
             pool: self.pool,

@@ -1,24 +1,75 @@
 //! Parts of packs in a folder. FORMAT.md, section 9. Trusted for nothing; failing to write it fails nothing.
+//!
+//! What a cache holds of a private image is as private: its folders and files are this user's alone. Nothing is read or written
+//! through a link in it, nor where somebody else may write.
 
-use std::io::{Read, Write};
+use std::ffi::{OsStr, OsString};
+use std::fs::{DirBuilder, File};
+use std::hash::{BuildHasher, Hasher};
+use std::io::{self, ErrorKind, Read, Write};
 use std::ops::Range;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use regrow_chunker::ChunkId;
-use regrow_store::{MAX_TAIL_BYTES, PATCHES_FOLDER, temporary_file};
+use regrow_store::{MAX_TAIL_BYTES, PATCHES_FOLDER};
+use rustix::fs::{Mode, Stat};
 
-/// See the module's documentation.
+use crate::Progress;
+use crate::place::{Access, Place};
+
+/// See the module's documentation. Clones are of one cache.
 #[derive(Debug, Clone)]
 pub(crate) struct FrameCache {
-    root: PathBuf,
+    root: Arc<Root>,
     /// In a dry run.
     is_read_only: bool,
 }
 
+#[derive(Debug)]
+struct Root {
+    path: PathBuf,
+    kind: Kind,
+    /// Once it was opened.
+    place: Mutex<Option<Arc<Place>>>,
+}
+
+/// Whose choice a cache's folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The user's, who may have put a link there.
+    Given,
+    /// Ours: beside an output, in a folder that may be anybody's.
+    Beside,
+}
+
 impl FrameCache {
+    /// The cache at a path that is no link, such as the folder beside an output.
     pub(crate) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), is_read_only: false }
+        Self::of(root, Kind::Beside)
+    }
+
+    /// The cache that a user asked for, made if it is not there. `None`, with a warning, for a folder that others may write.
+    pub(crate) fn given(root: &Path, progress: &dyn Progress) -> Option<Self> {
+        let cache = Self::of(root, Kind::Given);
+        match cache.root.open(false) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                progress.warn(&format!(
+                    "{}: the cache is not used, since the folder is another user's, or others may write it",
+                    root.display()
+                ));
+                None
+            }
+            // One that cannot be opened or made is only slower.
+            _ => Some(cache),
+        }
+    }
+
+    fn of(root: &Path, kind: Kind) -> Self {
+        let root = Root { path: root.to_owned(), kind, place: Mutex::default() };
+        Self { root: Arc::new(root), is_read_only: false }
     }
 
     /// The same cache, never written.
@@ -26,30 +77,54 @@ impl FrameCache {
         Self { is_read_only: true, ..self }
     }
 
-    fn path(&self, pack: &ChunkId, range: &Range<u64>) -> PathBuf {
-        self.root.join(pack.shard()).join(format!("{pack}-{}-{}", range.start, range.end - range.start))
-    }
-
-    /// Where a patch is kept, whole.
-    pub(crate) fn patch_path(&self, base: &ChunkId, target: &ChunkId) -> PathBuf {
-        self.root.join(PATCHES_FOLDER).join(format!("{base}-{target}"))
-    }
-
     pub(crate) fn is_writable(&self) -> bool {
         !self.is_read_only
     }
 
-    /// Drops a patch that proved to be damaged.
-    pub(crate) fn remove_patch(&self, path: &Path) {
-        if !self.is_read_only {
-            let _ = std::fs::remove_file(path);
+    /// A folder of entries, to be read.
+    fn folder(&self, name: &str) -> Option<Place> {
+        self.root.open(false).ok()?.find_folder(OsStr::new(name)).ok()?.own()
+    }
+
+    /// The same, made if it is not there.
+    fn folder_to_write(&self, name: &str) -> io::Result<Place> {
+        if self.is_read_only {
+            return Err(ErrorKind::ReadOnlyFilesystem.into());
         }
+        self.root.open(true)?.own_folder(OsStr::new(name))
+    }
+
+    fn open(&self, folder: &str, name: &str) -> Option<File> {
+        self.folder(folder)?.find_file(OsStr::new(name), Access::Read).ok()?.own()
+    }
+
+    fn remove_entry(&self, folder: &str, name: &str) {
+        if !self.is_read_only
+            && let Some(folder) = self.folder(folder)
+        {
+            let _ = folder.remove_file(OsStr::new(name));
+        }
+    }
+
+    /// A patch that is kept, whole.
+    pub(crate) fn patch(&self, base: &ChunkId, target: &ChunkId) -> Option<File> {
+        self.open(PATCHES_FOLDER, &patch_entry(base, target))
+    }
+
+    /// Begins to keep a patch. `None` where that is not possible.
+    pub(crate) fn begin_patch(&self) -> Option<NewEntry> {
+        NewEntry::begin(self.folder_to_write(PATCHES_FOLDER).ok()?).ok()
+    }
+
+    /// Drops a patch that proved to be damaged.
+    pub(crate) fn remove_patch(&self, base: &ChunkId, target: &ChunkId) {
+        self.remove_entry(PATCHES_FOLDER, &patch_entry(base, target));
     }
 
     /// These bytes of a pack, as they were put.
     pub(crate) fn get(&self, pack: &ChunkId, range: &Range<u64>) -> Option<Bytes> {
         let wanted = range.end.checked_sub(range.start).filter(|&len| len <= 2 * MAX_TAIL_BYTES)?;
-        let file = std::fs::File::open(self.path(pack, range)).ok()?;
+        let file = self.open(&pack.shard(), &entry(pack, range))?;
         if file.metadata().ok()?.len() != wanted {
             return None;
         }
@@ -60,21 +135,16 @@ impl FrameCache {
 
     /// Whether there is such a part.
     pub(crate) fn holds(&self, pack: &ChunkId, range: &Range<u64>) -> bool {
-        self.path(pack, range).metadata().is_ok_and(|metadata| metadata.len() == range.end - range.start)
+        let file = self.open(&pack.shard(), &entry(pack, range));
+        file.and_then(|file| file.metadata().ok()).is_some_and(|found| found.len() == range.end - range.start)
     }
 
     /// Keeps a part.
     pub(crate) fn put(&self, pack: &ChunkId, range: &Range<u64>, bytes: &[u8]) {
-        if self.is_read_only {
-            return;
-        }
-        let path = self.path(pack, range);
-        let Some(folder) = path.parent() else { return };
         let write = || {
-            std::fs::create_dir_all(folder)?;
-            let mut file = temporary_file(folder, ".part-")?;
-            file.write_all(bytes)?;
-            file.persist(&path).map_err(|error| error.error)
+            let mut new = NewEntry::begin(self.folder_to_write(&pack.shard())?)?;
+            new.file.write_all(bytes)?;
+            new.keep(&entry(pack, range))
         };
         // A cache that cannot be written is only slower.
         let _ = write();
@@ -82,8 +152,92 @@ impl FrameCache {
 
     /// Drops a part that proved to be damaged.
     pub(crate) fn remove(&self, pack: &ChunkId, range: &Range<u64>) {
-        if !self.is_read_only {
-            let _ = std::fs::remove_file(self.path(pack, range));
+        self.remove_entry(&pack.shard(), &entry(pack, range));
+    }
+}
+
+fn entry(pack: &ChunkId, range: &Range<u64>) -> String {
+    format!("{pack}-{}-{}", range.start, range.end - range.start)
+}
+
+fn patch_entry(base: &ChunkId, target: &ChunkId) -> String {
+    format!("{base}-{target}")
+}
+
+impl Root {
+    /// Opens the folder, and makes it if it is to be written.
+    fn open(&self, is_to_write: bool) -> io::Result<Arc<Place>> {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = &*place {
+            return Ok(Arc::clone(place));
         }
+        let opened = match self.kind {
+            Kind::Given => self.open_given(is_to_write)?,
+            Kind::Beside => self.open_beside(is_to_write)?,
+        };
+        Ok(Arc::clone(place.insert(Arc::new(opened))))
+    }
+
+    fn open_given(&self, is_to_write: bool) -> io::Result<Place> {
+        let opened = match Place::open(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound && is_to_write => {
+                DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
+                Place::open(&self.path)
+            }
+            opened => opened,
+        }?;
+        // The user's folder keeps its mode.
+        if is_own(&opened.stat(OsStr::new("."))?) { Ok(opened) } else { Err(ErrorKind::PermissionDenied.into()) }
+    }
+
+    fn open_beside(&self, is_to_write: bool) -> io::Result<Place> {
+        let name = self.path.file_name().ok_or(ErrorKind::InvalidInput)?;
+        let parent = Place::open(crate::make::folder_of(&self.path))?;
+        match is_to_write {
+            true => parent.own_folder(name),
+            false => parent.find_folder(name)?.own().ok_or_else(|| ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+/// Whether this user owns the folder and nobody else can write it. A group with the owner's number is the owner's own, by the
+/// convention of systems whose users each have a group.
+fn is_own(stat: &Stat) -> bool {
+    let mode = Mode::from_raw_mode(stat.st_mode);
+    let group_writes = mode.contains(Mode::WGRP) && stat.st_gid != stat.st_uid;
+    stat.st_uid == rustix::process::geteuid().as_raw() && !mode.contains(Mode::WOTH) && !group_writes
+}
+
+/// An entry that is being written, under a name of its own. It is removed unless it is kept.
+pub(crate) struct NewEntry {
+    folder: Place,
+    name: OsString,
+    pub(crate) file: File,
+}
+
+impl NewEntry {
+    fn begin(folder: Place) -> io::Result<Self> {
+        // Seeded by the system, so that no two processes have the same names.
+        let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+        let name = OsString::from(format!(".part-{random:016x}"));
+        let file = folder.new_file(&name)?;
+        Ok(Self { folder, name, file })
+    }
+
+    /// Gives the complete entry its name.
+    pub(crate) fn keep(self, name: &str) -> io::Result<()> {
+        self.folder.rename(&self.name, OsStr::new(name))
+    }
+
+    /// The same for a patch.
+    pub(crate) fn keep_patch(self, base: &ChunkId, target: &ChunkId) -> io::Result<()> {
+        self.keep(&patch_entry(base, target))
+    }
+}
+
+impl Drop for NewEntry {
+    fn drop(&mut self) {
+        // Of one that was kept, nothing has this name any more.
+        let _ = self.folder.remove_file(&self.name);
     }
 }

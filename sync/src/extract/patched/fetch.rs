@@ -1,14 +1,14 @@
 //! Getting a patch: from a cache, or from a store, if it costs less than the chunks.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::path::Path;
 
 use futures::stream::StreamExt;
 use regrow_chunker::ChunkId;
-use regrow_store::{Download, ReadStore, Span, StoreError, temporary_file};
-use tempfile::NamedTempFile;
+use regrow_store::{Download, ReadStore, Span, StoreError};
 
+use super::super::cache::FrameCache;
 use super::super::fetch::Fetcher;
 use crate::SyncError;
 use crate::patch::apply::open;
@@ -85,8 +85,7 @@ impl Fetcher<'_> {
         dry_run: bool,
     ) -> Result<Option<(PatchHeader, Found)>, SyncError> {
         for cache in self.caches() {
-            let path = cache.patch_path(&request.base, &request.target);
-            let Ok(mut file) = File::open(&path) else { continue };
+            let Some(mut file) = cache.patch(&request.base, &request.target) else { continue };
             match open(&mut file) {
                 Ok(header) if (header.base, header.target) == (request.base, request.target) => {
                     if !self.is_room_for(request, &header) {
@@ -95,7 +94,7 @@ impl Fetcher<'_> {
                     // Nothing comes over the wire for it.
                     return Ok(Some((header, if dry_run { Found::Planned(0) } else { Found::Here(file) })));
                 }
-                _ => cache.remove_patch(&path),
+                _ => cache.remove_patch(&request.base, &request.target),
             }
         }
         let found = if dry_run { self.probe_patch(request) } else { self.fetch_patch(request) };
@@ -122,7 +121,7 @@ impl Fetcher<'_> {
     /// Drops a patch that did not yield what it should.
     pub(super) fn forget_patch(&self, request: &Request<'_>) {
         for cache in self.caches() {
-            cache.remove_patch(&cache.patch_path(&request.base, &request.target));
+            cache.remove_patch(&request.base, &request.target);
         }
     }
 
@@ -156,26 +155,23 @@ impl Fetcher<'_> {
     fn fetch_patch(&self, request: &Request<'_>) -> Result<Option<(PatchHeader, Found)>, SyncError> {
         let Some(store) = self.patch_store() else { return Ok(None) };
         // Rather where it stays than beside the output, which takes it along when it is done.
-        let caches = self.cache.iter().chain(&self.side_cache).filter(|cache| cache.is_writable());
-        let kept = caches.map(|cache| cache.patch_path(&request.base, &request.target)).find_map(|path| {
-            let folder = path.parent()?;
-            std::fs::create_dir_all(folder).ok()?;
-            Some((temporary_file(folder, ".patch-").ok()?, path))
-        });
-        let (mut file, kept) = match kept {
-            Some((file, path)) => (file, Some(path)),
-            None => (temporary_file(request.scratch, ".patch-").map_err(SyncError::io(request.scratch))?, None),
+        let mut caches = self.cache.iter().chain(&self.side_cache).filter(|cache| cache.is_writable());
+        let kept = caches.find_map(FrameCache::begin_patch);
+        let in_scratch = || SyncError::io(request.scratch);
+        let mut file = match &kept {
+            Some(kept) => kept.file.try_clone().map_err(in_scratch())?,
+            None => tempfile::tempfile_in(request.scratch).map_err(in_scratch())?,
         };
         if !self.network.block_on(self.download_patch(request, store, &mut file))? {
             return Ok(None);
         }
-        let mut reading = file.reopen().map_err(SyncError::io(file.path()))?;
-        let header = open(&mut reading).map_err(|error| request.damaged(store, error))?;
-        if let Some(path) = kept {
+        file.rewind().map_err(in_scratch())?;
+        let header = open(&mut file).map_err(|error| request.damaged(store, error))?;
+        if let Some(kept) = kept {
             // What cannot be kept is fetched again by the next run.
-            let _ = file.persist(path);
+            let _ = kept.keep_patch(&request.base, &request.target);
         }
-        Ok(Some((header, Found::Here(reading))))
+        Ok(Some((header, Found::Here(file))))
     }
 
     /// Writes a patch into `file`; goes on where a connection broke. `false` if chunks cost less.
@@ -183,7 +179,7 @@ impl Fetcher<'_> {
         &self,
         request: &Request<'_>,
         store: &dyn ReadStore,
-        file: &mut NamedTempFile,
+        file: &mut File,
     ) -> Result<bool, SyncError> {
         let mut front = Vec::new();
         let (mut written, mut object_bytes) = (0, None);
@@ -219,7 +215,7 @@ impl Fetcher<'_> {
                         }
                     }
                 }
-                file.write_all(&piece).map_err(SyncError::io(file.path()))?;
+                file.write_all(&piece).map_err(SyncError::io(request.scratch))?;
                 written += piece.len() as u64;
             }
         }
