@@ -87,8 +87,17 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Opens whatever has a name, a link itself.
     fn open(&self, step: &OsStr) -> rustix::io::Result<OwnedFd> {
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // A folder is opened as one, or what is mounted there on demand would not be.
+        match self.open_with(step, OFlags::DIRECTORY) {
+            Err(Errno::NOTDIR | Errno::LOOP) => self.open_with(step, OFlags::empty()),
+            opened => opened,
+        }
+    }
+
+    fn open_with(&self, step: &OsStr, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        let flags = flags | OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let is_root = Path::new(step).components().next() == Some(Component::RootDir);
         match &self.folder {
             Some(folder) if !is_root => rustix::fs::openat(folder, step, flags, Mode::empty()),
