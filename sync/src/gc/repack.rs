@@ -339,7 +339,7 @@ impl Numbers<'_> {
 /// hours, and right after.
 ///
 /// # Errors
-/// [`SyncError::ReadBack`] if what is there afterwards is neither this index nor a newer one.
+/// [`SyncError::ReadBack`] if what is there afterwards is what was there before, or no index.
 async fn put(opened: &Opened, index: &Index, options: &GcOptions) -> Result<bool, SyncError> {
     let kept = &opened.kept;
     let is_as_read = |bytes: &[u8]| blake3::hash(bytes) == opened.hash;
@@ -352,10 +352,15 @@ async fn put(opened: &Opened, index: &Index, options: &GcOptions) -> Result<bool
     let kind = ObjectKind::Index { max_age: options.index_max_age };
     let content = Content::Bytes(encoded.clone());
     let is_put = kept.place.put(&kept.name, content, kind, condition).await? == PutOutcome::Stored;
-    match kept.read_bytes().await? {
-        Some((standing, _)) if standing == encoded => Ok(true),
-        // Somebody else was faster.
-        Some((standing, _)) if !is_put || (!is_as_read(&standing) && kept.decode(&standing).is_ok()) => Ok(false),
-        _ => Err(SyncError::ReadBack { index: kept.shown() }),
+    // Gone: removed since.
+    let Some((standing, version)) = kept.read_bytes().await? else { return Ok(false) };
+    if standing == encoded {
+        return Ok(true);
     }
+    let is_lost = is_as_read(&standing) && version == opened.version;
+    // Otherwise somebody else was faster.
+    if is_put && (is_lost || kept.decode(&standing).is_err()) {
+        return Err(SyncError::ReadBack { index: kept.shown() });
+    }
+    Ok(false)
 }

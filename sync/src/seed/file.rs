@@ -3,13 +3,14 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
 use regrow_chunker::{ChunkId, Record};
 use regrow_image::{SkeletonPart, StreamKind};
 use regrow_index::Segment;
+use rustix::fs::OFlags;
 
 use super::{Seed, SeedContext, first_with_id, sorted_by_id};
 use crate::coded::PlainFile;
@@ -65,7 +66,14 @@ const STREAMS: [StreamKind; 2] = [StreamKind::Skeleton, StreamKind::Contents];
 impl FileSeed {
     /// Opens and, unless the catalog knows it, reads a file.
     pub(crate) fn open(path: &Path, context: &SeedContext<'_>) -> Result<Self, SyncError> {
-        let file = File::open(path).map_err(SyncError::io(path))?;
+        // Not waiting for a pipe's other end, should the path lead to one by now.
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file =
+            File::options().read(true).custom_flags(flags.bits() as i32).open(path).map_err(SyncError::io(path))?;
+        let kind = file.metadata().map_err(SyncError::io(path))?.file_type();
+        if !(kind.is_file() || kind.is_block_device()) {
+            return Err(SyncError::Usage(format!("{}: is neither a file nor a block device", path.display())));
+        }
         Self::of_file(file, path, context)
     }
 

@@ -10,7 +10,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 /// Links that are followed on the way to one file, as in the kernel.
@@ -39,10 +39,13 @@ impl Rooted {
 
     /// The regular file at a relative path; links are followed within the folder.
     pub(crate) fn open_file(&self, path: &Path) -> io::Result<File> {
-        let found = self.resolve(path, LOOK)?;
-        check_regular(&found)?;
+        // Opening a device may do something to it, so there is a look first. The cheap one goes astray where a folder on the way is a
+        // link, so it is believed only when it says that all is well; the look after the opening is the one that counts.
+        let seen = rustix::fs::statat(&self.root, path, AtFlags::SYMLINK_NOFOLLOW);
+        if !seen.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile) {
+            check_regular(&self.resolve(path, LOOK)?)?;
+        }
         let file = self.resolve(path, READ)?;
-        // It is what it was a moment ago, unless somebody is at work here.
         check_regular(&file)?;
         Ok(File::from(file))
     }
@@ -154,7 +157,7 @@ fn list(
         .collect();
     names.sort();
     for name in names {
-        let Ok(stat) = rustix::fs::statat(&folder, &name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) else { continue };
+        let Ok(stat) = rustix::fs::statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
         let inner = path.join(OsStr::from_bytes(name.to_bytes()));
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory if depth_left > 0 => {
