@@ -10,6 +10,14 @@ use tempfile::TempDir;
 /// The command under test.
 pub(crate) const REGROW: &str = env!("CARGO_BIN_EXE_regrow");
 
+/// Images of tests are small and are to have many chunks all the same: readers take averages from here on.
+const SMALLEST_AVG_BYTES: u64 = 64;
+
+/// A network that takes the small chunks of tests.
+pub(crate) fn small_chunks(network: regrow_sync::Network) -> regrow_sync::Network {
+    network.with_limits(regrow_sync::ReaderLimits { min_avg_bytes: SMALLEST_AVG_BYTES, ..Default::default() })
+}
+
 /// A folder that goes when the test ends; the command runs in it, so names are relative to it.
 pub(crate) struct TestEnvironment {
     root: TempDir,
@@ -87,6 +95,7 @@ impl TestEnvironment {
             command.env_remove(name);
         }
         command.env("HOME", self.root()).env("XDG_CACHE_HOME", self.path("home-cache"));
+        command.env("REGROW_MIN_AVG_SIZE", SMALLEST_AVG_BYTES.to_string());
         command.env("TMPDIR", self.path("scratch"));
         command
     }

@@ -10,7 +10,7 @@ use regrow_sync::{
     extract, make,
 };
 
-use crate::environment::TestEnvironment;
+use crate::environment::{TestEnvironment, small_chunks};
 use crate::images::{kinds, versions};
 use crate::server::Server;
 
@@ -34,13 +34,13 @@ fn make_image(env: &TestEnvironment, name: &str, mut image: &[u8]) {
     options.params = Some(Params::with_average(1024).unwrap());
     options.pack_bytes = 100_000;
     let (bytes, digest) = (image.len() as u64, blake3::hash(image).to_string());
-    let mut network = Network::new(HttpOptions::default(), RetryPolicy::default()).unwrap();
+    let mut network = small_chunks(Network::new(HttpOptions::default(), RetryPolicy::default()).unwrap());
     let report = make(&mut image, Path::new(name), None, &options, &mut network, &NoProgress).unwrap();
     assert_eq!((report.image_bytes, report.image_digest), (bytes, digest));
 }
 
 fn run(index: &str, output: Output, options: &ExtractOptions) -> Result<ExtractReport, SyncError> {
-    let mut network = Network::new(HttpOptions::default(), RetryPolicy::default()).unwrap();
+    let mut network = small_chunks(Network::new(HttpOptions::default(), RetryPolicy::default()).unwrap());
     extract(&Location::parse(index).unwrap(), output, options, &mut network, &NoProgress)
 }
 

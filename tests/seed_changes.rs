@@ -68,6 +68,7 @@ fn a_file_that_changes_while_a_pipe_is_written() {
 
 #[test]
 fn counts_hold_when_a_seed_changes_under_a_pipe() {
+    use crate::environment::small_chunks;
     use regrow_sync::{ExtractOptions, HttpOptions, Location, Network, NoProgress, Output, extract};
     let image = noise("across blocks", 9_000_000);
     let env = TestEnvironment::new();
@@ -78,7 +79,7 @@ fn counts_hold_when_a_seed_changes_under_a_pipe() {
     let rewritten = seed.clone();
     let server = changing_host(&env, move || std::fs::write(&rewritten, noise("else", 9_000_000)).unwrap());
     let options = ExtractOptions { seeds: vec![seed], scratch: env.path("scratch"), ..ExtractOptions::default() };
-    let mut network = Network::new(HttpOptions::default(), regrow_store::RetryPolicy::default()).unwrap();
+    let mut network = small_chunks(Network::new(HttpOptions::default(), regrow_store::RetryPolicy::default()).unwrap());
     let index = Location::parse(&server.url("new.rgx")).unwrap();
     let output = Output::Pipe(Box::new(std::io::sink()));
     let report = extract(&index, output, &options, &mut network, &NoProgress).unwrap();

@@ -1,6 +1,7 @@
 //! The smallest contract of regrow: what a chunk is called, where it is cut, and how numbers are written.
-//! Pure: no I/O, no async, no knowledge of tar or stores. FORMAT.md, sections 1 and 3.
+//! Pure: no I/O, no async, no knowledge of tar or stores. FORMAT.md, sections 1, 3 and 11.
 
+pub mod bounds;
 mod cut;
 mod digest;
 mod group;
@@ -9,6 +10,7 @@ mod params;
 mod stream;
 pub mod varint;
 
+pub use bounds::ReaderLimits;
 pub use cut::Cutter;
 pub use digest::{BLOCK_BYTES, ImageDigest, block_value};
 pub use group::{FileHash, GroupRule};

@@ -71,6 +71,9 @@ pub enum LayoutError {
     /// More operations or bytes than the image can have.
     #[error("the skeleton describes more than the image holds")]
     TooMuch,
+    /// More operations than an image of its size needs.
+    #[error("the skeleton has more operations than an image of its size needs")]
+    TooManyOperations,
     /// Marks of coded stretches do not go together.
     #[error("the skeleton's marks of coded files make no sense")]
     Marks,
@@ -88,6 +91,8 @@ struct Gathered {
     marks: Vec<Mark>,
     end: Run,
     max_image_bytes: u64,
+    /// Operations that may still come.
+    operations_left: u64,
 }
 
 impl LayoutBuilder {
@@ -95,8 +100,15 @@ impl LayoutBuilder {
     #[must_use]
     pub fn new(max_image_bytes: u64) -> Self {
         let end = Run { image_at: 0, skeleton_at: 0, contents_at: 0, literal_len: 0 };
-        let ops = Gathered { runs: Vec::new(), marks: Vec::new(), end, max_image_bytes };
+        let ops = Gathered { runs: Vec::new(), marks: Vec::new(), end, max_image_bytes, operations_left: u64::MAX };
         Self { decoder: OpDecoder::default(), ops }
+    }
+
+    /// The same builder, which refuses a skeleton of more than this many operations: each takes memory.
+    #[must_use]
+    pub fn with_max_operations(mut self, operations: u64) -> Self {
+        self.ops.operations_left = operations;
+        self
     }
 
     /// Takes in bytes of the skeleton stream.
@@ -133,13 +145,14 @@ const MAX_CODED: usize = 1 << 20;
 
 impl Gathered {
     fn add(&mut self, op: Op) -> Result<(), LayoutError> {
+        self.operations_left = self.operations_left.checked_sub(1).ok_or(LayoutError::TooManyOperations)?;
         let (literal_len, contents_len) = match op {
             Op::Literal(len) => (len, 0),
             Op::Contents(len) => (0, len),
             Op::BeginCoded => return self.mark(true),
             Op::EndCoded => return self.mark(false),
         };
-        let Self { runs, marks, end, max_image_bytes } = self;
+        let Self { runs, marks, end, max_image_bytes, .. } = self;
         let opens_run = literal_len > 0
             || runs.last().is_none_or(|last| last.contents_at < end.contents_at)
             || marks.last().is_some_and(|mark| mark.skeleton_at + MARK_BYTES == end.skeleton_at);

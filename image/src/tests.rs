@@ -6,6 +6,7 @@ use regrow_chunker::Params;
 
 use crate::*;
 
+mod bounds;
 mod coded;
 
 /// Puts an image together from its chunks, by FORMAT.md section 2.1 alone.
@@ -54,6 +55,7 @@ fn check(image: &[u8], params: Params, pieces: &[usize]) -> Vec<TreeEntry> {
     let whole = split(image, params, &[usize::MAX / 2]);
     assert_eq!(streams(&whole), streams(&split(image, params, pieces)), "pieces {pieces:?}");
     assert!(rebuild(&whole) == image);
+    bounds::check(image.len(), 0, params, &whole);
     let [skeleton, contents] = streams(&whole);
     check_layout(image, &skeleton.concat(), &contents.concat());
     let mut tree = Vec::new();

@@ -1,7 +1,7 @@
 //! Bytes to index. Nothing is believed before it is checked, and nothing allocated on a stranger's word: a list's
 //! count is bounded by the bytes that are left for it.
 
-use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Params, varint};
+use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Params, ReaderLimits, bounds, varint};
 
 use crate::coding::decode_codings;
 use crate::encode::{
@@ -11,11 +11,10 @@ use crate::encode::{
 use crate::model::runs_total;
 use crate::segment::KIND_RECORDS;
 use crate::{
-    Index, IndexError, MAGIC, MAX_CHUNKS, MAX_INDEX_BYTES, MAX_PATCH_BASES, MAX_SEGMENT_RECORDS, PackRef, Run,
-    SegmentRef, StreamHead, VERSION,
+    HEAD_BYTES, Index, IndexError, MAGIC, MAX_CHUNKS, MAX_INDEX_BYTES, MAX_PATCH_BASES, MAX_SEGMENT_RECORDS, PackRef,
+    Run, SegmentRef, StreamHead, VERSION,
 };
 
-const HEAD_BYTES: usize = 16;
 const CHECKSUM_BYTES: usize = 32;
 /// A pack's tail is at most this long (FORMAT.md, section 1).
 const MAX_TAIL_BYTES: u64 = 64 << 20;
@@ -61,6 +60,13 @@ impl Index {
         Ok(index)
     }
 
+    /// The size of the index file that begins with these bytes, unchecked; `None` if they are not an index's.
+    #[must_use]
+    pub fn stated_bytes(head: &[u8; HEAD_BYTES]) -> Option<u64> {
+        let mut length = head.strip_prefix(&MAGIC)?.get(4..)?;
+        Some((HEAD_BYTES + CHECKSUM_BYTES) as u64 + u64::from(take_u32(&mut length)?))
+    }
+
     fn check_sums(&self, image_id: ChunkId) -> Result<(), IndexError> {
         let segments = self.skeleton.segments.len() + self.contents.segments.len();
         if runs_total(&self.chunk_runs) != Some(self.chunks())
@@ -70,19 +76,48 @@ impl Index {
         }
         let plain_bytes =
             self.checked_plain_bytes().ok_or(IndexError::Malformed("coded files larger than the image"))?;
-        // Each byte of the skeleton is one of the image, or part of an operation's number or a mark: at most ten for each byte.
-        if self.skeleton.bytes / 11 > plain_bytes {
-            return Err(IndexError::Malformed("streams longer than the image"));
-        }
         // What of the image is not contents is in the skeleton.
         let literal = plain_bytes.checked_sub(self.contents.bytes);
         if literal.is_none_or(|literal| literal > self.skeleton.bytes) {
             return Err(IndexError::Malformed("the image's size and its streams' do not agree"));
         }
+        self.check_bounds(plain_bytes)?;
         if self.image_id() != image_id {
             return Err(IndexError::Malformed("image id does not follow from the recipe"));
         }
         Ok(())
+    }
+
+    /// Refuses what no image of this many plain bytes can have. FORMAT.md, section 11.
+    fn check_bounds(&self, plain_bytes: u64) -> Result<(), IndexError> {
+        if self.codings.len() as u64 > bounds::max_coded_files(plain_bytes) {
+            return Err(IndexError::Malformed("more coded files than the image has room for"));
+        }
+        if self.skeleton.bytes > bounds::max_skeleton_bytes(plain_bytes, self.contents.bytes) {
+            return Err(IndexError::Malformed("streams longer than the image"));
+        }
+        for stream in [&self.skeleton, &self.contents] {
+            if stream.chunks > bounds::max_chunks(&self.params, stream.bytes, plain_bytes) {
+                return Err(IndexError::Malformed("more chunks than an image of its size has"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses an index that its reader does not want, though it is well-formed.
+    ///
+    /// # Errors
+    /// [`IndexError::SmallChunks`] and [`IndexError::LargeImage`].
+    pub fn check_limits(&self, limits: &ReaderLimits) -> Result<(), IndexError> {
+        let bytes = self.image_bytes.max(self.plain_bytes());
+        if bytes > limits.max_image_bytes {
+            return Err(IndexError::LargeImage { bytes, limit: limits.max_image_bytes });
+        }
+        if limits.allows(&self.params) {
+            return Ok(());
+        }
+        let (min, avg) = (self.params.min_bytes(), self.params.avg_bytes());
+        Err(IndexError::SmallChunks { min, avg, limit: limits.min_avg_bytes })
     }
 }
 

@@ -24,6 +24,27 @@ pub enum IndexError {
     /// A value that cannot be.
     #[error("index is malformed: {0}")]
     Malformed(&'static str),
+    /// Chunks that are smaller than the reader takes.
+    #[error(
+        "chunks of {avg} bytes on average, {min} at least, are smaller than the {limit} on average that are taken; \
+         --min-avg-size {} takes them", avg.min(&min.saturating_mul(4))
+    )]
+    SmallChunks {
+        /// The smallest chunk size in bytes.
+        min: u32,
+        /// The average chunk size in bytes.
+        avg: u32,
+        /// The smallest average that is taken, in bytes.
+        limit: u64,
+    },
+    /// An image that is larger than the reader takes.
+    #[error("the image has {bytes} bytes, more than the {limit} that --max-size allows")]
+    LargeImage {
+        /// Its size, or the size of its plain image, whichever is more.
+        bytes: u64,
+        /// The largest that is taken, in bytes.
+        limit: u64,
+    },
     /// A segment's bytes do not fit its format.
     #[error("recipe segment is malformed: {0}")]
     Segment(&'static str),

@@ -17,6 +17,8 @@ pub use segment::{MAX_SEGMENT_RECORDS, Segment, SegmentCutter};
 pub const MAGIC: [u8; 8] = *b"\x89RGX\r\n\x1a\n";
 /// The version of the format.
 pub const VERSION: u32 = 1;
+/// Magic, version, and the length of the body.
+pub const HEAD_BYTES: usize = 16;
 /// A stream has at most this many chunks: it bounds what a reader must hold.
 pub const MAX_CHUNKS: u64 = 1 << 25;
 /// An index is at most this many bytes.

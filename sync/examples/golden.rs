@@ -8,7 +8,9 @@ mod image;
 
 use std::path::Path;
 
-use regrow_sync::{HttpOptions, MakeOptions, Network, NoProgress, Params, PatchOptions, RetryPolicy, make, patch};
+use regrow_sync::{
+    HttpOptions, MakeOptions, Network, NoProgress, Params, PatchOptions, ReaderLimits, RetryPolicy, make, patch,
+};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1");
@@ -23,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut options = MakeOptions::new(folder.join("store"), folder.join("image.rgx"));
     options.params = Some(Params::with_average(1024)?);
     options.pack_bytes = 60_000;
-    let mut network = Network::new(HttpOptions::default(), RetryPolicy::default())?;
+    let mut network = network()?;
     make(&mut image.as_slice(), Path::new("golden image"), None, &options, &mut network, &NoProgress)?;
     std::fs::remove_dir_all(folder.join("store/tmp"))?;
     write_patch(&folder.join("patch"))?;
@@ -35,16 +37,22 @@ fn write_coded(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let mut image = std::fs::File::open(folder.join("image.tar"))?;
     let mut options = MakeOptions::new(folder.join("store"), folder.join("image.rgx"));
     options.params = Some(Params::with_average(1024)?);
-    let mut network = Network::new(HttpOptions::default(), RetryPolicy::default())?;
+    let mut network = network()?;
     make(&mut image, Path::new("golden image"), None, &options, &mut network, &NoProgress)?;
     std::fs::remove_dir_all(folder.join("store/tmp"))?;
     Ok(())
 }
 
+/// A network that takes chunks as small as those of the golden files.
+fn network() -> Result<Network, Box<dyn std::error::Error>> {
+    let limits = ReaderLimits { min_avg_bytes: 1024, ..ReaderLimits::default() };
+    Ok(Network::new(HttpOptions::default(), RetryPolicy::default())?.with_limits(limits))
+}
+
 /// Makes the patch between the two images that are there.
 fn write_patch(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let work = tempfile::tempdir()?;
-    let mut network = Network::new(HttpOptions::default(), RetryPolicy::default())?;
+    let mut network = network()?;
     for name in ["old", "new"] {
         let mut image = std::fs::File::open(folder.join(name).with_extension("tar"))?;
         let options = MakeOptions::new(work.path().join("store"), work.path().join(name).with_extension("rgx"));

@@ -44,7 +44,7 @@ pub use push::{PushOptions, PushReport, push};
 pub use stores::Network;
 pub use verify::{StoreVerifyReport, VerifyReport, verify_file, verify_store};
 
-pub use regrow_chunker::{ChunkId, Params};
+pub use regrow_chunker::{ChunkId, Params, ReaderLimits};
 pub use regrow_store::{Addressing, BucketCredentials, BucketOptions, Deadline, HttpOptions, RetryPolicy, StoreError};
 
 /// The crates' types that options take.

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use regrow_catalog::Catalog;
-use regrow_chunker::{ChunkId, Params};
+use regrow_chunker::{ChunkId, Params, bounds};
 use regrow_image::WALK_VERSION;
-use regrow_index::{Coding, Index};
+use regrow_index::{Coding, Index, IndexError};
 use regrow_store::{Store, StoreDescription, open_description};
 use serde::Serialize;
 
@@ -162,10 +162,14 @@ pub fn make(
     check_index(&options.index, input_name)?;
     check_apart(&options.index, &options.store)?;
     warn_of_name(&options.index, progress);
+    if let Some(params) = &options.params {
+        check_limits(params, &options.store, network)?;
+    }
     let bases = patches::bases(options, network, progress)?;
     let destination = Destination::open(options, network)?;
     let pool = Pool::new();
     let (params, reliance, known) = destination.prepare(options, network, progress)?;
+    check_limits(&params, &options.store, network)?;
     let uploads = Uploads::new(network, Arc::clone(&destination.store), &reliance, known.damaged.clone());
     let mut packer = Packer::new(uploads, &pool, options.level, options.pack_bytes)?;
     let mut recipe = RecipeBuilder::new(known);
@@ -175,6 +179,7 @@ pub fn make(
     let reading = Reading { params, pool: &pool, stage: Stage::Make, progress, gzip_files };
     let image = ingest(input, &reading, &mut |chunk| recipe.add(&chunk, &mut packer))?;
     recipe.finish_segments(&mut packer)?;
+    let operations = recipe.operations();
     let (made, (packs_written, bytes_stored)) = packer.finish()?;
     progress.end(Stage::Make);
     let store_hint = relative_store(&options.index, &options.store);
@@ -182,6 +187,10 @@ pub fn make(
         progress.warn("the store's place cannot be written into the index: extract will need --store");
     }
     let (mut index, counts) = recipe.into_index(params, image, &made, store_hint);
+    if operations > bounds::max_operations(index.plain_bytes(), index.codings.len() as u64) {
+        let source = IndexError::Malformed("the skeleton has more operations than readers take");
+        return Err(SyncError::Index { location: options.index.to_string(), source });
+    }
     let patches = patches::make(options, &bases, &mut index, network, progress)?;
     let index_bytes = destination.publish(&index, &reliance, options, network)?;
     Ok(MakeReport {
@@ -293,6 +302,19 @@ pub(crate) fn parameters_of(store: &Location, found: &StoreDescription) -> Resul
     }
     Params::new(found.chunk_min.into(), found.chunk_avg.into(), found.chunk_max.into())
         .map_err(|error| SyncError::Usage(format!("{}: {error}", store.child(regrow_store::STORE_FILE))))
+}
+
+/// Refuses to make what readers refuse unless they are told otherwise, as this one was not.
+fn check_limits(params: &Params, store: &Location, network: &Network) -> Result<(), SyncError> {
+    let limits = network.limits();
+    if limits.allows(params) {
+        return Ok(());
+    }
+    Err(SyncError::Usage(format!(
+        "{store}: machines refuse chunks of less than {} bytes on average; where they all run with --min-avg-size {}, give that here too",
+        limits.min_avg_bytes,
+        params.avg_bytes().min(params.min_bytes().saturating_mul(4)),
+    )))
 }
 
 /// Warns where gc will not see an index.

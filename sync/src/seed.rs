@@ -6,13 +6,14 @@ mod patched;
 mod rooted;
 mod store;
 
+use std::io::Read;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use regrow_catalog::Catalog;
 use regrow_chunker::{ChunkId, Params, Record};
 use regrow_image::TreeEntry;
-use regrow_index::{Index, Segment};
+use regrow_index::{HEAD_BYTES, Index, MAX_INDEX_BYTES, Segment};
 use regrow_store::STORE_FILE;
 
 pub(crate) use file::FileSeed;
@@ -116,15 +117,18 @@ impl Seeds {
     }
 }
 
-/// The index in this file, if it is one.
+/// The index in this file, if it is one. An image may begin as an index does: no more is read of it than its head.
 fn read_index(path: &Path) -> Option<Index> {
     let mut file = std::fs::File::open(path).ok()?;
-    let mut magic = [0; 8];
-    std::io::Read::read_exact(&mut file, &mut magic).ok()?;
-    if magic != regrow_index::MAGIC {
+    let mut head = [0; HEAD_BYTES];
+    file.read_exact(&mut head).ok()?;
+    let bytes = Index::stated_bytes(&head).filter(|&bytes| bytes <= MAX_INDEX_BYTES)?;
+    if file.metadata().ok()?.len() != bytes {
         return None;
     }
-    Index::decode(&std::fs::read(path).ok()?).ok()
+    let mut found = head.to_vec();
+    file.take(bytes - HEAD_BYTES as u64).read_to_end(&mut found).ok()?;
+    Index::decode(&found).ok()
 }
 
 /// Numbers of `count` things, sorted by their ids, for binary search: 4 bytes a thing.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use regrow_catalog::Catalog;
-use regrow_chunker::varint;
+use regrow_chunker::{ReaderLimits, varint};
 use regrow_index::{Index, MAX_INDEX_BYTES};
 use regrow_store::{
     BucketOptions, BucketStore, BucketUrl, Fetched, FolderStore, HttpClient, HttpOptions, HttpStore, Meter, ReadStore,
@@ -49,6 +49,7 @@ pub struct Network {
     options: HttpOptions,
     buckets: BucketOptions,
     policy: RetryPolicy,
+    limits: ReaderLimits,
     meter: Arc<Meter>,
 }
 
@@ -65,13 +66,25 @@ impl Network {
             .build()
             .map_err(SyncError::io("threads for the network"))?;
         let buckets = BucketOptions { staging: "/tmp".into(), ..BucketOptions::default() };
-        Ok(Self { runtime, client: None, opened: Vec::new(), options, buckets, policy, meter: Meter::new() })
+        let (limits, meter) = (ReaderLimits::default(), Meter::new());
+        Ok(Self { runtime, client: None, opened: Vec::new(), options, buckets, policy, limits, meter })
     }
 
     /// The same network, which reaches buckets this way.
     #[must_use]
     pub fn with_buckets(self, buckets: BucketOptions) -> Self {
         Self { buckets, opened: Vec::new(), ..self }
+    }
+
+    /// The same network, which takes indexes within these limits.
+    #[must_use]
+    pub fn with_limits(self, limits: ReaderLimits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// What indexes may ask for.
+    pub(crate) fn limits(&self) -> &ReaderLimits {
+        &self.limits
     }
 
     /// A folder of this machine where files may wait.
@@ -194,7 +207,8 @@ impl Network {
             Location::Path(path) => read_bounded(path)?,
             remote => self.fetch_index(remote, catalog)?,
         };
-        Index::decode(&bytes).map_err(|source| SyncError::Index { location: location.to_string(), source })
+        let index = Index::decode(&bytes).and_then(|index| index.check_limits(&self.limits).map(|()| index));
+        index.map_err(|source| SyncError::Index { location: location.to_string(), source })
     }
 
     fn fetch_index(&mut self, location: &Location, catalog: Option<&Catalog>) -> Result<Bytes, SyncError> {

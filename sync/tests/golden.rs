@@ -11,8 +11,8 @@ use std::path::PathBuf;
 
 use regrow_index::{Index, IndexError};
 use regrow_sync::{
-    ExtractOptions, HttpOptions, Location, Network, NoProgress, Output, Params, RetryPolicy, SyncError, extract,
-    verify_store,
+    ExtractOptions, HttpOptions, Location, Network, NoProgress, Output, Params, ReaderLimits, RetryPolicy, SyncError,
+    extract, verify_store,
 };
 
 fn folder() -> PathBuf {
@@ -20,7 +20,8 @@ fn folder() -> PathBuf {
 }
 
 fn network() -> Network {
-    Network::new(HttpOptions::default(), RetryPolicy::default()).unwrap()
+    let limits = ReaderLimits { min_avg_bytes: 1 << 10, ..ReaderLimits::default() };
+    Network::new(HttpOptions::default(), RetryPolicy::default()).unwrap().with_limits(limits)
 }
 
 #[test]

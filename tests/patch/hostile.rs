@@ -46,6 +46,7 @@ impl Field {
         command.args([&url, "out"]).current_dir(self.site.env.root());
         command
             .env("MALLOC_ARENA_MAX", "2")
+            .env("REGROW_MIN_AVG_SIZE", "1KiB")
             .env("HOME", self.site.env.root())
             .env("XDG_CACHE_HOME", self.site.env.path("home-cache"));
         let outcome = Outcome::of(command.env("TMPDIR", self.site.env.path("scratch")));

@@ -35,6 +35,12 @@ pub(crate) struct NetworkArgs {
     /// Use no more than so many bytes a second, such as 2MB
     #[arg(long, value_name = "SIZE", value_parser = rate)]
     pub(crate) limit_rate: Option<u64>,
+    /// Take chunks as small as this on average: they cost memory and time [default: 4KiB]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, env = "REGROW_MIN_AVG_SIZE", hide_env = true)]
+    pub(crate) min_avg_size: Option<u64>,
+    /// Refuse images that are larger than this
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) max_size: Option<u64>,
     /// Server of s3://, gs:// or az:// [default: the provider's, or AWS_ENDPOINT_URL]
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,

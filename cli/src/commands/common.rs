@@ -10,7 +10,7 @@ use regrow_store::{
     GivenHeader, HeaderLine, RateLimit, Redirects, RetryPolicy, origin_of, parse_header_line, parse_header_lines,
 };
 use regrow_sync::{
-    Addressing, BucketCredentials, BucketOptions, Deadline, HttpOptions, Location, Network, Progress, SyncError,
+    Addressing, BucketCredentials, BucketOptions, Deadline, HttpOptions, Location, Network, Progress, ReaderLimits, SyncError,
 };
 
 use crate::args::{AddressingArg, NetworkArgs, RedirectsArg};
@@ -42,7 +42,16 @@ pub(crate) fn network(args: &NetworkArgs, named: Named<'_>, deadline: Option<Dea
         ..HttpOptions::default()
     };
     let policy = RetryPolicy { attempts: args.tries, deadline, ..RetryPolicy::default() };
-    Ok(Network::new(options, policy)?.with_buckets(buckets(args)))
+    Ok(Network::new(options, policy)?.with_buckets(buckets(args)).with_limits(limits(args)))
+}
+
+/// What indexes may ask for.
+fn limits(args: &NetworkArgs) -> ReaderLimits {
+    let default = ReaderLimits::default();
+    ReaderLimits {
+        min_avg_bytes: args.min_avg_size.unwrap_or(default.min_avg_bytes),
+        max_image_bytes: args.max_size.unwrap_or(default.max_image_bytes),
+    }
 }
 
 /// How long a run that has to be over may go on where it does not look at the clock: while it waits for a pipe or a

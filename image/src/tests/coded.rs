@@ -4,12 +4,16 @@
 use super::*;
 
 /// Bytes that begin as a gzip file does.
-fn gzip(seed: u64, len: usize) -> Vec<u8> {
+pub(super) fn gzip(seed: u64, len: usize) -> Vec<u8> {
     [vec![0x1f, 0x8b, 8, 0], noise(seed, len - 4)].concat()
 }
 
 /// Splits an image; each candidate is coded as the plain bytes that `plain_of` gives, or else contents.
-fn split_coded(image: &[u8], pieces: &[usize], plain_of: &dyn Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<RawChunk> {
+pub(super) fn split_coded(
+    image: &[u8],
+    pieces: &[usize],
+    plain_of: &dyn Fn(&[u8]) -> Option<Vec<u8>>,
+) -> Vec<RawChunk> {
     let (mut splitter, mut at, mut turn) = (Splitter::finding_candidates(small_params()), 0, 0);
     let mut chunks = Vec::new();
     while at < image.len() {
@@ -105,6 +109,7 @@ fn the_image_itself_may_be_coded() {
         let image = gzip(5, 2000);
         for pieces in PIECES {
             let chunks = split_coded(&image, pieces, &|_| Some(plain.clone()));
+            bounds::check(plain.len(), 1, small_params(), &chunks);
             let [skeleton, contents] = streams(&chunks).map(|chunks| chunks.concat());
             check_layout(&plain, &skeleton, &contents);
             let whole = 0..plain.len() as u64;
@@ -155,7 +160,9 @@ proptest! {
         let coded = gzip(7, size);
         let image = [header("l", b'0', size as u64), padded(&coded), file("z", b"end")].concat();
         let plain_of = |stored: &[u8]| (stored == coded).then(|| plain.clone());
-        let one = streams(&split_coded(&image, &[1 << 20], &plain_of));
+        let chunks = split_coded(&image, &[1 << 20], &plain_of);
+        bounds::check(BLOCK + plain.len() + image.len() - BLOCK - size, 1, small_params(), &chunks);
+        let one = streams(&chunks);
         prop_assert_eq!(&streams(&split_coded(&image, &pieces, &plain_of)), &one);
         let [skeleton, contents] = one.map(|chunks| chunks.concat());
         let unfolded = [&image[..BLOCK], &plain, &image[BLOCK + size..]].concat();

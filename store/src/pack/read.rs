@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Record, varint};
+use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Record, bounds, varint};
 
 use super::{HEADER_BYTES, KIND_ZSTD, MAX_TAIL_BYTES, TRAILER_MAGIC, VERSION};
 use crate::frame::MAX_FRAME_BYTES;
@@ -173,7 +173,7 @@ fn decode_frames(table: &mut &[u8], trailer: &Trailer) -> Result<(Vec<FrameEntry
     // Kind, two numbers, and at least one chunk.
     let count = take_count(table, 36)?;
     let (mut frames, mut records) = (Vec::with_capacity(count), Vec::new());
-    let mut at = HEADER_BYTES;
+    let (mut at, mut ids) = (HEADER_BYTES, Vec::new());
     for _ in 0..count {
         let (&kind, rest) = table.split_first().ok_or(PackError::Damaged("table ends early"))?;
         *table = rest;
@@ -195,6 +195,12 @@ fn decode_frames(table: &mut &[u8], trailer: &Trailer) -> Result<(Vec<FrameEntry
         if chunks == 0 || plain_bytes > MAX_FRAME_BYTES {
             return Err(PackError::Damaged("a frame's chunks"));
         }
+        if stored_bytes > bounds::max_stored_frame_bytes(plain_bytes) {
+            return Err(PackError::Damaged("a frame is longer than its chunks"));
+        }
+        if repeats(&records[first..], &mut ids) {
+            return Err(PackError::Damaged("a chunk is twice in a frame"));
+        }
         frames.push(FrameEntry { stored: at..end, plain_bytes, chunks: first..records.len() });
         at = end;
     }
@@ -204,6 +210,14 @@ fn decode_frames(table: &mut &[u8], trailer: &Trailer) -> Result<(Vec<FrameEntry
         return Err(PackError::Damaged("frames do not fill their part"));
     }
     Ok((frames, records))
+}
+
+/// Whether a frame names a chunk more than once, which a writer has no reason to do. `ids` is room to sort in.
+fn repeats(records: &[Record], ids: &mut Vec<ChunkId>) -> bool {
+    ids.clear();
+    ids.extend(records.iter().map(|record| record.id));
+    ids.sort_unstable();
+    ids.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 fn decode_segment_list(table: &mut &[u8], bytes: usize) -> Result<Vec<(ChunkId, Range<usize>)>, PackError> {

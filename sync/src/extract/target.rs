@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use regrow_chunker::{ChunkId, Record};
+use regrow_chunker::{ChunkId, Record, bounds};
 use regrow_image::{ImagePiece, Layout, LayoutBuilder, LayoutError, TreeEntry, TreeWalker};
 use regrow_index::{Coding, Index, Run};
 
@@ -98,10 +98,12 @@ impl Target {
     /// Takes the assembled skeleton stream and reads it.
     pub(crate) fn set_skeleton(&mut self, spool: Spool, index: &Index, location: &str) -> Result<(), SyncError> {
         let malformed = SyncError::layout(location);
-        let mut builder = LayoutBuilder::new(index.plain_bytes());
+        let plain_bytes = index.plain_bytes();
+        let most = bounds::max_operations(plain_bytes, index.codings.len() as u64);
+        let mut builder = LayoutBuilder::new(plain_bytes).with_max_operations(most);
         spool.for_each(|bytes| builder.push(bytes).map_err(&malformed))?;
         let layout = builder.finish().map_err(&malformed)?;
-        layout.check(index.plain_bytes(), index.skeleton.bytes, index.contents.bytes).map_err(&malformed)?;
+        layout.check(plain_bytes, index.skeleton.bytes, index.contents.bytes).map_err(&malformed)?;
         let stretches = layout.coded().map(|coded| coded.end - coded.start);
         if !stretches.eq(index.codings.iter().map(Coding::plain_bytes)) {
             return Err(malformed(LayoutError::Marks));

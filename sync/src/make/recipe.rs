@@ -1,7 +1,7 @@
 //! The recipe as it grows: which chunks, where each is, and the segments.
 
 use regrow_chunker::Params;
-use regrow_image::{StreamKind, WALK_VERSION, WALK_VERSION_CODED};
+use regrow_image::{Found, OpDecoder, OpError, StreamKind, WALK_VERSION, WALK_VERSION_CODED};
 use regrow_index::{Index, PackRef, Run, Segment, SegmentCutter, SegmentRef, StreamHead};
 use regrow_store::PackSummary;
 
@@ -44,11 +44,21 @@ pub(crate) struct RecipeBuilder {
     skeleton: Stream,
     contents: Stream,
     new: NewCounts,
+    /// Reads the skeleton, to count its operations.
+    decoder: OpDecoder,
+    operations: u64,
 }
 
 impl RecipeBuilder {
     pub(crate) fn new(known: StoreContents) -> Self {
-        Self { known, skeleton: Stream::default(), contents: Stream::default(), new: NewCounts::default() }
+        Self {
+            known,
+            skeleton: Stream::default(),
+            contents: Stream::default(),
+            new: NewCounts::default(),
+            decoder: OpDecoder::default(),
+            operations: 0,
+        }
     }
 
     /// Takes in the next chunk of a stream; stores it unless the store holds it.
@@ -65,7 +75,16 @@ impl RecipeBuilder {
             }
         };
         let stream = match chunk.stream {
-            StreamKind::Skeleton => &mut self.skeleton,
+            StreamKind::Skeleton => {
+                let count = |found: Found<'_>| {
+                    self.operations += u64::from(matches!(found, Found::Op(_)));
+                    Ok::<_, OpError>(())
+                };
+                self.decoder
+                    .push(&chunk.bytes, count)
+                    .map_err(|error| SyncError::layout("the skeleton")(error.into()))?;
+                &mut self.skeleton
+            }
             StreamKind::Contents => &mut self.contents,
         };
         stream.head.bytes += u64::from(chunk.record.len);
@@ -75,6 +94,11 @@ impl RecipeBuilder {
             add_segment(stream, &mut self.known, segment, packer)?;
         }
         Ok(())
+    }
+
+    /// Operations of the skeleton so far.
+    pub(crate) fn operations(&self) -> u64 {
+        self.operations
     }
 
     /// Both streams end.
@@ -95,7 +119,7 @@ impl RecipeBuilder {
         written: &[PackSummary],
         store: String,
     ) -> (Index, NewCounts) {
-        let Self { known, skeleton, contents, new } = self;
+        let Self { known, skeleton, contents, new, .. } = self;
         let mut packs = PackNumbers { known: &known.packs, written, numbers: IdMap::default(), packs: Vec::new() };
         let chunk_runs = packs.runs(&[&skeleton.chunks, &contents.chunks]);
         let segment_runs = packs.runs(&[&skeleton.segments, &contents.segments]);

@@ -294,7 +294,9 @@ fn made_index(folder: &Path, image: &[u8], params: Params) -> regrow_index::Inde
     let place = folder.join("image.rgx");
     let mut options = crate::MakeOptions::new(folder.join("store"), place.clone());
     options.params = Some(params);
-    let mut network = crate::Network::new(crate::HttpOptions::default(), crate::RetryPolicy::default()).unwrap();
+    let limits = crate::ReaderLimits { min_avg_bytes: 1024, ..crate::ReaderLimits::default() };
+    let network = crate::Network::new(crate::HttpOptions::default(), crate::RetryPolicy::default()).unwrap();
+    let mut network = network.with_limits(limits);
     crate::make(&mut &*image, "image".as_ref(), None, &options, &mut network, &NoProgress).unwrap();
     regrow_index::Index::decode(&std::fs::read(place).unwrap()).unwrap()
 }

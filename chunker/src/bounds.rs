@@ -1,0 +1,130 @@
+//! What a reader may refuse: bounds that follow from how images are written, so that no index makes a reader spend more
+//! than its image is worth. Pure functions of what an index states. FORMAT.md, section 11, derives each of them.
+
+use crate::Params;
+
+/// Unless it is told otherwise, a reader takes no average chunk size below this many bytes.
+pub const DEFAULT_MIN_AVG_BYTES: u64 = 4 << 10;
+/// A scan of a seed remembers at most this many chunks. What lies behind them is fetched.
+pub const MAX_SEED_CHUNKS: usize = 1 << 24;
+/// Memory that a reader may take whatever the image: buffers, threads, frames in flight.
+pub const READER_BASE_BYTES: u64 = 128 << 20;
+
+/// What every count may have besides its share of the image: an image of no bytes is legal too.
+const FREE: u64 = 1024;
+/// A tar's block. Files begin at blocks, and each has a header that is one.
+const BLOCK_BYTES: u64 = 512;
+/// Operations that a coded file may need besides those that its bytes account for: its two marks, and the literals that they end.
+const OPERATIONS_A_CODED_FILE: u64 = 4;
+/// Memory for one chunk of a recipe: its record, its place, its source, and its numbers in sorted lists.
+const CHUNK_MEMORY_BYTES: u64 = 160;
+/// Memory for one operation of a skeleton, with the room that a growing list takes.
+const OPERATION_MEMORY_BYTES: u64 = 64;
+
+/// What a reader takes at most, as its user chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReaderLimits {
+    /// The smallest average chunk size in bytes. The smallest `min` is a quarter of it.
+    pub min_avg_bytes: u64,
+    /// The largest image, and the largest plain image, in bytes.
+    pub max_image_bytes: u64,
+}
+
+impl Default for ReaderLimits {
+    fn default() -> Self {
+        Self { min_avg_bytes: DEFAULT_MIN_AVG_BYTES, max_image_bytes: u64::MAX }
+    }
+}
+
+impl ReaderLimits {
+    /// Whether a reader cuts its seeds with these parameters.
+    #[must_use]
+    pub fn allows(&self, params: &Params) -> bool {
+        u64::from(params.avg_bytes()) >= self.min_avg_bytes && u64::from(params.min_bytes()) >= self.min_avg_bytes / 4
+    }
+}
+
+/// The most coded files in a plain image of this many bytes: each but the image itself has a header.
+#[must_use]
+pub fn max_coded_files(plain_bytes: u64) -> u64 {
+    1 + plain_bytes / BLOCK_BYTES
+}
+
+/// The most operations in the skeleton of a plain image of this many bytes with this many coded files.
+#[must_use]
+pub fn max_operations(plain_bytes: u64, coded_files: u64) -> u64 {
+    FREE.saturating_add(plain_bytes / 256).saturating_add(coded_files.saturating_mul(OPERATIONS_A_CODED_FILE))
+}
+
+/// The most bytes of the skeleton stream of a plain image, of which `contents_bytes` are contents.
+#[must_use]
+pub fn max_skeleton_bytes(plain_bytes: u64, contents_bytes: u64) -> u64 {
+    plain_bytes.saturating_sub(contents_bytes).saturating_add(plain_bytes / 16).saturating_add(64 << 10)
+}
+
+/// The most chunks in a stream of `stream_bytes` of a plain image of `plain_bytes`.
+#[must_use]
+pub fn max_chunks(params: &Params, stream_bytes: u64, plain_bytes: u64) -> u64 {
+    let full_chunk_bytes = u64::from(params.min_bytes().min(params.max_bytes() - params.avg_bytes() / 2));
+    FREE.saturating_add(stream_bytes / full_chunk_bytes).saturating_add(plain_bytes / BLOCK_BYTES)
+}
+
+/// The most stored bytes of a frame of this many plain bytes: zstd adds less to what it cannot compress.
+#[must_use]
+pub fn max_stored_frame_bytes(plain_bytes: u64) -> u64 {
+    plain_bytes.saturating_add(plain_bytes / 128).saturating_add(1 << 10)
+}
+
+/// The most memory in bytes that extracting an image of this many plain bytes takes, whatever its index and packs say. The index
+/// itself, and the packs' tables, come on top: at most four bytes for each byte of them that is fetched. So does what the machine's
+/// own seeds take, which is up to [`seed_memory_bytes`].
+#[must_use]
+pub fn reader_memory_bytes(plain_bytes: u64, limits: &ReaderLimits) -> u64 {
+    let min_bytes = (limits.min_avg_bytes / 4).max(64);
+    let streams_bytes = plain_bytes.saturating_add(plain_bytes / 16).saturating_add(64 << 10);
+    let chunks = (2 * FREE).saturating_add(streams_bytes / min_bytes).saturating_add(plain_bytes / (BLOCK_BYTES / 2));
+    // As many coded files as there may be have as many operations again.
+    let operations = max_operations(plain_bytes, plain_bytes / BLOCK_BYTES);
+    READER_BASE_BYTES
+        .saturating_add(chunks.saturating_mul(CHUNK_MEMORY_BYTES))
+        .saturating_add(operations.saturating_mul(OPERATION_MEMORY_BYTES))
+}
+
+/// The most memory in bytes that a scanned seed of this many bytes takes.
+#[must_use]
+pub fn seed_memory_bytes(seed_bytes: u64, limits: &ReaderLimits) -> u64 {
+    reader_memory_bytes(seed_bytes, limits) - READER_BASE_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_go_by_average_and_minimum() {
+        let params = |min, avg, max| Params::new(min, avg, max).unwrap();
+        let default = ReaderLimits::default();
+        assert!(default.allows(&Params::default()));
+        assert!(default.allows(&params(1024, 4096, 16384)));
+        assert!(!default.allows(&params(1023, 4096, 16384)));
+        assert!(!default.allows(&params(1024, 4095, 16384)));
+        assert!(ReaderLimits { min_avg_bytes: 64, ..default }.allows(&params(64, 64, 64)));
+    }
+
+    #[test]
+    fn nothing_overflows() {
+        let params = Params::new(64, 64, 64).unwrap();
+        assert!(max_chunks(&params, u64::MAX, u64::MAX) > 1 << 58);
+        assert!(max_operations(u64::MAX, u64::MAX) > 1 << 58);
+        assert!(max_skeleton_bytes(u64::MAX, 0) > 1 << 58);
+        assert!(max_stored_frame_bytes(u64::MAX) > 1 << 58);
+        assert!(reader_memory_bytes(u64::MAX, &ReaderLimits::default()) > 1 << 58);
+    }
+
+    #[test]
+    fn memory_is_in_proportion() {
+        let memory = |plain| reader_memory_bytes(plain, &ReaderLimits::default());
+        assert!(memory(0) < 160 << 20);
+        assert!(memory(1 << 30) < memory(0) + (2 << 30));
+    }
+}
