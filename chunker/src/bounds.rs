@@ -75,9 +75,9 @@ pub fn max_stored_frame_bytes(plain_bytes: u64) -> u64 {
     plain_bytes.saturating_add(plain_bytes / 128).saturating_add(1 << 10)
 }
 
-/// The most memory in bytes that extracting an image of this many plain bytes takes, whatever its index and packs say. The index
-/// itself, and the packs' tables, come on top: at most four bytes for each byte of them that is fetched. So does what the machine's
-/// own seeds take, which is up to [`seed_memory_bytes`].
+/// The most memory in bytes that extracting an image of this many plain bytes takes, whatever its index and packs say. On top come
+/// 16 bytes for each byte of the index, 256 for each gzip member in it, and 4 for each byte of the packs' tails: what was fetched is
+/// held. So does what the machine's own seeds take, at most [`seed_memory_bytes`].
 #[must_use]
 pub fn reader_memory_bytes(plain_bytes: u64, limits: &ReaderLimits) -> u64 {
     let min_bytes = (limits.min_avg_bytes / 4).max(64);

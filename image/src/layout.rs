@@ -125,6 +125,16 @@ impl LayoutBuilder {
         self.ops.add(op)
     }
 
+    /// The stream goes on, but no more of it is wanted: a layout of what came, to the last whole operation.
+    #[must_use]
+    pub fn finish_early(mut self) -> Layout {
+        let Gathered { runs, marks, end, .. } = &mut self.ops;
+        marks.truncate(marks.len() & !1);
+        runs.push(*end);
+        runs.shrink_to_fit();
+        Layout { runs: std::mem::take(runs), marks: std::mem::take(marks) }
+    }
+
     /// The stream ends here.
     pub fn finish(mut self) -> Result<Layout, LayoutError> {
         self.decoder.finish()?;
@@ -279,6 +289,16 @@ impl Layout {
             });
             literal.into_iter().chain(contents)
         })
+    }
+
+    /// Bytes of the contents stream before a place in the image.
+    #[must_use]
+    pub fn contents_before(&self, image_at: u64) -> u64 {
+        let next = self.runs.partition_point(|run| run.image_at <= image_at);
+        let Some(run) = next.checked_sub(1).and_then(|number| self.runs.get(number)) else { return 0 };
+        let into = image_at - run.image_at;
+        let end = self.runs.get(next).map_or(run.contents_at, |next| next.contents_at);
+        (run.contents_at + into.saturating_sub(u64::from(run.literal_len))).min(end)
     }
 
     /// Where in the image a range of the contents stream lies: stretches in order, with their start in the image and length.

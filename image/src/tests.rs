@@ -90,6 +90,14 @@ fn check_layout(image: &[u8], skeleton: &[u8], contents: &[u8]) {
         }
         assert_eq!(at, range.end.max(range.start));
     }
+    assert_eq!(layout.contents_before(image.len() as u64), contents.len() as u64);
+    for at in (0..image.len() as u64).step_by(101) {
+        let before = layout.pieces(0..at).filter_map(|piece| match piece {
+            ImagePiece::Contents { image, .. } => Some(image.end - image.start),
+            ImagePiece::Skeleton { .. } => None,
+        });
+        assert_eq!(layout.contents_before(at), before.sum::<u64>(), "{at}");
+    }
     let third = contents.len() as u64 / 3;
     let found: Vec<u8> = layout
         .contents_in_image(third..2 * third)
@@ -159,7 +167,10 @@ fn small_params() -> Params {
 
 fn paths(tree: &[TreeEntry]) -> Vec<String> {
     tree.iter()
-        .map(|e| e.archives.iter().chain(&e.path).map(|p| String::from_utf8_lossy(p)).collect::<Vec<_>>().join("!"))
+        .map(|e| {
+            let archives = e.archive.iter().flat_map(|archive| archive.paths());
+            archives.chain(e.path.as_deref()).map(|p| String::from_utf8_lossy(p)).collect::<Vec<_>>().join("!")
+        })
         .collect()
 }
 

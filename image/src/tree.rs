@@ -2,14 +2,47 @@
 
 use std::sync::Arc;
 
+use regrow_chunker::ChunkId;
+
 use crate::ops::{Found, Op, OpDecoder, OpError};
 use crate::walk::{Entry, FileStart, Piece, WalkSink, Walker};
+
+/// A tar within an image's tars. All entries of it share it, and the archives in it share it too: a path may have a megabyte.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Archive {
+    /// The archive around it, unless that is the image itself.
+    pub outer: Option<Arc<Archive>>,
+    /// Its own path, as the tar around it gives it.
+    pub path: Vec<u8>,
+    /// What archives of the same path are known by: a hash of all the paths.
+    pub id: ChunkId,
+}
+
+impl Archive {
+    /// An archive of this path in another.
+    #[must_use]
+    pub fn new(outer: Option<Arc<Archive>>, path: Vec<u8>) -> Self {
+        let mut hashed = outer.as_ref().map_or_else(Vec::new, |outer| outer.id.0.to_vec());
+        hashed.extend_from_slice(&path);
+        Self { outer, path, id: ChunkId::of(&hashed) }
+    }
+
+    /// The paths of the archives around it, outermost first, and its own.
+    #[must_use]
+    pub fn paths(&self) -> Vec<&[u8]> {
+        let mut paths: Vec<&[u8]> = std::iter::successors(Some(self), |archive| archive.outer.as_deref())
+            .map(|archive| archive.path.as_slice())
+            .collect();
+        paths.reverse();
+        paths
+    }
+}
 
 /// An entry of an image's tars.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TreeEntry {
-    /// Paths of the archives it lies in, outermost first, as the tars give them.
-    pub archives: Arc<[Vec<u8>]>,
+    /// The archive that it lies in, unless that is the image itself.
+    pub archive: Option<Arc<Archive>>,
     /// Its own path; `None` for an opaque part of the innermost archive, or of an image that is no tar.
     pub path: Option<Vec<u8>>,
     /// The header's type flag.
@@ -76,7 +109,7 @@ impl TreeWalker {
 
 #[derive(Default)]
 struct State {
-    levels: Vec<Arc<[Vec<u8>]>>,
+    levels: Vec<Arc<Archive>>,
     current: Option<TreeEntry>,
     contents_at: u64,
     skeleton_bytes: u64,
@@ -97,10 +130,10 @@ impl<S: TreeSink> Telling<'_, S> {
     fn begin(&mut self, own_path: Option<Vec<u8>>, type_flag: u8) {
         self.tell();
         let at = self.state.contents_at;
-        let archives = self.state.levels.last().cloned().unwrap_or_default();
+        let archive = self.state.levels.last().cloned();
         let skeleton_bytes = std::mem::take(&mut self.state.skeleton_bytes);
         self.state.current =
-            Some(TreeEntry { archives, path: own_path, type_flag, contents: at..at, skeleton_bytes, is_coded: false });
+            Some(TreeEntry { archive, path: own_path, type_flag, contents: at..at, skeleton_bytes, is_coded: false });
     }
 
     /// The entry at hand is a coded file; without one it is the image itself.
@@ -145,9 +178,9 @@ impl<S: TreeSink> WalkSink for Telling<'_, S> {
 
     fn begin_level(&mut self) {
         let own = self.state.current.as_ref().and_then(|entry| entry.path.clone()).unwrap_or_default();
-        let outer = self.state.levels.last().cloned().unwrap_or_default();
+        let outer = self.state.levels.last().cloned();
         self.tell();
-        self.state.levels.push(outer.iter().cloned().chain([own]).collect());
+        self.state.levels.push(Arc::new(Archive::new(outer, own)));
     }
 
     fn end_level(&mut self) {

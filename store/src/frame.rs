@@ -67,6 +67,14 @@ impl Compressor {
     pub fn new(level: i32) -> std::io::Result<Self> {
         Ok(Self(zstd::bulk::Compressor::new(level)?))
     }
+
+    /// Compresses bytes that are no frame of a pack, such as a chunk that waits.
+    ///
+    /// # Errors
+    /// What zstd says.
+    pub fn compress(&mut self, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+        self.0.compress(bytes)
+    }
 }
 
 /// A zstd context for decompression, to be kept for many frames.

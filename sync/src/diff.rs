@@ -1,6 +1,6 @@
 //! What an update from one image to another costs, and why.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use regrow_image::TreeEntry;
@@ -9,14 +9,14 @@ use regrow_store::{Span, StoreError, patch_name};
 use serde::Serialize;
 use tempfile::TempDir;
 
-use crate::extract::inspect::UpdateCost;
+use crate::extract::inspect::{Inspection, StreamChunks, UpdateCost};
 use crate::patch::PatchLevel;
 use crate::patch::costs::PatchCosts;
 use crate::patch::header::ChunkCost;
 use crate::patch::local::Locals;
 use crate::patch::write::Between;
 use crate::pool::Pool;
-use crate::tree::{OpenImage, Reading, archive_of, path_of};
+use crate::tree::{ArchiveNumbers, Reading, archive_of, path_of};
 use crate::{Location, Network, Progress, SyncError};
 
 /// What to compare.
@@ -114,14 +114,15 @@ pub fn diff(options: &DiffOptions, network: &mut Network, progress: &dyn Progres
     let (old_index, new_index) = (network.load_index(old)?, network.load_index(new)?);
     let pool = Pool::new();
     let mut reading = Reading { stores, network, pool: &pool, scratch, progress };
-    let old_image = OpenImage::read(old, &old_index, &mut reading)?;
-    let cost = UpdateCost::of(old_image.inspection.recipe(), new, &new_index, &mut reading)?;
-    let image = OpenImage::read(new, &new_index, &mut reading)?;
+    let old_recipe = Inspection::of(old, &old_index, &mut reading)?.into_recipe();
+    let cost = UpdateCost::of(old_recipe, new, &new_index, &mut reading)?;
+    let image = Inspection::of(new, &new_index, &mut reading)?;
     let bytes_index = new_index.encode().len() as u64;
     let present = patch_in_store(options, &old_index, &new_index, network)?;
     let made =
         if options.patch { Some(make_patch(options, &old_index, &new_index, network, &pool, progress)?) } else { None };
-    let paths = paths(&image, &cost, made.as_ref());
+    let mut costs = Costs::new(&image, &cost, made.as_ref());
+    image.for_each_entry(new, &mut |entry| costs.add(&entry))?;
     Ok(DiffReport {
         old_bytes: old_index.image_bytes,
         new_bytes: new_index.image_bytes,
@@ -132,12 +133,12 @@ pub fn diff(options: &DiffOptions, network: &mut Network, progress: &dyn Progres
         bytes_frames: cost.frame_bytes,
         chunks: cost.chunks,
         bytes_plain: cost.plain_bytes,
-        archives: by_archive(&image.tree, &paths),
+        archives: largest_first(costs.archives),
         bytes_headers: cost.skeleton.iter().sum(),
         bytes_patch: present.or(made.as_ref().map(|made| made.bytes)),
         patch_present: present.is_some(),
         bytes_patch_headers: made.as_ref().map(|made| made.skeleton),
-        paths: largest_first(paths.into_iter().filter(PathCost::is_some).collect()),
+        paths: largest_first(costs.paths),
     })
 }
 
@@ -194,45 +195,53 @@ fn make_patch(
     })
 }
 
-/// The cost of each entry, in the tree's order.
-fn paths(image: &OpenImage, cost: &UpdateCost, patch: Option<&PatchCosts>) -> Vec<PathCost> {
-    let contents = image.inspection.contents();
-    let by_start: Option<HashMap<u64, u64>> =
-        patch.map(|patch| patch.files.iter().map(|(range, bytes)| (range.start, *bytes)).collect());
-    let of_entry = |entry: &TreeEntry| {
+/// Adds up what entries cost, in the image's order. Paths that cost nothing take no memory.
+struct Costs<'a> {
+    contents: &'a StreamChunks,
+    cost: &'a UpdateCost,
+    /// Where files begin in the contents stream, and what they cost in the patch that was made.
+    in_patch: Option<HashMap<u64, u64>>,
+    numbers: ArchiveNumbers,
+    archives: Vec<PathCost>,
+    paths: Vec<PathCost>,
+}
+
+impl<'a> Costs<'a> {
+    fn new(image: &'a Inspection, cost: &'a UpdateCost, patch: Option<&PatchCosts>) -> Self {
+        let in_patch = patch.map(|patch| patch.files.iter().map(|(range, bytes)| (range.start, *bytes)).collect());
+        let (archives, paths, numbers) = (Vec::new(), Vec::new(), ArchiveNumbers::default());
+        Self { contents: image.contents(), cost, in_patch, numbers, archives, paths }
+    }
+
+    fn add(&mut self, entry: &TreeEntry) {
         let (mut bytes, mut bytes_plain) = (0, 0);
         let mut at = entry.contents.start;
         while at < entry.contents.end {
-            let chunk = contents.chunk_at(at);
-            let range = contents.range(chunk);
+            let chunk = self.contents.chunk_at(at);
+            let range = self.contents.range(chunk);
             let len = range.end.min(entry.contents.end) - at;
-            if cost.contents[chunk] > 0 {
-                bytes += cost.contents[chunk] * len / (range.end - range.start);
+            if self.cost.contents[chunk] > 0 {
+                bytes += self.cost.contents[chunk] * len / (range.end - range.start);
                 bytes_plain += len;
             }
             at += len;
         }
         let of_file = |costs: &HashMap<u64, u64>| costs.get(&entry.contents.start).copied().unwrap_or(0);
-        let bytes_patch = by_start.as_ref().map(|costs| if entry.contents.is_empty() { 0 } else { of_file(costs) });
-        PathCost { path: path_of(entry), bytes, bytes_plain, bytes_patch }
-    };
-    image.tree.iter().map(of_entry).collect()
-}
-
-fn by_archive(tree: &[TreeEntry], paths: &[PathCost]) -> Vec<PathCost> {
-    let mut sums: BTreeMap<String, (u64, u64, Option<u64>)> = BTreeMap::new();
-    for (entry, cost) in tree.iter().zip(paths) {
-        let sum = sums.entry(archive_of(entry)).or_default();
-        let bytes_patch = cost.bytes_patch.map(|bytes| bytes + sum.2.unwrap_or(0));
-        *sum = (sum.0 + cost.bytes, sum.1 + cost.bytes_plain, bytes_patch);
+        let bytes_patch =
+            self.in_patch.as_ref().map(|costs| if entry.contents.is_empty() { 0 } else { of_file(costs) });
+        let number = self.numbers.of(entry);
+        if number == self.archives.len() {
+            self.archives.push(PathCost { path: archive_of(entry), bytes: 0, bytes_plain: 0, bytes_patch: None });
+        }
+        let archive = &mut self.archives[number];
+        archive.bytes += bytes;
+        archive.bytes_plain += bytes_plain;
+        archive.bytes_patch = bytes_patch.map(|bytes| bytes + archive.bytes_patch.unwrap_or(0));
+        let cost = PathCost { path: String::new(), bytes, bytes_plain, bytes_patch };
+        if cost.is_some() {
+            self.paths.push(PathCost { path: path_of(entry), ..cost });
+        }
     }
-    let costs = sums.into_iter().map(|(path, (bytes, bytes_plain, bytes_patch))| PathCost {
-        path,
-        bytes,
-        bytes_plain,
-        bytes_patch,
-    });
-    largest_first(costs.collect())
 }
 
 fn largest_first(mut costs: Vec<PathCost>) -> Vec<PathCost> {

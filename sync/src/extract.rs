@@ -29,7 +29,7 @@ use serde::Serialize;
 use crate::make::as_seconds;
 use crate::pool::Pool;
 use crate::scan::Scan;
-use crate::seed::{SeedContext, Seeds};
+use crate::seed::{GuessedFiles, SeedContext, Seeds};
 use crate::spool::Spool;
 use crate::{Left, Location, Network, Progress, SyncError};
 
@@ -295,7 +295,9 @@ impl Run<'_> {
         let spool = skeleton::assemble(self, &fetcher, &mut packs, &seeds, &target, &scratch, &mut counts)?;
         target.set_skeleton(spool, self.index, &self.location.to_string())?;
         if !seeds.folders.is_empty() {
-            seeds.add_guesses(&target.tree(&self.location.to_string())?);
+            let mut files = GuessedFiles::default();
+            target.for_each_entry(&self.location.to_string(), &mut |entry| files.add(&entry))?;
+            seeds.add_guesses(files);
         }
         let target = Arc::new(target);
         let seeds = Arc::new(seeds);

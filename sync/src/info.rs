@@ -4,12 +4,14 @@ use std::path::Path;
 
 use regrow_chunker::ChunkId;
 use regrow_deflate::encode::Known;
+use regrow_image::TreeEntry;
 use regrow_index::Coding;
 use regrow_store::StoreError;
 use serde::Serialize;
 
+use crate::extract::inspect::Inspection;
 use crate::pool::Pool;
-use crate::tree::{OpenImage, Reading, archive_of};
+use crate::tree::{ArchiveNumbers, Reading, archive_of, path_of};
 use crate::{Location, Network, Progress, SyncError};
 
 /// See the module's documentation.
@@ -112,7 +114,11 @@ pub fn info(
     let index = network.load_index(location)?;
     let pool = Pool::new();
     let mut reading = Reading { stores, network, pool: &pool, scratch, progress };
-    let opened = OpenImage::read(location, &index, &mut reading);
+    let opened = Inspection::of(location, &index, &mut reading).and_then(|inspection| {
+        let mut found = Found::default();
+        inspection.for_each_entry(location, &mut |entry| found.add(&entry))?;
+        Ok((inspection, found))
+    });
     let mut report = InfoReport {
         image_bytes: index.image_bytes,
         image_id: index.image_id().to_string(),
@@ -137,12 +143,12 @@ pub fn info(
         store_error: None,
     };
     match opened {
-        Ok(image) => {
-            let (frames, bytes) = image.inspection.frames();
+        Ok((inspection, found)) => {
+            let (frames, bytes) = inspection.frames();
             (report.frames, report.frame_bytes) = (Some(frames), Some(bytes));
-            report.archives = archives(&image);
-            for (coded, path) in report.coded.iter_mut().zip(image.inspection.coded_paths(&image.tree)) {
-                coded.path = path;
+            report.archives = found.archives;
+            for (coded, path) in report.coded.iter_mut().zip(found.coded_paths) {
+                coded.path = Some(path);
             }
         }
         Err(error @ SyncError::Store(StoreError::TimeUp { .. })) => return Err(error),
@@ -170,19 +176,27 @@ fn coded(coding: &Coding) -> CodedInfo {
     }
 }
 
-fn archives(image: &OpenImage) -> Vec<ArchiveInfo> {
-    let mut found: Vec<ArchiveInfo> = Vec::new();
-    for entry in &image.tree {
-        let path = archive_of(entry);
-        let known = found.iter().position(|archive| archive.path == path);
-        let number = known.unwrap_or_else(|| {
-            found.push(ArchiveInfo { path, entries: 0, files: 0, bytes: 0 });
-            found.len() - 1
-        });
-        let archive = &mut found[number];
+/// What an image's entries tell.
+#[derive(Default)]
+struct Found {
+    archives: Vec<ArchiveInfo>,
+    numbers: ArchiveNumbers,
+    /// Paths of the coded files, in the image's order.
+    coded_paths: Vec<String>,
+}
+
+impl Found {
+    fn add(&mut self, entry: &TreeEntry) {
+        let number = self.numbers.of(entry);
+        if number == self.archives.len() {
+            self.archives.push(ArchiveInfo { path: archive_of(entry), entries: 0, files: 0, bytes: 0 });
+        }
+        let archive = &mut self.archives[number];
         archive.entries += 1;
         archive.files += u64::from(!entry.contents.is_empty());
         archive.bytes += entry.contents.end - entry.contents.start;
+        if entry.is_coded {
+            self.coded_paths.push(path_of(entry));
+        }
     }
-    found
 }

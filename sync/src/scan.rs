@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use regrow_catalog::{Catalog, SeedKey};
+use regrow_chunker::bounds::MAX_SEED_CHUNKS;
 use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Params, Record, varint};
 use regrow_image::{Layout, LayoutBuilder, Op, StreamKind, WALK_VERSION, WALK_VERSION_CODED};
 use regrow_index::{Segment, SegmentCutter, image_id};
@@ -25,6 +26,9 @@ pub(crate) struct Scan {
     pub(crate) opaque: Vec<(Record, u64)>,
 }
 
+/// The catalog keeps what takes at most one part of a file in this many, and some bytes.
+const REMEMBERED_SHARE: u64 = 16;
+const REMEMBERED_BYTES: u64 = 64 << 10;
 /// Goes up when [`crate::coded::guess`] gives other answers: what the catalog remembers is of no use then.
 const GUESS_VERSION: u32 = 1;
 
@@ -53,21 +57,34 @@ impl Scan {
         on_scan();
         progress.begin(Stage::Scan, (bytes > 0).then_some(bytes));
         let input = Input { reader: file, name: path, size_hint: (bytes > 0).then_some(bytes) };
-        let scan = Self::of_input(input, reading);
+        let scan = Self::of_input(input, reading, MAX_SEED_CHUNKS);
         progress.end(Stage::Scan);
         let scan = scan?;
         // Should the file have changed since the key was taken, no later key is the same.
-        if let (Some(catalog), Some(key)) = (catalog, before) {
-            catalog.put_seed(&key, &scan.encode());
+        if let (Some(catalog), Some(key)) = (catalog, before)
+            && scan.chunks() < MAX_SEED_CHUNKS
+        {
+            let blob = scan.encode();
+            if blob.len() as u64 <= bytes / REMEMBERED_SHARE + REMEMBERED_BYTES {
+                catalog.put_seed(&key, &blob);
+            }
         }
         Ok((scan, true))
     }
 
-    fn of_input(input: Input<'_>, reading: &Reading<'_>) -> Result<Self, SyncError> {
+    fn chunks(&self) -> usize {
+        self.skeleton.len() + self.contents.len()
+    }
+
+    /// Remembers `most` chunks at most: those that the file begins with.
+    fn of_input(input: Input<'_>, reading: &Reading<'_>, most: usize) -> Result<Self, SyncError> {
         let (mut skeleton, mut contents) = (Vec::new(), Vec::new());
         let mut layout = LayoutBuilder::new(u64::MAX);
         let malformed = SyncError::layout("scan of a seed");
         let found = ingest(input, reading, &mut |chunk| {
+            if skeleton.len() + contents.len() >= most {
+                return Ok(());
+            }
             match chunk.stream {
                 StreamKind::Skeleton => {
                     layout.push(&chunk.bytes).map_err(&malformed)?;
@@ -77,8 +94,20 @@ impl Scan {
             }
             Ok(())
         })?;
-        let layout = layout.finish().map_err(&malformed)?;
-        Ok(Self { digest: found.digest, skeleton, contents, layout, unfolded: found.unfolded, opaque: found.opaque })
+        let mut opaque = found.opaque;
+        let layout = if skeleton.len() + contents.len() < most {
+            layout.finish().map_err(&malformed)?
+        } else {
+            let layout = layout.finish_early();
+            // Of the last chunks of contents it is not known yet where they lie.
+            let mut left = layout.contents_bytes();
+            let mut known =
+                |record: &Record| left.checked_sub(u64::from(record.len)).inspect(|&rest| left = rest).is_some();
+            contents.truncate(contents.iter().take_while(|record| known(record)).count());
+            layout
+        };
+        opaque.truncate(most);
+        Ok(Self { digest: found.digest, skeleton, contents, layout, unfolded: found.unfolded, opaque })
     }
 
     /// Records of a stream.
@@ -209,11 +238,16 @@ pub(crate) mod tests {
         (rules(GUESS_VERSION, &Params::default()), scan_of(image, GzipFiles::Scan).encode())
     }
 
-    fn scan_of(mut image: &[u8], gzip_files: GzipFiles<'_>) -> Scan {
+    fn scan_of(image: &[u8], gzip_files: GzipFiles<'_>) -> Scan {
+        scan_of_most(image, gzip_files, usize::MAX)
+    }
+
+    fn scan_of_most(mut image: &[u8], gzip_files: GzipFiles<'_>, most: usize) -> Scan {
         let pool = Pool::new();
         let (params, progress) = (Params::default(), &NoProgress);
         let reading = Reading { params, pool: &pool, stage: Stage::Scan, progress, gzip_files };
-        Scan::of_input(Input { reader: &mut image, name: Path::new("x"), size_hint: None }, &reading).unwrap()
+        let input = Input { reader: &mut image, name: Path::new("x"), size_hint: None };
+        Scan::of_input(input, &reading, most).unwrap()
     }
 
     fn check_round_trip(scan: &Scan) {
@@ -230,6 +264,34 @@ pub(crate) mod tests {
         let scan = scan_of(&image, GzipFiles::Scan);
         assert_eq!(scan.digest, *blake3::hash(&image).as_bytes());
         check_round_trip(&scan);
+    }
+
+    /// What a scan remembers is sound, though it does not remember all.
+    #[test]
+    fn a_scan_stops_remembering() {
+        let mut tar = tar::Builder::new(Vec::new());
+        for number in 0..20 {
+            let bytes = noise(60_000 + number);
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            tar.append_data(&mut header, format!("file {number}"), bytes.as_slice()).unwrap();
+        }
+        let image = tar.into_inner().unwrap();
+        let whole = scan_of(&image, GzipFiles::Scan);
+        for most in 0..whole.chunks() {
+            let part = scan_of_most(&image, GzipFiles::Scan, most);
+            assert!(part.chunks() <= most && part.digest == whole.digest);
+            assert!(whole.skeleton.starts_with(&part.skeleton) && whole.contents.starts_with(&part.contents));
+            let mut at = 0;
+            for record in &part.contents {
+                let range = at..at + u64::from(record.len);
+                at = range.end;
+                let places = part.layout.contents_in_image(range);
+                let bytes: Vec<u8> =
+                    places.flat_map(|place| image[place.start as usize..place.end as usize].to_vec()).collect();
+                assert_eq!(ChunkId::of(&bytes), record.id);
+            }
+        }
     }
 
     /// An image that is a gzip file itself, as Go writes it.

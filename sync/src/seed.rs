@@ -2,6 +2,7 @@
 
 mod file;
 mod folder;
+mod gather;
 mod patched;
 mod rooted;
 mod store;
@@ -9,15 +10,15 @@ mod store;
 use std::io::Read;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use regrow_catalog::Catalog;
 use regrow_chunker::{ChunkId, Params, Record};
-use regrow_image::TreeEntry;
 use regrow_index::{HEAD_BYTES, Index, MAX_INDEX_BYTES, Segment};
 use regrow_store::STORE_FILE;
 
 pub(crate) use file::FileSeed;
-pub(crate) use folder::FolderSeed;
+pub(crate) use folder::{FolderSeed, GuessedFiles};
 pub(crate) use patched::{PatchSeed, PatchSeedBuilder};
 use store::StoreSeed;
 
@@ -96,11 +97,12 @@ impl Seeds {
         Ok(())
     }
 
-    /// What folders may have of an image with these entries.
-    pub(crate) fn add_guesses(&mut self, tree: &[TreeEntry]) {
+    /// What folders may have of an image with these files.
+    pub(crate) fn add_guesses(&mut self, files: GuessedFiles) {
+        let files = Arc::new(files);
         for folder in &self.folders {
             self.guesses.push(self.seeds.len() as u32);
-            self.seeds.push(Box::new(folder.guesses(tree)));
+            self.seeds.push(Box::new(folder.guesses(&files)));
         }
     }
 
@@ -143,11 +145,4 @@ pub(crate) fn sorted_by_id(count: usize, id: impl Fn(usize) -> ChunkId) -> Vec<u
 pub(crate) fn first_with_id(sorted: &[u32], wanted: &ChunkId, id: impl Fn(usize) -> ChunkId) -> Option<u32> {
     let first = sorted.partition_point(|&number| id(number as usize) < *wanted);
     sorted.get(first).copied().filter(|&number| id(number as usize) == *wanted)
-}
-
-/// The numbers in `sorted` that have this id.
-pub(crate) fn equal_ids<'s>(sorted: &'s [u32], wanted: &ChunkId, id: impl Fn(usize) -> ChunkId) -> &'s [u32] {
-    let first = sorted.partition_point(|&number| id(number as usize) < *wanted);
-    let rest = &sorted[first..];
-    &rest[..rest.iter().take_while(|&&number| id(number as usize) == *wanted).count()]
 }

@@ -1,20 +1,26 @@
 //! Bytes that wait to be read: in memory, or where there are many in a file without a name.
 
+mod chunks;
+
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::SyncError;
+use crate::extract::inspect::StreamChunks;
+
+use chunks::ChunkSpool;
 
 /// Up to this many bytes stay in memory.
 const MEMORY_BYTES: u64 = 24 << 20;
 const READ_BYTES: usize = 256 << 10;
 
-/// Bytes that are written in any order and then read: in memory, or in a file without a name.
+/// Bytes that are written in any order and then read: in memory, in a file without a name, or compressed.
 pub(crate) enum Spool {
     Memory(RwLock<Vec<u8>>),
     File(File, u64),
+    Chunks(ChunkSpool),
 }
 
 impl Spool {
@@ -32,7 +38,12 @@ impl Spool {
         if bytes <= MEMORY_BYTES { 0 } else { bytes }
     }
 
-    /// Writes bytes at a place.
+    /// Room for a stream that is read once, front to back: each distinct chunk is kept once, compressed.
+    pub(crate) fn of_chunks(stream: Arc<StreamChunks>, folder: &Path) -> Self {
+        Self::Chunks(ChunkSpool::new(stream, folder, MEMORY_BYTES))
+    }
+
+    /// Writes bytes at a place: in [`Spool::of_chunks`] whole chunks.
     pub(crate) fn write(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
         match self {
             Self::Memory(memory) => {
@@ -44,6 +55,7 @@ impl Spool {
                 Ok(())
             }
             Self::File(file, _) => file.write_all_at(bytes, at).map_err(SyncError::io("temporary file")),
+            Self::Chunks(chunks) => chunks.write(at, bytes).map_err(SyncError::io("temporary file")),
         }
     }
 
@@ -58,6 +70,8 @@ impl Spool {
                 Ok(())
             }
             Self::File(file, _) => file.read_exact_at(out, at),
+            // What is read at random is not kept so.
+            Self::Chunks(_) => Err(std::io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -76,6 +90,7 @@ impl Spool {
                 }
                 Ok(())
             }
+            Self::Chunks(chunks) => chunks.for_each(each),
         }
     }
 }

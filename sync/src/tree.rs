@@ -1,13 +1,13 @@
 //! An image as its index and its skeleton tell of it, read from a store: for info and diff.
 
+use std::collections::HashMap;
 use std::path::Path;
 
+use regrow_chunker::ChunkId;
 use regrow_image::TreeEntry;
-use regrow_index::Index;
 
-use crate::extract::inspect::Inspection;
 use crate::pool::Pool;
-use crate::{Location, Network, Progress, SyncError};
+use crate::{Location, Network, Progress};
 
 /// What reading needs.
 pub(crate) struct Reading<'a> {
@@ -18,32 +18,75 @@ pub(crate) struct Reading<'a> {
     pub(crate) progress: &'a dyn Progress,
 }
 
-/// An image whose recipe, packs' tables and entries were read.
-pub(crate) struct OpenImage {
-    pub(crate) inspection: Inspection,
-    pub(crate) tree: Vec<TreeEntry>,
-}
-
-impl OpenImage {
-    /// Reads all of it but the contents.
-    pub(crate) fn read(location: &Location, index: &Index, reading: &mut Reading<'_>) -> Result<Self, SyncError> {
-        let inspection = Inspection::of(location, index, reading)?;
-        let tree = inspection.tree(location)?;
-        Ok(Self { inspection, tree })
-    }
-}
+/// Paths are cut here in reports: no file system takes longer ones, and each entry of a tar may have one of a megabyte.
+const SHOWN_PATH_BYTES: usize = 4 << 10;
 
 /// A path of a tar entry, with `!` between archives that lie in one another. It is a stranger's text: whoever prints it cleans it.
 pub(crate) fn path_of(entry: &TreeEntry) -> String {
-    show(entry.archives.iter().chain(&entry.path))
-}
-
-fn show<'p>(path: impl Iterator<Item = &'p Vec<u8>>) -> String {
-    let parts: Vec<_> = path.map(|part| String::from_utf8_lossy(part).into_owned()).collect();
-    parts.join("!")
+    show(archives_of(entry).chain(entry.path.as_deref()))
 }
 
 /// The archive that an entry lies in; empty for the image itself.
 pub(crate) fn archive_of(entry: &TreeEntry) -> String {
-    show(entry.archives.iter())
+    show(archives_of(entry))
+}
+
+fn archives_of(entry: &TreeEntry) -> impl Iterator<Item = &[u8]> {
+    entry.archive.iter().flat_map(|archive| archive.paths())
+}
+
+fn show<'p>(path: impl Iterator<Item = &'p [u8]>) -> String {
+    let (mut shown, mut is_cut) = (Vec::new(), false);
+    for (number, part) in path.enumerate() {
+        let separator: &[u8] = if number > 0 { b"!" } else { b"" };
+        for bytes in [separator, part] {
+            let now = bytes.len().min(SHOWN_PATH_BYTES - shown.len());
+            shown.extend_from_slice(&bytes[..now]);
+            is_cut |= now < bytes.len();
+        }
+    }
+    let mut shown = String::from_utf8_lossy(&shown).into_owned();
+    if is_cut {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Numbers for archives, in the order in which an image's entries name them.
+#[derive(Default)]
+pub(crate) struct ArchiveNumbers(HashMap<Option<ChunkId>, usize>);
+
+impl ArchiveNumbers {
+    /// The number of the archive that an entry lies in; it is as many as there were if the archive is new.
+    pub(crate) fn of(&mut self, entry: &TreeEntry) -> usize {
+        let next = self.0.len();
+        *self.0.entry(entry.archive.as_ref().map(|archive| archive.id)).or_insert(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use regrow_image::Archive;
+
+    use super::*;
+
+    #[test]
+    fn long_paths_are_cut() {
+        let outer = Arc::new(Archive::new(None, b"outer".to_vec()));
+        let archive = Arc::new(Archive::new(Some(outer), vec![b'x'; 1 << 20]));
+        let mut entry = TreeEntry {
+            archive: Some(archive),
+            path: Some(b"file".to_vec()),
+            type_flag: b'0',
+            contents: 0..1,
+            skeleton_bytes: 512,
+            is_coded: false,
+        };
+        assert!(path_of(&entry).starts_with("outer!xxx") && path_of(&entry).ends_with("x…"));
+        assert!(path_of(&entry).len() < SHOWN_PATH_BYTES + 8);
+        entry.archive = None;
+        assert_eq!((path_of(&entry), archive_of(&entry)), ("file".to_owned(), String::new()));
+    }
 }

@@ -1,8 +1,10 @@
 //! Writing the image in blocks: each is put together from the skeleton and from seeds, verified chunk by chunk, hashed and written at
 //! once, while what is missing arrives from the stores and goes to its place. The blocks' hashes make the image's digest.
 
+mod across;
 mod block;
 mod coded;
+mod joined;
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -12,7 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use blake3::hazmat::ChainingValue;
 use regrow_chunker::{BLOCK_BYTES, ImageDigest};
 
-use super::fetch::{Delivery, Fetcher};
+use super::fetch::{Delivery, Fetcher, Placed};
 use super::locate::{Counts, Plan, Source};
 use super::output::OutputFile;
 use super::packs::Packs;
@@ -23,8 +25,10 @@ use crate::progress::check_time;
 use crate::seed::Seeds;
 use crate::{Stage, SyncError};
 
+use across::AcrossBlocks;
 use block::{BlockJob, BlockResult};
 pub(super) use coded::check_encoders;
+use joined::Stretch;
 
 /// Blocks that may wait to be written.
 const BLOCKS_IN_FLIGHT: usize = 3;
@@ -39,6 +43,7 @@ struct Shared {
     is_fetched: AtomicBool,
     /// Chunks that a seed was to give, but that came from elsewhere and are in the output.
     repaired: RwLock<HashSet<u32>>,
+    across: AcrossBlocks,
 }
 
 impl Shared {
@@ -69,9 +74,9 @@ impl<'a> Assembly<'a> {
         output: Arc<OutputFile>,
         plan: Plan,
     ) -> Self {
-        let shared =
-            Shared { target, seeds, output, plan, is_fetched: AtomicBool::new(false), repaired: RwLock::default() };
-        Self { run, fetcher, packs, shared: Arc::new(shared) }
+        let (is_fetched, repaired, across) = (AtomicBool::new(false), RwLock::default(), AcrossBlocks::default());
+        let shared = Arc::new(Shared { target, seeds, output, plan, is_fetched, repaired, across });
+        Self { run, fetcher, packs, shared }
     }
 
     /// Writes the whole image and checks its digest.
@@ -210,7 +215,7 @@ impl<'a> Assembly<'a> {
     /// Brings what is in frames to its place in the output.
     fn fetch(&self, plan: &Plan, counts: &mut Counts) -> Result<(), SyncError> {
         let shared = Arc::clone(&self.shared);
-        let sink = Arc::new(move |chunk: usize, bytes: &[u8]| write_chunk(&shared, chunk, bytes));
+        let sink = Arc::new(move |plain: &[u8], chunks: &[Placed]| write_chunks(&shared, plain, chunks));
         let stream = Arc::clone(&self.shared.target.contents);
         Delivery { fetcher: &self.fetcher, packs: &self.packs, stream, sink }.run(plan, counts)
     }
@@ -234,14 +239,18 @@ impl<'a> Assembly<'a> {
     }
 }
 
-/// Writes a chunk of contents wherever in the image it lies.
-fn write_chunk(shared: &Shared, chunk: usize, mut bytes: &[u8]) -> Result<(), SyncError> {
-    for place in shared.target.places(chunk) {
-        let (now, rest) = bytes.split_at(bytes.len().min((place.end - place.start) as usize));
-        shared.output.write(place.start, now)?;
-        bytes = rest;
+/// Writes chunks of contents wherever in the image they lie, neighbours together.
+fn write_chunks(shared: &Shared, plain: &[u8], chunks: &[Placed]) -> Result<(), SyncError> {
+    let mut stretches = Vec::new();
+    for (chunk, range) in chunks {
+        let mut at = range.start;
+        for place in shared.target.places(*chunk) {
+            let end = range.end.min(at + (place.end - place.start) as usize);
+            stretches.push(Stretch { image_at: place.start, plain: at..end });
+            at = end;
+        }
     }
-    Ok(())
+    joined::write(stretches, plain, |at, bytes| shared.output.write(at, bytes))
 }
 
 /// Whether a chunk's bytes are, or will be, in the output without a seed's help.

@@ -20,7 +20,7 @@ use crate::pool::Pool;
 use crate::slicer::Slicer;
 use crate::{Network, Progress, SyncError};
 
-pub(crate) use delivery::Delivery;
+pub(crate) use delivery::{Delivery, Placed};
 pub(crate) use ranges::RangeJob;
 
 /// Frames that may wait for a worker, between the network and the pool.

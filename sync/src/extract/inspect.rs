@@ -14,11 +14,12 @@ use super::fetch::{Fetcher, RangeJob};
 use super::locate::{Counts, Plan};
 use super::packs::Packs;
 use super::recipe::{self, Recipe};
-use super::target::{StreamChunks, Target};
+pub(crate) use super::target::StreamChunks;
+use super::target::Target;
 use super::{ExtractOptions, Form, Run, skeleton};
 use crate::scan::segments;
 use crate::seed::{Seed, Seeds};
-use crate::tree::{Reading, path_of};
+use crate::tree::Reading;
 use crate::{Location, SyncError};
 
 /// An image's recipe, the tables of its packs, its skeleton.
@@ -42,18 +43,13 @@ impl Inspection {
         })
     }
 
-    /// The image's entries.
-    pub(crate) fn tree(&self, location: &Location) -> Result<Vec<TreeEntry>, SyncError> {
-        self.target.tree(&location.to_string())
-    }
-
-    /// Paths of the image's coded files, in its order.
-    pub(crate) fn coded_paths(&self, tree: &[TreeEntry]) -> Vec<Option<String>> {
-        tree.iter().filter(|entry| entry.is_coded).map(|entry| Some(path_of(entry))).collect()
+    /// Tells each of the image's entries, in order.
+    pub(crate) fn for_each_entry(&self, location: &Location, each: &mut dyn FnMut(TreeEntry)) -> Result<(), SyncError> {
+        self.target.for_each_entry(&location.to_string(), each)
     }
 
     /// All chunks.
-    pub(crate) fn recipe(&self) -> Recipe {
+    pub(crate) fn into_recipe(self) -> Recipe {
         self.target.recipe()
     }
 
@@ -155,7 +151,7 @@ fn with_run<T>(
     act: impl FnOnce(&Run<'_>, &Fetcher<'_>, &std::path::Path) -> Result<T, SyncError>,
 ) -> Result<T, SyncError> {
     let stores = reading.network.stores_of(location, index, reading.stores)?;
-    let options = ExtractOptions::default();
+    let options = ExtractOptions { dry_run: true, ..ExtractOptions::default() };
     let (pool, progress) = (reading.pool, reading.progress);
     let health = Arc::new(Failover::new(stores.len()));
     let prefetch = Prefetch::new(reading.network, &[], index);

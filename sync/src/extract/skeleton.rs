@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Run;
-use super::fetch::{Delivery, Fetcher};
+use super::fetch::{Delivery, Fetcher, Placed};
 use super::locate::{Counts, Plan, Source};
 use super::packs::Packs;
 use super::target::Target;
@@ -25,14 +25,22 @@ pub(super) fn assemble(
     scratch: &Path,
     counts: &mut Counts,
 ) -> Result<Spool, SyncError> {
-    let spool = Arc::new(Spool::new(run.index.skeleton.bytes, scratch)?);
+    // What is only looked at is not worth a file as long as an index says.
+    let spool = Arc::new(if run.options.dry_run {
+        Spool::of_chunks(Arc::clone(&target.skeleton), scratch)
+    } else {
+        Spool::new(run.index.skeleton.bytes, scratch)?
+    });
     let mut plan = Plan::of_skeleton(target, seeds);
     copy_from_seeds(&mut plan, seeds, target, &spool)?;
     packs.locate(run, fetcher, target, &mut plan)?;
     plan.count_local(&target.skeleton, counts);
     let sink = {
         let (spool, stream) = (Arc::clone(&spool), Arc::clone(&target.skeleton));
-        Arc::new(move |chunk: usize, bytes: &[u8]| spool.write(stream.range(chunk).start, bytes))
+        Arc::new(move |plain: &[u8], chunks: &[Placed]| {
+            let mut chunks = chunks.iter();
+            chunks.try_for_each(|(chunk, range)| spool.write(stream.range(*chunk).start, &plain[range.clone()]))
+        })
     };
     Delivery { fetcher, packs, stream: Arc::clone(&target.skeleton), sink }.run(&plan, counts)?;
     packs.drop_held();

@@ -3,14 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use regrow_chunker::{ChunkId, Record, bounds};
+use regrow_chunker::{Record, bounds};
 use regrow_image::{ImagePiece, Layout, LayoutBuilder, LayoutError, TreeEntry, TreeWalker};
 use regrow_index::{Coding, Index, Run};
 
 use super::recipe::Recipe;
 use crate::SyncError;
 use crate::scan::Scan;
-use crate::seed::{equal_ids, sorted_by_id};
+use crate::seed::sorted_by_id;
 use crate::spool::Spool;
 
 /// One stream's chunks.
@@ -54,17 +54,6 @@ impl StreamChunks {
     /// The chunk that holds this byte of the stream.
     pub(crate) fn chunk_at(&self, at: u64) -> usize {
         self.starts.partition_point(|&start| start <= at) - 1
-    }
-
-    /// Of these chunks, the numbers sorted by id.
-    pub(crate) fn sorted(&self, mut wanted: Vec<u32>) -> Vec<u32> {
-        wanted.sort_unstable_by_key(|&chunk| self.records[chunk as usize].id);
-        wanted
-    }
-
-    /// The numbers in `sorted` that have this id.
-    pub(crate) fn with_id<'s>(&self, sorted: &'s [u32], id: &ChunkId) -> &'s [u32] {
-        equal_ids(sorted, id, |chunk| self.records[chunk].id)
     }
 }
 
@@ -127,6 +116,12 @@ impl Target {
         self.assembled().1.pieces(image)
     }
 
+    /// The bytes of the contents stream that a part of the image holds.
+    pub(crate) fn contents_of(&self, image: &Range<u64>) -> Range<u64> {
+        let layout = &self.assembled().1;
+        layout.contents_before(image.start)..layout.contents_before(image.end)
+    }
+
     /// Stretches of the plain image that are coded in the image.
     pub(crate) fn coded(&self) -> impl Iterator<Item = Range<u64>> + '_ {
         self.assembled().1.coded()
@@ -150,13 +145,13 @@ impl Target {
         }
     }
 
-    /// The image's entries.
-    pub(crate) fn tree(&self, location: &str) -> Result<Vec<TreeEntry>, SyncError> {
-        let (mut walker, mut entries) = (TreeWalker::default(), Vec::new());
+    /// Tells each of the image's entries, in order.
+    pub(crate) fn for_each_entry(&self, location: &str, each: &mut dyn FnMut(TreeEntry)) -> Result<(), SyncError> {
+        let mut walker = TreeWalker::default();
         let malformed = |error: regrow_image::OpError| SyncError::layout(location)(error.into());
-        self.assembled().0.for_each(|bytes| walker.push(bytes, &mut |entry| entries.push(entry)).map_err(malformed))?;
-        walker.finish(&mut |entry| entries.push(entry)).map_err(malformed)?;
-        Ok(entries)
+        let mut each = |entry| each(entry);
+        self.assembled().0.for_each(|bytes| walker.push(bytes, &mut each).map_err(malformed))?;
+        walker.finish(&mut each).map_err(malformed)
     }
 }
 

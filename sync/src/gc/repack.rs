@@ -2,7 +2,7 @@
 //! are then collected like any others, so that who has an old index in hand can still read them for the time of grace.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures::TryStreamExt;
@@ -42,6 +42,8 @@ struct Pack {
     /// Which of its chunks, by number, and segments an index needs.
     live: Vec<bool>,
     live_segments: Vec<bool>,
+    /// The numbers of its segments.
+    segments: HashMap<ChunkId, usize>,
 }
 
 /// Where things are now.
@@ -109,8 +111,7 @@ async fn read_packs(opened: &[Opened], store: &dyn Store) -> Result<BTreeMap<Chu
     for pack in opened.iter().flat_map(|opened| &opened.index.packs) {
         if let Entry::Vacant(entry) = packs.entry(pack.id) {
             let (_, tail) = read_tail(store, &pack.id).await?;
-            let (live, live_segments) = (vec![false; tail.records.len()], vec![false; tail.segments()]);
-            entry.insert(Pack { tail, live, live_segments });
+            entry.insert(Pack::new(tail));
         }
     }
     Ok(packs)
@@ -127,6 +128,12 @@ impl Opened {
 }
 
 impl Pack {
+    fn new(tail: PackTail) -> Self {
+        let (live, live_segments) = (vec![false; tail.records.len()], vec![false; tail.segments()]);
+        let segments = tail.segment_ids().zip(0..).collect();
+        Self { tail, live, live_segments, segments }
+    }
+
     fn is_worth_it(&self) -> bool {
         let plain =
             |records: &mut dyn Iterator<Item = &Record>| records.map(|record| u64::from(record.len)).sum::<u64>();
@@ -136,7 +143,7 @@ impl Pack {
     }
 
     fn segment(&self, id: &ChunkId) -> Option<(usize, Segment)> {
-        let number = self.tail.segment_ids().position(|found| found == *id)?;
+        let number = *self.segments.get(id)?;
         let segment = Segment::new(self.tail.segment(number).ok()?.1).ok()?;
         (segment.id() == *id).then_some((number, segment))
     }
@@ -186,7 +193,7 @@ fn records_of(
     for (wanted, id) in index.segments().zip(packs_of(index, &index.segment_runs)) {
         if !packs.contains_key(&id) && !others.contains_key(&id) {
             let (_, tail) = network.block_on(read_tail(store, &id))?;
-            others.insert(id, Pack { tail, live: Vec::new(), live_segments: Vec::new() });
+            others.insert(id, Pack::new(tail));
         }
         let pack = packs.get(&id).or_else(|| others.get(&id));
         let (_, segment) = pack
@@ -281,7 +288,8 @@ fn repoint(
     rewritten: &BTreeMap<ChunkId, Pack>,
     moved: &Moved,
 ) -> Result<Index, SyncError> {
-    let mut numbers = Numbers { index, moved, numbers: IdMap::default(), packs: Vec::new() };
+    let old = index.packs.iter().map(|pack| (pack.id, *pack)).collect();
+    let mut numbers = Numbers { old, moved, numbers: IdMap::default(), packs: Vec::new() };
     let mut chunk_runs = Vec::new();
     for (record, pack) in records.iter().zip(packs_of(index, &index.chunk_runs)) {
         let new = rewritten.contains_key(&pack).then(|| moved.chunks.get(&record.id).copied());
@@ -305,7 +313,7 @@ fn push(runs: &mut Vec<Run>, pack: u32) {
 
 /// Gives packs their numbers in the new index, in the order of first use.
 struct Numbers<'a> {
-    index: &'a Index,
+    old: IdMap<PackRef>,
     moved: &'a Moved,
     numbers: IdMap<u32>,
     packs: Vec<PackRef>,
@@ -315,7 +323,7 @@ impl Numbers<'_> {
     /// The number of an old pack; or, where that was rewritten, of the new one with this number.
     fn of(&mut self, old: ChunkId, new: Option<Option<u32>>) -> Result<u32, SyncError> {
         let found = match new {
-            None => self.index.packs.iter().find(|pack| pack.id == old).copied(),
+            None => self.old.get(&old).copied(),
             Some(number) => number.and_then(|number| self.moved.packs.get(number as usize)).map(|summary| {
                 let PackSummary { id, bytes, skeleton_at, tail_at } = *summary;
                 PackRef { id, bytes, skeleton_at, tail_at }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use regrow_chunker::bounds;
 use regrow_image::{Layout, LayoutBuilder};
 use regrow_patch::{PatchError, decode};
 
@@ -84,9 +85,10 @@ pub(crate) fn apply(
     let lists = read_lists(&mut input, header, base)?;
     let space = BaseSpace::new(base, &lists.base, scratch)?;
     let total = target.skeleton.checked_add(header.expanded_bytes).ok_or(HeaderError::Sizes)?;
+    let operations = bounds::max_operations(target.image, bounds::max_coded_files(target.image));
     let mut streams = Streams::Skeleton {
         spool: Spool::new(target.skeleton, scratch)?,
-        builder: LayoutBuilder::new(target.image),
+        builder: LayoutBuilder::new(target.image).with_max_operations(operations),
         at: 0,
         members: lists.target,
     };

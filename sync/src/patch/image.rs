@@ -1,5 +1,6 @@
 //! An image file that patches are made between: its two streams at random, and its files.
 
+use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
@@ -132,19 +133,15 @@ impl PatchImage {
     /// The entries of the image's tars that have contents, with the numbers of their archives.
     fn entries(&self) -> io::Result<Vec<Named>> {
         let mut found = Vec::new();
-        let mut archives: Vec<u64> = Vec::new();
+        let mut archives: HashMap<u64, u32> = HashMap::new();
         let mut sink = |entry: TreeEntry| {
             if entry.contents.is_empty() {
                 return;
             }
             let name = FileName::of(&entry);
-            // Archives come one after the other, but a file may follow an inner one.
-            let known = archives.iter().rposition(|&archive| archive == name.archive);
-            let archive = known.unwrap_or_else(|| {
-                archives.push(name.archive);
-                archives.len() - 1
-            });
-            found.push(Named { contents: entry.contents, name, archive: archive as u32 });
+            let next = archives.len() as u32;
+            let archive = *archives.entry(name.archive).or_insert(next);
+            found.push(Named { contents: entry.contents, name, archive });
         };
         let mut walker = TreeWalker::default();
         let damaged = |error: regrow_image::OpError| io::Error::new(io::ErrorKind::InvalidData, error);

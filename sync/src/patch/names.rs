@@ -21,7 +21,7 @@ pub(crate) const ENDINGS: usize = 3;
 impl FileName {
     /// The name of an entry of an image's tars.
     pub(crate) fn of(entry: &TreeEntry) -> Self {
-        let archive = hash(&entry.archives.join(&0));
+        let archive = entry.archive.as_ref().map_or(0, |archive| archive.id.prefix());
         let Some(path) = &entry.path else { return Self { archive, ..Self::default() } };
         let path = path.strip_prefix(b"./").unwrap_or(path);
         let loose = loose(path);
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn endings_are_of_whole_parts() {
         let entry = |path: &[u8]| TreeEntry {
-            archives: [].into(),
+            archive: None,
             path: Some(path.to_vec()),
             type_flag: b'0',
             contents: 0..1,

@@ -12,14 +12,13 @@ use regrow_image::{SkeletonPart, StreamKind};
 use regrow_index::Segment;
 use rustix::fs::OFlags;
 
+use super::gather::gather;
 use super::{Seed, SeedContext, first_with_id, sorted_by_id};
 use crate::coded::PlainFile;
 use crate::ingest::{GzipFiles, Reading};
 use crate::scan::{Scan, segments};
 use crate::{Stage, SyncError};
 
-/// Stretches of a chunk that lie no further apart are read in one go.
-const GAP_BYTES: u64 = 16 << 10;
 /// What is copied at a time.
 const COPY_BYTES: u64 = 1 << 20;
 
@@ -160,14 +159,14 @@ impl FileSeed {
 
     /// Fills `out` with the bytes of a stream from `at` on.
     pub(crate) fn read_stream(&self, stream: StreamKind, at: u64, out: &mut [u8]) -> io::Result<()> {
-        let parts = self.parts(stream, at..at + out.len() as u64);
-        if let [SkeletonPart::InImage(image)] = parts.as_slice()
+        let mut parts = self.parts(stream, at..at + out.len() as u64).peekable();
+        if let Some(SkeletonPart::InImage(image)) = parts.peek()
             && image.end - image.start == out.len() as u64
         {
             return self.file.read_exact_at(out, image.start);
         }
         let mut gathered = Vec::with_capacity(out.len());
-        read_parts(&self.file, &parts, &mut gathered)?;
+        gather(|buffer, at| self.file.read_exact_at(buffer, at), parts, &mut gathered)?;
         if gathered.len() != out.len() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -176,11 +175,13 @@ impl FileSeed {
     }
 
     /// Stretches of the file that make a range of a stream, and numbers of operations between them.
-    fn parts(&self, stream: StreamKind, range: Range<u64>) -> Vec<SkeletonPart> {
-        match stream {
-            StreamKind::Skeleton => self.scan.layout.skeleton_parts(range).collect(),
-            StreamKind::Contents => self.scan.layout.contents_in_image(range).map(SkeletonPart::InImage).collect(),
-        }
+    fn parts(&self, stream: StreamKind, range: Range<u64>) -> impl Iterator<Item = SkeletonPart> + '_ {
+        let (skeleton, contents) = match stream {
+            StreamKind::Skeleton => (Some(self.scan.layout.skeleton_parts(range)), None),
+            StreamKind::Contents => (None, Some(self.scan.layout.contents_in_image(range))),
+        };
+        let contents = contents.into_iter().flatten().map(SkeletonPart::InImage);
+        skeleton.into_iter().flatten().chain(contents)
     }
 }
 
@@ -215,12 +216,7 @@ impl Seed for FileSeed {
             return self.file.file().read_exact_at(out, place & !IN_FILE);
         }
         let (stream, at) = (STREAMS[(place & 1) as usize], place >> 1);
-        let parts = self.parts(stream, at..at + len as u64);
-        if let [SkeletonPart::InImage(image)] = parts.as_slice() {
-            out.resize(len, 0);
-            return self.file.read_exact_at(out, image.start);
-        }
-        read_parts(&self.file, &parts, out)
+        gather(|buffer, at| self.file.read_exact_at(buffer, at), self.parts(stream, at..at + len as u64), out)
     }
 
     fn segments(&self, wanted: &mut dyn FnMut(Segment)) {
@@ -236,42 +232,4 @@ impl Seed for FileSeed {
     fn as_file(&self) -> Option<&FileSeed> {
         Some(self)
     }
-}
-
-/// Gathers parts, reading stretches that lie near each other at once.
-fn read_parts(file: &PlainFile, parts: &[SkeletonPart], out: &mut Vec<u8>) -> io::Result<()> {
-    let mut window: (u64, Vec<u8>) = (0, Vec::new());
-    for (number, part) in parts.iter().enumerate() {
-        match part {
-            SkeletonPart::Number(bytes) => out.extend_from_slice(bytes),
-            SkeletonPart::InImage(image) => {
-                let held = window.0..window.0 + window.1.len() as u64;
-                if image.start < held.start || image.end > held.end {
-                    let end = reach(&parts[number..], image.end);
-                    window.0 = image.start;
-                    window.1.resize((end - image.start) as usize, 0);
-                    file.read_exact_at(&mut window.1, image.start)?;
-                }
-                let start = (image.start - window.0) as usize;
-                out.extend_from_slice(&window.1[start..start + (image.end - image.start) as usize]);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// How far one read should go: over all the stretches that follow closely.
-fn reach(parts: &[SkeletonPart], first_end: u64) -> u64 {
-    let stretches = parts.iter().filter_map(|part| match part {
-        SkeletonPart::InImage(image) => Some(image),
-        SkeletonPart::Number(_) => None,
-    });
-    let mut end = first_end;
-    for image in stretches {
-        if image.start > end + GAP_BYTES {
-            break;
-        }
-        end = end.max(image.end);
-    }
-    end
 }

@@ -20,6 +20,8 @@ use crate::SyncError;
 
 /// Files of a folder from this size on are remembered in the catalog: reading smaller ones is quicker than keeping them.
 const REMEMBERED_BYTES: u64 = 4 << 20;
+/// Longer paths cannot be opened (PATH_MAX).
+const MAX_PATH_BYTES: usize = 4096;
 /// Folders within folders that are gone into.
 const MAX_DEPTH: usize = 128;
 
@@ -70,22 +72,30 @@ impl FolderSeed {
         Ok((Self { root: Arc::clone(&rooted) }, LargeFiles { root: rooted, paths: kept, chunks, by_id }))
     }
 
-    /// What the folder has of an image with these entries.
-    pub(crate) fn guesses(&self, tree: &[TreeEntry]) -> PathGuesses {
-        let mut files = BTreeMap::new();
-        for entry in tree.iter().filter(|entry| !entry.contents.is_empty()) {
-            if let Some(path) = entry.path.as_ref().and_then(|path| safe_path(path)) {
-                files.insert(entry.contents.start, (entry.contents.clone(), path));
-            }
+    /// What the folder has of an image with these files.
+    pub(crate) fn guesses(&self, files: &Arc<GuessedFiles>) -> PathGuesses {
+        PathGuesses { root: Arc::clone(&self.root), files: Arc::clone(files) }
+    }
+}
+
+/// An image's files by where their contents lie in the contents stream, with their paths in a folder. All folders share it.
+#[derive(Default)]
+pub(crate) struct GuessedFiles(BTreeMap<u64, (Range<u64>, PathBuf)>);
+
+impl GuessedFiles {
+    /// Takes in an entry of the image. A path that no file system takes is left out.
+    pub(crate) fn add(&mut self, entry: &TreeEntry) {
+        let path = entry.path.as_ref().filter(|path| path.len() < MAX_PATH_BYTES && !entry.contents.is_empty());
+        if let Some(path) = path.and_then(|path| safe_path(path)) {
+            self.0.insert(entry.contents.start, (entry.contents.clone(), path));
         }
-        PathGuesses { root: Arc::clone(&self.root), files }
     }
 }
 
 /// The target's files by where their contents lie in the contents stream; any of them may be in the folder.
 pub(crate) struct PathGuesses {
     root: Arc<Rooted>,
-    files: BTreeMap<u64, (Range<u64>, PathBuf)>,
+    files: Arc<GuessedFiles>,
 }
 
 impl Seed for PathGuesses {
@@ -100,7 +110,7 @@ impl Seed for PathGuesses {
         let mut at = place;
         while at < end {
             let (range, path) =
-                self.files.range(..=at).next_back().map(|(_, file)| file).ok_or(io::ErrorKind::NotFound)?;
+                self.files.0.range(..=at).next_back().map(|(_, file)| file).ok_or(io::ErrorKind::NotFound)?;
             let now = range.end.min(end).checked_sub(at).filter(|&now| now > 0).ok_or(io::ErrorKind::NotFound)?;
             let start = out.len();
             out.resize(start + now as usize, 0);

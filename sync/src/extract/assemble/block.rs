@@ -1,6 +1,7 @@
 //! One block of the plain image.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use regrow_chunker::{BLOCK_BYTES, block_value};
@@ -33,9 +34,13 @@ pub(super) struct BlockJob<'a> {
     /// Stretches of the image that come by themselves, in order.
     holes: Vec<Range<u64>>,
     failed: Vec<u32>,
+    /// The contents that are in the block.
+    contents: Range<u64>,
     /// The chunk that was read last, and whether it was whole.
     chunk: Option<(usize, bool)>,
+    /// Its bytes, unless other blocks need it too.
     bytes: Vec<u8>,
+    across: Option<Arc<[u8]>>,
 }
 
 thread_local! {
@@ -48,7 +53,9 @@ impl<'a> BlockJob<'a> {
     pub(super) fn run(shared: &'a Shared, block: Range<u64>) -> Result<BlockResult, SyncError> {
         let (mut plain, bytes) = BUFFERS.take();
         plain.resize((block.end - block.start) as usize, 0);
-        let mut job = Self { shared, block, plain, holes: Vec::new(), failed: Vec::new(), chunk: None, bytes };
+        let contents = shared.target.contents_of(&block);
+        let (holes, failed) = (Vec::new(), Vec::new());
+        let mut job = Self { shared, block, plain, holes, failed, contents, chunk: None, bytes, across: None };
         job.fill()?;
         let is_coded = shared.output.is_coded();
         let hands_on = is_coded || shared.output.is_pipe();
@@ -90,7 +97,8 @@ impl<'a> BlockJob<'a> {
                 self.add_hole(at..at + len);
             } else {
                 let (place, start) = (self.place(&(at..at + len)), (from - range.start) as usize);
-                self.plain[place].copy_from_slice(&self.bytes[start..start + len as usize]);
+                let bytes = self.across.as_deref().unwrap_or(&self.bytes);
+                self.plain[place].copy_from_slice(&bytes[start..start + len as usize]);
             }
             (at, from, chunk) = (at + len, from + len, chunk + 1);
         }
@@ -103,9 +111,19 @@ impl<'a> BlockJob<'a> {
         {
             return is_whole;
         }
-        let record = self.shared.target.contents.record(chunk);
-        let is_whole = match self.shared.plan.source(chunk) {
-            Source::Seed(seed, place) => self.shared.seeds.read((seed, place), &record, &mut self.bytes),
+        self.across = None;
+        let shared = self.shared;
+        let (record, range) = (shared.target.contents.record(chunk), shared.target.contents.range(chunk));
+        let is_whole = match shared.plan.source(chunk) {
+            Source::Seed(seed, place) if range.start >= self.contents.start && range.end <= self.contents.end => {
+                shared.seeds.read((seed, place), &record, &mut self.bytes)
+            }
+            Source::Seed(seed, place) => {
+                let bytes = &mut self.bytes;
+                let read = || shared.seeds.read((seed, place), &record, bytes).then(|| Arc::from(bytes.as_slice()));
+                self.across = shared.across.get(chunk, read);
+                self.across.is_some()
+            }
             Source::Missing | Source::Output | Source::Frame { .. } => false,
         };
         if !is_whole {

@@ -1,6 +1,7 @@
 //! Images with coded files: the plain image is put together stretch by stretch, each gzip member's stream is made of its bytes, and that is
 //! what is written. Members go side by side, as many as there are cores; into a pipe one after the other.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -263,7 +264,7 @@ impl Assembly<'_> {
             let drivers: Vec<_> = (0..drivers).map(|_| scope.spawn(drive)).collect();
             drivers.into_iter().map(|driver| driver.join().unwrap_or(Err(SyncError::Worker))).collect()
         });
-        let (mut left, mut failed) = (Vec::new(), Vec::new());
+        let (mut left, mut failed) = (HashSet::new(), Vec::new());
         for ended in ended {
             let (numbers, chunks) = ended?;
             left.extend(numbers);

@@ -1,6 +1,7 @@
 //! From frames to verified chunks where they belong.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,8 +19,11 @@ use crate::{Stage, SyncError};
 /// Frames that may wait in the pool.
 const FRAMES_IN_FLIGHT: usize = 8;
 
-/// Puts a verified chunk where it belongs: its number in its stream, and its bytes.
-pub(crate) type Sink = Arc<dyn Fn(usize, &[u8]) -> Result<(), SyncError> + Send + Sync>;
+/// A verified chunk: its number in its stream, and where in its frame its bytes are.
+pub(crate) type Placed = (usize, Range<usize>);
+
+/// Puts the wanted chunks of a frame where they belong: the frame's plain bytes, and its chunks, each once.
+pub(crate) type Sink = Arc<dyn Fn(&[u8], &[Placed]) -> Result<(), SyncError> + Send + Sync>;
 
 /// Brings the chunks of a plan that lie in frames.
 pub(crate) struct Delivery<'a> {
@@ -44,17 +48,15 @@ struct Done {
 /// Which chunks are wanted, by id.
 struct Wanted {
     stream: Arc<StreamChunks>,
-    by_id: Vec<u32>,
-    /// Where each is to come from.
-    frames: Vec<(u32, u32)>,
+    /// Chunks, and the frame that each is to come from: sorted by id, then by frame. However often an image has a chunk, finding out
+    /// what a frame gives costs a search.
+    chunks: Vec<(u32, (u32, u32))>,
 }
 
 impl Delivery<'_> {
     /// Fetches, verifies and hands on; counts into `counts`.
     pub(crate) fn run(&self, plan: &Plan, counts: &mut Counts) -> Result<(), SyncError> {
-        let by_id = self.stream.sorted(plan.in_frames());
-        let frames = by_id.iter().map(|&chunk| plan.frame_of(chunk).unwrap_or_default()).collect();
-        let wanted = Arc::new(Wanted { stream: Arc::clone(&self.stream), by_id, frames });
+        let wanted = Arc::new(Wanted::new(&self.stream, plan));
         let frames = plan.frames();
         let total = self.fetcher.ranges(self.packs, &frames).iter().map(super::RangeJob::bytes).sum();
         self.fetcher.progress.begin(Stage::Fetch, Some(total));
@@ -186,12 +188,31 @@ impl Delivery<'_> {
 }
 
 impl Wanted {
+    fn new(stream: &Arc<StreamChunks>, plan: &Plan) -> Self {
+        let in_frames = plan.in_frames().into_iter();
+        let mut chunks: Vec<_> =
+            in_frames.filter_map(|chunk| plan.frame_of(chunk).map(|frame| (chunk, frame))).collect();
+        chunks.sort_unstable_by_key(|&(chunk, frame)| (stream.record(chunk as usize).id, frame, chunk));
+        Self { stream: Arc::clone(stream), chunks }
+    }
+
+    fn id(&self, chunk: u32) -> ChunkId {
+        self.stream.record(chunk as usize).id
+    }
+
+    /// Whether any chunk of this id is to come from some frame.
+    fn has(&self, id: &ChunkId) -> bool {
+        let first = self.chunks.partition_point(|&(chunk, _)| self.id(chunk) < *id);
+        self.chunks.get(first).is_some_and(|&(chunk, _)| self.id(chunk) == *id)
+    }
+
     /// The wanted chunks of this id that are to come from this frame, and not from another that has it too.
-    fn of_frame<'w>(&'w self, id: &ChunkId, frame: (u32, u32)) -> impl Iterator<Item = u32> + 'w {
-        let first = self.by_id.partition_point(|&chunk| self.stream.record(chunk as usize).id < *id);
-        let count = self.stream.with_id(&self.by_id, id).len();
-        let range = first..first + count;
-        range.filter(move |&at| self.frames[at] == frame).map(|at| self.by_id[at])
+    fn of_frame(&self, id: &ChunkId, frame: (u32, u32)) -> impl Iterator<Item = u32> + '_ {
+        let wanted = (*id, frame);
+        let first = self.chunks.partition_point(|&(chunk, frame)| (self.id(chunk), frame) < wanted);
+        let rest = &self.chunks[first..];
+        let count = rest.partition_point(|&(chunk, frame)| (self.id(chunk), frame) == wanted);
+        rest[..count].iter().map(|&(chunk, _)| chunk)
     }
 }
 
@@ -208,22 +229,22 @@ fn open_frame(bytes: &Bytes, plain_bytes: u64, records: &[Record], wanted: &Want
     let first = records.first().map(|record| record.id).unwrap_or_default();
     let mut decompressor = Decompressor::new().map_err(|_| first)?;
     let plain = decompressor.decompress(bytes, plain_bytes).ok_or(first)?;
-    for (record, chunk) in chunks(&plain, records) {
-        let is_wanted = !wanted.stream.with_id(&wanted.by_id, &record.id).is_empty();
-        if is_wanted && ChunkId::of(chunk) != record.id {
+    for (record, chunk) in chunks(records) {
+        let is_right = || plain.get(chunk).is_some_and(|bytes| ChunkId::of(bytes) == record.id);
+        if wanted.has(&record.id) && !is_right() {
             return Err(record.id);
         }
     }
     Ok(plain)
 }
 
-/// The chunks of a frame. The table was checked: they fill it.
-fn chunks<'f>(plain: &'f [u8], records: &'f [Record]) -> impl Iterator<Item = (&'f Record, &'f [u8])> {
-    let mut rest = plain;
+/// The chunks of a frame, and where in it they are. The table was checked: they fill it.
+fn chunks(records: &[Record]) -> impl Iterator<Item = (&Record, Range<usize>)> {
+    let mut at = 0;
     records.iter().map(move |record| {
-        let (chunk, after) = rest.split_at(rest.len().min(record.len as usize));
-        rest = after;
-        (record, chunk)
+        let start = at;
+        at += record.len as usize;
+        (record, start..at)
     })
 }
 
@@ -235,15 +256,49 @@ fn hand_on(
     sink: &Sink,
     tally: &mut Tally,
 ) -> Result<(), SyncError> {
-    for (record, bytes) in chunks(plain, records) {
+    let mut placed = Vec::new();
+    for (record, range) in chunks(records) {
         for chunk in wanted.of_frame(&record.id, frame) {
             // An index may state another length than the pack: the chunk's id is right, its place would not be.
-            if wanted.stream.record(chunk as usize).len as usize != bytes.len() {
+            if wanted.stream.record(chunk as usize).len != record.len {
                 return Err(SyncError::ChunkLength { id: record.id });
             }
-            sink(chunk as usize, bytes)?;
-            tally.add(1, bytes.len() as u64);
+            placed.push((chunk as usize, range.clone()));
         }
     }
+    sink(plain, &placed)?;
+    tally.add(placed.len() as u64, placed.iter().map(|(_, range)| range.len() as u64).sum());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::extract::locate::Source;
+
+    #[test]
+    fn each_chunk_comes_from_its_frame_alone() {
+        let record = |name: &[u8]| Record { id: ChunkId::of(name), len: 1 };
+        let (a, b, c) = (record(b"a"), record(b"b"), record(b"c"));
+        let stream = Arc::new(StreamChunks::new(false, vec![a, b, a, a, c, a]));
+        let mut plan = Plan::of_failed(&stream, &[0, 1, 2, 3]);
+        for (chunk, frame) in [(0, 7), (1, 7), (2, 8), (3, 7)] {
+            plan.set(chunk, Source::Frame { pack: 1, frame });
+        }
+        let wanted = Wanted::new(&stream, &plan);
+        let of_frame = |record: &Record, frame| wanted.of_frame(&record.id, frame).collect::<Vec<u32>>();
+        assert_eq!((of_frame(&a, (1, 7)), of_frame(&a, (1, 8))), (vec![0, 3], vec![2]));
+        assert_eq!((of_frame(&b, (1, 7)), of_frame(&b, (0, 7))), (vec![1], vec![]));
+        assert!(wanted.has(&a.id) && wanted.has(&b.id) && !wanted.has(&c.id));
+        let sunk = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let kept = Arc::clone(&sunk);
+        let sink: Sink = Arc::new(move |_, placed| {
+            kept.lock().unwrap().push(placed.to_vec());
+            Ok(())
+        });
+        let mut tally = Tally::default();
+        hand_on(b"bca", &[b, c, a], (1, 7), &wanted, &sink, &mut tally).unwrap();
+        assert_eq!(*sunk.lock().unwrap(), [vec![(1, 0..1), (0, 2..3), (3, 2..3)]]);
+        assert_eq!((tally.chunks, tally.bytes), (3, 3));
+    }
 }

@@ -1,0 +1,55 @@
+//! Chunks that lie in more than one block: each is read from its seed, and verified, once for all of them. A group of tiny files
+//! may lie across hundreds of blocks.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Chunks that are kept. Blocks are made in order, so the last ones are wanted again.
+const CHUNKS_KEPT: usize = 16;
+
+/// A verified chunk; `None` if its seed does not give it.
+type Given = Option<Arc<[u8]>>;
+
+/// See the module's documentation.
+#[derive(Default)]
+pub(super) struct AcrossBlocks(Mutex<VecDeque<(usize, Arc<OnceLock<Given>>)>>);
+
+impl AcrossBlocks {
+    /// The chunk, read by whoever needs it first. Others wait for that read, which is under way.
+    pub(super) fn get(&self, chunk: usize, read: impl FnOnce() -> Given) -> Given {
+        let slot = {
+            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match kept.iter().find(|(known, _)| *known == chunk) {
+                Some((_, slot)) => Arc::clone(slot),
+                None => {
+                    let slot = Arc::default();
+                    kept.push_front((chunk, Arc::clone(&slot)));
+                    kept.truncate(CHUNKS_KEPT);
+                    slot
+                }
+            }
+        };
+        slot.get_or_init(read).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_is_read_once_while_it_is_wanted() {
+        let (chunks, mut reads) = (AcrossBlocks::default(), 0);
+        let mut get = |chunk: usize| {
+            let given = chunks.get(chunk, || {
+                reads += 1;
+                (chunk != 7).then(|| vec![chunk as u8].into())
+            });
+            assert_eq!(given.as_deref(), (chunk != 7).then_some([chunk as u8].as_slice()));
+        };
+        [1, 1, 7, 7, 2, 1, 2].into_iter().for_each(&mut get);
+        (10..10 + CHUNKS_KEPT).for_each(&mut get);
+        get(1);
+        assert_eq!(reads, 3 + CHUNKS_KEPT + 1);
+    }
+}
