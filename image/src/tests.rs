@@ -293,6 +293,19 @@ fn no_tar_at_all() {
     }
 }
 
+/// Literals that no walk makes: they are in no contents stream.
+#[test]
+fn a_tree_of_literals_has_no_contents() {
+    let mut skeleton = Vec::new();
+    put_op(&mut skeleton, Op::Literal(2000));
+    skeleton.extend([0; 2000]);
+    put_op(&mut skeleton, Op::Contents(7));
+    let (mut walker, mut tree) = (TreeWalker::default(), Vec::new());
+    walker.push(&skeleton, &mut |entry| tree.push(entry)).unwrap();
+    walker.finish(&mut |entry| tree.push(entry)).unwrap();
+    assert_eq!(tree.last().unwrap().contents, 0..7);
+}
+
 #[test]
 fn nine_levels_deep() {
     let mut image = file("core", &noise(1, 2000));
@@ -339,9 +352,18 @@ proptest! {
         if builder.push(&skeleton).is_ok() && let Ok(layout) = builder.finish() {
             assert!(layout.image_bytes() <= 1 << 40);
         }
-        let mut walker = TreeWalker::default();
-        if walker.push(&skeleton, &mut |_| {}).is_ok() {
-            let _ = walker.finish(&mut |_| {});
+        // Entries lie within the contents that the operations name, whatever the literals look like.
+        let (mut contents, mut walker) = (0u64, TreeWalker::default());
+        let mut count = |found: Found<'_>| {
+            if let Found::Op(Op::Contents(len)) = found {
+                contents = contents.saturating_add(len);
+            }
+            Ok::<_, OpError>(())
+        };
+        let _ = OpDecoder::default().push(&skeleton, &mut count);
+        let mut check = |entry: TreeEntry| assert!(entry.contents.end <= contents, "{entry:?} {contents}");
+        if walker.push(&skeleton, &mut check).is_ok() {
+            let _ = walker.finish(&mut check);
         }
     }
 }

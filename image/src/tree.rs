@@ -165,8 +165,9 @@ impl<S: TreeSink> WalkSink for Telling<'_, S> {
     fn contents(&mut self, piece: Piece<'_>) {
         let bytes = match piece {
             Piece::Hole(bytes) => bytes,
-            Piece::InPushed(range) => range.len() as u64,
-            Piece::Held(held) => held.len() as u64,
+            // Other rules than ours made a literal of it: it is in no contents stream.
+            Piece::InPushed(range) => return self.state.skeleton_bytes += range.len() as u64,
+            Piece::Held(held) => return self.state.skeleton_bytes += held.len() as u64,
         };
         self.state.contents_at = self.state.contents_at.saturating_add(bytes);
         if let Some(entry) = &mut self.state.current {
