@@ -89,3 +89,43 @@ fn sealed_nonsense_does_no_harm() {
         }
     }
 }
+
+/// The end of a pack whose only frame has these records, stored in this many bytes.
+fn tail_of(records: Vec<Record>, stored_bytes: usize) -> Result<PackTail, PackError> {
+    let mut pack = PackWriter::new(Vec::new()).unwrap();
+    pack.add_frame(Part::Contents, crate::frame::StoredFrame { records, bytes: vec![0; stored_bytes] }).unwrap();
+    let (bytes, summary) = pack.finish().unwrap();
+    PackTail::decode(&Bytes::from(bytes), summary.bytes)
+}
+
+#[test]
+fn frames_that_no_writer_makes() {
+    let record = |first: u8, last: u8| {
+        let mut id = ChunkId([first; 32]);
+        id.0[31] = last;
+        Record { id, len: 1000 }
+    };
+    // Ids that only begin alike are not the same.
+    assert!(tail_of(vec![record(1, 1), record(2, 1), record(1, 2)], 100).is_ok());
+    let twice = tail_of(vec![record(1, 1), record(2, 1), record(1, 1)], 100);
+    assert_eq!(twice.err(), Some(PackError::Damaged("a chunk is twice in a frame")));
+    let most = 3000 + 3000 / 128 + 1024;
+    let records = || vec![record(1, 1), record(2, 1), record(3, 1)];
+    assert!(tail_of(records(), most).is_ok());
+    assert_eq!(tail_of(records(), most + 1).err(), Some(PackError::Damaged("a frame is longer than its chunks")));
+}
+
+/// What cannot be compressed keeps to the bound on stored bytes.
+#[test]
+fn noise_keeps_to_the_bound() {
+    for bytes in [1, 100, 5000, 200_000, 3 << 20] {
+        let mut noise = vec![0; bytes];
+        blake3::Hasher::new().finalize_xof().fill(&mut noise);
+        for level in [1, 3, 9, 19] {
+            let mut frame = PlainFrame::default();
+            frame.push(Record { id: ChunkId::of(&noise), len: bytes as u32 }, &noise);
+            let stored = frame.compress(&mut Compressor::new(level).unwrap()).unwrap();
+            assert!(stored.bytes.len() as u64 <= regrow_chunker::bounds::max_stored_frame_bytes(bytes as u64));
+        }
+    }
+}
