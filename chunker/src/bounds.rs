@@ -7,7 +7,7 @@ use crate::Params;
 pub const DEFAULT_MIN_AVG_BYTES: u64 = 4 << 10;
 /// A scan of a seed remembers at most this many chunks. What lies behind them is fetched.
 pub const MAX_SEED_CHUNKS: usize = 1 << 24;
-/// Memory that a reader may take whatever the image: buffers, threads, frames in flight.
+/// Memory in bytes that a reader may take whatever the image: blocks and frames that its cores work on, chunks that are kept.
 pub const READER_BASE_BYTES: u64 = 128 << 20;
 
 /// What every count may have besides its share of the image: an image of no bytes is legal too.
@@ -76,8 +76,9 @@ pub fn max_stored_frame_bytes(plain_bytes: u64) -> u64 {
 }
 
 /// The most memory in bytes that extracting an image of this many plain bytes takes, whatever its index and packs say. On top come
-/// 16 bytes for each byte of the index, 256 for each gzip member in it, and 4 for each byte of the packs' tails: what was fetched is
-/// held. So does what the machine's own seeds take, at most [`seed_memory_bytes`].
+/// 16 bytes for each byte of the index, 256 for each gzip member in it, 4 for each byte of the packs' tails, and the frames that are
+/// on their way, at most 256 MiB: what was fetched is held. So does what the machine's own seeds take, at most
+/// [`seed_memory_bytes`].
 #[must_use]
 pub fn reader_memory_bytes(plain_bytes: u64, limits: &ReaderLimits) -> u64 {
     let min_bytes = (limits.min_avg_bytes / 4).max(64);

@@ -12,8 +12,8 @@ use crate::SyncError;
 use crate::seed::Seeds;
 use crate::spool::Spool;
 
-/// Chunks that are read from a seed in one go.
-const CHUNKS_A_BATCH: usize = 64;
+/// Neighbouring chunks of a seed are written together up to this many bytes.
+const BATCH_BYTES: usize = 1 << 20;
 
 /// Puts the skeleton together from seeds and stores.
 pub(super) fn assemble(
@@ -52,7 +52,7 @@ pub(super) fn assemble(
 fn copy_from_seeds(plan: &mut Plan, seeds: &Seeds, target: &Target, spool: &Spool) -> Result<(), SyncError> {
     let stream = &target.skeleton;
     let mut batch: Vec<u8> = Vec::new();
-    let (mut batch_at, mut batched) = (0, 0);
+    let mut batch_at = 0;
     let mut buffer = Vec::new();
     for chunk in 0..stream.len() {
         let Source::Seed(seed, place) = plan.source(chunk) else { continue };
@@ -61,13 +61,12 @@ fn copy_from_seeds(plan: &mut Plan, seeds: &Seeds, target: &Target, spool: &Spoo
             plan.set(chunk as u32, Source::Missing);
             continue;
         }
-        if batched == CHUNKS_A_BATCH || batch_at + batch.len() as u64 != range.start {
+        if batch.len() >= BATCH_BYTES || batch_at + batch.len() as u64 != range.start {
             spool.write(batch_at, &batch)?;
             batch.clear();
-            (batch_at, batched) = (range.start, 0);
+            batch_at = range.start;
         }
         batch.extend_from_slice(&buffer);
-        batched += 1;
     }
     spool.write(batch_at, &batch)
 }

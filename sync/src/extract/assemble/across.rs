@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Chunks that are kept. Blocks are made in order, so the last ones are wanted again.
-const CHUNKS_KEPT: usize = 16;
+const CHUNKS_KEPT: usize = 8;
 
 /// A verified chunk; `None` if its seed does not give it.
 type Given = Option<Arc<[u8]>>;
