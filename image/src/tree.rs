@@ -163,12 +163,8 @@ impl<S: TreeSink> WalkSink for Telling<'_, S> {
     }
 
     fn contents(&mut self, piece: Piece<'_>) {
-        let bytes = match piece {
-            Piece::Hole(bytes) => bytes,
-            // Other rules than ours made a literal of it: it is in no contents stream.
-            Piece::InPushed(range) => return self.state.skeleton_bytes += range.len() as u64,
-            Piece::Held(held) => return self.state.skeleton_bytes += held.len() as u64,
-        };
+        // Of a skeleton that is wrong, literals may stand where a header says that contents are: they are no part of the stream.
+        let Piece::Hole(bytes) = piece else { return };
         self.state.contents_at = self.state.contents_at.saturating_add(bytes);
         if let Some(entry) = &mut self.state.current {
             entry.contents.end = self.state.contents_at;
