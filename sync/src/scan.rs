@@ -26,8 +26,9 @@ pub(crate) struct Scan {
     pub(crate) opaque: Vec<(Record, u64)>,
 }
 
-/// The catalog keeps what takes at most one part of a file in this many, and some bytes.
-const REMEMBERED_SHARE: u64 = 16;
+/// The catalog keeps what takes at most one part of a plain image in this many, and some bytes. Records of chunks of 4 KiB and the
+/// windows of gzip files take less than half of that.
+const REMEMBERED_SHARE: u64 = 8;
 const REMEMBERED_BYTES: u64 = 64 << 10;
 /// Goes up when [`crate::coded::guess`] gives other answers: what the catalog remembers is of no use then.
 const GUESS_VERSION: u32 = 1;
@@ -65,7 +66,7 @@ impl Scan {
             && scan.chunks() < MAX_SEED_CHUNKS
         {
             let blob = scan.encode();
-            if blob.len() as u64 <= bytes / REMEMBERED_SHARE + REMEMBERED_BYTES {
+            if blob.len() as u64 <= scan.layout.image_bytes() / REMEMBERED_SHARE + REMEMBERED_BYTES {
                 catalog.put_seed(&key, &blob);
             }
         }
