@@ -18,7 +18,10 @@ pub fn run(input: &[u8]) {
     let tree = walk_tree(skeleton, seed);
     let layout = build_layout(skeleton, seed);
     match (&layout, &tree) {
-        (Ok(layout), Ok(_)) => check(layout, skeleton),
+        (Ok(layout), Ok(end)) => {
+            assert!(*end <= layout.contents_bytes(), "an entry ends at {end}, behind the contents");
+            check(layout, skeleton);
+        }
         (Err(LayoutError::Op(a)), Err(b)) => assert_eq!(a, b),
         // The tree is told of sound skeletons alone: it neither counts nor pairs.
         (Err(LayoutError::TooMuch | LayoutError::Marks), _) => {}
@@ -32,18 +35,17 @@ pub(crate) fn build_layout(skeleton: &[u8], seed: u16) -> Result<Layout, LayoutE
     builder.finish()
 }
 
-/// The number of entries; each lies in the contents behind the one before.
-pub(crate) fn walk_tree(skeleton: &[u8], seed: u16) -> Result<usize, regrow_image::OpError> {
-    let (mut entries, mut end) = (0, 0);
+/// Where the last entry ends in the contents; each lies there behind the one before.
+pub(crate) fn walk_tree(skeleton: &[u8], seed: u16) -> Result<u64, regrow_image::OpError> {
+    let mut end = 0;
     let mut sink = |entry: TreeEntry| {
         assert!(end <= entry.contents.start && entry.contents.start <= entry.contents.end, "{entry:?} after {end}");
         end = entry.contents.end;
-        entries += 1;
     };
     let mut walker = TreeWalker::default();
     pieces(skeleton, seed).try_for_each(|piece| walker.push(piece, &mut sink))?;
     walker.finish(&mut sink)?;
-    Ok(entries)
+    Ok(end)
 }
 
 /// What holds for each layout of each skeleton.

@@ -8,6 +8,7 @@ use crate::*;
 
 mod bounds;
 mod coded;
+mod wrong;
 
 /// Puts an image together from its chunks, by FORMAT.md section 2.1 alone.
 fn rebuild(chunks: &[RawChunk]) -> Vec<u8> {
