@@ -25,6 +25,7 @@ mod make;
 mod outputs;
 mod network;
 mod neighbours;
+mod mutations;
 mod patch;
 mod push;
 mod report;

@@ -4,7 +4,7 @@ mod base;
 mod choice;
 mod cost;
 mod faults;
-mod hostile;
+pub(crate) mod hostile;
 mod images;
 mod killed;
 mod kinds;

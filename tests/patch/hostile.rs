@@ -7,7 +7,7 @@ use crate::environment::REGROW;
 use crate::images::{noise, pick};
 
 /// A patch whose checksum holds.
-pub(super) fn sealed(mut patch: Vec<u8>) -> Vec<u8> {
+pub(crate) fn sealed(mut patch: Vec<u8>) -> Vec<u8> {
     let end = patch.len() - 32;
     let checksum = blake3::hash(&patch[..end]);
     patch[end..].copy_from_slice(checksum.as_bytes());
@@ -90,7 +90,7 @@ impl Field {
 }
 
 /// A body of these ops without a base.
-fn body(ops: &[Op], coding: Coding) -> Vec<u8> {
+pub(crate) fn body(ops: &[Op], coding: Coding) -> Vec<u8> {
     let bytes = ops.iter().map(Op::target_bytes).sum();
     let mut out = Vec::new();
     let mut encoder = Encoder::new(&[][..], bytes, coding, 1, &mut out).unwrap();
@@ -100,7 +100,7 @@ fn body(ops: &[Op], coding: Coding) -> Vec<u8> {
 }
 
 /// Ops that say what the bytes are. Of those that are coded as streams each is bounded, of the others only the last has no copy.
-fn literals(bytes: &[u8], coding: Coding) -> Vec<Op> {
+pub(crate) fn literals(bytes: &[u8], coding: Coding) -> Vec<Op> {
     let most = if coding == Coding::Streams { 60_000 } else { bytes.len() };
     bytes.chunks(most).map(|bytes| Op { literal: bytes.to_vec(), ..Op::default() }).collect()
 }
