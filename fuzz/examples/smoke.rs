@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use regrow_fuzz::{TARGETS, Target};
+use regrow_fuzz::{Cost, TARGETS, Target, run_within};
 
 /// SplitMix64.
 struct Random(u64);
@@ -29,19 +29,25 @@ fn main() {
 
 fn run(target: &Target, time: Duration) {
     let seeds = (target.seeds)();
-    seeds.iter().for_each(|seed| (target.run)(seed));
+    let mut most = seeds.iter().map(|seed| run_within(target, seed)).fold(Cost::default(), Cost::max);
     let (start, mut random, mut inputs) = (Instant::now(), Random(20), 0u64);
     while start.elapsed() < time {
         // A panic names the input, which this number gives again.
         let input = mutated(&seeds, &mut random);
-        let done = std::panic::catch_unwind(|| (target.run)(&input));
-        if done.is_err() {
+        let Ok(cost) = std::panic::catch_unwind(|| run_within(target, &input)) else {
             eprintln!("{}: panicked on input number {inputs}: {}", target.name, hex(&input));
             std::process::exit(1);
-        }
+        };
+        most = most.max(cost);
         inputs += 1;
     }
-    println!("{}: {} seeds, {inputs} mutations of them, no panic", target.name, seeds.len());
+    println!(
+        "{}: {} seeds, {inputs} mutations of them, no panic; at most {} KiB and {} ms",
+        target.name,
+        seeds.len(),
+        most.bytes >> 10,
+        most.time.as_millis()
+    );
 }
 
 /// One to eight changes of a seed: a bit, a byte, a run of a byte, a cut, a part of another seed.

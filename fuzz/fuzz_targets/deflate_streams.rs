@@ -2,4 +2,4 @@
 #![no_main]
 #![allow(unsafe_code, reason = "what the macro expands to")]
 
-libfuzzer_sys::fuzz_target!(init: regrow_fuzz::write_seeds_if_asked("deflate_streams"), |input: &[u8]| regrow_fuzz::deflate_streams::run(input));
+libfuzzer_sys::fuzz_target!(init: regrow_fuzz::write_seeds_if_asked("deflate_streams"), |input: &[u8]| regrow_fuzz::run("deflate_streams", input));

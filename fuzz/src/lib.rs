@@ -1,7 +1,10 @@
 //! What each fuzz target does with its input, apart from libFuzzer, so that `examples/smoke.rs` can do the same on any
 //! toolchain. A target panics where regrow breaks a promise; wrong input is an error, never a panic.
 
+mod bounds;
 pub mod deflate_streams;
+pub mod frames;
+pub mod gzip_members;
 pub mod index_decode;
 mod input;
 pub mod pack_tail;
@@ -11,6 +14,8 @@ pub mod tar_walk;
 
 use std::path::Path;
 
+pub use bounds::{Cost, run_within};
+
 /// A fuzz target.
 pub struct Target {
     /// The name that cargo-fuzz knows it by.
@@ -19,17 +24,36 @@ pub struct Target {
     pub run: fn(&[u8]),
     /// Inputs that reach far, to begin with.
     pub seeds: fn() -> Vec<Vec<u8>>,
+    /// The most memory that an input may take: KiB whatever it is, and bytes for each of its own.
+    pub memory: (usize, usize),
 }
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
-    Target { name: "index_decode", run: index_decode::run, seeds: index_decode::seeds },
-    Target { name: "pack_tail", run: pack_tail::run, seeds: pack_tail::seeds },
-    Target { name: "tar_walk", run: tar_walk::run, seeds: tar_walk::seeds },
-    Target { name: "skeleton_ops", run: skeleton_ops::run, seeds: skeleton_ops::seeds },
-    Target { name: "deflate_streams", run: deflate_streams::run, seeds: deflate_streams::seeds },
-    Target { name: "patch_body", run: patch_body::run, seeds: patch_body::seeds },
+pub const TARGETS: [Target; 8] = [
+    Target { name: "index_decode", run: index_decode::run, seeds: index_decode::seeds, memory: (1 << 10, 300) },
+    Target { name: "pack_tail", run: pack_tail::run, seeds: pack_tail::seeds, memory: (1 << 10, 200) },
+    Target { name: "tar_walk", run: tar_walk::run, seeds: tar_walk::seeds, memory: (16 << 10, 400) },
+    Target { name: "skeleton_ops", run: skeleton_ops::run, seeds: skeleton_ops::seeds, memory: (1 << 10, 300) },
+    Target {
+        name: "deflate_streams",
+        run: deflate_streams::run,
+        seeds: deflate_streams::seeds,
+        memory: (64 << 10, 400),
+    },
+    Target { name: "patch_body", run: patch_body::run, seeds: patch_body::seeds, memory: (32 << 10, 400) },
+    Target { name: "frames", run: frames::run, seeds: frames::seeds, memory: (9 << 10, 4) },
+    Target { name: "gzip_members", run: gzip_members::run, seeds: gzip_members::seeds, memory: (16 << 10, 1200) },
 ];
+
+/// Runs a target on an input, within its bounds of memory and time.
+///
+/// # Panics
+///
+/// If regrow breaks a promise, or takes more than the bounds.
+pub fn run(name: &str, input: &[u8]) {
+    let target = TARGETS.iter().find(|target| target.name == name).expect("a target of this name");
+    bounds::run_within(target, input);
+}
 
 /// Names the folder that seeds go to, a folder for each target in it: cargo-fuzz looks into `corpus`.
 pub const SEEDS_VARIABLE: &str = "REGROW_FUZZ_SEEDS";
