@@ -13,6 +13,19 @@ pub fn sync_folder(folder: &Path) -> Result<(), StoreError> {
     File::open(folder).and_then(|file| file.sync_all()).map_err(StoreError::io(folder))
 }
 
+/// Makes a folder, and those above it that are missing, so that all their names are durable: a file in a folder whose own
+/// name is lost is lost too.
+pub(super) fn create_folders(folder: &Path) -> Result<(), StoreError> {
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.is_dir();
+    let missing: Vec<&Path> = folder.ancestors().take_while(is_missing).collect();
+    fs::create_dir_all(folder).map_err(StoreError::io(folder))?;
+    for made in missing {
+        let above = made.parent().filter(|above| !above.as_os_str().is_empty());
+        sync_folder(above.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
+}
+
 /// A file in `folder` under a temporary name with `prefix`, removed when dropped. Unlike tempfile's default, it is for
 /// all to read as the umask allows: it becomes a store's or a user's file.
 ///

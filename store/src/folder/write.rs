@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use futures::future::BoxFuture;
 use tempfile::NamedTempFile;
 
-use super::durable::{sync_folder, temporary_file};
+use super::durable::{create_folders, sync_folder, temporary_file};
 use super::tidy::{STAGING_FOLDER, check_free, is_store, remove_abandoned};
 use super::{FolderStore, blocking};
 use crate::name::check_name;
@@ -32,7 +32,7 @@ impl FolderStore {
     /// [`StoreError::Io`].
     pub fn create_among_files(root: PathBuf) -> Result<Self, StoreError> {
         let tmp = root.join(STAGING_FOLDER);
-        fs::create_dir_all(&tmp).map_err(StoreError::io(&tmp))?;
+        create_folders(&tmp)?;
         remove_abandoned(&root);
         Ok(Self::new(root))
     }
@@ -76,7 +76,7 @@ fn put(
     let file = match content {
         Content::File(file) => file,
         Content::Bytes(bytes) => {
-            fs::create_dir_all(staging).map_err(StoreError::io(staging))?;
+            create_folders(staging)?;
             let mut file = temporary_file(staging, ".regrow-").map_err(StoreError::io(staging))?;
             file.write_all(&bytes).map_err(StoreError::io(staging))?;
             file
@@ -84,13 +84,9 @@ fn put(
     };
     file.as_file().sync_all().map_err(StoreError::io(path))?;
     let folder = path.parent().unwrap_or(root);
-    let made = !folder.is_dir();
-    fs::create_dir_all(folder).map_err(StoreError::io(folder))?;
+    create_folders(folder)?;
     let outcome = place(file, path, condition)?;
     sync_folder(folder)?;
-    if let Some(above) = folder.parent().filter(|_| made && folder != root) {
-        sync_folder(above)?;
-    }
     Ok(outcome)
 }
 
