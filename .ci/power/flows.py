@@ -1,6 +1,5 @@
 """The flows whose power is cut: what is there before, the command, and what must hold in each state."""
 
-import hashlib
 import os
 import subprocess
 
@@ -73,6 +72,9 @@ class Flow:
 
     def remember(self, work):
         """Looks at what a run that was not cut leaves."""
+
+    def close(self):
+        """Ends what `prepare` began."""
 
     def check(self, work):
         """Raises a fault where a state, or the next run in it, is not as it should be."""
@@ -251,6 +253,36 @@ class ExtractSeed(Extracting):
     seeds = ["--seed", "seed.tar", "--cache", "kept"]
 
 
+class ExtractHost(Extracting):
+    """Fetches a patch, and what that does not give, from a host, and keeps both."""
+
+    name = "extract to a file, from a host with a patch"
+    server = None
+
+    def prepare(self, work):
+        host = f"{os.path.dirname(os.path.dirname(work))}/host"
+        site = f"{host}/site"
+        os.makedirs(site)
+        os.makedirs(f"{host}/scratch")
+        self.make(site, "old", self.old)
+        self.make(site, "app", self.new, "--patch-from", "old.rgx", "--old", "old.tar")
+        serve = [self.regrow, "serve", site, "--listen", "127.0.0.1:0"]
+        self.server = subprocess.Popen(serve, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.url = self.server.stderr.readline().decode().split()[-1]
+        write(f"{work}/app.rgx", read(f"{site}/app.rgx"))
+        write(f"{work}/seed.tar", self.old)
+        write(f"{work}/to/out.tar", self.old)
+
+    def command(self, work):
+        more = ["--seed", "seed.tar", "--cache", "kept", "--timeout", "300"]
+        return ["extract", "-q", *more, f"{self.url}app.rgx", "to/out.tar"]
+
+    def close(self):
+        if self.server:
+            self.server.kill()
+            self.server.communicate()
+
+
 class ExtractGzip(Extracting):
     name = "extract to a file, gzip layers"
 
@@ -336,14 +368,10 @@ class InPlaceDevice(InPlace):
 
 FLOWS = [
     MakeNew, MakeUpdate, MakePatch, Push, Collect,
-    ExtractFile, ExtractSeed, ExtractGzip, InPlace, InPlaceDevice,
+    ExtractFile, ExtractSeed, ExtractHost, ExtractGzip, InPlace, InPlaceDevice,
 ]
 
 
-def digest(state):
-    """What tells a state from others."""
-    hasher = hashlib.blake2b(digest_size=16)
-    for path, (kind, data, mode) in sorted(state.items()):
-        hasher.update(repr((path, kind, len(data), mode)).encode())
-        hasher.update(data)
-    return hasher.digest()
+def identity(state):
+    """What tells a state from others. The hash of bytes that are not changed is computed once."""
+    return hash(tuple((path, kind, data, mode) for path, (kind, data, mode) in sorted(state.items())))

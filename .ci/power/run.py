@@ -27,7 +27,9 @@ from replay import Replay
 
 WORKERS = 2
 # Rounds over all moments that bring no state that is new, after which there are no more.
-FRUITLESS_ROUNDS = 3
+FRUITLESS_ROUNDS = 5
+# States of one moment that were seen before, after which the next moment is looked at.
+KNOWN_IN_A_ROW = 8
 SHOWN = 5
 
 
@@ -79,10 +81,14 @@ def states(replay, calls, wanted, seed):
         for number, call in enumerate(calls):
             if not now.take(call):
                 continue
+            known = 0
             for _ in range(each):
                 state = now.fs.crash(chance)
-                key = flows.digest(state)
-                if key not in seen and len(seen) < wanted:
+                key = flows.identity(state)
+                known = known + 1 if key in seen else 0
+                if known > KNOWN_IN_A_ROW or len(seen) == wanted:
+                    break
+                if known == 0:
                     seen.add(key)
                     yield number, state
         fruitless = 0 if len(seen) > before else fruitless + 1
@@ -186,6 +192,7 @@ def main():
                     flow.device = devices.paths[0]
                 done, bad, calls = check_flow(flow, os.path.realpath(folder), devices, wanted, f"{seed} {flow.name}")
             finally:
+                flow.close()
                 if devices:
                     devices.release()
         seconds = time.monotonic() - begun
