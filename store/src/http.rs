@@ -11,6 +11,7 @@ pub(crate) mod pace;
 mod reach;
 mod redirect;
 mod refusal;
+mod resolve;
 pub(crate) mod retry_after;
 
 use std::fmt;

@@ -17,7 +17,8 @@ use super::body::Body;
 use super::header::Headers;
 use super::options::{HttpOptions, read_certificates};
 use super::pace::Pace;
-use super::redirect::{self, Guide, Way};
+use super::redirect::{self, Guide, Redirects, Way};
+use super::resolve::SteadyResolver;
 use super::{answer, failure, refusal};
 use crate::shown::{shown_malformed, without_secrets};
 use crate::{Meter, RateLimit, StoreError};
@@ -62,7 +63,8 @@ impl HttpClient {
     pub fn new(options: HttpOptions) -> Result<Self, StoreError> {
         let headers = Headers::new(&options.headers)?;
         let extra = options.ca_file.as_deref().map(read_certificates).transpose()?;
-        let client = build_any(&options, extra.as_deref(), None).map_err(|error| StoreError::InvalidOption {
+        let steady = (options.redirects != Redirects::Any).then(|| Arc::new(SteadyResolver::default()) as Arc<_>);
+        let client = build_any(&options, extra.as_deref(), steady).map_err(|error| StoreError::InvalidOption {
             option: "HTTP client".to_owned(),
             reason: failure::deepest(&error),
         })?;

@@ -18,6 +18,7 @@ use reqwest::{Client, Response, StatusCode, Url};
 
 use super::failure;
 use super::reach::Reach;
+use super::resolve::Nearer;
 use crate::StoreError;
 
 /// Which redirects are followed. None ever leads from https to http.
@@ -199,10 +200,13 @@ fn refusal(object: &str, to: &Url, reason: &str) -> StoreError {
     StoreError::Redirected { object: object.to_owned(), to, reason: reason.to_owned() }
 }
 
-/// The error of a request that followed a redirect to `url`.
+/// The error of a request to `url`, which may be where a redirect leads.
 pub(super) fn failed(object: &str, url: &Url, error: &reqwest::Error) -> StoreError {
-    match failure::causes(error).find_map(|cause| cause.downcast_ref::<Beyond>()) {
-        Some(beyond) => refusal(object, url, &beyond.to_string()),
+    if let Some(beyond) = failure::causes(error).find_map(|cause| cause.downcast_ref::<Beyond>()) {
+        return refusal(object, url, &beyond.to_string());
+    }
+    match failure::causes(error).find_map(|cause| cause.downcast_ref::<Nearer>()) {
+        Some(nearer) => StoreError::Network { object: object.to_owned(), reason: nearer.to_string(), transient: false },
         None => failure::of_request(object, error),
     }
 }
