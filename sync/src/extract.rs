@@ -211,7 +211,7 @@ pub fn extract(
     let health = Arc::new(Failover::new(stores.len()));
     let (prefetch, pool, form) = (&prefetch, &pool, Form::Image);
     let run = Run { location, index: &index, stores, health, prefetch, options, pool, progress, network, form };
-    let already = already::look(output.replaced(), &index, &mut seeds, &context, options.trust_catalog)?;
+    let already = already::look(output.replaced().as_deref(), &index, &mut seeds, &context, options.trust_catalog)?;
     let finished = already != Already::Different && output.may_stay();
     report.verified = already == Already::Read || (!finished && !options.dry_run);
     let counts = if finished {
@@ -235,6 +235,16 @@ fn report_of(index: &Index) -> ExtractReport {
         image_digest: ChunkId(index.image_digest).to_string(),
         chunks: index.chunks(),
         ..ExtractReport::default()
+    }
+}
+
+/// The file that will be replaced, if there is one: a seed.
+fn existing_output(output: &Output) -> Option<PathBuf> {
+    match output {
+        Output::File(path) if path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0) => {
+            Some(path.clone())
+        }
+        _ => None,
     }
 }
 

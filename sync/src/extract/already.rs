@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,16 +25,16 @@ pub(super) enum Already {
     Remembered,
 }
 
-/// Looks at the file that will be replaced, if there is one, and adds it to the seeds. `trusts_catalog`: what the catalog remembers is enough.
+/// Looks at the file at the output's place, if there is one, and adds it to the seeds. `trusts_catalog`: what the catalog remembers is enough.
 pub(super) fn look(
-    replaced: Option<PathBuf>,
+    path: Option<&Path>,
     index: &Index,
     seeds: &mut Seeds,
     context: &SeedContext<'_>,
     trusts_catalog: bool,
 ) -> Result<Already, SyncError> {
-    let Some(path) = replaced else { return Ok(Already::Different) };
-    if let Err(error) = seeds.open(&path, context) {
+    let Some(path) = path else { return Ok(Already::Different) };
+    if let Err(error) = seeds.open(path, context) {
         context.progress.warn(&format!("cannot use what is there: {error}"));
         return Ok(Already::Different);
     }
@@ -44,7 +44,7 @@ pub(super) fn look(
     match seed.as_file() {
         Some(file) if file.was_read() => Ok(Already::Read),
         Some(_) if trusts_catalog => Ok(Already::Remembered),
-        Some(file) if is_image(file, &path, index, context.progress)? => Ok(Already::Read),
+        Some(file) if is_image(file, path, index, context.progress)? => Ok(Already::Read),
         _ => {
             context.progress.warn(&format!("{}: is not what the catalog remembers of it", path.display()));
             Ok(Already::Different)
