@@ -116,7 +116,8 @@ fn put_or_same(out: &mut Vec<u8>, bytes: &Arc<[u8]>, last: &mut Arc<[u8]>) {
 
 /// Reads the section's payload.
 pub(crate) fn decode_codings(mut input: &[u8]) -> Result<Vec<Coding>, IndexError> {
-    let count = take_count(&mut input, 8)?;
+    // A file of one member that is like the one before takes seven bytes.
+    let count = take_count(&mut input, 7)?;
     let (mut last, mut found) = (Last::default(), Vec::with_capacity(count));
     let mut left = (MAX_MEMBERS, MAX_CORRECTIONS_BYTES);
     for _ in 0..count {

@@ -144,3 +144,62 @@ fn unknown_kinds_are_named() {
     let needed = reseal([plain, vec![9, 1, 0]].concat());
     assert_eq!(Index::decode(&needed), Err(IndexError::UnknownKind { what: "a section", kind: 9 }));
 }
+
+/// What no image of its size has is refused, though it adds up.
+#[test]
+fn more_than_the_image_is_worth() {
+    let with = |change: &dyn Fn(&mut Index)| {
+        let mut index = sample();
+        change(&mut index);
+        Index::decode(&index.encode()).map(drop)
+    };
+    let literal = sample().image_bytes - sample().contents.bytes;
+    let most = bounds::max_skeleton_bytes(sample().image_bytes, sample().contents.bytes);
+    assert!(literal < most);
+    assert_eq!(with(&|index| index.skeleton.bytes = most), Ok(()));
+    assert_eq!(
+        with(&|index| index.skeleton.bytes = most + 1),
+        Err(IndexError::Malformed("streams longer than the image"))
+    );
+    let tiny_chunks = |count: u32| {
+        with(&|index| {
+            let mut contents = segments("c", 0);
+            contents.chunks = u64::from(count);
+            contents.bytes = contents.chunks;
+            contents.segments = vec![SegmentRef { id: ChunkId([5; 32]), records: 256 }; count as usize / 256];
+            index.image_bytes = contents.bytes;
+            index.contents = contents;
+            index.chunk_runs = vec![Run { count: 100 + u64::from(count), pack: 0 }];
+            index.segment_runs = vec![Run { count: index.segments().count() as u64, pack: 1 }];
+        })
+    };
+    assert_eq!(tiny_chunks(1024), Ok(()));
+    assert_eq!(tiny_chunks(2048), Err(IndexError::Malformed("more chunks than an image of its size has")));
+    let index = Index::decode(&sample().encode()).unwrap();
+    let limits = |min_avg_bytes, max_image_bytes| ReaderLimits { min_avg_bytes, max_image_bytes };
+    assert_eq!(index.check_limits(&ReaderLimits::default()), Ok(()));
+    assert_eq!(index.check_limits(&limits(16 << 10, index.image_bytes)), Ok(()));
+    let refused = index.check_limits(&limits(20_000, u64::MAX)).unwrap_err();
+    assert_eq!(refused, IndexError::SmallChunks { min: 4096, avg: 16384, limit: 20_000 });
+    assert!(refused.to_string().ends_with("--min-avg-size 16384 takes them"), "{refused}");
+    let refused = index.check_limits(&limits(4096, index.image_bytes - 1)).unwrap_err();
+    assert_eq!(refused, IndexError::LargeImage { bytes: index.image_bytes, limit: index.image_bytes - 1 });
+}
+
+/// How many coded files there can be follows from the image's size: each has a header.
+#[test]
+fn more_coded_files_than_headers() {
+    let header = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff".as_slice().into();
+    let (encoder, corrections) = ([5].as_slice().into(), Vec::new());
+    let member = MemberCoding { header, encoder, plain_bytes: 20, stream_bytes: 2, corrections };
+    let coding = Coding { members: vec![member], tail: Vec::new() };
+    // What they hold is as long as they are.
+    assert_eq!(coding.stored_bytes(), coding.plain_bytes());
+    let with = |count: u64| {
+        let index = Index { walk_version: 2, codings: vec![coding.clone(); count as usize], ..sample() };
+        Index::decode(&index.encode()).map(drop)
+    };
+    let most = bounds::max_coded_files(sample().image_bytes);
+    assert_eq!(with(most), Ok(()));
+    assert_eq!(with(most + 1), Err(IndexError::Malformed("more coded files than the image has room for")));
+}
