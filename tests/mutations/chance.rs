@@ -144,7 +144,8 @@ impl Chance {
             2 => list.insert(other, list[at].clone()),
             3 => list.truncate(at),
             _ => {
-                let many = std::iter::repeat_n(list[at].clone(), self.below(3000)).collect::<Vec<_>>();
+                let most = if self.one_in(8) { 20_000 } else { 1000 };
+                let many = std::iter::repeat_n(list[at].clone(), self.below(most)).collect::<Vec<_>>();
                 list.extend(many);
             }
         }

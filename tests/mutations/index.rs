@@ -103,6 +103,16 @@ fn change_runs(runs: &mut Vec<Run>, chance: &mut Chance) {
     }
 }
 
+/// Gives an index the counts that follow from its lists, so that these do not tell.
+fn count_again(index: &mut Index) {
+    for stream in [&mut index.skeleton, &mut index.contents] {
+        stream.chunks = stream.segments.iter().map(|segment| u64::from(segment.records)).sum();
+    }
+    let segments = index.segments().count() as u64;
+    index.chunk_runs = vec![Run { count: index.chunks(), pack: 0 }];
+    index.segment_runs = vec![Run { count: segments, pack: 0 }];
+}
+
 /// One change of what an index says. Its image id follows from it, so that this does not tell.
 pub(crate) fn change_model(index: &mut Index, chance: &mut Chance) {
     match chance.below(12) {
@@ -154,6 +164,9 @@ fn try_indexes(kind: &'static str, is_coded: bool) {
             let mut index = Index::decode(&right).unwrap();
             for _ in 0..1 + chance.below(3) {
                 change_model(&mut index, chance);
+            }
+            if chance.one_in(3) {
+                count_again(&mut index);
             }
             index.encode()
         };

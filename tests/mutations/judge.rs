@@ -11,7 +11,7 @@ const KINDS: u64 = 10;
 /// Inputs of all kinds together, if nothing else is asked for.
 const DEFAULT_INPUTS: u64 = 300;
 /// What a reader may take of an image of less than 1 MB, and what is allowed on top of it.
-const MAX_DATA_KIB: u64 = (200 + 64) << 10;
+const MAX_DATA_KIB: u64 = (128 + 64) << 10;
 /// A debug build takes ten times as long.
 const MAX_CPU_SECONDS: u64 = if cfg!(debug_assertions) { 60 } else { 10 };
 
