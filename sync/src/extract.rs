@@ -238,16 +238,6 @@ fn report_of(index: &Index) -> ExtractReport {
     }
 }
 
-/// The file that will be replaced, if there is one: a seed.
-fn existing_output(output: &Output) -> Option<PathBuf> {
-    match output {
-        Output::File(path) if path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0) => {
-            Some(path.clone())
-        }
-        _ => None,
-    }
-}
-
 /// What the steps of one run share.
 struct Run<'a> {
     location: &'a Location,

@@ -121,11 +121,11 @@ impl Seeds {
 
 /// The index in this file, if it is one. An image may begin as an index does: no more is read of it than its head.
 fn read_index(path: &Path) -> Option<Index> {
-    let mut file = std::fs::File::open(path).ok()?;
+    let (mut file, metadata) = regrow_store::open_regular(path).ok()?;
     let mut head = [0; HEAD_BYTES];
     file.read_exact(&mut head).ok()?;
     let bytes = Index::stated_bytes(&head).filter(|&bytes| bytes <= MAX_INDEX_BYTES)?;
-    if file.metadata().ok()?.len() != bytes {
+    if metadata.len() != bytes {
         return None;
     }
     let mut found = head.to_vec();

@@ -10,7 +10,8 @@ use regrow_store::{
     GivenHeader, HeaderLine, RateLimit, Redirects, RetryPolicy, origin_of, parse_header_line, parse_header_lines,
 };
 use regrow_sync::{
-    Addressing, BucketCredentials, BucketOptions, Deadline, HttpOptions, Location, Network, Progress, ReaderLimits, SyncError,
+    Addressing, BucketCredentials, BucketOptions, Deadline, HttpOptions, Location, Network, Progress, ReaderLimits,
+    SyncError,
 };
 
 use crate::args::{AddressingArg, NetworkArgs, RedirectsArg};
