@@ -85,7 +85,7 @@ fn looking_writes_no_more_than_was_fetched() {
     };
     forged.write(&env, "app");
     env.write("old", &[1; 1000]);
-    env.json("make old.rgx old");
+    env.json("make --new-store old.rgx old");
     // No file of more than a megabyte may be written.
     for command in ["info app.rgx --json", "diff old.rgx app.rgx --json", "extract --dry-run app.rgx out --json"] {
         limited(&env, "ulimit -f 1024;", command).success();

@@ -32,7 +32,8 @@ fn a_new_output_has_the_mode_of_new_files() {
     for (umask, expected) in [("022", 0o644), ("077", 0o600), ("000", 0o666)] {
         let mut command = std::process::Command::new("sh");
         command.args(["-c", &format!("umask {umask}; exec \"$0\" extract new.rgx out"), crate::environment::REGROW]);
-        Outcome::of(command.current_dir(env.root()).env("XDG_CACHE_HOME", env.path("home-cache"))).success();
+        command.current_dir(env.root()).env("XDG_CACHE_HOME", env.path("home-cache"));
+        Outcome::of(command.env("REGROW_MIN_AVG_SIZE", "1KiB")).success();
         assert_eq!(mode(&env.path("out")), expected);
         env.remove("out");
     }
