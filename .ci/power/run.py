@@ -74,15 +74,15 @@ def recorded(flow, folder, devices):
 def states(replay, calls, wanted, seed):
     """Distinct states, spread over all moments: yields the number of the call that they follow, and the state."""
     chance, seen, fruitless = random.Random(seed), set(), 0
-    moments = sum(map(copy.deepcopy(replay).take, calls))
+    shares = weights(copy.deepcopy(replay), calls)
     while len(seen) < wanted and fruitless < FRUITLESS_ROUNDS:
         now, before = copy.deepcopy(replay), len(seen)
-        each = max(10, -(-(wanted - before) // moments))
+        left = max(wanted - before, 30)
         for number, call in enumerate(calls):
             if not now.take(call):
                 continue
             known = 0
-            for _ in range(each):
+            for _ in range(int(left * shares[number] + chance.random())):
                 state = now.fs.crash(chance)
                 key = flows.identity(state)
                 known = known + 1 if key in seen else 0
@@ -92,6 +92,14 @@ def states(replay, calls, wanted, seed):
                     seen.add(key)
                     yield number, state
         fruitless = 0 if len(seen) > before else fruitless + 1
+
+
+def weights(replay, calls):
+    """The share of the states that each call's moment gets. Most is pending right before a sync or a rename."""
+    moments = [number for number, call in enumerate(calls) if replay.take(call)]
+    after = dict(zip(moments, [calls[number].name for number in moments[1:]] + ["fsync"]))
+    heavy = {number: 10 if name.startswith(("fsync", "fdatasync", "rename")) else 1 for number, name in after.items()}
+    return {number: weight / sum(heavy.values()) for number, weight in heavy.items()}
 
 
 def materialise(state, folder, device):
