@@ -83,6 +83,12 @@ def parse(lines):
             yield Call(name, [token for token in tokens if token], int(value, 0), start, number)
 
 
+def order(call):
+    """What came first where calls overlap: a descriptor is there at the end of a call, what a name needs at its beginning."""
+    gives_descriptor = call.name.startswith(("open", "creat", "dup", "fcntl"))
+    return call.ended if gives_descriptor else call.begun
+
+
 def record(command, log, **options):
     """Runs a command under strace, and gives its calls. The command must succeed."""
     names = ",".join(sorted(KNOWN | HARMLESS | UNKNOWN))
@@ -91,4 +97,4 @@ def record(command, log, **options):
     if done.returncode:
         raise SystemExit(f"{command[0]} {command[1]}: exit code {done.returncode}: {done.stderr.decode()}")
     with open(log, encoding="ascii", errors="backslashreplace") as lines:
-        return list(parse(lines))
+        return sorted(parse(lines), key=order)

@@ -29,7 +29,7 @@ WORKERS = 2
 # Rounds over all moments that bring no state that is new, after which there are no more.
 FRUITLESS_ROUNDS = 5
 # States of one moment that were seen before, after which the next moment is looked at.
-KNOWN_IN_A_ROW = 8
+KNOWN_IN_A_ROW = 20
 SHOWN = 5
 
 
@@ -77,12 +77,11 @@ def states(replay, calls, wanted, seed):
     shares = weights(copy.deepcopy(replay), calls)
     while len(seen) < wanted and fruitless < FRUITLESS_ROUNDS:
         now, before = copy.deepcopy(replay), len(seen)
-        left = max(wanted - before, 30)
         for number, call in enumerate(calls):
             if not now.take(call):
                 continue
             known = 0
-            for _ in range(int(left * shares[number] + chance.random())):
+            for _ in range(int(max(wanted, 300) * shares[number] + chance.random())):
                 state = now.fs.crash(chance)
                 key = flows.identity(state)
                 known = known + 1 if key in seen else 0
