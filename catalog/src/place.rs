@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,12 @@ impl Place {
             .custom_flags(flags.bits() as i32)
             .open(&lock_path)
             .map_err(Problem::file("open", &lock_path))?;
-        guard::check_file(&lock_path, &lock.metadata().map_err(Problem::file("look at", &lock_path))?)?;
+        let metadata = lock.metadata().map_err(Problem::file("look at", &lock_path))?;
+        guard::check_file(&lock_path, &metadata)?;
+        if metadata.permissions().mode() & 0o777 != guard::FILE_MODE {
+            // An earlier version let the umask decide, and whoever can read it could hold the lock.
+            let _ = lock.set_permissions(fs::Permissions::from_mode(guard::FILE_MODE));
+        }
         Ok(Self { path, lock })
     }
 

@@ -72,7 +72,7 @@ fn store_code(error: &StoreError) -> Code {
     match error {
         StoreError::Damaged { .. } | StoreError::Protocol { .. } => Code::Damaged,
         StoreError::Parameters { .. } | StoreError::InvalidOption { .. } | StoreError::Occupied { .. } => Code::Usage,
-        StoreError::Io { .. } => Code::General,
+        StoreError::Io { .. } | StoreError::Link { .. } => Code::General,
         _ => Code::Unreachable,
     }
 }

@@ -20,6 +20,8 @@ const CHECKSUM_BYTES: usize = 32;
 const MAX_TAIL_BYTES: u64 = 64 << 20;
 /// Packs that a hint names at most: of more, readers would fetch none on a guess.
 const MAX_FRESH_PACKS: usize = 64;
+/// No file system has longer paths, and URLs are shorter.
+const MAX_STORE_BYTES: usize = 4096;
 /// A pack's header and trailer.
 const SMALLEST_PACK_BYTES: u64 = 16 + 96;
 
@@ -37,7 +39,9 @@ impl Index {
         let packs = decode_packs(sections.get(PACKS)?)?;
         let chunk_runs = decode_runs(sections.get(CHUNK_RUNS)?, packs.len())?;
         let segment_runs = decode_runs(sections.get(SEGMENT_RUNS)?, packs.len())?;
-        let store = std::str::from_utf8(sections.get(STORE)?).map_err(|_| IndexError::Malformed("store location"))?;
+        let store = Some(sections.get(STORE)?).filter(|store| store.len() <= MAX_STORE_BYTES);
+        let store = store.and_then(|store| std::str::from_utf8(store).ok());
+        let store = store.ok_or(IndexError::Malformed("store location"))?;
         let codings = sections.get(CODINGS).map_or_else(|_| Ok(Vec::new()), decode_codings)?;
         let fresh_packs = decode_hint(sections.get(FRESH_PACKS).unwrap_or_default(), packs.len());
         let patch_bases = decode_bases(sections.get(PATCH_BASES).unwrap_or_default());

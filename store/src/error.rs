@@ -151,6 +151,17 @@ pub enum StoreError {
         /// One of the files.
         found: String,
     },
+    /// A link that anybody could have put there is not followed to what is written.
+    #[error(
+        "{}: a link of user {owner} in a folder that everybody can write is not followed; give the path that it leads to",
+        path.display()
+    )]
+    Link {
+        /// The link.
+        path: PathBuf,
+        /// The user id of its owner.
+        owner: u32,
+    },
     /// A file operation failed.
     #[error("{}: {source}", path.display())]
     Io {

@@ -1,6 +1,7 @@
 //! A store in a folder of this computer, or of a mounted share.
 
 mod durable;
+mod links;
 mod list;
 mod open;
 mod reader;

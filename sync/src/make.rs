@@ -359,11 +359,12 @@ fn is_replaceable(index: &Path) -> bool {
 /// Refuses an index that would lie over the store's own objects.
 pub(crate) fn check_apart(index: &Location, store: &Location) -> Result<(), SyncError> {
     let refused = || Err(SyncError::Usage(format!("{index}: is a name that the store has for itself")));
-    let own = [regrow_store::STORE_FILE, crate::condemned::GC_FILE];
-    if index.split_name().is_some_and(|(_, name)| own.contains(&name.as_str())) {
+    let folders = ["packs", "patches", "tmp"];
+    let own = [regrow_store::STORE_FILE, crate::condemned::GC_FILE].into_iter().chain(folders);
+    // Some file systems take `GC.JSON` for the same name.
+    if index.split_name().is_some_and(|(_, name)| own.into_iter().any(|own| name.eq_ignore_ascii_case(own))) {
         return refused();
     }
-    let folders = ["packs", "patches", "tmp"];
     let is_within = match (index, store) {
         (Location::Path(index), Location::Path(store)) => folder_of(index).canonicalize().is_ok_and(|folder| {
             folders.iter().any(|own| store.join(own).canonicalize().is_ok_and(|own| folder.starts_with(own)))

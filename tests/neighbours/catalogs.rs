@@ -32,6 +32,21 @@ fn a_catalog_that_others_can_write_is_not_used() {
 }
 
 #[test]
+fn what_an_earlier_version_left_to_a_group_is_taken_back() {
+    let env = made();
+    env.run("extract app.rgx out").success();
+    let files = ["home-cache/regrow", "home-cache/regrow/catalog.sqlite", "home-cache/regrow/catalog.sqlite.lock"];
+    for (file, mode) in files.iter().zip([0o775, 0o644, 0o644]) {
+        chown(env.path(file), None, Some(100)).ok();
+        fs::set_permissions(env.path(file), Permissions::from_mode(mode)).unwrap();
+    }
+    let outcome = env.run("extract --seed out app.rgx new").success();
+    assert_eq!(warnings(&outcome.stderr), 0, "{}", outcome.stderr);
+    let modes = files.map(|file| env.path(file).metadata().unwrap().permissions().mode() & 0o777);
+    assert_eq!(modes, [0o700, 0o600, 0o600]);
+}
+
+#[test]
 fn root_does_not_use_the_catalog_of_a_user() {
     let env = made();
     fs::create_dir(env.path("home-cache")).unwrap();

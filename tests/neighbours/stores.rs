@@ -1,9 +1,10 @@
 //! Stores in folders that hold other files.
 
-use std::os::unix::fs::symlink;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 
 use super::age;
-use crate::environment::TestEnvironment;
+use crate::environment::{TestEnvironment, pass_over};
 use crate::images::noise;
 
 fn published() -> TestEnvironment {
@@ -72,4 +73,37 @@ fn only_what_makers_left_is_cleared_out_of_a_store() {
     symlink(env.path("elsewhere"), env.path("store/tmp")).unwrap();
     env.run("make third.rgx image").success();
     assert_eq!(env.files("elsewhere"), ["elsewhere/pack-Ab3dE6"]);
+}
+
+#[test]
+fn nothing_is_published_through_a_link_that_anybody_could_have_put_there() {
+    let env = published();
+    let own = env.read("app.rgx");
+    env.write("kept.rgx", &own);
+    env.write("shared/sub/file", b"");
+    let (link, folder) = (env.path("shared/app.rgx"), env.path("shared/folder"));
+    symlink(env.path("kept.rgx"), &link).unwrap();
+    symlink(env.path("elsewhere"), &folder).unwrap();
+    env.write("elsewhere/file", b"");
+    std::fs::set_permissions(env.path("shared"), Permissions::from_mode(0o1777)).unwrap();
+    if [&link, &folder].iter().any(|link| lchown(link, Some(1234), Some(1234)).is_err()) {
+        pass_over("only root can give links away");
+        return;
+    }
+    let commands = [
+        "make --store store shared/app.rgx image",
+        "make --store store shared/folder/app.rgx image",
+        "make --store shared/folder/store other.rgx image",
+        "push app.rgx shared/store",
+        "push app.rgx shared/folder/store",
+    ];
+    for command in commands {
+        env.run(command).failure(1, "a link of user 1234");
+        assert!(env.read("kept.rgx") == own, "{command}");
+        assert_eq!(env.files("elsewhere"), ["elsewhere/file"], "{command}");
+    }
+    // Own links lead on.
+    lchown(&link, Some(0), Some(0)).unwrap();
+    env.run("make --store store shared/app.rgx image").success();
+    assert!(env.read("kept.rgx") != own && link.is_symlink());
 }

@@ -1,6 +1,6 @@
 //! What several commands need: the network from its arguments, locations, the user's folders.
 
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -178,5 +178,17 @@ fn default_catalog(progress: &dyn Progress) -> Option<PathBuf> {
         return None;
     }
     let cache = if name == "HOME" { folder.join(".cache") } else { folder };
-    Some(cache.join("regrow").join("catalog.sqlite"))
+    let folder = cache.join("regrow");
+    take_back(&folder);
+    Some(folder.join("catalog.sqlite"))
+}
+
+/// Makes regrow's own folder private, where an earlier version let the umask give it to a group. What others put into it meanwhile
+/// belongs to them, and is not used.
+fn take_back(folder: &Path) {
+    let Ok(metadata) = folder.symlink_metadata() else { return };
+    let is_own = metadata.is_dir() && metadata.uid() == rustix::process::geteuid().as_raw();
+    if is_own && metadata.mode() & 0o022 != 0 {
+        let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700));
+    }
 }

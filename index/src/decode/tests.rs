@@ -147,6 +147,13 @@ fn unknown_kinds_are_named() {
 
 /// What no image of its size has is refused, though it adds up.
 #[test]
+fn a_store_has_a_path_that_can_be_one() {
+    let with_store = |len| Index { store: "s".repeat(len), ..sample() };
+    assert!(Index::decode(&with_store(4096).encode()).is_ok());
+    assert_eq!(Index::decode(&with_store(4097).encode()), Err(IndexError::Malformed("store location")));
+}
+
+#[test]
 fn more_than_the_image_is_worth() {
     let with = |change: &dyn Fn(&mut Index)| {
         let mut index = sample();

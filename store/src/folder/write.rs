@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 
 use super::durable::{create_folders, sync_folder, temporary_file};
 use super::tidy::{STAGING_FOLDER, check_free, is_store, remove_abandoned};
-use super::{FolderStore, blocking};
+use super::{FolderStore, blocking, links};
 use crate::name::check_name;
 use crate::{Condition, Content, ObjectKind, PutOutcome, StoreError, WriteStore};
 
@@ -31,7 +31,7 @@ impl FolderStore {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn create_among_files(root: PathBuf) -> Result<Self, StoreError> {
-        let tmp = root.join(STAGING_FOLDER);
+        let tmp = links::follow(&root.join(STAGING_FOLDER))?;
         create_folders(&tmp)?;
         remove_abandoned(&root);
         Ok(Self::new(root))
@@ -58,11 +58,6 @@ impl WriteStore for FolderStore {
     }
 }
 
-/// Where a link leads, so that what it leads to is replaced and it stays a link.
-fn behind_links(path: &Path) -> PathBuf {
-    if path.is_symlink() { path.canonicalize().unwrap_or_else(|_| path.to_owned()) } else { path.to_owned() }
-}
-
 fn put(
     root: &Path,
     staging: &Path,
@@ -70,8 +65,9 @@ fn put(
     content: Content,
     condition: &Condition,
 ) -> Result<PutOutcome, StoreError> {
-    let path = &behind_links(path);
-    // A link may lead to another disk, which a rename does not reach.
+    // What a link leads to is replaced, and it stays a link. It may lead to another disk, which a rename does not reach.
+    let (path, root) = (&links::follow(path)?, &links::follow(root)?);
+    let staging = &links::follow(staging)?;
     let staging = if path.starts_with(root) { staging } else { path.parent().unwrap_or(staging) };
     let file = match content {
         Content::File(file) => file,
