@@ -36,3 +36,4 @@ mod s3server;
 mod seed_changes;
 mod seeds;
 mod server;
+mod shares;

@@ -180,9 +180,9 @@ impl Place {
         Ok(rustix::fs::renameat(&self.handle, from, &self.handle, to)?)
     }
 
-    /// Makes the names in this folder durable.
+    /// Makes the names in this folder durable, as far as its file system can.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        Ok(rustix::fs::fsync(&self.handle)?)
+        regrow_store::sync_open_folder(&self.handle)
     }
 
     /// Opens an own folder.

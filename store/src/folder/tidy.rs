@@ -10,14 +10,16 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 
 use crate::StoreError;
-use crate::layout::STORE_FILE;
+use crate::layout::{PATCHES_FOLDER, STORE_FILE};
 
 /// The folder of files that are being written.
 pub(super) const STAGING_FOLDER: &str = "tmp";
 /// Temporary files that are older were left by a process that died.
 const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// The prefixes of all files that are ever written in `tmp/`: packs, patches, everything else.
-const PREFIXES: [&[u8]; 3] = [b"pack-", b"patch-", b".regrow-"];
+const PREFIXES: [&str; 3] = ["pack-", "patch-", COPY_PREFIX];
+/// The prefix of files that are written wherever no name says what they are.
+pub(super) const COPY_PREFIX: &str = ".regrow-";
 /// `tempfile` puts this many letters and digits behind a prefix.
 const RANDOM_CHARS: usize = 6;
 
@@ -45,6 +47,8 @@ pub(super) fn check_free(root: &Path) -> Result<(), StoreError> {
         let may_stay = match lower.as_str() {
             "lost+found" => kind.is_dir(),
             STAGING_FOLDER => kind.is_dir() && holds_only_temporary_files(&entry.path()),
+            // A disk that is to hold them may be there first, by a link too.
+            "packs" | PATCHES_FOLDER => entry.path().is_dir() && holds_nothing_yet(&entry.path()),
             name => name.ends_with(".rgx") && !kind.is_dir(),
         };
         if !may_stay {
@@ -55,14 +59,26 @@ pub(super) fn check_free(root: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Whether a folder is as empty as a new disk.
+fn holds_nothing_yet(folder: &Path) -> bool {
+    let may_stay = |entry: io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| match entry.file_name().as_encoded_bytes() {
+            b"lost+found" => true,
+            name => name == STAGING_FOLDER.as_bytes() && holds_only_temporary_files(&entry.path()),
+        })
+    };
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.all(may_stay))
+}
+
 fn holds_only_temporary_files(tmp: &Path) -> bool {
     let is_ours = |entry: io::Result<fs::DirEntry>| {
-        entry.is_ok_and(|entry| is_temporary_name(entry.file_name().as_encoded_bytes()))
+        entry.is_ok_and(|entry| is_temporary_name(entry.file_name().as_encoded_bytes(), &PREFIXES))
     };
     fs::read_dir(tmp).is_ok_and(|mut entries| entries.all(is_ours))
 }
 
-/// Removes what writers that died have left in the `tmp/` of a store. Best effort: what cannot be removed stays.
+/// Removes what writers that died have left in a store: in its `tmp/`, and where files wait for folders that are on other disks. Best
+/// effort: what cannot be removed stays.
 ///
 /// A file is removed only if it has a name that regrow gives, is a regular file, was last written more than a day ago, and nobody
 /// holds a lock on it. `tmp/` is opened without following a link, and its files are removed through that handle.
@@ -70,22 +86,32 @@ pub(super) fn remove_abandoned(root: &Path) {
     if !is_store(root) {
         return;
     }
+    remove_abandoned_in(&root.join(STAGING_FOLDER), &PREFIXES);
+    for folder in ["packs", PATCHES_FOLDER] {
+        remove_abandoned_in(&root.join(folder).join(STAGING_FOLDER), &[COPY_PREFIX]);
+    }
+    // Where `tmp/` is on another disk, what belongs into the store's own folder waits there.
+    remove_abandoned_in(root, &[COPY_PREFIX]);
+}
+
+/// See [`remove_abandoned`].
+fn remove_abandoned_in(folder: &Path, prefixes: &[&str]) {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let Ok(tmp) = rustix::fs::openat(CWD, root.join(STAGING_FOLDER), flags, Mode::empty()) else { return };
+    let Ok(tmp) = rustix::fs::openat(CWD, folder, flags, Mode::empty()) else { return };
     let Ok(entries) = Dir::read_from(&tmp) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        if is_temporary_name(name.to_bytes()) && is_abandoned(&tmp, name) {
+        if is_temporary_name(name.to_bytes(), prefixes) && is_abandoned(&tmp, name) {
             let _ = rustix::fs::unlinkat(&tmp, name, AtFlags::empty());
         }
     }
 }
 
 /// Whether `tempfile` may have given this name in a store.
-fn is_temporary_name(name: &[u8]) -> bool {
-    PREFIXES
+fn is_temporary_name(name: &[u8], prefixes: &[&str]) -> bool {
+    prefixes
         .iter()
-        .filter_map(|prefix| name.strip_prefix(*prefix))
+        .filter_map(|prefix| name.strip_prefix(prefix.as_bytes()))
         .any(|random| random.len() == RANDOM_CHARS && random.iter().all(u8::is_ascii_alphanumeric))
 }
 

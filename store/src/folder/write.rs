@@ -1,15 +1,15 @@
 //! Writing into a folder: tmp/, fsync, rename, fsync of the folder. Several processes may write one store at once.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
-use tempfile::NamedTempFile;
 
+use super::arrive::arrive;
 use super::durable::{create_folders, sync_folder, temporary_file};
-use super::tidy::{STAGING_FOLDER, check_free, is_store, remove_abandoned};
+use super::tidy::{COPY_PREFIX, STAGING_FOLDER, check_free, is_store, remove_abandoned};
 use super::{FolderStore, blocking, links};
 use crate::name::check_name;
 use crate::{Condition, Content, ObjectKind, PutOutcome, StoreError, WriteStore};
@@ -73,7 +73,7 @@ fn put(
         Content::File(file) => file,
         Content::Bytes(bytes) => {
             create_folders(staging)?;
-            let mut file = temporary_file(staging, ".regrow-").map_err(StoreError::io(staging))?;
+            let mut file = temporary_file(staging, COPY_PREFIX).map_err(StoreError::io(staging))?;
             file.write_all(&bytes).map_err(StoreError::io(staging))?;
             file
         }
@@ -81,32 +81,9 @@ fn put(
     file.as_file().sync_all().map_err(StoreError::io(path))?;
     let folder = path.parent().unwrap_or(root);
     create_folders(folder)?;
-    let outcome = place(file, path, condition)?;
+    let outcome = arrive(file, path, root, condition)?;
     sync_folder(folder)?;
     Ok(outcome)
-}
-
-fn place(file: NamedTempFile, path: &Path, condition: &Condition) -> Result<PutOutcome, StoreError> {
-    match condition {
-        Condition::IfAbsent => {
-            return match file.persist_noclobber(path) {
-                Ok(_) => Ok(PutOutcome::Stored),
-                Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(PutOutcome::Refused),
-                Err(error) => Err(StoreError::io(path)(error.error)),
-            };
-        }
-        Condition::IfVersion(_) | Condition::Always => {}
-    }
-    // A look and a rename are two steps; others wait meanwhile, where the file system has locks.
-    let folder = path.parent().and_then(|folder| fs::File::open(folder).ok());
-    let _locked = folder.filter(|folder| folder.lock().is_ok());
-    if let Condition::IfVersion(version) = condition
-        && version_at(path).as_ref() != Some(version)
-    {
-        return Ok(PutOutcome::Refused);
-    }
-    file.persist(path).map_err(|error| StoreError::io(path)(error.error))?;
-    Ok(PutOutcome::Stored)
 }
 
 /// What tells this state of a file from others.

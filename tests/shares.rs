@@ -1,0 +1,28 @@
+//! Folders on shares, and on several disks. strace stands in for what the file systems of shares answer.
+
+mod answers;
+mod disks;
+
+use std::process::Command;
+
+use crate::environment::{Outcome, TestEnvironment, pass_over};
+
+/// The command under strace with these options. `None`, and a line that says so, where strace cannot be had.
+fn under_strace(env: &TestEnvironment, options: &[&str], arguments: &str) -> Option<Outcome> {
+    let mut probe = Command::new("strace");
+    if !probe.args(["-qq", "-o", "/dev/null", "true"]).output().is_ok_and(|output| output.status.success()) {
+        pass_over("what shares answer needs strace, and the right to use it");
+        return None;
+    }
+    let inner = env.command(arguments);
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null"]).args(options).arg(inner.get_program()).args(inner.get_args());
+    command.current_dir(env.root());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    Some(Outcome::of(&mut command))
+}
