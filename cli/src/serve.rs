@@ -61,7 +61,9 @@ impl Server {
     /// Serves a folder at an address; port 0 takes a free one.
     pub(crate) fn start(folder: &Path, listen: SocketAddr, log: RequestLog) -> Result<Self, Failure> {
         let root = folder_to_serve(folder)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let workers = std::thread::available_parallelism().map_or(2, usize::from);
+        regrow_sync::check_threads(workers + 1)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
         let (listener, address) = runtime.block_on(bind(listen)).map_err(|error| cannot_listen(listen, &error))?;
         let site = Arc::new(Site::new(&root, log));
         let (stop, stopped) = oneshot::channel();

@@ -162,6 +162,11 @@ pub enum SyncError {
     /// A request that makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// The system lets this process have no more threads.
+    #[error(
+        "no thread can be started ({0}); allow more processes and threads: ulimit -u, or the limit of the container"
+    )]
+    Threads(std::io::Error),
     /// A worker thread died.
     #[error("a worker thread stopped; this is a fault of regrow")]
     Worker,

@@ -39,6 +39,7 @@ pub use make::{MakeOptions, MakeReport, make};
 pub use normalize::{Normalized, normalize};
 pub use patch::PatchLevel;
 pub use patch::publish::{PatchOptions, PatchReport, patch};
+pub use pool::check_threads;
 pub use progress::{NoProgress, Progress, Stage};
 pub use push::{PushOptions, PushReport, push};
 pub use stores::Network;

@@ -1,7 +1,7 @@
 //! Worker threads, and results that come back in the order of their jobs.
 
 use std::collections::VecDeque;
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
@@ -17,6 +17,30 @@ pub(crate) struct Pool {
 
 /// A result that is to come.
 pub(crate) struct Pending<T>(Receiver<T>);
+
+/// Starts a thread beside the pool's. A system may allow no more of them.
+pub(crate) fn spawn_scoped<'scope, 'env, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, 'env>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, SyncError> {
+    Builder::new().name("regrow".into()).spawn_scoped(scope, work).map_err(SyncError::Threads)
+}
+
+/// Makes sure that this many more threads can be started. Libraries that start threads by themselves panic where they cannot.
+///
+/// # Errors
+/// [`SyncError::Threads`].
+pub fn check_threads(count: usize) -> Result<(), SyncError> {
+    let (all_there, waiting) = bounded::<()>(0);
+    let wait = |_| {
+        let waiting = waiting.clone();
+        Builder::new().name("regrow".into()).spawn(move || waiting.recv().is_ok())
+    };
+    let threads: Result<Vec<_>, _> = (0..count).map(wait).collect();
+    drop(all_there);
+    threads.map_err(SyncError::Threads)?.into_iter().for_each(|thread| drop(thread.join()));
+    Ok(())
+}
 
 impl<T> Pending<T> {
     /// Waits for it.
@@ -34,7 +58,7 @@ impl Pool {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let (jobs, queue) = unbounded::<Job>();
         let work = |queue: Receiver<Job>| move || queue.iter().for_each(|job| job());
-        let spawn = |_| std::thread::Builder::new().name("regrow-worker".into()).spawn(work(queue.clone()));
+        let spawn = |_| Builder::new().name("regrow-worker".into()).spawn(work(queue.clone()));
         // With no thread at all, jobs run where they are submitted.
         let threads = (0..cores).filter_map(|n| spawn(n).ok()).collect();
         Self { jobs: Some(jobs), threads }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use regrow_catalog::Catalog;
@@ -13,6 +14,7 @@ use regrow_store::{
 };
 use tokio::runtime::Runtime;
 
+use crate::pool::check_threads;
 use crate::{Deadline, Location, Progress, SyncError};
 
 /// Stores that can be told apart by the bits of a number.
@@ -40,6 +42,11 @@ impl Opening {
     }
 }
 
+/// Threads that a run cannot do without: the network's two, one that fetches, and one that waits with it.
+const THREADS: usize = 4;
+/// No thread for what blocks ends before the run.
+const KEPT_ALIVE: Duration = Duration::from_secs(1 << 30);
+
 /// Everything that reads from hosts shares one of these: connections, counts, the threads that wait for the network.
 pub struct Network {
     runtime: Runtime,
@@ -59,12 +66,16 @@ impl Network {
     /// # Errors
     /// [`SyncError::Io`] where no thread can be started; [`SyncError::Store`] for bad options.
     pub fn new(options: HttpOptions, policy: RetryPolicy) -> Result<Self, SyncError> {
+        check_threads(THREADS)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .max_blocking_threads(8)
+            .thread_keep_alive(KEPT_ALIVE)
             .enable_all()
             .build()
-            .map_err(SyncError::io("threads for the network"))?;
+            .map_err(SyncError::Threads)?;
+        // With one thread for what blocks, that work waits for it where no more can be started. Without, tokio would panic.
+        runtime.spawn_blocking(|| ());
         let buckets = BucketOptions { staging: "/tmp".into(), ..BucketOptions::default() };
         let (limits, meter) = (ReaderLimits::default(), Meter::new());
         Ok(Self { runtime, client: None, opened: Vec::new(), options, buckets, policy, limits, meter })

@@ -77,7 +77,8 @@ pub(crate) fn write_pair(folder: &Path) -> io::Result<(PathBuf, PathBuf)> {
 pub(crate) fn write_pair_scaled(folder: &Path, scale_percent: u32) -> io::Result<(PathBuf, PathBuf)> {
     let (old, new) = (folder.join("old.tar"), folder.join("new.tar"));
     thread::scope(|scope| {
-        let writing_old = scope.spawn(|| write_image(&old, Release::Old, scale_percent));
+        let writing_old =
+            thread::Builder::new().spawn_scoped(scope, || write_image(&old, Release::Old, scale_percent))?;
         write_image(&new, Release::New, scale_percent)?;
         writing_old.join().unwrap_or_else(|_| Err(io::Error::other("the writer of old.tar panicked")))
     })?;

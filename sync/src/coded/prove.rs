@@ -11,7 +11,7 @@ use regrow_index::{Coding, MemberCoding};
 use super::stream::StreamMaker;
 use super::{Aside, PREFIX_BYTES};
 use crate::SyncError;
-use crate::pool::Pool;
+use crate::pool::{Pool, spawn_scoped};
 
 /// Stored bytes that are read at a time, and plain ones that go from one thread to the other.
 const READ_BYTES: usize = 64 << 10;
@@ -179,7 +179,7 @@ impl Member<'_> {
     ) -> Result<(), SyncError> {
         std::thread::scope(|scope| {
             let (pieces, arriving) = bounded::<Vec<u8>>(PIECES_WAITING);
-            let inflating = scope.spawn(move || self.plain(|piece| Ok(pieces.send(piece).is_ok())));
+            let inflating = spawn_scoped(scope, move || self.plain(|piece| Ok(pieces.send(piece).is_ok())))?;
             let mut maker = StreamMaker::new(self.pool, known, corrections);
             let goes_on = Cell::new(true);
             let mut sink = |bytes: &[u8]| {

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use regrow_chunker::{BLOCK_BYTES, ImageDigest, block_value};
 use regrow_index::Index;
 
+use crate::pool::spawn_scoped;
 use crate::seed::{FileSeed, SeedContext, Seeds};
 use crate::{Progress, Stage, SyncError};
 
@@ -85,7 +86,7 @@ fn digest_of(file: &File, bytes: u64, on_read: &(dyn Fn(u64) + Sync)) -> std::io
     };
     let cores = std::thread::available_parallelism().map_or(2, usize::from).min(blocks as usize);
     std::thread::scope(|scope| {
-        let others: Vec<_> = (1..cores).map(|_| scope.spawn(work)).collect();
+        let others: Vec<_> = (1..cores).filter_map(|_| spawn_scoped(scope, work).ok()).collect();
         let own = work();
         let stopped = |_| Err(std::io::Error::other("a worker thread stopped"));
         others.into_iter().map(|other| other.join().unwrap_or_else(stopped)).fold(own, Result::and)

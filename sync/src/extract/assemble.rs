@@ -20,7 +20,7 @@ use super::output::OutputFile;
 use super::packs::Packs;
 use super::target::Target;
 use super::{Form, Run};
-use crate::pool::{Ordered, Pending};
+use crate::pool::{Ordered, Pending, spawn_scoped};
 use crate::progress::check_time;
 use crate::seed::Seeds;
 use crate::{Stage, SyncError};
@@ -102,12 +102,12 @@ impl<'a> Assembly<'a> {
     /// For files: what is missing arrives while blocks are written.
     fn write_anywhere(&mut self, counts: &mut Counts) -> Result<[u8; 32], SyncError> {
         let fetched = std::thread::scope(|scope| {
-            let fetching = scope.spawn(|| {
+            let fetching = spawn_scoped(scope, || {
                 let mut fetched = Counts::default();
                 let result = self.fetch(&self.shared.plan, &mut fetched);
                 self.shared.is_fetched.store(result.is_ok(), Ordering::Release);
                 result.map(|()| fetched)
-            });
+            })?;
             let written = self.write_blocks();
             let fetched = fetching.join().map_err(|_| SyncError::Worker)?;
             Ok::<_, SyncError>((written?, fetched?))

@@ -21,6 +21,7 @@ use super::output::OutputFile;
 use crate::ingest::{GzipFiles, Hashed, Reading, ingest_plain};
 use crate::patch::apply::{TargetSizes, apply};
 use crate::patch::header::PatchHeader;
+use crate::pool::spawn_scoped;
 use crate::seed::{FileSeed, PatchSeed, PatchSeedBuilder, Seeds};
 use crate::{Stage, SyncError};
 
@@ -144,15 +145,15 @@ fn yield_of(
     run.progress.begin(Stage::Patch, Some(index.plain_bytes()));
     let (pieces, arriving) = bounded(PIECES_WAITING);
     let (applied, ingested) = std::thread::scope(|scope| {
-        let applying =
-            scope.spawn(move || apply(&mut file, &header, candidate.seed, sizes, request.scratch, &mut Pieces(pieces)));
+        let apply = move || apply(&mut file, &header, candidate.seed, sizes, request.scratch, &mut Pieces(pieces));
+        let applying = spawn_scoped(scope, apply)?;
         let mut image = PatchedImage::new(arriving, Path::new(&request.name));
         let (params, gzip_files) = (index.params, GzipFiles::Contents);
         let reading = Reading { params, pool: run.pool, stage: Stage::Patch, progress: run.progress, gzip_files };
         let ingested = ingest_plain(&mut image, &reading, &mut |chunk| yielded.take(&chunk));
         drop(image);
-        (applying.join().map_err(|_| SyncError::Worker), ingested)
-    });
+        Ok::<_, SyncError>((applying.join().map_err(|_| SyncError::Worker), ingested))
+    })?;
     run.progress.end(Stage::Patch);
     match (applied?, ingested) {
         (Ok(()), Ok(_)) => {}

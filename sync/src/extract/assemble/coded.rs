@@ -14,7 +14,7 @@ use super::block::{BlockJob, BlockResult, hash_written};
 use super::{Assembly, BLOCKS_IN_FLIGHT, Shared};
 use crate::coded::stream::StreamMaker;
 use crate::extract::locate::Counts;
-use crate::pool::{Ordered, Pool};
+use crate::pool::{Ordered, Pool, spawn_scoped};
 use crate::{Location, Progress, Stage, SyncError};
 
 /// Plain bytes that are put together at a time.
@@ -219,13 +219,13 @@ impl Assembly<'_> {
         let mut tasks = tasks(&shared, self.run.index);
         let arrival = Arrival::default();
         let mut failed = std::thread::scope(|scope| {
-            let fetching = scope.spawn(|| {
+            let fetching = spawn_scoped(scope, || {
                 let mut fetched = Counts::default();
                 let result = self.fetch(&self.shared.plan, &mut fetched);
                 self.shared.is_fetched.store(result.is_ok(), Ordering::Release);
                 arrival.tell(result.is_ok());
                 result.map(|()| fetched)
-            });
+            })?;
             let failed = self.side_by_side(&mut tasks, &arrival);
             let fetched = fetching.join().map_err(|_| SyncError::Worker)??;
             counts.cache.add(fetched.cache.chunks, fetched.cache.bytes);
@@ -261,8 +261,11 @@ impl Assembly<'_> {
         };
         let drivers = std::thread::available_parallelism().map_or(2, usize::from).min(tasks.len());
         let ended: Vec<Result<_, SyncError>> = std::thread::scope(|scope| {
-            let drivers: Vec<_> = (0..drivers).map(|_| scope.spawn(drive)).collect();
-            drivers.into_iter().map(|driver| driver.join().unwrap_or(Err(SyncError::Worker))).collect()
+            // This thread is one of them, so that fewer others do too.
+            let others: Vec<_> = (1..drivers).filter_map(|_| spawn_scoped(scope, drive).ok()).collect();
+            let own = drive();
+            let ended = others.into_iter().map(|driver| driver.join().unwrap_or(Err(SyncError::Worker)));
+            ended.chain([own]).collect()
         });
         let (mut left, mut failed) = (HashSet::new(), Vec::new());
         for ended in ended {
