@@ -2,6 +2,7 @@
 
 mod answers;
 mod disks;
+mod left;
 mod threads;
 
 use std::process::Command;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -173,6 +173,9 @@ fn taken(content: Content) -> Result<Bytes, StoreError> {
     };
     let mut bytes = Vec::new();
     // Opened anew, since the handle stands at the end of what was written.
-    file.reopen().and_then(|mut file| file.read_to_end(&mut bytes)).map_err(StoreError::io(file.path()))?;
+    file.as_file()
+        .rewind()
+        .and_then(|()| file.as_file().read_to_end(&mut bytes))
+        .map_err(StoreError::io(file.path()))?;
     Ok(bytes.into())
 }

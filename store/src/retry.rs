@@ -208,6 +208,10 @@ impl<S: WriteStore> WriteStore for Retry<S> {
         self.inner.staging()
     }
 
+    fn stage(&self, prefix: &str) -> std::io::Result<tempfile::NamedTempFile> {
+        self.inner.stage(prefix)
+    }
+
     fn put<'a>(
         &'a self,
         name: &'a str,

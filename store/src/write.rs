@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use tempfile::NamedTempFile;
 
-use crate::{ReadStore, StoreError};
+use crate::{ReadStore, StoreError, temporary_file};
 
 /// What an object is, which decides what its host tells caches and browsers of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +112,12 @@ pub trait ListStore: Send + Sync + Debug {
 pub trait WriteStore: Send + Sync + Debug {
     /// A folder of this machine where files wait to be put.
     fn staging(&self) -> &Path;
+
+    /// A new file there, to be put. Its name begins with `prefix`, if it has one: where files are sent elsewhere they need none, and
+    /// so a process that is killed leaves nothing.
+    fn stage(&self, prefix: &str) -> std::io::Result<NamedTempFile> {
+        temporary_file(self.staging(), prefix)
+    }
 
     /// Puts an object.
     fn put<'a>(

@@ -7,7 +7,6 @@ use regrow_image::TreeEntry;
 use regrow_index::Index;
 use regrow_store::{Span, StoreError, patch_name};
 use serde::Serialize;
-use tempfile::TempDir;
 
 use crate::extract::inspect::{Inspection, StreamChunks, UpdateCost};
 use crate::patch::PatchLevel;
@@ -16,6 +15,7 @@ use crate::patch::header::ChunkCost;
 use crate::patch::local::Locals;
 use crate::patch::write::Between;
 use crate::pool::Pool;
+use crate::scratch::ScratchFolder;
 use crate::tree::{ArchiveNumbers, Reading, archive_of, path_of};
 use crate::{Location, Network, Progress, SyncError};
 
@@ -179,7 +179,7 @@ fn make_patch(
     pool: &Pool,
     progress: &dyn Progress,
 ) -> Result<PatchCosts, SyncError> {
-    let scratch = TempDir::new_in(&options.scratch).map_err(SyncError::io(&options.scratch))?;
+    let scratch = ScratchFolder::new(&options.scratch).map_err(SyncError::io(&options.scratch))?;
     let local = Locals { stores: &options.stores, catalog: None, scratch: scratch.path(), pool, progress };
     let (base, target) =
         local.open_both((&options.old, old, &options.old_files), (&options.new, new, &options.new_files), network)?;

@@ -24,6 +24,7 @@ mod room;
 mod scan;
 mod seed;
 mod slicer;
+mod scratch;
 mod spool;
 mod stores;
 mod tree;
@@ -42,6 +43,7 @@ pub use patch::publish::{PatchOptions, PatchReport, patch};
 pub use pool::check_threads;
 pub use progress::{NoProgress, Progress, Stage};
 pub use push::{PushOptions, PushReport, push};
+pub use scratch::scratch_file;
 pub use stores::Network;
 pub use verify::{StoreVerifyReport, VerifyReport, verify_file, verify_store};
 

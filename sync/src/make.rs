@@ -162,6 +162,7 @@ pub fn make(
     check_index(&options.index, input_name)?;
     check_apart(&options.index, &options.store)?;
     warn_of_name(&options.index, progress);
+    crate::scratch::sweep(&options.scratch);
     if let Some(params) = &options.params {
         check_limits(params, &options.store, network)?;
     }

@@ -13,6 +13,7 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 
 use crate::pool::Pool;
+use crate::scratch::scratch_file;
 use crate::{Progress, SyncError};
 
 use archive::Archive;
@@ -47,7 +48,7 @@ pub fn normalize(path: &Path, scratch: &Path, progress: &dyn Progress) -> Result
         return Ok(None);
     }
     let changed = images.rewrite(&replaced, path)?;
-    let out = NamedTempFile::new_in(scratch).map_err(SyncError::io(scratch))?;
+    let out = scratch_file(scratch).map_err(SyncError::io(scratch))?;
     let mut writer = BufWriter::with_capacity(1 << 20, out);
     archive.write(&mut file, &replaced, &changed, &mut writer).map_err(SyncError::io(scratch))?;
     writer.flush().map_err(SyncError::io(scratch))?;

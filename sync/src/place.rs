@@ -185,6 +185,11 @@ impl Place {
         regrow_store::sync_open_folder(&self.handle)
     }
 
+    /// A handle of the folder itself, for locks.
+    pub(crate) fn as_file(&self) -> io::Result<File> {
+        Ok(File::from(self.handle.try_clone()?))
+    }
+
     /// Opens an own folder.
     pub(crate) fn find_folder(&self, name: &OsStr) -> io::Result<Found<Self>> {
         Ok(match self.open_folder(name)? {

@@ -14,7 +14,6 @@ use regrow_chunker::ChunkId;
 use regrow_index::{Index, PackRef};
 use regrow_store::{
     Condition, Content, ObjectKind, ReadStore, Span, Store, StoreDescription, StoreError, open_description, pack_name,
-    temporary_file,
 };
 use serde::Serialize;
 use tempfile::NamedTempFile;
@@ -267,7 +266,7 @@ async fn download(
     if download.range.end != pack.bytes {
         return Err(damaged().into());
     }
-    let mut file = temporary_file(to.staging(), "pack-").map_err(io())?;
+    let mut file = to.stage("pack-").map_err(io())?;
     let (mut body, mut hasher) = (download.body, blake3::Hasher::new());
     while let Some(piece) = body.next().await {
         let piece = piece?;

@@ -51,7 +51,7 @@ fn keep_input(args: &MakeArgs) -> Result<Option<tempfile::NamedTempFile>, Failur
         return Ok(None);
     }
     let copy = || {
-        let mut file = tempfile::NamedTempFile::new()?;
+        let mut file = regrow_sync::scratch_file(&std::env::temp_dir())?;
         std::io::copy(&mut std::io::stdin().lock(), &mut file)?;
         Ok::<_, std::io::Error>(file)
     };

@@ -8,13 +8,14 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use object_store::path::Path as Key;
 use object_store::{Attribute, Attributes, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
+use tempfile::NamedTempFile;
 
 use super::answer::Refusal;
 use super::failure::{Action, refusal};
 use super::multipart::Source;
 use super::read::e_tag_of;
 use super::{BucketStore, Provider};
-use crate::{Condition, Content, ObjectKind, PutOutcome, ReadStore, Span, StoreError, WriteStore};
+use crate::{Condition, Content, ObjectKind, PutOutcome, ReadStore, Span, StoreError, WriteStore, temporary_file};
 
 /// The largest object that is put in one request.
 const MAX_WHOLE_BYTES: u64 = 32 << 20;
@@ -161,6 +162,14 @@ impl BucketStore {
 impl WriteStore for BucketStore {
     fn staging(&self) -> &Path {
         &self.options.staging
+    }
+
+    fn stage(&self, prefix: &str) -> std::io::Result<NamedTempFile> {
+        let mut file = temporary_file(self.staging(), prefix)?;
+        // What is sent is read from the handle.
+        std::fs::remove_file(file.path())?;
+        file.disable_cleanup(true);
+        Ok(file)
     }
 
     fn put<'a>(

@@ -43,8 +43,7 @@ impl<'a> Uploads<'a> {
 
     /// A file for a pack.
     pub(crate) fn begin(&self) -> Result<NamedTempFile, SyncError> {
-        let folder = self.store.staging();
-        Ok(regrow_store::temporary_file(folder, "pack-").map_err(StoreError::io(folder))?)
+        Ok(self.store.stage("pack-").map_err(StoreError::io(self.store.staging()))?)
     }
 
     /// Sends a complete pack on its way; returns what names it, which is not what it was given where that name is

@@ -6,11 +6,8 @@ use std::time::{Duration, Instant};
 use regrow_catalog::Catalog;
 use regrow_chunker::ChunkId;
 use regrow_index::{Index, MAX_INDEX_BYTES, MAX_PATCH_BASES};
-use regrow_store::{
-    Condition, Content, ObjectKind, PutOutcome, Span, Store, StoreError, patch_name, read_small, temporary_file,
-};
+use regrow_store::{Condition, Content, ObjectKind, PutOutcome, Span, Store, StoreError, patch_name, read_small};
 use serde::Serialize;
-use tempfile::TempDir;
 
 use super::check::check;
 use super::header::{ChunkCost, HEADER_BYTES, HeaderError, PatchHeader};
@@ -21,6 +18,7 @@ use super::write::{Between, write};
 use crate::extract::inspect::UpdateCost;
 use crate::make::{MakeOptions, as_seconds, encode};
 use crate::pool::Pool;
+use crate::scratch::ScratchFolder;
 use crate::stores::Opening;
 use crate::tree::Reading;
 use crate::{Location, Network, Progress, SyncError};
@@ -180,8 +178,7 @@ pub(crate) fn publish(
         _ => {}
     }
     let pool = Pool::new();
-    let scratch =
-        TempDir::with_prefix_in("regrow-patch-", &options.scratch).map_err(SyncError::io(&options.scratch))?;
+    let scratch = ScratchFolder::new(&options.scratch).map_err(SyncError::io(&options.scratch))?;
     let stores = [(*store).clone()];
     let catalog = publication.catalog;
     let local = Locals { stores: &stores, catalog, scratch: scratch.path(), pool: &pool, progress };
@@ -191,7 +188,7 @@ pub(crate) fn publish(
         network,
     )?;
     let chunk_cost = chunk_cost(publication, &old_image, &pool, network, progress)?;
-    let mut file = temporary_file(place.staging(), "patch-").map_err(StoreError::io(place.staging()))?;
+    let mut file = place.stage("patch-").map_err(StoreError::io(place.staging()))?;
     let between = Between {
         base: &old_image,
         target: &new_image,
