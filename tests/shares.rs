@@ -3,6 +3,8 @@
 mod answers;
 mod disks;
 mod left;
+mod outputs;
+mod seeds;
 mod threads;
 
 use std::process::Command;

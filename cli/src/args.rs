@@ -187,7 +187,7 @@ pub(crate) struct ExtractArgs {
     /// Fetch from this folder or URL; several are asked in turn [default: where the index says]
     #[arg(long = "store", value_name = "DIR|URL")]
     pub(crate) stores: Vec<String>,
-    /// Use what this tar, file, device, folder, index or store holds
+    /// Use what this tar, file, device, folder, index or store holds; - reads standard input
     #[arg(long = "seed", value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) seeds: Vec<PathBuf>,
     /// Keep what is fetched in this folder, and use it

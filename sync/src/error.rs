@@ -96,6 +96,21 @@ pub enum SyncError {
         /// The file.
         path: PathBuf,
     },
+    /// A file that something is mounted on cannot be replaced by another.
+    #[error(
+        "{}: something is mounted on this file, so no other can take its place; --in-place writes over it",
+        path.display()
+    )]
+    MountPoint {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that is marked so cannot be replaced by another, and not be written over.
+    #[error("{}: the file is marked as immutable or append-only; take that away with chattr, or write elsewhere", path.display())]
+    Immutable {
+        /// The file.
+        path: PathBuf,
+    },
     /// Something of another user lies where a temporary file belongs, and it cannot be removed.
     #[error("{}: something of another user lies there and cannot be removed ({source}); write to another folder", path.display())]
     Occupied {

@@ -14,6 +14,7 @@ pub(crate) mod recipe;
 mod resume;
 mod skeleton;
 mod target;
+mod zeros;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -30,7 +31,6 @@ use crate::make::as_seconds;
 use crate::pool::Pool;
 use crate::scan::Scan;
 use crate::seed::{GuessedFiles, SeedContext, Seeds};
-use crate::spool::Spool;
 use crate::{Left, Location, Network, Progress, SyncError};
 
 use already::Already;
@@ -199,20 +199,26 @@ pub fn extract(
         }
     };
     let catalog = options.catalog.as_ref();
-    let context =
-        SeedContext { params: index.params, pool: &pool, catalog, progress, unfolds: true, on_scan: &on_scan };
-    for seed in &options.seeds {
-        seeds.open(seed, &context)?;
+    let (params, scratch, unfolds) = (index.params, &*options.scratch, true);
+    let context = SeedContext { params, pool: &pool, catalog, progress, scratch, unfolds, on_scan: &on_scan };
+    // What is there already may be the image itself; then nothing else is read.
+    let look = SeedContext { on_scan: &|| (), ..context };
+    let (replaced, trusts) = (output.replaced(), options.trust_catalog);
+    let already = already::look(replaced.as_deref(), &index, &mut seeds, &look, trusts)?;
+    let finished = already != Already::Different && output.may_stay();
+    if !finished {
+        let looked_at = seeds.seeds.len();
+        for seed in &options.seeds {
+            seeds.open(seed, &context)?;
+        }
+        // Seeds that were given come before what is replaced.
+        seeds.seeds.rotate_left(looked_at);
     }
-    // What is there already may be the image itself.
-    let context = SeedContext { on_scan: &|| (), ..context };
     let mut report = report_of(&index);
     report.dry_run = options.dry_run;
     let health = Arc::new(Failover::new(stores.len()));
     let (prefetch, pool, form) = (&prefetch, &pool, Form::Image);
     let run = Run { location, index: &index, stores, health, prefetch, options, pool, progress, network, form };
-    let already = already::look(output.replaced().as_deref(), &index, &mut seeds, &context, options.trust_catalog)?;
-    let finished = already != Already::Different && output.may_stay();
     report.verified = already == Already::Read || (!finished && !options.dry_run);
     let counts = if finished {
         if !options.dry_run {
@@ -270,7 +276,6 @@ impl Run<'_> {
         let sizes = self.sizes();
         let output = OutputFile::open(output, sizes, self.options)?;
         let scratch = output.folder().unwrap_or(&self.options.scratch).to_owned();
-        output.check_room(&scratch, Spool::disk_bytes(self.index.skeleton.bytes))?;
         let fetcher = Fetcher {
             network: self.network,
             stores: self.remotes(),
@@ -285,6 +290,7 @@ impl Run<'_> {
             pool: self.pool,
             progress: self.progress,
         };
+        zeros::check_room(self, &fetcher, &seeds, &output, &scratch).inspect_err(|_| output.abandon())?;
         if let Some(planned) = patched::extend_seeds(self, &fetcher, &mut seeds, &output, &scratch)? {
             return Ok((planned, None));
         }
@@ -310,7 +316,7 @@ impl Run<'_> {
             return Ok((counts, None));
         }
         if output.keeps_fetched_apart() {
-            output.check_room(&scratch, plan.bytes_in_frames(&target)).inspect_err(|_| output.abandon())?;
+            output.check_room(0, &scratch, plan.bytes_in_frames(&target)).inspect_err(|_| output.abandon())?;
         }
         let written = Arc::clone(&target);
         let assembly = Assembly::new(self, fetcher, packs, target, seeds, Arc::clone(&output), plan);

@@ -11,13 +11,15 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
 /// Mode of own files.
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 /// Mode of own folders.
 const FOLDER_MODE: Mode = Mode::RWXU;
+/// Longest names of file systems: encrypted ones take less than others.
+const NAME_BYTES: std::ops::RangeInclusive<usize> = 64..=255;
 /// How often a name is tried again when somebody else changes it meanwhile.
 const TRIES: u32 = 16;
 /// How deep own folders are nested at most.
@@ -89,6 +91,19 @@ impl Place {
     /// Looks at a name without following a link there.
     pub(crate) fn stat(&self, name: &OsStr) -> io::Result<Stat> {
         Ok(rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
+    /// What the kernel says of a name beyond [`Place::stat`]: that something is mounted there, say. A link there is not followed.
+    pub(crate) fn attributes(&self, name: &OsStr) -> io::Result<StatxAttributes> {
+        let found = rustix::fs::statx(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())?;
+        Ok(found.stx_attributes & found.stx_attributes_mask)
+    }
+
+    /// The longest name that this folder takes, in bytes.
+    pub(crate) fn max_name_bytes(&self) -> usize {
+        let told = rustix::fs::fstatvfs(&self.handle).map_or(0, |disk| disk.f_namemax);
+        // FAT and others count characters, and tell how many bytes these could be.
+        usize::try_from(told).ok().filter(|told| NAME_BYTES.contains(told)).unwrap_or(*NAME_BYTES.end())
     }
 
     /// Whether a name leads to this open file.

@@ -1,6 +1,8 @@
 //! What a local file was found to hold: the recipe and the layout that make would give it.
 
 use std::fs::File;
+use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
 
 use regrow_catalog::{Catalog, SeedKey};
@@ -11,6 +13,7 @@ use regrow_index::{Segment, SegmentCutter, image_id};
 
 use crate::coded::Unfolded;
 use crate::ingest::{GzipFiles, Input, Reading, ingest};
+use crate::seed::Data;
 use crate::{Stage, SyncError};
 
 /// See the module's documentation.
@@ -34,10 +37,12 @@ const REMEMBERED_BYTES: u64 = 64 << 10;
 const GUESS_VERSION: u32 = 1;
 
 impl Scan {
-    /// Reads a file, or what the catalog remembers of it; tells too whether it was read.
+    /// Reads a file, or what the catalog remembers of it; tells too whether it was read. Where only its data is wanted, the scan is of
+    /// that, as if it were the file.
     pub(crate) fn of_file(
         path: &Path,
         file: &mut File,
+        data: Option<&Data>,
         reading: &Reading<'_>,
         catalog: Option<&Catalog>,
         on_scan: &dyn Fn(),
@@ -47,17 +52,28 @@ impl Scan {
             GzipFiles::Contents => 0,
             GzipFiles::Scan | GzipFiles::Prove(_) => GUESS_VERSION,
         };
-        let rules = rules(gzip, &params);
+        let rules = rules(gzip, &params) + &data.map(Data::rules).unwrap_or_default();
         let before = catalog.and_then(|_| SeedKey::of_file(path, file, &rules).ok());
         if let (Some(catalog), Some(key)) = (catalog, &before)
             && let Some(scan) = catalog.get_seed(key).and_then(|blob| Self::decode(&blob))
         {
             return Ok((scan, false));
         }
-        let bytes = file.metadata().map_err(SyncError::io(path))?.len();
+        let bytes = match data {
+            Some(data) => data.bytes(),
+            None => file.metadata().map_err(SyncError::io(path))?.len(),
+        };
         on_scan();
         progress.begin(Stage::Scan, (bytes > 0).then_some(bytes));
-        let input = Input { reader: file, name: path, size_hint: (bytes > 0).then_some(bytes) };
+        let mut of_data;
+        let reader: &mut dyn Read = match data {
+            Some(data) => {
+                of_data = data.reader(file);
+                &mut of_data
+            }
+            None => file,
+        };
+        let input = Input { reader, name: path, size_hint: (bytes > 0).then_some(bytes) };
         let scan = Self::of_input(input, reading, MAX_SEED_CHUNKS);
         progress.end(Stage::Scan);
         let scan = scan?;
@@ -109,6 +125,19 @@ impl Scan {
         };
         opaque.truncate(most);
         Ok(Self { digest: found.digest, skeleton, contents, layout, unfolded: found.unfolded, opaque })
+    }
+
+    /// Chunks of contents that lie in the file in one piece, with where they are.
+    pub(crate) fn contiguous_chunks(&self, mut each: impl FnMut(Range<u64>, ChunkId)) {
+        let mut at = 0;
+        for record in &self.contents {
+            let range = at..at + u64::from(record.len);
+            at = range.end;
+            let mut stretches = self.layout.contents_in_image(range);
+            if let (Some(image), None) = (stretches.next(), stretches.next()) {
+                each(image, record.id);
+            }
+        }
     }
 
     /// Records of a stream.

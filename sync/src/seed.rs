@@ -1,5 +1,6 @@
 //! Seeds: local things that hold wanted bytes.
 
+mod data;
 mod file;
 mod folder;
 mod gather;
@@ -7,7 +8,8 @@ mod patched;
 mod rooted;
 mod store;
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,13 +19,18 @@ use regrow_chunker::{ChunkId, Params, Record};
 use regrow_index::{HEAD_BYTES, Index, MAX_INDEX_BYTES, Segment};
 use regrow_store::STORE_FILE;
 
+pub(crate) use data::Data;
 pub(crate) use file::FileSeed;
 pub(crate) use folder::{FolderSeed, GuessedFiles};
 pub(crate) use patched::{PatchSeed, PatchSeedBuilder};
 use store::StoreSeed;
 
 use crate::pool::Pool;
+use crate::progress::check_time;
 use crate::{Progress, SyncError};
+
+/// Bytes of a pipe that are read at a time.
+const SPOOLED_BYTES: usize = 256 << 10;
 
 /// Something that chunks are read from. What it gives is verified by who asks.
 pub(crate) trait Seed: Send + Sync {
@@ -53,6 +60,8 @@ pub(crate) struct SeedContext<'a> {
     pub(crate) pool: &'a Pool,
     pub(crate) catalog: Option<&'a Catalog>,
     pub(crate) progress: &'a dyn Progress,
+    /// A folder for the bytes of seeds that can be read only once.
+    pub(crate) scratch: &'a Path,
     /// Gzip files in a seed are read as what they hold, as make would do.
     pub(crate) unfolds: bool,
     /// Is called before a seed is read through.
@@ -74,8 +83,14 @@ impl Seeds {
     /// Opens what `path` names: a store's folder, any other folder, an index with its store, any file or device.
     pub(crate) fn open(&mut self, path: &Path, context: &SeedContext<'_>) -> Result<(), SyncError> {
         let kind = path.metadata().map_err(SyncError::io(path))?.file_type();
+        if kind.is_fifo() {
+            let file = spooled(path, context)?;
+            self.seeds.push(Box::new(FileSeed::of_file(file, path, &SeedContext { catalog: None, ..*context })?));
+            return Ok(());
+        }
         if !(kind.is_file() || kind.is_dir() || kind.is_block_device()) {
-            return Err(SyncError::Usage(format!("{}: a seed is a file, a folder or a block device", path.display())));
+            let reason = "a seed is a file, a folder, a block device or a pipe";
+            return Err(SyncError::Usage(format!("{}: {reason}", path.display())));
         }
         if path.join(STORE_FILE).is_file() {
             self.seeds.push(Box::new(StoreSeed::open(path, None, context.progress)?));
@@ -117,6 +132,25 @@ impl Seeds {
         let Some(seed) = self.seeds.get(seed as usize) else { return false };
         seed.read(place, record.len as usize, out).is_ok() && ChunkId::of(out) == record.id
     }
+}
+
+/// What comes out of a pipe, in a file without a name. Whoever names a pipe as a seed has something write to it, so that is waited for.
+fn spooled(path: &Path, context: &SeedContext<'_>) -> Result<File, SyncError> {
+    let (failed, full) = (|| SyncError::io(path), || SyncError::io(context.scratch));
+    let mut pipe = File::open(path).map_err(failed())?;
+    let mut file = tempfile::tempfile_in(context.scratch).map_err(full())?;
+    let mut buffer = vec![0; SPOOLED_BYTES];
+    loop {
+        check_time(context.progress)?;
+        match pipe.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => file.write_all(&buffer[..read]).map_err(full())?,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed()(error)),
+        }
+    }
+    file.rewind().map_err(full())?;
+    Ok(file)
 }
 
 /// The index in this file, if it is one. An image may begin as an index does: no more is read of it than its head.

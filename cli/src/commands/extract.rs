@@ -1,6 +1,6 @@
 //! `regrow extract`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use regrow_sync::{ExtractOptions, ExtractReport, Location, Output, extract};
 
@@ -21,7 +21,7 @@ pub(crate) fn run(args: ExtractArgs, verbosity: Verbosity) -> Result<(), Failure
     let bars = Bars::new(verbosity).until(deadline);
     let options = ExtractOptions {
         stores: common::locations(&args.stores)?,
-        seeds: args.seeds.clone(),
+        seeds: args.seeds.iter().map(|seed| seed_path(seed)).collect(),
         cache: args.cache.clone(),
         catalog: Some(common::catalog(args.catalog.clone(), &bars)),
         scratch: std::env::temp_dir(),
@@ -39,6 +39,11 @@ pub(crate) fn run(args: ExtractArgs, verbosity: Verbosity) -> Result<(), Failure
     }
     let to = if args.dry_run { To::Output } else { To::Summary };
     Reporter { verbosity, json: args.json }.print(&report, &summary(&report), to)
+}
+
+/// Standard input goes by its name as a file, which it may be.
+fn seed_path(seed: &Path) -> PathBuf {
+    if seed == Path::new("-") { "/dev/stdin".into() } else { seed.to_owned() }
 }
 
 fn output(args: &ExtractArgs) -> Result<Output, Failure> {

@@ -2,7 +2,9 @@
 
 mod attributes;
 mod destination;
+mod holes;
 mod in_place;
+mod mounted;
 mod part;
 mod pipe;
 mod spot;
@@ -44,6 +46,9 @@ enum End {
 
 /// Where bytes lie until the output is complete.
 enum Medium {
+    /// A file that was empty when this run began, as long as it will be: all that was not written is zeros.
+    New(File),
+    /// A file that may hold anything.
     File(File),
     InPlace(InPlace),
 }
@@ -51,21 +56,22 @@ enum Medium {
 impl Medium {
     fn read(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
         match self {
-            Self::File(file) => file.read_exact_at(out, at),
+            Self::New(file) | Self::File(file) => file.read_exact_at(out, at),
             Self::InPlace(target) => target.read(at, out),
         }
     }
 
     fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
         match self {
-            Self::File(file) => file.write_all_at(bytes, at),
+            Self::New(file) => holes::write_new(file, at, bytes),
+            Self::File(file) => holes::write_over(file, at, bytes),
             Self::InPlace(target) => target.write(at, bytes),
         }
     }
 
     fn held_bytes(&self) -> u64 {
         match self {
-            Self::File(file) => file.metadata().map_or(0, |metadata| metadata.blocks() * 512),
+            Self::New(file) | Self::File(file) => file.metadata().map_or(0, |metadata| metadata.blocks() * 512),
             Self::InPlace(target) => target.held_bytes().unwrap_or(u64::MAX),
         }
     }
@@ -141,8 +147,9 @@ impl OutputFile {
         let failed = || SyncError::io(part.spot.place.path(&part.names.part));
         let resumable = file.metadata().map_err(failed())?.len() > 0;
         file.set_len(sizes.plain).map_err(failed())?;
-        let coded = if sizes.is_coded { Some(Medium::File(part.begin_coded()?)) } else { None };
-        Ok(Self::new(Some(Medium::File(file)), coded, End::Rename(part), sizes, resumable))
+        let file = if resumable { Medium::File(file) } else { Medium::New(file) };
+        let coded = if sizes.is_coded { Some(Medium::New(part.begin_coded(sizes.image)?)) } else { None };
+        Ok(Self::new(Some(file), coded, End::Rename(part), sizes, resumable))
     }
 
     fn open_in_place(spot: Spot, sizes: OutputSizes, options: &ExtractOptions) -> Result<Self, SyncError> {
@@ -189,11 +196,13 @@ impl OutputFile {
         }
     }
 
-    /// Refuses what the disks cannot hold: the image, and this many bytes in `scratch`.
-    pub(crate) fn check_room(&self, scratch: &Path, scratch_bytes: u64) -> Result<(), SyncError> {
+    /// Refuses what the disks cannot hold: the image but for this many bytes of holes, and this many bytes in `scratch`.
+    pub(crate) fn check_room(&self, hole_bytes: u64, scratch: &Path, scratch_bytes: u64) -> Result<(), SyncError> {
         let mut needs = Needs::default();
         match &self.end {
-            End::Rename(Part { spot, .. }) | End::InPlace(spot) => needs.add(spot.place.folder(), self.missing_bytes()),
+            End::Rename(Part { spot, .. }) | End::InPlace(spot) => {
+                needs.add(spot.place.folder(), self.missing_bytes().saturating_sub(hole_bytes));
+            }
             End::Pipe(_) => {}
             End::Dry { .. } => return Ok(()),
         }
@@ -267,7 +276,7 @@ impl OutputFile {
     /// The image is complete and verified: makes it durable, and gives it its name.
     pub(crate) fn commit(&self) -> Result<(), SyncError> {
         match (&self.end, self.coded.as_ref().or(self.file.as_ref())) {
-            (End::Rename(part), Some(Medium::File(file))) => {
+            (End::Rename(part), Some(Medium::New(file) | Medium::File(file))) => {
                 self.is_begun.store(true, Ordering::Relaxed);
                 part.commit(file, self.sizes.is_coded)
             }
@@ -319,12 +328,11 @@ impl OutputFile {
 impl Drop for OutputFile {
     fn drop(&mut self) {
         let End::Rename(part) = &self.end else { return };
-        if let Some(Medium::File(coded)) = &self.coded {
+        if let Some(Medium::New(coded)) = &self.coded {
             // Under this name it is there only until it is complete.
             part.discard_coded(coded);
         }
-        if let Some(Medium::File(file)) = &self.file
-            && !self.resumable
+        if let Some(Medium::New(file)) = &self.file
             && !self.is_begun.load(Ordering::Relaxed)
         {
             part.discard_empty(file);
@@ -336,7 +344,7 @@ impl Drop for OutputFile {
 fn scratch_file(bytes: u64, scratch: &Path) -> Result<Medium, SyncError> {
     let file = tempfile::tempfile_in(scratch).map_err(SyncError::io(scratch))?;
     file.set_len(bytes).map_err(SyncError::io(scratch))?;
-    Ok(Medium::File(file))
+    Ok(Medium::New(file))
 }
 
 /// Keeps other processes from an output.

@@ -53,8 +53,8 @@ impl Locals<'_> {
         let fetched = if given.is_empty() { Some(self.fetch(location, index, seed, network)?) } else { None };
         let catalog = self.catalog.filter(|_| fetched.is_none());
         let (pool, progress, on_scan) = (self.pool, self.progress, &|| ());
-        let context =
-            SeedContext { params: index.params, pool, catalog, progress, unfolds: !index.codings.is_empty(), on_scan };
+        let (params, unfolds, scratch) = (index.params, !index.codings.is_empty(), self.scratch);
+        let context = SeedContext { params, pool, catalog, progress, scratch, unfolds, on_scan };
         for path in given.iter().chain(&fetched) {
             let image = Arc::new(PatchImage::open(path, &context, self.scratch)?);
             if image.digest() != index.image_digest {

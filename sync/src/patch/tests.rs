@@ -87,7 +87,8 @@ impl Pair {
             let path = folder.path().join(name);
             std::fs::write(&path, bytes).unwrap();
             let (catalog, progress, on_scan) = (None, &NoProgress, &|| {});
-            let context = SeedContext { params, pool: &pool, catalog, progress, unfolds: true, on_scan };
+            let context =
+                SeedContext { params, pool: &pool, catalog, progress, scratch: folder.path(), unfolds: true, on_scan };
             Arc::new(PatchImage::open(&path, &context, Path::new("/tmp")).unwrap())
         };
         let (base, target) = (open("base", base), open("target", target));

@@ -80,12 +80,12 @@ impl FileSeed {
     pub(crate) fn of_file(mut file: File, path: &Path, context: &SeedContext<'_>) -> Result<Self, SyncError> {
         let kind = file.metadata().map_err(SyncError::io(path))?.file_type();
         let state = state_of(&file);
-        let SeedContext { params, pool, catalog, progress, unfolds, on_scan } = *context;
+        let SeedContext { params, pool, catalog, progress, unfolds, on_scan, .. } = *context;
         // Writing to a device does not change its times: what it held is not remembered.
         let catalog = catalog.filter(|_| kind.is_file());
         let gzip_files = if unfolds { GzipFiles::Scan } else { GzipFiles::Contents };
         let reading = Reading { params, pool, stage: Stage::Scan, progress, gzip_files };
-        let (scan, was_read) = Scan::of_file(path, &mut file, &reading, catalog, on_scan)?;
+        let (scan, was_read) = Scan::of_file(path, &mut file, None, &reading, catalog, on_scan)?;
         let file = PlainFile::new(file, scan.unfolded.clone());
         let streams = STREAMS.map(|stream| StreamIndex::new(scan.records(stream)));
         let opaque_by_id = sorted_by_id(scan.opaque.len(), |n| scan.opaque[n].0.id);
@@ -113,17 +113,6 @@ impl FileSeed {
             at += piece.len() as u64;
         }
         Ok(Self { file: PlainFile::new(plain, Vec::new()), opaque_by_id: Vec::new(), ..self })
-    }
-
-    /// Chunks of contents that lie in the file in one piece, with where they begin.
-    pub(crate) fn contiguous_chunks(&self, mut each: impl FnMut(u64, ChunkId)) {
-        let [_, contents] = &self.streams;
-        for (record, &at) in self.scan.contents.iter().zip(&contents.starts) {
-            let mut stretches = self.scan.layout.contents_in_image(at..at + u64::from(record.len));
-            if let (Some(image), None) = (stretches.next(), stretches.next()) {
-                each(image.start, record.id);
-            }
-        }
     }
 
     /// Whether nothing was written to the file since it was opened, as far as the file system tells.

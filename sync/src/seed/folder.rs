@@ -15,8 +15,10 @@ use regrow_image::TreeEntry;
 use regrow_index::Segment;
 
 use super::rooted::Rooted;
-use super::{FileSeed, Seed, SeedContext, first_with_id, sorted_by_id};
-use crate::SyncError;
+use super::{Data, Seed, SeedContext, first_with_id, sorted_by_id};
+use crate::ingest::{GzipFiles, Reading};
+use crate::scan::Scan;
+use crate::{Stage, SyncError};
 
 /// Files of a folder from this size on are remembered in the catalog: reading smaller ones is quicker than keeping them.
 const REMEMBERED_BYTES: u64 = 4 << 20;
@@ -49,7 +51,7 @@ impl FolderSeed {
         let mut kept = Vec::new();
         for path in paths {
             let shown = root.join(&path);
-            let file = match rooted.open_file(&path) {
+            let mut file = match rooted.open_file(&path) {
                 Ok(file) => file,
                 Err(error) => {
                     context.progress.warn(&format!("seed: {}: {error}", shown.display()));
@@ -57,12 +59,19 @@ impl FolderSeed {
                 }
             };
             let is_small = file.metadata().is_ok_and(|metadata| metadata.len() < REMEMBERED_BYTES);
+            let SeedContext { params, pool, catalog, progress, on_scan, .. } = *context;
             // A gzip file in a folder is a file of some image: there it is contents.
-            let context = SeedContext { catalog: context.catalog.filter(|_| !is_small), unfolds: false, ..*context };
-            match FileSeed::of_file(file, &shown, &context) {
-                Ok(seed) => {
+            let gzip_files = GzipFiles::Contents;
+            let reading = Reading { params, pool, stage: Stage::Scan, progress, gzip_files };
+            let data = Data::of(&file, &params);
+            let catalog = catalog.filter(|_| !is_small);
+            match Scan::of_file(&shown, &mut file, data.as_ref(), &reading, catalog, on_scan) {
+                Ok((scan, _)) => {
                     let number = kept.len() as u32;
-                    seed.contiguous_chunks(|at, id| chunks.push((number, at, id)));
+                    scan.contiguous_chunks(|place, id| {
+                        let at = data.as_ref().map_or(Some(place.start), |data| data.in_file(place));
+                        chunks.extend(at.map(|at| (number, at, id)));
+                    });
                     kept.push(path);
                 }
                 Err(error) => context.progress.warn(&format!("seed: {error}")),

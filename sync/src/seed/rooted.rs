@@ -105,10 +105,12 @@ impl Rooted {
     }
 
     /// The regular files of at least `min_bytes` and where they are, in an order that does not change from run to run. No link is
-    /// followed. What cannot be read is passed over.
+    /// followed. What cannot be read is passed over, and so are folders on which other file systems are mounted.
     pub(crate) fn list(&self, min_bytes: u64, max_depth: usize) -> io::Result<Vec<PathBuf>> {
         let mut found = Vec::new();
-        list(self.root.as_fd(), c".", Path::new(""), min_bytes, max_depth, &mut found)?;
+        let device = rustix::fs::fstat(&self.root)?.st_dev;
+        let wanted = Wanted { min_bytes, device };
+        list(self.root.as_fd(), c".", Path::new(""), &wanted, max_depth, &mut found)?;
         Ok(found)
     }
 }
@@ -140,11 +142,18 @@ fn check_regular(file: &OwnedFd) -> io::Result<()> {
     if kind_of(file)? == FileType::RegularFile { Ok(()) } else { Err(io::ErrorKind::InvalidInput.into()) }
 }
 
+/// Which files of a folder are listed.
+struct Wanted {
+    min_bytes: u64,
+    /// The file system that folders have to be on. Files may tell another one: where file systems lie over each other, they do.
+    device: u64,
+}
+
 fn list(
     parent: BorrowedFd<'_>,
     name: &CStr,
     path: &Path,
-    min_bytes: u64,
+    wanted: &Wanted,
     depth_left: usize,
     found: &mut Vec<PathBuf>,
 ) -> io::Result<()> {
@@ -160,11 +169,11 @@ fn list(
         let Ok(stat) = rustix::fs::statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
         let inner = path.join(OsStr::from_bytes(name.to_bytes()));
         match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory if depth_left > 0 => {
+            FileType::Directory if depth_left > 0 && stat.st_dev == wanted.device => {
                 // A folder that may not be read holds nothing for us.
-                let _ = list(folder.as_fd(), &name, &inner, min_bytes, depth_left - 1, found);
+                let _ = list(folder.as_fd(), &name, &inner, wanted, depth_left - 1, found);
             }
-            FileType::RegularFile if u64::try_from(stat.st_size).is_ok_and(|bytes| bytes >= min_bytes) => {
+            FileType::RegularFile if u64::try_from(stat.st_size).is_ok_and(|bytes| bytes >= wanted.min_bytes) => {
                 found.push(inner);
             }
             _ => {}

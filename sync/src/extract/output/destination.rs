@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FileType;
 
 use super::attributes;
+use super::mounted::check_replaceable;
 use super::part::Part;
 use super::spot::Spot;
 use crate::SyncError;
@@ -41,7 +42,8 @@ impl Destination {
     fn file(spot: Spot) -> Result<Self, SyncError> {
         match spot.stat() {
             Some(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => Err(no_file(spot.path())),
-            _ => Ok(Self::File(spot)),
+            Some(_) => check_replaceable(&spot).map(|()| Self::File(spot)),
+            None => Ok(Self::File(spot)),
         }
     }
 

@@ -14,6 +14,7 @@ use rustix::fs::{FileType, OFlags, SeekFrom, Stat};
 use rustix::io::Errno;
 
 use super::attributes::are_kept;
+use super::holes;
 use super::spot::Spot;
 use super::try_lock;
 use crate::SyncError;
@@ -97,7 +98,7 @@ impl InPlace {
             return Ok(());
         }
         self.begin()?;
-        self.file.write_all_at(rest, at)
+        holes::write_over(&self.file, at, rest)
     }
 
     /// Whether the target has these bytes already. An image that is there stays as it is.

@@ -3,12 +3,19 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::attributes::Attributes;
 use super::spot::Spot;
 use crate::SyncError;
 use crate::place::{Access, Place};
+
+/// Endings of the names beside an output.
+const ENDINGS: [&str; 3] = [".regrow-part", ".regrow-image", ".regrow-meta"];
+/// Bytes of a long name that a shorter one begins with, and digits of a hash that follow.
+const SHORT_BYTES: usize = 16;
+const HASH_DIGITS: usize = 32;
 
 /// The names beside an output.
 pub(super) struct Names {
@@ -21,16 +28,30 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn of(name: &OsStr) -> Self {
+    /// The names beside an output of this name, in a folder that takes names of at most `max_bytes`.
+    pub(super) fn of(name: &OsStr, max_bytes: usize) -> Self {
+        let longest = 1 + name.len() + ENDINGS.iter().map(|ending| ending.len()).max().unwrap_or_default();
+        let stem = if longest <= max_bytes { name.to_owned() } else { short(name) };
         // `.NAME` with an ending.
-        let beside = |ending| {
+        let [part, coded, meta] = ENDINGS.map(|ending| {
             let mut hidden = OsString::from(".");
-            hidden.push(name);
+            hidden.push(&stem);
             hidden.push(ending);
             hidden
-        };
-        Self { part: beside(".regrow-part"), coded: beside(".regrow-image"), meta: beside(".regrow-meta") }
+        });
+        Self { part, coded, meta }
     }
+}
+
+/// A name's beginning, and a hash of all of it: a short name that no other output beside it has.
+fn short(name: &OsStr) -> OsString {
+    let bytes = &name.as_bytes()[..name.len().min(SHORT_BYTES)];
+    // Not within a character, since some file systems want whole ones.
+    let whole = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+    let mut short = OsStr::from_bytes(&bytes[..whole]).to_owned();
+    short.push("~");
+    short.push(&blake3::hash(name.as_bytes()).to_hex()[..HASH_DIGITS]);
+    short
 }
 
 /// See the module's documentation.
@@ -41,7 +62,7 @@ pub(super) struct Part {
 
 impl Part {
     pub(super) fn new(spot: Spot) -> Self {
-        let names = Names::of(&spot.name);
+        let names = Names::of(&spot.name, spot.place.max_name_bytes());
         Self { spot, names }
     }
 
@@ -59,11 +80,16 @@ impl Part {
         file.ok_or_else(|| SyncError::Busy { path: self.spot.path().to_owned() })
     }
 
-    /// Begins the image that is made of a plain image. Whoever has the other file's lock may have this one.
-    pub(super) fn begin_coded(&self) -> Result<File, SyncError> {
+    /// Begins the image of this many bytes that is made of a plain image. Whoever has the other file's lock may have this one.
+    pub(super) fn begin_coded(&self, bytes: u64) -> Result<File, SyncError> {
         let name = &self.names.coded;
-        let made = self.place().remove_file(name).and_then(|()| self.place().new_file(name));
-        made.map_err(self.failed(name))
+        let make = || {
+            self.place().remove_file(name)?;
+            let file = self.place().new_file(name)?;
+            file.set_len(bytes)?;
+            Ok(file)
+        };
+        make().map_err(self.failed(name))
     }
 
     /// What to say where a temporary file could not be made: something may be in its way.
@@ -132,5 +158,28 @@ impl Part {
             self.discard();
             let _ = self.place().remove_file(&self.names.coded);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_beside_an_output_fit() {
+        let names = Names::of(OsStr::new("app.tar"), 255);
+        assert_eq!(
+            [names.part, names.coded, names.meta],
+            ENDINGS.map(|ending| OsString::from(format!(".app.tar{ending}")))
+        );
+        let long = |last: &str| OsString::from("\u{e4}".repeat(120) + last);
+        for (max_bytes, stem) in [(255, long("0123456789")), (143, OsString::from("x".repeat(143)))] {
+            let Names { part, coded, meta } = Names::of(&stem, max_bytes);
+            for name in [part, coded, meta] {
+                assert!(name.len() <= 64 && name.to_str().is_some(), "{name:?}");
+            }
+        }
+        assert_eq!(Names::of(&long("01"), 255).part, Names::of(&long("01"), 255).part);
+        assert_ne!(Names::of(&long("01"), 255).part, Names::of(&long("02"), 255).part);
     }
 }

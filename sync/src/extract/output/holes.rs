@@ -1,0 +1,137 @@
+//! Files with holes: what is zero already is not written, so that an image takes no more of the disk than its bytes do.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+/// Zeros of at least one such block of a file are looked for. Smaller holes are none to any file system.
+const BLOCK_BYTES: usize = 4 << 10;
+/// What is compared, and written, at a time where zeros belong.
+const COMPARED_BYTES: usize = 64 << 10;
+static ZEROS: [u8; COMPARED_BYTES] = [0; COMPARED_BYTES];
+
+/// Writes bytes to a file that holds zeros wherever nothing was written to it.
+pub(super) fn write_new(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
+    for (run, is_zero) in Runs::new(at, bytes) {
+        if !is_zero {
+            file.write_all_at(&bytes[run.clone()], at + run.start as u64)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes bytes to a file that may hold anything. Zeros are written only where it holds something else, which reading tells: what
+/// SEEK_DATA says of bytes that are not on the disk yet was wrong in some file systems.
+pub(super) fn write_over(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
+    let mut found = [0; COMPARED_BYTES];
+    for (run, is_zero) in Runs::new(at, bytes) {
+        let write = |run: Range<usize>| file.write_all_at(&bytes[run.clone()], at + run.start as u64);
+        if !is_zero {
+            write(run)?;
+            continue;
+        }
+        let mut start = run.start;
+        while start < run.end {
+            let end = run.end.min(start + COMPARED_BYTES);
+            let held = &mut found[..end - start];
+            if file.read_exact_at(held, at + start as u64).is_err() || held != &ZEROS[..held.len()] {
+                write(start..end)?;
+            }
+            start = end;
+        }
+    }
+    Ok(())
+}
+
+/// Stretches of bytes that are zero and that are not, by turns, with ends at blocks of the file.
+struct Runs<'a> {
+    bytes: &'a [u8],
+    /// Where the first block ends.
+    first: usize,
+    at: usize,
+}
+
+impl<'a> Runs<'a> {
+    fn new(at: u64, bytes: &'a [u8]) -> Self {
+        Self { bytes, first: BLOCK_BYTES - (at % BLOCK_BYTES as u64) as usize, at: 0 }
+    }
+
+    /// The block at a place, and whether it is zero.
+    fn block(&self, at: usize) -> (usize, bool) {
+        let end = if at < self.first { self.first } else { at + BLOCK_BYTES };
+        let end = end.min(self.bytes.len());
+        (end, self.bytes[at..end] == ZEROS[..end - at])
+    }
+}
+
+impl Iterator for Runs<'_> {
+    type Item = (Range<usize>, bool);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let start = self.at;
+        if start >= self.bytes.len() {
+            return None;
+        }
+        let (mut end, is_zero) = self.block(start);
+        while end < self.bytes.len() {
+            let (next, next_is_zero) = self.block(end);
+            if next_is_zero != is_zero {
+                break;
+            }
+            end = next;
+        }
+        self.at = end;
+        Some((start..end, is_zero))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    /// Data and zeros of many lengths, at places of many kinds.
+    fn pieces() -> Vec<(u64, Vec<u8>)> {
+        let mut at = 0;
+        let lens = [1, 4095, 4096, 5000, 100_000, 8192, 3, 300_000, 12_288, 70_001];
+        let piece = |number: usize| {
+            let len: usize = lens[number % lens.len()];
+            let byte = if number.is_multiple_of(3) { 7 } else { 0 };
+            at += len as u64;
+            (at - len as u64, vec![byte; len])
+        };
+        (0..40).map(piece).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_there() {
+        let whole: Vec<u8> = pieces().into_iter().flat_map(|(_, bytes)| bytes).collect();
+        let (new, over) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        new.set_len(whole.len() as u64).unwrap();
+        over.write_all_at(&vec![9; whole.len()], 0).unwrap();
+        for (at, bytes) in pieces() {
+            write_new(&new, at, &bytes).unwrap();
+            write_over(&over, at, &bytes).unwrap();
+        }
+        for file in [new, over] {
+            let mut found = vec![1; whole.len()];
+            file.read_exact_at(&mut found, 0).unwrap();
+            assert!(found == whole);
+        }
+    }
+
+    #[test]
+    fn zeros_take_no_room() {
+        let (file, bytes) = (tempfile::tempfile().unwrap(), 16 << 20);
+        file.set_len(bytes).unwrap();
+        // Pieces that no block begins at.
+        for at in (5..bytes).step_by(65_537) {
+            let zeros = vec![0; 65_537.min((bytes - at) as usize)];
+            write_new(&file, at, &zeros).unwrap();
+            write_over(&file, at, &zeros).unwrap();
+        }
+        assert_eq!(file.metadata().unwrap().blocks(), 0);
+    }
+}

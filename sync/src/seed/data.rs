@@ -1,0 +1,156 @@
+//! The data of a file that consists mostly of holes, like a log that is indexed by user id, or a disk that is nearly empty.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
+
+use regrow_chunker::Params;
+use rustix::fs::{SeekFrom, seek};
+
+/// Files with holes of fewer bytes in all are read as they are.
+const MIN_HOLES_BYTES: u64 = 16 << 20;
+/// A file with more stretches of data is read as it is.
+const MAX_STRETCHES: usize = 1 << 16;
+/// Where tars say that they are.
+const TAR_MARK: (u64, &[u8; 5]) = (257, b"ustar");
+
+/// Stretches of a file that hold its data, in order, apart from each other. Between them is nothing but zeros.
+pub(crate) struct Data {
+    stretches: Vec<Range<u64>>,
+    /// How many bytes of data come before each.
+    before: Vec<u64>,
+}
+
+impl Data {
+    /// The data of a file, unless it is best read as it is. Of each hole, the beginning counts as data: as much as lets a chunk end that
+    /// begins in front of it, and the next one, which is all zeros. A tar is read whole, since holes in it are part of its structure.
+    pub(crate) fn of(file: &File, params: &Params) -> Option<Self> {
+        let metadata = file.metadata().ok()?;
+        let bytes = metadata.len();
+        if (metadata.blocks() * 512).saturating_add(MIN_HOLES_BYTES) > bytes {
+            return None;
+        }
+        let mut mark = [0; TAR_MARK.1.len()];
+        if file.read_exact_at(&mut mark, TAR_MARK.0).is_ok() && &mark == TAR_MARK.1 {
+            return None;
+        }
+        let mut stretches: Vec<Range<u64>> = Vec::new();
+        let mut at = 0;
+        // Past the last data there is no more, and an error says so.
+        while let Ok(start) = seek(file, SeekFrom::Data(at)) {
+            let end = seek(file, SeekFrom::Hole(start)).ok().filter(|&end| end > start)?;
+            at = end;
+            let end = bytes.min(end.saturating_add(2 * u64::from(params.max_bytes())));
+            match stretches.last_mut() {
+                Some(last) if last.end >= start => last.end = end,
+                _ => stretches.push(start..end),
+            }
+            if stretches.len() > MAX_STRETCHES {
+                return None;
+            }
+        }
+        let lens = stretches.iter().map(|stretch| stretch.end - stretch.start);
+        let before = lens.scan(0, |sum, len| Some(std::mem::replace(sum, *sum + len))).collect();
+        let data = Self { stretches, before };
+        (data.bytes().saturating_add(MIN_HOLES_BYTES) <= bytes).then_some(data)
+    }
+
+    /// How many bytes that is.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.stretches.iter().map(|stretch| stretch.end - stretch.start).sum()
+    }
+
+    /// Where a range of the data lies in the file, if it lies there in one piece.
+    pub(crate) fn in_file(&self, range: Range<u64>) -> Option<u64> {
+        let number = self.before.partition_point(|&before| before <= range.start).checked_sub(1)?;
+        let place = self.stretches[number].start + (range.start - self.before[number]);
+        (place + (range.end - range.start) <= self.stretches[number].end).then_some(place)
+    }
+
+    /// Reads the data front to back.
+    pub(crate) fn reader<'a>(&'a self, file: &'a File) -> impl Read + 'a {
+        DataReader { file, left: self.stretches.clone().into_iter(), now: 0..0 }
+    }
+
+    /// Tells the catalog this data from other data of the same file: where holes are may change without the file.
+    pub(crate) fn rules(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for stretch in &self.stretches {
+            hasher.update(&stretch.start.to_le_bytes()).update(&stretch.end.to_le_bytes());
+        }
+        format!(" data {}", hasher.finalize().to_hex())
+    }
+}
+
+struct DataReader<'a> {
+    file: &'a File,
+    left: std::vec::IntoIter<Range<u64>>,
+    /// What is still to be read of a stretch.
+    now: Range<u64>,
+}
+
+impl Read for DataReader<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.now.is_empty() {
+            match self.left.next() {
+                Some(next) => self.now = next,
+                None => return Ok(0),
+            }
+        }
+        let len = out.len().min(usize::try_from(self.now.end - self.now.start).unwrap_or(usize::MAX));
+        let read = self.file.read_at(&mut out[..len], self.now.start)?;
+        if read == 0 && len > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.now.start += read as u64;
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_is_found_and_read() {
+        let params = Params::default();
+        let max = u64::from(params.max_bytes());
+        let file = tempfile::tempfile().unwrap();
+        let bytes = 100 << 20;
+        file.set_len(bytes).unwrap();
+        assert_eq!(Data::of(&file, &params).unwrap().bytes(), 0);
+        for (at, byte) in [(1 << 20, 1), (40 << 20, 2), (bytes - 4096, 3)] {
+            file.write_all_at(&[byte; 4096], at).unwrap();
+        }
+        let data = Data::of(&file, &params).unwrap();
+        let mut found = Vec::new();
+        data.reader(&file).read_to_end(&mut found).unwrap();
+        assert_eq!(found.len() as u64, data.bytes());
+        // Whatever the file system's blocks are, each byte that is no zero is there, at a place that is right.
+        for byte in 1..=3 {
+            assert_eq!(found.iter().filter(|&&found| found == byte).count(), 4096);
+            let first = found.iter().position(|&found| found == byte).unwrap() as u64;
+            let mut there = [0; 4096];
+            file.read_exact_at(&mut there, data.in_file(first..first + 4096).unwrap()).unwrap();
+            assert_eq!(there, [byte; 4096]);
+        }
+        let first_end = found.iter().position(|&found| found == 2).unwrap() as u64;
+        assert_eq!(data.in_file(first_end - max..first_end + 1), None, "it lies in two pieces");
+        assert_eq!(data.in_file(data.bytes()..data.bytes() + 1), None);
+    }
+
+    #[test]
+    fn other_files_are_read_as_they_are() {
+        let params = Params::default();
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&vec![1; 100_000], 0).unwrap();
+        assert!(Data::of(&file, &params).is_none(), "no holes");
+        file.set_len(MIN_HOLES_BYTES).unwrap();
+        assert!(Data::of(&file, &params).is_none(), "small holes");
+        file.set_len(100 << 20).unwrap();
+        assert!(Data::of(&file, &params).is_some());
+        file.write_all_at(TAR_MARK.1, TAR_MARK.0).unwrap();
+        assert!(Data::of(&file, &params).is_none(), "a tar");
+    }
+}

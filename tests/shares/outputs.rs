@@ -1,0 +1,122 @@
+//! Outputs with names, places and contents that not every file system takes as others do.
+
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::process::Command;
+
+use crate::disk::SmallDisk;
+use crate::environment::{TestEnvironment, pass_over};
+use crate::images::{noise, versions};
+use crate::report::number;
+use crate::server::Server;
+
+/// A file on which another one is mounted, as containers get single files of their host.
+#[test]
+fn an_output_that_is_a_mount_point() {
+    let (old, new) = versions();
+    let env = TestEnvironment::new();
+    env.make("new", &new);
+    env.write("of-host", &old);
+    let out = env.write("out", b"");
+    let mounted = Command::new("mount").arg("--bind").arg(env.path("of-host")).arg(&out).output();
+    if !mounted.is_ok_and(|output| output.status.success()) {
+        pass_over("an output that is mounted needs the right to mount");
+        return;
+    }
+    let server = Server::new(env.root());
+    let outcome = env.run(&format!("extract {} out", server.url("new.rgx")));
+    let left = env.files("").into_iter().filter(|name| name.starts_with(".out")).count();
+    let in_place = env.run("extract --in-place new.rgx out");
+    let holds = env.read("out") == new;
+    assert!(Command::new("umount").arg(&out).status().unwrap().success());
+    outcome.failure(1, "--in-place");
+    assert!(server.requests().is_empty() && left == 0, "nothing was fetched or written");
+    in_place.success();
+    assert!(holds);
+}
+
+#[test]
+fn names_as_long_as_they_can_be() {
+    let (old, new) = versions();
+    let env = TestEnvironment::new();
+    env.make("new", &new);
+    for len in [241, 242, 243, 254, 255] {
+        let name = "n".repeat(len);
+        env.write(&format!("out/{name}"), &old);
+        env.run(&format!("extract new.rgx out/{name}")).success();
+        assert!(env.read(&format!("out/{name}")) == new);
+    }
+    assert_eq!(env.files("out").len(), 5, "nothing is left: {:?}", env.files("out"));
+}
+
+/// An image of 40 MiB that is zeros but for two pieces, at places that no block begins at.
+fn sparse_image() -> Vec<u8> {
+    let mut image = vec![0; 40 << 20];
+    for at in [5_000_001, 30_000_003] {
+        image[at..at + 500_000].copy_from_slice(&noise("sparse", 500_000));
+    }
+    image
+}
+
+fn used_bytes(env: &TestEnvironment, name: &str) -> u64 {
+    env.path(name).metadata().unwrap().blocks() * 512
+}
+
+#[test]
+fn holes_stay_holes() {
+    let image = sparse_image();
+    let env = TestEnvironment::new();
+    env.write("image", &image);
+    env.run("make new.rgx image").success();
+    // From a store, and from a seed.
+    env.run("extract new.rgx out").success();
+    env.run("extract --seed image new.rgx seeded").success();
+    // In place, into a file that grows.
+    env.write("grown", b"old");
+    env.run("extract --in-place new.rgx grown").success();
+    for name in ["out", "seeded", "grown"] {
+        assert!(env.read(name) == image, "{name}");
+        let used = used_bytes(&env, name);
+        assert!(used < 4 << 20, "{name} takes {used} bytes");
+    }
+}
+
+/// What lies in a part file need not be zeros where zeros belong.
+#[test]
+fn zeros_over_what_was_there() {
+    let image = sparse_image();
+    let env = TestEnvironment::new();
+    env.write("image", &image);
+    env.run("make new.rgx image").success();
+    let garbage = vec![7; image.len()];
+    for (name, option) in [(".out.regrow-part", ""), ("out", "--in-place ")] {
+        let path = env.write(name, &garbage);
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let report = env.json(&format!("extract {option}new.rgx out"));
+        assert!(env.read("out") == image, "{report}");
+        env.remove("out");
+    }
+    // A part that was cut off is gone on with, and its holes stay.
+    let part = std::fs::File::create(env.path(".out.regrow-part")).unwrap();
+    part.set_len(image.len() as u64).unwrap();
+    part.write_all_at(&image[5_000_000..5_500_001], 5_000_000).unwrap();
+    std::fs::set_permissions(env.path(".out.regrow-part"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .unwrap();
+    let report = env.json("extract new.rgx out");
+    assert!(env.read("out") == image && number(&report, "chunks_resumed") > 0, "{report}");
+    assert!(used_bytes(&env, "out") < 4 << 20);
+}
+
+#[test]
+fn holes_need_no_room() {
+    let image = sparse_image();
+    let env = TestEnvironment::new();
+    env.write("image", &image);
+    env.run("make new.rgx image").success();
+    let Some(disk) = SmallDisk::mount(&env, "3m") else { return };
+    env.run("extract new.rgx small/out").success();
+    assert!(env.read("small/out") == image);
+    env.remove("small/out");
+    disk.resize("500k");
+    env.run("extract new.rgx small/out").failure(1, "bytes of room are needed there");
+    assert_eq!(env.files("small"), [""; 0]);
+}
