@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use regrow_chunker::Params;
 use rustix::fs::{SeekFrom, seek};
+use rustix::io::Errno;
 
 /// Files with holes of fewer bytes in all are read as they are.
 const MIN_HOLES_BYTES: u64 = 16 << 20;
@@ -35,21 +36,10 @@ impl Data {
         if file.read_exact_at(&mut mark, TAR_MARK.0).is_ok() && &mark == TAR_MARK.1 {
             return None;
         }
-        let mut stretches: Vec<Range<u64>> = Vec::new();
-        let mut at = 0;
-        // Past the last data there is no more, and an error says so.
-        while let Ok(start) = seek(file, SeekFrom::Data(at)) {
-            let end = seek(file, SeekFrom::Hole(start)).ok().filter(|&end| end > start)?;
-            at = end;
-            let end = bytes.min(end.saturating_add(2 * u64::from(params.max_bytes())));
-            match stretches.last_mut() {
-                Some(last) if last.end >= start => last.end = end,
-                _ => stretches.push(start..end),
-            }
-            if stretches.len() > MAX_STRETCHES {
-                return None;
-            }
-        }
+        let stretches = stretches(file, bytes, 2 * u64::from(params.max_bytes()));
+        // Looking for holes moves the place that a file is read from.
+        seek(file, SeekFrom::Start(0)).ok()?;
+        let stretches = stretches?;
         let lens = stretches.iter().map(|stretch| stretch.end - stretch.start);
         let before = lens.scan(0, |sum, len| Some(std::mem::replace(sum, *sum + len))).collect();
         let data = Self { stretches, before };
@@ -83,6 +73,29 @@ impl Data {
     }
 }
 
+/// Where a file of this many bytes has data, and this many bytes behind it. `None` where it does not tell, or tells too much.
+fn stretches(file: &File, bytes: u64, behind: u64) -> Option<Vec<Range<u64>>> {
+    let mut stretches: Vec<Range<u64>> = Vec::new();
+    let mut at = 0;
+    loop {
+        let start = match seek(file, SeekFrom::Data(at)) {
+            Ok(start) => start,
+            // There is no more data.
+            Err(Errno::NXIO) => return Some(stretches),
+            Err(_) => return None,
+        };
+        at = seek(file, SeekFrom::Hole(start)).ok().filter(|&end| end > start)?;
+        let end = bytes.min(at.saturating_add(behind));
+        match stretches.last_mut() {
+            Some(last) if last.end >= start => last.end = end,
+            _ => stretches.push(start..end),
+        }
+        if stretches.len() > MAX_STRETCHES {
+            return None;
+        }
+    }
+}
+
 struct DataReader<'a> {
     file: &'a File,
     left: std::vec::IntoIter<Range<u64>>,
@@ -110,6 +123,8 @@ impl Read for DataReader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Seek;
+
     use super::*;
 
     #[test]
@@ -143,13 +158,14 @@ mod tests {
     #[test]
     fn other_files_are_read_as_they_are() {
         let params = Params::default();
-        let file = tempfile::tempfile().unwrap();
+        let mut file = tempfile::tempfile().unwrap();
         file.write_all_at(&vec![1; 100_000], 0).unwrap();
         assert!(Data::of(&file, &params).is_none(), "no holes");
         file.set_len(MIN_HOLES_BYTES).unwrap();
         assert!(Data::of(&file, &params).is_none(), "small holes");
         file.set_len(100 << 20).unwrap();
         assert!(Data::of(&file, &params).is_some());
+        assert_eq!(file.stream_position().unwrap(), 0, "it is still read from the beginning");
         file.write_all_at(TAR_MARK.1, TAR_MARK.0).unwrap();
         assert!(Data::of(&file, &params).is_none(), "a tar");
     }
