@@ -5,11 +5,11 @@ mod file;
 mod folder;
 mod gather;
 mod patched;
+mod pipe;
 mod rooted;
 mod store;
 
-use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::Read;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,11 +26,7 @@ pub(crate) use patched::{PatchSeed, PatchSeedBuilder};
 use store::StoreSeed;
 
 use crate::pool::Pool;
-use crate::progress::check_time;
 use crate::{Progress, SyncError};
-
-/// Bytes of a pipe that are read at a time.
-const SPOOLED_BYTES: usize = 256 << 10;
 
 /// Something that chunks are read from. What it gives is verified by who asks.
 pub(crate) trait Seed: Send + Sync {
@@ -84,7 +80,7 @@ impl Seeds {
     pub(crate) fn open(&mut self, path: &Path, context: &SeedContext<'_>) -> Result<(), SyncError> {
         let kind = path.metadata().map_err(SyncError::io(path))?.file_type();
         if kind.is_fifo() {
-            let file = spooled(path, context)?;
+            let file = pipe::spooled(path, context)?;
             self.seeds.push(Box::new(FileSeed::of_file(file, path, &SeedContext { catalog: None, ..*context })?));
             return Ok(());
         }
@@ -132,25 +128,6 @@ impl Seeds {
         let Some(seed) = self.seeds.get(seed as usize) else { return false };
         seed.read(place, record.len as usize, out).is_ok() && ChunkId::of(out) == record.id
     }
-}
-
-/// What comes out of a pipe, in a file without a name. Whoever names a pipe as a seed has something write to it, so that is waited for.
-fn spooled(path: &Path, context: &SeedContext<'_>) -> Result<File, SyncError> {
-    let (failed, full) = (|| SyncError::io(path), || SyncError::io(context.scratch));
-    let mut pipe = File::open(path).map_err(failed())?;
-    let mut file = tempfile::tempfile_in(context.scratch).map_err(full())?;
-    let mut buffer = vec![0; SPOOLED_BYTES];
-    loop {
-        check_time(context.progress)?;
-        match pipe.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => file.write_all(&buffer[..read]).map_err(full())?,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed()(error)),
-        }
-    }
-    file.rewind().map_err(full())?;
-    Ok(file)
 }
 
 /// The index in this file, if it is one. An image may begin as an index does: no more is read of it than its head.
