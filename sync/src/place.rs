@@ -7,7 +7,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -86,6 +86,18 @@ impl Place {
     /// The path of a name in this folder, for messages.
     pub(crate) fn path(&self, name: &OsStr) -> PathBuf {
         self.path.join(name)
+    /// Reads an extended attribute of the folder into a buffer, and tells its length.
+    pub(crate) fn folder_attribute(&self, name: &str, value: &mut [u8]) -> io::Result<usize> {
+        match rustix::fs::fgetxattr(&self.handle, name, &mut *value) {
+            // The handle of a folder that may not be listed is good for paths only.
+            Err(Errno::BADF) => {
+                let path = format!("/proc/self/fd/{}", self.handle.as_raw_fd());
+                Ok(rustix::fs::getxattr(path, name, &mut *value)?)
+            }
+            read => Ok(read?),
+        }
+    }
+
     }
 
     /// Looks at a name without following a link there.

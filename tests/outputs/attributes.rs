@@ -95,3 +95,30 @@ fn a_folders_default_list_gives_nobody_more_than_the_old_file_did() {
     let mut found = vec![0; 1000];
     assert!(rustix::fs::getxattr(&out, ACL, &mut *found).is_err(), "it had no list before");
 }
+
+#[test]
+fn a_new_output_has_what_its_folder_gives_new_files() {
+    let env = TestEnvironment::new();
+    env.make("new", &noise("inherited", 50_000));
+    let lists = [
+        ("small", acl(&[(1, 6, u32::MAX), (4, 0, u32::MAX), (32, 0, u32::MAX)])),
+        ("wide", acl(&[(1, 7, u32::MAX), (4, 7, u32::MAX), (32, 7, u32::MAX)])),
+        ("named", acl(&[(1, 7, u32::MAX), (2, 7, STRANGER), (4, 5, u32::MAX), (16, 7, u32::MAX), (32, 0, u32::MAX)])),
+    ];
+    for (folder, list) in lists {
+        let plain = env.write(&format!("{folder}/before"), b"");
+        let default = "system.posix_acl_default";
+        let flags = rustix::fs::XattrFlags::empty();
+        if rustix::fs::setxattr(plain.parent().unwrap(), default, &list, flags).is_err() {
+            return pass_over("the file system has no access control lists");
+        }
+        let plain = env.write(&format!("{folder}/plain"), b"");
+        env.run(&format!("extract new.rgx {folder}/new")).success();
+        let list_of = |path: &Path| {
+            let mut list = vec![0; 1000];
+            rustix::fs::getxattr(path, ACL, &mut *list).map(|len| list[..len].to_vec())
+        };
+        let new = env.path(folder).join("new");
+        assert_eq!((mode(&new), list_of(&new)), (mode(&plain), list_of(&plain)), "{folder}");
+    }
+}

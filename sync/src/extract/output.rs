@@ -1,5 +1,6 @@
 //! The output: a file that grows under a temporary name, something that is written in place, or a pipe.
 
+mod acl;
 mod attributes;
 mod destination;
 mod holes;

@@ -2,15 +2,19 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io;
 
 use rustix::fs::{Gid, Mode, OFlags, Stat, Uid, XattrFlags};
 use rustix::io::Errno;
 
+use super::acl;
 use super::spot::is_trusted;
 use crate::place::{Place, is_sticky};
 
 /// The attribute that holds an access control list.
 const ACL: &str = "system.posix_acl_access";
+/// The attribute of a folder that holds the list of new files in it.
+const DEFAULT_ACL: &str = "system.posix_acl_default";
 /// No list of a file is longer than 64 KiB.
 const MAX_ACL_BYTES: usize = 64 << 10;
 /// Bits of mode that a new file may get.
@@ -44,8 +48,18 @@ impl Attributes {
     pub(super) fn at(place: &Place, name: &OsStr) -> Self {
         match place.stat(name) {
             Ok(stat) if are_kept(place, &stat) => Self::of(&stat, acl_of(place, name)),
-            _ => Self { owner: None, mode: NEW & !umask(), acl: Acl::None },
+            _ => Self::of_new_file(place),
         }
+    }
+
+    /// Those that the kernel gives a new file there: by the folder's default list, or else by the umask.
+    fn of_new_file(place: &Place) -> Self {
+        let (mode, acl) = match read_acl(|list| place.folder_attribute(DEFAULT_ACL, list)) {
+            Acl::None => (NEW & !umask(), Acl::None),
+            Acl::List(default) => (0, Acl::List(acl::inherited(&default, NEW))),
+            Acl::Unknown => (0, Acl::Unknown),
+        };
+        Self { owner: None, mode, acl }
     }
 
     fn of(stat: &Stat, acl: Acl) -> Self {
@@ -56,10 +70,7 @@ impl Attributes {
     /// Gives them to a file that nobody else can open yet. What the file system or the user's rights do not allow makes the file more
     /// private, never less.
     pub(super) fn give(&self, file: &File) {
-        let Some((owner, group)) = self.owner else {
-            let _ = rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode));
-            return;
-        };
+        let Some((owner, group)) = self.owner else { return self.give_new(file) };
         let has_owner = rustix::fs::fchown(file, Some(owner), Some(group)).is_ok();
         let has_group = has_owner || rustix::fs::fchown(file, None, Some(group)).is_ok();
         let mut mode = self.mode;
@@ -67,7 +78,7 @@ impl Attributes {
             if has_group && rustix::fs::fsetxattr(file, ACL, list, XattrFlags::empty()).is_ok() {
                 return;
             }
-            mode = mode & !0o070 | group_bits(list) & mode;
+            mode = mode & !0o070 | acl::group_bits(list) & mode;
         }
         if self.acl == Acl::Unknown {
             // The group's bits may be the mask of a list.
@@ -81,6 +92,20 @@ impl Attributes {
         let _ = rustix::fs::fremovexattr(file, ACL);
         let _ = rustix::fs::fchmod(file, Mode::from_raw_mode(mode));
     }
+
+    /// The same for a new file, whose owner and group are right.
+    fn give_new(&self, file: &File) {
+        match &self.acl {
+            Acl::None => {
+                let _ = rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode));
+            }
+            // The mode follows from the list.
+            Acl::List(list) => {
+                let _ = rustix::fs::fsetxattr(file, ACL, list, XattrFlags::empty());
+            }
+            Acl::Unknown => {}
+        }
+    }
 }
 
 /// Whether a file that is replaced passes its owner and mode on.
@@ -91,24 +116,21 @@ pub(super) fn are_kept(place: &Place, replaced: &Stat) -> bool {
 
 fn acl_of(place: &Place, name: &OsStr) -> Acl {
     let Ok(file) = place.open_any(name, OFlags::RDONLY) else { return Acl::Unknown };
+    read_acl(|list| Ok(rustix::fs::fgetxattr(&file, ACL, list)?))
+}
+
+fn read_acl(read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> Acl {
     let mut list = vec![0; MAX_ACL_BYTES];
-    match rustix::fs::fgetxattr(&file, ACL, &mut *list) {
+    match read(&mut list) {
         Ok(len) => {
             list.truncate(len);
             Acl::List(list)
         }
-        Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => Acl::None,
-        Err(_) => Acl::Unknown,
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => Acl::None,
+            _ => Acl::Unknown,
+        },
     }
-}
-
-/// The rights of the file's group in a list, as bits of a mode. The list is a version of 4 bytes, then entries of a tag (2 bytes), rights
-/// (2 bytes) and an id (4 bytes), little-endian.
-fn group_bits(list: &[u8]) -> u32 {
-    const GROUP: [u8; 2] = [4, 0];
-    let entries = list.get(4..).unwrap_or_default().chunks_exact(8);
-    let group = entries.into_iter().find(|entry| entry.starts_with(&GROUP));
-    group.map_or(0, |entry| u32::from(entry[2] & 7) << 3)
 }
 
 /// The bits of mode that new files do not get.
@@ -127,22 +149,6 @@ fn umask() -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_groups_own_rights() {
-        // Version 2; the owner rw-, user 7 rw-, the group r--, the mask rw-, others ---.
-        let entries = [(1, 6, u32::MAX), (2, 6, 7), (4, 4, u32::MAX), (16, 6, u32::MAX), (32, 0, u32::MAX)];
-        let mut list = 2u32.to_le_bytes().to_vec();
-        for (tag, rights, id) in entries {
-            list.extend(u16::to_le_bytes(tag));
-            list.extend(u16::to_le_bytes(rights));
-            list.extend(u32::to_le_bytes(id));
-        }
-        assert_eq!(group_bits(&list), 0o040);
-        for len in 0..list.len() {
-            assert!(matches!(group_bits(&list[..len]), 0 | 0o040));
-        }
-    }
 
     #[test]
     fn the_umask_is_that_of_the_process() {
