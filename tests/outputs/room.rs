@@ -62,3 +62,18 @@ fn a_file_in_place_that_would_grow_too_much() {
     env.run("extract --in-place new.rgx small/out").failure(1, "bytes of room are needed there");
     assert_eq!(env.read("small/out"), b"old");
 }
+
+#[test]
+fn a_file_in_place_with_holes() {
+    let env = TestEnvironment::new();
+    let mut image = noise("holes", 1_000_000);
+    image.resize(3_000_000, 0);
+    env.make("new", &image);
+    let mut old = image.clone();
+    old[600_000] ^= 1;
+    let Some(_disk) = SmallDisk::mount(&env, "2500k") else { return };
+    let out = env.write("small/out", &old[..1_000_000]);
+    std::fs::File::options().write(true).open(&out).unwrap().set_len(3_000_000).unwrap();
+    env.run("extract --in-place new.rgx small/out").success();
+    assert!(env.read("small/out") == image);
+}

@@ -186,6 +186,7 @@ impl OutputFile {
         match &self.end {
             End::InPlace(_) => {
                 let target = self.coded.as_ref().or(self.file.as_ref());
+                // Holes of the target are not counted: how many of them will be filled is not known yet.
                 self.sizes.image.saturating_sub(target.map_or(0, Medium::held_bytes))
             }
             // What is held is of the plain image.

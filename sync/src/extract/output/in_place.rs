@@ -66,10 +66,10 @@ impl InPlace {
         self.is_begun.load(Ordering::Acquire)
     }
 
-    /// Bytes of the disk that the target has, if it is a file.
+    /// Bytes of the disk that the target has or, if it has holes, could have without growing. `None` for a device.
     pub(super) fn held_bytes(&self) -> Option<u64> {
         let metadata = self.file.metadata().ok().filter(|_| !self.is_device)?;
-        Some(metadata.blocks() * 512)
+        Some(metadata.len().max(metadata.blocks() * 512))
     }
 
     /// How many of `len` bytes at `at` lie in the head.
