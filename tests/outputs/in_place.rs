@@ -71,6 +71,21 @@ fn a_file_that_a_stranger_planted_is_not_written_over() {
     assert!(env.read("shared/ours") == image);
 }
 
+#[test]
+fn rights_of_the_old_program_do_not_stay() {
+    let env = TestEnvironment::new();
+    let image = noise("rights", 50_000);
+    env.make("new", &image);
+    let out = env.write("out", b"old");
+    for (before, after) in [(0o6755, 0o755), (0o4711, 0o711), (0o2640, 0o640), (0o1755, 0o1755)] {
+        env.write("out", b"old");
+        set_mode(&out, before);
+        env.run("extract --in-place new.rgx out").success();
+        assert!(env.read("out") == image);
+        assert_eq!(mode(&out), after);
+    }
+}
+
 /// A block device over a file of the environment.
 struct Loop(PathBuf);
 

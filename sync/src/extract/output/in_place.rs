@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
-use rustix::fs::{FileType, OFlags, SeekFrom, Stat};
+use rustix::fs::{FileType, Mode, OFlags, SeekFrom, Stat};
 use rustix::io::Errno;
 
 use super::attributes::are_kept;
@@ -122,6 +122,7 @@ impl InPlace {
         if self.is_begun() {
             return Ok(());
         }
+        self.drop_rights()?;
         let bytes = size(&self.file, self.is_device)?;
         let zeros = vec![0; bytes.min(HEAD_BYTES.min(self.image_bytes)) as usize];
         if !zeros.is_empty() && !self.holds(0, &zeros) {
@@ -132,6 +133,17 @@ impl InPlace {
         }
         self.file.sync_data()?;
         self.is_begun.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Takes setuid and setgid from a file: whoever could run the old program with its owner's rights gets another program now. The
+    /// kernel does so where a user writes, but not for root.
+    fn drop_rights(&self) -> io::Result<()> {
+        let mode = Mode::from_raw_mode(rustix::fs::fstat(&self.file)?.st_mode);
+        if !self.is_device && mode.intersects(Mode::SUID | Mode::SGID) {
+            // A user who may write but not change the mode is not root, so the kernel takes them away.
+            let _ = rustix::fs::fchmod(&self.file, mode.difference(Mode::SUID | Mode::SGID));
+        }
         Ok(())
     }
 
