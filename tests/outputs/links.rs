@@ -87,3 +87,30 @@ fn a_strangers_file_in_a_shared_folder_does_not_become_theirs_again() {
     env.run("extract new.rgx theirs/out").success();
     assert_eq!((owner(&env.path("theirs/out")), env.read("theirs/out") == image), (STRANGER, true));
 }
+
+#[test]
+fn a_strangers_link_to_nothing_makes_no_file() {
+    let (env, image) = site();
+    symlink(env.path("etc/new"), env.path("theirs")).unwrap();
+    if !give_away(&env.path("theirs")) {
+        return;
+    }
+    env.run("extract new.rgx theirs").failure(1, "is not followed; give the path that it leads to");
+    assert_eq!(env.files("etc"), ["etc/conf"]);
+    // The file is there: that it is replaced is what the link is for.
+    env.write("etc/new", b"old");
+    env.run("extract new.rgx theirs").success();
+    assert!(env.read("etc/new") == image && env.path("theirs").is_symlink());
+}
+
+#[test]
+fn a_path_that_ends_with_a_slash_is_no_file() {
+    let (env, _) = site();
+    symlink("etc/conf/", env.path("slash")).unwrap();
+    for output in ["etc/conf/", "etc/conf/.", "etc/new/", "slash"] {
+        for flag in ["", "--in-place", "--dry-run"] {
+            env.run(&format!("extract {flag} new.rgx {output}")).failure(1, "ot a directory");
+        }
+    }
+    assert_eq!((env.files("etc"), env.read("etc/conf")), (vec!["etc/conf".to_owned()], b"configuration".to_vec()));
+}

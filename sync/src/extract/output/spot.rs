@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
@@ -50,17 +50,24 @@ struct Walk<'a> {
     /// The folder that was reached: its handle, none for the current one, and its path.
     folder: Option<OwnedFd>,
     text: PathBuf,
+    /// A link of another user that stood for the output itself, and its owner.
+    strange: Option<(PathBuf, u32)>,
+    /// The path, or a link in the output's place, ends with a slash: nothing but a folder can be meant.
+    means_folder: bool,
 }
 
 impl<'a> Walk<'a> {
     fn new(path: &'a Path) -> Self {
-        let mut walk = Self { whole: path, steps: Vec::new(), links: 0, folder: None, text: PathBuf::new() };
+        let (steps, text) = (Vec::new(), PathBuf::new());
+        let mut walk = Self { whole: path, steps, links: 0, folder: None, text, strange: None, means_folder: false };
         walk.add(path);
         walk
     }
 
     /// Puts the steps of a path before those that are left.
     fn add(&mut self, path: &Path) {
+        let bytes = path.as_os_str().as_bytes();
+        self.means_folder |= self.steps.is_empty() && (bytes.ends_with(b"/") || bytes.ends_with(b"/."));
         self.steps.extend(path.components().rev().map(|step| step.as_os_str().to_owned()));
     }
 
@@ -71,7 +78,7 @@ impl<'a> Walk<'a> {
             let Some(step) = self.steps.pop() else { return Err(folder) };
             let is_last = self.steps.is_empty();
             let handle = match self.open(&step) {
-                Err(Errno::NOENT) if is_last => return self.end(step),
+                Err(Errno::NOENT) if is_last => return self.end_absent(step),
                 opened => opened.map_err(|error| self.failed(error))?,
             };
             let stat = rustix::fs::fstat(&handle).map_err(|error| self.failed(error))?;
@@ -118,13 +125,28 @@ impl<'a> Walk<'a> {
             if is_shared(&folder.map_err(|error| self.failed(error))?) {
                 return Err(SyncError::Link { path: self.text.join(step), owner: stat.st_uid });
             }
+            if self.steps.is_empty() {
+                self.strange = Some((self.text.join(step), stat.st_uid));
+            }
         }
         let target = rustix::fs::readlinkat(link, "", Vec::new()).map_err(|error| self.failed(error))?;
         self.add(Path::new(&OsString::from_vec(target.into_bytes())));
         Ok(())
     }
 
+    /// A new output. A link of another user may say which file is replaced, but not where a new one comes: it could be a folder that
+    /// only we may write.
+    fn end_absent(mut self, name: OsString) -> Result<Spot, SyncError> {
+        match self.strange.take() {
+            Some((path, owner)) => Err(SyncError::Link { path, owner }),
+            None => self.end(name),
+        }
+    }
+
     fn end(self, name: OsString) -> Result<Spot, SyncError> {
+        if self.means_folder {
+            return Err(self.failed(Errno::NOTDIR));
+        }
         let path = self.text.join(&name);
         let folder = match self.folder {
             Some(folder) => folder,
