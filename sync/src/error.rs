@@ -111,8 +111,8 @@ pub enum SyncError {
         /// The file.
         path: PathBuf,
     },
-    /// Something of another user lies where a temporary file belongs, and it cannot be removed.
-    #[error("{}: something of another user lies there and cannot be removed ({source}); write to another folder", path.display())]
+    /// Something of another user, or a folder, lies where a temporary file belongs, and it cannot be removed.
+    #[error("{}: something that is not regrow's lies there and cannot be removed ({source}); write to another folder", path.display())]
     Occupied {
         /// The temporary file.
         path: PathBuf,

@@ -104,7 +104,7 @@ fn a_strangers_file_in_a_sticky_folder_is_an_error() {
     if owner(&env.path("scratch")) != 0 {
         return pass_over("a file of another user needs root");
     }
-    Outcome::of(&mut command).failure(1, "something of another user lies there");
+    Outcome::of(&mut command).failure(1, "something that is not regrow's lies there");
     assert_eq!(env.read("scratch/.out.regrow-part"), b"root's");
 }
 
@@ -137,4 +137,34 @@ fn a_file_that_took_its_name_meanwhile_is_not_published() {
     env.write("to/.out.regrow-part", b"a stranger's");
     Outcome::wait(child).failure(1, "another process removed or replaced it while it was written");
     assert_eq!((env.read("to/out"), env.read("to/.out.regrow-part")), (b"old".to_vec(), b"a stranger's".to_vec()));
+}
+
+#[test]
+fn a_folder_at_its_name_is_an_error() {
+    let (env, _) = site();
+    std::fs::create_dir(env.path("to/.out.regrow-part")).unwrap();
+    let _ = give_away(&env.path("to/.out.regrow-part"));
+    env.run("extract new.rgx to/out").failure(1, "something that is not regrow's lies there");
+    assert_eq!(env.read("to/out"), b"old");
+}
+
+#[test]
+fn an_image_that_a_killed_run_left_is_removed() {
+    let (env, image) = site();
+    let left = env.write("to/.out.regrow-image", b"left");
+    set_mode(&left, 0o600);
+    env.run("extract new.rgx to/out").success();
+    assert!(env.read("to/out") == image);
+    assert_eq!(env.files("to"), ["to/out"]);
+}
+
+#[test]
+fn a_folder_that_may_not_be_listed() {
+    let (env, image) = site();
+    env.write("scratch/unlisted/out", b"old");
+    let Some(mut command) = crate::disk::as_nobody(&env, "extract new.rgx scratch/unlisted/out") else { return };
+    set_mode(&env.path("scratch/unlisted"), 0o333);
+    Outcome::of(&mut command).success();
+    set_mode(&env.path("scratch/unlisted"), 0o755);
+    assert!(env.read("scratch/unlisted/out") == image);
 }

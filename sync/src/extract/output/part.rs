@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use rustix::io::Errno;
+
 use super::attributes::Attributes;
 use super::spot::Spot;
 use crate::SyncError;
@@ -97,7 +99,7 @@ impl Part {
         let path = self.place().path(name);
         let is_in_the_way = self.place().stat(name).is_ok();
         move |source| {
-            let is_denied = source.kind() == io::ErrorKind::PermissionDenied;
+            let is_denied = matches!(source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::IsADirectory);
             if is_denied && is_in_the_way {
                 SyncError::Occupied { path, source }
             } else {
@@ -117,13 +119,32 @@ impl Part {
         if !self.place().names(name, file) {
             return Err(SyncError::Lost { path });
         }
+        if !is_coded {
+            // A killed run with an index that had coded files may have left one. Whoever has the part file locked may remove it.
+            self.remove_own_coded();
+        }
         self.place().rename(name, &self.spot.name).map_err(SyncError::io(self.spot.path()))?;
-        self.place().sync().map_err(SyncError::io(self.place().folder()))?;
+        self.sync_names(file).map_err(SyncError::io(self.place().folder()))?;
         if is_coded {
             let _ = self.place().remove_file(&self.names.part);
         }
         let _ = self.place().remove_folder(&self.names.meta);
         Ok(())
+    }
+
+    /// Makes the new name durable. A folder that may not be read has no handle to be synced by: its whole file system is, then.
+    fn sync_names(&self, file: &File) -> io::Result<()> {
+        match self.place().sync() {
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::BADF) => Ok(rustix::fs::syncfs(file)?),
+            synced => synced,
+        }
+    }
+
+    fn remove_own_coded(&self) {
+        let own = self.place().find_file(&self.names.coded, Access::Read);
+        if own.is_ok_and(|found| found.own().is_some()) {
+            let _ = self.place().remove_file(&self.names.coded);
+        }
     }
 
     /// Removes the unfinished output.
