@@ -286,7 +286,7 @@ impl Run<'_> {
                 let cache = FrameCache::given(root, self.progress)?;
                 Some(if self.options.dry_run { cache.read_only() } else { cache })
             }),
-            side_cache: output.side_cache(),
+            side_cache: output.side_cache(self.progress),
             pool: self.pool,
             progress: self.progress,
         };

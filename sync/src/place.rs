@@ -4,6 +4,8 @@
 //! folder counts as *own* if this user owns it and nobody else can write it; a file must also have one name only. Whatever else lies
 //! under a name that regrow needs is unlinked and made again, never opened for writing, locked, resized or followed.
 
+mod clear;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -14,6 +16,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
+pub(crate) use clear::NEW_ENTRY;
+
 /// Mode of own files.
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 /// Mode of own folders.
@@ -22,8 +26,6 @@ const FOLDER_MODE: Mode = Mode::RWXU;
 const NAME_BYTES: std::ops::RangeInclusive<usize> = 64..=255;
 /// How often a name is tried again when somebody else changes it meanwhile.
 const TRIES: u32 = 16;
-/// How deep own folders are nested at most.
-const DEPTH: u32 = 4;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -73,19 +75,16 @@ impl Place {
         Self { handle, path }
     }
 
+    /// Another handle of the same folder.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { handle: self.handle.try_clone()?, path: self.path.clone() })
+    }
+
     /// What is known of the folder itself.
     pub(crate) fn stat_folder(&self) -> io::Result<Stat> {
         Ok(rustix::fs::fstat(&self.handle)?)
     }
 
-    /// The folder's path, for temporary files of others.
-    pub(crate) fn folder(&self) -> &Path {
-        if self.path.as_os_str().is_empty() { Path::new(".") } else { &self.path }
-    }
-
-    /// The path of a name in this folder, for messages.
-    pub(crate) fn path(&self, name: &OsStr) -> PathBuf {
-        self.path.join(name)
     /// Reads an extended attribute of the folder into a buffer, and tells its length.
     pub(crate) fn folder_attribute(&self, name: &str, value: &mut [u8]) -> io::Result<usize> {
         match rustix::fs::fgetxattr(&self.handle, name, &mut *value) {
@@ -98,6 +97,14 @@ impl Place {
         }
     }
 
+    /// The folder's path, for temporary files of others.
+    pub(crate) fn folder(&self) -> &Path {
+        if self.path.as_os_str().is_empty() { Path::new(".") } else { &self.path }
+    }
+
+    /// The path of a name in this folder, for messages.
+    pub(crate) fn path(&self, name: &OsStr) -> PathBuf {
+        self.path.join(name)
     }
 
     /// Looks at a name without following a link there.
@@ -239,12 +246,17 @@ impl Place {
         Ok(Found::Own((Self { handle, path: self.path(name) }, stat)))
     }
 
-    /// Opens an own folder, or makes one where there is none or something that can be removed. What is in a folder of somebody else is
-    /// not touched: that is an error. A folder of this user that others could write becomes private; what is in it must be looked at.
+    /// Opens a cache or a folder of entries in one, or makes it where there is none or something that can be removed. What is in a folder
+    /// of somebody else is not touched, nor is a folder that holds anything else: that is an error. A cache of this user that others could
+    /// write becomes private; what is in it must be looked at.
     pub(crate) fn own_folder(&self, name: &OsStr) -> io::Result<Self> {
         for _ in 0..TRIES {
             match self.open_folder(name)? {
                 Found::Own((folder, stat)) if stat.st_uid == euid() => {
+                    let is_private = mode_of(&stat) == FOLDER_MODE;
+                    if !is_private && !folder.is_cache(self) && !folder.is_cache_folder(self) {
+                        return Err(io::ErrorKind::PermissionDenied.into());
+                    }
                     make_private(&folder.handle, FOLDER_MODE);
                     if is_own(&rustix::fs::fstat(&folder.handle)?) {
                         return Ok(folder);
@@ -267,25 +279,6 @@ impl Place {
             Err(Errno::ISDIR) => absent_is_fine(rustix::fs::unlinkat(&self.handle, name, AtFlags::REMOVEDIR)),
             removed => absent_is_fine(removed),
         }
-    }
-
-    /// Removes a folder of this user with all that is in it. Links in it are removed, not followed; folders of others stay.
-    pub(crate) fn remove_folder(&self, name: &OsStr) -> io::Result<()> {
-        self.remove_tree(name, DEPTH)
-    }
-
-    fn remove_tree(&self, name: &OsStr, depth: u32) -> io::Result<()> {
-        let Some((folder, stat)) = self.open_folder(name)?.own() else { return Ok(()) };
-        if stat.st_uid != euid() {
-            return Ok(());
-        }
-        for inner in folder.entries()? {
-            match rustix::fs::unlinkat(&folder.handle, &*inner, AtFlags::empty()) {
-                Err(Errno::ISDIR) if depth > 0 => folder.remove_tree(&inner, depth - 1)?,
-                removed => absent_is_fine(removed)?,
-            }
-        }
-        absent_is_fine(rustix::fs::unlinkat(&self.handle, name, AtFlags::REMOVEDIR))
     }
 
     /// The names in this folder.
@@ -324,6 +317,10 @@ fn is_own(stat: &Stat) -> bool {
 /// The same for a regular file, which must not have a second name elsewhere.
 fn is_own_file(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_nlink == 1 && is_own(stat)
+}
+
+fn is_folder(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
 
 fn euid() -> u32 {

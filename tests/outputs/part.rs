@@ -168,3 +168,15 @@ fn a_folder_that_may_not_be_listed() {
     set_mode(&env.path("scratch/unlisted"), 0o755);
     assert!(env.read("scratch/unlisted/out") == image);
 }
+
+#[test]
+fn a_folder_that_was_given_the_side_folders_name_stays_as_it_is() {
+    let (env, image) = site();
+    env.write("to/.out.regrow-meta/file", b"ours");
+    set_mode(&env.path("to/.out.regrow-meta"), 0o755);
+    let outcome = env.run("extract new.rgx to/out").success();
+    assert!(outcome.stderr.contains("holds other files"), "{}", outcome.stderr);
+    assert!(env.read("to/out") == image);
+    assert_eq!(env.read("to/.out.regrow-meta/file"), b"ours");
+    assert_eq!(mode(&env.path("to/.out.regrow-meta")), 0o755);
+}

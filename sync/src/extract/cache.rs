@@ -18,7 +18,7 @@ use regrow_store::{MAX_TAIL_BYTES, PATCHES_FOLDER};
 use rustix::fs::{Mode, Stat};
 
 use crate::Progress;
-use crate::place::{Access, Place};
+use crate::place::{Access, NEW_ENTRY, Place};
 
 /// See the module's documentation. Clones are of one cache.
 #[derive(Debug, Clone)]
@@ -37,18 +37,26 @@ struct Root {
 }
 
 /// Whose choice a cache's folder is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Kind {
     /// The user's, who may have put a link there.
     Given,
-    /// Ours: beside an output, in a folder that may be anybody's.
-    Beside,
+    /// Ours: beside an output, under this name in a folder that may be anybody's.
+    Beside(Place, OsString),
 }
 
 impl FrameCache {
-    /// The cache at a path that is no link, such as the folder beside an output.
-    pub(crate) fn new(root: &Path) -> Self {
-        Self::of(root, Kind::Beside)
+    /// The cache beside an output. `None`, with a warning, where a folder that is none of regrow's has its name.
+    pub(crate) fn beside(place: &Place, name: &OsStr, progress: &dyn Progress) -> Option<Self> {
+        let path = place.path(name);
+        if !place.may_hold_cache(name) {
+            progress.warn(&format!(
+                "{}: parts of packs are not kept there, since the folder is another user's, or holds other files",
+                path.display()
+            ));
+            return None;
+        }
+        Some(Self::of(&path, Kind::Beside(place.try_clone().ok()?, name.to_owned())))
     }
 
     /// The cache that a user asked for, made if it is not there. `None`, with a warning, for a folder that others may write.
@@ -171,9 +179,10 @@ impl Root {
         if let Some(place) = &*place {
             return Ok(Arc::clone(place));
         }
-        let opened = match self.kind {
+        let opened = match &self.kind {
             Kind::Given => self.open_given(is_to_write)?,
-            Kind::Beside => self.open_beside(is_to_write)?,
+            Kind::Beside(parent, name) if is_to_write => parent.own_folder(name)?,
+            Kind::Beside(parent, name) => parent.find_folder(name)?.own().ok_or(ErrorKind::NotFound)?,
         };
         Ok(Arc::clone(place.insert(Arc::new(opened))))
     }
@@ -188,15 +197,6 @@ impl Root {
         }?;
         // The user's folder keeps its mode.
         if is_own(&opened.stat(OsStr::new("."))?) { Ok(opened) } else { Err(ErrorKind::PermissionDenied.into()) }
-    }
-
-    fn open_beside(&self, is_to_write: bool) -> io::Result<Place> {
-        let name = self.path.file_name().ok_or(ErrorKind::InvalidInput)?;
-        let parent = Place::open(crate::make::folder_of(&self.path))?;
-        match is_to_write {
-            true => parent.own_folder(name),
-            false => parent.find_folder(name)?.own().ok_or_else(|| ErrorKind::NotFound.into()),
-        }
     }
 }
 
@@ -219,7 +219,7 @@ impl NewEntry {
     fn begin(folder: Place) -> io::Result<Self> {
         // Seeded by the system, so that no two processes have the same names.
         let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
-        let name = OsString::from(format!(".part-{random:016x}"));
+        let name = OsString::from(format!("{NEW_ENTRY}{random:016x}"));
         let file = folder.new_file(&name)?;
         Ok(Self { folder, name, file })
     }

@@ -22,10 +22,10 @@ use rustix::fs::OFlags;
 
 use super::ExtractOptions;
 use super::cache::FrameCache;
-use crate::SyncError;
 use crate::error::Left;
 use crate::place::Access;
 use crate::room::Needs;
+use crate::{Progress, SyncError};
 
 pub(crate) use destination::Destination;
 use in_place::InPlace;
@@ -42,7 +42,7 @@ enum End {
     /// They went through here.
     Pipe(Mutex<HeldPipe>),
     /// Nothing is written.
-    Dry { path: PathBuf, meta: Option<PathBuf> },
+    Dry { path: PathBuf, part: Option<Part> },
 }
 
 /// Where bytes lie until the output is complete.
@@ -123,12 +123,12 @@ impl OutputFile {
     }
 
     fn open_dry(output: Destination, sizes: OutputSizes) -> Result<Self, SyncError> {
-        let (file, path, meta) = match output {
+        let (file, path, part) = match output {
             Destination::File(spot) => {
                 let part = Part::new(spot);
                 let found = part.spot.place.find_file(&part.names.part, Access::Read);
                 let file = found.ok().and_then(crate::place::Found::own);
-                (file, part.spot.path().to_owned(), Some(part.meta_path()).filter(|meta| meta.is_dir()))
+                (file, part.spot.path().to_owned(), Some(part))
             }
             // Of an image with coded files nothing is looked for in its place.
             Destination::InPlace(spot) if sizes.is_coded => (None, spot.path().to_owned(), None),
@@ -139,7 +139,7 @@ impl OutputFile {
             Destination::Nowhere(path) => (None, path, None),
         };
         let resumable = file.is_some();
-        Ok(Self::new(file.map(Medium::File), None, End::Dry { path, meta }, sizes, resumable))
+        Ok(Self::new(file.map(Medium::File), None, End::Dry { path, part }, sizes, resumable))
     }
 
     fn open_part(spot: Spot, sizes: OutputSizes) -> Result<Self, SyncError> {
@@ -231,10 +231,10 @@ impl OutputFile {
     }
 
     /// Where to keep what an unfinished output cannot hold.
-    pub(crate) fn side_cache(&self) -> Option<FrameCache> {
+    pub(crate) fn side_cache(&self, progress: &dyn Progress) -> Option<FrameCache> {
         match &self.end {
-            End::Rename(part) => Some(FrameCache::new(&part.meta_path())),
-            End::Dry { meta, .. } => meta.as_ref().map(|meta| FrameCache::new(meta).read_only()),
+            End::Rename(part) => part.side_cache(progress),
+            End::Dry { part, .. } => part.as_ref()?.side_cache(progress).map(FrameCache::read_only),
             _ => None,
         }
     }

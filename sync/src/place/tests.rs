@@ -134,20 +134,44 @@ fn a_folder_of_others_with_files_is_left_alone() {
         return;
     }
     place.own_folder(name()).unwrap_err();
-    place.remove_folder(name()).unwrap();
+    place.remove_cache(name()).unwrap();
     assert_eq!(fs::read(path.join("file")).unwrap(), b"theirs");
 }
 
 #[test]
-fn a_folder_of_ours_that_others_can_write_goes_too() {
+fn a_cache_of_ours_that_others_can_write_goes_too() {
     let (folder, place) = folder();
     let path = folder.path().join(NAME);
-    fs::create_dir(&path).unwrap();
-    fs::write(path.join("file"), b"ours").unwrap();
+    fs::create_dir_all(path.join("ab")).unwrap();
+    fs::write(path.join("ab").join(entry()), b"ours").unwrap();
     set_mode(&path, 0o775);
     assert!(matches!(place.find_folder(name()).unwrap(), Found::Foreign));
-    place.remove_folder(name()).unwrap();
+    place.remove_cache(name()).unwrap();
     assert!(!path.exists());
+}
+
+#[test]
+fn a_folder_of_ours_that_is_no_cache_stays_as_it_is() {
+    let path = |folder: &Path, inner: &str| folder.join(NAME).join(inner);
+    for inner in ["file", "ab/file", "cd/ef/file", &entry(), "patches/.part-1"] {
+        let (folder, place) = folder();
+        let file = path(folder.path(), inner);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::create_dir_all(path(folder.path(), "00")).unwrap();
+        fs::write(path(folder.path(), "00").join(entry()), b"ours").unwrap();
+        fs::write(&file, b"ours").unwrap();
+        set_mode(&folder.path().join(NAME), 0o755);
+        assert!(!place.may_hold_cache(name()), "{inner}");
+        place.own_folder(name()).unwrap_err();
+        place.remove_cache(name()).unwrap();
+        assert_eq!((fs::read(&file).unwrap(), mode(&folder.path().join(NAME))), (b"ours".to_vec(), 0o755), "{inner}");
+        assert!(path(folder.path(), "00").join(entry()).exists(), "{inner}");
+    }
+}
+
+/// The name of a part of a pack.
+fn entry() -> String {
+    format!("{}-0-4", "ab".repeat(32))
 }
 
 #[test]
@@ -158,14 +182,13 @@ fn removing_a_folder_does_not_follow_links() {
     fs::write(other.join("file"), b"other").unwrap();
     let own = place.own_folder(name()).unwrap();
     let inner = own.own_folder(OsStr::new("ab")).unwrap();
-    drop(inner.new_file(OsStr::new("entry")).unwrap());
-    symlink(&other, folder.path().join("name/ab/link")).unwrap();
-    symlink(&other, folder.path().join("name/link")).unwrap();
-    place.remove_folder(name()).unwrap();
-    place.remove_folder(name()).unwrap();
+    drop(inner.new_file(OsStr::new(&entry())).unwrap());
+    symlink(&other, folder.path().join(format!("name/ab/{}-4-4", "ab".repeat(32)))).unwrap();
+    place.remove_cache(name()).unwrap();
+    place.remove_cache(name()).unwrap();
     assert!(!folder.path().join(NAME).exists());
     // A link in the folder's place stays, and so does what it leads to.
     symlink(&other, folder.path().join(NAME)).unwrap();
-    place.remove_folder(name()).unwrap();
+    place.remove_cache(name()).unwrap();
     assert_eq!(fs::read(other.join("file")).unwrap(), b"other");
 }

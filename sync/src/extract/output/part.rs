@@ -4,14 +4,14 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 
 use rustix::io::Errno;
 
 use super::attributes::Attributes;
 use super::spot::Spot;
-use crate::SyncError;
+use crate::extract::cache::FrameCache;
 use crate::place::{Access, Place};
+use crate::{Progress, SyncError};
 
 /// Endings of the names beside an output.
 const ENDINGS: [&str; 3] = [".regrow-part", ".regrow-image", ".regrow-meta"];
@@ -72,8 +72,9 @@ impl Part {
         &self.spot.place
     }
 
-    pub(super) fn meta_path(&self) -> PathBuf {
-        self.place().path(&self.names.meta)
+    /// The folder for what the unfinished output cannot hold.
+    pub(super) fn side_cache(&self, progress: &dyn Progress) -> Option<FrameCache> {
+        FrameCache::beside(self.place(), &self.names.meta, progress)
     }
 
     /// Opens the unfinished output, or begins one, for this process alone.
@@ -128,7 +129,7 @@ impl Part {
         if is_coded {
             let _ = self.place().remove_file(&self.names.part);
         }
-        let _ = self.place().remove_folder(&self.names.meta);
+        let _ = self.place().remove_cache(&self.names.meta);
         Ok(())
     }
 
@@ -150,7 +151,7 @@ impl Part {
     /// Removes the unfinished output.
     pub(super) fn discard(&self) {
         let _ = self.place().remove_file(&self.names.part);
-        let _ = self.place().remove_folder(&self.names.meta);
+        let _ = self.place().remove_cache(&self.names.meta);
     }
 
     /// Removes the image that was to be made of a plain image: it begins again in the next run.

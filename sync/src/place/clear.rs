@@ -1,0 +1,127 @@
+//! Folders of caches that regrow made, told from other folders of this user by what is in them. Somebody who may rename folders beside
+//! an output can give any of them the name of a cache.
+
+use std::ffi::OsStr;
+use std::io;
+
+use regrow_store::PATCHES_FOLDER;
+use rustix::fs::{AtFlags, StatxAttributes, StatxFlags};
+
+use super::{Found, Place, absent_is_fine, euid};
+
+/// Digits of an id.
+const ID_DIGITS: usize = 64;
+
+/// How a new entry of a cache is called until it is complete, before some digits.
+pub(crate) const NEW_ENTRY: &str = ".part-";
+
+impl Place {
+    /// Whether a folder of this one is not there, or is a cache that may be used: nothing lies in it but what regrow puts there. A
+    /// link, a file and an empty folder of another user give way to a cache.
+    pub(crate) fn may_hold_cache(&self, name: &OsStr) -> bool {
+        match self.open_folder(name) {
+            Ok(Found::Own((folder, stat))) if stat.st_uid == euid() => folder.is_cache(self),
+            Ok(Found::Own((folder, _))) => folder.entries().is_ok_and(|names| names.is_empty()),
+            Ok(Found::Foreign) => !self.stat(name).is_ok_and(|stat| super::is_folder(&stat)),
+            Ok(Found::Absent) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// Whether nothing lies in this folder but what regrow puts into a cache, on the disk of the folder that it lies in.
+    pub(super) fn is_cache(&self, parent: &Self) -> bool {
+        self.is_on_disk_of(parent)
+            && self.all_names(|name| {
+                let folder = self.open_folder(name).ok().and_then(Found::own);
+                is_cache_folder(name)
+                    && folder.is_some_and(|(folder, stat)| stat.st_uid == euid() && folder.is_cache_folder(self))
+            })
+    }
+
+    /// The same for a folder of entries.
+    pub(super) fn is_cache_folder(&self, parent: &Self) -> bool {
+        self.is_on_disk_of(parent) && self.all_names(is_entry)
+    }
+
+    fn all_names(&self, is_ours: impl Fn(&OsStr) -> bool) -> bool {
+        self.entries().is_ok_and(|names| names.iter().all(|name| is_ours(name)))
+    }
+
+    /// Whether nothing is mounted here. Older kernels tell it of other file systems only.
+    fn is_on_disk_of(&self, parent: &Self) -> bool {
+        let (Ok(own), Ok(parent)) = (self.stat_folder(), parent.stat_folder()) else { return false };
+        let found = rustix::fs::statx(&self.handle, "", AtFlags::EMPTY_PATH, StatxFlags::empty());
+        let is_mounted = found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT));
+        own.st_dev == parent.st_dev && !is_mounted
+    }
+
+    /// Removes a cache of this user. A folder that holds anything else stays as it is, and so do links and folders of others.
+    pub(crate) fn remove_cache(&self, name: &OsStr) -> io::Result<()> {
+        let Some((cache, stat)) = self.open_folder(name)?.own() else { return Ok(()) };
+        if stat.st_uid != euid() || !cache.is_cache(self) {
+            return Ok(());
+        }
+        for inner in cache.entries()? {
+            let Some((folder, stat)) = cache.open_folder(&inner)?.own() else { continue };
+            if stat.st_uid != euid() || !is_cache_folder(&inner) || !folder.is_on_disk_of(&cache) {
+                continue;
+            }
+            for entry in folder.entries()?.iter().filter(|entry| is_entry(entry)) {
+                folder.remove_file(entry)?;
+            }
+            absent_is_fine(rustix::fs::unlinkat(&cache.handle, &*inner, AtFlags::REMOVEDIR))?;
+        }
+        absent_is_fine(rustix::fs::unlinkat(&self.handle, name, AtFlags::REMOVEDIR))
+    }
+}
+
+/// Whether a cache has folders of this name: the first two digits of an id, or the patches.
+fn is_cache_folder(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name == PATCHES_FOLDER || is_hex(name, 2))
+}
+
+/// Whether a cache's folders have entries of this name: `<id>-<offset>-<length>`, `<id>-<id>`, or a new one.
+fn is_entry(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else { return false };
+    if let Some(random) = name.strip_prefix(NEW_ENTRY) {
+        return is_hex(random, 16);
+    }
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    match *name.split('-').collect::<Vec<_>>() {
+        [id, offset, length] => is_hex(id, ID_DIGITS) && is_number(offset) && is_number(length),
+        [base, target] => is_hex(base, ID_DIGITS) && is_hex(target, ID_DIGITS),
+        _ => false,
+    }
+}
+
+fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_a_cache() {
+        let id = "0123456789abcdef".repeat(4);
+        for name in [format!("{id}-0-77"), format!("{id}-{id}"), ".part-0123456789abcdef".to_owned()] {
+            assert!(is_entry(OsStr::new(&name)), "{name}");
+        }
+        for name in [
+            id.clone(),
+            format!("{id}-0"),
+            format!("{id}-0-"),
+            format!("{id}-0-1-2"),
+            ".part-".to_owned(),
+            "file".to_owned(),
+        ] {
+            assert!(!is_entry(OsStr::new(&name)), "{name}");
+        }
+        for (name, is_ours) in
+            [("00", true), ("fe", true), ("patches", true), ("FE", false), ("abc", false), ("..", false)]
+        {
+            assert_eq!(is_cache_folder(OsStr::new(name)), is_ours, "{name}");
+        }
+    }
+}
