@@ -5,6 +5,7 @@
 //! under a name that regrow needs is unlinked and made again, never opened for writing, locked, resized or followed.
 
 mod clear;
+mod own;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -137,16 +138,16 @@ impl Place {
     pub(crate) fn find_file(&self, name: &OsStr, access: Access) -> io::Result<Found<File>> {
         // To open a device may already do something to it, so the name is looked at first. What counts is the second look, at the handle.
         match self.stat(name) {
-            Ok(stat) if !is_own_file(&stat) => return Ok(Found::Foreign),
+            Ok(stat) if !could_be_own_file(&stat) => return Ok(Found::Foreign),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
             Ok(_) => {}
             Err(error) => return Err(error),
         }
-        let access = match access {
+        let flags = match access {
             Access::Read => OFlags::RDONLY,
             Access::ReadWrite => OFlags::RDWR,
         };
-        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
             Ok(handle) => File::from(handle),
             Err(Errno::NOENT) => return Ok(Found::Absent),
@@ -155,7 +156,7 @@ impl Place {
             }
             Err(error) => return Err(error.into()),
         };
-        Ok(if is_own_file(&rustix::fs::fstat(&file)?) { Found::Own(file) } else { Found::Foreign })
+        Ok(if own::is_own_file(&file, access)? { Found::Own(file) } else { Found::Foreign })
     }
 
     /// Opens whatever has this name with these flags, unless it is a link. Never waits.
@@ -314,9 +315,9 @@ fn is_own(stat: &Stat) -> bool {
     stat.st_uid == euid() && !mode_of(stat).intersects(Mode::WGRP | Mode::WOTH)
 }
 
-/// The same for a regular file, which must not have a second name elsewhere.
-fn is_own_file(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_nlink == 1 && is_own(stat)
+/// Whether it is a regular file of this user that has no second name elsewhere.
+fn could_be_own_file(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_nlink == 1 && stat.st_uid == euid()
 }
 
 fn is_folder(stat: &Stat) -> bool {

@@ -114,13 +114,59 @@ fn what_an_earlier_version_left_is_gone_on_with() {
     let mut part = image.clone();
     part[200_000..].fill(0);
     let path = env.write("to/.out.regrow-part", &part);
-    for (mode_then, is_resumed) in [(0o644, true), (0o600, true), (0o664, false), (0o646, false)] {
+    let is_private_group = path.metadata().unwrap().gid() == owner(&path);
+    for (mode_then, is_resumed) in [(0o644, true), (0o600, true), (0o664, is_private_group), (0o646, false)] {
         env.write("to/.out.regrow-part", &part);
         set_mode(&path, mode_then);
         let report = env.json("extract new.rgx to/out");
         assert!(env.read("to/out") == image);
         assert_eq!(number(&report, "chunks_resumed") > 0, is_resumed, "{mode_then:o}: {report}");
         env.write("to/out", b"old");
+    }
+    // A group of others.
+    env.write("to/.out.regrow-part", &part);
+    if std::os::unix::fs::chown(&path, None, Some(STRANGER)).is_ok() {
+        set_mode(&path, 0o664);
+        assert_eq!(number(&env.json("extract new.rgx to/out"), "chunks_resumed"), 0);
+    }
+}
+
+#[test]
+fn a_file_on_a_disk_without_modes_is_gone_on_with() {
+    let (env, image) = site();
+    let Some(_disk) = Fat::mount(&env) else { return };
+    let mut part = image.clone();
+    part[200_000..].fill(0);
+    let path = env.write("fat/.out.regrow-part", &part);
+    assert_eq!(mode(&path), 0o777);
+    let report = env.json("extract new.rgx fat/out");
+    assert!(env.read("fat/out") == image);
+    assert!(number(&report, "chunks_resumed") > 0, "{report}");
+}
+
+/// A FAT file system, where everybody may write everything.
+struct Fat(std::path::PathBuf);
+
+impl Fat {
+    /// `None`, and a line that says so, where the test may not mount one.
+    fn mount(env: &TestEnvironment) -> Option<Self> {
+        let (disk, path) = (env.write("fat.disk", &vec![0; 8 << 20]), env.path("fat"));
+        std::fs::create_dir(&path).unwrap();
+        let run = |program: &str, arguments: &[&str], path: &[&Path]| {
+            let output = std::process::Command::new(program).args(arguments).args(path).output();
+            output.is_ok_and(|output| output.status.success())
+        };
+        if run("mkfs.vfat", &[], &[&disk]) && run("mount", &["-o", "loop,umask=0"], &[&disk, &path]) {
+            return Some(Self(path));
+        }
+        pass_over("a disk without modes needs mkfs.vfat, and the right to mount it");
+        None
+    }
+}
+
+impl Drop for Fat {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(&self.0).status();
     }
 }
 
