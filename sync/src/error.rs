@@ -76,11 +76,8 @@ pub enum SyncError {
         /// The device.
         path: PathBuf,
     },
-    /// A link that anybody could have put there is not followed.
-    #[error(
-        "{}: a link of user {owner} in a folder that everybody can write is not followed; give the path that it leads to",
-        path.display()
-    )]
+    /// A link that anybody could have put there, or that another user chose for a new file, is not followed.
+    #[error("{}: a link of user {owner}, another user, is not followed; give the path that it leads to", path.display())]
     Link {
         /// The link.
         path: PathBuf,
