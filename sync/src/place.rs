@@ -215,9 +215,18 @@ impl Place {
         Ok(rustix::fs::renameat(&self.handle, from, &self.handle, to)?)
     }
 
-    /// Makes the names in this folder durable, as far as its file system can.
+    /// Makes the names in this folder durable, as far as its file system can. A folder that may not be listed has a handle that
+    /// nothing can be synced by: that is `EBADF`.
     pub(crate) fn sync(&self) -> io::Result<()> {
+        if rustix::fs::fcntl_getfl(&self.handle)?.contains(OFlags::PATH) {
+            return Err(Errno::BADF.into());
+        }
         regrow_store::sync_open_folder(&self.handle)
+    }
+
+    /// Removes an empty folder. That there is none is no error.
+    pub(crate) fn remove_empty_folder(&self, name: &OsStr) -> io::Result<()> {
+        absent_is_fine(rustix::fs::unlinkat(&self.handle, name, AtFlags::REMOVEDIR))
     }
 
     /// A handle of the folder itself, for locks.

@@ -87,8 +87,18 @@ fn sweep_name(place: &Place, name: &OsStr) {
     } else if let Ok(Found::Own(folder)) = place.find_folder(name)
         && folder.as_file().is_ok_and(|handle| is_free(&handle))
     {
-        let _ = place.remove_folder(name);
+        remove_folder(place, &folder, name);
     }
+}
+
+/// Removes a folder of images that were put together, with the caches beside them. Anything else stays, and the folder with it.
+fn remove_folder(place: &Place, folder: &Place, name: &OsStr) {
+    for inner in folder.entries().unwrap_or_default() {
+        if folder.remove_file(&inner).is_err() {
+            let _ = folder.remove_cache(&inner);
+        }
+    }
+    let _ = place.remove_empty_folder(name);
 }
 
 /// Whether no process uses the file. Where there are no locks, none tells.
