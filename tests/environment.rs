@@ -126,10 +126,10 @@ impl TestEnvironment {
         self.run(&format!("{arguments} --json")).success().json()
     }
 
-    /// Makes `NAME.rgx` of an image, with small chunks and packs.
+    /// Makes `NAME.rgx` of an image, be it whole or not, with small chunks and packs.
     pub(crate) fn make(&self, name: &str, image: &[u8]) -> Value {
         self.write(name, image);
-        self.json(&format!("make --avg-size 1KiB --pack-size 256KiB {name}.rgx {name}"))
+        self.json(&format!("make --allow-partial --avg-size 1KiB --pack-size 256KiB {name}.rgx {name}"))
     }
 }
 

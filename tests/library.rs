@@ -33,6 +33,7 @@ fn make_image(env: &TestEnvironment, name: &str, mut image: &[u8]) {
     let mut options = MakeOptions::new(env.path("store"), env.path(&format!("{name}.rgx")));
     options.params = Some(Params::with_average(1024).unwrap());
     options.pack_bytes = 100_000;
+    options.allow_partial = true;
     let (bytes, digest) = (image.len() as u64, blake3::hash(image).to_string());
     let mut network = small_chunks(Network::new(HttpOptions::default(), RetryPolicy::default()).unwrap());
     let report = make(&mut image, Path::new(name), None, &options, &mut network, &NoProgress).unwrap();

@@ -37,3 +37,4 @@ mod seed_changes;
 mod seeds;
 mod server;
 mod shares;
+mod whole;

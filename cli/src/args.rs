@@ -125,6 +125,9 @@ pub(crate) struct MakeArgs {
     /// Average chunk size, in a new store [default: 16KiB]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(crate) avg_size: Option<u64>,
+    /// Take an image that is not all there: an empty one, a tar that is cut off, a gzip file that ends early
+    #[arg(long)]
+    pub(crate) allow_partial: bool,
     /// Close a pack when it reaches this size
     #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "64MiB", hide = true)]
     pub(crate) pack_size: u64,
@@ -202,8 +205,8 @@ pub(crate) struct ExtractArgs {
     /// Write over an existing file or block device, without a copy beside it
     #[arg(long)]
     pub(crate) in_place: bool,
-    /// With --in-place: write over a device even if it is mounted or in use otherwise
-    #[arg(long, requires = "in_place")]
+    /// Write over a device even if it is mounted or in use otherwise (with --in-place), and over a file even if the image is empty
+    #[arg(long)]
     pub(crate) force: bool,
     /// Say what would be fetched, and from where; reads only the index and the packs' tables
     #[arg(long)]

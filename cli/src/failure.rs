@@ -52,7 +52,11 @@ impl From<SyncError> for Failure {
             | SyncError::Recipe { .. }
             | SyncError::Damaged { .. }
             | SyncError::ChunkLength { .. }
-            | SyncError::Digest { .. } => Code::Damaged,
+            | SyncError::Digest { .. }
+            | SyncError::Partial { .. }
+            | SyncError::Changed { .. }
+            | SyncError::Unread { .. }
+            | SyncError::Empty { .. } => Code::Damaged,
             SyncError::Condemned { .. } => Code::General,
             SyncError::Store(error) => store_code(error),
             _ => Code::General,

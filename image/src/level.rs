@@ -36,6 +36,12 @@ pub(crate) struct Level {
     pub(crate) next: Next,
     /// Nothing of it was looked at yet, and it need not be a tar: what is no header is no padding either.
     pub(crate) is_fresh: bool,
+    /// A header was seen in it.
+    pub(crate) is_tar: bool,
+    /// Blocks of zeros since the last entry, as far as a byte counts them.
+    pub(crate) zero_blocks: u8,
+    /// An extension header was seen whose entry has not come yet.
+    pub(crate) awaits_entry: bool,
     /// Data of the extension headers before the next entry.
     extension: Vec<u8>,
     extension_flag: u8,
@@ -50,6 +56,9 @@ impl Level {
             size,
             next: Next::Block { data_after_link: 0 },
             is_fresh: size == UNBOUNDED,
+            is_tar: false,
+            zero_blocks: 0,
+            awaits_entry: false,
             extension: Vec::new(),
             extension_flag: 0,
             pax_bytes: None,
@@ -60,6 +69,9 @@ impl Level {
     /// What a header makes of the level. Returns the entry's declared size and path if it is an entry of its own.
     pub(crate) fn take_header(&mut self, header: &Header<'_>) -> Option<(u64, Option<Vec<u8>>)> {
         let flag = header.type_flag();
+        (self.is_tar, self.zero_blocks) = (true, 0);
+        // A global header and a volume's label may be all that there is.
+        self.awaits_entry = matches!(flag, b'x' | b'L' | b'K' | b'X');
         if matches!(flag, b'x' | b'g' | b'L' | b'K' | b'X' | b'V') {
             self.next = match header.size() {
                 0 => Next::Block { data_after_link: 0 },

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use regrow_chunker::{Cut, Cutter, FileHash, GroupRule, Params, StreamCutter};
 
 use crate::ops::{MAX_LITERAL_BYTES, Op, put_op};
-use crate::walk::{Candidate, FileStart, Piece, WalkSink, Walker};
+use crate::walk::{Candidate, Ending, FileStart, Piece, WalkSink, Walker};
 
 /// Which of an image's two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -96,6 +96,18 @@ impl Splitter {
     pub fn end_coded(&mut self) {
         self.walker.end_coded(&mut self.chunks);
         self.chunks.mark(Op::EndCoded);
+    }
+
+    /// How the image ends if no more bytes come; within a coded file, how that ends.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        self.walker.ending()
+    }
+
+    /// The path of the image's last entry.
+    #[must_use]
+    pub fn path(&self) -> &[u8] {
+        self.walker.path()
     }
 
     /// The image ends here; returns the last chunks.

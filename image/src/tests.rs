@@ -8,6 +8,7 @@ use crate::*;
 
 mod bounds;
 mod coded;
+mod ending;
 mod wrong;
 
 /// Puts an image together from its chunks, by FORMAT.md section 2.1 alone.

@@ -2,74 +2,19 @@
 //! block and an extension header of 1 MiB a level. FORMAT.md, section 2.2.
 
 mod coded;
-
-use std::borrow::Cow;
-use std::ops::Range;
+mod ending;
+mod sink;
 
 use crate::header::{BLOCK, Header, is_zero};
 use crate::level::{Level, Next, UNBOUNDED};
 
 pub use coded::Candidate;
 use coded::Waiting;
+pub use ending::{Cut, Ending};
+pub use sink::{Entry, FileStart, Piece, WalkSink};
 
 /// Levels that may be open at once.
 const MAX_LEVELS: usize = 8;
-
-/// Where bytes of contents are.
-#[derive(Debug, Clone)]
-pub enum Piece<'a> {
-    /// A range of the bytes that were pushed last.
-    InPushed(Range<usize>),
-    /// Bytes that the walker had held back.
-    Held(&'a [u8]),
-    /// Contents that only their length is known of ([`Walker::skip`]).
-    Hole(u64),
-}
-
-/// An entry of a tar: its header, and its path where an extension gives another one.
-pub struct Entry<'a> {
-    /// The header.
-    pub header: Header<'a>,
-    long_path: Option<Vec<u8>>,
-    /// Declared bytes of data.
-    pub size: u64,
-}
-
-impl Entry<'_> {
-    /// The path as the tar gives it.
-    #[must_use]
-    pub fn path(&self) -> Cow<'_, [u8]> {
-        match &self.long_path {
-            Some(path) => Cow::Borrowed(path),
-            None => self.header.name(),
-        }
-    }
-}
-
-/// How a file of contents begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileStart {
-    /// The size that the grouping rule goes by, in bytes; `None` for opaque files.
-    pub size: Option<u64>,
-}
-
-/// Is told what the walker finds, in the image's order.
-pub trait WalkSink {
-    /// Bytes of the skeleton.
-    fn literal(&mut self, bytes: &[u8]);
-    /// An entry's header was passed; its bytes come as literals too.
-    fn entry(&mut self, _entry: &Entry<'_>) {}
-    /// A file of contents begins; it has at least one byte.
-    fn begin_file(&mut self, start: FileStart);
-    /// Bytes of the file.
-    fn contents(&mut self, piece: Piece<'_>);
-    /// The file ends, perhaps early.
-    fn end_file(&mut self);
-    /// The last entry's data is a tar itself, or a coded file.
-    fn begin_level(&mut self) {}
-    /// That ends.
-    fn end_level(&mut self) {}
-}
 
 /// See the module's documentation.
 pub struct Walker {
@@ -83,6 +28,8 @@ pub struct Walker {
     waiting: Option<Waiting>,
     /// Which level is that of a coded file.
     coded: Option<usize>,
+    /// The path of the last entry of the image itself, or of the coded file that is being walked.
+    path: Vec<u8>,
 }
 
 impl Default for Walker {
@@ -95,6 +42,7 @@ impl Default for Walker {
             finds_candidates: false,
             waiting: None,
             coded: None,
+            path: Vec::new(),
         }
     }
 }
@@ -230,7 +178,9 @@ impl Walker {
         let Next::Block { data_after_link } = level.next else { return false };
         if let Some(header) = Header::parse(block) {
             if let Some((size, long_path)) = level.take_header(&header) {
-                sink.entry(&Entry { header, long_path, size });
+                let entry = Entry { header, long_path, size };
+                sink.entry(&entry);
+                self.note_path(&entry);
             }
         } else if data_after_link > 0 && !is_zero(block) {
             level.next = Next::Data { size: data_after_link };
@@ -243,6 +193,7 @@ impl Walker {
             self.begin_file(start, sink);
             return false;
         } else {
+            level.zero_blocks = level.zero_blocks.saturating_add(1);
             level.next = Next::Block { data_after_link: 0 };
         }
         sink.literal(block);

@@ -22,6 +22,38 @@ pub enum SyncError {
         /// The cause.
         source: std::io::Error,
     },
+    /// The image is not all there.
+    #[error("{}: {missing}; nothing was published (--allow-partial takes it as it is)", path.display())]
+    Partial {
+        /// The image.
+        path: PathBuf,
+        /// What is missing.
+        missing: Missing,
+    },
+    /// The image was written to while it was read.
+    #[error("{}: was written to while it was read; nothing was published, run it again when it is complete", path.display())]
+    Changed {
+        /// The image.
+        path: PathBuf,
+    },
+    /// The image cannot be read to its end.
+    #[error("{}: cannot be read behind byte {bytes}: {source}; nothing was published", path.display())]
+    Unread {
+        /// The image.
+        path: PathBuf,
+        /// Bytes that were read.
+        bytes: u64,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// An image of no bytes would replace a file that has some.
+    #[error("{}: the image has 0 bytes, and the file has {bytes}; --force replaces it all the same", path.display())]
+    Empty {
+        /// The output.
+        path: PathBuf,
+        /// Bytes that it has.
+        bytes: u64,
+    },
     /// Bytes that should be an index are not.
     #[error("{location}: {source}")]
     Index {
@@ -182,6 +214,41 @@ pub enum SyncError {
     /// A worker thread died.
     #[error("a worker thread stopped; this is a fault of regrow")]
     Worker,
+}
+
+/// What is missing of an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Missing {
+    /// It has no bytes.
+    #[error("is empty")]
+    Everything,
+    /// It is a tar that ends within an entry.
+    #[error("ends within {path}, {bytes} bytes of it are missing")]
+    Entry {
+        /// The entry's path.
+        path: String,
+        /// Bytes of it that are missing, its padding included.
+        bytes: u64,
+    },
+    /// It is a tar that ends within an entry's header.
+    #[error("ends within the header behind {path}")]
+    Header {
+        /// The path of the entry before it.
+        path: String,
+    },
+    /// It is a compressed file that ends early.
+    #[error("is a {format} file that ends early")]
+    Stream {
+        /// How it is compressed.
+        format: &'static str,
+    },
+    /// It is a compressed file that holds no bytes.
+    #[error("is a {format} file that holds nothing")]
+    Contents {
+        /// How it is compressed.
+        format: &'static str,
+    },
 }
 
 /// The state in which a failed run leaves its output.

@@ -17,7 +17,7 @@ mod target;
 mod zeros;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -73,7 +73,7 @@ pub struct ExtractOptions {
     pub patches: bool,
     /// Fetch nothing but what tells the cost; write nothing.
     pub dry_run: bool,
-    /// Write over a device in place even if it is mounted or in use otherwise.
+    /// Write over a device in place even if it is mounted or in use otherwise, and over anything even if the image is empty.
     pub force: bool,
 }
 
@@ -186,6 +186,9 @@ pub fn extract(
     }
     let index = network.load_index_unless_known(location, options.catalog.as_ref())?;
     assemble::check_encoders(location, &index)?;
+    if let Some(bytes) = output.present_bytes().filter(|_| index.image_bytes == 0 && !options.force) {
+        return Err(SyncError::Empty { path: output.path().unwrap_or(Path::new("-")).to_owned(), bytes });
+    }
     let stores = network.stores_of(location, &index, &options.stores)?;
     let pool = Pool::new();
     let mut seeds = Seeds::default();

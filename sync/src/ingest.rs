@@ -4,6 +4,7 @@
 mod blocks;
 mod candidate;
 mod plain;
+mod whole;
 
 use std::io::Read;
 use std::path::Path;
@@ -20,6 +21,9 @@ use crate::{Progress, Stage, SyncError};
 
 use blocks::BlockPool;
 pub(crate) use plain::{PlainPiece, PlainSource, ingest_plain};
+use whole::Watch;
+pub use whole::WatchedFile;
+pub(crate) use whole::Whole;
 
 /// Jobs that may wait to be hashed, of a block each: with their chunks they bound the memory.
 const JOBS_IN_FLIGHT: usize = 6;
@@ -44,6 +48,8 @@ pub(crate) struct Ingested {
     pub(crate) unfolded: Vec<Unfolded>,
     /// Chunks of these as they are, should they be wanted so, and where in the image each begins.
     pub(crate) opaque: PlacedRecords,
+    /// Whether it is whole, if that was to be found out: for make.
+    pub(crate) whole: Whole,
 }
 
 /// What is read.
@@ -96,17 +102,20 @@ pub(crate) fn ingest(input: Input<'_>, reading: &Reading<'_>, sink: ChunkSink<'_
         bytes: 0,
         codings: Vec::new(),
         unfolded: Vec::new(),
+        watch: Watch::default(),
     };
     while let Some(piece) = ingest.next_piece(u64::MAX)? {
+        ingest.watch(&piece);
         let taken = ingest.hashing.push(piece.clone())?;
         ingest.rest = piece.slice(taken..);
         if let Some(candidate) = ingest.hashing.splitter.candidate() {
             ingest.candidate(candidate)?;
         }
     }
-    let Ingest { hashing, bytes, codings, unfolded, .. } = ingest;
+    let Ingest { hashing, bytes, codings, unfolded, watch, .. } = ingest;
+    let whole = watch.finish(bytes, &hashing.splitter);
     let (digest, opaque) = hashing.finish()?;
-    Ok(Ingested { bytes, digest, codings, unfolded, opaque })
+    Ok(Ingested { bytes, digest, codings, unfolded, opaque, whole })
 }
 
 /// An image that is being read.
@@ -123,6 +132,7 @@ struct Ingest<'a, 'i, 's> {
     bytes: u64,
     codings: Vec<Coding>,
     unfolded: Vec<Unfolded>,
+    watch: Watch,
 }
 
 impl Ingest<'_, '_, '_> {
@@ -130,7 +140,8 @@ impl Ingest<'_, '_, '_> {
     fn next_piece(&mut self, most: u64) -> Result<Option<Bytes>, SyncError> {
         if self.rest.is_empty() {
             check_time(self.reading.progress)?;
-            let block = self.blocks.read(self.input.reader).map_err(SyncError::io(self.input.name))?;
+            let read = self.blocks.read(self.input.reader);
+            let block = read.map_err(|error| self.error_of(error))?;
             if block.is_empty() {
                 return Ok(None);
             }

@@ -31,10 +31,11 @@ mod tree;
 mod verify;
 
 pub use diff::{DiffOptions, DiffReport, PathCost, diff};
-pub use error::{Left, SyncError};
+pub use error::{Left, Missing, SyncError};
 pub use extract::{ExtractOptions, ExtractReport, Output, extract};
 pub use gc::{GcOptions, GcReport, gc};
 pub use info::{ArchiveInfo, CodedInfo, InfoReport, PackInfo, info};
+pub use ingest::WatchedFile;
 pub use location::Location;
 pub use make::{MakeOptions, MakeReport, make};
 pub use normalize::{Normalized, normalize};

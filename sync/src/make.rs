@@ -21,7 +21,7 @@ use regrow_store::{Store, StoreDescription, open_description};
 use serde::Serialize;
 
 use crate::condemned::Reliance;
-use crate::ingest::{GzipFiles, Input, Reading, ingest};
+use crate::ingest::{GzipFiles, Input, Reading, Whole, ingest};
 use crate::location::{is_same_file, relative_store};
 use crate::patch::PatchLevel;
 use crate::patch::publish::PatchReport;
@@ -66,6 +66,8 @@ pub struct MakeOptions {
     pub params: Option<Params>,
     /// Frames' bytes from which on a pack is closed.
     pub pack_bytes: u64,
+    /// Take an image that is not all there, as far as that can be seen: an empty one, or a tar that is cut off.
+    pub allow_partial: bool,
 }
 
 impl MakeOptions {
@@ -92,6 +94,7 @@ impl MakeOptions {
             level: Self::DEFAULT_LEVEL,
             params: None,
             pack_bytes: regrow_store::PACK_TARGET_BYTES,
+            allow_partial: false,
         }
     }
 }
@@ -179,6 +182,7 @@ pub fn make(
     let gzip_files = GzipFiles::Prove(&options.scratch);
     let reading = Reading { params, pool: &pool, stage: Stage::Make, progress, gzip_files };
     let image = ingest(input, &reading, &mut |chunk| recipe.add(&chunk, &mut packer))?;
+    check_whole(&image.whole, input_name, options.allow_partial, progress)?;
     recipe.finish_segments(&mut packer)?;
     let operations = recipe.operations();
     let (made, (packs_written, bytes_stored)) = packer.finish()?;
@@ -215,6 +219,22 @@ pub fn make(
         patches,
         elapsed: start.elapsed(),
     })
+}
+
+/// Refuses an image that is not all there.
+fn check_whole(whole: &Whole, path: &Path, allowed: bool, progress: &dyn Progress) -> Result<(), SyncError> {
+    match whole {
+        Whole::Yes => {}
+        Whole::Unmarked => progress.warn(&format!(
+            "{}: a tar without the zeros that end one; its entries are whole, so it is taken",
+            path.display()
+        )),
+        Whole::No(missing) if allowed => progress.warn(&format!("{}: {missing}", path.display())),
+        Whole::No(missing) => {
+            return Err(SyncError::Partial { path: path.to_owned(), missing: missing.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// Where it all goes.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use regrow_sync::{Location, MakeOptions, MakeReport, Params, make, normalize};
+use regrow_sync::{Location, MakeOptions, MakeReport, Params, SyncError, WatchedFile, make, normalize};
 
 use super::common::{self, Named};
 use crate::args::MakeArgs;
@@ -25,17 +25,21 @@ pub(crate) fn run(args: MakeArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let normalized = if args.normalize { normalize(image, &std::env::temp_dir(), &bars)? } else { None };
     let image = normalized.as_ref().map_or(image, |normalized| normalized.file.path());
     let report = if image == Path::new("-") {
-        let (input, name) = (&mut std::io::stdin().lock(), Path::new("standard input"));
-        make(input, name, None, &options, &mut network, &bars)?
+        let (mut input, name) = (WatchedFile::new(std::io::stdin().lock()), Path::new("standard input"));
+        make(&mut input, name, None, &options, &mut network, &bars)?
     } else {
         let open = |error| Failure::new(Code::General, format!("{}: {error}", args.image.display()));
-        let mut file = File::open(image).map_err(open)?;
+        let file = File::open(image).map_err(open)?;
+        if file.metadata().map_err(open)?.is_dir() {
+            return Err(open(std::io::ErrorKind::IsADirectory.into()));
+        }
+        let mut file = WatchedFile::new(file);
         options.image_file = Some(image.to_owned());
-        let total = file.metadata().map_err(open)?.len();
+        let total = file.size();
         make(
             &mut file,
             if kept.is_some() { Path::new("standard input") } else { image },
-            (total > 0).then_some(total),
+            total.filter(|&total| total > 0),
             &options,
             &mut network,
             &bars,
@@ -50,13 +54,11 @@ fn keep_input(args: &MakeArgs) -> Result<Option<tempfile::NamedTempFile>, Failur
     if !is_read_twice || args.image != Path::new("-") {
         return Ok(None);
     }
-    let copy = || {
-        let mut file = regrow_sync::scratch_file(&std::env::temp_dir())?;
-        std::io::copy(&mut std::io::stdin().lock(), &mut file)?;
-        Ok::<_, std::io::Error>(file)
-    };
     let folder = std::env::temp_dir();
-    copy().map(Some).map_err(|error| Failure::new(Code::General, format!("{}: {error}", folder.display())))
+    let mut file = regrow_sync::scratch_file(&folder).map_err(SyncError::io(&folder))?;
+    let mut input = WatchedFile::new(std::io::stdin().lock());
+    input.copy_to(&mut file, Path::new("standard input"), &folder)?;
+    Ok(Some(file))
 }
 
 fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
@@ -71,6 +73,7 @@ fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
     let mut options = MakeOptions::new(store, index);
     options.new_store = args.new_store;
     options.level = args.level;
+    options.allow_partial = args.allow_partial;
     options.pack_bytes = args.pack_size.max(1);
     options.like = common::locations(&args.like)?;
     options.patch_from = common::locations(&args.patch_from)?;

@@ -29,6 +29,7 @@ impl Ingest<'_, '_, '_> {
     /// Decides about a candidate, and reads it.
     pub(super) fn candidate(&mut self, candidate: Candidate) -> Result<(), SyncError> {
         let Candidate { size, held } = candidate;
+        let is_image = size.is_none();
         let start = self.taken() - held.len() as u64;
         let left = size.map_or(u64::MAX, |size| size - held.len() as u64);
         let mut coming = Coming { held: held.into(), left };
@@ -45,7 +46,8 @@ impl Ingest<'_, '_, '_> {
                     aside.push(&piece)?;
                 }
                 aside.settle()?;
-                self.prove(start, size, &aside)
+                self.watch.missing = if is_image { 0 } else { coming.left };
+                self.prove(start, size, is_image, &aside)
             }
             (guess, _) => {
                 match guess {
@@ -54,6 +56,10 @@ impl Ingest<'_, '_, '_> {
                     Guess::Coded | Guess::Opaque => {}
                 }
                 self.hashing.splitter.decline();
+                if is_image {
+                    self.begin_compressed(&stored);
+                }
+                self.watch_more(&stored);
                 // What was not looked at yet comes as any file's bytes do.
                 self.push_all(stored.into())
             }
@@ -122,12 +128,13 @@ impl Ingest<'_, '_, '_> {
     }
 
     /// Reads a file that was put aside as what it holds, if it can be made again of that.
-    fn prove(&mut self, start: u64, size: u64, aside: &Aside) -> Result<(), SyncError> {
+    fn prove(&mut self, start: u64, size: u64, is_image: bool, aside: &Aside) -> Result<(), SyncError> {
         match prove(aside, self.reading.pool)? {
             Proof::Exact(coding) if self.corrections_bytes() + corrections_of(&coding) > MAX_CORRECTIONS_BYTES => self
                 .keep(
                     start,
                     size,
+                    is_image,
                     aside,
                     "the image's other gzip files need all the corrections that an index may have",
                 ),
@@ -137,18 +144,26 @@ impl Ingest<'_, '_, '_> {
                 let mut unfolding = Unfolding { gathers_points: false, ..Unfolding::default() };
                 pieces_of(aside, &mut |piece| unfolding.push(&piece, &mut |plain| self.push_all(plain)))?;
                 unfolding.finish(&mut |plain| self.push_all(plain))?;
+                self.watch.held = is_image.then(|| self.hashing.splitter.ending());
                 self.hashing.splitter.end_coded();
                 Ok(())
             }
-            Proof::Impossible(reason) => self.keep(start, size, aside, reason),
+            Proof::Impossible(reason) => self.keep(start, size, is_image, aside, reason),
         }
     }
 
     /// A file that was put aside stays as it is.
-    fn keep(&mut self, start: u64, size: u64, aside: &Aside, reason: &str) -> Result<(), SyncError> {
+    fn keep(&mut self, start: u64, size: u64, is_image: bool, aside: &Aside, reason: &str) -> Result<(), SyncError> {
         self.warn_opaque("gzip", start, size.min(aside.bytes()), reason);
         self.hashing.splitter.decline();
-        pieces_of(aside, &mut |piece| self.push_all(piece))
+        let mut is_first = is_image;
+        pieces_of(aside, &mut |piece| {
+            if std::mem::take(&mut is_first) {
+                self.begin_compressed(&piece);
+            }
+            self.watch_more(&piece);
+            self.push_all(piece)
+        })
     }
 
     fn corrections_bytes(&self) -> u64 {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::layers::Replaced;
 use super::manifests::Changed;
-use crate::SyncError;
+use crate::{Missing, SyncError};
 
 /// Documents are at most so long.
 const MAX_DOCUMENT_BYTES: u64 = 16 << 20;
@@ -36,12 +36,21 @@ impl Archive {
     /// Reads the entries' headers.
     pub(super) fn read(file: &mut File, path: &Path) -> Result<Self, SyncError> {
         let io = || SyncError::io(path);
+        let whole = file.seek(SeekFrom::End(0)).map_err(io())?;
         file.rewind().map_err(io())?;
+        let partial = |missing| SyncError::Partial { path: path.to_owned(), missing };
+        if whole == 0 {
+            return Err(partial(Missing::Everything));
+        }
         let mut reader = tar::Archive::new(&mut *file);
         let mut entries = Vec::new();
         for entry in reader.entries_with_seek().map_err(io())? {
             let entry = entry.map_err(io())?;
             let name = plain_name(&String::from_utf8_lossy(&entry.path_bytes()));
+            let end = entry.raw_file_position().saturating_add(entry.size());
+            if end > whole {
+                return Err(partial(Missing::Entry { path: name, bytes: end - whole }));
+            }
             entries.push(ArchiveEntry {
                 name,
                 at: entry.raw_file_position(),

@@ -64,6 +64,16 @@ impl Destination {
         }
     }
 
+    /// The size of the file that will be replaced or written over, if it has any bytes; a device's is not known.
+    pub(crate) fn present_bytes(&self) -> Option<u64> {
+        match self {
+            Self::File(spot) | Self::InPlace(spot) => {
+                spot.stat().map(|stat| stat.st_size as u64).filter(|&size| size > 0)
+            }
+            Self::Nowhere(_) | Self::Pipe(_) => None,
+        }
+    }
+
     /// Whether a file that is the image already may stay. In a folder like `/tmp`, a file of somebody else may change at any time.
     pub(crate) fn may_stay(&self) -> bool {
         match self {

@@ -1,0 +1,112 @@
+//! A file that nobody may write to while it is read.
+
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use rustix::fs::{FileType, Stat, fstat};
+
+use crate::SyncError;
+
+const COPY_BYTES: usize = 1 << 20;
+
+/// Gives a file's bytes as the file does, but for its end: that is an error if the file was written to meanwhile, or has more
+/// bytes than it gave. Pipes and devices are not watched.
+#[derive(Debug)]
+pub struct WatchedFile<F> {
+    file: F,
+    before: Option<State>,
+    read: u64,
+}
+
+/// Why a file that was read is not one image.
+#[derive(Debug, thiserror::Error)]
+#[error("was written to while it was read")]
+struct Change;
+
+/// What the file system says of a regular file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct State {
+    size: u64,
+    written: (i64, i64),
+    changed: (i64, i64),
+    links: u64,
+}
+
+impl State {
+    fn of(file: &impl AsFd) -> Option<Self> {
+        let stat = fstat(file).ok().filter(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)?;
+        Some(Self::of_stat(&stat))
+    }
+
+    #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "the fields' types differ by architecture")]
+    fn of_stat(stat: &Stat) -> Self {
+        Self {
+            size: stat.st_size as u64,
+            written: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+            links: stat.st_nlink as u64,
+        }
+    }
+
+    /// Whether the bytes are most likely the same. A file whose name was taken by another one has changed, but not its bytes.
+    fn is_kept_in(&self, after: &Self) -> bool {
+        let bytes = |state: &Self| (state.size, state.written);
+        bytes(self) == bytes(after) && (self.changed == after.changed || self.links != after.links)
+    }
+}
+
+impl<F: Read + AsFd> WatchedFile<F> {
+    /// Watches from here on.
+    pub fn new(file: F) -> Self {
+        let before = State::of(&file);
+        Self { file, before, read: 0 }
+    }
+
+    /// Bytes of the file, if it is a regular one.
+    pub fn size(&self) -> Option<u64> {
+        self.before.map(|state| state.size)
+    }
+
+    /// Copies all of it to `out`. The names are for errors: the file's own, and where `out` lies.
+    ///
+    /// # Errors
+    /// [`SyncError::Changed`], [`SyncError::Unread`]; [`SyncError::Io`] where `out` cannot be written.
+    pub fn copy_to(&mut self, out: &mut impl Write, name: &Path, out_name: &Path) -> Result<(), SyncError> {
+        let mut buffer = vec![0; COPY_BYTES];
+        loop {
+            match self.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(read) => out.write_all(&buffer[..read]).map_err(SyncError::io(out_name))?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error_of(error, name, self.read)),
+            }
+        }
+    }
+
+    fn check(&self) -> io::Result<()> {
+        let Some(before) = self.before else { return Ok(()) };
+        let is_kept = State::of(&self.file).is_some_and(|after| before.is_kept_in(&after));
+        if is_kept { Ok(()) } else { Err(io::Error::other(Change)) }
+    }
+}
+
+/// What an error is of reading an image of this name, behind so many bytes.
+pub(in crate::ingest) fn error_of(source: io::Error, name: &Path, bytes: u64) -> SyncError {
+    let path = name.to_owned();
+    if source.get_ref().is_some_and(|inner| inner.is::<Change>()) {
+        return SyncError::Changed { path };
+    }
+    SyncError::Unread { path, bytes, source }
+}
+
+impl<F: Read + AsFd> Read for WatchedFile<F> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(out)?;
+        self.read += read as u64;
+        if read == 0 && !out.is_empty() {
+            self.check()?;
+        }
+        Ok(read)
+    }
+}
