@@ -1,5 +1,8 @@
 //! gzip files (RFC 1952) that arrive in pieces: their members, and what these hold.
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 
 use crate::DeflateError;
@@ -11,6 +14,8 @@ pub(crate) const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 pub const MAX_GZIP_FRINGE_BYTES: usize = 64 << 10;
 
 const FIXED_BYTES: usize = 10;
+/// Longer than most headers are.
+const SHORT_HEADER_BYTES: usize = 256;
 const FHCRC: u8 = 1 << 1;
 const FEXTRA: u8 = 1 << 2;
 const FNAME: u8 = 1 << 3;
@@ -81,6 +86,9 @@ pub struct GzipReader {
     /// Bytes of the file that were taken.
     at: u64,
     members: Vec<GzipMember>,
+    /// Whether they are kept; `has_ended` says whether there was one.
+    keeps_members: bool,
+    has_ended: bool,
     /// Where the stream that is read began, and the bytes that it gave, and their sum; none if they are not all known.
     stream_at: u64,
     plain_bytes: u64,
@@ -112,6 +120,8 @@ impl Default for GzipReader {
             state: State::Header,
             at: 0,
             members: Vec::new(),
+            keeps_members: true,
+            has_ended: false,
             stream_at: 0,
             plain_bytes: 0,
             sum: Some(crc32fast::Hasher::new()),
@@ -121,6 +131,12 @@ impl Default for GzipReader {
 }
 
 impl GzipReader {
+    /// A reader for what a file holds alone: it keeps none of the members, of which there may be any number.
+    #[must_use]
+    pub fn without_members() -> Self {
+        Self { keeps_members: false, ..Self::default() }
+    }
+
     /// A reader that goes on from a point; it is to be given the file's bytes from there on. Checksums of the member that it is
     /// within are not looked at.
     #[must_use]
@@ -162,10 +178,14 @@ impl GzipReader {
 
     fn take_header(&mut self, rest: &[u8]) -> Result<usize, DeflateError> {
         let held = self.header.len();
-        self.header.extend_from_slice(&rest[..rest.len().min(MAX_GZIP_FRINGE_BYTES + 1 - held)]);
+        // Most headers are short: what follows is looked at only where this one is not whole yet.
+        let most = if held == 0 { SHORT_HEADER_BYTES } else { MAX_GZIP_FRINGE_BYTES + 1 - held };
+        self.header.extend_from_slice(&rest[..rest.len().min(most)]);
         match header(&self.header) {
             Header::Whole(len) if len <= MAX_GZIP_FRINGE_BYTES => {
                 self.header.truncate(len);
+                // A file may have as many members as files: none keeps more than its own bytes.
+                self.header.shrink_to_fit();
                 self.stream_at = self.at + (len - held) as u64;
                 (self.plain_bytes, self.sum) = (0, Some(crc32fast::Hasher::new()));
                 self.state = State::Stream(Box::default());
@@ -173,7 +193,7 @@ impl GzipReader {
             }
             Header::Cut if self.header.len() <= MAX_GZIP_FRINGE_BYTES => Ok(self.header.len() - held),
             // Whoever resumed has no member yet, but came behind one.
-            Header::Not if !self.members.is_empty() || self.at > 0 => {
+            Header::Not if self.has_ended || self.at > 0 => {
                 self.state = State::Tail;
                 Ok(self.header.len() - held)
             }
@@ -192,7 +212,10 @@ impl GzipReader {
         if step.ended {
             let header = std::mem::take(&mut self.header);
             let stream = self.stream_at..self.at + step.taken as u64;
-            self.members.push(GzipMember { header, stream, plain_bytes: self.plain_bytes });
+            self.has_ended = true;
+            if self.keeps_members {
+                self.members.push(GzipMember { header, stream, plain_bytes: self.plain_bytes });
+            }
             self.state = State::Trailer([0; 8], 0);
         }
         Ok(step.taken)
@@ -226,7 +249,7 @@ impl GzipReader {
         Ok(rest.len())
     }
 
-    /// The members that are whole, and perhaps one more whose trailer is not there yet.
+    /// The members that are whole, and perhaps one more whose trailer is not there yet; none, if none are kept.
     #[must_use]
     pub fn members(&self) -> &[GzipMember] {
         &self.members
@@ -265,7 +288,7 @@ impl GzipReader {
     /// [`DeflateError::Cut`] where a member is not whole.
     pub fn finish(self) -> Result<(Vec<GzipMember>, Vec<u8>), DeflateError> {
         match self.state {
-            State::Header | State::Tail if !self.members.is_empty() && self.header.len() <= MAX_GZIP_FRINGE_BYTES => {
+            State::Header | State::Tail if self.has_ended && self.header.len() <= MAX_GZIP_FRINGE_BYTES => {
                 Ok((self.members, self.header))
             }
             _ => Err(DeflateError::Cut),

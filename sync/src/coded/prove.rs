@@ -36,8 +36,11 @@ pub(crate) enum Proof {
 /// Looks through a whole gzip file.
 pub(crate) fn prove(stored: &Aside, pool: &Pool) -> Result<Proof, SyncError> {
     let Some((members, tail)) = members_of(stored)? else { return Ok(Proof::Impossible("it is no sound gzip file")) };
+    if members.len() > MAX_MEMBERS {
+        return Ok(Proof::Impossible("it has more members than an index takes"));
+    }
     let plain_bytes: u64 = members.iter().map(|member| member.plain_bytes).sum();
-    if plain_bytes == 0 || members.len() > MAX_MEMBERS || tail.len() > MAX_GZIP_FRINGE_BYTES {
+    if plain_bytes == 0 || tail.len() > MAX_GZIP_FRINGE_BYTES {
         return Ok(Proof::Impossible("it is no sound gzip file"));
     }
     let mut coded: Vec<MemberCoding> = Vec::with_capacity(members.len());
@@ -84,7 +87,11 @@ type Members = (Vec<GzipMember>, Vec<u8>);
 /// The file's members, if it inflates to its end.
 fn members_of(stored: &Aside) -> Result<Option<Members>, SyncError> {
     let mut reader = GzipReader::default();
-    let read = read_through(stored, 0, &mut reader, |_, _| Ok(true))?;
+    let mut ended = 0;
+    let read = read_through(stored, 0, &mut reader, |_, has_ended| {
+        ended += usize::from(has_ended);
+        Ok(ended <= MAX_MEMBERS)
+    })?;
     Ok(if read { reader.finish().ok() } else { None })
 }
 

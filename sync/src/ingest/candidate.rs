@@ -247,7 +247,7 @@ impl Default for Unfolding {
     fn default() -> Self {
         let points = PointCollector::default();
         let mut unfolding = Self {
-            reader: GzipReader::default(),
+            reader: GzipReader::without_members(),
             plain: Vec::with_capacity(PLAIN_BYTES),
             given: 0,
             gathers_points: true,

@@ -67,7 +67,7 @@ impl Compressed {
     /// For a file that begins so, if it is a compressed one.
     pub(in crate::ingest) fn of(beginning: &[u8]) -> Option<Self> {
         let format = match beginning {
-            gzip if gzip.starts_with(GZIP) => Format::Gzip(Box::default()),
+            gzip if gzip.starts_with(GZIP) => Format::Gzip(Box::new(GzipReader::without_members())),
             zstd if zstd.starts_with(ZSTD) => Format::Zstd(Box::new(Decoder::new().ok()?), false),
             xz if is_xz(xz) => Format::Xz([0; 2]),
             _ => return None,
