@@ -6,6 +6,7 @@ pub(crate) mod packer;
 mod patches;
 mod recipe;
 pub(crate) mod upload;
+mod whole;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use regrow_store::{Store, StoreDescription, open_description};
 use serde::Serialize;
 
 use crate::condemned::Reliance;
-use crate::ingest::{GzipFiles, Input, Reading, Whole, ingest};
+use crate::ingest::{GzipFiles, Input, Reading, ingest};
 use crate::location::{is_same_file, relative_store};
 use crate::patch::PatchLevel;
 use crate::patch::publish::PatchReport;
@@ -33,6 +34,7 @@ use knowledge::{Beside, Learner};
 use packer::Packer;
 use recipe::RecipeBuilder;
 use upload::Uploads;
+use whole::check_whole;
 
 /// How to make.
 #[derive(Debug)]
@@ -219,22 +221,6 @@ pub fn make(
         patches,
         elapsed: start.elapsed(),
     })
-}
-
-/// Refuses an image that is not all there.
-fn check_whole(whole: &Whole, path: &Path, allowed: bool, progress: &dyn Progress) -> Result<(), SyncError> {
-    match whole {
-        Whole::Yes => {}
-        Whole::Unmarked => progress.warn(&format!(
-            "{}: a tar without the zeros that end one; its entries are whole, so it is taken",
-            path.display()
-        )),
-        Whole::No(missing) if allowed => progress.warn(&format!("{}: {missing}", path.display())),
-        Whole::No(missing) => {
-            return Err(SyncError::Partial { path: path.to_owned(), missing: missing.clone() });
-        }
-    }
-    Ok(())
 }
 
 /// Where it all goes.
