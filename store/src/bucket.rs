@@ -3,6 +3,7 @@
 mod answer;
 mod aws;
 mod body;
+mod checksum;
 mod credentials;
 mod failure;
 mod list;

@@ -16,7 +16,7 @@ use tempfile::NamedTempFile;
 use super::BucketStore;
 use super::failure::Action;
 use super::read::e_tag_of;
-use super::service::CONDITION;
+use super::service::EXTRA;
 use super::write::{Answered, Target, answered};
 use crate::folder::blocking;
 use crate::{BucketProblem, Condition, Content, PutOutcome, StoreError};
@@ -132,7 +132,11 @@ impl BucketStore {
         range: Range<u64>,
     ) -> Result<PartId, StoreError> {
         let bytes = source.read(range).await?;
-        let send = || MultipartStore::put_part(self.remote(), &target.key, id, number, bytes.clone().into());
+        let checksum = self.checksum(&bytes).await?;
+        let send = || {
+            let sent = MultipartStore::put_part(self.remote(), &target.key, id, number, bytes.clone().into());
+            EXTRA.scope(checksum.clone(), sent)
+        };
         self.retried(&target.object, Action::Write, send).await
     }
 
@@ -147,7 +151,7 @@ impl BucketStore {
         self.retried(&target.object, Action::Write, || async {
             tries.fetch_add(1, Ordering::Relaxed);
             let complete = MultipartStore::complete_multipart(self.remote(), &target.key, id, parts.to_vec());
-            let completed = CONDITION.scope(condition.clone(), complete).await;
+            let completed = EXTRA.scope(condition.clone(), complete).await;
             answered(completed.map(drop), condition.is_some())
         })
         .await

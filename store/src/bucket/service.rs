@@ -34,8 +34,9 @@ const SLOW_BYTES_PER_SECOND: u64 = 32 << 10;
 const ASSEMBLY_PATIENCE: u32 = 10;
 
 tokio::task_local! {
-    /// A header for requests that `object_store` has none for: the condition of a multipart upload's completion.
-    pub(super) static CONDITION: Option<(HeaderName, HeaderValue)>;
+    /// A header that `object_store` does not send: the condition of a multipart upload's completion, or the checksum of
+    /// an upload's body.
+    pub(super) static EXTRA: Option<(HeaderName, HeaderValue)>;
 }
 
 /// Sends by an [`HttpClient`], and counts in a [`Meter`].
@@ -60,8 +61,7 @@ impl Service {
         let progress = Arc::new(Progress::default());
         let mut request = reqwest::Request::new(parts.method, url);
         *request.headers_mut() = parts.headers;
-        if let Some((name, value)) = CONDITION.try_with(Clone::clone).ok().flatten().filter(|_| is_completion(&request))
-        {
+        if let Some((name, value)) = EXTRA.try_with(Clone::clone).ok().flatten().filter(|_| takes_extra(&request)) {
             request.headers_mut().insert(name, value);
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -178,6 +178,11 @@ impl Failure {
 fn is_completion(request: &reqwest::Request) -> bool {
     let has_id = request.url().query_pairs().any(|(name, _)| name == "uploadId");
     request.method() == Method::POST && has_id
+}
+
+/// Whether [`EXTRA`] is meant for this request: what gets credentials meanwhile asks by GET or for a form.
+fn takes_extra(request: &reqwest::Request) -> bool {
+    request.method() == Method::PUT || is_completion(request)
 }
 
 /// Whether the host has to put together an object that may be large before it answers.

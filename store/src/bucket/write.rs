@@ -14,6 +14,7 @@ use super::answer::Refusal;
 use super::failure::{Action, refusal};
 use super::multipart::Source;
 use super::read::e_tag_of;
+use super::service::EXTRA;
 use super::{BucketStore, Provider};
 use crate::{Condition, Content, ObjectKind, PutOutcome, ReadStore, Span, StoreError, WriteStore, temporary_file};
 
@@ -84,10 +85,11 @@ impl BucketStore {
         tries: &AtomicU32,
     ) -> Result<Answered, StoreError> {
         let options = PutOptions { mode, attributes: target.attributes.clone(), ..PutOptions::default() };
+        let checksum = self.checksum(bytes).await?;
         self.retried(&target.object, Action::Write, || async {
             tries.fetch_add(1, Ordering::Relaxed);
-            let put = self.remote().put_opts(&target.key, bytes.clone().into(), options.clone()).await;
-            answered(put.map(drop), options.mode != PutMode::Overwrite)
+            let put = self.remote().put_opts(&target.key, bytes.clone().into(), options.clone());
+            answered(EXTRA.scope(checksum.clone(), put).await.map(drop), options.mode != PutMode::Overwrite)
         })
         .await
     }

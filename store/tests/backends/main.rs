@@ -14,6 +14,7 @@ mod faults;
 mod limit;
 mod redirects;
 mod retry;
+mod rules;
 #[path = "../s3server/mod.rs"]
 mod s3server;
 mod server;
