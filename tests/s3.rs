@@ -6,6 +6,7 @@ mod patches;
 mod places;
 mod refusals;
 mod requests;
+mod rules;
 mod tidy;
 
 use std::process::Command;

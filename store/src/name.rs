@@ -16,6 +16,20 @@ pub(crate) fn check_name(location: &str, name: &str) -> Result<(), StoreError> {
     })
 }
 
+/// Whether a file or a key is named as indexes are.
+pub(crate) fn is_index_name(name: &str) -> bool {
+    name.to_ascii_lowercase().ends_with(".rgx")
+}
+
+/// The refusal of a list that would pass over an index, or a folder that may hold some, since no store can have its name.
+pub(crate) fn unnameable(object: String) -> StoreError {
+    StoreError::InvalidRequest {
+        object,
+        reason: "the name is none that a store can have, so that what is there cannot be looked at; rename it"
+            .to_owned(),
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {

@@ -3,9 +3,10 @@
 use std::error::Error;
 
 use super::answer::Refusal;
-use super::url::Provider;
+use super::url::{BucketUrl, Provider};
 use crate::http::failure as network;
 use crate::http::pace::Lag;
+use crate::name::unnameable;
 use crate::{BucketProblem, StoreError};
 
 /// What is found among the causes of an error of `object_store`: our client and our credentials put it there.
@@ -20,6 +21,9 @@ pub(super) enum Failure {
     /// A body that came too slowly, or not at all.
     #[error("not enough came of the body")]
     Lag(Lag),
+    /// A list of all depths has an index that a store has no name for.
+    #[error("the key {key:?} is none that a store can have")]
+    Unnameable { key: String },
     /// Where credentials should come from, none came.
     #[error("{reason}")]
     Credentials { reason: String },
@@ -103,9 +107,16 @@ impl Scene<'_> {
                 StoreError::Network { object: self.object.to_owned(), reason: reason.clone(), transient: *transient }
             }
             Some(Failure::Lag(lag)) => lag.error(self.object),
+            Some(Failure::Unnameable { key }) => unnameable(self.of_bucket(key)),
             Some(Failure::Credentials { reason }) => self.problem(BucketProblem::WrongCredentials, reason.clone()),
             None => StoreError::Protocol { object: self.object.to_owned(), reason: network::deepest(error) },
         }
+    }
+
+    /// An object of the bucket, which need not be one of the store, for people.
+    fn of_bucket(&self, key: &str) -> String {
+        let bucket = BucketUrl { provider: self.provider, bucket: self.bucket.to_owned(), path: String::new() };
+        format!("{bucket}/{key}")
     }
 
     /// The error for what only a user with credentials may do.

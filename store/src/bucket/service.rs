@@ -122,8 +122,11 @@ impl Service {
     /// The body of an answer that may be a refusal in spite of its status, or a list.
     fn examined(&self, uri: &Uri, body: Bytes, is_list: bool) -> Result<Bytes, Failure> {
         if is_list {
-            return match listing::problem(uri, &body) {
-                Some(reason) => Err(Failure::network(reason, true)),
+            if let Some(reason) = listing::problem(uri, &body) {
+                return Err(Failure::network(reason, true));
+            }
+            return match listing::unnameable_index(uri, &body) {
+                Some(key) => Err(Failure::Unnameable { key }),
                 None => Ok(listing::tidied(uri, body)),
             };
         }

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 
 use super::{FolderStore, blocking};
-use crate::name::check_name;
+use crate::name::{check_name, unnameable};
 use crate::{Depth, ListStore, ObjectInfo, PruneStore, StoreError};
 
 impl ListStore for FolderStore {
@@ -98,12 +98,7 @@ fn walk(
         };
         let Some(name) = name_of(&entry, folder) else {
             if depth == Depth::Tree && (metadata.is_dir() || is_index_name(&entry)) {
-                return Err(StoreError::InvalidRequest {
-                    object: entry.path().display().to_string(),
-                    reason:
-                        "the name is none that a store can have, so that what is there cannot be looked at; rename it"
-                            .to_owned(),
-                });
+                return Err(unnameable(entry.path().display().to_string()));
             }
             continue;
         };
@@ -118,7 +113,7 @@ fn walk(
 
 /// Whether a file is named as indexes are: what depends on having seen all of them must not pass one over.
 fn is_index_name(entry: &DirEntry) -> bool {
-    entry.file_name().to_string_lossy().to_ascii_lowercase().ends_with(".rgx")
+    crate::name::is_index_name(&entry.file_name().to_string_lossy())
 }
 
 fn name_of(entry: &DirEntry, folder: &str) -> Option<String> {

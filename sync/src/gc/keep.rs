@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use regrow_chunker::ChunkId;
 use regrow_index::{Index, MAX_INDEX_BYTES};
-use regrow_store::{Depth, FolderStore, Store, StoreError, read_small};
+use regrow_store::{Depth, FolderStore, Span, Store, StoreError, take_bounded};
 
 use super::GcOptions;
 use crate::stores::Opening;
@@ -160,9 +160,17 @@ impl KeptIndex {
         Ok((self.shown(), index))
     }
 
-    /// Its bytes and its version; `None` if it is gone.
+    /// Its bytes and its version; `None` if it is gone. An index that was listed and may not be read is not gone, though
+    /// hosts answer alike (403) where they may not tell: what it needs would be deleted.
     pub(super) async fn read_bytes(&self) -> Result<Option<(Bytes, Option<String>)>, StoreError> {
-        read_small(&*self.place, &self.name, MAX_INDEX_BYTES).await
+        let download = match self.place.get(&self.name, Span::Whole).await {
+            Ok(download) => download,
+            Err(StoreError::NotFound { status: None | Some(404 | 410), .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let version = download.version.clone();
+        let bytes = take_bounded(download, self.place.location(), &self.name, MAX_INDEX_BYTES).await?;
+        Ok(Some((bytes, version)))
     }
 
     /// The index that these bytes of it are.
