@@ -1,13 +1,14 @@
 //! A static host: what `regrow serve` runs, and what `regrow demo` measures.
 //!
 //! Connections are hyper's, files, ranges and conditions tower-http's; [`answer`] adds what they leave open, [`confined`]
-//! keeps requests inside the folder.
+//! keeps requests inside the folder, [`tagged`] makes the tags of files follow from what they hold.
 
 mod answer;
 mod confined;
 mod counted;
 mod log;
 mod signal;
+mod tagged;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Empty;
-use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, ETAG, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE};
+use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use tower_http::services::fs::{ServeDir, ServeFileSystemResponseBody};
 
@@ -17,8 +17,10 @@ use super::log::{Line, RequestLog};
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 256 << 10;
-/// Packs never change under their name.
+/// Packs and patches never change under their name.
 const FOREVER: &str = "public, max-age=31536000, immutable";
+/// What a store says of itself, which makers go by.
+const ASK_FIRST: &str = "no-cache";
 /// Everything else is a name that may move on.
 const A_MINUTE: &str = "max-age=60";
 /// What is missing now may be there the next moment.
@@ -49,13 +51,17 @@ impl Site {
     pub(super) async fn answer<B>(&self, peer: SocketAddr, request: Request<B>) -> Response<CountedBody> {
         self.counts.add_request();
         let line = (self.log == RequestLog::StandardError).then(|| Line::of(peer, &request));
-        let caching = caching(request.uri().path());
+        let (caching, is_ours) = (caching(request.uri().path()), is_ours(request.uri().path()));
         let mut request = request.map(|_| Empty::new());
         self.settle_range(&mut request).await;
         let mut response = self.response(request).await;
         let status = response.status();
         let is_found = status.is_success() || status == StatusCode::NOT_MODIFIED;
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(if is_found { caching } else { NEVER }));
+        if status.is_success() && is_ours {
+            // A guess by the name would have patches be text, which hosts and caches compress.
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        }
         if let Some(line) = line {
             line.write(status, response.headers());
         }
@@ -125,9 +131,30 @@ fn without_body<B: Default>(response: Response<B>) -> Response<B> {
 
 /// How long what lies at a path may be kept.
 fn caching(path: &str) -> &'static str {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let is_hash = |name: &str| name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if name.strip_suffix(".pack").is_some_and(is_hash) { FOREVER } else { A_MINUTE }
+    match path.rsplit('/').next().unwrap_or_default() {
+        _ if is_immutable(Path::new(path)) => FOREVER,
+        "regrow.json" | "gc.json" => ASK_FIRST,
+        _ => A_MINUTE,
+    }
+}
+
+/// Whether a name follows from what it names: `<64 hex>.pack`, `<64 hex>/<64 hex>.patch`.
+pub(super) fn is_immutable(path: &Path) -> bool {
+    let is_hash = |name: Option<&str>| {
+        name.is_some_and(|name| name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    let text = |name: Option<&'_ std::ffi::OsStr>| name.and_then(|name| name.to_str()).map(str::to_owned);
+    let folder = text(path.parent().and_then(Path::file_name));
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("pack") => is_hash(text(path.file_stem()).as_deref()),
+        Some("patch") => is_hash(text(path.file_stem()).as_deref()) && is_hash(folder.as_deref()),
+        _ => false,
+    }
+}
+
+/// Whether a name is one of a pack, a patch or an index.
+fn is_ours(path: &str) -> bool {
+    [".pack", ".patch", ".rgx"].iter().any(|ending| path.ends_with(ending))
 }
 
 #[cfg(test)]
@@ -136,19 +163,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_packs_are_kept_forever() {
+    fn only_packs_and_patches_are_kept_forever() {
         let hash = "0123456789abcdef".repeat(4);
         assert_eq!(caching(&format!("/store/packs/01/{hash}.pack")), FOREVER);
         assert_eq!(caching(&format!("/{hash}.pack")), FOREVER);
-        for path in [
-            "/app.rgx",
-            "/",
-            "/store/regrow.json",
-            &format!("/{hash}"),
-            &format!("/{hash}0.pack"),
-            &format!("/x{}.pack", &hash[1..]),
-        ] {
+        for path in ["/app.rgx", "/", &format!("/{hash}"), &format!("/{hash}0.pack"), &format!("/x{}.pack", &hash[1..])]
+        {
             assert_eq!(caching(path), A_MINUTE, "{path}");
+        }
+        assert_eq!(caching(&format!("/store/patches/{hash}/{hash}.patch")), FOREVER);
+        for path in [format!("/{hash}.patch"), format!("/x/{hash}.patch"), format!("/{hash}/x.patch")] {
+            assert_eq!(caching(&path), A_MINUTE, "{path}");
+        }
+        for path in ["/store/regrow.json", "/gc.json"] {
+            assert_eq!(caching(path), ASK_FIRST, "{path}");
         }
     }
 

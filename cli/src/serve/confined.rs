@@ -5,7 +5,9 @@ use std::path::{Component, Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tower_http::services::fs::{Backend, TokioBackend, TokioFile};
+use tower_http::services::fs::Backend;
+
+use super::tagged::{Tagged, TaggedFile};
 
 /// Reads what lies in a folder. Not there for it are: names that begin with a dot, links that lead out of the folder or to
 /// such names, and what is neither file nor folder.
@@ -24,11 +26,12 @@ impl Confined {
         Self { root: root.into() }
     }
 
-    async fn resolve(self, path: PathBuf) -> io::Result<(PathBuf, std::fs::Metadata)> {
-        tokio::task::spawn_blocking(move || self.resolve_now(&path)).await.map_err(io::Error::other)?
+    async fn opened(self, path: PathBuf) -> io::Result<TaggedFile> {
+        let open = move || TaggedFile::open(&self.resolve(&path)?);
+        tokio::task::spawn_blocking(open).await.map_err(io::Error::other)?
     }
 
-    fn resolve_now(&self, path: &Path) -> io::Result<(PathBuf, std::fs::Metadata)> {
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
         let absent = || io::Error::from(io::ErrorKind::NotFound);
         // Whatever the reason why a name leads nowhere: the client has no use for it.
         let found = if self.shows(path) { path.canonicalize().map_err(|_| absent())? } else { return Err(absent()) };
@@ -36,7 +39,7 @@ impl Confined {
             return Err(absent());
         }
         let metadata = found.metadata()?;
-        if metadata.is_file() || metadata.is_dir() { Ok((found, metadata)) } else { Err(absent()) }
+        if metadata.is_file() || metadata.is_dir() { Ok(found) } else { Err(absent()) }
     }
 
     fn shows(&self, path: &Path) -> bool {
@@ -49,21 +52,17 @@ impl Confined {
 }
 
 impl Backend for Confined {
-    type File = TokioFile;
-    type Metadata = std::fs::Metadata;
-    type OpenFuture = Promised<TokioFile>;
-    type MetadataFuture = Promised<std::fs::Metadata>;
+    type File = TaggedFile;
+    type Metadata = Tagged;
+    type OpenFuture = Promised<TaggedFile>;
+    type MetadataFuture = Promised<Tagged>;
 
     fn open(&self, path: PathBuf) -> Self::OpenFuture {
-        let folder = self.clone();
-        Box::pin(async move {
-            let (found, _) = folder.resolve(path).await?;
-            TokioBackend.open(found).await
-        })
+        Box::pin(self.clone().opened(path))
     }
 
     fn metadata(&self, path: PathBuf) -> Self::MetadataFuture {
         let folder = self.clone();
-        Box::pin(async move { Ok(folder.resolve(path).await?.1) })
+        Box::pin(async move { Ok(folder.opened(path).await?.tagged()) })
     }
 }

@@ -142,6 +142,60 @@ fn conditions() {
     assert_eq!(host.get("/app.rgx", &[("If-None-Match", tag)]).body, b"changed");
 }
 
+/// Two states of a file of equal size and time, as rsync and reproducible builds leave them.
+#[test]
+fn what_differs_in_nothing_but_its_bytes_is_seen() {
+    let host = Host::new();
+    let file = host.www().join("app.rgx");
+    let time = fs::metadata(&file).unwrap().modified().unwrap();
+    let put = |contents: &str| {
+        fs::write(&file, contents).unwrap();
+        fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+    };
+    let first = host.get("/app.rgx", &[]);
+    let tag = first.header("etag").unwrap();
+    put("9876543210");
+    let second = host.get("/app.rgx", &[("If-None-Match", tag)]);
+    assert_eq!((second.status, second.body.as_slice()), (200, b"9876543210".as_slice()));
+    assert_eq!(second.header("last-modified"), first.header("last-modified"));
+    let range = host.get("/app.rgx", &[("Range", "bytes=0-1"), ("If-Range", tag)]);
+    assert_eq!(range.status, 200);
+    // The same bytes again are what they were.
+    put("0123456789");
+    assert_eq!(host.get("/app.rgx", &[("If-None-Match", tag)]).status, 304);
+    // A large file is known by its inode and its times.
+    let large = vec![0; (16 << 20) + 1];
+    fs::write(&file, &large).unwrap();
+    let tag = host.ask("HEAD", "/app.rgx", &[]).header("etag").unwrap().to_owned();
+    assert_eq!(host.ask("HEAD", "/app.rgx", &[("If-None-Match", &tag)]).status, 304);
+    fs::write(host.www().join("new"), &large).unwrap();
+    fs::rename(host.www().join("new"), &file).unwrap();
+    assert_eq!(host.ask("HEAD", "/app.rgx", &[("If-None-Match", &tag)]).status, 200);
+}
+
+#[test]
+fn objects_of_a_store_say_what_they_are() {
+    let host = Host::new();
+    let hash = "ab".repeat(32);
+    let patch = format!("patches/{hash}/{hash}.patch");
+    fs::create_dir_all(host.www().join(&patch).parent().unwrap()).unwrap();
+    for name in ["regrow.json", "gc.json", &patch] {
+        fs::write(host.www().join(name), "{}").unwrap();
+    }
+    let (bytes, forever) = ("application/octet-stream", "public, max-age=31536000, immutable");
+    for (name, kind, caching) in [
+        ("regrow.json", "application/json", "no-cache"),
+        ("gc.json", "application/json", "no-cache"),
+        (&patch, bytes, forever),
+        (PACK, bytes, forever),
+        ("app.rgx", bytes, "max-age=60"),
+    ] {
+        let answer = host.get(&format!("/{name}"), &[("Range", "bytes=0-1")]);
+        assert_eq!(answer.header("content-type"), Some(kind), "{name}");
+        assert_eq!(answer.header("cache-control"), Some(caching), "{name}");
+    }
+}
+
 #[test]
 fn nothing_but_what_is_shown() {
     let host = Host::new();
