@@ -1,6 +1,7 @@
 //! A store in a bucket: S3 and what speaks like it, Google Cloud Storage, Azure Blob Storage.
 
 mod answer;
+mod archived;
 mod aws;
 mod body;
 mod checksum;

@@ -223,6 +223,8 @@ pub enum BucketProblem {
     Region,
     /// The clock of this computer is wrong.
     Clock,
+    /// The object is in a storage class that cannot be read before somebody restores it.
+    Archived,
 }
 
 fn not_found(status: Option<u16>) -> String {
@@ -262,6 +264,21 @@ impl StoreError {
             Self::Status { retry_after, .. } | Self::Answer { retry_after, .. } => *retry_after,
             _ => None,
         }
+    }
+
+    /// The error for an object that is archived, as the host says by `code`.
+    pub(crate) fn archived(object: &str, code: &str) -> Self {
+        let reason = format!(
+            "archived in a storage class that cannot be read at once ({code}): restore the object, and let no lifecycle \
+             rule archive packs"
+        );
+        Self::Bucket { object: object.to_owned(), problem: BucketProblem::Archived, reason }
+    }
+
+    /// Whether the object is there, but has to be restored before it can be read.
+    #[must_use]
+    pub fn is_archived(&self) -> bool {
+        matches!(self, Self::Bucket { problem: BucketProblem::Archived, .. })
     }
 
     /// Whether the object is just not there.

@@ -163,7 +163,12 @@ impl fmt::Debug for MemoryStore {
 }
 
 fn info(name: &str, object: &Object) -> ObjectInfo {
-    ObjectInfo { name: name.to_owned(), bytes: object.bytes.len() as u64, modified: object.modified }
+    ObjectInfo {
+        name: name.to_owned(),
+        bytes: object.bytes.len() as u64,
+        modified: object.modified,
+        is_archived: false,
+    }
 }
 
 fn taken(content: Content) -> Result<Bytes, StoreError> {

@@ -87,6 +87,8 @@ pub struct ObjectInfo {
     pub bytes: u64,
     /// When it was last written, by the host's clock.
     pub modified: SystemTime,
+    /// Whether its bytes cannot be had before somebody restores them, as far as the host tells (S3 Glacier).
+    pub is_archived: bool,
 }
 
 /// How deep a list goes.

@@ -178,6 +178,22 @@ pub enum SyncError {
         /// The store.
         store: String,
     },
+    /// What should be an image archive is none.
+    #[error("{}: no image archive: {reason}", path.display())]
+    NoArchive {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead, and what to do.
+        reason: &'static str,
+    },
+    /// A pack that the index would name cannot be read.
+    #[error("{store}: pack {pack} is archived and cannot be read at once, though it was put again; restore it first")]
+    Archived {
+        /// The pack.
+        pack: ChunkId,
+        /// The store.
+        store: String,
+    },
     /// This machine's clock and the store's differ by too much for gc.
     #[error(
         "{store}: this machine's clock is {} {} the store's; set it right, since gc goes by it; nothing was deleted",

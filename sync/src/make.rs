@@ -4,10 +4,12 @@ pub(crate) mod contents;
 mod knowledge;
 pub(crate) mod packer;
 mod patches;
+mod readable;
 mod recipe;
 pub(crate) mod upload;
 mod whole;
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -101,6 +103,18 @@ impl MakeOptions {
     }
 }
 
+impl MakeOptions {
+    /// Refuses places that [`make`] would refuse, for those who have work to do before they call it. `input_name` is where
+    /// the image is read from.
+    ///
+    /// # Errors
+    /// [`SyncError::Usage`]; [`SyncError::Io`] where the index's folder is missing.
+    pub fn check(&self, input_name: &Path) -> Result<(), SyncError> {
+        check_index(&self.index, input_name)?;
+        check_apart(&self.index, &self.store)
+    }
+}
+
 /// What was made.
 #[derive(Debug, Clone, Serialize)]
 pub struct MakeReport {
@@ -164,8 +178,7 @@ pub fn make(
     progress: &dyn Progress,
 ) -> Result<MakeReport, SyncError> {
     let start = Instant::now();
-    check_index(&options.index, input_name)?;
-    check_apart(&options.index, &options.store)?;
+    options.check(input_name)?;
     warn_of_name(&options.index, progress);
     crate::scratch::sweep(&options.scratch);
     if let Some(params) = &options.params {
@@ -177,6 +190,7 @@ pub fn make(
     let (params, reliance, known) = destination.prepare(options, network, progress)?;
     check_limits(&params, &options.store, network)?;
     let uploads = Uploads::new(network, Arc::clone(&destination.store), &reliance, known.damaged.clone());
+    let archived = known.archived.clone();
     let mut packer = Packer::new(uploads, &pool, options.level, options.pack_bytes)?;
     let mut recipe = RecipeBuilder::new(known);
     progress.begin(Stage::Make, total);
@@ -199,7 +213,7 @@ pub fn make(
         return Err(SyncError::Index { location: options.index.to_string(), source });
     }
     let patches = patches::make(options, &bases, &mut index, network, progress)?;
-    let index_bytes = destination.publish(&index, &reliance, options, network)?;
+    let index_bytes = destination.publish(&index, &reliance, &archived, options, network)?;
     Ok(MakeReport {
         image_bytes: index.image_bytes,
         image_id: index.image_id().to_string(),
@@ -259,17 +273,20 @@ impl Destination {
         })
     }
 
-    /// Puts the index, last; returns its size.
+    /// Puts the index, last; returns its size. Packs that were `archived` have been put again, if it needs them.
     fn publish(
         &self,
         index: &Index,
         reliance: &Reliance,
+        archived: &BTreeSet<ChunkId>,
         options: &MakeOptions,
         network: &Network,
     ) -> Result<u64, SyncError> {
         let encoded = encode(index, &options.index)?;
         let bytes = encoded.len() as u64;
+        let put_again = index.packs.iter().map(|pack| pack.id).filter(|id| archived.contains(id)).collect();
         network.block_on(async {
+            readable::check(&*self.store, &put_again).await?;
             reliance.confirm(&*self.store, index.packs.iter().map(|pack| pack.id)).await?;
             put_index(&*self.place, &self.name, encoded, options.index_max_age).await
         })?;

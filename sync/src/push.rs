@@ -215,7 +215,8 @@ async fn copy_pack(pack: &PackRef, source: &Source, to: &dyn Store, reliance: &R
     let name = pack_name(&pack.id);
     let is_condemned = reliance.is_condemned(&pack.id);
     if !is_condemned {
-        if to.stat(&name).await?.is_some_and(|found| found.bytes == pack.bytes) {
+        // One that is archived is put again, and can then be read.
+        if to.stat(&name).await?.is_some_and(|found| found.bytes == pack.bytes && !found.is_archived) {
             return Ok(Copied::Present);
         }
         for store in &source.stores {

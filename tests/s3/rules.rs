@@ -65,3 +65,76 @@ fn gc_refuses_indexes_that_it_may_not_read() {
     assert_eq!(bucket.packs("bucket"), packs);
     bucket.check("bucket", &[("one", &one), ("two", &two)]);
 }
+
+/// Lets the host answer as for packs that were archived: lists name their class, and reading is refused.
+fn archive(bucket: &Bucket, class: &'static str) {
+    let (root, mut put) = (bucket.env.path("s3/bucket/store/packs"), std::collections::BTreeSet::new());
+    bucket.server.set_hook(move |seen| {
+        let path = seen.uri.path().to_owned();
+        match seen.method {
+            // What is put again has the bucket's class again, where hosts do as S3.
+            Method::PUT if class == "DEEP_ARCHIVE" => {
+                put.insert(path);
+                None
+            }
+            Method::GET if path.ends_with(".pack") && !put.contains(&path) => {
+                Some(Fault::code(403, "InvalidObjectState"))
+            }
+            Method::GET if seen.is_list() && seen.uri.query().unwrap_or_default().contains("packs") => {
+                let body = list_of(&root, class);
+                Some(Fault::Answer { status: 200, headers: Vec::new(), body })
+            }
+            _ => None,
+        }
+    });
+}
+
+/// A list of the packs that names their storage class.
+fn list_of(packs: &std::path::Path, class: &str) -> String {
+    let mut entries = String::new();
+    for folder in std::fs::read_dir(packs).unwrap() {
+        for pack in std::fs::read_dir(folder.unwrap().path()).unwrap() {
+            let pack = pack.unwrap();
+            let (name, bytes) = (pack.file_name().into_string().unwrap(), pack.metadata().unwrap().len());
+            entries += &format!(
+                "<Contents><Key>store/packs/{}/{name}</Key><LastModified>2024-01-01T00:00:00.000Z</LastModified>\
+                 <Size>{bytes}</Size><StorageClass>{class}</StorageClass></Contents>",
+                &name[..2]
+            );
+        }
+    }
+    format!("<ListBucketResult><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>")
+}
+
+#[test]
+fn a_make_does_without_packs_that_are_archived() {
+    let image = docker_save(&[Tree::sample("one", 40)], 1);
+    for like in ["", "--like s3://bucket/one.rgx"] {
+        let bucket = Bucket::new();
+        bucket.make("one", &image);
+        archive(&bucket, "DEEP_ARCHIVE");
+        bucket.run("extract s3://bucket/one.rgx out").failure(4, "archived in a storage class that cannot be read");
+        let made = bucket.run(&format!("make {like} --pack-size 100KiB s3://bucket/again.rgx one")).success();
+        assert!(made.stderr.contains("will be stored again"), "{}", made.stderr);
+        // The same pack, under the same name, can be read again: so does the old image.
+        bucket.server.clear_hook();
+        let written =
+            bucket.server.requests().iter().filter(|seen| super::is_pack(seen) && super::is_put(seen)).count();
+        assert!(written >= 2 * bucket.packs("bucket").len(), "{written}");
+        bucket.check("bucket", &[("one", &image)]);
+    }
+}
+
+/// A host that keeps what is archived as it is.
+#[test]
+fn a_make_sees_that_a_pack_it_relies_on_stays_archived() {
+    let image = docker_save(&[Tree::sample("one", 40)], 1);
+    for class in ["STANDARD", "GLACIER"] {
+        let bucket = Bucket::new();
+        bucket.make("one", &image);
+        archive(&bucket, class);
+        let made = bucket.run("make --pack-size 100KiB s3://bucket/more.rgx one");
+        made.failure(1, "is archived and cannot be read at once, though it was put again; restore it first");
+        assert!(!bucket.env.exists("s3/bucket/more.rgx"));
+    }
+}

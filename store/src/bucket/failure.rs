@@ -126,6 +126,7 @@ impl Scene<'_> {
 
     fn refused(&self, refusal: &Refusal) -> StoreError {
         match self.kind(refusal) {
+            Kind::Problem(BucketProblem::Archived) => StoreError::archived(self.object, &refusal.code),
             Kind::Absent => StoreError::NotFound { object: self.object.to_owned(), status: Some(refusal.status) },
             Kind::Problem(problem) => self.problem(problem, self.reason(problem, refusal)),
             Kind::Other if refusal.code.is_empty() => StoreError::Status {
@@ -156,6 +157,8 @@ impl Scene<'_> {
             "AuthorizationHeaderMalformed" if self.is_elsewhere(refusal) => Some(P::Region),
             "AuthorizationHeaderMalformed" => Some(P::WrongCredentials),
             "RequestTimeTooSkewed" => Some(P::Clock),
+            // S3; Azure.
+            "InvalidObjectState" | "BlobArchived" | "BlobBeingRehydrated" => Some(P::Archived),
             _ => None,
         };
         match (by_code, refusal.status) {
@@ -200,6 +203,7 @@ impl Scene<'_> {
             BucketProblem::Clock => {
                 format!("the clock of this computer differs too much from the host's ({code}): set it right")
             }
+            BucketProblem::Archived => format!("the object is archived ({code})"),
         }
     }
 

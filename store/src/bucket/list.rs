@@ -8,6 +8,7 @@ use object_store::list::{PaginatedListOptions, PaginatedListResult};
 use object_store::path::Path as Key;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
 
+use super::archived::Archived;
 use super::failure::{Action, refusal};
 use super::{BucketStore, Provider};
 use crate::name::check_name;
@@ -32,7 +33,12 @@ impl BucketStore {
         if parts.is_empty() { String::new() } else { parts.join("/") + "/" }
     }
 
-    async fn page(&self, prefix: &str, depth: Depth, token: Option<String>) -> Result<PaginatedListResult, StoreError> {
+    async fn page(
+        &self,
+        prefix: &str,
+        depth: Depth,
+        token: Option<String>,
+    ) -> Result<(PaginatedListResult, Archived), StoreError> {
         let object = format!("{}/", self.shown);
         let options = PaginatedListOptions {
             delimiter: (depth == Depth::Folder).then_some(Cow::Borrowed("/")),
@@ -40,23 +46,27 @@ impl BucketStore {
             ..PaginatedListOptions::default()
         };
         let prefix = (!prefix.is_empty()).then_some(prefix);
-        self.retried(&object, Action::List, || self.remote().list_paginated(prefix, options.clone())).await
+        let archived = Archived::default();
+        let list = || archived.noting(self.remote().list_paginated(prefix, options.clone()));
+        let page = self.retried(&object, Action::List, list).await?;
+        Ok((page, archived))
     }
 
     /// An object of a list, unless its name is none that this store could have.
-    fn listed(&self, meta: &ObjectMeta) -> Option<ObjectInfo> {
+    fn listed(&self, meta: &ObjectMeta, archived: &Archived) -> Option<ObjectInfo> {
         let key = meta.location.as_ref();
         let name = match self.url.path.as_str() {
             "" => key,
             path => key.strip_prefix(path)?.strip_prefix('/')?,
         };
-        check_name("", name).is_ok().then(|| info(name, meta))
+        check_name("", name).is_ok().then(|| info(name, meta, archived.has(key)))
     }
 
     async fn look_at(&self, name: &str) -> Result<Option<ObjectInfo>, StoreError> {
         let (key, object) = self.key(name)?;
-        match self.retried(&object, Action::Read, || self.remote().head(&key)).await {
-            Ok(meta) => Ok(Some(info(name, &meta))),
+        let archived = Archived::default();
+        match self.retried(&object, Action::Read, || archived.noting(self.remote().head(&key))).await {
+            Ok(meta) => Ok(Some(info(name, &meta, archived.has_asked_for()))),
             Err(error) if error.is_not_found() => Ok(None),
             Err(StoreError::Status { status: 400, .. }) => Err(self.reason_of(&key, &object).await),
             Err(error) => Err(error),
@@ -124,13 +134,14 @@ impl ListStore for BucketStore {
                 Page::Done => return Ok(None),
             };
             let asked = token.clone();
-            let found = self.page(&prefix, depth, token).await?;
+            let (found, archived) = self.page(&prefix, depth, token).await?;
             if found.page_token.is_some() && found.page_token == asked {
                 let reason = "the list does not get further".to_owned();
                 return Err(StoreError::Protocol { object: format!("{}/", self.shown), reason });
             }
             let next = found.page_token.map_or(Page::Done, Page::After);
-            let infos: Vec<_> = found.result.objects.iter().filter_map(|meta| self.listed(meta)).map(Ok).collect();
+            let infos: Vec<_> =
+                found.result.objects.iter().filter_map(|meta| self.listed(meta, &archived)).map(Ok).collect();
             Ok(Some((stream::iter(infos), (next, prefix))))
         });
         pages.try_flatten().boxed()
@@ -147,6 +158,6 @@ impl PruneStore for BucketStore {
     }
 }
 
-fn info(name: &str, meta: &ObjectMeta) -> ObjectInfo {
-    ObjectInfo { name: name.to_owned(), bytes: meta.size, modified: meta.last_modified.into() }
+fn info(name: &str, meta: &ObjectMeta, is_archived: bool) -> ObjectInfo {
+    ObjectInfo { name: name.to_owned(), bytes: meta.size, modified: meta.last_modified.into(), is_archived }
 }

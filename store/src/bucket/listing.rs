@@ -32,7 +32,7 @@ fn is_azure(uri: &Uri) -> bool {
 }
 
 /// The elements of objects and of folders, and those of their names.
-fn kinds(uri: &Uri) -> [(&'static str, &'static str); 2] {
+pub(super) fn kinds(uri: &Uri) -> [(&'static str, &'static str); 2] {
     if is_azure(uri) {
         [("Blob", "Name"), ("BlobPrefix", "Name")]
     } else {

@@ -15,7 +15,7 @@ use object_store::client::{
 use super::answer::Refusal;
 use super::body::{Gate, Progress, TimedBody, Upload};
 use super::failure::Failure;
-use super::{answer, listing};
+use super::{answer, archived, listing};
 use crate::http::failure as network;
 use crate::http::pace::Watch;
 use crate::{HttpClient, Meter};
@@ -110,6 +110,9 @@ impl Service {
             let body = self.read(&mut response, MAX_REFUSAL_BYTES).await.unwrap_or_default();
             return Err(Failure::Refused(Refusal::read(response.status(), response.headers(), &body)));
         }
+        if method == Method::HEAD {
+            archived::note_head(response.headers());
+        }
         let is_list = method == Method::GET && listing::is_list(&uri);
         if method == Method::GET && !is_list {
             return Ok(self.streamed(response));
@@ -125,6 +128,7 @@ impl Service {
             if let Some(reason) = listing::problem(uri, &body) {
                 return Err(Failure::network(reason, true));
             }
+            archived::note_list(uri, &body);
             return match listing::unnameable_index(uri, &body) {
                 Some(key) => Err(Failure::Unnameable { key }),
                 None => Ok(listing::tidied(uri, body)),

@@ -124,7 +124,7 @@ fn name_of(entry: &DirEntry, folder: &str) -> Option<String> {
 
 fn info(name: String, metadata: &Metadata, path: &Path) -> Result<ObjectInfo, StoreError> {
     let modified = metadata.modified().map_err(StoreError::io(path))?;
-    Ok(ObjectInfo { name, bytes: metadata.len(), modified })
+    Ok(ObjectInfo { name, bytes: metadata.len(), modified, is_archived: false })
 }
 
 fn is_absence(error: &std::io::Error) -> bool {

@@ -60,7 +60,11 @@ pub(super) async fn explain(error: StoreError, response: Response, meter: &Arc<M
     if !is_telling {
         return error;
     }
-    match reason(&String::from_utf8_lossy(&body)) {
+    let body = String::from_utf8_lossy(&body);
+    if let Some(code) = element(&body, "Code").filter(|code| *code == "InvalidObjectState") {
+        return StoreError::archived(object, code);
+    }
+    match reason(&body) {
         Some(reason) => StoreError::Refused { object: object.clone(), status, reason },
         None => error,
     }

@@ -43,8 +43,10 @@ pub(crate) struct StoreContents {
     pub(crate) packs: Vec<PackRef>,
     pub(crate) chunks: IdMap<Place>,
     pub(crate) segments: IdMap<Place>,
-    /// Packs that are there, but damaged: one of such a name is put again.
+    /// Packs that are there, but damaged or archived: one of such a name is put again.
     pub(crate) damaged: std::collections::BTreeSet<ChunkId>,
+    /// Those of them that are archived.
+    pub(crate) archived: std::collections::BTreeSet<ChunkId>,
 }
 
 impl StoreContents {

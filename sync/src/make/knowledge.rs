@@ -12,8 +12,8 @@ use regrow_catalog::Catalog;
 use regrow_chunker::ChunkId;
 use regrow_index::{Index, MAX_INDEX_BYTES, PackRef};
 use regrow_store::{
-    Depth, PackTail, ReadStore, Span, Store, StoreError, TRAILER_BYTES, Trailer, list_packs, pack_name, read_small,
-    read_tail,
+    Depth, ObjectInfo, PackTail, ReadStore, Span, Store, StoreError, TRAILER_BYTES, Trailer, list_packs, pack_name,
+    read_small, read_tail,
 };
 
 use super::contents::StoreContents;
@@ -61,8 +61,10 @@ impl Learner<'_> {
     /// What the packs of `like` hold; of none: those of the indexes beside the new one, and the newest packs.
     pub(crate) async fn learn(&self, like: &[Index], beside: Option<Beside<'_>>) -> Result<StoreContents, SyncError> {
         let mut candidates = packs_of(like.iter());
+        let mut archived = BTreeSet::new();
         if like.is_empty() {
-            let listed = self.list().await?;
+            let listed;
+            (listed, archived) = self.list().await?;
             if listed.len() > self.most_packs()
                 && let Some(beside) = beside
             {
@@ -74,7 +76,12 @@ impl Learner<'_> {
             candidates.extend(listed.into_iter().filter(|candidate| !named.contains(&candidate.id)));
         }
         candidates.retain(|candidate| !self.reliance.is_condemned(&candidate.id));
-        self.read(candidates, !like.is_empty()).await
+        let mut known = StoreContents::default();
+        known.damaged.extend(&archived);
+        candidates.retain(|candidate| !archived.contains(&candidate.id));
+        known.archived = archived;
+        self.read(candidates, !like.is_empty(), &mut known).await?;
+        Ok(known)
     }
 
     /// Packs that are read of a list, at most.
@@ -83,25 +90,37 @@ impl Learner<'_> {
     }
 
     /// The packs of the store, the newest first; of very many, some.
-    async fn list(&self) -> Result<Vec<Candidate>, SyncError> {
+    /// Apart from these, those that are archived.
+    async fn list(&self) -> Result<(Vec<Candidate>, BTreeSet<ChunkId>), SyncError> {
         let mut found: Vec<(SystemTime, ChunkId)> = Vec::new();
+        let mut archived = BTreeSet::new();
         let mut packs = list_packs(self.store);
         while let Some(pack) = packs.next().await {
             let (id, info) = pack?;
+            if info.is_archived {
+                archived.insert(id);
+                continue;
+            }
             found.push((info.modified, id));
             if found.len() >= LISTED_PACKS {
                 self.progress.warn("the store has very many packs: name like images with --like to find what it holds");
                 break;
             }
         }
+        if !archived.is_empty() {
+            let (count, store) = (archived.len(), self.store.location());
+            self.progress.warn(&format!(
+                "{store}: {count} packs are archived and cannot be read at once; what they hold will be stored again"
+            ));
+        }
         found.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(found.into_iter().map(|(_, id)| Candidate { id, place: None, is_seen: true }).collect())
+        let candidates = found.into_iter().map(|(_, id)| Candidate { id, place: None, is_seen: true });
+        Ok((candidates.collect(), archived))
     }
 
     /// Reads the ends of packs, in order, until enough is known.
-    async fn read(&self, candidates: Vec<Candidate>, all: bool) -> Result<StoreContents, SyncError> {
+    async fn read(&self, candidates: Vec<Candidate>, all: bool, known: &mut StoreContents) -> Result<(), SyncError> {
         let (mut fetched, mut chunks) = (0, 0);
-        let mut known = StoreContents::default();
         let mut ends = stream::iter(candidates).map(|candidate| self.end_of(candidate)).buffered(IN_FLIGHT);
         while let Some((id, end)) = ends.next().await {
             match end {
@@ -113,6 +132,9 @@ impl Learner<'_> {
                 Err(error) if is_about_the_pack(&error) => {
                     self.progress.warn(&format!("{error}; what it holds will be stored again"));
                     known.damaged.insert(id);
+                    if error.is_archived() {
+                        known.archived.insert(id);
+                    }
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -121,7 +143,7 @@ impl Learner<'_> {
                 break;
             }
         }
-        Ok(known)
+        Ok(())
     }
 
     /// The end of a pack that is there now, and whether it had to be fetched.
@@ -132,7 +154,8 @@ impl Learner<'_> {
     async fn find_end(&self, candidate: Candidate) -> Result<(PackTail, bool), StoreError> {
         let name = pack_name(&candidate.id);
         if let Some((tail, bytes)) = self.remembered(&candidate.id) {
-            let is_there = candidate.is_seen || self.store.stat(&name).await?.is_some_and(|found| found.bytes == bytes);
+            let is_usable = |found: ObjectInfo| found.bytes == bytes && !found.is_archived;
+            let is_there = candidate.is_seen || self.store.stat(&name).await?.is_some_and(is_usable);
             if is_there {
                 return Ok((tail, false));
             }
@@ -206,5 +229,5 @@ fn is_about_the_pack(error: &StoreError) -> bool {
             | StoreError::Protocol { .. }
             | StoreError::Status { .. }
             | StoreError::Answer { .. }
-    )
+    ) || error.is_archived()
 }

@@ -23,7 +23,7 @@ pub(crate) struct Uploads<'a> {
     network: &'a Network,
     store: Arc<dyn Store>,
     reliance: &'a Reliance,
-    /// Packs that are there, but damaged.
+    /// Packs that are there, but damaged or archived.
     damaged: BTreeSet<ChunkId>,
     in_flight: VecDeque<JoinHandle<Sent>>,
     /// Packs and bytes that were not there before.
@@ -95,7 +95,7 @@ async fn send(store: &dyn Store, file: NamedTempFile, summary: &PackSummary, is_
         Condition::Always
     } else {
         match store.stat(&name).await? {
-            Some(found) if found.bytes == summary.bytes => return Ok(false),
+            Some(found) if found.bytes == summary.bytes && !found.is_archived => return Ok(false),
             Some(_) => Condition::Always,
             None => Condition::IfAbsent,
         }

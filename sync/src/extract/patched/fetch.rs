@@ -232,5 +232,6 @@ const MORE_TRIES: u32 = 3;
 
 /// 403 may mean that nothing is there.
 fn is_forbidden(error: &StoreError) -> bool {
-    matches!(error, StoreError::Denied { status: 403, .. } | StoreError::Refused { status: 403, .. })
+    error.is_archived()
+        || matches!(error, StoreError::Denied { status: 403, .. } | StoreError::Refused { status: 403, .. })
 }
