@@ -25,6 +25,7 @@ mod make;
 mod mutations;
 mod neighbours;
 mod network;
+mod normalized;
 mod outputs;
 mod patch;
 mod push;

@@ -8,8 +8,8 @@ mod sink;
 use crate::header::{BLOCK, Header, is_zero};
 use crate::level::{Level, Next, UNBOUNDED};
 
-pub use coded::Candidate;
 use coded::Waiting;
+pub use coded::{Candidate, is_xz, is_zstd};
 pub use ending::{Cut, Ending};
 pub use sink::{Entry, FileStart, Piece, WalkSink};
 

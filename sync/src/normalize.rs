@@ -3,6 +3,7 @@
 //! OCI image-spec 1.1 (descriptors, manifests, index), and docker-archive's manifest.json.
 
 mod archive;
+mod digests;
 mod layers;
 mod manifests;
 
@@ -30,7 +31,7 @@ pub struct Normalized {
 /// Writes the archive at `path` again, in a file in `scratch`; `None` where no layer has to be changed.
 ///
 /// # Errors
-/// [`SyncError::Usage`] for what is no image archive, or one whose layers are not what its config says; [`SyncError::Io`].
+/// [`SyncError::NoArchive`] and [`SyncError::Usage`] for what is no image archive; [`SyncError::Io`].
 pub fn normalize(path: &Path, scratch: &Path, progress: &dyn Progress) -> Result<Option<Normalized>, SyncError> {
     let mut file = File::open(path).map_err(SyncError::io(path))?;
     let archive = Archive::read(&mut file, path)?;
@@ -40,8 +41,17 @@ pub fn normalize(path: &Path, scratch: &Path, progress: &dyn Progress) -> Result
     for layer in images.layers() {
         let Some(entry) = archive.entry(&layer.name) else { continue };
         if layers::is_to_change(&mut file, entry, scratch, &pool)? {
-            progress.warn(&format!("{}: {} is stored uncompressed", path.display(), layer.name));
-            replaced.push(Replaced::of(&mut file, entry, &layer, scratch)?);
+            match Replaced::of(&mut file, entry, &layer, scratch)? {
+                Some(layer) => {
+                    progress.warn(&format!("{}: {} is stored uncompressed", path.display(), layer.old_name));
+                    replaced.push(layer);
+                }
+                None => progress.warn(&format!(
+                    "{}: {} stays compressed: what it holds is not what the image's config says",
+                    path.display(),
+                    layer.name
+                )),
+            }
         }
     }
     if replaced.is_empty() {

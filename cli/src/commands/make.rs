@@ -20,6 +20,7 @@ pub(crate) fn run(args: MakeArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let mut options = options(&args, &bars)?;
     let named = Named { indexes: &[&args.like, &args.patch_from], stores: &[] };
     let mut network = common::network(&args.network, named, deadline)?;
+    options.check(&args.image)?;
     let kept = keep_input(&args)?;
     let image = kept.as_ref().map_or(&*args.image, |kept| kept.path());
     let normalized = if args.normalize { normalize(image, &std::env::temp_dir(), &bars)? } else { None };

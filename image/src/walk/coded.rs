@@ -23,6 +23,23 @@ pub(super) struct Waiting {
 const GZIP: &[u8] = &[0x1f, 0x8b, 8];
 /// A zstd frame's magic number (RFC 8878). Such files are never coded; who reads an image is told of them all the same.
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+/// The last three bytes of a skippable frame's, which may come first; the first byte is 0x50 to 0x5F.
+const ZSTD_SKIPPABLE: &[u8] = &[0x2a, 0x4d, 0x18];
+/// An xz file's magic number. The same holds for it.
+const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
+
+/// Whether a file begins as zstd files do.
+#[must_use]
+pub fn is_zstd(file: &[u8]) -> bool {
+    let is_skippable = || file.first().is_some_and(|byte| byte >> 4 == 5) && file[1..].starts_with(ZSTD_SKIPPABLE);
+    file.starts_with(ZSTD) || is_skippable()
+}
+
+/// Whether a file begins as xz files do.
+#[must_use]
+pub fn is_xz(file: &[u8]) -> bool {
+    file.starts_with(XZ)
+}
 
 impl Walker {
     /// The candidate that it stands at. After this [`Walker::decline`] or [`Walker::begin_coded`] is to be called.
@@ -81,7 +98,7 @@ impl Walker {
         let stops = self.finds_candidates
             && self.levels.len() == 1
             && is_large
-            && [GZIP, ZSTD].iter().any(|magic| block.starts_with(magic));
+            && (block.starts_with(GZIP) || is_zstd(block) || is_xz(block));
         if stops {
             self.waiting = Some(Waiting { size });
         }

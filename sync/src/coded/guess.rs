@@ -2,12 +2,10 @@
 
 use regrow_deflate::GzipReader;
 use regrow_deflate::encode::recognise;
-use regrow_image::{BLOCK, Header};
+use regrow_image::{BLOCK, Header, is_xz, is_zstd};
 
 /// What is looked at: so many stored bytes at most, and so many plain ones.
 pub(crate) const PREFIX_BYTES: usize = 1 << 20;
-/// A zstd frame's magic number (RFC 8878).
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// A gzip file of so many bytes is coded whatever it holds.
 const LARGE_BYTES: u64 = 1 << 20;
 
@@ -20,14 +18,19 @@ pub(crate) enum Guess {
     Unknown,
     /// It is a zstd file, which nobody makes again.
     Zstd,
+    /// It is an xz file, which nobody makes again.
+    Xz,
     /// It is of no interest, or no gzip file at all.
     Opaque,
 }
 
 /// `stored` is the file's beginning, of [`PREFIX_BYTES`] or all there is; `size` its size, as far as that is known.
 pub(crate) fn guess(stored: &[u8], size: u64) -> Guess {
-    if stored.starts_with(&ZSTD) {
+    if is_zstd(stored) {
         return Guess::Zstd;
+    }
+    if is_xz(stored) {
+        return Guess::Xz;
     }
     let (mut reader, mut plain, mut at) = (GzipReader::default(), Vec::new(), 0);
     loop {

@@ -27,6 +27,27 @@ pub(super) struct Archive {
     entries: Vec<ArchiveEntry>,
 }
 
+/// The first bytes of a file, which say how it is compressed.
+const MAGIC_BYTES: u64 = 8;
+
+/// How a file is compressed that begins so, and what unpacks it.
+fn compression(magic: &[u8]) -> Option<&'static str> {
+    if magic.starts_with(&[0x1f, 0x8b]) {
+        return Some("it is compressed with gzip; unpack it first, with gunzip");
+    }
+    if regrow_image::is_zstd(magic) {
+        return Some("it is compressed with zstd; unpack it first, with unzstd");
+    }
+    if regrow_image::is_xz(magic) {
+        return Some("it is compressed with xz; unpack it first, with unxz");
+    }
+    magic.starts_with(b"BZh").then_some("it is compressed with bzip2; unpack it first, with bunzip2")
+}
+
+fn no_tar(path: &Path) -> SyncError {
+    SyncError::NoArchive { path: path.to_owned(), reason: "it is no tar, or ends within an entry" }
+}
+
 /// A path as documents name it.
 fn plain_name(name: &str) -> String {
     name.trim_start_matches("./").trim_end_matches('/').to_owned()
@@ -36,20 +57,31 @@ impl Archive {
     /// Reads the entries' headers.
     pub(super) fn read(file: &mut File, path: &Path) -> Result<Self, SyncError> {
         let io = || SyncError::io(path);
-        let whole = file.seek(SeekFrom::End(0)).map_err(io())?;
+        let file_bytes = file.metadata().map_err(io())?.len();
+        // What the tar reader says of bytes that are no tar holds these bytes.
+        let failed = |error: io::Error| match error.raw_os_error() {
+            Some(_) => SyncError::io(path)(error),
+            None => no_tar(path),
+        };
+        file.rewind().map_err(io())?;
+        let mut magic = Vec::new();
+        (&mut *file).take(MAGIC_BYTES).read_to_end(&mut magic).map_err(io())?;
+        if let Some(reason) = compression(&magic) {
+            return Err(SyncError::NoArchive { path: path.to_owned(), reason });
+        }
         file.rewind().map_err(io())?;
         let partial = |missing| SyncError::Partial { path: path.to_owned(), missing };
-        if whole == 0 {
+        if file_bytes == 0 {
             return Err(partial(Missing::Everything));
         }
         let mut reader = tar::Archive::new(&mut *file);
         let mut entries = Vec::new();
-        for entry in reader.entries_with_seek().map_err(io())? {
-            let entry = entry.map_err(io())?;
+        for entry in reader.entries_with_seek().map_err(failed)? {
+            let entry = entry.map_err(failed)?;
             let name = plain_name(&String::from_utf8_lossy(&entry.path_bytes()));
             let end = entry.raw_file_position().saturating_add(entry.size());
-            if end > whole {
-                return Err(partial(Missing::Entry { path: name, bytes: end - whole }));
+            if end > file_bytes {
+                return Err(partial(Missing::Entry { path: name, bytes: end - file_bytes }));
             }
             entries.push(ArchiveEntry {
                 name,

@@ -5,10 +5,10 @@ use std::fs::File;
 use std::path::Path;
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::archive::Archive;
-use super::layers::{Replaced, digest_of, hex_of};
+use super::digests::{Digests, blob_name, renamed};
+use super::layers::Replaced;
 use crate::SyncError;
 
 const OCI_INDEX: &str = "index.json";
@@ -40,14 +40,22 @@ struct Document {
     value: Value,
 }
 
+/// What has another digest now.
+struct Renewed {
+    digest: String,
+    bytes: u64,
+    /// Whether it is a layer, which was compressed.
+    is_layer: bool,
+}
+
+/// Annotations of a layer that say where in its compressed form something is: zstd:chunked's, eStargz's.
+const OF_THE_COMPRESSED_FORM: [&str; 3] =
+    ["io.github.containers.zstd-chunked.", "containerd.io/snapshot/stargz/", "io.containers.estargz."];
+
 /// The documents, those that name others behind these.
 pub(super) struct Images {
     documents: Vec<Document>,
     layers: Vec<LayerRef>,
-}
-
-fn blob_name(digest: &str) -> String {
-    format!("blobs/{}", digest.replacen(':', "/", 1))
 }
 
 fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
@@ -112,10 +120,11 @@ impl Images {
 
     /// The documents that change with these layers.
     pub(super) fn rewrite(&mut self, replaced: &[Replaced], path: &Path) -> Result<Vec<Changed>, SyncError> {
-        let mut digests: HashMap<String, (String, u64)> = HashMap::new();
+        let mut digests: HashMap<String, Renewed> = HashMap::new();
         for layer in replaced {
             if let Some(old) = &layer.old_digest {
-                digests.insert(old.clone(), (layer.new_digest.clone(), layer.bytes));
+                let renewed = Renewed { digest: layer.new_digest.clone(), bytes: layer.bytes, is_layer: true };
+                digests.insert(old.clone(), renewed);
             }
         }
         let mut changed = Vec::new();
@@ -126,9 +135,11 @@ impl Images {
             let bytes = serde_json::to_vec(value).map_err(|error| SyncError::io(path)(error.into()))?;
             let mut new_name = name.clone();
             if let Some(old) = name.strip_prefix("blobs/").map(|old| old.replacen('/', ":", 1)) {
-                let digest = digest_of(Sha256::new().chain_update(&bytes));
-                new_name = name.replace(hex_of(&old), hex_of(&digest));
-                digests.insert(old, (digest, bytes.len() as u64));
+                let mut sums = Digests::like(&[Some(&old)]);
+                sums.update(&bytes);
+                let digest = sums.of_kind(Some(&old));
+                new_name = renamed(name, &old, &digest);
+                digests.insert(old, Renewed { digest, bytes: bytes.len() as u64, is_layer: false });
             }
             changed.push(Changed { old_name: name.clone(), new_name, bytes });
         }
@@ -149,18 +160,12 @@ fn diff_ids(archive: &Archive, file: &mut File, config: &str) -> Result<Vec<Stri
 }
 
 /// Puts other digests, and what goes with them, into a document; whether there were any.
-fn update(value: &mut Value, digests: &HashMap<String, (String, u64)>) -> bool {
+fn update(value: &mut Value, digests: &HashMap<String, Renewed>) -> bool {
     match value {
         Value::Object(fields) => {
             let mut is_changed = false;
-            if let Some((digest, bytes)) = fields.get("digest").and_then(Value::as_str).and_then(|old| digests.get(old))
-            {
-                fields.insert("digest".to_owned(), digest.as_str().into());
-                fields.insert("size".to_owned(), (*bytes).into());
-                if let Some(kind) = fields.get("mediaType").and_then(Value::as_str) {
-                    let kind = uncompressed(kind);
-                    fields.insert("mediaType".to_owned(), kind.into());
-                }
+            if let Some(renewed) = fields.get("digest").and_then(Value::as_str).and_then(|old| digests.get(old)) {
+                describe(fields, renewed);
                 is_changed = true;
             }
             for field in fields.values_mut() {
@@ -179,8 +184,8 @@ fn update(value: &mut Value, digests: &HashMap<String, (String, u64)>) -> bool {
         Value::String(name) => {
             let digest = name.strip_prefix("blobs/").map(|digest| digest.replacen('/', ":", 1));
             match digest.and_then(|digest| digests.get(&digest)) {
-                Some((digest, _)) => {
-                    *name = blob_name(digest);
+                Some(renewed) => {
+                    *name = blob_name(&renewed.digest);
                     true
                 }
                 None => false,
@@ -190,8 +195,29 @@ fn update(value: &mut Value, digests: &HashMap<String, (String, u64)>) -> bool {
     }
 }
 
+/// Makes a descriptor (OCI image-spec, descriptor.md) one of what something is now.
+fn describe(fields: &mut serde_json::Map<String, Value>, renewed: &Renewed) {
+    fields.insert("digest".to_owned(), renewed.digest.as_str().into());
+    fields.insert("size".to_owned(), renewed.bytes.into());
+    // The bytes themselves, which are others now.
+    fields.remove("data");
+    if let Some(kind) = fields.get("mediaType").and_then(Value::as_str) {
+        let kind = uncompressed(kind);
+        fields.insert("mediaType".to_owned(), kind.into());
+    }
+    if !renewed.is_layer {
+        return;
+    }
+    if let Some(Value::Object(annotations)) = fields.get_mut("annotations") {
+        annotations.retain(|name, _| !OF_THE_COMPRESSED_FORM.iter().any(|prefix| name.starts_with(prefix)));
+        if annotations.is_empty() {
+            fields.remove("annotations");
+        }
+    }
+}
+
 /// The media type of a layer that is not compressed.
 fn uncompressed(kind: &str) -> String {
     let kind = kind.strip_suffix("+gzip").or_else(|| kind.strip_suffix("+zstd")).unwrap_or(kind);
-    kind.strip_suffix(".gzip").unwrap_or(kind).to_owned()
+    kind.strip_suffix(".gzip").or_else(|| kind.strip_suffix(".zstd")).unwrap_or(kind).to_owned()
 }
