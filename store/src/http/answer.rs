@@ -94,7 +94,15 @@ fn part(response: &Response, span: &Span, object: &str) -> Result<Part, StoreErr
         header(response, &CONTENT_RANGE).ok_or_else(|| wrong("a part (HTTP 206) without Content-Range".to_owned()))?;
     let ContentRange { range, object_bytes } =
         ContentRange::parse(text).ok_or_else(|| wrong(format!("Content-Range: {text}")))?;
-    let expected = span.within(object_bytes).ok_or_else(|| too_short(object.to_owned(), object_bytes))?;
+    // The end of an object is what a suffix ends with.
+    let object_bytes = object_bytes.or_else(|| matches!(span, Span::Suffix(_)).then_some(range.end));
+    let expected = match (object_bytes, span) {
+        (None, Span::Range(wanted)) => wanted.clone(),
+        (bytes, span) => {
+            let bytes = bytes.unwrap_or(range.end);
+            span.within(bytes).ok_or_else(|| too_short(object.to_owned(), bytes))?
+        }
+    };
     if range != expected {
         return Err(wrong(format!("Content-Range: {text}, which was not asked for")));
     }
@@ -103,7 +111,7 @@ fn part(response: &Response, span: &Span, object: &str) -> Result<Part, StoreErr
         Some(length) if length != part_bytes => {
             Err(wrong(format!("Content-Range: {text}, but Content-Length: {length}")))
         }
-        _ => Ok(Part { range, object_bytes: Some(object_bytes), skipped_bytes: 0, to_end: true }),
+        _ => Ok(Part { range, object_bytes, skipped_bytes: 0, to_end: true }),
     }
 }
 

@@ -7,19 +7,18 @@ use std::ops::Range;
 pub(super) struct ContentRange {
     /// The bytes, the end excluded.
     pub(super) range: Range<u64>,
-    /// The object's size.
-    pub(super) object_bytes: u64,
+    /// The object's size, if it is told.
+    pub(super) object_bytes: Option<u64>,
 }
 
 impl ContentRange {
-    /// Reads `bytes 0-99/1000`. An unknown size (`bytes 0-99/*`) is not taken: it would leave unsaid whether the
-    /// object is still the same.
+    /// Reads `bytes 0-99/1000`, or `bytes 0-99/*` of a host that does not know the size when it answers.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (part, size) = after_unit(text)?.split_once('/')?;
         let (first, last) = part.split_once('-')?;
-        let object_bytes = number(size)?;
+        let object_bytes = if size.trim() == "*" { None } else { Some(number(size)?) };
         let range = number(first)?..number(last)?.checked_add(1)?;
-        let fits = !range.is_empty() && range.end <= object_bytes;
+        let fits = !range.is_empty() && object_bytes.is_none_or(|bytes| range.end <= bytes);
         fits.then_some(Self { range, object_bytes })
     }
 }
@@ -48,10 +47,12 @@ mod tests {
 
     #[test]
     fn ranges_are_read_with_their_last_byte() {
-        let expected = ContentRange { range: 10..20, object_bytes: 100 };
+        let expected = ContentRange { range: 10..20, object_bytes: Some(100) };
         assert_eq!(ContentRange::parse("bytes 10-19/100"), Some(expected));
         let last = ContentRange::parse("Bytes 99-99/100").unwrap();
         assert_eq!(last.range, 99..100);
+        let unsized_part = ContentRange::parse("bytes 10-19/*");
+        assert_eq!(unsized_part, Some(ContentRange { range: 10..20, object_bytes: None }));
     }
 
     #[test]
@@ -60,7 +61,9 @@ mod tests {
             "",
             "bytes",
             "bytes 0-9",
-            "bytes 0-9/*",
+            "bytes 9-0/*",
+            "bytes */*",
+            "bytes 0-9/**",
             "bytes */100",
             "bytes 9-0/100",
             "bytes 0-100/100",

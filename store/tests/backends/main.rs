@@ -11,6 +11,7 @@ mod delay_proxy;
 mod endless;
 mod far;
 mod faults;
+mod hosts;
 mod limit;
 mod redirects;
 mod retry;
