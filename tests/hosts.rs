@@ -166,6 +166,32 @@ fn what_does_not_pass_is_named() {
 }
 
 #[test]
+fn verify_tells_wrong_bytes_from_wrong_answers() {
+    let site = Site::new();
+    let verify = |server: &Server| {
+        let command = format!("verify --tries 2 --store {} {}", server.url("store"), server.url("app.rgx"));
+        site.env.run(&command)
+    };
+    // Hosts that know no ends of files are as good as others: what a pack has is known.
+    let no_suffix = site.host(|request| match request.header("range") {
+        Some(range) if range.starts_with("bytes=-") => Answer::Status(416),
+        _ => Answer::Serve,
+    });
+    verify(&no_suffix).success();
+    for fault in [Answer::Less, Answer::Status(416), Answer::Status(503), Answer::Reset] {
+        let server = site.host(move |request| if request.range.is_some() { fault.clone() } else { Answer::Serve });
+        verify(&server).failure(4, "pack");
+    }
+    let pack = site.env.packs_of("app.rgx").remove(0);
+    let bytes = site.env.read(&pack);
+    for wrong in [&bytes[..bytes.len() - 1], &bytes[1..], &[&bytes[..], b"!"].concat()] {
+        site.env.write(&pack, wrong);
+        let outcome = verify(&Server::new(site.env.root()));
+        assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
+    }
+}
+
+#[test]
 fn who_got_nothing_leaves_nothing() {
     let site = Site::new();
     std::fs::create_dir(site.env.path("to")).unwrap();

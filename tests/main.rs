@@ -29,6 +29,7 @@ mod normalized;
 mod outputs;
 mod patch;
 mod push;
+mod rangeless;
 mod report;
 mod round_trip;
 mod s3;

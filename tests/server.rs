@@ -42,6 +42,8 @@ pub(crate) enum Answer {
     Slow(usize),
     /// The whole file, whatever range was asked for.
     Whole,
+    /// The same without its length: the body ends with the connection.
+    WholeUnsized,
     /// The whole file with an `ETag` that follows from it, unless the request says that this one is known: 304.
     Tagged,
     /// The same range of these bytes.
@@ -265,6 +267,10 @@ impl State {
                     _ => None,
                 }
             }
+            Answer::WholeUnsized => {
+                self.send(stream, &head, body, body.len())?;
+                None
+            }
             _ => self.send(stream, &head, body, body.len()),
         }
     }
@@ -286,6 +292,9 @@ impl State {
 
 /// The head of an answer, and which bytes of the file follow. `None` if the range is not to be had.
 fn part_of(range: Option<(u64, u64)>, file: &[u8], answer: &Answer) -> Option<(String, Range<usize>)> {
+    if matches!(answer, Answer::WholeUnsized) {
+        return Some(("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_owned(), 0..file.len()));
+    }
     let Some((first, last)) = range.filter(|_| !matches!(answer, Answer::Whole)) else {
         return Some((format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", file.len()), 0..file.len()));
     };

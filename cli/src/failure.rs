@@ -74,7 +74,7 @@ impl From<SyncError> for Failure {
 
 fn store_code(error: &StoreError) -> Code {
     match error {
-        StoreError::Damaged { .. } | StoreError::Protocol { .. } => Code::Damaged,
+        StoreError::Damaged { .. } | StoreError::Short { .. } => Code::Damaged,
         StoreError::Parameters { .. } | StoreError::InvalidOption { .. } | StoreError::Occupied { .. } => Code::Usage,
         StoreError::Io { .. } | StoreError::Link { .. } => Code::General,
         _ => Code::Unreachable,

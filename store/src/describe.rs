@@ -120,13 +120,39 @@ pub fn list_packs<S: ListStore + ?Sized>(store: &S) -> BoxStream<'_, Result<(Chu
 /// # Errors
 /// [`StoreError::Damaged`], and those of [`ReadStore::get`].
 pub async fn read_tail(store: &(impl ReadStore + ?Sized), id: &ChunkId) -> Result<(Bytes, PackTail), StoreError> {
+    read_end(store, id, Span::Suffix(TAIL_GUESS_BYTES)).await
+}
+
+/// Reads the end of a pack that has this many bytes. Other than by [`read_tail`] it is asked for by where it lies, since
+/// many hosts give no ends.
+///
+/// # Errors
+/// [`StoreError::Damaged`], and those of [`ReadStore::get`].
+pub async fn read_tail_of(
+    store: &(impl ReadStore + ?Sized),
+    id: &ChunkId,
+    bytes: u64,
+) -> Result<(Bytes, PackTail), StoreError> {
+    let object = || format!("{}/{}", store.location(), pack_name(id));
+    if bytes < TRAILER_BYTES {
+        return Err(StoreError::Damaged { object: object(), reason: PackError::NotAPack.to_string() });
+    }
+    read_end(store, id, Span::Range(bytes.saturating_sub(TAIL_GUESS_BYTES)..bytes)).await
+}
+
+async fn read_end(
+    store: &(impl ReadStore + ?Sized),
+    id: &ChunkId,
+    span: Span,
+) -> Result<(Bytes, PackTail), StoreError> {
     let name = pack_name(id);
-    let damaged = |error: PackError| StoreError::Damaged {
-        object: format!("{}/{name}", store.location()),
-        reason: error.to_string(),
-    };
-    let end = store.get(&name, Span::Suffix(TAIL_GUESS_BYTES)).await?;
+    let failed = |reason: String| StoreError::Damaged { object: format!("{}/{name}", store.location()), reason };
+    let damaged = |error: PackError| failed(error.to_string());
+    let end = store.get(&name, span).await?;
     let (start, bytes) = (end.range.start, end.range.end);
+    if let Some(found) = end.object_bytes.filter(|&found| found != bytes) {
+        return Err(failed(format!("it has {found} bytes, not {bytes}")));
+    }
     let end = end.bytes().await?;
     let trailer_at = end.len().checked_sub(TRAILER_BYTES as usize).ok_or_else(|| damaged(PackError::NotAPack))?;
     let trailer = Trailer::decode(&end[trailer_at..], bytes).map_err(damaged)?;

@@ -124,6 +124,14 @@ pub enum StoreError {
         /// What does not fit.
         reason: String,
     },
+    /// The object ends before the bytes that were asked for.
+    #[error("{object}: the object is shorter than expected: it has {object_bytes} bytes")]
+    Short {
+        /// The object.
+        object: String,
+        /// All that it has, in bytes.
+        object_bytes: u64,
+    },
     /// The object's bytes are not what its format demands.
     #[error("{object}: damaged: {reason}")]
     Damaged {
@@ -252,7 +260,7 @@ impl StoreError {
         match self {
             Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504),
             Self::Network { transient, .. } | Self::Answer { transient, .. } => *transient,
-            Self::Protocol { .. } | Self::Slow { .. } => true,
+            Self::Protocol { .. } | Self::Short { .. } | Self::Slow { .. } => true,
             _ => false,
         }
     }

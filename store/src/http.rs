@@ -13,6 +13,7 @@ mod redirect;
 mod refusal;
 mod resolve;
 pub(crate) mod retry_after;
+mod whole;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,27 +29,39 @@ use crate::shown::without_secrets;
 use crate::{Download, Meter, ReadStore, Span, StoreError};
 use answer::{Framing, Part};
 use body::Body;
+use whole::WholeObject;
 
 pub use client::{Fetched, HttpClient};
 pub use header::{GivenHeader, HeaderLine, origin_of, parse_header_line, parse_header_lines};
 pub use options::HttpOptions;
 pub use redirect::Redirects;
+pub use whole::WholeObjects;
 
 /// The most that is taken into memory of an object that is asked for whole, or for a long end, where the host does not
 /// say how large it is.
 const MAX_UNSIZED_BYTES: u64 = 64 << 20;
 
+/// What came of a request.
+enum Came {
+    /// What was asked for.
+    Download(Download),
+    /// The whole object, which is on its way into a file.
+    Whole(Arc<WholeObject>),
+}
+
 /// Reads objects below a URL.
 ///
-/// Ranges are asked for with `Range: bytes=…`; a host that ignores it and sends the whole object is read up to
-/// the wanted bytes, if no more than 144 MiB and the range's length come before them. Nothing is gathered for a range,
-/// whether the host says how long its answer is or not. Only whole objects and ends of unknown size (chunked answers
-/// of 200) have to be held in memory: of the former up to 64 MiB, of the latter twice what was asked for.
+/// Ranges are asked for with `Range: bytes=…`. Where a host ignores that and sends the whole object, the object goes into
+/// a file ([`HttpStore::with_whole_objects`]), and all that is wanted of it comes from there. Without a file it is read up
+/// to the wanted bytes, if no more than 144 MiB and the range's length come before them. Nothing is gathered for a range,
+/// whether the host says how long its answer is or not. Without a file, whole objects and ends of unknown size (chunked
+/// answers of 200) have to be held in memory: of the former up to 64 MiB, of the latter twice what was asked for.
 pub struct HttpStore {
     base: Url,
     shown: String,
     client: HttpClient,
     meter: Arc<Meter>,
+    wholes: Option<Arc<WholeObjects>>,
 }
 
 impl HttpStore {
@@ -61,7 +74,13 @@ impl HttpStore {
         let mut base = client::parse_url(base)?;
         base.set_fragment(None);
         let shown = without_secrets(&base).trim_end_matches('/').to_owned();
-        Ok(Self { base, shown, client, meter })
+        Ok(Self { base, shown, client, meter, wholes: None })
+    }
+
+    /// The same store, which reads objects of a host without ranges whole, once each, and keeps them here.
+    #[must_use]
+    pub fn with_whole_objects(self, wholes: Arc<WholeObjects>) -> Self {
+        Self { wholes: Some(wholes), ..self }
     }
 
     fn url_of(&self, name: &str) -> Url {
@@ -77,22 +96,87 @@ impl HttpStore {
         let object = format!("{}/{name}", self.shown);
         span.check(&object)?;
         let url = self.url_of(name);
-        let response = self.client.send(&url, &range_header(&span), &object, &self.meter).await?;
-        match answer::framing(&response, &span, &object) {
-            Ok(Framing::Part(part)) => Ok(self.stream(response, part, object)),
-            Ok(Framing::Nothing) => Ok(held_download(Bytes::new(), 0..0, None)),
-            Ok(Framing::Unsized) => self.take_unsized(response, &span, object).await,
+        match self.ask_or_find(&url, &span, object).await? {
+            Came::Download(download) => Ok(download),
+            Came::Whole(whole) => whole.serve(&span).await,
+        }
+    }
+
+    /// Asks for a span, unless the whole object is, or will be, here.
+    async fn ask_or_find(&self, url: &Url, span: &Span, object: String) -> Result<Came, StoreError> {
+        let Some(wholes) = &self.wholes else { return self.ask(url, span, object).await };
+        if let Some(whole) = wholes.get(url) {
+            return Ok(Came::Whole(whole));
+        }
+        let _turn = if *span == Span::Whole { None } else { wholes.turn(url).await };
+        match wholes.get(url) {
+            Some(whole) => Ok(Came::Whole(whole)),
+            None => self.ask(url, span, object).await,
+        }
+    }
+
+    async fn ask(&self, url: &Url, span: &Span, object: String) -> Result<Came, StoreError> {
+        let response = self.client.send(url, &range_header(span), &object, &self.meter).await?;
+        match answer::framing(&response, span, &object) {
+            Ok(Framing::Part(part)) if part.fills(&response) => {
+                Ok(Came::Download(self.stream(response, &part, object)))
+            }
+            Ok(Framing::Part(part)) => self.take_whole(url, response, (span, Some(&part)), object).await,
+            Ok(Framing::Unsized) => self.take_whole(url, response, (span, None), object).await,
+            Ok(Framing::Nothing) => Ok(Came::Download(held_download(Bytes::new(), 0..0, None))),
             Err(error) => Err(refusal::explain(error, response, &self.meter, self.client.pace()).await),
         }
     }
 
-    fn stream(&self, response: Response, part: Part, object: String) -> Download {
+    /// Takes an answer that is the whole object, though a part was asked for, or whose length is not known. `part` is where
+    /// in it the wanted bytes are, if that can be told.
+    async fn take_whole(
+        &self,
+        url: &Url,
+        response: Response,
+        (span, part): (&Span, Option<&Part>),
+        object: String,
+    ) -> Result<Came, StoreError> {
+        // A small object is held in memory; one that is asked for whole is no sign that there are no ranges.
+        let is_large = span != &Span::Whole || is_immutable(url);
+        if let Some(wholes) = self.wholes.as_ref().filter(|_| is_large) {
+            let expected = whole::Expected {
+                object: object.clone(),
+                object_bytes: response.content_length(),
+                version: answer::version(&response),
+            };
+            let wanted_bytes = part.map_or(0, |part| part.range.end);
+            if *span != Span::Whole {
+                wholes.note(url);
+            }
+            let offer = whole::Offer { response, expected, wanted_bytes, is_shared: *span != Span::Whole };
+            return match wholes.keep(url, offer, &self.meter, self.client.pace()) {
+                Ok(whole) => Ok(Came::Whole(whole)),
+                Err(response) => self.take_without_room(response, (span, part), object).await.map(Came::Download),
+            };
+        }
+        self.take_without_room(response, (span, part), object).await.map(Came::Download)
+    }
+
+    /// Takes such an answer without a file: bytes before the wanted ones are skipped.
+    async fn take_without_room(
+        &self,
+        response: Response,
+        (span, part): (&Span, Option<&Part>),
+        object: String,
+    ) -> Result<Download, StoreError> {
+        let Some(part) = part else { return self.take_unsized(response, span, object).await };
+        answer::check_skip(part.skipped_bytes, part.range.end - part.range.start, &object)?;
+        Ok(self.stream(response, part, object))
+    }
+
+    fn stream(&self, response: Response, part: &Part, object: String) -> Download {
         let meter = Arc::clone(&self.meter);
         Download {
             range: part.range.clone(),
             object_bytes: part.object_bytes,
             version: answer::version(&response),
-            body: Body::new(response, object, meter, self.client.pace()).part(&part),
+            body: Body::new(response, object, meter, self.client.pace()).part(part),
         }
     }
 
@@ -123,6 +207,11 @@ impl fmt::Debug for HttpStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpStore").field("base", &self.shown).field("client", &self.client).finish_non_exhaustive()
     }
+}
+
+/// Whether a URL is that of a pack or a patch, which may be large.
+fn is_immutable(url: &Url) -> bool {
+    [".pack", ".patch"].iter().any(|ending| url.path().ends_with(ending))
 }
 
 /// `Range` (RFC 9110, section 14.2); its last byte is included.

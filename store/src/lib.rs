@@ -24,15 +24,15 @@ mod write;
 #[cfg(feature = "remote")]
 pub use bucket::{Addressing, BucketCredentials, BucketOptions, BucketStore, BucketUrl, Provider};
 pub use deadline::Deadline;
-pub use describe::{list_packs, open_description, read_description, read_small, read_tail, take_bounded};
+pub use describe::{list_packs, open_description, read_description, read_small, read_tail, read_tail_of, take_bounded};
 pub use error::{BucketProblem, StoreError};
 pub use failover::Failover;
 pub use folder::{FolderReader, FolderStore, open_regular, sync_folder, sync_open_folder, temporary_file};
 pub use frame::{Compressor, Decompressor, FRAME_TARGET_BYTES, MAX_FRAME_BYTES, PlainFrame, StoredFrame};
 #[cfg(feature = "remote")]
 pub use http::{
-    Fetched, GivenHeader, HeaderLine, HttpClient, HttpOptions, HttpStore, Redirects, origin_of, parse_header_line,
-    parse_header_lines,
+    Fetched, GivenHeader, HeaderLine, HttpClient, HttpOptions, HttpStore, Redirects, WholeObjects, origin_of,
+    parse_header_line, parse_header_lines,
 };
 pub use layout::{
     PATCHES_FOLDER, STORE_FILE, STORE_VERSION, StoreDescription, pack_name, parse_pack_object, parse_patch_object,

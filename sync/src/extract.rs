@@ -229,7 +229,9 @@ pub fn extract(
         }
         Counts::all_resumed(&index)
     } else {
-        run.write(output, seeds)?.0
+        let written = run.write(output, seeds);
+        network.warn_of_hosts(progress);
+        written?.0
     };
     counts.fill(&mut report);
     report.bytes_fetched = run.network.meter().body_bytes() + counts.planned_bytes;
@@ -279,6 +281,7 @@ impl Run<'_> {
         let sizes = self.sizes();
         let output = OutputFile::open(output, sizes, self.options)?;
         let scratch = output.folder().unwrap_or(&self.options.scratch).to_owned();
+        self.network.keep_whole_objects_in(&scratch, output.missing_bytes());
         let fetcher = Fetcher {
             network: self.network,
             stores: self.remotes(),

@@ -10,7 +10,7 @@ use regrow_chunker::{ReaderLimits, varint};
 use regrow_index::{Index, MAX_INDEX_BYTES};
 use regrow_store::{
     BucketOptions, BucketStore, BucketUrl, Fetched, FolderStore, HttpClient, HttpOptions, HttpStore, Meter, ReadStore,
-    Retry, RetryPolicy, Span, Store, StoreError, shown_url, take_bounded,
+    Retry, RetryPolicy, Span, Store, StoreError, WholeObjects, shown_url, take_bounded,
 };
 use tokio::runtime::Runtime;
 
@@ -58,6 +58,8 @@ pub struct Network {
     policy: RetryPolicy,
     limits: ReaderLimits,
     meter: Arc<Meter>,
+    /// What hosts without ranges sent.
+    wholes: Arc<WholeObjects>,
 }
 
 impl Network {
@@ -78,12 +80,14 @@ impl Network {
         runtime.spawn_blocking(|| ());
         let buckets = BucketOptions { staging: "/tmp".into(), ..BucketOptions::default() };
         let (limits, meter) = (ReaderLimits::default(), Meter::new());
-        Ok(Self { runtime, client: None, opened: Vec::new(), options, buckets, policy, limits, meter })
+        let wholes = Arc::new(WholeObjects::new(buckets.staging.clone()));
+        Ok(Self { runtime, client: None, opened: Vec::new(), options, buckets, policy, limits, meter, wholes })
     }
 
     /// The same network, which reaches buckets this way.
     #[must_use]
     pub fn with_buckets(self, buckets: BucketOptions) -> Self {
+        self.wholes.lie_in(&buckets.staging, 0);
         Self { buckets, opened: Vec::new(), ..self }
     }
 
@@ -107,6 +111,16 @@ impl Network {
     #[must_use]
     pub fn meter(&self) -> &Arc<Meter> {
         &self.meter
+    }
+
+    /// Where what must be read whole may lie, and how many bytes others will write on that disk.
+    pub(crate) fn keep_whole_objects_in(&self, folder: &Path, reserved_bytes: u64) {
+        self.wholes.lie_in(folder, reserved_bytes);
+    }
+
+    /// Passes on what users should know of hosts.
+    pub(crate) fn warn_of_hosts(&self, progress: &dyn Progress) {
+        self.wholes.take_notices().iter().for_each(|notice| progress.warn(notice));
     }
 
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
@@ -137,7 +151,7 @@ impl Network {
             Location::Path(path) => Ok(Arc::new(open_folder(path)?)),
             Location::Url(url) => {
                 let store = HttpStore::new(url, self.client()?, Arc::clone(&self.meter))?;
-                Ok(Arc::new(Retry::new(store, policy)))
+                Ok(Arc::new(Retry::new(store.with_whole_objects(Arc::clone(&self.wholes)), policy)))
             }
             Location::Bucket(url) => Ok(self.open_bucket(url, policy)?),
         }

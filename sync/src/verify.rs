@@ -107,17 +107,19 @@ pub fn verify_store(
         .map(|location| Ok((location.to_string(), network.load_index(location)?)))
         .collect::<Result<_, SyncError>>()?;
     // A host that cannot be listed is checked as far as the indexes go.
-    let mut wanted: BTreeMap<ChunkId, Option<u64>> = match store {
+    let mut wanted: BTreeMap<ChunkId, u64> = match store {
         Location::Url(_) => BTreeMap::new(),
         listed => listed_packs(listed, network)?,
     };
-    for (_, index) in &opened {
-        wanted.extend(index.packs.iter().map(|pack| (pack.id, Some(pack.bytes))));
+    for pack in opened.iter().flat_map(|(_, index)| &index.packs) {
+        wanted.entry(pack.id).or_insert(pack.bytes);
     }
     let needed = opened.iter().flat_map(|(_, index)| index.packs.iter().map(|pack| pack.id)).collect();
     let reader = network.open_store(store)?;
     let mut report = StoreVerifyReport { indexes: opened.len() as u64, ..StoreVerifyReport::default() };
-    let packs = verify_packs(&reader, &wanted, &needed, network, progress, &mut report)?;
+    let packs = verify_packs(&reader, &wanted, &needed, network, progress, &mut report);
+    network.warn_of_hosts(progress);
+    let packs = packs?;
     for (name, index) in &opened {
         verify_index(name, index, &packs, &mut report);
     }
@@ -128,34 +130,34 @@ pub fn verify_store(
 }
 
 /// The packs that lie in a store, each with its size.
-fn listed_packs(store: &Location, network: &mut Network) -> Result<BTreeMap<ChunkId, Option<u64>>, SyncError> {
+fn listed_packs(store: &Location, network: &mut Network) -> Result<BTreeMap<ChunkId, u64>, SyncError> {
     let place = network.open_place(store, Opening::Existing)?;
     let listed = network.block_on(async {
         if read_description(&*place).await?.is_none() {
             let reason = format!("no store here: there is no {STORE_FILE}");
             return Err(StoreError::Location { location: place.location().to_owned(), reason });
         }
-        list_packs(&*place).map_ok(|(id, info)| (id, Some(info.bytes))).try_collect().await
+        list_packs(&*place).map_ok(|(id, info)| (id, info.bytes)).try_collect().await
     });
     Ok(listed?)
 }
 
 fn verify_packs(
     reader: &Arc<dyn ReadStore>,
-    wanted: &BTreeMap<ChunkId, Option<u64>>,
+    wanted: &BTreeMap<ChunkId, u64>,
     needed: &BTreeSet<ChunkId>,
     network: &Network,
     progress: &dyn Progress,
     report: &mut StoreVerifyReport,
 ) -> Result<BTreeMap<ChunkId, PackTail>, SyncError> {
     let pool = Pool::new();
-    let total: Option<u64> = wanted.values().copied().sum();
-    progress.begin(Stage::Verify, total);
+    let total = wanted.values().copied().fold(0, u64::saturating_add);
+    progress.begin(Stage::Verify, Some(total));
     let mut whole = BTreeMap::new();
-    for id in wanted.keys() {
+    for (id, bytes) in wanted {
         check_time(progress)?;
-        let found =
-            network.block_on(pack::verify(reader.as_ref(), id, &pool, |bytes| progress.add(Stage::Verify, bytes)))?;
+        let add = |bytes| progress.add(Stage::Verify, bytes);
+        let found = network.block_on(pack::verify(reader.as_ref(), (id, *bytes), &pool, add))?;
         // gc may have deleted it since the list was made; then no index needs it.
         if found.is_absent && !needed.contains(id) {
             continue;

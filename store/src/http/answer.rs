@@ -38,6 +38,14 @@ pub(super) struct Part {
     pub(super) to_end: bool,
 }
 
+impl Part {
+    /// Whether nothing but the wanted bytes comes with this answer: it has the part that was asked for, or all of an object
+    /// that is no longer.
+    pub(super) fn fills(&self, response: &Response) -> bool {
+        response.status() == StatusCode::PARTIAL_CONTENT || (self.skipped_bytes == 0 && self.to_end)
+    }
+}
+
 /// Checks the head against the request and tells what the body will hold.
 pub(super) fn framing(response: &Response, span: &Span, object: &str) -> Result<Framing, StoreError> {
     match response.status() {
@@ -55,8 +63,7 @@ pub(super) fn check_whole(response: &Response, object: &str) -> Result<(), Store
 
 /// The error for an object that ends before the bytes that were asked for.
 pub(super) fn too_short(object: String, object_bytes: u64) -> StoreError {
-    let reason = format!("the object is shorter than expected: it has {object_bytes} bytes");
-    StoreError::Protocol { object, reason }
+    StoreError::Short { object, object_bytes }
 }
 
 fn whole(response: &Response, span: &Span, object: &str) -> Result<Framing, StoreError> {
@@ -67,7 +74,6 @@ fn whole(response: &Response, span: &Span, object: &str) -> Result<Framing, Stor
         (None, Span::Range(range)) => range.clone(),
         (None, _) => return Ok(Framing::Unsized),
     };
-    check_skip(range.start, range.end - range.start, object)?;
     let to_end = object_bytes == Some(range.end);
     Ok(Framing::Part(Part { skipped_bytes: range.start, to_end, range, object_bytes }))
 }

@@ -74,7 +74,7 @@ impl Body {
     }
 
     /// What arrives next, as soon as the limit lets it pass; `None` at the end.
-    async fn read(&mut self) -> Result<Option<Bytes>, StoreError> {
+    pub(super) async fn read(&mut self) -> Result<Option<Bytes>, StoreError> {
         let piece = self.watch.wait(self.response.chunk()).await.map_err(|lag| lag.error(&self.object))?;
         let piece = piece.map_err(|error| failure::of_body(&self.object, &error))?;
         let bytes = piece.as_ref().map_or(0, |piece| piece.len() as u64);

@@ -19,7 +19,7 @@ async fn error_of(reply: Reply, span: Span) -> StoreError {
 
 async fn protocol_error(reply: Reply, span: Span) -> String {
     match error_of(reply, span).await {
-        error @ StoreError::Protocol { .. } => error.to_string(),
+        error @ (StoreError::Protocol { .. } | StoreError::Short { .. }) => error.to_string(),
         error => panic!("{error:?}"),
     }
 }

@@ -115,7 +115,9 @@ impl Packs {
         let mut rest = &requests[..];
         while !rest.is_empty() {
             let (now, later) = rest.split_at(fit(rest, fetcher.connections));
-            self.fetch_some(fetcher, now, &mut segment)?;
+            let fetched = self.fetch_some(fetcher, now, &mut segment);
+            fetcher.network.warn_of_hosts(fetcher.progress);
+            fetched?;
             rest = later;
         }
         Ok(())

@@ -227,6 +227,7 @@ fn is_about_the_pack(error: &StoreError) -> bool {
         StoreError::NotFound { .. }
             | StoreError::Damaged { .. }
             | StoreError::Protocol { .. }
+            | StoreError::Short { .. }
             | StoreError::Status { .. }
             | StoreError::Answer { .. }
     ) || error.is_archived()

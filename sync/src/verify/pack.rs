@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use regrow_chunker::{ChunkId, Record};
 use regrow_index::Segment;
-use regrow_store::{Decompressor, FrameEntry, PackTail, ReadStore, Span, StoreError, pack_name, read_tail};
+use regrow_store::{Decompressor, FrameEntry, PackTail, ReadStore, Span, StoreError, pack_name, read_tail_of};
 
 use crate::SyncError;
 use crate::pool::{Ordered, Pool};
@@ -27,17 +27,18 @@ pub(super) struct PackReport {
     pub(super) tail: Option<PackTail>,
 }
 
-/// Reads a pack: its name, its table, its segments, each chunk. An unreachable host is an error, all else a problem.
+/// Reads a pack of this many bytes: its name, its table, its segments, each chunk. What is wrong with its bytes is a problem; a
+/// host that cannot be reached, or answers something else than was asked for, is an error.
 pub(super) async fn verify(
     store: &dyn ReadStore,
-    id: &ChunkId,
+    (id, bytes): (&ChunkId, u64),
     pool: &Pool,
     progress: impl Fn(u64),
 ) -> Result<PackReport, SyncError> {
     let mut report = PackReport::default();
     let name = pack_name(id);
     let object = format!("{}/{name}", store.location());
-    let tail = match read_tail(store, id).await {
+    let tail = match read_tail_of(store, id, bytes).await {
         Ok((_, tail)) => tail,
         Err(error) if is_about_the_pack(&error) => {
             report.is_absent = error.is_not_found();
@@ -68,7 +69,7 @@ pub(super) async fn verify(
 fn is_about_the_pack(error: &StoreError) -> bool {
     matches!(
         error,
-        StoreError::NotFound { .. } | StoreError::Damaged { .. } | StoreError::Protocol { .. } | StoreError::Io { .. }
+        StoreError::NotFound { .. } | StoreError::Damaged { .. } | StoreError::Short { .. } | StoreError::Io { .. }
     )
 }
 
