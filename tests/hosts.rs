@@ -225,7 +225,10 @@ fn an_index_that_is_none() {
     site.fails(&[4], "app.rgx", &index(Answer::Hang), "--tries 1 --timeout 1");
     site.fails(&[4], "app.rgx", &index(Answer::Reset), "--tries 1");
     site.fails(&[3, 4], "app.rgx", &index(Answer::Short), "--tries 1");
-    site.fails(&[3], "app.rgx", &index(Answer::Page("text/html", b"<!doctype html><h1>Sign in</h1>".to_vec())), "");
+    let page = Answer::Page("text/html", b"<!doctype html><h1>Sign in</h1>".to_vec());
+    site.fails(&[4], "app.rgx: the host answers with a web page", &index(page.clone()), "");
+    let packs = site.host(move |request| if request.is_pack() { page.clone() } else { Answer::Serve });
+    site.fails(&[4], ".pack: the host answers with a web page", &packs, "");
     site.fails(&[3], "app.rgx", &index(Answer::Page("text/html", Vec::new())), "");
     let cut = site.env.read("app.rgx").split_off(1);
     site.fails(&[3], "app.rgx", &index(Answer::Page("application/octet-stream", cut)), "");

@@ -13,6 +13,7 @@ mod cost;
 mod courtesy;
 mod damage;
 mod disk;
+mod elsewhere;
 mod environment;
 mod exit_codes;
 mod gc;

@@ -23,6 +23,25 @@ pub enum StoreError {
         /// The HTTP status.
         status: u16,
     },
+    /// A redirect led to another origin, which wants credentials that were given for the first one.
+    #[error(
+        "{object}: access denied by {to} (HTTP {status}), where a redirect leads; --header went to the first host only; \
+         name this one too: --header \"ORIGIN=Name: value\""
+    )]
+    Withheld {
+        /// The object.
+        object: String,
+        /// The origin that refused.
+        to: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The host answers with a page for people.
+    #[error("{object}: the host answers with a web page, as some do for what is not there; check the URL")]
+    WebPage {
+        /// The object.
+        object: String,
+    },
     /// The server said that the signature of the URL or the credentials are not, or no longer, good.
     #[error("{object}: access refused (HTTP {status}: {reason}); renew the signed URL or the credentials")]
     Refused {

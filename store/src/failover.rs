@@ -104,6 +104,7 @@ fn is_excluded(excluded: u64, store: usize) -> bool {
 fn concerns_the_store(error: &StoreError) -> bool {
     match error {
         StoreError::Network { .. } | StoreError::Denied { .. } | StoreError::Refused { .. } => true,
+        StoreError::Withheld { .. } => true,
         StoreError::Slow { .. } | StoreError::Redirected { .. } | StoreError::NoRanges { .. } => true,
         StoreError::Status { status, .. } => *status >= 500 || error.is_transient(),
         _ => false,

@@ -5,6 +5,7 @@ mod body;
 mod client;
 mod content_range;
 pub(crate) mod failure;
+mod gate;
 mod header;
 mod options;
 pub(crate) mod pace;
@@ -13,6 +14,7 @@ mod redirect;
 mod refusal;
 mod resolve;
 pub(crate) mod retry_after;
+mod route;
 mod whole;
 
 use std::fmt;
@@ -29,17 +31,23 @@ use crate::shown::without_secrets;
 use crate::{Download, Meter, ReadStore, Span, StoreError};
 use answer::{Framing, Part};
 use body::Body;
+use client::Request;
 use whole::WholeObject;
 
 pub use client::{Fetched, HttpClient};
 pub use header::{GivenHeader, HeaderLine, origin_of, parse_header_line, parse_header_lines};
 pub use options::HttpOptions;
 pub use redirect::Redirects;
+pub use route::Route;
 pub use whole::WholeObjects;
 
 /// The most that is taken into memory of an object that is asked for whole, or for a long end, where the host does not
 /// say how large it is.
 const MAX_UNSIZED_BYTES: u64 = 64 << 20;
+
+/// How many times as long as for anything else the head of an answer is waited for: caches that keep whole objects fetch
+/// all of a pack before they answer.
+const FIRST_BYTE_PATIENCE: u32 = 4;
 
 /// What came of a request.
 enum Came {
@@ -57,7 +65,8 @@ enum Came {
 /// whether the host says how long its answer is or not. Without a file, whole objects and ends of unknown size (chunked
 /// answers of 200) have to be held in memory: of the former up to 64 MiB, of the latter twice what was asked for.
 pub struct HttpStore {
-    base: Url,
+    /// Where it is, and how that is come to.
+    base: Route,
     shown: String,
     client: HttpClient,
     meter: Arc<Meter>,
@@ -71,10 +80,15 @@ impl HttpStore {
     /// # Errors
     /// [`StoreError::Location`] if `base` is no such URL.
     pub fn new(base: &str, client: HttpClient, meter: Arc<Meter>) -> Result<Self, StoreError> {
-        let mut base = client::parse_url(base)?;
-        base.set_fragment(None);
-        let shown = without_secrets(&base).trim_end_matches('/').to_owned();
-        Ok(Self { base, shown, client, meter, wholes: None })
+        Ok(Self::at(Route::direct(client::parse_url(base)?), client, meter))
+    }
+
+    /// The store at a place that was come to in some way.
+    #[must_use]
+    pub fn at(mut base: Route, client: HttpClient, meter: Arc<Meter>) -> Self {
+        base.url.set_fragment(None);
+        let shown = without_secrets(&base.url).trim_end_matches('/').to_owned();
+        Self { base, shown, client, meter, wholes: None }
     }
 
     /// The same store, which reads objects of a host without ranges whole, once each, and keeps them here.
@@ -84,7 +98,7 @@ impl HttpStore {
     }
 
     fn url_of(&self, name: &str) -> Url {
-        let mut url = self.base.clone();
+        let mut url = self.base.url.clone();
         if let Ok(mut parts) = url.path_segments_mut() {
             parts.pop_if_empty().extend(name.split('/'));
         }
@@ -116,7 +130,11 @@ impl HttpStore {
     }
 
     async fn ask(&self, url: &Url, span: &Span, object: String) -> Result<Came, StoreError> {
-        let response = self.client.send(url, &range_header(span), &object, &self.meter).await?;
+        let extra = range_header(span);
+        let patience = self.client.stall_timeout().saturating_mul(FIRST_BYTE_PATIENCE);
+        let request = Request { extra: &extra, object: &object, meter: &self.meter, patience };
+        let asked = Route { url: url.clone(), ..self.base.clone() };
+        let (response, found) = self.client.send(&asked, &request).await?;
         match answer::framing(&response, span, &object) {
             Ok(Framing::Part(part)) if part.fills(&response) => {
                 Ok(Came::Download(self.stream(response, &part, object)))
@@ -124,7 +142,10 @@ impl HttpStore {
             Ok(Framing::Part(part)) => self.take_whole(url, response, (span, Some(&part)), object).await,
             Ok(Framing::Unsized) => self.take_whole(url, response, (span, None), object).await,
             Ok(Framing::Nothing) => Ok(Came::Download(held_download(Bytes::new(), 0..0, None))),
-            Err(error) => Err(refusal::explain(error, response, &self.meter, self.client.pace()).await),
+            Err(error) => {
+                let error = refusal::explain(error, response, &self.meter, self.client.pace()).await;
+                Err(self.client.say_withheld(error, &asked, &found))
+            }
         }
     }
 

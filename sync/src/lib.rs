@@ -2,6 +2,7 @@
 //! from what a machine holds and only what is missing, [`info`](info()), [`diff`](diff()), [`verify_file`] and [`verify_store`] look at the results.
 //! Prints nothing and reads no environment: progress goes through [`Progress`], everything else is an option.
 
+mod beside;
 mod clock;
 mod coded;
 mod condemned;

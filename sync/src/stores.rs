@@ -1,21 +1,27 @@
 //! Opening stores and reading indexes from where they are.
 
+mod received;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use regrow_catalog::Catalog;
-use regrow_chunker::{ReaderLimits, varint};
+use regrow_chunker::ReaderLimits;
 use regrow_index::{Index, MAX_INDEX_BYTES};
 use regrow_store::{
     BucketOptions, BucketStore, BucketUrl, Fetched, FolderStore, HttpClient, HttpOptions, HttpStore, Meter, ReadStore,
-    Retry, RetryPolicy, Span, Store, StoreError, WholeObjects, shown_url, take_bounded,
+    Retry, RetryPolicy, Route, Span, Store, StoreError, WholeObjects, shown_url, take_bounded,
 };
 use tokio::runtime::Runtime;
 
+use crate::beside::EitherPlace;
 use crate::pool::check_threads;
 use crate::{Deadline, Location, Progress, SyncError};
+
+use received::{KnownIndex, is_web_page, read_bounded, unpack};
 
 /// Stores that can be told apart by the bits of a number.
 const MAX_STORES: usize = 64;
@@ -60,6 +66,8 @@ pub struct Network {
     meter: Arc<Meter>,
     /// What hosts without ranges sent.
     wholes: Arc<WholeObjects>,
+    /// Indexes that were found elsewhere than they were asked for, by the URL that was asked for.
+    found: BTreeMap<String, Route>,
 }
 
 impl Network {
@@ -81,7 +89,8 @@ impl Network {
         let buckets = BucketOptions { staging: "/tmp".into(), ..BucketOptions::default() };
         let (limits, meter) = (ReaderLimits::default(), Meter::new());
         let wholes = Arc::new(WholeObjects::new(buckets.staging.clone()));
-        Ok(Self { runtime, client: None, opened: Vec::new(), options, buckets, policy, limits, meter, wholes })
+        let (opened, found) = (Vec::new(), BTreeMap::new());
+        Ok(Self { runtime, client: None, opened, options, buckets, policy, limits, meter, wholes, found })
     }
 
     /// The same network, which reaches buckets this way.
@@ -151,10 +160,37 @@ impl Network {
             Location::Path(path) => Ok(Arc::new(open_folder(path)?)),
             Location::Url(url) => {
                 let store = HttpStore::new(url, self.client()?, Arc::clone(&self.meter))?;
-                Ok(Arc::new(Retry::new(store.with_whole_objects(Arc::clone(&self.wholes)), policy)))
+                Ok(Arc::new(self.patient(store, policy)))
             }
             Location::Bucket(url) => Ok(self.open_bucket(url, policy)?),
         }
+    }
+
+    fn patient(&self, store: HttpStore, policy: RetryPolicy) -> Retry<HttpStore> {
+        Retry::new(store.with_whole_objects(Arc::clone(&self.wholes)), policy)
+    }
+
+    /// The store that an index at a URL names. Where a redirect led to the index, it is looked for beside where that was found
+    /// first.
+    fn open_beside(
+        &mut self,
+        asked: &Location,
+        relative: &str,
+        store: &Location,
+    ) -> Result<Arc<dyn ReadStore>, SyncError> {
+        let (Location::Url(asked), Location::Url(store)) = (asked, store) else { return self.open_store(store) };
+        let route = self.found.get(asked).and_then(|route| {
+            let Location::Url(beside) = Location::Url(route.url().to_owned()).beside(relative)? else { return None };
+            route.beside(&beside).ok()
+        });
+        let Some(route) = route.filter(|route| route.url() != store) else {
+            return self.open_store(&Location::Url(store.clone()));
+        };
+        let (client, meter) = (self.client()?, &self.meter);
+        let asked = HttpStore::new(store, client.clone(), Arc::clone(meter))?;
+        let found = HttpStore::at(route, client, Arc::clone(meter));
+        let policy = || self.policy.clone();
+        Ok(Arc::new(EitherPlace::new(self.patient(found, policy()), self.patient(asked, policy()))))
     }
 
     /// A place to read, list, write and prune.
@@ -252,7 +288,11 @@ impl Network {
                 reason: "not modified, though nothing was known".to_owned(),
             }
             .into()),
-            (Fetched::Body { bytes, version }, _) => {
+            (Fetched::Body { bytes, version, is_gzip }, _) => {
+                let bytes = if is_gzip { unpack(&bytes, location)? } else { bytes };
+                if is_web_page(&bytes) {
+                    return Err(StoreError::WebPage { object: location.to_string() }.into());
+                }
                 if let (Some(catalog), Some(version), Ok(_)) = (catalog, version, Index::decode(&bytes)) {
                     catalog.put_document(INDEX_KIND, &key, &KnownIndex { version, bytes: bytes.clone() }.encode());
                 }
@@ -264,8 +304,13 @@ impl Network {
     fn request_index(&mut self, location: &Location, known: Option<&str>) -> Result<Fetched, SyncError> {
         if let Location::Url(url) = location {
             let client = self.client()?;
-            let fetch = || client.get_url(url, known, MAX_INDEX_BYTES, &self.meter);
-            return Ok(self.block_on(self.policy.run(fetch))?);
+            let fetch = || client.fetch_url(url, known, MAX_INDEX_BYTES, &self.meter);
+            let (fetched, route) = self.block_on(self.policy.run(fetch))?;
+            match route {
+                Some(route) => drop(self.found.insert(url.clone(), route)),
+                None => drop(self.found.remove(url)),
+            }
+            return Ok(fetched);
         }
         let (place, name) = self.open_parent(location)?;
         let fetched = self.block_on(async {
@@ -276,7 +321,7 @@ impl Network {
             let Some(download) = download else { return Ok(Fetched::Same) };
             let version = download.version.clone();
             let bytes = take_bounded(download, place.location(), &name, MAX_INDEX_BYTES).await?;
-            Ok::<_, StoreError>(Fetched::Body { bytes, version })
+            Ok::<_, StoreError>(Fetched::Body { bytes, version, is_gzip: false })
         })?;
         Ok(fetched)
     }
@@ -319,33 +364,9 @@ impl Network {
         match location.beside(&index.store) {
             // Whether it is there shows when something is needed of it.
             Some(Location::Path(store)) => Ok(vec![Arc::new(FolderStore::new(store))]),
-            Some(store) => Ok(vec![self.open_store(&store)?]),
+            Some(store) => Ok(vec![self.open_beside(location, &index.store, &store)?]),
             None => Ok(Vec::new()),
         }
-    }
-}
-
-/// An index as the catalog keeps it: its version (an `ETag`) and its bytes.
-struct KnownIndex {
-    version: String,
-    bytes: Bytes,
-}
-
-impl KnownIndex {
-    fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.bytes.len() + self.version.len() + 4);
-        varint::put(&mut out, self.version.len() as u64);
-        out.extend_from_slice(self.version.as_bytes());
-        out.extend_from_slice(&self.bytes);
-        out
-    }
-
-    fn decode(mut document: &[u8]) -> Option<Self> {
-        let length = usize::try_from(varint::take(&mut document)?).ok()?;
-        let (version, bytes) = document.split_at_checked(length)?;
-        // It goes into a header as it is.
-        let version = String::from_utf8(version.to_vec()).ok().filter(|version| !version.contains(char::is_control))?;
-        Some(Self { version, bytes: Bytes::copy_from_slice(bytes) })
     }
 }
 
@@ -355,18 +376,4 @@ fn open_folder(path: &Path) -> Result<FolderStore, SyncError> {
         return Err(StoreError::Location { location: path.display().to_string(), reason }.into());
     }
     Ok(FolderStore::new(PathBuf::from(path)))
-}
-
-/// Reads a file that is no longer than an index may be.
-fn read_bounded(path: &Path) -> Result<Bytes, SyncError> {
-    let io = |source: std::io::Error| match source.kind() {
-        std::io::ErrorKind::NotFound => {
-            StoreError::NotFound { object: path.display().to_string(), status: None }.into()
-        }
-        _ => SyncError::Io { path: path.to_owned(), source },
-    };
-    let file = std::fs::File::open(path).map_err(io)?;
-    let mut bytes = Vec::new();
-    std::io::Read::read_to_end(&mut std::io::Read::take(file, MAX_INDEX_BYTES + 1), &mut bytes).map_err(io)?;
-    Ok(Bytes::from(bytes))
 }

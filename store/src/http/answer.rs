@@ -66,11 +66,51 @@ pub(super) fn too_short(object: String, object_bytes: u64) -> StoreError {
     StoreError::Short { object, object_bytes }
 }
 
+/// How the body of an answer is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Plain,
+    Gzip,
+    Other,
+}
+
+/// How the body of a whole answer is packed; other answers have no body that is used.
+pub(super) fn encoding_of_whole(response: &Response) -> Encoding {
+    if response.status() == StatusCode::OK { encoding(response) } else { Encoding::Other }
+}
+
+fn encoding(response: &Response) -> Encoding {
+    let encoding = header(response, &CONTENT_ENCODING).unwrap_or_default().trim();
+    let is_one_of = |names: &[&str]| names.iter().any(|name| encoding.eq_ignore_ascii_case(name));
+    // `aws-chunked` is left in the metadata of some uploads; their bytes are plain.
+    if is_one_of(&["", "identity", "aws-chunked"]) {
+        Encoding::Plain
+    } else if is_one_of(&["gzip", "x-gzip"]) {
+        Encoding::Gzip
+    } else {
+        Encoding::Other
+    }
+}
+
+/// What `Retry-After` asks for.
+pub(super) fn retry_after(response: &Response) -> Option<std::time::Duration> {
+    header(response, &RETRY_AFTER).and_then(retry_after::parse)
+}
+
+/// The error of a whole answer that is too short. A page for people is what some hosts send for what is not there.
+fn short(response: &Response, object: &str, object_bytes: u64) -> StoreError {
+    let kind = header(response, &CONTENT_TYPE).unwrap_or_default();
+    if kind.trim_start().to_ascii_lowercase().starts_with("text/html") {
+        return StoreError::WebPage { object: object.to_owned() };
+    }
+    too_short(object.to_owned(), object_bytes)
+}
+
 fn whole(response: &Response, span: &Span, object: &str) -> Result<Framing, StoreError> {
     check_encoding(response, object)?;
     let object_bytes = response.content_length();
     let range = match (object_bytes, span) {
-        (Some(bytes), span) => span.within(bytes).ok_or_else(|| too_short(object.to_owned(), bytes))?,
+        (Some(bytes), span) => span.within(bytes).ok_or_else(|| short(response, object, bytes))?,
         (None, Span::Range(range)) => range.clone(),
         (None, _) => return Ok(Framing::Unsized),
     };
@@ -136,11 +176,10 @@ fn nothing(response: &Response, span: &Span, object: &str) -> Result<Framing, St
 
 /// Refuses a body that was compressed on the way: its bytes are not the object's.
 fn check_encoding(response: &Response, object: &str) -> Result<(), StoreError> {
-    let encoding = header(response, &CONTENT_ENCODING).unwrap_or_default().trim();
-    // `aws-chunked` is left in the metadata of some uploads; their bytes are plain.
-    if ["", "identity", "aws-chunked"].iter().any(|plain| encoding.eq_ignore_ascii_case(plain)) {
+    if encoding(response) == Encoding::Plain {
         return Ok(());
     }
+    let encoding = header(response, &CONTENT_ENCODING).unwrap_or_default().trim();
     Err(StoreError::Protocol {
         object: object.to_owned(),
         reason: format!("Content-Encoding: {encoding}, though the plain bytes were asked for"),
@@ -154,10 +193,7 @@ fn refusal(response: &Response, object: &str) -> StoreError {
     match status {
         401 => StoreError::Denied { object, status },
         403 | 404 | 410 => StoreError::NotFound { object, status: Some(status) },
-        _ => {
-            let retry_after = header(response, &RETRY_AFTER).and_then(retry_after::parse);
-            StoreError::Status { object, status, retry_after }
-        }
+        _ => StoreError::Status { object, status, retry_after: retry_after(response) },
     }
 }
 

@@ -7,18 +7,22 @@
 //! HTTP/2, whose requests share one connection. Bodies are never decompressed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::dns::Resolve;
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, IF_NONE_MATCH};
+use reqwest::header::{ACCEPT_ENCODING, HeaderName, IF_NONE_MATCH};
 use reqwest::{Certificate, Client, Response, StatusCode, Url};
 
+use super::answer::Encoding;
 use super::body::Body;
+use super::gate::Gates;
 use super::header::Headers;
 use super::options::{HttpOptions, read_certificates};
 use super::pace::Pace;
-use super::redirect::{self, Guide, Redirects, Way};
+use super::redirect::{self, Guide, Redirects};
 use super::resolve::SteadyResolver;
+use super::route::Route;
 use super::{answer, failure, refusal};
 use crate::shown::{shown_malformed, without_secrets};
 use crate::{Meter, RateLimit, StoreError};
@@ -37,6 +41,7 @@ pub struct HttpClient {
     client: Client,
     headers: Headers,
     guide: Arc<Guide>,
+    gates: Gates,
     pace: Pace,
 }
 
@@ -51,6 +56,8 @@ pub enum Fetched {
         bytes: Bytes,
         /// Its `ETag`.
         version: Option<String>,
+        /// Whether the host compressed it with gzip on the way, though plain bytes were asked for.
+        is_gzip: bool,
     },
 }
 
@@ -79,7 +86,7 @@ impl HttpClient {
         let guarded = HttpOptions { use_proxies: false, headers: Vec::new(), ..options };
         let build = move |resolver| build_any(&guarded, extra.as_deref(), Some(resolver));
         let guide = Arc::new(Guide::new(policy, use_proxies, build));
-        Ok(Self { client, headers, guide, pace })
+        Ok(Self { client, headers, guide, gates: Gates::default(), pace })
     }
 
     /// Reads all that is at `url`, if it is no more than `max_bytes`, and unless it still is what was read with the version
@@ -95,19 +102,53 @@ impl HttpClient {
         max_bytes: u64,
         meter: &Arc<Meter>,
     ) -> Result<Fetched, StoreError> {
-        let url = parse_url(url)?;
-        let object = without_secrets(&url);
-        let condition: Vec<_> = known.map(|version| (IF_NONE_MATCH, version.to_owned())).into_iter().collect();
-        let response = self.send(&url, &condition, &object, meter).await?;
+        self.fetch_url(url, known, max_bytes, meter).await.map(|(fetched, _)| fetched)
+    }
+
+    /// The same, with where the answer came from, if redirects led there.
+    ///
+    /// # Errors
+    /// Those of [`HttpClient::get_url`].
+    pub async fn fetch_url(
+        &self,
+        url: &str,
+        known: Option<&str>,
+        max_bytes: u64,
+        meter: &Arc<Meter>,
+    ) -> Result<(Fetched, Option<Route>), StoreError> {
+        let asked = Route::direct(parse_url(url)?);
+        let object = without_secrets(&asked.url);
+        let extra: Vec<_> = known.map(|version| (IF_NONE_MATCH, version.to_owned())).into_iter().collect();
+        let request = Request { extra: &extra, object: &object, meter, patience: self.pace.stall_timeout };
+        let (response, found) = self.send(&asked, &request).await?;
+        let route = (found.url != asked.url).then(|| found.clone());
         if response.status() == StatusCode::NOT_MODIFIED && known.is_some() {
-            return Ok(Fetched::Same);
+            return Ok((Fetched::Same, route));
         }
-        if let Err(error) = answer::check_whole(&response, &object) {
-            return Err(refusal::explain(error, response, meter, self.pace()).await);
+        let encoding = answer::encoding_of_whole(&response);
+        if let Err(error) = answer::check_whole(&response, &object).or_else(|error| match encoding {
+            Encoding::Gzip => Ok(()),
+            Encoding::Plain | Encoding::Other => Err(error),
+        }) {
+            let error = refusal::explain(error, response, meter, self.pace()).await;
+            return Err(self.say_withheld(error, &asked, &found));
         }
         let version = answer::version(&response);
+        let is_gzip = encoding == Encoding::Gzip;
         let body = Body::new(response, object, Arc::clone(meter), self.pace());
-        Ok(Fetched::Body { bytes: body.whole(max_bytes).await?, version })
+        Ok((Fetched::Body { bytes: body.whole(max_bytes).await?, version, is_gzip }, route))
+    }
+
+    /// An error for lack of credentials that a redirect left behind says so.
+    pub(super) fn say_withheld(&self, error: StoreError, asked: &Route, found: &Route) -> StoreError {
+        let had_headers = asked.has_headers && self.headers.of(&asked.url).is_some();
+        match error {
+            StoreError::Denied { object, status } if had_headers && !found.has_headers => {
+                let to = found.url.origin().ascii_serialization();
+                StoreError::Withheld { object, to, status }
+            }
+            other => other,
+        }
     }
 
     /// The limit that the bodies of answers keep to, for others who are to share it: uploads, say.
@@ -129,53 +170,67 @@ impl HttpClient {
         self.pace.stall_timeout
     }
 
-    /// Sends a GET and follows redirects; any other status is an answer.
-    pub(super) async fn send(
-        &self,
-        url: &Url,
-        extra: &[(HeaderName, String)],
-        object: &str,
-        meter: &Meter,
-    ) -> Result<Response, StoreError> {
-        let (mut url, mut way, mut headers) = (url.clone(), Way::Free, self.headers.of(url));
+    /// Sends a GET and follows redirects; any other status is an answer. Returns where it came from too.
+    pub(super) async fn send(&self, from: &Route, request: &Request<'_>) -> Result<(Response, Route), StoreError> {
+        let mut at = from.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let client = self.guide.client(way, &self.client, object)?;
-            let response = self.send_once(&client, &url, extra, headers, object, meter).await?;
-            let Some(next) = redirect::target(&response, &url, object)? else {
-                return Ok(response);
+            let client = self.guide.client(at.way, &self.client, request.object)?;
+            let response = self.send_patiently(&client, &at, request).await?;
+            let Some(next) = redirect::target(&response, &at.url, request.object)? else {
+                return Ok((response, at));
             };
-            way = self.guide.way(&response, (&url, way), &next, object)?;
-            if next.origin() != url.origin() {
-                headers = None;
-            }
-            url = next;
+            at.way = self.guide.way(&response, (&at.url, at.way), &next, request.object)?;
+            at.has_headers &= next.origin() == at.url.origin();
+            at.url = next;
         }
         let reason = format!("more than {MAX_REDIRECTS} redirects");
-        Err(StoreError::Network { object: object.to_owned(), reason, transient: false })
+        Err(StoreError::Network { object: request.object.to_owned(), reason, transient: false })
     }
 
-    async fn send_once(
-        &self,
-        client: &Client,
-        url: &Url,
-        extra: &[(HeaderName, String)],
-        headers: Option<&HeaderMap>,
-        object: &str,
-        meter: &Meter,
-    ) -> Result<Response, StoreError> {
-        let mut request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
-        if let Some(headers) = headers {
-            request = request.headers(headers.clone());
-        }
-        for (name, value) in extra {
-            request = request.header(name, value);
-        }
-        meter.add_request();
-        match tokio::time::timeout(self.pace.stall_timeout, request.send()).await {
-            Ok(answer) => answer.map_err(|error| redirect::failed(object, url, &error)),
-            Err(_) => Err(failure::stalled(object, "no answer", self.pace.stall_timeout)),
+    /// Asks again, more slowly, what a host refuses for being one request too many, as long as others get through.
+    async fn send_patiently(&self, client: &Client, at: &Route, request: &Request<'_>) -> Result<Response, StoreError> {
+        let gate = self.gates.of(&at.url);
+        loop {
+            let entered = gate.enter().await;
+            let response = self.send_once(client, at, request).await?;
+            if !matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+                if response.status().is_success() {
+                    gate.passed();
+                }
+                return Ok(response);
+            }
+            match gate.refused(entered, answer::retry_after(&response)) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return Ok(response),
+            }
         }
     }
+
+    async fn send_once(&self, client: &Client, at: &Route, request: &Request<'_>) -> Result<Response, StoreError> {
+        let mut get = client.get(at.url.clone()).header(ACCEPT_ENCODING, "identity");
+        let headers = if at.has_headers { self.headers.of(&at.url) } else { None };
+        if let Some(headers) = headers {
+            get = get.headers(headers.clone());
+        }
+        for (name, value) in request.extra {
+            get = get.header(name, value);
+        }
+        request.meter.add_request();
+        match tokio::time::timeout(request.patience, get.send()).await {
+            Ok(answer) => answer.map_err(|error| redirect::failed(request.object, &at.url, &error)),
+            Err(_) => Err(failure::stalled(request.object, "no answer", request.patience)),
+        }
+    }
+}
+
+/// What goes with a GET, and how it is counted.
+pub(super) struct Request<'a> {
+    pub(super) extra: &'a [(HeaderName, String)],
+    /// What errors call it.
+    pub(super) object: &'a str,
+    pub(super) meter: &'a Meter,
+    /// How long the head of the answer is waited for.
+    pub(super) patience: Duration,
 }
 
 /// Whose certificates are accepted.

@@ -19,7 +19,8 @@ pub struct HttpOptions {
     pub redirects: Redirects,
     /// How long a connection may take to come about, TLS included.
     pub connect_timeout: Duration,
-    /// How long nothing at all may arrive: no head of an answer after a request, no byte of a body.
+    /// How long nothing at all may arrive: no head of an answer after a request, no byte of a body. The head of an answer
+    /// that brings an object of a store may take four times as long.
     pub stall_timeout: Duration,
     /// The bytes a second that a body must bring; zero for none. Bodies that are read at the same time share it. Only
     /// the time that is spent waiting for the network counts.

@@ -1,0 +1,56 @@
+//! How a URL was come to: what is asked beside it is asked in the same way.
+
+use std::fmt;
+
+use reqwest::Url;
+
+use super::client::parse_url;
+use super::redirect::Way;
+use crate::StoreError;
+use crate::shown::without_secrets;
+
+/// A URL that an answer came from. What a redirect may not reach, its neighbours may not either, and headers that the
+/// redirect left behind stay behind.
+#[derive(Clone)]
+pub struct Route {
+    pub(super) url: Url,
+    pub(super) way: Way,
+    /// Whether the user's headers for its origin go with requests.
+    pub(super) has_headers: bool,
+}
+
+impl Route {
+    /// A URL that the user named.
+    pub(super) fn direct(url: Url) -> Self {
+        Self { url, way: Way::Free, has_headers: true }
+    }
+
+    /// The URL, secrets included.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// The same route to another URL of this origin.
+    ///
+    /// # Errors
+    /// [`StoreError::Location`] if `url` is none, or of another origin.
+    pub fn beside(&self, url: &str) -> Result<Self, StoreError> {
+        let parsed = parse_url(url)?;
+        if parsed.origin() != self.url.origin() {
+            let reason = "the URL is on another host than what it was derived from".to_owned();
+            return Err(StoreError::Location { location: without_secrets(&parsed), reason });
+        }
+        Ok(Self { url: parsed, ..self.clone() })
+    }
+}
+
+/// Shows no query and no password.
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route")
+            .field("url", &without_secrets(&self.url))
+            .field("way", &self.way)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,104 @@
+//! Bytes of indexes as they come from files, hosts and the catalog.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use regrow_chunker::varint;
+use regrow_index::MAX_INDEX_BYTES;
+use regrow_store::StoreError;
+
+use crate::{Location, SyncError};
+
+/// An index as the catalog keeps it: its version (an `ETag`) and its bytes.
+pub(super) struct KnownIndex {
+    pub(super) version: String,
+    pub(super) bytes: Bytes,
+}
+
+impl KnownIndex {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.bytes.len() + self.version.len() + 4);
+        varint::put(&mut out, self.version.len() as u64);
+        out.extend_from_slice(self.version.as_bytes());
+        out.extend_from_slice(&self.bytes);
+        out
+    }
+
+    pub(super) fn decode(mut document: &[u8]) -> Option<Self> {
+        let length = usize::try_from(varint::take(&mut document)?).ok()?;
+        let (version, bytes) = document.split_at_checked(length)?;
+        // It goes into a header as it is.
+        let version = String::from_utf8(version.to_vec()).ok().filter(|version| !version.contains(char::is_control))?;
+        Some(Self { version, bytes: Bytes::copy_from_slice(bytes) })
+    }
+}
+
+/// The plain bytes of an index that its host compressed on the way.
+pub(super) fn unpack(bytes: &[u8], location: &Location) -> Result<Bytes, StoreError> {
+    let object = || location.to_string();
+    let mut plain = Vec::new();
+    let decoder = flate2::read::MultiGzDecoder::new(bytes);
+    let read = std::io::Read::read_to_end(&mut std::io::Read::take(decoder, MAX_INDEX_BYTES + 1), &mut plain);
+    read.map_err(|error| StoreError::Protocol {
+        object: object(),
+        reason: format!("Content-Encoding: gzip: {error}"),
+    })?;
+    if plain.len() as u64 > MAX_INDEX_BYTES {
+        return Err(StoreError::TooLarge { object: object(), max_bytes: MAX_INDEX_BYTES });
+    }
+    Ok(plain.into())
+}
+
+/// Whether bytes that should be an index are a page for people.
+pub(super) fn is_web_page(bytes: &[u8]) -> bool {
+    let front = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    [&b"<!doctype html"[..], b"<html", b"<!--"]
+        .iter()
+        .any(|mark| front.get(..mark.len()).is_some_and(|found| found.eq_ignore_ascii_case(mark)))
+}
+
+/// Reads a file that is no longer than an index may be.
+pub(super) fn read_bounded(path: &Path) -> Result<Bytes, SyncError> {
+    let io = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::NotFound => {
+            StoreError::NotFound { object: path.display().to_string(), status: None }.into()
+        }
+        _ => SyncError::Io { path: path.to_owned(), source },
+    };
+    let file = std::fs::File::open(path).map_err(io)?;
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut std::io::Read::take(file, MAX_INDEX_BYTES + 1), &mut bytes).map_err(io)?;
+    Ok(Bytes::from(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_told_from_indexes() {
+        for page in ["<!DOCTYPE html><p>", "\u{feff}\n <HTML>", "<!-- a comment -->"] {
+            assert!(is_web_page(page.as_bytes()), "{page}");
+        }
+        for other in [&b""[..], b"<", b"<!doc", &regrow_index::MAGIC, b"<?xml?>"] {
+            assert!(!is_web_page(other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_unpacked_is_bounded() {
+        use std::io::Write;
+        let location = Location::Url("http://host/app.rgx".to_owned());
+        let pack = |plain: &[u8]| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(plain).unwrap();
+            encoder.finish().unwrap()
+        };
+        assert_eq!(unpack(&pack(b"index"), &location).unwrap(), "index");
+        let bomb = pack(&vec![0; MAX_INDEX_BYTES as usize + 1]);
+        assert!(matches!(unpack(&bomb, &location), Err(StoreError::TooLarge { .. })));
+        let cut = pack(b"index");
+        assert!(matches!(unpack(&cut[..cut.len() - 9], &location), Err(StoreError::Protocol { .. })));
+        assert!(matches!(unpack(b"no gzip", &location), Err(StoreError::Protocol { .. })));
+    }
+}
