@@ -173,7 +173,7 @@ impl HttpStore {
             let offer = whole::Offer { response, expected, wanted_bytes, is_shared: *span != Span::Whole };
             return match wholes.keep(url, offer, &self.meter, self.client.pace()) {
                 Ok(whole) => Ok(Came::Whole(whole)),
-                Err(response) => self.take_without_room(response, (span, part), object).await.map(Came::Download),
+                Err(response) => self.take_without_room(*response, (span, part), object).await.map(Came::Download),
             };
         }
         self.take_without_room(response, (span, part), object).await.map(Came::Download)

@@ -137,7 +137,7 @@ impl WholeObjects {
         offer: Offer,
         meter: &Arc<Meter>,
         pace: Pace,
-    ) -> Result<Arc<WholeObject>, Response> {
+    ) -> Result<Arc<WholeObject>, Box<Response>> {
         let found = if offer.is_shared { self.get(url) } else { None };
         if let Some(object) = found {
             return Ok(object);
@@ -145,10 +145,10 @@ impl WholeObjects {
         let Offer { response, expected, wanted_bytes, is_shared } = offer;
         let needed = expected.object_bytes.unwrap_or(wanted_bytes).max(wanted_bytes);
         if needed > MAX_FILE_BYTES || !self.has_room(needed) {
-            return Err(response);
+            return Err(Box::new(response));
         }
         let folder = self.lock_room().folder.clone();
-        let Ok(file) = tempfile::tempfile_in(&folder) else { return Err(response) };
+        let Ok(file) = tempfile::tempfile_in(&folder) else { return Err(Box::new(response)) };
         let body = Body::new(response, expected.object.clone(), Arc::clone(meter), pace);
         let object = Arc::new(WholeObject::begin(file, folder, body, expected));
         if is_shared {
