@@ -150,8 +150,7 @@ fn range_of(span: &Span) -> Option<GetRange> {
 }
 
 fn too_short(object: &str, object_bytes: u64) -> StoreError {
-    let reason = format!("the object is shorter than expected: it has {object_bytes} bytes");
-    StoreError::Protocol { object: object.to_owned(), reason }
+    StoreError::Short { object: object.to_owned(), object_bytes }
 }
 
 /// The pieces of a body, held to its promised length.
