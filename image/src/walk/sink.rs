@@ -12,7 +12,7 @@ pub enum Piece<'a> {
     InPushed(Range<usize>),
     /// Bytes that the walker had held back.
     Held(&'a [u8]),
-    /// Contents that only their length is known of ([`Walker::skip`]).
+    /// Contents that only their length is known of ([`super::Walker::skip`]).
     Hole(u64),
 }
 
