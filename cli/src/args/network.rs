@@ -32,7 +32,7 @@ pub(crate) struct NetworkArgs {
     /// Tries of a request that fails for a passing reason
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) tries: u32,
-    /// Use no more than so many bytes a second, such as 2MB
+    /// Use at most this many bytes a second, such as 2MB
     #[arg(long, value_name = "SIZE", value_parser = rate)]
     pub(crate) limit_rate: Option<u64>,
     /// Take chunks as small as this on average: they cost memory and time [default: 4KiB]

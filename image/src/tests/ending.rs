@@ -15,7 +15,7 @@ fn cut(path: &str, missing: impl Into<Option<u64>>) -> Ending {
     Ending::Cut(Cut { path: path.as_bytes().to_vec(), missing: missing.into() })
 }
 
-/// An entry of so many bytes that are no header.
+/// An entry whose data, of this many bytes, looks like no header.
 fn entry(name: &str, bytes: usize) -> Vec<u8> {
     let data = vec![b'd'; bytes];
     [header(name, b'0', bytes as u64), data, vec![0; bytes.next_multiple_of(BLOCK) - bytes]].concat()

@@ -80,7 +80,7 @@ fn whole(level: &Level) -> Ending {
     if level.zero_blocks >= END_BLOCKS { Ending::Marked } else { Ending::Unmarked }
 }
 
-/// Bytes of padding behind so many bytes of data.
+/// The padding, in bytes, that follows data of this length.
 fn padding_of(size: u64) -> u64 {
     (BLOCK as u64 - size % BLOCK as u64) % BLOCK as u64
 }

@@ -173,7 +173,7 @@ fn patch_entry(base: &ChunkId, target: &ChunkId) -> String {
 }
 
 impl Root {
-    /// Opens the folder, and makes it if it is to be written.
+    /// Opens the folder, and makes it where the cache may be written.
     fn open(&self, is_to_write: bool) -> io::Result<Arc<Place>> {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = &*place {

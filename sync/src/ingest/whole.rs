@@ -40,19 +40,19 @@ impl Whole {
     }
 }
 
-/// Gathers what there is to be known of it while an image is read.
+/// Collects, while an image is read, what tells whether it is whole.
 #[derive(Default)]
 pub(super) struct Watch {
     /// The image is a compressed file that stays as it is.
     pub(super) compressed: Option<Compressed>,
     /// The image is a compressed file that is read as what it holds, which ends so.
     pub(super) held: Option<Ending>,
-    /// It ends within a compressed entry, and so many bytes are missing.
+    /// It ends within a compressed entry, of which this many bytes are missing.
     pub(super) missing: u64,
 }
 
 impl Watch {
-    /// The image ends here, after so many bytes.
+    /// The image ends here, after this many bytes.
     pub(super) fn finish(self, bytes: u64, splitter: &Splitter) -> Whole {
         match self {
             _ if bytes == 0 => Whole::No(Missing::Everything),
@@ -67,7 +67,7 @@ impl Watch {
 }
 
 impl Ingest<'_, '_, '_> {
-    /// The image is to be whole: somebody makes it.
+    /// The image must be whole, because it is made.
     fn is_made(&self) -> bool {
         matches!(self.reading.gzip_files, GzipFiles::Prove(_))
     }

@@ -91,7 +91,7 @@ impl<F: Read + AsFd> WatchedFile<F> {
     }
 }
 
-/// What an error is of reading an image of this name, behind so many bytes.
+/// The error for an image of this name that could not be read on, after this many bytes.
 pub(in crate::ingest) fn error_of(source: io::Error, name: &Path, bytes: u64) -> SyncError {
     let path = name.to_owned();
     if source.get_ref().is_some_and(|inner| inner.is::<Change>()) {
