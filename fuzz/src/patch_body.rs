@@ -1,6 +1,6 @@
-//! `regrow_patch::decode` of hostile bodies against a fixed base: an error, or a target of the right length, and never more than that.
+//! `regrow_delta::decode` of hostile bodies against a fixed base: an error, or a target of the right length, and never more than that.
 
-use regrow_patch::{Chains, Coding, Encoder, decode, find_ops};
+use regrow_delta::{Chains, Coding, Encoder, decode, find_ops};
 
 use crate::input::Input;
 

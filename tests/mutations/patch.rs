@@ -1,7 +1,7 @@
 //! Patches with other headers, lists and bodies, and right checksums: the image comes from the store where they give nothing.
 
 use regrow_chunker::varint;
-use regrow_patch::Coding;
+use regrow_delta::Coding;
 
 use super::chance::Chance;
 use super::index::Site;

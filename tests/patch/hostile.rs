@@ -1,6 +1,6 @@
 //! Patches that are damaged, or wrong on purpose with a checksum that holds: a warning at most, never a wrong byte.
 
-use regrow_patch::{Coding, Encoder, Op};
+use regrow_delta::{Coding, Encoder, Op};
 
 use super::*;
 use crate::environment::REGROW;

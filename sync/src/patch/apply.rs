@@ -5,8 +5,8 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use regrow_chunker::bounds;
+use regrow_delta::{PatchError, decode};
 use regrow_image::{Layout, LayoutBuilder};
-use regrow_patch::{PatchError, decode};
 
 use super::header::{CHECKSUM_BYTES, HEADER_BYTES, HeaderError, PatchHeader};
 use super::members::{ListsError, MemberLists, TargetMember};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use regrow_patch::Op;
+use regrow_delta::Op;
 
 use super::write::{Between, write};
 use crate::SyncError;
@@ -64,7 +64,7 @@ fn shares(op: &Op, at: u64, bytes: u64) -> impl Iterator<Item = (u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use regrow_patch::Change;
+    use regrow_delta::Change;
 
     #[test]
     fn shares_add_up() {

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use regrow_chunker::varint;
-use regrow_patch::{Change, Op, Statistics};
+use regrow_delta::{Change, Op, Statistics};
 
 use crate::SyncError;
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use regrow_chunker::ChunkId;
-use regrow_patch::{Builder, Chains, Change, Op, find_ops};
+use regrow_delta::{Builder, Chains, Change, Op, find_ops};
 
 use super::expand::{BaseMembers, Expanded, ExpandedMember, MAX_FILE_PLAIN_BYTES, MAX_PLAIN_BYTES};
 use super::image::PatchImage;

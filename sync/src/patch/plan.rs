@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use regrow_patch::{Builder, Op};
+use regrow_delta::{Builder, Op};
 
 use super::expand::{BaseMembers, ExpandedMember, may_hold_members};
 use super::identity::identical;

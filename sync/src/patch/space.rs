@@ -4,8 +4,8 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
+use regrow_delta::Base;
 use regrow_image::StreamKind;
-use regrow_patch::Base;
 
 use super::members::{BaseFiles, BaseMember, MAX_MEMBER_BYTES};
 use crate::SyncError;

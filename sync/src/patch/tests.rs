@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use regrow_patch::{Base, Coding, Encoder, decode};
+use regrow_delta::{Base, Coding, Encoder, decode};
 
 use super::PatchLevel;
 use super::image::PatchImage;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use regrow_chunker::ChunkId;
-use regrow_patch::{Coding, Encoder, Op, PatchError};
+use regrow_delta::{Coding, Encoder, Op, PatchError};
 
 use super::expand::ExpandedMember;
 use super::header::{CHECKSUM_BYTES, ChunkCost, MAX_LISTS_BYTES, PatchHeader};

@@ -1,13 +1,13 @@
 //! Bodies of version 1 stay what they are: decoded, they give the same target; coded again, the ops give the same bytes.
 //!
-//! The files in `tests/golden` are made by `cargo test -p regrow-patch --test golden -- --ignored`, and only together with another
+//! The files in `tests/golden` are made by `cargo test -p regrow-delta --test golden -- --ignored`, and only together with another
 //! `VERSION`, or before one is released.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::path::PathBuf;
 
-use regrow_patch::{Chains, Coding, Encoder, decode, find_ops};
+use regrow_delta::{Chains, Coding, Encoder, decode, find_ops};
 
 const FILES: [(Coding, &str); 2] = [(Coding::Mixed, "mixed.body"), (Coding::Streams, "streams.body")];
 

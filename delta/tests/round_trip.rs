@@ -5,7 +5,7 @@
 use std::io::{self, Read};
 
 use proptest::prelude::*;
-use regrow_patch::{Builder, Chains, Change, Coding, Encoder, Op, PatchError, Statistics, decode, find_ops};
+use regrow_delta::{Builder, Chains, Change, Coding, Encoder, Op, PatchError, Statistics, decode, find_ops};
 
 const CODINGS: [Coding; 2] = [Coding::Mixed, Coding::Streams];
 

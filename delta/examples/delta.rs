@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fs;
 use std::io::{BufWriter, Read, Write};
 
-use regrow_patch::{Builder, Chains, Coding, Encoder, Statistics, decode, find_ops};
+use regrow_delta::{Builder, Chains, Coding, Encoder, Statistics, decode, find_ops};
 
 /// Bytes of target that are matched at a time.
 const PIECE_BYTES: usize = 4 << 20;
