@@ -21,7 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
 use crate::name::check_name;
 use crate::{ByteStream, Download, ReadStore, Span, StoreError};
 
-pub use durable::{sync_folder, sync_open_folder, temporary_file};
+pub use durable::{sync_folder, temporary_file};
 pub use open::open_regular;
 pub use reader::FolderReader;
 

@@ -27,7 +27,7 @@ pub use deadline::Deadline;
 pub use describe::{list_packs, open_description, read_description, read_small, read_tail, read_tail_of, take_bounded};
 pub use error::{BucketProblem, StoreError};
 pub use failover::Failover;
-pub use folder::{FolderReader, FolderStore, open_regular, sync_folder, sync_open_folder, temporary_file};
+pub use folder::{FolderReader, FolderStore, open_regular, sync_folder, temporary_file};
 pub use frame::{Compressor, Decompressor, FRAME_TARGET_BYTES, MAX_FRAME_BYTES, PlainFrame, StoredFrame};
 #[cfg(feature = "remote")]
 pub use http::{

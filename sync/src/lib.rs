@@ -16,8 +16,6 @@ mod location;
 mod make;
 mod normalize;
 mod patch;
-#[allow(dead_code, reason = "the cache and the folders beside outputs move to it one by one")]
-mod place;
 mod pool;
 mod progress;
 mod push;

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use tempfile::{Builder, NamedTempFile, TempDir};
 
-use crate::place::{Access, Found, Place};
+use regrow_paths::{Access, Found, Place};
 
 /// How the names begin; `tempfile` puts this many letters and digits behind.
 const PREFIX: &str = "regrow-tmp-";

@@ -1,12 +1,11 @@
 //! Files that appear under their names only when they are complete and durable.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
-use std::os::fd::AsFd;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rustix::io::Errno;
+use regrow_paths::sync_open_folder;
 use tempfile::NamedTempFile;
 
 use crate::StoreError;
@@ -18,17 +17,6 @@ pub fn sync_folder(folder: &Path) -> Result<(), StoreError> {
         // A folder that takes files but may not be listed cannot be opened, and so not be synced.
         Err(error) if error.kind() == ErrorKind::PermissionDenied && folder.is_dir() => Ok(()),
         Err(error) => Err(StoreError::io(folder)(error)),
-    }
-}
-
-/// The same for a folder that is open.
-///
-/// Many shares (SMB, FUSE, virtual machines' folders) do not know fsync of a folder and answer with an error. Their servers keep names as
-/// they think right, and a writer can do no more. Any other error is a failure. Files are another matter: there each error counts.
-pub fn sync_open_folder(folder: impl AsFd) -> io::Result<()> {
-    match rustix::io::retry_on_intr(|| rustix::fs::fsync(folder.as_fd())) {
-        Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::BADF) => Ok(()),
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -18,7 +18,7 @@ use regrow_store::{MAX_TAIL_BYTES, PATCHES_FOLDER};
 use rustix::fs::{Mode, Stat};
 
 use crate::Progress;
-use crate::place::{Access, NEW_ENTRY, Place};
+use regrow_paths::{Access, NEW_ENTRY, Place};
 
 /// See the module's documentation. Clones are of one cache.
 #[derive(Debug, Clone)]

@@ -23,9 +23,9 @@ use rustix::fs::OFlags;
 use super::ExtractOptions;
 use super::cache::FrameCache;
 use crate::error::Left;
-use crate::place::Access;
 use crate::room::Needs;
 use crate::{Progress, SyncError};
+use regrow_paths::Access;
 
 pub(crate) use destination::Destination;
 use in_place::InPlace;
@@ -127,7 +127,7 @@ impl OutputFile {
             Destination::File(spot) => {
                 let part = Part::new(spot);
                 let found = part.spot.place.find_file(&part.names.part, Access::Read);
-                let file = found.ok().and_then(crate::place::Found::own);
+                let file = found.ok().and_then(regrow_paths::Found::own);
                 (file, part.spot.path().to_owned(), Some(part))
             }
             // Of an image with coded files nothing is looked for in its place.

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::acl;
 use super::spot::is_trusted;
-use crate::place::{Place, is_sticky};
+use regrow_paths::{Place, is_sticky};
 
 /// The attribute that holds an access control list.
 const ACL: &str = "system.posix_acl_access";

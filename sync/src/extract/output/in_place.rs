@@ -18,7 +18,7 @@ use super::holes;
 use super::spot::Spot;
 use super::try_lock;
 use crate::SyncError;
-use crate::place::is_shared;
+use regrow_paths::is_shared;
 
 /// What is written last.
 const HEAD_BYTES: u64 = 1 << 20;

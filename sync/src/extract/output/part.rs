@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use super::attributes::Attributes;
 use super::spot::Spot;
 use crate::extract::cache::FrameCache;
-use crate::place::{Access, Place};
 use crate::{Progress, SyncError};
+use regrow_paths::{Access, Place};
 
 /// Endings of the names beside an output.
 const ENDINGS: [&str; 3] = [".regrow-part", ".regrow-image", ".regrow-meta"];
@@ -171,7 +171,7 @@ impl Part {
     /// Removes what an unfinished run left beside an output that is complete by now, unless one is at work there.
     pub(super) fn sweep(&self) {
         let own = self.place().find_file(&self.names.part, Access::Read);
-        let is_free = match own.map(crate::place::Found::own) {
+        let is_free = match own.map(regrow_paths::Found::own) {
             Ok(Some(file)) => file.try_lock().is_ok(),
             Ok(None) => self.place().stat(&self.names.part).is_err(),
             Err(_) => false,

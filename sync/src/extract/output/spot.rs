@@ -9,7 +9,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::SyncError;
-use crate::place::{Place, is_shared};
+use regrow_paths::{Place, is_shared};
 
 /// As many links as the kernel follows.
 const MAX_LINKS: u32 = 40;

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
-pub(crate) use clear::NEW_ENTRY;
+pub use clear::NEW_ENTRY;
 
 /// Mode of own files.
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
@@ -30,7 +30,7 @@ const TRIES: u32 = 16;
 
 /// See the module's documentation.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Place {
     handle: OwnedFd,
     /// The path of the folder when it was opened, for messages.
     path: PathBuf,
@@ -38,16 +38,18 @@ pub(crate) struct Place {
 
 /// What lies under a name.
 #[derive(Debug)]
-pub(crate) enum Found<T> {
+pub enum Found<T> {
+    /// This user's, and nobody else can write it.
     Own(T),
     /// Something that this user does not own, or that others can change.
     Foreign,
+    /// Nothing.
     Absent,
 }
 
 impl<T> Found<T> {
     /// The file or folder, if it is our own.
-    pub(crate) fn own(self) -> Option<T> {
+    pub fn own(self) -> Option<T> {
         match self {
             Self::Own(own) => Some(own),
             Self::Foreign | Self::Absent => None,
@@ -57,37 +59,39 @@ impl<T> Found<T> {
 
 /// What an existing file is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
+pub enum Access {
+    /// Reading.
     Read,
+    /// Reading and writing.
     ReadWrite,
 }
 
 impl Place {
     /// Opens a folder that the user named. Links in the path are followed.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path) -> io::Result<Self> {
         let handle = rustix::fs::openat(CWD, path, folder_flags(), Mode::empty())?;
         Ok(Self { handle, path: path.to_owned() })
     }
 
     /// A folder by a handle of any kind; `path` is for messages.
-    pub(crate) fn of_handle(handle: OwnedFd, path: PathBuf) -> Self {
+    pub fn of_handle(handle: OwnedFd, path: PathBuf) -> Self {
         // Where the folder may not be listed, it cannot be made durable either; all else works.
         let handle = rustix::fs::openat(&handle, ".", folder_flags(), Mode::empty()).unwrap_or(handle);
         Self { handle, path }
     }
 
     /// Another handle of the same folder.
-    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+    pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self { handle: self.handle.try_clone()?, path: self.path.clone() })
     }
 
     /// What is known of the folder itself.
-    pub(crate) fn stat_folder(&self) -> io::Result<Stat> {
+    pub fn stat_folder(&self) -> io::Result<Stat> {
         Ok(rustix::fs::fstat(&self.handle)?)
     }
 
     /// Reads an extended attribute of the folder into a buffer, and tells its length.
-    pub(crate) fn folder_attribute(&self, name: &str, value: &mut [u8]) -> io::Result<usize> {
+    pub fn folder_attribute(&self, name: &str, value: &mut [u8]) -> io::Result<usize> {
         match rustix::fs::fgetxattr(&self.handle, name, &mut *value) {
             // The handle of a folder that may not be listed is good for paths only.
             Err(Errno::BADF) => {
@@ -99,35 +103,35 @@ impl Place {
     }
 
     /// The folder's path, for temporary files of others.
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         if self.path.as_os_str().is_empty() { Path::new(".") } else { &self.path }
     }
 
     /// The path of a name in this folder, for messages.
-    pub(crate) fn path(&self, name: &OsStr) -> PathBuf {
+    pub fn path(&self, name: &OsStr) -> PathBuf {
         self.path.join(name)
     }
 
     /// Looks at a name without following a link there.
-    pub(crate) fn stat(&self, name: &OsStr) -> io::Result<Stat> {
+    pub fn stat(&self, name: &OsStr) -> io::Result<Stat> {
         Ok(rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
     /// What the kernel says of a name beyond [`Place::stat`]: that something is mounted there, say. A link there is not followed.
-    pub(crate) fn attributes(&self, name: &OsStr) -> io::Result<StatxAttributes> {
+    pub fn attributes(&self, name: &OsStr) -> io::Result<StatxAttributes> {
         let found = rustix::fs::statx(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())?;
         Ok(found.stx_attributes & found.stx_attributes_mask)
     }
 
     /// The longest name that this folder takes, in bytes.
-    pub(crate) fn max_name_bytes(&self) -> usize {
+    pub fn max_name_bytes(&self) -> usize {
         let told = rustix::fs::fstatvfs(&self.handle).map_or(0, |disk| disk.f_namemax);
         // FAT and others count characters, and tell how many bytes these could be.
         usize::try_from(told).ok().filter(|told| NAME_BYTES.contains(told)).unwrap_or(*NAME_BYTES.end())
     }
 
     /// Whether a name leads to this open file.
-    pub(crate) fn names(&self, name: &OsStr, file: &File) -> bool {
+    pub fn names(&self, name: &OsStr, file: &File) -> bool {
         match (self.stat(name), rustix::fs::fstat(file)) {
             (Ok(named), Ok(held)) => (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino),
             _ => false,
@@ -135,7 +139,7 @@ impl Place {
     }
 
     /// Opens an own file. Never waits, whatever lies there.
-    pub(crate) fn find_file(&self, name: &OsStr, access: Access) -> io::Result<Found<File>> {
+    pub fn find_file(&self, name: &OsStr, access: Access) -> io::Result<Found<File>> {
         // To open a device may already do something to it, so the name is looked at first. What counts is the second look, at the handle.
         match self.stat(name) {
             Ok(stat) if !could_be_own_file(&stat) => return Ok(Found::Foreign),
@@ -160,13 +164,13 @@ impl Place {
     }
 
     /// Opens whatever has this name with these flags, unless it is a link. Never waits.
-    pub(crate) fn open_any(&self, name: &OsStr, flags: OFlags) -> io::Result<File> {
+    pub fn open_any(&self, name: &OsStr, flags: OFlags) -> io::Result<File> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         Ok(File::from(rustix::fs::openat(&self.handle, name, flags, Mode::empty())?))
     }
 
     /// Makes a file under a name that must be free, for this user alone.
-    pub(crate) fn new_file(&self, name: &OsStr) -> io::Result<File> {
+    pub fn new_file(&self, name: &OsStr) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(File::from(rustix::fs::openat(&self.handle, name, flags, FILE_MODE)?))
     }
@@ -190,7 +194,7 @@ impl Place {
     }
 
     /// The same, locked for this process. `None` if another process has the lock. Nobody else can have it: only this user can open the file.
-    pub(crate) fn locked_file(&self, name: &OsStr) -> io::Result<Option<File>> {
+    pub fn locked_file(&self, name: &OsStr) -> io::Result<Option<File>> {
         for _ in 0..TRIES {
             let file = self.own_file(name)?;
             // On a file system without locks there is nothing to be done about it.
@@ -206,36 +210,36 @@ impl Place {
     }
 
     /// Removes a file or a link. That there is none is no error.
-    pub(crate) fn remove_file(&self, name: &OsStr) -> io::Result<()> {
+    pub fn remove_file(&self, name: &OsStr) -> io::Result<()> {
         absent_is_fine(rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()))
     }
 
     /// Renames a file within this folder, over whatever has that name.
-    pub(crate) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    pub fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::renameat(&self.handle, from, &self.handle, to)?)
     }
 
     /// Makes the names in this folder durable, as far as its file system can. A folder that may not be listed has a handle that
     /// nothing can be synced by: that is `EBADF`.
-    pub(crate) fn sync(&self) -> io::Result<()> {
+    pub fn sync(&self) -> io::Result<()> {
         if rustix::fs::fcntl_getfl(&self.handle)?.contains(OFlags::PATH) {
             return Err(Errno::BADF.into());
         }
-        regrow_store::sync_open_folder(&self.handle)
+        crate::sync_open_folder(&self.handle)
     }
 
     /// Removes an empty folder. That there is none is no error.
-    pub(crate) fn remove_empty_folder(&self, name: &OsStr) -> io::Result<()> {
+    pub fn remove_empty_folder(&self, name: &OsStr) -> io::Result<()> {
         absent_is_fine(rustix::fs::unlinkat(&self.handle, name, AtFlags::REMOVEDIR))
     }
 
     /// A handle of the folder itself, for locks.
-    pub(crate) fn as_file(&self) -> io::Result<File> {
+    pub fn as_file(&self) -> io::Result<File> {
         Ok(File::from(self.handle.try_clone()?))
     }
 
     /// Opens an own folder.
-    pub(crate) fn find_folder(&self, name: &OsStr) -> io::Result<Found<Self>> {
+    pub fn find_folder(&self, name: &OsStr) -> io::Result<Found<Self>> {
         Ok(match self.open_folder(name)? {
             Found::Own((folder, stat)) if is_own(&stat) => Found::Own(folder),
             Found::Absent => Found::Absent,
@@ -259,7 +263,7 @@ impl Place {
     /// Opens a cache or a folder of entries in one, or makes it where there is none or something that can be removed. What is in a folder
     /// of somebody else is not touched, nor is a folder that holds anything else: that is an error. A cache of this user that others could
     /// write becomes private; what is in it must be looked at.
-    pub(crate) fn own_folder(&self, name: &OsStr) -> io::Result<Self> {
+    pub fn own_folder(&self, name: &OsStr) -> io::Result<Self> {
         for _ in 0..TRIES {
             match self.open_folder(name)? {
                 Found::Own((folder, stat)) if stat.st_uid == euid() => {
@@ -292,7 +296,7 @@ impl Place {
     }
 
     /// The names in this folder.
-    pub(crate) fn entries(&self) -> io::Result<Vec<OsString>> {
+    pub fn entries(&self) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.handle)? {
             let entry = entry?;
@@ -306,12 +310,12 @@ impl Place {
 }
 
 /// Whether the folder is like `/tmp`: sticky, and writable by everybody.
-pub(crate) fn is_shared(folder: &Stat) -> bool {
+pub fn is_shared(folder: &Stat) -> bool {
     mode_of(folder).contains(Mode::SVTX | Mode::WOTH)
 }
 
 /// Whether others may put names into the folder that only their owners can remove.
-pub(crate) fn is_sticky(folder: &Stat) -> bool {
+pub fn is_sticky(folder: &Stat) -> bool {
     mode_of(folder).contains(Mode::SVTX) && mode_of(folder).intersects(Mode::WGRP | Mode::WOTH)
 }
 

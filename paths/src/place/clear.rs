@@ -4,21 +4,23 @@
 use std::ffi::OsStr;
 use std::io;
 
-use regrow_store::PATCHES_FOLDER;
 use rustix::fs::{AtFlags, StatxAttributes, StatxFlags};
 
 use super::{Found, Place, absent_is_fine, euid};
+
+/// The folder of a cache that patches lie in. A store calls its own so too.
+const PATCHES_FOLDER: &str = "patches";
 
 /// Digits of an id.
 const ID_DIGITS: usize = 64;
 
 /// How a new entry of a cache is called until it is complete, before some digits.
-pub(crate) const NEW_ENTRY: &str = ".part-";
+pub const NEW_ENTRY: &str = ".part-";
 
 impl Place {
     /// Whether a folder of this one is not there, or is a cache that may be used: nothing lies in it but what regrow puts there. A
     /// link, a file and an empty folder of another user give way to a cache.
-    pub(crate) fn may_hold_cache(&self, name: &OsStr) -> bool {
+    pub fn may_hold_cache(&self, name: &OsStr) -> bool {
         match self.open_folder(name) {
             Ok(Found::Own((folder, stat))) if stat.st_uid == euid() => folder.is_cache(self),
             Ok(Found::Own((folder, _))) => folder.entries().is_ok_and(|names| names.is_empty()),
@@ -56,7 +58,7 @@ impl Place {
     }
 
     /// Removes a cache of this user. A folder that holds anything else stays as it is, and so do links and folders of others.
-    pub(crate) fn remove_cache(&self, name: &OsStr) -> io::Result<()> {
+    pub fn remove_cache(&self, name: &OsStr) -> io::Result<()> {
         let Some((cache, stat)) = self.open_folder(name)?.own() else { return Ok(()) };
         if stat.st_uid != euid() || !cache.is_cache(self) {
             return Ok(());
