@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use regrow_sync::{Deadline, Progress, Stage};
@@ -70,8 +71,8 @@ fn style(has_total: bool) -> ProgressStyle {
 }
 
 impl Progress for Bars {
-    fn deadline(&self) -> Option<Deadline> {
-        self.deadline
+    fn time_up(&self) -> Option<Duration> {
+        self.deadline.filter(|deadline| deadline.left().is_zero()).map(|deadline| deadline.allowed())
     }
 
     fn begin(&self, stage: Stage, total: Option<u64>) {

@@ -31,6 +31,7 @@ use crate::make::as_seconds;
 use crate::pool::Pool;
 use crate::scan::Scan;
 use crate::seed::{GuessedFiles, SeedContext, Seeds};
+use crate::store_seed::open_seed;
 use crate::{Left, Location, Network, Progress, SyncError};
 
 use already::Already;
@@ -212,7 +213,7 @@ pub fn extract(
     if !finished {
         let looked_at = seeds.seeds.len();
         for seed in &options.seeds {
-            seeds.open(seed, &context)?;
+            open_seed(&mut seeds, seed, &context)?;
         }
         // Seeds that were given come before what is replaced.
         seeds.seeds.rotate_left(looked_at);

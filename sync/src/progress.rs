@@ -1,6 +1,8 @@
 //! How a flow tells what it does, and learns that it has to end.
 
-use regrow_store::Deadline;
+use std::time::Duration;
+
+use regrow_store::StoreError;
 
 use crate::SyncError;
 
@@ -38,12 +40,9 @@ pub trait Progress: Send + Sync {
     fn add(&self, _stage: Stage, _bytes: u64) {}
     /// The stage is done.
     fn end(&self, _stage: Stage) {}
-    /// When the flow has to be over. It looks at the clock between blocks, and ends with [`StoreError::TimeUp`] then;
-    /// what waits for the network goes by [`RetryPolicy::deadline`].
-    ///
-    /// [`RetryPolicy::deadline`]: crate::RetryPolicy::deadline
-    /// [`StoreError::TimeUp`]: crate::StoreError::TimeUp
-    fn deadline(&self) -> Option<Deadline> {
+    /// The time that the flow was allowed, once it has passed. Flows ask between blocks, and then end with an error that
+    /// names this time. What waits for the network has a deadline of its own.
+    fn time_up(&self) -> Option<Duration> {
         None
     }
     /// Something that the user should know, though the flow goes on.
@@ -52,7 +51,7 @@ pub trait Progress: Send + Sync {
 
 /// An error once the flow has to be over.
 pub(crate) fn check_time(progress: &dyn Progress) -> Result<(), SyncError> {
-    Ok(progress.deadline().map_or(Ok(()), |deadline| deadline.check())?)
+    progress.time_up().map_or(Ok(()), |allowed| Err(StoreError::TimeUp { allowed }.into()))
 }
 
 /// Tells nobody.

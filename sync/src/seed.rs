@@ -7,23 +7,19 @@ mod gather;
 mod patched;
 mod pipe;
 mod rooted;
-mod store;
 
-use std::io::Read;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use regrow_catalog::Catalog;
 use regrow_chunker::{ChunkId, Params, Record};
-use regrow_index::{HEAD_BYTES, Index, MAX_INDEX_BYTES, Segment};
-use regrow_store::STORE_FILE;
+use regrow_index::Segment;
 
 pub(crate) use data::Data;
 pub(crate) use file::FileSeed;
 pub(crate) use folder::{FolderSeed, GuessedFiles};
 pub(crate) use patched::{PatchSeed, PatchSeedBuilder};
-use store::StoreSeed;
 
 use crate::pool::Pool;
 use crate::{Progress, SyncError};
@@ -76,7 +72,7 @@ pub(crate) struct Seeds {
 }
 
 impl Seeds {
-    /// Opens what `path` names: a store's folder, any other folder, an index with its store, any file or device.
+    /// Opens what `path` names: a folder, a file, a device or a pipe.
     pub(crate) fn open(&mut self, path: &Path, context: &SeedContext<'_>) -> Result<(), SyncError> {
         let kind = path.metadata().map_err(SyncError::io(path))?.file_type();
         if kind.is_fifo() {
@@ -88,20 +84,10 @@ impl Seeds {
             let reason = "a seed is a file, a folder, a block device or a pipe";
             return Err(SyncError::Usage(format!("{}: {reason}", path.display())));
         }
-        if path.join(STORE_FILE).is_file() {
-            self.seeds.push(Box::new(StoreSeed::open(path, None, context.progress)?));
-        } else if path.is_dir() {
+        if path.is_dir() {
             let (folder, large) = FolderSeed::open(path, context)?;
             self.folders.push(folder);
             self.seeds.push(Box::new(large));
-        } else if let Some(index) = read_index(path) {
-            let store = crate::Location::Path(path.to_owned()).beside(&index.store);
-            match store {
-                Some(crate::Location::Path(store)) => {
-                    self.seeds.push(Box::new(StoreSeed::open(&store, Some(&index), context.progress)?));
-                }
-                _ => return Err(SyncError::NoStore { location: path.display().to_string() }),
-            }
         } else {
             self.seeds.push(Box::new(FileSeed::open(path, context)?));
         }
@@ -128,20 +114,6 @@ impl Seeds {
         let Some(seed) = self.seeds.get(seed as usize) else { return false };
         seed.read(place, record.len as usize, out).is_ok() && ChunkId::of(out) == record.id
     }
-}
-
-/// The index in this file, if it is one. An image may begin as an index does: no more is read of it than its head.
-fn read_index(path: &Path) -> Option<Index> {
-    let (mut file, metadata) = regrow_store::open_regular(path).ok()?;
-    let mut head = [0; HEAD_BYTES];
-    file.read_exact(&mut head).ok()?;
-    let bytes = Index::stated_bytes(&head).filter(|&bytes| bytes <= MAX_INDEX_BYTES)?;
-    if metadata.len() != bytes {
-        return None;
-    }
-    let mut found = head.to_vec();
-    file.take(bytes - HEAD_BYTES as u64).read_to_end(&mut found).ok()?;
-    Index::decode(&found).ok()
 }
 
 /// Numbers of `count` things, sorted by their ids, for binary search: 4 bytes a thing.

@@ -1,26 +1,20 @@
 //! Bytes that wait to be read: in memory, or where there are many in a file without a name.
 
-mod chunks;
-
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 
 use crate::SyncError;
-use crate::extract::inspect::StreamChunks;
-
-use chunks::ChunkSpool;
 
 /// Up to this many bytes stay in memory.
-const MEMORY_BYTES: u64 = 24 << 20;
+pub(crate) const MEMORY_BYTES: u64 = 24 << 20;
 const READ_BYTES: usize = 256 << 10;
 
-/// Bytes that are written in any order and then read: in memory, in a file without a name, or compressed.
+/// Bytes that are written in any order and then read: in memory, or in a file without a name.
 pub(crate) enum Spool {
     Memory(RwLock<Vec<u8>>),
     File(File, u64),
-    Chunks(ChunkSpool),
 }
 
 impl Spool {
@@ -38,12 +32,7 @@ impl Spool {
         if bytes <= MEMORY_BYTES { 0 } else { bytes }
     }
 
-    /// Room for a stream that is read once, front to back: each distinct chunk is kept once, compressed.
-    pub(crate) fn of_chunks(stream: Arc<StreamChunks>, folder: &Path) -> Self {
-        Self::Chunks(ChunkSpool::new(stream, folder, MEMORY_BYTES))
-    }
-
-    /// Writes bytes at a place: in [`Spool::of_chunks`] whole chunks.
+    /// Writes bytes at a place.
     pub(crate) fn write(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
         match self {
             Self::Memory(memory) => {
@@ -55,7 +44,6 @@ impl Spool {
                 Ok(())
             }
             Self::File(file, _) => file.write_all_at(bytes, at).map_err(SyncError::io("temporary file")),
-            Self::Chunks(chunks) => chunks.write(at, bytes).map_err(SyncError::io("temporary file")),
         }
     }
 
@@ -70,8 +58,6 @@ impl Spool {
                 Ok(())
             }
             Self::File(file, _) => file.read_exact_at(out, at),
-            // What is read at random is not kept so.
-            Self::Chunks(_) => Err(std::io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -90,7 +76,6 @@ impl Spool {
                 }
                 Ok(())
             }
-            Self::Chunks(chunks) => chunks.for_each(each),
         }
     }
 }

@@ -13,6 +13,7 @@ use regrow_index::Index;
 
 use crate::pool::spawn_scoped;
 use crate::seed::{FileSeed, SeedContext, Seeds};
+use crate::store_seed::open_seed;
 use crate::{Progress, Stage, SyncError};
 
 /// What the file at the output's place is.
@@ -35,7 +36,7 @@ pub(super) fn look(
     trusts_catalog: bool,
 ) -> Result<Already, SyncError> {
     let Some(path) = path else { return Ok(Already::Different) };
-    if let Err(error) = seeds.open(path, context) {
+    if let Err(error) = open_seed(seeds, path, context) {
         context.progress.warn(&format!("cannot use what is there: {error}"));
         return Ok(Already::Different);
     }

@@ -10,13 +10,8 @@ use super::fetch::Fetcher;
 use super::packs::Packs;
 use super::target::packs_of;
 use crate::SyncError;
+use crate::recipe::Recipe;
 use crate::seed::Seeds;
-
-/// The chunks of both streams.
-pub(crate) struct Recipe {
-    pub(crate) skeleton: Vec<Record>,
-    pub(crate) contents: Vec<Record>,
-}
 
 /// Finds all segments and joins them.
 pub(super) fn resolve(

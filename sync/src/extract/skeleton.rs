@@ -1,5 +1,8 @@
 //! The skeleton stream is put together first: it says where contents belong.
 
+mod chunks;
+mod spool;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +14,8 @@ use super::target::Target;
 use crate::SyncError;
 use crate::seed::Seeds;
 use crate::spool::Spool;
+
+pub(crate) use spool::SkeletonSpool;
 
 /// Neighbouring chunks of a seed are written together up to this many bytes.
 const BATCH_BYTES: usize = 1 << 20;
@@ -24,12 +29,12 @@ pub(super) fn assemble(
     target: &Target,
     scratch: &Path,
     counts: &mut Counts,
-) -> Result<Spool, SyncError> {
+) -> Result<SkeletonSpool, SyncError> {
     // What is only looked at is not worth a file as long as an index says.
     let spool = Arc::new(if run.options.dry_run {
-        Spool::of_chunks(Arc::clone(&target.skeleton), scratch)
+        SkeletonSpool::of_chunks(Arc::clone(&target.skeleton), scratch)
     } else {
-        Spool::new(run.index.skeleton.bytes, scratch)?
+        SkeletonSpool::Whole(Spool::new(run.index.skeleton.bytes, scratch)?)
     });
     let mut plan = Plan::of_skeleton(target, seeds);
     copy_from_seeds(&mut plan, seeds, target, &spool)?;
@@ -49,7 +54,7 @@ pub(super) fn assemble(
 }
 
 /// Reads what seeds have, neighbours together; what they turn out not to have is missing again.
-fn copy_from_seeds(plan: &mut Plan, seeds: &Seeds, target: &Target, spool: &Spool) -> Result<(), SyncError> {
+fn copy_from_seeds(plan: &mut Plan, seeds: &Seeds, target: &Target, spool: &SkeletonSpool) -> Result<(), SyncError> {
     let stream = &target.skeleton;
     let mut batch: Vec<u8> = Vec::new();
     let mut batch_at = 0;

@@ -7,11 +7,11 @@ use regrow_chunker::{Record, bounds};
 use regrow_image::{ImagePiece, Layout, LayoutBuilder, LayoutError, TreeEntry, TreeWalker};
 use regrow_index::{Coding, Index, Run};
 
-use super::recipe::Recipe;
+use super::skeleton::SkeletonSpool;
 use crate::SyncError;
+use crate::recipe::Recipe;
 use crate::scan::Scan;
 use crate::seed::sorted_by_id;
-use crate::spool::Spool;
 
 /// One stream's chunks.
 pub(crate) struct StreamChunks {
@@ -65,7 +65,7 @@ pub(crate) struct Target {
     pub(crate) skeleton: Arc<StreamChunks>,
     pub(crate) contents: Arc<StreamChunks>,
     /// The skeleton's bytes and what they say; set once they are there.
-    assembled: Option<(Spool, Layout)>,
+    assembled: Option<(SkeletonSpool, Layout)>,
 }
 
 impl Target {
@@ -85,7 +85,12 @@ impl Target {
     }
 
     /// Takes the assembled skeleton stream and reads it.
-    pub(crate) fn set_skeleton(&mut self, spool: Spool, index: &Index, location: &str) -> Result<(), SyncError> {
+    pub(crate) fn set_skeleton(
+        &mut self,
+        spool: SkeletonSpool,
+        index: &Index,
+        location: &str,
+    ) -> Result<(), SyncError> {
         let malformed = SyncError::layout(location);
         let plain_bytes = index.plain_bytes();
         let most = bounds::max_operations(plain_bytes, index.codings.len() as u64);
@@ -101,7 +106,7 @@ impl Target {
         Ok(())
     }
 
-    fn assembled(&self) -> &(Spool, Layout) {
+    fn assembled(&self) -> &(SkeletonSpool, Layout) {
         // Invariant: set_skeleton is called before the target is shared.
         self.assembled.as_ref().expect("the skeleton is assembled first")
     }

@@ -10,7 +10,7 @@ use regrow_image::{Op, StreamKind, TreeEntry, TreeWalker};
 
 use super::names::FileName;
 use crate::SyncError;
-use crate::extract::recipe::Recipe;
+use crate::recipe::Recipe;
 use crate::seed::{FileSeed, SeedContext};
 
 /// How much of a skeleton is read at a time.

@@ -1,21 +1,54 @@
 //! A store's folder as a seed, or just what an index needs of it.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use regrow_chunker::ChunkId;
-use regrow_index::{Index, Segment};
-use regrow_store::{Decompressor, FolderReader, PackTail, open_regular, pack_name};
+use regrow_index::{HEAD_BYTES, Index, MAX_INDEX_BYTES, Segment};
+use regrow_store::{Decompressor, FolderReader, PackTail, STORE_FILE, open_regular, pack_name};
 
-use super::{Seed, first_with_id, sorted_by_id};
-use crate::{Progress, SyncError};
+use crate::seed::{Seed, SeedContext, Seeds, first_with_id, sorted_by_id};
+use crate::{Location, Progress, SyncError};
 
 /// Plain frames that are kept: neighbours in an image are mostly neighbours in a frame.
 const FRAMES_KEPT: usize = 6;
+
+/// Opens what `path` names: a store's folder, an index with its store, or else what [`Seeds::open`] takes.
+pub(crate) fn open_seed(seeds: &mut Seeds, path: &Path, context: &SeedContext<'_>) -> Result<(), SyncError> {
+    let store = if path.join(STORE_FILE).is_file() {
+        Some(StoreSeed::open(path, None, context.progress)?)
+    } else if let Some(index) = read_index(path) {
+        let Some(Location::Path(store)) = Location::Path(path.to_owned()).beside(&index.store) else {
+            return Err(SyncError::NoStore { location: path.display().to_string() });
+        };
+        Some(StoreSeed::open(&store, Some(&index), context.progress)?)
+    } else {
+        None
+    };
+    match store {
+        Some(store) => seeds.seeds.push(Box::new(store)),
+        None => seeds.open(path, context)?,
+    }
+    Ok(())
+}
+
+/// The index in this file, if it is one. An image may begin as an index does: no more is read of it than its head.
+fn read_index(path: &Path) -> Option<Index> {
+    let (mut file, metadata) = regrow_store::open_regular(path).ok()?;
+    let mut head = [0; HEAD_BYTES];
+    file.read_exact(&mut head).ok()?;
+    let bytes = Index::stated_bytes(&head).filter(|&bytes| bytes <= MAX_INDEX_BYTES)?;
+    if metadata.len() != bytes {
+        return None;
+    }
+    let mut found = head.to_vec();
+    file.take(bytes - HEAD_BYTES as u64).read_to_end(&mut found).ok()?;
+    Index::decode(&found).ok()
+}
 
 /// A plain frame with its pack's and its own number.
 type KeptFrame = ((usize, usize), Bytes);
