@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use regrow_sync::{StoreError, SyncError};
+use regrow_sync::{LocalError, StoreError, SyncError};
 
 use crate::terminal::clean_line;
 
@@ -53,9 +53,7 @@ impl From<SyncError> for Failure {
             | SyncError::Damaged { .. }
             | SyncError::ChunkLength { .. }
             | SyncError::Digest { .. }
-            | SyncError::Partial { .. }
-            | SyncError::Changed { .. }
-            | SyncError::Unread { .. }
+            | SyncError::Local(LocalError::Partial { .. } | LocalError::Changed { .. } | LocalError::Unread { .. })
             | SyncError::Empty { .. } => Code::Damaged,
             SyncError::Condemned { .. } => Code::General,
             SyncError::Store(error) => store_code(error),
@@ -69,6 +67,12 @@ impl From<SyncError> for Failure {
             _ => "",
         };
         Self::new(code, format!("{error}{hint}"))
+    }
+}
+
+impl From<LocalError> for Failure {
+    fn from(error: LocalError) -> Self {
+        SyncError::from(error).into()
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use regrow_image::TreeEntry;
 use regrow_index::Index;
+use regrow_local::{Pool, ScratchFolder};
 use regrow_store::{Span, StoreError, patch_name};
 use serde::Serialize;
 
@@ -14,8 +15,6 @@ use crate::patch::costs::PatchCosts;
 use crate::patch::header::ChunkCost;
 use crate::patch::local::Locals;
 use crate::patch::write::Between;
-use crate::pool::Pool;
-use crate::scratch::ScratchFolder;
 use crate::tree::{ArchiveNumbers, Reading, archive_of, path_of};
 use crate::{Location, Network, Progress, SyncError};
 
@@ -183,7 +182,7 @@ fn make_patch(
     let local = Locals { stores: &options.stores, catalog: None, scratch: scratch.path(), pool, progress };
     let (base, target) =
         local.open_both((&options.old, old, &options.old_files), (&options.new, new, &options.new_files), network)?;
-    PatchCosts::of(&Between {
+    Ok(PatchCosts::of(&Between {
         base: &base,
         target: &target,
         ids: (old.image_id(), new.image_id()),
@@ -192,7 +191,7 @@ fn make_patch(
         pool,
         scratch: scratch.path(),
         progress,
-    })
+    })?)
 }
 
 /// Adds up what entries cost, in the image's order. Paths that cost nothing take no memory.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use regrow_chunker::ChunkId;
 use regrow_image::LayoutError;
 use regrow_index::IndexError;
+use regrow_local::LocalError;
 use regrow_store::StoreError;
 
 /// An error of make, extract, info, diff or verify. Each is one line that names what it is about.
@@ -14,35 +15,14 @@ pub enum SyncError {
     /// A store could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// An image on this machine could not be read or rewritten.
+    #[error(transparent)]
+    Local(LocalError),
     /// A file operation failed.
     #[error("{}: {source}", path.display())]
     Io {
         /// The path.
         path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// The image is not all there.
-    #[error("{}: {missing}; nothing was published (--allow-partial takes it as it is)", path.display())]
-    Partial {
-        /// The image.
-        path: PathBuf,
-        /// What is missing.
-        missing: Missing,
-    },
-    /// The image was written to while it was read.
-    #[error("{}: was written to while it was read; nothing was published, run it again when it is complete", path.display())]
-    Changed {
-        /// The image.
-        path: PathBuf,
-    },
-    /// The image cannot be read to its end.
-    #[error("{}: cannot be read behind byte {bytes}: {source}; nothing was published", path.display())]
-    Unread {
-        /// The image.
-        path: PathBuf,
-        /// Bytes that were read.
-        bytes: u64,
         /// The cause.
         source: std::io::Error,
     },
@@ -178,14 +158,6 @@ pub enum SyncError {
         /// The store.
         store: String,
     },
-    /// What should be an image archive is none.
-    #[error("{}: no image archive: {reason}", path.display())]
-    NoArchive {
-        /// The file.
-        path: PathBuf,
-        /// What it is instead, and what to do.
-        reason: &'static str,
-    },
     /// A pack that the index would name cannot be read.
     #[error("{store}: pack {pack} is archived and cannot be read at once, though it was put again; restore it first")]
     Archived {
@@ -222,49 +194,9 @@ pub enum SyncError {
     /// A request that makes no sense.
     #[error("{0}")]
     Usage(String),
-    /// The system lets this process have no more threads.
-    #[error(
-        "no thread can be started ({0}); allow more processes and threads: ulimit -u, or the limit of the container"
-    )]
-    Threads(std::io::Error),
     /// A worker thread died.
     #[error("a worker thread stopped; this is a fault of regrow")]
     Worker,
-}
-
-/// What is missing of an image.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Missing {
-    /// It has no bytes.
-    #[error("is empty")]
-    Everything,
-    /// It is a tar that ends within an entry.
-    #[error("ends within {path}, {bytes} bytes of it are missing")]
-    Entry {
-        /// The entry's path.
-        path: String,
-        /// Bytes of it that are missing, its padding included.
-        bytes: u64,
-    },
-    /// It is a tar that ends within an entry's header.
-    #[error("ends within the header behind {path}")]
-    Header {
-        /// The path of the entry before it.
-        path: String,
-    },
-    /// It is a compressed file that ends early.
-    #[error("is a {format} file that ends early")]
-    Stream {
-        /// How it is compressed.
-        format: &'static str,
-    },
-    /// It is a compressed file that holds no bytes.
-    #[error("is a {format} file that holds nothing")]
-    Contents {
-        /// How it is compressed.
-        format: &'static str,
-    },
 }
 
 /// The state in which a failed run leaves its output.
@@ -296,6 +228,20 @@ fn shown(time: std::time::Duration) -> String {
         seconds @ 120..7200 => format!("{} minutes", seconds / 60),
         seconds @ 7200..172_800 => format!("{} hours", seconds / 3600),
         seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// What both layers know stays what it is, so that whoever asks for a cause finds it in one place.
+impl From<LocalError> for SyncError {
+    fn from(error: LocalError) -> Self {
+        match error {
+            LocalError::Io { path, source } => Self::Io { path, source },
+            LocalError::Layout { image, source } => Self::Recipe { location: image, reason: source.to_string() },
+            LocalError::Usage(reason) => Self::Usage(reason),
+            LocalError::TimeUp { allowed } => Self::Store(StoreError::TimeUp { allowed }),
+            LocalError::Worker => Self::Worker,
+            error => Self::Local(error),
+        }
     }
 }
 

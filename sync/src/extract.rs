@@ -24,13 +24,11 @@ use std::time::{Duration, Instant};
 use regrow_catalog::Catalog;
 use regrow_chunker::ChunkId;
 use regrow_index::Index;
+use regrow_local::{GuessedFiles, Pool, Scan, SeedContext, Seeds};
 use regrow_store::Failover;
 use serde::Serialize;
 
 use crate::make::as_seconds;
-use crate::pool::Pool;
-use crate::scan::Scan;
-use crate::seed::{GuessedFiles, SeedContext, Seeds};
 use crate::store_seed::open_seed;
 use crate::{Left, Location, Network, Progress, SyncError};
 

@@ -6,11 +6,11 @@ use regrow_chunker::ChunkId;
 use regrow_deflate::encode::Known;
 use regrow_image::TreeEntry;
 use regrow_index::Coding;
+use regrow_local::Pool;
 use regrow_store::StoreError;
 use serde::Serialize;
 
 use crate::extract::inspect::Inspection;
-use crate::pool::Pool;
 use crate::tree::{ArchiveNumbers, Reading, archive_of, path_of};
 use crate::{Location, Network, Progress, SyncError};
 

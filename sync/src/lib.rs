@@ -4,53 +4,43 @@
 
 mod beside;
 mod clock;
-mod coded;
 mod condemned;
 mod diff;
 mod error;
 mod extract;
 mod gc;
 mod info;
-mod ingest;
 mod location;
 mod make;
-mod normalize;
 mod patch;
-mod pool;
-mod progress;
 mod push;
-mod recipe;
 mod room;
-mod scan;
-mod scratch;
-mod seed;
 mod slicer;
-mod spool;
 mod store_seed;
 mod stores;
 mod tree;
 mod verify;
 
 pub use diff::{DiffOptions, DiffReport, PathCost, diff};
-pub use error::{Left, Missing, SyncError};
+pub use error::{Left, SyncError};
 pub use extract::{ExtractOptions, ExtractReport, Output, extract};
 pub use gc::{GcOptions, GcReport, gc};
 pub use info::{ArchiveInfo, CodedInfo, InfoReport, PackInfo, info};
-pub use ingest::WatchedFile;
 pub use location::Location;
 pub use make::{MakeOptions, MakeReport, make};
-pub use normalize::{Normalized, normalize};
 pub use patch::PatchLevel;
 pub use patch::publish::{PatchOptions, PatchReport, patch};
-pub use pool::check_threads;
-pub use progress::{NoProgress, Progress, Stage};
 pub use push::{PushOptions, PushReport, push};
-pub use scratch::scratch_file;
 pub use stores::Network;
 pub use verify::{StoreVerifyReport, VerifyReport, verify_file, verify_store};
 
 pub use regrow_chunker::{ChunkId, Params, ReaderLimits};
 pub use regrow_store::{Addressing, BucketCredentials, BucketOptions, Deadline, HttpOptions, RetryPolicy, StoreError};
+
+/// Images on this machine, for flows that have nothing to do with a store.
+pub use regrow_local::{
+    LocalError, Missing, NoProgress, Normalized, Progress, Stage, WatchedFile, check_threads, normalize, scratch_file,
+};
 
 /// The crates' types that options take.
 pub use regrow_catalog::Catalog;

@@ -20,15 +20,14 @@ use regrow_catalog::Catalog;
 use regrow_chunker::{ChunkId, Params, bounds};
 use regrow_image::WALK_VERSION;
 use regrow_index::{Coding, Index, IndexError};
+use regrow_local::{GzipFiles, Input, Pool, Reading, ingest_into};
 use regrow_store::{Store, StoreDescription, open_description};
 use serde::Serialize;
 
 use crate::condemned::Reliance;
-use crate::ingest::{GzipFiles, Input, Reading, ingest};
 use crate::location::{is_same_file, relative_store};
 use crate::patch::PatchLevel;
 use crate::patch::publish::PatchReport;
-use crate::pool::Pool;
 use crate::stores::Opening;
 use crate::{Location, Network, Progress, Stage, SyncError};
 
@@ -180,7 +179,7 @@ pub fn make(
     let start = Instant::now();
     options.check(input_name)?;
     warn_of_name(&options.index, progress);
-    crate::scratch::sweep(&options.scratch);
+    regrow_local::sweep(&options.scratch);
     if let Some(params) = &options.params {
         check_limits(params, &options.store, network)?;
     }
@@ -197,7 +196,7 @@ pub fn make(
     let input = Input { reader: input, name: input_name, size_hint: total };
     let gzip_files = GzipFiles::Prove(&options.scratch);
     let reading = Reading { params, pool: &pool, stage: Stage::Make, progress, gzip_files };
-    let image = ingest(input, &reading, &mut |chunk| recipe.add(&chunk, &mut packer))?;
+    let image = ingest_into(input, &reading, |chunk| recipe.add(&chunk, &mut packer))?;
     check_whole(&image.whole, input_name, options.allow_partial, progress)?;
     recipe.finish_segments(&mut packer)?;
     let operations = recipe.operations();

@@ -9,9 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use regrow_chunker::ChunkId;
 use regrow_index::{HEAD_BYTES, Index, MAX_INDEX_BYTES, Segment};
+use regrow_local::{Seed, SeedContext, Seeds, first_with_id, sorted_by_id};
 use regrow_store::{Decompressor, FolderReader, PackTail, STORE_FILE, open_regular, pack_name};
 
-use crate::seed::{Seed, SeedContext, Seeds, first_with_id, sorted_by_id};
 use crate::{Location, Progress, SyncError};
 
 /// Plain frames that are kept: neighbours in an image are mostly neighbours in a frame.

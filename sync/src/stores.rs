@@ -11,6 +11,7 @@ use bytes::Bytes;
 use regrow_catalog::Catalog;
 use regrow_chunker::ReaderLimits;
 use regrow_index::{Index, MAX_INDEX_BYTES};
+use regrow_local::{LocalError, check_threads};
 use regrow_store::{
     BucketOptions, BucketStore, BucketUrl, Fetched, FolderStore, HttpClient, HttpOptions, HttpStore, Meter, ReadStore,
     Retry, RetryPolicy, Route, Span, Store, StoreError, WholeObjects, shown_url, take_bounded,
@@ -18,7 +19,6 @@ use regrow_store::{
 use tokio::runtime::Runtime;
 
 use crate::beside::EitherPlace;
-use crate::pool::check_threads;
 use crate::{Deadline, Location, Progress, SyncError};
 
 use received::{KnownIndex, is_web_page, read_bounded, unpack};
@@ -83,7 +83,7 @@ impl Network {
             .thread_keep_alive(KEPT_ALIVE)
             .enable_all()
             .build()
-            .map_err(SyncError::Threads)?;
+            .map_err(LocalError::Threads)?;
         // With one thread for what blocks, that work waits for it where no more can be started. Without, tokio would panic.
         runtime.spawn_blocking(|| ());
         let buckets = BucketOptions { staging: "/tmp".into(), ..BucketOptions::default() };

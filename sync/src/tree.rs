@@ -5,8 +5,8 @@ use std::path::Path;
 
 use regrow_chunker::ChunkId;
 use regrow_image::TreeEntry;
+use regrow_local::Pool;
 
-use crate::pool::Pool;
 use crate::{Location, Network, Progress};
 
 /// What reading needs.

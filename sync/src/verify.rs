@@ -13,12 +13,10 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use regrow_chunker::ChunkId;
 use regrow_index::{Index, Segment};
+use regrow_local::{GzipFiles, Input, Pool, Reading, check_time, ingest};
 use regrow_store::{PackTail, ReadStore, STORE_FILE, StoreError, list_packs, read_description};
 use serde::Serialize;
 
-use crate::ingest::{GzipFiles, Input, Reading, ingest};
-use crate::pool::Pool;
-use crate::progress::check_time;
 use crate::stores::Opening;
 use crate::{Location, Network, Progress, Stage, SyncError};
 

@@ -10,9 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use regrow_chunker::{BLOCK_BYTES, ImageDigest, block_value};
 use regrow_index::Index;
+use regrow_local::{FileSeed, SeedContext, Seeds, spawn_scoped};
 
-use crate::pool::spawn_scoped;
-use crate::seed::{FileSeed, SeedContext, Seeds};
 use crate::store_seed::open_seed;
 use crate::{Progress, Stage, SyncError};
 
@@ -102,9 +101,10 @@ fn digest_of(file: &File, bytes: u64, on_read: &(dyn Fn(u64) + Sync)) -> std::io
 #[cfg(test)]
 mod tests {
     use regrow_catalog::{Catalog, SeedKey};
+    use regrow_chunker::Params;
+    use regrow_local::{Pool, unfolding_rules};
 
     use super::*;
-    use crate::scan::tests::remembered;
     use crate::{ExtractOptions, Location, MakeOptions, Network, NoProgress, Output, extract, make};
 
     #[test]
@@ -140,7 +140,12 @@ mod tests {
             trust_catalog,
             ..ExtractOptions::default()
         };
-        let (rules, scan) = remembered(&image);
+        std::fs::write(path("image"), &image).unwrap();
+        let (params, pool, on_scan) = (Params::default(), Pool::new(), &|| ());
+        let (catalog, progress, scratch) = (None, &NoProgress, folder.path());
+        let context = SeedContext { params, pool: &pool, catalog, progress, scratch, unfolds: true, on_scan };
+        let scan = FileSeed::open(&path("image"), &context).unwrap().scan().encode();
+        let rules = unfolding_rules(&params);
         let key = SeedKey::of_file(&out, &File::open(&out).unwrap(), &rules).unwrap();
         let key = SeedKey { observed_ns: i128::MAX, ..key };
         options(true).catalog.unwrap().put_seed(&key, &scan);

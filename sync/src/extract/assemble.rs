@@ -13,6 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use blake3::hazmat::ChainingValue;
 use regrow_chunker::{BLOCK_BYTES, ImageDigest};
+use regrow_local::{Ordered, Pending, Seeds, check_time, spawn_scoped};
 
 use super::fetch::{Delivery, Fetcher, Placed};
 use super::locate::{Counts, Plan, Source};
@@ -20,9 +21,6 @@ use super::output::OutputFile;
 use super::packs::Packs;
 use super::target::Target;
 use super::{Form, Run};
-use crate::pool::{Ordered, Pending, spawn_scoped};
-use crate::progress::check_time;
-use crate::seed::Seeds;
 use crate::{Stage, SyncError};
 
 use across::AcrossBlocks;

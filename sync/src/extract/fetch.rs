@@ -10,13 +10,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use regrow_index::PackRef;
+use regrow_local::Pool;
 use regrow_store::{Failover, ReadStore, Span, StoreError, pack_name};
 use tokio::sync::mpsc;
 
 use super::cache::FrameCache;
 use super::packs::Packs;
 use super::prefetch::Prefetch;
-use crate::pool::Pool;
 use crate::slicer::Slicer;
 use crate::{Network, Progress, SyncError};
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use regrow_chunker::{ChunkId, Record};
 use regrow_image::TreeEntry;
 use regrow_index::{Index, Segment};
+use regrow_local::{Recipe, Seed, Seeds, segments};
 use regrow_store::Failover;
 
 use super::prefetch::Prefetch;
@@ -17,9 +18,6 @@ use super::recipe;
 pub(crate) use super::target::StreamChunks;
 use super::target::Target;
 use super::{ExtractOptions, Form, Run, skeleton};
-use crate::recipe::Recipe;
-use crate::scan::segments;
-use crate::seed::{Seed, Seeds};
 use crate::tree::Reading;
 use crate::{Location, SyncError};
 

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use regrow_index::Index;
+use regrow_local::Seeds;
 
 use super::fetch::Fetcher;
 use super::packs::Packs;
 use super::target::{StreamChunks, Target};
 use super::{ExtractReport, Run};
 use crate::SyncError;
-use crate::seed::Seeds;
 
 /// Chunks that are looked at in one job.
 const CHUNKS_A_JOB: usize = 256;

@@ -34,7 +34,7 @@ pub(crate) struct Table {
 impl Table {
     /// The frame that holds a chunk.
     pub(crate) fn frame_of(&self, id: &ChunkId) -> Option<u32> {
-        let chunk = crate::seed::first_with_id(&self.by_id, id, |n| self.records[n].id)? as usize;
+        let chunk = regrow_local::first_with_id(&self.by_id, id, |n| self.records[n].id)? as usize;
         Some(self.frames.partition_point(|frame| frame.chunks.end <= chunk) as u32)
     }
 

@@ -12,17 +12,17 @@ use crossbeam_channel::bounded;
 use regrow_chunker::ChunkId;
 use regrow_image::StreamKind;
 use regrow_index::{Segment, SegmentCutter};
+use regrow_local::{
+    FileSeed, GzipFiles, Hashed, PatchSeed, PatchSeedBuilder, Reading, Seeds, ingest_plain, spawn_scoped,
+};
 use regrow_store::patch_name;
 
 use super::Run;
 use super::fetch::Fetcher;
 use super::locate::{Counts, Tally};
 use super::output::OutputFile;
-use crate::ingest::{GzipFiles, Hashed, Reading, ingest_plain};
 use crate::patch::apply::{TargetSizes, apply};
 use crate::patch::header::PatchHeader;
-use crate::pool::spawn_scoped;
-use crate::seed::{FileSeed, PatchSeed, PatchSeedBuilder, Seeds};
 use crate::{Stage, SyncError};
 
 use fetch::{Found, Request};
@@ -112,7 +112,7 @@ fn candidates<'a>(run: &Run<'_>, seeds: &'a Seeds) -> Vec<Candidate<'a>> {
     for seed in seeds.seeds.iter().filter_map(|seed| seed.as_file()) {
         let base = seed.scan().image_id(run.index.params);
         if base != run.index.image_id() && found.iter().all(|known| known.base != base) {
-            let unknown = unknown_records(run, |take| crate::seed::Seed::segments(seed, take));
+            let unknown = unknown_records(run, |take| regrow_local::Seed::segments(seed, take));
             found.push(Candidate { seed, base, unknown });
         }
     }
@@ -150,7 +150,7 @@ fn yield_of(
         let mut image = PatchedImage::new(arriving, Path::new(&request.name));
         let (params, gzip_files) = (index.params, GzipFiles::Contents);
         let reading = Reading { params, pool: run.pool, stage: Stage::Patch, progress: run.progress, gzip_files };
-        let ingested = ingest_plain(&mut image, &reading, &mut |chunk| yielded.take(&chunk));
+        let ingested = ingest_plain(&mut image, &reading, |chunk| yielded.take(&chunk));
         drop(image);
         Ok::<_, SyncError>((applying.join().map_err(|_| SyncError::Worker), ingested))
     })?;
@@ -162,7 +162,7 @@ fn yield_of(
         (_, Err(error)) => warn(run, fetcher, (candidate, request), &error),
         (Err(error), Ok(_)) => warn(run, fetcher, (candidate, request), &error),
     }
-    yielded.builder.finish()
+    Ok(yielded.builder.finish()?)
 }
 
 /// Whether reading failed because the decoder gave no more.

@@ -4,14 +4,13 @@ use std::collections::HashMap;
 
 use regrow_chunker::{ChunkId, Record};
 use regrow_index::{Segment, SegmentRef, StreamHead};
+use regrow_local::{Recipe, Seeds};
 
 use super::Run;
 use super::fetch::Fetcher;
 use super::packs::Packs;
 use super::target::packs_of;
 use crate::SyncError;
-use crate::recipe::Recipe;
-use crate::seed::Seeds;
 
 /// Finds all segments and joins them.
 pub(super) fn resolve(

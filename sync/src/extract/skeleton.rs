@@ -6,14 +6,14 @@ mod spool;
 use std::path::Path;
 use std::sync::Arc;
 
+use regrow_local::{Seeds, Spool};
+
 use super::Run;
 use super::fetch::{Delivery, Fetcher, Placed};
 use super::locate::{Counts, Plan, Source};
 use super::packs::Packs;
 use super::target::Target;
 use crate::SyncError;
-use crate::seed::Seeds;
-use crate::spool::Spool;
 
 pub(crate) use spool::SkeletonSpool;
 

@@ -6,12 +6,10 @@ use std::sync::Arc;
 use regrow_chunker::{Record, bounds};
 use regrow_image::{ImagePiece, Layout, LayoutBuilder, LayoutError, TreeEntry, TreeWalker};
 use regrow_index::{Coding, Index, Run};
+use regrow_local::{Recipe, Scan, sorted_by_id};
 
 use super::skeleton::SkeletonSpool;
 use crate::SyncError;
-use crate::recipe::Recipe;
-use crate::scan::Scan;
-use crate::seed::sorted_by_id;
 
 /// One stream's chunks.
 pub(crate) struct StreamChunks {
@@ -139,15 +137,7 @@ impl Target {
 
     /// What the plain image holds, for who reads it as a file.
     pub(crate) fn scan(&self) -> Scan {
-        let Recipe { skeleton, contents } = self.recipe();
-        Scan {
-            digest: self.digest,
-            skeleton,
-            contents,
-            layout: self.assembled().1.clone(),
-            unfolded: Vec::new(),
-            opaque: Vec::new(),
-        }
+        Scan::of_plain(self.digest, self.recipe(), self.assembled().1.clone())
     }
 
     /// Tells each of the image's entries, in order.

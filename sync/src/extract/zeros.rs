@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use regrow_chunker::{ChunkId, Record};
+use regrow_local::{Seeds, Spool};
 
 use super::Run;
 use super::fetch::Fetcher;
@@ -10,8 +11,6 @@ use super::output::OutputFile;
 use super::packs::Packs;
 use super::recipe;
 use crate::SyncError;
-use crate::seed::Seeds;
-use crate::spool::Spool;
 
 /// What of a stretch of zeros is written after all: the ends of blocks.
 const ENDS_BYTES: u64 = 8 << 10;

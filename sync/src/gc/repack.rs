@@ -9,6 +9,7 @@ use futures::TryStreamExt;
 use regrow_chunker::{ChunkId, Record};
 use regrow_image::StreamKind;
 use regrow_index::{Index, PackRef, Run, Segment};
+use regrow_local::Pool;
 use regrow_store::{
     Condition, Content, Decompressor, FrameEntry, ObjectKind, PackSummary, PackTail, PutOutcome, Span, Store,
     StoreError, list_packs, pack_name, read_tail,
@@ -21,7 +22,6 @@ use crate::make::contents::IdMap;
 use crate::make::encode;
 use crate::make::packer::Packer;
 use crate::make::upload::Uploads;
-use crate::pool::Pool;
 use crate::{Location, Network, Progress, Stage, SyncError};
 
 /// A pack is rewritten when less than one part in so many of its plain bytes is needed.

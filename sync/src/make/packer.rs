@@ -5,12 +5,12 @@ use std::io::BufWriter;
 
 use regrow_chunker::{ChunkId, Record};
 use regrow_image::StreamKind;
+use regrow_local::{Ordered, Pool};
 use regrow_store::{Compressor, FRAME_TARGET_BYTES, PackSummary, PackWriter, Part, PlainFrame, StoredFrame};
 use tempfile::NamedTempFile;
 
 use super::upload::Uploads;
 use crate::SyncError;
-use crate::pool::{Ordered, Pool};
 
 /// Frames that may wait to be compressed or written, at most.
 const FRAMES_IN_FLIGHT: u64 = 12;

@@ -3,12 +3,12 @@
 use regrow_chunker::Params;
 use regrow_image::{Found, OpDecoder, OpError, StreamKind, WALK_VERSION, WALK_VERSION_CODED};
 use regrow_index::{Index, PackRef, Run, Segment, SegmentCutter, SegmentRef, StreamHead};
+use regrow_local::{Hashed, Ingested};
 use regrow_store::PackSummary;
 
 use super::contents::{IdMap, Place, StoreContents};
 use super::packer::Packer;
 use crate::SyncError;
-use crate::ingest::{Hashed, Ingested};
 
 /// Chunks that the store did not hold.
 #[derive(Debug, Clone, Copy, Default)]

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::ingest::Whole;
+use regrow_local::{LocalError, Whole};
+
 use crate::{Progress, SyncError};
 
 /// Refuses an image that is not all there.
@@ -15,7 +16,7 @@ pub(super) fn check_whole(whole: &Whole, path: &Path, allowed: bool, progress: &
         )),
         Whole::No(missing) if allowed => progress.warn(&format!("{}: {missing}", path.display())),
         Whole::No(missing) => {
-            return Err(SyncError::Partial { path: path.to_owned(), missing: missing.clone() });
+            return Err(LocalError::Partial { path: path.to_owned(), missing: missing.clone() }.into());
         }
     }
     Ok(())

@@ -7,14 +7,12 @@ use std::path::Path;
 use regrow_chunker::bounds;
 use regrow_delta::{PatchError, decode};
 use regrow_image::{Layout, LayoutBuilder};
+use regrow_local::{FileSeed, LocalError, Spool};
 
 use super::header::{CHECKSUM_BYTES, HEADER_BYTES, HeaderError, PatchHeader};
 use super::members::{ListsError, MemberLists, TargetMember};
 use super::rebuild::Rebuilder;
 use super::space::{BaseSpace, SeedFiles};
-use crate::SyncError;
-use crate::seed::FileSeed;
-use crate::spool::Spool;
 
 /// How much of a patch is read at a time.
 const READ_BYTES: usize = 64 << 10;
@@ -35,7 +33,7 @@ pub(crate) enum ApplyError {
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("{0}")]
-    Sync(#[from] SyncError),
+    Local(#[from] LocalError),
 }
 
 /// The lengths that an index states of the image that a patch is to make, bytes.

@@ -4,12 +4,10 @@ use std::fs::File;
 use std::io;
 
 use regrow_image::{Layout, StreamKind};
+use regrow_local::{FileSeed, LocalError, Spool};
 
 use super::apply::{TargetSink, TargetSizes, apply, open};
 use super::write::Between;
-use crate::SyncError;
-use crate::seed::FileSeed;
-use crate::spool::Spool;
 
 /// Compares what a patch yields with the target.
 struct Compare<'a> {
@@ -21,9 +19,9 @@ struct Compare<'a> {
 /// Applies the patch in `file`.
 ///
 /// # Errors
-/// [`SyncError::Io`] where it does not give the target: a fault of regrow, or an image that changed meanwhile.
-pub(super) fn check(between: &Between<'_>, file: &mut File) -> Result<(), SyncError> {
-    let failed = |reason: String| SyncError::io("the patch that was made")(io::Error::other(reason));
+/// [`LocalError::Io`] where it does not give the target: a fault of regrow, or an image that changed meanwhile.
+pub(super) fn check(between: &Between<'_>, file: &mut File) -> Result<(), LocalError> {
+    let failed = |reason: String| LocalError::io("the patch that was made")(io::Error::other(reason));
     let target = between.target.seed();
     let layout = &target.scan().layout;
     let sizes = TargetSizes {
@@ -50,9 +48,9 @@ impl TargetSink for Compare<'_> {
     fn skeleton(&mut self, spool: Spool, _layout: Layout) -> io::Result<()> {
         let mut at = 0;
         let compared = spool.for_each(|bytes| {
-            self.same(StreamKind::Skeleton, at, bytes).map_err(SyncError::io("skeleton"))?;
+            self.same(StreamKind::Skeleton, at, bytes).map_err(LocalError::io("skeleton"))?;
             at += bytes.len() as u64;
-            Ok(())
+            Ok::<_, LocalError>(())
         });
         compared.map_err(|error| io::Error::other(error.to_string()))
     }

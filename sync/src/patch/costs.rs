@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use regrow_delta::Op;
+use regrow_local::LocalError;
 
 use super::write::{Between, write};
-use crate::SyncError;
 
 /// See the module's documentation.
 pub(crate) struct PatchCosts {
@@ -19,8 +19,8 @@ pub(crate) struct PatchCosts {
 
 impl PatchCosts {
     /// Makes the patch in a temporary file.
-    pub(crate) fn of(between: &Between<'_>) -> Result<Self, SyncError> {
-        let mut file = tempfile::tempfile_in(between.scratch).map_err(SyncError::io(between.scratch))?;
+    pub(crate) fn of(between: &Between<'_>) -> Result<Self, LocalError> {
+        let mut file = tempfile::tempfile_in(between.scratch).map_err(LocalError::io(between.scratch))?;
         let mut spent: Vec<(u64, u64)> = Vec::new();
         let written = write(between, &mut file, &mut |op, at, bytes| spent.extend(shares(op, at, bytes)))?;
         let skeleton_bytes = between.target.skeleton_bytes();

@@ -7,12 +7,11 @@ use std::sync::Arc;
 
 use regrow_chunker::ChunkId;
 use regrow_deflate::{Found, Trailer};
+use regrow_local::{LocalError, Ordered, Pool};
 
 use super::image::PatchImage;
 use super::members::{BaseMember, MAX_MEMBER_BYTES};
 use super::space::plain_limit;
-use crate::SyncError;
-use crate::pool::{Ordered, Pool};
 
 /// Plain bytes of a member, at most.
 pub(crate) const MAX_PLAIN_BYTES: usize = MAX_MEMBER_BYTES as usize;
@@ -36,10 +35,10 @@ pub(crate) struct ExpandedMember {
 }
 
 /// Whether a file may hold members, by its first bytes.
-pub(super) fn may_hold_members(image: &PatchImage, number: u32) -> Result<bool, SyncError> {
+pub(super) fn may_hold_members(image: &PatchImage, number: u32) -> Result<bool, LocalError> {
     let stored = image.stored(&image.files()[number as usize]);
     let prefix = image.read(stored.start..stored.end.min(stored.start + PREFIX_BYTES));
-    Ok(regrow_deflate::is_candidate(&prefix.map_err(SyncError::io("image"))?))
+    Ok(regrow_deflate::is_candidate(&prefix.map_err(LocalError::io("image"))?))
 }
 
 /// The members of the base that anything may be matched against, with their places in the base space.
@@ -58,7 +57,7 @@ pub(super) struct Known {
 
 impl BaseMembers {
     /// Finds the members of some files.
-    pub(super) fn find(base: &Arc<PatchImage>, files: &BTreeSet<u32>, pool: &Pool) -> Result<Self, SyncError> {
+    pub(super) fn find(base: &Arc<PatchImage>, files: &BTreeSet<u32>, pool: &Pool) -> Result<Self, LocalError> {
         let mut found = Self::default();
         let mut at = base.stored_bytes();
         let end = at + plain_limit(base.contents_bytes());
@@ -98,8 +97,8 @@ impl BaseMembers {
     }
 }
 
-fn members_of(base: &PatchImage, number: u32) -> Result<Vec<(BaseMember, ChunkId)>, SyncError> {
-    let bytes = base.read(base.stored(&base.files()[number as usize])).map_err(SyncError::io("image"))?;
+fn members_of(base: &PatchImage, number: u32) -> Result<Vec<(BaseMember, ChunkId)>, LocalError> {
+    let bytes = base.read(base.stored(&base.files()[number as usize])).map_err(LocalError::io("image"))?;
     let known = |found: Found| {
         let hash = ChunkId::of(&bytes[found.stored.clone()]);
         let stored = found.stored.start as u64..found.stored.end as u64;

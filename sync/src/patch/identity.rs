@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use regrow_chunker::ChunkId;
 use regrow_image::StreamKind;
+use regrow_local::{LocalError, Ordered, Pool};
 
 use super::image::PatchImage;
-use crate::SyncError;
-use crate::pool::{Ordered, Pool};
 
 /// How many bytes of files are hashed in one job, about.
 const JOB_BYTES: u64 = 4 << 20;
@@ -21,7 +20,7 @@ pub(super) fn identical(
     base: &Arc<PatchImage>,
     target: &Arc<PatchImage>,
     pool: &Pool,
-) -> Result<Vec<Option<u32>>, SyncError> {
+) -> Result<Vec<Option<u32>>, LocalError> {
     let sizes = |image: &PatchImage| image.files().iter().map(|file| file.bytes()).collect::<HashSet<_>>();
     let (base_sizes, target_sizes) = (sizes(base), sizes(target));
     let mut by_hash: Vec<(ChunkId, u32)> =
@@ -43,7 +42,7 @@ pub(super) fn identical(
 }
 
 /// Hashes of the files that have one of these sizes.
-fn hashes(image: &Arc<PatchImage>, sizes: &HashSet<u64>, pool: &Pool) -> Result<Vec<(u32, ChunkId)>, SyncError> {
+fn hashes(image: &Arc<PatchImage>, sizes: &HashSet<u64>, pool: &Pool) -> Result<Vec<(u32, ChunkId)>, LocalError> {
     let mut found = Vec::new();
     let mut jobs = Ordered::new(JOBS_IN_FLIGHT);
     let (mut batch, mut batch_bytes) = (Vec::new(), 0);
@@ -67,7 +66,7 @@ fn hashes(image: &Arc<PatchImage>, sizes: &HashSet<u64>, pool: &Pool) -> Result<
     Ok(found)
 }
 
-type Hashes = Result<Vec<(u32, ChunkId)>, SyncError>;
+type Hashes = Result<Vec<(u32, ChunkId)>, LocalError>;
 
 fn hash_files_of_last(jobs: &mut Ordered<Hashes>) -> Hashes {
     let mut found = Vec::new();
@@ -79,7 +78,7 @@ fn hash_files_of_last(jobs: &mut Ordered<Hashes>) -> Hashes {
 
 fn hash_files(image: &PatchImage, files: &[u32]) -> Hashes {
     let files = files.iter().map(|&number| Ok((number, hash_file(image, number)?)));
-    files.collect::<std::io::Result<_>>().map_err(SyncError::io("image"))
+    files.collect::<std::io::Result<_>>().map_err(LocalError::io("image"))
 }
 
 fn hash_file(image: &PatchImage, number: u32) -> std::io::Result<ChunkId> {

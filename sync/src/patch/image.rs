@@ -7,11 +7,9 @@ use std::path::Path;
 
 use regrow_chunker::{ChunkId, Params, Record};
 use regrow_image::{Op, StreamKind, TreeEntry, TreeWalker};
+use regrow_local::{FileSeed, LocalError, Recipe, SeedContext};
 
 use super::names::FileName;
-use crate::SyncError;
-use crate::recipe::Recipe;
-use crate::seed::{FileSeed, SeedContext};
 
 /// How much of a skeleton is read at a time.
 const READ_BYTES: u64 = 1 << 20;
@@ -40,15 +38,15 @@ impl ImageFile {
 
 impl PatchImage {
     /// Opens an image; reads it through unless the catalog knows it. What gzip files in it hold goes into a file in `scratch`.
-    pub(crate) fn open(path: &Path, context: &SeedContext<'_>, scratch: &Path) -> Result<Self, SyncError> {
+    pub(crate) fn open(path: &Path, context: &SeedContext<'_>, scratch: &Path) -> Result<Self, LocalError> {
         let seed = FileSeed::open(path, context)?.unfolded(scratch)?;
         Self::of_seed(seed, path)
     }
 
     /// An image that is open already.
-    pub(crate) fn of_seed(seed: FileSeed, path: &Path) -> Result<Self, SyncError> {
+    pub(crate) fn of_seed(seed: FileSeed, path: &Path) -> Result<Self, LocalError> {
         let mut image = Self { seed, files: Vec::new() };
-        let entries = image.entries().map_err(SyncError::io(path))?;
+        let entries = image.entries().map_err(LocalError::io(path))?;
         image.files = files(image.seed.scan().layout.ops(), &entries);
         Ok(image)
     }

@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use regrow_catalog::Catalog;
 use regrow_index::Index;
+use regrow_local::{FileSeed, Pool, SeedContext};
 
 use super::image::PatchImage;
 use crate::extract::extract_plain;
-use crate::pool::Pool;
-use crate::seed::{FileSeed, SeedContext};
 use crate::{ExtractOptions, Location, Network, Output, Progress, SyncError, extract};
 
 /// What opening images needs.

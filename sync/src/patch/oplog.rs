@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use regrow_chunker::varint;
 use regrow_delta::{Change, Op, Statistics};
-
-use crate::SyncError;
+use regrow_local::LocalError;
 
 /// Up to this many bytes stay in memory, and from then on are written in one go.
 const MEMORY_BYTES: usize = 32 << 20;
@@ -58,7 +57,7 @@ impl OpLog {
     }
 
     /// Appends an op.
-    pub(crate) fn push(&mut self, op: &Op) -> Result<(), SyncError> {
+    pub(crate) fn push(&mut self, op: &Op) -> Result<(), LocalError> {
         self.statistics.add(op);
         let out = &mut self.memory;
         varint::put(out, op.literal.len() as u64);
@@ -76,12 +75,12 @@ impl OpLog {
         if out.len() >= self.memory_bytes { self.spill() } else { Ok(()) }
     }
 
-    fn spill(&mut self) -> Result<(), SyncError> {
+    fn spill(&mut self) -> Result<(), LocalError> {
         if self.spilled.is_none() {
-            self.spilled = Some(tempfile::tempfile_in(&self.folder).map_err(SyncError::io(&self.folder))?);
+            self.spilled = Some(tempfile::tempfile_in(&self.folder).map_err(LocalError::io(&self.folder))?);
         }
         if let Some(file) = &mut self.spilled {
-            file.write_all(&self.memory).map_err(SyncError::io("temporary file"))?;
+            file.write_all(&self.memory).map_err(LocalError::io("temporary file"))?;
         }
         self.spilled_bytes += self.memory.len() as u64;
         self.memory.clear();
@@ -94,14 +93,14 @@ impl OpLog {
     }
 
     /// The ops, in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Result<Op, SyncError>> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Result<Op, LocalError>> + '_ {
         let spilled = self.spilled.as_ref().map(|file| FileFrom { file, at: 0, end: self.spilled_bytes });
         let mut reader = OpReader {
             input: BufReader::with_capacity(1 << 20, Spilled(spilled).chain(self.memory.as_slice())),
             base_at: 0,
         };
         (0..self.statistics.ops).map(move |_| {
-            let op = reader.next().map_err(SyncError::io("temporary file"))?;
+            let op = reader.next().map_err(LocalError::io("temporary file"))?;
             Ok(Op { base_at: self.moved(op.base_at), ..op })
         })
     }

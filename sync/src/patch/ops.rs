@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use regrow_chunker::ChunkId;
 use regrow_delta::{Builder, Chains, Change, Op, find_ops};
+use regrow_local::LocalError;
 
 use super::expand::{BaseMembers, Expanded, ExpandedMember, MAX_FILE_PLAIN_BYTES, MAX_PLAIN_BYTES};
 use super::image::PatchImage;
 use super::level::PatchLevel;
 use super::similar::Spot;
-use crate::SyncError;
 
 /// What every job needs.
 pub(super) struct Matcher {
@@ -52,7 +52,7 @@ pub(super) struct Matched {
 
 impl Matcher {
     /// Does some tasks, one after the other.
-    pub(super) fn run(&self, tasks: &[Task]) -> Result<Matched, SyncError> {
+    pub(super) fn run(&self, tasks: &[Task]) -> Result<Matched, LocalError> {
         let mut matched = Matched::default();
         let mut builder = Builder::default();
         for task in tasks {
@@ -63,7 +63,7 @@ impl Matcher {
                 }
                 Task::Match { target, file, parts, is_expanded } => {
                     matched.stored_bytes += target.end - target.start;
-                    let stored = self.target.read(target.clone()).map_err(SyncError::io("image"))?;
+                    let stored = self.target.read(target.clone()).map_err(LocalError::io("image"))?;
                     self.match_one(stored, file.filter(|_| *is_expanded), parts, &mut matched.members)?
                 }
             };
@@ -82,7 +82,7 @@ impl Matcher {
         expand: Option<u32>,
         parts: &[Spot],
         members: &mut Vec<ExpandedMember>,
-    ) -> Result<Vec<Op>, SyncError> {
+    ) -> Result<Vec<Op>, LocalError> {
         let bytes = match expand {
             Some(file) => {
                 let expanded = Expanded::of_file(file, stored, |stream| self.has_stream(parts, stream));
@@ -105,11 +105,11 @@ impl Matcher {
     }
 
     /// The bytes of parts of the base, and behind each the plain bytes of its members.
-    fn gather(&self, parts: &[Spot], is_expanded: bool) -> Result<Gathered, SyncError> {
+    fn gather(&self, parts: &[Spot], is_expanded: bool) -> Result<Gathered, LocalError> {
         let mut gathered = Gathered::default();
         let mut plain_bytes = 0;
         for part in parts {
-            let stored = self.base.read(part.stored.clone()).map_err(SyncError::io("image"))?;
+            let stored = self.base.read(part.stored.clone()).map_err(LocalError::io("image"))?;
             let members = part.file.filter(|_| is_expanded).map_or(&[][..], |file| self.members.of_file(file));
             gathered.push(&stored, part.stored.start);
             for known in members {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use regrow_delta::{Builder, Op};
+use regrow_local::{LocalError, Ordered, Pool, Progress, Stage};
 
 use super::expand::{BaseMembers, ExpandedMember, may_hold_members};
 use super::identity::identical;
@@ -18,8 +19,6 @@ use super::pairing::by_name;
 use super::similar::{SPOT_BYTES, Similar, Spot};
 use super::stretches::merged;
 use super::unit::{Source, Unit, Unknown, WHOLE_BYTES, units};
-use crate::pool::{Ordered, Pool};
-use crate::{Progress, Stage, SyncError};
 
 /// Memory of tasks that are at work or waiting, about; a single task may take more.
 const MEMORY_BYTES: u64 = 640 << 20;
@@ -50,7 +49,7 @@ pub(crate) fn plan(
     pool: &Pool,
     scratch: &Path,
     progress: &dyn Progress,
-) -> Result<PatchPlan, SyncError> {
+) -> Result<PatchPlan, LocalError> {
     progress.begin(Stage::Compare, Some(target.stored_bytes()));
     let found = Planner { base, target, level, pool }.plan(scratch, progress);
     progress.end(Stage::Compare);
@@ -65,7 +64,7 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn plan(&self, scratch: &Path, progress: &dyn Progress) -> Result<PatchPlan, SyncError> {
+    fn plan(&self, scratch: &Path, progress: &dyn Progress) -> Result<PatchPlan, LocalError> {
         let Self { base, target, pool, level } = *self;
         let identical = identical(base, target, pool)?;
         let partners = by_name(base, target, |file| identical[file as usize].is_none());
@@ -91,7 +90,7 @@ impl Planner<'_> {
         unit: Unit,
         similar: &Similar,
         expandable: &mut BTreeSet<u32>,
-    ) -> Result<Task, SyncError> {
+    ) -> Result<Task, LocalError> {
         let target = unit.target;
         let unknown = match unit.source {
             Source::Same(base_at) => return Ok(Task::Copy { base_at, len: target.end - target.start }),
@@ -160,10 +159,10 @@ impl Planner<'_> {
         tasks: Vec<Task>,
         collected: &mut Collected,
         progress: &dyn Progress,
-    ) -> Result<(), SyncError> {
+    ) -> Result<(), LocalError> {
         let mut jobs = Ordered::new(JOBS_IN_FLIGHT);
         let (mut costs, mut cost) = (VecDeque::new(), 0);
-        let mut take = |matched: Result<Matched, SyncError>| {
+        let mut take = |matched: Result<Matched, LocalError>| {
             let matched = matched?;
             progress.add(Stage::Compare, matched.stored_bytes);
             collected.push(matched)
@@ -222,7 +221,7 @@ impl Collected {
         Self { matcher, builder, ops, members: Vec::new(), bytes: 0, is_used }
     }
 
-    fn push(&mut self, matched: Matched) -> Result<(), SyncError> {
+    fn push(&mut self, matched: Matched) -> Result<(), LocalError> {
         self.bytes += matched.bytes;
         self.members.extend(matched.members);
         for op in matched.ops {
@@ -233,7 +232,7 @@ impl Collected {
         Ok(())
     }
 
-    fn log(&mut self, op: &Op) -> Result<(), SyncError> {
+    fn log(&mut self, op: &Op) -> Result<(), LocalError> {
         let members = self.matcher.members.all();
         let first = members.partition_point(|known| known.at + known.member.plain_bytes <= op.base_at);
         let used = members[first..].iter().take_while(|known| known.at < op.base_at + op.len).count();
@@ -242,7 +241,7 @@ impl Collected {
     }
 
     /// Leaves out the members that no op refers to.
-    fn finish(mut self) -> Result<PatchPlan, SyncError> {
+    fn finish(mut self) -> Result<PatchPlan, LocalError> {
         if let Some(op) = std::mem::take(&mut self.builder).finish() {
             self.log(&op)?;
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use regrow_catalog::Catalog;
 use regrow_chunker::ChunkId;
 use regrow_index::{Index, MAX_INDEX_BYTES, MAX_PATCH_BASES};
+use regrow_local::{Pool, ScratchFolder};
 use regrow_store::{Condition, Content, ObjectKind, PutOutcome, Span, Store, StoreError, patch_name, read_small};
 use serde::Serialize;
 
@@ -17,8 +18,6 @@ use super::local::Locals;
 use super::write::{Between, write};
 use crate::extract::inspect::UpdateCost;
 use crate::make::{MakeOptions, as_seconds, encode};
-use crate::pool::Pool;
-use crate::scratch::ScratchFolder;
 use crate::stores::Opening;
 use crate::tree::Reading;
 use crate::{Location, Network, Progress, SyncError};

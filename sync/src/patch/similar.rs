@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use regrow_local::{LocalError, Ordered, Pool};
+
 use super::image::PatchImage;
 use super::unit::{Source, Unit, WHOLE_BYTES};
-use crate::SyncError;
-use crate::pool::{Ordered, Pool};
 
 /// Samples of the target, about: 12 to 40 bytes of memory each.
 const SAMPLES: u64 = 1 << 21;
@@ -56,7 +56,7 @@ impl Similar {
         target: &Arc<PatchImage>,
         units: &[Unit],
         pool: &Pool,
-    ) -> Result<Self, SyncError> {
+    ) -> Result<Self, LocalError> {
         let wanted =
             |unit: &Unit| matches!(&unit.source, Source::Unknown(unknown) if looks_around(unknown.file, unit, target));
         let unknown: Vec<(u32, Range<u64>)> = (0u32..)
@@ -159,7 +159,7 @@ fn sample(
     stretches: &[(u32, Range<u64>)],
     bits: u32,
     pool: &Pool,
-) -> Result<Vec<(u64, u32)>, SyncError> {
+) -> Result<Vec<(u64, u32)>, LocalError> {
     let mut found = Vec::new();
     let mut jobs = Ordered::new(JOBS_IN_FLIGHT);
     for batch in batches(stretches) {
@@ -167,7 +167,7 @@ fn sample(
         let job = move || {
             let mut found = Vec::new();
             each_sample(&image, &batch, bits, |sample, number| found.push((sample, number)))?;
-            Ok::<_, SyncError>(found)
+            Ok::<_, LocalError>(found)
         };
         jobs.push(pool.submit(job));
         while let Some(done) = jobs.next_over_limit()? {
@@ -202,7 +202,7 @@ fn each_sample(
     stretches: &[(u32, Range<u64>)],
     bits: u32,
     mut each: impl FnMut(u64, u32),
-) -> Result<(), SyncError> {
+) -> Result<(), LocalError> {
     // Neighbours are read together.
     let mut rest = stretches;
     while let Some((_, first)) = rest.first() {
@@ -213,7 +213,7 @@ fn each_sample(
             is_next
         };
         let len = rest.iter().take_while(|stretch| is_next(stretch)).count();
-        let bytes = image.read(first.start..end).map_err(SyncError::io("image"))?;
+        let bytes = image.read(first.start..end).map_err(LocalError::io("image"))?;
         for (number, range) in &rest[..len] {
             let part = &bytes[(range.start - first.start) as usize..(range.end - first.start) as usize];
             samples(part, bits, |sample| each(sample, *number));
@@ -299,7 +299,7 @@ impl Table {
         spots: &[Spot],
         bits: u32,
         pool: &Pool,
-    ) -> Result<Vec<(u32, u32)>, SyncError> {
+    ) -> Result<Vec<(u32, u32)>, LocalError> {
         let mut hits: Vec<(u32, u32)> = Vec::new();
         if self.samples.is_empty() {
             return Ok(hits);
@@ -313,7 +313,7 @@ impl Table {
                 each_sample(&base, &batch, bits, |sample, spot| hits.extend(table.get(sample).map(|at| (at, spot))))?;
                 hits.sort_unstable();
                 hits.dedup();
-                Ok::<_, SyncError>(hits)
+                Ok::<_, LocalError>(hits)
             };
             jobs.push(pool.submit(job));
             while let Some(done) = jobs.next_over_limit()? {

@@ -6,11 +6,9 @@ use std::path::Path;
 
 use regrow_delta::Base;
 use regrow_image::StreamKind;
+use regrow_local::{FileSeed, LocalError, Spool};
 
 use super::members::{BaseFiles, BaseMember, MAX_MEMBER_BYTES};
-use crate::SyncError;
-use crate::seed::FileSeed;
-use crate::spool::Spool;
 
 /// Plain bytes of all base members together, at least this many are allowed.
 const MIN_PLAIN_LIMIT: u64 = 64 << 20;
@@ -29,13 +27,13 @@ pub(crate) fn plain_limit(contents_bytes: u64) -> u64 {
     MIN_PLAIN_LIMIT.max(contents_bytes.saturating_mul(4))
 }
 
-fn unfit(reason: &'static str) -> SyncError {
-    SyncError::io("the base of a patch")(io::Error::new(io::ErrorKind::InvalidData, reason))
+fn unfit(reason: &'static str) -> LocalError {
+    LocalError::io("the base of a patch")(io::Error::new(io::ErrorKind::InvalidData, reason))
 }
 
 impl<'a> BaseSpace<'a> {
     /// Inflates the members, which ascend by file; what is too much for the memory lies in a file in `scratch`.
-    pub(crate) fn new(image: &'a FileSeed, members: &[BaseMember], scratch: &Path) -> Result<Self, SyncError> {
+    pub(crate) fn new(image: &'a FileSeed, members: &[BaseMember], scratch: &Path) -> Result<Self, LocalError> {
         let layout = &image.scan().layout;
         let (skeleton_bytes, contents_bytes) = (layout.skeleton_bytes(), layout.contents_bytes());
         let sum = members.iter().try_fold(0u64, |sum, member| sum.checked_add(member.plain_bytes));
@@ -54,7 +52,7 @@ impl<'a> BaseSpace<'a> {
         Ok(space)
     }
 
-    fn fill(&self, members: &[BaseMember]) -> Result<(), SyncError> {
+    fn fill(&self, members: &[BaseMember]) -> Result<(), LocalError> {
         let mut files = (0..).zip(self.image.scan().layout.files()).peekable();
         let mut at = 0;
         for member in members {
@@ -68,7 +66,7 @@ impl<'a> BaseSpace<'a> {
         Ok(())
     }
 
-    fn inflate(&self, file: &Range<u64>, member: &BaseMember) -> Result<Vec<u8>, SyncError> {
+    fn inflate(&self, file: &Range<u64>, member: &BaseMember) -> Result<Vec<u8>, LocalError> {
         let stored_bytes = member.stored.end.checked_sub(member.stored.start);
         let stored_bytes = stored_bytes.filter(|_| member.stored.end <= file.end - file.start);
         let stored_bytes = stored_bytes.ok_or_else(|| unfit("a member behind its file's end"))?;
@@ -78,7 +76,7 @@ impl<'a> BaseSpace<'a> {
         }
         let mut stored = vec![0; stored_bytes as usize];
         let read = self.image.read_stream(StreamKind::Contents, file.start + member.stored.start, &mut stored);
-        read.map_err(SyncError::io("the base of a patch"))?;
+        read.map_err(LocalError::io("the base of a patch"))?;
         match regrow_deflate::inflate(&stored, member.plain_bytes as usize) {
             Ok(plain) if plain.len() as u64 == member.plain_bytes => Ok(plain),
             _ => Err(unfit("a member is another than was published")),

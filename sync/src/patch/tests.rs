@@ -7,14 +7,13 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use regrow_delta::{Base, Coding, Encoder, decode};
+use regrow_local::{Pool, SeedContext};
 
 use super::PatchLevel;
 use super::image::PatchImage;
 use super::members::BaseMember;
 use super::plan::{PatchPlan, plan};
 use super::space::BaseSpace;
-use crate::pool::Pool;
-use crate::seed::SeedContext;
 use crate::{NoProgress, Params};
 
 /// A file of an image: its path and its bytes.

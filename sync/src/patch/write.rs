@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use regrow_chunker::ChunkId;
 use regrow_delta::{Coding, Encoder, Op, PatchError};
+use regrow_local::{LocalError, Pool, Progress, Stage};
 
 use super::expand::ExpandedMember;
 use super::header::{CHECKSUM_BYTES, ChunkCost, MAX_LISTS_BYTES, PatchHeader};
@@ -16,8 +17,6 @@ use super::level::PatchLevel;
 use super::members::{MAX_MEMBERS, MemberLists, TargetMember};
 use super::plan::{PatchPlan, plan};
 use super::space::{BaseSpace, SeedFiles};
-use crate::pool::Pool;
-use crate::{Progress, Stage, SyncError};
 
 /// Two images and all that a patch between them needs.
 pub(crate) struct Between<'a> {
@@ -45,10 +44,10 @@ pub(crate) struct Written {
 pub(crate) type Costs<'a> = &'a mut dyn FnMut(&Op, u64, u64);
 
 /// Writes the patch into `out`, an empty file.
-pub(crate) fn write(between: &Between<'_>, out: &mut File, costs: Costs<'_>) -> Result<Written, SyncError> {
+pub(crate) fn write(between: &Between<'_>, out: &mut File, costs: Costs<'_>) -> Result<Written, LocalError> {
     let Between { base, target, level, pool, scratch, progress, .. } = *between;
     let plan = plan(base, target, level, pool, scratch, progress)?;
-    let io = || SyncError::io("the patch that is made");
+    let io = || LocalError::io("the patch that is made");
     let lists = MemberLists { base: plan.base_members.clone(), target: listed(&plan) };
     let lists_plain = lists.encode(&SeedFiles::new(base.seed())).map_err(io())?;
     let most_members = lists.base.len().max(lists.target.len());
@@ -111,8 +110,8 @@ fn listed(plan: &PatchPlan) -> Vec<TargetMember> {
     plan.target_members.iter().map(list).collect()
 }
 
-fn failed(error: PatchError) -> SyncError {
-    SyncError::io("the patch that is made")(io::Error::other(error))
+fn failed(error: PatchError) -> LocalError {
+    LocalError::io("the patch that is made")(io::Error::other(error))
 }
 
 /// Lists are coded as literals: there is nothing that they are like.
@@ -127,7 +126,7 @@ fn code_lists(plain: &[u8]) -> Result<Vec<u8>, PatchError> {
     Ok(coded)
 }
 
-fn write_body(between: &Between<'_>, plan: &PatchPlan, out: &mut File, costs: Costs<'_>) -> Result<(), SyncError> {
+fn write_body(between: &Between<'_>, plan: &PatchPlan, out: &mut File, costs: Costs<'_>) -> Result<(), LocalError> {
     let space = BaseSpace::new(between.base.seed(), &plan.base_members, between.scratch)?;
     let target_bytes = between.target.skeleton_bytes() + plan.expanded_bytes;
     let mut buffered = BufWriter::with_capacity(1 << 20, &mut *out);
@@ -146,7 +145,7 @@ fn write_body(between: &Between<'_>, plan: &PatchPlan, out: &mut File, costs: Co
     }
     encoder.finish().map_err(failed)?;
     between.progress.end(Stage::Patch);
-    buffered.flush().map_err(SyncError::io("the patch that is made"))
+    buffered.flush().map_err(LocalError::io("the patch that is made"))
 }
 
 /// Writes the header again, with the size that it has come to, and the checksum.

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use futures::StreamExt;
 use regrow_chunker::{ChunkId, Record};
 use regrow_index::Segment;
+use regrow_local::{Ordered, Pool};
 use regrow_store::{Decompressor, FrameEntry, PackTail, ReadStore, Span, StoreError, pack_name, read_tail_of};
 
 use crate::SyncError;
-use crate::pool::{Ordered, Pool};
 use crate::slicer::Slicer;
 
 /// Frames that may wait in the pool.

@@ -9,12 +9,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use regrow_chunker::{BLOCK_BYTES, ImageDigest};
 use regrow_deflate::encode::Known;
 use regrow_index::{Index, MemberCoding};
+use regrow_local::{Ordered, Pool, StreamMaker, spawn_scoped};
 
 use super::block::{BlockJob, BlockResult, hash_written};
 use super::{Assembly, BLOCKS_IN_FLIGHT, Shared};
-use crate::coded::stream::StreamMaker;
 use crate::extract::locate::Counts;
-use crate::pool::{Ordered, Pool, spawn_scoped};
 use crate::{Location, Progress, Stage, SyncError};
 
 /// Plain bytes that are put together at a time.
@@ -201,7 +200,7 @@ impl Work<'_> {
         }
     }
 
-    fn submit(&self, block: Range<u64>) -> crate::pool::Pending<Result<BlockResult, SyncError>> {
+    fn submit(&self, block: Range<u64>) -> regrow_local::Pending<Result<BlockResult, SyncError>> {
         let shared = Arc::clone(self.shared);
         self.pool.submit(move || BlockJob::run(&shared, block))
     }

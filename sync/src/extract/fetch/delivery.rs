@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use regrow_chunker::{ChunkId, Record};
+use regrow_local::Ordered;
 use regrow_store::Decompressor;
 
 use super::super::cache::FrameCache;
@@ -13,7 +14,6 @@ use super::super::locate::{Counts, Plan, Tally};
 use super::super::packs::Packs;
 use super::super::target::StreamChunks;
 use super::{Fetcher, FrameBytes, Origin, StoreSet};
-use crate::pool::Ordered;
 use crate::{Stage, SyncError};
 
 /// Frames that may wait in the pool.

@@ -8,11 +8,9 @@ use std::path::Path;
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 use regrow_image::{ImagePiece, Layout};
+use regrow_local::{LocalError, PlainPiece, PlainSource, Spool};
 
-use crate::SyncError;
-use crate::ingest::{PlainPiece, PlainSource};
 use crate::patch::apply::TargetSink;
-use crate::spool::Spool;
 
 /// How much of the image is put together at a time.
 const BLOCK_BYTES: u64 = 1 << 20;
@@ -143,15 +141,15 @@ impl<'a> PatchedImage<'a> {
 }
 
 impl PlainSource for PatchedImage<'_> {
-    fn next(&mut self) -> Result<Option<PlainPiece>, SyncError> {
-        let skeleton = self.skeleton().map_err(SyncError::io(self.name))?;
+    fn next(&mut self) -> Result<Option<PlainPiece>, LocalError> {
+        let skeleton = self.skeleton().map_err(LocalError::io(self.name))?;
         if let Some(mark) = self.mark() {
             self.skeleton = Some(skeleton);
             return Ok(Some(mark));
         }
         let end = self.next_end(&skeleton.1);
         let block =
-            if self.at < end { Some(self.fill(&skeleton, end).map_err(SyncError::io(self.name))?) } else { None };
+            if self.at < end { Some(self.fill(&skeleton, end).map_err(LocalError::io(self.name))?) } else { None };
         self.skeleton = Some(skeleton);
         Ok(block.map(PlainPiece::Bytes))
     }

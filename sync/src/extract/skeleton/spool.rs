@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use regrow_local::{MEMORY_BYTES, Spool};
+
 use super::chunks::ChunkSpool;
 use crate::SyncError;
 use crate::extract::target::StreamChunks;
-use crate::spool::{MEMORY_BYTES, Spool};
 
 /// The skeleton's bytes, written in any order and then read.
 pub(crate) enum SkeletonSpool {
@@ -25,7 +26,7 @@ impl SkeletonSpool {
     /// Writes whole chunks at their place.
     pub(super) fn write(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
         match self {
-            Self::Whole(spool) => spool.write(at, bytes),
+            Self::Whole(spool) => Ok(spool.write(at, bytes)?),
             Self::Chunks(chunks) => chunks.write(at, bytes).map_err(SyncError::io("temporary file")),
         }
     }

@@ -13,16 +13,19 @@ use regrow_index::{Segment, SegmentCutter, image_id};
 
 use crate::coded::Unfolded;
 use crate::ingest::{GzipFiles, Input, Reading, ingest};
+use crate::recipe::Recipe;
 use crate::seed::Data;
-use crate::{Stage, SyncError};
+use crate::{LocalError, Stage};
 
 /// See the module's documentation.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Scan {
-    pub(crate) digest: [u8; 32],
+pub struct Scan {
+    /// BLAKE3 of the image.
+    pub digest: [u8; 32],
     pub(crate) skeleton: Vec<Record>,
     pub(crate) contents: Vec<Record>,
-    pub(crate) layout: Layout,
+    /// Where every byte of both streams belongs.
+    pub layout: Layout,
     /// Where in the file the layout's coded stretches come from; empty if the file is the plain image.
     pub(crate) unfolded: Vec<Unfolded>,
     /// Chunks of these as they are in the file, and where: an image may have them so.
@@ -37,6 +40,12 @@ const REMEMBERED_BYTES: u64 = 64 << 10;
 const GUESS_VERSION: u32 = 1;
 
 impl Scan {
+    /// The scan of a plain image that was put together, so that it need not be read again.
+    pub fn of_plain(digest: [u8; 32], recipe: Recipe, layout: Layout) -> Self {
+        let Recipe { skeleton, contents } = recipe;
+        Self { digest, skeleton, contents, layout, unfolded: Vec::new(), opaque: Vec::new() }
+    }
+
     /// Reads a file, or what the catalog remembers of it; tells too whether it was read. Where only its data is wanted, the scan is of
     /// that, as if it were the file.
     pub(crate) fn of_file(
@@ -46,7 +55,7 @@ impl Scan {
         reading: &Reading<'_>,
         catalog: Option<&Catalog>,
         on_scan: &dyn Fn(),
-    ) -> Result<(Self, bool), SyncError> {
+    ) -> Result<(Self, bool), LocalError> {
         let (params, progress) = (reading.params, reading.progress);
         let gzip = match reading.gzip_files {
             GzipFiles::Contents => 0,
@@ -61,7 +70,7 @@ impl Scan {
         }
         let bytes = match data {
             Some(data) => data.bytes(),
-            None => file.metadata().map_err(SyncError::io(path))?.len(),
+            None => file.metadata().map_err(LocalError::io(path))?.len(),
         };
         on_scan();
         progress.begin(Stage::Scan, (bytes > 0).then_some(bytes));
@@ -94,10 +103,10 @@ impl Scan {
     }
 
     /// Remembers `most` chunks at most: those that the file begins with.
-    fn of_input(input: Input<'_>, reading: &Reading<'_>, most: usize) -> Result<Self, SyncError> {
+    fn of_input(input: Input<'_>, reading: &Reading<'_>, most: usize) -> Result<Self, LocalError> {
         let (mut skeleton, mut contents) = (Vec::new(), Vec::new());
         let mut layout = LayoutBuilder::new(u64::MAX);
-        let malformed = SyncError::layout("scan of a seed");
+        let malformed = LocalError::layout("scan of a seed");
         let found = ingest(input, reading, &mut |chunk| {
             if skeleton.len() + contents.len() >= most {
                 return Ok(());
@@ -141,7 +150,7 @@ impl Scan {
     }
 
     /// Records of a stream.
-    pub(crate) fn records(&self, stream: StreamKind) -> &[Record] {
+    pub fn records(&self, stream: StreamKind) -> &[Record] {
         match stream {
             StreamKind::Skeleton => &self.skeleton,
             StreamKind::Contents => &self.contents,
@@ -149,14 +158,14 @@ impl Scan {
     }
 
     /// The id of the image that the file is, cut with these parameters. FORMAT.md, section 5.
-    pub(crate) fn image_id(&self, params: Params) -> ChunkId {
+    pub fn image_id(&self, params: Params) -> ChunkId {
         let ids = |records: &[Record]| segments(records).map(|segment| segment.id()).collect::<Vec<_>>();
         let walk_version = if self.layout.coded().len() == 0 { WALK_VERSION } else { WALK_VERSION_CODED };
         image_id(walk_version, &params, &ids(&self.skeleton), &ids(&self.contents))
     }
 
     /// For the catalog: digest, records of both streams, coded files, operations.
-    fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
         let mut out = self.digest.to_vec();
         for records in [&self.skeleton, &self.contents] {
             put_records(&mut out, records.len(), records.iter());
@@ -208,6 +217,11 @@ impl Scan {
     }
 }
 
+/// The rules under which the catalog remembers a file that is cut with these parameters and unfolded.
+pub fn unfolding_rules(params: &Params) -> String {
+    rules(GUESS_VERSION, params)
+}
+
 /// The rules of a scan, for the catalog.
 fn rules(guess_version: u32, params: &Params) -> String {
     format!("{WALK_VERSION}.{guess_version} {} {} {}", params.min_bytes(), params.avg_bytes(), params.max_bytes())
@@ -237,7 +251,7 @@ fn take_records(blob: &mut &[u8]) -> Option<Vec<Record>> {
 }
 
 /// The segments of a stream's records.
-pub(crate) fn segments(records: &[Record]) -> impl Iterator<Item = Segment> + '_ {
+pub fn segments(records: &[Record]) -> impl Iterator<Item = Segment> + '_ {
     let mut cutter = SegmentCutter::default();
     let mut rest = records.iter();
     let mut done = false;
@@ -252,7 +266,7 @@ pub(crate) fn segments(records: &[Record]) -> impl Iterator<Item = Segment> + '_
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
     use crate::NoProgress;
     use crate::pool::Pool;
@@ -261,11 +275,6 @@ pub(crate) mod tests {
         let mut bytes = vec![0; len];
         blake3::Hasher::new().finalize_xof().fill(&mut bytes);
         bytes
-    }
-
-    /// The rules under which the catalog remembers a seed that is cut by default, and what it remembers of this image.
-    pub(crate) fn remembered(image: &[u8]) -> (String, Vec<u8>) {
-        (rules(GUESS_VERSION, &Params::default()), scan_of(image, GzipFiles::Scan).encode())
     }
 
     fn scan_of(image: &[u8], gzip_files: GzipFiles<'_>) -> Scan {

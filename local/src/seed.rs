@@ -17,15 +17,15 @@ use regrow_chunker::{ChunkId, Params, Record};
 use regrow_index::Segment;
 
 pub(crate) use data::Data;
-pub(crate) use file::FileSeed;
-pub(crate) use folder::{FolderSeed, GuessedFiles};
-pub(crate) use patched::{PatchSeed, PatchSeedBuilder};
+pub use file::FileSeed;
+pub use folder::{FolderSeed, GuessedFiles};
+pub use patched::{PatchSeed, PatchSeedBuilder};
 
 use crate::pool::Pool;
-use crate::{Progress, SyncError};
+use crate::{LocalError, Progress};
 
 /// Something that chunks are read from. What it gives is verified by who asks.
-pub(crate) trait Seed: Send + Sync {
+pub trait Seed: Send + Sync {
     /// Where it has this chunk, in terms of its own.
     fn find(&self, id: &ChunkId) -> Option<u64>;
 
@@ -47,34 +47,40 @@ pub(crate) trait Seed: Send + Sync {
 }
 
 /// What opening seeds needs.
-pub(crate) struct SeedContext<'a> {
-    pub(crate) params: Params,
-    pub(crate) pool: &'a Pool,
-    pub(crate) catalog: Option<&'a Catalog>,
-    pub(crate) progress: &'a dyn Progress,
+pub struct SeedContext<'a> {
+    /// How seeds are cut.
+    pub params: Params,
+    /// The workers that hash.
+    pub pool: &'a Pool,
+    /// Remembers what seeds hold.
+    pub catalog: Option<&'a Catalog>,
+    /// Is told of progress.
+    pub progress: &'a dyn Progress,
     /// A folder for the bytes of seeds that can be read only once.
-    pub(crate) scratch: &'a Path,
+    pub scratch: &'a Path,
     /// Gzip files in a seed are read as what they hold, as make would do.
-    pub(crate) unfolds: bool,
+    pub unfolds: bool,
     /// Is called before a seed is read through.
-    pub(crate) on_scan: &'a dyn Fn(),
+    pub on_scan: &'a dyn Fn(),
 }
 
 /// The seeds of a run. Folders are apart, since what they hold follows from the target's paths too.
 #[derive(Default)]
-pub(crate) struct Seeds {
-    pub(crate) seeds: Vec<Box<dyn Seed>>,
-    pub(crate) folders: Vec<FolderSeed>,
+pub struct Seeds {
+    /// All seeds, in the order in which they are asked.
+    pub seeds: Vec<Box<dyn Seed>>,
+    /// Folders, whose small files are found by path.
+    pub folders: Vec<FolderSeed>,
     /// Which seeds are guesses by path: they hold a chunk or not, only a look tells.
-    pub(crate) guesses: Vec<u32>,
+    pub guesses: Vec<u32>,
     /// Which seed a patch yielded.
-    pub(crate) patched: Option<u32>,
+    pub patched: Option<u32>,
 }
 
 impl Seeds {
     /// Opens what `path` names: a folder, a file, a device or a pipe.
-    pub(crate) fn open(&mut self, path: &Path, context: &SeedContext<'_>) -> Result<(), SyncError> {
-        let kind = path.metadata().map_err(SyncError::io(path))?.file_type();
+    pub fn open(&mut self, path: &Path, context: &SeedContext<'_>) -> Result<(), LocalError> {
+        let kind = path.metadata().map_err(LocalError::io(path))?.file_type();
         if kind.is_fifo() {
             let file = pipe::spooled(path, context)?;
             self.seeds.push(Box::new(FileSeed::of_file(file, path, &SeedContext { catalog: None, ..*context })?));
@@ -82,7 +88,7 @@ impl Seeds {
         }
         if !(kind.is_file() || kind.is_dir() || kind.is_block_device()) {
             let reason = "a seed is a file, a folder, a block device or a pipe";
-            return Err(SyncError::Usage(format!("{}: {reason}", path.display())));
+            return Err(LocalError::Usage(format!("{}: {reason}", path.display())));
         }
         if path.is_dir() {
             let (folder, large) = FolderSeed::open(path, context)?;
@@ -95,7 +101,7 @@ impl Seeds {
     }
 
     /// What folders may have of an image with these files.
-    pub(crate) fn add_guesses(&mut self, files: GuessedFiles) {
+    pub fn add_guesses(&mut self, files: GuessedFiles) {
         let files = Arc::new(files);
         for folder in &self.folders {
             self.guesses.push(self.seeds.len() as u32);
@@ -104,20 +110,20 @@ impl Seeds {
     }
 
     /// The first seed that has a chunk, and where.
-    pub(crate) fn find(&self, id: &ChunkId) -> Option<(u32, u64)> {
+    pub fn find(&self, id: &ChunkId) -> Option<(u32, u64)> {
         let mut numbered = (0..).zip(&self.seeds);
         numbered.find_map(|(number, seed)| seed.find(id).map(|place| (number, place)))
     }
 
     /// Reads a chunk from a seed into `out`. `false` if the seed does not give it, now.
-    pub(crate) fn read(&self, (seed, place): (u32, u64), record: &Record, out: &mut Vec<u8>) -> bool {
+    pub fn read(&self, (seed, place): (u32, u64), record: &Record, out: &mut Vec<u8>) -> bool {
         let Some(seed) = self.seeds.get(seed as usize) else { return false };
         seed.read(place, record.len as usize, out).is_ok() && ChunkId::of(out) == record.id
     }
 }
 
 /// Numbers of `count` things, sorted by their ids, for binary search: 4 bytes a thing.
-pub(crate) fn sorted_by_id(count: usize, id: impl Fn(usize) -> ChunkId) -> Vec<u32> {
+pub fn sorted_by_id(count: usize, id: impl Fn(usize) -> ChunkId) -> Vec<u32> {
     // Chunks are counted in u32: 2^32 of at least 64 bytes would need an index far over its limit.
     let mut sorted: Vec<u32> = (0..count as u32).collect();
     sorted.sort_unstable_by_key(|&number| id(number as usize));
@@ -125,7 +131,7 @@ pub(crate) fn sorted_by_id(count: usize, id: impl Fn(usize) -> ChunkId) -> Vec<u
 }
 
 /// A number in `sorted` that has this id. Not by way of all of them: an image of zeros has one chunk a million times.
-pub(crate) fn first_with_id(sorted: &[u32], wanted: &ChunkId, id: impl Fn(usize) -> ChunkId) -> Option<u32> {
+pub fn first_with_id(sorted: &[u32], wanted: &ChunkId, id: impl Fn(usize) -> ChunkId) -> Option<u32> {
     let first = sorted.partition_point(|&number| id(number as usize) < *wanted);
     sorted.get(first).copied().filter(|&number| id(number as usize) == *wanted)
 }

@@ -7,7 +7,7 @@ use regrow_image::Candidate;
 use regrow_index::Coding;
 
 use super::{GzipFiles, Ingest};
-use crate::SyncError;
+use crate::LocalError;
 use crate::coded::{Aside, Guess, PREFIX_BYTES, PointCollector, Proof, Unfolded, guess, prove};
 
 /// Plain bytes that are cut at a time.
@@ -27,7 +27,7 @@ struct Coming {
 
 impl Ingest<'_, '_, '_> {
     /// Decides about a candidate, and reads it.
-    pub(super) fn candidate(&mut self, candidate: Candidate) -> Result<(), SyncError> {
+    pub(super) fn candidate(&mut self, candidate: Candidate) -> Result<(), LocalError> {
         let Candidate { size, held } = candidate;
         let is_image = size.is_none();
         let start = self.taken() - held.len() as u64;
@@ -68,7 +68,7 @@ impl Ingest<'_, '_, '_> {
     }
 
     /// The first bytes, as many as are looked at.
-    fn prefix(&mut self, coming: &mut Coming) -> Result<Vec<u8>, SyncError> {
+    fn prefix(&mut self, coming: &mut Coming) -> Result<Vec<u8>, LocalError> {
         let mut stored = Vec::new();
         while stored.len() < PREFIX_BYTES {
             let most = (PREFIX_BYTES - stored.len()) as u64;
@@ -86,7 +86,7 @@ impl Ingest<'_, '_, '_> {
     }
 
     /// The next bytes of a candidate.
-    fn next_of(&mut self, coming: &mut Coming) -> Result<Option<Bytes>, SyncError> {
+    fn next_of(&mut self, coming: &mut Coming) -> Result<Option<Bytes>, LocalError> {
         if !coming.held.is_empty() {
             return Ok(Some(std::mem::take(&mut coming.held)));
         }
@@ -98,12 +98,12 @@ impl Ingest<'_, '_, '_> {
         Ok(piece)
     }
 
-    fn push_all(&mut self, piece: Bytes) -> Result<(), SyncError> {
+    fn push_all(&mut self, piece: Bytes) -> Result<(), LocalError> {
         self.hashing.push(piece).map(|_| ())
     }
 
     /// Reads a file as what it holds, and gathers points. What does not inflate is left out: chunks are verified by who reads them.
-    fn scan(&mut self, start: u64, stored: Vec<u8>, mut coming: Coming) -> Result<(), SyncError> {
+    fn scan(&mut self, start: u64, stored: Vec<u8>, mut coming: Coming) -> Result<(), LocalError> {
         let plain_start = self.hashing.plain_bytes;
         // Whoever could not make the file again has it as it is.
         let mut opaque =
@@ -129,7 +129,7 @@ impl Ingest<'_, '_, '_> {
     }
 
     /// Reads a file that was put aside as what it holds, if it can be made again of that.
-    fn prove(&mut self, start: u64, size: u64, is_image: bool, aside: &Aside) -> Result<(), SyncError> {
+    fn prove(&mut self, start: u64, size: u64, is_image: bool, aside: &Aside) -> Result<(), LocalError> {
         match prove(aside, self.reading.pool)? {
             Proof::Exact(coding) if self.corrections_bytes() + corrections_of(&coding) > MAX_CORRECTIONS_BYTES => self
                 .keep(
@@ -154,7 +154,7 @@ impl Ingest<'_, '_, '_> {
     }
 
     /// A file that was put aside stays as it is.
-    fn keep(&mut self, start: u64, size: u64, is_image: bool, aside: &Aside, reason: &str) -> Result<(), SyncError> {
+    fn keep(&mut self, start: u64, size: u64, is_image: bool, aside: &Aside, reason: &str) -> Result<(), LocalError> {
         self.warn_opaque("gzip", start, size.min(aside.bytes()), reason);
         self.hashing.splitter.decline();
         let mut is_first = is_image;
@@ -189,11 +189,11 @@ fn corrections_of(coding: &Coding) -> u64 {
 }
 
 /// Gives all that was put aside.
-fn pieces_of(aside: &Aside, each: &mut dyn FnMut(Bytes) -> Result<(), SyncError>) -> Result<(), SyncError> {
+fn pieces_of(aside: &Aside, each: &mut dyn FnMut(Bytes) -> Result<(), LocalError>) -> Result<(), LocalError> {
     let mut at = 0;
     loop {
         let mut piece = vec![0; READ_BYTES];
-        let read = aside.read_at(at, &mut piece).map_err(SyncError::io("temporary file"))?;
+        let read = aside.read_at(at, &mut piece).map_err(LocalError::io("temporary file"))?;
         if read == 0 {
             return Ok(());
         }
@@ -264,8 +264,8 @@ impl Unfolding {
     fn push(
         &mut self,
         mut stored: &[u8],
-        sink: &mut dyn FnMut(Bytes) -> Result<(), SyncError>,
-    ) -> Result<(), SyncError> {
+        sink: &mut dyn FnMut(Bytes) -> Result<(), LocalError>,
+    ) -> Result<(), LocalError> {
         loop {
             let before = self.plain.len();
             let Ok(step) = self.reader.push(stored, &mut self.plain, PLAIN_BYTES - before) else {
@@ -281,7 +281,7 @@ impl Unfolding {
         }
     }
 
-    fn hand_on(&mut self, sink: &mut dyn FnMut(Bytes) -> Result<(), SyncError>) -> Result<(), SyncError> {
+    fn hand_on(&mut self, sink: &mut dyn FnMut(Bytes) -> Result<(), LocalError>) -> Result<(), LocalError> {
         self.given += self.plain.len() as u64;
         if self.gathers_points {
             self.points.look(&self.reader, self.given);
@@ -289,7 +289,7 @@ impl Unfolding {
         sink(std::mem::replace(&mut self.plain, Vec::with_capacity(PLAIN_BYTES)).into())
     }
 
-    fn finish(&mut self, sink: &mut dyn FnMut(Bytes) -> Result<(), SyncError>) -> Result<(), SyncError> {
+    fn finish(&mut self, sink: &mut dyn FnMut(Bytes) -> Result<(), LocalError>) -> Result<(), LocalError> {
         if self.plain.is_empty() { Ok(()) } else { self.hand_on(sink) }
     }
 }

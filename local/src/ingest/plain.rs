@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use regrow_image::Splitter;
 
-use super::{ChunkSink, Hashing, Reading};
-use crate::SyncError;
+use super::{ChunkSink, Hashed, Hashing, Reading, refusing};
+use crate::LocalError;
 
 /// What comes next of a plain image.
-pub(crate) enum PlainPiece {
+pub enum PlainPiece {
     /// These bytes.
     Bytes(Bytes),
     /// A coded file begins.
@@ -17,17 +17,24 @@ pub(crate) enum PlainPiece {
 }
 
 /// Gives a plain image front to back.
-pub(crate) trait PlainSource {
+pub trait PlainSource {
     /// The next piece; `None` at the end.
-    fn next(&mut self) -> Result<Option<PlainPiece>, SyncError>;
+    fn next(&mut self) -> Result<Option<PlainPiece>, LocalError>;
 }
 
-/// Reads all of a plain image; hands each chunk to `sink`.
-pub(crate) fn ingest_plain(
+/// Reads all of a plain image; hands each chunk to `sink`, whose first error ends it.
+///
+/// # Errors
+/// Those of `source`, and the first one of `sink`.
+pub fn ingest_plain<E: From<LocalError>>(
     source: &mut dyn PlainSource,
     reading: &Reading<'_>,
-    sink: ChunkSink<'_>,
-) -> Result<(), SyncError> {
+    mut sink: impl FnMut(Hashed) -> Result<(), E>,
+) -> Result<(), E> {
+    refusing(&mut sink, |sink| ingest_all(source, reading, sink))
+}
+
+fn ingest_all(source: &mut dyn PlainSource, reading: &Reading<'_>, sink: ChunkSink<'_>) -> Result<(), LocalError> {
     let mut hashing = Hashing::new(reading.pool, Splitter::new(reading.params), sink);
     while let Some(piece) = source.next()? {
         match piece {

@@ -17,53 +17,59 @@ use regrow_index::Coding;
 use crate::coded::Unfolded;
 use crate::pool::{Ordered, Pool};
 use crate::progress::check_time;
-use crate::{Progress, Stage, SyncError};
+use crate::{LocalError, Progress, Stage};
 
 use blocks::BlockPool;
-pub(crate) use plain::{PlainPiece, PlainSource, ingest_plain};
+pub use plain::{PlainPiece, PlainSource, ingest_plain};
 use whole::Watch;
 pub use whole::WatchedFile;
-pub(crate) use whole::Whole;
+pub use whole::Whole;
 
 /// Jobs that may wait to be hashed, of a block each: with their chunks they bound the memory.
 const JOBS_IN_FLIGHT: usize = 6;
 
 /// A chunk with its id.
-pub(crate) struct Hashed {
-    pub(crate) stream: StreamKind,
-    pub(crate) record: Record,
-    pub(crate) bytes: Bytes,
+pub struct Hashed {
+    /// The stream that it is cut of.
+    pub stream: StreamKind,
+    /// Its id and length.
+    pub record: Record,
+    /// Its bytes.
+    pub bytes: Bytes,
 }
 
 /// Chunks, and where in the image each begins.
 pub(crate) type PlacedRecords = Vec<(Record, u64)>;
 
 /// What an image was found to be.
-pub(crate) struct Ingested {
-    pub(crate) bytes: u64,
-    pub(crate) digest: [u8; 32],
+pub struct Ingested {
+    /// How many bytes it has.
+    pub bytes: u64,
+    /// BLAKE3 of the image.
+    pub digest: [u8; 32],
     /// How its coded files are made, if that was to be found out.
-    pub(crate) codings: Vec<Coding>,
+    pub codings: Vec<Coding>,
     /// Its coded files, if it is to be read at random.
     pub(crate) unfolded: Vec<Unfolded>,
     /// Chunks of these as they are, should they be wanted so, and where in the image each begins.
     pub(crate) opaque: PlacedRecords,
     /// Whether it is whole, if that was to be found out: for make.
-    pub(crate) whole: Whole,
+    pub whole: Whole,
 }
 
 /// What is read.
-pub(crate) struct Input<'a> {
-    pub(crate) reader: &'a mut dyn Read,
+pub struct Input<'a> {
+    /// Gives the bytes.
+    pub reader: &'a mut dyn Read,
     /// For errors.
-    pub(crate) name: &'a Path,
+    pub name: &'a Path,
     /// How many bytes it probably has.
-    pub(crate) size_hint: Option<u64>,
+    pub size_hint: Option<u64>,
 }
 
 /// What becomes of gzip files that may be coded.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum GzipFiles<'a> {
+pub enum GzipFiles<'a> {
     /// They are contents like others.
     Contents,
     /// They are read as what they hold if make would most likely do so, and points are gathered to read them at random.
@@ -73,19 +79,24 @@ pub(crate) enum GzipFiles<'a> {
 }
 
 /// How an image is read.
-pub(crate) struct Reading<'a> {
-    pub(crate) params: Params,
-    pub(crate) pool: &'a Pool,
-    pub(crate) stage: Stage,
-    pub(crate) progress: &'a dyn Progress,
-    pub(crate) gzip_files: GzipFiles<'a>,
+pub struct Reading<'a> {
+    /// How it is cut.
+    pub params: Params,
+    /// The workers that hash.
+    pub pool: &'a Pool,
+    /// The stage that progress is told for.
+    pub stage: Stage,
+    /// Is told of progress.
+    pub progress: &'a dyn Progress,
+    /// What becomes of gzip files in it.
+    pub gzip_files: GzipFiles<'a>,
 }
 
 /// Takes chunks, each stream's in its order.
-pub(crate) type ChunkSink<'s> = &'s mut dyn FnMut(Hashed) -> Result<(), SyncError>;
+pub(crate) type ChunkSink<'s> = &'s mut dyn FnMut(Hashed) -> Result<(), LocalError>;
 
 /// Reads all of `input`; hands each chunk to `sink`.
-pub(crate) fn ingest(input: Input<'_>, reading: &Reading<'_>, sink: ChunkSink<'_>) -> Result<Ingested, SyncError> {
+pub fn ingest(input: Input<'_>, reading: &Reading<'_>, sink: ChunkSink<'_>) -> Result<Ingested, LocalError> {
     let splitter = match reading.gzip_files {
         GzipFiles::Contents => Splitter::new(reading.params),
         GzipFiles::Scan | GzipFiles::Prove(_) => Splitter::finding_candidates(reading.params),
@@ -118,6 +129,36 @@ pub(crate) fn ingest(input: Input<'_>, reading: &Reading<'_>, sink: ChunkSink<'_
     Ok(Ingested { bytes, digest, codings, unfolded, opaque, whole })
 }
 
+/// The same with a sink that has errors of its own.
+///
+/// # Errors
+/// Those of reading, and the first one of the sink.
+pub fn ingest_into<E: From<LocalError>>(
+    input: Input<'_>,
+    reading: &Reading<'_>,
+    mut sink: impl FnMut(Hashed) -> Result<(), E>,
+) -> Result<Ingested, E> {
+    refusing(&mut sink, |sink| ingest(input, reading, sink))
+}
+
+/// Runs `read` with a sink for chunks; the first error of `sink` ends it.
+fn refusing<T, E: From<LocalError>>(
+    sink: &mut dyn FnMut(Hashed) -> Result<(), E>,
+    read: impl FnOnce(ChunkSink<'_>) -> Result<T, LocalError>,
+) -> Result<T, E> {
+    let mut refusal = None;
+    let outcome = read(&mut |chunk| {
+        sink(chunk).map_err(|error| {
+            refusal = Some(error);
+            LocalError::Refused
+        })
+    });
+    match refusal {
+        Some(error) => Err(error),
+        None => Ok(outcome?),
+    }
+}
+
 /// An image that is being read.
 struct Ingest<'a, 'i, 's> {
     reading: &'a Reading<'a>,
@@ -137,7 +178,7 @@ struct Ingest<'a, 'i, 's> {
 
 impl Ingest<'_, '_, '_> {
     /// The image's next bytes, at most `most`; `None` at its end.
-    fn next_piece(&mut self, most: u64) -> Result<Option<Bytes>, SyncError> {
+    fn next_piece(&mut self, most: u64) -> Result<Option<Bytes>, LocalError> {
         if self.rest.is_empty() {
             check_time(self.reading.progress)?;
             let read = self.blocks.read(self.input.reader);
@@ -192,7 +233,7 @@ impl<'p, 's> Hashing<'p, 's> {
     }
 
     /// Takes in the plain image's next bytes; returns how many. They are all, unless it stands at a candidate.
-    fn push(&mut self, piece: Bytes) -> Result<usize, SyncError> {
+    fn push(&mut self, piece: Bytes) -> Result<usize, LocalError> {
         let taken = self.splitter.push(piece);
         self.plain_bytes += taken as u64;
         self.submit()?;
@@ -200,7 +241,7 @@ impl<'p, 's> Hashing<'p, 's> {
     }
 
     /// The image's block of this number is to be hashed.
-    fn digest_next(&mut self, index: u64, block: Bytes) -> Result<(), SyncError> {
+    fn digest_next(&mut self, index: u64, block: Bytes) -> Result<(), LocalError> {
         if self.block.is_some() {
             self.submit()?;
         }
@@ -208,7 +249,7 @@ impl<'p, 's> Hashing<'p, 's> {
         Ok(())
     }
 
-    fn submit(&mut self) -> Result<(), SyncError> {
+    fn submit(&mut self) -> Result<(), LocalError> {
         let (block, chunks) = (self.block.take(), self.splitter.take());
         let opaque = std::mem::take(&mut self.opaque_cut);
         if block.is_none() && chunks.is_empty() && opaque.is_empty() {
@@ -221,7 +262,7 @@ impl<'p, 's> Hashing<'p, 's> {
         Ok(())
     }
 
-    fn take(&mut self, result: JobResult) -> Result<(), SyncError> {
+    fn take(&mut self, result: JobResult) -> Result<(), LocalError> {
         if let Some((value, root)) = result.digest {
             self.digest.push(value, || root.unwrap_or_default());
         }
@@ -230,7 +271,7 @@ impl<'p, 's> Hashing<'p, 's> {
     }
 
     /// The image ends here; returns the digest of its blocks, and the chunks of coded files as they are.
-    fn finish(mut self) -> Result<([u8; 32], PlacedRecords), SyncError> {
+    fn finish(mut self) -> Result<([u8; 32], PlacedRecords), LocalError> {
         self.submit()?;
         let splitter = std::mem::replace(&mut self.splitter, Splitter::new(Params::default()));
         let last = splitter.finish();

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use regrow_deflate::encode::{Blocks, Encoder, Known, encode_block};
 use regrow_deflate::{DeflateError, GzipTrailer, Patcher};
 
-use crate::SyncError;
+use crate::LocalError;
 use crate::pool::{Ordered, Pool};
 
 /// Blocks that are encoded side by side, at most.
@@ -13,10 +13,10 @@ const BLOCKS_IN_FLIGHT: usize = 4;
 const MAX_BLOCK_BYTES: usize = 4 << 20;
 
 /// Takes the next bytes of the stream.
-pub(crate) type StreamSink<'s> = &'s mut dyn FnMut(&[u8]) -> Result<(), SyncError>;
+pub(crate) type StreamSink<'s, E> = &'s mut dyn FnMut(&[u8]) -> Result<(), E>;
 
 /// See the module's documentation.
-pub(crate) struct StreamMaker<'p> {
+pub struct StreamMaker<'p> {
     kind: Kind<'p>,
     patcher: Option<Patcher>,
     trailer: GzipTrailer,
@@ -42,7 +42,7 @@ struct SideBySide<'p> {
 
 impl<'p> StreamMaker<'p> {
     /// For a stream of this encoder, which is then corrected.
-    pub(crate) fn new(pool: &'p Pool, known: Known, corrections: &[u8]) -> Self {
+    pub fn new(pool: &'p Pool, known: Known, corrections: &[u8]) -> Self {
         let kind = match known.blocks().filter(|blocks| blocks.block_bytes <= MAX_BLOCK_BYTES) {
             Some(blocks) => Kind::SideBySide(SideBySide {
                 known,
@@ -59,7 +59,7 @@ impl<'p> StreamMaker<'p> {
     }
 
     /// Takes in the next plain bytes.
-    pub(crate) fn write(&mut self, plain: &[u8], sink: StreamSink<'_>) -> Result<(), SyncError> {
+    pub fn write<E: From<LocalError>>(&mut self, plain: &[u8], sink: StreamSink<'_, E>) -> Result<(), E> {
         self.trailer.update(plain);
         self.out.clear();
         match &mut self.kind {
@@ -70,7 +70,7 @@ impl<'p> StreamMaker<'p> {
     }
 
     /// The plain bytes end here: the rest of the stream goes to `sink`. Returns the member's trailer.
-    pub(crate) fn finish(mut self, sink: StreamSink<'_>) -> Result<[u8; 8], SyncError> {
+    pub fn finish<E: From<LocalError>>(mut self, sink: StreamSink<'_, E>) -> Result<[u8; 8], E> {
         self.out.clear();
         match self.kind {
             Kind::OneByOne(encoder) => encoder.finish(&mut self.out),
@@ -87,24 +87,24 @@ impl<'p> StreamMaker<'p> {
 }
 
 /// Corrects what the encoder made, if it is to be corrected.
-fn hand_on(
+fn hand_on<E: From<LocalError>>(
     patcher: &mut Option<Patcher>,
     made: &[u8],
     patched: &mut Vec<u8>,
-    sink: StreamSink<'_>,
-) -> Result<(), SyncError> {
+    sink: StreamSink<'_, E>,
+) -> Result<(), E> {
     let Some(patcher) = patcher else { return sink(made) };
     patched.clear();
     patcher.push(made, patched).map_err(unfit)?;
     sink(patched)
 }
 
-fn unfit(error: DeflateError) -> SyncError {
-    SyncError::io("a coded file")(std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+fn unfit(error: DeflateError) -> LocalError {
+    LocalError::io("a coded file")(std::io::Error::new(std::io::ErrorKind::InvalidData, error))
 }
 
 impl SideBySide<'_> {
-    fn write(&mut self, mut plain: &[u8], out: &mut Vec<u8>) -> Result<(), SyncError> {
+    fn write(&mut self, mut plain: &[u8], out: &mut Vec<u8>) -> Result<(), LocalError> {
         while !plain.is_empty() {
             // A full block waits until it is known whether it is the last one.
             if self.block.len() == self.blocks.block_bytes {
@@ -140,7 +140,7 @@ impl SideBySide<'_> {
         [before, block].concat().into()
     }
 
-    fn finish(mut self, out: &mut Vec<u8>) -> Result<(), SyncError> {
+    fn finish(mut self, out: &mut Vec<u8>) -> Result<(), LocalError> {
         if self.block.len() == self.blocks.block_bytes && self.blocks.ends_with_partial {
             self.encode(false);
         }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::SyncError;
+use crate::LocalError;
 
 /// Up to this many bytes stay in memory.
 const MEMORY_BYTES: usize = 16 << 20;
@@ -25,18 +25,18 @@ impl Aside {
     }
 
     /// Takes in the next bytes.
-    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<(), SyncError> {
+    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<(), LocalError> {
         self.bytes += piece.len() as u64;
         self.memory.extend_from_slice(piece);
         if self.memory.len() > MEMORY_BYTES {
-            self.spill().map_err(SyncError::io(&self.folder))?;
+            self.spill().map_err(LocalError::io(&self.folder))?;
         }
         Ok(())
     }
 
     /// All bytes came: those that are not yet in the file, if there is one, go there.
-    pub(crate) fn settle(&mut self) -> Result<(), SyncError> {
-        if self.file.is_some() { self.spill().map_err(SyncError::io(&self.folder)) } else { Ok(()) }
+    pub(crate) fn settle(&mut self) -> Result<(), LocalError> {
+        if self.file.is_some() { self.spill().map_err(LocalError::io(&self.folder)) } else { Ok(()) }
     }
 
     fn spill(&mut self) -> io::Result<()> {

@@ -5,32 +5,32 @@ use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
-use crate::SyncError;
+use crate::LocalError;
 
 type Job = Box<dyn FnOnce() + Send>;
 
 /// As many threads as the machine has cores. Jobs must not wait for other jobs.
-pub(crate) struct Pool {
+pub struct Pool {
     jobs: Option<Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 /// A result that is to come.
-pub(crate) struct Pending<T>(Receiver<T>);
+pub struct Pending<T>(Receiver<T>);
 
 /// Starts a thread beside the pool's. A system may allow no more of them.
-pub(crate) fn spawn_scoped<'scope, 'env, T: Send + 'scope>(
+pub fn spawn_scoped<'scope, 'env, T: Send + 'scope>(
     scope: &'scope Scope<'scope, 'env>,
     work: impl FnOnce() -> T + Send + 'scope,
-) -> Result<ScopedJoinHandle<'scope, T>, SyncError> {
-    Builder::new().name("regrow".into()).spawn_scoped(scope, work).map_err(SyncError::Threads)
+) -> Result<ScopedJoinHandle<'scope, T>, LocalError> {
+    Builder::new().name("regrow".into()).spawn_scoped(scope, work).map_err(LocalError::Threads)
 }
 
 /// Makes sure that this many more threads can be started. Libraries that start threads by themselves panic where they cannot.
 ///
 /// # Errors
-/// [`SyncError::Threads`].
-pub fn check_threads(count: usize) -> Result<(), SyncError> {
+/// [`LocalError::Threads`].
+pub fn check_threads(count: usize) -> Result<(), LocalError> {
     let (all_there, waiting) = bounded::<()>(0);
     let wait = |_| {
         let waiting = waiting.clone();
@@ -38,14 +38,14 @@ pub fn check_threads(count: usize) -> Result<(), SyncError> {
     };
     let threads: Result<Vec<_>, _> = (0..count).map(wait).collect();
     drop(all_there);
-    threads.map_err(SyncError::Threads)?.into_iter().for_each(|thread| drop(thread.join()));
+    threads.map_err(LocalError::Threads)?.into_iter().for_each(|thread| drop(thread.join()));
     Ok(())
 }
 
 impl<T> Pending<T> {
     /// Waits for it.
-    pub(crate) fn wait(self) -> Result<T, SyncError> {
-        self.0.recv().map_err(|_| SyncError::Worker)
+    pub fn wait(self) -> Result<T, LocalError> {
+        self.0.recv().map_err(|_| LocalError::Worker)
     }
 
     fn is_ready(&self) -> bool {
@@ -54,7 +54,8 @@ impl<T> Pending<T> {
 }
 
 impl Pool {
-    pub(crate) fn new() -> Self {
+    /// A pool for this machine.
+    pub fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let (jobs, queue) = unbounded::<Job>();
         let work = |queue: Receiver<Job>| move || queue.iter().for_each(|job| job());
@@ -65,7 +66,7 @@ impl Pool {
     }
 
     /// Runs `job` on some thread. Who submits bounds how many wait.
-    pub(crate) fn submit<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Pending<T> {
+    pub fn submit<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Pending<T> {
         let (result, pending) = bounded(1);
         let run: Job = Box::new(move || drop(result.send(job())));
         match &self.jobs {
@@ -73,6 +74,12 @@ impl Pool {
             _ => run(),
         }
         Pending(pending)
+    }
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -86,33 +93,35 @@ impl Drop for Pool {
 }
 
 /// Results in the order of their jobs, at most `limit` of them outstanding.
-pub(crate) struct Ordered<T> {
+pub struct Ordered<T> {
     waiting: VecDeque<Pending<T>>,
     limit: usize,
 }
 
 impl<T> Ordered<T> {
-    pub(crate) fn new(limit: usize) -> Self {
+    /// No results yet, and this limit.
+    pub fn new(limit: usize) -> Self {
         Self { waiting: VecDeque::new(), limit }
     }
 
-    pub(crate) fn push(&mut self, pending: Pending<T>) {
+    /// Adds the result of the next job.
+    pub fn push(&mut self, pending: Pending<T>) {
         self.waiting.push_back(pending);
     }
 
     /// The next result if it is there, or if too many are outstanding.
-    pub(crate) fn next_due(&mut self) -> Result<Option<T>, SyncError> {
+    pub fn next_due(&mut self) -> Result<Option<T>, LocalError> {
         let due = self.waiting.len() > self.limit || self.waiting.front().is_some_and(Pending::is_ready);
         if due { self.next() } else { Ok(None) }
     }
 
     /// The next result, waited for, if too many are outstanding.
-    pub(crate) fn next_over_limit(&mut self) -> Result<Option<T>, SyncError> {
+    pub fn next_over_limit(&mut self) -> Result<Option<T>, LocalError> {
         if self.waiting.len() > self.limit { self.next() } else { Ok(None) }
     }
 
     /// The next result; `None` when none is outstanding.
-    pub(crate) fn next(&mut self) -> Result<Option<T>, SyncError> {
+    pub fn next(&mut self) -> Result<Option<T>, LocalError> {
         self.waiting.pop_front().map(Pending::wait).transpose()
     }
 }

@@ -11,14 +11,14 @@ use regrow_image::StreamKind;
 use regrow_index::Segment;
 
 use super::Seed;
-use crate::SyncError;
+use crate::LocalError;
 use crate::scan::segments;
 
 /// How much is written at a time.
 const WRITE_BYTES: usize = 1 << 20;
 
 /// See the module's documentation. Nothing in it is verified: who reads it does that.
-pub(crate) struct PatchSeed {
+pub struct PatchSeed {
     file: File,
     /// Where in the file chunks lie.
     places: HashMap<ChunkId, u64>,
@@ -27,7 +27,7 @@ pub(crate) struct PatchSeed {
 }
 
 /// Gathers a [`PatchSeed`].
-pub(crate) struct PatchSeedBuilder {
+pub struct PatchSeedBuilder {
     file: BufWriter<File>,
     written: u64,
     places: HashMap<ChunkId, u64>,
@@ -36,14 +36,14 @@ pub(crate) struct PatchSeedBuilder {
 
 impl PatchSeedBuilder {
     /// The chunks go into a file without a name in `scratch`.
-    pub(crate) fn new(scratch: &Path) -> Result<Self, SyncError> {
-        let file = tempfile::tempfile_in(scratch).map_err(SyncError::io(scratch))?;
+    pub fn new(scratch: &Path) -> Result<Self, LocalError> {
+        let file = tempfile::tempfile_in(scratch).map_err(LocalError::io(scratch))?;
         let file = BufWriter::with_capacity(WRITE_BYTES, file);
         Ok(Self { file, written: 0, places: HashMap::new(), streams: Default::default() })
     }
 
     /// Takes in the next chunk of a stream; its bytes are kept if they `is_new`.
-    pub(crate) fn push(&mut self, stream: StreamKind, record: Record, bytes: &[u8], is_new: bool) -> io::Result<()> {
+    pub fn push(&mut self, stream: StreamKind, record: Record, bytes: &[u8], is_new: bool) -> io::Result<()> {
         self.streams[usize::from(stream == StreamKind::Contents)].push(record);
         if is_new && !self.places.contains_key(&record.id) {
             self.file.write_all(bytes)?;
@@ -53,8 +53,9 @@ impl PatchSeedBuilder {
         Ok(())
     }
 
-    pub(crate) fn finish(self) -> Result<PatchSeed, SyncError> {
-        let file = self.file.into_inner().map_err(|error| SyncError::io("temporary file")(error.into_error()))?;
+    /// The seed, complete.
+    pub fn finish(self) -> Result<PatchSeed, LocalError> {
+        let file = self.file.into_inner().map_err(|error| LocalError::io("temporary file")(error.into_error()))?;
         Ok(PatchSeed { file, places: self.places, streams: self.streams })
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::archive::Archive;
 use super::digests::{Digests, blob_name, renamed};
 use super::layers::Replaced;
-use crate::SyncError;
+use crate::LocalError;
 
 const OCI_INDEX: &str = "index.json";
 const DOCKER_MANIFEST: &str = "manifest.json";
@@ -68,7 +68,7 @@ fn list<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
 
 impl Images {
     /// Finds all layers.
-    pub(super) fn find(archive: &Archive, file: &mut File) -> Result<Self, SyncError> {
+    pub(super) fn find(archive: &Archive, file: &mut File) -> Result<Self, LocalError> {
         let mut images = Self { documents: Vec::new(), layers: Vec::new() };
         images.add_oci(archive, file, OCI_INDEX, 0)?;
         if let Some(value) = read(archive, file, DOCKER_MANIFEST)? {
@@ -84,7 +84,7 @@ impl Images {
         }
         if images.documents.is_empty() {
             let reason = "no image archive: there is neither an index.json nor a manifest.json in it";
-            return Err(SyncError::Usage(reason.to_owned()));
+            return Err(LocalError::Usage(reason.to_owned()));
         }
         Ok(images)
     }
@@ -96,7 +96,7 @@ impl Images {
     }
 
     /// An index, or a manifest, and what it names.
-    fn add_oci(&mut self, archive: &Archive, file: &mut File, name: &str, depth: usize) -> Result<(), SyncError> {
+    fn add_oci(&mut self, archive: &Archive, file: &mut File, name: &str, depth: usize) -> Result<(), LocalError> {
         if depth > MAX_DEPTH || self.documents.iter().any(|known| known.name == name) {
             return Ok(());
         }
@@ -119,7 +119,7 @@ impl Images {
     }
 
     /// The documents that change with these layers.
-    pub(super) fn rewrite(&mut self, replaced: &[Replaced], path: &Path) -> Result<Vec<Changed>, SyncError> {
+    pub(super) fn rewrite(&mut self, replaced: &[Replaced], path: &Path) -> Result<Vec<Changed>, LocalError> {
         let mut digests: HashMap<String, Renewed> = HashMap::new();
         for layer in replaced {
             if let Some(old) = &layer.old_digest {
@@ -132,7 +132,7 @@ impl Images {
             if !update(value, &digests) {
                 continue;
             }
-            let bytes = serde_json::to_vec(value).map_err(|error| SyncError::io(path)(error.into()))?;
+            let bytes = serde_json::to_vec(value).map_err(|error| LocalError::io(path)(error.into()))?;
             let mut new_name = name.clone();
             if let Some(old) = name.strip_prefix("blobs/").map(|old| old.replacen('/', ":", 1)) {
                 let mut sums = Digests::like(&[Some(&old)]);
@@ -148,12 +148,12 @@ impl Images {
 }
 
 /// A JSON document of the archive, if it is there and is one.
-fn read(archive: &Archive, file: &mut File, name: &str) -> Result<Option<Value>, SyncError> {
+fn read(archive: &Archive, file: &mut File, name: &str) -> Result<Option<Value>, LocalError> {
     Ok(archive.document(file, name)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
 /// What the layers of an image hold, by its config.
-fn diff_ids(archive: &Archive, file: &mut File, config: &str) -> Result<Vec<String>, SyncError> {
+fn diff_ids(archive: &Archive, file: &mut File, config: &str) -> Result<Vec<String>, LocalError> {
     let config = read(archive, file, config)?.unwrap_or_default();
     let ids = config.get("rootfs").map(|rootfs| list(rootfs, "diff_ids").filter_map(Value::as_str).map(str::to_owned));
     Ok(ids.into_iter().flatten().collect())

@@ -34,14 +34,14 @@ pub fn scratch_file(folder: &Path) -> io::Result<NamedTempFile> {
 }
 
 /// A folder for this user alone, removed when dropped with all that is in it.
-pub(crate) struct ScratchFolder {
+pub struct ScratchFolder {
     folder: TempDir,
     _locked: File,
 }
 
 impl ScratchFolder {
     /// A new one. What killed runs left there goes first.
-    pub(crate) fn new(above: &Path) -> io::Result<Self> {
+    pub fn new(above: &Path) -> io::Result<Self> {
         sweep(above);
         for _ in 0..TRIES {
             let folder = Builder::new().prefix(PREFIX).rand_bytes(RANDOM_CHARS).tempdir_in(above)?;
@@ -54,7 +54,8 @@ impl ScratchFolder {
         Err(io::ErrorKind::ResourceBusy.into())
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// The path of the folder.
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 }
@@ -65,7 +66,7 @@ fn lock(file: &File) {
 }
 
 /// Removes what runs of this user left that were killed. Best effort: what cannot be removed stays.
-pub(crate) fn sweep(folder: &Path) {
+pub fn sweep(folder: &Path) {
     let Ok(place) = Place::open(folder) else { return };
     for name in place.entries().unwrap_or_default() {
         if is_ours(&name) {

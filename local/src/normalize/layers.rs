@@ -10,7 +10,7 @@ use regrow_image::is_zstd;
 use super::archive::ArchiveEntry;
 use super::digests::{Digests, renamed};
 use super::manifests::LayerRef;
-use crate::SyncError;
+use crate::LocalError;
 use crate::coded::{Aside, Guess, PREFIX_BYTES, Proof, guess, prove};
 use crate::pool::Pool;
 
@@ -40,8 +40,8 @@ pub(super) fn is_to_change(
     entry: &ArchiveEntry,
     scratch: &Path,
     pool: &Pool,
-) -> Result<bool, SyncError> {
-    let io = || SyncError::io(&entry.name);
+) -> Result<bool, LocalError> {
+    let io = || LocalError::io(&entry.name);
     let mut prefix = Vec::new();
     data(file, entry).and_then(|data| data.take(PREFIX_BYTES as u64).read_to_end(&mut prefix)).map_err(io())?;
     if !prefix.starts_with(&GZIP) {
@@ -70,8 +70,8 @@ impl Replaced {
         entry: &ArchiveEntry,
         layer: &LayerRef,
         scratch: &Path,
-    ) -> Result<Option<Self>, SyncError> {
-        let io = || SyncError::io(&entry.name);
+    ) -> Result<Option<Self>, LocalError> {
+        let io = || LocalError::io(&entry.name);
         let mut magic = [0; 4];
         data(file, entry).and_then(|mut data| data.read_exact(&mut magic)).map_err(io())?;
         let data = data(file, entry).map_err(io())?;
@@ -80,7 +80,7 @@ impl Replaced {
         } else {
             Box::new(MultiGzDecoder::new(data))
         };
-        let mut out = tempfile::tempfile_in(scratch).map_err(SyncError::io(scratch))?;
+        let mut out = tempfile::tempfile_in(scratch).map_err(LocalError::io(scratch))?;
         let mut digests = Digests::like(&[layer.digest.as_deref(), layer.diff_id.as_deref()]);
         let (mut bytes, mut buffer) = (0, vec![0; COPY_BYTES]);
         loop {
@@ -89,12 +89,12 @@ impl Replaced {
                 break;
             }
             digests.update(&buffer[..read]);
-            out.write_all(&buffer[..read]).map_err(SyncError::io(scratch))?;
+            out.write_all(&buffer[..read]).map_err(LocalError::io(scratch))?;
             bytes += read as u64;
         }
         if let Some(diff_id) = &layer.diff_id {
             let Some(zeros) = digests.complete(diff_id) else { return Ok(None) };
-            io::copy(&mut io::repeat(0).take(zeros), &mut out).map_err(SyncError::io(scratch))?;
+            io::copy(&mut io::repeat(0).take(zeros), &mut out).map_err(LocalError::io(scratch))?;
             bytes += zeros;
         }
         let new_digest = digests.of_kind(layer.digest.as_deref());

@@ -8,14 +8,14 @@ use std::io;
 use regrow_image::{BLOCK, Cut, Ending, Splitter};
 
 use super::{GzipFiles, Ingest};
-use crate::{Missing, SyncError};
+use crate::{LocalError, Missing};
 
 use compressed::Compressed;
 pub use watched::WatchedFile;
 
 /// What an image's bytes say of whether they are all.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Whole {
+pub enum Whole {
     /// They are, or nothing says that they are not.
     Yes,
     /// A tar of whole entries, without the blocks of zeros that end one.
@@ -97,10 +97,10 @@ impl Ingest<'_, '_, '_> {
     }
 
     /// What an error of the input is.
-    pub(super) fn error_of(&self, source: io::Error) -> SyncError {
+    pub(super) fn error_of(&self, source: io::Error) -> LocalError {
         if self.is_made() {
             return watched::error_of(source, self.input.name, self.bytes);
         }
-        SyncError::io(self.input.name)(source)
+        LocalError::io(self.input.name)(source)
     }
 }

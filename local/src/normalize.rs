@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 
 use crate::pool::Pool;
 use crate::scratch::scratch_file;
-use crate::{Progress, SyncError};
+use crate::{LocalError, Progress};
 
 use archive::Archive;
 use layers::Replaced;
@@ -31,9 +31,9 @@ pub struct Normalized {
 /// Writes the archive at `path` again, in a file in `scratch`; `None` where no layer has to be changed.
 ///
 /// # Errors
-/// [`SyncError::NoArchive`] and [`SyncError::Usage`] for what is no image archive; [`SyncError::Io`].
-pub fn normalize(path: &Path, scratch: &Path, progress: &dyn Progress) -> Result<Option<Normalized>, SyncError> {
-    let mut file = File::open(path).map_err(SyncError::io(path))?;
+/// [`LocalError::NoArchive`] and [`LocalError::Usage`] for what is no image archive; [`LocalError::Io`].
+pub fn normalize(path: &Path, scratch: &Path, progress: &dyn Progress) -> Result<Option<Normalized>, LocalError> {
+    let mut file = File::open(path).map_err(LocalError::io(path))?;
     let archive = Archive::read(&mut file, path)?;
     let pool = Pool::new();
     let mut images = manifests::Images::find(&archive, &mut file)?;
@@ -58,11 +58,11 @@ pub fn normalize(path: &Path, scratch: &Path, progress: &dyn Progress) -> Result
         return Ok(None);
     }
     let changed = images.rewrite(&replaced, path)?;
-    let out = scratch_file(scratch).map_err(SyncError::io(scratch))?;
+    let out = scratch_file(scratch).map_err(LocalError::io(scratch))?;
     let mut writer = BufWriter::with_capacity(1 << 20, out);
-    archive.write(&mut file, &replaced, &changed, &mut writer).map_err(SyncError::io(scratch))?;
-    writer.flush().map_err(SyncError::io(scratch))?;
-    let mut out = writer.into_inner().map_err(|error| SyncError::io(scratch)(error.into_error()))?;
-    out.rewind().map_err(SyncError::io(scratch))?;
+    archive.write(&mut file, &replaced, &changed, &mut writer).map_err(LocalError::io(scratch))?;
+    writer.flush().map_err(LocalError::io(scratch))?;
+    let mut out = writer.into_inner().map_err(|error| LocalError::io(scratch)(error.into_error()))?;
+    out.rewind().map_err(LocalError::io(scratch))?;
     Ok(Some(Normalized { file: out, layers: replaced.len() as u64 }))
 }

@@ -5,35 +5,37 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
-use crate::SyncError;
+use crate::LocalError;
 
 /// Up to this many bytes stay in memory.
-pub(crate) const MEMORY_BYTES: u64 = 24 << 20;
+pub const MEMORY_BYTES: u64 = 24 << 20;
 const READ_BYTES: usize = 256 << 10;
 
 /// Bytes that are written in any order and then read: in memory, or in a file without a name.
-pub(crate) enum Spool {
+pub enum Spool {
+    /// In memory.
     Memory(RwLock<Vec<u8>>),
+    /// In a file of this many bytes.
     File(File, u64),
 }
 
 impl Spool {
     /// Room for so many bytes, all zero; a file lies in `folder`.
-    pub(crate) fn new(bytes: u64, folder: &Path) -> Result<Self, SyncError> {
+    pub fn new(bytes: u64, folder: &Path) -> Result<Self, LocalError> {
         if bytes <= MEMORY_BYTES {
             return Ok(Self::Memory(RwLock::new(vec![0; bytes as usize])));
         }
-        let file = tempfile::tempfile_in(folder).map_err(SyncError::io(folder))?;
+        let file = tempfile::tempfile_in(folder).map_err(LocalError::io(folder))?;
         Ok(Self::File(file, bytes))
     }
 
     /// How many bytes of the disk a spool of this many bytes takes.
-    pub(crate) fn disk_bytes(bytes: u64) -> u64 {
+    pub fn disk_bytes(bytes: u64) -> u64 {
         if bytes <= MEMORY_BYTES { 0 } else { bytes }
     }
 
     /// Writes bytes at a place.
-    pub(crate) fn write(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
+    pub fn write(&self, at: u64, bytes: &[u8]) -> Result<(), LocalError> {
         match self {
             Self::Memory(memory) => {
                 let mut memory = memory.write().unwrap_or_else(PoisonError::into_inner);
@@ -43,12 +45,12 @@ impl Spool {
                 }
                 Ok(())
             }
-            Self::File(file, _) => file.write_all_at(bytes, at).map_err(SyncError::io("temporary file")),
+            Self::File(file, _) => file.write_all_at(bytes, at).map_err(LocalError::io("temporary file")),
         }
     }
 
     /// Reads bytes that were written.
-    pub(crate) fn read(&self, at: u64, out: &mut [u8]) -> std::io::Result<()> {
+    pub fn read(&self, at: u64, out: &mut [u8]) -> std::io::Result<()> {
         match self {
             Self::Memory(memory) => {
                 let memory = memory.read().unwrap_or_else(PoisonError::into_inner);
@@ -62,7 +64,7 @@ impl Spool {
     }
 
     /// All bytes from the front, in pieces.
-    pub(crate) fn for_each(&self, mut each: impl FnMut(&[u8]) -> Result<(), SyncError>) -> Result<(), SyncError> {
+    pub fn for_each<E: From<LocalError>>(&self, mut each: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         match self {
             Self::Memory(memory) => each(&memory.read().unwrap_or_else(PoisonError::into_inner)),
             Self::File(file, bytes) => {
@@ -70,7 +72,7 @@ impl Spool {
                 let mut at = 0;
                 while at < *bytes {
                     let piece = &mut buffer[..READ_BYTES.min((*bytes - at) as usize)];
-                    file.read_exact_at(piece, at).map_err(SyncError::io("temporary file"))?;
+                    file.read_exact_at(piece, at).map_err(LocalError::io("temporary file"))?;
                     each(piece)?;
                     at += piece.len() as u64;
                 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::fs::{FileType, Stat, fstat};
 
-use crate::SyncError;
+use crate::LocalError;
 
 const COPY_BYTES: usize = 1 << 20;
 
@@ -71,13 +71,13 @@ impl<F: Read + AsFd> WatchedFile<F> {
     /// Copies all of it to `out`. The names are for errors: the file's own, and where `out` lies.
     ///
     /// # Errors
-    /// [`SyncError::Changed`], [`SyncError::Unread`]; [`SyncError::Io`] where `out` cannot be written.
-    pub fn copy_to(&mut self, out: &mut impl Write, name: &Path, out_name: &Path) -> Result<(), SyncError> {
+    /// [`LocalError::Changed`], [`LocalError::Unread`]; [`LocalError::Io`] where `out` cannot be written.
+    pub fn copy_to(&mut self, out: &mut impl Write, name: &Path, out_name: &Path) -> Result<(), LocalError> {
         let mut buffer = vec![0; COPY_BYTES];
         loop {
             match self.read(&mut buffer) {
                 Ok(0) => return Ok(()),
-                Ok(read) => out.write_all(&buffer[..read]).map_err(SyncError::io(out_name))?,
+                Ok(read) => out.write_all(&buffer[..read]).map_err(LocalError::io(out_name))?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error_of(error, name, self.read)),
             }
@@ -92,12 +92,12 @@ impl<F: Read + AsFd> WatchedFile<F> {
 }
 
 /// The error for an image of this name that could not be read on, after this many bytes.
-pub(in crate::ingest) fn error_of(source: io::Error, name: &Path, bytes: u64) -> SyncError {
+pub(in crate::ingest) fn error_of(source: io::Error, name: &Path, bytes: u64) -> LocalError {
     let path = name.to_owned();
     if source.get_ref().is_some_and(|inner| inner.is::<Change>()) {
-        return SyncError::Changed { path };
+        return LocalError::Changed { path };
     }
-    SyncError::Unread { path, bytes, source }
+    LocalError::Unread { path, bytes, source }
 }
 
 impl<F: Read + AsFd> Read for WatchedFile<F> {

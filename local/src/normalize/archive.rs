@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::layers::Replaced;
 use super::manifests::Changed;
-use crate::{Missing, SyncError};
+use crate::{LocalError, Missing};
 
 /// Documents are at most so long.
 const MAX_DOCUMENT_BYTES: u64 = 16 << 20;
@@ -44,8 +44,8 @@ fn compression(magic: &[u8]) -> Option<&'static str> {
     magic.starts_with(b"BZh").then_some("it is compressed with bzip2; unpack it first, with bunzip2")
 }
 
-fn no_tar(path: &Path) -> SyncError {
-    SyncError::NoArchive { path: path.to_owned(), reason: "it is no tar, or ends within an entry" }
+fn no_tar(path: &Path) -> LocalError {
+    LocalError::NoArchive { path: path.to_owned(), reason: "it is no tar, or ends within an entry" }
 }
 
 /// A path as documents name it.
@@ -55,22 +55,22 @@ fn plain_name(name: &str) -> String {
 
 impl Archive {
     /// Reads the entries' headers.
-    pub(super) fn read(file: &mut File, path: &Path) -> Result<Self, SyncError> {
-        let io = || SyncError::io(path);
+    pub(super) fn read(file: &mut File, path: &Path) -> Result<Self, LocalError> {
+        let io = || LocalError::io(path);
         let file_bytes = file.metadata().map_err(io())?.len();
         // What the tar reader says of bytes that are no tar holds these bytes.
         let failed = |error: io::Error| match error.raw_os_error() {
-            Some(_) => SyncError::io(path)(error),
+            Some(_) => LocalError::io(path)(error),
             None => no_tar(path),
         };
         file.rewind().map_err(io())?;
         let mut magic = Vec::new();
         (&mut *file).take(MAGIC_BYTES).read_to_end(&mut magic).map_err(io())?;
         if let Some(reason) = compression(&magic) {
-            return Err(SyncError::NoArchive { path: path.to_owned(), reason });
+            return Err(LocalError::NoArchive { path: path.to_owned(), reason });
         }
         file.rewind().map_err(io())?;
-        let partial = |missing| SyncError::Partial { path: path.to_owned(), missing };
+        let partial = |missing| LocalError::Partial { path: path.to_owned(), missing };
         if file_bytes == 0 {
             return Err(partial(Missing::Everything));
         }
@@ -90,7 +90,10 @@ impl Archive {
                 header: entry.header().clone(),
             });
             if entries.len() > MAX_ENTRIES {
-                return Err(SyncError::Usage(format!("{}: has too many entries for an image archive", path.display())));
+                return Err(LocalError::Usage(format!(
+                    "{}: has too many entries for an image archive",
+                    path.display()
+                )));
             }
         }
         Ok(Self { entries })
@@ -101,13 +104,13 @@ impl Archive {
     }
 
     /// A document of the archive.
-    pub(super) fn document(&self, file: &mut File, name: &str) -> Result<Option<Vec<u8>>, SyncError> {
+    pub(super) fn document(&self, file: &mut File, name: &str) -> Result<Option<Vec<u8>>, LocalError> {
         let Some(entry) = self.entry(name) else { return Ok(None) };
         if entry.bytes > MAX_DOCUMENT_BYTES {
-            return Err(SyncError::Usage(format!("{name}: is too long for a document of an image archive")));
+            return Err(LocalError::Usage(format!("{name}: is too long for a document of an image archive")));
         }
         let mut bytes = vec![0; entry.bytes as usize];
-        file.seek(SeekFrom::Start(entry.at)).and_then(|_| file.read_exact(&mut bytes)).map_err(SyncError::io(name))?;
+        file.seek(SeekFrom::Start(entry.at)).and_then(|_| file.read_exact(&mut bytes)).map_err(LocalError::io(name))?;
         Ok(Some(bytes))
     }
 

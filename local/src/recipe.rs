@@ -3,9 +3,9 @@
 use regrow_chunker::Record;
 
 /// The chunks of both streams, in order.
-pub(crate) struct Recipe {
+pub struct Recipe {
     /// Those of the skeleton.
-    pub(crate) skeleton: Vec<Record>,
+    pub skeleton: Vec<Record>,
     /// Those of the contents.
-    pub(crate) contents: Vec<Record>,
+    pub contents: Vec<Record>,
 }

@@ -10,7 +10,7 @@ use regrow_index::{Coding, MemberCoding};
 
 use super::stream::StreamMaker;
 use super::{Aside, PREFIX_BYTES};
-use crate::SyncError;
+use crate::LocalError;
 use crate::pool::{Pool, spawn_scoped};
 
 /// Stored bytes that are read at a time, and plain ones that go from one thread to the other.
@@ -34,7 +34,7 @@ pub(crate) enum Proof {
 }
 
 /// Looks through a whole gzip file.
-pub(crate) fn prove(stored: &Aside, pool: &Pool) -> Result<Proof, SyncError> {
+pub(crate) fn prove(stored: &Aside, pool: &Pool) -> Result<Proof, LocalError> {
     let Some((members, tail)) = members_of(stored)? else { return Ok(Proof::Impossible("it is no sound gzip file")) };
     if members.len() > MAX_MEMBERS {
         return Ok(Proof::Impossible("it has more members than an index takes"));
@@ -85,7 +85,7 @@ fn share_with_last(coded: &mut [MemberCoding]) {
 type Members = (Vec<GzipMember>, Vec<u8>);
 
 /// The file's members, if it inflates to its end.
-fn members_of(stored: &Aside) -> Result<Option<Members>, SyncError> {
+fn members_of(stored: &Aside) -> Result<Option<Members>, LocalError> {
     let mut reader = GzipReader::default();
     let mut ended = 0;
     let read = read_through(stored, 0, &mut reader, |_, has_ended| {
@@ -100,13 +100,13 @@ fn read_through(
     stored: &Aside,
     mut at: u64,
     reader: &mut GzipReader,
-    mut each: impl FnMut(Vec<u8>, bool) -> Result<bool, SyncError>,
-) -> Result<bool, SyncError> {
+    mut each: impl FnMut(Vec<u8>, bool) -> Result<bool, LocalError>,
+) -> Result<bool, LocalError> {
     let mut buffer = vec![0; READ_BYTES];
     let (mut held, mut plain) = (0..0, Vec::with_capacity(PLAIN_BYTES));
     loop {
         if held.is_empty() {
-            held = 0..stored.read_at(at, &mut buffer).map_err(SyncError::io("temporary file"))?;
+            held = 0..stored.read_at(at, &mut buffer).map_err(LocalError::io("temporary file"))?;
             at += held.end as u64;
         }
         let before = plain.len();
@@ -131,7 +131,7 @@ struct Member<'a> {
 
 impl Member<'_> {
     /// The encoder that wrote it, and corrections of what that makes.
-    fn encoder(&self, last: Option<Known>) -> Result<Option<(Known, Vec<u8>)>, SyncError> {
+    fn encoder(&self, last: Option<Known>) -> Result<Option<(Known, Vec<u8>)>, LocalError> {
         if let Some(last) = last
             && self.member.plain_bytes <= PREFIX_BYTES as u64
             && self.agreed(last, &[])?.is_none()
@@ -155,11 +155,11 @@ impl Member<'_> {
     }
 
     /// The beginnings of the stream, and of what it holds.
-    fn prefixes(&self) -> Result<(Vec<u8>, Vec<u8>), SyncError> {
+    fn prefixes(&self) -> Result<(Vec<u8>, Vec<u8>), LocalError> {
         let len = (self.member.stream.end - self.member.stream.start).min(PREFIX_BYTES as u64);
         let mut stored = vec![0; len as usize];
         let read = self.stored.read_at(self.member.stream.start, &mut stored);
-        stored.truncate(read.map_err(SyncError::io("temporary file"))?);
+        stored.truncate(read.map_err(LocalError::io("temporary file"))?);
         let mut plain = Vec::new();
         self.plain(|piece| {
             plain.extend_from_slice(&piece);
@@ -170,7 +170,7 @@ impl Member<'_> {
     }
 
     /// Gives the plain bytes in pieces, as long as `each` wants more.
-    fn plain(&self, mut each: impl FnMut(Vec<u8>) -> Result<bool, SyncError>) -> Result<(), SyncError> {
+    fn plain(&self, mut each: impl FnMut(Vec<u8>) -> Result<bool, LocalError>) -> Result<(), LocalError> {
         let start = self.member.stream.start - self.member.header.len() as u64;
         let mut reader = GzipReader::default();
         read_through(self.stored, start, &mut reader, |piece, ended| Ok(each(piece)? && !ended))?;
@@ -182,8 +182,8 @@ impl Member<'_> {
         &self,
         known: Known,
         corrections: &[u8],
-        take: &mut dyn FnMut(&[u8]) -> Result<bool, SyncError>,
-    ) -> Result<(), SyncError> {
+        take: &mut dyn FnMut(&[u8]) -> Result<bool, LocalError>,
+    ) -> Result<(), LocalError> {
         std::thread::scope(|scope| {
             let (pieces, arriving) = bounded::<Vec<u8>>(PIECES_WAITING);
             let inflating = spawn_scoped(scope, move || self.plain(|piece| Ok(pieces.send(piece).is_ok())))?;
@@ -199,18 +199,18 @@ impl Member<'_> {
                     return Ok(());
                 }
             }
-            inflating.join().map_err(|_| SyncError::Worker)??;
+            inflating.join().map_err(|_| LocalError::Worker)??;
             maker.finish(&mut sink).map(|_| ())
         })
     }
 
     /// `None` if an encoder makes just this stream; else how many bytes of it are the same, about.
-    fn agreed(&self, known: Known, corrections: &[u8]) -> Result<Option<u64>, SyncError> {
+    fn agreed(&self, known: Known, corrections: &[u8]) -> Result<Option<u64>, LocalError> {
         let (mut at, end) = (self.member.stream.start, self.member.stream.end);
         let (mut buffer, mut agrees) = (Vec::new(), true);
         let encoded = self.encode(known, corrections, &mut |made| {
             buffer.resize(made.len(), 0);
-            let read = self.stored.read_at(at, &mut buffer).map_err(SyncError::io("temporary file"))?;
+            let read = self.stored.read_at(at, &mut buffer).map_err(LocalError::io("temporary file"))?;
             agrees = read == made.len() && buffer == made && at + made.len() as u64 <= end;
             at += if agrees { made.len() as u64 } else { 0 };
             Ok(agrees)
@@ -225,7 +225,7 @@ impl Member<'_> {
     }
 
     /// What has to be changed in what an encoder makes, if that is little.
-    fn corrections(&self, known: Known) -> Result<Option<Vec<u8>>, SyncError> {
+    fn corrections(&self, known: Known) -> Result<Option<Vec<u8>>, LocalError> {
         let stream_bytes = self.member.stream.end - self.member.stream.start;
         let mut differ = Differ::new((stream_bytes / CORRECTIONS_SHARE).min(MAX_CORRECTIONS_BYTES) as usize);
         let mut at = self.member.stream.start;
@@ -242,12 +242,12 @@ impl Member<'_> {
     }
 
     /// Gives the differ so many bytes of the stream; returns where they end.
-    fn feed(&self, differ: &mut Differ, mut at: u64, bytes: u64) -> Result<u64, SyncError> {
+    fn feed(&self, differ: &mut Differ, mut at: u64, bytes: u64) -> Result<u64, LocalError> {
         let end = self.member.stream.end.min(at.saturating_add(bytes));
         let mut buffer = vec![0; READ_BYTES];
         while at < end && !differ.is_over() {
             let wanted = READ_BYTES.min((end - at) as usize);
-            let read = self.stored.read_at(at, &mut buffer[..wanted]).map_err(SyncError::io("temporary file"))?;
+            let read = self.stored.read_at(at, &mut buffer[..wanted]).map_err(LocalError::io("temporary file"))?;
             differ.push_actual(&buffer[..read]);
             at += read as u64;
         }

@@ -17,13 +17,13 @@ use super::{Seed, SeedContext, first_with_id, sorted_by_id};
 use crate::coded::PlainFile;
 use crate::ingest::{GzipFiles, Reading};
 use crate::scan::{Scan, segments};
-use crate::{Stage, SyncError};
+use crate::{LocalError, Stage};
 
 /// What is copied at a time.
 const COPY_BYTES: u64 = 1 << 20;
 
 /// See the module's documentation.
-pub(crate) struct FileSeed {
+pub struct FileSeed {
     file: PlainFile,
     /// What the file system said of it before it was read.
     state: FileState,
@@ -64,21 +64,21 @@ const STREAMS: [StreamKind; 2] = [StreamKind::Skeleton, StreamKind::Contents];
 
 impl FileSeed {
     /// Opens and, unless the catalog knows it, reads a file.
-    pub(crate) fn open(path: &Path, context: &SeedContext<'_>) -> Result<Self, SyncError> {
+    pub fn open(path: &Path, context: &SeedContext<'_>) -> Result<Self, LocalError> {
         // Not waiting for a pipe's other end, should the path lead to one by now.
         let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
         let file =
-            File::options().read(true).custom_flags(flags.bits() as i32).open(path).map_err(SyncError::io(path))?;
-        let kind = file.metadata().map_err(SyncError::io(path))?.file_type();
+            File::options().read(true).custom_flags(flags.bits() as i32).open(path).map_err(LocalError::io(path))?;
+        let kind = file.metadata().map_err(LocalError::io(path))?.file_type();
         if !(kind.is_file() || kind.is_block_device()) {
-            return Err(SyncError::Usage(format!("{}: is neither a file nor a block device", path.display())));
+            return Err(LocalError::Usage(format!("{}: is neither a file nor a block device", path.display())));
         }
         Self::of_file(file, path, context)
     }
 
     /// The same for a file that is open already; `path` is its name in the catalog and for people.
-    pub(crate) fn of_file(mut file: File, path: &Path, context: &SeedContext<'_>) -> Result<Self, SyncError> {
-        let kind = file.metadata().map_err(SyncError::io(path))?.file_type();
+    pub(crate) fn of_file(mut file: File, path: &Path, context: &SeedContext<'_>) -> Result<Self, LocalError> {
+        let kind = file.metadata().map_err(LocalError::io(path))?.file_type();
         let state = state_of(&file);
         let SeedContext { params, pool, catalog, progress, unfolds, on_scan, .. } = *context;
         // Writing to a device does not change its times: what it held is not remembered.
@@ -93,61 +93,61 @@ impl FileSeed {
     }
 
     /// A plain image in a file, of which it is known what it holds.
-    pub(crate) fn of_plain(file: File, scan: Scan) -> Self {
+    pub fn of_plain(file: File, scan: Scan) -> Self {
         let streams = STREAMS.map(|stream| StreamIndex::new(scan.records(stream)));
         let (state, file) = (state_of(&file), PlainFile::new(file, Vec::new()));
         Self { state, file, scan, was_read: true, streams, opaque_by_id: Vec::new() }
     }
 
     /// The same, with gzip files as what they hold in a file without a name in `scratch`: for who reads much of it at random.
-    pub(crate) fn unfolded(self, scratch: &Path) -> Result<Self, SyncError> {
+    pub fn unfolded(self, scratch: &Path) -> Result<Self, LocalError> {
         if self.scan.unfolded.is_empty() {
             return Ok(self);
         }
-        let plain = tempfile::tempfile_in(scratch).map_err(SyncError::io(scratch))?;
+        let plain = tempfile::tempfile_in(scratch).map_err(LocalError::io(scratch))?;
         let (bytes, mut at, mut buffer) = (self.scan.layout.image_bytes(), 0, vec![0; COPY_BYTES as usize]);
         while at < bytes {
             let piece = &mut buffer[..COPY_BYTES.min(bytes - at) as usize];
-            self.file.read_exact_at(piece, at).map_err(SyncError::io("an image"))?;
-            plain.write_all_at(piece, at).map_err(SyncError::io(scratch))?;
+            self.file.read_exact_at(piece, at).map_err(LocalError::io("an image"))?;
+            plain.write_all_at(piece, at).map_err(LocalError::io(scratch))?;
             at += piece.len() as u64;
         }
         Ok(Self { file: PlainFile::new(plain, Vec::new()), opaque_by_id: Vec::new(), ..self })
     }
 
     /// Whether nothing was written to the file since it was opened, as far as the file system tells.
-    pub(crate) fn is_unchanged(&self) -> bool {
+    pub fn is_unchanged(&self) -> bool {
         self.state.is_some() && self.state == state_of(self.file.file())
     }
 
     /// Whether the file was read through in this run, and not only what the catalog remembers of it.
-    pub(crate) fn was_read(&self) -> bool {
+    pub fn was_read(&self) -> bool {
         self.was_read
     }
 
     /// The file itself.
-    pub(crate) fn file(&self) -> &File {
+    pub fn file(&self) -> &File {
         self.file.file()
     }
 
     /// What the file was found to hold.
-    pub(crate) fn scan(&self) -> &Scan {
+    pub fn scan(&self) -> &Scan {
         &self.scan
     }
 
     /// Where the chunks of a stream begin in it.
-    pub(crate) fn chunk_starts(&self, stream: StreamKind) -> &[u64] {
+    pub fn chunk_starts(&self, stream: StreamKind) -> &[u64] {
         &self.streams[usize::from(stream == StreamKind::Contents)].starts
     }
 
     /// Where a stream has a chunk.
-    pub(crate) fn find_in(&self, stream: StreamKind, id: &ChunkId) -> Option<u64> {
+    pub fn find_in(&self, stream: StreamKind, id: &ChunkId) -> Option<u64> {
         let (records, index) = (self.scan.records(stream), &self.streams[usize::from(stream == StreamKind::Contents)]);
         first_with_id(&index.by_id, id, |n| records[n].id).map(|found| index.starts[found as usize])
     }
 
     /// Fills `out` with the bytes of a stream from `at` on.
-    pub(crate) fn read_stream(&self, stream: StreamKind, at: u64, out: &mut [u8]) -> io::Result<()> {
+    pub fn read_stream(&self, stream: StreamKind, at: u64, out: &mut [u8]) -> io::Result<()> {
         let mut parts = self.parts(stream, at..at + out.len() as u64).peekable();
         if let Some(SkeletonPart::InImage(image)) = parts.peek()
             && image.end - image.start == out.len() as u64

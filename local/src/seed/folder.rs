@@ -18,7 +18,7 @@ use super::rooted::Rooted;
 use super::{Data, Seed, SeedContext, first_with_id, sorted_by_id};
 use crate::ingest::{GzipFiles, Reading};
 use crate::scan::Scan;
-use crate::{Stage, SyncError};
+use crate::{LocalError, Stage};
 
 /// Files of a folder from this size on are remembered in the catalog: reading smaller ones is quicker than keeping them.
 const REMEMBERED_BYTES: u64 = 4 << 20;
@@ -28,7 +28,7 @@ const MAX_PATH_BYTES: usize = 4096;
 const MAX_DEPTH: usize = 128;
 
 /// A folder that is used as a seed, for guesses by path.
-pub(crate) struct FolderSeed {
+pub struct FolderSeed {
     root: Arc<Rooted>,
 }
 
@@ -44,9 +44,9 @@ pub(crate) struct LargeFiles {
 
 impl FolderSeed {
     /// Reads the folder's large files. What cannot be read is passed over with a warning.
-    pub(crate) fn open(root: &Path, context: &SeedContext<'_>) -> Result<(Self, LargeFiles), SyncError> {
-        let rooted = Arc::new(Rooted::open(root).map_err(SyncError::io(root))?);
-        let paths = rooted.list(context.params.large_file_bytes(), MAX_DEPTH).map_err(SyncError::io(root))?;
+    pub(crate) fn open(root: &Path, context: &SeedContext<'_>) -> Result<(Self, LargeFiles), LocalError> {
+        let rooted = Arc::new(Rooted::open(root).map_err(LocalError::io(root))?);
+        let paths = rooted.list(context.params.large_file_bytes(), MAX_DEPTH).map_err(LocalError::io(root))?;
         let mut chunks = Vec::new();
         let mut kept = Vec::new();
         for path in paths {
@@ -89,11 +89,11 @@ impl FolderSeed {
 
 /// An image's files by where their contents lie in the contents stream, with their paths in a folder. All folders share it.
 #[derive(Default)]
-pub(crate) struct GuessedFiles(BTreeMap<u64, (Range<u64>, PathBuf)>);
+pub struct GuessedFiles(BTreeMap<u64, (Range<u64>, PathBuf)>);
 
 impl GuessedFiles {
     /// Takes in an entry of the image. A path that no file system takes is left out.
-    pub(crate) fn add(&mut self, entry: &TreeEntry) {
+    pub fn add(&mut self, entry: &TreeEntry) {
         let path = entry.path.as_ref().filter(|path| path.len() < MAX_PATH_BYTES && !entry.contents.is_empty());
         if let Some(path) = path.and_then(|path| safe_path(path)) {
             self.0.insert(entry.contents.start, (entry.contents.clone(), path));

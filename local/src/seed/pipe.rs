@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{OFlags, fcntl_setfl};
 
 use super::SeedContext;
-use crate::SyncError;
+use crate::LocalError;
 use crate::progress::check_time;
 
 /// Bytes that are read at a time.
@@ -20,20 +20,20 @@ const WRITER_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Reads a pipe to its end.
-pub(super) fn spooled(path: &Path, context: &SeedContext<'_>) -> Result<File, SyncError> {
-    let full = || SyncError::io(context.scratch);
+pub(super) fn spooled(path: &Path, context: &SeedContext<'_>) -> Result<File, LocalError> {
+    let full = || LocalError::io(context.scratch);
     let mut buffer = vec![0; READ_BYTES];
-    let (mut pipe, mut len) = open(path, &mut buffer).map_err(SyncError::io(path))?;
+    let (mut pipe, mut len) = open(path, &mut buffer).map_err(LocalError::io(path))?;
     let mut file = tempfile::tempfile_in(context.scratch).map_err(full())?;
     loop {
         file.write_all(&buffer[..len]).map_err(full())?;
         check_time(context.progress)?;
         len = match pipe.read(&mut buffer) {
             Ok(0) if len > 0 || file.stream_position().map_err(full())? > 0 => break,
-            Ok(0) => return Err(SyncError::io(path)(nothing_came())),
+            Ok(0) => return Err(LocalError::io(path)(nothing_came())),
             Ok(read) => read,
             Err(error) if error.kind() == ErrorKind::Interrupted => 0,
-            Err(error) => return Err(SyncError::io(path)(error)),
+            Err(error) => return Err(LocalError::io(path)(error)),
         };
     }
     file.rewind().map_err(full())?;

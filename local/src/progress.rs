@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use regrow_store::StoreError;
-
-use crate::SyncError;
+use crate::LocalError;
 
 /// What is going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +48,8 @@ pub trait Progress: Send + Sync {
 }
 
 /// An error once the flow has to be over.
-pub(crate) fn check_time(progress: &dyn Progress) -> Result<(), SyncError> {
-    progress.time_up().map_or(Ok(()), |allowed| Err(StoreError::TimeUp { allowed }.into()))
+pub fn check_time(progress: &dyn Progress) -> Result<(), LocalError> {
+    progress.time_up().map_or(Ok(()), |allowed| Err(LocalError::TimeUp { allowed }))
 }
 
 /// Tells nobody.

@@ -1,0 +1,129 @@
+//! One error type for what is done with local images.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use regrow_image::LayoutError;
+
+/// An error of reading, scanning or rewriting a local image. Each is one line that names what it is about.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LocalError {
+    /// A file operation failed.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The image is not all there.
+    #[error("{}: {missing}; nothing was published (--allow-partial takes it as it is)", path.display())]
+    Partial {
+        /// The image.
+        path: PathBuf,
+        /// What is missing.
+        missing: Missing,
+    },
+    /// The image was written to while it was read.
+    #[error("{}: was written to while it was read; nothing was published, run it again when it is complete", path.display())]
+    Changed {
+        /// The image.
+        path: PathBuf,
+    },
+    /// The image cannot be read to its end.
+    #[error("{}: cannot be read behind byte {bytes}: {source}; nothing was published", path.display())]
+    Unread {
+        /// The image.
+        path: PathBuf,
+        /// Bytes that were read.
+        bytes: u64,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The skeleton of an image does not say where its bytes belong.
+    #[error("{image}: {source}")]
+    Layout {
+        /// The image, or where it is described.
+        image: String,
+        /// What does not fit.
+        source: LayoutError,
+    },
+    /// What should be an image archive is none.
+    #[error("{}: no image archive: {reason}", path.display())]
+    NoArchive {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead, and what to do.
+        reason: &'static str,
+    },
+    /// A request that makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The time that the flow was allowed has passed.
+    #[error("the time allowed for this run is over (--max-time {} s)", .allowed.as_secs_f32())]
+    TimeUp {
+        /// The time that was allowed.
+        allowed: Duration,
+    },
+    /// The system lets this process have no more threads.
+    #[error(
+        "no thread can be started ({0}); allow more processes and threads: ulimit -u, or the limit of the container"
+    )]
+    Threads(std::io::Error),
+    /// A worker thread died.
+    #[error("a worker thread stopped; this is a fault of regrow")]
+    Worker,
+    /// The caller refused a chunk, so the image was not read further. The caller knows why.
+    #[error("the image was not read to its end, since a chunk of it was refused")]
+    Refused,
+}
+
+/// What is missing of an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Missing {
+    /// It has no bytes.
+    #[error("is empty")]
+    Everything,
+    /// It is a tar that ends within an entry.
+    #[error("ends within {path}, {bytes} bytes of it are missing")]
+    Entry {
+        /// The entry's path.
+        path: String,
+        /// Bytes of it that are missing, its padding included.
+        bytes: u64,
+    },
+    /// It is a tar that ends within an entry's header.
+    #[error("ends within the header behind {path}")]
+    Header {
+        /// The path of the entry before it.
+        path: String,
+    },
+    /// It is a compressed file that ends early.
+    #[error("is a {format} file that ends early")]
+    Stream {
+        /// How it is compressed.
+        format: &'static str,
+    },
+    /// It is a compressed file that holds no bytes.
+    #[error("is a {format} file that holds nothing")]
+    Contents {
+        /// How it is compressed.
+        format: &'static str,
+    },
+}
+
+impl LocalError {
+    /// A [`LocalError::Io`] for `path`, for use in `map_err`.
+    pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_owned();
+        move |source| Self::Io { path, source }
+    }
+
+    /// A [`LocalError::Layout`] for the skeleton of `image`.
+    pub(crate) fn layout(image: &str) -> impl Fn(LayoutError) -> Self + use<> {
+        let image = image.to_owned();
+        move |source| Self::Layout { image: image.clone(), source }
+    }
+}
