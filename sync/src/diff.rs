@@ -6,15 +6,12 @@ use std::path::PathBuf;
 use regrow_image::TreeEntry;
 use regrow_index::Index;
 use regrow_local::{Pool, ScratchFolder};
+use regrow_patch::{Between, ChunkCost, PatchCosts, PatchLevel};
 use regrow_store::{Span, StoreError, patch_name};
 use serde::Serialize;
 
 use crate::extract::inspect::{Inspection, StreamChunks, UpdateCost};
-use crate::patch::PatchLevel;
-use crate::patch::costs::PatchCosts;
-use crate::patch::header::ChunkCost;
 use crate::patch::local::Locals;
-use crate::patch::write::Between;
 use crate::tree::{ArchiveNumbers, Reading, archive_of, path_of};
 use crate::{Location, Network, Progress, SyncError};
 

@@ -28,7 +28,6 @@ pub use gc::{GcOptions, GcReport, gc};
 pub use info::{ArchiveInfo, CodedInfo, InfoReport, PackInfo, info};
 pub use location::Location;
 pub use make::{MakeOptions, MakeReport, make};
-pub use patch::PatchLevel;
 pub use patch::publish::{PatchOptions, PatchReport, patch};
 pub use push::{PushOptions, PushReport, push};
 pub use stores::Network;
@@ -41,6 +40,9 @@ pub use regrow_store::{Addressing, BucketCredentials, BucketOptions, Deadline, H
 pub use regrow_local::{
     LocalError, Missing, NoProgress, Normalized, Progress, Stage, WatchedFile, check_threads, normalize, scratch_file,
 };
+
+/// How much is done to make a patch small.
+pub use regrow_patch::PatchLevel;
 
 /// The crates' types that options take.
 pub use regrow_catalog::Catalog;

@@ -21,12 +21,12 @@ use regrow_chunker::{ChunkId, Params, bounds};
 use regrow_image::WALK_VERSION;
 use regrow_index::{Coding, Index, IndexError};
 use regrow_local::{GzipFiles, Input, Pool, Reading, ingest_into};
+use regrow_patch::PatchLevel;
 use regrow_store::{Store, StoreDescription, open_description};
 use serde::Serialize;
 
 use crate::condemned::Reliance;
 use crate::location::{is_same_file, relative_store};
-use crate::patch::PatchLevel;
 use crate::patch::publish::PatchReport;
 use crate::stores::Opening;
 use crate::{Location, Network, Progress, Stage, SyncError};
@@ -404,3 +404,6 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
         _ => Path::new("."),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,7 +32,7 @@ pub(crate) struct Rooted {
 
 impl Rooted {
     /// The folder at `path`.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
         let root = rustix::fs::openat(CWD, path, LOOK | OFlags::DIRECTORY, Mode::empty())?;
         Ok(Self { root, walks: AtomicBool::new(false) })
     }

@@ -15,14 +15,13 @@ use regrow_index::{Segment, SegmentCutter};
 use regrow_local::{
     FileSeed, GzipFiles, Hashed, PatchSeed, PatchSeedBuilder, Reading, Seeds, ingest_plain, spawn_scoped,
 };
+use regrow_patch::{PatchHeader, TargetSizes, apply};
 use regrow_store::patch_name;
 
 use super::Run;
 use super::fetch::Fetcher;
 use super::locate::{Counts, Tally};
 use super::output::OutputFile;
-use crate::patch::apply::{TargetSizes, apply};
-use crate::patch::header::PatchHeader;
 use crate::{Stage, SyncError};
 
 use fetch::{Found, Request};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use regrow_catalog::Catalog;
 use regrow_index::Index;
 use regrow_local::{FileSeed, Pool, SeedContext};
+use regrow_patch::PatchImage;
 
-use super::image::PatchImage;
 use crate::extract::extract_plain;
 use crate::{ExtractOptions, Location, Network, Output, Progress, SyncError, extract};
 

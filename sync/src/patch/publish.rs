@@ -7,15 +7,11 @@ use regrow_catalog::Catalog;
 use regrow_chunker::ChunkId;
 use regrow_index::{Index, MAX_INDEX_BYTES, MAX_PATCH_BASES};
 use regrow_local::{Pool, ScratchFolder};
+use regrow_patch::{Between, ChunkCost, HEADER_BYTES, HeaderError, PatchHeader, PatchImage, PatchLevel, check, write};
 use regrow_store::{Condition, Content, ObjectKind, PutOutcome, Span, Store, StoreError, patch_name, read_small};
 use serde::Serialize;
 
-use super::check::check;
-use super::header::{ChunkCost, HEADER_BYTES, HeaderError, PatchHeader};
-use super::image::PatchImage;
-use super::level::PatchLevel;
 use super::local::Locals;
-use super::write::{Between, write};
 use crate::extract::inspect::UpdateCost;
 use crate::make::{MakeOptions, as_seconds, encode};
 use crate::stores::Opening;

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use futures::stream::StreamExt;
 use regrow_chunker::ChunkId;
+use regrow_patch::open;
 use regrow_store::{ReadStore, Span, StoreError, patch_name, temporary_file};
 use tempfile::NamedTempFile;
 
-use super::apply::open;
 use crate::SyncError;
 
 /// The patch from one image to another in a file in `folder`, its checksum checked, and whether it is what its name says.

@@ -6,13 +6,12 @@ use std::path::Path;
 
 use futures::stream::StreamExt;
 use regrow_chunker::ChunkId;
+use regrow_patch::{HEADER_BYTES, PatchHeader, open};
 use regrow_store::{Download, ReadStore, Span, StoreError};
 
 use super::super::cache::FrameCache;
 use super::super::fetch::Fetcher;
 use crate::SyncError;
-use crate::patch::apply::open;
-use crate::patch::header::{HEADER_BYTES, PatchHeader};
 
 /// The patch that is wanted.
 pub(super) struct Request<'a> {

@@ -9,8 +9,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 use regrow_image::{ImagePiece, Layout};
 use regrow_local::{LocalError, PlainPiece, PlainSource, Spool};
-
-use crate::patch::apply::TargetSink;
+use regrow_patch::TargetSink;
 
 /// How much of the image is put together at a time.
 const BLOCK_BYTES: u64 = 1 << 20;

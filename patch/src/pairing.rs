@@ -1,7 +1,7 @@
 //! Which file of the base a file of the target was, going by their names.
 
-use super::image::{ImageFile, PatchImage};
-use super::names::ENDINGS;
+use crate::image::{ImageFile, PatchImage};
+use crate::names::ENDINGS;
 
 /// Of so many files with the same path, each is looked at.
 const MAX_SAME_PATH: usize = 64;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use regrow_chunker::varint;
 use regrow_deflate::Trailer;
 
-use super::header::MAX_LISTS_BYTES;
+use crate::header::MAX_LISTS_BYTES;
 
 /// Plain bytes of a member, at most: rebuilding holds all of them.
 pub(crate) const MAX_MEMBER_BYTES: u64 = 4 << 20;
@@ -56,11 +56,14 @@ pub(crate) trait BaseFiles {
 
 /// Why lists are refused.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ListsError {
+pub enum ListsError {
+    /// They cannot be decoded.
     #[error("its member lists are malformed")]
     Malformed,
+    /// They name files that the base does not have.
     #[error("its member lists do not fit the base")]
     Unfit,
+    /// The base could not be read.
     #[error("the base cannot be read: {0}")]
     Base(#[from] io::Error),
 }

@@ -9,13 +9,13 @@ use regrow_chunker::{ChunkId, Params, Record};
 use regrow_image::{Op, StreamKind, TreeEntry, TreeWalker};
 use regrow_local::{FileSeed, LocalError, Recipe, SeedContext};
 
-use super::names::FileName;
+use crate::names::FileName;
 
 /// How much of a skeleton is read at a time.
 const READ_BYTES: u64 = 1 << 20;
 
 /// See the module's documentation. The skeleton stream and behind it the contents stream are its *stored space*.
-pub(crate) struct PatchImage {
+pub struct PatchImage {
     seed: FileSeed,
     files: Vec<ImageFile>,
 }
@@ -38,13 +38,13 @@ impl ImageFile {
 
 impl PatchImage {
     /// Opens an image; reads it through unless the catalog knows it. What gzip files in it hold goes into a file in `scratch`.
-    pub(crate) fn open(path: &Path, context: &SeedContext<'_>, scratch: &Path) -> Result<Self, LocalError> {
+    pub fn open(path: &Path, context: &SeedContext<'_>, scratch: &Path) -> Result<Self, LocalError> {
         let seed = FileSeed::open(path, context)?.unfolded(scratch)?;
         Self::of_seed(seed, path)
     }
 
     /// An image that is open already.
-    pub(crate) fn of_seed(seed: FileSeed, path: &Path) -> Result<Self, LocalError> {
+    pub fn of_seed(seed: FileSeed, path: &Path) -> Result<Self, LocalError> {
         let mut image = Self { seed, files: Vec::new() };
         let entries = image.entries().map_err(LocalError::io(path))?;
         image.files = files(image.seed.scan().layout.ops(), &entries);
@@ -52,12 +52,12 @@ impl PatchImage {
     }
 
     /// BLAKE3 of the image.
-    pub(crate) fn digest(&self) -> [u8; 32] {
+    pub fn digest(&self) -> [u8; 32] {
         self.seed.scan().digest
     }
 
     /// Its id, cut with these parameters.
-    pub(crate) fn id(&self, params: Params) -> ChunkId {
+    pub fn id(&self, params: Params) -> ChunkId {
         self.seed.scan().image_id(params)
     }
 
@@ -67,7 +67,7 @@ impl PatchImage {
     }
 
     /// Its chunks.
-    pub(crate) fn recipe(&self) -> Recipe {
+    pub fn recipe(&self) -> Recipe {
         let of = |stream| self.records(stream).to_vec();
         Recipe { skeleton: of(StreamKind::Skeleton), contents: of(StreamKind::Contents) }
     }

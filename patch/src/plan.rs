@@ -8,17 +8,17 @@ use std::sync::Arc;
 use regrow_delta::{Builder, Op};
 use regrow_local::{LocalError, Ordered, Pool, Progress, Stage};
 
-use super::expand::{BaseMembers, ExpandedMember, may_hold_members};
-use super::identity::identical;
-use super::image::PatchImage;
-use super::level::PatchLevel;
-use super::members::BaseMember;
-use super::oplog::{Move, OpLog};
-use super::ops::{Matched, Matcher, Task};
-use super::pairing::by_name;
-use super::similar::{SPOT_BYTES, Similar, Spot};
-use super::stretches::merged;
-use super::unit::{Source, Unit, Unknown, WHOLE_BYTES, units};
+use crate::expand::{BaseMembers, ExpandedMember, may_hold_members};
+use crate::identity::identical;
+use crate::image::PatchImage;
+use crate::level::PatchLevel;
+use crate::members::BaseMember;
+use crate::oplog::{Move, OpLog};
+use crate::ops::{Matched, Matcher, Task};
+use crate::pairing::by_name;
+use crate::similar::{SPOT_BYTES, Similar, Spot};
+use crate::stretches::merged;
+use crate::unit::{Source, Unit, Unknown, WHOLE_BYTES, units};
 
 /// Memory of tasks that are at work or waiting, about; a single task may take more.
 const MEMORY_BYTES: u64 = 640 << 20;

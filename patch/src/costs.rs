@@ -5,21 +5,21 @@ use std::ops::Range;
 use regrow_delta::Op;
 use regrow_local::LocalError;
 
-use super::write::{Between, write};
+use crate::write::{Between, write};
 
 /// See the module's documentation.
-pub(crate) struct PatchCosts {
+pub struct PatchCosts {
     /// The whole patch, bytes.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// Of these, what makes the skeleton: headers.
-    pub(crate) skeleton: u64,
+    pub skeleton: u64,
     /// Where in the contents stream files lie, and what each costs.
-    pub(crate) files: Vec<(Range<u64>, u64)>,
+    pub files: Vec<(Range<u64>, u64)>,
 }
 
 impl PatchCosts {
     /// Makes the patch in a temporary file.
-    pub(crate) fn of(between: &Between<'_>) -> Result<Self, LocalError> {
+    pub fn of(between: &Between<'_>) -> Result<Self, LocalError> {
         let mut file = tempfile::tempfile_in(between.scratch).map_err(LocalError::io(between.scratch))?;
         let mut spent: Vec<(u64, u64)> = Vec::new();
         let written = write(between, &mut file, &mut |op, at, bytes| spent.extend(shares(op, at, bytes)))?;

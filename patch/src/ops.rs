@@ -7,10 +7,10 @@ use regrow_chunker::ChunkId;
 use regrow_delta::{Builder, Chains, Change, Op, find_ops};
 use regrow_local::LocalError;
 
-use super::expand::{BaseMembers, Expanded, ExpandedMember, MAX_FILE_PLAIN_BYTES, MAX_PLAIN_BYTES};
-use super::image::PatchImage;
-use super::level::PatchLevel;
-use super::similar::Spot;
+use crate::expand::{BaseMembers, Expanded, ExpandedMember, MAX_FILE_PLAIN_BYTES, MAX_PLAIN_BYTES};
+use crate::image::PatchImage;
+use crate::level::PatchLevel;
+use crate::similar::Spot;
 
 /// What every job needs.
 pub(super) struct Matcher {

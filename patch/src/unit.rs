@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use regrow_image::StreamKind;
 
-use super::image::PatchImage;
-use super::pairing::Partner;
-use super::stretches::{Region, split};
+use crate::image::PatchImage;
+use crate::pairing::Partner;
+use crate::stretches::{Region, split};
 
 /// A file up to so many bytes is matched as a whole.
 pub(super) const WHOLE_BYTES: u64 = 32 << 20;

@@ -6,15 +6,15 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use regrow_chunker::Params;
 use regrow_delta::{Base, Coding, Encoder, decode};
-use regrow_local::{Pool, SeedContext};
+use regrow_local::{NoProgress, Pool, SeedContext};
 
-use super::PatchLevel;
-use super::image::PatchImage;
-use super::members::BaseMember;
-use super::plan::{PatchPlan, plan};
-use super::space::BaseSpace;
-use crate::{NoProgress, Params};
+use crate::PatchLevel;
+use crate::image::PatchImage;
+use crate::members::BaseMember;
+use crate::plan::{PatchPlan, plan};
+use crate::space::BaseSpace;
 
 /// A file of an image: its path and its bytes.
 type File = (String, Vec<u8>);
@@ -278,29 +278,6 @@ fn the_coder_takes_the_ops() {
     assert!(coded.len() < 2_000, "{}", coded.len());
 }
 
-#[test]
-fn the_image_id_is_an_indexs() {
-    let image = tar(&(0..300).map(|n| file(&format!("f{n}"), noise(n, 2000))).collect::<Vec<_>>());
-    let pair = Pair::new(&image, &[]);
-    let params = Params::new(256, 1024, 4096).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let index = made_index(folder.path(), &image, params);
-    assert_eq!(pair.base.seed().scan().image_id(params), index.image_id());
-    assert_eq!(pair.base.digest(), index.image_digest);
-}
-
-/// The index that make writes.
-fn made_index(folder: &Path, image: &[u8], params: Params) -> regrow_index::Index {
-    let place = folder.join("image.rgx");
-    let mut options = crate::MakeOptions::new(folder.join("store"), place.clone());
-    options.params = Some(params);
-    let limits = crate::ReaderLimits { min_avg_bytes: 1024, ..crate::ReaderLimits::default() };
-    let network = crate::Network::new(crate::HttpOptions::default(), crate::RetryPolicy::default()).unwrap();
-    let mut network = network.with_limits(limits);
-    crate::make(&mut &*image, "image".as_ref(), None, &options, &mut network, &NoProgress).unwrap();
-    regrow_index::Index::decode(&std::fs::read(place).unwrap()).unwrap()
-}
-
 /// What happens to a file between two releases.
 #[derive(Debug, Clone)]
 enum Fate {
@@ -394,9 +371,9 @@ fn golden_patches_mean_what_they_meant() {
     let pair = Pair::with_params(&read("old.tar"), &read("new.tar"), Params::default());
     let ids = [&pair.base, &pair.target].map(|image| image.seed().scan().image_id(Params::default()));
     let mut file = std::fs::File::open(golden.join("old-to-new.patch")).unwrap();
-    let header = super::apply::open(&mut file).unwrap();
+    let header = crate::apply::open(&mut file).unwrap();
     assert_eq!([header.base, header.target], ids);
-    let between = super::write::Between {
+    let between = crate::write::Between {
         base: &pair.base,
         target: &pair.target,
         ids: (ids[0], ids[1]),
@@ -406,9 +383,9 @@ fn golden_patches_mean_what_they_meant() {
         scratch: pair.scratch(),
         progress: &NoProgress,
     };
-    super::check::check(&between, &mut file).unwrap();
+    crate::check::check(&between, &mut file).unwrap();
     let mut made = tempfile::tempfile().unwrap();
-    super::write::write(&between, &mut made, &mut |_, _, _| ()).unwrap();
+    crate::write::write(&between, &mut made, &mut |_, _, _| ()).unwrap();
     let mut bytes = Vec::new();
     std::io::Seek::rewind(&mut made).unwrap();
     std::io::Read::read_to_end(&mut made, &mut bytes).unwrap();

@@ -6,8 +6,8 @@ use std::io;
 use regrow_image::{Layout, StreamKind};
 use regrow_local::{FileSeed, LocalError, Spool};
 
-use super::apply::{TargetSink, TargetSizes, apply, open};
-use super::write::Between;
+use crate::apply::{TargetSink, TargetSizes, apply, open};
+use crate::write::Between;
 
 /// Compares what a patch yields with the target.
 struct Compare<'a> {
@@ -20,7 +20,7 @@ struct Compare<'a> {
 ///
 /// # Errors
 /// [`LocalError::Io`] where it does not give the target: a fault of regrow, or an image that changed meanwhile.
-pub(super) fn check(between: &Between<'_>, file: &mut File) -> Result<(), LocalError> {
+pub fn check(between: &Between<'_>, file: &mut File) -> Result<(), LocalError> {
     let failed = |reason: String| LocalError::io("the patch that was made")(io::Error::other(reason));
     let target = between.target.seed();
     let layout = &target.scan().layout;

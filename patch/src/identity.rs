@@ -7,7 +7,7 @@ use regrow_chunker::ChunkId;
 use regrow_image::StreamKind;
 use regrow_local::{LocalError, Ordered, Pool};
 
-use super::image::PatchImage;
+use crate::image::PatchImage;
 
 /// How many bytes of files are hashed in one job, about.
 const JOB_BYTES: u64 = 4 << 20;

@@ -10,41 +10,49 @@ use regrow_chunker::ChunkId;
 use regrow_delta::{Coding, Encoder, Op, PatchError};
 use regrow_local::{LocalError, Pool, Progress, Stage};
 
-use super::expand::ExpandedMember;
-use super::header::{CHECKSUM_BYTES, ChunkCost, MAX_LISTS_BYTES, PatchHeader};
-use super::image::{ImageFile, PatchImage};
-use super::level::PatchLevel;
-use super::members::{MAX_MEMBERS, MemberLists, TargetMember};
-use super::plan::{PatchPlan, plan};
-use super::space::{BaseSpace, SeedFiles};
+use crate::expand::ExpandedMember;
+use crate::header::{CHECKSUM_BYTES, ChunkCost, MAX_LISTS_BYTES, PatchHeader};
+use crate::image::{ImageFile, PatchImage};
+use crate::level::PatchLevel;
+use crate::members::{MAX_MEMBERS, MemberLists, TargetMember};
+use crate::plan::{PatchPlan, plan};
+use crate::space::{BaseSpace, SeedFiles};
 
 /// Two images and all that a patch between them needs.
-pub(crate) struct Between<'a> {
-    pub(crate) base: &'a Arc<PatchImage>,
-    pub(crate) target: &'a Arc<PatchImage>,
+pub struct Between<'a> {
+    /// The image that machines have.
+    pub base: &'a Arc<PatchImage>,
+    /// The image that they will get.
+    pub target: &'a Arc<PatchImage>,
     /// Image ids of both.
-    pub(crate) ids: (ChunkId, ChunkId),
-    pub(crate) chunk_cost: ChunkCost,
-    pub(crate) level: PatchLevel,
-    pub(crate) pool: &'a Pool,
-    pub(crate) scratch: &'a Path,
-    pub(crate) progress: &'a dyn Progress,
+    pub ids: (ChunkId, ChunkId),
+    /// What chunks would cost instead, for the header.
+    pub chunk_cost: ChunkCost,
+    /// How much is done to make it small.
+    pub level: PatchLevel,
+    /// The workers that match.
+    pub pool: &'a Pool,
+    /// A folder for temporary files.
+    pub scratch: &'a Path,
+    /// Is told of progress.
+    pub progress: &'a dyn Progress,
 }
 
 /// A patch that was written.
-pub(crate) struct Written {
-    pub(crate) header: PatchHeader,
+pub struct Written {
+    /// The header that it has.
+    pub header: PatchHeader,
     /// Members of the target that are rebuilt.
-    pub(crate) members: u64,
+    pub members: u64,
     /// For each file of the target, where it lies in the contents stream, and where in the expanded contents.
     pub(crate) expanded: Vec<(Range<u64>, Range<u64>)>,
 }
 
 /// Is told of each op where in the target space it begins and what it costs: bytes of the patch.
-pub(crate) type Costs<'a> = &'a mut dyn FnMut(&Op, u64, u64);
+pub type Costs<'a> = &'a mut dyn FnMut(&Op, u64, u64);
 
 /// Writes the patch into `out`, an empty file.
-pub(crate) fn write(between: &Between<'_>, out: &mut File, costs: Costs<'_>) -> Result<Written, LocalError> {
+pub fn write(between: &Between<'_>, out: &mut File, costs: Costs<'_>) -> Result<Written, LocalError> {
     let Between { base, target, level, pool, scratch, progress, .. } = *between;
     let plan = plan(base, target, level, pool, scratch, progress)?;
     let io = || LocalError::io("the patch that is made");

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use regrow_local::{LocalError, Ordered, Pool};
 
-use super::image::PatchImage;
-use super::unit::{Source, Unit, WHOLE_BYTES};
+use crate::image::PatchImage;
+use crate::unit::{Source, Unit, WHOLE_BYTES};
 
 /// Samples of the target, about: 12 to 40 bytes of memory each.
 const SAMPLES: u64 = 1 << 21;

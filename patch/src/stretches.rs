@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use regrow_image::StreamKind;
 
-use super::image::PatchImage;
-use super::unit::{Source, Unit, Unknown, WHOLE_BYTES, push_same};
+use crate::image::PatchImage;
+use crate::unit::{Source, Unit, Unknown, WHOLE_BYTES, push_same};
 
 /// A shorter copy is left to the matching of what lies around it: a unit for each of many small gaps would take long.
 const COPY_BYTES: u64 = 64 << 10;

@@ -8,7 +8,7 @@ use regrow_delta::Base;
 use regrow_image::StreamKind;
 use regrow_local::{FileSeed, LocalError, Spool};
 
-use super::members::{BaseFiles, BaseMember, MAX_MEMBER_BYTES};
+use crate::members::{BaseFiles, BaseMember, MAX_MEMBER_BYTES};
 
 /// Plain bytes of all base members together, at least this many are allowed.
 const MIN_PLAIN_LIMIT: u64 = 64 << 20;

@@ -9,9 +9,9 @@ use regrow_chunker::ChunkId;
 use regrow_deflate::{Found, Trailer};
 use regrow_local::{LocalError, Ordered, Pool};
 
-use super::image::PatchImage;
-use super::members::{BaseMember, MAX_MEMBER_BYTES};
-use super::space::plain_limit;
+use crate::image::PatchImage;
+use crate::members::{BaseMember, MAX_MEMBER_BYTES};
+use crate::space::plain_limit;
 
 /// Plain bytes of a member, at most.
 pub(crate) const MAX_PLAIN_BYTES: usize = MAX_MEMBER_BYTES as usize;

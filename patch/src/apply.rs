@@ -9,43 +9,53 @@ use regrow_delta::{PatchError, decode};
 use regrow_image::{Layout, LayoutBuilder};
 use regrow_local::{FileSeed, LocalError, Spool};
 
-use super::header::{CHECKSUM_BYTES, HEADER_BYTES, HeaderError, PatchHeader};
-use super::members::{ListsError, MemberLists, TargetMember};
-use super::rebuild::Rebuilder;
-use super::space::{BaseSpace, SeedFiles};
+use crate::header::{CHECKSUM_BYTES, HEADER_BYTES, HeaderError, PatchHeader};
+use crate::members::{ListsError, MemberLists, TargetMember};
+use crate::rebuild::Rebuilder;
+use crate::space::{BaseSpace, SeedFiles};
 
 /// How much of a patch is read at a time.
 const READ_BYTES: usize = 64 << 10;
 
 /// Why a patch yields no more.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ApplyError {
+pub enum ApplyError {
+    /// Its header is not that of a patch.
     #[error("{0}")]
     Header(#[from] HeaderError),
+    /// Its member lists do not hold.
     #[error("{0}")]
     Lists(#[from] ListsError),
+    /// Its coded bytes do not hold.
     #[error("{0}")]
     Coded(#[from] PatchError),
+    /// The skeleton that it yields is not that of the image.
     #[error("what it yields is not the image: {0}")]
     Layout(#[from] regrow_image::LayoutError),
+    /// Its checksum does not hold.
     #[error("its bytes are not those that were published")]
     Checksum,
+    /// A file could not be read or written.
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// The base could not be read as an image.
     #[error("{0}")]
     Local(#[from] LocalError),
 }
 
 /// The lengths that an index states of the image that a patch is to make, bytes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct TargetSizes {
-    pub(crate) image: u64,
-    pub(crate) skeleton: u64,
-    pub(crate) contents: u64,
+pub struct TargetSizes {
+    /// The plain image.
+    pub image: u64,
+    /// Its skeleton.
+    pub skeleton: u64,
+    /// Its contents.
+    pub contents: u64,
 }
 
 /// Takes the target's streams as they come.
-pub(crate) trait TargetSink {
+pub trait TargetSink {
     /// The whole skeleton and what it says; the sizes are those that were asked for.
     fn skeleton(&mut self, spool: Spool, layout: Layout) -> io::Result<()>;
 
@@ -54,7 +64,7 @@ pub(crate) trait TargetSink {
 }
 
 /// Opens a patch in a file: its header, and whether its checksum holds.
-pub(crate) fn open(file: &mut File) -> Result<PatchHeader, ApplyError> {
+pub fn open(file: &mut File) -> Result<PatchHeader, ApplyError> {
     let bytes = file.seek(SeekFrom::End(0))?;
     file.seek(SeekFrom::Start(0))?;
     let mut front = [0; HEADER_BYTES];
@@ -70,7 +80,7 @@ pub(crate) fn open(file: &mut File) -> Result<PatchHeader, ApplyError> {
 }
 
 /// Makes the target's streams. `file` is a patch that [`open`] gave `header` of; `scratch` a folder for temporary files.
-pub(crate) fn apply(
+pub fn apply(
     file: &mut File,
     header: &PatchHeader,
     base: &FileSeed,

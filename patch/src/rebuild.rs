@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use regrow_image::Layout;
 
-use super::members::TargetMember;
+use crate::members::TargetMember;
 
 /// A member with its file's place in the contents.
 type Placed = (TargetMember, Range<u64>);

@@ -6,7 +6,7 @@ use regrow_chunker::ChunkId;
 const MAGIC: [u8; 8] = [0x89, b'R', b'G', b'D', 0x0d, 0x0a, 0x1a, 0x0a];
 const VERSION: u32 = 1;
 /// Bytes of the header.
-pub(crate) const HEADER_BYTES: usize = 128;
+pub const HEADER_BYTES: usize = 128;
 /// Bytes of the checksum at the end.
 pub(crate) const CHECKSUM_BYTES: usize = 32;
 /// The plain bytes of member lists, at most: they are held in memory.
@@ -14,27 +14,30 @@ pub(crate) const MAX_LISTS_BYTES: u32 = 16 << 20;
 
 /// What a machine with the base alone would fetch without the patch. Decides which way is taken, nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct ChunkCost {
+pub struct ChunkCost {
     /// Bytes over the wire, the index apart.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// Distinct chunks that the base does not have.
-    pub(crate) chunks: u64,
+    pub chunks: u64,
     /// Their plain bytes.
-    pub(crate) plain_bytes: u64,
+    pub plain_bytes: u64,
 }
 
 /// See the module's documentation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PatchHeader {
+pub struct PatchHeader {
     /// What corrections of members are for; 0 if there are none.
     pub(crate) rebuilder: u32,
-    pub(crate) base: ChunkId,
-    pub(crate) target: ChunkId,
+    /// The id of the image that it starts from.
+    pub base: ChunkId,
+    /// The id of the image that it makes.
+    pub target: ChunkId,
     /// The whole patch.
-    pub(crate) patch_bytes: u64,
-    pub(crate) chunk_cost: ChunkCost,
+    pub patch_bytes: u64,
+    /// What chunks would cost instead.
+    pub chunk_cost: ChunkCost,
     /// Stored and plain bytes of the member lists.
-    pub(crate) lists_stored: u32,
+    pub lists_stored: u32,
     pub(crate) lists_plain: u32,
     /// Bytes of the target's expanded contents.
     pub(crate) expanded_bytes: u64,
@@ -42,13 +45,17 @@ pub(crate) struct PatchHeader {
 
 /// Bytes that are no patch, or none that this version knows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum HeaderError {
+pub enum HeaderError {
+    /// Its first bytes are others.
     #[error("is no patch")]
     NotAPatch,
+    /// It is of another version.
     #[error("is a patch of version {0}, which this regrow does not know")]
     Version(u32),
+    /// Its corrections are for another rebuilder.
     #[error("needs rebuilder {0}, which this regrow does not have")]
     Rebuilder(u32),
+    /// Its numbers contradict one another.
     #[error("its sizes do not fit together")]
     Sizes,
 }
@@ -74,12 +81,12 @@ impl PatchHeader {
     }
 
     /// The size of the whole patch that its front states; for hosts that do not tell it.
-    pub(crate) fn stated_bytes(header: &[u8; HEADER_BYTES]) -> u64 {
+    pub fn stated_bytes(header: &[u8; HEADER_BYTES]) -> u64 {
         u64_at(header, 80)
     }
 
     /// Reads the front of an object of `object_bytes` bytes.
-    pub(crate) fn decode(header: &[u8; HEADER_BYTES], object_bytes: u64) -> Result<Self, HeaderError> {
+    pub fn decode(header: &[u8; HEADER_BYTES], object_bytes: u64) -> Result<Self, HeaderError> {
         if header[..8] != MAGIC {
             return Err(HeaderError::NotAPatch);
         }
