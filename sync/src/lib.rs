@@ -2,36 +2,23 @@
 //! from what a machine holds and only what is missing, [`info`](info()), [`diff`](diff()), [`verify_file`] and [`verify_store`] look at the results.
 //! Prints nothing and reads no environment: progress goes through [`Progress`], everything else is an option.
 
-mod beside;
-mod clock;
-mod condemned;
-mod diff;
 mod error;
-mod extract;
-mod gc;
-mod info;
-mod location;
-mod make;
-mod patch;
-mod push;
-mod room;
-mod slicer;
-mod store_seed;
-mod stores;
-mod tree;
-mod verify;
+mod flows;
+mod place;
+mod plan;
+mod transfer;
 
-pub use diff::{DiffOptions, DiffReport, PathCost, diff};
 pub use error::{Left, SyncError};
-pub use extract::{ExtractOptions, ExtractReport, Output, extract};
-pub use gc::{GcOptions, GcReport, gc};
-pub use info::{ArchiveInfo, CodedInfo, InfoReport, PackInfo, info};
-pub use location::Location;
-pub use make::{MakeOptions, MakeReport, make};
-pub use patch::publish::{PatchOptions, PatchReport, patch};
-pub use push::{PushOptions, PushReport, push};
-pub use stores::Network;
-pub use verify::{StoreVerifyReport, VerifyReport, verify_file, verify_store};
+pub use flows::diff::{DiffOptions, DiffReport, PathCost, diff};
+pub use flows::extract::{ExtractOptions, ExtractReport, Output, extract};
+pub use flows::gc::{GcOptions, GcReport, gc};
+pub use flows::info::{ArchiveInfo, CodedInfo, InfoReport, PackInfo, info};
+pub use flows::make::{MakeOptions, MakeReport, make};
+pub use flows::patch::{PatchOptions, PatchReport, patch};
+pub use flows::push::{PushOptions, PushReport, push};
+pub use flows::verify::{StoreVerifyReport, VerifyReport, verify_file, verify_store};
+pub use place::location::Location;
+pub use place::network::Network;
 
 pub use regrow_chunker::{ChunkId, Params, ReaderLimits};
 pub use regrow_store::{Addressing, BucketCredentials, BucketOptions, Deadline, HttpOptions, RetryPolicy, StoreError};

@@ -1,0 +1,10 @@
+//! The flows, one file or folder for each verb.
+
+pub(crate) mod diff;
+pub(crate) mod extract;
+pub(crate) mod gc;
+pub(crate) mod info;
+pub(crate) mod make;
+pub(crate) mod patch;
+pub(crate) mod push;
+pub(crate) mod verify;

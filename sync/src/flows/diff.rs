@@ -1,0 +1,246 @@
+//! What an update from one image to another costs, and why.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use regrow_image::TreeEntry;
+use regrow_index::Index;
+use regrow_local::{Pool, ScratchFolder};
+use regrow_patch::{Between, ChunkCost, PatchCosts, PatchLevel};
+use regrow_store::{Span, StoreError, patch_name};
+use serde::Serialize;
+
+use super::patch::local::Locals;
+use crate::plan::inspect::{Inspection, StreamChunks, UpdateCost};
+use crate::plan::tree::{ArchiveNumbers, Reading, archive_of, path_of};
+use crate::{Location, Network, Progress, SyncError};
+
+/// What to compare.
+#[derive(Debug)]
+pub struct DiffOptions {
+    /// The index of what machines have.
+    pub old: Location,
+    /// The index of what they are to get.
+    pub new: Location,
+    /// Stores to read from; none: those that the indexes name.
+    pub stores: Vec<Location>,
+    /// Make a patch, to see what it costs by path.
+    pub patch: bool,
+    /// How much is done to make it small.
+    pub patch_level: PatchLevel,
+    /// Local files that may be the images, for making the patch; none: they are read from the stores.
+    pub old_files: Vec<PathBuf>,
+    /// See `old_files`.
+    pub new_files: Vec<PathBuf>,
+    /// A folder for temporary files.
+    pub scratch: PathBuf,
+}
+
+impl DiffOptions {
+    /// Defaults for two indexes.
+    #[must_use]
+    pub fn new(old: impl Into<Location>, new: impl Into<Location>) -> Self {
+        Self {
+            old: old.into(),
+            new: new.into(),
+            stores: Vec::new(),
+            patch: false,
+            patch_level: PatchLevel::default(),
+            old_files: Vec::new(),
+            new_files: Vec::new(),
+            scratch: "/tmp".into(),
+        }
+    }
+}
+
+/// See the module's documentation.
+#[derive(Debug, Clone, Serialize)]
+pub struct DiffReport {
+    /// Size of the old image.
+    pub old_bytes: u64,
+    /// Size of the new image.
+    pub new_bytes: u64,
+    /// Bytes that a machine with the old image downloads, all included.
+    pub bytes: u64,
+    /// Requests that it makes.
+    pub requests: u64,
+    /// Of the bytes: the index.
+    pub bytes_index: u64,
+    /// Of the bytes: the packs' ends, with tables, recipe segments and, up to 4 MiB, skeleton frames.
+    pub bytes_tables: u64,
+    /// Of the bytes: frames.
+    pub bytes_frames: u64,
+    /// Distinct chunks that the old image does not have.
+    pub chunks: u64,
+    /// Their plain bytes.
+    pub bytes_plain: u64,
+    /// Stored bytes of new contents by archive, largest first.
+    pub archives: Vec<PathCost>,
+    /// Stored bytes of new contents by path, largest first.
+    pub paths: Vec<PathCost>,
+    /// Stored bytes of new skeleton: names, times, owners.
+    pub bytes_headers: u64,
+    /// Size of the patch from the old image to the new one: that in the store, or the one that was made to see.
+    pub bytes_patch: Option<u64>,
+    /// Whether the store has a patch.
+    pub patch_present: bool,
+    /// Bytes of the patch that was made that say how headers change.
+    pub bytes_patch_headers: Option<u64>,
+}
+
+/// What an archive or a path costs.
+#[derive(Debug, Clone, Serialize)]
+pub struct PathCost {
+    /// The path; archives within archives apart by `!`.
+    pub path: String,
+    /// Its share of the stored bytes.
+    pub bytes: u64,
+    /// Plain bytes in chunks that are new.
+    pub bytes_plain: u64,
+    /// Its share of the patch that was made.
+    pub bytes_patch: Option<u64>,
+}
+
+/// Plans the update from the old image to the new one.
+///
+/// # Errors
+/// [`SyncError`] where an index or its store cannot be read.
+pub fn diff(options: &DiffOptions, network: &mut Network, progress: &dyn Progress) -> Result<DiffReport, SyncError> {
+    let DiffOptions { old, new, stores, scratch, .. } = options;
+    let (old_index, new_index) = (network.load_index(old)?, network.load_index(new)?);
+    let pool = Pool::new();
+    let mut reading = Reading { stores, network, pool: &pool, scratch, progress };
+    let old_recipe = Inspection::of(old, &old_index, &mut reading)?.into_recipe();
+    let cost = UpdateCost::of(old_recipe, new, &new_index, &mut reading)?;
+    let image = Inspection::of(new, &new_index, &mut reading)?;
+    let bytes_index = new_index.encode().len() as u64;
+    let present = patch_in_store(options, &old_index, &new_index, network)?;
+    let made =
+        if options.patch { Some(make_patch(options, &old_index, &new_index, network, &pool, progress)?) } else { None };
+    let mut costs = Costs::new(&image, &cost, made.as_ref());
+    image.for_each_entry(new, &mut |entry| costs.add(&entry))?;
+    Ok(DiffReport {
+        old_bytes: old_index.image_bytes,
+        new_bytes: new_index.image_bytes,
+        bytes: bytes_index + cost.table_bytes + cost.frame_bytes,
+        requests: cost.requests,
+        bytes_index,
+        bytes_tables: cost.table_bytes,
+        bytes_frames: cost.frame_bytes,
+        chunks: cost.chunks,
+        bytes_plain: cost.plain_bytes,
+        archives: largest_first(costs.archives),
+        bytes_headers: cost.skeleton.iter().sum(),
+        bytes_patch: present.or(made.as_ref().map(|made| made.bytes)),
+        patch_present: present.is_some(),
+        bytes_patch_headers: made.as_ref().map(|made| made.skeleton),
+        paths: largest_first(costs.paths),
+    })
+}
+
+impl PathCost {
+    /// Whether it costs anything.
+    fn is_some(&self) -> bool {
+        self.bytes > 0 || self.bytes_plain > 0 || self.bytes_patch.is_some_and(|bytes| bytes > 0)
+    }
+}
+
+/// The size of the patch that the store has.
+fn patch_in_store(
+    options: &DiffOptions,
+    old: &Index,
+    new: &Index,
+    network: &mut Network,
+) -> Result<Option<u64>, SyncError> {
+    let name = patch_name(&old.image_id(), &new.image_id());
+    let stores = network.stores_of(&options.new, new, &options.stores)?;
+    let Some(store) = stores.first() else { return Ok(None) };
+    // What is not there, or not to be seen, is not there for machines either.
+    let size = async {
+        match store.get(&name, Span::Range(0..1)).await?.object_bytes {
+            Some(bytes) => Ok::<_, StoreError>(Some(bytes)),
+            // A host that does not tell: its end does.
+            None => Ok(store.get(&name, Span::Suffix(1)).await?.object_bytes),
+        }
+    };
+    Ok(network.block_on(size).ok().flatten())
+}
+
+/// Makes the patch to see what it costs.
+fn make_patch(
+    options: &DiffOptions,
+    old: &Index,
+    new: &Index,
+    network: &mut Network,
+    pool: &Pool,
+    progress: &dyn Progress,
+) -> Result<PatchCosts, SyncError> {
+    let scratch = ScratchFolder::new(&options.scratch).map_err(SyncError::io(&options.scratch))?;
+    let local = Locals { stores: &options.stores, catalog: None, scratch: scratch.path(), pool, progress };
+    let (base, target) =
+        local.open_both((&options.old, old, &options.old_files), (&options.new, new, &options.new_files), network)?;
+    Ok(PatchCosts::of(&Between {
+        base: &base,
+        target: &target,
+        ids: (old.image_id(), new.image_id()),
+        chunk_cost: ChunkCost::default(),
+        level: options.patch_level,
+        pool,
+        scratch: scratch.path(),
+        progress,
+    })?)
+}
+
+/// Adds up what entries cost, in the image's order. Paths that cost nothing take no memory.
+struct Costs<'a> {
+    contents: &'a StreamChunks,
+    cost: &'a UpdateCost,
+    /// Where files begin in the contents stream, and what they cost in the patch that was made.
+    in_patch: Option<HashMap<u64, u64>>,
+    numbers: ArchiveNumbers,
+    archives: Vec<PathCost>,
+    paths: Vec<PathCost>,
+}
+
+impl<'a> Costs<'a> {
+    fn new(image: &'a Inspection, cost: &'a UpdateCost, patch: Option<&PatchCosts>) -> Self {
+        let in_patch = patch.map(|patch| patch.files.iter().map(|(range, bytes)| (range.start, *bytes)).collect());
+        let (archives, paths, numbers) = (Vec::new(), Vec::new(), ArchiveNumbers::default());
+        Self { contents: image.contents(), cost, in_patch, numbers, archives, paths }
+    }
+
+    fn add(&mut self, entry: &TreeEntry) {
+        let (mut bytes, mut bytes_plain) = (0, 0);
+        let mut at = entry.contents.start;
+        while at < entry.contents.end {
+            let chunk = self.contents.chunk_at(at);
+            let range = self.contents.range(chunk);
+            let len = range.end.min(entry.contents.end) - at;
+            if self.cost.contents[chunk] > 0 {
+                bytes += self.cost.contents[chunk] * len / (range.end - range.start);
+                bytes_plain += len;
+            }
+            at += len;
+        }
+        let of_file = |costs: &HashMap<u64, u64>| costs.get(&entry.contents.start).copied().unwrap_or(0);
+        let bytes_patch =
+            self.in_patch.as_ref().map(|costs| if entry.contents.is_empty() { 0 } else { of_file(costs) });
+        let number = self.numbers.of(entry);
+        if number == self.archives.len() {
+            self.archives.push(PathCost { path: archive_of(entry), bytes: 0, bytes_plain: 0, bytes_patch: None });
+        }
+        let archive = &mut self.archives[number];
+        archive.bytes += bytes;
+        archive.bytes_plain += bytes_plain;
+        archive.bytes_patch = bytes_patch.map(|bytes| bytes + archive.bytes_patch.unwrap_or(0));
+        let cost = PathCost { path: String::new(), bytes, bytes_plain, bytes_patch };
+        if cost.is_some() {
+            self.paths.push(PathCost { path: path_of(entry), ..cost });
+        }
+    }
+}
+
+fn largest_first(mut costs: Vec<PathCost>) -> Vec<PathCost> {
+    costs.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.path.cmp(&b.path)));
+    costs
+}

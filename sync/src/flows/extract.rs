@@ -1,0 +1,336 @@
+//! The second flow: index -> plan: who has which chunk? -> fetch ranges, read seeds -> verify -> write -> fsync -> rename.
+
+mod already;
+mod assemble;
+mod output;
+mod patched;
+mod resume;
+mod room;
+mod zeros;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use regrow_catalog::Catalog;
+use regrow_chunker::ChunkId;
+use regrow_index::Index;
+use regrow_local::{GuessedFiles, Pool, Scan, SeedContext, Seeds};
+use regrow_store::Failover;
+use serde::Serialize;
+
+use super::make::as_seconds;
+use crate::plan::store_seed::open_seed;
+use crate::{Left, Location, Network, Progress, SyncError};
+
+use crate::plan::locate::{Counts, Plan};
+use crate::plan::target::Target;
+use crate::plan::{recipe, skeleton};
+use crate::transfer::cache::FrameCache;
+use crate::transfer::fetch::{Fetcher, Remotes};
+use crate::transfer::packs::Packs;
+use crate::transfer::prefetch::Prefetch;
+use already::Already;
+use assemble::Assembly;
+use output::{Destination, OutputFile, OutputSizes};
+
+/// Where the image goes.
+pub enum Output {
+    /// Into this file: what is there is a seed, and replaced only by the complete, verified image.
+    File(PathBuf),
+    /// Over the bytes of this existing file or block device.
+    InPlace(PathBuf),
+    /// Front to back into a pipe; what is fetched waits in a temporary file.
+    Pipe(Box<dyn Write + Send>),
+}
+
+/// How to extract.
+pub struct ExtractOptions {
+    /// Stores to fetch from, in this order; none: the one that the index names.
+    pub stores: Vec<Location>,
+    /// Tars, files, devices, folders, indexes with their store, stores.
+    pub seeds: Vec<PathBuf>,
+    /// A folder that keeps what is fetched.
+    pub cache: Option<PathBuf>,
+    /// Remembers what seeds hold.
+    pub catalog: Option<Catalog>,
+    /// A folder for temporary files, where there is no output's folder.
+    pub scratch: PathBuf,
+    /// Requests in flight.
+    pub connections: usize,
+    /// Call the output the image where the catalog says so, without reading it again.
+    pub trust_catalog: bool,
+    /// Use a patch, where there is one for a seed and it costs less than chunks.
+    pub patches: bool,
+    /// Fetch nothing but what tells the cost; write nothing.
+    pub dry_run: bool,
+    /// Write over a device in place even if it is mounted or in use otherwise, and over anything even if the image is empty.
+    pub force: bool,
+}
+
+impl Default for ExtractOptions {
+    fn default() -> Self {
+        Self {
+            stores: Vec::new(),
+            seeds: Vec::new(),
+            cache: None,
+            catalog: None,
+            scratch: "/tmp".into(),
+            connections: 6,
+            trust_catalog: false,
+            patches: true,
+            dry_run: false,
+            force: false,
+        }
+    }
+}
+
+/// What was extracted, or would be.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ExtractReport {
+    /// Size of the image.
+    pub image_bytes: u64,
+    /// BLAKE3 of the image.
+    pub image_digest: String,
+    /// Bytes of bodies that came over the wire, index included.
+    pub bytes_fetched: u64,
+    /// Requests, retries included.
+    pub requests: u64,
+    /// Chunks of the image, repetitions included.
+    pub chunks: u64,
+    /// Of these, already in the output.
+    pub chunks_resumed: u64,
+    /// From seeds.
+    pub chunks_seed: u64,
+    /// From a patch.
+    pub chunks_patch: u64,
+    /// From the cache.
+    pub chunks_cache: u64,
+    /// From stores.
+    pub chunks_store: u64,
+    /// Plain bytes already in the output.
+    pub bytes_resumed: u64,
+    /// Plain bytes from seeds.
+    pub bytes_seed: u64,
+    /// Plain bytes from a patch.
+    pub bytes_patch: u64,
+    /// Plain bytes from the cache.
+    pub bytes_cache: u64,
+    /// Plain bytes from stores.
+    pub bytes_store: u64,
+    /// Whether nothing was written.
+    pub dry_run: bool,
+    /// Whether all of the image was read or written in this run, and has its digest. Not so in a dry run that finds something else,
+    /// and where the catalog was trusted.
+    pub verified: bool,
+    /// How long it took.
+    #[serde(serialize_with = "as_seconds", rename = "seconds")]
+    pub elapsed: Duration,
+}
+
+/// What is put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Image,
+    /// The plain image, for who wants to look into it.
+    Plain,
+}
+
+/// Puts the plain image of the index at `location` together in a new file, and tells what it holds.
+pub(crate) fn extract_plain(
+    location: &Location,
+    index: &Index,
+    path: PathBuf,
+    options: &ExtractOptions,
+    network: &mut Network,
+    progress: &dyn Progress,
+) -> Result<Scan, SyncError> {
+    let stores = network.stores_of(location, index, &options.stores)?;
+    let pool = Pool::new();
+    let network = &*network;
+    let prefetch = Prefetch::new(network, &stores, index);
+    let health = Arc::new(Failover::new(stores.len()));
+    let (pool, prefetch, form) = (&pool, &prefetch, Form::Plain);
+    let run = Run { location, index, stores, health, prefetch, options, pool, progress, network, form };
+    let output = Destination::find(Output::File(path), options.dry_run)?;
+    let (_, target) = run.write(output, Seeds::default())?;
+    target.map(|target| target.scan()).ok_or(SyncError::Worker)
+}
+
+/// Rebuilds the image that the index at `location` describes.
+///
+/// # Errors
+/// [`SyncError`]. An output file is the old one or the complete new one, whatever happens; what was written is used by the next run.
+pub fn extract(
+    location: &Location,
+    output: Output,
+    options: &ExtractOptions,
+    network: &mut Network,
+    progress: &dyn Progress,
+) -> Result<ExtractReport, SyncError> {
+    let start = Instant::now();
+    let output = Destination::find(output, options.dry_run)?;
+    if let (Location::Path(index), Some(path)) = (location, output.path())
+        && crate::place::location::is_same_file(index, path)
+    {
+        return Err(SyncError::Usage(format!("{}: the image would take the index's place", path.display())));
+    }
+    let index = network.load_index_unless_known(location, options.catalog.as_ref())?;
+    assemble::check_encoders(location, &index)?;
+    if let Some(bytes) = output.present_bytes().filter(|_| index.image_bytes == 0 && !options.force) {
+        return Err(SyncError::Empty { path: output.path().unwrap_or(Path::new("-")).to_owned(), bytes });
+    }
+    let stores = network.stores_of(location, &index, &options.stores)?;
+    let pool = Pool::new();
+    let mut seeds = Seeds::default();
+    let network = &*network;
+    let prefetch = Prefetch::new(network, &stores, &index);
+    // Where a patch is to be expected, the ends are most likely not needed.
+    let expects_patch = options.patches && !index.patch_bases.is_empty();
+    let on_scan = || {
+        if !expects_patch {
+            prefetch.start();
+        }
+    };
+    let catalog = options.catalog.as_ref();
+    let (params, scratch, unfolds) = (index.params, &*options.scratch, true);
+    let context = SeedContext { params, pool: &pool, catalog, progress, scratch, unfolds, on_scan: &on_scan };
+    // What is there already may be the image itself; then nothing else is read.
+    let look = SeedContext { on_scan: &|| (), ..context };
+    let (replaced, trusts) = (output.replaced(), options.trust_catalog);
+    let already = already::look(replaced.as_deref(), &index, &mut seeds, &look, trusts)?;
+    let finished = already != Already::Different && output.may_stay();
+    if !finished {
+        let looked_at = seeds.seeds.len();
+        for seed in &options.seeds {
+            open_seed(&mut seeds, seed, &context)?;
+        }
+        // Seeds that were given come before what is replaced.
+        seeds.seeds.rotate_left(looked_at);
+    }
+    let mut report = report_of(&index);
+    report.dry_run = options.dry_run;
+    let health = Arc::new(Failover::new(stores.len()));
+    let (prefetch, pool, form) = (&prefetch, &pool, Form::Image);
+    let run = Run { location, index: &index, stores, health, prefetch, options, pool, progress, network, form };
+    report.verified = already == Already::Read || (!finished && !options.dry_run);
+    let counts = if finished {
+        if !options.dry_run {
+            output.sweep();
+        }
+        Counts::all_resumed(&index)
+    } else {
+        let written = run.write(output, seeds);
+        network.warn_of_hosts(progress);
+        written?.0
+    };
+    counts.fill(&mut report);
+    report.bytes_fetched = run.network.meter().body_bytes() + counts.planned_bytes;
+    report.requests = run.network.meter().requests() + counts.planned_requests;
+    report.elapsed = start.elapsed();
+    Ok(report)
+}
+
+fn report_of(index: &Index) -> ExtractReport {
+    ExtractReport {
+        image_bytes: index.image_bytes,
+        image_digest: ChunkId(index.image_digest).to_string(),
+        chunks: index.chunks(),
+        ..ExtractReport::default()
+    }
+}
+
+/// What the steps of one run share.
+pub(crate) struct Run<'a> {
+    pub(crate) location: &'a Location,
+    pub(crate) index: &'a Index,
+    pub(crate) stores: Vec<Arc<dyn regrow_store::ReadStore>>,
+    pub(crate) health: Arc<Failover>,
+    pub(crate) prefetch: &'a Prefetch<'a>,
+    pub(crate) options: &'a ExtractOptions,
+    pub(crate) pool: &'a Pool,
+    pub(crate) progress: &'a dyn Progress,
+    pub(crate) network: &'a Network,
+    pub(crate) form: Form,
+}
+
+impl Run<'_> {
+    pub(crate) fn remotes(&self) -> Remotes<'_> {
+        Remotes { stores: &self.stores, health: &self.health, rounds: self.network.rounds(self.stores.len()) }
+    }
+
+    fn sizes(&self) -> OutputSizes {
+        let (image, plain) = (self.index.image_bytes, self.index.plain_bytes());
+        match self.form {
+            Form::Image => OutputSizes { image, plain, is_coded: !self.index.codings.is_empty() },
+            Form::Plain => OutputSizes { image: plain, plain, is_coded: false },
+        }
+    }
+
+    /// Carries the flow out. Returns what was written too, unless nothing was.
+    fn write(&self, output: Destination, mut seeds: Seeds) -> Result<(Counts, Option<Arc<Target>>), SyncError> {
+        let sizes = self.sizes();
+        let output = OutputFile::open(output, sizes, self.options)?;
+        let scratch = output.folder().unwrap_or(&self.options.scratch).to_owned();
+        self.network.keep_whole_objects_in(&scratch, output.missing_bytes());
+        let fetcher = Fetcher {
+            network: self.network,
+            stores: self.remotes(),
+            packs: &self.index.packs,
+            connections: self.options.connections.max(1),
+            prefetch: Some(self.prefetch),
+            cache: self.options.cache.as_deref().and_then(|root| {
+                let cache = FrameCache::given(root, self.progress)?;
+                Some(if self.options.dry_run { cache.read_only() } else { cache })
+            }),
+            side_cache: output.side_cache(self.progress),
+            pool: self.pool,
+            progress: self.progress,
+        };
+        zeros::check_room(self, &fetcher, &seeds, &output, &scratch).inspect_err(|_| output.abandon())?;
+        if let Some(planned) = patched::extend_seeds(self, &fetcher, &mut seeds, &output, &scratch)? {
+            return Ok((planned, None));
+        }
+        let mut packs = Packs::new(self.index);
+        let recipe = recipe::resolve(self, &fetcher, &mut packs, &seeds)?;
+        let mut target = Target::new(self.index, recipe);
+        let mut counts = Counts::default();
+        let spool = skeleton::assemble(self, &fetcher, &mut packs, &seeds, &target, &scratch, &mut counts)?;
+        target.set_skeleton(spool, self.index, &self.location.to_string())?;
+        if !seeds.folders.is_empty() {
+            let mut files = GuessedFiles::default();
+            target.for_each_entry(&self.location.to_string(), &mut |entry| files.add(&entry))?;
+            seeds.add_guesses(files);
+        }
+        let target = Arc::new(target);
+        let seeds = Arc::new(seeds);
+        let output = Arc::new(output);
+        let resumed = resume::check(self, &target, &output)?;
+        let mut plan = Plan::of_contents(self, &target, &seeds, &resumed)?;
+        packs.locate(self, &fetcher, &target, &mut plan)?;
+        if self.options.dry_run {
+            plan.count(&target, &packs, &fetcher, &mut counts);
+            return Ok((counts, None));
+        }
+        if output.keeps_fetched_apart() {
+            output.check_room(0, &scratch, plan.bytes_in_frames(&target)).inspect_err(|_| output.abandon())?;
+        }
+        let written = Arc::clone(&target);
+        let assembly = Assembly::new(self, fetcher, packs, target, seeds, Arc::clone(&output), plan);
+        if let Err(error) = assembly.run(&mut counts).and_then(|()| output.commit()) {
+            self.warn_of(&output, &error);
+            return Err(error);
+        }
+        Ok((counts, Some(written)))
+    }
+
+    /// Says what has become of a target in place, where the error does not.
+    fn warn_of(&self, output: &OutputFile, error: &SyncError) {
+        if output.left() == Left::Overwritten && !matches!(error, SyncError::Digest { .. }) {
+            let path = output.path().display();
+            self.progress
+                .warn(&format!("{path}: is partly overwritten, and begins with zeros until a run completes it"));
+        }
+    }
+}

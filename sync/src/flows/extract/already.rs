@@ -1,0 +1,165 @@
+//! The file that is at the output's place may be the image already. What the catalog remembers of it is a hint only: a file can
+//! change beneath its times (a disk rots, a device is written below its file system), so it is read before it is called the image.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use regrow_chunker::{BLOCK_BYTES, ImageDigest, block_value};
+use regrow_index::Index;
+use regrow_local::{FileSeed, SeedContext, Seeds, spawn_scoped};
+
+use crate::plan::store_seed::open_seed;
+use crate::{Progress, Stage, SyncError};
+
+/// What the file at the output's place is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Already {
+    /// Nothing, or something else, which is a seed.
+    Different,
+    /// The image, as was found by reading it in this run.
+    Read,
+    /// The image, as the catalog says.
+    Remembered,
+}
+
+/// Looks at the file at the output's place, if there is one, and adds it to the seeds. `trusts_catalog`: what the catalog remembers is enough.
+pub(super) fn look(
+    path: Option<&Path>,
+    index: &Index,
+    seeds: &mut Seeds,
+    context: &SeedContext<'_>,
+    trusts_catalog: bool,
+) -> Result<Already, SyncError> {
+    let Some(path) = path else { return Ok(Already::Different) };
+    if let Err(error) = open_seed(seeds, path, context) {
+        context.progress.warn(&format!("cannot use what is there: {error}"));
+        return Ok(Already::Different);
+    }
+    let Some(seed) = seeds.seeds.last().filter(|seed| seed.digest() == Some(index.image_digest)) else {
+        return Ok(Already::Different);
+    };
+    match seed.as_file() {
+        Some(file) if file.was_read() => Ok(Already::Read),
+        Some(_) if trusts_catalog => Ok(Already::Remembered),
+        Some(file) if is_image(file, path, index, context.progress)? => Ok(Already::Read),
+        _ => {
+            context.progress.warn(&format!("{}: is not what the catalog remembers of it", path.display()));
+            Ok(Already::Different)
+        }
+    }
+}
+
+fn is_image(seed: &FileSeed, path: &Path, index: &Index, progress: &dyn Progress) -> Result<bool, SyncError> {
+    let bytes = seed.file().metadata().map_err(SyncError::io(path))?.len();
+    if bytes != index.image_bytes {
+        return Ok(false);
+    }
+    progress.begin(Stage::Resume, Some(bytes));
+    let digest = digest_of(seed.file(), bytes, &|read| progress.add(Stage::Resume, read));
+    progress.end(Stage::Resume);
+    Ok(digest.map_err(SyncError::io(path))? == index.image_digest)
+}
+
+/// BLAKE3 of a file's first `bytes`, by blocks on all cores.
+fn digest_of(file: &File, bytes: u64, on_read: &(dyn Fn(u64) + Sync)) -> std::io::Result<[u8; 32]> {
+    let blocks = bytes.div_ceil(BLOCK_BYTES);
+    let (next, values) = (AtomicU64::new(0), Mutex::new(vec![None; blocks as usize]));
+    let work = || -> std::io::Result<()> {
+        let mut buffer = vec![0; BLOCK_BYTES.min(bytes) as usize];
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= blocks {
+                return Ok(());
+            }
+            let at = index * BLOCK_BYTES;
+            let block = &mut buffer[..BLOCK_BYTES.min(bytes - at) as usize];
+            file.read_exact_at(block, at)?;
+            let root = (index == 0).then(|| *blake3::hash(block).as_bytes());
+            values.lock().unwrap_or_else(PoisonError::into_inner)[index as usize] =
+                Some((block_value(index, block), root));
+            on_read(block.len() as u64);
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(2, usize::from).min(blocks as usize);
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..cores).filter_map(|_| spawn_scoped(scope, work).ok()).collect();
+        let own = work();
+        let stopped = |_| Err(std::io::Error::other("a worker thread stopped"));
+        others.into_iter().map(|other| other.join().unwrap_or_else(stopped)).fold(own, Result::and)
+    })?;
+    let mut digest = ImageDigest::default();
+    for (value, root) in values.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten() {
+        digest.push(value, || root.unwrap_or_default());
+    }
+    Ok(digest.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use regrow_catalog::{Catalog, SeedKey};
+    use regrow_chunker::Params;
+    use regrow_local::{Pool, unfolding_rules};
+
+    use super::*;
+    use crate::{ExtractOptions, Location, MakeOptions, Network, NoProgress, Output, extract, make};
+
+    #[test]
+    fn digests_are_those_of_the_bytes() {
+        let file = tempfile::tempfile().unwrap();
+        let mut bytes = vec![0; 3 * BLOCK_BYTES as usize + 5];
+        blake3::Hasher::new().finalize_xof().fill(&mut bytes);
+        file.write_all_at(&bytes, 0).unwrap();
+        for len in [1, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES + 5] {
+            let digest = digest_of(&file, len, &|_| ()).unwrap();
+            assert_eq!(digest, *blake3::hash(&bytes[..len as usize]).as_bytes(), "{len}");
+        }
+        digest_of(&file, 4 * BLOCK_BYTES, &|_| ()).unwrap_err();
+    }
+
+    /// A catalog that remembers the image of an output that has changed since, beneath its times.
+    #[test]
+    fn what_the_catalog_remembers_is_not_taken_for_the_image() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let mut image = vec![0; 300_000];
+        blake3::Hasher::new().finalize_xof().fill(&mut image);
+        let mut network = Network::new(Default::default(), Default::default()).unwrap();
+        let options = MakeOptions::new(path("store"), path("app.rgx"));
+        make(&mut &image[..], Path::new("image"), None, &options, &mut network, &NoProgress).unwrap();
+        let mut changed = image.clone();
+        changed[100_000] ^= 1;
+        let out = path("out");
+        std::fs::write(&out, &changed).unwrap();
+        let options = |trust_catalog| ExtractOptions {
+            catalog: Some(Catalog::open(&path("catalog.sqlite"))),
+            scratch: folder.path().to_owned(),
+            trust_catalog,
+            ..ExtractOptions::default()
+        };
+        std::fs::write(path("image"), &image).unwrap();
+        let (params, pool, on_scan) = (Params::default(), Pool::new(), &|| ());
+        let (catalog, progress, scratch) = (None, &NoProgress, folder.path());
+        let context = SeedContext { params, pool: &pool, catalog, progress, scratch, unfolds: true, on_scan };
+        let scan = FileSeed::open(&path("image"), &context).unwrap().scan().encode();
+        let rules = unfolding_rules(&params);
+        let key = SeedKey::of_file(&out, &File::open(&out).unwrap(), &rules).unwrap();
+        let key = SeedKey { observed_ns: i128::MAX, ..key };
+        options(true).catalog.unwrap().put_seed(&key, &scan);
+        let location = Location::Path(path("app.rgx"));
+        let mut run = |trust_catalog| {
+            let output = Output::File(out.clone());
+            extract(&location, output, &options(trust_catalog), &mut network, &NoProgress).unwrap()
+        };
+        let report = run(true);
+        assert!(!report.verified && report.chunks_resumed == report.chunks);
+        assert!(std::fs::read(&out).unwrap() == changed);
+        let report = run(false);
+        assert!(report.verified && report.chunks_store > 0);
+        assert!(std::fs::read(&out).unwrap() == image);
+        assert!(run(false).verified);
+    }
+}

@@ -1,0 +1,334 @@
+//! Images with coded files: the plain image is put together stretch by stretch, each gzip member's stream is made of its bytes, and that is
+//! what is written. Members go side by side, as many as there are cores; into a pipe one after the other.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use regrow_chunker::{BLOCK_BYTES, ImageDigest};
+use regrow_deflate::encode::Known;
+use regrow_index::{Index, MemberCoding};
+use regrow_local::{Ordered, Pool, StreamMaker, spawn_scoped};
+
+use super::block::{BlockJob, BlockResult, hash_written};
+use super::{Assembly, BLOCKS_IN_FLIGHT, Shared};
+use crate::plan::locate::Counts;
+use crate::{Location, Progress, Stage, SyncError};
+
+/// Plain bytes that are put together at a time.
+const STEP_BYTES: u64 = 1 << 20;
+
+/// A stretch of the image, and what it is made of.
+struct Task<'a> {
+    /// Where in the image it begins.
+    image_at: u64,
+    /// Of the plain image.
+    plain: Range<u64>,
+    coded: Option<(&'a MemberCoding, Known)>,
+    /// What follows in the image.
+    tail: &'a [u8],
+}
+
+/// What became of a task.
+enum Ended {
+    Done,
+    /// Seeds did not give these chunks, and nobody could help.
+    Without(Vec<u32>),
+}
+
+/// Whether all that comes from stores is there.
+#[derive(Default)]
+struct Arrival {
+    state: Mutex<Option<bool>>,
+    changed: Condvar,
+}
+
+impl Arrival {
+    fn tell(&self, is_there: bool) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Some(is_there);
+        self.changed.notify_all();
+    }
+
+    /// Waits; `false` if it will never be there.
+    fn wait(&self) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match *state {
+                Some(is_there) => return is_there,
+                None => state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
+
+/// Refuses, before anything is fetched, an image that nobody here can make.
+pub(crate) fn check_encoders(location: &Location, index: &Index) -> Result<(), SyncError> {
+    let members = index.codings.iter().flat_map(|coding| &coding.members);
+    let unknown = members.into_iter().any(|member| known(member).is_none());
+    let reason = "has gzip files of an encoder that this regrow does not know: made by a newer regrow".to_owned();
+    if unknown { Err(SyncError::Recipe { location: location.to_string(), reason }) } else { Ok(()) }
+}
+
+fn known(member: &MemberCoding) -> Option<Known> {
+    let mut bytes = &*member.encoder;
+    Known::take(&mut bytes).filter(|_| bytes.is_empty())
+}
+
+/// All of the image, in order.
+fn tasks<'a>(shared: &Shared, index: &'a Index) -> Vec<Task<'a>> {
+    let (mut tasks, mut at, mut image_at) = (Vec::new(), 0, 0);
+    let mut add = |task: Task<'a>, image_bytes: u64| {
+        (at, image_at) = (task.plain.end, image_at + image_bytes);
+        tasks.push(task);
+        (at, image_at)
+    };
+    let mut place = (0, 0);
+    for (coded, coding) in shared.target.coded().zip(&index.codings) {
+        if place.0 < coded.start {
+            let plain = place.0..coded.start;
+            let bytes = plain.end - plain.start;
+            place = add(Task { image_at: place.1, plain, coded: None, tail: &[] }, bytes);
+        }
+        for (number, member) in coding.members.iter().enumerate() {
+            let is_last = number + 1 == coding.members.len();
+            let tail: &[u8] = if is_last { &coding.tail } else { &[] };
+            let plain = place.0..place.0 + member.plain_bytes;
+            let coded = known(member).map(|known| (member, known));
+            place = add(Task { image_at: place.1, plain, coded, tail }, member.stored_bytes() + tail.len() as u64);
+        }
+    }
+    let end = shared.target.plain_bytes;
+    if place.0 < end {
+        add(Task { image_at: place.1, plain: place.0..end, coded: None, tail: &[] }, end - place.0);
+    }
+    tasks
+}
+
+/// Writes bytes at a place of the image.
+type WriteAt<'w> = &'w mut dyn FnMut(u64, &[u8]) -> Result<(), SyncError>;
+
+/// What carrying out tasks needs.
+struct Work<'a> {
+    shared: &'a Arc<Shared>,
+    pool: &'a Pool,
+    progress: &'a dyn Progress,
+    arrival: &'a Arrival,
+}
+
+impl Work<'_> {
+    /// Makes a stretch of the image. `mend` is asked to bring chunks that seeds did not give; `false`: it cannot.
+    fn run(
+        &self,
+        task: &Task<'_>,
+        mend: &mut dyn FnMut(&[u32]) -> Result<bool, SyncError>,
+        write: WriteAt<'_>,
+    ) -> Result<Ended, SyncError> {
+        let mut at = task.image_at;
+        let mut put = |bytes: &[u8]| {
+            write(at, bytes)?;
+            at += bytes.len() as u64;
+            Ok(())
+        };
+        match task.coded {
+            None => {
+                if let Some(failed) = self.plain(&task.plain, mend, &mut put)? {
+                    return Ok(Ended::Without(failed));
+                }
+            }
+            Some((member, known)) => {
+                put(&member.header)?;
+                // More than the index says would lie over what comes behind.
+                let mut left = member.stream_bytes;
+                let mut stream = |bytes: &[u8]| {
+                    left = left.checked_sub(bytes.len() as u64).ok_or_else(|| self.unfit())?;
+                    put(bytes)
+                };
+                let mut maker = StreamMaker::new(self.pool, known, &member.corrections);
+                let failed = self.plain(&task.plain, mend, &mut |plain| maker.write(plain, &mut stream))?;
+                if let Some(failed) = failed {
+                    return Ok(Ended::Without(failed));
+                }
+                let trailer = maker.finish(&mut stream)?;
+                if left > 0 {
+                    return Err(self.unfit());
+                }
+                put(&trailer)?;
+            }
+        }
+        put(task.tail)?;
+        Ok(Ended::Done)
+    }
+
+    fn unfit(&self) -> SyncError {
+        self.shared.output.wrong_digest()
+    }
+
+    /// Puts a stretch of the plain image together. Returns the chunks that could not be had.
+    fn plain(
+        &self,
+        plain: &Range<u64>,
+        mend: &mut dyn FnMut(&[u32]) -> Result<bool, SyncError>,
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), SyncError>,
+    ) -> Result<Option<Vec<u32>>, SyncError> {
+        let mut queue = Ordered::new(BLOCKS_IN_FLIGHT);
+        let mut at = plain.start;
+        loop {
+            let next = at..plain.end.min(at + STEP_BYTES);
+            let is_last = next.is_empty();
+            if !is_last {
+                at = next.end;
+                queue.push(self.submit(next));
+            }
+            while let Some(result) = if is_last { queue.next()? } else { queue.next_due()? } {
+                let mut result = result?;
+                while !result.is_complete {
+                    if !result.failed.is_empty() && !mend(&result.failed)? {
+                        return Ok(Some(result.failed));
+                    }
+                    if !self.arrival.wait() {
+                        return Ok(Some(Vec::new()));
+                    }
+                    result = self.submit(result.block.clone()).wait()??;
+                }
+                self.progress.add(Stage::Write, result.bytes);
+                sink(&result.plain)?;
+            }
+            if is_last {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn submit(&self, block: Range<u64>) -> regrow_local::Pending<Result<BlockResult, SyncError>> {
+        let shared = Arc::clone(self.shared);
+        self.pool.submit(move || BlockJob::run(&shared, block))
+    }
+}
+
+impl Assembly<'_> {
+    /// Writes an image with coded files.
+    pub(super) fn write_coded(&mut self, counts: &mut Counts) -> Result<[u8; 32], SyncError> {
+        if self.shared.output.is_pipe() { self.coded_in_order(counts) } else { self.coded_anywhere(counts) }
+    }
+
+    /// For files: what is missing arrives while what is there is made already.
+    fn coded_anywhere(&mut self, counts: &mut Counts) -> Result<[u8; 32], SyncError> {
+        let shared = Arc::clone(&self.shared);
+        let mut tasks = tasks(&shared, self.run.index);
+        let arrival = Arrival::default();
+        let mut failed = std::thread::scope(|scope| {
+            let fetching = spawn_scoped(scope, || {
+                let mut fetched = Counts::default();
+                let result = self.fetch(&self.shared.plan, &mut fetched);
+                self.shared.is_fetched.store(result.is_ok(), Ordering::Release);
+                arrival.tell(result.is_ok());
+                result.map(|()| fetched)
+            })?;
+            let failed = self.side_by_side(&mut tasks, &arrival);
+            let fetched = fetching.join().map_err(|_| SyncError::Worker)??;
+            counts.cache.add(fetched.cache.chunks, fetched.cache.bytes);
+            counts.store.add(fetched.store.chunks, fetched.store.bytes);
+            failed
+        })?;
+        while !tasks.is_empty() {
+            failed.sort_unstable();
+            failed.dedup();
+            self.repair(&failed, counts)?;
+            failed = self.side_by_side(&mut tasks, &arrival)?;
+        }
+        self.hash_image()
+    }
+
+    /// Carries out tasks, and leaves those that failed; returns the chunks that these lacked.
+    fn side_by_side(&self, tasks: &mut Vec<Task<'_>>, arrival: &Arrival) -> Result<Vec<u32>, SyncError> {
+        let (shared, pool, progress) = (&self.shared, self.run.pool, self.run.progress);
+        let work = Work { shared, pool, progress, arrival };
+        let next = AtomicUsize::new(0);
+        let output = &self.shared.output;
+        let drive = || {
+            let mut left: (Vec<usize>, Vec<u32>) = Default::default();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(task) = tasks.get(number) else { return Ok(left) };
+                let mut write = |at: u64, bytes: &[u8]| output.write_image(at, bytes);
+                if let Ended::Without(failed) = work.run(task, &mut |_| Ok(false), &mut write)? {
+                    left.0.push(number);
+                    left.1.extend(failed);
+                }
+            }
+        };
+        let drivers = std::thread::available_parallelism().map_or(2, usize::from).min(tasks.len());
+        let ended: Vec<Result<_, SyncError>> = std::thread::scope(|scope| {
+            // This thread is one of them, so that fewer others do too.
+            let others: Vec<_> = (1..drivers).filter_map(|_| spawn_scoped(scope, drive).ok()).collect();
+            let own = drive();
+            let ended = others.into_iter().map(|driver| driver.join().unwrap_or(Err(SyncError::Worker)));
+            ended.chain([own]).collect()
+        });
+        let (mut left, mut failed) = (HashSet::new(), Vec::new());
+        for ended in ended {
+            let (numbers, chunks) = ended?;
+            left.extend(numbers);
+            failed.extend(chunks);
+        }
+        let mut number = 0;
+        tasks.retain(|_| {
+            number += 1;
+            left.contains(&(number - 1))
+        });
+        Ok(failed)
+    }
+
+    /// BLAKE3 of the image that was written.
+    fn hash_image(&self) -> Result<[u8; 32], SyncError> {
+        let mut digest = ImageDigest::default();
+        let mut queue = Ordered::new(BLOCKS_IN_FLIGHT);
+        let mut blocks = self.shared.output.blocks();
+        loop {
+            let next = blocks.next();
+            let is_last = next.is_none();
+            if let Some(block) = next {
+                let output = Arc::clone(&self.shared.output);
+                queue.push(self.run.pool.submit(move || hash_written(&output, block)));
+            }
+            while let Some(hash) = if is_last { queue.next()? } else { queue.next_due()? } {
+                let (value, root) = hash?;
+                digest.push(value, || root.unwrap_or_default());
+            }
+            if is_last {
+                return Ok(digest.finish());
+            }
+        }
+    }
+
+    /// For pipes: what is missing is fetched first; then the image goes out in order.
+    fn coded_in_order(&mut self, counts: &mut Counts) -> Result<[u8; 32], SyncError> {
+        self.fetch(&self.shared.plan, counts)?;
+        self.shared.is_fetched.store(true, Ordering::Release);
+        let arrival = Arrival::default();
+        arrival.tell(true);
+        let shared = Arc::clone(&self.shared);
+        let (pool, progress) = (self.run.pool, self.run.progress);
+        let work = Work { shared: &shared, pool, progress, arrival: &arrival };
+        let mut hasher = blake3::Hasher::new();
+        for task in tasks(&shared, self.run.index) {
+            let mut mend = |failed: &[u32]| {
+                // A chunk that lies across two stretches may be there already.
+                let is_new = |chunk: &u32| !shared.is_repaired(*chunk as usize);
+                let failed: Vec<u32> = failed.iter().copied().filter(is_new).collect();
+                self.repair(&failed, counts).map(|()| true)
+            };
+            let ended = work.run(&task, &mut mend, &mut |_, bytes| {
+                hasher.update(bytes);
+                shared.output.send(bytes)
+            })?;
+            if let Ended::Without(_) = ended {
+                return Err(SyncError::Worker);
+            }
+        }
+        Ok(*hasher.finalize().as_bytes())
+    }
+}
+
+const _: () = assert!(STEP_BYTES <= BLOCK_BYTES);

@@ -1,0 +1,96 @@
+//! Where the image goes, as far as that can be told before anything is done.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FileType;
+
+use super::attributes;
+use super::mounted::check_replaceable;
+use super::part::Part;
+use super::spot::Spot;
+use crate::SyncError;
+use crate::flows::extract::Output;
+
+/// An output that can be, its links followed.
+pub(crate) enum Destination {
+    File(Spot),
+    InPlace(Spot),
+    Pipe(Box<dyn Write + Send>),
+    /// A dry run's file in a folder that is not there.
+    Nowhere(PathBuf),
+}
+
+impl Destination {
+    /// Refuses an output that cannot be, before anything is done.
+    pub(crate) fn find(output: Output, dry_run: bool) -> Result<Self, SyncError> {
+        match output {
+            Output::Pipe(pipe) => Ok(Self::Pipe(pipe)),
+            Output::InPlace(path) => Spot::find(&path).map(Self::InPlace),
+            Output::File(path) if path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) => {
+                Err(no_file(&path))
+            }
+            Output::File(path) => match Spot::find(&path) {
+                Err(SyncError::Io { source, .. }) if dry_run && source.kind() == io::ErrorKind::NotFound => {
+                    Ok(Self::Nowhere(path))
+                }
+                spot => Self::file(spot?),
+            },
+        }
+    }
+
+    fn file(spot: Spot) -> Result<Self, SyncError> {
+        match spot.stat() {
+            Some(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => Err(no_file(spot.path())),
+            Some(_) => check_replaceable(&spot).map(|()| Self::File(spot)),
+            None => Ok(Self::File(spot)),
+        }
+    }
+
+    /// The path of a file or device.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(spot) | Self::InPlace(spot) => Some(spot.path()),
+            Self::Nowhere(path) => Some(path),
+            Self::Pipe(_) => None,
+        }
+    }
+
+    /// The file that will be replaced, if there is one: a seed.
+    pub(crate) fn replaced(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(spot) if spot.stat().is_some_and(|stat| stat.st_size > 0) => Some(spot.path().to_owned()),
+            _ => None,
+        }
+    }
+
+    /// The size of the file that will be replaced or written over, if it has any bytes; a device's is not known.
+    pub(crate) fn present_bytes(&self) -> Option<u64> {
+        match self {
+            Self::File(spot) | Self::InPlace(spot) => {
+                spot.stat().map(|stat| stat.st_size as u64).filter(|&size| size > 0)
+            }
+            Self::Nowhere(_) | Self::Pipe(_) => None,
+        }
+    }
+
+    /// Whether a file that is the image already may stay. In a folder like `/tmp`, a file of somebody else may change at any time.
+    pub(crate) fn may_stay(&self) -> bool {
+        match self {
+            Self::File(spot) => spot.stat().is_some_and(|stat| attributes::are_kept(&spot.place, &stat)),
+            _ => false,
+        }
+    }
+
+    /// Removes what an unfinished run left beside an output that is complete by now.
+    pub(crate) fn sweep(self) {
+        if let Self::File(spot) = self {
+            Part::new(spot).sweep();
+        }
+    }
+}
+
+fn no_file(path: &Path) -> SyncError {
+    let reason = "is no file; write a device with --in-place, and a pipe with -";
+    SyncError::Usage(format!("{}: {reason}", path.display()))
+}

@@ -1,0 +1,219 @@
+//! A patch instead of chunks: found for a seed by the image that it is, fetched if it costs less, and taken apart into a seed of its own.
+//! Whatever it does not yield, or yields wrongly, comes as chunks.
+
+mod image;
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::path::Path;
+
+use crossbeam_channel::bounded;
+use regrow_chunker::ChunkId;
+use regrow_image::StreamKind;
+use regrow_index::{Segment, SegmentCutter};
+use regrow_local::{
+    FileSeed, GzipFiles, Hashed, PatchSeed, PatchSeedBuilder, Reading, Seeds, ingest_plain, spawn_scoped,
+};
+use regrow_patch::{PatchHeader, TargetSizes, apply};
+use regrow_store::patch_name;
+
+use super::Run;
+use super::output::OutputFile;
+use crate::plan::locate::{Counts, Tally};
+use crate::transfer::fetch::Fetcher;
+use crate::{Stage, SyncError};
+
+use crate::transfer::patch::{Found, Request};
+use image::{PatchedImage, Pieces};
+
+/// Patches that are asked for at most: an update is to take few requests.
+const MOST_ASKED: usize = 2;
+/// Pieces that wait between the decoder and the cutter.
+const PIECES_WAITING: usize = 32;
+
+/// A seed that a patch may start from.
+struct Candidate<'a> {
+    seed: &'a FileSeed,
+    base: ChunkId,
+    /// Records in segments of the new image that do not follow from this seed.
+    unknown: u64,
+}
+
+/// Adds what a patch yields to the seeds, if there is one for some seed that costs less than chunks. In a dry run nothing is added, and
+/// what it would cost is returned.
+pub(super) fn extend_seeds(
+    run: &Run<'_>,
+    fetcher: &Fetcher<'_>,
+    seeds: &mut Seeds,
+    output: &OutputFile,
+    scratch: &Path,
+) -> Result<Option<Counts>, SyncError> {
+    if !run.options.patches || fetcher.first_store_is_local() {
+        return Ok(None);
+    }
+    let unknown = unknown_records(run, |take| seeds.seeds.iter().for_each(|seed| seed.segments(&mut *take)));
+    let candidates = if unknown > 0 { candidates(run, seeds) } else { Vec::new() };
+    if !candidates.is_empty() && run.index.patch_bases.is_empty() {
+        // Most likely there is none: then no time was lost.
+        run.prefetch.start();
+    }
+    for candidate in candidates {
+        let request = Request {
+            name: patch_name(&candidate.base, &run.index.image_id()),
+            base: candidate.base,
+            target: run.index.image_id(),
+            share: (unknown, candidate.unknown),
+            whole_bytes: run.index.packs.iter().map(|pack| pack.bytes).fold(0, u64::saturating_add),
+            image_bytes: run.index.skeleton.bytes + run.index.contents.bytes,
+            output_bytes: output.missing_bytes(),
+            scratch,
+        };
+        let (header, found) = match fetcher.find_patch(&request, run.options.dry_run) {
+            Ok(Some(found)) => found,
+            Ok(None) => continue,
+            Err(error) => {
+                run.progress.warn(&format!("{error}; chunks are fetched instead"));
+                continue;
+            }
+        };
+        run.prefetch.settle();
+        let file = match found {
+            Found::Planned(bytes) => return Ok(Some(planned(run, &header, bytes))),
+            Found::Here(file) => file,
+        };
+        let patched = match yield_of(run, fetcher, seeds, (&candidate, &request), (header, file)) {
+            Ok(patched) => patched,
+            Err(error) => {
+                warn(run, fetcher, (&candidate, &request), &error);
+                continue;
+            }
+        };
+        seeds.patched = Some(seeds.seeds.len() as u32);
+        seeds.seeds.push(Box::new(patched));
+        break;
+    }
+    Ok(None)
+}
+
+/// The counts of a run that takes this patch.
+fn planned(run: &Run<'_>, header: &PatchHeader, bytes: u64) -> Counts {
+    let (chunks, plain_bytes) = (run.index.chunks(), run.index.skeleton.bytes + run.index.contents.bytes);
+    let patch =
+        Tally { chunks: header.chunk_cost.chunks.min(chunks), bytes: header.chunk_cost.plain_bytes.min(plain_bytes) };
+    let seed = Tally { chunks: chunks - patch.chunks, bytes: plain_bytes - patch.bytes };
+    Counts { patch, seed, planned_bytes: bytes, ..Counts::default() }
+}
+
+/// The seeds that are whole images, those first from which patches were announced.
+fn candidates<'a>(run: &Run<'_>, seeds: &'a Seeds) -> Vec<Candidate<'a>> {
+    let mut found: Vec<Candidate<'a>> = Vec::new();
+    for seed in seeds.seeds.iter().filter_map(|seed| seed.as_file()) {
+        let base = seed.scan().image_id(run.index.params);
+        if base != run.index.image_id() && found.iter().all(|known| known.base != base) {
+            let unknown = unknown_records(run, |take| regrow_local::Seed::segments(seed, take));
+            found.push(Candidate { seed, base, unknown });
+        }
+    }
+    found.sort_by_key(|candidate| !run.index.patch_bases.contains(&candidate.base));
+    found.truncate(MOST_ASKED);
+    found
+}
+
+/// Records in segments of the new image that are not among those that `tell` tells.
+fn unknown_records(run: &Run<'_>, tell: impl FnOnce(&mut dyn FnMut(Segment))) -> u64 {
+    let mut known = HashSet::new();
+    tell(&mut |segment| {
+        known.insert(segment.id());
+    });
+    run.index.segments().filter(|segment| !known.contains(&segment.id)).map(|segment| u64::from(segment.records)).sum()
+}
+
+/// Takes a patch apart. What came before something did not fit is kept.
+fn yield_of(
+    run: &Run<'_>,
+    fetcher: &Fetcher<'_>,
+    seeds: &Seeds,
+    (candidate, request): (&Candidate<'_>, &Request<'_>),
+    (header, mut file): (PatchHeader, File),
+) -> Result<PatchSeed, SyncError> {
+    let index = run.index;
+    let sizes =
+        TargetSizes { image: index.plain_bytes(), skeleton: index.skeleton.bytes, contents: index.contents.bytes };
+    let mut yielded = Yield::new(run, seeds, request.scratch)?;
+    run.progress.begin(Stage::Patch, Some(index.plain_bytes()));
+    let (pieces, arriving) = bounded(PIECES_WAITING);
+    let (applied, ingested) = std::thread::scope(|scope| {
+        let apply = move || apply(&mut file, &header, candidate.seed, sizes, request.scratch, &mut Pieces(pieces));
+        let applying = spawn_scoped(scope, apply)?;
+        let mut image = PatchedImage::new(arriving, Path::new(&request.name));
+        let (params, gzip_files) = (index.params, GzipFiles::Contents);
+        let reading = Reading { params, pool: run.pool, stage: Stage::Patch, progress: run.progress, gzip_files };
+        let ingested = ingest_plain(&mut image, &reading, |chunk| yielded.take(&chunk));
+        drop(image);
+        Ok::<_, SyncError>((applying.join().map_err(|_| SyncError::Worker), ingested))
+    })?;
+    run.progress.end(Stage::Patch);
+    match (applied?, ingested) {
+        (Ok(()), Ok(_)) => {}
+        // The decoder stops where nobody takes what it makes, so what became of that tells first.
+        (Err(error), Err(ended)) if is_early_end(&ended) => warn(run, fetcher, (candidate, request), &error),
+        (_, Err(error)) => warn(run, fetcher, (candidate, request), &error),
+        (Err(error), Ok(_)) => warn(run, fetcher, (candidate, request), &error),
+    }
+    Ok(yielded.builder.finish()?)
+}
+
+/// Whether reading failed because the decoder gave no more.
+fn is_early_end(error: &SyncError) -> bool {
+    matches!(error, SyncError::Io { source, .. } if source.kind() == std::io::ErrorKind::UnexpectedEof)
+}
+
+/// Says that a patch was in vain, or partly. Unless its base changed, it is not kept: the next run is to have a fresh one, or none.
+fn warn(
+    run: &Run<'_>,
+    fetcher: &Fetcher<'_>,
+    (candidate, request): (&Candidate<'_>, &Request<'_>),
+    error: &dyn std::fmt::Display,
+) {
+    if candidate.seed.is_unchanged() {
+        fetcher.forget_patch(request);
+    }
+    let location = fetcher.patch_location(request);
+    run.progress.warn(&format!("{location}: {error}; what is missing is fetched as chunks"));
+}
+
+/// Chunks as they come out of a patched image.
+struct Yield<'a> {
+    builder: PatchSeedBuilder,
+    seeds: &'a Seeds,
+    cutters: [SegmentCutter; 2],
+    /// Segments of the new image.
+    wanted: HashSet<ChunkId>,
+}
+
+impl<'a> Yield<'a> {
+    fn new(run: &Run<'_>, seeds: &'a Seeds, scratch: &Path) -> Result<Self, SyncError> {
+        Ok(Self {
+            builder: PatchSeedBuilder::new(scratch)?,
+            seeds,
+            cutters: Default::default(),
+            wanted: run.index.segments().map(|segment| segment.id).collect(),
+        })
+    }
+
+    /// Keeps a chunk that no seed has. A segment that the new image does not have ends it: the base is not what it was, and what follows
+    /// is most likely nonsense.
+    fn take(&mut self, chunk: &Hashed) -> Result<(), SyncError> {
+        let is_new = self.seeds.find(&chunk.record.id).is_none();
+        let pushed = self.builder.push(chunk.stream, chunk.record, &chunk.bytes, is_new);
+        pushed.map_err(SyncError::io("temporary file"))?;
+        let cutter = &mut self.cutters[usize::from(chunk.stream == StreamKind::Contents)];
+        match cutter.push(chunk.record) {
+            Some(segment) if !self.wanted.contains(&segment.id()) => Err(SyncError::Recipe {
+                location: "its base".to_owned(),
+                reason: "is not the image that it was made for, or changed while it was read".to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}

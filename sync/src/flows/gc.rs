@@ -1,0 +1,307 @@
+//! Deletes what no kept index needs, in two steps with a time between: FORMAT.md, section 8.1, which says why no maker and no
+//! reader loses anything by it.
+
+mod keep;
+mod repack;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use regrow_chunker::ChunkId;
+use regrow_store::{
+    Depth, ListStore, ObjectInfo, PATCHES_FOLDER, STORE_FILE, Store, StoreError, list_packs, pack_name,
+    parse_patch_object, read_description,
+};
+use serde::Serialize;
+
+use super::make::as_seconds;
+use crate::place::clock::difference;
+use crate::place::condemned::{Condemned, Sentence};
+use crate::place::network::Opening;
+use crate::{Location, MakeOptions, Network, Progress, SyncError};
+
+use keep::{Keep, Needs};
+
+pub(crate) use keep::is_index_name;
+
+/// A difference of clocks that counts for nothing: hosts round times to seconds.
+const CLOCK_SLACK: Duration = Duration::from_secs(5);
+
+/// What to collect.
+#[derive(Debug, Clone)]
+pub struct GcOptions {
+    /// The store.
+    pub store: Location,
+    /// Indexes (`….rgx`) and places whose indexes, at any depth, are kept; none: the place that the store lies in.
+    pub keep: Vec<Location>,
+    /// How long a pack stays after it was found to be needed no more; nothing that is younger is touched.
+    pub grace: Duration,
+    /// Say what would be done, and do nothing.
+    pub dry_run: bool,
+    /// Rewrite packs of which less than half is needed.
+    pub repack: bool,
+    /// zstd level for packs that are rewritten.
+    pub level: i32,
+    /// How long caches may keep indexes that are rewritten.
+    pub index_max_age: Duration,
+}
+
+impl GcOptions {
+    /// How long a pack stays by default.
+    pub const DEFAULT_GRACE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+    /// Defaults for a store.
+    #[must_use]
+    pub fn new(store: impl Into<Location>) -> Self {
+        Self {
+            store: store.into(),
+            keep: Vec::new(),
+            grace: Self::DEFAULT_GRACE,
+            dry_run: false,
+            repack: false,
+            level: MakeOptions::DEFAULT_LEVEL,
+            index_max_age: MakeOptions::DEFAULT_INDEX_MAX_AGE,
+        }
+    }
+}
+
+/// What was collected, or would be.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct GcReport {
+    /// Indexes that are kept.
+    pub indexes: u64,
+    /// Packs in the store.
+    pub packs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Packs that kept indexes need.
+    pub packs_needed: u64,
+    /// Their bytes.
+    pub bytes_needed: u64,
+    /// Packs that nobody needs, too young to be touched.
+    pub packs_young: u64,
+    /// Packs that were condemned now: a later run deletes them.
+    pub packs_condemned: u64,
+    /// Packs that were condemned before and wait for their time.
+    pub packs_waiting: u64,
+    /// Packs that were deleted, their bytes.
+    pub packs_deleted: u64,
+    /// See `packs_deleted`.
+    pub bytes_deleted: u64,
+    /// Patches that were deleted.
+    pub patches_deleted: u64,
+    /// Packs that were rewritten, and the indexes that were pointed elsewhere.
+    pub packs_repacked: u64,
+    /// See `packs_repacked`.
+    pub indexes_rewritten: u64,
+    /// Packs that kept indexes name and the store does not have, a line each.
+    pub missing: Vec<String>,
+    /// Whether nothing was done.
+    pub dry_run: bool,
+    /// How long it took.
+    #[serde(serialize_with = "as_seconds", rename = "seconds")]
+    pub elapsed: Duration,
+}
+
+/// Collects what `options` say.
+///
+/// # Errors
+/// [`SyncError`]; nothing is deleted where an index that is to be kept cannot be read, or where there is none.
+pub fn gc(options: &GcOptions, network: &mut Network, progress: &dyn Progress) -> Result<GcReport, SyncError> {
+    let start = Instant::now();
+    let store = network.open_place(&options.store, Opening::Existing)?;
+    let keep = Keep::open(options, network)?;
+    let mut report = GcReport { dry_run: options.dry_run, ..GcReport::default() };
+    network.block_on(check_store(&*store))?;
+    if options.repack {
+        repack::repack(options, &store, &keep, network, progress, &mut report)?;
+    }
+    network.block_on(Collection { store, keep, options, report: &mut report, is_clock_checked: false }.run())?;
+    report.elapsed = start.elapsed();
+    Ok(report)
+}
+
+async fn check_store(store: &dyn Store) -> Result<(), StoreError> {
+    if read_description(store).await?.is_some() {
+        return Ok(());
+    }
+    let reason = format!("no store here: there is no {STORE_FILE}");
+    Err(StoreError::Location { location: store.location().to_owned(), reason })
+}
+
+struct Collection<'a> {
+    store: Arc<dyn Store>,
+    keep: Keep,
+    options: &'a GcOptions,
+    report: &'a mut GcReport,
+    /// Whether the clock was found to agree with the store's.
+    is_clock_checked: bool,
+}
+
+impl Collection<'_> {
+    /// The steps A to F of FORMAT.md, section 8.1.
+    async fn run(mut self) -> Result<(), SyncError> {
+        let packs: BTreeMap<ChunkId, ObjectInfo> = list_packs(&*self.store).try_collect().await?;
+        let mut condemned = Condemned::read(&*self.store).await?;
+        let mut needs = self.keep.read(Needs::default()).await?;
+        self.check_indexes(&needs, &packs)?;
+        // Not before the indexes were read, which may take long: a sentence begins when makers can see it.
+        let now = SystemTime::now();
+        self.condemn(&packs, &needs, &mut condemned, now);
+        if !self.options.dry_run && condemned.is_changed() {
+            // Before the list is written: a wrong time in it would be believed by others.
+            self.check_clock(&mut condemned).await?;
+            if !condemned.write(&*self.store).await? {
+                return Err(self.collected());
+            }
+        }
+        needs = self.keep.read(needs).await?;
+        let due = self.due(&packs, &needs, &condemned, now).await?;
+        let patches = self.due_patches(&needs, now).await?;
+        self.count(&packs, &needs, &condemned, &due, patches.len());
+        self.report.missing = self.missing(&packs, &needs).await?;
+        if self.options.dry_run || (due.is_empty() && patches.is_empty()) {
+            return Ok(());
+        }
+        self.check_clock(&mut condemned).await?;
+        let names: Vec<String> = due.iter().map(pack_name).chain(patches).collect();
+        self.store.delete(&names).await?;
+        condemned.packs.retain(|id, _| !due.contains(id));
+        // If another gc was faster its list stands; entries of packs that are gone are dropped by the next run.
+        condemned.write(&*self.store).await?;
+        Ok(())
+    }
+
+    fn collected(&self) -> SyncError {
+        SyncError::Collected { store: self.options.store.to_string() }
+    }
+
+    /// Compares this machine's clock with the store's, once. What is deleted when depends on both, and on the clocks of all machines that
+    /// run gc: each that is off by less than a quarter of the grace agrees with any other within half of it.
+    async fn check_clock(&mut self, condemned: &mut Condemned) -> Result<(), SyncError> {
+        // Without a grace it is for the user to see that nothing is being made; entries of others still have theirs.
+        let graces = condemned.packs.values().map(|sentence| sentence.grace).chain([self.options.grace]);
+        let Some(grace) = graces.filter(|grace| !grace.is_zero()).min() else { return Ok(()) };
+        if std::mem::replace(&mut self.is_clock_checked, true) {
+            return Ok(());
+        }
+        let before = SystemTime::now();
+        let modified = condemned.time_of_store(&*self.store).await?.ok_or_else(|| self.collected())?;
+        let (by, is_behind) = difference(before, SystemTime::now(), modified);
+        if by > (grace / 4).max(CLOCK_SLACK) {
+            return Err(SyncError::Clock { store: self.options.store.to_string(), by, is_behind });
+        }
+        Ok(())
+    }
+
+    /// Whoever keeps nothing of a store has most likely named other indexes than were meant.
+    fn check_indexes(&self, needs: &Needs, packs: &BTreeMap<ChunkId, ObjectInfo>) -> Result<(), SyncError> {
+        let reason = if needs.indexes() == 0 {
+            "there is no index to keep: give them with --keep"
+        } else if !packs.is_empty() && !needs.packs.keys().any(|id| packs.contains_key(id)) {
+            "these indexes need none of the store's packs: are they those of another store?"
+        } else {
+            return Ok(());
+        };
+        Err(SyncError::Usage(format!("{}: {reason}", self.keep.shown())))
+    }
+
+    /// Step C: what is needed again is pardoned, what is gone forgotten, what nobody needs condemned.
+    fn condemn(
+        &mut self,
+        packs: &BTreeMap<ChunkId, ObjectInfo>,
+        needs: &Needs,
+        condemned: &mut Condemned,
+        now: SystemTime,
+    ) {
+        condemned.packs.retain(|id, _| packs.contains_key(id) && !needs.packs.contains_key(id));
+        for (id, info) in packs {
+            if needs.packs.contains_key(id) || condemned.contains(id) {
+                continue;
+            }
+            // A pack from the future is as young as can be.
+            let age = now.duration_since(info.modified).unwrap_or_default();
+            if age < self.options.grace {
+                self.report.packs_young += 1;
+                continue;
+            }
+            condemned.packs.insert(*id, Sentence { at: now, grace: self.options.grace });
+            self.report.packs_condemned += 1;
+        }
+    }
+
+    /// Step E: what has been condemned for long enough, and still is in the list that stands in the store.
+    async fn due(
+        &mut self,
+        packs: &BTreeMap<ChunkId, ObjectInfo>,
+        needs: &Needs,
+        condemned: &Condemned,
+        now: SystemTime,
+    ) -> Result<Vec<ChunkId>, SyncError> {
+        let grace = self.options.grace;
+        let is_due =
+            |sentence: &Sentence| now.duration_since(sentence.at).is_ok_and(|since| since >= sentence.grace.max(grace));
+        let due = condemned
+            .packs
+            .iter()
+            .filter(|(id, sentence)| packs.contains_key(id) && !needs.packs.contains_key(id) && is_due(sentence));
+        let mut due: Vec<ChunkId> = due.map(|(id, _)| *id).collect();
+        if !due.is_empty() && !self.options.dry_run {
+            let standing = Condemned::read(&*self.store).await?;
+            due.retain(|id| standing.contains(id));
+        }
+        self.report.packs_waiting =
+            (condemned.packs.len() - due.len()) as u64 - self.newly_waiting(&due, condemned, now);
+        Ok(due)
+    }
+
+    /// Of the packs that were condemned now, those that are not deleted at once.
+    fn newly_waiting(&self, due: &[ChunkId], condemned: &Condemned, now: SystemTime) -> u64 {
+        let due: BTreeSet<&ChunkId> = due.iter().collect();
+        condemned.packs.iter().filter(|(id, sentence)| sentence.at == now && !due.contains(id)).count() as u64
+    }
+
+    /// Patches to images that no kept index describes. Nobody relies on a patch: chunks do as well.
+    async fn due_patches(&self, needs: &Needs, now: SystemTime) -> Result<Vec<String>, SyncError> {
+        let grace = self.options.grace;
+        let listed = self.store.list(PATCHES_FOLDER, Depth::Tree).try_filter(|info| {
+            let patch = parse_patch_object(&info.name);
+            let is_due = patch.is_some_and(|(_, target)| !needs.images.contains(&target))
+                && now.duration_since(info.modified).is_ok_and(|age| age >= grace);
+            std::future::ready(is_due)
+        });
+        Ok(listed.map_ok(|info| info.name).try_collect().await?)
+    }
+
+    fn count(
+        &mut self,
+        packs: &BTreeMap<ChunkId, ObjectInfo>,
+        needs: &Needs,
+        condemned: &Condemned,
+        due: &[ChunkId],
+        patches: usize,
+    ) {
+        let report = &mut *self.report;
+        let size = |id: &ChunkId| packs.get(id).map_or(0, |info| info.bytes);
+        report.indexes = needs.indexes() as u64;
+        (report.packs, report.bytes) = (packs.len() as u64, packs.values().map(|info| info.bytes).sum());
+        let needed = needs.packs.keys().filter(|id| packs.contains_key(id));
+        (report.packs_needed, report.bytes_needed) = needed.fold((0, 0), |(n, sum), id| (n + 1, sum + size(id)));
+        (report.packs_deleted, report.bytes_deleted) = (due.len() as u64, due.iter().map(size).sum());
+        report.patches_deleted = patches as u64;
+        debug_assert!(due.iter().all(|id| condemned.contains(id)));
+    }
+
+    /// Packs that are needed and not there. One that came after the list was made, with its index, is there.
+    async fn missing(&self, packs: &BTreeMap<ChunkId, ObjectInfo>, needs: &Needs) -> Result<Vec<String>, StoreError> {
+        let looks = needs.packs.iter().filter(|(id, _)| !packs.contains_key(id)).map(|(id, index)| async move {
+            let found = self.store.stat(&pack_name(id)).await?;
+            Ok::<_, StoreError>(found.is_none().then(|| format!("{index}: pack {id} is not in the store")))
+        });
+        let looks: Vec<_> = looks.collect();
+        let found = stream::iter(looks).buffered(keep::IN_FLIGHT);
+        found.try_filter_map(|line| std::future::ready(Ok(line))).try_collect().await
+    }
+}

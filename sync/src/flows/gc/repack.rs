@@ -1,0 +1,374 @@
+//! Packs of which little is needed any more are written anew with just that; indexes are pointed to the new packs; the old ones
+//! are then collected like any others, so that who has an old index in hand can still read them for the time of grace.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use regrow_chunker::{ChunkId, Record};
+use regrow_image::StreamKind;
+use regrow_index::{Index, PackRef, Run, Segment};
+use regrow_local::Pool;
+use regrow_store::{
+    Condition, Content, Decompressor, FrameEntry, ObjectKind, PackSummary, PackTail, PutOutcome, Span, Store,
+    StoreError, list_packs, pack_name, read_tail,
+};
+
+use super::keep::{Keep, KeptIndex};
+use super::{GcOptions, GcReport};
+use crate::flows::make::contents::IdMap;
+use crate::flows::make::encode;
+use crate::flows::make::packer::Packer;
+use crate::flows::make::upload::Uploads;
+use crate::place::condemned::Reliance;
+use crate::{Location, Network, Progress, Stage, SyncError};
+
+/// A pack is rewritten when less than one part in so many of its plain bytes is needed.
+const REWRITE_BELOW: u64 = 2;
+
+/// A kept index with what is needed to point it elsewhere.
+struct Opened {
+    index: Index,
+    version: Option<String>,
+    /// Of its bytes.
+    hash: blake3::Hash,
+    kept: KeptIndex,
+}
+
+/// What is known of a pack.
+struct Pack {
+    tail: PackTail,
+    /// Which of its chunks, by number, and segments an index needs.
+    live: Vec<bool>,
+    live_segments: Vec<bool>,
+    /// The numbers of its segments.
+    segments: HashMap<ChunkId, usize>,
+}
+
+/// Where things are now.
+#[derive(Default)]
+struct Moved {
+    chunks: IdMap<u32>,
+    segments: IdMap<u32>,
+    packs: Vec<PackSummary>,
+}
+
+/// Rewrites what is worth it. Counts into `report`; in a dry run, only counts.
+pub(super) fn repack(
+    options: &GcOptions,
+    store: &Arc<dyn Store>,
+    keep: &Keep,
+    network: &Network,
+    progress: &dyn Progress,
+    report: &mut GcReport,
+) -> Result<(), SyncError> {
+    let reliance = network.block_on(Reliance::begin(&**store))?;
+    let opened = network.block_on(open(keep, &**store))?;
+    let mut packs = network.block_on(read_packs(&opened, &**store))?;
+    for index in &opened {
+        mark(index, &mut packs)?;
+    }
+    packs.retain(|_, pack| pack.is_worth_it());
+    report.packs_repacked = packs.len() as u64;
+    let affected: Vec<Opened> = opened.into_iter().filter(|opened| opened.needs_any(&packs)).collect();
+    report.indexes_rewritten = affected.len() as u64;
+    if options.dry_run || packs.is_empty() {
+        return Ok(());
+    }
+    let moved = rewrite(options, store, &packs, &reliance, network, progress)?;
+    report.indexes_rewritten = 0;
+    for opened in affected {
+        let records = records_of(&opened, &packs, network, &**store)?;
+        let index = repoint(&opened.index, &records, &packs, &moved)?;
+        // The other packs are named by the index that is there already.
+        network.block_on(reliance.confirm(&**store, moved.packs.iter().map(|pack| pack.id)))?;
+        if network.block_on(put(&opened, &index, options))? {
+            report.indexes_rewritten += 1;
+        } else {
+            progress.warn(&format!("{}: was replaced meanwhile and is left as it is", opened.kept.shown()));
+        }
+    }
+    Ok(())
+}
+
+/// The kept indexes whose packs are in the store. Others, of other stores beside it say, are left as they are.
+async fn open(keep: &Keep, store: &dyn Store) -> Result<Vec<Opened>, SyncError> {
+    let mut opened = Vec::new();
+    let here: BTreeSet<ChunkId> = list_packs(store).map_ok(|(id, _)| id).try_collect().await?;
+    for (kept, _) in keep.list().await? {
+        let Some((bytes, version)) = kept.read_bytes().await? else { continue };
+        let index = kept.decode(&bytes)?;
+        if index.packs.iter().all(|pack| here.contains(&pack.id)) {
+            opened.push(Opened { index, version, hash: blake3::hash(&bytes), kept });
+        }
+    }
+    Ok(opened)
+}
+
+async fn read_packs(opened: &[Opened], store: &dyn Store) -> Result<BTreeMap<ChunkId, Pack>, SyncError> {
+    let mut packs = BTreeMap::new();
+    for pack in opened.iter().flat_map(|opened| &opened.index.packs) {
+        if let Entry::Vacant(entry) = packs.entry(pack.id) {
+            let (_, tail) = read_tail(store, &pack.id).await?;
+            entry.insert(Pack::new(tail));
+        }
+    }
+    Ok(packs)
+}
+
+impl Opened {
+    fn needs_any(&self, packs: &BTreeMap<ChunkId, Pack>) -> bool {
+        self.index.packs.iter().any(|pack| packs.contains_key(&pack.id))
+    }
+
+    fn damaged(&self, reason: String) -> SyncError {
+        SyncError::Recipe { location: self.kept.shown(), reason }
+    }
+}
+
+impl Pack {
+    fn new(tail: PackTail) -> Self {
+        let (live, live_segments) = (vec![false; tail.records.len()], vec![false; tail.segments()]);
+        let segments = tail.segment_ids().zip(0..).collect();
+        Self { tail, live, live_segments, segments }
+    }
+
+    fn is_worth_it(&self) -> bool {
+        let plain =
+            |records: &mut dyn Iterator<Item = &Record>| records.map(|record| u64::from(record.len)).sum::<u64>();
+        let live =
+            plain(&mut self.tail.records.iter().zip(&self.live).filter(|(_, live)| **live).map(|(record, _)| record));
+        live * REWRITE_BELOW < plain(&mut self.tail.records.iter())
+    }
+
+    fn segment(&self, id: &ChunkId) -> Option<(usize, Segment)> {
+        let number = *self.segments.get(id)?;
+        let segment = Segment::new(self.tail.segment(number).ok()?.1).ok()?;
+        (segment.id() == *id).then_some((number, segment))
+    }
+}
+
+/// The pack of each of the things that runs count.
+fn packs_of<'i>(index: &'i Index, runs: &'i [Run]) -> impl Iterator<Item = ChunkId> + 'i {
+    runs.iter().flat_map(move |run| (0..run.count).map(move |_| index.packs[run.pack as usize].id))
+}
+
+/// Marks what an index needs.
+fn mark(opened: &Opened, packs: &mut BTreeMap<ChunkId, Pack>) -> Result<(), SyncError> {
+    let index = &opened.index;
+    let mut records = Vec::new();
+    for (wanted, pack) in index.segments().zip(packs_of(index, &index.segment_runs)) {
+        let pack = packs.get_mut(&pack);
+        let found = pack.and_then(|pack| pack.segment(&wanted.id).map(|found| (pack, found)));
+        let Some((pack, (number, segment))) = found else {
+            return Err(opened.damaged(format!("recipe segment {} is not where the index says", wanted.id)));
+        };
+        pack.live_segments[number] = true;
+        records.extend(segment.into_records());
+    }
+    let mut needed: BTreeMap<ChunkId, IdMap<()>> = BTreeMap::new();
+    for (record, pack) in records.iter().zip(packs_of(index, &index.chunk_runs)) {
+        needed.entry(pack).or_default().insert(record.id, ());
+    }
+    for (id, chunks) in needed {
+        let Some(pack) = packs.get_mut(&id) else { continue };
+        for (record, live) in pack.tail.records.iter().zip(&mut pack.live) {
+            *live |= chunks.contains_key(&record.id);
+        }
+    }
+    Ok(())
+}
+
+/// The recipe of an index, from the packs that hold its segments.
+fn records_of(
+    opened: &Opened,
+    packs: &BTreeMap<ChunkId, Pack>,
+    network: &Network,
+    store: &dyn Store,
+) -> Result<Vec<Record>, SyncError> {
+    let index = &opened.index;
+    let mut others: BTreeMap<ChunkId, Pack> = BTreeMap::new();
+    let mut records = Vec::new();
+    for (wanted, id) in index.segments().zip(packs_of(index, &index.segment_runs)) {
+        if !packs.contains_key(&id) && !others.contains_key(&id) {
+            let (_, tail) = network.block_on(read_tail(store, &id))?;
+            others.insert(id, Pack::new(tail));
+        }
+        let pack = packs.get(&id).or_else(|| others.get(&id));
+        let (_, segment) = pack
+            .and_then(|pack| pack.segment(&wanted.id))
+            .ok_or_else(|| opened.damaged(format!("recipe segment {} is not where the index says", wanted.id)))?;
+        records.extend(segment.into_records());
+    }
+    Ok(records)
+}
+
+/// Writes what is needed of the packs into new ones.
+fn rewrite(
+    options: &GcOptions,
+    store: &Arc<dyn Store>,
+    packs: &BTreeMap<ChunkId, Pack>,
+    reliance: &Reliance,
+    network: &Network,
+    progress: &dyn Progress,
+) -> Result<Moved, SyncError> {
+    let pool = Pool::new();
+    let uploads = Uploads::new(network, Arc::clone(store), reliance, BTreeSet::new());
+    let mut packer = Packer::new(uploads, &pool, options.level, regrow_store::PACK_TARGET_BYTES)?;
+    let mut moved = Moved::default();
+    let frames = packs.values().flat_map(|pack| pack.live_frames()).map(|frame| frame.stored.end - frame.stored.start);
+    progress.begin(Stage::Collect, Some(frames.sum()));
+    for (id, pack) in packs {
+        for frame in pack.live_frames() {
+            let stored = network.block_on(read_frame(&**store, id, frame))?;
+            let stream = if frame.stored.start >= pack.tail.trailer.skeleton_at {
+                StreamKind::Skeleton
+            } else {
+                StreamKind::Contents
+            };
+            for (record, bytes) in pack.open(id, frame, &stored)? {
+                if let std::collections::hash_map::Entry::Vacant(entry) = moved.chunks.entry(record.id) {
+                    entry.insert(packer.pack_number());
+                    packer.add_chunk(stream, record, &bytes)?;
+                }
+            }
+            progress.add(Stage::Collect, frame.stored.end - frame.stored.start);
+        }
+        for (number, _) in pack.live_segments.iter().enumerate().filter(|(_, live)| **live) {
+            let damaged = |error: regrow_store::PackError| {
+                SyncError::from(StoreError::Damaged { object: pack_name(id), reason: error.to_string() })
+            };
+            let (segment, records) = pack.tail.segment(number).map_err(damaged)?;
+            if let std::collections::hash_map::Entry::Vacant(entry) = moved.segments.entry(segment) {
+                entry.insert(packer.pack_number());
+                packer.add_segment(segment, records)?;
+            }
+        }
+    }
+    (moved.packs, _) = packer.finish()?;
+    progress.end(Stage::Collect);
+    Ok(moved)
+}
+
+async fn read_frame(store: &dyn Store, pack: &ChunkId, frame: &FrameEntry) -> Result<bytes::Bytes, StoreError> {
+    store.get(&pack_name(pack), Span::Range(frame.stored.clone())).await?.bytes().await
+}
+
+impl Pack {
+    fn live_frames(&self) -> impl Iterator<Item = &FrameEntry> {
+        self.tail.frames.iter().filter(|frame| self.live[frame.chunks.clone()].contains(&true))
+    }
+
+    /// The chunks of a frame that are needed, verified.
+    fn open(&self, id: &ChunkId, frame: &FrameEntry, stored: &[u8]) -> Result<Vec<(Record, Vec<u8>)>, SyncError> {
+        let damaged = |reason: String| StoreError::Damaged { object: pack_name(id), reason };
+        let mut decompressor = Decompressor::new().map_err(SyncError::io("decompression"))?;
+        let plain = decompressor.decompress(stored, frame.plain_bytes);
+        let plain = plain.ok_or_else(|| damaged(format!("frame at {} cannot be decompressed", frame.stored.start)))?;
+        let (mut rest, mut found) = (&plain[..], Vec::new());
+        for (record, live) in self.tail.records[frame.chunks.clone()].iter().zip(&self.live[frame.chunks.clone()]) {
+            let (chunk, after) = rest.split_at(rest.len().min(record.len as usize));
+            rest = after;
+            if *live && ChunkId::of(chunk) != record.id {
+                return Err(damaged(format!("chunk {} is damaged", record.id)).into());
+            }
+            if *live {
+                found.push((*record, chunk.to_vec()));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The same image, read from the new packs.
+fn repoint(
+    index: &Index,
+    records: &[Record],
+    rewritten: &BTreeMap<ChunkId, Pack>,
+    moved: &Moved,
+) -> Result<Index, SyncError> {
+    let old = index.packs.iter().map(|pack| (pack.id, *pack)).collect();
+    let mut numbers = Numbers { old, moved, numbers: IdMap::default(), packs: Vec::new() };
+    let mut chunk_runs = Vec::new();
+    for (record, pack) in records.iter().zip(packs_of(index, &index.chunk_runs)) {
+        let new = rewritten.contains_key(&pack).then(|| moved.chunks.get(&record.id).copied());
+        push(&mut chunk_runs, numbers.of(pack, new)?);
+    }
+    let mut segment_runs = Vec::new();
+    for (segment, pack) in index.segments().zip(packs_of(index, &index.segment_runs)) {
+        let new = rewritten.contains_key(&pack).then(|| moved.segments.get(&segment.id).copied());
+        push(&mut segment_runs, numbers.of(pack, new)?);
+    }
+    // Numbers changed, and what was new with the image lies elsewhere.
+    Ok(Index { packs: numbers.packs, chunk_runs, segment_runs, fresh_packs: Vec::new(), ..index.clone() })
+}
+
+fn push(runs: &mut Vec<Run>, pack: u32) {
+    match runs.last_mut() {
+        Some(last) if last.pack == pack => last.count += 1,
+        _ => runs.push(Run { count: 1, pack }),
+    }
+}
+
+/// Gives packs their numbers in the new index, in the order of first use.
+struct Numbers<'a> {
+    old: IdMap<PackRef>,
+    moved: &'a Moved,
+    numbers: IdMap<u32>,
+    packs: Vec<PackRef>,
+}
+
+impl Numbers<'_> {
+    /// The number of an old pack; or, where that was rewritten, of the new one with this number.
+    fn of(&mut self, old: ChunkId, new: Option<Option<u32>>) -> Result<u32, SyncError> {
+        let found = match new {
+            None => self.old.get(&old).copied(),
+            Some(number) => number.and_then(|number| self.moved.packs.get(number as usize)).map(|summary| {
+                let PackSummary { id, bytes, skeleton_at, tail_at } = *summary;
+                PackRef { id, bytes, skeleton_at, tail_at }
+            }),
+        };
+        // What is not found was not marked as needed, though the recipe has it: the pack's table contradicts the index.
+        let pack = found.ok_or_else(|| StoreError::Damaged {
+            object: pack_name(&old),
+            reason: "a chunk that an index names is not in it".to_owned(),
+        })?;
+        Ok(*self.numbers.entry(pack.id).or_insert_with(|| {
+            self.packs.push(pack);
+            self.packs.len() as u32 - 1
+        }))
+    }
+}
+
+/// Puts an index in place of the one that was read. `false` if another is there now.
+///
+/// The put is conditional, but not all hosts know conditions. So the index is read right before, since rewriting may have taken
+/// hours, and right after.
+///
+/// # Errors
+/// [`SyncError::ReadBack`] if what is there afterwards is what was there before, or no index.
+async fn put(opened: &Opened, index: &Index, options: &GcOptions) -> Result<bool, SyncError> {
+    let kept = &opened.kept;
+    let is_as_read = |bytes: &[u8]| blake3::hash(bytes) == opened.hash;
+    if !kept.read_bytes().await?.is_some_and(|(bytes, _)| is_as_read(&bytes)) {
+        return Ok(false);
+    }
+    let location = Location::Path(kept.shown().into());
+    let encoded = encode(index, &location)?;
+    let condition = opened.version.clone().map_or(Condition::Always, Condition::IfVersion);
+    let kind = ObjectKind::Index { max_age: options.index_max_age };
+    let content = Content::Bytes(encoded.clone());
+    let is_put = kept.place.put(&kept.name, content, kind, condition).await? == PutOutcome::Stored;
+    // Gone: removed since.
+    let Some((standing, version)) = kept.read_bytes().await? else { return Ok(false) };
+    if standing == encoded {
+        return Ok(true);
+    }
+    let is_lost = is_as_read(&standing) && version == opened.version;
+    // Otherwise somebody else was faster.
+    if is_put && (is_lost || kept.decode(&standing).is_err()) {
+        return Err(SyncError::ReadBack { index: kept.shown() });
+    }
+    Ok(false)
+}

@@ -1,0 +1,234 @@
+//! Finding out what a store holds without reading all of it. ARCHITECTURE.md, "What a maker learns of a store".
+//!
+//! The packs of the images that are likely to be like the new one are read first; where there is no telling, those that lie in
+//! the store, the newest first, up to a bound. What was read is remembered in the catalog, by the packs' names.
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt};
+use regrow_catalog::Catalog;
+use regrow_chunker::ChunkId;
+use regrow_index::{Index, MAX_INDEX_BYTES, PackRef};
+use regrow_store::{
+    Depth, ObjectInfo, PackTail, ReadStore, Span, Store, StoreError, TRAILER_BYTES, Trailer, list_packs, pack_name,
+    read_small, read_tail,
+};
+
+use super::contents::StoreContents;
+use crate::place::condemned::Reliance;
+use crate::{Progress, SyncError};
+
+/// Requests in flight.
+const IN_FLIGHT: usize = 16;
+/// Packs of a list that are read over a network, besides those that the catalog remembers.
+const REMOTE_PACKS: usize = 128;
+/// Packs of a list that are looked at: ten pages of S3's lists.
+const LISTED_PACKS: usize = 10_000;
+/// Chunks that are kept in memory, 60 bytes each.
+const KNOWN_CHUNKS: usize = 4_000_000;
+/// Indexes beside the new one that are taken for like it.
+const NEIGHBOURS: usize = 4;
+/// The catalog's kind of documents for packs' ends.
+const TAIL_KIND: &str = "pack tail";
+
+/// A pack to learn of.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    id: ChunkId,
+    /// Where its tail is, if an index said so.
+    place: Option<PackRef>,
+    /// Whether it was seen in the store.
+    is_seen: bool,
+}
+
+/// Where indexes lie: the place, and the name of the one that is made.
+pub(crate) struct Beside<'a> {
+    pub(crate) place: &'a dyn Store,
+    pub(crate) name: &'a str,
+}
+
+/// See the module's documentation.
+pub(crate) struct Learner<'a> {
+    pub(crate) store: &'a dyn Store,
+    pub(crate) reliance: &'a Reliance,
+    pub(crate) catalog: Option<&'a Catalog>,
+    pub(crate) progress: &'a dyn Progress,
+}
+
+impl Learner<'_> {
+    /// What the packs of `like` hold; of none: those of the indexes beside the new one, and the newest packs.
+    pub(crate) async fn learn(&self, like: &[Index], beside: Option<Beside<'_>>) -> Result<StoreContents, SyncError> {
+        let mut candidates = packs_of(like.iter());
+        let mut archived = BTreeSet::new();
+        if like.is_empty() {
+            let listed;
+            (listed, archived) = self.list().await?;
+            if listed.len() > self.most_packs()
+                && let Some(beside) = beside
+            {
+                candidates = packs_of(neighbours(&beside).await?.iter());
+            }
+            let named: BTreeSet<ChunkId> = candidates.iter().map(|candidate| candidate.id).collect();
+            let seen: BTreeSet<ChunkId> = listed.iter().map(|candidate| candidate.id).collect();
+            candidates.iter_mut().for_each(|candidate| candidate.is_seen = seen.contains(&candidate.id));
+            candidates.extend(listed.into_iter().filter(|candidate| !named.contains(&candidate.id)));
+        }
+        candidates.retain(|candidate| !self.reliance.is_condemned(&candidate.id));
+        let mut known = StoreContents::default();
+        known.damaged.extend(&archived);
+        candidates.retain(|candidate| !archived.contains(&candidate.id));
+        known.archived = archived;
+        self.read(candidates, !like.is_empty(), &mut known).await?;
+        Ok(known)
+    }
+
+    /// Packs that are read of a list, at most.
+    fn most_packs(&self) -> usize {
+        if self.store.is_local() { LISTED_PACKS } else { REMOTE_PACKS }
+    }
+
+    /// The packs of the store, the newest first; of very many, some.
+    /// Apart from these, those that are archived.
+    async fn list(&self) -> Result<(Vec<Candidate>, BTreeSet<ChunkId>), SyncError> {
+        let mut found: Vec<(SystemTime, ChunkId)> = Vec::new();
+        let mut archived = BTreeSet::new();
+        let mut packs = list_packs(self.store);
+        while let Some(pack) = packs.next().await {
+            let (id, info) = pack?;
+            if info.is_archived {
+                archived.insert(id);
+                continue;
+            }
+            found.push((info.modified, id));
+            if found.len() >= LISTED_PACKS {
+                self.progress.warn("the store has very many packs: name like images with --like to find what it holds");
+                break;
+            }
+        }
+        if !archived.is_empty() {
+            let (count, store) = (archived.len(), self.store.location());
+            self.progress.warn(&format!(
+                "{store}: {count} packs are archived and cannot be read at once; what they hold will be stored again"
+            ));
+        }
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        let candidates = found.into_iter().map(|(_, id)| Candidate { id, place: None, is_seen: true });
+        Ok((candidates.collect(), archived))
+    }
+
+    /// Reads the ends of packs, in order, until enough is known.
+    async fn read(&self, candidates: Vec<Candidate>, all: bool, known: &mut StoreContents) -> Result<(), SyncError> {
+        let (mut fetched, mut chunks) = (0, 0);
+        let mut ends = stream::iter(candidates).map(|candidate| self.end_of(candidate)).buffered(IN_FLIGHT);
+        while let Some((id, end)) = ends.next().await {
+            match end {
+                Ok((tail, was_fetched)) => {
+                    fetched += usize::from(was_fetched);
+                    chunks += tail.records.len();
+                    known.add(id, &tail);
+                }
+                Err(error) if is_about_the_pack(&error) => {
+                    self.progress.warn(&format!("{error}; what it holds will be stored again"));
+                    known.damaged.insert(id);
+                    if error.is_archived() {
+                        known.archived.insert(id);
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+            if chunks >= KNOWN_CHUNKS || (!all && fetched >= self.most_packs()) {
+                self.progress.warn("not all packs of the store were looked at: name like images with --like");
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The end of a pack that is there now, and whether it had to be fetched.
+    async fn end_of(&self, candidate: Candidate) -> (ChunkId, Result<(PackTail, bool), StoreError>) {
+        (candidate.id, self.find_end(candidate).await)
+    }
+
+    async fn find_end(&self, candidate: Candidate) -> Result<(PackTail, bool), StoreError> {
+        let name = pack_name(&candidate.id);
+        if let Some((tail, bytes)) = self.remembered(&candidate.id) {
+            let is_usable = |found: ObjectInfo| found.bytes == bytes && !found.is_archived;
+            let is_there = candidate.is_seen || self.store.stat(&name).await?.is_some_and(is_usable);
+            if is_there {
+                return Ok((tail, false));
+            }
+        }
+        let (bytes, tail) = match candidate.place {
+            Some(place) => read_tail_at(self.store, &name, &place).await?,
+            None => read_tail(self.store, &candidate.id).await?,
+        };
+        if let Some(catalog) = self.catalog.filter(|_| !self.store.is_local()) {
+            catalog.put_document(TAIL_KIND, &candidate.id.to_string(), &bytes);
+        }
+        Ok((tail, true))
+    }
+
+    /// A pack's end from the catalog, and the pack's size.
+    fn remembered(&self, id: &ChunkId) -> Option<(PackTail, u64)> {
+        let bytes = Bytes::from(self.catalog?.get_document(TAIL_KIND, &id.to_string())?);
+        // The trailer says the size; a whole one is checked against it.
+        let trailer = bytes.get(bytes.len().checked_sub(TRAILER_BYTES as usize)?..)?;
+        let size = Trailer::stated_bytes(trailer)?;
+        Some((PackTail::decode(&bytes, size).ok()?, size))
+    }
+}
+
+/// Reads the tail of a pack where an index says that it is.
+async fn read_tail_at(
+    store: &(impl ReadStore + ?Sized),
+    name: &str,
+    place: &PackRef,
+) -> Result<(Bytes, PackTail), StoreError> {
+    let download = store.get(name, Span::Range(place.tail_at..place.bytes)).await?;
+    let damaged = |reason: String| StoreError::Damaged { object: format!("{}/{name}", store.location()), reason };
+    if let Some(bytes) = download.object_bytes.filter(|&bytes| bytes != place.bytes) {
+        return Err(damaged(format!("it has {bytes} bytes, not {}", place.bytes)));
+    }
+    let bytes = download.bytes().await?;
+    let tail = PackTail::decode(&bytes, place.bytes).map_err(|error| damaged(error.to_string()))?;
+    Ok((bytes, tail))
+}
+
+/// The packs that indexes name, each once, in the order of first use.
+fn packs_of<'i>(indexes: impl Iterator<Item = &'i Index>) -> Vec<Candidate> {
+    let mut seen = BTreeSet::new();
+    let packs = indexes.flat_map(|index| &index.packs).filter(|pack| seen.insert(pack.id));
+    packs.map(|pack| Candidate { id: pack.id, place: Some(*pack), is_seen: false }).collect()
+}
+
+/// The index of the same name, and the newest others beside it.
+async fn neighbours(beside: &Beside<'_>) -> Result<Vec<Index>, StoreError> {
+    let mut found: Vec<(bool, SystemTime, String)> = Vec::new();
+    let mut listed = beside.place.list("", Depth::Folder);
+    while let Some(info) = listed.next().await {
+        let info = info?;
+        if crate::flows::gc::is_index_name(&info.name) && info.bytes <= MAX_INDEX_BYTES {
+            found.push((info.name == beside.name, info.modified, info.name));
+        }
+    }
+    found.sort_unstable_by(|a, b| b.cmp(a));
+    let reading = found.iter().take(NEIGHBOURS).map(|(_, _, name)| read_small(beside.place, name, MAX_INDEX_BYTES));
+    let read = stream::iter(reading).buffered(IN_FLIGHT).collect::<Vec<_>>().await;
+    // One that cannot be read is no help, and no harm.
+    Ok(read.into_iter().filter_map(|read| Index::decode(&read.ok()??.0).ok()).collect())
+}
+
+fn is_about_the_pack(error: &StoreError) -> bool {
+    // What a host answers for one object, again and again, is about that object too.
+    matches!(
+        error,
+        StoreError::NotFound { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Protocol { .. }
+            | StoreError::Short { .. }
+            | StoreError::Status { .. }
+            | StoreError::Answer { .. }
+    ) || error.is_archived()
+}

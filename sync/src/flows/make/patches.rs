@@ -1,0 +1,74 @@
+//! Patches to a new image from those that machines may have, before its index is published.
+
+use regrow_index::{Index, MAX_PATCH_BASES};
+use regrow_store::StoreError;
+
+use super::MakeOptions;
+use crate::flows::patch::{PatchOptions, PatchReport, Publication, publish};
+use crate::{Location, Network, Progress, SyncError};
+
+/// An image that machines may have.
+pub(super) struct PatchBase {
+    location: Location,
+    index: Index,
+}
+
+/// Reads the indexes that patches are to be made from. One that is not there yet is passed over: a first release has none.
+pub(super) fn bases(
+    options: &MakeOptions,
+    network: &mut Network,
+    progress: &dyn Progress,
+) -> Result<Vec<PatchBase>, SyncError> {
+    if !options.patch_from.is_empty() && options.image_file.is_none() {
+        return Err(SyncError::Usage("a patch needs the image as a file".to_owned()));
+    }
+    let mut bases = Vec::new();
+    for location in &options.patch_from {
+        match network.load_index(location) {
+            Ok(index) => bases.push(PatchBase { location: location.clone(), index }),
+            Err(SyncError::Store(error @ StoreError::NotFound { .. })) => {
+                progress.warn(&format!("--patch-from: {error}; no patch is made from it"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bases)
+}
+
+/// Makes a patch from each base, and names them in the index.
+pub(super) fn make(
+    options: &MakeOptions,
+    bases: &[PatchBase],
+    index: &mut Index,
+    network: &mut Network,
+    progress: &dyn Progress,
+) -> Result<Vec<PatchReport>, SyncError> {
+    let mut reports = Vec::new();
+    for base in bases {
+        let id = base.index.image_id();
+        if id == index.image_id() || index.patch_bases.contains(&id) {
+            continue;
+        }
+        let patch = PatchOptions {
+            store: Some(options.store.clone()),
+            old_files: options.old_files.clone(),
+            new_file: options.image_file.clone(),
+            level: options.patch_level,
+            scratch: options.scratch.clone(),
+            ..PatchOptions::new(base.location.clone(), options.index.clone())
+        };
+        let publication = Publication {
+            options: &patch,
+            catalog: options.catalog.as_ref(),
+            old: &base.index,
+            new: index,
+            store: &options.store,
+        };
+        let mut report = publish(&publication, network, progress)?;
+        report.announced = index.patch_bases.len() < MAX_PATCH_BASES;
+        index.patch_bases.push(id);
+        index.patch_bases.truncate(MAX_PATCH_BASES);
+        reports.push(report);
+    }
+    Ok(reports)
+}

@@ -1,0 +1,296 @@
+//! Making a patch between two images and putting it into a store.
+
+pub(crate) mod local;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use regrow_catalog::Catalog;
+use regrow_chunker::ChunkId;
+use regrow_index::{Index, MAX_INDEX_BYTES, MAX_PATCH_BASES};
+use regrow_local::{Pool, ScratchFolder};
+use regrow_patch::{Between, ChunkCost, HEADER_BYTES, HeaderError, PatchHeader, PatchImage, PatchLevel, check, write};
+use regrow_store::{Condition, Content, ObjectKind, PutOutcome, Span, Store, StoreError, patch_name, read_small};
+use serde::Serialize;
+
+use super::make::{MakeOptions, as_seconds, encode};
+use crate::place::network::Opening;
+use crate::plan::inspect::UpdateCost;
+use crate::plan::tree::Reading;
+use crate::{Location, Network, Progress, SyncError};
+use local::Locals;
+
+/// How often an announcement is tried.
+const ANNOUNCEMENTS: usize = 5;
+
+/// What to make a patch between, and where it goes.
+#[derive(Debug)]
+pub struct PatchOptions {
+    /// The index of the image that machines have.
+    pub old: Location,
+    /// The index of the image that they are to get.
+    pub new: Location,
+    /// The store that holds both, and gets the patch; `None`: the one that the new index names.
+    pub store: Option<Location>,
+    /// Local files, of which one is the old image; none: it is read from the store.
+    pub old_files: Vec<PathBuf>,
+    /// The new image, where it lies here.
+    pub new_file: Option<PathBuf>,
+    /// How much is done to make it small, 1 to 9.
+    pub level: PatchLevel,
+    /// Make it again, where there is one.
+    pub replace: bool,
+    /// Say in the new index that there is this patch.
+    pub announce: bool,
+    /// How long caches may keep the index, where it is written.
+    pub index_max_age: Duration,
+    /// Remembers what the files hold.
+    pub catalog: Option<Catalog>,
+    /// A folder for temporary files: images that are read from the store, too.
+    pub scratch: PathBuf,
+}
+
+impl PatchOptions {
+    /// Defaults for a patch between two indexes.
+    #[must_use]
+    pub fn new(old: impl Into<Location>, new: impl Into<Location>) -> Self {
+        Self {
+            old: old.into(),
+            new: new.into(),
+            store: None,
+            old_files: Vec::new(),
+            new_file: None,
+            level: PatchLevel::default(),
+            replace: false,
+            announce: true,
+            index_max_age: MakeOptions::DEFAULT_INDEX_MAX_AGE,
+            catalog: None,
+            scratch: "/tmp".into(),
+        }
+    }
+}
+
+/// The patch that was made.
+#[derive(Debug, Clone, Serialize)]
+pub struct PatchReport {
+    /// Its object in the store.
+    pub patch: String,
+    /// The image that it starts from.
+    pub base_id: String,
+    /// The image that it makes.
+    pub image_id: String,
+    /// Size of the image.
+    pub image_bytes: u64,
+    /// Size of the patch.
+    pub bytes: u64,
+    /// Bytes that a machine with the old image would fetch as chunks, the index apart.
+    pub bytes_chunks: u64,
+    /// Streams in files that are rebuilt from their plain bytes.
+    pub members: u64,
+    /// What their rebuilding costs, of the patch's bytes, about.
+    pub bytes_members: u64,
+    /// It was there already, and was left alone: then only what is known without making it is told.
+    pub present: bool,
+    /// Whether the index says that there is this patch.
+    pub announced: bool,
+    /// Requests over a network, retries included.
+    pub requests: u64,
+    /// How long it took.
+    #[serde(serialize_with = "as_seconds", rename = "seconds")]
+    pub elapsed: Duration,
+}
+
+/// Makes a patch and puts it into the store.
+///
+/// # Errors
+/// [`SyncError`]; nothing is put that was not applied and found right.
+pub fn patch(options: &PatchOptions, network: &mut Network, progress: &dyn Progress) -> Result<PatchReport, SyncError> {
+    let start = Instant::now();
+    let (old, new) = (network.load_index(&options.old)?, network.load_index(&options.new)?);
+    let store = store_of(options, &new)?;
+    let catalog = options.catalog.as_ref();
+    let publication = Publication { options, catalog, old: &old, new: &new, store: &store };
+    let mut report = publish(&publication, network, progress)?;
+    if options.announce {
+        report.announced = announce(options, (&old.image_id(), &new.image_id()), network, progress)?;
+    }
+    report.requests = network.meter().requests();
+    report.elapsed = start.elapsed();
+    Ok(report)
+}
+
+/// A patch that is to be made; `options.new` need not be there yet.
+pub(crate) struct Publication<'a> {
+    pub(crate) options: &'a PatchOptions,
+    /// Instead of that of the options.
+    pub(crate) catalog: Option<&'a Catalog>,
+    pub(crate) old: &'a Index,
+    pub(crate) new: &'a Index,
+    pub(crate) store: &'a Location,
+}
+
+fn store_of(options: &PatchOptions, new: &Index) -> Result<Location, SyncError> {
+    let named = || options.new.beside(&new.store);
+    options.store.clone().or_else(named).ok_or_else(|| SyncError::NoStore { location: options.new.to_string() })
+}
+
+/// Makes the patch, checks it and puts it.
+pub(crate) fn publish(
+    publication: &Publication<'_>,
+    network: &mut Network,
+    progress: &dyn Progress,
+) -> Result<PatchReport, SyncError> {
+    let Publication { options, old, new, store, .. } = publication;
+    let usage = |reason: &str| SyncError::Usage(format!("{} and {}: {reason}", options.old, options.new));
+    if old.params != new.params {
+        return Err(usage("these images are cut in different ways; no machine would find the patch"));
+    }
+    let (base, target) = (old.image_id(), new.image_id());
+    if base == target {
+        return Err(usage("both are the same image"));
+    }
+    let name = patch_name(&base, &target);
+    let place = network.open_place(store, Opening::Existing)?;
+    let mut report = PatchReport {
+        patch: name.clone(),
+        base_id: base.to_string(),
+        image_id: target.to_string(),
+        image_bytes: new.image_bytes,
+        bytes: 0,
+        bytes_chunks: 0,
+        members: 0,
+        bytes_members: 0,
+        present: false,
+        announced: false,
+        requests: 0,
+        elapsed: Duration::ZERO,
+    };
+    let found = network.block_on(front_of(&*place, &name))?;
+    match &found {
+        Some(Ok(bytes)) if !options.replace => {
+            (report.present, report.bytes) = (true, *bytes);
+            return Ok(report);
+        }
+        Some(Err(error)) => progress.warn(&format!("{}: {error}; it is made again", store.child(&name))),
+        _ => {}
+    }
+    let pool = Pool::new();
+    let scratch = ScratchFolder::new(&options.scratch).map_err(SyncError::io(&options.scratch))?;
+    let stores = [(*store).clone()];
+    let catalog = publication.catalog;
+    let local = Locals { stores: &stores, catalog, scratch: scratch.path(), pool: &pool, progress };
+    let (old_image, new_image) = local.open_both(
+        (&options.old, old, &options.old_files),
+        (&options.new, new, options.new_file.as_slice()),
+        network,
+    )?;
+    let chunk_cost = chunk_cost(publication, &old_image, &pool, network, progress)?;
+    let mut file = place.stage("patch-").map_err(StoreError::io(place.staging()))?;
+    let between = Between {
+        base: &old_image,
+        target: &new_image,
+        ids: (base, target),
+        chunk_cost,
+        level: options.level,
+        pool: &pool,
+        scratch: scratch.path(),
+        progress,
+    };
+    let written = write(&between, file.as_file_mut(), &mut |_, _, _| ())?;
+    check(&between, file.as_file_mut())?;
+    report.bytes = written.header.patch_bytes;
+    report.bytes_chunks = chunk_cost.bytes;
+    (report.members, report.bytes_members) = (written.members, u64::from(written.header.lists_stored));
+    let condition = if found.is_some() { Condition::Always } else { Condition::IfAbsent };
+    network.block_on(place.put(&name, Content::File(file), ObjectKind::Immutable, condition))?;
+    Ok(report)
+}
+
+/// What a machine with the old image would fetch as chunks.
+fn chunk_cost(
+    publication: &Publication<'_>,
+    old: &PatchImage,
+    pool: &Pool,
+    network: &mut Network,
+    progress: &dyn Progress,
+) -> Result<ChunkCost, SyncError> {
+    let Publication { options, new, store, .. } = publication;
+    let stores = [(*store).clone()];
+    let mut reading = Reading { stores: &stores, network, pool, scratch: &options.scratch, progress };
+    let cost = UpdateCost::of(old.recipe(), &options.new, new, &mut reading)?;
+    Ok(ChunkCost { bytes: cost.table_bytes + cost.frame_bytes, chunks: cost.chunks, plain_bytes: cost.plain_bytes })
+}
+
+/// Writes into the new index that there is a patch from `base`; `false` where that cannot be done.
+fn announce(
+    options: &PatchOptions,
+    (base, target): (&ChunkId, &ChunkId),
+    network: &mut Network,
+    progress: &dyn Progress,
+) -> Result<bool, SyncError> {
+    let unannounced = |reason: &str| {
+        let told = "machines find the patch all the same, but may have fetched tables of packs by then";
+        progress.warn(&format!("{}: {reason}: {told}", options.new));
+    };
+    if matches!(options.new, Location::Url(_)) {
+        unannounced("cannot be written");
+        return Ok(false);
+    }
+    let (place, name) = network.open_parent(&options.new)?;
+    let mut announced = Announced::Again;
+    // Others may announce patches to the same image at the same time.
+    for _ in 0..ANNOUNCEMENTS {
+        if announced == Announced::Again {
+            announced = network.block_on(announce_once(options, &*place, &name, (base, target)))?;
+        }
+    }
+    if announced != Announced::Yes {
+        unannounced("has changed meanwhile");
+    }
+    Ok(announced == Announced::Yes)
+}
+
+/// What became of an announcement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Announced {
+    Yes,
+    /// The index describes another image by now, or is gone.
+    No,
+    /// Another index was put in between.
+    Again,
+}
+
+async fn announce_once(
+    options: &PatchOptions,
+    place: &dyn Store,
+    name: &str,
+    (base, target): (&ChunkId, &ChunkId),
+) -> Result<Announced, SyncError> {
+    let Some((bytes, version)) = read_small(place, name, MAX_INDEX_BYTES).await? else { return Ok(Announced::No) };
+    let mut index =
+        Index::decode(&bytes).map_err(|source| SyncError::Index { location: options.new.to_string(), source })?;
+    if index.image_id() != *target {
+        return Ok(Announced::No);
+    }
+    if index.patch_bases.contains(base) {
+        return Ok(Announced::Yes);
+    }
+    index.patch_bases.insert(0, *base);
+    index.patch_bases.truncate(MAX_PATCH_BASES);
+    let content = Content::Bytes(encode(&index, &options.new)?);
+    let condition = version.map_or(Condition::Always, Condition::IfVersion);
+    let kind = ObjectKind::Index { max_age: options.index_max_age };
+    let put = place.put(name, content, kind, condition).await?;
+    Ok(if put == PutOutcome::Stored { Announced::Yes } else { Announced::Again })
+}
+
+/// The size of the patch that is there, if its front is one's; `None` if there is none.
+async fn front_of(place: &dyn Store, name: &str) -> Result<Option<Result<u64, HeaderError>>, SyncError> {
+    let Some(found) = place.stat(name).await? else { return Ok(None) };
+    if found.bytes < HEADER_BYTES as u64 {
+        return Ok(Some(Err(HeaderError::NotAPatch)));
+    }
+    let front = place.get(name, Span::Range(0..HEADER_BYTES as u64)).await?.bytes().await?;
+    let header = front.first_chunk::<HEADER_BYTES>().ok_or(HeaderError::NotAPatch);
+    Ok(Some(header.and_then(|front| PatchHeader::decode(front, found.bytes)).map(|header| header.patch_bytes)))
+}

@@ -1,0 +1,106 @@
+//! Images as local files: given ones, or put together from a store.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use regrow_catalog::Catalog;
+use regrow_index::Index;
+use regrow_local::{FileSeed, Pool, SeedContext};
+use regrow_patch::PatchImage;
+
+use crate::flows::extract::extract_plain;
+use crate::{ExtractOptions, Location, Network, Output, Progress, SyncError, extract};
+
+/// What opening images needs.
+pub(crate) struct Locals<'a> {
+    /// Stores to read from; none: the one that an index names.
+    pub(crate) stores: &'a [Location],
+    pub(crate) catalog: Option<&'a Catalog>,
+    /// A folder for images that are read from a store.
+    pub(crate) scratch: &'a Path,
+    pub(crate) pool: &'a Pool,
+    pub(crate) progress: &'a dyn Progress,
+}
+
+/// An image: where its index is, the index, and files of which one is the image; none: it is read from the store.
+pub(crate) type Described<'a> = (&'a Location, &'a Index, &'a [PathBuf]);
+
+impl Locals<'_> {
+    /// Opens two images; the second is put together from the first, where that has what it needs.
+    pub(crate) fn open_both(
+        &self,
+        old: Described<'_>,
+        new: Described<'_>,
+        network: &mut Network,
+    ) -> Result<(Arc<PatchImage>, Arc<PatchImage>), SyncError> {
+        let (path, old_image) = self.open(old, None, network)?;
+        let (_, new_image) = self.open(new, path, network)?;
+        Ok((old_image, new_image))
+    }
+
+    /// An image, and the file that it is, if that can be a seed.
+    fn open(
+        &self,
+        (location, index, given): Described<'_>,
+        seed: Option<PathBuf>,
+        network: &mut Network,
+    ) -> Result<(Option<PathBuf>, Arc<PatchImage>), SyncError> {
+        if given.is_empty() && !index.codings.is_empty() {
+            return Ok((None, self.fetch_plain(location, index, network)?));
+        }
+        let fetched = if given.is_empty() { Some(self.fetch(location, index, seed, network)?) } else { None };
+        let catalog = self.catalog.filter(|_| fetched.is_none());
+        let (pool, progress, on_scan) = (self.pool, self.progress, &|| ());
+        let (params, unfolds, scratch) = (index.params, !index.codings.is_empty(), self.scratch);
+        let context = SeedContext { params, pool, catalog, progress, scratch, unfolds, on_scan };
+        for path in given.iter().chain(&fetched) {
+            let image = Arc::new(PatchImage::open(path, &context, self.scratch)?);
+            if image.digest() != index.image_digest {
+                continue;
+            }
+            // What a scan takes for coded need not be what the image's maker could make again.
+            if image.id(index.params) != index.image_id() {
+                return Ok((None, self.fetch_plain(location, index, network)?));
+            }
+            return Ok((Some(path.clone()), image));
+        }
+        let names: Vec<String> = given.iter().map(|path| path.display().to_string()).collect();
+        Err(SyncError::Usage(format!("{}: not the image that {location} describes", names.join(", "))))
+    }
+
+    fn options(&self, seed: Option<PathBuf>) -> ExtractOptions {
+        ExtractOptions {
+            stores: self.stores.to_vec(),
+            seeds: seed.into_iter().collect(),
+            scratch: self.scratch.to_owned(),
+            patches: false,
+            ..ExtractOptions::default()
+        }
+    }
+
+    fn fetch(
+        &self,
+        location: &Location,
+        index: &Index,
+        seed: Option<PathBuf>,
+        network: &mut Network,
+    ) -> Result<PathBuf, SyncError> {
+        let path = self.scratch.join(index.image_id().to_string());
+        extract(location, Output::File(path.clone()), &self.options(seed), network, self.progress)?;
+        Ok(path)
+    }
+
+    /// What a patch is made of is the plain image: that its gzip files are made again of it would be in vain.
+    fn fetch_plain(
+        &self,
+        location: &Location,
+        index: &Index,
+        network: &mut Network,
+    ) -> Result<Arc<PatchImage>, SyncError> {
+        let path = self.scratch.join(index.image_id().to_string());
+        let scan = extract_plain(location, index, path.clone(), &self.options(None), network, self.progress)?;
+        let file = File::open(&path).map_err(SyncError::io(&path))?;
+        Ok(Arc::new(PatchImage::of_seed(FileSeed::of_plain(file, scan), &path)?))
+    }
+}

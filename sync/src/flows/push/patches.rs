@@ -1,0 +1,65 @@
+//! Patches that go along with their images.
+
+use std::collections::BTreeSet;
+
+use regrow_chunker::ChunkId;
+use regrow_store::{Condition, Content, ObjectKind, PutOutcome, Store, StoreError, patch_name};
+
+use super::{PushReport, Source};
+use crate::transfer::whole_patch::fetch_whole;
+use crate::{Progress, SyncError};
+
+/// Copies the patches to the images that are pushed: those that their indexes announce, and those from one to another. A patch that
+/// is not there, or damaged, is passed over: machines take chunks.
+pub(super) async fn copy_patches(
+    sources: &[Source],
+    to: &dyn Store,
+    progress: &dyn Progress,
+    report: &mut PushReport,
+) -> Result<(), SyncError> {
+    let pushed: Vec<ChunkId> = sources.iter().map(|source| source.index.image_id()).collect();
+    for source in sources {
+        let target = source.index.image_id();
+        let bases: BTreeSet<&ChunkId> = source.index.patch_bases.iter().chain(&pushed).collect();
+        for base in bases.into_iter().filter(|base| **base != target) {
+            copy_patch((base, &target), source, to, progress, report).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn copy_patch(
+    ids: (&ChunkId, &ChunkId),
+    source: &Source,
+    to: &dyn Store,
+    progress: &dyn Progress,
+    report: &mut PushReport,
+) -> Result<(), SyncError> {
+    let name = &patch_name(ids.0, ids.1);
+    if to.stat(name).await?.is_some() {
+        report.patches_present += 1;
+        return Ok(());
+    }
+    for store in &source.stores {
+        let copied = match to.copy_from(&**store, name, ObjectKind::Immutable).await {
+            Ok(true) => Ok(None),
+            Ok(false) => fetch_whole(ids, &**store, to.staging()).await.map(Some),
+            Err(error) => Err(error.into()),
+        };
+        match copied {
+            Ok(None) => report.patches_copied += 1,
+            Ok(Some(file)) => {
+                let put = to.put(name, Content::File(file), ObjectKind::Immutable, Condition::IfAbsent).await?;
+                report.patches_copied += u64::from(put == PutOutcome::Stored);
+            }
+            Err(SyncError::Store(error)) if error.is_not_found() => continue,
+            Err(SyncError::Store(error @ StoreError::Damaged { .. })) => {
+                progress.warn(&format!("{error}; it is not copied"));
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        return Ok(());
+    }
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! Is a file the image? Is a store whole?
+
+mod pack;
+mod patches;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use regrow_chunker::ChunkId;
+use regrow_index::{Index, Segment};
+use regrow_local::{GzipFiles, Input, Pool, Reading, check_time, ingest};
+use regrow_store::{PackTail, ReadStore, STORE_FILE, StoreError, list_packs, read_description};
+use serde::Serialize;
+
+use crate::place::network::Opening;
+use crate::{Location, Network, Progress, Stage, SyncError};
+
+/// A file against an index.
+#[derive(Debug, Clone, Serialize)]
+pub struct VerifyReport {
+    /// Whether the file is the image.
+    pub ok: bool,
+    /// Size of the image by the index.
+    pub image_bytes: u64,
+    /// BLAKE3 of the image by the index.
+    pub image_digest: String,
+    /// Size of the file.
+    pub file_bytes: u64,
+    /// BLAKE3 of the file.
+    pub file_digest: String,
+}
+
+/// A store, and indexes in it.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct StoreVerifyReport {
+    /// Whether nothing is wrong.
+    pub ok: bool,
+    /// Packs that were read.
+    pub packs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Chunks that were hashed.
+    pub chunks: u64,
+    /// Patches that were read.
+    pub patches: u64,
+    /// Indexes that were checked.
+    pub indexes: u64,
+    /// What is wrong, a line each.
+    pub problems: Vec<String>,
+}
+
+/// Compares a file with what an index says of its image.
+///
+/// # Errors
+/// [`SyncError`] where the index or the file cannot be read; a difference is part of the report.
+pub fn verify_file(
+    location: &Location,
+    path: &Path,
+    network: &mut Network,
+    progress: &dyn Progress,
+) -> Result<VerifyReport, SyncError> {
+    let index = network.load_index(location)?;
+    let file = File::open(path).map_err(SyncError::io(path))?;
+    let metadata = file.metadata().map_err(SyncError::io(path))?;
+    // A device may be larger than the image that was written to it.
+    let is_device = metadata.file_type().is_block_device();
+    let total = if is_device { index.image_bytes } else { metadata.len() };
+    let most = if is_device { index.image_bytes } else { u64::MAX };
+    progress.begin(Stage::Verify, Some(total));
+    let input = Input { reader: &mut file.take(most), name: path, size_hint: Some(total) };
+    let found = {
+        let pool = Pool::new();
+        let gzip_files = GzipFiles::Contents;
+        let reading = Reading { params: index.params, pool: &pool, stage: Stage::Verify, progress, gzip_files };
+        ingest(input, &reading, &mut |_| Ok(()))?
+    };
+    progress.end(Stage::Verify);
+    Ok(VerifyReport {
+        ok: (found.bytes, found.digest) == (index.image_bytes, index.image_digest),
+        image_bytes: index.image_bytes,
+        image_digest: ChunkId(index.image_digest).to_string(),
+        file_bytes: found.bytes,
+        file_digest: ChunkId(found.digest).to_string(),
+    })
+}
+
+/// Reads every byte of a store, of all packs in a folder and of those that the indexes name at a URL, and checks that the indexes
+/// are complete in it.
+///
+/// # Errors
+/// [`SyncError`] where an index cannot be read or the store not be reached; what is wrong with packs is part of the report.
+pub fn verify_store(
+    store: &Location,
+    indexes: &[Location],
+    network: &mut Network,
+    progress: &dyn Progress,
+) -> Result<StoreVerifyReport, SyncError> {
+    let opened: Vec<(String, Index)> = indexes
+        .iter()
+        .map(|location| Ok((location.to_string(), network.load_index(location)?)))
+        .collect::<Result<_, SyncError>>()?;
+    // A host that cannot be listed is checked as far as the indexes go.
+    let mut wanted: BTreeMap<ChunkId, u64> = match store {
+        Location::Url(_) => BTreeMap::new(),
+        listed => listed_packs(listed, network)?,
+    };
+    for pack in opened.iter().flat_map(|(_, index)| &index.packs) {
+        wanted.entry(pack.id).or_insert(pack.bytes);
+    }
+    let needed = opened.iter().flat_map(|(_, index)| index.packs.iter().map(|pack| pack.id)).collect();
+    let reader = network.open_store(store)?;
+    let mut report = StoreVerifyReport { indexes: opened.len() as u64, ..StoreVerifyReport::default() };
+    let packs = verify_packs(&reader, &wanted, &needed, network, progress, &mut report);
+    network.warn_of_hosts(progress);
+    let packs = packs?;
+    for (name, index) in &opened {
+        verify_index(name, index, &packs, &mut report);
+    }
+    let listed = patches::listed(store, &opened, network)?;
+    patches::verify(&listed, reader.as_ref(), network.scratch(), network, &mut report)?;
+    report.ok = report.problems.is_empty();
+    Ok(report)
+}
+
+/// The packs that lie in a store, each with its size.
+fn listed_packs(store: &Location, network: &mut Network) -> Result<BTreeMap<ChunkId, u64>, SyncError> {
+    let place = network.open_place(store, Opening::Existing)?;
+    let listed = network.block_on(async {
+        if read_description(&*place).await?.is_none() {
+            let reason = format!("no store here: there is no {STORE_FILE}");
+            return Err(StoreError::Location { location: place.location().to_owned(), reason });
+        }
+        list_packs(&*place).map_ok(|(id, info)| (id, info.bytes)).try_collect().await
+    });
+    Ok(listed?)
+}
+
+fn verify_packs(
+    reader: &Arc<dyn ReadStore>,
+    wanted: &BTreeMap<ChunkId, u64>,
+    needed: &BTreeSet<ChunkId>,
+    network: &Network,
+    progress: &dyn Progress,
+    report: &mut StoreVerifyReport,
+) -> Result<BTreeMap<ChunkId, PackTail>, SyncError> {
+    let pool = Pool::new();
+    let total = wanted.values().copied().fold(0, u64::saturating_add);
+    progress.begin(Stage::Verify, Some(total));
+    let mut whole = BTreeMap::new();
+    for (id, bytes) in wanted {
+        check_time(progress)?;
+        let add = |bytes| progress.add(Stage::Verify, bytes);
+        let found = network.block_on(pack::verify(reader.as_ref(), (id, *bytes), &pool, add))?;
+        // gc may have deleted it since the list was made; then no index needs it.
+        if found.is_absent && !needed.contains(id) {
+            continue;
+        }
+        report.packs += 1;
+        report.bytes += found.bytes;
+        report.chunks += found.chunks;
+        report.problems.extend(found.problems);
+        if let Some(tail) = found.tail {
+            whole.insert(*id, tail);
+        }
+    }
+    // What was not read in time is no problem of the store.
+    check_time(progress)?;
+    progress.end(Stage::Verify);
+    Ok(whole)
+}
+
+/// Whether each segment and each chunk of an index is in the pack that it names.
+fn verify_index(name: &str, index: &Index, packs: &BTreeMap<ChunkId, PackTail>, report: &mut StoreVerifyReport) {
+    let mut problem = |text: String| report.problems.push(format!("{name}: {text}"));
+    let pack = |number: u32| packs.get(&index.packs[number as usize].id);
+    let mut records = Vec::new();
+    let segment_packs = index.segment_runs.iter().flat_map(|run| (0..run.count).map(move |_| run.pack));
+    for (wanted, number) in index.segments().zip(segment_packs) {
+        match pack(number).and_then(|tail| find_segment(tail, &wanted.id)) {
+            Some(segment) if segment.records().len() == wanted.records as usize => {
+                records.extend(segment.into_records())
+            }
+            _ => {
+                problem(format!("recipe segment {} is not in pack {}", wanted.id, index.packs[number as usize].id));
+                return;
+            }
+        }
+    }
+    let ids: Vec<std::collections::HashSet<ChunkId>> = index
+        .packs
+        .iter()
+        .map(|pack| packs.get(&pack.id).map(|tail| tail.records.iter().map(|r| r.id).collect()).unwrap_or_default())
+        .collect();
+    let chunk_packs = index.chunk_runs.iter().flat_map(|run| (0..run.count).map(move |_| run.pack));
+    let missing =
+        records.iter().zip(chunk_packs).filter(|(record, number)| !ids[*number as usize].contains(&record.id));
+    let missing: Vec<String> =
+        missing.map(|(record, number)| format!("{} (pack {})", record.id, index.packs[number as usize].id)).collect();
+    if let Some(first) = missing.first() {
+        problem(format!("{} chunks are not in the packs it names, the first {first}", missing.len()));
+    }
+}
+
+fn find_segment(tail: &PackTail, id: &ChunkId) -> Option<Segment> {
+    let number = tail.segment_ids().position(|found| found == *id)?;
+    let segment = Segment::new(tail.segment(number).ok()?.1).ok()?;
+    (segment.id() == *id).then_some(segment)
+}

@@ -1,0 +1,58 @@
+//! Are a store's patches whole? What they yield is not tried: that takes the images.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use futures::TryStreamExt;
+use regrow_chunker::ChunkId;
+use regrow_index::Index;
+use regrow_store::{Depth, ListStore, PATCHES_FOLDER, ReadStore, StoreError, parse_patch_object};
+
+use super::StoreVerifyReport;
+use crate::place::network::Opening;
+use crate::transfer::whole_patch::fetch_whole;
+use crate::{Location, Network, SyncError};
+
+/// The base and the target of a patch.
+pub(super) type Patch = (ChunkId, ChunkId);
+
+/// The patches that lie in a store; at a URL, those that indexes announce.
+pub(super) fn listed(
+    store: &Location,
+    indexes: &[(String, Index)],
+    network: &mut Network,
+) -> Result<BTreeSet<Patch>, SyncError> {
+    let announced = |(_, index): &(String, Index)| {
+        let target = index.image_id();
+        index.patch_bases.iter().map(|base| (*base, target)).collect::<Vec<_>>()
+    };
+    if let Location::Url(_) = store {
+        return Ok(indexes.iter().flat_map(announced).collect());
+    }
+    let place = network.open_place(store, Opening::Existing)?;
+    let found = place.list(PATCHES_FOLDER, Depth::Tree);
+    let found = found.try_filter_map(|info| std::future::ready(Ok(parse_patch_object(&info.name)))).try_collect();
+    Ok(network.block_on(found)?)
+}
+
+/// Reads patches and checks them against their checksums. One that is not there is no fault: announcements are hints.
+pub(super) fn verify(
+    patches: &BTreeSet<Patch>,
+    store: &dyn ReadStore,
+    scratch: &Path,
+    network: &Network,
+    report: &mut StoreVerifyReport,
+) -> Result<(), SyncError> {
+    for (base, target) in patches {
+        match network.block_on(fetch_whole((base, target), store, scratch)) {
+            Ok(_) => report.patches += 1,
+            Err(SyncError::Store(error)) if error.is_not_found() => {}
+            Err(SyncError::Store(error @ StoreError::Damaged { .. })) => {
+                report.patches += 1;
+                report.problems.push(format!("{error}; `regrow patch --replace` makes it again"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

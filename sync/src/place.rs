@@ -1,0 +1,7 @@
+//! Places: where indexes and stores are named, the network that reaches them, and what a store says of itself beside its packs.
+
+pub(crate) mod beside;
+pub(crate) mod clock;
+pub(crate) mod condemned;
+pub(crate) mod location;
+pub(crate) mod network;

@@ -1,0 +1,301 @@
+//! Where an index or a store is: a path, a URL, a place in a bucket.
+
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+
+use regrow_store::{BucketUrl, shown_malformed, shown_url};
+
+use crate::SyncError;
+
+/// A path, an `http(s)` URL, or a place in a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// On this machine.
+    Path(PathBuf),
+    /// On a host; read only.
+    Url(String),
+    /// In a bucket.
+    Bucket(BucketUrl),
+}
+
+impl From<PathBuf> for Location {
+    fn from(path: PathBuf) -> Self {
+        Self::Path(path)
+    }
+}
+
+impl From<&Path> for Location {
+    fn from(path: &Path) -> Self {
+        Self::Path(path.to_owned())
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.display().fmt(f),
+            Self::Url(url) => f.write_str(&shown_url(url)),
+            Self::Bucket(url) => url.fmt(f),
+        }
+    }
+}
+
+impl Location {
+    /// What a user means by `text`.
+    ///
+    /// # Errors
+    /// [`SyncError::Usage`] for a URL of another scheme.
+    pub fn parse(text: &str) -> Result<Self, SyncError> {
+        let lower = text.to_ascii_lowercase();
+        if lower.starts_with("http://") || lower.starts_with("https://") {
+            return Ok(Self::Url(text.to_owned()));
+        }
+        if let Some(path) = text.strip_prefix("file://") {
+            return path_of_file_url(path).map(Self::Path).ok_or_else(|| {
+                SyncError::Usage(format!("{}: write it like file:///folder/file", shown_malformed(text)))
+            });
+        }
+        if let Some(url) = BucketUrl::parse(text)? {
+            return Ok(Self::Bucket(url));
+        }
+        match text.split_once("://") {
+            Some((scheme, _)) if scheme.chars().all(|c| c.is_ascii_alphanumeric() || c == '+') => {
+                Err(SyncError::Usage(format!(
+                    "{}: {scheme}:// is not supported; use a path, http(s)://, s3://, gs:// or az://",
+                    shown_malformed(text)
+                )))
+            }
+            _ => Ok(Self::Path(text.into())),
+        }
+    }
+
+    /// Where `relative` (`/` between its parts, as an index holds it) is, seen from the index at this place. `None` if it is not
+    /// relative.
+    #[must_use]
+    pub fn beside(&self, relative: &str) -> Option<Self> {
+        if relative.is_empty() || relative.starts_with('/') || relative.contains(['\\', '?', '#', ':', '\0']) {
+            return None;
+        }
+        match self {
+            Self::Path(index) => {
+                let folder = index.parent().unwrap_or(Path::new(""));
+                Some(Self::Path(folder.join(relative)))
+            }
+            Self::Url(url) => join_url(url, relative).map(Self::Url),
+            Self::Bucket(url) => {
+                let (folder, _) = url.split_name()?;
+                Some(Self::Bucket(url.with_path(join_path(&folder.path, relative)?)))
+            }
+        }
+    }
+
+    /// The place that this one lies in, and its name there; `None` for a root, and for a URL whose name would need decoding.
+    #[must_use]
+    pub fn split_name(&self) -> Option<(Self, String)> {
+        match self {
+            Self::Path(path) => {
+                let name = path.file_name()?.to_str()?.to_owned();
+                Some((Self::Path(crate::flows::make::folder_of(path).to_owned()), name))
+            }
+            Self::Url(_) => None,
+            Self::Bucket(url) => url.split_name().map(|(folder, name)| (Self::Bucket(folder), name.to_owned())),
+        }
+    }
+
+    /// The place that a store at this one lies in, where its indexes are by default; of a bucket's root, itself.
+    #[must_use]
+    pub(crate) fn surroundings(&self) -> Self {
+        match self {
+            Self::Path(path) if path.file_name().is_some() => {
+                Self::Path(crate::flows::make::folder_of(path).to_owned())
+            }
+            // `.` and `..` have no name of their own.
+            Self::Path(path) => {
+                let folder = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
+                Self::Path(folder.unwrap_or_else(|| path.clone()))
+            }
+            other => other.split_name().map_or_else(|| other.clone(), |(folder, _)| folder),
+        }
+    }
+
+    /// The place named `name` (a plain relative path) in this one.
+    #[must_use]
+    pub fn child(&self, name: &str) -> Self {
+        match self {
+            Self::Path(path) => Self::Path(path.join(name)),
+            Self::Url(url) => {
+                let (before, query) =
+                    url.split_once('?').map_or((url.as_str(), None), |(url, query)| (url, Some(query)));
+                let name: Vec<String> = name.split('/').map(escape).collect();
+                let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+                Self::Url(format!("{}/{}{query}", before.trim_end_matches('/'), name.join("/")))
+            }
+            Self::Bucket(url) if url.path.is_empty() => Self::Bucket(url.with_path(name)),
+            Self::Bucket(url) => Self::Bucket(url.with_path(format!("{}/{name}", url.path))),
+        }
+    }
+}
+
+/// The path that `file://` URLs name; `None` where they name another machine. Percent escapes are undone only where they are some.
+fn path_of_file_url(rest: &str) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    let path = rest.strip_prefix("localhost").filter(|rest| rest.starts_with('/')).unwrap_or(rest);
+    if !path.starts_with('/') {
+        return None;
+    }
+    let (mut bytes, mut rest) = (Vec::new(), path.as_bytes());
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = digits.filter(|_| byte == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(escaped.unwrap_or(byte));
+        rest = if escaped.is_some() { &after[2..] } else { after };
+    }
+    Some(std::ffi::OsString::from_vec(bytes).into())
+}
+
+/// Whether two paths lead to one file that exists.
+pub(crate) fn is_same_file(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |path: &Path| path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
+    id(a).is_some_and(|found| id(b) == Some(found))
+}
+
+/// Goes from a URL's folder along `relative`; keeps the query; never leaves the host.
+fn join_url(url: &str, relative: &str) -> Option<String> {
+    let (before, query) = url.split_once('?').map_or((url, None), |(before, query)| (before, Some(query)));
+    let (scheme, rest) = before.split_once("://")?;
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let escaped: Vec<String> = relative.split('/').map(escape).collect();
+    let path = join_path(folder, &escaped.join("/"))?;
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    Some(format!("{scheme}://{host}/{path}{query}"))
+}
+
+/// Goes from `folder` along `relative`, `/` between the parts of both; `None` where that leads above the root.
+fn join_path(folder: &str, relative: &str) -> Option<String> {
+    let mut parts: Vec<&str> = folder.split('/').filter(|_| !folder.is_empty()).collect();
+    for part in relative.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+/// Percent-encoding of what a URL's path does not take as it is (RFC 3986, section 3.3).
+fn escape(part: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=@".contains(&byte);
+    part.bytes().map(|byte| if plain(byte) { (byte as char).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+/// How to get from the folder of `index` to `store`, `/` between the parts; empty where there is no such way. Paths
+/// must exist, but for the index itself.
+pub(crate) fn relative_store(index: &Location, store: &Location) -> String {
+    let way = match (index, store) {
+        (Location::Path(index), Location::Path(store)) => {
+            let folder = crate::flows::make::folder_of(index);
+            match (folder.canonicalize(), store.canonicalize()) {
+                (Ok(from), Ok(to)) => {
+                    let plain = |path: &Path| -> Option<Vec<String>> {
+                        path.components()
+                            .map(|part| match part {
+                                Component::Normal(name) => name.to_str().map(str::to_owned),
+                                _ => Some("/".to_owned()),
+                            })
+                            .collect()
+                    };
+                    plain(&from).zip(plain(&to)).map(|(from, to)| way_between(&from, &to))
+                }
+                _ => None,
+            }
+        }
+        (Location::Bucket(index), Location::Bucket(store))
+            if (index.provider, &index.bucket) == (store.provider, &store.bucket) =>
+        {
+            let parts =
+                |path: &str| path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+            index.split_name().map(|(folder, _)| way_between(&parts(&folder.path), &parts(&store.path)))
+        }
+        _ => None,
+    };
+    way.filter(|way| !way.contains(['\\', '?', '#', ':'])).unwrap_or_default()
+}
+
+fn way_between(from: &[String], to: &[String]) -> String {
+    let common = from.iter().zip(to).take_while(|(a, b)| a == b).count();
+    let up = from[common..].iter().map(|_| "..");
+    let parts: Vec<&str> = up.chain(to[common..].iter().map(String::as_str)).collect();
+    if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stores_beside_indexes() {
+        let url = |text: &str| Location::parse(text).unwrap();
+        let beside = |from: &str, to: &str| {
+            url(from).beside(to).map(|found| match found {
+                Location::Url(url) => url,
+                other => other.to_string(),
+            })
+        };
+        assert_eq!(beside("https://h/a/app.rgx?sig=1", "store").as_deref(), Some("https://h/a/store?sig=1"));
+        assert_eq!(beside("https://h/a/app.rgx", "../s t").as_deref(), Some("https://h/s%20t"));
+        assert_eq!(beside("https://h/app.rgx", "."), Some("https://h/".into()));
+        assert_eq!(beside("https://h/app.rgx", "../../x"), None);
+        assert_eq!(beside("https://h/app.rgx", "//evil/x"), None);
+        assert_eq!(beside("https://h/app.rgx", "http://evil"), None);
+        assert_eq!(beside("/x/app.rgx", "../store").as_deref(), Some("/x/../store"));
+        assert_eq!(beside("app.rgx", "store").as_deref(), Some("store"));
+        assert_eq!(beside("s3://b/a/app.rgx", "store").as_deref(), Some("s3://b/a/store"));
+        assert_eq!(beside("s3://b/app.rgx", "."), Some("s3://b".into()));
+        assert_eq!(beside("s3://b/a/app.rgx", "../../x"), None);
+        assert!(Location::parse("ftp://host/x?secret").is_err_and(|error| !error.to_string().contains("secret")));
+    }
+
+    #[test]
+    fn file_urls_are_paths() {
+        let path = |text: &str| Location::parse(text).map(|location| location.to_string());
+        assert_eq!(path("file:///a/b%20c%zz").unwrap(), "/a/b c%zz");
+        assert_eq!(path("file://localhost/a").unwrap(), "/a");
+        assert!(path("file://host/a").is_err());
+    }
+
+    #[test]
+    fn children_and_parents() {
+        let location = |text: &str| Location::parse(text).unwrap();
+        for (parent, child) in [("/a", "/a/x.rgx"), ("s3://b/a", "s3://b/a/x.rgx"), ("s3://b", "s3://b/x.rgx")] {
+            assert_eq!(location(parent).child("x.rgx"), location(child));
+            assert_eq!(location(child).split_name(), Some((location(parent), "x.rgx".into())));
+        }
+        let Location::Url(url) = location("https://h/s/?sig=1").child("x y.rgx") else { panic!() };
+        assert_eq!(url, "https://h/s/x%20y.rgx?sig=1");
+    }
+
+    #[test]
+    fn ways_to_the_store() {
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["a/b", "store", "a/store"] {
+            std::fs::create_dir_all(root.path().join(folder)).unwrap();
+        }
+        let way =
+            |index: &str, store: &str| relative_store(&root.path().join(index).into(), &root.path().join(store).into());
+        assert_eq!(way("a/x.rgx", "a/store"), "store");
+        assert_eq!(way("a/b/x.rgx", "store"), "../../store");
+        assert_eq!(way("store/x.rgx", "store"), ".");
+        assert_eq!(way("nowhere/x.rgx", "store"), "");
+        let way = |index: &str, store: &str| {
+            relative_store(&Location::parse(index).unwrap(), &Location::parse(store).unwrap())
+        };
+        assert_eq!(way("s3://b/a/x.rgx", "s3://b/a/store"), "store");
+        assert_eq!(way("s3://b/a/x.rgx", "s3://b"), "..");
+        assert_eq!(way("s3://b/x.rgx", "s3://b"), ".");
+        assert_eq!(way("s3://b/x.rgx", "s3://c/store"), "");
+        assert_eq!(way("x.rgx", "s3://b/store"), "");
+    }
+}

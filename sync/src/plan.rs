@@ -1,0 +1,9 @@
+//! From an index to a plan: which chunks an image consists of, and where each one comes from.
+
+pub(crate) mod inspect;
+pub(crate) mod locate;
+pub(crate) mod recipe;
+pub(crate) mod skeleton;
+pub(crate) mod store_seed;
+pub(crate) mod target;
+pub(crate) mod tree;

@@ -1,0 +1,209 @@
+//! The first steps of an extraction, for who wants to look: recipe, tables, skeleton; and what an update would cost.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use regrow_chunker::{ChunkId, Record};
+use regrow_image::TreeEntry;
+use regrow_index::{Index, Segment};
+use regrow_local::{Recipe, Seed, Seeds, segments};
+use regrow_store::Failover;
+
+use crate::transfer::prefetch::Prefetch;
+
+use super::locate::{Counts, Plan};
+use super::recipe;
+use super::skeleton;
+pub(crate) use super::target::StreamChunks;
+use super::target::Target;
+use super::tree::Reading;
+use crate::flows::extract::{ExtractOptions, Form, Run};
+use crate::transfer::fetch::{Fetcher, RangeJob};
+use crate::transfer::packs::Packs;
+use crate::{Location, SyncError};
+
+/// An image's recipe, the tables of its packs, its skeleton.
+pub(crate) struct Inspection {
+    target: Target,
+    packs: Packs,
+}
+
+impl Inspection {
+    /// Reads recipe, tables and skeleton from the stores.
+    pub(crate) fn of(location: &Location, index: &Index, reading: &mut Reading<'_>) -> Result<Self, SyncError> {
+        with_run(location, index, reading, |run, fetcher, scratch| {
+            let (mut packs, seeds) = (Packs::new(index), Seeds::default());
+            let mut target = Target::new(index, recipe::resolve(run, fetcher, &mut packs, &seeds)?);
+            let mut counts = Counts::default();
+            let spool = skeleton::assemble(run, fetcher, &mut packs, &seeds, &target, scratch, &mut counts)?;
+            target.set_skeleton(spool, index, &location.to_string())?;
+            let mut plan = Plan::of_contents_in_seeds(&target, &seeds);
+            packs.locate(run, fetcher, &target, &mut plan)?;
+            Ok(Self { target, packs })
+        })
+    }
+
+    /// Tells each of the image's entries, in order.
+    pub(crate) fn for_each_entry(&self, location: &Location, each: &mut dyn FnMut(TreeEntry)) -> Result<(), SyncError> {
+        self.target.for_each_entry(&location.to_string(), each)
+    }
+
+    /// All chunks.
+    pub(crate) fn into_recipe(self) -> Recipe {
+        self.target.recipe()
+    }
+
+    /// Chunks of the contents stream.
+    pub(crate) fn contents(&self) -> &StreamChunks {
+        &self.target.contents
+    }
+
+    /// Frames of the packs whose tables were needed, and all their stored bytes.
+    pub(crate) fn frames(&self) -> (u64, u64) {
+        let frames = self.packs.tables().flat_map(|table| &table.frames);
+        frames.fold((0, 0), |(count, bytes), frame| (count + 1, bytes + (frame.stored.end - frame.stored.start)))
+    }
+}
+
+/// What a machine that has all chunks of another image pays.
+pub(crate) struct UpdateCost {
+    /// Requests, the index included.
+    pub(crate) requests: u64,
+    /// Bytes of the packs' ends: tables, segments, and the skeleton frames that come with them.
+    pub(crate) table_bytes: u64,
+    /// Bytes of ranges of frames.
+    pub(crate) frame_bytes: u64,
+    /// For each chunk of the skeleton, then of the contents, its share of stored bytes.
+    pub(crate) skeleton: Vec<u64>,
+    pub(crate) contents: Vec<u64>,
+    /// Distinct chunks that are missing, and their plain bytes.
+    pub(crate) chunks: u64,
+    pub(crate) plain_bytes: u64,
+}
+
+impl UpdateCost {
+    /// Plans an update of a machine that has the chunks of `old`.
+    pub(crate) fn of(
+        old: Recipe,
+        location: &Location,
+        index: &Index,
+        reading: &mut Reading<'_>,
+    ) -> Result<Self, SyncError> {
+        let have = Have::new(old);
+        with_run(location, index, reading, |run, fetcher, _| {
+            let mut packs = Packs::new(index);
+            let mut seeds = Seeds::default();
+            seeds.seeds.push(Box::new(have));
+            let target = Target::new(index, recipe::resolve(run, fetcher, &mut packs, &seeds)?);
+            let mut plans = [Plan::of_skeleton(&target, &seeds), Plan::of_contents_in_seeds(&target, &seeds)];
+            let mut cost = Self {
+                requests: 1,
+                table_bytes: 0,
+                frame_bytes: 0,
+                skeleton: Vec::new(),
+                contents: Vec::new(),
+                chunks: 0,
+                plain_bytes: 0,
+            };
+            for plan in &mut plans {
+                packs.locate(run, fetcher, &target, plan)?;
+                let remote: Vec<(u32, u32)> = plan.frames().into_iter().filter(|&frame| !packs.holds(frame)).collect();
+                let ranges = fetcher.ranges(&packs, &remote);
+                cost.requests += ranges.len() as u64;
+                cost.frame_bytes += ranges.iter().map(RangeJob::bytes).sum::<u64>();
+            }
+            (cost.requests, cost.table_bytes) = (cost.requests + packs.ends_read.0, packs.ends_read.1);
+            cost.skeleton = cost.shares(&plans[0], &target.skeleton, &packs);
+            cost.contents = cost.shares(&plans[1], &target.contents, &packs);
+            Ok(cost)
+        })
+    }
+
+    /// A frame's bytes, shared out over the chunks that are wanted of it; the second of equal chunks costs nothing.
+    fn shares(&mut self, plan: &Plan, stream: &StreamChunks, packs: &Packs) -> Vec<u64> {
+        let wanted = plan.in_frames();
+        let mut seen = HashSet::new();
+        let first: Vec<u32> =
+            wanted.into_iter().filter(|&chunk| seen.insert(stream.record(chunk as usize).id)).collect();
+        let mut plain = std::collections::HashMap::new();
+        for &chunk in &first {
+            let len = u64::from(stream.record(chunk as usize).len);
+            *plain.entry(plan.frame_of(chunk)).or_insert(0) += len;
+            self.chunks += 1;
+            self.plain_bytes += len;
+        }
+        let mut shares = vec![0; stream.len()];
+        for chunk in first {
+            let frame = plan.frame_of(chunk);
+            let stored = frame.and_then(|frame| packs.stored_bytes(frame)).unwrap_or(0);
+            let whole = plain.get(&frame).copied().unwrap_or(1).max(1);
+            shares[chunk as usize] = stored * u64::from(stream.record(chunk as usize).len) / whole;
+        }
+        shares
+    }
+}
+
+/// A run over an index without seeds or output.
+fn with_run<T>(
+    location: &Location,
+    index: &Index,
+    reading: &mut Reading<'_>,
+    act: impl FnOnce(&Run<'_>, &Fetcher<'_>, &std::path::Path) -> Result<T, SyncError>,
+) -> Result<T, SyncError> {
+    let stores = reading.network.stores_of(location, index, reading.stores)?;
+    let options = ExtractOptions { dry_run: true, ..ExtractOptions::default() };
+    let (pool, progress) = (reading.pool, reading.progress);
+    let health = Arc::new(Failover::new(stores.len()));
+    let prefetch = Prefetch::new(reading.network, &[], index);
+    let run = Run {
+        location,
+        index,
+        stores,
+        health,
+        prefetch: &prefetch,
+        options: &options,
+        pool,
+        progress,
+        network: reading.network,
+        form: Form::Image,
+    };
+    let fetcher = Fetcher {
+        network: run.network,
+        stores: run.remotes(),
+        packs: &index.packs,
+        connections: options.connections,
+        prefetch: None,
+        cache: None,
+        side_cache: None,
+        pool,
+        progress,
+    };
+    act(&run, &fetcher, reading.scratch)
+}
+
+/// A machine's image, by the recipe alone.
+struct Have {
+    ids: BTreeSet<ChunkId>,
+    streams: [Vec<Record>; 2],
+}
+
+impl Have {
+    fn new(recipe: Recipe) -> Self {
+        let ids = recipe.skeleton.iter().chain(&recipe.contents).map(|record| record.id).collect();
+        Self { ids, streams: [recipe.skeleton, recipe.contents] }
+    }
+}
+
+impl Seed for Have {
+    fn find(&self, id: &ChunkId) -> Option<u64> {
+        self.ids.contains(id).then_some(0)
+    }
+
+    fn read(&self, _place: u64, _len: usize, _out: &mut Vec<u8>) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+
+    fn segments(&self, wanted: &mut dyn FnMut(Segment)) {
+        self.streams.iter().for_each(|records| segments(records).for_each(&mut *wanted));
+    }
+}

@@ -1,0 +1,237 @@
+//! The plan: where each chunk of a stream comes from.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use regrow_index::Index;
+use regrow_local::Seeds;
+
+use super::target::{StreamChunks, Target};
+use crate::SyncError;
+use crate::flows::extract::{ExtractReport, Run};
+use crate::transfer::fetch::Fetcher;
+use crate::transfer::packs::Packs;
+
+/// Chunks that are looked at in one job.
+const CHUNKS_A_JOB: usize = 256;
+
+/// Where a chunk comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Nowhere yet.
+    Missing,
+    /// It is in the output already.
+    Output,
+    /// A seed, and the place there.
+    Seed(u32, u64),
+    /// A frame of a pack.
+    Frame { pack: u32, frame: u32 },
+}
+
+/// See the module's documentation.
+pub(crate) struct Plan {
+    skeleton: bool,
+    sources: Vec<Source>,
+    /// The seed that a patch yielded.
+    patched: Option<u32>,
+}
+
+impl Plan {
+    /// For the skeleton: what seeds have.
+    pub(crate) fn of_skeleton(target: &Target, seeds: &Seeds) -> Self {
+        Self { skeleton: true, sources: from_seeds(&target.skeleton, seeds, &[]), patched: seeds.patched }
+    }
+
+    /// For the contents: what the output has, then seeds, then guesses by path in folders, which are tried.
+    pub(crate) fn of_contents(
+        run: &Run<'_>,
+        target: &Arc<Target>,
+        seeds: &Arc<Seeds>,
+        resumed: &[bool],
+    ) -> Result<Self, SyncError> {
+        let sources = from_seeds(&target.contents, seeds, resumed);
+        let mut plan = Self { skeleton: false, sources, patched: seeds.patched };
+        for guess in &seeds.guesses {
+            plan.try_guesses(run, target, seeds, *guess)?;
+        }
+        Ok(plan)
+    }
+
+    /// Reads what is still missing from a seed of guesses, to see whether it is there.
+    fn try_guesses(
+        &mut self,
+        run: &Run<'_>,
+        target: &Arc<Target>,
+        seeds: &Arc<Seeds>,
+        guess: u32,
+    ) -> Result<(), SyncError> {
+        let pending: Vec<_> = self
+            .missing()
+            .chunks(CHUNKS_A_JOB)
+            .map(|chunks| {
+                let (chunks, target, seeds) = (chunks.to_vec(), Arc::clone(target), Arc::clone(seeds));
+                run.pool.submit(move || {
+                    let mut buffer = Vec::new();
+                    let mut holds = |chunk: &u32| {
+                        let place = (guess, target.contents.range(*chunk as usize).start);
+                        seeds.read(place, &target.contents.record(*chunk as usize), &mut buffer)
+                    };
+                    chunks.into_iter().filter(|chunk| holds(chunk)).collect::<Vec<u32>>()
+                })
+            })
+            .collect();
+        for found in pending {
+            for chunk in found.wait()? {
+                self.set(chunk, Source::Seed(guess, target.contents.range(chunk as usize).start));
+            }
+        }
+        Ok(())
+    }
+
+    /// For chunks of contents that a seed did not give after all: they are missing, all others settled.
+    pub(crate) fn of_failed(contents: &StreamChunks, failed: &[u32]) -> Self {
+        let mut plan = Self { skeleton: false, sources: vec![Source::Output; contents.len()], patched: None };
+        failed.iter().for_each(|&chunk| plan.set(chunk, Source::Missing));
+        plan
+    }
+
+    /// For the contents, when only seeds count.
+    pub(crate) fn of_contents_in_seeds(target: &Target, seeds: &Seeds) -> Self {
+        Self { skeleton: false, sources: from_seeds(&target.contents, seeds, &[]), patched: seeds.patched }
+    }
+
+    /// The frame that a chunk comes from, if from one.
+    pub(crate) fn frame_of(&self, chunk: u32) -> Option<(u32, u32)> {
+        match self.sources[chunk as usize] {
+            Source::Frame { pack, frame } => Some((pack, frame)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_skeleton(&self) -> bool {
+        self.skeleton
+    }
+
+    pub(crate) fn source(&self, chunk: usize) -> Source {
+        self.sources[chunk]
+    }
+
+    pub(crate) fn set(&mut self, chunk: u32, source: Source) {
+        self.sources[chunk as usize] = source;
+    }
+
+    /// Chunks without a source.
+    pub(crate) fn missing(&self) -> Vec<u32> {
+        self.numbers(|source| *source == Source::Missing)
+    }
+
+    /// Chunks that come from frames.
+    pub(crate) fn in_frames(&self) -> Vec<u32> {
+        self.numbers(|source| matches!(source, Source::Frame { .. }))
+    }
+
+    /// Plain bytes of the chunks of contents that come from frames.
+    pub(crate) fn bytes_in_frames(&self, target: &Target) -> u64 {
+        self.in_frames().into_iter().map(|chunk| u64::from(target.contents.record(chunk as usize).len)).sum()
+    }
+
+    fn numbers(&self, wanted: impl Fn(&Source) -> bool) -> Vec<u32> {
+        (0..).zip(&self.sources).filter(|(_, source)| wanted(source)).map(|(number, _)| number).collect()
+    }
+
+    /// The frames that are needed, each once, in the order of packs.
+    pub(crate) fn frames(&self) -> Vec<(u32, u32)> {
+        let frames: BTreeSet<(u32, u32)> = self
+            .sources
+            .iter()
+            .filter_map(|source| match source {
+                Source::Frame { pack, frame } => Some((*pack, *frame)),
+                _ => None,
+            })
+            .collect();
+        frames.into_iter().collect()
+    }
+
+    /// Counts chunks that come from elsewhere than frames: frames are counted when they are there.
+    pub(crate) fn count_local(&self, stream: &StreamChunks, counts: &mut Counts) {
+        for (chunk, source) in self.sources.iter().enumerate() {
+            let tally = match source {
+                Source::Output => &mut counts.resumed,
+                Source::Seed(seed, _) if Some(*seed) == self.patched => &mut counts.patch,
+                Source::Seed(..) => &mut counts.seed,
+                Source::Missing | Source::Frame { .. } => continue,
+            };
+            tally.add(1, u64::from(stream.record(chunk).len));
+        }
+    }
+
+    /// Counts everything as it would come, for a dry run.
+    pub(crate) fn count(&self, target: &Target, packs: &Packs, fetcher: &Fetcher<'_>, counts: &mut Counts) {
+        self.count_local(&target.contents, counts);
+        let frames = self.frames();
+        let (cached, remote): (Vec<_>, Vec<_>) = frames.iter().partition(|frame| fetcher.is_cached(packs, **frame));
+        for range in fetcher.ranges(packs, &remote) {
+            counts.planned_requests += u64::from(!fetcher.first_store_is_local());
+            counts.planned_bytes += if fetcher.first_store_is_local() { 0 } else { range.bytes() };
+        }
+        let cached: BTreeSet<(u32, u32)> = cached.into_iter().collect();
+        for (chunk, source) in self.sources.iter().enumerate() {
+            if let Source::Frame { pack, frame } = source {
+                let tally = if cached.contains(&(*pack, *frame)) { &mut counts.cache } else { &mut counts.store };
+                tally.add(1, u64::from(target.contents.record(chunk).len));
+            }
+        }
+    }
+}
+
+fn from_seeds(stream: &StreamChunks, seeds: &Seeds, resumed: &[bool]) -> Vec<Source> {
+    let source = |chunk: usize| {
+        if resumed.get(chunk).copied().unwrap_or(false) {
+            return Source::Output;
+        }
+        seeds.find(&stream.record(chunk).id).map_or(Source::Missing, |(seed, place)| Source::Seed(seed, place))
+    };
+    (0..stream.len()).map(source).collect()
+}
+
+/// Chunks and their plain bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tally {
+    pub(crate) chunks: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, chunks: u64, bytes: u64) {
+        self.chunks += chunks;
+        self.bytes += bytes;
+    }
+}
+
+/// Where the chunks came from.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    pub(crate) resumed: Tally,
+    pub(crate) seed: Tally,
+    pub(crate) patch: Tally,
+    pub(crate) cache: Tally,
+    pub(crate) store: Tally,
+    pub(crate) planned_bytes: u64,
+    pub(crate) planned_requests: u64,
+}
+
+impl Counts {
+    /// The output is the image already.
+    pub(crate) fn all_resumed(index: &Index) -> Self {
+        let resumed = Tally { chunks: index.chunks(), bytes: index.skeleton.bytes + index.contents.bytes };
+        Self { resumed, ..Self::default() }
+    }
+
+    pub(crate) fn fill(&self, report: &mut ExtractReport) {
+        (report.chunks_resumed, report.bytes_resumed) = (self.resumed.chunks, self.resumed.bytes);
+        (report.chunks_seed, report.bytes_seed) = (self.seed.chunks, self.seed.bytes);
+        (report.chunks_patch, report.bytes_patch) = (self.patch.chunks, self.patch.bytes);
+        (report.chunks_cache, report.bytes_cache) = (self.cache.chunks, self.cache.bytes);
+        (report.chunks_store, report.bytes_store) = (self.store.chunks, self.store.bytes);
+    }
+}

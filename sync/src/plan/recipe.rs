@@ -1,0 +1,70 @@
+//! From an index's head to the image's chunks: segments that follow from seeds are not fetched.
+
+use std::collections::HashMap;
+
+use regrow_chunker::{ChunkId, Record};
+use regrow_index::{Segment, SegmentRef, StreamHead};
+use regrow_local::{Recipe, Seeds};
+
+use super::target::packs_of;
+use crate::SyncError;
+use crate::flows::extract::Run;
+use crate::transfer::fetch::Fetcher;
+use crate::transfer::packs::Packs;
+
+/// Finds all segments and joins them.
+pub(crate) fn resolve(
+    run: &Run<'_>,
+    fetcher: &Fetcher<'_>,
+    packs: &mut Packs,
+    seeds: &Seeds,
+) -> Result<Recipe, SyncError> {
+    let mut known: HashMap<ChunkId, Option<Vec<Record>>> =
+        run.index.segments().map(|segment| (segment.id, None)).collect();
+    let mut take = |segment: Segment| {
+        if let Some(slot @ None) = known.get_mut(&segment.id()) {
+            *slot = Some(segment.into_records());
+        }
+    };
+    seeds.seeds.iter().for_each(|seed| seed.segments(&mut take));
+    let skeleton_segments = run.index.skeleton.segments.len();
+    let count = run.index.segments().count() as u64;
+    let mut wanted: HashMap<u32, bool> = HashMap::new();
+    for ((number, segment), pack) in run.index.segments().enumerate().zip(packs_of(&run.index.segment_runs, 0, count)) {
+        if known.get(&segment.id).is_some_and(Option::is_none) {
+            *wanted.entry(pack).or_default() |= number < skeleton_segments;
+        }
+    }
+    let mut wanted: Vec<(u32, bool)> = wanted.into_iter().collect();
+    wanted.sort_unstable();
+    packs.fetch_tails(run, fetcher, &wanted, |segment| {
+        if let Some(slot @ None) = known.get_mut(&segment.id()) {
+            *slot = Some(segment.into_records());
+        }
+    })?;
+    let skeleton = join(run, &run.index.skeleton, &known)?;
+    let contents = join(run, &run.index.contents, &known)?;
+    Ok(Recipe { skeleton, contents })
+}
+
+fn join(
+    run: &Run<'_>,
+    stream: &StreamHead,
+    known: &HashMap<ChunkId, Option<Vec<Record>>>,
+) -> Result<Vec<Record>, SyncError> {
+    let wrong = |reason: String| SyncError::Recipe { location: run.location.to_string(), reason };
+    let mut records: Vec<Record> = Vec::new();
+    for SegmentRef { id, records: count } in &stream.segments {
+        let segment = known.get(id).and_then(Option::as_ref);
+        let segment =
+            segment.ok_or_else(|| wrong(format!("recipe segment {id} is not in the pack that the index names")))?;
+        if segment.len() != *count as usize {
+            return Err(wrong(format!("recipe segment {id} has {} records, not {count}", segment.len())));
+        }
+        records.extend_from_slice(segment);
+    }
+    if records.iter().map(|record| u64::from(record.len)).sum::<u64>() != stream.bytes {
+        return Err(wrong("the recipe's chunks do not add up to the stream's length".into()));
+    }
+    Ok(records)
+}

@@ -1,0 +1,10 @@
+//! Bytes on their way from stores: the ends of packs, ranges of frames, patches, and the cache that keeps them.
+
+pub(crate) mod cache;
+pub(crate) mod delivery;
+pub(crate) mod fetch;
+pub(crate) mod packs;
+pub(crate) mod patch;
+pub(crate) mod prefetch;
+pub(crate) mod slicer;
+pub(crate) mod whole_patch;

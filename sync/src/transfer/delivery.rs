@@ -1,0 +1,304 @@
+//! From frames to verified chunks where they belong.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use regrow_chunker::{ChunkId, Record};
+use regrow_local::Ordered;
+use regrow_store::Decompressor;
+
+use super::cache::FrameCache;
+use super::fetch::{Fetcher, FrameBytes, Origin, StoreSet};
+use super::packs::Packs;
+use crate::plan::locate::{Counts, Plan, Tally};
+use crate::plan::target::StreamChunks;
+use crate::{Stage, SyncError};
+
+/// Frames that may wait in the pool.
+const FRAMES_IN_FLIGHT: usize = 8;
+
+/// A verified chunk: its number in its stream, and where in its frame its bytes are.
+pub(crate) type Placed = (usize, Range<usize>);
+
+/// Puts the wanted chunks of a frame where they belong: the frame's plain bytes, and its chunks, each once.
+pub(crate) type Sink = Arc<dyn Fn(&[u8], &[Placed]) -> Result<(), SyncError> + Send + Sync>;
+
+/// Brings the chunks of a plan that lie in frames.
+pub(crate) struct Delivery<'a> {
+    pub(crate) fetcher: &'a Fetcher<'a>,
+    pub(crate) packs: &'a Packs,
+    pub(crate) stream: Arc<StreamChunks>,
+    pub(crate) sink: Sink,
+}
+
+/// What became of a frame.
+struct Done {
+    pack: u32,
+    frame: u32,
+    origin: Origin,
+    excluded: StoreSet,
+    /// The first chunk in it that was not what its id says.
+    damaged: Option<ChunkId>,
+    tally: Tally,
+    written: Result<(), SyncError>,
+}
+
+/// Which chunks are wanted, by id.
+struct Wanted {
+    stream: Arc<StreamChunks>,
+    /// Chunks, and the frame that each is to come from: sorted by id, then by frame. However often an image has a chunk, finding out
+    /// what a frame gives costs a search.
+    chunks: Vec<(u32, (u32, u32))>,
+}
+
+impl Delivery<'_> {
+    /// Fetches, verifies and hands on; counts into `counts`.
+    pub(crate) fn run(&self, plan: &Plan, counts: &mut Counts) -> Result<(), SyncError> {
+        let wanted = Arc::new(Wanted::new(&self.stream, plan));
+        let frames = plan.frames();
+        let total = self.fetcher.ranges(self.packs, &frames).iter().map(super::fetch::RangeJob::bytes).sum();
+        self.fetcher.progress.begin(Stage::Fetch, Some(total));
+        let mut bad = self.round(&frames, 0, false, &wanted, counts)?;
+        while !bad.is_empty() {
+            let mut by_excluded: BTreeMap<StoreSet, Vec<(u32, u32)>> = BTreeMap::new();
+            for done in &bad {
+                let excluded = match done.origin {
+                    Origin::Store(number) => done.excluded | 1 << number,
+                    Origin::Table { .. } | Origin::Cache => 0,
+                };
+                if self.fetcher.stores.health.order(excluded).is_empty() {
+                    return Err(self.damaged(done));
+                }
+                by_excluded.entry(excluded).or_default().push((done.pack, done.frame));
+            }
+            bad.clear();
+            for (excluded, mut frames) in by_excluded {
+                frames.sort_unstable();
+                bad.extend(self.round(&frames, excluded, true, &wanted, counts)?);
+            }
+        }
+        self.fetcher.progress.end(Stage::Fetch);
+        Ok(())
+    }
+
+    /// One try at all these frames. Returns those that were damaged.
+    fn round(
+        &self,
+        frames: &[(u32, u32)],
+        excluded: StoreSet,
+        is_retry: bool,
+        wanted: &Arc<Wanted>,
+        counts: &mut Counts,
+    ) -> Result<Vec<Done>, SyncError> {
+        let (mut queue, mut bad) = (Ordered::new(FRAMES_IN_FLIGHT), Vec::new());
+        let mut remote = Vec::new();
+        for &(pack, frame) in frames {
+            let local = if is_retry { None } else { self.local(pack, frame) };
+            match local {
+                Some(found) => self.submit(found, wanted, &mut queue),
+                None => remote.push((pack, frame)),
+            }
+            while let Some(done) = queue.next_due()? {
+                self.take(done, counts, &mut bad)?;
+            }
+        }
+        if !remote.is_empty() && self.fetcher.stores.stores.is_empty() {
+            return Err(SyncError::Usage("chunks are missing and no store is known; give one with --store".into()));
+        }
+        let mut arriving = self.fetcher.start(self.fetcher.ranges(self.packs, &remote), excluded);
+        while let Some(frame) = arriving.blocking_recv() {
+            let frame = frame?;
+            self.fetcher.progress.add(Stage::Fetch, frame.bytes.len() as u64);
+            self.submit(frame, wanted, &mut queue);
+            while let Some(done) = queue.next_due()? {
+                self.take(done, counts, &mut bad)?;
+            }
+        }
+        while let Some(done) = queue.next()? {
+            self.take(done, counts, &mut bad)?;
+        }
+        Ok(bad)
+    }
+
+    /// A frame that need not be fetched.
+    fn local(&self, pack: u32, frame: u32) -> Option<FrameBytes> {
+        let table = self.packs.table(pack)?;
+        if let Some(bytes) = table.held(table.frames.get(frame as usize)?) {
+            let origin = Origin::Table { is_cached: table.is_cached };
+            return Some(FrameBytes { pack, frame, bytes, origin, excluded: 0 });
+        }
+        let bytes = self.fetcher.cached(self.packs, (pack, frame))?;
+        Some(FrameBytes { pack, frame, bytes, origin: Origin::Cache, excluded: 0 })
+    }
+
+    fn submit(&self, frame: FrameBytes, wanted: &Arc<Wanted>, queue: &mut Ordered<Done>) {
+        let Some(table) = self.packs.table(frame.pack) else { return };
+        let Some(entry) = table.frames.get(frame.frame as usize).cloned() else { return };
+        let records = table.records_of(&entry).to_vec();
+        let (wanted, sink) = (Arc::clone(wanted), Arc::clone(&self.sink));
+        let caches: Vec<FrameCache> =
+            if matches!(frame.origin, Origin::Store(_)) { self.fetcher.caches_for(&self.stream) } else { Vec::new() };
+        let pack_id = self.packs.id(frame.pack);
+        queue.push(self.fetcher.pool.submit(move || {
+            let FrameBytes { pack, frame, bytes, origin, excluded } = frame;
+            let mut done =
+                Done { pack, frame, origin, excluded, damaged: None, tally: Tally::default(), written: Ok(()) };
+            match open_frame(&bytes, entry.plain_bytes, &records, &wanted) {
+                Ok(plain) => {
+                    caches.iter().for_each(|cache| cache.put(&pack_id, &entry.stored, &bytes));
+                    done.written = hand_on(&plain, &records, (pack, frame), &wanted, &sink, &mut done.tally);
+                }
+                Err(id) => done.damaged = Some(id),
+            }
+            done
+        }));
+    }
+
+    fn take(&self, done: Done, counts: &mut Counts, bad: &mut Vec<Done>) -> Result<(), SyncError> {
+        if done.damaged.is_some() {
+            match done.origin {
+                Origin::Cache => self.forget(&done),
+                Origin::Table { is_cached: true } => self.fetcher.forget_end(done.pack),
+                _ => {}
+            }
+            bad.push(done);
+            return Ok(());
+        }
+        let is_cached = matches!(done.origin, Origin::Cache | Origin::Table { is_cached: true });
+        let tally = if is_cached { &mut counts.cache } else { &mut counts.store };
+        tally.add(done.tally.chunks, done.tally.bytes);
+        done.written
+    }
+
+    /// Drops a damaged frame from the caches.
+    fn forget(&self, done: &Done) {
+        let entry = self.packs.table(done.pack).and_then(|table| table.frames.get(done.frame as usize));
+        if let Some(entry) = entry {
+            self.fetcher.caches().for_each(|cache| cache.remove(&self.packs.id(done.pack), &entry.stored));
+        }
+    }
+
+    fn damaged(&self, done: &Done) -> SyncError {
+        let stores: Vec<&str> = self.fetcher.stores.stores.iter().map(|store| store.location()).collect();
+        let id = done.damaged.unwrap_or_default();
+        SyncError::Damaged { id, pack: self.packs.id(done.pack), stores: stores.join(", ") }
+    }
+}
+
+impl Wanted {
+    fn new(stream: &Arc<StreamChunks>, plan: &Plan) -> Self {
+        let in_frames = plan.in_frames().into_iter();
+        let mut chunks: Vec<_> =
+            in_frames.filter_map(|chunk| plan.frame_of(chunk).map(|frame| (chunk, frame))).collect();
+        chunks.sort_unstable_by_key(|&(chunk, frame)| (stream.record(chunk as usize).id, frame, chunk));
+        Self { stream: Arc::clone(stream), chunks }
+    }
+
+    fn id(&self, chunk: u32) -> ChunkId {
+        self.stream.record(chunk as usize).id
+    }
+
+    /// Whether any chunk of this id is to come from some frame.
+    fn has(&self, id: &ChunkId) -> bool {
+        let first = self.chunks.partition_point(|&(chunk, _)| self.id(chunk) < *id);
+        self.chunks.get(first).is_some_and(|&(chunk, _)| self.id(chunk) == *id)
+    }
+
+    /// The wanted chunks of this id that are to come from this frame, and not from another that has it too.
+    fn of_frame(&self, id: &ChunkId, frame: (u32, u32)) -> impl Iterator<Item = u32> + '_ {
+        let wanted = (*id, frame);
+        let first = self.chunks.partition_point(|&(chunk, frame)| (self.id(chunk), frame) < wanted);
+        let rest = &self.chunks[first..];
+        let count = rest.partition_point(|&(chunk, frame)| (self.id(chunk), frame) == wanted);
+        rest[..count].iter().map(|&(chunk, _)| chunk)
+    }
+}
+
+impl Fetcher<'_> {
+    /// Where frames of a stream are kept.
+    fn caches_for(&self, stream: &Arc<StreamChunks>) -> Vec<FrameCache> {
+        let side = self.side_cache.iter().filter(|_| stream.is_skeleton());
+        side.chain(&self.cache).cloned().collect()
+    }
+}
+
+/// The plain bytes of a frame, if each wanted chunk in it is what its id says; else such a chunk's id.
+fn open_frame(bytes: &Bytes, plain_bytes: u64, records: &[Record], wanted: &Wanted) -> Result<Bytes, ChunkId> {
+    let first = records.first().map(|record| record.id).unwrap_or_default();
+    let mut decompressor = Decompressor::new().map_err(|_| first)?;
+    let plain = decompressor.decompress(bytes, plain_bytes).ok_or(first)?;
+    for (record, chunk) in chunks(records) {
+        let is_right = || plain.get(chunk).is_some_and(|bytes| ChunkId::of(bytes) == record.id);
+        if wanted.has(&record.id) && !is_right() {
+            return Err(record.id);
+        }
+    }
+    Ok(plain)
+}
+
+/// The chunks of a frame, and where in it they are. The table was checked: they fill it.
+fn chunks(records: &[Record]) -> impl Iterator<Item = (&Record, Range<usize>)> {
+    let mut at = 0;
+    records.iter().map(move |record| {
+        let start = at;
+        at += record.len as usize;
+        (record, start..at)
+    })
+}
+
+fn hand_on(
+    plain: &[u8],
+    records: &[Record],
+    frame: (u32, u32),
+    wanted: &Wanted,
+    sink: &Sink,
+    tally: &mut Tally,
+) -> Result<(), SyncError> {
+    let mut placed = Vec::new();
+    for (record, range) in chunks(records) {
+        for chunk in wanted.of_frame(&record.id, frame) {
+            // An index may state another length than the pack: the chunk's id is right, its place would not be.
+            if wanted.stream.record(chunk as usize).len != record.len {
+                return Err(SyncError::ChunkLength { id: record.id });
+            }
+            placed.push((chunk as usize, range.clone()));
+        }
+    }
+    sink(plain, &placed)?;
+    tally.add(placed.len() as u64, placed.iter().map(|(_, range)| range.len() as u64).sum());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::locate::Source;
+
+    #[test]
+    fn each_chunk_comes_from_its_frame_alone() {
+        let record = |name: &[u8]| Record { id: ChunkId::of(name), len: 1 };
+        let (a, b, c) = (record(b"a"), record(b"b"), record(b"c"));
+        let stream = Arc::new(StreamChunks::new(false, vec![a, b, a, a, c, a]));
+        let mut plan = Plan::of_failed(&stream, &[0, 1, 2, 3]);
+        for (chunk, frame) in [(0, 7), (1, 7), (2, 8), (3, 7)] {
+            plan.set(chunk, Source::Frame { pack: 1, frame });
+        }
+        let wanted = Wanted::new(&stream, &plan);
+        let of_frame = |record: &Record, frame| wanted.of_frame(&record.id, frame).collect::<Vec<u32>>();
+        assert_eq!((of_frame(&a, (1, 7)), of_frame(&a, (1, 8))), (vec![0, 3], vec![2]));
+        assert_eq!((of_frame(&b, (1, 7)), of_frame(&b, (0, 7))), (vec![1], vec![]));
+        assert!(wanted.has(&a.id) && wanted.has(&b.id) && !wanted.has(&c.id));
+        let sunk = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let kept = Arc::clone(&sunk);
+        let sink: Sink = Arc::new(move |_, placed| {
+            kept.lock().unwrap().push(placed.to_vec());
+            Ok(())
+        });
+        let mut tally = Tally::default();
+        hand_on(b"bca", &[b, c, a], (1, 7), &wanted, &sink, &mut tally).unwrap();
+        assert_eq!(*sunk.lock().unwrap(), [vec![(1, 0..1), (0, 2..3), (3, 2..3)]]);
+        assert_eq!((tally.chunks, tally.bytes), (3, 3));
+    }
+}

@@ -1,0 +1,293 @@
+//! Getting frames: from the cache, then in few long ranges from the stores, several requests in flight, with fail-over from one
+//! store to the next, and back. What arrives is verified before it is handed on; what is damaged is asked for elsewhere.
+
+mod ranges;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt};
+use regrow_index::PackRef;
+use regrow_local::Pool;
+use regrow_store::{Failover, ReadStore, Span, StoreError, pack_name};
+use tokio::sync::mpsc;
+
+use super::cache::FrameCache;
+use super::packs::Packs;
+use super::prefetch::Prefetch;
+use super::slicer::Slicer;
+use crate::{Network, Progress, SyncError};
+
+pub(crate) use ranges::RangeJob;
+
+/// Frames that may wait for a worker, between the network and the pool.
+const FRAMES_WAITING: usize = 12;
+
+/// See the module's documentation.
+pub(crate) struct Fetcher<'a> {
+    pub(crate) network: &'a Network,
+    pub(crate) stores: Remotes<'a>,
+    pub(crate) packs: &'a [PackRef],
+    pub(crate) connections: usize,
+    /// Ends that are on their way.
+    pub(crate) prefetch: Option<&'a Prefetch<'a>>,
+    /// Keeps all that is fetched.
+    pub(crate) cache: Option<FrameCache>,
+    /// Keeps tables and skeletons beside an unfinished output, which holds only contents that can be checked.
+    pub(crate) side_cache: Option<FrameCache>,
+    pub(crate) pool: &'a Pool,
+    pub(crate) progress: &'a dyn Progress,
+}
+
+/// The stores of a run and their health.
+#[derive(Clone, Copy)]
+pub(crate) struct Remotes<'a> {
+    pub(crate) stores: &'a [Arc<dyn ReadStore>],
+    pub(crate) health: &'a Arc<Failover>,
+    /// How often all of them are asked in turn, while it may pass.
+    pub(crate) rounds: u32,
+}
+
+/// A set of stores by their numbers: those that have given damaged bytes of something.
+pub(crate) type StoreSet = u64;
+
+/// Where a frame's bytes are from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// They came with the table, which came from the cache or not.
+    Table { is_cached: bool },
+    /// The cache.
+    Cache,
+    /// The store of this number.
+    Store(usize),
+}
+
+/// A frame's stored bytes, not verified.
+pub(crate) struct FrameBytes {
+    pub(crate) pack: u32,
+    pub(crate) frame: u32,
+    pub(crate) bytes: Bytes,
+    pub(crate) origin: Origin,
+    /// Stores that were not asked.
+    pub(crate) excluded: StoreSet,
+}
+
+/// The end of a pack, checked.
+pub(crate) struct FetchedEnd {
+    pub(crate) pack: u32,
+    pub(crate) bytes: Bytes,
+    pub(crate) is_cached: bool,
+}
+
+impl Fetcher<'_> {
+    pub(crate) fn caches(&self) -> impl Iterator<Item = &FrameCache> {
+        self.side_cache.iter().chain(&self.cache)
+    }
+
+    /// Drops the kept end of a pack, whose frames proved to be damaged.
+    pub(crate) fn forget_end(&self, pack: u32) {
+        let PackRef { id, bytes, skeleton_at, tail_at } = &self.packs[pack as usize];
+        for start in [skeleton_at, tail_at] {
+            self.caches().for_each(|cache| cache.remove(id, &(*start..*bytes)));
+        }
+    }
+
+    /// Whether what is fetched first does not go over a network.
+    pub(crate) fn first_store_is_local(&self) -> bool {
+        self.stores.stores.first().is_none_or(|store| store.is_local())
+    }
+
+    /// Whether a frame is in a cache.
+    pub(crate) fn is_cached(&self, packs: &Packs, (pack, frame): (u32, u32)) -> bool {
+        let Some(entry) = packs.table(pack).and_then(|table| table.frames.get(frame as usize)) else { return false };
+        self.caches().any(|cache| cache.holds(&packs.id(pack), &entry.stored))
+    }
+
+    /// A frame from a cache.
+    pub(crate) fn cached(&self, packs: &Packs, (pack, frame): (u32, u32)) -> Option<Bytes> {
+        let entry = packs.table(pack)?.frames.get(frame as usize)?;
+        self.caches().find_map(|cache| cache.get(&packs.id(pack), &entry.stored))
+    }
+
+    /// Reads the ends of packs. `check` says whether bytes are what they should be; others are asked for elsewhere.
+    pub(crate) fn fetch_ends(
+        &self,
+        wanted: &[(u32, Range<u64>)],
+        check: impl Fn(u32, &Bytes) -> Result<(), StoreError>,
+    ) -> Result<Vec<FetchedEnd>, SyncError> {
+        let (mut found, mut remote) = (Vec::new(), Vec::new());
+        for (pack, range) in wanted {
+            if let Some(bytes) = self.cached_end(*pack, range, &check) {
+                found.push(FetchedEnd { pack: *pack, bytes, is_cached: true });
+            } else if let Some(bytes) = self.prefetched_end(*pack, range, &check) {
+                self.keep_end(*pack, range, &bytes);
+                found.push(FetchedEnd { pack: *pack, bytes, is_cached: false });
+            } else {
+                remote.push((*pack, range.clone()));
+            }
+        }
+        let requests = remote.iter().map(|(pack, range)| self.fetch_end(*pack, range.clone(), &check));
+        let fetched = stream::iter(requests).buffered(self.connections).collect::<Vec<_>>();
+        for ((pack, range), bytes) in remote.iter().zip(self.network.block_on(fetched)) {
+            let bytes = bytes?;
+            self.keep_end(*pack, range, &bytes);
+            found.push(FetchedEnd { pack: *pack, bytes, is_cached: false });
+        }
+        Ok(found)
+    }
+
+    fn keep_end(&self, pack: u32, range: &Range<u64>, bytes: &Bytes) {
+        let id = &self.packs[pack as usize].id;
+        self.caches().for_each(|cache| cache.put(id, range, bytes));
+    }
+
+    /// An end that was fetched while a seed was read.
+    fn prefetched_end(
+        &self,
+        pack: u32,
+        range: &Range<u64>,
+        check: &impl Fn(u32, &Bytes) -> Result<(), StoreError>,
+    ) -> Option<Bytes> {
+        self.prefetch?.take(pack, range).filter(|bytes| check(pack, bytes).is_ok())
+    }
+
+    fn cached_end(
+        &self,
+        pack: u32,
+        range: &Range<u64>,
+        check: &impl Fn(u32, &Bytes) -> Result<(), StoreError>,
+    ) -> Option<Bytes> {
+        let id = &self.packs[pack as usize].id;
+        self.caches().find_map(|cache| {
+            let bytes = cache.get(id, range)?;
+            if check(pack, &bytes).is_ok() {
+                return Some(bytes);
+            }
+            cache.remove(id, range);
+            None
+        })
+    }
+
+    async fn fetch_end(
+        &self,
+        pack: u32,
+        range: Range<u64>,
+        check: &impl Fn(u32, &Bytes) -> Result<(), StoreError>,
+    ) -> Result<Bytes, StoreError> {
+        let name = pack_name(&self.packs[pack as usize].id);
+        let mut last = None;
+        for _ in 0..self.stores.rounds {
+            for number in self.stores.health.order(0) {
+                let store = &self.stores.stores[number];
+                let fetched = async { store.get(&name, Span::Range(range.clone())).await?.bytes().await };
+                match fetched.await.and_then(|bytes| check(pack, &bytes).map(|()| bytes)) {
+                    Ok(bytes) => {
+                        self.stores.health.succeeded(number);
+                        return Ok(bytes);
+                    }
+                    Err(error) => {
+                        self.stores.health.failed(number, &error);
+                        last = Some(name_store(error, store.as_ref()));
+                    }
+                }
+            }
+            if !last.as_ref().is_some_and(StoreError::is_transient) {
+                break;
+            }
+        }
+        Err(last.unwrap_or(StoreError::NotFound { object: name, status: None }))
+    }
+
+    /// Starts to fetch ranges of frames, from all stores but those in `excluded`. Frames come in any order.
+    pub(crate) fn start(
+        &self,
+        jobs: Vec<RangeJob>,
+        excluded: StoreSet,
+    ) -> mpsc::Receiver<Result<FrameBytes, StoreError>> {
+        let (frames, arriving) = mpsc::channel(FRAMES_WAITING);
+        let (stores, health, rounds) =
+            (self.stores.stores.to_vec(), Arc::clone(self.stores.health), self.stores.rounds);
+        let connections = self.connections;
+        let names: Vec<String> = jobs.iter().map(|job| pack_name(&self.packs[job.pack as usize].id)).collect();
+        self.network.runtime().spawn(async move {
+            let remotes = Remotes { stores: &stores, health: &health, rounds };
+            let fetch = |(job, name): (RangeJob, String)| fetch_range(remotes, excluded, job, name, frames.clone());
+            stream::iter(jobs.into_iter().zip(names)).for_each_concurrent(connections, fetch).await;
+        });
+        arriving
+    }
+}
+
+/// Fetches one range, frame by frame; what one store did not give, the next is asked for.
+async fn fetch_range(
+    remotes: Remotes<'_>,
+    excluded: StoreSet,
+    mut job: RangeJob,
+    name: String,
+    frames: mpsc::Sender<Result<FrameBytes, StoreError>>,
+) {
+    let mut last = None;
+    for _ in 0..remotes.rounds {
+        for number in remotes.health.order(excluded) {
+            let source = Source { store: remotes.stores[number].as_ref(), number, excluded };
+            match stream_frames(&source, &mut job, &name, &frames).await {
+                Ok(()) => return remotes.health.succeeded(number),
+                Err(error) => {
+                    remotes.health.failed(number, &error);
+                    last = Some(name_store(error, source.store));
+                }
+            }
+        }
+        if !last.as_ref().is_some_and(StoreError::is_transient) {
+            break;
+        }
+    }
+    let error = last.unwrap_or(StoreError::NotFound { object: name, status: None });
+    // Nobody waits any more if this fails.
+    let _ = frames.send(Err(error)).await;
+}
+
+/// The store that is asked.
+struct Source<'a> {
+    store: &'a dyn ReadStore,
+    number: usize,
+    excluded: StoreSet,
+}
+
+/// Asks one store for what is left of a range; takes frames off `job` as they are handed on.
+async fn stream_frames(
+    source: &Source<'_>,
+    job: &mut RangeJob,
+    name: &str,
+    frames: &mpsc::Sender<Result<FrameBytes, StoreError>>,
+) -> Result<(), StoreError> {
+    let Some(range) = job.range() else { return Ok(()) };
+    let mut slicer = Slicer::new(range.start);
+    let mut body = source.store.get(name, Span::Range(range)).await?.body;
+    while let Some(piece) = body.next().await {
+        slicer.push(&piece?);
+        while let Some((frame, bytes)) = job.frames.front().and_then(|(frame, at)| Some((*frame, slicer.take(at)?))) {
+            job.frames.pop_front();
+            let (origin, excluded) = (Origin::Store(source.number), source.excluded);
+            let frame = FrameBytes { pack: job.pack, frame, bytes, origin, excluded };
+            if frames.send(Ok(frame)).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+    if job.frames.is_empty() {
+        return Ok(());
+    }
+    Err(StoreError::Protocol { object: name.to_owned(), reason: "the body ended early".into() })
+}
+
+/// An error of a decoder knows the object, not where it was read.
+fn name_store(error: StoreError, store: &dyn ReadStore) -> StoreError {
+    match error {
+        StoreError::Damaged { object, reason } if !object.starts_with(store.location()) => {
+            StoreError::Damaged { object: format!("{}/{object}", store.location()), reason }
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,231 @@
+//! The tables of the packs that an image needs, fetched as far as they are needed.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use regrow_chunker::{ChunkId, Record};
+use regrow_index::{Index, PackRef, Segment};
+use regrow_store::{FrameEntry, PackTail, StoreError, pack_name};
+
+use super::fetch::{FetchedEnd, Fetcher};
+use crate::SyncError;
+use crate::flows::extract::Run;
+use crate::plan::locate::{Plan, Source};
+use crate::plan::target::{Target, packs_of, sort_records};
+
+/// Skeleton parts up to this size come with the tails, in one request; together no more than twice as much.
+const SKELETON_WITH_TAIL_BYTES: u64 = 4 << 20;
+
+/// Ends of packs that are fetched at the same time are together no longer than this, unless one alone is: a tail may
+/// have 64 MiB, and there may be as many as connections.
+const ENDS_IN_FLIGHT_BYTES: u64 = 64 << 20;
+
+/// A pack's table.
+pub(crate) struct Table {
+    pub(crate) frames: Vec<FrameEntry>,
+    records: Vec<Record>,
+    by_id: Vec<u32>,
+    /// The skeleton frames, where they came with the table: where they begin, and their bytes.
+    skeleton: Option<(u64, Bytes)>,
+    /// Whether it came from the cache.
+    pub(crate) is_cached: bool,
+}
+
+impl Table {
+    /// The frame that holds a chunk.
+    pub(crate) fn frame_of(&self, id: &ChunkId) -> Option<u32> {
+        let chunk = regrow_local::first_with_id(&self.by_id, id, |n| self.records[n].id)? as usize;
+        Some(self.frames.partition_point(|frame| frame.chunks.end <= chunk) as u32)
+    }
+
+    /// The chunks of a frame, in order.
+    pub(crate) fn records_of(&self, frame: &FrameEntry) -> &[Record] {
+        &self.records[frame.chunks.clone()]
+    }
+
+    /// The stored bytes of a frame that came with the table.
+    pub(crate) fn held(&self, frame: &FrameEntry) -> Option<Bytes> {
+        let (at, bytes) = self.skeleton.as_ref()?;
+        let start = frame.stored.start.checked_sub(*at)? as usize;
+        let end = start + (frame.stored.end - frame.stored.start) as usize;
+        (end <= bytes.len()).then(|| bytes.slice(start..end))
+    }
+}
+
+/// The packs of an index and what is known of them.
+pub(crate) struct Packs {
+    refs: Vec<PackRef>,
+    tables: Vec<Option<Table>>,
+    /// Ends that were read, from wherever: how many, and their bytes.
+    pub(crate) ends_read: (u64, u64),
+}
+
+impl Packs {
+    pub(crate) fn new(index: &Index) -> Self {
+        Self { refs: index.packs.clone(), tables: index.packs.iter().map(|_| None).collect(), ends_read: (0, 0) }
+    }
+
+    pub(crate) fn id(&self, pack: u32) -> ChunkId {
+        self.refs[pack as usize].id
+    }
+
+    /// A table that was fetched.
+    pub(crate) fn table(&self, pack: u32) -> Option<&Table> {
+        self.tables[pack as usize].as_ref()
+    }
+
+    /// All tables that were fetched.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &Table> {
+        self.tables.iter().flatten()
+    }
+
+    /// Whether a frame came with its table.
+    pub(crate) fn holds(&self, (pack, frame): (u32, u32)) -> bool {
+        let table = self.table(pack);
+        table.is_some_and(|table| table.frames.get(frame as usize).is_some_and(|frame| table.held(frame).is_some()))
+    }
+
+    /// The stored bytes of a frame.
+    pub(crate) fn stored_bytes(&self, (pack, frame): (u32, u32)) -> Option<u64> {
+        let frame = self.table(pack)?.frames.get(frame as usize)?;
+        Some(frame.stored.end - frame.stored.start)
+    }
+
+    /// Frees the skeleton frames that came with tables.
+    pub(crate) fn drop_held(&mut self) {
+        self.tables.iter_mut().flatten().for_each(|table| table.skeleton = None);
+    }
+
+    /// Reads the ends of packs, with their skeleton frames where that is asked for. Hands on the segments.
+    pub(crate) fn fetch_tails(
+        &mut self,
+        run: &Run<'_>,
+        fetcher: &Fetcher<'_>,
+        wanted: &[(u32, bool)],
+        mut segment: impl FnMut(Segment),
+    ) -> Result<(), SyncError> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        if run.stores.is_empty() {
+            return Err(SyncError::NoStore { location: run.location.to_string() });
+        }
+        let requests = self.ends_of(wanted);
+        // A few at a time: only what is taken from them stays in memory.
+        let mut rest = &requests[..];
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(fit(rest, fetcher.connections));
+            let fetched = self.fetch_some(fetcher, now, &mut segment);
+            fetcher.network.warn_of_hosts(fetcher.progress);
+            fetched?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    fn fetch_some(
+        &mut self,
+        fetcher: &Fetcher<'_>,
+        requests: &[(u32, Range<u64>)],
+        segment: &mut impl FnMut(Segment),
+    ) -> Result<(), SyncError> {
+        let check = |pack: u32, bytes: &Bytes| self.decode(pack, bytes).map(drop);
+        for FetchedEnd { pack, bytes, is_cached } in fetcher.fetch_ends(requests, check)? {
+            self.ends_read = (self.ends_read.0 + 1, self.ends_read.1 + bytes.len() as u64);
+            let tail = self.decode(pack, &bytes)?;
+            for number in 0..tail.segments() {
+                // A segment that is malformed is as good as absent: whoever needs it says so.
+                if let Some(found) = tail.segment(number).ok().and_then(|(_, records)| Segment::new(records).ok()) {
+                    segment(found);
+                }
+            }
+            let skeleton_len = tail.trailer.tail_at - tail.trailer.skeleton_at;
+            let has_skeleton = bytes.len() as u64 == tail.trailer.bytes - tail.trailer.skeleton_at && skeleton_len > 0;
+            let skeleton = has_skeleton.then(|| (tail.trailer.skeleton_at, bytes.slice(..skeleton_len as usize)));
+            let by_id = sort_records(&tail.records);
+            self.tables[pack as usize] =
+                Some(Table { frames: tail.frames, records: tail.records, by_id, skeleton, is_cached });
+        }
+        Ok(())
+    }
+
+    /// What is read of the ends of packs, with their skeleton frames where that is asked for.
+    pub(crate) fn ends_of(&self, wanted: &[(u32, bool)]) -> Vec<(u32, Range<u64>)> {
+        let mut budget = 2 * SKELETON_WITH_TAIL_BYTES;
+        wanted.iter().map(|&(pack, skeleton)| (pack, self.end_of(pack, skeleton, &mut budget))).collect()
+    }
+
+    fn end_of(&self, pack: u32, skeleton: bool, budget: &mut u64) -> Range<u64> {
+        let PackRef { bytes, skeleton_at, tail_at, .. } = self.refs[pack as usize];
+        let skeleton_bytes = tail_at - skeleton_at;
+        if !skeleton || skeleton_bytes > SKELETON_WITH_TAIL_BYTES || skeleton_bytes > *budget {
+            return tail_at..bytes;
+        }
+        *budget -= skeleton_bytes;
+        skeleton_at..bytes
+    }
+
+    fn decode(&self, pack: u32, bytes: &Bytes) -> Result<PackTail, StoreError> {
+        let PackRef { id, bytes: pack_bytes, skeleton_at, tail_at } = self.refs[pack as usize];
+        let damaged = |reason: String| StoreError::Damaged { object: pack_name(&id), reason };
+        let tail = PackTail::decode(bytes, pack_bytes).map_err(|error| damaged(error.to_string()))?;
+        if (tail.trailer.skeleton_at, tail.trailer.tail_at) != (skeleton_at, tail_at) {
+            return Err(damaged("its parts are not where the index says".into()));
+        }
+        Ok(tail)
+    }
+
+    /// Finds the frames of the chunks that a plan has no source for. Fetches tables for it.
+    pub(crate) fn locate(
+        &mut self,
+        run: &Run<'_>,
+        fetcher: &Fetcher<'_>,
+        target: &Target,
+        plan: &mut Plan,
+    ) -> Result<(), SyncError> {
+        let first = if plan.is_skeleton() { 0 } else { run.index.skeleton.chunks };
+        let stream = if plan.is_skeleton() { &target.skeleton } else { &target.contents };
+        let packs: Vec<u32> = packs_of(&run.index.chunk_runs, first, stream.len() as u64).collect();
+        let missing = plan.missing();
+        let mut without_table: Vec<u32> = missing.iter().map(|&chunk| packs[chunk as usize]).collect();
+        without_table.sort_unstable();
+        without_table.dedup();
+        without_table.retain(|&pack| self.table(pack).is_none());
+        let wanted: Vec<(u32, bool)> = without_table.into_iter().map(|pack| (pack, plan.is_skeleton())).collect();
+        self.fetch_tails(run, fetcher, &wanted, drop)?;
+        for chunk in missing {
+            let (pack, id) = (packs[chunk as usize], stream.record(chunk as usize).id);
+            let frame = self.table(pack).and_then(|table| table.frame_of(&id)).ok_or_else(|| SyncError::Recipe {
+                location: run.location.to_string(),
+                reason: format!("chunk {id} is not in pack {}, where the index says", self.id(pack)),
+            })?;
+            plan.set(chunk, Source::Frame { pack, frame });
+        }
+        Ok(())
+    }
+}
+
+/// How many of these ends, at least one and at most `connections`, may be fetched at the same time.
+fn fit(ends: &[(u32, Range<u64>)], connections: usize) -> usize {
+    let mut bytes = 0_u64;
+    let fitting = ends.iter().take_while(|(_, range)| {
+        bytes = bytes.saturating_add(range.end - range.start);
+        bytes <= ENDS_IN_FLIGHT_BYTES
+    });
+    fitting.count().min(connections).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_in_flight_are_bounded() {
+        let ends = |bytes: &[u64]| bytes.iter().map(|&bytes| (0, 7..7 + bytes)).collect::<Vec<_>>();
+        assert_eq!(fit(&ends(&[1000; 9]), 6), 6);
+        assert_eq!(fit(&ends(&[1000; 3]), 6), 3);
+        assert_eq!(fit(&ends(&[24 << 20; 9]), 6), 2);
+        assert_eq!(fit(&ends(&[64 << 20, 1]), 6), 1);
+        assert_eq!(fit(&ends(&[u64::MAX - 7, 1]), 6), 1);
+    }
+}
