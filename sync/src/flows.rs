@@ -7,4 +7,5 @@ pub(crate) mod info;
 pub(crate) mod make;
 pub(crate) mod patch;
 pub(crate) mod push;
+pub(crate) mod seconds;
 pub(crate) mod verify;

@@ -3,5 +3,6 @@
 pub(crate) mod beside;
 pub(crate) mod clock;
 pub(crate) mod condemned;
+pub(crate) mod index_file;
 pub(crate) mod location;
 pub(crate) mod network;

@@ -20,7 +20,7 @@ use regrow_local::{GuessedFiles, Pool, Scan, SeedContext, Seeds};
 use regrow_store::Failover;
 use serde::Serialize;
 
-use super::make::as_seconds;
+use crate::flows::seconds::as_seconds;
 use crate::plan::store_seed::open_seed;
 use crate::{Left, Location, Network, Progress, SyncError};
 

@@ -16,15 +16,13 @@ use regrow_store::{
 };
 use serde::Serialize;
 
-use super::make::as_seconds;
+use crate::flows::seconds::as_seconds;
 use crate::place::clock::difference;
 use crate::place::condemned::{Condemned, Sentence};
 use crate::place::network::Opening;
 use crate::{Location, MakeOptions, Network, Progress, SyncError};
 
 use keep::{Keep, Needs};
-
-pub(crate) use keep::is_index_name;
 
 /// A difference of clocks that counts for nothing: hosts round times to seconds.
 const CLOCK_SLACK: Duration = Duration::from_secs(5);

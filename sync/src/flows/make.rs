@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use regrow_catalog::Catalog;
 use regrow_chunker::{ChunkId, Params, bounds};
 use regrow_image::WALK_VERSION;
@@ -26,8 +25,10 @@ use regrow_store::{Store, StoreDescription, open_description};
 use serde::Serialize;
 
 use super::patch::PatchReport;
+use crate::flows::seconds::as_seconds;
 use crate::place::condemned::Reliance;
-use crate::place::location::{is_same_file, relative_store};
+use crate::place::index_file::{self, check_apart, encode, put_index, warn_of_name};
+use crate::place::location::{folder_of, is_same_file, relative_store};
 use crate::place::network::Opening;
 use crate::{Location, Network, Progress, Stage, SyncError};
 
@@ -77,7 +78,7 @@ impl MakeOptions {
     /// The default zstd level: measured, see ARCHITECTURE.md.
     pub const DEFAULT_LEVEL: i32 = 9;
     /// How long caches keep an index by default: a release is seen everywhere after a minute.
-    pub const DEFAULT_INDEX_MAX_AGE: Duration = Duration::from_secs(60);
+    pub const DEFAULT_INDEX_MAX_AGE: Duration = index_file::DEFAULT_MAX_AGE;
 
     /// Defaults for a store and an index.
     #[must_use]
@@ -156,11 +157,6 @@ pub struct MakeReport {
     /// How long it took.
     #[serde(serialize_with = "as_seconds", rename = "seconds")]
     pub elapsed: Duration,
-}
-
-/// A duration as seconds with a fraction.
-pub(crate) fn as_seconds<S: serde::Serializer>(elapsed: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(elapsed.as_secs_f64())
 }
 
 /// Splits the image that `input` gives, all of it, into the store and writes its index. `input_name` is for errors; `total` is
@@ -293,28 +289,6 @@ impl Destination {
     }
 }
 
-/// The bytes of an index that readers will take: an image can be too large for its chunks' size.
-pub(crate) fn encode(index: &Index, location: &Location) -> Result<Bytes, SyncError> {
-    let encoded = index.encode();
-    match Index::decode(&encoded) {
-        Ok(_) => Ok(encoded.into()),
-        Err(source) => Err(SyncError::Index { location: location.to_string(), source }),
-    }
-}
-
-/// Puts an index under its name, whatever is there.
-pub(crate) async fn put_index(
-    place: &dyn Store,
-    name: &str,
-    encoded: Bytes,
-    max_age: Duration,
-) -> Result<(), SyncError> {
-    let kind = regrow_store::ObjectKind::Index { max_age };
-    let content = regrow_store::Content::Bytes(encoded);
-    place.put(name, content, kind, regrow_store::Condition::Always).await?;
-    Ok(())
-}
-
 /// The chunking parameters of a store.
 pub(crate) fn parameters_of(store: &Location, found: &StoreDescription) -> Result<Params, SyncError> {
     if found.walk != WALK_VERSION {
@@ -338,13 +312,6 @@ fn check_limits(params: &Params, store: &Location, network: &Network) -> Result<
         limits.min_avg_bytes,
         params.avg_bytes().min(params.min_bytes().saturating_mul(4)),
     )))
-}
-
-/// Warns where gc will not see an index.
-pub(crate) fn warn_of_name(index: &Location, progress: &dyn Progress) {
-    if !crate::flows::gc::is_index_name(&index.to_string()) {
-        progress.warn(&format!("{index}: gc will delete what it needs: only indexes named NAME.rgx are kept"));
-    }
 }
 
 /// Finds out before the work whether the index can be written at all.
@@ -376,32 +343,6 @@ fn is_replaceable(index: &Path) -> bool {
             file.take(8).read_to_end(&mut magic).is_err() || magic == regrow_index::MAGIC
         }
         _ => true,
-    }
-}
-
-/// Refuses an index that would lie over the store's own objects.
-pub(crate) fn check_apart(index: &Location, store: &Location) -> Result<(), SyncError> {
-    let refused = || Err(SyncError::Usage(format!("{index}: is a name that the store has for itself")));
-    let folders = ["packs", "patches", "tmp"];
-    let own = [regrow_store::STORE_FILE, crate::place::condemned::GC_FILE].into_iter().chain(folders);
-    // Some file systems take `GC.JSON` for the same name.
-    if index.split_name().is_some_and(|(_, name)| own.into_iter().any(|own| name.eq_ignore_ascii_case(own))) {
-        return refused();
-    }
-    let is_within = match (index, store) {
-        (Location::Path(index), Location::Path(store)) => folder_of(index).canonicalize().is_ok_and(|folder| {
-            folders.iter().any(|own| store.join(own).canonicalize().is_ok_and(|own| folder.starts_with(own)))
-        }),
-        (index, store) => folders.iter().any(|own| index.to_string().starts_with(&format!("{}/", store.child(own)))),
-    };
-    if is_within { refused() } else { Ok(()) }
-}
-
-/// The folder that a file lies in.
-pub(crate) fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
     }
 }
 

@@ -13,7 +13,8 @@ use regrow_patch::{Between, ChunkCost, HEADER_BYTES, HeaderError, PatchHeader, P
 use regrow_store::{Condition, Content, ObjectKind, PutOutcome, Span, Store, StoreError, patch_name, read_small};
 use serde::Serialize;
 
-use super::make::{MakeOptions, as_seconds, encode};
+use crate::flows::seconds::as_seconds;
+use crate::place::index_file::{self, encode};
 use crate::place::network::Opening;
 use crate::plan::inspect::UpdateCost;
 use crate::plan::tree::Reading;
@@ -63,7 +64,7 @@ impl PatchOptions {
             level: PatchLevel::default(),
             replace: false,
             announce: true,
-            index_max_age: MakeOptions::DEFAULT_INDEX_MAX_AGE,
+            index_max_age: index_file::DEFAULT_MAX_AGE,
             catalog: None,
             scratch: "/tmp".into(),
         }

@@ -19,8 +19,9 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use super::make::upload::salt_pack;
-use super::make::{as_seconds, check_apart, encode, put_index, warn_of_name};
+use crate::flows::seconds::as_seconds;
 use crate::place::condemned::Reliance;
+use crate::place::index_file::{check_apart, encode, put_index, warn_of_name};
 use crate::place::location::relative_store;
 use crate::place::network::Opening;
 use crate::{Location, Network, Progress, Stage, SyncError};
@@ -97,7 +98,7 @@ pub fn push(options: &PushOptions, network: &mut Network, progress: &dyn Progres
     let sources =
         options.indexes.iter().map(|location| open(location, options, network)).collect::<Result<Vec<_>, _>>()?;
     let names = index_names(&sources)?;
-    if options.to.split_name().is_some_and(|(_, name)| crate::flows::gc::is_index_name(&name)) {
+    if options.to.split_name().is_some_and(|(_, name)| crate::place::index_file::is_index_name(&name)) {
         return Err(SyncError::Usage(format!(
             "{}: push takes a store to write to; the indexes go beside it",
             options.to

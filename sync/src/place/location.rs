@@ -95,7 +95,7 @@ impl Location {
         match self {
             Self::Path(path) => {
                 let name = path.file_name()?.to_str()?.to_owned();
-                Some((Self::Path(crate::flows::make::folder_of(path).to_owned()), name))
+                Some((Self::Path(folder_of(path).to_owned()), name))
             }
             Self::Url(_) => None,
             Self::Bucket(url) => url.split_name().map(|(folder, name)| (Self::Bucket(folder), name.to_owned())),
@@ -106,9 +106,7 @@ impl Location {
     #[must_use]
     pub(crate) fn surroundings(&self) -> Self {
         match self {
-            Self::Path(path) if path.file_name().is_some() => {
-                Self::Path(crate::flows::make::folder_of(path).to_owned())
-            }
+            Self::Path(path) if path.file_name().is_some() => Self::Path(folder_of(path).to_owned()),
             // `.` and `..` have no name of their own.
             Self::Path(path) => {
                 let folder = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
@@ -196,7 +194,7 @@ fn escape(part: &str) -> String {
 pub(crate) fn relative_store(index: &Location, store: &Location) -> String {
     let way = match (index, store) {
         (Location::Path(index), Location::Path(store)) => {
-            let folder = crate::flows::make::folder_of(index);
+            let folder = folder_of(index);
             match (folder.canonicalize(), store.canonicalize()) {
                 (Ok(from), Ok(to)) => {
                     let plain = |path: &Path| -> Option<Vec<String>> {
@@ -229,6 +227,14 @@ fn way_between(from: &[String], to: &[String]) -> String {
     let up = from[common..].iter().map(|_| "..");
     let parts: Vec<&str> = up.chain(to[common..].iter().map(String::as_str)).collect();
     if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
+}
+
+/// The folder that a file lies in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use regrow_index::{Index, MAX_INDEX_BYTES};
 use regrow_store::{Depth, FolderStore, Span, Store, StoreError, take_bounded};
 
 use super::GcOptions;
+use crate::place::index_file::is_index_name;
 use crate::place::network::Opening;
 use crate::{Location, Network, SyncError};
 
@@ -199,9 +200,4 @@ fn source(location: &Location, network: &mut Network) -> Result<Source, SyncErro
         Location::Path(path) if is_folder => Ok(Source::Tree(Arc::new(FolderStore::plain(path.clone())))),
         location => Ok(Source::Tree(network.open_place(location, Opening::Existing)?)),
     }
-}
-
-/// Whether a name is one that indexes have.
-pub(crate) fn is_index_name(name: &str) -> bool {
-    name.to_ascii_lowercase().ends_with(".rgx")
 }

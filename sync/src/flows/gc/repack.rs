@@ -18,10 +18,10 @@ use regrow_store::{
 use super::keep::{Keep, KeptIndex};
 use super::{GcOptions, GcReport};
 use crate::flows::make::contents::IdMap;
-use crate::flows::make::encode;
 use crate::flows::make::packer::Packer;
 use crate::flows::make::upload::Uploads;
 use crate::place::condemned::Reliance;
+use crate::place::index_file::encode;
 use crate::{Location, Network, Progress, Stage, SyncError};
 
 /// A pack is rewritten when less than one part in so many of its plain bytes is needed.

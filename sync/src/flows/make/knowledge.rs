@@ -209,7 +209,7 @@ async fn neighbours(beside: &Beside<'_>) -> Result<Vec<Index>, StoreError> {
     let mut listed = beside.place.list("", Depth::Folder);
     while let Some(info) = listed.next().await {
         let info = info?;
-        if crate::flows::gc::is_index_name(&info.name) && info.bytes <= MAX_INDEX_BYTES {
+        if crate::place::index_file::is_index_name(&info.name) && info.bytes <= MAX_INDEX_BYTES {
             found.push((info.name == beside.name, info.modified, info.name));
         }
     }

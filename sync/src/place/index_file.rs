@@ -1,0 +1,65 @@
+//! Index files: their names, their bytes, and where they may lie.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use regrow_index::Index;
+use regrow_store::Store;
+
+use super::location::{Location, folder_of};
+use crate::{Progress, SyncError};
+
+/// How long caches may keep an index that is replaced in place, unless a flow is told otherwise.
+pub(crate) const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
+
+/// The bytes of an index that readers will take: an image can be too large for its chunks' size.
+pub(crate) fn encode(index: &Index, location: &Location) -> Result<Bytes, SyncError> {
+    let encoded = index.encode();
+    match Index::decode(&encoded) {
+        Ok(_) => Ok(encoded.into()),
+        Err(source) => Err(SyncError::Index { location: location.to_string(), source }),
+    }
+}
+
+/// Puts an index under its name, whatever is there.
+pub(crate) async fn put_index(
+    place: &dyn Store,
+    name: &str,
+    encoded: Bytes,
+    max_age: Duration,
+) -> Result<(), SyncError> {
+    let kind = regrow_store::ObjectKind::Index { max_age };
+    let content = regrow_store::Content::Bytes(encoded);
+    place.put(name, content, kind, regrow_store::Condition::Always).await?;
+    Ok(())
+}
+
+/// Whether a name is one that indexes have.
+pub(crate) fn is_index_name(name: &str) -> bool {
+    name.to_ascii_lowercase().ends_with(".rgx")
+}
+
+/// Warns where gc will not see an index.
+pub(crate) fn warn_of_name(index: &Location, progress: &dyn Progress) {
+    if !is_index_name(&index.to_string()) {
+        progress.warn(&format!("{index}: gc will delete what it needs: only indexes named NAME.rgx are kept"));
+    }
+}
+
+/// Refuses an index that would lie over the store's own objects.
+pub(crate) fn check_apart(index: &Location, store: &Location) -> Result<(), SyncError> {
+    let refused = || Err(SyncError::Usage(format!("{index}: is a name that the store has for itself")));
+    let folders = ["packs", "patches", "tmp"];
+    let own = [regrow_store::STORE_FILE, super::condemned::GC_FILE].into_iter().chain(folders);
+    // Some file systems take `GC.JSON` for the same name.
+    if index.split_name().is_some_and(|(_, name)| own.into_iter().any(|own| name.eq_ignore_ascii_case(own))) {
+        return refused();
+    }
+    let is_within = match (index, store) {
+        (Location::Path(index), Location::Path(store)) => folder_of(index).canonicalize().is_ok_and(|folder| {
+            folders.iter().any(|own| store.join(own).canonicalize().is_ok_and(|own| folder.starts_with(own)))
+        }),
+        (index, store) => folders.iter().any(|own| index.to_string().starts_with(&format!("{}/", store.child(own)))),
+    };
+    if is_within { refused() } else { Ok(()) }
+}
