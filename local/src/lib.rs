@@ -18,6 +18,7 @@ mod scan;
 mod scratch;
 mod seed;
 mod spool;
+mod stream_chunks;
 
 pub use coded::stream::StreamMaker;
 pub use error::{LocalError, Missing};
@@ -36,3 +37,4 @@ pub use seed::{
     sorted_by_id,
 };
 pub use spool::{MEMORY_BYTES, Spool};
+pub use stream_chunks::StreamChunks;

@@ -4,6 +4,7 @@ pub(crate) mod inspect;
 pub(crate) mod locate;
 pub(crate) mod recipe;
 pub(crate) mod skeleton;
+pub(crate) mod skeleton_spool;
 pub(crate) mod store_seed;
 pub(crate) mod target;
 pub(crate) mod tree;

@@ -2,6 +2,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod delivery;
+pub(crate) mod ends;
 pub(crate) mod fetch;
 pub(crate) mod packs;
 pub(crate) mod patch;

@@ -11,9 +11,10 @@ use regrow_store::{Span, StoreError, patch_name};
 use serde::Serialize;
 
 use super::patch::local::Locals;
-use crate::plan::inspect::{Inspection, StreamChunks, UpdateCost};
+use crate::plan::inspect::{Inspection, UpdateCost};
 use crate::plan::tree::{ArchiveNumbers, Reading, archive_of, path_of};
 use crate::{Location, Network, Progress, SyncError};
+use regrow_local::StreamChunks;
 
 /// What to compare.
 #[derive(Debug)]

@@ -25,10 +25,11 @@ use crate::plan::store_seed::open_seed;
 use crate::{Left, Location, Network, Progress, SyncError};
 
 use crate::plan::locate::{Counts, Plan};
+use crate::plan::recipe;
+use crate::plan::skeleton::{self, Kept};
 use crate::plan::target::Target;
-use crate::plan::{recipe, skeleton};
 use crate::transfer::cache::FrameCache;
-use crate::transfer::fetch::{Fetcher, Remotes};
+use crate::transfer::fetch::{DEFAULT_CONNECTIONS, Fetcher, Remotes};
 use crate::transfer::packs::Packs;
 use crate::transfer::prefetch::Prefetch;
 use already::Already;
@@ -77,7 +78,7 @@ impl Default for ExtractOptions {
             cache: None,
             catalog: None,
             scratch: "/tmp".into(),
-            connections: 6,
+            connections: DEFAULT_CONNECTIONS,
             trust_catalog: false,
             patches: true,
             dry_run: false,
@@ -131,7 +132,7 @@ pub struct ExtractReport {
 
 /// What is put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+enum Form {
     Image,
     /// The plain image, for who wants to look into it.
     Plain,
@@ -225,11 +226,22 @@ pub fn extract(
         network.warn_of_hosts(progress);
         written?.0
     };
-    counts.fill(&mut report);
+    report.count(&counts);
     report.bytes_fetched = run.network.meter().body_bytes() + counts.planned_bytes;
     report.requests = run.network.meter().requests() + counts.planned_requests;
     report.elapsed = start.elapsed();
     Ok(report)
+}
+
+impl ExtractReport {
+    /// Takes in where the chunks came from.
+    fn count(&mut self, counts: &Counts) {
+        (self.chunks_resumed, self.bytes_resumed) = (counts.resumed.chunks, counts.resumed.bytes);
+        (self.chunks_seed, self.bytes_seed) = (counts.seed.chunks, counts.seed.bytes);
+        (self.chunks_patch, self.bytes_patch) = (counts.patch.chunks, counts.patch.bytes);
+        (self.chunks_cache, self.bytes_cache) = (counts.cache.chunks, counts.cache.bytes);
+        (self.chunks_store, self.bytes_store) = (counts.store.chunks, counts.store.bytes);
+    }
 }
 
 fn report_of(index: &Index) -> ExtractReport {
@@ -242,21 +254,21 @@ fn report_of(index: &Index) -> ExtractReport {
 }
 
 /// What the steps of one run share.
-pub(crate) struct Run<'a> {
-    pub(crate) location: &'a Location,
-    pub(crate) index: &'a Index,
-    pub(crate) stores: Vec<Arc<dyn regrow_store::ReadStore>>,
-    pub(crate) health: Arc<Failover>,
-    pub(crate) prefetch: &'a Prefetch<'a>,
-    pub(crate) options: &'a ExtractOptions,
-    pub(crate) pool: &'a Pool,
-    pub(crate) progress: &'a dyn Progress,
-    pub(crate) network: &'a Network,
-    pub(crate) form: Form,
+struct Run<'a> {
+    location: &'a Location,
+    index: &'a Index,
+    stores: Vec<Arc<dyn regrow_store::ReadStore>>,
+    health: Arc<Failover>,
+    prefetch: &'a Prefetch<'a>,
+    options: &'a ExtractOptions,
+    pool: &'a Pool,
+    progress: &'a dyn Progress,
+    network: &'a Network,
+    form: Form,
 }
 
 impl Run<'_> {
-    pub(crate) fn remotes(&self) -> Remotes<'_> {
+    fn remotes(&self) -> Remotes<'_> {
         Remotes { stores: &self.stores, health: &self.health, rounds: self.network.rounds(self.stores.len()) }
     }
 
@@ -277,7 +289,8 @@ impl Run<'_> {
         let fetcher = Fetcher {
             network: self.network,
             stores: self.remotes(),
-            packs: &self.index.packs,
+            location: self.location,
+            index: self.index,
             connections: self.options.connections.max(1),
             prefetch: Some(self.prefetch),
             cache: self.options.cache.as_deref().and_then(|root| {
@@ -293,10 +306,11 @@ impl Run<'_> {
             return Ok((planned, None));
         }
         let mut packs = Packs::new(self.index);
-        let recipe = recipe::resolve(self, &fetcher, &mut packs, &seeds)?;
+        let recipe = recipe::resolve(&fetcher, &mut packs, &seeds)?;
         let mut target = Target::new(self.index, recipe);
         let mut counts = Counts::default();
-        let spool = skeleton::assemble(self, &fetcher, &mut packs, &seeds, &target, &scratch, &mut counts)?;
+        let kept = if self.options.dry_run { Kept::ReadOnce(&scratch) } else { Kept::ReadAnywhere(&scratch) };
+        let spool = skeleton::assemble(&fetcher, &mut packs, &seeds, &target, &mut counts, kept)?;
         target.set_skeleton(spool, self.index, &self.location.to_string())?;
         if !seeds.folders.is_empty() {
             let mut files = GuessedFiles::default();
@@ -307,8 +321,8 @@ impl Run<'_> {
         let seeds = Arc::new(seeds);
         let output = Arc::new(output);
         let resumed = resume::check(self, &target, &output)?;
-        let mut plan = Plan::of_contents(self, &target, &seeds, &resumed)?;
-        packs.locate(self, &fetcher, &target, &mut plan)?;
+        let mut plan = Plan::of_contents(self.pool, &target, &seeds, &resumed)?;
+        plan.locate(&fetcher, &mut packs, &target)?;
         if self.options.dry_run {
             plan.count(&target, &packs, &fetcher, &mut counts);
             return Ok((counts, None));

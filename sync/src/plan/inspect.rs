@@ -1,24 +1,21 @@
 //! The first steps of an extraction, for who wants to look: recipe, tables, skeleton; and what an update would cost.
 
 use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use regrow_chunker::{ChunkId, Record};
 use regrow_image::TreeEntry;
 use regrow_index::{Index, Segment};
-use regrow_local::{Recipe, Seed, Seeds, segments};
+use regrow_local::{Recipe, Seed, Seeds, StreamChunks, segments};
 use regrow_store::Failover;
-
-use crate::transfer::prefetch::Prefetch;
 
 use super::locate::{Counts, Plan};
 use super::recipe;
-use super::skeleton;
-pub(crate) use super::target::StreamChunks;
+use super::skeleton::{self, Kept};
 use super::target::Target;
 use super::tree::Reading;
-use crate::flows::extract::{ExtractOptions, Form, Run};
-use crate::transfer::fetch::{Fetcher, RangeJob};
+use crate::transfer::fetch::{DEFAULT_CONNECTIONS, Fetcher, RangeJob, Remotes};
 use crate::transfer::packs::Packs;
 use crate::{Location, SyncError};
 
@@ -31,14 +28,14 @@ pub(crate) struct Inspection {
 impl Inspection {
     /// Reads recipe, tables and skeleton from the stores.
     pub(crate) fn of(location: &Location, index: &Index, reading: &mut Reading<'_>) -> Result<Self, SyncError> {
-        with_run(location, index, reading, |run, fetcher, scratch| {
+        with_fetcher(location, index, reading, |fetcher, scratch| {
             let (mut packs, seeds) = (Packs::new(index), Seeds::default());
-            let mut target = Target::new(index, recipe::resolve(run, fetcher, &mut packs, &seeds)?);
+            let mut target = Target::new(index, recipe::resolve(fetcher, &mut packs, &seeds)?);
             let mut counts = Counts::default();
-            let spool = skeleton::assemble(run, fetcher, &mut packs, &seeds, &target, scratch, &mut counts)?;
+            let spool = skeleton::assemble(fetcher, &mut packs, &seeds, &target, &mut counts, Kept::ReadOnce(scratch))?;
             target.set_skeleton(spool, index, &location.to_string())?;
             let mut plan = Plan::of_contents_in_seeds(&target, &seeds);
-            packs.locate(run, fetcher, &target, &mut plan)?;
+            plan.locate(fetcher, &mut packs, &target)?;
             Ok(Self { target, packs })
         })
     }
@@ -90,11 +87,11 @@ impl UpdateCost {
         reading: &mut Reading<'_>,
     ) -> Result<Self, SyncError> {
         let have = Have::new(old);
-        with_run(location, index, reading, |run, fetcher, _| {
+        with_fetcher(location, index, reading, |fetcher, _| {
             let mut packs = Packs::new(index);
             let mut seeds = Seeds::default();
             seeds.seeds.push(Box::new(have));
-            let target = Target::new(index, recipe::resolve(run, fetcher, &mut packs, &seeds)?);
+            let target = Target::new(index, recipe::resolve(fetcher, &mut packs, &seeds)?);
             let mut plans = [Plan::of_skeleton(&target, &seeds), Plan::of_contents_in_seeds(&target, &seeds)];
             let mut cost = Self {
                 requests: 1,
@@ -106,9 +103,9 @@ impl UpdateCost {
                 plain_bytes: 0,
             };
             for plan in &mut plans {
-                packs.locate(run, fetcher, &target, plan)?;
+                plan.locate(fetcher, &mut packs, &target)?;
                 let remote: Vec<(u32, u32)> = plan.frames().into_iter().filter(|&frame| !packs.holds(frame)).collect();
-                let ranges = fetcher.ranges(&packs, &remote);
+                let ranges = packs.ranges(&remote);
                 cost.requests += ranges.len() as u64;
                 cost.frame_bytes += ranges.iter().map(RangeJob::bytes).sum::<u64>();
             }
@@ -143,42 +140,29 @@ impl UpdateCost {
     }
 }
 
-/// A run over an index without seeds or output.
-fn with_run<T>(
+/// Fetches what an index names, without seeds, caches or an output.
+fn with_fetcher<T>(
     location: &Location,
     index: &Index,
     reading: &mut Reading<'_>,
-    act: impl FnOnce(&Run<'_>, &Fetcher<'_>, &std::path::Path) -> Result<T, SyncError>,
+    act: impl FnOnce(&Fetcher<'_>, &Path) -> Result<T, SyncError>,
 ) -> Result<T, SyncError> {
     let stores = reading.network.stores_of(location, index, reading.stores)?;
-    let options = ExtractOptions { dry_run: true, ..ExtractOptions::default() };
-    let (pool, progress) = (reading.pool, reading.progress);
     let health = Arc::new(Failover::new(stores.len()));
-    let prefetch = Prefetch::new(reading.network, &[], index);
-    let run = Run {
+    let rounds = reading.network.rounds(stores.len());
+    let fetcher = Fetcher {
+        network: reading.network,
+        stores: Remotes { stores: &stores, health: &health, rounds },
         location,
         index,
-        stores,
-        health,
-        prefetch: &prefetch,
-        options: &options,
-        pool,
-        progress,
-        network: reading.network,
-        form: Form::Image,
-    };
-    let fetcher = Fetcher {
-        network: run.network,
-        stores: run.remotes(),
-        packs: &index.packs,
-        connections: options.connections,
+        connections: DEFAULT_CONNECTIONS,
         prefetch: None,
         cache: None,
         side_cache: None,
-        pool,
-        progress,
+        pool: reading.pool,
+        progress: reading.progress,
     };
-    act(&run, &fetcher, reading.scratch)
+    act(&fetcher, reading.scratch)
 }
 
 /// A machine's image, by the recipe alone.

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use regrow_index::Index;
-use regrow_local::Seeds;
+use regrow_local::{Pool, Seeds, StreamChunks};
 
-use super::target::{StreamChunks, Target};
+use super::target::{Target, packs_of};
 use crate::SyncError;
-use crate::flows::extract::{ExtractReport, Run};
+use crate::transfer::delivery::{Delivered, Tally};
 use crate::transfer::fetch::Fetcher;
 use crate::transfer::packs::Packs;
 
@@ -44,7 +44,7 @@ impl Plan {
 
     /// For the contents: what the output has, then seeds, then guesses by path in folders, which are tried.
     pub(crate) fn of_contents(
-        run: &Run<'_>,
+        pool: &Pool,
         target: &Arc<Target>,
         seeds: &Arc<Seeds>,
         resumed: &[bool],
@@ -52,7 +52,7 @@ impl Plan {
         let sources = from_seeds(&target.contents, seeds, resumed);
         let mut plan = Self { skeleton: false, sources, patched: seeds.patched };
         for guess in &seeds.guesses {
-            plan.try_guesses(run, target, seeds, *guess)?;
+            plan.try_guesses(pool, target, seeds, *guess)?;
         }
         Ok(plan)
     }
@@ -60,7 +60,7 @@ impl Plan {
     /// Reads what is still missing from a seed of guesses, to see whether it is there.
     fn try_guesses(
         &mut self,
-        run: &Run<'_>,
+        pool: &Pool,
         target: &Arc<Target>,
         seeds: &Arc<Seeds>,
         guess: u32,
@@ -70,7 +70,7 @@ impl Plan {
             .chunks(CHUNKS_A_JOB)
             .map(|chunks| {
                 let (chunks, target, seeds) = (chunks.to_vec(), Arc::clone(target), Arc::clone(seeds));
-                run.pool.submit(move || {
+                pool.submit(move || {
                     let mut buffer = Vec::new();
                     let mut holds = |chunk: &u32| {
                         let place = (guess, target.contents.range(*chunk as usize).start);
@@ -152,6 +152,39 @@ impl Plan {
         frames.into_iter().collect()
     }
 
+    /// Finds the frames of the chunks that have no source yet. Fetches tables for it.
+    pub(crate) fn locate(
+        &mut self,
+        fetcher: &Fetcher<'_>,
+        packs: &mut Packs,
+        target: &Target,
+    ) -> Result<(), SyncError> {
+        let first = if self.is_skeleton() { 0 } else { fetcher.index.skeleton.chunks };
+        let stream = if self.is_skeleton() { &target.skeleton } else { &target.contents };
+        let pack_of: Vec<u32> = packs_of(&fetcher.index.chunk_runs, first, stream.len() as u64).collect();
+        let missing = self.missing();
+        let mut without_table: Vec<u32> = missing.iter().map(|&chunk| pack_of[chunk as usize]).collect();
+        without_table.sort_unstable();
+        without_table.dedup();
+        without_table.retain(|&pack| packs.table(pack).is_none());
+        let wanted: Vec<(u32, bool)> = without_table.into_iter().map(|pack| (pack, self.is_skeleton())).collect();
+        packs.fetch_tails(fetcher, &wanted, drop)?;
+        for chunk in missing {
+            let (pack, id) = (pack_of[chunk as usize], stream.record(chunk as usize).id);
+            let frame = packs.table(pack).and_then(|table| table.frame_of(&id)).ok_or_else(|| SyncError::Recipe {
+                location: fetcher.location.to_string(),
+                reason: format!("chunk {id} is not in pack {}, where the index says", packs.id(pack)),
+            })?;
+            self.set(chunk, Source::Frame { pack, frame });
+        }
+        Ok(())
+    }
+
+    /// Chunks that come from frames, each with its pack and its frame.
+    pub(crate) fn chunks_in_frames(&self) -> Vec<(u32, (u32, u32))> {
+        self.in_frames().into_iter().filter_map(|chunk| self.frame_of(chunk).map(|frame| (chunk, frame))).collect()
+    }
+
     /// Counts chunks that come from elsewhere than frames: frames are counted when they are there.
     pub(crate) fn count_local(&self, stream: &StreamChunks, counts: &mut Counts) {
         for (chunk, source) in self.sources.iter().enumerate() {
@@ -169,8 +202,10 @@ impl Plan {
     pub(crate) fn count(&self, target: &Target, packs: &Packs, fetcher: &Fetcher<'_>, counts: &mut Counts) {
         self.count_local(&target.contents, counts);
         let frames = self.frames();
-        let (cached, remote): (Vec<_>, Vec<_>) = frames.iter().partition(|frame| fetcher.is_cached(packs, **frame));
-        for range in fetcher.ranges(packs, &remote) {
+        let (cached, remote): (Vec<_>, Vec<_>) = frames
+            .iter()
+            .partition(|frame| packs.place_of(**frame).is_some_and(|(pack, stored)| fetcher.is_cached(&pack, &stored)));
+        for range in packs.ranges(&remote) {
             counts.planned_requests += u64::from(!fetcher.first_store_is_local());
             counts.planned_bytes += if fetcher.first_store_is_local() { 0 } else { range.bytes() };
         }
@@ -194,20 +229,6 @@ fn from_seeds(stream: &StreamChunks, seeds: &Seeds, resumed: &[bool]) -> Vec<Sou
     (0..stream.len()).map(source).collect()
 }
 
-/// Chunks and their plain bytes.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Tally {
-    pub(crate) chunks: u64,
-    pub(crate) bytes: u64,
-}
-
-impl Tally {
-    pub(crate) fn add(&mut self, chunks: u64, bytes: u64) {
-        self.chunks += chunks;
-        self.bytes += bytes;
-    }
-}
-
 /// Where the chunks came from.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
@@ -221,17 +242,15 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
+    /// Adds what was delivered.
+    pub(crate) fn add(&mut self, delivered: Delivered) {
+        self.cache.add(delivered.cache.chunks, delivered.cache.bytes);
+        self.store.add(delivered.store.chunks, delivered.store.bytes);
+    }
+
     /// The output is the image already.
     pub(crate) fn all_resumed(index: &Index) -> Self {
         let resumed = Tally { chunks: index.chunks(), bytes: index.skeleton.bytes + index.contents.bytes };
         Self { resumed, ..Self::default() }
-    }
-
-    pub(crate) fn fill(&self, report: &mut ExtractReport) {
-        (report.chunks_resumed, report.bytes_resumed) = (self.resumed.chunks, self.resumed.bytes);
-        (report.chunks_seed, report.bytes_seed) = (self.seed.chunks, self.seed.bytes);
-        (report.chunks_patch, report.bytes_patch) = (self.patch.chunks, self.patch.bytes);
-        (report.chunks_cache, report.bytes_cache) = (self.cache.chunks, self.cache.bytes);
-        (report.chunks_store, report.bytes_store) = (self.store.chunks, self.store.bytes);
     }
 }

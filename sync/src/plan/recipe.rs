@@ -7,52 +7,48 @@ use regrow_index::{Segment, SegmentRef, StreamHead};
 use regrow_local::{Recipe, Seeds};
 
 use super::target::packs_of;
-use crate::SyncError;
-use crate::flows::extract::Run;
 use crate::transfer::fetch::Fetcher;
 use crate::transfer::packs::Packs;
+use crate::{Location, SyncError};
 
 /// Finds all segments and joins them.
-pub(crate) fn resolve(
-    run: &Run<'_>,
-    fetcher: &Fetcher<'_>,
-    packs: &mut Packs,
-    seeds: &Seeds,
-) -> Result<Recipe, SyncError> {
+pub(crate) fn resolve(fetcher: &Fetcher<'_>, packs: &mut Packs, seeds: &Seeds) -> Result<Recipe, SyncError> {
     let mut known: HashMap<ChunkId, Option<Vec<Record>>> =
-        run.index.segments().map(|segment| (segment.id, None)).collect();
+        fetcher.index.segments().map(|segment| (segment.id, None)).collect();
     let mut take = |segment: Segment| {
         if let Some(slot @ None) = known.get_mut(&segment.id()) {
             *slot = Some(segment.into_records());
         }
     };
     seeds.seeds.iter().for_each(|seed| seed.segments(&mut take));
-    let skeleton_segments = run.index.skeleton.segments.len();
-    let count = run.index.segments().count() as u64;
+    let skeleton_segments = fetcher.index.skeleton.segments.len();
+    let count = fetcher.index.segments().count() as u64;
     let mut wanted: HashMap<u32, bool> = HashMap::new();
-    for ((number, segment), pack) in run.index.segments().enumerate().zip(packs_of(&run.index.segment_runs, 0, count)) {
+    for ((number, segment), pack) in
+        fetcher.index.segments().enumerate().zip(packs_of(&fetcher.index.segment_runs, 0, count))
+    {
         if known.get(&segment.id).is_some_and(Option::is_none) {
             *wanted.entry(pack).or_default() |= number < skeleton_segments;
         }
     }
     let mut wanted: Vec<(u32, bool)> = wanted.into_iter().collect();
     wanted.sort_unstable();
-    packs.fetch_tails(run, fetcher, &wanted, |segment| {
+    packs.fetch_tails(fetcher, &wanted, |segment| {
         if let Some(slot @ None) = known.get_mut(&segment.id()) {
             *slot = Some(segment.into_records());
         }
     })?;
-    let skeleton = join(run, &run.index.skeleton, &known)?;
-    let contents = join(run, &run.index.contents, &known)?;
+    let skeleton = join(fetcher.location, &fetcher.index.skeleton, &known)?;
+    let contents = join(fetcher.location, &fetcher.index.contents, &known)?;
     Ok(Recipe { skeleton, contents })
 }
 
 fn join(
-    run: &Run<'_>,
+    location: &Location,
     stream: &StreamHead,
     known: &HashMap<ChunkId, Option<Vec<Record>>>,
 ) -> Result<Vec<Record>, SyncError> {
-    let wrong = |reason: String| SyncError::Recipe { location: run.location.to_string(), reason };
+    let wrong = |reason: String| SyncError::Recipe { location: location.to_string(), reason };
     let mut records: Vec<Record> = Vec::new();
     for SegmentRef { id, records: count } in &stream.segments {
         let segment = known.get(id).and_then(Option::as_ref);

@@ -1,45 +1,46 @@
 //! The skeleton stream is put together first: it says where contents belong.
 
-mod chunks;
-mod spool;
-
 use std::path::Path;
 use std::sync::Arc;
 
 use regrow_local::{Seeds, Spool};
 
 use super::locate::{Counts, Plan, Source};
+use super::skeleton_spool::SkeletonSpool;
 use super::target::Target;
 use crate::SyncError;
-use crate::flows::extract::Run;
 use crate::transfer::delivery::{Delivery, Placed};
 use crate::transfer::fetch::Fetcher;
 use crate::transfer::packs::Packs;
 
-pub(crate) use spool::SkeletonSpool;
-
 /// Neighbouring chunks of a seed are written together up to this many bytes.
 const BATCH_BYTES: usize = 1 << 20;
 
+/// How the skeleton is kept once it is there, and the folder for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kept<'a> {
+    /// It is only looked at: that is not worth a file as long as an index says.
+    ReadOnce(&'a Path),
+    /// The image is put together from it.
+    ReadAnywhere(&'a Path),
+}
+
 /// Puts the skeleton together from seeds and stores.
 pub(crate) fn assemble(
-    run: &Run<'_>,
     fetcher: &Fetcher<'_>,
     packs: &mut Packs,
     seeds: &Seeds,
     target: &Target,
-    scratch: &Path,
     counts: &mut Counts,
+    kept: Kept<'_>,
 ) -> Result<SkeletonSpool, SyncError> {
-    // What is only looked at is not worth a file as long as an index says.
-    let spool = Arc::new(if run.options.dry_run {
-        SkeletonSpool::of_chunks(Arc::clone(&target.skeleton), scratch)
-    } else {
-        SkeletonSpool::Whole(Spool::new(run.index.skeleton.bytes, scratch)?)
+    let spool = Arc::new(match kept {
+        Kept::ReadOnce(scratch) => SkeletonSpool::of_chunks(Arc::clone(&target.skeleton), scratch),
+        Kept::ReadAnywhere(scratch) => SkeletonSpool::Whole(Spool::new(fetcher.index.skeleton.bytes, scratch)?),
     });
     let mut plan = Plan::of_skeleton(target, seeds);
     copy_from_seeds(&mut plan, seeds, target, &spool)?;
-    packs.locate(run, fetcher, target, &mut plan)?;
+    plan.locate(fetcher, packs, target)?;
     plan.count_local(&target.skeleton, counts);
     let sink = {
         let (spool, stream) = (Arc::clone(&spool), Arc::clone(&target.skeleton));
@@ -48,7 +49,8 @@ pub(crate) fn assemble(
             chunks.try_for_each(|(chunk, range)| spool.write(stream.range(*chunk).start, &plain[range.clone()]))
         })
     };
-    Delivery { fetcher, packs, stream: Arc::clone(&target.skeleton), sink }.run(&plan, counts)?;
+    let delivery = Delivery { fetcher, packs, stream: Arc::clone(&target.skeleton), sink };
+    counts.add(delivery.run(plan.chunks_in_frames())?);
     packs.drop_held();
     // The delivery is done, and with it all that shared the spool.
     Arc::try_unwrap(spool).map_err(|_| SyncError::Worker)

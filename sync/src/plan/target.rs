@@ -3,57 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use regrow_chunker::{Record, bounds};
+use regrow_chunker::bounds;
 use regrow_image::{ImagePiece, Layout, LayoutBuilder, LayoutError, TreeEntry, TreeWalker};
 use regrow_index::{Coding, Index, Run};
-use regrow_local::{Recipe, Scan, sorted_by_id};
+use regrow_local::{Recipe, Scan, StreamChunks};
 
-use super::skeleton::SkeletonSpool;
+use super::skeleton_spool::SkeletonSpool;
 use crate::SyncError;
-
-/// One stream's chunks.
-pub(crate) struct StreamChunks {
-    skeleton: bool,
-    records: Vec<Record>,
-    /// Where each begins in the stream, and where the stream ends.
-    starts: Vec<u64>,
-}
-
-impl StreamChunks {
-    pub(crate) fn new(skeleton: bool, records: Vec<Record>) -> Self {
-        let mut starts = Vec::with_capacity(records.len() + 1);
-        starts.push(0);
-        let mut at = 0;
-        starts.extend(records.iter().map(|record| {
-            at += u64::from(record.len);
-            at
-        }));
-        Self { skeleton, records, starts }
-    }
-
-    /// Whether it is the skeleton.
-    pub(crate) fn is_skeleton(&self) -> bool {
-        self.skeleton
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    pub(crate) fn record(&self, chunk: usize) -> Record {
-        self.records[chunk]
-    }
-
-    /// Bytes of the stream that are this chunk.
-    pub(crate) fn range(&self, chunk: usize) -> Range<u64> {
-        self.starts[chunk]..self.starts[chunk + 1]
-    }
-
-    /// The chunk that holds this byte of the stream.
-    pub(crate) fn chunk_at(&self, at: u64) -> usize {
-        self.starts.partition_point(|&start| start <= at) - 1
-    }
-}
 
 /// See the module's documentation.
 pub(crate) struct Target {
@@ -79,7 +35,7 @@ impl Target {
 
     /// The recipe again.
     pub(crate) fn recipe(&self) -> Recipe {
-        Recipe { skeleton: self.skeleton.records.clone(), contents: self.contents.records.clone() }
+        Recipe { skeleton: self.skeleton.records().to_vec(), contents: self.contents.records().to_vec() }
     }
 
     /// Takes the assembled skeleton stream and reads it.
@@ -155,9 +111,4 @@ pub(crate) fn packs_of(runs: &[Run], first: u64, count: u64) -> impl Iterator<It
     let all =
         runs.iter().flat_map(|run| std::iter::repeat_n(run.pack, usize::try_from(run.count).unwrap_or(usize::MAX)));
     all.skip(first as usize).take(count as usize)
-}
-
-/// Numbers of records sorted by id.
-pub(crate) fn sort_records(records: &[Record]) -> Vec<u32> {
-    sorted_by_id(records.len(), |n| records[n].id)
 }

@@ -1,19 +1,17 @@
 //! From frames to verified chunks where they belong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use regrow_chunker::{ChunkId, Record};
-use regrow_local::Ordered;
+use regrow_local::{Ordered, StreamChunks};
 use regrow_store::Decompressor;
 
 use super::cache::FrameCache;
-use super::fetch::{Fetcher, FrameBytes, Origin, StoreSet};
+use super::fetch::{Fetcher, FrameBytes, Origin, RangeJob, StoreSet};
 use super::packs::Packs;
-use crate::plan::locate::{Counts, Plan, Tally};
-use crate::plan::target::StreamChunks;
 use crate::{Stage, SyncError};
 
 /// Frames that may wait in the pool.
@@ -25,7 +23,28 @@ pub(crate) type Placed = (usize, Range<usize>);
 /// Puts the wanted chunks of a frame where they belong: the frame's plain bytes, and its chunks, each once.
 pub(crate) type Sink = Arc<dyn Fn(&[u8], &[Placed]) -> Result<(), SyncError> + Send + Sync>;
 
-/// Brings the chunks of a plan that lie in frames.
+/// Chunks and their plain bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tally {
+    pub(crate) chunks: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, chunks: u64, bytes: u64) {
+        self.chunks += chunks;
+        self.bytes += bytes;
+    }
+}
+
+/// What was delivered, by where it was from.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Delivered {
+    pub(crate) cache: Tally,
+    pub(crate) store: Tally,
+}
+
+/// Brings chunks that lie in frames.
 pub(crate) struct Delivery<'a> {
     pub(crate) fetcher: &'a Fetcher<'a>,
     pub(crate) packs: &'a Packs,
@@ -54,13 +73,15 @@ struct Wanted {
 }
 
 impl Delivery<'_> {
-    /// Fetches, verifies and hands on; counts into `counts`.
-    pub(crate) fn run(&self, plan: &Plan, counts: &mut Counts) -> Result<(), SyncError> {
-        let wanted = Arc::new(Wanted::new(&self.stream, plan));
-        let frames = plan.frames();
-        let total = self.fetcher.ranges(self.packs, &frames).iter().map(super::fetch::RangeJob::bytes).sum();
+    /// Fetches, verifies and hands on `chunks`, each with the pack and the frame that it comes from.
+    pub(crate) fn run(&self, chunks: Vec<(u32, (u32, u32))>) -> Result<Delivered, SyncError> {
+        let frames: BTreeSet<(u32, u32)> = chunks.iter().map(|&(_, frame)| frame).collect();
+        let frames: Vec<(u32, u32)> = frames.into_iter().collect();
+        let wanted = Arc::new(Wanted::new(&self.stream, chunks));
+        let mut counts = Delivered::default();
+        let total = self.packs.ranges(&frames).iter().map(RangeJob::bytes).sum();
         self.fetcher.progress.begin(Stage::Fetch, Some(total));
-        let mut bad = self.round(&frames, 0, false, &wanted, counts)?;
+        let mut bad = self.round(&frames, 0, false, &wanted, &mut counts)?;
         while !bad.is_empty() {
             let mut by_excluded: BTreeMap<StoreSet, Vec<(u32, u32)>> = BTreeMap::new();
             for done in &bad {
@@ -76,11 +97,11 @@ impl Delivery<'_> {
             bad.clear();
             for (excluded, mut frames) in by_excluded {
                 frames.sort_unstable();
-                bad.extend(self.round(&frames, excluded, true, &wanted, counts)?);
+                bad.extend(self.round(&frames, excluded, true, &wanted, &mut counts)?);
             }
         }
         self.fetcher.progress.end(Stage::Fetch);
-        Ok(())
+        Ok(counts)
     }
 
     /// One try at all these frames. Returns those that were damaged.
@@ -90,7 +111,7 @@ impl Delivery<'_> {
         excluded: StoreSet,
         is_retry: bool,
         wanted: &Arc<Wanted>,
-        counts: &mut Counts,
+        counts: &mut Delivered,
     ) -> Result<Vec<Done>, SyncError> {
         let (mut queue, mut bad) = (Ordered::new(FRAMES_IN_FLIGHT), Vec::new());
         let mut remote = Vec::new();
@@ -107,7 +128,7 @@ impl Delivery<'_> {
         if !remote.is_empty() && self.fetcher.stores.stores.is_empty() {
             return Err(SyncError::Usage("chunks are missing and no store is known; give one with --store".into()));
         }
-        let mut arriving = self.fetcher.start(self.fetcher.ranges(self.packs, &remote), excluded);
+        let mut arriving = self.fetcher.start(self.packs.ranges(&remote), excluded);
         while let Some(frame) = arriving.blocking_recv() {
             let frame = frame?;
             self.fetcher.progress.add(Stage::Fetch, frame.bytes.len() as u64);
@@ -129,7 +150,7 @@ impl Delivery<'_> {
             let origin = Origin::Table { is_cached: table.is_cached };
             return Some(FrameBytes { pack, frame, bytes, origin, excluded: 0 });
         }
-        let bytes = self.fetcher.cached(self.packs, (pack, frame))?;
+        let bytes = self.fetcher.cached(&self.packs.id(pack), &table.frames.get(frame as usize)?.stored)?;
         Some(FrameBytes { pack, frame, bytes, origin: Origin::Cache, excluded: 0 })
     }
 
@@ -156,7 +177,7 @@ impl Delivery<'_> {
         }));
     }
 
-    fn take(&self, done: Done, counts: &mut Counts, bad: &mut Vec<Done>) -> Result<(), SyncError> {
+    fn take(&self, done: Done, counts: &mut Delivered, bad: &mut Vec<Done>) -> Result<(), SyncError> {
         if done.damaged.is_some() {
             match done.origin {
                 Origin::Cache => self.forget(&done),
@@ -188,10 +209,7 @@ impl Delivery<'_> {
 }
 
 impl Wanted {
-    fn new(stream: &Arc<StreamChunks>, plan: &Plan) -> Self {
-        let in_frames = plan.in_frames().into_iter();
-        let mut chunks: Vec<_> =
-            in_frames.filter_map(|chunk| plan.frame_of(chunk).map(|frame| (chunk, frame))).collect();
+    fn new(stream: &Arc<StreamChunks>, mut chunks: Vec<(u32, (u32, u32))>) -> Self {
         chunks.sort_unstable_by_key(|&(chunk, frame)| (stream.record(chunk as usize).id, frame, chunk));
         Self { stream: Arc::clone(stream), chunks }
     }
@@ -274,18 +292,13 @@ fn hand_on(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::locate::Source;
 
     #[test]
     fn each_chunk_comes_from_its_frame_alone() {
         let record = |name: &[u8]| Record { id: ChunkId::of(name), len: 1 };
         let (a, b, c) = (record(b"a"), record(b"b"), record(b"c"));
         let stream = Arc::new(StreamChunks::new(false, vec![a, b, a, a, c, a]));
-        let mut plan = Plan::of_failed(&stream, &[0, 1, 2, 3]);
-        for (chunk, frame) in [(0, 7), (1, 7), (2, 8), (3, 7)] {
-            plan.set(chunk, Source::Frame { pack: 1, frame });
-        }
-        let wanted = Wanted::new(&stream, &plan);
+        let wanted = Wanted::new(&stream, vec![(0, (1, 7)), (1, (1, 7)), (2, (1, 8)), (3, (1, 7))]);
         let of_frame = |record: &Record, frame| wanted.of_frame(&record.id, frame).collect::<Vec<u32>>();
         assert_eq!((of_frame(&a, (1, 7)), of_frame(&a, (1, 8))), (vec![0, 3], vec![2]));
         assert_eq!((of_frame(&b, (1, 7)), of_frame(&b, (0, 7))), (vec![1], vec![]));

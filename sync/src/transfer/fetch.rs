@@ -8,19 +8,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
-use regrow_index::PackRef;
+use regrow_chunker::ChunkId;
+use regrow_index::{Index, PackRef};
 use regrow_local::Pool;
 use regrow_store::{Failover, ReadStore, Span, StoreError, pack_name};
 use tokio::sync::mpsc;
 
 use super::cache::FrameCache;
-use super::packs::Packs;
 use super::prefetch::Prefetch;
 use super::slicer::Slicer;
-use crate::{Network, Progress, SyncError};
+use crate::{Location, Network, Progress, SyncError};
 
-pub(crate) use ranges::RangeJob;
+pub(crate) use ranges::{RangeJob, join};
 
+/// Requests in flight, unless a flow is told otherwise.
+pub(crate) const DEFAULT_CONNECTIONS: usize = 6;
 /// Frames that may wait for a worker, between the network and the pool.
 const FRAMES_WAITING: usize = 12;
 
@@ -28,7 +30,10 @@ const FRAMES_WAITING: usize = 12;
 pub(crate) struct Fetcher<'a> {
     pub(crate) network: &'a Network,
     pub(crate) stores: Remotes<'a>,
-    pub(crate) packs: &'a [PackRef],
+    /// Where the index is whose packs are fetched, for errors.
+    pub(crate) location: &'a Location,
+    /// That index.
+    pub(crate) index: &'a Index,
     pub(crate) connections: usize,
     /// Ends that are on their way.
     pub(crate) prefetch: Option<&'a Prefetch<'a>>,
@@ -87,7 +92,7 @@ impl Fetcher<'_> {
 
     /// Drops the kept end of a pack, whose frames proved to be damaged.
     pub(crate) fn forget_end(&self, pack: u32) {
-        let PackRef { id, bytes, skeleton_at, tail_at } = &self.packs[pack as usize];
+        let PackRef { id, bytes, skeleton_at, tail_at } = &self.index.packs[pack as usize];
         for start in [skeleton_at, tail_at] {
             self.caches().for_each(|cache| cache.remove(id, &(*start..*bytes)));
         }
@@ -98,16 +103,14 @@ impl Fetcher<'_> {
         self.stores.stores.first().is_none_or(|store| store.is_local())
     }
 
-    /// Whether a frame is in a cache.
-    pub(crate) fn is_cached(&self, packs: &Packs, (pack, frame): (u32, u32)) -> bool {
-        let Some(entry) = packs.table(pack).and_then(|table| table.frames.get(frame as usize)) else { return false };
-        self.caches().any(|cache| cache.holds(&packs.id(pack), &entry.stored))
+    /// Whether these bytes of a pack are in a cache.
+    pub(crate) fn is_cached(&self, pack: &ChunkId, stored: &Range<u64>) -> bool {
+        self.caches().any(|cache| cache.holds(pack, stored))
     }
 
-    /// A frame from a cache.
-    pub(crate) fn cached(&self, packs: &Packs, (pack, frame): (u32, u32)) -> Option<Bytes> {
-        let entry = packs.table(pack)?.frames.get(frame as usize)?;
-        self.caches().find_map(|cache| cache.get(&packs.id(pack), &entry.stored))
+    /// Bytes of a pack from a cache.
+    pub(crate) fn cached(&self, pack: &ChunkId, stored: &Range<u64>) -> Option<Bytes> {
+        self.caches().find_map(|cache| cache.get(pack, stored))
     }
 
     /// Reads the ends of packs. `check` says whether bytes are what they should be; others are asked for elsewhere.
@@ -138,7 +141,7 @@ impl Fetcher<'_> {
     }
 
     fn keep_end(&self, pack: u32, range: &Range<u64>, bytes: &Bytes) {
-        let id = &self.packs[pack as usize].id;
+        let id = &self.index.packs[pack as usize].id;
         self.caches().for_each(|cache| cache.put(id, range, bytes));
     }
 
@@ -158,7 +161,7 @@ impl Fetcher<'_> {
         range: &Range<u64>,
         check: &impl Fn(u32, &Bytes) -> Result<(), StoreError>,
     ) -> Option<Bytes> {
-        let id = &self.packs[pack as usize].id;
+        let id = &self.index.packs[pack as usize].id;
         self.caches().find_map(|cache| {
             let bytes = cache.get(id, range)?;
             if check(pack, &bytes).is_ok() {
@@ -175,7 +178,7 @@ impl Fetcher<'_> {
         range: Range<u64>,
         check: &impl Fn(u32, &Bytes) -> Result<(), StoreError>,
     ) -> Result<Bytes, StoreError> {
-        let name = pack_name(&self.packs[pack as usize].id);
+        let name = pack_name(&self.index.packs[pack as usize].id);
         let mut last = None;
         for _ in 0..self.stores.rounds {
             for number in self.stores.health.order(0) {
@@ -209,7 +212,7 @@ impl Fetcher<'_> {
         let (stores, health, rounds) =
             (self.stores.stores.to_vec(), Arc::clone(self.stores.health), self.stores.rounds);
         let connections = self.connections;
-        let names: Vec<String> = jobs.iter().map(|job| pack_name(&self.packs[job.pack as usize].id)).collect();
+        let names: Vec<String> = jobs.iter().map(|job| pack_name(&self.index.packs[job.pack as usize].id)).collect();
         self.network.runtime().spawn(async move {
             let remotes = Remotes { stores: &stores, health: &health, rounds };
             let fetch = |(job, name): (RangeJob, String)| fetch_range(remotes, excluded, job, name, frames.clone());

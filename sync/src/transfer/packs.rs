@@ -5,16 +5,12 @@ use std::ops::Range;
 use bytes::Bytes;
 use regrow_chunker::{ChunkId, Record};
 use regrow_index::{Index, PackRef, Segment};
+use regrow_local::{first_with_id, sorted_by_id};
 use regrow_store::{FrameEntry, PackTail, StoreError, pack_name};
 
-use super::fetch::{FetchedEnd, Fetcher};
+use super::ends::ends_of;
+use super::fetch::{FetchedEnd, Fetcher, RangeJob, join};
 use crate::SyncError;
-use crate::flows::extract::Run;
-use crate::plan::locate::{Plan, Source};
-use crate::plan::target::{Target, packs_of, sort_records};
-
-/// Skeleton parts up to this size come with the tails, in one request; together no more than twice as much.
-const SKELETON_WITH_TAIL_BYTES: u64 = 4 << 20;
 
 /// Ends of packs that are fetched at the same time are together no longer than this, unless one alone is: a tail may
 /// have 64 MiB, and there may be as many as connections.
@@ -34,7 +30,7 @@ pub(crate) struct Table {
 impl Table {
     /// The frame that holds a chunk.
     pub(crate) fn frame_of(&self, id: &ChunkId) -> Option<u32> {
-        let chunk = regrow_local::first_with_id(&self.by_id, id, |n| self.records[n].id)? as usize;
+        let chunk = first_with_id(&self.by_id, id, |n| self.records[n].id)? as usize;
         Some(self.frames.partition_point(|frame| frame.chunks.end <= chunk) as u32)
     }
 
@@ -85,6 +81,20 @@ impl Packs {
         table.is_some_and(|table| table.frames.get(frame as usize).is_some_and(|frame| table.held(frame).is_some()))
     }
 
+    /// Where a frame lies: its pack, and its bytes there.
+    pub(crate) fn place_of(&self, (pack, frame): (u32, u32)) -> Option<(ChunkId, Range<u64>)> {
+        let entry = self.table(pack)?.frames.get(frame as usize)?;
+        Some((self.id(pack), entry.stored.clone()))
+    }
+
+    /// The requests for frames that are sorted by pack and number.
+    pub(crate) fn ranges(&self, frames: &[(u32, u32)]) -> Vec<RangeJob> {
+        join(frames.iter().filter_map(|&(pack, frame)| {
+            let entry = self.table(pack)?.frames.get(frame as usize)?;
+            Some((pack, frame, entry.stored.clone()))
+        }))
+    }
+
     /// The stored bytes of a frame.
     pub(crate) fn stored_bytes(&self, (pack, frame): (u32, u32)) -> Option<u64> {
         let frame = self.table(pack)?.frames.get(frame as usize)?;
@@ -99,7 +109,6 @@ impl Packs {
     /// Reads the ends of packs, with their skeleton frames where that is asked for. Hands on the segments.
     pub(crate) fn fetch_tails(
         &mut self,
-        run: &Run<'_>,
         fetcher: &Fetcher<'_>,
         wanted: &[(u32, bool)],
         mut segment: impl FnMut(Segment),
@@ -107,10 +116,10 @@ impl Packs {
         if wanted.is_empty() {
             return Ok(());
         }
-        if run.stores.is_empty() {
-            return Err(SyncError::NoStore { location: run.location.to_string() });
+        if fetcher.stores.stores.is_empty() {
+            return Err(SyncError::NoStore { location: fetcher.location.to_string() });
         }
-        let requests = self.ends_of(wanted);
+        let requests = ends_of(&self.refs, wanted);
         // A few at a time: only what is taken from them stays in memory.
         let mut rest = &requests[..];
         while !rest.is_empty() {
@@ -142,27 +151,11 @@ impl Packs {
             let skeleton_len = tail.trailer.tail_at - tail.trailer.skeleton_at;
             let has_skeleton = bytes.len() as u64 == tail.trailer.bytes - tail.trailer.skeleton_at && skeleton_len > 0;
             let skeleton = has_skeleton.then(|| (tail.trailer.skeleton_at, bytes.slice(..skeleton_len as usize)));
-            let by_id = sort_records(&tail.records);
+            let by_id = sorted_by_id(tail.records.len(), |n| tail.records[n].id);
             self.tables[pack as usize] =
                 Some(Table { frames: tail.frames, records: tail.records, by_id, skeleton, is_cached });
         }
         Ok(())
-    }
-
-    /// What is read of the ends of packs, with their skeleton frames where that is asked for.
-    pub(crate) fn ends_of(&self, wanted: &[(u32, bool)]) -> Vec<(u32, Range<u64>)> {
-        let mut budget = 2 * SKELETON_WITH_TAIL_BYTES;
-        wanted.iter().map(|&(pack, skeleton)| (pack, self.end_of(pack, skeleton, &mut budget))).collect()
-    }
-
-    fn end_of(&self, pack: u32, skeleton: bool, budget: &mut u64) -> Range<u64> {
-        let PackRef { bytes, skeleton_at, tail_at, .. } = self.refs[pack as usize];
-        let skeleton_bytes = tail_at - skeleton_at;
-        if !skeleton || skeleton_bytes > SKELETON_WITH_TAIL_BYTES || skeleton_bytes > *budget {
-            return tail_at..bytes;
-        }
-        *budget -= skeleton_bytes;
-        skeleton_at..bytes
     }
 
     fn decode(&self, pack: u32, bytes: &Bytes) -> Result<PackTail, StoreError> {
@@ -173,35 +166,6 @@ impl Packs {
             return Err(damaged("its parts are not where the index says".into()));
         }
         Ok(tail)
-    }
-
-    /// Finds the frames of the chunks that a plan has no source for. Fetches tables for it.
-    pub(crate) fn locate(
-        &mut self,
-        run: &Run<'_>,
-        fetcher: &Fetcher<'_>,
-        target: &Target,
-        plan: &mut Plan,
-    ) -> Result<(), SyncError> {
-        let first = if plan.is_skeleton() { 0 } else { run.index.skeleton.chunks };
-        let stream = if plan.is_skeleton() { &target.skeleton } else { &target.contents };
-        let packs: Vec<u32> = packs_of(&run.index.chunk_runs, first, stream.len() as u64).collect();
-        let missing = plan.missing();
-        let mut without_table: Vec<u32> = missing.iter().map(|&chunk| packs[chunk as usize]).collect();
-        without_table.sort_unstable();
-        without_table.dedup();
-        without_table.retain(|&pack| self.table(pack).is_none());
-        let wanted: Vec<(u32, bool)> = without_table.into_iter().map(|pack| (pack, plan.is_skeleton())).collect();
-        self.fetch_tails(run, fetcher, &wanted, drop)?;
-        for chunk in missing {
-            let (pack, id) = (packs[chunk as usize], stream.record(chunk as usize).id);
-            let frame = self.table(pack).and_then(|table| table.frame_of(&id)).ok_or_else(|| SyncError::Recipe {
-                location: run.location.to_string(),
-                reason: format!("chunk {id} is not in pack {}, where the index says", self.id(pack)),
-            })?;
-            plan.set(chunk, Source::Frame { pack, frame });
-        }
-        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use regrow_index::Index;
 use regrow_store::{ReadStore, Span, pack_name};
 use tokio::task::JoinHandle;
 
-use super::packs::Packs;
+use super::ends::ends_of;
 use crate::Network;
 
 /// More than this in all is not fetched on a guess.
@@ -49,7 +49,7 @@ impl<'a> Prefetch<'a> {
             return;
         }
         let wanted: Vec<(u32, bool)> = self.index.fresh_packs.iter().map(|&pack| (pack, true)).collect();
-        let ends = Packs::new(self.index).ends_of(&wanted);
+        let ends = ends_of(&self.index.packs, &wanted);
         let bytes: u64 = ends.iter().map(|(_, range)| range.end - range.start).sum();
         let ends = if bytes > MOST_BYTES { Vec::new() } else { ends };
         let begin = |(pack, range): (u32, Range<u64>)| {

@@ -216,7 +216,9 @@ impl<'a> Assembly<'a> {
         let shared = Arc::clone(&self.shared);
         let sink = Arc::new(move |plain: &[u8], chunks: &[Placed]| write_chunks(&shared, plain, chunks));
         let stream = Arc::clone(&self.shared.target.contents);
-        Delivery { fetcher: &self.fetcher, packs: &self.packs, stream, sink }.run(plan, counts)
+        let delivery = Delivery { fetcher: &self.fetcher, packs: &self.packs, stream, sink };
+        counts.add(delivery.run(plan.chunks_in_frames())?);
+        Ok(())
     }
 
     /// Fetches what seeds turned out not to have.
@@ -227,7 +229,7 @@ impl<'a> Assembly<'a> {
         self.run.progress.warn(&format!("{} chunks of a seed changed while it was read; fetching them", failed.len()));
         let target = Arc::clone(&self.shared.target);
         let mut plan = Plan::of_failed(&target.contents, failed);
-        self.packs.locate(self.run, &self.fetcher, &target, &mut plan)?;
+        plan.locate(&self.fetcher, &mut self.packs, &target)?;
         self.fetch(&plan, counts)?;
         for &chunk in failed {
             counts.seed.chunks = counts.seed.chunks.saturating_sub(1);

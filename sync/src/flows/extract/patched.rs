@@ -19,7 +19,8 @@ use regrow_store::patch_name;
 
 use super::Run;
 use super::output::OutputFile;
-use crate::plan::locate::{Counts, Tally};
+use crate::plan::locate::Counts;
+use crate::transfer::delivery::Tally;
 use crate::transfer::fetch::Fetcher;
 use crate::{Stage, SyncError};
 

@@ -31,7 +31,7 @@ pub(super) fn check_room(
     if output.is_coded() || output.is_pipe() || output.check_room(most_zeros, scratch, spooled).is_err() {
         return Err(full);
     }
-    let recipe = recipe::resolve(run, fetcher, &mut Packs::new(index), seeds)?;
+    let recipe = recipe::resolve(fetcher, &mut Packs::new(index), seeds)?;
     output.check_room(zero_bytes(&recipe.contents, index.params.max_bytes()), scratch, spooled)
 }
 

@@ -3,9 +3,6 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::Fetcher;
-use crate::transfer::packs::Packs;
-
 /// Unwanted bytes between two frames that cost less than a request of their own. At 50 ms and 20 Mbit/s a round trip is worth
 /// 125 KB, but several requests are in flight; and bytes are what users pay for.
 const GAP_BYTES: u64 = 16 << 10;
@@ -32,18 +29,8 @@ impl RangeJob {
     }
 }
 
-impl Fetcher<'_> {
-    /// The requests for frames that are sorted by pack and number.
-    pub(crate) fn ranges(&self, packs: &Packs, frames: &[(u32, u32)]) -> Vec<RangeJob> {
-        let located = frames.iter().filter_map(|&(pack, frame)| {
-            let entry = packs.table(pack)?.frames.get(frame as usize)?;
-            Some((pack, frame, entry.stored.clone()))
-        });
-        join(located)
-    }
-}
-
-fn join(frames: impl Iterator<Item = (u32, u32, Range<u64>)>) -> Vec<RangeJob> {
+/// The requests for frames that are sorted by pack and number.
+pub(crate) fn join(frames: impl Iterator<Item = (u32, u32, Range<u64>)>) -> Vec<RangeJob> {
     let mut jobs: Vec<RangeJob> = Vec::new();
     for (pack, frame, stored) in frames {
         match jobs.last_mut() {

@@ -1,13 +1,15 @@
 //! Where the skeleton stream waits until the layout is read from it.
 
+mod chunks;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use regrow_local::{MEMORY_BYTES, Spool};
 
-use super::chunks::ChunkSpool;
 use crate::SyncError;
-use crate::plan::target::StreamChunks;
+use chunks::ChunkSpool;
+use regrow_local::StreamChunks;
 
 /// The skeleton's bytes, written in any order and then read.
 pub(crate) enum SkeletonSpool {
@@ -19,12 +21,12 @@ pub(crate) enum SkeletonSpool {
 
 impl SkeletonSpool {
     /// Room for a stream that is read once, front to back: each distinct chunk is kept once, compressed.
-    pub(super) fn of_chunks(stream: Arc<StreamChunks>, folder: &Path) -> Self {
+    pub(crate) fn of_chunks(stream: Arc<StreamChunks>, folder: &Path) -> Self {
         Self::Chunks(ChunkSpool::new(stream, folder, MEMORY_BYTES))
     }
 
     /// Writes whole chunks at their place.
-    pub(super) fn write(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
+    pub(crate) fn write(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
         match self {
             Self::Whole(spool) => Ok(spool.write(at, bytes)?),
             Self::Chunks(chunks) => chunks.write(at, bytes).map_err(SyncError::io("temporary file")),

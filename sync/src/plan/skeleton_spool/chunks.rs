@@ -12,7 +12,7 @@ use regrow_chunker::ChunkId;
 use regrow_store::{Compressor, Decompressor};
 
 use crate::SyncError;
-use crate::plan::target::StreamChunks;
+use regrow_local::StreamChunks;
 
 /// What waits is compressed in passing.
 const LEVEL: i32 = 1;
