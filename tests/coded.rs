@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use regrow_deflate::encode::{Known, encode_block};
+use regrow_deflate::encoders::{Known, encode_block};
 use regrow_deflate::{GzipTrailer, Klauspost, KlauspostVersion};
 
 use crate::environment::{Outcome, TestEnvironment};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use regrow_deflate::encode::{Encoder, GoGeneration, Known, ZlibFamily};
+use regrow_deflate::encoders::{Encoder, GoGeneration, Known, ZlibFamily};
 use regrow_deflate::{GzipTrailer, Klauspost, KlauspostVersion};
 
 /// What stands for an index of before; it begins like one.

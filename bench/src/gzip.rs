@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use flate2::{Decompress, FlushDecompress, Status};
-use regrow_deflate::encode::{Encoder, GoGeneration, Known, ZlibFamily, recognise};
+use regrow_deflate::encoders::{Encoder, GoGeneration, Known, ZlibFamily, recognise};
 use regrow_deflate::{Inflater, Klauspost, KlauspostVersion};
 
 use crate::Result;

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::time::Instant;
 
 use flate2::{Compress, Compression, FlushCompress};
-use regrow_deflate::encode::{Encoder, GoGeneration, Known};
+use regrow_deflate::encoders::{Encoder, GoGeneration, Known};
 use regrow_deflate::{Differ, Klauspost, KlauspostEncoder, KlauspostVersion, Patcher};
 
 const PIECE_BYTES: usize = 64 << 10;

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use regrow_deflate::encode::{Encoder, GoGeneration, Known};
+use regrow_deflate::encoders::{Encoder, GoGeneration, Known};
 
 #[path = "../tests/go_encoders/real.rs"]
 mod real;

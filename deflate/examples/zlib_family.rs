@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use regrow_deflate::encode::{Encoder, Known, ZlibFamily};
+use regrow_deflate::encoders::{Encoder, Known, ZlibFamily};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

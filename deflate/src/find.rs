@@ -2,12 +2,14 @@
 
 mod gzip;
 mod png;
+pub(crate) mod trailer;
 mod zip;
 
 use std::ops::Range;
 
-use crate::inflate::inflate_start;
-use crate::trailer::{Sum, Trailer};
+use crate::inflate::whole::inflate_start;
+use trailer::Sum;
+pub use trailer::Trailer;
 
 /// Zips stored in zips, as jars in jars are, are looked into down to this depth.
 const MAX_DEPTH: u32 = 3;

@@ -5,34 +5,23 @@
 //! the way back. The prediction of what the compressor did is preflate-rs's; this crate bounds it, contains its panics
 //! and writes its corrections in fewer bytes.
 
-mod actions;
-mod apart;
-mod blocks;
-mod common;
-mod contained;
+mod common_bytes;
 mod corrections;
-mod differ;
-pub mod encode;
+pub mod encoders;
 mod error;
 mod find;
-mod gzip;
+mod format;
 mod inflate;
-mod klauspost;
-mod known;
 mod number;
-mod parameters;
-mod stream;
-mod trailer;
+mod preflate;
 
-pub use apart::{Apart, REBUILDER_VERSION, rebuild, take_apart};
-
-pub use differ::{Differ, Patcher};
-pub use error::DeflateError;
-pub use find::{Found, find, is_candidate};
-pub use gzip::{GzipMember, GzipPoint, GzipReader, GzipStep, GzipTrailer, MAX_GZIP_FRINGE_BYTES};
-pub use inflate::inflate;
-pub use klauspost::{
+pub use corrections::{Differ, Patcher};
+pub use encoders::klauspost::{
     Klauspost, KlauspostEncoder, Version as KlauspostVersion, pgzip_block, recognise as recognise_klauspost,
 };
-pub use stream::{Checkpoint, Inflater, Step};
-pub use trailer::Trailer;
+pub use error::DeflateError;
+pub use find::{Found, Trailer, find, is_candidate};
+pub use inflate::gzip::{GzipMember, GzipPoint, GzipReader, GzipStep, GzipTrailer, MAX_GZIP_FRINGE_BYTES};
+pub use inflate::whole::inflate;
+pub use inflate::{Checkpoint, Inflater, Step};
+pub use preflate::apart::{Apart, REBUILDER_VERSION, rebuild, take_apart};

@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 use data::Numbers;
 use real::RealGo;
-use regrow_deflate::encode::{Encoder, GoGeneration, Known};
+use regrow_deflate::encoders::{Encoder, GoGeneration, Known};
 
 const GENERATIONS: [GoGeneration; 3] = [GoGeneration::Before127, GoGeneration::From127, GoGeneration::From127Fused];
 const LEVELS: [i8; 11] = [-2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9];

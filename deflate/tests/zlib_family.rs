@@ -9,7 +9,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use regrow_deflate::encode::{Encoder, Known, ZlibFamily};
+use regrow_deflate::encoders::{Encoder, Known, ZlibFamily};
 
 const GOLDEN: &str = include_str!("zlib_family/golden.txt");
 

@@ -1,7 +1,7 @@
 //! The way back to a gzip member as an index describes it: an encoder, corrections of what it writes, and plain bytes. And
 //! inflating on from a checkpoint as a catalog remembers it. Both may say anything.
 
-use regrow_deflate::encode::{Encoder, Known};
+use regrow_deflate::encoders::{Encoder, Known};
 use regrow_deflate::{Checkpoint, Differ, Inflater, Patcher};
 
 use crate::input::Input;

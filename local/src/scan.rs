@@ -336,7 +336,7 @@ mod tests {
     /// An image that is a gzip file itself, as Go writes it.
     #[test]
     fn gzip_files_too() {
-        use regrow_deflate::encode::{Encoder, GoGeneration, Known};
+        use regrow_deflate::encoders::{Encoder, GoGeneration, Known};
         let plain = [noise(2_000_000), vec![7; 1_500_000]].concat();
         let mut image = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
         let mut encoder = Encoder::new(Known::Go { generation: GoGeneration::Before127, level: 6 });

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::Finder;
-use crate::gzip::{Header, header};
-use crate::trailer::Trailer;
+use crate::find::trailer::Trailer;
+use crate::inflate::gzip::{Header, header};
 
-pub(super) use crate::gzip::MAGIC;
+pub(super) use crate::inflate::gzip::MAGIC;
 
 /// All members; the first that is not whole ends the search, as where the next begins is only known by inflating.
 pub(super) fn find(finder: &mut Finder<'_>, range: Range<usize>) {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Finder;
-use crate::trailer::Trailer;
+use crate::find::trailer::Trailer;
 
 pub(super) const MAGIC: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Finder, MAX_DEPTH, u16_at, u32_at};
-use crate::trailer::Trailer;
+use crate::find::trailer::Trailer;
 
 pub(super) const LOCAL_MAGIC: [u8; 4] = *b"PK\x03\x04";
 const CENTRAL_MAGIC: [u8; 4] = *b"PK\x01\x02";

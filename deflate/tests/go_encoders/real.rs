@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use regrow_deflate::encode::GoGeneration;
+use regrow_deflate::encoders::GoGeneration;
 
 /// A process that deflates with a real Go.
 pub(crate) struct RealGo {

@@ -1,7 +1,7 @@
 //! Whether a gzip file is to be coded, by its beginning: the same answer for whoever has the same file. FORMAT.md, section 2.3.
 
 use regrow_deflate::GzipReader;
-use regrow_deflate::encode::recognise;
+use regrow_deflate::encoders::recognise;
 use regrow_image::{BLOCK, Header, is_xz, is_zstd};
 
 /// What is looked at: so many stored bytes at most, and so many plain ones.

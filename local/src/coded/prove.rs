@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use crossbeam_channel::bounded;
-use regrow_deflate::encode::{Known, recognise};
+use regrow_deflate::encoders::{Known, recognise};
 use regrow_deflate::{Differ, GzipMember, GzipReader, MAX_GZIP_FRINGE_BYTES};
 use regrow_index::{Coding, MemberCoding};
 

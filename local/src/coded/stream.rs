@@ -1,7 +1,7 @@
 //! A member's deflate stream of its plain bytes, as its encoder made it; on all cores where that is possible.
 
 use bytes::Bytes;
-use regrow_deflate::encode::{Blocks, Encoder, Known, encode_block};
+use regrow_deflate::encoders::{Blocks, Encoder, Known, encode_block};
 use regrow_deflate::{DeflateError, GzipTrailer, Patcher};
 
 use crate::LocalError;

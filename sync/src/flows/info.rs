@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use regrow_chunker::ChunkId;
-use regrow_deflate::encode::Known;
+use regrow_deflate::encoders::Known;
 use regrow_image::TreeEntry;
 use regrow_index::Coding;
 use regrow_local::Pool;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use regrow_chunker::{BLOCK_BYTES, ImageDigest};
-use regrow_deflate::encode::Known;
+use regrow_deflate::encoders::Known;
 use regrow_index::{Index, MemberCoding};
 use regrow_local::{Ordered, Pool, StreamMaker, spawn_scoped};
 

@@ -1,0 +1,329 @@
+//! The side that knows the predicted stream and the corrections.
+
+use super::channels::{Channel, Reader};
+use super::headers::{Head, Likes};
+use super::listing::Listing;
+use super::marks::*;
+use super::predicted::{Parts, Predicted};
+use crate::DeflateError;
+use crate::format::structure::{Block, Header, Kind, Token};
+use crate::format::token_symbols::Counts;
+use crate::format::writer::Writer;
+
+/// Of the predicted stream so much is taken apart at once: it stands for at most some MB.
+const PIECE_BYTES: usize = 2 << 10;
+/// Of 8 bits, so many may be padding.
+const MAX_PADDING: u64 = 127;
+
+/// Makes a deflate stream of a predicted one and the corrections of [`super::Differ`].
+///
+/// Takes a few MB and the corrections, inflated. Time goes with the streams and the corrections; a byte of these, inflated,
+/// makes at most 330 bytes, and a plain byte two.
+pub struct Patcher {
+    /// Malformed corrections are said so when they are needed first.
+    reader: Option<Reader>,
+    predicted: Predicted,
+    patching: Patching,
+}
+
+struct Patching {
+    writer: Writer,
+    /// Plain bytes that were written.
+    place: u64,
+    within: Within,
+    is_last: bool,
+    /// Blocks that are as predicted and are to come; `None` before their number was read.
+    same_blocks: Option<u64>,
+    listing: Listing,
+    /// The tokens of a block whose header is not known.
+    buffered: Option<Box<Buffered>>,
+    tokens: u64,
+    last_tokens: u64,
+    last_header: Option<Box<Header>>,
+}
+
+struct Buffered {
+    head: Head,
+    tokens: Vec<Token>,
+    counts: Counts,
+}
+
+enum Within {
+    BetweenBlocks,
+    /// A stored block, of which so much is left, and whether it is as predicted.
+    Stored(u64, bool),
+    Tokens(End),
+    Ended,
+}
+
+/// Where a block ends.
+#[derive(Clone, Copy)]
+enum End {
+    /// Where the predicted one does; it is the same in all.
+    Same,
+    SamePlace,
+    /// After so many tokens.
+    Tokens(u64),
+}
+
+/// Whether more of the predicted stream must be known to go on.
+enum Became {
+    Passed,
+    Waits,
+}
+
+impl Patcher {
+    /// At the start of the streams.
+    #[must_use]
+    pub fn new(corrections: Vec<u8>) -> Self {
+        let patching = Patching {
+            writer: Writer::new(),
+            place: 0,
+            within: Within::BetweenBlocks,
+            is_last: false,
+            same_blocks: None,
+            listing: Listing::new(),
+            buffered: None,
+            tokens: 0,
+            last_tokens: 0,
+            last_header: None,
+        };
+        Self { reader: Reader::new(&corrections).ok(), predicted: Predicted::new(), patching }
+    }
+
+    /// Takes the next bytes of the predicted stream, and appends what can be made of the other.
+    ///
+    /// # Errors
+    /// [`DeflateError::Corrections`] where they do not fit; errors of [`crate::Inflater`] for a predicted stream that is none.
+    /// After an error nothing more can be made.
+    pub fn push(&mut self, predicted: &[u8], out: &mut Vec<u8>) -> Result<(), DeflateError> {
+        for piece in predicted.chunks(PIECE_BYTES) {
+            self.predicted.push(piece)?;
+            self.go_on(out)?;
+        }
+        Ok(())
+    }
+
+    /// Appends the rest, once the predicted stream was pushed whole.
+    ///
+    /// # Errors
+    /// As [`Patcher::push`]; [`DeflateError::Cut`] if the predicted stream is not whole.
+    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<(), DeflateError> {
+        self.go_on(out)?;
+        let (predicted, patching) = (&self.predicted.parts, &self.patching);
+        if !predicted.is_ended {
+            return Err(DeflateError::Cut);
+        }
+        let is_whole = matches!(patching.within, Within::Ended)
+            && patching.place == predicted.parsed
+            && patching.same_blocks.unwrap_or(0) == 0
+            && patching.listing.is_at_end()
+            && self.reader.is_some_and(|reader| reader.is_at_end());
+        if is_whole { Ok(()) } else { Err(DeflateError::Corrections) }
+    }
+
+    fn go_on(&mut self, out: &mut Vec<u8>) -> Result<(), DeflateError> {
+        let reader = self.reader.as_mut().ok_or(DeflateError::Corrections)?;
+        let predicted = &mut self.predicted.parts;
+        while let Became::Passed = self.patching.step(reader, predicted, out)? {}
+        predicted.pass(self.patching.place);
+        Ok(())
+    }
+}
+
+impl Patching {
+    fn step(&mut self, reader: &mut Reader, predicted: &mut Parts, out: &mut Vec<u8>) -> Result<Became, DeflateError> {
+        match self.within {
+            Within::BetweenBlocks => self.begin(reader, predicted, out),
+            Within::Stored(left, is_same) => self.stored(left, is_same, reader.padding, predicted, out),
+            Within::Tokens(end) => self.tokens(end, reader, predicted, out),
+            Within::Ended if predicted.parsed > self.place => Err(DeflateError::Corrections),
+            Within::Ended => {
+                // Empty blocks may follow.
+                predicted.settle(u64::MAX);
+                Ok(Became::Waits)
+            }
+        }
+    }
+
+    fn begin(&mut self, reader: &mut Reader, predicted: &mut Parts, out: &mut Vec<u8>) -> Result<Became, DeflateError> {
+        if !predicted.settle(self.place) {
+            return Ok(Became::Waits);
+        }
+        let same_blocks = match self.same_blocks {
+            Some(number) => number,
+            None => reader.take(Channel::Blocks)?,
+        };
+        if let Some(left) = same_blocks.checked_sub(1) {
+            let first = predicted.first_block().filter(|first| first.start == self.place);
+            let block = first.ok_or(DeflateError::Corrections)?.block.clone();
+            self.same_blocks = Some(left);
+            self.open(&block, End::Same, out)?;
+            return Ok(Became::Passed);
+        }
+        self.same_blocks = None;
+        match reader.take_up_to(Channel::Blocks, MAX_BLOCK)?.checked_sub(BLOCK) {
+            None if predicted.first_block().is_none() => return Err(DeflateError::Corrections),
+            None => predicted.pass_block(),
+            Some(fields) => {
+                self.take_block(fields, reader, predicted, out)?;
+            }
+        }
+        Ok(Became::Passed)
+    }
+
+    /// A block that is not as predicted.
+    fn take_block(
+        &mut self,
+        fields: u64,
+        reader: &mut Reader,
+        predicted: &Parts,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DeflateError> {
+        let (kind, end) = (fields >> KIND_SHIFT & 3, fields >> END_SHIFT);
+        let is_last = fields & IS_LAST != 0;
+        if kind == STORED {
+            let len = reader.take_up_to(Channel::Blocks, u16::MAX.into())? as u16;
+            let padding = if end == 0 { 0 } else { reader.take_up_to(Channel::Blocks, MAX_PADDING)? as u8 };
+            return self.open(&Block { is_last, kind: Kind::Stored { padding, len } }, End::SamePlace, out);
+        }
+        let end = match end {
+            END_SAME_PLACE => End::SamePlace,
+            END_SAME_TOKENS => End::Tokens(self.last_tokens),
+            _ => End::Tokens(reader.take(Channel::Blocks)?),
+        };
+        let kind = match kind {
+            FIXED => Kind::Fixed,
+            SAME_HEADER => Kind::Dynamic(Box::new(predicted.header().ok_or(DeflateError::Corrections)?.clone())),
+            _ => {
+                let head = Head::take(reader)?;
+                if head.is_built() {
+                    (self.is_last, self.tokens, self.within) = (is_last, 0, Within::Tokens(end));
+                    self.buffered = Some(Box::new(Buffered { head, tokens: Vec::new(), counts: Counts::new() }));
+                    return Ok(());
+                }
+                let last = self.last_header.as_deref();
+                let likes = Likes { predicted: predicted.header(), last, counts: None };
+                Kind::Dynamic(Box::new(head.take_header(reader, likes)?))
+            }
+        };
+        self.open(&Block { is_last, kind }, end, out)
+    }
+
+    fn open(&mut self, block: &Block, end: End, out: &mut Vec<u8>) -> Result<(), DeflateError> {
+        self.writer.block(block, out)?;
+        (self.is_last, self.tokens) = (block.is_last, 0);
+        self.within = match &block.kind {
+            Kind::Stored { len, .. } => Within::Stored(u64::from(*len), matches!(end, End::Same)),
+            Kind::Fixed => Within::Tokens(end),
+            Kind::Dynamic(header) => {
+                self.last_header = Some(header.clone());
+                Within::Tokens(end)
+            }
+        };
+        Ok(())
+    }
+
+    fn close(&mut self, is_same: bool, padding: u8, predicted: &mut Parts, out: &mut Vec<u8>) {
+        if is_same {
+            predicted.pass_block();
+        }
+        self.within = Within::BetweenBlocks;
+        if self.is_last {
+            self.writer.pad(padding, out);
+            self.within = Within::Ended;
+        }
+    }
+
+    fn stored(
+        &mut self,
+        left: u64,
+        is_same: bool,
+        padding: u8,
+        predicted: &mut Parts,
+        out: &mut Vec<u8>,
+    ) -> Result<Became, DeflateError> {
+        if left == 0 {
+            self.close(is_same, padding, predicted, out);
+            return Ok(Became::Passed);
+        }
+        let bytes = predicted.plain(self.place, left as usize);
+        if bytes.is_empty() {
+            return predicted.wait();
+        }
+        self.writer.stored(bytes, out);
+        let written = bytes.len() as u64;
+        self.place += written;
+        self.within = Within::Stored(left - written, is_same);
+        predicted.pass(self.place);
+        Ok(Became::Passed)
+    }
+
+    fn tokens(
+        &mut self,
+        end: End,
+        reader: &mut Reader,
+        predicted: &mut Parts,
+        out: &mut Vec<u8>,
+    ) -> Result<Became, DeflateError> {
+        loop {
+            let is_at_end = match end {
+                End::Tokens(number) => self.tokens == number,
+                End::Same | End::SamePlace => {
+                    let first = predicted.first_block().ok_or(DeflateError::Corrections)?;
+                    if first.end.is_some_and(|end| end < self.place) {
+                        return Err(DeflateError::Corrections);
+                    }
+                    first.end == Some(self.place)
+                }
+            };
+            if is_at_end {
+                if let Some(buffered) = self.buffered.take() {
+                    self.put_buffered(&buffered, reader, out)?;
+                }
+                self.writer.end_of_block(out)?;
+                self.last_tokens = self.tokens;
+                self.close(matches!(end, End::Same), reader.padding, predicted, out);
+                return Ok(Became::Passed);
+            }
+            let Some(covering) = predicted.covering(self.place) else { return predicted.wait() };
+            if self.listing.may_find() && !predicted.can_find(self.place) {
+                return Ok(Became::Waits);
+            }
+            let token = self.listing.next(self.place, covering, reader, predicted)?;
+            match &mut self.buffered {
+                Some(buffered) => buffered.push(token, &self.writer)?,
+                None => self.writer.token(token, out)?,
+            }
+            self.place += u64::from(token.plain_bytes());
+            self.tokens += 1;
+        }
+    }
+
+    /// A block whose tokens are known now, up to its end.
+    fn put_buffered(&mut self, block: &Buffered, reader: &mut Reader, out: &mut Vec<u8>) -> Result<(), DeflateError> {
+        let likes = Likes { predicted: None, last: None, counts: Some(&block.counts) };
+        let header = Box::new(block.head.take_header(reader, likes)?);
+        self.last_header = Some(header.clone());
+        self.writer.block(&Block { is_last: self.is_last, kind: Kind::Dynamic(header) }, out)?;
+        block.tokens.iter().try_for_each(|&token| self.writer.token(token, out))
+    }
+}
+
+impl Buffered {
+    fn push(&mut self, token: Token, writer: &Writer) -> Result<(), DeflateError> {
+        if self.tokens.len() as u64 >= MAX_BUFFERED_TOKENS {
+            return Err(DeflateError::Corrections);
+        }
+        self.tokens.push(token);
+        self.counts.add(token, &writer.symbols);
+        Ok(())
+    }
+}
+
+impl Parts {
+    /// Waits for more, if more is to come.
+    fn wait(&self) -> Result<Became, DeflateError> {
+        if self.is_ended { Err(DeflateError::Corrections) } else { Ok(Became::Waits) }
+    }
+}

@@ -1,0 +1,107 @@
+//! The parser and the writer.
+
+use proptest::prelude::*;
+
+use super::data::*;
+use crate::DeflateError;
+use crate::format::parser::Parser;
+use crate::format::structure::*;
+use crate::format::writer::Writer;
+
+/// Writes what the parser says at once.
+struct Copy {
+    writer: Writer,
+    out: Vec<u8>,
+    is_stored: bool,
+}
+
+impl Copy {
+    fn new() -> Self {
+        Self { writer: Writer::new(), out: Vec::new(), is_stored: false }
+    }
+}
+
+impl Sink for Copy {
+    fn block(&mut self, block: Block) {
+        self.is_stored = matches!(block.kind, Kind::Stored { .. });
+        self.writer.block(&block, &mut self.out).unwrap();
+    }
+
+    fn token(&mut self, token: Token) {
+        self.writer.token(token, &mut self.out).unwrap();
+    }
+
+    fn stored(&mut self, bytes: &[u8]) {
+        self.writer.stored(bytes, &mut self.out);
+    }
+
+    fn end_of_block(&mut self) {
+        if !self.is_stored {
+            self.writer.end_of_block(&mut self.out).unwrap();
+        }
+    }
+
+    fn end(&mut self, padding: u8) {
+        self.writer.pad(padding, &mut self.out);
+    }
+}
+
+fn copied(stream: &[u8], piece_bytes: usize) -> Result<Vec<u8>, DeflateError> {
+    let (mut parser, mut copy) = (Parser::new(), Copy::new());
+    stream.chunks(piece_bytes).try_for_each(|piece| parser.push(piece, &mut copy))?;
+    if parser.is_ended() { Ok(copy.out) } else { Err(DeflateError::Cut) }
+}
+
+#[test]
+fn all_encoders() {
+    for (seed, len) in [0, 1, 100, 70_000, 300_000].into_iter().enumerate() {
+        let plain = mixed(seed as u64, len);
+        for number in 0..60 {
+            let stream = any_encoder(&plain, number);
+            assert!(copied(&stream, [usize::MAX, 1, 7, 1000][usize::from(number) % 4]).unwrap() == stream, "{number}");
+        }
+    }
+}
+
+/// The longest match as 227 and 31, by hand: fixed codes, a literal, the match at distance 1, padding of ones.
+#[test]
+fn the_longest_match_in_its_other_form() {
+    let mut bits = String::new();
+    bits += "1"; // last
+    bits += "10"; // fixed, the low bit first
+    bits += "10010001"; // literal 0x61
+    bits += "11000100"; // 284
+    bits += "11111";
+    bits += "00000";
+    bits += "0000000";
+    bits += &"1".repeat((8 - bits.len() % 8) % 8);
+    let byte = |bits: &[u8]| bits.iter().rev().fold(0, |byte, &bit| byte << 1 | (bit - b'0'));
+    let stream: Vec<u8> = bits.as_bytes().chunks(8).map(byte).collect();
+    assert_eq!(crate::inflate(&stream, 1000).unwrap(), [b'a'; 259]);
+    assert_eq!(copied(&stream, 1).unwrap(), stream);
+}
+
+proptest! {
+    /// What passes is exact; nothing panics.
+    #[test]
+    fn broken_streams(
+        seed in any::<u64>(), len in 0usize..3000, number in any::<u8>(), piece_bytes in 1usize..300,
+        flips in prop::collection::vec((any::<prop::sample::Index>(), 0u8..8), 0..3),
+    ) {
+        let mut stream = any_encoder(&mixed(seed, len), number);
+        for (at, bit) in flips {
+            let at = at.index(stream.len());
+            stream[at] ^= 1 << bit;
+        }
+        let expected = crate::inflate(&stream, 1 << 20).map(|_| stream.clone());
+        match (copied(&stream, piece_bytes), expected) {
+            (Ok(copy), Ok(stream)) => prop_assert!(copy == stream),
+            (copy, expected) => prop_assert_eq!(copy.is_err(), expected.is_err()),
+        }
+    }
+
+    #[test]
+    fn any_bytes(stream in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = copied(&stream, 5);
+    }
+}

@@ -1,0 +1,11 @@
+//! The deflate format (RFC 1951): symbols, codes, bits, headers of blocks, and streams as their parts.
+
+pub(crate) mod bit_writer;
+pub(crate) mod codes;
+pub(crate) mod header_reader;
+pub(crate) mod inflate_header;
+pub(crate) mod parser;
+pub(crate) mod structure;
+pub(crate) mod symbols;
+pub(crate) mod token_symbols;
+pub(crate) mod writer;

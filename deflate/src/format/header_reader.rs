@@ -1,0 +1,95 @@
+//! The header of a dynamic block as it is coded, bit by bit as it comes. RFC 1951, section 3.2.7.
+
+use super::structure::{Header, LengthStep, MAX_DISTANCES, MAX_LITERALS, repetition};
+use crate::DeflateError;
+use crate::format::codes::{Kind, Table};
+use crate::format::inflate_header::ORDER;
+use crate::inflate::inflater::Bits;
+
+/// A header that is being read.
+#[derive(Default)]
+pub(crate) struct HeaderReader {
+    header: Header,
+    own_read: usize,
+    /// How many lengths there are to be.
+    lengths: usize,
+    table: Option<Table>,
+}
+
+impl HeaderReader {
+    /// Reads on; the header when it is whole, `None` where more bits are needed.
+    pub(crate) fn read(&mut self, bits: &mut Bits<'_>) -> Result<Option<Header>, DeflateError> {
+        if self.header.literals == 0 {
+            let Some(counts) = bits.take(14) else { return Ok(None) };
+            self.header.literals = (counts & 31) as usize + 257;
+            let distances = (counts >> 5 & 31) as usize + 1;
+            self.header.own_coded = (counts >> 10) as usize + 4;
+            self.lengths = self.header.literals + distances;
+            if self.header.literals > MAX_LITERALS || distances > MAX_DISTANCES {
+                return Err(DeflateError::Damaged);
+            }
+        }
+        while self.own_read < self.header.own_coded {
+            let Some(length) = bits.take(3) else { return Ok(None) };
+            self.header.own[self.own_read] = length as u8;
+            self.own_read += 1;
+        }
+        let table = match self.table.take() {
+            Some(table) => table,
+            None => Table::of_code_lengths(&by_symbol(&self.header.own))?,
+        };
+        let is_whole = self.read_lengths(&table, bits)?;
+        self.table = Some(table);
+        if !is_whole {
+            return Ok(None);
+        }
+        // Without an end no block ends.
+        if self.header.lengths[256] == 0 {
+            return Err(DeflateError::Damaged);
+        }
+        Ok(Some(std::mem::take(&mut self.header)))
+    }
+
+    fn read_lengths(&mut self, table: &Table, bits: &mut Bits<'_>) -> Result<bool, DeflateError> {
+        while self.header.lengths.len() < self.lengths {
+            bits.fill();
+            let entry = table.first(bits.held());
+            if entry.kind == Kind::None {
+                return if bits.count() < 7 { Ok(false) } else { Err(DeflateError::Damaged) };
+            }
+            let symbol = entry.value as u8;
+            let (extra, base) = repetition(symbol);
+            if entry.bits() + extra > bits.count() {
+                return Ok(false);
+            }
+            bits.drop(entry.bits());
+            let times = base + bits.take(extra).unwrap_or(0) as u8;
+            self.header.push(LengthStep { symbol, times }).ok_or(DeflateError::Damaged)?;
+            if self.header.lengths.len() > self.lengths {
+                return Err(DeflateError::Damaged);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Header {
+    /// Adds the lengths of a step; `None` if it repeats what is not there.
+    pub(crate) fn push(&mut self, step: LengthStep) -> Option<()> {
+        let length = match step.symbol {
+            16 => *self.lengths.last()?,
+            17 | 18 => 0,
+            length => length,
+        };
+        self.lengths.resize(self.lengths.len() + usize::from(step.times), length);
+        self.steps.push(step);
+        Some(())
+    }
+}
+
+/// Lengths in the order in which they are coded, by symbol.
+pub(crate) fn by_symbol(own: &[u8; 19]) -> [u8; 19] {
+    let mut lengths = [0; 19];
+    ORDER.iter().zip(own).for_each(|(&symbol, &length)| lengths[symbol] = length);
+    lengths
+}

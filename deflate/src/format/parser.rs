@@ -1,0 +1,236 @@
+//! A deflate stream that arrives in pieces, as its parts.
+
+use super::header_reader::HeaderReader;
+use super::structure::{Block, Kind, LONGEST_OTHERWISE, Sink, Token};
+use crate::DeflateError;
+use crate::format::codes::{self, Entry, Table};
+use crate::inflate::inflater::Bits;
+
+/// With so many bits at hand a match needs no more.
+const MATCH_BITS: u32 = 48;
+/// A match of 258 may be coded as this base and extra bits.
+const OTHER_BASE_OF_LONGEST: u16 = 227;
+
+/// Where in a stream it is; takes the tables of a block of memory.
+pub(crate) struct Parser {
+    state: State,
+    is_last: bool,
+    ahead: (u64, u32),
+    plain_bytes: u64,
+}
+
+enum State {
+    Start,
+    /// The padding before a stored block's length.
+    StoredLength(u8),
+    Stored(usize),
+    Header(Box<HeaderReader>),
+    Codes(Box<Codes>),
+    Padding,
+    Ended,
+    Broken,
+}
+
+struct Codes {
+    literals: Table,
+    distances: Table,
+}
+
+impl Codes {
+    fn new(literals: &[u8], distances: &[u8]) -> Result<Self, DeflateError> {
+        Ok(Self { literals: Table::of_literals(literals)?, distances: Table::of_distances(distances)? })
+    }
+}
+
+impl Parser {
+    pub(crate) fn new() -> Self {
+        Self { state: State::Start, is_last: false, ahead: (0, 0), plain_bytes: 0 }
+    }
+
+    pub(crate) fn is_ended(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// [`DeflateError::Damaged`] by zlib's rules, [`DeflateError::Trailing`] for bytes behind the end.
+    pub(crate) fn push(&mut self, stored: &[u8], sink: &mut impl Sink) -> Result<(), DeflateError> {
+        let mut bits = Bits::new(self.ahead, stored);
+        loop {
+            match std::mem::replace(&mut self.state, State::Broken) {
+                State::Ended => {
+                    self.state = State::Ended;
+                    self.ahead = (0, 0);
+                    let left = bits.unread().len() + (bits.count() / 8) as usize;
+                    return if left > 0 { Err(DeflateError::Trailing(left)) } else { Ok(()) };
+                }
+                state => {
+                    let (state, goes_on) = self.advance(state, &mut bits, sink)?;
+                    self.state = state;
+                    if !goes_on && bits.unread().is_empty() {
+                        self.ahead = bits.ahead();
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next state, and whether it was reached: otherwise bits are lacking.
+    fn advance(
+        &mut self,
+        state: State,
+        bits: &mut Bits<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<(State, bool), DeflateError> {
+        Ok(match state {
+            State::Start => self.start(bits, sink)?,
+            State::StoredLength(padding) => self.stored_length(padding, bits, sink)?,
+            State::Stored(left) => self.stored(left, bits, sink),
+            State::Header(mut reader) => match reader.read(bits)? {
+                Some(header) => {
+                    let codes = Codes::new(header.of_literals(), header.of_distances())?;
+                    sink.block(Block { is_last: self.is_last, kind: Kind::Dynamic(Box::new(header)) });
+                    (State::Codes(Box::new(codes)), true)
+                }
+                None => (State::Header(reader), false),
+            },
+            State::Codes(codes) => {
+                if self.codes(&codes, bits, sink)? {
+                    sink.end_of_block();
+                    (self.after_block(), true)
+                } else {
+                    (State::Codes(codes), false)
+                }
+            }
+            State::Padding => {
+                let padding = bits.take(bits.count() % 8).unwrap_or(0) as u8;
+                sink.end(padding);
+                (State::Ended, true)
+            }
+            State::Ended | State::Broken => return Err(DeflateError::Damaged),
+        })
+    }
+
+    fn after_block(&self) -> State {
+        if self.is_last { State::Padding } else { State::Start }
+    }
+
+    fn start(&mut self, bits: &mut Bits<'_>, sink: &mut impl Sink) -> Result<(State, bool), DeflateError> {
+        let Some(first) = bits.take(3) else { return Ok((State::Start, false)) };
+        self.is_last = first & 1 == 1;
+        let state = match first >> 1 {
+            0 => State::StoredLength(bits.take(bits.count() % 8).unwrap_or(0) as u8),
+            1 => {
+                let (literals, distances) = codes::fixed();
+                sink.block(Block { is_last: self.is_last, kind: Kind::Fixed });
+                State::Codes(Box::new(Codes::new(&literals, &distances)?))
+            }
+            2 => State::Header(Box::default()),
+            _ => return Err(DeflateError::Damaged),
+        };
+        Ok((state, true))
+    }
+
+    fn stored_length(
+        &mut self,
+        padding: u8,
+        bits: &mut Bits<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<(State, bool), DeflateError> {
+        let Some(lengths) = bits.take(32) else { return Ok((State::StoredLength(padding), false)) };
+        let (len, check) = (lengths as u16, (lengths >> 16) as u16);
+        if len != !check {
+            return Err(DeflateError::Damaged);
+        }
+        sink.block(Block { is_last: self.is_last, kind: Kind::Stored { padding, len } });
+        Ok((State::Stored(len.into()), true))
+    }
+
+    fn stored(&mut self, mut left: usize, bits: &mut Bits<'_>, sink: &mut impl Sink) -> (State, bool) {
+        while left > 0
+            && bits.count() >= 8
+            && let Some(byte) = bits.take(8)
+        {
+            sink.stored(&[byte as u8]);
+            (left, self.plain_bytes) = (left - 1, self.plain_bytes + 1);
+        }
+        let bytes = bits.take_bytes(left);
+        if !bytes.is_empty() {
+            sink.stored(bytes);
+            (left, self.plain_bytes) = (left - bytes.len(), self.plain_bytes + bytes.len() as u64);
+        }
+        if left > 0 {
+            return (State::Stored(left), false);
+        }
+        sink.end_of_block();
+        (self.after_block(), true)
+    }
+
+    /// Tokens; whether the block ended.
+    fn codes(&mut self, codes: &Codes, bits: &mut Bits<'_>, sink: &mut impl Sink) -> Result<bool, DeflateError> {
+        loop {
+            bits.fill();
+            let (entry, passed) = symbol(&codes.literals, bits.held());
+            match entry.kind {
+                _ if passed > bits.count() => return Ok(false),
+                codes::Kind::Literal => {
+                    bits.drop(passed);
+                    sink.token(Token::literal(entry.value as u8));
+                    self.plain_bytes += 1;
+                }
+                codes::Kind::Base => match self.a_match(codes, bits, entry, passed)? {
+                    Some(token) => sink.token(token),
+                    None => return Ok(false),
+                },
+                codes::Kind::End => {
+                    bits.drop(passed);
+                    return Ok(true);
+                }
+                _ if bits.count() < 15 && bits.unread().is_empty() => return Ok(false),
+                _ => return Err(DeflateError::Damaged),
+            }
+        }
+    }
+
+    /// The match whose length's code, of `passed` bits, is at hand; `None` where bits are lacking.
+    fn a_match(
+        &mut self,
+        codes: &Codes,
+        bits: &mut Bits<'_>,
+        length: Entry,
+        passed: u32,
+    ) -> Result<Option<Token>, DeflateError> {
+        let held = bits.held() >> passed;
+        let bytes = length.value + (held & ((1 << length.extra()) - 1)) as u16;
+        let is_otherwise = length.value == OTHER_BASE_OF_LONGEST && bytes == 258;
+        let held = held >> length.extra();
+        let (entry, code_bits) = symbol(&codes.distances, held);
+        let used = passed + length.extra() + code_bits + entry.extra();
+        let distance = u32::from(entry.value) + (held >> code_bits & ((1 << entry.extra()) - 1)) as u32;
+        let is_base = entry.kind == codes::Kind::Base;
+        // With fewer bits what was seen may be no code of the stream at all.
+        if used > bits.count() || (!is_base && bits.count() < MATCH_BITS && bits.unread().is_empty()) {
+            return Ok(None);
+        }
+        if !is_base || u64::from(distance) > self.plain_bytes {
+            return Err(DeflateError::Damaged);
+        }
+        bits.drop(used);
+        self.plain_bytes += u64::from(bytes);
+        let bytes = if is_otherwise { LONGEST_OTHERWISE } else { bytes };
+        Token::new_match(bytes, distance as u16).ok_or(DeflateError::Damaged).map(Some)
+    }
+}
+
+/// What the next code stands for, and its bits.
+#[inline(always)]
+fn symbol(table: &Table, held: u64) -> (Entry, u32) {
+    let first = table.first(held);
+    if first.kind != codes::Kind::Longer {
+        return (first, first.bits());
+    }
+    let second = table.second(first, held >> first.bits());
+    (second, first.bits() + second.bits())
+}

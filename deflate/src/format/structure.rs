@@ -1,0 +1,132 @@
+//! What a deflate stream consists of: blocks and tokens, with all that is free to choose in how they are coded.
+
+/// A literal or a match, in four bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Token {
+    /// Plain bytes, but [`LONGEST_OTHERWISE`] for a match of 258 that is coded as 227 and 31.
+    length: u16,
+    /// A literal's byte, or a match's distance.
+    value: u16,
+}
+
+/// The shortest match.
+pub(crate) const MIN_MATCH: u16 = 3;
+/// The longest match.
+pub(crate) const MAX_MATCH: u16 = 258;
+/// Stands for the longest match in its other form.
+pub(crate) const LONGEST_OTHERWISE: u16 = 259;
+/// How far matches reach back.
+pub(crate) const MAX_DISTANCE: u16 = 32 << 10;
+
+impl Token {
+    pub(crate) fn literal(byte: u8) -> Self {
+        Self { length: 1, value: byte.into() }
+    }
+
+    /// `length` may be [`LONGEST_OTHERWISE`]; `None` beyond the format's bounds.
+    pub(crate) fn new_match(length: u16, distance: u16) -> Option<Self> {
+        let is_match = (MIN_MATCH..=LONGEST_OTHERWISE).contains(&length) && (1..=MAX_DISTANCE).contains(&distance);
+        is_match.then_some(Self { length, value: distance })
+    }
+
+    /// No token: says that something other than a token comes here.
+    pub(crate) fn mark(value: u16) -> Self {
+        Self { length: 0, value }
+    }
+
+    pub(crate) fn as_mark(self) -> Option<u16> {
+        (self.length == 0).then_some(self.value)
+    }
+
+    /// How many plain bytes it stands for.
+    pub(crate) fn plain_bytes(self) -> u16 {
+        self.length.min(MAX_MATCH)
+    }
+
+    /// Length, which may be [`LONGEST_OTHERWISE`], and distance.
+    pub(crate) fn as_match(self) -> Option<(u16, u16)> {
+        (self.length >= MIN_MATCH).then_some((self.length, self.value))
+    }
+
+    pub(crate) fn as_literal(self) -> Option<u8> {
+        (self.length == 1).then_some(self.value as u8)
+    }
+}
+
+/// How a block begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Block {
+    pub(crate) is_last: bool,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Stored {
+        /// Bits up to the next whole byte.
+        padding: u8,
+        len: u16,
+    },
+    Fixed,
+    Dynamic(Box<Header>),
+}
+
+/// How many literals and lengths, and distances, there may be codes for.
+pub(crate) const MAX_LITERALS: usize = 286;
+pub(crate) const MAX_DISTANCES: usize = 30;
+/// How many code lengths, and ways to repeat them, there are codes for.
+pub(crate) const OWN_CODES: usize = 19;
+
+/// The header of a dynamic block.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Header {
+    /// How many of the lengths are of literals and match lengths: 257 to 286.
+    pub(crate) literals: usize,
+    /// Lengths of the codes of literals and match lengths, then of distances.
+    pub(crate) lengths: Vec<u8>,
+    /// How these are coded.
+    pub(crate) steps: Vec<LengthStep>,
+    /// How many of `own` are coded: 4 to 19.
+    pub(crate) own_coded: usize,
+    /// Lengths of the codes for code lengths, in the order in which they are coded.
+    pub(crate) own: [u8; OWN_CODES],
+}
+
+/// One code of code lengths: a symbol, and how many lengths it stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LengthStep {
+    pub(crate) symbol: u8,
+    pub(crate) times: u8,
+}
+
+/// Of a symbol of a code length: extra bits, and the fewest lengths it stands for.
+pub(crate) fn repetition(symbol: u8) -> (u32, u8) {
+    match symbol {
+        16 => (2, 3),
+        17 => (3, 3),
+        18 => (7, 11),
+        _ => (0, 1),
+    }
+}
+
+impl Header {
+    pub(crate) fn of_literals(&self) -> &[u8] {
+        &self.lengths[..self.literals.min(self.lengths.len())]
+    }
+
+    pub(crate) fn of_distances(&self) -> &[u8] {
+        &self.lengths[self.literals.min(self.lengths.len())..]
+    }
+}
+
+/// Takes the parts of a stream, in their order.
+pub(crate) trait Sink {
+    /// A block begins.
+    fn block(&mut self, block: Block);
+    fn token(&mut self, token: Token);
+    /// Bytes of a stored block.
+    fn stored(&mut self, bytes: &[u8]);
+    fn end_of_block(&mut self);
+    /// The stream ended; the rest of its last byte.
+    fn end(&mut self, padding: u8);
+}

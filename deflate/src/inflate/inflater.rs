@@ -1,0 +1,480 @@
+//! The inflater: a window of the last plain bytes, a few bits that were read ahead, and the state within a block.
+
+use super::checkpoint::Checkpoint;
+use crate::DeflateError;
+use crate::format::codes::{Entry, Kind, Table, fixed};
+use crate::format::inflate_header::Header;
+
+/// How far matches reach back.
+pub(crate) const WINDOW_BYTES: usize = 32 << 10;
+/// Room for new plain bytes behind the window.
+const ROOM_BYTES: usize = 96 << 10;
+const MAX_MATCH_BYTES: usize = 258;
+/// With so many bits at hand a literal or a match needs no more: 15 + 5 + 15 + 13.
+const MATCH_BITS: u32 = 48;
+
+/// What became of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// How many of the stored bytes belong to the stream and were taken.
+    pub taken: usize,
+    /// The stream ended, and all its plain bytes were given.
+    pub ended: bool,
+}
+
+/// Inflates a raw deflate stream that arrives in pieces of any size. Takes 128 KiB of memory and the tables of a block.
+#[derive(Debug, Clone)]
+pub struct Inflater {
+    state: State,
+    /// The block at hand is the last.
+    pub(crate) is_last: bool,
+    /// Bits that were read ahead, and how many.
+    bits: (u64, u32),
+    /// Bits of the first byte that belong to what came before.
+    skip: u32,
+    /// Plain bytes: up to `given` they were given, up to `end` they are there.
+    buffer: Vec<u8>,
+    given: usize,
+    end: usize,
+    plain_bytes: u64,
+    stored_bytes: u64,
+}
+
+/// Where in a block it is.
+#[derive(Debug, Clone)]
+enum State {
+    /// Before a block's first bits.
+    Start,
+    /// In the length of a stored block.
+    StoredLength,
+    Stored(usize),
+    Header(Box<Header>),
+    Codes(Box<Codes>),
+    Ended,
+}
+
+/// The codes of a block.
+#[derive(Debug, Clone)]
+struct Codes {
+    literals: Table,
+    distances: Table,
+    /// Of both codes, literals and lengths first, of which there are so many.
+    lengths: (Vec<u8>, usize),
+}
+
+impl Codes {
+    fn new(lengths: Vec<u8>, literals: usize) -> Result<Self, DeflateError> {
+        let (of_literals, of_distances) = lengths.split_at(literals);
+        let (literal_table, distances) = (Table::of_literals(of_literals)?, Table::of_distances(of_distances)?);
+        Ok(Self { literals: literal_table, distances, lengths: (lengths, literals) })
+    }
+
+    fn fixed() -> Result<Self, DeflateError> {
+        let (literals, distances) = fixed();
+        Self::new([literals.as_slice(), &distances].concat(), literals.len())
+    }
+}
+
+/// What a checkpoint says of the block at hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Within {
+    Start,
+    Stored(u16),
+    /// Lengths of the codes, of which so many are those of literals and lengths.
+    Codes(Vec<u8>, usize),
+}
+
+/// Bits of what was read ahead and of a piece of the stream.
+pub(crate) struct Bits<'a> {
+    held: u64,
+    count: u32,
+    stored: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Bits<'a> {
+    /// Bits that were read ahead, and the piece that follows them.
+    pub(crate) fn new(ahead: (u64, u32), stored: &'a [u8]) -> Self {
+        Self { held: ahead.0, count: ahead.1, stored, at: 0 }
+    }
+
+    /// The bits that were read ahead of what was taken, once all of the piece was read.
+    pub(crate) fn ahead(&self) -> (u64, u32) {
+        (if self.count == 0 { 0 } else { self.held & (u64::MAX >> (64 - self.count)) }, self.count)
+    }
+
+    /// Bytes of the piece that were not read.
+    pub(crate) fn unread(&self) -> &'a [u8] {
+        &self.stored[self.at..]
+    }
+
+    /// Takes whole bytes of the piece, where no bits of others are held.
+    pub(crate) fn take_bytes(&mut self, most: usize) -> &'a [u8] {
+        if self.count > 0 {
+            return &[];
+        }
+        let now = most.min(self.stored.len() - self.at);
+        (self.at, self.held) = (self.at + now, 0);
+        &self.stored[self.at - now..self.at]
+    }
+
+    /// Reads ahead as much as there is room for.
+    #[inline(always)]
+    pub(crate) fn fill(&mut self) {
+        if let Some(word) = self.stored.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
+            self.held |= u64::from_le_bytes(*word) << self.count;
+            self.at += ((63 - self.count) >> 3) as usize;
+            self.count |= 56;
+            return;
+        }
+        while self.count < 56 && self.at < self.stored.len() {
+            self.held |= u64::from(self.stored[self.at]) << self.count;
+            self.at += 1;
+            self.count += 8;
+        }
+    }
+
+    /// What was read ahead, the next bit lowest. Above [`Bits::count`] it may have bits of what comes then.
+    #[inline(always)]
+    pub(crate) fn held(&self) -> u64 {
+        self.held
+    }
+
+    #[inline(always)]
+    pub(crate) fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Passes bits by that are there.
+    #[inline(always)]
+    pub(crate) fn drop(&mut self, count: u32) {
+        self.held >>= count;
+        self.count -= count;
+    }
+
+    /// The next bits, at most 32, if they are there.
+    pub(crate) fn take(&mut self, count: u32) -> Option<u64> {
+        if self.count < count {
+            self.fill();
+        }
+        if self.count < count {
+            return None;
+        }
+        let bits = self.held & ((1u64 << count) - 1);
+        self.drop(count);
+        Some(bits)
+    }
+
+    /// Gives whole bytes that were read ahead back to the piece, as far as they are of it.
+    fn give_back(&mut self) {
+        let bytes = (self.count / 8).min(self.at as u32);
+        self.at -= bytes as usize;
+        self.count -= 8 * bytes;
+        self.held &= (1 << self.count) - 1;
+    }
+}
+
+impl Default for Inflater {
+    fn default() -> Self {
+        Self {
+            state: State::Start,
+            is_last: false,
+            bits: (0, 0),
+            skip: 0,
+            buffer: vec![0; WINDOW_BYTES + ROOM_BYTES],
+            given: 0,
+            end: 0,
+            plain_bytes: 0,
+            stored_bytes: 0,
+        }
+    }
+}
+
+impl Inflater {
+    /// At the start of a stream.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes stored bytes and appends at most `max_out` plain ones to `out`, until one of them runs out or the stream ends. Bytes
+    /// behind its end are not taken.
+    ///
+    /// # Errors
+    /// [`DeflateError::Damaged`] for what is no deflate stream, by zlib's rules.
+    pub fn inflate(&mut self, stored: &[u8], out: &mut Vec<u8>, max_out: usize) -> Result<Step, DeflateError> {
+        let wanted = out.len().saturating_add(max_out);
+        let mut bits = Bits { held: self.bits.0, count: self.bits.1, stored, at: 0 };
+        if self.skip > 0 && bits.take(self.skip).is_some() {
+            self.skip = 0;
+        }
+        let result = loop {
+            self.hand_on(out, wanted);
+            if out.len() == wanted || matches!(self.state, State::Ended) {
+                break Ok(());
+            }
+            let (before, state) = (self.end, std::mem::discriminant(&self.state));
+            let most = self.room(wanted - out.len());
+            match self.advance(&mut bits, most) {
+                Err(error) => break Err(error),
+                // Nothing can be made of the bits that are there.
+                Ok(())
+                    if self.end == before
+                        && state == std::mem::discriminant(&self.state)
+                        && bits.at == stored.len() =>
+                {
+                    break Ok(());
+                }
+                Ok(()) => {}
+            }
+        };
+        // What was read ahead and is not needed yet is left to whoever reads on.
+        if matches!(self.state, State::Ended) {
+            // Padding.
+            bits.drop(bits.count % 8);
+        }
+        if bits.at < stored.len() || self.end > self.given || matches!(self.state, State::Ended) || out.len() == wanted
+        {
+            bits.give_back();
+        }
+        self.bits = (if bits.count == 0 { 0 } else { bits.held & (u64::MAX >> (64 - bits.count)) }, bits.count);
+        self.stored_bytes += bits.at as u64;
+        let ended = matches!(self.state, State::Ended) && self.given == self.end;
+        result.map(|()| Step { taken: bits.at, ended })
+    }
+
+    /// Gives plain bytes that are there.
+    fn hand_on(&mut self, out: &mut Vec<u8>, wanted: usize) {
+        let now = (self.end - self.given).min(wanted - out.len());
+        out.extend_from_slice(&self.buffer[self.given..self.given + now]);
+        self.given += now;
+        self.plain_bytes += now as u64;
+    }
+
+    /// Makes room in the buffer; returns up to where it may be filled to give `wanted` bytes.
+    fn room(&mut self, wanted: usize) -> usize {
+        if self.end + MAX_MATCH_BYTES >= self.buffer.len() {
+            // All was given: only the window is needed.
+            let start = self.end.saturating_sub(WINDOW_BYTES);
+            self.buffer.copy_within(start..self.end, 0);
+            self.end -= start;
+            self.given -= start;
+        }
+        (self.buffer.len() - MAX_MATCH_BYTES).min(self.given.saturating_add(wanted))
+    }
+
+    /// Goes on in the stream until `most` bytes are in the buffer, the block's part ends, or bits are lacking.
+    fn advance(&mut self, bits: &mut Bits<'_>, most: usize) -> Result<(), DeflateError> {
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Start => self.state = self.start(bits)?,
+            State::StoredLength => self.state = stored_length(bits)?,
+            State::Stored(left) => {
+                let left = self.copy_stored(bits, left, most);
+                self.state = if left > 0 { State::Stored(left) } else { self.after_block() };
+            }
+            State::Header(mut header) => {
+                self.state = match header.read(bits)? {
+                    Some((lengths, literals)) => State::Codes(Box::new(Codes::new(lengths, literals)?)),
+                    None => State::Header(header),
+                };
+            }
+            State::Codes(codes) => {
+                let ended = self.codes(&codes, bits, most)?;
+                self.state = if ended { self.after_block() } else { State::Codes(codes) };
+            }
+            State::Ended => {}
+        }
+        Ok(())
+    }
+
+    fn after_block(&self) -> State {
+        if self.is_last { State::Ended } else { State::Start }
+    }
+
+    fn start(&mut self, bits: &mut Bits<'_>) -> Result<State, DeflateError> {
+        let Some(first) = bits.take(3) else { return Ok(State::Start) };
+        self.is_last = first & 1 == 1;
+        match first >> 1 {
+            0 => {
+                // The rest of the byte is passed by.
+                bits.drop(bits.count % 8);
+                Ok(State::StoredLength)
+            }
+            1 => Ok(State::Codes(Box::new(Codes::fixed()?))),
+            2 => Ok(State::Header(Box::new(Header::new()))),
+            _ => Err(DeflateError::Damaged),
+        }
+    }
+
+    /// Copies what there is of a stored block; returns how much is left of it.
+    fn copy_stored(&mut self, bits: &mut Bits<'_>, left: usize, most: usize) -> usize {
+        let mut wanted = left.min(most.saturating_sub(self.end));
+        let before = wanted;
+        while wanted > 0
+            && bits.count >= 8
+            && let Some(byte) = bits.take(8)
+        {
+            self.buffer[self.end] = byte as u8;
+            (self.end, wanted) = (self.end + 1, wanted - 1);
+        }
+        if bits.count == 0 {
+            let rest = &bits.stored[bits.at..];
+            let now = wanted.min(rest.len());
+            self.buffer[self.end..self.end + now].copy_from_slice(&rest[..now]);
+            // Bits above those that count may be of these bytes.
+            (self.end, wanted, bits.at, bits.held) = (self.end + now, wanted - now, bits.at + now, 0);
+        }
+        left - (before - wanted)
+    }
+
+    /// Literals and matches; whether the block ended.
+    fn codes(&mut self, codes: &Codes, bits: &mut Bits<'_>, most: usize) -> Result<bool, DeflateError> {
+        while self.end < most {
+            bits.fill();
+            let mut entry = codes.literals.first(bits.held);
+            let mut passed = 0;
+            if entry.kind == Kind::Longer {
+                passed = entry.bits();
+                entry = codes.literals.second(entry, bits.held >> passed);
+            }
+            passed += entry.bits();
+            match entry.kind {
+                _ if passed > bits.count => return Ok(false),
+                Kind::Literal => {
+                    bits.drop(passed);
+                    self.buffer[self.end] = entry.value as u8;
+                    self.end += 1;
+                }
+                Kind::Base => {
+                    if !self.copy_match(codes, bits, entry, passed)? {
+                        return Ok(false);
+                    }
+                }
+                Kind::End => {
+                    bits.drop(passed);
+                    return Ok(true);
+                }
+                Kind::None | Kind::Longer if bits.count < 15 && bits.at == bits.stored.len() => return Ok(false),
+                Kind::None | Kind::Longer => return Err(DeflateError::Damaged),
+            }
+        }
+        Ok(false)
+    }
+
+    /// A match whose length's code, of `passed` bits, is at hand. `false` where bits are lacking.
+    #[inline(always)]
+    fn copy_match(
+        &mut self,
+        codes: &Codes,
+        bits: &mut Bits<'_>,
+        length: Entry,
+        passed: u32,
+    ) -> Result<bool, DeflateError> {
+        let (mut held, mut used) = (bits.held >> passed, passed);
+        let len = usize::from(length.value) + (held & ((1 << length.extra()) - 1)) as usize;
+        held >>= length.extra();
+        used += length.extra();
+        let mut entry = codes.distances.first(held);
+        if entry.kind == Kind::Longer {
+            used += entry.bits();
+            held >>= entry.bits();
+            entry = codes.distances.second(entry, held);
+        }
+        held >>= entry.bits();
+        used += entry.bits() + entry.extra();
+        let distance = usize::from(entry.value) + (held & ((1 << entry.extra()) - 1)) as usize;
+        // With fewer bits what was seen may be no code of the stream at all.
+        if used > bits.count || (entry.kind != Kind::Base && bits.count < MATCH_BITS && bits.at == bits.stored.len()) {
+            return Ok(false);
+        }
+        if entry.kind != Kind::Base || distance > self.end {
+            return Err(DeflateError::Damaged);
+        }
+        bits.drop(used);
+        self.copy(distance, len);
+        Ok(true)
+    }
+
+    /// Repeats `len` bytes from `distance` bytes ago; there is room for them.
+    #[inline(always)]
+    fn copy(&mut self, distance: usize, len: usize) {
+        let (start, end) = (self.end - distance, self.end);
+        if distance >= len {
+            self.buffer.copy_within(start..start + len, end);
+        } else if distance == 1 {
+            let byte = self.buffer[start];
+            self.buffer[end..end + len].fill(byte);
+        } else {
+            let mut done = 0;
+            while done < len {
+                // What was repeated already is repeated too.
+                let now = (distance + done).min(len - done);
+                self.buffer.copy_within(start..start + now, end + done);
+                done += now;
+            }
+        }
+        self.end += len;
+    }
+
+    /// Plain bytes that were given.
+    #[must_use]
+    pub fn plain_bytes(&self) -> u64 {
+        self.plain_bytes
+    }
+
+    /// Stored bytes that were taken.
+    #[must_use]
+    pub fn stored_bytes(&self) -> u64 {
+        self.stored_bytes
+    }
+
+    /// All that is needed to go on from here; `None` in the midst of a block's header, which the next call mostly ends.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        let within = match &self.state {
+            State::Start => Within::Start,
+            State::Stored(left) => Within::Stored(u16::try_from(*left).ok()?),
+            State::Codes(codes) => Within::Codes(codes.lengths.0.clone(), codes.lengths.1),
+            State::StoredLength | State::Header(_) | State::Ended => return None,
+        };
+        let window = self.buffer[self.given.saturating_sub(WINDOW_BYTES)..self.given].to_vec();
+        Some(Checkpoint {
+            bit: self.stored_bytes * 8 - u64::from(self.bits.1),
+            is_last: self.is_last,
+            within,
+            window,
+            pending: self.buffer[self.given..self.end].to_vec(),
+        })
+    }
+
+    /// Goes on from a checkpoint: the stream's bytes from [`Checkpoint::stored_at`] on are to be given.
+    #[must_use]
+    pub fn resume(checkpoint: &Checkpoint) -> Self {
+        let mut inflater = Self::new();
+        let state = match &checkpoint.within {
+            Within::Start => State::Start,
+            Within::Stored(left) => State::Stored(usize::from(*left)),
+            // A checkpoint has no other codes than sound ones.
+            Within::Codes(lengths, literals) => match Codes::new(lengths.clone(), *literals) {
+                Ok(codes) => State::Codes(Box::new(codes)),
+                Err(_) => State::Ended,
+            },
+        };
+        let known = [checkpoint.window.as_slice(), &checkpoint.pending].concat();
+        inflater.buffer[..known.len()].copy_from_slice(&known);
+        (inflater.given, inflater.end) = (checkpoint.window.len(), known.len());
+        (inflater.state, inflater.is_last) = (state, checkpoint.is_last);
+        inflater.skip = (checkpoint.bit % 8) as u32;
+        inflater.stored_bytes = checkpoint.stored_at();
+        inflater
+    }
+}
+
+fn stored_length(bits: &mut Bits<'_>) -> Result<State, DeflateError> {
+    let Some(lengths) = bits.take(32) else { return Ok(State::StoredLength) };
+    let (len, check) = (lengths & 0xffff, lengths >> 16);
+    if len != !check & 0xffff {
+        return Err(DeflateError::Damaged);
+    }
+    Ok(State::Stored(len as usize))
+}
