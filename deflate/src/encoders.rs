@@ -22,6 +22,7 @@ use std::fmt;
 use crate::encoders::klauspost::{
     Klauspost, KlauspostEncoder, MAX_BLOCK_BYTES, MIN_BLOCK_BYTES, PGZIP_TAIL_BYTES, pgzip_block,
 };
+use crate::format::tables::WINDOW_BYTES;
 use crate::number::{put_number, take_number};
 
 /// An encoder that is known exactly.
@@ -122,7 +123,7 @@ impl Known {
             }),
             Self::Zlib(ZlibFamily::Pigz { .. }) => Some(Blocks {
                 block_bytes: zlib::PIGZ_BLOCK_BYTES,
-                dictionary_bytes: zlib::WINDOW_BYTES,
+                dictionary_bytes: WINDOW_BYTES,
                 ends_with_partial: false,
             }),
             _ => None,

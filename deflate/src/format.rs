@@ -7,5 +7,5 @@ pub(crate) mod inflate_header;
 pub(crate) mod parser;
 pub(crate) mod structure;
 pub(crate) mod symbols;
-pub(crate) mod token_symbols;
+pub(crate) mod tables;
 pub(crate) mod writer;

@@ -1,11 +1,8 @@
 //! Codes as encoders build them of how often symbols occur.
 
 use crate::encoders::{go_code_lengths, zlib_code_lengths};
-use crate::format::token_symbols::Counts;
-
-const MAX_CODE_BITS: usize = 15;
-/// Of the codes for code lengths.
-const MAX_OWN_BITS: usize = 7;
+use crate::format::symbols::Counts;
+use crate::format::tables::{CODE_LENGTH_SYMBOLS, MAX_CODE_BITS, MAX_CODE_LENGTH_BITS};
 
 /// A way to choose the lengths of codes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,8 +27,8 @@ impl Builder {
     }
 
     /// Lengths of the codes for code lengths.
-    pub(super) fn own(self, counts: &[u32; 19]) -> Vec<u8> {
-        self.of_counts(counts, MAX_OWN_BITS)
+    pub(super) fn own(self, counts: &[u32; CODE_LENGTH_SYMBOLS]) -> Vec<u8> {
+        self.of_counts(counts, MAX_CODE_LENGTH_BITS)
     }
 
     fn of_counts(self, counts: &[u32], max_bits: usize) -> Vec<u8> {

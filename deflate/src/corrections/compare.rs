@@ -6,7 +6,7 @@ use super::headers::{Likes, put_header};
 use super::marks::*;
 use super::predicted::{Parts, Predicted};
 use crate::format::structure::{Block, Header, Kind, Token};
-use crate::format::token_symbols::{Counts, Symbols};
+use crate::format::symbols::Counts;
 
 /// Pieces are taken in such, so that little of a stream is held at once.
 const PIECE_BYTES: usize = 4 << 10;
@@ -42,7 +42,6 @@ struct Comparison {
     /// Tokens of the last block that had any, and the last header.
     last_tokens: u64,
     last_header: Option<Box<Header>>,
-    symbols: Symbols,
 }
 
 struct OpenBlock {
@@ -71,7 +70,6 @@ impl Differ {
                 block: None,
                 last_tokens: 0,
                 last_header: None,
-                symbols: Symbols::new(),
             },
         }
     }
@@ -270,7 +268,7 @@ impl Comparison {
         self.place += u64::from(token.plain_bytes());
         let open = self.block.as_mut()?;
         open.tokens += 1;
-        open.counts.add(token, &self.symbols);
+        open.counts.add(token);
         Some(Became::Passed)
     }
 

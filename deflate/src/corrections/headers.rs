@@ -3,9 +3,12 @@
 use super::built::Builder;
 use super::channels::{Channel, Numbers, Reader};
 use crate::DeflateError;
-use crate::format::inflate_header::ORDER;
-use crate::format::structure::{Header, LengthStep, MAX_DISTANCES, MAX_LITERALS, OWN_CODES};
-use crate::format::token_symbols::Counts;
+use crate::format::structure::{Header, LengthStep};
+use crate::format::symbols::Counts;
+use crate::format::tables::{
+    CODE_LENGTH_ORDER as ORDER, CODE_LENGTH_SYMBOLS as OWN_CODES, DISTANCE_SYMBOLS as MAX_DISTANCES,
+    LITERAL_SYMBOLS as MAX_LITERALS,
+};
 use crate::number::put_number;
 
 /// The lowest two bits of the first number: the predicted header, the last one, and from here on the builders' ways.

@@ -7,7 +7,7 @@ use super::marks::*;
 use super::predicted::{Parts, Predicted};
 use crate::DeflateError;
 use crate::format::structure::{Block, Header, Kind, Token};
-use crate::format::token_symbols::Counts;
+use crate::format::symbols::Counts;
 use crate::format::writer::Writer;
 
 /// Of the predicted stream so much is taken apart at once: it stands for at most some MB.
@@ -292,7 +292,7 @@ impl Patching {
             }
             let token = self.listing.next(self.place, covering, reader, predicted)?;
             match &mut self.buffered {
-                Some(buffered) => buffered.push(token, &self.writer)?,
+                Some(buffered) => buffered.push(token)?,
                 None => self.writer.token(token, out)?,
             }
             self.place += u64::from(token.plain_bytes());
@@ -311,12 +311,12 @@ impl Patching {
 }
 
 impl Buffered {
-    fn push(&mut self, token: Token, writer: &Writer) -> Result<(), DeflateError> {
+    fn push(&mut self, token: Token) -> Result<(), DeflateError> {
         if self.tokens.len() as u64 >= MAX_BUFFERED_TOKENS {
             return Err(DeflateError::Corrections);
         }
         self.tokens.push(token);
-        self.counts.add(token, &writer.symbols);
+        self.counts.add(token);
         Ok(())
     }
 }

@@ -47,7 +47,6 @@ const DEFAULT_LEVEL: i8 = 6;
 const LEVELS: [i8; 11] = [DEFAULT_LEVEL, 9, 1, 5, 4, 3, 2, 7, 8, 0, HUFFMAN_ONLY];
 /// How many numbers a generation has.
 const NUMBERS: u16 = 16;
-const STORED_MAX_BYTES: usize = 65535;
 
 pub(super) fn all() -> impl Iterator<Item = (GoGeneration, i8)> {
     // Fused ones hardly ever write anything else.

@@ -32,7 +32,6 @@ mod header;
 mod huffman;
 mod lazy;
 mod recognise;
-mod symbols;
 #[cfg(test)]
 mod tests;
 mod tokens;

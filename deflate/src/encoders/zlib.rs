@@ -19,6 +19,7 @@ mod trees;
 
 use std::fmt;
 
+use crate::format::tables::WINDOW_BYTES;
 use matcher::Matcher;
 pub(crate) use trees::code_lengths;
 
@@ -46,7 +47,6 @@ pub enum ZlibFamily {
 
 /// pigz's blocks.
 pub(super) const PIGZ_BLOCK_BYTES: usize = 128 << 10;
-pub(super) const WINDOW_BYTES: usize = 32 << 10;
 /// 6 is the default, 9 and 1 are what people ask for.
 const LEVELS: [u8; 9] = [6, 9, 1, 5, 4, 3, 2, 7, 8];
 /// How many numbers each of the four has.

@@ -1,74 +1,10 @@
 //! Prefix codes as tables: what the next bits of a stream stand for. RFC 1951, section 3.2.
 
+use super::tables::{
+    DISTANCE_BASE, DISTANCE_EXTRA, DISTANCE_SYMBOLS, END_OF_BLOCK, FIRST_LENGTH, LENGTH_BASE, LENGTH_EXTRA,
+    LITERAL_SYMBOLS, MAX_CODE_BITS, MAX_CODE_LENGTH_BITS, MIN_MATCH_BYTES,
+};
 use crate::DeflateError;
-
-/// Codes are at most so long.
-pub(crate) const MAX_CODE_BITS: usize = 15;
-/// Lengths and extra bits of the length symbols from 257 on, and distances and extra bits of the distance symbols.
-pub(crate) const LENGTHS: [(u16, u8); 29] = [
-    (3, 0),
-    (4, 0),
-    (5, 0),
-    (6, 0),
-    (7, 0),
-    (8, 0),
-    (9, 0),
-    (10, 0),
-    (11, 1),
-    (13, 1),
-    (15, 1),
-    (17, 1),
-    (19, 2),
-    (23, 2),
-    (27, 2),
-    (31, 2),
-    (35, 3),
-    (43, 3),
-    (51, 3),
-    (59, 3),
-    (67, 4),
-    (83, 4),
-    (99, 4),
-    (115, 4),
-    (131, 5),
-    (163, 5),
-    (195, 5),
-    (227, 5),
-    (258, 0),
-];
-pub(crate) const DISTANCES: [(u16, u8); 30] = [
-    (1, 0),
-    (2, 0),
-    (3, 0),
-    (4, 0),
-    (5, 1),
-    (7, 1),
-    (9, 2),
-    (13, 2),
-    (17, 3),
-    (25, 3),
-    (33, 4),
-    (49, 4),
-    (65, 5),
-    (97, 5),
-    (129, 6),
-    (193, 6),
-    (257, 7),
-    (385, 7),
-    (513, 8),
-    (769, 8),
-    (1025, 9),
-    (1537, 9),
-    (2049, 10),
-    (3073, 10),
-    (4097, 11),
-    (6145, 11),
-    (8193, 12),
-    (12289, 12),
-    (16385, 13),
-    (24577, 13),
-];
-const END_OF_BLOCK: usize = 256;
 
 /// What a code stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,12 +65,19 @@ fn literal_or_length(symbol: usize) -> Entry {
     match symbol {
         0..END_OF_BLOCK => Entry::new(Kind::Literal, symbol as u16, 0),
         END_OF_BLOCK => Entry::new(Kind::End, 0, 0),
-        _ => LENGTHS.get(symbol - 257).map_or(Entry::NONE, |&(base, extra)| Entry::new(Kind::Base, base, extra)),
+        FIRST_LENGTH..LITERAL_SYMBOLS => {
+            let at = symbol - FIRST_LENGTH;
+            Entry::new(Kind::Base, MIN_MATCH_BYTES as u16 + u16::from(LENGTH_BASE[at]), LENGTH_EXTRA[at])
+        }
+        _ => Entry::NONE,
     }
 }
 
 fn distance(symbol: usize) -> Entry {
-    DISTANCES.get(symbol).map_or(Entry::NONE, |&(base, extra)| Entry::new(Kind::Base, base, extra))
+    match symbol {
+        0..DISTANCE_SYMBOLS => Entry::new(Kind::Base, 1 + DISTANCE_BASE[symbol], DISTANCE_EXTRA[symbol]),
+        _ => Entry::NONE,
+    }
 }
 
 impl Table {
@@ -150,7 +93,7 @@ impl Table {
 
     /// Of the lengths of the codes of code lengths: symbols stand for themselves.
     pub(crate) fn of_code_lengths(lengths: &[u8]) -> Result<Self, DeflateError> {
-        Self::new(lengths, 7, false, |symbol| Entry::new(Kind::Literal, symbol as u16, 0))
+        Self::new(lengths, MAX_CODE_LENGTH_BITS, false, |symbol| Entry::new(Kind::Literal, symbol as u16, 0))
     }
 
     /// `may_be_lonely`: a single code of one bit is allowed, as zlib does, and none at all.
@@ -226,12 +169,4 @@ impl Table {
 /// An entry at all places whose lowest bits are the code.
 fn put(entries: &mut [Entry], code: usize, bits: usize, entry: Entry) {
     entries.iter_mut().skip(code).step_by(1 << bits).for_each(|place| *place = entry);
-}
-
-/// The lengths of the fixed codes: literals and lengths, then distances.
-pub(crate) fn fixed() -> ([u8; 288], [u8; 32]) {
-    let mut literals = [8; 288];
-    literals[144..256].fill(9);
-    literals[256..280].fill(7);
-    (literals, [5; 32])
 }

@@ -1,9 +1,12 @@
 //! The header of a dynamic block as it is coded, bit by bit as it comes. RFC 1951, section 3.2.7.
 
-use super::structure::{Header, LengthStep, MAX_DISTANCES, MAX_LITERALS, repetition};
+use super::structure::{Header, LengthStep};
+use super::tables::{
+    CODE_LENGTH_ORDER, CODE_LENGTH_SYMBOLS, DISTANCE_SYMBOLS, END_OF_BLOCK, FEW_ZEROS, FIRST_LENGTH, LITERAL_SYMBOLS,
+    MANY_ZEROS, MAX_CODE_LENGTH_BITS, REPEAT, repetition,
+};
 use crate::DeflateError;
 use crate::format::codes::{Kind, Table};
-use crate::format::inflate_header::ORDER;
 use crate::inflate::inflater::Bits;
 
 /// A header that is being read.
@@ -21,11 +24,11 @@ impl HeaderReader {
     pub(crate) fn read(&mut self, bits: &mut Bits<'_>) -> Result<Option<Header>, DeflateError> {
         if self.header.literals == 0 {
             let Some(counts) = bits.take(14) else { return Ok(None) };
-            self.header.literals = (counts & 31) as usize + 257;
+            self.header.literals = (counts & 31) as usize + FIRST_LENGTH;
             let distances = (counts >> 5 & 31) as usize + 1;
             self.header.own_coded = (counts >> 10) as usize + 4;
             self.lengths = self.header.literals + distances;
-            if self.header.literals > MAX_LITERALS || distances > MAX_DISTANCES {
+            if self.header.literals > LITERAL_SYMBOLS || distances > DISTANCE_SYMBOLS {
                 return Err(DeflateError::Damaged);
             }
         }
@@ -44,7 +47,7 @@ impl HeaderReader {
             return Ok(None);
         }
         // Without an end no block ends.
-        if self.header.lengths[256] == 0 {
+        if self.header.lengths[END_OF_BLOCK] == 0 {
             return Err(DeflateError::Damaged);
         }
         Ok(Some(std::mem::take(&mut self.header)))
@@ -55,7 +58,7 @@ impl HeaderReader {
             bits.fill();
             let entry = table.first(bits.held());
             if entry.kind == Kind::None {
-                return if bits.count() < 7 { Ok(false) } else { Err(DeflateError::Damaged) };
+                return if bits.count() < MAX_CODE_LENGTH_BITS as u32 { Ok(false) } else { Err(DeflateError::Damaged) };
             }
             let symbol = entry.value as u8;
             let (extra, base) = repetition(symbol);
@@ -77,8 +80,8 @@ impl Header {
     /// Adds the lengths of a step; `None` if it repeats what is not there.
     pub(crate) fn push(&mut self, step: LengthStep) -> Option<()> {
         let length = match step.symbol {
-            16 => *self.lengths.last()?,
-            17 | 18 => 0,
+            REPEAT => *self.lengths.last()?,
+            FEW_ZEROS | MANY_ZEROS => 0,
             length => length,
         };
         self.lengths.resize(self.lengths.len() + usize::from(step.times), length);
@@ -88,8 +91,8 @@ impl Header {
 }
 
 /// Lengths in the order in which they are coded, by symbol.
-pub(crate) fn by_symbol(own: &[u8; 19]) -> [u8; 19] {
-    let mut lengths = [0; 19];
-    ORDER.iter().zip(own).for_each(|(&symbol, &length)| lengths[symbol] = length);
+pub(crate) fn by_symbol(own: &[u8; CODE_LENGTH_SYMBOLS]) -> [u8; CODE_LENGTH_SYMBOLS] {
+    let mut lengths = [0; CODE_LENGTH_SYMBOLS];
+    CODE_LENGTH_ORDER.iter().zip(own).for_each(|(&symbol, &length)| lengths[symbol] = length);
     lengths
 }

@@ -1,13 +1,11 @@
 //! The header of a dynamic block, bit by bit as it comes. RFC 1951, section 3.2.7.
 
 use super::codes::{Kind, Table};
+use super::tables::{
+    CODE_LENGTH_ORDER as ORDER, DISTANCE_SYMBOLS as MAX_DISTANCES, LITERAL_SYMBOLS as MAX_LITERALS, repetition,
+};
 use crate::DeflateError;
 use crate::inflate::inflater::Bits;
-
-/// The order of the code lengths' own code lengths.
-pub(crate) const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
-const MAX_LITERALS: usize = 286;
-const MAX_DISTANCES: usize = 30;
 
 /// A header that is being read.
 #[derive(Debug, Clone)]
@@ -70,17 +68,12 @@ impl Header {
             if entry.kind == Kind::None {
                 return Err(DeflateError::Damaged);
             }
-            let (extra, base) = match entry.value {
-                16 => (2, 3),
-                17 => (3, 3),
-                18 => (7, 11),
-                _ => (0, 1),
-            };
+            let (extra, base) = repetition(entry.value as u8);
             if entry.bits() + extra > bits.count() {
                 return Ok(false);
             }
             bits.drop(entry.bits());
-            let times = base + bits.take(extra).unwrap_or(0) as usize;
+            let times = usize::from(base) + bits.take(extra).unwrap_or(0) as usize;
             let length = match entry.value {
                 16 => *self.lengths.last().ok_or(DeflateError::Damaged)?,
                 17 | 18 => 0,

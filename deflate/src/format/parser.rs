@@ -2,6 +2,7 @@
 
 use super::header_reader::HeaderReader;
 use super::structure::{Block, Kind, LONGEST_OTHERWISE, Sink, Token};
+use super::tables::{FIXED_DISTANCE_BITS, FIXED_LITERAL_BITS};
 use crate::DeflateError;
 use crate::format::codes::{self, Entry, Table};
 use crate::inflate::inflater::Bits;
@@ -123,9 +124,8 @@ impl Parser {
         let state = match first >> 1 {
             0 => State::StoredLength(bits.take(bits.count() % 8).unwrap_or(0) as u8),
             1 => {
-                let (literals, distances) = codes::fixed();
                 sink.block(Block { is_last: self.is_last, kind: Kind::Fixed });
-                State::Codes(Box::new(Codes::new(&literals, &distances)?))
+                State::Codes(Box::new(Codes::new(&FIXED_LITERAL_BITS, &FIXED_DISTANCE_BITS)?))
             }
             2 => State::Header(Box::default()),
             _ => return Err(DeflateError::Damaged),

@@ -1,5 +1,7 @@
 //! What a deflate stream consists of: blocks and tokens, with all that is free to choose in how they are coded.
 
+use super::tables::{CODE_LENGTH_SYMBOLS, MAX_MATCH_BYTES, MIN_MATCH_BYTES, WINDOW_BYTES};
+
 /// A literal or a match, in four bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Token {
@@ -10,13 +12,13 @@ pub(crate) struct Token {
 }
 
 /// The shortest match.
-pub(crate) const MIN_MATCH: u16 = 3;
+pub(crate) const MIN_MATCH: u16 = MIN_MATCH_BYTES as u16;
 /// The longest match.
-pub(crate) const MAX_MATCH: u16 = 258;
+pub(crate) const MAX_MATCH: u16 = MAX_MATCH_BYTES as u16;
 /// Stands for the longest match in its other form.
 pub(crate) const LONGEST_OTHERWISE: u16 = 259;
 /// How far matches reach back.
-pub(crate) const MAX_DISTANCE: u16 = 32 << 10;
+pub(crate) const MAX_DISTANCE: u16 = WINDOW_BYTES as u16;
 
 impl Token {
     pub(crate) fn literal(byte: u8) -> Self {
@@ -71,12 +73,6 @@ pub(crate) enum Kind {
     Dynamic(Box<Header>),
 }
 
-/// How many literals and lengths, and distances, there may be codes for.
-pub(crate) const MAX_LITERALS: usize = 286;
-pub(crate) const MAX_DISTANCES: usize = 30;
-/// How many code lengths, and ways to repeat them, there are codes for.
-pub(crate) const OWN_CODES: usize = 19;
-
 /// The header of a dynamic block.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Header {
@@ -89,7 +85,7 @@ pub(crate) struct Header {
     /// How many of `own` are coded: 4 to 19.
     pub(crate) own_coded: usize,
     /// Lengths of the codes for code lengths, in the order in which they are coded.
-    pub(crate) own: [u8; OWN_CODES],
+    pub(crate) own: [u8; CODE_LENGTH_SYMBOLS],
 }
 
 /// One code of code lengths: a symbol, and how many lengths it stands for.
@@ -97,16 +93,6 @@ pub(crate) struct Header {
 pub(crate) struct LengthStep {
     pub(crate) symbol: u8,
     pub(crate) times: u8,
-}
-
-/// Of a symbol of a code length: extra bits, and the fewest lengths it stands for.
-pub(crate) fn repetition(symbol: u8) -> (u32, u8) {
-    match symbol {
-        16 => (2, 3),
-        17 => (3, 3),
-        18 => (7, 11),
-        _ => (0, 1),
-    }
 }
 
 impl Header {

@@ -1,10 +1,11 @@
 //! The way back: exactly the bits of a stream from its parts.
 
 use super::header_reader::by_symbol;
-use super::structure::{Block, Header, Kind, Token, repetition};
-use super::token_symbols::{END_OF_BLOCK, Symbols};
+use super::structure::{Block, Header, Kind, Token};
+use super::symbols::Symbol;
+use super::tables::{END_OF_BLOCK, FIXED_DISTANCE_BITS, FIXED_LITERAL_BITS, MAX_CODE_BITS, repetition};
 use crate::DeflateError;
-use crate::format::codes::{MAX_CODE_BITS, Table, fixed};
+use crate::format::codes::Table;
 
 /// Writes parts as bits. What cannot be written is [`DeflateError::Corrections`].
 pub(crate) struct Writer {
@@ -12,7 +13,6 @@ pub(crate) struct Writer {
     count: u32,
     literals: Vec<Code>,
     distances: Vec<Code>,
-    pub(crate) symbols: Symbols,
 }
 
 /// Bits, the first one lowest, and how many; 0 for no code.
@@ -20,7 +20,7 @@ type Code = (u16, u8);
 
 impl Writer {
     pub(crate) fn new() -> Self {
-        Self { held: 0, count: 0, literals: Vec::new(), distances: Vec::new(), symbols: Symbols::new() }
+        Self { held: 0, count: 0, literals: Vec::new(), distances: Vec::new() }
     }
 
     /// At most 32 bits.
@@ -58,9 +58,7 @@ impl Writer {
                 self.put((!len).into(), 16, out);
             }
             Kind::Fixed => {
-                let (literals, distances) = fixed();
-                // The last two of each stand for nothing.
-                (self.literals, self.distances) = (codes(&literals), codes(&distances));
+                (self.literals, self.distances) = (codes(&FIXED_LITERAL_BITS), codes(&FIXED_DISTANCE_BITS));
             }
             Kind::Dynamic(header) => self.header(header, out)?,
         }
@@ -97,11 +95,11 @@ impl Writer {
             let code = token.as_literal().and_then(|byte| self.literals.get(usize::from(byte)).copied());
             return self.put_code(code.as_ref(), out);
         };
-        let symbol = self.symbols.of_length(length);
+        let symbol = Symbol::of_length(length);
         let code = self.literals.get(symbol.number).copied();
         self.put_code(code.as_ref(), out)?;
         self.put((token.plain_bytes() - symbol.base).into(), symbol.extra.into(), out);
-        let symbol = self.symbols.of_distance(distance);
+        let symbol = Symbol::of_distance(distance);
         let code = self.distances.get(symbol.number).copied();
         self.put_code(code.as_ref(), out)?;
         self.put((distance - symbol.base).into(), symbol.extra.into(), out);

@@ -10,7 +10,8 @@
 //! | number, bytes | the last plain bytes before it, at most 32 KiB |
 //! | number, bytes | plain bytes that were made and not given yet, fewer than 258 |
 
-use super::inflater::{WINDOW_BYTES, Within};
+use super::inflater::Within;
+use crate::format::tables::WINDOW_BYTES;
 use crate::number::{put_number, take_number};
 
 const VERSION: u8 = 1;

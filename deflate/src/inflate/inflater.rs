@@ -2,14 +2,12 @@
 
 use super::checkpoint::Checkpoint;
 use crate::DeflateError;
-use crate::format::codes::{Entry, Kind, Table, fixed};
+use crate::format::codes::{Entry, Kind, Table};
 use crate::format::inflate_header::Header;
+use crate::format::tables::{FIXED_DISTANCE_BITS, FIXED_LITERAL_BITS, MAX_MATCH_BYTES, WINDOW_BYTES};
 
-/// How far matches reach back.
-pub(crate) const WINDOW_BYTES: usize = 32 << 10;
 /// Room for new plain bytes behind the window.
 const ROOM_BYTES: usize = 96 << 10;
-const MAX_MATCH_BYTES: usize = 258;
 /// With so many bits at hand a literal or a match needs no more: 15 + 5 + 15 + 13.
 const MATCH_BITS: u32 = 48;
 
@@ -70,8 +68,7 @@ impl Codes {
     }
 
     fn fixed() -> Result<Self, DeflateError> {
-        let (literals, distances) = fixed();
-        Self::new([literals.as_slice(), &distances].concat(), literals.len())
+        Self::new([FIXED_LITERAL_BITS.as_slice(), &FIXED_DISTANCE_BITS].concat(), FIXED_LITERAL_BITS.len())
     }
 }
 

@@ -19,7 +19,8 @@ mod chains;
 mod fast;
 mod writer;
 
-use super::{HUFFMAN_ONLY, STORED_MAX_BYTES};
+use super::HUFFMAN_ONLY;
+use crate::format::tables::MAX_STORED_BYTES;
 use chains::Chains;
 use fast::Fast;
 use writer::Writer;
@@ -45,10 +46,10 @@ impl Pieces {
     /// Gives `block` every full piece, and keeps the rest.
     fn write(&mut self, mut plain: &[u8], mut block: impl FnMut(&[u8])) {
         while !plain.is_empty() {
-            let (now, later) = plain.split_at(plain.len().min(STORED_MAX_BYTES - self.0.len()));
+            let (now, later) = plain.split_at(plain.len().min(MAX_STORED_BYTES - self.0.len()));
             self.0.extend_from_slice(now);
             plain = later;
-            if self.0.len() == STORED_MAX_BYTES {
+            if self.0.len() == MAX_STORED_BYTES {
                 block(&self.0);
                 self.0.clear();
             }

@@ -3,17 +3,10 @@
 use super::huffman::{Codes, DistanceCodes, LiteralCodes};
 use super::tokens::Token;
 use crate::format::bit_writer::BitWriter;
-use crate::format::symbols::{
-    DISTANCE_BASE, DISTANCE_EXTRA, END_OF_BLOCK, FIRST_LENGTH, LENGTH_BASE, LENGTH_EXTRA, length_symbol,
+use crate::format::tables::{
+    CODE_LENGTH_ORDER, CODE_LENGTH_SYMBOLS, DISTANCE_BASE, DISTANCE_EXTRA, END_OF_BLOCK, FEW_ZEROS, FIRST_LENGTH,
+    LENGTH_BASE, LENGTH_EXTRA, MANY_ZEROS, MAX_CODE_LENGTH_BITS, MAX_STORED_BYTES, REPEAT, length_symbol, repetition,
 };
-
-/// Symbols that code the lengths of codes, and the order in which their own lengths are written (RFC 1951, 3.2.7).
-const LENGTH_CODES: usize = 19;
-const ORDER: [usize; LENGTH_CODES] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
-const REPEAT: u8 = 16;
-const FEW_ZEROS: u8 = 17;
-const MANY_ZEROS: u8 = 18;
-const LENGTH_CODE_MAX_BITS: usize = 7;
 
 /// The header of a dynamic block: how the lengths of both codes are coded.
 pub(super) struct Header {
@@ -21,7 +14,7 @@ pub(super) struct Header {
     distances: usize,
     /// A symbol, and the value of its extra bits.
     runs: Vec<(u8, u8)>,
-    codes: Codes<LENGTH_CODES>,
+    codes: Codes<CODE_LENGTH_SYMBOLS>,
     /// How many of the lengths' own lengths are written.
     written: usize,
     size: usize,
@@ -32,12 +25,13 @@ impl Header {
     pub(super) fn new(literals: &LiteralCodes, literal_count: usize, distances: &DistanceCodes, count: usize) -> Self {
         let lengths = literals.0[..literal_count].iter().chain(&distances.0[..count]).map(|code| code.length as u8);
         let runs = runs(lengths);
-        let mut counts = [0; LENGTH_CODES];
+        let mut counts = [0; CODE_LENGTH_SYMBOLS];
         runs.iter().for_each(|&(symbol, _)| counts[usize::from(symbol)] += 1);
         let mut codes = Codes::none();
-        codes.set(&counts, LENGTH_CODE_MAX_BITS);
-        let written = ORDER.iter().rposition(|&symbol| counts[symbol] > 0).map_or(4, |last| (last + 1).max(4));
-        let extra: u32 = (16..).zip(&counts[16..]).map(|(symbol, count)| count * extra_bits(symbol)).sum();
+        codes.set(&counts, MAX_CODE_LENGTH_BITS);
+        let written =
+            CODE_LENGTH_ORDER.iter().rposition(|&symbol| counts[symbol] > 0).map_or(4, |last| (last + 1).max(4));
+        let extra: u32 = (16..).zip(&counts[16..]).map(|(symbol, count)| count * repetition(symbol).0).sum();
         let size = 3 + 5 + 5 + 4 + 3 * written + codes.size(&counts) + extra as usize;
         Self { literals: literal_count, distances: count, runs, codes, written, size }
     }
@@ -52,23 +46,14 @@ impl Header {
         bits.put((self.literals - FIRST_LENGTH) as u64, 5);
         bits.put((self.distances - 1) as u64, 5);
         bits.put((self.written - 4) as u64, 4);
-        for &symbol in &ORDER[..self.written] {
+        for &symbol in &CODE_LENGTH_ORDER[..self.written] {
             bits.put(u64::from(self.codes.0[symbol].length), 3);
         }
         for &(symbol, extra) in &self.runs {
             let code = self.codes.0[usize::from(symbol)];
             bits.put(u64::from(code.bits), u32::from(code.length));
-            bits.put(u64::from(extra), extra_bits(symbol));
+            bits.put(u64::from(extra), repetition(symbol).0);
         }
-    }
-}
-
-fn extra_bits(symbol: u8) -> u32 {
-    match symbol {
-        REPEAT => 2,
-        FEW_ZEROS => 3,
-        MANY_ZEROS => 7,
-        _ => 0,
     }
 }
 
@@ -125,7 +110,7 @@ pub(super) fn write_stored(bits: &mut BitWriter, content: &[u8]) {
 
 /// How many bits a stored block takes, if one may hold so many bytes.
 pub(super) fn stored_size(bytes: usize) -> Option<usize> {
-    (bytes <= super::STORED_MAX_BYTES).then_some((bytes + 5) * 8)
+    (bytes <= MAX_STORED_BYTES).then_some((bytes + 5) * 8)
 }
 
 pub(super) fn write_end_of_block(bits: &mut BitWriter, literals: &LiteralCodes) {

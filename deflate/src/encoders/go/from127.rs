@@ -23,7 +23,8 @@ mod short_pair;
 mod single;
 mod writer;
 
-use super::{HUFFMAN_ONLY, STORED_MAX_BYTES};
+use super::HUFFMAN_ONLY;
+use crate::format::tables::MAX_STORED_BYTES;
 pub(super) use estimate::Rounding;
 use fast::Fast;
 use lazy::Lazy;
@@ -33,9 +34,9 @@ const LITERALS_MAX_BYTES: usize = 32 << 10;
 
 /// What becomes of the plain bytes.
 enum Method {
-    Stored(Pieces<STORED_MAX_BYTES>),
+    Stored(Pieces<MAX_STORED_BYTES>),
     HuffmanOnly(Pieces<LITERALS_MAX_BYTES>),
-    Fast(Pieces<STORED_MAX_BYTES>, Box<Fast>),
+    Fast(Pieces<MAX_STORED_BYTES>, Box<Fast>),
     Lazy(Box<Lazy>),
 }
 

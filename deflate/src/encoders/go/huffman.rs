@@ -1,7 +1,7 @@
 //! Huffman codes: of counts, and the fixed ones.
 
 use super::lengths::{self, MAX_BITS};
-use crate::format::symbols::{DISTANCE_SYMBOLS, END_OF_BLOCK, LITERAL_SYMBOLS};
+use crate::format::tables::{DISTANCE_SYMBOLS, END_OF_BLOCK, LITERAL_SYMBOLS};
 
 /// The code of one symbol. A length of 0: the symbol has none.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 //! the last node of each row is kept, with how many leaves of each row are beneath it; a row below is only continued
 //! when the row above has used up its last pair.
 
-/// The longest code there is.
-pub(super) const MAX_BITS: usize = 15;
+pub(super) use crate::format::tables::MAX_CODE_BITS as MAX_BITS;
+
 const NEVER: u32 = i32::MAX as u32;
 
 /// One row: its last node, and what may come next.

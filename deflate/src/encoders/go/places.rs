@@ -1,6 +1,7 @@
 //! Chains of earlier places in a window that may hold a match.
 
-pub(super) const WINDOW_BYTES: usize = 1 << 15;
+pub(super) use crate::format::tables::WINDOW_BYTES;
+
 /// Shorter matches are not looked for.
 pub(super) const MIN_LENGTH: usize = 4;
 const HASH_BITS: u32 = 17;

@@ -1,11 +1,10 @@
 //! The tokens of a block, counted as they come.
 
-use crate::format::symbols::{
-    DISTANCE_SYMBOLS, END_OF_BLOCK, FIRST_LENGTH, LITERAL_SYMBOLS, distance_symbol, length_symbol,
+use crate::format::tables::{
+    DISTANCE_EXTRA, DISTANCE_SYMBOLS, END_OF_BLOCK, FIRST_LENGTH, LENGTH_EXTRA, LITERAL_SYMBOLS, distance_symbol,
+    length_symbol,
 };
-
-pub(super) const MIN_LENGTH: usize = 3;
-pub(super) const MAX_LENGTH: usize = 258;
+pub(super) use crate::format::tables::{MAX_MATCH_BYTES as MAX_LENGTH, MIN_MATCH_BYTES as MIN_LENGTH};
 
 /// How often each symbol of the literal and length code occurs.
 pub(super) type LiteralCounts = [u32; LITERAL_SYMBOLS];
@@ -113,7 +112,6 @@ impl Tokens {
 
 /// How many bits the extra bits of all matches take.
 pub(super) fn extra_bits(literals: &LiteralCounts, distances: &DistanceCounts) -> usize {
-    use crate::format::symbols::{DISTANCE_EXTRA, LENGTH_EXTRA};
     let sum = |counts: &[u32], extra: &[u8]| -> usize {
         counts.iter().zip(extra).map(|(&count, &bits)| count as usize * usize::from(bits)).sum()
     };

@@ -1,8 +1,8 @@
 //! Writing bits, lowest first.
 
 use super::huffman::{Code, Huffman};
-use super::symbols::{DISTANCE_BASE, DISTANCE_EXTRA_BITS, LENGTH_BASE, LENGTH_EXTRA_BITS, LENGTH_SYMBOL};
 use super::tokens::{END, Token, distance_less_1, length_less_3, symbol_of_distance};
+use crate::format::tables::{DISTANCE_BASE, DISTANCE_EXTRA, FIRST_LENGTH, LENGTH_BASE, LENGTH_EXTRA, length_symbol};
 
 /// All symbols of literals, the end and lengths; those from 286 on have no codes.
 pub(super) type LiteralCode = Huffman<289>;
@@ -56,17 +56,17 @@ impl BitWriter {
                 gathered.put(code.word(), code.bits());
             } else {
                 let length = length_less_3(token);
-                let symbol = usize::from(LENGTH_SYMBOL[length]);
-                let code = literals.codes[257 + symbol];
-                let extra = length as u64 - u64::from(LENGTH_BASE[symbol]);
+                let symbol = usize::from(length_symbol(length)) & 31;
+                let code = literals.codes[FIRST_LENGTH + symbol];
+                let extra = u64::from(length) - u64::from(LENGTH_BASE[symbol]);
                 let mut word = code.word() | extra << code.bits();
-                let mut bits = code.bits() + u32::from(LENGTH_EXTRA_BITS[symbol]);
-                let symbol = symbol_of_distance(token).min(DISTANCE_BASE.len() - 1);
+                let mut bits = code.bits() + u32::from(LENGTH_EXTRA[symbol]);
+                let symbol = symbol_of_distance(token);
                 let code = distances.codes[symbol];
                 word |= code.word() << bits;
                 bits += code.bits();
                 let extra = u64::from(distance_less_1(token)) - u64::from(DISTANCE_BASE[symbol]);
-                gathered.put(word | extra << bits, bits + u32::from(DISTANCE_EXTRA_BITS[symbol]));
+                gathered.put(word | extra << bits, bits + u32::from(DISTANCE_EXTRA[symbol]));
             }
         }
         gathered.done();

@@ -6,14 +6,13 @@ use super::Version;
 use super::bits::{BitWriter, DistanceCode, LiteralCode};
 use super::header::Header;
 use super::huffman::{fixed_distances, fixed_literals};
-use super::symbols::{DISTANCE_EXTRA_BITS, LENGTH_EXTRA_BITS};
 use super::tokens::{END, Tokens};
+use crate::format::tables::{
+    DISTANCE_EXTRA, DISTANCE_SYMBOLS, FIRST_LENGTH, LENGTH_EXTRA, LITERAL_SYMBOLS, MAX_CODE_BITS, MAX_STORED_BYTES,
+};
 
 /// Fixed codes are tried for fewer tokens only.
 const MAX_FIXED_TOKENS: usize = 250;
-const MAX_STORED_BYTES: usize = 65535;
-const LITERAL_SYMBOLS: usize = 286;
-const DISTANCE_SYMBOLS: usize = 30;
 /// What a header is taken to need before there was one.
 const GUESSED_HEADER_BITS: usize = 70 * 8;
 
@@ -61,7 +60,7 @@ impl Counts {
         let of = |counts: &[u16], bits: &[u8]| -> usize {
             counts.iter().zip(bits).map(|(&count, &bits)| usize::from(count) * usize::from(bits)).sum()
         };
-        of(&self.literals[257..], &LENGTH_EXTRA_BITS) + of(&self.distances, &DISTANCE_EXTRA_BITS)
+        of(&self.literals[FIRST_LENGTH..], &LENGTH_EXTRA) + of(&self.distances, &DISTANCE_EXTRA)
     }
 }
 
@@ -191,8 +190,8 @@ impl BlockWriter {
         used: (usize, usize),
     ) -> (Choice, Option<Header>) {
         counts.literals[END as usize] = 1;
-        self.literal.generate(&counts.literals[..LITERAL_SYMBOLS], 15);
-        self.distance.generate(&counts.distances[..DISTANCE_SYMBOLS], 15);
+        self.literal.generate(&counts.literals[..LITERAL_SYMBOLS], MAX_CODE_BITS);
+        self.distance.generate(&counts.distances[..DISTANCE_SYMBOLS], MAX_CODE_BITS);
         let header = Header::of(&self.literal, used.0, &self.distance, used.1);
         let own_bits = self.literal.bits_of(&counts.literals) + self.distance.bits_of(&counts.distances);
         let bits = header.bits + own_bits + extra_bits;
@@ -236,7 +235,7 @@ impl BlockWriter {
         }
         counts[END as usize] = 1;
         let mut fresh = LiteralCode::none();
-        fresh.generate(&counts, 15);
+        fresh.generate(&counts, MAX_CODE_BITS);
         let mut bits = fresh.bits_of(&counts) + self.open_header_bits.unwrap_or(GUESSED_HEADER_BITS);
         bits += bits >> self.penalty_shift;
         if plain.len() <= MAX_STORED_BYTES && (plain.len() + 5) * 8 <= bits {
@@ -248,7 +247,7 @@ impl BlockWriter {
         if self.open_header_bits.is_none() {
             self.literal = fresh;
             let mut distance = DistanceCode::none();
-            distance.generate(&[1], 15);
+            distance.generate(&[1], MAX_CODE_BITS);
             let header = Header::of(&self.literal, 257, &distance, 1);
             header.write(&mut self.out);
             self.only_literals = true;

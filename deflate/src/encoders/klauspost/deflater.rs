@@ -5,8 +5,8 @@ use super::blocks::BlockWriter;
 use super::fast::Fast;
 use super::lazy::Lazy;
 use super::tokens::Tokens;
+use crate::format::tables::MAX_STORED_BYTES;
 
-const STORED_BYTES: usize = 65535;
 const LITERAL_BYTES: usize = 1 << 15;
 /// Shorter last blocks are not searched for matches.
 const MIN_SEARCHED_BYTES: usize = 128;
@@ -68,7 +68,7 @@ impl Deflater {
         let block_bytes = match &mut self.method {
             Method::Lazy(lazy) => return lazy.write(plain, &mut self.blocks),
             Method::Literals => LITERAL_BYTES,
-            Method::Stored | Method::Fast(..) => STORED_BYTES,
+            Method::Stored | Method::Fast(..) => MAX_STORED_BYTES,
         };
         while !plain.is_empty() {
             // Only when more follows: the last block is another one.

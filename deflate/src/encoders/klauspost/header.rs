@@ -2,11 +2,7 @@
 
 use super::bits::{BitWriter, DistanceCode, LiteralCode};
 use super::huffman::Huffman;
-
-/// The order in which the lengths of the code for code lengths are written.
-const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
-/// How many bits follow symbols 16 to 18.
-const EXTRA_BITS: [u32; 3] = [2, 3, 7];
+use crate::format::tables::{CODE_LENGTH_ORDER, CODE_LENGTH_SYMBOLS, MAX_CODE_LENGTH_BITS, repetition};
 
 #[derive(Debug)]
 pub(super) struct Header {
@@ -14,7 +10,7 @@ pub(super) struct Header {
     distances: usize,
     /// Symbols with what follows them.
     runs: Vec<(u8, u8)>,
-    code: Huffman<19>,
+    code: Huffman<CODE_LENGTH_SYMBOLS>,
     lengths: usize,
     /// All of it, in bits.
     pub(super) bits: usize,
@@ -25,12 +21,14 @@ impl Header {
     pub(super) fn of(literal: &LiteralCode, literals: usize, distance: &DistanceCode, distances: usize) -> Self {
         let lengths = literal.codes[..literals].iter().chain(&distance.codes[..distances]);
         let runs = runs(lengths.map(|code| code.bits() as u8));
-        let mut counts = [0u16; 19];
+        let mut counts = [0u16; CODE_LENGTH_SYMBOLS];
         runs.iter().for_each(|&(symbol, _)| counts[usize::from(symbol)] += 1);
         let mut code = Huffman::none();
-        code.generate(&counts, 7);
-        let lengths = ORDER.iter().rposition(|&symbol| counts[symbol] != 0).map_or(4, |last| (last + 1).max(4));
-        let extra: usize = (16..19).map(|symbol| usize::from(counts[symbol]) * EXTRA_BITS[symbol - 16] as usize).sum();
+        code.generate(&counts, MAX_CODE_LENGTH_BITS);
+        let lengths =
+            CODE_LENGTH_ORDER.iter().rposition(|&symbol| counts[symbol] != 0).map_or(4, |last| (last + 1).max(4));
+        let extra: usize =
+            (16..19).map(|symbol| usize::from(counts[usize::from(symbol)]) * repetition(symbol).0 as usize).sum();
         let bits = 3 + 5 + 5 + 4 + 3 * lengths + code.bits_of(&counts) + extra;
         Self { literals, distances, runs, code, lengths, bits }
     }
@@ -40,11 +38,11 @@ impl Header {
         out.bits(self.literals as u32 - 257, 5);
         out.bits(self.distances as u32 - 1, 5);
         out.bits(self.lengths as u32 - 4, 4);
-        ORDER[..self.lengths].iter().for_each(|&symbol| out.bits(self.code.codes[symbol].bits(), 3));
+        CODE_LENGTH_ORDER[..self.lengths].iter().for_each(|&symbol| out.bits(self.code.codes[symbol].bits(), 3));
         for &(symbol, following) in &self.runs {
             out.code(self.code.codes[usize::from(symbol)]);
             if symbol >= 16 {
-                out.bits(u32::from(following), EXTRA_BITS[usize::from(symbol) - 16]);
+                out.bits(u32::from(following), repetition(symbol).0);
             }
         }
     }

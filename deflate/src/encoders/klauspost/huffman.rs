@@ -1,5 +1,7 @@
 //! Prefix codes of bounded length (package-merge), with the original's choice where several are equally good.
 
+use crate::format::tables::{LITERAL_SYMBOLS as MAX_SYMBOLS, MAX_CODE_BITS as MAX_BITS};
+
 /// A code word, ready to be written: its bits in the order of writing above, how many they are in the low 8 bits. 0: none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Code(u32);
@@ -29,9 +31,6 @@ impl Code {
 pub(super) struct Huffman<const N: usize> {
     pub(super) codes: [Code; N],
 }
-
-const MAX_SYMBOLS: usize = 286;
-const MAX_BITS: usize = 15;
 
 impl<const N: usize> Huffman<N> {
     pub(super) fn none() -> Self {

@@ -5,13 +5,13 @@ use super::Version;
 use super::blocks::BlockWriter;
 use super::fast::{common_length, hash4};
 use super::huffman::Huffman;
-use super::symbols::{DISTANCE_EXTRA_BITS, LENGTH_EXTRA_BITS, LENGTH_SYMBOL, distance_symbol};
 use super::tokens::Tokens;
+use crate::format::tables::{
+    DISTANCE_EXTRA, LENGTH_EXTRA, MAX_MATCH_BYTES as MAX_LENGTH, WINDOW_BYTES as WINDOW, distance_symbol, length_symbol,
+};
 
-const WINDOW: usize = 1 << 15;
 const HASH_BITS: u32 = 17;
 const MIN_LENGTH: usize = 4;
-const MAX_LENGTH: usize = 258;
 const BLOCK_TOKENS: usize = 1 << 15;
 /// From here on positions in chains are brought back to small numbers.
 const MAX_BASE: usize = 1 << 28;
@@ -367,8 +367,8 @@ impl Lazy {
     /// About how many bits a match saves.
     fn gain(&self, length: usize, distance: usize) -> i64 {
         let literals = i64::from(self.literal_bits[self.at + length]) - i64::from(self.literal_bits[self.at]);
-        let symbol = distance_symbol(distance as u32) as usize;
-        let extra = DISTANCE_EXTRA_BITS[symbol] + LENGTH_EXTRA_BITS[usize::from(LENGTH_SYMBOL[length - 3])];
+        let symbol = usize::from(distance_symbol(distance as u16));
+        let extra = DISTANCE_EXTRA[symbol] + LENGTH_EXTRA[usize::from(length_symbol((length - 3) as u8))];
         literals - i64::from(extra) - self.version.match_cost()
     }
 

@@ -1,6 +1,8 @@
 //! The tokens of a block and how often each symbol occurs in it.
 
-use super::symbols::{DISTANCE_EXTRA_BITS, LENGTH_EXTRA_BITS, LENGTH_SYMBOL, distance_symbol};
+use crate::format::tables::{
+    DISTANCE_EXTRA, DISTANCE_SYMBOLS, LENGTH_EXTRA, LENGTH_SYMBOLS, distance_symbol, length_symbol,
+};
 
 /// A token: a literal below 256, [`END`], or a match with [`MATCH`] set, `length - 3` from bit 22, the distance's symbol
 /// from bit 16 and `distance - 1` below.
@@ -23,8 +25,8 @@ pub(super) struct Tokens {
 }
 
 /// `length - 3` of a match.
-pub(super) fn length_less_3(token: Token) -> usize {
-    (token >> LENGTH_SHIFT & 0xFF) as usize
+pub(super) fn length_less_3(token: Token) -> u8 {
+    (token >> LENGTH_SHIFT) as u8
 }
 
 /// The symbol of a match's distance.
@@ -63,8 +65,8 @@ impl Tokens {
 
     #[inline]
     pub(super) fn matched(&mut self, length_less_3: u32, distance_less_1: u32) {
-        let symbol = distance_symbol(distance_less_1);
-        self.lengths[(usize::from(LENGTH_SYMBOL[length_less_3 as usize & 0xFF]) + 1) & 31] += 1;
+        let symbol = u32::from(distance_symbol(distance_less_1 as u16));
+        self.lengths[(usize::from(length_symbol(length_less_3 as u8)) + 1) & 31] += 1;
         self.distances[symbol as usize & 31] += 1;
         self.list.push(MATCH | length_less_3 << LENGTH_SHIFT | symbol << SYMBOL_SHIFT | distance_less_1);
     }
@@ -99,7 +101,7 @@ impl Tokens {
             let of_all = 1.0 / self.list.len() as f32;
             entropy = self.literals.iter().fold(entropy, |sum, &count| sum + cost(count, of_all));
             entropy += 15.0;
-            for (&count, &bits) in self.lengths[1..30].iter().zip(&LENGTH_EXTRA_BITS) {
+            for (&count, &bits) in self.lengths[1..=LENGTH_SYMBOLS].iter().zip(&LENGTH_EXTRA) {
                 entropy += cost(count, of_all);
                 extra += usize::from(bits) * usize::from(count);
                 matches += usize::from(count);
@@ -107,7 +109,7 @@ impl Tokens {
         }
         if matches > 0 {
             let of_all = 1.0 / matches as f32;
-            for (&count, &bits) in self.distances[..30].iter().zip(&DISTANCE_EXTRA_BITS) {
+            for (&count, &bits) in self.distances[..DISTANCE_SYMBOLS].iter().zip(&DISTANCE_EXTRA) {
                 entropy += cost(count, of_all);
                 extra += usize::from(bits) * usize::from(count);
             }

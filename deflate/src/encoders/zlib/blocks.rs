@@ -3,49 +3,35 @@
 use super::ZlibFamily;
 use super::trees::{Alphabet, Code, codes};
 use crate::format::bit_writer::BitWriter;
-use crate::format::symbols::{
-    DISTANCE_BASE, DISTANCE_EXTRA, DISTANCE_SYMBOLS, END_OF_BLOCK, FIRST_LENGTH, LENGTH_BASE, LENGTH_EXTRA,
-    LITERAL_SYMBOLS, distance_symbol, length_symbol,
+use crate::format::tables::{
+    CODE_LENGTH_ORDER, CODE_LENGTH_SYMBOLS, DISTANCE_BASE, DISTANCE_EXTRA, DISTANCE_SYMBOLS, END_OF_BLOCK,
+    FIRST_LENGTH, FIXED_DISTANCE_BITS, FIXED_LITERAL_BITS, LENGTH_BASE, LENGTH_EXTRA, LITERAL_SYMBOLS, MAX_CODE_BITS,
+    MAX_CODE_LENGTH_BITS, distance_symbol, length_symbol, repetition,
 };
 
 const LITERALS: Alphabet = Alphabet {
     symbols: LITERAL_SYMBOLS,
     extra: |symbol| symbol.checked_sub(FIRST_LENGTH).map_or(0, |length| u32::from(LENGTH_EXTRA[length])),
-    max_bits: 15,
-    fixed: fixed_literal_bits,
+    max_bits: MAX_CODE_BITS,
+    fixed: |symbol| u32::from(FIXED_LITERAL_BITS[symbol]),
 };
 const DISTANCES: Alphabet = Alphabet {
     symbols: DISTANCE_SYMBOLS,
     extra: |symbol| u32::from(DISTANCE_EXTRA[symbol]),
-    max_bits: 15,
-    fixed: |_| 5,
+    max_bits: MAX_CODE_BITS,
+    fixed: |symbol| u32::from(FIXED_DISTANCE_BITS[symbol]),
 };
 const CODE_LENGTHS: Alphabet = Alphabet {
-    symbols: 19,
-    extra: |symbol| match symbol {
-        16 => 2,
-        17 => 3,
-        18 => 7,
-        _ => 0,
-    },
-    max_bits: 7,
+    symbols: CODE_LENGTH_SYMBOLS,
+    extra: |symbol| repetition(symbol as u8).0,
+    max_bits: MAX_CODE_LENGTH_BITS,
     fixed: |_| 0,
 };
-/// The order in which lengths of code lengths' codes are written. RFC 1951, section 3.2.7.
-const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 /// Symbols after which gzip looks whether to end a block.
 const LOOK_EVERY: usize = 4096;
 const STORED: u64 = 0;
 const FIXED: u64 = 1;
 const DYNAMIC: u64 = 2;
-
-fn fixed_literal_bits(symbol: usize) -> u32 {
-    match symbol {
-        144..256 => 9,
-        256..280 => 7,
-        _ => 8,
-    }
-}
 
 /// The symbols of a block, and the stream.
 pub(super) struct Blocks {
@@ -132,9 +118,8 @@ impl Blocks {
             }
             _ if fixed <= dynamic => {
                 self.bits.put(FIXED << 1 | last, 3);
-                let lengths: Vec<u8> = (0..288).map(|symbol| fixed_literal_bits(symbol) as u8).collect();
-                let of_distances = [5; 30];
-                self.put_symbols((&lengths, &codes(&lengths)), (&of_distances, &codes(&of_distances)));
+                let (literals, distances) = (codes(&FIXED_LITERAL_BITS), codes(&FIXED_DISTANCE_BITS));
+                self.put_symbols((&FIXED_LITERAL_BITS, &literals), (&FIXED_DISTANCE_BITS, &distances));
             }
             _ => {
                 self.bits.put(DYNAMIC << 1 | last, 3);
@@ -224,10 +209,10 @@ impl Header {
         let mut runs = Vec::new();
         add_runs(&literals.lengths[..literal_count], &mut runs);
         add_runs(&distances.lengths[..distance_count], &mut runs);
-        let mut counts = [0; 19];
+        let mut counts = [0; CODE_LENGTH_SYMBOLS];
         runs.iter().for_each(|&(symbol, _)| counts[usize::from(symbol)] += 1);
         let code = Code::build(&mut counts, &CODE_LENGTHS);
-        let own_lengths = (3..19).rev().find(|&at| code.lengths[ORDER[at]] > 0).unwrap_or(3) + 1;
+        let own_lengths = (3..19).rev().find(|&at| code.lengths[CODE_LENGTH_ORDER[at]] > 0).unwrap_or(3) + 1;
         Self { literals: literal_count, distances: distance_count, runs, code, own_lengths }
     }
 
@@ -239,11 +224,13 @@ impl Header {
         bits.put((self.literals - 257) as u64, 5);
         bits.put((self.distances - 1) as u64, 5);
         bits.put((self.own_lengths - 4) as u64, 4);
-        ORDER[..self.own_lengths].iter().for_each(|&symbol| bits.put(u64::from(self.code.lengths[symbol]), 3));
+        CODE_LENGTH_ORDER[..self.own_lengths]
+            .iter()
+            .for_each(|&symbol| bits.put(u64::from(self.code.lengths[symbol]), 3));
         for &(symbol, times) in &self.runs {
             let at = usize::from(symbol);
             bits.put(u64::from(self.code.codes[at]), u32::from(self.code.lengths[at]));
-            bits.put(u64::from(times), (CODE_LENGTHS.extra)(at));
+            bits.put(u64::from(times), repetition(symbol).0);
         }
     }
 }

@@ -3,15 +3,14 @@
 use crate::common_bytes::common_bytes;
 
 use super::blocks::Blocks;
-use super::{Effort, WINDOW_BYTES, ZlibFamily};
+use super::{Effort, ZlibFamily};
+use crate::format::tables::{MAX_MATCH_BYTES as MAX_MATCH, MIN_MATCH_BYTES as MIN_MATCH, WINDOW_BYTES};
 
 const BUFFER_BYTES: usize = 2 * WINDOW_BYTES;
 /// The buffer goes on behind its end: what is compared there is cut off afterwards.
 const BUFFER_ROOM: usize = BUFFER_BYTES + 2 * MAX_MATCH;
 /// For each value of the widest hash.
 const HEADS: usize = 1 << 16;
-const MIN_MATCH: usize = 3;
-const MAX_MATCH: usize = 258;
 /// With fewer bytes ahead more are waited for.
 const MIN_AHEAD: usize = MAX_MATCH + MIN_MATCH + 1;
 /// Matches reach back at most so far.

@@ -1,10 +1,11 @@
 //! Huffman codes as zlib builds them: with a heap that prefers shallow trees among equal ones, then cut to the greatest length.
 
+use crate::format::tables::{LITERAL_SYMBOLS, MAX_CODE_BITS as MAX_BITS};
+
 /// Literals and match lengths.
-const MOST_SYMBOLS: usize = 286;
+const MOST_SYMBOLS: usize = LITERAL_SYMBOLS;
 /// Nodes of the largest tree, and one more.
 const MOST_NODES: usize = 2 * MOST_SYMBOLS + 1;
-const MAX_BITS: usize = 15;
 
 /// A kind of code: how many symbols there are, their extra bits, and how long codes may be.
 pub(super) struct Alphabet {

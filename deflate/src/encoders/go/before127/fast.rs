@@ -2,8 +2,8 @@
 
 use super::writer::Writer;
 use crate::common_bytes::common_bytes;
-use crate::encoders::go::STORED_MAX_BYTES;
 use crate::encoders::go::tokens::{MAX_LENGTH, Tokens};
+use crate::format::tables::MAX_STORED_BYTES;
 
 const TABLE_BITS: u32 = 14;
 const HASH_FACTOR: u32 = 0x1e35_a7bd;
@@ -30,10 +30,10 @@ impl Fast {
     pub(super) fn new() -> Self {
         Self {
             table: Box::new([0; 1 << TABLE_BITS]),
-            window: Vec::with_capacity(2 * STORED_MAX_BYTES),
+            window: Vec::with_capacity(2 * MAX_STORED_BYTES),
             // Beyond the reach of what the table begins with.
             start: MAX_DISTANCE + 1,
-            tokens: Tokens::with_capacity(STORED_MAX_BYTES),
+            tokens: Tokens::with_capacity(MAX_STORED_BYTES),
         }
     }
 
@@ -70,9 +70,9 @@ impl Fast {
 
     /// Where the block begins in the window.
     fn append(&mut self, content: &[u8]) -> usize {
-        if self.window.len() > STORED_MAX_BYTES {
-            self.window.drain(..STORED_MAX_BYTES);
-            self.start += STORED_MAX_BYTES as u32;
+        if self.window.len() > MAX_STORED_BYTES {
+            self.window.drain(..MAX_STORED_BYTES);
+            self.start += MAX_STORED_BYTES as u32;
         }
         if self.start >= MAX_START {
             let less = self.start - MAX_DISTANCE - 1;

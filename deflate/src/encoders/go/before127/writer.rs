@@ -5,7 +5,7 @@ use crate::encoders::go::huffman::{Codes, DistanceCodes, LiteralCodes, fixed_dis
 use crate::encoders::go::lengths::MAX_BITS;
 use crate::encoders::go::tokens::{DistanceCounts, LiteralCounts, Tokens, extra_bits};
 use crate::format::bit_writer::BitWriter;
-use crate::format::symbols::{DISTANCE_SYMBOLS, END_OF_BLOCK, LITERAL_SYMBOLS};
+use crate::format::tables::{DISTANCE_SYMBOLS, END_OF_BLOCK, LITERAL_SYMBOLS};
 
 pub(super) struct Writer {
     pub(super) bits: BitWriter,

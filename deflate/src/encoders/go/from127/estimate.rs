@@ -4,7 +4,7 @@
 //! rounding, of a multiplication and the addition that follows.
 
 use crate::encoders::go::tokens::{DistanceCounts, LiteralCounts, extra_bits};
-use crate::format::symbols::{END_OF_BLOCK, FIRST_LENGTH};
+use crate::format::tables::{END_OF_BLOCK, FIRST_LENGTH};
 
 const END_OF_BLOCK_BITS: f32 = 15.0;
 

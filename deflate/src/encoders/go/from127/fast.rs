@@ -6,8 +6,8 @@ use super::short_long::ShortLong;
 use super::short_pair::ShortPair;
 use super::single::{Dense, Sparse};
 use super::writer::Writer;
-use crate::encoders::go::STORED_MAX_BYTES;
 use crate::encoders::go::tokens::Tokens;
+use crate::format::tables::MAX_STORED_BYTES;
 
 /// Of a last block: up to so many bytes are stored, and below the second number literals.
 const STORED_LAST_BYTES: usize = 32;
@@ -61,7 +61,7 @@ impl Level {
 
 impl Fast {
     pub(super) fn new(level: i8) -> Self {
-        Self { history: History::new(), tokens: Tokens::with_capacity(STORED_MAX_BYTES), tables: Level::new(level) }
+        Self { history: History::new(), tokens: Tokens::with_capacity(MAX_STORED_BYTES), tables: Level::new(level) }
     }
 
     /// The last block, which is not empty.

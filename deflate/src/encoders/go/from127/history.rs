@@ -4,13 +4,13 @@
 //! bytes that are gone.
 
 use crate::common_bytes::common_bytes;
-use crate::encoders::go::STORED_MAX_BYTES;
 use crate::encoders::go::tokens::{MAX_LENGTH, MIN_LENGTH, Tokens};
+use crate::format::tables::MAX_STORED_BYTES;
 
 pub(super) const MAX_DISTANCE: i32 = 1 << 15;
 /// What is kept when the history is full, and how many blocks it has room for.
 const KEPT_BYTES: usize = 1 << 15;
-const CAPACITY: usize = 5 * STORED_MAX_BYTES;
+const CAPACITY: usize = 5 * MAX_STORED_BYTES;
 /// No match begins in the last bytes of a block.
 const MARGIN: usize = 11;
 /// Positions grow up to here, then tables are made anew. Where that is makes no difference to what is found.
@@ -37,7 +37,7 @@ impl Rebase {
 
 impl History {
     pub(super) fn new() -> Self {
-        Self { bytes: Vec::with_capacity(CAPACITY), start: STORED_MAX_BYTES as i32 }
+        Self { bytes: Vec::with_capacity(CAPACITY), start: MAX_STORED_BYTES as i32 }
     }
 
     /// What is to be done to the tables before the next block.

@@ -7,7 +7,7 @@ use crate::encoders::go::huffman::Codes;
 use crate::encoders::go::lengths::MAX_BITS;
 use crate::encoders::go::places::{MIN_LENGTH, Places, WINDOW_BYTES, tail};
 use crate::encoders::go::tokens::{self, MAX_LENGTH, Tokens};
-use crate::format::symbols::{DISTANCE_EXTRA, LENGTH_EXTRA, distance_symbol, length_symbol};
+use crate::format::tables::{DISTANCE_EXTRA, LENGTH_EXTRA, distance_symbol, length_symbol};
 
 /// Unless the stream ends, this much is known of what follows where a token is made.
 const LOOKAHEAD_BYTES: usize = MIN_LENGTH + MAX_LENGTH;
