@@ -1,9 +1,9 @@
 //! The deflate format (RFC 1951): symbols, codes, bits, headers of blocks, and streams as their parts.
 
+pub(crate) mod bit_reader;
 pub(crate) mod bit_writer;
 pub(crate) mod codes;
 pub(crate) mod header_reader;
-pub(crate) mod inflate_header;
 pub(crate) mod parser;
 pub(crate) mod structure;
 pub(crate) mod symbols;

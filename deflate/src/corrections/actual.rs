@@ -73,7 +73,7 @@ impl Sink for ActualParts {
         self.plain.bytes(bytes);
     }
 
-    fn end_of_block(&mut self) {
+    fn end_of_block(&mut self, _end_bit: u64) {
         self.tokens.push_back(Token::mark(END_MARK));
     }
 

@@ -84,7 +84,7 @@ impl Sink for Parts {
         self.parsed += bytes.len() as u64;
     }
 
-    fn end_of_block(&mut self) {
+    fn end_of_block(&mut self, _end_bit: u64) {
         if let Some(placed) = self.blocks.back_mut() {
             placed.end = Some(self.parsed);
         }

@@ -6,11 +6,11 @@ use super::tables::{
     MANY_ZEROS, MAX_CODE_LENGTH_BITS, REPEAT, repetition,
 };
 use crate::DeflateError;
+use crate::format::bit_reader::BitReader;
 use crate::format::codes::{Kind, Table};
-use crate::inflate::inflater::Bits;
 
 /// A header that is being read.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct HeaderReader {
     header: Header,
     own_read: usize,
@@ -21,7 +21,7 @@ pub(crate) struct HeaderReader {
 
 impl HeaderReader {
     /// Reads on; the header when it is whole, `None` where more bits are needed.
-    pub(crate) fn read(&mut self, bits: &mut Bits<'_>) -> Result<Option<Header>, DeflateError> {
+    pub(crate) fn read(&mut self, bits: &mut BitReader<'_>) -> Result<Option<Header>, DeflateError> {
         if self.header.literals == 0 {
             let Some(counts) = bits.take(14) else { return Ok(None) };
             self.header.literals = (counts & 31) as usize + FIRST_LENGTH;
@@ -53,7 +53,7 @@ impl HeaderReader {
         Ok(Some(std::mem::take(&mut self.header)))
     }
 
-    fn read_lengths(&mut self, table: &Table, bits: &mut Bits<'_>) -> Result<bool, DeflateError> {
+    fn read_lengths(&mut self, table: &Table, bits: &mut BitReader<'_>) -> Result<bool, DeflateError> {
         while self.header.lengths.len() < self.lengths {
             bits.fill();
             let entry = table.first(bits.held());

@@ -4,8 +4,8 @@ use super::header_reader::HeaderReader;
 use super::structure::{Block, Kind, LONGEST_OTHERWISE, Sink, Token};
 use super::tables::{FIXED_DISTANCE_BITS, FIXED_LITERAL_BITS};
 use crate::DeflateError;
+use crate::format::bit_reader::BitReader;
 use crate::format::codes::{self, Entry, Table};
-use crate::inflate::inflater::Bits;
 
 /// With so many bits at hand a match needs no more.
 const MATCH_BITS: u32 = 48;
@@ -17,6 +17,8 @@ pub(crate) struct Parser {
     state: State,
     is_last: bool,
     ahead: (u64, u32),
+    /// Bits of the pieces before the one at hand.
+    bits_before: u64,
     plain_bytes: u64,
 }
 
@@ -45,7 +47,7 @@ impl Codes {
 
 impl Parser {
     pub(crate) fn new() -> Self {
-        Self { state: State::Start, is_last: false, ahead: (0, 0), plain_bytes: 0 }
+        Self { state: State::Start, is_last: false, ahead: (0, 0), bits_before: 0, plain_bytes: 0 }
     }
 
     pub(crate) fn is_ended(&self) -> bool {
@@ -57,7 +59,7 @@ impl Parser {
     /// # Errors
     /// [`DeflateError::Damaged`] by zlib's rules, [`DeflateError::Trailing`] for bytes behind the end.
     pub(crate) fn push(&mut self, stored: &[u8], sink: &mut impl Sink) -> Result<(), DeflateError> {
-        let mut bits = Bits::new(self.ahead, stored);
+        let mut bits = BitReader::new(self.ahead, stored);
         loop {
             match std::mem::replace(&mut self.state, State::Broken) {
                 State::Ended => {
@@ -69,8 +71,9 @@ impl Parser {
                 state => {
                     let (state, goes_on) = self.advance(state, &mut bits, sink)?;
                     self.state = state;
-                    if !goes_on && bits.unread().is_empty() {
+                    if !goes_on && bits.is_exhausted() {
                         self.ahead = bits.ahead();
+                        self.bits_before += 8 * stored.len() as u64;
                         return Ok(());
                     }
                 }
@@ -82,7 +85,7 @@ impl Parser {
     fn advance(
         &mut self,
         state: State,
-        bits: &mut Bits<'_>,
+        bits: &mut BitReader<'_>,
         sink: &mut impl Sink,
     ) -> Result<(State, bool), DeflateError> {
         Ok(match state {
@@ -99,7 +102,7 @@ impl Parser {
             },
             State::Codes(codes) => {
                 if self.codes(&codes, bits, sink)? {
-                    sink.end_of_block();
+                    sink.end_of_block(self.place(bits));
                     (self.after_block(), true)
                 } else {
                     (State::Codes(codes), false)
@@ -114,11 +117,16 @@ impl Parser {
         })
     }
 
+    /// How many bits of the stream were taken.
+    fn place(&self, bits: &BitReader<'_>) -> u64 {
+        self.bits_before + 8 * bits.taken() as u64 - u64::from(bits.count())
+    }
+
     fn after_block(&self) -> State {
         if self.is_last { State::Padding } else { State::Start }
     }
 
-    fn start(&mut self, bits: &mut Bits<'_>, sink: &mut impl Sink) -> Result<(State, bool), DeflateError> {
+    fn start(&mut self, bits: &mut BitReader<'_>, sink: &mut impl Sink) -> Result<(State, bool), DeflateError> {
         let Some(first) = bits.take(3) else { return Ok((State::Start, false)) };
         self.is_last = first & 1 == 1;
         let state = match first >> 1 {
@@ -136,7 +144,7 @@ impl Parser {
     fn stored_length(
         &mut self,
         padding: u8,
-        bits: &mut Bits<'_>,
+        bits: &mut BitReader<'_>,
         sink: &mut impl Sink,
     ) -> Result<(State, bool), DeflateError> {
         let Some(lengths) = bits.take(32) else { return Ok((State::StoredLength(padding), false)) };
@@ -148,7 +156,7 @@ impl Parser {
         Ok((State::Stored(len.into()), true))
     }
 
-    fn stored(&mut self, mut left: usize, bits: &mut Bits<'_>, sink: &mut impl Sink) -> (State, bool) {
+    fn stored(&mut self, mut left: usize, bits: &mut BitReader<'_>, sink: &mut impl Sink) -> (State, bool) {
         while left > 0
             && bits.count() >= 8
             && let Some(byte) = bits.take(8)
@@ -164,12 +172,12 @@ impl Parser {
         if left > 0 {
             return (State::Stored(left), false);
         }
-        sink.end_of_block();
+        sink.end_of_block(self.place(bits));
         (self.after_block(), true)
     }
 
     /// Tokens; whether the block ended.
-    fn codes(&mut self, codes: &Codes, bits: &mut Bits<'_>, sink: &mut impl Sink) -> Result<bool, DeflateError> {
+    fn codes(&mut self, codes: &Codes, bits: &mut BitReader<'_>, sink: &mut impl Sink) -> Result<bool, DeflateError> {
         loop {
             bits.fill();
             let (entry, passed) = symbol(&codes.literals, bits.held());
@@ -188,7 +196,7 @@ impl Parser {
                     bits.drop(passed);
                     return Ok(true);
                 }
-                _ if bits.count() < 15 && bits.unread().is_empty() => return Ok(false),
+                _ if bits.count() < 15 && bits.is_exhausted() => return Ok(false),
                 _ => return Err(DeflateError::Damaged),
             }
         }
@@ -198,7 +206,7 @@ impl Parser {
     fn a_match(
         &mut self,
         codes: &Codes,
-        bits: &mut Bits<'_>,
+        bits: &mut BitReader<'_>,
         length: Entry,
         passed: u32,
     ) -> Result<Option<Token>, DeflateError> {
@@ -211,7 +219,7 @@ impl Parser {
         let distance = u32::from(entry.value) + (held >> code_bits & ((1 << entry.extra()) - 1)) as u32;
         let is_base = entry.kind == codes::Kind::Base;
         // With fewer bits what was seen may be no code of the stream at all.
-        if used > bits.count() || (!is_base && bits.count() < MATCH_BITS && bits.unread().is_empty()) {
+        if used > bits.count() || (!is_base && bits.count() < MATCH_BITS && bits.is_exhausted()) {
             return Ok(None);
         }
         if !is_base || u64::from(distance) > self.plain_bytes {

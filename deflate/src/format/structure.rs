@@ -112,7 +112,8 @@ pub(crate) trait Sink {
     fn token(&mut self, token: Token);
     /// Bytes of a stored block.
     fn stored(&mut self, bytes: &[u8]);
-    fn end_of_block(&mut self);
+    /// A block ended, after this many bits of the stream.
+    fn end_of_block(&mut self, end_bit: u64);
     /// The stream ended; the rest of its last byte.
     fn end(&mut self, padding: u8);
 }

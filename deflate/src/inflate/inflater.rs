@@ -2,8 +2,9 @@
 
 use super::checkpoint::Checkpoint;
 use crate::DeflateError;
+use crate::format::bit_reader::BitReader;
 use crate::format::codes::{Entry, Kind, Table};
-use crate::format::inflate_header::Header;
+use crate::format::header_reader::HeaderReader;
 use crate::format::tables::{FIXED_DISTANCE_BITS, FIXED_LITERAL_BITS, MAX_MATCH_BYTES, WINDOW_BYTES};
 
 /// Room for new plain bytes behind the window.
@@ -46,7 +47,7 @@ enum State {
     /// In the length of a stored block.
     StoredLength,
     Stored(usize),
-    Header(Box<Header>),
+    Header(Box<HeaderReader>),
     Codes(Box<Codes>),
     Ended,
 }
@@ -81,96 +82,6 @@ pub(crate) enum Within {
     Codes(Vec<u8>, usize),
 }
 
-/// Bits of what was read ahead and of a piece of the stream.
-pub(crate) struct Bits<'a> {
-    held: u64,
-    count: u32,
-    stored: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Bits<'a> {
-    /// Bits that were read ahead, and the piece that follows them.
-    pub(crate) fn new(ahead: (u64, u32), stored: &'a [u8]) -> Self {
-        Self { held: ahead.0, count: ahead.1, stored, at: 0 }
-    }
-
-    /// The bits that were read ahead of what was taken, once all of the piece was read.
-    pub(crate) fn ahead(&self) -> (u64, u32) {
-        (if self.count == 0 { 0 } else { self.held & (u64::MAX >> (64 - self.count)) }, self.count)
-    }
-
-    /// Bytes of the piece that were not read.
-    pub(crate) fn unread(&self) -> &'a [u8] {
-        &self.stored[self.at..]
-    }
-
-    /// Takes whole bytes of the piece, where no bits of others are held.
-    pub(crate) fn take_bytes(&mut self, most: usize) -> &'a [u8] {
-        if self.count > 0 {
-            return &[];
-        }
-        let now = most.min(self.stored.len() - self.at);
-        (self.at, self.held) = (self.at + now, 0);
-        &self.stored[self.at - now..self.at]
-    }
-
-    /// Reads ahead as much as there is room for.
-    #[inline(always)]
-    pub(crate) fn fill(&mut self) {
-        if let Some(word) = self.stored.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
-            self.held |= u64::from_le_bytes(*word) << self.count;
-            self.at += ((63 - self.count) >> 3) as usize;
-            self.count |= 56;
-            return;
-        }
-        while self.count < 56 && self.at < self.stored.len() {
-            self.held |= u64::from(self.stored[self.at]) << self.count;
-            self.at += 1;
-            self.count += 8;
-        }
-    }
-
-    /// What was read ahead, the next bit lowest. Above [`Bits::count`] it may have bits of what comes then.
-    #[inline(always)]
-    pub(crate) fn held(&self) -> u64 {
-        self.held
-    }
-
-    #[inline(always)]
-    pub(crate) fn count(&self) -> u32 {
-        self.count
-    }
-
-    /// Passes bits by that are there.
-    #[inline(always)]
-    pub(crate) fn drop(&mut self, count: u32) {
-        self.held >>= count;
-        self.count -= count;
-    }
-
-    /// The next bits, at most 32, if they are there.
-    pub(crate) fn take(&mut self, count: u32) -> Option<u64> {
-        if self.count < count {
-            self.fill();
-        }
-        if self.count < count {
-            return None;
-        }
-        let bits = self.held & ((1u64 << count) - 1);
-        self.drop(count);
-        Some(bits)
-    }
-
-    /// Gives whole bytes that were read ahead back to the piece, as far as they are of it.
-    fn give_back(&mut self) {
-        let bytes = (self.count / 8).min(self.at as u32);
-        self.at -= bytes as usize;
-        self.count -= 8 * bytes;
-        self.held &= (1 << self.count) - 1;
-    }
-}
-
 impl Default for Inflater {
     fn default() -> Self {
         Self {
@@ -201,7 +112,7 @@ impl Inflater {
     /// [`DeflateError::Damaged`] for what is no deflate stream, by zlib's rules.
     pub fn inflate(&mut self, stored: &[u8], out: &mut Vec<u8>, max_out: usize) -> Result<Step, DeflateError> {
         let wanted = out.len().saturating_add(max_out);
-        let mut bits = Bits { held: self.bits.0, count: self.bits.1, stored, at: 0 };
+        let mut bits = BitReader::new(self.bits, stored);
         if self.skip > 0 && bits.take(self.skip).is_some() {
             self.skip = 0;
         }
@@ -215,11 +126,7 @@ impl Inflater {
             match self.advance(&mut bits, most) {
                 Err(error) => break Err(error),
                 // Nothing can be made of the bits that are there.
-                Ok(())
-                    if self.end == before
-                        && state == std::mem::discriminant(&self.state)
-                        && bits.at == stored.len() =>
-                {
+                Ok(()) if self.end == before && state == std::mem::discriminant(&self.state) && bits.is_exhausted() => {
                     break Ok(());
                 }
                 Ok(()) => {}
@@ -228,16 +135,15 @@ impl Inflater {
         // What was read ahead and is not needed yet is left to whoever reads on.
         if matches!(self.state, State::Ended) {
             // Padding.
-            bits.drop(bits.count % 8);
+            bits.drop(bits.count() % 8);
         }
-        if bits.at < stored.len() || self.end > self.given || matches!(self.state, State::Ended) || out.len() == wanted
-        {
+        if !bits.is_exhausted() || self.end > self.given || matches!(self.state, State::Ended) || out.len() == wanted {
             bits.give_back();
         }
-        self.bits = (if bits.count == 0 { 0 } else { bits.held & (u64::MAX >> (64 - bits.count)) }, bits.count);
-        self.stored_bytes += bits.at as u64;
+        self.bits = bits.ahead();
+        self.stored_bytes += bits.taken() as u64;
         let ended = matches!(self.state, State::Ended) && self.given == self.end;
-        result.map(|()| Step { taken: bits.at, ended })
+        result.map(|()| Step { taken: bits.taken(), ended })
     }
 
     /// Gives plain bytes that are there.
@@ -261,7 +167,7 @@ impl Inflater {
     }
 
     /// Goes on in the stream until `most` bytes are in the buffer, the block's part ends, or bits are lacking.
-    fn advance(&mut self, bits: &mut Bits<'_>, most: usize) -> Result<(), DeflateError> {
+    fn advance(&mut self, bits: &mut BitReader<'_>, most: usize) -> Result<(), DeflateError> {
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Start => self.state = self.start(bits)?,
             State::StoredLength => self.state = stored_length(bits)?,
@@ -271,7 +177,7 @@ impl Inflater {
             }
             State::Header(mut header) => {
                 self.state = match header.read(bits)? {
-                    Some((lengths, literals)) => State::Codes(Box::new(Codes::new(lengths, literals)?)),
+                    Some(header) => State::Codes(Box::new(Codes::new(header.lengths, header.literals)?)),
                     None => State::Header(header),
                 };
             }
@@ -288,55 +194,51 @@ impl Inflater {
         if self.is_last { State::Ended } else { State::Start }
     }
 
-    fn start(&mut self, bits: &mut Bits<'_>) -> Result<State, DeflateError> {
+    fn start(&mut self, bits: &mut BitReader<'_>) -> Result<State, DeflateError> {
         let Some(first) = bits.take(3) else { return Ok(State::Start) };
         self.is_last = first & 1 == 1;
         match first >> 1 {
             0 => {
                 // The rest of the byte is passed by.
-                bits.drop(bits.count % 8);
+                bits.drop(bits.count() % 8);
                 Ok(State::StoredLength)
             }
             1 => Ok(State::Codes(Box::new(Codes::fixed()?))),
-            2 => Ok(State::Header(Box::new(Header::new()))),
+            2 => Ok(State::Header(Box::default())),
             _ => Err(DeflateError::Damaged),
         }
     }
 
     /// Copies what there is of a stored block; returns how much is left of it.
-    fn copy_stored(&mut self, bits: &mut Bits<'_>, left: usize, most: usize) -> usize {
+    fn copy_stored(&mut self, bits: &mut BitReader<'_>, left: usize, most: usize) -> usize {
         let mut wanted = left.min(most.saturating_sub(self.end));
         let before = wanted;
         while wanted > 0
-            && bits.count >= 8
+            && bits.count() >= 8
             && let Some(byte) = bits.take(8)
         {
             self.buffer[self.end] = byte as u8;
             (self.end, wanted) = (self.end + 1, wanted - 1);
         }
-        if bits.count == 0 {
-            let rest = &bits.stored[bits.at..];
-            let now = wanted.min(rest.len());
-            self.buffer[self.end..self.end + now].copy_from_slice(&rest[..now]);
-            // Bits above those that count may be of these bytes.
-            (self.end, wanted, bits.at, bits.held) = (self.end + now, wanted - now, bits.at + now, 0);
-        }
+        let bytes = bits.take_bytes(wanted);
+        self.buffer[self.end..self.end + bytes.len()].copy_from_slice(bytes);
+        (self.end, wanted) = (self.end + bytes.len(), wanted - bytes.len());
         left - (before - wanted)
     }
 
     /// Literals and matches; whether the block ended.
-    fn codes(&mut self, codes: &Codes, bits: &mut Bits<'_>, most: usize) -> Result<bool, DeflateError> {
+    fn codes(&mut self, codes: &Codes, bits: &mut BitReader<'_>, most: usize) -> Result<bool, DeflateError> {
         while self.end < most {
             bits.fill();
-            let mut entry = codes.literals.first(bits.held);
+            let mut entry = codes.literals.first(bits.held());
             let mut passed = 0;
             if entry.kind == Kind::Longer {
                 passed = entry.bits();
-                entry = codes.literals.second(entry, bits.held >> passed);
+                entry = codes.literals.second(entry, bits.held() >> passed);
             }
             passed += entry.bits();
             match entry.kind {
-                _ if passed > bits.count => return Ok(false),
+                _ if passed > bits.count() => return Ok(false),
                 Kind::Literal => {
                     bits.drop(passed);
                     self.buffer[self.end] = entry.value as u8;
@@ -351,7 +253,7 @@ impl Inflater {
                     bits.drop(passed);
                     return Ok(true);
                 }
-                Kind::None | Kind::Longer if bits.count < 15 && bits.at == bits.stored.len() => return Ok(false),
+                Kind::None | Kind::Longer if bits.count() < 15 && bits.is_exhausted() => return Ok(false),
                 Kind::None | Kind::Longer => return Err(DeflateError::Damaged),
             }
         }
@@ -363,11 +265,11 @@ impl Inflater {
     fn copy_match(
         &mut self,
         codes: &Codes,
-        bits: &mut Bits<'_>,
+        bits: &mut BitReader<'_>,
         length: Entry,
         passed: u32,
     ) -> Result<bool, DeflateError> {
-        let (mut held, mut used) = (bits.held >> passed, passed);
+        let (mut held, mut used) = (bits.held() >> passed, passed);
         let len = usize::from(length.value) + (held & ((1 << length.extra()) - 1)) as usize;
         held >>= length.extra();
         used += length.extra();
@@ -381,7 +283,7 @@ impl Inflater {
         used += entry.bits() + entry.extra();
         let distance = usize::from(entry.value) + (held & ((1 << entry.extra()) - 1)) as usize;
         // With fewer bits what was seen may be no code of the stream at all.
-        if used > bits.count || (entry.kind != Kind::Base && bits.count < MATCH_BITS && bits.at == bits.stored.len()) {
+        if used > bits.count() || (entry.kind != Kind::Base && bits.count() < MATCH_BITS && bits.is_exhausted()) {
             return Ok(false);
         }
         if entry.kind != Kind::Base || distance > self.end {
@@ -467,7 +369,7 @@ impl Inflater {
     }
 }
 
-fn stored_length(bits: &mut Bits<'_>) -> Result<State, DeflateError> {
+fn stored_length(bits: &mut BitReader<'_>) -> Result<State, DeflateError> {
     let Some(lengths) = bits.take(32) else { return Ok(State::StoredLength) };
     let (len, check) = (lengths & 0xffff, lengths >> 16);
     if len != !check & 0xffff {

@@ -35,7 +35,7 @@ impl Sink for Copy {
         self.writer.stored(bytes, &mut self.out);
     }
 
-    fn end_of_block(&mut self) {
+    fn end_of_block(&mut self, _end_bit: u64) {
         if !self.is_stored {
             self.writer.end_of_block(&mut self.out).unwrap();
         }
