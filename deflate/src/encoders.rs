@@ -4,7 +4,9 @@
 //! by the encoder's own tables and window, whatever the length of the stream.
 
 mod go;
+mod huffman;
 pub(crate) mod klauspost;
+mod package_merge;
 mod recognise;
 mod zlib;
 
@@ -12,7 +14,7 @@ mod zlib;
 mod tests;
 
 pub use go::GoGeneration;
-pub(crate) use go::code_lengths as go_code_lengths;
+pub(crate) use huffman::merged_code_lengths;
 pub use recognise::recognise;
 pub use zlib::ZlibFamily;
 pub(crate) use zlib::code_lengths as zlib_code_lengths;

@@ -3,8 +3,10 @@
 pub(crate) mod bit_reader;
 pub(crate) mod bit_writer;
 pub(crate) mod codes;
+pub(crate) mod dynamic_header;
 pub(crate) mod header_reader;
 pub(crate) mod parser;
+pub(crate) mod prefix_code;
 pub(crate) mod structure;
 pub(crate) mod symbols;
 pub(crate) mod tables;

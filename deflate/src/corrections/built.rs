@@ -1,6 +1,6 @@
 //! Codes as encoders build them of how often symbols occur.
 
-use crate::encoders::{go_code_lengths, zlib_code_lengths};
+use crate::encoders::{merged_code_lengths, zlib_code_lengths};
 use crate::format::symbols::Counts;
 use crate::format::tables::{CODE_LENGTH_SYMBOLS, MAX_CODE_BITS, MAX_CODE_LENGTH_BITS};
 
@@ -33,7 +33,7 @@ impl Builder {
 
     fn of_counts(self, counts: &[u32], max_bits: usize) -> Vec<u8> {
         let mut lengths = match self {
-            Self::Merging => go_code_lengths(counts, max_bits),
+            Self::Merging => merged_code_lengths(counts, max_bits),
             Self::Heap => zlib_code_lengths(counts, max_bits),
         };
         let used = lengths.iter().rposition(|&length| length > 0).map_or(0, |last| last + 1);

@@ -5,7 +5,8 @@ use super::channels::{Channel, MAX_BYTES, Numbers};
 use super::headers::{Likes, put_header};
 use super::marks::*;
 use super::predicted::{Parts, Predicted};
-use crate::format::structure::{Block, Header, Kind, Token};
+use crate::format::dynamic_header::DynamicHeader;
+use crate::format::structure::{Block, Kind, Token};
 use crate::format::symbols::Counts;
 
 /// Pieces are taken in such, so that little of a stream is held at once.
@@ -41,7 +42,7 @@ struct Comparison {
     block: Option<OpenBlock>,
     /// Tokens of the last block that had any, and the last header.
     last_tokens: u64,
-    last_header: Option<Box<Header>>,
+    last_header: Option<Box<DynamicHeader>>,
 }
 
 struct OpenBlock {
@@ -198,7 +199,7 @@ impl Comparison {
         Some(Became::Passed)
     }
 
-    fn put_block(&mut self, open: &OpenBlock, ends_alike: bool, predicted: Option<&Header>) {
+    fn put_block(&mut self, open: &OpenBlock, ends_alike: bool, predicted: Option<&DynamicHeader>) {
         let (block, tokens) = (&open.block, open.tokens);
         let end = match block.kind {
             Kind::Stored { padding: 0, .. } => 0,

@@ -3,11 +3,10 @@
 use super::built::Builder;
 use super::channels::{Channel, Numbers, Reader};
 use crate::DeflateError;
-use crate::format::structure::{Header, LengthStep};
+use crate::format::dynamic_header::{DynamicHeader, LengthStep, in_order, length_steps, step_counts};
 use crate::format::symbols::Counts;
 use crate::format::tables::{
-    CODE_LENGTH_ORDER as ORDER, CODE_LENGTH_SYMBOLS as OWN_CODES, DISTANCE_SYMBOLS as MAX_DISTANCES,
-    LITERAL_SYMBOLS as MAX_LITERALS,
+    CODE_LENGTH_SYMBOLS as OWN_CODES, DISTANCE_SYMBOLS as MAX_DISTANCES, END_OF_BLOCK, LITERAL_SYMBOLS as MAX_LITERALS,
 };
 use crate::number::put_number;
 
@@ -33,8 +32,8 @@ const LENGTHS: usize = MAX_LITERALS + MAX_DISTANCES;
 /// What a header may be like: the predicted one, the one before, or what is built of how often symbols occur.
 #[derive(Clone, Copy)]
 pub(super) struct Likes<'a> {
-    pub(super) predicted: Option<&'a Header>,
-    pub(super) last: Option<&'a Header>,
+    pub(super) predicted: Option<&'a DynamicHeader>,
+    pub(super) last: Option<&'a DynamicHeader>,
     pub(super) counts: Option<&'a Counts>,
 }
 
@@ -49,18 +48,18 @@ impl Likes<'_> {
 }
 
 /// Writes a header relative to what makes it cost least.
-pub(super) fn put_header(numbers: &mut Numbers, header: &Header, likes: Likes<'_>) {
+pub(super) fn put_header(numbers: &mut Numbers, header: &DynamicHeader, likes: Likes<'_>) {
     let ways = (0..BUILT + Builder::ALL.len() as u64).filter_map(|number| relative(header, &likes, number));
     if let Some(shortest) = ways.min_by_key(Vec::len) {
         numbers.put_bytes(Channel::Headers, &shortest);
     }
 }
 
-fn relative(header: &Header, likes: &Likes<'_>, number: u64) -> Option<Vec<u8>> {
+fn relative(header: &DynamicHeader, likes: &Likes<'_>, number: u64) -> Option<Vec<u8>> {
     let like = likes.grid(number)?;
-    let form = if header.steps == steps(&[&header.lengths]) {
+    let form = if header.steps == length_steps(&[&header.lengths]) {
         JOINT
-    } else if header.steps == steps(&[header.of_literals(), header.of_distances()]) {
+    } else if header.steps == length_steps(&[header.literal_lengths(), header.distance_lengths()]) {
         APART
     } else {
         EXPLICIT
@@ -86,7 +85,7 @@ fn relative(header: &Header, likes: &Likes<'_>, number: u64) -> Option<Vec<u8>> 
 /// How many lengths of codes for code lengths there are, and which.
 type Own = (usize, [u8; OWN_CODES]);
 
-fn own_relative(header: &Header, like: &Own) -> Vec<u8> {
+fn own_relative(header: &DynamicHeader, like: &Own) -> Vec<u8> {
     let mut out = Vec::new();
     put_number(&mut out, zigzag(header.own_coded, like.0));
     put_differences(&mut out, &header.own, &like.1);
@@ -95,11 +94,8 @@ fn own_relative(header: &Header, like: &Own) -> Vec<u8> {
 
 fn own_like(like: &Grid, way: u64, steps: &[LengthStep]) -> Own {
     let Some(builder) = way.checked_sub(OWN_BUILT) else { return (like.own_coded, like.own) };
-    let mut counts = [0; OWN_CODES];
-    steps.iter().for_each(|step| counts[usize::from(step.symbol)] += 1);
-    let lengths = Builder::ALL[builder as usize].own(&counts);
-    let own = ORDER.map(|symbol| lengths.get(symbol).copied().unwrap_or(0));
-    (own.iter().rposition(|&length| length > 0).map_or(4, |last| (last + 1).max(4)), own)
+    let lengths = Builder::ALL[builder as usize].own(&step_counts(steps));
+    in_order(&std::array::from_fn(|symbol| lengths.get(symbol).copied().unwrap_or(0)))
 }
 
 /// The beginning of a header.
@@ -118,7 +114,7 @@ impl Head {
     }
 
     /// Reads the rest of what [`put_header`] wrote.
-    pub(super) fn take_header(self, reader: &mut Reader, likes: Likes<'_>) -> Result<Header, DeflateError> {
+    pub(super) fn take_header(self, reader: &mut Reader, likes: Likes<'_>) -> Result<DynamicHeader, DeflateError> {
         let like = likes.grid(self.0 & 3).ok_or(DeflateError::Corrections)?;
         let literals = unzigzag(reader, like.literals, 257, MAX_LITERALS)?;
         let distances = unzigzag(reader, like.distances, 1, MAX_DISTANCES)?;
@@ -127,12 +123,12 @@ impl Head {
         let parts = [&grid[..literals], &grid[MAX_LITERALS..][..distances]];
         let lengths = parts.concat();
         // Without an end no block ends.
-        if lengths[256] == 0 {
+        if lengths[END_OF_BLOCK] == 0 {
             return Err(DeflateError::Corrections);
         }
         let steps = match self.0 >> FORM_SHIFT & 3 {
-            JOINT => steps(&[&lengths]),
-            APART => steps(&parts),
+            JOINT => length_steps(&[&lengths]),
+            APART => length_steps(&parts),
             _ => take_steps(reader, &lengths)?,
         };
         let (own_coded, mut own) = own_like(&like, self.0 >> OWN_SHIFT, &steps);
@@ -141,7 +137,7 @@ impl Head {
         if own[own_coded..].iter().any(|&length| length > 0) {
             return Err(DeflateError::Corrections);
         }
-        Ok(Header { literals, lengths, steps, own_coded, own })
+        Ok(DynamicHeader { literals, lengths, steps, own_coded, own })
     }
 }
 
@@ -155,12 +151,12 @@ struct Grid {
 }
 
 impl Grid {
-    fn new(header: Option<&Header>) -> Self {
+    fn new(header: Option<&DynamicHeader>) -> Self {
         let mut grid = Self { literals: 257, distances: 1, lengths: [0; LENGTHS], own_coded: 4, own: [0; OWN_CODES] };
         if let Some(header) = header {
-            (grid.literals, grid.distances) = (header.literals, header.of_distances().len());
-            grid.lengths[..grid.literals].copy_from_slice(header.of_literals());
-            grid.lengths[MAX_LITERALS..][..grid.distances].copy_from_slice(header.of_distances());
+            (grid.literals, grid.distances) = (header.literals, header.distance_lengths().len());
+            grid.lengths[..grid.literals].copy_from_slice(header.literal_lengths());
+            grid.lengths[MAX_LITERALS..][..grid.distances].copy_from_slice(header.distance_lengths());
             (grid.own_coded, grid.own) = (header.own_coded, header.own);
         }
         grid
@@ -224,37 +220,8 @@ fn take_differences(reader: &mut Reader, values: &mut [u8], most: u8) -> Result<
     Ok(())
 }
 
-/// How zlib and Go code lengths: of each run what codes for repetitions allow.
-fn steps(parts: &[&[u8]]) -> Vec<LengthStep> {
-    let mut steps = Vec::new();
-    for run in parts.iter().flat_map(|lengths| lengths.chunk_by(|a, b| a == b)) {
-        let (length, mut left) = (run[0], run.len());
-        let mut put = |symbol, times: usize, left: &mut usize| {
-            steps.push(LengthStep { symbol, times: times as u8 });
-            *left -= times;
-        };
-        if length == 0 {
-            while left >= 11 {
-                put(18, left.min(138), &mut left);
-            }
-            if left >= 3 {
-                put(17, left, &mut left);
-            }
-        } else {
-            put(length, 1, &mut left);
-            while left >= 3 {
-                put(16, left.min(6), &mut left);
-            }
-        }
-        while left > 0 {
-            put(length, 1, &mut left);
-        }
-    }
-    steps
-}
-
 fn take_steps(reader: &mut Reader, lengths: &[u8]) -> Result<Vec<LengthStep>, DeflateError> {
-    let mut made = Header::default();
+    let mut made = DynamicHeader::default();
     while made.lengths.len() < lengths.len() {
         let symbol = lengths[made.lengths.len()];
         let step = match reader.take_up_to(Channel::Headers, 3 * 135 + 3)?.checked_sub(1) {

@@ -6,7 +6,8 @@ use super::listing::Listing;
 use super::marks::*;
 use super::predicted::{Parts, Predicted};
 use crate::DeflateError;
-use crate::format::structure::{Block, Header, Kind, Token};
+use crate::format::dynamic_header::DynamicHeader;
+use crate::format::structure::{Block, Kind, Token};
 use crate::format::symbols::Counts;
 use crate::format::writer::Writer;
 
@@ -39,7 +40,7 @@ struct Patching {
     buffered: Option<Box<Buffered>>,
     tokens: u64,
     last_tokens: u64,
-    last_header: Option<Box<Header>>,
+    last_header: Option<Box<DynamicHeader>>,
 }
 
 struct Buffered {
@@ -97,11 +98,10 @@ impl Patcher {
     /// [`DeflateError::Corrections`] where they do not fit; errors of [`crate::Inflater`] for a predicted stream that is none.
     /// After an error nothing more can be made.
     pub fn push(&mut self, predicted: &[u8], out: &mut Vec<u8>) -> Result<(), DeflateError> {
-        for piece in predicted.chunks(PIECE_BYTES) {
+        predicted.chunks(PIECE_BYTES).try_for_each(|piece| {
             self.predicted.push(piece)?;
-            self.go_on(out)?;
-        }
-        Ok(())
+            self.go_on(out)
+        })
     }
 
     /// Appends the rest, once the predicted stream was pushed whole.
@@ -125,18 +125,26 @@ impl Patcher {
     fn go_on(&mut self, out: &mut Vec<u8>) -> Result<(), DeflateError> {
         let reader = self.reader.as_mut().ok_or(DeflateError::Corrections)?;
         let predicted = &mut self.predicted.parts;
-        while let Became::Passed = self.patching.step(reader, predicted, out)? {}
+        self.patching.writer.bits.exchange(out);
+        let went_on = self.patching.go_on(reader, predicted);
+        self.patching.writer.bits.exchange(out);
         predicted.pass(self.patching.place);
-        Ok(())
+        went_on
     }
 }
 
 impl Patching {
-    fn step(&mut self, reader: &mut Reader, predicted: &mut Parts, out: &mut Vec<u8>) -> Result<Became, DeflateError> {
+    /// Goes on as far as the predicted stream is known.
+    fn go_on(&mut self, reader: &mut Reader, predicted: &mut Parts) -> Result<(), DeflateError> {
+        while let Became::Passed = self.step(reader, predicted)? {}
+        Ok(())
+    }
+
+    fn step(&mut self, reader: &mut Reader, predicted: &mut Parts) -> Result<Became, DeflateError> {
         match self.within {
-            Within::BetweenBlocks => self.begin(reader, predicted, out),
-            Within::Stored(left, is_same) => self.stored(left, is_same, reader.padding, predicted, out),
-            Within::Tokens(end) => self.tokens(end, reader, predicted, out),
+            Within::BetweenBlocks => self.begin(reader, predicted),
+            Within::Stored(left, is_same) => self.stored(left, is_same, reader.padding, predicted),
+            Within::Tokens(end) => self.tokens(end, reader, predicted),
             Within::Ended if predicted.parsed > self.place => Err(DeflateError::Corrections),
             Within::Ended => {
                 // Empty blocks may follow.
@@ -146,7 +154,7 @@ impl Patching {
         }
     }
 
-    fn begin(&mut self, reader: &mut Reader, predicted: &mut Parts, out: &mut Vec<u8>) -> Result<Became, DeflateError> {
+    fn begin(&mut self, reader: &mut Reader, predicted: &mut Parts) -> Result<Became, DeflateError> {
         if !predicted.settle(self.place) {
             return Ok(Became::Waits);
         }
@@ -158,7 +166,7 @@ impl Patching {
             let first = predicted.first_block().filter(|first| first.start == self.place);
             let block = first.ok_or(DeflateError::Corrections)?.block.clone();
             self.same_blocks = Some(left);
-            self.open(&block, End::Same, out)?;
+            self.open(&block, End::Same)?;
             return Ok(Became::Passed);
         }
         self.same_blocks = None;
@@ -166,26 +174,20 @@ impl Patching {
             None if predicted.first_block().is_none() => return Err(DeflateError::Corrections),
             None => predicted.pass_block(),
             Some(fields) => {
-                self.take_block(fields, reader, predicted, out)?;
+                self.take_block(fields, reader, predicted)?;
             }
         }
         Ok(Became::Passed)
     }
 
     /// A block that is not as predicted.
-    fn take_block(
-        &mut self,
-        fields: u64,
-        reader: &mut Reader,
-        predicted: &Parts,
-        out: &mut Vec<u8>,
-    ) -> Result<(), DeflateError> {
+    fn take_block(&mut self, fields: u64, reader: &mut Reader, predicted: &Parts) -> Result<(), DeflateError> {
         let (kind, end) = (fields >> KIND_SHIFT & 3, fields >> END_SHIFT);
         let is_last = fields & IS_LAST != 0;
         if kind == STORED {
             let len = reader.take_up_to(Channel::Blocks, u16::MAX.into())? as u16;
             let padding = if end == 0 { 0 } else { reader.take_up_to(Channel::Blocks, MAX_PADDING)? as u8 };
-            return self.open(&Block { is_last, kind: Kind::Stored { padding, len } }, End::SamePlace, out);
+            return self.open(&Block { is_last, kind: Kind::Stored { padding, len } }, End::SamePlace);
         }
         let end = match end {
             END_SAME_PLACE => End::SamePlace,
@@ -207,11 +209,11 @@ impl Patching {
                 Kind::Dynamic(Box::new(head.take_header(reader, likes)?))
             }
         };
-        self.open(&Block { is_last, kind }, end, out)
+        self.open(&Block { is_last, kind }, end)
     }
 
-    fn open(&mut self, block: &Block, end: End, out: &mut Vec<u8>) -> Result<(), DeflateError> {
-        self.writer.block(block, out)?;
+    fn open(&mut self, block: &Block, end: End) -> Result<(), DeflateError> {
+        self.writer.block(block)?;
         (self.is_last, self.tokens) = (block.is_last, 0);
         self.within = match &block.kind {
             Kind::Stored { len, .. } => Within::Stored(u64::from(*len), matches!(end, End::Same)),
@@ -224,34 +226,27 @@ impl Patching {
         Ok(())
     }
 
-    fn close(&mut self, is_same: bool, padding: u8, predicted: &mut Parts, out: &mut Vec<u8>) {
+    fn close(&mut self, is_same: bool, padding: u8, predicted: &mut Parts) {
         if is_same {
             predicted.pass_block();
         }
         self.within = Within::BetweenBlocks;
         if self.is_last {
-            self.writer.pad(padding, out);
+            self.writer.pad(padding);
             self.within = Within::Ended;
         }
     }
 
-    fn stored(
-        &mut self,
-        left: u64,
-        is_same: bool,
-        padding: u8,
-        predicted: &mut Parts,
-        out: &mut Vec<u8>,
-    ) -> Result<Became, DeflateError> {
+    fn stored(&mut self, left: u64, is_same: bool, padding: u8, predicted: &mut Parts) -> Result<Became, DeflateError> {
         if left == 0 {
-            self.close(is_same, padding, predicted, out);
+            self.close(is_same, padding, predicted);
             return Ok(Became::Passed);
         }
         let bytes = predicted.plain(self.place, left as usize);
         if bytes.is_empty() {
             return predicted.wait();
         }
-        self.writer.stored(bytes, out);
+        self.writer.stored(bytes);
         let written = bytes.len() as u64;
         self.place += written;
         self.within = Within::Stored(left - written, is_same);
@@ -259,13 +254,7 @@ impl Patching {
         Ok(Became::Passed)
     }
 
-    fn tokens(
-        &mut self,
-        end: End,
-        reader: &mut Reader,
-        predicted: &mut Parts,
-        out: &mut Vec<u8>,
-    ) -> Result<Became, DeflateError> {
+    fn tokens(&mut self, end: End, reader: &mut Reader, predicted: &mut Parts) -> Result<Became, DeflateError> {
         loop {
             let is_at_end = match end {
                 End::Tokens(number) => self.tokens == number,
@@ -279,11 +268,11 @@ impl Patching {
             };
             if is_at_end {
                 if let Some(buffered) = self.buffered.take() {
-                    self.put_buffered(&buffered, reader, out)?;
+                    self.put_buffered(&buffered, reader)?;
                 }
-                self.writer.end_of_block(out)?;
+                self.writer.end_of_block()?;
                 self.last_tokens = self.tokens;
-                self.close(matches!(end, End::Same), reader.padding, predicted, out);
+                self.close(matches!(end, End::Same), reader.padding, predicted);
                 return Ok(Became::Passed);
             }
             let Some(covering) = predicted.covering(self.place) else { return predicted.wait() };
@@ -293,7 +282,7 @@ impl Patching {
             let token = self.listing.next(self.place, covering, reader, predicted)?;
             match &mut self.buffered {
                 Some(buffered) => buffered.push(token)?,
-                None => self.writer.token(token, out)?,
+                None => self.writer.token(token)?,
             }
             self.place += u64::from(token.plain_bytes());
             self.tokens += 1;
@@ -301,12 +290,12 @@ impl Patching {
     }
 
     /// A block whose tokens are known now, up to its end.
-    fn put_buffered(&mut self, block: &Buffered, reader: &mut Reader, out: &mut Vec<u8>) -> Result<(), DeflateError> {
+    fn put_buffered(&mut self, block: &Buffered, reader: &mut Reader) -> Result<(), DeflateError> {
         let likes = Likes { predicted: None, last: None, counts: Some(&block.counts) };
         let header = Box::new(block.head.take_header(reader, likes)?);
         self.last_header = Some(header.clone());
-        self.writer.block(&Block { is_last: self.is_last, kind: Kind::Dynamic(header) }, out)?;
-        block.tokens.iter().try_for_each(|&token| self.writer.token(token, out))
+        self.writer.block(&Block { is_last: self.is_last, kind: Kind::Dynamic(header) })?;
+        block.tokens.iter().try_for_each(|&token| self.writer.token(token))
     }
 }
 

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use super::history::History;
 use super::plain::Plain;
 use crate::DeflateError;
+use crate::format::dynamic_header::DynamicHeader;
 use crate::format::parser::Parser;
-use crate::format::structure::{Block, Header, Kind, MAX_MATCH, Sink, Token};
+use crate::format::structure::{Block, Kind, MAX_MATCH, Sink, Token};
 
 /// What a block is taken to need in memory, with its header.
 pub(super) const BLOCK_BYTES: usize = 1 << 10;
@@ -39,9 +40,9 @@ pub(super) struct Parts {
     pub(super) parsed: u64,
     blocks: VecDeque<Placed>,
     /// The header of the last dynamic block that was passed.
-    passed_header: Option<Box<Header>>,
+    passed_header: Option<Box<DynamicHeader>>,
     /// The same of those behind the first block.
-    later_header: Option<Box<Header>>,
+    later_header: Option<Box<DynamicHeader>>,
     plain: Plain,
     history: History,
     pub(super) is_ended: bool,
@@ -206,7 +207,7 @@ impl Parts {
     }
 
     /// The header that one at this place may be like.
-    pub(super) fn header(&self) -> Option<&Header> {
+    pub(super) fn header(&self) -> Option<&DynamicHeader> {
         match self.blocks.front() {
             Some(Placed { block: Block { kind: Kind::Dynamic(header), .. }, .. }) => Some(header),
             _ => self.passed_header.as_deref(),

@@ -9,8 +9,6 @@
 mod before127;
 mod block;
 mod from127;
-mod huffman;
-mod lengths;
 mod places;
 mod tokens;
 
@@ -99,11 +97,4 @@ impl Encoder {
             Self::From127(encoder) => encoder.finish(out),
         }
     }
-}
-
-/// The lengths of the codes of symbols that occur so often, of which there are at most 286.
-pub(crate) fn code_lengths(counts: &[u32], max_bits: usize) -> Vec<u8> {
-    let mut codes = huffman::LiteralCodes::none();
-    codes.set(counts, max_bits);
-    codes.0[..counts.len()].iter().map(|code| code.length as u8).collect()
 }

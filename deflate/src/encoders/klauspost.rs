@@ -23,13 +23,10 @@
 //! [`encoder`] is what others use: a [`deflater`] for all of a stream or a block at a time. That has the matches found by
 //! [`fast`] (levels 1 to 6) or [`lazy`] (7 to 9), as [`tokens`], of which [`blocks`] makes deflate's blocks.
 
-mod bits;
 mod blocks;
 mod deflater;
 mod encoder;
 mod fast;
-mod header;
-mod huffman;
 mod lazy;
 mod recognise;
 #[cfg(test)]

@@ -1,10 +1,7 @@
 //! The header of a dynamic block as it is coded, bit by bit as it comes. RFC 1951, section 3.2.7.
 
-use super::structure::{Header, LengthStep};
-use super::tables::{
-    CODE_LENGTH_ORDER, CODE_LENGTH_SYMBOLS, DISTANCE_SYMBOLS, END_OF_BLOCK, FEW_ZEROS, FIRST_LENGTH, LITERAL_SYMBOLS,
-    MANY_ZEROS, MAX_CODE_LENGTH_BITS, REPEAT, repetition,
-};
+use super::dynamic_header::{DynamicHeader, LengthStep};
+use super::tables::{DISTANCE_SYMBOLS, FIRST_LENGTH, LITERAL_SYMBOLS, MAX_CODE_LENGTH_BITS, repetition};
 use crate::DeflateError;
 use crate::format::bit_reader::BitReader;
 use crate::format::codes::{Kind, Table};
@@ -12,7 +9,7 @@ use crate::format::codes::{Kind, Table};
 /// A header that is being read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HeaderReader {
-    header: Header,
+    header: DynamicHeader,
     own_read: usize,
     /// How many lengths there are to be.
     lengths: usize,
@@ -21,7 +18,7 @@ pub(crate) struct HeaderReader {
 
 impl HeaderReader {
     /// Reads on; the header when it is whole, `None` where more bits are needed.
-    pub(crate) fn read(&mut self, bits: &mut BitReader<'_>) -> Result<Option<Header>, DeflateError> {
+    pub(crate) fn read(&mut self, bits: &mut BitReader<'_>) -> Result<Option<DynamicHeader>, DeflateError> {
         if self.header.literals == 0 {
             let Some(counts) = bits.take(14) else { return Ok(None) };
             self.header.literals = (counts & 31) as usize + FIRST_LENGTH;
@@ -39,15 +36,14 @@ impl HeaderReader {
         }
         let table = match self.table.take() {
             Some(table) => table,
-            None => Table::of_code_lengths(&by_symbol(&self.header.own))?,
+            None => Table::of_code_lengths(&self.header.own_by_symbol())?,
         };
         let is_whole = self.read_lengths(&table, bits)?;
         self.table = Some(table);
         if !is_whole {
             return Ok(None);
         }
-        // Without an end no block ends.
-        if self.header.lengths[END_OF_BLOCK] == 0 {
+        if !self.header.has_end() {
             return Err(DeflateError::Damaged);
         }
         Ok(Some(std::mem::take(&mut self.header)))
@@ -74,25 +70,4 @@ impl HeaderReader {
         }
         Ok(true)
     }
-}
-
-impl Header {
-    /// Adds the lengths of a step; `None` if it repeats what is not there.
-    pub(crate) fn push(&mut self, step: LengthStep) -> Option<()> {
-        let length = match step.symbol {
-            REPEAT => *self.lengths.last()?,
-            FEW_ZEROS | MANY_ZEROS => 0,
-            length => length,
-        };
-        self.lengths.resize(self.lengths.len() + usize::from(step.times), length);
-        self.steps.push(step);
-        Some(())
-    }
-}
-
-/// Lengths in the order in which they are coded, by symbol.
-pub(crate) fn by_symbol(own: &[u8; CODE_LENGTH_SYMBOLS]) -> [u8; CODE_LENGTH_SYMBOLS] {
-    let mut lengths = [0; CODE_LENGTH_SYMBOLS];
-    CODE_LENGTH_ORDER.iter().zip(own).for_each(|(&symbol, &length)| lengths[symbol] = length);
-    lengths
 }

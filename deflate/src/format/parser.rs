@@ -94,7 +94,7 @@ impl Parser {
             State::Stored(left) => self.stored(left, bits, sink),
             State::Header(mut reader) => match reader.read(bits)? {
                 Some(header) => {
-                    let codes = Codes::new(header.of_literals(), header.of_distances())?;
+                    let codes = Codes::new(header.literal_lengths(), header.distance_lengths())?;
                     sink.block(Block { is_last: self.is_last, kind: Kind::Dynamic(Box::new(header)) });
                     (State::Codes(Box::new(codes)), true)
                 }

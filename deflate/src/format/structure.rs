@@ -1,6 +1,7 @@
 //! What a deflate stream consists of: blocks and tokens, with all that is free to choose in how they are coded.
 
-use super::tables::{CODE_LENGTH_SYMBOLS, MAX_MATCH_BYTES, MIN_MATCH_BYTES, WINDOW_BYTES};
+use super::dynamic_header::DynamicHeader;
+use super::tables::{MAX_MATCH_BYTES, MIN_MATCH_BYTES, WINDOW_BYTES};
 
 /// A literal or a match, in four bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,39 +71,7 @@ pub(crate) enum Kind {
         len: u16,
     },
     Fixed,
-    Dynamic(Box<Header>),
-}
-
-/// The header of a dynamic block.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Header {
-    /// How many of the lengths are of literals and match lengths: 257 to 286.
-    pub(crate) literals: usize,
-    /// Lengths of the codes of literals and match lengths, then of distances.
-    pub(crate) lengths: Vec<u8>,
-    /// How these are coded.
-    pub(crate) steps: Vec<LengthStep>,
-    /// How many of `own` are coded: 4 to 19.
-    pub(crate) own_coded: usize,
-    /// Lengths of the codes for code lengths, in the order in which they are coded.
-    pub(crate) own: [u8; CODE_LENGTH_SYMBOLS],
-}
-
-/// One code of code lengths: a symbol, and how many lengths it stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LengthStep {
-    pub(crate) symbol: u8,
-    pub(crate) times: u8,
-}
-
-impl Header {
-    pub(crate) fn of_literals(&self) -> &[u8] {
-        &self.lengths[..self.literals.min(self.lengths.len())]
-    }
-
-    pub(crate) fn of_distances(&self) -> &[u8] {
-        &self.lengths[self.literals.min(self.lengths.len())..]
-    }
+    Dynamic(Box<DynamicHeader>),
 }
 
 /// Takes the parts of a stream, in their order.

@@ -11,45 +11,45 @@ use crate::format::writer::Writer;
 /// Writes what the parser says at once.
 struct Copy {
     writer: Writer,
-    out: Vec<u8>,
     is_stored: bool,
 }
 
 impl Copy {
     fn new() -> Self {
-        Self { writer: Writer::new(), out: Vec::new(), is_stored: false }
+        Self { writer: Writer::new(), is_stored: false }
     }
 }
 
 impl Sink for Copy {
     fn block(&mut self, block: Block) {
         self.is_stored = matches!(block.kind, Kind::Stored { .. });
-        self.writer.block(&block, &mut self.out).unwrap();
+        self.writer.block(&block).unwrap();
     }
 
     fn token(&mut self, token: Token) {
-        self.writer.token(token, &mut self.out).unwrap();
+        self.writer.token(token).unwrap();
     }
 
     fn stored(&mut self, bytes: &[u8]) {
-        self.writer.stored(bytes, &mut self.out);
+        self.writer.stored(bytes);
     }
 
     fn end_of_block(&mut self, _end_bit: u64) {
         if !self.is_stored {
-            self.writer.end_of_block(&mut self.out).unwrap();
+            self.writer.end_of_block().unwrap();
         }
     }
 
     fn end(&mut self, padding: u8) {
-        self.writer.pad(padding, &mut self.out);
+        self.writer.pad(padding);
     }
 }
 
 fn copied(stream: &[u8], piece_bytes: usize) -> Result<Vec<u8>, DeflateError> {
-    let (mut parser, mut copy) = (Parser::new(), Copy::new());
+    let (mut parser, mut copy, mut out) = (Parser::new(), Copy::new(), Vec::new());
     stream.chunks(piece_bytes).try_for_each(|piece| parser.push(piece, &mut copy))?;
-    if parser.is_ended() { Ok(copy.out) } else { Err(DeflateError::Cut) }
+    copy.writer.bits.append_to(&mut out);
+    if parser.is_ended() { Ok(out) } else { Err(DeflateError::Cut) }
 }
 
 #[test]

@@ -3,10 +3,10 @@
 //! A block's end is written only when it is known that the next one does not go on with its codes.
 
 use super::Version;
-use super::bits::{BitWriter, DistanceCode, LiteralCode};
-use super::header::Header;
-use super::huffman::{fixed_distances, fixed_literals};
-use super::tokens::{END, Tokens};
+use super::tokens::{END, Token, Tokens, distance_less_1, length_less_3, symbol_of_distance};
+use crate::encoders::huffman::{Codes, DistanceCodes, LiteralCodes, fixed_distances, fixed_literals, joint_header};
+use crate::format::bit_writer::{BitWriter, DYNAMIC, FIXED};
+use crate::format::dynamic_header::DynamicHeader;
 use crate::format::tables::{
     DISTANCE_EXTRA, DISTANCE_SYMBOLS, FIRST_LENGTH, LENGTH_EXTRA, LITERAL_SYMBOLS, MAX_CODE_BITS, MAX_STORED_BYTES,
 };
@@ -19,10 +19,10 @@ const GUESSED_HEADER_BITS: usize = 70 * 8;
 #[derive(Debug)]
 pub(super) struct BlockWriter {
     pub(super) out: BitWriter,
-    literal: LiteralCode,
-    distance: DistanceCode,
-    fixed_literal: LiteralCode,
-    fixed_distance: DistanceCode,
+    literal: LiteralCodes,
+    distance: DistanceCodes,
+    fixed_literal: LiteralCodes,
+    fixed_distance: DistanceCodes,
     /// How many bits the header of the block that is not ended yet had.
     open_header_bits: Option<usize>,
     /// The last codes that were made have no lengths.
@@ -76,8 +76,8 @@ impl BlockWriter {
     pub(super) fn new(version: Version, penalty_shift: u32) -> Self {
         Self {
             out: BitWriter::default(),
-            literal: LiteralCode::none(),
-            distance: DistanceCode::none(),
+            literal: Codes::none(),
+            distance: Codes::none(),
             fixed_literal: fixed_literals(),
             fixed_distance: fixed_distances(),
             open_header_bits: None,
@@ -90,25 +90,20 @@ impl BlockWriter {
     /// Ends the block that is open.
     fn end_open(&mut self) {
         if self.open_header_bits.take().is_some() {
-            self.out.code(self.literal.codes[END as usize]);
+            self.out.put_end_of_block(&self.literal.0);
         }
     }
 
     pub(super) fn stored(&mut self, bytes: &[u8]) {
         self.end_open();
-        self.out.bits(0, 3);
-        self.out.align();
-        let length = bytes.len() as u32 & 0xFFFF;
-        self.out.bits(length, 16);
-        self.out.bits(!length & 0xFFFF, 16);
-        self.out.bytes(bytes);
+        self.out.put_stored_block(bytes, false);
     }
 
     /// The last block: an empty one.
     pub(super) fn finish(&mut self) {
         self.end_open();
-        self.out.bits(3, 3);
-        self.out.bits(0, 7);
+        self.out.put_block_start(FIXED, true);
+        self.out.put(0, 7);
         self.out.align();
     }
 
@@ -152,22 +147,23 @@ impl BlockWriter {
     }
 
     fn open_codes_have(&self, tokens: &Tokens) -> bool {
-        self.distance.has_all(&tokens.distances[..DISTANCE_SYMBOLS])
-            && self.literal.has_all(&tokens.literals)
-            && tokens.lengths.iter().zip(&self.literal.codes[256..]).all(|(&count, code)| count == 0 || !code.is_none())
+        let lengths = tokens.lengths.iter().zip(&self.literal.0[END as usize..]);
+        self.distance.covers(&tokens.distances)
+            && self.literal.covers(&tokens.literals)
+            && lengths.into_iter().all(|(&count, code)| count == 0 || !code.is_none())
     }
 
     fn fixed_bits(&self, counts: &Counts, extra_bits: usize) -> usize {
-        let literals = self.fixed_literal.bits_of(&counts.literals[..LITERAL_SYMBOLS]);
-        3 + literals + self.fixed_distance.bits_of(&counts.distances[..DISTANCE_SYMBOLS]) + extra_bits
+        let literals = self.fixed_literal.size(&counts.literals[..LITERAL_SYMBOLS]);
+        3 + literals + self.fixed_distance.size(&counts.distances[..DISTANCE_SYMBOLS]) + extra_bits
     }
 
     /// The choice while a block is open.
     fn open_choice(&self, tokens: &Tokens, counts: &Counts, extra_bits: usize, stored_bits: Option<usize>) -> Choice {
         let Some(header_bits) = self.open_header_bits else { return Choice::NewCodes };
         let mut new_bits = header_bits + tokens.estimated_bits();
-        new_bits += self.literal.codes[END as usize].bits() as usize + (new_bits >> self.penalty_shift);
-        let open_bits = self.literal.bits_of(&counts.literals) + self.distance.bits_of(&counts.distances) + extra_bits;
+        new_bits += self.literal.0[END as usize].len() as usize + (new_bits >> self.penalty_shift);
+        let open_bits = self.literal.size(&counts.literals) + self.distance.size(&counts.distances) + extra_bits;
         let bits = open_bits.min(new_bits);
         let stored_is_best = stored_bits.is_some_and(|stored_bits| stored_bits <= bits);
         if tokens.list.len() < MAX_FIXED_TOKENS && self.fixed_bits(counts, extra_bits) + 7 < bits && !stored_is_best {
@@ -188,13 +184,13 @@ impl BlockWriter {
         extra_bits: usize,
         stored_bits: Option<usize>,
         used: (usize, usize),
-    ) -> (Choice, Option<Header>) {
+    ) -> (Choice, Option<DynamicHeader>) {
         counts.literals[END as usize] = 1;
-        self.literal.generate(&counts.literals[..LITERAL_SYMBOLS], MAX_CODE_BITS);
-        self.distance.generate(&counts.distances[..DISTANCE_SYMBOLS], MAX_CODE_BITS);
-        let header = Header::of(&self.literal, used.0, &self.distance, used.1);
-        let own_bits = self.literal.bits_of(&counts.literals) + self.distance.bits_of(&counts.distances);
-        let bits = header.bits + own_bits + extra_bits;
+        self.literal.set(&counts.literals[..LITERAL_SYMBOLS], MAX_CODE_BITS);
+        self.distance.set(&counts.distances[..DISTANCE_SYMBOLS], MAX_CODE_BITS);
+        let header = joint_header((&self.literal, used.0), (&self.distance, used.1));
+        let own_bits = self.literal.size(&counts.literals) + self.distance.size(&counts.distances);
+        let bits = 3 + header.bits() + own_bits + extra_bits;
         let is_stored = |bits| stored_bits.is_some_and(|stored_bits| stored_bits <= bits);
         if tokens.list.len() < MAX_FIXED_TOKENS {
             let fixed_bits = self.fixed_bits(counts, extra_bits);
@@ -207,23 +203,29 @@ impl BlockWriter {
 
     fn fixed(&mut self, tokens: &mut Tokens, ended: bool) {
         self.end_open();
-        self.out.bits(2, 3);
+        self.out.put_block_start(FIXED, false);
         if !ended {
             tokens.end();
         }
-        self.out.tokens(&tokens.list, &self.fixed_literal, &self.fixed_distance);
+        put_tokens(&mut self.out, &tokens.list, &self.fixed_literal, &self.fixed_distance);
     }
 
-    fn own_codes(&mut self, tokens: &Tokens, header: Option<Header>, ended: bool) {
+    /// Begins a block with the codes that were made last.
+    fn begin(&mut self, header: &DynamicHeader) {
+        self.out.put_block_start(DYNAMIC, false);
+        header.write(&mut self.out);
+        self.open_header_bits = Some(3 + header.bits());
+    }
+
+    fn own_codes(&mut self, tokens: &Tokens, header: Option<DynamicHeader>, ended: bool) {
         if let Some(header) = header {
-            header.write(&mut self.out);
-            self.open_header_bits = Some(header.bits);
+            self.begin(&header);
             self.only_literals = false;
         }
         if ended {
             self.open_header_bits = None;
         }
-        self.out.tokens(&tokens.list, &self.literal, &self.distance);
+        put_tokens(&mut self.out, &tokens.list, &self.literal, &self.distance);
     }
 
     /// `plain` as literals, or stored if that hardly gains anything.
@@ -234,31 +236,42 @@ impl BlockWriter {
             return self.stored(plain);
         }
         counts[END as usize] = 1;
-        let mut fresh = LiteralCode::none();
-        fresh.generate(&counts, MAX_CODE_BITS);
-        let mut bits = fresh.bits_of(&counts) + self.open_header_bits.unwrap_or(GUESSED_HEADER_BITS);
+        let mut fresh = LiteralCodes::none();
+        fresh.set(&counts, MAX_CODE_BITS);
+        let mut bits = fresh.size(&counts) + self.open_header_bits.unwrap_or(GUESSED_HEADER_BITS);
         bits += bits >> self.penalty_shift;
         if plain.len() <= MAX_STORED_BYTES && (plain.len() + 5) * 8 <= bits {
             return self.stored(plain);
         }
-        if self.literal.bits_if_all(&counts[..256]).is_none_or(|open_bits| bits < open_bits) {
+        if !self.literal.covers(&counts[..256]) || bits < self.literal.size(&counts[..256]) {
             self.end_open();
         }
         if self.open_header_bits.is_none() {
             self.literal = fresh;
-            let mut distance = DistanceCode::none();
-            distance.generate(&[1], MAX_CODE_BITS);
-            let header = Header::of(&self.literal, 257, &distance, 1);
-            header.write(&mut self.out);
+            let mut distance = DistanceCodes::none();
+            distance.set(&[1u32], MAX_CODE_BITS);
+            self.begin(&joint_header((&self.literal, END as usize + 1), (&distance, 1)));
             self.only_literals = true;
-            self.open_header_bits = Some(header.bits);
         }
-        self.out.literals(plain, &self.literal);
+        self.out.put_literals(plain, &self.literal.0);
         if ended {
             self.end_open();
             self.only_literals = false;
         }
     }
+}
+
+fn put_tokens(out: &mut BitWriter, tokens: &[Token], literals: &LiteralCodes, distances: &DistanceCodes) {
+    let mut run = out.run();
+    for &token in tokens {
+        if token <= END {
+            run.put_code(literals.0[token as usize]);
+        } else {
+            let matched = (length_less_3(token), distance_less_1(token), symbol_of_distance(token));
+            run.put_match(matched, &literals.0, &distances.0);
+        }
+    }
+    run.done();
 }
 
 /// Whether all values are about as frequent: the squares of what the counts are off the mean sum up to less than two for

@@ -120,10 +120,10 @@ impl KlauspostEncoder {
 
     /// Takes plain bytes and adds what can be written to `out`.
     pub fn write(&mut self, mut plain: &[u8], out: &mut Vec<u8>) {
-        std::mem::swap(out, &mut self.deflater.blocks.out.out);
+        self.deflater.blocks.out.exchange(out);
         let Some(blocks) = &mut self.blocks else {
             self.deflater.write(plain);
-            return std::mem::swap(out, &mut self.deflater.blocks.out.out);
+            return self.deflater.blocks.out.exchange(out);
         };
         while !plain.is_empty() {
             let (now, later) = plain.split_at(plain.len().min(blocks.left));
@@ -135,17 +135,17 @@ impl KlauspostEncoder {
             }
             plain = later;
         }
-        std::mem::swap(out, &mut self.deflater.blocks.out.out);
+        self.deflater.blocks.out.exchange(out);
     }
 
     /// Adds the end of the stream to `out`.
     pub fn finish(mut self, out: &mut Vec<u8>) {
-        std::mem::swap(out, &mut self.deflater.blocks.out.out);
+        self.deflater.blocks.out.exchange(out);
         if self.blocks.is_some() {
             self.deflater.flush();
         }
         self.deflater.finish();
-        std::mem::swap(out, &mut self.deflater.blocks.out.out);
+        self.deflater.blocks.out.exchange(out);
     }
 }
 
@@ -153,12 +153,12 @@ impl KlauspostEncoder {
 /// last 16 KiB matter. A stream always ends with a block that is not full, which may be empty.
 pub fn pgzip_block(version: Version, level: i8, dictionary: &[u8], block: &[u8], is_last: bool, out: &mut Vec<u8>) {
     let mut deflater = Deflater::new(level, version);
-    std::mem::swap(out, &mut deflater.blocks.out.out);
+    deflater.blocks.out.exchange(out);
     deflater.reset(&dictionary[dictionary.len().saturating_sub(TAIL_BYTES)..]);
     deflater.write(block);
     deflater.flush();
     if is_last {
         deflater.finish();
     }
-    std::mem::swap(out, &mut deflater.blocks.out.out);
+    deflater.blocks.out.exchange(out);
 }

@@ -4,10 +4,11 @@
 use super::Version;
 use super::blocks::BlockWriter;
 use super::fast::{common_length, hash4};
-use super::huffman::Huffman;
 use super::tokens::Tokens;
+use crate::encoders::huffman::Codes;
 use crate::format::tables::{
-    DISTANCE_EXTRA, LENGTH_EXTRA, MAX_MATCH_BYTES as MAX_LENGTH, WINDOW_BYTES as WINDOW, distance_symbol, length_symbol,
+    DISTANCE_EXTRA, LENGTH_EXTRA, MAX_CODE_BITS, MAX_MATCH_BYTES as MAX_LENGTH, WINDOW_BYTES as WINDOW,
+    distance_symbol, length_symbol,
 };
 
 const HASH_BITS: u32 = 17;
@@ -382,12 +383,12 @@ impl Lazy {
             // As in the original, where 2^16 of one kind are none.
             *count = count.wrapping_add(1);
         });
-        let mut code = Huffman::<256>::none();
-        code.generate(&counts, 15);
+        let mut code = Codes::<256>::none();
+        code.set(&counts, MAX_CODE_BITS);
         let mut bits = 0;
         self.literal_bits[self.at] = 0;
         for (sum, &byte) in self.literal_bits[self.at + 1..].iter_mut().zip(ahead) {
-            bits += code.codes[usize::from(byte)].bits();
+            bits += code.0[usize::from(byte)].len();
             *sum = bits;
         }
     }

@@ -35,8 +35,8 @@ pub(super) fn symbol_of_distance(token: Token) -> usize {
 }
 
 /// `distance - 1` of a match.
-pub(super) fn distance_less_1(token: Token) -> u32 {
-    token & 0xFFFF
+pub(super) fn distance_less_1(token: Token) -> u16 {
+    token as u16
 }
 
 impl Tokens {

@@ -1,5 +1,6 @@
 //! Huffman codes as zlib builds them: with a heap that prefers shallow trees among equal ones, then cut to the greatest length.
 
+use crate::format::prefix_code::{Code as PrefixCode, codes};
 use crate::format::tables::{LITERAL_SYMBOLS, MAX_CODE_BITS as MAX_BITS};
 
 /// Literals and match lengths.
@@ -19,7 +20,7 @@ pub(super) struct Alphabet {
 /// The code of each symbol.
 pub(super) struct Code {
     pub(super) lengths: Vec<u8>,
-    pub(super) codes: Vec<u16>,
+    pub(super) codes: Vec<PrefixCode>,
     /// The highest symbol that has a code.
     pub(super) max_symbol: usize,
     /// Bits of all symbols with this code, and with the fixed one; extra bits included. Those that are there only because
@@ -197,23 +198,4 @@ impl Builder {
         }
         more
     }
-}
-
-/// Codes of these lengths, their first bit lowest. RFC 1951, section 3.2.2.
-pub(super) fn codes(lengths: &[u8]) -> Vec<u16> {
-    let mut next = [0u16; MAX_BITS + 2];
-    lengths.iter().filter(|&&bits| bits > 0).for_each(|&bits| next[usize::from(bits) + 1] += 1);
-    for bits in 1..=MAX_BITS {
-        next[bits + 1] = (next[bits + 1] + next[bits]) << 1;
-    }
-    // Now `next[b]` is twice the first code of b - 1 bits plus their number: the first code of b bits.
-    let code = |&bits: &u8| match bits {
-        0 => 0,
-        bits => {
-            let code = next[usize::from(bits)];
-            next[usize::from(bits)] += 1;
-            code.reverse_bits() >> (16 - bits)
-        }
-    };
-    lengths.iter().map(code).collect()
 }

@@ -1,11 +1,11 @@
 //! Blocks, in whichever form is smallest by this generation's reckoning.
 
-use crate::encoders::go::block::{self, Header};
-use crate::encoders::go::huffman::{Codes, DistanceCodes, LiteralCodes, fixed_distances, fixed_literals};
-use crate::encoders::go::lengths::MAX_BITS;
+use crate::encoders::go::block;
 use crate::encoders::go::tokens::{DistanceCounts, LiteralCounts, Tokens, extra_bits};
-use crate::format::bit_writer::BitWriter;
-use crate::format::tables::{DISTANCE_SYMBOLS, END_OF_BLOCK, LITERAL_SYMBOLS};
+use crate::encoders::huffman::{Codes, DistanceCodes, LiteralCodes, fixed_distances, fixed_literals, joint_header};
+use crate::format::bit_writer::{BitWriter, DYNAMIC, FIXED};
+use crate::format::dynamic_header::DynamicHeader;
+use crate::format::tables::{DISTANCE_SYMBOLS, END_OF_BLOCK, LITERAL_SYMBOLS, MAX_CODE_BITS};
 
 pub(super) struct Writer {
     pub(super) bits: BitWriter,
@@ -19,7 +19,7 @@ pub(super) struct Writer {
 struct Counted {
     literals: LiteralCounts,
     distances: DistanceCounts,
-    header: Header,
+    header: DynamicHeader,
     /// Of a dynamic block without extra bits.
     dynamic_size: usize,
 }
@@ -27,7 +27,7 @@ struct Counted {
 impl Writer {
     pub(super) fn new() -> Self {
         Self {
-            bits: BitWriter::new(),
+            bits: BitWriter::default(),
             literals: Codes::none(),
             distances: Codes::none(),
             fixed_literals: fixed_literals(),
@@ -36,7 +36,7 @@ impl Writer {
     }
 
     pub(super) fn write_stored(&mut self, content: &[u8]) {
-        block::write_stored(&mut self.bits, content);
+        self.bits.put_stored_block(content, false);
     }
 
     /// The block of `tokens` in the smallest form; a stored one only where `content` is at hand.
@@ -55,9 +55,9 @@ impl Writer {
         } else if dynamic_size < fixed_size {
             self.write_dynamic(&counted.header, tokens);
         } else {
-            self.bits.put(2, 3);
+            self.bits.put_block_start(FIXED, false);
             block::write_tokens(&mut self.bits, &tokens.list, &self.fixed_literals, &self.fixed_distances);
-            block::write_end_of_block(&mut self.bits, &self.fixed_literals);
+            self.bits.put_end_of_block(&self.fixed_literals.0);
         }
     }
 
@@ -73,30 +73,26 @@ impl Writer {
 
     /// A block of literals with codes of its own, or stored.
     pub(super) fn write_literals(&mut self, content: &[u8]) {
-        let mut counts = [0; LITERAL_SYMBOLS];
+        let mut counts = [0u32; LITERAL_SYMBOLS];
         content.iter().for_each(|&literal| counts[usize::from(literal)] += 1);
         counts[END_OF_BLOCK] = 1;
-        self.literals.set(&counts, MAX_BITS);
+        self.literals.set(&counts, MAX_CODE_BITS);
         let distance_counts = one_distance();
-        self.distances.set(&distance_counts, MAX_BITS);
-        let header = Header::new(&self.literals, END_OF_BLOCK + 1, &self.distances, 1);
-        let size = header.size() + self.literals.size(&counts) + self.distances.size(&distance_counts);
+        self.distances.set(&distance_counts, MAX_CODE_BITS);
+        let header = joint_header((&self.literals, END_OF_BLOCK + 1), (&self.distances, 1));
+        let size = 3 + header.bits() + self.literals.size(&counts) + self.distances.size(&distance_counts);
         if is_better_stored(content, size) {
             return self.write_stored(content);
         }
+        self.bits.put_block_start(DYNAMIC, false);
         header.write(&mut self.bits);
-        for &literal in content {
-            let code = self.literals.0[usize::from(literal)];
-            self.bits.put(u64::from(code.bits), u32::from(code.length));
-        }
-        block::write_end_of_block(&mut self.bits, &self.literals);
+        self.bits.put_literals(content, &self.literals.0);
+        self.bits.put_end_of_block(&self.literals.0);
     }
 
     /// The empty stored block that ends a stream.
     pub(super) fn finish(&mut self) {
-        self.bits.put(1, 3);
-        self.bits.align();
-        self.bits.put(0xffff_0000, 32);
+        self.bits.put_stored_block(&[], true);
     }
 
     /// Counts symbols, and makes codes of them.
@@ -107,17 +103,18 @@ impl Writer {
             // A dynamic block has at least one distance.
             distances = one_distance();
         }
-        self.literals.set(&literals, MAX_BITS);
-        self.distances.set(&distances, MAX_BITS);
-        let header = Header::new(&self.literals, used(&literals), &self.distances, used(&distances));
-        let dynamic_size = header.size() + self.literals.size(&literals) + self.distances.size(&distances);
+        self.literals.set(&literals, MAX_CODE_BITS);
+        self.distances.set(&distances, MAX_CODE_BITS);
+        let header = joint_header((&self.literals, used(&literals)), (&self.distances, used(&distances)));
+        let dynamic_size = 3 + header.bits() + self.literals.size(&literals) + self.distances.size(&distances);
         Counted { literals, distances, header, dynamic_size }
     }
 
-    fn write_dynamic(&mut self, header: &Header, tokens: &Tokens) {
+    fn write_dynamic(&mut self, header: &DynamicHeader, tokens: &Tokens) {
+        self.bits.put_block_start(DYNAMIC, false);
         header.write(&mut self.bits);
         block::write_tokens(&mut self.bits, &tokens.list, &self.literals, &self.distances);
-        block::write_end_of_block(&mut self.bits, &self.literals);
+        self.bits.put_end_of_block(&self.literals.0);
     }
 }
 

@@ -3,11 +3,10 @@
 
 use super::writer::Writer;
 use crate::common_bytes::common_bytes;
-use crate::encoders::go::huffman::Codes;
-use crate::encoders::go::lengths::MAX_BITS;
 use crate::encoders::go::places::{MIN_LENGTH, Places, WINDOW_BYTES, tail};
 use crate::encoders::go::tokens::{self, MAX_LENGTH, Tokens};
-use crate::format::tables::{DISTANCE_EXTRA, LENGTH_EXTRA, distance_symbol, length_symbol};
+use crate::encoders::huffman::Codes;
+use crate::format::tables::{DISTANCE_EXTRA, LENGTH_EXTRA, MAX_CODE_BITS, distance_symbol, length_symbol};
 
 /// Unless the stream ends, this much is known of what follows where a token is made.
 const LOOKAHEAD_BYTES: usize = MIN_LENGTH + MAX_LENGTH;
@@ -283,9 +282,9 @@ impl Lazy {
         if coming.is_empty() {
             return;
         }
-        let mut counts = [0; 256];
+        let mut counts = [0u32; 256];
         coming.iter().for_each(|&literal| counts[usize::from(literal)] += 1);
-        self.literals.set(&counts, MAX_BITS);
+        self.literals.set(&counts, MAX_CODE_BITS);
     }
 
     /// The byte at the current place is not in the block.

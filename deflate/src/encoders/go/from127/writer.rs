@@ -3,12 +3,11 @@
 use std::mem::swap;
 
 use super::estimate::{Rounding, estimated_bits};
-use crate::encoders::go::block::{self, Header};
-use crate::encoders::go::huffman::{Codes, DistanceCodes, LiteralCodes, fixed_distances, fixed_literals};
-use crate::encoders::go::lengths::MAX_BITS;
+use crate::encoders::go::block;
 use crate::encoders::go::tokens::{DistanceCounts, LiteralCounts, Tokens, extra_bits};
-use crate::format::bit_writer::BitWriter;
-use crate::format::tables::{DISTANCE_SYMBOLS, END_OF_BLOCK};
+use crate::encoders::huffman::{Codes, DistanceCodes, LiteralCodes, fixed_distances, fixed_literals, joint_header};
+use crate::format::bit_writer::{BitWriter, DYNAMIC, FIXED};
+use crate::format::tables::{DISTANCE_SYMBOLS, END_OF_BLOCK, MAX_CODE_BITS};
 
 /// Blocks of fewer tokens may take the fixed codes.
 const FIXED_MAX_TOKENS: usize = 250;
@@ -57,9 +56,9 @@ struct Stored<'a> {
 impl Writer {
     pub(super) fn new(penalty_shift: u32, rounding: Rounding) -> Self {
         let mut one_distance = Codes::none();
-        one_distance.set(&one_distance_counts(), MAX_BITS);
+        one_distance.set(&one_distance_counts(), MAX_CODE_BITS);
         Self {
-            bits: BitWriter::new(),
+            bits: BitWriter::default(),
             penalty_shift,
             rounding,
             open: None,
@@ -75,7 +74,7 @@ impl Writer {
 
     pub(super) fn write_stored(&mut self, content: &[u8]) {
         self.end_open();
-        block::write_stored(&mut self.bits, content);
+        self.bits.put_stored_block(content, false);
     }
 
     /// The block of `tokens`; a stored one only where `content` is at hand. The last blocks are ended at once.
@@ -97,7 +96,7 @@ impl Writer {
             block::write_tokens(&mut self.bits, &tokens.list, &self.literals, &self.distances);
             if last {
                 self.open = None;
-                block::write_end_of_block(&mut self.bits, &self.literals);
+                self.bits.put_end_of_block(&self.literals.0);
             }
         }
     }
@@ -124,11 +123,12 @@ impl Writer {
     /// Begins a block with codes of its own. True if the tokens are written already, in another form.
     fn begin(&mut self, counted: &Counted) -> bool {
         let used = |counts: &[u32]| counts.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
-        self.literals.set(&counted.literals, MAX_BITS);
-        self.distances.set(&counted.some_distances, MAX_BITS);
+        self.literals.set(&counted.literals, MAX_CODE_BITS);
+        self.distances.set(&counted.some_distances, MAX_CODE_BITS);
         let header =
-            Header::new(&self.literals, used(&counted.literals), &self.distances, used(&counted.some_distances));
-        let size = header.size()
+            joint_header((&self.literals, used(&counted.literals)), (&self.distances, used(&counted.some_distances)));
+        let header_size = 3 + header.bits();
+        let size = header_size
             + self.literals.size(&counted.literals)
             + self.distances.size(&counted.some_distances)
             + counted.extra_bits;
@@ -140,8 +140,9 @@ impl Writer {
         if self.write_stored_if_smaller(counted, size) {
             return true;
         }
+        self.bits.put_block_start(DYNAMIC, false);
         header.write(&mut self.bits);
-        self.open = (!counted.last).then_some(header.size());
+        self.open = (!counted.last).then_some(header_size);
         self.literals_only = false;
         false
     }
@@ -157,9 +158,9 @@ impl Writer {
             return;
         }
         self.end_open();
-        self.bits.put(2, 3);
+        self.bits.put_block_start(FIXED, false);
         block::write_tokens(&mut self.bits, &counted.tokens.list, &self.fixed_literals, &self.fixed_distances);
-        block::write_end_of_block(&mut self.bits, &self.fixed_literals);
+        self.bits.put_end_of_block(&self.fixed_literals.0);
     }
 
     fn write_stored_if_smaller(&mut self, counted: &Counted, size: usize) -> bool {
@@ -169,13 +170,13 @@ impl Writer {
 
     /// A block of literals, or a stored one of up to 65535 bytes.
     pub(super) fn write_literals(&mut self, content: &[u8], last: bool) {
-        let mut counts = [0; END_OF_BLOCK + 1];
+        let mut counts = [0u32; END_OF_BLOCK + 1];
         content.iter().for_each(|&literal| counts[usize::from(literal)] += 1);
         if content.len() > RANDOM_MIN_BYTES && is_random(&counts[..END_OF_BLOCK], content.len()) {
             return self.write_stored(content);
         }
         counts[END_OF_BLOCK] = 1;
-        self.spare_literals.set(&counts, MAX_BITS);
+        self.spare_literals.set(&counts, MAX_CODE_BITS);
         let mut size = self.spare_literals.size(&counts) + self.open.unwrap_or(GUESSED_HEADER_BITS);
         size += size >> self.penalty_shift;
         if block::stored_size(content.len()).is_some_and(|stored_size| stored_size <= size) {
@@ -187,15 +188,13 @@ impl Writer {
         }
         if self.open.is_none() {
             swap(&mut self.literals, &mut self.spare_literals);
-            let header = Header::new(&self.literals, END_OF_BLOCK + 1, &self.one_distance, 1);
+            let header = joint_header((&self.literals, END_OF_BLOCK + 1), (&self.one_distance, 1));
+            self.bits.put_block_start(DYNAMIC, false);
             header.write(&mut self.bits);
             self.literals_only = true;
-            self.open = Some(header.size());
+            self.open = Some(3 + header.bits());
         }
-        for &literal in content {
-            let code = self.literals.0[usize::from(literal)];
-            self.bits.put(u64::from(code.bits), u32::from(code.length));
-        }
+        self.bits.put_literals(content, &self.literals.0);
         if last {
             self.end_open();
             self.literals_only = false;
@@ -211,7 +210,7 @@ impl Writer {
 
     fn end_open(&mut self) {
         if self.open.take().is_some() {
-            block::write_end_of_block(&mut self.bits, &self.literals);
+            self.bits.put_end_of_block(&self.literals.0);
         }
     }
 }
