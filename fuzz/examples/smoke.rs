@@ -1,5 +1,5 @@
 //! Runs the targets for some seconds each on mutations of their seeds, the same ones each time, without libFuzzer:
-//! `cargo run --release --no-default-features --example smoke -- [SECONDS]`.
+//! `cargo run --release --no-default-features --example smoke -- [SECONDS [TARGET]]`.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,9 @@ impl Random {
 
 fn main() {
     let seconds = std::env::args().nth(1).map_or(10, |text| text.parse().expect("a number of seconds"));
-    TARGETS.iter().for_each(|target| run(target, Duration::from_secs(seconds)));
+    let named = std::env::args().nth(2);
+    let targets = TARGETS.iter().filter(|target| named.as_ref().is_none_or(|name| name == target.name));
+    targets.for_each(|target| run(target, Duration::from_secs(seconds)));
 }
 
 fn run(target: &Target, time: Duration) {

@@ -46,10 +46,9 @@ pub fn run_within(target: &Target, input: &[u8]) -> Cost {
     (target.run)(input);
     let cost =
         Cost { bytes: ALLOCATOR.peak_usage().saturating_sub(before), time: processor_time().saturating_sub(begun) };
-    if let Some((fixed_kib, each)) = target.memory {
-        let allowed = (fixed_kib << 10) + each * input.len();
-        assert!(cost.bytes <= allowed, "{}: {} bytes of memory for {} of input", target.name, cost.bytes, input.len());
-    }
+    let (fixed_kib, each) = target.memory;
+    let allowed = (fixed_kib << 10) + each * input.len();
+    assert!(cost.bytes <= allowed, "{}: {} bytes of memory for {} of input", target.name, cost.bytes, input.len());
     assert!(cost.time <= MAX_TIME, "{}: {:?} for {} bytes of input", target.name, cost.time, input.len());
     cost
 }

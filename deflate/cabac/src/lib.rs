@@ -14,6 +14,8 @@ mod writer;
 
 use std::io;
 
+pub use reader::Budget;
+
 /// The names that preflate-rs knows the coder by.
 pub mod vp8 {
     pub use crate::context::Context as VP8Context;
@@ -82,6 +84,7 @@ pub trait CabacReader<C> {
         for place in (0..count).rev() {
             bits = bits << 1 | u64::from(self.get(&mut contexts[place.min(N - 1)])?);
         }
+        self.took(&contexts[0], bits)?;
         Ok(bits)
     }
 
@@ -98,7 +101,17 @@ pub trait CabacReader<C> {
                 return Err(io::ErrorKind::InvalidData.into());
             }
         }
+        self.took(&contexts[0], number as u64)?;
         Ok(number)
+    }
+
+    /// Is told each number that was read, with the first of its contexts.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::InvalidData`] if a number of this kind may not be that large.
+    fn took(&mut self, _context: &C, _number: u64) -> io::Result<()> {
+        Ok(())
     }
 }
 

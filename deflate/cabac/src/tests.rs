@@ -11,7 +11,7 @@ fn written(bits: &[bool]) -> Vec<u8> {
 }
 
 fn read(bytes: &[u8], count: usize, budget: u32) -> io::Result<Vec<bool>> {
-    let bytes = [&budget.to_le_bytes(), &u32::MAX.to_le_bytes(), bytes].concat();
+    let bytes = [Budget { bits: budget, ..Budget::ENDLESS }.encode().as_slice(), bytes].concat();
     let mut reader = VP8Reader::new(bytes.as_slice())?;
     let mut contexts = [VP8Context::default(); 3];
     (0..count).map(|at| reader.get(&mut contexts[at % 3])).collect()
@@ -47,7 +47,7 @@ fn the_budget_ends() {
 
 #[test]
 fn the_blocks_end() {
-    let header = [1000u32.to_le_bytes(), 3u32.to_le_bytes()].concat();
+    let header = Budget { bits: 1000, blocks: 3, tokens: 0 }.encode();
     let mut reader = VP8Reader::new(header.as_slice()).unwrap();
     let mut contexts: [VP8Context; 14] = Default::default();
     for number in [0, 1, 2, 13, 1, 0, 12] {
@@ -67,7 +67,7 @@ fn numbers_come_back_up_to_their_bound() {
     }
     assert!(writer.put_unary_encoded(MAX_NUMBER_BITS + 1, &mut contexts).is_err());
     writer.finish().unwrap();
-    let bytes = [&[0xff; 8], bytes.as_slice()].concat();
+    let bytes = [Budget::ENDLESS.encode().as_slice(), &bytes].concat();
     let mut reader = VP8Reader::new(bytes.as_slice()).unwrap();
     let mut contexts = [VP8Context::default(); 8];
     for number in 0..=MAX_NUMBER_BITS {

@@ -1,11 +1,12 @@
 //! Taking a stream apart, and putting it together again.
 
+use cabac::Budget;
 use preflate_rs::{PreflateConfig, PreflateStreamProcessor, recreate_whole_deflate_stream};
 
 use crate::error::DeflateError;
 use crate::inflate::whole::inflate;
 use crate::preflate::contained::contained;
-use crate::preflate::packed::{self, Budget};
+use crate::preflate::packed;
 
 /// Stands in patch files: which rebuilder the corrections are for. Goes up with each change of what [`rebuild`] makes of
 /// the same bytes, so with each other version of preflate-rs.
@@ -50,7 +51,8 @@ pub fn rebuild(plain: &[u8], corrections: &[u8], max_stored: usize) -> Result<Ve
     if corrections.len() > max_corrections(max_stored) {
         return Err(DeflateError::Corrections);
     }
-    let theirs = packed::unpacked(corrections, budget(max_stored)).ok_or(DeflateError::Corrections)?;
+    let theirs =
+        packed::unpacked(corrections, budget(plain.len(), max_stored)).ok_or(DeflateError::Corrections)?;
     let stored = recreated(plain, &theirs).ok_or(DeflateError::Corrections)?;
     if stored.len() > max_stored {
         return Err(DeflateError::TooLong(max_stored));
@@ -58,11 +60,16 @@ pub fn rebuild(plain: &[u8], corrections: &[u8], max_stored: usize) -> Result<Ve
     Ok(stored)
 }
 
-/// How much preflate-rs may read of corrections: a bit for each bit of the stream, and a block for so many bytes. Each costs
-/// it a bounded time and memory, but not the input a byte: wrong corrections could keep it busy for ever.
-fn budget(max_stored: usize) -> Budget {
-    let bits = u32::try_from(max_stored.saturating_mul(8)).unwrap_or(u32::MAX).saturating_add(4096);
-    Budget { bits, blocks: u32::try_from(max_stored / BLOCK_BYTES + FEW_BLOCKS).unwrap_or(u32::MAX) }
+/// How much preflate-rs may read of corrections: a bit for each bit of the stream, a block for each [`BLOCK_BYTES`], and a
+/// token for each plain byte, since no token stands for less. Each costs it a bounded time and memory, but not the input
+/// a byte: wrong corrections could keep it busy for ever.
+fn budget(plain_bytes: usize, max_stored: usize) -> Budget {
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    Budget {
+        bits: number(max_stored.saturating_mul(8)).saturating_add(4096),
+        blocks: number(max_stored / BLOCK_BYTES + FEW_BLOCKS),
+        tokens: number(plain_bytes),
+    }
 }
 
 /// preflate-rs's own corrections, by the parameters that it estimates.

@@ -114,7 +114,8 @@ impl Shape {
     pub(crate) fn actions(&self, known: Known) -> Option<Vec<u8>> {
         let mut actions = Actions::default();
         for (number, &block) in self.listed.iter().enumerate() {
-            ask(&mut actions, known, block)?;
+            let behind_end = number + self.tail >= self.listed.len();
+            ask(&mut actions, known, block, behind_end)?;
             // With a tail, all blocks are listed; without, the end of the plain bytes ends the stream.
             let at_end = self.tail > 0 && number + 1 + self.tail >= self.listed.len();
             let wrong = u32::from(at_end && number + 1 < self.listed.len());
@@ -157,8 +158,9 @@ fn listed(known: Known, block: &Block, at_end: bool) -> Listed {
     kind + 3 * size
 }
 
-/// The inverse of `listed`, as preflate-rs wants to hear it.
-fn ask(actions: &mut Actions, known: Known, block: Listed) -> Option<()> {
+/// The inverse of `listed`, as preflate-rs wants to hear it. Blocks behind the end of the plain bytes say that they have no
+/// tokens, or it would reserve room for as many as a full block has.
+fn ask(actions: &mut Actions, known: Known, block: Listed, behind_end: bool) -> Option<()> {
     let kinds = known.kinds();
     let (kind, size) = (kinds[(block % 3) as usize], u32::try_from(block / 3).ok()?);
     actions.push(Asked::BlockType, difference(theirs(kinds[0]), theirs(kind)));
@@ -167,7 +169,7 @@ fn ask(actions: &mut Actions, known: Known, block: Listed) -> Option<()> {
         return Some(());
     }
     let tokens = match u64::from(size) {
-        0 => 0,
+        0 => u32::from(behind_end),
         1..=COMMON_SIZES => 1 + size * COMMON_TOKENS as u32,
         _ => size - COMMON_SIZES as u32,
     };

@@ -1,6 +1,8 @@
 //! The corrections of [`crate::Apart`]: those of a known compressor ([`crate::preflate::known`]), or behind [`FOREIGN`] the length of
 //! preflate-rs's parameters in one byte, these, and its actions.
 
+use cabac::Budget;
+
 use crate::preflate::apart::{max_corrections, predicted, recreated};
 use crate::preflate::blocks::{Block, Kind, of_stream};
 use crate::preflate::known::{Known, Shape};
@@ -59,18 +61,6 @@ pub(crate) fn foreign(stored: &[u8], plain_bytes: usize) -> Option<Vec<u8>> {
     Some([head.as_slice(), &parameters, &actions].concat())
 }
 
-/// How much may be read of corrections.
-#[derive(Clone, Copy)]
-pub(crate) struct Budget {
-    pub(crate) bits: u32,
-    /// Blocks that end where they are not expected to.
-    pub(crate) blocks: u32,
-}
-
-impl Budget {
-    const ENDLESS: Self = Self { bits: u32::MAX, blocks: u32::MAX };
-}
-
 /// What preflate-rs makes of the corrections, of which it may read so much.
 pub(crate) fn unpacked(corrections: &[u8], budget: Budget) -> Option<Vec<u8>> {
     match corrections {
@@ -88,6 +78,6 @@ pub(crate) fn unpacked(corrections: &[u8], budget: Budget) -> Option<Vec<u8>> {
 
 /// `ReconstructionData` of preflate-rs, its actions behind the budget that our coder reads first.
 fn theirs(parameters: Parameters, actions: &[u8], budget: Budget) -> Vec<u8> {
-    let actions = [&budget.bits.to_le_bytes(), &budget.blocks.to_le_bytes(), actions].concat();
+    let actions = [budget.encode().as_slice(), actions].concat();
     bitcode::encode(&(parameters, actions))
 }

@@ -69,12 +69,84 @@ fn blocks_are_counted() {
     compress.compress_vec(b"", &mut stored, FlushCompress::Finish).unwrap();
     let foreign = packed::foreign(&stored, plain.len()).unwrap();
     let with_blocks = |blocks| {
-        let theirs = packed::unpacked(&foreign, Budget { bits: u32::MAX, blocks }).unwrap();
+        let theirs = packed::unpacked(&foreign, Budget { blocks, ..Budget::ENDLESS }).unwrap();
         recreated(&plain, &theirs)
     };
     // Ten that end early, and ten empty stored ones.
     assert!(with_blocks(22).is_some_and(|back| back == stored));
     assert_eq!(with_blocks(19), None);
+}
+
+/// Bits of a stream, the lowest of each byte first.
+fn stream_of_bits(bits: impl IntoIterator<Item = bool>) -> Vec<u8> {
+    let bits: Vec<bool> = bits.into_iter().collect();
+    bits.chunks(8).map(|byte| byte.iter().rev().fold(0, |all, &bit| all << 1 | u8::from(bit))).collect()
+}
+
+/// Static blocks, the first of which holds a byte.
+fn empty_blocks(count: usize) -> Vec<u8> {
+    let block = |number: usize| {
+        // 01, the code of the letter a, and the seven zeros of the end.
+        let letter = if number == 0 { [true, false, false, true, false, false, false, true].as_slice() } else { &[] };
+        let head = [number + 1 == count, true, false];
+        head.into_iter().chain(letter.iter().copied()).chain([false; 7]).collect::<Vec<bool>>()
+    };
+    stream_of_bits((0..count).flat_map(block))
+}
+
+/// Empty blocks behind the end of the plain bytes are few in any stream, but they are taken apart and come back.
+#[test]
+fn empty_blocks_at_the_end_come_back() {
+    for count in [1, 2, 3, 40] {
+        let stored = empty_blocks(count);
+        let plain = inflate(&stored, 10).unwrap();
+        assert_eq!(plain, b"a");
+        let foreign = packed::foreign(&stored, plain.len()).unwrap();
+        assert_eq!(rebuild(&plain, &foreign, stored.len() * 4).unwrap(), stored, "{count} blocks");
+        let apart = take_apart(&stored, 10).unwrap();
+        assert_eq!(rebuild(&plain, &apart.corrections, stored.len()).unwrap(), stored, "{count} blocks");
+    }
+}
+
+/// preflate-rs reserves room for the tokens that a block says it has.
+#[test]
+fn tokens_are_counted() {
+    let plain = text(5, 3000);
+    let mut stored = Vec::with_capacity(1 << 20);
+    let mut compress = Compress::new(Compression::new(6), false);
+    compress.compress_vec(&plain[..10_000], &mut stored, FlushCompress::Sync).unwrap();
+    compress.compress_vec(&plain[10_000..], &mut stored, FlushCompress::Finish).unwrap();
+    let tokens = crate::preflate::blocks::of_stream(&stored).unwrap()[0].tokens as u32;
+    let foreign = packed::foreign(&stored, plain.len()).unwrap();
+    let with_tokens = |tokens| {
+        let theirs = packed::unpacked(&foreign, Budget { tokens, ..Budget::ENDLESS }).unwrap();
+        recreated(&plain, &theirs)
+    };
+    // The second block says nothing: it is the last one.
+    assert!(with_tokens(tokens).is_some_and(|back| back == stored));
+    assert_eq!(with_tokens(tokens - 1), None);
+}
+
+/// Each would reserve room for as many tokens as a full block has.
+#[test]
+fn blocks_behind_the_end_that_say_no_size_are_refused() {
+    use crate::preflate::actions::{Actions, Kind};
+    let known = of_level(6, false, BlockTypes::Static);
+    let rebuilt = |blocks, tokens| {
+        let mut actions = Actions::default();
+        for number in 1..=blocks {
+            actions.push(Kind::TokenCount, if number == 1 { 2 } else { tokens });
+            actions.push(Kind::Last, u32::from(number < blocks));
+            actions.push(Kind::EndOfChunk, u32::from(number < blocks));
+        }
+        let parameters = bitcode::encode(&known);
+        let head = [0x3f, parameters.len() as u8];
+        rebuild(b"a", &[head.as_slice(), &parameters, &actions.written().unwrap()].concat(), 4096)
+    };
+    assert_eq!(rebuilt(1, 0).unwrap(), empty_blocks(1));
+    assert_eq!(rebuilt(2, 0).unwrap(), empty_blocks(2));
+    assert_eq!(rebuilt(30, 1).unwrap(), empty_blocks(30));
+    assert_eq!(rebuilt(30, 0), Err(DeflateError::Corrections));
 }
 
 /// Stored blocks, an empty block at the end, and static ones among dynamic ones.
