@@ -1,27 +1,30 @@
-//! What a reader may refuse: bounds that follow from how images are written, so that no index makes a reader spend more
-//! than its image is worth. Pure functions of what an index states. FORMAT.md, section 11, derives each of them.
+//! Bounds on what a reader accepts. They follow from how images are written, so that no index makes a reader spend
+//! more than its image is worth. All of them are pure functions of numbers that an index states; FORMAT.md, section
+//! 11, derives each one.
 
 use crate::Params;
 
-/// Unless it is told otherwise, a reader takes no average chunk size below this many bytes.
+/// The smallest average chunk size in bytes that a reader accepts by default.
 pub const DEFAULT_MIN_AVG_BYTES: u64 = 4 << 10;
-/// A scan of a seed remembers at most this many chunks. What lies behind them is fetched.
+/// The largest number of chunks that the scan of a seed remembers. Chunks behind them are fetched.
 pub const MAX_SEED_CHUNKS: usize = 1 << 24;
-/// Memory in bytes that a reader may take whatever the image: blocks and frames that its cores work on, chunks that are kept.
+/// The memory in bytes that a reader may take for any image: for the blocks and frames that its cores work on, and
+/// for the chunks that it keeps.
 pub const READER_BASE_BYTES: u64 = 128 << 20;
 
-/// What every count may have besides its share of the image: an image of no bytes is legal too.
+/// The allowance that every count has besides its share of the image, since an image of no bytes is legal too.
 const FREE: u64 = 1024;
-/// A tar's block. Files begin at blocks, and each has a header that is one.
+/// The size of a tar's block in bytes. Files begin at blocks, and each file has a header that is one block.
 const BLOCK_BYTES: u64 = 512;
-/// Operations that a coded file may need besides those that its bytes account for: its two marks, and the literals that they end.
+/// Operations that a coded file may need besides those that its bytes account for: its two marks, and the literals
+/// that they end.
 const OPERATIONS_A_CODED_FILE: u64 = 4;
-/// Memory for one chunk of a recipe: its record, its place, its source, and its numbers in sorted lists.
+/// Memory in bytes for one chunk of a recipe: its record, its place, its source, and its numbers in sorted lists.
 const CHUNK_MEMORY_BYTES: u64 = 160;
-/// Memory for one operation of a skeleton, with the room that a growing list takes.
+/// Memory in bytes for one operation of a skeleton, including the spare room of a growing list.
 const OPERATION_MEMORY_BYTES: u64 = 64;
 
-/// What a reader takes at most, as its user chose.
+/// Limits that the user of a reader chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReaderLimits {
     /// The smallest average chunk size in bytes. The smallest `min` is a quarter of it.
@@ -44,54 +47,58 @@ impl ReaderLimits {
     }
 }
 
-/// The most coded files in a plain image of this many bytes: each but the image itself has a header.
+/// The largest number of coded files in a plain image of this many bytes. Each of them has a header, unless it is
+/// the image itself.
 #[must_use]
 pub fn max_coded_files(plain_bytes: u64) -> u64 {
     1 + plain_bytes / BLOCK_BYTES
 }
 
-/// The most operations in the skeleton of a plain image of this many bytes with this many coded files.
+/// The largest number of operations in the skeleton of a plain image of this size with this number of coded files.
 #[must_use]
 pub fn max_operations(plain_bytes: u64, coded_files: u64) -> u64 {
     FREE.saturating_add(plain_bytes / 256).saturating_add(coded_files.saturating_mul(OPERATIONS_A_CODED_FILE))
 }
 
-/// The most bytes of the skeleton stream of a plain image, of which `contents_bytes` are contents.
+/// The largest size in bytes of the skeleton stream of a plain image that has `contents_bytes` of contents.
 #[must_use]
 pub fn max_skeleton_bytes(plain_bytes: u64, contents_bytes: u64) -> u64 {
     plain_bytes.saturating_sub(contents_bytes).saturating_add(plain_bytes / 16).saturating_add(64 << 10)
 }
 
-/// The most chunks in a stream of `stream_bytes` of a plain image of `plain_bytes`.
+/// The largest number of chunks in a stream of `stream_bytes`, in a plain image of `plain_bytes`.
 #[must_use]
 pub fn max_chunks(params: &Params, stream_bytes: u64, plain_bytes: u64) -> u64 {
     let full_chunk_bytes = u64::from(params.min_bytes().min(params.max_bytes() - params.avg_bytes() / 2));
     FREE.saturating_add(stream_bytes / full_chunk_bytes).saturating_add(plain_bytes / BLOCK_BYTES)
 }
 
-/// The most stored bytes of a frame of this many plain bytes: zstd adds less to what it cannot compress.
+/// The largest stored size of a frame of this many plain bytes. zstd adds less than this to bytes that it cannot
+/// compress.
 #[must_use]
 pub fn max_stored_frame_bytes(plain_bytes: u64) -> u64 {
     plain_bytes.saturating_add(plain_bytes / 128).saturating_add(1 << 10)
 }
 
-/// The most memory in bytes that extracting an image of this many plain bytes takes, whatever its index and packs say. On top come
-/// 16 bytes for each byte of the index, 256 for each gzip member in it, 4 for each byte of the packs' tails, and the frames that are
-/// on their way, at most 256 MiB: what was fetched is held. So does what the machine's own seeds take, at most
+/// The most memory in bytes that extracting an image of this many plain bytes takes, whatever its index and packs
+/// say.
+///
+/// Four costs come on top: 16 bytes for each byte of the index, 256 for each gzip member in it, 4 for each byte of
+/// the packs' tails, and at most 256 MiB for the frames that are on their way. The machine's own seeds add at most
 /// [`seed_memory_bytes`].
 #[must_use]
 pub fn reader_memory_bytes(plain_bytes: u64, limits: &ReaderLimits) -> u64 {
     let min_bytes = (limits.min_avg_bytes / 4).max(64);
     let streams_bytes = plain_bytes.saturating_add(plain_bytes / 16).saturating_add(64 << 10);
     let chunks = (2 * FREE).saturating_add(streams_bytes / min_bytes).saturating_add(plain_bytes / (BLOCK_BYTES / 2));
-    // As many coded files as there may be have as many operations again.
+    // The largest number of coded files doubles the number of operations.
     let operations = max_operations(plain_bytes, plain_bytes / BLOCK_BYTES);
     READER_BASE_BYTES
         .saturating_add(chunks.saturating_mul(CHUNK_MEMORY_BYTES))
         .saturating_add(operations.saturating_mul(OPERATION_MEMORY_BYTES))
 }
 
-/// The most memory in bytes that a scanned seed of this many bytes takes.
+/// The most memory in bytes that scanning a seed of this many bytes takes.
 #[must_use]
 pub fn seed_memory_bytes(seed_bytes: u64, limits: &ReaderLimits) -> u64 {
     reader_memory_bytes(seed_bytes, limits) - READER_BASE_BYTES

@@ -4,7 +4,7 @@
 
 use crate::params::{Params, WINDOW_BYTES, gear_table};
 
-/// Finds where the chunk at the front of some bytes ends.
+/// Finds the end of the chunk at the front of a byte slice.
 pub struct Cutter {
     gear: Box<[u64; 256]>,
     params: Params,
@@ -13,7 +13,7 @@ pub struct Cutter {
 }
 
 impl Cutter {
-    /// A cutter for these parameters; makes its table, so keep it.
+    /// Makes a cutter for these parameters. This computes the gear table, so keep the cutter.
     #[must_use]
     pub fn new(params: Params) -> Self {
         let avg = u64::from(params.avg_bytes());
@@ -25,14 +25,14 @@ impl Cutter {
         }
     }
 
-    /// The parameters it was made with.
+    /// The parameters that the cutter was made with.
     #[must_use]
     pub fn params(&self) -> &Params {
         &self.params
     }
 
-    /// The length in bytes of the first chunk of `data`, where `data` holds at least `max` bytes or all that
-    /// is left of the stream. 0 only for empty `data`.
+    /// The length in bytes of the first chunk of `data`. `data` must hold at least `max` bytes, or all that is left
+    /// of the stream. The length is 0 only if `data` is empty.
     #[must_use]
     pub fn cut(&self, data: &[u8]) -> usize {
         let min = self.params.min_bytes() as usize;
@@ -51,8 +51,9 @@ impl Cutter {
         self.scan(data, middle, data.len(), &mut hash, self.limit_large).unwrap_or(data.len())
     }
 
-    /// The first position in `from..to` before which the hash is below `limit`; `hash` is that before `from`
-    /// and in the end that before `to`. Two bytes a turn: the halves of the dependency overlap.
+    /// The first position in `from..to` before which the hash is below `limit`. On entry `hash` belongs to `from`;
+    /// if nothing is found, it belongs to `to` in the end. The loop takes two bytes a turn, so that the halves of
+    /// the dependency chain overlap.
     #[inline]
     fn scan(&self, data: &[u8], from: usize, to: usize, hash: &mut u64, limit: u64) -> Option<usize> {
         let mut h = *hash;
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// FORMAT.md's words, a byte at a time.
+    /// The rule as FORMAT.md words it, one byte at a time.
     fn reference_cut(data: &[u8], params: &Params) -> usize {
         let gear = gear_table();
         let (min, avg, max) = (params.min_bytes() as usize, u64::from(params.avg_bytes()), params.max_bytes() as usize);

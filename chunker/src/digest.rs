@@ -3,16 +3,18 @@
 
 use blake3::hazmat::{ChainingValue, HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
 
-/// Bytes of a block: a power of two, so that a block is a whole subtree. Only the last may be shorter.
+/// The size of a block in bytes. It is a power of two, so that a block is a whole subtree; only the last block may
+/// be shorter.
 pub const BLOCK_BYTES: u64 = 4 << 20;
 
-/// The chaining value of block number `index` of an image of more than one block.
+/// The chaining value of the block with this index, in an image of more than one block.
 #[must_use]
 pub fn block_value(index: u64, block: &[u8]) -> ChainingValue {
     blake3::Hasher::new().set_input_offset(index * BLOCK_BYTES).update(block).finalize_non_root()
 }
 
-/// Collects blocks' values in order. The first block is kept back until a second one shows that it is not the root.
+/// Collects the blocks' values in order. The first block's plain hash is kept too: it is the digest of an image
+/// that has no second block.
 #[derive(Default)]
 pub struct ImageDigest {
     values: Vec<ChainingValue>,
@@ -20,7 +22,8 @@ pub struct ImageDigest {
 }
 
 impl ImageDigest {
-    /// Appends the next block's value. `root` is the plain hash of the block, asked for only when it is the first.
+    /// Appends the next block's value. `root` computes the plain hash of the block, and is called only for the
+    /// first one.
     pub fn push(&mut self, value: ChainingValue, root: impl FnOnce() -> [u8; 32]) {
         if self.values.is_empty() {
             self.only = Some(root());
@@ -28,7 +31,7 @@ impl ImageDigest {
         self.values.push(value);
     }
 
-    /// BLAKE3 of all blocks' bytes.
+    /// The BLAKE3 hash of all blocks, end to end.
     #[must_use]
     pub fn finish(&self) -> [u8; 32] {
         match self.values.as_slice() {
@@ -42,12 +45,13 @@ impl ImageDigest {
     }
 }
 
-/// The left subtree holds the largest power of two of blocks that leaves something for the right one.
+/// The number of blocks in the left subtree: the largest power of two that leaves at least one block for the right
+/// one.
 fn left_blocks(count: usize) -> usize {
     count.next_power_of_two() / 2
 }
 
-/// Recursion is as deep as the tree: at most 64.
+/// Merges the values of a subtree. The recursion is as deep as the tree, at most 64 levels.
 fn merge(values: &[ChainingValue]) -> ChainingValue {
     match values {
         [value] => *value,

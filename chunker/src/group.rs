@@ -1,20 +1,20 @@
-//! When a group of small files ends. FORMAT.md, section 3.
+//! The rule that decides where a group of small files ends. FORMAT.md, section 3.
 
 use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::Params;
 
-/// XXH3-64 of a small file's bytes, as they come.
+/// The XXH3-64 hash of a small file, fed as its bytes arrive.
 #[derive(Default)]
 pub struct FileHash(Xxh3Default);
 
 impl FileHash {
-    /// Takes in further bytes of the file.
+    /// Feeds further bytes of the file.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The hash; ready for the next file.
+    /// Returns the file's hash and resets for the next file.
     pub fn finish(&mut self) -> u64 {
         let hash = self.0.digest();
         self.0.reset();
@@ -47,8 +47,8 @@ impl GroupRule {
         group_bytes > 0 && group_bytes.saturating_add(file_bytes) > u64::from(self.params.max_bytes())
     }
 
-    /// Whether the group ends after a small file that hashes to `hash`; `group_bytes` includes it. On average
-    /// a group ends every `avg` bytes, so a file's chance to end it grows with its size.
+    /// Whether the group ends after a small file whose hash is `hash`. `group_bytes` includes that file. A group
+    /// ends every `avg` bytes on average, so a file's chance to end it grows with its size.
     #[must_use]
     pub fn ends_after(&self, group_bytes: u64, file_bytes: u64, hash: u64) -> bool {
         let avg = u64::from(self.params.avg_bytes());

@@ -21,7 +21,7 @@ impl ChunkId {
         u64::from_le_bytes([a, b, c, d, e, f, g, h])
     }
 
-    /// The first two hex digits, the folder that an object of this name lies in.
+    /// The first two hex digits: the name of the folder that holds an object of this name.
     #[must_use]
     pub fn shard(&self) -> String {
         format!("{:02x}", self.0[0])
@@ -40,7 +40,7 @@ impl fmt::Debug for ChunkId {
     }
 }
 
-/// Not 64 hex digits.
+/// The text is not 64 lower-case hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a name of 64 hex digits")]
 pub struct ParseIdError;

@@ -1,5 +1,30 @@
-//! The smallest contract of regrow: what a chunk is called, where it is cut, and how numbers are written.
-//! Pure: no I/O, no async, no knowledge of tar or stores. FORMAT.md, sections 1, 3 and 11.
+//! The smallest contract of regrow: how chunks are named, where they are cut, and how numbers are written.
+//!
+//! An image is cut into chunks at places that depend on its bytes alone. So two images that share bytes share
+//! chunks, wherever those bytes lie, and a machine that has one image needs only the other's new chunks. That works
+//! only if every machine cuts and names alike; this crate is the single place that decides both. It does no I/O,
+//! and knows nothing of tar files or stores. FORMAT.md, sections 1, 3 and 11, is its specification.
+//!
+//! - [`Cutter`] finds the end of one chunk, [`StreamCutter`] cuts bytes that arrive in pieces.
+//! - [`GroupRule`] says which small files share a chunk.
+//! - [`ChunkId`] and [`Record`] name a chunk, [`ImageDigest`] hashes an image block by block on several cores.
+//! - [`bounds`] says what a reader may refuse, [`varint`] how numbers are written.
+//!
+//! ```
+//! use regrow_chunker::{ChunkId, Cutter, Params, ParamsError, Record};
+//!
+//! let image = vec![7; 300 << 10];
+//! let cutter = Cutter::new(Params::with_average(16 << 10)?);
+//! let (mut rest, mut recipe) = (image.as_slice(), Vec::new());
+//! while !rest.is_empty() {
+//!     let (chunk, after) = rest.split_at(cutter.cut(rest));
+//!     recipe.push(Record { id: ChunkId::of(chunk), len: chunk.len() as u32 });
+//!     rest = after;
+//! }
+//! assert_eq!(recipe.iter().map(|record| u64::from(record.len)).sum::<u64>(), 300 << 10);
+//! assert_eq!(recipe[0], recipe[1], "equal bytes have equal names");
+//! # Ok::<(), ParamsError>(())
+//! ```
 
 pub mod bounds;
 mod cut;
@@ -18,7 +43,7 @@ pub use id::{ChunkId, ParseIdError};
 pub use params::{MAX_CHUNK_BYTES, Params, ParamsError};
 pub use stream::{Cut, StreamCutter};
 
-/// One chunk of a recipe: what it is called and how long it is.
+/// One chunk of a recipe: its name and its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Record {
     /// BLAKE3 of the chunk's bytes.

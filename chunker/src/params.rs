@@ -1,14 +1,14 @@
-//! Chunking parameters: a store keeps one set, an index names its own.
+//! Chunking parameters. A store has one set, and an index states the set of its image.
 
 use crate::ChunkId;
 
-/// No chunk is longer than this many bytes, whatever the parameters.
+/// The largest chunk in bytes that any parameters allow.
 pub const MAX_CHUNK_BYTES: u32 = 4 << 20;
 
-/// The hash window in bytes: no chunk may be cut before it is full.
+/// The size of the hash window in bytes. No chunk ends before the window is full.
 pub(crate) const WINDOW_BYTES: u32 = 64;
 
-/// Sizes in bytes that steer cutting and grouping; checked when made.
+/// The sizes in bytes that steer cutting and grouping. They are checked when they are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Params {
     min_bytes: u32,
@@ -16,7 +16,7 @@ pub struct Params {
     max_bytes: u32,
 }
 
-/// The sizes do not make sense together.
+/// The sizes do not fit together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("chunk sizes min {min}, average {avg}, max {max} bytes: 64 <= min <= average <= max <= 4194304 must hold")]
 pub struct ParamsError {
@@ -26,7 +26,7 @@ pub struct ParamsError {
 }
 
 impl Params {
-    /// Checks `WINDOW_BYTES <= min <= avg <= max <= MAX_CHUNK_BYTES`.
+    /// Makes parameters that keep to 64 <= min <= avg <= max <= [`MAX_CHUNK_BYTES`], or fails.
     pub fn new(min: u64, avg: u64, max: u64) -> Result<Self, ParamsError> {
         let error = ParamsError { min, avg, max };
         if u64::from(WINDOW_BYTES) > min || min > avg || avg > max || max > u64::from(MAX_CHUNK_BYTES) {
@@ -36,12 +36,12 @@ impl Params {
         Ok(Self { min_bytes: narrow(min)?, avg_bytes: narrow(avg)?, max_bytes: narrow(max)? })
     }
 
-    /// The parameters of an average size: min a quarter of it, max four times it.
+    /// The parameters for an average size: `min` is a quarter of it, `max` four times it.
     pub fn with_average(avg: u64) -> Result<Self, ParamsError> {
         Self::new(avg / 4, avg, avg.saturating_mul(4))
     }
 
-    /// Smallest chunk of a large file but its last one.
+    /// The smallest chunk of a large file, except for the file's last chunk.
     #[must_use]
     pub fn min_bytes(&self) -> u32 {
         self.min_bytes
@@ -53,13 +53,13 @@ impl Params {
         self.avg_bytes
     }
 
-    /// Largest chunk.
+    /// The largest chunk.
     #[must_use]
     pub fn max_bytes(&self) -> u32 {
         self.max_bytes
     }
 
-    /// From this size in bytes on a file is cut alone.
+    /// The size in bytes from which a file is cut alone.
     #[must_use]
     pub fn large_file_bytes(&self) -> u64 {
         u64::from(self.avg_bytes / 2)
@@ -67,13 +67,13 @@ impl Params {
 }
 
 impl Default for Params {
-    /// Measured on image pairs: see ARCHITECTURE.md.
+    /// The default was measured on image pairs; ARCHITECTURE.md has the figures.
     fn default() -> Self {
         Self { min_bytes: 4 << 10, avg_bytes: 16 << 10, max_bytes: 64 << 10 }
     }
 }
 
-/// The table of the rolling hash: `GEAR[b]` is the start of BLAKE3(`regrow gear ` + b).
+/// The table of the rolling hash: `GEAR[b]` is the first 8 bytes of BLAKE3(`regrow gear ` + b).
 pub(crate) fn gear_table() -> Box<[u64; 256]> {
     let mut table = Box::new([0; 256]);
     for (byte, entry) in (0u8..=255).zip(table.iter_mut()) {

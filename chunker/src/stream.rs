@@ -1,26 +1,27 @@
-//! Cutting bytes that arrive in pieces of any size: the same cuts as over all of them at once.
+//! Cutting of bytes that arrive in pieces. The cuts are those of one pass over all the bytes, whatever the pieces'
+//! sizes.
 
 use crate::Cutter;
 
-/// The tail of a stream that is not cut yet. Whole chunks inside one piece are handed on as ranges of it, without a copy.
+/// The uncut tail of a stream. A chunk that lies within one piece is handed on as a range of it, without a copy.
 #[derive(Default)]
 pub struct StreamCutter {
-    /// What is gathered: from `start` on it is not cut yet. What lies before is dropped now and then, so that every byte is moved a
-    /// few times at most, however large chunks may become and however small they are.
+    /// The gathered bytes; those from `start` on are not cut yet. The bytes before `start` are dropped only now and
+    /// then, so that each byte moves a few times at most, for any mix of chunk sizes.
     pending: Vec<u8>,
     start: usize,
 }
 
-/// Where a chunk's bytes are.
+/// The place of a chunk's bytes.
 pub enum Cut<'a> {
-    /// They were gathered from several pieces.
+    /// The chunk was gathered from several pieces.
     Gathered(&'a [u8]),
-    /// A range of the piece that was pushed last.
+    /// The chunk is this range of the piece that was pushed last.
     InPiece(std::ops::Range<usize>),
 }
 
 impl StreamCutter {
-    /// Takes in a piece and hands on each chunk that is complete with it.
+    /// Takes in a piece and hands on each chunk that it completes.
     pub fn push(&mut self, cutter: &Cutter, piece: &[u8], mut chunk: impl FnMut(Cut<'_>)) {
         let max = cutter.params().max_bytes() as usize;
         let gathered = self.pending.len();
@@ -36,7 +37,7 @@ impl StreamCutter {
             chunk(Cut::Gathered(&self.pending[self.start..end]));
             self.start = end;
         }
-        // What was taken of the piece beyond the last of these chunks is cut where it lies.
+        // The gathered chunks end within the piece: the rest of the piece is cut where it lies.
         at -= self.pending.len() - self.start;
         self.pending.clear();
         self.start = 0;
@@ -48,7 +49,7 @@ impl StreamCutter {
         self.pending.extend_from_slice(&piece[at..]);
     }
 
-    /// Drops what was cut, once it is more than half of what is gathered.
+    /// Drops the bytes that were cut, once they are more than half of the gathered ones.
     fn compact(&mut self) {
         if self.start > self.pending.len() / 2 {
             self.pending.drain(..self.start);
@@ -56,7 +57,7 @@ impl StreamCutter {
         }
     }
 
-    /// Ends the stream: hands on the chunks that are left.
+    /// Ends the stream and hands on the chunks that are left.
     pub fn finish(&mut self, cutter: &Cutter, mut chunk: impl FnMut(Cut<'_>)) {
         while self.start < self.pending.len() {
             let end = self.start + cutter.cut(&self.pending[self.start..]);
@@ -78,7 +79,7 @@ mod tests {
         #[test]
         fn pieces_do_not_matter(data in proptest::collection::vec(any::<u8>(), 0..9000),
                                 sizes in proptest::collection::vec(1usize..2500, 1..9)) {
-            // Chunks that are much smaller than they may become, too.
+            // Some of the chunks are much smaller than `max` allows.
             let max = if sizes[0] % 2 == 0 { 1024 } else { 8192 };
             let cutter = Cutter::new(Params::new(64, 256, max).unwrap());
             let mut whole = Vec::new();

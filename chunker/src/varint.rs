@@ -1,6 +1,6 @@
-//! Unsigned LEB128, the shortest form only: the number format of all of regrow's formats.
+//! Unsigned LEB128 in its shortest form: the number format of all of regrow's formats.
 
-/// Appends `value` to `out`, 1 to 10 bytes.
+/// Appends `value` to `out` as 1 to 10 bytes.
 pub fn put(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -9,14 +9,14 @@ pub fn put(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// How many bytes [`put`] appends.
+/// The number of bytes that [`put`] appends.
 #[must_use]
 pub fn len(value: u64) -> usize {
     (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
 }
 
-/// Takes a number off the front of `input`. `None`, and `input` untouched, where it is cut off, over 64
-/// bits, or not in the shortest form.
+/// Takes a number off the front of `input`. A number that is cut off, exceeds 64 bits or is not in the shortest
+/// form gives `None`, and leaves `input` as it was.
 pub fn take(input: &mut &[u8]) -> Option<u64> {
     let mut value = 0u64;
     for (i, &byte) in input.iter().enumerate().take(10) {
