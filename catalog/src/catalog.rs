@@ -1,4 +1,4 @@
-//! The catalog as others see it: nothing in it fails.
+//! The catalog as its users see it. None of its methods fails.
 
 use std::fmt;
 use std::path::Path;
@@ -10,20 +10,21 @@ use crate::key::SeedKey;
 use crate::place::{Place, bears_our_mark};
 use crate::problem::Problem;
 
-/// How many bytes the blobs of a catalog on disk take at most, unless told otherwise: 1 GiB.
+/// The most bytes that the blobs of a catalog on disk take by default: 1 GiB.
 pub const BLOB_BYTES_MAX: u64 = 1 << 30;
-/// How many bytes the blobs of a catalog in memory take at most: 64 MiB.
+/// The most bytes that the blobs of a catalog in memory take: 64 MiB.
 pub const MEMORY_BLOB_BYTES_MAX: u64 = 64 << 20;
 
-/// What seeds were found to hold, by their state, and documents by their names. Usable from several threads and processes at once.
+/// A memory of what seeds hold, by the seeds' state, and of documents by their names. Several threads and processes
+/// may use one catalog at once.
 pub struct Catalog {
     state: Mutex<State>,
 }
 
 struct State {
-    /// Absent in memory.
+    /// `None` for a catalog in memory.
     place: Option<Place>,
-    /// Absent only when not even an empty database in memory could be made.
+    /// `None` only if not even an empty database in memory could be made.
     database: Option<Database>,
     blob_bytes_max: u64,
     refusal: Option<String>,
@@ -31,19 +32,19 @@ struct State {
 }
 
 impl Catalog {
-    /// The catalog at `path`, which need not exist. A file that is damaged, another program's, or of
-    /// another version is made anew; where nothing can be written, or an unusable file is in use by
-    /// others, an empty catalog in memory takes its place.
+    /// Opens the catalog at `path`, and creates it if it is not there. A file that is damaged, belongs to another
+    /// program or has another version is replaced. If nothing can be written, or others use an unusable file, an
+    /// empty catalog in memory takes its place.
     ///
-    /// May wait some seconds for other processes. Beside the file come and go `.lock`, a journal, and
-    /// `.unusable`, a file that lay at `path` and was not a catalog.
+    /// Opening may wait some seconds for other processes. Three kinds of files come and go beside the catalog:
+    /// `.lock`, a journal, and `.unusable`, which is a file that lay at `path` and was no catalog.
     #[must_use]
     pub fn open(path: &Path) -> Self {
         Self { state: Mutex::new(State::open(path)) }
     }
 
-    /// Whether something lies at `path` that [`Catalog::open`] would have to move aside, since it does not look like a
-    /// catalog. To be asked before a path is used that somebody may have mistyped.
+    /// Whether the file at `path` does not look like a catalog, so that [`Catalog::open`] would have to move it
+    /// aside. Ask before you use a path that somebody may have mistyped.
     #[must_use]
     pub fn is_foreign(path: &Path) -> bool {
         let Ok(metadata) = path.metadata() else { return false };
@@ -51,35 +52,35 @@ impl Catalog {
         !metadata.is_file() || (metadata.len() > 0 && !bears_our_mark(path).unwrap_or(false))
     }
 
-    /// An empty catalog that leaves nothing behind.
+    /// Makes an empty catalog that leaves nothing behind.
     #[must_use]
     pub fn in_memory() -> Self {
         Self { state: Mutex::new(State::in_memory(None)) }
     }
 
-    /// The same, with another bound on the sum of the blobs, in bytes. It is kept from the next
-    /// [`Catalog::put_seed`] on; a catalog in memory takes at most [`MEMORY_BLOB_BYTES_MAX`] of it.
+    /// Sets another bound on the sum of the blobs, in bytes. It applies from the next [`Catalog::put_seed`] on. A
+    /// catalog in memory never takes more than [`MEMORY_BLOB_BYTES_MAX`].
     #[must_use]
     pub fn with_blob_bytes_max(self, blob_bytes_max: u64) -> Self {
         self.state().bound(blob_bytes_max);
         self
     }
 
-    /// Whether what is put is still there for the next process.
+    /// Whether the next process will find what is put here.
     #[must_use]
     pub fn is_on_disk(&self) -> bool {
         self.state().place.is_some()
     }
 
-    /// What was last put for exactly this state of the file and these rules; checked, and never
-    /// other bytes.
+    /// Returns the blob that was last put for exactly this state of the file and these rules. It is checked, so it
+    /// is never other bytes.
     #[must_use]
     pub fn get_seed(&self, key: &SeedKey) -> Option<Vec<u8>> {
         self.get(&key.into())
     }
 
-    /// Remembers a blob, in place of any older one for the same path and rules. Not remembered are
-    /// what was found in files that are not [settled](SeedKey::is_settled), and blobs above the bound.
+    /// Remembers a blob, which replaces an older one for the same path and rules. Blobs above the bound are not
+    /// remembered, nor are those of files that are not [settled](SeedKey::is_settled).
     pub fn put_seed(&self, key: &SeedKey, blob: &[u8]) {
         if key.is_settled() {
             self.put(&key.into(), blob);
@@ -88,14 +89,15 @@ impl Catalog {
         }
     }
 
-    /// The document of this kind that was last put under a name; checked, and never other bytes. Whether it still holds is
-    /// for the caller to find out.
+    /// Returns the document of this kind that was last put under this name. It is checked, so it is never other
+    /// bytes. The caller must find out whether it still holds.
     #[must_use]
     pub fn get_document(&self, kind: &str, name: &str) -> Option<Vec<u8>> {
         self.get(&EntryKey::document(kind, name))
     }
 
-    /// Remembers a document under its kind and name, in place of any older one. Not one above the bound.
+    /// Remembers a document, which replaces an older one of the same kind and name. A document above the bound is
+    /// not remembered.
     pub fn put_document(&self, kind: &str, name: &str, blob: &[u8]) {
         self.put(&EntryKey::document(kind, name), blob);
     }
@@ -121,18 +123,18 @@ impl Catalog {
         if let Err(problem) = state.put(key, blob)
             && state.recover(problem)
         {
-            // Once more, into the new file; the problem that is worth telling is the first.
+            // Try once more, with the new file. The problem that is worth reporting is the first one.
             let _ = state.put(key, blob);
         }
     }
 
-    /// Why the catalog at the path that was given is not used, if that is because others than this user could have written it.
+    /// The reason why the catalog at the given path is not used, if other users could have written it.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
         self.state().refusal.clone()
     }
 
-    /// What last went wrong, for those who want to know; it stays until something else does.
+    /// The last problem. It stays until another one occurs.
     #[must_use]
     pub fn last_problem(&self) -> Option<String> {
         self.state().last_problem.as_ref().map(ToString::to_string)
@@ -194,7 +196,7 @@ impl State {
         self.database.as_mut().map_or(Ok(()), |database| database.put(key, blob, limit_bytes))
     }
 
-    /// Notes a problem; makes the file anew if it is at fault, and tells whether it was.
+    /// Notes a problem. If the file is at fault, it is replaced, and the result is true.
     fn recover(&mut self, problem: Problem) -> bool {
         let is_file_at_fault = problem.is_file_at_fault();
         if is_file_at_fault {
@@ -233,7 +235,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let catalog = Catalog::open(&folder.path().join("catalog.db"));
         catalog.put_seed(&key("/first"), &[1; 20_000]);
-        // SQLite says the same as of a disk without room.
+        // SQLite reports this limit as it reports a full disk.
         let sql = "PRAGMA max_page_count = 12";
         catalog.state().database.as_ref().unwrap().connection().query_row(sql, [], |_| Ok(())).unwrap();
         catalog.put_seed(&key("/second"), &[2; 80_000]);

@@ -1,7 +1,7 @@
 //! The database: one table of entries.
 //!
-//! `PRAGMA application_id` tells the catalog from other databases, `user_version` is the version of its
-//! tables; other versions are made anew, since nothing in a catalog is worth converting.
+//! `PRAGMA application_id` tells the catalog from other databases, and `user_version` is the version of its tables.
+//! A catalog of another version is replaced, since nothing in it is worth converting.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::entry::EntryKey;
 use crate::key::now_ns;
 use crate::problem::Problem;
 
-/// "rgct".
+/// The ASCII bytes "rgct".
 pub(crate) const APPLICATION_ID: i32 = 0x7267_6374;
 const VERSION: i32 = 2;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ const TABLE: &str = "CREATE TABLE entries (
     UNIQUE (name, rules)
 ) STRICT";
 
-/// What was found for a key.
+/// The result of looking up a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     Nothing,
@@ -35,14 +35,14 @@ pub(crate) enum Found {
     Blob(Vec<u8>),
 }
 
-/// An open catalog database whose table is there.
+/// An open catalog database that has its table.
 #[derive(Debug)]
 pub(crate) struct Database {
     connection: Connection,
 }
 
 impl Database {
-    /// Opens the database at `path`, which has no links in it; an absent or empty file becomes an empty catalog.
+    /// Opens the database at `path`, a path without links. An absent or empty file becomes an empty catalog.
     pub(crate) fn open(path: &Path) -> Result<Self, Problem> {
         let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let connection = Connection::open_with_flags(path, flags).map_err(Problem::sqlite("open"))?;
@@ -60,7 +60,7 @@ impl Database {
         if is_read_only {
             return Err(Problem::Unusable("it is read-only"));
         }
-        // One read transaction: what one look tells must not be half before and half after another process's making.
+        // One read transaction: two looks could straddle the moment at which another process makes the table.
         let is_made = has_table(&*connection.transaction().map_err(Problem::sqlite("open"))?)?;
         if !is_made {
             create_table(&mut connection)?;
@@ -68,7 +68,7 @@ impl Database {
         Ok(Self { connection })
     }
 
-    /// The blob of a key, checked; its entry becomes the last used.
+    /// Looks up the blob of a key, checks it, and marks its entry as the last used.
     pub(crate) fn get(&self, key: &EntryKey) -> Result<Found, Problem> {
         let sql = "SELECT rowid, checksum, blob FROM entries WHERE name = ?1 AND rules = ?2 AND state = ?3";
         let row = self
@@ -85,14 +85,14 @@ impl Database {
                 .map_err(Problem::sqlite("clean"))?;
             return Ok(Found::Damaged);
         }
-        // Whether this worked matters only for what is dropped first.
+        // A failure here only changes which entry is dropped first.
         let _ =
             self.connection.execute("UPDATE entries SET last_used_ns = ?1 WHERE rowid = ?2", params![clock(), rowid]);
         Ok(Found::Blob(blob))
     }
 
-    /// Stores a blob in place of what was there for its path and rules, and drops the entries unused for
-    /// longest until all blobs take at most `limit_bytes`.
+    /// Stores a blob in place of an older one for its name and rules. The entries that were unused for longest are
+    /// dropped until all blobs take at most `limit_bytes`.
     pub(crate) fn put(&mut self, key: &EntryKey, blob: &[u8], limit_bytes: u64) -> Result<(), Problem> {
         let room_bytes = limit_bytes.saturating_sub(blob.len() as u64);
         self.connection
@@ -113,13 +113,13 @@ impl Database {
     }
 }
 
-/// Settings that hold for a connection, not for the file, and guard against what a damaged file may say.
+/// Applies settings that hold for a connection, not for the file, and that guard against a damaged file.
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0;")?;
-    // Needed only where a damaged header says otherwise; the answer differs in memory.
+    // This matters only if a damaged header says otherwise. The answer differs in memory, so it is not checked.
     connection.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
-    // A power loss may cost the catalog's soundness in rare cases; checksums tell.
+    // In rare cases a power loss may damage the catalog; the checksums will show it.
     connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;")
 }
 
@@ -143,7 +143,7 @@ fn has_table(connection: &Connection) -> Result<bool, Problem> {
     if pragma(connection, "user_version")? != VERSION {
         return Err(Problem::Unusable("it is of another version"));
     }
-    // The table and the index of its UNIQUE, which has no SQL.
+    // The expected objects: the table, and the index of its UNIQUE constraint, which has no SQL.
     if objects != [TABLE, ""] {
         return Err(Problem::Unusable("its tables are not a catalog's"));
     }
@@ -153,7 +153,7 @@ fn has_table(connection: &Connection) -> Result<bool, Problem> {
 fn create_table(connection: &mut Connection) -> Result<(), Problem> {
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Problem::sqlite("make"))?;
-    // Another process may have made it since we looked.
+    // Another process may have made it since the last look.
     if !has_table(&transaction)? {
         let sql = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {TABLE};");
         transaction.execute_batch(&sql).map_err(Problem::sqlite("make"))?;
@@ -163,7 +163,7 @@ fn create_table(connection: &mut Connection) -> Result<(), Problem> {
 
 fn make_room(transaction: &Transaction<'_>, key: &EntryKey, room_bytes: u64) -> rusqlite::Result<()> {
     transaction.execute("DELETE FROM entries WHERE name = ?1 AND rules = ?2", params![key.name, key.rules])?;
-    // total(), unlike sum(), cannot overflow whatever a damaged row says.
+    // total() cannot overflow, whatever a damaged row says; sum() can.
     let sql = "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM (
         SELECT rowid, total(length(blob)) OVER (ORDER BY last_used_ns DESC, rowid DESC) AS bytes_up_to FROM entries
     ) WHERE bytes_up_to > ?1)";
@@ -177,7 +177,7 @@ fn insert(transaction: &Transaction<'_>, key: &EntryKey, blob: &[u8]) -> rusqlit
     Ok(())
 }
 
-/// Now, as SQLite holds it; good until 2262.
+/// The current time as SQLite stores it; it fits until 2262.
 fn clock() -> i64 {
     i64::try_from(now_ns()).unwrap_or(i64::MAX)
 }

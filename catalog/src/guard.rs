@@ -1,5 +1,5 @@
-//! Whose a catalog may be. What a catalog says of the output or of an index is believed without a look at the thing itself, so one
-//! that others could have written is not used.
+//! Checks of a catalog's owner. regrow believes what a catalog says of an output or an index without looking at the
+//! thing itself. So a catalog that others could have written is not used.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -10,18 +10,19 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::problem::Problem;
 
-/// Links that are followed on the way to a catalog, as in the kernel.
+/// The most links that are followed on the way to a catalog; the kernel's own limit.
 const MAX_LINKS: usize = 40;
 const GROUP_WRITES: u32 = 0o020;
 const OTHERS_WRITE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
-/// Of a catalog's file and folder: nobody else is concerned with which files this user has.
+/// The mode of a catalog's file. Which files this user has concerns nobody else.
 pub(crate) const FILE_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
 
-/// The place of the catalog at `path` without links in it, in a folder that is there. Both are this user's alone.
+/// Returns the path of the catalog at `path` without links, and makes its folder. File and folder belong to this
+/// user alone.
 pub(crate) fn own_place(path: &Path) -> Result<PathBuf, Problem> {
-    // Absolute, for the program may change its folder while the catalog is open.
+    // The path is made absolute because the program may change its folder while the catalog is open.
     let path = std::path::absolute(path).map_err(Problem::file("resolve", path))?;
     let path = follow_own_links(&path)?;
     if let Some(folder) = path.parent() {
@@ -31,7 +32,7 @@ pub(crate) fn own_place(path: &Path) -> Result<PathBuf, Problem> {
         Ok(metadata) => {
             check_file(&path, &metadata)?;
             if metadata.mode() & 0o777 != FILE_MODE {
-                // An earlier version let the umask decide.
+                // An earlier version left the mode to the umask.
                 let _ = fs::set_permissions(&path, Permissions::from_mode(FILE_MODE));
             }
         }
@@ -41,7 +42,7 @@ pub(crate) fn own_place(path: &Path) -> Result<PathBuf, Problem> {
     Ok(path)
 }
 
-/// A catalog's file, and those beside it: regular files of this user that nobody else may write.
+/// Checks a catalog's file, or one beside it: it must be a regular file of this user that nobody else may write.
 pub(crate) fn check_file(path: &Path, metadata: &Metadata) -> Result<(), Problem> {
     if !metadata.is_file() {
         return Err(Problem::unsafe_place(path, "is not a regular file"));
@@ -63,15 +64,15 @@ fn is_trusted(metadata: &Metadata) -> bool {
     [0, user()].contains(&metadata.uid())
 }
 
-/// Whether others than the owner may write. A group with the owner's number is the owner's own, by the convention of systems whose
-/// users each have a group.
+/// Whether users other than the owner may write. A group that has the owner's number counts as the owner's own: on
+/// many systems each user has such a group.
 fn others_write(metadata: &Metadata) -> bool {
     let group_is_own = metadata.gid() == metadata.uid();
     metadata.mode() & OTHERS_WRITE != 0 || (metadata.mode() & GROUP_WRITES != 0 && !group_is_own)
 }
 
-/// The path with its links replaced by what they lead to. Only links of this user and of root are followed, since whoever owns a link
-/// decides which catalog is used. What is not there yet has no links.
+/// Replaces the links in a path by their targets. Only links of this user and of root are followed, since the owner
+/// of a link decides which catalog is used. Parts that do not exist yet have no links.
 fn follow_own_links(path: &Path) -> Result<PathBuf, Problem> {
     let steps = |path: &Path| -> VecDeque<OsString> {
         path.components().filter(|part| *part != Component::CurDir).map(|part| part.as_os_str().to_owned()).collect()
@@ -82,7 +83,7 @@ fn follow_own_links(path: &Path) -> Result<PathBuf, Problem> {
             place.pop();
             continue;
         }
-        // A step that is absolute replaces what is before it.
+        // An absolute step replaces the path before it.
         let next = place.join(step);
         match next.symlink_metadata() {
             Ok(metadata) if metadata.is_symlink() => {
@@ -101,15 +102,15 @@ fn follow_own_links(path: &Path) -> Result<PathBuf, Problem> {
     Ok(place)
 }
 
-/// Makes the catalog's folder, and checks that nobody else can put files into it: not only the catalog decides what is in it, but also
-/// the journals beside it.
+/// Makes the catalog's folder, and checks that nobody else can put files into it. SQLite also reads the journals
+/// beside a database, so the folder matters as much as the file.
 fn make_folder(folder: &Path) -> Result<(), Problem> {
     let is_there = |folder: &&Path| folder.symlink_metadata().is_ok();
     if !is_there(&folder)
         && let Some(above) = folder.ancestors().skip(1).find(is_there)
     {
         let metadata = above.symlink_metadata().map_err(Problem::file("look at", above))?;
-        // What this user makes in a sticky folder is as safe as elsewhere.
+        // A folder that this user makes within a sticky one is as safe as elsewhere.
         check_folder(above, &metadata, metadata.mode() & STICKY != 0)?;
         let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder);
         made.map_err(Problem::file("make", folder))?;

@@ -1,4 +1,4 @@
-//! What tells one state of a seed from another.
+//! The key that tells one state of a seed from another.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const NS_PER_SECOND: i128 = 1_000_000_000;
 
-/// How long a file must have been left alone before it was looked at for its times to be trusted:
-/// the coarsest clock of a file system in use (FAT) ticks every 2 seconds.
+/// How long a file must have been left alone before it was looked at, so that its times can be trusted. The
+/// coarsest clock of a file system in use (FAT) ticks every 2 seconds.
 pub const SETTLED_AFTER: Duration = Duration::from_secs(2);
 
 /// One state of a seed file, and the rules by which it is read.
@@ -25,33 +25,34 @@ pub struct SeedKey {
     pub inode: u64,
     /// The file's size.
     pub bytes: u64,
-    /// When the contents were last written, as the file says: programs can set it to anything.
+    /// When the contents were last written, as the file says. Programs can set it to anything.
     pub modified_ns: i128,
-    /// When the contents or the metadata were last changed: programs cannot set it.
+    /// When the contents or the metadata were last changed. Programs cannot set it.
     pub changed_ns: i128,
-    /// When the file was looked at. Not part of what is compared with an entry.
+    /// When the file was looked at. It is not compared with an entry.
     pub observed_ns: i128,
-    /// Chunking parameters and walking rules: entries made by other rules are not found.
+    /// The chunking parameters and walking rules. Entries that were made by other rules are not found.
     pub rules: String,
 }
 
 impl SeedKey {
-    /// The key of the file at `path` with the given metadata, which must have been taken just now, and
-    /// before the first byte is read: a write during the reading then leaves an entry that no later
-    /// key matches. Prefer [`SeedKey::of_file`], which takes it itself.
+    /// Makes the key of the file at `path` with this metadata. The metadata must have been taken just now, and
+    /// before the first byte is read: a write during the reading then leaves an entry that no later key matches.
+    /// Prefer [`SeedKey::of_file`], which takes the metadata itself.
     ///
     /// # Errors
+    /// The path cannot be made canonical.
     /// When the path cannot be made canonical.
     pub fn of(path: &Path, metadata: &Metadata, rules: &str) -> io::Result<Self> {
         Self::observed_at(now_ns(), path, metadata, rules)
     }
 
-    /// The key of an open file that was opened at `path`. To be called before the first byte is read.
+    /// Makes the key of an open file that was opened at `path`. Call it before the first byte is read.
     ///
     /// # Errors
-    /// When the metadata cannot be read, or the path cannot be made canonical.
+    /// The metadata cannot be read, or the path cannot be made canonical.
     pub fn of_file(path: &Path, file: &File, rules: &str) -> io::Result<Self> {
-        // The clock first: a write between the two then looks younger than it is, never older.
+        // The clock is read first: a write between the two then looks younger than it is, never older.
         let observed_ns = now_ns();
         Self::observed_at(observed_ns, path, &file.metadata()?, rules)
     }
@@ -71,23 +72,23 @@ impl SeedKey {
 
     /// Whether the file had been left alone for [`SETTLED_AFTER`] when it was looked at.
     ///
-    /// If not, a write may yet follow that leaves size and times as they are, since a file system's
-    /// clock ticks coarsely; git calls such an entry of its index "racily clean". What counts is the
-    /// time between the last change and the *look*, not the time of storing: reading a large file takes
-    /// longer than a tick, and a write that came right after the look stays unseen however much later
-    /// the entry is stored. A change that seems to lie in the future is as suspect.
+    /// If not, a write may yet follow that leaves size and times as they are, since a file system's clock ticks
+    /// coarsely. git calls such an entry of its index "racily clean". The time that counts is the one between the
+    /// last change and the *look*, not the time of storing. Reading a large file takes longer than a tick, and a
+    /// write right after the look stays unseen, however much later the entry is stored. A change that seems to lie
+    /// in the future is just as suspect.
     ///
-    /// An entry of a settled key needs no such check when it is found again: any write after the look
-    /// moved the changed time.
+    /// An entry of a settled key needs no such check when it is found again, since any write after the look moved
+    /// the changed time.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let last_change_ns = self.modified_ns.max(self.changed_ns);
-        // At most 2e9: it fits.
+        // SETTLED_AFTER is at most 2e9 nanoseconds, which fits.
         let settled_after_ns = SETTLED_AFTER.as_nanos() as i128;
         self.observed_ns.saturating_sub(last_change_ns) > settled_after_ns
     }
 
-    /// What is compared with an entry besides path and rules, as bytes of one length.
+    /// The fields that are compared with an entry besides path and rules, as bytes of a fixed length.
     pub(crate) fn state(&self) -> Vec<u8> {
         [
             &self.device.to_le_bytes()[..],
@@ -104,7 +105,7 @@ fn nanoseconds(seconds: i64, rest_ns: i64) -> i128 {
     i128::from(seconds) * NS_PER_SECOND + i128::from(rest_ns)
 }
 
-/// The clock; before 1970 counts as 1970, which only makes files look unsettled.
+/// The current time. A clock before 1970 counts as 1970, which only makes files look unsettled.
 pub(crate) fn now_ns() -> i128 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i128::try_from(since_epoch.as_nanos()).unwrap_or(i128::MAX)

@@ -1,7 +1,7 @@
-//! Where a catalog lies on disk, and how an unusable one is replaced without harm to its other users.
+//! The place of a catalog on disk, and the replacement of an unusable one without harm to its other users.
 //!
-//! Beside `catalog.db` lies `catalog.db.lock`, which is never removed. Who has the database open holds a
-//! shared lock of it; who replaces the database holds an exclusive one.
+//! Beside `catalog.db` lies `catalog.db.lock`, which is never removed. A process that has the database open holds a
+//! shared lock of it; a process that replaces the database holds an exclusive one.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -16,12 +16,12 @@ use crate::database::{APPLICATION_ID, Database};
 use crate::guard;
 use crate::problem::Problem;
 
-/// Replacing takes milliseconds.
+/// How long to wait for the shared lock. Replacing a catalog takes milliseconds.
 const SHARED_PATIENCE: Duration = Duration::from_secs(5);
-/// Others may use the catalog for hours.
+/// How long to wait for the exclusive lock. Others may use the catalog for hours.
 const EXCLUSIVE_PATIENCE: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_millis(5);
-/// One round to find the file unusable and replace it, one to open it; others in case of a race.
+/// One round finds the file unusable and replaces it, and one opens it. The others are for races.
 const ROUNDS: usize = 4;
 
 /// A catalog's path, locked against replacement.
@@ -31,15 +31,16 @@ pub(crate) struct Place {
     lock: File,
 }
 
-/// An open database, and why it had to be made anew if it had.
+/// An open database, and the reason if it had to be replaced.
 pub(crate) type Opened = (Database, Option<Problem>);
 
 impl Place {
-    /// Makes the folder and the lock file, if this user is the only one who can write there.
+    /// Makes the folder and the lock file, if only this user can write there.
     pub(crate) fn at(path: &Path) -> Result<Self, Problem> {
         let path = guard::own_place(path)?;
         let lock_path = beside(&path, ".lock");
-        // Neither through a link nor waiting for a pipe: the folder is this user's, but may have been anybody's once.
+        // The lock file is opened without following a link or waiting for a pipe: the folder is this user's now,
+        // but may have been anybody's once.
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let lock = OpenOptions::new()
             .create(true)
@@ -52,23 +53,26 @@ impl Place {
         let metadata = lock.metadata().map_err(Problem::file("look at", &lock_path))?;
         guard::check_file(&lock_path, &metadata)?;
         if metadata.permissions().mode() & 0o777 != guard::FILE_MODE {
-            // An earlier version let the umask decide, and whoever can read it could hold the lock.
+            // An earlier version left the mode to the umask, and any user who can read the file could hold the
+            // lock.
             let _ = lock.set_permissions(fs::Permissions::from_mode(guard::FILE_MODE));
         }
         Ok(Self { path, lock })
     }
 
-    /// Makes an empty file for the database, for this user alone; SQLite would let the umask decide. Journals get the same mode.
+    /// Makes an empty file for the database that only this user can read. SQLite would leave the mode to the umask;
+    /// its journals get the mode of the file.
     fn make_file(&self) {
-        // Under the lock that nobody holds beside users of the database: closing a handle drops the locks that SQLite has on
-        // the file in this process. Where it cannot be had, somebody else has made the file.
+        // This needs the exclusive lock, which excludes users of the database: closing a handle drops the locks
+        // that SQLite has on the file in this process. If the lock is not to be had, another process has made the
+        // file.
         if self.path.symlink_metadata().is_err() && self.relock(EXCLUSIVE_PATIENCE, File::try_lock).is_ok() {
             let _ = OpenOptions::new().create_new(true).write(true).mode(guard::FILE_MODE).open(&self.path);
         }
     }
 
-    /// Opens the database, made anew if need be, and holds the shared lock from then on. The caller
-    /// must have dropped any [`Database`] of this place.
+    /// Opens the database, replacing it if necessary, and holds the shared lock from then on. The caller must have
+    /// dropped any [`Database`] of this place.
     pub(crate) fn open_database(&self) -> Result<Opened, Problem> {
         let mut why_made_anew = None;
         for _ in 0..ROUNDS {
@@ -87,8 +91,8 @@ impl Place {
         Err(Problem::InUse(self.path.clone()))
     }
 
-    /// Removes the file whatever it holds, for damage that only showed in use. The caller must have
-    /// dropped its [`Database`]; when others use theirs, nothing is done.
+    /// Removes a file whose damage only showed in use, whatever it holds. The caller must have dropped its
+    /// [`Database`]. Nothing is done while others use theirs.
     pub(crate) fn remove_damaged(&self) -> Result<(), Problem> {
         self.relock(EXCLUSIVE_PATIENCE, File::try_lock)?;
         self.discard()
@@ -96,14 +100,14 @@ impl Place {
 
     fn replace_if_unusable(&self) -> Result<(), Problem> {
         self.relock(EXCLUSIVE_PATIENCE, File::try_lock)?;
-        // Another process may have replaced it before we had the lock.
+        // Another process may have replaced the file before this one had the lock.
         match Database::open(&self.path) {
             Err(problem) if problem.is_file_at_fault() => self.discard(),
             _ => Ok(()),
         }
     }
 
-    /// Unlocks first: exchanging one kind of lock for the other is not atomic on any system.
+    /// Changes the lock. It unlocks first, because no system exchanges one kind of lock for the other atomically.
     fn relock(&self, patience: Duration, try_lock: fn(&File) -> Result<(), TryLockError>) -> Result<(), Problem> {
         let lock_failed = |source| Problem::File { action: "lock", path: self.path.clone(), source };
         self.lock.unlock().map_err(lock_failed)?;
@@ -120,7 +124,7 @@ impl Place {
         }
     }
 
-    /// Removes a catalog; moves aside what might be another program's, together with its journals.
+    /// Removes a catalog; moves a file aside that may be another program's, together with its journals.
     fn discard(&self) -> Result<(), Problem> {
         let is_ours = bears_our_mark(&self.path).map_err(Problem::file("read", &self.path))?;
         for suffix in ["-journal", "-wal", "-shm", ""] {
@@ -141,10 +145,10 @@ impl Place {
     }
 }
 
-/// Whether a file's header says that it is a catalog, of whatever version.
+/// Whether a file's header says that it is a catalog, of any version.
 ///
-/// Only to be called under the exclusive lock, or before the file is opened: closing any handle of a database file drops the POSIX
-/// locks that SQLite holds on it in the same process.
+/// Call this only under the exclusive lock, or before the file is opened: closing any handle of a database file
+/// drops the POSIX locks that SQLite holds on it in the same process.
 pub(crate) fn bears_our_mark(path: &Path) -> io::Result<bool> {
     let mut header = Vec::new();
     match File::open(path) {

@@ -1,4 +1,4 @@
-//! What can go wrong. Nothing of it reaches callers but as text.
+//! The problems that can occur. Callers see them only as text.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
-/// Why the catalog did not do what was asked.
+/// A reason why the catalog did not do what was asked.
 #[derive(Debug, Error)]
 pub(crate) enum Problem {
     #[error("cannot {action} {}: {source}", path.display())]
@@ -17,37 +17,37 @@ pub(crate) enum Problem {
     Sqlite { action: &'static str, source: rusqlite::Error },
     #[error("the catalog is not usable: {0}")]
     Unusable(&'static str),
-    #[error("the catalog {} must be made anew, but is in use", .0.display())]
+    #[error("the catalog {} must be replaced, but is in use", .0.display())]
     InUse(PathBuf),
-    #[error("the catalog {} was made anew, since it was not usable: {reason}", path.display())]
+    #[error("the catalog {} was not usable, and was replaced by an empty one: {reason}", path.display())]
     MadeAnew { path: PathBuf, reason: String },
     #[error("the entry of {} is damaged and was dropped", .0.display())]
     Damaged(PathBuf),
-    #[error("{} was changed just before it was looked at: not remembered", .0.display())]
+    #[error("{} was changed just before it was looked at, so it is not remembered", .0.display())]
     NotSettled(PathBuf),
-    #[error("what was found in {} takes {bytes} bytes, the catalog may hold {limit_bytes}", path.display())]
+    #[error("the entry of {} takes {bytes} bytes, but the catalog may hold {limit_bytes}", path.display())]
     TooLarge { path: PathBuf, bytes: u64, limit_bytes: u64 },
 }
 
 impl Problem {
-    /// For `map_err`: an SQLite error with what was being done.
+    /// Adds the failed action to an SQLite error; for `map_err`.
     pub(crate) fn sqlite(action: &'static str) -> impl Fn(rusqlite::Error) -> Self {
         move |source| Self::Sqlite { action, source }
     }
 
-    /// For `map_err`: a file error with what was being done to what.
+    /// Adds the failed action and its path to a file error; for `map_err`.
     pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { action, path, source }
     }
 
-    /// A place that others than this user can write, or belongs to them.
+    /// A place that belongs to other users, or that they can write.
     pub(crate) fn unsafe_place(path: &Path, reason: &'static str) -> Self {
         Self::Unsafe { path: path.to_owned(), reason }
     }
 
-    /// Whether the file itself is at fault, so that it helps to make it anew; a full disk or a busy
-    /// database is not.
+    /// Whether the file itself is at fault, so that replacing it helps. It does not help against a full disk or a
+    /// busy database.
     pub(crate) fn is_file_at_fault(&self) -> bool {
         match self {
             Self::Unusable(_) => true,
@@ -61,7 +61,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     match error {
         rusqlite::Error::SqliteFailure(failure, _) => matches!(
             failure.code,
-            // Unknown: plain SQLITE_ERROR, such as a table that is not there or an unsupported format.
+            // Unknown stands for plain SQLITE_ERROR, such as a table that is not there or an unsupported format.
             ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::Unknown | ErrorCode::ConstraintViolation
         ),
         rusqlite::Error::SqlInputError { .. } => true,

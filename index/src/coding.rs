@@ -1,4 +1,4 @@
-//! How coded files are made of the plain image. FORMAT.md, section 6.1.
+//! The section of the index that says how coded files are made of the plain image. FORMAT.md, section 6.1.
 
 use std::sync::Arc;
 
@@ -7,45 +7,45 @@ use regrow_chunker::varint;
 use crate::IndexError;
 use crate::decode::{end, take, take_count};
 
-/// gzip members of all coded files together, at most.
+/// The largest number of gzip members in all coded files together.
 const MAX_MEMBERS: u64 = 1 << 20;
-/// Bytes of corrections together, at most.
+/// The largest size in bytes of all corrections together.
 const MAX_CORRECTIONS_BYTES: u64 = 16 << 20;
-/// Bytes of a member's header, and of what follows the last member.
+/// The largest size in bytes of a member's header, and of the bytes behind the last member.
 pub const MAX_FRINGE_BYTES: usize = 64 << 10;
-/// Bytes of an encoder's name.
+/// The largest size in bytes of an encoder's number and parameters.
 const MAX_ENCODER_BYTES: usize = 32;
-/// CRC-32 and length behind each member's stream.
+/// The size in bytes of the trailer behind each member's stream: CRC-32 and length.
 const TRAILER_BYTES: u64 = 8;
-/// Deflate makes at most so many bytes of one (RFC 1951: 258 bytes of two bits).
+/// The most bytes that deflate makes of one byte (RFC 1951: 258 bytes of two bits).
 const MOST_EXPANSION: u64 = 1032;
 
-/// A coded file: a gzip file that is in the plain image as the bytes that it holds.
+/// A coded file: a gzip file whose plain bytes stand for it in the plain image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coding {
-    /// Its gzip members; at least one.
+    /// The file's gzip members, at least one.
     pub members: Vec<MemberCoding>,
-    /// What follows the last member.
+    /// The bytes behind the last member.
     pub tail: Vec<u8>,
 }
 
-/// A gzip member: its stream is what the encoder makes of the plain bytes, corrected.
+/// A gzip member. Its stream is the encoder's output for the plain bytes, with the corrections applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberCoding {
-    /// The header, as it is.
+    /// The header's bytes.
     pub header: Arc<[u8]>,
     /// The encoder's number and parameters, in the form of regrow-deflate.
     pub encoder: Arc<[u8]>,
-    /// Bytes that it holds.
+    /// The number of plain bytes.
     pub plain_bytes: u64,
-    /// Bytes of the deflate stream, without header and trailer.
+    /// The number of bytes of the deflate stream, without header and trailer.
     pub stream_bytes: u64,
-    /// What has to be changed in what the encoder makes; mostly nothing.
+    /// The corrections of the encoder's output. Usually there are none.
     pub corrections: Vec<u8>,
 }
 
 impl MemberCoding {
-    /// Bytes of the member in the image, header and trailer included.
+    /// The member's size in the image in bytes, header and trailer included.
     #[must_use]
     pub fn stored_bytes(&self) -> u64 {
         self.header.len() as u64 + self.stream_bytes + TRAILER_BYTES
@@ -53,19 +53,19 @@ impl MemberCoding {
 }
 
 impl Coding {
-    /// Bytes of the file in the image.
+    /// The file's size in the image in bytes.
     #[must_use]
     pub fn stored_bytes(&self) -> u64 {
         self.members.iter().map(MemberCoding::stored_bytes).sum::<u64>() + self.tail.len() as u64
     }
 
-    /// Bytes of the file in the plain image.
+    /// The file's size in the plain image in bytes.
     #[must_use]
     pub fn plain_bytes(&self) -> u64 {
         self.members.iter().map(|member| member.plain_bytes).sum()
     }
 
-    /// Bytes of the index that say how the file is made.
+    /// The number of bytes of the index that describe this file.
     #[must_use]
     pub fn cost_bytes(&self) -> u64 {
         let mut out = Vec::new();
@@ -74,7 +74,7 @@ impl Coding {
     }
 }
 
-/// What stands for itself where it comes again.
+/// The last header and encoder, which an empty field repeats.
 #[derive(Default)]
 struct Last {
     header: Arc<[u8]>,
@@ -116,7 +116,7 @@ fn put_or_same(out: &mut Vec<u8>, bytes: &Arc<[u8]>, last: &mut Arc<[u8]>) {
 
 /// Reads the section's payload.
 pub(crate) fn decode_codings(mut input: &[u8]) -> Result<Vec<Coding>, IndexError> {
-    // A file of one member that is like the one before takes seven bytes.
+    // A file takes at least seven bytes, if its only member is like the one before.
     let count = take_count(&mut input, 7)?;
     let (mut last, mut found) = (Last::default(), Vec::with_capacity(count));
     let mut left = (MAX_MEMBERS, MAX_CORRECTIONS_BYTES);
@@ -144,7 +144,7 @@ fn decode_member(input: &mut &[u8], last: &mut Last) -> Result<MemberCoding, Ind
     let encoder = take_or_same(input, MAX_ENCODER_BYTES, &mut last.encoder)?;
     let (plain_bytes, stream_bytes) = (take(input)?, take(input)?);
     let corrections = take_bytes(input, MAX_CORRECTIONS_BYTES as usize)?.to_vec();
-    // What deflate cannot be is refused here: no one is to be made to write zeros for ever by a short index.
+    // Sizes that deflate cannot have are refused, so that a short index cannot make anybody write zeros for ever.
     let can_be = stream_bytes > 0 && plain_bytes / MOST_EXPANSION <= stream_bytes;
     if can_be {
         Ok(MemberCoding { header, encoder, plain_bytes, stream_bytes, corrections })
@@ -153,11 +153,11 @@ fn decode_member(input: &mut &[u8], last: &mut Last) -> Result<MemberCoding, Ind
     }
 }
 
-/// Whether it holds anything, and its sizes can be added up.
+/// Checks that the file has plain bytes, and that its sizes can be added up.
 fn check(coding: &Coding) -> Result<(), IndexError> {
     let sum = |size: fn(&MemberCoding) -> u64| {
         coding.members.iter().try_fold(0u64, |sum, member| {
-            // Half of what a number can be is left for the rest of the image.
+            // Half of the range of a number is left for the rest of the image.
             sum.checked_add(size(member)).filter(|&sum| sum < 1 << 62)
         })
     };

@@ -1,5 +1,5 @@
-//! Bytes to index. Nothing is believed before it is checked, and nothing allocated on a stranger's word: a list's
-//! count is bounded by the bytes that are left for it.
+//! Decoding of an index. Nothing is believed before it is checked. Nothing is allocated because the input says so:
+//! the count of a list is bounded by the bytes that are left for it.
 
 use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Params, ReaderLimits, bounds, varint};
 
@@ -16,20 +16,20 @@ use crate::{
 };
 
 const CHECKSUM_BYTES: usize = 32;
-/// A pack's tail is at most this long (FORMAT.md, section 1).
+/// The largest size of a pack's tail in bytes (FORMAT.md, section 1).
 const MAX_TAIL_BYTES: u64 = 64 << 20;
-/// Packs that a hint names at most: of more, readers would fetch none on a guess.
+/// The most packs that a hint may name. A reader would fetch no larger number on a guess.
 const MAX_FRESH_PACKS: usize = 64;
-/// No file system has longer paths, and URLs are shorter.
+/// The longest store location in bytes: no file system has longer paths, and URLs are shorter.
 const MAX_STORE_BYTES: usize = 4096;
-/// A pack's header and trailer.
+/// The size in bytes of a pack's header and trailer.
 const SMALLEST_PACK_BYTES: u64 = 16 + 96;
 
 impl Index {
-    /// Reads an index file's bytes.
+    /// Decodes the bytes of an index file.
     ///
     /// # Errors
-    /// [`IndexError`], by cause.
+    /// Each variant of [`IndexError`] is one cause.
     pub fn decode(bytes: &[u8]) -> Result<Self, IndexError> {
         let body = open(bytes)?;
         let sections = Sections::read(body)?;
@@ -64,7 +64,8 @@ impl Index {
         Ok(index)
     }
 
-    /// The size of the index file that begins with these bytes, unchecked; `None` if they are not an index's.
+    /// The size in bytes of the index file that begins with this head. The size is not checked; it is `None` if the
+    /// head is not an index's.
     #[must_use]
     pub fn stated_bytes(head: &[u8; HEAD_BYTES]) -> Option<u64> {
         let mut length = head.strip_prefix(&MAGIC)?.get(4..)?;
@@ -80,7 +81,7 @@ impl Index {
         }
         let plain_bytes =
             self.checked_plain_bytes().ok_or(IndexError::Malformed("coded files larger than the image"))?;
-        // What of the image is not contents is in the skeleton.
+        // Bytes of the image that are not contents stand in the skeleton.
         let literal = plain_bytes.checked_sub(self.contents.bytes);
         if literal.is_none_or(|literal| literal > self.skeleton.bytes) {
             return Err(IndexError::Malformed("the image's size and its streams' do not agree"));
@@ -92,7 +93,7 @@ impl Index {
         Ok(())
     }
 
-    /// Refuses what no image of this many plain bytes can have. FORMAT.md, section 11.
+    /// Refuses counts that no image of this many plain bytes can have. FORMAT.md, section 11.
     fn check_bounds(&self, plain_bytes: u64) -> Result<(), IndexError> {
         if self.codings.len() as u64 > bounds::max_coded_files(plain_bytes) {
             return Err(IndexError::Malformed("more coded files than the image has room for"));
@@ -108,7 +109,7 @@ impl Index {
         Ok(())
     }
 
-    /// Refuses an index that its reader does not want, though it is well-formed.
+    /// Refuses an index that is well-formed, but that its reader does not want.
     ///
     /// # Errors
     /// [`IndexError::SmallChunks`] and [`IndexError::LargeImage`].
@@ -125,7 +126,7 @@ impl Index {
     }
 }
 
-/// The body, behind magic, version, length and checksum.
+/// Returns the body, after checking magic, version, length and checksum.
 fn open(bytes: &[u8]) -> Result<&[u8], IndexError> {
     if !bytes.starts_with(&MAGIC) {
         return Err(IndexError::NotAnIndex);
@@ -148,7 +149,7 @@ fn open(bytes: &[u8]) -> Result<&[u8], IndexError> {
     Ok(&sealed[HEAD_BYTES..])
 }
 
-/// The payloads of known tags, in order.
+/// The payloads of the known tags, in order.
 struct Sections<'a>(Vec<(u8, &'a [u8])>);
 
 impl<'a> Sections<'a> {
@@ -176,7 +177,7 @@ impl<'a> Sections<'a> {
     }
 }
 
-/// Numbers of packs. A hint that makes no sense is none.
+/// Decodes a list of pack numbers. It is only a hint, so one that makes no sense counts as empty.
 fn decode_hint(mut input: &[u8], packs: usize) -> Vec<u32> {
     let mut found = Vec::new();
     while let Some(pack) = varint::take(&mut input) {
@@ -190,7 +191,7 @@ fn decode_hint(mut input: &[u8], packs: usize) -> Vec<u32> {
     found
 }
 
-/// Ids of bases; nothing where they are not whole, or too many.
+/// Decodes the image ids of bases. A list that is cut off or too long counts as empty.
 fn decode_bases(input: &[u8]) -> Vec<ChunkId> {
     let (ids, rest) = input.as_chunks::<32>();
     if rest.is_empty() && ids.len() <= MAX_PATCH_BASES {
@@ -291,7 +292,7 @@ pub(crate) fn take(input: &mut &[u8]) -> Result<u64, IndexError> {
     varint::take(input).ok_or(IndexError::Malformed("a number"))
 }
 
-/// A count of things that take at least `each` bytes of what is left.
+/// Takes the count of a list whose elements take at least `each` bytes of the rest.
 pub(crate) fn take_count(input: &mut &[u8], each: usize) -> Result<usize, IndexError> {
     let count = take(input)?;
     if count > (input.len() / each) as u64 {

@@ -1,5 +1,5 @@
-//! Index to bytes. FORMAT.md, section 6:
-//! magic 8, version u32, body length u32, sections (tag u8, length varint, payload), BLAKE3 of all before.
+//! Encoding of an index. FORMAT.md, section 6: magic (8 bytes), version (u32), body length (u32), sections (tag u8,
+//! length varint, payload), BLAKE3 of all bytes before it.
 
 use regrow_chunker::varint;
 
@@ -15,14 +15,14 @@ pub(crate) const CHUNK_RUNS: u8 = 5;
 pub(crate) const SEGMENT_RUNS: u8 = 6;
 pub(crate) const STORE: u8 = 7;
 pub(crate) const CODINGS: u8 = 8;
-/// From 128 on: who does not know it passes it over.
+/// Tags from 128 on: a reader that does not know them skips them.
 pub(crate) const FRESH_PACKS: u8 = 128;
 pub(crate) const PATCH_BASES: u8 = 129;
 pub(crate) const STREAM_SKELETON: u8 = 1;
 pub(crate) const STREAM_CONTENTS: u8 = 2;
 
 impl Index {
-    /// The bytes of an index file.
+    /// Encodes the index as the bytes of a file.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut body = Vec::new();
@@ -70,12 +70,12 @@ impl Index {
     }
 }
 
-/// Head and checksum around a body.
+/// Adds head and checksum to a body.
 fn seal(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len() + 48);
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&VERSION.to_le_bytes());
-    // A body over 4 GiB is over MAX_INDEX_BYTES too, and refused when read.
+    // A body over 4 GiB exceeds MAX_INDEX_BYTES too, and is refused when it is read.
     out.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes());
     out.extend_from_slice(body);
     let checksum = blake3::hash(&out);

@@ -1,5 +1,49 @@
-//! The index of an image (`.rgx`) and the recipe segments it names: model, encoding, decoding. Does no I/O.
-//! FORMAT.md, sections 4 to 6.
+//! The index of an image (`.rgx`), and the recipe segments that it names: model, encoding and decoding.
+//!
+//! An index is the one file that names an image. It states the image's size and hash, lists its recipe by segments,
+//! and says which packs hold its chunks. Segments are cut by content, so two similar images share most of them, and
+//! a reader that has the old image derives most of the new recipe without fetching it. FORMAT.md, sections 4 to 6,
+//! is the specification.
+//!
+//! The crate does no I/O. [`Index::decode`] trusts nothing: it checks every count, and that the image id follows
+//! from the recipe.
+//!
+//! ```
+//! use regrow_chunker::{ChunkId, Params, Record, varint};
+//! use regrow_index::{Index, IndexError, PackRef, Run, SegmentCutter, SegmentRef, StreamHead};
+//!
+//! /// A stream of a single chunk.
+//! fn stream(bytes: &[u8]) -> StreamHead {
+//!     let record = Record { id: ChunkId::of(bytes), len: bytes.len() as u32 };
+//!     let mut cutter = SegmentCutter::default();
+//!     let segments = cutter.push(record).into_iter().chain(cutter.finish());
+//!     let segments = segments.map(|segment| SegmentRef { id: segment.id(), records: 1 }).collect();
+//!     StreamHead { bytes: bytes.len() as u64, chunks: 1, segments }
+//! }
+//!
+//! let image = [7; 5000];
+//! let mut skeleton = Vec::new();
+//! varint::put(&mut skeleton, 5000 * 4 + 1); // all of the image is contents
+//! let index = Index {
+//!     walk_version: 1,
+//!     params: Params::default(),
+//!     image_bytes: 5000,
+//!     image_digest: ChunkId::of(&image).0,
+//!     skeleton: stream(&skeleton),
+//!     contents: stream(&image),
+//!     packs: vec![PackRef { id: ChunkId([1; 32]), bytes: 5200, skeleton_at: 5000, tail_at: 5050 }],
+//!     chunk_runs: vec![Run { count: 2, pack: 0 }],
+//!     segment_runs: vec![Run { count: 2, pack: 0 }],
+//!     store: "store".into(),
+//!     codings: Vec::new(),
+//!     fresh_packs: Vec::new(),
+//!     patch_bases: Vec::new(),
+//! };
+//! let read = Index::decode(&index.encode())?;
+//! assert_eq!(read, index);
+//! assert_eq!(read.image_id(), index.image_id());
+//! # Ok::<(), IndexError>(())
+//! ```
 
 mod coding;
 mod decode;
@@ -13,15 +57,15 @@ pub use error::IndexError;
 pub use model::{Index, PackRef, Run, SegmentRef, StreamHead, image_id};
 pub use segment::{MAX_SEGMENT_RECORDS, Segment, SegmentCutter};
 
-/// First bytes of an index.
+/// The first bytes of an index.
 pub const MAGIC: [u8; 8] = *b"\x89RGX\r\n\x1a\n";
-/// The version of the format.
+/// The version of the format that this crate reads and writes.
 pub const VERSION: u32 = 1;
-/// Magic, version, and the length of the body.
+/// The size in bytes of the head: magic, version, and the length of the body.
 pub const HEAD_BYTES: usize = 16;
-/// A stream has at most this many chunks: it bounds what a reader must hold.
+/// The largest number of chunks in a stream. It bounds what a reader must hold.
 pub const MAX_CHUNKS: u64 = 1 << 25;
-/// An index is at most this many bytes.
+/// The largest size of an index in bytes.
 pub const MAX_INDEX_BYTES: u64 = 64 << 20;
-/// Bases of patches that an index names at most.
+/// The largest number of patch bases that an index names.
 pub const MAX_PATCH_BASES: usize = 64;

@@ -1,4 +1,4 @@
-//! What an index says.
+//! The model of an index.
 
 use regrow_chunker::{ChunkId, Params};
 
@@ -6,10 +6,10 @@ use crate::Coding;
 
 const IMAGE_CONTEXT: &str = "regrow 2026 image id v1";
 
-/// One image: what it is, its recipe by segment, and where its chunks lie.
+/// One image: its size and hash, its recipe by segments, and the places of its chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index {
-    /// Version of the walking rules that it was made with.
+    /// The version of the walking rules that the image was made with.
     pub walk_version: u32,
     /// Chunking parameters.
     pub params: Params,
@@ -21,19 +21,22 @@ pub struct Index {
     pub skeleton: StreamHead,
     /// The contents stream.
     pub contents: StreamHead,
-    /// The packs that hold its chunks and segments.
+    /// The packs that hold the image's chunks and segments.
     pub packs: Vec<PackRef>,
-    /// Which pack holds which chunks: the skeleton's in order, then those of the contents.
+    /// The packs of the chunks: runs for the skeleton's chunks in order, then for those of the contents.
     pub chunk_runs: Vec<Run>,
-    /// The same for the segments.
+    /// The packs of the segments, in the same order.
     pub segment_runs: Vec<Run>,
-    /// Where the store lies relative to the index, `/` between the parts; empty if not known.
+    /// The store's location relative to the index, with `/` between the parts. It is empty if the location is not
+    /// known.
     pub store: String,
-    /// How the image's coded files are made of the plain image, in its order.
+    /// The recipes of the image's coded files, in the order in which they lie in it.
     pub codings: Vec<Coding>,
-    /// Numbers of the packs that were written with this image: whoever has the image before it needs them. A hint.
+    /// The numbers of the packs that were written with this image. A reader that has the image before it needs
+    /// them. This is a hint.
     pub fresh_packs: Vec<u32>,
-    /// Image ids of the bases that patches to this image were made from. A hint: there may be others, and these may be gone.
+    /// The image ids of the bases that patches to this image were made from. This is a hint: there may be others,
+    /// and these may be gone.
     pub patch_bases: Vec<ChunkId>,
 }
 
@@ -42,55 +45,55 @@ pub struct Index {
 pub struct StreamHead {
     /// Length of the stream in bytes.
     pub bytes: u64,
-    /// Its chunks, repetitions included.
+    /// The number of chunks, repetitions included.
     pub chunks: u64,
-    /// Its segments in order.
+    /// The segments in order.
     pub segments: Vec<SegmentRef>,
 }
 
 /// A segment as an index names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentRef {
-    /// The segment's name.
+    /// The segment's id.
     pub id: ChunkId,
-    /// How many records it has.
+    /// The number of records in the segment.
     pub records: u32,
 }
 
 /// A pack as an index names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackRef {
-    /// BLAKE3 of the pack.
+    /// The pack's name: BLAKE3 of its bytes.
     pub id: ChunkId,
-    /// Its size in bytes.
+    /// The pack's size in bytes.
     pub bytes: u64,
-    /// Where its skeleton frames begin.
+    /// The offset of the skeleton frames.
     pub skeleton_at: u64,
-    /// Where its segments and its table begin.
+    /// The offset of the tail: segments and table.
     pub tail_at: u64,
 }
 
-/// The next `count` things are in pack number `pack`.
+/// A run of chunks or segments that lie in one pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
-    /// How many.
+    /// The number of chunks or segments.
     pub count: u64,
-    /// Number in [`Index::packs`].
+    /// The pack's position in [`Index::packs`].
     pub pack: u32,
 }
 
 impl Index {
-    /// The image's id, from what the index says of its recipe.
+    /// The image's id, derived from the recipe that the index states.
     #[must_use]
     pub fn image_id(&self) -> ChunkId {
         let ids = |stream: &StreamHead| stream.segments.iter().map(|segment| segment.id).collect::<Vec<_>>();
         image_id(self.walk_version, &self.params, &ids(&self.skeleton), &ids(&self.contents))
     }
 
-    /// Size of the plain image in bytes: of the image with what its coded files hold in their place.
+    /// The size in bytes of the plain image, in which the plain bytes of coded files stand for the files.
     #[must_use]
     pub fn plain_bytes(&self) -> u64 {
-        // Invariant: what was decoded adds up.
+        // Invariant: the sizes of a decoded index add up.
         self.checked_plain_bytes().unwrap_or(u64::MAX)
     }
 
@@ -100,19 +103,19 @@ impl Index {
         })
     }
 
-    /// Number of chunks of both streams.
+    /// The number of chunks of both streams.
     #[must_use]
     pub fn chunks(&self) -> u64 {
         self.skeleton.chunks + self.contents.chunks
     }
 
-    /// All segments, the skeleton's first.
+    /// All segments, those of the skeleton first.
     pub fn segments(&self) -> impl Iterator<Item = &SegmentRef> {
         self.skeleton.segments.iter().chain(&self.contents.segments)
     }
 }
 
-/// The name of an image's recipe: FORMAT.md, section 5. Takes the segments' ids of both streams.
+/// The id of an image, from the segment ids of both streams (FORMAT.md, section 5).
 #[must_use]
 pub fn image_id(walk_version: u32, params: &Params, skeleton: &[ChunkId], contents: &[ChunkId]) -> ChunkId {
     let mut hasher = blake3::Hasher::new_derive_key(IMAGE_CONTEXT);
@@ -129,7 +132,7 @@ pub fn image_id(walk_version: u32, params: &Params, skeleton: &[ChunkId], conten
     ChunkId(*hasher.finalize().as_bytes())
 }
 
-/// Adds one thing in `pack` to runs.
+/// The total count of these runs, or `None` if it overflows.
 pub(crate) fn runs_total(runs: &[Run]) -> Option<u64> {
     runs.iter().try_fold(0u64, |sum, run| sum.checked_add(run.count))
 }

@@ -4,26 +4,27 @@ use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Record, varint};
 
 use crate::IndexError;
 
-/// No segment has more records.
+/// The largest number of records in a segment.
 pub const MAX_SEGMENT_RECORDS: usize = 256;
 const MIN_SEGMENT_RECORDS: usize = 16;
-/// After `MIN_SEGMENT_RECORDS` every 48th record ends a segment, on average.
+/// After `MIN_SEGMENT_RECORDS`, one record in 48 ends a segment on average.
 const CUT_BELOW: u32 = u32::MAX / 48;
 /// The kind of segments that hold chunk records.
 pub(crate) const KIND_RECORDS: u8 = 1;
 const CONTEXT: &str = "regrow 2026 recipe segment v1";
 
-/// A run of a stream's records.
+/// A run of records of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
     records: Vec<Record>,
 }
 
 impl Segment {
-    /// A segment of these records.
+    /// Makes a segment of these records.
     ///
     /// # Errors
-    /// [`IndexError::Segment`] for none, more than [`MAX_SEGMENT_RECORDS`], or lengths out of bounds.
+    /// [`IndexError::Segment`] if there are no records or more than [`MAX_SEGMENT_RECORDS`], or if a length is out
+    /// of bounds.
     pub fn new(records: Vec<Record>) -> Result<Self, IndexError> {
         if records.is_empty() || records.len() > MAX_SEGMENT_RECORDS {
             return Err(IndexError::Segment("number of records"));
@@ -34,19 +35,19 @@ impl Segment {
         Ok(Self { records })
     }
 
-    /// Its records.
+    /// The segment's records.
     #[must_use]
     pub fn records(&self) -> &[Record] {
         &self.records
     }
 
-    /// Its records.
+    /// Takes the records out of the segment.
     #[must_use]
     pub fn into_records(self) -> Vec<Record> {
         self.records
     }
 
-    /// The form that is hashed.
+    /// The canonical form, which is hashed.
     #[must_use]
     pub fn canonical(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(1 + self.records.len() * 35);
@@ -58,21 +59,21 @@ impl Segment {
         out
     }
 
-    /// The segment's name.
+    /// The segment's id.
     #[must_use]
     pub fn id(&self) -> ChunkId {
         ChunkId(blake3::derive_key(CONTEXT, &self.canonical()))
     }
 }
 
-/// Splits a stream's records into segments.
+/// Splits the records of a stream into segments.
 #[derive(Debug, Default)]
 pub struct SegmentCutter {
     records: Vec<Record>,
 }
 
 impl SegmentCutter {
-    /// Takes in the next record; returns the segment that ends with it, if one does.
+    /// Takes in the next record, and returns the segment if the record ends one.
     pub fn push(&mut self, record: Record) -> Option<Segment> {
         self.records.push(record);
         let [a, b, c, d, ..] = record.id.0;
@@ -80,7 +81,7 @@ impl SegmentCutter {
         (ends || self.records.len() == MAX_SEGMENT_RECORDS).then(|| self.take())
     }
 
-    /// The stream ends; returns the last segment, if there is one.
+    /// Ends the stream, and returns the last segment if there is one.
     pub fn finish(&mut self) -> Option<Segment> {
         (!self.records.is_empty()).then(|| self.take())
     }

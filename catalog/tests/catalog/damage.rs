@@ -1,4 +1,4 @@
-//! Whatever is done to the file, a catalog opens, works, and never gives wrong bytes.
+//! Whatever is done to the file, a catalog opens, works, and never returns wrong bytes.
 
 use std::fs;
 
@@ -19,7 +19,8 @@ fn sample(environment: &Environment) -> (Vec<u8>, Vec<SeedKey>) {
     (fs::read(environment.catalog_path()).unwrap(), keys)
 }
 
-/// How many entries are still found; all of them right. What is put now is found now and later.
+/// Returns the number of entries that are still found, and checks that all of them are right. A new entry must be
+/// found at once and after reopening.
 fn assert_never_wrong(environment: &Environment, file: &[u8], keys: &[SeedKey], what: &str) -> usize {
     fs::write(environment.catalog_path(), file).unwrap();
     let catalog = environment.catalog();
@@ -91,7 +92,8 @@ fn a_flipped_bit_of_a_blob_drops_that_entry_only() {
     fs::write(environment.catalog_path(), &file).unwrap();
     let catalog = environment.catalog();
     let found: Vec<bool> = keys.iter().map(|key| catalog.get_seed(key).is_some()).collect();
-    // Equal stretches of other blobs may come first in the file: one of them is the damaged one.
+    // Other blobs have equal stretches, which may come first in the file. So any one of the blobs may be the
+    // damaged one.
     assert_eq!(found.iter().filter(|found| !**found).count(), 1);
     assert!(catalog.last_problem().unwrap().contains("damaged"));
     let dropped = found.iter().position(|found| !found).unwrap();
@@ -156,7 +158,8 @@ fn damage_done_while_it_is_open() {
     let (file, keys) = sample(&environment);
     let catalog = environment.catalog();
     assert!(catalog.get_seed(&keys[0]).is_some());
-    // In place, so that the open handle sees it; the change counter at 24 makes it read anew.
+    // The file is changed in place, so that the open handle sees it. The change counter at 24 makes SQLite read it
+    // again.
     let mut damaged: Vec<u8> = file.iter().map(|byte| byte ^ 0x55).collect();
     damaged[..100].copy_from_slice(&file[..100]);
     damaged[27] = damaged[27].wrapping_add(40);

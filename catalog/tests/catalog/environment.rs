@@ -21,7 +21,7 @@ impl Environment {
         self.folder.path().join(name)
     }
 
-    /// In a folder that is not there yet.
+    /// The catalog's path, in a folder that does not exist yet.
     pub(crate) fn catalog_path(&self) -> PathBuf {
         self.path("cache/regrow/catalog.db")
     }
@@ -30,12 +30,12 @@ impl Environment {
         Catalog::open(&self.catalog_path())
     }
 
-    /// A key as it would be a minute after the file was written.
+    /// The key that the file would have a minute after it was written.
     pub(crate) fn settled_key(&self, name: &str) -> SeedKey {
         settled(self.fresh_key(name))
     }
 
-    /// A key of the file as it is now; it is made if it is not there.
+    /// The key of the file as it is now. The file is made if it is not there.
     pub(crate) fn fresh_key(&self, name: &str) -> SeedKey {
         let path = self.path(name);
         if !path.exists() {
@@ -50,7 +50,7 @@ pub(crate) fn settled(mut key: SeedKey) -> SeedKey {
     key
 }
 
-/// Bytes that tell their entry, of a length that spans several database pages.
+/// Bytes that differ for each entry, long enough to span several database pages.
 pub(crate) fn blob(entry: usize) -> Vec<u8> {
     (0..9_000 + entry).map(|at| (at * 31 + entry * 7 + at / 251) as u8).collect()
 }

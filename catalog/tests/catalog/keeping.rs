@@ -1,4 +1,4 @@
-//! What is kept, for how long, and what is not.
+//! What is kept, for how long, and what is not kept.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -60,14 +60,14 @@ fn real_changes_of_a_file_are_seen() {
     let catalog = environment.catalog();
     catalog.put_seed(&key, &blob(1));
     std::thread::sleep(std::time::Duration::from_millis(20));
-    // The same size, and the modified time set back: the changed time tells.
+    // Size and modified time are those of before, so only the changed time tells.
     let modified = fs::metadata(&path).unwrap().modified().unwrap();
     fs::write(&path, "CONTENTS of seed.tar").unwrap();
     fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
     let now = environment.settled_key("seed.tar");
     assert_eq!((now.bytes, now.modified_ns), (key.bytes, key.modified_ns));
     assert_eq!(catalog.get_seed(&now), None);
-    // Replaced by a copy of another inode.
+    // The file is replaced by a copy, which has another inode.
     fs::copy(&path, environment.path("copy")).unwrap();
     fs::rename(environment.path("copy"), &path).unwrap();
     assert_eq!(catalog.get_seed(&environment.settled_key("seed.tar")), None);
@@ -104,7 +104,7 @@ fn a_file_that_was_just_written_is_not_remembered() {
     catalog.put_seed(&fresh, &blob(1));
     assert_eq!(catalog.get_seed(&fresh), None);
     assert!(catalog.last_problem().unwrap().contains("changed just before"));
-    // However long the reading took: the time of the look is what counts.
+    // The time of the look counts, however long the reading took.
     let stale_look = SeedKey { observed_ns: fresh.changed_ns + 1_000_000_000, ..fresh.clone() };
     catalog.put_seed(&stale_look, &blob(1));
     assert_eq!(catalog.get_seed(&fresh), None);
@@ -197,7 +197,7 @@ fn in_a_read_only_folder_it_works_in_memory() {
     let folder = environment.path("read-only");
     fs::create_dir(&folder).unwrap();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o555)).unwrap();
-    // Whom permissions do not bind can write all the same.
+    // A user whom permissions do not bind can write here anyway.
     let is_bound = fs::write(folder.join("probe"), "").is_err();
     let catalog = Catalog::open(&folder.join("catalog.db"));
     if is_bound {

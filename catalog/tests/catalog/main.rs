@@ -1,4 +1,4 @@
-//! The catalog as its users see it: kept, shared, bounded, and never wrong whatever befell its file.
+//! The catalog as its users see it: kept, shared, bounded, and never wrong, whatever happened to its file.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 

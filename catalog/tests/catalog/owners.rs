@@ -1,4 +1,4 @@
-//! Whose a catalog may be: this user's alone.
+//! A catalog must belong to this user alone.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
@@ -43,7 +43,7 @@ fn a_catalog_is_made_for_its_user_alone() {
     let path = environment.catalog_path();
     let folder = path.parent().unwrap();
     assert_eq!([&path, folder, folder.parent().unwrap()].map(mode), [0o600, 0o700, 0o700]);
-    // What an earlier version made is used, and made private.
+    // A catalog that an earlier version made is used, and made private.
     set_mode(&path, 0o644);
     set_mode(folder, 0o755);
     check(&environment, &path, None);

@@ -11,7 +11,7 @@ use crate::environment::{Environment, blob};
 const PROCESS_VARIABLE: &str = "REGROW_CATALOG_TEST_PROCESS";
 const ROUNDS: usize = 40;
 
-/// Puts and gets for a while; everything that is found must be what some process put there.
+/// Puts and gets entries for a while. Everything that is found must be what some process put there.
 fn churn(catalog: &Catalog, keys: &[SeedKey], worker: usize) {
     for round in 0..ROUNDS {
         let at = (round + worker) % keys.len();
@@ -102,7 +102,7 @@ fn a_file_in_use_is_not_replaced() {
     let keys = keys_in(environment.folder.path());
     let user = environment.catalog();
     user.put_seed(&keys[0], &blob(0));
-    // As if a newer program came by: it must leave the older one's file alone.
+    // A newer program must leave the older one's file alone.
     let newer = rusqlite::Connection::open(environment.catalog_path()).unwrap();
     newer.execute_batch("PRAGMA user_version = 7").unwrap();
     let other = environment.catalog();
@@ -113,7 +113,7 @@ fn a_file_in_use_is_not_replaced() {
     assert!(environment.catalog().is_on_disk());
 }
 
-/// Not a test of its own: what the processes of the next test run.
+/// Not a test by itself: the processes of the next test run it.
 #[test]
 fn process() {
     let Some(folder) = env::var_os(PROCESS_VARIABLE) else { return };

@@ -1,4 +1,4 @@
-//! What is written is read, and nothing else is.
+//! Whatever is written can be read, and nothing else can.
 
 use super::*;
 use crate::{Coding, MAX_FRINGE_BYTES, MemberCoding, Segment, SegmentCutter};
@@ -39,7 +39,8 @@ fn sample() -> Index {
     }
 }
 
-/// The sample, and behind it two gzip files as what they hold: three members, then one with all that there may be.
+/// The sample, followed by two coded gzip files. The first has three members; the second has one, with every field
+/// that a member can have.
 fn coded_sample() -> Index {
     let member = |header: &[u8], encoder: &[u8], plain_bytes, stream_bytes, corrections: &[u8]| MemberCoding {
         header: header.into(),
@@ -105,7 +106,7 @@ fn every_cut_and_every_flipped_bit_is_an_error() {
     }
 }
 
-/// With the checksum made right again, so that what is behind it is reached.
+/// The checksum is made right again, so that the code behind it is reached.
 #[test]
 fn sealed_nonsense_does_no_harm() {
     let bytes = sample().encode();
@@ -145,7 +146,6 @@ fn unknown_kinds_are_named() {
     assert_eq!(Index::decode(&needed), Err(IndexError::UnknownKind { what: "a section", kind: 9 }));
 }
 
-/// What no image of its size has is refused, though it adds up.
 #[test]
 fn a_store_has_a_path_that_can_be_one() {
     let with_store = |len| Index { store: "s".repeat(len), ..sample() };
@@ -193,14 +193,14 @@ fn more_than_the_image_is_worth() {
     assert_eq!(refused, IndexError::LargeImage { bytes: index.image_bytes, limit: index.image_bytes - 1 });
 }
 
-/// How many coded files there can be follows from the image's size: each has a header.
+/// The image's size bounds the number of coded files, since each of them has a header.
 #[test]
 fn more_coded_files_than_headers() {
     let header = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff".as_slice().into();
     let (encoder, corrections) = ([5].as_slice().into(), Vec::new());
     let member = MemberCoding { header, encoder, plain_bytes: 20, stream_bytes: 2, corrections };
     let coding = Coding { members: vec![member], tail: Vec::new() };
-    // What they hold is as long as they are.
+    // The file is as long in the plain image as in the image.
     assert_eq!(coding.stored_bytes(), coding.plain_bytes());
     let with = |count: u64| {
         let index = Index { walk_version: 2, codings: vec![coding.clone(); count as usize], ..sample() };
