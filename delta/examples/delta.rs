@@ -1,5 +1,5 @@
-//! Codes one file against another: `delta encode OLD NEW PATCH`, `delta decode OLD PATCH OUT`.
-//! A patch here is the target's length, 8 bytes, then the coded body.
+//! Codes one file against another: `delta encode OLD NEW PATCH`, `delta decode OLD PATCH OUT`. Its patches are the
+//! target's length in 8 bytes, then the coded body.
 
 use std::error::Error;
 use std::fs;
@@ -7,7 +7,7 @@ use std::io::{BufWriter, Read, Write};
 
 use regrow_delta::{Builder, Chains, Coding, Encoder, Statistics, decode, find_ops};
 
-/// Bytes of target that are matched at a time.
+/// The number of target bytes that are matched at a time.
 const PIECE_BYTES: usize = 4 << 20;
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,16 +1,17 @@
-//! Where a copy begins, told by what came before: where the last one ended, or how far base and target were apart of late.
+//! Prediction of where a copy begins: where the last copy ended, or as far from its place in the target as a recent
+//! copy was.
 
-/// Alignments that are kept.
+/// The number of alignments that are kept.
 const KEPT: usize = 6;
-/// Ways that need no distance.
+/// The number of ways that need no distance.
 pub(crate) const KNOWN: u64 = KEPT as u64 + 1;
 
-/// Places of copies so far.
+/// The places of the copies so far.
 #[derive(Default)]
 pub(crate) struct Alignments {
-    /// Where the last copy ended in the base.
+    /// The base offset at which the last copy ended.
     pub(crate) base_at: u64,
-    /// Base minus target places of the last copies, the last one first.
+    /// Base place minus target place of the recent copies, the last one first.
     kept: [u64; KEPT],
 }
 
@@ -26,7 +27,7 @@ impl Alignments {
         (0..KNOWN).find(|&way| self.place(way, target_at) == place).unwrap_or(KNOWN)
     }
 
-    /// A copy begins.
+    /// Notes that a copy begins.
     pub(crate) fn begin(&mut self, place: u64, target_at: u64) {
         let alignment = place.wrapping_sub(target_at);
         let old = self.kept.iter().position(|&kept| kept == alignment).unwrap_or(KEPT - 1);

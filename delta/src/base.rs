@@ -1,13 +1,13 @@
-//! What a target is coded against: bytes that can be read at random.
+//! The base that a target is coded against: bytes that can be read at random.
 
 use std::io;
 
-/// Bytes that can be read at any place.
+/// Bytes that can be read at any offset.
 pub trait Base {
-    /// How many bytes there are.
+    /// The number of bytes.
     fn len(&self) -> u64;
 
-    /// Whether there are none.
+    /// Whether there are no bytes.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -15,7 +15,7 @@ pub trait Base {
     /// Fills `out` with the bytes from `at` on.
     ///
     /// # Errors
-    /// Of the reading; `UnexpectedEof` where there are not so many.
+    /// Any error of reading; `UnexpectedEof` if the base ends before `out` is full.
     fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<()>;
 }
 
@@ -32,21 +32,23 @@ impl Base for [u8] {
     }
 }
 
-/// Bytes that are looked at before a place: what a header has before its checksum's last digit, and some.
+/// The number of bytes that a reader may look at before a place: the part of a header before its checksum's last
+/// digit, and some more.
 const MARGIN_BEFORE: u64 = 160;
-/// Bytes that are looked at from a place on, itself included.
+/// The number of bytes that a reader may look at from a place on, including its own.
 const MARGIN: u64 = 8;
-/// How much is read at a time, going forward.
+/// The number of bytes that are read at a time while reads go forward.
 const WINDOW: u64 = 64 << 10;
-/// How much after a jump: most copies are short.
+/// The number of bytes that are read after a jump. It is small because most copies are short.
 const WINDOW_AFTER_JUMP: u64 = 1 << 11;
 
-/// A moving window over a base: reads go forward mostly.
+/// A moving window over a base, made for reads that mostly go forward.
 pub(crate) struct Window<'a, B: ?Sized> {
     base: &'a B,
-    /// Where the buffer begins, less a margin: so that the base's first byte has one before it.
+    /// The base offset of the first place. The buffer begins one margin before it, so that the base's first byte
+    /// has one before it too.
     start: u64,
-    /// Places that it holds.
+    /// The number of places that the window holds.
     places: u64,
     buffer: Vec<u8>,
 }
@@ -60,27 +62,29 @@ impl<'a, B: Base + ?Sized> Window<'a, B> {
         self.base.len()
     }
 
-    /// The 8 bytes before `at`, and the 8 from it on, as one number, the first byte lowest; beyond the base's ends are zeros.
+    /// The 8 bytes before `at` and the 8 from it on, as one number with the first byte lowest. Bytes beyond the
+    /// base's ends are zero.
     #[inline]
     pub(crate) fn around(&mut self, at: u64) -> io::Result<u128> {
-        // The buffer holds the base from start - MARGIN_BEFORE on.
+        // The buffer's first byte is the base's at start - MARGIN_BEFORE.
         let offset = at.wrapping_sub(self.start);
         if offset >= self.places {
             self.load(at)?;
         }
         let offset = (at - self.start + MARGIN_BEFORE - 8) as usize;
         let bytes = self.buffer[offset..].first_chunk::<16>();
-        // Invariant: the buffer is both margins longer than places, and the place one of them.
+        // Invariant: the buffer holds both margins besides the places, and `at` is one of the places.
         Ok(u128::from_le_bytes(*bytes.expect("the window holds the place")))
     }
 
-    /// `len` bytes before a place: 155 at most, and the place the one that [`Self::around`] was asked for last, or up to 5 before it.
+    /// Returns `len` bytes before a place. `len` is at most 155, and the place is the last one that
+    /// [`Self::around`] was asked for, or up to 5 before it.
     pub(crate) fn before(&self, at: u64, len: u64) -> &[u8] {
         let end = (at.wrapping_sub(self.start).wrapping_add(MARGIN_BEFORE)) as usize;
         &self.buffer[end - len as usize..end]
     }
 
-    /// The bytes from `at` on, so many if the base has them.
+    /// Returns `len` bytes from `at` on, or fewer where the base ends.
     pub(crate) fn ahead(&mut self, at: u64, len: u64) -> io::Result<&[u8]> {
         let offset = at.wrapping_sub(self.start);
         if offset >= self.places || self.places - offset < len {
@@ -93,7 +97,7 @@ impl<'a, B: Base + ?Sized> Window<'a, B> {
 
     fn load(&mut self, at: u64) -> io::Result<()> {
         let goes_on = at.wrapping_sub(self.start) <= self.places * 2;
-        // While it is not known to hold anything: reading can fail.
+        // The window counts as empty meanwhile, because reading can fail.
         self.places = 0;
         let places = if goes_on { WINDOW } else { WINDOW_AFTER_JUMP };
         self.start = at;
@@ -110,13 +114,13 @@ impl<'a, B: Base + ?Sized> Window<'a, B> {
         Ok(())
     }
 
-    /// Reads bytes as they are.
+    /// Reads bytes past the window.
     pub(crate) fn read(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
         self.base.read_at(at, out)
     }
 }
 
-/// The byte `offset` places from the middle of what [`Window::around`] gave, -8 to 7.
+/// The byte at `offset` from the middle of a value that [`Window::around`] returned, -8 to 7.
 #[inline]
 pub(crate) fn byte_at(around: u128, offset: i32) -> u8 {
     (around >> ((offset + 8) * 8)) as u8

@@ -1,4 +1,4 @@
-//! Changed bytes of a copy: where they are, and what they are now.
+//! The changed bytes of a copy: their places and their new values.
 
 use crate::base::byte_at;
 use crate::coder::BitCoder;
@@ -7,36 +7,37 @@ use crate::mix::{FEW, Field, MANY, Slots, hash};
 use crate::relative::Movements;
 
 const MEMORY_BITS: u32 = 18;
-/// Candidates for a byte.
+/// The number of candidates for a byte.
 const CANDIDATES: usize = 5;
 
-/// A byte of a copy with all that is known of its surroundings.
+/// A byte of a copy, with the known bytes around it.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
-    /// Base bytes from 8 before to 7 behind.
+    /// The base bytes from 8 before the place to 7 behind it.
     pub(crate) around: u128,
     pub(crate) base_at: u64,
     pub(crate) target_at: u64,
-    /// The target's last bytes, the last one lowest.
+    /// The target's last bytes, with the last one lowest.
     pub(crate) tail: u64,
-    /// What it becomes, if it is a digit of a checksum.
+    /// The byte's new value, if it is a digit of a checksum.
     pub(crate) checked: Option<u8>,
 }
 
-/// The differences of the last changes, the last one first.
+/// The differences of the last three changes, the last one first.
 type Differences = [u8; 3];
 
-/// See the module's documentation.
+/// The model of changed bytes.
 pub(crate) struct Changes {
     flag: Field<6, 16>,
     byte: Field<5, 16>,
-    /// What became of a base byte between such neighbours: 0x10000, then the byte in the base, and in the target.
+    /// The last outcome for a base byte with the same neighbours: 0x10000, then the byte in the base, and in the
+    /// target.
     memory: Vec<u32>,
     movements: Movements,
-    /// How often each candidate was right, by the bit, of 65536.
+    /// The share of bits that each candidate predicted well, by the bit's position, in 1/65536.
     hits: [[u32; 8]; CANDIDATES],
     last: Differences,
-    /// The last flags, the last one lowest; 1: changed.
+    /// The last flags, with the last one lowest. A flag of 1 means changed.
     pub(crate) flags: u64,
 }
 
@@ -53,7 +54,7 @@ impl Changes {
         }
     }
 
-    /// A copy begins.
+    /// Notes that a copy begins.
     pub(crate) fn begin(&mut self) {
         (self.last, self.flags) = ([0; 3], 0);
     }
@@ -68,7 +69,7 @@ impl Changes {
         (entry != 0).then_some(((entry >> 8) as u8, entry as u8))
     }
 
-    /// Codes whether a byte is changed. `since`: bytes since the last change.
+    /// Codes whether a byte is changed. `since` is the number of bytes since the last change.
     #[inline]
     pub(crate) fn code_flag<C: BitCoder>(
         &mut self,
@@ -79,15 +80,15 @@ impl Changes {
         is_changed: bool,
     ) -> bool {
         let base = u64::from(byte_at(place.around, 0));
-        // The base's bytes before, the last one highest.
+        // The base bytes before the place, with the last one highest.
         let before = place.around as u64;
         let remembered = self.remembered(place).map_or(0, |(from, to)| 1 + u64::from(from != to));
         let moved = self.movements.guess(place.around, place.base_at, place.target_at);
         let moved = moved.map_or(0, |byte| 1 + u64::from(u64::from(byte) != base));
-        // What is known of checksums is known best.
+        // A checksum's digit is the best of the predictions.
         let guessed = place.checked.map_or(moved, |byte| 3 + u64::from(u64::from(byte) != base));
         let flags = self.flags;
-        // The last four flags choose the slot in a bucket, so that a bucket is full of them.
+        // The last four flags choose the slot within a bucket, so that a bucket is full of them.
         let contexts = [
             hash(71, flags >> 4 & 0xfff),
             hash(73, before >> 48),
@@ -103,7 +104,7 @@ impl Changes {
         is_changed
     }
 
-    /// Takes in a byte that is as it was. `tail`: with it.
+    /// Takes in an unchanged byte. `tail` includes it.
     #[inline]
     pub(crate) fn keep(&mut self, place: &Place, since: u64, tail: u64) {
         self.learn(place, byte_at(place.around, 0), tail);
@@ -117,7 +118,7 @@ impl Changes {
         self.movements.learn(place.around, place.base_at, place.target_at, tail);
     }
 
-    /// Codes a changed byte.
+    /// Codes the new value of a changed byte.
     pub(crate) fn code_byte<C: BitCoder>(&mut self, coder: &mut C, slots: &mut Slots, place: &Place, byte: u8) -> u8 {
         let base = byte_at(place.around, 0);
         let shifted = base.wrapping_add(self.last[0]);
@@ -170,7 +171,7 @@ impl Changes {
     }
 }
 
-/// The bit that a candidate has at this place, if it agrees with the bits before.
+/// The bit that a candidate predicts here, if the candidate agrees with the bits before.
 #[inline]
 fn agreed(candidate: Option<u8>, node: u32, bit: u32) -> Option<u32> {
     let candidate = 256 | u32::from(candidate?);

@@ -1,36 +1,38 @@
-//! Checksums of tar headers: when a header changes, its checksum changes by the sum of the changes of its other bytes, so that the
-//! new one is known before it comes. (One more prediction, which costs nothing where it is wrong.)
+//! Prediction of checksums in tar headers. When a header changes, its checksum changes by the sum of the other
+//! bytes' changes, so the new checksum is known before it comes. The prediction costs nothing where it is wrong.
 
-/// Bytes of a header before its checksum.
+/// The number of bytes of a header before its checksum.
 pub(crate) const BEFORE: u64 = 148;
-/// Bytes before a checksum that most changes of headers are in: size and time.
+/// The number of bytes right before a checksum in which most changes of headers lie: size and time.
 const SIZE_AND_TIME: usize = 24;
-/// Digits of a checksum; a NUL and a space follow.
+/// The number of digits of a checksum. A NUL and a space follow them.
 const DIGITS: u32 = 6;
-/// How many of the target's last bytes must have been taken in: those before a checksum, and five of its digits.
+/// The number of the target's last bytes that must have been taken in: the bytes before a checksum, and five of its
+/// digits.
 pub(crate) const RECENT: usize = 160;
-/// How far ahead the next header is looked for: a header, the padding before it, and some.
+/// How far ahead to look for the next header: a header, the padding before it, and some more.
 pub(crate) const AHEAD: u64 = 1280;
-/// How often in vain, before it is given up until a checksum is met again.
+/// The number of failed searches after which looking stops, until a checksum is met again.
 const PATIENCE: u32 = 4;
 
-/// See the module's documentation.
+/// The predictor of checksums.
 pub(crate) struct Checksums {
     /// The target's last bytes, by their place modulo 256.
     recent: [u8; 256],
-    /// Where in the target the checksum is that was predicted last, and in the base; the prediction.
+    /// The last predicted checksum: its place in the target, its place in the base, and its value.
     known: Option<(u64, u64, u32)>,
-    /// Searches that are still worth it.
+    /// The number of searches that are left before looking stops.
     patience: u32,
 }
 
-/// Whether these eight bytes, the first lowest, are six octal digits, a NUL and a space.
+/// Whether these eight bytes, the first one lowest, are six octal digits, a NUL and a space.
 #[inline]
 fn is_checksum(bytes: u64) -> bool {
     bytes >> 48 == 0x2000 && bytes & 0xf8f8_f8f8_f8f8 == 0x3030_3030_3030
 }
 
-/// How many bytes before the middle of what the window gives around a place the checksum begins that the place is a digit of.
+/// How many bytes the checksum begins before the middle of `around`, if the byte in the middle is one of its
+/// digits.
 #[inline]
 fn begins_before(around: u128) -> Option<u32> {
     if (around >> 64) as u8 & 0xf8 != 0x30 {
@@ -54,8 +56,8 @@ impl Checksums {
         self.recent[target_at as usize % 256] = byte;
     }
 
-    /// What the base byte in the middle of `around` becomes, if it is a checksum's digit. `before` gives, for so many bytes before the
-    /// place, the [`BEFORE`] base bytes before that.
+    /// Predicts the new value of the base byte in the middle of `around`, if it is a digit of a checksum.
+    /// `before(n)` gives the [`BEFORE`] base bytes that end n bytes before the place.
     #[inline]
     pub(crate) fn guess<'w>(
         &mut self,
@@ -78,20 +80,21 @@ impl Checksums {
         Some(b'0' | (number >> ((DIGITS - 1 - back) * 3) & 7) as u8)
     }
 
-    /// By how much the target's bytes before a place are more than the base's, in all.
+    /// The sum of the target's bytes before a place, minus the sum of the base's.
     fn difference(&self, target_at: u64, before: &[u8]) -> u32 {
         let start = target_at.wrapping_sub(before.len() as u64);
         let new = (0..before.len() as u64).map(|n| self.recent[start.wrapping_add(n) as usize % 256]);
         new.zip(before).fold(0u32, |sum, (new, old)| sum.wrapping_add(u32::from(new)).wrapping_sub(u32::from(*old)))
     }
 
-    /// Whether it is worth to look for the next header.
+    /// Whether looking for the next header is still worth its cost.
     #[inline]
     pub(crate) fn expects_header(&self) -> bool {
         self.patience > 0
     }
 
-    /// How many bytes it is to the size and time of the next header in `ahead`, base bytes from the place on.
+    /// The number of bytes up to the size and time of the next header in `ahead`, which holds the base's bytes from
+    /// the place on.
     pub(crate) fn next_header(&mut self, ahead: &[u8]) -> Option<u64> {
         let mut from = SIZE_AND_TIME + DIGITS as usize + 1;
         while let Some(found) = ahead.get(from..).and_then(|rest| rest.iter().position(|byte| *byte == b' ')) {
@@ -126,7 +129,8 @@ mod tests {
         header
     }
 
-    /// What is guessed for the checksum of `new` from its digit `first` on, when it is `shift` bytes further on than in the base.
+    /// The predictions for the checksum of `new` from its digit `first` on, where the checksum lies `shift` bytes
+    /// further on than in the base.
     fn guessed(old: &[u8], new: &[u8], shift: u64, first: usize) -> Vec<Option<u8>> {
         let (mut sums, mut window) = (Checksums::new(), Window::new(old));
         for (at, byte) in new[..CHECKSUM_AT + first].iter().enumerate() {

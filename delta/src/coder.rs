@@ -1,38 +1,39 @@
-//! Binary arithmetic coding: one bit at a time, each with the probability that a model gives it.
+//! Binary arithmetic coding: one bit at a time, each with the probability that a model gives.
 //!
-//! Carry-less range coder of 32 bits as in Matt Mahoney's lpaq. Encoder and decoder share a trait, so that a model is written once:
-//! it passes the bit that it knows, and goes on with the bit that it gets back, which are the same when it encodes.
+//! This is the carry-less 32-bit range coder of Matt Mahoney's lpaq. Encoder and decoder share a trait, so that a
+//! model is written only once. The model passes the bit that it knows, and goes on with the bit that it gets back;
+//! when encoding, the two are the same.
 
 use std::io::{self, Read};
 
 use crate::error::PatchError;
 
-/// Codes bits.
+/// A coder of bits.
 pub(crate) trait BitCoder {
-    /// Whether it still makes sense to go on: an input can be at its end.
+    /// Checks whether it makes sense to go on; an input may have ended.
     ///
     /// # Errors
-    /// [`PatchError::Damaged`] if so; [`PatchError::Input`].
+    /// [`PatchError::Damaged`] if the input ended, [`PatchError::Input`] if it could not be read.
     fn check(&mut self) -> Result<(), PatchError> {
         Ok(())
     }
 
-    /// Codes a bit whose probability of being 1 is `p1 / 65536`, with 0 < p1 < 65536. `bit` counts only when encoding; the bit that
-    /// was coded is returned.
+    /// Codes a bit whose probability of being 1 is `p1 / 65536`, with 0 < p1 < 65536. `bit` matters only when
+    /// encoding. Returns the bit that was coded.
     fn bit(&mut self, p1: u32, bit: u32) -> u32;
 }
 
-/// Splits `low..=high` by a probability: a 1 lies at or below the result.
+/// Splits `low..=high` by a probability. A 1 lies at or below the result.
 #[inline]
 fn split(low: u32, high: u32, p1: u32) -> u32 {
     low + ((u64::from(high - low) * u64::from(p1)) >> 16) as u32
 }
 
-/// Writes bits.
+/// An encoder of bits.
 pub(crate) struct BitEncoder {
     low: u32,
     high: u32,
-    /// What is written so far, less what was taken away.
+    /// The output so far that was not taken away yet.
     pub(crate) out: Vec<u8>,
 }
 
@@ -42,10 +43,10 @@ impl BitEncoder {
     }
 
     pub(crate) fn finish(mut self) -> Vec<u8> {
-        // The decoder reads zeros behind the end, so one byte within the interval is mostly enough.
+        // The decoder reads zeros behind the end, so one byte within the interval is enough in most cases.
         let last = (self.low.wrapping_add(0x00ff_ffff)) & 0xff00_0000;
         if self.low == 0 {
-            // Zeros do as they are.
+            // The zeros behind the end serve as they are.
         } else if last >= self.low && last <= self.high {
             self.out.push((last >> 24) as u8);
         } else {
@@ -73,10 +74,10 @@ impl BitCoder for BitEncoder {
     }
 }
 
-/// Bytes that are read at a time.
+/// The number of bytes that are read at a time.
 const INPUT_BYTES: usize = 64 << 10;
 
-/// Reads bits. Behind the input's end come zeros: [`BitCoder::check`] tells of them.
+/// A decoder of bits. Behind the input's end come zeros, which [`BitCoder::check`] reports.
 pub(crate) struct BitDecoder<R> {
     low: u32,
     high: u32,
@@ -85,7 +86,7 @@ pub(crate) struct BitDecoder<R> {
     buffer: Box<[u8]>,
     at: usize,
     filled: usize,
-    /// Zeros that were read behind the end.
+    /// The number of zeros that were read behind the end.
     behind: u64,
     failed: Option<io::Error>,
 }
@@ -111,7 +112,7 @@ impl<R: Read> BitDecoder<R> {
         self.code = self.code << 8 | u32::from(byte);
     }
 
-    /// Reads on; counts a zero if there is nothing.
+    /// Reads on. If there is nothing, it counts a zero.
     #[cold]
     fn fill(&mut self) {
         (self.at, self.filled) = (0, 0);
@@ -132,7 +133,7 @@ impl<R: Read> BitDecoder<R> {
         self.behind += 1;
     }
 
-    /// Whether all of the input was read.
+    /// Checks that all of the input was read.
     pub(crate) fn finish(mut self) -> Result<(), PatchError> {
         self.check()?;
         if self.at == self.filled && self.behind == 0 {
@@ -148,7 +149,7 @@ impl<R: Read> BitCoder for BitDecoder<R> {
         if let Some(error) = self.failed.take() {
             return Err(PatchError::Input(error));
         }
-        // An encoder leaves out four bytes at most; one more is looked for at the end.
+        // An encoder leaves out four bytes at most; the check at the end looks for one more.
         if self.behind > 5 { Err(PatchError::Damaged("it ends early")) } else { Ok(()) }
     }
 

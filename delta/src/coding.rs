@@ -1,25 +1,25 @@
-//! The two codings of ops, what a coding's choice rests on, and the choice.
+//! The two codings of ops, and the choice between them.
 
 use crate::model::CLOSE;
 use crate::op::Op;
 
-/// How ops become bytes: the first byte of a coded body.
+/// The way in which ops become bytes: the first byte of a coded body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
-    /// Every bit by a model that mixes what many contexts predict: the smallest by far where code was compiled anew, and slow for
-    /// each byte that is not copied.
+    /// A model that mixes the predictions of many contexts codes each bit. This is by far the smaller coding for
+    /// code that was compiled again, and slow for each byte that is not copied.
     Mixed,
-    /// Numbers, changes and literals apart, each compressed by LZMA: fast whatever there is.
+    /// Numbers, changes and literals lie apart, each compressed by LZMA. This is fast for any input.
     Streams,
 }
 
-/// Bytes of target that are to be made in a second, if it can be.
+/// The wanted speed, in target bytes a second.
 const WANTED_PER_SECOND: u64 = 100_000_000;
-/// What a target may take besides, so that small ones are coded small.
+/// The time in nanoseconds that any target may take on top, so that small ones are coded small.
 const ALLOWED_NANOSECONDS: u128 = 200_000_000;
 
 impl Coding {
-    /// The coding's byte.
+    /// The byte that stands for the coding.
     #[must_use]
     pub fn byte(self) -> u8 {
         match self {
@@ -28,14 +28,14 @@ impl Coding {
         }
     }
 
-    /// The coding of a byte.
+    /// The coding that a byte stands for.
     #[must_use]
     pub fn of_byte(byte: u8) -> Option<Self> {
         [Self::Mixed, Self::Streams].into_iter().find(|coding| coding.byte() == byte)
     }
 
-    /// The smaller coding, unless applying it would take longer than it should for so many bytes: by the counts alone, so that the
-    /// same ops are always coded the same.
+    /// Chooses the smaller coding, unless applying it would take too long for a target of this size. The choice
+    /// depends on the counts alone, so that the same ops are always coded the same.
     #[must_use]
     pub fn choose(statistics: &Statistics) -> Self {
         let budget = u128::from(statistics.target_bytes()) * 1_000_000_000 / u128::from(WANTED_PER_SECOND);
@@ -43,18 +43,18 @@ impl Coding {
     }
 }
 
-/// What ops consist of.
+/// Counts over the ops of a target.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// How many there are.
+    /// The number of ops.
     pub ops: u64,
-    /// Bytes that are copied, the changed ones with them.
+    /// The number of copied bytes, changed ones included.
     pub copied: u64,
-    /// Those that are changed.
+    /// The number of changed bytes.
     pub changed: u64,
-    /// Bytes of copies so close behind a change that the mixed coding has a flag for each.
+    /// The number of copied bytes so close behind a change that the mixed coding has a flag for each.
     pub flagged: u64,
-    /// Bytes of literals.
+    /// The number of literal bytes.
     pub literal: u64,
 }
 
@@ -71,13 +71,13 @@ impl Statistics {
         }
     }
 
-    /// Bytes of target.
+    /// The size of the target in bytes.
     #[must_use]
     pub fn target_bytes(&self) -> u64 {
         self.copied + self.literal
     }
 
-    /// How long the mixed coding takes to apply, on one core of a server of 2024.
+    /// How long applying the mixed coding takes, on one core of a server of 2024.
     fn mixed_nanoseconds(&self) -> u128 {
         let counted = [(self.ops, 2000), (self.changed, 300), (self.flagged, 40), (self.literal, 350)];
         let coded: u128 = counted.iter().map(|&(count, each)| u128::from(count) * each).sum();

@@ -1,4 +1,4 @@
-//! Reading: a coded body and a base into the target.
+//! Decoding: a coded body and a base become the target.
 
 use std::io::{self, Read};
 
@@ -11,13 +11,15 @@ use crate::op::Op;
 use crate::pieces::Pieces;
 use crate::streams;
 
-/// Makes a target of `target_bytes` bytes, piece by piece, each handed to `sink`, of all that `input` gives. Memory: 24 MiB at most, whatever
-/// the sizes. `base` is read once for each copy or run between changes: if that is dear, a cache before it pays.
+/// Makes a target of `target_bytes` bytes from a base and a coded body, and hands it to `sink` piece by piece.
 ///
-/// What comes out is as good as what goes in: whoever takes it checks it.
+/// `input` must give the body and nothing else. At most 24 MiB of memory are needed, whatever the sizes. `base` is
+/// read once for each copy, or for each run between changes; if reading is expensive, put a cache before it.
+///
+/// The output is only as good as the input. The caller must check it.
 ///
 /// # Errors
-/// [`PatchError`]; what was handed on before may be wrong too.
+/// Any [`PatchError`]. Pieces that were handed on before the error may be wrong too.
 pub fn decode<B: Base + ?Sized>(
     base: &B,
     mut input: impl Read,

@@ -1,4 +1,4 @@
-//! Writing: ops into the bytes of a coded body.
+//! Encoding: ops become the bytes of a coded body.
 
 use std::io::Write;
 
@@ -11,7 +11,7 @@ use crate::op::Op;
 use crate::pieces::Pieces;
 use crate::streams::Writer;
 
-/// Bytes that are gathered before they are written.
+/// The number of bytes that are gathered before they are written.
 const OUTPUT_BYTES: usize = 64 << 10;
 
 enum State<'b, B: Base + ?Sized> {
@@ -19,7 +19,7 @@ enum State<'b, B: Base + ?Sized> {
     Streams(Box<Writer<'b, B>>),
 }
 
-/// Writes the ops of a target of known length, in order.
+/// Encodes the ops of a target of known length, in order.
 pub struct Encoder<'b, B: Base + ?Sized, W: Write> {
     state: State<'b, B>,
     pieces: Pieces<'static>,
@@ -30,10 +30,14 @@ pub struct Encoder<'b, B: Base + ?Sized, W: Write> {
 }
 
 impl<'b, B: Base + ?Sized, W: Write> Encoder<'b, B, W> {
-    /// For a target of `target_bytes` bytes. `level`: how long [`Coding::Streams`] looks for repetitions, 1 to 9 as xz has it; the other
-    /// coding has one way only. Memory: 12 MiB, or some 190 MiB for streams.
+    /// Makes an encoder for a target of `target_bytes` bytes. It takes 12 MiB of memory, or about 190 MiB for
+    /// streams.
+    ///
+    /// `level` says how hard [`Coding::Streams`] looks for repetitions, from 1 to 9 as for xz. The other coding
+    /// ignores it.
     ///
     /// # Errors
+    /// [`PatchError::Output`] and [`PatchError::Coder`].
     /// [`PatchError::Output`]; [`PatchError::Coder`].
     pub fn new(base: &'b B, target_bytes: u64, coding: Coding, level: u8, mut out: W) -> Result<Self, PatchError> {
         out.write_all(&[coding.byte()]).map_err(PatchError::Output)?;
@@ -44,11 +48,11 @@ impl<'b, B: Base + ?Sized, W: Write> Encoder<'b, B, W> {
         Ok(Self { state, pieces: Pieces::nowhere(), base_len: base.len(), target_bytes, out, written: 1 })
     }
 
-    /// Appends an op. Only the last one may be without a copy.
+    /// Appends an op. Only the last op may lack a copy.
     ///
     /// # Errors
-    /// [`PatchError::Base`], [`PatchError::Output`], [`PatchError::Coder`]; [`PatchError::Damaged`] for an op that leads beyond base
-    /// or target.
+    /// [`PatchError::Base`], [`PatchError::Output`] and [`PatchError::Coder`]; [`PatchError::Damaged`] for an op
+    /// that leads beyond base or target.
     pub fn push(&mut self, op: &Op) -> Result<(), PatchError> {
         self.check(op)?;
         match &mut self.state {
@@ -79,7 +83,8 @@ impl<'b, B: Base + ?Sized, W: Write> Encoder<'b, B, W> {
         Ok(())
     }
 
-    /// Bytes of the body so far, about: for streams what is not compressed yet is guessed.
+    /// The approximate size of the body so far in bytes. The size of streams that are not compressed yet is
+    /// estimated.
     #[must_use]
     pub fn written(&self) -> u64 {
         self.written
@@ -89,10 +94,11 @@ impl<'b, B: Base + ?Sized, W: Write> Encoder<'b, B, W> {
             }
     }
 
-    /// Writes what is left; returns what was written to.
+    /// Writes the rest, and returns the writer.
     ///
     /// # Errors
-    /// [`PatchError::Output`], [`PatchError::Coder`]; [`PatchError::Damaged`] if the ops do not make a target of the length that was said.
+    /// [`PatchError::Output`] and [`PatchError::Coder`]; [`PatchError::Damaged`] if the ops do not make a target of
+    /// the announced length.
     pub fn finish(mut self) -> Result<W, PatchError> {
         let (made, mut rest) = match self.state {
             State::Mixed(mixed) => (mixed.0.target_at(), mixed.1.finish()),

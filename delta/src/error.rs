@@ -1,8 +1,8 @@
-//! What can go wrong.
+//! The errors of coding and decoding.
 
 use std::io;
 
-/// Why a patch yields no target.
+/// A reason why a patch yields no target, or cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatchError {
@@ -15,16 +15,16 @@ pub enum PatchError {
     /// The patch could not be written.
     #[error("the patch cannot be written: {0}")]
     Output(io::Error),
-    /// What is made of the patch could not be handed on.
+    /// The target could not be handed on.
     #[error("{0}")]
     Sink(io::Error),
-    /// The patch says what cannot be.
+    /// The patch says something impossible.
     #[error("the patch is damaged: {0}")]
     Damaged(&'static str),
-    /// LZMA's library refused: memory, for example.
+    /// LZMA's library refused, for lack of memory for example.
     #[error("a stream's coder failed: {0}")]
     Coder(io::Error),
-    /// A version that this crate does not know.
+    /// The patch has a version that this crate does not know.
     #[error("patch of format version {0}; this reads version {version}", version = crate::VERSION)]
     Version(u32),
 }

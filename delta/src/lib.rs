@@ -1,8 +1,38 @@
-//! Delta coding: target bytes as copies of base bytes, with changed bytes and literals between, through a model that mixes what many
-//! contexts predict. Knows bytes only; where they come from, and what of the base is like what of the target, is for the caller.
+//! Delta coding: a target becomes copies of base bytes, with changed bytes and literals between them.
 //!
-//! A target is split into [`Op`]s: by [`find_ops`] against some part of the base, or by whatever else the caller knows. The
-//! [`Encoder`] writes them, [`decode`] makes the target of them again, in little memory, reading the base at random.
+//! An update moves most code and changes addresses in it. So a target is described as [`Op`]s: literal bytes, then
+//! a copy from the base in which single bytes are changed. [`find_ops`] finds them against some part of the base; a
+//! caller that knows more may add its own. The [`Encoder`] writes ops in one of two [`Coding`]s: a model that mixes
+//! the predictions of many contexts, or streams compressed by LZMA. [`decode`] makes the target again in little
+//! memory, reading the base at random.
+//!
+//! The crate knows bytes only. Where they come from, and which part of the base resembles which part of the target,
+//! is for the caller to decide. delta/FORMAT.md describes the coded body.
+//!
+//! ```
+//! use regrow_delta::{Chains, Coding, Encoder, PatchError, decode, find_ops};
+//!
+//! let old: Vec<u8> = (0..20_000u32).flat_map(|n| (n * n).to_le_bytes()).collect();
+//! let mut new = old.clone();
+//! new[5_000] ^= 1;
+//! new.splice(9_000..9_000, *b"some new bytes");
+//!
+//! let base = old.as_slice();
+//! let mut encoder = Encoder::new(base, new.len() as u64, Coding::Mixed, 6, Vec::new())?;
+//! for op in find_ops(&Chains::new(base, 64), &new) {
+//!     encoder.push(&op)?;
+//! }
+//! let body = encoder.finish()?;
+//! assert!(body.len() < 200);
+//!
+//! let mut made = Vec::new();
+//! decode(base, body.as_slice(), new.len() as u64, |piece| {
+//!     made.extend_from_slice(piece);
+//!     Ok(())
+//! })?;
+//! assert_eq!(made, new);
+//! # Ok::<(), PatchError>(())
+//! ```
 
 mod alignments;
 mod base;
@@ -32,5 +62,5 @@ pub use error::PatchError;
 pub use matching::{Builder, Chains, find_ops};
 pub use op::{Change, Op};
 
-/// Version of the model: another one decodes to other bytes.
+/// The version of the model. Another version decodes to other bytes.
 pub const VERSION: u32 = 1;

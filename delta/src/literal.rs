@@ -1,22 +1,23 @@
-//! Literal bytes: by the bytes before them, and by the longest repetition of those.
+//! The model of literal bytes. It predicts them from the bytes before, and from the longest repetition of those
+//! bytes.
 
 use crate::coder::BitCoder;
 use crate::mix::{FEW, Field, Slots, hash};
 
-/// Literals that repetitions are looked for in.
+/// The size of the history in which repetitions are found.
 const HISTORY_BITS: u32 = 22;
 const PLACES_BITS: u32 = 18;
-/// Bytes that a repetition is found by.
+/// The number of bytes by which a repetition is found.
 const SEED: u32 = 5;
 
-/// See the module's documentation.
+/// The model of literal bytes.
 pub(crate) struct Literals {
     field: Field<5, 16>,
     history: Vec<u8>,
-    /// Bytes of the history so far.
+    /// The number of bytes that were remembered so far.
     at: u32,
     places: Vec<u32>,
-    /// Where the repetition goes on, and how long it is already; 0: none.
+    /// Where the repetition goes on, and how long it is already. A length of 0 means that there is none.
     place: u32,
     len: u32,
 }
@@ -37,13 +38,13 @@ impl Literals {
         self.history[place as usize & ((1 << HISTORY_BITS) - 1)]
     }
 
-    /// Adds a byte of the target to what repetitions are looked for in.
+    /// Adds a byte of the target to the history.
     pub(crate) fn remember(&mut self, byte: u8) {
         self.history[self.at as usize & ((1 << HISTORY_BITS) - 1)] = byte;
         self.at = self.at.wrapping_add(1);
     }
 
-    /// Looks for the repetition that the next byte is in. `tail`: the target's last bytes.
+    /// Looks for the repetition that the next byte belongs to. `tail` holds the target's last bytes.
     pub(crate) fn follow(&mut self, tail: u64) {
         let last = tail as u8;
         if self.len > 0 && self.byte(self.place) == last {
@@ -68,12 +69,12 @@ impl Literals {
         self.places[slot] = self.at;
     }
 
-    /// A copy came between: repetitions begin anew.
+    /// Notes that a copy came between: repetitions begin again.
     pub(crate) fn interrupt(&mut self) {
         self.len = 0;
     }
 
-    /// Codes a byte.
+    /// Codes a literal byte.
     pub(crate) fn code<C: BitCoder>(&mut self, coder: &mut C, slots: &mut Slots, tail: u64, byte: u8) -> u8 {
         let contexts =
             [hash(1, tail & 0xff), hash(2, tail & 0xffff), hash(3, tail & 0xff_ffff), hash(6, word(tail)), hash(8, 0)];
@@ -100,13 +101,13 @@ impl Literals {
     }
 }
 
-/// A node of a byte's tree as a node of the tree of its half.
+/// Maps a node of a byte's tree to a node of the tree of its half.
 #[inline]
 pub(crate) fn nibble_node(node: u32, place: u32) -> usize {
     if place >= 4 { node as usize } else { (1 << (3 - place) | node & ((1 << (3 - place)) - 1)) as usize }
 }
 
-/// A hash of the letters, digits and underscores that the target ends with.
+/// A hash of the letters, digits and underscores at the target's end.
 fn word(mut tail: u64) -> u64 {
     let mut found = 0;
     for _ in 0..8 {

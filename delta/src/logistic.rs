@@ -1,9 +1,10 @@
-//! Probabilities and their logits, in whole numbers only: what a patch decodes to must not depend on a machine's floating point.
+//! Probabilities and their logits in whole numbers only: a patch must not decode to other bytes on a machine with
+//! another floating point unit.
 
-/// Logits are in 1/256, within ±2047.
+/// The largest logit. Logits are in units of 1/256, within ±2047.
 pub(crate) const LOGIT_MAX: i32 = 2047;
 
-/// e^(-1/256) in 1/2^48.
+/// e^(-1/256) in units of 1/2^48.
 const STEP: u64 = 280_377_587_853_037;
 const ONE: u64 = 1 << 48;
 
@@ -37,13 +38,13 @@ impl Logistic {
         Self { squash, stretch }
     }
 
-    /// The logit of a probability of 16 bits.
+    /// The logit of a 16-bit probability.
     #[inline]
     pub(crate) fn stretch(&self, p: u32) -> i16 {
         self.stretch[(p >> 4) as usize % 4096]
     }
 
-    /// The probability, of 16 bits, of a logit.
+    /// The 16-bit probability of a logit.
     #[inline]
     pub(crate) fn squash(&self, logit: i32) -> u32 {
         u32::from(self.squash[(logit.clamp(-LOGIT_MAX, LOGIT_MAX) + 2048) as usize % 4096])

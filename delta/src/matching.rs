@@ -1,4 +1,4 @@
-//! Finding what a target has of a base.
+//! The search for parts of a target that the base has too.
 
 mod chains;
 mod scan;

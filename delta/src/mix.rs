@@ -1,29 +1,31 @@
-//! Predictions of one bit from many contexts, mixed: each context has a slot that learns how often a 1 came, and a neuron weighs
-//! the slots' logits and learns from its error (Mahoney, "Adaptive Weighing of Context Models for Lossless Data Compression", 2005).
+//! Prediction of a bit from many contexts. Each context has a slot that learns how often a 1 came; a neuron weighs
+//! the slots' logits and learns from its error (Mahoney, "Adaptive Weighing of Context Models for Lossless Data
+//! Compression", 2005).
 
 use crate::coder::BitCoder;
 use crate::logistic::Logistic;
 
-/// Buckets in all: 4 MiB, which most processors' caches hold.
+/// The number of buckets. They take 4 MiB, which the caches of most processors hold.
 const BUCKETS: usize = 1 << 16;
-/// Slots that lie together: the 15 nodes of a tree of four bits, and one more. A line of cache.
+/// The number of slots in a bucket: the 15 nodes of a tree of four bits, and one more. A bucket fills a cache line.
 const BUCKET: usize = 16;
-/// 1.0 as a weight.
+/// The weight that stands for 1.0.
 const WEIGHT_ONE: i32 = 1 << 14;
-/// Counts of slots stop here for what mostly is as it was the last time in the same context, as what bytes become: few bits tell.
+/// The limit of a slot's count where few bits tell: what a byte becomes is mostly what it became the last time in
+/// the same context.
 pub(crate) const FEW: u32 = 3;
-/// And here for what only comes more or less often, as whether a byte is changed.
+/// The limit of a slot's count where only frequencies tell, such as whether a byte is changed.
 pub(crate) const MANY: u32 = 15;
-/// Slots hold a probability of 22 bits and a count.
+/// The first value of a slot. A slot holds a probability of 22 bits and a count.
 const SLOT_START: u32 = 1 << 31;
 const COUNT_MASK: u32 = 15;
-/// What the neuron's threshold learns from.
+/// The constant input, from which the neuron learns its threshold.
 const CONSTANT: i16 = 256;
 
-/// What contexts are hashed into.
+/// The table that contexts are hashed into.
 pub(crate) struct Slots {
     buckets: Box<[[u32; BUCKET]; BUCKETS]>,
-    /// How far a slot goes towards a bit that it sees the n-th time, in 1/65536.
+    /// How far a slot moves towards a bit that it sees for the n-th time, in 1/65536.
     rates: [u16; COUNT_MASK as usize + 1],
     logistic: Logistic,
 }
@@ -32,11 +34,11 @@ impl Slots {
     pub(crate) fn new() -> Self {
         let mut rates = [0; COUNT_MASK as usize + 1];
         for (count, rate) in (0u32..).zip(rates.iter_mut()) {
-            // 1 / (count + 1.6)
+            // The rate is 1 / (count + 1.6).
             *rate = (655_360 / (count * 10 + 16)) as u16;
         }
         let buckets = vec![[SLOT_START; BUCKET]; BUCKETS].into_boxed_slice();
-        // Invariant: it has BUCKETS of them.
+        // Invariant: the vector has BUCKETS elements.
         let buckets = buckets.try_into().expect("as many buckets as were made");
         Self { buckets, rates, logistic: Logistic::new() }
     }
@@ -66,17 +68,18 @@ pub(crate) fn hash(a: u64, b: u64) -> u64 {
     (a.wrapping_mul(0xff51_afd7_ed55_8ccd) ^ b).wrapping_mul(0xc4ce_b9fe_1a85_ec53).rotate_left(29)
 }
 
-/// A kind of bits: its contexts, further inputs, and a neuron for each selector. `INPUTS`: two for each context, the further ones and
-/// a constant, rounded up to 8, so that the compiler makes vectors of them.
+/// One kind of bits: its contexts, further inputs, and a neuron for each selector. `INPUTS` counts two inputs for
+/// each context, the further ones and a constant, rounded up to 8 so that the compiler uses vector instructions.
 pub(crate) struct Field<const CONTEXTS: usize, const INPUTS: usize> {
     buckets: [u32; CONTEXTS],
     weights: Vec<[i16; INPUTS]>,
-    /// Where its slots' counts stop.
+    /// The limit of its slots' counts.
     limit: u32,
 }
 
 impl<const CONTEXTS: usize, const INPUTS: usize> Field<CONTEXTS, INPUTS> {
-    /// For so many further inputs and selectors. `limit`: where its slots' counts stop.
+    /// Makes a field with this number of further inputs and of selectors. `limit` is the limit of its slots'
+    /// counts.
     pub(crate) fn new(extra: usize, selectors: usize, limit: u32) -> Self {
         let inputs = CONTEXTS * 2 + extra + 1;
         assert!(inputs <= INPUTS, "a field's inputs have room");
@@ -137,7 +140,8 @@ fn dot<const INPUTS: usize>(weights: &[i16; INPUTS], inputs: &[i16; INPUTS]) -> 
     weights.iter().zip(inputs).map(|(weight, input)| i32::from(*weight) * i32::from(*input)).sum()
 }
 
-/// Moves the weights by the error. Apart, so that the compiler sees two vectors of 16 bits multiplied.
+/// Moves the weights by the error. It is a function of its own, so that the compiler sees a product of two 16-bit
+/// vectors.
 #[inline(always)]
 fn train<const INPUTS: usize>(weights: &mut [i16; INPUTS], inputs: &[i16; INPUTS], error: i16) {
     for (weight, input) in weights.iter_mut().zip(inputs) {

@@ -12,15 +12,15 @@ use crate::number::{NumberField, SELECTORS, code_number, magnitude, unzigzag, zi
 use crate::op::{Change, Op};
 use crate::pieces::Pieces;
 
-/// After so many bytes without a change, the distance to the next change is a number.
+/// The number of unchanged bytes after which the distance to the next change is coded as a number.
 pub(crate) const CLOSE: u64 = 24;
-/// To a change that is less behind the next header a writer goes from header to header.
+/// The largest distance of the next change behind a header at which a writer goes from header to header.
 const NEAR: u64 = 16 << 10;
-/// Bytes at a copy's end that repetitions of literals are looked for in.
+/// The number of bytes at a copy's end that repetitions of literals are looked for in.
 const REMEMBERED: u64 = 8;
-/// After so many bytes at most it shows that the input is at its end.
+/// The largest number of bytes between two checks for the input's end.
 const CHECK_EVERY: u64 = 1 << 16;
-/// See the module's documentation.
+/// The model of a patch's ops.
 pub(crate) struct Model<'b, B: Base + ?Sized> {
     slots: Slots,
     window: Window<'b, B>,
@@ -35,17 +35,17 @@ pub(crate) struct Model<'b, B: Base + ?Sized> {
     is_header: Field<3, 8>,
     run: NumberField,
     alignments: Alignments,
-    /// Where the target is.
+    /// The number of target bytes so far.
     target_at: u64,
-    /// The target's last bytes, the last one lowest.
+    /// The target's last bytes, with the last one lowest.
     tail: u64,
-    /// The last op's numbers.
+    /// The numbers of the last op.
     last_literal: u64,
     last_copy: u64,
     last_choice: u64,
 }
 
-/// Where the changes of a copy are: known when writing.
+/// The changes of a copy, which are known when writing.
 struct Known<'a> {
     changes: &'a [Change],
 }
@@ -88,12 +88,13 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
         }
     }
 
-    /// Bytes of the target so far.
+    /// The number of target bytes so far.
     pub(crate) fn target_at(&self) -> u64 {
         self.target_at
     }
 
-    /// Codes an op of a target that ends at `end`. When reading, `op` is an empty one and what was read goes to `pieces`.
+    /// Codes an op of a target that ends at `end`. When reading, `op` is empty, and the decoded bytes go to
+    /// `pieces`.
     pub(crate) fn code_op<C: BitCoder>(
         &mut self,
         coder: &mut C,
@@ -111,7 +112,7 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
             hash(42, self.last_choice | magnitude(self.last_literal) << 4),
             hash(43, self.last_literal.min(16)),
         ];
-        // A copy has a byte at least.
+        // A copy has at least one byte.
         let len = code_number(coder, &mut self.copy_len, &mut self.slots, &contexts, op.len.saturating_sub(1)) + 1;
         if len > end - self.target_at || len > self.window.len() - base_at {
             return Err(PatchError::Damaged("a copy is longer than what it is made of, or for"));
@@ -149,7 +150,8 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
         Ok(())
     }
 
-    /// Codes where a copy begins: where the last one ended, at an alignment of late, or at a distance from the last one's end.
+    /// Codes where a copy begins: where the last one ended, at a recent alignment, or at a distance from the last
+    /// one's end.
     fn code_place<C: BitCoder>(&mut self, coder: &mut C, wanted: u64) -> Result<u64, PatchError> {
         let choice = self.alignments.way(wanted, self.target_at);
         let contexts = [
@@ -231,7 +233,8 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
         Ok(())
     }
 
-    /// Codes whether there is no change up to the next header's size and time: how far that is, if so.
+    /// Codes whether there is no change before the next header's size and time, and returns the distance to them if
+    /// so.
     fn code_header<C: BitCoder>(
         &mut self,
         coder: &mut C,
@@ -246,7 +249,7 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
         }
         let ahead = self.window.ahead(base_at + at, AHEAD.min(len - at)).map_err(PatchError::Base)?;
         let Some(to_header) = self.checksums.next_header(ahead) else { return Ok(None) };
-        // From header to header is less than a number, up to some distance.
+        // Going from header to header costs less than a number, up to some distance.
         let near = at + to_header..at + to_header + NEAR;
         let is_next = known.next(at).is_some_and(|change| near.contains(&change.at));
         let flags = self.changes.flags;
@@ -256,7 +259,7 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
         Ok(is_next.then_some(to_header))
     }
 
-    /// Codes how many bytes stay as they are; `None` if all the rest.
+    /// Codes the number of bytes that stay as they are. `None` means all the rest.
     fn code_run<C: BitCoder>(
         &mut self,
         coder: &mut C,
@@ -308,7 +311,7 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
         pieces.push_byte(byte)
     }
 
-    /// Hands on base bytes as they are.
+    /// Hands on base bytes unchanged.
     fn keep_run(&mut self, base_at: u64, len: u64, pieces: &mut Pieces<'_>) -> Result<(), PatchError> {
         let mut done = 0;
         while done < len {

@@ -1,14 +1,15 @@
-//! Numbers: how many bits they have, in unary, then those bits, the first ones by what came before them.
+//! Numbers. The count of their bits comes in unary, then the bits; the first bits are predicted from those before
+//! them.
 
 use crate::coder::BitCoder;
 use crate::mix::{Field, Slots};
 
-/// The bits of numbers: three contexts.
+/// The model of a number's bits, with three contexts.
 pub(crate) type NumberField = Field<3, 8>;
 
-/// Selectors that a field of numbers needs.
+/// The number of selectors that a field of numbers needs.
 pub(crate) const SELECTORS: usize = 48;
-/// No number of a patch has more bits.
+/// The largest number of bits in a number of a patch.
 const MAX_BITS: u32 = 62;
 
 /// Codes a number below 2^62.
@@ -33,7 +34,7 @@ pub(crate) fn code_number<C: BitCoder>(
     let mut value = 1u64;
     for place in (0..found).rev() {
         let depth = found - 1 - place;
-        // The first bits by all before them; the others say little of each other.
+        // The first bits depend on all bits before them; the later ones say little about each other.
         let (salt, node) = match depth {
             0..3 => (64 + u64::from(found), (1 << depth | (value & ((1 << depth) - 1))) as usize),
             3..6 => (
@@ -49,18 +50,18 @@ pub(crate) fn code_number<C: BitCoder>(
     value - 1
 }
 
-/// 0 for 0, else the number of bits.
+/// The number of bits of a number; 0 for 0.
 #[inline]
 pub(crate) fn magnitude(number: u64) -> u64 {
     u64::from(64 - number.leading_zeros())
 }
 
-/// Signed numbers as unsigned ones: 0, -1, 1, -2, ….
+/// Maps signed numbers to unsigned ones: 0, -1, 1, -2, ….
 pub(crate) fn zigzag(number: i64) -> u64 {
     (number << 1 ^ number >> 63) as u64
 }
 
-/// The way back.
+/// Maps them back.
 pub(crate) fn unzigzag(number: u64) -> i64 {
     (number >> 1) as i64 ^ -((number & 1) as i64)
 }

@@ -1,29 +1,29 @@
-//! What a target is made of: literal bytes, and copies of base bytes of which some are changed.
+//! The ops that make up a target: literal bytes, and copies of base bytes some of which are changed.
 
-/// A byte of a copy that is another than the base's.
+/// A byte of a copy that differs from the base's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
-    /// Which byte of the copy.
+    /// The byte's position in the copy.
     pub at: u64,
-    /// What it is in the target.
+    /// The byte's value in the target.
     pub byte: u8,
 }
 
 /// Literal bytes, then a copy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Op {
-    /// Bytes of the target that are like nothing in the base.
+    /// Target bytes that resemble nothing in the base.
     pub literal: Vec<u8>,
-    /// Where in the base the copy begins.
+    /// The offset in the base at which the copy begins.
     pub base_at: u64,
-    /// How long it is; 0 only at the target's end.
+    /// The length of the copy. It is 0 only at the target's end.
     pub len: u64,
-    /// The bytes of it that are changed, in order.
+    /// The changed bytes of the copy, in order.
     pub changes: Vec<Change>,
 }
 
 impl Op {
-    /// Bytes of the target that it makes.
+    /// The number of target bytes that the op makes.
     #[must_use]
     pub fn target_bytes(&self) -> u64 {
         (self.literal.len() as u64).saturating_add(self.len)

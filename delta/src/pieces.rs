@@ -1,27 +1,27 @@
-//! The target on its way out: gathered into pieces, so that a sink is not called for each byte.
+//! The target on its way out. It is gathered into pieces, so that the sink is not called for each byte.
 
 use std::io;
 
 use crate::error::PatchError;
 
-/// Bytes that are handed on at a time.
+/// The number of bytes that are handed on at a time.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// Takes the target's bytes as they come.
+/// A receiver of the target's bytes.
 pub(crate) type Sink<'s> = &'s mut dyn FnMut(&[u8]) -> io::Result<()>;
 
-/// See the module's documentation.
+/// The gathered target.
 pub(crate) struct Pieces<'s> {
-    /// Writing a patch, the target goes nowhere.
+    /// `None` while a patch is written, since the target then goes nowhere.
     sink: Option<Sink<'s>>,
     piece: Box<[u8]>,
     filled: usize,
-    /// Bytes of the target so far.
+    /// The number of target bytes so far.
     target_at: u64,
 }
 
 impl<'s> Pieces<'s> {
-    /// For those that know the target.
+    /// Makes pieces that go nowhere, for a caller that knows the target.
     pub(crate) fn nowhere() -> Self {
         Self::of(None)
     }
@@ -61,7 +61,8 @@ impl<'s> Pieces<'s> {
         Ok(())
     }
 
-    /// The next bytes, to be filled: `wanted`, or fewer, but one at least if one is wanted.
+    /// Makes room for the next bytes, which the caller fills. It has `wanted` bytes or fewer, but at least one if
+    /// one is wanted.
     pub(crate) fn room(&mut self, wanted: u64) -> Result<&mut [u8], PatchError> {
         if self.filled == PIECE_BYTES {
             self.hand_on()?;
@@ -82,7 +83,7 @@ impl<'s> Pieces<'s> {
         Ok(())
     }
 
-    /// Hands on what is left.
+    /// Hands on the rest.
     pub(crate) fn finish(mut self) -> Result<(), PatchError> {
         if self.filled == 0 { Ok(()) } else { self.hand_on() }
     }

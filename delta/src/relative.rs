@@ -1,18 +1,19 @@
-//! Addresses in machine code: where code moved, a call's distance changed by how far its target moved and how far it moved itself.
-//! Who saw one call to a place knows the distances of the others. (The idea is that of Courgette and of BCJ filters; here it is one
-//! more prediction, which costs nothing where it is wrong.)
+//! Prediction of addresses in machine code. Where code moved, a call's distance changes by how far its target moved
+//! and how far the call itself moved. So one call to a place tells the distances of the others. The idea comes from
+//! Courgette and from BCJ filters; here it is one more prediction, which costs nothing where it is wrong.
 
 use crate::base::byte_at;
 
 const ENTRIES_BITS: u32 = 16;
 
-/// How far targets of relative addresses have moved, by where they were in the base.
+/// How far targets of relative addresses have moved, by their place in the base.
 pub(crate) struct Movements {
-    /// Where a target was, and how far it moved; 0: not known.
+    /// A target's place, and how far it moved. 0 means not known.
     entries: Vec<(u32, u32)>,
 }
 
-/// Whether four bytes behind these two are mostly a distance: x86-64's call, jmp, jcc, and operands relative to rip.
+/// Whether the four bytes behind these two usually are a distance: x86-64's call, jmp and jcc, and operands
+/// relative to rip.
 #[inline]
 fn leads_an_address(before: u8, last: u8) -> bool {
     matches!(last, 0xe8 | 0xe9)
@@ -40,7 +41,8 @@ impl Movements {
         (target.wrapping_mul(0x9e37_79b1) >> (32 - ENTRIES_BITS)) as usize
     }
 
-    /// What the byte at `base_at` becomes, if it belongs to a distance whose target's movement is known.
+    /// Predicts the new value of the byte at `base_at`, if it belongs to a distance whose target's movement is
+    /// known.
     #[inline]
     pub(crate) fn guess(&self, around: u128, base_at: u64, target_at: u64) -> Option<u8> {
         for back in 0..4 {
@@ -57,7 +59,8 @@ impl Movements {
         None
     }
 
-    /// Takes in what became of the four bytes that end at `base_at`; `tail` holds the target's last bytes, the last one lowest.
+    /// Learns from the new values of the four bytes that end at `base_at`. `tail` holds the target's last bytes,
+    /// with the last one lowest.
     #[inline]
     pub(crate) fn learn(&mut self, around: u128, base_at: u64, target_at: u64, tail: u64) {
         if !leads_an_address(byte_at(around, -5), byte_at(around, -4)) {

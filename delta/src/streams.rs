@@ -1,4 +1,5 @@
-//! The coding by streams: numbers, changes and literals in six streams of bytes, each compressed by LZMA2 over all blocks.
+//! The coding by streams: numbers, changes and literals in six byte streams, each compressed by LZMA2 across all
+//! blocks.
 
 mod block;
 mod packer;
@@ -8,7 +9,7 @@ mod write;
 pub(crate) use read::decode;
 pub(crate) use write::Writer;
 
-/// How many streams there are.
+/// The number of streams.
 const STREAMS: usize = 6;
 const LITERAL_LENS: usize = 0;
 const COPY_LENS: usize = 1;
@@ -17,14 +18,15 @@ const GAPS: usize = 3;
 const DIFFERENCES: usize = 4;
 const LITERALS: usize = 5;
 
-/// Bytes of one stream in one block, at most.
+/// The largest number of bytes of one stream in one block.
 const STREAM_MAX: usize = 1 << 20;
-/// What a writer begins the next block at, for any stream.
+/// The size of any stream at which a writer begins the next block.
 const STREAM_FULL: usize = STREAM_MAX - PIECE_MAX - 64;
-/// Literal bytes, or changes of a copy, that an op has at most: longer ones are several. A gap takes ten bytes at most.
+/// The largest number of literal bytes in one coded op; a longer op is split. The limit of changes follows from it,
+/// since a gap takes at most ten bytes.
 const PIECE_MAX: usize = 64 << 10;
 const CHANGES_MAX: usize = PIECE_MAX / 10;
-/// LZMA's dictionaries, by stream.
+/// The size of LZMA's dictionary for each stream.
 const DICTIONARIES: [u32; STREAMS] = [1 << 20, 1 << 20, 1 << 20, 1 << 20, 2 << 20, 8 << 20];
-/// LZMA's lc and pb, by stream; lp is 0.
+/// LZMA's lc and pb for each stream; lp is 0.
 const CONTEXT_BITS: [(u32, u32); STREAMS] = [(0, 0), (0, 0), (0, 0), (0, 0), (0, 0), (3, 0)];

@@ -1,7 +1,8 @@
-//! Bodies of version 1 stay what they are: decoded, they give the same target; coded again, the ops give the same bytes.
+//! Bodies of version 1 do not change. Decoded, they give the same target; encoded again, the ops give the same
+//! bytes.
 //!
-//! The files in `tests/golden` are made by `cargo test -p regrow-delta --test golden -- --ignored`, and only together with another
-//! `VERSION`, or before one is released.
+//! `cargo test -p regrow-delta --test golden -- --ignored` makes the files in `tests/golden`. Run it only together
+//! with a new `VERSION`, or before a version is released.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -15,17 +16,18 @@ fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
-/// Something like code, with calls in it, and its next version: bytes put in, so that all that follows moved.
+/// Bytes that resemble code with calls in it, and their next version, in which inserted bytes move all that
+/// follows.
 fn base_and_target() -> (Vec<u8>, Vec<u8>) {
     let mut state = 20u32;
     let mut next = move || {
-        // Constants of Numerical Recipes' generator.
+        // The constants are those of Numerical Recipes' generator.
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         state >> 16
     };
     let shape: Vec<(u32, u32, u32)> = (0..1500).map(|_| (next() % 40, next() % 300, next())).collect();
     let code = |is_new: bool| {
-        // First where each function lies, then the functions, each calling another.
+        // The places of all functions come first, then the functions, each of which calls another.
         let body = |n: usize| if is_new && n.is_multiple_of(50) { 31 } else { 11 + shape[n].0 };
         let starts: Vec<u32> = (0..shape.len()).map(|n| (0..n).map(|n| body(n) + 5).sum()).collect();
         let mut bytes = Vec::new();
@@ -43,7 +45,7 @@ fn base_and_target() -> (Vec<u8>, Vec<u8>) {
     ([headers(0o14_477_777_000), base].concat(), [headers(0o14_500_001_234), target].concat())
 }
 
-/// Something like headers of a tar, with this time, and padding between them.
+/// Bytes that resemble tar headers with this time, with padding between them.
 fn headers(time: u32) -> Vec<u8> {
     let mut tar = Vec::new();
     for number in 0..40u32 {

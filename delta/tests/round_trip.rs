@@ -1,4 +1,4 @@
-//! Targets come back from their bodies, in both codings; what is no body is refused.
+//! Targets come back from their bodies in both codings, and anything else is refused.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -33,7 +33,7 @@ fn encode(base: &[u8], target: &[u8], coding: Coding) -> Vec<u8> {
     encode_ops(base, target.len() as u64, &ops(base, target, 1), coding)
 }
 
-/// Gives few bytes at a time.
+/// A reader that gives few bytes at a time.
 struct Slow<'a>(&'a [u8]);
 
 impl Read for Slow<'_> {
@@ -100,7 +100,7 @@ fn few_changes_cost_little() {
 fn long_ops_go_over_many_blocks() {
     let base = noise(4, 4_000_000);
     let mut target = base.clone();
-    // Every second byte, then so much that is new that blocks are full.
+    // Every second byte is changed, then so many bytes are new that blocks fill up.
     (1_000_000..3_400_000).step_by(2).for_each(|at| target[at] ^= 1);
     target.splice(500_000..500_000, noise(5, 2_500_000));
     let changes = (0..1_200_000).map(|n| Change { at: n * 2, byte: base[1_000_000 + n as usize * 2] ^ 1 }).collect();
@@ -169,7 +169,7 @@ fn edits() -> impl Strategy<Value = Vec<(usize, usize, u8, Vec<u8>)>> {
     prop::collection::vec((0usize..30_000, 0usize..400, any::<u8>(), prop::collection::vec(any::<u8>(), 0..300)), 0..12)
 }
 
-/// Something like the headers of a tar, one for each of these: name, size, time; and between them what goes up to 512 bytes.
+/// Bytes that resemble the headers of a tar, one for each name, size and time, padded to 512 bytes.
 fn headers(entries: &[(String, u32, u32)]) -> Vec<u8> {
     let mut tar = Vec::new();
     for (name, size, time) in entries {
@@ -267,7 +267,8 @@ proptest! {
                 body.truncate(cut % body.len());
             }
             let _ = decoded(&base, &body, target.len() as u64);
-            // Another length than it was made for, another base, or more behind it.
+            // The body is decoded with a length that it was not made for, against another base, and with bytes
+            // behind it.
             let _ = decoded(&base, &body, target.len() as u64 + 1000);
             let _ = decoded(&base[..5000], &body, target.len() as u64);
             let more = [&whole[..], &[0; 9]].concat();

@@ -1,35 +1,37 @@
-//! Where eight bytes occur in the base: hash chains over every place, or every so many.
+//! An index of the places at which eight bytes occur in the base: hash chains over every place, or over every n-th.
 
-/// Bytes that a match has at least.
+/// The smallest number of bytes in a match.
 const SEED: usize = 8;
 
-/// Bytes that a long match has at least: one of these is found wherever it is.
+/// The smallest number of bytes in a long match. The last place of a long match is found, however long its chain
+/// is.
 const LONG_SEED: usize = 24;
 
-/// An index of some base bytes.
+/// An index of base bytes.
 pub struct Chains<'b> {
     base: &'b [u8],
     /// The last entry of each hash, plus 1.
     heads: Vec<u32>,
-    /// The last entry of each hash of many bytes, plus 1.
+    /// The last entry of each hash of a long seed, plus 1.
     long_heads: Vec<u32>,
-    /// The entry before with the same hash, plus 1.
+    /// For each entry the one before it with the same hash, plus 1.
     before: Vec<u32>,
-    /// Entry n is of place n times this.
+    /// The distance of indexed places: entry n stands for place n times this.
     step: usize,
     shift: u32,
     depth: usize,
 }
 
 impl<'b> Chains<'b> {
-    /// Indexes `base`: up to 2^32 - 2 bytes, 4 bytes of memory each. `depth`: how many places a search looks at.
+    /// Indexes `base`, which may have up to 2^32 - 2 bytes, in 4 bytes of memory for each. `depth` is the number of
+    /// places that a search looks at.
     #[must_use]
     pub fn new(base: &'b [u8], depth: usize) -> Self {
         Self::sparse(base, depth, 1)
     }
 
-    /// The same for every `step`-th place only, at 4 bytes each, for a base that is large: what is the same in base and target for
-    /// `step` + 7 bytes or more is found at one of them, and [`crate::find_ops`] goes back from there.
+    /// Indexes only every `step`-th place, in 4 bytes of memory for each, for a large base. Any `step` + 7 equal
+    /// bytes or more contain such a place, and [`crate::find_ops`] extends the match backwards from there.
     #[must_use]
     pub fn sparse(base: &'b [u8], depth: usize, step: usize) -> Self {
         let step = step.max(1);
@@ -44,7 +46,7 @@ impl<'b> Chains<'b> {
             shift: 64 - bits,
             depth,
         };
-        // Of a run of the same byte only the first place counts: from there the match is longest.
+        // Only the first place of a run of equal bytes is indexed, since the match is longest from there.
         let mut last = usize::MAX;
         for (entry, seed) in (1u32..).zip(base.windows(SEED).step_by(step)) {
             let hash = chains.hash(seed);
@@ -70,7 +72,7 @@ impl<'b> Chains<'b> {
         (mixed >> self.shift) as usize
     }
 
-    /// The bytes.
+    /// The indexed bytes.
     #[must_use]
     pub fn base(&self) -> &'b [u8] {
         self.base
@@ -81,7 +83,8 @@ impl<'b> Chains<'b> {
         (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
     }
 
-    /// The longest match that `target` begins with, at an indexed place: its place and its length, 0 if there is none.
+    /// The longest match for the beginning of `target` at an indexed place: its place and its length. The length is
+    /// 0 if there is none.
     #[must_use]
     pub fn longest(&self, target: &[u8]) -> (usize, usize) {
         if target.len() < SEED || self.base.len() < SEED {
@@ -98,7 +101,7 @@ impl<'b> Chains<'b> {
         for _ in 0..self.depth {
             let Some(found) = entry.checked_sub(1) else { break };
             let at = found * self.step;
-            // Only what is longer than the best counts: one look tells of most that they are not.
+            // Only a match longer than the best counts. One look at the next byte rules out most of the others.
             if best_len == 0 || self.base.get(at + best_len).is_some_and(|byte| target.get(best_len) == Some(byte)) {
                 let len = common(&self.base[at..], target);
                 if len > best_len {
@@ -111,7 +114,7 @@ impl<'b> Chains<'b> {
     }
 }
 
-/// How many bytes two slices have in common at their start.
+/// The number of bytes that two slices have in common at their start.
 #[must_use]
 pub(crate) fn common(a: &[u8], b: &[u8]) -> usize {
     let words = a.chunks_exact(8).zip(b.chunks_exact(8));

@@ -1,17 +1,17 @@
-//! Approximate matches: exact ones, made longer at both ends while more bytes agree than not, as in Colin Percival's bsdiff
-//! ("Naive differences of executable code", 2003).
+//! Approximate matches. An exact match is extended at both ends while more bytes agree than differ, as in Colin
+//! Percival's bsdiff ("Naive differences of executable code", 2003).
 
 use super::chains::{Chains, common};
 use crate::op::{Change, Op};
 
-/// A match has to agree in so many bytes more than the alignment that is there already: about what an op's numbers cost, and what
-/// the bytes cost as literals.
+/// How many more bytes a match must agree in than the present alignment does. That is about what an op's numbers
+/// cost, and what the bytes cost as literals.
 const WORTH: usize = 10;
 
-/// How far before the end of a match that was not worth it the search for others goes on.
+/// How far before the end of a rejected match the search for others goes on.
 const LOOK_BACK: usize = 64;
 
-/// So many bytes a copy gives up to the next one that has them just as well.
+/// The largest overlap of two copies in which the later copy gets the bytes that both cover equally well.
 const MAX_TAKEN: usize = 4 << 10;
 
 /// A copy, and the literals behind it.
@@ -29,7 +29,7 @@ struct Match {
     len: usize,
 }
 
-/// Splits `target` into copies from the base that `chains` indexes and literals.
+/// Splits `target` into literals, and copies from the base that `chains` indexes.
 #[must_use]
 pub fn find_ops(chains: &Chains<'_>, target: &[u8]) -> Vec<Op> {
     let mut ops: Vec<Op> = Vec::new();
@@ -51,7 +51,7 @@ pub fn find_ops(chains: &Chains<'_>, target: &[u8]) -> Vec<Op> {
     ops
 }
 
-/// The bytes in which a target is another than its base.
+/// The bytes in which a target differs from its base.
 fn changes_between(base: &[u8], target: &[u8]) -> Vec<Change> {
     let (mut changes, mut at) = (Vec::new(), 0);
     loop {
@@ -67,7 +67,7 @@ fn changes_between(base: &[u8], target: &[u8]) -> Vec<Change> {
 fn scan(chains: &Chains<'_>, target: &[u8]) -> Vec<Step> {
     let base = chains.base();
     let mut steps = Vec::new();
-    // The copy that is being made: where it begins in the target and in the base.
+    // The copy that is being made: its beginnings in the target and in the base.
     let (mut from, mut from_base) = (0usize, 0usize);
     let mut start = 0;
     while from < target.len() {
@@ -89,7 +89,7 @@ fn scan(chains: &Chains<'_>, target: &[u8]) -> Vec<Step> {
 /// The next match from `start` on that is worth leaving the present alignment for.
 fn next_match(chains: &Chains<'_>, target: &[u8], start: usize, alignment: usize) -> Option<Match> {
     let agrees = |at: usize| chains.base().get(at.wrapping_add(alignment)) == Some(&target[at]);
-    // How many of the match's bytes the present alignment has too: those before `counted` are counted.
+    // `score` counts the match's bytes that the present alignment has too, up to `counted`.
     let (mut score, mut counted, mut at) = (0usize, start, start);
     while at < target.len() {
         let (place, len) = chains.longest(&target[at..]);
@@ -101,13 +101,14 @@ fn next_match(chains: &Chains<'_>, target: &[u8], start: usize, alignment: usize
             return Some(Match { at, place, len });
         }
         if len > 0 && len == score {
-            // The alignment gives all of it: on behind it.
+            // The alignment gives all of the match, so the search goes on behind it.
             (at, score, counted) = (at + len, 0, at + len);
             continue;
         }
         if len > LOOK_BACK {
-            // Nearly all of it is there already: what is better goes on behind its end, and is found from shortly before that as
-            // well. Looking at each byte of it would take time by the square of its length.
+            // The alignment gives nearly all of the match. Anything better goes on behind its end, and is found
+            // just as well from shortly before that end. Looking at each of its bytes would take time by the square
+            // of its length.
             let next = at + len - LOOK_BACK;
             score -= (at..next).filter(|&at| agrees(at)).count();
             at = next;
@@ -135,7 +136,8 @@ fn best_extent(agreeing: impl Iterator<Item = bool>) -> usize {
     best_len
 }
 
-/// Where two copies that both want the bytes between them are to meet: (target, base, extent) of the one before and the one behind.
+/// Decides where two copies meet that both want the bytes between them. Each is given as (target, base, extent);
+/// the earlier copy comes first.
 fn settle(
     base: &[u8],
     target: &[u8],
@@ -148,8 +150,9 @@ fn settle(
     for n in 0..overlap {
         let byte = target[start + n];
         score += i64::from(base[from_base + start - from + n] == byte) - i64::from(base[place - back + n] == byte);
-        // Of equal ways the one that the second copy has more of: often nothing is left of the first. But not of much: a run that is
-        // the same everywhere would be gone through anew for every match in it.
+        // Of equally good lengths the shortest is taken, which leaves more to the second copy: often nothing is
+        // left of the first. This holds only for short overlaps. A long run that is the same everywhere would
+        // otherwise be gone through again for every match in it.
         if score > best || (score == best && overlap > MAX_TAKEN) {
             (best, best_len) = (score, n + 1);
         }
@@ -157,14 +160,14 @@ fn settle(
     if overlap == 0 { (forward, back) } else { (forward - overlap + best_len, back - best_len) }
 }
 
-/// Puts ops of consecutive pieces of a target together, so that a copy over many pieces is one.
+/// Joins the ops of consecutive pieces of a target, so that a copy over many pieces becomes one op.
 #[derive(Default)]
 pub struct Builder {
     pending: Option<Op>,
 }
 
 impl Builder {
-    /// Takes in an op; returns the one that is complete by that.
+    /// Takes in an op, and returns the previous one if it is complete by that.
     pub fn push(&mut self, op: Op) -> Option<Op> {
         let Some(pending) = &mut self.pending else {
             self.pending = Some(op);
@@ -184,7 +187,7 @@ impl Builder {
         self.pending.replace(op)
     }
 
-    /// The last op.
+    /// Returns the last op.
     #[must_use]
     pub fn finish(self) -> Option<Op> {
         self.pending

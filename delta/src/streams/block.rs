@@ -1,4 +1,4 @@
-//! Blocks: how many ops, then each stream's size, plain and compressed, then the compressed streams.
+//! Blocks: the number of ops, then each stream's plain and compressed size, then the compressed streams.
 
 use std::io::{self, Read};
 
@@ -17,7 +17,7 @@ pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
     out.push(number as u8);
 }
 
-/// Reads a number of which bytes come one by one.
+/// Reads a number whose bytes come one by one.
 fn take_number(mut byte: impl FnMut() -> Result<u8, PatchError>) -> Result<u64, PatchError> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
@@ -33,7 +33,7 @@ fn take_number(mut byte: impl FnMut() -> Result<u8, PatchError>) -> Result<u64, 
     Err(TOO_LONG)
 }
 
-/// Bytes of one stream of a block that are still to come.
+/// The rest of one stream of a block.
 #[derive(Default)]
 pub(super) struct Cursor {
     bytes: Vec<u8>,
@@ -64,7 +64,7 @@ impl Cursor {
     }
 }
 
-/// Reads a block's head and streams. Returns how many ops it has.
+/// Reads a block's head and streams, and returns its number of ops.
 pub(super) fn read(
     input: &mut impl Read,
     unpackers: &mut [Unpacker; STREAMS],
@@ -92,7 +92,7 @@ pub(super) fn read(
     Ok(ops)
 }
 
-/// Looks that nothing follows.
+/// Checks that nothing follows.
 pub(super) fn end(input: &mut impl Read) -> Result<(), PatchError> {
     match input.read_exact(&mut [0]) {
         Ok(()) => Err(PatchError::Damaged("more follows than it says")),
@@ -102,7 +102,7 @@ pub(super) fn end(input: &mut impl Read) -> Result<(), PatchError> {
 }
 
 fn within_block(number: u64) -> Result<usize, PatchError> {
-    // Twice: what LZMA cannot compress becomes a little longer.
+    // Twice the plain limit is allowed, because bytes that LZMA cannot compress grow a little.
     let number = usize::try_from(number).ok().filter(|&number| number <= STREAM_MAX * 2);
     number.ok_or(PatchError::Damaged("a block is longer than it may be"))
 }

@@ -1,4 +1,4 @@
-//! One stream through LZMA2, without a container: flushed at each block's end, the dictionary kept.
+//! One stream through LZMA2 without a container. It is flushed at each block's end, and the dictionary is kept.
 
 use liblzma::stream::{Action, Filters, LzmaOptions, Stream};
 
@@ -14,7 +14,7 @@ fn filters(stream: usize, level: u8) -> Result<Filters, liblzma::stream::Error> 
     Ok(filters)
 }
 
-/// Compresses.
+/// A compressor of one stream.
 pub(super) struct Packer(Stream);
 
 impl Packer {
@@ -23,7 +23,7 @@ impl Packer {
         made.map(Self).map_err(|error| PatchError::Coder(error.into()))
     }
 
-    /// Appends what `plain` becomes to `out`.
+    /// Appends the compressed form of `plain` to `out`.
     pub(super) fn pack(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), PatchError> {
         if plain.is_empty() {
             return Ok(());
@@ -41,7 +41,7 @@ impl Packer {
     }
 }
 
-/// The way back.
+/// A decompressor of one stream.
 pub(super) struct Unpacker(Stream);
 
 impl Unpacker {
@@ -50,11 +50,12 @@ impl Unpacker {
         made.map(Self).map_err(|error| PatchError::Coder(error.into()))
     }
 
-    /// Makes `out` the bytes that `packed` stands for: so many, or it is damaged.
+    /// Fills `out` with the bytes that `packed` stands for. If they are not exactly `plain` bytes, the stream is
+    /// damaged.
     pub(super) fn unpack(&mut self, packed: &[u8], plain: usize, out: &mut Vec<u8>) -> Result<(), PatchError> {
         const OTHER: PatchError = PatchError::Damaged("a stream is not what it says");
         let (start_in, start_out) = (self.0.total_in(), self.0.total_out());
-        // One more, so that what makes too much shows.
+        // One byte more than stated, so that a stream that makes too much is noticed.
         out.clear();
         out.resize(plain + 1, 0);
         loop {

@@ -1,4 +1,4 @@
-//! Reading: blocks into the target.
+//! Reading: blocks become the target.
 
 use std::io::Read;
 
@@ -11,7 +11,7 @@ use crate::error::PatchError;
 use crate::number::unzigzag;
 use crate::pieces::Pieces;
 
-/// See the module's documentation.
+/// A reader of blocks.
 struct Reader<'b, 's, B: Base + ?Sized> {
     base: &'b B,
     base_len: u64,
@@ -19,11 +19,11 @@ struct Reader<'b, 's, B: Base + ?Sized> {
     alignments: Alignments,
     pieces: Pieces<'s>,
     target_bytes: u64,
-    /// Unchanged bytes of copies before the next change, if there is one in this block.
+    /// The number of unchanged bytes before the next change, if there is one in this block.
     gap: Option<u64>,
 }
 
-/// Makes the target of blocks.
+/// Makes the target from blocks.
 pub(crate) fn decode<B: Base + ?Sized>(
     base: &B,
     mut input: impl Read,
@@ -31,7 +31,7 @@ pub(crate) fn decode<B: Base + ?Sized>(
     pieces: Pieces<'_>,
 ) -> Result<(), PatchError> {
     let unpackers: Result<Vec<_>, _> = (0..STREAMS).map(Unpacker::new).collect();
-    // Invariant: there are as many as streams.
+    // Invariant: there is one for each stream.
     let mut unpackers = unpackers?.try_into().ok().expect("an unpacker for each stream");
     let (cursors, alignments) = (Default::default(), Alignments::default());
     let mut reader = Reader { base, base_len: base.len(), cursors, alignments, pieces, target_bytes, gap: None };

@@ -1,4 +1,4 @@
-//! Writing: ops into blocks.
+//! Writing: ops become blocks.
 
 use super::block::put_number;
 use super::packer::Packer;
@@ -11,18 +11,18 @@ use crate::error::PatchError;
 use crate::number::zigzag;
 use crate::op::{Change, Op};
 
-/// Writes blocks.
+/// A writer of blocks.
 pub(crate) struct Writer<'b, B: Base + ?Sized> {
     window: Window<'b, B>,
     target_bytes: u64,
     packers: [Packer; STREAMS],
     streams: [Vec<u8>; STREAMS],
     ops: u64,
-    /// Bytes of copies since the last change, or since the block began.
+    /// The number of copied bytes since the last change, or since the block began.
     gap: u64,
     alignments: Alignments,
     target_at: u64,
-    /// Plain and compressed bytes of the blocks so far.
+    /// The plain and compressed sizes of the blocks so far.
     plain: u64,
     packed: u64,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Writer<'b, B: Base + ?Sized> {
 impl<'b, B: Base + ?Sized> Writer<'b, B> {
     pub(crate) fn new(base: &'b B, target_bytes: u64, level: u8) -> Result<Self, PatchError> {
         let packers: Result<Vec<_>, _> = (0..STREAMS).map(|stream| Packer::new(stream, level)).collect();
-        // Invariant: there are as many as streams.
+        // Invariant: there is one for each stream.
         let packers = packers?.try_into().ok().expect("a packer for each stream");
         Ok(Self {
             window: Window::new(base),
@@ -46,19 +46,19 @@ impl<'b, B: Base + ?Sized> Writer<'b, B> {
         })
     }
 
-    /// Bytes of the target so far.
+    /// The number of target bytes so far.
     pub(crate) fn target_at(&self) -> u64 {
         self.target_at
     }
 
-    /// What the block that is not finished will take, about.
+    /// The approximate compressed size of the unfinished block.
     pub(crate) fn pending(&self) -> u64 {
         let pending: usize = self.streams.iter().map(Vec::len).sum();
         let (packed, plain) = if self.plain == 0 { (1, 2) } else { (self.packed, self.plain) };
         (pending as u128 * u128::from(packed) / u128::from(plain)) as u64
     }
 
-    /// Takes in an op; finished blocks are appended to `out`.
+    /// Takes in an op, and appends finished blocks to `out`.
     pub(crate) fn push(&mut self, op: &Op, out: &mut Vec<u8>) -> Result<(), PatchError> {
         if op.target_bytes() > self.target_bytes - self.target_at {
             return Err(PatchError::Damaged("an op goes beyond the target's end"));
@@ -81,7 +81,7 @@ impl<'b, B: Base + ?Sized> Writer<'b, B> {
         }
     }
 
-    /// A part of an op: the changes' places count from `shift` on.
+    /// Writes a part of an op. The changes' places count from `shift` on.
     fn part(
         &mut self,
         literal: &[u8],
