@@ -1,4 +1,4 @@
-//! A store in a bucket: S3 and what speaks like it, Google Cloud Storage, Azure Blob Storage.
+//! A store in a bucket: S3 and compatible servers, Google Cloud Storage, Azure Blob Storage.
 
 mod answer;
 mod archived;
@@ -24,31 +24,31 @@ use std::path::PathBuf;
 pub use store::BucketStore;
 pub use url::{BucketUrl, Provider};
 
-/// How buckets are reached. What is `None` is found as the provider's own tools find it: environment, profiles,
-/// instance roles.
+/// The way in which buckets are reached. A field that is `None` is filled as the provider's own tools fill it: from
+/// the environment, profiles or instance roles.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BucketOptions {
-    /// The server, where it is not the provider's: `http://localhost:9000`.
+    /// The server, if it is not the provider's: `http://localhost:9000`.
     pub endpoint: Option<String>,
     /// The region of the bucket.
     pub region: Option<String>,
     /// The profile in `~/.aws/config`.
     pub profile: Option<String>,
-    /// How a bucket's name goes into URLs.
+    /// The place of a bucket's name in URLs.
     pub addressing: Addressing,
-    /// With whose rights.
+    /// The credentials of requests.
     pub credentials: BucketCredentials,
-    /// A folder where files wait to be put.
+    /// A folder in which files wait to be put.
     pub staging: PathBuf,
 }
 
-/// With whose rights a bucket is reached.
+/// The credentials with which a bucket is reached.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub enum BucketCredentials {
-    /// With credentials from where the provider's own tools look for them; without any if there are none.
+    /// The credentials that the provider's own tools would find, or none if there are none.
     #[default]
     Ambient,
-    /// With these keys (S3 only).
+    /// These keys (S3 only).
     Keys {
         /// The access key.
         id: String,
@@ -57,7 +57,7 @@ pub enum BucketCredentials {
         /// The token of a session.
         token: Option<String>,
     },
-    /// Without credentials, as anybody may.
+    /// No credentials: only what is open to anybody.
     Anonymous,
 }
 
@@ -72,14 +72,14 @@ impl fmt::Debug for BucketCredentials {
     }
 }
 
-/// How a bucket's name goes into URLs (S3 only).
+/// The place of a bucket's name in URLs (S3 only).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Addressing {
-    /// As the host's name at AWS itself, where the name allows it; in the path at other endpoints.
+    /// In the host's name at AWS itself, if the name allows it; in the path at other endpoints.
     #[default]
     Auto,
-    /// `https://host/bucket/key`.
+    /// In the path: `https://host/bucket/key`.
     Path,
-    /// `https://bucket.host/key`.
+    /// In the host's name: `https://bucket.host/key`.
     Virtual,
 }

@@ -1,4 +1,4 @@
-//! The time by which a run has to be over.
+//! The time by which a run must be over.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use tokio::time::Instant;
 
 use crate::StoreError;
 
-/// Stands in for times that no clock can hold.
+/// The stand-in for a time that no clock can hold.
 const FAR: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
-/// The end of the time that a run is allowed to take. Requests, bodies and the waits between attempts end with
+/// The end of the time that a run may take. Requests, bodies and the waits between attempts end with
 /// [`StoreError::TimeUp`] when it comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline {
@@ -24,19 +24,19 @@ impl Deadline {
         Self { at: Instant::now() + allowed.min(FAR), allowed }
     }
 
-    /// How long is left.
+    /// The time that is left.
     #[must_use]
     pub fn left(&self) -> Duration {
         self.at.saturating_duration_since(Instant::now())
     }
 
-    /// The time that was allowed.
+    /// The time that the run was allowed.
     #[must_use]
     pub fn allowed(&self) -> Duration {
         self.allowed
     }
 
-    /// An error once it has passed: for work that looks at the clock now and then.
+    /// Fails if the deadline has passed, for work that looks at the clock now and then.
     ///
     /// # Errors
     /// [`StoreError::TimeUp`].
@@ -44,16 +44,16 @@ impl Deadline {
         if self.left().is_zero() { Err(self.error()) } else { Ok(()) }
     }
 
-    /// The error for what was not done by then.
+    /// The error for work that was not done by the deadline.
     #[must_use]
     pub fn error(&self) -> StoreError {
         StoreError::TimeUp { allowed: self.allowed }
     }
 
-    /// The outcome of `work`, which is dropped when the deadline comes first.
+    /// Waits for `work`, which is dropped if the deadline comes first.
     ///
     /// # Errors
-    /// [`StoreError::TimeUp`], and those of `work`.
+    /// [`StoreError::TimeUp`], and the errors of `work`.
     pub async fn bound<T>(
         deadline: Option<Self>,
         work: impl Future<Output = Result<T, StoreError>>,

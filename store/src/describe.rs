@@ -1,4 +1,4 @@
-//! What a store says of itself, and which packs it has: the same on every backend.
+//! A store's description, and its packs: the same code for every backend.
 
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
@@ -11,15 +11,15 @@ use crate::{
     WriteStore,
 };
 
-/// A description is a few numbers.
+/// The largest description in bytes. A real one is a few numbers.
 const MAX_DESCRIPTION_BYTES: u64 = 64 << 10;
-/// What is read of a pack whose parts are not known: its table is mostly within.
+/// The number of bytes that are read of a pack whose parts are not known. They usually contain its table.
 const TAIL_GUESS_BYTES: u64 = 128 << 10;
 
-/// Reads a small object whole. `None` if it is not there.
+/// Reads a small object as a whole. The result is `None` if the object is not there.
 ///
 /// # Errors
-/// [`StoreError::TooLarge`] above `max_bytes`; those of [`ReadStore::get`].
+/// [`StoreError::TooLarge`] above `max_bytes`, and the errors of [`ReadStore::get`].
 pub async fn read_small(
     store: &(impl ReadStore + ?Sized),
     name: &str,
@@ -34,19 +34,19 @@ pub async fn read_small(
     Ok(Some((take_bounded(download, store.location(), name, max_bytes).await?, version)))
 }
 
-/// The body of a download that is no larger than `max_bytes`.
+/// Reads the body of a download that must not be larger than `max_bytes`.
 pub async fn take_bounded(download: Download, location: &str, name: &str, max_bytes: u64) -> Result<Bytes, StoreError> {
-    // The range of a whole object is all of it.
+    // The download is of the whole object, so its range is all of it.
     if download.range.end > max_bytes {
         return Err(StoreError::TooLarge { object: format!("{location}/{name}"), max_bytes });
     }
     download.bytes().await
 }
 
-/// Reads `regrow.json`; `None` if there is none: no store.
+/// Reads `regrow.json`. The result is `None` if there is none, so that there is no store.
 ///
 /// # Errors
-/// [`StoreError::Damaged`] for one that this version does not know; those of [`ReadStore::get`].
+/// [`StoreError::Damaged`] for a description that this version does not know, and the errors of [`ReadStore::get`].
 pub async fn read_description(store: &(impl ReadStore + ?Sized)) -> Result<Option<StoreDescription>, StoreError> {
     let Some((text, _)) = read_small(store, STORE_FILE, MAX_DESCRIPTION_BYTES).await? else { return Ok(None) };
     let damaged = |reason: String| StoreError::Damaged { object: format!("{}/{STORE_FILE}", store.location()), reason };
@@ -58,11 +58,12 @@ pub async fn read_description(store: &(impl ReadStore + ?Sized)) -> Result<Optio
     Ok(Some(found))
 }
 
-/// The store's description, which is written if there is none yet. `wanted`: parameters that it must have; where they are
-/// `None`, any, and `default` for a new one.
+/// Reads the store's description, and writes it first if there is none. The store must have the parameters
+/// `wanted`. If they are `None`, any will do, and a new store gets `default`.
 ///
 /// # Errors
-/// [`StoreError::Parameters`] where the store has others; those of [`read_description`] and [`WriteStore::put`].
+/// [`StoreError::Parameters`] if the store has other parameters, and the errors of [`read_description`] and
+/// [`WriteStore::put`].
 pub async fn open_description<S: ReadStore + WriteStore + ?Sized>(
     store: &S,
     wanted: Option<StoreDescription>,
@@ -84,7 +85,7 @@ pub async fn open_description<S: ReadStore + WriteStore + ?Sized>(
     Ok(found)
 }
 
-/// Writes `regrow.json` unless another maker was first; returns what stands there then.
+/// Writes `regrow.json` unless another maker was first, and returns the description that then is there.
 async fn write_description<S: ReadStore + WriteStore + ?Sized>(
     store: &S,
     description: StoreDescription,
@@ -102,7 +103,7 @@ async fn write_description<S: ReadStore + WriteStore + ?Sized>(
     }
 }
 
-/// The packs that lie in a store, in no order.
+/// Lists the packs of a store, in no particular order.
 pub fn list_packs<S: ListStore + ?Sized>(store: &S) -> BoxStream<'_, Result<(ChunkId, ObjectInfo), StoreError>> {
     let listed = store.list("packs", Depth::Tree);
     listed
@@ -115,19 +116,19 @@ pub fn list_packs<S: ListStore + ?Sized>(store: &S) -> BoxStream<'_, Result<(Chu
         .boxed()
 }
 
-/// Reads the end of a pack of which nothing but its name is known: one request, two where its tail is long.
+/// Reads the end of a pack of which only the name is known. This takes one request, or two if the tail is long.
 ///
 /// # Errors
-/// [`StoreError::Damaged`], and those of [`ReadStore::get`].
+/// [`StoreError::Damaged`], and the errors of [`ReadStore::get`].
 pub async fn read_tail(store: &(impl ReadStore + ?Sized), id: &ChunkId) -> Result<(Bytes, PackTail), StoreError> {
     read_end(store, id, Span::Suffix(TAIL_GUESS_BYTES)).await
 }
 
-/// Reads the end of a pack that has this many bytes. Other than by [`read_tail`] it is asked for by where it lies, since
-/// many hosts give no ends.
+/// Reads the end of a pack of this many bytes. Unlike [`read_tail`] it asks for the bytes by their offset, since
+/// many hosts do not serve the end of an object.
 ///
 /// # Errors
-/// [`StoreError::Damaged`], and those of [`ReadStore::get`].
+/// [`StoreError::Damaged`], and the errors of [`ReadStore::get`].
 pub async fn read_tail_of(
     store: &(impl ReadStore + ?Sized),
     id: &ChunkId,
@@ -157,10 +158,10 @@ async fn read_end(
     let trailer_at = end.len().checked_sub(TRAILER_BYTES as usize).ok_or_else(|| damaged(PackError::NotAPack))?;
     let trailer = Trailer::decode(&end[trailer_at..], bytes).map_err(damaged)?;
     let tail = if trailer.tail_at >= start {
-        // Within what was read, so it fits a usize.
+        // The offset is within the bytes that were read, so it fits a usize.
         end.slice((trailer.tail_at - start) as usize..)
     } else {
-        // Bounded: the trailer's check allows 64 MiB at most.
+        // This is bounded: the trailer's check allows 64 MiB at most.
         let missing = store.get(&name, Span::Range(trailer.tail_at..start)).await?.bytes().await?;
         [missing, end].concat().into()
     };

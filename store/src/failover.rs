@@ -1,19 +1,20 @@
-//! Which of several stores to ask first: the most preferred one that works, and back to it when it works again.
+//! The order in which several stores are asked: the most preferred one that works comes first, and again once it
+//! works again.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::StoreError;
 
-/// How long a store is passed over after the first failure.
+/// How long a store is passed over after its first failure.
 const FIRST_COOLDOWN: Duration = Duration::from_secs(5);
-/// How long at most, after several.
+/// The longest time that a store is passed over after several failures.
 const LONGEST_COOLDOWN: Duration = Duration::from_secs(60);
 
-/// The health of several stores that hold the same objects, in order of preference.
+/// The health of several stores that hold the same objects, in order of preference. All readers share it.
 ///
-/// A store that fails as a whole (not for one object) is passed over for 5 s, and twice as long after each
-/// further failure, up to 60 s. Then it is asked again; a success makes it healthy at once. Shared by all readers.
+/// A store that fails as a whole (not for one object) is passed over for 5 s, and twice as long after each further
+/// failure, up to 60 s. Then it is asked again. A success makes it healthy at once.
 #[derive(Debug)]
 pub struct Failover {
     stores: Mutex<Vec<Health>>,
@@ -21,30 +22,31 @@ pub struct Failover {
 
 #[derive(Debug, Clone, Default)]
 struct Health {
-    /// Failures since the last success, those during a cool-down excepted.
+    /// The number of failures since the last success, except for those during a cool-down.
     failures: u32,
-    /// When the store is to be asked again; none for one that has never failed since its last success.
+    /// The time at which the store will be asked again. It is `None` if the store has not failed since its last
+    /// success.
     cool_at: Option<Instant>,
 }
 
 impl Failover {
-    /// So many stores, the most preferred first, all healthy. More than 64 cannot be told apart by the mask of
-    /// [`Failover::order`]; those beyond cannot be excluded.
+    /// Makes this many stores, the most preferred first, all of them healthy. The mask of [`Failover::order`] tells
+    /// only the first 64 apart; stores beyond them cannot be excluded.
     #[must_use]
     pub fn new(stores: usize) -> Self {
         Self { stores: Mutex::new(vec![Health::default(); stores]) }
     }
 
-    /// The stores to ask, one after the other: the healthy ones in order of preference, then those that are
-    /// passed over, the one that is to be asked again soonest first. Left out are the stores whose bit is set in
-    /// `excluded` (bit 0 for the first), so the list is empty only if all are.
+    /// The stores in the order in which they should be asked. The healthy ones come first, in order of preference.
+    /// The others follow, the one that will be asked again soonest first. Stores whose bit is set in `excluded`
+    /// (bit 0 for the first) are left out, so the list is empty only if all are excluded.
     #[must_use]
     pub fn order(&self, excluded: u64) -> Vec<usize> {
         self.order_at(excluded, Instant::now())
     }
 
-    /// Notes that a request to `store` has failed for good, with this error. Errors that are about one object
-    /// (absent, damaged, a wrong answer) say nothing of the store.
+    /// Notes that a request to `store` has failed for good. Errors about one object (absent, damaged, a wrong
+    /// answer) do not count against the store.
     pub fn failed(&self, store: usize, error: &StoreError) {
         self.failed_at(store, error, Instant::now());
     }
@@ -59,7 +61,7 @@ impl Failover {
     fn order_at(&self, excluded: u64, now: Instant) -> Vec<usize> {
         let stores = self.lock();
         let mut order: Vec<_> = (0..stores.len()).filter(|store| !is_excluded(excluded, *store)).collect();
-        // Stable, so equals stay in order of preference.
+        // The sort is stable, so equals stay in order of preference.
         order.sort_by_key(|store| stores.get(*store).and_then(|health| health.cooling_until(now)));
         order
     }
@@ -79,13 +81,13 @@ impl Failover {
 }
 
 impl Health {
-    /// The end of the cool-down; `None`, which sorts first, for a store that is to be asked.
+    /// The end of the cool-down. It is `None`, which sorts first, for a store that may be asked.
     fn cooling_until(&self, now: Instant) -> Option<Instant> {
         self.cool_at.filter(|at| *at > now)
     }
 
-    /// Begins a cool-down. Failures during one are of requests that had begun before it, or that had no other
-    /// store to go to: one outage, whose many requests in flight must not add up to the longest cool-down.
+    /// Begins a cool-down. Failures during one belong to the same outage: their requests had begun before it, or
+    /// had no other store to go to. The many requests in flight must not add up to the longest cool-down.
     fn fail(&mut self, now: Instant) {
         if self.cooling_until(now).is_some() {
             return;
@@ -100,7 +102,7 @@ fn is_excluded(excluded: u64, store: usize) -> bool {
     u32::try_from(store).ok().and_then(|bit| excluded.checked_shr(bit)).is_some_and(|bits| bits & 1 == 1)
 }
 
-/// Whether other objects of the store would fail alike.
+/// Whether requests for other objects of the store would fail too.
 fn concerns_the_store(error: &StoreError) -> bool {
     match error {
         StoreError::Network { .. } | StoreError::Denied { .. } | StoreError::Refused { .. } => true,

@@ -25,11 +25,11 @@ pub use durable::{sync_folder, temporary_file};
 pub use open::open_regular;
 pub use reader::FolderReader;
 
-/// The most bytes of a file that are in memory at a time, for each download.
+/// The most bytes of a file that a download keeps in memory at a time.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// Objects are the files below a folder. Nothing is counted in a [`Meter`](crate::Meter), since nothing
-/// goes over a wire.
+/// A store whose objects are the files below a folder. It counts nothing in a [`Meter`](crate::Meter), since
+/// nothing goes over a wire.
 #[derive(Debug, Clone)]
 pub struct FolderStore {
     root: PathBuf,
@@ -38,20 +38,21 @@ pub struct FolderStore {
 }
 
 impl FolderStore {
-    /// The store in `root`. The folder is not looked at before the first object is asked for.
+    /// Makes the store in `root`. It does not look at the folder before the first object is asked for.
     #[must_use]
     pub fn new(root: PathBuf) -> Self {
         let shown = root.display().to_string();
         Self { staging: root.join(tidy::STAGING_FOLDER), root, shown }
     }
 
-    /// A folder of other files than a store's, such as indexes: what is being written waits in it too.
+    /// Makes a store of a folder with files other than a store's, such as indexes. Files that are being written
+    /// wait in the same folder.
     #[must_use]
     pub fn plain(root: PathBuf) -> Self {
         Self { staging: root.clone(), ..Self::new(root) }
     }
 
-    /// The folder.
+    /// The folder of the store.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
@@ -94,7 +95,7 @@ impl ReadStore for FolderStore {
     }
 }
 
-/// Opens a regular file and tells its size and times. Anything else there counts as absent.
+/// Opens a regular file and returns its metadata. Anything else there counts as absent.
 async fn open_file(path: &Path) -> Result<(File, std::fs::Metadata), StoreError> {
     let wanted = path.to_owned();
     let opened = blocking(move || Ok(open_regular(&wanted))).await?;
@@ -105,13 +106,13 @@ async fn open_file(path: &Path) -> Result<(File, std::fs::Metadata), StoreError>
     Ok((File::from_std(file), metadata))
 }
 
-/// Runs what waits for the disk beside the network's thread.
+/// Runs work that waits for the disk on another thread than the network's.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        // Only a panic, or a runtime that ends, comes here.
+        // Only a panic, or a runtime that is ending, leads here.
         Err(error) => Err(StoreError::Io { path: PathBuf::new(), source: std::io::Error::other(error) }),
     }
 }
@@ -120,7 +121,7 @@ fn absent(path: &Path) -> StoreError {
     StoreError::NotFound { object: path.display().to_string(), status: None }
 }
 
-/// What is still to be read of a file.
+/// The rest of a file that is being read.
 struct FileBody {
     file: File,
     path: PathBuf,

@@ -1,11 +1,12 @@
-//! Frames: one zstd frame of consecutive chunks, the smallest thing that is fetched. FORMAT.md, section 7.
+//! Frames. A frame is one zstd frame of consecutive chunks, and the smallest thing that is fetched. FORMAT.md,
+//! section 7.
 
 use bytes::Bytes;
 use regrow_chunker::{MAX_CHUNK_BYTES, Record};
 
-/// A frame holds at most this many plain bytes.
+/// The most plain bytes that a frame holds.
 pub const MAX_FRAME_BYTES: u64 = 8 << 20;
-/// A frame is closed when it holds this many plain bytes or more. Measured: see ARCHITECTURE.md.
+/// The number of plain bytes at which a frame is closed. ARCHITECTURE.md has the measurements.
 pub const FRAME_TARGET_BYTES: usize = 1 << 20;
 const _: () = assert!(FRAME_TARGET_BYTES as u64 + (MAX_CHUNK_BYTES as u64) < MAX_FRAME_BYTES);
 
@@ -16,17 +17,17 @@ pub struct PlainFrame {
     bytes: Vec<u8>,
 }
 
-/// A compressed frame and what it holds.
+/// A compressed frame, with the records of its chunks.
 #[derive(Debug)]
 pub struct StoredFrame {
-    /// Its chunks in order.
+    /// The chunks of the frame, in order.
     pub records: Vec<Record>,
     /// The zstd frame.
     pub bytes: Vec<u8>,
 }
 
 impl PlainFrame {
-    /// Appends a chunk. The frame should be ended at [`FRAME_TARGET_BYTES`].
+    /// Appends a chunk. The frame should end once it has [`FRAME_TARGET_BYTES`].
     pub fn push(&mut self, record: Record, bytes: &[u8]) {
         if self.bytes.capacity() == 0 {
             self.bytes.reserve(FRAME_TARGET_BYTES + (64 << 10));
@@ -35,35 +36,35 @@ impl PlainFrame {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Plain bytes so far.
+    /// The number of plain bytes so far.
     #[must_use]
     pub fn plain_bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether it holds no chunk.
+    /// Whether the frame holds no chunk.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// Compresses at a zstd level.
+    /// Compresses the frame.
     ///
     /// # Errors
-    /// What zstd says (out of memory, a level that it does not have).
+    /// Errors of zstd, such as a lack of memory.
     pub fn compress(self, compressor: &mut Compressor) -> std::io::Result<StoredFrame> {
         Ok(StoredFrame { bytes: compressor.0.compress(&self.bytes)?, records: self.records })
     }
 }
 
-/// A zstd context for compression, to be kept for many frames.
+/// A zstd context for compression. Keep it for many frames.
 pub struct Compressor(zstd::bulk::Compressor<'static>);
 
 impl Compressor {
-    /// A context for a level.
+    /// Makes a context for a compression level.
     ///
     /// # Errors
-    /// What zstd says.
+    /// Errors of zstd, such as a level that it does not have.
     pub fn new(level: i32) -> std::io::Result<Self> {
         Ok(Self(zstd::bulk::Compressor::new(level)?))
     }
@@ -71,26 +72,26 @@ impl Compressor {
     /// Compresses bytes that are no frame of a pack, such as a chunk that waits.
     ///
     /// # Errors
-    /// What zstd says.
+    /// Errors of zstd.
     pub fn compress(&mut self, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
         self.0.compress(bytes)
     }
 }
 
-/// A zstd context for decompression, to be kept for many frames.
+/// A zstd context for decompression. Keep it for many frames.
 pub struct Decompressor(zstd::bulk::Decompressor<'static>);
 
 impl Decompressor {
-    /// A context.
+    /// Makes a context.
     ///
     /// # Errors
-    /// What zstd says (out of memory).
+    /// Errors of zstd, such as a lack of memory.
     pub fn new() -> std::io::Result<Self> {
         Ok(Self(zstd::bulk::Decompressor::new()?))
     }
 
-    /// The plain bytes of a frame that must have `plain_bytes` of them, which the caller has bounded by
-    /// [`MAX_FRAME_BYTES`]. `None` if it has not. The chunks in it are not verified yet.
+    /// Returns the plain bytes of a frame, or `None` if they are not exactly `plain_bytes`. The caller has bounded
+    /// that number by [`MAX_FRAME_BYTES`]. The chunks in the frame are not verified yet.
     pub fn decompress(&mut self, stored: &[u8], plain_bytes: u64) -> Option<Bytes> {
         let capacity = usize::try_from(plain_bytes.min(MAX_FRAME_BYTES)).ok()?;
         let plain = self.0.decompress(stored, capacity).ok()?;

@@ -3,24 +3,24 @@
 use regrow_chunker::{ChunkId, Params};
 use serde::{Deserialize, Serialize};
 
-/// The object that says what a store is.
+/// The name of the object that describes a store.
 pub const STORE_FILE: &str = "regrow.json";
 /// The version of the store's layout.
 pub const STORE_VERSION: u32 = 1;
 
-/// A pack's object.
+/// The name of a pack's object.
 #[must_use]
 pub fn pack_name(id: &ChunkId) -> String {
     format!("packs/{}/{id}.pack", id.shard())
 }
 
-/// The pack that a file of this name in `packs/ab` is, if it is one.
+/// The id of the pack whose file in `packs/ab` has this name, if it is a pack's name.
 #[must_use]
 pub(crate) fn parse_pack_name(file_name: &str) -> Option<ChunkId> {
     file_name.strip_suffix(".pack")?.parse().ok()
 }
 
-/// The pack that an object of this name is, if it is one.
+/// The id of the pack whose object has this name, if it is a pack's name.
 #[must_use]
 pub fn parse_pack_object(name: &str) -> Option<ChunkId> {
     let id = parse_pack_name(name.rsplit('/').next()?)?;
@@ -30,13 +30,13 @@ pub fn parse_pack_object(name: &str) -> Option<ChunkId> {
 /// The folder of patches.
 pub const PATCHES_FOLDER: &str = "patches";
 
-/// The object of the patch that makes the image `target` from the image `base`.
+/// The name of the patch that makes the image `target` from the image `base`.
 #[must_use]
 pub fn patch_name(base: &ChunkId, target: &ChunkId) -> String {
     format!("{PATCHES_FOLDER}/{base}/{target}.patch")
 }
 
-/// The base and the target of the patch that an object of this name is, if it is one.
+/// The base and the target of the patch whose object has this name, if it is a patch's name.
 #[must_use]
 pub fn parse_patch_object(name: &str) -> Option<(ChunkId, ChunkId)> {
     let (folder, file) = name.rsplit_once('/')?;
@@ -44,18 +44,18 @@ pub fn parse_patch_object(name: &str) -> Option<(ChunkId, ChunkId)> {
     (patch_name(&base, &target) == name).then_some((base, target))
 }
 
-/// What `regrow.json` holds.
+/// The contents of `regrow.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreDescription {
     /// [`STORE_VERSION`].
     pub format: u32,
-    /// Version of the walking rules.
+    /// The version of the walking rules.
     pub walk: u32,
-    /// Smallest chunk, bytes.
+    /// The smallest chunk in bytes.
     pub chunk_min: u32,
-    /// Average chunk, bytes.
+    /// The average chunk in bytes.
     pub chunk_avg: u32,
-    /// Largest chunk, bytes.
+    /// The largest chunk in bytes.
     pub chunk_max: u32,
 }
 

@@ -1,4 +1,35 @@
-//! Frames, packs, the store's layout, and the places that stores lie in. Knows nothing of images or indexes.
+//! Stores: frames, packs, the layout of a store, and the places in which stores lie.
+//!
+//! A store is a set of immutable packs, named by their contents. A [pack](PackWriter) holds frames of compressed
+//! chunks, and at its end a [table](PackTail) of them; so a reader fetches the end of a pack, then the ranges that
+//! it needs. Any place that can serve ranges of files can be a store.
+//!
+//! The contract is four traits, since few users need all of them: [`ReadStore`], [`ListStore`], [`WriteStore`] and
+//! [`PruneStore`]. A folder ([`FolderStore`]), memory ([`MemoryStore`]) and buckets implement all four; HTTP only
+//! reads. [`Retry`] wraps a store and asks again after errors that may pass. The crate knows nothing of images or
+//! indexes.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use regrow_chunker::{ChunkId, Record};
+//! use regrow_store::{Compressor, Decompressor, PackTail, PackWriter, Part, PlainFrame};
+//!
+//! let chunk = b"the bytes of a chunk".as_slice();
+//! let record = Record { id: ChunkId::of(chunk), len: chunk.len() as u32 };
+//! let mut frame = PlainFrame::default();
+//! frame.push(record, chunk);
+//! let mut writer = PackWriter::new(Vec::new())?;
+//! writer.add_frame(Part::Contents, frame.compress(&mut Compressor::new(9)?)?)?;
+//! let (pack, summary) = writer.finish()?;
+//!
+//! let pack = Bytes::from(pack);
+//! let tail = PackTail::decode(&pack.slice(summary.tail_at as usize..), summary.bytes)?;
+//! let entry = &tail.frames[0];
+//! let stored = &pack[entry.stored.start as usize..entry.stored.end as usize];
+//! let plain = Decompressor::new()?.decompress(stored, entry.plain_bytes).expect("the frame is sound");
+//! assert_eq!(ChunkId::of(&plain), tail.records[0].id);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #[cfg(feature = "remote")]
 mod bucket;
@@ -52,7 +83,7 @@ pub use write::{
     Condition, Content, Depth, ListStore, ObjectInfo, ObjectKind, PruneStore, PutOutcome, Store, WriteStore,
 };
 
-/// Without the feature `remote` there are none.
+/// The type of stores in buckets. It has no values without the feature `remote`.
 #[cfg(not(feature = "remote"))]
 #[derive(Debug)]
 pub enum BucketStore {}

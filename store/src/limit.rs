@@ -5,36 +5,36 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How much of an idle time may be made up for: at most so long a time's worth of bytes passes at once. Longer
-/// than timers are late, or the rate would stay below the limit.
+/// How much idle time may be made up for: at most this time's worth of bytes passes at once. It must exceed the
+/// lateness of timers, or the rate would stay below the limit.
 const BURST: Duration = Duration::from_millis(100);
 
-/// Lets no more than so many bytes pass per second, over all who share it.
+/// A limit on the bytes that pass per second, over all transfers that share it.
 ///
-/// Bytes are taken as a debt: they pass once the debts of those who came before are paid off. So a piece of any
-/// size passes, those after it wait, and everyone is served in the order of asking.
+/// Bytes are taken as a debt: they pass once all earlier debts are paid off. So a piece of any size passes, the
+/// pieces after it wait, and requests are served in their order.
 #[derive(Debug)]
 pub struct RateLimit {
     bytes_per_second: u64,
-    /// When all that has passed is paid off.
+    /// The time at which everything that has passed is paid off.
     paid_at: Mutex<Option<Instant>>,
 }
 
 impl RateLimit {
-    /// A limit of so many bytes per second; zero counts as one.
+    /// Makes a limit of this many bytes per second. Zero counts as one.
     #[must_use]
     pub fn new(bytes_per_second: u64) -> Self {
         Self { bytes_per_second: bytes_per_second.max(1), paid_at: Mutex::default() }
     }
 
-    /// The limit.
+    /// The limit in bytes per second.
     #[must_use]
     pub fn bytes_per_second(&self) -> u64 {
         self.bytes_per_second
     }
 
-    /// Waits until `bytes` bytes may pass. They count as passed even if the wait is given up: those that came
-    /// over the network have come.
+    /// Waits until `bytes` bytes may pass. They count as passed even if the wait is given up, because bytes that
+    /// came over the network have come.
     pub async fn take(&self, bytes: u64) {
         if bytes == 0 {
             return;
@@ -46,7 +46,7 @@ impl RateLimit {
         }
     }
 
-    /// Adds to the debt; returns when the debts before this one are paid off.
+    /// Adds to the debt, and returns the time at which the earlier debts are paid off.
     fn enter_debt(&self, bytes: u64, now: Instant) -> Instant {
         let mut paid_at = self.paid_at.lock().unwrap_or_else(PoisonError::into_inner);
         let earliest = now.checked_sub(BURST).unwrap_or(now);
@@ -67,10 +67,10 @@ mod tests {
 
     use super::*;
 
-    /// The timer's own grain.
+    /// The grain of the timer.
     const GRAIN: Duration = Duration::from_millis(2);
 
-    /// Up to the burst, and the last pieces, which nobody has waited to see paid off.
+    /// Allows for the burst, and for the last pieces, whose debt nobody waited for.
     fn close(time: Duration, expected: Duration) -> bool {
         time <= expected + GRAIN && time + 2 * BURST + GRAIN >= expected
     }
@@ -125,7 +125,7 @@ mod tests {
             futures::future::join_all(tasks).await.into_iter().map(Result::unwrap_or_default).collect();
         times.sort();
         assert!(close(times[9], Duration::from_secs(10)), "{times:?}");
-        // The first to come took the burst, which is ten of its hundred pieces.
+        // The first transfer took the burst, which is ten of its hundred pieces.
         assert!(times[0] > Duration::from_millis(8800) && close(times[1], Duration::from_secs(10)), "{times:?}");
     }
 

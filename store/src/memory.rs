@@ -1,4 +1,4 @@
-//! A store in memory, for tests and for who only needs a store for a while.
+//! A store in memory, for tests and for users that need a store only for a while.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,7 +28,7 @@ pub struct MemoryStore {
 #[derive(Default)]
 struct Objects {
     by_name: BTreeMap<String, Object>,
-    /// How often something was put so far, which makes versions.
+    /// The number of puts so far, from which versions are made.
     puts: u64,
 }
 
@@ -40,14 +40,15 @@ struct Object {
 }
 
 impl MemoryStore {
-    /// An empty store that people see as `shown`. Files wait to be put in the system's folder for temporary files.
+    /// Makes an empty store that is called `shown` in messages. Files wait to be put in the system's folder for
+    /// temporary files.
     #[must_use]
     pub fn new(shown: &str) -> Self {
         Self { objects: Arc::default(), staging: std::env::temp_dir(), shown: shown.to_owned() }
     }
 
     fn objects(&self) -> MutexGuard<'_, Objects> {
-        // Nothing is left half done while the lock is held, so the objects are good even after a panic.
+        // Nothing is half done while the lock is held, so the objects are sound even after a panic.
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -64,7 +65,7 @@ impl MemoryStore {
             let reason = format!("it has {object_bytes} bytes, fewer than were asked for");
             return Err(StoreError::Damaged { object: named, reason });
         };
-        // Within bytes in memory, so the ends fit a usize.
+        // The range is within bytes in memory, so its ends fit a usize.
         let piece = bytes.slice(range.start as usize..range.end as usize);
         let pieces = (!piece.is_empty()).then_some(Ok(piece));
         Ok(Download {
@@ -177,7 +178,7 @@ fn taken(content: Content) -> Result<Bytes, StoreError> {
         Content::File(file) => file,
     };
     let mut bytes = Vec::new();
-    // Opened anew, since the handle stands at the end of what was written.
+    // The handle stands at the end of the bytes that were written, so it is rewound.
     file.as_file()
         .rewind()
         .and_then(|()| file.as_file().read_to_end(&mut bytes))

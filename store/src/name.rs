@@ -2,8 +2,8 @@
 
 use crate::StoreError;
 
-/// Refuses a name that could lead out of the store or mean different objects on different backends: absolute
-/// ones, empty parts, `.`, `..`, backslashes and control characters.
+/// Refuses a name that could lead out of the store, or mean different objects on different backends: absolute
+/// names, empty parts, `.`, `..`, backslashes and control characters.
 pub(crate) fn check_name(location: &str, name: &str) -> Result<(), StoreError> {
     let good_part = |part: &str| !matches!(part, "" | "." | "..");
     let good_char = |c: char| c != '\\' && !c.is_control();
@@ -16,17 +16,17 @@ pub(crate) fn check_name(location: &str, name: &str) -> Result<(), StoreError> {
     })
 }
 
-/// Whether a file or a key is named as indexes are.
+/// Whether a file or a key has the name of an index.
 pub(crate) fn is_index_name(name: &str) -> bool {
     name.to_ascii_lowercase().ends_with(".rgx")
 }
 
-/// The refusal of a list that would pass over an index, or a folder that may hold some, since no store can have its name.
+/// The error of a list that meets an index, or a folder that may hold one, whose name no store can have. The list
+/// must not pass over it.
 pub(crate) fn unnameable(object: String) -> StoreError {
     StoreError::InvalidRequest {
         object,
-        reason: "the name is none that a store can have, so that what is there cannot be looked at; rename it"
-            .to_owned(),
+        reason: "the name is none that a store can have, so it cannot be read; rename it".to_owned(),
     }
 }
 

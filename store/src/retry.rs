@@ -1,4 +1,4 @@
-//! A decorator that asks again: after errors that may pass, and from where a body broke off.
+//! A decorator that asks again: after errors that may pass, and from the byte at which a body broke off.
 
 use std::future::Future;
 use std::ops::Range;
@@ -15,23 +15,23 @@ use crate::{
     PruneStore, PutOutcome, ReadStore, Span, StoreError, WriteStore,
 };
 
-/// The longest wait that a server's `Retry-After` is granted.
+/// The longest wait that a server can ask for by `Retry-After`.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// So many bytes since the last failure are progress. Fewer are none, or a server that drips and breaks off would
-/// be asked for ever.
+/// The number of bytes since the last failure that counts as progress. Fewer do not count, or a server that drips
+/// and breaks off would be asked for ever.
 const PROGRESS_BYTES: u64 = 64 << 10;
 
 /// How often and how patiently to ask again: exponential backoff with full jitter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// How many times in a row a request may fail without progress, which is 64 KiB; zero counts as one.
+    /// How many times in a row a request may fail without progress, which is 64 KiB. Zero counts as one.
     pub attempts: u32,
-    /// The longest wait after the first failure; doubled after each further one.
+    /// The longest wait after the first failure. It doubles after each further one.
     pub first_delay: Duration,
     /// The longest wait of all, unless the server asks for more.
     pub max_delay: Duration,
-    /// When everything has to be over: requests, bodies and the waits between attempts end then.
+    /// The time by which everything must be over: requests, bodies and the waits between attempts end then.
     pub deadline: Option<Deadline>,
 }
 
@@ -47,8 +47,8 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Runs `operation` until it succeeds, fails with an error that is not transient, or has failed as often as
-    /// the policy allows; the last error is returned.
+    /// Runs `operation` until it succeeds, fails with an error that is not transient, or has failed as often as the
+    /// policy allows. The last error is returned.
     pub async fn run<T, F, Fut>(&self, mut operation: F) -> Result<T, StoreError>
     where
         F: FnMut() -> Fut,
@@ -63,7 +63,7 @@ impl RetryPolicy {
         }
     }
 
-    /// The upper bound of the wait after so many failures in a row.
+    /// The upper bound of the wait after this many failures in a row.
     fn longest_delay(&self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
         self.first_delay.saturating_mul(1 << doublings).min(self.max_delay)
@@ -74,10 +74,10 @@ impl RetryPolicy {
 struct Backoff {
     policy: RetryPolicy,
     failures: u32,
-    /// Bodies so far that came too slowly. What they bring is no progress: a server that keeps just below the floor
-    /// would be asked for ever.
+    /// The number of bodies that came too slowly. The bytes that they bring are no progress, or a server that keeps
+    /// just below the floor would be asked for ever.
     lags: u32,
-    /// What has come since the last failure.
+    /// The number of bytes since the last failure.
     gained_bytes: u64,
 }
 
@@ -86,7 +86,7 @@ impl Backoff {
         Self { policy, failures: 0, lags: 0, gained_bytes: 0 }
     }
 
-    /// Waits before the next attempt, or gives `error` back when there is to be none.
+    /// Waits before the next attempt, or returns `error` if there will be none.
     async fn wait_after(&mut self, error: StoreError) -> Result<(), StoreError> {
         self.failures += 1;
         self.lags += u32::from(matches!(error, StoreError::Slow { .. }));
@@ -111,9 +111,9 @@ impl Backoff {
     }
 }
 
-/// Reads from `S`, and asks again after transient errors. A body that breaks off is continued from the byte it
-/// got to, so the reader sees one whole body. All else goes to `S` as it is: stores that can be written to ask again
-/// themselves.
+/// A store that asks `S` again after transient errors. A body that breaks off is continued from the byte that it
+/// reached, so the reader sees one whole body. Everything but reading goes to `S` directly: stores that can be
+/// written to ask again themselves.
 #[derive(Debug)]
 pub struct Retry<S> {
     inner: Arc<S>,
@@ -127,7 +127,7 @@ impl<S: ReadStore + 'static> Retry<S> {
         Self { inner: Arc::new(inner), policy }
     }
 
-    /// The store that is read from.
+    /// The wrapped store.
     #[must_use]
     pub fn inner(&self) -> &S {
         &self.inner
@@ -295,7 +295,7 @@ impl<S: ReadStore + 'static> Continued<S> {
     }
 
     fn continue_with(&mut self, download: Download) -> Result<(), StoreError> {
-        // A size that is not told says nothing.
+        // Sizes are compared only if both are known.
         let sizes = self.object_bytes.zip(download.object_bytes);
         if let Some((before, now)) = sizes.filter(|(before, now)| before != now) {
             let reason = format!("it changed while it was read: from {before} to {now} bytes");

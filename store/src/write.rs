@@ -1,4 +1,5 @@
-//! The contracts of a store beyond reading: listing, writing, pruning, each a trait of its own, since few need all.
+//! The contracts of a store beyond reading. Listing, writing and pruning are a trait each, since few users need all
+//! of them.
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -12,14 +13,14 @@ use tempfile::NamedTempFile;
 
 use crate::{ReadStore, StoreError, temporary_file};
 
-/// What an object is, which decides what its host tells caches and browsers of it.
+/// The kind of an object. It decides what its host tells caches and browsers about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ObjectKind {
-    /// A pack or a patch: named by its content, never changes.
+    /// A pack or a patch, which is named by its content and never changes.
     Immutable,
-    /// An index: a name that may move on; caches may keep it so long.
+    /// An index, whose name may move on to another one. Caches may keep it for this long.
     Index {
-        /// `max-age`, whole seconds.
+        /// The value of `max-age`, in whole seconds.
         max_age: Duration,
     },
     /// A small JSON object about the store.
@@ -37,7 +38,7 @@ impl ObjectKind {
         }
     }
 
-    /// The value of `Content-Type`. One that hosts do not try to compress, but for JSON.
+    /// The value of `Content-Type`. Hosts do not try to compress objects of this type, except for JSON.
     #[must_use]
     pub fn content_type(&self) -> &'static str {
         match self {
@@ -47,76 +48,78 @@ impl ObjectKind {
     }
 }
 
-/// What is put.
+/// The bytes that are put.
 #[derive(Debug)]
 pub enum Content {
     /// Bytes in memory.
     Bytes(Bytes),
-    /// A complete file, read from its start; it is used up. One in the store's [`staging`](WriteStore::staging) folder
-    /// costs no copy.
+    /// A complete file, which is read from its start and used up. A file in the store's
+    /// [`staging`](WriteStore::staging) folder costs no copy.
     File(NamedTempFile),
 }
 
-/// When an object is put.
+/// The condition under which an object is put.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// In any case: what is there is replaced.
+    /// Always: an object that is there is replaced.
     Always,
-    /// If nothing is there. A host that cannot tell replaces what is there: only for objects where that does no harm.
+    /// Only if nothing is there. A host that cannot tell replaces the object, so use this only where that does no
+    /// harm.
     IfAbsent,
-    /// If what is there is still what was read with this [`version`](crate::Download::version). A host that cannot
-    /// tell replaces it.
+    /// Only if the object still has this [`version`](crate::Download::version). A host that cannot tell replaces
+    /// it.
     IfVersion(String),
 }
 
-/// What became of a put.
+/// The outcome of a put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PutOutcome {
     /// The object is there, complete and durable.
     Stored,
-    /// The condition did not hold; what is there was left alone.
+    /// The condition did not hold. The object that is there was left alone.
     Refused,
 }
 
 /// An object as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectInfo {
-    /// Its name in the store.
+    /// The object's name in the store.
     pub name: String,
-    /// Its size in bytes.
+    /// The object's size in bytes.
     pub bytes: u64,
-    /// When it was last written, by the host's clock.
+    /// The time of the last write, by the host's clock.
     pub modified: SystemTime,
-    /// Whether its bytes cannot be had before somebody restores them, as far as the host tells (S3 Glacier).
+    /// Whether the object cannot be read before somebody restores it, as far as the host tells (S3 Glacier).
     pub is_archived: bool,
 }
 
-/// How deep a list goes.
+/// The depth of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// The objects of the folder itself.
+    /// Only the objects of the folder itself.
     Folder,
-    /// Those of all folders in it too.
+    /// The objects of the folder, and of all folders in it.
     Tree,
 }
 
 /// A place whose objects can be listed.
 pub trait ListStore: Send + Sync + Debug {
-    /// The objects in `folder` (`packs`, `packs/ab`, empty for all of the store), in no order. Names that the
-    /// host has and a store could not ([`ReadStore::get`] would refuse them) are passed over. A folder that is not there is empty.
+    /// Lists the objects in `folder` (`packs`, `packs/ab`, empty for all of the store), in no particular order.
+    /// Names that no store could have, which [`ReadStore::get`] would refuse, are passed over. A folder that is not
+    /// there is empty.
     fn list<'a>(&'a self, folder: &'a str, depth: Depth) -> BoxStream<'a, Result<ObjectInfo, StoreError>>;
 
-    /// What a list would show of one object; `None` if it is not there.
+    /// Returns what a list would show of one object, or `None` if it is not there.
     fn stat<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<ObjectInfo>, StoreError>>;
 }
 
-/// A place that objects are written to. An object appears under its name only when it is complete, at once.
+/// A place that objects are written to. An object appears under its name at once, and only when it is complete.
 pub trait WriteStore: Send + Sync + Debug {
-    /// A folder of this machine where files wait to be put.
+    /// A folder of this machine in which files wait to be put.
     fn staging(&self) -> &Path;
 
-    /// A new file there, to be put. Its name begins with `prefix`, if it has one: where files are sent elsewhere they need none, and
-    /// so a process that is killed leaves nothing.
+    /// Makes a new file in the staging folder. Its name begins with `prefix`, if the file has a name: a backend
+    /// that sends files elsewhere needs none, so a process that is killed leaves nothing.
     fn stage(&self, prefix: &str) -> std::io::Result<NamedTempFile> {
         temporary_file(self.staging(), prefix)
     }
@@ -130,8 +133,8 @@ pub trait WriteStore: Send + Sync + Debug {
         condition: Condition,
     ) -> BoxFuture<'a, Result<PutOutcome, StoreError>>;
 
-    /// Copies an object of `from` under the same name without its bytes coming here. `Ok(false)` where these two places
-    /// cannot do that.
+    /// Copies an object of `from` under the same name, without fetching its bytes. The result is `Ok(false)` if
+    /// these two places cannot do that.
     fn copy_from<'a>(
         &'a self,
         from: &'a dyn ReadStore,
@@ -145,11 +148,11 @@ pub trait WriteStore: Send + Sync + Debug {
 
 /// A place that objects are deleted from.
 pub trait PruneStore: Send + Sync + Debug {
-    /// Deletes objects; one that is not there is no error.
+    /// Deletes objects. An object that is not there is no error.
     fn delete<'a>(&'a self, names: &'a [String]) -> BoxFuture<'a, Result<(), StoreError>>;
 }
 
-/// A place that does it all.
+/// A place that implements all four contracts.
 pub trait Store: ReadStore + ListStore + WriteStore + PruneStore {}
 
 impl<S: ReadStore + ListStore + WriteStore + PruneStore + ?Sized> Store for S {}

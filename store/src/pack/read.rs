@@ -1,4 +1,5 @@
-//! Reading a pack's end: what it holds and where. All of it is a stranger's word until it is checked.
+//! Decoding of a pack's end: its chunks, its segments, and their places. Nothing of it is trusted until it is
+//! checked.
 
 use std::ops::Range;
 
@@ -8,45 +9,45 @@ use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Record, bounds, varint};
 use super::{HEADER_BYTES, KIND_ZSTD, MAX_TAIL_BYTES, TRAILER_MAGIC, VERSION};
 use crate::frame::MAX_FRAME_BYTES;
 
-/// Size of the trailer.
+/// The size of the trailer in bytes.
 pub const TRAILER_BYTES: u64 = 96;
-/// A segment has at most this many records (FORMAT.md, section 4).
+/// The most records in a segment (FORMAT.md, section 4).
 const MAX_SEGMENT_RECORDS: u64 = 256;
 
-/// Why the end of a pack is not one.
+/// A reason why bytes are not the end of a pack.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackError {
-    /// No trailer where one should be.
+    /// There is no trailer where one should be.
     #[error("not a pack, or cut off")]
     NotAPack,
-    /// Another version.
+    /// The pack has another version of the format.
     #[error("pack of format version {0}; this regrow reads version {version}", version = VERSION)]
     Version(u32),
-    /// A frame of a kind that this version does not know.
+    /// The pack has a frame of a kind that this version does not know.
     #[error("pack has a frame of kind {0}: made by a newer regrow")]
     UnknownFrame(u8),
-    /// A value that cannot be.
+    /// A value is impossible.
     #[error("pack is damaged: {0}")]
     Damaged(&'static str),
 }
 
-/// Where the parts of a pack are, in bytes from its start.
+/// The offsets of a pack's parts, in bytes from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trailer {
-    /// Where the skeleton frames begin.
+    /// The offset of the skeleton frames.
     pub skeleton_at: u64,
-    /// Where the segments begin.
+    /// The offset of the segments.
     pub tail_at: u64,
-    /// Where the table begins.
+    /// The offset of the table.
     pub table_at: u64,
-    /// The pack's size.
+    /// The pack's size in bytes.
     pub bytes: u64,
     tail_hash: [u8; 32],
 }
 
 impl Trailer {
-    /// Reads the last [`TRAILER_BYTES`] of a pack of `bytes` bytes.
+    /// Decodes the last [`TRAILER_BYTES`] of a pack of `bytes` bytes.
     pub fn decode(trailer: &[u8], bytes: u64) -> Result<Self, PackError> {
         let trailer: &[u8; TRAILER_BYTES as usize] = trailer.try_into().map_err(|_| PackError::NotAPack)?;
         if trailer[88..] != TRAILER_MAGIC {
@@ -64,7 +65,8 @@ impl Trailer {
         found.check(bytes)
     }
 
-    /// The size of the pack that a trailer states, unchecked; `None` if these bytes are not as long as a trailer.
+    /// The size of the pack that a trailer states. It is not checked, and `None` if these bytes are not as long as
+    /// a trailer.
     #[must_use]
     pub fn stated_bytes(trailer: &[u8]) -> Option<u64> {
         let trailer: &[u8; TRAILER_BYTES as usize] = trailer.try_into().ok()?;
@@ -87,33 +89,33 @@ impl Trailer {
     }
 }
 
-/// A frame of a pack.
+/// A frame as a pack's table lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrameEntry {
-    /// Where in the pack its bytes are.
+    /// The range of the frame's bytes in the pack.
     pub stored: Range<u64>,
-    /// Its plain bytes, the sum of its chunks' lengths.
+    /// The number of plain bytes, which is the sum of the chunks' lengths.
     pub plain_bytes: u64,
-    /// Its chunks: numbers in [`PackTail::records`].
+    /// The chunks of the frame, as positions in [`PackTail::records`].
     pub chunks: Range<usize>,
 }
 
-/// What the end of a pack tells.
+/// The decoded end of a pack.
 #[derive(Debug, Clone)]
 pub struct PackTail {
-    /// Where the parts are.
+    /// The offsets of the parts.
     pub trailer: Trailer,
     /// The frames, in the pack's order.
     pub frames: Vec<FrameEntry>,
     /// The chunks of all frames, in order.
     pub records: Vec<Record>,
-    /// The segments: name and stored form.
+    /// The segments: id and stored form.
     segments: Vec<(ChunkId, Range<usize>)>,
     tail: Bytes,
 }
 
 impl PackTail {
-    /// Reads the bytes from some place at or before [`Trailer::tail_at`] to the end of a pack of `bytes` bytes.
+    /// Decodes the end of a pack of `bytes` bytes. `end` begins at [`Trailer::tail_at`] or before it.
     pub fn decode(end: &Bytes, bytes: u64) -> Result<Self, PackError> {
         let split = end.len().checked_sub(TRAILER_BYTES as usize).ok_or(PackError::NotAPack)?;
         let trailer = Trailer::decode(&end[split..], bytes)?;
@@ -132,12 +134,12 @@ impl PackTail {
         Ok(Self { trailer, frames, records, segments, tail })
     }
 
-    /// The names of its segments.
+    /// The ids of the segments.
     pub fn segment_ids(&self) -> impl Iterator<Item = ChunkId> + '_ {
         self.segments.iter().map(|&(id, _)| id)
     }
 
-    /// The records of a segment, by its number; they are to be checked against its name.
+    /// The id and the records of the segment at this position. The caller must check the records against the id.
     pub fn segment(&self, number: usize) -> Result<(ChunkId, Vec<Record>), PackError> {
         const BAD: PackError = PackError::Damaged("a recipe segment");
         let (id, range) = self.segments.get(number).ok_or(BAD)?;
@@ -162,7 +164,7 @@ impl PackTail {
         Ok((*id, records))
     }
 
-    /// How many segments it has.
+    /// The number of segments.
     #[must_use]
     pub fn segments(&self) -> usize {
         self.segments.len()
@@ -170,7 +172,7 @@ impl PackTail {
 }
 
 fn decode_frames(table: &mut &[u8], trailer: &Trailer) -> Result<(Vec<FrameEntry>, Vec<Record>), PackError> {
-    // Kind, two numbers, and at least one chunk.
+    // A frame takes at least 36 bytes: its kind, two numbers, and one chunk.
     let count = take_count(table, 36)?;
     let (mut frames, mut records) = (Vec::with_capacity(count), Vec::new());
     let (mut at, mut prefixes) = (HEADER_BYTES, Vec::new());
@@ -212,8 +214,8 @@ fn decode_frames(table: &mut &[u8], trailer: &Trailer) -> Result<(Vec<FrameEntry
     Ok((frames, records))
 }
 
-/// Whether a frame names a chunk more than once, which a writer has no reason to do. `prefixes` is room to sort in: numbers are
-/// sorted faster than ids, and hardly ever two ids begin alike.
+/// Whether a frame names a chunk more than once, which no writer has a reason to do. `prefixes` is room to sort in:
+/// numbers sort faster than ids, and hardly ever do two ids begin alike.
 fn repeats(records: &[Record], prefixes: &mut Vec<u64>) -> bool {
     prefixes.clear();
     prefixes.extend(records.iter().map(|record| record.id.prefix()));
@@ -243,7 +245,7 @@ fn decode_segment_list(table: &mut &[u8], bytes: usize) -> Result<Vec<(ChunkId, 
     Ok(segments)
 }
 
-/// A count of things that take at least `each` bytes of what is left.
+/// Takes the count of a list whose elements take at least `each` bytes of the rest.
 fn take_count(table: &mut &[u8], each: usize) -> Result<usize, PackError> {
     let count = varint::take(table).ok_or(PackError::Damaged("a number"))?;
     if count > (table.len() / each) as u64 {

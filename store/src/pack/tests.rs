@@ -65,13 +65,13 @@ fn cut_or_flipped_is_an_error() {
         let mut bad = bytes.clone();
         bad[at] ^= 1 << (at % 8);
         let result = PackTail::decode(&Bytes::from(bad), summary.bytes);
-        // 20 bytes of the trailer mean nothing yet.
+        // 20 bytes of the trailer have no meaning yet.
         let reserved = (bytes.len() - 28..bytes.len() - 8).contains(&at);
         assert_eq!(result.is_ok(), reserved, "flipped at {at}");
     }
 }
 
-/// With the checksum made right again, so that what is behind it is reached.
+/// The checksum is made right again, so that the code behind it is reached.
 #[test]
 fn sealed_nonsense_does_no_harm() {
     let (bytes, summary) = sample();
@@ -105,7 +105,7 @@ fn frames_that_no_writer_makes() {
         id.0[31] = last;
         Record { id, len: 1000 }
     };
-    // Ids that only begin alike are not the same.
+    // Ids that only begin alike are different.
     assert!(tail_of(vec![record(1, 1), record(2, 1), record(1, 2)], 100).is_ok());
     let twice = tail_of(vec![record(1, 1), record(2, 1), record(1, 1)], 100);
     assert_eq!(twice.err(), Some(PackError::Damaged("a chunk is twice in a frame")));
@@ -115,7 +115,7 @@ fn frames_that_no_writer_makes() {
     assert_eq!(tail_of(records(), most + 1).err(), Some(PackError::Damaged("a frame is longer than its chunks")));
 }
 
-/// What cannot be compressed keeps to the bound on stored bytes.
+/// Bytes that cannot be compressed keep to the bound on stored bytes.
 #[test]
 fn noise_keeps_to_the_bound() {
     for bytes in [1, 100, 5000, 200_000, 3 << 20] {

@@ -1,4 +1,4 @@
-//! Writing a pack front to back, so that it may go anywhere that takes bytes.
+//! Writing of a pack front to back, so that it can go anywhere that takes bytes.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -8,29 +8,30 @@ use regrow_chunker::{ChunkId, Record, varint};
 use super::{HEADER_BYTES, KIND_ZSTD, MAGIC, TRAILER_MAGIC, VERSION};
 use crate::frame::StoredFrame;
 
-/// Which part of a pack a frame belongs to.
+/// The part of a pack that a frame belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Part {
-    /// Written at once.
+    /// The part of the contents frames, which are written at once.
     Contents,
-    /// Kept until the pack ends, so that one read of its end gives them with the table.
+    /// The part of the skeleton frames. They are kept until the pack ends, so that one read of its end gives them
+    /// together with the table.
     Skeleton,
 }
 
 /// A finished pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackSummary {
-    /// BLAKE3 of all its bytes.
+    /// The pack's id: BLAKE3 of all its bytes.
     pub id: ChunkId,
-    /// Its size in bytes.
+    /// The pack's size in bytes.
     pub bytes: u64,
-    /// Where the skeleton frames begin.
+    /// The offset of the skeleton frames.
     pub skeleton_at: u64,
-    /// Where the segments begin.
+    /// The offset of the segments.
     pub tail_at: u64,
 }
 
-/// See the module's documentation.
+/// A writer of one pack.
 pub struct PackWriter<W: Write> {
     out: Hashed<W>,
     contents: Vec<TableFrame>,
@@ -63,7 +64,7 @@ impl<W: Write> PackWriter<W> {
     /// Begins a pack.
     ///
     /// # Errors
-    /// Of the writer, here and below.
+    /// This and the other methods return the errors of `out`.
     pub fn new(out: W) -> io::Result<Self> {
         let mut out = Hashed { out, hasher: blake3::Hasher::new(), at: 0 };
         out.put(&MAGIC)?;
@@ -87,24 +88,24 @@ impl<W: Write> PackWriter<W> {
         Ok(())
     }
 
-    /// Adds a recipe segment by its name and records.
+    /// Adds a recipe segment by its id and records.
     pub fn add_segment(&mut self, id: ChunkId, records: Vec<Record>) {
         self.segments.push((id, records));
     }
 
-    /// Bytes of frames so far.
+    /// The number of bytes of frames so far.
     #[must_use]
     pub fn frame_bytes(&self) -> u64 {
         self.out.at - HEADER_BYTES + self.skeleton_bytes
     }
 
-    /// Whether it holds nothing.
+    /// Whether the pack holds nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.frame_bytes() == 0 && self.segments.is_empty()
     }
 
-    /// Writes the rest; returns the writer and what was written.
+    /// Writes the rest, and returns the writer and a summary of the pack.
     pub fn finish(mut self) -> io::Result<(W, PackSummary)> {
         let skeleton_at = self.out.at;
         for frame in &self.skeleton {
@@ -129,7 +130,7 @@ impl<W: Write> PackWriter<W> {
         Ok((self.out.out, PackSummary { id, bytes, skeleton_at, tail_at }))
     }
 
-    /// The segments' stored forms, and the table.
+    /// Encodes the segments' stored forms, and the table.
     fn encode_table(&self) -> (Vec<u8>, Vec<u8>) {
         let mut table = Vec::new();
         let mut places = HashMap::new();
@@ -163,7 +164,7 @@ fn put_record(out: &mut Vec<u8>, record: &Record) {
     varint::put(out, u64::from(record.len));
 }
 
-/// A segment's stored form: runs of records, or of places in the table.
+/// Appends a segment's stored form: runs of records, or of positions in the table.
 fn put_segment(out: &mut Vec<u8>, records: &[Record], places: &HashMap<ChunkId, u64>) {
     let mut at = 0;
     while at < records.len() {
