@@ -26,7 +26,7 @@ pub(crate) fn is_index_name(name: &str) -> bool {
 pub(crate) fn unnameable(object: String) -> StoreError {
     StoreError::InvalidRequest {
         object,
-        reason: "the name is none that a store can have, so it cannot be read; rename it".to_owned(),
+        reason: "no store can have this name, so the object cannot be read; rename it".to_owned(),
     }
 }
 

@@ -26,7 +26,7 @@ fn gc_refuses_indexes_that_it_cannot_name() {
     for odd in ["rel\\two.rgx", "two\u{1}.RGX"] {
         std::fs::rename(&index, root.join(odd)).unwrap();
         for keep in ["", "--keep s3://bucket"] {
-            bucket.run(&format!("{GC} {keep}")).failure(4, "the name is none that a store can have");
+            bucket.run(&format!("{GC} {keep}")).failure(4, "no store can have this name");
         }
         assert_eq!(bucket.packs("bucket"), packs, "{odd:?}");
         std::fs::rename(root.join(odd), &index).unwrap();
@@ -38,7 +38,7 @@ fn gc_refuses_indexes_that_it_cannot_name() {
         let is_asked = seen.is_list() && !seen.uri.query().unwrap_or_default().contains("store");
         is_asked.then(|| Fault::Answer { status: 200, headers: Vec::new(), body: list.clone() })
     });
-    bucket.run(GC).failure(4, "s3://bucket/rel//two.rgx: not asked for: the name is none that a store can have");
+    bucket.run(GC).failure(4, "s3://bucket/rel//two.rgx: not asked for: no store can have this name");
     assert_eq!(bucket.packs("bucket"), packs);
     bucket.server.clear_hook();
     // Other files of such names are no business of a store.

@@ -1,4 +1,4 @@
-//! What a bucket's host says when it refuses: a status, and a small XML document with a code.
+//! A bucket host's refusal: a status, and a small XML document with a code.
 
 use std::time::Duration;
 
@@ -7,33 +7,34 @@ use http::{HeaderMap, StatusCode};
 use super::xml;
 use crate::http::retry_after;
 
-/// The longest message of a host that is repeated.
+/// The longest message of a host that is passed on.
 const MAX_MESSAGE_CHARS: usize = 200;
 
 /// An answer that is no success.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Refusal {
-    /// The HTTP status; the usual one for `code` where the answer pretended success.
+    /// The HTTP status. If the answer pretended success, it is the usual one for `code`.
     pub(super) status: u16,
-    /// `NoSuchKey`, `AccessDenied`, …; empty where the host gave none (answers to HEAD have no body).
+    /// The host's code: `NoSuchKey`, `AccessDenied`, …. It is empty where the host gave none, as answers to HEAD
+    /// have no body.
     pub(super) code: String,
-    /// What the host says in words, on one line.
+    /// The host's message, on one line.
     pub(super) message: String,
-    /// The region of the bucket, where the host tells it.
+    /// The region of the bucket, if the host tells it.
     pub(super) region: Option<String>,
     /// The object's size, which S3 tells when it refuses a range.
     pub(super) object_bytes: Option<u64>,
-    /// What `Retry-After` asked for.
+    /// The wait that `Retry-After` asked for.
     pub(super) retry_after: Option<Duration>,
 }
 
 impl Refusal {
-    /// Reads an answer's head and the beginning of its body.
+    /// Reads the head of an answer, and the beginning of its body.
     pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let mut refusal = Self::of_document(status.as_u16(), &String::from_utf8_lossy(body));
         if refusal.code.is_empty() {
-            // Azure names it in the head too, and there only for HEAD.
+            // Azure states the code in the head too; in answers to HEAD it stands only there.
             header("x-ms-error-code").unwrap_or_default().clone_into(&mut refusal.code);
         }
         refusal.region = refusal.region.or_else(|| header("x-amz-bucket-region").map(str::to_owned));
@@ -62,7 +63,7 @@ impl Refusal {
                 | "ServiceUnavailable"
                 | "ConditionalRequestConflict"
                 | "OperationAborted"
-                // Bytes that changed or broke off on their way.
+                // The bytes changed or broke off on their way.
                 | "BadDigest"
                 | "IncompleteBody"
                 | "XAmzContentSHA256Mismatch"
@@ -71,13 +72,13 @@ impl Refusal {
     }
 }
 
-/// The refusal in an answer that pretends success: S3 begins to answer to a copy or the completion of an upload before
-/// it is done, and tells of single objects that it could not delete in the answer for all of them.
+/// The refusal in an answer that pretends success. S3 begins to answer a copy, or the completion of an upload,
+/// before it is done. Objects that it could not delete are listed in the answer for all of them.
 pub(super) fn hidden_refusal(body: &[u8]) -> Option<Refusal> {
     let text = std::str::from_utf8(body).ok()?;
     let mut found = xml::elements(text, "Error")
         .map(|element| Refusal::of_document(0, element))
-        // To delete what is not there is no error.
+        // Deleting an object that is not there is no error.
         .filter(|refusal| !matches!(refusal.code.as_str(), "" | "NoSuchKey"));
     let refusal = found.next()?;
     let status = match refusal.code.as_str() {

@@ -1,5 +1,5 @@
-//! Objects in a storage class that cannot be read before somebody has them restored, as lists and answers to HEAD tell
-//! of them; `object_store` does not.
+//! Objects in a storage class that cannot be read before somebody restores them. Lists and answers to HEAD tell of
+//! them, but `object_store` does not pass that on.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -10,11 +10,11 @@ use http::{HeaderMap, Uri};
 use super::{listing, xml};
 
 tokio::task_local! {
-    /// Where requests of this task note what is archived.
+    /// The notes in which requests of this task record archived keys.
     static NOTES: Archived;
 }
 
-/// The name of what a HEAD asked for.
+/// The key that stands for the object of a HEAD.
 const ASKED_FOR: &str = "";
 
 /// The keys that were found to be archived.
@@ -22,17 +22,17 @@ const ASKED_FOR: &str = "";
 pub(super) struct Archived(Arc<Mutex<BTreeSet<String>>>);
 
 impl Archived {
-    /// Makes a request, and notes what its answer tells.
+    /// Makes a request, and notes the archived keys of its answer.
     pub(super) fn noting<F: Future>(&self, request: F) -> impl Future<Output = F::Output> + use<F> {
         NOTES.scope(self.clone(), request)
     }
 
-    /// Whether a list told that this key is.
+    /// Whether a list said that this key is archived.
     pub(super) fn has(&self, key: &str) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
     }
 
-    /// Whether an answer to HEAD told so.
+    /// Whether an answer to HEAD said that its object is archived.
     pub(super) fn has_asked_for(&self) -> bool {
         self.has(ASKED_FOR)
     }
@@ -42,13 +42,13 @@ impl Archived {
     }
 }
 
-/// Notes what a page of a list tells.
+/// Notes the archived keys of a page of a list.
 pub(super) fn note_list(uri: &Uri, page: &[u8]) {
     let Ok(text) = std::str::from_utf8(page) else { return };
     let _ = NOTES.try_with(|notes| archived_keys(uri, text).for_each(|key| notes.note(key)));
 }
 
-/// Notes what the head of an answer tells.
+/// Notes whether the head of an answer is of an archived object.
 pub(super) fn note_head(headers: &HeaderMap) {
     if is_archived(headers) {
         let _ = NOTES.try_with(|notes| notes.note(ASKED_FOR.to_owned()));
@@ -63,13 +63,14 @@ fn archived_keys<'a>(uri: &Uri, text: &'a str) -> impl Iterator<Item = String> +
     })
 }
 
-/// The classes of S3 and the tier of Azure that are read only after hours. Google's archive is read at once.
+/// Whether this is a class of S3 or the tier of Azure that is read only after hours. Google's archive is read at
+/// once.
 fn is_cold(class: &str) -> bool {
     matches!(class, "GLACIER" | "DEEP_ARCHIVE" | "Archive")
 }
 
-/// Whether the object is archived by its class, or by itself: intelligent tiering has tiers of its own. One that is
-/// restored for some days counts as archived: it will not stay readable.
+/// Whether the object is archived, by its class or by itself, since intelligent tiering has tiers of its own. An
+/// object that is restored for some days counts as archived: it will not stay readable.
 fn is_archived(headers: &HeaderMap) -> bool {
     let says = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let class = says("x-amz-storage-class").or_else(|| says("x-ms-access-tier"));

@@ -1,4 +1,4 @@
-//! S3: which credentials, which region, which server, and how the bucket's name goes into URLs.
+//! The setup of S3: credentials, region, server, and the place of the bucket's name in URLs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::http::failure as network;
 use crate::shown::shown_malformed;
 use crate::{BucketProblem, HttpClient, Meter, RetryPolicy, StoreError};
 
-/// The region of requests to servers for which none is given: most other makers' ignore it.
+/// The region of requests to servers for which none is given. Most servers of other makers ignore it.
 const ANY_REGION: &str = "us-east-1";
 
 /// How long to wait for an instance's credentials.
@@ -75,7 +75,7 @@ pub(super) async fn open(
     })
 }
 
-/// Refuses what the client would stumble over.
+/// Refuses options that the client would stumble over.
 fn check(addressing: Addressing, region: &str, endpoint: Option<&Url>) -> Result<(), StoreError> {
     let refused = |option: &str, reason: &str| {
         Err(StoreError::InvalidOption { option: option.to_owned(), reason: reason.to_owned() })
@@ -93,7 +93,7 @@ fn check(addressing: Addressing, region: &str, endpoint: Option<&Url>) -> Result
     Ok(())
 }
 
-/// Ours are above those of `object_store`, which do not know all reasons.
+/// Disables the retries of `object_store`, which does not know all reasons. regrow's own retries are above them.
 pub(super) fn no_retries() -> RetryConfig {
     RetryConfig { max_retries: 0, ..RetryConfig::default() }
 }
@@ -108,8 +108,8 @@ fn no_credentials(url: &BucketUrl, failure: &Failure) -> StoreError {
     StoreError::Bucket { object: url.to_string(), problem, reason: failure.to_string() }
 }
 
-/// The region that options, environment or profile name. The computer's own (of its metadata service) is not asked: a
-/// bucket need not be in it.
+/// The region that options, environment or profile name. The region of this computer, from its metadata service,
+/// does not count: a bucket need not be in it.
 async fn region_given(options: &BucketOptions) -> Option<String> {
     if options.region.is_some() {
         return options.region.clone();
@@ -119,7 +119,7 @@ async fn region_given(options: &BucketOptions) -> Option<String> {
         Some(name) => profile.profile_name(name),
         None => profile,
     };
-    // A profile that is chosen comes before the environment, as with AWS's own tools.
+    // A chosen profile takes precedence over the environment, as with AWS's own tools.
     let chain = match &options.profile {
         Some(_) => RegionProviderChain::first_try(profile.build()).or_else(EnvironmentVariableRegionProvider::new()),
         None => RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(profile.build()),
@@ -127,7 +127,7 @@ async fn region_given(options: &BucketOptions) -> Option<String> {
     chain.region().await.map(|region| region.as_ref().to_owned())
 }
 
-/// What environment and profile say of servers.
+/// Loads the servers that environment and profile name.
 async fn load(options: &BucketOptions) -> SdkConfig {
     let region = Region::new(ANY_REGION);
     let loader = aws_config::defaults(BehaviorVersion::latest()).region(region).no_credentials();
@@ -137,20 +137,20 @@ async fn load(options: &BucketOptions) -> SdkConfig {
     }
 }
 
-/// Where credentials come from: the given keys; the given profile, which comes before keys in the environment; or the
-/// SDK's chain.
+/// The source of credentials: the given keys; or the given profile, which takes precedence over keys in the
+/// environment; or the SDK's chain.
 async fn credentials_provider(options: &BucketOptions, region: Option<&str>) -> SharedCredentialsProvider {
     if let BucketCredentials::Keys { id, secret, token } = &options.credentials {
         return SharedCredentialsProvider::new(Credentials::new(id, secret, token.clone(), None, "given"));
     }
-    // For the services that give out credentials.
+    // The services that issue credentials need a region.
     let region = Region::new(region.unwrap_or(ANY_REGION).to_owned());
     if let Some(profile) = &options.profile {
         let config = ProviderConfig::without_region().with_region(Some(region));
         let provider = ProfileFileCredentialsProvider::builder().configure(&config).profile_name(profile).build();
         return SharedCredentialsProvider::new(provider);
     }
-    // Computers outside of AWS have no metadata service; it is not to hold up the start of every command there.
+    // Computers outside of AWS have no metadata service, and every command would wait for it at its start.
     let metadata = imds::Client::builder().max_attempts(2).operation_timeout(METADATA_TIMEOUT).build();
     let chain = DefaultCredentialsChain::builder().imds_client(metadata).region(region).build().await;
     SharedCredentialsProvider::new(chain)
@@ -167,7 +167,7 @@ fn endpoint(options: &BucketOptions, config: &SdkConfig) -> Result<Option<Url>, 
     endpoint_url(&text).map(Some)
 }
 
-/// The URL of a server.
+/// Parses the URL of a server.
 pub(super) fn endpoint_url(text: &str) -> Result<Url, StoreError> {
     let refused =
         |reason: String| StoreError::InvalidOption { option: format!("endpoint {:?}", shown_malformed(text)), reason };
@@ -178,9 +178,11 @@ pub(super) fn endpoint_url(text: &str) -> Result<Url, StoreError> {
     Ok(url)
 }
 
-/// Whether the bucket is named in the host's name, and the URL that the client takes for the bucket's, if not its own.
+/// Whether the bucket's name goes into the host's name, and the URL that the client uses for the bucket instead of
+/// its own.
 ///
-/// At AWS itself buckets are named so, where certificates allow it; elsewhere in the path.
+/// At AWS itself the name goes into the host's name, if certificates allow it. At other servers it goes into the
+/// path.
 fn addressed(url: &BucketUrl, addressing: Addressing, region: &str, endpoint: Option<&Url>) -> (bool, Option<String>) {
     let is_virtual = match addressing {
         Addressing::Path => false,
@@ -189,7 +191,7 @@ fn addressed(url: &BucketUrl, addressing: Addressing, region: &str, endpoint: Op
     };
     let server = match endpoint {
         Some(endpoint) => endpoint.as_str().trim_end_matches('/').to_owned(),
-        // These are under another domain, which the client does not know.
+        // These regions are under another domain, which the client does not know.
         None if region.starts_with("cn-") => format!("https://s3.{region}.amazonaws.com.cn"),
         None => return (is_virtual, None),
     };
@@ -199,7 +201,7 @@ fn addressed(url: &BucketUrl, addressing: Addressing, region: &str, endpoint: Op
     }
 }
 
-/// Asks AWS which region a bucket is in; it answers anybody.
+/// Asks AWS for the region of a bucket. It answers anybody.
 async fn region_of_bucket(url: &BucketUrl, client: &HttpClient, meter: &Meter) -> Result<String, StoreError> {
     let bucket = &url.bucket;
     let at = match bucket.contains('.') {
@@ -214,7 +216,7 @@ async fn region_at(at: &str, url: &BucketUrl, client: &HttpClient, meter: &Meter
     let object = url.to_string();
     let request = client.inner().head(at).timeout(client.stall_timeout()).send().await;
     let answer = request.map_err(|error| network::of_request(&object, &error))?;
-    // Redirects and refusals tell it too.
+    // Redirects and refusals state the region too.
     if let Some(region) = answer.headers().get("x-amz-bucket-region").and_then(|value| value.to_str().ok()) {
         return Ok(region.to_owned());
     }

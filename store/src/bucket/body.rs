@@ -1,4 +1,5 @@
-//! Bodies on their way: what is sent in small pieces and counted, and what arrives, counted and timed.
+//! Bodies on their way. Those that are sent go out in small pieces and are counted; those that arrive are counted
+//! and timed.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,10 +15,11 @@ use super::failure::Failure;
 use crate::http::pace::{Pace, Watch};
 use crate::{Meter, RateLimit};
 
-/// How many bytes are handed to the connection at a time, so that a slow one shows progress.
+/// The number of bytes that are handed to the connection at a time. It is small, so that a slow connection shows
+/// progress.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// How much of a request's body has left.
+/// The number of bytes of a request's body that have left.
 #[derive(Debug, Default)]
 pub(super) struct Progress(AtomicU64);
 
@@ -27,7 +29,7 @@ impl Progress {
     }
 }
 
-/// Holds a body back to a limit: what has passed is waited for before more passes.
+/// Holds a body back to a limit: the next piece waits until the last one may have passed.
 pub(super) struct Gate {
     limit: Option<Arc<RateLimit>>,
     waiting: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
@@ -52,14 +54,15 @@ impl Gate {
         }
     }
 
-    /// How much passes at a time: a quarter of a second's worth, so that a narrow gate is not taken for a dead line.
+    /// The number of bytes that pass at a time. It is a quarter of a second's worth, so that a narrow gate is not
+    /// mistaken for a dead line.
     fn piece_bytes(&self) -> usize {
         let quarter = self.limit.as_ref().map_or(u64::MAX, |limit| limit.bytes_per_second() / 4);
         usize::try_from(quarter).unwrap_or(usize::MAX).clamp(256, PIECE_BYTES)
     }
 }
 
-/// A request's body.
+/// The body of a request.
 pub(super) struct Upload {
     rest: HttpRequestBody,
     piece: Bytes,
@@ -107,7 +110,7 @@ impl Body for Upload {
     }
 }
 
-/// An answer's body.
+/// The body of an answer.
 pub(super) struct TimedBody {
     inner: reqwest::Body,
     meter: Arc<Meter>,
@@ -121,7 +124,7 @@ impl TimedBody {
         Self { inner, meter, watch: Watch::new(pace), gate }
     }
 
-    /// The next piece, or an error when none comes in time.
+    /// The next piece, or an error if none comes in time.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
         Poll::Ready(match ready!(self.watch.watch(cx, polled)) {

@@ -1,4 +1,4 @@
-//! Checksums of what is uploaded.
+//! Checksums of uploads.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,14 +10,14 @@ use super::{BucketStore, Provider};
 use crate::StoreError;
 use crate::folder::blocking;
 
-/// The most that is hashed without leaving the thread that drives requests.
+/// The largest body that is hashed on the thread that drives requests.
 const SMALL_BYTES: usize = 64 << 10;
 
 impl BucketStore {
-    /// The header that states the checksum of a body, at hosts that speak S3. A bucket whose objects are locked by
-    /// default refuses objects and parts without one. Of those that S3 takes, `Content-MD5` is the oldest, which servers
-    /// of other makers know too: several of them refuse the newer `x-amz-checksum-*`. Google and Azure ask for none, and
-    /// Azure would have to have it signed.
+    /// The header that states the checksum of a body, for hosts that speak S3. A bucket whose objects are locked by
+    /// default refuses objects and parts without one. `Content-MD5` is the oldest checksum that S3 accepts, so
+    /// servers of other makers know it too; several of them refuse the newer `x-amz-checksum-*`. Google and Azure
+    /// ask for none, and Azure would require it to be signed.
     pub(super) async fn checksum(&self, body: &Bytes) -> Result<Option<(HeaderName, HeaderValue)>, StoreError> {
         if self.url.provider != Provider::S3 {
             return Ok(None);
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn checksums_are_those_of_rfc_1864() {
-        // RFC 1321, A.5, in base64.
+        // The values of RFC 1321, A.5, in base64.
         assert_eq!(md5_base64(b""), "1B2M2Y8AsgTpgAmY7PhCfg==");
         assert_eq!(md5_base64(b"message digest"), "+WtpfXy3k41SWi8xqvFh0A==");
     }

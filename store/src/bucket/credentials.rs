@@ -1,4 +1,4 @@
-//! Credentials of AWS, from all the places where its own tools look for them.
+//! Credentials of AWS, from all the places in which its own tools look for them.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -14,10 +14,10 @@ use tokio::sync::Mutex;
 use super::failure::Failure;
 use crate::http::failure::deepest;
 
-/// How long before they expire credentials are asked for anew; half of their life if that is shorter.
+/// How long before their expiry credentials are renewed; half of their life if that is shorter.
 const MARGIN: Duration = Duration::from_secs(300);
 
-/// Credentials that are asked for when the last ones are about to expire.
+/// Credentials that are renewed when the last ones are about to expire.
 #[derive(Debug)]
 pub(super) struct AwsCredentials {
     provider: SharedCredentialsProvider,
@@ -27,7 +27,7 @@ pub(super) struct AwsCredentials {
 #[derive(Debug, Clone)]
 struct Held {
     credential: Arc<AwsCredential>,
-    /// When new ones are due; `None` for those that do not expire.
+    /// The time at which new ones are due. It is `None` if they do not expire.
     due: Option<SystemTime>,
 }
 
@@ -36,21 +36,21 @@ impl AwsCredentials {
         Self { provider, held: Mutex::new(None) }
     }
 
-    /// Whether there are any.
+    /// Whether there are any credentials.
     ///
     /// # Errors
-    /// [`Failure::Credentials`] where some are set up but cannot be had.
+    /// [`Failure::Credentials`] if some are set up but cannot be obtained.
     pub(super) async fn exist(&self) -> Result<bool, Failure> {
         match self.current().await {
             Ok(_) => Ok(true),
             Err(CredentialsError::CredentialsNotLoaded(_)) => Ok(false),
-            // An instance that gives no credentials to those who ask is as good as none.
+            // An instance that refuses to give credentials counts as one that has none.
             Err(error) if deepest(&error).contains("IMDS") => Ok(false),
             Err(error) => Err(failure(&error)),
         }
     }
 
-    /// Drops what is held, so that the next request asks anew.
+    /// Drops the held credentials, so that the next request asks for new ones.
     pub(super) async fn forget(&self) {
         *self.held.lock().await = None;
     }
@@ -77,7 +77,7 @@ impl Held {
             expiry - MARGIN.min(life / 2)
         });
         let credential = AwsCredential {
-            // With what a file's or a secret's last line leaves behind.
+            // The last line of a file or a secret may leave white space behind.
             key_id: credentials.access_key_id().trim().to_owned(),
             secret_key: credentials.secret_access_key().trim().to_owned(),
             token: credentials.session_token().map(|token| token.trim().to_owned()),
@@ -97,14 +97,14 @@ impl CredentialProvider for AwsCredentials {
     }
 }
 
-/// Refuses what cannot go into a header.
+/// Refuses credentials that cannot go into a header.
 fn check(credentials: &Credentials) -> Result<(), CredentialsError> {
     let parts = [Some(credentials.access_key_id()), credentials.session_token()];
     let is_good = |part: &str| part.trim().chars().all(|c| c.is_ascii_graphic());
     if parts.into_iter().flatten().all(is_good) {
         return Ok(());
     }
-    Err(CredentialsError::invalid_configuration("the access key or the session token holds characters that none has"))
+    Err(CredentialsError::invalid_configuration("the access key or the session token has characters that no key has"))
 }
 
 fn failure(error: &CredentialsError) -> Failure {
@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives a new key each time, good for so many seconds.
+    /// Gives a new key each time, which is good for this many seconds.
     #[derive(Debug)]
     struct Counting(AtomicU64, u64);
 

@@ -1,4 +1,4 @@
-//! One clear line for each way that a bucket fails.
+//! The errors of buckets: one clear line for each way that a bucket fails.
 
 use std::error::Error;
 
@@ -9,27 +9,27 @@ use crate::http::pace::Lag;
 use crate::name::unnameable;
 use crate::{BucketProblem, StoreError};
 
-/// What is found among the causes of an error of `object_store`: our client and our credentials put it there.
+/// A cause within an error of `object_store`, put there by our client or our credentials.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// The host answered, and not with success.
+    /// The host answered, but not with success.
     #[error("HTTP {} {}", .0.status, .0.code)]
     Refused(Refusal),
-    /// No answer, or only a part of it.
+    /// There was no answer, or only a part of it.
     #[error("{reason}")]
     Network { reason: String, transient: bool },
-    /// A body that came too slowly, or not at all.
+    /// The body came too slowly, or not at all.
     #[error("not enough came of the body")]
     Lag(Lag),
-    /// A list of all depths has an index that a store has no name for.
-    #[error("the key {key:?} is none that a store can have")]
+    /// A list of all depths has an index whose name no store can have.
+    #[error("no store can have the key {key:?}")]
     Unnameable { key: String },
-    /// Where credentials should come from, none came.
+    /// The source of the credentials gave none.
     #[error("{reason}")]
     Credentials { reason: String },
 }
 
-/// What is done to an object.
+/// The action that was tried on an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     Read,
@@ -39,7 +39,7 @@ pub(super) enum Action {
 }
 
 impl Action {
-    /// The right that it takes.
+    /// The right that the action takes.
     fn right(self, provider: Provider) -> &'static str {
         match (provider, self) {
             (Provider::S3, Self::Read) => "s3:GetObject",
@@ -54,7 +54,7 @@ impl Action {
     }
 }
 
-/// What of a store decides how a failure reads.
+/// The state of a store that decides how a failure is worded.
 #[derive(Debug, Clone)]
 pub(super) struct Scene<'a> {
     pub(super) object: &'a str,
@@ -62,9 +62,10 @@ pub(super) struct Scene<'a> {
     pub(super) provider: Provider,
     pub(super) bucket: &'a str,
     pub(super) region: Option<&'a str>,
-    /// Whether requests carry no credentials, for want of any.
+    /// Whether requests carry no credentials because there are none.
     pub(super) is_unsigned: bool,
-    /// Whether anything of this store could be read so far: a refusal then tells more of the object than of the rights.
+    /// Whether anything of this store could be read so far. A refusal then is more likely about the object than
+    /// about the rights.
     pub(super) has_read: bool,
 }
 
@@ -90,7 +91,7 @@ pub(super) fn broken(object: &str, error: &object_store::Error) -> StoreError {
     StoreError::Network { object: object.to_owned(), reason, transient: true }
 }
 
-/// What a refusal comes down to.
+/// The kind of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Absent,
@@ -99,7 +100,7 @@ enum Kind {
 }
 
 impl Scene<'_> {
-    /// The error for people.
+    /// Turns an error into one for people.
     pub(super) fn error(&self, error: &object_store::Error) -> StoreError {
         match find(error) {
             Some(Failure::Refused(refusal)) => self.refused(refusal),
@@ -113,13 +114,13 @@ impl Scene<'_> {
         }
     }
 
-    /// An object of the bucket, which need not be one of the store, for people.
+    /// The name of an object of the bucket for people. The object need not be one of the store.
     fn of_bucket(&self, key: &str) -> String {
         let bucket = BucketUrl { provider: self.provider, bucket: self.bucket.to_owned(), path: String::new() };
         format!("{bucket}/{key}")
     }
 
-    /// The error for what only a user with credentials may do.
+    /// The error for an action that takes credentials.
     pub(super) fn no_credentials(&self) -> StoreError {
         self.problem(BucketProblem::NoCredentials, self.without_credentials())
     }
@@ -157,7 +158,7 @@ impl Scene<'_> {
             "AuthorizationHeaderMalformed" if self.is_elsewhere(refusal) => Some(P::Region),
             "AuthorizationHeaderMalformed" => Some(P::WrongCredentials),
             "RequestTimeTooSkewed" => Some(P::Clock),
-            // S3; Azure.
+            // S3 sends the first code, Azure the others.
             "InvalidObjectState" | "BlobArchived" | "BlobBeingRehydrated" => Some(P::Archived),
             _ => None,
         };

@@ -14,12 +14,12 @@ use super::{BucketStore, Provider};
 use crate::name::check_name;
 use crate::{Depth, ListStore, ObjectInfo, PruneStore, StoreError};
 
-/// How many objects a request deletes at most: what S3 takes.
+/// The most objects that one request deletes, which is S3's limit.
 const DELETED_AT_ONCE: usize = 1000;
-/// How many deletions of one object each are under way at a time.
+/// The number of single deletions that run at a time.
 const DELETIONS_AT_ONCE: usize = 16;
 
-/// Where a list has got to.
+/// The position of a list.
 enum Page {
     First,
     After(String),
@@ -52,7 +52,7 @@ impl BucketStore {
         Ok((page, archived))
     }
 
-    /// An object of a list, unless its name is none that this store could have.
+    /// The object that an entry of a list stands for, unless no object of this store could have its name.
     fn listed(&self, meta: &ObjectMeta, archived: &Archived) -> Option<ObjectInfo> {
         let key = meta.location.as_ref();
         let name = match self.url.path.as_str() {
@@ -73,7 +73,8 @@ impl BucketStore {
         }
     }
 
-    /// Why a HEAD was refused: expired credentials, mostly. Its answer has no body that would say so; that of a GET has.
+    /// The reason why a HEAD was refused, usually expired credentials. The answer to a HEAD has no body that would
+    /// give it, so this asks by GET.
     async fn reason_of(&self, key: &Key, object: &str) -> StoreError {
         let options = GetOptions { range: Some(GetRange::Bounded(0..1)), ..GetOptions::default() };
         let answer = self.retried(object, Action::Read, || self.remote().get_opts(key, options.clone())).await;
@@ -88,7 +89,7 @@ impl BucketStore {
         for keys in keys.chunks(DELETED_AT_ONCE) {
             let object = format!("{}/", self.shown);
             match self.retried(&object, Action::Delete, || self.delete_at_once(keys)).await {
-                // Some hosts know only deletions of one object.
+                // Some hosts only delete objects one by one.
                 Err(StoreError::Answer { status: 405 | 501, .. } | StoreError::Status { status: 405 | 501, .. }) => {
                     self.delete_each(keys).await?;
                 }
@@ -136,7 +137,7 @@ impl ListStore for BucketStore {
             let asked = token.clone();
             let (found, archived) = self.page(&prefix, depth, token).await?;
             if found.page_token.is_some() && found.page_token == asked {
-                let reason = "the list does not get further".to_owned();
+                let reason = "the host repeats a page of the list".to_owned();
                 return Err(StoreError::Protocol { object: format!("{}/", self.shown), reason });
             }
             let next = found.page_token.map_or(Page::Done, Page::After);

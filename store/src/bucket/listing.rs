@@ -1,4 +1,5 @@
-//! Lists as hosts send them, without the keys that no store could have: `object_store` would refuse the whole page.
+//! Lists as hosts send them, without the keys that no store could have. `object_store` would refuse the whole page
+//! because of them.
 
 use bytes::Bytes;
 use http::Uri;
@@ -12,7 +13,8 @@ pub(super) fn is_list(uri: &Uri) -> bool {
     query.split('&').any(|part| matches!(part, "list-type=2" | "comp=list"))
 }
 
-/// Why an answer is no page of a list; a list that only seems to end would cost what it left out.
+/// The reason why an answer is no page of a list. If a list only seemed to end, the objects that it left out would
+/// be lost.
 pub(super) fn problem(uri: &Uri, page: &[u8]) -> Option<&'static str> {
     let text = std::str::from_utf8(page).unwrap_or_default();
     let is_azure = is_azure(uri);
@@ -31,7 +33,7 @@ fn is_azure(uri: &Uri) -> bool {
     uri.query().unwrap_or_default().split('&').any(|part| part == "comp=list")
 }
 
-/// The elements of objects and of folders, and those of their names.
+/// The names of the elements for objects and for folders, each with the element of its name.
 pub(super) fn kinds(uri: &Uri) -> [(&'static str, &'static str); 2] {
     if is_azure(uri) {
         [("Blob", "Name"), ("BlobPrefix", "Name")]
@@ -40,8 +42,8 @@ pub(super) fn kinds(uri: &Uri) -> [(&'static str, &'static str); 2] {
     }
 }
 
-/// The key of an index that a store has no name for, if this is a page of a list of all depths. What depends on having
-/// seen all indexes must not pass one over.
+/// The key of an index whose name no store can have, if this is a page of a list of all depths. A caller that must
+/// see all indexes must not pass one over.
 pub(super) fn unnameable_index(uri: &Uri, page: &[u8]) -> Option<String> {
     let query = uri.query().unwrap_or_default();
     if query.split('&').any(|part| part.starts_with("delimiter=")) {
@@ -55,8 +57,8 @@ pub(super) fn unnameable_index(uri: &Uri, page: &[u8]) -> Option<String> {
         .find(|name| is_index_name(name))
 }
 
-/// A page without objects and folders whose names are no plain relative paths: `a//b`, and `a/`, which consoles make
-/// for a folder.
+/// The page without objects and folders whose names are no plain relative paths. Such names are `a//b`, and `a/`,
+/// which consoles make for a folder.
 pub(super) fn tidied(uri: &Uri, page: Bytes) -> Bytes {
     let kinds = kinds(uri);
     let Ok(text) = std::str::from_utf8(&page) else { return page };
@@ -81,7 +83,7 @@ fn without_bad(text: &str, element: &str, key: &str) -> String {
     kept
 }
 
-/// Whether an element's name would do. A folder's ends with a slash.
+/// Whether an element's name is a plain relative path. The name of a folder ends with a slash.
 fn is_good(inside: &str, key: &str) -> bool {
     let Some(name) = xml::text_of(inside, key) else { return encoded_name(inside).is_none() };
     let name = if key == "Key" { name.as_str() } else { name.strip_suffix('/').unwrap_or(&name) };

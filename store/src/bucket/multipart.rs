@@ -1,4 +1,5 @@
-//! Large objects, sent in parts of which each can be sent again. The object appears when the last request completes it.
+//! Uploads of large objects in parts, each of which can be sent again. The object appears when the last request
+//! completes it.
 
 use std::fs::File;
 use std::ops::Range;
@@ -21,14 +22,14 @@ use super::write::{Answered, Target, answered};
 use crate::folder::blocking;
 use crate::{BucketProblem, Condition, Content, PutOutcome, StoreError};
 
-/// The size of a part, while there are no more than [`MAX_PARTS`].
+/// The size of a part in bytes, unless there would be more than [`MAX_PARTS`].
 const PART_BYTES: u64 = 16 << 20;
-/// How many parts an object may have, as S3 counts.
+/// The most parts that an object may have, which is S3's limit.
 const MAX_PARTS: u64 = 10_000;
-/// How many parts are under way, and in memory, at a time.
+/// The number of parts that are under way, and in memory, at a time.
 const PARTS_AT_ONCE: usize = 4;
 
-/// The bytes that are put; of a file only those in memory that are on their way.
+/// The source of an upload. Of a file only the bytes that are on their way are in memory.
 pub(super) enum Source {
     Bytes(Bytes),
     File { file: Arc<File>, bytes: u64, kept: NamedTempFile },
@@ -54,10 +55,10 @@ impl Source {
         }
     }
 
-    /// The bytes of a range that lies within.
+    /// Reads a range that lies within the source.
     pub(super) async fn read(&self, range: Range<u64>) -> Result<Bytes, StoreError> {
         match self {
-            // Within bytes in memory, so the ends fit a usize.
+            // The range is within bytes in memory, so its ends fit a usize.
             Self::Bytes(bytes) => Ok(bytes.slice(range.start as usize..range.end as usize)),
             Self::File { file, kept, .. } => {
                 let (file, path) = (Arc::clone(file), kept.path().to_owned());
@@ -79,7 +80,8 @@ impl BucketStore {
         source: &Source,
         condition: &Condition,
     ) -> Result<PutOutcome, StoreError> {
-        // The completion is conditional too; this spares the bytes where it is clear that it will be refused.
+        // The completion is conditional too. This look saves sending the bytes if it is clear that they will be
+        // refused.
         if !self.might_hold(target, condition).await? {
             return Ok(PutOutcome::Refused);
         }
@@ -88,7 +90,7 @@ impl BucketStore {
         let id = self.retried(&target.object, Action::Write, begin).await?;
         let outcome = self.put_upload(target, source, condition, &id).await;
         if !matches!(outcome, Ok(PutOutcome::Stored)) {
-            // Best effort: what is left of an upload costs money, but does no harm.
+            // This is best effort: the rest of an upload costs money, but does no harm.
             let abort = || MultipartStore::abort_multipart(self.remote(), &target.key, &id);
             let _ = self.once(&target.object, Action::Write, abort).await;
         }
@@ -115,7 +117,8 @@ impl BucketStore {
                 self.complete(target, id, &parts, None, &tries).await?;
                 PutOutcome::Stored
             }
-            // The answer to the first try was lost, and the upload is done with. What is there decides.
+            // The answer to the first try was lost, and the upload no longer exists. The object that is there
+            // decides.
             Err(error) if error.is_not_found() && tries.load(Ordering::Relaxed) > 1 => PutOutcome::Stored,
             Err(error) => return Err(error),
         };
@@ -168,13 +171,13 @@ impl BucketStore {
                 _ => false,
             }),
             Err(error) if error.is_not_found() => Ok(*condition == Condition::IfAbsent),
-            // Who may only write cannot look; the host decides.
+            // A user that may only write cannot look, so the host decides.
             Err(error) if is_denied(&error) => Ok(true),
             Err(error) => Err(error),
         }
     }
 
-    /// Makes sure that the object has the size of what was sent, if one may look.
+    /// Checks that the object has the size of the upload, if the user may look.
     async fn check_size(&self, target: &Target<'_>, bytes: u64) -> Result<(), StoreError> {
         let meta = match self.retried(&target.object, Action::Read, || self.remote().head(&target.key)).await {
             Ok(meta) if meta.size == bytes => return Ok(()),
@@ -191,7 +194,7 @@ fn is_denied(error: &StoreError) -> bool {
     matches!(error, StoreError::Bucket { problem: BucketProblem::Denied, .. })
 }
 
-/// The condition of a completion. Hosts that do not know it ignore it, or say so.
+/// The header for the condition of a completion. Hosts that do not know it ignore it, or say so.
 fn condition_header(condition: &Condition) -> Option<(HeaderName, HeaderValue)> {
     match condition {
         Condition::Always => None,
@@ -200,7 +203,7 @@ fn condition_header(condition: &Condition) -> Option<(HeaderName, HeaderValue)> 
     }
 }
 
-/// The parts of so many bytes.
+/// The ranges of the parts of this many bytes.
 fn ranges(bytes: u64) -> impl Iterator<Item = Range<u64>> {
     let part = PART_BYTES.max(bytes.div_ceil(MAX_PARTS));
     (0..bytes.div_ceil(part)).map(move |number| number * part..bytes.min((number + 1) * part))

@@ -1,4 +1,4 @@
-//! Google Cloud Storage and Azure Blob Storage, as their environment sets them up.
+//! The setup of Google Cloud Storage and Azure Blob Storage from the environment.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use super::{BucketCredentials, BucketOptions, BucketUrl};
 use crate::http::failure::deepest;
 use crate::{BucketProblem, StoreError};
 
-/// How long credentials may take to come: those of an instance come from a server that elsewhere does not answer.
+/// How long to wait for credentials. Those of an instance come from a server that does not answer elsewhere.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 pub(super) async fn open_gcs(url: &BucketUrl, options: &BucketOptions, service: Service) -> Result<Opened, StoreError> {
-    // For its error, which the client would not word so that it shows no password.
+    // This is for its error: the client's own would show a password.
     options.endpoint.as_deref().map(endpoint_url).transpose()?;
     let builder = GoogleCloudStorageBuilder::from_env()
         .with_bucket_name(&url.bucket)
@@ -41,7 +41,7 @@ pub(super) async fn open_azure(
     options: &BucketOptions,
     service: Service,
 ) -> Result<Opened, StoreError> {
-    // For its error, which the client would not word so that it shows no password.
+    // This is for its error: the client's own would show a password.
     options.endpoint.as_deref().map(endpoint_url).transpose()?;
     let builder = MicrosoftAzureBuilder::from_env()
         .with_container_name(&url.bucket)
@@ -53,7 +53,7 @@ pub(super) async fn open_azure(
         None => builder,
     };
     if !is_set(&["AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_USE_EMULATOR"]) {
-        let reason = "whose container it is must be said: set AZURE_STORAGE_ACCOUNT_NAME".to_owned();
+        let reason = "the account of the container is not known; set AZURE_STORAGE_ACCOUNT_NAME".to_owned();
         return Err(StoreError::Location { location: url.to_string(), reason });
     }
     let build = |builder: MicrosoftAzureBuilder| builder.build().map_err(|error| refused(url, &error));
@@ -69,13 +69,13 @@ fn opened(remote: Arc<dyn Remote>, options: &BucketOptions, is_unsigned: bool) -
     Opened { singly: Arc::clone(&remote), remote, region: None, endpoint, is_unsigned, credentials: None }
 }
 
-/// Whether a variable of the environment begins like one of these.
+/// Whether the environment has a variable that begins with one of these prefixes.
 fn is_set(prefixes: &[&str]) -> bool {
     let is_one = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
     std::env::vars_os().any(|(name, _)| name.to_str().is_some_and(is_one))
 }
 
-/// Whether there are credentials. That they cannot be had is an error only where some are set up.
+/// Whether there are credentials. If they cannot be obtained, that is an error only if some are set up.
 async fn are_there<T>(
     url: &BucketUrl,
     options: &BucketOptions,
@@ -99,6 +99,6 @@ async fn are_there<T>(
     Err(StoreError::Bucket {
         object: url.to_string(),
         problem: BucketProblem::WrongCredentials,
-        reason: format!("the credentials that are set up cannot be had: {reason}"),
+        reason: format!("the credentials that are set up cannot be obtained: {reason}"),
     })
 }

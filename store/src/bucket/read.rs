@@ -12,7 +12,7 @@ use super::failure::{Action, broken, refusal};
 use super::{BucketStore, Provider};
 use crate::{ByteStream, Download, ReadStore, Span, StoreError};
 
-/// The longest end of an object that is asked for: larger numbers are beyond what some hosts can count.
+/// The longest suffix that is asked for. Larger numbers are beyond what some hosts can count.
 const MAX_SUFFIX_BYTES: u64 = 1 << 50;
 
 impl BucketStore {
@@ -25,13 +25,13 @@ impl BucketStore {
         let options = GetOptions { range: range_of(span), ..GetOptions::default() };
         match self.fetch(&key, &object, options).await {
             Ok(Some(found)) => self.download(found, span, object),
-            // The end of an object without bytes; or a range beyond the end.
+            // This is the end of an object without bytes, or a range beyond the end.
             Ok(None) => self.read_nothing(&key, &object, span).await,
             Err(error) => Err(error),
         }
     }
 
-    /// What the host sends; `None` if it finds none of the range in the object.
+    /// Fetches a range. The result is `None` if the host finds none of the range in the object.
     async fn fetch(&self, key: &Key, object: &str, options: GetOptions) -> Result<Option<GetResult>, StoreError> {
         self.once(object, Action::Read, || async {
             match self.remote().get_opts(key, options.clone()).await {
@@ -55,7 +55,7 @@ impl BucketStore {
         })
     }
 
-    /// The end of an object at a host that counts from the start only.
+    /// Reads the end of an object at a host that knows only ranges from the start.
     async fn read_end(&self, key: &Key, object: &str, bytes: u64) -> Result<Download, StoreError> {
         let meta = self.once(object, Action::Read, || self.remote().head(key)).await?;
         let range = meta.size.saturating_sub(bytes)..meta.size;
@@ -94,7 +94,8 @@ impl BucketStore {
             })
             .await?;
         match found {
-            // A host that ignores the condition sends it all; what has not changed is dropped here.
+            // A host that ignores the condition sends the whole object. If the object has not changed, it is
+            // dropped here.
             Some(found) if self.version_of(&found.meta).as_deref() == Some(version) => Ok(None),
             Some(found) => self.download(found, &Span::Whole, object).map(Some),
             None => Ok(None),
@@ -103,8 +104,8 @@ impl BucketStore {
 }
 
 impl BucketStore {
-    /// What tells this state of an object from others. Google reads by the `ETag` but replaces by the generation, so
-    /// there it is both.
+    /// The version that tells this state of an object from others. Google reads by the `ETag` but replaces by the
+    /// generation, so there the version is both.
     pub(super) fn version_of(&self, meta: &ObjectMeta) -> Option<String> {
         let e_tag = meta.e_tag.clone()?;
         match (self.url.provider, &meta.version) {
@@ -114,7 +115,7 @@ impl BucketStore {
     }
 }
 
-/// The `ETag` in a version.
+/// The `ETag` within a version.
 pub(super) fn e_tag_of(version: &str) -> &str {
     version.split_once(' ').map_or(version, |(e_tag, _)| e_tag)
 }

@@ -1,4 +1,5 @@
-//! The way of `object_store`'s requests over our own client: counted, timed, and with refusals read on the spot.
+//! The path of `object_store`'s requests through our own client. They are counted and timed, and refusals are read
+//! on the spot.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,26 +21,26 @@ use crate::http::failure as network;
 use crate::http::pace::Watch;
 use crate::{HttpClient, Meter};
 
-/// The most of an answer that is no object's bytes: a page of a list is far smaller.
+/// The largest answer that holds no object's bytes. A page of a list is far smaller.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
-/// The most that is read of a refusal.
+/// The most bytes that are read of a refusal.
 const MAX_REFUSAL_BYTES: usize = 64 << 10;
 
-/// How much of a request's body systems hold back at most.
+/// The most bytes of a request's body that systems hold back.
 const MAX_BUFFERED_BYTES: u64 = 4 << 20;
-/// The slowest line that uploads are to work over.
+/// The slowest line that uploads must work over.
 const SLOW_BYTES_PER_SECOND: u64 = 32 << 10;
 
-/// How many times as long as for other answers is waited for one that takes the host some work.
+/// How many times longer to wait for an answer that takes the host some work.
 const ASSEMBLY_PATIENCE: u32 = 10;
 
 tokio::task_local! {
-    /// A header that `object_store` does not send: the condition of a multipart upload's completion, or the checksum of
-    /// an upload's body.
+    /// A header that `object_store` does not send: the condition for completing a multipart upload, or the checksum
+    /// of an upload's body.
     pub(super) static EXTRA: Option<(HeaderName, HeaderValue)>;
 }
 
-/// Sends by an [`HttpClient`], and counts in a [`Meter`].
+/// An adapter that sends through an [`HttpClient`], and counts in a [`Meter`].
 #[derive(Debug, Clone)]
 pub(super) struct Service {
     client: HttpClient,
@@ -73,8 +74,8 @@ impl Service {
         self.wait(request, &progress).await
     }
 
-    /// Waits for the head of the answer, as long as bytes of the request's body still leave, and some of them may be in
-    /// the system's buffers.
+    /// Waits for the head of the answer, as long as bytes of the request's body still leave, or may be in the
+    /// system's buffers.
     async fn wait(&self, request: reqwest::Request, progress: &Progress) -> Result<reqwest::Response, Failure> {
         let stall = self.client.stall_timeout() * if is_assembly(&request) { ASSEMBLY_PATIENCE } else { 1 };
         let mut answer = std::pin::pin!(self.client.inner().execute(request));
@@ -88,7 +89,7 @@ impl Service {
         }
     }
 
-    /// The beginning of a body, up to `max_bytes`.
+    /// Reads the beginning of a body, up to `max_bytes`.
     async fn read(&self, response: &mut reqwest::Response, max_bytes: usize) -> Result<Bytes, Failure> {
         let mut watch = Watch::new(self.client.pace());
         let mut all = BytesMut::new();
@@ -122,7 +123,7 @@ impl Service {
         Ok(rebuilt(response, body))
     }
 
-    /// The body of an answer that may be a refusal in spite of its status, or a list.
+    /// Checks the body of an answer that is a list, or that may be a refusal in spite of its status.
     fn examined(&self, uri: &Uri, body: Bytes, is_list: bool) -> Result<Bytes, Failure> {
         if is_list {
             if let Some(reason) = listing::problem(uri, &body) {
@@ -140,7 +141,7 @@ impl Service {
         }
     }
 
-    /// An answer whose body arrives as it is read.
+    /// An answer whose body arrives while it is read.
     fn streamed(&self, response: reqwest::Response) -> HttpResponse {
         let response: http::Response<reqwest::Body> = response.into();
         let (meter, pace) = (Arc::clone(&self.meter), self.client.pace());
@@ -175,29 +176,30 @@ impl Failure {
         Self::Network { reason: format!("the connection broke: {}", network::deepest(error)), transient: true }
     }
 
-    /// In the terms of `object_store`, whose error then carries this one among its causes.
+    /// Wraps the failure as an error of `object_store`, which carries it among its causes.
     pub(super) fn into_http(self) -> HttpError {
         HttpError::new(HttpErrorKind::Unknown, self)
     }
 }
 
-/// Whether a request completes a multipart upload, at S3 and Google. Azure's would have to have the condition signed.
+/// Whether a request completes a multipart upload at S3 or Google. Azure would require the condition to be signed.
 fn is_completion(request: &reqwest::Request) -> bool {
     let has_id = request.url().query_pairs().any(|(name, _)| name == "uploadId");
     request.method() == Method::POST && has_id
 }
 
-/// Whether [`EXTRA`] is meant for this request: what gets credentials meanwhile asks by GET or for a form.
+/// Whether [`EXTRA`] is meant for this request. The requests that get credentials meanwhile are a GET or send a
+/// form.
 fn takes_extra(request: &reqwest::Request) -> bool {
     request.method() == Method::PUT || is_completion(request)
 }
 
-/// Whether the host has to put together an object that may be large before it answers.
+/// Whether the host must assemble an object that may be large before it answers.
 fn is_assembly(request: &reqwest::Request) -> bool {
     is_completion(request) || request.headers().contains_key("x-amz-copy-source")
 }
 
-/// How long the last of so many bytes that were sent may be on their way over a slow line.
+/// How long the last of this many sent bytes may be on their way over a slow line.
 fn buffered(sent_bytes: u64) -> Duration {
     Duration::from_secs(sent_bytes.min(MAX_BUFFERED_BYTES) / SLOW_BYTES_PER_SECOND)
 }
@@ -206,7 +208,7 @@ fn stalled(what: &str, after: Duration) -> Failure {
     Failure::network(&format!("{what} for {after:?}"), true)
 }
 
-/// The answer with a body that has been read.
+/// The answer with a body that has been read already.
 fn rebuilt(response: reqwest::Response, body: Bytes) -> HttpResponse {
     let response: http::Response<reqwest::Body> = response.into();
     response.map(|_| HttpResponseBody::from(body))

@@ -1,4 +1,4 @@
-//! The store itself: how it is opened, and how each of its requests is made, once or until it succeeds.
+//! The store in a bucket: how it is opened, and how its requests are made, once or until they succeed.
 
 use std::fmt;
 use std::future::Future;
@@ -17,34 +17,34 @@ use super::{BucketOptions, BucketUrl, Provider, aws, others};
 use crate::name::check_name;
 use crate::{BucketProblem, HttpClient, Meter, RetryPolicy, StoreError};
 
-/// What the clients of all providers can do.
+/// The abilities that the clients of all providers share.
 pub(super) trait Remote: ObjectStore + MultipartStore + PaginatedListStore {}
 
 impl<S: ObjectStore + MultipartStore + PaginatedListStore> Remote for S {}
 
-/// A provider's client, and what is known of how it was made.
+/// A provider's client, and the settings that it was made with.
 pub(super) struct Opened {
     pub(super) remote: Arc<dyn Remote>,
-    /// The same, deleting objects one by one.
+    /// The same client, but deleting objects one by one.
     pub(super) singly: Arc<dyn Remote>,
-    /// `None` where regions do not matter.
+    /// The region, or `None` where regions do not matter.
     pub(super) region: Option<String>,
-    /// The server, where it is not the provider's.
+    /// The server, if it is not the provider's.
     pub(super) endpoint: Option<String>,
     /// Whether no credentials were found.
     pub(super) is_unsigned: bool,
-    /// Those of AWS, which can be asked for anew.
+    /// The credentials of AWS, which can be renewed.
     pub(super) credentials: Option<Arc<AwsCredentials>>,
 }
 
-/// Objects below a place in a bucket.
+/// The objects below a place in a bucket.
 ///
-/// Lists, writes and deletions are made again after errors that may pass, as the policy says; reads are made once, as
-/// in other stores (see [`Retry`](crate::Retry)). Where no credentials are found, reading goes without: buckets may be
-/// public.
+/// Lists, writes and deletions are made again after errors that may pass, as the policy says. Reads are made once,
+/// as in other stores (see [`Retry`](crate::Retry)). If no credentials are found, reading goes without, since
+/// buckets may be public.
 ///
-/// Conditions of puts are the host's `If-Match` and `If-None-Match`. A host that answers that it has none puts in any
-/// case; one that ignores them too.
+/// The conditions of puts are the host's `If-Match` and `If-None-Match`. A host that ignores them, or answers that
+/// it does not know them, puts in any case.
 pub struct BucketStore {
     pub(super) url: BucketUrl,
     pub(super) shown: String,
@@ -55,11 +55,11 @@ pub struct BucketStore {
 }
 
 impl BucketStore {
-    /// The store at `url`. Looks for credentials, and for the bucket's region if nothing tells it; the bucket itself is
-    /// not looked at. Requests and the bytes of bodies are counted in `meter`.
+    /// Opens the store at `url`. This looks for credentials, and for the bucket's region if no setting names it. It
+    /// does not look at the bucket itself. Requests and the bytes of bodies are counted in `meter`.
     ///
     /// # Errors
-    /// [`StoreError::Bucket`] where credentials are set up but cannot be had, or the bucket does not exist;
+    /// [`StoreError::Bucket`] if credentials are set up but cannot be obtained, or if the bucket does not exist;
     /// [`StoreError::Network`]; [`StoreError::InvalidOption`].
     pub async fn open(
         url: &BucketUrl,
@@ -79,7 +79,8 @@ impl BucketStore {
         Ok(Self { url: url.clone(), shown: url.to_string(), opened, options: options.clone(), policy, has_read })
     }
 
-    /// Another place in the same bucket, reached in the same way: finding out how is not done again.
+    /// Makes a store at another place in the same bucket. The settings of this one are used, without finding them
+    /// out again.
     #[must_use]
     pub fn at(&self, path: &str, policy: RetryPolicy) -> Self {
         let url = self.url.with_path(path);
@@ -87,14 +88,14 @@ impl BucketStore {
         Self { shown: url.to_string(), url, opened, options, policy, has_read: AtomicBool::new(false) }
     }
 
-    /// Where the store is.
+    /// The URL of the store.
     #[must_use]
     pub fn url(&self) -> &BucketUrl {
         &self.url
     }
 
-    /// Whether the bucket is the same, reached in the same way with the same credentials: the host can then copy from
-    /// one to the other.
+    /// Whether the other store lies in the same bucket, and is reached in the same way with the same credentials.
+    /// If so, the host can copy from one to the other.
     #[must_use]
     pub fn shares_bucket_with(&self, other: &Self) -> bool {
         self.url.with_path("") == other.url.with_path("")
@@ -119,7 +120,7 @@ impl BucketStore {
         &*self.opened.remote
     }
 
-    /// Makes a request once, or twice where the credentials turn out to have expired: there may be new ones.
+    /// Makes a request once, or twice if the credentials turn out to have expired, as there may be new ones.
     pub(super) async fn once<T, F, Fut>(&self, object: &str, action: Action, request: F) -> Result<T, StoreError>
     where
         F: Fn() -> Fut,

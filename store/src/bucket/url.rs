@@ -6,7 +6,7 @@ use crate::StoreError;
 use crate::name::check_name;
 use crate::shown::shown_malformed;
 
-/// Whose bucket.
+/// The provider of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Provider {
     /// Amazon S3 and compatible servers.
@@ -30,11 +30,11 @@ impl Provider {
 /// A place in a bucket: a prefix, or an object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BucketUrl {
-    /// Whose bucket.
+    /// The provider of the bucket.
     pub provider: Provider,
-    /// Its name.
+    /// The name of the bucket.
     pub bucket: String,
-    /// The path in it, `/` between its parts, none at the ends; empty for the bucket itself.
+    /// The path in the bucket, with `/` between its parts and none at the ends. It is empty for the bucket itself.
     pub path: String,
 }
 
@@ -47,7 +47,7 @@ impl fmt::Display for BucketUrl {
 }
 
 impl BucketUrl {
-    /// The URL that `text` is; `None` if it has another scheme or none.
+    /// Parses a URL. The result is `None` if `text` has another scheme or none.
     ///
     /// # Errors
     /// [`StoreError::Location`] for a URL without a bucket, and for a path that not every backend could hold.
@@ -68,19 +68,19 @@ impl BucketUrl {
         }
         let path = path.trim_end_matches('/');
         if !path.is_empty() && check_name("", path).is_err() {
-            return Err(refused("the path has empty parts, dots alone, or characters that do not do"));
+            return Err(refused("the path has empty parts, dots alone, or characters that no path can have"));
         }
         Ok(Some(Self { provider, bucket: bucket.to_owned(), path: path.to_owned() }))
     }
 
-    /// The place one level up and the last part of the path; `None` for the bucket itself.
+    /// The place one level up, and the last part of the path. The result is `None` for the bucket itself.
     #[must_use]
     pub fn split_name(&self) -> Option<(Self, &str)> {
         let (folder, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
         (!name.is_empty()).then(|| (self.with_path(folder), name))
     }
 
-    /// Another path in the same bucket.
+    /// The URL of another path in the same bucket.
     #[must_use]
     pub fn with_path(&self, path: impl Into<String>) -> Self {
         Self { path: path.into(), ..self.clone() }

@@ -1,4 +1,4 @@
-//! Writing: objects of moderate size in one request, larger ones in parts.
+//! Writing of objects: in one request up to a moderate size, in parts above it.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,19 +18,19 @@ use super::service::EXTRA;
 use super::{BucketStore, Provider};
 use crate::{Condition, Content, ObjectKind, PutOutcome, ReadStore, Span, StoreError, WriteStore, temporary_file};
 
-/// The largest object that is put in one request.
+/// The largest object in bytes that is put in one request.
 const MAX_WHOLE_BYTES: u64 = 32 << 20;
 
-/// An object that is to be put.
+/// The place of an object to put.
 pub(super) struct Target<'a> {
     pub(super) name: &'a str,
     pub(super) key: Key,
-    /// Its name for people.
+    /// The object's name for people.
     pub(super) object: String,
     pub(super) attributes: Attributes,
 }
 
-/// What a host made of a request with a condition.
+/// A host's answer to a request with a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answered {
     Stored,
@@ -105,8 +105,8 @@ impl BucketStore {
         }
     }
 
-    /// The outcome where the condition did not hold: unless this was a second try, and it was the first that changed
-    /// what is there.
+    /// The outcome if the condition did not hold. If this was a second try, the first one may itself have changed
+    /// the object that is there.
     pub(super) async fn refused(
         &self,
         target: &Target<'_>,
@@ -121,7 +121,7 @@ impl BucketStore {
         Ok(PutOutcome::Refused)
     }
 
-    /// Whether the object has just the bytes of `source`.
+    /// Whether the object has exactly the bytes of `source`.
     async fn holds(&self, name: &str, source: &Source) -> Result<bool, StoreError> {
         self.policy.run(|| self.compare(name, source)).await
     }
@@ -152,7 +152,8 @@ impl BucketStore {
         }
         self.retried(&object, Action::Write, || async {
             match self.remote().copy(&source, &key).await {
-                // Too large for one request, or of a kind that the host does not copy: its bytes go the long way.
+                // The object is too large for one request, or of a kind that the host does not copy. So its bytes
+                // go the long way.
                 Err(error) if refusal(&error).is_some_and(is_beyond_copying) => Ok(false),
                 answer => answer.map(|()| true),
             }
@@ -168,7 +169,7 @@ impl WriteStore for BucketStore {
 
     fn stage(&self, prefix: &str) -> std::io::Result<NamedTempFile> {
         let mut file = temporary_file(self.staging(), prefix)?;
-        // What is sent is read from the handle.
+        // The bytes that are sent are read from the handle.
         std::fs::remove_file(file.path())?;
         file.disable_cleanup(true);
         Ok(file)
@@ -192,7 +193,7 @@ impl WriteStore for BucketStore {
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             match from.as_bucket() {
-                // Azure copies beside the request, so that it may fail after it has been accepted.
+                // Azure copies after it has answered, so a copy may fail after it has been accepted.
                 Some(from) if self.shares_bucket_with(from) && self.url.provider != Provider::Azure => {
                     self.copy_within(from, name).await
                 }
@@ -209,7 +210,7 @@ fn attributes(kind: ObjectKind) -> Attributes {
     attributes
 }
 
-/// What became of a request, with or without a condition.
+/// The answer in the result of a request, with or without a condition.
 pub(super) fn answered(result: object_store::Result<()>, is_conditional: bool) -> object_store::Result<Answered> {
     match result {
         Ok(()) => Ok(Answered::Stored),
@@ -221,7 +222,7 @@ pub(super) fn answered(result: object_store::Result<()>, is_conditional: bool) -
     }
 }
 
-/// What a refusal says of a condition; `None` if it has other reasons.
+/// The answer in a refusal that concerns the condition; `None` if it has other reasons.
 fn condition_failed(refusal: &Refusal) -> Option<Answered> {
     match (refusal.status, refusal.code.as_str()) {
         (412 | 304, _) | (409, "BlobAlreadyExists") | (404, "NoSuchKey") => Some(Answered::Refused),

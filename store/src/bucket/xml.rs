@@ -1,16 +1,17 @@
-//! The little of XML that is read here: the text of elements that hold text only.
+//! The small part of XML that is read here: the text of elements that hold only text.
 
-/// The text of the first element `name`; `None` if there is none.
+/// The text of the first element `name`, or `None` if there is none.
 pub(super) fn text_of(document: &str, name: &str) -> Option<String> {
     elements(document, name).next().map(unescaped)
 }
 
-/// What the elements `name` hold, as written. None of them may hold another of its name.
+/// The contents of the elements `name`, as written. None of them may hold another of its name.
 pub(super) fn elements<'a>(document: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
     pieces(document, name).filter_map(|piece| piece.1)
 }
 
-/// The document in pieces: what is between elements `name`, tags included, and what each of these holds.
+/// The document in pieces. Each is the text before an element `name`, tags included, and the contents of that
+/// element.
 pub(super) fn pieces<'a>(document: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
     let mut rest = Some(document);
@@ -29,7 +30,7 @@ pub(super) fn pieces<'a>(document: &'a str, name: &'a str) -> impl Iterator<Item
     })
 }
 
-/// Text with its entities resolved; those that XML does not define are left as they are.
+/// The text with its entities resolved. Entities that XML does not define stay as they are.
 pub(super) fn unescaped(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,4 +1,5 @@
-//! The last step of a write: a complete file gets its name. File systems differ in what they offer for that, so there are several ways.
+//! The last step of a write, in which a complete file gets its name. File systems differ in what they offer for
+//! that, so there are several ways.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Seek, SeekFrom};
@@ -14,7 +15,7 @@ use super::tidy::{COPY_PREFIX, STAGING_FOLDER};
 use super::write::version_at;
 use crate::{Condition, PutOutcome, StoreError};
 
-/// Gives a file that is complete and durable its name, if the condition holds. `root` is the folder of the store.
+/// Gives a complete and durable file its name, if the condition holds. `root` is the folder of the store.
 pub(super) fn arrive(
     file: NamedTempFile,
     path: &Path,
@@ -47,17 +48,20 @@ fn take_name(file: NamedTempFile, path: &Path, condition: &Condition) -> Result<
     }
 }
 
-/// A look and a rename are two steps. Other writers wait meanwhile, where the file system has locks.
+/// Locks a folder where the file system has locks. A look and a rename are two steps, and other writers wait
+/// meanwhile.
 fn lock_folder(path: &Path) -> Option<File> {
     let folder = path.parent().and_then(|folder| File::open(folder).ok());
     folder.filter(|folder| folder.lock().is_ok())
 }
 
-/// Renames a file to a name that must be free: by a rename that replaces nothing, else by a hard link, else by a look and a rename.
-/// Shares may have neither of the first two, and each answers in its own way that it has not, so any error leads to the next way.
-/// What the last one answers is what is reported.
+/// Renames a file to a name that must be free. It tries a rename that replaces nothing, then a hard link, then a
+/// look and a rename.
+///
+/// Shares may lack the first two, and each reports that in its own way, so any error leads to the next way. The
+/// error of the last way is the one that is reported.
 fn take_free_name(file: NamedTempFile, path: &Path) -> Result<PutOutcome, PersistError> {
-    // A file system may take the flag of the rename and not heed it.
+    // A file system may accept the flag of the rename and ignore it.
     if path.symlink_metadata().is_ok() {
         return Ok(PutOutcome::Refused);
     }
@@ -72,7 +76,7 @@ fn take_free_name(file: NamedTempFile, path: &Path) -> Result<PutOutcome, Persis
     }
     match rustix::fs::linkat(CWD, file.path(), CWD, path, AtFlags::empty()) {
         Ok(()) => return Ok(PutOutcome::Stored),
-        // An answer that was lost on its way makes a client ask again, and then find its own link.
+        // A client whose answer was lost asks again, and then finds its own link.
         Err(Errno::EXIST) if is_same(file.as_file(), path) => return Ok(PutOutcome::Stored),
         Err(Errno::EXIST) => return Ok(PutOutcome::Refused),
         Err(_) => {}
@@ -91,7 +95,7 @@ fn is_same(file: &File, path: &Path) -> bool {
     held.is_some() && held == state(path.symlink_metadata())
 }
 
-/// Copies a file to where a rename reaches the path: part of a store may lie on another disk.
+/// Copies a file to a folder from which a rename reaches the path. Part of a store may lie on another disk.
 fn copy_near(file: NamedTempFile, path: &Path, root: &Path) -> Result<NamedTempFile, StoreError> {
     let folder = staging_near(path, root);
     create_folders(&folder)?;
@@ -106,7 +110,8 @@ fn copy_near(file: NamedTempFile, path: &Path, root: &Path) -> Result<NamedTempF
     copy().map_err(StoreError::io(&folder))
 }
 
-/// For `packs/ab/….pack` it is `packs/tmp`: whole folders of a store are on other disks. Other files wait beside their place.
+/// The folder in which a file waits for its rename. For `packs/ab/….pack` it is `packs/tmp`, because whole folders
+/// of a store may be on other disks. Other files wait beside their place.
 fn staging_near(path: &Path, root: &Path) -> PathBuf {
     let mut steps = path.strip_prefix(root).unwrap_or(path).components();
     match (steps.next(), steps.next()) {

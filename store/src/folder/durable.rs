@@ -14,13 +14,13 @@ use crate::StoreError;
 pub fn sync_folder(folder: &Path) -> Result<(), StoreError> {
     match File::open(folder) {
         Ok(file) => sync_open_folder(&file).map_err(StoreError::io(folder)),
-        // A folder that takes files but may not be listed cannot be opened, and so not be synced.
+        // A folder that takes files but may not be listed cannot be opened, and so cannot be synced.
         Err(error) if error.kind() == ErrorKind::PermissionDenied && folder.is_dir() => Ok(()),
         Err(error) => Err(StoreError::io(folder)(error)),
     }
 }
 
-/// Makes a folder, and those above it that are missing, so that all their names are durable: a file in a folder whose own
+/// Makes a folder and the missing ones above it, so that all their names are durable. A file in a folder whose own
 /// name is lost is lost too.
 pub(super) fn create_folders(folder: &Path) -> Result<(), StoreError> {
     let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.is_dir();
@@ -33,15 +33,17 @@ pub(super) fn create_folders(folder: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A file in `folder` under a temporary name with `prefix`, removed when dropped. Unlike tempfile's default, it is for
-/// all to read as the umask allows: it becomes a store's or a user's file.
+/// Makes a file in `folder` under a temporary name with `prefix`, which is removed when it is dropped. Unlike
+/// tempfile's default, everybody may read it as far as the umask allows: it will become a file of a store or a
+/// user.
 ///
-/// It is locked (shared) for as long as it is open, which tells those who clear up that its writer is alive.
+/// The file is locked (shared) for as long as it is open. The lock tells a process that clears up that the writer
+/// is alive.
 pub fn temporary_file(folder: &Path, prefix: &str) -> std::io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(prefix).permissions(fs::Permissions::from_mode(0o666));
     let file = builder.tempfile_in(folder)?;
-    // Some network file systems have no locks; there the file's age alone tells.
+    // Some network file systems have no locks. There only the age of the file tells.
     let _ = file.as_file().try_lock_shared();
     Ok(file)
 }

@@ -1,6 +1,6 @@
-//! Links on the way to what is written. In a folder like `/tmp` anybody can put a link under a name that somebody else will write
-//! to, so the kernel does not follow such links where `fs.protected_symlinks` is on (proc_sys_fs(5)). regrow resolves links itself,
-//! to replace what they lead to, and so has to keep the same rule.
+//! Symbolic links on the way to files that regrow writes. In a folder like `/tmp` anybody can put a link under a
+//! name that somebody else will write to. So the kernel does not follow such links if `fs.protected_symlinks` is on
+//! (proc_sys_fs(5)). regrow resolves links itself, to replace their targets, and so must keep the same rule.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -9,15 +9,16 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::StoreError;
 
-/// As many links as the kernel follows.
+/// The most links that are followed, which is the kernel's limit.
 const MAX_LINKS: u32 = 40;
-/// Sticky, and writable by everybody.
+/// The mode bits of a folder that is sticky and writable by everybody.
 const SHARED: u32 = 0o1002;
 
-/// The path that links lead to. What is not there yet has no links.
+/// The path with its links resolved. Parts that do not exist yet have no links.
 ///
 /// # Errors
-/// [`StoreError::Link`] for a link that another user put into a folder that everybody can write, [`StoreError::Io`].
+/// [`StoreError::Link`] for a link that another user put into a folder that everybody can write;
+/// [`StoreError::Io`].
 pub(super) fn follow(path: &Path) -> Result<PathBuf, StoreError> {
     let whole = std::path::absolute(path).map_err(StoreError::io(path))?;
     let (mut ahead, mut place, mut links) = (steps(&whole), PathBuf::new(), 0);
@@ -26,7 +27,7 @@ pub(super) fn follow(path: &Path) -> Result<PathBuf, StoreError> {
             place.pop();
             continue;
         }
-        // A step that is absolute replaces what is before it.
+        // An absolute step replaces the path before it.
         let next = place.join(step);
         match next.symlink_metadata() {
             Ok(metadata) if metadata.is_symlink() => {

@@ -64,8 +64,8 @@ fn delete(path: PathBuf) -> Result<(), StoreError> {
     }
 }
 
-/// Adds the files of `folder`, relative to `root`. Links are followed, each folder once: what lies behind one is as much in the place as the rest.
-/// What vanishes meanwhile is passed over.
+/// Adds the files of `folder`, relative to `root`. Links are followed, each folder once: the files behind a link
+/// belong to the place like any others. Files that vanish meanwhile are passed over.
 fn walk(
     root: &Path,
     folder: &str,
@@ -87,7 +87,7 @@ fn walk(
         let entry = entry.map_err(StoreError::io(&path))?;
         let metadata = match entry.path().metadata() {
             Ok(metadata) => metadata,
-            // Links that lead nowhere, or round; what they name may be needed again when a disk is there again.
+            // The link leads nowhere, or in a circle. Its target may be needed again when a disk is back.
             Err(error) if is_absence(&error) || is_loop(&error) => {
                 if entry.path().is_symlink() && is_index_name(&entry) {
                     return Err(StoreError::io(entry.path())(error));
@@ -111,7 +111,7 @@ fn walk(
     Ok(())
 }
 
-/// Whether a file is named as indexes are: what depends on having seen all of them must not pass one over.
+/// Whether a file has the name of an index. A caller that must see all indexes must not pass one over.
 fn is_index_name(entry: &DirEntry) -> bool {
     crate::name::is_index_name(&entry.file_name().to_string_lossy())
 }

@@ -1,4 +1,4 @@
-//! Opening files that should be regular ones, in folders that others may write into.
+//! Opening of files that should be regular ones, in folders that others may write into.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -7,10 +7,11 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// Opens a regular file for reading. Anything else is an error, and never waited for: a pipe without a writer would block whoever
-/// opens it, for ever.
+/// Opens a regular file for reading. Anything else is an error at once: opening a pipe without a writer would block
+/// for ever.
 pub fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {
-    // A look first, because opening some devices has effects of its own; and one after, because what is there may have changed.
+    // The first look is needed because opening some devices has effects, the second because the file may have
+    // changed since.
     check_regular(&path.metadata()?)?;
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)?;

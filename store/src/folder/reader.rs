@@ -1,4 +1,4 @@
-//! A store in a folder, for who reads its packs' tables without the network's ways.
+//! A store in a folder, for code that reads the tables of its packs without the async interface.
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
@@ -12,17 +12,17 @@ use crate::StoreError;
 use crate::layout::{STORE_FILE, pack_name, parse_pack_name};
 use crate::pack::{PackError, PackTail, TRAILER_BYTES, Trailer};
 
-/// See the module's documentation.
+/// A store in a folder that is read directly.
 #[derive(Debug, Clone)]
 pub struct FolderReader {
     root: PathBuf,
 }
 
 impl FolderReader {
-    /// The store in `root`.
+    /// Opens the store in `root`.
     ///
     /// # Errors
-    /// [`StoreError::Location`] where there is none, [`StoreError::Damaged`], [`StoreError::Io`].
+    /// [`StoreError::Location`] if there is no store.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         if root.join(STORE_FILE).is_file() {
             return Ok(Self { root: root.to_owned() });
@@ -30,7 +30,7 @@ impl FolderReader {
         Err(no_store(root))
     }
 
-    /// Its packs, in no order.
+    /// The packs of the store, in no particular order.
     pub fn packs(&self) -> Result<Vec<ChunkId>, StoreError> {
         let mut found = Vec::new();
         let packs = self.root.join("packs");
@@ -63,7 +63,7 @@ impl FolderReader {
         };
         read_at(bytes - TRAILER_BYTES, &mut trailer)?;
         let tail_at = Trailer::decode(&trailer, bytes).map_err(damaged)?.tail_at;
-        // Bounded: a trailer's check allows 64 MiB at most, and no more than the file has.
+        // This is bounded: the trailer's check allows 64 MiB at most, and no more than the file has.
         let mut end = vec![0; (bytes - tail_at) as usize];
         read_at(tail_at, &mut end)?;
         PackTail::decode(&Bytes::from(end), bytes).map_err(damaged)

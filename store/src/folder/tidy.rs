@@ -1,5 +1,5 @@
-//! What may be in a folder that becomes a store, and what is cleared out of the `tmp/` of one. Both concern files that somebody
-//! else may have put there, so the rule is: nothing is touched that regrow did not make.
+//! The files that a folder may hold before it becomes a store, and the clearing of a store's `tmp/`. Both concern
+//! files that somebody else may have put there. So the rule is that regrow touches nothing that it did not make.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -14,13 +14,13 @@ use crate::layout::{PATCHES_FOLDER, STORE_FILE};
 
 /// The folder of files that are being written.
 pub(super) const STAGING_FOLDER: &str = "tmp";
-/// Temporary files that are older were left by a process that died.
+/// The age from which a temporary file counts as left by a process that died.
 const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 3600);
-/// The prefixes of all files that are ever written in `tmp/`: packs, patches, everything else.
+/// The prefixes of all files that are ever written in `tmp/`: packs, patches, and everything else.
 const PREFIXES: [&str; 3] = ["pack-", "patch-", COPY_PREFIX];
-/// The prefix of files that are written wherever no name says what they are.
+/// The prefix of files that have no name of their own yet.
 pub(super) const COPY_PREFIX: &str = ".regrow-";
-/// `tempfile` puts this many letters and digits behind a prefix.
+/// The number of letters and digits that `tempfile` puts behind a prefix.
 const RANDOM_CHARS: usize = 6;
 
 /// Whether a store lies in this folder.
@@ -28,11 +28,12 @@ pub(super) fn is_store(root: &Path) -> bool {
     root.join(STORE_FILE).is_file()
 }
 
-/// Makes sure that a folder that is no store yet holds nothing that a store would mix with. What may be there: indexes, which users
-/// keep beside or in a store; the `tmp/` of a store whose making was cut off; `lost+found`, which every new disk has.
+/// Checks that a folder that is no store yet holds nothing that a store would mix with. Three things may be there:
+/// indexes, which users keep beside or in a store; the `tmp/` of a store whose making was cut off; `lost+found`,
+/// which every new disk has.
 ///
 /// # Errors
-/// [`StoreError::Occupied`], [`StoreError::Io`].
+/// [`StoreError::Occupied`] and [`StoreError::Io`].
 pub(super) fn check_free(root: &Path) -> Result<(), StoreError> {
     let entries = match fs::read_dir(root) {
         Ok(entries) => entries,
@@ -47,7 +48,7 @@ pub(super) fn check_free(root: &Path) -> Result<(), StoreError> {
         let may_stay = match lower.as_str() {
             "lost+found" => kind.is_dir(),
             STAGING_FOLDER => kind.is_dir() && holds_only_temporary_files(&entry.path()),
-            // A disk that is to hold them may be there first, by a link too.
+            // A disk for them may be there before the store, also through a link.
             "packs" | PATCHES_FOLDER => entry.path().is_dir() && holds_nothing_yet(&entry.path()),
             name => name.ends_with(".rgx") && !kind.is_dir(),
         };
@@ -77,11 +78,12 @@ fn holds_only_temporary_files(tmp: &Path) -> bool {
     fs::read_dir(tmp).is_ok_and(|mut entries| entries.all(is_ours))
 }
 
-/// Removes what writers that died have left in a store: in its `tmp/`, and where files wait for folders that are on other disks. Best
-/// effort: what cannot be removed stays.
+/// Removes files that dead writers left in a store: in its `tmp/`, and where files wait for folders on other disks.
+/// This is best effort: a file that cannot be removed stays.
 ///
-/// A file is removed only if it has a name that regrow gives, is a regular file, was last written more than a day ago, and nobody
-/// holds a lock on it. `tmp/` is opened without following a link, and its files are removed through that handle.
+/// A file is removed only if its name is one that regrow gives, it is a regular file, it was last written more than
+/// a day ago, and nobody holds a lock on it. `tmp/` is opened without following a link, and its files are removed
+/// through that handle.
 pub(super) fn remove_abandoned(root: &Path) {
     if !is_store(root) {
         return;
@@ -90,11 +92,11 @@ pub(super) fn remove_abandoned(root: &Path) {
     for folder in ["packs", PATCHES_FOLDER] {
         remove_abandoned_in(&root.join(folder).join(STAGING_FOLDER), &[COPY_PREFIX]);
     }
-    // Where `tmp/` is on another disk, what belongs into the store's own folder waits there.
+    // If `tmp/` is on another disk, files for the store's own folder wait there.
     remove_abandoned_in(root, &[COPY_PREFIX]);
 }
 
-/// See [`remove_abandoned`].
+/// Removes abandoned files with these prefixes from one folder.
 fn remove_abandoned_in(folder: &Path, prefixes: &[&str]) {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let Ok(tmp) = rustix::fs::openat(CWD, folder, flags, Mode::empty()) else { return };
@@ -117,7 +119,7 @@ fn is_temporary_name(name: &[u8], prefixes: &[&str]) -> bool {
 
 fn is_abandoned(tmp: &OwnedFd, name: &std::ffi::CStr) -> bool {
     let is_old_file = |stat: &rustix::fs::Stat| {
-        // The kind first, so that nothing but a regular file is opened.
+        // The kind is checked first, so that nothing but a regular file is opened.
         let modified =
             u64::try_from(stat.st_mtime).map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
         let age = modified.ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
@@ -126,10 +128,10 @@ fn is_abandoned(tmp: &OwnedFd, name: &std::ffi::CStr) -> bool {
     if !rustix::fs::statat(tmp, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| is_old_file(&stat)) {
         return false;
     }
-    // For writing, since some file systems lock exclusively only what is open for that.
+    // It is opened for writing, since some file systems lock exclusively only files that are.
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let Ok(file) = rustix::fs::openat(tmp, name, flags, Mode::empty()) else { return false };
-    // What was opened need not be what was looked at.
+    // The opened file need not be the one that was looked at.
     rustix::fs::fstat(&file).is_ok_and(|stat| is_old_file(&stat)) && File::from(file).try_lock().is_ok()
 }
 

@@ -1,4 +1,5 @@
-//! Writing into a folder: tmp/, fsync, rename, fsync of the folder. Several processes may write one store at once.
+//! Writing into a folder: tmp/, fsync, rename, fsync of the folder. Several processes may write to one store at
+//! once.
 
 use std::fs;
 use std::io::Write;
@@ -15,10 +16,11 @@ use crate::name::check_name;
 use crate::{Condition, Content, ObjectKind, PutOutcome, StoreError, WriteStore};
 
 impl FolderStore {
-    /// The store in `root`, which is made if it is not there. Removes what writers that died have left in it.
+    /// Opens the store in `root`, and makes the folder if it is not there. Files that dead writers left in it are
+    /// removed.
     ///
     /// # Errors
-    /// [`StoreError::Occupied`] for a folder that is no store and holds other files, [`StoreError::Io`].
+    /// [`StoreError::Occupied`] for a folder that is no store and holds other files; [`StoreError::Io`].
     pub fn create(root: PathBuf) -> Result<Self, StoreError> {
         if !is_store(&root) {
             check_free(&root)?;
@@ -26,7 +28,7 @@ impl FolderStore {
         Self::create_among_files(root)
     }
 
-    /// The same, whatever else the folder holds.
+    /// Opens the store in `root`, whatever else the folder holds.
     ///
     /// # Errors
     /// [`StoreError::Io`].
@@ -65,7 +67,8 @@ fn put(
     content: Content,
     condition: &Condition,
 ) -> Result<PutOutcome, StoreError> {
-    // What a link leads to is replaced, and it stays a link. It may lead to another disk, which a rename does not reach.
+    // The target of a link is replaced, and the link stays a link. It may lead to another disk, which a rename does
+    // not reach.
     let (path, root) = (&links::follow(path)?, &links::follow(root)?);
     let staging = &links::follow(staging)?;
     let staging = if path.starts_with(root) { staging } else { path.parent().unwrap_or(staging) };
@@ -86,12 +89,12 @@ fn put(
     Ok(outcome)
 }
 
-/// What tells this state of a file from others.
+/// The version of the file at `path`, which tells its states apart.
 pub(super) fn version_at(path: &Path) -> Option<String> {
     path.metadata().ok().as_ref().map(version_of)
 }
 
-/// See [`version_at`].
+/// The version of the file with this metadata.
 pub(super) fn version_of(metadata: &fs::Metadata) -> String {
     format!("{:x}-{:x}-{:x}-{:x}", metadata.ino(), metadata.len(), metadata.ctime(), metadata.ctime_nsec())
 }

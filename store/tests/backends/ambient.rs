@@ -169,7 +169,7 @@ async fn google_and_azure_are_set_up_by_their_own_variables() {
     assert_eq!(server.requests()[1].target, "/bucket/s/x");
     assert!(server.requests()[1].header("authorization").unwrap().starts_with("SharedKey account:"));
     let line = outcome(home.path(), &azure[..2]).await;
-    assert_eq!(line, "az://bucket/s: whose container it is must be said: set AZURE_STORAGE_ACCOUNT_NAME");
+    assert_eq!(line, "az://bucket/s: the account of the container is not known; set AZURE_STORAGE_ACCOUNT_NAME");
     let wrong = [google[0], google[1], ("GOOGLE_SERVICE_ACCOUNT", "/nowhere.json")];
     let line = outcome(home.path(), &wrong).await;
     assert!(line.starts_with("gs://bucket/s: ") && line.contains("No such file"), "{line}");
