@@ -1,11 +1,11 @@
-//! A tar header block: POSIX ustar, pax, GNU and old tar. FORMAT.md, section 2.2.
+//! Tar header blocks: POSIX ustar, pax, GNU and old tar. FORMAT.md, section 2.2.
 
 use std::borrow::Cow;
 
-/// Bytes of a tar block.
+/// The size of a tar block in bytes.
 pub const BLOCK: usize = 512;
 
-/// A block whose checksum and size hold.
+/// A block with a correct checksum and a valid size.
 #[derive(Debug, Clone, Copy)]
 pub struct Header<'a> {
     block: &'a [u8; BLOCK],
@@ -13,10 +13,10 @@ pub struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// The header in these bytes, if they are one.
+    /// Parses these bytes, and returns the header if they are one.
     #[must_use]
     pub fn parse(block: &'a [u8; BLOCK]) -> Option<Self> {
-        // A checksum that is not there is none; a size is 0 then.
+        // A checksum without digits is not there, so the block is no header. A size without digits is 0.
         let stored = octal(&block[148..156]).filter(|_| block[148..156].iter().any(u8::is_ascii_digit))?;
         if !checksum_holds(block, stored) {
             return None;
@@ -36,13 +36,13 @@ impl<'a> Header<'a> {
         self.block[156]
     }
 
-    /// Whether an old GNU sparse header goes on in further blocks.
+    /// Whether an old GNU sparse header continues in further blocks.
     #[must_use]
     pub(crate) fn is_extended_sparse(&self) -> bool {
         self.type_flag() == b'S' && self.block[482] != 0
     }
 
-    /// The name, with the ustar prefix where there is one.
+    /// The name, with the ustar prefix if there is one.
     #[must_use]
     pub fn name(&self) -> Cow<'a, [u8]> {
         let name = until_nul(&self.block[..100]);
@@ -54,7 +54,7 @@ impl<'a> Header<'a> {
     }
 }
 
-/// All bytes zero?
+/// Whether all bytes are zero.
 pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| byte == 0)
 }
@@ -68,7 +68,8 @@ fn checksum_holds(block: &[u8; BLOCK], stored: u64) -> bool {
     i64::try_from(stored) == Ok(unsigned) || i64::try_from(stored) == Ok(signed)
 }
 
-/// Optional spaces, octal digits (none mean 0), then NUL, space or the field's end; what follows is ignored.
+/// Parses an octal number: optional spaces, octal digits (none mean 0), then NUL, space or the field's end. What
+/// follows is ignored.
 fn octal(field: &[u8]) -> Option<u64> {
     let start = field.iter().position(|&byte| byte != b' ').unwrap_or(field.len());
     let mut value = 0u64;
@@ -82,7 +83,7 @@ fn octal(field: &[u8]) -> Option<u64> {
     Some(value)
 }
 
-/// Octal, or base-256 where the first byte is 0x80.
+/// Parses an octal number, or a base-256 number if the first byte is 0x80.
 fn number(field: &[u8]) -> Option<u64> {
     let Some((0x80, rest)) = field.split_first() else { return octal(field) };
     let mut value = 0u64;
@@ -96,8 +97,8 @@ fn until_nul(field: &[u8]) -> &[u8] {
     &field[..field.iter().position(|&byte| byte == 0).unwrap_or(field.len())]
 }
 
-/// The value of `key` in the data of a pax header: records of `LENGTH KEY=VALUE\n`. The last one counts; one record that is
-/// not of that form makes all void, but a rest without a space is ignored.
+/// The value of `key` in the data of a pax header, which is records of `LENGTH KEY=VALUE\n`. The last such record
+/// counts. A record that is not of this form makes the whole header void, but a rest without a space is ignored.
 pub(crate) fn pax_value<'d>(mut data: &'d [u8], key: &[u8]) -> Option<&'d [u8]> {
     let mut found = None;
     while let Some(space) = data.iter().position(|&byte| byte == b' ') {
@@ -118,7 +119,7 @@ pub(crate) fn pax_size(data: &[u8]) -> Option<u64> {
     decimal(pax_value(data, b"size")?).filter(|&size| size < 1 << 63)
 }
 
-/// Decimal digits and nothing else: Rust's own parser takes a plus sign.
+/// Parses decimal digits and nothing else. Rust's own parser accepts a plus sign.
 fn decimal(digits: &[u8]) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
@@ -149,7 +150,7 @@ mod tests {
     fn a_checksum_has_digits() {
         let mut block = [0; BLOCK];
         assert!(Header::parse(&block).is_none());
-        // Their sum as signed values, with the field as spaces, is 0.
+        // The sum of the bytes as signed values, with the field as spaces, is 0.
         (block[0], block[1]) = (0x80, 0x80);
         assert!(Header::parse(&block).is_none());
         block[148] = b'0';

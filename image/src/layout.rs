@@ -1,10 +1,11 @@
-//! Where in an image the bytes of its two streams lie: the skeleton's operations with their positions.
+//! The layout of an image: the skeleton's operations with their positions, which say where the bytes of both
+//! streams lie.
 
 use std::ops::Range;
 
 use crate::ops::{Found, Op, OpDecoder, OpError, op_len, put_op};
 
-/// An operation pair: a literal, perhaps empty, and the contents behind it, perhaps none.
+/// A pair of operations: a literal, which may be empty, and the contents behind it, which may be none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Run {
     image_at: u64,
@@ -13,12 +14,13 @@ struct Run {
     literal_len: u32,
 }
 
-/// The operations of a whole skeleton stream; 32 bytes for each literal. The image is the plain image, always.
+/// The operations of a whole skeleton stream, in 32 bytes for each literal. "Image" always means the plain image
+/// here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
-    /// Ends with a run of nothing that marks where the streams end.
+    /// The runs. The last one is empty and marks where the streams end.
     runs: Vec<Run>,
-    /// Where coded stretches begin and end, by turns. A run begins at each.
+    /// The beginnings and ends of coded stretches, in turn. A run begins at each.
     marks: Vec<Mark>,
 }
 
@@ -29,29 +31,29 @@ struct Mark {
     skeleton_at: u64,
 }
 
-/// A mark takes so many bytes of the skeleton stream.
+/// The number of bytes that a mark takes in the skeleton stream.
 const MARK_BYTES: u64 = 1;
 
-/// A stretch of an image and where it comes from.
+/// A stretch of an image, and its place in one of the streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImagePiece {
     /// Bytes of the skeleton stream.
     Skeleton {
-        /// Where in the image, bytes.
+        /// The range of the image in bytes.
         image: Range<u64>,
-        /// Where the stretch begins in the skeleton stream.
+        /// The offset of the stretch in the skeleton stream.
         skeleton_at: u64,
     },
     /// Bytes of the contents stream.
     Contents {
-        /// Where in the image, bytes.
+        /// The range of the image in bytes.
         image: Range<u64>,
-        /// Where the stretch begins in the contents stream.
+        /// The offset of the stretch in the contents stream.
         contents_at: u64,
     },
 }
 
-/// The skeleton is malformed, or does not give what the index says.
+/// The skeleton is malformed, or does not describe the image of the index.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayoutError {
@@ -61,25 +63,25 @@ pub enum LayoutError {
     /// The operations' lengths do not add up.
     #[error("the skeleton describes {found} bytes of {what}, the index says {stated}")]
     Size {
-        /// Which length.
+        /// The name of the length.
         what: &'static str,
-        /// What the operations add up to.
+        /// The sum of the operations.
         found: u64,
-        /// What was to be.
+        /// The length that the index states.
         stated: u64,
     },
-    /// More operations or bytes than the image can have.
+    /// The skeleton has more operations or bytes than the image can have.
     #[error("the skeleton describes more than the image holds")]
     TooMuch,
-    /// More operations than an image of its size needs.
+    /// The skeleton has more operations than an image of its size needs.
     #[error("the skeleton has more operations than an image of its size needs")]
     TooManyOperations,
-    /// Marks of coded stretches do not go together.
-    #[error("the skeleton's marks of coded files make no sense")]
+    /// The marks of coded stretches do not match.
+    #[error("the skeleton's marks of coded files do not match")]
     Marks,
 }
 
-/// Builds a [`Layout`] from a skeleton stream in pieces.
+/// Builds a [`Layout`] from a skeleton stream that comes in pieces.
 pub struct LayoutBuilder {
     decoder: OpDecoder,
     ops: Gathered,
@@ -91,12 +93,12 @@ struct Gathered {
     marks: Vec<Mark>,
     end: Run,
     max_image_bytes: u64,
-    /// Operations that may still come.
+    /// The number of operations that may still come.
     operations_left: u64,
 }
 
 impl LayoutBuilder {
-    /// A builder that refuses a skeleton of more than `max_image_bytes`.
+    /// Makes a builder that refuses a skeleton of an image larger than `max_image_bytes`.
     #[must_use]
     pub fn new(max_image_bytes: u64) -> Self {
         let end = Run { image_at: 0, skeleton_at: 0, contents_at: 0, literal_len: 0 };
@@ -104,7 +106,7 @@ impl LayoutBuilder {
         Self { decoder: OpDecoder::default(), ops }
     }
 
-    /// The same builder, which refuses a skeleton of more than this many operations: each takes memory.
+    /// Makes the builder also refuse a skeleton of more than this many operations, since each takes memory.
     #[must_use]
     pub fn with_max_operations(mut self, operations: u64) -> Self {
         self.ops.operations_left = operations;
@@ -120,12 +122,12 @@ impl LayoutBuilder {
         })
     }
 
-    /// Takes in one operation, without its literal's bytes.
+    /// Takes in one operation, without the bytes of its literal.
     pub fn push_op(&mut self, op: Op) -> Result<(), LayoutError> {
         self.ops.add(op)
     }
 
-    /// The stream goes on, but no more of it is wanted: a layout of what came, to the last whole operation.
+    /// Ends the layout before the stream ends. It covers what came, up to the last whole operation.
     #[must_use]
     pub fn finish_early(mut self) -> Layout {
         let Gathered { runs, marks, end, .. } = &mut self.ops;
@@ -135,7 +137,7 @@ impl LayoutBuilder {
         Layout { runs: std::mem::take(runs), marks: std::mem::take(marks) }
     }
 
-    /// The stream ends here.
+    /// Ends the stream.
     pub fn finish(mut self) -> Result<Layout, LayoutError> {
         self.decoder.finish()?;
         let Gathered { runs, marks, end, .. } = &mut self.ops;
@@ -148,9 +150,9 @@ impl LayoutBuilder {
     }
 }
 
-/// Runs of a layout, at most: 1 GiB of memory, some 30 million files.
+/// The most runs of a layout: 1 GiB of memory, some 30 million files.
 const MAX_RUNS: usize = 1 << 25;
-/// Coded stretches of a layout, at most.
+/// The most coded stretches of a layout.
 const MAX_CODED: usize = 1 << 20;
 
 impl Gathered {
@@ -201,7 +203,7 @@ impl Run {
         if self.literal_len == 0 { 0 } else { op_len(Op::Literal(self.literal_len)) as u64 }
     }
 
-    /// Where the literal's bytes begin in the skeleton stream.
+    /// The offset of the literal's bytes in the skeleton stream.
     fn literal_at(&self) -> u64 {
         self.skeleton_at + self.literal_op_len()
     }
@@ -213,25 +215,25 @@ impl Layout {
         *self.runs.last().expect("a layout has an end")
     }
 
-    /// Bytes of the image.
+    /// The size of the image in bytes.
     #[must_use]
     pub fn image_bytes(&self) -> u64 {
         self.end().image_at
     }
 
-    /// Bytes of the skeleton stream.
+    /// The size of the skeleton stream in bytes.
     #[must_use]
     pub fn skeleton_bytes(&self) -> u64 {
         self.end().skeleton_at
     }
 
-    /// Bytes of the contents stream.
+    /// The size of the contents stream in bytes.
     #[must_use]
     pub fn contents_bytes(&self) -> u64 {
         self.end().contents_at
     }
 
-    /// Checks the sums against what an index states.
+    /// Checks the sizes against those that an index states.
     pub fn check(&self, image: u64, skeleton: u64, contents: u64) -> Result<(), LayoutError> {
         for (what, found, stated) in [
             ("image", self.image_bytes(), image),
@@ -248,7 +250,7 @@ impl Layout {
     /// The operations, in order.
     pub fn ops(&self) -> impl Iterator<Item = Op> + '_ {
         let mut marks = self.marks.iter().zip([Op::BeginCoded, Op::EndCoded].into_iter().cycle()).peekable();
-        // Behind the last run, which stands for the end, there are no contents.
+        // The last run stands for the end, so no contents follow it.
         let ends = self.runs.iter().skip(1).chain(self.runs.last());
         self.runs.iter().zip(ends).flat_map(move |(run, next)| {
             let mut ops = Vec::with_capacity(2);
@@ -262,18 +264,18 @@ impl Layout {
         })
     }
 
-    /// Coded stretches, in order.
+    /// The coded stretches, in order.
     pub fn coded(&self) -> impl ExactSizeIterator<Item = Range<u64>> + '_ {
         self.marks.chunks_exact(2).map(|ends| ends[0].image_at..ends[1].image_at)
     }
 
-    /// Where in the contents stream each file lies, a contents operation being a file, in order.
+    /// The ranges of the files in the contents stream, in order. Each contents operation is a file.
     pub fn files(&self) -> impl Iterator<Item = Range<u64>> + '_ {
         let ranges = self.runs.windows(2).map(|pair| pair[0].contents_at..pair[1].contents_at);
         ranges.filter(|range| range.start < range.end)
     }
 
-    /// The stretches of a range of the image, in order.
+    /// The stretches that make up a range of the image, in order.
     pub fn pieces(&self, image: Range<u64>) -> impl Iterator<Item = ImagePiece> + '_ {
         let first = self.runs.partition_point(|run| run.image_at <= image.start).saturating_sub(1);
         let (start, end) = (image.start, image.end);
@@ -291,7 +293,7 @@ impl Layout {
         })
     }
 
-    /// Bytes of the contents stream before a place in the image.
+    /// The number of bytes of the contents stream before a place in the image.
     #[must_use]
     pub fn contents_before(&self, image_at: u64) -> u64 {
         let next = self.runs.partition_point(|run| run.image_at <= image_at);
@@ -301,7 +303,7 @@ impl Layout {
         (run.contents_at + into.saturating_sub(u64::from(run.literal_len))).min(end)
     }
 
-    /// Where in the image a range of the contents stream lies: stretches in order, with their start in the image and length.
+    /// The ranges of the image in which a range of the contents stream lies, in order.
     pub fn contents_in_image(&self, contents: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
         let first = self.runs.partition_point(|run| run.contents_at <= contents.start).saturating_sub(1);
         let (start, end) = (contents.start, contents.end);
@@ -312,8 +314,8 @@ impl Layout {
         })
     }
 
-    /// The parts of a range of the skeleton stream: numbers of operations, to be written anew, and literals, which
-    /// lie in the image.
+    /// The parts of a range of the skeleton stream. Numbers of operations must be written again; literals lie in
+    /// the image.
     pub fn skeleton_parts(&self, skeleton: Range<u64>) -> impl Iterator<Item = SkeletonPart> + '_ {
         let first = self.runs.partition_point(|run| run.skeleton_at <= skeleton.start).saturating_sub(1);
         let (start, end) = (skeleton.start, skeleton.end);
@@ -335,7 +337,7 @@ impl Layout {
     }
 }
 
-/// Two sequences of parts as one, by their places.
+/// Merges two sequences of parts by their places.
 fn merged<P>(a: impl Iterator<Item = (u64, P)>, b: impl Iterator<Item = (u64, P)>) -> impl Iterator<Item = (u64, P)> {
     let (mut a, mut b) = (a.peekable(), b.peekable());
     std::iter::from_fn(move || match (a.peek(), b.peek()) {
@@ -348,9 +350,9 @@ fn merged<P>(a: impl Iterator<Item = (u64, P)>, b: impl Iterator<Item = (u64, P)
 /// A part of a skeleton stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SkeletonPart {
-    /// These bytes, an operation's number or some of it.
+    /// These bytes, which are an operation's number or a part of one.
     Number(Vec<u8>),
-    /// A literal's bytes, which lie in this range of the image.
+    /// The bytes of a literal, which lie in this range of the image.
     InImage(Range<u64>),
 }
 
@@ -368,14 +370,14 @@ impl SkeletonPart {
     }
 }
 
-/// An operation's number.
+/// The number of an operation, as a part.
 fn number_of(op: Op) -> SkeletonPart {
     let mut bytes = Vec::new();
     put_op(&mut bytes, op);
     SkeletonPart::Number(bytes)
 }
 
-/// The parts of one run with their places in the skeleton stream.
+/// The parts of one run, with their places in the skeleton stream.
 fn run_parts(run: &Run, contents_len: u64) -> impl Iterator<Item = (u64, SkeletonPart)> + use<> {
     let literal_len = u64::from(run.literal_len);
     let literal = (literal_len > 0).then(|| {

@@ -1,24 +1,24 @@
-//! One nesting level of a walk: what the walker waits for there.
+//! One nesting level of a walk, and what the walker expects there next.
 
 use crate::header::{BLOCK, Header, pax_size, pax_value};
 
-/// Extension data of at most this many bytes is skeleton.
+/// The largest size of extension data in bytes that counts as skeleton.
 pub(crate) const MAX_EXTENSION_BYTES: u64 = 1 << 20;
 
-/// The size of a level that ends where it is told to: the image itself, and a coded file's plain bytes.
+/// The size of a level that ends when the walker is told so: the image itself, and a coded file's plain bytes.
 pub(crate) const UNBOUNDED: u64 = u64::MAX;
 
-/// What comes next in a level.
+/// The next thing in a level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// A block: a header, zeros, or something odd. `data_after_link` is the size of the link before it, whose data
-    /// this may be.
+    /// A block: a header, zeros, or something odd. `data_after_link` is the size of the link before it, because
+    /// this may be the link's data.
     Block { data_after_link: u64 },
-    /// A further block of an old GNU sparse header; then `data` bytes of a file.
+    /// A further block of an old GNU sparse header. After it come `data` bytes of a file.
     Sparse { data: u64 },
-    /// The first bytes of an entry's data; `size` as declared.
+    /// The first bytes of an entry's data. `size` is as declared.
     Data { size: u64 },
-    /// Bytes of a file whose start was told; `left` of `size`.
+    /// Bytes of a file whose start was reported: `left` of `size`.
     File { left: u64, size: u64 },
     /// Extension data, then padding.
     Extension { left: u64, size: u64 },
@@ -29,20 +29,21 @@ pub(crate) enum Next {
 /// A byte range that is walked as a tar.
 #[derive(Debug)]
 pub(crate) struct Level {
-    /// Bytes of the level that are not taken yet; `u64::MAX` stands for an unknown end.
+    /// The number of bytes of the level that are not taken yet; `u64::MAX` if the end is unknown.
     pub(crate) left: u64,
-    /// Its size in bytes where it is an entry of another level; `u64::MAX` if it has no end of its own.
+    /// The level's size in bytes if it is an entry of another level; `u64::MAX` if it has no end of its own.
     pub(crate) size: u64,
     pub(crate) next: Next,
-    /// Nothing of it was looked at yet, and it need not be a tar: what is no header is no padding either.
+    /// Whether nothing of the level was looked at yet. It need not be a tar, so bytes that are no header are not
+    /// padding either.
     pub(crate) is_fresh: bool,
-    /// A header was seen in it.
+    /// Whether a header was seen in the level.
     pub(crate) is_tar: bool,
-    /// Blocks of zeros since the last entry, as far as a byte counts them.
+    /// The number of zero blocks since the last entry, as far as a byte can count them.
     pub(crate) zero_blocks: u8,
-    /// An extension header was seen whose entry has not come yet.
+    /// Whether an extension header was seen whose entry has not come yet.
     pub(crate) awaits_entry: bool,
-    /// Data of the extension headers before the next entry.
+    /// The data of the extension headers before the next entry.
     extension: Vec<u8>,
     extension_flag: u8,
     pax_bytes: Option<u64>,
@@ -66,11 +67,11 @@ impl Level {
         }
     }
 
-    /// What a header makes of the level. Returns the entry's declared size and path if it is an entry of its own.
+    /// Takes in a header. Returns the entry's declared size and path, if the header begins an entry of its own.
     pub(crate) fn take_header(&mut self, header: &Header<'_>) -> Option<(u64, Option<Vec<u8>>)> {
         let flag = header.type_flag();
         (self.is_tar, self.zero_blocks) = (true, 0);
-        // A global header and a volume's label may be all that there is.
+        // A global header or the label of a volume may come last, without an entry.
         self.awaits_entry = matches!(flag, b'x' | b'L' | b'K' | b'X');
         if matches!(flag, b'x' | b'g' | b'L' | b'K' | b'X' | b'V') {
             self.next = match header.size() {
@@ -94,19 +95,19 @@ impl Level {
         Some((size, self.path.take()))
     }
 
-    /// Whether it ends where it is told to.
+    /// Whether the level ends only when the walker is told so.
     pub(crate) fn is_unbounded(&self) -> bool {
         self.size == UNBOUNDED
     }
 
-    /// So many of its bytes are taken.
+    /// Notes that this many bytes of the level were taken.
     pub(crate) fn take(&mut self, bytes: u64) {
         if !self.is_unbounded() {
             self.left = self.left.saturating_sub(bytes);
         }
     }
 
-    /// So many of its bytes are to come again.
+    /// Notes that this many bytes of the level will come again.
     pub(crate) fn give_back(&mut self, bytes: u64) {
         if !self.is_unbounded() {
             self.left += bytes;
@@ -118,7 +119,7 @@ impl Level {
         self.extension.extend_from_slice(bytes);
     }
 
-    /// The extension's data is complete: keeps what it says of the next entry.
+    /// Ends the extension's data, and keeps what it says about the next entry.
     pub(crate) fn finish_extension(&mut self) {
         match self.extension_flag {
             b'x' => {
@@ -135,7 +136,7 @@ impl Level {
         }
     }
 
-    /// Padding behind `size` bytes of data.
+    /// Expects the padding behind `size` bytes of data.
     pub(crate) fn pad_after(&mut self, size: u64) {
         let over = size % BLOCK as u64;
         self.next = match over {

@@ -1,6 +1,43 @@
-//! Takes images apart and puts them together: a tar's headers and padding (the skeleton) apart from the
-//! contents of its files, at every nesting level; any other input as opaque contents. Knows nothing of where chunks lie.
-//! FORMAT.md, sections 2 and 3.
+//! Takes images apart and puts them together again.
+//!
+//! A tar is split into two streams: headers and padding (the skeleton), and the bytes of its files (the contents),
+//! at every nesting level. Files that did not change then have the same chunks, even if every header has a new
+//! time. Any other input is opaque contents. FORMAT.md, sections 2 and 3, gives the rules.
+//!
+//! - [`Splitter`] turns the bytes of an image into chunks of both streams.
+//! - [`LayoutBuilder`] reads the skeleton, and makes the [`Layout`] from which an image is put together again.
+//! - [`TreeWalker`] lists the entries of an image from its skeleton.
+//!
+//! The crate does not know where chunks are stored. The skeleton says everything that a reader needs, so a wrong
+//! guess of the walker costs bytes, never correctness.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use regrow_chunker::Params;
+//! use regrow_image::{ImagePiece, LayoutBuilder, LayoutError, Splitter, StreamKind};
+//!
+//! let image = vec![7; 200_000]; // no tar, so one opaque file
+//! let mut splitter = Splitter::new(Params::default());
+//! splitter.push(Bytes::from(image.clone()));
+//! let chunks = splitter.finish();
+//! let stream = |kind| chunks.iter().filter(|chunk| chunk.stream == kind).flat_map(|chunk| chunk.bytes.to_vec());
+//! let skeleton: Vec<u8> = stream(StreamKind::Skeleton).collect();
+//! let contents: Vec<u8> = stream(StreamKind::Contents).collect();
+//!
+//! let mut builder = LayoutBuilder::new(image.len() as u64);
+//! builder.push(&skeleton)?;
+//! let layout = builder.finish()?;
+//! let mut made = Vec::new();
+//! for piece in layout.pieces(0..layout.image_bytes()) {
+//!     let (stream, at, range) = match piece {
+//!         ImagePiece::Skeleton { image, skeleton_at } => (&skeleton, skeleton_at, image),
+//!         ImagePiece::Contents { image, contents_at } => (&contents, contents_at, image),
+//!     };
+//!     made.extend_from_slice(&stream[at as usize..(at + range.end - range.start) as usize]);
+//! }
+//! assert_eq!(made, image);
+//! # Ok::<(), LayoutError>(())
+//! ```
 
 mod header;
 mod layout;
@@ -20,7 +57,7 @@ pub use split::{RawChunk, Splitter, StreamKind};
 pub use tree::{Archive, TreeEntry, TreeSink, TreeWalker};
 pub use walk::{Candidate, Cut, Ending, Entry, FileStart, Piece, WalkSink, Walker, is_xz, is_zstd};
 
-/// Version of the walking rules of an image without coded files, part of its image id.
+/// The version of the walking rules for an image without coded files. It is part of the image id.
 pub const WALK_VERSION: u32 = 1;
-/// The same of an image with coded files.
+/// The version of the walking rules for an image with coded files.
 pub const WALK_VERSION_CODED: u32 = 2;

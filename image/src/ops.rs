@@ -2,24 +2,24 @@
 
 use regrow_chunker::varint;
 
-/// A literal holds at most this many bytes.
+/// The largest number of bytes in a literal.
 pub const MAX_LITERAL_BYTES: usize = 64 << 10;
 
-/// The kind of the two marks, and what stands for a length in them.
+/// The kind of the two marks, and the values that stand in the place of a length in them.
 const MARK: u64 = 2;
 const BEGIN_CODED: u64 = 1;
 const END_CODED: u64 = 2;
 
-/// What the next bytes of the plain image are.
+/// The source of the next bytes of the plain image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
-    /// So many bytes of the skeleton stream, which follow.
+    /// This many bytes of the skeleton stream, which follow the operation.
     Literal(u32),
-    /// So many bytes of the contents stream.
+    /// This many bytes of the contents stream.
     Contents(u64),
-    /// From here on the plain image's bytes are in the image as a coded file, and not as they are.
+    /// The beginning of a coded stretch: the image has a coded file in place of the plain image's bytes.
     BeginCoded,
-    /// Up to here.
+    /// The end of a coded stretch.
     EndCoded,
 }
 
@@ -27,13 +27,13 @@ pub enum Op {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpError {
-    /// A kind that this version does not know.
+    /// The kind is one that this version does not know.
     #[error("skeleton operation of kind {0}: made by a newer regrow?")]
     UnknownKind(u64),
-    /// A length that no operation has.
+    /// The length is one that no operation has.
     #[error("skeleton operation of {0} bytes")]
     Length(u64),
-    /// Not a number in its shortest form.
+    /// The number is not in its shortest form.
     #[error("skeleton operation with a malformed length")]
     Number,
     /// The stream ends within an operation.
@@ -81,7 +81,7 @@ pub struct OpDecoder {
 }
 
 impl OpDecoder {
-    /// Takes in bytes; tells each operation, and each piece of a literal's bytes.
+    /// Takes in bytes, and passes each operation and each piece of a literal's bytes to `each`.
     pub fn push<E: From<OpError>>(
         &mut self,
         mut bytes: &[u8],
@@ -112,13 +112,13 @@ impl OpDecoder {
         Ok(())
     }
 
-    /// The stream ends here.
+    /// Ends the stream.
     pub fn finish(&self) -> Result<(), OpError> {
         if self.literal_left > 0 || !self.number.is_empty() { Err(OpError::CutOff) } else { Ok(()) }
     }
 }
 
-/// What [`OpDecoder::push`] found.
+/// A find of [`OpDecoder::push`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found<'a> {
     /// An operation begins.

@@ -6,25 +6,25 @@ use regrow_chunker::{Cut, Cutter, FileHash, GroupRule, Params, StreamCutter};
 use crate::ops::{MAX_LITERAL_BYTES, Op, put_op};
 use crate::walk::{Candidate, Ending, FileStart, Piece, WalkSink, Walker};
 
-/// Which of an image's two streams.
+/// One of an image's two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum StreamKind {
-    /// Headers, padding, and how they interleave with the contents.
+    /// The stream of headers and padding, and of how they interleave with the contents.
     Skeleton,
-    /// The bytes of files.
+    /// The stream of the files' bytes.
     Contents,
 }
 
 /// A chunk that is not hashed yet.
 #[derive(Debug, Clone)]
 pub struct RawChunk {
-    /// Its stream; chunks of a stream come in its order.
+    /// The chunk's stream. The chunks of a stream come in its order.
     pub stream: StreamKind,
-    /// Its bytes: a slice of what was pushed where they lie there in one piece.
+    /// The chunk's bytes. They are a slice of a pushed block if they lie in one piece there.
     pub bytes: Bytes,
 }
 
-/// Splits an image that arrives in blocks of any size into chunks. Keeps at most a chunk of either stream and
+/// Splits an image that arrives in blocks of any size into chunks. It keeps at most a chunk of either stream, and
 /// what the walker holds.
 pub struct Splitter {
     walker: Walker,
@@ -32,14 +32,14 @@ pub struct Splitter {
 }
 
 impl Splitter {
-    /// A splitter for an image that is cut with these parameters; gzip files are contents, but where [`Splitter::begin_coded`] says
-    /// otherwise.
+    /// Makes a splitter for an image that is cut with these parameters. Gzip files are contents, unless
+    /// [`Splitter::begin_coded`] says otherwise.
     #[must_use]
     pub fn new(params: Params) -> Self {
         Self::with_walker(params, Walker::default())
     }
 
-    /// The same, but it stops at gzip files that may be coded.
+    /// Makes a splitter that also stops at gzip files that may be coded.
     #[must_use]
     pub fn finding_candidates(params: Params) -> Self {
         Self::with_walker(params, Walker::finding_candidates())
@@ -63,7 +63,8 @@ impl Splitter {
         }
     }
 
-    /// Takes in the image's next bytes; returns how many. Where they are not all, it stands at a candidate.
+    /// Takes in the next bytes of the image, and returns their number. If these are not all, the splitter stands at
+    /// a candidate.
     pub fn push(&mut self, block: Bytes) -> usize {
         self.chunks.block = block.clone();
         let taken = self.walker.push(&block, &mut self.chunks);
@@ -71,34 +72,34 @@ impl Splitter {
         taken
     }
 
-    /// The chunks that have become complete.
+    /// Takes the chunks that have become complete.
     pub fn take(&mut self) -> Vec<RawChunk> {
         std::mem::take(&mut self.chunks.out)
     }
 
-    /// The gzip file that it stands at, of which is to be decided.
+    /// The gzip file that the splitter stands at. The caller must decide about it.
     pub fn candidate(&mut self) -> Option<Candidate> {
         self.walker.candidate()
     }
 
-    /// The candidate is contents: all of its bytes are pushed next.
+    /// Decides that the candidate is contents. All of its bytes must be pushed next.
     pub fn decline(&mut self) {
         self.walker.decline(&mut self.chunks);
     }
 
-    /// The candidate is coded, its plain bytes are pushed next.
+    /// Decides that the candidate is coded. Its plain bytes must be pushed next.
     pub fn begin_coded(&mut self) {
         self.chunks.mark(Op::BeginCoded);
         self.walker.begin_coded(&mut self.chunks);
     }
 
-    /// The coded file's plain bytes end here.
+    /// Ends the plain bytes of the coded file.
     pub fn end_coded(&mut self) {
         self.walker.end_coded(&mut self.chunks);
         self.chunks.mark(Op::EndCoded);
     }
 
-    /// How the image ends if no more bytes come; within a coded file, how that ends.
+    /// How the image ends if no more bytes come. Within a coded file, this is how the coded file ends.
     #[must_use]
     pub fn ending(&self) -> Ending {
         self.walker.ending()
@@ -110,7 +111,7 @@ impl Splitter {
         self.walker.path()
     }
 
-    /// The image ends here; returns the last chunks.
+    /// Ends the image, and returns the last chunks.
     pub fn finish(mut self) -> Vec<RawChunk> {
         self.walker.finish(&mut self.chunks);
         self.chunks.end_group();
@@ -131,7 +132,7 @@ enum File {
 struct Chunks {
     cutter: Cutter,
     rule: GroupRule,
-    /// What was pushed last.
+    /// The block that was pushed last.
     block: Bytes,
     literal: Vec<u8>,
     skeleton: StreamCutter,
@@ -147,7 +148,7 @@ impl Chunks {
         if self.literal.is_empty() {
             return;
         }
-        // A literal is ended at MAX_LITERAL_BYTES, which fits.
+        // A literal ends at MAX_LITERAL_BYTES, so its length fits.
         let mut number = Vec::with_capacity(4);
         put_op(&mut number, Op::Literal(self.literal.len() as u32));
         self.skeleton_bytes(&number);

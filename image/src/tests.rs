@@ -1,4 +1,4 @@
-//! Tars of every kind, and noise: the pieces that are pushed do not matter, and the way back is exact.
+//! Tars of every kind, and noise. The sizes of the pushed pieces do not matter, and the way back is exact.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ mod coded;
 mod ending;
 mod wrong;
 
-/// Puts an image together from its chunks, by FORMAT.md section 2.1 alone.
+/// Puts an image together from its chunks by FORMAT.md, section 2.1, alone.
 fn rebuild(chunks: &[RawChunk]) -> Vec<u8> {
     let stream = |kind| chunks.iter().filter(|c| c.stream == kind).flat_map(|c| c.bytes.to_vec()).collect::<Vec<u8>>();
     let (skeleton, contents) = (stream(StreamKind::Skeleton), stream(StreamKind::Contents));
@@ -117,7 +117,7 @@ fn check_layout(image: &[u8], skeleton: &[u8], contents: &[u8]) {
     assert!(found == skeleton[third as usize..2 * third as usize]);
 }
 
-/// A header with a right checksum; `size` as octal, or base-256 where that does not fit.
+/// A header with a correct checksum. `size` is octal, or base-256 if it does not fit.
 fn header(name: &str, flag: u8, size: u64) -> Vec<u8> {
     let mut block = vec![0; BLOCK];
     block[..name.len()].copy_from_slice(name.as_bytes());
@@ -272,7 +272,7 @@ fn links_with_sizes_sparse_and_huge() {
     let tree = check_all(&image);
     let sizes: Vec<u64> = tree.iter().map(|e| e.contents.end - e.contents.start).collect();
     assert_eq!(sizes, [100, 0, 700, 9, 600, 0, 1], "{:?}", paths(&tree));
-    // Over 8 GiB by its header: the walk goes on in it until the input ends.
+    // The header states over 8 GiB, so the walk goes on within the entry until the input ends.
     check_all(&[header("huge", b'0', 9 << 30), noise(8, 5000)].concat());
     check_all(&[header("huge", b'0', u64::MAX >> 1), noise(8, 5000)].concat());
 }
@@ -295,7 +295,7 @@ fn no_tar_at_all() {
     }
 }
 
-/// Literals that no walk makes: they are in no contents stream.
+/// No walk makes such literals: they are not in the contents stream.
 #[test]
 fn a_tree_of_literals_has_no_contents() {
     let mut skeleton = Vec::new();

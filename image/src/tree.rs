@@ -1,4 +1,5 @@
-//! Going through a skeleton stream again: which paths an image holds, and where their contents lie in the contents stream.
+//! A second pass over a skeleton stream: the paths of an image, and the places of their contents in the contents
+//! stream.
 
 use std::sync::Arc;
 
@@ -7,19 +8,20 @@ use regrow_chunker::ChunkId;
 use crate::ops::{Found, Op, OpDecoder, OpError};
 use crate::walk::{Entry, FileStart, Piece, WalkSink, Walker};
 
-/// A tar within an image's tars. All entries of it share it, and the archives in it share it too: a path may have a megabyte.
+/// A tar within an image's tars. All of its entries share it, and so do the archives in it, since a path may have a
+/// megabyte.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Archive {
     /// The archive around it, unless that is the image itself.
     pub outer: Option<Arc<Archive>>,
-    /// Its own path, as the tar around it gives it.
+    /// The archive's path, as the tar around it states it.
     pub path: Vec<u8>,
-    /// What archives of the same path are known by: a hash of all the paths.
+    /// The identity that archives of the same path share: a hash of all the paths.
     pub id: ChunkId,
 }
 
 impl Archive {
-    /// An archive of this path in another.
+    /// Makes an archive of this path within another.
     #[must_use]
     pub fn new(outer: Option<Arc<Archive>>, path: Vec<u8>) -> Self {
         let mut hashed = outer.as_ref().map_or_else(Vec::new, |outer| outer.id.0.to_vec());
@@ -27,7 +29,7 @@ impl Archive {
         Self { outer, path, id: ChunkId::of(&hashed) }
     }
 
-    /// The paths of the archives around it, outermost first, and its own.
+    /// The paths of the archives around this one, outermost first, then its own.
     #[must_use]
     pub fn paths(&self) -> Vec<&[u8]> {
         let mut paths: Vec<&[u8]> = std::iter::successors(Some(self), |archive| archive.outer.as_deref())
@@ -41,23 +43,26 @@ impl Archive {
 /// An entry of an image's tars.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TreeEntry {
-    /// The archive that it lies in, unless that is the image itself.
+    /// The archive that the entry lies in, unless that is the image itself.
     pub archive: Option<Arc<Archive>>,
-    /// Its own path; `None` for an opaque part of the innermost archive, or of an image that is no tar.
+    /// The entry's path. It is `None` for an opaque part of the innermost archive, or of an image that is no tar.
     pub path: Option<Vec<u8>>,
     /// The header's type flag.
     pub type_flag: u8,
-    /// Where its contents lie in the contents stream, in bytes. Empty for entries without, and for nested tars.
+    /// The range of the entry's contents in the contents stream, in bytes. It is empty for entries without
+    /// contents, and for nested tars.
     pub contents: std::ops::Range<u64>,
-    /// Bytes of skeleton since the entry before.
+    /// The number of skeleton bytes since the entry before.
     pub skeleton_bytes: u64,
-    /// It is a coded file; what this holds comes as entries of their own, in it as an archive.
+    /// Whether the entry is a coded file. Its plain contents then come as entries of their own, with this one as
+    /// their archive.
     pub is_coded: bool,
 }
 
-/// Is told of each entry when it is complete.
+/// A receiver of the entries, each when it is complete.
 pub trait TreeSink {
-    /// One entry, in the image's order; opaque parts come with the type flag 0xff and the path of their archive.
+    /// Takes one entry, in the image's order. Opaque parts come with the type flag 0xff and the path of their
+    /// archive.
     fn entry(&mut self, entry: TreeEntry);
 }
 
@@ -67,8 +72,8 @@ impl<F: FnMut(TreeEntry)> TreeSink for F {
     }
 }
 
-/// Reads a skeleton stream, in pieces, and tells its entries. It goes by this version's walking rules; a
-/// skeleton made by others may come out as opaque, never as an error.
+/// Reads a skeleton stream in pieces and reports its entries. It follows this version's walking rules. A skeleton
+/// made by other rules may come out as opaque, but never as an error.
 #[derive(Default)]
 pub struct TreeWalker {
     decoder: OpDecoder,
@@ -98,7 +103,7 @@ impl TreeWalker {
         })
     }
 
-    /// The stream ends here.
+    /// Ends the stream.
     pub fn finish(mut self, sink: &mut impl TreeSink) -> Result<(), OpError> {
         let mut told = Telling { state: &mut self.state, sink };
         self.walker.finish(&mut told);
@@ -136,7 +141,7 @@ impl<S: TreeSink> Telling<'_, S> {
             Some(TreeEntry { archive, path: own_path, type_flag, contents: at..at, skeleton_bytes, is_coded: false });
     }
 
-    /// The entry at hand is a coded file; without one it is the image itself.
+    /// Marks the present entry as a coded file. If there is none, the coded file is the image itself.
     fn begin_coded(&mut self) {
         if self.state.current.is_none() {
             self.begin(None, 0xff);
@@ -163,7 +168,8 @@ impl<S: TreeSink> WalkSink for Telling<'_, S> {
     }
 
     fn contents(&mut self, piece: Piece<'_>) {
-        // Of a skeleton that is wrong, literals may stand where a header says that contents are: they are no part of the stream.
+        // In a wrong skeleton, literals may stand where a header promises contents. They are not part of the
+        // contents stream.
         let Piece::Hole(bytes) = piece else { return };
         self.state.contents_at = self.state.contents_at.saturating_add(bytes);
         if let Some(entry) = &mut self.state.current {

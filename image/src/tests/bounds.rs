@@ -1,15 +1,16 @@
-//! Every image that the walker makes keeps to what readers refuse beyond: FORMAT.md, section 11. Small images must keep to it
-//! with hardly any of what every image is given for free, so that many of them in one keep to it too.
+//! Every image that the walker makes keeps to the bounds above which readers refuse (FORMAT.md, section 11). Small
+//! images must keep to them with hardly any of the free allowance, so that an image of many such parts keeps to
+//! them too.
 
 use super::coded::{gzip, split_coded};
 use super::*;
 use regrow_chunker::bounds;
 
-/// What the bounds give to every image besides its share, of which these tests leave nearly nothing.
+/// The part of the free allowance that these tests take away, which is nearly all of it.
 const FREE: u64 = 1024 - 4;
 const FREE_SKELETON_BYTES: u64 = (64 << 10) - 64;
 
-/// Checks an image's chunks by the size of its plain image and its coded files.
+/// Checks the chunks of an image by the size of its plain image and the number of its coded files.
 pub(super) fn check(plain_bytes: usize, coded_files: u64, params: Params, chunks: &[RawChunk]) {
     let plain_bytes = plain_bytes as u64;
     let [skeleton, contents] = streams(chunks);
@@ -30,13 +31,13 @@ pub(super) fn check(plain_bytes: usize, coded_files: u64, params: Params, chunks
     }
 }
 
-/// Parameters of every shape: also those whose groups end before they reach `min`.
+/// Parameters of every shape, including those whose groups end before they reach `min`.
 fn shapes() -> [Params; 4] {
     [(64, 256, 1024), (64, 64, 64), (1024, 1024, 1024), (1024, 4096, 16384)]
         .map(|(min, avg, max)| Params::new(min, avg, max).unwrap())
 }
 
-/// An entry that costs as many operations and chunks for its bytes as it can.
+/// An entry that costs as many operations and chunks for its bytes as possible.
 fn dense_entry() -> impl Strategy<Value = Vec<u8>> {
     let inner_end = |len: usize, seed| [header("i", b'0', len as u64), noise(seed, len)].concat();
     prop_oneof![
@@ -46,7 +47,7 @@ fn dense_entry() -> impl Strategy<Value = Vec<u8>> {
         // A nested tar that is cut within its last file.
         (1usize..600, 1u64..2000, any::<u64>())
             .prop_map(|(len, size, seed)| { file("t", &[header("i", b'0', size), noise(seed, len)].concat()) }),
-        // A nested tar whose end is opaque: files without a header of their own.
+        // A nested tar whose end is opaque, so that files have no header of their own.
         (0usize..600, any::<u64>()).prop_map(move |(len, seed)| {
             file("t", &[padded(&inner_end(len, seed)), noise(seed ^ 1, 512)].concat())
         }),
@@ -64,7 +65,7 @@ proptest! {
         }
     }
 
-    /// As many coded files as fit, each of which may hold a single byte.
+    /// The largest number of coded files, each of which may hold a single byte.
     #[test]
     fn dense_coded_files_keep_to_the_bounds(plains in prop::collection::vec(prop_oneof![
         (1usize..1100).prop_map(|len| noise(1, len)),

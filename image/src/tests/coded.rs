@@ -1,14 +1,14 @@
-//! Coded files: where the walker stops, and the streams that it makes of plain bytes. What the gzip files really hold makes no
-//! difference here, so they only begin like some.
+//! Coded files: where the walker stops, and the streams that it makes of plain bytes. The contents of the gzip
+//! files make no difference here, so the files only begin like real ones.
 
 use super::*;
 
-/// Bytes that begin as a gzip file does.
+/// Bytes that begin like a gzip file.
 pub(super) fn gzip(seed: u64, len: usize) -> Vec<u8> {
     [vec![0x1f, 0x8b, 8, 0], noise(seed, len - 4)].concat()
 }
 
-/// Splits an image; each candidate is coded as the plain bytes that `plain_of` gives, or else contents.
+/// Splits an image. A candidate is coded as the plain bytes that `plain_of` gives, or is contents if it gives none.
 pub(super) fn split_coded(
     image: &[u8],
     pieces: &[usize],
@@ -97,7 +97,7 @@ fn coded_layers_are_walked_and_what_follows_them_too() {
     let coded: Vec<usize> = (0..tree.len()).filter(|&number| tree[number].is_coded).collect();
     assert_eq!(coded, [0, 4]);
 
-    // Declined ones are contents, to the letter as if nobody had stopped there.
+    // Declined candidates are contents, exactly as if nobody had stopped there.
     let declined = streams(&split_coded(&stored, &[700], &|_| None));
     assert_eq!(declined, streams(&split(&stored, small_params(), &[1 << 20])));
 }

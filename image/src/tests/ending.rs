@@ -1,4 +1,4 @@
-//! How an image ends, cut at every place.
+//! The end of an image that is cut at any place.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn cut(path: &str, missing: impl Into<Option<u64>>) -> Ending {
     Ending::Cut(Cut { path: path.as_bytes().to_vec(), missing: missing.into() })
 }
 
-/// An entry whose data, of this many bytes, looks like no header.
+/// An entry with this many bytes of data, which do not look like a header.
 fn entry(name: &str, bytes: usize) -> Vec<u8> {
     let data = vec![b'd'; bytes];
     [header(name, b'0', bytes as u64), data, vec![0; bytes.next_multiple_of(BLOCK) - bytes]].concat()
@@ -65,7 +65,7 @@ fn a_tar_that_is_cut_anywhere() {
 fn what_only_looks_cut() {
     let (file, end) = (entry("a", 700), vec![0; 1024]);
     let whole = |parts: &[&[u8]]| ending_of(&parts.concat(), 1 << 20);
-    // What follows the end is no part of the tar; neither are two tars, one behind the other, one that is cut.
+    // Bytes behind the end are not part of the tar. Two tars, one behind the other, are not a tar that is cut.
     assert_eq!(whole(&[&file, &end, b"signature"]), Ending::Marked);
     assert_eq!(whole(&[&file, &end, &[7; 3000]]), Ending::Marked);
     assert_eq!(whole(&[&file, &end, &file, &end]), Ending::Marked);
@@ -80,7 +80,7 @@ fn what_only_looks_cut() {
     assert_eq!(whole(&[&file, &long]), cut("a", None));
     assert_eq!(whole(&[&file, &long[..600]]), cut("a", None));
     assert_eq!(whole(&[&file, &long, &file]), Ending::Unmarked);
-    // What is no tar ends where it ends.
+    // An input that is no tar simply ends.
     assert_eq!(whole(&[&[7; 3000]]), Ending::NoTar);
     assert_eq!(whole(&[&end]), Ending::NoTar);
     assert_eq!(whole(&[]), Ending::NoTar);
