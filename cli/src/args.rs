@@ -1,4 +1,4 @@
-//! The command line, parsed purely; completions and the man page come from the same definitions.
+//! The command line. Parsing it has no effects; completions and the man page come from the same definitions.
 
 mod network;
 
@@ -22,13 +22,13 @@ pub(crate) use network::{AddressingArg, NetworkArgs, RedirectsArg};
     arg_required_else_help = true
 )]
 pub(crate) struct Arguments {
-    /// What to do.
+    /// What to do
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// No progress, no summary, no warnings.
+    /// Print no progress, no summary, and no warnings
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Say more: what is skipped, what the catalog cannot do.
+    /// Also say what is skipped, and what the catalog cannot do
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
 }
@@ -67,7 +67,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  regrow push s3://staging/app-2.rgx s3://production/store\n  regrow push https://host/app-2.rgx /media/usb/store"
     )]
     Push(PushArgs),
-    /// Delete what no kept index needs from a store
+    /// Delete from a store what no kept index needs
     #[command(
         after_help = "The first run condemns what nobody needs; a run after the time of grace deletes it.\n\nExamples:\n  regrow gc --dry-run --store s3://bucket/store\n  regrow gc --store /srv/www/store --keep /srv/www/current --keep /srv/www/app-1.rgx"
     )]
@@ -89,16 +89,16 @@ pub(crate) enum Command {
     Man,
 }
 
-/// `regrow make`.
+/// The arguments of `regrow make`.
 #[derive(Debug, Args)]
 pub(crate) struct MakeArgs {
     /// The store: a folder, s3://, gs:// or az:// [default: store/ beside the index]
     #[arg(long, value_name = "DIR|URL", value_hint = ValueHint::DirPath)]
     pub(crate) store: Option<String>,
-    /// Make a new store in a folder that holds other files, too
+    /// Make a new store even in a folder that holds other files
     #[arg(long)]
     pub(crate) new_store: bool,
-    /// The index of an image like this one: what its packs hold is not looked for elsewhere; may be repeated
+    /// The index of a similar image, so that only its packs are looked up in the store; may be repeated
     #[arg(long = "like", value_name = "INDEX|URL")]
     pub(crate) like: Vec<String>,
     /// How many seconds caches may keep the index
@@ -107,25 +107,26 @@ pub(crate) struct MakeArgs {
     /// Where to remember what remote packs hold [default: in the user's cache folder]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) catalog: Option<PathBuf>,
-    /// Make a patch from the image of this index too, for machines that have it; may be repeated
+    /// Also make a patch from the image of this index, for machines that have it; may be repeated
     #[arg(long = "patch-from", value_name = "INDEX|URL")]
     pub(crate) patch_from: Vec<String>,
-    /// An image of --patch-from, where it lies here [default: it is read from the store]; may be repeated
+    /// The file of a --patch-from image, if it is on this machine [default: read from the store]; may be repeated
     #[arg(long = "old", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "patch_from")]
     pub(crate) old: Vec<PathBuf>,
-    /// How much is done to make patches small, 1 (fast) to 9 (small)
+    /// How much effort goes into making patches small, 1 (fast) to 9 (small)
     #[arg(long, value_name = "N", default_value_t = regrow_sync::PatchLevel::default())]
     pub(crate) patch_level: regrow_sync::PatchLevel,
-    /// Of an image archive, store compressed layers that cannot be made again exactly as plain tars: extract yields that archive then
+    /// In an image archive, store compressed layers as plain tars if they cannot be rebuilt exactly; extract then
+    /// yields that archive
     #[arg(long)]
     pub(crate) normalize: bool,
     /// zstd level, 1 (fast) to 22 (small)
     #[arg(long, value_name = "N", default_value_t = regrow_sync::MakeOptions::DEFAULT_LEVEL)]
     pub(crate) level: i32,
-    /// Average chunk size, in a new store [default: 16KiB]
+    /// Average chunk size of a new store [default: 16KiB]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(crate) avg_size: Option<u64>,
-    /// Take an image that is not all there: an empty one, a tar that is cut off, a gzip file that ends early
+    /// Accept an incomplete image: an empty one, a tar that is cut off, a gzip file that ends early
     #[arg(long)]
     pub(crate) allow_partial: bool,
     /// Close a pack when it reaches this size
@@ -144,25 +145,26 @@ pub(crate) struct MakeArgs {
     pub(crate) image: PathBuf,
 }
 
-/// `regrow patch`.
+/// The arguments of `regrow patch`.
 #[derive(Debug, Args)]
 pub(crate) struct PatchArgs {
-    /// The store that holds both images, and gets the patch: a folder, s3://, gs:// or az:// [default: where the new index says]
+    /// The store that holds both images and gets the patch: a folder, s3://, gs:// or az:// [default: where the new
+    /// index says]
     #[arg(long, value_name = "DIR|URL", value_hint = ValueHint::DirPath)]
     pub(crate) store: Option<String>,
-    /// The old image, where it lies here [default: it is read from the store]
+    /// The file of the old image, if it is on this machine [default: read from the store]
     #[arg(long = "old", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) old_file: Option<PathBuf>,
-    /// The new image, where it lies here [default: it is read from the store]
+    /// The file of the new image, if it is on this machine [default: read from the store]
     #[arg(long = "new", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) new_file: Option<PathBuf>,
-    /// How much is done to make it small, 1 (fast) to 9 (small)
+    /// How much effort goes into making the patch small, 1 (fast) to 9 (small)
     #[arg(long, value_name = "N", default_value_t = regrow_sync::PatchLevel::default())]
     pub(crate) patch_level: regrow_sync::PatchLevel,
-    /// Make it again, even if the store has it
+    /// Make the patch again, even if the store has it
     #[arg(long)]
     pub(crate) replace: bool,
-    /// Leave the new index as it is: machines find the patch all the same, but fetch tables of packs too
+    /// Leave the new index as it is: machines still find the patch, but also fetch tables of packs
     #[arg(long)]
     pub(crate) no_announce: bool,
     /// How many seconds caches may keep the index
@@ -176,45 +178,45 @@ pub(crate) struct PatchArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
-    /// The index of what the machines have
+    /// The index of the image that machines have
     #[arg(value_name = "OLD-INDEX")]
     pub(crate) old: String,
-    /// The index of what they are to get
+    /// The index of the image that they will get
     #[arg(value_name = "NEW-INDEX")]
     pub(crate) new: String,
 }
 
-/// `regrow extract`.
+/// The arguments of `regrow extract`.
 #[derive(Debug, Args)]
 pub(crate) struct ExtractArgs {
     /// Fetch from this folder or URL; several are asked in turn [default: where the index says]
     #[arg(long = "store", value_name = "DIR|URL")]
     pub(crate) stores: Vec<String>,
-    /// Use what this tar, file, device, folder, index or store holds; - reads standard input
+    /// Use the bytes of this tar, file, device, folder, index or store; - reads standard input
     #[arg(long = "seed", value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) seeds: Vec<PathBuf>,
-    /// Keep what is fetched in this folder, and use it
+    /// Keep fetched data in this folder, and use what it holds
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) cache: Option<PathBuf>,
     /// Where to remember what seeds hold [default: in the user's cache folder]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) catalog: Option<PathBuf>,
-    /// Call the output right where the catalog says so, without reading it again
+    /// Take the catalog's word that the output is right, without reading it again
     #[arg(long)]
     pub(crate) trust_catalog: bool,
     /// Write over an existing file or block device, without a copy beside it
     #[arg(long)]
     pub(crate) in_place: bool,
-    /// Write over a device even if it is mounted or in use otherwise (with --in-place), and over a file even if the image is empty
+    /// Write over a device that is mounted or in use (with --in-place), and over a file even if the image is empty
     #[arg(long)]
     pub(crate) force: bool,
-    /// Say what would be fetched, and from where; reads only the index and the packs' tables
+    /// Say what would be fetched and from where; read only the index and the packs' tables
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Fetch chunks, even where a patch would cost less
     #[arg(long)]
     pub(crate) no_patch: bool,
-    /// Requests in flight
+    /// Number of requests in flight
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) connections: u32,
     /// Print one JSON object on standard output
@@ -230,7 +232,7 @@ pub(crate) struct ExtractArgs {
     pub(crate) output: PathBuf,
 }
 
-/// `regrow info`.
+/// The arguments of `regrow info`.
 #[derive(Debug, Args)]
 pub(crate) struct InfoArgs {
     /// Read from this folder or URL [default: where the index says]
@@ -246,7 +248,7 @@ pub(crate) struct InfoArgs {
     pub(crate) index: String,
 }
 
-/// `regrow diff`.
+/// The arguments of `regrow diff`.
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
     /// Read from this folder or URL [default: where the indexes say]
@@ -255,13 +257,13 @@ pub(crate) struct DiffArgs {
     /// Print one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
-    /// Make a patch too, to see what it costs by path: takes a while
+    /// Also make a patch, to see what it costs by path; takes a while
     #[arg(long)]
     pub(crate) patch: bool,
-    /// The old image, where it lies here, for --patch [default: it is read from the store]
+    /// The file of the old image for --patch, if it is on this machine [default: read from the store]
     #[arg(long = "old", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "patch")]
     pub(crate) old_file: Option<PathBuf>,
-    /// The new image, where it lies here, for --patch [default: it is read from the store]
+    /// The file of the new image for --patch, if it is on this machine [default: read from the store]
     #[arg(long = "new", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "patch")]
     pub(crate) new_file: Option<PathBuf>,
     /// How many paths to list
@@ -269,15 +271,15 @@ pub(crate) struct DiffArgs {
     pub(crate) paths: usize,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
-    /// The index of what the machines have
+    /// The index of the image that machines have
     #[arg(value_name = "OLD-INDEX")]
     pub(crate) old: String,
-    /// The index of what they are to get
+    /// The index of the image that they will get
     #[arg(value_name = "NEW-INDEX")]
     pub(crate) new: String,
 }
 
-/// `regrow verify`.
+/// The arguments of `regrow verify`.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// Check this store, and that the indexes are complete in it
@@ -288,21 +290,21 @@ pub(crate) struct VerifyArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
-    /// INDEX FILE: is the file the image? With --store: the indexes to check in it
+    /// INDEX FILE: check that the file is the image; with --store: the indexes to check in it
     #[arg(value_name = "INDEX|FILE")]
     pub(crate) targets: Vec<String>,
 }
 
-/// `regrow push`.
+/// The arguments of `regrow push`.
 #[derive(Debug, Args)]
 pub(crate) struct PushArgs {
     /// Read from this folder or URL; several are asked in turn [default: where the indexes say]
     #[arg(long = "store", value_name = "DIR|URL")]
     pub(crate) stores: Vec<String>,
-    /// Make a new store in a folder that holds other files, too
+    /// Make a new store even in a folder that holds other files
     #[arg(long)]
     pub(crate) new_store: bool,
-    /// Copy patches too: those that the indexes announce, and those from one of them to another
+    /// Also copy patches: those that the indexes announce, and those from one of them to another
     #[arg(long)]
     pub(crate) patches: bool,
     /// How many seconds caches may keep the indexes
@@ -313,31 +315,31 @@ pub(crate) struct PushArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
-    /// The indexes, then the store to write to: a folder, s3://, gs:// or az://. The indexes go beside it
+    /// The indexes, then the store to write to: a folder, s3://, gs:// or az://; the indexes go beside it
     #[arg(value_name = "INDEX|URL... TO", num_args = 2.., required = true)]
     pub(crate) places: Vec<String>,
 }
 
-/// `regrow gc`.
+/// The arguments of `regrow gc`.
 #[derive(Debug, Args)]
 pub(crate) struct GcArgs {
     /// The store: a folder, s3://, gs:// or az://
     #[arg(long, value_name = "DIR|URL")]
     pub(crate) store: String,
-    /// Keep what this index, or all indexes (*.rgx) below this folder or prefix, need; may be repeated [default: those below
-    /// the folder that the store lies in]
+    /// Keep what this index needs, or all indexes (*.rgx) below this folder or prefix; may be repeated [default:
+    /// those below the folder that the store lies in]
     #[arg(long = "keep", value_name = "INDEX|PREFIX")]
     pub(crate) keep: Vec<String>,
-    /// How long a pack stays after it was found not to be needed, and how old it must be
+    /// How long a pack stays after it was found unneeded, and how old it must be
     #[arg(long, value_name = "TIME", value_parser = crate::duration::parse, default_value = "7d")]
     pub(crate) grace: std::time::Duration,
-    /// Say what would be done, and do nothing
+    /// Say what would be done, without doing it
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Rewrite packs of which less than half is needed, and point the indexes to the new ones
+    /// Rewrite packs less than half of which is needed, and point the indexes to the new ones
     #[arg(long)]
     pub(crate) repack: bool,
-    /// How many seconds caches may keep indexes that are rewritten
+    /// How many seconds caches may keep rewritten indexes
     #[arg(long, value_name = "SECONDS", default_value_t = regrow_sync::MakeOptions::DEFAULT_INDEX_MAX_AGE.as_secs())]
     pub(crate) index_max_age: u64,
     /// Print one JSON object on standard output
@@ -347,33 +349,33 @@ pub(crate) struct GcArgs {
     pub(crate) network: NetworkArgs,
 }
 
-/// `regrow serve`.
+/// The arguments of `regrow serve`.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// The folder
+    /// The folder to serve
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) folder: PathBuf,
-    /// Address and port; port 0: any that is free
+    /// Address and port; port 0 takes any free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = listen_address)]
     pub(crate) listen: SocketAddr,
 }
 
-/// An address to listen at; names are for clients, but for the one that everybody uses.
+/// Parses an address to listen at. Names are for clients, except for `localhost`, which everybody uses.
 fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let text = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
     text.parse().map_err(|_| "write it like 127.0.0.1:8080, 0.0.0.0:80 or [::1]:8080".to_owned())
 }
 
-/// `regrow demo`.
+/// The arguments of `regrow demo`.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
     /// Print one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
-    /// An old image [default: one that is made up]
+    /// An old image [default: a made-up one]
     #[arg(requires = "new", value_name = "OLD", value_hint = ValueHint::FilePath)]
     pub(crate) old: Option<PathBuf>,
-    /// A new one
+    /// A new image
     #[arg(value_name = "NEW", value_hint = ValueHint::FilePath)]
     pub(crate) new: Option<PathBuf>,
 }

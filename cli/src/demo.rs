@@ -1,5 +1,5 @@
-//! An update from end to end on one machine: two images are published, and another machine that holds the old one gets the
-//! new one over HTTP, with nothing else in common.
+//! An update from end to end on one machine. Two images are published; another machine that holds the old one gets
+//! the new one over HTTP, and has nothing else in common with the first.
 
 mod compare;
 pub(crate) mod pair;
@@ -32,29 +32,29 @@ pub(crate) struct Images {
     pub(crate) new: PathBuf,
 }
 
-/// What a demo found.
+/// The result of a demo.
 #[derive(Debug, Serialize)]
 pub(crate) struct DemoReport {
-    /// Publishing the old image, into an empty store.
+    /// The report of publishing the old image into an empty store.
     publish_old: MakeReport,
-    /// Publishing the new one into the same store, with a patch from the old one.
+    /// The report of publishing the new image into the same store, with a patch from the old one.
     publish_new: MakeReport,
     /// The update of a machine that holds the old image, as the machine saw it.
     update: ExtractReport,
-    /// The same, as the server saw it.
+    /// The same update, as the server saw it.
     served: Served,
-    /// What the same machine would fetch if there were no patch.
+    /// The bytes that the same machine would fetch if there were no patch.
     as_chunks: ExtractReport,
-    /// What a machine that holds nothing would fetch from the same store.
+    /// The bytes that a machine without seeds would fetch from the same store.
     whole: ExtractReport,
-    /// Bytes that were sent, in percent of the new image.
+    /// The number of bytes that were sent, in percent of the new image.
     sent_percent: f64,
     /// Whether the result is the new image, byte for byte.
     is_identical: bool,
 }
 
 impl DemoReport {
-    /// Whether all is as it must be.
+    /// Checks that everything is as it must be.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         if !self.is_identical {
             return Err(Failure::new(
@@ -73,13 +73,13 @@ impl DemoReport {
         Ok(())
     }
 
-    /// For people, in aligned columns.
+    /// The report for people, in aligned columns.
     pub(crate) fn table(&self) -> String {
         table::table(self)
     }
 }
 
-/// Ships `images.new` to a machine that holds `images.old`. Everything that is written goes into `folder`, which is there.
+/// Ships `images.new` to a machine that holds `images.old`. All files are written into `folder`, which must exist.
 pub(crate) fn run(
     folder: &Path,
     images: &Images,
@@ -112,7 +112,7 @@ pub(crate) fn run(
     Ok(DemoReport { publish_old, publish_new, update, served, as_chunks, whole, sent_percent, is_identical })
 }
 
-/// Publishes an image under a name; with a patch from another.
+/// Publishes an image under a name, with a patch from another image if one is given.
 fn publish(
     site: &Path,
     (index, image): (&str, &Path),
@@ -132,13 +132,14 @@ fn publish(
     Ok(make(&mut file, image, Some(bytes), &options, &mut network()?, progress)?)
 }
 
-/// A machine's way to the server, which no proxy is part of. Each has its own, so that connections and counts are its own.
+/// A machine's network to the server, without any proxy. Each machine has its own, so that connections and counts
+/// are its own.
 fn network() -> Result<Network, Failure> {
     let options = HttpOptions { use_proxies: false, ..HttpOptions::default() };
     Ok(Network::new(options, RetryPolicy::default())?)
 }
 
-/// So many hundredths is `part` of `whole`; none of nothing.
+/// The percentage of `part` in `whole`, or `None` if `whole` is 0.
 fn percent(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 * 100.0 / whole as f64)
 }

@@ -1,8 +1,8 @@
-//! Times as people write them: `7d`, `12h`, `90s`.
+//! Durations as people write them: `7d`, `12h`, `90s`.
 
 use std::time::Duration;
 
-/// The duration that a text like `7d`, `12h`, `30m`, `90s` or `90` (seconds) says.
+/// Parses a duration such as `7d`, `12h`, `30m`, `90s` or `90` (seconds).
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let error = || format!("{text}: not a time; write it like 7d, 12h, 30m or 90s");
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());

@@ -1,4 +1,4 @@
-//! One place that maps errors to what people read and to exit codes.
+//! The one place that turns errors into messages and exit codes.
 
 use std::process::ExitCode;
 
@@ -6,17 +6,17 @@ use regrow_sync::{LocalError, StoreError, SyncError};
 
 use crate::terminal::clean_line;
 
-/// Why the command failed.
+/// A failure of the command.
 #[derive(Debug)]
 pub(crate) struct Failure {
     message: String,
     code: Code,
 }
 
-/// Exit codes; README.md lists them.
+/// The exit codes, which README.md lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
-    /// Anything that is not below.
+    /// Any failure without a code of its own.
     General = 1,
     /// The command line makes no sense.
     Usage = 2,
@@ -31,12 +31,13 @@ impl Failure {
         Self { message: message.into(), code }
     }
 
-    /// Prints the one line, and gives the exit code. Who closed our output does not want to read about it.
+    /// Prints the message on one line, and returns the exit code.
     pub(crate) fn report(self) -> ExitCode {
         ExitCode::from(self.print())
     }
 
-    /// Prints the one line, and gives the exit code as a number, for those who end the process themselves.
+    /// Prints the message on one line, and returns the exit code as a number, for callers that end the process
+    /// themselves.
     #[expect(clippy::print_stderr, reason = "this is where errors are printed")]
     pub(crate) fn print(self) -> u8 {
         eprintln!("regrow: {}", clean_line(&self.message.replace('\n', " ")));
@@ -59,7 +60,7 @@ impl From<SyncError> for Failure {
             SyncError::Store(error) => store_code(error),
             _ => Code::General,
         };
-        // A pack that is missing: the store may be elsewhere.
+        // A missing pack may mean that the store is elsewhere.
         let hint = match &error {
             SyncError::Store(StoreError::NotFound { object, .. }) if object.ends_with(".pack") => {
                 "; is this the right store? give it with --store"

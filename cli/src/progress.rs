@@ -10,7 +10,7 @@ use regrow_sync::{Deadline, Progress, Stage};
 
 use crate::terminal::clean_line;
 
-/// How much to say.
+/// How much the command says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verbosity {
     Quiet,
@@ -18,7 +18,7 @@ pub(crate) enum Verbosity {
     Verbose,
 }
 
-/// See the module's documentation.
+/// The progress bars of a run.
 pub(crate) struct Bars {
     verbosity: Verbosity,
     bars: MultiProgress,
@@ -33,7 +33,7 @@ impl Bars {
         Self { verbosity, bars: MultiProgress::new(), open: Mutex::default(), is_terminal, deadline: None }
     }
 
-    /// The same for a run that has to be over by then.
+    /// Sets the time by which the run must be over.
     pub(crate) fn until(self, deadline: Option<Deadline>) -> Self {
         Self { deadline, ..self }
     }

@@ -9,7 +9,7 @@ use crate::progress::Verbosity;
 use crate::size::{commas, show};
 use crate::terminal::{clean_json, clean_line, clean_text};
 
-/// How a command tells its result.
+/// The way in which a command reports its result.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reporter {
     pub(crate) verbosity: Verbosity,
@@ -17,7 +17,8 @@ pub(crate) struct Reporter {
 }
 
 impl Reporter {
-    /// Prints a report as JSON on standard output, or else lines of text where `text` says, unless quiet.
+    /// Prints a report as JSON on standard output, or else as text on the output that `to` names, unless the user
+    /// wants quiet.
     pub(crate) fn print(self, report: &impl Serialize, text: &str, to: To) -> Result<(), Failure> {
         if self.json {
             let json = serde_json::to_string(report).map_err(|error| Failure::new(Code::General, error.to_string()))?;
@@ -28,7 +29,7 @@ impl Reporter {
             To::Output => write_out(&text),
             To::Summary if self.verbosity == Verbosity::Quiet => Ok(()),
             To::Summary => {
-                // A summary that nobody reads any more is no failure.
+                // If nobody reads the summary any more, that is no failure.
                 let _ = std::io::stderr().write_all(text.as_bytes());
                 Ok(())
             }
@@ -36,12 +37,12 @@ impl Reporter {
     }
 }
 
-/// Where text goes.
+/// The output for text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum To {
-    /// Standard output: it is what was asked for.
+    /// Standard output, for what the user asked for.
     Output,
-    /// Standard error: it is said by the way.
+    /// Standard error, for what is said besides.
     Summary,
 }
 
@@ -49,13 +50,13 @@ pub(crate) enum To {
 pub(crate) fn write_out(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // `regrow info … | head` is satisfied.
+        // A reader like `regrow info … | head` has seen enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(|error| Failure::new(Code::General, format!("standard output: {error}"))),
     }
 }
 
-/// A line of a summary. Whatever its value holds, it stays one line.
+/// A line of a summary. It stays one line, whatever the value holds.
 pub(crate) fn line(name: &str, value: impl std::fmt::Display) -> String {
     let value = value.to_string();
     format!("{name:<22} {}\n", clean_line(&value))
@@ -66,7 +67,7 @@ pub(crate) fn exact(bytes: u64) -> String {
     if bytes < 1024 { show(bytes) } else { format!("{} ({} bytes)", show(bytes), commas(bytes)) }
 }
 
-/// Chunks and their bytes, for a summary.
+/// The number of chunks and their size, for a summary.
 pub(crate) fn chunks(count: u64, bytes: u64) -> String {
     format!("{} chunks, {}", commas(count), show(bytes))
 }

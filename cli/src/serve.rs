@@ -1,7 +1,8 @@
-//! A static host: what `regrow serve` runs, and what `regrow demo` measures.
+//! A static host, which `regrow serve` runs and `regrow demo` measures.
 //!
-//! Connections are hyper's, files, ranges and conditions tower-http's; [`answer`] adds what they leave open, [`confined`]
-//! keeps requests inside the folder, [`tagged`] makes the tags of files follow from what they hold.
+//! hyper handles connections; tower-http handles files, ranges and conditions. [`answer`] adds what they leave
+//! open. [`confined`] keeps requests inside the folder. [`tagged`] makes the tags of files follow from their
+//! contents.
 
 mod answer;
 mod confined;
@@ -37,15 +38,15 @@ pub(crate) use counted::Served;
 pub(crate) use log::RequestLog;
 pub(crate) use signal::{Signal, signal};
 
-/// How long a connection may be silent between requests, or take for a request's head; longer than clients keep idle
-/// connections, so that it is they who end them.
+/// How long a connection may be silent between requests, or take to send a request's head. It is longer than
+/// clients keep idle connections, so that the clients end them.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
-/// How long requests that are being answered may go on when the server is to stop.
+/// How long requests that are being answered may go on when the server stops.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long to wait where a connection cannot be taken, such as for want of file descriptors.
+/// How long to wait if a connection cannot be accepted, for example for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A server that is running, with its threads; it stops when it is dropped.
+/// A running server with its threads. It stops when it is dropped.
 pub(crate) struct Server {
     address: SocketAddr,
     site: Arc<Site>,
@@ -59,7 +60,7 @@ struct Running {
 }
 
 impl Server {
-    /// Serves a folder at an address; port 0 takes a free one.
+    /// Serves a folder at an address. Port 0 takes a free port.
     pub(crate) fn start(folder: &Path, listen: SocketAddr, log: RequestLog) -> Result<Self, Failure> {
         let root = folder_to_serve(folder)?;
         let workers = std::thread::available_parallelism().map_or(2, usize::from);
@@ -77,17 +78,17 @@ impl Server {
         Self::start(folder, SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), log)
     }
 
-    /// Where the folder's files are, with `/` at the end.
+    /// The URL of the folder, with `/` at the end.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    /// What was asked and sent so far.
+    /// The requests and bytes served so far.
     pub(crate) fn served(&self) -> Served {
         self.site.served()
     }
 
-    /// Waits until the user or the system wants an end.
+    /// Waits until the user or the system asks for the end.
     pub(crate) fn wait_for_signal(&self) -> io::Result<Signal> {
         match &self.running {
             Some(running) => running.runtime.block_on(signal()),
@@ -95,14 +96,14 @@ impl Server {
         }
     }
 
-    /// Takes no more connections, and lets what is being answered go on for a moment.
+    /// Accepts no more connections, and lets requests that are being answered go on for a moment.
     pub(crate) fn stop(mut self) {
         self.end();
     }
 
     fn end(&mut self) {
         if let Some(Running { runtime, stop, accepting }) = self.running.take() {
-            // Both only fail where the task is at its end already.
+            // Both only fail if the task has ended already.
             let _ = stop.send(());
             let _ = runtime.block_on(accepting);
             runtime.shutdown_background();
@@ -116,7 +117,7 @@ impl Drop for Server {
     }
 }
 
-/// The folder's path without links, by which requests are held inside it.
+/// The folder's path without links. Requests are held inside it.
 fn folder_to_serve(folder: &Path) -> Result<std::path::PathBuf, Failure> {
     let failure = |reason: &str| Failure::new(Code::Unreachable, format!("{}: {reason}", folder.display()));
     let root = folder.canonicalize().map_err(|error| match error.kind() {
@@ -154,13 +155,13 @@ async fn accept(listener: TcpListener, site: Arc<Site>, mut stopped: oneshot::Re
         }
     }
     drop(listener);
-    // What is not through by then is cut off.
+    // Requests that are not done by then are cut off.
     let _ = tokio::time::timeout(GRACE, connections.shutdown()).await;
 }
 
-/// Answers what comes over one connection, in a task of its own.
+/// Answers the requests of one connection, in a task of its own.
 fn talk(stream: TcpStream, peer: SocketAddr, site: &Arc<Site>, connections: &GracefulShutdown) {
-    // Only costs time where it fails.
+    // A failure only costs time.
     let _ = stream.set_nodelay(true);
     let site = Arc::clone(site);
     let service = service_fn(move |request: Request<Incoming>| {
@@ -171,7 +172,7 @@ fn talk(stream: TcpStream, peer: SocketAddr, site: &Arc<Site>, connections: &Gra
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
     tokio::spawn(async move {
-        // A client that goes away or does not speak HTTP is its own affair.
+        // A client that goes away or does not speak HTTP is not our concern.
         let _ = connection.await;
     });
 }

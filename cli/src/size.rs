@@ -1,6 +1,7 @@
 //! Sizes as people write them: `64KiB`, `2M`, `1000`.
 
-/// Bytes of a size like `64KiB`, `64K`, `1.5MiB`, `10MB` or `4096`. `K`, `M`, `G` and `KiB`… are powers of 1024, `KB`… of 1000.
+/// Parses a size like `64KiB`, `64K`, `1.5MiB`, `10MB` or `4096`. `K`, `M`, `G` and `KiB`… are powers of 1024,
+/// `KB`… of 1000.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let error = || format!("{text}: not a size; write it like 64KiB or 4096");
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -26,7 +27,7 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
     if bytes.is_finite() && bytes < 1e18 { Ok(bytes as u64) } else { Err(error()) }
 }
 
-/// A size for people: three digits and a unit of 1024.
+/// A size for people, with three digits and a unit of 1024.
 pub(crate) fn show(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
     if bytes < 1024 {

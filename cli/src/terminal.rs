@@ -1,24 +1,25 @@
-//! Text as a terminal may have it. Names in images, the fields of an index and the answers of hosts are a stranger's: their control
-//! characters would move the cursor, change the title or hide what stands in a line. They are made visible here, in the one place
-//! that everything printed goes through.
+//! Text that is safe for a terminal. Names in images, fields of an index and answers of hosts come from strangers.
+//! Their control characters could move the cursor, change the title, or hide parts of a line. They are made visible
+//! here, in the one place that all printed text goes through.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// One line: control characters, line breaks among them, and characters that change a line's direction stand as escapes such as
-/// `\u{1b}`.
+/// Makes text safe for one line. Control characters, which include line breaks, and characters that change a line's
+/// direction become escapes such as `\u{1b}`.
 pub(crate) fn clean_line(text: &str) -> Cow<'_, str> {
     clean(text, is_harmful, |out, c| write!(out, "{}", c.escape_unicode()))
 }
 
-/// The same for text of several lines, whose line breaks stay.
+/// Makes text of several lines safe. Its line breaks stay.
 pub(crate) fn clean_text(text: &str) -> Cow<'_, str> {
     clean(text, |c| c != '\n' && is_harmful(c), |out, c| write!(out, "{}", c.escape_unicode()))
 }
 
-/// JSON with such characters as escapes of JSON, so that it says the same. The writer has escaped those below U+0020 already.
+/// Makes JSON safe by escapes of JSON, so that it says the same. Its writer has escaped characters below U+0020
+/// already.
 pub(crate) fn clean_json(json: &str) -> Cow<'_, str> {
-    // All of them are in the first plane of Unicode, which takes one escape each.
+    // All of them are in the first plane of Unicode, so each takes one escape.
     clean(json, is_harmful, |out, c| write!(out, "\\u{:04x}", u32::from(c)))
 }
 

@@ -1,4 +1,4 @@
-//! What several commands need: the network from its arguments, locations, the user's folders.
+//! Parts that several commands share: the network made from their arguments, locations, and the user's folders.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -17,16 +17,16 @@ use regrow_sync::{
 use crate::args::{AddressingArg, NetworkArgs, RedirectsArg};
 use crate::failure::{Code, Failure};
 
-/// The places that a command line names, which decide where headers go.
+/// The places that a command line names. They decide where headers go.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Named<'a> {
-    /// Indexes that are read.
+    /// The indexes that are read.
     pub(crate) indexes: &'a [&'a [String]],
-    /// Stores that are read.
+    /// The stores that are read.
     pub(crate) stores: &'a [String],
 }
 
-/// A network as the command line wants it, for a run that has to be over by `deadline`.
+/// Makes the network that the command line asks for, for a run that must be over by `deadline`.
 pub(crate) fn network(args: &NetworkArgs, named: Named<'_>, deadline: Option<Deadline>) -> Result<Network, Failure> {
     let options = HttpOptions {
         headers: headers(&args.headers, named)?,
@@ -46,7 +46,7 @@ pub(crate) fn network(args: &NetworkArgs, named: Named<'_>, deadline: Option<Dea
     Ok(Network::new(options, policy)?.with_buckets(buckets(args)).with_limits(limits(args)))
 }
 
-/// What indexes may ask for.
+/// The limits on what an index may ask for.
 fn limits(args: &NetworkArgs) -> ReaderLimits {
     let default = ReaderLimits::default();
     ReaderLimits {
@@ -55,24 +55,24 @@ fn limits(args: &NetworkArgs) -> ReaderLimits {
     }
 }
 
-/// How long a run that has to be over may go on where it does not look at the clock: while it waits for a pipe or a
-/// disk, or takes long over one piece of work.
+/// How long a run may go on after its deadline where it does not look at the clock: while it waits for a pipe or a
+/// disk, or works on one large piece.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// When the run has to be over, if the command line says so. What does not end by itself then is ended: a run may be
-/// killed at any point without harm.
+/// The deadline of the run, if the command line sets one. A run that does not end by itself is ended, since it may
+/// be killed at any point without harm.
 pub(crate) fn deadline(args: &NetworkArgs) -> Option<Deadline> {
     let deadline = Deadline::after(args.max_time?);
     let watch = move || {
         std::thread::sleep(deadline.left().saturating_add(PATIENCE));
         std::process::exit(i32::from(Failure::from(SyncError::from(deadline.error())).print()));
     };
-    // Without the thread the run still ends by itself, nearly always.
+    // Without the thread the run still ends by itself in nearly all cases.
     let _ = std::thread::Builder::new().name("max-time".to_owned()).spawn(watch);
     Some(deadline)
 }
 
-/// The headers with the origins that get them.
+/// The headers, with the origins that get them.
 fn headers(given: &[String], named: Named<'_>) -> Result<Vec<GivenHeader>, Failure> {
     let mut lines = Vec::new();
     for header in given {
@@ -93,7 +93,8 @@ fn headers(given: &[String], named: Named<'_>) -> Result<Vec<GivenHeader>, Failu
 }
 
 impl Named<'_> {
-    /// Where headers go that name no host: to the hosts of the indexes; where no index is on one, to that of the stores.
+    /// The origins of headers that name no host: the hosts of the indexes, or the host of the stores if no index is
+    /// on one.
     fn origins(self) -> Result<Vec<String>, Failure> {
         let indexes = origins(self.indexes.iter().copied().flatten());
         if !indexes.is_empty() {
@@ -108,7 +109,7 @@ impl Named<'_> {
     }
 }
 
-/// The origins of those places that are URLs of hosts, each once.
+/// The origins of the places that are URLs of hosts, each once.
 fn origins<'a>(places: impl IntoIterator<Item = &'a String>) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for place in places {
@@ -122,7 +123,7 @@ fn origins<'a>(places: impl IntoIterator<Item = &'a String>) -> Vec<String> {
     found
 }
 
-/// The headers in a file, a line each: on a command line, others could see them.
+/// Reads headers from a file, one a line. On a command line, others could see them.
 fn headers_of(path: &Path) -> Result<Vec<HeaderLine>, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::new(Code::General, format!("--header @{}: {error}", path.display())))?;
@@ -130,7 +131,7 @@ fn headers_of(path: &Path) -> Result<Vec<HeaderLine>, Failure> {
         .map_err(|error| Failure::new(Code::Usage, format!("--header @{}: {error}", path.display())))
 }
 
-/// How buckets are reached. Everything that is not said is found by the provider's own ways.
+/// The settings for buckets. The provider's own tools decide everything that the command line does not set.
 fn buckets(args: &NetworkArgs) -> BucketOptions {
     BucketOptions {
         endpoint: args.endpoint.clone(),
@@ -146,16 +147,17 @@ fn buckets(args: &NetworkArgs) -> BucketOptions {
     }
 }
 
-/// Locations as the command line gives them.
+/// Parses the locations of a command line.
 pub(crate) fn locations(texts: &[String]) -> Result<Vec<Location>, Failure> {
     Ok(texts.iter().map(|text| Location::parse(text)).collect::<Result<_, _>>()?)
 }
 
-/// The catalog: where asked for, else in the user's cache folder (XDG base directories), else in memory. A file that was asked for
-/// and is something else is left alone, and so is one that others could have written; a warning says so.
+/// Opens the catalog: at the given path, or in the user's cache folder (XDG base directories), or in memory. A
+/// given file that is something else is left alone, and so is one that others could have written; a warning says
+/// so.
 pub(crate) fn catalog(asked: Option<PathBuf>, progress: &dyn Progress) -> Catalog {
     if let Some(path) = asked.as_deref().filter(|path| Catalog::is_foreign(path)) {
-        progress.warn(&format!("{}: is no catalog and is left alone; nothing is remembered", path.display()));
+        progress.warn(&format!("{}: is not a catalog, so it is left alone and nothing is remembered", path.display()));
         return Catalog::in_memory();
     }
     let Some(path) = asked.or_else(|| default_catalog(progress)) else { return Catalog::in_memory() };
@@ -166,11 +168,11 @@ pub(crate) fn catalog(asked: Option<PathBuf>, progress: &dyn Progress) -> Catalo
     catalog
 }
 
-/// The catalog in the user's cache folder.
+/// The path of the catalog in the user's cache folder.
 fn default_catalog(progress: &dyn Progress) -> Option<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let (name, folder) = ["XDG_CACHE_HOME", "HOME"].into_iter().find_map(|name| Some((name, variable(name)?)))?;
-    // `sudo` may leave the user's own in place.
+    // `sudo` may leave the user's own folder in place.
     let is_root = rustix::process::geteuid().is_root();
     if is_root && folder.metadata().is_ok_and(|metadata| metadata.uid() != 0) {
         let folder = folder.display();
@@ -183,8 +185,8 @@ fn default_catalog(progress: &dyn Progress) -> Option<PathBuf> {
     Some(folder.join("catalog.sqlite"))
 }
 
-/// Makes regrow's own folder private, where an earlier version let the umask give it to a group. What others put into it meanwhile
-/// belongs to them, and is not used.
+/// Makes regrow's own folder private again, if an earlier version let the umask give it to a group. Files that
+/// others put into it meanwhile belong to them, and are not used.
 fn take_back(folder: &Path) {
     let Ok(metadata) = folder.symlink_metadata() else { return };
     let is_own = metadata.is_dir() && metadata.uid() == rustix::process::geteuid().as_raw();

@@ -11,14 +11,14 @@ use crate::report::{Reporter, To};
 use crate::serve::{RequestLog, signal};
 use crate::size::show;
 
-/// Most of what the made-up pair needs on disk: both images, the store, the rebuilt image.
+/// The most bytes that the made-up pair needs on disk: both images, the store, and the rebuilt image.
 const PAIR_BYTES: u64 = 256 << 20;
 
 /// Runs the command.
 pub(crate) fn run(args: &DemoArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let given = given_images(args)?;
     let parent = std::env::temp_dir();
-    // The error names the path.
+    // The error names the path already.
     let on_disk = |error: io::Error| Failure::new(Code::General, format!("temporary folder: {error}"));
     let folder = tempfile::Builder::new().prefix("regrow-demo-").tempdir().map_err(on_disk)?;
     remove_on_signal(folder.path().to_owned())?;
@@ -45,7 +45,7 @@ fn run_in(folder: &Path, given: Option<Images>, verbosity: Verbosity) -> Result<
     demo::run(folder, &images, log, &Bars::new(verbosity))
 }
 
-/// The images of the command line, which must be files: each is read more than once.
+/// The images of the command line. They must be files, since each is read more than once.
 fn given_images(args: &DemoArgs) -> Result<Option<Images>, Failure> {
     let (Some(old), Some(new)) = (&args.old, &args.new) else { return Ok(None) };
     for image in [old, new] {
@@ -60,7 +60,7 @@ fn given_images(args: &DemoArgs) -> Result<Option<Images>, Failure> {
 
 fn made_up(folder: &Path, verbosity: Verbosity) -> io::Result<Images> {
     if verbosity != Verbosity::Quiet && io::stderr().is_terminal() {
-        // Only a word while one waits.
+        // This only tells the user why there is a wait.
         let _ = writeln!(io::stderr().lock(), "making two images of a small application, before and after a release");
     }
     let images = folder.join("images");
@@ -69,7 +69,7 @@ fn made_up(folder: &Path, verbosity: Verbosity) -> io::Result<Images> {
     Ok(Images { old, new })
 }
 
-/// What is certainly needed: a given new image is rebuilt as a whole, whatever the store takes.
+/// The least number of bytes that is needed: a given new image is rebuilt as a whole, whatever the store takes.
 fn least_bytes(new: Option<&Path>) -> u64 {
     new.map_or(PAIR_BYTES, |new| new.metadata().map_or(0, |metadata| metadata.len()))
 }
@@ -84,20 +84,20 @@ fn no_room(folder: &Path, new: Option<&Path>) -> Failure {
     Failure::new(Code::General, message)
 }
 
-/// Free room for this user on a folder's disk, where the system tells.
+/// The free bytes for this user on a folder's disk, if the system tells.
 #[cfg(unix)]
 fn free_bytes(folder: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(folder).ok()?;
     disk.f_bavail.checked_mul(disk.f_frsize)
 }
 
-/// Free room for this user on a folder's disk, where the system tells.
+/// The free bytes for this user on a folder's disk, if the system tells.
 #[cfg(not(unix))]
 fn free_bytes(_folder: &Path) -> Option<u64> {
     None
 }
 
-/// From now on Ctrl-C removes the folder, too.
+/// Makes Ctrl-C remove the folder too.
 fn remove_on_signal(folder: PathBuf) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {

@@ -64,7 +64,7 @@ fn table(title: &str, costs: &[PathCost], most: usize) -> String {
         return String::new();
     }
     let has_patch = costs.iter().any(|cost| cost.bytes_patch.is_some());
-    // The patch's column is there only if one was made.
+    // The patch's column is there only if a patch was made.
     let row = |stored: &str, plain: &str, patch: &str, what: &str| {
         let patch = if has_patch { format!(" {patch:>11}") } else { String::new() };
         format!("{stored:>11} {plain:>11}{patch}  {what}\n")

@@ -41,7 +41,7 @@ pub(crate) fn run(args: ExtractArgs, verbosity: Verbosity) -> Result<(), Failure
     Reporter { verbosity, json: args.json }.print(&report, &summary(&report), to)
 }
 
-/// Standard input goes by its name as a file, which it may be.
+/// Standard input goes by its name as a file, since it may be one.
 fn seed_path(seed: &Path) -> PathBuf {
     if seed == Path::new("-") { "/dev/stdin".into() } else { seed.to_owned() }
 }

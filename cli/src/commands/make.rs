@@ -49,7 +49,7 @@ pub(crate) fn run(args: MakeArgs, verbosity: Verbosity) -> Result<(), Failure> {
     Reporter { verbosity, json: args.json }.print(&report, &summary(&options.index, &report), To::Summary)
 }
 
-/// Standard input in a temporary file, where it has to be read more than once.
+/// Keeps standard input in a temporary file, if it must be read more than once.
 fn keep_input(args: &MakeArgs) -> Result<Option<tempfile::NamedTempFile>, Failure> {
     let is_read_twice = args.normalize || !args.patch_from.is_empty();
     if !is_read_twice || args.image != Path::new("-") {
@@ -67,7 +67,7 @@ fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
     let store = match &args.store {
         Some(store) => Location::parse(store)?,
         None => index.beside("store").ok_or_else(|| {
-            Failure::new(Code::Usage, format!("{index}: is no name for an index; write it like app.rgx"))
+            Failure::new(Code::Usage, format!("{index}: is not a name for an index; write it like app.rgx"))
         })?,
     };
     let is_local = matches!(store, Location::Path(_));

@@ -10,10 +10,10 @@ use crate::args::Arguments;
 use crate::failure::Failure;
 use crate::report::write_out;
 
-/// What the exit codes mean; they are [`Code`](crate::failure::Code)'s.
+/// The meanings of the exit codes in [`Code`](crate::failure::Code).
 const EXIT_CODES: [(&str, &str); 5] = [
     ("0", "Done."),
-    ("1", "Something else than the below went wrong."),
+    ("1", "Something went wrong that has no code of its own."),
     ("2", "The command line makes no sense."),
     ("3", "Data is damaged, incomplete or not what it should be."),
     ("4", "An index, a pack or a store is not there or cannot be reached."),
@@ -41,7 +41,7 @@ fn page(command: &Command) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&page).into_owned())
 }
 
-/// Adds a subcommand as a part of the section. It is not built with the others, so it lists no global options again.
+/// Adds a subcommand as a subsection. It is not built with the others, so it does not list global options again.
 fn add_subcommand(parent: &str, subcommand: &Command, page: &mut Vec<u8>) -> io::Result<()> {
     let title = format!("{parent} {}", subcommand.get_name());
     let subcommand = subcommand.clone().bin_name(&title).disable_help_flag(true).disable_version_flag(true);
@@ -61,7 +61,7 @@ fn add_subcommand(parent: &str, subcommand: &Command, page: &mut Vec<u8>) -> io:
     Ok(())
 }
 
-/// What is rendered as a section of its own, as a part of another: the lines after its `.SH`.
+/// Renders a part that has a section of its own without its heading: the lines after its `.SH`.
 fn without_heading(render: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> io::Result<Vec<u8>> {
     let mut section = Vec::new();
     render(&mut section)?;
@@ -69,7 +69,7 @@ fn without_heading(render: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) ->
     Ok(lines.filter(|line| !line.starts_with(b".SH")).flatten().copied().collect())
 }
 
-/// A heading of the macro `SH` (section) or `SS` (part of one).
+/// A heading, by the macro `SH` (section) or `SS` (subsection).
 fn heading(kind: &str, title: &str) -> Roff {
     roff_of(|roff| {
         roff.control(kind, [title]);

@@ -1,4 +1,4 @@
-//! Byte for byte.
+//! The comparison of two files, byte for byte.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -8,7 +8,7 @@ use regrow_sync::SyncError;
 
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// Whether two files hold the same.
+/// Whether two files hold the same bytes.
 pub(super) fn is_identical(one: &Path, other: &Path) -> Result<bool, SyncError> {
     let open = |path: &Path| {
         File::open(path).map(|file| BufReader::with_capacity(BLOCK_BYTES, file)).map_err(SyncError::io(path))

@@ -4,15 +4,15 @@
 //! about 60 MB each, that `docker load` and skopeo understand. Every byte comes from seeded generators, so
 //! the pair is the same everywhere; it needs no network.
 //!
-//! | layer | holds | what the release changes |
+//! | layer | holds | changes with the release |
 //! |---|---|---|
-//! | base | programs and libraries of 0.1 to 3 MB, hundreds of small configuration and locale files | two libraries rebuilt with small fixes: what follows a fix moves, so thousands of addresses change |
+//! | base | programs and libraries of 0.1 to 3 MB, hundreds of small configuration and locale files | two libraries rebuilt with small fixes: bytes behind a fix move, so thousands of addresses change |
 //! | packages | libraries with their scripts | two packages replaced by their next version |
 //! | app | about 2,500 small scripts in modules, four large bundles | all times are new; 8% of the scripts edited, some added, some removed; two bundles changed under a new name |
 //!
-//! Text is made of words that follow one another as in a language, programs of machine code whose calls
-//! are linked, so both compress about as well as the real thing. What the pair does not model: file
-//! attributes, hard links, hidden (whiteout) files, and data that is compressed already, such as pictures.
+//! Text consists of words that follow one another as in a language. Programs consist of machine code whose calls
+//! are linked. So both compress about as well as the real thing. The pair does not model file attributes, hard
+//! links, hidden (whiteout) files, and data that is compressed already, such as pictures.
 
 mod app;
 mod archive;
@@ -30,14 +30,14 @@ use std::thread;
 
 use words::Vocabulary;
 
-/// Which image of the pair.
+/// One of the two images of the pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Release {
     Old,
     New,
 }
 
-/// What all generators of one image share.
+/// The state that all generators of one image share.
 struct Maker {
     vocabulary: Vocabulary,
     code: program::Idioms,
@@ -50,7 +50,7 @@ impl Maker {
         Self { vocabulary: Vocabulary::new(), code: program::Idioms::new(), release, scale_percent }
     }
 
-    /// A size or a number of the full pair, at this scale; never 0.
+    /// A size or a number of the full pair at this scale. It is never 0.
     fn scaled(&self, full: u32) -> u32 {
         let scaled = u64::from(full) * u64::from(self.scale_percent) / 100;
         u32::try_from(scaled).unwrap_or(u32::MAX).max(1)
@@ -61,19 +61,19 @@ impl Maker {
     }
 }
 
-/// Writes `old.tar` and `new.tar` to a folder, which must exist, and gives their paths. Files of these
-/// names are overwritten.
+/// Writes `old.tar` and `new.tar` to a folder, which must exist, and returns their paths. Files of these names are
+/// overwritten.
 ///
 /// # Errors
-/// When they cannot be written.
+/// The files cannot be written.
 pub(crate) fn write_pair(folder: &Path) -> io::Result<(PathBuf, PathBuf)> {
     write_pair_scaled(folder, 100)
 }
 
-/// The same with files that are fewer and smaller (below 100%) or more and larger.
+/// Writes a pair whose files are fewer and smaller (below 100%), or more and larger.
 ///
 /// # Errors
-/// When they cannot be written.
+/// The files cannot be written.
 pub(crate) fn write_pair_scaled(folder: &Path, scale_percent: u32) -> io::Result<(PathBuf, PathBuf)> {
     let (old, new) = (folder.join("old.tar"), folder.join("new.tar"));
     thread::scope(|scope| {

@@ -1,11 +1,11 @@
-//! A demo's report for people.
+//! The report of a demo, for people.
 
 use regrow_sync::MakeReport;
 
 use super::{DemoReport, percent};
 use crate::size::{commas, show};
 
-/// Between columns.
+/// The space between columns.
 const GAP: &str = "   ";
 
 /// The report as three small tables, the first column to the left and numbers to the right.
@@ -16,7 +16,7 @@ pub(super) fn table(report: &DemoReport) -> String {
         published("new image", &report.publish_new),
     ]);
     let update = &report.update;
-    // Together a little more than the image: the order of a tar's parts is stated in chunks, too.
+    // Together this is a little more than the image, since the order of a tar's parts is stated in chunks too.
     let rebuilt_bytes = update.bytes_seed + update.bytes_patch + update.bytes_store;
     let mut origins = vec![row(["UPDATED old -> new", "chunks", "bytes", "share"])];
     let old = ("from the old image", update.chunks_seed, update.bytes_seed);
@@ -60,7 +60,7 @@ fn verdict(report: &DemoReport) -> String {
     format!("The update took {:.2} s; its result is {result}.\n", report.update.elapsed.as_secs_f64())
 }
 
-/// Lines of a table whose rows are equally long.
+/// The lines of a table whose rows have equal lengths.
 fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width_of = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();

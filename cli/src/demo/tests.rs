@@ -1,4 +1,4 @@
-//! The whole demo, on a small pair.
+//! The whole demo on a small pair.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use regrow_sync::NoProgress;

@@ -1,4 +1,4 @@
-//! Why a demo ends early; want of room is told apart from the rest, for there is something to be done about it.
+//! The reasons why a demo ends early. A lack of room is told apart, since the user can do something about it.
 
 use std::error::Error;
 use std::io;
@@ -7,7 +7,7 @@ use regrow_sync::SyncError;
 
 use crate::failure::Failure;
 
-/// See the module's documentation.
+/// A reason why a demo ended early.
 #[derive(Debug)]
 pub(crate) enum Trouble {
     /// The disk, or the user's share of it, is full.

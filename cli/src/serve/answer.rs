@@ -1,4 +1,4 @@
-//! Answers: what tower-http makes of a request, and what it leaves open.
+//! Answers: those of tower-http, and what it leaves open.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,18 +15,18 @@ use super::confined::Confined;
 use super::counted::{CountedBody, Counts, Served};
 use super::log::{Line, RequestLog};
 
-/// Bytes that are read at once.
+/// The number of bytes that are read at once.
 const READ_BYTES: usize = 256 << 10;
-/// Packs and patches never change under their name.
+/// For packs and patches, which never change under their name.
 const FOREVER: &str = "public, max-age=31536000, immutable";
-/// What a store says of itself, which makers go by.
+/// For a store's description, which makers rely on.
 const ASK_FIRST: &str = "no-cache";
-/// Everything else is a name that may move on.
+/// For all other names, which may move on.
 const A_MINUTE: &str = "max-age=60";
-/// What is missing now may be there the next moment.
+/// For missing files, which may be there the next moment.
 const NEVER: &str = "no-store";
 
-/// A folder as the world sees it.
+/// A folder as clients see it.
 pub(super) struct Site {
     files: ServeDir<tower_http::services::fs::DefaultServeDirFallback, Confined>,
     counts: Arc<Counts>,
@@ -34,7 +34,7 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// For a folder whose path is canonical.
+    /// Makes a site of a folder whose path is canonical.
     pub(super) fn new(root: &Path, log: RequestLog) -> Self {
         let files = ServeDir::with_backend(root, Confined::new(root))
             .append_index_html_on_directories(false)
@@ -59,7 +59,7 @@ impl Site {
         let is_found = status.is_success() || status == StatusCode::NOT_MODIFIED;
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(if is_found { caching } else { NEVER }));
         if status.is_success() && is_ours {
-            // A guess by the name would have patches be text, which hosts and caches compress.
+            // A guess by the name would make patches text, which hosts and caches compress.
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         }
         if let Some(line) = line {
@@ -82,7 +82,8 @@ impl Site {
         without_body(response)
     }
 
-    /// Leaves a `Range` to tower-http only where and as it understands it (RFC 9110, sections 13.1.5 and 14.2).
+    /// Passes a `Range` to tower-http only where it understands it, and in the form that it understands (RFC 9110,
+    /// sections 13.1.5 and 14.2).
     async fn settle_range(&self, request: &mut Request<Empty<Bytes>>) {
         let if_range = request.headers_mut().remove(IF_RANGE);
         let Some(range) = request.headers_mut().remove(RANGE) else { return };
@@ -102,8 +103,9 @@ impl Site {
     }
 }
 
-/// The range as tower-http is to see it; `None`: the whole file is the answer. Two things it takes wrongly: a suffix that is
-/// longer than the file, which means the whole of it, and any range of an empty file, which has none.
+/// The range in the form that tower-http should see, or `None` if the whole file is the answer. tower-http takes
+/// two things wrongly. One is a suffix longer than the file, which means the whole of it. The other is any range of
+/// an empty file, which has none.
 fn usable_range(range: &HeaderValue, file_bytes: u64) -> Option<HeaderValue> {
     let (unit, ranges) = range.to_str().ok()?.split_once('=')?;
     if !unit.eq_ignore_ascii_case("bytes") || file_bytes == 0 {
@@ -122,14 +124,14 @@ fn has_length<B>(response: &Response<B>) -> bool {
     response.headers().contains_key(CONTENT_LENGTH) || response.status() == StatusCode::NOT_MODIFIED
 }
 
-/// Says that an answer has no body, so that the connection need not find out by chunks.
+/// Says that an answer has no body, so that the connection need not send an empty chunk.
 fn without_body<B: Default>(response: Response<B>) -> Response<B> {
     let mut response = response.map(|_| B::default());
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(0));
     response
 }
 
-/// How long what lies at a path may be kept.
+/// The `Cache-Control` for a path.
 fn caching(path: &str) -> &'static str {
     match path.rsplit('/').next().unwrap_or_default() {
         _ if is_immutable(Path::new(path)) => FOREVER,
@@ -138,7 +140,7 @@ fn caching(path: &str) -> &'static str {
     }
 }
 
-/// Whether a name follows from what it names: `<64 hex>.pack`, `<64 hex>/<64 hex>.patch`.
+/// Whether a name follows from the contents: `<64 hex>.pack`, `<64 hex>/<64 hex>.patch`.
 pub(super) fn is_immutable(path: &Path) -> bool {
     let is_hash = |name: Option<&str>| {
         name.is_some_and(|name| name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit()))
@@ -152,7 +154,7 @@ pub(super) fn is_immutable(path: &Path) -> bool {
     }
 }
 
-/// Whether a name is one of a pack, a patch or an index.
+/// Whether a name is that of a pack, a patch or an index.
 fn is_ours(path: &str) -> bool {
     [".pack", ".patch", ".rgx"].iter().any(|ending| path.ends_with(ending))
 }

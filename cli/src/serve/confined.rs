@@ -1,4 +1,4 @@
-//! Files of one folder and of nothing else.
+//! The files of one folder, and nothing outside of it.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -9,10 +9,11 @@ use tower_http::services::fs::Backend;
 
 use super::tagged::{Tagged, TaggedFile};
 
-/// Reads what lies in a folder. Not there for it are: names that begin with a dot, links that lead out of the folder or to
-/// such names, and what is neither file nor folder.
+/// A reader of the files in a folder. Three things count as absent: names that begin with a dot, links that lead
+/// out of the folder or to such names, and anything that is neither file nor folder.
 ///
-/// Who can write in the folder can swap a file for a link between the look and the opening; that is theirs to do.
+/// A user that can write in the folder can swap a file for a link between the look and the opening. That user is
+/// free to do so.
 #[derive(Debug, Clone)]
 pub(super) struct Confined {
     root: Arc<Path>,
@@ -21,7 +22,7 @@ pub(super) struct Confined {
 type Promised<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
 impl Confined {
-    /// For a folder whose path is canonical.
+    /// Makes a reader for a folder whose path is canonical.
     pub(super) fn new(root: &Path) -> Self {
         Self { root: root.into() }
     }
@@ -33,7 +34,7 @@ impl Confined {
 
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
         let absent = || io::Error::from(io::ErrorKind::NotFound);
-        // Whatever the reason why a name leads nowhere: the client has no use for it.
+        // A name leads nowhere for whatever reason: the client has no use for it.
         let found = if self.shows(path) { path.canonicalize().map_err(|_| absent())? } else { return Err(absent()) };
         if !self.shows(&found) {
             return Err(absent());

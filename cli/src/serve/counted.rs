@@ -1,4 +1,4 @@
-//! What was asked and sent.
+//! Counts of requests and sent bytes.
 
 use std::io;
 use std::pin::Pin;
@@ -11,16 +11,16 @@ use hyper::body::{Body, Frame, SizeHint};
 use serde::Serialize;
 use tower_http::services::fs::ServeFileSystemResponseBody;
 
-/// What a server did.
+/// The work that a server did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Served {
-    /// Requests, whatever came of them.
+    /// The number of requests, whatever came of them.
     pub(crate) requests: u64,
-    /// Bytes of answers' bodies.
+    /// The number of bytes in the bodies of answers.
     pub(crate) body_bytes: u64,
 }
 
-/// Counts, from any thread.
+/// Counters that any thread may use.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     requests: AtomicU64,
@@ -37,7 +37,7 @@ impl Counts {
     }
 }
 
-/// A body that counts what of it is sent.
+/// A body that counts its bytes as they are sent.
 pub(super) struct CountedBody {
     body: ServeFileSystemResponseBody,
     counts: Arc<Counts>,

@@ -11,13 +11,13 @@ use crate::terminal::clean_line;
 /// Whether requests are logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RequestLog {
-    /// Silence.
+    /// No log.
     Off,
-    /// On standard error.
+    /// A log on standard error.
     StandardError,
 }
 
-/// What of a request goes into its line. A query is left out: it may hold a signature.
+/// The parts of a request that go into its line. The query is left out, since it may hold a signature.
 pub(super) struct Line {
     peer: SocketAddr,
     method: Method,
@@ -31,7 +31,7 @@ impl Line {
         Self { peer, method: request.method().clone(), path, range: request.headers().get(RANGE).cloned() }
     }
 
-    /// Writes the line; that nobody reads it any more is no reason to stop serving.
+    /// Writes the line. Serving goes on even if nobody reads it any more.
     pub(super) fn write(&self, status: StatusCode, answer: &HeaderMap) {
         let _ = writeln!(std::io::stderr().lock(), "{}", self.text(status, answer));
     }

@@ -1,18 +1,18 @@
-//! The wish of the user or the system that this ends.
+//! Signals by which the user or the system ends the program.
 
 use std::io;
 
-/// Who wants an end.
+/// The sender of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signal {
     /// The user, by Ctrl-C.
     Interrupt,
-    /// The system, or who runs this as a service.
+    /// The system, or the supervisor of this service.
     Terminate,
 }
 
 impl Signal {
-    /// The exit code of a program that this ends, by the shells' convention.
+    /// The exit code of a program that this signal ends, by the shells' convention.
     pub(crate) fn exit_code(self) -> i32 {
         match self {
             Self::Interrupt => 130,

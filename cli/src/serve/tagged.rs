@@ -1,9 +1,9 @@
-//! Files whose `ETag` follows from what they hold.
+//! Files whose `ETag` follows from their contents.
 //!
-//! tower-http makes an `ETag` of a file's size and of its time of modification, in nanoseconds. Both are often equal for
-//! two states of a file: indexes of two releases have one size more often than not, and `rsync -t`, archives and
-//! reproducible builds give files the times that they like. So the nanoseconds are made to follow from the contents, or
-//! for a large file from its inode and the times that nobody chooses. `Last-Modified` has whole seconds and stays right.
+//! tower-http makes an `ETag` of a file's size and of its modification time in nanoseconds. Both are often equal
+//! for two states of a file. Indexes of two releases often have the same size, and `rsync -t`, archives and
+//! reproducible builds set times as they like. So the nanoseconds are made to follow from the contents, or for a
+//! large file from its inode and the times that nobody chooses. `Last-Modified` has whole seconds and stays right.
 
 use std::fs::Metadata;
 use std::io::{self, SeekFrom};
@@ -16,9 +16,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 use tower_http::services::fs;
 
-/// The largest file that is read for its tag: 5 ms. Indexes of images of a few GB have a MiB.
+/// The largest file that is read for its tag, which takes 5 ms. Indexes of images of a few GB have about 1 MiB.
 const MAX_READ_BYTES: u64 = 16 << 20;
-/// Bytes that are read at once.
+/// The number of bytes that are read at once.
 const BLOCK_BYTES: usize = 64 << 10;
 
 /// An open file.
@@ -28,7 +28,7 @@ pub(super) struct TaggedFile {
     tagged: Tagged,
 }
 
-/// What tower-http wants to know of a file.
+/// The metadata that tower-http asks for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tagged {
     is_dir: bool,
@@ -67,7 +67,7 @@ impl Tagged {
 fn print_of_contents(file: &std::fs::File) -> io::Result<blake3::Hash> {
     let (mut hasher, mut block, mut at) = (blake3::Hasher::new(), vec![0; BLOCK_BYTES], 0);
     loop {
-        // At its offset, so that who reads the file begins at its start.
+        // It is read at an offset, so that the reader of the file still begins at its start.
         let read = file.read_at(&mut block, at)?;
         if read == 0 || at > MAX_READ_BYTES {
             return Ok(hasher.finalize());

@@ -117,7 +117,7 @@ fn ranges() {
     let beyond = host.get(&format!("/{PACK}"), &[("Range", "bytes=10-12")]);
     assert_eq!((beyond.status, beyond.header("content-range")), (416, Some("bytes */4")));
     assert_eq!(beyond.header("cache-control"), Some("no-store"));
-    // Several ranges at once are not served; the whole file is a right answer to that.
+    // Several ranges at once are not served. The whole file is a correct answer to them.
     for range in ["bytes=0-1,4-5", "lines=1-2"] {
         assert_eq!(host.get("/app.rgx", &[("Range", range)]).status, 200, "{range}");
     }
@@ -142,7 +142,7 @@ fn conditions() {
     assert_eq!(host.get("/app.rgx", &[("If-None-Match", tag)]).body, b"changed");
 }
 
-/// Two states of a file of equal size and time, as rsync and reproducible builds leave them.
+/// Two states of a file with equal size and time, as rsync and reproducible builds leave them.
 #[test]
 fn what_differs_in_nothing_but_its_bytes_is_seen() {
     let host = Host::new();
@@ -160,7 +160,7 @@ fn what_differs_in_nothing_but_its_bytes_is_seen() {
     assert_eq!(second.header("last-modified"), first.header("last-modified"));
     let range = host.get("/app.rgx", &[("Range", "bytes=0-1"), ("If-Range", tag)]);
     assert_eq!(range.status, 200);
-    // The same bytes again are what they were.
+    // The same bytes get the same tag again.
     put("0123456789");
     assert_eq!(host.get("/app.rgx", &[("If-None-Match", tag)]).status, 304);
     // A large file is known by its inode and its times.

@@ -1,4 +1,4 @@
-//! The app layer: thousands of small scripts in modules, and a few large bundles, built anew each time.
+//! The app layer: thousands of small scripts in modules, and a few large bundles that each release builds again.
 
 use std::io;
 
@@ -14,7 +14,7 @@ const NEW_BUILD: u64 = 1_747_731_600;
 const SCRIPTS: u32 = 2_500;
 const SCRIPTS_PER_MODULE: u32 = 20;
 const SCRIPT_BYTES: usize = 5_400;
-/// What the release does to scripts, of a thousand.
+/// The shares of the scripts that the release edits, removes and adds.
 const EDITED_PER_THOUSAND: usize = 80;
 const REMOVED_PER_THOUSAND: usize = 10;
 const ADDED_PER_THOUSAND: u32 = 15;
@@ -27,7 +27,7 @@ pub(super) fn layer(maker: &Maker) -> io::Result<Vec<u8>> {
     let mut layer = Layer::new(time);
     for index in 0..BUNDLES {
         let bundle = bundle(maker, index);
-        // Bundlers name what they write by its contents.
+        // Bundlers name their output by its contents.
         let path = format!("srv/app/dist/chunk-{index}.{}.js", &sha256(&bundle)[..8]);
         layer.add(&path, time, &bundle)?;
     }
@@ -62,7 +62,7 @@ fn add_script(layer: &mut Layer, maker: &Maker, index: u32, time: u64) -> io::Re
     layer.add(&path, time, &file_of(&lines))
 }
 
-/// Scripts lie together with their module; added ones are spread over all modules.
+/// The module of a script. Scripts of a module lie together; added scripts are spread over all modules.
 fn module(index: u32, maker: &Maker) -> String {
     let scripts = maker.scaled(SCRIPTS);
     let module = (if index < scripts { index } else { index * 37 % scripts }) / SCRIPTS_PER_MODULE;
@@ -70,7 +70,7 @@ fn module(index: u32, maker: &Maker) -> String {
     format!("m{module:03}-{}", speaker.word())
 }
 
-/// Scripts without their indentation, put end to end.
+/// A bundle: scripts without their indentation, put end to end.
 fn bundle(maker: &Maker, index: u32) -> Vec<u8> {
     let mut speaker = Speaker::new(&maker.vocabulary, Random::named(&format!("bundle {index}")));
     let bytes = maker.scaled(BUNDLE_BYTES) as usize;

@@ -14,7 +14,7 @@ struct LayerRecord {
     made_by: &'static str,
 }
 
-/// An archive in the making.
+/// An archive that is being made.
 pub(super) struct Archive {
     tar: Builder<BufWriter<File>>,
     layers: Vec<LayerRecord>,
@@ -34,7 +34,7 @@ impl Archive {
         Ok(())
     }
 
-    /// Adds config and manifest, and ends the archive. `created` is as in RFC 3339.
+    /// Adds config and manifest, and ends the archive. `created` is a time as in RFC 3339.
     pub(super) fn finish(mut self, tag: &str, created: &str) -> io::Result<()> {
         let config = config(&self.layers, created);
         let config_name = format!("{}.json", sha256(config.as_bytes()));
@@ -46,7 +46,7 @@ impl Archive {
     }
 
     fn append(&mut self, name: &str, contents: &[u8]) -> io::Result<()> {
-        // As `docker save` and skopeo write it: without a time.
+        // `docker save` and skopeo write it like this, without a time.
         let mut header = header(EntryType::Regular, 0o644, 0, contents.len());
         self.tar.append_data(&mut header, name, contents)
     }
@@ -68,7 +68,7 @@ fn joined(layers: &[LayerRecord], show: impl Fn(&LayerRecord) -> String) -> Stri
     layers.iter().map(show).collect::<Vec<_>>().join(",")
 }
 
-/// In lower-case hexadecimal digits.
+/// The SHA-256 of these bytes, in lower-case hexadecimal digits.
 pub(super) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

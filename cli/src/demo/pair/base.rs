@@ -1,4 +1,4 @@
-//! The base layer: what a small Linux distribution brings.
+//! The base layer: the files of a small Linux distribution.
 
 use std::io;
 
@@ -14,7 +14,7 @@ const REBUILT: u64 = 1_747_400_000;
 const SETTINGS_FILES: u32 = 350;
 const TRANSLATIONS: u32 = 150;
 
-/// With their sizes in KiB.
+/// The programs, with their sizes in KiB.
 const PROGRAMS: [(&str, u32); 18] = [
     ("usr/bin/bash", 1_300),
     ("usr/bin/dpkg", 300),
@@ -61,7 +61,7 @@ fn add_program(layer: &mut Layer, maker: &Maker, path: &str, kib: u32) -> io::Re
 
 fn add_settings(layer: &mut Layer, maker: &Maker, index: u32) -> io::Result<()> {
     let mut speaker = Speaker::new(&maker.vocabulary, Random::named(&format!("settings {index}")));
-    // Numbered, for words come twice.
+    // The files are numbered, since words come twice.
     let path = format!("etc/{}.d/{index:03}-{}.conf", speaker.word(), speaker.word());
     let bytes = file_bytes(&mut speaker.random, 2_000);
     layer.add(&path, BUILT, &file_of(&settings(&mut speaker, bytes)))

@@ -5,7 +5,7 @@ use std::io;
 
 use tar::{Builder, EntryType, Header};
 
-/// A layer's tar, in the making.
+/// The tar of a layer that is being made.
 pub(super) struct Layer {
     tar: Builder<Vec<u8>>,
     folders: BTreeSet<String>,
@@ -18,7 +18,7 @@ impl Layer {
         Self { tar: Builder::new(Vec::new()), folders: BTreeSet::new(), folder_time }
     }
 
-    /// Adds a file, after the folders above it that were not added yet. `time` is in seconds since 1970.
+    /// Adds a file, after those folders above it that were not added yet. `time` is in seconds since 1970.
     pub(super) fn add(&mut self, path: &str, time: u64, contents: &[u8]) -> io::Result<()> {
         for (end, _) in path.match_indices('/') {
             self.add_folder(&path[..=end])?;
@@ -44,7 +44,7 @@ impl Layer {
     }
 }
 
-/// The header of a thing that belongs to root.
+/// The header of an entry that belongs to root.
 pub(super) fn header(kind: EntryType, mode: u32, time: u64, bytes: usize) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);

@@ -14,7 +14,7 @@ const UPGRADED: u64 = 1_747_500_000;
 const PACKAGES: u32 = 14;
 const UPGRADED_PACKAGES: [u32; 2] = [3, 8];
 const SCRIPTS_PER_PACKAGE: u32 = 60;
-/// A new version changes more than a fix does.
+/// The number of functions that an upgrade changes. It is more than for a fix.
 const UPGRADED_FUNCTIONS: usize = 24;
 
 pub(super) fn layer(maker: &Maker) -> io::Result<Vec<u8>> {
@@ -49,7 +49,7 @@ fn add_library(
     layer.add(&format!("{folder}/native.so"), time(is_upgraded), &library)
 }
 
-/// Half of an upgraded package's scripts are as they were, but for their time.
+/// Adds a script. Half of an upgraded package's scripts keep everything except their time.
 fn add_script(layer: &mut Layer, maker: &Maker, name: &str, is_upgraded: bool) -> io::Result<()> {
     let mut speaker = Speaker::new(&maker.vocabulary, Random::named(name));
     let path = format!("{name}-{}.py", speaker.word());

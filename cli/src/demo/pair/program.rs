@@ -1,9 +1,9 @@
 //! Programs and libraries that look like ELF files: functions of machine code that call one another,
 //! tables of their addresses, names, and constants.
 //!
-//! Only what matters to compression and to finding shared bytes is modelled: calls hold the distance to
-//! what they call, as on x86-64, so when a rebuild makes one function longer, all that follow move, and
-//! every call across it and every table entry behind it changes by the same small amount.
+//! The model covers only what matters to compression and to finding shared bytes. Calls hold the distance to their
+//! target, as on x86-64. So when a rebuild makes one function longer, all later ones move, and every call across it
+//! and every table entry behind it changes by the same small amount.
 
 use super::random::Random;
 use super::words::{Speaker, Vocabulary};
@@ -12,10 +12,10 @@ const IDIOMS: usize = 900;
 const FUNCTION_ALIGNMENT: usize = 16;
 const HEADER_BYTES: usize = 64;
 const SYMBOL_BYTES: usize = 24;
-/// How many functions a rebuild makes longer, unless it is a new version.
+/// The number of functions that a rebuild makes longer, unless it is a new version.
 pub(super) const FEW_FIXES: usize = 4;
 
-/// Opcodes with how many bytes follow that say registers or offsets.
+/// Opcodes, each with the number of bytes behind it that state registers or offsets.
 #[rustfmt::skip]
 const INSTRUCTIONS: [(&[u8], usize); 24] = [
     (&[0x48, 0x89], 1), (&[0x48, 0x8B], 1), (&[0x48, 0x8B, 0x45], 1), (&[0x48, 0x89, 0x44, 0x24], 1), (&[0x89], 1),
@@ -47,7 +47,7 @@ impl Idioms {
 fn push_instruction(code: &mut Vec<u8>, random: &mut Random) {
     let (opcode, operand_bytes) = INSTRUCTIONS[random.skewed_below(INSTRUCTIONS.len())];
     code.extend_from_slice(opcode);
-    // Multiples of 8 below 256: it fits.
+    // These are multiples of 8 below 256, so they fit.
     let near = (random.skewed_below(32) * 8) as u8;
     match operand_bytes {
         0 => {}
@@ -72,14 +72,14 @@ struct Function {
     references: Vec<Reference>,
 }
 
-/// Which build of a program: the first, or a later one with some functions longer.
+/// A build of a program: the first one, or a later one with some functions longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Build {
     First,
     Fixed { functions: usize },
 }
 
-/// A program of about `bytes`; its name alone decides what it holds.
+/// Makes a program of about `bytes`. Its contents depend on its name alone.
 pub(super) fn program(vocabulary: &Vocabulary, idioms: &Idioms, name: &str, bytes: usize, build: Build) -> Vec<u8> {
     let mut random = Random::named(name);
     let constants = constants(vocabulary, random.clone(), bytes / 6);
@@ -90,7 +90,7 @@ pub(super) fn program(vocabulary: &Vocabulary, idioms: &Idioms, name: &str, byte
     link(&functions, &constants, &mut Speaker::new(vocabulary, random))
 }
 
-/// Messages and tables of numbers.
+/// Makes messages and tables of numbers.
 fn constants(vocabulary: &Vocabulary, random: Random, bytes: usize) -> Vec<u8> {
     let mut speaker = Speaker::new(vocabulary, random);
     let mut constants = Vec::with_capacity(bytes + 256);
@@ -132,7 +132,7 @@ fn function(idioms: &Idioms, random: &mut Random, code_bytes: usize, surrounding
     function
 }
 
-/// A call, mostly of a function nearby, or the address of a constant.
+/// Adds a call, usually of a function nearby, or the address of a constant.
 fn refer(function: &mut Function, random: &mut Random, (index, count, constant_bytes): Surroundings) {
     let target = if random.one_in(5) && constant_bytes > 0 {
         function.code.extend_from_slice(&[0x48, 0x8D, 0x3D]);
@@ -148,7 +148,7 @@ fn refer(function: &mut Function, random: &mut Random, (index, count, constant_b
 
 fn lengthen(functions: &mut [Function], idioms: &Idioms, random: &mut Random, fixes: usize) {
     for fix in 0..fixes {
-        // Spread over the program, so that no two builds share a tail.
+        // The fixes are spread over the program, so that no two builds share a tail.
         let at = functions.len() * (2 * fix + 1) / (2 * fixes);
         for _ in 0..random.between(4, 20) {
             functions[at].code.extend_from_slice(&idioms.sequences[random.below(IDIOMS)]);
@@ -156,7 +156,7 @@ fn lengthen(functions: &mut [Function], idioms: &Idioms, random: &mut Random, fi
     }
 }
 
-/// Header, constants, functions, table of addresses, symbols, names.
+/// Links a file of header, constants, functions, table of addresses, symbols, and names.
 fn link(functions: &[Function], constants: &[u8], names: &mut Speaker<'_>) -> Vec<u8> {
     let code_start = (HEADER_BYTES + constants.len()).next_multiple_of(4_096);
     let addresses = place(functions, code_start);
@@ -196,7 +196,7 @@ fn patch_references(code: &mut [u8], address: usize, references: &[Reference], a
             Target::Constant(offset) => HEADER_BYTES + offset,
         };
         let after = address + reference.at + 4;
-        // Programs are far below 2 GiB: the distance fits, as two's complement.
+        // Programs are far below 2 GiB, so the distance fits, as two's complement.
         let distance = target.wrapping_sub(after) as u32;
         code[reference.at..reference.at + 4].copy_from_slice(&distance.to_le_bytes());
     }

@@ -1,7 +1,7 @@
-//! Seeded randomness: SplitMix64 (Steele, Lea, Flood 2014), short and the same everywhere.
+//! Seeded randomness: SplitMix64 (Steele, Lea, Flood 2014), which is short and the same everywhere.
 
-/// A generator of numbers. Everything that is made takes its own, seeded by its name, so that what one
-/// file holds does not depend on the files before it.
+/// A generator of numbers. Each file takes its own, seeded by its name, so that its contents do not depend on the
+/// files before it.
 #[derive(Debug, Clone)]
 pub(super) struct Random {
     state: u64,
@@ -21,13 +21,13 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `bound`, which is not 0.
+    /// A number below `bound`, which must not be 0.
     pub(super) fn below(&mut self, bound: usize) -> usize {
-        // In 64 bits on every machine; the result is below `bound`, so it fits.
+        // The product is computed in 64 bits on every machine. The result is below `bound`, so it fits.
         (((self.bits() >> 32) * bound as u64) >> 32) as usize
     }
 
-    /// A number below `bound` of which small ones are likelier: the least of three.
+    /// A number below `bound`, in favour of small ones: the least of three.
     pub(super) fn skewed_below(&mut self, bound: usize) -> usize {
         self.below(bound).min(self.below(bound)).min(self.below(bound))
     }
@@ -44,7 +44,7 @@ impl Random {
         self.below(1_000) < share
     }
 
-    /// One of some things, of which there is at least one.
+    /// Picks one element of a list that must not be empty.
     pub(super) fn pick<'a, T>(&mut self, things: &'a [T]) -> &'a T {
         &things[self.below(things.len())]
     }

@@ -18,7 +18,7 @@ fn written() -> (Vec<u8>, Vec<u8>) {
     (fs::read(old).unwrap(), fs::read(new).unwrap())
 }
 
-/// The files of a tar by their paths, each with its time; no path comes twice.
+/// The files of a tar by their paths, each with its time. No path may come twice.
 fn files_of(tar: &[u8]) -> Files {
     let mut files = Files::new();
     for entry in tar::Archive::new(tar).entries().unwrap() {
@@ -42,7 +42,7 @@ fn layers_of(image: &[u8]) -> Vec<Files> {
     names.map(|name| files_of(&files[name].1)).collect()
 }
 
-/// How many of the new files are the same, changed, and added, and how many old ones are gone.
+/// The numbers of new files that are the same, changed, and added, and of old files that are gone.
 fn compared(old: &Files, new: &Files) -> (usize, usize, usize, usize) {
     let is_same = |path: &String| old.get(path).map(|(_, contents)| *contents == new[path].1);
     let count = |wanted: Option<bool>| new.keys().filter(|path| is_same(path) == wanted).count();
@@ -99,7 +99,7 @@ fn a_rebuilt_library_differs_by_little_in_many_places() {
     let (first, fixed) = (build(program::Build::First), build(program::Build::Fixed { functions: 4 }));
     assert!((350_000..450_000).contains(&first.len()), "{}", first.len());
     assert!(fixed.len() >= first.len() && fixed.len() - first.len() < 8_192);
-    // After the last fix all has moved by one distance, and only addresses differ.
+    // After the last fix everything has moved by one distance, and only addresses differ.
     let windows: std::collections::HashSet<&[u8]> = first.windows(32).collect();
     let found = fixed.chunks(32).filter(|piece| windows.contains(piece)).count();
     let pieces = fixed.len() / 32;

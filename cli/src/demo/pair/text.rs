@@ -1,14 +1,14 @@
-//! Text files: scripts, settings, translations, and how a release edits them.
+//! Text files (scripts, settings, translations), and their edits by a release.
 
 use super::random::Random;
 use super::words::Speaker;
 
-/// The lines of a script, about `bytes` of them in all.
+/// The lines of a script, with about `bytes` bytes in all.
 pub(super) fn script(speaker: &mut Speaker<'_>, bytes: usize) -> Vec<String> {
     lines_of(bytes, || script_line(speaker))
 }
 
-/// One statement of a script. Some hold what no other text does: numbers and hashes.
+/// One statement of a script. Some statements hold numbers and hashes, which no other text has.
 pub(super) fn script_line(speaker: &mut Speaker<'_>) -> String {
     let name = speaker.identifier();
     match speaker.random.skewed_below(14) {
@@ -56,7 +56,7 @@ fn lines_of(bytes: usize, mut line: impl FnMut() -> String) -> Vec<String> {
     lines
 }
 
-/// Changes about one line of `one_in` for another, or follows it by one; at least one line.
+/// Replaces about one line in `one_in` by another, or adds one behind it. It edits at least one line.
 pub(super) fn edit(lines: &mut Vec<String>, one_in: usize, speaker: &mut Speaker<'_>) {
     let edits = (lines.len() / one_in).max(1);
     for _ in 0..edits {
@@ -70,14 +70,14 @@ pub(super) fn edit(lines: &mut Vec<String>, one_in: usize, speaker: &mut Speaker
     }
 }
 
-/// The file that has these lines, each with its line feed.
+/// The file with these lines, each with its line feed.
 pub(super) fn file_of(lines: &[String]) -> Vec<u8> {
     let mut file = lines.join("\n").into_bytes();
     file.push(b'\n');
     file
 }
 
-/// A size around the mean, most below it and some far above, as those of source files are.
+/// A size around the mean. Most are below it and some far above, like those of source files.
 pub(super) fn file_bytes(random: &mut Random, mean: usize) -> usize {
     let part = random.between(1, 100) * random.between(1, 100);
     // The mean of the product is about 2,550.

@@ -1,4 +1,4 @@
-//! Words, and which follows which.
+//! Words, and the words that may follow each of them.
 
 use super::random::Random;
 
@@ -21,7 +21,7 @@ impl Vocabulary {
     pub(super) fn new() -> Self {
         let mut random = Random::named("vocabulary");
         let words = (0..WORDS).map(|_| new_word(&mut random)).collect();
-        // Below 65,536: it fits.
+        // The numbers are below 65,536, so they fit.
         let mut follower = || random.skewed_below(WORDS) as u16;
         let followers = (0..WORDS).map(|_| std::array::from_fn(|_| follower())).collect();
         Self { words, followers }
@@ -32,7 +32,7 @@ fn new_word(random: &mut Random) -> String {
     (0..random.between(1, 3)).map(|_| *random.pick(&SYLLABLES)).collect()
 }
 
-/// Says words, each after the one before.
+/// A source of words, each of which follows from the one before.
 pub(super) struct Speaker<'a> {
     vocabulary: &'a Vocabulary,
     current: usize,
@@ -65,7 +65,7 @@ impl<'a> Speaker<'a> {
         sentence
     }
 
-    /// As in `userName`.
+    /// An identifier like `userName`.
     pub(super) fn identifier(&mut self) -> String {
         let mut name = self.word().to_owned();
         if self.random.one_in(2) {
@@ -74,7 +74,7 @@ impl<'a> Speaker<'a> {
         name
     }
 
-    /// As in `user_name`.
+    /// An identifier like `user_name`.
     pub(super) fn snake(&mut self) -> String {
         let (first, second) = (self.word(), self.word());
         format!("{first}_{second}")
