@@ -1,4 +1,4 @@
-//! Flows in processes of their own, so that their time and their memory are theirs alone.
+//! Flows in processes of their own, so that each flow's time and memory are measured alone.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -12,19 +12,19 @@ use regrow_sync::{
 use crate::Result;
 use crate::s3server::{ACCESS_KEY, SECRET_KEY};
 
-/// First argument of a process that runs one flow.
+/// The first argument of a process that runs one flow.
 pub(crate) const MARK: &str = "--run-flow";
-/// Variable with the URL of the server of its buckets.
+/// The environment variable with the URL of the server of its buckets.
 pub(crate) const ENDPOINT: &str = "REGROW_BENCH_ENDPOINT";
 
-/// What a process took.
+/// The time and memory that a process took.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cost {
     pub(crate) time: Duration,
     pub(crate) peak_bytes: u64,
 }
 
-/// The flow that the arguments ask for; prints its report as JSON.
+/// Runs the flow that the arguments ask for, and prints its report as JSON.
 #[expect(clippy::print_stdout, reason = "the parent reads it")]
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let report = match arguments {
@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             let mut file = std::fs::File::open(image)?;
             let total = file.metadata()?.len();
             let mut options = MakeOptions::new(Location::parse(store)?, Location::parse(index)?);
-            // An index and its image: a patch from there.
+            // An old index and its image are given: make a patch from them.
             if let [old_index, old] = olds {
                 options.patch_from = vec![Location::parse(old_index)?];
                 options.old_files = vec![old.into()];
@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// A network whose buckets are where the parent says.
+/// A network whose buckets are on the parent's server.
 fn network() -> Result<Network> {
     let credentials = BucketCredentials::Keys { id: ACCESS_KEY.to_owned(), secret: SECRET_KEY.to_owned(), token: None };
     let buckets = BucketOptions {
@@ -77,12 +77,12 @@ fn network() -> Result<Network> {
     Ok(Network::new(HttpOptions::default(), RetryPolicy::default())?.with_buckets(buckets))
 }
 
-/// Runs a flow in a process of its own; returns its report.
+/// Runs a flow in a process of its own, and returns its report.
 pub(crate) fn flow(arguments: &[&str]) -> Result<(serde_json::Value, Cost)> {
     flow_with(arguments, &[])
 }
 
-/// The same with these variables.
+/// Runs a flow with these environment variables.
 pub(crate) fn flow_with(arguments: &[&str], variables: &[(&str, &str)]) -> Result<(serde_json::Value, Cost)> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg(MARK).args(arguments).envs(variables.iter().copied());
@@ -90,14 +90,14 @@ pub(crate) fn flow_with(arguments: &[&str], variables: &[(&str, &str)]) -> Resul
     Ok((serde_json::from_str(&output)?, cost))
 }
 
-/// Runs a command that must succeed; returns its standard output, which must fit a pipe.
+/// Runs a command that must succeed. Returns its standard output, which must fit a pipe.
 pub(crate) fn watched(command: &mut Command) -> Result<(String, Cost)> {
     let start = Instant::now();
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let status_file = format!("/proc/{}/status", child.id());
     let mut peak_bytes = 0;
     let status: ExitStatus = loop {
-        // The peak only grows, so what was read last is the peak but for the last moment.
+        // The peak only grows, so the last value is the peak, except for the last moment.
         peak_bytes = peak_of(Path::new(&status_file)).unwrap_or(0).max(peak_bytes);
         if let Some(status) = child.try_wait()? {
             break status;

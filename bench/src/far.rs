@@ -1,4 +1,4 @@
-//! Publishing into a bucket on the loopback against a folder, and an update over a link that is long and narrow.
+//! Publishing into a bucket on the loopback compared with a folder, and an update over a long and narrow link.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use crate::s3server::S3Server;
 use crate::table::{self, Table, commas};
 use crate::timing::Rate;
 
-/// The distant link: its round trip, and its bits a second.
+/// The distant link: its round trip, and its bits per second.
 const ROUND_TRIP: Duration = Duration::from_millis(50);
 const BITS_PER_SECOND: u64 = 20_000_000;
 
-/// The best of some runs.
+/// The best of several runs.
 #[derive(Default)]
 struct Best {
     time: Option<Duration>,
@@ -38,14 +38,14 @@ impl Best {
     }
 }
 
-/// The table of what publishing takes, in a folder and in a bucket by turns. The server is this process.
+/// The table of what publishing costs, in a folder and in a bucket in turn. This process is the server.
 pub(crate) fn publish(old: &Path, new: &Path, folder: &Path, runs: usize) -> Result<String> {
     let root = tempfile::tempdir_in(folder)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let server = runtime.block_on(S3Server::start(root.path()));
     let mut found: [[Best; 2]; 2] = Default::default();
     for run in 0..runs {
-        // Each run in a bucket and a folder that are new.
+        // Each run uses a new bucket and a new folder.
         let name = format!("bucket-{run}");
         server.create_bucket(&name);
         let disk = root.path().join(format!("folder-{run}"));
@@ -81,7 +81,7 @@ pub(crate) fn publish(old: &Path, new: &Path, folder: &Path, runs: usize) -> Res
     Ok(rows.finish())
 }
 
-/// The table of an update over the distant link, against the time that the link takes for its bytes alone.
+/// The table of an update over the distant link, compared with the time that the link takes for the bytes alone.
 pub(crate) fn update(old: &Path, new: &Path, folder: &Path, runs: usize) -> Result<String> {
     let root = tempfile::tempdir_in(folder)?;
     let root = root.path();

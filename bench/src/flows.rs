@@ -10,7 +10,7 @@ use crate::stages::Limits;
 use crate::table::{self, Table, commas};
 use crate::timing::{Rate, median};
 
-/// What the update costs, for other tools to be held against.
+/// The cost of the update, with which other tools are compared.
 pub(crate) struct Update {
     pub(crate) bytes: u64,
     pub(crate) requests: u64,
@@ -38,7 +38,7 @@ impl Runs {
     }
 }
 
-/// The table of flows, and what the update costs.
+/// The table of flows, and the cost of the update.
 pub(crate) fn measure(old: &Path, new: &Path, folder: &Path, runs: usize, limits: &Limits) -> Result<(String, Update)> {
     let root = tempfile::tempdir_in(folder)?;
     let [first, update, same] = measure_make(old, new, root.path(), runs)?;

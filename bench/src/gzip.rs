@@ -1,4 +1,5 @@
-//! Gzip layers: how fast a stream is made again of its plain bytes, beside what made it, and how fast it is recognised.
+//! Gzip layers: how fast a stream is made again from its plain bytes, compared with the original encoder, and how
+//! fast it is recognised.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -16,21 +17,21 @@ use crate::peers::on_path;
 use crate::table::{self, Table};
 use crate::timing::{Rate, median, rates};
 
-/// What is encoded: so much of the image's middle.
+/// The number of bytes from the middle of the image that are encoded.
 const PLAIN_BYTES: u64 = 24 << 20;
-/// How layers are read, and what is looked at to recognise an encoder.
+/// The size of the pieces in which layers are read, and of the prefix that an encoder is recognised by.
 const PIECE_BYTES: usize = 256 << 10;
 const PREFIX_BYTES: usize = 1 << 20;
 
-/// How the original is run.
+/// The way in which the original is run.
 enum Original {
-    /// This program, at this level: it compresses its standard input.
+    /// This program at this level. It compresses its standard input.
     Program(&'static str, &'static str),
-    /// zlib, which Python has.
+    /// zlib, as Python has it.
     Python(u8),
     /// Go's standard library.
     Go(GoGeneration, i8),
-    /// Nothing that is likely to be there, or that runs on one core as it does on all.
+    /// No original: none is likely to be there, or it does not run on one core as it does on all.
     None,
 }
 
@@ -114,7 +115,7 @@ fn inflated(stored: &[u8]) -> Result<Vec<u8>> {
     }
 }
 
-/// What is done to believe that an encoder wrote a stream, its inflating included.
+/// Does all the work of proving that an encoder wrote a stream, including inflating it.
 fn verify(known: Known, stored: &[u8], plain_bytes: usize) -> Result<u64> {
     let plain = inflated(stored)?;
     let mut found = recognise(&stored[..stored.len().min(PREFIX_BYTES)], &plain[..plain.len().min(PREFIX_BYTES)]);
@@ -122,7 +123,7 @@ fn verify(known: Known, stored: &[u8], plain_bytes: usize) -> Result<u64> {
     if proven && plain.len() == plain_bytes { Ok(1) } else { Err(format!("{known} was not recognised").into()) }
 }
 
-/// The median; `None` where the original is not there.
+/// The median time, or `None` if the original is not there.
 fn original_time(original: &Original, plain: &[u8], sample: &Path, runs: usize) -> Result<Option<Duration>> {
     let mut once: Box<dyn FnMut() -> Result<Duration>> = match *original {
         Original::Program(program, level) if on_path(program) => Box::new(move || program_time(program, level, sample)),
@@ -149,7 +150,7 @@ fn python_time(level: u8, sample: &Path) -> Result<Duration> {
     Ok(Duration::from_nanos(String::from_utf8(output.stdout)?.trim().parse()?))
 }
 
-/// Our inflater, which can be left and gone on with anywhere, beside one that cannot.
+/// Compares our inflater, which can stop and go on anywhere, with one that cannot.
 fn inflating(plain: &[u8], runs: usize) -> Result<String> {
     let stored = encoded(Known::Zlib(ZlibFamily::Zlib { level: 6, memory: 8 }), plain);
     let [ours, theirs] = rates(

@@ -1,5 +1,5 @@
-//! A static host on the loopback: files of a folder over HTTP/1.1, kept connections, ranges of one part. Just enough to
-//! measure against; it is not meant for anything else.
+//! A static host on the loopback: files of a folder over HTTP/1.1, with kept connections and ranges of one part. It
+//! does just enough to measure against, and is not meant for anything else.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -36,7 +36,7 @@ fn answer_all(stream: TcpStream, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A request's path and range: its first byte, or how many from the end, and its last byte.
+/// Reads a request's path and the value of its `Range` header.
 fn read_request(reader: &mut impl BufRead) -> Result<Option<(PathBuf, Option<String>)>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {

@@ -1,5 +1,5 @@
-//! Measures regrow's steps and whole flows, each beside what this machine can do at all, and prints Markdown tables.
-//! `cargo run --release -p regrow-bench -- --help` says how.
+//! Measures regrow's steps and whole flows, each compared with the limits of this machine, and prints Markdown
+//! tables. `cargo run --release -p regrow-bench -- --help` describes the options.
 
 mod child;
 #[path = "../../store/tests/delay_proxy/mod.rs"]
@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use options::Options;
 
-/// What goes wrong here ends the run with its message.
+/// Any error ends the run with its message.
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 #[expect(clippy::print_stderr, reason = "the one place that prints errors")]

@@ -16,7 +16,7 @@ Measures regrow on pairs of images; with none, on a pair that it generates, the 
   --dir DIR   folder for stores and outputs [default: /dev/shm, or the temporary folder]
 ";
 
-/// What to measure.
+/// The choice of what to measure.
 pub(crate) struct Options {
     pub(crate) gzip: bool,
     pub(crate) s3: bool,
@@ -27,7 +27,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// `None` if help is asked for.
+    /// Parses the arguments. The result is `None` if help is asked for.
     pub(crate) fn parse(arguments: &[String]) -> Result<Option<Self>> {
         let memory = Path::new("/dev/shm");
         let folder = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
@@ -54,7 +54,7 @@ impl Options {
         Ok(Some(options))
     }
 
-    /// The command that gives the same tables, with images by their last folder and name.
+    /// The command that makes the same tables. Images are named by their last folder and name.
     pub(crate) fn command(&self) -> String {
         let mut command = "cargo run --release -p regrow-bench --".to_owned();
         if self.gzip {

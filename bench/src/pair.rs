@@ -1,5 +1,5 @@
-//! A pair of images that is the same on every machine: one tar of programs and small text files, before and after an
-//! update that gives every file a new time, changes every 50th text, and shifts the code in some programs.
+//! A pair of images that is the same on every machine. Each is one tar of programs and small text files. The update
+//! gives every file a new time, changes every 50th text, and shifts the code in some programs.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -10,7 +10,7 @@ use crate::Result;
 const PROGRAMS: u64 = 96;
 const TEXTS: u64 = 4000;
 
-/// SplitMix64 (Steele et al., 2014).
+/// The generator SplitMix64 (Steele et al., 2014).
 struct Random(u64);
 
 impl Random {
@@ -23,7 +23,7 @@ impl Random {
     }
 }
 
-/// Writes `old.tar` and `new.tar`, some 70 MB each, into `folder`.
+/// Writes `old.tar` and `new.tar`, about 70 MB each, into `folder`.
 pub(crate) fn write(folder: &Path) -> Result<(PathBuf, PathBuf)> {
     let (old, new) = (folder.join("old.tar"), folder.join("new.tar"));
     write_image(&old, false)?;
@@ -52,7 +52,7 @@ fn write_image(path: &Path, updated: bool) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// Instructions out of a small set with operands that vary: compresses to about a third.
+/// Instructions out of a small set with varying operands. They compress to about a third.
 fn program(number: u64) -> Vec<u8> {
     let mut random = Random(number);
     let len = 200_000 + random.next() as usize % 800_000;
@@ -74,7 +74,7 @@ fn word(number: u64) -> Vec<u8> {
         .collect()
 }
 
-/// Words, the frequent ones more often; another edition has one line more.
+/// Words, of which frequent ones come more often. Another edition has one more line.
 fn text(number: u64, edition: u64, words: &[Vec<u8>]) -> Vec<u8> {
     let mut random = Random(number + (1 << 32));
     let len = 200 + random.next() as usize % 9000;
@@ -90,7 +90,7 @@ fn text(number: u64, edition: u64, words: &[Vec<u8>]) -> Vec<u8> {
     text
 }
 
-/// A ustar entry (POSIX.1-1988) with its data and padding.
+/// Writes a ustar entry (POSIX.1-1988) with its data and padding.
 fn add_file(out: &mut impl Write, name: &str, data: &[u8], time: u64) -> Result<()> {
     let mut header = [0u8; 512];
     let mut put = |at: usize, field: &[u8]| header[at..at + field.len()].copy_from_slice(field);

@@ -1,4 +1,4 @@
-//! Other tools on the same pair: what their update takes on the wire and on both machines.
+//! Other tools on the same pair: the cost of their update on the wire and on both machines.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::flows::{Update, text};
 use crate::host;
 use crate::table::{Table, commas, megabytes};
 
-/// What a tool's update took.
+/// The cost of a tool's update.
 struct Found {
     bytes: u64,
     requests: u64,
@@ -18,7 +18,7 @@ struct Found {
     apply: Cost,
 }
 
-/// A tool's update of OLD to NEW, in an empty folder.
+/// A function that updates OLD to NEW with one tool, in an empty folder.
 type Run = fn(&Path, &Path, &Path) -> Result<Found>;
 
 const PEERS: [(&str, &str, Run); 3] = [
@@ -27,7 +27,7 @@ const PEERS: [(&str, &str, Run); 3] = [
     ("zstd", "zstd -19 --patch-from", zstd_patch),
 ];
 
-/// The table of all tools that are there. Each runs once.
+/// The table of all tools that are installed. Each runs once.
 pub(crate) fn measure(old: &Path, new: &Path, folder: &Path, update: &Update) -> Result<String> {
     let columns = ["update of OLD to NEW", "fetched", "to regrow's", "requests", "make", "memory", "apply", "memory"];
     let mut rows = Table::new(&columns);
@@ -66,7 +66,7 @@ pub(crate) fn on_path(program: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// The update with a patch; the machine's catalog is empty.
+/// Runs the update with a patch. The machine's catalog is empty.
 fn regrow_patch(old: &Path, new: &Path, work: &Path) -> Result<Found> {
     let (store, old_index, new_index) = (work.join("store"), work.join("old.rgx"), work.join("new.rgx"));
     flow(&["make", text(&store)?, text(&old_index)?, text(old)?])?;
@@ -79,7 +79,7 @@ fn regrow_patch(old: &Path, new: &Path, work: &Path) -> Result<Found> {
     Ok(Found { bytes: number("bytes_fetched")?, requests: number("requests")?, make, apply })
 }
 
-/// One chunk is one request; the index is another.
+/// Runs the update with casync. Each chunk is one request, and the index is another.
 fn casync(old: &Path, new: &Path, work: &Path) -> Result<Found> {
     let (store, index) = (work.join("store"), work.join("new.caibx"));
     let command = |verb: &str| {

@@ -1,4 +1,4 @@
-//! The steps by themselves, on one core unless it says otherwise, over an image in memory.
+//! The steps by themselves over an image in memory, on one core unless stated otherwise.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,23 +13,23 @@ use crate::Result;
 use crate::table::{self, Table};
 use crate::timing::{Rate, rates};
 
-/// What this machine can do, for the flows to be held against.
+/// The limits of this machine, with which the flows are compared.
 pub(crate) struct Limits {
-    /// Reading a file that is in the page cache.
+    /// The rate of reading a file that is in the page cache.
     pub(crate) read: Rate,
-    /// Reading such a file and writing it to another one.
+    /// The rate of reading such a file and writing it to another one.
     pub(crate) copy: Rate,
-    /// zstd at the default level on all cores.
+    /// The rate of zstd at the default level on all cores.
     pub(crate) compress: Rate,
 }
 
 const PIECE_BYTES: usize = 16 << 10;
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// What is measured, in this order.
+/// The number of steps that are measured, in this order.
 const STEPS: usize = 11;
 
-/// The table of steps, and the limits. The steps take turns, so that what else the machine does meets all of them.
+/// The table of steps, and the limits. The steps take turns, so that other work of the machine affects all of them.
 pub(crate) fn measure(image: &Path, folder: &Path, runs: usize) -> Result<(String, Limits)> {
     let bytes = Bytes::from(std::fs::read(image)?);
     let mut memory_copy = vec![0u8; bytes.len()];

@@ -1,8 +1,8 @@
-//! Markdown.
+//! Markdown tables.
 
 use crate::timing::Rate;
 
-/// A Markdown table; the first column is text, the others are numbers.
+/// A Markdown table. The first column is text, the others are numbers.
 pub(crate) struct Table {
     text: String,
 }
@@ -22,13 +22,13 @@ impl Table {
     }
 }
 
-/// GB/s, or MB/s below one.
+/// A rate in GB/s, or in MB/s below one.
 pub(crate) fn rate(rate: Rate) -> String {
     let megabytes = rate.bytes_per_second / 1e6;
     if megabytes >= 1000.0 { format!("{:.2} GB/s", megabytes / 1000.0) } else { format!("{megabytes:.0} MB/s") }
 }
 
-/// How much of the limit.
+/// The share of the limit that a rate reaches.
 pub(crate) fn share(rate: Rate, limit: Rate) -> String {
     let share = rate.bytes_per_second / limit.bytes_per_second;
     if share < 0.1 { format!("{share:.3}") } else { format!("{share:.2}") }
@@ -51,7 +51,7 @@ pub(crate) fn commas(number: u64) -> String {
     text
 }
 
-/// The processor, how many cores may be used, and how busy they are.
+/// The processor, the number of usable cores, and their load.
 pub(crate) fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));

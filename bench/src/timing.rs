@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::Result;
 
-/// How fast something went.
+/// The speed of some work.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rate {
     pub(crate) bytes_per_second: f64,
@@ -16,16 +16,17 @@ impl Rate {
     }
 }
 
-/// The middle one.
+/// The median of these times.
 pub(crate) fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-/// Something to be measured; its result only keeps it from being left out.
+/// Work to measure. Its result only keeps the compiler from leaving it out.
 type Turn<'a> = &'a mut dyn FnMut() -> Result<u64>;
 
-/// The median rates over `bytes` bytes of some steps that take turns, `runs` times, after a turn that is not counted.
+/// The median rates over `bytes` bytes of several steps. The steps take turns `runs` times, after one turn that is
+/// not counted.
 pub(crate) fn rates<const N: usize>(runs: usize, bytes: u64, mut turns: [Turn<'_>; N]) -> Result<[Rate; N]> {
     let mut times = [const { Vec::new() }; N];
     for run in 0..=runs {

@@ -1,11 +1,11 @@
-//! Runs the targets for some seconds each on mutations of their seeds, the same ones each time, without libFuzzer:
-//! `cargo run --release --no-default-features --example smoke -- [SECONDS [TARGET]]`.
+//! Runs each target for some seconds on mutations of its seeds, without libFuzzer. The mutations are the same each
+//! time. Run it by `cargo run --release --no-default-features --example smoke -- [SECONDS [TARGET]]`.
 
 use std::time::{Duration, Instant};
 
 use regrow_fuzz::{Cost, TARGETS, Target, run_within};
 
-/// SplitMix64.
+/// The generator SplitMix64.
 struct Random(u64);
 
 impl Random {
@@ -34,7 +34,7 @@ fn run(target: &Target, time: Duration) {
     let mut most = seeds.iter().map(|seed| run_within(target, seed)).fold(Cost::default(), Cost::max);
     let (start, mut random, mut inputs) = (Instant::now(), Random(20), 0u64);
     while start.elapsed() < time {
-        // A panic names the input, which this number gives again.
+        // A panic prints the input's number, which gives the input again.
         let input = mutated(&seeds, &mut random);
         let Ok(cost) = std::panic::catch_unwind(|| run_within(target, &input)) else {
             eprintln!("{}: panicked on input number {inputs}: {}", target.name, hex(&input));
@@ -52,7 +52,7 @@ fn run(target: &Target, time: Duration) {
     );
 }
 
-/// One to eight changes of a seed: a bit, a byte, a run of a byte, a cut, a part of another seed.
+/// Makes one to eight changes to a seed: a bit, a byte, a run of one byte, a cut, or a part of another seed.
 fn mutated(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     let mut input = seeds[random.below(seeds.len())].clone();
     for _ in 0..=random.below(8) {

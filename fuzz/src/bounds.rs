@@ -1,4 +1,4 @@
-//! What an input may cost: memory, by an allocator that counts, and time of the processor.
+//! Bounds on the cost of an input: on memory, by an allocator that counts, and on processor time.
 
 use std::time::Duration;
 
@@ -10,20 +10,21 @@ use crate::Target;
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
-/// Far more than any input of a fuzzer's size needs, with all checks of a debug build.
+/// The largest processor time of an input. It is far more than any input of a fuzzer's size needs, with all checks
+/// of a debug build.
 const MAX_TIME: Duration = Duration::from_secs(10);
 
-/// What an input cost.
+/// The cost of an input.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cost {
-    /// The most memory that was allocated at one time, in bytes. What C libraries allocate is not counted.
+    /// The most memory in bytes that was allocated at one time, except by C libraries.
     pub bytes: usize,
-    /// Time of the processor.
+    /// The processor time.
     pub time: Duration,
 }
 
 impl Cost {
-    /// The larger of each.
+    /// The larger value of each field.
     #[must_use]
     pub fn max(self, other: Self) -> Self {
         Self { bytes: self.bytes.max(other.bytes), time: self.time.max(other.time) }
@@ -35,11 +36,11 @@ fn processor_time() -> Duration {
     Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
 }
 
-/// Runs a target on an input, and gives what that cost.
+/// Runs a target on an input, and returns the cost.
 ///
 /// # Panics
 ///
-/// If the target does, or if the input cost more than it may.
+/// The target panics, or the input costs more than its bounds allow.
 pub fn run_within(target: &Target, input: &[u8]) -> Cost {
     ALLOCATOR.reset_peak_usage();
     let (before, begun) = (ALLOCATOR.current_usage(), processor_time());

@@ -1,5 +1,5 @@
-//! `find`, `take_apart` and `rebuild` on arbitrary files, and `rebuild` on plain bytes and corrections that do not belong
-//! together: what is taken apart comes back, nothing grows over its bounds.
+//! `find`, `take_apart` and `rebuild` on arbitrary files, and `rebuild` on plain bytes and corrections that do not
+//! belong together. Streams that are taken apart come back, and nothing grows beyond its bounds.
 
 use regrow_deflate::{Checkpoint, GzipReader, Inflater, find, inflate, rebuild, take_apart};
 
@@ -7,7 +7,8 @@ use crate::input::Input;
 
 const MAX_PLAIN: usize = 1 << 16;
 
-/// First byte: whether the rest is a file, or else corrections (their length is the next number) and plain bytes.
+/// The first byte says whether the rest is a file, or else corrections (whose length is the next number) and plain
+/// bytes.
 pub fn run(input: &[u8]) {
     let mut input = Input(input);
     if input.byte() & 1 == 0 {
@@ -20,7 +21,7 @@ pub fn run(input: &[u8]) {
     }
 }
 
-/// Inflates in pieces, going on from checkpoints; `None` for what is no whole stream.
+/// Inflates in pieces, and goes on from checkpoints. The result is `None` if the input is not a whole stream.
 fn in_pieces(stored: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (mut inflater, mut plain, mut at) = (Inflater::new(), Vec::new(), 0);
     loop {
@@ -37,7 +38,7 @@ fn in_pieces(stored: &[u8]) -> Option<(Vec<u8>, usize)> {
             let checkpoint = Checkpoint::decode(&checkpoint.encode()).expect("what was encoded is decoded");
             at = checkpoint.stored_at() as usize;
             inflater = Inflater::resume(&checkpoint);
-            // What is left is no whole symbol: it would be read again and again.
+            // The rest is not a whole symbol, so it would be read again and again.
             if at <= before && plain.len() == given {
                 return None;
             }
@@ -45,7 +46,7 @@ fn in_pieces(stored: &[u8]) -> Option<(Vec<u8>, usize)> {
     }
 }
 
-/// Members of a gzip file hold what they say, and nothing grows over its bounds.
+/// Checks that members of a gzip file hold what they state, and that nothing grows beyond its bounds.
 fn on_gzip(file: &[u8]) {
     let (mut reader, mut plain, mut at) = (GzipReader::default(), Vec::new(), 0);
     loop {
@@ -81,7 +82,7 @@ fn on_file(file: &[u8]) {
     }
 }
 
-/// A gzip file, and corrections of known and foreign compressors.
+/// Seeds: a gzip file, and corrections of known and foreign compressors.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let gzip = b"\0\x1f\x8b\x08\0\0\0\0\0\x02\x03\x4b\x04\0\x43\xbe\xb7\xe8\x01\0\0\0".to_vec();

@@ -1,11 +1,11 @@
-//! `Decompressor::decompress` on hostile frames: the plain bytes that were stated, or nothing.
+//! `Decompressor::decompress` on hostile frames. It returns exactly the stated number of plain bytes, or nothing.
 
 use regrow_chunker::{ChunkId, Record};
 use regrow_store::{Compressor, Decompressor, MAX_FRAME_BYTES, PlainFrame};
 
 use crate::input::Input;
 
-/// First four bytes: the plain bytes that the frame is said to have, the rest is the frame.
+/// The first four bytes state the frame's number of plain bytes. The rest is the frame.
 pub fn run(input: &[u8]) {
     let mut input = Input(input);
     let stated = (u64::from(input.number()) << 16 | u64::from(input.number())) % (MAX_FRAME_BYTES + 2);
@@ -13,7 +13,7 @@ pub fn run(input: &[u8]) {
     assert!(plain.is_none_or(|plain| plain.len() as u64 == stated), "another number of bytes");
 }
 
-/// Frames of text, of zeros, and of bytes that do not compress.
+/// Seeds: frames of text, of zeros, and of bytes that do not compress.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let noise = (0..5000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();

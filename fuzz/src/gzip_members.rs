@@ -1,18 +1,18 @@
-//! The way back to a gzip member as an index describes it: an encoder, corrections of what it writes, and plain bytes. And
-//! inflating on from a checkpoint as a catalog remembers it. Both may say anything.
+//! Two ways back from untrusted data. One makes a gzip member as an index describes it: from an encoder,
+//! corrections of its output, and plain bytes. The other inflates on from a checkpoint of a catalog.
 
 use regrow_deflate::encoders::{Encoder, Known};
 use regrow_deflate::{Checkpoint, Differ, Inflater, Patcher};
 
 use crate::input::Input;
 
-/// The most that is inflated from a checkpoint.
+/// The most bytes that are inflated from a checkpoint.
 const MAX_PLAIN: usize = 1 << 16;
-/// As much is taken of a stream at a time.
+/// The number of bytes that are taken of a stream at a time.
 const PIECE_BYTES: usize = 4096;
 
-/// First byte: whether a checkpoint and a stream follow, or else an encoder, the length of the corrections, these, and plain
-/// bytes.
+/// The first byte says whether a checkpoint and a stream follow. Otherwise an encoder, the length of the
+/// corrections, the corrections and the plain bytes follow.
 pub fn run(input: &[u8]) {
     let mut input = Input(input);
     let is_checkpoint = input.byte() & 1 == 0;
@@ -51,7 +51,8 @@ fn corrected(mut input: Input<'_>) {
     let _ = patcher.finish(&mut made);
 }
 
-/// Streams with a byte that is another in the middle, and what corrects that; and a stream from its middle.
+/// Seeds: streams with one different byte in the middle, each with the corrections for it, and a stream from its
+/// middle.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let plain = b"the block of the stream of the window of the stream ".repeat(90);
@@ -69,7 +70,7 @@ fn encoded(known: Known, plain: &[u8]) -> Vec<u8> {
 }
 
 fn corrections(known: Known, plain: &[u8]) -> Vec<u8> {
-    // Another encoder's stream of the same bytes has to be corrected in most places.
+    // Another encoder's stream of the same bytes needs corrections in most places.
     let actual = encoded(Known::all().nth(3).expect("an encoder"), plain);
     let mut differ = Differ::new(1 << 16);
     differ.push_actual(&actual);

@@ -1,5 +1,5 @@
-//! `Index::decode` on hostile files. Half of the inputs are bodies that get a right head, image id and checksum, so that
-//! what lies behind those is reached.
+//! `Index::decode` on hostile files. Half of the inputs are bodies that get a correct head, image id and checksum,
+//! so that the code behind those checks is reached.
 
 use regrow_chunker::{ChunkId, Params, Record, varint};
 use regrow_index::{Index, MAGIC, PackRef, Run, SegmentCutter, SegmentRef, StreamHead, VERSION, image_id};
@@ -7,7 +7,7 @@ use regrow_index::{Index, MAGIC, PackRef, Run, SegmentCutter, SegmentRef, Stream
 const IMAGE: u8 = 2;
 const STREAMS: u8 = 3;
 
-/// First byte: 0 takes the rest as a file, else as a body to be sealed.
+/// The first byte says how to take the rest: 0 as a file, any other value as a body to seal.
 pub fn run(input: &[u8]) {
     let Some((&mode, rest)) = input.split_first() else { return };
     let file = if mode == 0 { rest.to_vec() } else { seal(fix_image_id(rest.to_vec())) };
@@ -29,7 +29,7 @@ fn seal(body: Vec<u8>) -> Vec<u8> {
     file
 }
 
-/// Puts the image id that follows from parameters and streams into the image section, where all three can be found.
+/// Writes the image id that follows from parameters and streams into the image section, if all three can be found.
 fn fix_image_id(mut body: Vec<u8>) -> Vec<u8> {
     let (mut parameters, mut image, mut streams) = (None, None, None);
     let mut rest = body.as_slice();
@@ -74,7 +74,7 @@ fn segment_ids(mut payload: &[u8]) -> Option<[Vec<ChunkId>; 2]> {
     Some(found)
 }
 
-/// Small and larger indexes, as files and as bodies.
+/// Seeds: small and larger indexes, as files and as bodies.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();

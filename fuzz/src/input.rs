@@ -1,6 +1,6 @@
-//! Taking small decisions off the front of an input.
+//! Small decisions taken off the front of an input.
 
-/// What is left of an input. An empty one gives zeros.
+/// The rest of an input. An empty one gives zeros.
 pub(crate) struct Input<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Input<'a> {
@@ -18,7 +18,7 @@ impl<'a> Input<'a> {
         u16::from_le_bytes([self.byte(), self.byte()])
     }
 
-    /// At most `len` bytes.
+    /// Takes `len` bytes, or fewer if the input ends.
     pub(crate) fn take(&mut self, len: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(len.min(self.0.len()));
         self.0 = rest;
@@ -30,12 +30,12 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Splits `bytes` into pieces whose sizes follow from `seed`: from single bytes up to some thousand.
+/// Splits `bytes` into pieces whose sizes follow from `seed`: from single bytes up to a few thousand.
 pub(crate) fn pieces(bytes: &[u8], seed: u16) -> impl Iterator<Item = &[u8]> {
     let mut state = u32::from(seed) | 1 << 16;
     let mut rest = bytes;
     std::iter::from_fn(move || {
-        // Constants of Numerical Recipes' generator.
+        // The constants are those of Numerical Recipes' generator.
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let width = (state >> 28) % 13;
         let len = (1 + (state >> 8 & ((1 << width) - 1)) as usize).min(rest.len());

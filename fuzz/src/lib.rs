@@ -1,5 +1,5 @@
-//! What each fuzz target does with its input, apart from libFuzzer, so that `examples/smoke.rs` can do the same on any
-//! toolchain. A target panics where regrow breaks a promise; wrong input is an error, never a panic.
+//! The work of each fuzz target, apart from libFuzzer, so that `examples/smoke.rs` can do the same on any
+//! toolchain. A target panics if regrow breaks a promise. Wrong input must give an error, never a panic.
 
 mod bounds;
 pub mod deflate_streams;
@@ -18,17 +18,17 @@ pub use bounds::{Cost, run_within};
 
 /// A fuzz target.
 pub struct Target {
-    /// The name that cargo-fuzz knows it by.
+    /// The name that cargo-fuzz knows the target by.
     pub name: &'static str,
-    /// Takes one input.
+    /// Runs the target on one input.
     pub run: fn(&[u8]),
-    /// Inputs that reach far, to begin with.
+    /// Makes inputs to begin with, which reach far into the code.
     pub seeds: fn() -> Vec<Vec<u8>>,
-    /// The most memory that an input may reserve: KiB whatever it is, and bytes for each of its own.
+    /// The most memory that an input may reserve: KiB for any input, and bytes for each byte of it.
     pub memory: (usize, usize),
 }
 
-/// All of them.
+/// All fuzz targets.
 pub const TARGETS: [Target; 8] = [
     Target { name: "index_decode", run: index_decode::run, seeds: index_decode::seeds, memory: (1 << 10, 300) },
     Target { name: "pack_tail", run: pack_tail::run, seeds: pack_tail::seeds, memory: (1 << 10, 200) },
@@ -38,7 +38,7 @@ pub const TARGETS: [Target; 8] = [
         name: "deflate_streams",
         run: deflate_streams::run,
         seeds: deflate_streams::seeds,
-        // Tables of the rebuilder and of encoders that are tried, and room for the tokens of the last block.
+        // The tables of the rebuilder and of the encoders that are tried, and room for the tokens of the last block.
         memory: (16 << 10, 1200),
     },
     Target { name: "patch_body", run: patch_body::run, seeds: patch_body::seeds, memory: (32 << 10, 400) },
@@ -50,20 +50,21 @@ pub const TARGETS: [Target; 8] = [
 ///
 /// # Panics
 ///
-/// If regrow breaks a promise, or takes more than the bounds.
+/// regrow breaks a promise, or exceeds the bounds.
 pub fn run(name: &str, input: &[u8]) {
     let target = TARGETS.iter().find(|target| target.name == name).expect("a target of this name");
     bounds::run_within(target, input);
 }
 
-/// Names the folder that seeds go to, a folder for each target in it: cargo-fuzz looks into `corpus`.
+/// The environment variable that names the folder for seeds, in which each target has a folder. cargo-fuzz looks
+/// into `corpus`.
 pub const SEEDS_VARIABLE: &str = "REGROW_FUZZ_SEEDS";
 
-/// Writes a target's seeds before libFuzzer looks for inputs, if [`SEEDS_VARIABLE`] says where to.
+/// Writes a target's seeds before libFuzzer looks for inputs, if [`SEEDS_VARIABLE`] names a folder.
 ///
 /// # Panics
 ///
-/// If they cannot be written.
+/// The seeds cannot be written.
 pub fn write_seeds_if_asked(name: &str) {
     let Some(folder) = std::env::var_os(SEEDS_VARIABLE) else { return };
     let folder = Path::new(&folder).join(name);

@@ -1,5 +1,5 @@
-//! `PackTail::decode` on hostile ends of packs, and each segment of those it takes. Half of the inputs get a right
-//! trailer: offsets that fit the frames' lengths, and the hash.
+//! `PackTail::decode` on hostile ends of packs, and each segment of those that it accepts. Half of the inputs get a
+//! correct trailer: offsets that fit the frames' lengths, and the hash.
 
 use bytes::Bytes;
 use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Record, varint};
@@ -8,8 +8,8 @@ use regrow_store::{MAX_FRAME_BYTES, PackTail, PackWriter, Part, StoredFrame, TRA
 
 use crate::input::Input;
 
-/// First byte: 0 takes the rest as a pack's end, else it gets a trailer; then a byte for the number of contents frames and
-/// two for the length of the segments' part.
+/// The first byte says how to take the rest: 0 as a pack's end, any other value as one that needs a trailer. Then
+/// come one byte for the number of contents frames, and two for the length of the segments' part.
 pub fn run(input: &[u8]) {
     let mut input = Input(input);
     let (end, bytes) = match input.byte() {
@@ -46,7 +46,8 @@ fn check(tail: &PackTail) {
     assert!(tail.segment(tail.segments()).is_err());
 }
 
-/// A pack's end whose trailer fits `tail`: its first `segments_len` bytes are the segments, the rest is the table.
+/// Makes a pack's end with a trailer that fits `tail`. The first `segments_len` bytes of `tail` are the segments,
+/// and the rest is the table.
 fn seal(tail: &[u8], contents_frames: u8, segments_len: usize) -> (Vec<u8>, u64) {
     let segments_len = segments_len.min(tail.len());
     let (skeleton_at, tail_at) = parts(&tail[segments_len..], contents_frames).unwrap_or((16, 16));
@@ -63,7 +64,7 @@ fn seal(tail: &[u8], contents_frames: u8, segments_len: usize) -> (Vec<u8>, u64)
     (end, bytes)
 }
 
-/// Where the skeleton frames and the tail begin by a table's word.
+/// The offsets of the skeleton frames and of the tail, as a table states them.
 fn parts(mut table: &[u8], contents_frames: u8) -> Option<(u64, u64)> {
     let (mut skeleton_at, mut at) = (16u64, 16u64);
     for number in 0..varint::take(&mut table)? {
@@ -80,7 +81,7 @@ fn parts(mut table: &[u8], contents_frames: u8) -> Option<(u64, u64)> {
     Some((skeleton_at, at))
 }
 
-/// Ends of packs of several shapes, whole and without their trailers.
+/// Seeds: ends of packs of several shapes, whole and without their trailers.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();

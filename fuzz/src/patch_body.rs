@@ -1,10 +1,11 @@
-//! `regrow_delta::decode` of hostile bodies against a fixed base: an error, or a target of the right length, and never more than that.
+//! `regrow_delta::decode` of hostile bodies against a fixed base. It gives an error or a target of the right
+//! length, and never more than that.
 
 use regrow_delta::{Chains, Coding, Encoder, decode, find_ops};
 
 use crate::input::Input;
 
-/// First two bytes: the target's length; the rest is a body.
+/// The first two bytes are the target's length. The rest is a body.
 pub fn run(input: &[u8]) {
     let mut input = Input(input);
     let target_bytes = u64::from(input.number());
@@ -17,11 +18,11 @@ pub fn run(input: &[u8]) {
     assert!(result.is_err() || made == target_bytes, "a target of another length");
 }
 
-/// Some code, some text, some noise.
+/// A base of some code, some text, and some noise.
 fn base() -> Vec<u8> {
     let mut state = 7u32;
     let mut noise = || {
-        // Constants of Numerical Recipes' generator.
+        // The constants are those of Numerical Recipes' generator.
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 24) as u8
     };
@@ -29,7 +30,7 @@ fn base() -> Vec<u8> {
     text.take(3000).chain((0..3000).map(|_| noise())).collect()
 }
 
-/// Bodies of both codings, of targets with changes, moves and new bytes.
+/// Seeds: bodies of both codings, of targets with changes, moves and new bytes.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let base = base();

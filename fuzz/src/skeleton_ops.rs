@@ -1,5 +1,5 @@
-//! `LayoutBuilder` and `TreeWalker` on hostile skeleton streams: they agree on what is well-formed, and a layout that was
-//! built covers its image exactly.
+//! `LayoutBuilder` and `TreeWalker` on hostile skeleton streams. They must agree on what is well-formed, and a
+//! layout must cover its image exactly.
 
 use regrow_image::{
     ImagePiece, Layout, LayoutBuilder, LayoutError, Op, SkeletonPart, TreeEntry, TreeWalker, op_len, put_op,
@@ -10,7 +10,7 @@ use crate::tar_walk;
 
 const MAX_IMAGE_BYTES: u64 = 1 << 40;
 
-/// First two bytes: the sizes of the pieces that it is read in.
+/// The first two bytes give the sizes of the pieces in which the rest is read.
 pub fn run(input: &[u8]) {
     let mut input = Input(input);
     let seed = input.number();
@@ -23,7 +23,7 @@ pub fn run(input: &[u8]) {
             check(layout, skeleton);
         }
         (Err(LayoutError::Op(a)), Err(b)) => assert_eq!(a, b),
-        // The tree is told of sound skeletons alone: it neither counts nor pairs.
+        // The tree walker expects sound skeletons: it neither counts bytes nor pairs marks.
         (Err(LayoutError::TooMuch | LayoutError::Marks), _) => {}
         _ => panic!("layout {:?}, tree {:?}", layout.err(), tree.err()),
     }
@@ -35,7 +35,7 @@ pub(crate) fn build_layout(skeleton: &[u8], seed: u16) -> Result<Layout, LayoutE
     builder.finish()
 }
 
-/// Where the last entry ends in the contents; each lies there behind the one before.
+/// Returns the end of the last entry in the contents. Each entry must lie behind the one before.
 pub(crate) fn walk_tree(skeleton: &[u8], seed: u16) -> Result<u64, regrow_image::OpError> {
     let mut end = 0;
     let mut sink = |entry: TreeEntry| {
@@ -48,7 +48,7 @@ pub(crate) fn walk_tree(skeleton: &[u8], seed: u16) -> Result<u64, regrow_image:
     Ok(end)
 }
 
-/// What holds for each layout of each skeleton.
+/// Checks the properties of every layout of a skeleton.
 pub(crate) fn check(layout: &Layout, skeleton: &[u8]) {
     assert_eq!(layout.skeleton_bytes(), skeleton.len() as u64);
     let mut ops = Vec::new();
@@ -83,7 +83,7 @@ fn check_pieces(layout: &Layout, start: u64, end: u64) {
     assert_eq!(at, end);
 }
 
-/// Skeletons of tars, and one with more contents than 64 bits can count, then a literal.
+/// Seeds: skeletons of tars, and one with more contents than 64 bits can count, followed by a literal.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut endless = vec![3, 1];

@@ -1,5 +1,6 @@
-//! Images in, two streams out, and back: whatever comes in, in whatever pieces, comes back bit for bit; how it is cut does
-//! not depend on the pieces. Half of the inputs describe tars, so that headers have right checksums.
+//! Images become two streams, and images again. Every image comes back bit for bit, whatever its bytes and the
+//! sizes of its pieces, and the cuts do not depend on the pieces. Half of the inputs describe tars, so that headers
+//! have correct checksums.
 
 use bytes::Bytes;
 use regrow_chunker::Params;
@@ -8,7 +9,8 @@ use regrow_image::{BLOCK, ImagePiece, RawChunk, SkeletonPart, Splitter, StreamKi
 use crate::input::{Input, pieces};
 use crate::skeleton_ops;
 
-/// First two bytes: the sizes of the pieces. Third: 0 takes the rest as the image, else as instructions for a tar.
+/// The first two bytes give the sizes of the pieces. The third says how to take the rest: 0 as the image, any other
+/// value as instructions for a tar.
 pub fn run(input: &[u8]) {
     let mut input = Input(input);
     let seed = input.number();
@@ -42,7 +44,7 @@ fn split<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, params: Params) -> Vec<
 
 fn cuts(chunks: &[RawChunk]) -> Vec<(StreamKind, &[u8])> {
     let mut cuts: Vec<_> = chunks.iter().map(|chunk| (chunk.stream, chunk.bytes.as_ref())).collect();
-    // How the streams interleave may depend on the pieces.
+    // The pieces may decide how the streams interleave.
     cuts.sort_by_key(|&(kind, _)| kind);
     cuts
 }
@@ -51,7 +53,7 @@ fn stream(chunks: &[RawChunk], kind: StreamKind) -> Vec<u8> {
     chunks.iter().filter(|chunk| chunk.stream == kind).flat_map(|chunk| chunk.bytes.iter().copied()).collect()
 }
 
-/// The image from its streams, and the streams from the image.
+/// Makes the image from its streams, and the streams from the image.
 fn rebuild(image: &[u8], skeleton: &[u8], contents: &[u8], seed: u16) {
     let layout = skeleton_ops::build_layout(skeleton, seed).expect("its own skeleton");
     layout.check(image.len() as u64, skeleton.len() as u64, contents.len() as u64).expect("its own sizes");
@@ -75,7 +77,8 @@ fn rebuild(image: &[u8], skeleton: &[u8], contents: &[u8], seed: u16) {
     assert!(found == contents, "other contents");
 }
 
-/// A tar by instructions, a byte each and what they need: a header, bytes, a zero block, padding, old GNU sparse.
+/// Makes a tar by instructions of one byte each, with their arguments: a header, bytes, a zero block, padding, old
+/// GNU sparse.
 fn tar_of(input: &mut Input<'_>) -> Vec<u8> {
     let mut tar = Vec::new();
     while !input.is_empty() && tar.len() < 1 << 18 {
@@ -99,7 +102,7 @@ fn tar_of(input: &mut Input<'_>) -> Vec<u8> {
     tar
 }
 
-/// A block with a right checksum; `size` from 65,000 on is written in base 256, and larger.
+/// A block with a correct checksum. A `size` of 65,000 or more is made larger and written in base 256.
 fn header(flag: u8, size: u64, name: &[u8]) -> [u8; BLOCK] {
     let mut block = [0; BLOCK];
     block[..name.len()].copy_from_slice(name);
@@ -119,7 +122,7 @@ fn header(flag: u8, size: u64, name: &[u8]) -> [u8; BLOCK] {
     block
 }
 
-/// The skeleton of a target input's image.
+/// The skeleton of the image of an input to this target.
 pub(crate) fn skeleton_of(input: &[u8]) -> Vec<u8> {
     let mut input = Input(input);
     input.number();
@@ -127,7 +130,7 @@ pub(crate) fn skeleton_of(input: &[u8]) -> Vec<u8> {
     stream(&split([image.as_slice()], Params::default()), StreamKind::Skeleton)
 }
 
-/// Plain and nested tars, with the extensions that the walker knows, whole and cut off.
+/// Seeds: plain and nested tars, with the extensions that the walker knows, whole and cut off.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let file = |flag: u8, data: &[u8]| {
