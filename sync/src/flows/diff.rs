@@ -1,4 +1,4 @@
-//! What an update from one image to another costs, and why.
+//! Computes the cost of an update from one image to another, and where that cost comes from.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -16,20 +16,21 @@ use crate::plan::tree::{ArchiveNumbers, Reading, archive_of, path_of};
 use crate::{Location, Network, Progress, SyncError};
 use regrow_local::StreamChunks;
 
-/// What to compare.
+/// The images to compare, and how.
 #[derive(Debug)]
 pub struct DiffOptions {
-    /// The index of what machines have.
+    /// The index of the image that machines have.
     pub old: Location,
-    /// The index of what they are to get.
+    /// The index of the image that they will get.
     pub new: Location,
-    /// Stores to read from; none: those that the indexes name.
+    /// The stores to read from. If there are none, those that the indexes name are used.
     pub stores: Vec<Location>,
-    /// Make a patch, to see what it costs by path.
+    /// Whether to make a patch, to see what it costs by path.
     pub patch: bool,
-    /// How much is done to make it small.
+    /// How much effort goes into making the patch small.
     pub patch_level: PatchLevel,
-    /// Local files that may be the images, for making the patch; none: they are read from the stores.
+    /// Local files that may be the images, for making the patch. If there are none, the images are read from the
+    /// stores.
     pub old_files: Vec<PathBuf>,
     /// See `old_files`.
     pub new_files: Vec<PathBuf>,
@@ -38,7 +39,7 @@ pub struct DiffOptions {
 }
 
 impl DiffOptions {
-    /// Defaults for two indexes.
+    /// The default options for two indexes.
     #[must_use]
     pub fn new(old: impl Into<Location>, new: impl Into<Location>) -> Self {
         Self {
@@ -54,58 +55,59 @@ impl DiffOptions {
     }
 }
 
-/// See the module's documentation.
+/// The cost of an update.
 #[derive(Debug, Clone, Serialize)]
 pub struct DiffReport {
-    /// Size of the old image.
+    /// The size of the old image in bytes.
     pub old_bytes: u64,
-    /// Size of the new image.
+    /// The size of the new image in bytes.
     pub new_bytes: u64,
-    /// Bytes that a machine with the old image downloads, all included.
+    /// The bytes that a machine with the old image downloads, everything included.
     pub bytes: u64,
-    /// Requests that it makes.
+    /// The number of requests that it makes.
     pub requests: u64,
-    /// Of the bytes: the index.
+    /// The part of the bytes that is the index.
     pub bytes_index: u64,
-    /// Of the bytes: the packs' ends, with tables, recipe segments and, up to 4 MiB, skeleton frames.
+    /// The part of the bytes that is the packs' ends: tables, recipe segments and, up to 4 MiB, skeleton frames.
     pub bytes_tables: u64,
-    /// Of the bytes: frames.
+    /// The part of the bytes that is frames.
     pub bytes_frames: u64,
-    /// Distinct chunks that the old image does not have.
+    /// The number of distinct chunks that the old image does not have.
     pub chunks: u64,
-    /// Their plain bytes.
+    /// The plain bytes of those chunks.
     pub bytes_plain: u64,
-    /// Stored bytes of new contents by archive, largest first.
+    /// The stored bytes of new contents by archive, largest first.
     pub archives: Vec<PathCost>,
-    /// Stored bytes of new contents by path, largest first.
+    /// The stored bytes of new contents by path, largest first.
     pub paths: Vec<PathCost>,
-    /// Stored bytes of new skeleton: names, times, owners.
+    /// The stored bytes of new skeleton: names, times, owners.
     pub bytes_headers: u64,
-    /// Size of the patch from the old image to the new one: that in the store, or the one that was made to see.
+    /// The size of the patch from the old image to the new one: of the patch in the store, or of the one that was
+    /// made for this report.
     pub bytes_patch: Option<u64>,
     /// Whether the store has a patch.
     pub patch_present: bool,
-    /// Bytes of the patch that was made that say how headers change.
+    /// The bytes of that made patch which say how headers change.
     pub bytes_patch_headers: Option<u64>,
 }
 
-/// What an archive or a path costs.
+/// The cost of an archive or a path.
 #[derive(Debug, Clone, Serialize)]
 pub struct PathCost {
-    /// The path; archives within archives apart by `!`.
+    /// The path. Archives within archives are separated by `!`.
     pub path: String,
-    /// Its share of the stored bytes.
+    /// The path's share of the stored bytes.
     pub bytes: u64,
-    /// Plain bytes in chunks that are new.
+    /// The plain bytes of new chunks.
     pub bytes_plain: u64,
-    /// Its share of the patch that was made.
+    /// The path's share of the patch that was made.
     pub bytes_patch: Option<u64>,
 }
 
 /// Plans the update from the old image to the new one.
 ///
 /// # Errors
-/// [`SyncError`] where an index or its store cannot be read.
+/// An index or its store cannot be read.
 pub fn diff(options: &DiffOptions, network: &mut Network, progress: &dyn Progress) -> Result<DiffReport, SyncError> {
     let DiffOptions { old, new, stores, scratch, .. } = options;
     let (old_index, new_index) = (network.load_index(old)?, network.load_index(new)?);
@@ -140,7 +142,7 @@ pub fn diff(options: &DiffOptions, network: &mut Network, progress: &dyn Progres
 }
 
 impl PathCost {
-    /// Whether it costs anything.
+    /// Whether the path costs anything.
     fn is_some(&self) -> bool {
         self.bytes > 0 || self.bytes_plain > 0 || self.bytes_patch.is_some_and(|bytes| bytes > 0)
     }
@@ -156,18 +158,18 @@ fn patch_in_store(
     let name = patch_name(&old.image_id(), &new.image_id());
     let stores = network.stores_of(&options.new, new, &options.stores)?;
     let Some(store) = stores.first() else { return Ok(None) };
-    // What is not there, or not to be seen, is not there for machines either.
+    // If the patch is absent or hidden here, machines cannot find it either.
     let size = async {
         match store.get(&name, Span::Range(0..1)).await?.object_bytes {
             Some(bytes) => Ok::<_, StoreError>(Some(bytes)),
-            // A host that does not tell: its end does.
+            // The host does not state the size in its answer. The answer for the object's end does.
             None => Ok(store.get(&name, Span::Suffix(1)).await?.object_bytes),
         }
     };
     Ok(network.block_on(size).ok().flatten())
 }
 
-/// Makes the patch to see what it costs.
+/// Makes the patch, to see what it costs.
 fn make_patch(
     options: &DiffOptions,
     old: &Index,
@@ -192,11 +194,11 @@ fn make_patch(
     })?)
 }
 
-/// Adds up what entries cost, in the image's order. Paths that cost nothing take no memory.
+/// Adds up the costs of entries, in the image's order. Paths that cost nothing take no memory.
 struct Costs<'a> {
     contents: &'a StreamChunks,
     cost: &'a UpdateCost,
-    /// Where files begin in the contents stream, and what they cost in the patch that was made.
+    /// The costs of files in the patch that was made, by the offset at which they begin in the contents stream.
     in_patch: Option<HashMap<u64, u64>>,
     numbers: ArchiveNumbers,
     archives: Vec<PathCost>,

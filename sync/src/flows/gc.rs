@@ -1,5 +1,5 @@
-//! Deletes what no kept index needs, in two steps with a time between: FORMAT.md, section 8.1, which says why no maker and no
-//! reader loses anything by it.
+//! Deletes from a store what no kept index needs, in two steps with some time between them. FORMAT.md, section 8.1,
+//! says why no maker and no reader loses anything by it.
 
 mod keep;
 mod repack;
@@ -24,25 +24,26 @@ use crate::{Location, MakeOptions, Network, Progress, SyncError};
 
 use keep::{Keep, Needs};
 
-/// A difference of clocks that counts for nothing: hosts round times to seconds.
+/// The largest difference of clocks that is ignored: hosts round times to seconds.
 const CLOCK_SLACK: Duration = Duration::from_secs(5);
 
-/// What to collect.
+/// The store to collect, and how.
 #[derive(Debug, Clone)]
 pub struct GcOptions {
     /// The store.
     pub store: Location,
-    /// Indexes (`….rgx`) and places whose indexes, at any depth, are kept; none: the place that the store lies in.
+    /// Indexes (`….rgx`), and places whose indexes at any depth are kept. If there are none, this is the place that
+    /// the store lies in.
     pub keep: Vec<Location>,
-    /// How long a pack stays after it was found to be needed no more; nothing that is younger is touched.
+    /// How long a pack stays after it was found unneeded. No younger pack is touched.
     pub grace: Duration,
-    /// Say what would be done, and do nothing.
+    /// Whether only to say what would be done.
     pub dry_run: bool,
-    /// Rewrite packs of which less than half is needed.
+    /// Whether to rewrite packs less than half of which is needed.
     pub repack: bool,
-    /// zstd level for packs that are rewritten.
+    /// The zstd level of rewritten packs.
     pub level: i32,
-    /// How long caches may keep indexes that are rewritten.
+    /// How long caches may keep rewritten indexes.
     pub index_max_age: Duration,
 }
 
@@ -50,7 +51,7 @@ impl GcOptions {
     /// How long a pack stays by default.
     pub const DEFAULT_GRACE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-    /// Defaults for a store.
+    /// The default options for a store.
     #[must_use]
     pub fn new(store: impl Into<Location>) -> Self {
         Self {
@@ -65,48 +66,48 @@ impl GcOptions {
     }
 }
 
-/// What was collected, or would be.
+/// The result of a collection, or of a dry run.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct GcReport {
-    /// Indexes that are kept.
+    /// The number of indexes that are kept.
     pub indexes: u64,
-    /// Packs in the store.
+    /// The number of packs in the store.
     pub packs: u64,
-    /// Their bytes.
+    /// The size of those packs in bytes.
     pub bytes: u64,
-    /// Packs that kept indexes need.
+    /// The number of packs that kept indexes need.
     pub packs_needed: u64,
-    /// Their bytes.
+    /// The size of the needed packs in bytes.
     pub bytes_needed: u64,
-    /// Packs that nobody needs, too young to be touched.
+    /// The number of packs that no index needs, but that are too young to be touched.
     pub packs_young: u64,
-    /// Packs that were condemned now: a later run deletes them.
+    /// The number of packs that this run condemned. A later run deletes them.
     pub packs_condemned: u64,
-    /// Packs that were condemned before and wait for their time.
+    /// The number of packs that were condemned earlier and wait for their time.
     pub packs_waiting: u64,
-    /// Packs that were deleted, their bytes.
+    /// The number of packs that were deleted.
     pub packs_deleted: u64,
-    /// See `packs_deleted`.
+    /// The size of the deleted packs in bytes.
     pub bytes_deleted: u64,
-    /// Patches that were deleted.
+    /// The number of patches that were deleted.
     pub patches_deleted: u64,
-    /// Packs that were rewritten, and the indexes that were pointed elsewhere.
+    /// The number of packs that were rewritten.
     pub packs_repacked: u64,
-    /// See `packs_repacked`.
+    /// The number of indexes that were pointed to rewritten packs.
     pub indexes_rewritten: u64,
-    /// Packs that kept indexes name and the store does not have, a line each.
+    /// The packs that kept indexes name but the store does not have, a line for each.
     pub missing: Vec<String>,
     /// Whether nothing was done.
     pub dry_run: bool,
-    /// How long it took.
+    /// The time that the run took.
     #[serde(serialize_with = "as_seconds", rename = "seconds")]
     pub elapsed: Duration,
 }
 
-/// Collects what `options` say.
+/// Collects as `options` say.
 ///
 /// # Errors
-/// [`SyncError`]; nothing is deleted where an index that is to be kept cannot be read, or where there is none.
+/// Nothing is deleted if a kept index cannot be read, or if there is no index to keep.
 pub fn gc(options: &GcOptions, network: &mut Network, progress: &dyn Progress) -> Result<GcReport, SyncError> {
     let start = Instant::now();
     let store = network.open_place(&options.store, Opening::Existing)?;
@@ -145,11 +146,11 @@ impl Collection<'_> {
         let mut condemned = Condemned::read(&*self.store).await?;
         let mut needs = self.keep.read(Needs::default()).await?;
         self.check_indexes(&needs, &packs)?;
-        // Not before the indexes were read, which may take long: a sentence begins when makers can see it.
+        // The indexes are read first, which may take long: a sentence begins when makers can see it.
         let now = SystemTime::now();
         self.condemn(&packs, &needs, &mut condemned, now);
         if !self.options.dry_run && condemned.is_changed() {
-            // Before the list is written: a wrong time in it would be believed by others.
+            // The clock is checked before the list is written, since others would believe a wrong time in it.
             self.check_clock(&mut condemned).await?;
             if !condemned.write(&*self.store).await? {
                 return Err(self.collected());
@@ -167,7 +168,7 @@ impl Collection<'_> {
         let names: Vec<String> = due.iter().map(pack_name).chain(patches).collect();
         self.store.delete(&names).await?;
         condemned.packs.retain(|id, _| !due.contains(id));
-        // If another gc was faster its list stands; entries of packs that are gone are dropped by the next run.
+        // If another gc was faster, its list stands. The next run drops the entries of packs that are gone.
         condemned.write(&*self.store).await?;
         Ok(())
     }
@@ -176,10 +177,12 @@ impl Collection<'_> {
         SyncError::Collected { store: self.options.store.to_string() }
     }
 
-    /// Compares this machine's clock with the store's, once. What is deleted when depends on both, and on the clocks of all machines that
-    /// run gc: each that is off by less than a quarter of the grace agrees with any other within half of it.
+    /// Compares this machine's clock with the store's, once. The time of deletion depends on both, and on the
+    /// clocks of all machines that run gc. Clocks that are off by less than a quarter of the grace agree with each
+    /// other within half of it.
     async fn check_clock(&mut self, condemned: &mut Condemned) -> Result<(), SyncError> {
-        // Without a grace it is for the user to see that nothing is being made; entries of others still have theirs.
+        // Without a grace the user must see to it that nothing is being made. The entries of others still have
+        // their grace.
         let graces = condemned.packs.values().map(|sentence| sentence.grace).chain([self.options.grace]);
         let Some(grace) = graces.filter(|grace| !grace.is_zero()).min() else { return Ok(()) };
         if std::mem::replace(&mut self.is_clock_checked, true) {
@@ -194,7 +197,7 @@ impl Collection<'_> {
         Ok(())
     }
 
-    /// Whoever keeps nothing of a store has most likely named other indexes than were meant.
+    /// Refuses to keep nothing of a store, since most likely the wrong indexes were named.
     fn check_indexes(&self, needs: &Needs, packs: &BTreeMap<ChunkId, ObjectInfo>) -> Result<(), SyncError> {
         let reason = if needs.indexes() == 0 {
             "there is no index to keep: give them with --keep"
@@ -206,7 +209,8 @@ impl Collection<'_> {
         Err(SyncError::Usage(format!("{}: {reason}", self.keep.shown())))
     }
 
-    /// Step C: what is needed again is pardoned, what is gone forgotten, what nobody needs condemned.
+    /// Does step C: pardons packs that are needed again, forgets packs that are gone, and condemns packs that no
+    /// index needs.
     fn condemn(
         &mut self,
         packs: &BTreeMap<ChunkId, ObjectInfo>,
@@ -219,7 +223,7 @@ impl Collection<'_> {
             if needs.packs.contains_key(id) || condemned.contains(id) {
                 continue;
             }
-            // A pack from the future is as young as can be.
+            // A pack whose time lies in the future counts as new.
             let age = now.duration_since(info.modified).unwrap_or_default();
             if age < self.options.grace {
                 self.report.packs_young += 1;
@@ -230,7 +234,8 @@ impl Collection<'_> {
         }
     }
 
-    /// Step E: what has been condemned for long enough, and still is in the list that stands in the store.
+    /// Does step E: finds packs that have been condemned for long enough, and still are in the list that stands in
+    /// the store.
     async fn due(
         &mut self,
         packs: &BTreeMap<ChunkId, ObjectInfo>,
@@ -255,13 +260,13 @@ impl Collection<'_> {
         Ok(due)
     }
 
-    /// Of the packs that were condemned now, those that are not deleted at once.
+    /// The number of packs that this run condemned and does not delete at once.
     fn newly_waiting(&self, due: &[ChunkId], condemned: &Condemned, now: SystemTime) -> u64 {
         let due: BTreeSet<&ChunkId> = due.iter().collect();
         condemned.packs.iter().filter(|(id, sentence)| sentence.at == now && !due.contains(id)).count() as u64
     }
 
-    /// Patches to images that no kept index describes. Nobody relies on a patch: chunks do as well.
+    /// The patches to images that no kept index describes. Nobody relies on a patch, since chunks do as well.
     async fn due_patches(&self, needs: &Needs, now: SystemTime) -> Result<Vec<String>, SyncError> {
         let grace = self.options.grace;
         let listed = self.store.list(PATCHES_FOLDER, Depth::Tree).try_filter(|info| {
@@ -292,7 +297,7 @@ impl Collection<'_> {
         debug_assert!(due.iter().all(|id| condemned.contains(id)));
     }
 
-    /// Packs that are needed and not there. One that came after the list was made, with its index, is there.
+    /// The packs that are needed and not there. A pack that came with its index after the list was made is there.
     async fn missing(&self, packs: &BTreeMap<ChunkId, ObjectInfo>, needs: &Needs) -> Result<Vec<String>, StoreError> {
         let looks = needs.packs.iter().filter(|(id, _)| !packs.contains_key(id)).map(|(id, index)| async move {
             let found = self.store.stat(&pack_name(id)).await?;

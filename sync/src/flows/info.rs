@@ -1,4 +1,4 @@
-//! What an index holds.
+//! The report on an index.
 
 use std::path::Path;
 
@@ -14,96 +14,97 @@ use crate::plan::inspect::Inspection;
 use crate::plan::tree::{ArchiveNumbers, Reading, archive_of, path_of};
 use crate::{Location, Network, Progress, SyncError};
 
-/// See the module's documentation.
+/// The facts about an index and its image.
 #[derive(Debug, Clone, Serialize)]
 pub struct InfoReport {
-    /// Size of the image.
+    /// The size of the image in bytes.
     pub image_bytes: u64,
-    /// Its id.
+    /// The image's id.
     pub image_id: String,
     /// BLAKE3 of the image.
     pub image_digest: String,
-    /// Version of the walking rules.
+    /// The version of the walking rules.
     pub walk_version: u32,
-    /// Smallest, average and largest chunk.
+    /// The smallest chunk size in bytes.
     pub chunk_min_bytes: u32,
-    /// See `chunk_min_bytes`.
+    /// The average chunk size in bytes.
     pub chunk_avg_bytes: u32,
-    /// See `chunk_min_bytes`.
+    /// The largest chunk size in bytes.
     pub chunk_max_bytes: u32,
-    /// Chunks of both streams, repetitions included.
+    /// The number of chunks in both streams, repetitions included.
     pub chunks: u64,
-    /// Chunks and bytes of the skeleton stream.
+    /// The number of chunks in the skeleton stream.
     pub skeleton_chunks: u64,
-    /// See `skeleton_chunks`.
+    /// The size of the skeleton stream in bytes.
     pub skeleton_bytes: u64,
-    /// Chunks and bytes of the contents stream.
+    /// The number of chunks in the contents stream.
     pub contents_chunks: u64,
-    /// See `contents_chunks`.
+    /// The size of the contents stream in bytes.
     pub contents_bytes: u64,
-    /// Recipe segments.
+    /// The number of recipe segments.
     pub segments: u64,
-    /// Names and sizes of the packs.
+    /// The names and sizes of the packs.
     pub packs: Vec<PackInfo>,
-    /// Gzip files of the image that are made again of what they hold.
+    /// The gzip files of the image that are made again from their plain bytes.
     pub coded: Vec<CodedInfo>,
-    /// Image ids that patches to this image were made from, as far as the index says.
+    /// The image ids of the bases of patches to this image, as far as the index names them.
     pub patch_bases: Vec<String>,
-    /// Where the store lies relative to the index.
+    /// The store's location relative to the index.
     pub store: String,
-    /// Frames of the packs and their stored bytes; `None` if the store could not be read.
+    /// The number of frames in the packs, or `None` if the store could not be read.
     pub frames: Option<u64>,
-    /// See `frames`.
+    /// The stored bytes of those frames, or `None` if the store could not be read.
     pub frame_bytes: Option<u64>,
-    /// The archives in the image, the image itself first; empty if it is none, or the store could not be read.
+    /// The archives in the image, the image itself first. The list is empty if the image is no archive, or if the
+    /// store could not be read.
     pub archives: Vec<ArchiveInfo>,
-    /// Why the store could not be read.
+    /// The reason why the store could not be read.
     pub store_error: Option<String>,
 }
 
 /// A pack that an index names.
 #[derive(Debug, Clone, Serialize)]
 pub struct PackInfo {
-    /// Its name.
+    /// The pack's id.
     pub id: String,
-    /// Its size.
+    /// The pack's size in bytes.
     pub bytes: u64,
 }
 
-/// A gzip file in an image that is made again of what it holds.
+/// A gzip file in an image that is made again from its plain bytes.
 #[derive(Debug, Clone, Serialize)]
 pub struct CodedInfo {
-    /// Its path, empty for the image itself; `None` if the store could not be read.
+    /// The file's path, empty for the image itself; `None` if the store could not be read.
     pub path: Option<String>,
-    /// Its size in the image.
+    /// The file's size in the image.
     pub bytes: u64,
-    /// The bytes that it holds.
+    /// The number of its plain bytes.
     pub plain_bytes: u64,
-    /// Its gzip members.
+    /// The number of its gzip members.
     pub members: u64,
     /// The encoders that wrote them, each once.
     pub encoders: Vec<String>,
-    /// What it costs in the index to say how it is made.
+    /// The number of bytes of the index that say how the file is made.
     pub index_bytes: u64,
 }
 
 /// An archive in an image, such as a layer.
 #[derive(Debug, Clone, Serialize)]
 pub struct ArchiveInfo {
-    /// Its path, empty for the image itself.
+    /// The archive's path, empty for the image itself.
     pub path: String,
-    /// Entries of all kinds.
+    /// The number of entries of all kinds.
     pub entries: u64,
-    /// Entries with contents.
+    /// The number of entries with contents.
     pub files: u64,
-    /// Bytes of their contents.
+    /// The bytes of their contents.
     pub bytes: u64,
 }
 
-/// Reads an index, and from its store what it says of the image.
+/// Reads an index, and the parts of its store that describe the image.
 ///
 /// # Errors
-/// [`SyncError`] where the index cannot be read; a store that cannot be read is part of the report.
+/// The index cannot be read. A store that cannot be read is part of the report.
 pub fn info(
     location: &Location,
     stores: &[Location],
@@ -176,12 +177,12 @@ fn coded(coding: &Coding) -> CodedInfo {
     }
 }
 
-/// What an image's entries tell.
+/// The facts that an image's entries tell.
 #[derive(Default)]
 struct Found {
     archives: Vec<ArchiveInfo>,
     numbers: ArchiveNumbers,
-    /// Paths of the coded files, in the image's order.
+    /// The paths of the coded files, in the image's order.
     coded_paths: Vec<String>,
 }
 

@@ -1,5 +1,5 @@
-//! Copies indexes, and just the packs that they need, to another store. Packs first, indexes last; what is there already is not
-//! sent again, so a push that was cut off continues when it is run again.
+//! Copies indexes, and just the packs that they need, to another store. Packs go first, indexes last. Objects that
+//! are there already are not sent again, so a push that was cut off continues when it is run again.
 
 mod patches;
 
@@ -26,50 +26,51 @@ use crate::place::location::relative_store;
 use crate::place::network::Opening;
 use crate::{Location, Network, Progress, Stage, SyncError};
 
-/// Packs on their way, at most.
+/// The most packs that are on their way at a time.
 const PACKS_IN_FLIGHT: usize = 4;
 
-/// What to push, and where.
+/// The indexes to push, and the place to push them to.
 #[derive(Debug, Clone)]
 pub struct PushOptions {
     /// The indexes.
     pub indexes: Vec<Location>,
-    /// Stores to read from, in this order; none: those that the indexes name.
+    /// The stores to read from, in this order. If there are none, those that the indexes name are used.
     pub stores: Vec<Location>,
-    /// The store to write to; made if it is not there. Indexes go beside it, and into it where it is a bucket's root.
+    /// The store to write to, which is made if it is not there. Indexes go beside it, or into it if it is a
+    /// bucket's root.
     pub to: Location,
-    /// Make it in a folder that holds other files, too.
+    /// Whether to make the store even in a folder that holds other files.
     pub new_store: bool,
     /// How long caches may keep the indexes.
     pub index_max_age: Duration,
-    /// Copy patches to these images too.
+    /// Whether to copy patches to these images too.
     pub patches: bool,
 }
 
-/// What was pushed.
+/// The result of a push.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct PushReport {
-    /// Where the indexes are now.
+    /// The new locations of the indexes.
     pub indexes: Vec<String>,
-    /// Packs that they need.
+    /// The number of packs that the indexes need.
     pub packs: u64,
-    /// Of these, packs that were there already.
+    /// The number of those packs that were there already.
     pub packs_present: u64,
-    /// Packs that were copied, their bytes.
+    /// The number of packs that were copied.
     pub packs_copied: u64,
-    /// See `packs_copied`.
+    /// The size of the copied packs in bytes.
     pub bytes_copied: u64,
-    /// Of the copied packs, those whose bytes did not come here.
+    /// The number of copied packs whose bytes did not pass through this machine.
     pub packs_copied_by_host: u64,
-    /// Patches that were copied.
+    /// The number of patches that were copied.
     pub patches_copied: u64,
-    /// Patches that were there already.
+    /// The number of patches that were there already.
     pub patches_present: u64,
-    /// Requests over a network, retries included.
+    /// The number of requests over a network, retries included.
     pub requests: u64,
-    /// Of these, those that write.
+    /// The number of those requests that write.
     pub requests_write: u64,
-    /// How long it took.
+    /// The time that the push took.
     #[serde(serialize_with = "as_seconds", rename = "seconds")]
     pub elapsed: Duration,
 }
@@ -81,18 +82,18 @@ struct Source {
     stores: Vec<Arc<dyn ReadStore>>,
 }
 
-/// How a pack came to be there.
+/// How a pack came to be in the target store.
 enum Copied {
     Present,
     ByHost,
-    /// Under this name.
+    /// This machine copied it, under this name.
     Here(ChunkId),
 }
 
-/// Copies what `options` say.
+/// Copies as `options` say.
 ///
 /// # Errors
-/// [`SyncError`]; no index is written before all its packs are there.
+/// No index is written before all its packs are there.
 pub fn push(options: &PushOptions, network: &mut Network, progress: &dyn Progress) -> Result<PushReport, SyncError> {
     let start = Instant::now();
     let sources =
@@ -142,7 +143,7 @@ fn open(location: &Location, options: &PushOptions, network: &mut Network) -> Re
     Ok(Source { location: location.clone(), index, stores })
 }
 
-/// The names that the indexes get, each another.
+/// The names that the indexes get. They must differ from each other.
 fn index_names(sources: &[Source]) -> Result<Vec<String>, SyncError> {
     let mut names: Vec<String> = Vec::with_capacity(sources.len());
     for source in sources {
@@ -155,7 +156,7 @@ fn index_names(sources: &[Source]) -> Result<Vec<String>, SyncError> {
     Ok(names)
 }
 
-/// The last part of an index's place.
+/// The last part of an index's location.
 fn index_name(location: &Location) -> Result<String, SyncError> {
     let name = match location {
         Location::Url(url) => url.split(['?', '#']).next().and_then(|url| url.rsplit('/').next()).map(str::to_owned),
@@ -166,7 +167,7 @@ fn index_name(location: &Location) -> Result<String, SyncError> {
         .ok_or_else(|| SyncError::Usage(format!("{location}: does not end in a name that an index can have")))
 }
 
-/// Makes the store, or sees to it that it is one for these images.
+/// Makes the store, or checks that it is one for these images.
 async fn describe(sources: &[Source], to: &dyn Store) -> Result<(), StoreError> {
     for Source { index, .. } in sources {
         let wanted = StoreDescription::new(index.walk_version, &index.params);
@@ -175,7 +176,7 @@ async fn describe(sources: &[Source], to: &dyn Store) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Brings all packs; returns those that have another name there.
+/// Copies all packs, and returns those that have another name in the target store.
 async fn copy_packs(
     sources: &[Source],
     to: &dyn Store,
@@ -216,7 +217,7 @@ async fn copy_pack(pack: &PackRef, source: &Source, to: &dyn Store, reliance: &R
     let name = pack_name(&pack.id);
     let is_condemned = reliance.is_condemned(&pack.id);
     if !is_condemned {
-        // One that is archived is put again, and can then be read.
+        // A pack that is archived is put again, so that it can be read.
         if to.stat(&name).await?.is_some_and(|found| found.bytes == pack.bytes && !found.is_archived) {
             return Ok(Copied::Present);
         }
@@ -233,14 +234,14 @@ async fn copy_pack(pack: &PackRef, source: &Source, to: &dyn Store, reliance: &R
         salt += 1;
         id = salt_pack(&mut file, pack.bytes, salt).map_err(SyncError::io(to.staging()))?;
     }
-    // Of another size: what is there is damaged.
+    // A pack of another size is damaged.
     let is_there = to.stat(&pack_name(&id)).await?.is_some();
     let condition = if is_there { Condition::Always } else { Condition::IfAbsent };
     to.put(&pack_name(&id), Content::File(file), ObjectKind::Immutable, condition).await?;
     Ok(Copied::Here(id))
 }
 
-/// A pack in a file, checked against its name, from the first store that has it whole.
+/// Fetches a pack into a file and checks it against its name. It comes from the first store that has it whole.
 async fn fetch(pack: &PackRef, name: &str, source: &Source, to: &dyn Store) -> Result<NamedTempFile, SyncError> {
     let mut last = StoreError::NotFound { object: name.to_owned(), status: None };
     for store in &source.stores {
@@ -285,7 +286,8 @@ fn renamed_id(renamed: &BTreeMap<ChunkId, ChunkId>, pack: &PackRef) -> ChunkId {
     renamed.get(&pack.id).copied().unwrap_or(pack.id)
 }
 
-/// The index for its new place: byte for byte the old one, unless its packs' names or the way to its store are others.
+/// The index for its new place. It is the old one, byte for byte, unless the names of its packs or the path to its
+/// store change.
 fn retarget(
     mut index: Index,
     renamed: &BTreeMap<ChunkId, ChunkId>,

@@ -1,4 +1,4 @@
-//! Is a file the image? Is a store whole?
+//! Checks that a file is the image of an index, and that a store is whole.
 
 mod pack;
 mod patches;
@@ -20,44 +20,44 @@ use serde::Serialize;
 use crate::place::network::Opening;
 use crate::{Location, Network, Progress, Stage, SyncError};
 
-/// A file against an index.
+/// The comparison of a file with an index.
 #[derive(Debug, Clone, Serialize)]
 pub struct VerifyReport {
     /// Whether the file is the image.
     pub ok: bool,
-    /// Size of the image by the index.
+    /// The size of the image as the index states it.
     pub image_bytes: u64,
-    /// BLAKE3 of the image by the index.
+    /// The BLAKE3 hash of the image as the index states it.
     pub image_digest: String,
-    /// Size of the file.
+    /// The size of the file.
     pub file_bytes: u64,
-    /// BLAKE3 of the file.
+    /// The BLAKE3 hash of the file.
     pub file_digest: String,
 }
 
-/// A store, and indexes in it.
+/// The state of a store, and of indexes in it.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct StoreVerifyReport {
     /// Whether nothing is wrong.
     pub ok: bool,
-    /// Packs that were read.
+    /// The number of packs that were read.
     pub packs: u64,
-    /// Their bytes.
+    /// The size of those packs in bytes.
     pub bytes: u64,
-    /// Chunks that were hashed.
+    /// The number of chunks that were hashed.
     pub chunks: u64,
-    /// Patches that were read.
+    /// The number of patches that were read.
     pub patches: u64,
-    /// Indexes that were checked.
+    /// The number of indexes that were checked.
     pub indexes: u64,
-    /// What is wrong, a line each.
+    /// The problems, a line for each.
     pub problems: Vec<String>,
 }
 
-/// Compares a file with what an index says of its image.
+/// Compares a file with its description in an index.
 ///
 /// # Errors
-/// [`SyncError`] where the index or the file cannot be read; a difference is part of the report.
+/// The index or the file cannot be read. A difference is part of the report.
 pub fn verify_file(
     location: &Location,
     path: &Path,
@@ -89,11 +89,11 @@ pub fn verify_file(
     })
 }
 
-/// Reads every byte of a store, of all packs in a folder and of those that the indexes name at a URL, and checks that the indexes
-/// are complete in it.
+/// Reads every byte of a store, and checks that the indexes are complete in it. In a folder or a bucket these are
+/// all packs, at a URL those that the indexes name.
 ///
 /// # Errors
-/// [`SyncError`] where an index cannot be read or the store not be reached; what is wrong with packs is part of the report.
+/// An index cannot be read, or the store cannot be reached. Problems of packs are part of the report.
 pub fn verify_store(
     store: &Location,
     indexes: &[Location],
@@ -127,7 +127,7 @@ pub fn verify_store(
     Ok(report)
 }
 
-/// The packs that lie in a store, each with its size.
+/// Lists the packs of a store, each with its size.
 fn listed_packs(store: &Location, network: &mut Network) -> Result<BTreeMap<ChunkId, u64>, SyncError> {
     let place = network.open_place(store, Opening::Existing)?;
     let listed = network.block_on(async {
@@ -156,7 +156,7 @@ fn verify_packs(
         check_time(progress)?;
         let add = |bytes| progress.add(Stage::Verify, bytes);
         let found = network.block_on(pack::verify(reader.as_ref(), (id, *bytes), &pool, add))?;
-        // gc may have deleted it since the list was made; then no index needs it.
+        // gc may have deleted the pack since the list was made. In that case no index needs it.
         if found.is_absent && !needed.contains(id) {
             continue;
         }
@@ -168,13 +168,13 @@ fn verify_packs(
             whole.insert(*id, tail);
         }
     }
-    // What was not read in time is no problem of the store.
+    // Parts that were not read in time are no problem of the store.
     check_time(progress)?;
     progress.end(Stage::Verify);
     Ok(whole)
 }
 
-/// Whether each segment and each chunk of an index is in the pack that it names.
+/// Checks that each segment and each chunk of an index is in the pack that the index names.
 fn verify_index(name: &str, index: &Index, packs: &BTreeMap<ChunkId, PackTail>, report: &mut StoreVerifyReport) {
     let mut problem = |text: String| report.problems.push(format!("{name}: {text}"));
     let pack = |number: u32| packs.get(&index.packs[number as usize].id);

@@ -1,4 +1,4 @@
-//! The indexes that are kept, and what they need.
+//! The indexes that are kept, and the packs that they need.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,39 +15,39 @@ use crate::place::index_file::is_index_name;
 use crate::place::network::Opening;
 use crate::{Location, Network, SyncError};
 
-/// Requests at a time.
+/// The number of requests at a time.
 pub(super) const IN_FLIGHT: usize = 16;
 
-/// Where indexes to keep are.
+/// A source of indexes to keep.
 enum Source {
-    /// All of a place, at any depth.
+    /// All indexes of a place, at any depth.
     Tree(Arc<dyn Store>),
-    /// This one.
+    /// One index.
     One(Arc<dyn Store>, String),
-    /// One that is only to be read; it was read at the start.
+    /// One index in a place that can only be read. It was read at the start.
     Read(String, Box<Index>),
 }
 
-/// See the module's documentation.
+/// The indexes to keep.
 pub(super) struct Keep {
     sources: Vec<Source>,
     shown: Vec<String>,
 }
 
-/// An index in a place.
+/// A kept index in a place.
 #[derive(Clone)]
 pub(super) struct KeptIndex {
     pub(super) place: Arc<dyn Store>,
     pub(super) name: String,
 }
 
-/// A state of an index, as far as a list shows it.
+/// The state of an index, as far as a list shows it.
 type Seen = (u64, Option<SystemTime>);
 
-/// What the kept indexes need.
+/// The needs of the kept indexes.
 #[derive(Default)]
 pub(super) struct Needs {
-    /// Packs, and the name of an index that needs each.
+    /// The needed packs, each with the name of an index that needs it.
     pub(super) packs: BTreeMap<ChunkId, String>,
     pub(super) images: BTreeSet<ChunkId>,
     seen: BTreeMap<String, Seen>,
@@ -81,8 +81,8 @@ impl Keep {
         self.shown.join(", ")
     }
 
-    /// Reads the indexes that are new, or other than when `needs` were read. What was needed then is needed still: an index that
-    /// goes away meanwhile costs nothing but time.
+    /// Reads the indexes that are new, or that have changed since `needs` were read. Earlier needs stay: an index
+    /// that goes away meanwhile costs nothing but time.
     pub(super) async fn read(&self, mut needs: Needs) -> Result<Needs, SyncError> {
         for source in &self.sources {
             if let Source::Read(name, index) = source {
@@ -102,14 +102,14 @@ impl Keep {
         while let Some((shown, found)) = reading.try_next().await? {
             match found {
                 Some(index) => needs.add(&shown, &index),
-                // It went away since it was listed.
+                // The index went away since it was listed.
                 None => drop(needs.seen.remove(&shown)),
             }
         }
         Ok(needs)
     }
 
-    /// All indexes that can be listed, each once.
+    /// Lists all indexes that can be listed, each once.
     pub(super) async fn list(&self) -> Result<Vec<(KeptIndex, Seen)>, SyncError> {
         let mut found = BTreeMap::new();
         for source in &self.sources {
@@ -132,7 +132,7 @@ impl Keep {
                             found.insert(index.shown(), (index, (info.bytes, Some(info.modified))));
                         }
                     }
-                    // Most likely a slip of the pen; what it was to keep would be lost.
+                    // This is most likely a typing mistake, and the packs that it should have kept would be lost.
                     if is_empty {
                         return Err(SyncError::Usage(format!(
                             "{}: --keep: there is no index (*.rgx) to keep there; nothing is deleted",
@@ -147,12 +147,12 @@ impl Keep {
 }
 
 impl KeptIndex {
-    /// Where it is, for people.
+    /// The index's place and name, for people.
     pub(super) fn shown(&self) -> String {
         shown(&*self.place, &self.name)
     }
 
-    /// Reads it; `None` if it is gone.
+    /// Reads the index. The result is `None` if it is gone.
     async fn read(self) -> Result<(String, Option<Index>), SyncError> {
         let index = match self.read_bytes().await? {
             Some((bytes, _)) => Some(self.decode(&bytes)?),
@@ -161,8 +161,9 @@ impl KeptIndex {
         Ok((self.shown(), index))
     }
 
-    /// Its bytes and its version; `None` if it is gone. An index that was listed and may not be read is not gone, though
-    /// hosts answer alike (403) where they may not tell: what it needs would be deleted.
+    /// Reads the index's bytes and version. The result is `None` if it is gone. A listed index that may not be read
+    /// does not count as gone, although hosts give the same answer (403) where they may not tell. The packs that it
+    /// needs would be deleted.
     pub(super) async fn read_bytes(&self) -> Result<Option<(Bytes, Option<String>)>, StoreError> {
         let download = match self.place.get(&self.name, Span::Whole).await {
             Ok(download) => download,
@@ -174,7 +175,7 @@ impl KeptIndex {
         Ok(Some((bytes, version)))
     }
 
-    /// The index that these bytes of it are.
+    /// Decodes bytes of this index.
     pub(super) fn decode(&self, bytes: &[u8]) -> Result<Index, SyncError> {
         Index::decode(bytes).map_err(|source| SyncError::Index { location: self.shown(), source })
     }
@@ -184,7 +185,8 @@ fn shown(place: &dyn Store, name: &str) -> String {
     format!("{}/{name}", place.location())
 }
 
-/// What `--keep` names: an object that is there is an index, whatever its name; anything else is a place with indexes.
+/// The source that `--keep` names. An object that exists is an index, whatever its name; anything else is a place
+/// with indexes.
 fn source(location: &Location, network: &mut Network) -> Result<Source, SyncError> {
     if let Location::Url(_) = location {
         return Ok(Source::Read(location.to_string(), Box::new(network.load_index(location)?)));

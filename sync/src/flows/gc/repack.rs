@@ -1,5 +1,6 @@
-//! Packs of which little is needed any more are written anew with just that; indexes are pointed to the new packs; the old ones
-//! are then collected like any others, so that who has an old index in hand can still read them for the time of grace.
+//! Rewrites packs of which little is still needed. The needed parts go into new packs, and indexes are pointed to
+//! those. The old packs are then collected like any others, so a reader that has an old index can still read them
+//! for the time of grace.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -24,29 +25,29 @@ use crate::place::condemned::Reliance;
 use crate::place::index_file::encode;
 use crate::{Location, Network, Progress, Stage, SyncError};
 
-/// A pack is rewritten when less than one part in so many of its plain bytes is needed.
+/// A pack is rewritten if the needed part of its plain bytes is smaller than one in this many.
 const REWRITE_BELOW: u64 = 2;
 
-/// A kept index with what is needed to point it elsewhere.
+/// A kept index, with the data for pointing it to other packs.
 struct Opened {
     index: Index,
     version: Option<String>,
-    /// Of its bytes.
+    /// The hash of the index's bytes.
     hash: blake3::Hash,
     kept: KeptIndex,
 }
 
-/// What is known of a pack.
+/// A pack that kept indexes need.
 struct Pack {
     tail: PackTail,
-    /// Which of its chunks, by number, and segments an index needs.
+    /// For each chunk by its position, and for each segment, whether an index needs it.
     live: Vec<bool>,
     live_segments: Vec<bool>,
-    /// The numbers of its segments.
+    /// The positions of the segments.
     segments: HashMap<ChunkId, usize>,
 }
 
-/// Where things are now.
+/// The new places of chunks and segments.
 #[derive(Default)]
 struct Moved {
     chunks: IdMap<u32>,
@@ -54,7 +55,7 @@ struct Moved {
     packs: Vec<PackSummary>,
 }
 
-/// Rewrites what is worth it. Counts into `report`; in a dry run, only counts.
+/// Rewrites packs where it pays, and counts in `report`. A dry run only counts.
 pub(super) fn repack(
     options: &GcOptions,
     store: &Arc<dyn Store>,
@@ -92,7 +93,8 @@ pub(super) fn repack(
     Ok(())
 }
 
-/// The kept indexes whose packs are in the store. Others, of other stores beside it say, are left as they are.
+/// The kept indexes whose packs are in the store. Others, for example of another store beside it, are left as they
+/// are.
 async fn open(keep: &Keep, store: &dyn Store) -> Result<Vec<Opened>, SyncError> {
     let mut opened = Vec::new();
     let here: BTreeSet<ChunkId> = list_packs(store).map_ok(|(id, _)| id).try_collect().await?;
@@ -149,12 +151,12 @@ impl Pack {
     }
 }
 
-/// The pack of each of the things that runs count.
+/// The pack of each chunk or segment that runs count.
 fn packs_of<'i>(index: &'i Index, runs: &'i [Run]) -> impl Iterator<Item = ChunkId> + 'i {
     runs.iter().flat_map(move |run| (0..run.count).map(move |_| index.packs[run.pack as usize].id))
 }
 
-/// Marks what an index needs.
+/// Marks the chunks and segments that an index needs.
 fn mark(opened: &Opened, packs: &mut BTreeMap<ChunkId, Pack>) -> Result<(), SyncError> {
     let index = &opened.index;
     let mut records = Vec::new();
@@ -180,7 +182,7 @@ fn mark(opened: &Opened, packs: &mut BTreeMap<ChunkId, Pack>) -> Result<(), Sync
     Ok(())
 }
 
-/// The recipe of an index, from the packs that hold its segments.
+/// The recipe of an index, read from the packs that hold its segments.
 fn records_of(
     opened: &Opened,
     packs: &BTreeMap<ChunkId, Pack>,
@@ -204,7 +206,7 @@ fn records_of(
     Ok(records)
 }
 
-/// Writes what is needed of the packs into new ones.
+/// Writes the needed parts of the packs into new ones.
 fn rewrite(
     options: &GcOptions,
     store: &Arc<dyn Store>,
@@ -260,7 +262,7 @@ impl Pack {
         self.tail.frames.iter().filter(|frame| self.live[frame.chunks.clone()].contains(&true))
     }
 
-    /// The chunks of a frame that are needed, verified.
+    /// The needed chunks of a frame, verified.
     fn open(&self, id: &ChunkId, frame: &FrameEntry, stored: &[u8]) -> Result<Vec<(Record, Vec<u8>)>, SyncError> {
         let damaged = |reason: String| StoreError::Damaged { object: pack_name(id), reason };
         let mut decompressor = Decompressor::new().map_err(SyncError::io("decompression"))?;
@@ -281,7 +283,7 @@ impl Pack {
     }
 }
 
-/// The same image, read from the new packs.
+/// The index of the same image, read from the new packs.
 fn repoint(
     index: &Index,
     records: &[Record],
@@ -300,7 +302,7 @@ fn repoint(
         let new = rewritten.contains_key(&pack).then(|| moved.segments.get(&segment.id).copied());
         push(&mut segment_runs, numbers.of(pack, new)?);
     }
-    // Numbers changed, and what was new with the image lies elsewhere.
+    // Pack numbers have changed, and the chunks that were new with the image now lie in other packs.
     Ok(Index { packs: numbers.packs, chunk_runs, segment_runs, fresh_packs: Vec::new(), ..index.clone() })
 }
 
@@ -311,7 +313,7 @@ fn push(runs: &mut Vec<Run>, pack: u32) {
     }
 }
 
-/// Gives packs their numbers in the new index, in the order of first use.
+/// Numbers the packs of the new index in the order of their first use.
 struct Numbers<'a> {
     old: IdMap<PackRef>,
     moved: &'a Moved,
@@ -320,7 +322,7 @@ struct Numbers<'a> {
 }
 
 impl Numbers<'_> {
-    /// The number of an old pack; or, where that was rewritten, of the new one with this number.
+    /// The number of an old pack. If that pack was rewritten, it is the number of this new one.
     fn of(&mut self, old: ChunkId, new: Option<Option<u32>>) -> Result<u32, SyncError> {
         let found = match new {
             None => self.old.get(&old).copied(),
@@ -329,7 +331,8 @@ impl Numbers<'_> {
                 PackRef { id, bytes, skeleton_at, tail_at }
             }),
         };
-        // What is not found was not marked as needed, though the recipe has it: the pack's table contradicts the index.
+        // A missing chunk was not marked as needed although the recipe has it, so the pack's table contradicts the
+        // index.
         let pack = found.ok_or_else(|| StoreError::Damaged {
             object: pack_name(&old),
             reason: "a chunk that an index names is not in it".to_owned(),
@@ -341,13 +344,13 @@ impl Numbers<'_> {
     }
 }
 
-/// Puts an index in place of the one that was read. `false` if another is there now.
+/// Puts an index in place of the one that was read. The result is `false` if another one is there now.
 ///
-/// The put is conditional, but not all hosts know conditions. So the index is read right before, since rewriting may have taken
-/// hours, and right after.
+/// The put is conditional, but not all hosts know conditions. So the index is read right before it, since rewriting
+/// may have taken hours, and right after it.
 ///
 /// # Errors
-/// [`SyncError::ReadBack`] if what is there afterwards is what was there before, or no index.
+/// [`SyncError::ReadBack`] if the index is still the old one afterwards, or is no index.
 async fn put(opened: &Opened, index: &Index, options: &GcOptions) -> Result<bool, SyncError> {
     let kept = &opened.kept;
     let is_as_read = |bytes: &[u8]| blake3::hash(bytes) == opened.hash;
@@ -360,13 +363,13 @@ async fn put(opened: &Opened, index: &Index, options: &GcOptions) -> Result<bool
     let kind = ObjectKind::Index { max_age: options.index_max_age };
     let content = Content::Bytes(encoded.clone());
     let is_put = kept.place.put(&kept.name, content, kind, condition).await? == PutOutcome::Stored;
-    // Gone: removed since.
+    // The index was removed since.
     let Some((standing, version)) = kept.read_bytes().await? else { return Ok(false) };
     if standing == encoded {
         return Ok(true);
     }
     let is_lost = is_as_read(&standing) && version == opened.version;
-    // Otherwise somebody else was faster.
+    // If not, somebody else was faster.
     if is_put && (is_lost || kept.decode(&standing).is_err()) {
         return Err(SyncError::ReadBack { index: kept.shown() });
     }

@@ -1,4 +1,4 @@
-//! Patches that go along with their images.
+//! Copies patches along with their images.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use super::{PushReport, Source};
 use crate::transfer::whole_patch::fetch_whole;
 use crate::{Progress, SyncError};
 
-/// Copies the patches to the images that are pushed: those that their indexes announce, and those from one to another. A patch that
-/// is not there, or damaged, is passed over: machines take chunks.
+/// Copies the patches to the pushed images: those that their indexes announce, and those from one pushed image to
+/// another. A patch that is absent or damaged is passed over, since machines then take chunks.
 pub(super) async fn copy_patches(
     sources: &[Source],
     to: &dyn Store,

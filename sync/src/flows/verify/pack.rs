@@ -1,4 +1,4 @@
-//! Every byte of a pack.
+//! Checks every byte of a pack.
 
 use std::collections::VecDeque;
 
@@ -12,10 +12,10 @@ use regrow_store::{Decompressor, FrameEntry, PackTail, ReadStore, Span, StoreErr
 use crate::SyncError;
 use crate::transfer::slicer::Slicer;
 
-/// Frames that may wait in the pool.
+/// The number of frames that may wait in the pool.
 const FRAMES_IN_FLIGHT: usize = 8;
 
-/// What was found.
+/// The findings about a pack.
 #[derive(Default)]
 pub(super) struct PackReport {
     pub(super) bytes: u64,
@@ -27,8 +27,9 @@ pub(super) struct PackReport {
     pub(super) tail: Option<PackTail>,
 }
 
-/// Reads a pack of this many bytes: its name, its table, its segments, each chunk. What is wrong with its bytes is a problem; a
-/// host that cannot be reached, or answers something else than was asked for, is an error.
+/// Reads a pack of this many bytes, and checks its name, its table, its segments, and each chunk. Wrong bytes are a
+/// problem in the report. It is an error if the host cannot be reached, or answers something else than it was asked
+/// for.
 pub(super) async fn verify(
     store: &dyn ReadStore,
     (id, bytes): (&ChunkId, u64),
@@ -82,7 +83,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Reads all of the pack once: hashes it, and checks each frame on its way.
+    /// Reads the whole pack once. It is hashed, and each frame is checked on its way.
     async fn read_all(
         &mut self,
         store: &dyn ReadStore,
@@ -133,7 +134,7 @@ impl Reading<'_> {
     }
 }
 
-/// The number of chunks of a frame, if all are what their ids say.
+/// The number of chunks in a frame, if all of them match their ids.
 fn check_frame(stored: &[u8], plain_bytes: u64, records: &[Record]) -> Result<u64, String> {
     let mut decompressor = Decompressor::new().map_err(|error| error.to_string())?;
     let plain = decompressor.decompress(stored, plain_bytes).ok_or("cannot be decompressed")?;

@@ -1,4 +1,4 @@
-//! Are a store's patches whole? What they yield is not tried: that takes the images.
+//! Checks that a store's patches are whole. Their targets are not made, since that takes the images.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::{Location, Network, SyncError};
 /// The base and the target of a patch.
 pub(super) type Patch = (ChunkId, ChunkId);
 
-/// The patches that lie in a store; at a URL, those that indexes announce.
+/// The patches in a store, or at a URL those that indexes announce.
 pub(super) fn listed(
     store: &Location,
     indexes: &[(String, Index)],
@@ -35,7 +35,8 @@ pub(super) fn listed(
     Ok(network.block_on(found)?)
 }
 
-/// Reads patches and checks them against their checksums. One that is not there is no fault: announcements are hints.
+/// Reads patches and checks them against their checksums. An absent patch is no fault, since announcements are
+/// hints.
 pub(super) fn verify(
     patches: &BTreeSet<Patch>,
     store: &dyn ReadStore,
