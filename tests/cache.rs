@@ -1,4 +1,4 @@
-//! `--cache` and `--catalog`: trusted for nothing.
+//! `--cache` and `--catalog`, which are trusted for nothing.
 
 use std::fs::File;
 use std::time::{Duration, SystemTime};
@@ -97,7 +97,7 @@ fn a_damaged_cache_costs_a_fetch() {
         check_extract(&report, &new);
         assert_eq!(number(&report, "bytes_fetched"), server.body_bytes(), "{name}");
         env.remove("out");
-        // What was damaged has been dropped, and is replaced by the next run at the latest.
+        // A damaged entry has been dropped, and the next run replaces it at the latest.
         env.json(&extract);
         env.remove("out");
         let healed = env.json(&extract);
@@ -119,7 +119,7 @@ fn a_cache_that_cannot_be_written_fails_nothing() {
     check_extract(&report, &new);
 }
 
-/// Makes a file look as if it had been written long ago: what is fresh is not remembered.
+/// Makes a file look as if it had been written long ago, because fresh files are not remembered.
 fn age(env: &TestEnvironment, name: &str) {
     let hour_ago = SystemTime::now() - Duration::from_secs(3600);
     File::options().write(true).open(env.path(name)).unwrap().set_modified(hour_ago).unwrap();
@@ -175,12 +175,12 @@ fn a_seed_that_changed_since_the_catalog_saw_it() {
     age(&env, "seed");
     env.json(extract);
     env.remove("out");
-    // The same size and the same time: only the content tells.
+    // The file has the same size and time, so only its content tells.
     env.write("seed", &noise("quietly", old.len()));
     age(&env, "seed");
     check_extract(&env.json(extract), &new);
     assert!(env.read("out") == new);
-    // The output too is a file that the catalog may know.
+    // The catalog may also know the output.
     age(&env, "out");
     env.json(extract);
     let wrong = [&[1], &new[1..]].concat();

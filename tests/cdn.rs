@@ -1,4 +1,4 @@
-//! Hosts far away: several of them, signed URLs, limits, and how much is asked for.
+//! Distant hosts: several of them, signed URLs, limits, and the number of bytes and requests.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ mod delay_proxy;
 
 use delay_proxy::{DelayProxy, Distance};
 
-/// An image of noise, in many packs.
+/// An image of noise in many packs.
 fn many_packs(bytes: usize) -> (TestEnvironment, Vec<u8>) {
     let env = TestEnvironment::new();
     let image = noise("many packs", bytes);
@@ -37,7 +37,7 @@ fn a_host_that_dies_is_left_alone_for_a_while() {
     for fault in [Answer::Status(500), Answer::Status(503), Answer::Reset, Answer::ResetInBody, Answer::Short] {
         let (env, image) = many_packs(3_000_000);
         let what = format!("{fault:?}");
-        // A good beginning, then nothing.
+        // The host works at first, and then fails.
         let first = Server::with(env.root(), move |request| match request.number {
             0..4 => Answer::Serve,
             _ => fault.clone(),
@@ -47,9 +47,10 @@ fn a_host_that_dies_is_left_alone_for_a_while() {
         check_extract(&env.json(&extract), &image);
         assert!(env.read("out") == image, "{what}");
         let packs = env.packs_of("app.rgx").len();
-        // A short body says nothing of the host as a whole; the others do.
+        // A short body says nothing about the host as a whole. The other faults do.
         if what != "Short" {
-            // One that is busy right after it answered may just have had too many requests: it is asked for a while.
+            // A host that is busy right after it answered may just have had too many requests, so it is asked for a
+            // while.
             let most = if what == "Status(503)" { 4 + 9 } else { 4 + 3 };
             assert!(first.request_count() <= most, "{what}: {} requests", first.request_count());
         }
@@ -63,7 +64,8 @@ fn a_host_that_comes_back_is_used_again() {
     let begun = Instant::now();
     let late = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&late);
-    // Down until 3 s have passed; found to be so once or twice, and not asked before 5 s after that.
+    // The host is down until 3 s have passed. That is noticed once or twice, and the host is not asked for 5 s
+    // after that.
     let first = Server::with(env.root(), move |_| {
         if begun.elapsed() < Duration::from_secs(3) {
             return Answer::Status(500);
@@ -146,7 +148,7 @@ fn a_signature_goes_with_all_requests_and_is_never_shown() {
     assert!(!outcome.stderr.contains("s3cr3t"), "{}", outcome.stderr);
 }
 
-/// A host that serves only who shows the ticket.
+/// A host that serves only clients that show the ticket.
 fn guarded(env: &TestEnvironment) -> Server {
     Server::with(env.root(), |request| match request.header("cookie") {
         Some("ticket=s3cr3t; path=/") => Answer::Serve,
@@ -182,7 +184,7 @@ fn headers_go_with_all_requests_and_are_never_shown() {
         let outcome = Outcome::of(&mut env.command_of(&["extract", "--header", header, &url, "out"]));
         assert!(matches!(outcome.code, Some(1 | 2)), "{header}: {outcome:?}");
         let is_shown = outcome.stderr.contains("s3cr3t");
-        // A file's name is no secret.
+        // The name of a file is no secret.
         assert_eq!(is_shown, header.starts_with("@absent"), "{header}: {}", outcome.stderr);
     }
 }
@@ -193,13 +195,14 @@ fn a_limit_of_the_rate_is_kept() {
     let server = Server::new(env.root());
     let begun = Instant::now();
     let report = env.json(&format!("extract --limit-rate 500KB {} out", server.url("app.rgx")));
-    // What is granted at once, and the last piece, come on top.
+    // The burst and the last piece come on top.
     let least = number(&report, "bytes_fetched") as f64 / 500_000.0 * 0.7;
     assert!(begun.elapsed().as_secs_f64() >= least, "{:?} for {report}", begun.elapsed());
     assert!(env.read("out") == image);
 }
 
-/// When requests came and when they were answered: each takes some time before it is, so that those in flight overlap.
+/// The times at which requests came and were answered. Each answer takes some time, so that requests in flight
+/// overlap.
 #[derive(Clone, Default)]
 struct Log {
     spans: Arc<Mutex<Vec<(Instant, Instant)>>>,
@@ -216,13 +219,13 @@ impl Log {
         })
     }
 
-    /// How many were in flight at once, at most.
+    /// The largest number of requests that were in flight at once.
     fn width(&self) -> usize {
         let spans = self.spans.lock().unwrap();
         spans.iter().map(|at| spans.iter().filter(|other| other.0 <= at.0 && at.0 < other.1).count()).max().unwrap_or(0)
     }
 
-    /// How many came one after the other: round trips.
+    /// The number of requests that came one after the other, which is the number of round trips.
     fn depth(&self) -> usize {
         let mut spans = self.spans.lock().unwrap().clone();
         spans.sort_by_key(|span| span.1);
@@ -250,7 +253,7 @@ fn requests_in_flight_are_as_many_as_allowed() {
     }
 }
 
-/// `old` and `app.rgx`, of which several packs are needed beside `old`.
+/// Makes `old` and `app.rgx`, whose image needs several packs besides `old`.
 fn update() -> (TestEnvironment, Vec<u8>) {
     let env = TestEnvironment::new();
     let (base, app) = (Tree::sample("base", 120), Tree::sample("app", 200));
@@ -270,7 +273,7 @@ fn an_update_takes_few_round_trips() {
     let report = env.json(&format!("extract --connections 16 --seed old {} out", server.url("app.rgx")));
     assert!(env.read("out") == new);
     check_extract(&report, &new);
-    // The index, the packs' ends, frames of the skeleton, frames of the contents.
+    // The rounds are the index, the packs' ends, frames of the skeleton, and frames of the contents.
     assert!(log.depth() <= 4, "{} round trips for {report}", log.depth());
 }
 
@@ -287,13 +290,13 @@ fn an_update_over_a_long_way_is_bound_by_the_link() {
     assert!(env.read("out") == new);
     let link = Duration::from_secs_f64(number(&report, "bytes_fetched") as f64 / bytes_per_second as f64);
     assert!(taken > link, "{taken:?}, the proxy is no proxy");
-    // 1.15 times the link's time and five round trips are what it takes on an idle machine; this one may be busy.
+    // An idle machine takes 1.15 times the link's time and five round trips. This one may be busy.
     let most = link.mul_f64(1.15) + 5 * round_trip + Duration::from_secs(3);
     assert!(taken < most, "{taken:?}, {link:?} of them the link's: {report}");
     assert!(proxy.most_open() <= 6, "{} connections", proxy.most_open());
 }
 
-/// A host whose indexes have an `ETag`.
+/// A host that gives its indexes an `ETag`.
 fn tagging(env: &TestEnvironment) -> Server {
     Server::with(env.root(), |request| if request.is_pack() { Answer::Serve } else { Answer::Tagged })
 }
@@ -321,11 +324,11 @@ fn an_index_that_is_known_comes_once() {
     env.remove("out");
     env.run(&format!("extract {url} out")).success();
     assert!(env.read("out") == image);
-    // What is remembered is remembered for this URL alone, its query included.
+    // The index is remembered for this URL alone, including its query.
     server.reset_counts();
     env.run(&format!("extract {url}?token=2 out")).success();
     assert_eq!(conditions(&server), [false]);
-    // A catalog of one's own knows nothing.
+    // A separate catalog knows nothing.
     server.reset_counts();
     env.run(&format!("extract --catalog other {url} out")).success();
     assert_eq!(conditions(&server), [false]);
@@ -376,7 +379,7 @@ fn a_damaged_memory_of_an_index_is_no_harm() {
     env.run(&extract).success();
     let key = blake3::hash(url.as_bytes()).to_hex().to_string();
     let known = Catalog::open(&env.path("catalog")).get_document("index", &key).unwrap();
-    // The bytes, the version, its length, all of it.
+    // The damage is in the bytes, the version, its length, or in all of it.
     let damaged = |at: usize, to: u8| {
         let mut document = known.clone();
         document[at] = to;
@@ -401,7 +404,7 @@ fn a_damaged_memory_of_an_index_is_no_harm() {
         assert!(server.body_bytes() >= env.read("app.rgx").len() as u64, "case {number}");
         assert!(is_conditional.is_none_or(|is| conditions(&server) == [is]), "case {number}");
     }
-    // It is mended.
+    // The catalog is mended.
     server.reset_counts();
     env.run(&extract).success();
     assert_eq!((server.request_count(), server.body_bytes()), (1, 0));

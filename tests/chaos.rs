@@ -1,5 +1,5 @@
-//! Everything at once: hosts that fail now and then, seeds that are half right, caches that rot, kills. Whatever comes
-//! of it, the output is the image or what it was before.
+//! Everything at once: hosts that fail now and then, seeds that are half right, caches that rot, and kills. The
+//! output must always be the image, or what it was before.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::images::{noise, pick, versions};
 use crate::report::check_extract;
 use crate::server::{Answer, Request, Server};
 
-/// What a bad host does with a request; a third of them fail.
+/// The behaviour of a bad host, which fails a third of the requests.
 fn whim(round: u64, request: &Request) -> Answer {
     match pick(&format!("whim {round} {}", request.number), 24) {
         0 => Answer::Status(500),
@@ -24,7 +24,7 @@ fn whim(round: u64, request: &Request) -> Answer {
     }
 }
 
-/// A seed that is the old image, damaged in some places.
+/// The old image as a seed, damaged in some places.
 fn damage(mut image: Vec<u8>, round: u64) -> Vec<u8> {
     for n in 0..pick(&format!("damages {round}"), 20) {
         let place = pick(&format!("damage {round} {n}"), image.len() as u64) as usize;

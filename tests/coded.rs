@@ -1,4 +1,4 @@
-//! Images with gzip files: seen through, made again to the letter, and never worse than opaque.
+//! Images with gzip files. They are seen through, made again bit for bit, and never worse than opaque ones.
 
 use std::process::Stdio;
 
@@ -21,7 +21,7 @@ fn coded_versions(encoder: Known) -> [Vec<u8>; 2] {
     })
 }
 
-/// Bytes that a device with `seed` fetches for `image`, which it then has.
+/// The bytes that a device with `seed` fetches for `image`. It must have the image then.
 fn update(env: &TestEnvironment, server: &Server, seed: &str, index: &str, image: &[u8]) -> u64 {
     let report = env.json(&format!("extract --seed {seed} {} out-{index}", server.url(index)));
     assert!(env.read(&format!("out-{index}")) == image, "{index} with {seed}");
@@ -96,7 +96,7 @@ fn outputs_of_all_kinds() {
     env.write("device", &[noise("device", 100), vec![1; new.len() + 5000]].concat());
     env.run(&format!("extract --seed old --in-place {url} device")).success();
     assert!(env.read("device") == new);
-    // What is there already is a seed, and replaced at the end.
+    // An output that is there already serves as a seed, and is replaced at the end.
     env.write("out", &old);
     let report = env.json(&format!("extract {url} out"));
     assert!(env.read("out") == new && number(&report, "chunks_seed") > 0, "{report}");
@@ -128,7 +128,7 @@ fn a_killed_extract_goes_on_from_what_it_fetched() {
     assert_eq!(env.files("to"), ["to/out"]);
 }
 
-/// An image with one entry of a gzip file's name.
+/// An image with one entry, which has the name of a gzip file.
 fn archive_of(blob: &[u8]) -> Vec<u8> {
     let mut tar = Vec::new();
     add_file(&mut tar, "blobs/sha256/layer", blob, 1);
@@ -136,7 +136,7 @@ fn archive_of(blob: &[u8]) -> Vec<u8> {
     end(tar)
 }
 
-/// What it makes of an image, and whether it comes back; the number of coded files, and warnings.
+/// Makes an image and checks that it comes back. Returns the number of coded files, and the warnings.
 fn round_trip(image: &[u8]) -> (u64, String) {
     let env = TestEnvironment::new();
     env.write("image", image);
@@ -182,7 +182,7 @@ fn broken_and_odd_gzip_files_come_back_too() {
     ];
     for (name, blob, coded) in cases {
         assert_eq!(round_trip(&archive_of(&blob)).0, coded, "{name}");
-        // The same as the whole of the image.
+        // The same file as the whole image.
         assert_eq!(round_trip(&blob).0, coded, "{name}, alone");
     }
 }
@@ -190,7 +190,7 @@ fn broken_and_odd_gzip_files_come_back_too() {
 #[test]
 fn what_is_not_seen_through_is_named() {
     let layer = Tree::sample("foreign", 80).tar(7);
-    // zlib-rs is none of the encoders that are known.
+    // zlib-rs is none of the known encoders.
     let mut foreign = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
     let text: Vec<u8> =
         (0..60_000u32).flat_map(|number| format!("{:x} line\n", number.wrapping_mul(77_777)).into_bytes()).collect();
@@ -277,7 +277,7 @@ fn blob(digest: &str) -> String {
     format!("blobs/{}", digest.replacen(':', "/", 1))
 }
 
-/// A whole OCI archive of layers, each as it is stored and what it holds; and its config.
+/// A whole OCI archive and its config. Each layer is given as it is stored, and as its plain bytes.
 fn oci_archive(layers: &[(Vec<u8>, Vec<u8>)]) -> (Vec<u8>, Vec<u8>) {
     let diff_ids: Vec<String> = layers.iter().map(|(_, plain)| digest(plain)).collect();
     let config =
@@ -342,7 +342,8 @@ fn normalized_archives_have_plain_layers_where_nobody_makes_them_again() {
     assert_eq!(manifest["layers"][0]["mediaType"], "application/vnd.oci.image.layer.v1.tar+gzip");
     let docker: serde_json::Value = serde_json::from_slice(&found["manifest.json"]).unwrap();
     assert_eq!(docker[0]["Layers"][1], blob(&digest(&unknown)));
-    // Without being asked the image stays what it is; nothing to change, nothing changed; no archive is an error.
+    // Without the option the image stays as it is. An archive that needs no change stays as it is too. A file that
+    // is no archive is an error.
     assert!(round_trip(&image).1.contains("encoder is not known"));
     let (image, _) = oci_archive(&[(gzip(&known, PGZIP), known)]);
     env.write("image", &image);
@@ -351,7 +352,8 @@ fn normalized_archives_have_plain_layers_where_nobody_makes_them_again() {
     assert_eq!(env.run("make --normalize text.rgx text").code, Some(1));
 }
 
-/// What a seed's scan takes for coded may be opaque to who made the image: then it gives the file as it is.
+/// A scan of the seed may see through a file that is opaque to the image's maker. The seed then gives the file as
+/// it is.
 #[test]
 fn a_gzip_file_that_nobody_makes_again_is_still_a_seed() {
     let mut broken = gzip(&Tree::sample("broken", 200).tar(1), GO);
@@ -373,12 +375,12 @@ fn a_gzip_file_that_nobody_makes_again_is_still_a_seed() {
         assert!(fetched < 100_000, "{fetched} of {}", new.len());
         env.remove("out-new.rgx");
     }
-    // The same for a patch, which then is between opaque images.
+    // The same holds for a patch, which then lies between opaque images.
     env.json("patch --old old --new new old.rgx new.rgx");
     update(&env, &server, "old", "new.rgx", &new);
 }
 
-/// A stream that departs from a known encoder, here for its next version, is corrected.
+/// A stream that departs from a known encoder, like one of that encoder's next version, is corrected.
 #[test]
 fn a_stream_that_is_nearly_an_encoders_is_corrected() {
     let words = noise("words", 4000);

@@ -1,5 +1,6 @@
-//! What a run costs follows from the image that was asked for, whatever the index and the packs say. Each test would take gigabytes
-//! of memory or of the temporary folder, or minutes, if something were believed. Costs are bounded by `ulimit`, never by a clock.
+//! The cost of a run follows from the image that was asked for, whatever the index and the packs say. If something
+//! were believed, each test would take gigabytes of memory or disk, or minutes. `ulimit` bounds the costs, never a
+//! clock.
 
 mod forge;
 mod refused;

@@ -1,4 +1,4 @@
-//! What a user's machine has is left as it was: modes, links, files that were named by mistake.
+//! The user's files stay as they were: modes, links, and files that were named by mistake.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -53,7 +53,7 @@ fn a_dry_run_on_a_local_store_costs_nothing_on_the_wire() {
     }
 }
 
-/// One chunk a hundred thousand times: what is looked up for each must not be gone through for each.
+/// The image is one chunk a hundred thousand times. Work per chunk must not be repeated for each place.
 #[test]
 fn an_image_of_zeros_is_its_own_seed() {
     let env = TestEnvironment::new();

@@ -1,9 +1,9 @@
-//! Indexes and packs that are cut or flipped anywhere: an error that names them, and nothing written.
+//! Indexes and packs that are cut or flipped anywhere. They give an error that names them, and nothing is written.
 
 use crate::environment::{Outcome, TestEnvironment};
 use crate::images::{Tree, pick};
 
-/// More than this a damaged file must not make the command ask of the system.
+/// The most memory that a damaged file may make the command take.
 const MEMORY_KIB: u64 = 1_500_000;
 
 struct Site {
@@ -23,7 +23,8 @@ impl Site {
         Self { env, image }
     }
 
-    /// Extracts with bounded memory. Right bytes, or a failure with code 3 or 4 about `about` and the old output.
+    /// Extracts with bounded memory. The result must be the right bytes, or a failure with code 3 or 4 that names
+    /// `about` and leaves the old output.
     #[track_caller]
     fn check(&self, what: &str, about: &str) -> bool {
         let limited = format!("ulimit -v {MEMORY_KIB}; exec \"$0\" \"$@\"");
@@ -44,7 +45,7 @@ impl Site {
     }
 }
 
-/// Places in a file: its borders, and some in between.
+/// Offsets in a file: its borders, and some in between.
 fn places(name: &str, bytes: usize, count: usize) -> Vec<usize> {
     let mut places = vec![0, 1, 7, 8, 12, 15, 16, bytes / 2, bytes - 33, bytes - 32, bytes - 1];
     places.extend((0..count).map(|n| pick(&format!("{name} {n}"), bytes as u64) as usize));
@@ -113,7 +114,7 @@ fn packs_that_are_other_packs() {
         site.env.write(&packs[0], bytes);
         assert!(!site.check("another pack", name));
     }
-    // What follows a pack is not read.
+    // Bytes behind a pack are not read.
     site.env.write(&packs[0], &[first.as_slice(), &second].concat());
     site.check("a longer pack", name);
 }

@@ -1,4 +1,4 @@
-//! Folders that are full, missing, or not to be written.
+//! Folders that are full, missing, or write-protected.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -11,11 +11,11 @@ use crate::images::{noise, versions};
 use crate::report::{check_extract, number};
 use crate::server::{Answer, Server};
 
-/// A small file system of its own, unmounted at the end.
+/// A small file system that is unmounted at the end.
 pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// `None`, and a line that says so, where that takes more rights than the test has.
+    /// Mounts one. It returns `None`, and prints a line, if that takes more rights than the test has.
     pub(crate) fn mount(env: &TestEnvironment, size: &str) -> Option<Self> {
         let path = env.path("small");
         std::fs::create_dir(&path).unwrap();
@@ -47,12 +47,12 @@ fn a_full_disk_under_the_output() {
     let (old, new) = (noise("old", 500_000), noise("new", 3_000_000));
     let env = TestEnvironment::new();
     env.make("new", &new);
-    // Room for the old file and a part of the new one.
+    // There is room for the old file and a part of the new one.
     let Some(disk) = SmallDisk::mount(&env, "2500k") else { return };
     env.write("small/out", &old);
     env.run("extract new.rgx small/out").failure(1, "bytes of room are needed there");
     assert!(env.read("small/out") == old);
-    // Room when it was looked for, but somebody else takes it.
+    // There was room at first, but somebody else takes it.
     disk.resize("4m");
     let server =
         Server::with(env.root(), |request| if request.is_pack() { Answer::Slow(8_000) } else { Answer::Serve });
@@ -104,8 +104,8 @@ fn a_full_disk_under_the_cache_and_the_scratch_folder() {
     Outcome::of(command.env("TMPDIR", env.path("small"))).failure_with_output(1, "bytes of room are needed there");
 }
 
-/// The command as a user without rights in the environment, but for `scratch/`. `None`, and a line that says so, where
-/// the test may not become somebody else.
+/// Runs the command as a user who may only write in `scratch/`. It returns `None`, and prints a line, if the test
+/// may not become another user.
 pub(crate) fn as_nobody(env: &TestEnvironment, arguments: &str) -> Option<Command> {
     let mode =
         |name: &str, mode| std::fs::set_permissions(env.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
@@ -139,7 +139,7 @@ fn a_folder_that_may_not_be_written() {
     assert!(env.read("closed/out") == old);
     run("make --store scratch/store closed/app.rgx new").unwrap().failure(1, "closed");
     run("make --store closed/store scratch/app.rgx new").unwrap().failure(1, "closed/store");
-    // A home that may not be written is no hindrance, and neither is a pipe.
+    // A home that may not be written is no obstacle, and neither is a pipe.
     run("extract new.rgx scratch/out").unwrap().success();
     assert!(env.read("scratch/out") == new);
     assert!(run("extract new.rgx -").unwrap().success().stdout == new);
@@ -155,7 +155,7 @@ fn folders_that_are_not_there() {
     env.run("make app.rgx absent").failure(1, "absent");
     env.run("extract --store absent image.rgx out").failure(4, "absent");
     assert!(!env.exists("absent") && !env.exists("out") && !env.exists("app.rgx"));
-    // A store's folder is made with all above it.
+    // A store's folder is made together with all folders above it.
     env.run("make --store deep/er/store app.rgx image").success();
 }
 

@@ -1,4 +1,5 @@
-//! Indexes that are found elsewhere than they are asked for, hosts that compress them, and hosts that allow few requests.
+//! Indexes that are found elsewhere than they are asked for, hosts that compress them, and hosts that allow few
+//! requests.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -32,10 +33,10 @@ fn the_store_is_where_a_redirect_found_the_index() {
         assert!(env.read("new") == image);
         env.remove("new");
         let wrong = server.requests().iter().filter(|request| !env.exists(&request.path)).count();
-        // The redirect itself is one; of the wrong place one pack is asked for at most.
+        // The redirect itself is one request. At the wrong place, at most one pack is asked for.
         assert_eq!(wrong, 1 + usize::from(not_found));
     };
-    // Beside where it was found.
+    // The store lies beside the place where the index was found.
     std::fs::rename(env.path("store"), env.path("v7/store")).unwrap();
     extracts(&Server::with(env.root(), moves("/v7/app.rgx".to_owned())), false);
     let other = Server::new(env.root());
@@ -43,11 +44,11 @@ fn the_store_is_where_a_redirect_found_the_index() {
     env.run(&format!("extract --tries 1 {} new", server.url("latest/app.rgx"))).success();
     env.remove("new");
     assert_eq!(server.request_count(), 1);
-    // Beside where it was asked for.
+    // The store lies beside the place where the index was asked for.
     std::fs::create_dir(env.path("latest")).unwrap();
     std::fs::rename(env.path("v7/store"), env.path("latest/store")).unwrap();
     extracts(&Server::with(env.root(), moves("/v7/app.rgx".to_owned())), true);
-    // Nowhere: the place where it was found is named.
+    // The store is nowhere: the message names the place where the index was found.
     std::fs::rename(env.path("latest/store"), env.path("away")).unwrap();
     let server = Server::with(env.root(), moves("/v7/app.rgx".to_owned()));
     env.run(&format!("extract {} new", server.url("latest/app.rgx"))).failure(4, "/v7/store/packs/");
@@ -73,7 +74,7 @@ fn headers_stay_where_they_were_given_for() {
     env.remove("new");
     assert!(home.requests().iter().all(|request| request.header("x-token") == Some("secret")));
     assert!(other.requests().len() > 1 && other.requests().iter().all(|request| request.header("x-token").is_none()));
-    // One that wants it says so.
+    // A host that wants the header says so.
     let strict = Server::with(env.root(), |request| match request.header("x-token") {
         Some(_) => Answer::Serve,
         None => Answer::Status(401),

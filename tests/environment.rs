@@ -1,4 +1,4 @@
-//! A folder of one's own, and the command in it.
+//! A folder for each test, and the command in it.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,15 +10,16 @@ use tempfile::TempDir;
 /// The command under test.
 pub(crate) const REGROW: &str = env!("CARGO_BIN_EXE_regrow");
 
-/// Images of tests are small and are to have many chunks all the same: readers take averages from here on.
+/// The smallest average chunk size that readers accept in tests. Images of tests are small, and must have many
+/// chunks nevertheless.
 const SMALLEST_AVG_BYTES: u64 = 64;
 
-/// A network that takes the small chunks of tests.
+/// Makes a network accept the small chunks of tests.
 pub(crate) fn small_chunks(network: regrow_sync::Network) -> regrow_sync::Network {
     network.with_limits(regrow_sync::ReaderLimits { min_avg_bytes: SMALLEST_AVG_BYTES, ..Default::default() })
 }
 
-/// A folder that goes when the test ends; the command runs in it, so names are relative to it.
+/// A folder that is removed when the test ends. The command runs in it, so names are relative to it.
 pub(crate) struct TestEnvironment {
     root: TempDir,
 }
@@ -82,12 +83,13 @@ impl TestEnvironment {
         names.collect()
     }
 
-    /// The command with these arguments, separated by spaces. Nothing of the user's surroundings reaches it.
+    /// The command with these arguments, which are separated by spaces. Nothing of the user's environment reaches
+    /// it.
     pub(crate) fn command(&self, arguments: &str) -> Command {
         self.command_of(&arguments.split_whitespace().collect::<Vec<_>>())
     }
 
-    /// The same with arguments that hold spaces.
+    /// The command with arguments that may hold spaces.
     pub(crate) fn command_of(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(REGROW);
         command.args(arguments).current_dir(self.root()).stdin(Stdio::null());
@@ -104,12 +106,12 @@ impl TestEnvironment {
         Outcome::of(&mut self.command(arguments))
     }
 
-    /// Runs with bytes on standard input.
+    /// Runs the command with these bytes on standard input.
     pub(crate) fn run_with_input(&self, arguments: &str, input: &[u8]) -> Outcome {
         let mut child = self.spawn(self.command(arguments).stdin(Stdio::piped()));
         let mut pipe = child.stdin.take().unwrap();
         let input = input.to_vec();
-        // A command that fails does not read on; its exit code tells.
+        // A command that fails stops reading. Its exit code tells.
         let feeding = std::thread::spawn(move || drop(pipe.write_all(&input)));
         let outcome = Outcome::wait(child);
         feeding.join().unwrap();
@@ -121,12 +123,12 @@ impl TestEnvironment {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
-    /// Runs a command that is to succeed with `--json`, and gives its report.
+    /// Runs a command that must succeed with `--json`, and returns its report.
     pub(crate) fn json(&self, arguments: &str) -> Value {
         self.run(&format!("{arguments} --json")).success().json()
     }
 
-    /// Makes `NAME.rgx` of an image, be it whole or not, with small chunks and packs.
+    /// Makes `NAME.rgx` of an image, which may be incomplete, with small chunks and packs.
     pub(crate) fn make(&self, name: &str, image: &[u8]) -> Value {
         self.write(name, image);
         self.json(&format!("make --allow-partial --avg-size 1KiB --pack-size 256KiB {name}.rgx {name}"))
@@ -141,12 +143,12 @@ fn list(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Says why a test is passed over, past the test harness, which keeps what passing tests print.
+/// Says why a test is passed over. It bypasses the test harness, which hides the output of tests that pass.
 pub(crate) fn pass_over(reason: &str) {
     let _ = writeln!(std::io::stderr(), "passed over: {reason}");
 }
 
-/// How a command ended.
+/// The outcome of a command.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
@@ -172,13 +174,13 @@ impl Outcome {
         self
     }
 
-    /// Failed with this code and one line that says `about`.
+    /// Checks that the command failed with this code, and printed one line that says `about`.
     #[track_caller]
     pub(crate) fn failure(self, code: i32, about: &str) -> Self {
         self.failure_of(&[code], about)
     }
 
-    /// Failed with one of these codes and one line that says `about`.
+    /// Checks that the command failed with one of these codes, and printed one line that says `about`.
     #[track_caller]
     pub(crate) fn failure_of(self, codes: &[i32], about: &str) -> Self {
         assert!(
@@ -194,14 +196,14 @@ impl Outcome {
         self
     }
 
-    /// The same where the image goes to standard output, of which a part may have gone.
+    /// Checks a failure where a part of the image may have gone to standard output.
     #[track_caller]
     pub(crate) fn failure_with_output(mut self, code: i32, about: &str) -> Self {
         self.stdout.clear();
         self.failure(code, about)
     }
 
-    /// Lines of standard error that are no warnings.
+    /// The lines of standard error that are no warnings.
     fn errors(&self) -> Vec<&str> {
         self.stderr.lines().filter(|line| !line.starts_with("regrow: warning: ")).collect()
     }

@@ -1,4 +1,5 @@
-//! Exit codes as `cli/src/failure.rs` documents them: 1 anything else, 2 the command line, 3 damage, 4 not there.
+//! The exit codes that `cli/src/failure.rs` documents: 1 for anything else, 2 for the command line, 3 for damage, 4
+//! for missing things.
 
 use crate::environment::TestEnvironment;
 use crate::images::noise;
@@ -102,7 +103,7 @@ fn an_index_without_a_known_store_says_so() {
     env.write("elsewhere/image.rgx", &env.read("image.rgx"));
     env.run("extract elsewhere/image.rgx out").failure_of(&[2, 4], "elsewhere/store");
     env.run("extract --store store elsewhere/image.rgx out").success();
-    // Who has everything needs no store.
+    // A machine that has everything needs no store.
     env.run("extract --seed image elsewhere/image.rgx out2").success();
     assert!(env.read("out2") == env.read("image"));
 }

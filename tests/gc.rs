@@ -1,4 +1,4 @@
-//! `gc`: condemns first, deletes later, and takes nothing that somebody needs, whatever goes on meanwhile.
+//! `gc` condemns first and deletes later. It deletes nothing that somebody needs, whatever happens meanwhile.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
@@ -33,7 +33,8 @@ const GC_KEYS: [&str; 16] = [
     "seconds",
 ];
 
-/// A store with the images `kept` and `dropped`, which share nothing, all of it a month old; the second's index is gone.
+/// A store with the images `kept` and `dropped`, which share nothing. All of it is a month old, and the second
+/// image's index is gone.
 struct Site {
     env: TestEnvironment,
     kept: Vec<String>,
@@ -59,7 +60,7 @@ impl Site {
         gc(&self.env, arguments)
     }
 
-    /// The first run, and as much time as it takes until a second one may delete.
+    /// Does the first run, and lets so much time pass that a second one may delete.
     fn condemn(&self) {
         self.gc("");
         age_sentences(&self.env, 7 * DAY + 1);
@@ -82,14 +83,14 @@ fn gc(env: &TestEnvironment, arguments: &str) -> Value {
     report
 }
 
-/// Each once, in order.
+/// The names in order, each once.
 fn sorted(mut names: Vec<String>) -> Vec<String> {
     names.sort();
     names.dedup();
     names
 }
 
-/// Lets all packs of the store look so many seconds old.
+/// Makes all packs of the store look this many seconds old.
 fn age_packs(env: &TestEnvironment, seconds: u64) {
     for name in env.files("store/packs").into_iter().chain(env.files("store/patches")) {
         let file = std::fs::File::options().append(true).open(env.path(&name)).unwrap();
@@ -101,7 +102,7 @@ fn sentences(env: &TestEnvironment) -> Value {
     serde_json::from_slice(&env.read("store/gc.json")).unwrap()
 }
 
-/// Names of the packs that are condemned, as paths.
+/// The paths of the condemned packs.
 fn condemned(env: &TestEnvironment) -> Vec<String> {
     let pack = |entry: &Value| {
         let id = entry["pack"].as_str().unwrap();
@@ -110,7 +111,7 @@ fn condemned(env: &TestEnvironment) -> Vec<String> {
     sorted(sentences(env)["condemned"].as_array().unwrap().iter().map(pack).collect())
 }
 
-/// As if all packs that are condemned had been so many seconds before.
+/// Makes all condemned packs look as if they had been condemned this many seconds earlier.
 fn age_sentences(env: &TestEnvironment, seconds: u64) {
     let mut file = sentences(env);
     for entry in file["condemned"].as_array_mut().unwrap() {
@@ -119,7 +120,7 @@ fn age_sentences(env: &TestEnvironment, seconds: u64) {
     env.write("store/gc.json", file.to_string().as_bytes());
 }
 
-/// All indexes that are there are complete in the store.
+/// Checks that all indexes that are there are complete in the store.
 #[track_caller]
 fn check_indexes(env: &TestEnvironment) {
     let indexes: Vec<String> = env.files("").into_iter().filter(|name| name.ends_with(".rgx")).collect();
@@ -143,7 +144,7 @@ fn the_first_run_condemns_and_one_after_the_grace_deletes() {
     let file = sentences(&site.env);
     assert_eq!(file["format"], 1);
     assert!(file["condemned"].as_array().unwrap().iter().all(|entry| entry["grace"] == 7 * DAY), "{file}");
-    // Too early by an hour.
+    // This is too early by an hour.
     age_sentences(&site.env, 7 * DAY - 3600);
     let early = site.gc("");
     let counts = ["packs_condemned", "packs_waiting", "packs_deleted"].map(|key| number(&early, key));
@@ -166,7 +167,7 @@ fn a_short_grace_is_kept_by_the_clock() {
     site.gc("--grace 1s");
     assert_eq!(condemned(&site.env), site.dropped);
     std::thread::sleep(Duration::from_millis(2100));
-    // A pack keeps the grace that it was condemned with, and the one that is given now.
+    // A pack is held by the grace that it was condemned with, and by the one that is given now.
     assert_eq!(number(&site.gc("--grace 1h"), "packs_deleted"), 0);
     assert_eq!(number(&site.gc("--grace 1s"), "packs_deleted"), site.dropped.len() as u64);
     assert_eq!(site.env.packs("store"), site.kept);
@@ -206,7 +207,7 @@ fn indexes_at_any_depth_around_the_store_are_kept() {
     let report = gc(&env, "--grace 0s");
     assert_eq!((number(&report, "indexes"), number(&report, "packs_deleted")), (3, 0), "{report}");
     assert_eq!(env.packs("store"), all);
-    // The same from within the folder, where the store has no folder in its name.
+    // The same from within the folder, where the store's name has no folder.
     env.remove("deep");
     let mut inside = env.command("gc --grace 0s --store . --json");
     let report = Outcome::of(inside.current_dir(env.path("store"))).success().json();
@@ -315,7 +316,7 @@ fn an_index_that_comes_back_pardons() {
     assert_eq!((number(&report, "packs_waiting"), number(&report, "packs_deleted")), (0, 0), "{report}");
     assert_eq!(condemned(&env), Vec::<String>::new());
     check_indexes(&env);
-    // It begins anew after that.
+    // After that, the time begins again.
     env.remove("back.rgx");
     assert!(number(&gc(&env, ""), "packs_condemned") > 0);
 }
@@ -362,7 +363,7 @@ fn patches_of_images_that_nobody_keeps_go() {
 fn a_make_does_without_condemned_packs() {
     let site = Site::new();
     site.condemn();
-    // Half of it is in the condemned packs.
+    // Half of this image is in the condemned packs.
     let image = [noise("dropped", 600_000), noise("other", 300_000)].concat();
     site.env.make("half", &image);
     assert!(site.env.packs_of("half.rgx").iter().all(|pack| !site.dropped.contains(pack)));
@@ -384,7 +385,7 @@ fn a_dropped_image_that_is_made_again_gets_packs_of_other_names() {
     age_packs(&env, 30 * DAY);
     gc(&env, "");
     assert_eq!(condemned(&env), first);
-    // Twice, in case that the second names are condemned too.
+    // This runs twice, in case the second names are condemned too.
     let mut names = vec![first];
     for round in 0..2 {
         env.make("back", &back);
@@ -405,7 +406,7 @@ fn a_dropped_image_that_is_made_again_gets_packs_of_other_names() {
     assert!(env.read("out") == back);
 }
 
-/// A make that waits for the second half of its image; the first half is in the packs of `dropped`.
+/// A make that waits for the second half of its image. The first half is in the packs of `dropped`.
 struct SlowMake {
     child: Child,
     pipe: ChildStdin,
@@ -418,7 +419,8 @@ impl SlowMake {
         [noise("dropped", 600_000), noise("rest", 100_000)].concat()
     }
 
-    /// Begins, and returns when the maker knows what the store holds: it reads nothing before, and a pipe does not hold so much.
+    /// Starts the make, and returns when it knows the store's chunks. It reads no input before that, and a pipe
+    /// holds less than the first half.
     fn begin(site: &Site) -> Self {
         let mut child = site.env.spawn(site.env.command(Self::MAKE).stdin(Stdio::piped()));
         let mut pipe = child.stdin.take().unwrap();
@@ -433,7 +435,7 @@ impl SlowMake {
     }
 }
 
-/// The make failed as it should, and succeeds when it is run again.
+/// Checks that the make failed as it should, and that it succeeds when it is run again.
 fn check_second_try(site: &Site, failed: Outcome) {
     failed.failure(1, "run it again");
     assert!(!site.env.exists("slow.rgx"));
@@ -472,13 +474,14 @@ fn a_make_goes_on_if_what_it_relies_on_stays_for_long_enough() {
 fn a_make_gives_up_if_what_it_relies_on_was_condemned_and_is_deleted() {
     let site = Site::new();
     let make = SlowMake::begin(&site);
-    // The entries are gone from the list as well.
+    // The entries are gone from the list too.
     site.gc("--grace 0s");
     assert!(site.dropped.iter().all(|pack| !site.env.exists(pack)));
     check_second_try(&site, make.end());
 }
 
-/// A store with a pack that is mostly dead, and that pack: of an image of 40 small files and 8 long ones only the small are kept.
+/// A store with a mostly dead pack, and that pack. Of an image of 40 small files and 8 long ones only the small
+/// files are kept.
 fn mostly_dead() -> (TestEnvironment, String) {
     let env = TestEnvironment::new();
     let kept = Tree::sample("kept", 40);
@@ -502,7 +505,7 @@ fn mostly_dead() -> (TestEnvironment, String) {
     (env, pack)
 }
 
-/// For `deep/both.rgx`, which was made beside the store.
+/// The arguments for `deep/both.rgx`, which was made beside the store.
 const DEEP: &str = "--store store deep/both.rgx";
 
 #[track_caller]
@@ -529,7 +532,7 @@ fn repack_writes_what_is_alive_and_later_runs_delete_the_rest() {
     assert_eq!((number(&report, "packs_condemned"), number(&report, "packs_deleted")), (1, 0), "{report}");
     assert!(!env.packs_of("kept.rgx").contains(&dead) && env.exists(&dead));
     check_repacked(&env);
-    // Who has the old index in hand still has its packs.
+    // A reader that has the old index can still get its packs.
     env.write("old/kept", &old);
     env.run("extract --store store old/kept out").success();
     assert!(env.read("out") == env.read("kept"));
@@ -599,7 +602,7 @@ fn a_repack_killed_at_any_time_loses_nothing() {
         check_repacked(&env);
         gc(&env, "--repack --grace 0s");
         check_repacked(&env);
-        // Times in the list are whole seconds, upwards.
+        // Times in the list are whole seconds, rounded up.
         age_sentences(&env, 1);
         gc(&env, "--repack --grace 0s");
         check_repacked(&env);
@@ -608,10 +611,10 @@ fn a_repack_killed_at_any_time_loses_nothing() {
     }
 }
 
-/// When the loop below ends.
+/// How long the loop below runs.
 const LOOP: Duration = Duration::from_secs(10);
 
-/// What all who work at one store in the loop share.
+/// The state that all workers at one store share in the loop.
 struct Workshop {
     env: TestEnvironment,
     images: Vec<Vec<u8>>,
@@ -641,7 +644,8 @@ impl Workshop {
         std::time::Instant::now() < self.until
     }
 
-    /// Makes or pushes images and drops them again; what is published must be there until then. Returns how often that went well.
+    /// Makes or pushes images and drops them again. Published images must be there until then. Returns the number
+    /// of successful rounds.
     fn publish(&self, who: &str, publish: impl Fn(&Self, usize, u64) -> Outcome) -> usize {
         let (mut done, mut standing) = (0, VecDeque::new());
         for round in 0.. {
@@ -658,7 +662,7 @@ impl Workshop {
             self.check(who, number);
             standing.retain(|&other| other != number);
             standing.push_back(number);
-            // Few stay for long, so that there is always much that nobody needs.
+            // Few images stay for long, so that there is always much that nobody needs.
             while standing.len() > pick(&format!("drop {who} {round}"), 2) as usize {
                 let Some(oldest) = standing.pop_front() else { break };
                 self.check(who, oldest);
@@ -668,13 +672,13 @@ impl Workshop {
         done
     }
 
-    /// Makes an image that comes in two halves with a pause between.
+    /// Makes an image whose two halves come with a pause between them.
     fn make_slowly(&self, who: &str, number: usize, milliseconds: u64) -> Outcome {
         let arguments = format!("make --pack-size 100KiB --store to/store to/{who}/{number}.rgx -");
         let mut child = self.env.spawn(self.env.command(&arguments).stdin(Stdio::piped()));
         let mut pipe = child.stdin.take().unwrap();
         let (first, rest) = self.images[number].split_at(self.images[number].len() / 2);
-        // It may fail before it has read all.
+        // The make may fail before it has read everything.
         let _ = pipe.write_all(first);
         std::thread::sleep(Duration::from_millis(milliseconds));
         let _ = pipe.write_all(rest);
@@ -695,7 +699,7 @@ impl Workshop {
         self.env.remove(&out);
     }
 
-    /// Collects all the time. Returns how many packs went.
+    /// Collects all the time. Returns the number of deleted packs.
     fn collect(&self, arguments: &str) -> u64 {
         let mut deleted = 0;
         while self.is_open() {

@@ -1,4 +1,4 @@
-//! Indexes and packs that are wrong on purpose: their checksums hold, what they say does not.
+//! Indexes and packs that are wrong on purpose: their checksums hold, but their statements do not.
 
 use regrow_index::{Index, Run};
 
@@ -21,7 +21,8 @@ impl Site {
         Self { env, image }
     }
 
-    /// Right bytes, or a failure with one line and the old output; nothing beyond `ulimit`.
+    /// Checks for the right bytes, or a failure with one line that leaves the old output. The command must stay
+    /// within `ulimit`.
     #[track_caller]
     fn check(&self, what: &str) -> Option<Outcome> {
         let mut command = std::process::Command::new("sh");

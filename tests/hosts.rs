@@ -1,4 +1,4 @@
-//! Hosts that fail: recovered from, by asking again or elsewhere, or one line that names the object.
+//! Hosts that fail. regrow recovers by asking again or elsewhere, or prints one line that names the object.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,7 +27,7 @@ impl Site {
         Server::with(self.env.root(), decide)
     }
 
-    /// The extract succeeds, and the counts are the host's.
+    /// Checks that the extract succeeds, and that its counts are the host's.
     #[track_caller]
     fn recovers(&self, what: &str, server: &Server, arguments: &str) {
         let outcome = self.env.run(&format!("extract --json {arguments} {} new", server.url("app.rgx")));
@@ -37,7 +37,7 @@ impl Site {
         check_extract(&outcome.json(), &self.image);
     }
 
-    /// The extract fails with one line about `about`, and the output is as it was.
+    /// Checks that the extract fails with one line about `about`, and leaves the output as it was.
     #[track_caller]
     fn fails(&self, codes: &[i32], about: &str, server: &Server, arguments: &str) -> Outcome {
         let outcome = self.env.run(&format!("extract {arguments} {} out", server.url("app.rgx")));
@@ -47,7 +47,7 @@ impl Site {
     }
 }
 
-/// What a host may do wrong for a while.
+/// Faults that a host may have for a while.
 fn faults() -> Vec<(&'static str, Answer)> {
     vec![
         ("500", Answer::Status(500)),
@@ -69,7 +69,7 @@ fn what_fails_three_times_is_asked_for_again() {
             let fault = fault.clone();
             site.host(move |request| if request.number < 3 { fault.clone() } else { Answer::Serve })
         };
-        // A 416 and a part are no answers to a request for all of an index.
+        // A 416 and a partial answer are no answers to a request for a whole index.
         if !matches!(fault, Answer::Status(416) | Answer::Less) {
             site.recovers(what, &first_three, "--timeout 2");
         }
@@ -172,7 +172,7 @@ fn verify_tells_wrong_bytes_from_wrong_answers() {
         let command = format!("verify --tries 2 --store {} {}", server.url("store"), server.url("app.rgx"));
         site.env.run(&command)
     };
-    // Hosts that know no ends of files are as good as others: what a pack has is known.
+    // Hosts that do not serve the end of a file are as good as others, since a pack's size is known.
     let no_suffix = site.host(|request| match request.header("range") {
         Some(range) if range.starts_with("bytes=-") => Answer::Status(416),
         _ => Answer::Serve,
@@ -205,7 +205,7 @@ fn who_got_nothing_leaves_nothing() {
 fn frames_of_another_file_are_never_taken() {
     let site = Site::new();
     let lens: Vec<usize> = site.env.packs("store").iter().map(|pack| site.env.read(pack).len()).collect();
-    // Tables are right, frames are not: what is fetched later comes from elsewhere.
+    // Tables are right but frames are not, so the second fetch comes from elsewhere.
     let longest = *lens.iter().max().unwrap() as u64;
     let server = site.host(move |request| match request.range {
         Some((16, _)) => Answer::Instead(noise("frames", longest as usize)),
@@ -265,7 +265,7 @@ fn a_host_that_goes_away_leaves_what_it_gave() {
     let image = noise("goes away", 5_000_000);
     env.make("app", &image);
     env.write("out", b"the old output");
-    // Four packs' contents, and no more.
+    // The host gives four packs' contents, and no more.
     let given = AtomicU64::new(0);
     let server = Server::with(env.root(), move |request| match request.range {
         Some((16, _)) if given.fetch_add(1, Ordering::AcqRel) >= 4 => Answer::Reset,

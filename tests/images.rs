@@ -1,14 +1,14 @@
-//! Images of all kinds, the same in each run.
+//! Images of all kinds, which are the same in each run.
 
 use std::collections::BTreeMap;
 
 use regrow_deflate::encoders::{Encoder, GoGeneration, Known, ZlibFamily};
 use regrow_deflate::{GzipTrailer, Klauspost, KlauspostVersion};
 
-/// What stands for an index of before; it begins like one.
+/// A stand-in for an earlier index. It begins like one.
 pub(crate) const OLD_INDEX: &[u8] = b"\x89RGX\r\n\x1a\nold";
 
-/// Bytes that do not compress; each `name` has its own.
+/// Bytes that do not compress and that differ for each `name`.
 pub(crate) fn noise(name: &str, bytes: usize) -> Vec<u8> {
     let mut out = vec![0; bytes];
     blake3::Hasher::new().update(name.as_bytes()).finalize_xof().fill(&mut out);
@@ -40,7 +40,7 @@ impl Tree {
         tree
     }
 
-    /// The next version: a file in `every` changes a few bytes, one is new, one is gone.
+    /// The next version: one file in `every` changes a few bytes, one is new, and one is gone.
     pub(crate) fn changed(&self, every: usize) -> Self {
         let mut next = self.clone();
         for (number, bytes) in next.0.values_mut().enumerate() {
@@ -54,12 +54,12 @@ impl Tree {
         next
     }
 
-    /// All files' bytes together.
+    /// The size of all files together.
     pub(crate) fn bytes(&self) -> u64 {
         self.0.values().map(|bytes| bytes.len() as u64).sum()
     }
 
-    /// As a tar; `time` is in all headers.
+    /// The files as a tar, with `time` in all headers.
     pub(crate) fn tar(&self, time: u64) -> Vec<u8> {
         let mut tar = Vec::new();
         for (path, bytes) in &self.0 {
@@ -69,7 +69,7 @@ impl Tree {
     }
 }
 
-/// What `docker save` writes: a tar with a tar for each layer.
+/// An image as `docker save` writes it: a tar with a tar for each layer.
 pub(crate) fn docker_save(layers: &[Tree], time: u64) -> Vec<u8> {
     let mut tar = Vec::new();
     for layer in layers {
@@ -93,10 +93,10 @@ pub(crate) fn gzip(plain: &[u8], encoder: Known) -> Vec<u8> {
     out
 }
 
-/// What skopeo, podman and buildah write by default.
+/// The encoder that skopeo, podman and buildah use by default.
 pub(crate) const PGZIP: Known =
     Known::Klauspost(Klauspost::Pgzip { level: 5, version: KlauspostVersion::V1_15, block_bytes: 1 << 20 });
-/// What Docker, with Go up to 1.26, writes by default.
+/// The encoder that Docker, with Go up to 1.26, uses by default.
 pub(crate) const GO: Known = Known::Go { generation: GoGeneration::Before127, level: 6 };
 pub(crate) const GNU_GZIP: Known = Known::Zlib(ZlibFamily::Gzip { level: 9 });
 
@@ -118,7 +118,7 @@ pub(crate) fn version_layers() -> [Vec<Tree>; 2] {
     [vec![base.clone(), app.clone()], vec![base, app.changed(12)]]
 }
 
-/// Two versions of an image like an application's: a base that stays, a layer that changes. About 2 MB each.
+/// Two versions of an image like an application's, about 2 MB each: a base that stays, and a layer that changes.
 pub(crate) fn versions() -> (Vec<u8>, Vec<u8>) {
     let (base, app) = (Tree::sample("base", 120), Tree::sample("app", 60));
     (docker_save(&[base.clone(), app.clone()], 1_700_000_000), docker_save(&[base, app.changed(12)], 1_700_500_000))
@@ -147,7 +147,7 @@ pub(crate) fn kinds() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// A whole image as a gzip file of many members, with something behind it.
+/// A whole image as a gzip file of many members, with bytes behind it.
 fn docker_gzip() -> Vec<u8> {
     let (image, _) = versions();
     let mut out: Vec<u8> = image.chunks(150_000).flat_map(|piece| gzip(piece, GO)).collect();

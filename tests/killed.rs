@@ -1,4 +1,5 @@
-//! SIGKILL at many moments: the old file or the complete new one, and the next run goes on from there.
+//! SIGKILL at many moments. The output is the old file or the complete new one, and the next run continues the
+//! work.
 
 use std::io::Write;
 use std::process::{Child, Stdio};
@@ -20,12 +21,13 @@ fn pause(milliseconds: u64) {
     std::thread::sleep(Duration::from_millis(milliseconds));
 }
 
-/// A host slow enough that a kill falls into the fetch.
+/// A host that is slow enough for a kill to happen during the fetch.
 fn slow_host(env: &TestEnvironment) -> Server {
     Server::with(env.root(), |request| if request.is_pack() { Answer::Slow(24_000) } else { Answer::Serve })
 }
 
-/// Runs until the host has sent so many bytes, then some milliseconds more, and kills. Whether it was still running.
+/// Waits until the host has sent this many bytes, then some milliseconds more, and kills the command. Returns
+/// whether it was still running.
 fn kill_after(server: &Server, mut child: Child, bytes: u64, milliseconds: u64) -> bool {
     while server.body_bytes() < bytes {
         if child.try_wait().unwrap().is_some() {
@@ -61,7 +63,7 @@ fn an_extract_goes_on_where_it_was_killed() {
         assert!(env.read("to/out") == new, "round {round}");
         check_extract(&report, &new);
         assert_eq!(number(&report, "bytes_fetched"), again.body_bytes());
-        // Two requests may have been cut, each in a frame of at most 256 KiB and with some bytes on the way.
+        // Two requests may have been cut, each in a frame of at most 256 KiB, with some bytes on the way.
         if bytes > 1_500_000 && found == old {
             assert!(number(&report, "chunks_resumed") > 0, "round {round}, {bytes} of {full}: {report}");
             assert!(number(&report, "bytes_fetched") < full, "round {round}, {bytes} of {full}: {report}");
@@ -89,7 +91,7 @@ fn a_second_kill_and_a_third_lose_nothing() {
         let child = env.spawn(&mut env.command(&format!("extract --connections 1 {url} out")));
         kill_after(&server, child, 900_000, 0);
         assert!(!env.exists("out"));
-        // Neither does a run that gets nothing take away what others got.
+        // A run that gets nothing does not take away what others got.
         let arguments = format!("extract --store {} --store {} {url} out", empty.url("store"), empty.url("store"));
         env.run(&arguments).failure(4, ".pack");
     }
@@ -130,14 +132,14 @@ fn an_extract_from_seeds_killed_at_any_time() {
         assert!(in_place || found == old || found == new, "round {round}: a mixture");
         check_extract(&env.json(&format!("extract {flag} --seed old new.rgx to/out")), &new);
         assert!(env.read("to/out") == new, "round {round}");
-        // A kill between the rename and the end may leave an empty folder at most; it is looked at elsewhere.
+        // A kill between the rename and the end may at most leave an empty folder, which another test looks at.
         assert!(!env.exists("to/.out.regrow-part"), "round {round}");
         env.remove("to");
     }
 }
 
-/// Starts a make of standard input, feeds it the image until so many packs are complete or all but a little has gone,
-/// and kills it.
+/// Starts a make of standard input, and kills it once this many packs are complete, or nearly all of the image has
+/// been fed.
 fn kill_make(env: &TestEnvironment, image: &[u8], packs: usize) {
     let mut child = env.spawn(env.command("make --pack-size 100KiB app.rgx -").stdin(Stdio::piped()));
     let before = env.packs("store").len();
@@ -171,7 +173,7 @@ fn a_make_goes_on_where_it_was_killed() {
     check_packs(&env);
 }
 
-/// Complete packs are what their names say; what a kill left lies in `tmp/` alone.
+/// Checks that complete packs match their names. A kill leaves other files only in `tmp/`.
 fn check_packs(env: &TestEnvironment) {
     for leftover in env.files("store/tmp") {
         env.remove(&leftover);
@@ -193,7 +195,7 @@ fn a_make_killed_at_any_time() {
         kill(child);
         let index = env.read("app.rgx");
         if index != env.read("old.rgx") {
-            // It came to its end: the index is complete, and so is what it names.
+            // The make ended by itself: the index is complete, and so are the packs that it names.
             env.run("extract app.rgx out").success();
             assert!(env.read("out") == new, "round {round}");
             env.remove("out");

@@ -1,4 +1,4 @@
-//! The same through the public API of `regrow-sync`.
+//! The same checks through the public API of `regrow-sync`.
 
 use std::io::Write;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::environment::{TestEnvironment, small_chunks};
 use crate::images::{kinds, versions};
 use crate::server::Server;
 
-/// A pipe whose bytes are kept.
+/// A pipe that keeps its bytes.
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<Vec<u8>>>);
 

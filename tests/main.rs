@@ -1,7 +1,7 @@
-//! The built command and the public API, from end to end. One binary, so that it links once.
+//! The built command and the public API from end to end. They are one binary, so that it links once.
 //!
-//! Nothing but loopback and a temporary folder is needed. What needs root (a full disk, another user) says so in a line
-//! and is passed over where that is not to be had.
+//! The tests need nothing but loopback and a temporary folder. A test that needs root (a full disk, another user)
+//! prints a line and is passed over if it cannot have that.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 

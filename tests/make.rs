@@ -1,4 +1,4 @@
-//! What `make` stores, and what it does not store again.
+//! The chunks that `make` stores, and those that it does not store again.
 
 use std::process::Child;
 
@@ -30,7 +30,7 @@ fn a_changed_image_stores_only_the_change() {
     env.make("old", &old);
     let report = env.make("new", &new);
     check_make(&report, &new);
-    // The layer's headers have new times; of the contents a file in twelve changed.
+    // The layer's headers have new times, and one file in twelve has changed contents.
     assert!(number(&report, "bytes_new") < new.len() as u64 / 5, "{report}");
     assert!(number(&report, "chunks_new") < number(&report, "chunks") / 3, "{report}");
     assert!(number(&report, "chunks_new") > 0, "{report}");
@@ -72,7 +72,7 @@ fn two_makes_at_once_are_safe() {
         }
         check_store(&env);
         env.run("verify --store store a.rgx b.rgx").success();
-        // What both stored is known twice now; who uses it must not mind.
+        // Chunks that both stored are known twice now. That must not disturb anybody.
         let third = docker_save(&[shared.clone(), Tree::sample("a", 40), Tree::sample("b", 40)], round);
         env.make("third", &third);
         env.run("extract third.rgx third.out").success();
@@ -80,7 +80,7 @@ fn two_makes_at_once_are_safe() {
     }
 }
 
-/// Each pack has the name of its bytes; nothing lies about.
+/// Checks that each pack has the name of its bytes, and that no other file lies about.
 pub(crate) fn check_store(env: &TestEnvironment) {
     for pack in env.packs("store") {
         let name = pack.rsplit('/').next().unwrap().strip_suffix(".pack").unwrap();
@@ -96,7 +96,7 @@ fn chunks_that_two_packs_hold_are_counted_once() {
     let (first, second) = (TestEnvironment::new(), TestEnvironment::new());
     first.make("a", &docker_save(&[left.clone(), both.clone()], 1));
     second.make("b", &docker_save(&[both.clone(), right.clone()], 1));
-    // As two makes at once leave it: each has stored what they share.
+    // The store looks as two makes at once leave it: each has stored the shared chunks.
     for pack in second.packs("store") {
         first.write(&pack, &second.read(&pack));
     }
@@ -152,7 +152,7 @@ fn what_a_damaged_pack_held_is_stored_again() {
     assert_eq!(number(&again, "chunks_new"), number(&again, "chunks"));
     env.run("extract image.rgx out").success();
     assert!(env.read("out") == image);
-    // The new packs are the old ones as they should be.
+    // The new packs are what the old ones should be.
     check_store(&env);
 }
 
@@ -173,14 +173,14 @@ fn an_index_never_takes_the_images_place() {
 
 #[test]
 fn the_same_image_makes_the_same_packs() {
-    // Whoever makes an image again, elsewhere, names the same packs: a cache before the host keeps what it has.
+    // A maker of the same image elsewhere names the same packs, so a cache before the host keeps its copies.
     let image = [versions().0, noise("same packs", 6_000_000)].concat();
     let mut first = None;
     for round in 0..6 {
         let env = TestEnvironment::new();
         env.write("image", &image);
         let make = "make --avg-size 4KiB --pack-size 300KiB image.rgx";
-        // However slowly the image arrives.
+        // The image may arrive as slowly as it likes.
         let outcome = match round % 2 {
             0 => env.run(&format!("{make} image")),
             _ => env.run_with_input(&format!("{make} -"), &image),

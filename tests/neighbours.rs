@@ -1,5 +1,5 @@
-//! Files of others on this machine, and words of others in what is printed: nobody's files are touched or shown, nothing that a
-//! stranger says reaches a terminal as it is, and no password a log.
+//! Files of other users on this machine, and text of strangers in the output. Nobody else's files are touched or
+//! shown. No text of a stranger reaches a terminal as it is, and no password reaches a log.
 
 mod caches;
 mod catalogs;
@@ -13,13 +13,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::environment::Outcome;
 
-/// Makes a file look as if it was written three days ago.
+/// Makes a file look as if it had been written three days ago.
 fn age(path: &Path) {
     let file = std::fs::File::open(path).unwrap();
     file.set_modified(SystemTime::now() - Duration::from_secs(3 * 24 * 3600)).unwrap();
 }
 
-/// The outcome of a command that must not wait for anything. One that does is ended.
+/// The outcome of a command that must not wait for anything. A command that waits is ended.
 #[track_caller]
 fn soon(mut child: Child) -> Outcome {
     let started = Instant::now();

@@ -1,4 +1,4 @@
-//! Hosts that waste time, room or trust: endless answers, redirects, headers, and the limit of a run's time.
+//! Hosts that waste time, room or trust: endless answers, redirects, headers, and the time limit of a run.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use crate::environment::{Outcome, TestEnvironment};
 use crate::images::noise;
 use crate::server::{Answer, Request, Server};
 
-/// An index, its store and an output that is there already.
+/// An index, its store, and an output that is there already.
 fn site() -> (TestEnvironment, Vec<u8>) {
     let env = TestEnvironment::new();
     let image = noise("network", 1_000_000);
@@ -21,7 +21,7 @@ fn packs(answer: Answer) -> impl Fn(&Request) -> Answer + Send + Sync + 'static 
     move |request| if request.is_pack() { answer.clone() } else { Answer::Serve }
 }
 
-/// Makes the index say that its packs have 2^50 bytes.
+/// Makes the index state that its packs have 2^50 bytes.
 fn inflate(env: &TestEnvironment) {
     let mut index = Index::decode(&env.read("app.rgx")).unwrap();
     for pack in &mut index.packs {
@@ -42,7 +42,7 @@ fn nothing_is_skipped_through_for_ever() {
         let outcome = env.run(&format!("extract {} out", server.url("app.rgx")));
         outcome.failure(4, "the host does not give ranges");
         assert_eq!(env.read("out"), b"the old output");
-        // What fits between the two sides was sent before the connection was closed.
+        // Bytes that fit into the buffers of both sides were sent before the connection was closed.
         assert!(server.body_bytes() < 64 << 20, "{}", server.body_bytes());
     }
 }
@@ -51,7 +51,7 @@ fn nothing_is_skipped_through_for_ever() {
 fn answers_without_a_length_are_not_gathered() {
     let (env, _) = site();
     let server = Server::with(env.root(), packs(Answer::Endless { is_sized: false }));
-    // The tails are zeros, which is found when as many have come as were asked for.
+    // The tails are zeros. That is noticed when as many bytes have come as were asked for.
     env.run(&format!("extract --tries 1 {} out", server.url("app.rgx"))).failure(3, ".pack");
     assert!(server.body_bytes() < 64 << 20, "{}", server.body_bytes());
 }
@@ -80,7 +80,7 @@ fn a_run_ends_in_time_and_the_next_goes_on() {
     assert_eq!(env.run("info --max-time 0 app.rgx").code, Some(2));
 }
 
-/// A host on this machine that is reached as one far away: the command takes it for a proxy.
+/// A host on this machine that is reached like a distant one: the command uses it as a proxy.
 fn far(env: &TestEnvironment, proxy: &Server, arguments: &str) -> Command {
     let mut command = env.command(arguments);
     for name in ["http_proxy", "https_proxy"] {
@@ -142,7 +142,7 @@ fn which_redirects_are_followed_can_be_chosen() {
     }
 }
 
-/// Whether a server got the header `X-Token` with each request, with none (`false`); with some is wrong.
+/// Whether a server got the header `X-Token` with each request, or with none (`false`). Any mixture is wrong.
 #[track_caller]
 fn got_token(server: &Server) -> bool {
     let requests = server.requests();
@@ -179,12 +179,12 @@ fn headers_go_to_the_host_of_the_index() {
     env.write("headers", format!("# both\n{plain}\n{named}\n").as_bytes());
     extract(&["@headers"], &index, &stores[1..]).success();
     assert_eq!((got_token(&home), got_token(&other)), (true, true));
-    // An index that lies here has no host; the stores decide, if they are on one.
+    // An index on this machine has no host. The stores decide, if they are on one host.
     extract(&[plain], "app.rgx", &stores[1..]).success();
     assert!(got_token(&other));
     extract(&[plain], "app.rgx", &stores).failure(2, "--header: the stores are on several hosts");
     extract(&["no header"], "app.rgx", &stores).failure(2, "--header: write it like");
-    // Both indexes of a diff were named.
+    // Both indexes of a diff are named places.
     let (old, new) = (home.url("app.rgx"), other.url("app.rgx"));
     Outcome::of(&mut env.command_of(&["diff", "--header", plain, &old, &new])).success();
     assert_eq!((got_token(&home), got_token(&other)), (true, true));

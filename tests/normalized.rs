@@ -1,4 +1,4 @@
-//! `make --normalize`: layers that nobody makes again, stored as plain tars.
+//! `make --normalize`: layers that no known encoder makes again are stored as plain tars.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ fn zstd(plain: &[u8]) -> Vec<u8> {
     zstd::bulk::compress(plain, 3).unwrap()
 }
 
-/// An OCI archive of one layer of which the config says `diff_id`; all is named by digests of this kind.
+/// An OCI archive of one layer, whose config states `diff_id`. All blobs are named by digests of this kind.
 fn archive(layer: &[u8], diff_id: &str, digest: fn(&[u8]) -> String, extra: Value) -> Vec<u8> {
     let config = json!({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [diff_id]}});
     let config = serde_json::to_vec(&config).unwrap();
@@ -45,7 +45,7 @@ fn archive(layer: &[u8], diff_id: &str, digest: fn(&[u8]) -> String, extra: Valu
     let mut add = |name: &str, bytes: &[u8]| {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
-        // Longer names than a header holds.
+        // The names are longer than a header can hold.
         tar.append_data(&mut header, name, bytes).unwrap();
     };
     add("index.json", &serde_json::to_vec(&index).unwrap());
@@ -65,7 +65,7 @@ fn entries(archive: &[u8]) -> BTreeMap<String, Vec<u8>> {
     archive.entries().unwrap().map(read).collect()
 }
 
-/// What comes back of an archive that is normalized, and the layer's descriptor in it.
+/// Normalizes an archive. Returns the files that come back, and the layer's descriptor in the archive.
 fn normalized(archive: &[u8]) -> (BTreeMap<String, Vec<u8>>, Value) {
     let env = TestEnvironment::new();
     env.write("image", archive);
@@ -109,12 +109,12 @@ fn archives_with_longer_digests_keep_their_kind() {
     for (name, bytes) in found.iter().filter(|(name, _)| name.starts_with("blobs/")) {
         assert_eq!(*name, blob(&sha512(bytes)));
     }
-    // The config may go by another kind than the manifest.
+    // The config may use another kind of digest than the manifest.
     let (found, layer) = normalized(&archive(&zstd(&plain), &sha256(&plain), sha512, json!({})));
     assert!(found[&blob(layer["digest"].as_str().unwrap())] == plain);
 }
 
-/// As skopeo leaves zstd:chunked layers.
+/// skopeo leaves zstd:chunked layers like this.
 #[test]
 fn zeros_that_were_dropped_come_back() {
     let whole = [layer(), vec![0; 9 * 512]].concat();
@@ -192,7 +192,7 @@ fn what_is_no_archive_is_said_in_a_line() {
     assert!(!env.exists("store"));
 }
 
-/// Before the archive is read, which may take long.
+/// The error comes before the archive is read, which may take long.
 #[test]
 fn a_missing_folder_is_said_before_the_work() {
     let env = TestEnvironment::new();

@@ -1,5 +1,5 @@
-//! Outputs in folders of others, over devices and into pipes: nobody else's files are touched, nothing private is shown, and what a
-//! failed run leaves does not pass for an image.
+//! Outputs in folders of others, over devices, and into pipes. Nobody else's files are touched, and nothing private
+//! is shown. The leftovers of a failed run do not pass for an image.
 
 mod attributes;
 mod in_place;
@@ -20,7 +20,7 @@ use crate::images::{PGZIP, Tree, gzip, noise, oci};
 use crate::report::number;
 use crate::server::{Answer, Request, Server};
 
-/// Another user.
+/// The id of another user.
 const STRANGER: u32 = 1234;
 
 fn mode(path: &Path) -> u32 {
@@ -35,7 +35,7 @@ fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Gives a file, folder or link to another user. `false`, and a line that says so, where the test may not.
+/// Gives a file, folder or link to another user. It returns `false`, and prints a line, if the test may not.
 fn give_away(path: &Path) -> bool {
     let is_given = std::os::unix::fs::lchown(path, Some(STRANGER), Some(STRANGER)).is_ok();
     if !is_given {
@@ -44,12 +44,12 @@ fn give_away(path: &Path) -> bool {
     is_given
 }
 
-/// What must not change about a file.
+/// The state of a file that must not change.
 fn state(path: &Path) -> (Vec<u8>, u32, u32) {
     (std::fs::read(path).unwrap(), mode(path), owner(path))
 }
 
-/// A command that must end by itself: one that waits for a FIFO is killed, and fails the test.
+/// Runs a command that must end by itself. If it waits for a FIFO, it is killed, and the test fails.
 #[track_caller]
 fn ends(env: &TestEnvironment, arguments: &str) -> Outcome {
     let mut child = env.spawn(&mut env.command(arguments));
@@ -64,12 +64,12 @@ fn ends(env: &TestEnvironment, arguments: &str) -> Outcome {
     Outcome::wait(child)
 }
 
-/// An image with compressed layers, of some MB.
+/// An image with compressed layers, of a few MB.
 fn coded_image() -> Vec<u8> {
     oci(&[Tree::sample("private", 300)], 5, |layer| gzip(layer, PGZIP))
 }
 
-/// A host slow enough to look at an output while it is written.
+/// A host that is slow enough to look at an output while it is written.
 fn slow_host(env: &TestEnvironment) -> Server {
     Server::with(env.root(), |request: &Request| if request.is_pack() { Answer::Slow(8_000) } else { Answer::Serve })
 }
@@ -79,7 +79,7 @@ fn empty_host(env: &TestEnvironment) -> Server {
     Server::with(env.root(), |request: &Request| if request.is_pack() { Answer::Status(404) } else { Answer::Serve })
 }
 
-/// Starts a command and lets it run until the condition holds.
+/// Starts a command, and lets it run until the condition holds.
 fn run_until(env: &TestEnvironment, arguments: &str, mut holds: impl FnMut() -> bool) -> Child {
     let mut child = env.spawn(&mut env.command(arguments));
     while !holds() {

@@ -1,4 +1,5 @@
-//! Patches, from end to end: made beside their images, found by who has the base, and never needed for the right result.
+//! Patches from end to end. They are made beside their images, found by machines that have the base, and never
+//! needed for the right result.
 
 mod base;
 mod choice;
@@ -28,7 +29,7 @@ struct Site {
 }
 
 impl Site {
-    /// With the patch from one to the other, which the index announces.
+    /// A site with the patch from one image to the other, which the index announces.
     fn new() -> Self {
         let site = Self::without_patch();
         site.env.json("patch --patch-level 3 --old old --new new old.rgx new.rgx");
@@ -42,7 +43,7 @@ impl Site {
         Self { env, old, new }
     }
 
-    /// The one patch that there is.
+    /// The path of the only patch.
     fn patch(&self) -> String {
         let patches = self.env.files("store/patches");
         assert_eq!(patches.len(), 1, "{patches:?}");
@@ -58,7 +59,7 @@ impl Site {
         Server::with(self.env.root(), move |request| if is_patch(request) { answer.clone() } else { Answer::Serve })
     }
 
-    /// Extracts `new` from a server, checks it, removes it, and gives the report and what was told.
+    /// Extracts `new` from a server, checks it, and removes it. Returns the report and the outcome.
     #[track_caller]
     fn extract(&self, server: &Server, arguments: &str) -> (Value, Outcome) {
         let outcome = self.env.run(&format!("extract --json {arguments} {} out", server.url("new.rgx"))).success();
@@ -83,7 +84,7 @@ fn is_patch(request: &Request) -> bool {
     request.path.ends_with(".patch")
 }
 
-/// How many requests for patches there were.
+/// The number of requests for patches.
 fn asked(server: &Server) -> usize {
     server.requests().iter().filter(|request| is_patch(request)).count()
 }
@@ -93,14 +94,14 @@ fn warnings(outcome: &Outcome) -> Vec<&str> {
     outcome.stderr.lines().filter(|line| line.starts_with("regrow: warning: ")).collect()
 }
 
-/// All that is new came from the patch.
+/// Checks that all new bytes came from the patch.
 #[track_caller]
 fn check_patched(report: &Value) {
     assert!(number(report, "chunks_patch") > 0 && number(report, "bytes_patch") > 0, "{report}");
     assert_eq!(number(report, "chunks_store"), 0, "{report}");
 }
 
-/// Nothing came from a patch.
+/// Checks that nothing came from a patch.
 #[track_caller]
 fn check_chunked(report: &Value) {
     assert_eq!((number(report, "chunks_patch"), number(report, "bytes_patch")), (0, 0), "{report}");

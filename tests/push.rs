@@ -1,4 +1,4 @@
-//! `push`: an index and just its packs, in another store, whatever breaks off on the way.
+//! `push` copies an index and just its packs to another store, wherever it is cut off.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use crate::images::{noise, versions};
 use crate::report::number;
 use crate::server::{Answer, Request, Server};
 
-/// Images `one` and `two`, which share most, and `three`, in `from/`.
+/// The images `one` and `two`, which share most chunks, and `three`, in `from/`.
 fn published() -> TestEnvironment {
     let env = TestEnvironment::new();
     let (one, two) = versions();
@@ -23,7 +23,7 @@ fn published() -> TestEnvironment {
     env
 }
 
-/// Names of the packs that an index needs, below its store.
+/// The names of the packs that an index needs, relative to its store.
 fn packs_of(env: &TestEnvironment, index: &str) -> Vec<String> {
     let mut packs = env.packs_of(index);
     packs.iter_mut().for_each(|pack| *pack = pack.trim_start_matches("store/packs/").to_owned());
@@ -31,13 +31,13 @@ fn packs_of(env: &TestEnvironment, index: &str) -> Vec<String> {
     packs
 }
 
-/// Names of the packs in a store, below it.
+/// The names of the packs in a store, relative to it.
 fn packs_in(env: &TestEnvironment, store: &str) -> Vec<String> {
     let prefix = format!("{store}/packs/");
     env.packs(store).iter().map(|pack| pack.trim_start_matches(&prefix).to_owned()).collect()
 }
 
-/// The image that an index in the target describes is the one that it was.
+/// Checks that an index in the target describes the same image as before.
 #[track_caller]
 fn check_image(env: &TestEnvironment, index: &str, image: &str) {
     env.run(&format!("extract {index} out")).success();
@@ -104,7 +104,7 @@ fn several_indexes_are_one_push() {
     for name in ["one", "two", "three"] {
         check_image(&env, &format!("to/{name}.rgx"), name);
     }
-    // From a stick to the next machine, without the place where it was made.
+    // The push goes from a stick to the next machine, without the place where the images were made.
     env.remove("from");
     env.json("push to/one.rgx to/two.rgx stick/regrow/store");
     env.remove("to");
@@ -131,14 +131,14 @@ fn the_way_to_the_store_is_written_anew() {
     env.json("push from/deep/down/one.rgx to/other-name");
     assert!(env.read("to/one.rgx") != env.read("from/deep/down/one.rgx"));
     check_image(&env, "to/one.rgx", "one");
-    // From within a folder: beside the store too.
+    // From within a folder, the index goes beside the store too.
     std::fs::create_dir_all(env.path("here/store")).unwrap();
     let mut push = env.command("push ../../from/one.rgx .");
     Outcome::of(push.current_dir(env.path("here/store"))).success();
     check_image(&env, "here/one.rgx", "one");
 }
 
-/// A host that fails after so many packs.
+/// A host that fails after this many packs.
 fn breaks_off_after(env: &TestEnvironment, packs: u64, fault: Answer) -> Server {
     Server::with(env.root(), move |request| match request.is_pack() && request.number > packs {
         true => fault.clone(),
@@ -258,7 +258,7 @@ fn a_condemned_pack_gets_another_name() {
     assert_eq!(number(&report, "packs_deleted"), only.len() as u64, "{report}");
     check_image(&env, "to/three.rgx", "three");
     env.run("verify --store to/store to/one.rgx to/three.rgx").success();
-    // Now the first names are free again.
+    // The first names are free again now.
     env.json("push from/three.rgx to/store");
     assert_eq!(packs_of(&env, "to/three.rgx"), old);
     env.run("verify --store to/store to/one.rgx to/three.rgx").success();
@@ -278,7 +278,7 @@ fn names_that_lead_elsewhere_are_refused() {
         env.run(&format!("push {url} to/store")).failure(2, "name");
         assert_eq!(env.files(""), before, "{name}");
     }
-    // Two of one name: one would take the other's place.
+    // Two indexes have the same name, so one would replace the other.
     env.write("other/one.rgx", &env.read("from/three.rgx"));
     env.run("push --store from/store from/one.rgx other/one.rgx to/store").failure(2, "one.rgx");
     assert!(!env.exists("to"));

@@ -5,7 +5,7 @@ use crate::images::{noise, versions};
 use crate::report::{check_extract, number};
 use crate::server::{Answer, Server};
 
-/// Bytes of the packs that an index needs, and of the index.
+/// The size of the index, and of the packs that it needs.
 fn needed_bytes(env: &TestEnvironment, index: &str) -> u64 {
     let packs: usize = env.packs_of(index).iter().map(|pack| env.read(pack).len()).sum();
     (packs + env.read(index).len()) as u64
@@ -34,7 +34,7 @@ fn each_pack_is_fetched_once_and_one_warning_says_so() {
             assert_eq!(lines.len(), 1, "{lines:?}");
             assert!(lines[0].starts_with("regrow: warning: http://127.0.0.1:") && lines[0].contains("no ranges"));
         }
-        // What only looks at the ends reads them from the same files.
+        // Commands that only look at the ends read them from the same files.
         server.reset_counts();
         let (app, old) = (server.url("app.rgx"), server.url("old.rgx"));
         env.run(&format!("verify --store {} {app}", server.url("store"))).success();
@@ -61,7 +61,7 @@ fn bodies_that_break_off_are_asked_for_again() {
         check_extract(&report, &image);
         assert!(number(&report, "requests") > 0);
     }
-    // Of two stores the one that is damaged costs a fetch elsewhere.
+    // If one of two stores is damaged, that costs a fetch from the other.
     let bad = Server::with(env.root(), |request| match request.is_pack() {
         true => Answer::Page("text/plain", noise("other", 400_000)),
         false => Answer::Whole,

@@ -1,4 +1,4 @@
-//! What reports say, and that their numbers fit together.
+//! The contents of reports, whose numbers must fit together.
 
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ const EXTRACT_KEYS: [&str; 14] = [
     "seconds",
 ];
 
-/// A whole number of a report.
+/// A whole number in a report.
 #[track_caller]
 pub(crate) fn number(report: &Value, key: &str) -> u64 {
     report[key].as_u64().unwrap_or_else(|| panic!("{key} is not a whole number in {report}"))
@@ -48,7 +48,7 @@ fn check_common(report: &Value, keys: &[&str], image: &[u8]) {
     assert!(report["seconds"].as_f64().is_some_and(|seconds| seconds >= 0.0), "{report}");
 }
 
-/// The report of a make of `image`.
+/// Checks the report of a make of `image`.
 #[track_caller]
 pub(crate) fn check_make(report: &Value, image: &[u8]) {
     check_common(report, &MAKE_KEYS, image);
@@ -58,7 +58,7 @@ pub(crate) fn check_make(report: &Value, image: &[u8]) {
     assert!(number(report, "index_bytes") > 0, "{report}");
 }
 
-/// The report of an extract of `image`.
+/// Checks the report of an extract of `image`.
 #[track_caller]
 pub(crate) fn check_extract(report: &Value, image: &[u8]) {
     check_common(report, &EXTRACT_KEYS, image);

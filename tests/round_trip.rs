@@ -1,4 +1,4 @@
-//! Every kind of image comes back bit for bit, whichever way it goes; the reports' numbers are true.
+//! Every kind of image comes back bit for bit on every path, and the numbers of the reports are true.
 
 use crate::environment::{Outcome, TestEnvironment};
 use crate::images::{Tree, kinds, noise, versions};
@@ -65,7 +65,7 @@ fn updates_over_http_cost_what_the_dry_run_says() {
     }
 }
 
-/// Runs dry, then really; what is said to be fetched is what the server counts, both times.
+/// Runs dry, and then for real. Both times the announced costs must be those that the server counts.
 fn check_costs(env: &TestEnvironment, server: &Server, arguments: &str, image: &[u8]) -> serde_json::Value {
     server.reset_counts();
     let planned = env.json(&format!("extract --dry-run {arguments}"));

@@ -1,4 +1,4 @@
-//! Stores in buckets, from end to end, against an S3 server in this process.
+//! Stores in buckets from end to end, against an S3 server in this process.
 
 mod faults;
 mod interrupted;
@@ -20,7 +20,7 @@ use crate::images::{noise, versions};
 use crate::report::{check_extract, check_make, number};
 use crate::s3server::{ACCESS_KEY, Fault, S3Server, SECRET_KEY, Seen};
 
-/// Variables that would lead the command to somebody's account.
+/// Variables that would lead the command to a real account.
 const OF_THE_USER: [&str; 6] = [
     "AWS_PROFILE",
     "AWS_SESSION_TOKEN",
@@ -34,7 +34,7 @@ const OF_THE_USER: [&str; 6] = [
 pub(crate) struct Bucket {
     pub(crate) env: TestEnvironment,
     pub(crate) server: S3Server,
-    /// After the server: it runs in it.
+    /// The runtime that the server runs in, so it is dropped after the server.
     _runtime: Runtime,
 }
 
@@ -84,7 +84,7 @@ impl Bucket {
         self.json(&format!("make --avg-size 1KiB --pack-size 100KiB s3://bucket/{name}.rgx {name}"))
     }
 
-    /// The store is whole, and so is each of these indexes in it; all that an image needs comes back.
+    /// Checks that the store is whole, that each of these indexes is complete in it, and that the images come back.
     #[track_caller]
     fn check(&self, bucket: &str, images: &[(&str, &[u8])]) {
         let indexes: Vec<String> = images.iter().map(|(name, _)| format!("s3://{bucket}/{name}.rgx")).collect();
@@ -96,17 +96,17 @@ impl Bucket {
         }
     }
 
-    /// Packs in `s3://BUCKET/store`.
+    /// The packs in `s3://BUCKET/store`.
     fn packs(&self, bucket: &str) -> Vec<String> {
         self.env.packs(&format!("s3/{bucket}/store"))
     }
 
-    /// The sizes of these packs together.
+    /// The size of these packs together.
     fn pack_bytes(&self, bucket: &str) -> u64 {
         self.packs(bucket).iter().map(|pack| self.env.path(pack).metadata().unwrap().len()).sum()
     }
 
-    /// Another bucket that holds the same.
+    /// Makes another bucket with the same contents.
     fn copy(&self, from: &str, to: &str) {
         std::fs::create_dir_all(self.env.path(&format!("s3/{to}"))).unwrap();
         for file in self.env.files(&format!("s3/{from}")) {
@@ -115,14 +115,14 @@ impl Bucket {
         }
     }
 
-    /// What runs `work`, and the requests that it made.
+    /// Runs `work`, and returns its result with the requests that it made.
     fn requests_of<T>(&self, work: impl FnOnce() -> T) -> (T, Vec<Seen>) {
         let before = self.server.requests().len();
         let done = work();
         (done, self.server.requests().split_off(before))
     }
 
-    /// Lets `fault` happen to all requests after the next so many.
+    /// Lets this many requests pass, and makes `fault` happen to all later ones.
     fn fail_after(&self, passing: usize, fault: Fault) {
         let mut left = passing;
         self.server.set_hook(move |_| {
@@ -143,7 +143,7 @@ fn is_put(seen: &Seen) -> bool {
     seen.method == Method::PUT
 }
 
-/// Bytes of bodies that were sent to objects.
+/// The number of bytes in the bodies that were put to objects.
 fn put_bytes(requests: &[Seen]) -> u64 {
     let length = |seen: &Seen| seen.headers.get("content-length")?.to_str().ok()?.parse::<u64>().ok();
     requests.iter().filter(|seen| is_put(seen)).filter_map(length).sum()
@@ -198,7 +198,7 @@ fn objects_say_what_they_are() {
     bucket.run("gc --grace 0s --store s3://bucket/store --keep s3://bucket/new.rgx").success();
     let mut kinds = std::collections::BTreeSet::new();
     for seen in bucket.server.requests().iter().filter(|seen| is_put(seen)) {
-        // A copy keeps what the object says.
+        // A copy keeps the attributes of the object.
         if seen.headers.contains_key("x-amz-copy-source") {
             continue;
         }

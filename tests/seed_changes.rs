@@ -1,4 +1,5 @@
-//! Seeds that change under the reader, or cannot be read: a fetch, or one clear line; never a wrong byte.
+//! Seeds that change while they are read, or that cannot be read. The result is a fetch or one clear line, never a
+//! wrong byte.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,7 @@ use crate::images::{noise, versions};
 use crate::report::{check_extract, number};
 use crate::server::{Answer, Server};
 
-/// A host that does something at the first request for a pack: the seeds are scanned by then.
+/// A host that runs `change` at the first request for a pack. The seeds are scanned by then.
 fn changing_host(env: &TestEnvironment, change: impl Fn() + Send + Sync + 'static) -> Server {
     let done = AtomicBool::new(false);
     Server::with(env.root(), move |request| {
@@ -55,7 +56,7 @@ fn a_file_that_changes_costs_a_fetch() {
 fn a_file_that_changes_while_a_pipe_is_written() {
     let (old, new) = versions();
     let env = TestEnvironment::new();
-    // Large enough for several blocks, with chunks that lie across their borders.
+    // The images have several blocks, with chunks that lie across their borders.
     let [old, new] = [old, new].map(|image| [image, noise("rest", 7_000_000)].concat());
     env.make("new", &new);
     for (name, change) in CHANGES {
@@ -97,7 +98,8 @@ fn a_folder_that_changes_costs_a_fetch() {
     for (path, bytes) in &tree.0 {
         env.write(&format!("folder/{path}"), bytes);
     }
-    // A pack's end is asked for before the folder is looked at by path, frames after that: change at each.
+    // A pack's end is asked for before the folder is searched by path, and frames after that. The seed changes at
+    // each of these requests.
     for at in 1..4 {
         let folder = env.path("folder");
         let server = Server::with(env.root(), move |request| {

@@ -1,4 +1,4 @@
-//! Whatever a machine holds already is used: tars, folders, indexes, stores, the output itself.
+//! Everything that a machine already holds is used: tars, folders, indexes, stores, and the output itself.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::images::{Tree, docker_save, noise, versions};
 use crate::report::{check_extract, number};
 use crate::server::Server;
 
-/// Extracts `new.rgx` with these arguments, checks the result, removes it and gives the report.
+/// Extracts `new.rgx` with these arguments, checks the result, removes it, and returns the report.
 fn extract(env: &TestEnvironment, arguments: &str, image: &[u8]) -> Value {
     let report = env.json(&format!("extract {arguments} new.rgx out"));
     assert!(env.read("out") == image, "{arguments}");
@@ -23,7 +23,7 @@ fn unpack(env: &TestEnvironment, folder: &str, tree: &Tree) {
     }
 }
 
-/// A name as an unfinished run leaves it beside its output.
+/// A name that an unfinished run leaves beside its output.
 fn left_in_cache() -> String {
     format!("to/.out.regrow-meta/ab/{}-0-1", "ab".repeat(32))
 }
@@ -39,7 +39,7 @@ fn a_folder_gives_what_the_tar_gives() {
     let tar = number(&extract(&env, "--seed old", &new.tar(2)), "bytes_seed");
     let folder = number(&extract(&env, "--seed folder", &new.tar(2)), "bytes_seed");
     assert!(tar > new.bytes() / 2, "{tar}");
-    // The folder has no headers: only contents are counted against it.
+    // The folder has no headers, so it can only match contents.
     let headers = new.0.len() as u64 * 512 + 20_000;
     assert!(folder + headers >= tar && folder * 100 >= new.bytes() * 95 / 100 * 80, "{folder} of {tar}");
 }
@@ -169,7 +169,7 @@ fn in_place_over_partial_content() {
             assert!(number(&report, "chunks_resumed") > number(&report, "chunks") / 3, "{name}: {report}");
         }
     }
-    // With the file itself as the seed its chunks may move; what is overwritten too early is fetched.
+    // With the file itself as the seed, its chunks may move. Those that are overwritten too early are fetched.
     env.write("device", &[&noise("front", 777), new.as_slice()].concat());
     check_extract(&env.json("extract --in-place --seed device new.rgx device"), &new);
     assert!(env.read("device") == new);
@@ -199,7 +199,7 @@ fn leftovers_of_a_crash_go_with_the_next_run() {
     let (_, new) = versions();
     let env = TestEnvironment::new();
     env.make("new", &new);
-    // A crash after the rename leaves the new file and the folder beside it.
+    // A crash after the rename leaves the new file, and the folder beside it.
     env.write("to/out", &new);
     env.write(&left_in_cache(), b"x");
     env.run("extract new.rgx to/out").success();

@@ -1,4 +1,4 @@
-//! A static host on loopback that counts, and that fails as it is told to.
+//! A static host on loopback that counts, and that fails on demand.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,12 +11,12 @@ use std::time::Duration;
 /// A request as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
-    /// Which request of this server it is, from 0 on.
+    /// The request's position among those of this server, from 0 on.
     pub(crate) number: u64,
     pub(crate) path: String,
-    /// What stood behind the `?`.
+    /// The text behind the `?`.
     pub(crate) query: Option<String>,
-    /// First and last byte.
+    /// The first and the last byte.
     pub(crate) range: Option<(u64, u64)>,
     head: String,
 }
@@ -33,43 +33,43 @@ impl Request {
     }
 }
 
-/// How a request is answered.
+/// The way in which a request is answered.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
-    /// As a static host does.
+    /// As a static host answers.
     Serve,
-    /// So too, but so many bytes a piece with a pause of 2 ms after each.
+    /// As a static host answers, but in pieces of this many bytes with a pause of 2 ms after each.
     Slow(usize),
     /// The whole file, whatever range was asked for.
     Whole,
-    /// The same without its length: the body ends with the connection.
+    /// The whole file without its length. The body ends with the connection.
     WholeUnsized,
-    /// The whole file with an `ETag` that follows from it, unless the request says that this one is known: 304.
+    /// The whole file with an `ETag` that follows from it, or a 304 if the request has that tag.
     Tagged,
     /// The same range of these bytes.
     Instead(Vec<u8>),
-    /// 200 with this body and content type.
+    /// A 200 with this body and content type.
     Page(&'static str, Vec<u8>),
     /// No body.
     Status(u16),
     /// A redirect to this URL.
     Moved(String),
-    /// 200 with a body of 2^50 zeros, of which the head tells the length or not.
+    /// A 200 with a body of 2^50 zeros. The head may state the length.
     Endless {
-        /// Whether it tells.
+        /// Whether the head states the length.
         is_sized: bool,
     },
-    /// Nothing, for as long as the server is there.
+    /// Nothing, for as long as the server runs.
     Hang,
     /// Half of the body, then nothing.
     HangInBody,
-    /// The connection is reset before an answer.
+    /// A reset of the connection before an answer.
     Reset,
     /// Half of the body, then a reset.
     ResetInBody,
     /// Half of the body, then the end.
     Short,
-    /// Half of what was asked for, truthfully labelled.
+    /// Half of the requested bytes, truthfully labelled.
     Less,
 }
 
@@ -83,19 +83,19 @@ struct State {
     requests: Mutex<Vec<Request>>,
 }
 
-/// The server; it ends when it is dropped.
+/// A server that ends when it is dropped.
 pub(crate) struct Server {
     port: u16,
     state: Arc<State>,
 }
 
 impl Server {
-    /// A host that works.
+    /// Starts a host that works.
     pub(crate) fn new(root: &Path) -> Self {
         Self::with(root, |_| Answer::Serve)
     }
 
-    /// A host that does as `decide` says.
+    /// Starts a host that answers as `decide` says.
     pub(crate) fn with(root: &Path, decide: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -127,7 +127,7 @@ impl Server {
         format!("http://127.0.0.1:{}/{name}", self.port)
     }
 
-    /// Requests so far.
+    /// The requests so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.state.requests.lock().unwrap().clone()
     }
@@ -136,12 +136,12 @@ impl Server {
         self.requests().len() as u64
     }
 
-    /// Bytes of bodies so far.
+    /// The number of bytes in bodies so far.
     pub(crate) fn body_bytes(&self) -> u64 {
         self.state.body_bytes.load(Ordering::Acquire)
     }
 
-    /// Counts from nothing again.
+    /// Resets the counts.
     pub(crate) fn reset_counts(&self) {
         self.state.requests.lock().unwrap().clear();
         self.state.body_bytes.store(0, Ordering::Release);
@@ -151,18 +151,18 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.state.stopped.store(true, Ordering::Release);
-        // Wakes the thread that accepts.
+        // This wakes the thread that accepts.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
     }
 }
 
-/// An address where nothing listens.
+/// A URL at which nothing listens.
 pub(crate) fn dead_url(name: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}/{name}", listener.local_addr().unwrap())
 }
 
-/// Whether the connection may be used again; `None` if it broke.
+/// Whether the connection may be used again. `None` means that it broke.
 type Kept = Option<()>;
 
 impl State {
@@ -275,7 +275,7 @@ impl State {
         }
     }
 
-    /// Counts before it sends: who has read the last byte finds it counted.
+    /// Counts before it sends, so that a reader of the last byte finds it counted.
     fn send(&self, stream: &mut TcpStream, head: &str, body: &[u8], bytes: usize) -> Kept {
         self.body_bytes.fetch_add(bytes as u64, Ordering::AcqRel);
         stream.write_all(head.as_bytes()).ok()?;
@@ -290,7 +290,8 @@ impl State {
     }
 }
 
-/// The head of an answer, and which bytes of the file follow. `None` if the range is not to be had.
+/// The head of an answer, and the range of the file that follows. The result is `None` if the range cannot be
+/// served.
 fn part_of(range: Option<(u64, u64)>, file: &[u8], answer: &Answer) -> Option<(String, Range<usize>)> {
     if matches!(answer, Answer::WholeUnsized) {
         return Some(("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_owned(), 0..file.len()));
@@ -313,13 +314,13 @@ fn part_of(range: Option<(u64, u64)>, file: &[u8], answer: &Answer) -> Option<(S
     Some((head, first..last + 1))
 }
 
-/// Ends a connection so that the other side sees a reset.
+/// Ends a connection in such a way that the other side sees a reset.
 fn reset(stream: &TcpStream) -> Kept {
     rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO)).unwrap();
     None
 }
 
-/// A URL's path without percent-encoding.
+/// The path of a URL without percent-encoding.
 fn unescape(path: &str) -> String {
     let mut parts = path.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();

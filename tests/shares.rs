@@ -1,4 +1,4 @@
-//! Folders on shares, and on several disks. strace stands in for what the file systems of shares answer.
+//! Folders on shares, and on several disks. strace stands in for the answers of the shares' file systems.
 
 mod answers;
 mod disks;
@@ -11,7 +11,8 @@ use std::process::Command;
 
 use crate::environment::{Outcome, TestEnvironment, pass_over};
 
-/// The command under strace with these options. `None`, and a line that says so, where strace cannot be had.
+/// Runs the command under strace with these options. It returns `None`, and prints a line, if strace is not
+/// available.
 fn under_strace(env: &TestEnvironment, options: &[&str], arguments: &str) -> Option<Outcome> {
     let mut probe = Command::new("strace");
     if !probe.args(["-qq", "-o", "/dev/null", "true"]).output().is_ok_and(|output| output.status.success()) {

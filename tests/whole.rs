@@ -1,4 +1,4 @@
-//! What is not whole is not an image: what a failed producer leaves is not published, and does not replace a device's image.
+//! Incomplete images. The output of a failed producer is not published, and does not replace a device's image.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 
 use crate::environment::{Outcome, TestEnvironment};
 
-/// A tar of two files, as `docker save` ends one; the second begins at this byte.
+/// The offset at which the second of the tar's two files begins. The tar ends as `docker save` ends one.
 const SECOND: usize = 20_480 + 512;
 
 fn tar() -> Vec<u8> {
@@ -30,7 +30,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A tar that holds this as its only file, like a layer in an archive.
+/// A tar whose only file is this, like a layer in an archive.
 fn archive(name: &str, data: &[u8]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
@@ -40,7 +40,7 @@ fn archive(name: &str, data: &[u8]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-/// A place with an index that is not to be replaced.
+/// A place with an index that must not be replaced.
 struct Published {
     env: TestEnvironment,
     index: Vec<u8>,
@@ -55,7 +55,8 @@ impl Published {
         Self { env, index }
     }
 
-    /// Refused with exit code 3 and one line, from a file and from standard input; taken if the user insists.
+    /// Checks that an image is refused with exit code 3 and one line, from a file and from standard input. It is
+    /// accepted if the user insists.
     fn refuses(&self, image: &[u8], reason: &str) {
         self.env.write("partial", image);
         for outcome in [self.env.run("make app.rgx partial"), self.env.run_with_input("make app.rgx -", image)] {
@@ -66,7 +67,7 @@ impl Published {
         self.takes("--allow-partial", image, Some(reason));
     }
 
-    /// Made, and rebuilt bit for bit.
+    /// Checks that an image is made, and rebuilt bit for bit.
     fn takes(&self, arguments: &str, image: &[u8], warning: Option<&str>) {
         self.env.write("taken", image);
         let outcome = self.env.run(&format!("make {arguments} taken.rgx taken")).success();
@@ -102,15 +103,15 @@ fn a_tar_that_is_cut_off() {
     published.refuses(&tar[..SECOND + 512 + 50_000], &format!("{padding} bytes of it are missing"));
     published.refuses(&tar[..SECOND + 512], &format!("{} bytes of it are missing", 50_000 + padding));
     published.refuses(&tar[..SECOND + 100], "ends within the header behind first");
-    // Whole entries are an image, and so are blocks of zeros of which some are missing.
+    // Whole entries are an image, and so are blocks of zeros some of which are missing.
     let unmarked = Some("without the zeros that end one");
     published.takes("", &tar[..SECOND], unmarked);
     published.takes("", &tar[..tar.len() - 512], unmarked);
     published.takes("", &tar, None);
-    // What is no tar is whole whatever its size.
+    // An input that is no tar is whole at any size.
     published.takes("", b"x", None);
     published.takes("", &tar[1..5000], None);
-    // A layer that was cut before it came into the archive is the archive's business.
+    // A layer that was cut before it came into the archive does not concern regrow.
     published.takes("", &archive("blobs/layer", &tar[..30_000]), None);
 }
 
@@ -135,7 +136,7 @@ fn compressed_images_that_are_cut_off() {
     published.takes("", b"\xfd7zXZ\0 and so onYZ", None);
 }
 
-/// A layer of two members, cut between them: what is there is a sound gzip file.
+/// A layer of two members is cut between them, so the first part is a sound gzip file.
 #[test]
 fn an_archive_that_is_cut_between_the_members_of_a_layer() {
     let published = Published::new();
@@ -151,7 +152,7 @@ fn an_archive_that_is_cut_between_the_members_of_a_layer() {
 fn a_file_that_is_written_to_meanwhile() {
     let published = Published::new();
     let env = &published.env;
-    // It waits for the reader, who is at the pipe, and cannot have read all of the file then.
+    // The writer waits for the reader, which is at the pipe, so it cannot have read the whole file.
     env.write("image", &[7; 100_000]);
     let mut file = File::open(env.path("image")).unwrap();
     let mut watched = regrow_sync::WatchedFile::new(file.try_clone().unwrap());
@@ -159,7 +160,7 @@ fn a_file_that_is_written_to_meanwhile() {
     watched.read_exact(&mut buffer).unwrap();
     std::fs::OpenOptions::new().append(true).open(env.path("image")).unwrap().write_all(b"more").unwrap();
     assert!(watched.read_to_end(&mut buffer).is_err());
-    // One whose name goes to another file keeps its bytes.
+    // A file whose name goes to another file keeps its bytes.
     let mut watched = regrow_sync::WatchedFile::new(&mut file);
     env.write("image.new", b"another");
     std::fs::rename(env.path("image.new"), env.path("image")).unwrap();

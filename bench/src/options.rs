@@ -9,10 +9,10 @@ Usage: regrow-bench [--gzip] [--s3] [--peers] [--runs N] [--dir DIR] [OLD NEW]..
 
 Measures regrow on pairs of images; with none, on a pair that it generates, the same each time.
 
-  --gzip      also make deflate streams of known encoders again, beside those of them that are there
+  --gzip      also encode deflate streams as known encoders do, and time the installed originals
   --s3        also publish into a bucket on the loopback, and update over a distant link
-  --peers     also run casync, xdelta3 and zstd --patch-from, those that are there
-  --runs N    runs of each measurement, the median of which is told [default: 5]
+  --peers     also run casync, xdelta3 and zstd --patch-from, if they are installed
+  --runs N    runs of each measurement, whose median is reported [default: 5]
   --dir DIR   folder for stores and outputs [default: /dev/shm, or the temporary folder]
 ";
 

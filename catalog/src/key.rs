@@ -42,7 +42,6 @@ impl SeedKey {
     ///
     /// # Errors
     /// The path cannot be made canonical.
-    /// When the path cannot be made canonical.
     pub fn of(path: &Path, metadata: &Metadata, rules: &str) -> io::Result<Self> {
         Self::observed_at(now_ns(), path, metadata, rules)
     }

@@ -38,7 +38,6 @@ impl<'b, B: Base + ?Sized, W: Write> Encoder<'b, B, W> {
     ///
     /// # Errors
     /// [`PatchError::Output`] and [`PatchError::Coder`].
-    /// [`PatchError::Output`]; [`PatchError::Coder`].
     pub fn new(base: &'b B, target_bytes: u64, coding: Coding, level: u8, mut out: W) -> Result<Self, PatchError> {
         out.write_all(&[coding.byte()]).map_err(PatchError::Output)?;
         let state = match coding {

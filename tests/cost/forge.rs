@@ -1,4 +1,4 @@
-//! Images that no `make` would write: their hashes and checksums hold.
+//! Images that no `make` would write, although their hashes and checksums hold.
 
 use regrow_chunker::{ChunkId, Params, Record};
 use regrow_index::{Index, PackRef, Run, Segment, SegmentRef, StreamHead};
@@ -6,23 +6,23 @@ use regrow_store::{Compressor, PackWriter, Part, PlainFrame, StoredFrame, pack_n
 
 use crate::environment::{Outcome, REGROW, TestEnvironment};
 
-/// An image by its chunks.
+/// An image given by its chunks.
 pub(super) struct Forged {
     pub(super) params: Params,
     pub(super) plain_bytes: u64,
     pub(super) digest: [u8; 32],
-    /// Distinct chunks, and the chunks of the streams by their numbers.
+    /// The distinct chunks, and the chunks of the streams as positions in them.
     pub(super) chunks: Vec<Vec<u8>>,
     pub(super) skeleton: Vec<usize>,
     pub(super) contents: Vec<usize>,
     /// How often a frame lists each chunk.
     pub(super) times_listed: usize,
-    /// Bytes behind each frame that are none of it.
+    /// The number of bytes behind each frame that are not part of it.
     pub(super) padding: usize,
 }
 
 impl Forged {
-    /// A sound image: this skeleton, then contents that are `chunk` a number of times.
+    /// Makes a sound image: this skeleton, and contents that repeat `chunk` a number of times.
     pub(super) fn new(skeleton: Vec<u8>, chunk: Vec<u8>, times: usize, literal_bytes: u64) -> Self {
         let plain_bytes = literal_bytes + (chunk.len() * times) as u64;
         Self {
@@ -91,10 +91,10 @@ impl Forged {
     }
 }
 
-/// Bytes of address space that a run may have: debug builds take a third of it for themselves.
+/// The address space in KiB that a run may have. Debug builds take a third of it for themselves.
 pub(super) const MEMORY_KIB: u64 = 900_000;
 
-/// The command within these limits of the shell, such as `-f` with the largest file in KiB.
+/// Runs the command within these limits of the shell, such as `-f` with the largest file in KiB.
 pub(super) fn limited(env: &TestEnvironment, limits: &str, arguments: &str) -> Outcome {
     let mut command = env.command("");
     let script = format!("ulimit -v {MEMORY_KIB}; {limits} exec {REGROW} {arguments}");

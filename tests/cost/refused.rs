@@ -1,18 +1,19 @@
-//! Indexes and packs that ask for more than their image is worth: refused in one line, before anything is done.
+//! Indexes and packs that ask for more than their image is worth. They are refused in one line, before anything is
+//! done.
 
 use regrow_chunker::{Params, varint};
 
 use super::forge::{Forged, limited};
 use crate::environment::TestEnvironment;
 
-/// Operations: contents of these lengths.
+/// Contents operations of these lengths.
 fn contents_operations(lengths: impl Iterator<Item = u64>) -> Vec<u8> {
     let mut out = Vec::new();
     lengths.for_each(|length| varint::put(&mut out, length << 2 | 1));
     out
 }
 
-/// An image of one file: `times` chunks.
+/// An image of one file with `times` equal chunks.
 fn one_file(chunk: Vec<u8>, times: usize) -> Forged {
     let skeleton = contents_operations(std::iter::once((chunk.len() * times) as u64));
     Forged::new(skeleton, chunk, times, 0)
@@ -28,7 +29,7 @@ fn check_refused(env: &TestEnvironment, about: &str) {
     assert!(env.files("scratch").is_empty());
 }
 
-/// The machine's own seed would be cut into pieces of 64 bytes.
+/// These parameters would cut the machine's own seed into pieces of 64 bytes.
 #[test]
 fn chunks_too_small_for_a_seed() {
     let env = TestEnvironment::new();
@@ -91,7 +92,7 @@ fn a_frame_longer_than_what_it_holds() {
 #[test]
 fn more_operations_than_the_image_has_headers_for() {
     let env = TestEnvironment::new();
-    // Three of four operations that the skeleton's length leaves room for are too many.
+    // The skeleton's length leaves room for these operations, but three of four are too many.
     let (bytes, operations) = (28u64 << 20, 3u64 << 19);
     let lengths = std::iter::repeat_n(1, operations as usize).chain([bytes - operations]);
     Forged::new(contents_operations(lengths), vec![0; 4 << 20], 7, 0).write(&env, "app");

@@ -6,7 +6,7 @@ use std::io::Write;
 use super::forge::{Forged, limited};
 use crate::environment::{Outcome, REGROW, TestEnvironment};
 
-/// A disk image that begins as an index does is no index, and is never held in memory.
+/// A disk image that begins like an index is no index, and is never held in memory.
 #[test]
 fn a_seed_that_begins_like_an_index() {
     let env = TestEnvironment::new();
@@ -22,11 +22,11 @@ fn a_seed_that_begins_like_an_index() {
     assert!(read < bytes * 5 / 4, "{read} bytes read, of a seed of {bytes}");
 }
 
-/// A tar of tars under a path of a megabyte, which each entry would have a copy of.
+/// A tar of tars under a path of a megabyte, of which each entry would have a copy.
 fn long_path(inner_tars: usize) -> Vec<u8> {
     let mut inner = Vec::new();
     for _ in 0..inner_tars {
-        // A tar of a single header, which has nothing in it.
+        // This is a tar of a single header, with nothing in it.
         inner.extend(header("t", b'0', 512));
         inner.extend(header("i", b'0', 0));
     }
@@ -66,11 +66,11 @@ fn paths_of_nested_tars_are_shared() {
     assert!(archives.iter().all(|archive| archive["path"].as_str().unwrap().len() < 5000));
 }
 
-/// What is only looked at is not written down, however long an index says that it is.
+/// Commands that only look write nothing down, however long the stream is that an index states.
 #[test]
 fn looking_writes_no_more_than_was_fetched() {
     let env = TestEnvironment::new();
-    // Literals of 65,536 zeros.
+    // These are literals of 65,536 zeros.
     let mut chunk = Vec::new();
     for _ in 0..16 {
         regrow_chunker::varint::put(&mut chunk, (64 << 10) << 2);
@@ -86,13 +86,13 @@ fn looking_writes_no_more_than_was_fetched() {
     forged.write(&env, "app");
     env.write("old", &[1; 1000]);
     env.json("make --new-store old.rgx old");
-    // No file of more than a megabyte may be written.
+    // No file larger than a megabyte may be written.
     for command in ["info app.rgx --json", "diff old.rgx app.rgx --json", "extract --dry-run app.rgx out --json"] {
         limited(&env, "ulimit -f 1024;", command).success();
     }
 }
 
-/// A group of tiny files lies across much of an image: it is read from a seed once for all the blocks that it lies in.
+/// A group of tiny files lies across much of an image. It is read from a seed once for all its blocks.
 #[test]
 fn tiny_files_of_a_seed_are_read_once() {
     let env = TestEnvironment::new();
@@ -105,7 +105,7 @@ fn tiny_files_of_a_seed_are_read_once() {
     image.extend([0; 1024]);
     env.write("seed", &image);
     env.json("make --avg-size 1MiB app.rgx seed");
-    // Of all blocks of 4 MiB, each needs the one group; the seed is read once for its scan, and once more for the group.
+    // Each block of 4 MiB needs the one group. The seed is read once for its scan, and once more for the group.
     let (report, read) = counted(&env, "extract --seed seed app.rgx out --json");
     assert!(env.read("out") == image);
     assert!(report["chunks_seed"].as_u64().unwrap() > 0, "{report}");
@@ -113,9 +113,9 @@ fn tiny_files_of_a_seed_are_read_once() {
     assert!(share < 4.0, "{share} times the image was read");
 }
 
-/// Runs a command to its end; returns its report and how many bytes it read, by the kernel's count.
+/// Runs a command to its end. Returns its report and the number of bytes that it read, as the kernel counted them.
 fn counted(env: &TestEnvironment, arguments: &str) -> (serde_json::Value, u64) {
-    // The shell's count takes in that of its children once they have ended.
+    // The shell's count includes that of its children once they have ended.
     let script = format!("{REGROW} {arguments} && grep rchar /proc/$$/io >&2");
     let command = env.command("");
     let mut shell = std::process::Command::new("bash");

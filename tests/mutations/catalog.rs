@@ -1,4 +1,4 @@
-//! Catalogs with other bytes, and with other rows whose checksums hold: they cost time, and change no output.
+//! Catalogs with changed bytes, and with changed rows whose checksums hold. They cost time, but change no output.
 
 use rusqlite::{Connection, params};
 
@@ -19,7 +19,7 @@ fn checksum(parts: [&[u8]; 4]) -> [u8; 32] {
 
 type Row = (i64, Vec<u8>, String, Vec<u8>, Vec<u8>);
 
-/// Changes the blob of a row, or gives it the blob of another.
+/// Changes the blob of a row, or replaces it by the blob of another.
 fn change_row(path: &std::path::Path, chance: &mut Chance) -> rusqlite::Result<()> {
     let connection = Connection::open(path)?;
     let mut statement = connection.prepare("SELECT rowid, name, rules, state, blob FROM entries ORDER BY rowid")?;
@@ -39,7 +39,7 @@ fn change_row(path: &std::path::Path, chance: &mut Chance) -> rusqlite::Result<(
 #[test]
 fn catalogs() {
     let site = Site::new(false);
-    // So that the index is remembered too, with its ETag; and seeds only where they are not fresh.
+    // This makes the index remembered with its ETag; seeds are remembered only if they are not fresh.
     let server =
         Server::with(
             site.env.root(),

@@ -1,11 +1,11 @@
-//! Choices that follow from a kind and a number, and the changes that they make to bytes.
+//! Choices that follow from a kind and a number, and the changes to bytes that they make.
 
 use regrow_chunker::varint;
 
-/// SplitMix64.
+/// The generator SplitMix64.
 pub(crate) struct Chance(u64);
 
-/// Numbers at which formats have their bounds, or arithmetic has its own.
+/// Numbers at the limits of formats, or of arithmetic.
 const EDGES: [u64; 30] = [
     0,
     1,
@@ -54,12 +54,12 @@ impl Chance {
         z ^ (z >> 31)
     }
 
-    /// A number below `bound`; 0 if that is 0.
+    /// A number below `bound`, or 0 if `bound` is 0.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound.max(1) as u64) as usize
     }
 
-    /// True once in `times`.
+    /// Returns true once in `times`.
     pub(crate) fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
@@ -73,7 +73,7 @@ impl Chance {
         }
     }
 
-    /// Another value for a number: an edge, or near to what it was.
+    /// Gives a number another value: an edge, or one near the old value.
     pub(crate) fn change(&mut self, number: &mut u64) {
         *number = match self.below(4) {
             0 => number.wrapping_add(1),
@@ -83,13 +83,13 @@ impl Chance {
         };
     }
 
-    /// A part of `bytes`, of at most `most`.
+    /// A part of `bytes` that is at most `most` long.
     fn part(&mut self, bytes: usize, most: usize) -> std::ops::Range<usize> {
         let start = self.below(bytes);
         start..bytes.min(start + 1 + self.below(most))
     }
 
-    /// One to four changes: bits, bytes, numbers, and parts that are cut, doubled, moved or filled.
+    /// Makes one to four changes: of bits, bytes or numbers, or parts that are cut, doubled, moved or filled.
     pub(crate) fn mutate(&mut self, bytes: &mut Vec<u8>) {
         for _ in 0..1 + self.below(4) {
             self.mutate_once(bytes);
@@ -134,7 +134,7 @@ impl Chance {
         }
     }
 
-    /// One change of a list: an item doubled, gone, moved, or many times there.
+    /// Makes one change to a list: an item is doubled, removed, moved, or repeated many times.
     pub(crate) fn mutate_list<T: Clone>(&mut self, list: &mut Vec<T>) {
         let (at, other) = (self.below(list.len()), self.below(list.len()));
         match self.below(5) {

@@ -1,4 +1,4 @@
-//! Indexes whose sections, numbers and lists are others, sealed again.
+//! Indexes with changed sections, numbers and lists, sealed again.
 
 use regrow_chunker::{Params, varint};
 use regrow_index::{Index, Run, StreamHead};
@@ -16,7 +16,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Plain tars, or archives with a layer that is seen through.
+    /// Makes the site, with plain tars, or with archives that have a layer that is seen through.
     pub(crate) fn new(is_coded: bool) -> Self {
         let env = TestEnvironment::new();
         let tree = Tree::sample("mutated", 40);
@@ -31,7 +31,7 @@ impl Site {
         Self { env, old, image }
     }
 
-    /// What a reader does with `app.rgx`.
+    /// Runs everything that a reader does with `app.rgx`.
     pub(crate) fn read_all(&self, judge: &mut Judge<'_>, chance: &mut Chance) {
         let seed = if chance.one_in(2) { "--seed old" } else { "" };
         let before: &[u8] = if chance.one_in(2) { b"old" } else { &self.old };
@@ -45,7 +45,7 @@ impl Site {
     }
 }
 
-/// A body of other bytes with right lengths of sections, and its checksum.
+/// An index whose sections have changed bytes but correct lengths, with its checksum.
 fn sections_changed(index: &[u8], chance: &mut Chance) -> Vec<u8> {
     let mut rest = &index[16..index.len() - 32];
     let mut sections = Vec::new();
@@ -103,7 +103,7 @@ fn change_runs(runs: &mut Vec<Run>, chance: &mut Chance) {
     }
 }
 
-/// Gives an index the counts that follow from its lists, so that these do not tell.
+/// Sets an index's counts to those of its lists, so that the counts do not give the change away.
 fn count_again(index: &mut Index) {
     for stream in [&mut index.skeleton, &mut index.contents] {
         stream.chunks = stream.segments.iter().map(|segment| u64::from(segment.records)).sum();
@@ -113,7 +113,8 @@ fn count_again(index: &mut Index) {
     index.segment_runs = vec![Run { count: segments, pack: 0 }];
 }
 
-/// One change of what an index says. Its image id follows from it, so that this does not tell.
+/// Makes one change to the model of an index. Its image id follows from the model, so it does not give the change
+/// away.
 pub(crate) fn change_model(index: &mut Index, chance: &mut Chance) {
     match chance.below(12) {
         0 => chance.change(&mut index.image_bytes),

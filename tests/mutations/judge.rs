@@ -1,4 +1,4 @@
-//! Runs the command within limits, and collects what it should not have done.
+//! Runs the command within limits, and collects its faults.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -6,23 +6,23 @@ use std::process::{Command, Stdio};
 use super::chance::Chance;
 use crate::environment::{REGROW, TestEnvironment};
 
-/// Kinds of inputs, among which the number of inputs is shared out.
+/// The number of kinds of inputs, which share the number of inputs.
 const KINDS: u64 = 10;
-/// Inputs of all kinds together, if nothing else is asked for.
+/// The default number of inputs of all kinds together.
 const DEFAULT_INPUTS: u64 = 300;
-/// What a reader may take of an image of less than 1 MB, and what is allowed on top of it.
+/// The memory in KiB that a reader may take for an image of less than 1 MB, with some allowance.
 const MAX_DATA_KIB: u64 = (128 + 64) << 10;
-/// A debug build takes ten times as long.
+/// The most processor time of a run. A debug build takes ten times as long.
 const MAX_CPU_SECONDS: u64 = if cfg!(debug_assertions) { 60 } else { 10 };
 
-/// What came of one run.
+/// The result of one run.
 pub(crate) struct Ran {
-    /// The exit code; none if a signal ended it.
+    /// The exit code. It is `None` if a signal ended the run.
     pub(crate) code: Option<i32>,
     pub(crate) stderr: String,
 }
 
-/// Tries the inputs of one kind.
+/// A judge of the inputs of one kind.
 pub(crate) struct Judge<'a> {
     kind: &'static str,
     env: &'a TestEnvironment,
@@ -63,7 +63,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Runs the command. It may fail, with a code that is documented and one line that says why.
+    /// Runs the command. It may only fail with a documented code and one line that says why.
     pub(crate) fn run(&mut self, arguments: &str) -> Ran {
         let ulimits = format!("ulimit -c 0; ulimit -d {MAX_DATA_KIB}; ulimit -t {MAX_CPU_SECONDS}; exec \"$0\" \"$@\"");
         let regrow = std::env::var("REGROW_UNDER_TEST").unwrap_or_else(|_| REGROW.to_owned());
@@ -88,7 +88,8 @@ impl<'a> Judge<'a> {
         ran
     }
 
-    /// Runs an extract into `out`, which is `old` before: it is right or unchanged afterwards. Whether it succeeded.
+    /// Runs an extract into `out`, which holds `old` before. Afterwards it must be right or unchanged. Returns
+    /// whether the extract succeeded.
     pub(crate) fn extract(&mut self, arguments: &str, old: &[u8], image: &[u8]) -> bool {
         self.env.write("out", old);
         let ran = self.run(&format!("extract -q {arguments} out"));

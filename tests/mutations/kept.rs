@@ -1,11 +1,11 @@
-//! Caches, and what unfinished runs leave, with other bytes and names: they give nothing that is wrong.
+//! Caches and the leftovers of unfinished runs, with changed bytes and names. They must give nothing wrong.
 
 use super::chance::Chance;
 use super::index::Site;
 use super::judge::Judge;
 use crate::server::Server;
 
-/// Changes the bytes of an entry, or says in its name that it is another part of the pack.
+/// Changes the bytes of an entry, or its name, so that it claims to be another part of the pack.
 fn change_entry(site: &Site, folder: &str, chance: &mut Chance) {
     let entries = site.env.files(folder);
     let name = &entries[chance.below(entries.len())];
@@ -38,7 +38,7 @@ fn caches_and_unfinished_outputs() {
     site.env.run("patch -q --patch-level 3 --old old --new app old.rgx app.rgx").success();
     let server = Server::new(site.env.root());
     let url = server.url("app.rgx");
-    // One entry of each kind: frames and ends of packs, and a patch.
+    // This leaves one entry of each kind: frames, ends of packs, and a patch.
     site.env.run(&format!("extract -q --cache filled {url} first")).success();
     site.env.run(&format!("extract -q --cache filled --seed old {url} first-patched")).success();
     Judge::all("cache", &site.env, |judge, chance| {

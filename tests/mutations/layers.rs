@@ -1,4 +1,4 @@
-//! Archives whose gzip layers are others: streams, headers, members and what follows them, with trailers that fit.
+//! Archives with changed gzip layers: streams, headers, members, and the bytes behind them, with correct trailers.
 
 use std::io::Read;
 
@@ -8,7 +8,7 @@ use super::judge::Judge;
 use super::tars;
 use crate::images::{GNU_GZIP, GO, PGZIP, Tree, add_file, end, gzip};
 
-/// The member with the checksum and length of what it inflates to, if it does.
+/// Gives the member the checksum and length of its plain bytes, if it inflates.
 fn retrailed(mut member: Vec<u8>) -> Vec<u8> {
     let mut plain = Vec::new();
     let inflater = flate2::read::DeflateDecoder::new(member.get(10..).unwrap_or_default());
@@ -22,7 +22,7 @@ fn retrailed(mut member: Vec<u8>) -> Vec<u8> {
     member
 }
 
-/// A gzip file of one to three members that are not quite what an encoder wrote.
+/// A gzip file of one to three members that differ a little from an encoder's output.
 fn layer(chance: &mut Chance) -> Vec<u8> {
     let tree = Tree::sample(&format!("layer {}", chance.below(4)), 12);
     let encoder = [PGZIP, GO, GNU_GZIP][chance.below(3)];

@@ -1,4 +1,4 @@
-//! Packs whose frames, segments, tables and trailers are others, under their right names and with checksums that hold.
+//! Packs with changed frames, segments, tables and trailers, under their right names and with checksums that hold.
 
 use regrow_chunker::ChunkId;
 use regrow_index::Index;
@@ -8,14 +8,14 @@ use super::chance::Chance;
 use super::index::Site;
 use super::judge::Judge;
 
-/// A pack with other bytes in one of its parts, and a trailer that fits.
+/// The pack with changed bytes in one of its parts, and a trailer that fits.
 fn changed(pack: &[u8], chance: &mut Chance) -> Vec<u8> {
     let (body, trailer) = pack.split_at(pack.len() - 96);
     let mut trailer = trailer.to_vec();
     let place = |n: usize| u64::from_le_bytes(trailer[n * 8..n * 8 + 8].try_into().unwrap()) as usize;
     let borders = [0, place(0), place(1), place(2), body.len()];
     let mut parts: Vec<Vec<u8>> = borders.windows(2).map(|pair| body[pair[0]..pair[1]].to_vec()).collect();
-    // Tables are small, and say most.
+    // Tables are small but say most, so they are chosen most often.
     let part = [0, 1, 2, 3, 3, 3][chance.below(6)];
     chance.mutate(&mut parts[part]);
     let mut at = 0;

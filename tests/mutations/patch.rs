@@ -1,4 +1,5 @@
-//! Patches with other headers, lists and bodies, and right checksums: the image comes from the store where they give nothing.
+//! Patches with changed headers, lists and bodies, and correct checksums. The image comes from the store where they
+//! give nothing.
 
 use regrow_chunker::varint;
 use regrow_delta::Coding;
@@ -9,7 +10,7 @@ use super::judge::Judge;
 use crate::patch::hostile::{body, literals, sealed};
 use crate::server::Server;
 
-/// The patch with lists of members that were made up.
+/// The patch with made-up lists of members.
 fn with_lists(patch: &[u8], chance: &mut Chance) -> Vec<u8> {
     let mut lists = Vec::new();
     for _ in 0..2 {
@@ -29,7 +30,7 @@ fn with_lists(patch: &[u8], chance: &mut Chance) -> Vec<u8> {
     out
 }
 
-/// The patch with other bytes, and its own size in the header.
+/// The patch with changed bytes, and its own size in the header.
 fn changed(patch: &[u8], chance: &mut Chance) -> Vec<u8> {
     let mut out = match chance.below(3) {
         0 => with_lists(patch, chance),

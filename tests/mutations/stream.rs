@@ -1,5 +1,5 @@
-//! Skeletons and recipes that are others from the ground up: chunks, segments, pack and index are made of them as a maker
-//! would, so that nothing tells before the image is put together.
+//! Skeletons and recipes that are wrong from the ground up. Chunks, segments, pack and index are made from them as
+//! a maker would, so that nothing gives them away before the image is put together.
 
 use regrow_chunker::{ChunkId, Record};
 use regrow_image::{Found, Op, OpDecoder, OpError, Splitter, StreamKind};
@@ -10,7 +10,7 @@ use super::chance::Chance;
 use super::index::Site;
 use super::judge::Judge;
 
-/// Stores chunks in frames, and their recipe in segments; each chunk once, or as often as it is there.
+/// Stores chunks in frames, and their recipe in segments. A chunk is stored once, or as often as it occurs.
 fn store(writer: &mut PackWriter<Vec<u8>>, part: Part, chunks: &[Vec<u8>], once: bool) -> StreamHead {
     let (mut cutter, mut head, mut segments) = (SegmentCutter::default(), StreamHead::default(), Vec::new());
     let mut stored = std::collections::HashSet::new();
@@ -40,7 +40,7 @@ fn store(writer: &mut PackWriter<Vec<u8>>, part: Part, chunks: &[Vec<u8>], once:
     head
 }
 
-/// The index of these streams, and the pack that holds them.
+/// Makes the index of these streams, and the pack that holds them.
 fn forge(like: &Index, skeleton: &[Vec<u8>], contents: &[Vec<u8>], once: bool) -> (Index, Vec<u8>) {
     let mut writer = PackWriter::new(Vec::new()).unwrap();
     let contents = store(&mut writer, Part::Contents, contents, once);
@@ -60,7 +60,7 @@ fn forge(like: &Index, skeleton: &[Vec<u8>], contents: &[Vec<u8>], once: bool) -
     (index, pack)
 }
 
-/// The bytes of contents, and of literals, that a skeleton asks for, if it is well formed.
+/// The numbers of contents bytes and literal bytes that a skeleton asks for, if it is well formed.
 fn wanted(skeleton: &[u8]) -> Option<(u64, u64)> {
     let (mut decoder, mut contents, mut literals) = (OpDecoder::default(), 0u64, 0u64);
     let count = |found: Found<'_>| {
@@ -102,7 +102,7 @@ fn try_streams(kind: &'static str, is_coded: bool) {
     let (skeleton, contents) = streams_of(&site.image, &index);
     Judge::all(kind, &site.env, |judge, chance| {
         let (mut skeleton, mut contents) = (skeleton.clone(), contents.clone());
-        // What costs much is sound but for the digest; other skeletons are mostly not.
+        // Expensive inputs are sound except for the digest; other skeletons usually are not.
         let heavy = chance.below(12);
         match heavy {
             0 => skeleton = [vec![5; 12 << 20], skeleton].concat(),
@@ -113,14 +113,14 @@ fn try_streams(kind: &'static str, is_coded: bool) {
         if chance.one_in(4) {
             chance.mutate(&mut contents);
         }
-        // An image of the size that the skeleton says: it fails at the end, by its digest alone.
+        // The image has the size that the skeleton states, so it only fails at the end, by its digest.
         let sizes = wanted(&skeleton).filter(|_| !chance.one_in(3));
         if let Some((bytes, _)) = sizes {
             contents.resize(bytes as usize, 0);
         }
         let (skeleton, mut contents) = (cut(&skeleton, chance), cut(&contents, chance));
         if heavy == 1 {
-            // Few bytes of pack and index, and a great number of places.
+            // A few bytes of pack and index stand for a great number of places.
             let bytes = contents.iter().map(Vec::len).sum();
             contents = vec![vec![0]; bytes];
         }

@@ -1,11 +1,11 @@
-//! Tars with other headers whose checksums hold, as images and as seeds: any bytes at all come back as they were.
+//! Tars with changed headers whose checksums hold, as images and as seeds. Any bytes must come back as they were.
 
 use super::chance::Chance;
 use super::index::Site;
 use super::judge::Judge;
 use crate::images::{Tree, add_file, end};
 
-/// A tar with long names, sizes that a header before gives, and tars within it.
+/// A tar with long names, sizes that an earlier header gives, and tars within it.
 fn extended() -> Vec<u8> {
     let mut tar = Vec::new();
     add_file(&mut tar, "pax", b"13 size=1000\n20 path=some/where\n", 7);
@@ -23,7 +23,7 @@ fn extended() -> Vec<u8> {
     end(tar)
 }
 
-/// Gives a header the checksum that fits.
+/// Gives a header its correct checksum.
 fn reseal(header: &mut [u8]) {
     header[148..156].fill(b' ');
     let sum: u32 = header.iter().map(|&byte| u32::from(byte)).sum();
@@ -34,7 +34,7 @@ fn is_header(block: &[u8]) -> bool {
     block.len() == 512 && &block[257..262] == b"ustar"
 }
 
-/// Changes fields of headers, or bytes of all kinds, and gives all headers their checksums.
+/// Changes fields of headers, or bytes of all kinds, and gives all headers correct checksums.
 pub(crate) fn changed(tar: &[u8], chance: &mut Chance) -> Vec<u8> {
     let mut tar = tar.to_vec();
     if chance.one_in(3) {
@@ -64,10 +64,10 @@ pub(crate) fn changed(tar: &[u8], chance: &mut Chance) -> Vec<u8> {
     tar
 }
 
-/// Makes, looks at, rebuilds, and uses an image that may be anything.
+/// Makes, inspects, rebuilds, and uses an image that may be anything.
 pub(crate) fn try_image(site: &Site, image: &[u8], judge: &mut Judge<'_>, chance: &mut Chance) {
     site.env.write("image", image);
-    // Most of them are cut somewhere; what is made of that has to come back all the same.
+    // Most of these images are cut somewhere. They must come back nevertheless.
     if judge.success("make -q --allow-partial --avg-size 4KiB --store made image.rgx image") {
         let force = if image.is_empty() { "--force " } else { "" };
         let seed = ["", "--seed image", "--seed old"][chance.below(3)];

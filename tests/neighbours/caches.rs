@@ -1,4 +1,5 @@
-//! The cache, and the folder beside an unfinished output: this user's alone, and nobody else's is written.
+//! The cache, and the folder beside an unfinished output. They belong to this user alone, and nobody else's folder
+//! is written.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -31,7 +32,7 @@ impl Site {
         format!("extract {arguments} {} out", self.server.url("app.rgx"))
     }
 
-    /// Runs, and gives how many chunks came from the cache.
+    /// Runs an extract, and returns the number of chunks that came from the cache.
     #[track_caller]
     fn cached(&self) -> u64 {
         let child = self.env.spawn(&mut self.env.command(&self.extract("--json --cache cache")));
@@ -41,7 +42,7 @@ impl Site {
         number(&report, "chunks_cache")
     }
 
-    /// The shards that the image's packs have in a cache.
+    /// The shards of the image's packs in a cache.
     fn shards(&self) -> Vec<String> {
         let packs = self.env.packs_of("app.rgx");
         let mut shards: Vec<String> = packs.iter().map(|pack| pack.split('/').nth(2).unwrap().to_owned()).collect();
@@ -66,7 +67,7 @@ fn what_is_kept_is_private() {
     }
     assert_eq!(mode(&site.env.path("cache")), 0o700);
     assert!(site.cached() > 0);
-    // A folder that the user made stays as it is.
+    // The modes of a folder that the user made stay as they are.
     fs::set_permissions(site.env.path("cache"), Permissions::from_mode(0o755)).unwrap();
     assert!(site.cached() > 0);
     assert_eq!(mode(&site.env.path("cache")), 0o755);

@@ -1,4 +1,4 @@
-//! The catalog: nobody else's is used, and what it remembers of the output is said to be just that.
+//! The catalog. Another user's is not used, and the report says when the output was taken on its word.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};

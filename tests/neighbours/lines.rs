@@ -1,4 +1,4 @@
-//! What is printed: cleaned of what moves a terminal, and of passwords.
+//! Printed text. It is free of characters that control a terminal, and of passwords.
 
 use regrow_index::Index;
 
@@ -6,7 +6,7 @@ use crate::environment::{Outcome, TestEnvironment};
 use crate::images::{Tree, noise};
 use crate::s3server::Fault;
 
-/// Sets a title, clears the screen, turns the text's direction.
+/// A text that sets a title, clears the screen, and turns the direction of text.
 const EVIL: &str = "\u{1b}]0;x\u{7}\u{9b}2J\u{202e}\u{2066}\u{200f}\u{2028}evil";
 
 #[track_caller]
@@ -17,7 +17,7 @@ fn check(text: &str) {
     assert!(!text.contains(harmful), "{text:?}");
 }
 
-/// The command printed the name, and nothing of it as it was.
+/// Checks that the command printed the name, but no part of it as it was.
 #[track_caller]
 fn is_clean(outcome: &Outcome) {
     let text = String::from_utf8(outcome.stdout.clone()).unwrap();

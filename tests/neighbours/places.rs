@@ -1,4 +1,4 @@
-//! Folders and stores as seeds, in which others have put links and pipes.
+//! Folders and stores that serve as seeds, and in which others have put links and pipes.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -45,14 +45,14 @@ fn nothing_waits_for_a_pipe() {
     let env = TestEnvironment::new();
     let tree = Tree::sample("app", 40);
     env.make("app", &tree.tar(1));
-    // A folder.
+    // The seed is a folder.
     std::fs::create_dir_all(env.path("seed/usr/lib")).unwrap();
     let path = tree.0.iter().find(|(_, bytes)| bytes.len() > 1000).unwrap().0;
     let path = env.path("seed").join(path);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     pipe(&path);
     soon(env.spawn(&mut env.command("extract --seed seed app.rgx out"))).success();
-    // The packs of a store as a seed, and of the store itself.
+    // The packs are those of a store as a seed, and of the store itself.
     env.run("push app.rgx copy/store").success();
     for pack in env.packs("copy/store") {
         env.remove(&pack);

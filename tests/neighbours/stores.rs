@@ -33,7 +33,7 @@ fn a_folder_of_other_files_does_not_become_a_store() {
     env.write("photos/one.jpg", b"photo");
     env.run("push app.rgx photos").failure(2, "one.jpg");
     assert_eq!(env.files("photos"), ["photos/one.jpg"]);
-    // Whoever means it says so; others' files stay even then.
+    // A user who means it can say so. The files of others stay even then.
     env.run("push --new-store app.rgx usb").success();
     env.run("make --store usb other.rgx image").success();
     env.run("verify --store usb app.rgx other.rgx").success();
@@ -49,7 +49,7 @@ fn a_store_begins_in_an_empty_folder_or_among_indexes() {
         std::fs::create_dir_all(env.path(folder)).unwrap();
     }
     env.write("d/old.rgx", &env.read("app.rgx"));
-    // What a make leaves that was cut off before it wrote `regrow.json`.
+    // This is what a make leaves if it is cut off before it writes `regrow.json`.
     env.write("b/tmp/.regrow-Ab3dE6", b"{");
     for folder in ["a", "b", "c", "d", "e/new"] {
         std::fs::create_dir_all(env.path("e")).unwrap();
@@ -67,7 +67,7 @@ fn only_what_makers_left_is_cleared_out_of_a_store() {
     others.iter().for_each(|name| age(&env.write(name, b"somebody's")));
     env.run("make other.rgx image").success();
     assert!(!env.exists(left) && others.iter().all(|name| env.exists(name)));
-    // Nor is anything removed behind a link.
+    // Nothing is removed behind a link either.
     env.remove("store/tmp");
     age(&env.write("elsewhere/pack-Ab3dE6", b"somebody's"));
     symlink(env.path("elsewhere"), env.path("store/tmp")).unwrap();
@@ -102,7 +102,7 @@ fn nothing_is_published_through_a_link_that_anybody_could_have_put_there() {
         assert!(env.read("kept.rgx") == own, "{command}");
         assert_eq!(env.files("elsewhere"), ["elsewhere/file"], "{command}");
     }
-    // Own links lead on.
+    // The user's own links are followed.
     lchown(&link, Some(0), Some(0)).unwrap();
     env.run("make --store store shared/app.rgx image").success();
     assert!(env.read("kept.rgx") != own && link.is_symlink());

@@ -1,4 +1,4 @@
-//! Owner, mode and access control lists: given when the image is complete, and no more than before.
+//! Owner, mode and access control lists. They are set when the image is complete, and grant no more than before.
 
 use super::*;
 
@@ -51,7 +51,7 @@ fn rights_of_the_old_programs_owner_are_not_given_to_the_new() {
     }
 }
 
-/// Version 2, and entries of tag, rights and id.
+/// A list in version 2 of the format, from entries of tag, rights and id.
 fn acl(entries: &[(u16, u16, u32)]) -> Vec<u8> {
     let mut list = 2u32.to_le_bytes().to_vec();
     for (tag, rights, id) in entries {
@@ -67,7 +67,7 @@ fn access_control_lists_are_carried_over() {
     let env = TestEnvironment::new();
     env.make("new", &noise("acl", 50_000));
     let out = env.write("out", b"old");
-    // The owner rw-, a named user rw-, the group ---, the mask rw-, others ---.
+    // The entries are: owner rw-, a named user rw-, group ---, mask rw-, others ---.
     let list = acl(&[(1, 6, u32::MAX), (2, 6, STRANGER), (4, 0, u32::MAX), (16, 6, u32::MAX), (32, 0, u32::MAX)]);
     if rustix::fs::setxattr(&out, ACL, &list, rustix::fs::XattrFlags::empty()).is_err() {
         return pass_over("the file system has no access control lists");

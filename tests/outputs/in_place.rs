@@ -15,7 +15,7 @@ fn the_first_mib_is_missing_until_the_end() {
     env.write("out", &old);
     let server = slow_host(&env);
     let arguments = format!("extract --connections 1 --in-place {} out", server.url("new.rgx"));
-    // What was fetched up to here is written, but for the last frame.
+    // The bytes that were fetched up to here are written, except for the last frame.
     let child = run_until(&env, &arguments, || env.read("out")[MIB..MIB + 5000] == new[MIB..MIB + 5000]);
     kill(child);
     let left = env.read("out");
@@ -90,7 +90,7 @@ fn rights_of_the_old_program_do_not_stay() {
 struct Loop(PathBuf);
 
 impl Loop {
-    /// `None`, and a line that says so, where that takes more rights than the test has.
+    /// Sets up the device. It returns `None`, and prints a line, if that takes more rights than the test has.
     fn new(env: &TestEnvironment, name: &str) -> Option<Self> {
         let output = Command::new("losetup").args(["--find", "--show"]).arg(env.path(name)).output();
         match output {
@@ -111,7 +111,7 @@ impl Drop for Loop {
     }
 }
 
-/// A mounted file system, unmounted at the end.
+/// A mounted file system that is unmounted at the end.
 struct Mount(PathBuf);
 
 impl Mount {

@@ -1,4 +1,4 @@
-//! Outputs that are links, or lie behind links.
+//! Outputs that are links, or that lie behind links.
 
 use std::os::unix::fs::symlink;
 
@@ -23,7 +23,7 @@ fn a_strangers_link_in_a_shared_folder_is_refused() {
     if !give_away(&env.path("shared/out")) || !give_away(&env.path("shared/folder")) {
         return;
     }
-    // A link of ours that leads to theirs helps nobody.
+    // A link of ours that leads to a link of theirs does not help.
     symlink("shared/out", env.path("ours")).unwrap();
     let state = state(&env.path("etc/conf"));
     for output in ["shared/out", "shared/folder/conf", "shared/folder/other", "ours"] {
@@ -34,7 +34,7 @@ fn a_strangers_link_in_a_shared_folder_is_refused() {
     }
     assert_eq!(super::state(&env.path("etc/conf")), state);
     assert_eq!(env.files("etc"), ["etc/conf"]);
-    // Where not everybody can put links, theirs are followed.
+    // If not everybody can put links there, theirs are followed.
     for mode in [0o1775, 0o777] {
         set_mode(&env.path("shared"), mode);
         env.write("etc/conf", b"configuration");
@@ -56,11 +56,11 @@ fn links_of_our_own_are_followed() {
         assert_eq!(env.files("etc"), ["etc/conf"]);
     }
     assert!(env.path("shared/one").is_symlink() && env.path("two").is_symlink());
-    // A link to a file that is not there yet: the file comes where the link says.
+    // A link may lead to a file that is not there yet. The file then appears where the link leads.
     env.remove("etc/conf");
     env.run("extract new.rgx two").success();
     assert!(env.read("etc/conf") == image);
-    // What the kernel shows as a link, but is none.
+    // The kernel shows this as a link, but it is none.
     env.run("extract new.rgx /dev/stdout").failure(2, "is no file; write a device with --in-place, and a pipe with -");
     symlink("loop", env.path("loop")).unwrap();
     env.run("extract new.rgx loop").failure(1, "loop");
@@ -76,11 +76,11 @@ fn a_strangers_file_in_a_shared_folder_does_not_become_theirs_again() {
     }
     env.run("extract new.rgx shared/out").success();
     assert_eq!((owner(&env.path("shared/out")), mode(&env.path("shared/out")) & 0o022), (0, 0));
-    // It is no better if it was the image already.
+    // The link fares no better if its target was the image already.
     give_away(&env.path("shared/out"));
     env.run("extract new.rgx shared/out").success();
     assert_eq!((owner(&env.path("shared/out")), env.read("shared/out") == image), (0, true));
-    // In a folder of their own it stays theirs.
+    // In a folder of their own the file stays theirs.
     env.write("theirs/out", b"theirs");
     give_away(&env.path("theirs"));
     give_away(&env.path("theirs/out"));
@@ -97,7 +97,7 @@ fn a_strangers_link_to_nothing_makes_no_file() {
     }
     env.run("extract new.rgx theirs").failure(1, "is not followed; give the path that it leads to");
     assert_eq!(env.files("etc"), ["etc/conf"]);
-    // The file is there: that it is replaced is what the link is for.
+    // The file is there, and replacing it is what the link is for.
     env.write("etc/new", b"old");
     env.run("extract new.rgx theirs").success();
     assert!(env.read("etc/new") == image && env.path("theirs").is_symlink());

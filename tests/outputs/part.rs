@@ -1,8 +1,9 @@
-//! The part file's name is known to everybody: whatever lies there is either our own or gone.
+//! Everybody knows the name of the part file. Whatever lies there is either our own or gets removed.
 
 use super::*;
 
-/// An environment with an image, an output of another user in a folder that everybody can write, and a file of ours.
+/// An environment with an image, an output of another user in a folder that everybody can write, and a file of
+/// ours.
 fn site() -> (TestEnvironment, Vec<u8>) {
     let env = TestEnvironment::new();
     let image = noise("part", 300_000);
@@ -48,7 +49,7 @@ fn a_file_of_another_user_is_not_taken_up() {
     if !give_away(&part) {
         return;
     }
-    // They keep it open, to write into it later.
+    // The other user keeps the file open, to write into it later.
     let kept = std::fs::OpenOptions::new().append(true).open(&part).unwrap();
     env.run("extract new.rgx to/out").success();
     assert!(env.read("to/out") == image && owner(&env.path("to/out")) == 0);
@@ -123,7 +124,7 @@ fn what_an_earlier_version_left_is_gone_on_with() {
         assert_eq!(number(&report, "chunks_resumed") > 0, is_resumed, "{mode_then:o}: {report}");
         env.write("to/out", b"old");
     }
-    // A group of others.
+    // The file belongs to a group of others.
     env.write("to/.out.regrow-part", &part);
     if std::os::unix::fs::chown(&path, None, Some(STRANGER)).is_ok() {
         set_mode(&path, 0o664);
@@ -144,11 +145,11 @@ fn a_file_on_a_disk_without_modes_is_gone_on_with() {
     assert!(number(&report, "chunks_resumed") > 0, "{report}");
 }
 
-/// A FAT file system, where everybody may write everything.
+/// A FAT file system, on which everybody may write everything.
 struct Fat(std::path::PathBuf);
 
 impl Fat {
-    /// `None`, and a line that says so, where the test may not mount one.
+    /// Mounts one. It returns `None`, and prints a line, if the test may not.
     fn mount(env: &TestEnvironment) -> Option<Self> {
         let (disk, path) = (env.write("fat.disk", &vec![0; 8 << 20]), env.path("fat"));
         std::fs::create_dir(&path).unwrap();

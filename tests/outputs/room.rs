@@ -1,4 +1,4 @@
-//! Disks without room for the image: told before anything is written.
+//! Disks without room for the image. The error comes before anything is written.
 
 use super::*;
 use crate::disk::SmallDisk;
@@ -30,7 +30,7 @@ fn compressed_layers_need_room_for_both() {
     let env = TestEnvironment::new();
     let image = coded_image();
     let made = env.make("new", &image);
-    // Room for the image, but not for what it is made of too.
+    // There is room for the image, but not also for the data that it is made from.
     let Some(disk) = SmallDisk::mount(&env, &image.len().next_multiple_of(4096).to_string()) else { return };
     env.run("extract new.rgx small/out").failure(1, "bytes of room are needed there");
     assert_eq!(env.files("small"), Vec::<String>::new());
@@ -48,7 +48,7 @@ fn a_pipe_needs_room_for_what_it_fetches() {
     let mut command = env.command("extract new.rgx -");
     let outcome = Outcome::of(command.env("TMPDIR", env.path("small")));
     outcome.failure_with_output(1, "small: 3000000 bytes of room are needed there");
-    // What a seed has takes none.
+    // Bytes that a seed has take no room.
     let mut command = env.command("extract --seed new new.rgx -");
     assert!(Outcome::of(command.env("TMPDIR", env.path("small"))).success().stdout == image);
 }

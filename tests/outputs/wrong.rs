@@ -1,4 +1,4 @@
-//! An image that is not what its index says: each kind of output is told as what it is.
+//! An image that does not match its index. The message differs for each kind of output.
 
 use super::*;
 

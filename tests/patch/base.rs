@@ -1,4 +1,4 @@
-//! A base that is not what it was: cut, changed while it is read, or another file by now.
+//! A base that is no longer what it was: cut, changed while it is read, or replaced by another file.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,7 +30,8 @@ const CHANGES: [(&str, Change); 6] = [
     }),
 ];
 
-/// A host that does something at the first request for a patch: the seed is scanned by then, but not read for it.
+/// A host that runs `change` at the first request for a patch. The seed is scanned by then, but not yet read for
+/// the patch.
 fn changing_host(site: &Site, change: impl Fn() + Send + Sync + 'static) -> Server {
     let done = AtomicBool::new(false);
     Server::with(site.env.root(), move |request| {
@@ -49,7 +50,7 @@ fn a_base_that_changes_after_it_was_scanned() {
         let server = changing_host(&site, move || change(&seed));
         let (report, outcome) = site.extract(&server, "--seed seed");
         assert_eq!(number(&report, "bytes_fetched"), server.body_bytes(), "{what}");
-        // A file that is open still is the one that was scanned.
+        // A file that is still open is the one that was scanned.
         if what == "another file" {
             check_patched(&report);
             continue;
@@ -109,7 +110,7 @@ fn a_base_that_was_another_before() {
     let server = Server::new(site.env.root());
     for (what, change) in CHANGES {
         let seed = site.env.write("seed", &site.old);
-        // The catalog knows it.
+        // The catalog knows the seed.
         site.extract(&server, "--seed seed");
         let modified = seed.metadata().unwrap().modified().unwrap();
         change(&seed);

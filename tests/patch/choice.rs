@@ -1,9 +1,9 @@
-//! A patch is taken where it costs less, and only there.
+//! A patch is used where it costs less, and only there.
 
 use super::hostile::sealed;
 use super::*;
 
-/// The patch says that chunks cost so much.
+/// Makes the patch state that chunks cost this many bytes.
 fn set_chunk_cost(site: &Site, bytes: u64) {
     let mut patch = site.env.read(&site.patch());
     patch[88..96].copy_from_slice(&bytes.to_le_bytes());
@@ -38,7 +38,7 @@ fn a_patch_that_costs_more_than_chunks_is_not_taken() {
 #[test]
 fn other_seeds_make_chunks_cheaper() {
     let site = Site::new();
-    // All of the new image but its last KiBs.
+    // This seed has all of the new image except its last KiBs.
     let mut third = site.new.clone();
     let end = third.len() - 20_000;
     third[end..end + 2000].fill(b'!');
@@ -46,7 +46,8 @@ fn other_seeds_make_chunks_cheaper() {
     std::fs::create_dir(site.env.path("other")).unwrap();
     site.env.run("make --avg-size 1KiB --store other/store other/third.rgx third").success();
     let server = Server::new(site.env.root());
-    // Cheaper than chunks for who has the old image alone, but not for who lacks a few.
+    // The patch is cheaper than chunks for a machine with the old image alone, but not for one that lacks only a
+    // few chunks.
     set_chunk_cost(&site, 2 * site.patch_bytes());
     check_patched(&site.extract(&server, "--seed old").0);
     for seed in ["third", "other/third.rgx", "other/store"] {

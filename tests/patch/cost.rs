@@ -1,8 +1,8 @@
-//! An update is the index and one object; what is said before and after is what the host counted.
+//! An update is the index and one object. The planned and reported numbers are those that the host counted.
 
 use super::*;
 
-/// A host whose indexes have tags.
+/// A host that gives its indexes tags.
 fn tagged_host(site: &Site) -> Server {
     Server::with(site.env.root(), |request| if request.path.ends_with(".rgx") { Answer::Tagged } else { Answer::Serve })
 }
@@ -13,7 +13,7 @@ fn an_update_is_two_requests() {
     let server = tagged_host(&site);
     let index_bytes = site.env.read("new.rgx").len() as u64;
     let chunks = number(&site.extract(&server, "--no-patch --catalog other --seed old").0, "bytes_fetched");
-    // First the catalog is new, then it knows the seed and the index.
+    // The catalog is new at first. Then it knows the seed and the index.
     for (what, index_bytes) in [("fresh", index_bytes), ("known", 0), ("known again", 0)] {
         server.reset_counts();
         let (report, outcome) = site.extract(&server, "--seed old");

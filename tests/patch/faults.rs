@@ -1,11 +1,11 @@
-//! Hosts that have no patch, or fail in the midst of it: chunks do as well.
+//! Hosts that have no patch, or that fail in the middle of it. Chunks do just as well.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::images::pick;
 
-/// A host that answers the requests for patches one after the other, and the rest as the last.
+/// A host that gives these answers to the requests for patches in turn, and then repeats the last one.
 fn host_of(site: &Site, answers: Vec<Answer>) -> Server {
     let next = AtomicUsize::new(0);
     Server::with(site.env.root(), move |request| {
@@ -36,7 +36,7 @@ fn no_patch_there() {
     assert_eq!(planned["chunks_store"], report["chunks_store"]);
 }
 
-/// Chunks are taken, and one line tells why.
+/// Checks that chunks are used, and that one line says why.
 #[track_caller]
 fn check_told(site: &Site, server: &Server, arguments: &str) {
     let (report, outcome) = site.extract(server, &format!("--seed old {arguments}"));
@@ -59,7 +59,7 @@ fn hosts_that_fail() {
     for answer in fails {
         check_told(&site, &site.host(answer), "--tries 2 --timeout 1");
     }
-    // So too in a dry run.
+    // The same holds in a dry run.
     let server = site.host(Answer::Status(500));
     let url = server.url("new.rgx");
     let outcome = site.env.run(&format!("extract --json --tries 2 --dry-run --seed old {url} out")).success();
@@ -88,19 +88,19 @@ fn a_connection_that_breaks_is_taken_up_where_it_broke() {
         assert_eq!(warnings(&outcome), Vec::<&str>::new());
         let requests: Vec<Request> = server.requests().into_iter().filter(is_patch).collect();
         assert_eq!(requests.len(), 2, "{requests:?}");
-        // A reset may come before what was sent.
+        // A reset may overtake the bytes that were sent before it.
         if matches!(first, Answer::Short) {
             assert_eq!(requests[1].range.map(|range| range.0), Some(half), "{requests:?}");
             assert_eq!(number(&report, "bytes_fetched"), index_bytes + site.patch_bytes(), "{report}");
         }
     }
-    // Twice, and by a host that knows no ranges.
+    // The host breaks off twice, or knows no ranges.
     for answers in [vec![Answer::Short, Answer::Short, Answer::Serve], vec![Answer::Short, Answer::Whole]] {
         let server = host_of(&site, answers);
         check_patched(&site.extract(&server, "--seed old").0);
     }
     check_patched(&site.extract(&site.host(Answer::Whole), "--seed old").0);
-    // Always: given up in the end.
+    // The host always breaks off, so regrow gives up in the end.
     for always in [Answer::Short, Answer::ResetInBody] {
         let server = site.host(always);
         check_told(&site, &server, "--tries 2");
@@ -131,7 +131,7 @@ fn the_second_store_has_the_chunks() {
     assert!(warnings(&outcome).len() <= 2, "{}", outcome.stderr);
 }
 
-/// What a bad host does with a request for a patch.
+/// The behaviour of a bad host at a request for a patch.
 fn whim(round: u64, request: &Request, patch: &[u8]) -> Answer {
     let pick = |what: &str, below: u64| pick(&format!("patch {what} {round} {}", request.number), below);
     match pick("whim", 12) {

@@ -1,4 +1,5 @@
-//! Patches that are damaged, or wrong on purpose with a checksum that holds: a warning at most, never a wrong byte.
+//! Patches that are damaged, or wrong on purpose with a checksum that holds. They cause a warning at most, never a
+//! wrong byte.
 
 use regrow_delta::{Coding, Encoder, Op};
 
@@ -6,7 +7,7 @@ use super::*;
 use crate::environment::REGROW;
 use crate::images::{noise, pick};
 
-/// A patch whose checksum holds.
+/// The patch with a checksum that holds.
 pub(crate) fn sealed(mut patch: Vec<u8>) -> Vec<u8> {
     let end = patch.len() - 32;
     let checksum = blake3::hash(&patch[..end]);
@@ -22,7 +23,7 @@ struct Field {
     patch: Vec<u8>,
 }
 
-/// How an extract with a strange patch went.
+/// The outcome of an extract with a strange patch.
 struct Told {
     warnings: usize,
     chunks_patch: u64,
@@ -36,7 +37,8 @@ impl Field {
         Self { server, patch: site.env.read(&name), name, site }
     }
 
-    /// The right image, within `ulimit`, and one line at most, which names the patch.
+    /// Extracts with this patch. The result must be the right image, within `ulimit`, with at most one line, which
+    /// names the patch.
     #[track_caller]
     fn try_patch(&self, what: &str, patch: &[u8]) -> Told {
         self.site.env.write(&self.name, patch);
@@ -65,7 +67,7 @@ impl Field {
         }
     }
 
-    /// So too, and told; nothing comes of the patch.
+    /// Extracts with this patch, which must be reported and give nothing.
     #[track_caller]
     fn check_refused(&self, what: &str, patch: &[u8]) {
         let told = self.try_patch(what, patch);
@@ -73,7 +75,7 @@ impl Field {
         assert!(told.chunks_store > 0, "{what}");
     }
 
-    /// So too, and told where anything is missing.
+    /// Extracts with this patch, which must be reported if it gives less than everything.
     #[track_caller]
     fn check(&self, what: &str, patch: &[u8]) {
         let told = self.try_patch(what, patch);
@@ -99,14 +101,15 @@ pub(crate) fn body(ops: &[Op], coding: Coding) -> Vec<u8> {
     out
 }
 
-/// Ops that say what the bytes are. Of those that are coded as streams each is bounded, of the others only the last has no copy.
+/// Ops that state these bytes as literals. In the streams coding each op is bounded; in the other only the last op
+/// may lack a copy.
 pub(crate) fn literals(bytes: &[u8], coding: Coding) -> Vec<Op> {
     let most = if coding == Coding::Streams { 60_000 } else { bytes.len() };
     bytes.chunks(most).map(|bytes| Op { literal: bytes.to_vec(), ..Op::default() }).collect()
 }
 
 impl Field {
-    /// The patch with other member lists.
+    /// The patch with these member lists.
     fn with_lists(&self, lists: &[u8]) -> Vec<u8> {
         let number = |at: usize| u32::from_le_bytes(self.patch[at..at + 4].try_into().unwrap()) as usize;
         let stored = body(&literals(lists, Coding::Streams), Coding::Streams);
@@ -125,7 +128,7 @@ fn damaged_on_the_way() {
     let len = field.patch.len();
     for n in 0..40 {
         let place = pick(&format!("flip {n}"), len as u64) as usize;
-        // The numbers that decide are looked at before all has come.
+        // The numbers that decide are read before the whole patch has come.
         if !(88..96).contains(&place) {
             let mut patch = field.patch.clone();
             patch[place] ^= 1 << (n % 8);
@@ -151,7 +154,7 @@ fn another_patch() {
     field.check_refused("the other way", &reverse);
     field.check_refused("a pack", &env.read(&env.packs("store")[0]));
     field.check_refused("an index", &env.read("new.rgx"));
-    // It says that it is the right one.
+    // The patch claims to be the right one.
     let mut lies = reverse;
     lies[16..80].copy_from_slice(&field.patch[16..80]);
     field.check("the other way, with the right names", &sealed(lies));
@@ -216,7 +219,7 @@ fn any_byte_with_a_checksum_that_holds() {
 #[test]
 fn lists_that_ask_for_much() {
     let field = Field::new();
-    // A few hundred bytes of patch are 16 MiB of lists.
+    // A patch of a few hundred bytes has 16 MiB of lists.
     let many = |count: u64, entry: &[u8]| {
         let mut lists = Vec::new();
         let mut rest = count;
@@ -262,7 +265,7 @@ fn bodies_that_never_end() {
             field.check_refused(&format!("zeros, {expanded}"), &sealed(front(&zeros, coding, expanded)));
         }
     }
-    // The right image's bytes, but not as streams.
+    // These are the right image's bytes, but not as streams.
     let image = literals(&field.site.new, Coding::Streams);
     field.check_refused("the image", &sealed(front(&image, Coding::Streams, 1 << 20)));
 }

@@ -1,4 +1,4 @@
-//! Images as patches are for: texts, executables whose addresses moved, compressed pages, and files that went elsewhere.
+//! Images that suit patches: texts, executables whose addresses moved, compressed pages, and files that moved.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ const WORDS: [&str; 32] = [
     "already", "exists", "and", "list", "path",
 ];
 
-/// Text that each `name` has its own of.
+/// Text that differs for each `name`.
 pub(super) fn text(name: &str, lines: usize) -> Vec<u8> {
     let mut out = String::new();
     for line in 0..lines {
@@ -23,7 +23,7 @@ pub(super) fn text(name: &str, lines: usize) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// The same text in its next version: a word differs in a few lines.
+/// The next version of a text: one word differs in a few lines.
 fn edited(text: &[u8]) -> Vec<u8> {
     let text = String::from_utf8(text.to_vec()).unwrap();
     let edit = |(number, line): (usize, &str)| match number % 11 {
@@ -44,7 +44,7 @@ fn executable(name: &str, address: u32) -> Vec<u8> {
     code
 }
 
-/// As `gzip -9n` does it.
+/// Compresses like `gzip -9n`.
 pub(super) fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::GzBuilder::new().write(Vec::new(), flate2::Compression::best());
     encoder.write_all(plain).unwrap();
@@ -57,7 +57,7 @@ pub(super) fn versions() -> (Vec<u8>, Vec<u8>) {
     for number in 0..24 {
         let bytes = text(&format!("text {number}"), 100);
         let path = format!("usr/share/text-{number}");
-        // Some go to another folder, and some to another layer.
+        // Some files go to another folder, and some to another layer.
         let (layer, moved) = match number % 6 {
             1 => (0, format!("opt/moved/text-{number}")),
             2 => (1, path.clone()),

@@ -1,4 +1,5 @@
-//! SIGKILL while a patch comes, while it is applied, and while the output is written: the next run goes on, and leaves nothing behind.
+//! SIGKILL while a patch comes, while it is applied, and while the output is written. The next run continues the
+//! work, and leaves nothing behind.
 
 use std::process::Child;
 use std::time::Duration;
@@ -11,14 +12,15 @@ fn kill(mut child: Child) {
     child.wait().unwrap();
 }
 
-/// Waits until `is_so`, or the command has come to its end.
+/// Waits until `is_so`, or until the command has ended.
 fn wait_until(child: &mut Child, is_so: impl Fn() -> bool) {
     while !is_so() && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// A host whose packs never come, and which spoils the seed when it is asked for the patch: what the patch cannot yield is waited for.
+/// A host whose packs never come. It spoils the seed when it is asked for the patch, so regrow waits for what the
+/// patch cannot yield.
 fn waiting_host(site: &Site) -> Server {
     let seed = site.env.path("seed");
     Server::with(site.env.root(), move |request| {
@@ -32,7 +34,7 @@ fn waiting_host(site: &Site) -> Server {
     })
 }
 
-/// Runs until a pack is asked for, and kills.
+/// Runs a command until it asks for a pack, and kills it.
 fn kill_at_packs(site: &Site, arguments: &str) {
     site.env.write("seed", &site.old);
     let server = waiting_host(site);
@@ -55,7 +57,7 @@ fn a_patch_waits_beside_the_output() {
     let planned = site.env.json(&format!("extract --dry-run --seed seed {url} out"));
     assert_eq!(number(&planned, "bytes_fetched"), site.env.read("new.rgx").len() as u64, "{planned}");
     server.reset_counts();
-    // It is swept away in the end, which this looks at.
+    // The cache is swept away in the end; the code below checks that.
     let (report, _) = site.extract(&server, "--seed seed");
     check_patched(&report);
     assert_eq!((asked(&server), server.request_count()), (0, 1), "{:?}", server.requests());
@@ -81,7 +83,7 @@ fn a_cache_keeps_patches() {
     assert!(site.env.read("out") == site.new);
     site.env.remove("out");
     assert_eq!(asked(&server), 0);
-    // Damaged, it is fetched again.
+    // A damaged patch is fetched again.
     for damage in [0, 30, 200, 3000] {
         let mut bytes = site.env.read(kept);
         if damage == 0 {
@@ -128,7 +130,7 @@ fn killed_while_the_patch_comes() {
     }
 }
 
-/// A further run gives the image and leaves nothing.
+/// Checks that a further run gives the image and leaves nothing.
 fn check_patched_or_done(site: &Site) {
     let server = Server::new(site.env.root());
     let report = site.env.json(&format!("extract --seed old {} out", server.url("new.rgx")));

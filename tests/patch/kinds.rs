@@ -1,9 +1,9 @@
-//! Patches between images of all kinds: empty, no tar, cut, the same with more behind it.
+//! Patches between images of all kinds: empty, no tar, cut, and the same with more bytes behind it.
 
 use super::*;
 use crate::images::{kinds, noise};
 
-/// Makes a patch between two images and extracts the second from the first.
+/// Makes a patch between two images, and extracts the second from the first.
 #[track_caller]
 fn check(what: &str, level: u32, old: &[u8], new: &[u8]) {
     let env = TestEnvironment::new();
@@ -20,7 +20,7 @@ fn check(what: &str, level: u32, old: &[u8], new: &[u8]) {
     check_extract(&report, new);
     assert_eq!(warnings, Vec::<&str>::new(), "{what}");
     assert_eq!(number(&report, "bytes_fetched"), server.body_bytes(), "{what}");
-    // Where a patch is taken nothing else is needed.
+    // If a patch is used, nothing else is needed.
     if number(&report, "chunks_patch") > 0 {
         assert_eq!(number(&report, "chunks_store"), 0, "{what}: {report}");
         assert_eq!(server.request_count(), 2, "{what}");
@@ -39,7 +39,7 @@ fn from_each_kind_to_the_next() {
 
 #[test]
 fn from_each_kind_to_a_little_more_of_it() {
-    // A gzip file with a flipped bit is opaque, all of it: that is another matter.
+    // A gzip file with a flipped bit is wholly opaque, which is another matter.
     let is_plain = |name: &str| !name.starts_with("oci") && !name.starts_with("gzip");
     for (name, old) in kinds().into_iter().filter(|(name, _)| is_plain(name)) {
         let mut new = [&old[..], b"a little more"].concat();
@@ -70,7 +70,7 @@ fn one_compressed_file_is_the_image() {
     for (what, old, new) in pairs {
         check(what, 5, &old, &new);
     }
-    // Streams that are cut, damaged, doubled, or of nothing.
+    // The streams are cut, damaged, doubled, or empty.
     let (old, whole) = (images::gzip(&plain), images::gzip(&more));
     let mut damaged = whole.clone();
     let middle = damaged.len() / 2;

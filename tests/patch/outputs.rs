@@ -1,8 +1,8 @@
-//! Where the image goes: a file, a pipe, over a file that is there, over the base itself.
+//! The targets of an extract: a file, a pipe, a file that is there, and the base itself.
 
 use super::*;
 
-/// Extracts with these arguments, in which `URL` is the index, with a catalog that knows nothing.
+/// Extracts with these arguments, in which `URL` stands for the index. The catalog is empty.
 fn extract(site: &Site, server: &Server, arguments: &str) -> Outcome {
     server.reset_counts();
     let arguments = arguments.replace("URL", &server.url("new.rgx"));
@@ -58,7 +58,7 @@ fn over_the_base_itself() {
     let site = Site::new();
     let server = Server::new(site.env.root());
     site.env.write("out", &site.old);
-    // The base goes while the image comes: whatever of it is needed is kept, or fetched.
+    // The base disappears while the image comes. The needed parts of it are kept, or fetched.
     for arguments in ["--in-place --seed out URL out", "--in-place URL out"] {
         site.env.write("out", &site.old);
         let report = extract(&site, &server, arguments).json();

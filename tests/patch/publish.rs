@@ -42,7 +42,7 @@ fn standard_input_and_a_first_release() {
     let [warning] = warnings(&outcome)[..] else { panic!("{}", outcome.stderr) };
     assert!(warning.contains("absent.rgx"), "{warning}");
     assert_eq!(announced(&site.env, "first.rgx"), Vec::<String>::new());
-    // The same image again needs none.
+    // The same image needs no patch to itself.
     site.env.run(&format!("{MAKE} --patch-from old.rgx same.rgx old")).success();
     assert_eq!(announced(&site.env, "same.rgx"), Vec::<String>::new());
     check_usage(&site.env.run(&format!("{MAKE} --old old same.rgx old")), "--patch-from");
@@ -61,7 +61,7 @@ fn a_patch_is_made_later() {
     assert_eq!(number(&report, "image_bytes"), site.new.len() as u64, "{report}");
     check_patched(&site.extract(&server, "--seed old").0);
     let first = site.env.read(&site.patch());
-    // What is there stays, and can be announced after all.
+    // A patch that is there stays, and can still be announced.
     let mut other = first.clone();
     *other.last_mut().unwrap() ^= 1;
     site.env.write(&site.patch(), &other);
@@ -69,7 +69,7 @@ fn a_patch_is_made_later() {
     assert_eq!((report["announced"].as_bool(), report["present"].as_bool()), (Some(true), Some(true)), "{report}");
     assert!(site.env.read(&site.patch()) == other);
     assert_eq!(announced(&site.env, "new.rgx").len(), 1);
-    // What is no patch at all does not.
+    // A file that is no patch at all does not stay.
     site.env.write(&site.patch(), b"whatever");
     let outcome = site.env.run("patch --patch-level 3 old.rgx new.rgx").success();
     assert!(outcome.stderr.contains("is no patch; it is made again"), "{}", outcome.stderr);
@@ -110,7 +110,7 @@ fn what_makes_no_sense_is_told() {
     assert_eq!(site.env.files("store/patches"), Vec::<String>::new());
 }
 
-/// The command line is refused, and what it says of it names `flag`.
+/// Checks that the command line is refused, and that the message names `flag`.
 #[track_caller]
 fn check_usage(outcome: &Outcome, flag: &str) {
     assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
@@ -144,7 +144,7 @@ fn several_bases_have_a_patch_each() {
     let site = Site { env, old, new };
     let server = Server::new(site.env.root());
     check_patched(&site.extract(&server, "--seed old").0);
-    // The better one is found, whichever seed comes first.
+    // The better patch is found, whichever seed comes first.
     server.reset_counts();
     check_patched(&site.extract(&server, "--seed older --seed old").0);
     assert!(asked(&server) <= 2);

@@ -1,10 +1,10 @@
-//! Patches in stores: what gc keeps, what push takes along, and what older readers see.
+//! Patches in stores: those that gc keeps, those that push takes along, and what older readers see.
 
 use std::time::{Duration, SystemTime};
 
 use super::*;
 
-/// Lets all files of the store look a month old.
+/// Makes all files of the store look a month old.
 fn age(site: &Site) {
     for name in site.env.files("store") {
         let file = std::fs::File::options().append(true).open(site.env.path(&name)).unwrap();
@@ -19,7 +19,7 @@ fn gc_keeps_patches_to_images_that_are_kept() {
     site.env.run("patch --patch-level 1 --old new --new old new.rgx old.rgx").success();
     assert_eq!(site.env.files("store/patches").len(), 2);
     age(&site);
-    // Both are kept.
+    // Both patches are kept.
     assert_eq!(number(&site.env.json("gc --store store"), "patches_deleted"), 0);
     // Machines may have the old image, whether there is an index of it or not.
     site.env.remove("old.rgx");
@@ -124,7 +124,7 @@ fn a_patch_under_another_ones_name_is_not_pushed() {
     assert_eq!((number(&outcome.json(), "patches_copied"), warnings(&outcome).len()), (0, 1), "{}", outcome.stderr);
 }
 
-/// An index with another tag in place of that of patches, or a section more.
+/// An index with another tag in place of that of patches, or with one more section.
 fn with_sections(index: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut body = index[16..index.len() - 32].to_vec();
     change(&mut body);
@@ -142,12 +142,12 @@ fn an_index_is_read_by_who_knows_no_patches() {
     let at = index.len() - 32 - 34;
     assert_eq!(index[at..at + 2], [129, 32]);
     let server = Server::new(site.env.root());
-    // A tag that nobody knows yet; a patch is found all the same.
+    // Nobody knows this tag yet, but the patch is found nevertheless.
     site.env.write("new.rgx", &with_sections(&index, |body| body[at - 16] = 130));
     check_patched(&site.extract(&server, "--seed old").0);
     site.env.write("new.rgx", &with_sections(&index, |body| body.extend_from_slice(&[200, 3, 1, 2, 3])));
     check_patched(&site.extract(&server, "--seed old").0);
-    // Ids that are cut, and more than are allowed.
+    // These ids are cut off, or more than are allowed.
     for (what, ids) in [("cut", vec![7; 33]), ("none", vec![]), ("many", vec![7; 32 * 65])] {
         let section = with_sections(&index, |body| {
             body.truncate(at - 16);
@@ -169,7 +169,7 @@ fn an_index_is_read_by_who_knows_no_patches() {
             drop(outcome.failure(3, "new.rgx"));
         }
     }
-    // Announced, but from images that nobody has: who has the right one finds its patch still.
+    // The announced bases are images that nobody has. A machine with the right base still finds its patch.
     site.env.write("new.rgx", &with_sections(&index, |body| body[at - 14..].fill(7)));
     check_patched(&site.extract(&server, "--seed old").0);
 }

@@ -1,4 +1,4 @@
-//! A server that is overloaded, breaks off, or does not do as it is told: all comes to its end, or the next run does.
+//! A server that is overloaded, breaks off, or disobeys. Every command ends well, or its next run does.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::images::{noise, versions};
 use crate::report::{check_extract, check_make, number};
 use crate::s3server::{Fault, Seen};
 
-/// Every third request fails, and every ninth does so twice.
+/// A hook that fails every third request, and every ninth one twice.
 fn every_third(fault: Fault) -> impl FnMut(&Seen) -> Option<Fault> + Send {
     let (mut failures, mut distinct) = (BTreeMap::<String, u32>::new(), 0);
     move |seen| {
@@ -25,7 +25,7 @@ fn every_third(fault: Fault) -> impl FnMut(&Seen) -> Option<Fault> + Send {
     }
 }
 
-/// Everything comes to its end with this fault.
+/// Checks that every command ends well in spite of this fault.
 fn bears(fault: &Fault) {
     let (old, new) = versions();
     let bucket = Bucket::new();
@@ -168,7 +168,7 @@ fn a_host_that_ignores_conditions_does_no_harm() {
     bucket.run(make).success();
     let before: Vec<(String, Vec<u8>)> =
         bucket.packs("bucket").into_iter().map(|pack| (pack.clone(), bucket.env.read(&pack))).collect();
-    // The host also denies that there is anything, so that all is put again over what is there.
+    // The host also denies that there is anything, so everything is put again over the existing objects.
     let root = bucket.env.path("s3");
     bucket.server.set_hook(move |seen| {
         if is_put(seen) && seen.headers.contains_key("if-none-match") {

@@ -1,4 +1,4 @@
-//! Makes that end at any request, and makes at once.
+//! Makes that end at any request, and several makes at once.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -32,7 +32,7 @@ fn a_make_may_end_at_any_request() {
     for passing in 0..undisturbed.len() {
         let name = format!("after-{passing}");
         bucket.copy("bucket", &name);
-        // Whether a request that fails has had its effect cannot be known.
+        // Nobody can know whether a request that fails has had its effect.
         let fault = if passing % 2 == 0 { Fault::code(500, "InternalError") } else { Fault::LoseAnswer };
         bucket.fail_after(passing, fault);
         bucket.run(&make(&name)).failure(4, &format!("s3://{name}"));
@@ -44,14 +44,14 @@ fn a_make_may_end_at_any_request() {
         let (report, requests) = bucket.requests_of(|| bucket.run(&format!("{} --json", make(&name))).success().json());
         check_make(&report, &new);
         bucket.check(&name, &[("app", &new)]);
-        // What had arrived is not sent again, but for what each pack says of itself.
+        // Bytes that had arrived are not sent again, except for the tables of packs.
         let (now, sent) = (bucket.pack_bytes(&name), put_bytes(&requests) - number(&report, "index_bytes"));
         assert_eq!(now - stored, sent, "after {passing}");
         assert!(now <= all + all / 20, "after {passing}: {now}, and {all} undisturbed");
     }
 }
 
-/// Feeds a make of standard input until so many packs are there, and kills it.
+/// Feeds a make of standard input until this many packs are there, and kills it.
 fn kill_make(bucket: &Bucket, image: &[u8], packs: usize) {
     let mut command = bucket.command("make --pack-size 256KiB s3://bucket/app.rgx -");
     let mut child = bucket.env.spawn(command.stdin(Stdio::piped()));
@@ -111,7 +111,7 @@ fn a_store_has_the_parameters_of_whoever_was_first() {
     let (image, _) = versions();
     let bucket = Bucket::new();
     bucket.make("image", &image);
-    // As if the other had written between this one's look and its own writing.
+    // This acts as if the other make had written between this one's look and its own write.
     let mut looks = 0;
     bucket.server.set_hook(move |seen| {
         let is_look = seen.method == Method::GET && seen.uri.path().ends_with("/regrow.json");
@@ -123,7 +123,7 @@ fn a_store_has_the_parameters_of_whoever_was_first() {
     bucket.check("bucket", &[("image", &image)]);
 }
 
-/// Bytes of a process's files in a folder that have no names.
+/// The number of bytes in a process's nameless files in a folder.
 fn nameless_bytes(child: &Child, folder: &Path) -> u64 {
     let Ok(handles) = std::fs::read_dir(format!("/proc/{}/fd", child.id())) else { return 0 };
     let mut files = HashMap::new();
@@ -140,7 +140,7 @@ fn nameless_bytes(child: &Child, folder: &Path) -> u64 {
 #[test]
 fn packs_wait_in_bounded_space() {
     let bucket = Bucket::new();
-    // Slower than packs are made.
+    // The server is slower than packs are made.
     bucket.server.set_hook(|seen| {
         std::thread::sleep(std::time::Duration::from_millis(if is_pack(seen) { 20 } else { 0 }));
         None
@@ -160,7 +160,8 @@ fn packs_wait_in_bounded_space() {
     }
     feeding.join().unwrap();
     Outcome::wait(child).success();
-    // Three on their way, one that waits for them, one that is made; each up to a frame larger than asked for.
+    // Three packs are on their way, one waits for them, and one is being made. Each may exceed the target size by
+    // one frame.
     assert!(most > 0 && most <= 5 * (832 << 10), "{most}");
     assert_eq!(bucket.env.files("scratch"), Vec::<String>::new());
 }

@@ -6,7 +6,7 @@ use super::{Bucket, put_bytes};
 use crate::images::versions;
 use crate::report::{check_extract, number};
 
-/// A bucket with two images and the patch from the first to the second.
+/// A bucket with two images, and the patch from the first to the second.
 fn bucket() -> (Bucket, Vec<u8>) {
     let (old, new) = versions();
     let bucket = Bucket::new();
@@ -22,7 +22,7 @@ fn patches(bucket: &Bucket, place: &str) -> Vec<String> {
     bucket.env.files(&format!("s3/{place}/store/patches"))
 }
 
-/// An update from this index takes the patch, or does not.
+/// Checks whether an update from this index uses the patch.
 #[track_caller]
 fn check_update(bucket: &Bucket, index: &str, new: &[u8], is_patched: bool) {
     bucket.run(&format!("extract {index} warm --dry-run")).success();
@@ -83,7 +83,7 @@ fn pushes_take_patches_along_if_asked() {
     assert_eq!(number(&report, "patches_copied"), 1, "{report}");
     assert!(put_bytes(&requests) < 20_000, "{requests:#?}");
     check_update(&bucket, "s3://bucket/prod/new.rgx", &new, true);
-    // To another bucket, and to a folder and back, the bytes come here.
+    // To another bucket, or to a folder and back, the bytes pass through this machine.
     std::fs::create_dir(bucket.env.path("s3/other")).unwrap();
     for (from, to) in [
         ("s3://bucket/new.rgx", "s3://other/store"),

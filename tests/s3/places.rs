@@ -23,7 +23,7 @@ fn a_push_within_a_bucket_moves_no_bytes() {
     bucket.check("bucket/prod", &[("old", &old), ("new", &new)]);
     let report = bucket.json(push);
     assert_eq!(number(&report, "packs_present"), number(&report, "packs"), "{report}");
-    // To another bucket the bytes come here.
+    // To another bucket the bytes pass through this machine.
     std::fs::create_dir(bucket.env.path("s3/other")).unwrap();
     let report = bucket.json("push s3://bucket/new.rgx s3://other/store");
     assert_eq!(number(&report, "packs_copied_by_host"), 0, "{report}");
@@ -44,7 +44,7 @@ fn a_push_from_and_to_a_folder() {
     let report = bucket.json("push disk/new.rgx s3://bucket/back/store");
     assert_eq!(number(&report, "packs_copied"), number(&report, "packs"), "{report}");
     bucket.check("bucket/back", &[("new", &new)]);
-    // A damaged pack goes nowhere.
+    // A damaged pack is copied nowhere.
     let pack = bucket.env.packs("disk/store").remove(0);
     let mut bytes = bucket.env.read(&pack);
     let middle = bytes.len() / 2;
@@ -52,7 +52,7 @@ fn a_push_from_and_to_a_folder() {
     bucket.env.write(&pack, &bytes);
     bucket.run("push disk/new.rgx s3://bucket/damaged/store").failure(3, &pack);
     assert!(!bucket.env.exists("s3/bucket/damaged/new.rgx"));
-    // With another store to read from it does.
+    // With another store to read from, the push succeeds.
     bucket.run("push --store disk/store --store s3://bucket/store disk/new.rgx s3://bucket/damaged/store").success();
     bucket.check("bucket/damaged", &[("new", &new)]);
 }
@@ -139,7 +139,7 @@ fn an_index_in_a_bucket_of_a_store_on_a_host() {
     let image = noise("behind a host", 300_000);
     let bucket = Bucket::new();
     bucket.make("image", &image);
-    // As a CDN in front of the bucket shows it.
+    // A CDN before the bucket shows it like this.
     let host = crate::server::Server::new(&bucket.env.path("s3"));
     bucket.run(&format!("extract --store {} s3://bucket/image.rgx out", host.url("bucket/store"))).success();
     assert!(bucket.env.read("out") == image);

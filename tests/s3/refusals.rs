@@ -1,4 +1,5 @@
-//! What a host refuses: one line that says why, and 4; never that something is missing.
+//! Refusals of a host. They give one line that says why, and exit code 4; they never claim that something is
+//! missing.
 
 use http::Method;
 
@@ -7,7 +8,7 @@ use crate::environment::{Outcome, TestEnvironment};
 use crate::images::noise;
 use crate::s3server::{Fault, SECRET_KEY};
 
-/// All that reaches a bucket. `keep.rgx` and `keep` are on this machine.
+/// All commands that reach a bucket. `keep.rgx` and `keep` are on this machine.
 const COMMANDS: [&str; 9] = [
     "make s3://bucket/app.rgx image",
     "make --like s3://bucket/image.rgx --store s3://bucket/store app.rgx image",
@@ -66,7 +67,7 @@ fn each_refusal_has_its_line() {
 #[test]
 fn what_fails_late_says_so_too() {
     let bucket = bucket();
-    // Who may read only finds out at the first pack; who may not list, at the list.
+    // A user that may only read learns it at the first pack; one that may not list learns it at the list.
     let denied = |is_hit: fn(&crate::s3server::Seen) -> bool| {
         bucket.server.set_hook(move |seen| is_hit(seen).then(|| Fault::code(403, "AccessDenied")));
     };
@@ -81,7 +82,7 @@ fn what_fails_late_says_so_too() {
     {
         refused(&bucket.env, bucket.run(command), 4, "do not allow s3:ListBucket (AccessDenied)");
     }
-    // With an index that is like it nothing is listed.
+    // With a similar index nothing is listed.
     bucket.run("make --like s3://bucket/image.rgx s3://bucket/other.rgx other").success();
     std::fs::remove_file(bucket.env.path("s3/bucket/other.rgx")).unwrap();
     denied(|seen| seen.method == Method::POST || seen.method == Method::DELETE);
@@ -119,7 +120,7 @@ fn places_that_cannot_be_are_2() {
     ] {
         refused(&bucket.env, bucket.run(command), 2, about);
     }
-    // What an index that is not there comes to.
+    // An index that is not there gives this error.
     bucket.run("extract s3://bucket/absent.rgx out").failure(4, "s3://bucket/absent.rgx: not found");
     bucket.run("verify --store s3://bucket/absent").failure(4, "no store here");
     bucket.run("gc --store s3://bucket/absent").failure(4, "no store here");
@@ -136,7 +137,7 @@ fn a_pack_that_is_gone_is_named() {
     bucket.env.write(&pack, &bytes[..bytes.len() - 1]);
     bucket.run("extract s3://bucket/image.rgx out").failure(3, name);
     bucket.run("verify -q --store s3://bucket/store s3://bucket/image.rgx").failure(3, &name["bucket/store/".len()..]);
-    // Without it, making it again mends the store.
+    // If the damaged pack is removed, making the image again mends the store.
     bucket.env.remove(&pack);
     bucket.run("make --catalog none s3://bucket/image.rgx image").success();
     bucket.check("bucket", &[("image", &bucket.env.read("image"))]);

@@ -1,4 +1,4 @@
-//! How many requests it takes, counted at the server.
+//! The number of requests that commands make, counted at the server.
 
 use http::Method;
 
@@ -7,7 +7,7 @@ use crate::images::{noise, versions};
 use crate::report::number;
 use crate::s3server::Seen;
 
-/// Requests that write, and those that read.
+/// The numbers of requests that write, and of those that read.
 fn paid(requests: &[Seen]) -> (usize, usize) {
     let writes = requests.iter().filter(|seen| matches!(seen.method, Method::PUT | Method::POST)).count();
     (writes, requests.len() - writes)
@@ -60,7 +60,7 @@ fn what_many_packs_hold_is_learnt_once() {
     let (_, requests) = make("new", "kept");
     assert_eq!((lists(&requests), pack_reads(&requests)), (1, packs), "{requests:#?}");
     let added = bucket.packs("bucket").len() - packs;
-    // Those that this machine wrote are read too, once.
+    // Packs that this machine wrote are read too, once.
     let (report, requests) = make("again", "kept");
     assert_eq!((lists(&requests), pack_reads(&requests)), (1, added), "{requests:#?}");
     assert_eq!(number(&report, "chunks_new"), 0, "{report}");
@@ -82,15 +82,15 @@ fn many_packs_are_not_all_read() {
     make("--pack-size 1KiB s3://large/tiny.rgx tiny");
     let packs = bucket.packs("large").len();
     assert!(packs > 250, "{packs}");
-    // All that is like the image is found by its index, however much else there is.
+    // Everything similar to the image is found by its index, however much else there is.
     let (_, small) = make("--catalog c1 --like s3://bucket/old.rgx s3://bucket/new.rgx new");
     let (_, large) = make("--catalog c2 --like s3://large/old.rgx s3://large/new.rgx new");
     assert_eq!(paid(&small), paid(&large), "{large:#?}");
-    // Without it some are looked at: 128, and those under way meanwhile.
+    // Without it some packs are looked at: 128, and those that are under way meanwhile.
     let (_, requests) = make("--catalog c3 s3://large/other.rgx new");
     let (reads, lists) = (pack_reads(&requests), lists(&requests));
     assert!((1..=128 + 16).contains(&reads) && lists <= 2, "{reads} and {lists} of {packs}");
-    // A release of the same name finds what it was, though there are newer ones.
+    // A release of the same name finds its earlier packs, although there are newer ones.
     let (report, requests) = make("--catalog c4 s3://large/tiny.rgx new");
     assert!(pack_reads(&requests) <= 128 + 16);
     assert!(number(&report, "chunks") > 0);

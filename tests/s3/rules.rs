@@ -1,4 +1,4 @@
-//! Buckets that hold what a store cannot name, or keep what they hold from being read.
+//! Buckets that hold names that no store can have, or objects that cannot be read.
 
 use http::Method;
 
@@ -6,7 +6,7 @@ use super::Bucket;
 use crate::images::{Tree, docker_save};
 use crate::s3server::Fault;
 
-/// Two images without a common part, and what gc keeps of their packs.
+/// A bucket with two images that share nothing, and both images.
 fn two_images() -> (Bucket, Vec<u8>, Vec<u8>) {
     let images = ["one", "two"].map(|name| docker_save(&[Tree::sample(name, 40)], 1));
     let bucket = Bucket::new();
@@ -31,7 +31,7 @@ fn gc_refuses_indexes_that_it_cannot_name() {
         assert_eq!(bucket.packs("bucket"), packs, "{odd:?}");
         std::fs::rename(root.join(odd), &index).unwrap();
     }
-    // Folders have no such names, so the server cannot: on the second page of its list.
+    // Folders cannot have such names, so the server cannot either. The name is on the second page of its list.
     let entry = "<Contents><Key>rel//two.rgx</Key><LastModified>2024-01-01T00:00:00.000Z</LastModified><Size>1</Size></Contents>";
     let list = format!("<ListBucketResult><IsTruncated>false</IsTruncated>{entry}</ListBucketResult>");
     bucket.server.set_hook(move |seen| {
@@ -41,13 +41,13 @@ fn gc_refuses_indexes_that_it_cannot_name() {
     bucket.run(GC).failure(4, "s3://bucket/rel//two.rgx: not asked for: no store can have this name");
     assert_eq!(bucket.packs("bucket"), packs);
     bucket.server.clear_hook();
-    // Other files of such names are no business of a store.
+    // Other files of such names do not concern a store.
     std::fs::write(root.join("rel\\notes.txt"), "x").unwrap();
     bucket.run(GC).success();
     bucket.check("bucket", &[("one", &one), ("two", &two)]);
 }
 
-/// Hosts answer 403 for what is not there, where they may not tell; but this index was listed.
+/// Hosts answer 403 for missing objects if they may not tell; but this index was listed.
 #[test]
 fn gc_refuses_indexes_that_it_may_not_read() {
     let (bucket, one, two) = two_images();
@@ -55,7 +55,7 @@ fn gc_refuses_indexes_that_it_may_not_read() {
     bucket.server.set_hook(|seen| {
         let is_hidden = seen.method == Method::GET && seen.uri.path().ends_with("two.rgx");
         is_hidden.then(|| {
-            // So that the other index has been read: a host that answers at all means the object by 403.
+            // The other index has been read by then, so the host answers, and its 403 is about this object.
             std::thread::sleep(std::time::Duration::from_millis(300));
             Fault::code(403, "AccessDenied")
         })
@@ -66,13 +66,13 @@ fn gc_refuses_indexes_that_it_may_not_read() {
     bucket.check("bucket", &[("one", &one), ("two", &two)]);
 }
 
-/// Lets the host answer as for packs that were archived: lists name their class, and reading is refused.
+/// Makes the host answer as for archived packs: lists name their class, and reading is refused.
 fn archive(bucket: &Bucket, class: &'static str) {
     let (root, mut put) = (bucket.env.path("s3/bucket/store/packs"), std::collections::BTreeSet::new());
     bucket.server.set_hook(move |seen| {
         let path = seen.uri.path().to_owned();
         match seen.method {
-            // What is put again has the bucket's class again, where hosts do as S3.
+            // An object that is put again has the bucket's class again, on hosts that behave like S3.
             Method::PUT if class == "DEEP_ARCHIVE" => {
                 put.insert(path);
                 None
@@ -89,7 +89,7 @@ fn archive(bucket: &Bucket, class: &'static str) {
     });
 }
 
-/// A list of the packs that names their storage class.
+/// A list of the packs that states their storage class.
 fn list_of(packs: &std::path::Path, class: &str) -> String {
     let mut entries = String::new();
     for folder in std::fs::read_dir(packs).unwrap() {
@@ -116,7 +116,7 @@ fn a_make_does_without_packs_that_are_archived() {
         bucket.run("extract s3://bucket/one.rgx out").failure(4, "archived in a storage class that cannot be read");
         let made = bucket.run(&format!("make {like} --pack-size 100KiB s3://bucket/again.rgx one")).success();
         assert!(made.stderr.contains("will be stored again"), "{}", made.stderr);
-        // The same pack, under the same name, can be read again: so does the old image.
+        // The same pack can be read again under the same name, so the old image can be read too.
         bucket.server.clear_hook();
         let written =
             bucket.server.requests().iter().filter(|seen| super::is_pack(seen) && super::is_put(seen)).count();
@@ -125,7 +125,7 @@ fn a_make_does_without_packs_that_are_archived() {
     }
 }
 
-/// A host that keeps what is archived as it is.
+/// The host keeps archived objects as they are.
 #[test]
 fn a_make_sees_that_a_pack_it_relies_on_stays_archived() {
     let image = docker_save(&[Tree::sample("one", 40)], 1);

@@ -8,7 +8,7 @@ use crate::images::{Tree, docker_save, versions};
 use crate::report::number;
 use crate::s3server::Fault;
 
-/// Two images that share a part, of which `gone` is no longer wanted.
+/// A bucket with two images that share a part. `gone` is no longer wanted.
 fn bucket() -> (Bucket, Vec<u8>, Vec<u8>) {
     let shared = Tree::sample("shared", 60);
     let images = ["kept", "gone"].map(|name| docker_save(&[shared.clone(), Tree::sample(name, 60)], 1));
@@ -20,7 +20,7 @@ fn bucket() -> (Bucket, Vec<u8>, Vec<u8>) {
     (bucket, kept, gone)
 }
 
-/// Longer than a grace of one second.
+/// Waits longer than a grace of one second.
 fn pass() {
     std::thread::sleep(Duration::from_millis(2100));
 }
@@ -78,7 +78,8 @@ fn a_make_and_a_gc_at_once() {
             spawn("gc --grace 4s --store s3://bucket/store"),
         ];
         let [make, ..] = children.map(Outcome::wait);
-        // On a slow machine half of the grace may pass while it runs; then it says that it is to be run again.
+        // On a slow machine half of the grace may pass during the run. In that case the command asks to be run
+        // again.
         if make.code != Some(0) {
             make.failure(1, "run it again");
             bucket.run(&format!("make s3://bucket/{name}.rgx {name}")).success();
@@ -102,7 +103,7 @@ fn packs_are_rewritten_in_a_bucket() {
     bucket.check("bucket", &[("kept", &kept)]);
 }
 
-/// A clock that is wrong by days deletes what is waited for, or lets others do so; gc cannot know which one is right.
+/// If a clock is wrong by days, packs that others wait for may be deleted. gc cannot know which clock is right.
 #[test]
 fn clocks_that_differ_too_much_end_a_gc() {
     let (bucket, ..) = bucket();
@@ -125,7 +126,7 @@ fn clocks_that_differ_too_much_end_a_gc() {
     days_off(-2);
     gc("1s").failure(1, "this machine's clock is 2 days ahead of the store's");
     days_off(2);
-    // Rounded down.
+    // The difference is rounded down.
     gc("1s").failure(1, "this machine's clock is 47 hours behind the store's");
     let list = bucket.env.read("s3/bucket/store/gc.json");
     assert_eq!(list, b"{\"format\":1,\"condemned\":[]}", "no wrong time was written");
@@ -133,7 +134,7 @@ fn clocks_that_differ_too_much_end_a_gc() {
     bucket.server.clear_hook();
     gc("1s").success();
     pass();
-    // The list stays what it was, but what is in it is due by a clock that may be wrong.
+    // The list stays as it was, but its entries are due by a clock that may be wrong.
     days_off(-2);
     gc("1s").failure(1, "ahead of the store's");
     assert_eq!(bucket.packs("bucket"), packs);
@@ -142,7 +143,7 @@ fn clocks_that_differ_too_much_end_a_gc() {
     assert!(bucket.packs("bucket").len() < packs.len());
 }
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
+/// Formats a time like `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
 fn http_date(seconds: i64) -> String {
     let mut date = std::process::Command::new("date");
     date.args(["-u", "-d", &format!("@{seconds}"), "+%a, %d %b %Y %T GMT"]).env("LC_ALL", "C");
@@ -160,7 +161,7 @@ fn a_repacked_index_is_read_back() {
     }
     bucket.env.remove("s3/bucket/gone.rgx");
     let before = bucket.env.read("s3/bucket/kept.rgx");
-    // A host that says that it has stored an index, and has not.
+    // The host claims that it has stored an index, but it has not.
     bucket.server.set_hook(|seen| {
         let is_put = seen.method == http::Method::PUT && seen.uri.path().ends_with(".rgx");
         let headers = vec![("etag", "\"1\"".to_owned())];

@@ -1,4 +1,4 @@
-//! What file systems of shares answer where others do as they are asked.
+//! The answers of shares' file systems in cases in which others simply obey.
 
 use crate::environment::TestEnvironment;
 use crate::images::versions;
@@ -6,7 +6,7 @@ use crate::report::number;
 
 use super::under_strace;
 
-/// Options for strace: fsync of these paths gives this error.
+/// Options for strace that make fsync of these paths fail with this error.
 fn fsync_gives(env: &TestEnvironment, paths: &[&str], error: &str) -> Vec<String> {
     let paths = paths.iter().flat_map(|path| ["-P".to_owned(), env.path(path).display().to_string()]);
     paths.chain(["-e".to_owned(), format!("inject=fsync:error={error}")]).collect()
@@ -37,7 +37,7 @@ fn folders_that_cannot_be_synced() {
     }
 }
 
-/// An error that says that something went wrong is none that says that there is no such thing.
+/// An error that reports a failure does not mean that fsync is unknown.
 #[test]
 fn folders_whose_sync_fails() {
     let (old, new) = versions();
@@ -50,7 +50,7 @@ fn folders_whose_sync_fails() {
     outcome.failure(1, "out: Input/output error");
 }
 
-/// Files are another matter than folders.
+/// For files, unlike folders, every error counts.
 #[test]
 fn files_that_cannot_be_synced() {
     let (_, new) = versions();

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::environment::{TestEnvironment, pass_over};
 use crate::images::versions;
 
-/// A folder on another disk than the environment's. `None`, and a line that says so, where there is none.
+/// A folder on another disk than the environment's. It returns `None`, and prints a line, if there is none.
 fn other_disk(env: &TestEnvironment) -> Option<TempDir> {
     let device = |path: &Path| path.metadata().ok().map(|metadata| metadata.dev());
     let here = device(env.root());
@@ -23,7 +23,7 @@ fn other_disk(env: &TestEnvironment) -> Option<TempDir> {
     folder
 }
 
-/// `packs`, `patches` or `tmp` leads to another disk.
+/// One of `packs`, `patches` and `tmp` leads to another disk.
 #[test]
 fn parts_of_a_store_on_another_disk() {
     let (old, new) = versions();
@@ -50,7 +50,7 @@ fn parts_of_a_store_on_another_disk() {
     }
 }
 
-/// A new disk is no reason to refuse; files on it are.
+/// A new disk is no reason to refuse, but files on it are.
 #[test]
 fn a_store_whose_disk_is_there_first() {
     let (_, new) = versions();
@@ -64,7 +64,7 @@ fn a_store_whose_disk_is_there_first() {
     env.run("make third/new.rgx new").failure(2, "packs");
 }
 
-/// What a make that was killed left beside the packs goes with the next one.
+/// The next make removes the files that a killed make left beside the packs.
 #[test]
 fn what_is_left_on_another_disk() {
     let (_, new) = versions();

@@ -1,4 +1,4 @@
-//! What a run that is killed leaves among temporary files.
+//! Temporary files that a killed run leaves.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -19,7 +19,7 @@ fn the_next_run_clears_what_a_killed_make_left() {
     while env.files("scratch").is_empty() {
         std::thread::sleep(Duration::from_millis(1));
     }
-    // It is at work, so another one leaves its file alone.
+    // The first make is at work, so another one leaves its file alone.
     env.run("make --avg-size 1KiB other.rgx old").success();
     assert_eq!(env.files("scratch").len(), 1);
     child.kill().unwrap();

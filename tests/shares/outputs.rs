@@ -1,4 +1,4 @@
-//! Outputs with names, places and contents that not every file system takes as others do.
+//! Outputs whose names, places and contents some file systems treat differently.
 
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::process::Command;
@@ -9,7 +9,7 @@ use crate::images::{noise, versions};
 use crate::report::number;
 use crate::server::Server;
 
-/// A file on which another one is mounted, as containers get single files of their host.
+/// A file on which another one is mounted. Containers get single files of their host like this.
 #[test]
 fn an_output_that_is_a_mount_point() {
     let (old, new) = versions();
@@ -48,7 +48,7 @@ fn names_as_long_as_they_can_be() {
     assert_eq!(env.files("out").len(), 5, "nothing is left: {:?}", env.files("out"));
 }
 
-/// An image of 40 MiB that is zeros but for two pieces, at places that no block begins at.
+/// An image of 40 MiB of zeros, except for two pieces that begin in the middle of a block.
 fn sparse_image() -> Vec<u8> {
     let mut image = vec![0; 40 << 20];
     for at in [5_000_001, 30_000_003] {
@@ -67,10 +67,10 @@ fn holes_stay_holes() {
     let env = TestEnvironment::new();
     env.write("image", &image);
     env.run("make new.rgx image").success();
-    // From a store, and from a seed.
+    // The image comes from a store, and from a seed.
     env.run("extract new.rgx out").success();
     env.run("extract --seed image new.rgx seeded").success();
-    // In place, into a file that grows.
+    // The image is written in place into a file that grows.
     env.write("grown", b"old");
     env.run("extract --in-place new.rgx grown").success();
     for name in ["out", "seeded", "grown"] {
@@ -80,7 +80,7 @@ fn holes_stay_holes() {
     }
 }
 
-/// What lies in a part file need not be zeros where zeros belong.
+/// A part file may hold other bytes where zeros belong.
 #[test]
 fn zeros_over_what_was_there() {
     let image = sparse_image();
@@ -95,7 +95,7 @@ fn zeros_over_what_was_there() {
         assert!(env.read("out") == image, "{report}");
         env.remove("out");
     }
-    // A part that was cut off is gone on with, and its holes stay.
+    // A part that was cut off is continued, and its holes stay.
     let part = std::fs::File::create(env.path(".out.regrow-part")).unwrap();
     part.set_len(image.len() as u64).unwrap();
     part.write_all_at(&image[5_000_000..5_500_001], 5_000_000).unwrap();

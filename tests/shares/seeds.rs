@@ -8,7 +8,7 @@ use crate::environment::{Outcome, TestEnvironment};
 use crate::images::{noise, versions};
 use crate::report::number;
 
-/// A file that nobody could read within the time that runs of these tests are allowed.
+/// A file that nobody could read within the time limit of these tests.
 fn endless_hole(env: &TestEnvironment, name: &str) -> File {
     env.write(name, b"");
     let file = File::options().read(true).write(true).open(env.path(name)).unwrap();
@@ -25,7 +25,7 @@ fn holes_of_a_folder_are_not_read() {
     let hole = endless_hole(&env, "root/var/log/lastlog");
     env.json("extract --max-time 60s --seed root image.rgx first");
     assert!(env.read("first") == image);
-    // What lies between the holes is found.
+    // The data between the holes is found.
     hole.write_all_at(&image, 1 << 40).unwrap();
     for _ in 0..2 {
         let report = env.json("extract --max-time 60s --seed root image.rgx out");
@@ -63,7 +63,7 @@ fn other_file_systems_in_a_folder_are_not_entered() {
     folder.remove("here/gone");
     assert_eq!(number(&env.json(&extract), "chunks_seed"), 0);
     env.remove("out");
-    // One that is given is read.
+    // A file that is given explicitly is read.
     let extract = format!("extract --seed {} image.rgx out", folder.path("small").display());
     assert!(number(&env.json(&extract), "chunks_seed") > 0);
 }

@@ -7,7 +7,7 @@ use crate::disk::as_nobody;
 use crate::environment::{Outcome, TestEnvironment, pass_over};
 use crate::images::versions;
 
-/// A command ends well or with a line that says why, whatever number of threads it may start.
+/// A command ends well, or with a line that says why, however few threads it may start.
 #[test]
 fn few_threads() {
     let (old, new) = versions();
