@@ -1,4 +1,5 @@
-//! The command `regrow`: arguments, progress, reports, exit codes. All that a library user would want is in `regrow-sync`.
+//! The command `regrow`: arguments, progress, reports, exit codes. Everything that a library user would want is in
+//! `regrow-sync`.
 
 mod args;
 mod commands;

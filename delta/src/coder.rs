@@ -140,7 +140,7 @@ impl<R: Read> BitDecoder<R> {
             self.fill();
         }
         self.check()?;
-        if self.at == self.filled { Ok(()) } else { Err(PatchError::Damaged("more follows than it says")) }
+        if self.at == self.filled { Ok(()) } else { Err(PatchError::Damaged("bytes follow its end")) }
     }
 }
 

@@ -28,7 +28,7 @@ pub fn decode<B: Base + ?Sized>(
 ) -> Result<(), PatchError> {
     let mut byte = [0];
     let coding = match input.read_exact(&mut byte) {
-        Ok(()) => Coding::of_byte(byte[0]).ok_or(PatchError::Damaged("no such coding"))?,
+        Ok(()) => Coding::of_byte(byte[0]).ok_or(PatchError::Damaged("an unknown coding"))?,
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(PatchError::Damaged("it is empty")),
         Err(error) => return Err(PatchError::Input(error)),
     };

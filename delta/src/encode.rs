@@ -108,7 +108,7 @@ impl<'b, B: Base + ?Sized, W: Write> Encoder<'b, B, W> {
             }
         };
         if made != self.target_bytes {
-            return Err(PatchError::Damaged("the ops make another length than was said"));
+            return Err(PatchError::Damaged("the ops do not make the announced length"));
         }
         put(&mut self.out, &mut self.written, &mut rest)?;
         Ok(self.out)

@@ -115,7 +115,7 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
         // A copy has at least one byte.
         let len = code_number(coder, &mut self.copy_len, &mut self.slots, &contexts, op.len.saturating_sub(1)) + 1;
         if len > end - self.target_at || len > self.window.len() - base_at {
-            return Err(PatchError::Damaged("a copy is longer than what it is made of, or for"));
+            return Err(PatchError::Damaged("a copy goes beyond the base or the target"));
         }
         self.last_copy = len;
         self.code_copy(coder, base_at, len, Known { changes: &op.changes }, pieces)
@@ -169,7 +169,7 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
             let distance = code_number(coder, &mut self.distance, &mut self.slots, &contexts, distance);
             self.alignments.base_at.wrapping_add(unzigzag(distance) as u64)
         } else {
-            return Err(PatchError::Damaged("no such way to a copy"));
+            return Err(PatchError::Damaged("a copy begins in an unknown way"));
         };
         if place >= self.window.len() {
             return Err(PatchError::Damaged("a copy begins outside the base"));

@@ -127,7 +127,7 @@ pub(crate) fn decode_codings(mut input: &[u8]) -> Result<Vec<Coding>, IndexError
         for _ in 0..count {
             let member = decode_member(&mut input, &mut last)?;
             let corrections = member.corrections.len() as u64;
-            left.1 = left.1.checked_sub(corrections).ok_or(IndexError::Malformed("corrections of coded files"))?;
+            left.1 = left.1.checked_sub(corrections).ok_or(IndexError::Malformed("more than 16 MiB of corrections"))?;
             members.push(member);
         }
         let tail = take_bytes(&mut input, MAX_FRINGE_BYTES)?.to_vec();

@@ -161,7 +161,7 @@ impl<'a> Sections<'a> {
             let (payload, rest) = body.split_at(length);
             body = rest;
             if found.last().is_some_and(|&(last, _)| last >= tag) {
-                return Err(IndexError::Malformed("order of sections"));
+                return Err(IndexError::Malformed("sections out of order"));
             }
             if tag < 128 && !(PARAMETERS..=CODINGS).contains(&tag) {
                 return Err(IndexError::UnknownKind { what: "a section", kind: u64::from(tag) });
@@ -289,14 +289,14 @@ fn decode_runs(mut input: &[u8], packs: usize) -> Result<Vec<Run>, IndexError> {
 }
 
 pub(crate) fn take(input: &mut &[u8]) -> Result<u64, IndexError> {
-    varint::take(input).ok_or(IndexError::Malformed("a number"))
+    varint::take(input).ok_or(IndexError::Malformed("a malformed number"))
 }
 
 /// Takes the count of a list whose elements take at least `each` bytes of the rest.
 pub(crate) fn take_count(input: &mut &[u8], each: usize) -> Result<usize, IndexError> {
     let count = take(input)?;
     if count > (input.len() / each) as u64 {
-        return Err(IndexError::Malformed("a count"));
+        return Err(IndexError::Malformed("a count is larger than its list can be"));
     }
     Ok(count as usize)
 }

@@ -1,4 +1,5 @@
-//! The contract of a store that is read: one method.
+//! The contract of a store that is read. A backend implements `get` and `location`; the other methods have
+//! defaults.
 
 use std::fmt::{self, Debug};
 use std::ops::Range;
@@ -15,19 +16,19 @@ use crate::{BucketStore, StoreError};
 /// A body that arrives in pieces.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, StoreError>> + Send>>;
 
-/// Which bytes of an object are asked for.
+/// The bytes of an object that are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Span {
-    /// All of it.
+    /// All bytes of the object.
     Whole,
-    /// These bytes; never empty. The object must hold all of them.
+    /// These bytes, of which there must be at least one. The object must hold all of them.
     Range(Range<u64>),
-    /// The last so many bytes, or all if the object is smaller; never zero.
+    /// The last bytes of the object, this many, or all if it is smaller. The number must not be zero.
     Suffix(u64),
 }
 
 impl Span {
-    /// Where the span lies in an object of `object_bytes` bytes, or `None` if the object does not hold it all.
+    /// The range of the span in an object of `object_bytes` bytes, or `None` if the object does not hold all of it.
     #[must_use]
     pub fn within(&self, object_bytes: u64) -> Option<Range<u64>> {
         match self {
@@ -37,7 +38,7 @@ impl Span {
         }
     }
 
-    /// Refuses what the contract excludes: an empty range and a suffix of no bytes.
+    /// Refuses the requests that the contract excludes: an empty range, and a suffix of no bytes.
     pub(crate) fn check(&self, object: &str) -> Result<(), StoreError> {
         let empty = match self {
             Self::Whole => false,
@@ -51,14 +52,14 @@ impl Span {
     }
 }
 
-/// An answer: exactly the bytes asked for, whatever the host sent.
+/// An answer with exactly the bytes that were asked for, whatever the host sent.
 pub struct Download {
-    /// Where in the object the body begins and ends.
+    /// The range of the body in the object.
     pub range: Range<u64>,
-    /// The whole object's size in bytes. A host that answers a range with the whole object may not tell it; for the
-    /// other spans it is always known.
+    /// The size of the whole object in bytes. A host that answers a range with the whole object may not state it.
+    /// For the other spans it is always known.
     pub object_bytes: Option<u64>,
-    /// What tells this state of the object from others (an `ETag`), where the host says.
+    /// The version that tells this state of the object from others (an `ETag`), if the host states one.
     pub version: Option<String>,
     /// The body. It yields `range.end - range.start` bytes, or an error.
     pub body: ByteStream,
@@ -74,7 +75,7 @@ impl Debug for Download {
 }
 
 impl Download {
-    /// Reads the whole body into memory; the caller has bounded `range`.
+    /// Reads the whole body into memory. The caller has bounded `range`.
     pub async fn bytes(mut self) -> Result<Bytes, StoreError> {
         let mut all = BytesMut::new();
         while let Some(piece) = self.body.next().await {
@@ -84,14 +85,14 @@ impl Download {
     }
 }
 
-/// A place that objects are read from, by name (`packs/ab/….pack`, relative, `/` between the parts).
-/// Decorators (retry, limits) implement it too.
+/// A place that objects are read from. Their names are relative paths with `/` between the parts
+/// (`packs/ab/….pack`). Decorators for retries and limits implement it too.
 pub trait ReadStore: Send + Sync + Debug {
-    /// Begins to read bytes of an object. An object that is absent is [`StoreError::NotFound`].
+    /// Begins to read bytes of an object. An absent object gives [`StoreError::NotFound`].
     fn get<'a>(&'a self, name: &'a str, span: Span) -> BoxFuture<'a, Result<Download, StoreError>>;
 
-    /// Begins to read all of an object, unless it still is what was read with this [`version`](Download::version): then `None`.
-    /// A host that cannot tell sends it again.
+    /// Begins to read a whole object. The result is `None` if the object still has this
+    /// [`version`](Download::version). A host that cannot tell sends the object again.
     fn get_unless<'a>(
         &'a self,
         name: &'a str,
@@ -103,17 +104,17 @@ pub trait ReadStore: Send + Sync + Debug {
         })
     }
 
-    /// Whether reading goes over no network.
+    /// Whether reading uses no network.
     fn is_local(&self) -> bool {
         false
     }
 
-    /// The bucket that the store lies in, if it does: what it holds may be copied within it.
+    /// The bucket that the store lies in, if it does. Its objects may be copied within the bucket.
     fn as_bucket(&self) -> Option<&BucketStore> {
         None
     }
 
-    /// Where the store is, for people.
+    /// The store's location, for people.
     fn location(&self) -> &str;
 }
 
@@ -169,7 +170,7 @@ impl<S: ReadStore + ?Sized> ReadStore for Box<S> {
     }
 }
 
-/// What went over the wire; shared by all backends of one run.
+/// Counters of the traffic on the network. All backends of a run share them.
 #[derive(Debug, Default)]
 pub struct Meter {
     requests: AtomicU64,
@@ -179,44 +180,43 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// A new meter at zero.
+    /// Makes a meter at zero.
     #[must_use]
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
-    /// Counts a request, retries and failures included.
+    /// Counts a request. Retries and failures count too.
     pub fn add_request(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
-    /// Counts a request that writes (PUT, POST, DELETE), besides
-    /// [`Meter::add_request`].
+    /// Counts a request that writes (PUT, POST, DELETE), in addition to [`Meter::add_request`].
     pub fn add_write(&self) {
         self.writes.fetch_add(1, Ordering::Relaxed);
     }
-    /// Counts bytes of bodies that were sent.
+    /// Counts sent bytes of bodies.
     pub fn add_sent(&self, bytes: u64) {
         self.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
-    /// Requests so far that write or delete.
+    /// The number of requests that write or delete.
     #[must_use]
     pub fn writes(&self) -> u64 {
         self.writes.load(Ordering::Relaxed)
     }
-    /// Bytes of bodies sent so far.
+    /// The number of sent bytes of bodies.
     #[must_use]
     pub fn sent_bytes(&self) -> u64 {
         self.sent_bytes.load(Ordering::Relaxed)
     }
-    /// Counts bytes of bodies that arrived.
+    /// Counts received bytes of bodies.
     pub fn add_bytes(&self, bytes: u64) {
         self.body_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
-    /// Requests so far.
+    /// The number of requests.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
-    /// Bytes of bodies so far.
+    /// The number of received bytes of bodies.
     #[must_use]
     pub fn body_bytes(&self) -> u64 {
         self.body_bytes.load(Ordering::Relaxed)

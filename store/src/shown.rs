@@ -1,9 +1,10 @@
-//! URLs as people may see them. A password stands before the host, a signature in the query, and errors end up in logs that others
-//! read: so every place that prints a URL prints what one of these functions leaves of it.
+//! URLs in a form for people. A password stands before the host and a signature in the query, and others read the
+//! logs in which errors end up. So every place that prints a URL prints what one of these functions leaves of it.
 
 use reqwest::Url;
 
-/// A URL without user, password, query and fragment. A text that is none comes out as [`shown_malformed`] shows it.
+/// A URL without user, password, query and fragment. A text that is no URL is shown as [`shown_malformed`] shows
+/// it.
 #[must_use]
 pub fn shown_url(text: &str) -> String {
     match Url::parse(text) {
@@ -13,8 +14,9 @@ pub fn shown_url(text: &str) -> String {
     }
 }
 
-/// A text that was meant to be a URL, for the line that refuses it. Where its user and password end cannot be told for sure (an
-/// unescaped `/`, `?` or `#` in a password is a common reason why it is refused), so everything up to the last `@` is left out.
+/// A text that was meant to be a URL, for the line that refuses it. It is not certain where its user and password
+/// end: an unescaped `/`, `?` or `#` in a password is a common reason for the refusal. So everything up to the last
+/// `@` is left out.
 #[must_use]
 pub fn shown_malformed(text: &str) -> String {
     let (scheme, rest) = match text.split_once("://") {
@@ -23,7 +25,7 @@ pub fn shown_malformed(text: &str) -> String {
     };
     let shown = before_query(rest);
     if rest.len() > shown.len() && rest[shown.len()..].contains('@') {
-        // What looks like a query may be the rest of a password.
+        // The text behind a question mark may be the rest of a password.
         return format!("{scheme}...");
     }
     format!("{scheme}{}", shown.rsplit('@').next().unwrap_or_default())

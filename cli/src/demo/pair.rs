@@ -4,11 +4,11 @@
 //! about 60 MB each, that `docker load` and skopeo understand. Every byte comes from seeded generators, so
 //! the pair is the same everywhere; it needs no network.
 //!
-//! | layer | holds | changes with the release |
-//! |---|---|---|
-//! | base | programs and libraries of 0.1 to 3 MB, hundreds of small configuration and locale files | two libraries rebuilt with small fixes: bytes behind a fix move, so thousands of addresses change |
-//! | packages | libraries with their scripts | two packages replaced by their next version |
-//! | app | about 2,500 small scripts in modules, four large bundles | all times are new; 8% of the scripts edited, some added, some removed; two bundles changed under a new name |
+//! - The base layer has programs and libraries of 0.1 to 3 MB, and hundreds of small configuration and locale files.
+//!   The release rebuilds two libraries with small fixes: bytes behind a fix move, so thousands of addresses change.
+//! - The packages layer has libraries with their scripts. The release replaces two packages by their next version.
+//! - The app layer has about 2,500 small scripts in modules, and four large bundles. In the release all times are new,
+//!   8 % of the scripts are edited, some are added, some removed, and two bundles change under a new name.
 //!
 //! Text consists of words that follow one another as in a language. Programs consist of machine code whose calls
 //! are linked. So both compress about as well as the real thing. The pair does not model file attributes, hard

@@ -95,7 +95,7 @@ pub(super) fn read(
 /// Checks that nothing follows.
 pub(super) fn end(input: &mut impl Read) -> Result<(), PatchError> {
     match input.read_exact(&mut [0]) {
-        Ok(()) => Err(PatchError::Damaged("more follows than it says")),
+        Ok(()) => Err(PatchError::Damaged("bytes follow its end")),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
         Err(error) => Err(PatchError::Input(error)),
     }

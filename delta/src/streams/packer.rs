@@ -53,7 +53,7 @@ impl Unpacker {
     /// Fills `out` with the bytes that `packed` stands for. If they are not exactly `plain` bytes, the stream is
     /// damaged.
     pub(super) fn unpack(&mut self, packed: &[u8], plain: usize, out: &mut Vec<u8>) -> Result<(), PatchError> {
-        const OTHER: PatchError = PatchError::Damaged("a stream is not what it says");
+        const OTHER: PatchError = PatchError::Damaged("a stream does not have its stated size");
         let (start_in, start_out) = (self.0.total_in(), self.0.total_out());
         // One byte more than stated, so that a stream that makes too much is noticed.
         out.clear();

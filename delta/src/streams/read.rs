@@ -73,7 +73,7 @@ impl<B: Base + ?Sized> Reader<'_, '_, B> {
             return Err(PatchError::Damaged("an op goes beyond the target's end"));
         }
         if literal == 0 && len == 0 {
-            return Err(PatchError::Damaged("an op of nothing"));
+            return Err(PatchError::Damaged("an empty op"));
         }
         self.pieces.push(self.cursors[LITERALS].take(literal)?)?;
         if len == 0 {

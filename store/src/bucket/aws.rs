@@ -173,7 +173,7 @@ pub(super) fn endpoint_url(text: &str) -> Result<Url, StoreError> {
         |reason: String| StoreError::InvalidOption { option: format!("endpoint {:?}", shown_malformed(text)), reason };
     let url = Url::parse(text).map_err(|error| refused(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(refused("it is no http or https URL".to_owned()));
+        return Err(refused("it is not an http or https URL".to_owned()));
     }
     Ok(url)
 }

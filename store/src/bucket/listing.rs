@@ -20,11 +20,11 @@ pub(super) fn problem(uri: &Uri, page: &[u8]) -> Option<&'static str> {
     let is_azure = is_azure(uri);
     let root = if is_azure { "EnumerationResults" } else { "ListBucketResult" };
     if !text.contains(&format!("<{root}")) || !text.contains(&format!("</{root}>")) && !text.contains("/>") {
-        return Some("the answer is no list");
+        return Some("the answer is not a list");
     }
     let says = |key: &str| xml::text_of(text, key).unwrap_or_default();
     if !is_azure && says("IsTruncated") == "true" && says("NextContinuationToken").is_empty() {
-        return Some("a list that goes on does not say where");
+        return Some("the list goes on, but does not say where");
     }
     None
 }

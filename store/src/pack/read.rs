@@ -182,7 +182,7 @@ fn decode_frames(table: &mut &[u8], trailer: &Trailer) -> Result<(Vec<FrameEntry
         if kind != KIND_ZSTD {
             return Err(PackError::UnknownFrame(kind));
         }
-        let stored_bytes = varint::take(table).ok_or(PackError::Damaged("a number"))?;
+        let stored_bytes = varint::take(table).ok_or(PackError::Damaged("a malformed number"))?;
         let end = at
             .checked_add(stored_bytes)
             .filter(|&end| end <= trailer.tail_at)
@@ -233,7 +233,7 @@ fn decode_segment_list(table: &mut &[u8], bytes: usize) -> Result<Vec<(ChunkId, 
     let (mut segments, mut at) = (Vec::with_capacity(count), 0usize);
     for _ in 0..count {
         let id = take_id(table)?;
-        let length = varint::take(table).ok_or(PackError::Damaged("a number"))?;
+        let length = varint::take(table).ok_or(PackError::Damaged("a malformed number"))?;
         let end = usize::try_from(length).ok().and_then(|length| at.checked_add(length)).filter(|&end| end <= bytes);
         let end = end.ok_or(PackError::Damaged("a segment's length"))?;
         segments.push((id, at..end));
@@ -247,9 +247,9 @@ fn decode_segment_list(table: &mut &[u8], bytes: usize) -> Result<Vec<(ChunkId, 
 
 /// Takes the count of a list whose elements take at least `each` bytes of the rest.
 fn take_count(table: &mut &[u8], each: usize) -> Result<usize, PackError> {
-    let count = varint::take(table).ok_or(PackError::Damaged("a number"))?;
+    let count = varint::take(table).ok_or(PackError::Damaged("a malformed number"))?;
     if count > (table.len() / each) as u64 {
-        return Err(PackError::Damaged("a count"));
+        return Err(PackError::Damaged("a count is larger than its list can be"));
     }
     Ok(count as usize)
 }
