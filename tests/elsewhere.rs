@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::environment::TestEnvironment;
 use crate::images::noise;
-use crate::server::{Answer, Request, Server};
+use crate::server::{Answer, Request, Server, dead_url};
 
 fn site() -> (TestEnvironment, Vec<u8>) {
     let env = TestEnvironment::new();
@@ -75,16 +75,24 @@ fn headers_stay_where_they_were_given_for() {
     assert!(home.requests().iter().all(|request| request.header("x-token") == Some("secret")));
     assert!(other.requests().len() > 1 && other.requests().iter().all(|request| request.header("x-token").is_none()));
     // A host that wants the header says so.
-    let strict = Server::with(env.root(), |request| match request.header("x-token") {
-        Some(_) => Answer::Serve,
-        None => Answer::Status(401),
-    });
-    let to = strict.url("app.rgx");
-    let home = Server::with(env.root(), move |_| Answer::Moved(to.clone()));
-    let url = home.url("app.rgx");
-    let outcome = crate::environment::Outcome::of(&mut env.command_of(&["info", "--header", "X-Token: secret", &url]));
-    let line = outcome.failure(4, "where a redirect leads; --header went to the first host only").stderr;
-    assert!(line.contains(strict.url("").trim_end_matches('/')) && !line.contains("secret"), "{line}");
+    for status in [401, 403] {
+        let strict = Server::with(env.root(), move |request| match request.header("x-token") {
+            Some(_) => Answer::Serve,
+            None => Answer::Status(status),
+        });
+        let to = strict.url("app.rgx");
+        let home = Server::with(env.root(), move |_| Answer::Moved(to.clone()));
+        let info = |headers: &[&str]| {
+            let arguments = [&["info", &home.url("app.rgx")], headers].concat();
+            crate::environment::Outcome::of(&mut env.command_of(&arguments))
+        };
+        let outcome = info(&["--header", "X-Token: secret"]);
+        let line = outcome.failure(4, "where a redirect leads; --header went to the first host only").stderr;
+        let origin = strict.url("").trim_end_matches('/').to_owned();
+        assert!(line.contains(&format!("--header \"{origin}=Name: value\"")) && !line.contains("secret"), "{line}");
+        // What the line says helps.
+        info(&["--header", &format!("{origin}=X-Token: secret")]).success();
+    }
 }
 
 #[test]
@@ -130,6 +138,16 @@ fn a_host_that_allows_five_requests_a_second() {
         env.remove("new");
         let requests = server.request_count();
         assert!(requests < 100, "{requests} requests");
+    }
+    // Several stores that all have such a limit, or one beside a host that is down.
+    for status in [429, 503] {
+        let (one, other) = (limited(&env, status), limited(&env, status));
+        for second in [other.url("store"), dead_url("store")] {
+            let stores = format!("--store {} --store {second}", one.url("store"));
+            env.run(&format!("extract --connections 16 {stores} app.rgx new")).success();
+            assert!(env.read("new") == image);
+            env.remove("new");
+        }
     }
     let busy = Server::with(env.root(), |request| if request.is_pack() { Answer::Status(503) } else { Answer::Serve });
     env.run(&format!("extract --tries 2 {} new", busy.url("app.rgx"))).failure(4, "HTTP 503");

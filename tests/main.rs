@@ -29,9 +29,11 @@ mod network;
 mod normalized;
 mod outputs;
 mod patch;
+mod proxies;
 mod push;
 mod rangeless;
 mod report;
+mod revalidated;
 mod round_trip;
 mod s3;
 #[path = "../store/tests/s3server/mod.rs"]

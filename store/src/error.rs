@@ -25,8 +25,8 @@ pub enum StoreError {
     },
     /// A redirect led to another origin, which wants credentials that were given for the first one.
     #[error(
-        "{object}: access denied by {to} (HTTP {status}), where a redirect leads; --header went to the first host only; \
-         name this one too: --header \"ORIGIN=Name: value\""
+        "{object}: {} by {to} (HTTP {status}), where a redirect leads; --header went to the first host only; \
+         name this one too: --header \"{to}=Name: value\"", denied(*.status)
     )]
     Withheld {
         /// The object.
@@ -262,6 +262,11 @@ fn not_found(status: Option<u16>) -> String {
     }
 }
 
+/// A 403 may also mean that the object is not there.
+fn denied(status: u16) -> &'static str {
+    if status == 403 { "not found, or not allowed to be read," } else { "access denied" }
+}
+
 fn after_colon(message: &str) -> String {
     if message.is_empty() { String::new() } else { format!(": {message}") }
 }
@@ -312,6 +317,6 @@ impl StoreError {
     /// Whether the object is just not there.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::NotFound { .. })
+        matches!(self, Self::NotFound { .. } | Self::Withheld { status: 403, .. })
     }
 }

@@ -106,7 +106,8 @@ fn is_excluded(excluded: u64, store: usize) -> bool {
 fn concerns_the_store(error: &StoreError) -> bool {
     match error {
         StoreError::Network { .. } | StoreError::Denied { .. } | StoreError::Refused { .. } => true,
-        StoreError::Withheld { .. } => true,
+        // A 403 may be about this object alone.
+        StoreError::Withheld { status, .. } => *status != 403,
         StoreError::Slow { .. } | StoreError::Redirected { .. } | StoreError::NoRanges { .. } => true,
         StoreError::Status { status, .. } => *status >= 500 || error.is_transient(),
         _ => false,

@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod certificate;
 mod client;
 mod content_range;
 pub(crate) mod failure;
@@ -9,16 +10,21 @@ mod gate;
 mod header;
 mod options;
 pub(crate) mod pace;
+mod patience;
+mod proxies;
 mod reach;
 mod redirect;
 mod refusal;
 mod resolve;
 pub(crate) mod retry_after;
+mod revalidate;
 mod route;
+mod trust;
 mod whole;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -34,20 +40,18 @@ use body::Body;
 use client::Request;
 use whole::WholeObject;
 
-pub use client::{Fetched, HttpClient};
+pub use answer::Packing;
+pub use client::HttpClient;
 pub use header::{GivenHeader, HeaderLine, origin_of, parse_header_line, parse_header_lines};
 pub use options::HttpOptions;
 pub use redirect::Redirects;
+pub use revalidate::{Fetched, KnownObject};
 pub use route::Route;
 pub use whole::WholeObjects;
 
 /// The most that is taken into memory of an object that is asked for whole, or for a long end, where the host does not
 /// say how large it is.
 const MAX_UNSIZED_BYTES: u64 = 64 << 20;
-
-/// How many times as long as for anything else the head of an answer is waited for: caches that keep whole objects fetch
-/// all of a pack before they answer.
-const FIRST_BYTE_PATIENCE: u32 = 4;
 
 /// What came of a request.
 enum Came {
@@ -71,6 +75,8 @@ pub struct HttpStore {
     client: HttpClient,
     meter: Arc<Meter>,
     wholes: Option<Arc<WholeObjects>>,
+    /// Whether others have the same objects.
+    is_among_others: bool,
 }
 
 impl HttpStore {
@@ -88,13 +94,20 @@ impl HttpStore {
     pub fn at(mut base: Route, client: HttpClient, meter: Arc<Meter>) -> Self {
         base.url.set_fragment(None);
         let shown = without_secrets(&base.url).trim_end_matches('/').to_owned();
-        Self { base, shown, client, meter, wholes: None }
+        Self { base, shown, client, meter, wholes: None, is_among_others: false }
     }
 
     /// The same store, which reads objects of a host without ranges whole, once each, and keeps them here.
     #[must_use]
     pub fn with_whole_objects(self, wholes: Arc<WholeObjects>) -> Self {
         Self { wholes: Some(wholes), ..self }
+    }
+
+    /// The same store, beside others that have the same objects: where its host says that it is not available (503),
+    /// that is passed on at once, so that another one can be asked.
+    #[must_use]
+    pub fn among_others(self) -> Self {
+        Self { is_among_others: true, ..self }
     }
 
     fn url_of(&self, name: &str) -> Url {
@@ -131,13 +144,17 @@ impl HttpStore {
 
     async fn ask(&self, url: &Url, span: &Span, object: String) -> Result<Came, StoreError> {
         let extra = range_header(span);
-        let patience = self.client.stall_timeout().saturating_mul(FIRST_BYTE_PATIENCE);
-        let request = Request { extra: &extra, object: &object, meter: &self.meter, patience };
+        let is_urgent = self.is_among_others;
+        let patience = patience::of_first_byte(self.client.stall_timeout(), span, is_urgent);
+        let begun = Instant::now();
+        let request = Request { extra: &extra, object: &object, meter: &self.meter, patience, is_urgent };
         let asked = Route { url: url.clone(), ..self.base.clone() };
         let (response, found) = self.client.send(&asked, &request).await?;
         match answer::framing(&response, span, &object) {
             Ok(Framing::Part(part)) if part.fills(&response) => {
-                Ok(Came::Download(self.stream(response, &part, object)))
+                // A cache may answer at once, and send the first byte when it has fetched what is before it.
+                let left = patience::left(patience, begun.elapsed()).max(self.client.stall_timeout());
+                Ok(Came::Download(self.stream(response, &part, object, left)))
             }
             Ok(Framing::Part(part)) => self.take_whole(url, response, (span, Some(&part)), object).await,
             Ok(Framing::Unsized) => self.take_whole(url, response, (span, None), object).await,
@@ -188,16 +205,17 @@ impl HttpStore {
     ) -> Result<Download, StoreError> {
         let Some(part) = part else { return self.take_unsized(response, span, object).await };
         answer::check_skip(part.skipped_bytes, part.range.end - part.range.start, &object)?;
-        Ok(self.stream(response, part, object))
+        Ok(self.stream(response, part, object, self.client.stall_timeout()))
     }
 
-    fn stream(&self, response: Response, part: &Part, object: String) -> Download {
+    /// The wanted part of a body, whose first byte may take as long as `patience`.
+    fn stream(&self, response: Response, part: &Part, object: String, patience: Duration) -> Download {
         let meter = Arc::clone(&self.meter);
         Download {
             range: part.range.clone(),
             object_bytes: part.object_bytes,
             version: answer::version(&response),
-            body: Body::new(response, object, meter, self.client.pace()).part(part),
+            body: Body::new(response, object, meter, self.client.pace()).with_patience(patience).part(part),
         }
     }
 

@@ -62,7 +62,7 @@ pub use folder::{FolderReader, FolderStore, open_regular, sync_folder, temporary
 pub use frame::{Compressor, Decompressor, FRAME_TARGET_BYTES, MAX_FRAME_BYTES, PlainFrame, StoredFrame};
 #[cfg(feature = "remote")]
 pub use http::{
-    Fetched, GivenHeader, HeaderLine, HttpClient, HttpOptions, HttpStore, Redirects, Route, WholeObjects, origin_of,
+    Fetched, GivenHeader, HeaderLine, HttpClient, HttpOptions, HttpStore, KnownObject, Packing, Redirects, Route, WholeObjects, origin_of,
     parse_header_line, parse_header_lines,
 };
 pub use layout::{

@@ -14,13 +14,13 @@ pub(crate) struct NetworkArgs {
     /// (HOST or https://HOST:PORT); or the lines of this file
     #[arg(long = "header", value_name = "[HOST=]NAME: VALUE|@FILE")]
     pub(crate) headers: Vec<String>,
-    /// Trust the certificates in this PEM file too
+    /// Trust the certificates in this PEM file too: of authorities, or a server's own
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) ca_file: Option<PathBuf>,
     /// Which redirects to follow
     #[arg(long, value_name = "WHICH", value_enum, default_value_t = RedirectsArg::Safe)]
     pub(crate) redirects: RedirectsArg,
-    /// Give up a request after this many seconds without a byte
+    /// Give up a request after this many seconds without a byte; the first byte of a pack may take longer
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub(crate) timeout: u64,
     /// Give up a body that brings fewer bytes a second over a minute of waiting, all bodies in flight together; 0 never does

@@ -215,7 +215,8 @@ async fn region_at(at: &str, url: &BucketUrl, client: &HttpClient, meter: &Meter
     meter.add_request();
     let object = url.to_string();
     let request = client.inner().head(at).timeout(client.stall_timeout()).send().await;
-    let answer = request.map_err(|error| network::of_request(&object, &error))?;
+    let proxy = || client.proxy_of(&at.parse().ok()?);
+    let answer = request.map_err(|error| network::of_request(&object, &error, proxy().as_deref()))?;
     // Redirects and refusals state the region too.
     if let Some(region) = answer.headers().get("x-amz-bucket-region").and_then(|value| value.to_str().ok()) {
         return Ok(region.to_owned());

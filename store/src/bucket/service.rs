@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient as ObjectClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
@@ -78,11 +78,19 @@ impl Service {
     /// system's buffers.
     async fn wait(&self, request: reqwest::Request, progress: &Progress) -> Result<reqwest::Response, Failure> {
         let stall = self.client.stall_timeout() * if is_assembly(&request) { ASSEMBLY_PATIENCE } else { 1 };
+        let proxy = self.client.proxy_of(request.url());
         let mut answer = std::pin::pin!(self.client.inner().execute(request));
         let mut sent = progress.bytes();
         loop {
             match tokio::time::timeout(stall + buffered(progress.bytes()), &mut answer).await {
-                Ok(answer) => return answer.map_err(|error| Failure::of_reqwest(&error)),
+                Ok(Err(error)) => return Err(Failure::of_reqwest(&error, proxy.as_deref())),
+                Ok(Ok(answer)) => {
+                    let refusing = proxy.filter(|_| answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED);
+                    return match refusing {
+                        Some(proxy) => Err(Failure::network(&network::wants_credentials(&proxy), false)),
+                        None => Ok(answer),
+                    };
+                }
                 Err(_) if progress.bytes() > sent => sent = progress.bytes(),
                 Err(_) => return Err(stalled("no answer", stall)),
             }
@@ -167,8 +175,8 @@ impl Failure {
         Self::Network { reason: reason.to_owned(), transient }
     }
 
-    fn of_reqwest(error: &reqwest::Error) -> Self {
-        let (reason, transient) = network::explain(error);
+    fn of_reqwest(error: &reqwest::Error, proxy: Option<&str>) -> Self {
+        let (reason, transient) = network::explain(error, proxy);
         Self::Network { reason, transient }
     }
 

@@ -66,11 +66,22 @@ pub(super) fn too_short(object: String, object_bytes: u64) -> StoreError {
     StoreError::Short { object, object_bytes }
 }
 
+/// How a host compressed an object on the way, though plain bytes were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    /// `gzip` and `x-gzip` (RFC 1952).
+    Gzip,
+    /// `deflate`: zlib's format (RFC 1950), or what some hosts send in its place, a deflate stream alone (RFC 1951).
+    Deflate,
+    /// `zstd` (RFC 8878).
+    Zstd,
+}
+
 /// How the body of an answer is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
     Plain,
-    Gzip,
+    Packed(Packing),
     Other,
 }
 
@@ -86,7 +97,11 @@ fn encoding(response: &Response) -> Encoding {
     if is_one_of(&["", "identity", "aws-chunked"]) {
         Encoding::Plain
     } else if is_one_of(&["gzip", "x-gzip"]) {
-        Encoding::Gzip
+        Encoding::Packed(Packing::Gzip)
+    } else if is_one_of(&["deflate"]) {
+        Encoding::Packed(Packing::Deflate)
+    } else if is_one_of(&["zstd"]) {
+        Encoding::Packed(Packing::Zstd)
     } else {
         Encoding::Other
     }
@@ -182,7 +197,8 @@ fn check_encoding(response: &Response, object: &str) -> Result<(), StoreError> {
     let encoding = header(response, &CONTENT_ENCODING).unwrap_or_default().trim();
     Err(StoreError::Protocol {
         object: object.to_owned(),
-        reason: format!("Content-Encoding: {encoding}, though the plain bytes were asked for"),
+        reason: format!("Content-Encoding: {encoding}, though plain bytes were asked for; turn compression off for this host's .rgx, \
+                 .pack and .patch files"),
     })
 }
 

@@ -2,6 +2,7 @@
 //! once, so a body costs the memory of one piece, however long it is.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures::stream;
@@ -25,6 +26,11 @@ impl Body {
     pub(super) fn new(response: Response, object: String, meter: Arc<Meter>, pace: Pace) -> Self {
         let watch = Watch::new(pace.clone());
         Self { response, object, meter, pace, watch }
+    }
+
+    /// The same body, whose first byte may take this long.
+    pub(super) fn with_patience(self, first: Duration) -> Self {
+        Self { watch: self.watch.with_patience(first), ..self }
     }
 
     /// The wanted part, as a stream.

@@ -9,22 +9,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use reqwest::dns::Resolve;
-use reqwest::header::{ACCEPT_ENCODING, HeaderName, IF_NONE_MATCH};
-use reqwest::{Certificate, Client, Response, StatusCode, Url};
+use reqwest::header::{ACCEPT_ENCODING, HeaderName};
+use reqwest::{Client, Response, StatusCode, Url};
+use rustls::ClientConfig;
 
-use super::answer::Encoding;
-use super::body::Body;
 use super::gate::Gates;
 use super::header::Headers;
-use super::options::{HttpOptions, read_certificates};
+use super::options::{HttpOptions, read_trust};
 use super::pace::Pace;
-use super::redirect::{self, Guide, Redirects};
+use super::proxies::Proxies;
+use super::redirect::{self, Guide, Redirects, Way};
 use super::resolve::SteadyResolver;
 use super::route::Route;
-use super::{answer, failure, refusal};
-use crate::shown::{shown_malformed, without_secrets};
+use super::{answer, failure};
+use crate::shown::shown_malformed;
 use crate::{Meter, RateLimit, StoreError};
 
 /// How many redirects in a row are followed.
@@ -45,22 +44,6 @@ pub struct HttpClient {
     pace: Pace,
 }
 
-/// What a conditional request brought.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fetched {
-    /// The object is still what it was (HTTP 304).
-    Same,
-    /// The object.
-    Body {
-        /// All of it.
-        bytes: Bytes,
-        /// Its `ETag`.
-        version: Option<String>,
-        /// Whether the host compressed it with gzip on the way, though plain bytes were asked for.
-        is_gzip: bool,
-    },
-}
-
 impl HttpClient {
     /// A client without connections yet.
     ///
@@ -69,9 +52,10 @@ impl HttpClient {
     /// certificates that cannot be read.
     pub fn new(options: HttpOptions) -> Result<Self, StoreError> {
         let headers = Headers::new(&options.headers)?;
-        let extra = options.ca_file.as_deref().map(read_certificates).transpose()?;
+        let extra = options.ca_file.as_deref().map(read_trust).transpose()?;
+        let proxies = options.use_proxies.then(Proxies::of_system);
         let steady = (options.redirects != Redirects::Any).then(|| Arc::new(SteadyResolver::default()) as Arc<_>);
-        let client = build_any(&options, extra.as_deref(), steady).map_err(|error| StoreError::InvalidOption {
+        let client = build_any(&options, extra.as_ref(), steady, proxies.as_ref()).map_err(|error| StoreError::InvalidOption {
             option: "HTTP client".to_owned(),
             reason: failure::deepest(&error),
         })?;
@@ -82,68 +66,19 @@ impl HttpClient {
             limit: options.limit.clone(),
             open: Arc::default(),
         };
-        let (policy, use_proxies) = (options.redirects, options.use_proxies);
-        let guarded = HttpOptions { use_proxies: false, headers: Vec::new(), ..options };
-        let build = move |resolver| build_any(&guarded, extra.as_deref(), Some(resolver));
-        let guide = Arc::new(Guide::new(policy, use_proxies, build));
+        let (policy, guarded) = (options.redirects, HttpOptions { headers: Vec::new(), ..options });
+        let build = move |resolver| build_any(&guarded, extra.as_ref(), Some(resolver), None);
+        let guide = Arc::new(Guide::new(policy, proxies, build));
         Ok(Self { client, headers, guide, gates: Gates::default(), pace })
-    }
-
-    /// Reads all that is at `url`, if it is no more than `max_bytes`, and unless it still is what was read with the version
-    /// `known`. Nothing is retried; see [`RetryPolicy::run`](crate::RetryPolicy::run).
-    ///
-    /// # Errors
-    /// [`StoreError::TooLarge`], without a byte of the body read if the server tells its size; and those of
-    /// [`ReadStore::get`](crate::ReadStore::get).
-    pub async fn get_url(
-        &self,
-        url: &str,
-        known: Option<&str>,
-        max_bytes: u64,
-        meter: &Arc<Meter>,
-    ) -> Result<Fetched, StoreError> {
-        self.fetch_url(url, known, max_bytes, meter).await.map(|(fetched, _)| fetched)
-    }
-
-    /// The same, with where the answer came from, if redirects led there.
-    ///
-    /// # Errors
-    /// Those of [`HttpClient::get_url`].
-    pub async fn fetch_url(
-        &self,
-        url: &str,
-        known: Option<&str>,
-        max_bytes: u64,
-        meter: &Arc<Meter>,
-    ) -> Result<(Fetched, Option<Route>), StoreError> {
-        let asked = Route::direct(parse_url(url)?);
-        let object = without_secrets(&asked.url);
-        let extra: Vec<_> = known.map(|version| (IF_NONE_MATCH, version.to_owned())).into_iter().collect();
-        let request = Request { extra: &extra, object: &object, meter, patience: self.pace.stall_timeout };
-        let (response, found) = self.send(&asked, &request).await?;
-        let route = (found.url != asked.url).then(|| found.clone());
-        if response.status() == StatusCode::NOT_MODIFIED && known.is_some() {
-            return Ok((Fetched::Same, route));
-        }
-        let encoding = answer::encoding_of_whole(&response);
-        if let Err(error) = answer::check_whole(&response, &object).or_else(|error| match encoding {
-            Encoding::Gzip => Ok(()),
-            Encoding::Plain | Encoding::Other => Err(error),
-        }) {
-            let error = refusal::explain(error, response, meter, self.pace()).await;
-            return Err(self.say_withheld(error, &asked, &found));
-        }
-        let version = answer::version(&response);
-        let is_gzip = encoding == Encoding::Gzip;
-        let body = Body::new(response, object, Arc::clone(meter), self.pace());
-        Ok((Fetched::Body { bytes: body.whole(max_bytes).await?, version, is_gzip }, route))
     }
 
     /// An error for lack of credentials that a redirect left behind says so.
     pub(super) fn say_withheld(&self, error: StoreError, asked: &Route, found: &Route) -> StoreError {
         let had_headers = asked.has_headers && self.headers.of(&asked.url).is_some();
         match error {
-            StoreError::Denied { object, status } if had_headers && !found.has_headers => {
+            StoreError::Denied { object, status } | StoreError::NotFound { object, status: Some(status @ 403) }
+                if had_headers && !found.has_headers =>
+            {
                 let to = found.url.origin().ascii_serialization();
                 StoreError::Withheld { object, to, status }
             }
@@ -159,6 +94,11 @@ impl HttpClient {
 
     pub(crate) fn pace(&self) -> Pace {
         self.pace.clone()
+    }
+
+    /// The proxy that requests to this URL go through, as people may see it.
+    pub(crate) fn proxy_of(&self, url: &Url) -> Option<String> {
+        self.guide.proxy_of(url, Way::Free)
     }
 
     /// The pool itself, for requests that neither follow redirects nor carry the user's headers.
@@ -199,14 +139,18 @@ impl HttpClient {
                 }
                 return Ok(response);
             }
+            // A 429 is about the pace alone. A host that is not available may stay so, and another one may be.
+            let is_passed_on = request.is_urgent && response.status() == StatusCode::SERVICE_UNAVAILABLE;
             match gate.refused(entered, answer::retry_after(&response)) {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => return Ok(response),
+                Some(wait) if !is_passed_on => tokio::time::sleep(wait).await,
+                _ => return Ok(response),
             }
         }
     }
 
     async fn send_once(&self, client: &Client, at: &Route, request: &Request<'_>) -> Result<Response, StoreError> {
+        self.guide.check_proxy(&at.url)?;
+        let proxy = self.guide.proxy_of(&at.url, at.way);
         let mut get = client.get(at.url.clone()).header(ACCEPT_ENCODING, "identity");
         let headers = if at.has_headers { self.headers.of(&at.url) } else { None };
         if let Some(headers) = headers {
@@ -217,7 +161,14 @@ impl HttpClient {
         }
         request.meter.add_request();
         match tokio::time::timeout(request.patience, get.send()).await {
-            Ok(answer) => answer.map_err(|error| redirect::failed(request.object, &at.url, &error)),
+            Ok(Ok(answer)) => match proxy.filter(|_| answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED) {
+                Some(proxy) => {
+                    let (object, reason) = (request.object.to_owned(), failure::wants_credentials(&proxy));
+                    Err(StoreError::Network { object, reason, transient: false })
+                }
+                None => Ok(answer),
+            },
+            Ok(Err(error)) => Err(redirect::failed(request.object, &at.url, &error, proxy.as_deref())),
             Err(_) => Err(failure::stalled(request.object, "no answer", request.patience)),
         }
     }
@@ -231,29 +182,38 @@ pub(super) struct Request<'a> {
     pub(super) meter: &'a Meter,
     /// How long the head of the answer is waited for.
     pub(super) patience: Duration,
+    /// Whether somebody else can be asked where the host is not available.
+    pub(super) is_urgent: bool,
 }
 
 /// Whose certificates are accepted.
 enum Trust<'a> {
     System,
-    SystemAnd(&'a [Certificate]),
+    SystemAnd(&'a ClientConfig),
     Nobody,
 }
 
-/// A client that trusts the system's certificates and `extra`, and resolves names by `resolver`.
+/// A client that trusts the system's certificates and those in `extra`, and resolves names by `resolver`.
 fn build_any(
     options: &HttpOptions,
-    extra: Option<&[Certificate]>,
+    extra: Option<&ClientConfig>,
     resolver: Option<Arc<dyn Resolve>>,
+    proxies: Option<&Proxies>,
 ) -> reqwest::Result<Client> {
+    let build = |trust| build(options, trust, resolver.clone(), proxies);
     match extra {
-        Some(certificates) => build(options, Trust::SystemAnd(certificates), resolver),
+        Some(config) => build(Trust::SystemAnd(config)),
         // A system without certificates, as small images are, still reaches plain http.
-        None => build(options, Trust::System, resolver.clone()).or_else(|_| build(options, Trust::Nobody, resolver)),
+        None => build(Trust::System).or_else(|_| build(Trust::Nobody)),
     }
 }
 
-fn build(options: &HttpOptions, trust: Trust<'_>, resolver: Option<Arc<dyn Resolve>>) -> reqwest::Result<Client> {
+fn build(
+    options: &HttpOptions,
+    trust: Trust<'_>,
+    resolver: Option<Arc<dyn Resolve>>,
+    proxies: Option<&Proxies>,
+) -> reqwest::Result<Client> {
     let builder = Client::builder()
         .user_agent(concat!("regrow/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
@@ -265,10 +225,13 @@ fn build(options: &HttpOptions, trust: Trust<'_>, resolver: Option<Arc<dyn Resol
         .connect_timeout(options.connect_timeout);
     let builder = match trust {
         Trust::System => builder,
-        Trust::SystemAnd(certificates) => builder.tls_certs_merge(certificates.iter().cloned()),
+        Trust::SystemAnd(config) => builder.tls_backend_preconfigured(config.clone()),
         Trust::Nobody => builder.tls_certs_only([]),
     };
-    let builder = if options.use_proxies { builder } else { builder.no_proxy() };
+    let builder = match proxies {
+        Some(proxies) => builder.proxy(proxies.rule()),
+        None => builder.no_proxy(),
+    };
     let builder = match resolver {
         Some(resolver) => builder.dns_resolver(resolver),
         None => builder,

@@ -4,12 +4,21 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use super::certificate;
 use crate::StoreError;
 
-/// The error of a request that got no answer.
-pub(crate) fn of_request(object: &str, error: &reqwest::Error) -> StoreError {
-    let (reason, transient) = explain(error);
+/// The error of a request that got no answer. `proxy`: the one that it went through.
+pub(crate) fn of_request(object: &str, error: &reqwest::Error, proxy: Option<&str>) -> StoreError {
+    let (reason, transient) = explain(error, proxy);
     StoreError::Network { object: object.to_owned(), reason, transient }
+}
+
+/// What to say where a proxy wants to know who asks.
+pub(crate) fn wants_credentials(proxy: &str) -> String {
+    format!(
+        "the proxy {proxy} wants credentials (HTTP 407): put them into the variable that names it, as \
+         http://USER:PASSWORD@HOST:PORT"
+    )
 }
 
 /// The error of a body that broke off. Always transient: the connection had worked.
@@ -32,18 +41,23 @@ pub(crate) fn deepest(error: &(dyn Error + 'static)) -> String {
 }
 
 /// The line for people, and whether the same request may succeed later.
-pub(crate) fn explain(error: &reqwest::Error) -> (String, bool) {
+pub(crate) fn explain(error: &reqwest::Error, proxy: Option<&str>) -> (String, bool) {
     let deepest = deepest(error);
-    if let Some(certificate) = causes(error).find_map(certificate_problem) {
-        return (format!("the server's certificate is not accepted: {certificate}"), false);
+    if let Some((problem, transient)) = causes(error).find_map(certificate::problem) {
+        let through = proxy.map(|proxy| format!(" (through the proxy {proxy})")).unwrap_or_default();
+        return (problem + &through, transient);
     }
     if error.is_builder() {
         return (format!("the request cannot be made: {deepest}"), false);
     }
+    let is_refused = causes(error).any(|cause| io_kind(cause) == Some(io::ErrorKind::ConnectionRefused));
+    if let Some(proxy) = proxy {
+        return through_proxy(error, proxy, is_refused, &deepest);
+    }
     if error.is_dns() {
         return (format!("the host's name is not found: {deepest}"), true);
     }
-    if causes(error).any(|cause| io_kind(cause) == Some(io::ErrorKind::ConnectionRefused)) {
+    if is_refused {
         return ("connection refused".to_owned(), true);
     }
     if error.is_timeout() {
@@ -55,15 +69,26 @@ pub(crate) fn explain(error: &reqwest::Error) -> (String, bool) {
     (format!("the connection broke: {deepest}"), true)
 }
 
-/// What rustls says of a certificate, if that is the cause. Its errors have this wording in common; naming
-/// their type would bind this crate to one version of rustls.
-fn certificate_problem(cause: &(dyn Error + 'static)) -> Option<String> {
-    let text = cause.to_string();
-    let problem = text.strip_prefix("invalid peer certificate: ")?;
-    Some(match problem {
-        "UnknownIssuer" => "its issuer is not known here".to_owned(),
-        other => other.to_owned(),
-    })
+/// The same for a request that goes to a proxy, which the library tells only in words.
+fn through_proxy(error: &reqwest::Error, proxy: &str, is_refused: bool, deepest: &str) -> (String, bool) {
+    let says = |what: &str| causes(error).any(|cause| cause.to_string() == format!("tunnel error: {what}"));
+    if says("proxy authorization required") {
+        return (wants_credentials(proxy), false);
+    }
+    if says("unsuccessful") {
+        return (format!("the proxy {proxy} does not connect to this host"), true);
+    }
+    let hint = "check http_proxy, https_proxy, all_proxy and no_proxy";
+    if is_refused {
+        return (format!("the proxy {proxy} refuses the connection; {hint}"), true);
+    }
+    if error.is_timeout() {
+        return (format!("no connection through the proxy {proxy} within the time allowed; {hint}"), true);
+    }
+    if error.is_connect() || error.is_dns() {
+        return (format!("no connection through the proxy {proxy}: {deepest}; {hint}"), true);
+    }
+    (format!("the connection through the proxy {proxy} broke: {deepest}"), true)
 }
 
 fn io_kind(cause: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
@@ -88,10 +113,11 @@ mod tests {
 
     #[test]
     fn causes_are_found_inside_io_errors() {
-        let inner = io::Error::other("invalid peer certificate: UnknownIssuer");
+        let inner = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         let outer = io::Error::new(io::ErrorKind::InvalidData, io::Error::other(inner));
-        let found = causes(&outer).find_map(certificate_problem);
-        assert_eq!(found.as_deref(), Some("its issuer is not known here"));
+        let (problem, transient) = causes(&outer).find_map(certificate::problem).unwrap_or_default();
+        assert!(problem.contains("its issuer is not known here"), "{problem}");
+        assert!(!transient);
         assert_eq!(deepest(&outer), "invalid peer certificate: UnknownIssuer");
     }
 }

@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Certificate;
+use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::header::GivenHeader;
 use super::redirect::Redirects;
+use super::trust;
 use crate::{RateLimit, StoreError};
 
 /// What of an [`HttpClient`](crate::HttpClient) can be chosen.
@@ -20,7 +23,8 @@ pub struct HttpOptions {
     /// How long a connection may take to come about, TLS included.
     pub connect_timeout: Duration,
     /// How long nothing at all may arrive: no head of an answer after a request, no byte of a body. The head of an answer
-    /// that brings an object of a store may take four times as long.
+    /// and the first byte of an object of a store may take longer: four times as long, and once more for each 16 MiB before
+    /// the end of what is asked for, up to 20 times.
     pub stall_timeout: Duration,
     /// The bytes a second that a body must bring; zero for none. Bodies that are read at the same time share it. Only
     /// the time that is spent waiting for the network counts.
@@ -56,16 +60,17 @@ impl Default for HttpOptions {
     }
 }
 
-/// The certificates in a PEM file; at least one.
-pub(super) fn read_certificates(path: &Path) -> Result<Vec<Certificate>, StoreError> {
+/// The settings of connections where the certificates in a PEM file, at least one, are trusted too.
+pub(super) fn read_trust(path: &Path) -> Result<ClientConfig, StoreError> {
     let refused = |reason: &str| StoreError::InvalidOption {
         option: format!("certificates in {}", path.display()),
         reason: reason.to_owned(),
     };
     let pem = std::fs::read(path).map_err(StoreError::io(path))?;
-    let certificates = Certificate::from_pem_bundle(&pem).map_err(|_| refused("the file is not in the PEM format"))?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let certificates = certificates.map_err(|_| refused("the file is not in the PEM format"))?;
     if certificates.is_empty() {
         return Err(refused("the file holds no certificate in the PEM format"));
     }
-    Ok(certificates)
+    trust::config(&certificates).map_err(|error| refused(&error.to_string()))
 }

@@ -66,6 +66,8 @@ pub(crate) struct Watch {
     pace: Pace,
     alarm: Pin<Box<Sleep>>,
     waiting: Option<Waiting>,
+    /// How long the first byte may take, as long as it has not come. That time is not held against the floor.
+    first: Option<Duration>,
     /// The time that was waited in the present window.
     waited: Duration,
     /// The bytes that should have come and those that came in the present window.
@@ -85,7 +87,13 @@ impl Watch {
     pub(crate) fn new(pace: Pace) -> Self {
         pace.open.fetch_add(1, Ordering::Relaxed);
         let alarm = Box::pin(tokio::time::sleep(pace.stall_timeout));
-        Self { pace, alarm, waiting: None, waited: Duration::ZERO, owed: 0.0, arrived: 0 }
+        Self { pace, alarm, waiting: None, first: None, waited: Duration::ZERO, owed: 0.0, arrived: 0 }
+    }
+
+    /// The same watch, which waits this long for the first byte.
+    pub(crate) fn with_patience(mut self, first: Duration) -> Self {
+        self.first = Some(first);
+        self
     }
 
     /// Waits for `next`, unless the body lags meanwhile.
@@ -104,10 +112,12 @@ impl Watch {
         if let Poll::Ready(value) = polled {
             self.count_time(now);
             self.waiting = None;
+            self.first = None;
             return Poll::Ready(Ok(value));
         }
+        let patience = self.first.unwrap_or(self.pace.stall_timeout);
         if self.waiting.is_none() {
-            self.waiting = Some(Waiting { counted_to: now, silent_at: now + self.pace.stall_timeout });
+            self.waiting = Some(Waiting { counted_to: now, silent_at: now + patience });
             self.set_alarm(now);
         }
         loop {
@@ -115,7 +125,7 @@ impl Watch {
             let now = Instant::now();
             self.count_time(now);
             if self.waiting.is_some_and(|waiting| now >= waiting.silent_at) {
-                return Poll::Ready(Err(Lag::Silent(self.pace.stall_timeout)));
+                return Poll::Ready(Err(Lag::Silent(patience)));
             }
             if let Some(lag) = self.close_window() {
                 return Poll::Ready(Err(lag));
@@ -133,6 +143,9 @@ impl Watch {
         let Some(waiting) = &mut self.waiting else { return };
         let passed = now.saturating_duration_since(waiting.counted_to);
         waiting.counted_to = now;
+        if self.first.is_some() {
+            return;
+        }
         self.waited += passed;
         let sharers = self.pace.open.load(Ordering::Relaxed).max(1);
         self.owed += self.pace.min_rate as f64 / sharers as f64 * passed.as_secs_f64();
@@ -154,7 +167,7 @@ impl Watch {
     fn set_alarm(&mut self, now: Instant) {
         let Some(waiting) = self.waiting else { return };
         let window_at = now + self.pace.window.saturating_sub(self.waited);
-        let at = if self.pace.min_rate > 0 { waiting.silent_at.min(window_at) } else { waiting.silent_at };
+        let at = if self.pace.min_rate > 0 && self.first.is_none() { waiting.silent_at.min(window_at) } else { waiting.silent_at };
         self.alarm.as_mut().reset(at);
     }
 }

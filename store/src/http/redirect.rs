@@ -11,12 +11,12 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::LOCATION;
 use reqwest::{Client, Response, StatusCode, Url};
 
 use super::failure;
+use super::proxies::Proxies;
 use super::reach::Reach;
 use super::resolve::Nearer;
 use crate::StoreError;
@@ -109,7 +109,7 @@ impl Resolve for GuardedResolver {
 pub(super) struct Guide {
     policy: Redirects,
     /// Which requests go to a proxy, which then resolves names itself.
-    proxies: Option<Matcher>,
+    proxies: Option<Proxies>,
     build: Box<dyn Fn(Arc<dyn Resolve>) -> reqwest::Result<Client> + Send + Sync>,
     guarded: Mutex<BTreeMap<Guard, Client>>,
 }
@@ -124,10 +124,9 @@ impl Guide {
     /// `build` makes a client that uses this resolver and no proxy.
     pub(super) fn new(
         policy: Redirects,
-        use_proxies: bool,
+        proxies: Option<Proxies>,
         build: impl Fn(Arc<dyn Resolve>) -> reqwest::Result<Client> + Send + Sync + 'static,
     ) -> Self {
-        let proxies = use_proxies.then(Matcher::from_system);
         Self { policy, proxies, build: Box::new(build), guarded: Mutex::default() }
     }
 
@@ -173,7 +172,7 @@ impl Guide {
             return Ok(client.clone());
         }
         let client =
-            (self.build)(Arc::new(GuardedResolver(guard))).map_err(|error| failure::of_request(object, &error))?;
+            (self.build)(Arc::new(GuardedResolver(guard))).map_err(|error| failure::of_request(object, &error, None))?;
         guarded.insert(guard, client.clone());
         Ok(client)
     }
@@ -185,8 +184,18 @@ impl Guide {
     }
 
     fn is_proxied(&self, url: &Url) -> bool {
-        let uri = url.as_str().parse::<http::Uri>();
-        self.proxies.as_ref().zip(uri.ok()).is_some_and(|(proxies, uri)| proxies.intercept(&uri).is_some())
+        self.proxies.as_ref().is_some_and(|proxies| proxies.shown(url).is_some())
+    }
+
+    /// The proxy that a request goes through, as people may see it.
+    pub(super) fn proxy_of(&self, url: &Url, way: Way) -> Option<String> {
+        // Guarded requests use none.
+        self.proxies.as_ref().filter(|_| way == Way::Free)?.shown(url)
+    }
+
+    /// Refuses a URL that should go to a proxy that cannot be used.
+    pub(super) fn check_proxy(&self, url: &Url) -> Result<(), StoreError> {
+        self.proxies.as_ref().map_or(Ok(()), |proxies| proxies.check(url))
     }
 }
 
@@ -200,14 +209,14 @@ fn refusal(object: &str, to: &Url, reason: &str) -> StoreError {
     StoreError::Redirected { object: object.to_owned(), to, reason: reason.to_owned() }
 }
 
-/// The error of a request to `url`, which may be where a redirect leads.
-pub(super) fn failed(object: &str, url: &Url, error: &reqwest::Error) -> StoreError {
+/// The error of a request to `url`, which may be where a redirect leads, and goes through this proxy.
+pub(super) fn failed(object: &str, url: &Url, error: &reqwest::Error, proxy: Option<&str>) -> StoreError {
     if let Some(beyond) = failure::causes(error).find_map(|cause| cause.downcast_ref::<Beyond>()) {
         return refusal(object, url, &beyond.to_string());
     }
     match failure::causes(error).find_map(|cause| cause.downcast_ref::<Nearer>()) {
         Some(nearer) => StoreError::Network { object: object.to_owned(), reason: nearer.to_string(), transient: false },
-        None => failure::of_request(object, error),
+        None => failure::of_request(object, error, proxy),
     }
 }
 

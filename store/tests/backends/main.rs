@@ -13,8 +13,10 @@ mod far;
 mod faults;
 mod hosts;
 mod limit;
+mod patience;
 mod redirects;
 mod retry;
+mod revalidate;
 mod rules;
 #[path = "../s3server/mod.rs"]
 mod s3server;

@@ -117,6 +117,13 @@ impl Reply {
         self.then(Step::Reset)
     }
 
+    /// The same answer, which begins only after this time.
+    pub(crate) fn late(mut self, time: Duration) -> Self {
+        let head = std::mem::take(&mut self.head) + "\r\n";
+        self.steps.splice(0..0, [Step::Wait(time), Step::Send(head.into_bytes())]);
+        self
+    }
+
     fn then(mut self, step: Step) -> Self {
         self.steps.push(step);
         self

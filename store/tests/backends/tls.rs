@@ -9,6 +9,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use crate::server::{Handler, Reply, Server, serve};
 use crate::support::{bytes, options};
@@ -19,10 +20,18 @@ fn file(name: &str) -> PathBuf {
 
 /// A server with the certificate for `localhost`; it answers everything with `secure`.
 async fn start() -> u16 {
-    let chain = vec![CertificateDer::from_pem_file(file("server.pem")).unwrap()];
+    start_with("server.pem").await
+}
+
+/// The same with another certificate for the same key.
+async fn start_with(certificate: &str) -> u16 {
+    let chain = vec![CertificateDer::from_pem_file(file(certificate)).unwrap()];
     let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key);
-    let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
+    serve_with(ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap()).await
+}
+
+async fn serve_with(config: ServerConfig) -> u16 {
+    let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -56,7 +65,8 @@ async fn certificate_error(store: HttpStore) -> String {
 async fn a_certificate_is_accepted_with_its_authority_only() {
     let base = format!("https://localhost:{}", start().await);
     let reason = certificate_error(store(&base, None)).await;
-    assert_eq!(reason, "the server's certificate is not accepted: its issuer is not known here");
+    assert!(reason.starts_with("the server's certificate is not accepted: its issuer is not known here"), "{reason}");
+    assert!(reason.contains("--ca-file"), "{reason}");
     let trusting = store(&base, Some(file("ca.pem")));
     assert_eq!(bytes(&trusting, Span::Whole).await.unwrap(), "secure");
 }
@@ -65,7 +75,54 @@ async fn a_certificate_is_accepted_with_its_authority_only() {
 async fn a_certificate_for_another_name_is_not_accepted() {
     let base = format!("https://127.0.0.2:{}", start().await);
     let reason = certificate_error(store(&base, Some(file("ca.pem")))).await;
-    assert!(reason.contains("certificate is not accepted") && reason.contains("127.0.0.2"), "{reason}");
+    let words = "certificate is not accepted: it is for localhost, 127.0.0.1, not for 127.0.0.2; use a name that it has";
+    assert!(reason.ends_with(words), "{reason}");
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_authority_is_accepted_where_it_was_named_itself() {
+    let base = format!("https://localhost:{}", start_with("self-signed.pem").await);
+    let trusting = store(&base, Some(file("self-signed.pem")));
+    assert_eq!(bytes(&trusting, Span::Whole).await.unwrap(), "secure");
+    // The server has time for one connection.
+    drop(trusting);
+    // No other certificate, without --ca-file, or for another name.
+    for other in ["ca.pem", "expired.pem"] {
+        let reason = certificate_error(store(&base, Some(file(other)))).await;
+        assert!(reason.contains("it is one of an authority (CA:TRUE)") && reason.contains("--ca-file"), "{reason}");
+    }
+    let reason = certificate_error(store(&base, None)).await;
+    assert!(reason.contains("--ca-file"), "{reason}");
+    let base = base.replace("localhost", "127.0.0.1");
+    let reason = certificate_error(store(&base, Some(file("self-signed.pem")))).await;
+    assert!(reason.ends_with("it is for localhost, not for 127.0.0.1; use a name that it has"), "{reason}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_certificate_that_was_named_is_said() {
+    for (certificate, words) in [
+        ("expired.pem", "not accepted: it expired on 2021-01-02, and this machine's clock says 20"),
+        ("future.pem", "not accepted: it is valid from 2120-01-01 on, and this machine's clock says 20"),
+        ("nameless.pem", "not accepted: it names no host in its subjectAltName; make one that names localhost"),
+    ] {
+        let base = format!("https://localhost:{}", start_with(certificate).await);
+        let reason = certificate_error(store(&base, Some(file(certificate)))).await;
+        assert!(reason.contains(words), "{reason}");
+    }
+}
+
+/// A server that shows a certificate whose key it does not have is refused: the handshake's signature is looked at.
+#[tokio::test]
+async fn the_server_of_a_named_certificate_has_to_have_its_key() {
+    let chain = vec![CertificateDer::from_pem_file(file("self-signed.pem")).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(file("other.key")).unwrap();
+    let provider = tokio_rustls::rustls::crypto::aws_lc_rs::default_provider();
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    let resolver = SingleCertAndKey::from(CertifiedKey::new(chain, key));
+    let config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(Arc::new(resolver));
+    let base = format!("https://localhost:{}", serve_with(config).await);
+    let error = bytes(&store(&base, Some(file("self-signed.pem"))), Span::Whole).await.unwrap_err();
+    assert!(error.to_string().contains("its signature is wrong"), "{error}");
 }
 
 #[tokio::test]
@@ -80,6 +137,10 @@ async fn a_redirect_from_https_to_http_is_not_followed() {
 async fn https_to_a_server_of_plain_http_is_an_error() {
     let server = Server::script(Vec::new()).await;
     let store = store(&server.url().replace("http:", "https:"), None);
+    let error = bytes(&store, Span::Whole).await.unwrap_err();
+    assert!(matches!(error, StoreError::Network { .. }), "{error:?}");
+    let server = Server::script(vec![Reply::bare(400).close()]).await;
+    let store = self::store(&server.url().replace("http:", "https:"), None);
     let error = bytes(&store, Span::Whole).await.unwrap_err();
     assert!(matches!(error, StoreError::Network { .. }), "{error:?}");
 }

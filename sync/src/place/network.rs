@@ -152,14 +152,21 @@ impl Network {
     /// A store to read from, with retries where it is remote.
     pub(crate) fn open_store(&mut self, location: &Location) -> Result<Arc<dyn ReadStore>, SyncError> {
         let policy = self.policy.clone();
-        self.open_store_with(location, policy)
+        self.open_store_with(location, policy, true)
     }
 
-    fn open_store_with(&mut self, location: &Location, policy: RetryPolicy) -> Result<Arc<dyn ReadStore>, SyncError> {
+    /// `is_alone`: no other store has the same objects.
+    fn open_store_with(
+        &mut self,
+        location: &Location,
+        policy: RetryPolicy,
+        is_alone: bool,
+    ) -> Result<Arc<dyn ReadStore>, SyncError> {
         match location {
             Location::Path(path) => Ok(Arc::new(open_folder(path)?)),
             Location::Url(url) => {
                 let store = HttpStore::new(url, self.client()?, Arc::clone(&self.meter))?;
+                let store = if is_alone { store } else { store.among_others() };
                 Ok(Arc::new(self.patient(store, policy)))
             }
             Location::Bucket(url) => Ok(self.open_bucket(url, policy)?),
@@ -280,20 +287,25 @@ impl Network {
         };
         let known = catalog.and_then(|catalog| KnownIndex::decode(&catalog.get_document(INDEX_KIND, &key)?));
         let known = known.filter(|known| Index::decode(&known.bytes).is_ok());
-        let version = known.as_ref().map(|known| known.version.as_str());
-        match (self.request_index(location, version)?, known) {
+        match (self.request_index(location, known.as_ref())?, known) {
             (Fetched::Same, Some(known)) => Ok(known.bytes),
             (Fetched::Same, None) => Err(StoreError::Protocol {
                 object: location.to_string(),
                 reason: "not modified, though nothing was known".to_owned(),
             }
             .into()),
-            (Fetched::Body { bytes, version, is_gzip }, _) => {
-                let bytes = if is_gzip { unpack(&bytes, location)? } else { bytes };
+            (Fetched::Body { bytes, version, packing }, known) => {
+                let bytes = match packing {
+                    Some(packing) => unpack(&bytes, packing, location)?,
+                    None => bytes,
+                };
                 if is_web_page(&bytes) {
                     return Err(StoreError::WebPage { object: location.to_string() }.into());
                 }
-                if let (Some(catalog), Some(version), Ok(_)) = (catalog, version, Index::decode(&bytes)) {
+                // A tag that proves the bytes stays good where the host, or another one behind the name, left it out.
+                let is_known = version.is_none() && known.is_some_and(|known| known.bytes == bytes);
+                if let (Some(catalog), false, Ok(_)) = (catalog, is_known, Index::decode(&bytes)) {
+                    let version = version.unwrap_or_default();
                     catalog.put_document(INDEX_KIND, &key, &KnownIndex { version, bytes: bytes.clone() }.encode());
                 }
                 Ok(bytes)
@@ -301,9 +313,10 @@ impl Network {
         }
     }
 
-    fn request_index(&mut self, location: &Location, known: Option<&str>) -> Result<Fetched, SyncError> {
+    fn request_index(&mut self, location: &Location, known: Option<&KnownIndex>) -> Result<Fetched, SyncError> {
         if let Location::Url(url) = location {
             let client = self.client()?;
+            let known = known.map(KnownIndex::as_object);
             let fetch = || client.fetch_url(url, known, MAX_INDEX_BYTES, &self.meter);
             let (fetched, route) = self.block_on(self.policy.run(fetch))?;
             match route {
@@ -314,14 +327,14 @@ impl Network {
         }
         let (place, name) = self.open_parent(location)?;
         let fetched = self.block_on(async {
-            let download = match known {
-                Some(version) => place.get_unless(&name, version).await?,
+            let download = match known.filter(|known| !known.version.is_empty()) {
+                Some(known) => place.get_unless(&name, &known.version).await?,
                 None => Some(place.get(&name, Span::Whole).await?),
             };
             let Some(download) = download else { return Ok(Fetched::Same) };
             let version = download.version.clone();
             let bytes = take_bounded(download, place.location(), &name, MAX_INDEX_BYTES).await?;
-            Ok::<_, StoreError>(Fetched::Body { bytes, version, is_gzip: false })
+            Ok::<_, StoreError>(Fetched::Body { bytes, version, packing: None })
         })?;
         Ok(fetched)
     }
@@ -357,7 +370,7 @@ impl Network {
                 Location::Path(path) if !is_needed => {
                     Ok(Arc::new(FolderStore::new(path.clone())) as Arc<dyn ReadStore>)
                 }
-                store => self.open_store_with(store, policy.clone()),
+                store => self.open_store_with(store, policy.clone(), is_needed),
             };
             return given.iter().map(open).collect();
         }

@@ -1,21 +1,31 @@
 //! Bytes of indexes as they come from files, hosts and the catalog.
 
+use std::io::{self, Read};
 use std::path::Path;
 
 use bytes::Bytes;
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use regrow_chunker::varint;
 use regrow_index::MAX_INDEX_BYTES;
-use regrow_store::StoreError;
+use regrow_store::{KnownObject, Packing, StoreError};
 
 use crate::{Location, SyncError};
 
-/// An index as the catalog keeps it: its version (an `ETag`) and its bytes.
+/// An index ends with the BLAKE3 of all bytes before.
+const HASH_BYTES: u64 = 32;
+
+/// An index as the catalog keeps it: its version (an `ETag`, empty if it had none) and its bytes.
 pub(super) struct KnownIndex {
     pub(super) version: String,
     pub(super) bytes: Bytes,
 }
 
 impl KnownIndex {
+    /// What the host is asked by.
+    pub(super) fn as_object(&self) -> KnownObject<'_> {
+        KnownObject { version: &self.version, bytes: &self.bytes, proof_bytes: HASH_BYTES }
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.bytes.len() + self.version.len() + 4);
         varint::put(&mut out, self.version.len() as u64);
@@ -34,19 +44,30 @@ impl KnownIndex {
 }
 
 /// The plain bytes of an index that its host compressed on the way.
-pub(super) fn unpack(bytes: &[u8], location: &Location) -> Result<Bytes, StoreError> {
+pub(super) fn unpack(bytes: &[u8], packing: Packing, location: &Location) -> Result<Bytes, StoreError> {
     let object = || location.to_string();
-    let mut plain = Vec::new();
-    let decoder = flate2::read::MultiGzDecoder::new(bytes);
-    let read = std::io::Read::read_to_end(&mut std::io::Read::take(decoder, MAX_INDEX_BYTES + 1), &mut plain);
-    read.map_err(|error| StoreError::Protocol {
+    let (name, read) = match packing {
+        Packing::Gzip => ("gzip", bounded(MultiGzDecoder::new(bytes))),
+        Packing::Deflate => {
+            ("deflate", bounded(ZlibDecoder::new(bytes)).or_else(|_| bounded(DeflateDecoder::new(bytes))))
+        }
+        Packing::Zstd => ("zstd", zstd::Decoder::new(bytes).and_then(bounded)),
+    };
+    let plain = read.map_err(|error| StoreError::Protocol {
         object: object(),
-        reason: format!("Content-Encoding: gzip: {error}"),
+        reason: format!("Content-Encoding: {name}: {error}"),
     })?;
     if plain.len() as u64 > MAX_INDEX_BYTES {
         return Err(StoreError::TooLarge { object: object(), max_bytes: MAX_INDEX_BYTES });
     }
     Ok(plain.into())
+}
+
+/// What a decoder gives, up to one byte more than an index may have.
+fn bounded(decoder: impl Read) -> io::Result<Vec<u8>> {
+    let mut plain = Vec::new();
+    decoder.take(MAX_INDEX_BYTES + 1).read_to_end(&mut plain)?;
+    Ok(plain)
 }
 
 /// Whether bytes that should be an index are a page for people.
@@ -94,11 +115,30 @@ mod tests {
             encoder.write_all(plain).unwrap();
             encoder.finish().unwrap()
         };
-        assert_eq!(unpack(&pack(b"index"), &location).unwrap(), "index");
+        let unpack = |bytes: &[u8]| unpack(bytes, Packing::Gzip, &location);
+        assert_eq!(unpack(&pack(b"index")).unwrap(), "index");
         let bomb = pack(&vec![0; MAX_INDEX_BYTES as usize + 1]);
-        assert!(matches!(unpack(&bomb, &location), Err(StoreError::TooLarge { .. })));
+        assert!(matches!(unpack(&bomb), Err(StoreError::TooLarge { .. })));
         let cut = pack(b"index");
-        assert!(matches!(unpack(&cut[..cut.len() - 9], &location), Err(StoreError::Protocol { .. })));
-        assert!(matches!(unpack(b"no gzip", &location), Err(StoreError::Protocol { .. })));
+        assert!(matches!(unpack(&cut[..cut.len() - 9]), Err(StoreError::Protocol { .. })));
+        assert!(matches!(unpack(b"no gzip"), Err(StoreError::Protocol { .. })));
+    }
+
+    #[test]
+    fn other_ways_of_packing_are_known() {
+        use flate2::Compression;
+        use flate2::bufread::{DeflateEncoder, ZlibEncoder};
+        let location = Location::Url("http://host/app.rgx".to_owned());
+        let plain = b"index index index index";
+        let zlib = bounded(ZlibEncoder::new(&plain[..], Compression::best())).unwrap();
+        let alone = bounded(DeflateEncoder::new(&plain[..], Compression::best())).unwrap();
+        for packed in [zlib, alone] {
+            assert_eq!(unpack(&packed, Packing::Deflate, &location).unwrap(), &plain[..]);
+        }
+        let packed = zstd::encode_all(&plain[..], 3).unwrap();
+        assert_eq!(unpack(&packed, Packing::Zstd, &location).unwrap(), &plain[..]);
+        for packing in [Packing::Deflate, Packing::Zstd] {
+            assert!(matches!(unpack(plain, packing, &location), Err(StoreError::Protocol { .. })), "{packing:?}");
+        }
     }
 }

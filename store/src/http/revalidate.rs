@@ -1,0 +1,285 @@
+//! Reading an object again that may still be what it was.
+//!
+//! Most hosts make an `ETag` of a file's size and of its time of modification: nginx, Apache, Caddy, h2o, BusyBox. Two
+//! states of a file often have both in common. Indexes of two releases mostly have the same size, and `rsync -t`, archives
+//! and reproducible builds decide about times. Such a tag says that a file changed, but never that it did not; the same
+//! goes for `Last-Modified`, so `If-Modified-Since` is never sent.
+//!
+//! So a tag is believed only if it proves to be a hash of the bytes that were read, as those of S3 are. For any other host,
+//! with a tag or without, the end of the object is asked for, which follows from all of it (an index ends with its hash).
+//! Where the end is the same, the object is; the answer has 32 bytes. `If-Range` makes hosts that see the change send all
+//! of the object at once.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use md5::{Digest, Md5};
+use reqwest::header::{HeaderName, IF_NONE_MATCH, IF_RANGE};
+use reqwest::{Response, StatusCode};
+
+use super::answer::{self, Encoding, Framing, Packing};
+use super::body::Body;
+use super::client::{HttpClient, Request, parse_url};
+use super::refusal;
+use super::route::Route;
+use crate::shown::without_secrets;
+use crate::{Meter, Span, StoreError};
+
+/// The fewest hexadecimal digits of a hash that prove anything: 64 bits.
+const LEAST_HASH_DIGITS: usize = 16;
+
+/// What a conditional request brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetched {
+    /// The object is still what it was.
+    Same,
+    /// The object.
+    Body {
+        /// All of it.
+        bytes: Bytes,
+        /// Its `ETag`.
+        version: Option<String>,
+        /// How the host compressed it on the way, if it did, though plain bytes were asked for.
+        packing: Option<Packing>,
+    },
+}
+
+/// An object as it was read before.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownObject<'a> {
+    /// Its `ETag` then; empty if it had none.
+    pub version: &'a str,
+    /// All of it.
+    pub bytes: &'a [u8],
+    /// How many bytes at its end follow from all of it, such as a hash.
+    pub proof_bytes: u64,
+}
+
+impl KnownObject<'_> {
+    /// The end that proves the rest.
+    fn proof(&self) -> Option<Span> {
+        let all = self.bytes.len() as u64;
+        let start = all.checked_sub(self.proof_bytes).filter(|&start| start < all)?;
+        Some(Span::Range(start..all))
+    }
+
+    /// What is asked for instead of all of the object.
+    fn condition(&self) -> Condition {
+        if is_hash_of(self.version, self.bytes) {
+            return Condition::Unless(self.version.to_owned());
+        }
+        match self.proof() {
+            // A weak tag must not stand in `If-Range` (RFC 9110, section 13.1.5).
+            Some(end) => {
+                Condition::End { end, tag: self.version.starts_with('"').then(|| self.version.to_owned()) }
+            }
+            None => Condition::Nothing,
+        }
+    }
+}
+
+/// What a request depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Condition {
+    Nothing,
+    /// All of the object, unless it has this tag.
+    Unless(String),
+    /// This end of the object, or all of it where it has another tag.
+    End {
+        end: Span,
+        tag: Option<String>,
+    },
+}
+
+impl Condition {
+    fn headers(&self) -> Vec<(HeaderName, String)> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Unless(tag) => vec![(IF_NONE_MATCH, tag.clone())],
+            Self::End { end, tag } => {
+                let range = super::range_header(end).into_iter();
+                range.chain(tag.clone().map(|tag| (IF_RANGE, tag))).collect()
+            }
+        }
+    }
+}
+
+impl HttpClient {
+    /// Reads all that is at `url`, if it is no more than `max_bytes`, and unless it still is what was read with the version
+    /// `known`, which the host is believed. Nothing is retried; see [`RetryPolicy::run`](crate::RetryPolicy::run).
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`], without a byte of the body read if the server tells its size; and those of
+    /// [`ReadStore::get`](crate::ReadStore::get).
+    pub async fn get_url(
+        &self,
+        url: &str,
+        known: Option<&str>,
+        max_bytes: u64,
+        meter: &Arc<Meter>,
+    ) -> Result<Fetched, StoreError> {
+        let condition = known.map_or(Condition::Nothing, |tag| Condition::Unless(tag.to_owned()));
+        let asked = Route::direct(parse_url(url)?);
+        let (response, found) = self.ask(&asked, &condition, meter).await?;
+        if response.status() == StatusCode::NOT_MODIFIED && known.is_some() {
+            return Ok(Fetched::Same);
+        }
+        self.take(response, (&asked, &found), max_bytes, meter).await
+    }
+
+    /// Reads all that is at `url`, if it is no more than `max_bytes`, and unless it still is what is known. Returns with it
+    /// where the answer came from, if redirects led there.
+    ///
+    /// # Errors
+    /// Those of [`HttpClient::get_url`].
+    pub async fn fetch_url(
+        &self,
+        url: &str,
+        known: Option<KnownObject<'_>>,
+        max_bytes: u64,
+        meter: &Arc<Meter>,
+    ) -> Result<(Fetched, Option<Route>), StoreError> {
+        let asked = Route::direct(parse_url(url)?);
+        let condition = known.as_ref().map_or(Condition::Nothing, KnownObject::condition);
+        let (mut response, mut found) = self.ask(&asked, &condition, meter).await?;
+        if let Condition::Unless(_) = condition
+            && response.status() == StatusCode::NOT_MODIFIED
+        {
+            return Ok((Fetched::Same, elsewhere(&asked, found)));
+        }
+        let is_part = matches!(response.status(), StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE);
+        if let (Condition::End { end, .. }, Some(known), true) = (&condition, &known, is_part) {
+            if self.has_end(response, (end, known), &asked, meter).await? {
+                return Ok((Fetched::Same, elsewhere(&asked, found)));
+            }
+            (response, found) = self.ask(&asked, &Condition::Nothing, meter).await?;
+        }
+        let fetched = self.take(response, (&asked, &found), max_bytes, meter).await?;
+        Ok((fetched, elsewhere(&asked, found)))
+    }
+
+    async fn ask(
+        &self,
+        asked: &Route,
+        condition: &Condition,
+        meter: &Arc<Meter>,
+    ) -> Result<(Response, Route), StoreError> {
+        let object = without_secrets(&asked.url);
+        let extra = condition.headers();
+        let request = Request { extra: &extra, object: &object, meter, patience: self.stall_timeout(), is_urgent: false };
+        self.send(asked, &request).await
+    }
+
+    /// Whether an answer is the end of a known object.
+    async fn has_end(
+        &self,
+        response: Response,
+        (end, known): (&Span, &KnownObject<'_>),
+        asked: &Route,
+        meter: &Arc<Meter>,
+    ) -> Result<bool, StoreError> {
+        let object = without_secrets(&asked.url);
+        let all = known.bytes.len() as u64;
+        let Ok(Framing::Part(part)) = answer::framing(&response, end, &object) else { return Ok(false) };
+        // A host may leave the size open: bytes at this place that are the hash of those before are proof enough.
+        if part.object_bytes.is_some_and(|found| found != all) {
+            return Ok(false);
+        }
+        let body = Body::new(response, object, Arc::clone(meter), self.pace()).whole(known.proof_bytes).await?;
+        Ok(known.bytes.ends_with(&body) && body.len() as u64 == known.proof_bytes)
+    }
+
+    /// The body of an answer that brings all of an object.
+    async fn take(
+        &self,
+        response: Response,
+        (asked, found): (&Route, &Route),
+        max_bytes: u64,
+        meter: &Arc<Meter>,
+    ) -> Result<Fetched, StoreError> {
+        let object = without_secrets(&asked.url);
+        let encoding = answer::encoding_of_whole(&response);
+        if let Err(error) = answer::check_whole(&response, &object).or_else(|error| match encoding {
+            Encoding::Packed(_) => Ok(()),
+            Encoding::Plain | Encoding::Other => Err(error),
+        }) {
+            let error = refusal::explain(error, response, meter, self.pace()).await;
+            return Err(self.say_withheld(error, asked, found));
+        }
+        let version = answer::version(&response);
+        let packing = match encoding {
+            Encoding::Packed(packing) => Some(packing),
+            Encoding::Plain | Encoding::Other => None,
+        };
+        let body = Body::new(response, object, Arc::clone(meter), self.pace());
+        Ok(Fetched::Body { bytes: body.whole(max_bytes).await?, version, packing })
+    }
+}
+
+/// The route of an answer, if it came from elsewhere than what was asked.
+fn elsewhere(asked: &Route, found: Route) -> Option<Route> {
+    (found.url != asked.url).then_some(found)
+}
+
+/// Whether a tag is the MD5 of these bytes, as at S3 and its like, or their BLAKE3, or the beginning of either.
+fn is_hash_of(tag: &str, bytes: &[u8]) -> bool {
+    let opaque = tag.strip_prefix("W/").unwrap_or(tag);
+    let Some(digits) = opaque.strip_prefix('"').and_then(|opaque| opaque.strip_suffix('"')) else { return false };
+    if digits.len() < LEAST_HASH_DIGITS || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return false;
+    }
+    let begins = |hash: &str| hash.get(..digits.len()).is_some_and(|start| start.eq_ignore_ascii_case(digits));
+    begins(&hex(&Md5::digest(bytes))) || begins(&blake3::hash(bytes).to_hex())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_tags_that_are_hashes_of_the_bytes_are_believed() {
+        let bytes = b"index";
+        for tag in [
+            "\"6a992d5529f459a44fee58c733255e86\"",
+            "W/\"6a992d5529f459a44fee58c733255e86\"",
+            "\"6A992D5529F459A44FEE58C733255E86\"",
+            "\"6a992d5529f459a4\"",
+            &format!("\"{}\"", blake3::hash(bytes).to_hex()),
+        ] {
+            assert!(is_hash_of(tag, bytes), "{tag}");
+        }
+        // nginx, Apache, Caddy, a tag of Starlette (MD5 of time and size), one in parts of S3, too few digits, no tag.
+        for tag in [
+            "\"5f3c2a10-5\"",
+            "\"5-62f3a2b1c4d5e\"",
+            "\"d5xgk2v9j1uo5\"",
+            "\"0cc175b9c0f1b6a831c399e269772661\"",
+            "\"6a992d5529f459a44fee58c733255e86-2\"",
+            "\"6a992d5529f459a\"",
+            "6a992d5529f459a44fee58c733255e86",
+            "\"\"",
+            "\"",
+            "",
+        ] {
+            assert!(!is_hash_of(tag, bytes), "{tag}");
+        }
+    }
+
+    #[test]
+    fn ends_are_asked_for_and_weak_tags_stay_out_of_if_range() {
+        let condition = |version, proof_bytes| KnownObject { version, bytes: b"0123456789", proof_bytes }.condition();
+        let end = || Span::Range(6..10);
+        assert_eq!(condition("\"1-a\"", 4), Condition::End { end: end(), tag: Some("\"1-a\"".to_owned()) });
+        for version in ["W/\"1-a\"", "", "odd"] {
+            assert_eq!(condition(version, 4), Condition::End { end: end(), tag: None }, "{version}");
+        }
+        assert_eq!(condition("", 0), Condition::Nothing);
+        assert_eq!(condition("", 11), Condition::Nothing);
+        let md5 = "\"781e5e245d69b566979b86e28d23f2c7\"";
+        assert_eq!(condition(md5, 4), Condition::Unless(md5.to_owned()));
+    }
+}
