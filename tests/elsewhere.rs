@@ -83,7 +83,8 @@ fn headers_stay_where_they_were_given_for() {
         let to = strict.url("app.rgx");
         let home = Server::with(env.root(), move |_| Answer::Moved(to.clone()));
         let info = |headers: &[&str]| {
-            let arguments = [&["info", &home.url("app.rgx")], headers].concat();
+            let url = home.url("app.rgx");
+            let arguments = [&["info", &url], headers].concat();
             crate::environment::Outcome::of(&mut env.command_of(&arguments))
         };
         let outcome = info(&["--header", "X-Token: secret"]);

@@ -1,26 +1,43 @@
 //! A store in a bucket: S3 and compatible servers, Google Cloud Storage, Azure Blob Storage.
 
+#[cfg(feature = "buckets")]
 mod answer;
+#[cfg(feature = "buckets")]
 mod archived;
+#[cfg(feature = "buckets")]
 mod aws;
+#[cfg(feature = "buckets")]
 mod body;
+#[cfg(feature = "buckets")]
 mod checksum;
+#[cfg(feature = "buckets")]
 mod credentials;
+#[cfg(feature = "buckets")]
 mod failure;
+#[cfg(feature = "buckets")]
 mod list;
+#[cfg(feature = "buckets")]
 mod listing;
+#[cfg(feature = "buckets")]
 mod multipart;
+#[cfg(feature = "buckets")]
 mod others;
+#[cfg(feature = "buckets")]
 mod read;
+#[cfg(feature = "buckets")]
 mod service;
+#[cfg(feature = "buckets")]
 mod store;
 mod url;
+#[cfg(feature = "buckets")]
 mod write;
+#[cfg(feature = "buckets")]
 mod xml;
 
 use std::fmt;
 use std::path::PathBuf;
 
+#[cfg(feature = "buckets")]
 pub use store::BucketStore;
 pub use url::{BucketUrl, Provider};
 

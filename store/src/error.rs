@@ -299,7 +299,7 @@ impl StoreError {
     }
 
     /// The error for an object that is archived, as the host says by `code`.
-    #[cfg(feature = "remote")]
+    #[cfg(feature = "http")]
     pub(crate) fn archived(object: &str, code: &str) -> Self {
         let reason = format!(
             "archived in a storage class that cannot be read at once ({code}): restore the object, and let no lifecycle \

@@ -31,7 +31,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-#[cfg(feature = "remote")]
+#[cfg(feature = "http")]
 mod bucket;
 mod deadline;
 mod describe;
@@ -39,7 +39,7 @@ mod error;
 mod failover;
 mod folder;
 mod frame;
-#[cfg(feature = "remote")]
+#[cfg(feature = "http")]
 mod http;
 mod layout;
 mod limit;
@@ -48,22 +48,24 @@ mod name;
 mod pack;
 mod read;
 mod retry;
-#[cfg(feature = "remote")]
+#[cfg(feature = "http")]
 mod shown;
 mod write;
 
-#[cfg(feature = "remote")]
-pub use bucket::{Addressing, BucketCredentials, BucketOptions, BucketStore, BucketUrl, Provider};
+#[cfg(feature = "buckets")]
+pub use bucket::BucketStore;
+#[cfg(feature = "http")]
+pub use bucket::{Addressing, BucketCredentials, BucketOptions, BucketUrl, Provider};
 pub use deadline::Deadline;
 pub use describe::{list_packs, open_description, read_description, read_small, read_tail, read_tail_of, take_bounded};
 pub use error::{BucketProblem, StoreError};
 pub use failover::Failover;
 pub use folder::{FolderReader, FolderStore, open_regular, sync_folder, temporary_file};
 pub use frame::{Compressor, Decompressor, FRAME_TARGET_BYTES, MAX_FRAME_BYTES, PlainFrame, StoredFrame};
-#[cfg(feature = "remote")]
+#[cfg(feature = "http")]
 pub use http::{
-    Fetched, GivenHeader, HeaderLine, HttpClient, HttpOptions, HttpStore, KnownObject, Packing, Redirects, Route, WholeObjects, origin_of,
-    parse_header_line, parse_header_lines,
+    Fetched, GivenHeader, HeaderLine, HttpClient, HttpOptions, HttpStore, KnownObject, Packing, Redirects, Route,
+    WholeObjects, origin_of, parse_header_line, parse_header_lines,
 };
 pub use layout::{
     PATCHES_FOLDER, STORE_FILE, STORE_VERSION, StoreDescription, pack_name, parse_pack_object, parse_patch_object,
@@ -77,13 +79,13 @@ pub use pack::{
 };
 pub use read::{ByteStream, Download, Meter, ReadStore, Span};
 pub use retry::{Retry, RetryPolicy};
-#[cfg(feature = "remote")]
+#[cfg(feature = "http")]
 pub use shown::{shown_malformed, shown_url};
 pub use write::{
     Condition, Content, Depth, ListStore, ObjectInfo, ObjectKind, PruneStore, PutOutcome, Store, WriteStore,
 };
 
-/// The type of stores in buckets. It has no values without the feature `remote`.
-#[cfg(not(feature = "remote"))]
+/// The type of stores in buckets. It has no values without the feature `buckets`.
+#[cfg(not(feature = "buckets"))]
 #[derive(Debug)]
 pub enum BucketStore {}

@@ -51,8 +51,7 @@ pub fn rebuild(plain: &[u8], corrections: &[u8], max_stored: usize) -> Result<Ve
     if corrections.len() > max_corrections(max_stored) {
         return Err(DeflateError::Corrections);
     }
-    let theirs =
-        packed::unpacked(corrections, budget(plain.len(), max_stored)).ok_or(DeflateError::Corrections)?;
+    let theirs = packed::unpacked(corrections, budget(plain.len(), max_stored)).ok_or(DeflateError::Corrections)?;
     let stored = recreated(plain, &theirs).ok_or(DeflateError::Corrections)?;
     if stored.len() > max_stored {
         return Err(DeflateError::TooLong(max_stored));

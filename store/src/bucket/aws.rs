@@ -11,6 +11,8 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig, imds};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::service_config::ServiceConfigKey;
 use object_store::RetryConfig;
 use object_store::aws::AmazonS3Builder;
@@ -130,7 +132,8 @@ async fn region_given(options: &BucketOptions) -> Option<String> {
 /// Loads the servers that environment and profile name.
 async fn load(options: &BucketOptions) -> SdkConfig {
     let region = Region::new(ANY_REGION);
-    let loader = aws_config::defaults(BehaviorVersion::latest()).region(region).no_credentials();
+    let loader =
+        aws_config::defaults(BehaviorVersion::latest()).region(region).no_credentials().http_client(http_client());
     match &options.profile {
         Some(profile) => loader.profile_name(profile).load().await,
         None => loader.load().await,
@@ -145,15 +148,21 @@ async fn credentials_provider(options: &BucketOptions, region: Option<&str>) -> 
     }
     // The services that issue credentials need a region.
     let region = Region::new(region.unwrap_or(ANY_REGION).to_owned());
+    let config = ProviderConfig::without_region().with_region(Some(region.clone())).with_http_client(http_client());
     if let Some(profile) = &options.profile {
-        let config = ProviderConfig::without_region().with_region(Some(region));
         let provider = ProfileFileCredentialsProvider::builder().configure(&config).profile_name(profile).build();
         return SharedCredentialsProvider::new(provider);
     }
     // Computers outside of AWS have no metadata service, and every command would wait for it at its start.
-    let metadata = imds::Client::builder().max_attempts(2).operation_timeout(METADATA_TIMEOUT).build();
-    let chain = DefaultCredentialsChain::builder().imds_client(metadata).region(region).build().await;
+    let metadata =
+        imds::Client::builder().configure(&config).max_attempts(2).operation_timeout(METADATA_TIMEOUT).build();
+    let chain = DefaultCredentialsChain::builder().configure(config).imds_client(metadata).region(region).build().await;
     SharedCredentialsProvider::new(chain)
+}
+
+/// The connections to the services that give out credentials, with the cryptography of all other connections.
+fn http_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
 /// The server that options, environment or profile name, unless it is AWS itself.

@@ -197,8 +197,10 @@ fn check_encoding(response: &Response, object: &str) -> Result<(), StoreError> {
     let encoding = header(response, &CONTENT_ENCODING).unwrap_or_default().trim();
     Err(StoreError::Protocol {
         object: object.to_owned(),
-        reason: format!("Content-Encoding: {encoding}, though plain bytes were asked for; turn compression off for this host's .rgx, \
-                 .pack and .patch files"),
+        reason: format!(
+            "Content-Encoding: {encoding}, though plain bytes were asked for; turn compression off for this host's .rgx, \
+                 .pack and .patch files"
+        ),
     })
 }
 

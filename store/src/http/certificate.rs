@@ -17,9 +17,10 @@ pub(super) fn problem(cause: &(dyn Error + 'static)) -> Option<(String, bool)> {
             ("the server does not answer in TLS: is it one of http://, or the wrong port?".to_owned(), true)
         }
         rustls::Error::AlertReceived(alert) => (of_alert(*alert), true),
-        rustls::Error::PeerIncompatible(_) => {
-            ("the server has no version or cipher of TLS in common with regrow, which knows 1.2 and 1.3".to_owned(), true)
-        }
+        rustls::Error::PeerIncompatible(_) => (
+            "the server has no version or cipher of TLS in common with regrow, which knows 1.2 and 1.3".to_owned(),
+            true,
+        ),
         _ => return None,
     })
 }

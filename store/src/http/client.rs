@@ -51,13 +51,13 @@ impl HttpClient {
     /// [`StoreError::InvalidOption`] for headers or certificates that do not do, [`StoreError::Io`] for a file of
     /// certificates that cannot be read.
     pub fn new(options: HttpOptions) -> Result<Self, StoreError> {
+        choose_cryptography();
         let headers = Headers::new(&options.headers)?;
         let extra = options.ca_file.as_deref().map(read_trust).transpose()?;
         let proxies = options.use_proxies.then(Proxies::of_system);
         let steady = (options.redirects != Redirects::Any).then(|| Arc::new(SteadyResolver::default()) as Arc<_>);
-        let client = build_any(&options, extra.as_ref(), steady, proxies.as_ref()).map_err(|error| StoreError::InvalidOption {
-            option: "HTTP client".to_owned(),
-            reason: failure::deepest(&error),
+        let client = build_any(&options, extra.as_ref(), steady, proxies.as_ref()).map_err(|error| {
+            StoreError::InvalidOption { option: "HTTP client".to_owned(), reason: failure::deepest(&error) }
         })?;
         let pace = Pace {
             stall_timeout: options.stall_timeout,
@@ -102,6 +102,7 @@ impl HttpClient {
     }
 
     /// The pool itself, for requests that neither follow redirects nor carry the user's headers.
+    #[cfg(feature = "buckets")]
     pub(crate) fn inner(&self) -> &Client {
         &self.client
     }
@@ -184,6 +185,11 @@ pub(super) struct Request<'a> {
     pub(super) patience: Duration,
     /// Whether somebody else can be asked where the host is not available.
     pub(super) is_urgent: bool,
+}
+
+/// Makes ring the process's cryptography, unless the program that embeds this crate has chosen another.
+fn choose_cryptography() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// Whose certificates are accepted.

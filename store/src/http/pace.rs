@@ -167,7 +167,11 @@ impl Watch {
     fn set_alarm(&mut self, now: Instant) {
         let Some(waiting) = self.waiting else { return };
         let window_at = now + self.pace.window.saturating_sub(self.waited);
-        let at = if self.pace.min_rate > 0 && self.first.is_none() { waiting.silent_at.min(window_at) } else { waiting.silent_at };
+        let at = if self.pace.min_rate > 0 && self.first.is_none() {
+            waiting.silent_at.min(window_at)
+        } else {
+            waiting.silent_at
+        };
         self.alarm.as_mut().reset(at);
     }
 }

@@ -61,7 +61,8 @@ impl Proxies {
                 "http" => ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"],
                 _ => ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
             };
-            let (name, value) = names.map(|name| (name, variable(name))).into_iter().find(|(_, value)| !value.is_empty())?;
+            let (name, value) =
+                names.map(|name| (name, variable(name))).into_iter().find(|(_, value)| !value.is_empty())?;
             let shown = crate::shown::shown_malformed(&value);
             is_unusable(&value).then_some(Unusable { variable: name, shown })
         });
@@ -124,7 +125,8 @@ impl Exempt {
 
     fn has(&self, url: &Url, uri: &http::Uri) -> bool {
         let (host, port) = (bare(url.host_str().unwrap_or_default()), url.port_or_known_default());
-        let is_below = |above: &str| host.strip_suffix(above).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        let is_below =
+            |above: &str| host.strip_suffix(above).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
         self.all
             || self.ports.iter().any(|(above, wanted)| Some(*wanted) == port && is_below(above))
             || self.rest.intercept(uri).is_none()

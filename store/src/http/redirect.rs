@@ -171,8 +171,8 @@ impl Guide {
         if let Some(client) = guarded.get(&guard) {
             return Ok(client.clone());
         }
-        let client =
-            (self.build)(Arc::new(GuardedResolver(guard))).map_err(|error| failure::of_request(object, &error, None))?;
+        let client = (self.build)(Arc::new(GuardedResolver(guard)))
+            .map_err(|error| failure::of_request(object, &error, None))?;
         guarded.insert(guard, client.clone());
         Ok(client)
     }

@@ -70,9 +70,7 @@ impl KnownObject<'_> {
         }
         match self.proof() {
             // A weak tag must not stand in `If-Range` (RFC 9110, section 13.1.5).
-            Some(end) => {
-                Condition::End { end, tag: self.version.starts_with('"').then(|| self.version.to_owned()) }
-            }
+            Some(end) => Condition::End { end, tag: self.version.starts_with('"').then(|| self.version.to_owned()) },
             None => Condition::Nothing,
         }
     }
@@ -166,7 +164,8 @@ impl HttpClient {
     ) -> Result<(Response, Route), StoreError> {
         let object = without_secrets(&asked.url);
         let extra = condition.headers();
-        let request = Request { extra: &extra, object: &object, meter, patience: self.stall_timeout(), is_urgent: false };
+        let request =
+            Request { extra: &extra, object: &object, meter, patience: self.stall_timeout(), is_urgent: false };
         self.send(asked, &request).await
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
@@ -23,7 +23,7 @@ const IS_AN_AUTHORITY: &str = "CaUsedAsEndEntity";
 /// The settings of connections to servers that the system or these certificates vouch for, or that show one of them.
 pub(super) fn config(certificates: &[CertificateDer<'static>]) -> Result<ClientConfig, Error> {
     let provider = CryptoProvider::get_default().cloned();
-    let provider = provider.unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()));
+    let provider = provider.unwrap_or_else(|| Arc::new(ring::default_provider()));
     let chains = Verifier::new_with_extra_roots(certificates.iter().cloned(), Arc::clone(&provider))?;
     let verifier = NamedVerifier { chains, named: certificates.to_vec() };
     let mut config = ClientConfig::builder_with_provider(provider)

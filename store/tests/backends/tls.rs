@@ -75,7 +75,8 @@ async fn a_certificate_is_accepted_with_its_authority_only() {
 async fn a_certificate_for_another_name_is_not_accepted() {
     let base = format!("https://127.0.0.2:{}", start().await);
     let reason = certificate_error(store(&base, Some(file("ca.pem")))).await;
-    let words = "certificate is not accepted: it is for localhost, 127.0.0.1, not for 127.0.0.2; use a name that it has";
+    let words =
+        "certificate is not accepted: it is for localhost, 127.0.0.1, not for 127.0.0.2; use a name that it has";
     assert!(reason.ends_with(words), "{reason}");
 }
 

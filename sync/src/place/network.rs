@@ -1,5 +1,6 @@
 //! Opening stores and reading indexes from where they are.
 
+mod buckets;
 mod received;
 
 use std::collections::BTreeMap;
@@ -13,14 +14,15 @@ use regrow_chunker::ReaderLimits;
 use regrow_index::{Index, MAX_INDEX_BYTES};
 use regrow_local::{LocalError, check_threads};
 use regrow_store::{
-    BucketOptions, BucketStore, BucketUrl, Fetched, FolderStore, HttpClient, HttpOptions, HttpStore, Meter, ReadStore,
-    Retry, RetryPolicy, Route, Span, Store, StoreError, WholeObjects, shown_url, take_bounded,
+    BucketOptions, BucketUrl, Fetched, FolderStore, HttpClient, HttpOptions, HttpStore, Meter, ReadStore, Retry,
+    RetryPolicy, Route, Span, Store, StoreError, WholeObjects, shown_url, take_bounded,
 };
 use tokio::runtime::Runtime;
 
 use super::beside::EitherPlace;
 use crate::{Deadline, Location, Progress, SyncError};
 
+use buckets::Buckets;
 use received::{KnownIndex, is_web_page, read_bounded, unpack};
 
 /// Stores that can be told apart by the bits of a number.
@@ -57,10 +59,8 @@ const KEPT_ALIVE: Duration = Duration::from_secs(1 << 30);
 pub struct Network {
     runtime: Runtime,
     client: Option<HttpClient>,
-    /// A place in each bucket that was opened: others in it are reached in the same way.
-    opened: Vec<BucketStore>,
     options: HttpOptions,
-    buckets: BucketOptions,
+    buckets: Buckets,
     policy: RetryPolicy,
     limits: ReaderLimits,
     meter: Arc<Meter>,
@@ -86,18 +86,18 @@ impl Network {
             .map_err(LocalError::Threads)?;
         // With one thread for what blocks, that work waits for it where no more can be started. Without, tokio would panic.
         runtime.spawn_blocking(|| ());
-        let buckets = BucketOptions { staging: "/tmp".into(), ..BucketOptions::default() };
+        let buckets = Buckets::new(BucketOptions { staging: "/tmp".into(), ..BucketOptions::default() });
         let (limits, meter) = (ReaderLimits::default(), Meter::new());
-        let wholes = Arc::new(WholeObjects::new(buckets.staging.clone()));
-        let (opened, found) = (Vec::new(), BTreeMap::new());
-        Ok(Self { runtime, client: None, opened, options, buckets, policy, limits, meter, wholes, found })
+        let wholes = Arc::new(WholeObjects::new(buckets.staging().to_owned()));
+        let found = BTreeMap::new();
+        Ok(Self { runtime, client: None, options, buckets, policy, limits, meter, wholes, found })
     }
 
     /// The same network, which reaches buckets this way.
     #[must_use]
     pub fn with_buckets(self, buckets: BucketOptions) -> Self {
         self.wholes.lie_in(&buckets.staging, 0);
-        Self { buckets, opened: Vec::new(), ..self }
+        Self { buckets: Buckets::new(buckets), ..self }
     }
 
     /// The same network, which takes indexes within these limits.
@@ -113,7 +113,7 @@ impl Network {
 
     /// A folder of this machine where files may wait.
     pub(crate) fn scratch(&self) -> &Path {
-        &self.buckets.staging
+        self.buckets.staging()
     }
 
     /// What went over the wire so far: requests and bytes of bodies.
@@ -230,15 +230,12 @@ impl Network {
     }
 
     fn open_bucket(&mut self, url: &BucketUrl, policy: RetryPolicy) -> Result<Arc<dyn Store>, SyncError> {
-        let is_same = |known: &&BucketStore| known.url().with_path("") == url.with_path("");
-        if let Some(known) = self.opened.iter().find(is_same) {
-            return Ok(Arc::new(Retry::new(known.at(&url.path, policy.clone()), policy)));
+        if let Some(known) = self.buckets.known(url, &policy) {
+            return Ok(known);
         }
-        let client = self.client()?;
-        let open = BucketStore::open(url, &self.buckets, client, Arc::clone(&self.meter), policy.clone());
-        let opened = self.block_on(Deadline::bound(self.policy.deadline, open))?;
-        self.opened.push(opened.at(&url.path, policy.clone()));
-        Ok(Arc::new(Retry::new(opened, policy)))
+        let (client, meter) = (self.client()?, Arc::clone(&self.meter));
+        let opening = self.buckets.open(url, client, meter, policy);
+        self.runtime.block_on(Deadline::bound(self.policy.deadline, opening)).map_err(Into::into)
     }
 
     /// The index at `location`.
@@ -283,7 +280,7 @@ impl Network {
         // By all of it, query included: the same name may be another object for another user.
         let key = match location {
             Location::Url(url) => blake3::hash(url.as_bytes()).to_hex().to_string(),
-            other => format!("{other} {}", self.buckets.endpoint.as_deref().map(shown_url).unwrap_or_default()),
+            other => format!("{other} {}", self.buckets.endpoint().map(shown_url).unwrap_or_default()),
         };
         let known = catalog.and_then(|catalog| KnownIndex::decode(&catalog.get_document(INDEX_KIND, &key)?));
         let known = known.filter(|known| Index::decode(&known.bytes).is_ok());
