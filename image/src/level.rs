@@ -20,6 +20,8 @@ pub(crate) enum Next {
     Data { size: u64 },
     /// Bytes of a file whose start was reported: `left` of `size`.
     File { left: u64, size: u64 },
+    /// The rest of the level, in which the next header is looked for.
+    Search,
     /// Extension data, then padding.
     Extension { left: u64, size: u64 },
     /// Padding behind data.

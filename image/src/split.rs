@@ -20,6 +20,9 @@ pub enum StreamKind {
 pub struct RawChunk {
     /// The chunk's stream. The chunks of a stream come in its order.
     pub stream: StreamKind,
+    /// Where the chunk begins in its stream. Chunks lie end to end, except where [`Splitter::searching`] leaves contents
+    /// out.
+    pub at: u64,
     /// The chunk's bytes. They are a slice of a pushed block if they lie in one piece there.
     pub bytes: Bytes,
 }
@@ -45,6 +48,28 @@ impl Splitter {
         Self::with_walker(params, Walker::finding_candidates())
     }
 
+    /// The same splitter, which moreover watches out for a tar that goes on behind a header that is lost: [`Splitter::has_lost_entries`].
+    #[must_use]
+    pub fn watching(mut self) -> Self {
+        self.walker.watch_lost();
+        self
+    }
+
+    /// The same splitter by other rules: where the walk is lost, it goes on at the next header. Contents between have no
+    /// chunks. This finds what is left of a damaged tar; whole images have other chunks by these rules than [`Splitter::new`] makes.
+    #[must_use]
+    pub fn searching(mut self) -> Self {
+        self.walker.search_lost();
+        self.chunks.leaves_out_opaque = true;
+        self
+    }
+
+    /// Whether entries lie where the walk was lost: 256 KiB of them at least.
+    #[must_use]
+    pub fn has_lost_entries(&self) -> bool {
+        self.walker.has_lost_entries()
+    }
+
     fn with_walker(params: Params, walker: Walker) -> Self {
         Self {
             walker,
@@ -58,7 +83,8 @@ impl Splitter {
                 group: Vec::new(),
                 hash: FileHash::default(),
                 file: File::None,
-                out: Vec::new(),
+                leaves_out_opaque: false,
+                out: Out::default(),
             },
         }
     }
@@ -74,7 +100,7 @@ impl Splitter {
 
     /// Takes the chunks that have become complete.
     pub fn take(&mut self) -> Vec<RawChunk> {
-        std::mem::take(&mut self.chunks.out)
+        std::mem::take(&mut self.chunks.out.chunks)
     }
 
     /// The gzip file that the splitter stands at. The caller must decide about it.
@@ -117,16 +143,45 @@ impl Splitter {
         self.chunks.end_group();
         self.chunks.end_literal();
         let Chunks { cutter, skeleton, out, .. } = &mut self.chunks;
-        skeleton.finish(cutter, |cut| out.push(chunk(StreamKind::Skeleton, cut, &Bytes::new())));
-        self.chunks.out
+        skeleton.finish(cutter, |cut| out.push(StreamKind::Skeleton, bytes_of(cut, &Bytes::new())));
+        self.take()
     }
 }
 
 /// The file that contents belong to.
 enum File {
     None,
-    Large { bytes: u64 },
-    Small { size: u64, bytes: u64 },
+    Large {
+        bytes: u64,
+    },
+    Small {
+        size: u64,
+        bytes: u64,
+    },
+    /// Its contents are left out.
+    Absent {
+        bytes: u64,
+    },
+}
+
+/// Chunks that are complete, and how many bytes of the streams that makes.
+#[derive(Default)]
+struct Out {
+    chunks: Vec<RawChunk>,
+    skeleton_bytes: u64,
+    contents_bytes: u64,
+}
+
+impl Out {
+    fn push(&mut self, stream: StreamKind, bytes: Bytes) {
+        let end = match stream {
+            StreamKind::Skeleton => &mut self.skeleton_bytes,
+            StreamKind::Contents => &mut self.contents_bytes,
+        };
+        let at = *end;
+        *end += bytes.len() as u64;
+        self.chunks.push(RawChunk { stream, at, bytes });
+    }
 }
 
 struct Chunks {
@@ -140,7 +195,9 @@ struct Chunks {
     group: Vec<u8>,
     hash: FileHash,
     file: File,
-    out: Vec<RawChunk>,
+    /// Opaque files have no chunks.
+    leaves_out_opaque: bool,
+    out: Out,
 }
 
 impl Chunks {
@@ -169,25 +226,24 @@ impl Chunks {
         let piece = Bytes::new();
         let Self { skeleton, cutter, out, .. } = self;
         skeleton.push(cutter, bytes, |cut| {
-            out.push(match cut {
-                Cut::InPiece(range) => {
-                    RawChunk { stream: StreamKind::Skeleton, bytes: Bytes::copy_from_slice(&bytes[range]) }
-                }
-                gathered => chunk(StreamKind::Skeleton, gathered, &piece),
-            });
+            let bytes = match cut {
+                Cut::InPiece(range) => Bytes::copy_from_slice(&bytes[range]),
+                gathered => bytes_of(gathered, &piece),
+            };
+            out.push(StreamKind::Skeleton, bytes);
         });
     }
 
     fn end_group(&mut self) {
         if !self.group.is_empty() {
             let bytes = Bytes::from(std::mem::take(&mut self.group));
-            self.out.push(RawChunk { stream: StreamKind::Contents, bytes });
+            self.out.push(StreamKind::Contents, bytes);
         }
     }
 
     fn large_bytes(&mut self, piece: Bytes) {
         let Self { large, cutter, out, .. } = self;
-        large.push(cutter, &piece, |cut| out.push(chunk(StreamKind::Contents, cut, &piece)));
+        large.push(cutter, &piece, |cut| out.push(StreamKind::Contents, bytes_of(cut, &piece)));
     }
 
     fn small_bytes(&mut self, piece: &[u8]) {
@@ -199,12 +255,11 @@ impl Chunks {
     }
 }
 
-fn chunk(stream: StreamKind, cut: Cut<'_>, piece: &Bytes) -> RawChunk {
-    let bytes = match cut {
+fn bytes_of(cut: Cut<'_>, piece: &Bytes) -> Bytes {
+    match cut {
         Cut::Gathered(bytes) => Bytes::copy_from_slice(bytes),
         Cut::InPiece(range) => piece.slice(range),
-    };
-    RawChunk { stream, bytes }
+    }
 }
 
 impl WalkSink for Chunks {
@@ -228,6 +283,10 @@ impl WalkSink for Chunks {
                 }
                 File::Small { size, bytes: 0 }
             }
+            None if self.leaves_out_opaque => {
+                self.end_group();
+                File::Absent { bytes: 0 }
+            }
             _ => {
                 self.end_group();
                 File::Large { bytes: 0 }
@@ -236,6 +295,10 @@ impl WalkSink for Chunks {
     }
 
     fn contents(&mut self, piece: Piece<'_>) {
+        if let File::Absent { bytes } = &mut self.file {
+            *bytes += piece.len();
+            return;
+        }
         let piece = match piece {
             Piece::InPushed(range) => self.block.slice(range),
             Piece::Held(bytes) => Bytes::copy_from_slice(bytes),
@@ -251,7 +314,7 @@ impl WalkSink for Chunks {
                 *bytes += piece.len() as u64;
                 self.large_bytes(piece);
             }
-            File::None => {}
+            File::None | File::Absent { .. } => {}
         }
     }
 
@@ -267,7 +330,11 @@ impl WalkSink for Chunks {
             }
             File::Large { bytes } => {
                 let Self { large, cutter, out, .. } = self;
-                large.finish(cutter, |cut| out.push(chunk(StreamKind::Contents, cut, &Bytes::new())));
+                large.finish(cutter, |cut| out.push(StreamKind::Contents, bytes_of(cut, &Bytes::new())));
+                bytes
+            }
+            File::Absent { bytes } => {
+                self.out.contents_bytes += bytes;
                 bytes
             }
             File::None => 0,

@@ -9,6 +9,7 @@ use crate::*;
 mod bounds;
 mod coded;
 mod ending;
+mod lost;
 mod wrong;
 
 /// Puts an image together from its chunks by FORMAT.md, section 2.1, alone.

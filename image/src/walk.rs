@@ -3,6 +3,7 @@
 
 mod coded;
 mod ending;
+mod lost;
 mod sink;
 
 use crate::header::{BLOCK, Header, is_zero};
@@ -11,6 +12,7 @@ use crate::level::{Level, Next, UNBOUNDED};
 use coded::Waiting;
 pub use coded::{Candidate, is_xz, is_zstd};
 pub use ending::{Cut, Ending};
+use lost::Lost;
 pub use sink::{Entry, FileStart, Piece, WalkSink};
 
 /// Levels that may be open at once.
@@ -30,6 +32,8 @@ pub struct Walker {
     coded: Option<usize>,
     /// The path of the last entry of the image itself, or of the coded file that is being walked.
     path: Vec<u8>,
+    /// What becomes of the rest of a level in which it is lost.
+    lost: Lost,
 }
 
 impl Default for Walker {
@@ -43,6 +47,7 @@ impl Default for Walker {
             waiting: None,
             coded: None,
             path: Vec::new(),
+            lost: Lost::default(),
         }
     }
 }
@@ -107,10 +112,12 @@ impl Walker {
             Next::Data { size } => self.probe(size, bytes, at, sink),
             Next::File { left, .. } => {
                 let taken = clip(bytes.len(), left);
+                self.watch(&bytes[..taken]);
                 sink.contents(Piece::InPushed(at..at + taken));
                 self.take_file_bytes(taken as u64, sink);
                 taken
             }
+            Next::Search => self.search(bytes, at, sink),
             Next::Extension { left, size } => {
                 let taken = clip(bytes.len(), left);
                 level.take_extension(&bytes[..taken]);
@@ -264,6 +271,11 @@ impl Walker {
                     self.take_file_bytes(taken as u64, sink);
                     taken
                 }
+                Next::Search => {
+                    sink.contents(Piece::Held(rest));
+                    self.take_file_bytes(rest.len() as u64, sink);
+                    rest.len()
+                }
                 // It was looked at already and is no header.
                 Next::Data { size } => {
                     if self.stops_at(rest, Some(size)) {
@@ -293,8 +305,7 @@ impl Walker {
 
     /// The rest of the innermost level is one file.
     fn start_opaque(&mut self) -> FileStart {
-        let level = top!(self);
-        level.next = Next::File { left: u64::MAX, size: u64::MAX };
+        top!(self).next = self.lost.begin();
         FileStart { size: None }
     }
 
@@ -351,6 +362,7 @@ impl Walker {
                     self.begin_file(start, sink);
                     sink.contents(Piece::Held(&held));
                 }
+                Next::Search => sink.contents(Piece::Held(&held)),
                 _ if is_fresh => {
                     let start = self.start_opaque();
                     self.begin_file(start, sink);

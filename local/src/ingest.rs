@@ -32,6 +32,8 @@ const JOBS_IN_FLIGHT: usize = 6;
 pub struct Hashed {
     /// The stream that it is cut of.
     pub stream: StreamKind,
+    /// Where it begins in its stream.
+    pub at: u64,
     /// Its id and length.
     pub record: Record,
     /// Its bytes.
@@ -55,6 +57,8 @@ pub struct Ingested {
     pub(crate) opaque: PlacedRecords,
     /// Whether it is whole, if that was to be found out: for make.
     pub whole: Whole,
+    /// Whether entries of a tar lie where its walk was lost, if that was watched.
+    pub has_lost_entries: bool,
 }
 
 /// What is read.
@@ -78,6 +82,17 @@ pub enum GzipFiles<'a> {
     Prove(&'a Path),
 }
 
+/// What becomes of a tar behind a header that is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LostHeaders {
+    /// It is opaque, as in an image that is made.
+    Opaque,
+    /// So it is, and it is found out whether a search would find entries.
+    Watched,
+    /// The next header is looked for. What comes before it is left out.
+    Searched,
+}
+
 /// How an image is read.
 pub struct Reading<'a> {
     /// How it is cut.
@@ -97,9 +112,24 @@ pub(crate) type ChunkSink<'s> = &'s mut dyn FnMut(Hashed) -> Result<(), LocalErr
 
 /// Reads all of `input`; hands each chunk to `sink`.
 pub fn ingest(input: Input<'_>, reading: &Reading<'_>, sink: ChunkSink<'_>) -> Result<Ingested, LocalError> {
+    ingest_damaged(input, reading, LostHeaders::Opaque, sink)
+}
+
+/// The same for a tar of which headers may be lost.
+pub(crate) fn ingest_damaged(
+    input: Input<'_>,
+    reading: &Reading<'_>,
+    lost_headers: LostHeaders,
+    sink: ChunkSink<'_>,
+) -> Result<Ingested, LocalError> {
     let splitter = match reading.gzip_files {
         GzipFiles::Contents => Splitter::new(reading.params),
         GzipFiles::Scan | GzipFiles::Prove(_) => Splitter::finding_candidates(reading.params),
+    };
+    let splitter = match lost_headers {
+        LostHeaders::Opaque => splitter,
+        LostHeaders::Watched => splitter.watching(),
+        LostHeaders::Searched => splitter.searching(),
     };
     let blocks = BlockPool::new(input.size_hint);
     let hashing = Hashing::new(reading.pool, splitter, sink);
@@ -125,8 +155,9 @@ pub fn ingest(input: Input<'_>, reading: &Reading<'_>, sink: ChunkSink<'_>) -> R
     }
     let Ingest { hashing, bytes, codings, unfolded, watch, .. } = ingest;
     let whole = watch.finish(bytes, &hashing.splitter);
+    let has_lost_entries = hashing.splitter.has_lost_entries();
     let (digest, opaque) = hashing.finish()?;
-    Ok(Ingested { bytes, digest, codings, unfolded, opaque, whole })
+    Ok(Ingested { bytes, digest, codings, unfolded, opaque, whole, has_lost_entries })
 }
 
 /// The same with a sink that has errors of its own.
@@ -289,7 +320,10 @@ fn record_of(bytes: &[u8]) -> Record {
 }
 
 fn hash(block: Option<(u64, Bytes)>, chunks: Vec<RawChunk>, opaque: Vec<(Bytes, u64)>) -> JobResult {
-    let hash = |chunk: RawChunk| Hashed { stream: chunk.stream, record: record_of(&chunk.bytes), bytes: chunk.bytes };
+    let hash = |chunk: RawChunk| {
+        let RawChunk { stream, at, bytes } = chunk;
+        Hashed { stream, at, record: record_of(&bytes), bytes }
+    };
     let digest = block.map(|(index, block)| {
         let root = (index == 0).then(|| *blake3::hash(&block).as_bytes());
         (block_value(index, &block), root)

@@ -1,18 +1,20 @@
 //! What a local file was found to hold: the recipe and the layout that make would give it.
 
+mod encoding;
+
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::ops::Range;
 use std::path::Path;
 
 use regrow_catalog::{Catalog, SeedKey};
 use regrow_chunker::bounds::MAX_SEED_CHUNKS;
-use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Params, Record, varint};
-use regrow_image::{Layout, LayoutBuilder, Op, StreamKind, WALK_VERSION, WALK_VERSION_CODED};
+use regrow_chunker::{ChunkId, Params, Record};
+use regrow_image::{Layout, LayoutBuilder, StreamKind, WALK_VERSION, WALK_VERSION_CODED};
 use regrow_index::{Segment, SegmentCutter, image_id};
 
 use crate::coded::Unfolded;
-use crate::ingest::{GzipFiles, Input, Reading, ingest};
+use crate::ingest::{GzipFiles, Input, LostHeaders, Reading, ingest_damaged};
 use crate::recipe::Recipe;
 use crate::seed::Data;
 use crate::{LocalError, Stage};
@@ -24,12 +26,24 @@ pub struct Scan {
     pub digest: [u8; 32],
     pub(crate) skeleton: Vec<Record>,
     pub(crate) contents: Vec<Record>,
+    /// Stretches of the contents that the records leave out.
+    pub(crate) gaps: Vec<Gap>,
     /// Where every byte of both streams belongs.
     pub layout: Layout,
     /// Where in the file the layout's coded stretches come from; empty if the file is the plain image.
     pub(crate) unfolded: Vec<Unfolded>,
     /// Chunks of these as they are in the file, and where: an image may have them so.
     pub(crate) opaque: Vec<(Record, u64)>,
+    /// The same file read by other rules: what a damaged tar holds behind headers that are lost. It has no image's id.
+    pub(crate) found: Option<Box<Scan>>,
+}
+
+/// A stretch of a contents stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gap {
+    /// The number of the record that it comes before; how many there are if it comes last.
+    pub(crate) before: usize,
+    pub(crate) bytes: u64,
 }
 
 /// The catalog keeps what takes at most one part of a plain image in this many, and some bytes. Records of chunks of 4 KiB and the
@@ -38,12 +52,15 @@ const REMEMBERED_SHARE: u64 = 8;
 const REMEMBERED_BYTES: u64 = 64 << 10;
 /// Goes up when [`crate::coded::guess`] gives other answers: what the catalog remembers is of no use then.
 const GUESS_VERSION: u32 = 1;
+/// The same for what is found behind headers that are lost.
+const SEARCH_VERSION: u32 = 1;
 
 impl Scan {
     /// The scan of a plain image that was put together, so that it need not be read again.
     pub fn of_plain(digest: [u8; 32], recipe: Recipe, layout: Layout) -> Self {
         let Recipe { skeleton, contents } = recipe;
-        Self { digest, skeleton, contents, layout, unfolded: Vec::new(), opaque: Vec::new() }
+        let (gaps, unfolded, opaque) = (Vec::new(), Vec::new(), Vec::new());
+        Self { digest, skeleton, contents, gaps, layout, unfolded, opaque, found: None }
     }
 
     /// Reads a file, or what the catalog remembers of it; tells too whether it was read. Where only its data is wanted, the scan is of
@@ -74,16 +91,7 @@ impl Scan {
         };
         on_scan();
         progress.begin(Stage::Scan, (bytes > 0).then_some(bytes));
-        let mut of_data;
-        let reader: &mut dyn Read = match data {
-            Some(data) => {
-                of_data = data.reader(file);
-                &mut of_data
-            }
-            None => file,
-        };
-        let input = Input { reader, name: path, size_hint: (bytes > 0).then_some(bytes) };
-        let scan = Self::of_input(input, reading, MAX_SEED_CHUNKS);
+        let scan = Self::of_bytes(path, file, data, bytes, reading);
         progress.end(Stage::Scan);
         let scan = scan?;
         // Should the file have changed since the key was taken, no later key is the same.
@@ -99,15 +107,53 @@ impl Scan {
     }
 
     fn chunks(&self) -> usize {
-        self.skeleton.len() + self.contents.len()
+        self.skeleton.len() + self.contents.len() + self.found.as_ref().map_or(0, |found| found.chunks())
     }
 
-    /// Remembers `most` chunks at most: those that the file begins with.
-    fn of_input(input: Input<'_>, reading: &Reading<'_>, most: usize) -> Result<Self, LocalError> {
+    /// Reads a file of this many bytes, a second time if it is a damaged tar.
+    fn of_bytes(
+        path: &Path,
+        file: &mut File,
+        data: Option<&Data>,
+        bytes: u64,
+        reading: &Reading<'_>,
+    ) -> Result<Self, LocalError> {
+        let mut read = |lost_headers, most| {
+            let mut of_data;
+            let reader: &mut dyn Read = match data {
+                Some(data) => {
+                    of_data = data.reader(file);
+                    &mut of_data
+                }
+                None => {
+                    file.rewind().map_err(LocalError::io(path))?;
+                    file
+                }
+            };
+            let input = Input { reader, name: path, size_hint: (bytes > 0).then_some(bytes) };
+            Self::of_input(input, reading, lost_headers, most)
+        };
+        let (mut scan, has_lost_entries) = read(LostHeaders::Watched, MAX_SEED_CHUNKS)?;
+        if has_lost_entries {
+            reading.progress.begin(Stage::Scan, (bytes > 0).then_some(bytes));
+            let (found, _) = read(LostHeaders::Searched, MAX_SEED_CHUNKS - scan.chunks())?;
+            scan.found = Some(Box::new(found));
+        }
+        Ok(scan)
+    }
+
+    /// Remembers `most` chunks at most: those that the file begins with. Tells too whether entries lie behind headers that are lost.
+    fn of_input(
+        input: Input<'_>,
+        reading: &Reading<'_>,
+        lost_headers: LostHeaders,
+        most: usize,
+    ) -> Result<(Self, bool), LocalError> {
         let (mut skeleton, mut contents) = (Vec::new(), Vec::new());
+        let (mut gaps, mut end) = (Vec::new(), 0);
         let mut layout = LayoutBuilder::new(u64::MAX);
         let malformed = LocalError::layout("scan of a seed");
-        let found = ingest(input, reading, &mut |chunk| {
+        let read = ingest_damaged(input, reading, lost_headers, &mut |chunk| {
             if skeleton.len() + contents.len() >= most {
                 return Ok(());
             }
@@ -116,33 +162,47 @@ impl Scan {
                     layout.push(&chunk.bytes).map_err(&malformed)?;
                     skeleton.push(chunk.record);
                 }
-                StreamKind::Contents => contents.push(chunk.record),
+                StreamKind::Contents => {
+                    gaps.extend(gap(contents.len(), end..chunk.at));
+                    end = chunk.at + u64::from(chunk.record.len);
+                    contents.push(chunk.record);
+                }
             }
             Ok(())
         })?;
-        let mut opaque = found.opaque;
+        let mut opaque = read.opaque;
         let layout = if skeleton.len() + contents.len() < most {
-            layout.finish().map_err(&malformed)?
+            let layout = layout.finish().map_err(&malformed)?;
+            gaps.extend(gap(contents.len(), end..layout.contents_bytes()));
+            layout
         } else {
             let layout = layout.finish_early();
             // Of the last chunks of contents it is not known yet where they lie.
-            let mut left = layout.contents_bytes();
-            let mut known =
-                |record: &Record| left.checked_sub(u64::from(record.len)).inspect(|&rest| left = rest).is_some();
-            contents.truncate(contents.iter().take_while(|record| known(record)).count());
+            let places = places(&contents, &gaps);
+            let known = contents.iter().zip(places);
+            let known = known.take_while(|(record, at)| at + u64::from(record.len) <= layout.contents_bytes()).count();
+            contents.truncate(known);
+            gaps.retain(|gap| gap.before < known);
             layout
         };
         opaque.truncate(most);
-        Ok(Self { digest: found.digest, skeleton, contents, layout, unfolded: found.unfolded, opaque })
+        let (digest, unfolded) = (read.digest, read.unfolded);
+        let scan = Self { digest, skeleton, contents, gaps, layout, unfolded, opaque, found: None };
+        Ok((scan, read.has_lost_entries))
+    }
+
+    /// Where each chunk of a stream begins in it.
+    pub(crate) fn starts(&self, stream: StreamKind) -> Vec<u64> {
+        match stream {
+            StreamKind::Skeleton => places(&self.skeleton, &[]).collect(),
+            StreamKind::Contents => places(&self.contents, &self.gaps).collect(),
+        }
     }
 
     /// Chunks of contents that lie in the file in one piece, with where they are.
     pub(crate) fn contiguous_chunks(&self, mut each: impl FnMut(Range<u64>, ChunkId)) {
-        let mut at = 0;
-        for record in &self.contents {
-            let range = at..at + u64::from(record.len);
-            at = range.end;
-            let mut stretches = self.layout.contents_in_image(range);
+        for (record, at) in self.contents.iter().zip(places(&self.contents, &self.gaps)) {
+            let mut stretches = self.layout.contents_in_image(at..at + u64::from(record.len));
             if let (Some(image), None) = (stretches.next(), stretches.next()) {
                 each(image, record.id);
             }
@@ -163,58 +223,6 @@ impl Scan {
         let walk_version = if self.layout.coded().len() == 0 { WALK_VERSION } else { WALK_VERSION_CODED };
         image_id(walk_version, &params, &ids(&self.skeleton), &ids(&self.contents))
     }
-
-    /// For the catalog: digest, records of both streams, coded files, operations.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = self.digest.to_vec();
-        for records in [&self.skeleton, &self.contents] {
-            put_records(&mut out, records.len(), records.iter());
-        }
-        varint::put(&mut out, self.unfolded.len() as u64);
-        self.unfolded.iter().for_each(|unfolded| unfolded.encode(&mut out));
-        put_records(&mut out, self.opaque.len(), self.opaque.iter().map(|(record, _)| record));
-        self.opaque.iter().for_each(|&(_, at)| varint::put(&mut out, at));
-        for op in self.layout.ops() {
-            let number = match op {
-                Op::Literal(len) => u64::from(len) << 1,
-                Op::Contents(len) => len << 1 | 1,
-                // No operation is of no bytes.
-                Op::BeginCoded => 0,
-                Op::EndCoded => 1,
-            };
-            varint::put(&mut out, number);
-        }
-        out
-    }
-
-    /// `None` for anything that [`Scan::encode`] did not write.
-    fn decode(mut blob: &[u8]) -> Option<Self> {
-        let (digest, rest) = blob.split_first_chunk::<32>()?;
-        blob = rest;
-        let skeleton = take_records(&mut blob)?;
-        let contents = take_records(&mut blob)?;
-        let count = varint::take(&mut blob).filter(|&count| count <= blob.len() as u64 / 5)?;
-        let unfolded: Vec<Unfolded> = (0..count).map(|_| Unfolded::decode(&mut blob)).collect::<Option<_>>()?;
-        let opaque = take_records(&mut blob)?;
-        let places: Vec<u64> = opaque.iter().map(|_| varint::take(&mut blob)).collect::<Option<_>>()?;
-        let opaque: Vec<(Record, u64)> = opaque.into_iter().zip(places).collect();
-        let mut layout = LayoutBuilder::new(u64::MAX >> 2);
-        while !blob.is_empty() {
-            let number = varint::take(&mut blob)?;
-            let op = match number & 1 {
-                0 if number == 0 => Op::BeginCoded,
-                1 if number == 1 => Op::EndCoded,
-                0 => Op::Literal(u32::try_from(number >> 1).ok().filter(|&len| len > 0)?),
-                _ => Op::Contents(number >> 1),
-            };
-            layout.push_op(op).ok()?;
-        }
-        let layout = layout.finish().ok()?;
-        let bytes = |records: &[Record]| records.iter().map(|record| u64::from(record.len)).sum::<u64>();
-        let fits = layout.skeleton_bytes() == bytes(&skeleton) && layout.contents_bytes() == bytes(&contents);
-        let fits = fits && layout.coded().eq(unfolded.iter().map(|unfolded| unfolded.plain.clone()));
-        fits.then_some(Self { digest: *digest, skeleton, contents, layout, unfolded, opaque })
-    }
 }
 
 /// The rules under which the catalog remembers a file that is cut with these parameters and unfolded.
@@ -224,30 +232,24 @@ pub fn unfolding_rules(params: &Params) -> String {
 
 /// The rules of a scan, for the catalog.
 fn rules(guess_version: u32, params: &Params) -> String {
-    format!("{WALK_VERSION}.{guess_version} {} {} {}", params.min_bytes(), params.avg_bytes(), params.max_bytes())
+    let [min, avg, max] = [params.min_bytes(), params.avg_bytes(), params.max_bytes()];
+    format!("{WALK_VERSION}.{guess_version}.{SEARCH_VERSION} {min} {avg} {max}")
 }
 
-fn put_records<'r>(out: &mut Vec<u8>, count: usize, records: impl Iterator<Item = &'r Record>) {
-    varint::put(out, count as u64);
-    for record in records {
-        out.extend_from_slice(&record.id.0);
-        varint::put(out, u64::from(record.len));
-    }
+/// A gap of these bytes of the contents, if they are any.
+fn gap(before: usize, contents: Range<u64>) -> Option<Gap> {
+    contents.end.checked_sub(contents.start).filter(|&bytes| bytes > 0).map(|bytes| Gap { before, bytes })
 }
 
-fn take_records(blob: &mut &[u8]) -> Option<Vec<Record>> {
-    let count = varint::take(blob)?;
-    if count > blob.len() as u64 / 33 {
-        return None;
-    }
-    let mut records = Vec::with_capacity(count as usize);
-    for _ in 0..count {
-        let (id, rest) = blob.split_first_chunk::<32>()?;
-        *blob = rest;
-        let len = varint::take(blob).filter(|&len| len > 0 && len <= u64::from(MAX_CHUNK_BYTES))?;
-        records.push(Record { id: ChunkId(*id), len: len as u32 });
-    }
-    Some(records)
+/// Where records of a stream begin that has these gaps.
+fn places(records: &[Record], gaps: &[Gap]) -> impl Iterator<Item = u64> {
+    let (mut gaps, mut end) = (gaps.iter().peekable(), 0);
+    records.iter().enumerate().map(move |(number, record)| {
+        let gap = gaps.next_if(|gap| gap.before == number);
+        let at = end + gap.map_or(0, |gap| gap.bytes);
+        end = at + u64::from(record.len);
+        at
+    })
 }
 
 /// The segments of a stream's records.
@@ -281,15 +283,19 @@ mod tests {
         scan_of_most(image, gzip_files, usize::MAX)
     }
 
-    fn scan_of_most(mut image: &[u8], gzip_files: GzipFiles<'_>, most: usize) -> Scan {
+    fn scan_of_most(image: &[u8], gzip_files: GzipFiles<'_>, most: usize) -> Scan {
+        damaged_scan_of(image, gzip_files, LostHeaders::Opaque, most)
+    }
+
+    fn damaged_scan_of(mut image: &[u8], gzip_files: GzipFiles<'_>, lost_headers: LostHeaders, most: usize) -> Scan {
         let pool = Pool::new();
         let (params, progress) = (Params::default(), &NoProgress);
         let reading = Reading { params, pool: &pool, stage: Stage::Scan, progress, gzip_files };
         let input = Input { reader: &mut image, name: Path::new("x"), size_hint: None };
-        Scan::of_input(input, &reading, most).unwrap()
+        Scan::of_input(input, &reading, lost_headers, most).unwrap().0
     }
 
-    fn check_round_trip(scan: &Scan) {
+    pub(super) fn check_round_trip(scan: &Scan) {
         let blob = scan.encode();
         assert_eq!(Scan::decode(&blob).as_ref(), Some(scan));
         for cut in (0..blob.len()).step_by(1 + blob.len() / 3000) {

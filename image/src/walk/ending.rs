@@ -44,7 +44,7 @@ impl Walker {
         let held = self.held.len() as u64;
         match level.next {
             // What is behind the entries, and no tar.
-            Next::File { size: u64::MAX, .. } => whole(level),
+            Next::File { size: u64::MAX, .. } | Next::Search => whole(level),
             Next::File { left, size } => cut(Some(left.saturating_add(padding_of(size)))),
             Next::Data { size } => cut(Some(size.saturating_sub(held).saturating_add(padding_of(size)))),
             Next::Padding { left } => cut(Some(left)),

@@ -16,6 +16,17 @@ pub enum Piece<'a> {
     Hole(u64),
 }
 
+impl Piece<'_> {
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Self::InPushed(range) => (range.end - range.start) as u64,
+            Self::Held(bytes) => bytes.len() as u64,
+            Self::Hole(len) => *len,
+        }
+    }
+}
+
 /// An entry of a tar: its header, and its path where an extension gives another one.
 pub struct Entry<'a> {
     /// The header.

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
-use regrow_chunker::{ChunkId, Record};
+use regrow_chunker::ChunkId;
 use regrow_image::{SkeletonPart, StreamKind};
 use regrow_index::Segment;
 use rustix::fs::OFlags;
@@ -33,6 +33,8 @@ pub struct FileSeed {
     streams: [StreamIndex; 2],
     /// Numbers of the scan's opaque chunks, sorted by id.
     opaque_by_id: Vec<u32>,
+    /// What the file holds behind headers that are lost.
+    found: Option<Box<FileSeed>>,
 }
 
 /// Size, and when it was last written and changed.
@@ -50,13 +52,9 @@ struct StreamIndex {
 }
 
 impl StreamIndex {
-    fn new(records: &[Record]) -> Self {
-        let mut at = 0;
-        let next = |record: &Record| {
-            at += u64::from(record.len);
-            at - u64::from(record.len)
-        };
-        Self { starts: records.iter().map(next).collect(), by_id: sorted_by_id(records.len(), |n| records[n].id) }
+    fn new(scan: &Scan, stream: StreamKind) -> Self {
+        let records = scan.records(stream);
+        Self { starts: scan.starts(stream), by_id: sorted_by_id(records.len(), |n| records[n].id) }
     }
 }
 
@@ -85,18 +83,25 @@ impl FileSeed {
         let catalog = catalog.filter(|_| kind.is_file());
         let gzip_files = if unfolds { GzipFiles::Scan } else { GzipFiles::Contents };
         let reading = Reading { params, pool, stage: Stage::Scan, progress, gzip_files };
-        let (scan, was_read) = Scan::of_file(path, &mut file, None, &reading, catalog, on_scan)?;
+        let (mut scan, was_read) = Scan::of_file(path, &mut file, None, &reading, catalog, on_scan)?;
+        let found = scan.found.take().map(|found| {
+            let file = file.try_clone().map_err(LocalError::io(path))?;
+            Ok::<_, LocalError>(Box::new(Self::new(file, state, *found, was_read)))
+        });
+        Ok(Self { found: found.transpose()?, ..Self::new(file, state, scan, was_read) })
+    }
+
+    fn new(file: File, state: FileState, scan: Scan, was_read: bool) -> Self {
         let file = PlainFile::new(file, scan.unfolded.clone());
-        let streams = STREAMS.map(|stream| StreamIndex::new(scan.records(stream)));
+        let streams = STREAMS.map(|stream| StreamIndex::new(&scan, stream));
         let opaque_by_id = sorted_by_id(scan.opaque.len(), |n| scan.opaque[n].0.id);
-        Ok(Self { file, state, scan, was_read, streams, opaque_by_id })
+        Self { file, state, scan, was_read, streams, opaque_by_id, found: None }
     }
 
     /// A plain image in a file, of which it is known what it holds.
     pub fn of_plain(file: File, scan: Scan) -> Self {
-        let streams = STREAMS.map(|stream| StreamIndex::new(scan.records(stream)));
-        let (state, file) = (state_of(&file), PlainFile::new(file, Vec::new()));
-        Self { state, file, scan, was_read: true, streams, opaque_by_id: Vec::new() }
+        let state = state_of(&file);
+        Self::new(file, state, scan, true)
     }
 
     /// The same, with gzip files as what they hold in a file without a name in `scratch`: for who reads much of it at random.
@@ -176,6 +181,8 @@ impl FileSeed {
 
 /// A place that is an offset in the file as it is.
 const IN_FILE: u64 = 1 << 63;
+/// A place behind a header that is lost.
+const FOUND: u64 = 1 << 62;
 
 /// A place: twice the offset in the stream, plus one for the contents.
 fn place(stream: StreamKind, at: u64) -> u64 {
@@ -196,9 +203,13 @@ impl Seed for FileSeed {
                 let found = first_with_id(&self.opaque_by_id, id, |n| self.scan.opaque[n].0.id)?;
                 Some(IN_FILE | self.scan.opaque[found as usize].1)
             })
+            .or_else(|| Some(FOUND | self.found.as_ref()?.find(id)?))
     }
 
     fn read(&self, place: u64, len: usize, out: &mut Vec<u8>) -> io::Result<()> {
+        if let Some(found) = self.found.as_ref().filter(|_| place & FOUND != 0) {
+            return found.read(place & !FOUND, len, out);
+        }
         out.clear();
         if place & IN_FILE != 0 {
             out.resize(len, 0);
@@ -211,6 +222,9 @@ impl Seed for FileSeed {
     fn segments(&self, wanted: &mut dyn FnMut(Segment)) {
         for stream in STREAMS {
             segments(self.scan.records(stream)).for_each(&mut *wanted);
+        }
+        if let Some(found) = &self.found {
+            found.segments(wanted);
         }
     }
 

@@ -68,10 +68,12 @@ impl FolderSeed {
             match Scan::of_file(&shown, &mut file, data.as_ref(), &reading, catalog, on_scan) {
                 Ok((scan, _)) => {
                     let number = kept.len() as u32;
-                    scan.contiguous_chunks(|place, id| {
-                        let at = data.as_ref().map_or(Some(place.start), |data| data.in_file(place));
-                        chunks.extend(at.map(|at| (number, at, id)));
-                    });
+                    for scan in std::iter::once(&scan).chain(scan.found.as_deref()) {
+                        scan.contiguous_chunks(|place, id| {
+                            let at = data.as_ref().map_or(Some(place.start), |data| data.in_file(place));
+                            chunks.extend(at.map(|at| (number, at, id)));
+                        });
+                    }
                     kept.push(path);
                 }
                 Err(error) => context.progress.warn(&format!("seed: {error}")),

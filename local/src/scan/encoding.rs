@@ -1,0 +1,174 @@
+//! The form in which the catalog remembers a scan.
+
+use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Record, varint};
+use regrow_image::{LayoutBuilder, Op, StreamKind};
+
+use super::{Gap, Scan};
+use crate::coded::Unfolded;
+
+impl Scan {
+    /// For the catalog: digest, records of both streams, gaps, coded files, operations, then what is
+    /// found behind lost headers.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = self.digest.to_vec();
+        for records in [&self.skeleton, &self.contents] {
+            put_records(&mut out, records.len(), records.iter());
+        }
+        varint::put(&mut out, self.gaps.len() as u64);
+        for gap in &self.gaps {
+            varint::put(&mut out, gap.before as u64);
+            varint::put(&mut out, gap.bytes);
+        }
+        varint::put(&mut out, self.unfolded.len() as u64);
+        self.unfolded.iter().for_each(|unfolded| unfolded.encode(&mut out));
+        put_records(&mut out, self.opaque.len(), self.opaque.iter().map(|(record, _)| record));
+        self.opaque.iter().for_each(|&(_, at)| varint::put(&mut out, at));
+        let mut ops = Vec::new();
+        for op in self.layout.ops() {
+            let number = match op {
+                Op::Literal(len) => u64::from(len) << 1,
+                Op::Contents(len) => len << 1 | 1,
+                // No operation is of no bytes.
+                Op::BeginCoded => 0,
+                Op::EndCoded => 1,
+            };
+            varint::put(&mut ops, number);
+        }
+        varint::put(&mut out, ops.len() as u64);
+        out.extend_from_slice(&ops);
+        out.extend(self.found.iter().flat_map(|found| found.encode()));
+        out
+    }
+
+    /// `None` for anything that [`Scan::encode`] did not write.
+    pub(super) fn decode(blob: &[u8]) -> Option<Self> {
+        let (mut scan, rest) = Self::decode_one(blob)?;
+        if !rest.is_empty() {
+            let (found, rest) = Self::decode_one(rest)?;
+            scan.found = rest.is_empty().then(|| Some(Box::new(found)))?;
+        }
+        Some(scan)
+    }
+
+    /// Decodes a scan without what was found, and gives what comes behind it.
+    fn decode_one(mut blob: &[u8]) -> Option<(Self, &[u8])> {
+        let (digest, rest) = blob.split_first_chunk::<32>()?;
+        blob = rest;
+        let skeleton = take_records(&mut blob)?;
+        let contents = take_records(&mut blob)?;
+        let gaps = take_gaps(&mut blob)?;
+        let count = varint::take(&mut blob).filter(|&count| count <= blob.len() as u64 / 5)?;
+        let unfolded: Vec<Unfolded> = (0..count).map(|_| Unfolded::decode(&mut blob)).collect::<Option<_>>()?;
+        let opaque = take_records(&mut blob)?;
+        let places: Vec<u64> = opaque.iter().map(|_| varint::take(&mut blob)).collect::<Option<_>>()?;
+        let opaque: Vec<(Record, u64)> = opaque.into_iter().zip(places).collect();
+        let ops_bytes = varint::take(&mut blob).and_then(|bytes| usize::try_from(bytes).ok())?;
+        let (mut ops, rest) = blob.split_at_checked(ops_bytes)?;
+        let mut layout = LayoutBuilder::new(u64::MAX >> 2);
+        while !ops.is_empty() {
+            let number = varint::take(&mut ops)?;
+            let op = match number & 1 {
+                0 if number == 0 => Op::BeginCoded,
+                1 if number == 1 => Op::EndCoded,
+                0 => Op::Literal(u32::try_from(number >> 1).ok().filter(|&len| len > 0)?),
+                _ => Op::Contents(number >> 1),
+            };
+            layout.push_op(op).ok()?;
+        }
+        let layout = layout.finish().ok()?;
+        let scan = Self { digest: *digest, skeleton, contents, gaps, layout, unfolded, opaque, found: None };
+        scan.fits().then_some((scan, rest))
+    }
+
+    /// Whether its parts go together.
+    fn fits(&self) -> bool {
+        let bytes = |stream| self.records(stream).iter().map(|record| u64::from(record.len)).sum::<u64>();
+        let gaps = self.gaps.iter().try_fold(0u64, |sum, gap| sum.checked_add(gap.bytes));
+        let contents = gaps.and_then(|gaps| gaps.checked_add(bytes(StreamKind::Contents)));
+        let ascend = self.gaps.is_sorted_by(|gap, next| gap.before < next.before);
+        let within = self.gaps.last().is_none_or(|last| last.before <= self.contents.len());
+        ascend
+            && within
+            && self.layout.skeleton_bytes() == bytes(StreamKind::Skeleton)
+            && Some(self.layout.contents_bytes()) == contents
+            && self.layout.coded().eq(self.unfolded.iter().map(|unfolded| unfolded.plain.clone()))
+    }
+}
+
+fn take_gaps(blob: &mut &[u8]) -> Option<Vec<Gap>> {
+    let count = varint::take(blob).filter(|&count| count <= blob.len() as u64 / 2)?;
+    let mut next = || {
+        let before = usize::try_from(varint::take(blob)?).ok()?;
+        let bytes = varint::take(blob).filter(|&bytes| bytes > 0)?;
+        Some(Gap { before, bytes })
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn put_records<'r>(out: &mut Vec<u8>, count: usize, records: impl Iterator<Item = &'r Record>) {
+    varint::put(out, count as u64);
+    for record in records {
+        out.extend_from_slice(&record.id.0);
+        varint::put(out, u64::from(record.len));
+    }
+}
+
+fn take_records(blob: &mut &[u8]) -> Option<Vec<Record>> {
+    let count = varint::take(blob)?;
+    if count > blob.len() as u64 / 33 {
+        return None;
+    }
+    let mut records = Vec::with_capacity(count as usize);
+    for _ in 0..count {
+        let (id, rest) = blob.split_first_chunk::<32>()?;
+        *blob = rest;
+        let len = varint::take(blob).filter(|&len| len > 0 && len <= u64::from(MAX_CHUNK_BYTES))?;
+        records.push(Record { id: ChunkId(*id), len: len as u32 });
+    }
+    Some(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::path::Path;
+
+    use regrow_chunker::Params;
+
+    use crate::NoProgress;
+    use crate::Stage;
+    use crate::ingest::{GzipFiles, Reading};
+    use crate::pool::Pool;
+    use crate::scan::Scan;
+    use crate::scan::tests::check_round_trip;
+
+    /// A tar in which a header is lost, with gaps where nothing is found.
+    #[test]
+    fn what_is_found_in_a_damaged_tar_is_remembered_too() {
+        let mut tar = tar::Builder::new(Vec::new());
+        for number in 0..30 {
+            let mut bytes = vec![0; 30_000];
+            blake3::Hasher::new().update(&[number]).finalize_xof().fill(&mut bytes);
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            tar.append_data(&mut header, format!("file {number}"), bytes.as_slice()).unwrap();
+        }
+        let whole = tar.into_inner().unwrap();
+        let mut damaged = whole.clone();
+        damaged[300_000..350_000].fill(0);
+        let scan_of = |image: &[u8]| {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(image).unwrap();
+            std::io::Seek::rewind(&mut file).unwrap();
+            let pool = Pool::new();
+            let (params, progress, gzip_files) = (Params::default(), &NoProgress, GzipFiles::Scan);
+            let reading = Reading { params, pool: &pool, stage: Stage::Scan, progress, gzip_files };
+            Scan::of_file(Path::new("x"), &mut file, None, &reading, None, &|| ()).unwrap().0
+        };
+        assert!(scan_of(&whole).found.is_none());
+        let scan = scan_of(&damaged);
+        let found = scan.found.as_ref().unwrap();
+        assert!(!found.gaps.is_empty() && scan.gaps.is_empty() && found.digest == scan.digest);
+        check_round_trip(&scan);
+    }
+}
