@@ -37,7 +37,7 @@ fn a_file_that_is_no_catalog_is_left_alone() {
     env.make("new", &image);
     env.write("seed", &image);
     let outcome = env.run("extract --catalog seed --seed seed new.rgx out").success();
-    assert!(outcome.stderr.contains("no catalog"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("is not a catalog"), "{}", outcome.stderr);
     assert!(env.read("out") == image && env.read("seed") == image);
     assert!(!env.exists("seed.unusable"));
 }

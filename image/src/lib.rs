@@ -20,9 +20,9 @@
 //! let mut splitter = Splitter::new(Params::default());
 //! splitter.push(Bytes::from(image.clone()));
 //! let chunks = splitter.finish();
-//! let stream = |kind| chunks.iter().filter(|chunk| chunk.stream == kind).flat_map(|chunk| chunk.bytes.to_vec());
-//! let skeleton: Vec<u8> = stream(StreamKind::Skeleton).collect();
-//! let contents: Vec<u8> = stream(StreamKind::Contents).collect();
+//! let bytes = |kind| chunks.iter().filter(move |chunk| chunk.stream == kind).flat_map(|chunk| chunk.bytes.to_vec());
+//! let skeleton: Vec<u8> = bytes(StreamKind::Skeleton).collect();
+//! let contents: Vec<u8> = bytes(StreamKind::Contents).collect();
 //!
 //! let mut builder = LayoutBuilder::new(image.len() as u64);
 //! builder.push(&skeleton)?;

@@ -57,7 +57,7 @@ fn a_patch_waits_beside_the_output() {
     let planned = site.env.json(&format!("extract --dry-run --seed seed {url} out"));
     assert_eq!(number(&planned, "bytes_fetched"), site.env.read("new.rgx").len() as u64, "{planned}");
     server.reset_counts();
-    // The cache is swept away in the end; the code below checks that.
+    // The patch beside the output is removed in the end; the second extract below checks that.
     let (report, _) = site.extract(&server, "--seed seed");
     check_patched(&report);
     assert_eq!((asked(&server), server.request_count()), (0, 1), "{:?}", server.requests());

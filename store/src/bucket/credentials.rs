@@ -110,8 +110,8 @@ fn check(credentials: &Credentials) -> Result<(), CredentialsError> {
 fn failure(error: &CredentialsError) -> Failure {
     let cause = deepest(error);
     let reason = format!(
-        "the AWS credentials that are set up cannot be had: {cause}; check the profile, or sign in again, for instance \
-         with `aws sso login`"
+        "the AWS credentials that are set up cannot be obtained: {cause}; check the profile, or sign in again, for \
+         instance with `aws sso login`"
     );
     Failure::Credentials { reason: reason.split_whitespace().collect::<Vec<_>>().join(" ") }
 }

@@ -141,7 +141,7 @@ async fn credentials_that_are_set_up_and_cannot_be_had_are_an_error() {
     let (bucket, home) = (Bucket::new().await, tempfile::tempdir().unwrap());
     profiles(home.path(), "[default]\ncredential_process = false\n");
     let line = outcome(home.path(), &[("AWS_ENDPOINT_URL", bucket.server.endpoint())]).await;
-    assert!(line.starts_with("s3://bucket/s: the AWS credentials that are set up cannot be had: "), "{line}");
+    assert!(line.starts_with("s3://bucket/s: the AWS credentials that are set up cannot be obtained: "), "{line}");
     assert!(line.contains("aws sso login"), "{line}");
     let line = outcome(home.path(), &[("TEST_PROFILE", "absent")]).await;
     assert!(line.contains("absent"), "{line}");
