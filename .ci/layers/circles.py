@@ -129,6 +129,9 @@ class Crate:
         targets = (self.absolute(module, path) for path in paths)
         return {self.module_of(target) for target in targets if target is not None}
 
+    def is_folder(self, module):
+        return any(len(other) > len(module) and other[: len(module)] == module for other in self.texts)
+
     def circles(self):
         """Circles of sibling modules, each with the imports that make it."""
         edges = {}
@@ -142,7 +145,7 @@ class Crate:
                     edges.setdefault(pair, []).append(f"{'::'.join(module)} -> {'::'.join(target)}")
         found = []
         for group in strong_groups(edges):
-            if any((self.src / Path(*module)).is_dir() for module in group):
+            if any(self.is_folder(module) for module in group):
                 found.append((group, sorted(e for (a, b), es in edges.items() if a in group and b in group for e in es)))
         return found
 

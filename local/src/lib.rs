@@ -8,6 +8,7 @@
 //! Nothing here knows a store or the network. `regrow-patch` and `regrow-sync` build on it.
 
 mod coded;
+mod data;
 mod error;
 mod ingest;
 mod normalize;

@@ -14,9 +14,9 @@ use regrow_image::{Layout, LayoutBuilder, StreamKind, WALK_VERSION, WALK_VERSION
 use regrow_index::{Segment, SegmentCutter, image_id};
 
 use crate::coded::Unfolded;
+use crate::data::Data;
 use crate::ingest::{GzipFiles, Input, LostHeaders, Reading, ingest_damaged};
 use crate::recipe::Recipe;
-use crate::seed::Data;
 use crate::{LocalError, Stage};
 
 /// See the module's documentation.

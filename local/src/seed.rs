@@ -1,6 +1,5 @@
 //! Seeds: local things that hold wanted bytes.
 
-mod data;
 mod file;
 mod folder;
 mod gather;
@@ -16,7 +15,6 @@ use regrow_catalog::Catalog;
 use regrow_chunker::{ChunkId, Params, Record};
 use regrow_index::Segment;
 
-pub(crate) use data::Data;
 pub use file::FileSeed;
 pub use folder::{FolderSeed, GuessedFiles};
 pub use patched::{PatchSeed, PatchSeedBuilder};

@@ -1,7 +1,6 @@
 //! A store in a folder of this computer, or of a mounted share.
 
 mod arrive;
-mod durable;
 mod links;
 mod list;
 mod open;
@@ -21,7 +20,6 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
 use crate::name::check_name;
 use crate::{ByteStream, Download, ReadStore, Span, StoreError};
 
-pub use durable::{sync_folder, temporary_file};
 pub use open::open_regular;
 pub use reader::FolderReader;
 

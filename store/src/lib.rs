@@ -35,6 +35,7 @@
 mod bucket;
 mod deadline;
 mod describe;
+mod durable;
 mod error;
 mod failover;
 mod folder;
@@ -58,9 +59,10 @@ pub use bucket::BucketStore;
 pub use bucket::{Addressing, BucketCredentials, BucketOptions, BucketUrl, Provider};
 pub use deadline::Deadline;
 pub use describe::{list_packs, open_description, read_description, read_small, read_tail, read_tail_of, take_bounded};
+pub use durable::{sync_folder, temporary_file};
 pub use error::{BucketProblem, StoreError};
 pub use failover::Failover;
-pub use folder::{FolderReader, FolderStore, open_regular, sync_folder, temporary_file};
+pub use folder::{FolderReader, FolderStore, open_regular};
 pub use frame::{Compressor, Decompressor, FRAME_TARGET_BYTES, MAX_FRAME_BYTES, PlainFrame, StoredFrame};
 #[cfg(feature = "http")]
 pub use http::{
@@ -84,8 +86,3 @@ pub use shown::{shown_malformed, shown_url};
 pub use write::{
     Condition, Content, Depth, ListStore, ObjectInfo, ObjectKind, PruneStore, PutOutcome, Store, WriteStore,
 };
-
-/// The type of stores in buckets. It has no values without the feature `buckets`.
-#[cfg(not(feature = "buckets"))]
-#[derive(Debug)]
-pub enum BucketStore {}

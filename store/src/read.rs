@@ -1,8 +1,9 @@
 //! The contract of a store that is read. A backend implements `get` and `location`; the other methods have
 //! defaults.
 
+use std::any::Any;
 use std::fmt::{self, Debug};
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 use futures::stream::{Stream, StreamExt};
 
-use crate::{BucketStore, StoreError};
+use crate::StoreError;
 
 /// A body that arrives in pieces.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, StoreError>> + Send>>;
@@ -109,8 +110,9 @@ pub trait ReadStore: Send + Sync + Debug {
         false
     }
 
-    /// The bucket that the store lies in, if it does. Its objects may be copied within the bucket.
-    fn as_bucket(&self) -> Option<&BucketStore> {
+    /// The backend itself, behind all decorators, where it can copy objects without their bytes coming here. Another
+    /// backend of its kind recognises it by its type ([`WriteStore::copy_from`](crate::WriteStore::copy_from)).
+    fn backend(&self) -> Option<&dyn Any> {
         None
     }
 
@@ -118,7 +120,8 @@ pub trait ReadStore: Send + Sync + Debug {
     fn location(&self) -> &str;
 }
 
-impl<S: ReadStore + ?Sized> ReadStore for Arc<S> {
+/// `Arc`, `Box` and references hand everything on.
+impl<P: Deref<Target: ReadStore> + Send + Sync + Debug> ReadStore for P {
     fn get<'a>(&'a self, name: &'a str, span: Span) -> BoxFuture<'a, Result<Download, StoreError>> {
         (**self).get(name, span)
     }
@@ -135,34 +138,8 @@ impl<S: ReadStore + ?Sized> ReadStore for Arc<S> {
         (**self).is_local()
     }
 
-    fn as_bucket(&self) -> Option<&BucketStore> {
-        (**self).as_bucket()
-    }
-
-    fn location(&self) -> &str {
-        (**self).location()
-    }
-}
-
-impl<S: ReadStore + ?Sized> ReadStore for Box<S> {
-    fn get<'a>(&'a self, name: &'a str, span: Span) -> BoxFuture<'a, Result<Download, StoreError>> {
-        (**self).get(name, span)
-    }
-
-    fn get_unless<'a>(
-        &'a self,
-        name: &'a str,
-        version: &'a str,
-    ) -> BoxFuture<'a, Result<Option<Download>, StoreError>> {
-        (**self).get_unless(name, version)
-    }
-
-    fn is_local(&self) -> bool {
-        (**self).is_local()
-    }
-
-    fn as_bucket(&self) -> Option<&BucketStore> {
-        (**self).as_bucket()
+    fn backend(&self) -> Option<&dyn Any> {
+        (**self).backend()
     }
 
     fn location(&self) -> &str {

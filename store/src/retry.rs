@@ -11,8 +11,8 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 
 use crate::{
-    BucketStore, ByteStream, Condition, Content, Deadline, Depth, Download, ListStore, ObjectInfo, ObjectKind,
-    PruneStore, PutOutcome, ReadStore, Span, StoreError, WriteStore,
+    ByteStream, Condition, Content, Deadline, Depth, Download, ListStore, ObjectInfo, ObjectKind, PruneStore,
+    PutOutcome, ReadStore, Span, StoreError, WriteStore,
 };
 
 /// The longest wait that a server can ask for by `Retry-After`.
@@ -184,8 +184,8 @@ impl<S: ReadStore + 'static> ReadStore for Retry<S> {
         self.inner.is_local()
     }
 
-    fn as_bucket(&self) -> Option<&BucketStore> {
-        self.inner.as_bucket()
+    fn backend(&self) -> Option<&dyn std::any::Any> {
+        self.inner.backend()
     }
 
     fn location(&self) -> &str {

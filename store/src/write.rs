@@ -2,8 +2,8 @@
 //! of them.
 
 use std::fmt::Debug;
+use std::ops::Deref;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -157,7 +157,7 @@ pub trait Store: ReadStore + ListStore + WriteStore + PruneStore {}
 
 impl<S: ReadStore + ListStore + WriteStore + PruneStore + ?Sized> Store for S {}
 
-impl<S: ListStore + ?Sized> ListStore for Arc<S> {
+impl<P: Deref<Target: ListStore> + Send + Sync + Debug> ListStore for P {
     fn list<'a>(&'a self, folder: &'a str, depth: Depth) -> BoxStream<'a, Result<ObjectInfo, StoreError>> {
         (**self).list(folder, depth)
     }

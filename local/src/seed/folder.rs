@@ -15,7 +15,8 @@ use regrow_image::TreeEntry;
 use regrow_index::Segment;
 
 use super::rooted::Rooted;
-use super::{Data, Seed, SeedContext, first_with_id, sorted_by_id};
+use super::{Seed, SeedContext, first_with_id, sorted_by_id};
+use crate::data::Data;
 use crate::ingest::{GzipFiles, Reading};
 use crate::scan::Scan;
 use crate::{LocalError, Stage};

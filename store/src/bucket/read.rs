@@ -133,7 +133,7 @@ impl ReadStore for BucketStore {
         Box::pin(self.read_unless(name, version))
     }
 
-    fn as_bucket(&self) -> Option<&BucketStore> {
+    fn backend(&self) -> Option<&dyn std::any::Any> {
         Some(self)
     }
 

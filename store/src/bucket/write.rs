@@ -192,7 +192,7 @@ impl WriteStore for BucketStore {
         _kind: ObjectKind,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
-            match from.as_bucket() {
+            match from.backend().and_then(|backend| backend.downcast_ref::<Self>()) {
                 // Azure copies after it has answered, so a copy may fail after it has been accepted.
                 Some(from) if self.shares_bucket_with(from) && self.url.provider != Provider::Azure => {
                     self.copy_within(from, name).await

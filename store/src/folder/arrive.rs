@@ -10,9 +10,9 @@ use rustix::fs::{AtFlags, CWD, RenameFlags};
 use rustix::io::Errno;
 use tempfile::{NamedTempFile, PersistError};
 
-use super::durable::{create_folders, temporary_file};
 use super::tidy::{COPY_PREFIX, STAGING_FOLDER};
 use super::write::version_at;
+use crate::durable::{create_folders, temporary_file};
 use crate::{Condition, PutOutcome, StoreError};
 
 /// Gives a complete and durable file its name, if the condition holds. `root` is the folder of the store.

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use futures::future::BoxFuture;
 
 use super::arrive::arrive;
-use super::durable::{create_folders, sync_folder, temporary_file};
 use super::tidy::{COPY_PREFIX, STAGING_FOLDER, check_free, is_store, remove_abandoned};
 use super::{FolderStore, blocking, links};
+use crate::durable::{create_folders, sync_folder, temporary_file};
 use crate::name::check_name;
 use crate::{Condition, Content, ObjectKind, PutOutcome, StoreError, WriteStore};
 

@@ -22,7 +22,7 @@ pub fn sync_folder(folder: &Path) -> Result<(), StoreError> {
 
 /// Makes a folder and the missing ones above it, so that all their names are durable. A file in a folder whose own
 /// name is lost is lost too.
-pub(super) fn create_folders(folder: &Path) -> Result<(), StoreError> {
+pub(crate) fn create_folders(folder: &Path) -> Result<(), StoreError> {
     let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.is_dir();
     let missing: Vec<&Path> = folder.ancestors().take_while(is_missing).collect();
     fs::create_dir_all(folder).map_err(StoreError::io(folder))?;
