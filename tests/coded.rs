@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use regrow_deflate::encoders::{Known, encode_block};
+use regrow_deflate::encoders::{KnownEncoder, encode_block};
 use regrow_deflate::{GzipTrailer, Klauspost, KlauspostVersion};
 
 use crate::environment::{Outcome, TestEnvironment};
@@ -13,7 +13,7 @@ use crate::report::{check_extract, check_make, number};
 use crate::server::{Answer, Server};
 
 /// Two versions of an image whose layers are compressed.
-fn coded_versions(encoder: Known) -> [Vec<u8>; 2] {
+fn coded_versions(encoder: KnownEncoder) -> [Vec<u8>; 2] {
     let mut time = 1_700_000_000;
     version_layers().map(|layers| {
         time += 500_000;
@@ -391,7 +391,7 @@ fn a_stream_that_is_nearly_an_encoders_is_corrected() {
         })
         .collect();
     let plain = [Tree::sample("near", 10).tar(1), text].concat();
-    let of = |version| Known::Klauspost(Klauspost::Pgzip { level: 5, version, block_bytes: 1 << 20 });
+    let of = |version| KnownEncoder::Klauspost(Klauspost::Pgzip { level: 5, version, block_bytes: 1 << 20 });
     let mut blob = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
     let blocks: Vec<&[u8]> = plain.chunks(1 << 20).collect();
     for (number, block) in blocks.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use regrow_deflate::encoders::{Encoder, GoGeneration, Known, ZlibFamily};
+use regrow_deflate::encoders::{Encoder, GoGeneration, KnownEncoder, ZlibFamily};
 use regrow_deflate::{GzipTrailer, Klauspost, KlauspostVersion};
 
 /// A stand-in for an earlier index. It begins like one.
@@ -83,7 +83,7 @@ pub(crate) fn docker_save(layers: &[Tree], time: u64) -> Vec<u8> {
 }
 
 /// A gzip member as this encoder writes it.
-pub(crate) fn gzip(plain: &[u8], encoder: Known) -> Vec<u8> {
+pub(crate) fn gzip(plain: &[u8], encoder: KnownEncoder) -> Vec<u8> {
     let mut out = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
     let (mut stream, mut trailer) = (Encoder::new(encoder), GzipTrailer::default());
     stream.write(plain, &mut out);
@@ -94,11 +94,11 @@ pub(crate) fn gzip(plain: &[u8], encoder: Known) -> Vec<u8> {
 }
 
 /// The encoder that skopeo, podman and buildah use by default.
-pub(crate) const PGZIP: Known =
-    Known::Klauspost(Klauspost::Pgzip { level: 5, version: KlauspostVersion::V1_15, block_bytes: 1 << 20 });
+pub(crate) const PGZIP: KnownEncoder =
+    KnownEncoder::Klauspost(Klauspost::Pgzip { level: 5, version: KlauspostVersion::V1_15, block_bytes: 1 << 20 });
 /// The encoder that Docker, with Go up to 1.26, uses by default.
-pub(crate) const GO: Known = Known::Go { generation: GoGeneration::Before127, level: 6 };
-pub(crate) const GNU_GZIP: Known = Known::Zlib(ZlibFamily::Gzip { level: 9 });
+pub(crate) const GO: KnownEncoder = KnownEncoder::Go { generation: GoGeneration::Before127, level: 6 };
+pub(crate) const GNU_GZIP: KnownEncoder = KnownEncoder::Zlib(ZlibFamily::Gzip { level: 9 });
 
 /// An OCI archive: a tar with compressed layers.
 pub(crate) fn oci(layers: &[Tree], time: u64, compressed: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {

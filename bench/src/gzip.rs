@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use flate2::{Decompress, FlushDecompress, Status};
-use regrow_deflate::encoders::{Encoder, GoGeneration, Known, ZlibFamily, recognise};
+use regrow_deflate::encoders::{Encoder, GoGeneration, KnownEncoder, ZlibFamily, recognise};
 use regrow_deflate::{Inflater, Klauspost, KlauspostVersion};
 
 use crate::Result;
@@ -43,20 +43,20 @@ encoder.compress(data) + encoder.flush()
 print(int((time.perf_counter() - start) * 1e9))";
 
 /// The encoders of most layers, each on one core.
-fn encoders() -> [(Known, Original); 10] {
-    let zlib = |level| Known::Zlib(ZlibFamily::Zlib { level, memory: 8 });
-    let gzip = |level| Known::Zlib(ZlibFamily::Gzip { level });
-    let go = |generation, level| (Known::Go { generation, level }, Original::Go(generation, level));
+fn encoders() -> [(KnownEncoder, Original); 10] {
+    let zlib = |level| KnownEncoder::Zlib(ZlibFamily::Zlib { level, memory: 8 });
+    let gzip = |level| KnownEncoder::Zlib(ZlibFamily::Gzip { level });
+    let go = |generation, level| (KnownEncoder::Go { generation, level }, Original::Go(generation, level));
     let version = KlauspostVersion::V1_20;
-    let klauspost = Known::Klauspost(Klauspost::Gzip { level: 5, version });
-    let pgzip = Known::Klauspost(Klauspost::Pgzip { level: 5, version, block_bytes: 1 << 20 });
+    let klauspost = KnownEncoder::Klauspost(Klauspost::Gzip { level: 5, version });
+    let pgzip = KnownEncoder::Klauspost(Klauspost::Pgzip { level: 5, version, block_bytes: 1 << 20 });
     [
         (zlib(1), Original::Python(1)),
         (zlib(6), Original::Python(6)),
         (zlib(9), Original::Python(9)),
         (gzip(6), Original::Program("gzip", "-6")),
         (gzip(9), Original::Program("gzip", "-9")),
-        (Known::Zlib(ZlibFamily::Pigz { level: 6 }), Original::None),
+        (KnownEncoder::Zlib(ZlibFamily::Pigz { level: 6 }), Original::None),
         go(GoGeneration::Before127, 6),
         go(GoGeneration::From127, 6),
         (klauspost, Original::None),
@@ -80,7 +80,7 @@ pub(crate) fn measure(image: &Path, folder: &Path, runs: usize) -> Result<String
     Ok(format!("{}\n{}", rows.finish(), inflating(&plain, runs)?))
 }
 
-fn row(known: Known, original: &Original, plain: &[u8], sample: &Path, runs: usize) -> Result<[String; 5]> {
+fn row(known: KnownEncoder, original: &Original, plain: &[u8], sample: &Path, runs: usize) -> Result<[String; 5]> {
     let stored = encoded(known, plain);
     let [made, verified] = rates(
         runs,
@@ -97,7 +97,7 @@ fn row(known: Known, original: &Original, plain: &[u8], sample: &Path, runs: usi
     ])
 }
 
-fn encoded(known: Known, plain: &[u8]) -> Vec<u8> {
+fn encoded(known: KnownEncoder, plain: &[u8]) -> Vec<u8> {
     let (mut encoder, mut out) = (Encoder::new(known), Vec::new());
     plain.chunks(PIECE_BYTES).for_each(|piece| encoder.write(piece, &mut out));
     encoder.finish(&mut out);
@@ -116,7 +116,7 @@ fn inflated(stored: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// Does all the work of proving that an encoder wrote a stream, including inflating it.
-fn verify(known: Known, stored: &[u8], plain_bytes: usize) -> Result<u64> {
+fn verify(known: KnownEncoder, stored: &[u8], plain_bytes: usize) -> Result<u64> {
     let plain = inflated(stored)?;
     let mut found = recognise(&stored[..stored.len().min(PREFIX_BYTES)], &plain[..plain.len().min(PREFIX_BYTES)]);
     let proven = found.any(|found| encoded(found, &plain) == stored);
@@ -152,7 +152,7 @@ fn python_time(level: u8, sample: &Path) -> Result<Duration> {
 
 /// Compares our inflater, which can stop and go on anywhere, with one that cannot.
 fn inflating(plain: &[u8], runs: usize) -> Result<String> {
-    let stored = encoded(Known::Zlib(ZlibFamily::Zlib { level: 6, memory: 8 }), plain);
+    let stored = encoded(KnownEncoder::Zlib(ZlibFamily::Zlib { level: 6, memory: 8 }), plain);
     let [ours, theirs] = rates(
         runs,
         plain.len() as u64,

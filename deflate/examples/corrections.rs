@@ -6,7 +6,7 @@ use std::io::Read;
 use std::time::Instant;
 
 use flate2::{Compress, Compression, FlushCompress};
-use regrow_deflate::encoders::{Encoder, GoGeneration, Known};
+use regrow_deflate::encoders::{Encoder, GoGeneration, KnownEncoder};
 use regrow_deflate::{Differ, Klauspost, KlauspostEncoder, KlauspostVersion, Patcher};
 
 const PIECE_BYTES: usize = 64 << 10;
@@ -41,7 +41,7 @@ impl By {
         };
         match self {
             Self::Go(generation, level) => {
-                let (mut encoder, mut out) = (Encoder::new(Known::Go { generation, level }), Vec::new());
+                let (mut encoder, mut out) = (Encoder::new(KnownEncoder::Go { generation, level }), Vec::new());
                 encoder.write(plain, &mut out);
                 encoder.finish(&mut out);
                 out

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use regrow_deflate::encoders::{Encoder, GoGeneration, Known};
+use regrow_deflate::encoders::{Encoder, GoGeneration, KnownEncoder};
 
 #[path = "../tests/go_encoders/real.rs"]
 mod real;
@@ -21,8 +21,8 @@ fn main() {
     let levels: Vec<i8> = arguments.map(|level| level.parse().expect("a level")).collect();
     for generation in [GoGeneration::Before127, GoGeneration::From127, GoGeneration::From127Fused] {
         let mut real = real::RealGo::of(generation);
-        for known in Known::all().filter(|known| matches!(known, Known::Go { .. })) {
-            let Known::Go { generation: its, level } = known else { continue };
+        for known in KnownEncoder::all().filter(|known| matches!(known, KnownEncoder::Go { .. })) {
+            let KnownEncoder::Go { generation: its, level } = known else { continue };
             if its != generation || !levels.is_empty() && !levels.contains(&level) {
                 continue;
             }
@@ -44,7 +44,7 @@ fn main() {
     }
 }
 
-fn encoded(known: Known, plain: &[u8]) -> Vec<u8> {
+fn encoded(known: KnownEncoder, plain: &[u8]) -> Vec<u8> {
     let (mut encoder, mut stream) = (Encoder::new(known), Vec::new());
     plain.chunks(WRITE_BYTES).for_each(|piece| encoder.write(piece, &mut stream));
     encoder.finish(&mut stream);

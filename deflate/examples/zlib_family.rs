@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use regrow_deflate::encoders::{Encoder, Known, ZlibFamily};
+use regrow_deflate::encoders::{Encoder, KnownEncoder, ZlibFamily};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         _ => return Err("no such family".into()),
     };
     let start = Instant::now();
-    let (mut encoder, mut out) = (Encoder::new(Known::Zlib(kind)), Vec::new());
+    let (mut encoder, mut out) = (Encoder::new(KnownEncoder::Zlib(kind)), Vec::new());
     encoder.write(&plain, &mut out);
     encoder.finish(&mut out);
     eprintln!("{:.1} MB/s", plain.len() as f64 / start.elapsed().as_secs_f64() / 1e6);

@@ -4,14 +4,14 @@
 //! makes of the plain bytes: blocks with blocks, tokens with tokens. What differs are *corrections*, from which and from the
 //! prediction [`Patcher`] makes exactly the stream. Both take streams in pieces and bounded memory.
 //!
-//! [`crate::format::structure`] says what a stream consists of, [`crate::format::parser`] takes it apart, [`crate::format::writer`] is the way back. [`compare`] is the one
+//! [`crate::format::structure`] says what a stream consists of, [`crate::format::parser`] takes it apart, [`crate::format::writer`] is the way back. [`differ`] is the one
 //! side, [`patcher`] the other; what both know of the predicted stream is [`predicted`], and [`marks`], [`headers`] and
 //! [`channels`] are how corrections are written.
 
 mod actual;
-mod built;
 mod channels;
-mod compare;
+mod code_builder;
+mod differ;
 mod headers;
 mod history;
 mod listing;
@@ -22,5 +22,5 @@ mod predicted;
 #[cfg(test)]
 mod tests;
 
-pub use compare::Differ;
+pub use differ::Differ;
 pub use patcher::Patcher;

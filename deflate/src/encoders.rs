@@ -29,7 +29,7 @@ use crate::number::{put_number, take_number};
 
 /// An encoder that is known exactly.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Known {
+pub enum KnownEncoder {
     /// `compress/flate` of Go's standard library, and so its `compress/gzip` and `compress/zlib`.
     Go {
         /// Which of its implementations.
@@ -60,8 +60,8 @@ pub struct Blocks {
     pub ends_with_partial: bool,
 }
 
-impl Known {
-    /// The number that stands for it in files, with [`Known::put`]'s parameters: never changes, never means another.
+impl KnownEncoder {
+    /// The number that stands for it in files, with [`KnownEncoder::put`]'s parameters: never changes, never means another.
     #[must_use]
     pub fn number(self) -> u16 {
         match self {
@@ -80,7 +80,7 @@ impl Known {
         }
     }
 
-    /// Takes an encoder off the front of `bytes`; `None` for what [`Known::put`] does not write.
+    /// Takes an encoder off the front of `bytes`; `None` for what [`KnownEncoder::put`] does not write.
     pub fn take(bytes: &mut &[u8]) -> Option<Self> {
         let number = u16::try_from(take_number(bytes)?).ok()?;
         if number < PGZIP_NUMBERS {
@@ -133,7 +133,7 @@ impl Known {
     }
 }
 
-impl fmt::Display for Known {
+impl fmt::Display for KnownEncoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Go { generation, level } => write!(f, "Go compress/gzip {generation}, level {level}"),
@@ -149,19 +149,19 @@ pub struct Encoder {
 }
 
 enum OfKind {
-    Go(go::Encoder),
+    Go(go::GoEncoder),
     Klauspost(Box<KlauspostEncoder>),
-    Zlib(Box<zlib::Encoder>),
+    Zlib(Box<zlib::ZlibEncoder>),
 }
 
 impl Encoder {
     /// An encoder at the start of a stream. A level that `known` does not have is taken for its default.
     #[must_use]
-    pub fn new(known: Known) -> Self {
+    pub fn new(known: KnownEncoder) -> Self {
         let of_kind = match known {
-            Known::Go { generation, level } => OfKind::Go(go::Encoder::new(generation, level)),
-            Known::Klauspost(kind) => OfKind::Klauspost(Box::new(KlauspostEncoder::new(kind))),
-            Known::Zlib(kind) => OfKind::Zlib(Box::new(zlib::Encoder::new(kind))),
+            KnownEncoder::Go { generation, level } => OfKind::Go(go::GoEncoder::new(generation, level)),
+            KnownEncoder::Klauspost(kind) => OfKind::Klauspost(Box::new(KlauspostEncoder::new(kind))),
+            KnownEncoder::Zlib(kind) => OfKind::Zlib(Box::new(zlib::ZlibEncoder::new(kind))),
         };
         Self { of_kind }
     }
@@ -187,12 +187,12 @@ impl Encoder {
 
 /// Appends one block of an encoder that has [`Blocks`]: `dictionary` are the plain bytes before it. Of another encoder it is all
 /// of a stream.
-pub fn encode_block(known: Known, dictionary: &[u8], block: &[u8], is_last: bool, out: &mut Vec<u8>) {
+pub fn encode_block(known: KnownEncoder, dictionary: &[u8], block: &[u8], is_last: bool, out: &mut Vec<u8>) {
     match known {
-        Known::Klauspost(Klauspost::Pgzip { level, version, .. }) => {
+        KnownEncoder::Klauspost(Klauspost::Pgzip { level, version, .. }) => {
             pgzip_block(version, level, dictionary, block, is_last, out);
         }
-        Known::Zlib(kind @ ZlibFamily::Pigz { .. }) => zlib::encode_block(kind, dictionary, block, is_last, out),
+        KnownEncoder::Zlib(kind @ ZlibFamily::Pigz { .. }) => zlib::encode_block(kind, dictionary, block, is_last, out),
         _ => {
             let mut encoder = Encoder::new(known);
             encoder.write(block, out);

@@ -16,7 +16,7 @@ const MAX_DEPTH: u32 = 3;
 
 /// A deflate stream in a file's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundStream {
     /// Where the raw deflate stream alone lies: no header before it, no trailer.
     pub stored: Range<usize>,
     /// What follows the stream and was checked to be computed from its plain bytes.
@@ -35,7 +35,7 @@ pub struct Found {
 /// Streams of more than `max_plain` plain bytes are left out. Plain bytes are not kept: memory is small and constant,
 /// time is linear in the bytes of the file and the plain bytes of its streams.
 #[must_use]
-pub fn find(file: &[u8], max_plain: usize) -> Vec<Found> {
+pub fn find(file: &[u8], max_plain: usize) -> Vec<FoundStream> {
     let mut finder = Finder { file, max_plain, found: Vec::new() };
     finder.look_into(0..file.len(), 0);
     finder.found
@@ -50,7 +50,7 @@ pub fn is_candidate(prefix: &[u8]) -> bool {
 struct Finder<'a> {
     file: &'a [u8],
     max_plain: usize,
-    found: Vec<Found>,
+    found: Vec<FoundStream>,
 }
 
 impl Finder<'_> {
@@ -83,13 +83,13 @@ impl Finder<'_> {
         }
     }
 
-    fn measured(&self, within: Range<usize>, trailer: Trailer) -> Option<Found> {
+    fn measured(&self, within: Range<usize>, trailer: Trailer) -> Option<FoundStream> {
         let bytes = &self.file[within.clone()];
         let mut sum = Sum::new(trailer);
         let stream_bytes = inflate_start(bytes, self.max_plain, |piece| sum.update(piece)).ok()?;
         let plain_bytes = sum.plain_bytes();
         let trailer = if bytes[stream_bytes..].starts_with(&sum.finish()) { trailer } else { Trailer::None };
-        Some(Found { stored: within.start..within.start + stream_bytes, trailer, plain_bytes })
+        Some(FoundStream { stored: within.start..within.start + stream_bytes, trailer, plain_bytes })
     }
 }
 

@@ -2,7 +2,7 @@
 
 pub(crate) mod bit_reader;
 pub(crate) mod bit_writer;
-pub(crate) mod codes;
+pub(crate) mod decode_table;
 pub(crate) mod dynamic_header;
 pub(crate) mod header_reader;
 pub(crate) mod parser;

@@ -10,14 +10,14 @@ use std::fmt::Write;
 
 use data::Numbers;
 use real::RealGo;
-use regrow_deflate::encoders::{Encoder, GoGeneration, Known};
+use regrow_deflate::encoders::{Encoder, GoGeneration, KnownEncoder};
 
 const GENERATIONS: [GoGeneration; 3] = [GoGeneration::Before127, GoGeneration::From127, GoGeneration::From127Fused];
 const LEVELS: [i8; 11] = [-2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 /// Made by `record`, from golang 1.19.8 and 1.27.3.
 const GOLDEN: &str = include_str!("go_encoders/golden.txt");
 
-fn encoded(known: Known, pieces: impl Iterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
+fn encoded(known: KnownEncoder, pieces: impl Iterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
     let (mut encoder, mut stream) = (Encoder::new(known), Vec::new());
     pieces.for_each(|piece| encoder.write(piece.as_ref(), &mut stream));
     encoder.finish(&mut stream);
@@ -25,7 +25,7 @@ fn encoded(known: Known, pieces: impl Iterator<Item = impl AsRef<[u8]>>) -> Vec<
 }
 
 /// In pieces of various sizes.
-fn encoded_in_pieces(known: Known, mut plain: &[u8], numbers: &mut Numbers) -> Vec<u8> {
+fn encoded_in_pieces(known: KnownEncoder, mut plain: &[u8], numbers: &mut Numbers) -> Vec<u8> {
     let pieces = std::iter::from_fn(|| {
         let size = numbers.size(19);
         let (now, later) = plain.split_at(size.min(plain.len()));
@@ -35,7 +35,7 @@ fn encoded_in_pieces(known: Known, mut plain: &[u8], numbers: &mut Numbers) -> V
     encoded(known, pieces)
 }
 
-fn line(name: &str, known: Known, stream: &[u8]) -> String {
+fn line(name: &str, known: KnownEncoder, stream: &[u8]) -> String {
     format!("{name} {} {} {}", known.number(), stream.len(), blake3::hash(stream).to_hex())
 }
 
@@ -46,7 +46,7 @@ fn streams_are_as_recorded() {
     for (name, plain) in data::all() {
         for generation in GENERATIONS {
             for level in LEVELS {
-                let known = Known::Go { generation, level };
+                let known = KnownEncoder::Go { generation, level };
                 let stream = encoded_in_pieces(known, &plain, &mut numbers);
                 assert_eq!(Some(&*line(&name, known, &stream)), recorded.next(), "{known:?} of {name}");
             }
@@ -64,7 +64,7 @@ fn record() {
         for (generation, real) in GENERATIONS.into_iter().zip(&mut reals) {
             for level in LEVELS {
                 let stream = real.deflate(level, 0, &plain).0;
-                writeln!(golden, "{}", line(&name, Known::Go { generation, level }, &stream)).unwrap();
+                writeln!(golden, "{}", line(&name, KnownEncoder::Go { generation, level }, &stream)).unwrap();
             }
         }
     }
@@ -79,7 +79,7 @@ fn compare(generation: GoGeneration, rounds: u64) {
         let length = numbers.size(20);
         let plain = data::mixed(&mut numbers, length);
         for level in LEVELS {
-            let known = Known::Go { generation, level };
+            let known = KnownEncoder::Go { generation, level };
             let ours = encoded_in_pieces(known, &plain, &mut numbers);
             assert!(ours == real.deflate(level, 0, &plain).0, "{known:?}, seed {seed}");
         }
@@ -113,7 +113,7 @@ fn write_sizes_make_no_difference() {
         let Some(mut real) = RealGo::of(generation) else { continue };
         let plain = data::mixed(&mut Numbers::new(3), 300_000);
         for level in LEVELS {
-            let ours = encoded(Known::Go { generation, level }, std::iter::once(&plain));
+            let ours = encoded(KnownEncoder::Go { generation, level }, std::iter::once(&plain));
             for write_bytes in [1, 1000, 4096, 32 << 10] {
                 assert!(ours == real.deflate(level, write_bytes, &plain).0, "{level}, writes of {write_bytes}");
             }

@@ -9,7 +9,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use regrow_deflate::encoders::{Encoder, Known, ZlibFamily};
+use regrow_deflate::encoders::{Encoder, KnownEncoder, ZlibFamily};
 
 const GOLDEN: &str = include_str!("zlib_family/golden.txt");
 
@@ -66,7 +66,7 @@ fn some_kinds() -> Vec<ZlibFamily> {
 }
 
 fn encoded(kind: ZlibFamily, plain: &[u8], piece_bytes: usize) -> Vec<u8> {
-    let (mut encoder, mut stream) = (Encoder::new(Known::Zlib(kind)), Vec::new());
+    let (mut encoder, mut stream) = (Encoder::new(KnownEncoder::Zlib(kind)), Vec::new());
     plain.chunks(piece_bytes).for_each(|piece| encoder.write(piece, &mut stream));
     encoder.finish(&mut stream);
     stream

@@ -1,7 +1,7 @@
 //! Two ways back from untrusted data. One makes a gzip member as an index describes it: from an encoder,
 //! corrections of its output, and plain bytes. The other inflates on from a checkpoint of a catalog.
 
-use regrow_deflate::encoders::{Encoder, Known};
+use regrow_deflate::encoders::{Encoder, KnownEncoder};
 use regrow_deflate::{Checkpoint, Differ, Inflater, Patcher};
 
 use crate::input::Input;
@@ -34,7 +34,7 @@ fn from_checkpoint(mut input: Input<'_>) {
 
 fn corrected(mut input: Input<'_>) {
     let mut encoder = input.take(4);
-    let Some(known) = Known::take(&mut encoder) else { return };
+    let Some(known) = KnownEncoder::take(&mut encoder) else { return };
     let len = input.number();
     let (corrections, mut predicted) = (input.take(len.into()).to_vec(), Vec::new());
     let mut encoding = Encoder::new(known);
@@ -56,22 +56,22 @@ fn corrected(mut input: Input<'_>) {
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let plain = b"the block of the stream of the window of the stream ".repeat(90);
-    let known = [Known::all().next(), Known::all().nth(12), Known::all().last()];
+    let known = [KnownEncoder::all().next(), KnownEncoder::all().nth(12), KnownEncoder::all().last()];
     let mut seeds: Vec<Vec<u8>> = known.into_iter().flatten().map(|known| corrections(known, &plain)).collect();
     seeds.push(checkpoint(&plain));
     seeds
 }
 
-fn encoded(known: Known, plain: &[u8]) -> Vec<u8> {
+fn encoded(known: KnownEncoder, plain: &[u8]) -> Vec<u8> {
     let (mut encoder, mut out) = (Encoder::new(known), Vec::new());
     encoder.write(plain, &mut out);
     encoder.finish(&mut out);
     out
 }
 
-fn corrections(known: Known, plain: &[u8]) -> Vec<u8> {
+fn corrections(known: KnownEncoder, plain: &[u8]) -> Vec<u8> {
     // Another encoder's stream of the same bytes needs corrections in most places.
-    let actual = encoded(Known::all().nth(3).expect("an encoder"), plain);
+    let actual = encoded(KnownEncoder::all().nth(3).expect("an encoder"), plain);
     let mut differ = Differ::new(1 << 16);
     differ.push_actual(&actual);
     differ.push_predicted(&encoded(known, plain));
@@ -83,7 +83,7 @@ fn corrections(known: Known, plain: &[u8]) -> Vec<u8> {
 }
 
 fn checkpoint(plain: &[u8]) -> Vec<u8> {
-    let stored = encoded(Known::all().next().expect("an encoder"), plain);
+    let stored = encoded(KnownEncoder::all().next().expect("an encoder"), plain);
     let (mut inflater, mut out) = (Inflater::new(), Vec::new());
     let step = inflater.inflate(&stored, &mut out, 700).expect("a stream");
     let at = inflater.checkpoint().expect("not at the end");

@@ -342,10 +342,10 @@ mod tests {
     /// An image that is a gzip file itself, as Go writes it.
     #[test]
     fn gzip_files_too() {
-        use regrow_deflate::encoders::{Encoder, GoGeneration, Known};
+        use regrow_deflate::encoders::{Encoder, GoGeneration, KnownEncoder};
         let plain = [noise(2_000_000), vec![7; 1_500_000]].concat();
         let mut image = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
-        let mut encoder = Encoder::new(Known::Go { generation: GoGeneration::Before127, level: 6 });
+        let mut encoder = Encoder::new(KnownEncoder::Go { generation: GoGeneration::Before127, level: 6 });
         encoder.write(&plain, &mut image);
         encoder.finish(&mut image);
         let mut trailer = regrow_deflate::GzipTrailer::default();

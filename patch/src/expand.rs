@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use regrow_chunker::ChunkId;
-use regrow_deflate::{Found, Trailer};
+use regrow_deflate::{FoundStream, Trailer};
 use regrow_local::{LocalError, Ordered, Pool};
 
 use crate::image::PatchImage;
@@ -99,7 +99,7 @@ impl BaseMembers {
 
 fn members_of(base: &PatchImage, number: u32) -> Result<Vec<(BaseMember, ChunkId)>, LocalError> {
     let bytes = base.read(base.stored(&base.files()[number as usize])).map_err(LocalError::io("image"))?;
-    let known = |found: Found| {
+    let known = |found: FoundStream| {
         let hash = ChunkId::of(&bytes[found.stored.clone()]);
         let stored = found.stored.start as u64..found.stored.end as u64;
         (BaseMember { file: u64::from(number), stored, plain_bytes: found.plain_bytes }, hash)

@@ -6,7 +6,7 @@ use super::plain::Plain;
 use super::predicted::BLOCK_BYTES;
 use crate::DeflateError;
 use crate::format::parser::Parser;
-use crate::format::structure::{Block, Sink, Token};
+use crate::format::structure::{BlockStart, Sink, Token};
 
 /// Marks among tokens: a block begins, a block ends.
 pub(super) const BLOCK_MARK: u16 = 0;
@@ -22,7 +22,7 @@ pub(super) struct Actual {
 pub(super) struct ActualParts {
     /// Tokens, and marks for what comes between them.
     pub(super) tokens: VecDeque<Token>,
-    pub(super) blocks: VecDeque<Block>,
+    pub(super) blocks: VecDeque<BlockStart>,
     pub(super) plain: Plain,
     pub(super) parsed: u64,
     pub(super) padding: u8,
@@ -57,7 +57,7 @@ impl ActualParts {
 }
 
 impl Sink for ActualParts {
-    fn block(&mut self, block: Block) {
+    fn block(&mut self, block: BlockStart) {
         self.tokens.push_back(Token::mark(BLOCK_MARK));
         self.blocks.push_back(block);
     }

@@ -34,13 +34,13 @@ pub(super) enum Channel {
 
 const CHANNELS: usize = 6;
 
-/// Numbers that are being written.
+/// NumberWriter that are being written.
 #[derive(Default)]
-pub(super) struct Numbers {
+pub(super) struct NumberWriter {
     channels: [Vec<u8>; CHANNELS],
 }
 
-impl Numbers {
+impl NumberWriter {
     pub(super) fn put(&mut self, channel: Channel, number: u64) {
         put_number(&mut self.channels[channel as usize], number);
     }
@@ -66,15 +66,15 @@ impl Numbers {
     }
 }
 
-/// Numbers that are being read.
-pub(super) struct Reader {
+/// NumberWriter that are being read.
+pub(super) struct NumberReader {
     bytes: Vec<u8>,
     /// Of each channel the start of what was not read, and its end.
     channels: [(usize, usize); CHANNELS],
     pub(super) padding: u8,
 }
 
-impl Reader {
+impl NumberReader {
     pub(super) fn new(corrections: &[u8]) -> Result<Self, DeflateError> {
         let bytes = match corrections {
             [VERSION, PLAIN, plain @ ..] => plain.to_vec(),

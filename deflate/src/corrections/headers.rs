@@ -1,7 +1,7 @@
 //! The header of a dynamic block as numbers, relative to another one.
 
-use super::built::Builder;
-use super::channels::{Channel, Numbers, Reader};
+use super::channels::{Channel, NumberReader, NumberWriter};
+use super::code_builder::CodeBuilder;
 use crate::DeflateError;
 use crate::format::dynamic_header::{DynamicHeader, LengthStep, in_order, length_steps, step_counts};
 use crate::format::symbols::Counts;
@@ -20,7 +20,7 @@ const EXPLICIT: u64 = 2;
 const OWN_SHIFT: u32 = 4;
 /// The codes for code lengths: those of the other header, and from here on the builders' ways.
 const OWN_BUILT: u64 = 1;
-const OWN_WAYS: u64 = OWN_BUILT + Builder::ALL.len() as u64;
+const OWN_WAYS: u64 = OWN_BUILT + CodeBuilder::ALL.len() as u64;
 /// The gap to the next difference, and which one it is, in one number.
 const PLUS_ONE: u64 = 0;
 const MINUS_ONE: u64 = 1;
@@ -42,14 +42,14 @@ impl Likes<'_> {
         Some(match number {
             0 => Grid::new(self.predicted),
             1 => Grid::new(self.last),
-            _ => Grid::of_lengths(Builder::ALL[(number - BUILT) as usize].lengths(self.counts?)),
+            _ => Grid::of_lengths(CodeBuilder::ALL[(number - BUILT) as usize].lengths(self.counts?)),
         })
     }
 }
 
 /// Writes a header relative to what makes it cost least.
-pub(super) fn put_header(numbers: &mut Numbers, header: &DynamicHeader, likes: Likes<'_>) {
-    let ways = (0..BUILT + Builder::ALL.len() as u64).filter_map(|number| relative(header, &likes, number));
+pub(super) fn put_header(numbers: &mut NumberWriter, header: &DynamicHeader, likes: Likes<'_>) {
+    let ways = (0..BUILT + CodeBuilder::ALL.len() as u64).filter_map(|number| relative(header, &likes, number));
     if let Some(shortest) = ways.min_by_key(Vec::len) {
         numbers.put_bytes(Channel::Headers, &shortest);
     }
@@ -94,7 +94,7 @@ fn own_relative(header: &DynamicHeader, like: &Own) -> Vec<u8> {
 
 fn own_like(like: &Grid, way: u64, steps: &[LengthStep]) -> Own {
     let Some(builder) = way.checked_sub(OWN_BUILT) else { return (like.own_coded, like.own) };
-    let lengths = Builder::ALL[builder as usize].own(&step_counts(steps));
+    let lengths = CodeBuilder::ALL[builder as usize].own(&step_counts(steps));
     in_order(&std::array::from_fn(|symbol| lengths.get(symbol).copied().unwrap_or(0)))
 }
 
@@ -103,7 +103,7 @@ fn own_like(like: &Grid, way: u64, steps: &[LengthStep]) -> Own {
 pub(super) struct Head(u64);
 
 impl Head {
-    pub(super) fn take(reader: &mut Reader) -> Result<Self, DeflateError> {
+    pub(super) fn take(reader: &mut NumberReader) -> Result<Self, DeflateError> {
         let head = reader.take_up_to(Channel::Headers, (OWN_WAYS << OWN_SHIFT) - 1)?;
         if head >> FORM_SHIFT & 3 > EXPLICIT { Err(DeflateError::Corrections) } else { Ok(Self(head)) }
     }
@@ -114,7 +114,11 @@ impl Head {
     }
 
     /// Reads the rest of what [`put_header`] wrote.
-    pub(super) fn take_header(self, reader: &mut Reader, likes: Likes<'_>) -> Result<DynamicHeader, DeflateError> {
+    pub(super) fn take_header(
+        self,
+        reader: &mut NumberReader,
+        likes: Likes<'_>,
+    ) -> Result<DynamicHeader, DeflateError> {
         let like = likes.grid(self.0 & 3).ok_or(DeflateError::Corrections)?;
         let literals = unzigzag(reader, like.literals, 257, MAX_LITERALS)?;
         let distances = unzigzag(reader, like.distances, 1, MAX_DISTANCES)?;
@@ -175,7 +179,7 @@ fn zigzag(value: usize, like: usize) -> u64 {
     if value >= like { 2 * (value - like) as u64 } else { 2 * (like - value) as u64 - 1 }
 }
 
-fn unzigzag(reader: &mut Reader, like: usize, least: usize, most: usize) -> Result<usize, DeflateError> {
+fn unzigzag(reader: &mut NumberReader, like: usize, least: usize, most: usize) -> Result<usize, DeflateError> {
     let number = reader.take_up_to(Channel::Headers, 1000)? as usize;
     let value = if number.is_multiple_of(2) { Some(like + number / 2) } else { like.checked_sub(number / 2 + 1) };
     value.filter(|value| (least..=most).contains(value)).ok_or(DeflateError::Corrections)
@@ -200,7 +204,7 @@ fn put_differences(out: &mut Vec<u8>, values: &[u8], like: &[u8]) {
     }
 }
 
-fn take_differences(reader: &mut Reader, values: &mut [u8], most: u8) -> Result<(), DeflateError> {
+fn take_differences(reader: &mut NumberReader, values: &mut [u8], most: u8) -> Result<(), DeflateError> {
     let count = reader.take_up_to(Channel::Headers, values.len() as u64)?;
     let mut next = 0;
     for _ in 0..count {
@@ -220,7 +224,7 @@ fn take_differences(reader: &mut Reader, values: &mut [u8], most: u8) -> Result<
     Ok(())
 }
 
-fn take_steps(reader: &mut Reader, lengths: &[u8]) -> Result<Vec<LengthStep>, DeflateError> {
+fn take_steps(reader: &mut NumberReader, lengths: &[u8]) -> Result<Vec<LengthStep>, DeflateError> {
     let mut made = DynamicHeader::default();
     while made.lengths.len() < lengths.len() {
         let symbol = lengths[made.lengths.len()];

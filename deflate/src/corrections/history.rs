@@ -18,12 +18,12 @@ pub(super) struct History {
     gaps: Vec<u16>,
     /// Places before this are in.
     next: u64,
-    found: Vec<Found>,
+    found: Vec<Candidate>,
 }
 
 /// A place that a match may come from.
 #[derive(Clone, Copy)]
-struct Found {
+struct Candidate {
     distance: u16,
     /// How long the match may be.
     length: u16,
@@ -53,7 +53,7 @@ impl History {
             looked_at += 1;
             let length = common_bytes(bytes, &window[(at - start) as usize..]) as u16;
             if length >= MIN_MATCH {
-                self.found.push(Found { distance: (place - at) as u16, length });
+                self.found.push(Candidate { distance: (place - at) as u16, length });
             }
             // No encoder looks for more; long runs of a byte would take long.
             if usize::from(length) == bytes.len() {

@@ -1,6 +1,6 @@
 //! Tokens from corrections: runs of predicted ones, and those that are listed in between.
 
-use super::channels::{Channel, Reader};
+use super::channels::{Channel, NumberReader};
 use super::marks::*;
 use super::predicted::Parts;
 use crate::DeflateError;
@@ -34,7 +34,7 @@ impl Listing {
         &mut self,
         place: u64,
         covering: (Token, u64),
-        reader: &mut Reader,
+        reader: &mut NumberReader,
         predicted: &mut Parts,
     ) -> Result<Token, DeflateError> {
         if self.is_listing && covering.1 == place {
@@ -62,7 +62,7 @@ impl Listing {
     }
 }
 
-fn take_match(way: u64, place: u64, reader: &mut Reader, predicted: &mut Parts) -> Result<Token, DeflateError> {
+fn take_match(way: u64, place: u64, reader: &mut NumberReader, predicted: &mut Parts) -> Result<Token, DeflateError> {
     let (has_length, has_distance) = (way & HAS_LENGTH != 0, way & HAS_DISTANCE != 0);
     let like = like(place, predicted.match_near(place));
     if !has_length && !has_distance {

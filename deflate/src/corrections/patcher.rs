@@ -1,15 +1,15 @@
 //! The side that knows the predicted stream and the corrections.
 
-use super::channels::{Channel, Reader};
+use super::channels::{Channel, NumberReader};
 use super::headers::{Head, Likes};
 use super::listing::Listing;
 use super::marks::*;
 use super::predicted::{Parts, Predicted};
 use crate::DeflateError;
 use crate::format::dynamic_header::DynamicHeader;
-use crate::format::structure::{Block, Kind, Token};
+use crate::format::structure::{BlockKind, BlockStart, Token};
 use crate::format::symbols::Counts;
-use crate::format::writer::Writer;
+use crate::format::writer::StreamWriter;
 
 /// Of the predicted stream so much is taken apart at once: it stands for at most some MB.
 const PIECE_BYTES: usize = 2 << 10;
@@ -22,13 +22,13 @@ const MAX_PADDING: u64 = 127;
 /// makes at most 330 bytes, and a plain byte two.
 pub struct Patcher {
     /// Malformed corrections are said so when they are needed first.
-    reader: Option<Reader>,
+    reader: Option<NumberReader>,
     predicted: Predicted,
     patching: Patching,
 }
 
 struct Patching {
-    writer: Writer,
+    writer: StreamWriter,
     /// Plain bytes that were written.
     place: u64,
     within: Within,
@@ -78,7 +78,7 @@ impl Patcher {
     #[must_use]
     pub fn new(corrections: Vec<u8>) -> Self {
         let patching = Patching {
-            writer: Writer::new(),
+            writer: StreamWriter::new(),
             place: 0,
             within: Within::BetweenBlocks,
             is_last: false,
@@ -89,7 +89,7 @@ impl Patcher {
             last_tokens: 0,
             last_header: None,
         };
-        Self { reader: Reader::new(&corrections).ok(), predicted: Predicted::new(), patching }
+        Self { reader: NumberReader::new(&corrections).ok(), predicted: Predicted::new(), patching }
     }
 
     /// Takes the next bytes of the predicted stream, and appends what can be made of the other.
@@ -135,12 +135,12 @@ impl Patcher {
 
 impl Patching {
     /// Goes on as far as the predicted stream is known.
-    fn go_on(&mut self, reader: &mut Reader, predicted: &mut Parts) -> Result<(), DeflateError> {
+    fn go_on(&mut self, reader: &mut NumberReader, predicted: &mut Parts) -> Result<(), DeflateError> {
         while let Became::Passed = self.step(reader, predicted)? {}
         Ok(())
     }
 
-    fn step(&mut self, reader: &mut Reader, predicted: &mut Parts) -> Result<Became, DeflateError> {
+    fn step(&mut self, reader: &mut NumberReader, predicted: &mut Parts) -> Result<Became, DeflateError> {
         match self.within {
             Within::BetweenBlocks => self.begin(reader, predicted),
             Within::Stored(left, is_same) => self.stored(left, is_same, reader.padding, predicted),
@@ -154,7 +154,7 @@ impl Patching {
         }
     }
 
-    fn begin(&mut self, reader: &mut Reader, predicted: &mut Parts) -> Result<Became, DeflateError> {
+    fn begin(&mut self, reader: &mut NumberReader, predicted: &mut Parts) -> Result<Became, DeflateError> {
         if !predicted.settle(self.place) {
             return Ok(Became::Waits);
         }
@@ -181,13 +181,13 @@ impl Patching {
     }
 
     /// A block that is not as predicted.
-    fn take_block(&mut self, fields: u64, reader: &mut Reader, predicted: &Parts) -> Result<(), DeflateError> {
+    fn take_block(&mut self, fields: u64, reader: &mut NumberReader, predicted: &Parts) -> Result<(), DeflateError> {
         let (kind, end) = (fields >> KIND_SHIFT & 3, fields >> END_SHIFT);
         let is_last = fields & IS_LAST != 0;
         if kind == STORED {
             let len = reader.take_up_to(Channel::Blocks, u16::MAX.into())? as u16;
             let padding = if end == 0 { 0 } else { reader.take_up_to(Channel::Blocks, MAX_PADDING)? as u8 };
-            return self.open(&Block { is_last, kind: Kind::Stored { padding, len } }, End::SamePlace);
+            return self.open(&BlockStart { is_last, kind: BlockKind::Stored { padding, len } }, End::SamePlace);
         }
         let end = match end {
             END_SAME_PLACE => End::SamePlace,
@@ -195,8 +195,8 @@ impl Patching {
             _ => End::Tokens(reader.take(Channel::Blocks)?),
         };
         let kind = match kind {
-            FIXED => Kind::Fixed,
-            SAME_HEADER => Kind::Dynamic(Box::new(predicted.header().ok_or(DeflateError::Corrections)?.clone())),
+            FIXED => BlockKind::Fixed,
+            SAME_HEADER => BlockKind::Dynamic(Box::new(predicted.header().ok_or(DeflateError::Corrections)?.clone())),
             _ => {
                 let head = Head::take(reader)?;
                 if head.is_built() {
@@ -206,19 +206,19 @@ impl Patching {
                 }
                 let last = self.last_header.as_deref();
                 let likes = Likes { predicted: predicted.header(), last, counts: None };
-                Kind::Dynamic(Box::new(head.take_header(reader, likes)?))
+                BlockKind::Dynamic(Box::new(head.take_header(reader, likes)?))
             }
         };
-        self.open(&Block { is_last, kind }, end)
+        self.open(&BlockStart { is_last, kind }, end)
     }
 
-    fn open(&mut self, block: &Block, end: End) -> Result<(), DeflateError> {
+    fn open(&mut self, block: &BlockStart, end: End) -> Result<(), DeflateError> {
         self.writer.block(block)?;
         (self.is_last, self.tokens) = (block.is_last, 0);
         self.within = match &block.kind {
-            Kind::Stored { len, .. } => Within::Stored(u64::from(*len), matches!(end, End::Same)),
-            Kind::Fixed => Within::Tokens(end),
-            Kind::Dynamic(header) => {
+            BlockKind::Stored { len, .. } => Within::Stored(u64::from(*len), matches!(end, End::Same)),
+            BlockKind::Fixed => Within::Tokens(end),
+            BlockKind::Dynamic(header) => {
                 self.last_header = Some(header.clone());
                 Within::Tokens(end)
             }
@@ -254,7 +254,7 @@ impl Patching {
         Ok(Became::Passed)
     }
 
-    fn tokens(&mut self, end: End, reader: &mut Reader, predicted: &mut Parts) -> Result<Became, DeflateError> {
+    fn tokens(&mut self, end: End, reader: &mut NumberReader, predicted: &mut Parts) -> Result<Became, DeflateError> {
         loop {
             let is_at_end = match end {
                 End::Tokens(number) => self.tokens == number,
@@ -290,11 +290,11 @@ impl Patching {
     }
 
     /// A block whose tokens are known now, up to its end.
-    fn put_buffered(&mut self, block: &Buffered, reader: &mut Reader) -> Result<(), DeflateError> {
+    fn put_buffered(&mut self, block: &Buffered, reader: &mut NumberReader) -> Result<(), DeflateError> {
         let likes = Likes { predicted: None, last: None, counts: Some(&block.counts) };
         let header = Box::new(block.head.take_header(reader, likes)?);
         self.last_header = Some(header.clone());
-        self.writer.block(&Block { is_last: self.is_last, kind: Kind::Dynamic(header) })?;
+        self.writer.block(&BlockStart { is_last: self.is_last, kind: BlockKind::Dynamic(header) })?;
         block.tokens.iter().try_for_each(|&token| self.writer.token(token))
     }
 }

@@ -7,7 +7,7 @@ use super::plain::Plain;
 use crate::DeflateError;
 use crate::format::dynamic_header::DynamicHeader;
 use crate::format::parser::Parser;
-use crate::format::structure::{Block, Kind, MAX_MATCH, Sink, Token};
+use crate::format::structure::{BlockKind, BlockStart, MAX_MATCH, Sink, Token};
 
 /// What a block is taken to need in memory, with its header.
 pub(super) const BLOCK_BYTES: usize = 1 << 10;
@@ -17,7 +17,7 @@ const MAX_NEAR_TOKENS: usize = 16;
 
 /// A block and where its plain bytes lie.
 pub(super) struct Placed {
-    pub(super) block: Block,
+    pub(super) block: BlockStart,
     pub(super) start: u64,
     /// `None` as long as it was not reached.
     pub(super) end: Option<u64>,
@@ -71,7 +71,7 @@ impl Predicted {
 }
 
 impl Sink for Parts {
-    fn block(&mut self, block: Block) {
+    fn block(&mut self, block: BlockStart) {
         self.blocks.push_back(Placed { block, start: self.parsed, end: None });
     }
 
@@ -181,7 +181,9 @@ impl Parts {
     /// Forgets the blocks behind the first that would be passed at this place.
     pub(super) fn prune(&mut self, place: u64) {
         while self.blocks.get(1).is_some_and(|second| is_before(second, place)) {
-            if let Some(Placed { block: Block { kind: Kind::Dynamic(header), .. }, .. }) = self.blocks.remove(1) {
+            if let Some(Placed { block: BlockStart { kind: BlockKind::Dynamic(header), .. }, .. }) =
+                self.blocks.remove(1)
+            {
                 self.later_header = Some(header);
             }
         }
@@ -198,7 +200,8 @@ impl Parts {
     }
 
     pub(super) fn pass_block(&mut self) {
-        if let Some(Placed { block: Block { kind: Kind::Dynamic(header), .. }, .. }) = self.blocks.pop_front() {
+        if let Some(Placed { block: BlockStart { kind: BlockKind::Dynamic(header), .. }, .. }) = self.blocks.pop_front()
+        {
             self.passed_header = Some(header);
         }
         if let Some(later) = self.later_header.take() {
@@ -209,7 +212,7 @@ impl Parts {
     /// The header that one at this place may be like.
     pub(super) fn header(&self) -> Option<&DynamicHeader> {
         match self.blocks.front() {
-            Some(Placed { block: Block { kind: Kind::Dynamic(header), .. }, .. }) => Some(header),
+            Some(Placed { block: BlockStart { kind: BlockKind::Dynamic(header), .. }, .. }) => Some(header),
             _ => self.passed_header.as_deref(),
         }
     }

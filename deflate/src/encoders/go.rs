@@ -66,22 +66,22 @@ fn supported(level: i8) -> i8 {
 }
 
 /// Either generation's encoder, of any level.
-pub(super) enum Encoder {
-    Before127(Box<before127::Encoder>),
-    From127(Box<from127::Encoder>),
+pub(super) enum GoEncoder {
+    Before127(Box<before127::Before127Encoder>),
+    From127(Box<from127::From127Encoder>),
 }
 
-impl Encoder {
+impl GoEncoder {
     pub(super) fn new(generation: GoGeneration, level: i8) -> Self {
         match generation {
-            GoGeneration::Before127 => Self::Before127(Box::new(before127::Encoder::new(supported(level)))),
+            GoGeneration::Before127 => Self::Before127(Box::new(before127::Before127Encoder::new(supported(level)))),
             GoGeneration::From127 => Self::from127(level, Rounding::Each),
             GoGeneration::From127Fused => Self::from127(level, Rounding::Once),
         }
     }
 
     fn from127(level: i8, rounding: Rounding) -> Self {
-        Self::From127(Box::new(from127::Encoder::new(supported(level), rounding)))
+        Self::From127(Box::new(from127::From127Encoder::new(supported(level), rounding)))
     }
 
     pub(super) fn write(&mut self, plain: &[u8], out: &mut Vec<u8>) {

@@ -1,16 +1,16 @@
 //! Which known encoder wrote a stream.
 
-use super::{Encoder, GoGeneration, Known, ZlibFamily};
+use super::{Encoder, GoGeneration, KnownEncoder, ZlibFamily};
 use crate::encoders::klauspost::recognise as recognise_klauspost;
 
 /// What most layers are written by, but for klauspost's.
-const DEFAULTS: [Known; 6] = [
-    Known::Go { generation: GoGeneration::Before127, level: 6 },
-    Known::Go { generation: GoGeneration::From127, level: 6 },
-    Known::Zlib(ZlibFamily::Gzip { level: 6 }),
-    Known::Zlib(ZlibFamily::Zlib { level: 6, memory: 8 }),
-    Known::Zlib(ZlibFamily::Pigz { level: 6 }),
-    Known::Zlib(ZlibFamily::Gzip { level: 9 }),
+const DEFAULTS: [KnownEncoder; 6] = [
+    KnownEncoder::Go { generation: GoGeneration::Before127, level: 6 },
+    KnownEncoder::Go { generation: GoGeneration::From127, level: 6 },
+    KnownEncoder::Zlib(ZlibFamily::Gzip { level: 6 }),
+    KnownEncoder::Zlib(ZlibFamily::Zlib { level: 6, memory: 8 }),
+    KnownEncoder::Zlib(ZlibFamily::Pigz { level: 6 }),
+    KnownEncoder::Zlib(ZlibFamily::Gzip { level: 9 }),
 ];
 
 /// How many plain bytes an encoder is given before what it made of them is compared.
@@ -22,15 +22,16 @@ const PIECE_BYTES: usize = 64 << 10;
 /// Each candidate is tried when it is asked for: it encodes the beginning and is dropped at the first byte that differs.
 /// What is given fits so far; only encoding all of the plain bytes proves it. An encoder that makes nothing of so few
 /// plain bytes (of very repetitive ones, a block may be of some MiB) is not among them.
-pub fn recognise<'a>(stored_prefix: &'a [u8], plain_prefix: &'a [u8]) -> impl Iterator<Item = Known> + 'a {
-    let fits = move |known: &Known| !stored_prefix.is_empty() && fit(*known, stored_prefix, plain_prefix).is_some();
+pub fn recognise<'a>(stored_prefix: &'a [u8], plain_prefix: &'a [u8]) -> impl Iterator<Item = KnownEncoder> + 'a {
+    let fits =
+        move |known: &KnownEncoder| !stored_prefix.is_empty() && fit(*known, stored_prefix, plain_prefix).is_some();
     let klauspost = (!stored_prefix.is_empty()).then(|| recognise_klauspost(stored_prefix, plain_prefix));
-    let klauspost = klauspost.into_iter().flatten().map(Known::Klauspost);
-    let rest = Known::all_of_go().chain(Known::all_of_zlib()).filter(|known| !DEFAULTS.contains(known));
+    let klauspost = klauspost.into_iter().flatten().map(KnownEncoder::Klauspost);
+    let rest = KnownEncoder::all_of_go().chain(KnownEncoder::all_of_zlib()).filter(|known| !DEFAULTS.contains(known));
     DEFAULTS.into_iter().filter(fits).chain(klauspost).chain(rest.filter(fits))
 }
 
-fn fit(known: Known, stored: &[u8], plain: &[u8]) -> Option<()> {
+fn fit(known: KnownEncoder, stored: &[u8], plain: &[u8]) -> Option<()> {
     let (mut encoder, mut made, mut compared) = (Encoder::new(known), Vec::new(), 0);
     for piece in plain.chunks(PIECE_BYTES) {
         encoder.write(piece, &mut made);

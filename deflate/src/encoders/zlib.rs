@@ -125,14 +125,14 @@ impl fmt::Display for ZlibFamily {
 }
 
 /// Makes the stream of any of them.
-pub(super) struct Encoder {
+pub(super) struct ZlibEncoder {
     matcher: Matcher,
     /// pigz: the plain bytes of the block at hand, and the end of what was before.
     block: Option<(Vec<u8>, Vec<u8>)>,
     kind: ZlibFamily,
 }
 
-impl Encoder {
+impl ZlibEncoder {
     pub(super) fn new(kind: ZlibFamily) -> Self {
         let block = matches!(kind, ZlibFamily::Pigz { .. }).then(Default::default);
         Self { matcher: Matcher::new(kind), block, kind }

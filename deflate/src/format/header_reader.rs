@@ -4,7 +4,7 @@ use super::dynamic_header::{DynamicHeader, LengthStep};
 use super::tables::{DISTANCE_SYMBOLS, FIRST_LENGTH, LITERAL_SYMBOLS, MAX_CODE_LENGTH_BITS, repetition};
 use crate::DeflateError;
 use crate::format::bit_reader::BitReader;
-use crate::format::codes::{Kind, Table};
+use crate::format::decode_table::{DecodeTable, EntryKind};
 
 /// A header that is being read.
 #[derive(Debug, Clone, Default)]
@@ -13,7 +13,7 @@ pub(crate) struct HeaderReader {
     own_read: usize,
     /// How many lengths there are to be.
     lengths: usize,
-    table: Option<Table>,
+    table: Option<DecodeTable>,
 }
 
 impl HeaderReader {
@@ -36,7 +36,7 @@ impl HeaderReader {
         }
         let table = match self.table.take() {
             Some(table) => table,
-            None => Table::of_code_lengths(&self.header.own_by_symbol())?,
+            None => DecodeTable::of_code_lengths(&self.header.own_by_symbol())?,
         };
         let is_whole = self.read_lengths(&table, bits)?;
         self.table = Some(table);
@@ -49,11 +49,11 @@ impl HeaderReader {
         Ok(Some(std::mem::take(&mut self.header)))
     }
 
-    fn read_lengths(&mut self, table: &Table, bits: &mut BitReader<'_>) -> Result<bool, DeflateError> {
+    fn read_lengths(&mut self, table: &DecodeTable, bits: &mut BitReader<'_>) -> Result<bool, DeflateError> {
         while self.header.lengths.len() < self.lengths {
             bits.fill();
             let entry = table.first(bits.held());
-            if entry.kind == Kind::None {
+            if entry.kind == EntryKind::None {
                 return if bits.count() < MAX_CODE_LENGTH_BITS as u32 { Ok(false) } else { Err(DeflateError::Damaged) };
             }
             let symbol = entry.value as u8;

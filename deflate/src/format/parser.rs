@@ -1,11 +1,11 @@
 //! A deflate stream that arrives in pieces, as its parts.
 
 use super::header_reader::HeaderReader;
-use super::structure::{Block, Kind, LONGEST_OTHERWISE, Sink, Token};
+use super::structure::{BlockKind, BlockStart, LONGEST_OTHERWISE, Sink, Token};
 use super::tables::{FIXED_DISTANCE_BITS, FIXED_LITERAL_BITS};
 use crate::DeflateError;
 use crate::format::bit_reader::BitReader;
-use crate::format::codes::{self, Entry, Table};
+use crate::format::decode_table::{DecodeTable, Entry, EntryKind};
 
 /// With so many bits at hand a match needs no more.
 const MATCH_BITS: u32 = 48;
@@ -35,13 +35,13 @@ enum State {
 }
 
 struct Codes {
-    literals: Table,
-    distances: Table,
+    literals: DecodeTable,
+    distances: DecodeTable,
 }
 
 impl Codes {
     fn new(literals: &[u8], distances: &[u8]) -> Result<Self, DeflateError> {
-        Ok(Self { literals: Table::of_literals(literals)?, distances: Table::of_distances(distances)? })
+        Ok(Self { literals: DecodeTable::of_literals(literals)?, distances: DecodeTable::of_distances(distances)? })
     }
 }
 
@@ -95,7 +95,7 @@ impl Parser {
             State::Header(mut reader) => match reader.read(bits)? {
                 Some(header) => {
                     let codes = Codes::new(header.literal_lengths(), header.distance_lengths())?;
-                    sink.block(Block { is_last: self.is_last, kind: Kind::Dynamic(Box::new(header)) });
+                    sink.block(BlockStart { is_last: self.is_last, kind: BlockKind::Dynamic(Box::new(header)) });
                     (State::Codes(Box::new(codes)), true)
                 }
                 None => (State::Header(reader), false),
@@ -132,7 +132,7 @@ impl Parser {
         let state = match first >> 1 {
             0 => State::StoredLength(bits.take(bits.count() % 8).unwrap_or(0) as u8),
             1 => {
-                sink.block(Block { is_last: self.is_last, kind: Kind::Fixed });
+                sink.block(BlockStart { is_last: self.is_last, kind: BlockKind::Fixed });
                 State::Codes(Box::new(Codes::new(&FIXED_LITERAL_BITS, &FIXED_DISTANCE_BITS)?))
             }
             2 => State::Header(Box::default()),
@@ -152,7 +152,7 @@ impl Parser {
         if len != !check {
             return Err(DeflateError::Damaged);
         }
-        sink.block(Block { is_last: self.is_last, kind: Kind::Stored { padding, len } });
+        sink.block(BlockStart { is_last: self.is_last, kind: BlockKind::Stored { padding, len } });
         Ok((State::Stored(len.into()), true))
     }
 
@@ -183,16 +183,16 @@ impl Parser {
             let (entry, passed) = symbol(&codes.literals, bits.held());
             match entry.kind {
                 _ if passed > bits.count() => return Ok(false),
-                codes::Kind::Literal => {
+                EntryKind::Literal => {
                     bits.drop(passed);
                     sink.token(Token::literal(entry.value as u8));
                     self.plain_bytes += 1;
                 }
-                codes::Kind::Base => match self.a_match(codes, bits, entry, passed)? {
+                EntryKind::Base => match self.a_match(codes, bits, entry, passed)? {
                     Some(token) => sink.token(token),
                     None => return Ok(false),
                 },
-                codes::Kind::End => {
+                EntryKind::End => {
                     bits.drop(passed);
                     return Ok(true);
                 }
@@ -217,7 +217,7 @@ impl Parser {
         let (entry, code_bits) = symbol(&codes.distances, held);
         let used = passed + length.extra() + code_bits + entry.extra();
         let distance = u32::from(entry.value) + (held >> code_bits & ((1 << entry.extra()) - 1)) as u32;
-        let is_base = entry.kind == codes::Kind::Base;
+        let is_base = entry.kind == EntryKind::Base;
         // With fewer bits what was seen may be no code of the stream at all.
         if used > bits.count() || (!is_base && bits.count() < MATCH_BITS && bits.is_exhausted()) {
             return Ok(None);
@@ -234,9 +234,9 @@ impl Parser {
 
 /// What the next code stands for, and its bits.
 #[inline(always)]
-fn symbol(table: &Table, held: u64) -> (Entry, u32) {
+fn symbol(table: &DecodeTable, held: u64) -> (Entry, u32) {
     let first = table.first(held);
-    if first.kind != codes::Kind::Longer {
+    if first.kind != EntryKind::Longer {
         return (first, first.bits());
     }
     let second = table.second(first, held >> first.bits());

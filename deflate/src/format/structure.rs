@@ -58,13 +58,13 @@ impl Token {
 
 /// How a block begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Block {
+pub(crate) struct BlockStart {
     pub(crate) is_last: bool,
-    pub(crate) kind: Kind,
+    pub(crate) kind: BlockKind,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum BlockKind {
     Stored {
         /// Bits up to the next whole byte.
         padding: u8,
@@ -77,7 +77,7 @@ pub(crate) enum Kind {
 /// Takes the parts of a stream, in their order.
 pub(crate) trait Sink {
     /// A block begins.
-    fn block(&mut self, block: Block);
+    fn block(&mut self, block: BlockStart);
     fn token(&mut self, token: Token);
     /// Bytes of a stored block.
     fn stored(&mut self, bytes: &[u8]);

@@ -1,22 +1,22 @@
 //! The way back: exactly the bits of a stream from its parts.
 
 use super::bit_writer::{BitWriter, DYNAMIC, FIXED, STORED};
-use super::codes::Table;
+use super::decode_table::DecodeTable;
 use super::dynamic_header::DynamicHeader;
 use super::prefix_code::{Code, codes};
-use super::structure::{Block, Kind, Token};
+use super::structure::{BlockKind, BlockStart, Token};
 use super::symbols::Symbol;
 use super::tables::{END_OF_BLOCK, FIXED_DISTANCE_BITS, FIXED_LITERAL_BITS};
 use crate::DeflateError;
 
 /// Writes parts as bits. What cannot be written is [`DeflateError::Corrections`].
-pub(crate) struct Writer {
+pub(crate) struct StreamWriter {
     pub(crate) bits: BitWriter,
     literals: Vec<Code>,
     distances: Vec<Code>,
 }
 
-impl Writer {
+impl StreamWriter {
     pub(crate) fn new() -> Self {
         Self { bits: BitWriter::default(), literals: Vec::new(), distances: Vec::new() }
     }
@@ -29,18 +29,18 @@ impl Writer {
     }
 
     /// Writes a block's beginning.
-    pub(crate) fn block(&mut self, block: &Block) -> Result<(), DeflateError> {
+    pub(crate) fn block(&mut self, block: &BlockStart) -> Result<(), DeflateError> {
         match &block.kind {
-            &Kind::Stored { padding, len } => {
+            &BlockKind::Stored { padding, len } => {
                 self.bits.put_block_start(STORED, block.is_last);
                 self.bits.pad(padding);
                 self.bits.put_stored_length(len);
             }
-            Kind::Fixed => {
+            BlockKind::Fixed => {
                 self.bits.put_block_start(FIXED, block.is_last);
                 (self.literals, self.distances) = (codes(&FIXED_LITERAL_BITS), codes(&FIXED_DISTANCE_BITS));
             }
-            Kind::Dynamic(header) => {
+            BlockKind::Dynamic(header) => {
                 self.bits.put_block_start(DYNAMIC, block.is_last);
                 self.header(header)?;
             }
@@ -50,9 +50,9 @@ impl Writer {
 
     fn header(&mut self, header: &DynamicHeader) -> Result<(), DeflateError> {
         let own = header.own_by_symbol();
-        let is_sound = Table::of_code_lengths(&own).is_ok()
-            && Table::of_literals(header.literal_lengths()).is_ok()
-            && Table::of_distances(header.distance_lengths()).is_ok()
+        let is_sound = DecodeTable::of_code_lengths(&own).is_ok()
+            && DecodeTable::of_literals(header.literal_lengths()).is_ok()
+            && DecodeTable::of_distances(header.distance_lengths()).is_ok()
             && header.steps.iter().all(|step| own.get(usize::from(step.symbol)).is_some_and(|&length| length > 0));
         if !is_sound {
             return Err(DeflateError::Corrections);

@@ -24,7 +24,7 @@ const RESERVED: u8 = 0xe0;
 
 /// What the bytes that were seen of a member's header say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Header {
+pub(crate) enum GzipHeader {
     /// It has so many bytes.
     Whole(usize),
     /// More are needed.
@@ -34,11 +34,11 @@ pub(crate) enum Header {
 }
 
 /// Looks at the beginning of a member.
-pub(crate) fn header(bytes: &[u8]) -> Header {
+pub(crate) fn header(bytes: &[u8]) -> GzipHeader {
     if !MAGIC.starts_with(&bytes[..bytes.len().min(MAGIC.len())]) || bytes.get(3).is_some_and(|f| f & RESERVED != 0) {
-        return Header::Not;
+        return GzipHeader::Not;
     }
-    header_bytes(bytes).map_or(Header::Cut, Header::Whole)
+    header_bytes(bytes).map_or(GzipHeader::Cut, GzipHeader::Whole)
 }
 
 fn header_bytes(bytes: &[u8]) -> Option<usize> {
@@ -182,7 +182,7 @@ impl GzipReader {
         let most = if held == 0 { SHORT_HEADER_BYTES } else { MAX_GZIP_FRINGE_BYTES + 1 - held };
         self.header.extend_from_slice(&rest[..rest.len().min(most)]);
         match header(&self.header) {
-            Header::Whole(len) if len <= MAX_GZIP_FRINGE_BYTES => {
+            GzipHeader::Whole(len) if len <= MAX_GZIP_FRINGE_BYTES => {
                 self.header.truncate(len);
                 // A file may have as many members as files: none keeps more than its own bytes.
                 self.header.shrink_to_fit();
@@ -191,9 +191,9 @@ impl GzipReader {
                 self.state = State::Stream(Box::default());
                 Ok(len - held)
             }
-            Header::Cut if self.header.len() <= MAX_GZIP_FRINGE_BYTES => Ok(self.header.len() - held),
+            GzipHeader::Cut if self.header.len() <= MAX_GZIP_FRINGE_BYTES => Ok(self.header.len() - held),
             // Whoever resumed has no member yet, but came behind one.
-            Header::Not if self.has_ended || self.at > 0 => {
+            GzipHeader::Not if self.has_ended || self.at > 0 => {
                 self.state = State::Tail;
                 Ok(self.header.len() - held)
             }

@@ -3,7 +3,7 @@
 use super::checkpoint::Checkpoint;
 use crate::DeflateError;
 use crate::format::bit_reader::BitReader;
-use crate::format::codes::{Entry, Kind, Table};
+use crate::format::decode_table::{DecodeTable, Entry, EntryKind};
 use crate::format::header_reader::HeaderReader;
 use crate::format::tables::{FIXED_DISTANCE_BITS, FIXED_LITERAL_BITS, MAX_MATCH_BYTES, WINDOW_BYTES};
 
@@ -55,8 +55,8 @@ enum State {
 /// The codes of a block.
 #[derive(Debug, Clone)]
 struct Codes {
-    literals: Table,
-    distances: Table,
+    literals: DecodeTable,
+    distances: DecodeTable,
     /// Of both codes, literals and lengths first, of which there are so many.
     lengths: (Vec<u8>, usize),
 }
@@ -64,7 +64,8 @@ struct Codes {
 impl Codes {
     fn new(lengths: Vec<u8>, literals: usize) -> Result<Self, DeflateError> {
         let (of_literals, of_distances) = lengths.split_at(literals);
-        let (literal_table, distances) = (Table::of_literals(of_literals)?, Table::of_distances(of_distances)?);
+        let (literal_table, distances) =
+            (DecodeTable::of_literals(of_literals)?, DecodeTable::of_distances(of_distances)?);
         Ok(Self { literals: literal_table, distances, lengths: (lengths, literals) })
     }
 
@@ -232,29 +233,29 @@ impl Inflater {
             bits.fill();
             let mut entry = codes.literals.first(bits.held());
             let mut passed = 0;
-            if entry.kind == Kind::Longer {
+            if entry.kind == EntryKind::Longer {
                 passed = entry.bits();
                 entry = codes.literals.second(entry, bits.held() >> passed);
             }
             passed += entry.bits();
             match entry.kind {
                 _ if passed > bits.count() => return Ok(false),
-                Kind::Literal => {
+                EntryKind::Literal => {
                     bits.drop(passed);
                     self.buffer[self.end] = entry.value as u8;
                     self.end += 1;
                 }
-                Kind::Base => {
+                EntryKind::Base => {
                     if !self.copy_match(codes, bits, entry, passed)? {
                         return Ok(false);
                     }
                 }
-                Kind::End => {
+                EntryKind::End => {
                     bits.drop(passed);
                     return Ok(true);
                 }
-                Kind::None | Kind::Longer if bits.count() < 15 && bits.is_exhausted() => return Ok(false),
-                Kind::None | Kind::Longer => return Err(DeflateError::Damaged),
+                EntryKind::None | EntryKind::Longer if bits.count() < 15 && bits.is_exhausted() => return Ok(false),
+                EntryKind::None | EntryKind::Longer => return Err(DeflateError::Damaged),
             }
         }
         Ok(false)
@@ -274,7 +275,7 @@ impl Inflater {
         held >>= length.extra();
         used += length.extra();
         let mut entry = codes.distances.first(held);
-        if entry.kind == Kind::Longer {
+        if entry.kind == EntryKind::Longer {
             used += entry.bits();
             held >>= entry.bits();
             entry = codes.distances.second(entry, held);
@@ -283,10 +284,10 @@ impl Inflater {
         used += entry.bits() + entry.extra();
         let distance = usize::from(entry.value) + (held & ((1 << entry.extra()) - 1)) as usize;
         // With fewer bits what was seen may be no code of the stream at all.
-        if used > bits.count() || (entry.kind != Kind::Base && bits.count() < MATCH_BITS && bits.is_exhausted()) {
+        if used > bits.count() || (entry.kind != EntryKind::Base && bits.count() < MATCH_BITS && bits.is_exhausted()) {
             return Ok(false);
         }
-        if entry.kind != Kind::Base || distance > self.end {
+        if entry.kind != EntryKind::Base || distance > self.end {
             return Err(DeflateError::Damaged);
         }
         bits.drop(used);

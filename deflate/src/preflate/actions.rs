@@ -8,7 +8,7 @@ const KINDS: usize = 17;
 
 /// The kinds that are used here, in preflate-rs's numbering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum Question {
     TokenCount = 0,
     BlockType = 1,
     StoredBytes = 12,
@@ -28,14 +28,14 @@ enum Action {
 /// Collects answers in the order in which they are asked for.
 #[derive(Default)]
 pub(crate) struct Actions {
-    actions: Vec<(Kind, Action)>,
+    actions: Vec<(Question, Action)>,
     /// Each kind's latest action.
     latest: [Option<usize>; KINDS],
     not_zero: [bool; KINDS],
 }
 
 impl Actions {
-    pub(crate) fn push(&mut self, kind: Kind, value: u32) {
+    pub(crate) fn push(&mut self, kind: Question, value: u32) {
         if value == 0 {
             return self.push_zeros(kind, 1);
         }
@@ -45,7 +45,7 @@ impl Actions {
     }
 
     /// The same answer `count` times, however many of other kinds come in between.
-    pub(crate) fn push_zeros(&mut self, kind: Kind, count: u32) {
+    pub(crate) fn push_zeros(&mut self, kind: Question, count: u32) {
         if let Some(at) = self.latest[kind as usize]
             && let Action::Zeros(zeros) = &mut self.actions[at].1
         {

@@ -1,19 +1,19 @@
 //! The blocks of a deflate stream: their kinds and sizes.
 
 use crate::format::parser::Parser;
-use crate::format::structure::{Block as BlockStart, Kind as StartKind, Sink, Token};
+use crate::format::structure::{BlockKind, BlockStart, Sink, Token};
 
 /// The kind of a block, as preflate-rs tells blocks apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum BlockType {
     Stored,
     Fixed,
     Dynamic,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Block {
-    pub(crate) kind: Kind,
+pub(crate) struct MeasuredBlock {
+    pub(crate) kind: BlockType,
     /// Literals and matches, without the end of the block; of a stored block its bytes.
     pub(crate) tokens: usize,
     /// Where in the stream it ends, in bits.
@@ -23,7 +23,7 @@ pub(crate) struct Block {
 }
 
 /// The blocks of a stream that was already inflated; `None` for what is none.
-pub(crate) fn of_stream(stored: &[u8]) -> Option<Vec<Block>> {
+pub(crate) fn of_stream(stored: &[u8]) -> Option<Vec<MeasuredBlock>> {
     let (mut parser, mut list) = (Parser::new(), BlockList::default());
     parser.push(stored, &mut list).ok()?;
     parser.is_ended().then_some(list.blocks)
@@ -32,18 +32,18 @@ pub(crate) fn of_stream(stored: &[u8]) -> Option<Vec<Block>> {
 /// Collects blocks; the last one grows until its end.
 #[derive(Default)]
 struct BlockList {
-    blocks: Vec<Block>,
+    blocks: Vec<MeasuredBlock>,
     plain_bytes: usize,
 }
 
 impl Sink for BlockList {
     fn block(&mut self, start: BlockStart) {
         let kind = match start.kind {
-            StartKind::Stored { .. } => Kind::Stored,
-            StartKind::Fixed => Kind::Fixed,
-            StartKind::Dynamic(_) => Kind::Dynamic,
+            BlockKind::Stored { .. } => BlockType::Stored,
+            BlockKind::Fixed => BlockType::Fixed,
+            BlockKind::Dynamic(_) => BlockType::Dynamic,
         };
-        self.blocks.push(Block { kind, tokens: 0, end_bit: 0, plain_end: 0 });
+        self.blocks.push(MeasuredBlock { kind, tokens: 0, end_bit: 0, plain_end: 0 });
     }
 
     fn token(&mut self, token: Token) {

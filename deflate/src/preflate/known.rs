@@ -2,13 +2,13 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 | compressor and kind of the first block, see [`Known::code`] |
+//! | 1 | compressor and kind of the first block, see [`KnownCompressor::code`] |
 //! | varint, if the code has [`TAIL`] | how many blocks begin at the end of the plain bytes |
 //! | a varint for each block, if the code has [`LIST`] | kind and size; blocks after those have the expected ones |
 
 use crate::number::{put_number, take_number};
-use crate::preflate::actions::{Actions, Kind as Asked};
-use crate::preflate::blocks::{Block, Kind};
+use crate::preflate::actions::{Actions, Question};
+use crate::preflate::blocks::{BlockType, MeasuredBlock};
 use crate::preflate::parameters::{BlockTypes, LEVEL_COUNT, Parameters, of_level};
 
 /// In the first byte: blocks are listed.
@@ -22,7 +22,7 @@ const CODES: u8 = LEVEL_COUNT * MEMORY_LEVELS * 2;
 
 /// A compressor that is predicted wholly, and the kind of block that is expected of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Known {
+pub(crate) struct KnownCompressor {
     /// 1 to 9.
     pub(crate) level: u8,
     pub(crate) more_memory: bool,
@@ -32,7 +32,7 @@ pub(crate) struct Known {
 /// A block as it is listed: the number that stands for kind and size, in which 0 is what is expected.
 type Listed = u64;
 
-impl Known {
+impl KnownCompressor {
     fn code(self) -> u8 {
         self.level - 1 + LEVEL_COUNT * (u8::from(self.more_memory) + MEMORY_LEVELS * u8::from(self.fixed))
     }
@@ -51,10 +51,10 @@ impl Known {
     }
 
     /// The kinds in the order in which they are expected.
-    fn kinds(self) -> [Kind; 3] {
+    fn kinds(self) -> [BlockType; 3] {
         match self.fixed {
-            true => [Kind::Fixed, Kind::Dynamic, Kind::Stored],
-            false => [Kind::Dynamic, Kind::Fixed, Kind::Stored],
+            true => [BlockType::Fixed, BlockType::Dynamic, BlockType::Stored],
+            false => [BlockType::Dynamic, BlockType::Fixed, BlockType::Stored],
         }
     }
 }
@@ -67,7 +67,7 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    pub(crate) fn of_blocks(known: Known, blocks: &[Block]) -> Self {
+    pub(crate) fn of_blocks(known: KnownCompressor, blocks: &[MeasuredBlock]) -> Self {
         let plain_bytes = blocks.last().map_or(0, |block| block.plain_end);
         let ending = blocks.iter().position(|block| block.plain_end == plain_bytes).unwrap_or(0);
         let tail = blocks.len() - 1 - ending;
@@ -81,11 +81,11 @@ impl Shape {
     }
 
     /// Of the first blocks of a stream, none of which is the last.
-    pub(crate) fn of_start(known: Known, blocks: &[Block]) -> Self {
+    pub(crate) fn of_start(known: KnownCompressor, blocks: &[MeasuredBlock]) -> Self {
         Self { listed: blocks.iter().map(|block| listed(known, block, false)).collect(), tail: 0 }
     }
 
-    pub(crate) fn packed(&self, known: Known) -> Vec<u8> {
+    pub(crate) fn packed(&self, known: KnownCompressor) -> Vec<u8> {
         let mut bytes = vec![known.code()];
         if self.tail > 0 {
             bytes[0] |= TAIL;
@@ -98,9 +98,9 @@ impl Shape {
         bytes
     }
 
-    pub(crate) fn unpacked(packed: &[u8]) -> Option<(Known, Self)> {
+    pub(crate) fn unpacked(packed: &[u8]) -> Option<(KnownCompressor, Self)> {
         let (&first, mut rest) = packed.split_first()?;
-        let known = Known::of_code(first & !(LIST | TAIL))?;
+        let known = KnownCompressor::of_code(first & !(LIST | TAIL))?;
         let tail = if first & TAIL == 0 { 0 } else { usize::try_from(take_number(&mut rest)?).ok()? };
         let mut listed = Vec::new();
         while !rest.is_empty() {
@@ -111,7 +111,7 @@ impl Shape {
     }
 
     /// What preflate-rs is to be told, as it serialises it.
-    pub(crate) fn actions(&self, known: Known) -> Option<Vec<u8>> {
+    pub(crate) fn actions(&self, known: KnownCompressor) -> Option<Vec<u8>> {
         let mut actions = Actions::default();
         for (number, &block) in self.listed.iter().enumerate() {
             let behind_end = number + self.tail >= self.listed.len();
@@ -119,11 +119,11 @@ impl Shape {
             // With a tail, all blocks are listed; without, the end of the plain bytes ends the stream.
             let at_end = self.tail > 0 && number + 1 + self.tail >= self.listed.len();
             let wrong = u32::from(at_end && number + 1 < self.listed.len());
-            actions.push(Asked::Last, wrong);
-            actions.push(Asked::EndOfChunk, wrong);
+            actions.push(Question::Last, wrong);
+            actions.push(Question::EndOfChunk, wrong);
         }
         if self.tail == 0 {
-            for kind in [Asked::BlockType, Asked::TokenCount, Asked::Last, Asked::EndOfChunk] {
+            for kind in [Question::BlockType, Question::TokenCount, Question::Last, Question::EndOfChunk] {
                 actions.push_zeros(kind, EXPECTED_BLOCKS);
             }
         }
@@ -140,10 +140,10 @@ const COMMON_TOKENS: usize = 4096;
 const COMMON_SIZES: u64 = 8;
 const STORED_BYTES: u32 = 65535;
 
-fn listed(known: Known, block: &Block, at_end: bool) -> Listed {
+fn listed(known: KnownCompressor, block: &MeasuredBlock, at_end: bool) -> Listed {
     let kind = known.kinds().iter().position(|&kind| kind == block.kind).unwrap_or(0) as u64;
     let max_tokens = usize::from(known.parameters().max_token_count);
-    let size = if block.kind == Kind::Stored {
+    let size = if block.kind == BlockType::Stored {
         u64::from(STORED_BYTES) - block.tokens as u64
     } else if block.tokens == max_tokens || at_end && block.tokens < max_tokens {
         0
@@ -160,12 +160,12 @@ fn listed(known: Known, block: &Block, at_end: bool) -> Listed {
 
 /// The inverse of `listed`, as preflate-rs wants to hear it. Blocks behind the end of the plain bytes say that they have no
 /// tokens, or it would reserve room for as many as a full block has.
-fn ask(actions: &mut Actions, known: Known, block: Listed, behind_end: bool) -> Option<()> {
+fn ask(actions: &mut Actions, known: KnownCompressor, block: Listed, behind_end: bool) -> Option<()> {
     let kinds = known.kinds();
     let (kind, size) = (kinds[(block % 3) as usize], u32::try_from(block / 3).ok()?);
-    actions.push(Asked::BlockType, difference(theirs(kinds[0]), theirs(kind)));
-    if kind == Kind::Stored {
-        actions.push(Asked::StoredBytes, difference(STORED_BYTES, STORED_BYTES.checked_sub(size)?));
+    actions.push(Question::BlockType, difference(theirs(kinds[0]), theirs(kind)));
+    if kind == BlockType::Stored {
+        actions.push(Question::StoredBytes, difference(STORED_BYTES, STORED_BYTES.checked_sub(size)?));
         return Some(());
     }
     let tokens = match u64::from(size) {
@@ -173,16 +173,16 @@ fn ask(actions: &mut Actions, known: Known, block: Listed, behind_end: bool) -> 
         1..=COMMON_SIZES => 1 + size * COMMON_TOKENS as u32,
         _ => size - COMMON_SIZES as u32,
     };
-    actions.push(Asked::TokenCount, tokens);
+    actions.push(Question::TokenCount, tokens);
     Some(())
 }
 
 /// preflate-rs's number of a kind.
-fn theirs(kind: Kind) -> u32 {
+fn theirs(kind: BlockType) -> u32 {
     match kind {
-        Kind::Dynamic => 0,
-        Kind::Stored => 1,
-        Kind::Fixed => 2,
+        BlockType::Dynamic => 0,
+        BlockType::Stored => 1,
+        BlockType::Fixed => 2,
     }
 }
 

@@ -4,8 +4,8 @@
 use cabac::Budget;
 
 use crate::preflate::apart::{max_corrections, predicted, recreated};
-use crate::preflate::blocks::{Block, Kind, of_stream};
-use crate::preflate::known::{Known, Shape};
+use crate::preflate::blocks::{BlockType, MeasuredBlock, of_stream};
+use crate::preflate::known::{KnownCompressor, Shape};
 use crate::preflate::parameters::Parameters;
 
 /// No code of a known compressor.
@@ -31,17 +31,17 @@ pub(crate) fn candidates<'a>(stored: &'a [u8], plain: &'a [u8]) -> impl Iterator
         .filter(|corrections| corrections.len() <= max_corrections(stored.len()))
 }
 
-fn known_compressors(blocks: &[Block]) -> impl Iterator<Item = Known> + use<> {
-    let fixed = blocks.first().is_some_and(|block| block.kind == Kind::Fixed);
+fn known_compressors(blocks: &[MeasuredBlock]) -> impl Iterator<Item = KnownCompressor> + use<> {
+    let fixed = blocks.first().is_some_and(|block| block.kind == BlockType::Fixed);
     let any = !blocks.is_empty();
-    let of_memory = move |more_memory| LEVELS.map(|level| Known { level, more_memory, fixed });
+    let of_memory = move |more_memory| LEVELS.map(|level| KnownCompressor { level, more_memory, fixed });
     [false, true].into_iter().flat_map(of_memory).filter(move |_| any)
 }
 
 /// Whether the first blocks come out right, where that saves time: each block is the same without what comes far behind.
-fn starts_alike(known: Known, blocks: &[Block], stored: &[u8], plain: &[u8]) -> bool {
+fn starts_alike(known: KnownCompressor, blocks: &[MeasuredBlock], stored: &[u8], plain: &[u8]) -> bool {
     let Some(first) = blocks.iter().position(|block| block.plain_end >= LONG_BYTES) else { return true };
-    let Block { end_bit, plain_end, .. } = blocks[first];
+    let MeasuredBlock { end_bit, plain_end, .. } = blocks[first];
     let start_bytes = plain_end + LOOKAHEAD_BYTES;
     if start_bytes * 2 > plain.len() {
         return true;

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use crossbeam_channel::bounded;
-use regrow_deflate::encoders::{Known, recognise};
+use regrow_deflate::encoders::{KnownEncoder, recognise};
 use regrow_deflate::{Differ, GzipMember, GzipReader, MAX_GZIP_FRINGE_BYTES};
 use regrow_index::{Coding, MemberCoding};
 
@@ -47,7 +47,7 @@ pub(crate) fn prove(stored: &Aside, pool: &Pool) -> Result<Proof, LocalError> {
     let mut corrections_bytes = 0;
     for member in members {
         // One that wrote a member most likely wrote the next.
-        let last = coded.last().and_then(|last| Known::take(&mut &*last.encoder));
+        let last = coded.last().and_then(|last| KnownEncoder::take(&mut &*last.encoder));
         let Some((known, corrections)) = Member { stored, pool, member: &member }.encoder(last)? else {
             return Ok(Proof::Impossible("the encoder that it looks like did not write all of it"));
         };
@@ -131,7 +131,7 @@ struct Member<'a> {
 
 impl Member<'_> {
     /// The encoder that wrote it, and corrections of what that makes.
-    fn encoder(&self, last: Option<Known>) -> Result<Option<(Known, Vec<u8>)>, LocalError> {
+    fn encoder(&self, last: Option<KnownEncoder>) -> Result<Option<(KnownEncoder, Vec<u8>)>, LocalError> {
         if let Some(last) = last
             && self.member.plain_bytes <= PREFIX_BYTES as u64
             && self.agreed(last, &[])?.is_none()
@@ -139,7 +139,7 @@ impl Member<'_> {
             return Ok(Some((last, Vec::new())));
         }
         let (stored, plain) = self.prefixes()?;
-        let mut best: Option<(u64, Known)> = None;
+        let mut best: Option<(u64, KnownEncoder)> = None;
         for known in recognise(&stored, &plain).take(MOST_TRIED) {
             match self.agreed(known, &[])? {
                 None => return Ok(Some((known, Vec::new()))),
@@ -180,7 +180,7 @@ impl Member<'_> {
     /// Encodes the plain bytes, which another thread inflates, as long as `take` wants more of the stream.
     fn encode(
         &self,
-        known: Known,
+        known: KnownEncoder,
         corrections: &[u8],
         take: &mut dyn FnMut(&[u8]) -> Result<bool, LocalError>,
     ) -> Result<(), LocalError> {
@@ -205,7 +205,7 @@ impl Member<'_> {
     }
 
     /// `None` if an encoder makes just this stream; else how many bytes of it are the same, about.
-    fn agreed(&self, known: Known, corrections: &[u8]) -> Result<Option<u64>, LocalError> {
+    fn agreed(&self, known: KnownEncoder, corrections: &[u8]) -> Result<Option<u64>, LocalError> {
         let (mut at, end) = (self.member.stream.start, self.member.stream.end);
         let (mut buffer, mut agrees) = (Vec::new(), true);
         let encoded = self.encode(known, corrections, &mut |made| {
@@ -225,7 +225,7 @@ impl Member<'_> {
     }
 
     /// What has to be changed in what an encoder makes, if that is little.
-    fn corrections(&self, known: Known) -> Result<Option<Vec<u8>>, LocalError> {
+    fn corrections(&self, known: KnownEncoder) -> Result<Option<Vec<u8>>, LocalError> {
         let stream_bytes = self.member.stream.end - self.member.stream.start;
         let mut differ = Differ::new((stream_bytes / CORRECTIONS_SHARE).min(MAX_CORRECTIONS_BYTES) as usize);
         let mut at = self.member.stream.start;

@@ -1,7 +1,7 @@
 //! A member's deflate stream of its plain bytes, as its encoder made it; on all cores where that is possible.
 
 use bytes::Bytes;
-use regrow_deflate::encoders::{Blocks, Encoder, Known, encode_block};
+use regrow_deflate::encoders::{Blocks, Encoder, KnownEncoder, encode_block};
 use regrow_deflate::{DeflateError, GzipTrailer, Patcher};
 
 use crate::LocalError;
@@ -31,7 +31,7 @@ enum Kind<'p> {
 
 /// An encoder whose blocks need only the plain bytes before them.
 struct SideBySide<'p> {
-    known: Known,
+    known: KnownEncoder,
     blocks: Blocks,
     pool: &'p Pool,
     /// The end of what came before the block that is gathered.
@@ -42,7 +42,7 @@ struct SideBySide<'p> {
 
 impl<'p> StreamMaker<'p> {
     /// For a stream of this encoder, which is then corrected.
-    pub fn new(pool: &'p Pool, known: Known, corrections: &[u8]) -> Self {
+    pub fn new(pool: &'p Pool, known: KnownEncoder, corrections: &[u8]) -> Self {
         let kind = match known.blocks().filter(|blocks| blocks.block_bytes <= MAX_BLOCK_BYTES) {
             Some(blocks) => Kind::SideBySide(SideBySide {
                 known,

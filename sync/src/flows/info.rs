@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use regrow_chunker::ChunkId;
-use regrow_deflate::encoders::Known;
+use regrow_deflate::encoders::KnownEncoder;
 use regrow_image::TreeEntry;
 use regrow_index::Coding;
 use regrow_local::Pool;
@@ -161,8 +161,8 @@ pub fn info(
 fn coded(coding: &Coding) -> CodedInfo {
     let mut encoders: Vec<String> = Vec::new();
     for member in &coding.members {
-        let name =
-            Known::take(&mut &*member.encoder).map_or_else(|| "not known here".to_owned(), |known| known.to_string());
+        let name = KnownEncoder::take(&mut &*member.encoder)
+            .map_or_else(|| "not known here".to_owned(), |known| known.to_string());
         if !encoders.contains(&name) {
             encoders.push(name);
         }

@@ -3,7 +3,7 @@
 use flate2::{Compress, Compression, FlushCompress};
 
 use crate::encoders::klauspost::{Klauspost, KlauspostEncoder, Version};
-use crate::encoders::{Encoder, GoGeneration, Known};
+use crate::encoders::{Encoder, GoGeneration, KnownEncoder};
 
 pub(super) fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
@@ -54,7 +54,7 @@ pub(super) fn zlib(plain: &[u8], level: u32, flush_every: usize, flush: FlushCom
 }
 
 pub(super) fn go(plain: &[u8], generation: GoGeneration, level: i8) -> Vec<u8> {
-    let (mut encoder, mut out) = (Encoder::new(Known::Go { generation, level }), Vec::new());
+    let (mut encoder, mut out) = (Encoder::new(KnownEncoder::Go { generation, level }), Vec::new());
     encoder.write(plain, &mut out);
     encoder.finish(&mut out);
     out

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::data::*;
 use super::pairs::corrections;
 use crate::DeflateError;
-use crate::corrections::channels::{Channel, Numbers};
+use crate::corrections::channels::{Channel, NumberWriter};
 use crate::corrections::{Differ, Patcher};
 
 /// What comes of it, whose size is bounded.
@@ -33,7 +33,7 @@ fn numbers_end_early_or_late() {
     let plain = mixed(1, 5000);
     let stream = zlib(&plain, 6, usize::MAX, FlushCompress::None);
     let of = |blocks: &[u64]| {
-        let mut numbers = Numbers::default();
+        let mut numbers = NumberWriter::default();
         blocks.iter().for_each(|&number| numbers.put(Channel::Blocks, number));
         numbers.put(Channel::Runs, 1 << 40);
         numbers.pack(0)
@@ -48,7 +48,7 @@ fn numbers_end_early_or_late() {
 #[test]
 fn a_stream_that_ends_early() {
     let stream = zlib(&noise(3, 200_000), 6, usize::MAX, FlushCompress::None);
-    let mut numbers = Numbers::default();
+    let mut numbers = NumberWriter::default();
     // None is the same; fixed, the last, with as many tokens as follow.
     [0, 1 + 1 + (1 << 1) + (2 << 3), 1].into_iter().for_each(|number| numbers.put(Channel::Blocks, number));
     numbers.put(Channel::Runs, 1);
@@ -123,7 +123,7 @@ proptest! {
         some in prop::collection::vec((any::<u8>(), any::<u64>()), 0..2),
     ) {
         let plain = mixed(seed.into(), len);
-        let mut numbers = Numbers::default();
+        let mut numbers = NumberWriter::default();
         all.iter().chain(&some).for_each(|&(number, value)| numbers.put(channel(number), value >> 1));
         let bytes = numbers.bytes();
         let _ = tried(&any_encoder(&plain, predicted), plain.len(), &numbers.pack(padding), bytes);

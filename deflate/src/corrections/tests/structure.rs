@@ -6,23 +6,23 @@ use super::data::*;
 use crate::DeflateError;
 use crate::format::parser::Parser;
 use crate::format::structure::*;
-use crate::format::writer::Writer;
+use crate::format::writer::StreamWriter;
 
 /// Writes what the parser says at once.
 struct Copy {
-    writer: Writer,
+    writer: StreamWriter,
     is_stored: bool,
 }
 
 impl Copy {
     fn new() -> Self {
-        Self { writer: Writer::new(), is_stored: false }
+        Self { writer: StreamWriter::new(), is_stored: false }
     }
 }
 
 impl Sink for Copy {
-    fn block(&mut self, block: Block) {
-        self.is_stored = matches!(block.kind, Kind::Stored { .. });
+    fn block(&mut self, block: BlockStart) {
+        self.is_stored = matches!(block.kind, BlockKind::Stored { .. });
         self.writer.block(&block).unwrap();
     }
 

@@ -23,7 +23,7 @@ use super::HUFFMAN_ONLY;
 use crate::format::tables::MAX_STORED_BYTES;
 use chains::Chains;
 use fast::Fast;
-use writer::Writer;
+use writer::BlockWriter;
 
 /// What becomes of the plain bytes.
 enum Method {
@@ -33,9 +33,9 @@ enum Method {
     Chains(Box<Chains>),
 }
 
-pub(in crate::encoders) struct Encoder {
+pub(in crate::encoders) struct Before127Encoder {
     method: Method,
-    writer: Writer,
+    writer: BlockWriter,
 }
 
 /// Plain bytes on their way to being blocks of 65535 bytes.
@@ -57,7 +57,7 @@ impl Pieces {
     }
 }
 
-impl Encoder {
+impl Before127Encoder {
     pub(super) fn new(level: i8) -> Self {
         let method = match level {
             0 => Method::Stored(Pieces::default()),
@@ -65,7 +65,7 @@ impl Encoder {
             1 => Method::Fast(Pieces::default(), Box::new(Fast::new())),
             level => Method::Chains(Box::new(Chains::new(level))),
         };
-        Self { method, writer: Writer::new() }
+        Self { method, writer: BlockWriter::new() }
     }
 
     pub(super) fn write(&mut self, plain: &[u8], out: &mut Vec<u8>) {

@@ -28,7 +28,7 @@ use crate::format::tables::MAX_STORED_BYTES;
 pub(super) use estimate::Rounding;
 use fast::Fast;
 use lazy::Lazy;
-use writer::Writer;
+use writer::BlockWriter;
 
 const LITERALS_MAX_BYTES: usize = 32 << 10;
 
@@ -40,9 +40,9 @@ enum Method {
     Lazy(Box<Lazy>),
 }
 
-pub(in crate::encoders) struct Encoder {
+pub(in crate::encoders) struct From127Encoder {
     method: Method,
-    writer: Writer,
+    writer: BlockWriter,
 }
 
 /// Plain bytes on their way to being blocks of `N` bytes. A full block waits for what follows it: the last is marked.
@@ -72,7 +72,7 @@ fn penalty_shift(level: i8) -> u32 {
     }
 }
 
-impl Encoder {
+impl From127Encoder {
     pub(super) fn new(level: i8, rounding: Rounding) -> Self {
         let method = match level {
             0 => Method::Stored(Pieces::default()),
@@ -80,7 +80,7 @@ impl Encoder {
             7..=9 => Method::Lazy(Box::new(Lazy::new(level))),
             level => Method::Fast(Pieces::default(), Box::new(Fast::new(level))),
         };
-        Self { method, writer: Writer::new(penalty_shift(level), rounding) }
+        Self { method, writer: BlockWriter::new(penalty_shift(level), rounding) }
     }
 
     pub(super) fn write(&mut self, plain: &[u8], out: &mut Vec<u8>) {

@@ -28,7 +28,7 @@ struct Effort {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Found {
+struct Match {
     length: usize,
     distance: usize,
 }
@@ -48,7 +48,7 @@ pub(super) struct Lazy {
     base: usize,
     at: usize,
     head: usize,
-    found: Found,
+    found: Match,
     /// The byte before `at` is not put out yet.
     kept: bool,
     /// Bytes since the last match, modulo 2^16.
@@ -78,7 +78,7 @@ impl Lazy {
             base: 1,
             at: 0,
             head: 0,
-            found: Found { length: MIN_LENGTH - 1, distance: 0 },
+            found: Match { length: MIN_LENGTH - 1, distance: 0 },
             kept: false,
             unmatched: 0,
             hashed_end: 0,
@@ -92,7 +92,7 @@ impl Lazy {
         self.before.fill(0);
         (self.base, self.at, self.end, self.head, self.hashed_end) = (1, 0, 0, 0, 0);
         (self.block_start, self.kept, self.unmatched) = (Some(0), false, 0);
-        self.found = Found { length: MIN_LENGTH - 1, distance: 0 };
+        self.found = Match { length: MIN_LENGTH - 1, distance: 0 };
         self.tokens.clear();
     }
 
@@ -216,7 +216,7 @@ impl Lazy {
     fn step(&mut self, ahead: usize, out: &mut BlockWriter, all: bool) {
         self.note_here();
         let last = self.found;
-        self.found = Found { length: MIN_LENGTH - 1, distance: 0 };
+        self.found = Match { length: MIN_LENGTH - 1, distance: 0 };
         let furthest = self.at.saturating_sub(WINDOW);
         if self.head >= furthest + self.base && ahead > last.length && last.length < self.effort.lazy {
             self.found = self.longest(self.head - self.base, ahead);
@@ -241,7 +241,7 @@ impl Lazy {
     }
 
     /// The match of the byte before `at`, which is put out.
-    fn put_match(&mut self, found: Found, out: &mut BlockWriter, all: bool) {
+    fn put_match(&mut self, found: Match, out: &mut BlockWriter, all: bool) {
         self.tokens.matched((found.length - 3) as u32, (found.distance - 1) as u32);
         let end = self.at + found.length - 1;
         for at in self.at + 1..end.min(self.hashed_end) {
@@ -282,7 +282,7 @@ impl Lazy {
     }
 
     /// A longer match than the last one, by what follows it, up to 1.15.14.
-    fn better_by_end(&self, last: Found, ahead: usize, furthest: usize) -> Found {
+    fn better_by_end(&self, last: Match, ahead: usize, furthest: usize) -> Match {
         let start = self.at - 1;
         if start + last.length + 2 >= self.hashed_end {
             return last;
@@ -294,11 +294,11 @@ impl Lazy {
         }
         let end = start + ahead.min(MAX_LENGTH);
         let length = common_length(&self.bytes[start..end], &self.bytes[before..]);
-        if length > last.length { Found { length, distance: start - before } } else { last }
+        if length > last.length { Match { length, distance: start - before } } else { last }
     }
 
     /// The same, but up to two bytes may be put out as literals before it.
-    fn better_later(&mut self, last: Found, ahead: usize, furthest: usize, out: &mut BlockWriter, all: bool) -> Found {
+    fn better_later(&mut self, last: Match, ahead: usize, furthest: usize, out: &mut BlockWriter, all: bool) -> Match {
         const SKIPPED: usize = 2;
         let start = self.at - 1;
         if last.length >= MAX_LENGTH - SKIPPED || start + last.length >= self.hashed_end {
@@ -314,7 +314,7 @@ impl Lazy {
         if length <= last.length {
             return last;
         }
-        let mut found = Found { length, distance: start - before };
+        let mut found = Match { length, distance: start - before };
         for skipped in (0..SKIPPED).rev() {
             if found.length >= MAX_LENGTH || self.bytes[start + skipped] != self.bytes[before + skipped] {
                 for literal in start..=start + skipped {
@@ -331,14 +331,14 @@ impl Lazy {
 
     /// The longest match along a chain, or in level 9 the one that saves most.
     #[inline]
-    fn longest(&self, first: usize, ahead: usize) -> Found {
+    fn longest(&self, first: usize, ahead: usize) -> Match {
         let ahead = ahead.min(MAX_LENGTH);
         let nice = self.effort.nice.min(ahead);
         let here = &self.bytes[self.at..self.at + ahead];
         let furthest = self.at.saturating_sub(WINDOW);
         let by_gain = self.effort.chain > 100;
         let mut gain = self.version.least_gain();
-        let mut best = Found { length: MIN_LENGTH - 1, distance: 0 };
+        let mut best = Match { length: MIN_LENGTH - 1, distance: 0 };
         let mut place = first;
         for _ in 0..self.effort.chain {
             if here[best.length] == self.bytes[place + best.length] {
@@ -346,7 +346,7 @@ impl Lazy {
                 if length > best.length {
                     let this_gain = if by_gain { self.gain(length, self.at - place) } else { i64::MAX };
                     if this_gain > gain {
-                        best = Found { length, distance: self.at - place };
+                        best = Match { length, distance: self.at - place };
                         if length >= nice {
                             break;
                         }

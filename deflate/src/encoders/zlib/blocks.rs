@@ -1,7 +1,7 @@
-//! Blocks: symbols are gathered until a block is full, and then written in the cheapest of three ways.
+//! BlockWriter: symbols are gathered until a block is full, and then written in the cheapest of three ways.
 
 use super::ZlibFamily;
-use super::trees::{Alphabet, Code};
+use super::trees::{Alphabet, Tree};
 use crate::format::bit_writer::{BitWriter, DYNAMIC, FIXED};
 use crate::format::dynamic_header::{DynamicHeader, length_steps};
 use crate::format::prefix_code::{Code as PrefixCode, codes};
@@ -33,7 +33,7 @@ const CODE_LENGTHS: Alphabet = Alphabet {
 const LOOK_EVERY: usize = 4096;
 
 /// The symbols of a block, and the stream.
-pub(super) struct Blocks {
+pub(super) struct BlockWriter {
     /// A literal, or a length less three in the lower half and a distance in the upper.
     symbols: Vec<u32>,
     matches: usize,
@@ -45,7 +45,7 @@ pub(super) struct Blocks {
     bits: BitWriter,
 }
 
-impl Blocks {
+impl BlockWriter {
     pub(super) fn new(kind: ZlibFamily) -> Self {
         let most = match kind {
             ZlibFamily::Zlib { memory: 9, .. } | ZlibFamily::Gzip { .. } => 32767,
@@ -103,8 +103,8 @@ impl Blocks {
     /// Writes the block. `plain` are its plain bytes, if they are all in the window, of which there are `plain_bytes`.
     pub(super) fn end(&mut self, plain: Option<&[u8]>, plain_bytes: usize, is_last: bool) {
         self.literal_counts[END_OF_BLOCK] = 1;
-        let literals = Code::build(&mut self.literal_counts, &LITERALS);
-        let distances = Code::build(&mut self.distance_counts, &DISTANCES);
+        let literals = Tree::build(&mut self.literal_counts, &LITERALS);
+        let distances = Tree::build(&mut self.distance_counts, &DISTANCES);
         let header = header(&literals, &distances);
         let bytes = |bits: i64| (bits + 3 + 7) >> 3;
         let dynamic = bytes(literals.bits + distances.bits + header.bits() as i64);
@@ -172,10 +172,10 @@ impl Blocks {
 }
 
 /// The header of a block with these codes, as zlib writes it: runs of lengths end where those of literals do.
-fn header(literals: &Code, distances: &Code) -> DynamicHeader {
+fn header(literals: &Tree, distances: &Tree) -> DynamicHeader {
     let parts = [&literals.lengths[..=literals.max_symbol], &distances.lengths[..=distances.max_symbol]];
     DynamicHeader::new(parts[0].len(), parts.concat(), length_steps(&parts), |counts| {
-        let lengths = Code::build(counts, &CODE_LENGTHS).lengths;
+        let lengths = Tree::build(counts, &CODE_LENGTHS).lengths;
         std::array::from_fn(|symbol| lengths[symbol])
     })
 }

@@ -2,7 +2,7 @@
 
 use crate::common_bytes::common_bytes;
 
-use super::blocks::Blocks;
+use super::blocks::BlockWriter;
 use super::{Effort, ZlibFamily};
 use crate::format::tables::{MAX_MATCH_BYTES as MAX_MATCH, MIN_MATCH_BYTES as MIN_MATCH, WINDOW_BYTES};
 
@@ -37,7 +37,7 @@ pub(super) struct Matcher {
     match_bytes: usize,
     /// The byte before `at` was not put out yet.
     has_pending: bool,
-    blocks: Blocks,
+    blocks: BlockWriter,
 }
 
 impl Matcher {
@@ -57,7 +57,7 @@ impl Matcher {
             match_at: 0,
             match_bytes: MIN_MATCH - 1,
             has_pending: false,
-            blocks: Blocks::new(kind),
+            blocks: BlockWriter::new(kind),
         }
     }
 

@@ -18,7 +18,7 @@ pub(super) struct Alphabet {
 }
 
 /// The code of each symbol.
-pub(super) struct Code {
+pub(super) struct Tree {
     pub(super) lengths: Vec<u8>,
     pub(super) codes: Vec<PrefixCode>,
     /// The highest symbol that has a code.
@@ -29,7 +29,7 @@ pub(super) struct Code {
     pub(super) fixed_bits: i64,
 }
 
-struct Builder {
+struct TreeBuilder {
     counts: [u32; MOST_NODES],
     parents: [u16; MOST_NODES],
     depths: [u8; MOST_NODES],
@@ -40,10 +40,10 @@ struct Builder {
     sorted: usize,
 }
 
-impl Code {
+impl Tree {
     /// The code for symbols with these counts. A count of 0 becomes 1 where fewer than two symbols are there.
     pub(super) fn build(counts: &mut [u32], alphabet: &Alphabet) -> Self {
-        let mut builder = Builder {
+        let mut builder = TreeBuilder {
             counts: [0; MOST_NODES],
             parents: [0; MOST_NODES],
             depths: [0; MOST_NODES],
@@ -86,10 +86,10 @@ impl Code {
 /// The lengths of the codes that zlib makes of symbols with these counts, of at most [`MOST_SYMBOLS`].
 pub(crate) fn code_lengths(counts: &[u32], max_bits: usize) -> Vec<u8> {
     let alphabet = Alphabet { symbols: counts.len(), extra: |_| 0, max_bits, fixed: |_| 0 };
-    Code::build(&mut counts.to_vec(), &alphabet).lengths
+    Tree::build(&mut counts.to_vec(), &alphabet).lengths
 }
 
-impl Builder {
+impl TreeBuilder {
     /// Joins the two rarest nodes until one is left.
     fn join(&mut self, symbols: usize) {
         (1..=self.heap_len / 2).rev().for_each(|at| self.sink(at));

@@ -130,14 +130,14 @@ fn tokens_are_counted() {
 /// Each would reserve room for as many tokens as a full block has.
 #[test]
 fn blocks_behind_the_end_that_say_no_size_are_refused() {
-    use crate::preflate::actions::{Actions, Kind};
+    use crate::preflate::actions::{Actions, Question};
     let known = of_level(6, false, BlockTypes::Static);
     let rebuilt = |blocks, tokens| {
         let mut actions = Actions::default();
         for number in 1..=blocks {
-            actions.push(Kind::TokenCount, if number == 1 { 2 } else { tokens });
-            actions.push(Kind::Last, u32::from(number < blocks));
-            actions.push(Kind::EndOfChunk, u32::from(number < blocks));
+            actions.push(Question::TokenCount, if number == 1 { 2 } else { tokens });
+            actions.push(Question::Last, u32::from(number < blocks));
+            actions.push(Question::EndOfChunk, u32::from(number < blocks));
         }
         let parameters = bitcode::encode(&known);
         let head = [0x3f, parameters.len() as u8];

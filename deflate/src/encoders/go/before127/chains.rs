@@ -1,6 +1,6 @@
 //! Levels 2 to 9: chains of earlier places with the same hash of four bytes.
 
-use super::writer::Writer;
+use super::writer::BlockWriter;
 use crate::common_bytes::common_bytes;
 use crate::encoders::go::places::{MIN_LENGTH, Places, WINDOW_BYTES, tail};
 use crate::encoders::go::tokens::{MAX_LENGTH, Tokens};
@@ -79,7 +79,7 @@ impl Chains {
         }
     }
 
-    pub(super) fn write(&mut self, mut plain: &[u8], writer: &mut Writer) {
+    pub(super) fn write(&mut self, mut plain: &[u8], writer: &mut BlockWriter) {
         while !plain.is_empty() {
             if self.filled == self.window.len() {
                 self.run(LOOKAHEAD_BYTES, writer);
@@ -92,7 +92,7 @@ impl Chains {
         }
     }
 
-    pub(super) fn finish(&mut self, writer: &mut Writer) {
+    pub(super) fn finish(&mut self, writer: &mut BlockWriter) {
         self.run(1, writer);
         if self.byte_pending {
             self.tokens.push_literal(self.window[self.at - 1]);
@@ -103,14 +103,14 @@ impl Chains {
     }
 
     /// Makes tokens as long as `lookahead` bytes are there.
-    fn run(&mut self, lookahead: usize, writer: &mut Writer) {
+    fn run(&mut self, lookahead: usize, writer: &mut BlockWriter) {
         match self.effort.eager {
             Some(max_inserted) => self.run_eagerly(max_inserted, lookahead, writer),
             None => self.run_lazily(lookahead, writer),
         }
     }
 
-    fn run_eagerly(&mut self, max_inserted: usize, lookahead: usize, writer: &mut Writer) {
+    fn run_eagerly(&mut self, max_inserted: usize, lookahead: usize, writer: &mut BlockWriter) {
         while self.filled - self.at >= lookahead {
             let found = match self.table.insert(&self.window[..self.filled], self.at) {
                 Some(candidate) => self.longest(candidate),
@@ -131,7 +131,7 @@ impl Chains {
         }
     }
 
-    fn run_lazily(&mut self, lookahead: usize, writer: &mut Writer) {
+    fn run_lazily(&mut self, lookahead: usize, writer: &mut BlockWriter) {
         while self.filled - self.at >= lookahead {
             let candidate = self.table.insert(&self.window[..self.filled], self.at);
             let before = std::mem::replace(&mut self.pending, NO_MATCH);
@@ -190,13 +190,13 @@ impl Chains {
         best
     }
 
-    fn end_full_block(&mut self, end: usize, writer: &mut Writer) {
+    fn end_full_block(&mut self, end: usize, writer: &mut BlockWriter) {
         if self.tokens.list.len() == BLOCK_TOKENS {
             self.end_block(end, writer);
         }
     }
 
-    fn end_block(&mut self, end: usize, writer: &mut Writer) {
+    fn end_block(&mut self, end: usize, writer: &mut BlockWriter) {
         let content = self.block_start.and_then(|start| self.window.get(start..end));
         writer.write_smallest(&self.tokens, content);
         self.tokens.clear();

@@ -1,6 +1,6 @@
 //! Level 1: after Snappy. One candidate for each hash of four bytes; the more bytes have none, the more are skipped.
 
-use super::writer::Writer;
+use super::writer::BlockWriter;
 use crate::common_bytes::common_bytes;
 use crate::encoders::go::tokens::{MAX_LENGTH, Tokens};
 use crate::format::tables::MAX_STORED_BYTES;
@@ -38,7 +38,7 @@ impl Fast {
     }
 
     /// The last block, if it is not empty and not a full one.
-    pub(super) fn write_last(&mut self, content: &[u8], writer: &mut Writer) {
+    pub(super) fn write_last(&mut self, content: &[u8], writer: &mut BlockWriter) {
         if content.len() <= STORED_LAST_BYTES {
             writer.write_stored(content);
         } else if content.len() < LITERALS_LAST_BYTES {
@@ -48,7 +48,7 @@ impl Fast {
         }
     }
 
-    pub(super) fn write(&mut self, content: &[u8], writer: &mut Writer) {
+    pub(super) fn write(&mut self, content: &[u8], writer: &mut BlockWriter) {
         let first = self.append(content);
         self.tokens.clear();
         let mut pass = Pass {

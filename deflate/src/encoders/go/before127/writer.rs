@@ -7,7 +7,7 @@ use crate::format::bit_writer::{BitWriter, DYNAMIC, FIXED};
 use crate::format::dynamic_header::DynamicHeader;
 use crate::format::tables::{DISTANCE_SYMBOLS, END_OF_BLOCK, LITERAL_SYMBOLS, MAX_CODE_BITS};
 
-pub(super) struct Writer {
+pub(super) struct BlockWriter {
     pub(super) bits: BitWriter,
     literals: LiteralCodes,
     distances: DistanceCodes,
@@ -24,7 +24,7 @@ struct Counted {
     dynamic_size: usize,
 }
 
-impl Writer {
+impl BlockWriter {
     pub(super) fn new() -> Self {
         Self {
             bits: BitWriter::default(),

@@ -5,7 +5,7 @@ use super::pairs::Pairs;
 use super::short_long::ShortLong;
 use super::short_pair::ShortPair;
 use super::single::{Dense, Sparse};
-use super::writer::Writer;
+use super::writer::BlockWriter;
 use crate::encoders::go::tokens::Tokens;
 use crate::format::tables::MAX_STORED_BYTES;
 
@@ -65,7 +65,7 @@ impl Fast {
     }
 
     /// The last block, which is not empty.
-    pub(super) fn write_last(&mut self, content: &[u8], writer: &mut Writer) {
+    pub(super) fn write_last(&mut self, content: &[u8], writer: &mut BlockWriter) {
         if content.len() <= STORED_LAST_BYTES {
             writer.write_stored(content);
         } else if content.len() < LITERALS_LAST_BYTES {
@@ -75,7 +75,7 @@ impl Fast {
         }
     }
 
-    pub(super) fn write(&mut self, content: &[u8], last: bool, writer: &mut Writer) {
+    pub(super) fn write(&mut self, content: &[u8], last: bool, writer: &mut BlockWriter) {
         self.tokens.clear();
         let tables = self.tables.tables();
         if let Some(rebase) = self.history.rebase() {

@@ -80,7 +80,7 @@ pub(super) struct Pass<'a> {
 
 /// A match: its place, the place it repeats, and its length.
 #[derive(Clone, Copy)]
-pub(super) struct Found {
+pub(super) struct Match {
     pub(super) at: i32,
     pub(super) from: i32,
     pub(super) length: i32,
@@ -136,7 +136,7 @@ impl Pass<'_> {
     /// Extends the match backwards and makes tokens of it and the literals before it. It is given as it has become, up
     /// to the length.
     #[inline(always)]
-    pub(super) fn take(&mut self, mut found: Found) -> Found {
+    pub(super) fn take(&mut self, mut found: Match) -> Match {
         let byte = |place: i32| self.bytes.get(place as usize - 1);
         while found.from > 0 && found.at > self.emitted && byte(found.from) == byte(found.at) {
             found.from -= 1;

@@ -1,7 +1,7 @@
 //! Levels 7 to 9: hash chains. A match is taken when the next byte has no longer one, after a look for a better one by
 //! the bytes after its end.
 
-use super::writer::Writer;
+use super::writer::BlockWriter;
 use crate::common_bytes::common_bytes;
 use crate::encoders::go::places::{MIN_LENGTH, Places, WINDOW_BYTES, tail};
 use crate::encoders::go::tokens::{self, MAX_LENGTH, Tokens};
@@ -88,7 +88,7 @@ impl Lazy {
         }
     }
 
-    pub(super) fn write(&mut self, mut plain: &[u8], writer: &mut Writer) {
+    pub(super) fn write(&mut self, mut plain: &[u8], writer: &mut BlockWriter) {
         while !plain.is_empty() {
             if self.filled == self.window.len() {
                 self.run(LOOKAHEAD_BYTES, writer);
@@ -101,7 +101,7 @@ impl Lazy {
         }
     }
 
-    pub(super) fn finish(&mut self, writer: &mut Writer) {
+    pub(super) fn finish(&mut self, writer: &mut BlockWriter) {
         self.last = true;
         self.run(1, writer);
         if self.byte_pending {
@@ -113,7 +113,7 @@ impl Lazy {
     }
 
     /// Makes tokens as long as `lookahead` bytes are there.
-    fn run(&mut self, lookahead: usize, writer: &mut Writer) {
+    fn run(&mut self, lookahead: usize, writer: &mut BlockWriter) {
         if self.effort.weighs {
             self.learn();
         }
@@ -135,7 +135,7 @@ impl Lazy {
     }
 
     /// The match at the byte before becomes a token, or a better one.
-    fn take(&mut self, before: Match, writer: &mut Writer) {
+    fn take(&mut self, before: Match, writer: &mut BlockWriter) {
         let taken = self.improve(before, writer).unwrap_or(before);
         self.tokens.push_match(taken.length, taken.distance);
         let end = self.at + taken.length - 1;
@@ -148,7 +148,7 @@ impl Lazy {
     }
 
     /// The byte before, if it is pending, becomes a literal.
-    fn go_on(&mut self, writer: &mut Writer) {
+    fn go_on(&mut self, writer: &mut BlockWriter) {
         if self.pending.length >= MIN_LENGTH {
             self.literal_run = 0;
         }
@@ -166,7 +166,7 @@ impl Lazy {
     }
 
     /// After many literals: as many more, without a look for matches.
-    fn skip(&mut self, literals: usize, writer: &mut Writer) {
+    fn skip(&mut self, literals: usize, writer: &mut BlockWriter) {
         for _ in 0..literals {
             if self.at + 1 >= self.filled {
                 break;
@@ -179,7 +179,7 @@ impl Lazy {
         self.byte_pending = false;
     }
 
-    fn push_literal(&mut self, writer: &mut Writer) {
+    fn push_literal(&mut self, writer: &mut BlockWriter) {
         self.tokens.push_literal(self.window[self.at - 1]);
         self.end_full_block(writer);
     }
@@ -242,7 +242,7 @@ impl Lazy {
 
     /// A longer match than `before`, the one at the byte before, found by the bytes after its end. The literals before
     /// it are made tokens.
-    fn improve(&mut self, before: Match, writer: &mut Writer) -> Option<Match> {
+    fn improve(&mut self, before: Match, writer: &mut BlockWriter) -> Option<Match> {
         let first = self.at - 1;
         if before.length >= MAX_LENGTH - SKIPPED {
             return None;
@@ -268,7 +268,7 @@ impl Lazy {
         Some(Match { length, distance: first.checked_sub(from)? })
     }
 
-    fn push_skipped(&mut self, literals: usize, writer: &mut Writer) {
+    fn push_skipped(&mut self, literals: usize, writer: &mut BlockWriter) {
         for _ in 0..literals {
             self.push_literal(writer);
             self.at += 1;
@@ -288,13 +288,13 @@ impl Lazy {
     }
 
     /// The byte at the current place is not in the block.
-    fn end_full_block(&mut self, writer: &mut Writer) {
+    fn end_full_block(&mut self, writer: &mut BlockWriter) {
         if self.tokens.list.len() == BLOCK_TOKENS {
             self.end_block(writer);
         }
     }
 
-    fn end_block(&mut self, writer: &mut Writer) {
+    fn end_block(&mut self, writer: &mut BlockWriter) {
         let content = self.block_start.and_then(|start| self.window.get(start..self.at));
         writer.write(&self.tokens, content, self.last);
         self.tokens.clear();

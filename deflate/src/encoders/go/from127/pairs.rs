@@ -1,7 +1,7 @@
 //! Level 3: the last two candidates for each hash of five bytes.
 
 use super::fast::Tables;
-use super::history::{Found, MAX_DISTANCE, Pass, Rebase, hash};
+use super::history::{MAX_DISTANCE, Match, Pass, Rebase, hash};
 
 const BITS: u32 = 16;
 const SKIP_SHIFT: i32 = 7;
@@ -27,7 +27,7 @@ impl Pairs {
 
     /// The next match from `at` on.
     #[inline(always)]
-    fn search(&mut self, pass: &Pass, mut at: i32, mut word: u64) -> Option<Found> {
+    fn search(&mut self, pass: &Pass, mut at: i32, mut word: u64) -> Option<Match> {
         loop {
             let next = at + 1 + ((at - pass.emitted) >> SKIP_SHIFT);
             if next > pass.limit {
@@ -36,7 +36,7 @@ impl Pairs {
             let next_word = pass.load64(next);
             let candidates = self.exchange(pass, word, at);
             if let Some(from) = choose(pass, candidates, at, word as u32) {
-                return Some(Found { at, from, length: 0, next });
+                return Some(Match { at, from, length: 0, next });
             }
             (at, word) = (next, next_word);
         }

@@ -1,7 +1,7 @@
 //! Level 4: a candidate each for hashes of four and of seven bytes.
 
 use super::fast::Tables;
-use super::history::{Found, Pass, Rebase, hash};
+use super::history::{Match, Pass, Rebase, hash};
 
 const BITS: u32 = 15;
 const SKIP_SHIFT: i32 = 6;
@@ -28,7 +28,7 @@ impl ShortLong {
 
     /// The next match from `at` on.
     #[inline(always)]
-    fn search(&mut self, pass: &Pass, mut at: i32, mut word: u64) -> Option<Found> {
+    fn search(&mut self, pass: &Pass, mut at: i32, mut word: u64) -> Option<Match> {
         loop {
             let next = at + 1 + ((at - pass.emitted) >> SKIP_SHIFT);
             if next > pass.limit {
@@ -38,7 +38,7 @@ impl ShortLong {
             let long = self.exchange_long(pass, word, at);
             let next_word = pass.load64(next);
             if pass.matches(at, long, word) {
-                return Some(Found { at, from: long, length: 0, next });
+                return Some(Match { at, from: long, length: 0, next });
             }
             if pass.matches(at, short, word) {
                 // The next byte may have a longer match. The original has a slip here: it measures that match not at its
@@ -47,7 +47,7 @@ impl ShortLong {
                 let is_better = pass.matches(next, next_long, next_word)
                     && pass.common(next + 4, next - next_long + 4) > pass.common(at + 4, short + 4);
                 let (at, from) = if is_better { (next, next_long) } else { (at, short) };
-                return Some(Found { at, from, length: 0, next });
+                return Some(Match { at, from, length: 0, next });
             }
             (at, word) = (next, next_word);
         }

@@ -1,7 +1,7 @@
 //! Levels 5 and 6: a candidate for hashes of four bytes, the last two for hashes of seven.
 
 use super::fast::Tables;
-use super::history::{Found, MAX_DISTANCE, Pass, Rebase, hash};
+use super::history::{MAX_DISTANCE, Match, Pass, Rebase, hash};
 use crate::encoders::go::tokens::MAX_LENGTH;
 
 const BITS: u32 = 15;
@@ -41,7 +41,7 @@ impl<const THOROUGH: bool> ShortPair<THOROUGH> {
 
     /// The next match from `at` on. Its length is 0 as long as it is not known, and else at most a token's.
     #[inline(always)]
-    fn search(&mut self, pass: &Pass, mut at: i32, mut word: u64) -> Option<Found> {
+    fn search(&mut self, pass: &Pass, mut at: i32, mut word: u64) -> Option<Match> {
         loop {
             let next = at + 1 + ((at - pass.emitted) >> Self::SKIP_SHIFT);
             if next > pass.limit {
@@ -50,7 +50,7 @@ impl<const THOROUGH: bool> ShortPair<THOROUGH> {
             let short = self.exchange_short(pass, word, at);
             let [long, before] = self.exchange_long(pass, word, at);
             let next_word = pass.load64(next);
-            let found = Found { at, from: long, length: 0, next };
+            let found = Match { at, from: long, length: 0, next };
             if at - long < MAX_DISTANCE {
                 if pass.load32(long) == word as u32 {
                     self.exchange_short(pass, next_word, next);
@@ -60,14 +60,14 @@ impl<const THOROUGH: bool> ShortPair<THOROUGH> {
                 if pass.matches(at, before, word) {
                     self.exchange_short(pass, next_word, next);
                     self.exchange_long(pass, next_word, next);
-                    return Some(Found { from: before, ..found });
+                    return Some(Match { from: before, ..found });
                 }
             }
             if pass.matches(at, short, word) {
                 let length = pass.common_limited(at, short);
                 self.exchange_short(pass, next_word, next);
                 let next_long = self.exchange_long(pass, next_word, next);
-                return Some(self.better(pass, Found { from: short, length, ..found }, word, next_long));
+                return Some(self.better(pass, Match { from: short, length, ..found }, word, next_long));
             }
             (at, word) = (next, next_word);
         }
@@ -75,14 +75,14 @@ impl<const THOROUGH: bool> ShortPair<THOROUGH> {
 
     /// A match of four bytes gives way to a longer one that begins a little later.
     #[inline(always)]
-    fn better(&self, pass: &Pass, found: Found, word: u64, next_long: [i32; 2]) -> Found {
-        let Found { at, next, .. } = found;
+    fn better(&self, pass: &Pass, found: Match, word: u64, next_long: [i32; 2]) -> Match {
+        let Match { at, next, .. } = found;
         if THOROUGH {
             let from = at + 1 - self.repeat;
             if pass.load32(from) == (word >> 8) as u32 {
                 let length = pass.common_limited(at + 1, from);
                 if length > found.length {
-                    return Found { at: at + 1, from, length, next };
+                    return Match { at: at + 1, from, length, next };
                 }
             }
         }
@@ -96,7 +96,7 @@ impl<const THOROUGH: bool> ShortPair<THOROUGH> {
             if pass.matches(next, from, next_word) {
                 let length = pass.common_limited(next, from);
                 if length > best.length {
-                    best = Found { at: next, from, length, next };
+                    best = Match { at: next, from, length, next };
                     if !THOROUGH {
                         return best;
                     }
@@ -108,7 +108,7 @@ impl<const THOROUGH: bool> ShortPair<THOROUGH> {
 
     /// A match is replaced by a longer one that is found by the bytes after its end.
     #[inline(always)]
-    fn improve(&self, pass: &Pass, found: &mut Found) {
+    fn improve(&self, pass: &Pass, found: &mut Match) {
         let end = found.at + found.length;
         if end >= pass.limit || !THOROUGH && found.length >= SHORT_LENGTH {
             return;
@@ -183,16 +183,16 @@ impl<const THOROUGH: bool> ShortPair<THOROUGH> {
 
 /// Of both candidates the one with the longer match, if the second has one at all.
 #[inline(always)]
-fn longer(pass: &Pass, found: Found, before: i32, word: u64) -> Found {
+fn longer(pass: &Pass, found: Match, before: i32, word: u64) -> Match {
     if !pass.matches(found.at, before, word) {
         return found;
     }
     let length = pass.common_limited(found.at, found.from);
     let length_before = pass.common_limited(found.at, before);
     if length_before > length {
-        Found { from: before, length: length_before, ..found }
+        Match { from: before, length: length_before, ..found }
     } else {
-        Found { length, ..found }
+        Match { length, ..found }
     }
 }
 

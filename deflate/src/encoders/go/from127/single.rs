@@ -1,7 +1,7 @@
 //! Levels 1 and 2: one candidate for each hash of five bytes, at every second byte or so.
 
 use super::fast::Tables;
-use super::history::{Found, MAX_DISTANCE, Pass, Rebase, hash};
+use super::history::{MAX_DISTANCE, Match, Pass, Rebase, hash};
 
 const SKIP_SHIFT: i32 = 5;
 const STEP: i32 = 2;
@@ -27,7 +27,7 @@ impl<const BITS: u32, const SIZE: usize, const DENSE: bool> Single<BITS, SIZE, D
 
     /// The next match from `at` on, where the bytes are `word`.
     #[inline(always)]
-    fn search(&mut self, pass: &Pass, mut at: i32, mut word: u64) -> Option<Found> {
+    fn search(&mut self, pass: &Pass, mut at: i32, mut word: u64) -> Option<Match> {
         loop {
             let next = at + STEP + ((at - pass.emitted) >> SKIP_SHIFT);
             if next > pass.limit {
@@ -37,7 +37,7 @@ impl<const BITS: u32, const SIZE: usize, const DENSE: bool> Single<BITS, SIZE, D
             let from = self.exchange(pass, word, at);
             if pass.matches(at, from, word) {
                 self.exchange(pass, next_word, next);
-                return Some(Found { at, from, length: 0, next });
+                return Some(Match { at, from, length: 0, next });
             }
             // The byte after it, too.
             (at, word) = (next, next_word);
@@ -48,7 +48,7 @@ impl<const BITS: u32, const SIZE: usize, const DENSE: bool> Single<BITS, SIZE, D
                     // Not for the bytes there, but in the place of the ones before.
                     self.exchange(pass, word, next);
                 }
-                return Some(Found { at, from, length: 0, next });
+                return Some(Match { at, from, length: 0, next });
             }
             (at, word) = (next, word >> 8);
         }

@@ -16,7 +16,7 @@ const RANDOM_MIN_BYTES: usize = 1024;
 /// What a header is reckoned at before there is one.
 const GUESSED_HEADER_BITS: usize = 70 * 8;
 
-pub(super) struct Writer {
+pub(super) struct BlockWriter {
     pub(super) bits: BitWriter,
     penalty_shift: u32,
     rounding: Rounding,
@@ -53,7 +53,7 @@ struct Stored<'a> {
     size: usize,
 }
 
-impl Writer {
+impl BlockWriter {
     pub(super) fn new(penalty_shift: u32, rounding: Rounding) -> Self {
         let mut one_distance = Codes::none();
         one_distance.set(&one_distance_counts(), MAX_CODE_BITS);

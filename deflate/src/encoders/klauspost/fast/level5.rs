@@ -21,7 +21,7 @@ pub(in super::super) struct Level5<const SIX: bool> {
 
 /// A match from where the search is on, of 0 bytes if its length is not known yet.
 #[derive(Clone, Copy)]
-struct Found {
+struct Match {
     before: i32,
     length: i32,
 }
@@ -88,7 +88,7 @@ impl<const SIX: bool> Search<'_, SIX> {
     }
 
     #[inline(always)]
-    fn find(&mut self, mut bytes: u64) -> Option<Found> {
+    fn find(&mut self, mut bytes: u64) -> Option<Match> {
         self.next = self.at;
         loop {
             self.at = self.next;
@@ -117,7 +117,7 @@ impl<const SIX: bool> Search<'_, SIX> {
     }
 
     #[inline(always)]
-    fn by_seven(&mut self, far: Two, four: u32, following: u64) -> Option<Found> {
+    fn by_seven(&mut self, far: Two, four: u32, following: u64) -> Option<Match> {
         let (last, before) = (far.last - self.scan.base, far.before - self.scan.base);
         if self.at - last >= MAX_DISTANCE {
             return None;
@@ -126,22 +126,22 @@ impl<const SIX: bool> Search<'_, SIX> {
         if self.scan.load32(last) == four {
             self.index(following, self.next);
             if !older_matches {
-                return Some(Found { before: last, length: 0 });
+                return Some(Match { before: last, length: 0 });
             }
             let length = self.scan.length_to_254(self.at + 4, last + 4) + 4;
             let older = self.scan.length_to_254(self.at + 4, before + 4) + 4;
-            return Some(if older > length { Found { before, length: older } } else { Found { before: last, length } });
+            return Some(if older > length { Match { before, length: older } } else { Match { before: last, length } });
         }
         older_matches.then(|| {
             self.index(following, self.next);
-            Found { before, length: 0 }
+            Match { before, length: 0 }
         })
     }
 
     /// A match by four bytes, or the longer one that begins at the next byte to be looked at.
     #[inline(always)]
-    fn by_four(&mut self, near: i32, bytes: u64, following: u64) -> Found {
-        let mut best = Found { before: near, length: self.scan.length_to_254(self.at + 4, near + 4) + 4 };
+    fn by_four(&mut self, near: i32, bytes: u64, following: u64) -> Match {
+        let mut best = Match { before: near, length: self.scan.length_to_254(self.at + 4, near + 4) + 4 };
         let far = self.index(following, self.next);
         if SIX {
             let before = self.at - self.distance + 1;
@@ -149,7 +149,7 @@ impl<const SIX: bool> Search<'_, SIX> {
                 let length = self.scan.length_to_254(self.at + 5, before + 4) + 4;
                 if length > best.length {
                     self.at += 1;
-                    return Found { before, length };
+                    return Match { before, length };
                 }
             }
         }
@@ -161,7 +161,7 @@ impl<const SIX: bool> Search<'_, SIX> {
             if self.matches(self.next, before, following as u32) {
                 let length = self.scan.length_to_254(self.next + 4, before + 4) + 4;
                 if length > best.length {
-                    best = Found { before, length };
+                    best = Match { before, length };
                     self.at = self.next;
                     if !SIX {
                         break;
@@ -174,14 +174,14 @@ impl<const SIX: bool> Search<'_, SIX> {
 
     /// The whole of a match, or a longer one by what follows it.
     #[inline(always)]
-    fn lengthened(&mut self, found: Found) -> Found {
-        let Found { before, mut length } = found;
+    fn lengthened(&mut self, found: Match) -> Match {
+        let Match { before, mut length } = found;
         if length == 0 {
             length = self.scan.length(self.at + 4, before + 4) + 4;
         } else if length == 258 {
             length += self.scan.length(self.at + length, before + length);
         }
-        let best = Found { before, length };
+        let best = Match { before, length };
         if (!SIX && length >= MAX_LENGTH_TO_BETTER) || self.at + length >= self.scan.limit {
             return best;
         }
@@ -190,7 +190,7 @@ impl<const SIX: bool> Search<'_, SIX> {
     }
 
     #[inline(always)]
-    fn by_end(&mut self, mut best: Found, far: Two) -> Found {
+    fn by_end(&mut self, mut best: Match, far: Two) -> Match {
         let at = self.at + SKIPPED;
         let candidates =
             if SIX { [far.last, far.before].into_iter().take(2) } else { [far.last, 0].into_iter().take(1) };
@@ -204,7 +204,7 @@ impl<const SIX: bool> Search<'_, SIX> {
             if distance > 0 && before >= 0 {
                 let length = self.scan.length(at, before);
                 if length > best.length {
-                    best = Found { before, length };
+                    best = Match { before, length };
                     self.at = at;
                 }
             }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use regrow_chunker::{BLOCK_BYTES, ImageDigest};
-use regrow_deflate::encoders::Known;
+use regrow_deflate::encoders::KnownEncoder;
 use regrow_index::{Index, MemberCoding};
 use regrow_local::{Ordered, Pool, StreamMaker, spawn_scoped};
 
@@ -25,7 +25,7 @@ struct Task<'a> {
     image_at: u64,
     /// Of the plain image.
     plain: Range<u64>,
-    coded: Option<(&'a MemberCoding, Known)>,
+    coded: Option<(&'a MemberCoding, KnownEncoder)>,
     /// What follows in the image.
     tail: &'a [u8],
 }
@@ -70,9 +70,9 @@ pub(crate) fn check_encoders(location: &Location, index: &Index) -> Result<(), S
     if unknown { Err(SyncError::Recipe { location: location.to_string(), reason }) } else { Ok(()) }
 }
 
-fn known(member: &MemberCoding) -> Option<Known> {
+fn known(member: &MemberCoding) -> Option<KnownEncoder> {
     let mut bytes = &*member.encoder;
-    Known::take(&mut bytes).filter(|_| bytes.is_empty())
+    KnownEncoder::take(&mut bytes).filter(|_| bytes.is_empty())
 }
 
 /// All of the image, in order.

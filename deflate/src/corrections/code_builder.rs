@@ -6,14 +6,14 @@ use crate::format::tables::{CODE_LENGTH_SYMBOLS, MAX_CODE_BITS, MAX_CODE_LENGTH_
 
 /// A way to choose the lengths of codes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Builder {
+pub(super) enum CodeBuilder {
     /// Package-merge, as in Go's library and klauspost's.
     Merging,
     /// Huffman's algorithm by a heap, as in zlib.
     Heap,
 }
 
-impl Builder {
+impl CodeBuilder {
     pub(super) const ALL: [Self; 2] = [Self::Merging, Self::Heap];
 
     /// Lengths of the codes of literals and match lengths, and of distances; each ends with the last that there is.

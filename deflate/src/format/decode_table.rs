@@ -9,7 +9,7 @@ use crate::DeflateError;
 /// What a code stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Kind {
+pub(crate) enum EntryKind {
     /// No code begins so.
     None,
     Literal,
@@ -24,15 +24,15 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) value: u16,
-    pub(crate) kind: Kind,
+    pub(crate) kind: EntryKind,
     /// Bits of the code, and extra bits behind it, in one byte.
     packed: u8,
 }
 
 impl Entry {
-    const NONE: Self = Self { value: 0, kind: Kind::None, packed: 0 };
+    const NONE: Self = Self { value: 0, kind: EntryKind::None, packed: 0 };
 
-    fn new(kind: Kind, value: u16, extra: u8) -> Self {
+    fn new(kind: EntryKind, value: u16, extra: u8) -> Self {
         Self { value, kind, packed: extra << 4 }
     }
 
@@ -55,7 +55,7 @@ impl Entry {
 
 /// A table for codes of which most have at most `root` bits.
 #[derive(Debug, Clone)]
-pub(crate) struct Table {
+pub(crate) struct DecodeTable {
     entries: Vec<Entry>,
     root: usize,
 }
@@ -63,11 +63,11 @@ pub(crate) struct Table {
 /// What symbols stand for, by number.
 fn literal_or_length(symbol: usize) -> Entry {
     match symbol {
-        0..END_OF_BLOCK => Entry::new(Kind::Literal, symbol as u16, 0),
-        END_OF_BLOCK => Entry::new(Kind::End, 0, 0),
+        0..END_OF_BLOCK => Entry::new(EntryKind::Literal, symbol as u16, 0),
+        END_OF_BLOCK => Entry::new(EntryKind::End, 0, 0),
         FIRST_LENGTH..LITERAL_SYMBOLS => {
             let at = symbol - FIRST_LENGTH;
-            Entry::new(Kind::Base, MIN_MATCH_BYTES as u16 + u16::from(LENGTH_BASE[at]), LENGTH_EXTRA[at])
+            Entry::new(EntryKind::Base, MIN_MATCH_BYTES as u16 + u16::from(LENGTH_BASE[at]), LENGTH_EXTRA[at])
         }
         _ => Entry::NONE,
     }
@@ -75,12 +75,12 @@ fn literal_or_length(symbol: usize) -> Entry {
 
 fn distance(symbol: usize) -> Entry {
     match symbol {
-        0..DISTANCE_SYMBOLS => Entry::new(Kind::Base, 1 + DISTANCE_BASE[symbol], DISTANCE_EXTRA[symbol]),
+        0..DISTANCE_SYMBOLS => Entry::new(EntryKind::Base, 1 + DISTANCE_BASE[symbol], DISTANCE_EXTRA[symbol]),
         _ => Entry::NONE,
     }
 }
 
-impl Table {
+impl DecodeTable {
     /// Of the lengths of the codes of literals and lengths.
     pub(crate) fn of_literals(lengths: &[u8]) -> Result<Self, DeflateError> {
         Self::new(lengths, 11, true, literal_or_length)
@@ -93,7 +93,7 @@ impl Table {
 
     /// Of the lengths of the codes of code lengths: symbols stand for themselves.
     pub(crate) fn of_code_lengths(lengths: &[u8]) -> Result<Self, DeflateError> {
-        Self::new(lengths, MAX_CODE_LENGTH_BITS, false, |symbol| Entry::new(Kind::Literal, symbol as u16, 0))
+        Self::new(lengths, MAX_CODE_LENGTH_BITS, false, |symbol| Entry::new(EntryKind::Literal, symbol as u16, 0))
     }
 
     /// `may_be_lonely`: a single code of one bit is allowed, as zlib does, and none at all.
@@ -145,10 +145,10 @@ impl Table {
 
     /// Where the table for codes that begin like this begins; made if it is not there.
     fn longer(&mut self, prefix: usize, bits: usize) -> usize {
-        if self.entries[prefix].kind != Kind::Longer {
+        if self.entries[prefix].kind != EntryKind::Longer {
             let start = self.entries.len();
             self.entries.resize(start + (1 << bits), Entry::NONE);
-            self.entries[prefix] = Entry::new(Kind::Longer, start as u16, bits as u8).with_bits(self.root);
+            self.entries[prefix] = Entry::new(EntryKind::Longer, start as u16, bits as u8).with_bits(self.root);
         }
         usize::from(self.entries[prefix].value)
     }

@@ -1,19 +1,19 @@
 //! The side that knows both streams.
 
 use super::actual::{Actual, ActualParts, BLOCK_MARK};
-use super::channels::{Channel, MAX_BYTES, Numbers};
+use super::channels::{Channel, MAX_BYTES, NumberWriter};
 use super::headers::{Likes, put_header};
 use super::marks::*;
 use super::predicted::{Parts, Predicted};
 use crate::format::dynamic_header::DynamicHeader;
-use crate::format::structure::{Block, Kind, Token};
+use crate::format::structure::{BlockKind, BlockStart, Token};
 use crate::format::symbols::Counts;
 
 /// Pieces are taken in such, so that little of a stream is held at once.
 const PIECE_BYTES: usize = 4 << 10;
 /// How much memory the parts of one stream may take that the other one has not got to.
 const MAX_APART_BYTES: usize = 8 << 20;
-/// Numbers may take so many times the bytes that are allowed, as they are compressed in the end.
+/// NumberWriter may take so many times the bytes that are allowed, as they are compressed in the end.
 const MAX_PACKING: usize = 8;
 
 /// Compares a deflate stream with a predicted one of the same plain bytes: what [`super::Patcher`] needs to make the one
@@ -30,7 +30,7 @@ pub struct Differ {
 
 /// How far it got.
 struct Comparison {
-    numbers: Numbers,
+    numbers: NumberWriter,
     /// Plain bytes that were passed.
     place: u64,
     /// Tokens are listed, rather than counted as long as they are as predicted.
@@ -46,7 +46,7 @@ struct Comparison {
 }
 
 struct OpenBlock {
-    block: Block,
+    block: BlockStart,
     start: u64,
     tokens: u64,
     counts: Box<Counts>,
@@ -62,7 +62,7 @@ impl Differ {
             actual: Actual::new(),
             predicted: Predicted::new(),
             comparison: Comparison {
-                numbers: Numbers::default(),
+                numbers: NumberWriter::default(),
                 place: 0,
                 is_listing: true,
                 run: 0,
@@ -149,7 +149,7 @@ impl Comparison {
             }
             if token.as_mark() == Some(BLOCK_MARK) {
                 let block = actual.blocks.pop_front()?;
-                let plain_bytes = if let Kind::Stored { len, .. } = block.kind { len } else { 0 };
+                let plain_bytes = if let BlockKind::Stored { len, .. } = block.kind { len } else { 0 };
                 let counts = Box::new(Counts::new());
                 self.block = Some(OpenBlock { block, start: self.place, tokens: 0, counts });
                 self.place += u64::from(plain_bytes);
@@ -162,7 +162,7 @@ impl Comparison {
     }
 
     /// A block begins: finds the predicted one that it may be like.
-    fn begin(&mut self, block: &Block, predicted: &mut Parts) -> Became {
+    fn begin(&mut self, block: &BlockStart, predicted: &mut Parts) -> Became {
         loop {
             if !predicted.settle(self.place) {
                 return Became::Waits;
@@ -202,31 +202,31 @@ impl Comparison {
     fn put_block(&mut self, open: &OpenBlock, ends_alike: bool, predicted: Option<&DynamicHeader>) {
         let (block, tokens) = (&open.block, open.tokens);
         let end = match block.kind {
-            Kind::Stored { padding: 0, .. } => 0,
-            Kind::Stored { .. } => 1,
+            BlockKind::Stored { padding: 0, .. } => 0,
+            BlockKind::Stored { .. } => 1,
             _ if ends_alike => END_SAME_PLACE,
             _ if tokens == self.last_tokens => END_SAME_TOKENS,
             _ => END_TOKENS,
         };
         let kind = match &block.kind {
-            Kind::Stored { .. } => STORED,
-            Kind::Fixed => FIXED,
-            Kind::Dynamic(header) if Some(&**header) == predicted => SAME_HEADER,
-            Kind::Dynamic(_) => OTHER_HEADER,
+            BlockKind::Stored { .. } => STORED,
+            BlockKind::Fixed => FIXED,
+            BlockKind::Dynamic(header) if Some(&**header) == predicted => SAME_HEADER,
+            BlockKind::Dynamic(_) => OTHER_HEADER,
         };
         let fields = u64::from(block.is_last) | kind << KIND_SHIFT | end << END_SHIFT;
         self.numbers.put(Channel::Blocks, BLOCK + fields);
         match &block.kind {
-            &Kind::Stored { padding, len } => {
+            &BlockKind::Stored { padding, len } => {
                 self.numbers.put(Channel::Blocks, len.into());
                 if padding != 0 {
                     self.numbers.put(Channel::Blocks, padding.into());
                 }
             }
-            Kind::Fixed | Kind::Dynamic(_) if end == END_TOKENS => self.numbers.put(Channel::Blocks, tokens),
+            BlockKind::Fixed | BlockKind::Dynamic(_) if end == END_TOKENS => self.numbers.put(Channel::Blocks, tokens),
             _ => {}
         }
-        if let (OTHER_HEADER, Kind::Dynamic(header)) = (kind, &block.kind) {
+        if let (OTHER_HEADER, BlockKind::Dynamic(header)) = (kind, &block.kind) {
             let counts = (tokens <= MAX_BUFFERED_TOKENS).then_some(&*open.counts);
             let likes = Likes { predicted, last: self.last_header.as_deref(), counts };
             put_header(&mut self.numbers, header, likes);
@@ -235,9 +235,9 @@ impl Comparison {
 
     fn remember(&mut self, open: OpenBlock) {
         match open.block.kind {
-            Kind::Stored { .. } => return,
-            Kind::Fixed => {}
-            Kind::Dynamic(header) => self.last_header = Some(header),
+            BlockKind::Stored { .. } => return,
+            BlockKind::Fixed => {}
+            BlockKind::Dynamic(header) => self.last_header = Some(header),
         }
         self.last_tokens = open.tokens;
     }
@@ -309,7 +309,7 @@ impl Comparison {
     }
 
     /// The numbers, with what was counted and not put yet.
-    fn finished(mut self) -> Numbers {
+    fn finished(mut self) -> NumberWriter {
         if !self.is_listing {
             self.put_run();
         }
@@ -322,9 +322,9 @@ impl Comparison {
 }
 
 /// Whether an empty block that was predicted may be this one.
-fn may_be_same(empty: &Block, block: &Block) -> bool {
+fn may_be_same(empty: &BlockStart, block: &BlockStart) -> bool {
     match (&empty.kind, &block.kind) {
-        (Kind::Stored { len, .. }, Kind::Stored { len: other, .. }) => len == other,
+        (BlockKind::Stored { len, .. }, BlockKind::Stored { len: other, .. }) => len == other,
         (empty, kind) => std::mem::discriminant(empty) == std::mem::discriminant(kind),
     }
 }
