@@ -1,5 +1,5 @@
-//! What corrections cost where the encoder is only nearly known: `corrections FILE [MB]` compresses the file's first MB (16)
-//! by pairs of encoders and prints how many bytes make the one's stream of the other's.
+//! Measures what corrections cost where the encoder is only nearly known: `corrections FILE [MB]` compresses the file's
+//! first MB (16) by pairs of encoders and prints how many bytes make the one's stream of the other's.
 #![allow(clippy::print_stdout)]
 
 use std::io::Read;
@@ -17,7 +17,7 @@ enum By {
     Go(GoGeneration, i8),
     Klauspost(KlauspostVersion, i8),
     Pgzip(KlauspostVersion, i8, u32),
-    /// zlib-rs, flushed after so many bytes each.
+    /// zlib-rs, flushed each time after this many bytes.
     Zlib(u32, Option<usize>),
 }
 

@@ -1,4 +1,4 @@
-//! How fast the encoders of Go's streams are, and whether they are exact, on a file:
+//! Measures how fast the encoders of Go's streams are, and whether they are exact, on a file:
 //! `go_encoders <file> [level ...]`. Compared with the real ones where they are (see `tests/go_encoders/real.rs`).
 
 #![allow(clippy::print_stdout)]
@@ -11,7 +11,7 @@ use regrow_deflate::encoders::{Encoder, GoGeneration, KnownEncoder};
 mod real;
 
 const WRITE_BYTES: usize = 32 << 10;
-/// The fastest of so many is taken.
+/// The fastest of this many rounds is taken.
 const RUNS: usize = 3;
 
 fn main() {

@@ -1,5 +1,5 @@
-//! Recognises and rebuilds gzip files: `klauspost_recognise FILE...` says for each which of klauspost's encoders wrote it
-//! and whether the whole stream comes out again.
+//! Recognises and rebuilds gzip files: `klauspost_recognise FILE...` says for each which of klauspost's encoders wrote
+//! it and whether the whole stream comes out again.
 #![allow(clippy::print_stdout)]
 
 use std::io::Read;

@@ -1,5 +1,5 @@
-//! MB/s of plain bytes on one core at each level: `klauspost_speed PLAIN [ORIGINAL]`, with the original's if its program is
-//! named: `src/klauspost/tests/original.go`, built.
+//! MB/s of plain bytes on one core at each level: `klauspost_speed PLAIN [ORIGINAL]`, with the original's if its
+//! program is named: `src/klauspost/tests/original.go`, built.
 #![allow(clippy::print_stdout)]
 
 use std::fs::File;

@@ -1,5 +1,5 @@
-//! Makes a raw deflate stream of a file: `zlib_family FILE FAMILY LEVEL` (families: zlib, zlib9, gzip, pigz), to standard output; its speed goes
-//! to standard error.
+//! Makes a raw deflate stream of a file: `zlib_family FILE FAMILY LEVEL` (families: zlib, zlib9, gzip, pigz), to
+//! standard output; its speed goes to standard error.
 #![allow(clippy::print_stderr)]
 
 use std::io::Write;

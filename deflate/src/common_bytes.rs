@@ -1,6 +1,6 @@
 //! Comparing bytes.
 
-/// How many bytes `a` and `b` have in common at their beginnings, `a` being no longer than `b`.
+/// The number of bytes that `a` and `b` have in common at their beginnings. `a` is no longer than `b`.
 #[inline(always)]
 pub(crate) fn common_bytes(a: &[u8], b: &[u8]) -> usize {
     let b = &b[..a.len()];

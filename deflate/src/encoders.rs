@@ -43,7 +43,7 @@ pub enum KnownEncoder {
     Zlib(ZlibFamily),
 }
 
-/// Where the numbers of zlib's kin begin, of Go's encoders, and of klauspost's.
+/// The first numbers of zlib's family, of Go's encoders, of klauspost's and of pgzip.
 const ZLIB_NUMBERS: u16 = 0x40;
 const GO_NUMBERS: u16 = 0x100;
 const KLAUSPOST_NUMBERS: u16 = 0x200;
@@ -54,14 +54,15 @@ const PGZIP_NUMBERS: u16 = 0x300;
 pub struct Blocks {
     /// Plain bytes of each but the last.
     pub block_bytes: usize,
-    /// How many of the plain bytes before it a block depends on, at most.
+    /// The most plain bytes before it that a block depends on.
     pub dictionary_bytes: usize,
     /// The last block is never full: behind a full one at the end of the plain bytes comes an empty one.
     pub ends_with_partial: bool,
 }
 
 impl KnownEncoder {
-    /// The number that stands for it in files, with [`KnownEncoder::put`]'s parameters: never changes, never means another.
+    /// The number that stands for it in files, with [`KnownEncoder::put`]'s parameters: never changes, never means
+    /// another.
     #[must_use]
     pub fn number(self) -> u16 {
         match self {
@@ -72,7 +73,8 @@ impl KnownEncoder {
         }
     }
 
-    /// Appends what stands for it in files: its number, and its parameters if it has any; seven bits a byte, the lowest first.
+    /// Appends what stands for it in files: its number, and its parameters if it has any; seven bits a byte, the lowest
+    /// first.
     pub fn put(self, out: &mut Vec<u8>) {
         put_number(out, u64::from(self.number()));
         if let Self::Klauspost(Klauspost::Pgzip { block_bytes, .. }) = self {
@@ -104,7 +106,7 @@ impl KnownEncoder {
         Self::all_of_zlib().chain(Self::all_of_go()).chain(klauspost)
     }
 
-    /// Those of zlib's kin, the likeliest first.
+    /// The encoders of zlib's family, the likeliest first.
     fn all_of_zlib() -> impl Iterator<Item = Self> {
         ZlibFamily::all().map(Self::Zlib)
     }
@@ -185,8 +187,8 @@ impl Encoder {
     }
 }
 
-/// Appends one block of an encoder that has [`Blocks`]: `dictionary` are the plain bytes before it. Of another encoder it is all
-/// of a stream.
+/// Appends one block of an encoder that has [`Blocks`]: `dictionary` are the plain bytes before it. Of another encoder
+/// it is all of a stream.
 pub fn encode_block(known: KnownEncoder, dictionary: &[u8], block: &[u8], is_last: bool, out: &mut Vec<u8>) {
     match known {
         KnownEncoder::Klauspost(Klauspost::Pgzip { level, version, .. }) => {

@@ -1,4 +1,4 @@
-//! What can be wrong with a stream or with what is to become one.
+//! The faults of streams, and of plain bytes and corrections that should become one.
 
 /// Why a deflate stream could not be inflated or rebuilt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

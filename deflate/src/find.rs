@@ -17,11 +17,11 @@ const MAX_DEPTH: u32 = 3;
 /// A deflate stream in a file's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundStream {
-    /// Where the raw deflate stream alone lies: no header before it, no trailer.
+    /// The place of the raw deflate stream alone, without the header before it and the trailer.
     pub stored: Range<usize>,
-    /// What follows the stream and was checked to be computed from its plain bytes.
+    /// The checksum that follows the stream, which was checked against its plain bytes.
     pub trailer: Trailer,
-    /// How many plain bytes the stream holds.
+    /// The number of plain bytes the stream holds.
     pub plain_bytes: u64,
 }
 

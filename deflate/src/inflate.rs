@@ -1,4 +1,5 @@
-//! Inflating: streams of any length in pieces, in bounded memory and from places within; gzip files; small streams whole.
+//! Inflating: streams of any length in pieces, in bounded memory and from places within; gzip files; small streams
+//! whole.
 
 mod checkpoint;
 pub(crate) mod gzip;

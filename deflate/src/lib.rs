@@ -1,19 +1,21 @@
 //! Seeing through deflate (RFC 1951): exact decoders and encoders of compressed streams.
 //!
-//! A compressed stream hides what two versions of a file have in common: one changed byte changes all that follows. So regrow
-//! keeps and compares *plain bytes*, and makes the compressed stream from them again, bit for bit. This crate can do that in
-//! three ways, and tells which of them fits:
+//! A compressed stream hides what two versions of a file have in common: one changed byte changes all that follows. So
+//! regrow keeps and compares *plain bytes*, and makes the compressed stream from them again, bit for bit. This crate
+//! can do that in three ways, and tells which of them fits:
 //!
-//! - **An encoder that is known exactly** ([`encoders`]) makes the stream from the plain bytes alone. [`encoders::recognise()`]
-//!   finds it by the stream's beginning: zlib, GNU gzip, pigz, Go's `compress/gzip`, klauspost's and pgzip, which write nearly
-//!   all layers of container images. Streams may be of any length; memory is bounded.
-//! - **An encoder that is nearly known** leaves *corrections*: [`Differ`] compares the stream with what that encoder makes,
-//!   and [`Patcher`] makes the stream from both. This is for another version or level, or a stream that was flushed.
-//! - **A prediction of a small stream** by [preflate-rs](https://github.com/microsoft/preflate-rs), as for a gzip file or a
-//!   zip within an image: [`take_apart`] gives the plain bytes and the corrections, [`rebuild`] is the way back.
+//! - **An encoder that is known exactly** ([`encoders`]) makes the stream from the plain bytes alone.
+//!   [`encoders::recognise()`] finds it by the stream's beginning: zlib, GNU gzip, pigz, Go's `compress/gzip`, klauspost's
+//!   and pgzip, which write nearly all layers of container images. Streams may be of any length; memory is bounded.
+//! - **An encoder that is nearly known** leaves *corrections*: [`Differ`] compares the stream with the one that this
+//!   encoder makes, and [`Patcher`] makes the stream from both. This is for another version or level, or for a stream
+//!   that was flushed.
+//! - **A prediction of a small stream** by [preflate-rs](https://github.com/microsoft/preflate-rs), as for a gzip file or
+//!   a zip within an image: [`take_apart`] gives the plain bytes and the corrections, [`rebuild`] is the way back.
 //!
-//! Around these, [`find()`] says where a file's streams lie, [`Inflater`] and [`GzipReader`] inflate in pieces and can go on from
-//! a [`Checkpoint`]. All of it is pure: bytes in, bytes out, without I/O and without knowledge of images or stores.
+//! Around these, [`find()`] says where a file's streams lie, [`Inflater`] and [`GzipReader`] inflate in pieces and can
+//! go on from a [`Checkpoint`]. All of it is pure: bytes in, bytes out, without I/O and without knowledge of images or
+//! stores.
 //!
 //! # A gzip file, inflated and made again
 //!
@@ -62,7 +64,7 @@
 //! | `find/` | where streams lie in gzip, zip and PNG files, and the checksums behind them | `inflate` |
 //! | `encoders/` | the exact encoders `go`, `klauspost` and `zlib`, and recognising them | `format` |
 //! | `corrections/` | `Differ` and `Patcher` | `format`, `encoders` |
-//! | `preflate/` | `take_apart` and `rebuild` around preflate-rs, whose panics and time are bounded here | `format`, `inflate` |
+//! | `preflate/` | `take_apart`, `rebuild` around preflate-rs, whose panics and time are bounded | `format`, `inflate` |
 //!
 //! The README has the forms of corrections, the encoders' numbers and versions, and what all of this costs.
 

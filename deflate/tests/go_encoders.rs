@@ -86,7 +86,7 @@ fn compare(generation: GoGeneration, rounds: u64) {
     }
 }
 
-/// How many data sets are tried; more by `REGROW_GO_ROUNDS`.
+/// The number of data sets that are tried; `REGROW_GO_ROUNDS` sets more.
 fn rounds() -> u64 {
     std::env::var("REGROW_GO_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(20)
 }
@@ -106,7 +106,7 @@ fn as_the_real_go_from_127_on_arm() {
     compare(GoGeneration::From127Fused, rounds());
 }
 
-/// How large a writer's writes are makes no difference; see `before127` for where it might.
+/// The sizes of a writer's writes make no difference; `before127` says where they might.
 #[test]
 fn write_sizes_make_no_difference() {
     for generation in GENERATIONS {

@@ -1,5 +1,6 @@
-//! The encoders of zlib's kin against the real ones, where these are there, and against what they were recorded to write: a line for each
-//! kind of data and encoder in `golden.txt`, of streams that were the originals' to the letter. Written again by `REGROW_WRITE_GOLDEN=1`.
+//! The encoders of zlib's family against the real ones, where these are there, and against what they were recorded to
+//! write: a line for each kind of data and encoder in `golden.txt`, of streams that were the originals' to the letter.
+//! Written again by `REGROW_WRITE_GOLDEN=1`.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
@@ -102,7 +103,7 @@ fn streams_hold_the_plain_bytes_however_they_are_written() {
     }
 }
 
-/// What a program writes when it is given these bytes; `None` if it is not there.
+/// The stream that a program writes when it is given these bytes; `None` if it is not there.
 fn written(program: &str, arguments: &[String], plain: &[u8]) -> Option<Vec<u8>> {
     let mut command = Command::new(program);
     let mut child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;

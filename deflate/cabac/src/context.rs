@@ -1,12 +1,12 @@
-//! How likely a bit is.
+//! The likelihood of a bit.
 
 use std::cell::Cell;
 
 /// Probabilities have this many bits.
 pub(crate) const BITS: u32 = 16;
 
-/// No bit is held to be surer than 127 in 128: what follows a long run may still differ, and each bit that is read costs
-/// its share of a byte.
+/// No bit is held to be surer than 127 in 128: what follows a long run may still differ, and each bit that is read
+/// costs its share of a byte.
 const LEAST: u16 = 1 << (BITS - 7);
 /// The first bits move the probability by a half, a third and so on; later ones by a 24th.
 const MAX_SEEN: u16 = 22;
@@ -42,7 +42,7 @@ impl Context {
         self.number
     }
 
-    /// Of 2^[`BITS`].
+    /// The likelihood in 2^[`BITS`]ths.
     pub(crate) fn one(self) -> u32 {
         u32::from(self.one)
     }

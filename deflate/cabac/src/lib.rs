@@ -1,9 +1,9 @@
 //! The adaptive binary coder that preflate-rs writes its corrections with.
 //!
-//! preflate-rs takes this from a crate of the same name, in whose place Cargo puts this one. It was written anew, from
-//! the calls that preflate-rs makes, for three reasons: that crate is under the LGPL, which regrow is not to be linked
-//! with (deny.toml); its reader goes on for ever past the end of its input, and preflate-rs with it, while this one has
-//! budgets; and it spends bytes on what is wholly predicted, where this one spends none.
+//! preflate-rs takes this from a crate of the same name, in whose place Cargo puts this one. It was written for regrow,
+//! from the calls that preflate-rs makes, for three reasons: that crate is under the LGPL, which regrow is not to be
+//! linked with (deny.toml); its reader goes on for ever past the end of its input, and preflate-rs with it, while this
+//! one has budgets; and it spends bytes on what is wholly predicted, where this one spends none.
 //!
 //! The coder is the carry-less range coder of Matt Mahoney's lpaq: an interval of 32-bit numbers is split by each
 //! bit's probability, and the leading bytes that its ends share are written.
@@ -33,21 +33,21 @@ pub trait CabacWriter<C> {
     ///
     /// # Errors
     ///
-    /// Those of what is written to.
+    /// The errors of what is written to.
     fn put(&mut self, bit: bool, context: &mut C) -> io::Result<()>;
 
     /// Writes what is still held back. To be called once, at the end.
     ///
     /// # Errors
     ///
-    /// Those of what is written to.
+    /// The errors of what is written to.
     fn finish(&mut self) -> io::Result<()>;
 
     /// Writes the lowest `count` bits, the highest first, each with the context of its place or else the last one.
     ///
     /// # Errors
     ///
-    /// Those of what is written to.
+    /// The errors of what is written to.
     fn put_n_bits<const N: usize>(&mut self, bits: u64, count: usize, contexts: &mut [C; N]) -> io::Result<()> {
         (0..count).rev().try_for_each(|place| self.put(bits >> place & 1 == 1, &mut contexts[place.min(N - 1)]))
     }
@@ -78,7 +78,7 @@ pub trait CabacReader<C> {
     ///
     /// # Errors
     ///
-    /// Those of [`CabacReader::get`].
+    /// The errors of [`CabacReader::get`].
     fn get_n_bits<const N: usize>(&mut self, count: usize, contexts: &mut [C; N]) -> io::Result<u64> {
         let mut bits = 0;
         for place in (0..count).rev() {

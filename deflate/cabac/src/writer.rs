@@ -5,11 +5,12 @@ use std::io::{self, Write};
 use crate::CabacWriter;
 use crate::context::{BITS, Context};
 
-/// Where the interval is split: its lower part, up to this and with it, is the zero's, so that zeros alone are written as
-/// no bytes at all.
+/// The place where the interval is split: its lower part, up to this and with it, is the zero's, so that zeros alone
+/// are written as no bytes at all.
 pub(crate) fn split(low: u32, high: u32, context: Context) -> u32 {
     let zero = (1 << BITS) - u64::from(context.one());
-    // Less than `high`: the share is less than all, and an interval whose ends share no byte holds two numbers at least.
+    // Less than `high`: the share is less than all, and an interval whose ends share no byte holds two numbers at
+    // least.
     low + ((u64::from(high - low) * zero) >> BITS) as u32
 }
 

@@ -12,19 +12,19 @@ use crate::number::{put_number, take_number};
 const VERSION: u8 = 1;
 const PLAIN: u8 = 0;
 const DEFLATED: u8 = 1;
-/// Corrections take at most so much memory.
+/// The most memory that corrections take.
 pub(super) const MAX_BYTES: usize = 8 << 20;
-/// What comes before the numbers.
+/// The bytes before the numbers.
 const HEAD_BYTES: usize = 64;
 
-/// What numbers are about.
+/// The subject of a number.
 #[derive(Clone, Copy)]
 pub(super) enum Channel {
     /// Blocks.
     Blocks,
     /// Headers that differ.
     Headers,
-    /// How many tokens are as predicted.
+    /// The numbers of tokens that are as predicted.
     Runs,
     /// Kinds of tokens that are not.
     Kinds,
@@ -53,7 +53,7 @@ impl NumberWriter {
         self.channels.iter().map(Vec::len).sum()
     }
 
-    /// All of them, and the bits that fill the stream's last byte.
+    /// Packs all of them, and the bits that fill the stream's last byte.
     pub(super) fn pack(self, padding: u8) -> Vec<u8> {
         let mut plain = vec![padding];
         self.channels.iter().for_each(|channel| put_number(&mut plain, channel.len() as u64));
@@ -69,7 +69,7 @@ impl NumberWriter {
 /// NumberWriter that are being read.
 pub(super) struct NumberReader {
     bytes: Vec<u8>,
-    /// Of each channel the start of what was not read, and its end.
+    /// The start of what was not read of each channel, and its end.
     channels: [(usize, usize); CHANNELS],
     pub(super) padding: u8,
 }
@@ -112,7 +112,7 @@ impl NumberReader {
         Ok(number)
     }
 
-    /// A number that is at most so large.
+    /// Takes a number that is at most `most`.
     pub(super) fn take_up_to(&mut self, channel: Channel, most: u64) -> Result<u64, DeflateError> {
         self.take(channel).and_then(|number| (number <= most).then_some(number).ok_or(DeflateError::Corrections))
     }

@@ -9,15 +9,15 @@ use crate::format::dynamic_header::DynamicHeader;
 use crate::format::structure::{BlockKind, BlockStart, Token};
 use crate::format::symbols::Counts;
 
-/// Pieces are taken in such, so that little of a stream is held at once.
+/// Pieces are taken in parts of this size, so that little of a stream is held at once.
 const PIECE_BYTES: usize = 4 << 10;
-/// How much memory the parts of one stream may take that the other one has not got to.
+/// The memory that the parts of one stream may take which the other one has not got to.
 const MAX_APART_BYTES: usize = 8 << 20;
-/// NumberWriter may take so many times the bytes that are allowed, as they are compressed in the end.
+/// Numbers may take this many times the bytes that are allowed, as they are compressed in the end.
 const MAX_PACKING: usize = 8;
 
-/// Compares a deflate stream with a predicted one of the same plain bytes: what [`super::Patcher`] needs to make the one
-/// of the other.
+/// Compares a deflate stream with a predicted one of the same plain bytes: what [`super::Patcher`] needs to make the
+/// one of the other.
 ///
 /// Both are raw streams, and arrive in pieces of any size. A few MB of either may be ahead of the other.
 pub struct Differ {
@@ -28,7 +28,7 @@ pub struct Differ {
     comparison: Comparison,
 }
 
-/// How far it got.
+/// The state of a comparison.
 struct Comparison {
     numbers: NumberWriter,
     /// Plain bytes that were passed.
@@ -53,7 +53,7 @@ struct OpenBlock {
 }
 
 impl Differ {
-    /// At the start of both streams; corrections of more than `limit_bytes` are not wanted.
+    /// A comparison at the start of both streams, which gives up where corrections take more than `limit_bytes`.
     #[must_use]
     pub fn new(limit_bytes: usize) -> Self {
         Self {
@@ -128,7 +128,7 @@ impl Differ {
     }
 }
 
-/// What became of a part.
+/// The result of comparing a part.
 enum Became {
     Passed,
     /// More of the predicted stream must be known.
@@ -156,7 +156,7 @@ impl Comparison {
             }
             actual.tokens.pop_front();
         }
-        // What is passed needs no memory.
+        // Parts that are passed need no memory.
         predicted.pass(self.place);
         Some(())
     }

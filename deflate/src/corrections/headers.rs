@@ -13,7 +13,7 @@ use crate::number::put_number;
 /// The lowest two bits of the first number: the predicted header, the last one, and from here on the builders' ways.
 const BUILT: u64 = 2;
 const FORM_SHIFT: u32 = 2;
-/// How lengths are coded: runs from literals into distances, none, or said one by one.
+/// The ways to code lengths: runs from literals into distances, runs within each, or steps that are said one by one.
 const JOINT: u64 = 0;
 const APART: u64 = 1;
 const EXPLICIT: u64 = 2;
@@ -29,7 +29,7 @@ const DIFFERENCES: u64 = 3;
 
 const LENGTHS: usize = MAX_LITERALS + MAX_DISTANCES;
 
-/// What a header may be like: the predicted one, the one before, or what is built of how often symbols occur.
+/// The headers that one may be like: the predicted one, the one before, or one built from the counts of symbols.
 #[derive(Clone, Copy)]
 pub(super) struct Likes<'a> {
     pub(super) predicted: Option<&'a DynamicHeader>,
@@ -82,7 +82,7 @@ fn relative(header: &DynamicHeader, likes: &Likes<'_>, number: u64) -> Option<Ve
     Some(out)
 }
 
-/// How many lengths of codes for code lengths there are, and which.
+/// The number of lengths of codes for code lengths, and these lengths.
 type Own = (usize, [u8; OWN_CODES]);
 
 fn own_relative(header: &DynamicHeader, like: &Own) -> Vec<u8> {

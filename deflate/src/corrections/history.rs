@@ -1,12 +1,12 @@
-//! Where plain bytes were met before, by which the distances of matches are told in few bits: of the places that a match
-//! of some length may come from, encoders mostly take the nearest.
+//! The places where plain bytes were met before, which tell the distances of matches in few bits: of the places that a
+//! match of some length may come from, encoders mostly take the nearest.
 
 use crate::common_bytes::common_bytes;
 
 use super::plain::Plain;
 use crate::format::structure::{MAX_DISTANCE, MAX_MATCH, MIN_MATCH};
 
-/// So many places are looked at.
+/// The most places that are looked at.
 pub(super) const MAX_PLACES: usize = 512;
 const HASH_BITS: u32 = 15;
 const WINDOW: u64 = MAX_DISTANCE as u64;
@@ -14,7 +14,7 @@ const WINDOW: u64 = MAX_DISTANCE as u64;
 /// The places by the three bytes that begin there, in chains.
 pub(super) struct History {
     heads: Vec<u64>,
-    /// How far before a place the next one of its chain lies; 0 for none.
+    /// The distance from a place to the next one of its chain; 0 for none.
     gaps: Vec<u16>,
     /// Places before this are in.
     next: u64,
@@ -25,7 +25,7 @@ pub(super) struct History {
 #[derive(Clone, Copy)]
 struct Candidate {
     distance: u16,
-    /// How long the match may be.
+    /// The longest that the match may be.
     length: u16,
 }
 
@@ -82,7 +82,7 @@ impl History {
         self.found.iter().map(|found| found.length).max().unwrap_or(MIN_MATCH)
     }
 
-    /// How many nearer places a match of this length may come from.
+    /// The number of nearer places that a match of this length may come from.
     pub(super) fn rank(&self, length: u16, distance: u16) -> Option<usize> {
         self.of_length(length).position(|found| found == distance)
     }

@@ -6,7 +6,7 @@ use super::predicted::Parts;
 use crate::DeflateError;
 use crate::format::structure::{MAX_DISTANCE, MAX_MATCH, Token};
 
-/// Where in runs and lists it is.
+/// The place within runs and lists.
 pub(super) struct Listing {
     is_listing: bool,
     /// Tokens as predicted that are to come.

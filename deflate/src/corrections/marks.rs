@@ -17,11 +17,11 @@ pub(super) const SAME_HEADER: u64 = 2;
 pub(super) const OTHER_HEADER: u64 = 3;
 /// Two bits: where it ends. Of a stored block whether its padding, then 1, is not zeros.
 pub(super) const END_SHIFT: u32 = 3;
-/// Where the predicted one does.
+/// It ends where the predicted one does.
 pub(super) const END_SAME_PLACE: u64 = 0;
-/// After as many tokens as the one before it had.
+/// It ends after as many tokens as the block before it had.
 pub(super) const END_SAME_TOKENS: u64 = 1;
-/// After a number of tokens that follows.
+/// It ends after a number of tokens that follows.
 pub(super) const END_TOKENS: u64 = 2;
 pub(super) const MAX_BLOCK: u64 = BLOCK + (END_TOKENS << END_SHIFT | 7);
 
@@ -39,7 +39,8 @@ pub(super) const LENGTHS: u16 = LONGEST_OTHERWISE + 1;
 /// Distances are said by rank, or are this plus the distance.
 pub(super) const FIRST_DISTANCE: u64 = MAX_PLACES as u64;
 
-/// The length and the distance of a match at a place that would be like a predicted one, which begins at or near the place.
+/// The length and the distance of a match at a place that would be like a predicted one, which begins at or near the
+/// place.
 pub(super) fn like(place: u64, predicted: Option<(Token, u64)>) -> (Option<u16>, Option<u16>) {
     let Some((token, start)) = predicted else { return (None, None) };
     let length = (start + u64::from(token.plain_bytes())).checked_sub(place);

@@ -11,15 +11,15 @@ use crate::format::structure::{BlockKind, BlockStart, Token};
 use crate::format::symbols::Counts;
 use crate::format::writer::StreamWriter;
 
-/// Of the predicted stream so much is taken apart at once: it stands for at most some MB.
+/// The predicted stream is taken apart in pieces of this size, which stand for at most some MB.
 const PIECE_BYTES: usize = 2 << 10;
-/// Of 8 bits, so many may be padding.
+/// The greatest value of padding, which is at most seven bits.
 const MAX_PADDING: u64 = 127;
 
 /// Makes a deflate stream of a predicted one and the corrections of [`super::Differ`].
 ///
-/// Takes a few MB and the corrections, inflated. Time goes with the streams and the corrections; a byte of these, inflated,
-/// makes at most 330 bytes, and a plain byte two.
+/// Takes a few MB and the corrections, inflated. Time goes with the streams and the corrections; a byte of these,
+/// inflated, makes at most 330 bytes, and a plain byte two.
 pub struct Patcher {
     /// Malformed corrections are said so when they are needed first.
     reader: Option<NumberReader>,
@@ -51,19 +51,19 @@ struct Buffered {
 
 enum Within {
     BetweenBlocks,
-    /// A stored block, of which so much is left, and whether it is as predicted.
+    /// A stored block: the bytes that are left of it, and whether it is as predicted.
     Stored(u64, bool),
     Tokens(End),
     Ended,
 }
 
-/// Where a block ends.
+/// The end of a block.
 #[derive(Clone, Copy)]
 enum End {
-    /// Where the predicted one does; it is the same in all.
+    /// It ends where the predicted one does, and is the same in all.
     Same,
     SamePlace,
-    /// After so many tokens.
+    /// It ends after this many tokens.
     Tokens(u64),
 }
 
@@ -74,7 +74,7 @@ enum Became {
 }
 
 impl Patcher {
-    /// At the start of the streams.
+    /// A patcher at the start of the streams.
     #[must_use]
     pub fn new(corrections: Vec<u8>) -> Self {
         let patching = Patching {
@@ -95,8 +95,8 @@ impl Patcher {
     /// Takes the next bytes of the predicted stream, and appends what can be made of the other.
     ///
     /// # Errors
-    /// [`DeflateError::Corrections`] where they do not fit; errors of [`crate::Inflater`] for a predicted stream that is none.
-    /// After an error nothing more can be made.
+    /// [`DeflateError::Corrections`] where they do not fit; errors of [`crate::Inflater`] for a predicted stream that
+    /// is none. After an error nothing more can be made.
     pub fn push(&mut self, predicted: &[u8], out: &mut Vec<u8>) -> Result<(), DeflateError> {
         predicted.chunks(PIECE_BYTES).try_for_each(|piece| {
             self.predicted.push(piece)?;
@@ -107,7 +107,7 @@ impl Patcher {
     /// Appends the rest, once the predicted stream was pushed whole.
     ///
     /// # Errors
-    /// As [`Patcher::push`]; [`DeflateError::Cut`] if the predicted stream is not whole.
+    /// The errors of [`Patcher::push`], and [`DeflateError::Cut`] if the predicted stream is not whole.
     pub fn finish(mut self, out: &mut Vec<u8>) -> Result<(), DeflateError> {
         self.go_on(out)?;
         let (predicted, patching) = (&self.predicted.parts, &self.patching);

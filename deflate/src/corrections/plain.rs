@@ -4,15 +4,15 @@ use crc32fast::Hasher;
 
 use crate::format::structure::{MAX_DISTANCE, Token};
 
-/// So many bytes too many are kept before they are dropped.
+/// Bytes that are not needed any more are dropped when there are this many.
 const SLACK_BYTES: usize = 64 << 10;
 
 pub(super) struct Plain {
     bytes: Vec<u8>,
-    /// Where these begin.
+    /// The place where these begin.
     start: u64,
     hasher: Hasher,
-    /// How many of these are in the checksum.
+    /// The number of these that are in the checksum.
     hashed: usize,
 }
 
@@ -41,12 +41,12 @@ impl Plain {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Where what is known ends.
+    /// The place where what is known ends.
     pub(super) fn end(&self) -> u64 {
         self.start + self.bytes.len() as u64
     }
 
-    /// What there is from a place on.
+    /// The bytes from a place on.
     pub(super) fn from(&self, place: u64) -> &[u8] {
         let at = place.checked_sub(self.start).and_then(|at| usize::try_from(at).ok());
         at.and_then(|at| self.bytes.get(at..)).unwrap_or_default()
@@ -68,7 +68,7 @@ impl Plain {
         self.hashed = self.bytes.len();
     }
 
-    /// How many bytes there were, and their checksum.
+    /// The number of bytes, and their checksum.
     pub(super) fn sum(mut self) -> (u64, u32) {
         self.hash();
         (self.start + self.bytes.len() as u64, self.hasher.finalize())

@@ -9,7 +9,7 @@ use crate::format::dynamic_header::DynamicHeader;
 use crate::format::parser::Parser;
 use crate::format::structure::{BlockKind, BlockStart, MAX_MATCH, Sink, Token};
 
-/// What a block is taken to need in memory, with its header.
+/// The memory that a block is taken to need, with its header.
 pub(super) const BLOCK_BYTES: usize = 1 << 10;
 
 /// A match is near if fewer tokens come before it.
@@ -32,16 +32,16 @@ pub(super) struct Predicted {
 /// Bytes of stored blocks are literals here.
 pub(super) struct Parts {
     tokens: VecDeque<Token>,
-    /// So many of them have their plain bytes in `plain`.
+    /// The number of tokens whose plain bytes are in `plain`.
     expanded: usize,
-    /// Where the first of them begins.
+    /// The place where the first of them begins.
     tokens_at: u64,
-    /// Where the last of them ends.
+    /// The place where the last of them ends.
     pub(super) parsed: u64,
     blocks: VecDeque<Placed>,
     /// The header of the last dynamic block that was passed.
     passed_header: Option<Box<DynamicHeader>>,
-    /// The same of those behind the first block.
+    /// The header of the last dynamic block behind the first that was passed.
     later_header: Option<Box<DynamicHeader>>,
     plain: Plain,
     history: History,
@@ -122,7 +122,7 @@ impl Parts {
         }
     }
 
-    /// Plain bytes from a place on, which was not passed: at most so many, or those that are known.
+    /// The plain bytes from a place on that was not passed: at most `most`, or those that are known.
     pub(super) fn plain(&mut self, place: u64, most: usize) -> &[u8] {
         self.expand_to(place.saturating_add(most as u64));
         let bytes = self.plain.from(place);

@@ -1,10 +1,10 @@
 //! Go's `compress/flate`, in its two generations.
 //!
 //! The algorithms are those of Go's standard library (The Go Authors, BSD 3-clause licence), read from Go 1.19.8,
-//! 1.26.6 (which differs from it in nothing that matters) and 1.27.3; the code here is written anew, and tested against
-//! 1.19.8 and 1.27.3. Level 1 goes back to Snappy's encoder (Google, BSD
-//! 3-clause), all levels from Go 1.27 on to Klaus Post's `compress` (BSD 3-clause), and the choice of code lengths to
-//! Larmore and Hirschberg's package-merge in Katajainen, Moffat and Turpin's boundary form.
+//! 1.26.6 (which differs from it in nothing that matters) and 1.27.3; the code here was written for regrow, and is
+//! tested against 1.19.8 and 1.27.3. Level 1 goes back to Snappy's encoder (Google, BSD 3-clause), all levels from Go
+//! 1.27 on to Klaus Post's `compress` (BSD 3-clause), and the choice of code lengths to Larmore and Hirschberg's
+//! package-merge in Katajainen, Moffat and Turpin's boundary form.
 
 mod before127;
 mod block;
@@ -21,10 +21,10 @@ use from127::Rounding;
 pub enum GoGeneration {
     /// Up to Go 1.26.
     Before127,
-    /// As rewritten in Go 1.27, built for 64-bit x86 (below `GOAMD64=v3`).
+    /// The rewritten one of Go 1.27, built for 64-bit x86 (below `GOAMD64=v3`).
     From127,
-    /// The same, built for processors on which Go's compiler rounds the sum of a product only once: 64-bit ARM, which is
-    /// tested; the others that Go fuses on should be alike. A stream that differs has not been seen yet.
+    /// The same, built for processors on which Go's compiler rounds the sum of a product only once: 64-bit ARM, which
+    /// is tested; the others that Go fuses on should be alike. A stream that differs has not been seen yet.
     From127Fused,
 }
 
@@ -43,7 +43,7 @@ const HUFFMAN_ONLY: i8 = -2;
 const DEFAULT_LEVEL: i8 = 6;
 /// The default, then levels by how often they are asked for.
 const LEVELS: [i8; 11] = [DEFAULT_LEVEL, 9, 1, 5, 4, 3, 2, 7, 8, 0, HUFFMAN_ONLY];
-/// How many numbers a generation has.
+/// The numbers that are reserved for a generation.
 const NUMBERS: u16 = 16;
 
 pub(super) fn all() -> impl Iterator<Item = (GoGeneration, i8)> {

@@ -20,8 +20,8 @@ impl<const N: usize> Codes<N> {
         Self([Code::default(); N])
     }
 
-    /// Makes the codes of the first `counts.len()` symbols again, for how often each occurs: `max_bits` at most, those of
-    /// rarer symbols longer, of equally rare ones those of the lower symbols.
+    /// Makes the codes of the first `counts.len()` symbols again, for how often each occurs: `max_bits` at most, those
+    /// of rarer symbols longer, of equally rare ones those of the lower symbols.
     pub(super) fn set<C: Copy + Into<u32>>(&mut self, counts: &[C], max_bits: usize) {
         // Sorted by count, then by symbol.
         let mut keys = [0; LITERAL_SYMBOLS];
@@ -50,7 +50,7 @@ impl<const N: usize> Codes<N> {
         self.0.iter_mut().zip(lengths).for_each(|(code, &length)| *code = numbering.next(length));
     }
 
-    /// How many bits symbols that occur this often take, without extra bits.
+    /// The bits that symbols with these counts take, without extra bits.
     pub(super) fn size<C: Copy + Into<u32>>(&self, counts: &[C]) -> usize {
         counts.iter().zip(&self.0).map(|(&count, code)| count.into() as usize * usize::from(code.length)).sum()
     }
@@ -110,8 +110,8 @@ pub(super) fn joint_header(
     })
 }
 
-/// The lengths of the codes of symbols that occur this often, of which there are at most 286, as Go and klauspost choose
-/// them.
+/// The lengths of the codes of symbols that occur this often, of which there are at most 286, as Go and klauspost
+/// choose them.
 pub(crate) fn merged_code_lengths(counts: &[u32], max_bits: usize) -> Vec<u8> {
     let mut codes = LiteralCodes::none();
     codes.set(counts, max_bits);

@@ -1,7 +1,7 @@
-//! How many symbols get a code of each length: package-merge (Larmore and Hirschberg), by which codes of bounded length
-//! take the fewest bits.
+//! The number of symbols that get a code of each length, by package-merge (Larmore and Hirschberg): codes of bounded
+//! length that take the fewest bits.
 //!
-//! Where several choices are equally good, this one is Go's and klauspost's.
+//! If several choices are equally good, this makes the one that Go and klauspost make.
 
 use crate::format::tables::{LITERAL_SYMBOLS, MAX_CODE_BITS};
 

@@ -3,7 +3,7 @@
 use super::{Encoder, GoGeneration, KnownEncoder, ZlibFamily};
 use crate::encoders::klauspost::recognise as recognise_klauspost;
 
-/// What most layers are written by, but for klauspost's.
+/// The encoders that write most layers, but for klauspost's.
 const DEFAULTS: [KnownEncoder; 6] = [
     KnownEncoder::Go { generation: GoGeneration::Before127, level: 6 },
     KnownEncoder::Go { generation: GoGeneration::From127, level: 6 },
@@ -13,15 +13,15 @@ const DEFAULTS: [KnownEncoder; 6] = [
     KnownEncoder::Zlib(ZlibFamily::Gzip { level: 9 }),
 ];
 
-/// How many plain bytes an encoder is given before what it made of them is compared.
+/// The plain bytes that an encoder is given before the stream it made of them is compared.
 const PIECE_BYTES: usize = 64 << 10;
 
 /// The known encoders that may have written the stream that begins with `stored_prefix`, whose plain bytes begin with
 /// `plain_prefix` (1 MiB, say, or all there are), the likelier ones first.
 ///
-/// Each candidate is tried when it is asked for: it encodes the beginning and is dropped at the first byte that differs.
-/// What is given fits so far; only encoding all of the plain bytes proves it. An encoder that makes nothing of so few
-/// plain bytes (of very repetitive ones, a block may be of some MiB) is not among them.
+/// Each candidate is tried when it is asked for: it encodes the beginning and is dropped at the first byte that
+/// differs. Those that are given fit so far; only encoding all of the plain bytes proves it. An encoder that makes
+/// nothing of these few plain bytes (of very repetitive ones, a block may be of some MiB) is not among them.
 pub fn recognise<'a>(stored_prefix: &'a [u8], plain_prefix: &'a [u8]) -> impl Iterator<Item = KnownEncoder> + 'a {
     let fits =
         move |known: &KnownEncoder| !stored_prefix.is_empty() && fit(*known, stored_prefix, plain_prefix).is_some();

@@ -1,9 +1,10 @@
 //! zlib's deflate, GNU gzip's, and pigz's.
 //!
-//! zlib's and gzip's go back to the same algorithm of Jean-loup Gailly's (zlib: Jean-loup Gailly and Mark Adler, zlib licence): hash chains of
-//! three bytes, lazy evaluation, and Huffman trees built with a heap. They differ in when blocks end, and at the end of the input. The code
-//! here is written anew, after zlib's documentation and source, and for GNU gzip after what it writes. pigz (Mark Adler, zlib
-//! licence) has zlib compress blocks of 128 KiB with the 32 KiB before as a dictionary, and ends each at a byte's end.
+//! zlib's and gzip's go back to the same algorithm of Jean-loup Gailly's (zlib: Jean-loup Gailly and Mark Adler, zlib
+//! licence): hash chains of three bytes, lazy evaluation, and Huffman trees built with a heap. They differ in when
+//! blocks end, and at the end of the input. The code here was written for regrow, after zlib's documentation and
+//! source, and for GNU gzip after what it writes. pigz (Mark Adler, zlib licence) has zlib compress blocks of 128 KiB
+//! with the 32 KiB before as a dictionary, and ends each at a byte's end.
 //!
 //! | [`ZlibFamily`] | is | tested bit for bit against |
 //! |---|---|---|
@@ -11,7 +12,8 @@
 //! | `Gzip` | GNU gzip | 1.12 |
 //! | `Pigz` | pigz from 2.3.4 with more than one thread, blocks of 128 KiB | 2.6 with zlib 1.2.13 |
 //!
-//! [`matcher`] finds matches in a sliding window, of which [`blocks`] makes deflate's blocks with the codes of [`trees`].
+//! [`matcher`] finds matches in a sliding window, of which [`blocks`] makes deflate's blocks with the codes of
+//! [`trees`].
 
 mod blocks;
 mod matcher;
@@ -49,17 +51,18 @@ pub enum ZlibFamily {
 pub(super) const PIGZ_BLOCK_BYTES: usize = 128 << 10;
 /// 6 is the default, 9 and 1 are what people ask for.
 const LEVELS: [u8; 9] = [6, 9, 1, 5, 4, 3, 2, 7, 8];
-/// How many numbers each of the four has.
+/// The numbers that are reserved for each of the four.
 const NUMBERS: u16 = 16;
 
-/// What a level means: how far lazy evaluation goes, and how long chains are followed.
+/// The effort of a level: how far lazy evaluation goes, and how long chains are followed.
 #[derive(Clone, Copy, Debug)]
 struct Effort {
-    /// With a match of so many bytes before, chains are followed less far.
+    /// The length of a match from which on chains are followed less far at the next byte.
     good_bytes: usize,
-    /// With a match of so many bytes before, none is looked for. Without lazy evaluation: of longer matches not all strings are inserted.
+    /// The length of a match from which on none is looked for at the next byte. Without lazy evaluation: not all
+    /// strings of longer matches are inserted.
     lazy_bytes: usize,
-    /// A match of so many bytes is good enough.
+    /// The length of a match that ends the search.
     nice_bytes: usize,
     chain: usize,
     is_lazy: bool,

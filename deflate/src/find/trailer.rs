@@ -1,6 +1,6 @@
 //! Checksums that follow a stream.
 
-/// What follows a deflate stream directly and can be computed from its plain bytes.
+/// The bytes that follow a deflate stream directly and can be computed from its plain bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Trailer {
     /// Nothing that is known.

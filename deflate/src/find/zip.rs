@@ -30,16 +30,16 @@ pub(super) fn find(finder: &mut Finder<'_>, range: Range<usize>, depth: u32) {
     }
 }
 
-/// What the central directory says of an entry that may be looked into.
+/// An entry that may be looked into, as the central directory describes it.
 struct Entry {
-    /// Where the local header is, counted from the zip's start.
+    /// The place of the local header, counted from the zip's start.
     header_at: usize,
     stored_bytes: usize,
     deflated: bool,
 }
 
-/// Entries in order of place. One that reaches over the next one's header is not looked into: none do in a real zip, and
-/// so the same bytes are never inflated twice, however hostile the directory.
+/// Entries in order of place. One that reaches over the next one's header is not looked into: none do in a real zip,
+/// and so the same bytes are never inflated twice, however hostile the directory.
 fn by_central_directory(finder: &mut Finder<'_>, range: Range<usize>, depth: u32, entries: &[Entry]) {
     for (number, entry) in entries.iter().enumerate() {
         let zip = &finder.file[range.clone()];
@@ -90,7 +90,7 @@ fn descriptor_bytes(zip: &[u8], at: usize, flags: usize) -> usize {
     }
 }
 
-/// Where the data of the entry begins whose local header is at `at`.
+/// The place where the data of the entry begins whose local header is at `at`.
 fn local_data_start(zip: &[u8], at: usize) -> Option<usize> {
     if !starts_with_at(zip, at, &LOCAL_MAGIC) {
         return None;

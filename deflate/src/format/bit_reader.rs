@@ -50,7 +50,8 @@ impl<'a> BitReader<'a> {
         }
     }
 
-    /// What was read ahead, the next bit lowest. Above [`BitReader::count`] it may have bits of what comes then.
+    /// The bits that were read ahead, the next one lowest. Above [`BitReader::count`] there may be bits of what comes
+    /// then.
     #[inline(always)]
     pub(crate) fn held(&self) -> u64 {
         self.held
@@ -87,7 +88,7 @@ impl<'a> BitReader<'a> {
         self.at == self.stored.len()
     }
 
-    /// How many bytes of the piece were read.
+    /// The number of bytes of the piece that were read.
     pub(crate) fn taken(&self) -> usize {
         self.at
     }

@@ -65,7 +65,7 @@ impl BitWriter {
         self.out.extend_from_slice(bytes);
     }
 
-    /// How many bits are in the last byte, if it is not full.
+    /// The number of bits in the last byte, if it is not full.
     pub(crate) fn odd_bits(&self) -> u32 {
         self.waiting_bits % 8
     }
@@ -113,8 +113,8 @@ impl BitWriter {
         }
     }
 
-    /// Gives `out` what was written, and takes what it held as if that had been written: a caller's vector is lent to the
-    /// writer by one call and given back by the next, and nothing is copied.
+    /// Gives `out` what was written, and takes what it held as if that had been written: a caller's vector is lent to
+    /// the writer by one call and given back by the next, and nothing is copied.
     pub(crate) fn exchange(&mut self, out: &mut Vec<u8>) {
         self.drain();
         std::mem::swap(&mut self.out, out);
@@ -131,7 +131,7 @@ impl BitWriter {
 
 /// Bytes that are gathered before they go to the writer.
 const RUN_BYTES: usize = 1024;
-/// What one `put` may store at once.
+/// The bytes that one `put` may store at once.
 const WORD_BYTES: usize = 8;
 
 /// A [`BitWriter`] while it writes many bits: its state is apart from what is written, so that it stays in registers.

@@ -6,7 +6,7 @@ use super::tables::{
 };
 use crate::DeflateError;
 
-/// What a code stands for.
+/// The kind of symbol that a code stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum EntryKind {
@@ -60,7 +60,7 @@ pub(crate) struct DecodeTable {
     root: usize,
 }
 
-/// What symbols stand for, by number.
+/// The entry of a symbol of literals and lengths.
 fn literal_or_length(symbol: usize) -> Entry {
     match symbol {
         0..END_OF_BLOCK => Entry::new(EntryKind::Literal, symbol as u16, 0),
@@ -81,17 +81,17 @@ fn distance(symbol: usize) -> Entry {
 }
 
 impl DecodeTable {
-    /// Of the lengths of the codes of literals and lengths.
+    /// Makes a table of the lengths of the codes of literals and lengths.
     pub(crate) fn of_literals(lengths: &[u8]) -> Result<Self, DeflateError> {
         Self::new(lengths, 11, true, literal_or_length)
     }
 
-    /// Of the lengths of the codes of distances.
+    /// Makes a table of the lengths of the codes of distances.
     pub(crate) fn of_distances(lengths: &[u8]) -> Result<Self, DeflateError> {
         Self::new(lengths, 9, true, distance)
     }
 
-    /// Of the lengths of the codes of code lengths: symbols stand for themselves.
+    /// Makes a table of the lengths of the codes of code lengths, whose symbols stand for themselves.
     pub(crate) fn of_code_lengths(lengths: &[u8]) -> Result<Self, DeflateError> {
         Self::new(lengths, MAX_CODE_LENGTH_BITS, false, |symbol| Entry::new(EntryKind::Literal, symbol as u16, 0))
     }
@@ -143,7 +143,7 @@ impl DecodeTable {
         }
     }
 
-    /// Where the table for codes that begin like this begins; made if it is not there.
+    /// The beginning of the table for codes that begin like this, which is made if it is not there.
     fn longer(&mut self, prefix: usize, bits: usize) -> usize {
         if self.entries[prefix].kind != EntryKind::Longer {
             let start = self.entries.len();
@@ -153,13 +153,13 @@ impl DecodeTable {
         usize::from(self.entries[prefix].value)
     }
 
-    /// What the code at the lowest bits stands for; of a longer one how it goes on.
+    /// The entry for the code at the lowest bits; for a longer code, the entry that says where it goes on.
     #[inline(always)]
     pub(crate) fn first(&self, bits: u64) -> Entry {
         self.entries[(bits & ((1 << self.root) - 1)) as usize]
     }
 
-    /// What the rest of a longer code stands for.
+    /// The entry for the rest of a longer code.
     #[inline(always)]
     pub(crate) fn second(&self, first: Entry, bits: u64) -> Entry {
         self.entries[usize::from(first.value) + (bits & ((1 << first.extra()) - 1)) as usize]

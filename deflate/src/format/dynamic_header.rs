@@ -12,13 +12,13 @@ const MIN_OWN_CODED: usize = 4;
 /// The header of a dynamic block, with all that is free to choose in how it is coded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct DynamicHeader {
-    /// How many of the lengths are of literals and match lengths: 257 to 286.
+    /// The number of lengths of literals and match lengths: 257 to 286.
     pub(crate) literals: usize,
     /// Lengths of the codes of literals and match lengths, then of distances.
     pub(crate) lengths: Vec<u8>,
-    /// How these are coded.
+    /// The steps by which these are coded.
     pub(crate) steps: Vec<LengthStep>,
-    /// How many of `own` are coded: 4 to 19.
+    /// The number of lengths in `own` that are coded: 4 to 19.
     pub(crate) own_coded: usize,
     /// Lengths of the codes for code lengths, in the order in which they are coded.
     pub(crate) own: [u8; CODE_LENGTH_SYMBOLS],
@@ -40,7 +40,8 @@ impl LengthStep {
 }
 
 impl DynamicHeader {
-    /// The header of lengths that are coded by `steps`, whose own codes have the lengths that `own` gives for their counts.
+    /// The header of lengths that are coded by `steps`, whose own codes have the lengths that `own` gives for their
+    /// counts.
     pub(crate) fn new(
         literals: usize,
         lengths: Vec<u8>,
@@ -83,7 +84,7 @@ impl DynamicHeader {
         lengths
     }
 
-    /// How many bits it takes, without the three that begin the block.
+    /// The number of bits it takes, without the three that begin the block.
     pub(crate) fn bits(&self) -> usize {
         let own = self.own_by_symbol();
         let of_step = |step: &LengthStep| usize::from(own[usize::from(step.symbol)]) + step.extra().0 as usize;
@@ -105,7 +106,7 @@ impl DynamicHeader {
     }
 }
 
-/// How often each symbol of code lengths occurs.
+/// The count of each symbol of code lengths.
 pub(crate) fn step_counts(steps: &[LengthStep]) -> [u32; CODE_LENGTH_SYMBOLS] {
     let mut counts = [0; CODE_LENGTH_SYMBOLS];
     steps.iter().for_each(|step| counts[usize::from(step.symbol)] += 1);
@@ -119,8 +120,8 @@ pub(crate) fn in_order(own: &[u8; CODE_LENGTH_SYMBOLS]) -> (usize, [u8; CODE_LEN
     (used.max(MIN_OWN_CODED), own)
 }
 
-/// Codes lengths as zlib, Go and klauspost do: a run of equal lengths takes all repetitions that it allows. Runs do not go
-/// from one part into the next.
+/// Codes lengths as zlib, Go and klauspost do: a run of equal lengths takes all repetitions that it allows. Runs do not
+/// go from one part into the next.
 pub(crate) fn length_steps(parts: &[&[u8]]) -> Vec<LengthStep> {
     let mut steps = Vec::with_capacity(parts.iter().map(|lengths| lengths.len()).sum());
     for run in parts.iter().flat_map(|lengths| lengths.chunk_by(|a, b| a == b)) {

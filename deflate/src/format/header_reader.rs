@@ -11,7 +11,7 @@ use crate::format::decode_table::{DecodeTable, EntryKind};
 pub(crate) struct HeaderReader {
     header: DynamicHeader,
     own_read: usize,
-    /// How many lengths there are to be.
+    /// The number of lengths that the header announces.
     lengths: usize,
     table: Option<DecodeTable>,
 }

@@ -7,12 +7,12 @@ use crate::DeflateError;
 use crate::format::bit_reader::BitReader;
 use crate::format::decode_table::{DecodeTable, Entry, EntryKind};
 
-/// With so many bits at hand a match needs no more.
+/// The most bits that a match needs: with this many at hand, none are lacking.
 const MATCH_BITS: u32 = 48;
 /// A match of 258 may be coded as this base and extra bits.
 const OTHER_BASE_OF_LONGEST: u16 = 227;
 
-/// Where in a stream it is; takes the tables of a block of memory.
+/// Takes a stream apart. It needs the memory of a block's tables.
 pub(crate) struct Parser {
     state: State,
     is_last: bool,
@@ -117,7 +117,7 @@ impl Parser {
         })
     }
 
-    /// How many bits of the stream were taken.
+    /// The number of bits of the stream that were taken.
     fn place(&self, bits: &BitReader<'_>) -> u64 {
         self.bits_before + 8 * bits.taken() as u64 - u64::from(bits.count())
     }
@@ -218,7 +218,7 @@ impl Parser {
         let used = passed + length.extra() + code_bits + entry.extra();
         let distance = u32::from(entry.value) + (held >> code_bits & ((1 << entry.extra()) - 1)) as u32;
         let is_base = entry.kind == EntryKind::Base;
-        // With fewer bits what was seen may be no code of the stream at all.
+        // With fewer bits, the entry may stem from bits that are not of the stream at all.
         if used > bits.count() || (!is_base && bits.count() < MATCH_BITS && bits.is_exhausted()) {
             return Ok(None);
         }
@@ -232,7 +232,7 @@ impl Parser {
     }
 }
 
-/// What the next code stands for, and its bits.
+/// The entry for the next code, and the bits of that.
 #[inline(always)]
 fn symbol(table: &DecodeTable, held: u64) -> (Entry, u32) {
     let first = table.first(held);

@@ -33,7 +33,7 @@ pub(crate) struct Numbering {
 }
 
 impl Numbering {
-    /// For as many symbols of each length as `counts` says.
+    /// The numbering of as many symbols of each length as `counts` says.
     pub(crate) fn new(counts: &[u16; MAX_CODE_BITS + 1]) -> Self {
         let mut next = [0; MAX_CODE_BITS + 1];
         for bits in 2..=MAX_CODE_BITS {
@@ -42,7 +42,7 @@ impl Numbering {
         Self { next }
     }
 
-    /// For symbols of these lengths.
+    /// The numbering of symbols of these lengths.
     pub(crate) fn of(lengths: impl Iterator<Item = u8>) -> Self {
         let mut counts = [0; MAX_CODE_BITS + 1];
         lengths.for_each(|length| counts[usize::from(length)] += 1);

@@ -1,4 +1,4 @@
-//! What a deflate stream consists of: blocks and tokens, with all that is free to choose in how they are coded.
+//! The parts of a deflate stream: blocks and tokens, with all that is free to choose in how they are coded.
 
 use super::dynamic_header::DynamicHeader;
 use super::tables::{MAX_MATCH_BYTES, MIN_MATCH_BYTES, WINDOW_BYTES};
@@ -18,7 +18,7 @@ pub(crate) const MIN_MATCH: u16 = MIN_MATCH_BYTES as u16;
 pub(crate) const MAX_MATCH: u16 = MAX_MATCH_BYTES as u16;
 /// Stands for the longest match in its other form.
 pub(crate) const LONGEST_OTHERWISE: u16 = 259;
-/// How far matches reach back.
+/// The farthest that matches reach back.
 pub(crate) const MAX_DISTANCE: u16 = WINDOW_BYTES as u16;
 
 impl Token {
@@ -41,7 +41,7 @@ impl Token {
         (self.length == 0).then_some(self.value)
     }
 
-    /// How many plain bytes it stands for.
+    /// The number of plain bytes it stands for.
     pub(crate) fn plain_bytes(self) -> u16 {
         self.length.min(MAX_MATCH)
     }
@@ -56,7 +56,7 @@ impl Token {
     }
 }
 
-/// How a block begins.
+/// The beginning of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BlockStart {
     pub(crate) is_last: bool,

@@ -1,4 +1,4 @@
-//! The symbols that code a token, and how often each occurs in a block.
+//! The symbols that code a token, and their counts in a block.
 
 use super::structure::{LONGEST_OTHERWISE, Token};
 use super::tables::{
@@ -37,7 +37,7 @@ impl Symbol {
     }
 }
 
-/// How often the symbols of a block occur.
+/// The counts of the symbols of a block.
 #[derive(Clone)]
 pub(crate) struct Counts {
     pub(crate) literals: [u32; LITERAL_SYMBOLS],

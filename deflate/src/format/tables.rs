@@ -13,7 +13,7 @@ pub(crate) const FIRST_LENGTH: usize = 257;
 
 pub(crate) const MIN_MATCH_BYTES: usize = 3;
 pub(crate) const MAX_MATCH_BYTES: usize = 258;
-/// How far matches reach back.
+/// The farthest that matches reach back.
 pub(crate) const WINDOW_BYTES: usize = 32 << 10;
 pub(crate) const MAX_STORED_BYTES: usize = 65535;
 
@@ -43,10 +43,11 @@ pub(crate) const fn repetition(symbol: u8) -> (u32, u8) {
     }
 }
 
-/// The extra bits of each length symbol, the first of which is [`FIRST_LENGTH`] (3.2.5). The last three stand for nothing.
+/// The extra bits of each length symbol, the first of which is [`FIRST_LENGTH`] (3.2.5). The last three stand for
+/// nothing.
 pub(crate) const LENGTH_EXTRA: [u8; 32] =
     [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0, 0, 0, 0];
-/// How many length symbols there are.
+/// The number of length symbols.
 pub(crate) const LENGTH_SYMBOLS: usize = LITERAL_SYMBOLS - FIRST_LENGTH;
 
 /// The extra bits of each distance symbol. The last two stand for nothing.

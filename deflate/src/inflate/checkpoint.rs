@@ -37,7 +37,7 @@ impl Checkpoint {
         self.bit / 8
     }
 
-    /// As bytes; the window is not compressed.
+    /// The checkpoint as bytes, in which the window is not compressed.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let kind = match self.within {

@@ -10,7 +10,7 @@ use crate::inflate::{Checkpoint, Inflater};
 
 /// ID1, ID2, and the one compression method there is.
 pub(crate) const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
-/// Bytes of a member's header, and of what follows the last member, at most.
+/// The most bytes of a member's header, and of what follows the last member.
 pub const MAX_GZIP_FRINGE_BYTES: usize = 64 << 10;
 
 const FIXED_BYTES: usize = 10;
@@ -22,14 +22,14 @@ const FNAME: u8 = 1 << 3;
 const FCOMMENT: u8 = 1 << 4;
 const RESERVED: u8 = 0xe0;
 
-/// What the bytes that were seen of a member's header say.
+/// The result of looking at the first bytes of a member's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum GzipHeader {
-    /// It has so many bytes.
+    /// The header is whole, and has this many bytes.
     Whole(usize),
-    /// More are needed.
+    /// More bytes are needed.
     Cut,
-    /// They are none.
+    /// The bytes are no header.
     Not,
 }
 
@@ -64,13 +64,13 @@ fn header_bytes(bytes: &[u8]) -> Option<usize> {
 pub struct GzipMember {
     /// Its header, as it is.
     pub header: Vec<u8>,
-    /// Where in the file its deflate stream lies.
+    /// The place in the file where its deflate stream lies.
     pub stream: Range<u64>,
-    /// Bytes that it holds.
+    /// The number of plain bytes that it holds.
     pub plain_bytes: u64,
 }
 
-/// Where to go on from in a gzip file, without what comes before.
+/// A place in a gzip file from which reading can go on without what comes before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GzipPoint {
     /// Offset in the file of the first byte to be read.
@@ -83,13 +83,14 @@ pub struct GzipPoint {
 #[derive(Debug)]
 pub struct GzipReader {
     state: State,
-    /// Bytes of the file that were taken.
+    /// The number of bytes of the file that were taken.
     at: u64,
     members: Vec<GzipMember>,
     /// Whether they are kept; `has_ended` says whether there was one.
     keeps_members: bool,
     has_ended: bool,
-    /// Where the stream that is read began, and the bytes that it gave, and their sum; none if they are not all known.
+    /// The place where the stream that is read began, and the bytes that it gave, and their sum; none if they are not
+    /// all known.
     stream_at: u64,
     plain_bytes: u64,
     sum: Option<crc32fast::Hasher>,
@@ -101,14 +102,14 @@ enum State {
     Header,
     Stream(Box<Inflater>),
     Trailer([u8; 8], usize),
-    /// What follows the last member.
+    /// The bytes after the last member.
     Tail,
 }
 
-/// What became of a piece.
+/// The result of taking a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GzipStep {
-    /// How many of the stored bytes were taken.
+    /// The number of stored bytes that were taken.
     pub taken: usize,
     /// The last of them ended a member, which is the last of [`GzipReader::members`] now.
     pub ended_member: bool,
@@ -137,8 +138,8 @@ impl GzipReader {
         Self { keeps_members: false, ..Self::default() }
     }
 
-    /// A reader that goes on from a point; it is to be given the file's bytes from there on. Checksums of the member that it is
-    /// within are not looked at.
+    /// A reader that goes on from a point, and must be given the file's bytes from there on. Checksums of the member
+    /// that it is within are not looked at.
     #[must_use]
     pub fn resume(point: &GzipPoint) -> Self {
         let Some(checkpoint) = &point.within else { return Self { at: point.stored_at, ..Self::default() } };
@@ -146,8 +147,8 @@ impl GzipReader {
         Self { state, at: point.stored_at, sum: None, ..Self::default() }
     }
 
-    /// Takes stored bytes and appends at most `max_out` plain ones to `out`. Stops behind a member's end, at `max_out`, or where `stored`
-    /// ends. May be called without stored bytes for plain ones that are still to come.
+    /// Takes stored bytes and appends at most `max_out` plain ones to `out`. Stops behind a member's end, at `max_out`,
+    /// or where `stored` ends. May be called without stored bytes for plain ones that are still to come.
     ///
     /// # Errors
     /// [`DeflateError`]: these are no gzip file, a checksum is wrong, or more follows the last member than
@@ -192,7 +193,7 @@ impl GzipReader {
                 Ok(len - held)
             }
             GzipHeader::Cut if self.header.len() <= MAX_GZIP_FRINGE_BYTES => Ok(self.header.len() - held),
-            // Whoever resumed has no member yet, but came behind one.
+            // A reader that resumed has no member yet, but came behind one.
             GzipHeader::Not if self.has_ended || self.at > 0 => {
                 self.state = State::Tail;
                 Ok(self.header.len() - held)
@@ -261,13 +262,13 @@ impl GzipReader {
         matches!(self.state, State::Stream(_)).then_some((self.header.as_slice(), self.stream_at))
     }
 
-    /// Bytes of the file that were taken.
+    /// The number of bytes of the file that were taken.
     #[must_use]
     pub fn stored_bytes(&self) -> u64 {
         self.at
     }
 
-    /// Where one can go on from; `None` within a header or a trailer, and behind the last member.
+    /// The place from which reading can go on later; `None` within a header or a trailer, and behind the last member.
     #[must_use]
     pub fn point(&self) -> Option<GzipPoint> {
         match &self.state {

@@ -9,13 +9,13 @@ use crate::format::tables::{FIXED_DISTANCE_BITS, FIXED_LITERAL_BITS, MAX_MATCH_B
 
 /// Room for new plain bytes behind the window.
 const ROOM_BYTES: usize = 96 << 10;
-/// With so many bits at hand a literal or a match needs no more: 15 + 5 + 15 + 13.
+/// The most bits that a literal or a match needs: 15 + 5 + 15 + 13.
 const MATCH_BITS: u32 = 48;
 
-/// What became of a call.
+/// The result of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
-    /// How many of the stored bytes belong to the stream and were taken.
+    /// The number of stored bytes that belong to the stream and were taken.
     pub taken: usize,
     /// The stream ended, and all its plain bytes were given.
     pub ended: bool,
@@ -39,12 +39,12 @@ pub struct Inflater {
     stored_bytes: u64,
 }
 
-/// Where in a block it is.
+/// The place within a block.
 #[derive(Debug, Clone)]
 enum State {
     /// Before a block's first bits.
     Start,
-    /// In the length of a stored block.
+    /// Within the length of a stored block.
     StoredLength,
     Stored(usize),
     Header(Box<HeaderReader>),
@@ -57,7 +57,7 @@ enum State {
 struct Codes {
     literals: DecodeTable,
     distances: DecodeTable,
-    /// Of both codes, literals and lengths first, of which there are so many.
+    /// The lengths of both codes, literals and match lengths first, and the number of those.
     lengths: (Vec<u8>, usize),
 }
 
@@ -74,12 +74,12 @@ impl Codes {
     }
 }
 
-/// What a checkpoint says of the block at hand.
+/// The block at hand as a checkpoint keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Within {
     Start,
     Stored(u16),
-    /// Lengths of the codes, of which so many are those of literals and lengths.
+    /// The lengths of both codes, and the number of those of literals and match lengths.
     Codes(Vec<u8>, usize),
 }
 
@@ -100,14 +100,14 @@ impl Default for Inflater {
 }
 
 impl Inflater {
-    /// At the start of a stream.
+    /// An inflater at the start of a stream.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes stored bytes and appends at most `max_out` plain ones to `out`, until one of them runs out or the stream ends. Bytes
-    /// behind its end are not taken.
+    /// Takes stored bytes and appends at most `max_out` plain ones to `out`, until one of them runs out or the stream
+    /// ends. Bytes behind its end are not taken.
     ///
     /// # Errors
     /// [`DeflateError::Damaged`] for what is no deflate stream, by zlib's rules.
@@ -133,7 +133,7 @@ impl Inflater {
                 Ok(()) => {}
             }
         };
-        // What was read ahead and is not needed yet is left to whoever reads on.
+        // Bytes that were read ahead and are not needed yet are left to the next reader.
         if matches!(self.state, State::Ended) {
             // Padding.
             bits.drop(bits.count() % 8);
@@ -283,7 +283,7 @@ impl Inflater {
         held >>= entry.bits();
         used += entry.bits() + entry.extra();
         let distance = usize::from(entry.value) + (held & ((1 << entry.extra()) - 1)) as usize;
-        // With fewer bits what was seen may be no code of the stream at all.
+        // With fewer bits, the entry may stem from bits that are not of the stream at all.
         if used > bits.count() || (entry.kind != EntryKind::Base && bits.count() < MATCH_BITS && bits.is_exhausted()) {
             return Ok(false);
         }
@@ -347,7 +347,7 @@ impl Inflater {
         })
     }
 
-    /// Goes on from a checkpoint: the stream's bytes from [`Checkpoint::stored_at`] on are to be given.
+    /// Goes on from a checkpoint. The next call must give the stream's bytes from [`Checkpoint::stored_at`] on.
     #[must_use]
     pub fn resume(checkpoint: &Checkpoint) -> Self {
         let mut inflater = Self::new();

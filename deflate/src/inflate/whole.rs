@@ -12,8 +12,8 @@ const PIECE_BYTES: usize = 32 << 10;
 ///
 /// # Errors
 ///
-/// [`DeflateError::TooLong`] for more than `max_plain` plain bytes, [`DeflateError::Trailing`] where the stream does not
-/// fill `stored`, and those of bytes that are no stream.
+/// [`DeflateError::TooLong`] for more than `max_plain` plain bytes, [`DeflateError::Trailing`] where the stream does
+/// not fill `stored`, and those of bytes that are no stream.
 pub fn inflate(stored: &[u8], max_plain: usize) -> Result<Vec<u8>, DeflateError> {
     let mut plain = Vec::new();
     let stream_bytes = inflate_start(stored, max_plain, |piece| plain.extend_from_slice(piece))?;

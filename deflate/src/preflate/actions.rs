@@ -1,4 +1,4 @@
-//! What preflate-rs reads of a stream's blocks where it predicts all of their tokens: its serialised actions.
+//! The serialised actions that preflate-rs reads for a stream's blocks where it predicts all of their tokens.
 
 use cabac::CabacWriter;
 use cabac::vp8::{VP8Context, VP8Writer};
@@ -19,7 +19,7 @@ pub(crate) enum Question {
 /// One answer to preflate-rs's reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Action {
-    /// So many zeros.
+    /// A run of this many zeros.
     Zeros(u32),
     /// Not zero.
     Value(u32),
@@ -56,7 +56,8 @@ impl Actions {
         self.actions.push((kind, Action::Zeros(count)));
     }
 
-    /// As preflate-rs writes it: which kinds are ever not zero, then each answer of those kinds, a run of zeros as one.
+    /// The answers as preflate-rs writes them: which kinds are ever not zero, then each answer of those kinds, with a
+    /// run of zeros as one.
     pub(crate) fn written(&self) -> std::io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut writer = VP8Writer::new(&mut bytes)?;
@@ -81,7 +82,7 @@ impl Actions {
     }
 }
 
-/// Of lengths and of bits.
+/// The contexts of a number's length and of its bits.
 type OfNumber = ([VP8Context; 32], [VP8Context; 32]);
 
 #[derive(Clone, Default)]

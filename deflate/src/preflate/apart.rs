@@ -8,15 +8,15 @@ use crate::inflate::whole::inflate;
 use crate::preflate::contained::contained;
 use crate::preflate::packed;
 
-/// Stands in patch files: which rebuilder the corrections are for. Goes up with each change of what [`rebuild`] makes of
-/// the same bytes, so with each other version of preflate-rs.
+/// Stands in patch files: which rebuilder the corrections are for. Goes up with each change of what [`rebuild`] makes
+/// of the same bytes, so with each other version of preflate-rs.
 pub const REBUILDER_VERSION: u32 = 1;
 
 /// Longer hash chains than gzip's and zlib's level 9 are not followed: time for one byte is bounded by this.
 pub(crate) const MAX_CHAIN: u32 = 4096;
 
-/// Blocks that do not end as the compressor's buffer makes them are as long as this, on average, or few: for each preflate-rs
-/// takes 3 KB.
+/// Blocks that do not end as the compressor's buffer makes them are as long as this, on average, or few: for each
+/// preflate-rs takes 3 KB.
 const BLOCK_BYTES: usize = 64;
 const FEW_BLOCKS: usize = 64;
 
@@ -25,7 +25,7 @@ const FEW_BLOCKS: usize = 64;
 pub struct Apart {
     /// The plain bytes.
     pub plain: Vec<u8>,
-    /// What [`rebuild`] needs besides.
+    /// The corrections that [`rebuild`] needs besides.
     pub corrections: Vec<u8>,
 }
 
@@ -46,7 +46,7 @@ pub fn take_apart(stored: &[u8], max_plain: usize) -> Option<Apart> {
 /// # Errors
 ///
 /// [`DeflateError::TooLong`] where it is longer than `max_stored` bytes; [`DeflateError::Corrections`] where the two do
-/// not belong together. Not all that do not are noticed: what is rebuilt is to be verified by its hash.
+/// not belong together. Not every mismatch is noticed: the caller must verify what is rebuilt by its hash.
 pub fn rebuild(plain: &[u8], corrections: &[u8], max_stored: usize) -> Result<Vec<u8>, DeflateError> {
     if corrections.len() > max_corrections(max_stored) {
         return Err(DeflateError::Corrections);
@@ -83,7 +83,7 @@ pub(crate) fn predicted(stored: &[u8], plain_bytes: usize) -> Option<Vec<u8>> {
     .flatten()
 }
 
-/// What preflate-rs rebuilds.
+/// The stream that preflate-rs rebuilds.
 pub(crate) fn recreated(plain: &[u8], theirs: &[u8]) -> Option<Vec<u8>> {
     contained(|| recreate_whole_deflate_stream(plain, theirs).ok()).flatten()
 }

@@ -16,9 +16,9 @@ pub(crate) struct MeasuredBlock {
     pub(crate) kind: BlockType,
     /// Literals and matches, without the end of the block; of a stored block its bytes.
     pub(crate) tokens: usize,
-    /// Where in the stream it ends, in bits.
+    /// The place in the stream where it ends, in bits.
     pub(crate) end_bit: usize,
-    /// Where in the plain bytes it ends.
+    /// The place in the plain bytes where it ends.
     pub(crate) plain_end: usize,
 }
 

@@ -12,11 +12,11 @@ thread_local! {
     static SILENT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What `work` gives, or `None` where it panics; of that nothing is printed.
+/// Runs `work`, and returns `None` where it panics, without printing anything of that.
 pub(crate) fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
     silence_this_thread_when_asked();
     let before = SILENT.replace(true);
-    // What `work` borrows is either read only or dropped with it.
+    // All that `work` borrows is either read only or dropped with it.
     let done = panic::catch_unwind(AssertUnwindSafe(work));
     SILENT.set(before);
     done.ok()

@@ -59,7 +59,7 @@ impl KnownCompressor {
     }
 }
 
-/// What is listed of the blocks before the end of the plain bytes, and of those that begin there.
+/// The list of the blocks before the end of the plain bytes, and the number of those that begin there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shape {
     listed: Vec<Listed>,
@@ -80,7 +80,7 @@ impl Shape {
         Self { listed, tail }
     }
 
-    /// Of the first blocks of a stream, none of which is the last.
+    /// The shape of the first blocks of a stream, none of which is the last.
     pub(crate) fn of_start(known: KnownCompressor, blocks: &[MeasuredBlock]) -> Self {
         Self { listed: blocks.iter().map(|block| listed(known, block, false)).collect(), tail: 0 }
     }
@@ -110,7 +110,7 @@ impl Shape {
         (well_formed && (tail == 0 || tail < listed.len())).then_some((known, Self { listed, tail }))
     }
 
-    /// What preflate-rs is to be told, as it serialises it.
+    /// The actions that tell preflate-rs this shape, as it serialises them.
     pub(crate) fn actions(&self, known: KnownCompressor) -> Option<Vec<u8>> {
         let mut actions = Actions::default();
         for (number, &block) in self.listed.iter().enumerate() {
@@ -131,8 +131,8 @@ impl Shape {
     }
 }
 
-/// How many blocks after those listed may be as expected: more than a stream of 2^32 plain bytes has. They are written
-/// as one run.
+/// The number of blocks after those listed that may be as expected: more than a stream of 2^32 plain bytes has. They
+/// are written as one run.
 const EXPECTED_BLOCKS: u32 = 1 << 18;
 
 /// gzip ends blocks after multiples of this many tokens (`ct_tally` in its trees.c).

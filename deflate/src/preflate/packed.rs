@@ -1,5 +1,5 @@
-//! The corrections of [`crate::Apart`]: those of a known compressor ([`crate::preflate::known`]), or behind [`FOREIGN`] the length of
-//! preflate-rs's parameters in one byte, these, and its actions.
+//! The corrections of [`crate::Apart`]: those of a known compressor ([`crate::preflate::known`]), or behind [`FOREIGN`]
+//! the length of preflate-rs's parameters in one byte, these, and its actions.
 
 use cabac::Budget;
 
@@ -16,7 +16,7 @@ const LEVELS: [u8; 9] = [9, 6, 8, 7, 5, 4, 1, 2, 3];
 
 /// From this many plain bytes on, a level is first tried on the start of the stream.
 const LONG_BYTES: usize = 64 << 10;
-/// What the matches of a block may look at behind its end.
+/// The bytes behind a block's end that its matches may look at.
 const LOOKAHEAD_BYTES: usize = 1 << 10;
 
 /// Corrections to try, the shortest first: made one by one, as each takes time.
@@ -38,7 +38,8 @@ fn known_compressors(blocks: &[MeasuredBlock]) -> impl Iterator<Item = KnownComp
     [false, true].into_iter().flat_map(of_memory).filter(move |_| any)
 }
 
-/// Whether the first blocks come out right, where that saves time: each block is the same without what comes far behind.
+/// Whether the first blocks come out right, where that saves time: each block is the same without what comes far
+/// behind.
 fn starts_alike(known: KnownCompressor, blocks: &[MeasuredBlock], stored: &[u8], plain: &[u8]) -> bool {
     let Some(first) = blocks.iter().position(|block| block.plain_end >= LONG_BYTES) else { return true };
     let MeasuredBlock { end_bit, plain_end, .. } = blocks[first];
@@ -61,7 +62,7 @@ pub(crate) fn foreign(stored: &[u8], plain_bytes: usize) -> Option<Vec<u8>> {
     Some([head.as_slice(), &parameters, &actions].concat())
 }
 
-/// What preflate-rs makes of the corrections, of which it may read so much.
+/// The corrections in the form of preflate-rs, which may read them within this budget.
 pub(crate) fn unpacked(corrections: &[u8], budget: Budget) -> Option<Vec<u8>> {
     match corrections {
         [FOREIGN, len, rest @ ..] => {

@@ -81,8 +81,8 @@ const LEVELS: [(u16, u16, u32, u32); 9] = [
 
 pub(crate) const LEVEL_COUNT: u8 = LEVELS.len() as u8;
 
-/// What zlib does with its default window at a level of 1 to 9, with its memory level 8 or, for `more_memory`, 9. gzip and
-/// Info-ZIP too, but for where they end blocks.
+/// The parameters of zlib with its default window at a level of 1 to 9, with its memory level 8 or, for `more_memory`,
+/// 9. gzip and Info-ZIP too, but for where they end blocks.
 pub(crate) fn of_level(level: u8, more_memory: bool, block_types: BlockTypes) -> Parameters {
     let (good_length, max_lazy, nice_length, max_chain) = LEVELS[usize::from(level) - 1];
     let fast = level <= 3;
@@ -117,7 +117,8 @@ impl Parameters {
             _ => (9..=15).contains(&self.window_bits) && (1..=MAX_CHAIN).contains(&self.max_chain),
         };
         let shift = !matches!(self.hash, Hash::Zlib { shift, .. } if shift > 15);
-        // Blocks that hold nothing would follow each other for ever: what is predicted is not read, so no budget ends it.
+        // Blocks that hold nothing would follow each other for ever: what is predicted is not read, so no budget ends
+        // it.
         let block = self.max_token_count >= MIN_TOKENS_OF_BLOCK;
         window && shift && block && self.nice_length <= 258 && self.max_dist_3_matches <= 32768
     }

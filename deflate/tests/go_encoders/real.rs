@@ -33,7 +33,7 @@ fn processor(generation: GoGeneration) -> (&'static str, &'static str) {
     }
 }
 
-/// What runs the program: itself, or QEMU where it is for another processor.
+/// The command that runs the program: itself, or QEMU where it is for another processor.
 fn command(program: &Path, processor: &str) -> Command {
     if processor == std::env::consts::ARCH {
         return Command::new(program);
@@ -43,7 +43,7 @@ fn command(program: &Path, processor: &str) -> Command {
     command
 }
 
-/// Where Go keeps its library, built: tests build programs at a time.
+/// The folder where Go keeps its library, built: tests build programs at a time.
 fn go_cache(folder: &str) -> PathBuf {
     Path::new(folder).join("go-cache")
 }
@@ -113,7 +113,7 @@ fn find(generation: GoGeneration) -> Option<PathBuf> {
     (is_new == (generation != GoGeneration::Before127)).then_some(go)
 }
 
-/// Of `go version go1.27.3 linux/amd64`.
+/// The version in `go version go1.27.3 linux/amd64`.
 fn is_from_127(line: &str) -> Option<bool> {
     let minor = line.split("go1.").nth(1)?.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok()?;
     Some(minor >= 27)

@@ -5,7 +5,7 @@ use super::pairs::corrections;
 use crate::corrections::Patcher;
 use crate::encoders::GoGeneration;
 
-/// Of streams that both follow from the plain bytes, with what differs in them of every kind.
+/// Two streams that follow from the plain bytes, with differences of every kind between them.
 const CORRECTIONS: &str = include_str!("golden.txt");
 
 fn streams() -> (Vec<u8>, Vec<u8>) {

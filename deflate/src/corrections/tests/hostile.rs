@@ -9,7 +9,7 @@ use crate::DeflateError;
 use crate::corrections::channels::{Channel, NumberWriter};
 use crate::corrections::{Differ, Patcher};
 
-/// What comes of it, whose size is bounded.
+/// The stream that comes of it, whose size is bounded.
 fn tried(
     predicted: &[u8],
     plain_bytes: usize,
@@ -44,7 +44,7 @@ fn numbers_end_early_or_late() {
     assert_eq!(tried(&stream[..100], 5000, &[], 0), Err(DeflateError::Corrections));
 }
 
-/// What is predicted behind the end is not held.
+/// A predicted stream that goes on behind the end is not held.
 #[test]
 fn a_stream_that_ends_early() {
     let stream = zlib(&noise(3, 200_000), 6, usize::MAX, FlushCompress::None);

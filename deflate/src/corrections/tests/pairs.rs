@@ -31,7 +31,7 @@ fn patched(predicted: &[u8], corrections: &[u8], piece_bytes: usize) -> Vec<u8> 
     out
 }
 
-/// How many bytes of corrections; what they make is compared.
+/// The number of bytes of corrections; the stream that they make is compared.
 pub(super) fn cost(actual: &[u8], predicted: &[u8]) -> usize {
     let corrections = corrections(actual, predicted, 2 * actual.len() + 1000, 4096).unwrap();
     assert!(patched(predicted, &corrections, 5000) == actual);

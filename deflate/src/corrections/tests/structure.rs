@@ -82,7 +82,7 @@ fn the_longest_match_in_its_other_form() {
 }
 
 proptest! {
-    /// What passes is exact; nothing panics.
+    /// A stream that passes is exact; nothing panics.
     #[test]
     fn broken_streams(
         seed in any::<u64>(), len in 0usize..3000, number in any::<u8>(), piece_bytes in 1usize..300,

@@ -25,7 +25,7 @@ use chains::Chains;
 use fast::Fast;
 use writer::BlockWriter;
 
-/// What becomes of the plain bytes.
+/// The way in which plain bytes become blocks.
 enum Method {
     Stored(Pieces),
     HuffmanOnly(Pieces),

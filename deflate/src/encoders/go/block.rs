@@ -5,7 +5,7 @@ use crate::encoders::huffman::{DistanceCodes, LiteralCodes};
 use crate::format::bit_writer::BitWriter;
 use crate::format::tables::MAX_STORED_BYTES;
 
-/// How many bits a stored block of this many bytes takes, if one may hold them.
+/// The number of bits a stored block of this many bytes takes, if one may hold them.
 pub(super) fn stored_size(bytes: usize) -> Option<usize> {
     (bytes <= MAX_STORED_BYTES).then_some((bytes + 5) * 8)
 }

@@ -10,7 +10,7 @@
 //! | 7 to 9 | [`lazy`]: hash chains; a match is taken when the next byte has no longer one |
 //! | -2 | codes for literals, blocks of 32 KiB |
 //!
-//! Levels 1 to 6 make blocks of 65535 bytes. Codes are taken over from the block before where that is reckoned to be
+//! Levels 1 to 6 make blocks of 65535 bytes. Codes are taken over from the block before where that is estimated to be
 //! smaller. Every stream ends with an empty fixed block.
 
 mod estimate;
@@ -32,7 +32,7 @@ use writer::BlockWriter;
 
 const LITERALS_MAX_BYTES: usize = 32 << 10;
 
-/// What becomes of the plain bytes.
+/// The way in which plain bytes become blocks.
 enum Method {
     Stored(Pieces<MAX_STORED_BYTES>),
     HuffmanOnly(Pieces<LITERALS_MAX_BYTES>),
@@ -63,7 +63,7 @@ impl<const N: usize> Pieces<N> {
     }
 }
 
-/// By how many bits the reckoned size of a block with new codes is shifted, to be its penalty.
+/// The shift that makes the penalty of a block with new codes from its estimated size.
 fn penalty_shift(level: i8) -> u32 {
     match level {
         HUFFMAN_ONLY => 10,

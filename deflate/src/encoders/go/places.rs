@@ -7,7 +7,8 @@ pub(super) const MIN_LENGTH: usize = 4;
 const HASH_BITS: u32 = 17;
 const BIG_ENDIAN_FACTOR: u32 = 0x1e35_a7bd;
 const LITTLE_ENDIAN_FACTOR: u32 = 0x9e37_79b1;
-/// Positions grow up to here, then the table is made anew. Where that is makes no difference to what is found.
+/// Positions grow up to here, then the table is taken down to small numbers. The limit makes no difference to what is
+/// found.
 const MAX_START: usize = 1 << 24;
 
 /// Earlier places by hash of the four bytes there, taken as a number in either order.

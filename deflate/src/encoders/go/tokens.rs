@@ -6,9 +6,9 @@ use crate::format::tables::{
 };
 pub(super) use crate::format::tables::{MAX_MATCH_BYTES as MAX_LENGTH, MIN_MATCH_BYTES as MIN_LENGTH};
 
-/// How often each symbol of the literal and length code occurs.
+/// The count of each symbol of the literal and length code.
 pub(super) type LiteralCounts = [u32; LITERAL_SYMBOLS];
-/// How often each distance symbol occurs.
+/// The count of each distance symbol.
 pub(super) type DistanceCounts = [u32; DISTANCE_SYMBOLS];
 
 /// A literal, or a match's length and distance.
@@ -110,7 +110,7 @@ impl Tokens {
     }
 }
 
-/// How many bits the extra bits of all matches take.
+/// The sum of the extra bits of all matches.
 pub(super) fn extra_bits(literals: &LiteralCounts, distances: &DistanceCounts) -> usize {
     let sum = |counts: &[u32], extra: &[u8]| -> usize {
         counts.iter().zip(extra).map(|(&count, &bits)| count as usize * usize::from(bits)).sum()

@@ -13,7 +13,7 @@ use crate::format::tables::{
 
 /// Fixed codes are tried for fewer tokens only.
 const MAX_FIXED_TOKENS: usize = 250;
-/// What a header is taken to need before there was one.
+/// The bits that a header is taken to need before there was one.
 const GUESSED_HEADER_BITS: usize = 70 * 8;
 
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) struct BlockWriter {
     distance: DistanceCodes,
     fixed_literal: LiteralCodes,
     fixed_distance: DistanceCodes,
-    /// How many bits the header of the block that is not ended yet had.
+    /// The bits of the header of the block that is not ended yet.
     open_header_bits: Option<usize>,
     /// The last codes that were made have no lengths.
     only_literals: bool,
@@ -32,7 +32,7 @@ pub(super) struct BlockWriter {
     version: Version,
 }
 
-/// How often each symbol occurs in a block.
+/// The counts of the symbols of a block.
 struct Counts {
     literals: [u16; 289],
     distances: [u16; 32],
@@ -46,7 +46,7 @@ impl Counts {
         Self { literals, distances: tokens.distances }
     }
 
-    /// How many symbols are written of; at least one distance is counted.
+    /// The number of symbols of literals and of distances up to the last that occurs. At least one distance is counted.
     fn used(&mut self) -> (usize, usize) {
         let literals = self.literals.iter().rposition(|&count| count != 0).map_or(257, |last| last + 1);
         let distances = self.distances.iter().rposition(|&count| count != 0).map_or(0, |last| last + 1);
@@ -64,7 +64,7 @@ impl Counts {
     }
 }
 
-/// How a block is to be written.
+/// The form in which a block is written.
 enum Choice {
     Stored,
     Fixed,
@@ -107,8 +107,8 @@ impl BlockWriter {
         self.out.align();
     }
 
-    /// The tokens that stand for `plain`, which is none if it is not at hand. If it is `ended`, the next block has other
-    /// codes in any case.
+    /// The tokens that stand for `plain`, which is none if it is not at hand. If it is `ended`, the next block has
+    /// other codes in any case.
     pub(super) fn tokens(&mut self, tokens: &mut Tokens, plain: Option<&[u8]>, ended: bool) {
         if ended {
             tokens.end();
@@ -274,8 +274,8 @@ fn put_tokens(out: &mut BitWriter, tokens: &[Token], literals: &LiteralCodes, di
     run.done();
 }
 
-/// Whether all values are about as frequent: the squares of what the counts are off the mean sum up to less than two for
-/// each byte.
+/// Whether all values are about as frequent: the squares of what the counts are off the mean sum up to less than two
+/// for each byte.
 fn is_flat(counts: &[u16], length: usize) -> bool {
     let off = |count: &u16| (i64::from(*count) * 256 - length as i64).unsigned_abs().pow(2);
     counts.iter().map(off).sum::<u64>() < (length as u64 * 2) << 16

@@ -15,7 +15,7 @@ const MAX_STORED_REST: usize = 32;
 #[derive(Debug)]
 pub(super) struct Deflater {
     method: Method,
-    /// What is not encoded yet.
+    /// The plain bytes that are not encoded yet.
     waiting: Vec<u8>,
     pub(super) blocks: BlockWriter,
 }
@@ -39,7 +39,7 @@ impl Deflater {
         Self { method, waiting: Vec::new(), blocks: BlockWriter::new(version, penalty_shift) }
     }
 
-    /// Begins anew, with what came before the first byte.
+    /// Begins again, with the bytes that came before the first one.
     pub(super) fn reset(&mut self, dictionary: &[u8]) {
         match &mut self.method {
             Method::Stored | Method::Literals => (),
@@ -111,7 +111,7 @@ impl Deflater {
         self.waiting.clear();
     }
 
-    /// Up to a byte border, with an empty stored block.
+    /// Ends the stream so far at a byte's border, with an empty stored block.
     pub(super) fn flush(&mut self) {
         self.encode_waiting(true);
         self.blocks.stored(&[]);

@@ -6,9 +6,9 @@ use std::ops::RangeInclusive;
 use super::Version;
 use super::deflater::Deflater;
 
-/// Of a pgzip block, what the next one knows.
+/// The end of a pgzip block that the next one knows.
 pub(crate) const TAIL_BYTES: usize = 16384;
-/// Blocks of pgzip have at least so many bytes, and at most.
+/// The fewest bytes of a block of pgzip, and the most.
 pub(crate) const MIN_BLOCK_BYTES: u32 = TAIL_BYTES as u32 + 1;
 pub(crate) const MAX_BLOCK_BYTES: u32 = 64 << 20;
 /// Levels, and how many numbers a version has.
@@ -21,24 +21,24 @@ const DEFAULT_LEVEL: i8 = 5;
 pub enum Klauspost {
     /// `compress/gzip`, level 1 to 9, -1 (which is 5, as is any that there is not), 0 (stored) or -2 (literals only).
     Gzip {
-        /// As it is given to the original.
+        /// The level that the original is given.
         level: i8,
-        /// Of klauspost/compress.
+        /// The version of klauspost/compress.
         version: Version,
     },
     /// `pgzip`, with the same levels.
     Pgzip {
-        /// As it is given to the original.
+        /// The level that the original is given.
         level: i8,
-        /// Of klauspost/compress.
+        /// The version of klauspost/compress.
         version: Version,
-        /// More than 16 KiB.
+        /// The plain bytes of a block, more than 16 KiB.
         block_bytes: u32,
     },
 }
 
 impl Klauspost {
-    /// Of each of the two programs, one that no other version and level has.
+    /// A number that no other version and level of the same program has.
     pub(crate) fn number(self) -> u16 {
         let (Self::Gzip { level, version } | Self::Pgzip { level, version, .. }) = self;
         let level = if level == -1 || !LEVELS.contains(&level) { DEFAULT_LEVEL } else { level };
@@ -76,11 +76,11 @@ pub struct KlauspostEncoder {
     blocks: Option<PgzipBlocks>,
 }
 
-/// Where pgzip is.
+/// The place within pgzip's blocks.
 #[derive(Debug)]
 struct PgzipBlocks {
     bytes: usize,
-    /// Of the block that is written.
+    /// The bytes that are left of the block that is written.
     left: usize,
     /// The end of what was written of it.
     tail: Vec<u8>,
@@ -92,7 +92,7 @@ impl PgzipBlocks {
         if self.left >= 2 * TAIL_BYTES {
             return;
         }
-        // Of the last 32 KiB of a block and what was written with them, no more than 16 KiB are of use.
+        // No more than 16 KiB of the last 32 KiB of a block, and of what was written with them, are of use.
         self.tail.extend_from_slice(&plain[plain.len().saturating_sub(TAIL_BYTES)..]);
     }
 
@@ -149,8 +149,8 @@ impl KlauspostEncoder {
     }
 }
 
-/// One block of pgzip alone, so that blocks can be rebuilt side by side. `dictionary` is what comes before it: at most the
-/// last 16 KiB matter. A stream always ends with a block that is not full, which may be empty.
+/// One block of pgzip alone, so that blocks can be rebuilt side by side. `dictionary` is what comes before it: at most
+/// the last 16 KiB matter. A stream always ends with a block that is not full, which may be empty.
 pub fn pgzip_block(version: Version, level: i8, dictionary: &[u8], block: &[u8], is_last: bool, out: &mut Vec<u8>) {
     let mut deflater = Deflater::new(level, version);
     deflater.blocks.out.exchange(out);

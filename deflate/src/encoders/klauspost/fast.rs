@@ -56,7 +56,7 @@ impl Fast {
         self.history().reset();
     }
 
-    /// As if much had come before.
+    /// Makes positions large, as if much had come before.
     #[cfg(test)]
     pub(super) fn age(&mut self) {
         self.history().age();

@@ -17,7 +17,7 @@ const BLOCK_TOKENS: usize = 1 << 15;
 /// From here on positions in chains are brought back to small numbers.
 const MAX_BASE: usize = 1 << 28;
 
-/// How hard a level tries.
+/// The effort that a level makes.
 #[derive(Debug, Clone, Copy)]
 struct Effort {
     /// A match of this length is not kept back.
@@ -39,10 +39,11 @@ pub(super) struct Lazy {
     version: Version,
     bytes: Box<[u8]>,
     end: usize,
-    /// Where the open block begins, if that is still among the bytes.
+    /// The place where the open block begins, if that is still among the bytes.
     block_start: Option<usize>,
     tokens: Tokens,
-    /// Where a hash was seen last, plus `base`; and where each of the last places' hash was seen before.
+    /// The place where a hash was seen last, plus `base`; and the place where each of the last places' hash was seen
+    /// before.
     heads: Box<[u32]>,
     before: Box<[u32]>,
     base: usize,
@@ -96,7 +97,7 @@ impl Lazy {
         self.tokens.clear();
     }
 
-    /// As if much had come before.
+    /// Makes positions large, as if much had come before.
     #[cfg(test)]
     pub(super) fn age(&mut self) {
         self.base = MAX_BASE - 100_000;
@@ -297,7 +298,7 @@ impl Lazy {
         if length > last.length { Match { length, distance: start - before } } else { last }
     }
 
-    /// The same, but up to two bytes may be put out as literals before it.
+    /// A longer match by what follows the last one, before which up to two bytes may be put out as literals.
     fn better_later(&mut self, last: Match, ahead: usize, furthest: usize, out: &mut BlockWriter, all: bool) -> Match {
         const SKIPPED: usize = 2;
         let start = self.at - 1;
@@ -373,14 +374,14 @@ impl Lazy {
         literals - i64::from(extra) - self.version.match_cost()
     }
 
-    /// What the next bytes would need as literals.
+    /// Sums up what the next bytes would need as literals.
     fn weigh_literals(&mut self) {
         let ahead = &self.bytes[self.at..self.end];
         let sample = if self.version.weighs_half() { &ahead[..ahead.len().min(BLOCK_TOKENS)] } else { ahead };
         let mut counts = [0u16; 256];
         sample.iter().for_each(|&byte| {
             let count = &mut counts[usize::from(byte)];
-            // As in the original, where 2^16 of one kind are none.
+            // The original's counts wrap too: 2^16 of one kind are none.
             *count = count.wrapping_add(1);
         });
         let mut code = Codes::<256>::none();

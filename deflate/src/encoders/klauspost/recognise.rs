@@ -4,18 +4,19 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use super::{Klauspost, KlauspostEncoder, MAX_BLOCK_BYTES, MIN_BLOCK_BYTES, Version};
 
-/// What a block of pgzip ends with.
+/// The bytes that end a block of pgzip.
 const FLUSH: [u8; 4] = [0, 0, 0xFF, 0xFF];
-/// What else pgzip writes at the end of a stream.
+/// The bytes that pgzip writes after that at the end of a stream.
 const END_AFTER_FLUSH: [u8; 2] = [3, 0];
 const DEFAULT_BLOCK_BYTES: u32 = 1 << 20;
 /// The levels, the likelier ones first: 5 is the default.
 const LEVELS: [i8; 11] = [5, 9, 1, 6, 7, 8, 4, 3, 2, -2, 0];
-/// How much is encoded between two comparisons.
+/// The plain bytes that are encoded between two comparisons.
 const STEP_BYTES: usize = 1 << 16;
 
-/// Which encoders wrote a deflate stream that begins like this, the likelier ones first: those that make the stored bytes of the plain
-/// ones, as far as both go. Each is tried when it is asked for. Of versions that write the same at a level, the first is named, level 5 for -1.
+/// Which encoders wrote a deflate stream that begins like this, the likelier ones first: those that make the stored
+/// bytes of the plain ones, as far as both go. Each is tried when it is asked for. Of versions that write the same at a
+/// level, the first is named, level 5 for -1.
 pub fn recognise<'a>(stored_prefix: &'a [u8], plain_prefix: &'a [u8]) -> impl Iterator<Item = Klauspost> + 'a {
     let seen = Seen::of(stored_prefix, plain_prefix);
     let block_bytes = seen.block_bytes;
@@ -28,12 +29,12 @@ pub fn recognise<'a>(stored_prefix: &'a [u8], plain_prefix: &'a [u8]) -> impl It
     LEVELS.into_iter().flat_map(kinds).filter(move |&kind| seen.may_be_by(kind))
 }
 
-/// What there is of a stream.
+/// The beginning of a stream.
 struct Seen<'a> {
     stored: &'a [u8],
     plain: &'a [u8],
     is_whole: bool,
-    /// How long pgzip's blocks are if it is pgzip's.
+    /// The length of pgzip's blocks, if the stream is pgzip's.
     block_bytes: Option<u32>,
 }
 
@@ -41,7 +42,7 @@ impl<'a> Seen<'a> {
     fn of(stored: &'a [u8], plain: &'a [u8]) -> Self {
         let mut inflater = Inflater::new(plain.len() as u64);
         inflater.go_to(stored, stored.len());
-        // What follows the stream is none of it.
+        // Bytes that follow the stream are none of it.
         let stored = if inflater.ended { &stored[..inflater.inflater.total_in() as usize] } else { stored };
         let is_whole = inflater.ended && inflater.plain_bytes() == plain.len() as u64;
         let block_bytes = match first_flush(stored, plain.len() as u64) {
@@ -85,7 +86,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// How many plain bytes there are before the first flush, and where that ends.
+/// The number of plain bytes before the first flush, and the place where that ends.
 fn first_flush(stored: &[u8], max_plain_bytes: u64) -> Option<(u64, usize)> {
     let mut inflater = Inflater::new(max_plain_bytes);
     let alike = stored.windows(FLUSH.len()).enumerate().filter(|(_, bytes)| *bytes == FLUSH);
@@ -93,7 +94,7 @@ fn first_flush(stored: &[u8], max_plain_bytes: u64) -> Option<(u64, usize)> {
         inflater.go_to(stored, at);
         let before = inflater.plain_bytes();
         inflater.go_to(stored, at + FLUSH.len());
-        // What only looks like one holds plain bytes.
+        // Bytes that only look like a flush hold plain bytes.
         let is_flush = inflater.plain_bytes() == before && !inflater.has_stopped();
         is_flush.then_some((before, at + FLUSH.len()))
     })

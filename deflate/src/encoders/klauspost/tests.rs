@@ -6,7 +6,7 @@ use super::*;
 
 pub(super) const LEVELS: [i8; 12] = [-2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 pub(super) const VERSIONS: [Version; 3] = [Version::V1_15, Version::V1_18, Version::V1_20];
-/// As small as they may be, nearly.
+/// Nearly the smallest that they may be.
 const SMALL_BLOCK_BYTES: u32 = 20_000;
 
 pub(super) fn kinds(version: Version) -> impl Iterator<Item = Klauspost> {
@@ -73,7 +73,7 @@ fn pgzip_blocks_alone_are_those_of_the_stream() {
 
 #[test]
 fn positions_may_start_over() {
-    // As after two gigabytes: what a table held before is found still, or is too far away.
+    // After two gigabytes, an entry of a table is either found still, or is too far away.
     let plain = data::mixed(900_000);
     for level in 1..=9 {
         let mut deflaters = [(); 2].map(|()| deflater::Deflater::new(level, Version::V1_20));

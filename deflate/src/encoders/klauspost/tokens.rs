@@ -4,8 +4,8 @@ use crate::format::tables::{
     DISTANCE_EXTRA, DISTANCE_SYMBOLS, LENGTH_EXTRA, LENGTH_SYMBOLS, distance_symbol, length_symbol,
 };
 
-/// A token: a literal below 256, [`END`], or a match with [`MATCH`] set, `length - 3` from bit 22, the distance's symbol
-/// from bit 16 and `distance - 1` below.
+/// A token: a literal below 256, [`END`], or a match with [`MATCH`] set, `length - 3` from bit 22, the distance's
+/// symbol from bit 16 and `distance - 1` below.
 pub(super) type Token = u32;
 pub(super) const END: Token = 256;
 pub(super) const MATCH: Token = 1 << 30;
@@ -91,8 +91,8 @@ impl Tokens {
         self.lengths[0] += 1;
     }
 
-    /// About how many bits the tokens need with the best codes, as the original estimates it: the sum of logarithms by a
-    /// quadratic approximation in single precision, in this order of operations, without fused ones.
+    /// About how many bits the tokens need with the best codes, as the original estimates it: the sum of logarithms by
+    /// a quadratic approximation in single precision, in this order of operations, without fused ones.
     pub(super) fn estimated_bits(&self) -> usize {
         let mut entropy = 0f32;
         let mut extra = 0;
@@ -118,7 +118,7 @@ impl Tokens {
     }
 }
 
-/// What `count` symbols cost together, of which each has from 1 to 15 bits.
+/// The cost of `count` symbols together, each of which has from 1 to 15 bits.
 fn cost(count: u16, of_all: f32) -> f32 {
     if count == 0 {
         return 0.0;

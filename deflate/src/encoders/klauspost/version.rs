@@ -7,9 +7,9 @@ use std::fmt;
 pub enum Version {
     /// 1.15.12 and versions around it.
     V1_15,
-    /// Up to 1.18.0. Differs from those before at levels 4, 7, 8 and 9 only.
+    /// The versions up to 1.18.0, which differ from those before at levels 4, 7, 8 and 9 only.
     V1_18,
-    /// Up to 1.20.3.
+    /// The versions up to 1.20.3.
     V1_20,
 }
 

@@ -39,7 +39,7 @@ pub(super) struct BlockWriter {
     matches: usize,
     literal_counts: [u32; LITERAL_SYMBOLS],
     distance_counts: [u32; DISTANCE_SYMBOLS],
-    /// So many symbols fill a block.
+    /// The number of symbols that fill a block.
     most: usize,
     looks: bool,
     bits: BitWriter,
@@ -62,7 +62,8 @@ impl BlockWriter {
         }
     }
 
-    /// Takes a literal; whether the block is to end. `plain_bytes` are those of the block so far, as the matcher counts them.
+    /// Takes a literal, and returns whether the block must end. `plain_bytes` are those of the block so far, as the
+    /// matcher counts them.
     #[inline(always)]
     pub(super) fn literal(&mut self, byte: u8, plain_bytes: usize) -> bool {
         self.symbols.push(u32::from(byte));
@@ -150,8 +151,8 @@ impl BlockWriter {
         self.bits.put_end_of_block(literals);
     }
 
-    /// Fills up the last byte as pigz does: with empty fixed blocks, which take ten bits each, or where these would not do with an empty
-    /// stored one.
+    /// Fills up the last byte as pigz does: with empty fixed blocks, which take ten bits each, or where these would not
+    /// do with an empty stored one.
     pub(super) fn end_byte(&mut self) {
         match self.bits.odd_bits() {
             0 => {}

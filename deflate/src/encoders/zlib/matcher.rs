@@ -9,11 +9,11 @@ use crate::format::tables::{MAX_MATCH_BYTES as MAX_MATCH, MIN_MATCH_BYTES as MIN
 const BUFFER_BYTES: usize = 2 * WINDOW_BYTES;
 /// The buffer goes on behind its end: what is compared there is cut off afterwards.
 const BUFFER_ROOM: usize = BUFFER_BYTES + 2 * MAX_MATCH;
-/// For each value of the widest hash.
+/// One head for each value of the widest hash.
 const HEADS: usize = 1 << 16;
-/// With fewer bytes ahead more are waited for.
+/// Unless this many bytes are ahead, the matcher waits for more.
 const MIN_AHEAD: usize = MAX_MATCH + MIN_MATCH + 1;
-/// Matches reach back at most so far.
+/// The farthest that matches reach back.
 const MAX_DISTANCE: usize = WINDOW_BYTES - MIN_AHEAD;
 /// Matches of three bytes from farther away are not worth it.
 const TOO_FAR: usize = 4096;
@@ -28,9 +28,9 @@ pub(super) struct Matcher {
     before: Box<[u16; WINDOW_BYTES]>,
     at: usize,
     ahead: usize,
-    /// Positions before `at` that are to be inserted when there are bytes enough.
+    /// Positions before `at` that will be inserted when there are bytes enough.
     to_insert: usize,
-    /// Where the block begins; below 0 when that has slid out.
+    /// The place where the block begins; below 0 when that has slid out.
     block_at: isize,
     /// The last match, and its length: 2 for none.
     match_at: usize,
@@ -129,7 +129,7 @@ impl Matcher {
     /// Puts out all that is left.
     fn drain(&mut self) {
         if self.is_gzip {
-            // What lies behind the end is compared too.
+            // Bytes behind the end are compared too.
             let end = self.at + self.ahead;
             self.buffer[end..end + MIN_MATCH - 1].fill(0);
         }
@@ -140,7 +140,7 @@ impl Matcher {
         }
     }
 
-    /// Goes on as long as there are so many bytes ahead.
+    /// Goes on as long as at least `least` bytes are ahead.
     fn advance(&mut self, least: usize) {
         if self.effort.is_lazy { self.advance_lazy(least) } else { self.advance_greedy(least) }
     }
@@ -282,9 +282,9 @@ impl Matcher {
     }
 }
 
-/// What a match that is longer than the best one has at its end: up to four bytes.
+/// The bytes, up to four, that a match longer than the best one has at its end.
 struct Ends {
-    /// Where they begin in the match, below 256: a best match of the greatest length is not looked beyond.
+    /// The place in the match where they begin, below 256: a best match of the greatest length is not looked beyond.
     from: u8,
     mask: u32,
     bytes: u32,
@@ -303,14 +303,14 @@ impl Ends {
     }
 }
 
-/// Four bytes, little endian, so far behind a position.
+/// Four bytes, little endian, at an offset from a position.
 #[inline(always)]
 fn word(buffer: &[u8; BUFFER_ROOM], at: usize, behind: u8) -> u32 {
     // Positions are below the remainder's divisor: it spares checks.
     buffer[at % BUFFER_BYTES + usize::from(behind)..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
 }
 
-/// What the longest match from a position would cover.
+/// The bytes that the longest match from a position would cover.
 #[inline(always)]
 fn longest_at(buffer: &[u8; BUFFER_ROOM], at: usize) -> &[u8] {
     let at = at % BUFFER_BYTES;

@@ -1,4 +1,5 @@
-//! Huffman codes as zlib builds them: with a heap that prefers shallow trees among equal ones, then cut to the greatest length.
+//! Huffman codes as zlib builds them: with a heap that prefers shallow trees among equal ones, then cut to the greatest
+//! length.
 
 use crate::format::prefix_code::{Code as PrefixCode, codes};
 use crate::format::tables::{LITERAL_SYMBOLS, MAX_CODE_BITS as MAX_BITS};
@@ -23,8 +24,8 @@ pub(super) struct Tree {
     pub(super) codes: Vec<PrefixCode>,
     /// The highest symbol that has a code.
     pub(super) max_symbol: usize,
-    /// Bits of all symbols with this code, and with the fixed one; extra bits included. Those that are there only because
-    /// two are needed do not count.
+    /// Bits of all symbols with this code, and with the fixed one; extra bits included. Those that are there only
+    /// because two are needed do not count.
     pub(super) bits: i64,
     pub(super) fixed_bits: i64,
 }
@@ -166,7 +167,8 @@ impl TreeBuilder {
         (bits, fixed_bits)
     }
 
-    /// Some codes were cut to the greatest length: others get longer, so that all have room. Returns how many more bits that takes.
+    /// Some codes were cut to the greatest length: others get longer, so that all have room. Returns how many more bits
+    /// that takes.
     fn shorten(
         &mut self,
         max_symbol: usize,

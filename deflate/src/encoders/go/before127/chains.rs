@@ -12,16 +12,17 @@ const SHORT_MAX_DISTANCE: usize = 4096;
 const LOOKAHEAD_BYTES: usize = MIN_LENGTH + MAX_LENGTH;
 const BLOCK_TOKENS: usize = 1 << 14;
 
-/// What a level does to find matches.
+/// The effort that a level makes to find matches.
 #[derive(Clone, Copy)]
 struct Effort {
-    /// How many bytes at most of a match are put into the table, for levels that take the first match; otherwise all.
+    /// The most bytes of a match that are put into the table, for levels that take the first match; other levels put in
+    /// all.
     eager: Option<usize>,
     /// From this length on, no better match is looked for at the next byte.
     lazy: usize,
     /// From this length on, no better match is looked for at the same byte.
     nice: usize,
-    /// How many candidates are tried.
+    /// The most candidates that are tried.
     chain: usize,
 }
 
@@ -54,7 +55,7 @@ pub(super) struct Chains {
     window: Box<[u8; 2 * WINDOW_BYTES]>,
     filled: usize,
     at: usize,
-    /// Where the current block begins in the window, as long as it is there.
+    /// The place where the current block begins in the window, as long as it is there.
     block_start: Option<usize>,
     table: Places<true>,
     tokens: Tokens,

@@ -10,10 +10,11 @@ const HASH_FACTOR: u32 = 0x1e35_a7bd;
 const MAX_DISTANCE: u32 = 1 << 15;
 /// No match begins in the last bytes of a block.
 const MARGIN: usize = 15;
-/// Of a last block: up to so many bytes are stored, and below the second number literals.
+/// A last block of up to this many bytes is stored, and one below the second number becomes literals.
 const STORED_LAST_BYTES: usize = 16;
 const LITERALS_LAST_BYTES: usize = 128;
-/// Positions grow up to here, then the table is made anew. The original does it later, to the same effect.
+/// Positions grow up to here, then the table is taken down to small numbers. The original does it later, to the same
+/// effect.
 const MAX_START: u32 = 1 << 30;
 
 pub(super) struct Fast {
@@ -68,7 +69,7 @@ impl Fast {
         }
     }
 
-    /// Where the block begins in the window.
+    /// The place where the block begins in the window.
     fn append(&mut self, content: &[u8]) -> usize {
         if self.window.len() > MAX_STORED_BYTES {
             self.window.drain(..MAX_STORED_BYTES);
@@ -90,7 +91,7 @@ struct Pass<'a> {
     window: &'a [u8],
     table: &'a mut [u32; 1 << TABLE_BITS],
     start: u32,
-    /// Where no more matches are looked for.
+    /// The place where no more matches are looked for.
     limit: usize,
     /// Up to where there are tokens.
     emitted: usize,

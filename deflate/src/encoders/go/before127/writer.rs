@@ -1,4 +1,4 @@
-//! Blocks, in whichever form is smallest by this generation's reckoning.
+//! Blocks, in whichever form is smallest by this generation's estimate.
 
 use crate::encoders::go::block;
 use crate::encoders::go::tokens::{DistanceCounts, LiteralCounts, Tokens, extra_bits};
@@ -15,12 +15,12 @@ pub(super) struct BlockWriter {
     fixed_distances: DistanceCodes,
 }
 
-/// What of a block is reckoned with.
+/// The numbers of a block by which its form is chosen.
 struct Counted {
     literals: LiteralCounts,
     distances: DistanceCounts,
     header: DynamicHeader,
-    /// Of a dynamic block without extra bits.
+    /// The size of a dynamic block without extra bits.
     dynamic_size: usize,
 }
 

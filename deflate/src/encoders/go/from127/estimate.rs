@@ -1,4 +1,5 @@
-//! How many bits a block would take with codes of its own: a quick estimate in single precision, to the last bit.
+//! A quick estimate of the bits that a block would take with codes of its own: in single precision, exact to the last
+//! bit.
 //!
 //! Which processor the original was built for shows here: where it can, Go's compiler makes one operation, with one
 //! rounding, of a multiplication and the addition that follows.
@@ -8,7 +9,7 @@ use crate::format::tables::{END_OF_BLOCK, FIRST_LENGTH};
 
 const END_OF_BLOCK_BITS: f32 = 15.0;
 
-/// What becomes of a multiplication and an addition.
+/// The rounding of a multiplication and an addition.
 #[derive(Clone, Copy)]
 pub(in crate::encoders::go) enum Rounding {
     /// Each is rounded.
@@ -26,7 +27,7 @@ impl Rounding {
     }
 }
 
-/// For tokens counted so, `total` of them.
+/// The estimate for tokens with these counts, `total` of them.
 pub(super) fn estimated_bits(
     rounding: Rounding,
     literals: &LiteralCounts,

@@ -9,7 +9,7 @@ use super::writer::BlockWriter;
 use crate::encoders::go::tokens::Tokens;
 use crate::format::tables::MAX_STORED_BYTES;
 
-/// Of a last block: up to so many bytes are stored, and below the second number literals.
+/// A last block of up to this many bytes is stored, and one below the second number becomes literals.
 const STORED_LAST_BYTES: usize = 32;
 const LITERALS_LAST_BYTES: usize = 128;
 

@@ -8,12 +8,13 @@ use crate::encoders::go::tokens::{MAX_LENGTH, MIN_LENGTH, Tokens};
 use crate::format::tables::MAX_STORED_BYTES;
 
 pub(super) const MAX_DISTANCE: i32 = 1 << 15;
-/// What is kept when the history is full, and how many blocks it has room for.
+/// The bytes that are kept when the history is full, and the blocks that it has room for.
 const KEPT_BYTES: usize = 1 << 15;
 const CAPACITY: usize = 5 * MAX_STORED_BYTES;
 /// No match begins in the last bytes of a block.
 const MARGIN: usize = 11;
-/// Positions grow up to here, then tables are made anew. Where that is makes no difference to what is found.
+/// Positions grow up to here, then tables are taken down to small numbers. The limit makes no difference to what is
+/// found.
 const MAX_START: i32 = 1 << 30;
 
 /// The blocks so far, as far as they are remembered.
@@ -22,7 +23,7 @@ pub(super) struct History {
     start: i32,
 }
 
-/// What takes positions down to a new start: those that are out of reach become 0.
+/// A step that takes positions down to a new start: those that are out of reach become 0.
 #[derive(Clone, Copy)]
 pub(super) struct Rebase {
     out_of_reach: i32,
@@ -40,7 +41,7 @@ impl History {
         Self { bytes: Vec::with_capacity(CAPACITY), start: MAX_STORED_BYTES as i32 }
     }
 
-    /// What is to be done to the tables before the next block.
+    /// The step that the tables must take before the next block.
     pub(super) fn rebase(&mut self) -> Option<Rebase> {
         if self.start < MAX_START {
             return None;
@@ -71,7 +72,7 @@ impl History {
 pub(super) struct Pass<'a> {
     pub(super) bytes: &'a [u8],
     start: i32,
-    /// Where no more matches are looked for.
+    /// The place where no more matches are looked for.
     pub(super) limit: i32,
     /// Up to where there are tokens.
     pub(super) emitted: i32,
@@ -115,14 +116,14 @@ impl Pass<'_> {
         at - from < MAX_DISTANCE && self.load32(from) == word as u32
     }
 
-    /// How long the bytes at `at` and those at `from`, which is before, are the same.
+    /// The number of bytes from `at` on that are those from `from` on, which is before.
     #[inline(always)]
     pub(super) fn common(&self, at: i32, from: i32) -> i32 {
         let tail = |place: i32| self.bytes.get(place as usize..).unwrap_or(&[]);
         common_bytes(tail(at), tail(from)) as i32
     }
 
-    /// The same, of a match whose first four bytes are known to be the same, as long as one token may be.
+    /// The length of a match whose first four bytes are known to be the same: at most a token's.
     #[inline(always)]
     pub(super) fn common_limited(&self, at: i32, from: i32) -> i32 {
         let (at, from) = (at as usize + 4, from as usize + 4);
@@ -149,7 +150,7 @@ impl Pass<'_> {
         while left > 0 {
             let length = match left {
                 0..=MAX_LENGTH => left,
-                // What is left is long enough for a token.
+                // The rest is long enough for a token.
                 _ if left > MAX_LENGTH + MIN_LENGTH => MAX_LENGTH,
                 _ => MAX_LENGTH - MIN_LENGTH,
             };

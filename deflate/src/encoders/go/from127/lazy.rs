@@ -13,20 +13,20 @@ const LOOKAHEAD_BYTES: usize = MIN_LENGTH + MAX_LENGTH;
 const BLOCK_TOKENS: usize = 1 << 15;
 /// A match found by its end may have this many bytes less at its beginning.
 const SKIPPED: usize = 2;
-/// What a match is reckoned to cost besides extra bits, and what it has to gain.
+/// The bits that a match is taken to cost besides extra bits, and the bits that it must gain.
 const MATCH_BITS: i32 = 3;
 const MIN_GAIN: i32 = 4;
-/// Of how many bytes to come the cost of literals is learnt.
-const LEARNT_BYTES: usize = BLOCK_TOKENS;
+/// The bytes to come by which the cost of literals is estimated.
+const ESTIMATED_BYTES: usize = BLOCK_TOKENS;
 
-/// What a level does to find matches.
+/// The effort that a level makes to find matches.
 #[derive(Clone, Copy)]
 struct Effort {
     /// From this length on, no better match is looked for at the next byte.
     lazy: usize,
     /// From this length on, no better match is looked for at the same byte.
     nice: usize,
-    /// How many candidates are tried.
+    /// The most candidates that are tried.
     chain: usize,
     /// Whether a match is weighed against literals.
     weighs: bool,
@@ -54,7 +54,7 @@ pub(super) struct Lazy {
     window: Box<[u8; 2 * WINDOW_BYTES]>,
     filled: usize,
     at: usize,
-    /// Where the current block begins in the window, as long as it is there.
+    /// The place where the current block begins in the window, as long as it is there.
     block_start: Option<usize>,
     places: Places<false>,
     tokens: Tokens,
@@ -62,9 +62,9 @@ pub(super) struct Lazy {
     pending: Match,
     /// The byte before is not yet a token.
     byte_pending: bool,
-    /// How many literals in a row there were; beyond 65535 it counts anew.
+    /// The number of literals in a row, modulo 2^16.
     literal_run: u16,
-    /// What literals are reckoned to cost.
+    /// The estimated cost of literals.
     literals: Codes<256>,
     /// Whether the stream ends with what is in the window.
     last: bool,
@@ -115,7 +115,7 @@ impl Lazy {
     /// Makes tokens as long as `lookahead` bytes are there.
     fn run(&mut self, lookahead: usize, writer: &mut BlockWriter) {
         if self.effort.weighs {
-            self.learn();
+            self.estimate_literals();
         }
         while self.filled - self.at >= lookahead {
             let candidate = self.insert();
@@ -247,7 +247,7 @@ impl Lazy {
         if before.length >= MAX_LENGTH - SKIPPED {
             return None;
         }
-        // Where four bytes are.
+        // There must be four bytes.
         let word = self.window[..self.filled].get(first + before.length..)?.first_chunk()?;
         let from = self.places.last(*word)?.checked_sub(before.length)?;
         if first.checked_sub(from) == Some(before.distance) || from <= self.at.saturating_sub(WINDOW_BYTES) + SKIPPED {
@@ -276,9 +276,9 @@ impl Lazy {
         }
     }
 
-    /// Learns what literals are going to cost.
-    fn learn(&mut self) {
-        let coming = &self.window[self.at..self.filled.min(self.at + LEARNT_BYTES)];
+    /// Estimates the cost of the literals to come.
+    fn estimate_literals(&mut self) {
+        let coming = &self.window[self.at..self.filled.min(self.at + ESTIMATED_BYTES)];
         if coming.is_empty() {
             return;
         }

@@ -63,7 +63,7 @@ impl Pairs {
     }
 }
 
-/// Of both candidates the one with the longer match, if any.
+/// The candidate with the longer match, if any has one.
 #[inline(always)]
 fn choose(pass: &Pass, [last, before]: [i32; 2], at: i32, word: u32) -> Option<i32> {
     let nearest = at - REACH;
@@ -107,7 +107,7 @@ impl Tables for Pairs {
                     None => break,
                 }
             }
-            // Of the bytes around the end, as many as are hashed.
+            // As many of the bytes around the end as are hashed.
             word = pass.load64(at - 2) >> 24;
             at += 1;
         }

@@ -41,8 +41,8 @@ impl ShortLong {
                 return Some(Match { at, from: long, length: 0, next });
             }
             if pass.matches(at, short, word) {
-                // The next byte may have a longer match. The original has a slip here: it measures that match not at its
-                // place, but at the place whose number is its distance.
+                // The next byte may have a longer match. The original has a slip here: it measures that match not at
+                // its place, but at the place whose number is its distance.
                 let next_long = pass.place(self.long[hash::<7, BITS>(next_word)]);
                 let is_better = pass.matches(next, next_long, next_word)
                     && pass.common(next + 4, next - next_long + 4) > pass.common(at + 4, short + 4);

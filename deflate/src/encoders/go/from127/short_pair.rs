@@ -181,7 +181,7 @@ impl<const THOROUGH: bool> ShortPair<THOROUGH> {
     }
 }
 
-/// Of both candidates the one with the longer match, if the second has one at all.
+/// The candidate with the longer match, if the second has one at all.
 #[inline(always)]
 fn longer(pass: &Pass, found: Match, before: i32, word: u64) -> Match {
     if !pass.matches(found.at, before, word) {

@@ -1,4 +1,4 @@
-//! Blocks, which go on with the codes of the block before where that is reckoned to be smaller.
+//! Blocks, which go on with the codes of the block before where that is estimated to be smaller.
 
 use std::mem::swap;
 
@@ -13,7 +13,7 @@ use crate::format::tables::{DISTANCE_SYMBOLS, END_OF_BLOCK, MAX_CODE_BITS};
 const FIXED_MAX_TOKENS: usize = 250;
 /// Blocks of literals of more bytes are looked at for being random.
 const RANDOM_MIN_BYTES: usize = 1024;
-/// What a header is reckoned at before there is one.
+/// The size that a header is taken to have before there is one.
 const GUESSED_HEADER_BITS: usize = 70 * 8;
 
 pub(super) struct BlockWriter {
@@ -32,7 +32,7 @@ pub(super) struct BlockWriter {
     fixed_distances: DistanceCodes,
 }
 
-/// What of a block is reckoned with.
+/// The numbers of a block by which its form is chosen.
 struct Counted<'a> {
     tokens: &'a Tokens,
     /// Tokens, with the end of the block if it is sure to be written.
@@ -40,7 +40,7 @@ struct Counted<'a> {
     last: bool,
     literals: LiteralCounts,
     distances: DistanceCounts,
-    /// As the codes are made of: at least one.
+    /// The counts that codes are made from, with at least one distance.
     some_distances: DistanceCounts,
     extra_bits: usize,
     stored: Option<Stored<'a>>,
@@ -101,8 +101,8 @@ impl BlockWriter {
         }
     }
 
-    /// Whether to go on with the open block, whose header has this size: ends it if new codes are reckoned to be better.
-    /// True if the tokens are written already.
+    /// Decides whether to go on with the open block, whose header has this size, and ends it if new codes are estimated
+    /// to be better. True if the tokens are written already.
     fn reconsider(&mut self, header_size: usize, counted: &Counted) -> bool {
         let mut new_size =
             header_size + estimated_bits(self.rounding, &counted.literals, &counted.distances, counted.total);

@@ -1,15 +1,15 @@
-//! What matches are looked for in, and how.
+//! The bytes that matches are looked for in, and the search.
 
 use super::super::tokens::Tokens;
 
-/// What is compressed at a time.
+/// The bytes that are compressed at a time.
 const BLOCK_BYTES: usize = 65535;
 const HISTORY_BYTES: usize = 5 * BLOCK_BYTES;
 /// Matches reach back less far than this, or just as far.
 pub(super) const MAX_DISTANCE: i32 = 1 << 15;
 /// From here on positions in tables are brought back to small numbers.
 const MAX_BASE: i32 = 1 << 30;
-/// Where the search ends before the end of a block.
+/// The place where the search ends before the end of a block.
 const MARGIN: usize = 11;
 
 /// The last bytes. Positions in tables are those in `bytes` plus `base`, which grows when bytes are dropped: 0, what a
@@ -35,7 +35,7 @@ impl History {
         self.base = MAX_BASE - 100_000;
     }
 
-    /// If positions have become too large, by how much those in the tables must become smaller.
+    /// The number that positions in the tables must be lowered by, if they have become too large.
     pub(super) fn rebase(&mut self) -> Option<i32> {
         (self.base >= MAX_BASE).then(|| {
             let less = self.base - MAX_DISTANCE;
@@ -44,7 +44,7 @@ impl History {
         })
     }
 
-    /// Where the block begins, if it is long enough to have matches.
+    /// The place where the block begins, if it is long enough to have matches.
     pub(super) fn add(&mut self, block: &[u8]) -> Option<i32> {
         if self.bytes.len() + block.len() > HISTORY_BYTES {
             let dropped = self.bytes.len() - MAX_DISTANCE as usize;
@@ -68,9 +68,9 @@ pub(super) struct Scan<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) base: i32,
     pub(super) tokens: &'a mut Tokens,
-    /// Where the search ends.
+    /// The place where the search ends.
     pub(super) limit: i32,
-    /// What comes before has been put out.
+    /// The place up to which all has been put out.
     pub(super) done: i32,
 }
 
@@ -94,13 +94,13 @@ impl<'a> Scan<'a> {
         u64::from_le_bytes(eight)
     }
 
-    /// How many bytes from `at` on are those from `before` on.
+    /// The number of bytes from `at` on that are those from `before` on.
     #[inline(always)]
     pub(super) fn length(&self, at: i32, before: i32) -> i32 {
         common_length(&self.bytes[at as usize..], &self.bytes[before as usize..]) as i32
     }
 
-    /// The same, but 254 at most.
+    /// The number of such bytes, but 254 at most.
     #[inline(always)]
     pub(super) fn length_to_254(&self, at: i32, before: i32) -> i32 {
         let end = (at as usize + 254).min(self.bytes.len());
@@ -119,7 +119,7 @@ impl<'a> Scan<'a> {
         (self.done, length)
     }
 
-    /// What is left of a block with matches.
+    /// Puts out what is left of a block with matches.
     pub(super) fn put_rest(&mut self) {
         if !self.tokens.list.is_empty() {
             self.tokens.literals(&self.bytes[self.done as usize..]);
@@ -127,7 +127,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// How many bytes `a` begins with that `b`, which is not shorter, begins with too.
+/// The number of bytes that `a` and `b`, which is not shorter, have in common at their beginnings.
 #[inline(always)]
 pub(in super::super) fn common_length(a: &[u8], b: &[u8]) -> usize {
     let b = &b[..a.len()];

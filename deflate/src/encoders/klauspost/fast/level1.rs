@@ -4,7 +4,7 @@ use super::super::tokens::Tokens;
 use super::history::{History, MAX_DISTANCE, Scan};
 use super::table::{Table, hash5};
 
-/// With a table of N hashes: 2^15 is level 1, 2^17 is level 2.
+/// The search with a table of N hashes: 2^15 is level 1, 2^17 is level 2.
 #[derive(Debug)]
 pub(in super::super) struct Level1<const N: usize> {
     pub(super) history: History,
@@ -70,7 +70,7 @@ impl<const N: usize> Search<'_, N> {
         self.scan.put_rest();
     }
 
-    /// Where such bytes were seen before; they are now seen at `at`.
+    /// The place where such bytes were seen before; they are now seen at `at`.
     #[inline(always)]
     fn swap(&mut self, bytes: u64, at: i32) -> i32 {
         let hash = hash5(bytes, N.trailing_zeros());

@@ -7,7 +7,7 @@ use super::table::{Table, Two, hash4, hash7};
 const BITS: u32 = 15;
 type Short = Table<i32, { 1 << BITS }>;
 type Long = Table<Two, { 1 << BITS }>;
-/// How many bytes later a match may begin that is found by the end of another.
+/// The bytes by which a match may begin later that is found by the end of another.
 const SKIPPED: i32 = 2;
 /// Level 5 looks at the end of shorter matches only.
 const MAX_LENGTH_TO_BETTER: i32 = 30;
@@ -31,7 +31,7 @@ struct Search<'a, const SIX: bool> {
     short: &'a mut Short,
     long: &'a mut Long,
     at: i32,
-    /// Where the search goes on if there is no match.
+    /// The place where the search goes on if there is no match.
     next: i32,
     /// The distance of the last match.
     distance: i32,
@@ -198,7 +198,7 @@ impl<const SIX: bool> Search<'_, SIX> {
             let before = position - self.scan.base - best.length + SKIPPED;
             let distance = at - before;
             if distance >= MAX_DISTANCE {
-                // What was seen before is even further away.
+                // The place seen before that is even further away.
                 break;
             }
             if distance > 0 && before >= 0 {

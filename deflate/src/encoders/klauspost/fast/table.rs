@@ -2,11 +2,11 @@
 
 use super::history::lower;
 
-/// Where each of N hashes was seen last; N is a power of two.
+/// The place where each of N hashes was seen last; N is a power of two.
 #[derive(Debug)]
 pub(super) struct Table<T, const N: usize>(Box<[T; N]>);
 
-/// Where a hash was seen last, and the time before.
+/// The place where a hash was seen last, and the time before.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Two {
     pub(super) last: i32,
@@ -61,19 +61,19 @@ impl<const N: usize> Table<Two, N> {
     }
 }
 
-/// Of the first four bytes.
+/// The hash of the first four bytes.
 #[inline(always)]
 pub(in super::super) fn hash4(bytes: u32, bits: u32) -> usize {
     (bytes.wrapping_mul(2_654_435_761) >> (32 - bits)) as usize
 }
 
-/// Of the first five bytes.
+/// The hash of the first five bytes.
 #[inline(always)]
 pub(super) fn hash5(bytes: u64, bits: u32) -> usize {
     ((bytes << 24).wrapping_mul(889_523_592_379) >> (64 - bits)) as usize
 }
 
-/// Of the first seven bytes.
+/// The hash of the first seven bytes.
 #[inline(always)]
 pub(super) fn hash7(bytes: u64, bits: u32) -> usize {
     ((bytes << 8).wrapping_mul(58_295_818_150_454_627) >> (64 - bits)) as usize

@@ -20,7 +20,7 @@ pub(in super::super) fn noise(length: usize) -> Vec<u8> {
     few(length, 256)
 }
 
-/// Of so many kinds of bytes.
+/// Bytes of this many kinds.
 fn few(length: usize, kinds: usize) -> Vec<u8> {
     let mut numbers = Numbers::new(kinds as u64);
     (0..length).map(|_| numbers.below(kinds) as u8).collect()

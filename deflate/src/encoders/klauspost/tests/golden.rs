@@ -1,6 +1,6 @@
 //! Streams of the real encoders, recorded: for each kind the length and BLAKE3 of all of them, one after the other.
 //!
-//! Recorded anew with `KLAUSPOST_PROGRAMS=PROGRAM,PROGRAM,PROGRAM cargo test -p regrow-deflate -- --ignored record`, in
+//! Recorded with `KLAUSPOST_PROGRAMS=PROGRAM,PROGRAM,PROGRAM cargo test -p regrow-deflate -- --ignored record`, in
 //! which the programs are `original.go` built with klauspost/compress 1.15.12, 1.18.0 and 1.20.3, and pgzip.
 
 use std::fmt::Write;
