@@ -1,5 +1,7 @@
 //! Checksums that follow a stream.
 
+use crate::inflate::gzip::GzipTrailer;
+
 /// The bytes that follow a deflate stream directly and can be computed from its plain bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Trailer {
@@ -35,20 +37,20 @@ impl Trailer {
 /// A trailer in the making.
 pub(crate) struct Sum {
     trailer: Trailer,
-    crc: crc32fast::Hasher,
+    gzip: GzipTrailer,
     adler: simd_adler32::Adler32,
     plain_bytes: u64,
 }
 
 impl Sum {
     pub(crate) fn new(trailer: Trailer) -> Self {
-        Self { trailer, crc: crc32fast::Hasher::new(), adler: simd_adler32::Adler32::new(), plain_bytes: 0 }
+        Self { trailer, gzip: GzipTrailer::default(), adler: simd_adler32::Adler32::new(), plain_bytes: 0 }
     }
 
     pub(crate) fn update(&mut self, plain: &[u8]) {
         match self.trailer {
             Trailer::None => {}
-            Trailer::Gzip => self.crc.update(plain),
+            Trailer::Gzip => self.gzip.update(plain),
             Trailer::Zlib => self.adler.write(plain),
         }
         self.plain_bytes += plain.len() as u64;
@@ -61,10 +63,7 @@ impl Sum {
     pub(crate) fn finish(self) -> Vec<u8> {
         match self.trailer {
             Trailer::None => Vec::new(),
-            Trailer::Gzip => {
-                // The length is stored modulo 2^32.
-                [self.crc.finalize().to_le_bytes(), (self.plain_bytes as u32).to_le_bytes()].concat()
-            }
+            Trailer::Gzip => self.gzip.finish().to_vec(),
             Trailer::Zlib => self.adler.finish().to_be_bytes().to_vec(),
         }
     }

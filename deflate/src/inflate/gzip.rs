@@ -93,7 +93,7 @@ pub struct GzipReader {
     /// all known.
     stream_at: u64,
     plain_bytes: u64,
-    sum: Option<crc32fast::Hasher>,
+    sum: Option<GzipTrailer>,
     header: Vec<u8>,
 }
 
@@ -125,7 +125,7 @@ impl Default for GzipReader {
             has_ended: false,
             stream_at: 0,
             plain_bytes: 0,
-            sum: Some(crc32fast::Hasher::new()),
+            sum: Some(GzipTrailer::default()),
             header: Vec::new(),
         }
     }
@@ -188,7 +188,7 @@ impl GzipReader {
                 // A file may have as many members as files: none keeps more than its own bytes.
                 self.header.shrink_to_fit();
                 self.stream_at = self.at + (len - held) as u64;
-                (self.plain_bytes, self.sum) = (0, Some(crc32fast::Hasher::new()));
+                (self.plain_bytes, self.sum) = (0, Some(GzipTrailer::default()));
                 self.state = State::Stream(Box::default());
                 Ok(len - held)
             }
@@ -231,12 +231,8 @@ impl GzipReader {
         if *held < bytes.len() {
             return Ok((taken, false));
         }
-        if let Some(sum) = self.sum.take() {
-            // The length is stored modulo 2^32.
-            let expected = [sum.finalize().to_le_bytes(), (self.plain_bytes as u32).to_le_bytes()].concat();
-            if expected != *bytes {
-                return Err(DeflateError::Checksum);
-            }
+        if self.sum.take().is_some_and(|sum| sum.finish() != *bytes) {
+            return Err(DeflateError::Checksum);
         }
         self.state = State::Header;
         Ok((taken, true))
@@ -311,7 +307,7 @@ impl GzipTrailer {
         self.plain_bytes += plain.len() as u64;
     }
 
-    /// CRC-32 and length.
+    /// The CRC-32 and the length, modulo 2^32.
     #[must_use]
     pub fn finish(self) -> [u8; 8] {
         let mut bytes = [0; 8];

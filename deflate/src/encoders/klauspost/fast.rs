@@ -7,7 +7,6 @@ mod level4;
 mod level5;
 mod table;
 
-pub(super) use history::common_length;
 pub(super) use table::hash4;
 
 use history::History;

@@ -3,8 +3,9 @@
 
 use super::Version;
 use super::blocks::BlockWriter;
-use super::fast::{common_length, hash4};
+use super::fast::hash4;
 use super::tokens::Tokens;
+use crate::common_bytes::common_bytes;
 use crate::encoders::huffman::Codes;
 use crate::format::tables::{
     DISTANCE_EXTRA, LENGTH_EXTRA, MAX_CODE_BITS, MAX_MATCH_BYTES as MAX_LENGTH, WINDOW_BYTES as WINDOW,
@@ -294,7 +295,7 @@ impl Lazy {
             return last;
         }
         let end = start + ahead.min(MAX_LENGTH);
-        let length = common_length(&self.bytes[start..end], &self.bytes[before..]);
+        let length = common_bytes(&self.bytes[start..end], &self.bytes[before..]);
         if length > last.length { Match { length, distance: start - before } } else { last }
     }
 
@@ -311,7 +312,7 @@ impl Lazy {
             return last;
         }
         let end = start + ahead.min(MAX_LENGTH + SKIPPED);
-        let length = common_length(&self.bytes[start + SKIPPED..end], &self.bytes[before + SKIPPED..]);
+        let length = common_bytes(&self.bytes[start + SKIPPED..end], &self.bytes[before + SKIPPED..]);
         if length <= last.length {
             return last;
         }
@@ -343,7 +344,7 @@ impl Lazy {
         let mut place = first;
         for _ in 0..self.effort.chain {
             if here[best.length] == self.bytes[place + best.length] {
-                let length = common_length(here, &self.bytes[place..place + ahead]);
+                let length = common_bytes(here, &self.bytes[place..place + ahead]);
                 if length > best.length {
                     let this_gain = if by_gain { self.gain(length, self.at - place) } else { i64::MAX };
                     if this_gain > gain {

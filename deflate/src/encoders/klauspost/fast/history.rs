@@ -1,6 +1,7 @@
 //! The bytes that matches are looked for in, and the search.
 
 use super::super::tokens::Tokens;
+use crate::common_bytes::common_bytes;
 
 /// The bytes that are compressed at a time.
 const BLOCK_BYTES: usize = 65535;
@@ -97,14 +98,14 @@ impl<'a> Scan<'a> {
     /// The number of bytes from `at` on that are those from `before` on.
     #[inline(always)]
     pub(super) fn length(&self, at: i32, before: i32) -> i32 {
-        common_length(&self.bytes[at as usize..], &self.bytes[before as usize..]) as i32
+        common_bytes(&self.bytes[at as usize..], &self.bytes[before as usize..]) as i32
     }
 
     /// The number of such bytes, but 254 at most.
     #[inline(always)]
     pub(super) fn length_to_254(&self, at: i32, before: i32) -> i32 {
         let end = (at as usize + 254).min(self.bytes.len());
-        common_length(&self.bytes[at as usize..end], &self.bytes[before as usize..]) as i32
+        common_bytes(&self.bytes[at as usize..end], &self.bytes[before as usize..]) as i32
     }
 
     /// Puts out a match, made longer towards the front, and the literals before it. Returns its end and length.
@@ -125,19 +126,4 @@ impl<'a> Scan<'a> {
             self.tokens.literals(&self.bytes[self.done as usize..]);
         }
     }
-}
-
-/// The number of bytes that `a` and `b`, which is not shorter, have in common at their beginnings.
-#[inline(always)]
-pub(in super::super) fn common_length(a: &[u8], b: &[u8]) -> usize {
-    let b = &b[..a.len()];
-    let mut length = 0;
-    for (x, y) in a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0) {
-        let difference = u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
-        if difference != 0 {
-            return length + (difference.trailing_zeros() >> 3) as usize;
-        }
-        length += 8;
-    }
-    length + a[length..].iter().zip(&b[length..]).take_while(|(x, y)| x == y).count()
 }
