@@ -1,0 +1,1 @@
+run Rack::Files.new("@root@")
