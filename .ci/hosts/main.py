@@ -90,6 +90,7 @@ def parse():
     arguments.add_argument("--only", default="", help="peers whose name contains this")
     arguments.add_argument("--write", action="store_true", help="write the page's tables instead of comparing them")
     arguments.add_argument("--lenient", action="store_true", help="pass over programs that are not there")
+    arguments.add_argument("--all", action="store_true", help="measure, too, what is not compared; --write does")
     return arguments.parse_intermixed_args()
 
 
@@ -98,6 +99,7 @@ def look_at_all(given, work):
     pair.make()
     probe.prepare(pair.root)
     places = peers.Places(pair.root, given.installed / "venv", given.installed / "npm", pair.regrow, work)
+    places.is_thorough = given.all or given.write
     origin, places.origin = peers.start(caches.ORIGIN, places, work / "origin")
     try:
         return look_at_tables(given, pair, places)

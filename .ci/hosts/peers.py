@@ -30,7 +30,8 @@ class Peer:
 
 @dataclass
 class Places:
-    """Where things lie: the served folder, installed Python and npm packages, the command under test."""
+    """Where things lie: the served folder, installed Python and npm packages, the command under test, the caches'
+    origin; and whether what is only measured is measured."""
 
     root: Path
     venv: Path
@@ -38,6 +39,7 @@ class Places:
     regrow: Path
     work: Path
     origin: int = 0
+    is_thorough: bool = False
 
 
 def _fill(text, values):

@@ -91,6 +91,19 @@ def _both(behind):
     return outcomes, f"{bytes_of_origin / max(1, outcomes[0].fetched):.2f}"
 
 
+def _measure(peer, pair, places, folder):
+    """Installs from a slow origin: alone, through the cache by one machine after another, by two at once."""
+    direct = Wire(places.origin, SLOW)
+    alone = extracts.extract(pair, f"http://127.0.0.1:{direct.port}", folder / "alone")
+    direct.end()
+    with Behind(peer, pair, places, folder / "b", SLOW) as behind:
+        install = [behind.machine(f"install-{at}") for at in range(2)]
+    with Behind(peer, pair, places, folder / "c", SLOW) as behind:
+        both, together = _both(behind)
+    time_share = f"{install[0].seconds / max(0.1, alone.seconds):.1f}"
+    return [*install, *both], {"install": _share(*install), "together": together, "time": time_share}
+
+
 def at_cache(peer, pair, places, number):
     """What was seen of a cache, and what is wrong."""
     folder = places.work / f"cache-{number}"
@@ -98,21 +111,15 @@ def at_cache(peer, pair, places, number):
     with Behind(peer, pair, places, folder / "a") as behind:
         seen = habits(probe.Host(behind.port), behind.wire)
         update = [behind.machine(f"update-{at}", *seed, "--no-patch") for at in range(2)]
-        patch = behind.machine("patch", *seed)
-    direct = Wire(places.origin, SLOW)
-    alone = extracts.extract(pair, f"http://127.0.0.1:{direct.port}", folder / "alone")
-    direct.end()
-    with Behind(peer, pair, places, folder / "b", SLOW) as behind:
-        install = [behind.machine(f"install-{at}") for at in range(2)]
-    with Behind(peer, pair, places, folder / "c", SLOW) as behind:
-        both, seen["together"] = _both(behind)
-    every = [*update, patch, *install, *both]
-    words = sorted({outcome.word for outcome in every})
-    seen.update(regrow=", ".join(words), update=_share(*update), install=_share(*install))
-    seen["time"] = f"{install[0].seconds / max(0.1, alone.seconds):.1f}"
+        every = [*update, behind.machine("patch", *seed), behind.machine("install")]
+    seen["update"] = _share(*update)
+    if places.is_thorough:
+        more, measured = _measure(peer, pair, places, folder)
+        every += more
+        seen.update(measured)
+    seen["regrow"] = ", ".join(sorted({outcome.word for outcome in every}))
     faults = [f"{peer.name}: {outcome.word}: {outcome.said}" for outcome in every if outcome.word != "ok"]
-    if peer.good:
-        faults += [f"{peer.name}: the origin gave {_share(first, second)} of what was fetched"
-                   for first, second in (update, install)
-                   if first.bytes > MOST_FIRST * first.fetched or second.bytes > MOST_SECOND * second.fetched]
+    first, second = update
+    if peer.good and (first.bytes > MOST_FIRST * first.fetched or second.bytes > MOST_SECOND * second.fetched):
+        faults.append(f"{peer.name}: the origin gave {seen['update']} of what was fetched")
     return seen, faults
