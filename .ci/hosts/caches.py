@@ -1,53 +1,30 @@
 """The caches: as they are first set up, and with the setting that suits packs. What `good` marks must keep ranges."""
 
-from peers import Peer
+import re
+
+from peers import HERE, Peer
 from static import NGINX, apache, nginx
 
 ORIGIN = Peer("origin", "dpkg:nginx", NGINX, {"nginx.conf": "origin.conf"})
 KEPT = "proxy_cache_path @work@/kept keys_zone=packs:1m max_size=1g;"
 SLICES = "slice 1m; proxy_cache_key $uri$slice_range; proxy_set_header Range $slice_range; proxy_cache_valid 200 206 1h;"
-BY_RANGE = "proxy_cache_key $uri$http_range; proxy_set_header Range $http_range; proxy_cache_valid 200 206 1h;"
 LOCK = "proxy_cache_lock on;"
 LONG = "proxy_cache_lock_timeout 5m; proxy_cache_lock_age 5m;"
-# Varnish refuses an answer with `Content-Range` to a request that it keeps, so the header goes by another name there.
-VARNISH_BY_RANGE = """
-sub vcl_recv {
-    unset req.http.X-Range;
-    if (req.http.Range) {
-        set req.http.X-Range = req.http.Range;
-        unset req.http.Range;
-    }
-}
-sub vcl_hash { hash_data(req.http.X-Range); }
-sub vcl_backend_fetch {
-    if (bereq.http.X-Range) { set bereq.http.Range = bereq.http.X-Range; }
-    unset bereq.http.X-Range;
-}
-sub vcl_backend_response {
-    if (beresp.status == 206) {
-        set beresp.http.X-Content-Range = beresp.http.Content-Range;
-        unset beresp.http.Content-Range;
-        set beresp.status = 200;
-        set beresp.ttl = 1h;
-    }
-}
-sub vcl_deliver {
-    if (resp.http.X-Content-Range) {
-        set resp.http.Content-Range = resp.http.X-Content-Range;
-        unset resp.http.X-Content-Range;
-        set resp.status = 206;
-    }
-}
-"""
 SQUID_LARGE = "cache_mem 512 MB\nmaximum_object_size_in_memory 256 MB\nmaximum_object_size 256 MB"
 PROXY = "ProxyPass / http://127.0.0.1:@origin@/\nCacheRoot @work@\nCacheEnable disk /\n"
 
 
+def from_page(language, start, end):
+    """The lines of a configuration that s3-docs/other-hosts.md recommends, from one text to another, with this origin."""
+    page = (HERE.parent.parent / "s3-docs" / "other-hosts.md").read_text()
+    blocks = re.findall(rf"^```{language}\n(.*?)^```$", page, re.M | re.S)
+    block = next(block for block in blocks if start in block)
+    return re.search(f"{re.escape(start)}.*{end}", block, re.S).group(0).replace("origin.example.org", "127.0.0.1:@origin@")
+
+
 def nginx_cache(name, more="", good=False):
     where = f"location / {{ proxy_pass http://127.0.0.1:@origin@; proxy_http_version 1.1; proxy_cache packs; {more} }}"
-    peer = nginx(name, KEPT, where)
-    peer.good = good
-    return peer
+    return nginx(name, KEPT, where, good)
 
 
 def varnish(name, more="", good=False):
@@ -72,9 +49,9 @@ CACHES = [
     nginx_cache("nginx, lock of 5 minutes", LOCK + LONG),
     nginx_cache("nginx, slices", SLICES, good=True),
     nginx_cache("nginx, slices, lock", SLICES + LOCK, good=True),
-    nginx_cache("nginx, by range, lock", BY_RANGE + LOCK, good=True),
+    nginx("nginx, by range, lock", KEPT, from_page("nginx", "location / {\n        proxy_pass", "lock on;\n    }"), good=True),
     varnish("Varnish"),
-    varnish("Varnish, by range", VARNISH_BY_RANGE, good=True),
+    varnish("Varnish, by range", from_page("vcl", "sub vcl_recv", "}\n"), good=True),
     squid("squid"),
     squid("squid, large objects", SQUID_LARGE),
     squid("squid, large objects, whole", f"{SQUID_LARGE}\nrange_offset_limit none\nquick_abort_min -1 KB"),

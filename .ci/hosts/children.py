@@ -9,6 +9,15 @@ import time
 START_SECONDS = 60
 
 
+# Those that run, for an end before the end.
+_running = set()
+
+
+def end_all():
+    for child in list(_running):
+        child.end()
+
+
 class NotStarted(Exception):
     """A server ended, or did not listen in time; with the end of what it said."""
 
@@ -34,6 +43,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        _running.add(self)
         try:
             self._wait_for(port)
         except BaseException:
@@ -57,6 +67,7 @@ class Child:
 
     def end(self):
         """Ends the process, and what it started."""
+        _running.discard(self)
         for sent, patience in ((signal.SIGTERM, 3), (signal.SIGKILL, 10)):
             try:
                 os.killpg(self._process.pid, sent)

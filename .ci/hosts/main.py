@@ -3,6 +3,8 @@
 import argparse
 import concurrent.futures
 import os
+import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import caches
+import children
 import extracts
 import look
 import peers
@@ -17,7 +20,6 @@ import probe
 import render
 import static
 import through
-from children import NotStarted
 
 # A server mostly waits, and so does its client.
 AT_ONCE = 3
@@ -46,7 +48,7 @@ def look_at(table, peer, pair, places, number):
     try:
         seen, faults = table.look(peer, pair, places, number)
         return {"name": peer.name, "version": peers.version_of(peer, places), **seen}, faults
-    except NotStarted as why:
+    except children.NotStarted as why:
         return None, [f"{peer.name}: not started: {why}"]
     except Exception as error:  # One peer's trouble is no reason to look at no other.
         return None, [f"{peer.name}: {type(error).__name__}: {error}"]
@@ -116,12 +118,25 @@ def look_at_tables(given, pair, places):
     return looked, faults
 
 
+def end_early(folder):
+    """On a signal nothing is left behind, whatever the threads are at."""
+
+    def end(number, _):
+        children.end_all()
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+
+
 def main():
     given = parse()
     # Hosts here are on the loopback.
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         del os.environ[name]
     with tempfile.TemporaryDirectory() as folder:
+        end_early(folder)
         work = Path(folder)
         work.chmod(0o755)
         os.environ["XDG_CACHE_HOME"] = str(work / "cache")

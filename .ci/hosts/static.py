@@ -7,8 +7,9 @@ APACHE = ["apache2", "-DFOREGROUND", "-f", "@work@/apache.conf"]
 PYTHON = "@venv@/bin/python"
 
 
-def nginx(name, http="", server=""):
-    return Peer(name, "dpkg:nginx", NGINX, {"nginx.conf": "nginx.conf"}, {"http": http, "server": server})
+def nginx(name, http="", server="", good=False):
+    options = {"http": http, "server": server}
+    return Peer(name, "dpkg:nginx", NGINX, {"nginx.conf": "nginx.conf"}, options, good=good)
 
 
 def app(name, package):
@@ -42,7 +43,7 @@ SERVERS = [
          ["civetweb", "-document_root", "@root@", "-listening_ports", "127.0.0.1:@port@"]),
     Peer("rclone serve http", "dpkg:rclone", ["rclone", "serve", "http", "@root@", "--addr", "127.0.0.1:@port@"]),
     Peer("rclone serve webdav", "dpkg:rclone", ["rclone", "serve", "webdav", "@root@", "--addr", "127.0.0.1:@port@"]),
-    Peer("PHP's `-S`", "dpkg:php8.2-cli", ["php", "-S", "127.0.0.1:@port@", "-t", "@root@"]),
+    Peer("PHP's `-S`", "dpkg:php-cli", ["php", "-S", "127.0.0.1:@port@", "-t", "@root@"]),
     Peer("Ruby's WEBrick", "dpkg:ruby-webrick", ["ruby", "-run", "-e", "httpd", "--", "-b", "127.0.0.1", "-p", "@port@", "@root@"]),
     Peer("Ruby's Puma", "dpkg:puma", ["puma", "-b", "tcp://127.0.0.1:@port@", "@work@/config.ru"], {"config.ru": "rack.ru"}),
     Peer("Perl's Plack", "dpkg:libplack-perl",
@@ -68,7 +69,7 @@ SERVERS = [
     Peer("http-server", "npm:http-server", ["@npm@/node_modules/.bin/http-server", "@root@", "-a", "127.0.0.1", "-p", "@port@"]),
     Peer("serve", "npm:serve", ["@npm@/node_modules/.bin/serve", "-l", "tcp://127.0.0.1:@port@", "@root@"]),
     Peer("sirv-cli", "npm:sirv-cli", ["@npm@/node_modules/.bin/sirv", "@root@", "--host", "127.0.0.1", "--port", "@port@"]),
-    Peer("sirv-cli, `--dev`", "npm:sirv-cli",
+    Peer("sirv-cli for developers", "npm:sirv-cli",
          ["@npm@/node_modules/.bin/sirv", "@root@", "--dev", "--host", "127.0.0.1", "--port", "@port@"]),
     Peer("local-web-server", "npm:local-web-server",
          ["@npm@/node_modules/.bin/ws", "-d", "@root@", "-p", "@port@", "--hostname", "127.0.0.1"]),
