@@ -16,6 +16,7 @@ mod disk;
 mod elsewhere;
 mod environment;
 mod exit_codes;
+mod first_install;
 mod gc;
 mod hostile;
 mod hosts;

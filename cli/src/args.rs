@@ -129,6 +129,10 @@ pub(crate) struct MakeArgs {
     /// Accept an incomplete image: an empty one, a tar that is cut off, a gzip file that ends early
     #[arg(long)]
     pub(crate) allow_partial: bool,
+    /// Percent that a machine without an old image may fetch beyond what the image needs; chunks among dead ones in old packs
+    /// are written again until it is no more; 100: none are
+    #[arg(long, value_name = "PERCENT", default_value = "2.5", value_parser = parse_percent)]
+    pub(crate) max_waste: regrow_sync::MaxWaste,
     /// Close a pack when it reaches this size
     #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "64MiB", hide = true)]
     pub(crate) pack_size: u64,
@@ -378,4 +382,9 @@ pub(crate) struct DemoArgs {
     /// A new image
     #[arg(value_name = "NEW", value_hint = ValueHint::FilePath)]
     pub(crate) new: Option<PathBuf>,
+}
+
+fn parse_percent(text: &str) -> Result<regrow_sync::MaxWaste, String> {
+    let percent = text.strip_suffix('%').unwrap_or(text).parse().ok();
+    percent.and_then(regrow_sync::MaxWaste::percent).ok_or_else(|| "give a number from 0 to 100".to_owned())
 }

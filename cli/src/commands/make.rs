@@ -75,6 +75,7 @@ fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
     options.new_store = args.new_store;
     options.level = args.level;
     options.allow_partial = args.allow_partial;
+    options.max_waste = args.max_waste;
     options.pack_bytes = args.pack_size.max(1);
     options.like = common::locations(&args.like)?;
     options.patch_from = common::locations(&args.patch_from)?;
@@ -102,6 +103,10 @@ fn summary(index: &Location, report: &MakeReport) -> String {
         line("stored", format!("{} in packs: {}", exact(report.bytes_stored), report.packs_written)),
         line("index", format!("{index}, {}", exact(report.index_bytes))),
     ];
+    if report.chunks_rewritten > 0 {
+        let rewritten = chunks(report.chunks_rewritten, report.bytes_rewritten);
+        lines.insert(4, line("written again", rewritten));
+    }
     if report.coded > 0 {
         let plain = exact(report.coded_plain_bytes);
         let files =

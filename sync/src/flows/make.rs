@@ -6,6 +6,7 @@ pub(crate) mod packer;
 mod patches;
 mod readable;
 mod recipe;
+mod rewrite;
 pub(crate) mod upload;
 mod whole;
 
@@ -35,6 +36,7 @@ use crate::{Location, Network, Progress, Stage, SyncError};
 use knowledge::{Beside, Learner};
 use packer::Packer;
 use recipe::RecipeBuilder;
+pub use rewrite::MaxWaste;
 use upload::Uploads;
 use whole::check_whole;
 
@@ -70,6 +72,9 @@ pub struct MakeOptions {
     pub params: Option<Params>,
     /// Frames' bytes from which on a pack is closed.
     pub pack_bytes: u64,
+    /// What a machine without a seed may fetch of old packs beyond what the image needs. Chunks that lie thinly in old frames
+    /// are written again until it is no more, but never more than an eighth of what the image costs alone.
+    pub max_waste: MaxWaste,
     /// Take an image that is not all there, as far as that can be seen: an empty one, or a tar that is cut off.
     pub allow_partial: bool,
 }
@@ -98,6 +103,7 @@ impl MakeOptions {
             level: Self::DEFAULT_LEVEL,
             params: None,
             pack_bytes: regrow_store::PACK_TARGET_BYTES,
+            max_waste: MaxWaste::default(),
             allow_partial: false,
         }
     }
@@ -130,6 +136,10 @@ pub struct MakeReport {
     pub chunks_new: u64,
     /// Their plain bytes.
     pub bytes_new: u64,
+    /// Chunks that the store held and that were written again, so that a first install does not fetch what lies around them.
+    pub chunks_rewritten: u64,
+    /// Their plain bytes.
+    pub bytes_rewritten: u64,
     /// Bytes that were written into the store.
     pub bytes_stored: u64,
     /// Packs that were written.
@@ -195,6 +205,9 @@ pub fn make(
     let image = ingest_into(input, &reading, |chunk| recipe.add(&chunk, &mut packer))?;
     check_whole(&image.whole, input_name, options.allow_partial, progress)?;
     recipe.finish_segments(&mut packer)?;
+    let (new_packs, new_bytes) = packer.end_pack()?;
+    let places = (&*network, &*destination.store, progress);
+    let rewritten = rewrite::rewrite(&mut recipe, &mut packer, new_bytes, options.max_waste, places)?;
     let operations = recipe.operations();
     let (made, (packs_written, bytes_stored)) = packer.finish()?;
     progress.end(Stage::Make);
@@ -202,7 +215,7 @@ pub fn make(
     if store_hint.is_empty() {
         progress.warn("the store's place cannot be written into the index: extract will need --store");
     }
-    let (mut index, counts) = recipe.into_index(params, image, &made, store_hint);
+    let (mut index, counts) = recipe.into_index(params, image, &made, new_packs, store_hint);
     if operations > bounds::max_operations(index.plain_bytes(), index.codings.len() as u64) {
         let source = IndexError::Malformed("the skeleton has more operations than readers take");
         return Err(SyncError::Index { location: options.index.to_string(), source });
@@ -216,6 +229,8 @@ pub fn make(
         chunks: index.chunks(),
         chunks_new: counts.chunks,
         bytes_new: counts.bytes,
+        chunks_rewritten: rewritten.chunks,
+        bytes_rewritten: rewritten.bytes,
         bytes_stored,
         packs_written,
         packs_present: made.len() as u64 - packs_written,

@@ -93,6 +93,12 @@ impl<'a> Packer<'a> {
         Ok(())
     }
 
+    /// Ends the open pack, so that what comes goes into others. Returns how many packs there are, and their bytes.
+    pub(crate) fn end_pack(&mut self) -> Result<(usize, u64), SyncError> {
+        self.close()?;
+        Ok((self.written.len(), self.written.iter().map(|pack| pack.bytes).sum()))
+    }
+
     /// Completes the last pack and waits until all are in the store; returns all that were made, and how many of them and of
     /// their bytes the store did not have.
     pub(crate) fn finish(mut self) -> Result<(Vec<PackSummary>, (u64, u64)), SyncError> {

@@ -1,12 +1,12 @@
 //! The recipe as it grows: which chunks, where each is, and the segments.
 
-use regrow_chunker::Params;
+use regrow_chunker::{ChunkId, Params};
 use regrow_image::{Found, OpDecoder, OpError, StreamKind, WALK_VERSION, WALK_VERSION_CODED};
 use regrow_index::{Index, PackRef, Run, Segment, SegmentCutter, SegmentRef, StreamHead};
 use regrow_local::{Hashed, Ingested};
 use regrow_store::PackSummary;
 
-use super::contents::{IdMap, Place, StoreContents};
+use super::contents::{IdMap, Known, Place, StoreContents};
 use super::packer::Packer;
 use crate::SyncError;
 
@@ -17,30 +17,36 @@ pub(crate) struct NewCounts {
     pub(crate) bytes: u64,
 }
 
-/// Things in a row that are at the same place.
-#[derive(Default)]
-struct PlaceRuns(Vec<(Place, u64)>);
+/// A distinct chunk of the image.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UsedChunk {
+    pub(crate) len: u32,
+    pub(crate) source: ChunkSource,
+}
 
-impl PlaceRuns {
-    fn push(&mut self, place: Place) {
-        match self.0.last_mut() {
-            Some((last, count)) if *last == place => *count += 1,
-            _ => self.0.push((place, 1)),
-        }
-    }
+/// Where a chunk of the image is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChunkSource {
+    /// In an old pack: the number of a copy.
+    Copy(u32),
+    /// In a pack that this run writes.
+    New(u32),
 }
 
 #[derive(Default)]
 struct Stream {
     head: StreamHead,
     cutter: SegmentCutter,
-    chunks: PlaceRuns,
-    segments: PlaceRuns,
+    /// The numbers of its chunks among the distinct ones.
+    chunks: Vec<u32>,
+    segments: Vec<Place>,
 }
 
 /// See the module's documentation.
 pub(crate) struct RecipeBuilder {
-    known: StoreContents,
+    pub(crate) known: StoreContents,
+    /// The image's distinct chunks, in the order of first use.
+    pub(crate) used: Vec<UsedChunk>,
     skeleton: Stream,
     contents: Stream,
     new: NewCounts,
@@ -53,6 +59,7 @@ impl RecipeBuilder {
     pub(crate) fn new(known: StoreContents) -> Self {
         Self {
             known,
+            used: Vec::new(),
             skeleton: Stream::default(),
             contents: Stream::default(),
             new: NewCounts::default(),
@@ -63,17 +70,7 @@ impl RecipeBuilder {
 
     /// Takes in the next chunk of a stream; stores it unless the store holds it.
     pub(crate) fn add(&mut self, chunk: &Hashed, packer: &mut Packer<'_>) -> Result<(), SyncError> {
-        let place = match self.known.chunks.get(&chunk.record.id) {
-            Some(&place) => place,
-            None => {
-                let place = Place::New(packer.pack_number());
-                self.known.chunks.insert(chunk.record.id, place);
-                self.new.chunks += 1;
-                self.new.bytes += u64::from(chunk.record.len);
-                packer.add_chunk(chunk.stream, chunk.record, &chunk.bytes)?;
-                place
-            }
-        };
+        let number = self.number_of(chunk, packer)?;
         let stream = match chunk.stream {
             StreamKind::Skeleton => {
                 let count = |found: Found<'_>| {
@@ -89,11 +86,35 @@ impl RecipeBuilder {
         };
         stream.head.bytes += u64::from(chunk.record.len);
         stream.head.chunks += 1;
-        stream.chunks.push(place);
+        stream.chunks.push(number);
         if let Some(segment) = stream.cutter.push(chunk.record) {
             add_segment(stream, &mut self.known, segment, packer)?;
         }
         Ok(())
+    }
+
+    /// The number of a chunk among the distinct ones.
+    fn number_of(&mut self, chunk: &Hashed, packer: &mut Packer<'_>) -> Result<u32, SyncError> {
+        let (id, len) = (chunk.record.id, chunk.record.len);
+        let number = self.used.len() as u32;
+        let entry = self.known.chunks.entry(id).or_insert(Known::Used(number));
+        let source = match *entry {
+            Known::Used(known) if known < number => return Ok(known),
+            Known::Copy(copy) => {
+                *entry = Known::Used(number);
+                ChunkSource::Copy(copy)
+            }
+            Known::Used(_) => {
+                self.new.chunks += 1;
+                self.new.bytes += u64::from(len);
+                ChunkSource::New(packer.pack_number())
+            }
+        };
+        self.used.push(UsedChunk { len, source });
+        if matches!(source, ChunkSource::New(_)) {
+            packer.add_chunk(chunk.stream, chunk.record, &chunk.bytes)?;
+        }
+        Ok(number)
     }
 
     /// Operations of the skeleton so far.
@@ -111,19 +132,32 @@ impl RecipeBuilder {
         Ok(())
     }
 
-    /// The index, now that the packs have their names.
+    /// The image's distinct chunks: their numbers and ids, in any order.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = (u32, ChunkId)> {
+        self.known.chunks.iter().filter_map(|(id, known)| match known {
+            Known::Used(number) => Some((*number, *id)),
+            Known::Copy(_) => None,
+        })
+    }
+
+    /// The index, now that the packs have their names. Packs from the `new_packs`th on hold only what old packs hold too.
     pub(crate) fn into_index(
         self,
         params: Params,
         image: Ingested,
         written: &[PackSummary],
+        new_packs: usize,
         store: String,
     ) -> (Index, NewCounts) {
-        let Self { known, skeleton, contents, new, .. } = self;
+        let Self { known, used, skeleton, contents, new, .. } = self;
         let mut packs = PackNumbers { known: &known.packs, written, numbers: IdMap::default(), packs: Vec::new() };
-        let chunk_runs = packs.runs(&[&skeleton.chunks, &contents.chunks]);
-        let segment_runs = packs.runs(&[&skeleton.segments, &contents.segments]);
-        let fresh_packs = packs.fresh();
+        let place = |chunk: &u32| match used[*chunk as usize].source {
+            ChunkSource::Copy(copy) => Place::Old(known.frames[known.copies[copy as usize].frame as usize].pack),
+            ChunkSource::New(pack) => Place::New(pack),
+        };
+        let chunk_runs = packs.runs(skeleton.chunks.iter().chain(&contents.chunks).map(place));
+        let segment_runs = packs.runs(skeleton.segments.iter().chain(&contents.segments).copied());
+        let fresh_packs = packs.fresh(new_packs);
         let index = Index {
             walk_version: if image.codings.is_empty() { WALK_VERSION } else { WALK_VERSION_CODED },
             params,
@@ -173,20 +207,27 @@ struct PackNumbers<'a> {
 }
 
 impl PackNumbers<'_> {
-    /// Those that were written now; of a whole new store's, which anyone needs, none are named.
-    fn fresh(&self) -> Vec<u32> {
-        let fresh: Vec<u32> =
-            self.written.iter().filter_map(|written| self.numbers.get(&written.id).copied()).collect();
+    /// The packs of what is new, which a machine with an older image needs; none if all packs are such.
+    fn fresh(&self, new_packs: usize) -> Vec<u32> {
+        let new = self.written.iter().take(new_packs);
+        let fresh: Vec<u32> = new.filter_map(|written| self.numbers.get(&written.id).copied()).collect();
         if fresh.len() == self.packs.len() || fresh.len() > 64 { Vec::new() } else { fresh }
     }
 
-    fn runs(&mut self, parts: &[&PlaceRuns]) -> Vec<Run> {
+    fn runs(&mut self, places: impl Iterator<Item = Place>) -> Vec<Run> {
         let mut runs: Vec<Run> = Vec::new();
-        for &(place, count) in parts.iter().flat_map(|part| &part.0) {
-            let pack = self.number(place);
-            match runs.last_mut() {
-                Some(last) if last.pack == pack => last.count += count,
-                _ => runs.push(Run { count, pack }),
+        let mut last = None;
+        for place in places {
+            match (&mut last, runs.last_mut()) {
+                (Some(last), Some(run)) if *last == place => run.count += 1,
+                _ => {
+                    let pack = self.number(place);
+                    last = Some(place);
+                    match runs.last_mut() {
+                        Some(run) if run.pack == pack => run.count += 1,
+                        _ => runs.push(Run { count: 1, pack }),
+                    }
+                }
             }
         }
         runs

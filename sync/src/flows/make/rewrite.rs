@@ -1,0 +1,304 @@
+//! Chunks that lie thinly in old packs are written again, together.
+//!
+//! A frame is fetched whole. Where an image uses a few chunks of an old frame, a machine without a seed pays for the dead ones
+//! too, and that adds up from release to release. So once the image is known, the live chunks of the worst frames go into new
+//! frames, until what a first install wastes is within a bound. Lillibridge, Eshghi and Bhagwat, "Improving Restore Speed for
+//! Backup Systems that Use Inline Chunk-Based Deduplication" (FAST '13), call the idea capping. ARCHITECTURE.md, "Dead chunks".
+
+use std::collections::HashMap;
+
+use futures::stream::{self, StreamExt};
+use regrow_chunker::{ChunkId, Record};
+use regrow_image::StreamKind;
+use regrow_store::{Decompressor, Span, Store, StoreError, pack_name};
+
+use super::contents::{OldFrame, StoreContents};
+use super::packer::Packer;
+use super::recipe::{ChunkSource, RecipeBuilder};
+use crate::{Network, Progress, SyncError};
+
+/// Frames that are read at the same time.
+const IN_FLIGHT: usize = 8;
+/// One part in this many of what the image costs alone is written again, at most.
+const MOST_REWRITTEN: u64 = 8;
+
+/// This much waste is always allowed: a round trip at 50 ms and 20 Mbit/s is worth as much, and the new pack costs two.
+const LEAST_ALLOWED_BYTES: u64 = 256 << 10;
+
+/// How many dead bytes a machine without a seed may have to fetch, for each million that the image costs alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaxWaste(u32);
+
+impl MaxWaste {
+    /// A share in percent, from 0 to 100; 100 means that nothing is written again.
+    #[must_use]
+    pub fn percent(percent: f64) -> Option<Self> {
+        (0.0..=100.0).contains(&percent).then(|| Self((percent * 10_000.0).round() as u32))
+    }
+
+    /// The bytes that this share allows, or `None` where nothing is written again.
+    fn of(self, bytes: u64) -> Option<u64> {
+        let allowed = u128::from(bytes) * u128::from(self.0) / 1_000_000;
+        (self.0 < 1_000_000).then(|| u64::try_from(allowed).unwrap_or(u64::MAX))
+    }
+}
+
+impl Default for MaxWaste {
+    /// 2.5 %.
+    fn default() -> Self {
+        Self(25_000)
+    }
+}
+
+/// What was written again.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Rewritten {
+    pub(super) chunks: u64,
+    /// Their plain bytes.
+    pub(super) bytes: u64,
+}
+
+/// An old frame as the image uses it.
+#[derive(Clone, Copy, Default)]
+struct Use {
+    /// Plain bytes of the chunks that come from it.
+    live: u64,
+    /// The first of them, in the image's order.
+    first: Option<u32>,
+}
+
+impl Use {
+    fn add(&mut self, chunk: u32, len: u32) {
+        self.live += u64::from(len);
+        self.first.get_or_insert(chunk);
+    }
+}
+
+/// A chunk that is written again: its number, its name, where it lies in its old frame, and its length.
+struct Moving {
+    number: u32,
+    id: ChunkId,
+    at: u32,
+    len: u32,
+}
+
+/// Writes live chunks of thin frames again, into packs of their own, so that machines that hold the old image fetch none of
+/// them. `new_bytes` are the bytes of the packs that were written before.
+pub(super) fn rewrite(
+    recipe: &mut RecipeBuilder,
+    packer: &mut Packer<'_>,
+    new_bytes: u64,
+    max_waste: MaxWaste,
+    (network, store, progress): (&Network, &dyn Store, &dyn Progress),
+) -> Result<Rewritten, SyncError> {
+    let mut rewritten = Rewritten::default();
+    let uses = choose_copies(recipe);
+    let frames = choose_frames(&recipe.known, &uses, new_bytes, max_waste);
+    if frames.is_empty() {
+        return Ok(rewritten);
+    }
+    let moving = moving_chunks(recipe, &frames);
+    let old: Vec<(ChunkId, OldFrame)> = frames.iter().map(|&frame| located(&recipe.known, frame)).collect();
+    let reading = old.iter().map(|(pack, frame)| read_frame(store, pack, frame));
+    let mut reading = stream::iter(reading).buffered(IN_FLIGHT);
+    for (chunks, (pack, frame)) in moving.iter().zip(&old) {
+        let Some(stored) = network.block_on(reading.next()) else { break };
+        match stored.and_then(|stored| open(pack, frame, chunks, &stored)) {
+            Ok(plain) => write(recipe, packer, (frame, chunks), &plain, &mut rewritten)?,
+            // The image can be had without, if at more cost.
+            Err(error) => progress.warn(&format!("{error}; its chunks are not written again")),
+        }
+    }
+    Ok(rewritten)
+}
+
+/// Chooses, for each chunk that the store has more than once, the copy whose frame the image uses most of. Returns how much of
+/// each frame the image uses then.
+fn choose_copies(recipe: &mut RecipeBuilder) -> Vec<Use> {
+    let known = &recipe.known;
+    let mut possible = vec![0_u64; known.frames.len()];
+    for chunk in &recipe.used {
+        if let ChunkSource::Copy(first) = chunk.source {
+            known.copies_from(first).for_each(|(_, copy)| possible[copy.frame as usize] += u64::from(chunk.len));
+        }
+    }
+    let rank = |frame: u32| {
+        let found = &known.frames[frame as usize];
+        let share = (possible[frame as usize] << 24) / found.plain_bytes.max(1);
+        (std::cmp::Reverse(share), known.packs[found.pack as usize].id, found.stored.start)
+    };
+    let mut uses = vec![Use::default(); known.frames.len()];
+    for (number, chunk) in (0..).zip(&mut recipe.used) {
+        let ChunkSource::Copy(first) = chunk.source else { continue };
+        if let Some((copy, found)) = known.copies_from(first).min_by_key(|(_, copy)| rank(copy.frame)) {
+            chunk.source = ChunkSource::Copy(copy);
+            uses[found.frame as usize].add(number, chunk.len);
+        }
+    }
+    uses
+}
+
+/// Chooses the frames whose live chunks are written again: those with the smallest live share, until the rest wastes no more
+/// than is allowed. They come in the order in which the image uses them.
+fn choose_frames(known: &StoreContents, uses: &[Use], new_bytes: u64, max_waste: MaxWaste) -> Vec<u32> {
+    let live_stored = |frame: u32| {
+        let (found, live) = (&known.frames[frame as usize], uses[frame as usize].live);
+        found.stored_bytes() * live / found.plain_bytes.max(1)
+    };
+    let used = || (0..).zip(uses).filter(|(_, used)| used.live > 0).map(|(frame, _)| frame);
+    let live: u64 = used().map(live_stored).sum();
+    let all: u64 = used().map(|frame| known.frames[frame as usize].stored_bytes()).sum();
+    let alone = new_bytes + live;
+    let Some(allowed) = max_waste.of(alone) else { return Vec::new() };
+    let allowed = allowed.max(LEAST_ALLOWED_BYTES);
+    let mut wasted = all - live + dead_tails(known, uses);
+    let mut thin: Vec<u32> = used().collect();
+    thin.retain(|&frame| uses[frame as usize].live < known.frames[frame as usize].plain_bytes);
+    thin.sort_by_cached_key(|&frame| {
+        let found = &known.frames[frame as usize];
+        let share = (uses[frame as usize].live << 24) / found.plain_bytes;
+        (share, known.packs[found.pack as usize].id, found.stored.start)
+    });
+    let (mut rewritten, mut chosen) = (0, Vec::new());
+    for frame in thin {
+        rewritten += live_stored(frame);
+        if wasted <= allowed || rewritten > alone / MOST_REWRITTEN {
+            break;
+        }
+        wasted -= known.frames[frame as usize].stored_bytes() - live_stored(frame);
+        chosen.push(frame);
+    }
+    chosen.sort_by_key(|&frame| uses[frame as usize].first);
+    chosen
+}
+
+/// The bytes of tables that describe chunks that the image does not use.
+fn dead_tails(known: &StoreContents, uses: &[Use]) -> u64 {
+    let mut packs = vec![(0_u64, 0_u64); known.packs.len()];
+    for (frame, used) in known.frames.iter().zip(uses) {
+        let (live, plain) = &mut packs[frame.pack as usize];
+        (*live, *plain) = (*live + used.live, *plain + frame.plain_bytes);
+    }
+    let of_pack = |(pack, (live, plain)): (&regrow_index::PackRef, (u64, u64))| {
+        let tail = u128::from(pack.bytes - pack.tail_at);
+        if live == 0 { 0 } else { (tail * u128::from(plain - live) / u128::from(plain)) as u64 }
+    };
+    known.packs.iter().zip(packs).map(of_pack).sum()
+}
+
+/// The chunks that move out of each of these frames, as they lie there.
+fn moving_chunks(recipe: &RecipeBuilder, frames: &[u32]) -> Vec<Vec<Moving>> {
+    let numbers: HashMap<u32, usize> = frames.iter().copied().zip(0..).collect();
+    let mut moving: Vec<Vec<Moving>> = frames.iter().map(|_| Vec::new()).collect();
+    for (number, id) in recipe.ids() {
+        let ChunkSource::Copy(copy) = recipe.used[number as usize].source else { continue };
+        let copy = recipe.known.copies[copy as usize];
+        if let Some(&frame) = numbers.get(&copy.frame) {
+            let len = recipe.used[number as usize].len;
+            moving[frame].push(Moving { number, id, at: copy.at, len });
+        }
+    }
+    moving.iter_mut().for_each(|chunks| chunks.sort_unstable_by_key(|chunk| chunk.at));
+    moving
+}
+
+fn located(known: &StoreContents, frame: u32) -> (ChunkId, OldFrame) {
+    let frame = &known.frames[frame as usize];
+    (known.packs[frame.pack as usize].id, frame.clone())
+}
+
+async fn read_frame(store: &dyn Store, pack: &ChunkId, frame: &OldFrame) -> Result<bytes::Bytes, StoreError> {
+    store.get(&pack_name(pack), Span::Range(frame.stored.clone())).await?.bytes().await
+}
+
+/// The plain bytes of a frame in which all these chunks are what their ids say.
+fn open(pack: &ChunkId, frame: &OldFrame, chunks: &[Moving], stored: &[u8]) -> Result<bytes::Bytes, StoreError> {
+    let damaged = || StoreError::Damaged {
+        object: pack_name(pack),
+        reason: format!("the frame at {} is not what its table says", frame.stored.start),
+    };
+    let mut decompressor = Decompressor::new().map_err(StoreError::io("decompression"))?;
+    let plain = decompressor.decompress(stored, frame.plain_bytes).ok_or_else(damaged)?;
+    let is_right = |chunk: &Moving| chunk.of(&plain).is_some_and(|bytes| ChunkId::of(bytes) == chunk.id);
+    if chunks.iter().all(is_right) { Ok(plain) } else { Err(damaged()) }
+}
+
+impl Moving {
+    fn of<'b>(&self, plain: &'b [u8]) -> Option<&'b [u8]> {
+        plain.get(self.at as usize..)?.get(..self.len as usize)
+    }
+}
+
+/// Stores the chunks again, and has the recipe name the new place.
+fn write(
+    recipe: &mut RecipeBuilder,
+    packer: &mut Packer<'_>,
+    (frame, chunks): (&OldFrame, &[Moving]),
+    plain: &[u8],
+    rewritten: &mut Rewritten,
+) -> Result<(), SyncError> {
+    let stream = if frame.is_skeleton { StreamKind::Skeleton } else { StreamKind::Contents };
+    for chunk in chunks {
+        let Some(bytes) = chunk.of(plain) else { continue };
+        recipe.used[chunk.number as usize].source = ChunkSource::New(packer.pack_number());
+        packer.add_chunk(stream, Record { id: chunk.id, len: chunk.len }, bytes)?;
+        rewritten.chunks += 1;
+        rewritten.bytes += u64::from(chunk.len);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use regrow_index::PackRef;
+
+    const FRAME: u64 = 1 << 20;
+
+    /// A pack of frames of 1 MiB, of which an image uses these percentages, and the frames that are chosen.
+    fn chosen(percentages: &[u64], percent: f64) -> Vec<u32> {
+        let bytes = percentages.len() as u64 * FRAME;
+        let pack = PackRef { id: ChunkId::default(), bytes: bytes + 100, skeleton_at: bytes, tail_at: bytes };
+        let frame = |n: u64| OldFrame {
+            pack: 0,
+            stored: n * FRAME..(n + 1) * FRAME,
+            plain_bytes: 2 * FRAME,
+            is_skeleton: false,
+        };
+        let known = StoreContents {
+            packs: vec![pack],
+            frames: (0..percentages.len() as u64).map(frame).collect(),
+            ..StoreContents::default()
+        };
+        // Used from the last one to the first.
+        let last = percentages.len() as u32;
+        let used = |(n, share): (u32, &u64)| Use { live: 2 * FRAME * share / 100, first: Some(last - n) };
+        let uses: Vec<Use> = (0..).zip(percentages).map(used).collect();
+        choose_frames(&known, &uses, 0, MaxWaste::percent(percent).unwrap())
+    }
+
+    #[test]
+    fn the_thinnest_frames_are_chosen_until_little_is_wasted() {
+        let mut shares = [100; 40];
+        assert!(chosen(&shares, 0.0).is_empty());
+        (shares[3], shares[7], shares[9], shares[11]) = (80, 10, 40, 0);
+        assert_eq!(chosen(&shares, 2.5), [9, 7], "1.7 MiB are wasted, and 0.2 of them remain");
+        assert_eq!(chosen(&shares, 0.0), [9, 7], "256 KiB are always allowed");
+        assert!(chosen(&shares, 5.0).len() == 1 && chosen(&shares, 100.0).is_empty());
+    }
+
+    #[test]
+    fn an_eighth_is_written_again_at_most() {
+        let frames = chosen(&[50; 64], 2.5);
+        assert_eq!(frames.len(), 8, "32 MiB are used, and 4 of them are written again");
+    }
+
+    #[test]
+    fn shares_are_percentages() {
+        assert_eq!(MaxWaste::percent(2.5), Some(MaxWaste::default()));
+        assert_eq!(MaxWaste::default().of(1000), Some(25));
+        assert!([-1.0, 100.1, f64::NAN].into_iter().all(|share| MaxWaste::percent(share).is_none()));
+        assert_eq!(MaxWaste::percent(100.0).unwrap().of(1000), None);
+        assert_eq!(MaxWaste::percent(99.0).unwrap().of(u64::MAX), Some(u64::MAX / 100 * 99 + 14));
+    }
+}
