@@ -1,7 +1,9 @@
 //! From an index to a plan: which chunks an image consists of, and where each one comes from.
 
+pub(crate) mod image;
 pub(crate) mod inspect;
 pub(crate) mod locate;
+pub(crate) mod patch_or_chunks;
 pub(crate) mod recipe;
 pub(crate) mod skeleton;
 pub(crate) mod skeleton_spool;

@@ -24,16 +24,15 @@ use crate::flows::seconds::as_seconds;
 use crate::plan::store_seed::open_seed;
 use crate::{Left, Location, Network, Progress, SyncError};
 
+use crate::plan::image::ImagePlan;
 use crate::plan::locate::{Counts, Plan};
-use crate::plan::recipe;
-use crate::plan::skeleton::{self, Kept};
+use crate::plan::skeleton::Kept;
 use crate::plan::target::Target;
 use crate::transfer::cache::FrameCache;
 use crate::transfer::fetch::{DEFAULT_CONNECTIONS, Fetcher, Remotes};
-use crate::transfer::packs::Packs;
 use crate::transfer::prefetch::Prefetch;
 use already::Already;
-use assemble::Assembly;
+use assemble::{Assembly, Shared};
 use output::{Destination, OutputFile, OutputSizes};
 
 /// Where the image goes.
@@ -150,7 +149,7 @@ pub(crate) fn extract_plain(
     let stores = network.stores_of(location, index, &options.stores)?;
     let pool = Pool::new();
     let network = &*network;
-    let prefetch = Prefetch::new(network, &stores, index);
+    let prefetch = Prefetch::new(network, &stores, index, options.patches);
     let health = Arc::new(Failover::new(stores.len()));
     let (pool, prefetch, form) = (&pool, &prefetch, Form::Plain);
     let run = Run { location, index, stores, health, prefetch, options, pool, progress, network, form };
@@ -186,14 +185,8 @@ pub fn extract(
     let pool = Pool::new();
     let mut seeds = Seeds::default();
     let network = &*network;
-    let prefetch = Prefetch::new(network, &stores, &index);
-    // Where a patch is to be expected, the ends are most likely not needed.
-    let expects_patch = options.patches && !index.patch_bases.is_empty();
-    let on_scan = || {
-        if !expects_patch {
-            prefetch.start();
-        }
-    };
+    let prefetch = Prefetch::new(network, &stores, &index, options.patches);
+    let on_scan = || prefetch.on_scan();
     let catalog = options.catalog.as_ref();
     let (params, scratch, unfolds) = (index.params, &*options.scratch, true);
     let context = SeedContext { params, pool: &pool, catalog, progress, scratch, unfolds, on_scan: &on_scan };
@@ -305,13 +298,10 @@ impl Run<'_> {
         if let Some(planned) = patched::extend_seeds(self, &fetcher, &mut seeds, &output, &scratch)? {
             return Ok((planned, None));
         }
-        let mut packs = Packs::new(self.index);
-        let recipe = recipe::resolve(&fetcher, &mut packs, &seeds)?;
-        let mut target = Target::new(self.index, recipe);
-        let mut counts = Counts::default();
+        let mut image = ImagePlan::of(&fetcher, &seeds)?;
         let kept = if self.options.dry_run { Kept::ReadOnce(&scratch) } else { Kept::ReadAnywhere(&scratch) };
-        let spool = skeleton::assemble(&fetcher, &mut packs, &seeds, &target, &mut counts, kept)?;
-        target.set_skeleton(spool, self.index, &self.location.to_string())?;
+        image.read_skeleton(&fetcher, &seeds, kept)?;
+        let ImagePlan { mut packs, target, mut counts } = image;
         if !seeds.folders.is_empty() {
             let mut files = GuessedFiles::default();
             target.for_each_entry(&self.location.to_string(), &mut |entry| files.add(&entry))?;
@@ -331,7 +321,7 @@ impl Run<'_> {
             output.check_room(0, &scratch, plan.bytes_in_frames(&target)).inspect_err(|_| output.abandon())?;
         }
         let written = Arc::clone(&target);
-        let assembly = Assembly::new(self, fetcher, packs, target, seeds, Arc::clone(&output), plan);
+        let assembly = Assembly::new(self, fetcher, packs, Shared::new(target, seeds, Arc::clone(&output), plan));
         if let Err(error) = assembly.run(&mut counts).and_then(|()| output.commit()) {
             self.warn_of(&output, &error);
             return Err(error);

@@ -10,54 +10,48 @@ use regrow_index::{Index, Segment};
 use regrow_local::{Recipe, Seed, Seeds, StreamChunks, segments};
 use regrow_store::Failover;
 
-use super::locate::{Counts, Plan};
-use super::recipe;
-use super::skeleton::{self, Kept};
-use super::target::Target;
+use super::image::ImagePlan;
+use super::locate::Plan;
+use super::skeleton::Kept;
 use super::tree::Reading;
 use crate::transfer::fetch::{DEFAULT_CONNECTIONS, Fetcher, RangeJob, Remotes};
 use crate::transfer::packs::Packs;
 use crate::{Location, SyncError};
 
 /// An image's recipe, the tables of its packs, its skeleton.
-pub(crate) struct Inspection {
-    target: Target,
-    packs: Packs,
-}
+pub(crate) struct Inspection(ImagePlan);
 
 impl Inspection {
     /// Reads recipe, tables and skeleton from the stores.
     pub(crate) fn of(location: &Location, index: &Index, reading: &mut Reading<'_>) -> Result<Self, SyncError> {
         with_fetcher(location, index, reading, |fetcher, scratch| {
-            let (mut packs, seeds) = (Packs::new(index), Seeds::default());
-            let mut target = Target::new(index, recipe::resolve(fetcher, &mut packs, &seeds)?);
-            let mut counts = Counts::default();
-            let spool = skeleton::assemble(fetcher, &mut packs, &seeds, &target, &mut counts, Kept::ReadOnce(scratch))?;
-            target.set_skeleton(spool, index, &location.to_string())?;
-            let mut plan = Plan::of_contents_in_seeds(&target, &seeds);
-            plan.locate(fetcher, &mut packs, &target)?;
-            Ok(Self { target, packs })
+            let seeds = Seeds::default();
+            let mut image = ImagePlan::of(fetcher, &seeds)?;
+            image.read_skeleton(fetcher, &seeds, Kept::ReadOnce(scratch))?;
+            let mut plan = Plan::of_contents_in_seeds(&image.target, &seeds);
+            image.locate(fetcher, &mut plan)?;
+            Ok(Self(image))
         })
     }
 
     /// Tells each of the image's entries, in order.
     pub(crate) fn for_each_entry(&self, location: &Location, each: &mut dyn FnMut(TreeEntry)) -> Result<(), SyncError> {
-        self.target.for_each_entry(&location.to_string(), each)
+        self.0.target.for_each_entry(&location.to_string(), each)
     }
 
     /// All chunks.
     pub(crate) fn into_recipe(self) -> Recipe {
-        self.target.recipe()
+        self.0.target.recipe()
     }
 
     /// Chunks of the contents stream.
     pub(crate) fn contents(&self) -> &StreamChunks {
-        &self.target.contents
+        &self.0.target.contents
     }
 
     /// Frames of the packs whose tables were needed, and all their stored bytes.
     pub(crate) fn frames(&self) -> (u64, u64) {
-        let frames = self.packs.tables().flat_map(|table| &table.frames);
+        let frames = self.0.packs.tables().flat_map(|table| &table.frames);
         frames.fold((0, 0), |(count, bytes), frame| (count + 1, bytes + (frame.stored.end - frame.stored.start)))
     }
 }
@@ -88,11 +82,11 @@ impl UpdateCost {
     ) -> Result<Self, SyncError> {
         let have = Have::new(old);
         with_fetcher(location, index, reading, |fetcher, _| {
-            let mut packs = Packs::new(index);
             let mut seeds = Seeds::default();
             seeds.seeds.push(Box::new(have));
-            let target = Target::new(index, recipe::resolve(fetcher, &mut packs, &seeds)?);
-            let mut plans = [Plan::of_skeleton(&target, &seeds), Plan::of_contents_in_seeds(&target, &seeds)];
+            let mut image = ImagePlan::of(fetcher, &seeds)?;
+            let mut plans =
+                [Plan::of_skeleton(&image.target, &seeds), Plan::of_contents_in_seeds(&image.target, &seeds)];
             let mut cost = Self {
                 requests: 1,
                 table_bytes: 0,
@@ -103,12 +97,14 @@ impl UpdateCost {
                 plain_bytes: 0,
             };
             for plan in &mut plans {
-                plan.locate(fetcher, &mut packs, &target)?;
+                image.locate(fetcher, plan)?;
+                let packs = &image.packs;
                 let remote: Vec<(u32, u32)> = plan.frames().into_iter().filter(|&frame| !packs.holds(frame)).collect();
                 let ranges = packs.ranges(&remote);
                 cost.requests += ranges.len() as u64;
                 cost.frame_bytes += ranges.iter().map(RangeJob::bytes).sum::<u64>();
             }
+            let ImagePlan { packs, target, .. } = image;
             (cost.requests, cost.table_bytes) = (cost.requests + packs.ends_read.0, packs.ends_read.1);
             cost.skeleton = cost.shares(&plans[0], &target.skeleton, &packs);
             cost.contents = cost.shares(&plans[1], &target.contents, &packs);

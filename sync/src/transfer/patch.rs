@@ -1,4 +1,4 @@
-//! Getting a patch: from a cache, or from a store, if it costs less than the chunks.
+//! Getting a patch: from a cache, or from a store, as far as whoever asks for it takes it.
 
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -19,16 +19,10 @@ pub(crate) struct Request<'a> {
     pub(crate) name: String,
     pub(crate) base: ChunkId,
     pub(crate) target: ChunkId,
-    /// Records of the new image in segments that follow from no seed, and those that do not follow from the base: what the base
-    /// lacks and other seeds have need not be fetched as chunks either.
-    pub(crate) share: (u64, u64),
-    /// What all of the new image's packs have: more than that no patch is worth.
-    pub(crate) whole_bytes: u64,
-    /// Bytes of both streams.
-    pub(crate) image_bytes: u64,
-    /// Room that the output will take besides.
-    pub(crate) output_bytes: u64,
+    /// A folder for a patch that no cache keeps.
     pub(crate) scratch: &'a Path,
+    /// Whether a patch with this header is taken, for which this many bytes would be fetched.
+    pub(crate) takes: &'a (dyn Fn(&PatchHeader, u64) -> bool + Sync),
 }
 
 /// What was found.
@@ -54,30 +48,10 @@ impl Request<'_> {
         }
         Ok(header)
     }
-
-    /// What chunks would cost, in bytes. The patch says what they cost whoever has the base alone; other seeds make that less.
-    fn chunk_bytes(&self, header: &PatchHeader) -> u64 {
-        let (unknown, of_base) = self.share;
-        let bytes = u128::from(header.chunk_cost.bytes) * u128::from(unknown) / u128::from(of_base.max(1));
-        u64::try_from(bytes).unwrap_or(u64::MAX).min(self.whole_bytes)
-    }
-
-    /// Whether the new chunks and the patch have room where they have to wait, beside what else is to be written there.
-    fn has_room(&self, header: &PatchHeader) -> bool {
-        let plain_bytes = header.chunk_cost.plain_bytes.min(self.image_bytes);
-        let needed = plain_bytes.saturating_add(header.patch_bytes).saturating_add(self.output_bytes);
-        free_bytes(self.scratch).is_none_or(|free| free > needed)
-    }
-}
-
-/// Free room for this user on a folder's disk, where the system tells.
-fn free_bytes(folder: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(folder).ok()?;
-    disk.f_bavail.checked_mul(disk.f_frsize)
 }
 
 impl Fetcher<'_> {
-    /// The patch, if there is one and it is worth it.
+    /// The patch, if there is one and it is taken.
     pub(crate) fn find_patch(
         &self,
         request: &Request<'_>,
@@ -87,10 +61,10 @@ impl Fetcher<'_> {
             let Some(mut file) = cache.patch(&request.base, &request.target) else { continue };
             match open(&mut file) {
                 Ok(header) if (header.base, header.target) == (request.base, request.target) => {
-                    if !self.is_room_for(request, &header) {
+                    // Nothing comes over the wire for it.
+                    if !(request.takes)(&header, 0) {
                         return Ok(None);
                     }
-                    // Nothing comes over the wire for it.
                     return Ok(Some((header, if dry_run { Found::Planned(0) } else { Found::Here(file) })));
                 }
                 _ => cache.remove_patch(&request.base, &request.target),
@@ -103,20 +77,6 @@ impl Fetcher<'_> {
         }
     }
 
-    /// Whether a patch costs less than chunks, and has room.
-    fn is_worth(&self, request: &Request<'_>, header: &PatchHeader) -> bool {
-        header.patch_bytes < request.chunk_bytes(header) && self.is_room_for(request, header)
-    }
-
-    fn is_room_for(&self, request: &Request<'_>, header: &PatchHeader) -> bool {
-        let has_room = request.has_room(header);
-        if !has_room {
-            let (patch, folder) = (self.patch_location(request), request.scratch.display());
-            self.progress.warn(&format!("{patch}: no room for what it yields in {folder}; chunks are fetched instead"));
-        }
-        has_room
-    }
-
     /// Drops a patch that did not yield what it should.
     pub(crate) fn forget_patch(&self, request: &Request<'_>) {
         for cache in self.caches() {
@@ -125,9 +85,9 @@ impl Fetcher<'_> {
     }
 
     /// Where a patch lies, for people.
-    pub(crate) fn patch_location(&self, request: &Request<'_>) -> String {
+    pub(crate) fn patch_location(&self, name: &str) -> String {
         let store = self.patch_store().map(ReadStore::location).unwrap_or_default();
-        format!("{store}/{}", request.name)
+        format!("{store}/{name}")
     }
 
     /// Reads the front of the patch: what is needed to tell the cost.
@@ -137,7 +97,7 @@ impl Fetcher<'_> {
             let download = store.get(&request.name, Span::Range(0..HEADER_BYTES as u64)).await?;
             let object_bytes = download.object_bytes;
             let header = request.check(&download.bytes().await?, object_bytes, store)?;
-            if !self.is_worth(request, &header) {
+            if !(request.takes)(&header, header.patch_bytes) {
                 return Ok(None);
             }
             let rest = header.patch_bytes - HEADER_BYTES as u64;
@@ -173,7 +133,7 @@ impl Fetcher<'_> {
         Ok(Some((header, Found::Here(file))))
     }
 
-    /// Writes a patch into `file`; goes on where a connection broke. `false` if chunks cost less.
+    /// Writes a patch into `file`; goes on where a connection broke. `false` if it is not taken.
     async fn download_patch(
         &self,
         request: &Request<'_>,
@@ -209,7 +169,7 @@ impl Fetcher<'_> {
                     front.extend_from_slice(&piece[..piece.len().min(HEADER_BYTES - front.len())]);
                     if front.len() == HEADER_BYTES {
                         let header = request.check(&front, Some(bytes), store)?;
-                        if !self.is_worth(request, &header) {
+                        if !(request.takes)(&header, header.patch_bytes) {
                             return Ok(false);
                         }
                     }

@@ -1,5 +1,5 @@
 //! The ends of the packs that were written with an image, fetched while a seed is still being read: a machine that is to have the
-//! image needs them, whatever the seed holds.
+//! image needs them, whatever the seed holds. Whether and when they are is decided here alone: flows only tell what happens.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -27,22 +27,51 @@ pub(crate) struct Prefetch<'a> {
     network: &'a Network,
     store: Option<Arc<dyn ReadStore>>,
     index: &'a Index,
+    /// Whether a patch will be looked for that the index announces.
+    expects_patch: bool,
     pending: Mutex<Option<BTreeMap<u32, Pending>>>,
 }
 
 impl<'a> Prefetch<'a> {
-    /// Nothing is fetched before [`Prefetch::start`]; never where the first store is local.
-    pub(crate) fn new(network: &'a Network, stores: &[Arc<dyn ReadStore>], index: &'a Index) -> Self {
+    /// Nothing is fetched yet; and nothing ever where the first store is local.
+    pub(crate) fn new(
+        network: &'a Network,
+        stores: &[Arc<dyn ReadStore>],
+        index: &'a Index,
+        uses_patches: bool,
+    ) -> Self {
         let store = stores.first().filter(|store| !store.is_local()).cloned();
-        Self { network, store, index, pending: Mutex::default() }
+        let expects_patch = uses_patches && !index.patch_bases.is_empty();
+        Self { network, store, index, expects_patch, pending: Mutex::default() }
+    }
+
+    /// A seed has to be read, which takes some time. Where a patch is to be expected, the ends are most likely not needed.
+    pub(crate) fn on_scan(&self) {
+        if !self.expects_patch {
+            self.start();
+        }
+    }
+
+    /// A patch will be asked for. Where the index announces none there is most likely none: then no time was lost.
+    pub(crate) fn on_patch_sought(&self) {
+        if self.index.patch_bases.is_empty() {
+            self.start();
+        }
+    }
+
+    /// There is a patch. Waits for what is on its way, so that what was fetched can be counted.
+    pub(crate) fn on_patch_found(&self) {
+        for (_, pending) in self.pending().take().into_iter().flatten() {
+            let _ = self.network.block_on(pending.task);
+        }
     }
 
     fn pending(&self) -> MutexGuard<'_, Option<BTreeMap<u32, Pending>>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A seed has to be read, which takes some time. The first call counts.
-    pub(crate) fn start(&self) {
+    /// Begins to fetch the ends. The first call counts.
+    fn start(&self) {
         let Some(store) = &self.store else { return };
         let mut pending = self.pending();
         if pending.is_some() {
@@ -60,13 +89,6 @@ impl<'a> Prefetch<'a> {
             (pack, Pending { range, task })
         };
         *pending = Some(ends.into_iter().map(begin).collect());
-    }
-
-    /// Waits for what is on its way, so that what was fetched can be counted.
-    pub(crate) fn settle(&self) {
-        for (_, pending) in self.pending().take().into_iter().flatten() {
-            let _ = self.network.block_on(pending.task);
-        }
     }
 
     /// The end of a pack from `range`'s start on, if it was on its way. Not checked.

@@ -33,7 +33,7 @@ use joined::Stretch;
 const BLOCKS_IN_FLIGHT: usize = 3;
 
 /// What the workers share.
-struct Shared {
+pub(super) struct Shared {
     target: Arc<Target>,
     seeds: Arc<Seeds>,
     output: Arc<OutputFile>,
@@ -46,6 +46,12 @@ struct Shared {
 }
 
 impl Shared {
+    /// The image that is put together, what its chunks come from, and where it goes.
+    pub(super) fn new(target: Arc<Target>, seeds: Arc<Seeds>, output: Arc<OutputFile>, plan: Plan) -> Arc<Self> {
+        let (is_fetched, repaired, across) = (AtomicBool::new(false), RwLock::default(), AcrossBlocks::default());
+        Arc::new(Self { target, seeds, output, plan, is_fetched, repaired, across })
+    }
+
     fn is_repaired(&self, chunk: usize) -> bool {
         let repaired = self.repaired.read().unwrap_or_else(PoisonError::into_inner);
         !repaired.is_empty() && repaired.contains(&(chunk as u32))
@@ -64,17 +70,7 @@ pub(super) struct Assembly<'a> {
 type BlockHash = (ChainingValue, Option<[u8; 32]>);
 
 impl<'a> Assembly<'a> {
-    pub(super) fn new(
-        run: &'a Run<'a>,
-        fetcher: Fetcher<'a>,
-        packs: Packs,
-        target: Arc<Target>,
-        seeds: Arc<Seeds>,
-        output: Arc<OutputFile>,
-        plan: Plan,
-    ) -> Self {
-        let (is_fetched, repaired, across) = (AtomicBool::new(false), RwLock::default(), AcrossBlocks::default());
-        let shared = Arc::new(Shared { target, seeds, output, plan, is_fetched, repaired, across });
+    pub(super) fn new(run: &'a Run<'a>, fetcher: Fetcher<'a>, packs: Packs, shared: Arc<Shared>) -> Self {
         Self { run, fetcher, packs, shared }
     }
 

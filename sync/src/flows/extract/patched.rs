@@ -10,16 +10,15 @@ use std::path::Path;
 use crossbeam_channel::bounded;
 use regrow_chunker::ChunkId;
 use regrow_image::StreamKind;
-use regrow_index::{Segment, SegmentCutter};
-use regrow_local::{
-    FileSeed, GzipFiles, Hashed, PatchSeed, PatchSeedBuilder, Reading, Seeds, ingest_plain, spawn_scoped,
-};
+use regrow_index::SegmentCutter;
+use regrow_local::{GzipFiles, Hashed, PatchSeed, PatchSeedBuilder, Reading, Seeds, ingest_plain, spawn_scoped};
 use regrow_patch::{PatchHeader, TargetSizes, apply};
 use regrow_store::patch_name;
 
 use super::Run;
 use super::output::OutputFile;
 use crate::plan::locate::Counts;
+use crate::plan::patch_or_chunks::{Candidate, Choice, PatchOrChunks, candidates};
 use crate::transfer::delivery::Tally;
 use crate::transfer::fetch::Fetcher;
 use crate::{Stage, SyncError};
@@ -27,18 +26,8 @@ use crate::{Stage, SyncError};
 use crate::transfer::patch::{Found, Request};
 use image::{PatchedImage, Pieces};
 
-/// Patches that are asked for at most: an update is to take few requests.
-const MOST_ASKED: usize = 2;
 /// Pieces that wait between the decoder and the cutter.
 const PIECES_WAITING: usize = 32;
-
-/// A seed that a patch may start from.
-struct Candidate<'a> {
-    seed: &'a FileSeed,
-    base: ChunkId,
-    /// Records in segments of the new image that do not follow from this seed.
-    unknown: u64,
-}
 
 /// Adds what a patch yields to the seeds, if there is one for some seed that costs less than chunks. In a dry run nothing is added, and
 /// what it would cost is returned.
@@ -52,23 +41,25 @@ pub(super) fn extend_seeds(
     if !run.options.patches || fetcher.first_store_is_local() {
         return Ok(None);
     }
-    let unknown = unknown_records(run, |take| seeds.seeds.iter().for_each(|seed| seed.segments(&mut *take)));
-    let candidates = if unknown > 0 { candidates(run, seeds) } else { Vec::new() };
-    if !candidates.is_empty() && run.index.patch_bases.is_empty() {
-        // Most likely there is none: then no time was lost.
-        run.prefetch.start();
+    let candidates = candidates(run.index, seeds);
+    if !candidates.is_empty() {
+        run.prefetch.on_patch_sought();
     }
     for candidate in candidates {
-        let request = Request {
-            name: patch_name(&candidate.base, &run.index.image_id()),
-            base: candidate.base,
-            target: run.index.image_id(),
-            share: (unknown, candidate.unknown),
-            whole_bytes: run.index.packs.iter().map(|pack| pack.bytes).fold(0, u64::saturating_add),
-            image_bytes: run.index.skeleton.bytes + run.index.contents.bytes,
-            output_bytes: output.missing_bytes(),
-            scratch,
+        let (base, target) = (candidate.base, run.index.image_id());
+        let name = patch_name(&base, &target);
+        let choice = PatchOrChunks::new(run.index, &candidate, output.missing_bytes(), scratch);
+        let takes = |header: &PatchHeader, bytes| match choice.of(header, bytes) {
+            Choice::Patch => true,
+            Choice::Chunks => false,
+            Choice::ChunksForWantOfRoom => {
+                let (patch, folder) = (fetcher.patch_location(&name), scratch.display());
+                run.progress
+                    .warn(&format!("{patch}: no room for what it yields in {folder}; chunks are fetched instead"));
+                false
+            }
         };
+        let request = Request { name: name.clone(), base, target, scratch, takes: &takes };
         let (header, found) = match fetcher.find_patch(&request, run.options.dry_run) {
             Ok(Some(found)) => found,
             Ok(None) => continue,
@@ -77,7 +68,7 @@ pub(super) fn extend_seeds(
                 continue;
             }
         };
-        run.prefetch.settle();
+        run.prefetch.on_patch_found();
         let file = match found {
             Found::Planned(bytes) => return Ok(Some(planned(run, &header, bytes))),
             Found::Here(file) => file,
@@ -103,30 +94,6 @@ fn planned(run: &Run<'_>, header: &PatchHeader, bytes: u64) -> Counts {
         Tally { chunks: header.chunk_cost.chunks.min(chunks), bytes: header.chunk_cost.plain_bytes.min(plain_bytes) };
     let seed = Tally { chunks: chunks - patch.chunks, bytes: plain_bytes - patch.bytes };
     Counts { patch, seed, planned_bytes: bytes, ..Counts::default() }
-}
-
-/// The seeds that are whole images, those first from which patches were announced.
-fn candidates<'a>(run: &Run<'_>, seeds: &'a Seeds) -> Vec<Candidate<'a>> {
-    let mut found: Vec<Candidate<'a>> = Vec::new();
-    for seed in seeds.seeds.iter().filter_map(|seed| seed.as_file()) {
-        let base = seed.scan().image_id(run.index.params);
-        if base != run.index.image_id() && found.iter().all(|known| known.base != base) {
-            let unknown = unknown_records(run, |take| regrow_local::Seed::segments(seed, take));
-            found.push(Candidate { seed, base, unknown });
-        }
-    }
-    found.sort_by_key(|candidate| !run.index.patch_bases.contains(&candidate.base));
-    found.truncate(MOST_ASKED);
-    found
-}
-
-/// Records in segments of the new image that are not among those that `tell` tells.
-fn unknown_records(run: &Run<'_>, tell: impl FnOnce(&mut dyn FnMut(Segment))) -> u64 {
-    let mut known = HashSet::new();
-    tell(&mut |segment| {
-        known.insert(segment.id());
-    });
-    run.index.segments().filter(|segment| !known.contains(&segment.id)).map(|segment| u64::from(segment.records)).sum()
 }
 
 /// Takes a patch apart. What came before something did not fit is kept.
@@ -179,7 +146,7 @@ fn warn(
     if candidate.seed.is_unchanged() {
         fetcher.forget_patch(request);
     }
-    let location = fetcher.patch_location(request);
+    let location = fetcher.patch_location(&request.name);
     run.progress.warn(&format!("{location}: {error}; what is missing is fetched as chunks"));
 }
 
