@@ -1,17 +1,15 @@
 //! Checks of a catalog's owner. regrow believes what a catalog says of an output or an index without looking at the
 //! thing itself. So a catalog that others could have written is not used.
 
-use std::collections::VecDeque;
-use std::ffi::OsString;
 use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
+
+use regrow_paths::{LinkError, Trust, follow_links};
 
 use crate::problem::Problem;
 
-/// The most links that are followed on the way to a catalog; the kernel's own limit.
-const MAX_LINKS: usize = 40;
 const GROUP_WRITES: u32 = 0o020;
 const OTHERS_WRITE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
@@ -74,32 +72,12 @@ fn others_write(metadata: &Metadata) -> bool {
 /// Replaces the links in a path by their targets. Only links of this user and of root are followed, since the owner
 /// of a link decides which catalog is used. Parts that do not exist yet have no links.
 fn follow_own_links(path: &Path) -> Result<PathBuf, Problem> {
-    let steps = |path: &Path| -> VecDeque<OsString> {
-        path.components().filter(|part| *part != Component::CurDir).map(|part| part.as_os_str().to_owned()).collect()
-    };
-    let (mut ahead, mut place, mut links) = (steps(path), PathBuf::new(), 0);
-    while let Some(step) = ahead.pop_front() {
-        if step == ".." {
-            place.pop();
-            continue;
+    follow_links(path, Trust::OwnLinks).map_err(|error| match error {
+        LinkError::Foreign { .. } | LinkError::TooMany => {
+            Problem::unsafe_place(path, "is reached through a link of another user")
         }
-        // An absolute step replaces the path before it.
-        let next = place.join(step);
-        match next.symlink_metadata() {
-            Ok(metadata) if metadata.is_symlink() => {
-                links += 1;
-                if !is_trusted(&metadata) || links > MAX_LINKS {
-                    return Err(Problem::unsafe_place(path, "is reached through a link of another user"));
-                }
-                let target = next.read_link().map_err(Problem::file("read", &next))?;
-                for step in steps(&target).into_iter().rev() {
-                    ahead.push_front(step);
-                }
-            }
-            _ => place = next,
-        }
-    }
-    Ok(place)
+        LinkError::Io { path, source } => Problem::file("read", &path)(source),
+    })
 }
 
 /// Makes the catalog's folder, and checks that nobody else can put files into it. SQLite also reads the journals

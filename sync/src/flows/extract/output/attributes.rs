@@ -8,8 +8,7 @@ use rustix::fs::{Gid, Mode, OFlags, Stat, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use super::acl;
-use super::spot::is_trusted;
-use regrow_paths::{Place, is_sticky};
+use regrow_paths::{Place, is_sticky, is_trusted};
 
 /// The attribute that holds an access control list.
 const ACL: &str = "system.posix_acl_access";

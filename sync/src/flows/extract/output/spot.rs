@@ -9,10 +9,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::SyncError;
-use regrow_paths::{Place, is_shared};
-
-/// As many links as the kernel follows.
-const MAX_LINKS: u32 = 40;
+use regrow_paths::{MAX_LINKS, Place, is_shared, is_trusted};
 
 /// See the module's documentation. The name is no link.
 #[derive(Debug)]
@@ -158,9 +155,4 @@ impl<'a> Walk<'a> {
     fn failed(&self, error: Errno) -> SyncError {
         SyncError::io(self.whole)(error.into())
     }
-}
-
-/// Whether a link or file of this user may decide where we write, or who owns what we wrote.
-pub(super) fn is_trusted(owner: u32) -> bool {
-    owner == 0 || owner == rustix::process::geteuid().as_raw()
 }
