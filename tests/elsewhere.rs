@@ -84,7 +84,7 @@ fn headers_stay_where_they_were_given_for() {
         let home = Server::with(env.root(), move |_| Answer::Moved(to.clone()));
         let info = |headers: &[&str]| {
             let url = home.url("app.rgx");
-            let arguments = [&["info", &url], headers].concat();
+            let arguments = [&["info", url.as_str()], headers].concat();
             crate::environment::Outcome::of(&mut env.command_of(&arguments))
         };
         let outcome = info(&["--header", "X-Token: secret"]);

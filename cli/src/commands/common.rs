@@ -28,8 +28,10 @@ pub(crate) struct Named<'a> {
 
 /// Makes the network that the command line asks for, for a run that must be over by `deadline`.
 pub(crate) fn network(args: &NetworkArgs, named: Named<'_>, deadline: Option<Deadline>) -> Result<Network, Failure> {
+    let lines = header_lines(&args.headers)?;
     let options = HttpOptions {
-        headers: headers(&args.headers, named)?,
+        named_origins: lines.iter().filter_map(|line| line.origin.clone()).collect(),
+        headers: headers(lines, named)?,
         redirects: match args.redirects {
             RedirectsArg::None => Redirects::None,
             RedirectsArg::SameOrigin => Redirects::SameOrigin,
@@ -72,8 +74,8 @@ pub(crate) fn deadline(args: &NetworkArgs) -> Option<Deadline> {
     Some(deadline)
 }
 
-/// The headers, with the origins that get them.
-fn headers(given: &[String], named: Named<'_>) -> Result<Vec<GivenHeader>, Failure> {
+/// The headers as they were written, on the command line or in files.
+fn header_lines(given: &[String]) -> Result<Vec<HeaderLine>, Failure> {
     let mut lines = Vec::new();
     for header in given {
         match header.strip_prefix('@') {
@@ -83,6 +85,11 @@ fn headers(given: &[String], named: Named<'_>) -> Result<Vec<GivenHeader>, Failu
             }
         }
     }
+    Ok(lines)
+}
+
+/// The headers with the origins that get them.
+fn headers(lines: Vec<HeaderLine>, named: Named<'_>) -> Result<Vec<GivenHeader>, Failure> {
     let mut found = Vec::new();
     for HeaderLine { origin, name, value } in lines {
         let origins = origin.map_or_else(|| named.origins(), |origin| Ok(vec![origin]))?;

@@ -15,7 +15,7 @@ use reqwest::{Client, Response, StatusCode, Url};
 use rustls::ClientConfig;
 
 use super::gate::Gates;
-use super::header::Headers;
+use super::header::{Headers, origin_of};
 use super::options::{HttpOptions, read_trust};
 use super::pace::Pace;
 use super::proxies::Proxies;
@@ -39,6 +39,8 @@ const HTTP2_HEAD_BYTES: u32 = 16 << 10;
 pub struct HttpClient {
     client: Client,
     headers: Headers,
+    /// Those that get their headers by way of redirects too.
+    named_origins: Arc<[String]>,
     guide: Arc<Guide>,
     gates: Gates,
     pace: Pace,
@@ -53,6 +55,7 @@ impl HttpClient {
     pub fn new(options: HttpOptions) -> Result<Self, StoreError> {
         choose_cryptography();
         let headers = Headers::new(&options.headers)?;
+        let named_origins = options.named_origins.iter().filter_map(|origin| origin_of(origin)).collect();
         let extra = options.ca_file.as_deref().map(read_trust).transpose()?;
         let proxies = options.use_proxies.then(Proxies::of_system);
         let steady = (options.redirects != Redirects::Any).then(|| Arc::new(SteadyResolver::default()) as Arc<_>);
@@ -69,7 +72,7 @@ impl HttpClient {
         let (policy, guarded) = (options.redirects, HttpOptions { headers: Vec::new(), ..options });
         let build = move |resolver| build_any(&guarded, extra.as_ref(), Some(resolver), None);
         let guide = Arc::new(Guide::new(policy, proxies, build));
-        Ok(Self { client, headers, guide, gates: Gates::default(), pace })
+        Ok(Self { client, headers, named_origins, guide, gates: Gates::default(), pace })
     }
 
     /// An error for lack of credentials that a redirect left behind says so.
@@ -122,6 +125,7 @@ impl HttpClient {
             };
             at.way = self.guide.way(&response, (&at.url, at.way), &next, request.object)?;
             at.has_headers &= next.origin() == at.url.origin();
+            at.has_headers |= self.named_origins.contains(&next.origin().ascii_serialization());
             at.url = next;
         }
         let reason = format!("more than {MAX_REDIRECTS} redirects");

@@ -18,6 +18,9 @@ use crate::{RateLimit, StoreError};
 pub struct HttpOptions {
     /// Headers that go with every request to their origin.
     pub headers: Vec<GivenHeader>,
+    /// Origins that get their headers by way of redirects too, since the user named them with the headers. Any other
+    /// origin gets its headers only where it is asked at first.
+    pub named_origins: Vec<String>,
     /// Which redirects are followed.
     pub redirects: Redirects,
     /// How long a connection may take to come about, TLS included.
@@ -48,6 +51,7 @@ impl Default for HttpOptions {
     fn default() -> Self {
         Self {
             headers: Vec::new(),
+            named_origins: Vec::new(),
             connect_timeout: Duration::from_secs(10),
             redirects: Redirects::default(),
             stall_timeout: Duration::from_secs(30),

@@ -40,6 +40,9 @@ const CREDENTIAL_CODES: [&str; 17] = [
     "TokenRefreshRequired",
 ];
 
+/// Codes of S3 and of Azure for an object that has to be restored first: by its class, or by a tier of intelligent tiering.
+const ARCHIVED_CODES: [&str; 3] = ["InvalidObjectState", "BlobArchived", "BlobBeingRehydrated"];
+
 /// `error`, which the head of `response` made, or a more telling one.
 pub(super) async fn explain(error: StoreError, response: Response, meter: &Arc<Meter>, pace: Pace) -> StoreError {
     let (StoreError::NotFound { object, .. } | StoreError::Denied { object, .. } | StoreError::Status { object, .. }) =
@@ -48,7 +51,7 @@ pub(super) async fn explain(error: StoreError, response: Response, meter: &Arc<M
         return error;
     };
     let status = response.status().as_u16();
-    let is_telling = matches!(status, 400 | 401 | 403) && is_xml(&response);
+    let is_telling = matches!(status, 400 | 401 | 403 | 409) && is_xml(&response);
     // A short body is read in any case: the connection stays good for the next request, and what came is counted.
     let is_short = response.content_length().is_some_and(|bytes| bytes <= MAX_BODY_BYTES);
     if !is_telling && !is_short {
@@ -61,7 +64,7 @@ pub(super) async fn explain(error: StoreError, response: Response, meter: &Arc<M
         return error;
     }
     let body = String::from_utf8_lossy(&body);
-    if let Some(code) = element(&body, "Code").filter(|code| *code == "InvalidObjectState") {
+    if let Some(code) = element(&body, "Code").filter(|code| ARCHIVED_CODES.contains(code)) {
         return StoreError::archived(object, code);
     }
     match reason(&body) {

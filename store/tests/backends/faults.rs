@@ -65,6 +65,16 @@ async fn refused_credentials_are_told_from_absent_objects() {
 }
 
 #[tokio::test]
+async fn archived_objects_are_named_as_such() {
+    for (status, code) in [(403, "InvalidObjectState"), (409, "BlobArchived"), (409, "BlobBeingRehydrated")] {
+        let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>No.</Message></Error>");
+        let reply = Reply::status(status).header("Content-Type", "application/xml");
+        let error = error_of(reply.header("Content-Length", body.len()).send(body.as_bytes()), Span::Whole).await;
+        assert!(error.is_archived() && error.to_string().contains(code), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn refusals_that_tell_nothing_stay_what_they_are() {
     let xml = |status| Reply::status(status).header("Content-Type", "application/xml");
     let long = vec![b' '; 5000];

@@ -78,6 +78,23 @@ async fn headers_do_not_come_back_by_way_of_another_host() {
 }
 
 #[tokio::test]
+async fn headers_go_by_way_of_a_redirect_to_an_origin_that_was_named_with_them() {
+    let other = Server::start(|_| Reply::ok(b"there")).await;
+    let to = format!("{}/x", other.url());
+    let server = Server::start(move |_| redirect(302, &to)).await;
+    let header =
+        |origin: &Server| GivenHeader { origin: origin.url(), name: "X-Token".to_owned(), value: "secret".to_owned() };
+    for is_named in [true, false] {
+        let named_origins = if is_named { vec![other.url()] } else { Vec::new() };
+        let headers = vec![header(&server), header(&other)];
+        let client = HttpClient::new(HttpOptions { headers, named_origins, ..options() }).unwrap();
+        let store = HttpStore::new(&server.url(), client, Meter::new()).unwrap();
+        assert_eq!(bytes(&store, Span::Whole).await.unwrap(), "there");
+        assert_eq!(other.requests().last().unwrap().header("x-token").is_some(), is_named);
+    }
+}
+
+#[tokio::test]
 async fn user_and_password_of_the_url_stay_with_its_host() {
     let other = Server::script(vec![Reply::ok(b"there")]).await;
     let to_other = format!("{}/x", other.url());
