@@ -2,17 +2,17 @@
 
 mod common;
 mod completions;
-mod demo;
-mod diff;
-mod extract;
-mod gc;
-mod info;
-mod make;
+pub(crate) mod demo;
+pub(crate) mod diff;
+pub(crate) mod extract;
+pub(crate) mod gc;
+pub(crate) mod info;
+pub(crate) mod make;
 mod man;
-mod patch;
-mod push;
-mod serve;
-mod verify;
+pub(crate) mod patch;
+pub(crate) mod push;
+pub(crate) mod serve;
+pub(crate) mod verify;
 
 use crate::args::{Arguments, Command};
 use crate::failure::Failure;

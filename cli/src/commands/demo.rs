@@ -3,7 +3,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use crate::args::DemoArgs;
+use clap::{Args, ValueHint};
+
 use crate::demo::{self, DemoReport, Images, Trouble, pair};
 use crate::failure::{Code, Failure};
 use crate::progress::{Bars, Verbosity};
@@ -13,6 +14,21 @@ use crate::size::show;
 
 /// The most bytes that the made-up pair needs on disk: both images, the store, and the rebuilt image.
 const PAIR_BYTES: u64 = 256 << 20;
+
+/// Show an update from end to end, on this machine
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  regrow demo\n  regrow demo app-1.tar app-2.tar")]
+pub(crate) struct DemoArgs {
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// An old image [default: a made-up one]
+    #[arg(requires = "new", value_name = "OLD", value_hint = ValueHint::FilePath)]
+    pub(crate) old: Option<PathBuf>,
+    /// A new image
+    #[arg(value_name = "NEW", value_hint = ValueHint::FilePath)]
+    pub(crate) new: Option<PathBuf>,
+}
 
 /// Runs the command.
 pub(crate) fn run(args: &DemoArgs, verbosity: Verbosity) -> Result<(), Failure> {

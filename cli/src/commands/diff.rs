@@ -1,14 +1,49 @@
 //! `regrow diff`.
 
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
 use regrow_sync::{DiffOptions, DiffReport, Location, PathCost, diff};
 
 use super::common::{self, Named};
-use crate::args::DiffArgs;
+use crate::args::NetworkArgs;
 use crate::failure::Failure;
 use crate::progress::{Bars, Verbosity};
 use crate::report::{Reporter, To, chunks, exact, line};
 use crate::size::{commas, show};
 use crate::terminal::clean_line;
+
+/// Say what an update costs, and why
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  regrow diff app-1.rgx app-2.rgx")]
+pub(crate) struct DiffArgs {
+    /// Read from this folder or URL [default: where the indexes say]
+    #[arg(long = "store", value_name = "DIR|URL")]
+    pub(crate) stores: Vec<String>,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Also make a patch, to see what it costs by path; takes a while
+    #[arg(long)]
+    pub(crate) patch: bool,
+    /// The file of the old image for --patch, if it is on this machine [default: read from the store]
+    #[arg(long = "old", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "patch")]
+    pub(crate) old_file: Option<PathBuf>,
+    /// The file of the new image for --patch, if it is on this machine [default: read from the store]
+    #[arg(long = "new", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "patch")]
+    pub(crate) new_file: Option<PathBuf>,
+    /// How many paths to list
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) paths: usize,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// The index of the image that machines have
+    #[arg(value_name = "OLD-INDEX")]
+    pub(crate) old: String,
+    /// The index of the image that they will get
+    #[arg(value_name = "NEW-INDEX")]
+    pub(crate) new: String,
+}
 
 /// Runs the command.
 pub(crate) fn run(args: DiffArgs, verbosity: Verbosity) -> Result<(), Failure> {

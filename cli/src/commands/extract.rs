@@ -2,14 +2,64 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::{Args, ValueHint};
 use regrow_sync::{ExtractOptions, ExtractReport, Location, Output, extract};
 
 use super::common::{self, Named};
-use crate::args::ExtractArgs;
+use crate::args::NetworkArgs;
 use crate::failure::{Code, Failure};
 use crate::progress::{Bars, Verbosity};
 use crate::report::{Reporter, To, chunks, exact, line};
 use crate::size::{commas, show};
+
+/// Rebuild an image from seeds and only what is missing
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  regrow extract --seed app-1.tar https://host/app-2.rgx app-2.tar\n  regrow extract --seed app-1.tar https://host/app-2.rgx - | docker load\n  regrow extract --dry-run --seed app-1.tar https://host/app-2.rgx app-2.tar"
+)]
+pub(crate) struct ExtractArgs {
+    /// Fetch from this folder or URL; several are asked in turn [default: where the index says]
+    #[arg(long = "store", value_name = "DIR|URL")]
+    pub(crate) stores: Vec<String>,
+    /// Use the bytes of this tar, file, device, folder, index or store; - reads standard input
+    #[arg(long = "seed", value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) seeds: Vec<PathBuf>,
+    /// Keep fetched data in this folder, and use what it holds
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) cache: Option<PathBuf>,
+    /// Where to remember what seeds hold [default: in the user's cache folder]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) catalog: Option<PathBuf>,
+    /// Take the catalog's word that the output is right, without reading it again
+    #[arg(long)]
+    pub(crate) trust_catalog: bool,
+    /// Write over an existing file or block device, without a copy beside it
+    #[arg(long)]
+    pub(crate) in_place: bool,
+    /// Write over a device that is mounted or in use (with --in-place), and over a file even if the image is empty
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Say what would be fetched and from where; read only the index and the packs' tables
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Fetch chunks, even where a patch would cost less
+    #[arg(long)]
+    pub(crate) no_patch: bool,
+    /// Number of requests in flight
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) connections: u32,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// The index: a file or a URL
+    #[arg(value_name = "INDEX|URL")]
+    pub(crate) index: String,
+    /// The file to write; - for standard output
+    #[arg(value_name = "OUT", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+}
 
 /// Runs the command.
 pub(crate) fn run(args: ExtractArgs, verbosity: Verbosity) -> Result<(), Failure> {

@@ -2,14 +2,48 @@
 
 use std::time::Duration;
 
+use clap::Args;
 use regrow_sync::{GcOptions, GcReport, Location, Progress, gc};
 
 use super::common::{self, Named};
-use crate::args::GcArgs;
+use crate::args::NetworkArgs;
+use crate::duration;
 use crate::failure::Failure;
 use crate::progress::{Bars, Verbosity};
 use crate::report::{Reporter, To, exact, line};
 use crate::size::commas;
+
+/// Delete from a store what no kept index needs
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The first run condemns what nobody needs; a run after the time of grace deletes it.\n\nExamples:\n  regrow gc --dry-run --store s3://bucket/store\n  regrow gc --store /srv/www/store --keep /srv/www/current --keep /srv/www/app-1.rgx"
+)]
+pub(crate) struct GcArgs {
+    /// The store: a folder, s3://, gs:// or az://
+    #[arg(long, value_name = "DIR|URL")]
+    pub(crate) store: String,
+    /// Keep what this index needs, or all indexes (*.rgx) below this folder or prefix; may be repeated [default:
+    /// those below the folder that the store lies in]
+    #[arg(long = "keep", value_name = "INDEX|PREFIX")]
+    pub(crate) keep: Vec<String>,
+    /// How long a pack stays after it was found unneeded, and how old it must be
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "7d")]
+    pub(crate) grace: Duration,
+    /// Say what would be done, without doing it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Rewrite packs less than half of which is needed, and point the indexes to the new ones
+    #[arg(long)]
+    pub(crate) repack: bool,
+    /// How many seconds caches may keep rewritten indexes
+    #[arg(long, value_name = "SECONDS", default_value_t = regrow_sync::MakeOptions::DEFAULT_INDEX_MAX_AGE.as_secs())]
+    pub(crate) index_max_age: u64,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+}
 
 /// Runs the command.
 pub(crate) fn run(args: &GcArgs, verbosity: Verbosity) -> Result<(), Failure> {

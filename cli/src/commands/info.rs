@@ -1,14 +1,32 @@
 //! `regrow info`.
 
+use clap::Args;
 use regrow_sync::{InfoReport, Location, info};
 
 use super::common::{self, Named};
-use crate::args::InfoArgs;
+use crate::args::NetworkArgs;
 use crate::failure::Failure;
 use crate::progress::{Bars, Verbosity};
 use crate::report::{Reporter, To, chunks, exact, line};
 use crate::size::{commas, show};
 use crate::terminal::clean_line;
+
+/// Say what an index holds
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  regrow info https://host/app-2.rgx")]
+pub(crate) struct InfoArgs {
+    /// Read from this folder or URL [default: where the index says]
+    #[arg(long = "store", value_name = "DIR|URL")]
+    pub(crate) stores: Vec<String>,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// The index: a file or a URL
+    #[arg(value_name = "INDEX|URL")]
+    pub(crate) index: String,
+}
 
 /// Runs the command.
 pub(crate) fn run(args: InfoArgs, verbosity: Verbosity) -> Result<(), Failure> {

@@ -1,17 +1,87 @@
 //! `regrow make`.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::{Args, ValueHint};
 use regrow_sync::{Location, MakeOptions, MakeReport, Params, SyncError, WatchedFile, make, normalize};
 
 use super::common::{self, Named};
-use crate::args::MakeArgs;
+use crate::args::NetworkArgs;
 use crate::failure::{Code, Failure};
 use crate::progress::{Bars, Verbosity};
 use crate::report::{Reporter, To, chunks, exact, line};
+use crate::size;
 use crate::size::{commas, show};
+
+/// Split an image into a store and write its index
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  regrow make app-2.rgx app-2.tar\n  docker save app | regrow make --store /srv/www/store /srv/www/app.rgx -\n  regrow make --like s3://bucket/app-1.rgx s3://bucket/app-2.rgx app-2.tar"
+)]
+pub(crate) struct MakeArgs {
+    /// The store: a folder, s3://, gs:// or az:// [default: store/ beside the index]
+    #[arg(long, value_name = "DIR|URL", value_hint = ValueHint::DirPath)]
+    pub(crate) store: Option<String>,
+    /// Make a new store even in a folder that holds other files
+    #[arg(long)]
+    pub(crate) new_store: bool,
+    /// The index of a similar image, so that only its packs are looked up in the store; may be repeated
+    #[arg(long = "like", value_name = "INDEX|URL")]
+    pub(crate) like: Vec<String>,
+    /// How many seconds caches may keep the index
+    #[arg(long, value_name = "SECONDS", default_value_t = regrow_sync::MakeOptions::DEFAULT_INDEX_MAX_AGE.as_secs())]
+    pub(crate) index_max_age: u64,
+    /// Where to remember what remote packs hold [default: in the user's cache folder]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) catalog: Option<PathBuf>,
+    /// Also make a patch from the image of this index, for machines that have it; may be repeated
+    #[arg(long = "patch-from", value_name = "INDEX|URL")]
+    pub(crate) patch_from: Vec<String>,
+    /// The file of a --patch-from image, if it is on this machine [default: read from the store]; may be repeated
+    #[arg(long = "old", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "patch_from")]
+    pub(crate) old: Vec<PathBuf>,
+    /// How much effort goes into making patches small, 1 (fast) to 9 (small)
+    #[arg(long, value_name = "N", default_value_t = regrow_sync::PatchLevel::default())]
+    pub(crate) patch_level: regrow_sync::PatchLevel,
+    /// In an image archive, store compressed layers as plain tars if they cannot be rebuilt exactly; extract then
+    /// yields that archive
+    #[arg(long)]
+    pub(crate) normalize: bool,
+    /// zstd level, 1 (fast) to 22 (small)
+    #[arg(long, value_name = "N", default_value_t = regrow_sync::MakeOptions::DEFAULT_LEVEL)]
+    pub(crate) level: i32,
+    /// Average chunk size of a new store [default: 16KiB]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) avg_size: Option<u64>,
+    /// Accept an incomplete image: an empty one, a tar that is cut off, a gzip file that ends early
+    #[arg(long)]
+    pub(crate) allow_partial: bool,
+    /// Percent that a machine without an old image may fetch beyond what the image needs; chunks among dead ones in old packs
+    /// are written again until it is no more; 100: none are
+    #[arg(long, value_name = "PERCENT", default_value = "2.5", value_parser = parse_percent)]
+    pub(crate) max_waste: regrow_sync::MaxWaste,
+    /// Close a pack when it reaches this size
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "64MiB", hide = true)]
+    pub(crate) pack_size: u64,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// The index to write, NAME.rgx: a file, s3://, gs:// or az://
+    #[arg(value_name = "INDEX|URL", value_hint = ValueHint::FilePath)]
+    pub(crate) index: String,
+    /// The image: a tar, a disk image, any file; - for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) image: PathBuf,
+}
+
+fn parse_percent(text: &str) -> Result<regrow_sync::MaxWaste, String> {
+    let percent = text.strip_suffix('%').unwrap_or(text).parse().ok();
+    percent.and_then(regrow_sync::MaxWaste::percent).ok_or_else(|| "give a number from 0 to 100".to_owned())
+}
 
 /// Runs the command.
 pub(crate) fn run(args: MakeArgs, verbosity: Verbosity) -> Result<(), Failure> {

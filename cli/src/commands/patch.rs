@@ -1,15 +1,61 @@
 //! `regrow patch`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::{Args, ValueHint};
 use regrow_sync::{Location, PatchOptions, PatchReport, patch};
 
 use super::common::{self, Named};
-use crate::args::PatchArgs;
+use crate::args::NetworkArgs;
 use crate::failure::Failure;
 use crate::progress::{Bars, Verbosity};
 use crate::report::{Reporter, To, exact, line};
 use crate::size::commas;
+
+/// Make a patch from one image to another, for machines that have the first
+#[derive(Debug, Args)]
+#[command(
+    after_help = "extract finds and uses a patch by itself, where it costs less than chunks.\n\nExamples:\n  regrow patch app-1.rgx app-2.rgx\n  regrow patch --store s3://bucket/store --old app-1.tar --new app-2.tar s3://bucket/app-1.rgx s3://bucket/app-2.rgx"
+)]
+pub(crate) struct PatchArgs {
+    /// The store that holds both images and gets the patch: a folder, s3://, gs:// or az:// [default: where the new
+    /// index says]
+    #[arg(long, value_name = "DIR|URL", value_hint = ValueHint::DirPath)]
+    pub(crate) store: Option<String>,
+    /// The file of the old image, if it is on this machine [default: read from the store]
+    #[arg(long = "old", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) old_file: Option<PathBuf>,
+    /// The file of the new image, if it is on this machine [default: read from the store]
+    #[arg(long = "new", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) new_file: Option<PathBuf>,
+    /// How much effort goes into making the patch small, 1 (fast) to 9 (small)
+    #[arg(long, value_name = "N", default_value_t = regrow_sync::PatchLevel::default())]
+    pub(crate) patch_level: regrow_sync::PatchLevel,
+    /// Make the patch again, even if the store has it
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Leave the new index as it is: machines still find the patch, but also fetch tables of packs
+    #[arg(long)]
+    pub(crate) no_announce: bool,
+    /// How many seconds caches may keep the index
+    #[arg(long, value_name = "SECONDS", default_value_t = regrow_sync::MakeOptions::DEFAULT_INDEX_MAX_AGE.as_secs())]
+    pub(crate) index_max_age: u64,
+    /// Where to remember what files hold [default: in the user's cache folder]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) catalog: Option<PathBuf>,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// The index of the image that machines have
+    #[arg(value_name = "OLD-INDEX")]
+    pub(crate) old: String,
+    /// The index of the image that they will get
+    #[arg(value_name = "NEW-INDEX")]
+    pub(crate) new: String,
+}
 
 /// Runs the command.
 pub(crate) fn run(args: &PatchArgs, verbosity: Verbosity) -> Result<(), Failure> {

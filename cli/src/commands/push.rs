@@ -2,14 +2,43 @@
 
 use std::time::Duration;
 
+use clap::Args;
 use regrow_sync::{Location, PushOptions, PushReport, push};
 
 use super::common::{self, Named};
-use crate::args::PushArgs;
+use crate::args::NetworkArgs;
 use crate::failure::{Code, Failure};
 use crate::progress::{Bars, Verbosity};
 use crate::report::{Reporter, To, exact, line};
 use crate::size::commas;
+
+/// Copy indexes, and just the packs that they need, to another store
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  regrow push s3://staging/app-2.rgx s3://production/store\n  regrow push https://host/app-2.rgx /media/usb/store"
+)]
+pub(crate) struct PushArgs {
+    /// Read from this folder or URL; several are asked in turn [default: where the indexes say]
+    #[arg(long = "store", value_name = "DIR|URL")]
+    pub(crate) stores: Vec<String>,
+    /// Make a new store even in a folder that holds other files
+    #[arg(long)]
+    pub(crate) new_store: bool,
+    /// Also copy patches: those that the indexes announce, and those from one of them to another
+    #[arg(long)]
+    pub(crate) patches: bool,
+    /// How many seconds caches may keep the indexes
+    #[arg(long, value_name = "SECONDS", default_value_t = regrow_sync::MakeOptions::DEFAULT_INDEX_MAX_AGE.as_secs())]
+    pub(crate) index_max_age: u64,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// The indexes, then the store to write to: a folder, s3://, gs:// or az://; the indexes go beside it
+    #[arg(value_name = "INDEX|URL... TO", num_args = 2.., required = true)]
+    pub(crate) places: Vec<String>,
+}
 
 /// Runs the command.
 pub(crate) fn run(args: &PushArgs, verbosity: Verbosity) -> Result<(), Failure> {

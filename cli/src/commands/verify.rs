@@ -2,15 +2,35 @@
 
 use std::path::Path;
 
+use clap::Args;
 use regrow_sync::{Location, StoreVerifyReport, VerifyReport, verify_file, verify_store};
 
 use super::common::{self, Named};
-use crate::args::VerifyArgs;
+use crate::args::NetworkArgs;
 use crate::failure::{Code, Failure};
 use crate::progress::{Bars, Verbosity};
 use crate::report::{Reporter, To, exact, line};
 use crate::size::commas;
 use crate::terminal::clean_line;
+
+/// Check a file against an index, or a store
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  regrow verify app-2.rgx app-2.tar\n  regrow verify --store /srv/www/store app-1.rgx app-2.rgx"
+)]
+pub(crate) struct VerifyArgs {
+    /// Check this store, and that the indexes are complete in it
+    #[arg(long, value_name = "DIR|URL")]
+    pub(crate) store: Option<String>,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// INDEX FILE: check that the file is the image; with --store: the indexes to check in it
+    #[arg(value_name = "INDEX|FILE")]
+    pub(crate) targets: Vec<String>,
+}
 
 /// Runs the command.
 pub(crate) fn run(args: VerifyArgs, verbosity: Verbosity) -> Result<(), Failure> {
