@@ -7,7 +7,9 @@ from static import NGINX, apache, nginx
 
 ORIGIN = Peer("origin", "dpkg:nginx", NGINX, {"nginx.conf": "origin.conf"})
 KEPT = "proxy_cache_path @work@/kept keys_zone=packs:1m max_size=1g;"
-SLICES = "slice 1m; proxy_cache_key $uri$slice_range; proxy_set_header Range $slice_range; proxy_cache_valid 200 206 1h;"
+SLICES = (
+    "slice 1m; proxy_cache_key $uri$slice_range; proxy_set_header Range $slice_range; proxy_cache_valid 200 206 1h;"
+)
 LOCK = "proxy_cache_lock on;"
 LONG = "proxy_cache_lock_timeout 5m; proxy_cache_lock_age 5m;"
 SQUID_LARGE = "cache_mem 512 MB\nmaximum_object_size_in_memory 256 MB\nmaximum_object_size 256 MB"
@@ -15,11 +17,12 @@ PROXY = "ProxyPass / http://127.0.0.1:@origin@/\nCacheRoot @work@\nCacheEnable d
 
 
 def from_page(language, start, end):
-    """The lines of a configuration that s3-docs/other-hosts.md recommends, from one text to another, with this origin."""
+    """The lines of a configuration in s3-docs/other-hosts.md, from one text to another, with this origin."""
     page = (HERE.parent.parent / "s3-docs" / "other-hosts.md").read_text()
     blocks = re.findall(rf"^```{language}\n(.*?)^```$", page, re.M | re.S)
     block = next(block for block in blocks if start in block)
-    return re.search(f"{re.escape(start)}.*{end}", block, re.S).group(0).replace("origin.example.org", "127.0.0.1:@origin@")
+    lines = re.search(f"{re.escape(start)}.*{end}", block, re.S).group(0)
+    return lines.replace("origin.example.org", "127.0.0.1:@origin@")
 
 
 def nginx_cache(name, more="", good=False):
@@ -49,14 +52,15 @@ CACHES = [
     nginx_cache("nginx, lock of 5 minutes", LOCK + LONG),
     nginx_cache("nginx, slices", SLICES, good=True),
     nginx_cache("nginx, slices, lock", SLICES + LOCK, good=True),
-    nginx("nginx, by range, lock", KEPT, from_page("nginx", "location / {\n        proxy_pass", "lock on;\n    }"), good=True),
+    nginx("nginx, by range, lock", KEPT, from_page("nginx", "location / {\n        proxy_pass", "lock on;\n    }"), True),
     varnish("Varnish"),
     varnish("Varnish, by range", from_page("vcl", "sub vcl_recv", "}\n"), good=True),
     squid("squid"),
     squid("squid, large objects", SQUID_LARGE),
     squid("squid, large objects, whole", f"{SQUID_LARGE}\nrange_offset_limit none\nquick_abort_min -1 KB"),
     traffic_server("Traffic Server"),
-    traffic_server("Traffic Server, by range", "trafficserver-experimental-plugins", "@plugin=cache_range_requests.so", True),
+    traffic_server("Traffic Server, by range", "trafficserver-experimental-plugins",
+                   "@plugin=cache_range_requests.so", True),
     Peer("HAProxy", "dpkg:haproxy", ["haproxy", "-db", "-f", "@work@/h.cfg"], {"h.cfg": "haproxy.cfg"}),
     apache("Apache `mod_cache`", PROXY),
     apache("Apache `mod_cache`, large objects", f"{PROXY}CacheMaxFileSize 300000000\nCacheLock on\n"),

@@ -101,6 +101,17 @@ def faults(name, outcome, has_ranges):
         yield f"{name}: packs were fetched more than once: {len(whole)} answers for {len(set(whole))}"
 
 
+def verify(pair, url, folder):
+    """Whether the store is found to be whole through this host."""
+    command = [pair.regrow, "verify", "--quiet", "--store", f"{url}/store", f"{url}/new.rgx"]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=folder)
+    except subprocess.TimeoutExpired:
+        return Outcome(f"no end in {SECONDS} s")
+    word = f"exit {run.returncode}" if run.returncode else "ok"
+    return Outcome(word, said=run.stderr.strip()[-300:])
+
+
 def three(pair, url, folder, take):
     seed = ("--seed", pair.old)
     return {

@@ -1,4 +1,4 @@
-"""A small pair of images: tars of programs that do not compress and of texts, some of which the second image changes."""
+"""A small pair of images: tars of programs that do not compress, and of texts. The second changes some of both."""
 
 import io
 import random

@@ -36,14 +36,17 @@ def at_static(peer, pair, places, number):
             put_all(places.root, port, peer.prefix)
         name = f"probe/{number}.rgx" if peer.publish == "folder" else ""
         seen = probe.all_of(probe.Host(port, peer.prefix), places.root, name)
-        outcomes = extracts.three(pair, f"http://127.0.0.1:{wire.port}{peer.prefix}", work, wire.take)
+        url = f"http://127.0.0.1:{wire.port}{peer.prefix}"
+        outcomes = extracts.three(pair, url, work, wire.take)
+        verified = extracts.verify(pair, url, work)
     finally:
         wire.end()
         child.end()
     seen["share"] = ", ".join(f"{outcome.bytes / max(1, outcome.packs):.2f}" for outcome in outcomes.values())
     faults = [fault for way, outcome in outcomes.items()
               for fault in extracts.faults(f"{peer.name}, {way}", outcome, seen["range"] == "206")]
-    return {**seen, "regrow": _summary(outcomes)}, faults
+    faults += extracts.faults(f"{peer.name}, verify", verified, True)
+    return {**seen, "regrow": _summary({**outcomes, "verify": verified})}, faults
 
 
 def at_limited(peer, pair, places, number):

@@ -78,7 +78,8 @@ def report(mark, rows, table, given):
     page = PAGE.read_text()
     print(render.table(rows, table.columns + table.measured), flush=True)
     if given.write:
-        PAGE.write_text(render.written(page, mark, rows, table.columns + table.measured, [peer.name for peer in table.peers]))
+        order = [peer.name for peer in table.peers]
+        PAGE.write_text(render.written(page, mark, rows, table.columns + table.measured, order))
         return []
     missing = [] if given.only or given.lenient else render.gone(page, mark, rows)
     return [*render.differences(page, mark, rows, table.columns), *(f"{name}: not seen" for name in missing)]

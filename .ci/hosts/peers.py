@@ -1,4 +1,4 @@
-"""A peer is a server or a cache: the program that has to be there, the version of what is installed, the way it starts."""
+"""A peer is a server or a cache: the program that it needs, the version that is installed, the way it starts."""
 
 import os
 import re

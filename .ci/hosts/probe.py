@@ -35,7 +35,8 @@ class Host:
         """Status, headers, body; a connection that breaks is status 0, and a body that does is cut."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
         try:
-            connection.request("GET", f"{self.prefix}/{name}", headers={k.replace("_", "-"): v for k, v in headers.items()})
+            sent = {key.replace("_", "-"): value for key, value in headers.items()}
+            connection.request("GET", f"{self.prefix}/{name}", headers=sent)
             answer = connection.getresponse()
             try:
                 body = answer.read()

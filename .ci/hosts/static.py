@@ -20,6 +20,11 @@ def apache(name, more=""):
     return Peer(name, "dpkg:apache2-bin", APACHE, {"apache.conf": "apache.conf"}, {"more": more})
 
 
+def caddy(name, more=""):
+    command = ["caddy", "run", "--config", "@work@/Caddyfile", "--adapter", "caddyfile"]
+    return Peer(name, "dpkg:caddy", command, {"Caddyfile": "Caddyfile"}, {"more": more})
+
+
 GZIP = "gzip on; gzip_types *; gzip_min_length 0; gzip_proxied any;"
 
 SERVERS = [
@@ -27,11 +32,9 @@ SERVERS = [
     nginx("nginx, `gzip` for all types", http=GZIP),
     apache("Apache"),
     apache("Apache, `DEFLATE` for all types", "SetOutputFilter DEFLATE"),
-    Peer("lighttpd", "dpkg:lighttpd", ["lighttpd", "-D", "-f", "@work@/l.conf"], {"l.conf": "lighttpd.conf"}, {"more": ""}),
-    Peer("Caddy", "dpkg:caddy", ["caddy", "run", "--config", "@work@/Caddyfile", "--adapter", "caddyfile"],
-         {"Caddyfile": "Caddyfile"}, {"more": ""}),
-    Peer("Caddy, `encode gzip`", "dpkg:caddy", ["caddy", "run", "--config", "@work@/Caddyfile", "--adapter", "caddyfile"],
-         {"Caddyfile": "Caddyfile"}, {"more": "encode {\n gzip\n minimum_length 1\n match {\n header Content-Type *\n }\n }"}),
+    Peer("lighttpd", "dpkg:lighttpd", ["lighttpd", "-D", "-f", "@work@/l.conf"], {"l.conf": "lighttpd.conf"}),
+    caddy("Caddy"),
+    caddy("Caddy, `encode gzip`", "encode {\n gzip\n minimum_length 1\n match {\n header Content-Type *\n }\n }"),
     Peer("h2o", "dpkg:h2o", ["h2o", "-c", "@work@/h2o.yaml"], {"h2o.yaml": "h2o.yaml"}),
     Peer("busybox httpd", "dpkg:busybox", ["busybox", "httpd", "-f", "-p", "127.0.0.1:@port@", "-h", "@root@"]),
     Peer("mini-httpd", "dpkg:mini-httpd",
@@ -44,17 +47,21 @@ SERVERS = [
     Peer("rclone serve http", "dpkg:rclone", ["rclone", "serve", "http", "@root@", "--addr", "127.0.0.1:@port@"]),
     Peer("rclone serve webdav", "dpkg:rclone", ["rclone", "serve", "webdav", "@root@", "--addr", "127.0.0.1:@port@"]),
     Peer("PHP's `-S`", "dpkg:php-cli", ["php", "-S", "127.0.0.1:@port@", "-t", "@root@"]),
-    Peer("Ruby's WEBrick", "dpkg:ruby-webrick", ["ruby", "-run", "-e", "httpd", "--", "-b", "127.0.0.1", "-p", "@port@", "@root@"]),
-    Peer("Ruby's Puma", "dpkg:puma", ["puma", "-b", "tcp://127.0.0.1:@port@", "@work@/config.ru"], {"config.ru": "rack.ru"}),
+    Peer("Ruby's WEBrick", "dpkg:ruby-webrick",
+         ["ruby", "-run", "-e", "httpd", "--", "-b", "127.0.0.1", "-p", "@port@", "@root@"]),
+    Peer("Ruby's Puma", "dpkg:puma",
+         ["puma", "-b", "tcp://127.0.0.1:@port@", "@work@/config.ru"], {"config.ru": "rack.ru"}),
     Peer("Perl's Plack", "dpkg:libplack-perl",
          ["plackup", "-s", "HTTP::Server::PSGI", "--host", "127.0.0.1", "--port", "@port@", "-MPlack::App::Directory",
           "-e", 'Plack::App::Directory->new({root => "@root@"})->to_app']),
     Peer("Perl's Mojolicious", "dpkg:libmojolicious-perl",
          ["perl", "-Mojo", "-e", 'app->static->paths(["@root@"]); app->start', "daemon", "-l", "http://127.0.0.1:@port@"]),
-    Peer("Python's `http.server`", "python", ["python3", "-m", "http.server", "@port@", "--bind", "127.0.0.1", "-d", "@root@"]),
+    Peer("Python's `http.server`", "python",
+         ["python3", "-m", "http.server", "@port@", "--bind", "127.0.0.1", "-d", "@root@"]),
     Peer("RangeHTTPServer", "pip:rangehttpserver",
          ["sh", "-c", "cd @root@ && exec @venv@/bin/python -m RangeHTTPServer --bind 127.0.0.1 @port@"]),
-    Peer("Twisted Web", "pip:Twisted", ["@venv@/bin/twist", "web", "--path", "@root@", "--port", "tcp:@port@:interface=127.0.0.1"]),
+    Peer("Twisted Web", "pip:Twisted",
+         ["@venv@/bin/twist", "web", "--path", "@root@", "--port", "tcp:@port@:interface=127.0.0.1"]),
     app("aiohttp", "aiohttp"),
     app("Starlette, uvicorn", "starlette"),
     app("Tornado", "tornado"),
@@ -65,16 +72,20 @@ SERVERS = [
          ["@venv@/bin/wsgidav", "--host", "127.0.0.1", "--port", "@port@", "--root", "@root@", "--auth", "anonymous"]),
     Peer("copyparty", "pip:copyparty",
          [PYTHON, "-m", "copyparty", "-q", "-i", "127.0.0.1", "-p", "@port@", "-v", "@root@::r", "--no-crt"]),
-    Peer("moto (S3)", "pip:moto", ["@venv@/bin/moto_server", "-H", "127.0.0.1", "-p", "@port@"], prefix="/images", publish="put"),
-    Peer("http-server", "npm:http-server", ["@npm@/node_modules/.bin/http-server", "@root@", "-a", "127.0.0.1", "-p", "@port@"]),
+    Peer("moto (S3)", "pip:moto", ["@venv@/bin/moto_server", "-H", "127.0.0.1", "-p", "@port@"],
+         prefix="/images", publish="put"),
+    Peer("http-server", "npm:http-server",
+         ["@npm@/node_modules/.bin/http-server", "@root@", "-a", "127.0.0.1", "-p", "@port@"]),
     Peer("serve", "npm:serve", ["@npm@/node_modules/.bin/serve", "-l", "tcp://127.0.0.1:@port@", "@root@"]),
-    Peer("sirv-cli", "npm:sirv-cli", ["@npm@/node_modules/.bin/sirv", "@root@", "--host", "127.0.0.1", "--port", "@port@"]),
+    Peer("sirv-cli", "npm:sirv-cli",
+         ["@npm@/node_modules/.bin/sirv", "@root@", "--host", "127.0.0.1", "--port", "@port@"]),
     Peer("sirv-cli for developers", "npm:sirv-cli",
          ["@npm@/node_modules/.bin/sirv", "@root@", "--dev", "--host", "127.0.0.1", "--port", "@port@"]),
     Peer("local-web-server", "npm:local-web-server",
          ["@npm@/node_modules/.bin/ws", "-d", "@root@", "-p", "@port@", "--hostname", "127.0.0.1"]),
     Peer("Express", "npm:express",
-         ["node", "-e", 'const e = require("@npm@/node_modules/express"); e().use(e.static("@root@")).listen(@port@, "127.0.0.1")']),
+         ["node", "-e", 'const e = require("@npm@/node_modules/express"); '
+          'e().use(e.static("@root@")).listen(@port@, "127.0.0.1")']),
     Peer("`regrow serve`", "itself", ["@regrow@", "serve", "@root@", "--listen", "127.0.0.1:@port@"]),
 ]
 
