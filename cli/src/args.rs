@@ -4,14 +4,21 @@ mod network;
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "demo")]
 use crate::commands::demo::DemoArgs;
+#[cfg(feature = "publish")]
 use crate::commands::diff::DiffArgs;
 use crate::commands::extract::ExtractArgs;
+#[cfg(feature = "publish")]
 use crate::commands::gc::GcArgs;
 use crate::commands::info::InfoArgs;
+#[cfg(feature = "publish")]
 use crate::commands::make::MakeArgs;
+#[cfg(feature = "publish")]
 use crate::commands::patch::PatchArgs;
+#[cfg(feature = "publish")]
 use crate::commands::push::PushArgs;
+#[cfg(feature = "serve")]
 use crate::commands::serve::ServeArgs;
 use crate::commands::verify::VerifyArgs;
 
@@ -42,23 +49,32 @@ pub(crate) struct Arguments {
 /// The commands. Each one stands with its arguments in a file of its own in `commands/`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[cfg(feature = "publish")]
     Make(MakeArgs),
+    #[cfg(feature = "publish")]
     Patch(PatchArgs),
     Extract(ExtractArgs),
     Info(InfoArgs),
+    #[cfg(feature = "publish")]
     Diff(DiffArgs),
     Verify(VerifyArgs),
+    #[cfg(feature = "publish")]
     Push(PushArgs),
+    #[cfg(feature = "publish")]
     Gc(GcArgs),
+    #[cfg(feature = "serve")]
     Serve(ServeArgs),
+    #[cfg(feature = "demo")]
     Demo(DemoArgs),
     /// Print a shell's completions
+    #[cfg(feature = "manual")]
     #[command(after_help = "Example:\n  regrow completions bash > /etc/bash_completion.d/regrow")]
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
     },
     /// Print the man page
+    #[cfg(feature = "manual")]
     #[command(after_help = "Example:\n  regrow man > /usr/local/share/man/man1/regrow.1")]
     Man,
 }

@@ -3,11 +3,13 @@
 
 mod args;
 mod commands;
+#[cfg(feature = "demo")]
 mod demo;
 mod duration;
 mod failure;
 mod progress;
 mod report;
+#[cfg(feature = "serve")]
 mod serve;
 mod size;
 mod terminal;

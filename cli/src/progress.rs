@@ -1,14 +1,16 @@
 //! Progress bars on a terminal, silence elsewhere.
 
-use std::collections::HashMap;
+#[cfg_attr(feature = "terminal", path = "progress/bars.rs")]
+#[cfg_attr(not(feature = "terminal"), path = "progress/none.rs")]
+mod board;
+
 use std::io::IsTerminal;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use regrow_sync::{Deadline, Progress, Stage};
 
 use crate::terminal::clean_line;
+use board::Board;
 
 /// How much the command says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +23,7 @@ pub(crate) enum Verbosity {
 /// The progress bars of a run.
 pub(crate) struct Bars {
     verbosity: Verbosity,
-    bars: MultiProgress,
-    open: Mutex<HashMap<&'static str, ProgressBar>>,
+    board: Board,
     is_terminal: bool,
     deadline: Option<Deadline>,
 }
@@ -30,18 +31,12 @@ pub(crate) struct Bars {
 impl Bars {
     pub(crate) fn new(verbosity: Verbosity) -> Self {
         let is_terminal = verbosity != Verbosity::Quiet && std::io::stderr().is_terminal();
-        Self { verbosity, bars: MultiProgress::new(), open: Mutex::default(), is_terminal, deadline: None }
+        Self { verbosity, board: Board::default(), is_terminal, deadline: None }
     }
 
     /// Sets the time by which the run must be over.
     pub(crate) fn until(self, deadline: Option<Deadline>) -> Self {
         Self { deadline, ..self }
-    }
-
-    fn with_bar(&self, stage: Stage, act: impl FnOnce(&ProgressBar)) {
-        if let Some(bar) = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(name(stage)) {
-            act(bar);
-        }
     }
 }
 
@@ -61,46 +56,30 @@ fn name(stage: Stage) -> &'static str {
     }
 }
 
-fn style(has_total: bool) -> ProgressStyle {
-    let template = if has_total {
-        "{prefix:12} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}"
-    } else {
-        "{prefix:12} {spinner} {binary_bytes} {binary_bytes_per_sec}"
-    };
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
 impl Progress for Bars {
     fn time_up(&self) -> Option<Duration> {
         self.deadline.filter(|deadline| deadline.left().is_zero()).map(|deadline| deadline.allowed())
     }
 
     fn begin(&self, stage: Stage, total: Option<u64>) {
-        if !self.is_terminal {
-            return;
+        if self.is_terminal {
+            self.board.begin(name(stage), total);
         }
-        let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
-        bar.set_style(style(total.is_some()));
-        bar.set_prefix(name(stage));
-        let bar = self.bars.add(bar);
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(name(stage), bar);
     }
 
     fn add(&self, stage: Stage, bytes: u64) {
-        self.with_bar(stage, |bar| bar.inc(bytes));
+        self.board.add(name(stage), bytes);
     }
 
     fn end(&self, stage: Stage) {
-        if let Some(bar) = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(name(stage)) {
-            bar.finish_and_clear();
-        }
+        self.board.end(name(stage));
     }
 
     #[expect(clippy::print_stderr, reason = "warnings are for people")]
     fn warn(&self, message: &str) {
         if self.verbosity != Verbosity::Quiet {
             let message = clean_line(message);
-            self.bars.suspend(|| eprintln!("regrow: warning: {message}"));
+            self.board.suspend(|| eprintln!("regrow: warning: {message}"));
         }
     }
 }

@@ -19,7 +19,9 @@ use super::header::{Headers, origin_of};
 use super::options::{HttpOptions, read_trust};
 use super::pace::Pace;
 use super::proxies::Proxies;
-use super::redirect::{self, Guide, Redirects, Way};
+#[cfg(feature = "buckets")]
+use super::redirect::Way;
+use super::redirect::{self, Guide, Redirects};
 use super::resolve::SteadyResolver;
 use super::route::Route;
 use super::{answer, failure};
@@ -100,6 +102,7 @@ impl HttpClient {
     }
 
     /// The proxy that requests to this URL go through, as people may see it.
+    #[cfg(feature = "buckets")]
     pub(crate) fn proxy_of(&self, url: &Url) -> Option<String> {
         self.guide.proxy_of(url, Way::Free)
     }
