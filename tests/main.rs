@@ -12,6 +12,7 @@ mod coded;
 mod cost;
 mod courtesy;
 mod damage;
+mod damaged_seeds;
 mod disk;
 mod elsewhere;
 mod environment;

@@ -3,6 +3,7 @@
 //! cut depends on the 64 bytes before it and on the distance to the last cut alone. FORMAT.md, section 3.
 
 use crate::params::{Params, WINDOW_BYTES, gear_table};
+use crate::zeros::is_zero;
 
 /// Finds the end of the chunk at the front of a byte slice.
 pub struct Cutter {
@@ -10,6 +11,8 @@ pub struct Cutter {
     params: Params,
     limit_small: u64,
     limit_large: u64,
+    /// The length of a chunk of zeros before which and behind which there are only zeros.
+    zeros_bytes: usize,
 }
 
 impl Cutter {
@@ -17,12 +20,17 @@ impl Cutter {
     #[must_use]
     pub fn new(params: Params) -> Self {
         let avg = u64::from(params.avg_bytes());
-        Self {
-            gear: gear_table(),
-            params,
-            limit_small: u64::MAX / (4 * avg),
-            limit_large: (u128::from(u64::MAX) * 4 / u128::from(avg)).min(u128::from(u64::MAX)) as u64,
-        }
+        let gear = gear_table();
+        let limit_small = u64::MAX / (4 * avg);
+        let limit_large = (u128::from(u64::MAX) * 4 / u128::from(avg)).min(u128::from(u64::MAX)) as u64;
+        // The hash of a window of zeros.
+        let hash = (0..WINDOW_BYTES).fold(0u64, |hash, _| (hash << 1).wrapping_add(gear[0]));
+        let zeros_bytes = match hash {
+            small if small < limit_small && params.min_bytes() < params.avg_bytes() => params.min_bytes(),
+            large if large < limit_large => params.avg_bytes(),
+            _ => params.max_bytes(),
+        };
+        Self { gear, params, limit_small, limit_large, zeros_bytes: zeros_bytes as usize }
     }
 
     /// The parameters that the cutter was made with.
@@ -38,6 +46,10 @@ impl Cutter {
         let min = self.params.min_bytes() as usize;
         if data.len() <= min {
             return data.len();
+        }
+        // Disk images have many of them.
+        if data.get(..self.zeros_bytes).is_some_and(is_zero) {
+            return self.zeros_bytes;
         }
         let data = &data[..data.len().min(self.params.max_bytes() as usize)];
         let middle = data.len().min(self.params.avg_bytes() as usize);
@@ -112,6 +124,24 @@ mod tests {
                 let len = cutter.cut(rest);
                 prop_assert_eq!(len, reference_cut(rest, &params));
                 rest = &rest[len..];
+            }
+        }
+    }
+
+    #[test]
+    fn zeros_are_cut_as_all_bytes_are() {
+        for (min, avg, max) in [(64, 64, 64), (64, 64, 300), (64, 256, 1024), (4096, 16384, 65536), (100, 333, 333)] {
+            let params = Params::new(min, avg, max).unwrap();
+            let cutter = Cutter::new(params);
+            let max = max as usize;
+            for len in [max - 1, max, max + 1, 3 * max] {
+                let mut data = vec![0; len];
+                assert_eq!(cutter.cut(&data), reference_cut(&data, &params));
+                for at in [0, 15, 63, 64, avg as usize - 1, max - 2, len - 1].into_iter().filter(|&at| at < len) {
+                    data[at] = 1;
+                    assert_eq!(cutter.cut(&data), reference_cut(&data, &params), "{len} bytes, {at}");
+                    data[at] = 0;
+                }
             }
         }
     }

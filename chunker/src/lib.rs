@@ -34,6 +34,7 @@ mod id;
 mod params;
 mod stream;
 pub mod varint;
+mod zeros;
 
 pub use bounds::ReaderLimits;
 pub use cut::Cutter;
@@ -42,6 +43,7 @@ pub use group::{FileHash, GroupRule};
 pub use id::{ChunkId, ParseIdError};
 pub use params::{MAX_CHUNK_BYTES, Params, ParamsError};
 pub use stream::{Cut, StreamCutter};
+pub use zeros::is_zero;
 
 /// One chunk of a recipe: its name and its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,6 +1,6 @@
 //! The data of a file that consists mostly of holes, like a log that is indexed by user id, or a disk that is nearly empty.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -29,7 +29,7 @@ impl Data {
     pub(crate) fn of(file: &File, params: &Params) -> Option<Self> {
         let metadata = file.metadata().ok()?;
         let bytes = metadata.len();
-        if (metadata.blocks() * 512).saturating_add(MIN_HOLES_BYTES) > bytes {
+        if !has_holes(&metadata) {
             return None;
         }
         let mut mark = [0; TAR_MARK.1.len()];
@@ -73,6 +73,11 @@ impl Data {
     }
 }
 
+/// Whether much of a file is holes. What is no regular file has none that are known.
+fn has_holes(metadata: &Metadata) -> bool {
+    metadata.is_file() && (metadata.blocks() * 512).saturating_add(MIN_HOLES_BYTES) <= metadata.len()
+}
+
 /// Where a file of this many bytes has data, and this many bytes behind it. `None` where it does not tell, or tells too much.
 fn stretches(file: &File, bytes: u64, behind: u64) -> Option<Vec<Range<u64>>> {
     let mut stretches: Vec<Range<u64>> = Vec::new();
@@ -93,6 +98,52 @@ fn stretches(file: &File, bytes: u64, behind: u64) -> Option<Vec<Range<u64>>> {
         if stretches.len() > MAX_STRETCHES {
             return None;
         }
+    }
+}
+
+/// Reads a file front to back; zeros stand for its holes, which are not read, where they are many.
+pub(crate) fn reader_over_holes(file: &File) -> Option<impl Read + '_> {
+    let metadata = file.metadata().ok().filter(|metadata| has_holes(metadata))?;
+    Some(HolesReader { file, bytes: metadata.len(), at: 0, data: 0..0 })
+}
+
+struct HolesReader<'a> {
+    file: &'a File,
+    bytes: u64,
+    at: u64,
+    /// The stretch of data that is being read, or the next one.
+    data: Range<u64>,
+}
+
+impl HolesReader<'_> {
+    /// The data from where it is on.
+    fn next_data(&self) -> Range<u64> {
+        let start = match seek(self.file, SeekFrom::Data(self.at)) {
+            Ok(start) => start.max(self.at),
+            // There is no more data.
+            Err(Errno::NXIO) => self.bytes,
+            Err(_) => return self.at..u64::MAX,
+        };
+        start..seek(self.file, SeekFrom::Hole(start)).ok().filter(|&end| end > start).unwrap_or(u64::MAX)
+    }
+}
+
+impl Read for HolesReader<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.at >= self.data.end {
+            self.data = self.next_data();
+        }
+        let is_hole = self.at < self.data.start;
+        let end = if is_hole { self.data.start } else { self.data.end };
+        let len = out.len().min(usize::try_from(end - self.at).unwrap_or(usize::MAX));
+        let read = if is_hole {
+            out[..len].fill(0);
+            len
+        } else {
+            self.file.read_at(&mut out[..len], self.at)?
+        };
+        self.at += read as u64;
+        Ok(read)
     }
 }
 
@@ -153,6 +204,25 @@ mod tests {
         let first_end = found.iter().position(|&found| found == 2).unwrap() as u64;
         assert_eq!(data.in_file(first_end - max..first_end + 1), None, "it lies in two pieces");
         assert_eq!(data.in_file(data.bytes()..data.bytes() + 1), None);
+    }
+
+    #[test]
+    fn zeros_stand_for_holes() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all_at(&[7; 9000], 0).unwrap();
+        assert!(reader_over_holes(&file).is_none());
+        for bytes in [40 << 20, (50 << 20) + 77] {
+            file.set_len(bytes).unwrap();
+            file.write_all_at(&[8; 9000], 31 << 20).unwrap();
+            for end in [bytes, bytes - 1] {
+                file.write_all_at(&[9], end - 1).unwrap();
+                let (mut read, mut found) = (Vec::new(), Vec::new());
+                file.rewind().unwrap();
+                file.read_to_end(&mut read).unwrap();
+                reader_over_holes(&file).unwrap().read_to_end(&mut found).unwrap();
+                assert!(found == read);
+            }
+        }
     }
 
     #[test]

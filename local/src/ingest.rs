@@ -8,9 +8,10 @@ mod whole;
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use regrow_chunker::{ChunkId, ImageDigest, Params, Record, block_value};
+use regrow_chunker::{ChunkId, ImageDigest, Params, Record, block_value, is_zero};
 use regrow_image::{RawChunk, Splitter, StreamKind};
 use regrow_index::Coding;
 
@@ -315,8 +316,17 @@ impl<'p, 's> Hashing<'p, 's> {
 }
 
 fn record_of(bytes: &[u8]) -> Record {
-    // The chunker cuts at 4 MiB at the latest.
-    Record { id: ChunkId::of(bytes), len: bytes.len() as u32 }
+    // Disk images have many chunks of zeros, nearly all of one length. The chunker cuts at 4 MiB at the latest.
+    static ZEROS: Mutex<Option<Record>> = Mutex::new(None);
+    let record = || Record { id: ChunkId::of(bytes), len: bytes.len() as u32 };
+    if !is_zero(bytes) {
+        return record();
+    }
+    let mut zeros = ZEROS.lock().unwrap_or_else(PoisonError::into_inner);
+    match *zeros {
+        Some(zeros) if zeros.len as usize == bytes.len() => zeros,
+        _ => *zeros.insert(record()),
+    }
 }
 
 fn hash(block: Option<(u64, Bytes)>, chunks: Vec<RawChunk>, opaque: Vec<(Bytes, u64)>) -> JobResult {

@@ -14,7 +14,7 @@ use regrow_image::{Layout, LayoutBuilder, StreamKind, WALK_VERSION, WALK_VERSION
 use regrow_index::{Segment, SegmentCutter, image_id};
 
 use crate::coded::Unfolded;
-use crate::data::Data;
+use crate::data::{Data, reader_over_holes};
 use crate::ingest::{GzipFiles, Input, LostHeaders, Reading, ingest_damaged};
 use crate::recipe::Recipe;
 use crate::{LocalError, Stage};
@@ -51,7 +51,7 @@ pub(crate) struct Gap {
 const REMEMBERED_SHARE: u64 = 8;
 const REMEMBERED_BYTES: u64 = 64 << 10;
 /// Goes up when [`crate::coded::guess`] gives other answers: what the catalog remembers is of no use then.
-const GUESS_VERSION: u32 = 1;
+const GUESS_VERSION: u32 = 2;
 /// The same for what is found behind headers that are lost.
 const SEARCH_VERSION: u32 = 1;
 
@@ -119,16 +119,16 @@ impl Scan {
         reading: &Reading<'_>,
     ) -> Result<Self, LocalError> {
         let mut read = |lost_headers, most| {
-            let mut of_data;
-            let reader: &mut dyn Read = match data {
-                Some(data) => {
-                    of_data = data.reader(file);
-                    &mut of_data
-                }
-                None => {
-                    file.rewind().map_err(LocalError::io(path))?;
-                    file
-                }
+            let (mut of_data, mut over_holes);
+            let reader: &mut dyn Read = if let Some(data) = data {
+                of_data = data.reader(file);
+                &mut of_data
+            } else if let Some(reader) = reader_over_holes(file) {
+                over_holes = reader;
+                &mut over_holes
+            } else {
+                file.rewind().map_err(LocalError::io(path))?;
+                file
             };
             let input = Input { reader, name: path, size_hint: (bytes > 0).then_some(bytes) };
             Self::of_input(input, reading, lost_headers, most)
