@@ -9,6 +9,7 @@ mod cache;
 mod cdn;
 mod chaos;
 mod coded;
+mod compressed;
 mod cost;
 mod courtesy;
 mod damage;

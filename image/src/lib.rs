@@ -55,7 +55,7 @@ pub use layout::{ImagePiece, Layout, LayoutBuilder, LayoutError, SkeletonPart};
 pub use ops::{Found, MAX_LITERAL_BYTES, Op, OpDecoder, OpError, op_len, put_op};
 pub use split::{RawChunk, Splitter, StreamKind};
 pub use tree::{Archive, TreeEntry, TreeSink, TreeWalker};
-pub use walk::{Candidate, Cut, Ending, Entry, FileStart, Piece, WalkSink, Walker, is_xz, is_zstd};
+pub use walk::{Candidate, Cut, Ending, Entry, FileStart, Piece, WalkSink, Walker, is_xz, is_zstd, opaque_format};
 
 /// The version of the walking rules for an image without coded files. It is part of the image id.
 pub const WALK_VERSION: u32 = 1;

@@ -10,7 +10,7 @@ use crate::header::{BLOCK, Header, is_zero};
 use crate::level::{Level, Next, UNBOUNDED};
 
 use coded::Waiting;
-pub use coded::{Candidate, is_xz, is_zstd};
+pub use coded::{Candidate, is_xz, is_zstd, opaque_format};
 pub use ending::{Cut, Ending};
 use lost::Lost;
 pub use sink::{Entry, FileStart, Piece, WalkSink};

@@ -11,6 +11,7 @@ mod prove;
 pub(crate) mod stream;
 
 pub(crate) use aside::Aside;
+use guess::plain_beginning;
 pub(crate) use guess::{Guess, PREFIX_BYTES, guess};
 pub(crate) use plain_file::PlainFile;
 pub(crate) use points::{PointCollector, Unfolded};

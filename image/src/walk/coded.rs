@@ -4,7 +4,7 @@ use super::{WalkSink, Walker, top};
 use crate::header::BLOCK;
 use crate::level::{Level, Next, UNBOUNDED};
 
-/// A gzip file that may be coded, or a zstd one. FORMAT.md, section 2.3.
+/// A gzip file that may be coded, or a compressed file of another format. FORMAT.md, section 2.3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// Its bytes as its header declares them; `None`: all the rest of the image.
@@ -27,6 +27,34 @@ const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 const ZSTD_SKIPPABLE: &[u8] = &[0x2a, 0x4d, 0x18];
 /// An xz file's magic number. The same holds for it.
 const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
+
+/// What bzip2 files begin with, a digit from 1 to 9 behind it, then this of their first block, or that of an empty file's end.
+const BZIP2: &[u8] = b"BZh";
+const BZIP2_BLOCK: [&[u8]; 2] = [&[0x31, 0x41, 0x59, 0x26, 0x53, 0x59], &[0x17, 0x72, 0x45, 0x38, 0x50, 0x90]];
+/// Magic numbers of LZ4 frames: today's, and the one that kernels are compressed by.
+const LZ4: [&[u8]; 2] = [&[0x04, 0x22, 0x4d, 0x18], &[0x02, 0x21, 0x4c, 0x18]];
+/// Magic number and version of lzip files.
+const LZIP: &[u8] = b"LZIP\x01";
+
+/// The name of a compressed file's format, by its beginning, if it is one that is never coded.
+#[must_use]
+pub fn opaque_format(file: &[u8]) -> Option<&'static str> {
+    match file {
+        zstd if is_zstd(zstd) => Some("zstd"),
+        xz if is_xz(xz) => Some("xz"),
+        bzip2 if is_bzip2(bzip2) => Some("bzip2"),
+        lz4 if LZ4.iter().any(|magic| lz4.starts_with(magic)) => Some("lz4"),
+        lzip if lzip.starts_with(LZIP) => Some("lzip"),
+        _ => None,
+    }
+}
+
+fn is_bzip2(file: &[u8]) -> bool {
+    let level = file.strip_prefix(BZIP2).and_then(<[u8]>::split_first);
+    level.is_some_and(|(level, rest)| {
+        matches!(level, b'1'..=b'9') && BZIP2_BLOCK.iter().any(|magic| rest.starts_with(magic))
+    })
+}
 
 /// Whether a file begins as zstd files do.
 #[must_use]
@@ -98,7 +126,7 @@ impl Walker {
         let stops = self.finds_candidates
             && self.levels.len() == 1
             && is_large
-            && (block.starts_with(GZIP) || is_zstd(block) || is_xz(block));
+            && (block.starts_with(GZIP) || opaque_format(block).is_some());
         if stops {
             self.waiting = Some(Waiting { size });
         }

@@ -2,11 +2,16 @@
 
 use regrow_deflate::GzipReader;
 use regrow_deflate::encoders::recognise;
-use regrow_image::{BLOCK, Header, is_xz, is_zstd};
+use regrow_image::{BLOCK, Header, opaque_format};
 
-/// What is looked at: so many stored bytes at most, and so many plain ones.
+/// How many stored bytes are looked at, and how many plain ones at first.
 pub(crate) const PREFIX_BYTES: usize = 1 << 20;
-/// A gzip file of so many bytes is coded whatever it holds.
+/// A stream whose plain bytes begin with something very repetitive says little for long: more of them are looked at, as long as they
+/// take fewer stored bytes than this.
+const TELLING_BYTES: usize = 32 << 10;
+/// How many plain bytes are looked at in the end.
+const MAX_PLAIN_BYTES: usize = 16 << 20;
+/// A gzip file of at least this many bytes is coded whatever it holds.
 const LARGE_BYTES: u64 = 1 << 20;
 
 /// Why it is to be coded, or not.
@@ -14,33 +19,20 @@ const LARGE_BYTES: u64 = 1 << 20;
 pub(crate) enum Guess {
     /// A known encoder may have written the first member.
     Coded,
-    /// It looks like a layer, but who wrote it is not known.
+    /// It looks like a layer, but its encoder is not known.
     Unknown,
-    /// It is a zstd file, which nobody makes again.
-    Zstd,
-    /// It is an xz file, which nobody makes again.
-    Xz,
+    /// It is a file of another format, which is never made again.
+    Other(&'static str),
     /// It is of no interest, or no gzip file at all.
     Opaque,
 }
 
 /// `stored` is the file's beginning, of [`PREFIX_BYTES`] or all there is; `size` its size, as far as that is known.
 pub(crate) fn guess(stored: &[u8], size: u64) -> Guess {
-    if is_zstd(stored) {
-        return Guess::Zstd;
+    if let Some(format) = opaque_format(stored) {
+        return Guess::Other(format);
     }
-    if is_xz(stored) {
-        return Guess::Xz;
-    }
-    let (mut reader, mut plain, mut at) = (GzipReader::default(), Vec::new(), 0);
-    loop {
-        let most = PREFIX_BYTES - plain.len();
-        let Ok(step) = reader.push(&stored[at..], &mut plain, most) else { return Guess::Opaque };
-        at += step.taken;
-        if step.ended_member || plain.len() == PREFIX_BYTES || at == stored.len() {
-            break;
-        }
-    }
+    let Some((reader, plain)) = plain_beginning(stored) else { return Guess::Opaque };
     let is_tar = plain.first_chunk::<BLOCK>().is_some_and(|block| Header::parse(block).is_some());
     if plain.is_empty() || !is_tar && size < LARGE_BYTES {
         return Guess::Opaque;
@@ -53,4 +45,73 @@ pub(crate) fn guess(stored: &[u8], size: u64) -> Guess {
     // Plain bytes that were not asked for any more may have left stored ones that say nothing about those that were.
     let known = stored.get(stream).and_then(|stream| recognise(stream, &plain).next());
     if known.is_some() { Guess::Coded } else { Guess::Unknown }
+}
+
+/// The plain bytes that the first member of a gzip file begins with, as many as are looked at, and the reader behind them. `None` if
+/// the file is not sound.
+pub(super) fn plain_beginning(stored: &[u8]) -> Option<(GzipReader, Vec<u8>)> {
+    let (mut reader, mut plain, mut at, mut most) = (GzipReader::default(), Vec::new(), 0, PREFIX_BYTES);
+    loop {
+        let wanted = most - plain.len();
+        let step = reader.push(&stored[at..], &mut plain, wanted).ok()?;
+        at += step.taken;
+        if step.ended_member || at == stored.len() {
+            break;
+        }
+        if plain.len() == most {
+            if at >= TELLING_BYTES || most == MAX_PLAIN_BYTES {
+                break;
+            }
+            most += PREFIX_BYTES;
+        }
+    }
+    Some((reader, plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use regrow_deflate::GzipTrailer;
+    use regrow_deflate::encoders::{Encoder, KnownEncoder};
+
+    use super::*;
+
+    fn gzip(plain: &[u8], known: KnownEncoder) -> Vec<u8> {
+        let mut out = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
+        let (mut encoder, mut trailer) = (Encoder::new(known), GzipTrailer::default());
+        encoder.write(plain, &mut out);
+        encoder.finish(&mut out);
+        trailer.update(plain);
+        out.extend_from_slice(&trailer.finish());
+        out
+    }
+
+    /// Text of which no two MiB are alike.
+    fn text(bytes: usize) -> Vec<u8> {
+        let mut noise = vec![0; bytes];
+        blake3::Hasher::new().finalize_xof().fill(&mut noise);
+        noise.iter().map(|byte| b"etaoin shrdlucmf"[usize::from(byte & 15)]).collect()
+    }
+
+    #[test]
+    fn files_that_begin_with_something_repetitive() {
+        let page: Vec<u8> = text(8192);
+        let beginnings = [vec![0; 5 << 20], vec![0xff; 3 << 20], page.repeat(400)];
+        let known: Vec<KnownEncoder> = KnownEncoder::all().filter(|known| known.number() % 9 == 2).collect();
+        for (number, known) in known.into_iter().enumerate() {
+            let plain = [&beginnings[number % 3], text(1 << 20).as_slice()].concat();
+            let stored = gzip(&plain, known);
+            let (size, prefix) = (stored.len() as u64, &stored[..stored.len().min(PREFIX_BYTES)]);
+            assert_eq!(guess(prefix, size.max(LARGE_BYTES)), Guess::Coded, "{known}");
+        }
+    }
+
+    #[test]
+    fn no_more_is_looked_at_than_tells() {
+        let known = KnownEncoder::all().next().unwrap();
+        for (plain, most) in [(text(4 << 20), PREFIX_BYTES), (vec![0; 40 << 20], MAX_PLAIN_BYTES)] {
+            let stored = gzip(&plain, known);
+            let (_, looked_at) = plain_beginning(&stored[..stored.len().min(PREFIX_BYTES)]).unwrap();
+            assert_eq!(looked_at.len(), most);
+        }
+    }
 }

@@ -9,7 +9,7 @@ use regrow_deflate::{Differ, GzipMember, GzipReader, MAX_GZIP_FRINGE_BYTES};
 use regrow_index::{Coding, MemberCoding};
 
 use super::stream::StreamMaker;
-use super::{Aside, PREFIX_BYTES};
+use super::{Aside, PREFIX_BYTES, plain_beginning};
 use crate::LocalError;
 use crate::pool::{Pool, spawn_scoped};
 
@@ -17,8 +17,11 @@ use crate::pool::{Pool, spawn_scoped};
 const READ_BYTES: usize = 64 << 10;
 const PLAIN_BYTES: usize = 256 << 10;
 const PIECES_WAITING: usize = 4;
-/// Encoders that are tried on a member, at most. Those that agree for long do so because they are nearly the same.
+/// How many encoders are tried on a member that agree for long, at most. They do so because they are nearly the same.
 const MOST_TRIED: usize = 12;
+/// How many stored bytes make an agreement long. Other encoders are soon done with; there are no more of them than this in all.
+const LONG_BYTES: u64 = 2 << 20;
+const MOST_TRIED_IN_ALL: usize = 64;
 /// Corrections may be one part in so many of a stream, and so much of a file.
 const CORRECTIONS_SHARE: u64 = 20;
 const MAX_CORRECTIONS_BYTES: u64 = 4 << 20;
@@ -139,12 +142,15 @@ impl Member<'_> {
             return Ok(Some((last, Vec::new())));
         }
         let (stored, plain) = self.prefixes()?;
-        let mut best: Option<(u64, KnownEncoder)> = None;
-        for known in recognise(&stored, &plain).take(MOST_TRIED) {
-            match self.agreed(known, &[])? {
-                None => return Ok(Some((known, Vec::new()))),
-                Some(bytes) if best.is_none_or(|(most, _)| bytes > most) => best = Some((bytes, known)),
-                Some(_) => {}
+        let (mut best, mut long): (Option<(u64, KnownEncoder)>, _) = (None, 0);
+        for known in recognise(&stored, &plain).take(MOST_TRIED_IN_ALL) {
+            let Some(bytes) = self.agreed(known, &[])? else { return Ok(Some((known, Vec::new()))) };
+            if best.is_none_or(|(most, _)| bytes > most) {
+                best = Some((bytes, known));
+            }
+            long += usize::from(bytes >= LONG_BYTES);
+            if long == MOST_TRIED {
+                break;
             }
         }
         let Some((_, known)) = best else { return Ok(None) };
@@ -156,16 +162,14 @@ impl Member<'_> {
 
     /// The beginnings of the stream, and of what it holds.
     fn prefixes(&self) -> Result<(Vec<u8>, Vec<u8>), LocalError> {
-        let len = (self.member.stream.end - self.member.stream.start).min(PREFIX_BYTES as u64);
+        let header_bytes = self.member.header.len();
+        let start = self.member.stream.start - header_bytes as u64;
+        let len = (self.member.stream.end - start).min((header_bytes + PREFIX_BYTES) as u64);
         let mut stored = vec![0; len as usize];
-        let read = self.stored.read_at(self.member.stream.start, &mut stored);
+        let read = self.stored.read_at(start, &mut stored);
         stored.truncate(read.map_err(LocalError::io("temporary file"))?);
-        let mut plain = Vec::new();
-        self.plain(|piece| {
-            plain.extend_from_slice(&piece);
-            Ok(plain.len() < PREFIX_BYTES)
-        })?;
-        plain.truncate(PREFIX_BYTES);
+        let plain = plain_beginning(&stored).map(|(_, plain)| plain).unwrap_or_default();
+        stored.drain(..header_bytes.min(stored.len()));
         Ok((stored, plain))
     }
 

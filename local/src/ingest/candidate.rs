@@ -52,8 +52,9 @@ impl Ingest<'_, '_, '_> {
             (guess, _) => {
                 match guess {
                     Guess::Unknown => self.warn_opaque("gzip", start, size, "its encoder is not known"),
-                    Guess::Zstd => self.warn_opaque("zstd", start, size, "zstd is not made again"),
-                    Guess::Xz => self.warn_opaque("xz", start, size, "xz is not made again"),
+                    Guess::Other(format) => {
+                        self.warn_opaque(format, start, size, &format!("{format} is not made again"));
+                    }
                     Guess::Coded | Guess::Opaque => {}
                 }
                 self.hashing.splitter.decline();

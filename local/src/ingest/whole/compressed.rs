@@ -11,8 +11,7 @@ use crate::Missing;
 
 const OUT_BYTES: usize = 256 << 10;
 const GZIP: &[u8] = &[0x1f, 0x8b, 8];
-/// Magic numbers of zstd frames (RFC 8878) and of xz streams, and what an xz stream ends with (the .xz file format, section 2.1.2).
-const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+/// The magic number of xz streams, and what such a stream ends with (the .xz file format, section 2.1.2).
 const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
 const XZ_END: [u8; 2] = *b"YZ";
 
@@ -68,7 +67,7 @@ impl Compressed {
     pub(in crate::ingest) fn of(beginning: &[u8]) -> Option<Self> {
         let format = match beginning {
             gzip if gzip.starts_with(GZIP) => Format::Gzip(Box::new(GzipReader::without_members())),
-            zstd if zstd.starts_with(ZSTD) => Format::Zstd(Box::new(Decoder::new().ok()?), false),
+            zstd if regrow_image::is_zstd(zstd) => Format::Zstd(Box::new(Decoder::new().ok()?), false),
             xz if is_xz(xz) => Format::Xz([0; 2]),
             _ => return None,
         };
