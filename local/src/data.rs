@@ -103,7 +103,7 @@ fn stretches(file: &File, bytes: u64, behind: u64) -> Option<Vec<Range<u64>>> {
 
 /// Reads a file front to back; zeros stand for its holes, which are not read, where they are many.
 pub(crate) fn reader_over_holes(file: &File) -> Option<impl Read + '_> {
-    let metadata = file.metadata().ok().filter(|metadata| has_holes(metadata))?;
+    let metadata = file.metadata().ok().filter(has_holes)?;
     Some(HolesReader { file, bytes: metadata.len(), at: 0, data: 0..0 })
 }
 
