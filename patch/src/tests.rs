@@ -366,7 +366,7 @@ proptest! {
 /// A patch of version 1 is applied as it was when it was written, and written today it is the same.
 #[test]
 fn golden_patches_mean_what_they_meant() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/patch");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sync/tests/golden/v1/patch");
     let read = |name: &str| std::fs::read(golden.join(name)).unwrap();
     let pair = Pair::with_params(&read("old.tar"), &read("new.tar"), Params::default());
     let ids = [&pair.base, &pair.target].map(|image| image.seed().scan().image_id(Params::default()));

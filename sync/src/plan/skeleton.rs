@@ -49,8 +49,8 @@ pub(crate) fn assemble(
             chunks.try_for_each(|(chunk, range)| spool.write(stream.range(*chunk).start, &plain[range.clone()]))
         })
     };
-    let delivery = Delivery { fetcher, packs, stream: Arc::clone(&target.skeleton), sink };
-    counts.add(delivery.run(plan.chunks_in_frames())?);
+    let stream = Arc::clone(&target.skeleton);
+    counts.add(Delivery { fetcher, packs, stream, sink }.run(plan.chunks_in_frames())?);
     packs.drop_held();
     // The delivery is done, and with it all that shared the spool.
     Arc::try_unwrap(spool).map_err(|_| SyncError::Worker)
