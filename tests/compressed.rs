@@ -1,6 +1,6 @@
 //! Compressed files in images: those that begin with something that tells little, and those that are never seen through.
 
-use regrow_deflate::encode::{Known, ZlibFamily};
+use regrow_deflate::encoders::{KnownEncoder, ZlibFamily};
 
 use crate::environment::TestEnvironment;
 use crate::images::{GNU_GZIP, GO, PGZIP, Tree, add_file, end, gzip, noise};
@@ -9,7 +9,7 @@ use crate::report::number;
 /// A gzip layer whose first file is a database's, say: zeros, or a page again and again.
 #[test]
 fn layers_that_begin_with_something_repetitive_are_seen_through() {
-    let fast = Known::Zlib(ZlibFamily::Zlib { level: 1, memory: 8 });
+    let fast = KnownEncoder::Zlib(ZlibFamily::Zlib { level: 1, memory: 8 });
     let fillings = [vec![0; 8 << 20], vec![0xff; 3 << 20], noise("page", 8192).repeat(500), vec![0; 20 << 20]];
     for (filling, encoder) in fillings.iter().zip([GO, GNU_GZIP, PGZIP, fast]) {
         let mut layer = Vec::new();
