@@ -7,6 +7,7 @@
 
 mod cache;
 mod cdn;
+mod changed;
 mod chaos;
 mod coded;
 mod compressed;

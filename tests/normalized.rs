@@ -202,3 +202,21 @@ fn a_missing_folder_is_said_before_the_work() {
     }
     env.run_with_input("make --normalize none/image.rgx -", b"noise").failure(1, "none: there is no such folder");
 }
+
+/// Appends to the archive when a layer is named.
+struct Writer(std::path::PathBuf);
+
+impl regrow_sync::Progress for Writer {
+    fn warn(&self, _message: &str) {
+        crate::changed::append(&self.0);
+    }
+}
+
+#[test]
+fn an_archive_that_is_written_to_meanwhile_is_refused() {
+    let (env, plain) = (TestEnvironment::new(), layer());
+    let path = env.write("image", &archive(&zstd(&plain), &sha256(&plain), sha256, json!({})));
+    let mut file = std::fs::File::open(&path).unwrap();
+    let normalized = regrow_sync::normalize(&mut file, &path, &env.path("scratch"), &Writer(path.clone()));
+    assert!(matches!(normalized, Err(regrow_sync::LocalError::Changed { .. })));
+}

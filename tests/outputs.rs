@@ -6,6 +6,7 @@ mod in_place;
 mod links;
 mod part;
 mod room;
+mod terminal;
 mod wrong;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -183,7 +183,8 @@ fn archives_that_are_normalized() {
     let env = &published.env;
     env.write("empty", b"");
     env.run("make --normalize app.rgx empty").failure(3, "is empty");
-    env.run_with_input("make --normalize app.rgx -", b"").failure(3, "is empty");
+    env.run_with_input("make --normalize app.rgx -", b"").failure(3, "standard input: is empty");
+    env.run_with_input("make --normalize app.rgx -", b"no tar").failure(1, "standard input: no image archive");
     env.write("cut", &tar()[..30_000]);
     env.run("make --normalize app.rgx cut").failure(3, "ends within second");
     assert!(env.read("app.rgx") == published.index);

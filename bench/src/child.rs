@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             if let [old_index, old] = olds {
                 options.patch_from = vec![Location::parse(old_index)?];
                 options.old_files = vec![old.into()];
-                options.image_file = Some(image.into());
+                options.image_file = Some(std::fs::File::open(image)?);
             }
             let mut network = network()?;
             serde_json::to_string(&make(

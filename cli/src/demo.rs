@@ -125,7 +125,7 @@ fn publish(
     let options = MakeOptions {
         patch_from: old.iter().map(|(index, _)| Location::Path(site.join(index))).collect(),
         old_files: old.iter().map(|(_, file)| file.to_path_buf()).collect(),
-        image_file: Some(image.to_owned()),
+        image_file: Some(file.try_clone().map_err(open)?),
         scratch: site.to_owned(),
         ..MakeOptions::new(site.join("store"), site.join(index))
     };

@@ -32,7 +32,7 @@ pub use pool::{Ordered, Pending, Pool, check_threads, spawn_scoped};
 pub use progress::{NoProgress, Progress, Stage, check_time};
 pub use recipe::Recipe;
 pub use scan::{Scan, segments, unfolding_rules};
-pub use scratch::{ScratchFolder, scratch_file, sweep};
+pub use scratch::{ScratchFolder, sweep};
 pub use seed::{
     FileSeed, FolderSeed, GuessedFiles, PatchSeed, PatchSeedBuilder, Seed, SeedContext, Seeds, first_with_id,
     sorted_by_id,

@@ -11,37 +11,52 @@ use std::fs::File;
 use std::io::{BufWriter, Seek, Write};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
-
 use crate::pool::Pool;
-use crate::scratch::scratch_file;
-use crate::{LocalError, Progress};
+use crate::{LocalError, Progress, WatchedFile};
 
 use archive::Archive;
 use layers::Replaced;
 
 /// What was changed.
 pub struct Normalized {
-    /// The archive, with layers as plain tars.
-    pub file: NamedTempFile,
+    /// The archive, with layers as plain tars; a file without a name, at its start.
+    pub file: File,
     /// Layers that are uncompressed now.
     pub layers: u64,
 }
 
-/// Writes the archive at `path` again, in a file in `scratch`; `None` where no layer has to be changed.
+/// Writes the archive in a file again, in another one in `scratch`; `None` where no layer has to be changed. `name` is for errors.
 ///
 /// # Errors
-/// [`LocalError::NoArchive`] and [`LocalError::Usage`] for what is no image archive; [`LocalError::Io`].
-pub fn normalize(path: &Path, scratch: &Path, progress: &dyn Progress) -> Result<Option<Normalized>, LocalError> {
-    let mut file = File::open(path).map_err(LocalError::io(path))?;
-    let archive = Archive::read(&mut file, path)?;
+/// [`LocalError::NoArchive`] and [`LocalError::Usage`] for what is no image archive; [`LocalError::Changed`] if somebody writes to
+/// it; [`LocalError::Io`].
+pub fn normalize(
+    file: &mut File,
+    name: &Path,
+    scratch: &Path,
+    progress: &dyn Progress,
+) -> Result<Option<Normalized>, LocalError> {
+    let watched = WatchedFile::new(file.try_clone().map_err(LocalError::io(name))?);
+    let normalized = write_again(file, name, scratch, progress);
+    // A file that was written to explains every other error.
+    watched.check_unchanged(name)?;
+    normalized
+}
+
+fn write_again(
+    file: &mut File,
+    path: &Path,
+    scratch: &Path,
+    progress: &dyn Progress,
+) -> Result<Option<Normalized>, LocalError> {
+    let archive = Archive::read(file, path)?;
     let pool = Pool::new();
-    let mut images = manifests::Images::find(&archive, &mut file)?;
+    let mut images = manifests::Images::find(&archive, file)?;
     let mut replaced = Vec::new();
     for layer in images.layers() {
         let Some(entry) = archive.entry(&layer.name) else { continue };
-        if layers::is_to_change(&mut file, entry, scratch, &pool)? {
-            match Replaced::of(&mut file, entry, &layer, scratch)? {
+        if layers::is_to_change(file, entry, scratch, &pool)? {
+            match Replaced::of(file, entry, &layer, scratch)? {
                 Some(layer) => {
                     progress.warn(&format!("{}: {} is stored uncompressed", path.display(), layer.old_name));
                     replaced.push(layer);
@@ -58,9 +73,9 @@ pub fn normalize(path: &Path, scratch: &Path, progress: &dyn Progress) -> Result
         return Ok(None);
     }
     let changed = images.rewrite(&replaced, path)?;
-    let out = scratch_file(scratch).map_err(LocalError::io(scratch))?;
+    let out = tempfile::tempfile_in(scratch).map_err(LocalError::io(scratch))?;
     let mut writer = BufWriter::with_capacity(1 << 20, out);
-    archive.write(&mut file, &replaced, &changed, &mut writer).map_err(LocalError::io(scratch))?;
+    archive.write(file, &replaced, &changed, &mut writer).map_err(LocalError::io(scratch))?;
     writer.flush().map_err(LocalError::io(scratch))?;
     let mut out = writer.into_inner().map_err(|error| LocalError::io(scratch)(error.into_error()))?;
     out.rewind().map_err(LocalError::io(scratch))?;

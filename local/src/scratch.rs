@@ -1,5 +1,6 @@
-//! Temporary files and folders that need a name, because they are opened again by it. A run that is killed leaves them; their names say
-//! that they are regrow's, and their locks that nobody uses them, so the next run removes them.
+//! Temporary folders, for images that are opened again by their names; all else lies in files without one. A run that is killed leaves
+//! them. Their names say that they are regrow's, and their locks that nobody uses them, so the next run removes them, and files that earlier
+//! versions left.
 
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
@@ -7,7 +8,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use tempfile::{Builder, NamedTempFile, TempDir};
+use tempfile::{Builder, TempDir};
 
 use regrow_paths::{Access, Found, Place};
 
@@ -16,22 +17,6 @@ const PREFIX: &str = "regrow-tmp-";
 const RANDOM_CHARS: usize = 6;
 /// How often a name is tried again when another run removes it before it is locked.
 const TRIES: u32 = 16;
-
-/// A file for this user alone, removed when dropped. What killed runs left there goes first.
-///
-/// # Errors
-/// Those of making it.
-pub fn scratch_file(folder: &Path) -> io::Result<NamedTempFile> {
-    sweep(folder);
-    for _ in 0..TRIES {
-        let file = Builder::new().prefix(PREFIX).rand_bytes(RANDOM_CHARS).tempfile_in(folder)?;
-        lock(file.as_file());
-        if file.path().exists() {
-            return Ok(file);
-        }
-    }
-    Err(io::ErrorKind::ResourceBusy.into())
-}
 
 /// A folder for this user alone, removed when dropped with all that is in it.
 pub struct ScratchFolder {
@@ -120,7 +105,9 @@ mod tests {
     fn what_killed_runs_left_is_removed() {
         let above = tempfile::tempdir().unwrap();
         let path = |name: &str| above.path().join(name);
-        let (file, folder) = (scratch_file(above.path()).unwrap(), ScratchFolder::new(above.path()).unwrap());
+        let folder = ScratchFolder::new(above.path()).unwrap();
+        let file = Builder::new().prefix(PREFIX).tempfile_in(above.path()).unwrap();
+        lock(file.as_file());
         std::fs::write(folder.path().join("image"), b"image").unwrap();
         std::fs::write(path("regrow-tmp-notours"), b"").unwrap();
         std::fs::write(path("thesis"), b"").unwrap();

@@ -1,13 +1,14 @@
 //! An image file that patches are made between: its two streams at random, and its files.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use regrow_chunker::{ChunkId, Params, Record};
 use regrow_image::{Op, StreamKind, TreeEntry, TreeWalker};
-use regrow_local::{FileSeed, LocalError, Recipe, SeedContext};
+use regrow_local::{FileSeed, LocalError, Recipe, SeedContext, WatchedFile};
 
 use crate::names::FileName;
 
@@ -18,6 +19,8 @@ const READ_BYTES: u64 = 1 << 20;
 pub struct PatchImage {
     seed: FileSeed,
     files: Vec<ImageFile>,
+    /// The file that it was read from, if that is another one's, and its name.
+    watched: Option<(WatchedFile<File>, PathBuf)>,
 }
 
 /// One contents operation of the layout. Its number is its place in [`PatchImage::files`].
@@ -37,18 +40,31 @@ impl ImageFile {
 }
 
 impl PatchImage {
-    /// Opens an image; reads it through unless the catalog knows it. What gzip files in it hold goes into a file in `scratch`.
-    pub fn open(path: &Path, context: &SeedContext<'_>, scratch: &Path) -> Result<Self, LocalError> {
-        let seed = FileSeed::open(path, context)?.unfolded(scratch)?;
-        Self::of_seed(seed, path)
+    /// Takes an image's file, at its start; reads it through unless the catalog knows it. What gzip files in it hold goes into a file in
+    /// `scratch`.
+    pub fn open(file: File, path: &Path, context: &SeedContext<'_>, scratch: &Path) -> Result<Self, LocalError> {
+        let watched = WatchedFile::new(file.try_clone().map_err(LocalError::io(path))?);
+        let image = FileSeed::of_file(file, path, context)
+            .and_then(|seed| seed.unfolded(scratch))
+            .and_then(|seed| Self::of_seed(seed, path));
+        watched.check_unchanged(path)?;
+        Ok(Self { watched: Some((watched, path.to_owned())), ..image? })
     }
 
     /// An image that is open already.
     pub fn of_seed(seed: FileSeed, path: &Path) -> Result<Self, LocalError> {
-        let mut image = Self { seed, files: Vec::new() };
+        let mut image = Self { seed, files: Vec::new(), watched: None };
         let entries = image.entries().map_err(LocalError::io(path))?;
         image.files = files(image.seed.scan().layout.ops(), &entries);
         Ok(image)
+    }
+
+    /// Checks that nobody has written to the file since it was opened.
+    ///
+    /// # Errors
+    /// [`LocalError::Changed`].
+    pub fn check_unchanged(&self) -> Result<(), LocalError> {
+        self.watched.as_ref().map_or(Ok(()), |(file, name)| file.check_unchanged(name))
     }
 
     /// BLAKE3 of the image.

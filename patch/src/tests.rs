@@ -88,7 +88,7 @@ impl Pair {
             let (catalog, progress, on_scan) = (None, &NoProgress, &|| {});
             let context =
                 SeedContext { params, pool: &pool, catalog, progress, scratch: folder.path(), unfolds: true, on_scan };
-            Arc::new(PatchImage::open(&path, &context, Path::new("/tmp")).unwrap())
+            Arc::new(PatchImage::open(std::fs::File::open(&path).unwrap(), &path, &context, Path::new("/tmp")).unwrap())
         };
         let (base, target) = (open("base", base), open("target", target));
         Self { folder, pool, base, target }

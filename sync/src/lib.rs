@@ -25,7 +25,7 @@ pub use regrow_store::{Addressing, BucketCredentials, BucketOptions, Deadline, H
 
 /// Images on this machine, for flows that have nothing to do with a store.
 pub use regrow_local::{
-    LocalError, Missing, NoProgress, Normalized, Progress, Stage, WatchedFile, check_threads, normalize, scratch_file,
+    LocalError, Missing, NoProgress, Normalized, Progress, Stage, WatchedFile, check_threads, normalize,
 };
 
 /// How much is done to make a patch small.

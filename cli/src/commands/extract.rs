@@ -1,5 +1,6 @@
 //! `regrow extract`.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
@@ -36,7 +37,8 @@ pub(crate) struct ExtractArgs {
     /// Write over an existing file or block device, without a copy beside it
     #[arg(long)]
     pub(crate) in_place: bool,
-    /// Write over a device that is mounted or in use (with --in-place), and over a file even if the image is empty
+    /// Write over a device that is mounted or in use (with --in-place), over a file even if the image is empty, and to a
+    /// terminal
     #[arg(long)]
     pub(crate) force: bool,
     /// Say what would be fetched and from where; read only the index and the packs' tables
@@ -104,6 +106,9 @@ fn output(args: &ExtractArgs) -> Result<Output, Failure> {
         (true, false) if args.json && !args.dry_run => {
             Err(usage("--json and the image cannot both go to standard output"))
         }
+        (true, false) if !args.dry_run && !args.force && std::io::stdout().is_terminal() => Err(usage(
+            "standard output is a terminal; redirect it, name a file, or give --force to see the image's bytes",
+        )),
         (true, false) => Ok(Output::Pipe(Box::new(std::io::stdout()))),
         (false, true) => Ok(Output::InPlace(args.output.clone())),
         (false, false) => Ok(Output::File(args.output.clone())),

@@ -1,6 +1,7 @@
 //! `regrow make`.
 
 use std::fs::File;
+use std::io::Seek;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -91,45 +92,49 @@ pub(crate) fn run(args: MakeArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let named = Named { indexes: &[&args.like, &args.patch_from], stores: &[] };
     let mut network = common::network(&args.network, named, deadline)?;
     options.check(&args.image)?;
-    let kept = keep_input(&args)?;
-    let image = kept.as_ref().map_or(&*args.image, |kept| kept.path());
-    let normalized = if args.normalize { normalize(image, &std::env::temp_dir(), &bars)? } else { None };
-    let image = normalized.as_ref().map_or(image, |normalized| normalized.file.path());
-    let report = if image == Path::new("-") {
-        let (mut input, name) = (WatchedFile::new(std::io::stdin().lock()), Path::new("standard input"));
-        make(&mut input, name, None, &options, &mut network, &bars)?
-    } else {
-        let open = |error| Failure::new(Code::General, format!("{}: {error}", args.image.display()));
-        let file = File::open(image).map_err(open)?;
-        if file.metadata().map_err(open)?.is_dir() {
-            return Err(open(std::io::ErrorKind::IsADirectory.into()));
+    let (name, mut file) = open_image(&args)?;
+    if args.normalize
+        && let Some(file) = &mut file
+    {
+        if let Some(normalized) = normalize(file, name, &options.scratch, &bars)? {
+            *file = normalized.file;
         }
+        file.rewind().map_err(SyncError::io(name))?;
+    }
+    let report = if let Some(file) = file {
+        options.image_file = Some(file.try_clone().map_err(SyncError::io(name))?);
         let mut file = WatchedFile::new(file);
-        options.image_file = Some(image.to_owned());
-        let total = file.size();
-        make(
-            &mut file,
-            if kept.is_some() { Path::new("standard input") } else { image },
-            total.filter(|&total| total > 0),
-            &options,
-            &mut network,
-            &bars,
-        )?
+        let total = file.size().filter(|&total| total > 0);
+        make(&mut file, name, total, &options, &mut network, &bars)?
+    } else {
+        make(&mut WatchedFile::new(std::io::stdin().lock()), name, None, &options, &mut network, &bars)?
     };
     Reporter { verbosity, json: args.json }.print(&report, &summary(&options.index, &report), To::Summary)
 }
 
-/// Keeps standard input in a temporary file, if it must be read more than once.
-fn keep_input(args: &MakeArgs) -> Result<Option<tempfile::NamedTempFile>, Failure> {
-    let is_read_twice = args.normalize || !args.patch_from.is_empty();
-    if !is_read_twice || args.image != Path::new("-") {
-        return Ok(None);
+/// Opens the image: its name for people, and its file, unless it is standard input that is read only once.
+fn open_image(args: &MakeArgs) -> Result<(&Path, Option<File>), Failure> {
+    if args.image != Path::new("-") {
+        let name = args.image.as_path();
+        let open = |error| Failure::new(Code::General, format!("{}: {error}", name.display()));
+        let file = File::open(name).map_err(open)?;
+        if file.metadata().map_err(open)?.is_dir() {
+            return Err(open(std::io::ErrorKind::IsADirectory.into()));
+        }
+        return Ok((name, Some(file)));
     }
+    let name = Path::new("standard input");
+    let is_read_twice = args.normalize || !args.patch_from.is_empty();
+    Ok((name, if is_read_twice { Some(keep_input(name)?) } else { None }))
+}
+
+/// Keeps standard input in a file without a name.
+fn keep_input(name: &Path) -> Result<File, Failure> {
     let folder = std::env::temp_dir();
-    let mut file = regrow_sync::scratch_file(&folder).map_err(SyncError::io(&folder))?;
-    let mut input = WatchedFile::new(std::io::stdin().lock());
-    input.copy_to(&mut file, Path::new("standard input"), &folder)?;
-    Ok(Some(file))
+    let mut file = tempfile::tempfile_in(&folder).map_err(SyncError::io(&folder))?;
+    WatchedFile::new(std::io::stdin().lock()).copy_to(&mut file, name, &folder)?;
+    file.rewind().map_err(SyncError::io(&folder))?;
+    Ok(file)
 }
 
 fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {

@@ -63,6 +63,11 @@ const STREAMS: [StreamKind; 2] = [StreamKind::Skeleton, StreamKind::Contents];
 impl FileSeed {
     /// Opens and, unless the catalog knows it, reads a file.
     pub fn open(path: &Path, context: &SeedContext<'_>) -> Result<Self, LocalError> {
+        Self::of_file(Self::open_file(path)?, path, context)
+    }
+
+    /// Opens what can be read at random.
+    pub fn open_file(path: &Path) -> Result<File, LocalError> {
         // Not waiting for a pipe's other end, should the path lead to one by now.
         let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
         let file =
@@ -71,11 +76,11 @@ impl FileSeed {
         if !(kind.is_file() || kind.is_block_device()) {
             return Err(LocalError::Usage(format!("{}: is neither a file nor a block device", path.display())));
         }
-        Self::of_file(file, path, context)
+        Ok(file)
     }
 
-    /// The same for a file that is open already; `path` is its name in the catalog and for people.
-    pub(crate) fn of_file(mut file: File, path: &Path, context: &SeedContext<'_>) -> Result<Self, LocalError> {
+    /// The same as [`Self::open`] for a file that is open already; `path` is its name in the catalog and for people.
+    pub fn of_file(mut file: File, path: &Path, context: &SeedContext<'_>) -> Result<Self, LocalError> {
         let kind = file.metadata().map_err(LocalError::io(path))?.file_type();
         let state = state_of(&file);
         let SeedContext { params, pool, catalog, progress, unfolds, on_scan, .. } = *context;

@@ -10,7 +10,7 @@ use regrow_patch::{Between, ChunkCost, PatchCosts, PatchLevel};
 use regrow_store::{Span, StoreError, patch_name};
 use serde::Serialize;
 
-use super::patch::local::Locals;
+use super::patch::local::{Given, Locals};
 use crate::plan::inspect::{Inspection, UpdateCost};
 use crate::plan::tree::{ArchiveNumbers, Reading, archive_of, path_of};
 use crate::{Location, Network, Progress, SyncError};
@@ -180,8 +180,9 @@ fn make_patch(
 ) -> Result<PatchCosts, SyncError> {
     let scratch = ScratchFolder::new(&options.scratch).map_err(SyncError::io(&options.scratch))?;
     let local = Locals { stores: &options.stores, catalog: None, scratch: scratch.path(), pool, progress };
-    let (base, target) =
-        local.open_both((&options.old, old, &options.old_files), (&options.new, new, &options.new_files), network)?;
+    let given = |paths| Vec::from_iter(<[PathBuf]>::iter(paths).map(|path| Given::Path(path)));
+    let (old_files, new_files) = (given(&options.old_files), given(&options.new_files));
+    let (base, target) = local.open_both((&options.old, old, &old_files), (&options.new, new, &new_files), network)?;
     Ok(PatchCosts::of(&Between {
         base: &base,
         target: &target,

@@ -11,6 +11,7 @@ pub(crate) mod upload;
 mod whole;
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -58,8 +59,8 @@ pub struct MakeOptions {
     pub catalog: Option<Catalog>,
     /// Indexes of images that machines may have: a patch from each is made.
     pub patch_from: Vec<Location>,
-    /// The image again, as a file: patches need to read it at random.
-    pub image_file: Option<PathBuf>,
+    /// The image again, if it is a file: patches need to read it at random.
+    pub image_file: Option<File>,
     /// Local files that may be the images of `patch_from`; of none given they are read from the store.
     pub old_files: Vec<PathBuf>,
     /// How much is done to make patches small, 1 to 9.
@@ -220,7 +221,7 @@ pub fn make(
         let source = IndexError::Malformed("the skeleton has more operations than readers take");
         return Err(SyncError::Index { location: options.index.to_string(), source });
     }
-    let patches = patches::make(options, &bases, &mut index, network, progress)?;
+    let patches = patches::make((options, input_name), &bases, &mut index, network, progress)?;
     let index_bytes = destination.publish(&index, &reliance, &archived, options, network)?;
     Ok(MakeReport {
         image_bytes: index.image_bytes,

@@ -19,7 +19,7 @@ use crate::place::network::Opening;
 use crate::plan::inspect::UpdateCost;
 use crate::plan::tree::Reading;
 use crate::{Location, Network, Progress, SyncError};
-use local::Locals;
+use local::{Given, Locals};
 
 /// How often an announcement is tried.
 const ANNOUNCEMENTS: usize = 5;
@@ -110,7 +110,8 @@ pub fn patch(options: &PatchOptions, network: &mut Network, progress: &dyn Progr
     let (old, new) = (network.load_index(&options.old)?, network.load_index(&options.new)?);
     let store = store_of(options, &new)?;
     let catalog = options.catalog.as_ref();
-    let publication = Publication { options, catalog, old: &old, new: &new, store: &store };
+    let new_file = options.new_file.as_deref().map(Given::Path);
+    let publication = Publication { options, catalog, new_file, old: &old, new: &new, store: &store };
     let mut report = publish(&publication, network, progress)?;
     if options.announce {
         report.announced = announce(options, (&old.image_id(), &new.image_id()), network, progress)?;
@@ -125,6 +126,8 @@ pub(crate) struct Publication<'a> {
     pub(crate) options: &'a PatchOptions,
     /// Instead of that of the options.
     pub(crate) catalog: Option<&'a Catalog>,
+    /// The same.
+    pub(crate) new_file: Option<Given<'a>>,
     pub(crate) old: &'a Index,
     pub(crate) new: &'a Index,
     pub(crate) store: &'a Location,
@@ -180,9 +183,10 @@ pub(crate) fn publish(
     let stores = [(*store).clone()];
     let catalog = publication.catalog;
     let local = Locals { stores: &stores, catalog, scratch: scratch.path(), pool: &pool, progress };
+    let old_files: Vec<Given<'_>> = options.old_files.iter().map(|path| Given::Path(path)).collect();
     let (old_image, new_image) = local.open_both(
-        (&options.old, old, &options.old_files),
-        (&options.new, new, options.new_file.as_slice()),
+        (&options.old, old, &old_files),
+        (&options.new, new, publication.new_file.as_slice()),
         network,
     )?;
     let chunk_cost = chunk_cost(publication, &old_image, &pool, network, progress)?;
@@ -197,8 +201,11 @@ pub(crate) fn publish(
         scratch: scratch.path(),
         progress,
     };
-    let written = write(&between, file.as_file_mut(), &mut |_, _, _| ())?;
-    check(&between, file.as_file_mut())?;
+    let written = write(&between, file.as_file_mut(), &mut |_, _, _| ());
+    let checked = written.and_then(|written| check(&between, file.as_file_mut()).map(|()| written));
+    // A file that was written to explains every other error.
+    [&old_image, &new_image].into_iter().try_for_each(|image| image.check_unchanged())?;
+    let written = checked?;
     report.bytes = written.header.patch_bytes;
     report.bytes_chunks = chunk_cost.bytes;
     (report.members, report.bytes_members) = (written.members, u64::from(written.header.lists_stored));

@@ -1,30 +1,30 @@
 //! A whole patch from a store, for who copies or checks it.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
 use futures::stream::StreamExt;
 use regrow_chunker::ChunkId;
 use regrow_patch::open;
-use regrow_store::{ReadStore, Span, StoreError, patch_name, temporary_file};
-use tempfile::NamedTempFile;
+use regrow_store::{ReadStore, Span, StoreError, patch_name};
 
 use crate::SyncError;
 
-/// The patch from one image to another in a file in `folder`, its checksum checked, and whether it is what its name says.
+/// Writes the patch from one image to another into an empty file in `folder`; its checksum is checked, and whether it is what its
+/// name says.
 pub(crate) async fn fetch_whole(
     (base, target): (&ChunkId, &ChunkId),
     store: &dyn ReadStore,
-    folder: &Path,
-) -> Result<NamedTempFile, SyncError> {
+    (file, folder): (&mut File, &Path),
+) -> Result<(), SyncError> {
     let (name, io) = (patch_name(base, target), || SyncError::io(folder));
     let mut body = store.get(&name, Span::Whole).await?.body;
-    let mut file = temporary_file(folder, "patch-").map_err(io())?;
     while let Some(piece) = body.next().await {
         file.write_all(&piece?).map_err(io())?;
     }
-    let reason = match open(file.as_file_mut()) {
-        Ok(header) if (&header.base, &header.target) == (base, target) => return Ok(file),
+    let reason = match open(file) {
+        Ok(header) if (&header.base, &header.target) == (base, target) => return Ok(()),
         Ok(_) => "it is a patch between other images".to_owned(),
         Err(error) => error.to_string(),
     };

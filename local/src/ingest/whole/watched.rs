@@ -56,7 +56,7 @@ impl State {
     }
 }
 
-impl<F: Read + AsFd> WatchedFile<F> {
+impl<F: AsFd> WatchedFile<F> {
     /// Watches from here on.
     pub fn new(file: F) -> Self {
         let before = State::of(&file);
@@ -68,6 +68,22 @@ impl<F: Read + AsFd> WatchedFile<F> {
         self.before.map(|state| state.size)
     }
 
+    /// Looks at the file again, for a caller that reads it in other ways. `name` is for the error.
+    ///
+    /// # Errors
+    /// [`LocalError::Changed`] if it was written to.
+    pub fn check_unchanged(&self, name: &Path) -> Result<(), LocalError> {
+        self.check().map_err(|_| LocalError::Changed { path: name.to_owned() })
+    }
+
+    fn check(&self) -> io::Result<()> {
+        let Some(before) = self.before else { return Ok(()) };
+        let is_kept = State::of(&self.file).is_some_and(|after| before.is_kept_in(&after));
+        if is_kept { Ok(()) } else { Err(io::Error::other(Change)) }
+    }
+}
+
+impl<F: Read + AsFd> WatchedFile<F> {
     /// Copies all of it to `out`. The names are for errors: the file's own, and where `out` lies.
     ///
     /// # Errors
@@ -82,12 +98,6 @@ impl<F: Read + AsFd> WatchedFile<F> {
                 Err(error) => return Err(error_of(error, name, self.read)),
             }
         }
-    }
-
-    fn check(&self) -> io::Result<()> {
-        let Some(before) = self.before else { return Ok(()) };
-        let is_kept = State::of(&self.file).is_some_and(|after| before.is_kept_in(&after));
-        if is_kept { Ok(()) } else { Err(io::Error::other(Change)) }
     }
 }
 

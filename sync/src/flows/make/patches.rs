@@ -1,9 +1,12 @@
 //! Patches to a new image from those that machines may have, before its index is published.
 
+use std::path::Path;
+
 use regrow_index::{Index, MAX_PATCH_BASES};
 use regrow_store::StoreError;
 
 use super::MakeOptions;
+use crate::flows::patch::local::Given;
 use crate::flows::patch::{PatchOptions, PatchReport, Publication, publish};
 use crate::{Location, Network, Progress, SyncError};
 
@@ -35,9 +38,9 @@ pub(super) fn bases(
     Ok(bases)
 }
 
-/// Makes a patch from each base, and names them in the index.
+/// Makes a patch from each base, and names them in the index. The image's name is for errors.
 pub(super) fn make(
-    options: &MakeOptions,
+    (options, image_name): (&MakeOptions, &Path),
     bases: &[PatchBase],
     index: &mut Index,
     network: &mut Network,
@@ -52,7 +55,6 @@ pub(super) fn make(
         let patch = PatchOptions {
             store: Some(options.store.clone()),
             old_files: options.old_files.clone(),
-            new_file: options.image_file.clone(),
             level: options.patch_level,
             scratch: options.scratch.clone(),
             ..PatchOptions::new(base.location.clone(), options.index.clone())
@@ -60,6 +62,7 @@ pub(super) fn make(
         let publication = Publication {
             options: &patch,
             catalog: options.catalog.as_ref(),
+            new_file: options.image_file.as_ref().map(|file| Given::Open(file, image_name)),
             old: &base.index,
             new: index,
             store: &options.store,

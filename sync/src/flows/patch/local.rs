@@ -1,12 +1,13 @@
 //! Images as local files: given ones, or put together from a store.
 
 use std::fs::File;
+use std::io::Seek;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use regrow_catalog::Catalog;
 use regrow_index::Index;
-use regrow_local::{FileSeed, Pool, SeedContext};
+use regrow_local::{FileSeed, LocalError, Pool, SeedContext};
 use regrow_patch::PatchImage;
 
 use crate::flows::extract::extract_plain;
@@ -24,7 +25,40 @@ pub(crate) struct Locals<'a> {
 }
 
 /// An image: where its index is, the index, and files of which one is the image; none: it is read from the store.
-pub(crate) type Described<'a> = (&'a Location, &'a Index, &'a [PathBuf]);
+pub(crate) type Described<'a> = (&'a Location, &'a Index, &'a [Given<'a>]);
+
+/// A file that may be an image.
+#[derive(Clone, Copy)]
+pub(crate) enum Given<'a> {
+    Path(&'a Path),
+    /// The image that was just published from this file; its name is for errors.
+    Open(&'a File, &'a Path),
+}
+
+impl Given<'_> {
+    fn name(&self) -> &Path {
+        match self {
+            Self::Path(name) | Self::Open(_, name) => name,
+        }
+    }
+
+    fn open(&self) -> Result<File, SyncError> {
+        match self {
+            Self::Path(path) => Ok(FileSeed::open_file(path)?),
+            Self::Open(file, name) => {
+                file.try_clone().and_then(|mut file| file.rewind().map(|()| file)).map_err(SyncError::io(*name))
+            }
+        }
+    }
+
+    /// The path, for a caller that opens the file again.
+    fn path(&self) -> Option<PathBuf> {
+        match self {
+            Self::Path(path) => Some(path.to_path_buf()),
+            Self::Open(..) => None,
+        }
+    }
+}
 
 impl Locals<'_> {
     /// Opens two images; the second is put together from the first, where that has what it needs.
@@ -54,18 +88,23 @@ impl Locals<'_> {
         let (pool, progress, on_scan) = (self.pool, self.progress, &|| ());
         let (params, unfolds, scratch) = (index.params, !index.codings.is_empty(), self.scratch);
         let context = SeedContext { params, pool, catalog, progress, scratch, unfolds, on_scan };
-        for path in given.iter().chain(&fetched) {
-            let image = Arc::new(PatchImage::open(path, &context, self.scratch)?);
+        let fetched = fetched.as_deref().map(Given::Path);
+        for file in given.iter().chain(&fetched) {
+            let image = Arc::new(PatchImage::open(file.open()?, file.name(), &context, self.scratch)?);
             if image.digest() != index.image_digest {
+                image.check_unchanged()?;
+                if let Given::Open(_, name) = file {
+                    return Err(LocalError::Changed { path: name.to_path_buf() }.into());
+                }
                 continue;
             }
             // What a scan takes for coded need not be what the image's maker could make again.
             if image.id(index.params) != index.image_id() {
                 return Ok((None, self.fetch_plain(location, index, network)?));
             }
-            return Ok((Some(path.clone()), image));
+            return Ok((file.path(), image));
         }
-        let names: Vec<String> = given.iter().map(|path| path.display().to_string()).collect();
+        let names: Vec<String> = given.iter().map(|file| file.name().display().to_string()).collect();
         Err(SyncError::Usage(format!("{}: not the image that {location} describes", names.join(", "))))
     }
 

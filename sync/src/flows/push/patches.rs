@@ -43,7 +43,11 @@ async fn copy_patch(
     for store in &source.stores {
         let copied = match to.copy_from(&**store, name, ObjectKind::Immutable).await {
             Ok(true) => Ok(None),
-            Ok(false) => fetch_whole(ids, &**store, to.staging()).await.map(Some),
+            Ok(false) => {
+                let mut file = to.stage("patch-").map_err(SyncError::io(to.staging()))?;
+                let to_file = (file.as_file_mut(), to.staging());
+                fetch_whole(ids, &**store, to_file).await.map(|()| Some(file))
+            }
             Err(error) => Err(error.into()),
         };
         match copied {

@@ -45,7 +45,8 @@ pub(super) fn verify(
     report: &mut StoreVerifyReport,
 ) -> Result<(), SyncError> {
     for (base, target) in patches {
-        match network.block_on(fetch_whole((base, target), store, scratch)) {
+        let mut file = tempfile::tempfile_in(scratch).map_err(SyncError::io(scratch))?;
+        match network.block_on(fetch_whole((base, target), store, (&mut file, scratch))) {
             Ok(_) => report.patches += 1,
             Err(SyncError::Store(error)) if error.is_not_found() => {}
             Err(SyncError::Store(error @ StoreError::Damaged { .. })) => {
