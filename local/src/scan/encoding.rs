@@ -7,9 +7,9 @@ use super::{Gap, Scan};
 use crate::coded::Unfolded;
 
 impl Scan {
-    /// For the catalog: digest, records of both streams, gaps, coded files, operations, then what is
+    /// The bytes for the catalog: digest, records of both streams, gaps, coded files, operations, then what is
     /// found behind lost headers.
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
         let mut out = self.digest.to_vec();
         for records in [&self.skeleton, &self.contents] {
             put_records(&mut out, records.len(), records.iter());
