@@ -7,43 +7,52 @@ use crate::images::{Tree, noise};
 use crate::report::number;
 use crate::server::Server;
 
-/// Files of 32 KiB; those that `changed` chooses by their numbers are of another `version`.
-fn image(version: &str, changed: impl Fn(usize) -> bool) -> Vec<u8> {
+/// Files of 32 KiB, of bytes under a mask; those that `changed` chooses by their numbers are of another `version`.
+fn image(version: &str, mask: u8, changed: impl Fn(usize) -> bool) -> Vec<u8> {
     let file = |number: usize| {
         let path = format!("usr/lib/file-{number:03}.so");
         let version = if changed(number) { version } else { "first" };
-        let bytes = noise(&format!("{path} {version}"), 32 << 10);
+        let mut bytes = noise(&format!("{path} {version}"), 32 << 10);
+        bytes.iter_mut().for_each(|byte| *byte &= mask);
         (path, bytes)
     };
     Tree((0..240).map(file).collect()).tar(1_700_000_000)
 }
 
 /// Of one frame of 1 MiB little is left, of another most.
-fn updated() -> Vec<u8> {
-    image("second", |number| (33..63).contains(&number) || (97..101).contains(&number))
+fn updated(mask: u8) -> Vec<u8> {
+    image("second", mask, |number| (33..63).contains(&number) || (97..101).contains(&number))
 }
+
+/// Bytes that compress by a quarter.
+const SOFT: u8 = 0x3f;
+/// Bytes that do not compress.
+const HARD: u8 = 0xff;
 
 struct Published {
     env: TestEnvironment,
     server: Server,
+    new: Vec<u8>,
 }
 
 impl Published {
-    fn new() -> Self {
-        let env = TestEnvironment::new();
-        env.write("old", &image("first", |_| false));
-        env.write("new", &updated());
+    fn new(mask: u8) -> Self {
+        let (env, new) = (TestEnvironment::new(), updated(mask));
+        env.write("old", &image("first", mask, |_| false));
+        env.write("new", &new);
         env.run("make --store alone alone.rgx new").success();
         env.run("make old.rgx old").success();
         let server = Server::new(env.root());
-        Self { env, server }
+        Self { env, server, new }
     }
 
     /// The bytes that an extract fetches.
     fn fetched(&self, arguments: &str, index: &str) -> u64 {
-        self.env.remove("out");
+        if self.env.exists("out") {
+            self.env.remove("out");
+        }
         let report = self.env.json(&format!("extract {arguments} {} out", self.server.url(index)));
-        assert!(self.env.read("out") == updated());
+        assert!(self.env.read("out") == self.new);
         number(&report, "bytes_fetched")
     }
 }
@@ -56,7 +65,7 @@ fn places(env: &TestEnvironment, index: &str) -> (Vec<PackRef>, Vec<Run>, Vec<Ru
 
 #[test]
 fn dead_chunks_around_live_ones_are_not_fetched() {
-    let published = Published::new();
+    let published = Published::new(SOFT);
     let env = &published.env;
     let report = env.json("make new.rgx new");
     assert!((1..=4).contains(&number(&report, "chunks_rewritten")), "{report}");
@@ -77,34 +86,93 @@ fn dead_chunks_around_live_ones_are_not_fetched() {
 
 #[test]
 fn updates_fetch_nothing_of_what_is_written_again() {
-    let published = Published::new();
+    let published = Published::new(SOFT);
     let env = &published.env;
-    let thin = env.json("make --store thin/store --max-waste 100 thin/old.rgx old");
+    let thin = env.json("make --store thin --max-waste 100 thin-old.rgx old");
     assert_eq!(number(&thin, "chunks_rewritten"), 0);
-    let report = env.json("make --store thin/store --max-waste 100 thin/new.rgx new");
+    let report = env.json("make --store thin --max-waste 100 thin-new.rgx new");
     assert_eq!(number(&report, "chunks_rewritten"), 0, "{report}");
     env.run("make --max-waste 2.5 new.rgx new").success();
     let update = |index: &str| {
         let bytes = published.fetched("--seed old", index);
         bytes - env.read(index).len() as u64
     };
-    assert_eq!(update("new.rgx"), update("thin/new.rgx"));
+    assert_eq!(update("new.rgx"), update("thin-new.rgx"));
     // An index of a byte or two more for each place where packs change.
-    assert!(env.read("new.rgx").len() < env.read("thin/new.rgx").len() + 200);
-    env.run("make --max-waste 101 new.rgx new").failure(2, "0 to 100");
+    assert!(env.read("new.rgx").len() < env.read("thin-new.rgx").len() + 200);
+    let outcome = env.run("make --max-waste 101 new.rgx new");
+    assert!(outcome.code == Some(2) && outcome.stderr.contains("from 0 to 100"), "{}", outcome.stderr);
 }
 
 #[test]
 fn a_damaged_frame_is_not_written_again() {
-    let published = Published::new();
+    let published = Published::new(SOFT);
     let env = &published.env;
     for pack in env.packs("store") {
         let mut bytes = env.read(&pack);
-        // In the second frame, of which little is used.
-        bytes[(1 << 20) + (1 << 19)] ^= 1;
+        // Where the second frame begins, of which little is used.
+        bytes[780_000..900_000].fill(0);
         env.write(&pack, &bytes);
     }
     let outcome = env.run("make new.rgx new --json").success();
     assert_eq!(number(&outcome.json(), "chunks_rewritten"), 0);
     assert!(outcome.stderr.contains("are not written again"), "{}", outcome.stderr);
+}
+
+#[test]
+fn frames_that_do_not_compress_are_read_by_the_chunk() {
+    let published = Published::new(HARD);
+    let env = &published.env;
+    let report = env.json("make new.rgx new");
+    assert_eq!(number(&report, "chunks_rewritten"), 0, "dead chunks in such frames cost nothing: {report}");
+    let alone = published.fetched("", "alone.rgx");
+    let dry = env.json(&format!("extract --dry-run {} none", published.server.url("new.rgx")));
+    let first = published.fetched("", "new.rgx");
+    assert!(first <= alone * 1005 / 1000, "{first} bytes are fetched, and {alone} from a store of the image alone");
+    assert!(first <= published.new.len() as u64 * 1004 / 1000, "{first}");
+    assert_eq!(number(&dry, "bytes_fetched"), first, "a dry run says the same");
+    // A cache keeps whole frames.
+    let cached = published.fetched("--cache cache", "new.rgx");
+    assert!(cached > first + (1 << 20), "{cached}");
+    let again = published.fetched("--cache cache", "new.rgx");
+    assert!(again < 100_000, "{again}");
+}
+
+/// A host's part of such a frame is damaged: another host is asked.
+#[test]
+fn damaged_parts_come_from_elsewhere() {
+    let published = Published::new(HARD);
+    let env = &published.env;
+    env.run("make new.rgx new").success();
+    let wrong = Server::with(env.root(), |request| match (request.is_pack(), request.range) {
+        (true, Some((first, last))) if first > 1000 && last - first < (1 << 20) => {
+            crate::server::Answer::Instead(vec![7; 16 << 20])
+        }
+        _ => crate::server::Answer::Serve,
+    });
+    let stores = format!("--store {} --store {}", wrong.url("store"), published.server.url("store"));
+    env.run(&format!("extract {stores} new.rgx out")).success();
+    assert!(env.read("out") == published.new);
+    env.run(&format!("extract --store {} new.rgx out2", wrong.url("store"))).failure_of(&[3, 4], "");
+}
+
+/// However well chunks compress, and however many there are.
+#[test]
+fn packs_are_not_larger_than_they_should_be() {
+    let env = TestEnvironment::new();
+    let mut counted = vec![0; 12 << 20];
+    counted.chunks_mut(600).zip(0_u32..).for_each(|(bytes, n)| bytes[..4].copy_from_slice(&n.to_le_bytes()));
+    let mixed = [noise("mixed", 3 << 20), counted, noise("more", 1 << 20)].concat();
+    env.write("mixed", &mixed);
+    for (size, most) in [("400KiB", 400 << 10), ("1MiB", 1 << 20), ("3MiB", 3 << 20)] {
+        env.run(&format!("make --avg-size 1KiB --pack-size {size} --store {size} {size}.rgx mixed")).success();
+        let sizes: Vec<usize> = env.packs(size).iter().map(|pack| env.read(pack).len()).collect();
+        assert!(sizes.iter().all(|&bytes| bytes <= most), "{size}: {sizes:?}");
+        // All but the last one are nearly full.
+        let all: usize = sizes.iter().sum();
+        assert!(sizes.len() <= 2 + all / (most * 6 / 10), "{size}: {sizes:?}");
+        env.run(&format!("extract {size}.rgx out")).success();
+        assert!(env.read("out") == mixed);
+        env.run(&format!("verify --store {size} {size}.rgx")).success();
+    }
 }

@@ -63,7 +63,7 @@ pub use durable::{sync_folder, temporary_file};
 pub use error::{BucketProblem, StoreError};
 pub use failover::Failover;
 pub use folder::{FolderReader, FolderStore, open_regular};
-pub use frame::{Compressor, Decompressor, FRAME_TARGET_BYTES, MAX_FRAME_BYTES, PlainFrame, StoredFrame};
+pub use frame::{Compressor, Decompressor, FRAME_TARGET_BYTES, MAX_FRAME_BYTES, PlainFrame, RawFrame, StoredFrame};
 #[cfg(feature = "http")]
 pub use http::{
     Fetched, GivenHeader, HeaderLine, HttpClient, HttpOptions, HttpStore, KnownObject, Packing, Redirects, Route,
@@ -77,7 +77,7 @@ pub use limit::RateLimit;
 pub use memory::MemoryStore;
 pub use pack::{
     FrameEntry, MAX_TAIL_BYTES, PACK_TARGET_BYTES, PackError, PackSummary, PackTail, PackWriter, Part, SALT_FROM_END,
-    TRAILER_BYTES, Trailer,
+    TRAILER_BYTES, Trailer, frame_cost, segment_cost,
 };
 pub use read::{ByteStream, Download, Meter, ReadStore, Span};
 pub use retry::{Retry, RetryPolicy};

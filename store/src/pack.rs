@@ -5,7 +5,7 @@ mod read;
 mod write;
 
 pub use read::{FrameEntry, PackError, PackTail, TRAILER_BYTES, Trailer};
-pub use write::{PackSummary, PackWriter, Part};
+pub use write::{PackSummary, PackWriter, Part, frame_cost, segment_cost};
 
 /// The first bytes of a pack.
 pub(crate) const MAGIC: [u8; 8] = *b"\x89RGP\r\n\x1a\n";
@@ -20,8 +20,8 @@ pub(crate) const KIND_ZSTD: u8 = 1;
 pub const SALT_FROM_END: u64 = 24;
 /// The largest size of a tail in bytes.
 pub const MAX_TAIL_BYTES: u64 = 64 << 20;
-/// The number of bytes of frames at which a pack is closed.
-pub const PACK_TARGET_BYTES: u64 = 64 << 20;
+/// The largest size of a pack in bytes, unless one frame alone needs more. ARCHITECTURE.md has the measurements.
+pub const PACK_TARGET_BYTES: u64 = 8 << 20;
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ pub(crate) mod ends;
 pub(crate) mod fetch;
 pub(crate) mod packs;
 pub(crate) mod patch;
+mod pieces;
 pub(crate) mod prefetch;
 pub(crate) mod slicer;
 pub(crate) mod whole_patch;

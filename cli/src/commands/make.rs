@@ -63,8 +63,8 @@ pub(crate) struct MakeArgs {
     /// are written again until it is no more; 100: none are
     #[arg(long, value_name = "PERCENT", default_value = "2.5", value_parser = parse_percent)]
     pub(crate) max_waste: regrow_sync::MaxWaste,
-    /// Close a pack when it reaches this size
-    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "64MiB", hide = true)]
+    /// The largest size of a pack, unless a single frame is larger
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "8MiB", hide = true)]
     pub(crate) pack_size: u64,
     /// Print one JSON object on standard output
     #[arg(long)]

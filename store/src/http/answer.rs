@@ -10,8 +10,8 @@ use super::retry_after;
 use crate::{Span, StoreError};
 
 /// The most of a whole object that is read and dropped before a range begins, beside the length of the range, where a
-/// host sends the whole object instead. It covers every pack that regrow makes of its usual size: 64 MiB, and the frames
-/// that were under way when that was reached, fourteen of 5 MiB at most. Most packs have some 70 to 85 MB.
+/// host sends the whole object instead. It covers every pack that regrow has written of its usual size: 8 MiB,
+/// and before, 64 MiB with the frames that were under way when that was reached, fourteen of 5 MiB at most.
 pub(super) const MAX_SKIPPED_BYTES: u64 = 144 << 20;
 
 /// What the body holds.

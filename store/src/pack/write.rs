@@ -31,6 +31,23 @@ pub struct PackSummary {
     pub tail_at: u64,
 }
 
+/// The size of the header, the trailer and the table's two counts.
+const FIXED_BYTES: u64 = HEADER_BYTES + super::TRAILER_BYTES + 20;
+/// The largest size of a record in a table: an id, and the length of a chunk of at most 4 MiB.
+const RECORD_BYTES: u64 = 36;
+
+/// The most bytes that a frame adds to a pack: its own, and its part of the table.
+#[must_use]
+pub fn frame_cost(frame: &StoredFrame) -> u64 {
+    frame.bytes.len() as u64 + 16 + RECORD_BYTES * frame.records.len() as u64
+}
+
+/// The most bytes that a segment adds to a pack: its name, and its stored form if each record is a run of its own.
+#[must_use]
+pub fn segment_cost(records: &[Record]) -> u64 {
+    42 + (RECORD_BYTES + 2) * records.len() as u64
+}
+
 /// A writer of one pack.
 pub struct PackWriter<W: Write> {
     out: Hashed<W>,
@@ -38,6 +55,7 @@ pub struct PackWriter<W: Write> {
     skeleton: Vec<StoredFrame>,
     skeleton_bytes: u64,
     segments: Vec<(ChunkId, Vec<Record>)>,
+    most_bytes: u64,
 }
 
 struct TableFrame {
@@ -70,11 +88,13 @@ impl<W: Write> PackWriter<W> {
         out.put(&MAGIC)?;
         out.put(&VERSION.to_le_bytes())?;
         out.put(&[0; 4])?;
-        Ok(Self { out, contents: Vec::new(), skeleton: Vec::new(), skeleton_bytes: 0, segments: Vec::new() })
+        let (contents, skeleton, segments) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { out, contents, skeleton, skeleton_bytes: 0, segments, most_bytes: FIXED_BYTES })
     }
 
     /// Appends a frame to its part.
     pub fn add_frame(&mut self, part: Part, frame: StoredFrame) -> io::Result<()> {
+        self.most_bytes += frame_cost(&frame);
         match part {
             Part::Contents => {
                 self.out.put(&frame.bytes)?;
@@ -90,6 +110,7 @@ impl<W: Write> PackWriter<W> {
 
     /// Adds a recipe segment by its id and records.
     pub fn add_segment(&mut self, id: ChunkId, records: Vec<Record>) {
+        self.most_bytes += segment_cost(&records);
         self.segments.push((id, records));
     }
 
@@ -97,6 +118,12 @@ impl<W: Write> PackWriter<W> {
     #[must_use]
     pub fn frame_bytes(&self) -> u64 {
         self.out.at - HEADER_BYTES + self.skeleton_bytes
+    }
+
+    /// An upper bound of the pack's size if it ended now.
+    #[must_use]
+    pub fn most_bytes(&self) -> u64 {
+        self.most_bytes
     }
 
     /// Whether the pack holds nothing.

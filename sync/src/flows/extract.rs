@@ -149,7 +149,7 @@ pub(crate) fn extract_plain(
     let stores = network.stores_of(location, index, &options.stores)?;
     let pool = Pool::new();
     let network = &*network;
-    let prefetch = Prefetch::new(network, &stores, index, options.patches);
+    let prefetch = Prefetch::new(network, &stores, index, options.patches, options.connections);
     let health = Arc::new(Failover::new(stores.len()));
     let (pool, prefetch, form) = (&pool, &prefetch, Form::Plain);
     let run = Run { location, index, stores, health, prefetch, options, pool, progress, network, form };
@@ -185,7 +185,7 @@ pub fn extract(
     let pool = Pool::new();
     let mut seeds = Seeds::default();
     let network = &*network;
-    let prefetch = Prefetch::new(network, &stores, &index, options.patches);
+    let prefetch = Prefetch::new(network, &stores, &index, options.patches, options.connections);
     let on_scan = || prefetch.on_scan();
     let catalog = options.catalog.as_ref();
     let (params, scratch, unfolds) = (index.params, &*options.scratch, true);

@@ -71,10 +71,10 @@ pub struct MakeOptions {
     pub level: i32,
     /// Chunking parameters; `None`: those of the store, or the default in a new one.
     pub params: Option<Params>,
-    /// Frames' bytes from which on a pack is closed.
+    /// Packs have at most this many bytes, unless one frame alone needs more.
     pub pack_bytes: u64,
     /// What a machine without a seed may fetch of old packs beyond what the image needs. Chunks that lie thinly in old frames
-    /// are written again until it is no more, but never more than an eighth of what the image costs alone.
+    /// are written again until it is no more, but never more than a quarter of what the image costs alone.
     pub max_waste: MaxWaste,
     /// Take an image that is not all there, as far as that can be seen: an empty one, or a tar that is cut off.
     pub allow_partial: bool,
@@ -210,7 +210,8 @@ pub fn make(
     let places = (&*network, &*destination.store, progress);
     let rewritten = rewrite::rewrite(&mut recipe, &mut packer, new_bytes, options.max_waste, places)?;
     let operations = recipe.operations();
-    let (made, (packs_written, bytes_stored)) = packer.finish()?;
+    let made = packer.finish()?;
+    let (packs_written, bytes_stored) = made.sent;
     progress.end(Stage::Make);
     let store_hint = relative_store(&options.index, &options.store);
     if store_hint.is_empty() {
@@ -234,7 +235,7 @@ pub fn make(
         bytes_rewritten: rewritten.bytes,
         bytes_stored,
         packs_written,
-        packs_present: made.len() as u64 - packs_written,
+        packs_present: made.packs.len() as u64 - packs_written,
         requests: network.meter().requests(),
         requests_write: network.meter().writes(),
         bytes_fetched: network.meter().body_bytes(),

@@ -14,6 +14,7 @@ use super::image::ImagePlan;
 use super::locate::Plan;
 use super::skeleton::Kept;
 use super::tree::Reading;
+use crate::transfer::delivery::Wanted;
 use crate::transfer::fetch::{DEFAULT_CONNECTIONS, Fetcher, RangeJob, Remotes};
 use crate::transfer::packs::Packs;
 use crate::{Location, SyncError};
@@ -100,7 +101,9 @@ impl UpdateCost {
                 image.locate(fetcher, plan)?;
                 let packs = &image.packs;
                 let remote: Vec<(u32, u32)> = plan.frames().into_iter().filter(|&frame| !packs.holds(frame)).collect();
-                let ranges = packs.ranges(&remote);
+                let stream = if plan.is_skeleton() { &image.target.skeleton } else { &image.target.contents };
+                let wanted = Wanted::new(stream, plan.chunks_in_frames());
+                let ranges = fetcher.ranges(packs, &remote, Some(&wanted));
                 cost.requests += ranges.len() as u64;
                 cost.frame_bytes += ranges.iter().map(RangeJob::bytes).sum::<u64>();
             }

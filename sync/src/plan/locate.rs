@@ -8,7 +8,7 @@ use regrow_local::{Pool, Seeds, StreamChunks};
 
 use super::target::{Target, packs_of};
 use crate::SyncError;
-use crate::transfer::delivery::{Delivered, Tally};
+use crate::transfer::delivery::{Delivered, Tally, Wanted};
 use crate::transfer::fetch::Fetcher;
 use crate::transfer::packs::Packs;
 
@@ -205,7 +205,8 @@ impl Plan {
         let (cached, remote): (Vec<_>, Vec<_>) = frames
             .iter()
             .partition(|frame| packs.place_of(**frame).is_some_and(|(pack, stored)| fetcher.is_cached(&pack, &stored)));
-        for range in packs.ranges(&remote) {
+        let wanted = Wanted::new(&target.contents, self.chunks_in_frames());
+        for range in fetcher.ranges(packs, &remote, Some(&wanted)) {
             counts.planned_requests += u64::from(!fetcher.first_store_is_local());
             counts.planned_bytes += if fetcher.first_store_is_local() { 0 } else { range.bytes() };
         }

@@ -1,6 +1,6 @@
 //! From an index's head to the image's chunks: segments that follow from seeds are not fetched.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use regrow_chunker::{ChunkId, Record};
 use regrow_index::{Segment, SegmentRef, StreamHead};
@@ -22,13 +22,15 @@ pub(crate) fn resolve(fetcher: &Fetcher<'_>, packs: &mut Packs, seeds: &Seeds) -
     };
     seeds.seeds.iter().for_each(|seed| seed.segments(&mut take));
     let skeleton_segments = fetcher.index.skeleton.segments.len();
+    // Skeleton frames stay in a pack of which only segments are needed.
+    let skeleton_packs: HashSet<u32> = packs_of(&fetcher.index.chunk_runs, 0, fetcher.index.skeleton.chunks).collect();
     let count = fetcher.index.segments().count() as u64;
     let mut wanted: HashMap<u32, bool> = HashMap::new();
     for ((number, segment), pack) in
         fetcher.index.segments().enumerate().zip(packs_of(&fetcher.index.segment_runs, 0, count))
     {
         if known.get(&segment.id).is_some_and(Option::is_none) {
-            *wanted.entry(pack).or_default() |= number < skeleton_segments;
+            *wanted.entry(pack).or_default() |= number < skeleton_segments && skeleton_packs.contains(&pack);
         }
     }
     let mut wanted: Vec<(u32, bool)> = wanted.into_iter().collect();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use regrow_chunker::{ChunkId, Record};
 use regrow_local::{Ordered, StreamChunks};
-use regrow_store::Decompressor;
+use regrow_store::{Decompressor, RawFrame};
 
 use super::cache::FrameCache;
 use super::fetch::{Fetcher, FrameBytes, Origin, RangeJob, StoreSet};
@@ -58,6 +58,8 @@ struct Done {
     frame: u32,
     origin: Origin,
     excluded: StoreSet,
+    /// Whether it is only part of a frame.
+    is_part: bool,
     /// The first chunk in it that was not what its id says.
     damaged: Option<ChunkId>,
     tally: Tally,
@@ -65,7 +67,7 @@ struct Done {
 }
 
 /// Which chunks are wanted, by id.
-struct Wanted {
+pub(crate) struct Wanted {
     stream: Arc<StreamChunks>,
     /// Chunks, and the frame that each is to come from: sorted by id, then by frame. However often an image has a chunk, finding out
     /// what a frame gives costs a search.
@@ -79,13 +81,16 @@ impl Delivery<'_> {
         let frames: Vec<(u32, u32)> = frames.into_iter().collect();
         let wanted = Arc::new(Wanted::new(&self.stream, chunks));
         let mut counts = Delivered::default();
-        let total = self.packs.ranges(&frames).iter().map(RangeJob::bytes).sum();
+        let ranges = self.fetcher.ranges(self.packs, &frames, self.by_chunk(&wanted));
+        let total = ranges.iter().map(RangeJob::bytes).sum();
         self.fetcher.progress.begin(Stage::Fetch, Some(total));
         let mut bad = self.round(&frames, 0, false, &wanted, &mut counts)?;
         while !bad.is_empty() {
             let mut by_excluded: BTreeMap<StoreSet, Vec<(u32, u32)>> = BTreeMap::new();
             for done in &bad {
                 let excluded = match done.origin {
+                    // The sizes may have told wrongly how the frame is stored. The whole frame will show.
+                    Origin::Store(_) if done.is_part => done.excluded,
                     Origin::Store(number) => done.excluded | 1 << number,
                     Origin::Table { .. } | Origin::Cache => 0,
                 };
@@ -97,6 +102,7 @@ impl Delivery<'_> {
             bad.clear();
             for (excluded, mut frames) in by_excluded {
                 frames.sort_unstable();
+                frames.dedup();
                 bad.extend(self.round(&frames, excluded, true, &wanted, &mut counts)?);
             }
         }
@@ -128,7 +134,8 @@ impl Delivery<'_> {
         if !remote.is_empty() && self.fetcher.stores.stores.is_empty() {
             return Err(SyncError::Usage("chunks are missing and no store is known; give one with --store".into()));
         }
-        let mut arriving = self.fetcher.start(self.packs.ranges(&remote), excluded);
+        let by_chunk = self.by_chunk(wanted).filter(|_| !is_retry);
+        let mut arriving = self.fetcher.start(self.fetcher.ranges(self.packs, &remote, by_chunk), excluded);
         while let Some(frame) = arriving.blocking_recv() {
             let frame = frame?;
             self.fetcher.progress.add(Stage::Fetch, frame.bytes.len() as u64);
@@ -143,30 +150,38 @@ impl Delivery<'_> {
         Ok(bad)
     }
 
+    /// The wanted chunks, where single chunks of a frame may be fetched. A disk is read by the frame.
+    fn by_chunk<'w>(&self, wanted: &'w Wanted) -> Option<&'w Wanted> {
+        (!self.fetcher.first_store_is_local()).then_some(wanted)
+    }
+
     /// A frame that need not be fetched.
     fn local(&self, pack: u32, frame: u32) -> Option<FrameBytes> {
         let table = self.packs.table(pack)?;
         if let Some(bytes) = table.held(table.frames.get(frame as usize)?) {
             let origin = Origin::Table { is_cached: table.is_cached };
-            return Some(FrameBytes { pack, frame, bytes, origin, excluded: 0 });
+            return Some(FrameBytes { pack, frame, bytes, part: None, origin, excluded: 0 });
         }
         let bytes = self.fetcher.cached(&self.packs.id(pack), &table.frames.get(frame as usize)?.stored)?;
-        Some(FrameBytes { pack, frame, bytes, origin: Origin::Cache, excluded: 0 })
+        Some(FrameBytes { pack, frame, bytes, part: None, origin: Origin::Cache, excluded: 0 })
     }
 
     fn submit(&self, frame: FrameBytes, wanted: &Arc<Wanted>, queue: &mut Ordered<Done>) {
         let Some(table) = self.packs.table(frame.pack) else { return };
         let Some(entry) = table.frames.get(frame.frame as usize).cloned() else { return };
-        let records = table.records_of(&entry).to_vec();
+        let records = records_within(table.records_of(&entry), frame.part.as_ref());
         let (wanted, sink) = (Arc::clone(wanted), Arc::clone(&self.sink));
-        let caches: Vec<FrameCache> =
-            if matches!(frame.origin, Origin::Store(_)) { self.fetcher.caches_for(&self.stream) } else { Vec::new() };
+        let caches: Vec<FrameCache> = if matches!(frame.origin, Origin::Store(_)) && frame.part.is_none() {
+            self.fetcher.caches_for(&self.stream)
+        } else {
+            Vec::new()
+        };
         let pack_id = self.packs.id(frame.pack);
         queue.push(self.fetcher.pool.submit(move || {
-            let FrameBytes { pack, frame, bytes, origin, excluded } = frame;
-            let mut done =
-                Done { pack, frame, origin, excluded, damaged: None, tally: Tally::default(), written: Ok(()) };
-            match open_frame(&bytes, entry.plain_bytes, &records, &wanted) {
+            let FrameBytes { pack, frame, bytes, part, origin, excluded } = frame;
+            let (is_part, tally) = (part.is_some(), Tally::default());
+            let mut done = Done { pack, frame, origin, excluded, is_part, damaged: None, tally, written: Ok(()) };
+            match open_frame(&bytes, (entry.plain_bytes, part), &records, &wanted) {
                 Ok(plain) => {
                     caches.iter().for_each(|cache| cache.put(&pack_id, &entry.stored, &bytes));
                     done.written = hand_on(&plain, &records, (pack, frame), &wanted, &sink, &mut done.tally);
@@ -209,7 +224,7 @@ impl Delivery<'_> {
 }
 
 impl Wanted {
-    fn new(stream: &Arc<StreamChunks>, mut chunks: Vec<(u32, (u32, u32))>) -> Self {
+    pub(crate) fn new(stream: &Arc<StreamChunks>, mut chunks: Vec<(u32, (u32, u32))>) -> Self {
         chunks.sort_unstable_by_key(|&(chunk, frame)| (stream.record(chunk as usize).id, frame, chunk));
         Self { stream: Arc::clone(stream), chunks }
     }
@@ -225,7 +240,7 @@ impl Wanted {
     }
 
     /// The wanted chunks of this id that are to come from this frame, and not from another that has it too.
-    fn of_frame(&self, id: &ChunkId, frame: (u32, u32)) -> impl Iterator<Item = u32> + '_ {
+    pub(crate) fn of_frame(&self, id: &ChunkId, frame: (u32, u32)) -> impl Iterator<Item = u32> + '_ {
         let wanted = (*id, frame);
         let first = self.chunks.partition_point(|&(chunk, frame)| (self.id(chunk), frame) < wanted);
         let rest = &self.chunks[first..];
@@ -242,11 +257,21 @@ impl Fetcher<'_> {
     }
 }
 
-/// The plain bytes of a frame, if each wanted chunk in it is what its id says; else such a chunk's id.
-fn open_frame(bytes: &Bytes, plain_bytes: u64, records: &[Record], wanted: &Wanted) -> Result<Bytes, ChunkId> {
+/// The plain bytes of a frame or a part of it, if each wanted chunk in it is what its id says; else such a chunk's id.
+fn open_frame(
+    bytes: &Bytes,
+    (plain_bytes, part): (u64, Option<Range<u64>>),
+    records: &[Record],
+    wanted: &Wanted,
+) -> Result<Bytes, ChunkId> {
     let first = records.first().map(|record| record.id).unwrap_or_default();
-    let mut decompressor = Decompressor::new().map_err(|_| first)?;
-    let plain = decompressor.decompress(bytes, plain_bytes).ok_or(first)?;
+    let plain = match part {
+        Some(part) => RawFrame::plain(&part, bytes).ok_or(first)?,
+        None => {
+            let mut decompressor = Decompressor::new().map_err(|_| first)?;
+            decompressor.decompress(bytes, plain_bytes).ok_or(first)?
+        }
+    };
     for (record, chunk) in chunks(records) {
         let is_right = || plain.get(chunk).is_some_and(|bytes| ChunkId::of(bytes) == record.id);
         if wanted.has(&record.id) && !is_right() {
@@ -256,8 +281,15 @@ fn open_frame(bytes: &Bytes, plain_bytes: u64, records: &[Record], wanted: &Want
     Ok(plain)
 }
 
+/// The chunks of a frame that lie in a part of it.
+fn records_within(records: &[Record], part: Option<&Range<u64>>) -> Vec<Record> {
+    let Some(part) = part else { return records.to_vec() };
+    let is_within = |chunk: &Range<usize>| part.start <= chunk.start as u64 && chunk.end as u64 <= part.end;
+    chunks(records).filter(|(_, chunk)| is_within(chunk)).map(|(record, _)| *record).collect()
+}
+
 /// The chunks of a frame, and where in it they are. The table was checked: they fill it.
-fn chunks(records: &[Record]) -> impl Iterator<Item = (&Record, Range<usize>)> {
+pub(crate) fn chunks(records: &[Record]) -> impl Iterator<Item = (&Record, Range<usize>)> {
     let mut at = 0;
     records.iter().map(move |record| {
         let start = at;

@@ -19,7 +19,7 @@ use super::prefetch::Prefetch;
 use super::slicer::Slicer;
 use crate::{Location, Network, Progress, SyncError};
 
-pub(crate) use ranges::{RangeJob, join};
+pub(crate) use ranges::{GAP_BYTES, Piece, RangeJob, join};
 
 /// Requests in flight, unless a flow is told otherwise.
 pub(crate) const DEFAULT_CONNECTIONS: usize = 6;
@@ -68,11 +68,13 @@ pub(crate) enum Origin {
     Store(usize),
 }
 
-/// A frame's stored bytes, not verified.
+/// A frame's stored bytes, or a part of them, not verified.
 pub(crate) struct FrameBytes {
     pub(crate) pack: u32,
     pub(crate) frame: u32,
     pub(crate) bytes: Bytes,
+    /// The plain bytes that they hold, if they are part of a frame that is stored as it is.
+    pub(crate) part: Option<Range<u64>>,
     pub(crate) origin: Origin,
     /// Stores that were not asked.
     pub(crate) excluded: StoreSet,
@@ -270,16 +272,16 @@ async fn stream_frames(
     let mut body = source.store.get(name, Span::Range(range)).await?.body;
     while let Some(piece) = body.next().await {
         slicer.push(&piece?);
-        while let Some((frame, bytes)) = job.frames.front().and_then(|(frame, at)| Some((*frame, slicer.take(at)?))) {
-            job.frames.pop_front();
+        while let Some(bytes) = job.pieces.front().and_then(|piece| slicer.take(&piece.stored)) {
+            let Some(Piece { frame, part, .. }) = job.pieces.pop_front() else { break };
             let (origin, excluded) = (Origin::Store(source.number), source.excluded);
-            let frame = FrameBytes { pack: job.pack, frame, bytes, origin, excluded };
+            let frame = FrameBytes { pack: job.pack, frame, bytes, part, origin, excluded };
             if frames.send(Ok(frame)).await.is_err() {
                 return Ok(());
             }
         }
     }
-    if job.frames.is_empty() {
+    if job.pieces.is_empty() {
         return Ok(());
     }
     Err(StoreError::Protocol { object: name.to_owned(), reason: "the body ended early".into() })

@@ -9,7 +9,7 @@ use regrow_local::{first_with_id, sorted_by_id};
 use regrow_store::{FrameEntry, PackTail, StoreError, pack_name};
 
 use super::ends::ends_of;
-use super::fetch::{FetchedEnd, Fetcher, RangeJob, join};
+use super::fetch::{FetchedEnd, Fetcher};
 use crate::SyncError;
 
 /// Ends of packs that are fetched at the same time are together no longer than this, unless one alone is: a tail may
@@ -85,14 +85,6 @@ impl Packs {
     pub(crate) fn place_of(&self, (pack, frame): (u32, u32)) -> Option<(ChunkId, Range<u64>)> {
         let entry = self.table(pack)?.frames.get(frame as usize)?;
         Some((self.id(pack), entry.stored.clone()))
-    }
-
-    /// The requests for frames that are sorted by pack and number.
-    pub(crate) fn ranges(&self, frames: &[(u32, u32)]) -> Vec<RangeJob> {
-        join(frames.iter().filter_map(|&(pack, frame)| {
-            let entry = self.table(pack)?.frames.get(frame as usize)?;
-            Some((pack, frame, entry.stored.clone()))
-        }))
     }
 
     /// The stored bytes of a frame.

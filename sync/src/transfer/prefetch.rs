@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use regrow_index::Index;
 use regrow_store::{ReadStore, Span, pack_name};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::ends::ends_of;
@@ -29,20 +30,25 @@ pub(crate) struct Prefetch<'a> {
     index: &'a Index,
     /// Whether a patch will be looked for that the index announces.
     expects_patch: bool,
+    /// One for each request that may be in flight.
+    permits: Arc<Semaphore>,
     pending: Mutex<Option<BTreeMap<u32, Pending>>>,
 }
 
 impl<'a> Prefetch<'a> {
-    /// Nothing is fetched yet; and nothing ever where the first store is local.
+    /// Nothing is fetched yet; and nothing ever where the first store is local. All but one of the `connections` are used, so that
+    /// a patch can be asked for meanwhile.
     pub(crate) fn new(
         network: &'a Network,
         stores: &[Arc<dyn ReadStore>],
         index: &'a Index,
         uses_patches: bool,
+        connections: usize,
     ) -> Self {
         let store = stores.first().filter(|store| !store.is_local()).cloned();
         let expects_patch = uses_patches && !index.patch_bases.is_empty();
-        Self { network, store, index, expects_patch, pending: Mutex::default() }
+        let permits = Arc::new(Semaphore::new(connections.saturating_sub(1).clamp(1, Semaphore::MAX_PERMITS)));
+        Self { network, store, index, expects_patch, permits, pending: Mutex::default() }
     }
 
     /// A seed has to be read, which takes some time. Where a patch is to be expected, the ends are most likely not needed.
@@ -83,9 +89,11 @@ impl<'a> Prefetch<'a> {
         let ends = if bytes > MOST_BYTES { Vec::new() } else { ends };
         let begin = |(pack, range): (u32, Range<u64>)| {
             let (store, name) = (Arc::clone(store), pack_name(&self.index.packs[pack as usize].id));
-            let span = Span::Range(range.clone());
-            let task =
-                self.network.runtime().spawn(async move { store.get(&name, span).await.ok()?.bytes().await.ok() });
+            let (span, permits) = (Span::Range(range.clone()), Arc::clone(&self.permits));
+            let task = self.network.runtime().spawn(async move {
+                let _permit = permits.acquire().await.ok()?;
+                store.get(&name, span).await.ok()?.bytes().await.ok()
+            });
             (pack, Pending { range, task })
         };
         *pending = Some(ends.into_iter().map(begin).collect());

@@ -47,7 +47,7 @@ struct Pack {
     segments: HashMap<ChunkId, usize>,
 }
 
-/// The new places of chunks and segments.
+/// The new places of chunks and segments: the numbers of their items, and in the end those of their packs.
 #[derive(Default)]
 struct Moved {
     chunks: IdMap<u32>,
@@ -231,8 +231,7 @@ fn rewrite(
             };
             for (record, bytes) in pack.open(id, frame, &stored)? {
                 if let std::collections::hash_map::Entry::Vacant(entry) = moved.chunks.entry(record.id) {
-                    entry.insert(packer.pack_number());
-                    packer.add_chunk(stream, record, &bytes)?;
+                    entry.insert(packer.add_chunk(stream, record, &bytes)?);
                 }
             }
             progress.add(Stage::Collect, frame.stored.end - frame.stored.start);
@@ -243,12 +242,13 @@ fn rewrite(
             };
             let (segment, records) = pack.tail.segment(number).map_err(damaged)?;
             if let std::collections::hash_map::Entry::Vacant(entry) = moved.segments.entry(segment) {
-                entry.insert(packer.pack_number());
-                packer.add_segment(segment, records)?;
+                entry.insert(packer.add_segment(StreamKind::Contents, segment, records)?);
             }
         }
     }
-    (moved.packs, _) = packer.finish()?;
+    let packed = packer.finish()?;
+    moved.chunks.values_mut().chain(moved.segments.values_mut()).for_each(|item| *item = packed.pack_of(*item));
+    moved.packs = packed.packs;
     progress.end(Stage::Collect);
     Ok(moved)
 }

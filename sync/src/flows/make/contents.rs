@@ -7,7 +7,9 @@ use std::ops::Range;
 
 use regrow_chunker::ChunkId;
 use regrow_index::PackRef;
-use regrow_store::PackTail;
+use regrow_store::{PackTail, RawFrame};
+
+use super::packer::ItemNumber;
 
 /// Ids are hashes already.
 #[derive(Default)]
@@ -35,8 +37,8 @@ pub(crate) type IdMap<V> = HashMap<ChunkId, V, BuildHasherDefault<IdHasher>>;
 pub(crate) enum Place {
     /// In a pack that was there before: its number in [`StoreContents::packs`].
     Old(u32),
-    /// In a pack that this run writes, counted from 0.
-    New(u32),
+    /// Among what this run writes.
+    New(ItemNumber),
 }
 
 /// What is known of a chunk.
@@ -73,6 +75,11 @@ pub(crate) struct OldFrame {
 impl OldFrame {
     pub(crate) fn stored_bytes(&self) -> u64 {
         self.stored.end - self.stored.start
+    }
+
+    /// Whether it is fetched by the chunk, so that dead chunks in it cost nothing.
+    pub(crate) fn is_raw(&self) -> bool {
+        RawFrame::of(self.stored_bytes(), self.plain_bytes).is_some()
     }
 }
 

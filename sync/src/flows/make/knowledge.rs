@@ -21,12 +21,12 @@ use crate::place::condemned::Reliance;
 use crate::{Progress, SyncError};
 
 /// Requests in flight.
-const IN_FLIGHT: usize = 16;
+const IN_FLIGHT: usize = 32;
 /// Packs of a list that are read over a network, besides those that the catalog remembers.
-const REMOTE_PACKS: usize = 128;
+const REMOTE_PACKS: usize = 512;
 /// Packs of a list that are looked at: ten pages of S3's lists.
 const LISTED_PACKS: usize = 10_000;
-/// Chunks that are kept in memory, 60 bytes each.
+/// Chunks that are kept in memory, 75 bytes each.
 const KNOWN_CHUNKS: usize = 4_000_000;
 /// Indexes beside the new one that are taken for like it.
 const NEIGHBOURS: usize = 4;

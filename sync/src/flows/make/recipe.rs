@@ -7,7 +7,7 @@ use regrow_local::{Hashed, Ingested};
 use regrow_store::PackSummary;
 
 use super::contents::{IdMap, Known, Place, StoreContents};
-use super::packer::Packer;
+use super::packer::{ItemNumber, Packed, Packer};
 use crate::SyncError;
 
 /// Chunks that the store did not hold.
@@ -29,8 +29,8 @@ pub(crate) struct UsedChunk {
 pub(crate) enum ChunkSource {
     /// In an old pack: the number of a copy.
     Copy(u32),
-    /// In a pack that this run writes.
-    New(u32),
+    /// In a frame that this run writes.
+    New(ItemNumber),
 }
 
 #[derive(Default)]
@@ -71,7 +71,8 @@ impl RecipeBuilder {
     /// Takes in the next chunk of a stream; stores it unless the store holds it.
     pub(crate) fn add(&mut self, chunk: &Hashed, packer: &mut Packer<'_>) -> Result<(), SyncError> {
         let number = self.number_of(chunk, packer)?;
-        let stream = match chunk.stream {
+        let kind = chunk.stream;
+        let stream = match kind {
             StreamKind::Skeleton => {
                 let count = |found: Found<'_>| {
                     self.operations += u64::from(matches!(found, Found::Op(_)));
@@ -88,7 +89,7 @@ impl RecipeBuilder {
         stream.head.chunks += 1;
         stream.chunks.push(number);
         if let Some(segment) = stream.cutter.push(chunk.record) {
-            add_segment(stream, &mut self.known, segment, packer)?;
+            add_segment((kind, stream), &mut self.known, segment, packer)?;
         }
         Ok(())
     }
@@ -107,13 +108,10 @@ impl RecipeBuilder {
             Known::Used(_) => {
                 self.new.chunks += 1;
                 self.new.bytes += u64::from(len);
-                ChunkSource::New(packer.pack_number())
+                ChunkSource::New(packer.add_chunk(chunk.stream, chunk.record, &chunk.bytes)?)
             }
         };
         self.used.push(UsedChunk { len, source });
-        if matches!(source, ChunkSource::New(_)) {
-            packer.add_chunk(chunk.stream, chunk.record, &chunk.bytes)?;
-        }
         Ok(number)
     }
 
@@ -124,9 +122,10 @@ impl RecipeBuilder {
 
     /// Both streams end.
     pub(crate) fn finish_segments(&mut self, packer: &mut Packer<'_>) -> Result<(), SyncError> {
-        for stream in [&mut self.skeleton, &mut self.contents] {
+        let streams = [(StreamKind::Skeleton, &mut self.skeleton), (StreamKind::Contents, &mut self.contents)];
+        for (kind, stream) in streams {
             if let Some(segment) = stream.cutter.finish() {
-                add_segment(stream, &mut self.known, segment, packer)?;
+                add_segment((kind, stream), &mut self.known, segment, packer)?;
             }
         }
         Ok(())
@@ -145,7 +144,7 @@ impl RecipeBuilder {
         self,
         params: Params,
         image: Ingested,
-        written: &[PackSummary],
+        written: &Packed,
         new_packs: usize,
         store: String,
     ) -> (Index, NewCounts) {
@@ -153,7 +152,7 @@ impl RecipeBuilder {
         let mut packs = PackNumbers { known: &known.packs, written, numbers: IdMap::default(), packs: Vec::new() };
         let place = |chunk: &u32| match used[*chunk as usize].source {
             ChunkSource::Copy(copy) => Place::Old(known.frames[known.copies[copy as usize].frame as usize].pack),
-            ChunkSource::New(pack) => Place::New(pack),
+            ChunkSource::New(item) => Place::New(item),
         };
         let chunk_runs = packs.runs(skeleton.chunks.iter().chain(&contents.chunks).map(place));
         let segment_runs = packs.runs(skeleton.segments.iter().chain(&contents.segments).copied());
@@ -178,7 +177,7 @@ impl RecipeBuilder {
 }
 
 fn add_segment(
-    stream: &mut Stream,
+    (kind, stream): (StreamKind, &mut Stream),
     known: &mut StoreContents,
     segment: Segment,
     packer: &mut Packer<'_>,
@@ -188,9 +187,8 @@ fn add_segment(
     let place = match known.segments.get(&id) {
         Some(&place) => place,
         None => {
-            let place = Place::New(packer.pack_number());
+            let place = Place::New(packer.add_segment(kind, id, segment.into_records())?);
             known.segments.insert(id, place);
-            packer.add_segment(id, segment.into_records())?;
             place
         }
     };
@@ -201,7 +199,7 @@ fn add_segment(
 /// Gives packs their numbers in the index, in the order of first use.
 struct PackNumbers<'a> {
     known: &'a [PackRef],
-    written: &'a [PackSummary],
+    written: &'a Packed,
     numbers: IdMap<u32>,
     packs: Vec<PackRef>,
 }
@@ -209,7 +207,7 @@ struct PackNumbers<'a> {
 impl PackNumbers<'_> {
     /// The packs of what is new, which a machine with an older image needs; none if all packs are such.
     fn fresh(&self, new_packs: usize) -> Vec<u32> {
-        let new = self.written.iter().take(new_packs);
+        let new = self.written.packs.iter().take(new_packs);
         let fresh: Vec<u32> = new.filter_map(|written| self.numbers.get(&written.id).copied()).collect();
         if fresh.len() == self.packs.len() || fresh.len() > 64 { Vec::new() } else { fresh }
     }
@@ -236,8 +234,8 @@ impl PackNumbers<'_> {
     fn number(&mut self, place: Place) -> u32 {
         let pack = match place {
             Place::Old(number) => self.known[number as usize],
-            Place::New(number) => {
-                let written = &self.written[number as usize];
+            Place::New(item) => {
+                let written = &self.written.packs[self.written.pack_of(item) as usize];
                 let PackSummary { id, bytes, skeleton_at, tail_at } = *written;
                 PackRef { id, bytes, skeleton_at, tail_at }
             }

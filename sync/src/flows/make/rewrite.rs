@@ -14,16 +14,17 @@ use regrow_store::{Decompressor, Span, Store, StoreError, pack_name};
 
 use super::contents::{OldFrame, StoreContents};
 use super::packer::Packer;
-use super::recipe::{ChunkSource, RecipeBuilder};
+use super::recipe::{ChunkSource, RecipeBuilder, UsedChunk};
+use crate::transfer::fetch::GAP_BYTES;
 use crate::{Network, Progress, SyncError};
 
 /// Frames that are read at the same time.
 const IN_FLIGHT: usize = 8;
 /// One part in this many of what the image costs alone is written again, at most.
-const MOST_REWRITTEN: u64 = 8;
+const MOST_REWRITTEN: u64 = 4;
 
-/// This much waste is always allowed: a round trip at 50 ms and 20 Mbit/s is worth as much, and the new pack costs two.
-const LEAST_ALLOWED_BYTES: u64 = 256 << 10;
+/// This much waste is always allowed: the new pack costs two requests, and an entry in the index.
+const LEAST_ALLOWED_BYTES: u64 = 64 << 10;
 
 /// How many dead bytes a machine without a seed may have to fetch, for each million that the image costs alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +66,8 @@ struct Use {
     live: u64,
     /// The first of them, in the image's order.
     first: Option<u32>,
+    /// Bytes that are fetched of it.
+    fetched: u64,
 }
 
 impl Use {
@@ -135,7 +138,30 @@ fn choose_copies(recipe: &mut RecipeBuilder) -> Vec<Use> {
             uses[found.frame as usize].add(number, chunk.len);
         }
     }
+    count_fetched(recipe, &mut uses);
     uses
+}
+
+/// Counts what is fetched of each frame: all of it, or, where it is read by the chunk, the chunks and the small gaps between.
+fn count_fetched(recipe: &RecipeBuilder, uses: &mut [Use]) {
+    let known = &recipe.known;
+    for (used, frame) in uses.iter_mut().zip(&known.frames).filter(|(used, frame)| used.live > 0 && !frame.is_raw()) {
+        used.fetched = frame.stored_bytes();
+    }
+    let in_raw = |chunk: &UsedChunk| {
+        let ChunkSource::Copy(copy) = chunk.source else { return None };
+        let copy = known.copies[copy as usize];
+        let (at, len) = (u64::from(copy.at), u64::from(chunk.len));
+        known.frames[copy.frame as usize].is_raw().then_some((copy.frame, at, at + len))
+    };
+    let mut parts: Vec<(u32, u64, u64)> = recipe.used.iter().filter_map(in_raw).collect();
+    parts.sort_unstable();
+    let mut last = None;
+    for (frame, at, end) in parts {
+        let gap = last.filter(|&(other, _)| other == frame).map_or(0, |(_, end)| at - end);
+        uses[frame as usize].fetched += end - at + if gap <= GAP_BYTES { gap } else { 0 };
+        last = Some((frame, end));
+    }
 }
 
 /// Chooses the frames whose live chunks are written again: those with the smallest live share, until the rest wastes no more
@@ -147,13 +173,14 @@ fn choose_frames(known: &StoreContents, uses: &[Use], new_bytes: u64, max_waste:
     };
     let used = || (0..).zip(uses).filter(|(_, used)| used.live > 0).map(|(frame, _)| frame);
     let live: u64 = used().map(live_stored).sum();
-    let all: u64 = used().map(|frame| known.frames[frame as usize].stored_bytes()).sum();
+    let fetched = |frame: u32| uses[frame as usize].fetched.max(live_stored(frame));
+    let all: u64 = used().map(fetched).sum();
     let alone = new_bytes + live;
     let Some(allowed) = max_waste.of(alone) else { return Vec::new() };
     let allowed = allowed.max(LEAST_ALLOWED_BYTES);
     let mut wasted = all - live + dead_tails(known, uses);
     let mut thin: Vec<u32> = used().collect();
-    thin.retain(|&frame| uses[frame as usize].live < known.frames[frame as usize].plain_bytes);
+    thin.retain(|&frame| live_stored(frame) < fetched(frame));
     thin.sort_by_cached_key(|&frame| {
         let found = &known.frames[frame as usize];
         let share = (uses[frame as usize].live << 24) / found.plain_bytes;
@@ -165,7 +192,7 @@ fn choose_frames(known: &StoreContents, uses: &[Use], new_bytes: u64, max_waste:
         if wasted <= allowed || rewritten > alone / MOST_REWRITTEN {
             break;
         }
-        wasted -= known.frames[frame as usize].stored_bytes() - live_stored(frame);
+        wasted -= fetched(frame) - live_stored(frame);
         chosen.push(frame);
     }
     chosen.sort_by_key(|&frame| uses[frame as usize].first);
@@ -240,8 +267,8 @@ fn write(
     let stream = if frame.is_skeleton { StreamKind::Skeleton } else { StreamKind::Contents };
     for chunk in chunks {
         let Some(bytes) = chunk.of(plain) else { continue };
-        recipe.used[chunk.number as usize].source = ChunkSource::New(packer.pack_number());
-        packer.add_chunk(stream, Record { id: chunk.id, len: chunk.len }, bytes)?;
+        let item = packer.add_chunk(stream, Record { id: chunk.id, len: chunk.len }, bytes)?;
+        recipe.used[chunk.number as usize].source = ChunkSource::New(item);
         rewritten.chunks += 1;
         rewritten.bytes += u64::from(chunk.len);
     }
@@ -272,7 +299,8 @@ mod tests {
         };
         // Used from the last one to the first.
         let last = percentages.len() as u32;
-        let used = |(n, share): (u32, &u64)| Use { live: 2 * FRAME * share / 100, first: Some(last - n) };
+        let used =
+            |(n, share): (u32, &u64)| Use { live: 2 * FRAME * share / 100, first: Some(last - n), fetched: FRAME };
         let uses: Vec<Use> = (0..).zip(percentages).map(used).collect();
         choose_frames(&known, &uses, 0, MaxWaste::percent(percent).unwrap())
     }
@@ -283,14 +311,14 @@ mod tests {
         assert!(chosen(&shares, 0.0).is_empty());
         (shares[3], shares[7], shares[9], shares[11]) = (80, 10, 40, 0);
         assert_eq!(chosen(&shares, 2.5), [9, 7], "1.7 MiB are wasted, and 0.2 of them remain");
-        assert_eq!(chosen(&shares, 0.0), [9, 7], "256 KiB are always allowed");
+        assert_eq!(chosen(&shares, 0.0), [9, 7], "64 KiB are always allowed");
         assert!(chosen(&shares, 5.0).len() == 1 && chosen(&shares, 100.0).is_empty());
     }
 
     #[test]
-    fn an_eighth_is_written_again_at_most() {
+    fn a_quarter_is_written_again_at_most() {
         let frames = chosen(&[50; 64], 2.5);
-        assert_eq!(frames.len(), 8, "32 MiB are used, and 4 of them are written again");
+        assert_eq!(frames.len(), 16, "32 MiB are used, and 8 of them are written again");
     }
 
     #[test]

@@ -3,24 +3,33 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// Unwanted bytes between two frames that cost less than a request of their own. At 50 ms and 20 Mbit/s a round trip is worth
-/// 125 KB, but several requests are in flight; and bytes are what users pay for.
-const GAP_BYTES: u64 = 16 << 10;
+/// The most unwanted bytes between two frames, or within a frame that is read by the chunk, that cost less than a request of their
+/// own. At 50 ms and 20 Mbit/s a round trip is worth 125 KB, but several requests are in flight; and bytes are what users pay for.
+pub(crate) const GAP_BYTES: u64 = 16 << 10;
 /// A range is not longer than this, so that several connections share the work.
 const RANGE_BYTES: u64 = 8 << 20;
 
-/// Consecutive frames of a pack: one request.
+/// A frame that is asked for, or a part of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) frame: u32,
+    /// Where it is in the pack.
+    pub(crate) stored: Range<u64>,
+    /// The plain bytes that it holds, if it is part of a frame that is stored as it is.
+    pub(crate) part: Option<Range<u64>>,
+}
+
+/// Consecutive pieces of a pack: one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RangeJob {
     pub(crate) pack: u32,
-    /// Numbers of frames and where they are in the pack.
-    pub(crate) frames: VecDeque<(u32, Range<u64>)>,
+    pub(crate) pieces: VecDeque<Piece>,
 }
 
 impl RangeJob {
-    /// From the first frame's start to the last one's end.
+    /// From the first piece's start to the last one's end.
     pub(crate) fn range(&self) -> Option<Range<u64>> {
-        Some(self.frames.front()?.1.start..self.frames.back()?.1.end)
+        Some(self.pieces.front()?.stored.start..self.pieces.back()?.stored.end)
     }
 
     /// Its length.
@@ -29,13 +38,13 @@ impl RangeJob {
     }
 }
 
-/// The requests for frames that are sorted by pack and number.
-pub(crate) fn join(frames: impl Iterator<Item = (u32, u32, Range<u64>)>) -> Vec<RangeJob> {
+/// The requests for pieces that are sorted by pack and by where they are in it.
+pub(crate) fn join(pieces: impl Iterator<Item = (u32, Piece)>) -> Vec<RangeJob> {
     let mut jobs: Vec<RangeJob> = Vec::new();
-    for (pack, frame, stored) in frames {
+    for (pack, piece) in pieces {
         match jobs.last_mut() {
-            Some(job) if job.pack == pack && joins(job, &stored) => job.frames.push_back((frame, stored)),
-            _ => jobs.push(RangeJob { pack, frames: [(frame, stored)].into() }),
+            Some(job) if job.pack == pack && joins(job, &piece.stored) => job.pieces.push_back(piece),
+            _ => jobs.push(RangeJob { pack, pieces: [piece].into() }),
         }
     }
     jobs
@@ -53,7 +62,8 @@ mod tests {
 
     #[test]
     fn neighbours_join_and_long_runs_split() {
-        let frame = |pack, number: u32, start: u64, len: u64| (pack, number, start..start + len);
+        let frame =
+            |pack, frame: u32, start: u64, len: u64| (pack, Piece { frame, stored: start..start + len, part: None });
         let jobs = join(
             [
                 frame(0, 0, 16, 1000),
@@ -65,7 +75,7 @@ mod tests {
             ]
             .into_iter(),
         );
-        let shape: Vec<(u32, usize)> = jobs.iter().map(|job| (job.pack, job.frames.len())).collect();
+        let shape: Vec<(u32, usize)> = jobs.iter().map(|job| (job.pack, job.pieces.len())).collect();
         assert_eq!(shape, [(0, 3), (0, 1), (1, 1), (1, 1)]);
         assert_eq!(jobs[0].bytes(), 3000 + GAP_BYTES);
     }
