@@ -310,9 +310,10 @@ mod tests {
         let mut shares = [100; 40];
         assert!(chosen(&shares, 0.0).is_empty());
         (shares[3], shares[7], shares[9], shares[11]) = (80, 10, 40, 0);
-        assert_eq!(chosen(&shares, 2.5), [9, 7], "1.7 MiB are wasted, and 0.2 of them remain");
-        assert_eq!(chosen(&shares, 0.0), [9, 7], "64 KiB are always allowed");
-        assert!(chosen(&shares, 5.0).len() == 1 && chosen(&shares, 100.0).is_empty());
+        assert_eq!(chosen(&shares, 2.5), [7], "1.7 of 37.3 MiB are wasted, then 0.8");
+        assert_eq!(chosen(&shares, 2.0), [9, 7], "then 0.2");
+        assert_eq!(chosen(&shares, 0.0), [9, 7, 3]);
+        assert!(chosen(&shares, 5.0).is_empty() && chosen(&shares, 100.0).is_empty());
     }
 
     #[test]
