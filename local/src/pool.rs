@@ -121,6 +121,7 @@ impl<T> Ordered<T> {
     }
 
     /// The next result; `None` when none is outstanding.
+    #[expect(clippy::should_implement_trait, reason = "an iterator would give errors without end")]
     pub fn next(&mut self) -> Result<Option<T>, LocalError> {
         self.waiting.pop_front().map(Pending::wait).transpose()
     }
