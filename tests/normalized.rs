@@ -133,7 +133,7 @@ fn a_layer_that_is_not_what_the_config_says_stays_as_it_is() {
     let env = TestEnvironment::new();
     env.write("image", &image);
     let made = env.run("make --normalize image.rgx image").success();
-    assert!(made.stderr.contains("stays compressed: what it holds is not what the image's config says"));
+    assert!(made.stderr.contains("stays compressed: its contents do not match the image's config"));
     env.run("extract image.rgx out").success();
     assert!(env.read("out") == image);
 }

@@ -102,7 +102,7 @@ fn a_tar_that_is_cut_off() {
     published.refuses(&tar[..SECOND + 512 + 100], "ends within second");
     published.refuses(&tar[..SECOND + 512 + 50_000], &format!("{padding} bytes of it are missing"));
     published.refuses(&tar[..SECOND + 512], &format!("{} bytes of it are missing", 50_000 + padding));
-    published.refuses(&tar[..SECOND + 100], "ends within the header behind first");
+    published.refuses(&tar[..SECOND + 100], "ends within the header after first");
     // Whole entries are an image, and so are blocks of zeros some of which are missing.
     let unmarked = Some("without the zeros that end one");
     published.takes("", &tar[..SECOND], unmarked);
@@ -173,7 +173,7 @@ fn an_input_that_cannot_be_read() {
     let env = &published.env;
     let mut command = env.command("make app.rgx -");
     let folder = File::open(env.root()).unwrap();
-    Outcome::of(command.stdin(Stdio::from(folder))).failure(3, "cannot be read behind byte 0");
+    Outcome::of(command.stdin(Stdio::from(folder))).failure(3, "cannot be read past byte 0");
     assert!(env.read("app.rgx") == published.index);
 }
 

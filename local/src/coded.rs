@@ -1,7 +1,9 @@
-//! Coded files: gzip files that stand in an image's streams as what they hold. FORMAT.md, sections 2.3 and 6.1.
+//! Coded files: gzip files that an image's streams hold in uncompressed form. FORMAT.md, sections 2.3 and 6.1.
 //!
-//! Reading an image: `guess` says by a gzip file's beginning whether it is to be coded; make moreover proves it (`prove`), having put the file
-//! aside (`aside`), and learns how it is rebuilt. A seed's gzip files are read at random by way of `points`, through `plain_file`. Writing an image: `stream` makes a member's stream of its plain bytes.
+//! When an image is read, `guess` looks at a gzip file's beginning and decides whether the file is coded. Make also
+//! proves it: it puts the file aside (`aside`), and `prove` finds out how the file is rebuilt. A seed reads its
+//! gzip files at random through `plain_file`, which starts at the places that `points` gathered. When an image is
+//! written, `stream` makes a member's stream from its plain bytes.
 
 mod aside;
 mod guess;

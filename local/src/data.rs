@@ -1,4 +1,5 @@
-//! The data of a file that consists mostly of holes, like a log that is indexed by user id, or a disk that is nearly empty.
+//! The data of a file that consists mostly of holes, such as a log that is indexed by user id, or a disk that is
+//! nearly empty.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -9,23 +10,24 @@ use regrow_chunker::Params;
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
-/// Files with holes of fewer bytes in all are read as they are.
+/// Files whose holes are smaller than this in total are read as they are.
 const MIN_HOLES_BYTES: u64 = 16 << 20;
-/// A file with more stretches of data is read as it is.
+/// A file with more stretches of data than this is read as it is.
 const MAX_STRETCHES: usize = 1 << 16;
-/// Where tars say that they are.
+/// The mark by which a tar is recognised, with its offset.
 const TAR_MARK: (u64, &[u8; 5]) = (257, b"ustar");
 
-/// Stretches of a file that hold its data, in order, apart from each other. Between them is nothing but zeros.
+/// The stretches of a file that hold its data, in order and apart from each other. Between them are only zeros.
 pub(crate) struct Data {
     stretches: Vec<Range<u64>>,
-    /// How many bytes of data come before each.
+    /// The number of data bytes before each stretch.
     before: Vec<u64>,
 }
 
 impl Data {
-    /// The data of a file, unless it is best read as it is. Of each hole, the beginning counts as data: as much as lets a chunk end that
-    /// begins in front of it, and the next one, which is all zeros. A tar is read whole, since holes in it are part of its structure.
+    /// The data of a file, unless the file is best read as it is. The beginning of each hole counts as data. It is
+    /// long enough for a chunk that begins in front of the hole to end, and for the next chunk, which is all zeros.
+    /// A tar is read whole, since its holes are part of its structure.
     pub(crate) fn of(file: &File, params: &Params) -> Option<Self> {
         let metadata = file.metadata().ok()?;
         let bytes = metadata.len();
@@ -37,7 +39,7 @@ impl Data {
             return None;
         }
         let stretches = stretches(file, bytes, 2 * u64::from(params.max_bytes()));
-        // Looking for holes moves the place that a file is read from.
+        // The search for holes moves the position from which the file is read.
         seek(file, SeekFrom::Start(0)).ok()?;
         let stretches = stretches?;
         let lens = stretches.iter().map(|stretch| stretch.end - stretch.start);
@@ -46,12 +48,12 @@ impl Data {
         (data.bytes().saturating_add(MIN_HOLES_BYTES) <= bytes).then_some(data)
     }
 
-    /// How many bytes that is.
+    /// The number of data bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.stretches.iter().map(|stretch| stretch.end - stretch.start).sum()
     }
 
-    /// Where a range of the data lies in the file, if it lies there in one piece.
+    /// The place in the file of a range of the data, if the range lies there in one piece.
     pub(crate) fn in_file(&self, range: Range<u64>) -> Option<u64> {
         let number = self.before.partition_point(|&before| before <= range.start).checked_sub(1)?;
         let place = self.stretches[number].start + (range.start - self.before[number]);
@@ -63,7 +65,8 @@ impl Data {
         DataReader { file, left: self.stretches.clone().into_iter(), now: 0..0 }
     }
 
-    /// Tells the catalog this data from other data of the same file: where holes are may change without the file.
+    /// A key for the catalog that tells this data from other data of the same file, since holes can change while
+    /// the file stays the same.
     pub(crate) fn rules(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         for stretch in &self.stretches {
@@ -73,12 +76,13 @@ impl Data {
     }
 }
 
-/// Whether much of a file is holes. What is no regular file has none that are known.
+/// Whether much of a file is holes. Only regular files have holes that can be found.
 fn has_holes(metadata: &Metadata) -> bool {
     metadata.is_file() && (metadata.blocks() * 512).saturating_add(MIN_HOLES_BYTES) <= metadata.len()
 }
 
-/// Where a file of this many bytes has data, and this many bytes behind it. `None` where it does not tell, or tells too much.
+/// The stretches of data in a file of this many bytes, each extended by `behind` bytes. The result is `None` if the
+/// file system does not say, or if there are too many.
 fn stretches(file: &File, bytes: u64, behind: u64) -> Option<Vec<Range<u64>>> {
     let mut stretches: Vec<Range<u64>> = Vec::new();
     let mut at = 0;
@@ -101,7 +105,7 @@ fn stretches(file: &File, bytes: u64, behind: u64) -> Option<Vec<Range<u64>>> {
     }
 }
 
-/// Reads a file front to back; zeros stand for its holes, which are not read, where they are many.
+/// Reads a file front to back. If it has many holes, they are not read, and zeros stand for them.
 pub(crate) fn reader_over_holes(file: &File) -> Option<impl Read + '_> {
     let metadata = file.metadata().ok().filter(has_holes)?;
     Some(HolesReader { file, bytes: metadata.len(), at: 0, data: 0..0 })
@@ -116,7 +120,7 @@ struct HolesReader<'a> {
 }
 
 impl HolesReader<'_> {
-    /// The data from where it is on.
+    /// The stretch of data at the current position, or the next one.
     fn next_data(&self) -> Range<u64> {
         let start = match seek(self.file, SeekFrom::Data(self.at)) {
             Ok(start) => start.max(self.at),
@@ -150,7 +154,7 @@ impl Read for HolesReader<'_> {
 struct DataReader<'a> {
     file: &'a File,
     left: std::vec::IntoIter<Range<u64>>,
-    /// What is still to be read of a stretch.
+    /// The rest of the current stretch.
     now: Range<u64>,
 }
 
@@ -193,7 +197,8 @@ mod tests {
         let mut found = Vec::new();
         data.reader(&file).read_to_end(&mut found).unwrap();
         assert_eq!(found.len() as u64, data.bytes());
-        // Whatever the file system's blocks are, each byte that is no zero is there, at a place that is right.
+        // The blocks' size depends on the file system, but each byte that is not zero must be there, at the right
+        // place.
         for byte in 1..=3 {
             assert_eq!(found.iter().filter(|&&found| found == byte).count(), 4096);
             let first = found.iter().position(|&found| found == byte).unwrap() as u64;

@@ -1,11 +1,11 @@
-//! One error type for what is done with local images.
+//! One error type for work on local images.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use regrow_image::LayoutError;
 
-/// An error of reading, scanning or rewriting a local image. Each is one line that names what it is about.
+/// An error of reading, scanning or rewriting a local image. Each message is one line that names its object.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LocalError {
@@ -17,26 +17,29 @@ pub enum LocalError {
         /// The cause.
         source: std::io::Error,
     },
-    /// The image is not all there.
+    /// A part of the image is missing.
     #[error("{}: {missing}; nothing was published (--allow-partial takes it as it is)", path.display())]
     Partial {
         /// The image.
         path: PathBuf,
-        /// What is missing.
+        /// The missing part.
         missing: Missing,
     },
     /// The image was written to while it was read.
-    #[error("{}: was written to while it was read; nothing was published, run it again when it is complete", path.display())]
+    #[error(
+        "{}: was written to while it was read; nothing was published, run it again when it is complete",
+        path.display()
+    )]
     Changed {
         /// The image.
         path: PathBuf,
     },
     /// The image cannot be read to its end.
-    #[error("{}: cannot be read behind byte {bytes}: {source}; nothing was published", path.display())]
+    #[error("{}: cannot be read past byte {bytes}: {source}; nothing was published", path.display())]
     Unread {
         /// The image.
         path: PathBuf,
-        /// Bytes that were read.
+        /// The number of bytes that were read.
         bytes: u64,
         /// The cause.
         source: std::io::Error,
@@ -44,23 +47,23 @@ pub enum LocalError {
     /// The skeleton of an image does not say where its bytes belong.
     #[error("{image}: {source}")]
     Layout {
-        /// The image, or where it is described.
+        /// The image, or the place that describes it.
         image: String,
-        /// What does not fit.
+        /// The mismatch.
         source: LayoutError,
     },
-    /// What should be an image archive is none.
+    /// A file that should be an image archive is something else.
     #[error("{}: no image archive: {reason}", path.display())]
     NoArchive {
         /// The file.
         path: PathBuf,
-        /// What it is instead, and what to do.
+        /// The thing that the file is instead, and what to do.
         reason: &'static str,
     },
     /// A request that makes no sense.
     #[error("{0}")]
     Usage(String),
-    /// The time that the flow was allowed has passed.
+    /// The time that was allowed for the flow has passed.
     #[error("the time allowed for this run is over (--max-time {} s)", .allowed.as_secs_f32())]
     TimeUp {
         /// The time that was allowed.
@@ -74,16 +77,16 @@ pub enum LocalError {
     /// A worker thread died.
     #[error("a worker thread stopped; this is a fault of regrow")]
     Worker,
-    /// The caller refused a chunk, so the image was not read further. The caller knows why.
+    /// The caller refused a chunk, so the image was not read further. The caller knows the reason.
     #[error("the image was not read to its end, since a chunk of it was refused")]
     Refused,
 }
 
-/// What is missing of an image.
+/// The part of an image that is missing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Missing {
-    /// It has no bytes.
+    /// The image has no bytes.
     #[error("is empty")]
     Everything,
     /// It is a tar that ends within an entry.
@@ -95,7 +98,7 @@ pub enum Missing {
         bytes: u64,
     },
     /// It is a tar that ends within an entry's header.
-    #[error("ends within the header behind {path}")]
+    #[error("ends within the header after {path}")]
     Header {
         /// The path of the entry before it.
         path: String,
@@ -103,13 +106,13 @@ pub enum Missing {
     /// It is a compressed file that ends early.
     #[error("is a {format} file that ends early")]
     Stream {
-        /// How it is compressed.
+        /// The compression format.
         format: &'static str,
     },
     /// It is a compressed file that holds no bytes.
     #[error("is a {format} file that holds nothing")]
     Contents {
-        /// How it is compressed.
+        /// The compression format.
         format: &'static str,
     },
 }

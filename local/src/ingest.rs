@@ -1,5 +1,6 @@
-//! Reading an image once, front to back: its chunks with their ids, in order, and its digest. Both make and the scan of a
-//! seed go through here. The reading thread walks and cuts; workers hash. Gzip files in it are taken care of by `candidate`.
+//! Reads an image once, front to back. The result is its chunks with their ids, in order, and its digest. Both make
+//! and the scan of a seed go through here. The reading thread walks and cuts, and workers hash. `candidate` takes
+//! care of the gzip files in the image.
 
 mod blocks;
 mod candidate;
@@ -26,97 +27,100 @@ use whole::Watch;
 pub use whole::WatchedFile;
 pub use whole::Whole;
 
-/// Jobs that may wait to be hashed, of a block each: with their chunks they bound the memory.
+/// The number of jobs, of one block each, that may wait for a worker. Together with their chunks they bound the
+/// memory.
 const JOBS_IN_FLIGHT: usize = 6;
 
 /// A chunk with its id.
 pub struct Hashed {
-    /// The stream that it is cut of.
+    /// The stream that the chunk is cut from.
     pub stream: StreamKind,
-    /// Where it begins in its stream.
+    /// The offset of the chunk in its stream.
     pub at: u64,
-    /// Its id and length.
+    /// The chunk's id and length.
     pub record: Record,
-    /// Its bytes.
+    /// The chunk's bytes.
     pub bytes: Bytes,
 }
 
-/// Chunks, and where in the image each begins.
+/// Chunks, each with its offset in the image.
 pub(crate) type PlacedRecords = Vec<(Record, u64)>;
 
-/// What an image was found to be.
+/// The result of reading an image.
 pub struct Ingested {
-    /// How many bytes it has.
+    /// The size of the image in bytes.
     pub bytes: u64,
-    /// BLAKE3 of the image.
+    /// The BLAKE3 hash of the image.
     pub digest: [u8; 32],
-    /// How its coded files are made, if that was to be found out.
+    /// The way in which each coded file is rebuilt, if that was asked for.
     pub codings: Vec<Coding>,
-    /// Its coded files, if it is to be read at random.
+    /// The coded files, if the image will be read at random.
     pub(crate) unfolded: Vec<Unfolded>,
-    /// Chunks of these as they are, should they be wanted so, and where in the image each begins.
+    /// The chunks of the coded files in their compressed form, if those were asked for, each with its offset in the
+    /// image.
     pub(crate) opaque: PlacedRecords,
-    /// Whether it is whole, if that was to be found out: for make.
+    /// Whether the image is whole, if that was asked for, as make does.
     pub whole: Whole,
-    /// Whether entries of a tar lie where its walk was lost, if that was watched.
+    /// Whether entries of a tar lie where its walk was lost, if that was watched for.
     pub has_lost_entries: bool,
 }
 
-/// What is read.
+/// The input to read.
 pub struct Input<'a> {
-    /// Gives the bytes.
+    /// The source of the bytes.
     pub reader: &'a mut dyn Read,
-    /// For errors.
+    /// The input's name, for errors.
     pub name: &'a Path,
-    /// How many bytes it probably has.
+    /// The probable size of the input in bytes.
     pub size_hint: Option<u64>,
 }
 
-/// What becomes of gzip files that may be coded.
+/// The treatment of gzip files that may be coded.
 #[derive(Debug, Clone, Copy)]
 pub enum GzipFiles<'a> {
-    /// They are contents like others.
+    /// They are contents like any others.
     Contents,
-    /// They are read as what they hold if make would most likely do so, and points are gathered to read them at random.
+    /// They are read in uncompressed form if make would most likely do so. Points are gathered, so that they can be
+    /// read at random.
     Scan,
-    /// They are put aside in this folder, and read as what they hold if they can be made again of it.
+    /// They are put aside in this folder, and read in uncompressed form if they can be rebuilt from that.
     Prove(&'a Path),
 }
 
-/// What becomes of a tar behind a header that is lost.
+/// The treatment of the rest of a tar after a damaged header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LostHeaders {
-    /// It is opaque, as in an image that is made.
+    /// The rest is opaque, as in an image that is made.
     Opaque,
-    /// So it is, and it is found out whether a search would find entries.
+    /// The rest is opaque too, but the walk finds out whether a search would find entries.
     Watched,
-    /// The next header is looked for. What comes before it is left out.
+    /// The next header is searched for. The bytes before it are left out.
     Searched,
 }
 
-/// How an image is read.
+/// The way in which an image is read.
 pub struct Reading<'a> {
-    /// How it is cut.
+    /// The parameters for cutting.
     pub params: Params,
     /// The workers that hash.
     pub pool: &'a Pool,
-    /// The stage that progress is told for.
+    /// The stage of which progress is told.
     pub stage: Stage,
-    /// Is told of progress.
+    /// The receiver of progress.
     pub progress: &'a dyn Progress,
-    /// What becomes of gzip files in it.
+    /// The treatment of gzip files in the image.
     pub gzip_files: GzipFiles<'a>,
 }
 
-/// Takes chunks, each stream's in its order.
+/// A consumer of chunks, which come in order within each stream.
 pub(crate) type ChunkSink<'s> = &'s mut dyn FnMut(Hashed) -> Result<(), LocalError>;
 
-/// Reads all of `input`; hands each chunk to `sink`.
+/// Reads all of `input`, and passes each chunk to `sink`.
 pub fn ingest(input: Input<'_>, reading: &Reading<'_>, sink: ChunkSink<'_>) -> Result<Ingested, LocalError> {
     ingest_damaged(input, reading, LostHeaders::Opaque, sink)
 }
 
-/// The same for a tar of which headers may be lost.
+/// Reads like [`ingest()`], but from a tar that may have damaged headers.
 pub(crate) fn ingest_damaged(
     input: Input<'_>,
     reading: &Reading<'_>,
@@ -161,10 +165,10 @@ pub(crate) fn ingest_damaged(
     Ok(Ingested { bytes, digest, codings, unfolded, opaque, whole, has_lost_entries })
 }
 
-/// The same with a sink that has errors of its own.
+/// Reads like [`ingest()`], with a sink that has errors of its own.
 ///
 /// # Errors
-/// Those of reading, and the first one of the sink.
+/// Reading fails, or the sink refuses a chunk.
 pub fn ingest_into<E: From<LocalError>>(
     input: Input<'_>,
     reading: &Reading<'_>,
@@ -173,7 +177,7 @@ pub fn ingest_into<E: From<LocalError>>(
     refusing(&mut sink, |sink| ingest(input, reading, sink))
 }
 
-/// Runs `read` with a sink for chunks; the first error of `sink` ends it.
+/// Runs `read` with a sink for chunks. The first error of `sink` ends it.
 fn refusing<T, E: From<LocalError>>(
     sink: &mut dyn FnMut(Hashed) -> Result<(), E>,
     read: impl FnOnce(ChunkSink<'_>) -> Result<T, LocalError>,
@@ -197,11 +201,11 @@ struct Ingest<'a, 'i, 's> {
     input: Input<'i>,
     blocks: BlockPool,
     hashing: Hashing<'a, 's>,
-    /// What was read and not taken yet.
+    /// The bytes that were read, but not taken yet.
     rest: Bytes,
-    /// Blocks that were read.
+    /// The number of blocks that were read.
     index: u64,
-    /// Bytes that were read.
+    /// The number of bytes that were read.
     bytes: u64,
     codings: Vec<Coding>,
     unfolded: Vec<Unfolded>,
@@ -209,7 +213,7 @@ struct Ingest<'a, 'i, 's> {
 }
 
 impl Ingest<'_, '_, '_> {
-    /// The image's next bytes, at most `most`; `None` at its end.
+    /// The image's next bytes, at most `most` of them. The result is `None` at the image's end.
     fn next_piece(&mut self, most: u64) -> Result<Option<Bytes>, LocalError> {
         if self.rest.is_empty() {
             check_time(self.reading.progress)?;
@@ -228,32 +232,34 @@ impl Ingest<'_, '_, '_> {
         Ok(Some(self.rest.split_to(len)))
     }
 
-    /// How many of the image's bytes were taken.
+    /// The number of the image's bytes that were taken.
     fn taken(&self) -> u64 {
         self.bytes - self.rest.len() as u64
     }
 }
 
-/// What workers give back.
+/// The result of a worker's job.
 struct JobResult {
     chunks: Vec<Hashed>,
     opaque: PlacedRecords,
     digest: Option<(blake3::hazmat::ChainingValue, Option<[u8; 32]>)>,
 }
 
-/// Cuts the plain image's bytes and has the chunks hashed, and the image's blocks.
+/// Cuts the bytes of the plain image, and has its chunks and the image's blocks hashed by workers.
 struct Hashing<'p, 's> {
     pool: &'p Pool,
     splitter: Splitter,
-    /// A block that was read, to be hashed together with the chunks that are cut of it: it is in the cache then.
+    /// A block that was read. It is hashed together with the chunks that are cut from it, while it is in the
+    /// processor's cache.
     block: Option<(u64, Bytes)>,
     results: Ordered<JobResult>,
     digest: ImageDigest,
-    /// Chunks of coded files as they are: cut, and hashed.
+    /// The chunks of coded files in compressed form. The first field has those that are cut, and the second those
+    /// that are also hashed.
     opaque_cut: Vec<(Bytes, u64)>,
     opaque: PlacedRecords,
     sink: ChunkSink<'s>,
-    /// Bytes of the plain image.
+    /// The number of bytes of the plain image.
     plain_bytes: u64,
 }
 
@@ -264,7 +270,8 @@ impl<'p, 's> Hashing<'p, 's> {
         Self { pool, splitter, block: None, results, digest, opaque_cut, opaque, sink, plain_bytes: 0 }
     }
 
-    /// Takes in the plain image's next bytes; returns how many. They are all, unless it stands at a candidate.
+    /// Takes in the plain image's next bytes, and returns how many it took. It takes all of them, unless it stops
+    /// at a candidate.
     fn push(&mut self, piece: Bytes) -> Result<usize, LocalError> {
         let taken = self.splitter.push(piece);
         self.plain_bytes += taken as u64;
@@ -272,7 +279,7 @@ impl<'p, 's> Hashing<'p, 's> {
         Ok(taken)
     }
 
-    /// The image's block of this number is to be hashed.
+    /// Queues the image's block of this number for hashing.
     fn digest_next(&mut self, index: u64, block: Bytes) -> Result<(), LocalError> {
         if self.block.is_some() {
             self.submit()?;
@@ -302,7 +309,7 @@ impl<'p, 's> Hashing<'p, 's> {
         result.chunks.into_iter().try_for_each(&mut self.sink)
     }
 
-    /// The image ends here; returns the digest of its blocks, and the chunks of coded files as they are.
+    /// Ends the image. The result is the digest of its blocks, and the chunks of coded files in compressed form.
     fn finish(mut self) -> Result<([u8; 32], PlacedRecords), LocalError> {
         self.submit()?;
         let splitter = std::mem::replace(&mut self.splitter, Splitter::new(Params::default()));
@@ -316,7 +323,7 @@ impl<'p, 's> Hashing<'p, 's> {
 }
 
 fn record_of(bytes: &[u8]) -> Record {
-    // Disk images have many chunks of zeros, nearly all of one length. The chunker cuts at 4 MiB at the latest.
+    // Disk images have many chunks of zeros, nearly all of one length. The chunker cuts after 4 MiB at the latest.
     static ZEROS: Mutex<Option<Record>> = Mutex::new(None);
     let record = || Record { id: ChunkId::of(bytes), len: bytes.len() as u32 };
     if !is_zero(bytes) {

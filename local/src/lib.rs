@@ -1,11 +1,42 @@
-//! An image on this machine: a tar, any other file, a device or a folder.
+//! Work with an image on this machine: a tar, any other file, a device or a folder.
 //!
-//! [`ingest()`] reads an image once, front to back, and gives its chunks with their ids. [`Scan`] is what such a reading found, and
-//! what the catalog remembers of it. A [`Seed`] gives the chunks of something local at random. [`normalize()`] writes an image
-//! archive again with plain layers, and [`StreamMaker`] makes a compressed layer again from what it holds. Everything runs on a
-//! [`Pool`] of workers, and tells a [`Progress`] how far it is.
+//! [`ingest()`] reads an image once, front to back, and gives its chunks with their ids. A [`Scan`] is the result of
+//! such a reading, in the form that the catalog remembers. A [`Seed`] gives the chunks of something local at random.
+//! [`normalize()`] rewrites an image archive with plain layers, and [`StreamMaker`] rebuilds a compressed layer from
+//! its plain bytes.
 //!
-//! Nothing here knows a store or the network. `regrow-patch` and `regrow-sync` build on it.
+//! Work runs on a [`Pool`] of workers, so that hashing keeps pace with the disk, and reports to a [`Progress`]. Make
+//! and the scan of a seed share the same code: they must cut an image in the same way, since a machine can use only
+//! the chunks that make found too.
+//!
+//! The crate knows no store and no network. `regrow-patch` and `regrow-sync` build on it.
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use regrow_chunker::Params;
+//! use regrow_local::{GzipFiles, Input, NoProgress, Pool, Reading, Stage, ingest};
+//!
+//! let image = vec![7; 1 << 20];
+//! let pool = Pool::new();
+//! let reading = Reading {
+//!     params: Params::default(),
+//!     pool: &pool,
+//!     stage: Stage::Scan,
+//!     progress: &NoProgress,
+//!     gzip_files: GzipFiles::Contents,
+//! };
+//! let input = Input { reader: &mut image.as_slice(), name: Path::new("image"), size_hint: None };
+//! let mut records = Vec::new();
+//! let ingested = ingest(input, &reading, &mut |chunk| {
+//!     records.push((chunk.stream, chunk.record));
+//!     Ok(())
+//! })?;
+//! assert_eq!(ingested.bytes, 1 << 20);
+//! assert_eq!(ingested.digest, *blake3::hash(&image).as_bytes());
+//! assert!(!records.is_empty());
+//! # Ok::<(), regrow_local::LocalError>(())
+//! ```
 
 mod coded;
 mod data;

@@ -1,6 +1,6 @@
-//! An image archive with compressed layers, written again with those layers uncompressed that cannot be made again of what they hold: OCI
-//! archives and `docker save`'s. The config, and so the image id that Docker knows, stays; manifests name the layers' other digests.
-//! OCI image-spec 1.1 (descriptors, manifests, index), and docker-archive's manifest.json.
+//! Rewrites an image archive so that layers which cannot be rebuilt are stored uncompressed. It takes OCI archives
+//! and those of `docker save`. The config stays, and with it the image id that Docker knows. The manifests name the
+//! layers' new digests. See OCI image-spec 1.1 (descriptors, manifests, index) and docker-archive's manifest.json.
 
 mod archive;
 mod digests;
@@ -17,19 +17,20 @@ use crate::{LocalError, Progress, WatchedFile};
 use archive::Archive;
 use layers::Replaced;
 
-/// What was changed.
+/// A rewritten archive.
 pub struct Normalized {
-    /// The archive, with layers as plain tars; a file without a name, at its start.
+    /// The archive with its layers as plain tars. It is a file without a name, positioned at its start.
     pub file: File,
-    /// Layers that are uncompressed now.
+    /// The number of layers that are now uncompressed.
     pub layers: u64,
 }
 
-/// Writes the archive in a file again, in another one in `scratch`; `None` where no layer has to be changed. `name` is for errors.
+/// Rewrites the archive in `file` to another file in `scratch`. The result is `None` if no layer has to change.
+/// `name` is for errors.
 ///
 /// # Errors
-/// [`LocalError::NoArchive`] and [`LocalError::Usage`] for what is no image archive; [`LocalError::Changed`] if somebody writes to
-/// it; [`LocalError::Io`].
+/// [`LocalError::NoArchive`] or [`LocalError::Usage`] if the file is no image archive, [`LocalError::Changed`] if
+/// somebody writes to it meanwhile, and [`LocalError::Io`].
 pub fn normalize(
     file: &mut File,
     name: &Path,
@@ -62,7 +63,7 @@ fn write_again(
                     replaced.push(layer);
                 }
                 None => progress.warn(&format!(
-                    "{}: {} stays compressed: what it holds is not what the image's config says",
+                    "{}: {} stays compressed: its contents do not match the image's config",
                     path.display(),
                     layer.name
                 )),

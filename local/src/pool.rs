@@ -1,4 +1,4 @@
-//! Worker threads, and results that come back in the order of their jobs.
+//! Worker threads, and results in the order of their jobs.
 
 use std::collections::VecDeque;
 use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
@@ -9,16 +9,16 @@ use crate::LocalError;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// As many threads as the machine has cores. Jobs must not wait for other jobs.
+/// A pool of worker threads, one for each core of the machine. Jobs must not wait for other jobs.
 pub struct Pool {
     jobs: Option<Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// A result that is to come.
+/// A result that a worker will deliver.
 pub struct Pending<T>(Receiver<T>);
 
-/// Starts a thread beside the pool's. A system may allow no more of them.
+/// Starts a thread beside those of a pool. The system may refuse it.
 pub fn spawn_scoped<'scope, 'env, T: Send + 'scope>(
     scope: &'scope Scope<'scope, 'env>,
     work: impl FnOnce() -> T + Send + 'scope,
@@ -26,7 +26,8 @@ pub fn spawn_scoped<'scope, 'env, T: Send + 'scope>(
     Builder::new().name("regrow".into()).spawn_scoped(scope, work).map_err(LocalError::Threads)
 }
 
-/// Makes sure that this many more threads can be started. Libraries that start threads by themselves panic where they cannot.
+/// Makes sure that this many more threads can be started. Some libraries start threads of their own, and panic if
+/// they cannot.
 ///
 /// # Errors
 /// [`LocalError::Threads`].
@@ -43,7 +44,7 @@ pub fn check_threads(count: usize) -> Result<(), LocalError> {
 }
 
 impl<T> Pending<T> {
-    /// Waits for it.
+    /// Waits for the result.
     pub fn wait(self) -> Result<T, LocalError> {
         self.0.recv().map_err(|_| LocalError::Worker)
     }
@@ -54,18 +55,18 @@ impl<T> Pending<T> {
 }
 
 impl Pool {
-    /// A pool for this machine.
+    /// Makes a pool for this machine.
     pub fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let (jobs, queue) = unbounded::<Job>();
         let work = |queue: Receiver<Job>| move || queue.iter().for_each(|job| job());
         let spawn = |_| Builder::new().name("regrow-worker".into()).spawn(work(queue.clone()));
-        // With no thread at all, jobs run where they are submitted.
+        // If no thread at all could be started, jobs run where they are submitted.
         let threads = (0..cores).filter_map(|n| spawn(n).ok()).collect();
         Self { jobs: Some(jobs), threads }
     }
 
-    /// Runs `job` on some thread. Who submits bounds how many wait.
+    /// Runs `job` on some thread. The caller must limit the number of waiting jobs.
     pub fn submit<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Pending<T> {
         let (result, pending) = bounded(1);
         let run: Job = Box::new(move || drop(result.send(job())));
@@ -92,14 +93,14 @@ impl Drop for Pool {
     }
 }
 
-/// Results in the order of their jobs, at most `limit` of them outstanding.
+/// Results in the order of their jobs. At most `limit` of them are outstanding.
 pub struct Ordered<T> {
     waiting: VecDeque<Pending<T>>,
     limit: usize,
 }
 
 impl<T> Ordered<T> {
-    /// No results yet, and this limit.
+    /// Begins without results, and with this limit.
     pub fn new(limit: usize) -> Self {
         Self { waiting: VecDeque::new(), limit }
     }
@@ -109,18 +110,18 @@ impl<T> Ordered<T> {
         self.waiting.push_back(pending);
     }
 
-    /// The next result if it is there, or if too many are outstanding.
+    /// Takes the next result if it is ready. If too many are outstanding, waits for it.
     pub fn next_due(&mut self) -> Result<Option<T>, LocalError> {
         let due = self.waiting.len() > self.limit || self.waiting.front().is_some_and(Pending::is_ready);
         if due { self.next() } else { Ok(None) }
     }
 
-    /// The next result, waited for, if too many are outstanding.
+    /// Waits for the next result if too many are outstanding.
     pub fn next_over_limit(&mut self) -> Result<Option<T>, LocalError> {
         if self.waiting.len() > self.limit { self.next() } else { Ok(None) }
     }
 
-    /// The next result; `None` when none is outstanding.
+    /// Waits for the next result. The result is `None` if none is outstanding.
     #[expect(clippy::should_implement_trait, reason = "an iterator would give errors without end")]
     pub fn next(&mut self) -> Result<Option<T>, LocalError> {
         self.waiting.pop_front().map(Pending::wait).transpose()

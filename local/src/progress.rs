@@ -1,10 +1,10 @@
-//! How a flow tells what it does, and learns that it has to end.
+//! Progress: a flow reports its work, and learns when it must end.
 
 use std::time::Duration;
 
 use crate::LocalError;
 
-/// What is going on.
+/// A kind of work that a flow does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
@@ -12,7 +12,7 @@ pub enum Stage {
     Make,
     /// A seed is read and split.
     Scan,
-    /// What the output holds already is checked.
+    /// The bytes that the output already has are checked.
     Resume,
     /// Missing bytes come from a store.
     Fetch,
@@ -30,29 +30,29 @@ pub enum Stage {
     Collect,
 }
 
-/// Is told of progress, from any thread.
+/// A receiver of progress reports, which come from any thread.
 pub trait Progress: Send + Sync {
-    /// A stage begins; `total` bytes, where known. Stages may overlap.
+    /// A stage begins. `total` is its size in bytes, where that is known. Stages may overlap.
     fn begin(&self, _stage: Stage, _total: Option<u64>) {}
-    /// So many bytes further.
+    /// A stage has advanced by this many bytes.
     fn add(&self, _stage: Stage, _bytes: u64) {}
     /// The stage is done.
     fn end(&self, _stage: Stage) {}
-    /// The time that the flow was allowed, once it has passed. Flows ask between blocks, and then end with an error that
-    /// names this time. What waits for the network has a deadline of its own.
+    /// The time that the flow was allowed, once it has passed. Flows ask between blocks, and then end with an error
+    /// that names this time. Waits for the network have a deadline of their own.
     fn time_up(&self) -> Option<Duration> {
         None
     }
-    /// Something that the user should know, though the flow goes on.
+    /// The user should know of this, although the flow goes on.
     fn warn(&self, _message: &str) {}
 }
 
-/// An error once the flow has to be over.
+/// Fails once the time of the flow has passed.
 pub fn check_time(progress: &dyn Progress) -> Result<(), LocalError> {
     progress.time_up().map_or(Ok(()), |allowed| Err(LocalError::TimeUp { allowed }))
 }
 
-/// Tells nobody.
+/// A receiver that ignores all reports.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoProgress;
 

@@ -1,11 +1,11 @@
-//! Which chunks an image consists of.
+//! The chunks that an image consists of.
 
 use regrow_chunker::Record;
 
 /// The chunks of both streams, in order.
 pub struct Recipe {
-    /// Those of the skeleton.
+    /// The chunks of the skeleton.
     pub skeleton: Vec<Record>,
-    /// Those of the contents.
+    /// The chunks of the contents.
     pub contents: Vec<Record>,
 }

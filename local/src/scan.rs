@@ -1,4 +1,4 @@
-//! What a local file was found to hold: the recipe and the layout that make would give it.
+//! The scan of a local file: the recipe and the layout that make would give it.
 
 mod encoding;
 
@@ -19,52 +19,55 @@ use crate::ingest::{GzipFiles, Input, LostHeaders, Reading, ingest_damaged};
 use crate::recipe::Recipe;
 use crate::{LocalError, Stage};
 
-/// See the module's documentation.
+/// The recipe and the layout of a local file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Scan {
-    /// BLAKE3 of the image.
+    /// The BLAKE3 hash of the image.
     pub digest: [u8; 32],
     pub(crate) skeleton: Vec<Record>,
     pub(crate) contents: Vec<Record>,
-    /// Stretches of the contents that the records leave out.
+    /// The stretches of the contents that the records leave out.
     pub(crate) gaps: Vec<Gap>,
-    /// Where every byte of both streams belongs.
+    /// The layout, which says where every byte of both streams belongs.
     pub layout: Layout,
-    /// Where in the file the layout's coded stretches come from; empty if the file is the plain image.
+    /// The places in the file of the layout's coded stretches. There are none if the file is the plain image.
     pub(crate) unfolded: Vec<Unfolded>,
-    /// Chunks of these as they are in the file, and where: an image may have them so.
+    /// The chunks of the coded files in compressed form, with their places in the file. An image may hold those
+    /// files in that form.
     pub(crate) opaque: Vec<(Record, u64)>,
-    /// The same file read by other rules: what a damaged tar holds behind headers that are lost. It has no image's id.
+    /// A second scan of the same file by other rules, for the entries of a damaged tar behind damaged headers. It
+    /// has no image id.
     pub(crate) found: Option<Box<Scan>>,
 }
 
-/// A stretch of a contents stream.
+/// A stretch of the contents stream without records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gap {
-    /// The number of the record that it comes before; how many there are if it comes last.
+    /// The position of the record that follows the gap. If the gap comes last, this is the number of records.
     pub(crate) before: usize,
     pub(crate) bytes: u64,
 }
 
-/// The catalog keeps what takes at most one part of a plain image in this many, and some bytes. Records of chunks of 4 KiB and the
-/// windows of gzip files take less than half of that.
+/// The catalog keeps a scan if it is at most one part in this many of the plain image, plus some bytes. Records of
+/// chunks of 4 KiB, with the windows of gzip files, take less than half of that.
 const REMEMBERED_SHARE: u64 = 8;
 const REMEMBERED_BYTES: u64 = 64 << 10;
-/// Goes up when [`crate::coded::guess`] gives other answers: what the catalog remembers is of no use then.
+/// The version of [`crate::coded::guess`]. It must go up when the guess gives other answers, since remembered scans
+/// are then of no use.
 const GUESS_VERSION: u32 = 2;
-/// The same for what is found behind headers that are lost.
+/// The version of the search behind damaged headers, for the same purpose.
 const SEARCH_VERSION: u32 = 1;
 
 impl Scan {
-    /// The scan of a plain image that was put together, so that it need not be read again.
+    /// Makes the scan of a plain image that regrow wrote itself, so that the image need not be read again.
     pub fn of_plain(digest: [u8; 32], recipe: Recipe, layout: Layout) -> Self {
         let Recipe { skeleton, contents } = recipe;
         let (gaps, unfolded, opaque) = (Vec::new(), Vec::new(), Vec::new());
         Self { digest, skeleton, contents, gaps, layout, unfolded, opaque, found: None }
     }
 
-    /// Reads a file, or what the catalog remembers of it; tells too whether it was read. Where only its data is wanted, the scan is of
-    /// that, as if it were the file.
+    /// Scans a file, or takes the scan that the catalog remembers. The result also says whether the file was read.
+    /// With `data`, only that part is scanned, as if it were the whole file.
     pub(crate) fn of_file(
         path: &Path,
         file: &mut File,
@@ -94,7 +97,7 @@ impl Scan {
         let scan = Self::of_bytes(path, file, data, bytes, reading);
         progress.end(Stage::Scan);
         let scan = scan?;
-        // Should the file have changed since the key was taken, no later key is the same.
+        // If the file has changed since the key was taken, no later key will match.
         if let (Some(catalog), Some(key)) = (catalog, before)
             && scan.chunks() < MAX_SEED_CHUNKS
         {
@@ -110,7 +113,7 @@ impl Scan {
         self.skeleton.len() + self.contents.len() + self.found.as_ref().map_or(0, |found| found.chunks())
     }
 
-    /// Reads a file of this many bytes, a second time if it is a damaged tar.
+    /// Reads a file of this many bytes. A damaged tar is read a second time.
     fn of_bytes(
         path: &Path,
         file: &mut File,
@@ -142,7 +145,8 @@ impl Scan {
         Ok(scan)
     }
 
-    /// Remembers `most` chunks at most: those that the file begins with. Tells too whether entries lie behind headers that are lost.
+    /// Scans an input, and keeps at most `most` chunks, those at its beginning. The result also says whether
+    /// entries lie behind damaged headers.
     fn of_input(
         input: Input<'_>,
         reading: &Reading<'_>,
@@ -177,7 +181,7 @@ impl Scan {
             layout
         } else {
             let layout = layout.finish_early();
-            // Of the last chunks of contents it is not known yet where they lie.
+            // The places of the last chunks of contents are not known yet.
             let places = places(&contents, &gaps);
             let known = contents.iter().zip(places);
             let known = known.take_while(|(record, at)| at + u64::from(record.len) <= layout.contents_bytes()).count();
@@ -191,7 +195,7 @@ impl Scan {
         Ok((scan, read.has_lost_entries))
     }
 
-    /// Where each chunk of a stream begins in it.
+    /// The offset of each chunk in its stream.
     pub(crate) fn starts(&self, stream: StreamKind) -> Vec<u64> {
         match stream {
             StreamKind::Skeleton => places(&self.skeleton, &[]).collect(),
@@ -199,7 +203,7 @@ impl Scan {
         }
     }
 
-    /// Chunks of contents that lie in the file in one piece, with where they are.
+    /// Passes on each chunk of contents that lies in the file in one piece, with its place.
     pub(crate) fn contiguous_chunks(&self, mut each: impl FnMut(Range<u64>, ChunkId)) {
         for (record, at) in self.contents.iter().zip(places(&self.contents, &self.gaps)) {
             let mut stretches = self.layout.contents_in_image(at..at + u64::from(record.len));
@@ -209,7 +213,7 @@ impl Scan {
         }
     }
 
-    /// Records of a stream.
+    /// The records of a stream.
     pub fn records(&self, stream: StreamKind) -> &[Record] {
         match stream {
             StreamKind::Skeleton => &self.skeleton,
@@ -217,7 +221,7 @@ impl Scan {
         }
     }
 
-    /// The id of the image that the file is, cut with these parameters. FORMAT.md, section 5.
+    /// The id of the image in the file, cut with these parameters. FORMAT.md, section 5.
     pub fn image_id(&self, params: Params) -> ChunkId {
         let ids = |records: &[Record]| segments(records).map(|segment| segment.id()).collect::<Vec<_>>();
         let walk_version = if self.layout.coded().len() == 0 { WALK_VERSION } else { WALK_VERSION_CODED };
@@ -225,23 +229,24 @@ impl Scan {
     }
 }
 
-/// The rules under which the catalog remembers a file that is cut with these parameters and unfolded.
+/// The rules under which the catalog remembers a file that is cut with these parameters and whose gzip files are
+/// read in uncompressed form.
 pub fn unfolding_rules(params: &Params) -> String {
     rules(GUESS_VERSION, params)
 }
 
-/// The rules of a scan, for the catalog.
+/// The rules of a scan, which are part of its key in the catalog.
 fn rules(guess_version: u32, params: &Params) -> String {
     let [min, avg, max] = [params.min_bytes(), params.avg_bytes(), params.max_bytes()];
     format!("{WALK_VERSION}.{guess_version}.{SEARCH_VERSION} {min} {avg} {max}")
 }
 
-/// A gap of these bytes of the contents, if they are any.
+/// The gap over this range of the contents, if the range is not empty.
 fn gap(before: usize, contents: Range<u64>) -> Option<Gap> {
     contents.end.checked_sub(contents.start).filter(|&bytes| bytes > 0).map(|bytes| Gap { before, bytes })
 }
 
-/// Where records of a stream begin that has these gaps.
+/// The offsets of a stream's records, between these gaps.
 fn places(records: &[Record], gaps: &[Gap]) -> impl Iterator<Item = u64> {
     let (mut gaps, mut end) = (gaps.iter().peekable(), 0);
     records.iter().enumerate().map(move |(number, record)| {
@@ -252,7 +257,7 @@ fn places(records: &[Record], gaps: &[Gap]) -> impl Iterator<Item = u64> {
     })
 }
 
-/// The segments of a stream's records.
+/// Cuts a stream's records into segments.
 pub fn segments(records: &[Record]) -> impl Iterator<Item = Segment> + '_ {
     let mut cutter = SegmentCutter::default();
     let mut rest = records.iter();
@@ -311,7 +316,7 @@ mod tests {
         check_round_trip(&scan);
     }
 
-    /// What a scan remembers is sound, though it does not remember all.
+    /// A scan that does not keep everything is still sound.
     #[test]
     fn a_scan_stops_remembering() {
         let mut tar = tar::Builder::new(Vec::new());
@@ -339,7 +344,7 @@ mod tests {
         }
     }
 
-    /// An image that is a gzip file itself, as Go writes it.
+    /// The image is itself a gzip file, written as Go does.
     #[test]
     fn gzip_files_too() {
         use regrow_deflate::encoders::{Encoder, GoGeneration, KnownEncoder};

@@ -1,6 +1,7 @@
-//! Temporary folders, for images that are opened again by their names; all else lies in files without one. A run that is killed leaves
-//! them. Their names say that they are regrow's, and their locks that nobody uses them, so the next run removes them, and files that earlier
-//! versions left.
+//! Temporary folders, for images that other programs open by name; everything else lies in files without a name.
+//!
+//! A run that is killed leaves its folders. Their names show that they belong to regrow, and a missing lock shows
+//! that nobody uses them. So the next run removes them, and also the files that earlier versions left.
 
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
@@ -12,20 +13,20 @@ use tempfile::{Builder, TempDir};
 
 use regrow_paths::{Access, Found, Place};
 
-/// How the names begin; `tempfile` puts this many letters and digits behind.
+/// The beginning of the names. `tempfile` appends this many letters and digits.
 const PREFIX: &str = "regrow-tmp-";
 const RANDOM_CHARS: usize = 6;
-/// How often a name is tried again when another run removes it before it is locked.
+/// The number of times that another name is tried, if another run removes a folder before it is locked.
 const TRIES: u32 = 16;
 
-/// A folder for this user alone, removed when dropped with all that is in it.
+/// A folder for this user alone. Dropping it removes it with everything in it.
 pub struct ScratchFolder {
     folder: TempDir,
     _locked: File,
 }
 
 impl ScratchFolder {
-    /// A new one. What killed runs left there goes first.
+    /// Makes a new folder in `above`, and first removes the folders that killed runs left there.
     pub fn new(above: &Path) -> io::Result<Self> {
         sweep(above);
         for _ in 0..TRIES {
@@ -45,12 +46,12 @@ impl ScratchFolder {
     }
 }
 
-/// Where there are no locks, nobody removes what has none.
+/// Locks the file. On a file system without locks this does nothing, and then nobody removes the folder either.
 fn lock(file: &File) {
     let _ = file.try_lock_shared();
 }
 
-/// Removes what runs of this user left that were killed. Best effort: what cannot be removed stays.
+/// Removes everything that killed runs of this user left. A file that cannot be removed stays.
 pub fn sweep(folder: &Path) {
     let Ok(place) = Place::open(folder) else { return };
     for name in place.entries().unwrap_or_default() {
@@ -77,7 +78,8 @@ fn sweep_name(place: &Place, name: &OsStr) {
     }
 }
 
-/// Removes a folder of images that were put together, with the caches beside them. Anything else stays, and the folder with it.
+/// Removes a folder of assembled images, with the caches beside them. Anything else stays, and then the folder
+/// stays too.
 fn remove_folder(place: &Place, folder: &Place, name: &OsStr) {
     for inner in folder.entries().unwrap_or_default() {
         if folder.remove_file(&inner).is_err() {
@@ -87,7 +89,7 @@ fn remove_folder(place: &Place, folder: &Place, name: &OsStr) {
     let _ = place.remove_empty_folder(name);
 }
 
-/// Whether no process uses the file. Where there are no locks, none tells.
+/// Whether no process uses the file. On a file system without locks the answer is no.
 fn is_free(file: &File) -> bool {
     match file.try_lock() {
         Ok(()) => true,

@@ -1,4 +1,4 @@
-//! Seeds: local things that hold wanted bytes.
+//! Seeds: local files and folders that hold wanted bytes.
 
 mod file;
 mod folder;
@@ -22,15 +22,15 @@ pub use patched::{PatchSeed, PatchSeedBuilder};
 use crate::pool::Pool;
 use crate::{LocalError, Progress};
 
-/// Something that chunks are read from. What it gives is verified by who asks.
+/// A source of chunks on this machine. The caller must verify the bytes that it gives.
 pub trait Seed: Send + Sync {
-    /// Where it has this chunk, in terms of its own.
+    /// The place of this chunk, in the seed's own terms.
     fn find(&self, id: &ChunkId) -> Option<u64>;
 
-    /// Replaces `out` by `len` bytes from `place`, which `find` gave.
+    /// Replaces `out` by `len` bytes from `place`, which came from [`Seed::find`].
     fn read(&self, place: u64, len: usize, out: &mut Vec<u8>) -> std::io::Result<()>;
 
-    /// Recipe segments that follow from what it holds.
+    /// Passes on the recipe segments that follow from the seed's contents.
     fn segments(&self, wanted: &mut dyn FnMut(Segment));
 
     /// The digest of the seed as an image, if it is one file.
@@ -44,39 +44,39 @@ pub trait Seed: Send + Sync {
     }
 }
 
-/// What opening seeds needs.
+/// Everything that is needed to open seeds.
 pub struct SeedContext<'a> {
-    /// How seeds are cut.
+    /// The parameters for cutting seeds.
     pub params: Params,
     /// The workers that hash.
     pub pool: &'a Pool,
-    /// Remembers what seeds hold.
+    /// The catalog, which remembers the contents of seeds.
     pub catalog: Option<&'a Catalog>,
-    /// Is told of progress.
+    /// The receiver of progress.
     pub progress: &'a dyn Progress,
     /// A folder for the bytes of seeds that can be read only once.
     pub scratch: &'a Path,
-    /// Gzip files in a seed are read as what they hold, as make would do.
+    /// Whether gzip files in a seed are read in uncompressed form, as make would do.
     pub unfolds: bool,
-    /// Is called before a seed is read through.
+    /// A function that is called before a seed is read through.
     pub on_scan: &'a dyn Fn(),
 }
 
-/// The seeds of a run. Folders are apart, since what they hold follows from the target's paths too.
+/// The seeds of a run. Folders are separate, since their use also depends on the paths in the target.
 #[derive(Default)]
 pub struct Seeds {
-    /// All seeds, in the order in which they are asked.
+    /// All seeds, in the order in which they are searched.
     pub seeds: Vec<Box<dyn Seed>>,
-    /// Folders, whose small files are found by path.
+    /// The folders, whose small files are found by path.
     pub folders: Vec<FolderSeed>,
-    /// Which seeds are guesses by path: they hold a chunk or not, only a look tells.
+    /// The positions of the seeds that guess by path. Only reading tells whether they hold a chunk.
     pub guesses: Vec<u32>,
-    /// Which seed a patch yielded.
+    /// The position of the seed that a patch yielded.
     pub patched: Option<u32>,
 }
 
 impl Seeds {
-    /// Opens what `path` names: a folder, a file, a device or a pipe.
+    /// Opens a seed by its path: a folder, a file, a device or a pipe.
     pub fn open(&mut self, path: &Path, context: &SeedContext<'_>) -> Result<(), LocalError> {
         let kind = path.metadata().map_err(LocalError::io(path))?.file_type();
         if kind.is_fifo() {
@@ -98,7 +98,7 @@ impl Seeds {
         Ok(())
     }
 
-    /// What folders may have of an image with these files.
+    /// Adds, for each folder, the guess that it has files of an image at the same paths.
     pub fn add_guesses(&mut self, files: GuessedFiles) {
         let files = Arc::new(files);
         for folder in &self.folders {
@@ -107,28 +107,29 @@ impl Seeds {
         }
     }
 
-    /// The first seed that has a chunk, and where.
+    /// The first seed that has a chunk, and its place there.
     pub fn find(&self, id: &ChunkId) -> Option<(u32, u64)> {
         let mut numbered = (0..).zip(&self.seeds);
         numbered.find_map(|(number, seed)| seed.find(id).map(|place| (number, place)))
     }
 
-    /// Reads a chunk from a seed into `out`. `false` if the seed does not give it, now.
+    /// Reads a chunk from a seed into `out`. The result is `false` if the seed does not give it now.
     pub fn read(&self, (seed, place): (u32, u64), record: &Record, out: &mut Vec<u8>) -> bool {
         let Some(seed) = self.seeds.get(seed as usize) else { return false };
         seed.read(place, record.len as usize, out).is_ok() && ChunkId::of(out) == record.id
     }
 }
 
-/// Numbers of `count` things, sorted by their ids, for binary search: 4 bytes a thing.
+/// The positions of `count` items, sorted by the items' ids for binary search. Each takes 4 bytes.
 pub fn sorted_by_id(count: usize, id: impl Fn(usize) -> ChunkId) -> Vec<u32> {
-    // Chunks are counted in u32: 2^32 of at least 64 bytes would need an index far over its limit.
+    // A u32 is enough, since 2^32 chunks of at least 64 bytes would need an index far over its limit.
     let mut sorted: Vec<u32> = (0..count as u32).collect();
     sorted.sort_unstable_by_key(|&number| id(number as usize));
     sorted
 }
 
-/// A number in `sorted` that has this id. Not by way of all of them: an image of zeros has one chunk a million times.
+/// The first position in `sorted` whose item has this id. The search does not step through equal ids, since an
+/// image of zeros has one chunk a million times.
 pub fn first_with_id(sorted: &[u32], wanted: &ChunkId, id: impl Fn(usize) -> ChunkId) -> Option<u32> {
     let first = sorted.partition_point(|&number| id(number as usize) < *wanted);
     sorted.get(first).copied().filter(|&number| id(number as usize) == *wanted)

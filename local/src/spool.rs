@@ -1,4 +1,4 @@
-//! Bytes that wait to be read: in memory, or where there are many in a file without a name.
+//! Bytes that wait to be read: in memory, or in a file without a name if there are many.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -7,20 +7,20 @@ use std::sync::{PoisonError, RwLock};
 
 use crate::LocalError;
 
-/// Up to this many bytes stay in memory.
+/// The size in bytes up to which a spool stays in memory.
 pub const MEMORY_BYTES: u64 = 24 << 20;
 const READ_BYTES: usize = 256 << 10;
 
-/// Bytes that are written in any order and then read: in memory, or in a file without a name.
+/// Bytes that are written in any order and read later.
 pub enum Spool {
-    /// In memory.
+    /// The bytes are in memory.
     Memory(RwLock<Vec<u8>>),
-    /// In a file of this many bytes.
+    /// The bytes are in a file of this size.
     File(File, u64),
 }
 
 impl Spool {
-    /// Room for so many bytes, all zero; a file lies in `folder`.
+    /// Makes room for this many bytes, which are all zero. If a file is needed, it lies in `folder`.
     pub fn new(bytes: u64, folder: &Path) -> Result<Self, LocalError> {
         if bytes <= MEMORY_BYTES {
             return Ok(Self::Memory(RwLock::new(vec![0; bytes as usize])));
@@ -29,12 +29,12 @@ impl Spool {
         Ok(Self::File(file, bytes))
     }
 
-    /// How many bytes of the disk a spool of this many bytes takes.
+    /// The number of bytes on disk that a spool of this many bytes takes.
     pub fn disk_bytes(bytes: u64) -> u64 {
         if bytes <= MEMORY_BYTES { 0 } else { bytes }
     }
 
-    /// Writes bytes at a place.
+    /// Writes bytes at an offset.
     pub fn write(&self, at: u64, bytes: &[u8]) -> Result<(), LocalError> {
         match self {
             Self::Memory(memory) => {
@@ -63,7 +63,7 @@ impl Spool {
         }
     }
 
-    /// All bytes from the front, in pieces.
+    /// Passes on all bytes from the front, in pieces.
     pub fn for_each<E: From<LocalError>>(&self, mut each: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         match self {
             Self::Memory(memory) => each(&memory.read().unwrap_or_else(PoisonError::into_inner)),

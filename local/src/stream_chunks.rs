@@ -1,19 +1,19 @@
-//! The chunks of one stream with their places.
+//! The chunks of one stream, with their places in it.
 
 use std::ops::Range;
 
 use regrow_chunker::Record;
 
-/// A stream's chunks, and where each of them lies in the stream.
+/// The chunks of a stream, with their places in it.
 pub struct StreamChunks {
     skeleton: bool,
     records: Vec<Record>,
-    /// Where each begins in the stream, and where the stream ends.
+    /// The offset of each chunk in the stream, and then the end of the stream.
     starts: Vec<u64>,
 }
 
 impl StreamChunks {
-    /// The stream that consists of these chunks.
+    /// Makes the stream that consists of these chunks.
     pub fn new(skeleton: bool, records: Vec<Record>) -> Self {
         let mut starts = Vec::with_capacity(records.len() + 1);
         starts.push(0);
@@ -25,32 +25,32 @@ impl StreamChunks {
         Self { skeleton, records, starts }
     }
 
-    /// Whether it is the skeleton.
+    /// Whether the stream is the skeleton.
     pub fn is_skeleton(&self) -> bool {
         self.skeleton
     }
 
-    /// How many chunks it has.
+    /// The number of chunks.
     pub fn len(&self) -> usize {
         self.records.len()
     }
 
-    /// Whether it has none.
+    /// Whether there are no chunks.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// Its chunks, in order.
+    /// The stream's chunks, in order.
     pub fn records(&self) -> &[Record] {
         &self.records
     }
 
-    /// The chunk of this number.
+    /// The chunk at this position.
     pub fn record(&self, chunk: usize) -> Record {
         self.records[chunk]
     }
 
-    /// Bytes of the stream that are this chunk.
+    /// The range of the stream that this chunk covers.
     pub fn range(&self, chunk: usize) -> Range<u64> {
         self.starts[chunk]..self.starts[chunk + 1]
     }

@@ -1,4 +1,4 @@
-//! Bytes that are put aside to be read again: in memory while they are few, then in a file without a name.
+//! Bytes that are put aside so that they can be read again. A few stay in memory; more go to a file without a name.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use crate::LocalError;
 
-/// Up to this many bytes stay in memory.
+/// The number of bytes that stay in memory at most.
 const MEMORY_BYTES: usize = 16 << 20;
 
-/// See the module's documentation.
+/// The bytes that were put aside.
 pub(crate) struct Aside {
     folder: PathBuf,
     memory: Vec<u8>,
@@ -19,7 +19,7 @@ pub(crate) struct Aside {
 }
 
 impl Aside {
-    /// Nothing yet; a file would lie in `folder`.
+    /// Begins with no bytes. If a file becomes necessary, it will lie in `folder`.
     pub(crate) fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), memory: Vec::new(), file: None, bytes: 0 }
     }
@@ -34,7 +34,7 @@ impl Aside {
         Ok(())
     }
 
-    /// All bytes came: those that are not yet in the file, if there is one, go there.
+    /// Ends the writing. If there is a file, the bytes that are still in memory go there.
     pub(crate) fn settle(&mut self) -> Result<(), LocalError> {
         if self.file.is_some() { self.spill().map_err(LocalError::io(&self.folder)) } else { Ok(()) }
     }
@@ -50,12 +50,13 @@ impl Aside {
         Ok(())
     }
 
-    /// How many there are.
+    /// The number of bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Fills `out` with bytes from `at` on, as far as there are any; returns how many. After [`Aside::settle`].
+    /// Fills `out` with the bytes from `at` on, as far as there are any, and returns their number. It may only be
+    /// called after [`Aside::settle`].
     pub(crate) fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<usize> {
         let len = out.len().min(usize::try_from(self.bytes.saturating_sub(at)).unwrap_or(usize::MAX));
         let out = &mut out[..len];

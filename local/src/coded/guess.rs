@@ -1,33 +1,35 @@
-//! Whether a gzip file is to be coded, by its beginning: the same answer for whoever has the same file. FORMAT.md, section 2.3.
+//! Decides by a gzip file's beginning whether the file is coded. The answer depends on nothing but the file, so
+//! make and a machine that scans it agree. FORMAT.md, section 2.3.
 
 use regrow_deflate::GzipReader;
 use regrow_deflate::encoders::recognise;
 use regrow_image::{BLOCK, Header, opaque_format};
 
-/// How many stored bytes are looked at, and how many plain ones at first.
+/// The number of stored bytes that are looked at, and of plain bytes at first.
 pub(crate) const PREFIX_BYTES: usize = 1 << 20;
-/// A stream whose plain bytes begin with something very repetitive says little for long: more of them are looked at, as long as they
-/// take fewer stored bytes than this.
+/// If a stream's plain bytes begin with something very repetitive, the first MiB of them says little. More plain
+/// bytes are looked at as long as they take fewer stored bytes than this.
 const TELLING_BYTES: usize = 32 << 10;
-/// How many plain bytes are looked at in the end.
+/// The largest number of plain bytes that are looked at.
 const MAX_PLAIN_BYTES: usize = 16 << 20;
-/// A gzip file of at least this many bytes is coded whatever it holds.
+/// A gzip file of at least this many bytes is coded whatever it holds, not only if it holds a tar.
 const LARGE_BYTES: u64 = 1 << 20;
 
-/// Why it is to be coded, or not.
+/// The answer for a file, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Guess {
-    /// A known encoder may have written the first member.
+    /// The file is coded: a known encoder may have written its first member.
     Coded,
-    /// It looks like a layer, but its encoder is not known.
+    /// The file looks like a layer, but its encoder is unknown.
     Unknown,
-    /// It is a file of another format, which is never made again.
+    /// The file has another compressed format, which is never rebuilt.
     Other(&'static str),
-    /// It is of no interest, or no gzip file at all.
+    /// The file is too small to matter, or it is no gzip file at all.
     Opaque,
 }
 
-/// `stored` is the file's beginning, of [`PREFIX_BYTES`] or all there is; `size` its size, as far as that is known.
+/// Decides about a file. `stored` is its beginning: [`PREFIX_BYTES`], or all there is. `size` is its size, as far
+/// as that is known.
 pub(crate) fn guess(stored: &[u8], size: u64) -> Guess {
     if let Some(format) = opaque_format(stored) {
         return Guess::Other(format);
@@ -42,13 +44,14 @@ pub(crate) fn guess(stored: &[u8], size: u64) -> Guess {
         (None, Some((_, start))) => start as usize..stored.len(),
         (None, None) => return Guess::Opaque,
     };
-    // Plain bytes that were not asked for any more may have left stored ones that say nothing about those that were.
+    // The reader stops after a number of plain bytes, and stored bytes behind that may be unread. They do not speak
+    // against an encoder.
     let known = stored.get(stream).and_then(|stream| recognise(stream, &plain).next());
     if known.is_some() { Guess::Coded } else { Guess::Unknown }
 }
 
-/// The plain bytes that the first member of a gzip file begins with, as many as are looked at, and the reader behind them. `None` if
-/// the file is not sound.
+/// The plain bytes at the beginning of a gzip file's first member, as many as are looked at, with the reader that
+/// has just read them. The result is `None` if the file is damaged.
 pub(super) fn plain_beginning(stored: &[u8]) -> Option<(GzipReader, Vec<u8>)> {
     let (mut reader, mut plain, mut at, mut most) = (GzipReader::default(), Vec::new(), 0, PREFIX_BYTES);
     loop {
@@ -85,7 +88,7 @@ mod tests {
         out
     }
 
-    /// Text of which no two MiB are alike.
+    /// Text in which no two MiB are alike.
     fn text(bytes: usize) -> Vec<u8> {
         let mut noise = vec![0; bytes];
         blake3::Hasher::new().finalize_xof().fill(&mut noise);

@@ -1,4 +1,4 @@
-//! A file as the plain image that it is, at random: gzip files in it as what they hold.
+//! Reads a file at random as its plain image, in which gzip files are uncompressed.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -10,16 +10,17 @@ use regrow_deflate::GzipReader;
 
 use super::Unfolded;
 
-/// Stretches between two points that are kept: 16 MiB, as long as points lie a MiB apart.
+/// The number of spans that are kept in memory: 16 MiB, as long as points lie one MiB apart.
 const SPANS_KEPT: usize = 16;
 const READ_BYTES: usize = 64 << 10;
 
-/// A stretch of what a gzip file holds: its file's and its point's number.
+/// The name of a span, the plain bytes between two points: the number of its gzip file, and that of its first
+/// point.
 type SpanName = (usize, usize);
-/// Filled by who needs it first; whoever else needs it waits.
+/// A span in the cache. The first thread that needs it fills it, and the others wait.
 type Span = Arc<Mutex<Option<Arc<Vec<u8>>>>>;
 
-/// See the module's documentation.
+/// A file that is read as its plain image.
 pub(crate) struct PlainFile {
     file: File,
     unfolded: Vec<Unfolded>,
@@ -27,12 +28,12 @@ pub(crate) struct PlainFile {
 }
 
 impl PlainFile {
-    /// `unfolded` ascends, and was found in this file.
+    /// Takes the file, and the gzip files that were found in it, in ascending order.
     pub(crate) fn new(file: File, unfolded: Vec<Unfolded>) -> Self {
         Self { file, unfolded, kept: Mutex::default() }
     }
 
-    /// The file as it is.
+    /// The file itself.
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
@@ -56,7 +57,8 @@ impl PlainFile {
         Ok(())
     }
 
-    /// Where in the file is what lies at `at` between coded files, before number `number`.
+    /// The place in the file of the plain image's byte `at`, which lies between coded files, before the one with
+    /// this number.
     fn stored_at(&self, number: usize, at: u64) -> u64 {
         match number.checked_sub(1).and_then(|before| self.unfolded.get(before)) {
             Some(before) => before.stored.end + (at - before.plain.end),
@@ -80,7 +82,7 @@ impl PlainFile {
         Ok(())
     }
 
-    /// A stretch from the cache, or inflated.
+    /// Takes a span from the cache, or inflates it.
     fn span(&self, name: SpanName) -> io::Result<Arc<Vec<u8>>> {
         let span = self.kept_span(name);
         let mut bytes = span.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,27 +1,28 @@
-//! Places in a gzip file from which it can be read: one for about each MiB that it holds.
+//! Points in a gzip file at which a reader can start: about one for each MiB of plain bytes.
 
 use std::ops::Range;
 
 use regrow_chunker::varint;
 use regrow_deflate::{Checkpoint, GzipPoint, GzipReader};
 
-/// Bytes that the file holds between two points, to begin with.
+/// The number of plain bytes between two points, at first.
 const SPACING_BYTES: u64 = 1 << 20;
-/// With more points than these every second is dropped, and the spacing doubled: a point takes 10 to 32 KiB of memory.
+/// With more points than these, every second one is dropped and the spacing is doubled. A point takes 10 to 32 KiB
+/// of memory.
 const MAX_POINTS: usize = 2048;
-/// More than a checkpoint's encoded form may be.
+/// An upper bound for the encoded form of a checkpoint.
 const MAX_CHECKPOINT_BYTES: usize = 64 << 10;
-/// Fast, and good enough for windows of 32 KiB.
+/// A fast level, which is good enough for windows of 32 KiB.
 const ZSTD_LEVEL: i32 = 1;
 
-/// A point, its state compressed.
+/// A point whose state is compressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PackedPoint {
-    /// Where it is in what the file holds.
+    /// The offset among the plain bytes.
     pub(crate) plain_at: u64,
-    /// Offset in the gzip file.
+    /// The offset in the gzip file.
     stored_at: u64,
-    /// Empty where a member begins.
+    /// The compressed state of the reader. It is empty at the beginning of a member.
     within: Box<[u8]>,
 }
 
@@ -34,7 +35,7 @@ impl PackedPoint {
         Some(Self { plain_at, stored_at: point.stored_at, within: within.into() })
     }
 
-    /// The point itself; `None` for a damaged one.
+    /// Unpacks the point. The result is `None` if it is damaged.
     pub(crate) fn unpack(&self) -> Option<GzipPoint> {
         let within = match &*self.within {
             [] => None,
@@ -47,14 +48,14 @@ impl PackedPoint {
     }
 }
 
-/// A gzip file that was found in another file, and that is read as what it holds.
+/// A gzip file that was found in another file, and that is read in uncompressed form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unfolded {
-    /// Where in the file it lies.
+    /// The place of the gzip file in the other file.
     pub(crate) stored: Range<u64>,
-    /// Where in the plain image is what it holds, as far as it could be read.
+    /// The place of its plain bytes in the plain image, as far as they could be read.
     pub(crate) plain: Range<u64>,
-    /// At least one, at the beginning; ascending.
+    /// The points in ascending order. There is at least one, at the beginning.
     pub(crate) points: Vec<PackedPoint>,
 }
 
@@ -72,7 +73,7 @@ impl Default for PointCollector {
 }
 
 impl PointCollector {
-    /// Looks at the reader after it has given `plain_at` bytes.
+    /// Considers a point after the reader has given `plain_at` bytes.
     pub(crate) fn look(&mut self, reader: &GzipReader, plain_at: u64) {
         if plain_at < self.next_at {
             return;
@@ -96,7 +97,7 @@ impl PointCollector {
 }
 
 impl Unfolded {
-    /// For the catalog.
+    /// Encodes the gzip file for the catalog.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         for number in [self.stored.start, self.stored.end, self.plain.start, self.plain.end, self.points.len() as u64] {
             varint::put(out, number);
@@ -109,7 +110,7 @@ impl Unfolded {
         }
     }
 
-    /// `None` for anything that [`Unfolded::encode`] did not write.
+    /// Decodes the form that [`Unfolded::encode`] writes. The result is `None` for anything else.
     pub(crate) fn decode(blob: &mut &[u8]) -> Option<Self> {
         let (stored, plain) = (take_range(blob)?, take_range(blob)?);
         let count = varint::take(blob).filter(|&count| count > 0 && count <= blob.len() as u64 / 3)?;

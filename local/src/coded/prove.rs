@@ -1,4 +1,5 @@
-//! Whether a gzip file can be made again of what it holds, and how: each member's encoder is tried over all of it.
+//! Finds out whether a gzip file can be rebuilt from its plain bytes, and how. Each member's encoder is tried on
+//! all of the member.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -13,50 +14,56 @@ use super::{Aside, PREFIX_BYTES, plain_beginning};
 use crate::LocalError;
 use crate::pool::{Pool, spawn_scoped};
 
-/// Stored bytes that are read at a time, and plain ones that go from one thread to the other.
+/// The number of stored bytes that are read at a time, and the number of plain bytes that one thread passes to the
+/// other.
 const READ_BYTES: usize = 64 << 10;
 const PLAIN_BYTES: usize = 256 << 10;
 const PIECES_WAITING: usize = 4;
-/// How many encoders are tried on a member that agree for long, at most. They do so because they are nearly the same.
+/// The largest number of encoders with a long agreement that are tried on a member. They agree because they are
+/// nearly the same.
 const MOST_TRIED: usize = 12;
-/// How many stored bytes make an agreement long. Other encoders are soon done with; there are no more of them than this in all.
+/// The number of stored bytes that make an agreement long. Trying other encoders takes little time, but there is a
+/// limit for all of them together.
 const LONG_BYTES: u64 = 2 << 20;
 const MOST_TRIED_IN_ALL: usize = 64;
-/// Corrections may be one part in so many of a stream, and so much of a file.
+/// The corrections of a stream may be at most one part in this many of it, and those of a file at most this many
+/// bytes.
 const CORRECTIONS_SHARE: u64 = 20;
 const MAX_CORRECTIONS_BYTES: u64 = 4 << 20;
-/// gzip members of one file, at most.
+/// The largest number of gzip members in one file.
 const MAX_MEMBERS: usize = 1 << 18;
 
-/// What came out of it.
+/// The result of the search for encoders.
 pub(crate) enum Proof {
-    /// It is made so.
+    /// The file can be rebuilt exactly in this way.
     Exact(Coding),
-    /// It is no sound gzip file, or nobody knows how it was made.
+    /// The file is no sound gzip file, or its encoder is unknown.
     Impossible(&'static str),
 }
 
-/// Looks through a whole gzip file.
+/// Examines a whole gzip file.
 pub(crate) fn prove(stored: &Aside, pool: &Pool) -> Result<Proof, LocalError> {
-    let Some((members, tail)) = members_of(stored)? else { return Ok(Proof::Impossible("it is no sound gzip file")) };
+    let Some((members, tail)) = members_of(stored)? else {
+        return Ok(Proof::Impossible("it is not a sound gzip file"));
+    };
     if members.len() > MAX_MEMBERS {
-        return Ok(Proof::Impossible("it has more members than an index takes"));
+        return Ok(Proof::Impossible("it has more members than an index can describe"));
     }
     let plain_bytes: u64 = members.iter().map(|member| member.plain_bytes).sum();
     if plain_bytes == 0 || tail.len() > MAX_GZIP_FRINGE_BYTES {
-        return Ok(Proof::Impossible("it is no sound gzip file"));
+        return Ok(Proof::Impossible("it is not a sound gzip file"));
     }
     let mut coded: Vec<MemberCoding> = Vec::with_capacity(members.len());
     let mut corrections_bytes = 0;
     for member in members {
-        // One that wrote a member most likely wrote the next.
+        // The encoder of one member most likely wrote the next one too.
         let last = coded.last().and_then(|last| KnownEncoder::take(&mut &*last.encoder));
         let Some((known, corrections)) = Member { stored, pool, member: &member }.encoder(last)? else {
-            return Ok(Proof::Impossible("the encoder that it looks like did not write all of it"));
+            return Ok(Proof::Impossible("no known encoder wrote all of it"));
         };
         corrections_bytes += corrections.len() as u64;
         if corrections_bytes > MAX_CORRECTIONS_BYTES {
-            return Ok(Proof::Impossible("what its encoder made of it differs too much from what is known"));
+            return Ok(Proof::Impossible("its encoder differs too much from the known ones"));
         }
         let mut encoder = Vec::new();
         known.put(&mut encoder);
@@ -72,7 +79,8 @@ pub(crate) fn prove(stored: &Aside, pool: &Pool) -> Result<Proof, LocalError> {
     Ok(Proof::Exact(Coding { members: coded, tail }))
 }
 
-/// Many members have the same header and encoder: these are held once.
+/// Shares the header and the encoder with the previous member's if they are equal, as they are in files of many
+/// members.
 fn share_with_last(coded: &mut [MemberCoding]) {
     if let [.., before, last] = coded {
         if before.header == last.header {
@@ -84,10 +92,10 @@ fn share_with_last(coded: &mut [MemberCoding]) {
     }
 }
 
-/// Members of a gzip file, and what follows the last.
+/// The members of a gzip file, and the bytes behind the last one.
 type Members = (Vec<GzipMember>, Vec<u8>);
 
-/// The file's members, if it inflates to its end.
+/// The members of the file, if it inflates to its end.
 fn members_of(stored: &Aside) -> Result<Option<Members>, LocalError> {
     let mut reader = GzipReader::default();
     let mut ended = 0;
@@ -98,7 +106,8 @@ fn members_of(stored: &Aside) -> Result<Option<Members>, LocalError> {
     Ok(if read { reader.finish().ok() } else { None })
 }
 
-/// Reads from `at` on, as long as `each` wants more of what it gives; it is told where a member ended. `false` for what is no gzip file.
+/// Reads from `at` on, and passes plain bytes to `each` as long as it wants more. `each` also learns whether a
+/// member ended. The result is `false` if the bytes are no gzip file.
 fn read_through(
     stored: &Aside,
     mut at: u64,
@@ -125,7 +134,7 @@ fn read_through(
     }
 }
 
-/// One member, and what trying encoders on it needs.
+/// One member, with everything that is needed to try encoders on it.
 struct Member<'a> {
     stored: &'a Aside,
     pool: &'a Pool,
@@ -133,7 +142,7 @@ struct Member<'a> {
 }
 
 impl Member<'_> {
-    /// The encoder that wrote it, and corrections of what that makes.
+    /// Finds the encoder that wrote the member, and the corrections of its output.
     fn encoder(&self, last: Option<KnownEncoder>) -> Result<Option<(KnownEncoder, Vec<u8>)>, LocalError> {
         if let Some(last) = last
             && self.member.plain_bytes <= PREFIX_BYTES as u64
@@ -155,12 +164,12 @@ impl Member<'_> {
         }
         let Some((_, known)) = best else { return Ok(None) };
         let Some(corrections) = self.corrections(known)? else { return Ok(None) };
-        // What was found is believed when it was seen to work.
+        // Corrections are only trusted once they were seen to work.
         let is_proven = !corrections.is_empty() && self.agreed(known, &corrections)?.is_none();
         Ok(is_proven.then_some((known, corrections)))
     }
 
-    /// The beginnings of the stream, and of what it holds.
+    /// The beginning of the stream, and that of its plain bytes.
     fn prefixes(&self) -> Result<(Vec<u8>, Vec<u8>), LocalError> {
         let header_bytes = self.member.header.len();
         let start = self.member.stream.start - header_bytes as u64;
@@ -173,7 +182,7 @@ impl Member<'_> {
         Ok((stored, plain))
     }
 
-    /// Gives the plain bytes in pieces, as long as `each` wants more.
+    /// Passes the plain bytes in pieces to `each`, as long as it wants more.
     fn plain(&self, mut each: impl FnMut(Vec<u8>) -> Result<bool, LocalError>) -> Result<(), LocalError> {
         let start = self.member.stream.start - self.member.header.len() as u64;
         let mut reader = GzipReader::default();
@@ -208,7 +217,8 @@ impl Member<'_> {
         })
     }
 
-    /// `None` if an encoder makes just this stream; else how many bytes of it are the same, about.
+    /// Tries an encoder. The result is `None` if it makes exactly this stream, and otherwise the approximate number
+    /// of bytes that agree.
     fn agreed(&self, known: KnownEncoder, corrections: &[u8]) -> Result<Option<u64>, LocalError> {
         let (mut at, end) = (self.member.stream.start, self.member.stream.end);
         let (mut buffer, mut agrees) = (Vec::new(), true);
@@ -219,7 +229,7 @@ impl Member<'_> {
             at += if agrees { made.len() as u64 } else { 0 };
             Ok(agrees)
         });
-        // Corrections that do not fit are none.
+        // Corrections that do not fit count as no agreement.
         if corrections.is_empty() {
             encoded?;
         } else if encoded.is_err() {
@@ -228,14 +238,14 @@ impl Member<'_> {
         Ok(if agrees && at == end { None } else { Some(at - self.member.stream.start) })
     }
 
-    /// What has to be changed in what an encoder makes, if that is little.
+    /// The corrections that an encoder's output needs, if they are small.
     fn corrections(&self, known: KnownEncoder) -> Result<Option<Vec<u8>>, LocalError> {
         let stream_bytes = self.member.stream.end - self.member.stream.start;
         let mut differ = Differ::new((stream_bytes / CORRECTIONS_SHARE).min(MAX_CORRECTIONS_BYTES) as usize);
         let mut at = self.member.stream.start;
         self.encode(known, &[], &mut |made| {
             differ.push_predicted(made);
-            // The actual stream keeps pace.
+            // The actual stream is fed at the same pace.
             at = self.feed(&mut differ, at, made.len() as u64)?;
             Ok(!differ.is_over())
         })?;
@@ -245,7 +255,7 @@ impl Member<'_> {
         Ok(differ.finish())
     }
 
-    /// Gives the differ so many bytes of the stream; returns where they end.
+    /// Feeds this many bytes of the stream to the differ, and returns the offset behind them.
     fn feed(&self, differ: &mut Differ, mut at: u64, bytes: u64) -> Result<u64, LocalError> {
         let end = self.member.stream.end.min(at.saturating_add(bytes));
         let mut buffer = vec![0; READ_BYTES];

@@ -1,4 +1,5 @@
-//! A member's deflate stream of its plain bytes, as its encoder made it; on all cores where that is possible.
+//! Makes a member's deflate stream from its plain bytes, exactly as its encoder made it. It uses all cores where
+//! the encoder allows that.
 
 use bytes::Bytes;
 use regrow_deflate::encoders::{Blocks, Encoder, KnownEncoder, encode_block};
@@ -7,15 +8,15 @@ use regrow_deflate::{DeflateError, GzipTrailer, Patcher};
 use crate::LocalError;
 use crate::pool::{Ordered, Pool};
 
-/// Blocks that are encoded side by side, at most.
+/// The largest number of blocks that are encoded side by side.
 const BLOCKS_IN_FLIGHT: usize = 4;
-/// Blocks larger than this are encoded where they come: their memory would be too much.
+/// Encoders with larger blocks than this run on one thread, since side by side they would take too much memory.
 const MAX_BLOCK_BYTES: usize = 4 << 20;
 
-/// Takes the next bytes of the stream.
+/// A consumer of the next bytes of the stream.
 pub(crate) type StreamSink<'s, E> = &'s mut dyn FnMut(&[u8]) -> Result<(), E>;
 
-/// See the module's documentation.
+/// Makes the deflate stream of one gzip member.
 pub struct StreamMaker<'p> {
     kind: Kind<'p>,
     patcher: Option<Patcher>,
@@ -34,14 +35,14 @@ struct SideBySide<'p> {
     known: KnownEncoder,
     blocks: Blocks,
     pool: &'p Pool,
-    /// The end of what came before the block that is gathered.
+    /// The bytes before the current block, as many as the encoder can refer to.
     dictionary: Bytes,
     block: Vec<u8>,
     encoding: Ordered<Vec<u8>>,
 }
 
 impl<'p> StreamMaker<'p> {
-    /// For a stream of this encoder, which is then corrected.
+    /// Makes a stream of this encoder, to which corrections are applied.
     pub fn new(pool: &'p Pool, known: KnownEncoder, corrections: &[u8]) -> Self {
         let kind = match known.blocks().filter(|blocks| blocks.block_bytes <= MAX_BLOCK_BYTES) {
             Some(blocks) => Kind::SideBySide(SideBySide {
@@ -69,7 +70,7 @@ impl<'p> StreamMaker<'p> {
         hand_on(&mut self.patcher, &self.out, &mut self.patched, sink)
     }
 
-    /// The plain bytes end here: the rest of the stream goes to `sink`. Returns the member's trailer.
+    /// Ends the plain bytes. The rest of the stream goes to `sink`, and the result is the member's trailer.
     pub fn finish<E: From<LocalError>>(mut self, sink: StreamSink<'_, E>) -> Result<[u8; 8], E> {
         self.out.clear();
         match self.kind {
@@ -86,7 +87,7 @@ impl<'p> StreamMaker<'p> {
     }
 }
 
-/// Corrects what the encoder made, if it is to be corrected.
+/// Passes on the encoder's output, with the corrections applied if there are any.
 fn hand_on<E: From<LocalError>>(
     patcher: &mut Option<Patcher>,
     made: &[u8],

@@ -1,4 +1,4 @@
-//! The blocks that an input is read in.
+//! The blocks in which an input is read.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use regrow_chunker::BLOCK_BYTES;
 
-/// Blocks of [`BLOCK_BYTES`] that are used again: fresh ones would cost a page fault for every 4 KiB.
+/// Blocks of [`BLOCK_BYTES`] that are used again, since fresh ones would cost a page fault for every 4 KiB.
 pub(super) struct BlockPool {
     free: Receiver<Vec<u8>>,
     back: Arc<Sender<Vec<u8>>>,
@@ -33,14 +33,15 @@ impl Drop for PooledBlock {
 }
 
 impl BlockPool {
-    /// For an input that is known to be short, one byte more than it tells that it ends.
+    /// Makes a pool of blocks. For an input that is known to be short, the first block has one byte more than the
+    /// input, enough to see that it ends.
     pub(super) fn new(size_hint: Option<u64>) -> Self {
         let (back, free) = unbounded();
         let first_bytes = size_hint.map_or(BLOCK_BYTES, |size| size.saturating_add(1).min(BLOCK_BYTES));
         Self { free, back: Arc::new(back), first_bytes: first_bytes as usize }
     }
 
-    /// The next block, full unless the input ends in it.
+    /// Reads the next block, which is full unless the input ends in it.
     pub(super) fn read(&self, input: &mut dyn Read) -> std::io::Result<Bytes> {
         let mut bytes = self.free.try_recv().unwrap_or_default();
         bytes.resize(bytes.len().max(self.first_bytes), 0);
@@ -50,7 +51,7 @@ impl BlockPool {
                 if len == BLOCK_BYTES as usize {
                     break;
                 }
-                // Longer than it was said to be.
+                // The input is longer than its hint.
                 bytes.resize(BLOCK_BYTES as usize, 0);
             }
             match input.read(&mut bytes[len..]) {

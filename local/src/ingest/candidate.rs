@@ -1,4 +1,4 @@
-//! A gzip file that may be coded, in an image that is read.
+//! Handles a gzip file that may be coded, in an image that is being read.
 
 use bytes::Bytes;
 use regrow_chunker::{Cut, Cutter, StreamCutter};
@@ -10,16 +10,16 @@ use super::{GzipFiles, Ingest};
 use crate::LocalError;
 use crate::coded::{Aside, Guess, PREFIX_BYTES, PointCollector, Proof, Unfolded, guess, prove};
 
-/// Plain bytes that are cut at a time.
+/// The number of plain bytes that are cut at a time.
 const PLAIN_BYTES: usize = 1 << 20;
-/// Bytes that were put aside are read in pieces of this many.
+/// The size of the pieces in which bytes that were put aside are read.
 const READ_BYTES: usize = 1 << 20;
-/// Files that stay as they are are worth a word from so many bytes on.
+/// The smallest file that causes a warning if it stays compressed.
 const WARN_BYTES: u64 = 64 << 10;
-/// An index has room for 16 MiB of corrections: FORMAT.md, section 6.1.
+/// The limit for the corrections of all files. An index has room for 16 MiB: FORMAT.md, section 6.1.
 const MAX_CORRECTIONS_BYTES: u64 = 12 << 20;
 
-/// The bytes of a candidate that are to come.
+/// The bytes of a candidate that are still to come.
 struct Coming {
     held: Bytes,
     left: u64,
@@ -34,7 +34,7 @@ impl Ingest<'_, '_, '_> {
         let left = size.map_or(u64::MAX, |size| size - held.len() as u64);
         let mut coming = Coming { held: held.into(), left };
         let stored = self.prefix(&mut coming)?;
-        // Of an image that is a gzip file itself the size is known if it ends already.
+        // For an image that is itself a gzip file, the size is known only if it has ended already.
         let size = size.unwrap_or(if stored.len() < PREFIX_BYTES { stored.len() as u64 } else { u64::MAX });
         let guess = guess(&stored, size);
         match (guess, self.reading.gzip_files) {
@@ -53,7 +53,7 @@ impl Ingest<'_, '_, '_> {
                 match guess {
                     Guess::Unknown => self.warn_opaque("gzip", start, size, "its encoder is not known"),
                     Guess::Other(format) => {
-                        self.warn_opaque(format, start, size, &format!("{format} is not made again"));
+                        self.warn_opaque(format, start, size, &format!("regrow does not rebuild {format} files"));
                     }
                     Guess::Coded | Guess::Opaque => {}
                 }
@@ -62,13 +62,13 @@ impl Ingest<'_, '_, '_> {
                     self.begin_compressed(&stored);
                 }
                 self.watch_more(&stored);
-                // What was not looked at yet comes as any file's bytes do.
+                // The rest of the file comes later, like the bytes of any other file.
                 self.push_all(stored.into())
             }
         }
     }
 
-    /// The first bytes, as many as are looked at.
+    /// The first bytes of a candidate, as many as are looked at.
     fn prefix(&mut self, coming: &mut Coming) -> Result<Vec<u8>, LocalError> {
         let mut stored = Vec::new();
         while stored.len() < PREFIX_BYTES {
@@ -103,10 +103,11 @@ impl Ingest<'_, '_, '_> {
         self.hashing.push(piece).map(|_| ())
     }
 
-    /// Reads a file as what it holds, and gathers points. What does not inflate is left out: chunks are verified by who reads them.
+    /// Reads a file in uncompressed form, and gathers points. The part that does not inflate is left out. That does
+    /// no harm, since chunks from a seed are verified before they are used.
     fn scan(&mut self, start: u64, stored: Vec<u8>, mut coming: Coming) -> Result<(), LocalError> {
         let plain_start = self.hashing.plain_bytes;
-        // Whoever could not make the file again has it as it is.
+        // The file's compressed form is cut too. Make keeps the file in that form if it cannot rebuild it.
         let mut opaque =
             OpaqueCutter { cutter: Cutter::new(self.reading.params), stream: StreamCutter::default(), at: start };
         let mut unfolding = Unfolding::default();
@@ -129,7 +130,7 @@ impl Ingest<'_, '_, '_> {
         Ok(())
     }
 
-    /// Reads a file that was put aside as what it holds, if it can be made again of that.
+    /// Reads a file that was put aside in uncompressed form, if it can be rebuilt from that.
     fn prove(&mut self, start: u64, size: u64, is_image: bool, aside: &Aside) -> Result<(), LocalError> {
         match prove(aside, self.reading.pool)? {
             Proof::Exact(coding) if self.corrections_bytes() + corrections_of(&coding) > MAX_CORRECTIONS_BYTES => self
@@ -154,7 +155,7 @@ impl Ingest<'_, '_, '_> {
         }
     }
 
-    /// A file that was put aside stays as it is.
+    /// Keeps a file that was put aside in its compressed form.
     fn keep(&mut self, start: u64, size: u64, is_image: bool, aside: &Aside, reason: &str) -> Result<(), LocalError> {
         self.warn_opaque("gzip", start, size.min(aside.bytes()), reason);
         self.hashing.splitter.decline();
@@ -172,13 +173,13 @@ impl Ingest<'_, '_, '_> {
         self.codings.iter().map(corrections_of).sum()
     }
 
-    /// Tells whoever makes an image that a file in it is not seen through.
+    /// Warns the maker of an image about a file that is kept in compressed form.
     fn warn_opaque(&self, kind: &str, start: u64, size: u64, reason: &str) {
         if matches!(self.reading.gzip_files, GzipFiles::Prove(_)) && size >= WARN_BYTES {
             let size = if size == u64::MAX { String::new() } else { format!(" of {size} bytes") };
             self.reading.progress.warn(&format!(
-                "{}: the {kind} file{size} at byte {start} is kept as it is, since {reason}: an update of what it holds fetches most of it \
-                 anew; layers that are not compressed do better",
+                "{}: the {kind} file{size} at byte {start} is kept as it is, since {reason}: \
+                 an update fetches most of it again, while uncompressed layers do better",
                 self.input.name.display()
             ));
         }
@@ -189,7 +190,7 @@ fn corrections_of(coding: &Coding) -> u64 {
     coding.members.iter().map(|member| member.corrections.len() as u64).sum()
 }
 
-/// Gives all that was put aside.
+/// Passes on all bytes that were put aside.
 fn pieces_of(aside: &Aside, each: &mut dyn FnMut(Bytes) -> Result<(), LocalError>) -> Result<(), LocalError> {
     let mut at = 0;
     loop {
@@ -204,11 +205,11 @@ fn pieces_of(aside: &Aside, each: &mut dyn FnMut(Bytes) -> Result<(), LocalError
     }
 }
 
-/// Cuts a file as contents are.
+/// Cuts a file like any contents.
 struct OpaqueCutter {
     cutter: Cutter,
     stream: StreamCutter,
-    /// Where the next chunk begins.
+    /// The offset of the next chunk.
     at: u64,
 }
 
@@ -234,14 +235,14 @@ fn add(cut: Cut<'_>, piece: &Bytes, at: &mut u64, chunks: &mut Vec<(Bytes, u64)>
     *at += len;
 }
 
-/// A gzip file that is read as what it holds.
+/// A gzip file that is read in uncompressed form.
 struct Unfolding {
     reader: GzipReader,
     plain: Vec<u8>,
     given: u64,
     gathers_points: bool,
     points: PointCollector,
-    /// It turned out not to be sound: no more comes of it.
+    /// Whether the file turned out to be damaged. It gives no more bytes then.
     is_broken: bool,
 }
 

@@ -1,4 +1,4 @@
-//! A plain image that comes from elsewhere than from an image's own bytes: where its coded files are is known.
+//! Reads a plain image that is not made from an image's own bytes. The places of its coded files are known.
 
 use bytes::Bytes;
 use regrow_image::Splitter;
@@ -6,26 +6,26 @@ use regrow_image::Splitter;
 use super::{ChunkSink, Hashed, Hashing, Reading, refusing};
 use crate::LocalError;
 
-/// What comes next of a plain image.
+/// The next part of a plain image.
 pub enum PlainPiece {
-    /// These bytes.
+    /// Plain bytes.
     Bytes(Bytes),
     /// A coded file begins.
     BeginCoded,
-    /// It ends.
+    /// The coded file ends.
     EndCoded,
 }
 
-/// Gives a plain image front to back.
+/// A source that gives a plain image front to back.
 pub trait PlainSource {
-    /// The next piece; `None` at the end.
+    /// The next piece, or `None` at the end.
     fn next(&mut self) -> Result<Option<PlainPiece>, LocalError>;
 }
 
-/// Reads all of a plain image; hands each chunk to `sink`, whose first error ends it.
+/// Reads all of a plain image, and passes each chunk to `sink`, whose first error ends the reading.
 ///
 /// # Errors
-/// Those of `source`, and the first one of `sink`.
+/// `source` fails, or the sink refuses a chunk.
 pub fn ingest_plain<E: From<LocalError>>(
     source: &mut dyn PlainSource,
     reading: &Reading<'_>,

@@ -1,4 +1,5 @@
-//! Whether all of an image is there. What a failed producer leaves must not be published as the image that devices poll.
+//! Finds out whether an image is complete. A failed producer's output must not be published as the image that
+//! devices poll.
 
 mod compressed;
 mod watched;
@@ -13,14 +14,14 @@ use crate::{LocalError, Missing};
 use compressed::Compressed;
 pub use watched::WatchedFile;
 
-/// What an image's bytes say of whether they are all.
+/// The answer that an image's bytes give.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Whole {
-    /// They are, or nothing says that they are not.
+    /// The image is whole, or nothing says that it is not.
     Yes,
-    /// A tar of whole entries, without the blocks of zeros that end one.
+    /// The image is a tar of whole entries, but without the blocks of zeros that end a tar.
     Unmarked,
-    /// They are not.
+    /// A part of the image is missing.
     No(Missing),
 }
 
@@ -40,19 +41,19 @@ impl Whole {
     }
 }
 
-/// Collects, while an image is read, what tells whether it is whole.
+/// Collects evidence on whether the image is whole, while it is read.
 #[derive(Default)]
 pub(super) struct Watch {
-    /// The image is a compressed file that stays as it is.
+    /// The decoder of an image that is a compressed file and stays compressed.
     pub(super) compressed: Option<Compressed>,
-    /// The image is a compressed file that is read as what it holds, which ends so.
+    /// The ending of the tar in an image that is a compressed file and is read in uncompressed form.
     pub(super) held: Option<Ending>,
-    /// It ends within a compressed entry, of which this many bytes are missing.
+    /// The number of bytes that are missing from the compressed entry within which the image ends.
     pub(super) missing: u64,
 }
 
 impl Watch {
-    /// The image ends here, after this many bytes.
+    /// Gives the answer at the image's end, after this many bytes.
     pub(super) fn finish(self, bytes: u64, splitter: &Splitter) -> Whole {
         match self {
             _ if bytes == 0 => Whole::No(Missing::Everything),
@@ -67,14 +68,14 @@ impl Watch {
 }
 
 impl Ingest<'_, '_, '_> {
-    /// The image must be whole, because it is made.
+    /// Whether the image is being made, and so must be whole.
     fn is_made(&self) -> bool {
         matches!(self.reading.gzip_files, GzipFiles::Prove(_))
     }
 
-    /// Looks at bytes that the walker gets as they are, since the image may be a compressed file.
+    /// Looks at bytes that the walker gets unchanged, since the image may be a compressed file.
     pub(super) fn watch(&mut self, piece: &[u8]) {
-        // At longer ones of gzip and zstd the walker stops.
+        // A longer gzip or zstd file is a candidate, at which the walker stops.
         let is_first = self.bytes == piece.len() as u64;
         if is_first && (self.bytes < BLOCK as u64 || compressed::is_xz(piece)) {
             self.begin_compressed(piece);
@@ -82,21 +83,21 @@ impl Ingest<'_, '_, '_> {
         self.watch_more(piece);
     }
 
-    /// The same, behind the image's beginning.
+    /// Looks at bytes behind the image's beginning, if the image is a compressed file.
     pub(super) fn watch_more(&mut self, piece: &[u8]) {
         if let Some(compressed) = &mut self.watch.compressed {
             compressed.push(piece);
         }
     }
 
-    /// The image begins so, and is not read as what it holds.
+    /// Begins to look into an image with this beginning that is read in compressed form.
     pub(super) fn begin_compressed(&mut self, beginning: &[u8]) {
         if self.is_made() {
             self.watch.compressed = Compressed::of(beginning);
         }
     }
 
-    /// What an error of the input is.
+    /// The error for a failure of the input.
     pub(super) fn error_of(&self, source: io::Error) -> LocalError {
         if self.is_made() {
             return watched::error_of(source, self.input.name, self.bytes);

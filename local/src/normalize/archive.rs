@@ -1,4 +1,4 @@
-//! The archive: which entries it has, and how it is written with some of them changed.
+//! The archive: its entries, and how it is written with some of them changed.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -8,29 +8,29 @@ use super::layers::Replaced;
 use super::manifests::Changed;
 use crate::{LocalError, Missing};
 
-/// Documents are at most so long.
+/// The largest size of a document.
 const MAX_DOCUMENT_BYTES: u64 = 16 << 20;
-/// Entries of an archive, at most: one has a few for each layer.
+/// The largest number of entries in an archive. Real ones have a few for each layer.
 const MAX_ENTRIES: usize = 1 << 20;
 
 /// An entry of the outermost tar.
 pub(super) struct ArchiveEntry {
     pub(super) name: String,
-    /// Where its data is in the file, and how much.
+    /// The place of its data in the file, and its size.
     pub(super) at: u64,
     pub(super) bytes: u64,
     header: tar::Header,
 }
 
-/// See the module's documentation.
+/// An image archive, by its entries.
 pub(super) struct Archive {
     entries: Vec<ArchiveEntry>,
 }
 
-/// The first bytes of a file, which say how it is compressed.
+/// The number of bytes at a file's beginning that tell how it is compressed.
 const MAGIC_BYTES: u64 = 8;
 
-/// How a file is compressed that begins so, and what unpacks it.
+/// Names a file's compression by its first bytes, and the tool that unpacks it.
 fn compression(magic: &[u8]) -> Option<&'static str> {
     if magic.starts_with(&[0x1f, 0x8b]) {
         return Some("it is compressed with gzip; unpack it first, with gunzip");
@@ -48,7 +48,7 @@ fn no_tar(path: &Path) -> LocalError {
     LocalError::NoArchive { path: path.to_owned(), reason: "it is no tar, or ends within an entry" }
 }
 
-/// A path as documents name it.
+/// A path in the form that documents use.
 fn plain_name(name: &str) -> String {
     name.trim_start_matches("./").trim_end_matches('/').to_owned()
 }
@@ -58,7 +58,7 @@ impl Archive {
     pub(super) fn read(file: &mut File, path: &Path) -> Result<Self, LocalError> {
         let io = || LocalError::io(path);
         let file_bytes = file.metadata().map_err(io())?.len();
-        // What the tar reader says of bytes that are no tar holds these bytes.
+        // The tar reader's message about bytes that are no tar quotes those bytes, so it is replaced.
         let failed = |error: io::Error| match error.raw_os_error() {
             Some(_) => LocalError::io(path)(error),
             None => no_tar(path),
@@ -103,7 +103,7 @@ impl Archive {
         self.entries.iter().find(|entry| entry.name == name)
     }
 
-    /// A document of the archive.
+    /// Reads a document of the archive.
     pub(super) fn document(&self, file: &mut File, name: &str) -> Result<Option<Vec<u8>>, LocalError> {
         let Some(entry) = self.entry(name) else { return Ok(None) };
         if entry.bytes > MAX_DOCUMENT_BYTES {
@@ -114,7 +114,7 @@ impl Archive {
         Ok(Some(bytes))
     }
 
-    /// Writes all entries in their order, those that are changed as they are now.
+    /// Writes all entries in their order, with the changes applied.
     pub(super) fn write(
         &self,
         file: &mut File,

@@ -3,8 +3,8 @@
 use sha2::{Digest, Sha256, Sha512};
 
 const SHA512: &str = "sha512:";
-/// Zero blocks that are tried behind a tar whose digest is another: writers of tars end them with two, and fill up to 10
-/// KiB, some to more.
+/// The largest number of zero blocks that are tried behind a tar whose digest differs. Writers of tars end them
+/// with two and pad to 10 KiB, and some pad further.
 const MAX_ZERO_BLOCKS: u64 = 2048;
 const BLOCK: [u8; 512] = [0; 512];
 
@@ -12,12 +12,12 @@ const BLOCK: [u8; 512] = [0; 512];
 #[derive(Clone)]
 pub(super) struct Digests {
     sha256: Sha256,
-    /// Only where it is asked for.
+    /// This hash is only computed if a name asks for it.
     sha512: Option<Sha512>,
 }
 
 impl Digests {
-    /// For digests of the kinds of these.
+    /// Prepares for digests of the same kinds as these.
     pub(super) fn like(names: &[Option<&str>]) -> Self {
         let is_long = names.iter().flatten().any(|name| name.starts_with(SHA512));
         Self { sha256: Sha256::new(), sha512: is_long.then(Sha512::new) }
@@ -30,7 +30,7 @@ impl Digests {
         }
     }
 
-    /// The digest of the kind of `name`; SHA-256 for any other.
+    /// The digest of the same kind as `name`, or SHA-256 for any other kind.
     pub(super) fn of_kind(&self, name: Option<&str>) -> String {
         match &self.sha512 {
             Some(sha512) if name.is_some_and(|name| name.starts_with(SHA512)) => {
@@ -40,7 +40,8 @@ impl Digests {
         }
     }
 
-    /// Adds the zero blocks with which the digest is this one; how many bytes, if there are such.
+    /// Adds the zero blocks that make the digest equal to this one. The result is the number of bytes added, or
+    /// `None` if no number of blocks does it.
     pub(super) fn complete(&mut self, wanted: &str) -> Option<u64> {
         let mut tried = self.clone();
         for blocks in 0..=MAX_ZERO_BLOCKS {
@@ -58,7 +59,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The name of a blob in an archive.
+/// The name of a digest's blob in an archive.
 pub(super) fn blob_name(digest: &str) -> String {
     format!("blobs/{}", digest.replacen(':', "/", 1))
 }
@@ -68,7 +69,7 @@ pub(super) fn hex_of(digest: &str) -> &str {
     digest.rsplit(':').next().unwrap_or(digest)
 }
 
-/// The name of an entry that is named by a digest, with another one.
+/// The new name of an entry that is named by a digest.
 pub(super) fn renamed(name: &str, old: &str, new: &str) -> String {
     if name == blob_name(old) { blob_name(new) } else { name.replace(hex_of(old), hex_of(new)) }
 }

@@ -1,4 +1,4 @@
-//! Layers: which have to be uncompressed, and what they are then.
+//! The layers of an image: which of them must be uncompressed, and their plain form.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -17,11 +17,11 @@ use crate::pool::Pool;
 const COPY_BYTES: usize = 256 << 10;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// A layer that is uncompressed.
+/// A layer that has been uncompressed.
 pub(super) struct Replaced {
     pub(super) old_name: String,
     pub(super) new_name: String,
-    /// The digests of both, as OCI writes them.
+    /// The digests of both forms, as OCI writes them.
     pub(super) old_digest: Option<String>,
     pub(super) new_digest: String,
     pub(super) bytes: u64,
@@ -34,7 +34,7 @@ fn data<'f>(file: &'f mut File, entry: &ArchiveEntry) -> io::Result<io::Take<&'f
     Ok(file.take(entry.bytes))
 }
 
-/// Whether a layer is compressed in a way that nobody here makes again.
+/// Whether a layer is compressed in a way that regrow cannot rebuild.
 pub(super) fn is_to_change(
     file: &mut File,
     entry: &ArchiveEntry,
@@ -63,8 +63,9 @@ pub(super) fn is_to_change(
 }
 
 impl Replaced {
-    /// Uncompresses a layer. `None` if its digest is not the one that the config states, if it states one, and zeros at the
-    /// end do not make it so: writers of zstd:chunked layers drop those of the tar.
+    /// Uncompresses a layer. If the config states a digest, the plain bytes must have it; otherwise the result is
+    /// `None`. Zeros at the end are added where they make it fit, since writers of zstd:chunked layers drop those
+    /// of the tar.
     pub(super) fn of(
         file: &mut File,
         entry: &ArchiveEntry,
@@ -106,7 +107,7 @@ impl Replaced {
         Ok(Some(Self { old_name, new_name, old_digest, new_digest, bytes, file: out }))
     }
 
-    /// Its bytes, from the front.
+    /// Reads the plain bytes from the start.
     pub(super) fn reader(&self) -> io::Result<&File> {
         (&self.file).seek(SeekFrom::Start(0))?;
         Ok(&self.file)

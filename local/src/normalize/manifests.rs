@@ -13,46 +13,47 @@ use crate::LocalError;
 
 const OCI_INDEX: &str = "index.json";
 const DOCKER_MANIFEST: &str = "manifest.json";
-/// Indexes in indexes are followed down to this depth.
+/// Indexes within indexes are followed down to this depth.
 const MAX_DEPTH: usize = 4;
 
 /// A layer as documents name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LayerRef {
-    /// Its entry.
+    /// The name of its entry.
     pub(super) name: String,
-    /// Of its bytes, where it is named by that.
+    /// The digest of its bytes, if documents name it by that.
     pub(super) digest: Option<String>,
-    /// Of what it holds.
+    /// The digest of its plain bytes, if the config states it.
     pub(super) diff_id: Option<String>,
 }
 
-/// A document that is another now.
+/// A document that has changed.
 pub(super) struct Changed {
     pub(super) old_name: String,
     pub(super) new_name: String,
     pub(super) bytes: Vec<u8>,
 }
 
-/// A document that names others.
+/// A document that names other documents or layers.
 struct Document {
     name: String,
     value: Value,
 }
 
-/// What has another digest now.
+/// The new digest and size of a layer or document.
 struct Renewed {
     digest: String,
     bytes: u64,
-    /// Whether it is a layer, which was compressed.
+    /// Whether this is a layer, which was compressed.
     is_layer: bool,
 }
 
-/// Annotations of a layer that say where in its compressed form something is: zstd:chunked's, eStargz's.
+/// The prefixes of annotations that give offsets in a layer's compressed form: those of zstd:chunked and of
+/// eStargz.
 const OF_THE_COMPRESSED_FORM: [&str; 3] =
     ["io.github.containers.zstd-chunked.", "containerd.io/snapshot/stargz/", "io.containers.estargz."];
 
-/// The documents, those that name others behind these.
+/// The documents of an archive, and the layers that they name. Each document comes after those that it names.
 pub(super) struct Images {
     documents: Vec<Document>,
     layers: Vec<LayerRef>,
@@ -67,7 +68,7 @@ fn list<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
 }
 
 impl Images {
-    /// Finds all layers.
+    /// Finds all documents and layers.
     pub(super) fn find(archive: &Archive, file: &mut File) -> Result<Self, LocalError> {
         let mut images = Self { documents: Vec::new(), layers: Vec::new() };
         images.add_oci(archive, file, OCI_INDEX, 0)?;
@@ -95,7 +96,7 @@ impl Images {
         }
     }
 
-    /// An index, or a manifest, and what it names.
+    /// Adds an index or a manifest, with everything that it names.
     fn add_oci(&mut self, archive: &Archive, file: &mut File, name: &str, depth: usize) -> Result<(), LocalError> {
         if depth > MAX_DEPTH || self.documents.iter().any(|known| known.name == name) {
             return Ok(());
@@ -118,7 +119,7 @@ impl Images {
         self.layers.clone()
     }
 
-    /// The documents that change with these layers.
+    /// The documents that change because of these layers.
     pub(super) fn rewrite(&mut self, replaced: &[Replaced], path: &Path) -> Result<Vec<Changed>, LocalError> {
         let mut digests: HashMap<String, Renewed> = HashMap::new();
         for layer in replaced {
@@ -147,19 +148,20 @@ impl Images {
     }
 }
 
-/// A JSON document of the archive, if it is there and is one.
+/// Reads a JSON document of the archive. The result is `None` if it is absent, or is no JSON.
 fn read(archive: &Archive, file: &mut File, name: &str) -> Result<Option<Value>, LocalError> {
     Ok(archive.document(file, name)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
-/// What the layers of an image hold, by its config.
+/// The digests of the layers' plain bytes, from the image's config.
 fn diff_ids(archive: &Archive, file: &mut File, config: &str) -> Result<Vec<String>, LocalError> {
     let config = read(archive, file, config)?.unwrap_or_default();
     let ids = config.get("rootfs").map(|rootfs| list(rootfs, "diff_ids").filter_map(Value::as_str).map(str::to_owned));
     Ok(ids.into_iter().flatten().collect())
 }
 
-/// Puts other digests, and what goes with them, into a document; whether there were any.
+/// Puts the new digests, and the fields that depend on them, into a document. The result says whether there were
+/// any.
 fn update(value: &mut Value, digests: &HashMap<String, Renewed>) -> bool {
     match value {
         Value::Object(fields) => {
@@ -195,11 +197,11 @@ fn update(value: &mut Value, digests: &HashMap<String, Renewed>) -> bool {
     }
 }
 
-/// Makes a descriptor (OCI image-spec, descriptor.md) one of what something is now.
+/// Updates a descriptor (OCI image-spec, descriptor.md) to the new form of its object.
 fn describe(fields: &mut serde_json::Map<String, Value>, renewed: &Renewed) {
     fields.insert("digest".to_owned(), renewed.digest.as_str().into());
     fields.insert("size".to_owned(), renewed.bytes.into());
-    // The bytes themselves, which are others now.
+    // This field embeds the object's bytes, which have changed.
     fields.remove("data");
     if let Some(kind) = fields.get("mediaType").and_then(Value::as_str) {
         let kind = uncompressed(kind);
@@ -216,7 +218,7 @@ fn describe(fields: &mut serde_json::Map<String, Value>, renewed: &Renewed) {
     }
 }
 
-/// The media type of a layer that is not compressed.
+/// The media type of a layer without its compression.
 fn uncompressed(kind: &str) -> String {
     let kind = kind.strip_suffix("+gzip").or_else(|| kind.strip_suffix("+zstd")).unwrap_or(kind);
     kind.strip_suffix(".gzip").or_else(|| kind.strip_suffix(".zstd")).unwrap_or(kind).to_owned()

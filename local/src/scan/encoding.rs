@@ -7,8 +7,8 @@ use super::{Gap, Scan};
 use crate::coded::Unfolded;
 
 impl Scan {
-    /// The bytes for the catalog: digest, records of both streams, gaps, coded files, operations, then what is
-    /// found behind lost headers.
+    /// Encodes the scan for the catalog: digest, records of both streams, gaps, coded files, operations, and then
+    /// everything that was found behind damaged headers.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = self.digest.to_vec();
         for records in [&self.skeleton, &self.contents] {
@@ -28,7 +28,7 @@ impl Scan {
             let number = match op {
                 Op::Literal(len) => u64::from(len) << 1,
                 Op::Contents(len) => len << 1 | 1,
-                // No operation is of no bytes.
+                // Every operation covers at least one byte, so these two numbers are free.
                 Op::BeginCoded => 0,
                 Op::EndCoded => 1,
             };
@@ -40,7 +40,7 @@ impl Scan {
         out
     }
 
-    /// `None` for anything that [`Scan::encode`] did not write.
+    /// Decodes a scan. The result is `None` for anything that [`Scan::encode`] did not write.
     pub(super) fn decode(blob: &[u8]) -> Option<Self> {
         let (mut scan, rest) = Self::decode_one(blob)?;
         if !rest.is_empty() {
@@ -50,7 +50,7 @@ impl Scan {
         Some(scan)
     }
 
-    /// Decodes a scan without what was found, and gives what comes behind it.
+    /// Decodes one scan, without the one that was found behind damaged headers, and returns the bytes behind it.
     fn decode_one(mut blob: &[u8]) -> Option<(Self, &[u8])> {
         let (digest, rest) = blob.split_first_chunk::<32>()?;
         blob = rest;
@@ -80,7 +80,7 @@ impl Scan {
         scan.fits().then_some((scan, rest))
     }
 
-    /// Whether its parts go together.
+    /// Whether the scan's parts agree with each other.
     fn fits(&self) -> bool {
         let bytes = |stream| self.records(stream).iter().map(|record| u64::from(record.len)).sum::<u64>();
         let gaps = self.gaps.iter().try_fold(0u64, |sum, gap| sum.checked_add(gap.bytes));
@@ -142,7 +142,7 @@ mod tests {
     use crate::scan::Scan;
     use crate::scan::tests::check_round_trip;
 
-    /// A tar in which a header is lost, with gaps where nothing is found.
+    /// The form also holds the second scan of a tar with a damaged header, with its gaps.
     #[test]
     fn what_is_found_in_a_damaged_tar_is_remembered_too() {
         let mut tar = tar::Builder::new(Vec::new());

@@ -1,4 +1,4 @@
-//! A file or a block device as a seed: a tar is understood as make does, anything else is cut as contents.
+//! A file or a block device as a seed. A tar is understood as make does, and anything else is cut as contents.
 
 use std::fs::File;
 use std::io;
@@ -19,25 +19,26 @@ use crate::ingest::{GzipFiles, Reading};
 use crate::scan::{Scan, segments};
 use crate::{LocalError, Stage};
 
-/// What is copied at a time.
+/// The number of bytes that are copied at a time.
 const COPY_BYTES: u64 = 1 << 20;
 
-/// See the module's documentation.
+/// A file or a block device as a seed.
 pub struct FileSeed {
     file: PlainFile,
-    /// What the file system said of it before it was read.
+    /// The state of the file before it was read.
     state: FileState,
     scan: Scan,
-    /// Whether the scan was made in this run; otherwise the catalog remembered it.
+    /// Whether the scan was made in this run. Otherwise the catalog remembered it.
     was_read: bool,
     streams: [StreamIndex; 2],
-    /// Numbers of the scan's opaque chunks, sorted by id.
+    /// The positions of the scan's opaque chunks, sorted by id.
     opaque_by_id: Vec<u32>,
-    /// What the file holds behind headers that are lost.
+    /// The chunks that the file holds behind damaged headers.
     found: Option<Box<FileSeed>>,
 }
 
-/// Size, and when it was last written and changed.
+/// The size of a file, and the times when it was last written and changed. It is `None` if the file system does not
+/// tell.
 type FileState = Option<(u64, SystemTime, i64, i64)>;
 
 fn state_of(file: &File) -> FileState {
@@ -45,7 +46,7 @@ fn state_of(file: &File) -> FileState {
     Some((metadata.len(), metadata.modified().ok()?, metadata.ctime(), metadata.ctime_nsec()))
 }
 
-/// Where a stream's chunks are: by id, and by number.
+/// The chunks of a stream: their offsets by position, and their positions sorted by id.
 struct StreamIndex {
     starts: Vec<u64>,
     by_id: Vec<u32>,
@@ -61,14 +62,14 @@ impl StreamIndex {
 const STREAMS: [StreamKind; 2] = [StreamKind::Skeleton, StreamKind::Contents];
 
 impl FileSeed {
-    /// Opens and, unless the catalog knows it, reads a file.
+    /// Opens a file, and reads it unless the catalog knows it.
     pub fn open(path: &Path, context: &SeedContext<'_>) -> Result<Self, LocalError> {
         Self::of_file(Self::open_file(path)?, path, context)
     }
 
-    /// Opens what can be read at random.
+    /// Opens a file or a block device, which can be read at random.
     pub fn open_file(path: &Path) -> Result<File, LocalError> {
-        // Not waiting for a pipe's other end, should the path lead to one by now.
+        // The path may have become a pipe by now, and opening it must not wait for the other end.
         let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
         let file =
             File::options().read(true).custom_flags(flags.bits() as i32).open(path).map_err(LocalError::io(path))?;
@@ -79,12 +80,13 @@ impl FileSeed {
         Ok(file)
     }
 
-    /// The same as [`Self::open`] for a file that is open already; `path` is its name in the catalog and for people.
+    /// Does the same as [`Self::open`] with a file that is already open. `path` is its name in the catalog and in
+    /// messages.
     pub fn of_file(mut file: File, path: &Path, context: &SeedContext<'_>) -> Result<Self, LocalError> {
         let kind = file.metadata().map_err(LocalError::io(path))?.file_type();
         let state = state_of(&file);
         let SeedContext { params, pool, catalog, progress, unfolds, on_scan, .. } = *context;
-        // Writing to a device does not change its times: what it held is not remembered.
+        // Writing to a device does not change its times, so its contents are not remembered.
         let catalog = catalog.filter(|_| kind.is_file());
         let gzip_files = if unfolds { GzipFiles::Scan } else { GzipFiles::Contents };
         let reading = Reading { params, pool, stage: Stage::Scan, progress, gzip_files };
@@ -103,13 +105,14 @@ impl FileSeed {
         Self { file, state, scan, was_read, streams, opaque_by_id, found: None }
     }
 
-    /// A plain image in a file, of which it is known what it holds.
+    /// A seed from a plain image in a file, whose contents are known.
     pub fn of_plain(file: File, scan: Scan) -> Self {
         let state = state_of(&file);
         Self::new(file, state, scan, true)
     }
 
-    /// The same, with gzip files as what they hold in a file without a name in `scratch`: for who reads much of it at random.
+    /// Writes the plain image to a file without a name in `scratch`, with gzip files in uncompressed form. This
+    /// pays for a caller that reads much of it at random.
     pub fn unfolded(self, scratch: &Path) -> Result<Self, LocalError> {
         if self.scan.unfolded.is_empty() {
             return Ok(self);
@@ -130,7 +133,7 @@ impl FileSeed {
         self.state.is_some() && self.state == state_of(self.file.file())
     }
 
-    /// Whether the file was read through in this run, and not only what the catalog remembers of it.
+    /// Whether the file was read through in this run. Otherwise the catalog remembered its contents.
     pub fn was_read(&self) -> bool {
         self.was_read
     }
@@ -140,17 +143,17 @@ impl FileSeed {
         self.file.file()
     }
 
-    /// What the file was found to hold.
+    /// The scan of the file.
     pub fn scan(&self) -> &Scan {
         &self.scan
     }
 
-    /// Where the chunks of a stream begin in it.
+    /// The offsets of a stream's chunks in the stream.
     pub fn chunk_starts(&self, stream: StreamKind) -> &[u64] {
         &self.streams[usize::from(stream == StreamKind::Contents)].starts
     }
 
-    /// Where a stream has a chunk.
+    /// The offset of a chunk in a stream.
     pub fn find_in(&self, stream: StreamKind, id: &ChunkId) -> Option<u64> {
         let (records, index) = (self.scan.records(stream), &self.streams[usize::from(stream == StreamKind::Contents)]);
         first_with_id(&index.by_id, id, |n| records[n].id).map(|found| index.starts[found as usize])
@@ -173,7 +176,7 @@ impl FileSeed {
         Ok(())
     }
 
-    /// Stretches of the file that make a range of a stream, and numbers of operations between them.
+    /// The stretches of the file that make up a range of a stream, and the numbers of operations between them.
     fn parts(&self, stream: StreamKind, range: Range<u64>) -> impl Iterator<Item = SkeletonPart> + '_ {
         let (skeleton, contents) = match stream {
             StreamKind::Skeleton => (Some(self.scan.layout.skeleton_parts(range)), None),
@@ -184,12 +187,12 @@ impl FileSeed {
     }
 }
 
-/// A place that is an offset in the file as it is.
+/// Marks a place that is an offset in the file itself.
 const IN_FILE: u64 = 1 << 63;
-/// A place behind a header that is lost.
+/// Marks a place behind a damaged header.
 const FOUND: u64 = 1 << 62;
 
-/// A place: twice the offset in the stream, plus one for the contents.
+/// Encodes a place: twice the offset in the stream, plus one for the contents.
 fn place(stream: StreamKind, at: u64) -> u64 {
     at << 1 | u64::from(stream == StreamKind::Contents)
 }

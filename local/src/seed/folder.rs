@@ -1,5 +1,5 @@
-//! A folder as a seed, such as an image unpacked: large files are cut like in an image; groups of small files are put together by
-//! the target's paths. Everything is verified by its hash.
+//! A folder as a seed, such as an unpacked image. Large files are cut as they would be in an image. Groups of small
+//! files are put together by the paths of the target. Everything is verified by its hash.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -21,11 +21,11 @@ use crate::ingest::{GzipFiles, Reading};
 use crate::scan::Scan;
 use crate::{LocalError, Stage};
 
-/// Files of a folder from this size on are remembered in the catalog: reading smaller ones is quicker than keeping them.
+/// The size from which a folder's files are remembered in the catalog. Reading a smaller one again is faster.
 const REMEMBERED_BYTES: u64 = 4 << 20;
-/// Longer paths cannot be opened (PATH_MAX).
+/// The kernel opens no longer paths (PATH_MAX).
 const MAX_PATH_BYTES: usize = 4096;
-/// Folders within folders that are gone into.
+/// The depth to which folders within the folder are searched.
 const MAX_DEPTH: usize = 128;
 
 /// A folder that is used as a seed, for guesses by path.
@@ -33,18 +33,19 @@ pub struct FolderSeed {
     root: Arc<Rooted>,
 }
 
-/// A folder's large files as they were cut. Files that are opened when they are read: a folder may have more than a process may hold open.
+/// The chunks of a folder's large files. The files are opened only when they are read, since a folder may have more
+/// than a process may hold open.
 pub(crate) struct LargeFiles {
     root: Arc<Rooted>,
-    /// In the folder.
+    /// The paths relative to the folder.
     paths: Vec<PathBuf>,
-    /// Number of a path, offset in it, id.
+    /// The chunks: the position of the path, the offset in the file, and the id.
     chunks: Vec<(u32, u64, ChunkId)>,
     by_id: Vec<u32>,
 }
 
 impl FolderSeed {
-    /// Reads the folder's large files. What cannot be read is passed over with a warning.
+    /// Reads the folder's large files. A file that cannot be read is passed over with a warning.
     pub(crate) fn open(root: &Path, context: &SeedContext<'_>) -> Result<(Self, LargeFiles), LocalError> {
         let rooted = Arc::new(Rooted::open(root).map_err(LocalError::io(root))?);
         let paths = rooted.list(context.params.large_file_bytes(), MAX_DEPTH).map_err(LocalError::io(root))?;
@@ -61,7 +62,7 @@ impl FolderSeed {
             };
             let is_small = file.metadata().is_ok_and(|metadata| metadata.len() < REMEMBERED_BYTES);
             let SeedContext { params, pool, catalog, progress, on_scan, .. } = *context;
-            // A gzip file in a folder is a file of some image: there it is contents.
+            // A gzip file in a folder is a file of some image, and within an image it is contents.
             let gzip_files = GzipFiles::Contents;
             let reading = Reading { params, pool, stage: Stage::Scan, progress, gzip_files };
             let data = Data::of(&file, &params);
@@ -84,18 +85,19 @@ impl FolderSeed {
         Ok((Self { root: Arc::clone(&rooted) }, LargeFiles { root: rooted, paths: kept, chunks, by_id }))
     }
 
-    /// What the folder has of an image with these files.
+    /// The guess that the folder has files of an image at the same paths.
     pub(crate) fn guesses(&self, files: &Arc<GuessedFiles>) -> PathGuesses {
         PathGuesses { root: Arc::clone(&self.root), files: Arc::clone(files) }
     }
 }
 
-/// An image's files by where their contents lie in the contents stream, with their paths in a folder. All folders share it.
+/// An image's files, by the offsets of their contents in the contents stream, with their paths in a folder. All
+/// folders share them.
 #[derive(Default)]
 pub struct GuessedFiles(BTreeMap<u64, (Range<u64>, PathBuf)>);
 
 impl GuessedFiles {
-    /// Takes in an entry of the image. A path that no file system takes is left out.
+    /// Adds an entry of the image, unless its path is too long for any file system, or leads out of the folder.
     pub fn add(&mut self, entry: &TreeEntry) {
         let path = entry.path.as_ref().filter(|path| path.len() < MAX_PATH_BYTES && !entry.contents.is_empty());
         if let Some(path) = path.and_then(|path| safe_path(path)) {
@@ -104,7 +106,7 @@ impl GuessedFiles {
     }
 }
 
-/// The target's files by where their contents lie in the contents stream; any of them may be in the folder.
+/// The guess that files of the target are in the folder.
 pub(crate) struct PathGuesses {
     root: Arc<Rooted>,
     files: Arc<GuessedFiles>,
@@ -115,7 +117,7 @@ impl Seed for PathGuesses {
         None
     }
 
-    /// `place` is where the chunk lies in the target's contents stream.
+    /// Reads a chunk. `place` is its offset in the target's contents stream.
     fn read(&self, place: u64, len: usize, out: &mut Vec<u8>) -> io::Result<()> {
         out.clear();
         let end = place + len as u64;
@@ -151,7 +153,7 @@ impl Seed for LargeFiles {
     fn segments(&self, _wanted: &mut dyn FnMut(Segment)) {}
 }
 
-/// A tar's path below some root: no `..`, nothing absolute.
+/// The path of a tar's entry below some root. A path with `..` is refused.
 fn safe_path(path: &[u8]) -> Option<PathBuf> {
     let path = Path::new(OsStr::from_bytes(path));
     let mut safe = PathBuf::new();

@@ -1,16 +1,18 @@
-//! Bytes that lie in many stretches of a file, read in few pieces of bounded size.
+//! Reads bytes that lie in many stretches of a file, in few pieces of bounded size.
 
 use std::io;
 use std::ops::Range;
 
 use regrow_image::SkeletonPart;
 
-/// Stretches that lie no further apart are read in one go.
+/// The largest gap between two stretches that are read in one piece.
 const GAP_BYTES: u64 = 16 << 10;
-/// No more is read in one go than this, unless it is one stretch: a group of tiny files may lie across all of an image.
+/// The largest piece, unless it is a single stretch. A limit is needed because a group of tiny files may lie across
+/// all of an image.
 const WINDOW_BYTES: u64 = 1 << 20;
 
-/// Appends the bytes of parts that ascend in the file to `out`. `read` fills a buffer with the file's bytes from a place on.
+/// Appends the bytes of parts to `out`. The parts must ascend in the file. `read` fills a buffer with the file's
+/// bytes from an offset on.
 pub(super) fn gather(
     mut read: impl FnMut(&mut [u8], u64) -> io::Result<()>,
     parts: impl Iterator<Item = SkeletonPart>,
@@ -28,11 +30,11 @@ pub(super) fn gather(
     window.flush(&mut read, out)
 }
 
-/// Parts that are read together.
+/// The parts that are read together.
 #[derive(Default)]
 struct Window {
     parts: Vec<SkeletonPart>,
-    /// The stretch of the file that holds them.
+    /// The stretch of the file that holds the parts.
     image: Option<Range<u64>>,
     buffer: Vec<u8>,
 }
@@ -57,7 +59,7 @@ impl Window {
         let len = (image.end - image.start) as usize;
         let stretches = self.parts.iter().filter(|part| matches!(part, SkeletonPart::InImage(_))).count();
         if stretches > 1 {
-            // A length that was there before need not be cleared.
+            // Only bytes beyond the buffer's earlier length are cleared.
             self.buffer.resize(len, 0);
             read(&mut self.buffer, image.start)?;
         }
@@ -83,7 +85,7 @@ impl Window {
 mod tests {
     use super::*;
 
-    /// Gathers from a file of bytes that tell their places; returns the lengths of the reads.
+    /// Gathers from a file whose bytes tell their places, and returns the lengths of the reads.
     fn reads(parts: Vec<SkeletonPart>) -> Vec<usize> {
         let byte = |at: u64| (at % 251) as u8;
         let expected: Vec<u8> = parts
@@ -113,7 +115,7 @@ mod tests {
         assert_eq!(reads(vec![part(7, 3 << 20), part((3 << 20) + 7, 9)]), [3 << 20, 9]);
     }
 
-    /// A chunk of tiny files of a whole image: each byte of the image is read once, in pieces.
+    /// For a chunk of tiny files from a whole image, each byte of the image is read once, in pieces.
     #[test]
     fn windows_are_bounded() {
         let lengths = reads((0..20_000).map(|file| SkeletonPart::InImage(file * 1024..file * 1024 + 1)).collect());

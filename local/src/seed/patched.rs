@@ -1,4 +1,5 @@
-//! What a patch yielded, as a seed: chunks that no other seed has, and the recipe that follows from the whole image.
+//! The image from a patch as a seed: the chunks that no other seed has, and the recipe that follows from the whole
+//! image.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -14,15 +15,15 @@ use super::Seed;
 use crate::LocalError;
 use crate::scan::segments;
 
-/// How much is written at a time.
+/// The number of bytes that are written at a time.
 const WRITE_BYTES: usize = 1 << 20;
 
-/// See the module's documentation. Nothing in it is verified: who reads it does that.
+/// The image from a patch as a seed. Its bytes are not verified yet; the caller must do that.
 pub struct PatchSeed {
     file: File,
-    /// Where in the file chunks lie.
+    /// The offsets of the chunks in the file.
     places: HashMap<ChunkId, u64>,
-    /// The recipe as far as it came.
+    /// The recipe, as far as the image was made.
     streams: [Vec<Record>; 2],
 }
 
@@ -35,14 +36,14 @@ pub struct PatchSeedBuilder {
 }
 
 impl PatchSeedBuilder {
-    /// The chunks go into a file without a name in `scratch`.
+    /// Begins with no chunks. They will go to a file without a name in `scratch`.
     pub fn new(scratch: &Path) -> Result<Self, LocalError> {
         let file = tempfile::tempfile_in(scratch).map_err(LocalError::io(scratch))?;
         let file = BufWriter::with_capacity(WRITE_BYTES, file);
         Ok(Self { file, written: 0, places: HashMap::new(), streams: Default::default() })
     }
 
-    /// Takes in the next chunk of a stream; its bytes are kept if they `is_new`.
+    /// Adds the next chunk of a stream. Its bytes are kept if they are new (`is_new`).
     pub fn push(&mut self, stream: StreamKind, record: Record, bytes: &[u8], is_new: bool) -> io::Result<()> {
         self.streams[usize::from(stream == StreamKind::Contents)].push(record);
         if is_new && !self.places.contains_key(&record.id) {
@@ -53,7 +54,7 @@ impl PatchSeedBuilder {
         Ok(())
     }
 
-    /// The seed, complete.
+    /// Completes the seed.
     pub fn finish(self) -> Result<PatchSeed, LocalError> {
         let file = self.file.into_inner().map_err(|error| LocalError::io("temporary file")(error.into_error()))?;
         Ok(PatchSeed { file, places: self.places, streams: self.streams })

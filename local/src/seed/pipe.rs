@@ -1,4 +1,4 @@
-//! A pipe as a seed: what comes out of it, in a file without a name.
+//! A pipe as a seed. Its bytes are copied to a file without a name.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, Write};
@@ -13,9 +13,9 @@ use super::SeedContext;
 use crate::LocalError;
 use crate::progress::check_time;
 
-/// Bytes that are read at a time.
+/// The number of bytes that are read at a time.
 const READ_BYTES: usize = 256 << 10;
-/// How long somebody may take to open the other end. Nobody may ever do so.
+/// The time within which a writer must open the other end. Without a limit, the run could wait forever.
 const WRITER_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -40,7 +40,8 @@ pub(super) fn spooled(path: &Path, context: &SeedContext<'_>) -> Result<File, Lo
     Ok(file)
 }
 
-/// Opens a pipe that somebody writes to, and reads what is there already. Without a writer, a pipe is at its end at once.
+/// Opens a pipe, waits for a writer, and reads the bytes that are already there. Without a writer, a pipe is at its
+/// end at once.
 fn open(path: &Path, buffer: &mut [u8]) -> io::Result<(File, usize)> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let mut pipe = File::options().read(true).custom_flags(flags.bits() as i32).open(path)?;
@@ -55,7 +56,7 @@ fn open(path: &Path, buffer: &mut [u8]) -> io::Result<(File, usize)> {
             Err(error) => return Err(error),
         }
     };
-    // The writer is there: from now on it is waited for.
+    // The writer has opened its end, so reads may now wait for it.
     fcntl_setfl(&pipe, OFlags::empty())?;
     Ok((pipe, read))
 }

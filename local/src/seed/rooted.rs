@@ -1,6 +1,8 @@
-//! Files of a folder that count as the whole world: an absolute link in it begins at the folder, and nothing leads out of it, as in
-//! the image that was unpacked there. Whose links they are does not matter: without this, a link of a stranger would let a host
-//! find out, by what is fetched, whether some file of this machine has certain contents.
+//! Opens files of a folder as if the folder were the whole world. An absolute link in it begins at the folder, and
+//! nothing leads out of it, as in the image that was unpacked there.
+//!
+//! This holds whoever made the links. Otherwise a stranger's link would let a host find out, by watching what is
+//! fetched, whether some file of this machine has certain contents.
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::fs::File;
@@ -13,34 +15,35 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-/// Links that are followed on the way to one file, as in the kernel.
+/// The largest number of links that are followed on the way to one file, as in the kernel.
 const MAX_LINKS: usize = 40;
-/// Attempts where the kernel says that a folder on the way was renamed meanwhile.
+/// The number of attempts, if the kernel says that a folder on the way was renamed meanwhile.
 const ATTEMPTS: usize = 8;
-/// A look: nothing happens to what is opened so, be it a pipe or a device.
+/// Flags for a look, which does nothing to the file, be it a pipe or a device.
 const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
-/// Reading, never waiting for a pipe's other end.
+/// Flags for reading without waiting for a pipe's other end.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
-/// See the module's documentation.
+/// A folder that counts as the whole world.
 #[derive(Debug)]
 pub(crate) struct Rooted {
     root: OwnedFd,
-    /// The kernel has no `openat2`, or a sandbox forbids it.
+    /// Whether the kernel has no `openat2`, or a sandbox forbids it. Paths are then walked step by step.
     walks: AtomicBool,
 }
 
 impl Rooted {
-    /// The folder at `path`.
+    /// Opens the folder at `path`.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let root = rustix::fs::openat(CWD, path, LOOK | OFlags::DIRECTORY, Mode::empty())?;
         Ok(Self { root, walks: AtomicBool::new(false) })
     }
 
-    /// The regular file at a relative path; links are followed within the folder.
+    /// Opens the regular file at a relative path. Links are followed within the folder.
     pub(crate) fn open_file(&self, path: &Path) -> io::Result<File> {
-        // Opening a device may do something to it, so there is a look first. The cheap one goes astray where a folder on the way is a
-        // link, so it is believed only when it says that all is well; the look after the opening is the one that counts.
+        // Opening a device may do something to it, so a look comes first. The cheap look fails where a folder on
+        // the way is a link, so it is believed only when it finds a regular file. The look after the opening is the
+        // one that counts.
         let seen = rustix::fs::statat(&self.root, path, AtFlags::SYMLINK_NOFOLLOW);
         if !seen.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile) {
             check_regular(&self.resolve(path, LOOK)?)?;
@@ -58,7 +61,7 @@ impl Rooted {
         for _ in 0..ATTEMPTS {
             match rustix::fs::openat2(&self.root, path, flags, Mode::empty(), how) {
                 Err(Errno::AGAIN) => {}
-                // A sandbox that does not know the call answers with the second.
+                // A sandbox that does not know the call answers with EPERM.
                 Err(Errno::NOSYS | Errno::PERM) => {
                     self.walks.store(true, Ordering::Relaxed);
                     return self.walk(path, flags);
@@ -69,9 +72,10 @@ impl Rooted {
         Err(Errno::AGAIN.into())
     }
 
-    /// The same as the kernel's `RESOLVE_IN_ROOT`, a step at a time.
+    /// Walks a path as the kernel does with `RESOLVE_IN_ROOT`, one step at a time.
     fn walk(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
-        // The folders between the root and where the walk is, and the names that are still ahead, the next one last.
+        // The folders between the root and the current place, and the names that are still ahead. The next name
+        // comes last.
         let (mut folders, mut ahead, mut links): (Vec<OwnedFd>, _, _) = (Vec::new(), steps(path), 0);
         while let Some(step) = ahead.pop() {
             let name = match step {
@@ -104,8 +108,9 @@ impl Rooted {
         Err(Errno::ISDIR.into())
     }
 
-    /// The regular files of at least `min_bytes` and where they are, in an order that does not change from run to run. No link is
-    /// followed. What cannot be read is passed over, and so are folders on which other file systems are mounted.
+    /// The regular files of at least `min_bytes`, with their paths, in an order that is the same in every run. No
+    /// link is followed. Files and folders that cannot be read are passed over, and so are folders on which other
+    /// file systems are mounted.
     pub(crate) fn list(&self, min_bytes: u64, max_depth: usize) -> io::Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         let device = rustix::fs::fstat(&self.root)?.st_dev;
@@ -121,7 +126,7 @@ enum Step {
     Name(OsString),
 }
 
-/// A path's steps, the first one last.
+/// The steps of a path in reverse order.
 fn steps(path: &Path) -> Vec<Step> {
     let step = |part: Component<'_>| match part {
         Component::RootDir | Component::Prefix(_) => Some(Step::Root),
@@ -142,10 +147,11 @@ fn check_regular(file: &OwnedFd) -> io::Result<()> {
     if kind_of(file)? == FileType::RegularFile { Ok(()) } else { Err(io::ErrorKind::InvalidInput.into()) }
 }
 
-/// Which files of a folder are listed.
+/// The conditions for a file to be listed.
 struct Wanted {
     min_bytes: u64,
-    /// The file system that folders have to be on. Files may tell another one: where file systems lie over each other, they do.
+    /// The file system on which folders must be. Files are not checked, since with overlaid file systems they name
+    /// another one.
     device: u64,
 }
 
@@ -189,7 +195,7 @@ mod tests {
 
     use super::*;
 
-    /// What a file holds, opened in the kernel's way and in our own.
+    /// Reads a file that is opened in the kernel's way and in our own, and checks that both agree.
     fn read(rooted: &Rooted, path: &str) -> Option<String> {
         let read = || {
             let mut text = String::new();

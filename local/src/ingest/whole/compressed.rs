@@ -1,4 +1,5 @@
-//! An image that is a compressed file and stays as it is: whether that is whole, and the tar in it.
+//! Looks into an image that is a compressed file and stays compressed: whether the file is whole, and whether the
+//! tar in it is.
 
 use std::io;
 
@@ -11,16 +12,16 @@ use crate::Missing;
 
 const OUT_BYTES: usize = 256 << 10;
 const GZIP: &[u8] = &[0x1f, 0x8b, 8];
-/// The magic number of xz streams, and what such a stream ends with (the .xz file format, section 2.1.2).
+/// The first bytes of an xz stream, and the last two (the .xz file format, section 2.1.2).
 const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
 const XZ_END: [u8; 2] = *b"YZ";
 
-/// Whether a file that begins so is an xz file.
+/// Whether a file with this beginning is an xz file.
 pub(super) fn is_xz(beginning: &[u8]) -> bool {
     beginning.starts_with(XZ)
 }
 
-/// See the module's documentation.
+/// A compressed file that is being looked into.
 pub(in crate::ingest) struct Compressed {
     format: Format,
     held: Held,
@@ -30,13 +31,13 @@ enum Format {
     Gzip(Box<GzipReader>),
     /// The decoder, and whether a frame has begun that has not ended.
     Zstd(Box<Decoder<'static>>, bool),
-    /// The last bytes.
+    /// The last two bytes.
     Xz([u8; 2]),
-    /// It is damaged, or not to be looked into here: it may be whole.
+    /// The file is damaged, or cannot be looked into here. It counts as whole.
     Unknown,
 }
 
-/// What it holds, as far as it was read.
+/// The plain bytes of the file, as far as they were read.
 struct Held {
     walker: Walker,
     plain: Vec<u8>,
@@ -51,7 +52,7 @@ impl Held {
     }
 }
 
-/// Only how the walk ends matters.
+/// A sink that ignores everything, since only the ending of the walk matters.
 struct Nobody;
 
 impl WalkSink for Nobody {
@@ -63,7 +64,7 @@ impl WalkSink for Nobody {
 }
 
 impl Compressed {
-    /// For a file that begins so, if it is a compressed one.
+    /// Begins with a file's first bytes, if they are those of a compressed file.
     pub(in crate::ingest) fn of(beginning: &[u8]) -> Option<Self> {
         let format = match beginning {
             gzip if gzip.starts_with(GZIP) => Format::Gzip(Box::new(GzipReader::without_members())),
@@ -96,7 +97,7 @@ impl Compressed {
         }
     }
 
-    /// The file ends here.
+    /// Gives the answer at the file's end.
     pub(super) fn finish(self) -> Whole {
         let cut = |format| Whole::No(Missing::Stream { format });
         let kind = match self.format {
@@ -105,7 +106,7 @@ impl Compressed {
                 Err(_) => return cut("gzip"),
             },
             Format::Zstd(_, true) => return cut("zstd"),
-            // Padding of zeros may follow.
+            // Padding of zeros may follow the stream.
             Format::Xz(last) if last != XZ_END && last != [0; 2] => return cut("xz"),
             Format::Xz(_) | Format::Unknown => return Whole::Yes,
             Format::Zstd(..) => "zstd",
@@ -117,7 +118,7 @@ impl Compressed {
     }
 }
 
-/// Inflates a piece; `false` for what is no gzip file.
+/// Inflates a piece. The result is `false` if the bytes are no gzip file.
 fn gunzip(reader: &mut GzipReader, mut piece: &[u8], held: &mut Held) -> bool {
     loop {
         let Ok(step) = reader.push(piece, &mut held.plain, OUT_BYTES) else { return false };
@@ -130,7 +131,7 @@ fn gunzip(reader: &mut GzipReader, mut piece: &[u8], held: &mut Held) -> bool {
     }
 }
 
-/// The same for zstd.
+/// Decompresses a piece of a zstd file.
 fn unzstd(decoder: &mut Decoder<'_>, is_within: &mut bool, piece: &[u8], held: &mut Held) -> io::Result<()> {
     let mut input = InBuffer::around(piece);
     loop {

@@ -1,4 +1,4 @@
-//! A file that nobody may write to while it is read.
+//! A file that must not be written to while it is read.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -10,8 +10,8 @@ use crate::LocalError;
 
 const COPY_BYTES: usize = 1 << 20;
 
-/// Gives a file's bytes as the file does, but for its end: that is an error if the file was written to meanwhile, or has more
-/// bytes than it gave. Pipes and devices are not watched.
+/// Gives a file's bytes, and an error at its end if the file was written to meanwhile. Pipes and devices are not
+/// watched.
 #[derive(Debug)]
 pub struct WatchedFile<F> {
     file: F,
@@ -19,12 +19,12 @@ pub struct WatchedFile<F> {
     read: u64,
 }
 
-/// Why a file that was read is not one image.
+/// The reason why the bytes of a file are not one image.
 #[derive(Debug, thiserror::Error)]
 #[error("was written to while it was read")]
 struct Change;
 
-/// What the file system says of a regular file.
+/// The state of a regular file, as the file system tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct State {
     size: u64,
@@ -49,7 +49,8 @@ impl State {
         }
     }
 
-    /// Whether the bytes are most likely the same. A file whose name was taken by another one has changed, but not its bytes.
+    /// Whether the bytes are most likely the same. If another file has taken over the name, the time of change
+    /// differs, but the bytes do not.
     fn is_kept_in(&self, after: &Self) -> bool {
         let bytes = |state: &Self| (state.size, state.written);
         bytes(self) == bytes(after) && (self.changed == after.changed || self.links != after.links)
@@ -57,13 +58,13 @@ impl State {
 }
 
 impl<F: AsFd> WatchedFile<F> {
-    /// Watches from here on.
+    /// Watches the file from now on.
     pub fn new(file: F) -> Self {
         let before = State::of(&file);
         Self { file, before, read: 0 }
     }
 
-    /// Bytes of the file, if it is a regular one.
+    /// The size of the file in bytes, if it is a regular one.
     pub fn size(&self) -> Option<u64> {
         self.before.map(|state| state.size)
     }
@@ -71,7 +72,7 @@ impl<F: AsFd> WatchedFile<F> {
     /// Looks at the file again, for a caller that reads it in other ways. `name` is for the error.
     ///
     /// # Errors
-    /// [`LocalError::Changed`] if it was written to.
+    /// The result is [`LocalError::Changed`] if the file was written to.
     pub fn check_unchanged(&self, name: &Path) -> Result<(), LocalError> {
         self.check().map_err(|_| LocalError::Changed { path: name.to_owned() })
     }
@@ -84,10 +85,11 @@ impl<F: AsFd> WatchedFile<F> {
 }
 
 impl<F: Read + AsFd> WatchedFile<F> {
-    /// Copies all of it to `out`. The names are for errors: the file's own, and where `out` lies.
+    /// Copies all of the file to `out`. The names are for errors: that of the file, and that of the place of `out`.
     ///
     /// # Errors
-    /// [`LocalError::Changed`], [`LocalError::Unread`]; [`LocalError::Io`] where `out` cannot be written.
+    /// [`LocalError::Changed`] or [`LocalError::Unread`] for the file, and [`LocalError::Io`] if `out` cannot be
+    /// written.
     pub fn copy_to(&mut self, out: &mut impl Write, name: &Path, out_name: &Path) -> Result<(), LocalError> {
         let mut buffer = vec![0; COPY_BYTES];
         loop {
@@ -101,7 +103,7 @@ impl<F: Read + AsFd> WatchedFile<F> {
     }
 }
 
-/// The error for an image of this name that could not be read on, after this many bytes.
+/// The error for an image of this name whose reading failed after this many bytes.
 pub(in crate::ingest) fn error_of(source: io::Error, name: &Path, bytes: u64) -> LocalError {
     let path = name.to_owned();
     if source.get_ref().is_some_and(|inner| inner.is::<Change>()) {
