@@ -1,4 +1,5 @@
-//! From a patch and its base to the target's two streams, front to back: lists, base members, skeleton, contents.
+//! Makes the target's two streams from a patch and its base, front to back. The patch gives its lists, the members
+//! of the base, the skeleton and the contents in this order.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -14,25 +15,25 @@ use crate::members::{ListsError, MemberLists, TargetMember};
 use crate::rebuild::Rebuilder;
 use crate::space::{BaseSpace, SeedFiles};
 
-/// How much of a patch is read at a time.
+/// The number of bytes of a patch that are read at a time.
 const READ_BYTES: usize = 64 << 10;
 
-/// Why a patch yields no more.
+/// The reason why a patch yields no more bytes.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// Its header is not that of a patch.
+    /// The header is not that of a patch.
     #[error("{0}")]
     Header(#[from] HeaderError),
-    /// Its member lists do not hold.
+    /// The member lists are malformed, or do not fit the base.
     #[error("{0}")]
     Lists(#[from] ListsError),
-    /// Its coded bytes do not hold.
+    /// The coded bytes are malformed.
     #[error("{0}")]
     Coded(#[from] PatchError),
-    /// The skeleton that it yields is not that of the image.
+    /// The skeleton from the patch is not that of the image.
     #[error("what it yields is not the image: {0}")]
     Layout(#[from] regrow_image::LayoutError),
-    /// Its checksum does not hold.
+    /// The checksum does not match.
     #[error("its bytes are not those that were published")]
     Checksum,
     /// A file could not be read or written.
@@ -43,27 +44,28 @@ pub enum ApplyError {
     Local(#[from] LocalError),
 }
 
-/// The lengths that an index states of the image that a patch is to make, bytes.
+/// The sizes in bytes that an index states for the image that the patch makes.
 #[derive(Debug, Clone, Copy)]
 pub struct TargetSizes {
-    /// The plain image.
+    /// The size of the plain image.
     pub image: u64,
-    /// Its skeleton.
+    /// The size of its skeleton.
     pub skeleton: u64,
-    /// Its contents.
+    /// The size of its contents.
     pub contents: u64,
 }
 
 /// Takes the target's streams as they come.
 pub trait TargetSink {
-    /// The whole skeleton and what it says; the sizes are those that were asked for.
+    /// Takes the whole skeleton, and the layout that it encodes. The sizes have been checked against the expected
+    /// ones.
     fn skeleton(&mut self, spool: Spool, layout: Layout) -> io::Result<()>;
 
-    /// The next bytes of the contents.
+    /// Takes the next bytes of the contents.
     fn contents(&mut self, bytes: &[u8]) -> io::Result<()>;
 }
 
-/// Opens a patch in a file: its header, and whether its checksum holds.
+/// Opens a patch in a file: checks the checksum, and returns the header.
 pub fn open(file: &mut File) -> Result<PatchHeader, ApplyError> {
     let bytes = file.seek(SeekFrom::End(0))?;
     file.seek(SeekFrom::Start(0))?;
@@ -79,7 +81,8 @@ pub fn open(file: &mut File) -> Result<PatchHeader, ApplyError> {
     if hasher.finalize() == stated { Ok(header) } else { Err(ApplyError::Checksum) }
 }
 
-/// Makes the target's streams. `file` is a patch that [`open`] gave `header` of; `scratch` a folder for temporary files.
+/// Makes the target's streams. `file` is a patch from which [`open`] read `header`, and `scratch` is a folder for
+/// temporary files.
 pub fn apply(
     file: &mut File,
     header: &PatchHeader,
@@ -114,7 +117,7 @@ pub fn apply(
     }
 }
 
-/// The target space, taken apart as it comes.
+/// The state of splitting the target space, as its bytes come.
 enum Streams {
     Skeleton {
         spool: Spool,
@@ -123,7 +126,7 @@ enum Streams {
         members: Vec<TargetMember>,
     },
     Contents(Rebuilder),
-    /// An error came in between.
+    /// An error occurred between the two streams.
     Broken,
 }
 
@@ -150,7 +153,7 @@ impl Streams {
         }
     }
 
-    /// The skeleton is complete: what it says is to fit what the index says.
+    /// Ends the skeleton, whose layout must fit the sizes that the index states.
     fn end_skeleton(&mut self, target: TargetSizes, sink: &mut dyn TargetSink) -> Result<(), ApplyError> {
         let Self::Skeleton { spool, builder, members, .. } = std::mem::replace(self, Self::Broken) else {
             return Ok(());
@@ -163,9 +166,9 @@ impl Streams {
         Ok(())
     }
 
-    /// All of the target space came.
+    /// Ends the target space.
     fn finish(mut self, target: TargetSizes, sink: &mut dyn TargetSink) -> Result<(), ApplyError> {
-        // Where a stream is empty no bytes came to end it.
+        // If a stream is empty, no bytes came that would have ended it.
         self.push(&[], target, sink)?;
         match self {
             Self::Contents(rebuilder) if rebuilder.is_complete() => Ok(()),

@@ -1,4 +1,4 @@
-//! A patch is applied before it is published: what cannot be rebuilt is no patch.
+//! Applies a patch before it is published, since a patch that cannot be applied is useless.
 
 use std::fs::File;
 use std::io;
@@ -9,17 +9,17 @@ use regrow_local::{FileSeed, LocalError, Spool};
 use crate::apply::{TargetSink, TargetSizes, apply, open};
 use crate::write::Between;
 
-/// Compares what a patch yields with the target.
+/// Compares the streams from a patch with those of the target.
 struct Compare<'a> {
     target: &'a FileSeed,
     at: u64,
     buffer: Vec<u8>,
 }
 
-/// Applies the patch in `file`.
+/// Applies the patch in `file`, and compares the result with the target.
 ///
 /// # Errors
-/// [`LocalError::Io`] where it does not give the target: a fault of regrow, or an image that changed meanwhile.
+/// [`LocalError::Io`] if the result is not the target. Then regrow has a fault, or an image has changed meanwhile.
 pub fn check(between: &Between<'_>, file: &mut File) -> Result<(), LocalError> {
     let failed = |reason: String| LocalError::io("the patch that was made")(io::Error::other(reason));
     let target = between.target.seed();

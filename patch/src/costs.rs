@@ -1,4 +1,4 @@
-//! What a patch costs, by file: it is made, and thrown away.
+//! Counts the cost of a patch by file. For that the patch is made, and thrown away.
 
 use std::ops::Range;
 
@@ -7,18 +7,18 @@ use regrow_local::LocalError;
 
 use crate::write::{Between, write};
 
-/// See the module's documentation.
+/// The cost of a patch, in total and by file.
 pub struct PatchCosts {
-    /// The whole patch, bytes.
+    /// The size of the whole patch in bytes.
     pub bytes: u64,
-    /// Of these, what makes the skeleton: headers.
+    /// The part of the bytes that makes the skeleton, which is mostly headers.
     pub skeleton: u64,
-    /// Where in the contents stream files lie, and what each costs.
+    /// The ranges of files in the contents stream, with the cost of each.
     pub files: Vec<(Range<u64>, u64)>,
 }
 
 impl PatchCosts {
-    /// Makes the patch in a temporary file.
+    /// Makes the patch in a temporary file, and counts.
     pub fn of(between: &Between<'_>) -> Result<Self, LocalError> {
         let mut file = tempfile::tempfile_in(between.scratch).map_err(LocalError::io(between.scratch))?;
         let mut spent: Vec<(u64, u64)> = Vec::new();
@@ -51,13 +51,15 @@ impl PatchCosts {
     }
 }
 
-/// An op's bytes by where in the target they go to: evenly over its literals and changes, or to its beginning.
+/// Divides an op's bytes among places in the target: evenly over its literals and changes, or all to its beginning
+/// if it has none.
 fn shares(op: &Op, at: u64, bytes: u64) -> impl Iterator<Item = (u64, u64)> {
     let copy = at + op.literal.len() as u64;
     let places: Vec<u64> = (at..copy).chain(op.changes.iter().map(|change| copy + change.at)).collect();
     let count = places.len().max(1) as u64;
     let places = if places.is_empty() { vec![at] } else { places };
-    // What does not divide evenly is spread: the n-th gets what the first n have together, less what the others got.
+    // The remainder is spread. The n-th place gets the share of the first n places, less the share of those before
+    // it.
     (1..).zip(places).map(move |(n, place)| (place, bytes * n / count - bytes * (n - 1) / count))
 }
 

@@ -1,5 +1,5 @@
-//! Which compressed streams are seen through: of the target those in files that the base does not have as they are, of the base
-//! those in the files that these are matched against.
+//! Chooses the compressed streams whose plain bytes are matched. In the target these are the streams in files that
+//! the base does not have unchanged, and in the base those in the files that these are matched against.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -13,35 +13,37 @@ use crate::image::PatchImage;
 use crate::members::{BaseMember, MAX_MEMBER_BYTES};
 use crate::space::plain_limit;
 
-/// Plain bytes of a member, at most.
+/// The largest number of plain bytes of a member.
 pub(crate) const MAX_PLAIN_BYTES: usize = MAX_MEMBER_BYTES as usize;
-/// Plain bytes that one file of the target, or the files of the base that it is matched against, are expanded to, at most.
+/// The largest number of plain bytes for one file of the target, and for the files of the base that it is matched
+/// against.
 pub(super) const MAX_FILE_PLAIN_BYTES: u64 = 64 << 20;
-/// Enough of a file to tell whether it may hold members.
+/// The number of bytes at a file's beginning that tell whether it may hold members.
 const PREFIX_BYTES: u64 = 64;
 const JOBS_IN_FLIGHT: usize = 8;
 
-/// A compressed stream in a file of the target in whose place, and its trailer's, the target space has its plain bytes.
+/// A compressed stream in a file of the target. The target space has its plain bytes in place of the stream and its
+/// trailer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ExpandedMember {
-    /// The file's number.
+    /// The position of the file in the target.
     pub(crate) file: u64,
-    /// Where in the file the stream is, without its trailer.
+    /// The range of the stream in the file, without its trailer.
     pub(crate) stored: Range<u64>,
     pub(crate) trailer: Trailer,
     pub(crate) plain_bytes: u64,
-    /// What makes the stream of the plain bytes.
+    /// The corrections with which the stream is rebuilt from its plain bytes.
     pub(crate) corrections: Vec<u8>,
 }
 
-/// Whether a file may hold members, by its first bytes.
+/// Tells by a file's first bytes whether it may hold members.
 pub(super) fn may_hold_members(image: &PatchImage, number: u32) -> Result<bool, LocalError> {
     let stored = image.stored(&image.files()[number as usize]);
     let prefix = image.read(stored.start..stored.end.min(stored.start + PREFIX_BYTES));
     Ok(regrow_deflate::is_candidate(&prefix.map_err(LocalError::io("image"))?))
 }
 
-/// The members of the base that anything may be matched against, with their places in the base space.
+/// The members of the base that may be matched against, with their places in the base space.
 #[derive(Default)]
 pub(super) struct BaseMembers {
     members: Vec<Known>,
@@ -51,12 +53,12 @@ pub(super) struct Known {
     pub(super) member: BaseMember,
     /// The hash of the stored stream.
     pub(super) hash: ChunkId,
-    /// Where its plain bytes are in the base space of all members.
+    /// The offset of its plain bytes in the base space of all members.
     pub(super) at: u64,
 }
 
 impl BaseMembers {
-    /// Finds the members of some files.
+    /// Finds the members of these files.
     pub(super) fn find(base: &Arc<PatchImage>, files: &BTreeSet<u32>, pool: &Pool) -> Result<Self, LocalError> {
         let mut found = Self::default();
         let mut at = base.stored_bytes();
@@ -84,12 +86,12 @@ impl BaseMembers {
         Ok(found)
     }
 
-    /// All of them, in order of file and place.
+    /// All members, in the order of file and offset.
     pub(super) fn all(&self) -> &[Known] {
         &self.members
     }
 
-    /// The members of a file.
+    /// The members of one file.
     pub(super) fn of_file(&self, file: u32) -> &[Known] {
         let start = self.members.partition_point(|known| known.member.file < u64::from(file));
         let end = self.members.partition_point(|known| known.member.file <= u64::from(file));
@@ -108,14 +110,14 @@ fn members_of(base: &PatchImage, number: u32) -> Result<Vec<(BaseMember, ChunkId
     Ok(found.filter(|found| found.plain_bytes > 0).map(known).collect())
 }
 
-/// A file of the target as the target space has it.
+/// A file of the target, in the form that the target space has.
 pub(super) struct Expanded {
     pub(super) bytes: Vec<u8>,
     pub(super) members: Vec<ExpandedMember>,
 }
 
 impl Expanded {
-    /// Takes the members of a file apart but those that the base has as they are.
+    /// Replaces the members of a file by their plain bytes, except for those that the base has unchanged.
     pub(super) fn of_file(number: u32, stored: Vec<u8>, is_in_base: impl Fn(&ChunkId) -> bool) -> Self {
         let mut expanded = Self { bytes: Vec::new(), members: Vec::new() };
         let (mut at, mut plain_bytes) = (0, 0);

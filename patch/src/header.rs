@@ -1,61 +1,62 @@
-//! The fixed front of a patch. FORMAT.md, section 10.
+//! The header of a patch, at its beginning. FORMAT.md, section 10.
 
 use regrow_chunker::ChunkId;
 
 /// The first bytes of a patch.
 const MAGIC: [u8; 8] = [0x89, b'R', b'G', b'D', 0x0d, 0x0a, 0x1a, 0x0a];
 const VERSION: u32 = 1;
-/// Bytes of the header.
+/// The size of the header in bytes.
 pub const HEADER_BYTES: usize = 128;
-/// Bytes of the checksum at the end.
+/// The size in bytes of the checksum at the end.
 pub(crate) const CHECKSUM_BYTES: usize = 32;
-/// The plain bytes of member lists, at most: they are held in memory.
+/// The largest size of the plain member lists in bytes. They are held in memory.
 pub(crate) const MAX_LISTS_BYTES: u32 = 16 << 20;
 
-/// What a machine with the base alone would fetch without the patch. Decides which way is taken, nothing else.
+/// The cost of an update without the patch, for a machine that has only the base. It is used only to choose between
+/// the patch and chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ChunkCost {
-    /// Bytes over the wire, the index apart.
+    /// The number of bytes that are fetched, without the index.
     pub bytes: u64,
-    /// Distinct chunks that the base does not have.
+    /// The number of distinct chunks that the base does not have.
     pub chunks: u64,
-    /// Their plain bytes.
+    /// The plain bytes of those chunks.
     pub plain_bytes: u64,
 }
 
-/// See the module's documentation.
+/// The header of a patch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatchHeader {
-    /// What corrections of members are for; 0 if there are none.
+    /// The version of the rebuilder that the members' corrections are for, or 0 if there are none.
     pub(crate) rebuilder: u32,
-    /// The id of the image that it starts from.
+    /// The id of the image that the patch starts from.
     pub base: ChunkId,
-    /// The id of the image that it makes.
+    /// The id of the image that the patch makes.
     pub target: ChunkId,
-    /// The whole patch.
+    /// The size of the whole patch in bytes.
     pub patch_bytes: u64,
-    /// What chunks would cost instead.
+    /// The cost of the same update by chunks.
     pub chunk_cost: ChunkCost,
-    /// Stored and plain bytes of the member lists.
+    /// The sizes of the member lists in bytes, stored and plain.
     pub lists_stored: u32,
     pub(crate) lists_plain: u32,
-    /// Bytes of the target's expanded contents.
+    /// The size in bytes of the target's expanded contents.
     pub(crate) expanded_bytes: u64,
 }
 
-/// Bytes that are no patch, or none that this version knows.
+/// The reason why bytes are no patch, or none that this version knows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
-    /// Its first bytes are others.
-    #[error("is no patch")]
+    /// The first bytes are not those of a patch.
+    #[error("is not a patch")]
     NotAPatch,
-    /// It is of another version.
+    /// The patch has an unknown version.
     #[error("is a patch of version {0}, which this regrow does not know")]
     Version(u32),
-    /// Its corrections are for another rebuilder.
+    /// The corrections are for another rebuilder.
     #[error("needs rebuilder {0}, which this regrow does not have")]
     Rebuilder(u32),
-    /// Its numbers contradict one another.
+    /// The sizes contradict each other.
     #[error("its sizes do not fit together")]
     Sizes,
 }
@@ -80,12 +81,12 @@ impl PatchHeader {
         header
     }
 
-    /// The size of the whole patch that its front states; for hosts that do not tell it.
+    /// The size of the whole patch that its header states, for hosts that do not state the size of an object.
     pub fn stated_bytes(header: &[u8; HEADER_BYTES]) -> u64 {
         u64_at(header, 80)
     }
 
-    /// Reads the front of an object of `object_bytes` bytes.
+    /// Decodes the header of an object of `object_bytes` bytes.
     pub fn decode(header: &[u8; HEADER_BYTES], object_bytes: u64) -> Result<Self, HeaderError> {
         if header[..8] != MAGIC {
             return Err(HeaderError::NotAPatch);
@@ -119,9 +120,9 @@ impl PatchHeader {
         if fits { Ok(found) } else { Err(HeaderError::Sizes) }
     }
 
-    /// Stored bytes of the body that follows the lists.
+    /// The size in bytes of the body that follows the lists.
     pub(crate) fn body_bytes(&self) -> u64 {
-        // Not below zero: checked when it was read.
+        // The difference is not negative, since decoding checked the sizes.
         self.patch_bytes.saturating_sub((HEADER_BYTES + CHECKSUM_BYTES) as u64 + u64::from(self.lists_stored))
     }
 }

@@ -1,4 +1,4 @@
-//! Which files the base has as they are.
+//! Finds the files that the base has unchanged.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use regrow_local::{LocalError, Ordered, Pool};
 
 use crate::image::PatchImage;
 
-/// How many bytes of files are hashed in one job, about.
+/// The approximate number of bytes that are hashed in one job.
 const JOB_BYTES: u64 = 4 << 20;
-/// A file from so many bytes on is known by its chunks' ids, if it was cut alone.
+/// A file of at least this many bytes is identified by the ids of its chunks, if no chunk holds other bytes too.
 const KNOWN_BY_CHUNKS_BYTES: u64 = 1 << 20;
 const JOBS_IN_FLIGHT: usize = 8;
 
@@ -32,7 +32,8 @@ pub(super) fn identical(
         let first = by_hash.partition_point(|(known, _)| *known < hash);
         let same = by_hash[first..].iter().take_while(|(known, _)| *known == hash).map(|(_, file)| *file);
         let name = target.files()[file as usize].name;
-        // The one behind the last one makes one copy of both; else the one that has the name.
+        // Best is the file behind the previous one, since then one copy covers both. Next best is the file of the
+        // same path.
         let is_best = |candidate: u32| (candidate == next, base.files()[candidate as usize].name.path == name.path);
         let best = same.take(64).max_by_key(|&candidate| is_best(candidate));
         found[file as usize] = best;
@@ -41,7 +42,7 @@ pub(super) fn identical(
     Ok(found)
 }
 
-/// Hashes of the files that have one of these sizes.
+/// The hashes of the files that have one of these sizes.
 fn hashes(image: &Arc<PatchImage>, sizes: &HashSet<u64>, pool: &Pool) -> Result<Vec<(u32, ChunkId)>, LocalError> {
     let mut found = Vec::new();
     let mut jobs = Ordered::new(JOBS_IN_FLIGHT);
@@ -99,7 +100,7 @@ fn hash_file(image: &PatchImage, number: u32) -> std::io::Result<ChunkId> {
     Ok(ChunkId(*hasher.finalize().as_bytes()))
 }
 
-/// The hash of the ids of a file's chunks, if they are chunks of nothing else.
+/// The hash over the ids of a file's chunks, if those chunks hold nothing else.
 fn own_chunks(image: &PatchImage, contents: &std::ops::Range<u64>) -> Option<ChunkId> {
     let starts = image.chunk_starts(StreamKind::Contents);
     let first = starts.binary_search(&contents.start).ok()?;

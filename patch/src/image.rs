@@ -1,4 +1,4 @@
-//! An image file that patches are made between: its two streams at random, and its files.
+//! An image file, as patches need it: its two streams at random, and its files.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,24 +12,25 @@ use regrow_local::{FileSeed, LocalError, Recipe, SeedContext, WatchedFile};
 
 use crate::names::FileName;
 
-/// How much of a skeleton is read at a time.
+/// The number of bytes of a skeleton that are read at a time.
 const READ_BYTES: u64 = 1 << 20;
 
-/// See the module's documentation. The skeleton stream and behind it the contents stream are its *stored space*.
+/// An image file, as one side of a patch. Its skeleton stream, followed by its contents stream, is its *stored
+/// space*.
 pub struct PatchImage {
     seed: FileSeed,
     files: Vec<ImageFile>,
-    /// The file that it was read from, if that is another one's, and its name.
+    /// The file that was opened, with its name, if others may write to it meanwhile.
     watched: Option<(WatchedFile<File>, PathBuf)>,
 }
 
-/// One contents operation of the layout. Its number is its place in [`PatchImage::files`].
+/// One contents operation of the layout. Its number is its position in [`PatchImage::files`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ImageFile {
-    /// Where its bytes are in the contents stream.
+    /// The range of its bytes in the contents stream.
     pub(crate) contents: Range<u64>,
     pub(crate) name: FileName,
-    /// The number of the archive that it lies in, in the order in which the image has them.
+    /// The number of the archive in which it lies, in the image's order.
     pub(crate) archive: u32,
 }
 
@@ -40,8 +41,8 @@ impl ImageFile {
 }
 
 impl PatchImage {
-    /// Takes an image's file, at its start; reads it through unless the catalog knows it. What gzip files in it hold goes into a file in
-    /// `scratch`.
+    /// Opens an image's file, which must be positioned at its start. The file is read through unless the catalog
+    /// knows it. The plain bytes of its gzip files go to a file in `scratch`.
     pub fn open(file: File, path: &Path, context: &SeedContext<'_>, scratch: &Path) -> Result<Self, LocalError> {
         let watched = WatchedFile::new(file.try_clone().map_err(LocalError::io(path))?);
         let image = FileSeed::of_file(file, path, context)
@@ -51,7 +52,7 @@ impl PatchImage {
         Ok(Self { watched: Some((watched, path.to_owned())), ..image? })
     }
 
-    /// An image that is open already.
+    /// Takes an image that is already open.
     pub fn of_seed(seed: FileSeed, path: &Path) -> Result<Self, LocalError> {
         let mut image = Self { seed, files: Vec::new(), watched: None };
         let entries = image.entries().map_err(LocalError::io(path))?;
@@ -62,27 +63,27 @@ impl PatchImage {
     /// Checks that nobody has written to the file since it was opened.
     ///
     /// # Errors
-    /// [`LocalError::Changed`].
+    /// [`LocalError::Changed`] if somebody has.
     pub fn check_unchanged(&self) -> Result<(), LocalError> {
         self.watched.as_ref().map_or(Ok(()), |(file, name)| file.check_unchanged(name))
     }
 
-    /// BLAKE3 of the image.
+    /// The BLAKE3 hash of the image.
     pub fn digest(&self) -> [u8; 32] {
         self.seed.scan().digest
     }
 
-    /// Its id, cut with these parameters.
+    /// The image's id, cut with these parameters.
     pub fn id(&self, params: Params) -> ChunkId {
         self.seed.scan().image_id(params)
     }
 
-    /// The file that it is.
+    /// The image as a seed.
     pub(crate) fn seed(&self) -> &FileSeed {
         &self.seed
     }
 
-    /// Its chunks.
+    /// The image's chunks.
     pub fn recipe(&self) -> Recipe {
         let of = |stream| self.records(stream).to_vec();
         Recipe { skeleton: of(StreamKind::Skeleton), contents: of(StreamKind::Contents) }
@@ -104,7 +105,7 @@ impl PatchImage {
         self.skeleton_bytes() + self.contents_bytes()
     }
 
-    /// Where a file's bytes are in the stored space.
+    /// The range of a file's bytes in the stored space.
     pub(crate) fn stored(&self, file: &ImageFile) -> Range<u64> {
         let skeleton = self.skeleton_bytes();
         skeleton + file.contents.start..skeleton + file.contents.end
@@ -118,7 +119,7 @@ impl PatchImage {
         self.seed.chunk_starts(stream)
     }
 
-    /// Where a stream has a chunk.
+    /// The offset of a chunk in a stream.
     pub(crate) fn find(&self, stream: StreamKind, id: &ChunkId) -> Option<u64> {
         self.seed.find_in(stream, id)
     }
@@ -137,7 +138,7 @@ impl PatchImage {
         Ok(())
     }
 
-    /// Bytes of the stored space.
+    /// Reads a range of the stored space.
     pub(crate) fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
         let mut out = vec![0; (range.end - range.start) as usize];
         self.read_at(range.start, &mut out)?;
@@ -177,7 +178,7 @@ struct Named {
     archive: u32,
 }
 
-/// The contents operations with the names of the entries that they belong to.
+/// The contents operations, with the names of the entries to which they belong.
 fn files(ops: impl Iterator<Item = Op>, entries: &[Named]) -> Vec<ImageFile> {
     let (mut files, mut at, mut entry) = (Vec::new(), 0, 0);
     for op in ops {

@@ -1,9 +1,9 @@
-//! How much is done to make a patch small.
+//! The level: the effort that goes into making a patch small.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// 1 (fast) to 9 (small).
+/// A level from 1 (fast) to 9 (small).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PatchLevel(u8);
 
@@ -14,22 +14,22 @@ impl Default for PatchLevel {
 }
 
 impl PatchLevel {
-    /// How many places a search for a match looks at.
+    /// The number of places at which a search for a match looks.
     pub(crate) fn chain_depth(self) -> usize {
         [4, 8, 8, 16, 16, 24, 32, 64, 128][usize::from(self.0) - 1]
     }
 
-    /// How many files of the base, besides the one that has the file's name, are looked at because they are similar.
+    /// The number of similar files of the base that are matched, besides the one of the same name.
     pub(crate) fn similar_files(self) -> usize {
         [1, 2, 2, 3, 3, 4, 4, 6, 8][usize::from(self.0) - 1]
     }
 
-    /// How hard the coder of large patches looks for repetitions, in xz's levels.
+    /// The effort of the coder of large patches in looking for repetitions, as a level of xz.
     pub(crate) fn coder(self) -> u8 {
         self.0.max(6)
     }
 
-    /// Whether compressed streams are matched by what they hold.
+    /// Whether compressed streams are matched by their plain bytes.
     pub(crate) fn sees_through_deflate(self) -> bool {
         self.0 >= 3
     }

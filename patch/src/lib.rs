@@ -1,17 +1,64 @@
-//! Patches: one image's bytes coded against another's. FORMAT.md, section 10.
+//! Patches between two local images: the bytes of one image, coded against those of another. FORMAT.md, section 10.
 //!
-//! Both images are local files, seen as one stretch of bytes each. The base space is the base's skeleton stream, its contents
-//! stream, and the plain bytes of its members (compressed streams within files) that are looked into. The target space is the
-//! target's skeleton stream and its contents stream, in which each member stands as its plain bytes.
+//! A machine that has the first image can fetch the patch in place of chunks. Patches are smaller, since they match
+//! single bytes and look into compressed files. But a patch serves only one pair of images, and making it takes
+//! more time than cutting chunks.
 //!
-//! [`PatchImage`] opens an image. [`write()`] makes the patch from one image to another, [`check()`] applies it and compares the
-//! result with the target, and [`PatchCosts`] only counts what the patch would take. [`open()`] reads a patch's header, and
-//! [`apply()`] makes the target's streams from a base and a patch. No store is known here: where patches lie, and when one is
-//! worth fetching, `regrow-sync` decides.
+//! Both images are local files, and each is seen as one stretch of bytes. The base space is the base's skeleton
+//! stream, its contents stream, and the plain bytes of those of its members (compressed streams within files) that
+//! are used. The target space is the target's skeleton stream and its contents stream, in which each member stands
+//! as its plain bytes.
 //!
-//! The modules, in the order in which a patch is made: `image` -> `identity`, `names`, `pairing`, `similar` (which files to match)
-//! -> `unit`, `stretches`, `expand`, `ops` (matching), `oplog` -> `plan` (all that, in order) -> `write` -> `check`. Both sides use
-//! `header`, `members` and `space`; applying has `apply` and `rebuild`.
+//! [`PatchImage`] opens an image. [`write()`] makes the patch from one image to another, [`check()`] applies it and
+//! compares the result with the target, and [`PatchCosts`] only counts the bytes that the patch would take.
+//! [`open()`] reads a patch's header, and [`apply()`] makes the target's streams from a base and a patch. The crate
+//! knows no store: `regrow-sync` decides where patches lie, and when one is worth fetching.
+//!
+//! ```no_run
+//! use std::error::Error;
+//! use std::fs::File;
+//! use std::path::Path;
+//! use std::sync::Arc;
+//!
+//! use regrow_chunker::Params;
+//! use regrow_local::{NoProgress, Pool, SeedContext};
+//! use regrow_patch::{Between, ChunkCost, PatchImage, PatchLevel, check, write};
+//!
+//! let (pool, params, scratch) = (Pool::new(), Params::default(), Path::new("/var/tmp"));
+//! let context = SeedContext {
+//!     params,
+//!     pool: &pool,
+//!     catalog: None,
+//!     progress: &NoProgress,
+//!     scratch,
+//!     unfolds: true,
+//!     on_scan: &|| (),
+//! };
+//! let open = |path: &Path| -> Result<_, Box<dyn Error>> {
+//!     Ok(Arc::new(PatchImage::open(File::open(path)?, path, &context, scratch)?))
+//! };
+//! let (base, target) = (open(Path::new("old.tar"))?, open(Path::new("new.tar"))?);
+//! let between = Between {
+//!     base: &base,
+//!     target: &target,
+//!     ids: (base.id(params), target.id(params)),
+//!     chunk_cost: ChunkCost::default(),
+//!     level: PatchLevel::default(),
+//!     pool: &pool,
+//!     scratch,
+//!     progress: &NoProgress,
+//! };
+//! let mut patch = File::options().read(true).write(true).create_new(true).open("old-to-new.patch")?;
+//! let written = write(&between, &mut patch, &mut |_, _, _| ())?;
+//! check(&between, &mut patch)?;
+//! println!("the patch has {} bytes", written.header.patch_bytes);
+//! # Ok::<(), Box<dyn Error>>(())
+//! ```
+//!
+//! A patch is made in steps, and each module is one of them. `identity`, `names`, `pairing` and `similar` choose
+//! the files to match. `unit`, `stretches`, `expand` and `ops` match them, and `oplog` keeps the result. `plan`
+//! runs these steps in order, `write` codes the plan, and `check` tests the patch. `apply` and `rebuild` apply it.
+//! Both sides share `header`, `members` and `space`.
 
 mod apply;
 mod check;

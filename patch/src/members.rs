@@ -1,4 +1,5 @@
-//! Deflate streams within files: which of them a patch sees through, and how their lists are written. FORMAT.md, section 10.
+//! Members: the deflate streams within files whose plain bytes a patch uses, and the form of their lists.
+//! FORMAT.md, section 10.
 
 use std::io;
 use std::ops::Range;
@@ -8,20 +9,20 @@ use regrow_deflate::Trailer;
 
 use crate::header::MAX_LISTS_BYTES;
 
-/// Plain bytes of a member, at most: rebuilding holds all of them.
+/// The largest number of plain bytes of a member. Rebuilding holds all of them in memory.
 pub(crate) const MAX_MEMBER_BYTES: u64 = 4 << 20;
-/// Members of a list, at most: an entry of a few bytes is many more in memory.
+/// The largest number of members in a list. An entry of a few bytes takes much more in memory.
 pub(crate) const MAX_MEMBERS: usize = 1 << 19;
-/// The header of a gzip member without name, comment and the like.
+/// The size of a gzip header without name, comment and the like.
 const GZIP_HEADER_BYTES: u64 = 10;
 const GZIP_TRAILER_BYTES: u64 = 8;
 
 /// A deflate stream of the base, whose plain bytes are part of the base space.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BaseMember {
-    /// Which file: contents operations are counted from 0.
+    /// The position of the file among the contents operations, from 0.
     pub(crate) file: u64,
-    /// Where in the file it lies, bytes.
+    /// The range of the stream in the file, in bytes.
     pub(crate) stored: Range<u64>,
     pub(crate) plain_bytes: u64,
 }
@@ -29,38 +30,39 @@ pub(crate) struct BaseMember {
 /// A deflate stream of the target, which is rebuilt from its plain bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TargetMember {
-    /// Which file: contents operations are counted from 0.
+    /// The position of the file among the contents operations, from 0.
     pub(crate) file: u64,
-    /// Bytes of contents between the end of the last member of this file, trailer included, or the file's beginning, and the stream.
+    /// The number of contents bytes before the stream. They are counted from the end of the previous member of this
+    /// file, trailer included, or from the file's beginning.
     pub(crate) gap: u64,
     pub(crate) trailer: Trailer,
     pub(crate) plain_bytes: u64,
     pub(crate) corrections: Vec<u8>,
 }
 
-/// Both lists.
+/// The lists of both sides.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct MemberLists {
     pub(crate) base: Vec<BaseMember>,
     pub(crate) target: Vec<TargetMember>,
 }
 
-/// What is to be known of the base's files.
+/// The facts about the base's files that the lists depend on.
 pub(crate) trait BaseFiles {
-    /// Bytes of a file; `None` if there are not so many files.
+    /// The size of a file in bytes, or `None` if there is no such file.
     fn file_bytes(&self, file: u64) -> Option<u64>;
 
-    /// The last four bytes of a file as a number: in a gzip file, how many plain bytes it has.
+    /// The last four bytes of a file as a number. In a gzip file, this is the number of its plain bytes.
     fn last_number(&self, file: u64) -> io::Result<u32>;
 }
 
-/// Why lists are refused.
+/// The reason why lists are refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ListsError {
-    /// They cannot be decoded.
+    /// The lists cannot be decoded.
     #[error("its member lists are malformed")]
     Malformed,
-    /// They name files that the base does not have.
+    /// The lists name files or bytes that the base does not have.
     #[error("its member lists do not fit the base")]
     Unfit,
     /// The base could not be read.
@@ -69,7 +71,7 @@ pub enum ListsError {
 }
 
 impl MemberLists {
-    /// The lists' bytes; nothing if they are empty.
+    /// Encodes the lists. Empty lists take no bytes.
     pub(crate) fn encode(&self, base_files: &dyn BaseFiles) -> io::Result<Vec<u8>> {
         let mut out = Vec::new();
         if self.base.is_empty() && self.target.is_empty() {
@@ -103,7 +105,7 @@ impl MemberLists {
         Ok(out)
     }
 
-    /// Reads what [`MemberLists::encode`] wrote, or a stranger.
+    /// Decodes the lists. The bytes may come from anybody, so everything is checked.
     pub(crate) fn decode(mut input: &[u8], base_files: &dyn BaseFiles) -> Result<Self, ListsError> {
         if input.is_empty() {
             return Ok(Self::default());
@@ -132,7 +134,7 @@ fn take_count(input: &mut &[u8]) -> Result<u64, ListsError> {
     Some(take(input)?).filter(|&count| count <= MAX_MEMBERS as u64).ok_or(ListsError::Malformed)
 }
 
-/// The file of the next member, and whether its place is said.
+/// Reads the position of the next member's file into `last`. The result says whether the member's place is stated.
 fn take_file(input: &mut &[u8], last: &mut u64) -> Result<bool, ListsError> {
     let number = take(input)?;
     *last = last.checked_add(number >> 1).ok_or(ListsError::Malformed)?;
@@ -172,7 +174,8 @@ fn take_target(input: &mut &[u8], last: &mut u64) -> Result<TargetMember, ListsE
     Ok(TargetMember { file: *last, gap, trailer, plain_bytes, corrections: corrections.to_vec() })
 }
 
-/// Where the stream lies and how many plain bytes it has, if the file is one gzip member with the shortest header.
+/// The range of the stream and the number of its plain bytes, if the file is one gzip member with the shortest
+/// header.
 fn whole_gzip(base_files: &dyn BaseFiles, file: u64) -> io::Result<Option<(Range<u64>, u64)>> {
     match base_files.file_bytes(file) {
         Some(bytes) if bytes > GZIP_HEADER_BYTES + GZIP_TRAILER_BYTES => {

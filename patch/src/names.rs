@@ -1,21 +1,22 @@
-//! Names of files as hashes: what a file of another image is likely to be the same file by. Only a guess hangs on them.
+//! Names of files as hashes, by which the same file is recognised in another image. They only guide guesses.
 
 use regrow_image::TreeEntry;
 
-/// Hashes of a file's path, from the whole of it to ever less.
+/// Hashes of a file's path: of the whole path, and of smaller and smaller parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct FileName {
-    /// The archives that the file lies in.
+    /// The hash of the archives in which the file lies.
     pub(crate) archive: u64,
-    /// The path within its archive, without a leading `./`; `None` for a part of an archive that is no entry.
+    /// The hash of the path within its archive, without a leading `./`. It is `None` for a part of an archive that
+    /// is no entry.
     pub(crate) path: Option<u64>,
-    /// Versions and the like left out: see [`loose`].
+    /// The hash of the loose path, which leaves out versions and the like: see [`loose`].
     pub(crate) loose_path: u64,
-    /// The last three, the last two, and the last part, of the loose path.
+    /// The hashes of the loose path's last three parts, last two parts and last part.
     pub(crate) endings: [u64; ENDINGS],
 }
 
-/// How many endings of a path are kept.
+/// The number of endings of a path that are kept.
 pub(crate) const ENDINGS: usize = 3;
 
 impl FileName {
@@ -34,8 +35,9 @@ impl FileName {
     }
 }
 
-/// A path without what a new version changes in it: each run of digits, dots between them and letters of a hexadecimal number
-/// that has digits, becomes one `0`; an ending that says that the file is compressed goes.
+/// A path without the parts that change with a new version. Each number becomes one `0`: a run of digits with
+/// dots or hyphens between them, or a long hexadecimal number that has digits. An ending of a compressed file is
+/// dropped.
 fn loose(path: &[u8]) -> Vec<u8> {
     let path =
         [b".gz".as_slice(), b".xz", b".bz2"].iter().find_map(|ending| path.strip_suffix(*ending)).unwrap_or(path);
@@ -47,7 +49,7 @@ fn loose(path: &[u8]) -> Vec<u8> {
             out.push(b'0');
             rest = &rest[len..];
         } else {
-            // A word is passed as a whole: its letters are no number.
+            // A word is passed as a whole, since letters within it do not begin a number.
             let word = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count().max(1);
             out.extend_from_slice(&rest[..word]);
             rest = &rest[word..];
@@ -56,7 +58,7 @@ fn loose(path: &[u8]) -> Vec<u8> {
     out
 }
 
-/// How many bytes the number is long that `text` begins with: `1.2.3`, or a hash of 6 digits and more.
+/// The length of the number at the beginning of `text`: a version such as `1.2.3`, or a hash of at least 6 digits.
 fn number_len(text: &[u8]) -> usize {
     let hex = text.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     if hex >= 6 && text[..hex].iter().any(u8::is_ascii_digit) {

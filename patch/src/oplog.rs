@@ -1,4 +1,5 @@
-//! Ops that are kept until they are coded, compactly: in memory, and from some size on in a file without a name.
+//! Keeps ops compactly until they are coded. They stay in memory up to some size, and then go to a file without a
+//! name.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
@@ -9,10 +10,10 @@ use regrow_chunker::varint;
 use regrow_delta::{Change, Op, Statistics};
 use regrow_local::LocalError;
 
-/// Up to this many bytes stay in memory, and from then on are written in one go.
+/// The number of bytes that stay in memory. When there are more, they are written in one go.
 const MEMORY_BYTES: usize = 32 << 20;
 
-/// See the module's documentation.
+/// A list of ops in compact form.
 pub(crate) struct OpLog {
     folder: PathBuf,
     memory: Vec<u8>,
@@ -20,12 +21,12 @@ pub(crate) struct OpLog {
     spilled: Option<File>,
     spilled_bytes: u64,
     statistics: Statistics,
-    /// Where the last copy ended.
+    /// The offset in the base at which the last copy ended.
     base_at: u64,
     moves: Vec<Move>,
 }
 
-/// From some place of the base on, up to the next move, places are so much less.
+/// A change of places in the base: from `from` up to the next move, they are smaller by `back`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Move {
     pub(super) from: u64,
@@ -33,7 +34,7 @@ pub(super) struct Move {
 }
 
 impl OpLog {
-    /// An empty list, which spills into a file in `folder`.
+    /// Makes an empty list, which spills into a file in `folder`.
     pub(crate) fn new(folder: &Path) -> Self {
         Self::with_memory(folder, MEMORY_BYTES)
     }
@@ -51,7 +52,7 @@ impl OpLog {
         }
     }
 
-    /// What the ops consist of.
+    /// The counts of the ops' parts.
     pub(crate) fn statistics(&self) -> &Statistics {
         &self.statistics
     }
@@ -87,12 +88,12 @@ impl OpLog {
         Ok(())
     }
 
-    /// From now on, places are read as `moves`, which are sorted, say.
+    /// Changes the places in the base by these moves, which must be sorted.
     pub(super) fn move_base(&mut self, moves: Vec<Move>) {
         self.moves = moves;
     }
 
-    /// The ops, in order.
+    /// Reads the ops in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Result<Op, LocalError>> + '_ {
         let spilled = self.spilled.as_ref().map(|file| FileFrom { file, at: 0, end: self.spilled_bytes });
         let mut reader = OpReader {
@@ -119,7 +120,7 @@ fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
-/// Reads a file without moving its position.
+/// Reads a range of a file without moving its position.
 struct FileFrom<'f> {
     file: &'f File,
     at: u64,
@@ -166,7 +167,7 @@ impl<R: Read> OpReader<R> {
         Ok(byte[0])
     }
 
-    /// A varint that [`OpLog::push`] wrote.
+    /// Reads a varint that [`OpLog::push`] wrote.
     fn number(&mut self) -> io::Result<u64> {
         let (mut value, mut shift) = (0, 0);
         loop {

@@ -1,4 +1,4 @@
-//! The ops of one unit of the target after the other, several units at a time.
+//! Makes the ops of the target's units, one unit after the other. Several runs of units are matched at a time.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::image::PatchImage;
 use crate::level::PatchLevel;
 use crate::similar::Spot;
 
-/// What every job needs.
+/// The data that every job needs.
 pub(super) struct Matcher {
     pub(super) base: Arc<PatchImage>,
     pub(super) target: Arc<PatchImage>,
@@ -20,21 +20,21 @@ pub(super) struct Matcher {
     pub(super) level: PatchLevel,
 }
 
-/// A unit with what it is to be made of.
+/// A unit, with the way in which it will be made.
 pub(super) enum Task {
-    /// So many bytes that the base has from there on.
+    /// Copy this many bytes of the base from there on.
     Copy { base_at: u64, len: u64 },
-    /// To be matched against parts of the base, the likeliest last.
+    /// Match the unit against parts of the base. The likeliest part comes last.
     Match { target: Range<u64>, file: Option<u32>, parts: Vec<Spot>, is_expanded: bool },
 }
 
 impl Task {
-    /// How much memory it takes, about.
+    /// The approximate memory that the task takes in bytes.
     pub(super) fn cost(&self) -> u64 {
         let Self::Match { target, parts, is_expanded, .. } = self else { return 0 };
         let factor = if *is_expanded { 4 } else { 1 };
         let base = parts.iter().map(|part| part.stored.end - part.stored.start).sum::<u64>();
-        // The bytes and their chains on the one side, bytes and ops on the other.
+        // The base takes its bytes and 4 more for each in chains. The target takes its bytes and its ops.
         factor * (base * 5 + (target.end - target.start) * 3)
     }
 }
@@ -44,9 +44,9 @@ impl Task {
 pub(super) struct Matched {
     pub(super) ops: Vec<Op>,
     pub(super) members: Vec<ExpandedMember>,
-    /// How many bytes of the target's stored space they stand for.
+    /// The number of bytes of the target's stored space that the ops cover.
     pub(super) stored_bytes: u64,
-    /// How many bytes of the target space they make.
+    /// The number of bytes of the target space that the ops make.
     pub(super) bytes: u64,
 }
 
@@ -104,7 +104,7 @@ impl Matcher {
         files.flat_map(|file| self.members.of_file(file)).any(|known| known.hash == *stream)
     }
 
-    /// The bytes of parts of the base, and behind each the plain bytes of its members.
+    /// Gathers parts of the base, each followed by the plain bytes of its members.
     fn gather(&self, parts: &[Spot], is_expanded: bool) -> Result<Gathered, LocalError> {
         let mut gathered = Gathered::default();
         let mut plain_bytes = 0;
@@ -115,7 +115,7 @@ impl Matcher {
             for known in members {
                 plain_bytes += known.member.plain_bytes;
                 let stream = &stored[known.member.stored.start as usize..known.member.stored.end as usize];
-                // It was inflated once already.
+                // This cannot fail for a sound image, since the stream was inflated before.
                 let Ok(plain) = regrow_deflate::inflate(stream, MAX_PLAIN_BYTES) else { continue };
                 if plain_bytes <= MAX_FILE_PLAIN_BYTES {
                     gathered.push(&plain, known.at);
@@ -126,11 +126,11 @@ impl Matcher {
     }
 }
 
-/// Stretches of the base space, one behind the other.
+/// Stretches of the base space, placed one behind the other.
 #[derive(Default)]
 struct Gathered {
     bytes: Vec<u8>,
-    /// Where in `bytes` a stretch begins, and where it is in the base space.
+    /// The offset of each stretch in `bytes`, and its offset in the base space.
     starts: Vec<(usize, u64)>,
 }
 
@@ -140,7 +140,7 @@ impl Gathered {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// An op on `bytes` as ops on the base space: several where it goes over a stretch's end.
+    /// Translates an op on `bytes` to the base space. An op across the end of a stretch becomes several.
     fn in_base_space(&self, op: Op) -> Vec<Op> {
         if op.len == 0 {
             return vec![op];

@@ -1,12 +1,12 @@
-//! Which file of the base a file of the target was, going by their names.
+//! Finds, by the names, the file of the base that a file of the target was.
 
 use crate::image::{ImageFile, PatchImage};
 use crate::names::ENDINGS;
 
-/// Of so many files with the same path, each is looked at.
+/// The largest number of files with the same path that are all considered.
 const MAX_SAME_PATH: usize = 64;
 
-/// A file of the base that has the name, more or less.
+/// A file of the base that has the name of a file of the target, more or less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Partner {
     pub(super) file: u32,
@@ -14,13 +14,13 @@ pub(super) struct Partner {
     pub(super) is_likely: bool,
 }
 
-/// What names are compared by, the surest first.
+/// The number of keys by which names are compared, the surest first.
 const KEYS: usize = 2 + ENDINGS;
 
-/// For each file of the target for which `is_wanted`, the file of the base that it goes by.
+/// The partner in the base of each file of the target for which `is_wanted` holds.
 pub(super) fn by_name(base: &PatchImage, target: &PatchImage, is_wanted: impl Fn(u32) -> bool) -> Vec<Option<Partner>> {
     let mut found = vec![None; target.files().len()];
-    // One key at a time: of an image of many files, all of them at once would be much memory.
+    // One key is used at a time, since all keys of an image with many files would take much memory.
     for key in 0..KEYS {
         let mut known: Vec<(u64, u64, u32)> = (0..)
             .zip(base.files())
@@ -51,7 +51,8 @@ fn name_key(file: &ImageFile, key: usize) -> Option<u64> {
     })
 }
 
-/// Of files with the same key, by size: the one in the same archive, or in the one that comes nearest; else of the nearest size.
+/// Chooses among files with the same key, which are sorted by size. With the same path, the best is the one in the
+/// same archive, by name or else by number. Otherwise it is the one of the nearest size.
 fn best_of(base: &PatchImage, file: &ImageFile, same: &[(u64, u64, u32)], is_path: bool) -> Option<u32> {
     if is_path && same.len() <= MAX_SAME_PATH {
         let numbers = same.iter().map(|(_, _, number)| *number);

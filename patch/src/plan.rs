@@ -1,4 +1,4 @@
-//! From two images to what a patch says: the order in which things are found out.
+//! Plans a patch between two images: it holds the order in which all parts of the patch are found.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
@@ -20,28 +20,28 @@ use crate::similar::{SPOT_BYTES, Similar, Spot};
 use crate::stretches::merged;
 use crate::unit::{Source, Unit, Unknown, WHOLE_BYTES, units};
 
-/// Memory of tasks that are at work or waiting, about; a single task may take more.
+/// The approximate memory of tasks that are running or waiting. A single task may take more.
 const MEMORY_BYTES: u64 = 640 << 20;
-/// Tasks of so many bytes to match make a job; copies cost nothing.
+/// Tasks are put together into a job until they match about this many bytes. Copies do not count.
 const JOB_BYTES: u64 = 512 << 10;
 const TASKS_A_JOB: usize = 512;
 const JOBS_IN_FLIGHT: usize = 32;
-/// Parts of the base that a unit is matched against have so many bytes together, at most.
+/// The largest number of bytes that the parts of the base have together for one unit.
 const MAX_PARTS_BYTES: u64 = 48 << 20;
 
-/// What a patch says.
+/// The contents of a patch, before they are coded.
 pub(crate) struct PatchPlan {
     /// The base's members whose plain bytes the ops refer to.
     pub(crate) base_members: Vec<BaseMember>,
-    /// The target's members that the target space has as plain bytes.
+    /// The target's members that are plain bytes in the target space.
     pub(crate) target_members: Vec<ExpandedMember>,
     /// The ops from the base space to the target space.
     pub(crate) ops: OpLog,
-    /// Bytes of the target's contents stream with its members as plain bytes.
+    /// The size in bytes of the target's contents stream with its members as plain bytes.
     pub(crate) expanded_bytes: u64,
 }
 
-/// Finds out how the target is made of the base. Both must have been opened with the same parameters.
+/// Finds out how the target is made from the base. Both must have been opened with the same parameters.
 pub(crate) fn plan(
     base: &Arc<PatchImage>,
     target: &Arc<PatchImage>,
@@ -83,7 +83,7 @@ impl Planner<'_> {
         collected.finish()
     }
 
-    /// What a unit is to be matched against; adds the files of the base whose members count to `expandable`.
+    /// Prepares a unit's task. The files of the base whose members are then needed are added to `expandable`.
     fn task(
         &self,
         number: usize,
@@ -112,7 +112,8 @@ impl Planner<'_> {
         Ok(Task::Match { target, file: unknown.file, parts, is_expanded })
     }
 
-    /// The parts of the base that a unit is matched against: the likeliest is the last, of equal matches the search takes those there.
+    /// The parts of the base that a unit is matched against. The likeliest is the last, since among equal matches
+    /// the search takes the last.
     fn parts(&self, number: usize, target: &Range<u64>, unknown: &Unknown, similar: &Similar) -> Vec<Spot> {
         let mut parts = match unknown.file {
             Some(_) => self.parts_of_file(number, unknown, similar),
@@ -127,7 +128,7 @@ impl Planner<'_> {
         parts
     }
 
-    /// For a file: the one that has its name, and similar ones.
+    /// The parts for a file: the file of its name, and similar files.
     fn parts_of_file(&self, number: usize, unknown: &Unknown, similar: &Similar) -> Vec<Spot> {
         let partner = unknown.partner.map(|partner| {
             let stored = self.base.stored(&self.base.files()[partner.file as usize]);
@@ -144,7 +145,8 @@ impl Planner<'_> {
         parts
     }
 
-    /// For a piece of something large: what lies around where it would be, and similar spots, in order.
+    /// The parts for a piece of something large, in order: the stretches around the place where it would be, and
+    /// similar spots.
     fn parts_of_piece(&self, number: usize, target: &Range<u64>, unknown: &Unknown, similar: &Similar) -> Vec<Spot> {
         let limit = self.level.similar_files() + ((target.end - target.start) / SPOT_BYTES) as usize;
         let spots = similar.best(number, &unknown.near, limit).into_iter().map(|spot| spot.stored);
@@ -187,7 +189,7 @@ impl Planner<'_> {
     }
 }
 
-/// Runs of tasks that are worth a job.
+/// Runs of tasks, each large enough for a job.
 fn batches(tasks: Vec<Task>) -> impl Iterator<Item = Vec<Task>> {
     let mut tasks = tasks.into_iter();
     std::iter::from_fn(move || {
@@ -210,7 +212,7 @@ struct Collected {
     ops: OpLog,
     members: Vec<ExpandedMember>,
     bytes: u64,
-    /// Which members of the base some op refers to.
+    /// For each member of the base, whether some op refers to it.
     is_used: Vec<bool>,
 }
 
@@ -240,7 +242,7 @@ impl Collected {
         self.ops.push(op)
     }
 
-    /// Leaves out the members that no op refers to.
+    /// Completes the plan, and leaves out the members that no op refers to.
     fn finish(mut self) -> Result<PatchPlan, LocalError> {
         if let Some(op) = std::mem::take(&mut self.builder).finish() {
             self.log(&op)?;

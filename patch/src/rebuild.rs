@@ -1,4 +1,4 @@
-//! From the target's expanded contents to its contents: members' streams are rebuilt from their plain bytes.
+//! Makes the target's contents from its expanded contents: rebuilds the streams of members from their plain bytes.
 
 use std::io;
 use std::ops::Range;
@@ -7,19 +7,19 @@ use regrow_image::Layout;
 
 use crate::members::TargetMember;
 
-/// A member with its file's place in the contents.
+/// A member, with the range of its file in the contents.
 type Placed = (TargetMember, Range<u64>);
 
-/// Takes expanded contents in pieces and hands on contents.
+/// Takes expanded contents in pieces, and passes on contents.
 pub(crate) struct Rebuilder {
     members: std::vec::IntoIter<Placed>,
-    /// The next one, and where in the contents its stream begins and its file ends.
+    /// The next member, with the range in the contents from its stream's beginning to its file's end.
     next: Option<(TargetMember, Range<u64>)>,
-    /// Plain bytes of the member that is being gathered.
+    /// The plain bytes gathered so far of that member.
     plain: Vec<u8>,
-    /// Contents so far.
+    /// The number of bytes of contents so far.
     at: u64,
-    /// Where in the contents the last member ended, and which file's it was.
+    /// The position of the last member's file, and the offset in the contents at which that member ended.
     last: Option<(u64, u64)>,
 }
 
@@ -28,7 +28,7 @@ fn unfit(reason: &'static str) -> io::Error {
 }
 
 impl Rebuilder {
-    /// For members that ascend by file, in an image of this layout.
+    /// Begins with members that ascend by file, in an image of this layout.
     pub(crate) fn new(members: Vec<TargetMember>, layout: &Layout) -> io::Result<Self> {
         let members = place(members, layout)?.into_iter();
         let mut rebuilder = Self { members, next: None, plain: Vec::new(), at: 0, last: None };
@@ -74,7 +74,7 @@ impl Rebuilder {
         }
     }
 
-    /// All plain bytes of a member are there.
+    /// Rebuilds the member, whose plain bytes are now complete.
     fn rebuild(&mut self, sink: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let Some((member, place)) = self.next.take() else { return Ok(()) };
         let trailer = member.trailer.of(&self.plain);
@@ -89,13 +89,13 @@ impl Rebuilder {
         self.advance()
     }
 
-    /// Whether all members came.
+    /// Whether all members have come.
     pub(crate) fn is_complete(&self) -> bool {
         self.next.is_none()
     }
 }
 
-/// The files that members lie in.
+/// Finds the files in which members lie.
 fn place(members: Vec<TargetMember>, layout: &Layout) -> io::Result<Vec<Placed>> {
     let mut files = (0..).zip(layout.files()).peekable();
     let mut placed = Vec::with_capacity(members.len());

@@ -1,5 +1,5 @@
-//! Which parts of the base hold the same bytes as a unit of the target, wherever they lie and whatever their names are: by
-//! hashes of 32 bytes each, of which one in so many is looked at, on both sides the same ones.
+//! Finds the parts of the base that hold the same bytes as a unit of the target, whatever their places and names.
+//! It compares hashes of 32 bytes each. Only a sample of them is looked at, and both sides choose the same ones.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -10,35 +10,35 @@ use regrow_local::{LocalError, Ordered, Pool};
 use crate::image::PatchImage;
 use crate::unit::{Source, Unit, WHOLE_BYTES};
 
-/// Samples of the target, about: 12 to 40 bytes of memory each.
+/// The approximate number of samples of the target. Each takes 12 to 40 bytes of memory.
 const SAMPLES: u64 = 1 << 21;
-/// Of so many bytes, one place is a sample, at least and at most; powers of 2.
+/// The smallest and the largest number of bits of the rate: one place in 2^bits is a sample.
 const RATE_BITS: Range<u32> = 4..16;
-/// How much is looked through in one job, about.
+/// The approximate number of bytes that are searched in one job.
 const JOB_BYTES: u64 = 8 << 20;
 const JOBS_IN_FLIGHT: usize = 6;
-/// A part of the base that is too large to be looked at as a whole has spots of so many bytes.
+/// The size of the spots into which a part of the base is divided if it is too large to be taken as a whole.
 pub(super) const SPOT_BYTES: u64 = 256 << 10;
-/// Of a unit with more pairs than this, spots are chosen without regard to each other.
+/// For a unit with more pairs than this, spots are chosen without regard to each other.
 const MAX_CHOOSY: usize = 20_000;
-/// What is found at more places than this tells nothing.
+/// A sample that makes more pairs than this is too common to tell anything.
 const MAX_PAIRS: usize = 48;
 
-/// A part of the base that units are similar to.
+/// A part of the base to which units may be similar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Spot {
-    /// Where it is in the base's stored space.
+    /// The range in the base's stored space.
     pub(super) stored: Range<u64>,
-    /// The file that it is the whole of.
+    /// The position of the file, if the spot is a whole file.
     pub(super) file: Option<u32>,
 }
 
-/// What each unit is similar to.
+/// The similarity between units and spots.
 pub(super) struct Similar {
     spots: Vec<Spot>,
-    /// How many samples each unit has.
+    /// The number of samples of each unit.
     samples: Vec<u32>,
-    /// Sorted by unit.
+    /// The pairs, sorted by unit.
     pairs: Vec<Pair>,
 }
 
@@ -50,7 +50,7 @@ struct Pair {
 }
 
 impl Similar {
-    /// Looks through the units that are not known, and the whole base.
+    /// Searches the units without a known source, and the whole base.
     pub(super) fn find(
         base: &Arc<PatchImage>,
         target: &Arc<PatchImage>,
@@ -76,8 +76,8 @@ impl Similar {
         Ok(Self { spots, samples: table.samples_of_units(units.len()), pairs })
     }
 
-    /// The spots that together have most of a unit's samples: at most `limit`, one after the other the one that adds most to those
-    /// before and to `known`, parts of the base that are looked at anyway.
+    /// The spots that together have most of a unit's samples, at most `limit` of them. Each one is the spot that
+    /// adds most to those before it and to `known`, the parts of the base that are looked at anyway.
     pub(super) fn best(&self, unit: usize, known: &[Range<u64>], limit: usize) -> Vec<Spot> {
         let first = self.pairs.partition_point(|pair| (pair.unit as usize) < unit);
         let mut pairs: Vec<Pair> =
@@ -110,17 +110,17 @@ impl Similar {
     }
 }
 
-/// The skeleton as a whole is matched against all of the base's: it needs no guesses.
+/// Whether a unit needs guesses. The skeleton as a whole does not, since it is matched against all of the base's.
 fn looks_around(file: Option<u32>, unit: &Unit, target: &PatchImage) -> bool {
     file.is_some() || unit.target != (0..target.skeleton_bytes())
 }
 
-/// The spot of most pairs, the first of equal ones.
+/// The spot with the most pairs. Among equal spots, it is the first.
 fn most(pairs: &[Pair]) -> Option<(u32, u32)> {
     counts(pairs).into_iter().max_by_key(|&(spot, count)| (count, std::cmp::Reverse(spot)))
 }
 
-/// How many pairs each spot has.
+/// The number of pairs of each spot.
 fn counts(pairs: &[Pair]) -> HashMap<u32, u32> {
     let mut counts = HashMap::new();
     for pair in pairs {
@@ -129,7 +129,7 @@ fn counts(pairs: &[Pair]) -> HashMap<u32, u32> {
     counts
 }
 
-/// The base in parts that may be similar to something.
+/// The parts of the base that may be similar to something.
 fn spots(base: &PatchImage) -> Vec<Spot> {
     let mut spots = Vec::new();
     let mut push = |stored: Range<u64>, file: Option<u32>| {
@@ -180,7 +180,7 @@ fn sample(
     Ok(found)
 }
 
-/// Runs of stretches of [`JOB_BYTES`], about.
+/// Divides stretches into runs of about [`JOB_BYTES`].
 fn batches(stretches: &[(u32, Range<u64>)]) -> impl Iterator<Item = &[(u32, Range<u64>)]> {
     let mut rest = stretches;
     std::iter::from_fn(move || {
@@ -203,7 +203,7 @@ fn each_sample(
     bits: u32,
     mut each: impl FnMut(u64, u32),
 ) -> Result<(), LocalError> {
-    // Neighbours are read together.
+    // Adjacent stretches are read together.
     let mut rest = stretches;
     while let Some((_, first)) = rest.first() {
         let mut end = first.start;
@@ -223,14 +223,15 @@ fn each_sample(
     Ok(())
 }
 
-/// Bytes that a sample depends on.
+/// The number of bytes that a sample depends on.
 const SAMPLE_BYTES: usize = 32;
 
-/// Tells of one in 2^`bits` places the hash of the bytes before it; runs of the same one once.
+/// Passes on samples: at one in 2^`bits` places, the hash of the bytes before it. A run of equal samples counts
+/// once.
 fn samples(bytes: &[u8], bits: u32, mut each: impl FnMut(u64)) {
     let (mut hash, mut last) = (0u32, None);
     for (at, &byte) in bytes.iter().enumerate() {
-        // 32 bits: what is 32 bytes back has been shifted out.
+        // The hash has 32 bits, so a byte that is 32 places back has been shifted out.
         hash = (hash << 1).wrapping_add(GEAR[usize::from(byte)]);
         if hash >> (32 - bits) == 0 && at + 1 >= SAMPLE_BYTES && last != Some(hash) {
             last = Some(hash);
@@ -241,7 +242,7 @@ fn samples(bytes: &[u8], bits: u32, mut each: impl FnMut(u64)) {
     }
 }
 
-/// A hash of 64 bits: of the rolling one's, too many are the same at all samples.
+/// A hash of 64 bits. The rolling hash cannot be used itself, since many of its bits are equal in all samples.
 fn strong(window: &[u8; SAMPLE_BYTES]) -> u64 {
     let words = window.chunks_exact(8).map(|word| word.iter().fold(0u64, |word, &byte| word << 8 | u64::from(byte)));
     words.fold(0, |hash, word| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29))
@@ -263,13 +264,13 @@ const fn gear() -> [u32; 256] {
     table
 }
 
-/// The samples of the target, to be looked up.
+/// The samples of the target, for look-ups.
 struct Table {
     /// Samples with their units, sorted.
     samples: Vec<(u64, u32)>,
-    /// Each sample's first place in `samples`.
+    /// The first position of each sample in `samples`.
     places: HashMap<u64, u32>,
-    /// Which hashes may be in there: most are not, which this tells fast.
+    /// A filter of the hashes that may be among the samples. Most are not, and the filter tells so fast.
     filter: Vec<u64>,
 }
 
@@ -292,7 +293,7 @@ impl Table {
         may_be.then(|| self.places.get(&sample).copied()).flatten()
     }
 
-    /// Which samples are where in the base, in order.
+    /// The samples that occur in the base, each with the position of its spot, in order.
     fn hits(
         self: &Arc<Self>,
         base: &Arc<PatchImage>,
@@ -327,7 +328,7 @@ impl Table {
         Ok(hits)
     }
 
-    /// Which units have samples of which spots. A sample that is nearly everywhere is left out.
+    /// The pairs of units and spots that share samples. A sample that is nearly everywhere is left out.
     fn pairs(&self, hits: Vec<(u32, u32)>) -> Vec<Pair> {
         let mut pairs = Vec::new();
         for same in hits.chunk_by(|a, b| a.0 == b.0) {
@@ -343,7 +344,7 @@ impl Table {
         pairs
     }
 
-    /// How many samples each unit has.
+    /// The number of samples of each unit.
     fn samples_of_units(&self, units: usize) -> Vec<u32> {
         let mut counts = vec![0; units];
         for (_, unit) in &self.samples {

@@ -1,4 +1,4 @@
-//! The base space: what a target is coded against. FORMAT.md, section 10.
+//! The base space, against which a target is coded. FORMAT.md, section 10.
 
 use std::io;
 use std::ops::Range;
@@ -10,10 +10,10 @@ use regrow_local::{FileSeed, LocalError, Spool};
 
 use crate::members::{BaseFiles, BaseMember, MAX_MEMBER_BYTES};
 
-/// Plain bytes of all base members together, at least this many are allowed.
+/// The number of plain bytes of all base members together that is always allowed.
 const MIN_PLAIN_LIMIT: u64 = 64 << 20;
 
-/// See the module's documentation.
+/// The base space of a patch.
 pub(crate) struct BaseSpace<'a> {
     image: &'a FileSeed,
     skeleton_bytes: u64,
@@ -22,7 +22,8 @@ pub(crate) struct BaseSpace<'a> {
     members_bytes: u64,
 }
 
-/// Plain bytes of base members that a patch may ask for, in an image of so many bytes of contents.
+/// The number of plain bytes of base members that a patch may ask for, in an image with this many bytes of
+/// contents.
 pub(crate) fn plain_limit(contents_bytes: u64) -> u64 {
     MIN_PLAIN_LIMIT.max(contents_bytes.saturating_mul(4))
 }
@@ -32,14 +33,15 @@ fn unfit(reason: &'static str) -> LocalError {
 }
 
 impl<'a> BaseSpace<'a> {
-    /// Inflates the members, which ascend by file; what is too much for the memory lies in a file in `scratch`.
+    /// Inflates the members, which must ascend by file. If they are too large for memory, they go to a file in
+    /// `scratch`.
     pub(crate) fn new(image: &'a FileSeed, members: &[BaseMember], scratch: &Path) -> Result<Self, LocalError> {
         let layout = &image.scan().layout;
         let (skeleton_bytes, contents_bytes) = (layout.skeleton_bytes(), layout.contents_bytes());
         let sum = members.iter().try_fold(0u64, |sum, member| sum.checked_add(member.plain_bytes));
         let members_bytes = sum.filter(|&sum| sum <= plain_limit(contents_bytes));
         let members_bytes = members_bytes.ok_or_else(|| unfit("more plain bytes than are allowed"))?;
-        // Much that yields nothing could be read again and again.
+        // Without this check, a small patch could have the same bytes read again and again without any result.
         let stored = members
             .iter()
             .try_fold(0u64, |sum, member| sum.checked_add(member.stored.end.saturating_sub(member.stored.start)));
@@ -70,7 +72,8 @@ impl<'a> BaseSpace<'a> {
         let stored_bytes = member.stored.end.checked_sub(member.stored.start);
         let stored_bytes = stored_bytes.filter(|_| member.stored.end <= file.end - file.start);
         let stored_bytes = stored_bytes.ok_or_else(|| unfit("a member behind its file's end"))?;
-        // Deflate makes at most 5 bytes of 65,535 more, and 4 MiB of plain bytes are the most that is asked for.
+        // Deflate adds at most 5 bytes to 65,535 plain bytes, and a member has at most 4 MiB of those. A longer
+        // stream is refused.
         if member.plain_bytes > MAX_MEMBER_BYTES || stored_bytes > 2 * MAX_MEMBER_BYTES {
             return Err(unfit("a member that is too large"));
         }

@@ -1,5 +1,5 @@
-//! What is too large to be matched as a whole: whole chunks that the base has are copies; what is between them is matched in
-//! pieces, against what lies around the place in the base where it would be.
+//! Divides a part of the target that is too large to be matched as a whole. Chunks that the base has become copies.
+//! The bytes between them are matched in pieces, against the base around the place where they would be.
 
 use std::ops::Range;
 
@@ -8,18 +8,20 @@ use regrow_image::StreamKind;
 use crate::image::PatchImage;
 use crate::unit::{Source, Unit, Unknown, WHOLE_BYTES, push_same};
 
-/// A shorter copy is left to the matching of what lies around it: a unit for each of many small gaps would take long.
+/// The smallest copy. A shorter one is left to the matching of the bytes around it, since a unit for each of many
+/// small gaps would take long.
 const COPY_BYTES: u64 = 64 << 10;
-/// Pieces that are matched one by one.
+/// The size of the pieces that are matched one by one.
 const PIECE_BYTES: u64 = 8 << 20;
-/// How far around the place where a piece would be it is looked for: as far as it is long, within these bounds.
+/// The distance to which the base is searched around a piece's place. It is the piece's length, within these
+/// bounds.
 const AROUND_BYTES: Range<u64> = 64 << 10..512 << 10;
 
 /// A large part of the target, in the stored space.
 pub(super) struct Region {
     pub(super) stream: StreamKind,
     pub(super) target: Range<u64>,
-    /// What of the base it is probably made of.
+    /// The part of the base from which it is probably made.
     pub(super) base: Option<Range<u64>>,
 }
 
@@ -35,7 +37,7 @@ impl Region {
 pub(super) fn split(base: &PatchImage, target: &PatchImage, region: &Region, units: &mut Vec<Unit>) {
     let copies = copies(base, target, region);
     let ends = region.base.clone();
-    // Where the base went on behind the last copy, and where the part between begins.
+    // The offset in the base behind the last copy, and the offset in the target at which the part between begins.
     let (mut left, mut from) = (ends.as_ref().map(|base| base.start), region.target.start);
     for copy in &copies {
         let gap = Gap { target: from..copy.target.start, left, right: Some(copy.base_at) };
@@ -52,7 +54,7 @@ struct Copy {
     base_at: u64,
 }
 
-/// The chunks of the region that the base has, those that go on from the one before put together.
+/// The chunks of the region that the base has. Chunks that follow each other on both sides form one copy.
 fn copies(base: &PatchImage, target: &PatchImage, region: &Region) -> Vec<Copy> {
     let offset = |image: &PatchImage| match region.stream {
         StreamKind::Skeleton => 0,
@@ -82,16 +84,16 @@ fn copies(base: &PatchImage, target: &PatchImage, region: &Region) -> Vec<Copy> 
     copies
 }
 
-/// Whether an image has a chunk at a place of a stream.
+/// Whether an image has a chunk at this offset of a stream.
 fn is_chunk(image: &PatchImage, stream: StreamKind, at: u64, record: &regrow_chunker::Record) -> bool {
     let found = image.chunk_starts(stream).binary_search(&at);
     found.is_ok_and(|number| image.records(stream)[number].id == record.id)
 }
 
-/// What lies between two copies.
+/// The bytes between two copies.
 struct Gap {
     target: Range<u64>,
-    /// Where in the base it would begin, and where it would end.
+    /// The offsets in the base at which the gap would begin and end.
     left: Option<u64>,
     right: Option<u64>,
 }
@@ -108,7 +110,7 @@ impl Gap {
         }
     }
 
-    /// Where in the base a piece would be, from the left and from the right.
+    /// The ranges of the base in which a piece would be, seen from the left and from the right.
     fn near(&self, piece: &Range<u64>, base_bytes: u64) -> Vec<Range<u64>> {
         let len = piece.end - piece.start;
         let reach = len.clamp(AROUND_BYTES.start, AROUND_BYTES.end);
@@ -122,7 +124,7 @@ impl Gap {
     }
 }
 
-/// Ranges in order, those that touch put together.
+/// The ranges in order, with those that touch merged.
 pub(super) fn merged(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
     ranges.retain(|range| !range.is_empty());
     ranges.sort_unstable_by_key(|range| range.start);

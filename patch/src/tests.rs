@@ -1,4 +1,4 @@
-//! Patches of made-up images: the ops, applied to the base space, give exactly the target space.
+//! Patches of made-up images. The ops, applied to the base space, must give exactly the target space.
 
 use std::io::Write;
 use std::path::Path;
@@ -43,20 +43,20 @@ fn tar(files: &[File]) -> Vec<u8> {
     out
 }
 
-/// Bytes that follow from a number.
+/// Pseudo-random bytes that follow from a number.
 fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut out = vec![0; len];
     blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut out);
     out
 }
 
-/// Text that follows from a number: compressible.
+/// Compressible text that follows from a number.
 fn text(seed: u64, words: usize) -> Vec<u8> {
     let word = |byte: &u8| ["alpha ", "beta ", "gamma\n", "delta ", "eps, ", "zeta "][usize::from(byte % 6)].bytes();
     noise(seed, words).iter().flat_map(word).collect()
 }
 
-/// What `gzip` makes of bytes, without name and time.
+/// Compresses bytes with `gzip`, without name and time.
 fn gzip(bytes: &[u8], level: &str) -> Vec<u8> {
     let mut child =
         Command::new("gzip").args(["-n", "-c", level]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -107,7 +107,8 @@ impl Pair {
         BaseSpace::new(self.base.seed(), &plan.base_members, self.scratch()).unwrap()
     }
 
-    /// The target's skeleton and its contents with the members as plain bytes; checks that these give the members again.
+    /// The target's skeleton, and its contents with the members as plain bytes. The test checks that these bytes
+    /// rebuild the members.
     fn target_space(&self, plan: &PatchPlan) -> Vec<u8> {
         let stored = self.target.read(0..self.target.stored_bytes()).unwrap();
         let (mut out, mut at) = (Vec::new(), 0);
@@ -249,7 +250,7 @@ fn a_base_space_is_refused_where_the_image_has_no_such_members() {
 fn large_opaque_images_are_matched_in_pieces() {
     let old = noise(1, 70 << 20);
     let mut new = old.clone();
-    // Moved by an odd number of bytes, scattered changes, something new, and a stretch from elsewhere.
+    // The new image has an insertion of an odd number of bytes, scattered changes, and a stretch from elsewhere.
     new.splice(1 << 20..1 << 20, noise(2, 12_345));
     new[30 << 20..31 << 20].iter_mut().step_by(700).for_each(|byte| *byte ^= 0x55);
     new.copy_within(60 << 20..61 << 20, 10 << 20);
@@ -278,7 +279,7 @@ fn the_coder_takes_the_ops() {
     assert!(coded.len() < 2_000, "{}", coded.len());
 }
 
-/// What happens to a file between two releases.
+/// The fate of a file between two releases.
 #[derive(Debug, Clone)]
 enum Fate {
     Stays,
@@ -304,7 +305,7 @@ fn fate() -> impl Strategy<Value = Fate> {
     ]
 }
 
-/// Files before they are put into an image: their bytes, and whether they are compressed.
+/// A file before it is put into an image: its path, its bytes, and whether it is compressed.
 type Plain = (String, Vec<u8>, bool);
 
 fn released(old: &[Plain], fates: &[Fate]) -> Vec<Plain> {
@@ -363,7 +364,8 @@ proptest! {
     }
 }
 
-/// A patch of version 1 is applied as it was when it was written, and written today it is the same.
+/// A patch of version 1 must give the same image as when it was written, and making it again must give the same
+/// bytes.
 #[test]
 fn golden_patches_mean_what_they_meant() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sync/tests/golden/v1/patch");

@@ -1,4 +1,4 @@
-//! The target in stretches that are matched one by one.
+//! Divides the target into stretches that are matched one by one.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use crate::image::PatchImage;
 use crate::pairing::Partner;
 use crate::stretches::{Region, split};
 
-/// A file up to so many bytes is matched as a whole.
+/// The size up to which a file is matched as a whole.
 pub(super) const WHOLE_BYTES: u64 = 32 << 20;
 
 /// A stretch of the target's stored space.
@@ -18,26 +18,26 @@ pub(super) struct Unit {
     pub(super) source: Source,
 }
 
-/// What a unit is made of.
+/// The source of a unit's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Source {
-    /// The base's bytes from there on.
+    /// The same bytes are in the base, from this offset on.
     Same(u64),
-    /// What is to be found.
+    /// The source must be searched for.
     Unknown(Unknown),
 }
 
-/// What is known of a stretch that has to be matched.
+/// The hints for a stretch that must be matched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Unknown {
-    /// The file that it is the whole of.
+    /// The position of the file, if the stretch is a whole file.
     pub(super) file: Option<u32>,
     pub(super) partner: Option<Partner>,
-    /// Stretches of the base's stored space where it is likely to come from.
+    /// The stretches of the base's stored space from which it likely comes.
     pub(super) near: Vec<Range<u64>>,
 }
 
-/// All of the target, in order.
+/// The units of the whole target, in order.
 pub(super) fn units(
     base: &PatchImage,
     target: &PatchImage,
@@ -76,7 +76,7 @@ pub(super) fn units(
     units
 }
 
-/// Appends what the base has, to the copy before if it goes on there.
+/// Appends a copy from the base. If it continues the previous copy, it extends that one.
 pub(super) fn push_same(units: &mut Vec<Unit>, target: Range<u64>, base_at: u64) {
     if let Some(Unit { target: last, source: Source::Same(at) }) = units.last_mut()
         && last.end == target.start

@@ -1,4 +1,4 @@
-//! Writing a patch: header, member lists, coded body, checksum. FORMAT.md, section 10.
+//! Writes a patch: header, member lists, coded body, checksum. FORMAT.md, section 10.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
@@ -18,37 +18,38 @@ use crate::members::{MAX_MEMBERS, MemberLists, TargetMember};
 use crate::plan::{PatchPlan, plan};
 use crate::space::{BaseSpace, SeedFiles};
 
-/// Two images and all that a patch between them needs.
+/// Two images, with everything that a patch between them needs.
 pub struct Between<'a> {
     /// The image that machines have.
     pub base: &'a Arc<PatchImage>,
     /// The image that they will get.
     pub target: &'a Arc<PatchImage>,
-    /// Image ids of both.
+    /// The image ids of both.
     pub ids: (ChunkId, ChunkId),
-    /// What chunks would cost instead, for the header.
+    /// The cost of the same update by chunks, for the header.
     pub chunk_cost: ChunkCost,
-    /// How much is done to make it small.
+    /// The effort that goes into making the patch small.
     pub level: PatchLevel,
     /// The workers that match.
     pub pool: &'a Pool,
     /// A folder for temporary files.
     pub scratch: &'a Path,
-    /// Is told of progress.
+    /// The receiver of progress.
     pub progress: &'a dyn Progress,
 }
 
 /// A patch that was written.
 pub struct Written {
-    /// The header that it has.
+    /// The patch's header.
     pub header: PatchHeader,
-    /// Members of the target that are rebuilt.
+    /// The number of the target's members that are rebuilt.
     pub members: u64,
-    /// For each file of the target, where it lies in the contents stream, and where in the expanded contents.
+    /// The range of each file of the target in the contents stream, and in the expanded contents.
     pub(crate) expanded: Vec<(Range<u64>, Range<u64>)>,
 }
 
-/// Is told of each op where in the target space it begins and what it costs: bytes of the patch.
+/// A receiver of costs. For each op, it gets its offset in the target space, and the bytes of the patch that the op
+/// takes.
 pub type Costs<'a> = &'a mut dyn FnMut(&Op, u64, u64);
 
 /// Writes the patch into `out`, an empty file.
@@ -71,7 +72,7 @@ pub fn write(between: &Between<'_>, out: &mut File, costs: Costs<'_>) -> Result<
         target: between.ids.1,
         patch_bytes: 0,
         chunk_cost: between.chunk_cost,
-        // Neither is more than MAX_LISTS_BYTES and what coding adds to that.
+        // Both sizes are at most MAX_LISTS_BYTES, plus the few bytes that coding adds.
         lists_stored: lists_stored.len() as u32,
         lists_plain: lists_plain.len() as u32,
         expanded_bytes: plan.expanded_bytes,
@@ -84,7 +85,7 @@ pub fn write(between: &Between<'_>, out: &mut File, costs: Costs<'_>) -> Result<
     Ok(Written { header, members: lists.target.len() as u64, expanded: expanded(between.target, &plan) })
 }
 
-/// Where the target's files lie in its contents, and with their members as plain bytes.
+/// The ranges of the target's files in its contents, and in the contents with members as plain bytes.
 fn expanded(target: &PatchImage, plan: &PatchPlan) -> Vec<(Range<u64>, Range<u64>)> {
     let mut members = plan.target_members.iter().peekable();
     let mut at = 0;
@@ -101,7 +102,7 @@ fn expanded(target: &PatchImage, plan: &PatchPlan) -> Vec<(Range<u64>, Range<u64
     (0..).zip(target.files()).map(place).collect()
 }
 
-/// The target's members by the distances between them.
+/// The target's members, by the distances between them.
 fn listed(plan: &PatchPlan) -> Vec<TargetMember> {
     let (mut file, mut end) = (u64::MAX, 0);
     let list = |found: &ExpandedMember| {
@@ -122,7 +123,7 @@ fn failed(error: PatchError) -> LocalError {
     LocalError::io("the patch that is made")(io::Error::other(error))
 }
 
-/// Lists are coded as literals: there is nothing that they are like.
+/// Codes the lists as literals, since there is nothing to copy from.
 fn code_lists(plain: &[u8]) -> Result<Vec<u8>, PatchError> {
     let mut coded = Vec::new();
     if plain.is_empty() {
@@ -156,7 +157,7 @@ fn write_body(between: &Between<'_>, plan: &PatchPlan, out: &mut File, costs: Co
     buffered.flush().map_err(LocalError::io("the patch that is made"))
 }
 
-/// Writes the header again, with the size that it has come to, and the checksum.
+/// Writes the header again, now with the final size, and then the checksum.
 fn seal(out: &mut File, header: &PatchHeader) -> io::Result<()> {
     out.seek(SeekFrom::Start(0))?;
     out.write_all(&header.encode())?;

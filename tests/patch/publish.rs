@@ -72,7 +72,7 @@ fn a_patch_is_made_later() {
     // A file that is no patch at all does not stay.
     site.env.write(&site.patch(), b"whatever");
     let outcome = site.env.run("patch --patch-level 3 old.rgx new.rgx").success();
-    assert!(outcome.stderr.contains("is no patch; it is made again"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("is not a patch; it is made again"), "{}", outcome.stderr);
     assert!(site.env.read(&site.patch()) == first);
     site.env.write(&site.patch(), &other);
     let report = site.env.json("patch --patch-level 3 --replace old.rgx new.rgx");
