@@ -1,9 +1,28 @@
-//! Folders that others may write too, and files of one's own in them.
+//! Folders to which others may also write, and files of one's own in them.
 //!
-//! regrow writes beside files that are not its own: in the folder of an output, in `/tmp`, in a cache that others can see. A
-//! [`Place`] is such a folder, held open. Every operation goes through its handle, so nobody can swap the folder between two
-//! steps, and only files that nobody else can write count as regrow's own. [`follow_links`] resolves a path by the rule that
-//! the kernel has for such folders.
+//! regrow writes beside files that are not its own: in the folder of an output, in `/tmp`, in a cache that others
+//! can see. There, somebody else may swap a folder between two steps, or put a link under the name that regrow is
+//! about to use.
+//!
+//! A [`Place`] is such a folder, held open. Every operation goes through its handle, so nobody can swap the folder.
+//! Only a file to which nobody else can write counts as regrow's own, and everything else is [`Found::Foreign`].
+//! [`follow_links`] resolves a path by the rule that the kernel has for such folders.
+//!
+//! ```
+//! use std::ffi::OsStr;
+//!
+//! use regrow_paths::{Access, Found, Place};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let place = Place::open(folder.path())?;
+//! let name = OsStr::new("state");
+//! assert!(matches!(place.find_file(name, Access::Read)?, Found::Absent));
+//!
+//! let file = place.new_file(name)?;
+//! assert!(place.names(name, &file));
+//! assert!(place.find_file(name, Access::ReadWrite)?.own().is_some());
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 mod durable;
 mod links;

@@ -1,6 +1,8 @@
-//! Links on the way to what is written. In a folder like `/tmp` anybody can put a link under a name that somebody else will write
-//! to, so the kernel does not follow such links where `fs.protected_symlinks` is on (proc_sys_fs(5)). regrow resolves links itself,
-//! to replace what they lead to, and so has to keep the same rule.
+//! Links on the way to a file that is written.
+//!
+//! In a folder like `/tmp`, anybody can put a link under a name to which somebody else will write. So the kernel
+//! does not follow such links if `fs.protected_symlinks` is on (proc_sys_fs(5)). regrow resolves links itself,
+//! since it replaces the file at their end, and so it must keep the same rule.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -8,21 +10,21 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-/// As many links as the kernel follows.
+/// The largest number of links that are followed, as in the kernel.
 pub const MAX_LINKS: u32 = 40;
-/// Sticky, and writable by everybody.
+/// The mode bits of a shared folder: sticky, and writable by everybody.
 const SHARED: u32 = 0o1002;
 
-/// Which links are followed. Those of this user and of root always are.
+/// The links that are followed. Those of this user and of root always are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// Those of other users too, unless they lie in a folder that is sticky and that everybody can write.
+    /// Links of other users are followed too, unless they lie in a sticky folder that everybody can write to.
     AsTheKernel,
-    /// No others: whoever owns a link decides what is used.
+    /// Links of other users are not followed, since the owner of a link decides what is used.
     OwnLinks,
 }
 
-/// Why a path could not be followed to its end.
+/// The reason why a path could not be followed to its end.
 #[derive(Debug)]
 pub enum LinkError {
     /// A link of another user is not followed.
@@ -43,16 +45,16 @@ pub enum LinkError {
     },
 }
 
-/// Whether a link or a file of this user may decide where is written: root's and our own may.
+/// Whether a link or a file of this owner may decide where regrow writes. This user and root may.
 #[must_use]
 pub fn is_trusted(owner: u32) -> bool {
     owner == 0 || owner == rustix::process::geteuid().as_raw()
 }
 
-/// The path that links lead to, from the root on. What is not there yet has no links.
+/// The path to which links lead, from the root on. Names that do not exist yet are taken as they are.
 ///
 /// # Errors
-/// [`LinkError`], by cause.
+/// [`LinkError`] says why the path cannot be followed.
 pub fn follow_links(path: &Path, trust: Trust) -> Result<PathBuf, LinkError> {
     let whole = std::path::absolute(path).map_err(failed(path))?;
     let (mut ahead, mut place, mut links) = (steps(&whole), PathBuf::new(), 0);
@@ -61,7 +63,7 @@ pub fn follow_links(path: &Path, trust: Trust) -> Result<PathBuf, LinkError> {
             place.pop();
             continue;
         }
-        // A step that is absolute replaces what is before it.
+        // An absolute step replaces all steps before it.
         let next = place.join(step);
         match next.symlink_metadata() {
             Ok(metadata) if metadata.is_symlink() => {
@@ -127,7 +129,7 @@ mod tests {
         fs::create_dir(&shared).unwrap();
         symlink(&root, &link).unwrap();
         if lchown(&link, Some(1234), Some(1234)).is_err() {
-            // Only root can play another user.
+            // Only root can act as another user.
             return;
         }
         assert_eq!(follow(&link.join("file")).unwrap(), root.join("file"));

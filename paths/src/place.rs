@@ -1,7 +1,9 @@
-//! Folders that others may write too, and regrow's own files in them.
+//! Folders to which others may also write, and regrow's own files in them.
 //!
-//! A folder is opened once, and every operation goes through its handle, so nobody can swap the folder between two steps. A file or
-//! folder counts as *own* if this user owns it and nobody else can write it; a file must also have one name only. Whatever else lies
+//! A folder is opened once, and every operation goes through its handle, so nobody can swap the folder between two
+//! steps. A file or folder counts as *own* if this user owns it and nobody else can write to it. A file must also
+//! have only one name. Anything else under a name that regrow needs is unlinked and made again. It is never opened
+//! for writing, locked, resized or followed.
 //! under a name that regrow needs is unlinked and made again, never opened for writing, locked, resized or followed.
 
 mod clear;
@@ -19,16 +21,16 @@ use rustix::io::Errno;
 
 pub use clear::NEW_ENTRY;
 
-/// Mode of own files.
+/// The mode of own files.
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
-/// Mode of own folders.
+/// The mode of own folders.
 const FOLDER_MODE: Mode = Mode::RWXU;
-/// Longest names of file systems: encrypted ones take less than others.
+/// The range of the longest name in file systems. Encrypted ones take shorter names than others.
 const NAME_BYTES: std::ops::RangeInclusive<usize> = 64..=255;
-/// How often a name is tried again when somebody else changes it meanwhile.
+/// The number of tries with a name that somebody else changes meanwhile.
 const TRIES: u32 = 16;
 
-/// See the module's documentation.
+/// A folder that is held open.
 #[derive(Debug)]
 pub struct Place {
     handle: OwnedFd,
@@ -36,14 +38,14 @@ pub struct Place {
     path: PathBuf,
 }
 
-/// What lies under a name.
+/// The object under a name.
 #[derive(Debug)]
 pub enum Found<T> {
-    /// This user's, and nobody else can write it.
+    /// The object belongs to this user, and nobody else can write to it.
     Own(T),
-    /// Something that this user does not own, or that others can change.
+    /// The object does not belong to this user, or others can change it.
     Foreign,
-    /// Nothing.
+    /// There is nothing under the name.
     Absent,
 }
 
@@ -57,12 +59,12 @@ impl<T> Found<T> {
     }
 }
 
-/// What an existing file is opened for.
+/// The purpose for which an existing file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Reading.
+    /// The file is only read.
     Read,
-    /// Reading and writing.
+    /// The file is read and written.
     ReadWrite,
 }
 
@@ -73,9 +75,10 @@ impl Place {
         Ok(Self { handle, path: path.to_owned() })
     }
 
-    /// A folder by a handle of any kind; `path` is for messages.
+    /// Takes a handle of a folder, of any kind. `path` is for messages.
     pub fn of_handle(handle: OwnedFd, path: PathBuf) -> Self {
-        // Where the folder may not be listed, it cannot be made durable either; all else works.
+        // A folder that may not be listed cannot be opened for reading. It cannot be made durable then, but all
+        // else works.
         let handle = rustix::fs::openat(&handle, ".", folder_flags(), Mode::empty()).unwrap_or(handle);
         Self { handle, path }
     }
@@ -85,15 +88,15 @@ impl Place {
         Ok(Self { handle: self.handle.try_clone()?, path: self.path.clone() })
     }
 
-    /// What is known of the folder itself.
+    /// The kernel's description of the folder itself.
     pub fn stat_folder(&self) -> io::Result<Stat> {
         Ok(rustix::fs::fstat(&self.handle)?)
     }
 
-    /// Reads an extended attribute of the folder into a buffer, and tells its length.
+    /// Reads an extended attribute of the folder into a buffer, and returns its length.
     pub fn folder_attribute(&self, name: &str, value: &mut [u8]) -> io::Result<usize> {
         match rustix::fs::fgetxattr(&self.handle, name, &mut *value) {
-            // The handle of a folder that may not be listed is good for paths only.
+            // A handle of a folder that may not be listed can only be used in paths.
             Err(Errno::BADF) => {
                 let path = format!("/proc/self/fd/{}", self.handle.as_raw_fd());
                 Ok(rustix::fs::getxattr(path, name, &mut *value)?)
@@ -102,7 +105,7 @@ impl Place {
         }
     }
 
-    /// The folder's path, for temporary files of others.
+    /// The folder's path, for libraries that make temporary files there.
     pub fn folder(&self) -> &Path {
         if self.path.as_os_str().is_empty() { Path::new(".") } else { &self.path }
     }
@@ -112,12 +115,13 @@ impl Place {
         self.path.join(name)
     }
 
-    /// Looks at a name without following a link there.
+    /// Describes the object under a name. A link there is not followed.
     pub fn stat(&self, name: &OsStr) -> io::Result<Stat> {
         Ok(rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
-    /// What the kernel says of a name beyond [`Place::stat`]: that something is mounted there, say. A link there is not followed.
+    /// The attributes of a name that [`Place::stat`] does not give, for example that something is mounted there. A
+    /// link there is not followed.
     pub fn attributes(&self, name: &OsStr) -> io::Result<StatxAttributes> {
         let found = rustix::fs::statx(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())?;
         Ok(found.stx_attributes & found.stx_attributes_mask)
@@ -126,7 +130,7 @@ impl Place {
     /// The longest name that this folder takes, in bytes.
     pub fn max_name_bytes(&self) -> usize {
         let told = rustix::fs::fstatvfs(&self.handle).map_or(0, |disk| disk.f_namemax);
-        // FAT and others count characters, and tell how many bytes these could be.
+        // FAT and some others count characters, and state how many bytes those could be.
         usize::try_from(told).ok().filter(|told| NAME_BYTES.contains(told)).unwrap_or(*NAME_BYTES.end())
     }
 
@@ -138,9 +142,10 @@ impl Place {
         }
     }
 
-    /// Opens an own file. Never waits, whatever lies there.
+    /// Opens an own file. This never waits, whatever lies under the name.
     pub fn find_file(&self, name: &OsStr, access: Access) -> io::Result<Found<File>> {
-        // To open a device may already do something to it, so the name is looked at first. What counts is the second look, at the handle.
+        // Opening a device may already do something to it, so the name is looked at first. The second look, at the
+        // handle, is the one that counts.
         match self.stat(name) {
             Ok(stat) if !could_be_own_file(&stat) => return Ok(Found::Foreign),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
@@ -163,7 +168,7 @@ impl Place {
         Ok(if own::is_own_file(&file, access)? { Found::Own(file) } else { Found::Foreign })
     }
 
-    /// Opens whatever has this name with these flags, unless it is a link. Never waits.
+    /// Opens any object under this name with these flags, unless it is a link. This never waits.
     pub fn open_any(&self, name: &OsStr, flags: OFlags) -> io::Result<File> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         Ok(File::from(rustix::fs::openat(&self.handle, name, flags, Mode::empty())?))
@@ -175,7 +180,7 @@ impl Place {
         Ok(File::from(rustix::fs::openat(&self.handle, name, flags, FILE_MODE)?))
     }
 
-    /// Opens an own file, or makes one where there is none or something else.
+    /// Opens an own file. If there is none, or something else, makes one.
     pub(crate) fn own_file(&self, name: &OsStr) -> io::Result<File> {
         for _ in 0..TRIES {
             match self.find_file(name, Access::ReadWrite)? {
@@ -193,15 +198,16 @@ impl Place {
         Err(io::ErrorKind::ResourceBusy.into())
     }
 
-    /// The same, locked for this process. `None` if another process has the lock. Nobody else can have it: only this user can open the file.
+    /// Opens an own file, or makes one, and locks it for this process. The result is `None` if another process has
+    /// the lock. That process must be this user's, since nobody else can open the file.
     pub fn locked_file(&self, name: &OsStr) -> io::Result<Option<File>> {
         for _ in 0..TRIES {
             let file = self.own_file(name)?;
-            // On a file system without locks there is nothing to be done about it.
+            // On a file system without locks, the file is used without one.
             if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
                 return Ok(None);
             }
-            // Another process may have renamed or removed it between the two.
+            // Another process may have renamed or removed the file before the lock was taken.
             if self.names(name, &file) {
                 return Ok(Some(file));
             }
@@ -209,7 +215,7 @@ impl Place {
         Err(io::ErrorKind::ResourceBusy.into())
     }
 
-    /// Removes a file or a link. That there is none is no error.
+    /// Removes a file or a link. It is no error if there is none.
     pub fn remove_file(&self, name: &OsStr) -> io::Result<()> {
         absent_is_fine(rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()))
     }
@@ -219,8 +225,8 @@ impl Place {
         Ok(rustix::fs::renameat(&self.handle, from, &self.handle, to)?)
     }
 
-    /// Makes the names in this folder durable, as far as its file system can. A folder that may not be listed has a handle that
-    /// nothing can be synced by: that is `EBADF`.
+    /// Makes the names in this folder durable, as far as its file system can. With the handle of a folder that may
+    /// not be listed, nothing can be synced, and the error is `EBADF`.
     pub fn sync(&self) -> io::Result<()> {
         if rustix::fs::fcntl_getfl(&self.handle)?.contains(OFlags::PATH) {
             return Err(Errno::BADF.into());
@@ -228,12 +234,12 @@ impl Place {
         crate::sync_open_folder(&self.handle)
     }
 
-    /// Removes an empty folder. That there is none is no error.
+    /// Removes an empty folder. It is no error if there is none.
     pub fn remove_empty_folder(&self, name: &OsStr) -> io::Result<()> {
         absent_is_fine(rustix::fs::unlinkat(&self.handle, name, AtFlags::REMOVEDIR))
     }
 
-    /// A handle of the folder itself, for locks.
+    /// Another handle of the folder, as a file that can be locked.
     pub fn as_file(&self) -> io::Result<File> {
         Ok(File::from(self.handle.try_clone()?))
     }
@@ -247,7 +253,7 @@ impl Place {
         })
     }
 
-    /// Opens a folder of anybody; links and files are foreign.
+    /// Opens a folder of any user. Links and files are foreign.
     fn open_folder(&self, name: &OsStr) -> io::Result<Found<(Self, Stat)>> {
         let flags = folder_flags() | OFlags::NOFOLLOW;
         let handle = match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
@@ -260,9 +266,12 @@ impl Place {
         Ok(Found::Own((Self { handle, path: self.path(name) }, stat)))
     }
 
-    /// Opens a cache or a folder of entries in one, or makes it where there is none or something that can be removed. What is in a folder
-    /// of somebody else is not touched, nor is a folder that holds anything else: that is an error. A cache of this user that others could
-    /// write becomes private; what is in it must be looked at.
+    /// Opens a cache, or a folder of entries in one. If there is none, or something that can be removed, makes a
+    /// new one.
+    ///
+    /// A folder of somebody else that is not empty is an error and stays untouched, and so is a folder that holds
+    /// anything but cache entries. A cache of this user to which others could write becomes private, and its
+    /// contents must be checked.
     pub fn own_folder(&self, name: &OsStr) -> io::Result<Self> {
         for _ in 0..TRIES {
             match self.open_folder(name)? {
@@ -323,12 +332,13 @@ fn folder_flags() -> OFlags {
     OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC
 }
 
-/// Whether this user owns it and nobody else can write it. An access control list can give no more than the group's bits say.
+/// Whether this user owns the object and nobody else can write to it. An access control list cannot grant more than
+/// the group's bits.
 fn is_own(stat: &Stat) -> bool {
     stat.st_uid == euid() && !mode_of(stat).intersects(Mode::WGRP | Mode::WOTH)
 }
 
-/// Whether it is a regular file of this user that has no second name elsewhere.
+/// Whether the object is a regular file of this user without a second name.
 fn could_be_own_file(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_nlink == 1 && stat.st_uid == euid()
 }
@@ -345,7 +355,8 @@ fn mode_of(stat: &Stat) -> Mode {
     Mode::from_raw_mode(stat.st_mode)
 }
 
-/// Takes away what an earlier version gave to others. File systems without modes refuse, and have nothing to take away.
+/// Takes away the rights that an earlier version gave to others. File systems without modes refuse this, and there
+/// is nothing to take away.
 fn make_private(handle: impl std::os::fd::AsFd, mode: Mode) {
     if rustix::fs::fstat(&handle).is_ok_and(|stat| mode_of(&stat) != mode) {
         let _ = rustix::fs::fchmod(handle, mode);

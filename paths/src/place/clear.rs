@@ -1,5 +1,5 @@
-//! Folders of caches that regrow made, told from other folders of this user by what is in them. Somebody who may rename folders beside
-//! an output can give any of them the name of a cache.
+//! Recognises caches that regrow made by their contents. Names are not enough: somebody who may rename folders
+//! beside an output can give any folder of this user the name of a cache.
 
 use std::ffi::OsStr;
 use std::io;
@@ -8,18 +8,18 @@ use rustix::fs::{AtFlags, StatxAttributes, StatxFlags};
 
 use super::{Found, Place, absent_is_fine, euid};
 
-/// The folder of a cache that patches lie in. A store calls its own so too.
+/// The folder of a cache that holds patches. Stores use the same name.
 const PATCHES_FOLDER: &str = "patches";
 
-/// Digits of an id.
+/// The number of digits of an id.
 const ID_DIGITS: usize = 64;
 
-/// How a new entry of a cache is called until it is complete, before some digits.
+/// The beginning of a new entry's name until the entry is complete. Some digits follow.
 pub const NEW_ENTRY: &str = ".part-";
 
 impl Place {
-    /// Whether a folder of this one is not there, or is a cache that may be used: nothing lies in it but what regrow puts there. A
-    /// link, a file and an empty folder of another user give way to a cache.
+    /// Whether a cache may be used under this name. This holds if there is nothing, or a cache that holds only what
+    /// regrow puts there. A link, a file and an empty folder of another user also give way to a cache.
     pub fn may_hold_cache(&self, name: &OsStr) -> bool {
         match self.open_folder(name) {
             Ok(Found::Own((folder, stat))) if stat.st_uid == euid() => folder.is_cache(self),
@@ -30,7 +30,7 @@ impl Place {
         }
     }
 
-    /// Whether nothing lies in this folder but what regrow puts into a cache, on the disk of the folder that it lies in.
+    /// Whether this folder is a cache: it holds only what regrow puts there, and it is on the disk of its parent.
     pub(super) fn is_cache(&self, parent: &Self) -> bool {
         self.is_on_disk_of(parent)
             && self.all_names(|name| {
@@ -40,7 +40,7 @@ impl Place {
             })
     }
 
-    /// The same for a folder of entries.
+    /// Whether this folder is a folder of entries in a cache, on the disk of its parent.
     pub(super) fn is_cache_folder(&self, parent: &Self) -> bool {
         self.is_on_disk_of(parent) && self.all_names(is_entry)
     }
@@ -49,7 +49,7 @@ impl Place {
         self.entries().is_ok_and(|names| names.iter().all(|name| is_ours(name)))
     }
 
-    /// Whether nothing is mounted here. Older kernels tell it of other file systems only.
+    /// Whether nothing is mounted here. Older kernels only tell this for other file systems.
     fn is_on_disk_of(&self, parent: &Self) -> bool {
         let (Ok(own), Ok(parent)) = (self.stat_folder(), parent.stat_folder()) else { return false };
         let found = rustix::fs::statx(&self.handle, "", AtFlags::EMPTY_PATH, StatxFlags::empty());
@@ -57,7 +57,8 @@ impl Place {
         own.st_dev == parent.st_dev && !is_mounted
     }
 
-    /// Removes a cache of this user. A folder that holds anything else stays as it is, and so do links and folders of others.
+    /// Removes a cache of this user. A folder that holds anything else stays as it is, and so do links and folders
+    /// of others.
     pub fn remove_cache(&self, name: &OsStr) -> io::Result<()> {
         let Some((cache, stat)) = self.open_folder(name)?.own() else { return Ok(()) };
         if stat.st_uid != euid() || !cache.is_cache(self) {
@@ -77,12 +78,12 @@ impl Place {
     }
 }
 
-/// Whether a cache has folders of this name: the first two digits of an id, or the patches.
+/// Whether a folder in a cache may have this name: the first two digits of an id, or the name for patches.
 fn is_cache_folder(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| name == PATCHES_FOLDER || is_hex(name, 2))
 }
 
-/// Whether a cache's folders have entries of this name: `<id>-<offset>-<length>`, `<id>-<id>`, or a new one.
+/// Whether an entry of a cache may have this name: `<id>-<offset>-<length>`, `<id>-<id>`, or that of a new entry.
 fn is_entry(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else { return false };
     if let Some(random) = name.strip_prefix(NEW_ENTRY) {

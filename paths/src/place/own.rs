@@ -1,4 +1,5 @@
-//! The files that count as own although their modes say that others may write them.
+//! Decides whether a file is this user's own. Some files are, although their modes say that others may write to
+//! them.
 
 use std::fs::File;
 use std::io;
@@ -8,7 +9,7 @@ use rustix::io::Errno;
 
 use super::{Access, FILE_MODE, could_be_own_file, is_own, mode_of};
 
-/// Whether an open file is this user's and nobody else can write it, as far as the file system can tell.
+/// Whether an open file is this user's and nobody else can write to it, as far as the file system can tell.
 pub(super) fn is_own_file(file: &File, access: Access) -> io::Result<bool> {
     let stat = rustix::fs::fstat(file)?;
     if !could_be_own_file(&stat) {
@@ -17,8 +18,8 @@ pub(super) fn is_own_file(file: &File, access: Access) -> io::Result<bool> {
     Ok(is_own(&stat) || is_of_own_group(file, &stat) || (access == Access::ReadWrite && has_no_modes(file)?))
 }
 
-/// Whether only the group may write it too, and that is the owner's own: by convention, its number is the owner's. The group's bits are
-/// those of a list of other users where there is one.
+/// Whether only the owner's own group may also write to the file. By convention, that group has the owner's number.
+/// If the file has an access control list, the group's bits may stand for other users, so the answer is no.
 fn is_of_own_group(file: &File, stat: &Stat) -> bool {
     let has_list = || {
         let read = rustix::fs::fgetxattr(file, "system.posix_acl_access", &mut [0u8; 0][..]);
@@ -27,11 +28,14 @@ fn is_of_own_group(file: &File, stat: &Stat) -> bool {
     !mode_of(stat).contains(Mode::WOTH) && stat.st_gid == stat.st_uid && !has_list()
 }
 
-/// Whether the file lies on a file system without modes, such as FAT: there all files seem to be writable by everybody, and the owner
-/// cannot change that. To go on with such a file is no worse than to begin one, which would have the same mode, and whoever may write
-/// one may write the finished output too. What is in it counts only after it was hashed.
+/// Whether the file lies on a file system without modes, such as FAT. There all files seem to be writable by
+/// everybody, and the owner cannot change that.
 ///
-/// Where there are modes, this takes the rights of others away. The file is not accepted all the same: they may have opened it before.
+/// Continuing with such a file is no worse than beginning a new one, which would have the same mode. Whoever may
+/// write to it may also write to the finished output. Its bytes count only after they were hashed.
+///
+/// On a file system with modes, this takes the rights of others away. The file is not accepted even then, since
+/// others may have opened it before.
 fn has_no_modes(file: &File) -> io::Result<bool> {
     match rustix::fs::fchmod(file, FILE_MODE) {
         Ok(()) | Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => {}

@@ -3,7 +3,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use super::*;
 
-/// A folder to write into.
+/// A folder for the test to write into.
 fn folder() -> (tempfile::TempDir, Place) {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::open(folder.path()).unwrap();
@@ -24,7 +24,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Opens the own file, and tells whether the bytes that were there are in it.
+/// Opens the own file, and tells whether the earlier bytes are still in it.
 fn is_kept(folder: &Path, place: &Place) -> bool {
     let path = folder.join(NAME);
     let file = place.own_file(name()).unwrap();
@@ -60,7 +60,7 @@ fn what_others_can_change_is_made_again() {
             "socket" => drop(std::os::unix::net::UnixListener::bind(&path).unwrap()),
             _ => {
                 fs::write(&path, b"stranger's").unwrap();
-                // A group of the owner's number is the owner's own.
+                // A group with the owner's number counts as the owner's own.
                 let is_other_group = std::os::unix::fs::chown(&path, None, Some(1234)).is_ok();
                 set_mode(&path, if kind == "group" && is_other_group { 0o620 } else { 0o602 });
             }
@@ -189,7 +189,7 @@ fn removing_a_folder_does_not_follow_links() {
     place.remove_cache(name()).unwrap();
     place.remove_cache(name()).unwrap();
     assert!(!folder.path().join(NAME).exists());
-    // A link in the folder's place stays, and so does what it leads to.
+    // A link in the folder's place stays, and so does its target.
     symlink(&other, folder.path().join(NAME)).unwrap();
     place.remove_cache(name()).unwrap();
     assert_eq!(fs::read(other.join("file")).unwrap(), b"other");
