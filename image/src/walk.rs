@@ -1,5 +1,5 @@
-//! The walker: bytes of an image in, skeleton and contents out. It takes pieces of any size and keeps at most a
-//! block and an extension header of 1 MiB a level. FORMAT.md, section 2.2.
+//! The walker splits the bytes of an image into skeleton and contents. It takes pieces of any size. For each level,
+//! it keeps at most a block and an extension header of 1 MiB. FORMAT.md, section 2.2.
 
 mod coded;
 mod ending;
@@ -15,29 +15,29 @@ pub use ending::{Cut, Ending};
 use lost::Lost;
 pub use sink::{Entry, FileStart, Piece, WalkSink};
 
-/// Levels that may be open at once.
+/// The largest number of levels that may be open at once.
 const MAX_LEVELS: usize = 8;
 
-/// See the module's documentation.
+/// Splits the bytes of an image into skeleton and contents.
 pub struct Walker {
     levels: Vec<Level>,
-    /// An incomplete block of the innermost level, or the first one of a candidate.
+    /// An incomplete block of the innermost level, or the first block of a candidate.
     held: Vec<u8>,
     in_file: bool,
-    /// Stop at gzip files that may be coded.
+    /// Whether the walk stops at gzip files that may be coded.
     finds_candidates: bool,
-    /// It stands at one.
+    /// The candidate at which the walk has stopped.
     waiting: Option<Waiting>,
-    /// Which level is that of a coded file.
+    /// The position of the coded file's level, while one is walked.
     coded: Option<usize>,
     /// The path of the last entry of the image itself, or of the coded file that is being walked.
     path: Vec<u8>,
-    /// What becomes of the rest of a level in which it is lost.
+    /// The treatment of the rest of a level in which the walk is lost.
     lost: Lost,
 }
 
 impl Default for Walker {
-    /// A walker that takes gzip files for contents.
+    /// Makes a walker that treats gzip files as contents.
     fn default() -> Self {
         Self {
             levels: vec![Level::new(UNBOUNDED)],
@@ -52,7 +52,7 @@ impl Default for Walker {
     }
 }
 
-/// The innermost level. The outermost is never popped, so there always is one.
+/// The innermost level. There always is one, since the outermost level is never popped.
 macro_rules! top {
     ($self:ident) => {
         // Invariant: `levels` is made with one level and `close_levels` keeps the first.
@@ -62,14 +62,14 @@ macro_rules! top {
 use top;
 
 impl Walker {
-    /// A walker that stops at gzip files that may be coded.
+    /// Makes a walker that stops at gzip files that may be coded.
     #[must_use]
     pub fn finding_candidates() -> Self {
         Self { finds_candidates: true, ..Self::default() }
     }
 
-    /// Takes in the next bytes of the image; returns how many. Where it stops at a [`Candidate`] these are not all, and that is to be
-    /// decided about before any more are pushed.
+    /// Takes in the next bytes of the image, and returns how many it took. If it stops at a [`Candidate`], it does
+    /// not take all. The caller must decide about the candidate before it pushes more bytes.
     pub fn push(&mut self, bytes: &[u8], sink: &mut impl WalkSink) -> usize {
         let mut at = 0;
         while at < bytes.len() && self.waiting.is_none() {
@@ -79,8 +79,8 @@ impl Walker {
         at
     }
 
-    /// Takes in `len` bytes of contents that only their length is known of: what [`Walker::push`] would call
-    /// contents. For going through a skeleton again.
+    /// Takes in `len` bytes of contents of which only the length is known, as when a skeleton is walked again. They
+    /// must be bytes that [`Walker::push`] would call contents.
     pub fn skip(&mut self, len: u64, sink: &mut impl WalkSink) {
         if !self.in_file {
             let start = match top!(self).next {
@@ -94,7 +94,7 @@ impl Walker {
         self.close_levels(sink);
     }
 
-    /// The image ends here.
+    /// Ends the image.
     pub fn finish(&mut self, sink: &mut impl WalkSink) {
         self.end_coded(sink);
         while self.levels.len() > 1 {
@@ -103,7 +103,7 @@ impl Walker {
         self.flush(sink);
     }
 
-    /// Takes bytes from the front of `bytes`, which lie at `at` in what was pushed; returns how many.
+    /// Takes bytes from the front of `bytes`, and returns how many. `at` is their offset in the pushed bytes.
     fn step(&mut self, bytes: &[u8], at: usize, sink: &mut impl WalkSink) -> usize {
         let level = top!(self);
         let bytes = &bytes[..clip(bytes.len(), level.left)];
@@ -143,7 +143,7 @@ impl Walker {
         }
     }
 
-    /// Collects a block and acts on it when it is complete.
+    /// Collects a block, and acts on it when it is complete.
     fn hold(&mut self, bytes: &[u8], at: usize, sink: &mut impl WalkSink) -> usize {
         if self.held.is_empty()
             && let Some(block) = bytes.first_chunk::<BLOCK>()
@@ -155,7 +155,7 @@ impl Walker {
             if self.waiting.is_some() {
                 return 0;
             }
-            // Contents begin here: take them where they lie.
+            // Contents begin here. They are taken where they lie, without a copy.
             return if self.in_file { self.step(bytes, at, sink) } else { self.probe_now(bytes, at, sink) };
         }
         let taken = bytes.len().min(BLOCK - self.held.len());
@@ -171,7 +171,8 @@ impl Walker {
         taken
     }
 
-    /// Acts on a block of a level. `false`: it is no block of the skeleton but the start of contents, and `next` says so.
+    /// Acts on a block of a level. The result is `false` if the block is not part of the skeleton but begins
+    /// contents. `next` then says so.
     fn block(&mut self, block: &[u8; BLOCK], sink: &mut impl WalkSink) -> bool {
         let level = top!(self);
         let first = std::mem::take(&mut level.is_fresh);
@@ -207,7 +208,7 @@ impl Walker {
         true
     }
 
-    /// At an entry's data: a tar itself, or a file?
+    /// Finds out at an entry's data whether that is a tar or a file.
     fn probe(&mut self, size: u64, bytes: &[u8], at: usize, sink: &mut impl WalkSink) -> usize {
         let size_here = size.min(top!(self).left.saturating_add(self.held.len() as u64));
         if size_here < BLOCK as u64 || self.levels.len() >= MAX_LEVELS {
@@ -255,7 +256,7 @@ impl Walker {
         sink.begin_level();
     }
 
-    /// Goes again through bytes that were held back, now that it is known what they are.
+    /// Walks bytes that were held back, now that their meaning is known.
     fn replay(&mut self, block: &[u8], sink: &mut impl WalkSink) {
         let mut rest = block;
         if self.waiting.is_some() {
@@ -276,7 +277,7 @@ impl Walker {
                     self.take_file_bytes(rest.len() as u64, sink);
                     rest.len()
                 }
-                // It was looked at already and is no header.
+                // The block was looked at already, and it is no header.
                 Next::Data { size } => {
                     if self.stops_at(rest, Some(size)) {
                         self.held.extend_from_slice(rest);
@@ -286,7 +287,7 @@ impl Walker {
                     self.begin_file(start, sink);
                     0
                 }
-                // In all other states nothing refers to where the bytes lie.
+                // In all other states, the offset of the bytes is not used.
                 _ => self.step(rest, 0, sink),
             };
             rest = &rest[taken..];
@@ -294,7 +295,7 @@ impl Walker {
         }
     }
 
-    /// The innermost level goes on with a file of this declared size.
+    /// Continues the innermost level with a file of this declared size.
     fn start_file(&mut self, size: u64) -> FileStart {
         let held = self.held.len() as u64;
         let level = top!(self);
@@ -303,7 +304,7 @@ impl Walker {
         FileStart { size: Some(size) }
     }
 
-    /// The rest of the innermost level is one file.
+    /// Makes the rest of the innermost level one file.
     fn start_opaque(&mut self) -> FileStart {
         top!(self).next = self.lost.begin();
         FileStart { size: None }
@@ -350,7 +351,7 @@ impl Walker {
         }
     }
 
-    /// The innermost level ends: what is held back is an incomplete block, or data too short to be a tar.
+    /// Ends the innermost level. The bytes that are held back are an incomplete block, or data too short for a tar.
     fn flush(&mut self, sink: &mut impl WalkSink) {
         let held = std::mem::take(&mut self.held);
         let is_fresh = top!(self).is_fresh;

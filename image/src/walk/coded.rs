@@ -1,4 +1,4 @@
-//! Gzip files that may be coded: where the walker stops, and how it goes on. FORMAT.md, section 2.3.
+//! Gzip files that may be coded: the walker stops there, and goes on as it is told. FORMAT.md, section 2.3.
 
 use super::{WalkSink, Walker, top};
 use crate::header::BLOCK;
@@ -7,36 +7,39 @@ use crate::level::{Level, Next, UNBOUNDED};
 /// A gzip file that may be coded, or a compressed file of another format. FORMAT.md, section 2.3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// Its bytes as its header declares them; `None`: all the rest of the image.
+    /// The size that its header declares, in bytes. `None` means all the rest of the image.
     pub size: Option<u64>,
-    /// Its first bytes, as far as the walker had taken them.
+    /// The first bytes, as far as the walker had taken them.
     pub held: Vec<u8>,
 }
 
-/// What a candidate is if it is not coded.
+/// A candidate at which the walker waits. The size is used if it is not coded.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waiting {
     size: Option<u64>,
 }
 
-/// ID1, ID2, and the one compression method there is (RFC 1952).
+/// The bytes ID1 and ID2, and the only compression method that exists (RFC 1952).
 const GZIP: &[u8] = &[0x1f, 0x8b, 8];
-/// A zstd frame's magic number (RFC 8878). Such files are never coded; who reads an image is told of them all the same.
+/// The magic number of a zstd frame (RFC 8878). Such files are never coded, but a reader of the image is told of
+/// them.
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
-/// The last three bytes of a skippable frame's, which may come first; the first byte is 0x50 to 0x5F.
+/// The last three bytes of the magic number of a skippable frame, which may come first. The first byte is 0x50 to
+/// 0x5F.
 const ZSTD_SKIPPABLE: &[u8] = &[0x2a, 0x4d, 0x18];
-/// An xz file's magic number. The same holds for it.
+/// The magic number of an xz file. It is treated like zstd.
 const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
 
-/// What bzip2 files begin with, a digit from 1 to 9 behind it, then this of their first block, or that of an empty file's end.
+/// The beginning of a bzip2 file. A digit from 1 to 9 follows, and then the mark of the first block, or that of an
+/// empty file's end.
 const BZIP2: &[u8] = b"BZh";
 const BZIP2_BLOCK: [&[u8]; 2] = [&[0x31, 0x41, 0x59, 0x26, 0x53, 0x59], &[0x17, 0x72, 0x45, 0x38, 0x50, 0x90]];
-/// Magic numbers of LZ4 frames: today's, and the one that kernels are compressed by.
+/// The magic numbers of LZ4 frames: today's, and the one that is used for compressed kernels.
 const LZ4: [&[u8]; 2] = [&[0x04, 0x22, 0x4d, 0x18], &[0x02, 0x21, 0x4c, 0x18]];
-/// Magic number and version of lzip files.
+/// The magic number and version of an lzip file.
 const LZIP: &[u8] = b"LZIP\x01";
 
-/// The name of a compressed file's format, by its beginning, if it is one that is never coded.
+/// The name of a compressed file's format, if its beginning shows a format that is never coded.
 #[must_use]
 pub fn opaque_format(file: &[u8]) -> Option<&'static str> {
     match file {
@@ -56,27 +59,28 @@ fn is_bzip2(file: &[u8]) -> bool {
     })
 }
 
-/// Whether a file begins as zstd files do.
+/// Whether a file begins like a zstd file.
 #[must_use]
 pub fn is_zstd(file: &[u8]) -> bool {
     let is_skippable = || file.first().is_some_and(|byte| byte >> 4 == 5) && file[1..].starts_with(ZSTD_SKIPPABLE);
     file.starts_with(ZSTD) || is_skippable()
 }
 
-/// Whether a file begins as xz files do.
+/// Whether a file begins like an xz file.
 #[must_use]
 pub fn is_xz(file: &[u8]) -> bool {
     file.starts_with(XZ)
 }
 
 impl Walker {
-    /// The candidate that it stands at. After this [`Walker::decline`] or [`Walker::begin_coded`] is to be called.
+    /// The candidate at which the walker has stopped. The caller must then call [`Walker::decline`] or
+    /// [`Walker::begin_coded`].
     pub fn candidate(&mut self) -> Option<Candidate> {
         let Waiting { size } = self.waiting?;
         Some(Candidate { size, held: std::mem::take(&mut self.held) })
     }
 
-    /// The candidate is a file like others: its bytes, those that were held too, are pushed next.
+    /// Declares the candidate a file like any other. Its bytes are pushed next, including those that were held.
     pub fn decline(&mut self, sink: &mut impl WalkSink) {
         if let Some(Waiting { size }) = self.waiting.take() {
             let start = match size {
@@ -87,7 +91,7 @@ impl Walker {
         }
     }
 
-    /// The candidate is coded: its plain bytes are pushed next, and then [`Walker::end_coded`] is called.
+    /// Declares the candidate coded. Its plain bytes are pushed next, and then [`Walker::end_coded`] is called.
     pub fn begin_coded(&mut self, sink: &mut impl WalkSink) {
         self.waiting = None;
         self.end_coded(sink);
@@ -103,7 +107,7 @@ impl Walker {
         sink.begin_level();
     }
 
-    /// The plain bytes of the coded file end here.
+    /// Ends the plain bytes of the coded file.
     pub fn end_coded(&mut self, sink: &mut impl WalkSink) {
         let Some(depth) = self.coded.take() else { return };
         while self.levels.len() > depth + 1 {
@@ -120,7 +124,7 @@ impl Walker {
         self.close_levels(sink);
     }
 
-    /// Whether it is to stop here, at the first block of a file of this size.
+    /// Whether the walk stops here, at the first block of a file of this size.
     pub(super) fn stops_at(&mut self, block: &[u8], size: Option<u64>) -> bool {
         let is_large = size.is_none_or(|size| size >= BLOCK as u64);
         let stops = self.finds_candidates

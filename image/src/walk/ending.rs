@@ -1,36 +1,38 @@
-//! How an image ends: what its walk tells of whether all of it is there.
+//! The ending of an image, by which the walk tells whether the image is complete.
 
 use super::{Entry, Walker};
 use crate::header::{BLOCK, is_zero};
 use crate::level::{Level, Next};
 
-/// Blocks of zeros that end a tar (POSIX).
+/// The number of zero blocks that end a tar (POSIX).
 const END_BLOCKS: u8 = 2;
 
-/// How an image ends.
+/// The way in which an image ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// It is no tar, and nothing in it says how long it should be.
+    /// The image is no tar, and nothing in it says how long it should be.
     NoTar,
-    /// It is a tar with the blocks of zeros that end one.
+    /// The image is a tar with the blocks of zeros that end one.
     Marked,
-    /// It is a tar of whole entries without those blocks.
+    /// The image is a tar of whole entries without those blocks.
     Unmarked,
-    /// It is a tar that ends within an entry.
+    /// The image is a tar that ends within an entry.
     Cut(Cut),
 }
 
-/// Where a tar is cut off.
+/// The place at which a tar is cut off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cut {
-    /// The path of the entry, or of the last one before it where its header is not whole.
+    /// The path of the entry. If its header is not whole, this is the path of the last entry before it.
     pub path: Vec<u8>,
-    /// Bytes of the entry that are missing, its padding included; `None` where its header is not whole.
+    /// The number of the entry's bytes that are missing, its padding included. It is `None` if the header is not
+    /// whole.
     pub missing: Option<u64>,
 }
 
 impl Walker {
-    /// How the image ends if no more bytes come; within a coded file, how that ends. To be asked before [`Walker::finish`].
+    /// The ending of the image if no more bytes come, or that of the coded file that is being walked. It must be
+    /// asked for before [`Walker::finish`].
     #[must_use]
     pub fn ending(&self) -> Ending {
         let base = self.base();
@@ -43,7 +45,7 @@ impl Walker {
         }
         let held = self.held.len() as u64;
         match level.next {
-            // What is behind the entries, and no tar.
+            // These are the bytes behind the entries, which are no tar.
             Next::File { size: u64::MAX, .. } | Next::Search => whole(level),
             Next::File { left, size } => cut(Some(left.saturating_add(padding_of(size)))),
             Next::Data { size } => cut(Some(size.saturating_sub(held).saturating_add(padding_of(size)))),
@@ -55,13 +57,15 @@ impl Walker {
         }
     }
 
-    /// The path of the image's last entry, where a coded file is all of the image that of its last one.
+    /// The path of the image's last entry. If one coded file is the whole image, this is the path of the last entry
+    /// in it.
     #[must_use]
     pub fn path(&self) -> &[u8] {
         &self.path
     }
 
-    /// Keeps the path of an entry of the image itself; of one in a coded file only where that is all of the image.
+    /// Keeps the path of an entry of the image itself. An entry in a coded file counts only if that file is the
+    /// whole image.
     pub(super) fn note_path(&mut self, entry: &Entry<'_>) {
         let base = self.base();
         if self.levels.len() == base + 1 && !self.levels[..base].iter().any(|level| level.is_tar) {
@@ -70,7 +74,7 @@ impl Walker {
         }
     }
 
-    /// The level that an image's entries lie in, or those of the coded file that is being walked.
+    /// The level in which the entries of the image lie, or those of the coded file that is being walked.
     pub(super) fn base(&self) -> usize {
         self.coded.unwrap_or(0)
     }

@@ -1,43 +1,44 @@
-//! The rest of a level in which the walk is lost: a block there is neither zero nor a header. By the rules that images are
-//! made by, all of it is one opaque file. In a damaged tar, entries go on behind the damage; a seed's scan looks for them.
+//! The rest of a level in which the walk is lost, because a block is neither zero nor a header. When an image is
+//! made, all of that rest is one opaque file. In a damaged tar, entries go on behind the damage, and a seed's scan
+//! searches for them.
 
 use super::{Piece, WalkSink, Walker, top};
 use crate::header::{BLOCK, Header, is_zero};
 use crate::level::Next;
 
-/// Entries of at least this many bytes make it worth while to look for them.
+/// The number of bytes in entries from which a search for them pays.
 const MIN_ENTRIES_BYTES: u64 = 256 << 10;
-/// What a header begins with at [`MARK_AT`], be it POSIX's or GNU's. A block of other data has it rarely, and a sum that is right
-/// next to never.
+/// The mark in a header at [`MARK_AT`], both in POSIX's and in GNU's form. A block of other data rarely has it, and
+/// hardly ever has the right sum too.
 const MARK: &[u8] = b"ustar";
 const MARK_AT: usize = 257;
 
-/// What becomes of the rest of a level in which the walk is lost.
+/// The treatment of the rest of a level in which the walk is lost.
 #[derive(Debug, Default)]
 pub(super) enum Lost {
-    /// It is one opaque file.
+    /// The rest is one opaque file.
     #[default]
     Opaque,
-    /// So it is, but entries in it are counted.
+    /// The rest is one opaque file too, but entries in it are counted.
     Watched(Watch),
-    /// It is an opaque file up to the next header, where the walk goes on.
+    /// The rest is an opaque file up to the next header, where the walk goes on.
     Searched,
 }
 
 /// Counts entries in an opaque file.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    /// Bytes of the file so far.
+    /// The number of bytes of the file so far.
     at: u64,
-    /// Where the last header was, and where the next one is if that was one.
+    /// The offset of the last header, and the offset at which the next one must be if that was a header.
     last: u64,
     next: Option<u64>,
-    /// Bytes of entries whose end was seen to be where the header says.
+    /// The number of bytes of entries that ended where their headers say.
     entries_bytes: u64,
 }
 
 impl Lost {
-    /// Begins with the rest of a level.
+    /// Begins the rest of a level.
     pub(super) fn begin(&mut self) -> Next {
         match self {
             Self::Searched => return Next::Search,
@@ -49,7 +50,7 @@ impl Lost {
 }
 
 impl Watch {
-    /// Takes in the file's next bytes. A block that comes in two pieces is not looked at.
+    /// Takes in the file's next bytes. A block that comes in two pieces is ignored.
     fn push(&mut self, bytes: &[u8]) {
         let start = self.at.next_multiple_of(BLOCK as u64) - self.at;
         let blocks = bytes.get(start as usize..).unwrap_or_default().as_chunks::<BLOCK>().0;
@@ -69,28 +70,28 @@ impl Watch {
     }
 }
 
-/// The header in a block that need not be one.
+/// The header in a block, if the block is one.
 fn entry_header(block: &[u8; BLOCK]) -> Option<Header<'_>> {
     if block[MARK_AT..].starts_with(MARK) { Header::parse(block) } else { None }
 }
 
 impl Walker {
-    /// Entries in opaque files are counted from now on.
+    /// Counts entries in opaque files from now on.
     pub(crate) fn watch_lost(&mut self) {
         self.lost = Lost::Watched(Watch::default());
     }
 
-    /// Where it is lost, it goes on at the next header from now on.
+    /// Makes the walk go on at the next header whenever it is lost, from now on.
     pub(crate) fn search_lost(&mut self) {
         self.lost = Lost::Searched;
     }
 
-    /// Whether opaque files were seen to hold many entries.
+    /// Whether opaque files turned out to hold many entries.
     pub(crate) fn has_lost_entries(&self) -> bool {
         matches!(&self.lost, Lost::Watched(watch) if watch.entries_bytes >= MIN_ENTRIES_BYTES)
     }
 
-    /// Bytes of a file come, which may be an opaque one.
+    /// Looks at bytes of a file, which may be an opaque one.
     pub(super) fn watch(&mut self, bytes: &[u8]) {
         if let Lost::Watched(watch) = &mut self.lost
             && let Next::File { size: u64::MAX, .. } = top!(self).next
@@ -99,7 +100,8 @@ impl Walker {
         }
     }
 
-    /// Looks for the next header, block by block. Takes what comes before it, nothing if it is there.
+    /// Searches for the next header, block by block. The bytes before it are taken. If it is the first block, none
+    /// are.
     pub(super) fn search(&mut self, bytes: &[u8], at: usize, sink: &mut impl WalkSink) -> usize {
         let blocks = bytes.as_chunks::<BLOCK>().0;
         if self.held.is_empty() && !blocks.is_empty() {
@@ -126,7 +128,7 @@ impl Walker {
         taken
     }
 
-    /// A header is there: the opaque file ends.
+    /// Ends the opaque file, since a header was found.
     fn end_search(&mut self, sink: &mut impl WalkSink) {
         self.end_file(sink);
         top!(self).next = Next::Block { data_after_link: 0 };

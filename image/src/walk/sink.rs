@@ -1,23 +1,23 @@
-//! What the walker tells, and to whom.
+//! The sink, to which the walker reports.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::header::Header;
 
-/// Where bytes of contents are.
+/// A piece of contents, by the place of its bytes.
 #[derive(Debug, Clone)]
 pub enum Piece<'a> {
-    /// A range of the bytes that were pushed last.
+    /// The bytes are this range of those that were pushed last.
     InPushed(Range<usize>),
-    /// Bytes that the walker had held back.
+    /// The walker had held these bytes back.
     Held(&'a [u8]),
-    /// Contents that only their length is known of ([`super::Walker::skip`]).
+    /// Only the length of the contents is known ([`super::Walker::skip`]).
     Hole(u64),
 }
 
 impl Piece<'_> {
-    /// How many bytes it has.
+    /// The length of the piece in bytes.
     pub(crate) fn len(&self) -> u64 {
         match self {
             Self::InPushed(range) => (range.end - range.start) as u64,
@@ -27,12 +27,12 @@ impl Piece<'_> {
     }
 }
 
-/// An entry of a tar: its header, and its path where an extension gives another one.
+/// An entry of a tar: its header, and its path if an extension gives another one.
 pub struct Entry<'a> {
     /// The header.
     pub header: Header<'a>,
     pub(super) long_path: Option<Vec<u8>>,
-    /// Declared bytes of data.
+    /// The declared size of the data in bytes.
     pub size: u64,
 }
 
@@ -47,27 +47,27 @@ impl Entry<'_> {
     }
 }
 
-/// How a file of contents begins.
+/// The start of a file of contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileStart {
-    /// The size that the grouping rule goes by, in bytes; `None` for opaque files.
+    /// The size in bytes by which the grouping rule decides. It is `None` for opaque files.
     pub size: Option<u64>,
 }
 
-/// Is told what the walker finds, in the image's order.
+/// A receiver of everything that the walker finds, in the image's order.
 pub trait WalkSink {
-    /// Bytes of the skeleton.
+    /// Receives bytes of the skeleton.
     fn literal(&mut self, bytes: &[u8]);
-    /// An entry's header was passed; its bytes come as literals too.
+    /// Receives an entry, whose header has passed. The header's bytes also come as literals.
     fn entry(&mut self, _entry: &Entry<'_>) {}
-    /// A file of contents begins; it has at least one byte.
+    /// Begins a file of contents, which has at least one byte.
     fn begin_file(&mut self, start: FileStart);
-    /// Bytes of the file.
+    /// Receives bytes of the file.
     fn contents(&mut self, piece: Piece<'_>);
-    /// The file ends, perhaps early.
+    /// Ends the file, perhaps early.
     fn end_file(&mut self);
-    /// The last entry's data is a tar itself, or a coded file.
+    /// Begins a level, since the last entry's data is a tar itself, or is a coded file.
     fn begin_level(&mut self) {}
-    /// That ends.
+    /// Ends that level.
     fn end_level(&mut self) {}
 }
