@@ -1,4 +1,4 @@
-//! What can go wrong between regrow and a store.
+//! The errors that can occur between regrow and a store.
 
 use std::path::PathBuf;
 
@@ -7,15 +7,16 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The object is not there (404, or 403, which hosts answer for absent objects of private listings).
+    /// The object is not there. The status is 404, or 403, which hosts answer for absent objects of private
+    /// listings.
     #[error("{object}: {}", not_found(*.status))]
     NotFound {
         /// The object.
         object: String,
-        /// The HTTP status that said so, if any.
+        /// The HTTP status of the answer, if there was one.
         status: Option<u16>,
     },
-    /// The server refused: 401, or 403 where the object must exist.
+    /// The server refused access: 401, or 403 if the object must exist.
     #[error("{object}: access denied (HTTP {status}); give credentials with --header")]
     Denied {
         /// The object.
@@ -23,7 +24,7 @@ pub enum StoreError {
         /// The HTTP status.
         status: u16,
     },
-    /// A redirect led to another origin, which wants credentials that were given for the first one.
+    /// A redirect led to another origin. That origin wants credentials, but they were given only for the first one.
     #[error(
         "{object}: {} by {to} (HTTP {status}), where a redirect leads; --header went to the first host only; \
          name this one too: --header \"{to}=Name: value\"", denied(*.status)
@@ -36,86 +37,86 @@ pub enum StoreError {
         /// The HTTP status.
         status: u16,
     },
-    /// The host answers with a page for people.
-    #[error("{object}: the host answers with a web page, as some do for what is not there; check the URL")]
+    /// The host answers with a web page for people.
+    #[error("{object}: the host answers with a web page, as some hosts do for missing files; check the URL")]
     WebPage {
         /// The object.
         object: String,
     },
-    /// The server said that the signature of the URL or the credentials are not, or no longer, good.
+    /// The server rejected the signature of the URL or the credentials, or said that they have expired.
     #[error("{object}: access refused (HTTP {status}: {reason}); renew the signed URL or the credentials")]
     Refused {
         /// The object.
         object: String,
         /// The HTTP status.
         status: u16,
-        /// The server's code, or what it comes to.
+        /// The server's code, or its meaning.
         reason: String,
     },
-    /// Any other HTTP status that is no success.
+    /// Any other HTTP status that is not a success.
     #[error("{object}: the server answered HTTP {status}")]
     Status {
         /// The object.
         object: String,
         /// The HTTP status.
         status: u16,
-        /// What `Retry-After` asked for.
+        /// The time that `Retry-After` asked for.
         retry_after: Option<std::time::Duration>,
     },
-    /// A bucket's host refuses for a reason that asking again does not mend.
+    /// A bucket's host refuses for a reason that another attempt does not remove.
     #[error("{object}: {reason}")]
     Bucket {
         /// The object, or the bucket.
         object: String,
-        /// What kind of reason.
+        /// The kind of reason.
         problem: BucketProblem,
-        /// One line: the reason, and what to do.
+        /// The reason, and what to do, in one line.
         reason: String,
     },
-    /// A bucket's host answers a status that is no success, with a code of its own; none of the kinds above.
+    /// A bucket's host answers with an error status and a code of its own, and it is none of the kinds above.
     #[error("{object}: the server answered HTTP {status} {code}{}", after_colon(message))]
     Answer {
         /// The object, or the bucket.
         object: String,
         /// The HTTP status.
         status: u16,
-        /// The host's code: `SlowDown`.
+        /// The host's code, such as `SlowDown`.
         code: String,
-        /// What the host says in words; may be empty.
+        /// The host's message, which may be empty.
         message: String,
         /// Whether the same request may succeed later.
         transient: bool,
-        /// What `Retry-After` asked for.
+        /// The time that `Retry-After` asked for.
         retry_after: Option<std::time::Duration>,
     },
-    /// No answer: refused or broken connection, name not found, certificate, time-out.
+    /// There was no answer: a refused or broken connection, an unknown name, a certificate, a time-out.
     #[error("{object}: {reason}")]
     Network {
         /// The object.
         object: String,
-        /// One line: what failed.
+        /// The failure in one line.
         reason: String,
         /// Whether the same request may succeed later.
         transient: bool,
     },
-    /// A body came more slowly than the least rate that is accepted.
+    /// A body came more slowly than the lowest rate that is accepted.
     #[error("{object}: only {bytes} bytes in {} s of waiting, which is below --min-rate", .within.as_secs_f32())]
     Slow {
         /// The object.
         object: String,
-        /// What came, in bytes.
+        /// The number of bytes that came.
         bytes: u64,
-        /// The time that was waited for it.
+        /// The time that was spent waiting for them.
         within: std::time::Duration,
     },
-    /// A server sends readers somewhere that they do not go.
+    /// A server redirects to a place to which the client does not go.
     #[error("{object}: redirected to {to}, {reason}")]
     Redirected {
         /// The object.
         object: String,
-        /// The origin of the new place: no path, no query.
+        /// The origin of the new place, without path and query.
         to: String,
-        /// Why it is not followed, and which option would allow it.
+        /// The reason why the redirect is not followed, and the option that would allow it.
         reason: String,
     },
     /// A host sends the whole object instead of a range that begins too far inside it.
@@ -126,21 +127,21 @@ pub enum StoreError {
     NoRanges {
         /// The object.
         object: String,
-        /// The bytes of the answer before the wanted ones.
+        /// The number of bytes of the answer before the wanted ones.
         skipped_bytes: u64,
     },
     /// The time allowed for the whole run has passed.
     #[error("the time allowed for this run is over (--max-time {} s)", .allowed.as_secs_f32())]
     TimeUp {
-        /// How long the run was allowed to take.
+        /// The time that the run was allowed to take.
         allowed: std::time::Duration,
     },
-    /// The answer contradicts itself or the request: a short body, a wrong `Content-Range`.
+    /// The answer contradicts itself or the request, for example by a short body or a wrong `Content-Range`.
     #[error("{object}: wrong answer: {reason}")]
     Protocol {
         /// The object.
         object: String,
-        /// What does not fit.
+        /// The contradiction.
         reason: String,
     },
     /// The object ends before the bytes that were asked for.
@@ -148,15 +149,15 @@ pub enum StoreError {
     Short {
         /// The object.
         object: String,
-        /// All that it has, in bytes.
+        /// The size of the object in bytes.
         object_bytes: u64,
     },
-    /// The object's bytes are not what its format demands.
+    /// The object's bytes do not have the form that their format demands.
     #[error("{object}: damaged: {reason}")]
     Damaged {
         /// The object.
         object: String,
-        /// What does not fit.
+        /// The damage.
         reason: String,
     },
     /// The store was made with other chunking parameters.
@@ -164,13 +165,13 @@ pub enum StoreError {
     Parameters {
         /// The store.
         store: String,
-        /// Which parameters differ and what to do.
+        /// The parameters that differ, and what to do.
         reason: String,
     },
     /// The folder holds other files, and no store lies in it.
     #[error(
-        "{location}: is no store, and holds other files ({found}); give a folder of its own, or --new-store to make a \
-         store among them"
+        "{location}: is not a store, and holds other files ({found}); give a folder of its own, or --new-store to make \
+         a store among them"
     )]
     Occupied {
         /// The folder.
@@ -178,9 +179,10 @@ pub enum StoreError {
         /// One of the files.
         found: String,
     },
-    /// A link that anybody could have put there is not followed to what is written.
+    /// A link that anybody could have put there lies on the way to a file that is written. It is not followed.
     #[error(
-        "{}: a link of user {owner} in a folder that everybody can write is not followed; give the path that it leads to",
+        "{}: a link of user {owner} in a folder to which everybody can write is not followed; give the path to its \
+         target",
         path.display()
     )]
     Link {
@@ -197,52 +199,52 @@ pub enum StoreError {
         /// The cause.
         source: std::io::Error,
     },
-    /// The answer is larger than the caller takes.
-    #[error("{object}: larger than the {max_bytes} bytes that are taken of it")]
+    /// The answer is larger than the caller's limit.
+    #[error("{object}: larger than the limit of {max_bytes} bytes")]
     TooLarge {
         /// The object.
         object: String,
-        /// The most that would have been taken, in bytes.
+        /// The limit in bytes.
         max_bytes: u64,
     },
-    /// The request is one that no store answers: an empty range, or a name that is no relative path.
-    #[error("{object}: not asked for: {reason}")]
+    /// No store answers such a request: it has an empty range, or a name that is no relative path.
+    #[error("{object}: the request was not made: {reason}")]
     InvalidRequest {
         /// The object.
         object: String,
-        /// What is wrong with the request.
+        /// The fault of the request.
         reason: String,
     },
-    /// An option does not do: a malformed header, a file without certificates. Values are not repeated, since
-    /// they may be secret.
+    /// An option cannot be used, for example a malformed header, or a file without certificates. Values are not
+    /// repeated, since they may be secret.
     #[error("{option}: {reason}")]
     InvalidOption {
-        /// The option: `header "x-token"`, `certificates in /etc/ca.pem`.
+        /// The option, such as `header "x-token"` or `certificates in /etc/ca.pem`.
         option: String,
-        /// What is wrong with it.
+        /// The fault of the option.
         reason: String,
     },
-    /// The location is not of a kind that this build reads or writes.
+    /// This build cannot read or write locations of this kind.
     #[error("{location}: {reason}")]
     Location {
-        /// The location as given.
+        /// The location as it was given.
         location: String,
-        /// Why, and what would do.
+        /// The reason, and a location that would work.
         reason: String,
     },
 }
 
-/// Why a bucket's host refuses for good.
+/// The reason why a bucket's host refuses for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BucketProblem {
-    /// No credentials were found, and without any it may not be done.
+    /// No credentials were found, and the request needs some.
     NoCredentials,
-    /// The credentials are unknown to the host, or cannot be had from where they should come.
+    /// The host does not know the credentials, or their source does not give them.
     WrongCredentials,
-    /// The credentials were good once.
+    /// The credentials have expired.
     ExpiredCredentials,
-    /// The credentials are good but lack the right.
+    /// The credentials are good, but lack the right.
     Denied,
     /// There is no such bucket.
     NoBucket,
@@ -250,7 +252,7 @@ pub enum BucketProblem {
     Region,
     /// The clock of this computer is wrong.
     Clock,
-    /// The object is in a storage class that cannot be read before somebody restores it.
+    /// The object is in a storage class that cannot be read until somebody restores it.
     Archived,
 }
 
@@ -262,7 +264,7 @@ fn not_found(status: Option<u16>) -> String {
     }
 }
 
-/// A 403 may also mean that the object is not there.
+/// The words for a refusal. A 403 may also mean that the object is not there.
 fn denied(status: u16) -> &'static str {
     if status == 403 { "not found, or not allowed to be read," } else { "access denied" }
 }
@@ -278,7 +280,7 @@ impl StoreError {
         move |source| Self::Io { path, source }
     }
 
-    /// Whether the same request may succeed when it is made again.
+    /// Whether the same request may succeed at another attempt.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -289,7 +291,7 @@ impl StoreError {
         }
     }
 
-    /// How long the server asked to be left alone before the next attempt.
+    /// The time that the server asked for before the next attempt.
     #[must_use]
     pub fn retry_after(&self) -> Option<std::time::Duration> {
         match self {
@@ -298,7 +300,7 @@ impl StoreError {
         }
     }
 
-    /// The error for an object that is archived, as the host says by `code`.
+    /// The error for an object that is archived, as the host says with `code`.
     #[cfg(feature = "http")]
     pub(crate) fn archived(object: &str, code: &str) -> Self {
         let reason = format!(
@@ -308,13 +310,13 @@ impl StoreError {
         Self::Bucket { object: object.to_owned(), problem: BucketProblem::Archived, reason }
     }
 
-    /// Whether the object is there, but has to be restored before it can be read.
+    /// Whether the object exists, but must be restored before it can be read.
     #[must_use]
     pub fn is_archived(&self) -> bool {
         matches!(self, Self::Bucket { problem: BucketProblem::Archived, .. })
     }
 
-    /// Whether the object is just not there.
+    /// Whether the object simply is not there.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. } | Self::Withheld { status: 403, .. })

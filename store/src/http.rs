@@ -1,4 +1,4 @@
-//! A store on a static HTTP host, read by ranges of one part.
+//! A store on a static HTTP host, from which single ranges are read.
 
 mod answer;
 mod body;
@@ -49,47 +49,49 @@ pub use revalidate::{Fetched, KnownObject};
 pub use route::Route;
 pub use whole::WholeObjects;
 
-/// The most that is taken into memory of an object that is asked for whole, or for a long end, where the host does not
-/// say how large it is.
+/// The largest number of bytes that are held in memory of an object that is read whole, or of a long end, if the
+/// host does not state the size.
 const MAX_UNSIZED_BYTES: u64 = 64 << 20;
 
-/// What came of a request.
+/// The outcome of a request.
 enum Came {
-    /// What was asked for.
+    /// The bytes that were asked for.
     Download(Download),
-    /// The whole object, which is on its way into a file.
+    /// The whole object, which is being written to a file.
     Whole(Arc<WholeObject>),
 }
 
 /// Reads objects below a URL.
 ///
-/// Ranges are asked for with `Range: bytes=…`. Where a host ignores that and sends the whole object, the object goes into
-/// a file ([`HttpStore::with_whole_objects`]), and all that is wanted of it comes from there. Without a file it is read up
-/// to the wanted bytes, if no more than 144 MiB and the range's length come before them. Nothing is gathered for a range,
-/// whether the host says how long its answer is or not. Without a file, whole objects and ends of unknown size (chunked
-/// answers of 200) have to be held in memory: of the former up to 64 MiB, of the latter twice what was asked for.
+/// Ranges are requested with `Range: bytes=…`. If a host ignores that and sends the whole object, the object goes
+/// into a file ([`HttpStore::with_whole_objects`]), and all wanted bytes come from there. Without such a file, the
+/// object is read up to the wanted bytes, if at most 144 MiB plus the range's length come before them.
+///
+/// A range is never gathered in memory, whether the host states the length of its answer or not. Only whole objects
+/// and ends of unknown size (chunked answers of 200) are held in memory if there is no file. Of whole objects, this
+/// is up to 64 MiB; of ends, it is twice the length that was asked for.
 pub struct HttpStore {
-    /// Where it is, and how that is come to.
+    /// The URL of the store, and the way by which it was reached.
     base: Route,
     shown: String,
     client: HttpClient,
     meter: Arc<Meter>,
     wholes: Option<Arc<WholeObjects>>,
-    /// Whether others have the same objects.
+    /// Whether other stores have the same objects.
     is_among_others: bool,
 }
 
 impl HttpStore {
-    /// The store below `base`, an `http` or `https` URL. Its query, if any, goes with each request. Requests and
-    /// the bytes of bodies are counted in `meter`.
+    /// The store below `base`, an `http` or `https` URL. If it has a query, the query goes with each request.
+    /// Requests and the bytes of bodies are counted in `meter`.
     ///
     /// # Errors
-    /// [`StoreError::Location`] if `base` is no such URL.
+    /// [`StoreError::Location`] if `base` is not such a URL.
     pub fn new(base: &str, client: HttpClient, meter: Arc<Meter>) -> Result<Self, StoreError> {
         Ok(Self::at(Route::direct(client::parse_url(base)?), client, meter))
     }
 
-    /// The store at a place that was come to in some way.
+    /// The store at a place that was reached by some route.
     #[must_use]
     pub fn at(mut base: Route, client: HttpClient, meter: Arc<Meter>) -> Self {
         base.url.set_fragment(None);
@@ -97,14 +99,15 @@ impl HttpStore {
         Self { base, shown, client, meter, wholes: None, is_among_others: false }
     }
 
-    /// The same store, which reads objects of a host without ranges whole, once each, and keeps them here.
+    /// The same store, which keeps whole objects here. If a host does not support ranges, each object is read
+    /// whole, once.
     #[must_use]
     pub fn with_whole_objects(self, wholes: Arc<WholeObjects>) -> Self {
         Self { wholes: Some(wholes), ..self }
     }
 
-    /// The same store, beside others that have the same objects: where its host says that it is not available (503),
-    /// that is passed on at once, so that another one can be asked.
+    /// The same store, beside others that have the same objects. If its host says that it is unavailable (503),
+    /// that error is passed on at once, so that another store can be asked.
     #[must_use]
     pub fn among_others(self) -> Self {
         Self { is_among_others: true, ..self }
@@ -129,7 +132,7 @@ impl HttpStore {
         }
     }
 
-    /// Asks for a span, unless the whole object is, or will be, here.
+    /// Asks for a span, unless the whole object is here or on its way.
     async fn ask_or_find(&self, url: &Url, span: &Span, object: String) -> Result<Came, StoreError> {
         let Some(wholes) = &self.wholes else { return self.ask(url, span, object).await };
         if let Some(whole) = wholes.get(url) {
@@ -152,7 +155,8 @@ impl HttpStore {
         let (response, found) = self.client.send(&asked, &request).await?;
         match answer::framing(&response, span, &object) {
             Ok(Framing::Part(part)) if part.fills(&response) => {
-                // A cache may answer at once, and send the first byte when it has fetched what is before it.
+                // A cache may answer at once, but send the first byte only after it has fetched everything before
+                // it.
                 let left = patience::left(patience, begun.elapsed()).max(self.client.stall_timeout());
                 Ok(Came::Download(self.stream(response, &part, object, left)))
             }
@@ -166,8 +170,8 @@ impl HttpStore {
         }
     }
 
-    /// Takes an answer that is the whole object, though a part was asked for, or whose length is not known. `part` is where
-    /// in it the wanted bytes are, if that can be told.
+    /// Takes an answer that is the whole object although a part was asked for, or whose length is unknown. `part`
+    /// is the place of the wanted bytes in it, if that is known.
     async fn take_whole(
         &self,
         url: &Url,
@@ -175,7 +179,8 @@ impl HttpStore {
         (span, part): (&Span, Option<&Part>),
         object: String,
     ) -> Result<Came, StoreError> {
-        // A small object is held in memory; one that is asked for whole is no sign that there are no ranges.
+        // A small object is held in memory. An object that was requested whole does not show that the host lacks
+        // ranges.
         let is_large = span != &Span::Whole || is_immutable(url);
         if let Some(wholes) = self.wholes.as_ref().filter(|_| is_large) {
             let expected = whole::Expected {
@@ -196,7 +201,7 @@ impl HttpStore {
         self.take_without_room(response, (span, part), object).await.map(Came::Download)
     }
 
-    /// Takes such an answer without a file: bytes before the wanted ones are skipped.
+    /// Takes such an answer without a file. The bytes before the wanted ones are skipped.
     async fn take_without_room(
         &self,
         response: Response,
@@ -208,7 +213,7 @@ impl HttpStore {
         Ok(self.stream(response, part, object, self.client.stall_timeout()))
     }
 
-    /// The wanted part of a body, whose first byte may take as long as `patience`.
+    /// Streams the wanted part of a body, whose first byte may take as long as `patience`.
     fn stream(&self, response: Response, part: &Part, object: String, patience: Duration) -> Download {
         let meter = Arc::clone(&self.meter);
         Download {
@@ -219,7 +224,7 @@ impl HttpStore {
         }
     }
 
-    /// Reads an answer of unknown length to its end, which tells the object's size.
+    /// Reads an answer of unknown length to its end, and so learns the object's size.
     async fn take_unsized(&self, response: Response, span: &Span, object: String) -> Result<Download, StoreError> {
         let (meter, version) = (Arc::clone(&self.meter), answer::version(&response));
         let body = Body::new(response, object.clone(), meter, self.client.pace());
@@ -241,7 +246,7 @@ impl ReadStore for HttpStore {
     }
 }
 
-/// Shows no query and no password, which may be secret.
+/// Shows neither query nor password, since they may be secret.
 impl fmt::Debug for HttpStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpStore").field("base", &self.shown).field("client", &self.client).finish_non_exhaustive()
@@ -253,7 +258,7 @@ fn is_immutable(url: &Url) -> bool {
     [".pack", ".patch"].iter().any(|ending| url.path().ends_with(ending))
 }
 
-/// `Range` (RFC 9110, section 14.2); its last byte is included.
+/// The `Range` header (RFC 9110, section 14.2), in which the last byte is included.
 fn range_header(span: &Span) -> Vec<(HeaderName, String)> {
     match span {
         Span::Whole => Vec::new(),
@@ -262,7 +267,7 @@ fn range_header(span: &Span) -> Vec<(HeaderName, String)> {
     }
 }
 
-/// A download whose bytes are already here, up to the object's end.
+/// A download of bytes that are already here, which extend to the object's end.
 fn held_download(bytes: Bytes, range: std::ops::Range<u64>, version: Option<String>) -> Download {
     let (pieces, object_bytes) = ((!bytes.is_empty()).then_some(Ok(bytes)), Some(range.end));
     Download { range, object_bytes, version, body: Box::pin(stream::iter(pieces)) }

@@ -38,7 +38,7 @@ fn gc_refuses_indexes_that_it_cannot_name() {
         let is_asked = seen.is_list() && !seen.uri.query().unwrap_or_default().contains("store");
         is_asked.then(|| Fault::Answer { status: 200, headers: Vec::new(), body: list.clone() })
     });
-    bucket.run(GC).failure(4, "s3://bucket/rel//two.rgx: not asked for: no store can have this name");
+    bucket.run(GC).failure(4, "s3://bucket/rel//two.rgx: the request was not made: no store can have this name");
     assert_eq!(bucket.packs("bucket"), packs);
     bucket.server.clear_hook();
     // Other files of such names do not concern a store.

@@ -1,4 +1,4 @@
-//! What the head of an answer promises, held against what was asked for (RFC 9110, sections 14 and 15).
+//! Checks the head of an answer against the request (RFC 9110, sections 14 and 15).
 
 use std::ops::Range;
 
@@ -9,44 +9,44 @@ use super::content_range::{ContentRange, unsatisfied_size};
 use super::retry_after;
 use crate::{Span, StoreError};
 
-/// The most of a whole object that is read and dropped before a range begins, beside the length of the range, where a
-/// host sends the whole object instead. It covers every pack that regrow has written of its usual size: 8 MiB,
-/// and before, 64 MiB with the frames that were under way when that was reached, fourteen of 5 MiB at most.
+/// The largest number of bytes that are read and dropped before a range, in addition to the range's length, if a
+/// host sends the whole object. It covers every pack that regrow makes, of 8 MiB today. Earlier versions closed a pack
+/// at 64 MiB, and the frames in progress then, at most fourteen of 5 MiB, came on top.
 pub(super) const MAX_SKIPPED_BYTES: u64 = 144 << 20;
 
-/// What the body holds.
+/// The contents of the body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// The wanted bytes, maybe with others around them.
+    /// The wanted bytes, perhaps with others around them.
     Part(Part),
-    /// The whole object, of unknown size, which has to be known before the wanted bytes can be told.
+    /// The whole object, of unknown size. The place of the wanted bytes depends on the size.
     Unsized,
-    /// Nothing that is wanted: the end of an empty object was asked for.
+    /// No wanted bytes, since the end of an empty object was asked for.
     Nothing,
 }
 
-/// Where the wanted bytes are in the body.
+/// The place of the wanted bytes in the body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Part {
-    /// The wanted bytes in the object.
+    /// The range of the wanted bytes in the object.
     pub(super) range: Range<u64>,
-    /// The object's size, where the answer tells it.
+    /// The object's size, if the answer states it.
     pub(super) object_bytes: Option<u64>,
-    /// How many bytes of the body come before the wanted ones.
+    /// The number of bytes of the body before the wanted ones.
     pub(super) skipped_bytes: u64,
     /// Whether the body ends with the wanted bytes.
     pub(super) to_end: bool,
 }
 
 impl Part {
-    /// Whether nothing but the wanted bytes comes with this answer: it has the part that was asked for, or all of an object
-    /// that is no longer.
+    /// Whether this answer brings only the wanted bytes. That is so for the part that was asked for, and for the
+    /// whole of an object that is no longer than that.
     pub(super) fn fills(&self, response: &Response) -> bool {
         response.status() == StatusCode::PARTIAL_CONTENT || (self.skipped_bytes == 0 && self.to_end)
     }
 }
 
-/// Checks the head against the request and tells what the body will hold.
+/// Checks the head against the request, and says what the body will hold.
 pub(super) fn framing(response: &Response, span: &Span, object: &str) -> Result<Framing, StoreError> {
     match response.status() {
         StatusCode::OK => whole(response, span, object),
@@ -66,18 +66,18 @@ pub(super) fn too_short(object: String, object_bytes: u64) -> StoreError {
     StoreError::Short { object, object_bytes }
 }
 
-/// How a host compressed an object on the way, though plain bytes were asked for.
+/// The compression that a host applied on the way, although plain bytes were asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packing {
     /// `gzip` and `x-gzip` (RFC 1952).
     Gzip,
-    /// `deflate`: zlib's format (RFC 1950), or what some hosts send in its place, a deflate stream alone (RFC 1951).
+    /// `deflate`: zlib's format (RFC 1950), or a bare deflate stream (RFC 1951), which some hosts send instead.
     Deflate,
     /// `zstd` (RFC 8878).
     Zstd,
 }
 
-/// How the body of an answer is packed.
+/// The encoding of an answer's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
     Plain,
@@ -85,7 +85,7 @@ pub(super) enum Encoding {
     Other,
 }
 
-/// How the body of a whole answer is packed; other answers have no body that is used.
+/// The encoding of the body of a whole answer. The bodies of other answers are not used.
 pub(super) fn encoding_of_whole(response: &Response) -> Encoding {
     if response.status() == StatusCode::OK { encoding(response) } else { Encoding::Other }
 }
@@ -93,7 +93,7 @@ pub(super) fn encoding_of_whole(response: &Response) -> Encoding {
 fn encoding(response: &Response) -> Encoding {
     let encoding = header(response, &CONTENT_ENCODING).unwrap_or_default().trim();
     let is_one_of = |names: &[&str]| names.iter().any(|name| encoding.eq_ignore_ascii_case(name));
-    // `aws-chunked` is left in the metadata of some uploads; their bytes are plain.
+    // Some uploads keep `aws-chunked` in their metadata, but their bytes are plain.
     if is_one_of(&["", "identity", "aws-chunked"]) {
         Encoding::Plain
     } else if is_one_of(&["gzip", "x-gzip"]) {
@@ -107,12 +107,13 @@ fn encoding(response: &Response) -> Encoding {
     }
 }
 
-/// What `Retry-After` asks for.
+/// The time that `Retry-After` asks for.
 pub(super) fn retry_after(response: &Response) -> Option<std::time::Duration> {
     header(response, &RETRY_AFTER).and_then(retry_after::parse)
 }
 
-/// The error of a whole answer that is too short. A page for people is what some hosts send for what is not there.
+/// The error for a whole answer that is too short. If it is a web page, that is how some hosts answer for absent
+/// objects.
 fn short(response: &Response, object: &str, object_bytes: u64) -> StoreError {
     let kind = header(response, &CONTENT_TYPE).unwrap_or_default();
     if kind.trim_start().to_ascii_lowercase().starts_with("text/html") {
@@ -144,7 +145,7 @@ pub(super) fn check_skip(skipped_bytes: u64, wanted_bytes: u64, object: &str) ->
 fn part(response: &Response, span: &Span, object: &str) -> Result<Part, StoreError> {
     let wrong = |reason: String| StoreError::Protocol { object: object.to_owned(), reason };
     if *span == Span::Whole {
-        return Err(wrong("a part (HTTP 206) of what was asked for whole".to_owned()));
+        return Err(wrong("a part (HTTP 206), though the whole object was asked for".to_owned()));
     }
     let kind = header(response, &CONTENT_TYPE).unwrap_or_default();
     if kind.trim_start().to_ascii_lowercase().starts_with("multipart/byteranges") {
@@ -155,7 +156,7 @@ fn part(response: &Response, span: &Span, object: &str) -> Result<Part, StoreErr
         header(response, &CONTENT_RANGE).ok_or_else(|| wrong("a part (HTTP 206) without Content-Range".to_owned()))?;
     let ContentRange { range, object_bytes } =
         ContentRange::parse(text).ok_or_else(|| wrong(format!("Content-Range: {text}")))?;
-    // The end of an object is what a suffix ends with.
+    // A suffix ends where the object ends.
     let object_bytes = object_bytes.or_else(|| matches!(span, Span::Suffix(_)).then_some(range.end));
     let expected = match (object_bytes, span) {
         (None, Span::Range(wanted)) => wanted.clone(),
@@ -189,7 +190,7 @@ fn nothing(response: &Response, span: &Span, object: &str) -> Result<Framing, St
     }
 }
 
-/// Refuses a body that was compressed on the way: its bytes are not the object's.
+/// Refuses a body that was compressed on the way, since its bytes are not the object's.
 fn check_encoding(response: &Response, object: &str) -> Result<(), StoreError> {
     if encoding(response) == Encoding::Plain {
         return Ok(());
@@ -204,7 +205,7 @@ fn check_encoding(response: &Response, object: &str) -> Result<(), StoreError> {
     })
 }
 
-/// The error for a status that is no success.
+/// The error for a status that is not a success.
 fn refusal(response: &Response, object: &str) -> StoreError {
     let object = object.to_owned();
     let status = response.status().as_u16();
@@ -215,7 +216,7 @@ fn refusal(response: &Response, object: &str) -> StoreError {
     }
 }
 
-/// The object's `ETag` as it is to be sent back.
+/// The object's `ETag`, in the form in which it is sent back.
 pub(super) fn version(response: &Response) -> Option<String> {
     header(response, &ETAG).map(str::to_owned)
 }

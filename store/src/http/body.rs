@@ -1,5 +1,5 @@
-//! Reading of bodies: counted, timed, and cut to the wanted bytes as they arrive. What is not wanted is dropped at
-//! once, so a body costs the memory of one piece, however long it is.
+//! Reads bodies. Their bytes are counted, timed, and cut to the wanted ones as they arrive. Unwanted bytes are
+//! dropped at once, so a body costs the memory of one piece, however long it is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +48,7 @@ impl Body {
         ))
     }
 
-    /// The whole body, in memory, if it is no more than `max_bytes`.
+    /// Reads the whole body into memory, if it has at most `max_bytes`.
     pub(super) async fn whole(mut self, max_bytes: u64) -> Result<Bytes, StoreError> {
         let promised = self.response.content_length();
         if promised.is_some_and(|bytes| bytes > max_bytes) {
@@ -64,7 +64,8 @@ impl Body {
         Ok(all.freeze())
     }
 
-    /// The last `tail_bytes` bytes of a body of unknown length, and the length; no more than twice that is held.
+    /// The last `tail_bytes` bytes of a body of unknown length, and the length. At most twice that many bytes are
+    /// held.
     pub(super) async fn end(mut self, tail_bytes: u64) -> Result<(Bytes, u64), StoreError> {
         let (mut kept, mut length) = (BytesMut::new(), 0);
         while let Some(piece) = self.read().await? {
@@ -79,7 +80,7 @@ impl Body {
         Ok((kept.freeze(), length))
     }
 
-    /// What arrives next, as soon as the limit lets it pass; `None` at the end.
+    /// The next bytes, as soon as they arrive and the rate limit lets them pass. The result is `None` at the end.
     pub(super) async fn read(&mut self) -> Result<Option<Bytes>, StoreError> {
         let piece = self.watch.wait(self.response.chunk()).await.map_err(|lag| lag.error(&self.object))?;
         let piece = piece.map_err(|error| failure::of_body(&self.object, &error))?;
@@ -90,7 +91,7 @@ impl Body {
         Ok(piece)
     }
 
-    /// Makes sure that nothing follows.
+    /// Makes sure that no bytes follow.
     async fn expect_end(&mut self) -> Result<(), StoreError> {
         while let Some(piece) = self.read().await? {
             if !piece.is_empty() {
@@ -116,18 +117,18 @@ impl Body {
 /// Drops all but the last `tail_bytes` bytes.
 fn trim(kept: &mut BytesMut, tail_bytes: u64) {
     let surplus = (kept.len() as u64).saturating_sub(tail_bytes);
-    // No more than the length, so it fits a usize. A copy, so that what is dropped is freed.
+    // The surplus is at most the length, so it fits a usize. The copy frees the memory of the dropped bytes.
     *kept = BytesMut::from(&kept[surplus as usize..]);
 }
 
-/// The wanted bytes of a body. The last piece is handed out only when the body has proved to end there, if it
-/// is to; otherwise the rest is not read and the connection is dropped.
+/// The wanted bytes of a body. If the body must end there, the last piece is given out only after that has been
+/// seen. Otherwise the rest is not read, and the connection is dropped.
 struct Cut {
-    /// Gone when all wanted bytes have been read.
+    /// The body, until all wanted bytes have been read.
     body: Option<Body>,
     skip: u64,
     left: u64,
-    /// Where the wanted bytes end in an object of unknown size, whose end is the body's.
+    /// The end of the wanted bytes in an object of unknown size, which ends where the body does.
     range_end: Option<u64>,
     to_end: bool,
 }
@@ -152,11 +153,11 @@ impl Cut {
         }
     }
 
-    /// The wanted bytes of what arrived, if any.
+    /// The wanted bytes of a piece, if there are any.
     async fn cut(&mut self, mut piece: Bytes) -> Result<Option<Bytes>, StoreError> {
         let skipped = self.skip.min(piece.len() as u64);
         self.skip -= skipped;
-        // No more than the piece's length, so it fits a usize.
+        // The number is at most the piece's length, so it fits a usize.
         piece.advance(skipped as usize);
         if piece.is_empty() {
             return Ok(None);
@@ -168,7 +169,7 @@ impl Cut {
         Ok(Some(piece))
     }
 
-    /// The last piece: nothing may follow it, or what follows is not wanted.
+    /// Takes the last piece. No bytes may follow it, unless they are unwanted ones.
     async fn cut_last(&mut self, mut piece: Bytes) -> Result<Bytes, StoreError> {
         if let (true, Some(body)) = (self.to_end, &mut self.body) {
             if piece.len() as u64 > self.left {
@@ -177,7 +178,7 @@ impl Cut {
             body.expect_end().await?;
         }
         self.body = None;
-        // `left` is no more than the piece's length, so it fits a usize.
+        // `left` is at most the piece's length, so it fits a usize.
         piece.truncate(self.left as usize);
         Ok(piece)
     }

@@ -1,4 +1,4 @@
-//! What is wrong with a TLS connection, in plain words and with what to do.
+//! Explains faults of a TLS connection in plain words, and says what to do.
 
 use std::error::Error;
 
@@ -7,14 +7,15 @@ use rustls::{AlertDescription, CertificateError};
 
 use super::trust::is_authority;
 
-/// The line for people, and whether the same request may succeed later. `None` if the cause is none of TLS.
+/// The line for people, and whether the same request may succeed later. The result is `None` if the cause has
+/// nothing to do with TLS.
 pub(super) fn problem(cause: &(dyn Error + 'static)) -> Option<(String, bool)> {
     Some(match cause.downcast_ref::<rustls::Error>()? {
         rustls::Error::InvalidCertificate(problem) => {
             (format!("the server's certificate is not accepted: {}", of_certificate(problem)), false)
         }
         rustls::Error::InvalidMessage(_) => {
-            ("the server does not answer in TLS: is it one of http://, or the wrong port?".to_owned(), true)
+            ("the server does not answer in TLS: is it an http:// server, or the wrong port?".to_owned(), true)
         }
         rustls::Error::AlertReceived(alert) => (of_alert(*alert), true),
         rustls::Error::PeerIncompatible(_) => (
@@ -73,7 +74,7 @@ fn of_certificate(problem: &CertificateError) -> String {
         CertificateError::BadSignature => "its signature is wrong",
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => "it is not for servers",
         other if is_authority(other) => {
-            "it is one of an authority (CA:TRUE) in the place of a server's; give this very certificate with --ca-file, or \
+            "it is an authority's (CA:TRUE) instead of a server's; give this very certificate with --ca-file, or \
              make one with CA:FALSE"
         }
         other => return other.to_string(),
@@ -81,15 +82,15 @@ fn of_certificate(problem: &CertificateError) -> String {
     words.to_owned()
 }
 
-/// The name in `DnsName("host")` or `IpAddress(192.0.2.1)`.
+/// The name inside `DnsName("host")` or `IpAddress(192.0.2.1)`.
 fn plain_name(shown: &str) -> &str {
     let inner = shown.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
     inner.unwrap_or(shown).trim_matches('"')
 }
 
-/// The day of a time, as `2026-11-29`.
+/// The day of a time, such as `2026-11-29`.
 fn date(time: UnixTime) -> String {
-    // The era begins on 1 March of the year 0, so that leap days are the last ones of their years.
+    // The era begins on 1 March of the year 0, so that a leap day is the last day of its year.
     let days = time.as_secs() / 86_400 + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

@@ -1,10 +1,10 @@
-//! The client: one pool of connections, redirects followed by hand.
+//! The client: one pool of connections.
 //!
-//! Redirects are not left to the library, so that each request is counted, the user's headers stay with the host they
-//! were given for, and no server sends readers where it should not.
+//! The client follows redirects itself instead of leaving them to the library. So each request is counted, the
+//! user's headers stay with the host for which they were given, and no server sends readers to a forbidden place.
 //!
-//! What a connection holds is bounded by its buffers: some 400 KiB for HTTP/1.1, [`HTTP2_CONNECTION_BYTES`] for
-//! HTTP/2, whose requests share one connection. Bodies are never decompressed.
+//! The bytes that a connection holds are bounded by its buffers: some 400 KiB for HTTP/1.1, and
+//! [`HTTP2_CONNECTION_BYTES`] for HTTP/2, whose requests share one connection. Bodies are never decompressed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,20 +28,20 @@ use super::{answer, failure};
 use crate::shown::shown_malformed;
 use crate::{Meter, RateLimit, StoreError};
 
-/// How many redirects in a row are followed.
+/// The largest number of redirects that are followed in a row.
 const MAX_REDIRECTS: usize = 10;
-/// What a server may send ahead over one connection of HTTP/2, and of that for one request.
+/// The number of bytes that a server may send ahead over one connection of HTTP/2, and for one request on it.
 const HTTP2_CONNECTION_BYTES: u32 = 5 << 20;
 const HTTP2_STREAM_BYTES: u32 = 2 << 20;
-/// The longest head of an answer over HTTP/2.
+/// The largest head of an answer over HTTP/2.
 const HTTP2_HEAD_BYTES: u32 = 16 << 10;
 
-/// A pool of connections for HTTP/1.1 and HTTP/2; clones share it.
+/// A pool of connections for HTTP/1.1 and HTTP/2. Clones share it.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     client: Client,
     headers: Headers,
-    /// Those that get their headers by way of redirects too.
+    /// The origins that also get their headers when a redirect leads to them.
     named_origins: Arc<[String]>,
     guide: Arc<Guide>,
     gates: Gates,
@@ -49,11 +49,11 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client without connections yet.
+    /// Makes a client, which has no connections yet.
     ///
     /// # Errors
-    /// [`StoreError::InvalidOption`] for headers or certificates that do not do, [`StoreError::Io`] for a file of
-    /// certificates that cannot be read.
+    /// [`StoreError::InvalidOption`] for headers or certificates that cannot be used, and [`StoreError::Io`] for a
+    /// file of certificates that cannot be read.
     pub fn new(options: HttpOptions) -> Result<Self, StoreError> {
         choose_cryptography();
         let headers = Headers::new(&options.headers)?;
@@ -77,7 +77,8 @@ impl HttpClient {
         Ok(Self { client, headers, named_origins, guide, gates: Gates::default(), pace })
     }
 
-    /// An error for lack of credentials that a redirect left behind says so.
+    /// Turns an error for lack of credentials into one that says so, if the credentials were left behind at a
+    /// redirect.
     pub(super) fn say_withheld(&self, error: StoreError, asked: &Route, found: &Route) -> StoreError {
         let had_headers = asked.has_headers && self.headers.of(&asked.url).is_some();
         match error {
@@ -91,7 +92,7 @@ impl HttpClient {
         }
     }
 
-    /// The limit that the bodies of answers keep to, for others who are to share it: uploads, say.
+    /// The limit that the bodies of answers keep, for others that share it, such as uploads.
     #[must_use]
     pub fn rate_limit(&self) -> Option<Arc<RateLimit>> {
         self.pace.limit.clone()
@@ -101,7 +102,7 @@ impl HttpClient {
         self.pace.clone()
     }
 
-    /// The proxy that requests to this URL go through, as people may see it.
+    /// The proxy through which requests to this URL go, in a form without secrets.
     #[cfg(feature = "buckets")]
     pub(crate) fn proxy_of(&self, url: &Url) -> Option<String> {
         self.guide.proxy_of(url, Way::Free)
@@ -117,7 +118,8 @@ impl HttpClient {
         self.pace.stall_timeout
     }
 
-    /// Sends a GET and follows redirects; any other status is an answer. Returns where it came from too.
+    /// Sends a GET and follows redirects. Any other status is an answer. The route by which the answer came is
+    /// returned too.
     pub(super) async fn send(&self, from: &Route, request: &Request<'_>) -> Result<(Response, Route), StoreError> {
         let mut at = from.clone();
         for _ in 0..=MAX_REDIRECTS {
@@ -135,7 +137,8 @@ impl HttpClient {
         Err(StoreError::Network { object: request.object.to_owned(), reason, transient: false })
     }
 
-    /// Asks again, more slowly, what a host refuses for being one request too many, as long as others get through.
+    /// Sends a request again, more slowly, if the host refuses it for being one too many, as long as others get
+    /// through.
     async fn send_patiently(&self, client: &Client, at: &Route, request: &Request<'_>) -> Result<Response, StoreError> {
         let gate = self.gates.of(&at.url);
         loop {
@@ -147,7 +150,8 @@ impl HttpClient {
                 }
                 return Ok(response);
             }
-            // A 429 is about the pace alone. A host that is not available may stay so, and another one may be.
+            // A 429 only concerns the pace. A host that is unavailable may stay so, and another host may be
+            // available.
             let is_passed_on = request.is_urgent && response.status() == StatusCode::SERVICE_UNAVAILABLE;
             match gate.refused(entered, answer::retry_after(&response)) {
                 Some(wait) if !is_passed_on => tokio::time::sleep(wait).await,
@@ -182,31 +186,31 @@ impl HttpClient {
     }
 }
 
-/// What goes with a GET, and how it is counted.
+/// The parts of a GET, and the way in which it is counted.
 pub(super) struct Request<'a> {
     pub(super) extra: &'a [(HeaderName, String)],
-    /// What errors call it.
+    /// The object's name in errors.
     pub(super) object: &'a str,
     pub(super) meter: &'a Meter,
-    /// How long the head of the answer is waited for.
+    /// The time that the head of the answer may take.
     pub(super) patience: Duration,
-    /// Whether somebody else can be asked where the host is not available.
+    /// Whether another host can be asked if this one is unavailable.
     pub(super) is_urgent: bool,
 }
 
-/// Makes ring the process's cryptography, unless the program that embeds this crate has chosen another.
+/// Makes ring the process's cryptography, unless the embedding program has chosen another.
 fn choose_cryptography() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// Whose certificates are accepted.
+/// The certificates that are accepted.
 enum Trust<'a> {
     System,
     SystemAnd(&'a ClientConfig),
     Nobody,
 }
 
-/// A client that trusts the system's certificates and those in `extra`, and resolves names by `resolver`.
+/// Makes a client that trusts the system's certificates and those in `extra`, and resolves names with `resolver`.
 fn build_any(
     options: &HttpOptions,
     extra: Option<&ClientConfig>,
@@ -216,7 +220,7 @@ fn build_any(
     let build = |trust| build(options, trust, resolver.clone(), proxies);
     match extra {
         Some(config) => build(Trust::SystemAnd(config)),
-        // A system without certificates, as small images are, still reaches plain http.
+        // A system without certificates, such as a small image, still reaches plain http.
         None => build(Trust::System).or_else(|_| build(Trust::Nobody)),
     }
 }
@@ -252,7 +256,7 @@ fn build(
     builder.build()
 }
 
-/// An `http` or `https` URL with a host.
+/// Parses an `http` or `https` URL with a host.
 pub(super) fn parse_url(text: &str) -> Result<Url, StoreError> {
     let refused = |location: String, reason: String| StoreError::Location { location, reason };
     let safe = || shown_malformed(text);

@@ -1,18 +1,18 @@
-//! `Content-Range` (RFC 9110, section 14.4).
+//! The `Content-Range` header (RFC 9110, section 14.4).
 
 use std::ops::Range;
 
-/// Which bytes of how many a body holds.
+/// The bytes that a body holds, and the size of the object.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ContentRange {
-    /// The bytes, the end excluded.
+    /// The range of the bytes, without its end.
     pub(super) range: Range<u64>,
-    /// The object's size, if it is told.
+    /// The object's size, if it is stated.
     pub(super) object_bytes: Option<u64>,
 }
 
 impl ContentRange {
-    /// Reads `bytes 0-99/1000`, or `bytes 0-99/*` of a host that does not know the size when it answers.
+    /// Parses `bytes 0-99/1000`, or `bytes 0-99/*` from a host that does not know the size when it answers.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (part, size) = after_unit(text)?.split_once('/')?;
         let (first, last) = part.split_once('-')?;
@@ -23,7 +23,7 @@ impl ContentRange {
     }
 }
 
-/// The object's size in the `bytes */1000` of a refused range.
+/// The object's size in `bytes */1000`, the answer to an unsatisfiable range.
 pub(super) fn unsatisfied_size(text: &str) -> Option<u64> {
     let (part, size) = after_unit(text)?.split_once('/')?;
     if part.trim() == "*" { number(size) } else { None }
@@ -34,7 +34,7 @@ fn after_unit(text: &str) -> Option<&str> {
     unit.eq_ignore_ascii_case("bytes").then_some(rest)
 }
 
-/// Digits only: `u64::from_str` would take a sign.
+/// Parses digits only, since `u64::from_str` would also accept a sign.
 fn number(text: &str) -> Option<u64> {
     let text = text.trim();
     if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }

@@ -1,4 +1,4 @@
-//! One line for each way that a request or a body fails below HTTP.
+//! One line for each way in which a request or a body fails below HTTP.
 
 use std::error::Error;
 use std::io;
@@ -7,13 +7,13 @@ use std::time::Duration;
 use super::certificate;
 use crate::StoreError;
 
-/// The error of a request that got no answer. `proxy`: the one that it went through.
+/// The error of a request that got no answer. `proxy` is the proxy through which it went.
 pub(crate) fn of_request(object: &str, error: &reqwest::Error, proxy: Option<&str>) -> StoreError {
     let (reason, transient) = explain(error, proxy);
     StoreError::Network { object: object.to_owned(), reason, transient }
 }
 
-/// What to say where a proxy wants to know who asks.
+/// The line for a proxy that asks for credentials.
 pub(crate) fn wants_credentials(proxy: &str) -> String {
     format!(
         "the proxy {proxy} wants credentials (HTTP 407): put them into the variable that names it, as \
@@ -21,19 +21,20 @@ pub(crate) fn wants_credentials(proxy: &str) -> String {
     )
 }
 
-/// The error of a body that broke off. Always transient: the connection had worked.
+/// The error of a body that broke off. It is always transient, since the connection had worked.
 pub(super) fn of_body(object: &str, error: &reqwest::Error) -> StoreError {
     let reason = format!("the connection broke: {}", deepest(error));
     StoreError::Network { object: object.to_owned(), reason, transient: true }
 }
 
-/// The error of a server that fell silent.
+/// The error of a server that stopped sending.
 pub(super) fn stalled(object: &str, what: &str, after: Duration) -> StoreError {
     let reason = format!("{what} for {after:?}");
     StoreError::Network { object: object.to_owned(), reason, transient: true }
 }
 
-/// The innermost cause, which says most. Without the URL that the client names in it: it has the query, which may be signed.
+/// The innermost cause, which says most. The URL that the client puts into it is removed, since its query may be
+/// signed.
 pub(crate) fn deepest(error: &(dyn Error + 'static)) -> String {
     let text = causes(error).last().map(ToString::to_string).unwrap_or_default();
     let url = causes(error).find_map(|cause| cause.downcast_ref::<reqwest::Error>()?.url());
@@ -69,7 +70,7 @@ pub(crate) fn explain(error: &reqwest::Error, proxy: Option<&str>) -> (String, b
     (format!("the connection broke: {deepest}"), true)
 }
 
-/// The same for a request that goes to a proxy, which the library tells only in words.
+/// Explains a failure of a request to a proxy. The library describes it only in words.
 fn through_proxy(error: &reqwest::Error, proxy: &str, is_refused: bool, deepest: &str) -> (String, bool) {
     let says = |what: &str| causes(error).any(|cause| cause.to_string() == format!("tunnel error: {what}"));
     if says("proxy authorization required") {
@@ -95,8 +96,8 @@ fn io_kind(cause: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
     cause.downcast_ref::<io::Error>().map(io::Error::kind)
 }
 
-/// The error and its causes, outermost first. An [`io::Error`] names the source of the error it wraps, not that
-/// error itself, so it is unwrapped here.
+/// The error and its causes, outermost first. [`io::Error`] gives the source of the error that it wraps, and skips
+/// that error itself. So it is unwrapped here.
 pub(crate) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| {
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);

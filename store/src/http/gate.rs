@@ -1,4 +1,5 @@
-//! Hosts that allow a few requests a second: what they refuse is asked again, more slowly, as long as others get through.
+//! Gates for hosts that allow only a few requests a second. Refused requests are sent again, more slowly, as long
+//! as others get through.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,17 +8,17 @@ use std::time::Duration;
 use reqwest::Url;
 use tokio::time::Instant;
 
-/// The pause between two requests after the first refusal; doubled after further ones.
+/// The pause between two requests after the first refusal. Further refusals double it.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// Requests in a row that must get through before the pause becomes shorter.
+/// The number of requests in a row that must get through before the pause becomes shorter.
 const CALM: u32 = 30;
-/// Limits are for a second, mostly: who got through within this time shows that the host works.
+/// The time within which a successful request shows that the host works. Most limits are for a second.
 const RECENT: Duration = Duration::from_millis(1500);
-/// The longest wait that `Retry-After` is granted.
+/// The longest wait that `Retry-After` may ask for.
 const LONGEST_ASKED: Duration = Duration::from_secs(60);
 
-/// The gates of one client, one for each origin. A gate is open until its host refuses a request for being too many.
+/// The gates of one client, one for each origin. A gate is open until its host refuses a request as one too many.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Gates(Arc<Mutex<BTreeMap<String, Arc<Gate>>>>);
 
@@ -28,18 +29,19 @@ impl Gates {
     }
 }
 
-/// Spreads the requests to one host.
+/// Spreads the requests to one host over time.
 #[derive(Debug, Default)]
 pub(super) struct Gate(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// The pause between two requests; zero for a gate that is open.
+    /// The pause between two requests. It is zero if the gate is open.
     pause: Duration,
-    /// When the next request may go.
+    /// The time at which the next request may go.
     next: Option<Instant>,
     slowed: Option<Instant>,
-    /// Requests that got through: ever, and since the last refusal.
+    /// The number of requests that got through in all. `calm` counts them since the pause last changed, or since the
+    /// last refusal.
     passed: u64,
     passed_at: Option<Instant>,
     calm: u32,
@@ -50,7 +52,7 @@ impl Gate {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a request's turn. Returns how many had got through when it began to wait.
+    /// Waits for a request's turn. The result is the number of requests that had got through when the wait began.
     pub(super) async fn enter(&self) -> u64 {
         let passed = self.lock().passed;
         if let Some(turn) = self.turn(Instant::now()) {
@@ -81,12 +83,12 @@ impl Gate {
         }
     }
 
-    /// Notes that a request was refused for being one too many. Returns how long to wait before the next attempt, or `None`
-    /// if no other request got through since `entered`, what [`Gate::enter`] returned, or a short while ago.
+    /// Notes that a request was refused as one too many. The result is the wait before the next attempt. It is
+    /// `None` if no other request got through recently, or since `entered`, the result of [`Gate::enter`].
     pub(super) fn refused(&self, entered: u64, asked: Option<Duration>) -> Option<Duration> {
         let mut state = self.lock();
         let now = Instant::now();
-        // Requests that were on their way at the same time are refused for one reason.
+        // Requests that were under way at the same time are refused for the same reason.
         if state.slowed.is_none_or(|slowed| now.saturating_duration_since(slowed) >= state.pause) {
             state.pause = (state.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
             state.slowed = Some(now);

@@ -7,23 +7,23 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::StoreError;
 
-/// Headers that the client sets itself; another value would break the reading of ranges.
+/// The headers that the client sets itself. Another value would break the reading of ranges.
 const OWN_HEADERS: [&str; 6] =
     ["range", "if-range", "accept-encoding", "content-length", "transfer-encoding", "connection"];
 
-/// A header for the requests to one origin: a scheme, a host and a port. It never goes to another one, not by way of
-/// a redirect either.
+/// A header for the requests to one origin, which is a scheme, a host and a port. It never goes to another origin,
+/// not even by a redirect.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GivenHeader {
-    /// A URL of the origin; its path and query do not matter.
+    /// A URL of the origin. Its path and query are ignored.
     pub origin: String,
     /// The header's name.
     pub name: String,
-    /// Its value, which may be secret.
+    /// The header's value, which may be secret.
     pub value: String,
 }
 
-/// Shows no value.
+/// Hides the value.
 impl fmt::Debug for GivenHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let origin = Url::parse(&self.origin).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
@@ -34,27 +34,27 @@ impl fmt::Debug for GivenHeader {
 /// A header as users write it: `Name: value`, or `HOST=Name: value` for a certain host.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HeaderLine {
-    /// The origin that the line names, such as `https://host`, if it does.
+    /// The origin in the line, such as `https://host`, if there is one.
     pub origin: Option<String>,
     /// The header's name.
     pub name: String,
-    /// Its value, which may be secret.
+    /// The header's value, which may be secret.
     pub value: String,
 }
 
-/// Shows no value.
+/// Hides the value.
 impl fmt::Debug for HeaderLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HeaderLine").field("origin", &self.origin).field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-/// The headers in a text of lines, as a file that holds secrets out of the command line has them, one a line. Empty
-/// lines and those that begin with `#` are passed over.
+/// The headers in a text, one on each line, as in a file that keeps secrets out of the command line. Empty lines
+/// and lines that begin with `#` are skipped.
 ///
 /// # Errors
-/// [`StoreError::InvalidOption`] for a line that is no header. It names the line's number, and nothing of what the
-/// line says: a secret may be anywhere in a line that is not understood.
+/// [`StoreError::InvalidOption`] for a line that is no header. It states the line's number but none of the line's
+/// text, since a line that is not understood may hold a secret anywhere.
 pub fn parse_header_lines(text: &str) -> Result<Vec<HeaderLine>, StoreError> {
     // Some editors begin files with a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -65,12 +65,12 @@ pub fn parse_header_lines(text: &str) -> Result<Vec<HeaderLine>, StoreError> {
     lines.map(read).collect()
 }
 
-/// The header that a line says: `Name: value`, `HOST=Name: value`, where `HOST` stands for `https://HOST`, or
-/// `ORIGIN=Name: value`, where `ORIGIN` is something like `http://host:8080`. No header's name holds a `=` or a `/`,
-/// so it is always clear which is meant.
+/// Parses a line: `Name: value`, `HOST=Name: value`, where `HOST` stands for `https://HOST`, or `ORIGIN=Name:
+/// value`, where `ORIGIN` is something like `http://host:8080`. The form is always clear, since no header's name
+/// contains a `=` or a `/`.
 ///
 /// # Errors
-/// [`StoreError::InvalidOption`] for what is no header. It repeats the name at most.
+/// [`StoreError::InvalidOption`] if the line is no header. It repeats at most the name.
 pub fn parse_header_line(line: &str) -> Result<HeaderLine, StoreError> {
     let line = parse(line.trim()).map_err(|reason| refused("--header", reason))?;
     check(&line).map_err(|reason| refused(&format!("--header {:?}", line.name), reason))?;
@@ -102,7 +102,7 @@ fn split_origin(line: &str) -> Result<(Option<String>, &str), &'static str> {
         return Ok((None, line));
     }
     let url = if has_scheme { before.to_owned() } else { format!("https://{before}") };
-    let url = Url::parse(&url).map_err(|_| "what stands before the = is neither a host nor an origin")?;
+    let url = Url::parse(&url).map_err(|_| "the text before the = is neither a host nor an origin")?;
     let is_origin = matches!(url.scheme(), "http" | "https")
         && url.has_host()
         && matches!(url.path(), "" | "/")
@@ -111,19 +111,21 @@ fn split_origin(line: &str) -> Result<(Option<String>, &str), &'static str> {
         && url.username().is_empty()
         && url.password().is_none();
     if !is_origin {
-        return Err("what stands before the = is not just a host or an origin, like https://host:8443");
+        return Err("the text before the = is not just a host or an origin, like https://host:8443");
     }
     Ok((Some(url.origin().ascii_serialization()), header))
 }
 
-/// The origin of a URL, such as `https://host:8443`; `None` for what is no URL of `http` or `https`.
+/// The origin of a URL, such as `https://host:8443`. The result is `None` if the text is no URL of `http` or
+/// `https`.
 #[must_use]
 pub fn origin_of(url: &str) -> Option<String> {
     let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     Some(url.origin().ascii_serialization())
 }
 
-/// The headers in the client's terms, by origin. All values are marked as sensitive: a token may be in any of them.
+/// The headers in the client's form, by origin. All values are marked as sensitive, since any of them may be a
+/// token.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Headers(Vec<(String, HeaderMap)>);
 

@@ -1,4 +1,4 @@
-//! What of the HTTP client can be chosen, and its check.
+//! The options of the HTTP client, and their checks.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,32 +13,32 @@ use super::redirect::Redirects;
 use super::trust;
 use crate::{RateLimit, StoreError};
 
-/// What of an [`HttpClient`](crate::HttpClient) can be chosen.
+/// The options of an [`HttpClient`](crate::HttpClient).
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
-    /// Headers that go with every request to their origin.
+    /// The headers that go with every request to their origin.
     pub headers: Vec<GivenHeader>,
-    /// Origins that get their headers by way of redirects too, since the user named them with the headers. Any other
-    /// origin gets its headers only where it is asked at first.
+    /// The origins that also get their headers when a redirect leads to them, since the user named them with the
+    /// headers. Any other origin gets its headers only if it is asked first.
     pub named_origins: Vec<String>,
-    /// Which redirects are followed.
+    /// The redirects that are followed.
     pub redirects: Redirects,
-    /// How long a connection may take to come about, TLS included.
+    /// The time that making a connection may take, TLS included.
     pub connect_timeout: Duration,
-    /// How long nothing at all may arrive: no head of an answer after a request, no byte of a body. The head of an answer
-    /// and the first byte of an object of a store may take longer: four times as long, and once more for each 16 MiB before
-    /// the end of what is asked for, up to 20 times.
+    /// The time for which nothing at all may arrive: no head of an answer after a request, no byte of a body. The
+    /// head of an answer and the first byte of an object in a store may take longer. They get four times as long,
+    /// and once more for each 16 MiB before the end of the wanted bytes, up to 20 times.
     pub stall_timeout: Duration,
-    /// The bytes a second that a body must bring; zero for none. Bodies that are read at the same time share it. Only
-    /// the time that is spent waiting for the network counts.
+    /// The number of bytes a second that a body must bring, or zero for no such limit. Bodies that are read at the
+    /// same time share it. Only the time that is spent waiting for the network counts.
     pub min_rate: u64,
-    /// The time of waiting over which that rate is counted.
+    /// The time of waiting over which that rate is measured.
     pub min_rate_window: Duration,
     /// A PEM file of certificates that are trusted besides those of the system.
     pub ca_file: Option<PathBuf>,
-    /// Whether proxies that the environment names are used.
+    /// Whether the proxies that the environment names are used.
     pub use_proxies: bool,
-    /// What the bodies of answers, all together, must not be faster than.
+    /// The limit of the rate at which the bodies of answers come, all together.
     pub limit: Option<Arc<RateLimit>>,
 }
 
@@ -64,7 +64,7 @@ impl Default for HttpOptions {
     }
 }
 
-/// The settings of connections where the certificates in a PEM file, at least one, are trusted too.
+/// Makes the TLS settings that also trust the certificates in a PEM file. The file must hold at least one.
 pub(super) fn read_trust(path: &Path) -> Result<ClientConfig, StoreError> {
     let refused = |reason: &str| StoreError::InvalidOption {
         option: format!("certificates in {}", path.display()),

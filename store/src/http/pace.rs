@@ -1,4 +1,4 @@
-//! How fast a body comes: the user's upper limit, and the floor below which it is given up.
+//! The pace of a body: the user's upper limit, and the lower limit under which the body is given up.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -13,24 +13,24 @@ use crate::{RateLimit, StoreError};
 
 use super::failure;
 
-/// What the bodies of one client have in common.
+/// The settings and counts that the bodies of one client share.
 #[derive(Debug, Clone)]
 pub(crate) struct Pace {
-    /// How long nothing may come.
+    /// The time for which nothing may come.
     pub(crate) stall_timeout: Duration,
-    /// The bytes a second that the bodies which are open must bring together; zero for no floor.
+    /// The number of bytes a second that all open bodies must bring together, or zero for no lower limit.
     pub(crate) min_rate: u64,
-    /// The time of waiting over which that rate is counted.
+    /// The time of waiting over which that rate is measured.
     pub(crate) window: Duration,
-    /// The limit that all bodies share.
+    /// The upper limit that all bodies share.
     pub(crate) limit: Option<Arc<RateLimit>>,
-    /// How many bodies are open.
+    /// The number of open bodies.
     pub(crate) open: Arc<AtomicU64>,
 }
 
 impl Pace {
-    /// Waits until this many bytes that have come may be handed on. The sender notices by the back-pressure of
-    /// its connection.
+    /// Waits until this many received bytes may be handed on. The sender notices this by the back-pressure of its
+    /// connection.
     pub(super) async fn hold_back(&self, bytes: u64) {
         if let Some(limit) = &self.limit {
             limit.take(bytes).await;
@@ -38,12 +38,12 @@ impl Pace {
     }
 }
 
-/// Why a body is given up.
+/// The reason why a body is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lag {
     /// Nothing came for this long.
     Silent(Duration),
-    /// This is all that came within a window of waiting.
+    /// Only this many bytes came within a window of waiting.
     Slow { bytes: u64, within: Duration },
 }
 
@@ -56,21 +56,21 @@ impl Lag {
     }
 }
 
-/// Watches one body for silence and for the floor. Only time spent waiting for the network counts, so neither a
-/// slow consumer nor the rate limit makes a server look slow.
+/// Watches one body for silence and for the lower limit. Only time spent waiting for the network counts, so neither
+/// a slow consumer nor the rate limit makes a server look slow.
 ///
-/// Each body owes its share of the floor: the rate divided by the number of bodies that are open. A slow link is
-/// not the server's fault, and its few bytes are spread over all connections; a body that is alone owes all of it.
+/// Each body owes its share of the lower limit: the rate divided by the number of open bodies. A slow link is not
+/// the server's fault, and its few bytes are spread over all connections. A body that is alone owes the full rate.
 #[derive(Debug)]
 pub(crate) struct Watch {
     pace: Pace,
     alarm: Pin<Box<Sleep>>,
     waiting: Option<Waiting>,
-    /// How long the first byte may take, as long as it has not come. That time is not held against the floor.
+    /// The time that the first byte may take, until it has come. That time does not count for the lower limit.
     first: Option<Duration>,
-    /// The time that was waited in the present window.
+    /// The time that was spent waiting in the current window.
     waited: Duration,
-    /// The bytes that should have come and those that came in the present window.
+    /// The number of bytes that should have come in the current window, and of those that did.
     owed: f64,
     arrived: u64,
 }
@@ -78,7 +78,7 @@ pub(crate) struct Watch {
 /// A wait that has not ended.
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
-    /// The time up to which it is counted.
+    /// The time up to which the wait has been counted.
     counted_to: Instant,
     silent_at: Instant,
 }
@@ -106,7 +106,7 @@ impl Watch {
         .await
     }
 
-    /// Takes the outcome of polling the body, and turns it into an error when that is pending for too long.
+    /// Takes the outcome of polling the body, and turns it into an error if it is pending for too long.
     pub(crate) fn watch<T>(&mut self, cx: &mut Context<'_>, polled: Poll<T>) -> Poll<Result<T, Lag>> {
         let now = Instant::now();
         if let Poll::Ready(value) = polled {
@@ -151,7 +151,7 @@ impl Watch {
         self.owed += self.pace.min_rate as f64 / sharers as f64 * passed.as_secs_f64();
     }
 
-    /// Begins the next window when this one is over, unless too little came in it.
+    /// Begins the next window when this one is over, unless too few bytes came in it.
     fn close_window(&mut self) -> Option<Lag> {
         if self.waited < self.pace.window {
             return None;
@@ -163,7 +163,8 @@ impl Watch {
         None
     }
 
-    /// Sets the alarm to the silence's end, or to the window's, if that comes first and matters.
+    /// Sets the alarm to the time at which the silence is too long, or to the window's end if that comes first and
+    /// matters.
     fn set_alarm(&mut self, now: Instant) {
         let Some(waiting) = self.waiting else { return };
         let window_at = now + self.pace.window.saturating_sub(self.waited);

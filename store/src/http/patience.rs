@@ -1,38 +1,38 @@
-//! How long the first byte of an object may take.
+//! The time that the first byte of an object may take.
 //!
-//! A cache that keeps whole objects fetches all that is before a range, or all of the object, before it sends the first
-//! byte of it. That is no stall: at 1 MB a second the end of a pack of 64 MiB takes 64 s. So what is waited for grows with
-//! what may have to be fetched first, which the end of the range tells.
+//! A cache that keeps whole objects fetches everything before a range, or the whole object, before it sends the
+//! range's first byte. That is no stall: at 1 MB a second, the end of a pack of 64 MiB takes 64 s. So the wait
+//! grows with the bytes that may have to be fetched first, which the end of the range tells.
 
 use std::time::Duration;
 
 use crate::Span;
 
-/// How many times as long as for anything else the first byte of an object is waited for, whatever its size.
+/// The smallest wait for the first byte of an object, of any size, as a multiple of the usual wait.
 const LEAST: u32 = 4;
-/// How many times at most: a hostile index may tell of packs of any size.
+/// The largest multiple. A limit is needed because a hostile index may describe packs of any size.
 const MOST: u32 = 20;
-/// For each this many bytes before the end of a range, one more time. With the default of 30 s that is 0.5 MB a second
-/// on top of the 120 s that any object gets.
+/// One more multiple is added for each this many bytes before the end of a range. With the default of 30 s, that is
+/// 0.5 MB a second on top of the 120 s that any object gets.
 const STEP_BYTES: u64 = 16 << 20;
-/// An object whose size is not known is taken for one of this size, which few packs exceed.
+/// The size that is assumed for an object of unknown size. Few packs are larger.
 const UNKNOWN_BYTES: u64 = 64 << 20;
 
-/// How long to wait for the first byte of what is asked for. Where somebody else has the object, a host that may be down is
-/// not waited for any longer because the object is large.
+/// The time to wait for the first byte of a span. If another host has the object, a host that may be down is not
+/// given more time because the object is large.
 pub(super) fn of_first_byte(stall_timeout: Duration, span: &Span, is_urgent: bool) -> Duration {
     let before = match span {
         _ if is_urgent => 0,
         Span::Range(range) => range.end,
         Span::Suffix(_) => UNKNOWN_BYTES,
-        // It can be sent as it comes.
+        // The host can send a whole object as it comes.
         Span::Whole => 0,
     };
     let steps = u32::try_from(before / STEP_BYTES).unwrap_or(MOST);
     stall_timeout.saturating_mul(LEAST.saturating_add(steps).min(MOST))
 }
 
-/// What is left of it after this time, in whole milliseconds, which errors tell.
+/// The rest of the wait after this time, in whole milliseconds, since errors state it.
 pub(super) fn left(patience: Duration, spent: Duration) -> Duration {
     let left = patience.saturating_sub(spent);
     left.saturating_sub(Duration::from_nanos(u64::from(left.subsec_nanos() % 1_000_000)))

@@ -1,9 +1,11 @@
-//! Which requests go to a proxy, by the variables that curl reads too.
+//! Decides which requests go to a proxy, by the same variables that curl reads.
 //!
 //! `http_proxy`, `https_proxy` and `all_proxy` name proxies, in small or capital letters: `http://`, `https://`,
-//! `socks5://` (names are resolved here), `socks5h://` (there), `socks4://` and `socks4a://`. `no_proxy` lists hosts that are
-//! reached without. The library reads most of that; what it leaves out of `no_proxy` is added here: `*` for addresses too,
-//! ports, and entries that are parted by blanks.
+//! `socks5://` (names are resolved here), `socks5h://` (names are resolved there), `socks4://` and `socks4a://`.
+//! `no_proxy` lists hosts that are reached directly.
+//!
+//! The library reads most of that. This module adds the parts of `no_proxy` that it leaves out: `*` for addresses
+//! too, ports, and entries that are separated by blanks.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,23 +17,23 @@ use reqwest::{Proxy, Url};
 
 use crate::StoreError;
 
-/// The kinds of proxies that are known.
+/// The kinds of proxies that can be used.
 const KINDS: &str = "http://, https://, socks5://, socks5h://, socks4:// and socks4a://";
 
-/// The proxies of the environment; clones share them.
+/// The proxies of the environment. Clones share them.
 #[derive(Clone)]
 pub(super) struct Proxies(Arc<Known>);
 
 struct Known {
     matcher: Matcher,
-    /// What is reached without, as `no_proxy` says.
+    /// The hosts that are reached directly, as `no_proxy` says.
     exempt: Exempt,
-    /// What stands where a proxy for `http` and for `https` should.
+    /// The unusable values in the place of a proxy for `http` and for `https`.
     http: Option<Unusable>,
     https: Option<Unusable>,
 }
 
-/// What a variable says that is no proxy.
+/// The value of a variable that does not name a usable proxy.
 struct Unusable {
     variable: &'static str,
     shown: String,
@@ -39,16 +41,16 @@ struct Unusable {
 
 /// The entries of `no_proxy`.
 struct Exempt {
-    /// Everything.
+    /// Whether everything is exempt.
     all: bool,
-    /// Hosts, and those below them, with a certain port.
+    /// Hosts with a certain port, which stand for the hosts below them too.
     ports: Vec<(String, u16)>,
-    /// All others: it sends what is not exempt to some proxy.
+    /// All other entries, as a matcher that sends everything that is not exempt to some proxy.
     rest: Matcher,
 }
 
 impl Proxies {
-    /// Those that the environment, or the settings of some systems, name.
+    /// The proxies that the environment names, or the settings of some systems.
     pub(super) fn of_system() -> Self {
         let variable = |name: &str| std::env::var(name).unwrap_or_default();
         Self::new(Matcher::from_system(), variable)
@@ -70,20 +72,20 @@ impl Proxies {
         Self(Arc::new(Known { matcher, exempt: Exempt::parse(&listed), http, https }))
     }
 
-    /// Where a request to this URL goes, if not to its host.
+    /// The proxy to which a request to this URL goes, if it does not go to the host.
     fn intercept(&self, url: &Url) -> Option<Intercept> {
         let uri = url.as_str().parse::<http::Uri>().ok()?;
         if self.0.exempt.has(url, &uri) { None } else { self.0.matcher.intercept(&uri) }
     }
 
-    /// The proxy of a URL as people may see it.
+    /// The proxy of a URL, in a form without secrets.
     pub(super) fn shown(&self, url: &Url) -> Option<String> {
         let intercept = self.intercept(url)?;
         Some(intercept.uri().to_string().trim_end_matches('/').to_owned())
     }
 
-    /// Refuses a URL whose variable names no proxy that can be used: going there without would be against what the user
-    /// said.
+    /// Refuses a URL whose variable does not name a usable proxy. Going there directly would be against the user's
+    /// wish.
     pub(super) fn check(&self, url: &Url) -> Result<(), StoreError> {
         let unusable = if url.scheme() == "http" { &self.0.http } else { &self.0.https };
         let (Some(Unusable { variable, shown }), Ok(uri)) = (unusable, url.as_str().parse()) else { return Ok(()) };
@@ -94,7 +96,7 @@ impl Proxies {
         Err(StoreError::InvalidOption { option: (*variable).to_owned(), reason })
     }
 
-    /// The same for the client.
+    /// The rule by which the client chooses a proxy.
     pub(super) fn rule(&self) -> Proxy {
         let proxies = self.clone();
         Proxy::custom(move |url| proxies.intercept(url).and_then(|intercept| with_credentials(&intercept)))
@@ -118,7 +120,7 @@ impl Exempt {
                 (entry, None) => rest.push(bare(entry).to_owned()),
             }
         }
-        // Any proxy will do: only whether there is one is asked.
+        // Any proxy will do, since the only question is whether there is one.
         let rest = Matcher::builder().all("http://proxy.invalid").no(rest.join(",")).build();
         Self { all, ports, rest }
     }
@@ -133,25 +135,25 @@ impl Exempt {
     }
 }
 
-/// `host:8080`, `[::1]:8080`; an address of IPv6 without brackets has no port.
+/// Splits `host:8080` or `[::1]:8080`. An IPv6 address without brackets has no port.
 fn with_port(entry: &str) -> Option<(&str, u16)> {
     let (host, port) = entry.rsplit_once(':')?;
     let is_whole = host.ends_with(']') || !host.contains(':');
     Some((host, port.parse().ok()?)).filter(|_| is_whole)
 }
 
-/// A host without brackets, or the dots around it that some write.
+/// A host without brackets, and without the dots that some write around it.
 fn bare(host: &str) -> &str {
     host.trim_matches(['[', ']', '.'])
 }
 
-/// Whether a variable's value is not taken for a proxy.
+/// Whether a variable's value does not name a usable proxy.
 fn is_unusable(value: &str) -> bool {
     let matcher = Matcher::builder().all(value).build();
     matcher.intercept(&http::Uri::from_static("http://host.invalid/")).is_none()
 }
 
-/// The URL of a proxy with the credentials that its variable has.
+/// The URL of a proxy, with the credentials from its variable.
 fn with_credentials(intercept: &Intercept) -> Option<Url> {
     let mut url = Url::parse(&intercept.uri().to_string()).ok()?;
     let basic = intercept.basic_auth().and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));

@@ -1,15 +1,15 @@
-//! How near to this machine an address is, which decides who may send readers there.
+//! Tells how near to this machine an address is. That decides which servers may redirect readers there.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// How near to this machine an address is; the later, the nearer.
+/// The nearness of an address to this machine. Later variants are nearer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reach {
     /// An address of the internet.
     Public,
     /// An address of a private network (RFC 1918, RFC 4193, RFC 6598), or one that is reserved.
     Private,
-    /// An address on the same link, where clouds have their metadata service; and groups of hosts.
+    /// An address on the same link, where clouds have their metadata service, or an address of a group of hosts.
     Link,
     /// This machine itself.
     Machine,
@@ -38,7 +38,8 @@ fn of_v4(address: Ipv4Addr) -> Reach {
     match address.octets() {
         [0 | 127, ..] => Reach::Machine,
         [169, 254, ..] | [224..=239, ..] | [255, 255, 255, 255] => Reach::Link,
-        // Carriers' own (RFC 6598), protocol assignments, benchmarks (RFC 2544), reserved.
+        // These are carriers' networks (RFC 6598), protocol assignments, benchmarks (RFC 2544) and reserved
+        // addresses.
         [100, 64..=127, ..] | [192, 0, 0, _] | [198, 18 | 19, ..] | [240..=255, ..] => Reach::Private,
         _ if address.is_private() => Reach::Private,
         _ => Reach::Public,
@@ -49,22 +50,22 @@ fn of_v6(address: Ipv6Addr) -> Reach {
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => Reach::Machine,
         [0xfe80..=0xfebf, ..] | [0xff00..=0xffff, ..] => Reach::Link,
-        // Unique local, site-local, a translator's own prefix (RFC 8215), Teredo.
+        // These are unique local and site-local addresses, a translator's own prefix (RFC 8215), and Teredo.
         [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] | [0x64, 0xff9b, 1, ..] | [0x2001, 0, ..] => Reach::Private,
         _ => Reach::Public,
     }
 }
 
-/// The IPv4 address that packets to an IPv6 address are translated or tunnelled to.
+/// The IPv4 address to which packets for an IPv6 address are translated or tunnelled.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let v4 = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        // Compatible, mapped, translated (RFC 4291, RFC 2765, RFC 6052).
+        // These are compatible, mapped and translated addresses (RFC 4291, RFC 2765, RFC 6052).
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        // 6to4 (RFC 3056).
+        // These are addresses of 6to4 (RFC 3056).
         | [0x2002, high, low, ..] => Some(v4(high, low)),
         _ => None,
     }

@@ -1,9 +1,11 @@
-//! Where a server may send readers.
+//! Decides where a server may send readers.
 //!
-//! A redirect makes this machine ask an address that the server chose, maybe one that the server cannot reach itself:
-//! a service on this machine, a router, a cloud's metadata. So a redirect never leads nearer to this machine than
-//! where it comes from. Names are judged by the addresses that they resolve to when the connection is made, since a
-//! name that was looked up before may resolve to something else by then.
+//! A redirect makes this machine ask an address that the server chose. It may be one that the server cannot reach
+//! itself: a service on this machine, a router, a cloud's metadata. So a redirect never leads nearer to this
+//! machine than the server that sends it.
+//!
+//! Names are judged by the addresses to which they resolve when the connection is made. A name that was looked up
+//! earlier may resolve to something else by then.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -21,37 +23,37 @@ use super::reach::Reach;
 use super::resolve::Nearer;
 use crate::StoreError;
 
-/// Which redirects are followed. None ever leads from https to http.
+/// The redirects that are followed. None ever leads from https to http.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Redirects {
-    /// None.
+    /// No redirects.
     None,
-    /// Those to the same scheme, host and port.
+    /// Redirects to the same scheme, host and port.
     SameOrigin,
-    /// Those to the same host, by https instead of http too; to https at a public address; and to an address that is
-    /// no nearer to this machine than that of the server that redirects: a private network's may send readers to
-    /// private addresses, only one on this machine to this machine.
+    /// Redirects to the same host, also from http to https; to https at a public address; and to an address that is
+    /// no nearer to this machine than the server that redirects. So a server in a private network may send readers
+    /// to private addresses, but only a server on this machine may send them to this machine.
     #[default]
     Safe,
-    /// All.
+    /// All redirects.
     Any,
 }
 
-/// How the next request is made.
+/// The way in which the next request is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     /// By the client that reaches all addresses.
     Free,
-    /// By one that reaches some.
+    /// By a client that reaches only some.
     Guarded(Guard),
 }
 
-/// The addresses that a redirect may lead to.
+/// The addresses to which a redirect may lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Guard {
-    /// Whether those of the internet are among them: with https.
+    /// Whether addresses of the internet are among them, which requires https.
     public: bool,
-    /// Those that are not public are as near as this at most.
+    /// The nearest of the addresses that are not public.
     nearest: Reach,
 }
 
@@ -60,7 +62,8 @@ impl Guard {
         if reach == Reach::Public { self.public } else { reach <= self.nearest }
     }
 
-    /// The addresses that may be connected to, or the nearest of those that may not where there are no others.
+    /// The addresses to which a connection may be made. If there are none, the error names the nearest of the
+    /// others.
     fn filter(self, found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Beyond> {
         let (good, bad): (Vec<_>, Vec<_>) = found.partition(|address| self.admits(Reach::of(address.ip())));
         match bad.iter().map(|address| Reach::of(address.ip())).max() {
@@ -70,7 +73,7 @@ impl Guard {
     }
 }
 
-/// A name resolves only to addresses that are not admitted, such as this one.
+/// The error for a name that resolves only to addresses that are not admitted, such as one of this reach.
 #[derive(Debug, Clone, Copy)]
 struct Beyond(Reach);
 
@@ -83,7 +86,7 @@ impl fmt::Display for Beyond {
 impl Error for Beyond {}
 
 impl Reach {
-    /// Why an address of this reach is not gone to.
+    /// The reason why an address of this reach is not used.
     fn reason(self) -> String {
         match self {
             Self::Public => "a public address, without https; --redirects any allows it".to_owned(),
@@ -105,10 +108,10 @@ impl Resolve for GuardedResolver {
     }
 }
 
-/// Decides about redirects, and has the clients that follow them.
+/// Decides about redirects, and keeps the clients that follow them.
 pub(super) struct Guide {
     policy: Redirects,
-    /// Which requests go to a proxy, which then resolves names itself.
+    /// The proxies, which resolve names themselves.
     proxies: Option<Proxies>,
     build: Box<dyn Fn(Arc<dyn Resolve>) -> reqwest::Result<Client> + Send + Sync>,
     guarded: Mutex<BTreeMap<Guard, Client>>,
@@ -121,7 +124,7 @@ impl fmt::Debug for Guide {
 }
 
 impl Guide {
-    /// `build` makes a client that uses this resolver and no proxy.
+    /// Makes a guide. `build` makes a client that uses this resolver and no proxy.
     pub(super) fn new(
         policy: Redirects,
         proxies: Option<Proxies>,
@@ -130,7 +133,7 @@ impl Guide {
         Self { policy, proxies, build: Box::new(build), guarded: Mutex::default() }
     }
 
-    /// How to follow the redirect in `response`, the answer of `from` that was had by `way`.
+    /// The way to follow the redirect in `response`, the answer from `from` that came by `way`.
     pub(super) fn way(
         &self,
         response: &Response,
@@ -164,7 +167,7 @@ impl Guide {
         }
     }
 
-    /// The client that goes this way, `free` if it may go anywhere.
+    /// The client for this way. If the way is free, that is `free`.
     pub(super) fn client(&self, way: Way, free: &Client, object: &str) -> Result<Client, StoreError> {
         let Way::Guarded(guard) = way else { return Ok(free.clone()) };
         let mut guarded = self.guarded.lock().unwrap_or_else(PoisonError::into_inner);
@@ -177,7 +180,7 @@ impl Guide {
         Ok(client)
     }
 
-    /// The reach of the server that answered. Behind a proxy it is not known, so it counts as far away.
+    /// The reach of the server that answered. Behind a proxy it is unknown, so the server counts as far away.
     fn reach_of(&self, response: &Response, url: &Url) -> Reach {
         let address = if self.is_proxied(url) { literal(url) } else { response.remote_addr().map(|at| at.ip()) };
         address.map_or(Reach::Public, Reach::of)
@@ -187,9 +190,9 @@ impl Guide {
         self.proxies.as_ref().is_some_and(|proxies| proxies.shown(url).is_some())
     }
 
-    /// The proxy that a request goes through, as people may see it.
+    /// The proxy through which a request goes, in a form without secrets.
     pub(super) fn proxy_of(&self, url: &Url, way: Way) -> Option<String> {
-        // Guarded requests use none.
+        // Guarded requests use no proxy.
         self.proxies.as_ref().filter(|_| way == Way::Free)?.shown(url)
     }
 
@@ -200,7 +203,7 @@ impl Guide {
 }
 
 fn literal(url: &Url) -> Option<IpAddr> {
-    // Addresses in other notations were turned into this one when the URL was parsed.
+    // The URL's parser has turned addresses in other notations into this one.
     url.host_str()?.trim_matches(['[', ']']).parse().ok()
 }
 
@@ -209,7 +212,7 @@ fn refusal(object: &str, to: &Url, reason: &str) -> StoreError {
     StoreError::Redirected { object: object.to_owned(), to, reason: reason.to_owned() }
 }
 
-/// The error of a request to `url`, which may be where a redirect leads, and goes through this proxy.
+/// The error of a request to `url`, which may be the target of a redirect. The request goes through this proxy.
 pub(super) fn failed(object: &str, url: &Url, error: &reqwest::Error, proxy: Option<&str>) -> StoreError {
     if let Some(beyond) = failure::causes(error).find_map(|cause| cause.downcast_ref::<Beyond>()) {
         return refusal(object, url, &beyond.to_string());
@@ -220,7 +223,7 @@ pub(super) fn failed(object: &str, url: &Url, error: &reqwest::Error, proxy: Opt
     }
 }
 
-/// Where a redirect leads, or `None` if the answer is none.
+/// The target of a redirect, or `None` if the answer is no redirect.
 pub(super) fn target(response: &Response, from: &Url, object: &str) -> Result<Option<Url>, StoreError> {
     let redirects = matches!(
         response.status(),
@@ -239,7 +242,7 @@ pub(super) fn target(response: &Response, from: &Url, object: &str) -> Result<Op
         transient: false,
     };
     let target = location.to_str().ok().and_then(|location| from.join(location).ok());
-    let mut target = target.ok_or_else(|| refused("to something that is no URL"))?;
+    let mut target = target.ok_or_else(|| refused("to something that is not a URL"))?;
     match (from.scheme(), target.scheme()) {
         ("https", "http") => return Err(refusal(object, &target, "from https to http, which is not followed")),
         (_, "http" | "https") => {}
@@ -272,7 +275,7 @@ mod tests {
             }
         }
         let far = Guard { public: true, nearest: Reach::Public };
-        // What a name resolves to beside good addresses is dropped.
+        // Other addresses of a name that also has good ones are dropped.
         assert_eq!(far.filter(addresses(&["127.0.0.1", "1.1.1.1"]).into_iter()).unwrap(), addresses(&["1.1.1.1"]));
         assert_eq!(far.filter(addresses(&["10.0.0.1", "127.0.0.1"]).into_iter()).unwrap_err().0, Reach::Machine);
         assert_eq!(far.filter(std::iter::empty()).unwrap(), []);

@@ -1,7 +1,7 @@
-//! What buckets say in the body of a refusal, where it tells more than the status does.
+//! Reads the reason that a bucket gives in the body of a refusal, if it says more than the status.
 //!
-//! 403 is what a bucket answers for an absent object that its reader may not list, so it counts as "not found".
-//! But when the body says that a signed URL has expired, "not found" would send people looking for the object.
+//! A bucket answers 403 for an absent object if its reader may not list the bucket, so 403 counts as "not found".
+//! But if the body says that a signed URL has expired, "not found" would send people looking for the object.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use super::body::Body;
 use super::pace::Pace;
 use crate::{Meter, StoreError};
 
-/// Refusals are a few hundred bytes.
+/// The largest body that is read. Refusals have a few hundred bytes.
 const MAX_BODY_BYTES: u64 = 4096;
-/// How long the body is waited for: the status alone will do.
+/// The time that the body may take. The status alone is enough.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Codes of S3, CloudFront, Google Cloud Storage and Azure that are about the request's signature, token or
+/// The codes of S3, CloudFront, Google Cloud Storage and Azure that concern the request's signature, token or
 /// account. None of them is answered for an absent object.
 const CREDENTIAL_CODES: [&str; 17] = [
     "AccountIsDisabled",
@@ -40,10 +40,11 @@ const CREDENTIAL_CODES: [&str; 17] = [
     "TokenRefreshRequired",
 ];
 
-/// Codes of S3 and of Azure for an object that has to be restored first: by its class, or by a tier of intelligent tiering.
+/// The codes of S3 and of Azure for an object that must be restored first, because of its class or of a tier of
+/// intelligent tiering.
 const ARCHIVED_CODES: [&str; 3] = ["InvalidObjectState", "BlobArchived", "BlobBeingRehydrated"];
 
-/// `error`, which the head of `response` made, or a more telling one.
+/// Replaces `error`, which comes from the head of `response`, by one that says more, if the body does.
 pub(super) async fn explain(error: StoreError, response: Response, meter: &Arc<Meter>, pace: Pace) -> StoreError {
     let (StoreError::NotFound { object, .. } | StoreError::Denied { object, .. } | StoreError::Status { object, .. }) =
         &error
@@ -52,13 +53,14 @@ pub(super) async fn explain(error: StoreError, response: Response, meter: &Arc<M
     };
     let status = response.status().as_u16();
     let is_telling = matches!(status, 400 | 401 | 403 | 409) && is_xml(&response);
-    // A short body is read in any case: the connection stays good for the next request, and what came is counted.
+    // A short body is read in any case. The connection then stays good for the next request, and the bytes are
+    // counted.
     let is_short = response.content_length().is_some_and(|bytes| bytes <= MAX_BODY_BYTES);
     if !is_telling && !is_short {
         return error;
     }
     let body = Body::new(response, object.clone(), Arc::clone(meter), pace).whole(MAX_BODY_BYTES);
-    // A body that does not come, or is too long, tells nothing.
+    // A body that does not come, or that is too long, says nothing.
     let Ok(Ok(body)) = tokio::time::timeout(PATIENCE, body).await else { return error };
     if !is_telling {
         return error;
@@ -79,8 +81,8 @@ fn is_xml(response: &Response) -> bool {
     matches!(kind.as_str(), "application/xml" | "text/xml")
 }
 
-/// What the credentials lack, if the body says so. Only words known here are repeated: some bodies hold the text
-/// that was to be signed.
+/// The fault of the credentials, if the body names it. Only known words are repeated, since some bodies hold the
+/// text that was signed.
 fn reason(body: &str) -> Option<String> {
     let code = element(body, "Code")?;
     let expired = || element(body, "Message").is_some_and(|message| message.to_ascii_lowercase().contains("expired"));
@@ -90,7 +92,7 @@ fn reason(body: &str) -> Option<String> {
     CREDENTIAL_CODES.contains(&code).then(|| code.to_owned())
 }
 
-/// The text of the first element of this name, which has no attributes.
+/// The text of the first element of this name, which must have no attributes.
 fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(text, _)| text.trim())

@@ -1,7 +1,7 @@
-//! Names that lead somewhere else than they did before.
+//! Guards against names that lead somewhere else than they did before.
 //!
-//! Who controls a name can have it resolve to a public address when the index is fetched, and to `127.0.0.1` when the
-//! packs are: this machine would then ask itself, without any redirect.
+//! Whoever controls a name can let it resolve to a public address when the index is fetched, and to `127.0.0.1`
+//! when the packs are. This machine would then ask itself, without any redirect.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -14,11 +14,12 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::reach::Reach;
 
-/// Resolves names, each to no nearer addresses than the farthest that it had when it was first looked up.
+/// Resolves names. A name never resolves to nearer addresses than the farthest one that it had at its first
+/// look-up.
 #[derive(Default)]
 pub(super) struct SteadyResolver(Arc<Mutex<BTreeMap<String, Reach>>>);
 
-/// A name leads nearer to this machine than before.
+/// The error for a name that leads nearer to this machine than before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Nearer(Reach);
 

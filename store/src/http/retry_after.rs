@@ -1,10 +1,10 @@
-//! `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date.
+//! The `Retry-After` header (RFC 9110, section 10.2.3), which holds seconds or a date.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// How long to wait from now on; `None` if the value is neither form.
+/// The time to wait from now on. The result is `None` if the value has neither form.
 pub(crate) fn parse(value: &str) -> Option<Duration> {
     parse_at(value, SystemTime::now())
 }
@@ -14,11 +14,11 @@ fn parse_at(value: &str, now: SystemTime) -> Option<Duration> {
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
         return value.parse().ok().map(Duration::from_secs);
     }
-    // A date that has passed asks for no wait.
+    // A date in the past asks for no wait.
     Some(parse_date(value)?.duration_since(now).unwrap_or_default())
 }
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT`: the one form that senders may write (RFC 9110, section 5.6.7).
+/// Parses `Sun, 06 Nov 1994 08:49:37 GMT`, the only form that senders may write (RFC 9110, section 5.6.7).
 fn parse_date(text: &str) -> Option<SystemTime> {
     let mut words = text.split_ascii_whitespace();
     let (_weekday, day, month, year, time, zone) =
@@ -36,12 +36,12 @@ fn number(text: &str) -> Option<u64> {
     text.parse().ok()
 }
 
-/// Days of the Gregorian calendar since 1 January 1970, for the years 1970 to 9999.
+/// The number of days in the Gregorian calendar since 1 January 1970, for the years 1970 to 9999.
 fn days_since_epoch(year: u64, month: u64, day: u64) -> Option<u64> {
     if !(1970..=9999).contains(&year) || !(1..=31).contains(&day) {
         return None;
     }
-    // The year begins in March, so that the leap day is its last.
+    // The year is taken to begin in March, so that the leap day is its last day.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leap_days = year / 4 - year / 100 + year / 400;
     Some(year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - 719_468)

@@ -1,14 +1,14 @@
-//! Reading an object again that may still be what it was.
+//! Reads an object again that may not have changed.
 //!
-//! Most hosts make an `ETag` of a file's size and of its time of modification: nginx, Apache, Caddy, h2o, BusyBox. Two
-//! states of a file often have both in common. Indexes of two releases mostly have the same size, and `rsync -t`, archives
-//! and reproducible builds decide about times. Such a tag says that a file changed, but never that it did not; the same
-//! goes for `Last-Modified`, so `If-Modified-Since` is never sent.
+//! Most hosts make an `ETag` from a file's size and its time of modification: nginx, Apache, Caddy, h2o, BusyBox.
+//! Two states of a file often share both. Indexes of two releases mostly have the same size, and `rsync -t`,
+//! archives and reproducible builds set times. Such a tag can show that a file changed, but never that it did not.
+//! The same holds for `Last-Modified`, so `If-Modified-Since` is never sent.
 //!
-//! So a tag is believed only if it proves to be a hash of the bytes that were read, as those of S3 are. For any other host,
-//! with a tag or without, the end of the object is asked for, which follows from all of it (an index ends with its hash).
-//! Where the end is the same, the object is; the answer has 32 bytes. `If-Range` makes hosts that see the change send all
-//! of the object at once.
+//! So a tag is believed only if it proves to be a hash of the bytes that were read, as the tags of S3 are. Any
+//! other host, with a tag or without, is asked for the end of the object, which depends on all of it: an index ends
+//! with its hash. If the end is the same, then so is the object, and the answer has only 32 bytes. `If-Range` makes
+//! a host that sees the change send the whole object at once.
 
 use std::sync::Arc;
 
@@ -25,21 +25,21 @@ use super::route::Route;
 use crate::shown::without_secrets;
 use crate::{Meter, Span, StoreError};
 
-/// The fewest hexadecimal digits of a hash that prove anything: 64 bits.
+/// The smallest number of hexadecimal digits of a hash that prove anything: 64 bits.
 const LEAST_HASH_DIGITS: usize = 16;
 
-/// What a conditional request brought.
+/// The outcome of a conditional request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fetched {
-    /// The object is still what it was.
+    /// The object has not changed.
     Same,
-    /// The object.
+    /// The object was sent.
     Body {
-        /// All of it.
+        /// All bytes of the object.
         bytes: Bytes,
-        /// Its `ETag`.
+        /// The object's `ETag`.
         version: Option<String>,
-        /// How the host compressed it on the way, if it did, though plain bytes were asked for.
+        /// The compression that the host applied on the way, if any, although plain bytes were asked for.
         packing: Option<Packing>,
     },
 }
@@ -47,11 +47,11 @@ pub enum Fetched {
 /// An object as it was read before.
 #[derive(Debug, Clone, Copy)]
 pub struct KnownObject<'a> {
-    /// Its `ETag` then; empty if it had none.
+    /// The object's `ETag` at that time. It is empty if there was none.
     pub version: &'a str,
-    /// All of it.
+    /// All bytes of the object.
     pub bytes: &'a [u8],
-    /// How many bytes at its end follow from all of it, such as a hash.
+    /// The number of bytes at its end that depend on all of it, such as a hash.
     pub proof_bytes: u64,
 }
 
@@ -63,7 +63,7 @@ impl KnownObject<'_> {
         Some(Span::Range(start..all))
     }
 
-    /// What is asked for instead of all of the object.
+    /// The condition of the request that takes the place of one for the whole object.
     fn condition(&self) -> Condition {
         if is_hash_of(self.version, self.bytes) {
             return Condition::Unless(self.version.to_owned());
@@ -76,13 +76,13 @@ impl KnownObject<'_> {
     }
 }
 
-/// What a request depends on.
+/// The condition of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Condition {
     Nothing,
-    /// All of the object, unless it has this tag.
+    /// Asks for the whole object, unless it has this tag.
     Unless(String),
-    /// This end of the object, or all of it where it has another tag.
+    /// Asks for this end of the object, or for all of it if it has another tag.
     End {
         end: Span,
         tag: Option<String>,
@@ -103,11 +103,12 @@ impl Condition {
 }
 
 impl HttpClient {
-    /// Reads all that is at `url`, if it is no more than `max_bytes`, and unless it still is what was read with the version
-    /// `known`, which the host is believed. Nothing is retried; see [`RetryPolicy::run`](crate::RetryPolicy::run).
+    /// Reads all bytes at `url`, if there are at most `max_bytes`. If `known` is given, and the host says that the
+    /// object still has that version, it is believed. Nothing is retried; see
+    /// [`RetryPolicy::run`](crate::RetryPolicy::run).
     ///
     /// # Errors
-    /// [`StoreError::TooLarge`], without a byte of the body read if the server tells its size; and those of
+    /// [`StoreError::TooLarge`], without a byte of the body read if the server states its size, and the errors of
     /// [`ReadStore::get`](crate::ReadStore::get).
     pub async fn get_url(
         &self,
@@ -125,11 +126,11 @@ impl HttpClient {
         self.take(response, (&asked, &found), max_bytes, meter).await
     }
 
-    /// Reads all that is at `url`, if it is no more than `max_bytes`, and unless it still is what is known. Returns with it
-    /// where the answer came from, if redirects led there.
+    /// Reads all bytes at `url`, if there are at most `max_bytes`, and unless the object still is the known one.
+    /// The route of the answer is returned too, if redirects led elsewhere.
     ///
     /// # Errors
-    /// Those of [`HttpClient::get_url`].
+    /// The same as those of [`HttpClient::get_url`].
     pub async fn fetch_url(
         &self,
         url: &str,
@@ -180,7 +181,8 @@ impl HttpClient {
         let object = without_secrets(&asked.url);
         let all = known.bytes.len() as u64;
         let Ok(Framing::Part(part)) = answer::framing(&response, end, &object) else { return Ok(false) };
-        // A host may leave the size open: bytes at this place that are the hash of those before are proof enough.
+        // A host may leave the size open. If the bytes at this place are the hash of those before them, that is
+        // proof enough.
         if part.object_bytes.is_some_and(|found| found != all) {
             return Ok(false);
         }
@@ -188,7 +190,7 @@ impl HttpClient {
         Ok(known.bytes.ends_with(&body) && body.len() as u64 == known.proof_bytes)
     }
 
-    /// The body of an answer that brings all of an object.
+    /// Takes the body of an answer that brings the whole object.
     async fn take(
         &self,
         response: Response,
@@ -215,12 +217,13 @@ impl HttpClient {
     }
 }
 
-/// The route of an answer, if it came from elsewhere than what was asked.
+/// The route of an answer, if it came from another URL than the one that was asked.
 fn elsewhere(asked: &Route, found: Route) -> Option<Route> {
     (found.url != asked.url).then_some(found)
 }
 
-/// Whether a tag is the MD5 of these bytes, as at S3 and its like, or their BLAKE3, or the beginning of either.
+/// Whether a tag is the MD5 of these bytes, as at S3 and similar hosts, or their BLAKE3, or the beginning of
+/// either.
 fn is_hash_of(tag: &str, bytes: &[u8]) -> bool {
     let opaque = tag.strip_prefix("W/").unwrap_or(tag);
     let Some(digits) = opaque.strip_prefix('"').and_then(|opaque| opaque.strip_suffix('"')) else { return false };
@@ -251,7 +254,8 @@ mod tests {
         ] {
             assert!(is_hash_of(tag, bytes), "{tag}");
         }
-        // nginx, Apache, Caddy, a tag of Starlette (MD5 of time and size), one in parts of S3, too few digits, no tag.
+        // The tags are from nginx, Apache, Caddy, Starlette (MD5 of time and size), and a multipart object of S3.
+        // Then come too few digits, and texts that are no tags.
         for tag in [
             "\"5f3c2a10-5\"",
             "\"5-62f3a2b1c4d5e\"",

@@ -1,4 +1,4 @@
-//! How a URL was come to: what is asked beside it is asked in the same way.
+//! The route by which a URL was reached. Other URLs beside it are requested by the same route.
 
 use std::fmt;
 
@@ -9,18 +9,18 @@ use super::redirect::Way;
 use crate::StoreError;
 use crate::shown::without_secrets;
 
-/// A URL that an answer came from. What a redirect may not reach, its neighbours may not either, and headers that the
-/// redirect left behind stay behind.
+/// A URL from which an answer came, and the way there. A URL beside it is under the same guard as the redirect was,
+/// and headers that the redirect left behind stay behind.
 #[derive(Clone)]
 pub struct Route {
     pub(super) url: Url,
     pub(super) way: Way,
-    /// Whether the user's headers for its origin go with requests.
+    /// Whether requests carry the user's headers for the URL's origin.
     pub(super) has_headers: bool,
 }
 
 impl Route {
-    /// A URL that the user named.
+    /// The route to a URL that the user named.
     pub(super) fn direct(url: Url) -> Self {
         Self { url, way: Way::Free, has_headers: true }
     }
@@ -34,7 +34,7 @@ impl Route {
     /// The same route to another URL of this origin.
     ///
     /// # Errors
-    /// [`StoreError::Location`] if `url` is none, or of another origin.
+    /// [`StoreError::Location`] if `url` is no URL, or is of another origin.
     pub fn beside(&self, url: &str) -> Result<Self, StoreError> {
         let parsed = parse_url(url)?;
         if parsed.origin() != self.url.origin() {
@@ -45,7 +45,7 @@ impl Route {
     }
 }
 
-/// Shows no query and no password.
+/// Shows neither query nor password.
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Route")

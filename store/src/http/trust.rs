@@ -1,10 +1,12 @@
-//! Servers whose certificate is the very one that the user named.
+//! Accepts a server whose certificate is the very one that the user named.
 //!
-//! `openssl req -x509` and most guides to self-signed certificates make one that calls itself an authority and give it to
-//! the server. As an authority it vouches for other certificates only, so rustls refuses it in the server's own hands. A
-//! user who gives that certificate with `--ca-file` has said which server is meant, more exactly than any chain could. So it
-//! is accepted, byte for byte, if nothing else is wrong with it: its dates and its names are checked as always, and the
-//! server still proves that it has the key.
+//! `openssl req -x509` and most guides to self-signed certificates make a certificate that calls itself an
+//! authority, and give it to the server. An authority only vouches for other certificates, so rustls refuses it as
+//! a server's own.
+//!
+//! A user who gives that certificate with `--ca-file` has said which server is meant, more exactly than any chain
+//! could. So it is accepted, byte for byte, if nothing else is wrong with it. Its dates and names are checked as
+//! always, and the server still proves that it has the key.
 
 use std::sync::Arc;
 
@@ -16,11 +18,12 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
-/// The word of the library for the certificate of an authority that a server shows as its own. Dates were found good by
-/// then.
+/// The library's word for a server that shows the certificate of an authority as its own. By then it has found the
+/// dates good.
 const IS_AN_AUTHORITY: &str = "CaUsedAsEndEntity";
 
-/// The settings of connections to servers that the system or these certificates vouch for, or that show one of them.
+/// The settings for connections to servers for which the system or these certificates vouch, or that show one of
+/// these.
 pub(super) fn config(certificates: &[CertificateDer<'static>]) -> Result<ClientConfig, Error> {
     let provider = CryptoProvider::get_default().cloned();
     let provider = provider.unwrap_or_else(|| Arc::new(ring::default_provider()));
@@ -38,7 +41,7 @@ pub(super) fn config(certificates: &[CertificateDer<'static>]) -> Result<ClientC
 #[derive(Debug)]
 struct NamedVerifier {
     chains: Verifier,
-    /// Those that the user named.
+    /// The certificates that the user named.
     named: Vec<CertificateDer<'static>>,
 }
 
@@ -84,8 +87,9 @@ impl ServerCertVerifier for NamedVerifier {
     }
 }
 
-/// Whether what is wrong with a certificate is that it is one of an authority.
+/// Whether the only fault of a certificate is that it is an authority's.
 pub(super) fn is_authority(problem: &CertificateError) -> bool {
-    // By its word: naming the type of the library below would bind this crate to one version of it.
+    // The fault is recognised by its word, since naming the library's type would bind this crate to one version of
+    // it.
     matches!(problem, CertificateError::Other(other) if format!("{other:?}").contains(IS_AN_AUTHORITY))
 }

@@ -1,7 +1,7 @@
-//! Objects of hosts that give no ranges: each is read once, front to back, into a file without a name, and all that is
-//! wanted of it comes from there.
+//! Objects of hosts that do not support ranges. Each is read once, front to back, into a file without a name, and
+//! all wanted bytes come from there.
 //!
-//! A pack's end is asked for first, so without the file each range would cost all of the pack before it.
+//! A pack's end is asked for first. So without the file, each range would cost all of the pack before it.
 
 mod object;
 
@@ -21,17 +21,17 @@ use crate::{Meter, StoreError};
 
 pub(super) use object::{Expected, WholeObject};
 
-/// No file becomes larger than this: no pack and no patch comes near it.
+/// The largest size of a file. No pack and no patch comes near it.
 const MAX_FILE_BYTES: u64 = 4 << 30;
 
-/// The objects that were asked for in parts and came whole; shared by the stores of a run.
+/// The objects that were asked for in parts but came whole. The stores of a run share them.
 ///
-/// A file takes room on the disk, so room is looked for. Where there is none, files that nobody reads go; where that is
-/// not enough, the object is read for each range again.
+/// A file takes room on the disk, so the free room is checked first. If there is too little, files that nobody
+/// reads are removed. If that is not enough, the object is read again for each range.
 pub struct WholeObjects {
     room: Mutex<Room>,
     known: Mutex<Known>,
-    /// Held while an object of a host without ranges is asked for, so that no two readers ask for the same one.
+    /// Held while an object of a host without ranges is requested, so that no two readers request the same one.
     asking: AsyncMutex<()>,
     clock: AtomicU64,
 }
@@ -40,24 +40,24 @@ pub struct WholeObjects {
 pub(super) struct Offer {
     pub(super) response: Response,
     pub(super) expected: Expected,
-    /// How far the object is wanted.
+    /// The offset up to which the object is wanted.
     pub(super) wanted_bytes: u64,
     /// Whether others may read it too.
     pub(super) is_shared: bool,
 }
 
-/// Where the files lie.
+/// The folder in which the files lie.
 struct Room {
     folder: PathBuf,
-    /// Bytes that others will write there.
+    /// The number of bytes that others will write there.
     reserved_bytes: u64,
 }
 
 #[derive(Default)]
 struct Known {
-    /// By URL; with the time of the last use.
+    /// The objects by URL, each with the time of its last use.
     objects: BTreeMap<String, (Arc<WholeObject>, u64)>,
-    /// Origins that sent a whole object for a range.
+    /// The origins that sent a whole object for a range.
     hosts: BTreeSet<String>,
     notices: Vec<String>,
 }
@@ -69,7 +69,7 @@ impl fmt::Debug for WholeObjects {
 }
 
 impl WholeObjects {
-    /// No object yet; files lie in `folder`.
+    /// Begins with no object. Files will lie in `folder`.
     #[must_use]
     pub fn new(folder: PathBuf) -> Self {
         Self {
@@ -80,12 +80,12 @@ impl WholeObjects {
         }
     }
 
-    /// Files lie in `folder` from now on, on whose disk others will write `reserved_bytes`.
+    /// Puts files into `folder` from now on. Others will write `reserved_bytes` to its disk.
     pub fn lie_in(&self, folder: &Path, reserved_bytes: u64) {
         *self.lock_room() = Room { folder: folder.to_owned(), reserved_bytes };
     }
 
-    /// What users should know of hosts, one line each. Each line is told once.
+    /// The facts that users should know about hosts, one line each. Each line is given once.
     #[must_use]
     pub fn take_notices(&self) -> Vec<String> {
         std::mem::take(&mut self.lock().notices)
@@ -99,7 +99,7 @@ impl WholeObjects {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An object that was, or is being, read whole. One whose body broke off is forgotten.
+    /// An object that was read whole, or is being read. If its body broke off, it is forgotten.
     pub(super) fn get(&self, url: &Url) -> Option<Arc<WholeObject>> {
         let mut known = self.lock();
         let (object, used) = known.objects.get_mut(url.as_str())?;
@@ -111,7 +111,7 @@ impl WholeObjects {
         Some(Arc::clone(object))
     }
 
-    /// The right to ask a host that is known to give no ranges; others are asked by all at once.
+    /// The right to ask a host that is known not to support ranges. All other hosts may be asked by many at once.
     pub(super) async fn turn(&self, url: &Url) -> Option<AsyncGuard<'_, ()>> {
         let is_known = self.lock().hosts.contains(&url.origin().ascii_serialization());
         if is_known { Some(self.asking.lock().await) } else { None }
@@ -129,8 +129,8 @@ impl WholeObjects {
         }
     }
 
-    /// Keeps the object that an answer brings; the answer comes back where there is no room for it. An object that came
-    /// meanwhile is used instead.
+    /// Keeps the object that an answer brings. If there is no room for it, the answer is given back. If the same
+    /// object came meanwhile, that one is used instead.
     pub(super) fn keep(
         &self,
         url: &Url,
@@ -158,7 +158,8 @@ impl WholeObjects {
         Ok(object)
     }
 
-    /// Whether this many bytes can be written. Files that nobody reads go for it, those first that were not used for longest.
+    /// Whether this many bytes can be written. Files that nobody reads are removed for them, the least recently
+    /// used ones first.
     fn has_room(&self, needed: u64) -> bool {
         let (folder, reserved) = {
             let room = self.lock_room();
@@ -169,7 +170,7 @@ impl WholeObjects {
             let mut known = self.lock();
             let coming = known.objects.values().map(|(object, _)| object.missing_bytes()).fold(0, u64::saturating_add);
             let free = free.saturating_sub(reserved).saturating_sub(coming);
-            // The rest is for whatever else writes there.
+            // The rest is left to everything else that writes there.
             if needed <= free / 4 * 3 {
                 return true;
             }
@@ -181,7 +182,7 @@ impl WholeObjects {
     }
 }
 
-/// Free bytes on a folder's disk; `None` where they are not told.
+/// The number of free bytes on a folder's disk, or `None` if the system does not tell.
 fn free_bytes(folder: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(folder).ok()?;
     if disk.f_blocks == 0 {
@@ -190,12 +191,13 @@ fn free_bytes(folder: &Path) -> Option<u64> {
     disk.f_bavail.checked_mul(disk.f_frsize)
 }
 
-/// How far an object is read in search of its end, where that is unknown and `tail_bytes` before it are wanted.
+/// The number of bytes of an object that are read in search of its end, if that is unknown and `tail_bytes` before
+/// it are wanted.
 pub(super) fn most_before_end(tail_bytes: u64) -> u64 {
     MAX_SKIPPED_BYTES.saturating_add(tail_bytes)
 }
 
-/// The error of an object whose end is not found within these bytes.
+/// The error for an object whose end is not found within these bytes.
 fn too_long(object: &str, max_bytes: u64) -> StoreError {
     StoreError::TooLarge { object: object.to_owned(), max_bytes }
 }

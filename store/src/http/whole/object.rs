@@ -17,17 +17,18 @@ use super::{MAX_FILE_BYTES, most_before_end, too_long};
 use crate::folder::blocking;
 use crate::{ByteStream, Download, Span, StoreError};
 
-/// Bytes that are written at once.
+/// The number of bytes that are written at once.
 const WRITE_BYTES: usize = 512 << 10;
-/// Bytes that are read at once.
+/// The number of bytes that are read at once.
 const READ_BYTES: u64 = 256 << 10;
-/// How long a body is kept open of which nobody wants more. Over HTTP/2 it holds up others.
+/// The time for which a body is kept open although nobody wants more of it. Over HTTP/2, an open body holds up
+/// others.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// What the head of an answer tells of an object.
+/// The facts about an object in the head of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct Expected {
-    /// What it is called in errors.
+    /// The object's name in errors.
     pub(in super::super) object: String,
     pub(in super::super) object_bytes: Option<u64>,
     pub(in super::super) version: Option<String>,
@@ -38,20 +39,20 @@ pub(in super::super) struct WholeObject {
     expected: Expected,
     file: Arc<File>,
     folder: PathBuf,
-    /// How far it is wanted.
+    /// The offset up to which the object is wanted.
     wanted: watch::Sender<u64>,
     arrived: watch::Receiver<Arrived>,
     filling: AbortHandle,
 }
 
-/// What is in the file.
+/// The contents of the file.
 #[derive(Clone, Default)]
 struct Arrived {
     bytes: u64,
     end: Option<End>,
 }
 
-/// How the body ended.
+/// The way in which the body ended.
 #[derive(Clone)]
 enum End {
     Complete,
@@ -61,7 +62,7 @@ enum End {
 }
 
 impl WholeObject {
-    /// Reads `body` into `file`, as soon as something is wanted of it.
+    /// Reads `body` into `file`, as soon as some of it is wanted.
     pub(super) fn begin(file: File, folder: PathBuf, body: Body, expected: Expected) -> Self {
         let file = Arc::new(file);
         let ((wanted, wants), (arrivals, arrived)) = (watch::channel(0), watch::channel(Arrived::default()));
@@ -70,19 +71,19 @@ impl WholeObject {
         Self { expected, file, folder, wanted, arrived, filling }
     }
 
-    /// Whether what is wanted next has to be asked for again.
+    /// Whether the object must be requested again for its further bytes.
     pub(super) fn is_broken(&self) -> bool {
         matches!(self.arrived.borrow().end, Some(End::Left | End::Failed(_)))
     }
 
-    /// Bytes that the file will take besides those that it has.
+    /// The number of bytes by which the file will still grow.
     pub(super) fn missing_bytes(&self) -> u64 {
         let arrived = self.arrived.borrow();
         let total = self.expected.object_bytes.unwrap_or(*self.wanted.borrow()).min(MAX_FILE_BYTES);
         if arrived.end.is_some() { 0 } else { total.saturating_sub(arrived.bytes) }
     }
 
-    /// Begins to read a span of it.
+    /// Begins to read a span of the object.
     pub(in super::super) async fn serve(self: Arc<Self>, span: &Span) -> Result<Download, StoreError> {
         let object_bytes = match (self.expected.object_bytes, span) {
             (None, Span::Suffix(bytes)) => Some(self.find_end(most_before_end(*bytes)).await?),
@@ -110,7 +111,7 @@ impl WholeObject {
         });
     }
 
-    /// The size of an object whose host does not tell it, by reading it to its end.
+    /// Reads an object to its end, to learn the size that its host does not state.
     async fn find_end(&self, max_bytes: u64) -> Result<u64, StoreError> {
         self.want(max_bytes);
         let mut arrived = self.arrived.clone();
@@ -136,7 +137,7 @@ impl Drop for WholeObject {
     }
 }
 
-/// Brings the body into the file.
+/// Copies the body into the file.
 struct Filler {
     file: Arc<File>,
     folder: PathBuf,
@@ -218,7 +219,7 @@ impl Reading {
                 Some(End::Left) | None => self.object.left_off(),
             });
         }
-        // No more than the constant, so it fits a usize.
+        // The length is at most the constant, so it fits a usize.
         let length = READ_BYTES.min(state.bytes - at).min(self.end - at) as usize;
         let (file, folder) = (Arc::clone(&self.object.file), self.object.folder.clone());
         let piece = blocking(move || {
@@ -232,7 +233,7 @@ impl Reading {
     }
 }
 
-/// The same error, for each of those who wait.
+/// A copy of the error, for each reader that waits.
 fn copy(error: &StoreError) -> StoreError {
     match error {
         StoreError::Network { object, reason, transient } => {
