@@ -16,7 +16,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-# What each crate may depend on, by folder. ARCHITECTURE.md has the same map with the reasons.
+# What each crate may depend on, by folder. ARCHITECTURE.md has the same list.
 MAP = {
     "paths": [],
     "chunker": [],

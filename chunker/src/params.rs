@@ -67,7 +67,7 @@ impl Params {
 }
 
 impl Default for Params {
-    /// The default was measured on image pairs; ARCHITECTURE.md has the figures.
+    /// The default was measured on image pairs; docs/measurements.md has the figures.
     fn default() -> Self {
         Self { min_bytes: 4 << 10, avg_bytes: 16 << 10, max_bytes: 64 << 10 }
     }

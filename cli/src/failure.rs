@@ -13,7 +13,7 @@ pub(crate) struct Failure {
     code: Code,
 }
 
-/// The exit codes, which README.md lists.
+/// The exit codes, which docs/checking.md lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
     /// Any failure without a code of its own.

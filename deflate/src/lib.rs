@@ -66,7 +66,8 @@
 //! | `corrections/` | `Differ` and `Patcher` | `format`, `encoders` |
 //! | `preflate/` | `take_apart`, `rebuild` around preflate-rs, whose panics and time are bounded | `format`, `inflate` |
 //!
-//! The README has the forms of corrections, the encoders' numbers and versions, and what all of this costs.
+//! docs/format/corrections.md has the forms of corrections and the encoders' numbers and versions; the README has what
+//! all of this costs.
 
 mod common_bytes;
 mod corrections;

@@ -7,7 +7,7 @@
 //! memory, reading the base at random.
 //!
 //! The crate knows bytes only. Where they come from, and which part of the base resembles which part of the target,
-//! is for the caller to decide. delta/FORMAT.md describes the coded body.
+//! is for the caller to decide. docs/format/patch-body.md describes the coded body.
 //!
 //! ```
 //! use regrow_delta::{Chains, Coding, Encoder, PatchError, decode, find_ops};

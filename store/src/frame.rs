@@ -8,7 +8,7 @@ use regrow_chunker::{MAX_CHUNK_BYTES, Record};
 
 /// The most plain bytes that a frame holds.
 pub const MAX_FRAME_BYTES: u64 = 8 << 20;
-/// The number of plain bytes at which a frame is closed. ARCHITECTURE.md has the measurements.
+/// The number of plain bytes at which a frame is closed. docs/measurements.md has the figures.
 pub const FRAME_TARGET_BYTES: usize = 1 << 20;
 const _: () = assert!(FRAME_TARGET_BYTES as u64 + (MAX_CHUNK_BYTES as u64) < MAX_FRAME_BYTES);
 

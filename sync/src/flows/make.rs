@@ -81,7 +81,7 @@ pub struct MakeOptions {
 }
 
 impl MakeOptions {
-    /// The default zstd level: measured, see ARCHITECTURE.md.
+    /// The default zstd level: measured, see docs/measurements.md.
     pub const DEFAULT_LEVEL: i32 = 9;
     /// How long caches keep an index by default: a release is seen everywhere after a minute.
     pub const DEFAULT_INDEX_MAX_AGE: Duration = index_file::DEFAULT_MAX_AGE;
