@@ -6,13 +6,14 @@
     python3 s3-docs/cost.py --write                    puts the tables into cost.md
     python3 s3-docs/cost.py --check                    fails if cost.md's tables are not what would be printed now
 
-The counts are in counts.json beside this file. Prices are US dollars; the defaults have the form of AWS's public price
-list and are to be checked against it before they are relied on.
+The counts are in counts.json beside this file. Prices are US dollars. The defaults have the form of AWS's public price
+list; check them against it before you rely on them.
 """
 
 import argparse
 import json
 import sys
+import textwrap
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -126,7 +127,7 @@ def of_devices(counts, chosen, devices):
 def output(chosen):
     counts = json.loads(chosen.counts.read_text())
     prices = "; ".join(f"{what} {getattr(chosen, f'price_{name}'):g}" for name, _, what in PRICES)
-    lines = [f"Prices in US dollars, to be checked against the price list of the day: {prices}.", ""]
+    lines = [*textwrap.wrap(f"Prices in US dollars; check them against the price list of the day: {prices}.", 100), ""]
     if chosen.polls:
         lines += [f"Each device also asks {chosen.polls:,} times for an index that did not change.", ""]
     lines += ["### A release, and one device's update", "", *of_a_release(counts), ""]

@@ -1,6 +1,6 @@
-"""Reads the Markdown pages of a folder: fenced blocks, inline code, headings and links.
+"""Reads Markdown pages: fenced blocks, inline code, headings and links.
 
-    python3 pages.py links FOLDER              each relative link and its anchor leads somewhere
+    python3 pages.py links FOLDER|PAGE...      each relative link and its anchor leads somewhere
     python3 pages.py block PAGE LANGUAGE       prints the first fenced block of a language
     python3 pages.py shell FOLDER              bash -n on each fenced block of shell
     python3 pages.py options FOLDER COMMAND    each option that follows regrow's name is in its help
@@ -16,8 +16,9 @@ INLINE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
 
-def markdown(folder):
-    return sorted(Path(folder).rglob("*.md"))
+def markdown(place):
+    """The pages below a folder, or one page."""
+    return [Path(place)] if Path(place).is_file() else sorted(Path(place).rglob("*.md"))
 
 
 def prose(text):
@@ -34,9 +35,9 @@ def anchors(page):
     return found
 
 
-def links(folder):
+def links(*places):
     wrong, seen = [], 0
-    for page in markdown(folder):
+    for page in (page for place in places for page in markdown(place)):
         for target in LINK.findall(prose(page.read_text())):
             if re.match(r"[a-z]+:", target):
                 continue
