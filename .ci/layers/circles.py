@@ -25,7 +25,7 @@ MAP = {
     "image": ["chunker"],
     "index": ["chunker"],
     "store": ["chunker", "paths"],
-    "catalog": ["chunker", "paths"],
+    "catalog": ["paths"],
     "local": ["catalog", "chunker", "deflate", "image", "index", "paths"],
     "patch": ["chunker", "deflate", "delta", "image", "local"],
     "sync": ["catalog", "chunker", "deflate", "image", "index", "local", "patch", "paths", "store"],
