@@ -1,5 +1,5 @@
-//! Credentials, region and endpoint from where AWS's own tools find them. Each case is a process of its own, since all
-//! of it is in the environment.
+//! Credentials, region and endpoint from the places where AWS's own tools find them. Each case is a process of its
+//! own, since all of it is in the environment.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +13,7 @@ use crate::server::{Reply, Server};
 use crate::support::hasty;
 use crate::writing::try_put;
 
-/// Puts an object at the URL that the environment names, and says what came of it.
+/// Puts an object at the URL that the environment names, and prints the outcome.
 #[tokio::test]
 #[ignore = "the other tests run it"]
 async fn child() {
@@ -34,7 +34,7 @@ async fn child() {
     }
 }
 
-/// Runs [`child`] with nothing of AWS in its environment but `variables`.
+/// Runs [`child`] with no AWS variables in its environment but `variables`.
 async fn outcome(home: &Path, variables: &[(&str, &str)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "ambient::child", "--ignored", "--nocapture"]);
@@ -54,7 +54,7 @@ fn profiles(home: &Path, config: &str) {
     std::fs::write(home.join(".aws/config"), config).unwrap();
 }
 
-/// The region that the last request was signed for.
+/// The region for which the last request was signed.
 fn signed_region(bucket: &Bucket) -> String {
     let requests = bucket.server.requests();
     let header = requests[requests.len() - 1].headers["authorization"].to_str().unwrap().to_owned();
@@ -99,7 +99,7 @@ async fn a_profile_brings_keys_region_and_endpoint() {
     let line = outcome(home.path(), &[]).await;
     assert!(line.starts_with("stored by "), "{line}");
     assert_eq!(signed_region(&bucket), "eu-north-1");
-    // The profile that is chosen goes before what the environment says.
+    // The chosen profile takes precedence over the environment.
     let variables = [
         ("TEST_PROFILE", "other"),
         ("AWS_ACCESS_KEY_ID", "AKIDOTHER"),

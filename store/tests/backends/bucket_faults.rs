@@ -16,7 +16,7 @@ use crate::s3server::{Fault, SECRET_KEY, Seen};
 use crate::support::{client, hasty, options, read, sample};
 use crate::writing::{file, names, put, try_put, whole};
 
-/// No second try.
+/// A policy without a second attempt.
 fn once() -> RetryPolicy {
     RetryPolicy { attempts: 1, ..hasty() }
 }
@@ -25,7 +25,7 @@ fn is_completion(seen: &Seen) -> bool {
     seen.method == Method::POST && seen.uri.query().unwrap_or_default().starts_with("uploadId=")
 }
 
-/// Lets `fault` happen to the first so many requests that `which` picks.
+/// Lets `fault` happen to the first `times` requests that `which` picks.
 fn first(
     times: usize,
     which: impl Fn(&Seen) -> bool + Send + 'static,
@@ -237,7 +237,7 @@ async fn who_may_only_write_can_put_large_objects() {
     let large = || file(&store, &sample(33 << 20));
     let kind = ObjectKind::Immutable;
     assert_eq!(store.put("x", large(), kind, Condition::IfAbsent).await.unwrap(), PutOutcome::Stored);
-    // The host holds the completion to the condition.
+    // The host enforces the condition at the completion.
     assert_eq!(store.put("x", large(), kind, Condition::IfAbsent).await.unwrap(), PutOutcome::Refused);
     assert_eq!(
         store.put("y", large(), kind, Condition::IfVersion("\"1\"".to_owned())).await.unwrap(),
@@ -262,7 +262,7 @@ async fn odd_keys_of_others_are_passed_over() {
     assert_eq!(names(&store, "", Depth::Tree).await, ["a", "e&f"]);
 }
 
-/// What each refusal comes to, when `x` is read or written.
+/// The line for a refusal, when `x` is read or written.
 async fn line(fault: Fault, writes: bool) -> (BucketProblem, String) {
     let bucket = Bucket::new().await;
     let store = bucket.store("s").await;
@@ -362,7 +362,7 @@ async fn a_missing_right_is_not_taken_for_a_missing_object() {
          be missing, allow listing too, so that the host can say so"
     );
     assert!(store.stat("x").await.is_err());
-    // Who has read something has the right to read; then it is the object that is missing.
+    // A reader that has read something has the right to read, so then the object must be missing.
     bucket.server.clear_hook();
     whole(&store, "x").await;
     bucket.server.set_hook(move |_| denied());
@@ -435,7 +435,7 @@ async fn expired_credentials_are_asked_for_anew_once() {
     });
     assert!(read(&store, "x", Span::Whole).await.is_err());
     assert_eq!(asked.load(Ordering::Relaxed), 2);
-    // The answer to a HEAD cannot say why; it is found out.
+    // The answer to a HEAD has no body for the reason, so the store finds it out with another request.
     let error = store.stat("x").await.unwrap_err();
     assert!(matches!(error, StoreError::Bucket { problem: BucketProblem::ExpiredCredentials, .. }), "{error:?}");
 }

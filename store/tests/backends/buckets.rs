@@ -9,7 +9,7 @@ use regrow_store::{
 use crate::s3server::{ACCESS_KEY, S3Server, SECRET_KEY};
 use crate::support::{hasty, options};
 
-/// A server with a bucket, and what lies behind it.
+/// A server with a bucket, and the folder behind it.
 pub(crate) struct Bucket {
     pub(crate) server: S3Server,
     pub(crate) root: tempfile::TempDir,
@@ -55,7 +55,7 @@ pub(crate) fn keys() -> BucketCredentials {
     BucketCredentials::Keys { id: ACCESS_KEY.to_owned(), secret: SECRET_KEY.to_owned(), token: None }
 }
 
-/// A client that bears the server's slowness with large objects: it computes their checksums.
+/// A client that waits long enough for the server with large objects, of which it computes checksums.
 pub(crate) fn patient() -> HttpClient {
     HttpClient::new(HttpOptions { stall_timeout: std::time::Duration::from_secs(20), ..options() }).unwrap()
 }

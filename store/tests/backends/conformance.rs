@@ -1,4 +1,4 @@
-//! One suite for every backend, bare and with retries.
+//! One suite for every backend, with and without retries.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::buckets::Bucket;
 use crate::server::Server;
 use crate::support::{answer, client, folder, hasty, http_store, read, sample, static_host};
 
-/// More than one piece of a file, and no multiple of one.
+/// A size of more than one piece of a file, and not a multiple of one.
 const BIG: usize = 3 * 256 * 1024 + 17;
 const NAME: &str = "packs/ab/object.pack";
 
@@ -116,7 +116,7 @@ async fn folder_conforms() {
     let (_root, store) = folder(&objects());
     conforms(&store).await;
     conforms(&Retry::new(store.clone(), hasty())).await;
-    // The decorator can wrap what is only known by its trait.
+    // The decorator can wrap a store of which only the trait is known.
     let shared: Arc<dyn ReadStore> = Arc::new(store);
     conforms(&Retry::new(shared, hasty())).await;
 }
@@ -146,7 +146,7 @@ async fn s3_conforms() {
     }
 }
 
-/// Google's way of reading, over a server that answers as theirs does.
+/// Reads in Google's way, from a server that answers as theirs does.
 #[tokio::test]
 async fn gcs_conforms_in_reading() {
     let below: BTreeMap<_, _> =

@@ -11,7 +11,7 @@ use regrow_store::{
 use crate::server::{Reply, Server};
 use crate::support::{STALL, bytes, hasty, http_store, options, read, sample};
 
-/// A chunked answer of 200 whose end never comes.
+/// A chunked answer of 200 that never ends.
 fn without_end(object: &[u8]) -> Reply {
     let head = Reply::status(200).header("Transfer-Encoding", "chunked");
     object.chunks(50_000).fold(head, Reply::chunk).hang()
@@ -23,7 +23,7 @@ async fn a_range_of_an_endless_answer_is_left_when_it_is_complete() {
     let server = Server::script(vec![without_end(&object), without_end(&object)]).await;
     let (store, meter) = http_store(&server);
     assert_eq!(bytes(&store, Span::Range(100..400)).await.unwrap(), object[100..400]);
-    // What had come by then: far from all of it.
+    // The bytes that had come by then are far fewer than all.
     assert!(meter.body_bytes() < 1_000_000, "{}", meter.body_bytes());
     let (download, bytes) = read(&store, "x", Span::Range(1_500_000..1_600_000)).await.unwrap();
     assert_eq!((download.range, download.object_bytes), (1_500_000..1_600_000, None));
@@ -63,7 +63,7 @@ async fn a_range_too_deep_in_a_whole_answer_is_refused_unread() {
     }
 }
 
-/// A server that sends 100 bytes every 50 ms, three windows long.
+/// A server that sends 100 bytes every 50 ms, for three windows.
 async fn slow_server() -> Server {
     let object = sample(2000);
     let pieces = object.chunks(100);
@@ -79,7 +79,7 @@ async fn the_floor_is_shared_by_the_bodies_that_are_open() {
         let client = HttpClient::new(HttpOptions { min_rate, ..options() }).unwrap();
         HttpStore::new(&server.url(), client, Meter::new()).unwrap()
     };
-    // 2,000 bytes a second: alone below the floor, but not its sixteenth part.
+    // At 2,000 bytes a second, a body alone is below the limit, but above a sixteenth of it.
     let floor = 8000;
     let error = bytes(&with_floor(floor), Span::Range(0..2000)).await.unwrap_err();
     let StoreError::Slow { bytes: arrived, within, .. } = error else { panic!("{error:?}") };
@@ -89,14 +89,14 @@ async fn the_floor_is_shared_by_the_bodies_that_are_open() {
     for read in futures::future::join_all(many).await {
         assert_eq!(read.unwrap().len(), 2000);
     }
-    // Bodies that are over leave it to the next.
+    // Bodies that have ended no longer share the limit, so the next one owes all of it.
     assert!(bytes(&store, Span::Range(0..2000)).await.is_err());
     assert!(bytes(&with_floor(0), Span::Range(0..2000)).await.is_ok());
 }
 
 #[tokio::test]
 async fn what_a_slow_server_brings_is_no_progress() {
-    // Each answer brings 100,000 bytes at once, and nothing more worth the name.
+    // Each answer brings 100,000 bytes at once, and then hardly any more.
     let (object, asked) = (sample(2_000_000), Arc::new(AtomicUsize::new(0)));
     let count = Arc::clone(&asked);
     let server = Server::start(move |request| {
@@ -129,7 +129,7 @@ async fn a_deadline_ends_answers_bodies_and_waits() {
         let store = Retry::new(HttpStore::new(&server.url(), client, Meter::new()).unwrap(), policy);
         let error = bytes(&store, Span::Range(0..1000)).await.unwrap_err();
         assert!(matches!(error, StoreError::TimeUp { .. }), "{error:?}");
-        // Nothing is asked any more.
+        // No more requests are sent.
         let asked = server.requests().len();
         assert!(matches!(bytes(&store, Span::Whole).await.unwrap_err(), StoreError::TimeUp { .. }));
         assert_eq!(server.requests().len(), asked);

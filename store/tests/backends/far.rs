@@ -1,4 +1,5 @@
-//! The proxy that makes hosts look far away keeps its promises, or tests of latency would measure nothing.
+//! The proxy that makes hosts look far away must keep its promises. Otherwise tests of latency would measure
+//! nothing.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -10,10 +11,10 @@ use crate::server::{Reply, Server};
 use crate::support::{bytes, options, sample};
 
 const ROUND_TRIP: Duration = Duration::from_millis(50);
-/// 20 Mbit/s.
+/// A rate of 20 Mbit/s.
 const RATE: u64 = 2_500_000;
 
-/// A host that gives all of `object` to each request, and the far end of the way to it.
+/// A host that gives all of `object` to each request, with the proxy before it.
 async fn far_host(object: &[u8]) -> (Server, DelayProxy) {
     let reply = Reply::ok(object);
     let server = Server::start(move |_| reply.clone()).await;
@@ -23,12 +24,12 @@ async fn far_host(object: &[u8]) -> (Server, DelayProxy) {
 }
 
 fn store(proxy: &DelayProxy) -> HttpStore {
-    // Patient: the machine may be busy.
+    // The client is patient, since the machine may be busy.
     let client = HttpClient::new(HttpOptions { stall_timeout: Duration::from_secs(10), ..options() }).unwrap();
     HttpStore::new(&proxy.url(), client, Meter::new()).unwrap()
 }
 
-/// Never sooner than `least`, and, as far as busy machines allow, not much later.
+/// Checks that it took at least `least`, and not much longer, as far as busy machines allow.
 fn assert_takes(begun: Instant, least: Duration) {
     let taken = begun.elapsed();
     assert!(taken >= least && taken < least * 2 + Duration::from_millis(500), "{taken:?} instead of {least:?}");

@@ -7,7 +7,7 @@ use regrow_store::{HttpStore, Meter, ReadStore, Span, StoreError};
 use crate::server::{Reply, Server};
 use crate::support::{STALL, bytes, client, http_store, read, retrying_store, sample};
 
-/// The error of reading `span` of `x` when the server gives `reply`.
+/// The error of reading `span` of `x` if the server gives `reply`.
 async fn error_of(reply: Reply, span: Span) -> StoreError {
     let server = Server::script(vec![reply]).await;
     let (store, meter) = http_store(&server);
@@ -44,7 +44,7 @@ async fn each_status_has_its_error() {
     }
 }
 
-/// A refusal as buckets send it.
+/// A refusal in the form that buckets send.
 fn refusal(status: u16, code: &str) -> Reply {
     let body = format!("<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code><Message>No.</Message></Error>");
     let head = Reply::status(status).header("Content-Type", "application/xml; charset=utf-8");
@@ -130,7 +130,7 @@ async fn a_whole_answer_to_a_range_is_used() {
 #[tokio::test]
 async fn a_whole_answer_is_left_when_the_range_is_complete() {
     let object = sample(1000);
-    // The other gigabyte never comes; waiting for it would be a stall.
+    // The other gigabyte never comes, so waiting for it would be a stall.
     let head = Reply::status(200).header("Content-Length", 1 << 30);
     let server = Server::script(vec![head.send(&object).hang(), Reply::ok(b"next")]).await;
     let (store, meter) = http_store(&server);
@@ -162,7 +162,7 @@ async fn answers_without_length_work() {
             let server = Server::script(vec![reply.clone()]).await;
             let (store, meter) = http_store(&server);
             let (download, bytes) = read(&store, "x", span).await.unwrap();
-            // Of a range no more is read than is needed, so the size does not show.
+            // Only the needed part of a range is read, so the size remains unknown.
             let size = (range != (900..1100)).then_some(5000);
             assert_eq!((download.range, download.object_bytes), (range.clone(), size));
             assert!(bytes == object[range.start as usize..range.end as usize]);
@@ -210,7 +210,7 @@ async fn content_range_must_be_what_was_asked_for() {
     let reason = protocol_error(Reply::part(&object, 90, 100), Span::Range(90..110)).await;
     assert!(reason.contains("shorter than expected: it has 100 bytes"), "{reason}");
     let reason = protocol_error(Reply::part(&object, 0, 100), Span::Whole).await;
-    assert!(reason.contains("asked for whole"), "{reason}");
+    assert!(reason.contains("the whole object was asked for"), "{reason}");
 
     let part = |value: &str| Reply::status(206).header("Content-Range", value);
     for value in ["bytes 10-20/*", "bytes 10-19/15", "lines 10-19/100", "?"] {
@@ -270,7 +270,7 @@ async fn a_short_body_is_a_transient_error() {
 async fn silence_is_a_transient_error_after_the_time_allowed() {
     let (object, large) = (sample(100), sample(5000));
     let silent = [
-        // The first byte may take longer: a cache may have to fetch all of the object before.
+        // The first byte may take longer, since a cache may first have to fetch the whole object.
         (Reply::silence(), Span::Whole, "no answer for 1.2s"),
         (Reply::part_head(&object, 0, 100).hang(), Span::Range(0..100), "not a byte for 1."),
         (Reply::part_head(&object, 0, 100).send(&object[..99]).hang(), Span::Range(0..100), "not a byte for 300ms"),
@@ -294,7 +294,7 @@ fn dripping(object: &[u8], start: usize, piece_bytes: usize) -> Reply {
 
 #[tokio::test]
 async fn a_slow_body_is_no_stall() {
-    // Above the floor; or so short that it ends in time.
+    // The body is either above the lower limit, or so short that it ends in time.
     for (size, piece_bytes) in [(30_000, 4200), (2, 1)] {
         let object = sample(size);
         let server = Server::script(vec![dripping(&object, 0, piece_bytes)]).await;
@@ -362,7 +362,7 @@ async fn a_host_without_address_says_so() {
     let error = bytes(&store, Span::Whole).await.unwrap_err();
     let line = error.to_string();
     assert!(matches!(error, StoreError::Network { .. }), "{error:?}");
-    // A resolver that does not answer shows as a stall.
+    // If the resolver does not answer, this shows as a stall.
     assert!(line.contains("name is not found") || line.contains("no answer for"), "{line}");
 }
 
@@ -401,7 +401,7 @@ async fn a_reset_body_is_continued_with_and_without_ranges() {
     let object = sample(100_000);
     let head = Reply::status(200).header("Content-Length", object.len());
     let broken = head.send(&object[..60_000]).wait(Duration::from_millis(50)).reset();
-    // The second host ignores ranges: what the first body held is skipped.
+    // The second host ignores ranges, so the bytes of the first body are skipped.
     let server = Server::script(vec![broken, Reply::ok(&object)]).await;
     let (store, meter) = retrying_store(&server);
     assert!(bytes(&store, Span::Whole).await.unwrap() == object);

@@ -1,11 +1,11 @@
-//! Hosts that answer in legal ways that few others do.
+//! Hosts that answer in legal but rare ways.
 
 use regrow_store::{Span, StoreError};
 
 use crate::server::{Reply, Server};
 use crate::support::{http_store, read, sample};
 
-/// A part of `object` whose whole length the host does not know yet.
+/// A part of `object`, from a host that does not know the whole length yet.
 fn part_of_unknown(object: &[u8], start: usize, end: usize) -> Reply {
     let head = Reply::status(206).header("Content-Range", format!("bytes {start}-{}/*", end - 1));
     head.header("Content-Length", end - start).send(&object[start..end])
@@ -17,7 +17,7 @@ async fn a_part_of_an_object_of_unknown_size_is_taken() {
     for (span, range, size) in [
         (Span::Range(10..20), 10..20, None),
         (Span::Range(0..1000), 0..1000, None),
-        // What a suffix ends with is the object's end.
+        // A suffix ends where the object ends.
         (Span::Suffix(96), 904..1000, Some(1000)),
         (Span::Suffix(2000), 0..1000, Some(1000)),
     ] {

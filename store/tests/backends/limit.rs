@@ -1,4 +1,4 @@
-//! The limit on the rate of bodies: kept by all clones of a client together, and no stall.
+//! The limit on the rate of bodies. All clones of a client keep it together, and it never looks like a stall.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ async fn bodies_keep_to_the_limit_together() {
     for read in futures::future::join_all(reads).await {
         assert!(read.unwrap() == object);
     }
-    // 1.2 MB at 1 MB/s; the burst and the last piece of each are not waited for.
+    // This is 1.2 MB at 1 MB/s. The burst and the last piece of each body are not waited for.
     let taken = begun.elapsed();
     assert!(taken > Duration::from_millis(800) && taken < Duration::from_secs(4), "{taken:?}");
 }
@@ -33,7 +33,7 @@ async fn bodies_keep_to_the_limit_together() {
 async fn a_low_limit_does_not_look_like_a_stall() {
     let object = sample(20_000);
     let server = Server::script(vec![Reply::ok(&object)]).await;
-    // So low that far less than the floor passes within a stall time-out.
+    // The limit is so low that far less than the lower limit passes within a stall time-out.
     let limit = Some(Arc::new(RateLimit::new(10_000)));
     let client = HttpClient::new(HttpOptions { limit, ..options() }).unwrap();
     let store = HttpStore::new(&server.url(), client, Meter::new()).unwrap();

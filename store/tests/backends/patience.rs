@@ -1,11 +1,12 @@
-//! The wait for the first byte, which a cache may need for fetching the object, is told from a stall between bytes.
+//! The wait for the first byte is told apart from a stall between bytes. A cache may need that wait to fetch the
+//! object.
 
 use regrow_store::{HttpClient, HttpOptions, HttpStore, Meter, Span, StoreError};
 
 use crate::server::{Reply, Server};
 use crate::support::{STALL, bytes, options, sample};
 
-/// A floor that a body without a byte would be below at once.
+/// A store with a lower limit that a body without a byte would miss at once.
 fn strict(server: &Server) -> HttpStore {
     let strict = HttpOptions { min_rate: 1 << 20, min_rate_window: STALL / 4, ..options() };
     HttpStore::new(&server.url(), HttpClient::new(strict).unwrap(), Meter::new()).unwrap()
@@ -39,7 +40,7 @@ async fn a_stall_between_bytes_is_one_and_the_first_byte_is_not_waited_for_witho
     assert!(reason.ends_with(&format!("{STALL:?}")), "{reason}");
     let server = Server::script(vec![head().hang()]).await;
     silent(bytes(&store(&server), Span::Range(0..1000)).await.unwrap_err());
-    // Where the object is elsewhere too, the time does not grow with the object.
+    // If another host has the object too, the time does not grow with the object.
     let server = Server::script(vec![Reply::silence()]).await;
     let among = HttpStore::new(&server.url(), HttpClient::new(patient.clone()).unwrap(), Meter::new()).unwrap();
     let error = bytes(&among.among_others(), Span::Range(0..1 << 40)).await.unwrap_err();

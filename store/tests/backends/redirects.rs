@@ -1,4 +1,4 @@
-//! Redirects: followed, counted, bounded, and without the user's headers on other hosts.
+//! Redirects are followed, counted and bounded, and the user's headers do not go to other hosts.
 
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ async fn headers_do_not_go_to_another_host() {
 
 #[tokio::test]
 async fn headers_do_not_come_back_by_way_of_another_host() {
-    // The same server, under its other name.
+    // This is the same server, under its other name.
     let server = Server::start(|request| {
         let port = request.header("host").and_then(|host| host.rsplit(':').next()).unwrap();
         match request.number {
@@ -171,7 +171,7 @@ async fn what_is_followed_can_be_chosen() {
     }
     let error = redirected(Redirects::SameOrigin, &there).await.unwrap_err();
     assert_eq!(error, format!("{}, which is another origin; --redirects safe or any allows it", other.url()));
-    // What is public needs https, even for a server on this machine.
+    // A public address needs https, even if a server on this machine redirects there.
     let error = redirected(Redirects::Safe, "http://192.0.2.1/secret").await.unwrap_err();
     assert_eq!(error, "http://192.0.2.1, a public address, without https; --redirects any allows it");
 }

@@ -1,4 +1,4 @@
-//! The times and counts of retries, with time paused, over a store that does as it is told.
+//! The times and counts of retries, with time paused, over a store that follows a script.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -14,25 +14,25 @@ use tokio::time::Instant;
 use crate::support::{bytes, read, sample};
 
 const OBJECT: &[u8] = b"0123456789";
-/// What counts as progress.
+/// The number of bytes that count as progress.
 const STEP: usize = 64 << 10;
 
-/// What the store does when it is asked.
+/// The store's reaction to a request.
 #[derive(Debug, Clone)]
 enum Act {
-    /// It fails at once.
+    /// The request fails at once.
     Fail(fn() -> StoreError),
-    /// It sends so many bytes of the span, then fails.
+    /// The store sends this many bytes of the span, and then fails.
     Break(usize, fn() -> StoreError),
-    /// It sends so many bytes, then ends without a word.
+    /// The store sends this many bytes, and then ends without an error.
     End(usize),
-    /// It sends more than was asked for.
+    /// The store sends more bytes than were asked for.
     Overflow,
-    /// It sends the span, empty pieces between the others.
+    /// The store sends the span, with empty pieces in between.
     Succeed,
 }
 
-/// Acts in order; then succeeds.
+/// A store that does these acts in order, and then succeeds.
 #[derive(Debug)]
 struct Scripted {
     object: Bytes,
@@ -107,7 +107,8 @@ async fn the_last_error_comes_after_all_attempts_and_their_delays() {
         assert_eq!(asked(&store).len(), 5);
         waits.push(begun.elapsed());
     }
-    // 200 + 400 + 800 + 1600 ms at most, a millisecond each for the timer; and not all the same.
+    // The waits are at most 200 + 400 + 800 + 1600 ms, plus a millisecond each for the timer, and they are not all
+    // equal.
     assert!(waits.iter().all(|wait| *wait <= Duration::from_millis(3004)), "{waits:?}");
     assert!(waits.iter().any(|wait| *wait > Duration::from_millis(750)), "{waits:?}");
     assert!(waits.iter().min() != waits.iter().max());
@@ -149,10 +150,10 @@ async fn bodies_go_on_from_the_byte_they_got_to() {
     assert_eq!(asked(&store)[1..], rest);
 }
 
-/// Reads an object of nine steps from a store that fails four times for each so many bytes; tells whether it was
-/// read, and how often the store was asked.
+/// Reads an object of nine steps from a store that fails four times for each step. The result says whether the
+/// object was read, and how often the store was asked.
 async fn read_in_steps_of(step: usize) -> (bool, usize) {
-    // Nine times as many failures as a request without progress is granted.
+    // These are nine times as many failures as a request without progress is granted.
     let stuck = [Act::Fail(broken), Act::Break(0, broken), Act::End(0), Act::Break(step, broken)];
     let object = Bytes::from(sample(9 * step + 1));
     let acts: Vec<_> = (0..9).flat_map(|_| stuck.clone()).collect();

@@ -1,4 +1,4 @@
-//! Objects that are read again: what hosts say of a change is believed only where it proves it.
+//! Objects that are read again. A host's word about a change is believed only if it proves it.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,10 +7,10 @@ use regrow_store::{Fetched, KnownObject, Meter, Route, StoreError};
 use crate::server::{Reply, Request, Server};
 use crate::support::client;
 
-/// How many bytes at the end of an object follow from all of it here.
+/// The number of bytes at the end of an object that depend on all of it.
 const PROOF_BYTES: u64 = 4;
 
-/// A host of one object, which may be exchanged, with a tag of its size and its time, as many make them.
+/// A host of one object, which may be exchanged. Like many hosts, it makes the tag from the object's size and time.
 fn host(object: &Arc<Mutex<Vec<u8>>>, tag: &'static str) -> impl Fn(&Request) -> Reply + Send + Sync + 'static {
     let object = Arc::clone(object);
     move |request| {
@@ -54,7 +54,7 @@ async fn an_object_of_the_same_size_and_time_is_seen_to_be_another() {
         let (first, _) = fetch(&server, None).await.unwrap();
         let Fetched::Body { bytes, version, .. } = first else { panic!("{first:?}") };
         let version = version.unwrap_or_default();
-        // What did not change costs its end.
+        // An unchanged object only costs its end.
         let (same, meter) = fetch(&server, known(&bytes, &version)).await.unwrap();
         assert_eq!((same, meter.requests(), meter.body_bytes()), (Fetched::Same, 1, PROOF_BYTES), "{tag}");
         for next in [&b"the other object 0002"[..], b"a longer object 000003", b"short 0004", b"4"] {
@@ -62,7 +62,7 @@ async fn an_object_of_the_same_size_and_time_is_seen_to_be_another() {
             let (fetched, meter) = fetch(&server, known(&bytes, &version)).await.unwrap();
             let Fetched::Body { bytes: found, .. } = fetched else { panic!("{tag}: {next:?} is not seen") };
             assert_eq!(found, next, "{tag}");
-            // A host that sees the change sends all at once.
+            // A host that sees the change sends the whole object at once.
             let is_seen = tag.starts_with("\"5") && next.len() != bytes.len();
             assert_eq!(meter.requests(), if is_seen { 1 } else { 2 }, "{tag}: {next:?}");
         }
@@ -81,7 +81,7 @@ async fn a_tag_that_is_a_hash_is_believed() {
     .await;
     let (same, meter) = fetch(&server, known(object, &tag)).await.unwrap();
     assert_eq!((same, meter.requests(), meter.body_bytes()), (Fetched::Same, 1, 0));
-    // It is no tag of other bytes, whatever was remembered.
+    // The tag is not that of other bytes, whatever was remembered.
     let (other, _) = fetch(&server, known(b"another one 0001", &tag)).await.unwrap();
     assert!(matches!(other, Fetched::Body { .. }), "{other:?}");
 }

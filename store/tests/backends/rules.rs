@@ -11,7 +11,7 @@ use crate::s3server::{Fault, Seen};
 use crate::support::sample;
 use crate::writing::{file, put, whole};
 
-/// Refuses what a bucket with a default retention refuses: objects and parts without a checksum.
+/// Refuses the same requests as a bucket with a default retention: objects and parts without a checksum.
 fn locked(seen: &Seen) -> Option<Fault> {
     let is_copy = seen.headers.contains_key("x-amz-copy-source");
     let is_checked = |name: &str| name == "content-md5" || name.starts_with("x-amz-checksum-");
@@ -34,7 +34,7 @@ async fn objects_go_into_a_bucket_that_locks_them() {
     assert_eq!(outcome, PutOutcome::Stored);
     assert!(whole(&store, "large").await == object);
     assert!(bucket.store("t").await.copy_from(&store, "small", ObjectKind::Immutable).await.unwrap());
-    // Each states what was sent.
+    // Each checksum must match the bytes that were sent.
     let checksum = |bytes: &[u8]| STANDARD.encode(Md5::digest(bytes));
     let mut sent: Vec<String> = bucket
         .server

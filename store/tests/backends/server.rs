@@ -11,9 +11,9 @@ use tokio::task::JoinHandle;
 /// A request as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
-    /// Which request of this server it is, from 0 on.
+    /// The number of the request at this server, from 0.
     pub(crate) number: usize,
-    /// Path and query.
+    /// The path and the query.
     pub(crate) target: String,
     headers: Vec<(String, String)>,
 }
@@ -34,7 +34,7 @@ impl Request {
     }
 }
 
-/// What is done after the head has been sent.
+/// A step after the head has been sent.
 #[derive(Debug, Clone)]
 enum Step {
     Send(Vec<u8>),
@@ -44,7 +44,7 @@ enum Step {
     Reset,
 }
 
-/// An answer; nothing is added to it.
+/// An answer, which is sent exactly as it is.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     head: String,
@@ -61,17 +61,17 @@ impl Reply {
         Self { head: String::new(), steps: vec![Step::Hang] }
     }
 
-    /// A whole answer without body.
+    /// A complete answer without a body.
     pub(crate) fn bare(status: u16) -> Self {
         Self::status(status).header("Content-Length", "0")
     }
 
-    /// A whole, good answer of 200.
+    /// A complete, good answer of 200.
     pub(crate) fn ok(body: &[u8]) -> Self {
         Self::status(200).header("Content-Length", body.len()).send(body)
     }
 
-    /// A whole, good answer of 206 with the bytes `start..end` of `object`.
+    /// A complete, good answer of 206 with the bytes `start..end` of `object`.
     pub(crate) fn part(object: &[u8], start: usize, end: usize) -> Self {
         Self::part_head(object, start, end).send(&object[start..end])
     }
@@ -92,7 +92,7 @@ impl Reply {
         self.then(Step::Send(bytes.to_vec()))
     }
 
-    /// Sends `bytes` as one chunk of `Transfer-Encoding: chunked`; no bytes end the body.
+    /// Sends `bytes` as one chunk of `Transfer-Encoding: chunked`. An empty chunk ends the body.
     pub(crate) fn chunk(self, bytes: &[u8]) -> Self {
         let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
         chunk.extend_from_slice(bytes);
@@ -112,7 +112,7 @@ impl Reply {
         self.then(Step::Close)
     }
 
-    /// Breaks the connection, so that the client sees a reset, not an end.
+    /// Breaks the connection, so that the client sees a reset instead of an end.
     pub(crate) fn reset(self) -> Self {
         self.then(Step::Reset)
     }
@@ -132,7 +132,7 @@ impl Reply {
 
 pub(crate) type Handler = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
 
-/// The server; it ends when it is dropped.
+/// The server, which ends when it is dropped.
 pub(crate) struct Server {
     port: u16,
     connections: Arc<AtomicUsize>,
@@ -156,7 +156,7 @@ impl Server {
         Self { port, connections, requests, task }
     }
 
-    /// Answers the first request with the first reply, and so on; none may be asked beyond the last.
+    /// Answers the first request with the first reply, and so on. No request may follow the last one.
     pub(crate) async fn script(replies: Vec<Reply>) -> Self {
         Self::start(move |request| replies.get(request.number).cloned().unwrap_or_else(|| Reply::bare(599))).await
     }
@@ -165,17 +165,17 @@ impl Server {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// How many connections were made so far.
+    /// The number of connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// What was asked so far.
+    /// The requests so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 
-    /// The `Range` of each request so far.
+    /// The `Range` header of each request so far.
     pub(crate) fn ranges(&self) -> Vec<Option<String>> {
         self.requests().iter().map(|r| r.header("range").map(str::to_owned)).collect()
     }
@@ -194,14 +194,14 @@ async fn serve_tcp(mut stream: TcpStream, log: Arc<Mutex<Vec<Request>>>, handler
     }
 }
 
-/// How a connection is to end.
+/// The way in which a connection ends.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Close,
     Reset,
 }
 
-/// Answers the requests of one connection; `None` when the client has left.
+/// Answers the requests of one connection. The result is `None` if the client has left.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     log: &Mutex<Vec<Request>>,

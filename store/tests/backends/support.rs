@@ -1,4 +1,4 @@
-//! What the tests have in common: objects, stores over them, and short ways to read.
+//! Helpers of the tests: objects, stores over them, and short ways to read.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use regrow_store::{
 
 use crate::server::{Reply, Request, Server};
 
-/// How long a silent server is borne in these tests.
+/// The time for which these tests wait for a silent server.
 pub(crate) const STALL: Duration = Duration::from_millis(300);
 
 /// Bytes without repetition, so that a wrong offset shows.
@@ -40,7 +40,7 @@ pub(crate) fn http_store(server: &Server) -> (HttpStore, Arc<Meter>) {
     (HttpStore::new(&server.url(), client(), Arc::clone(&meter)).unwrap(), meter)
 }
 
-/// Waits so short that tests over real sockets need not pause time.
+/// A policy whose waits are so short that tests over real sockets need not pause time.
 pub(crate) fn hasty() -> RetryPolicy {
     RetryPolicy {
         attempts: 5,
@@ -50,13 +50,13 @@ pub(crate) fn hasty() -> RetryPolicy {
     }
 }
 
-/// The same, with retries.
+/// The same store, with retries.
 pub(crate) fn retrying_store(server: &Server) -> (Retry<HttpStore>, Arc<Meter>) {
     let (store, meter) = http_store(server);
     (Retry::new(store, hasty()), meter)
 }
 
-/// Reads a span, to its end.
+/// Reads a span to its end.
 pub(crate) async fn read(store: &dyn ReadStore, name: &str, span: Span) -> Result<(Download, Bytes), StoreError> {
     let download = store.get(name, span).await?;
     let (range, object_bytes) = (download.range.clone(), download.object_bytes);
@@ -65,12 +65,12 @@ pub(crate) async fn read(store: &dyn ReadStore, name: &str, span: Span) -> Resul
     Ok((Download { range, object_bytes, version: None, body }, bytes))
 }
 
-/// Reads a span of the object `x`, and gives the bytes only.
+/// Reads a span of the object `x`, and returns only the bytes.
 pub(crate) async fn bytes(store: &dyn ReadStore, span: Span) -> Result<Bytes, StoreError> {
     read(store, "x", span).await.map(|(_, bytes)| bytes)
 }
 
-/// A static host: objects by path, ranges as RFC 9110 demands.
+/// A static host, which serves objects by path, with ranges as RFC 9110 demands.
 pub(crate) async fn static_host(objects: BTreeMap<String, Vec<u8>>) -> Server {
     Server::start(move |request| answer(&objects, request)).await
 }

@@ -18,12 +18,12 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/backends/tls").join(name)
 }
 
-/// A server with the certificate for `localhost`; it answers everything with `secure`.
+/// A server with the certificate for `localhost`. It answers everything with `secure`.
 async fn start() -> u16 {
     start_with("server.pem").await
 }
 
-/// The same with another certificate for the same key.
+/// The same server with another certificate for the same key.
 async fn start_with(certificate: &str) -> u16 {
     let chain = vec![CertificateDer::from_pem_file(file(certificate)).unwrap()];
     let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
@@ -87,7 +87,7 @@ async fn a_certificate_of_an_authority_is_accepted_where_it_was_named_itself() {
     assert_eq!(bytes(&trusting, Span::Whole).await.unwrap(), "secure");
     // The server has time for one connection.
     drop(trusting);
-    // No other certificate, without --ca-file, or for another name.
+    // No other certificate is accepted, and this one neither without --ca-file nor for another name.
     for other in ["ca.pem", "expired.pem"] {
         let reason = certificate_error(store(&base, Some(file(other)))).await;
         assert!(reason.contains("it is an authority's (CA:TRUE)") && reason.contains("--ca-file"), "{reason}");
@@ -112,7 +112,7 @@ async fn what_is_wrong_with_a_certificate_that_was_named_is_said() {
     }
 }
 
-/// A server that shows a certificate whose key it does not have is refused: the handshake's signature is looked at.
+/// A server that shows a certificate without having its key is refused, since the handshake's signature is checked.
 #[tokio::test]
 async fn the_server_of_a_named_certificate_has_to_have_its_key() {
     let chain = vec![CertificateDer::from_pem_file(file("self-signed.pem")).unwrap()];

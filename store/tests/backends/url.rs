@@ -1,4 +1,4 @@
-//! Single URLs, and what of a URL is sent and shown.
+//! Single URLs, and the parts of a URL that are sent and shown.
 
 use regrow_store::{Fetched, HttpStore, Meter, Span, StoreError};
 

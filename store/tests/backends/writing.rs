@@ -1,4 +1,4 @@
-//! One suite for every backend that is written to: puts, lists, deletions, copies.
+//! One suite for every backend that can be written to: puts, lists, deletions, copies.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -14,10 +14,10 @@ use regrow_store::{
 use crate::buckets::Bucket;
 use crate::support::{read, sample};
 
-/// What a host can do beyond the least.
+/// The abilities that only some hosts have.
 #[derive(Debug, Clone, Copy)]
 struct Abilities {
-    /// Whether it says which state of an object it sends, and knows it again.
+    /// Whether the host states the version of the object that it sends, and recognises it again.
     knows_versions: bool,
 }
 
@@ -100,7 +100,7 @@ async fn tells_what_has_not_changed(store: &dyn Store, abilities: Abilities) {
 }
 
 async fn puts_files(store: &dyn Store) {
-    // More than is put in one request, and no multiple of a part.
+    // The largest size takes more than one request, and is not a multiple of a part.
     for bytes in [0, 100_000, (40 << 20) + 12_345] {
         let content = sample(bytes);
         let kind = ObjectKind::Immutable;
@@ -168,7 +168,7 @@ async fn memory_conforms() {
 async fn s3_conforms() {
     let bucket = Bucket::new().await;
     for path in ["", "below/a/path"] {
-        // `s3s-fs` knows conditions of puts, but not of reads: what has not changed is recognized by its `ETag`.
+        // `s3s-fs` supports conditions of puts, but not of reads. An unchanged object is recognised by its `ETag`.
         conforms(&bucket.store(path).await, Abilities { knows_versions: true }).await;
     }
 }
@@ -190,7 +190,8 @@ async fn headers_tell_caches_what_objects_are() {
     assert_eq!(sent("/bucket/index", "cache-control"), "public, max-age=60");
     assert_eq!(sent("/bucket/large", "cache-control"), "public, max-age=31536000, immutable");
     assert_eq!(sent("/bucket/large", "content-type"), "application/octet-stream");
-    // One request for the small object; for the large one its beginning, three parts, its end, and a look at its size.
+    // The small object takes one request. The large one takes its beginning, three parts, its end, and a look at
+    // its size.
     let counts = bucket.server.counts();
     assert_eq!((counts.put, counts.post, counts.head), (4, 2, 1));
     assert_eq!((bucket.meter.requests(), bucket.meter.writes()), (7, 6));

@@ -1,7 +1,7 @@
-//! A TCP proxy on loopback that makes a host look far away: round-trip time and a link of limited rate.
+//! A TCP proxy on loopback that makes a host look far away, by a round-trip time and a link of limited rate.
 //!
-//! It runs on threads of its own, so that it keeps time whatever the test's runtime does, and needs nothing but
-//! `std`; tests of other crates include it with `#[path]`. Not imitated: slow start, loss, jitter.
+//! It runs on its own threads, so that it keeps time whatever the test's runtime does. It needs nothing but `std`,
+//! and tests of other crates include it with `#[path]`. It does not imitate slow start, loss or jitter.
 
 #![allow(dead_code, reason = "not every test that includes this file uses all of it")]
 
@@ -17,16 +17,17 @@ use std::time::{Duration, Instant};
 
 use pipe::{Link, Pipe};
 
-/// What lies between the client and the host.
+/// The distance between the client and the host.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Distance {
-    /// There and back; half of it delays each byte in each direction, and a new connection costs one.
+    /// The time there and back. Half of it delays each byte in each direction, and a new connection costs one round
+    /// trip.
     pub(crate) round_trip: Duration,
-    /// The rate of the link from the host to the client, shared by all connections; bytes per second.
+    /// The rate of the link from the host to the client in bytes a second. All connections share it.
     pub(crate) bytes_per_second: u64,
 }
 
-/// The proxy; when it is dropped, it and its connections end.
+/// The proxy. When it is dropped, it and its connections end.
 #[derive(Debug)]
 pub(crate) struct DelayProxy {
     address: SocketAddr,
@@ -42,7 +43,7 @@ struct Shared {
     connections: AtomicUsize,
     most_open: AtomicUsize,
     received: AtomicU64,
-    /// Both ends of each open connection, to break them when the proxy ends.
+    /// Both ends of each open connection, which are broken when the proxy ends.
     open: Mutex<BTreeMap<usize, [TcpStream; 2]>>,
 }
 
@@ -82,32 +83,32 @@ impl DelayProxy {
         Ok(proxy)
     }
 
-    /// Where it listens.
+    /// The address at which the proxy listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The same as the base of URLs.
+    /// The address as the base of URLs.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// How many connections were made so far.
+    /// The number of connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
-    /// How many are open now.
+    /// The number of connections that are open now.
     pub(crate) fn open_now(&self) -> usize {
         self.shared.open().len()
     }
 
-    /// How many were open at once, at most.
+    /// The largest number of connections that were open at once.
     pub(crate) fn most_open(&self) -> usize {
         self.shared.most_open.load(Ordering::SeqCst)
     }
 
-    /// How many bytes came from the host so far, heads included.
+    /// The number of bytes that have come from the host, heads included.
     pub(crate) fn received_bytes(&self) -> u64 {
         self.shared.received.load(Ordering::SeqCst)
     }
@@ -116,7 +117,7 @@ impl DelayProxy {
 impl Drop for DelayProxy {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts.
+        // This wakes the thread that accepts.
         let _ = TcpStream::connect(self.address);
         for stream in self.shared.open().values().flatten() {
             let _ = stream.shutdown(Shutdown::Both);
@@ -133,20 +134,20 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
         let (accepted, shared) = (Instant::now(), Arc::clone(shared));
         let number = shared.connections.fetch_add(1, Ordering::SeqCst);
         thread::spawn(move || {
-            // A host that refuses shows as a connection that ends at once.
+            // If the host refuses, the client sees a connection that ends at once.
             let _ = carry(&client, accepted, number, &shared);
         });
     }
 }
 
-/// Carries bytes both ways until both have ended.
+/// Carries bytes both ways until both directions have ended.
 fn carry(client: &TcpStream, accepted: Instant, number: usize, shared: &Shared) -> io::Result<()> {
     let host = TcpStream::connect(shared.upstream)?;
     client.set_nodelay(true)?;
     host.set_nodelay(true)?;
     shared.enter(number, [client.try_clone()?, host.try_clone()?])?;
     let Distance { round_trip, .. } = shared.distance;
-    // The kernel has connected the client at once; its first byte waits as it would have for the set-up.
+    // The kernel has connected the client at once. Its first byte waits for as long as the set-up would have taken.
     let up = Pipe { delay: round_trip / 2, not_before: accepted + round_trip, link: None, counter: None };
     let down =
         Pipe { delay: round_trip / 2, not_before: accepted, link: Some(&shared.link), counter: Some(&shared.received) };

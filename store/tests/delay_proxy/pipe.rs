@@ -1,4 +1,4 @@
-//! One direction of a connection: a line of pieces, each with the time when it comes out.
+//! One direction of a connection: a line of pieces, each with the time at which it comes out.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -9,9 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const PIECE_BYTES: usize = 16 << 10;
-/// Pieces under way in one direction: above what any link of the tests holds (8 MiB), below all memory.
+/// The largest number of pieces under way in one direction. It is above the bytes that any link of the tests holds
+/// (8 MiB), and below the machine's memory.
 const MAX_PIECES: usize = 512;
-/// How far ahead the link is booked: longer than a thread is late, or the link would idle.
+/// The time by which the link is booked ahead. It must be longer than a thread can be late, or the link would idle.
 const BOOKED_AHEAD: Duration = Duration::from_millis(20);
 
 /// A link that sends one piece after the other.
@@ -26,7 +27,7 @@ impl Link {
         Self { bytes_per_second: bytes_per_second.max(1), free_at: Mutex::new(Instant::now()) }
     }
 
-    /// When so many bytes, ready now, have been sent: after all that were ready before.
+    /// The time at which this many bytes, which are ready now, have been sent after all earlier ones.
     fn send(&self, bytes: usize) -> Instant {
         let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = bytes as f64 / self.bytes_per_second as f64;
@@ -35,13 +36,13 @@ impl Link {
     }
 }
 
-/// What happens to the bytes of one direction.
+/// The way of the bytes in one direction.
 pub(crate) struct Pipe<'a> {
-    /// How long each byte is under way.
+    /// The time that each byte is under way.
     pub(crate) delay: Duration,
-    /// No byte sets out before.
+    /// The earliest time at which a byte sets out.
     pub(crate) not_before: Instant,
-    /// The link that they share, if its rate matters.
+    /// The link that the connections share, if its rate matters.
     pub(crate) link: Option<&'a Link>,
     pub(crate) counter: Option<&'a AtomicU64>,
 }
@@ -53,7 +54,7 @@ impl Pipe<'_> {
         thread::scope(|scope| {
             scope.spawn(|| {
                 let _ = put_out(line, to);
-                // Neither end fails for good, and the other direction may go on.
+                // A failure here has no consequence, and the other direction may go on.
                 let _ = to.shutdown(Shutdown::Write);
                 let _ = from.shutdown(Shutdown::Read);
             });
@@ -61,7 +62,7 @@ impl Pipe<'_> {
         });
     }
 
-    /// Ends with an error when nobody takes the pieces any more.
+    /// Reads pieces. The result is an error if nobody takes them any more.
     fn take_in(&self, mut from: &TcpStream, pieces: SyncSender<(Instant, Vec<u8>)>) -> io::Result<()> {
         let mut buffer = vec![0; PIECE_BYTES];
         loop {
@@ -74,7 +75,7 @@ impl Pipe<'_> {
             }
             let sent = self.link.map_or_else(Instant::now, |link| link.send(bytes)).max(self.not_before);
             pieces.send((sent + self.delay, buffer[..bytes].to_vec())).map_err(io::Error::other)?;
-            // Back-pressure: the host cannot send faster than the link for long.
+            // This is the back-pressure: the host cannot send faster than the link for long.
             sleep_until(sent.checked_sub(BOOKED_AHEAD).unwrap_or(sent));
         }
     }

@@ -1,6 +1,6 @@
-//! An S3 server in this process, over a folder, that counts requests and fails on demand.
+//! An S3 server in this process, over a folder. It counts requests, and fails on demand.
 //!
-//! Other crates' tests include this file by `#[path]`; they need `bytes`, `futures`, `http`, `http-body`,
+//! Other crates' tests include this file with `#[path]`. They need `bytes`, `futures`, `http`, `http-body`,
 //! `http-body-util`, `hyper`, `hyper-util`, `s3s`, `s3s-fs` and `tokio` (with `net` and `rt`).
 
 #![allow(dead_code, reason = "each test uses a part")]
@@ -21,15 +21,15 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// The key that the server knows.
+/// The access key that the server accepts.
 pub(crate) const ACCESS_KEY: &str = "AKIDTEST";
-/// Its secret.
+/// The secret of that key.
 pub(crate) const SECRET_KEY: &str = "secret-of-the-tests";
 
 /// A request, as a hook sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
-    /// Which request of this server it is, from 0 on.
+    /// The number of the request at this server, from 0.
     pub(crate) number: usize,
     pub(crate) method: Method,
     pub(crate) uri: Uri,
@@ -37,36 +37,36 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// Whether it asks for a list.
+    /// Whether the request asks for a list.
     pub(crate) fn is_list(&self) -> bool {
         self.method == Method::GET && self.uri.query().unwrap_or_default().contains("list-type=2")
     }
 
-    /// Whether it sends a part of an object.
+    /// Whether the request sends a part of an object.
     pub(crate) fn is_part(&self) -> bool {
         self.method == Method::PUT && self.uri.query().unwrap_or_default().contains("partNumber=")
     }
 }
 
-/// What goes wrong with a request.
+/// A fault that happens to a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
-    /// The server answers this; the request has no effect.
+    /// The server answers with this, and the request has no effect.
     Answer { status: u16, headers: Vec<(&'static str, String)>, body: String },
-    /// The same, before the request's body has arrived; then the connection ends.
+    /// The server answers with this before the request's body has arrived. Then the connection ends.
     AnswerEarly { status: u16, body: String },
-    /// The connection ends when so many bytes of the body have arrived; the request has no effect.
+    /// The connection ends when this many bytes of the body have arrived, and the request has no effect.
     CutRequest { after: usize },
     /// The request has its effect, but the connection ends before the answer.
     LoseAnswer,
-    /// No answer comes, and the connection stays.
+    /// No answer comes, and the connection stays open.
     Silence,
-    /// The connection ends within the answer, after so many bytes of its body.
+    /// The connection ends within the answer, after this many bytes of its body.
     CutAnswer { after: usize },
 }
 
 impl Fault {
-    /// An answer with an error's code.
+    /// An answer with an error code.
     pub(crate) fn code(status: u16, code: &str) -> Self {
         let body = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>Said so.</Message></Error>"
@@ -75,7 +75,7 @@ impl Fault {
     }
 }
 
-/// How many requests of each kind arrived.
+/// The number of requests of each kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) get: usize,
@@ -95,7 +95,7 @@ struct State {
     hook: Mutex<Option<Hook>>,
 }
 
-/// The server; it ends when it is dropped.
+/// The server, which ends when it is dropped.
 pub(crate) struct S3Server {
     endpoint: String,
     state: Arc<State>,
@@ -103,7 +103,8 @@ pub(crate) struct S3Server {
 }
 
 impl S3Server {
-    /// Starts a server over `root`, a folder that exists: buckets are its folders, objects the files in them.
+    /// Starts a server over `root`, which must be a folder. Its folders are the buckets, and the files in them are
+    /// the objects.
     pub(crate) async fn start(root: &Path) -> Self {
         let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(root).unwrap());
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
@@ -119,7 +120,7 @@ impl S3Server {
         Self { endpoint, state, task }
     }
 
-    /// Its URL.
+    /// The server's URL.
     pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
     }
@@ -129,7 +130,7 @@ impl S3Server {
         std::fs::create_dir_all(self.state.root.join(name)).unwrap();
     }
 
-    /// Lets `hook` decide over each request from now on.
+    /// Lets `hook` decide about each request from now on.
     pub(crate) fn set_hook(&self, hook: impl FnMut(&Seen) -> Option<Fault> + Send + 'static) {
         *self.state.hook.lock().unwrap() = Some(Box::new(hook));
     }
@@ -144,7 +145,7 @@ impl S3Server {
         self.state.log.lock().unwrap().clone()
     }
 
-    /// The requests so far, by kind.
+    /// The numbers of requests so far, by kind.
     pub(crate) fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for seen in self.requests() {
@@ -175,7 +176,7 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
         let state = Arc::clone(&state);
         connections.spawn(async move {
             let service = service_fn(move |request| answer(Arc::clone(&state), request));
-            // An error is a connection that was cut, by a hook or by the client.
+            // An error means that a hook or the client cut the connection.
             let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
@@ -240,8 +241,8 @@ async fn passed(state: &State, seen: &Seen, request: Request<Incoming>) -> Resul
     Ok(response.map(|body| body.map_err(std::io::Error::other).boxed_unsync()))
 }
 
-/// The right answer where `s3s-fs` has a wrong one: to reads of folders, which it takes for objects, and to reads of
-/// the last bytes of objects that have fewer.
+/// The right answer in two cases where `s3s-fs` has a wrong one: reads of folders, which it takes for objects, and
+/// reads of the last bytes of objects that have fewer.
 fn mended(state: &State, seen: &Seen) -> Option<Response<Body>> {
     let path = state.root.join(seen.uri.path().trim_start_matches('/'));
     let is_object = seen.uri.path().trim_matches('/').contains('/');
