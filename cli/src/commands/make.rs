@@ -142,7 +142,7 @@ fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
     let store = match &args.store {
         Some(store) => Location::parse(store)?,
         None => index.beside("store").ok_or_else(|| {
-            Failure::new(Code::Usage, format!("{index}: is no name for an index; write it like app.rgx"))
+            Failure::new(Code::Usage, format!("{index}: is not a name for an index; write it like app.rgx"))
         })?,
     };
     let is_local = matches!(store, Location::Path(_));

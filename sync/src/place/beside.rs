@@ -1,16 +1,18 @@
-//! The store of an index that a redirect led to: beside where the index was found, or beside where it was asked for.
+//! The store of an index to which a redirect led. It lies either beside the place where the index was found, or
+//! beside the place where it was asked for.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use futures::future::BoxFuture;
 use regrow_store::{Download, ReadStore, Span, StoreError};
 
-/// Nothing was found yet.
+/// Nothing has been found yet.
 const UNKNOWN: u8 = 0;
 const FIRST: u8 = 1;
 const SECOND: u8 = 2;
 
-/// Two places of which one is the store. The first is asked until something was found in one of them; from then on that one.
+/// Two places, one of which is the store. The first is asked before the second until an object is found in one of
+/// them. From then on, only that place is asked.
 #[derive(Debug)]
 pub(crate) struct EitherPlace<A, B> {
     first: A,
@@ -42,14 +44,14 @@ impl<A: ReadStore, B: ReadStore> EitherPlace<A, B> {
                 self.found.store(SECOND, Ordering::Relaxed);
                 Ok(download)
             }
-            // Where the index was found says more than where it was not.
+            // The error from the place where the index was found says more than that of the other place.
             Err(error) if error.is_not_found() => Err(refusal),
             Err(error) => Err(error),
         }
     }
 }
 
-/// Whether an error says that the store is not here.
+/// Whether an error says that the store is not in this place.
 fn is_elsewhere(error: &StoreError) -> bool {
     error.is_not_found()
         || matches!(

@@ -1,8 +1,8 @@
-//! Time that has passed, and whether this machine's clock is right. FORMAT.md, section 8.1, depends on both.
+//! Measures time that has passed, and checks this machine's clock. FORMAT.md, section 8.1, depends on both.
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// Measures how long something took, with the time that the machine slept.
+/// Measures the duration of some work, including the time for which the machine slept.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stopwatch {
     steady: Instant,
@@ -15,24 +15,25 @@ impl Stopwatch {
         Self { steady: Instant::now(), since_boot: since_boot(), wall: SystemTime::now() }
     }
 
-    /// The time since the start. Of the clocks that there are the one that says most is believed: the steady one stands still while
-    /// the machine sleeps, the one since boot while a virtual machine is stopped, and the wall clock may be set back.
+    /// The time since the start, by the clock that shows the longest time. Each of the three clocks can be wrong:
+    /// the steady one stands still while the machine sleeps, the one since boot stands still while a virtual
+    /// machine is stopped, and the wall clock may be set back.
     pub(crate) fn elapsed(&self) -> Duration {
         let wall = self.wall.elapsed().unwrap_or_default();
         self.steady.elapsed().max(since_boot().saturating_sub(self.since_boot)).max(wall)
     }
 }
 
-/// The time since the machine was started, sleep included (proc_uptime(5)), to a hundredth of a second. Zero where `/proc` is not
-/// mounted: the other two clocks decide alone then.
+/// The time since the machine was started, sleep included (proc_uptime(5)), to a hundredth of a second. It is zero
+/// if `/proc` is not mounted, and then the other two clocks decide alone.
 fn since_boot() -> Duration {
     let uptime = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
     let seconds = uptime.split_whitespace().next().and_then(|seconds| seconds.parse().ok());
     seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or_default()
 }
 
-/// By how much a clock is off that showed a time from `before` to `after` while another one, which may round, showed `other`.
-/// `true`: it is behind.
+/// The difference between two clocks. One showed times from `before` to `after` while the other, which may round,
+/// showed `other`. The result is `true` if the first clock is behind.
 pub(crate) fn difference(before: SystemTime, after: SystemTime, other: SystemTime) -> (Duration, bool) {
     match (before.duration_since(other), other.duration_since(after)) {
         (Ok(ahead), _) => (ahead, false),

@@ -1,4 +1,4 @@
-//! What gc is about to delete, as makers and gc itself read it: `gc.json`. FORMAT.md, section 8.1.
+//! The list of packs that gc is about to delete, `gc.json`. Makers and gc itself read it. FORMAT.md, section 8.1.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,24 +12,25 @@ use serde::{Deserialize, Serialize};
 use super::clock::Stopwatch;
 use crate::SyncError;
 
-/// Its object.
+/// The name of the list's object.
 pub(crate) const GC_FILE: &str = "gc.json";
-/// The version of its format.
+/// The version of the list's format.
 const GC_VERSION: u32 = 1;
-/// An entry takes about 120 bytes.
+/// The largest size of the list. An entry takes about 120 bytes.
 const MAX_GC_BYTES: u64 = 256 << 20;
-/// About the year 33,700.
+/// A time far in the future, about the year 33,700.
 const FAR: Duration = Duration::from_secs(1_000_000_000_000);
-/// Packs that are looked for at a time.
+/// The number of packs that are looked for at a time.
 const IN_FLIGHT: usize = 16;
-/// A maker that has not taken longer, and finds the list in the same version, need not look whether its packs are there. S3's
-/// versions follow from contents, so that a list to which packs were added and removed again has the one that it had.
+/// A maker that has taken no longer than this, and finds the list in the same version, need not check that its
+/// packs are there. The time is limited because S3's versions follow from contents. A list to which packs were
+/// added and removed again has its old version.
 const TRUSTED_FOR: Duration = Duration::from_secs(60);
 
-/// When a pack was condemned, and how long it stays after that.
+/// The time when a pack was condemned, and the time for which it stays after that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sentence {
-    /// By the clock of the machine that ran gc.
+    /// The time by the clock of the machine that ran gc.
     pub(crate) at: SystemTime,
     pub(crate) grace: Duration,
 }
@@ -38,9 +39,9 @@ pub(crate) struct Sentence {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Condemned {
     pub(crate) packs: BTreeMap<ChunkId, Sentence>,
-    /// What stands in the store.
+    /// The list that stands in the store.
     written: BTreeMap<ChunkId, Sentence>,
-    /// Of the object that this was read from; `None`: there was none.
+    /// The version of the object from which this list was read, or `None` if there was none.
     version: Option<String>,
 }
 
@@ -58,7 +59,7 @@ struct Entry {
 }
 
 impl Condemned {
-    /// Reads the list of a store; an empty one where there is none.
+    /// Reads the list of a store. If there is none, the list is empty.
     pub(crate) async fn read(store: &(impl ReadStore + ?Sized)) -> Result<Self, StoreError> {
         let Some((text, version)) = read_small(store, GC_FILE, MAX_GC_BYTES).await? else { return Ok(Self::default()) };
         let damaged =
@@ -68,7 +69,7 @@ impl Condemned {
             return Err(damaged(format!("format version {}; this regrow reads version {GC_VERSION}", file.format)));
         }
         let packs = file.condemned.iter().map(|entry| {
-            let id = entry.pack.parse().map_err(|_| damaged(format!("{:?} is no pack's name", entry.pack)))?;
+            let id = entry.pack.parse().map_err(|_| damaged(format!("{:?} is not the name of a pack", entry.pack)))?;
             // A time that no clock can show never comes.
             let at = UNIX_EPOCH.checked_add(Duration::from_secs(entry.at)).unwrap_or(UNIX_EPOCH + FAR);
             Ok((id, Sentence { at, grace: Duration::from_secs(entry.grace) }))
@@ -77,17 +78,18 @@ impl Condemned {
         Ok(Self { written: packs.clone(), packs, version })
     }
 
-    /// Whether a maker may not rely on this pack.
+    /// Whether a maker must not rely on this pack.
     pub(crate) fn contains(&self, id: &ChunkId) -> bool {
         self.packs.contains_key(id)
     }
 
-    /// Whether the list is another than the one that stands in the store.
+    /// Whether the list differs from the one that stands in the store.
     pub(crate) fn is_changed(&self) -> bool {
         self.packs != self.written
     }
 
-    /// Writes the list in place of what it was read from, if it is another. `false` if another gc has written meanwhile.
+    /// Writes the list in place of the one that was read, if it differs. The result is `false` if another gc has
+    /// written meanwhile.
     pub(crate) async fn write(&mut self, store: &dyn Store) -> Result<bool, StoreError> {
         if !self.is_changed() {
             return Ok(true);
@@ -96,8 +98,8 @@ impl Condemned {
         self.put(store, packs).await
     }
 
-    /// Writes the list that stands in the store once more, so that the store puts its time to it, and returns that time. `None` if
-    /// another gc has written meanwhile.
+    /// Writes the list that stands in the store once more, so that the store gives it a new time, and returns that
+    /// time. The result is `None` if another gc has written meanwhile.
     pub(crate) async fn time_of_store(&mut self, store: &dyn Store) -> Result<Option<SystemTime>, StoreError> {
         let standing = self.written.clone();
         if !self.put(store, standing).await? {
@@ -109,7 +111,7 @@ impl Condemned {
     async fn put(&mut self, store: &dyn Store, packs: BTreeMap<ChunkId, Sentence>) -> Result<bool, StoreError> {
         let entry = |(id, sentence): (&ChunkId, &Sentence)| Entry {
             pack: id.to_string(),
-            // Up: a pack never goes early.
+            // The time is rounded up, so that a pack never goes early.
             at: sentence.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().div_ceil(1000) as u64,
             grace: sentence.grace.as_millis().div_ceil(1000) as u64,
         };
@@ -121,8 +123,9 @@ impl Condemned {
         let condition = self.version.clone().map_or(Condition::IfAbsent, Condition::IfVersion);
         let text = Bytes::from(text);
         store.put(GC_FILE, Content::Bytes(text.clone()), ObjectKind::Description, condition).await?;
-        // What stands there counts, not the outcome. Where the answer to a first try was lost, the second is refused because of
-        // the first; and where this list was put, another one may stand there already, whose version must not pass for its own.
+        // The list that stands there counts, not the outcome of the put. If the answer to a first try was lost, the
+        // second is refused because of the first. And if this list was put, another one may stand there already,
+        // whose version must not be taken for this one's.
         let Some((standing, version)) = read_small(store, GC_FILE, MAX_GC_BYTES).await? else { return Ok(false) };
         if standing != text {
             return Ok(false);
@@ -132,28 +135,28 @@ impl Condemned {
     }
 }
 
-/// What a maker has seen of a store's list: FORMAT.md, section 8.1, steps 1 and 3.
+/// The state of a store's list, as a maker has seen it: FORMAT.md, section 8.1, steps 1 and 3.
 pub(crate) struct Reliance {
     began: Stopwatch,
     seen: Condemned,
 }
 
 impl Reliance {
-    /// Step 1: before anything is learnt of the store.
+    /// Does step 1, which must come before the maker reads anything else of the store.
     pub(crate) async fn begin(store: &(impl ReadStore + ?Sized)) -> Result<Self, StoreError> {
         let began = Stopwatch::start();
         Ok(Self { began, seen: Condemned::read(store).await? })
     }
 
-    /// Whether a pack may not be relied on, nor written under this name.
+    /// Whether a maker must not rely on this pack, nor write one under this name.
     pub(crate) fn is_condemned(&self, id: &ChunkId) -> bool {
         self.seen.contains(id)
     }
 
-    /// Step 3: right before an index that names these packs is put.
+    /// Does step 3, right before an index that names these packs is put.
     ///
     /// # Errors
-    /// [`SyncError::Condemned`] if one of them is gone, or may be deleted before the index is seen.
+    /// [`SyncError::Condemned`] if one of the packs is gone, or may be deleted before the index is seen.
     pub(crate) async fn confirm(
         &self,
         store: &dyn Store,
@@ -174,8 +177,8 @@ impl Reliance {
     }
 }
 
-/// One of these packs that is not in the store. After the list was read: who was condemned and deleted since the beginning is not
-/// in the list any more.
+/// One of these packs that is not in the store. This must be checked after the list was read, since a pack that was
+/// condemned and deleted since the beginning is no longer in the list.
 async fn absent(store: &dyn Store, packs: &BTreeSet<ChunkId>) -> Result<Option<ChunkId>, StoreError> {
     let look = |id: &ChunkId| {
         let id = *id;

@@ -1,4 +1,4 @@
-//! Index files: their names, their bytes, and where they may lie.
+//! Index files: their names, their bytes, and the places where they may lie.
 
 use std::time::Duration;
 
@@ -9,10 +9,11 @@ use regrow_store::Store;
 use super::location::{Location, folder_of};
 use crate::{Progress, SyncError};
 
-/// How long caches may keep an index that is replaced in place, unless a flow is told otherwise.
+/// The time for which caches may keep an index that is replaced in place, unless a flow is given another.
 pub(crate) const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
 
-/// The bytes of an index that readers will take: an image can be too large for its chunks' size.
+/// Encodes an index, and checks that readers will accept it. They refuse an image that is too large for its chunks'
+/// size.
 pub(crate) fn encode(index: &Index, location: &Location) -> Result<Bytes, SyncError> {
     let encoded = index.encode();
     match Index::decode(&encoded) {
@@ -21,7 +22,7 @@ pub(crate) fn encode(index: &Index, location: &Location) -> Result<Bytes, SyncEr
     }
 }
 
-/// Puts an index under its name, whatever is there.
+/// Puts an index under its name, and replaces any object there.
 pub(crate) async fn put_index(
     place: &dyn Store,
     name: &str,
@@ -34,24 +35,25 @@ pub(crate) async fn put_index(
     Ok(())
 }
 
-/// Whether a name is one that indexes have.
+/// Whether a name is one for indexes.
 pub(crate) fn is_index_name(name: &str) -> bool {
     name.to_ascii_lowercase().ends_with(".rgx")
 }
 
-/// Warns where gc will not see an index.
+/// Warns if gc will not see an index.
 pub(crate) fn warn_of_name(index: &Location, progress: &dyn Progress) {
     if !is_index_name(&index.to_string()) {
-        progress.warn(&format!("{index}: gc will delete what it needs: only indexes named NAME.rgx are kept"));
+        progress
+            .warn(&format!("{index}: gc will delete the packs that it needs: only indexes named NAME.rgx are kept"));
     }
 }
 
 /// Refuses an index that would lie over the store's own objects.
 pub(crate) fn check_apart(index: &Location, store: &Location) -> Result<(), SyncError> {
-    let refused = || Err(SyncError::Usage(format!("{index}: is a name that the store has for itself")));
+    let refused = || Err(SyncError::Usage(format!("{index}: the store reserves this name for itself")));
     let folders = ["packs", "patches", "tmp"];
     let own = [regrow_store::STORE_FILE, super::condemned::GC_FILE].into_iter().chain(folders);
-    // Some file systems take `GC.JSON` for the same name.
+    // Some file systems treat `GC.JSON` as the same name.
     if index.split_name().is_some_and(|(_, name)| own.into_iter().any(|own| name.eq_ignore_ascii_case(own))) {
         return refused();
     }

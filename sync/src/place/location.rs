@@ -1,4 +1,4 @@
-//! Where an index or a store is: a path, a URL, a place in a bucket.
+//! The location of an index or a store: a path, a URL, or a place in a bucket.
 
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
@@ -10,11 +10,11 @@ use crate::SyncError;
 /// A path, an `http(s)` URL, or a place in a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
-    /// On this machine.
+    /// A path on this machine.
     Path(PathBuf),
-    /// On a host; read only.
+    /// A URL on a host, which can only be read.
     Url(String),
-    /// In a bucket.
+    /// A place in a bucket.
     Bucket(BucketUrl),
 }
 
@@ -41,7 +41,7 @@ impl fmt::Display for Location {
 }
 
 impl Location {
-    /// What a user means by `text`.
+    /// Parses a location as users write it.
     ///
     /// # Errors
     /// [`SyncError::Usage`] for a URL of another scheme.
@@ -69,8 +69,8 @@ impl Location {
         }
     }
 
-    /// Where `relative` (`/` between its parts, as an index holds it) is, seen from the index at this place. `None` if it is not
-    /// relative.
+    /// The place at `relative`, seen from the index at this place. `relative` has `/` between its parts, as in an
+    /// index. The result is `None` if it is not relative.
     #[must_use]
     pub fn beside(&self, relative: &str) -> Option<Self> {
         if relative.is_empty() || relative.starts_with('/') || relative.contains(['\\', '?', '#', ':', '\0']) {
@@ -89,7 +89,8 @@ impl Location {
         }
     }
 
-    /// The place that this one lies in, and its name there; `None` for a root, and for a URL whose name would need decoding.
+    /// The place in which this one lies, and its name there. The result is `None` for a root, and for a URL, whose
+    /// name would need decoding.
     #[must_use]
     pub fn split_name(&self) -> Option<(Self, String)> {
         match self {
@@ -102,12 +103,13 @@ impl Location {
         }
     }
 
-    /// The place that a store at this one lies in, where its indexes are by default; of a bucket's root, itself.
+    /// The place in which a store at this place lies, where its indexes are by default. For a bucket's root, this
+    /// is the root itself.
     #[must_use]
     pub(crate) fn surroundings(&self) -> Self {
         match self {
             Self::Path(path) if path.file_name().is_some() => Self::Path(folder_of(path).to_owned()),
-            // `.` and `..` have no name of their own.
+            // The paths `.` and `..` have no name of their own.
             Self::Path(path) => {
                 let folder = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
                 Self::Path(folder.unwrap_or_else(|| path.clone()))
@@ -116,7 +118,7 @@ impl Location {
         }
     }
 
-    /// The place named `name` (a plain relative path) in this one.
+    /// The place named `name`, a plain relative path, in this one.
     #[must_use]
     pub fn child(&self, name: &str) -> Self {
         match self {
@@ -134,7 +136,8 @@ impl Location {
     }
 }
 
-/// The path that `file://` URLs name; `None` where they name another machine. Percent escapes are undone only where they are some.
+/// The path that a `file://` URL names. The result is `None` if it names another machine. A `%` without two
+/// hexadecimal digits stays as it is.
 fn path_of_file_url(rest: &str) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStringExt;
     let path = rest.strip_prefix("localhost").filter(|rest| rest.starts_with('/')).unwrap_or(rest);
@@ -151,14 +154,14 @@ fn path_of_file_url(rest: &str) -> Option<PathBuf> {
     Some(std::ffi::OsString::from_vec(bytes).into())
 }
 
-/// Whether two paths lead to one file that exists.
+/// Whether two paths lead to the same existing file.
 pub(crate) fn is_same_file(a: &Path, b: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let id = |path: &Path| path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
     id(a).is_some_and(|found| id(b) == Some(found))
 }
 
-/// Goes from a URL's folder along `relative`; keeps the query; never leaves the host.
+/// Follows `relative` from a URL's folder. The query is kept, and the way never leaves the host.
 fn join_url(url: &str, relative: &str) -> Option<String> {
     let (before, query) = url.split_once('?').map_or((url, None), |(before, query)| (before, Some(query)));
     let (scheme, rest) = before.split_once("://")?;
@@ -170,7 +173,8 @@ fn join_url(url: &str, relative: &str) -> Option<String> {
     Some(format!("{scheme}://{host}/{path}{query}"))
 }
 
-/// Goes from `folder` along `relative`, `/` between the parts of both; `None` where that leads above the root.
+/// Follows `relative` from `folder`, with `/` between the parts of both. The result is `None` if the way leads
+/// above the root.
 fn join_path(folder: &str, relative: &str) -> Option<String> {
     let mut parts: Vec<&str> = folder.split('/').filter(|_| !folder.is_empty()).collect();
     for part in relative.split('/') {
@@ -183,14 +187,14 @@ fn join_path(folder: &str, relative: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// Percent-encoding of what a URL's path does not take as it is (RFC 3986, section 3.3).
+/// Percent-encodes the bytes that a URL's path does not allow (RFC 3986, section 3.3).
 fn escape(part: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=@".contains(&byte);
     part.bytes().map(|byte| if plain(byte) { (byte as char).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
-/// How to get from the folder of `index` to `store`, `/` between the parts; empty where there is no such way. Paths
-/// must exist, but for the index itself.
+/// The way from the folder of `index` to `store`, with `/` between its parts, or an empty text if there is no such
+/// way. Paths must exist, except for the index itself.
 pub(crate) fn relative_store(index: &Location, store: &Location) -> String {
     let way = match (index, store) {
         (Location::Path(index), Location::Path(store)) => {
@@ -229,7 +233,7 @@ fn way_between(from: &[String], to: &[String]) -> String {
     if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
 }
 
-/// The folder that a file lies in.
+/// The folder in which a file lies.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

@@ -1,4 +1,4 @@
-//! Opening stores and reading indexes from where they are.
+//! Opens stores, and reads indexes from their places.
 
 mod buckets;
 mod received;
@@ -25,37 +25,37 @@ use crate::{Deadline, Location, Progress, SyncError};
 use buckets::Buckets;
 use received::{KnownIndex, is_web_page, read_bounded, unpack};
 
-/// Stores that can be told apart by the bits of a number.
+/// The largest number of stores, which are told apart by the bits of a number.
 const MAX_STORES: usize = 64;
-/// Attempts at a store before the next is asked, where there is one.
+/// The number of attempts at a store before the next one is asked, if there is one.
 const ATTEMPTS_BEFORE_FAILOVER: u32 = 2;
-/// The catalog's kind of documents for indexes.
+/// The kind of the catalog's documents for indexes.
 const INDEX_KIND: &str = "index";
 
-/// What becomes of a folder that is no store.
+/// The treatment of a folder that is not a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Opening {
-    /// It is taken as it is, and must be there.
+    /// The folder is taken as it is, and must exist.
     Existing,
-    /// It becomes a store, if it is empty or not there.
+    /// The folder becomes a store, if it is empty or does not exist.
     New,
-    /// It becomes a store.
+    /// The folder becomes a store, even if it holds other files.
     NewAmongFiles,
 }
 
 impl Opening {
-    /// A store that is made where there is none; `is_among_files`: in a folder with other files too.
+    /// Makes a store where there is none. With `is_among_files`, the folder may hold other files.
     pub(crate) fn new(is_among_files: bool) -> Self {
         if is_among_files { Self::NewAmongFiles } else { Self::New }
     }
 }
 
-/// Threads that a run cannot do without: the network's two, one that fetches, and one that waits with it.
+/// The number of threads that every run needs: two of the network, one that fetches, and one that waits with it.
 const THREADS: usize = 4;
-/// No thread for what blocks ends before the run.
+/// The time for which idle threads for blocking work are kept: longer than any run.
 const KEPT_ALIVE: Duration = Duration::from_secs(1 << 30);
 
-/// Everything that reads from hosts shares one of these: connections, counts, the threads that wait for the network.
+/// The connections, counts and waiting threads that everything shares that reads from hosts.
 pub struct Network {
     runtime: Runtime,
     client: Option<HttpClient>,
@@ -64,17 +64,17 @@ pub struct Network {
     policy: RetryPolicy,
     limits: ReaderLimits,
     meter: Arc<Meter>,
-    /// What hosts without ranges sent.
+    /// The whole objects that hosts without ranges sent.
     wholes: Arc<WholeObjects>,
-    /// Indexes that were found elsewhere than they were asked for, by the URL that was asked for.
+    /// The routes to indexes that were found elsewhere, by the URL that was asked for.
     found: BTreeMap<String, Route>,
 }
 
 impl Network {
-    /// A network with these options; nothing is connected before it is needed.
+    /// Makes a network with these options. Nothing is connected before it is needed.
     ///
     /// # Errors
-    /// [`SyncError::Io`] where no thread can be started; [`SyncError::Store`] for bad options.
+    /// [`SyncError::Local`] if no thread can be started, and [`SyncError::Store`] for bad options.
     pub fn new(options: HttpOptions, policy: RetryPolicy) -> Result<Self, SyncError> {
         check_threads(THREADS)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -84,7 +84,8 @@ impl Network {
             .enable_all()
             .build()
             .map_err(LocalError::Threads)?;
-        // With one thread for what blocks, that work waits for it where no more can be started. Without, tokio would panic.
+        // With one thread for blocking work, further such work waits for it if no more threads can be started.
+        // Without any thread, tokio would panic.
         runtime.spawn_blocking(|| ());
         let buckets = Buckets::new(BucketOptions { staging: "/tmp".into(), ..BucketOptions::default() });
         let (limits, meter) = (ReaderLimits::default(), Meter::new());
@@ -93,41 +94,41 @@ impl Network {
         Ok(Self { runtime, client: None, options, buckets, policy, limits, meter, wholes, found })
     }
 
-    /// The same network, which reaches buckets this way.
+    /// The same network, which reaches buckets in this way.
     #[must_use]
     pub fn with_buckets(self, buckets: BucketOptions) -> Self {
         self.wholes.lie_in(&buckets.staging, 0);
         Self { buckets: Buckets::new(buckets), ..self }
     }
 
-    /// The same network, which takes indexes within these limits.
+    /// The same network, which accepts indexes within these limits.
     #[must_use]
     pub fn with_limits(self, limits: ReaderLimits) -> Self {
         Self { limits, ..self }
     }
 
-    /// What indexes may ask for.
+    /// The limits for indexes.
     pub(crate) fn limits(&self) -> &ReaderLimits {
         &self.limits
     }
 
-    /// A folder of this machine where files may wait.
+    /// A folder on this machine for temporary files.
     pub(crate) fn scratch(&self) -> &Path {
         self.buckets.staging()
     }
 
-    /// What went over the wire so far: requests and bytes of bodies.
+    /// The counts of requests and of body bytes so far.
     #[must_use]
     pub fn meter(&self) -> &Arc<Meter> {
         &self.meter
     }
 
-    /// Where what must be read whole may lie, and how many bytes others will write on that disk.
+    /// Puts objects that must be read whole into this folder. Others will write `reserved_bytes` to its disk.
     pub(crate) fn keep_whole_objects_in(&self, folder: &Path, reserved_bytes: u64) {
         self.wholes.lie_in(folder, reserved_bytes);
     }
 
-    /// Passes on what users should know of hosts.
+    /// Warns of the facts that users should know about hosts.
     pub(crate) fn warn_of_hosts(&self, progress: &dyn Progress) {
         self.wholes.take_notices().iter().for_each(|notice| progress.warn(notice));
     }
@@ -149,13 +150,13 @@ impl Network {
         Ok(client)
     }
 
-    /// A store to read from, with retries where it is remote.
+    /// Opens a store for reading. A remote store gets retries.
     pub(crate) fn open_store(&mut self, location: &Location) -> Result<Arc<dyn ReadStore>, SyncError> {
         let policy = self.policy.clone();
         self.open_store_with(location, policy, true)
     }
 
-    /// `is_alone`: no other store has the same objects.
+    /// Opens a store with this policy. `is_alone` says that no other store has the same objects.
     fn open_store_with(
         &mut self,
         location: &Location,
@@ -177,8 +178,8 @@ impl Network {
         Retry::new(store.with_whole_objects(Arc::clone(&self.wholes)), policy)
     }
 
-    /// The store that an index at a URL names. Where a redirect led to the index, it is looked for beside where that was found
-    /// first.
+    /// Opens the store that an index at a URL names. If a redirect led to the index, the store is first looked for
+    /// beside the place where the index was found.
     fn open_beside(
         &mut self,
         asked: &Location,
@@ -200,7 +201,7 @@ impl Network {
         Ok(Arc::new(EitherPlace::new(self.patient(found, policy()), self.patient(asked, policy()))))
     }
 
-    /// A place to read, list, write and prune.
+    /// Opens a place for reading, listing, writing and pruning.
     pub(crate) fn open_place(&mut self, location: &Location, opening: Opening) -> Result<Arc<dyn Store>, SyncError> {
         match (location, opening) {
             (Location::Path(path), Opening::Existing) => Ok(Arc::new(open_folder(path)?)),
@@ -215,13 +216,13 @@ impl Network {
         }
     }
 
-    /// The place that an object lies in, and its name there.
+    /// The place in which an object lies, and its name there.
     pub(crate) fn open_parent(&mut self, location: &Location) -> Result<(Arc<dyn Store>, String), SyncError> {
         if let Location::Url(_) = location {
-            // For its error.
+            // This call gives the error for a URL.
             self.open_place(location, Opening::Existing)?;
         }
-        let refused = || SyncError::Usage(format!("{location}: is no name for an index; write it like app.rgx"));
+        let refused = || SyncError::Usage(format!("{location}: is not a name for an index; write it like app.rgx"));
         let (parent, name) = location.split_name().ok_or_else(refused)?;
         match parent {
             Location::Path(folder) => Ok((Arc::new(FolderStore::plain(folder)), name)),
@@ -238,12 +239,12 @@ impl Network {
         self.runtime.block_on(Deadline::bound(self.policy.deadline, opening)).map_err(Into::into)
     }
 
-    /// The index at `location`.
+    /// Reads the index at `location`.
     pub(crate) fn load_index(&mut self, location: &Location) -> Result<Index, SyncError> {
         self.load_index_unless_known(location, None)
     }
 
-    /// The indexes of images that may be like a new one; of a first release there are none yet.
+    /// Reads the indexes of images that may be similar to a new one. For a first release, there are none yet.
     pub(crate) fn load_like(
         &mut self,
         locations: &[Location],
@@ -262,7 +263,8 @@ impl Network {
         Ok(found)
     }
 
-    /// The index at `location`. What was fetched is remembered in the catalog with its version, so that it comes once.
+    /// Reads the index at `location`. A fetched index is kept in the catalog with its version, so that it is
+    /// fetched only once.
     pub(crate) fn load_index_unless_known(
         &mut self,
         location: &Location,
@@ -277,7 +279,7 @@ impl Network {
     }
 
     fn fetch_index(&mut self, location: &Location, catalog: Option<&Catalog>) -> Result<Bytes, SyncError> {
-        // By all of it, query included: the same name may be another object for another user.
+        // The key covers the whole URL, query included, since the same name may be another object for another user.
         let key = match location {
             Location::Url(url) => blake3::hash(url.as_bytes()).to_hex().to_string(),
             other => format!("{other} {}", self.buckets.endpoint().map(shown_url).unwrap_or_default()),
@@ -299,7 +301,8 @@ impl Network {
                 if is_web_page(&bytes) {
                     return Err(StoreError::WebPage { object: location.to_string() }.into());
                 }
-                // A tag that proves the bytes stays good where the host, or another one behind the name, left it out.
+                // A tag that proves the bytes stays good, even if the host, or another one behind the same name,
+                // now left it out.
                 let is_known = version.is_none() && known.is_some_and(|known| known.bytes == bytes);
                 if let (Some(catalog), false, Ok(_)) = (catalog, is_known, Index::decode(&bytes)) {
                     let version = version.unwrap_or_default();
@@ -336,17 +339,17 @@ impl Network {
         Ok(fetched)
     }
 
-    /// Attempts at one of so many stores before the next is asked.
+    /// The number of attempts at one of this many stores before the next one is asked.
     fn attempts(&self, stores: usize) -> u32 {
         if stores > 1 { self.policy.attempts.min(ATTEMPTS_BEFORE_FAILOVER) } else { self.policy.attempts }
     }
 
-    /// How often so many stores are asked in turn.
+    /// The number of rounds in which this many stores are asked in turn.
     pub(crate) fn rounds(&self, stores: usize) -> u32 {
         self.policy.attempts.div_ceil(self.attempts(stores).max(1)).max(1)
     }
 
-    /// The stores of an index: those given, or the one that the index names.
+    /// The stores of an index: the given ones, or the one that the index names.
     pub(crate) fn stores_of(
         &mut self,
         location: &Location,
@@ -360,7 +363,8 @@ impl Network {
                     given.len()
                 )));
             }
-            // Of several, one that is not there is passed over when it is asked, and one that fails is not asked for long.
+            // One of several stores that does not exist is passed over when it is asked, and one that fails is soon
+            // left.
             let is_needed = given.len() == 1;
             let policy = RetryPolicy { attempts: self.attempts(given.len()), ..self.policy.clone() };
             let open = |store: &Location| match store {
@@ -372,7 +376,7 @@ impl Network {
             return given.iter().map(open).collect();
         }
         match location.beside(&index.store) {
-            // Whether it is there shows when something is needed of it.
+            // A missing store shows when some object of it is needed.
             Some(Location::Path(store)) => Ok(vec![Arc::new(FolderStore::new(store))]),
             Some(store) => Ok(vec![self.open_beside(location, &index.store, &store)?]),
             None => Ok(Vec::new()),

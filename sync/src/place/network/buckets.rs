@@ -1,4 +1,4 @@
-//! The buckets that a run reaches: each is opened once, and other places in it are reached in the same way.
+//! The buckets that a run uses. Each is opened once, and other places in it are reached in the same way.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use regrow_store::{BucketOptions, BucketUrl, HttpClient, Meter, RetryPolicy, Sto
 #[cfg(feature = "buckets")]
 use regrow_store::{BucketStore, Retry};
 
-/// How buckets are reached, and those that were.
+/// The options for reaching buckets, and the buckets that were opened.
 pub(super) struct Buckets {
     options: BucketOptions,
     /// One place in each bucket that was opened.
@@ -24,12 +24,12 @@ impl Buckets {
         }
     }
 
-    /// The folder where files wait to be put.
+    /// The folder in which files wait to be put.
     pub(super) fn staging(&self) -> &Path {
         &self.options.staging
     }
 
-    /// The server that was given, where it is not the provider's own.
+    /// The server that was given, if it is not the provider's own.
     pub(super) fn endpoint(&self) -> Option<&str> {
         self.options.endpoint.as_deref()
     }
@@ -37,7 +37,7 @@ impl Buckets {
 
 #[cfg(feature = "buckets")]
 impl Buckets {
-    /// The store at `url`, where another place in its bucket was opened before.
+    /// The store at `url`, if another place in its bucket was opened before.
     pub(super) fn known(&self, url: &BucketUrl, policy: &RetryPolicy) -> Option<Arc<dyn Store>> {
         let is_same = |known: &&BucketStore| known.url().with_path("") == url.with_path("");
         let known = self.opened.iter().find(is_same)?;
@@ -60,13 +60,13 @@ impl Buckets {
 
 #[cfg(not(feature = "buckets"))]
 impl Buckets {
-    /// Nothing: this build reaches no buckets.
+    /// Finds nothing, since this build has no support for buckets.
     #[expect(clippy::unused_self, reason = "the same call as with buckets")]
     pub(super) fn known(&self, _: &BucketUrl, _: &RetryPolicy) -> Option<Arc<dyn Store>> {
         None
     }
 
-    /// Refuses, since this build reaches no buckets.
+    /// Refuses, since this build has no support for buckets.
     #[expect(clippy::unused_async, reason = "the same call as with buckets")]
     pub(super) async fn open(
         &mut self,

@@ -1,4 +1,4 @@
-//! Bytes of indexes as they come from files, hosts and the catalog.
+//! The bytes of indexes as they come from files, hosts and the catalog.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -11,17 +11,17 @@ use regrow_store::{KnownObject, Packing, StoreError};
 
 use crate::{Location, SyncError};
 
-/// An index ends with the BLAKE3 of all bytes before.
+/// The size of the BLAKE3 hash of all bytes before it, with which an index ends.
 const HASH_BYTES: u64 = 32;
 
-/// An index as the catalog keeps it: its version (an `ETag`, empty if it had none) and its bytes.
+/// An index as the catalog keeps it: its version, which is an `ETag` or empty, and its bytes.
 pub(super) struct KnownIndex {
     pub(super) version: String,
     pub(super) bytes: Bytes,
 }
 
 impl KnownIndex {
-    /// What the host is asked by.
+    /// The object for a conditional request to the host.
     pub(super) fn as_object(&self) -> KnownObject<'_> {
         KnownObject { version: &self.version, bytes: &self.bytes, proof_bytes: HASH_BYTES }
     }
@@ -37,7 +37,7 @@ impl KnownIndex {
     pub(super) fn decode(mut document: &[u8]) -> Option<Self> {
         let length = usize::try_from(varint::take(&mut document)?).ok()?;
         let (version, bytes) = document.split_at_checked(length)?;
-        // It goes into a header as it is.
+        // The version goes into a header unchanged, so control characters are refused.
         let version = String::from_utf8(version.to_vec()).ok().filter(|version| !version.contains(char::is_control))?;
         Some(Self { version, bytes: Bytes::copy_from_slice(bytes) })
     }
@@ -63,14 +63,14 @@ pub(super) fn unpack(bytes: &[u8], packing: Packing, location: &Location) -> Res
     Ok(plain.into())
 }
 
-/// What a decoder gives, up to one byte more than an index may have.
+/// The bytes from a decoder, up to one byte more than an index may have.
 fn bounded(decoder: impl Read) -> io::Result<Vec<u8>> {
     let mut plain = Vec::new();
     decoder.take(MAX_INDEX_BYTES + 1).read_to_end(&mut plain)?;
     Ok(plain)
 }
 
-/// Whether bytes that should be an index are a page for people.
+/// Whether bytes that should be an index are a web page for people.
 pub(super) fn is_web_page(bytes: &[u8]) -> bool {
     let front = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     [&b"<!doctype html"[..], b"<html", b"<!--"]
@@ -78,7 +78,7 @@ pub(super) fn is_web_page(bytes: &[u8]) -> bool {
         .any(|mark| front.get(..mark.len()).is_some_and(|found| found.eq_ignore_ascii_case(mark)))
 }
 
-/// Reads a file that is no longer than an index may be.
+/// Reads a file up to one byte more than an index may have.
 pub(super) fn read_bounded(path: &Path) -> Result<Bytes, SyncError> {
     let io = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => {
