@@ -87,7 +87,7 @@ pub struct DiffReport {
     pub bytes_patch: Option<u64>,
     /// Whether the store has a patch.
     pub patch_present: bool,
-    /// The bytes of that made patch which say how headers change.
+    /// The bytes of the patch that encode changes of headers, if the patch was made for this report.
     pub bytes_patch_headers: Option<u64>,
 }
 
@@ -162,7 +162,7 @@ fn patch_in_store(
     let size = async {
         match store.get(&name, Span::Range(0..1)).await?.object_bytes {
             Some(bytes) => Ok::<_, StoreError>(Some(bytes)),
-            // The host does not state the size in its answer. The answer for the object's end does.
+            // If the host does not state the size in this answer, it does in the one for the object's end.
             None => Ok(store.get(&name, Span::Suffix(1)).await?.object_bytes),
         }
     };

@@ -21,7 +21,7 @@ pub struct InfoReport {
     pub image_bytes: u64,
     /// The image's id.
     pub image_id: String,
-    /// BLAKE3 of the image.
+    /// The BLAKE3 hash of the image.
     pub image_digest: String,
     /// The version of the walking rules.
     pub walk_version: u32,

@@ -162,8 +162,7 @@ impl KeptIndex {
     }
 
     /// Reads the index's bytes and version. The result is `None` if it is gone. A listed index that may not be read
-    /// does not count as gone, although hosts give the same answer (403) where they may not tell. The packs that it
-    /// needs would be deleted.
+    /// does not count as gone, since the packs that it needs would be deleted. Hosts answer 403 in both cases.
     pub(super) async fn read_bytes(&self) -> Result<Option<(Bytes, Option<String>)>, StoreError> {
         let download = match self.place.get(&self.name, Span::Whole).await {
             Ok(download) => download,

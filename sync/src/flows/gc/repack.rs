@@ -363,7 +363,7 @@ async fn put(opened: &Opened, index: &Index, options: &GcOptions) -> Result<bool
     let kind = ObjectKind::Index { max_age: options.index_max_age };
     let content = Content::Bytes(encoded.clone());
     let is_put = kept.place.put(&kept.name, content, kind, condition).await? == PutOutcome::Stored;
-    // The index was removed since.
+    // The index has been removed since.
     let Some((standing, version)) = kept.read_bytes().await? else { return Ok(false) };
     if standing == encoded {
         return Ok(true);

@@ -28,8 +28,7 @@ pub(super) struct PackReport {
 }
 
 /// Reads a pack of this many bytes, and checks its name, its table, its segments, and each chunk. Wrong bytes are a
-/// problem in the report. It is an error if the host cannot be reached, or answers something else than it was asked
-/// for.
+/// problem in the report. It is an error if the host cannot be reached, or if its answer does not fit the request.
 pub(super) async fn verify(
     store: &dyn ReadStore,
     (id, bytes): (&ChunkId, u64),
