@@ -5,9 +5,9 @@
 //! [`normalize()`] rewrites an image archive with plain layers, and [`StreamMaker`] rebuilds a compressed layer from
 //! its plain bytes.
 //!
-//! Work runs on a [`Pool`] of workers, so that hashing keeps pace with the disk, and reports to a [`Progress`]. Make
-//! and the scan of a seed share the same code: they must cut an image in the same way, since a machine can use only
-//! the chunks that make found too.
+//! Work runs on a [`Pool`] of workers, so that hashing keeps pace with the disk, and reports to a [`Progress`].
+//! Make and the scan of a seed share the same code. They must cut an image in the same way, since a machine can use
+//! only the chunks that make found too.
 //!
 //! The crate knows no store and no network. `regrow-patch` and `regrow-sync` build on it.
 //!

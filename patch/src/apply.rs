@@ -31,7 +31,7 @@ pub enum ApplyError {
     #[error("{0}")]
     Coded(#[from] PatchError),
     /// The skeleton from the patch is not that of the image.
-    #[error("what it yields is not the image: {0}")]
+    #[error("the result is not the image: {0}")]
     Layout(#[from] regrow_image::LayoutError),
     /// The checksum does not match.
     #[error("its bytes are not those that were published")]

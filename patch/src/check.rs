@@ -33,14 +33,14 @@ pub fn check(between: &Between<'_>, file: &mut File) -> Result<(), LocalError> {
     let mut compare = Compare { target, at: 0, buffer: Vec::new() };
     apply(file, &header, between.base.seed(), sizes, between.scratch, &mut compare)
         .map_err(|error| failed(error.to_string()))?;
-    if compare.at == sizes.contents { Ok(()) } else { Err(failed("yields too little".to_owned())) }
+    if compare.at == sizes.contents { Ok(()) } else { Err(failed("it gives too few bytes".to_owned())) }
 }
 
 impl Compare<'_> {
     fn same(&mut self, stream: StreamKind, at: u64, bytes: &[u8]) -> io::Result<()> {
         self.buffer.resize(bytes.len(), 0);
         self.target.read_stream(stream, at, &mut self.buffer)?;
-        if self.buffer == bytes { Ok(()) } else { Err(io::Error::other("does not give the new image")) }
+        if self.buffer == bytes { Ok(()) } else { Err(io::Error::other("it does not give the new image")) }
     }
 }
 

@@ -43,7 +43,7 @@ impl Rebuilder {
         let Some((member, file)) = self.members.next() else { return Ok(()) };
         let from = self.last.filter(|(number, _)| *number == member.file).map_or(file.start, |(_, end)| end);
         let start = from.checked_add(member.gap).filter(|&start| start <= file.end);
-        let start = start.ok_or_else(|| unfit("a member behind its file's end"))?;
+        let start = start.ok_or_else(|| unfit("a member beyond its file's end"))?;
         self.next = Some((member, start..file.end));
         Ok(())
     }
@@ -102,7 +102,7 @@ fn place(members: Vec<TargetMember>, layout: &Layout) -> io::Result<Vec<Placed>>
     for member in members {
         while files.next_if(|(number, _)| *number < member.file).is_some() {}
         let file = files.peek().filter(|(number, _)| *number == member.file).map(|(_, range)| range.clone());
-        placed.push((member, file.ok_or_else(|| unfit("a member of a file that is not there"))?));
+        placed.push((member, file.ok_or_else(|| unfit("a member of a file that does not exist"))?));
     }
     Ok(placed)
 }

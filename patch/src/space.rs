@@ -60,7 +60,7 @@ impl<'a> BaseSpace<'a> {
         for member in members {
             while files.next_if(|(number, _)| *number < member.file).is_some() {}
             let file = files.peek().filter(|(number, _)| *number == member.file);
-            let (_, file) = file.ok_or_else(|| unfit("a member of a file that is not there"))?;
+            let (_, file) = file.ok_or_else(|| unfit("a member of a file that does not exist"))?;
             let plain = self.inflate(file, member)?;
             self.members.write(at, &plain)?;
             at += plain.len() as u64;
@@ -71,7 +71,7 @@ impl<'a> BaseSpace<'a> {
     fn inflate(&self, file: &Range<u64>, member: &BaseMember) -> Result<Vec<u8>, LocalError> {
         let stored_bytes = member.stored.end.checked_sub(member.stored.start);
         let stored_bytes = stored_bytes.filter(|_| member.stored.end <= file.end - file.start);
-        let stored_bytes = stored_bytes.ok_or_else(|| unfit("a member behind its file's end"))?;
+        let stored_bytes = stored_bytes.ok_or_else(|| unfit("a member beyond its file's end"))?;
         // Deflate adds at most 5 bytes to 65,535 plain bytes, and a member has at most 4 MiB of those. A longer
         // stream is refused.
         if member.plain_bytes > MAX_MEMBER_BYTES || stored_bytes > 2 * MAX_MEMBER_BYTES {
@@ -82,7 +82,7 @@ impl<'a> BaseSpace<'a> {
         read.map_err(LocalError::io("the base of a patch"))?;
         match regrow_deflate::inflate(&stored, member.plain_bytes as usize) {
             Ok(plain) if plain.len() as u64 == member.plain_bytes => Ok(plain),
-            _ => Err(unfit("a member is another than was published")),
+            _ => Err(unfit("a member differs from the published one")),
         }
     }
 }

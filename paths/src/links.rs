@@ -1,8 +1,8 @@
 //! Links on the way to a file that is written.
 //!
 //! In a folder like `/tmp`, anybody can put a link under a name to which somebody else will write. So the kernel
-//! does not follow such links if `fs.protected_symlinks` is on (proc_sys_fs(5)). regrow resolves links itself,
-//! since it replaces the file at their end, and so it must keep the same rule.
+//! does not follow such links if `fs.protected_symlinks` is on (proc_sys_fs(5)). Because regrow replaces the file
+//! at a link's end, it resolves links itself, and must keep the same rule.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;

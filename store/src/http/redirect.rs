@@ -30,9 +30,9 @@ pub enum Redirects {
     None,
     /// Redirects to the same scheme, host and port.
     SameOrigin,
-    /// Redirects to the same host, also from http to https; to https at a public address; and to an address that is
-    /// no nearer to this machine than the server that redirects. So a server in a private network may send readers
-    /// to private addresses, but only a server on this machine may send them to this machine.
+    /// Redirects to the same host, also from http to https; to https at a public address; and to addresses no
+    /// nearer to this machine than the redirecting server. So a server in a private network may send readers to
+    /// private addresses, but only a server on this machine may send them to this machine.
     #[default]
     Safe,
     /// All redirects.

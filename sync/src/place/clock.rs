@@ -15,9 +15,9 @@ impl Stopwatch {
         Self { steady: Instant::now(), since_boot: since_boot(), wall: SystemTime::now() }
     }
 
-    /// The time since the start, by the clock that shows the longest time. Each of the three clocks can be wrong:
-    /// the steady one stands still while the machine sleeps, the one since boot stands still while a virtual
-    /// machine is stopped, and the wall clock may be set back.
+    /// The time since the start, by the clock that shows the longest time. Each of the three clocks can show too
+    /// little. The steady one stands still while the machine sleeps. The one since boot stands still while a
+    /// virtual machine is stopped. The wall clock may be set back.
     pub(crate) fn elapsed(&self) -> Duration {
         let wall = self.wall.elapsed().unwrap_or_default();
         self.steady.elapsed().max(since_boot().saturating_sub(self.since_boot)).max(wall)
