@@ -241,8 +241,8 @@ async fn passed(state: &State, seen: &Seen, request: Request<Incoming>) -> Resul
     Ok(response.map(|body| body.map_err(std::io::Error::other).boxed_unsync()))
 }
 
-/// The right answer in two cases where `s3s-fs` has a wrong one: reads of folders, which it takes for objects, and
-/// reads of the last bytes of objects that have fewer.
+/// The right answer where `s3s-fs` has a wrong one. It takes folders for objects, and it fails to read the last bytes
+/// of objects that have fewer.
 fn mended(state: &State, seen: &Seen) -> Option<Response<Body>> {
     let path = state.root.join(seen.uri.path().trim_start_matches('/'));
     let is_object = seen.uri.path().trim_matches('/').contains('/');
