@@ -1,31 +1,106 @@
-//! One file for each command.
+//! The command line, and one file for each command with its arguments. Parsing has no effects; completions and the man page
+//! come from the same definitions.
 
 mod common;
 #[cfg(feature = "manual")]
 mod completions;
 #[cfg(feature = "demo")]
-pub(crate) mod demo;
+mod demo;
 #[cfg(feature = "publish")]
-pub(crate) mod diff;
-pub(crate) mod extract;
+mod diff;
+mod extract;
 #[cfg(feature = "publish")]
-pub(crate) mod gc;
-pub(crate) mod info;
+mod gc;
+mod info;
 #[cfg(feature = "publish")]
-pub(crate) mod make;
+mod make;
 #[cfg(feature = "manual")]
 mod man;
 #[cfg(feature = "publish")]
-pub(crate) mod patch;
+mod patch;
 #[cfg(feature = "publish")]
-pub(crate) mod push;
+mod push;
 #[cfg(feature = "serve")]
-pub(crate) mod serve;
-pub(crate) mod verify;
+mod serve;
+mod verify;
 
-use crate::args::{Arguments, Command};
+use clap::{Parser, Subcommand};
+
 use crate::failure::Failure;
 use crate::progress::Verbosity;
+
+#[cfg(feature = "demo")]
+use demo::DemoArgs;
+#[cfg(feature = "publish")]
+use diff::DiffArgs;
+use extract::ExtractArgs;
+#[cfg(feature = "publish")]
+use gc::GcArgs;
+use info::InfoArgs;
+#[cfg(feature = "publish")]
+use make::MakeArgs;
+#[cfg(feature = "publish")]
+use patch::PatchArgs;
+#[cfg(feature = "publish")]
+use push::PushArgs;
+#[cfg(feature = "serve")]
+use serve::ServeArgs;
+use verify::VerifyArgs;
+
+/// Ships images over a plain static host, and sends a machine only what it cannot make from what it already holds.
+#[derive(Debug, Parser)]
+#[command(
+    name = "regrow",
+    version,
+    max_term_width = 100,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Arguments {
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Print no progress, no summary, and no warnings
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Also say what is skipped, and what the catalog cannot do
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+}
+
+/// The commands. Each has a file of its own, with its arguments.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    #[cfg(feature = "publish")]
+    Make(MakeArgs),
+    #[cfg(feature = "publish")]
+    Patch(PatchArgs),
+    Extract(ExtractArgs),
+    Info(InfoArgs),
+    #[cfg(feature = "publish")]
+    Diff(DiffArgs),
+    Verify(VerifyArgs),
+    #[cfg(feature = "publish")]
+    Push(PushArgs),
+    #[cfg(feature = "publish")]
+    Gc(GcArgs),
+    #[cfg(feature = "serve")]
+    Serve(ServeArgs),
+    #[cfg(feature = "demo")]
+    Demo(DemoArgs),
+    /// Print a shell's completions
+    #[cfg(feature = "manual")]
+    #[command(after_help = "Example:\n  regrow completions bash > /etc/bash_completion.d/regrow")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page
+    #[cfg(feature = "manual")]
+    #[command(after_help = "Example:\n  regrow man > /usr/local/share/man/man1/regrow.1")]
+    Man,
+}
 
 /// Runs what the command line asks for.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {

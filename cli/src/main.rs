@@ -17,7 +17,7 @@ mod terminal;
 use clap::Parser;
 
 fn main() -> std::process::ExitCode {
-    let arguments = args::Arguments::parse();
+    let arguments = commands::Arguments::parse();
     match commands::run(arguments) {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(failure) => failure.report(),

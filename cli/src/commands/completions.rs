@@ -3,7 +3,7 @@
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::args::Arguments;
+use super::Arguments;
 use crate::failure::{Code, Failure};
 use crate::report::write_out;
 

@@ -6,7 +6,7 @@ use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
-use crate::args::Arguments;
+use super::Arguments;
 use crate::failure::Failure;
 use crate::report::write_out;
 
