@@ -1,7 +1,8 @@
-//! Parts of packs in a folder. FORMAT.md, section 9. Trusted for nothing; failing to write it fails nothing.
+//! A folder that keeps parts of packs, and whole patches: FORMAT.md, section 9. Nothing in it is trusted, and a failure
+//! to write it is never an error.
 //!
-//! What a cache holds of a private image is as private: its folders and files are this user's alone. Nothing is read or written
-//! through a link in it, nor where somebody else may write.
+//! The cached parts of a private image must stay private too, so the cache's folders and files belong to this user
+//! alone. The cache never follows a link inside its folder, and never uses a folder that somebody else can write.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File};
@@ -20,11 +21,11 @@ use rustix::fs::{Mode, Stat};
 use crate::Progress;
 use regrow_paths::{Access, NEW_ENTRY, Place};
 
-/// See the module's documentation. Clones are of one cache.
+/// A cache of parts of packs and of patches. Its clones share one folder.
 #[derive(Debug, Clone)]
 pub(crate) struct FrameCache {
     root: Arc<Root>,
-    /// In a dry run.
+    /// Whether nothing may be written, as in a dry run.
     is_read_only: bool,
 }
 
@@ -32,21 +33,22 @@ pub(crate) struct FrameCache {
 struct Root {
     path: PathBuf,
     kind: Kind,
-    /// Once it was opened.
+    /// The folder, once it has been opened.
     place: Mutex<Option<Arc<Place>>>,
 }
 
-/// Whose choice a cache's folder is.
+/// Whether the user or regrow chose a cache's folder.
 #[derive(Debug)]
 enum Kind {
-    /// The user's, who may have put a link there.
+    /// The user chose the folder, and may have put a link there.
     Given,
-    /// Ours: beside an output, under this name in a folder that may be anybody's.
+    /// regrow chose the folder: it has this name beside an output, in a folder that anybody may be able to write.
     Beside(Place, OsString),
 }
 
 impl FrameCache {
-    /// The cache beside an output. `None`, with a warning, where a folder that is none of regrow's has its name.
+    /// Makes the cache beside an output. Returns `None`, after a warning, if the name is taken by a folder that is not
+    /// regrow's.
     pub(crate) fn beside(place: &Place, name: &OsStr, progress: &dyn Progress) -> Option<Self> {
         let path = place.path(name);
         if !place.may_hold_cache(name) {
@@ -59,7 +61,8 @@ impl FrameCache {
         Some(Self::of(&path, Kind::Beside(place.try_clone().ok()?, name.to_owned())))
     }
 
-    /// The cache that a user asked for, made if it is not there. `None`, with a warning, for a folder that others may write.
+    /// Opens the cache that a user asked for. A missing folder is made by the first write. Returns `None`, after a
+    /// warning, for a folder that others can write.
     pub(crate) fn given(root: &Path, progress: &dyn Progress) -> Option<Self> {
         let cache = Self::of(root, Kind::Given);
         match cache.root.open(false) {
@@ -70,7 +73,7 @@ impl FrameCache {
                 ));
                 None
             }
-            // One that cannot be opened or made is only slower.
+            // Without a folder that can be opened, the run is only slower.
             _ => Some(cache),
         }
     }
@@ -80,7 +83,7 @@ impl FrameCache {
         Self { root: Arc::new(root), is_read_only: false }
     }
 
-    /// The same cache, never written.
+    /// The same cache, which this run will only read.
     pub(crate) fn read_only(self) -> Self {
         Self { is_read_only: true, ..self }
     }
@@ -89,12 +92,12 @@ impl FrameCache {
         !self.is_read_only
     }
 
-    /// A folder of entries, to be read.
+    /// Opens a folder of entries for reading.
     fn folder(&self, name: &str) -> Option<Place> {
         self.root.open(false).ok()?.find_folder(OsStr::new(name)).ok()?.own()
     }
 
-    /// The same, made if it is not there.
+    /// Opens a folder of entries for writing, and makes it if it is missing.
     fn folder_to_write(&self, name: &str) -> io::Result<Place> {
         if self.is_read_only {
             return Err(ErrorKind::ReadOnlyFilesystem.into());
@@ -114,22 +117,22 @@ impl FrameCache {
         }
     }
 
-    /// A patch that is kept, whole.
+    /// Opens a cached patch, which is always a whole one.
     pub(crate) fn patch(&self, base: &ChunkId, target: &ChunkId) -> Option<File> {
         self.open(PATCHES_FOLDER, &patch_entry(base, target))
     }
 
-    /// Begins to keep a patch. `None` where that is not possible.
+    /// Begins an entry for a patch. Returns `None` if the cache cannot be written.
     pub(crate) fn begin_patch(&self) -> Option<NewEntry> {
         NewEntry::begin(self.folder_to_write(PATCHES_FOLDER).ok()?).ok()
     }
 
-    /// Drops a patch that proved to be damaged.
+    /// Removes a patch that turned out to be damaged.
     pub(crate) fn remove_patch(&self, base: &ChunkId, target: &ChunkId) {
         self.remove_entry(PATCHES_FOLDER, &patch_entry(base, target));
     }
 
-    /// These bytes of a pack, as they were put.
+    /// Returns the bytes that were kept for exactly this range of a pack.
     pub(crate) fn get(&self, pack: &ChunkId, range: &Range<u64>) -> Option<Bytes> {
         let wanted = range.end.checked_sub(range.start).filter(|&len| len <= 2 * MAX_TAIL_BYTES)?;
         let file = self.open(&pack.shard(), &entry(pack, range))?;
@@ -141,24 +144,24 @@ impl FrameCache {
         (bytes.len() as u64 == wanted).then(|| Bytes::from(bytes))
     }
 
-    /// Whether there is such a part.
+    /// Whether the cache has exactly this range of a pack.
     pub(crate) fn holds(&self, pack: &ChunkId, range: &Range<u64>) -> bool {
         let file = self.open(&pack.shard(), &entry(pack, range));
         file.and_then(|file| file.metadata().ok()).is_some_and(|found| found.len() == range.end - range.start)
     }
 
-    /// Keeps a part.
+    /// Keeps a range of a pack.
     pub(crate) fn put(&self, pack: &ChunkId, range: &Range<u64>, bytes: &[u8]) {
         let write = || {
             let mut new = NewEntry::begin(self.folder_to_write(&pack.shard())?)?;
             new.file.write_all(bytes)?;
             new.keep(&entry(pack, range))
         };
-        // A cache that cannot be written is only slower.
+        // If the cache cannot be written, the next run is only slower.
         let _ = write();
     }
 
-    /// Drops a part that proved to be damaged.
+    /// Removes a range that turned out to be damaged.
     pub(crate) fn remove(&self, pack: &ChunkId, range: &Range<u64>) {
         self.remove_entry(&pack.shard(), &entry(pack, range));
     }
@@ -173,7 +176,7 @@ fn patch_entry(base: &ChunkId, target: &ChunkId) -> String {
 }
 
 impl Root {
-    /// Opens the folder, and makes it where the cache may be written.
+    /// Opens the folder. If it is missing and `is_to_write` is set, the folder is made.
     fn open(&self, is_to_write: bool) -> io::Result<Arc<Place>> {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = &*place {
@@ -195,20 +198,20 @@ impl Root {
             }
             opened => opened,
         }?;
-        // The user's folder keeps its mode.
+        // A folder that the user chose keeps its mode.
         if is_own(&opened.stat(OsStr::new("."))?) { Ok(opened) } else { Err(ErrorKind::PermissionDenied.into()) }
     }
 }
 
-/// Whether this user owns the folder and nobody else can write it. A group with the owner's number is the owner's own, by the
-/// convention of systems whose users each have a group.
+/// Whether this user owns the folder and nobody else can write it. A group whose number equals the owner's contains
+/// only the owner, by the convention of systems that give each user a group.
 fn is_own(stat: &Stat) -> bool {
     let mode = Mode::from_raw_mode(stat.st_mode);
     let group_writes = mode.contains(Mode::WGRP) && stat.st_gid != stat.st_uid;
     stat.st_uid == rustix::process::geteuid().as_raw() && !mode.contains(Mode::WOTH) && !group_writes
 }
 
-/// An entry that is being written, under a name of its own. It is removed unless it is kept.
+/// An entry that is being written under a temporary name. It is removed when dropped, unless it was kept.
 pub(crate) struct NewEntry {
     folder: Place,
     name: OsString,
@@ -217,19 +220,19 @@ pub(crate) struct NewEntry {
 
 impl NewEntry {
     fn begin(folder: Place) -> io::Result<Self> {
-        // Seeded by the system, so that no two processes have the same names.
+        // The system seeds the number, so two processes never choose the same name.
         let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
         let name = OsString::from(format!("{NEW_ENTRY}{random:016x}"));
         let file = folder.new_file(&name)?;
         Ok(Self { folder, name, file })
     }
 
-    /// Gives the complete entry its name.
+    /// Gives the complete entry its final name.
     pub(crate) fn keep(self, name: &str) -> io::Result<()> {
         self.folder.rename(&self.name, OsStr::new(name))
     }
 
-    /// The same for a patch.
+    /// Gives a complete patch its final name.
     pub(crate) fn keep_patch(self, base: &ChunkId, target: &ChunkId) -> io::Result<()> {
         self.keep(&patch_entry(base, target))
     }
@@ -237,7 +240,7 @@ impl NewEntry {
 
 impl Drop for NewEntry {
     fn drop(&mut self) {
-        // Of one that was kept, nothing has this name any more.
+        // After `keep`, no file has the temporary name, so nothing is removed.
         let _ = self.folder.remove_file(&self.name);
     }
 }

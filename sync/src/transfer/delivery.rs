@@ -1,4 +1,4 @@
-//! From frames to verified chunks where they belong.
+//! The delivery of frames: each is decompressed, its chunks are verified, and the wanted ones go to their places.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -14,16 +14,17 @@ use super::fetch::{Fetcher, FrameBytes, Origin, RangeJob, StoreSet};
 use super::packs::Packs;
 use crate::{Stage, SyncError};
 
-/// Frames that may wait in the pool.
+/// The most frames that may wait in the pool.
 const FRAMES_IN_FLIGHT: usize = 8;
 
-/// A verified chunk: its number in its stream, and where in its frame its bytes are.
+/// A verified chunk: its number in its stream, and the range of its bytes in its frame.
 pub(crate) type Placed = (usize, Range<usize>);
 
-/// Puts the wanted chunks of a frame where they belong: the frame's plain bytes, and its chunks, each once.
+/// A function that puts the wanted chunks of a frame where they belong. It gets the frame's plain bytes, and each of
+/// the chunks once.
 pub(crate) type Sink = Arc<dyn Fn(&[u8], &[Placed]) -> Result<(), SyncError> + Send + Sync>;
 
-/// Chunks and their plain bytes.
+/// A number of chunks, and their plain bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Tally {
     pub(crate) chunks: u64,
@@ -37,14 +38,14 @@ impl Tally {
     }
 }
 
-/// What was delivered, by where it was from.
+/// The chunks that were delivered, by where they came from.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Delivered {
     pub(crate) cache: Tally,
     pub(crate) store: Tally,
 }
 
-/// Brings chunks that lie in frames.
+/// Fetches chunks that lie in frames, verifies them, and hands them to a sink.
 pub(crate) struct Delivery<'a> {
     pub(crate) fetcher: &'a Fetcher<'a>,
     pub(crate) packs: &'a Packs,
@@ -52,30 +53,30 @@ pub(crate) struct Delivery<'a> {
     pub(crate) sink: Sink,
 }
 
-/// What became of a frame.
+/// The outcome of one frame.
 struct Done {
     pack: u32,
     frame: u32,
     origin: Origin,
     excluded: StoreSet,
-    /// Whether it is only part of a frame.
+    /// Whether only a part of the frame was fetched.
     is_part: bool,
-    /// The first chunk in it that was not what its id says.
+    /// The first wanted chunk whose bytes do not match its id.
     damaged: Option<ChunkId>,
     tally: Tally,
     written: Result<(), SyncError>,
 }
 
-/// Which chunks are wanted, by id.
+/// The chunks that are wanted, to be looked up by id.
 pub(crate) struct Wanted {
     stream: Arc<StreamChunks>,
-    /// Chunks, and the frame that each is to come from: sorted by id, then by frame. However often an image has a chunk, finding out
-    /// what a frame gives costs a search.
+    /// Each wanted chunk with the pack and the frame that it comes from, sorted by id, then by frame. So one search
+    /// finds all uses of a chunk, however often the image has it.
     chunks: Vec<(u32, (u32, u32))>,
 }
 
 impl Delivery<'_> {
-    /// Fetches, verifies and hands on `chunks`, each with the pack and the frame that it comes from.
+    /// Fetches, verifies and hands on `chunks`. Each comes with its pack and its frame.
     pub(crate) fn run(&self, chunks: Vec<(u32, (u32, u32))>) -> Result<Delivered, SyncError> {
         let frames: BTreeSet<(u32, u32)> = chunks.iter().map(|&(_, frame)| frame).collect();
         let frames: Vec<(u32, u32)> = frames.into_iter().collect();
@@ -89,7 +90,8 @@ impl Delivery<'_> {
             let mut by_excluded: BTreeMap<StoreSet, Vec<(u32, u32)>> = BTreeMap::new();
             for done in &bad {
                 let excluded = match done.origin {
-                    // The sizes may have told wrongly how the frame is stored. The whole frame will show.
+                    // The frame's sizes may be misleading about how it is stored. Fetching the whole frame settles
+                    // that.
                     Origin::Store(_) if done.is_part => done.excluded,
                     Origin::Store(number) => done.excluded | 1 << number,
                     Origin::Table { .. } | Origin::Cache => 0,
@@ -110,7 +112,7 @@ impl Delivery<'_> {
         Ok(counts)
     }
 
-    /// One try at all these frames. Returns those that were damaged.
+    /// Tries each of these frames once, and returns those that were damaged.
     fn round(
         &self,
         frames: &[(u32, u32)],
@@ -150,12 +152,12 @@ impl Delivery<'_> {
         Ok(bad)
     }
 
-    /// The wanted chunks, where single chunks of a frame may be fetched. A disk is read by the frame.
+    /// Returns `wanted` if single chunks of a frame may be fetched. From a local store, whole frames are read.
     fn by_chunk<'w>(&self, wanted: &'w Wanted) -> Option<&'w Wanted> {
         (!self.fetcher.first_store_is_local()).then_some(wanted)
     }
 
-    /// A frame that need not be fetched.
+    /// Returns a frame that need not be fetched: it came with its table, or a cache has it.
     fn local(&self, pack: u32, frame: u32) -> Option<FrameBytes> {
         let table = self.packs.table(pack)?;
         if let Some(bytes) = table.held(table.frames.get(frame as usize)?) {
@@ -208,7 +210,7 @@ impl Delivery<'_> {
         done.written
     }
 
-    /// Drops a damaged frame from the caches.
+    /// Removes a damaged frame from the caches.
     fn forget(&self, done: &Done) {
         let entry = self.packs.table(done.pack).and_then(|table| table.frames.get(done.frame as usize));
         if let Some(entry) = entry {
@@ -233,13 +235,14 @@ impl Wanted {
         self.stream.record(chunk as usize).id
     }
 
-    /// Whether any chunk of this id is to come from some frame.
+    /// Whether a chunk of this id is wanted from any frame.
     fn has(&self, id: &ChunkId) -> bool {
         let first = self.chunks.partition_point(|&(chunk, _)| self.id(chunk) < *id);
         self.chunks.get(first).is_some_and(|&(chunk, _)| self.id(chunk) == *id)
     }
 
-    /// The wanted chunks of this id that are to come from this frame, and not from another that has it too.
+    /// The wanted chunks of this id that come from this frame. A chunk assigned to another frame that also has it is
+    /// not among them.
     pub(crate) fn of_frame(&self, id: &ChunkId, frame: (u32, u32)) -> impl Iterator<Item = u32> + '_ {
         let wanted = (*id, frame);
         let first = self.chunks.partition_point(|&(chunk, frame)| (self.id(chunk), frame) < wanted);
@@ -250,14 +253,15 @@ impl Wanted {
 }
 
 impl Fetcher<'_> {
-    /// Where frames of a stream are kept.
+    /// The caches that keep frames of this stream.
     fn caches_for(&self, stream: &Arc<StreamChunks>) -> Vec<FrameCache> {
         let side = self.side_cache.iter().filter(|_| stream.is_skeleton());
         side.chain(&self.cache).cloned().collect()
     }
 }
 
-/// The plain bytes of a frame or a part of it, if each wanted chunk in it is what its id says; else such a chunk's id.
+/// Returns the plain bytes of a frame or of a part of it. If a wanted chunk in it does not match its id, that id is
+/// returned instead.
 fn open_frame(
     bytes: &Bytes,
     (plain_bytes, part): (u64, Option<Range<u64>>),
@@ -281,14 +285,14 @@ fn open_frame(
     Ok(plain)
 }
 
-/// The chunks of a frame that lie in a part of it.
+/// The chunks of a frame that lie within a part of it.
 fn records_within(records: &[Record], part: Option<&Range<u64>>) -> Vec<Record> {
     let Some(part) = part else { return records.to_vec() };
     let is_within = |chunk: &Range<usize>| part.start <= chunk.start as u64 && chunk.end as u64 <= part.end;
     chunks(records).filter(|(_, chunk)| is_within(chunk)).map(|(record, _)| *record).collect()
 }
 
-/// The chunks of a frame, and where in it they are. The table was checked: they fill it.
+/// The chunks of a frame, each with its range there. They fill the frame exactly, since the table was checked.
 pub(crate) fn chunks(records: &[Record]) -> impl Iterator<Item = (&Record, Range<usize>)> {
     let mut at = 0;
     records.iter().map(move |record| {
@@ -309,7 +313,8 @@ fn hand_on(
     let mut placed = Vec::new();
     for (record, range) in chunks(records) {
         for chunk in wanted.of_frame(&record.id, frame) {
-            // An index may state another length than the pack: the chunk's id is right, its place would not be.
+            // The index may state another length than the pack does. Such a chunk has the right id, but would land in
+            // the wrong place.
             if wanted.stream.record(chunk as usize).len != record.len {
                 return Err(SyncError::ChunkLength { id: record.id });
             }

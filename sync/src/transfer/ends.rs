@@ -1,13 +1,14 @@
-//! What is read of the ends of packs: their tables, and the skeleton frames that lie before these.
+//! The ranges that are read at the ends of packs: the tail alone, or the skeleton frames before it as well.
 
 use std::ops::Range;
 
 use regrow_index::PackRef;
 
-/// Skeleton parts up to this size come with the tails, in one request; together no more than twice as much.
+/// The largest skeleton part that comes with its tail in one request. All those parts together may have twice as many
+/// bytes.
 const SKELETON_WITH_TAIL_BYTES: u64 = 4 << 20;
 
-/// The ends of packs, each with its skeleton frames where `wanted` says so.
+/// The range of each pack's end. Skeleton frames are included if the flag in `wanted` says so and the sizes allow it.
 pub(crate) fn ends_of(packs: &[PackRef], wanted: &[(u32, bool)]) -> Vec<(u32, Range<u64>)> {
     let mut budget = 2 * SKELETON_WITH_TAIL_BYTES;
     wanted.iter().map(|&(pack, skeleton)| (pack, end_of(&packs[pack as usize], skeleton, &mut budget))).collect()

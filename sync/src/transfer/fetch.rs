@@ -1,5 +1,7 @@
-//! Getting frames: from the cache, then in few long ranges from the stores, several requests in flight, with fail-over from one
-//! store to the next, and back. What arrives is verified before it is handed on; what is damaged is asked for elsewhere.
+//! Fetches frames and the ends of packs: from a cache if it has them, else from the stores in few long ranges.
+//!
+//! Several requests are in flight at a time. When a store fails, the next one is asked, and the first again later. What
+//! arrives is verified before it is used, and anything damaged is asked for from another store.
 
 mod ranges;
 
@@ -21,66 +23,67 @@ use crate::{Location, Network, Progress, SyncError};
 
 pub(crate) use ranges::{GAP_BYTES, Piece, RangeJob, join};
 
-/// Requests in flight, unless a flow is told otherwise.
+/// The number of requests in flight, unless a flow sets another.
 pub(crate) const DEFAULT_CONNECTIONS: usize = 6;
-/// Frames that may wait for a worker, between the network and the pool.
+/// The most frames that may wait between the network and the pool.
 const FRAMES_WAITING: usize = 12;
 
-/// See the module's documentation.
+/// Fetches what one index names.
 pub(crate) struct Fetcher<'a> {
     pub(crate) network: &'a Network,
     pub(crate) stores: Remotes<'a>,
-    /// Where the index is whose packs are fetched, for errors.
+    /// The location of the index, for errors.
     pub(crate) location: &'a Location,
-    /// That index.
+    /// The index whose packs are fetched.
     pub(crate) index: &'a Index,
     pub(crate) connections: usize,
-    /// Ends that are on their way.
+    /// The ends of packs that are already being fetched.
     pub(crate) prefetch: Option<&'a Prefetch<'a>>,
-    /// Keeps all that is fetched.
+    /// A cache of everything that is fetched.
     pub(crate) cache: Option<FrameCache>,
-    /// Keeps tables and skeletons beside an unfinished output, which holds only contents that can be checked.
+    /// A cache of tables and skeletons beside an unfinished output. The output itself holds only contents, which can be
+    /// checked in place.
     pub(crate) side_cache: Option<FrameCache>,
     pub(crate) pool: &'a Pool,
     pub(crate) progress: &'a dyn Progress,
 }
 
-/// The stores of a run and their health.
+/// The stores of a run, and their health.
 #[derive(Clone, Copy)]
 pub(crate) struct Remotes<'a> {
     pub(crate) stores: &'a [Arc<dyn ReadStore>],
     pub(crate) health: &'a Arc<Failover>,
-    /// How often all of them are asked in turn, while it may pass.
+    /// How many times all stores are asked in turn, as long as the error is transient.
     pub(crate) rounds: u32,
 }
 
-/// A set of stores by their numbers: those that have given damaged bytes of something.
+/// A set of stores, with a bit for the number of each. It marks those that have sent damaged bytes of an object.
 pub(crate) type StoreSet = u64;
 
-/// Where a frame's bytes are from.
+/// Where the bytes of a frame came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// They came with the table, which came from the cache or not.
+    /// They came with the table, which may have been cached.
     Table { is_cached: bool },
-    /// The cache.
+    /// They came from a cache.
     Cache,
-    /// The store of this number.
+    /// They came from the store of this number.
     Store(usize),
 }
 
-/// A frame's stored bytes, or a part of them, not verified.
+/// The stored bytes of a frame or of a part of it, not yet verified.
 pub(crate) struct FrameBytes {
     pub(crate) pack: u32,
     pub(crate) frame: u32,
     pub(crate) bytes: Bytes,
-    /// The plain bytes that they hold, if they are part of a frame that is stored as it is.
+    /// The range of plain bytes that these are, if they are a part of a frame that is stored uncompressed.
     pub(crate) part: Option<Range<u64>>,
     pub(crate) origin: Origin,
-    /// Stores that were not asked.
+    /// The stores that were not asked.
     pub(crate) excluded: StoreSet,
 }
 
-/// The end of a pack, checked.
+/// The end of a pack, which has been checked.
 pub(crate) struct FetchedEnd {
     pub(crate) pack: u32,
     pub(crate) bytes: Bytes,
@@ -92,7 +95,7 @@ impl Fetcher<'_> {
         self.side_cache.iter().chain(&self.cache)
     }
 
-    /// Drops the kept end of a pack, whose frames proved to be damaged.
+    /// Removes the end of a pack from the caches, because its frames turned out to be damaged.
     pub(crate) fn forget_end(&self, pack: u32) {
         let PackRef { id, bytes, skeleton_at, tail_at } = &self.index.packs[pack as usize];
         for start in [skeleton_at, tail_at] {
@@ -100,22 +103,22 @@ impl Fetcher<'_> {
         }
     }
 
-    /// Whether what is fetched first does not go over a network.
+    /// Whether the first store is local, or there is none.
     pub(crate) fn first_store_is_local(&self) -> bool {
         self.stores.stores.first().is_none_or(|store| store.is_local())
     }
 
-    /// Whether these bytes of a pack are in a cache.
+    /// Whether a cache has exactly these bytes of a pack.
     pub(crate) fn is_cached(&self, pack: &ChunkId, stored: &Range<u64>) -> bool {
         self.caches().any(|cache| cache.holds(pack, stored))
     }
 
-    /// Bytes of a pack from a cache.
+    /// Returns these bytes of a pack from a cache.
     pub(crate) fn cached(&self, pack: &ChunkId, stored: &Range<u64>) -> Option<Bytes> {
         self.caches().find_map(|cache| cache.get(pack, stored))
     }
 
-    /// Reads the ends of packs. `check` says whether bytes are what they should be; others are asked for elsewhere.
+    /// Reads the ends of packs. An end that `check` refuses is asked for from another store.
     pub(crate) fn fetch_ends(
         &self,
         wanted: &[(u32, Range<u64>)],
@@ -147,7 +150,7 @@ impl Fetcher<'_> {
         self.caches().for_each(|cache| cache.put(id, range, bytes));
     }
 
-    /// An end that was fetched while a seed was read.
+    /// Takes an end that was fetched while a seed was being read.
     fn prefetched_end(
         &self,
         pack: u32,
@@ -204,7 +207,7 @@ impl Fetcher<'_> {
         Err(last.unwrap_or(StoreError::NotFound { object: name, status: None }))
     }
 
-    /// Starts to fetch ranges of frames, from all stores but those in `excluded`. Frames come in any order.
+    /// Starts to fetch ranges of frames from all stores that are not in `excluded`. The frames arrive in any order.
     pub(crate) fn start(
         &self,
         jobs: Vec<RangeJob>,
@@ -224,7 +227,7 @@ impl Fetcher<'_> {
     }
 }
 
-/// Fetches one range, frame by frame; what one store did not give, the next is asked for.
+/// Fetches one range, frame by frame. If a store fails, the next one is asked for the rest.
 async fn fetch_range(
     remotes: Remotes<'_>,
     excluded: StoreSet,
@@ -249,18 +252,18 @@ async fn fetch_range(
         }
     }
     let error = last.unwrap_or(StoreError::NotFound { object: name, status: None });
-    // Nobody waits any more if this fails.
+    // This fails only if nobody waits for frames any more.
     let _ = frames.send(Err(error)).await;
 }
 
-/// The store that is asked.
+/// The store that is being asked.
 struct Source<'a> {
     store: &'a dyn ReadStore,
     number: usize,
     excluded: StoreSet,
 }
 
-/// Asks one store for what is left of a range; takes frames off `job` as they are handed on.
+/// Asks one store for the rest of a range. Each frame that is handed on is taken off `job`.
 async fn stream_frames(
     source: &Source<'_>,
     job: &mut RangeJob,
@@ -287,7 +290,7 @@ async fn stream_frames(
     Err(StoreError::Protocol { object: name.to_owned(), reason: "the body ended early".into() })
 }
 
-/// An error of a decoder knows the object, not where it was read.
+/// Adds the store's location to an error of a decoder, which knows only the object.
 fn name_store(error: StoreError, store: &dyn ReadStore) -> StoreError {
     match error {
         StoreError::Damaged { object, reason } if !object.starts_with(store.location()) => {

@@ -1,4 +1,4 @@
-//! The tables of the packs that an image needs, fetched as far as they are needed.
+//! The tables of an image's packs. Only those that are needed are fetched.
 
 use std::ops::Range;
 
@@ -12,34 +12,34 @@ use super::ends::ends_of;
 use super::fetch::{FetchedEnd, Fetcher};
 use crate::SyncError;
 
-/// Ends of packs that are fetched at the same time are together no longer than this, unless one alone is: a tail may
-/// have 64 MiB, and there may be as many as connections.
+/// The most bytes of packs' ends that are fetched at the same time, unless a single end has more. A tail may have 64
+/// MiB, and there may be one for each connection.
 const ENDS_IN_FLIGHT_BYTES: u64 = 64 << 20;
 
-/// A pack's table.
+/// The table of a pack.
 pub(crate) struct Table {
     pub(crate) frames: Vec<FrameEntry>,
     records: Vec<Record>,
     by_id: Vec<u32>,
-    /// The skeleton frames, where they came with the table: where they begin, and their bytes.
+    /// The skeleton frames, if they came with the table: their position in the pack, and their bytes.
     skeleton: Option<(u64, Bytes)>,
-    /// Whether it came from the cache.
+    /// Whether the table came from the cache.
     pub(crate) is_cached: bool,
 }
 
 impl Table {
-    /// The frame that holds a chunk.
+    /// The number of the frame that holds a chunk.
     pub(crate) fn frame_of(&self, id: &ChunkId) -> Option<u32> {
         let chunk = first_with_id(&self.by_id, id, |n| self.records[n].id)? as usize;
         Some(self.frames.partition_point(|frame| frame.chunks.end <= chunk) as u32)
     }
 
-    /// The chunks of a frame, in order.
+    /// The records of a frame's chunks, in order.
     pub(crate) fn records_of(&self, frame: &FrameEntry) -> &[Record] {
         &self.records[frame.chunks.clone()]
     }
 
-    /// The stored bytes of a frame that came with the table.
+    /// The stored bytes of a frame, if they came with the table.
     pub(crate) fn held(&self, frame: &FrameEntry) -> Option<Bytes> {
         let (at, bytes) = self.skeleton.as_ref()?;
         let start = frame.stored.start.checked_sub(*at)? as usize;
@@ -48,11 +48,11 @@ impl Table {
     }
 }
 
-/// The packs of an index and what is known of them.
+/// The packs of an index, with the tables that have been read.
 pub(crate) struct Packs {
     refs: Vec<PackRef>,
     tables: Vec<Option<Table>>,
-    /// Ends that were read, from wherever: how many, and their bytes.
+    /// The number of ends that were read, from a cache or a store, and their bytes.
     pub(crate) ends_read: (u64, u64),
 }
 
@@ -65,40 +65,40 @@ impl Packs {
         self.refs[pack as usize].id
     }
 
-    /// A table that was fetched.
+    /// The table of a pack, if it has been read.
     pub(crate) fn table(&self, pack: u32) -> Option<&Table> {
         self.tables[pack as usize].as_ref()
     }
 
-    /// All tables that were fetched.
+    /// All tables that have been read.
     pub(crate) fn tables(&self) -> impl Iterator<Item = &Table> {
         self.tables.iter().flatten()
     }
 
-    /// Whether a frame came with its table.
+    /// Whether a frame's bytes came with its table.
     pub(crate) fn holds(&self, (pack, frame): (u32, u32)) -> bool {
         let table = self.table(pack);
         table.is_some_and(|table| table.frames.get(frame as usize).is_some_and(|frame| table.held(frame).is_some()))
     }
 
-    /// Where a frame lies: its pack, and its bytes there.
+    /// The position of a frame: the id of its pack, and the range of bytes there.
     pub(crate) fn place_of(&self, (pack, frame): (u32, u32)) -> Option<(ChunkId, Range<u64>)> {
         let entry = self.table(pack)?.frames.get(frame as usize)?;
         Some((self.id(pack), entry.stored.clone()))
     }
 
-    /// The stored bytes of a frame.
+    /// The stored size of a frame in bytes.
     pub(crate) fn stored_bytes(&self, (pack, frame): (u32, u32)) -> Option<u64> {
         let frame = self.table(pack)?.frames.get(frame as usize)?;
         Some(frame.stored.end - frame.stored.start)
     }
 
-    /// Frees the skeleton frames that came with tables.
+    /// Frees the skeleton frames that came with the tables.
     pub(crate) fn drop_held(&mut self) {
         self.tables.iter_mut().flatten().for_each(|table| table.skeleton = None);
     }
 
-    /// Reads the ends of packs, with their skeleton frames where that is asked for. Hands on the segments.
+    /// Reads the ends of packs, with the skeleton frames of those that `wanted` marks. Hands on each segment.
     pub(crate) fn fetch_tails(
         &mut self,
         fetcher: &Fetcher<'_>,
@@ -112,7 +112,7 @@ impl Packs {
             return Err(SyncError::NoStore { location: fetcher.location.to_string() });
         }
         let requests = ends_of(&self.refs, wanted);
-        // A few at a time: only what is taken from them stays in memory.
+        // The ends are read in small groups, so that only the parts taken from them stay in memory.
         let mut rest = &requests[..];
         while !rest.is_empty() {
             let (now, later) = rest.split_at(fit(rest, fetcher.connections));
@@ -135,7 +135,7 @@ impl Packs {
             self.ends_read = (self.ends_read.0 + 1, self.ends_read.1 + bytes.len() as u64);
             let tail = self.decode(pack, &bytes)?;
             for number in 0..tail.segments() {
-                // A segment that is malformed is as good as absent: whoever needs it says so.
+                // A malformed segment counts as absent. A flow that needs it reports that it is missing.
                 if let Some(found) = tail.segment(number).ok().and_then(|(_, records)| Segment::new(records).ok()) {
                     segment(found);
                 }
@@ -161,7 +161,7 @@ impl Packs {
     }
 }
 
-/// How many of these ends, at least one and at most `connections`, may be fetched at the same time.
+/// The number of ends that may be fetched at the same time: at least one, and at most `connections`.
 fn fit(ends: &[(u32, Range<u64>)], connections: usize) -> usize {
     let mut bytes = 0_u64;
     let fitting = ends.iter().take_while(|(_, range)| {

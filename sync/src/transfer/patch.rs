@@ -1,4 +1,4 @@
-//! Getting a patch: from a cache, or from a store, as far as whoever asks for it takes it.
+//! Fetches a patch from a cache or a store, and stops after its header if the caller does not take it.
 
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -13,23 +13,23 @@ use super::cache::FrameCache;
 use super::fetch::Fetcher;
 use crate::SyncError;
 
-/// The patch that is wanted.
+/// A patch that is wanted.
 pub(crate) struct Request<'a> {
-    /// Its object.
+    /// The name of its object in the store.
     pub(crate) name: String,
     pub(crate) base: ChunkId,
     pub(crate) target: ChunkId,
-    /// A folder for a patch that no cache keeps.
+    /// The folder for a patch that no cache keeps.
     pub(crate) scratch: &'a Path,
-    /// Whether a patch with this header is taken, for which this many bytes would be fetched.
+    /// Decides by the header whether the patch is taken. The number is the bytes that would be fetched for it.
     pub(crate) takes: &'a (dyn Fn(&PatchHeader, u64) -> bool + Sync),
 }
 
-/// What was found.
+/// A patch that was found and taken.
 pub(crate) enum Found {
-    /// The patch, its checksum checked.
+    /// The patch itself, with its checksum checked.
     Here(File),
-    /// In a dry run: bytes that are to be fetched besides those that were read to know it.
+    /// The bytes that a real run would still fetch. A dry run has read only the header.
     Planned(u64),
 }
 
@@ -38,7 +38,7 @@ impl Request<'_> {
         StoreError::Damaged { object: format!("{}/{}", store.location(), self.name), reason: reason.to_string() }
     }
 
-    /// Whether the front of an object is that of the patch that was asked for.
+    /// Checks that the front of an object is the header of the requested patch, and returns the header.
     fn check(&self, front: &[u8], object_bytes: Option<u64>, store: &dyn ReadStore) -> Result<PatchHeader, StoreError> {
         let front = front.first_chunk::<HEADER_BYTES>().ok_or_else(|| self.damaged(store, "it is too short"))?;
         let object_bytes = object_bytes.unwrap_or_else(|| PatchHeader::stated_bytes(front));
@@ -51,7 +51,7 @@ impl Request<'_> {
 }
 
 impl Fetcher<'_> {
-    /// The patch, if there is one and it is taken.
+    /// Finds the patch. Returns `None` if there is none, or if the caller does not take it.
     pub(crate) fn find_patch(
         &self,
         request: &Request<'_>,
@@ -61,7 +61,7 @@ impl Fetcher<'_> {
             let Some(mut file) = cache.patch(&request.base, &request.target) else { continue };
             match open(&mut file) {
                 Ok(header) if (header.base, header.target) == (request.base, request.target) => {
-                    // Nothing comes over the wire for it.
+                    // A cached patch takes no bytes of the network.
                     if !(request.takes)(&header, 0) {
                         return Ok(None);
                     }
@@ -77,20 +77,20 @@ impl Fetcher<'_> {
         }
     }
 
-    /// Drops a patch that did not yield what it should.
+    /// Removes a patch from the caches because it did not yield what it should.
     pub(crate) fn forget_patch(&self, request: &Request<'_>) {
         for cache in self.caches() {
             cache.remove_patch(&request.base, &request.target);
         }
     }
 
-    /// Where a patch lies, for people.
+    /// The location of a patch, for messages.
     pub(crate) fn patch_location(&self, name: &str) -> String {
         let store = self.patch_store().map(ReadStore::location).unwrap_or_default();
         format!("{store}/{name}")
     }
 
-    /// Reads the front of the patch: what is needed to tell the cost.
+    /// Reads only the header of a patch, which is enough to tell its cost.
     fn probe_patch(&self, request: &Request<'_>) -> Result<Option<(PatchHeader, Found)>, SyncError> {
         let Some(store) = self.patch_store() else { return Ok(None) };
         self.network.block_on(async {
@@ -105,7 +105,7 @@ impl Fetcher<'_> {
         })
     }
 
-    /// The store that is asked: one is enough for what nobody needs.
+    /// The store that is asked for patches. One is enough, since no run needs a patch.
     fn patch_store(&self) -> Option<&dyn ReadStore> {
         let number = self.stores.health.order(0).into_iter().next()?;
         Some(self.stores.stores.get(number)?.as_ref())
@@ -113,7 +113,7 @@ impl Fetcher<'_> {
 
     fn fetch_patch(&self, request: &Request<'_>) -> Result<Option<(PatchHeader, Found)>, SyncError> {
         let Some(store) = self.patch_store() else { return Ok(None) };
-        // Rather where it stays than beside the output, which takes it along when it is done.
+        // The cache that lasts is preferred to the one beside the output, which disappears with the finished output.
         let mut caches = self.cache.iter().chain(&self.side_cache).filter(|cache| cache.is_writable());
         let kept = caches.find_map(FrameCache::begin_patch);
         let in_scratch = || SyncError::io(request.scratch);
@@ -127,13 +127,14 @@ impl Fetcher<'_> {
         file.rewind().map_err(in_scratch())?;
         let header = open(&mut file).map_err(|error| request.damaged(store, error))?;
         if let Some(kept) = kept {
-            // What cannot be kept is fetched again by the next run.
+            // A patch that cannot be kept is fetched again by the next run.
             let _ = kept.keep_patch(&request.base, &request.target);
         }
         Ok(Some((header, Found::Here(file))))
     }
 
-    /// Writes a patch into `file`; goes on where a connection broke. `false` if it is not taken.
+    /// Downloads a patch into `file`, and continues after a broken connection. Returns `false` if the caller does not
+    /// take it.
     async fn download_patch(
         &self,
         request: &Request<'_>,
@@ -150,7 +151,7 @@ impl Fetcher<'_> {
                 _ => Span::Whole,
             };
             let download = store.get(&request.name, span).await?;
-            // The first is of the whole object, whose end is known.
+            // The first response covers the whole object, so its end is the object's size.
             let bytes = *object_bytes.get_or_insert(download.range.end);
             if download.object_bytes.is_some_and(|found| found != bytes) {
                 return Err(request.damaged(store, "it changed while it was read").into());
@@ -186,10 +187,10 @@ impl Fetcher<'_> {
     }
 }
 
-/// Tries beside those of a connection that fails at once.
+/// The number of downloads that may be begun beyond `rounds`, since a connection may break in the middle of a body.
 const MORE_TRIES: u32 = 3;
 
-/// 403 may mean that nothing is there.
+/// Whether a store refuses to hand out the object. Some hosts answer 403 for one that does not exist.
 fn is_forbidden(error: &StoreError) -> bool {
     error.is_archived()
         || matches!(error, StoreError::Denied { status: 403, .. } | StoreError::Refused { status: 403, .. })

@@ -1,4 +1,5 @@
-//! The pieces of packs that are asked for. A frame is fetched whole, unless it is stored as it is: then only its wanted chunks are.
+//! The pieces of packs that are requested. A frame is fetched whole, unless it is stored uncompressed: then only its
+//! wanted chunks are fetched.
 
 use std::ops::Range;
 
@@ -9,8 +10,8 @@ use super::fetch::{Fetcher, GAP_BYTES, Piece, RangeJob, join};
 use super::packs::{Packs, Table};
 
 impl Fetcher<'_> {
-    /// The requests for frames that are sorted by pack and number. With `wanted`, frames that are stored as they are are asked for
-    /// by the chunk, unless a cache keeps whole frames.
+    /// The requests for frames, which must be sorted by pack and number. With `wanted`, only the wanted chunks of
+    /// frames that are stored uncompressed are requested, unless there is a cache, which keeps whole frames.
     pub(crate) fn ranges(&self, packs: &Packs, frames: &[(u32, u32)], wanted: Option<&Wanted>) -> Vec<RangeJob> {
         let wanted = wanted.filter(|_| self.cache.is_none());
         let pieces = frames.iter().flat_map(|&(pack, frame)| {
@@ -23,7 +24,7 @@ impl Fetcher<'_> {
     }
 }
 
-/// A frame, or its wanted parts.
+/// The whole frame, or its wanted parts.
 fn pieces(table: &Table, entry: &FrameEntry, frame: (u32, u32), wanted: Option<&Wanted>) -> Vec<Piece> {
     let whole = || Piece { frame: frame.1, stored: entry.stored.clone(), part: None };
     let raw = RawFrame::of(entry.stored.end - entry.stored.start, entry.plain_bytes);
@@ -39,7 +40,7 @@ fn pieces(table: &Table, entry: &FrameEntry, frame: (u32, u32), wanted: Option<&
     found.filter(|found| !found.is_empty()).unwrap_or_else(|| vec![whole()])
 }
 
-/// The plain bytes of a frame's wanted chunks, and of small gaps between them.
+/// The ranges of plain bytes that cover a frame's wanted chunks, and the small gaps between them.
 fn wanted_parts(table: &Table, entry: &FrameEntry, frame: (u32, u32), wanted: &Wanted) -> Vec<Range<u64>> {
     let mut parts: Vec<Range<u64>> = Vec::new();
     for (record, chunk) in chunks(table.records_of(entry)) {

@@ -1,5 +1,6 @@
-//! The ends of the packs that were written with an image, fetched while a seed is still being read: a machine that is to have the
-//! image needs them, whatever the seed holds. Whether and when they are is decided here alone: flows only tell what happens.
+//! Fetches the ends of the packs that were written with an image while a seed is still being read. A machine that wants
+//! the image needs those ends, whatever the seed holds. This module alone decides whether and when to fetch them: flows
+//! only report what happens.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,30 +15,30 @@ use tokio::task::JoinHandle;
 use super::ends::ends_of;
 use crate::Network;
 
-/// More than this in all is not fetched on a guess.
+/// The most bytes that are fetched on a guess.
 const MOST_BYTES: u64 = 8 << 20;
 
-/// An end on its way.
+/// An end that is being fetched.
 struct Pending {
     range: Range<u64>,
     task: JoinHandle<Option<Bytes>>,
 }
 
-/// See the module's documentation.
+/// The ends of packs that are fetched early.
 pub(crate) struct Prefetch<'a> {
     network: &'a Network,
     store: Option<Arc<dyn ReadStore>>,
     index: &'a Index,
-    /// Whether a patch will be looked for that the index announces.
+    /// Whether a patch will be looked for, because the index announces one.
     expects_patch: bool,
-    /// One for each request that may be in flight.
+    /// A permit for each request that may be in flight.
     permits: Arc<Semaphore>,
     pending: Mutex<Option<BTreeMap<u32, Pending>>>,
 }
 
 impl<'a> Prefetch<'a> {
-    /// Nothing is fetched yet; and nothing ever where the first store is local. All but one of the `connections` are used, so that
-    /// a patch can be asked for meanwhile.
+    /// Prepares to fetch ends, but requests nothing yet. If the first store is local, nothing will be requested at all.
+    /// One of the `connections` is left free, so that a patch can be asked for at the same time.
     pub(crate) fn new(
         network: &'a Network,
         stores: &[Arc<dyn ReadStore>],
@@ -51,21 +52,23 @@ impl<'a> Prefetch<'a> {
         Self { network, store, index, expects_patch, permits, pending: Mutex::default() }
     }
 
-    /// A seed has to be read, which takes some time. Where a patch is to be expected, the ends are most likely not needed.
+    /// Tells that a seed must be read, which takes some time. The ends are fetched meanwhile, unless a patch is
+    /// expected, which most likely makes them unnecessary.
     pub(crate) fn on_scan(&self) {
         if !self.expects_patch {
             self.start();
         }
     }
 
-    /// A patch will be asked for. Where the index announces none there is most likely none: then no time was lost.
+    /// Tells that a patch will be asked for. If the index announces none, there most likely is none, so the ends are
+    /// fetched meanwhile.
     pub(crate) fn on_patch_sought(&self) {
         if self.index.patch_bases.is_empty() {
             self.start();
         }
     }
 
-    /// There is a patch. Waits for what is on its way, so that what was fetched can be counted.
+    /// Tells that there is a patch. Waits for the requests in flight, so that their bytes can be counted.
     pub(crate) fn on_patch_found(&self) {
         for (_, pending) in self.pending().take().into_iter().flatten() {
             let _ = self.network.block_on(pending.task);
@@ -76,7 +79,7 @@ impl<'a> Prefetch<'a> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to fetch the ends. The first call counts.
+    /// Begins to fetch the ends. Only the first call has an effect.
     fn start(&self) {
         let Some(store) = &self.store else { return };
         let mut pending = self.pending();
@@ -99,7 +102,7 @@ impl<'a> Prefetch<'a> {
         *pending = Some(ends.into_iter().map(begin).collect());
     }
 
-    /// The end of a pack from `range`'s start on, if it was on its way. Not checked.
+    /// Takes the end of a pack from `range`'s start on, if it was requested. Its bytes have not been checked.
     pub(crate) fn take(&self, pack: u32, range: &Range<u64>) -> Option<Bytes> {
         let pending = self.pending().as_mut()?.remove(&pack)?;
         let skip = range.start.checked_sub(pending.range.start).filter(|_| range.end == pending.range.end)?;

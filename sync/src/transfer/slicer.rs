@@ -1,29 +1,29 @@
-//! Ranges out of bytes that arrive in pieces, front to back.
+//! Cuts ranges out of bytes that arrive in pieces, front to back.
 
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-/// Holds what has arrived and was not taken yet. Its memory is bounded by who asks: what lies before a range is dropped when the
-/// range is asked for.
+/// A buffer of the bytes that have arrived but were not taken yet. Its caller bounds its memory: asking for a range
+/// drops all bytes before it.
 pub(crate) struct Slicer {
-    /// Where what is held begins.
+    /// The position of the first byte in the buffer.
     at: u64,
     held: BytesMut,
 }
 
 impl Slicer {
-    /// For bytes that begin at `start`.
+    /// Makes a buffer for bytes that begin at `start`.
     pub(crate) fn new(start: u64) -> Self {
         Self { at: start, held: BytesMut::new() }
     }
 
-    /// Takes in the next piece.
+    /// Adds the next piece.
     pub(crate) fn push(&mut self, piece: &[u8]) {
         self.held.extend_from_slice(piece);
     }
 
-    /// The bytes of a range, once all of it has arrived. Ranges must be asked for in ascending order.
+    /// Takes the bytes of a range, once all of them have arrived. Ranges must be asked for in ascending order.
     pub(crate) fn take(&mut self, range: &Range<u64>) -> Option<Bytes> {
         let skip = (range.start.saturating_sub(self.at) as usize).min(self.held.len());
         drop(self.held.split_to(skip));

@@ -1,4 +1,4 @@
-//! A whole patch from a store, for who copies or checks it.
+//! Fetches a whole patch from a store, for flows that copy or check it.
 
 use std::fs::File;
 use std::io::Write;
@@ -11,8 +11,8 @@ use regrow_store::{ReadStore, Span, StoreError, patch_name};
 
 use crate::SyncError;
 
-/// Writes the patch from one image to another into an empty file in `folder`; its checksum is checked, and whether it is what its
-/// name says.
+/// Writes the patch from one image to another into `file`, which must be empty and lies in `folder`. Checks the patch's
+/// checksum, and that its header names the two images.
 pub(crate) async fn fetch_whole(
     (base, target): (&ChunkId, &ChunkId),
     store: &dyn ReadStore,

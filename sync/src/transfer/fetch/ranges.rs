@@ -1,25 +1,27 @@
-//! Which ranges to ask for: neighbouring frames together, over small gaps, in pieces that can be had side by side.
+//! Joins the pieces of a pack into requests: neighbours go together, over small gaps, but no request is so long that
+//! connections cannot share the work.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// The most unwanted bytes between two frames, or within a frame that is read by the chunk, that cost less than a request of their
-/// own. At 50 ms and 20 Mbit/s a round trip is worth 125 KB, but several requests are in flight; and bytes are what users pay for.
+/// The largest gap of unwanted bytes that costs less than a request of its own. It applies between two frames, and
+/// within a frame that is read by the chunk. At 50 ms and 20 Mbit/s a round trip is worth 125 KB, but several requests
+/// are in flight, and bytes are what users pay for.
 pub(crate) const GAP_BYTES: u64 = 16 << 10;
-/// A range is not longer than this, so that several connections share the work.
+/// The largest range of one request, so that several connections share the work.
 const RANGE_BYTES: u64 = 8 << 20;
 
-/// A frame that is asked for, or a part of one.
+/// A frame that is requested, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Piece {
     pub(crate) frame: u32,
-    /// Where it is in the pack.
+    /// The range of bytes in the pack.
     pub(crate) stored: Range<u64>,
-    /// The plain bytes that it holds, if it is part of a frame that is stored as it is.
+    /// The plain bytes in this piece, if it is a part of a frame that is stored uncompressed.
     pub(crate) part: Option<Range<u64>>,
 }
 
-/// Consecutive pieces of a pack: one request.
+/// Consecutive pieces of a pack, fetched by one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RangeJob {
     pub(crate) pack: u32,
@@ -27,18 +29,18 @@ pub(crate) struct RangeJob {
 }
 
 impl RangeJob {
-    /// From the first piece's start to the last one's end.
+    /// The range from the first piece's start to the last one's end.
     pub(crate) fn range(&self) -> Option<Range<u64>> {
         Some(self.pieces.front()?.stored.start..self.pieces.back()?.stored.end)
     }
 
-    /// Its length.
+    /// The length of the range in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.range().map_or(0, |range| range.end - range.start)
     }
 }
 
-/// The requests for pieces that are sorted by pack and by where they are in it.
+/// Makes requests of pieces, which must be sorted by pack and position.
 pub(crate) fn join(pieces: impl Iterator<Item = (u32, Piece)>) -> Vec<RangeJob> {
     let mut jobs: Vec<RangeJob> = Vec::new();
     for (pack, piece) in pieces {
