@@ -1,5 +1,5 @@
-//! The plan of one image, as far as it goes: from an index to the image's chunks, to its skeleton, to the frames of what is missing.
-//! info and diff look at it; extract goes on from it to the image's bytes.
+//! The plan of one image, in steps: from its index to its chunks, then to its skeleton, then to the frames of its
+//! missing chunks. info and diff stop there, while extract goes on to the image's bytes.
 
 use regrow_local::Seeds;
 
@@ -11,18 +11,18 @@ use crate::SyncError;
 use crate::transfer::fetch::Fetcher;
 use crate::transfer::packs::Packs;
 
-/// See the module's documentation.
+/// The plan of one image, as far as it has been made.
 pub(crate) struct ImagePlan {
-    /// The packs' tables, as far as they were needed.
+    /// The tables of the packs that were needed so far.
     pub(crate) packs: Packs,
     /// The image that is planned for.
     pub(crate) target: Target,
-    /// Where its chunks have come from until now.
+    /// The chunks that have been counted so far, by where they came from.
     pub(crate) counts: Counts,
 }
 
 impl ImagePlan {
-    /// The chunks of the image that a fetcher's index describes; what follows from seeds is not fetched.
+    /// Finds the chunks of the image that the fetcher's index describes. Segments that the seeds have are not fetched.
     pub(crate) fn of(fetcher: &Fetcher<'_>, seeds: &Seeds) -> Result<Self, SyncError> {
         let mut packs = Packs::new(fetcher.index);
         let target = Target::new(fetcher.index, recipe::resolve(fetcher, &mut packs, seeds)?);

@@ -1,4 +1,5 @@
-//! The first steps of an extraction, for who wants to look: recipe, tables, skeleton; and what an update would cost.
+//! The first steps of an extraction, for commands that only look at an image: its recipe, tables and skeleton, and the
+//! cost of an update to it.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
@@ -19,7 +20,7 @@ use crate::transfer::fetch::{DEFAULT_CONNECTIONS, Fetcher, RangeJob, Remotes};
 use crate::transfer::packs::Packs;
 use crate::{Location, SyncError};
 
-/// An image's recipe, the tables of its packs, its skeleton.
+/// The recipe of an image, the tables of its packs, and its skeleton.
 pub(crate) struct Inspection(ImagePlan);
 
 impl Inspection {
@@ -35,40 +36,40 @@ impl Inspection {
         })
     }
 
-    /// Tells each of the image's entries, in order.
+    /// Passes each of the image's entries to `each`, in order.
     pub(crate) fn for_each_entry(&self, location: &Location, each: &mut dyn FnMut(TreeEntry)) -> Result<(), SyncError> {
         self.0.target.for_each_entry(&location.to_string(), each)
     }
 
-    /// All chunks.
+    /// The records of both streams.
     pub(crate) fn into_recipe(self) -> Recipe {
         self.0.target.recipe()
     }
 
-    /// Chunks of the contents stream.
+    /// The chunks of the contents stream.
     pub(crate) fn contents(&self) -> &StreamChunks {
         &self.0.target.contents
     }
 
-    /// Frames of the packs whose tables were needed, and all their stored bytes.
+    /// The number of frames in the packs whose tables were needed, and the stored bytes of all those frames.
     pub(crate) fn frames(&self) -> (u64, u64) {
         let frames = self.0.packs.tables().flat_map(|table| &table.frames);
         frames.fold((0, 0), |(count, bytes), frame| (count + 1, bytes + (frame.stored.end - frame.stored.start)))
     }
 }
 
-/// What a machine that has all chunks of another image pays.
+/// The cost of an update for a machine that has all chunks of another image.
 pub(crate) struct UpdateCost {
-    /// Requests, the index included.
+    /// The number of requests, including the one for the index.
     pub(crate) requests: u64,
-    /// Bytes of the packs' ends: tables, segments, and the skeleton frames that come with them.
+    /// The bytes of the packs' ends: tables, segments, and the skeleton frames that come with them.
     pub(crate) table_bytes: u64,
-    /// Bytes of ranges of frames.
+    /// The bytes of the requested ranges of frames.
     pub(crate) frame_bytes: u64,
-    /// For each chunk of the skeleton, then of the contents, its share of stored bytes.
+    /// For each chunk of the skeleton, its share of the stored bytes. `contents` has the same for the contents.
     pub(crate) skeleton: Vec<u64>,
     pub(crate) contents: Vec<u64>,
-    /// Distinct chunks that are missing, and their plain bytes.
+    /// The number of distinct chunks that are missing. `plain_bytes` is the size of those chunks.
     pub(crate) chunks: u64,
     pub(crate) plain_bytes: u64,
 }
@@ -115,7 +116,8 @@ impl UpdateCost {
         })
     }
 
-    /// A frame's bytes, shared out over the chunks that are wanted of it; the second of equal chunks costs nothing.
+    /// Divides the stored bytes of each frame among the chunks that are wanted from it. Only the first of several equal
+    /// chunks gets a share.
     fn shares(&mut self, plan: &Plan, stream: &StreamChunks, packs: &Packs) -> Vec<u64> {
         let wanted = plan.in_frames();
         let mut seen = HashSet::new();
@@ -139,7 +141,7 @@ impl UpdateCost {
     }
 }
 
-/// Fetches what an index names, without seeds, caches or an output.
+/// Runs `act` with a fetcher for an index that has no seeds, no caches and no output.
 fn with_fetcher<T>(
     location: &Location,
     index: &Index,
@@ -164,7 +166,7 @@ fn with_fetcher<T>(
     act(&fetcher, reading.scratch)
 }
 
-/// A machine's image, by the recipe alone.
+/// The image of a machine, known only by its recipe.
 struct Have {
     ids: BTreeSet<ChunkId>,
     streams: [Vec<Record>; 2],

@@ -1,4 +1,4 @@
-//! The plan: where each chunk of a stream comes from.
+//! The plan of a stream: a source for each of its chunks.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,23 +12,23 @@ use crate::transfer::delivery::{Delivered, Tally, Wanted};
 use crate::transfer::fetch::Fetcher;
 use crate::transfer::packs::Packs;
 
-/// Chunks that are looked at in one job.
+/// The number of chunks that one job looks at.
 const CHUNKS_A_JOB: usize = 256;
 
-/// Where a chunk comes from.
+/// The source of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// Nowhere yet.
+    /// No source was found yet.
     Missing,
-    /// It is in the output already.
+    /// The output has the chunk already.
     Output,
-    /// A seed, and the place there.
+    /// A seed has the chunk, at this place.
     Seed(u32, u64),
-    /// A frame of a pack.
+    /// The chunk is in a frame of a pack.
     Frame { pack: u32, frame: u32 },
 }
 
-/// See the module's documentation.
+/// The sources of all chunks of one stream.
 pub(crate) struct Plan {
     skeleton: bool,
     sources: Vec<Source>,
@@ -37,12 +37,13 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// For the skeleton: what seeds have.
+    /// Plans the skeleton with the chunks that seeds have.
     pub(crate) fn of_skeleton(target: &Target, seeds: &Seeds) -> Self {
         Self { skeleton: true, sources: from_seeds(&target.skeleton, seeds, &[]), patched: seeds.patched }
     }
 
-    /// For the contents: what the output has, then seeds, then guesses by path in folders, which are tried.
+    /// Plans the contents: first with the chunks that the output has, then with those of seeds. Last, guesses by path
+    /// in folders are tried for the rest.
     pub(crate) fn of_contents(
         pool: &Pool,
         target: &Arc<Target>,
@@ -57,7 +58,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Reads what is still missing from a seed of guesses, to see whether it is there.
+    /// Reads each missing chunk from a seed of guesses, to see whether it is there.
     fn try_guesses(
         &mut self,
         pool: &Pool,
@@ -88,19 +89,19 @@ impl Plan {
         Ok(())
     }
 
-    /// For chunks of contents that a seed did not give after all: they are missing, all others settled.
+    /// Plans contents after a seed failed to give some chunks: those are missing, and all others count as done.
     pub(crate) fn of_failed(contents: &StreamChunks, failed: &[u32]) -> Self {
         let mut plan = Self { skeleton: false, sources: vec![Source::Output; contents.len()], patched: None };
         failed.iter().for_each(|&chunk| plan.set(chunk, Source::Missing));
         plan
     }
 
-    /// For the contents, when only seeds count.
+    /// Plans the contents with the chunks that seeds have, and nothing else.
     pub(crate) fn of_contents_in_seeds(target: &Target, seeds: &Seeds) -> Self {
         Self { skeleton: false, sources: from_seeds(&target.contents, seeds, &[]), patched: seeds.patched }
     }
 
-    /// The frame that a chunk comes from, if from one.
+    /// The pack and the frame of a chunk, if its source is a frame.
     pub(crate) fn frame_of(&self, chunk: u32) -> Option<(u32, u32)> {
         match self.sources[chunk as usize] {
             Source::Frame { pack, frame } => Some((pack, frame)),
@@ -120,17 +121,17 @@ impl Plan {
         self.sources[chunk as usize] = source;
     }
 
-    /// Chunks without a source.
+    /// The chunks without a source.
     pub(crate) fn missing(&self) -> Vec<u32> {
         self.numbers(|source| *source == Source::Missing)
     }
 
-    /// Chunks that come from frames.
+    /// The chunks whose source is a frame.
     pub(crate) fn in_frames(&self) -> Vec<u32> {
         self.numbers(|source| matches!(source, Source::Frame { .. }))
     }
 
-    /// Plain bytes of the chunks of contents that come from frames.
+    /// The plain bytes of the contents chunks whose source is a frame.
     pub(crate) fn bytes_in_frames(&self, target: &Target) -> u64 {
         self.in_frames().into_iter().map(|chunk| u64::from(target.contents.record(chunk as usize).len)).sum()
     }
@@ -139,7 +140,7 @@ impl Plan {
         (0..).zip(&self.sources).filter(|(_, source)| wanted(source)).map(|(number, _)| number).collect()
     }
 
-    /// The frames that are needed, each once, in the order of packs.
+    /// The needed frames, each once, ordered by pack and number.
     pub(crate) fn frames(&self) -> Vec<(u32, u32)> {
         let frames: BTreeSet<(u32, u32)> = self
             .sources
@@ -152,7 +153,7 @@ impl Plan {
         frames.into_iter().collect()
     }
 
-    /// Finds the frames of the chunks that have no source yet. Fetches tables for it.
+    /// Finds the frames of the chunks that have no source yet. Fetches the tables that this needs.
     pub(crate) fn locate(
         &mut self,
         fetcher: &Fetcher<'_>,
@@ -180,12 +181,12 @@ impl Plan {
         Ok(())
     }
 
-    /// Chunks that come from frames, each with its pack and its frame.
+    /// The chunks whose source is a frame, each with its pack and its frame.
     pub(crate) fn chunks_in_frames(&self) -> Vec<(u32, (u32, u32))> {
         self.in_frames().into_iter().filter_map(|chunk| self.frame_of(chunk).map(|frame| (chunk, frame))).collect()
     }
 
-    /// Counts chunks that come from elsewhere than frames: frames are counted when they are there.
+    /// Counts the chunks whose source is not a frame. Those in frames are counted when they arrive.
     pub(crate) fn count_local(&self, stream: &StreamChunks, counts: &mut Counts) {
         for (chunk, source) in self.sources.iter().enumerate() {
             let tally = match source {
@@ -198,7 +199,7 @@ impl Plan {
         }
     }
 
-    /// Counts everything as it would come, for a dry run.
+    /// Counts everything that would be read or fetched, for a dry run.
     pub(crate) fn count(&self, target: &Target, packs: &Packs, fetcher: &Fetcher<'_>, counts: &mut Counts) {
         self.count_local(&target.contents, counts);
         let frames = self.frames();
@@ -230,7 +231,7 @@ fn from_seeds(stream: &StreamChunks, seeds: &Seeds, resumed: &[bool]) -> Vec<Sou
     (0..stream.len()).map(source).collect()
 }
 
-/// Where the chunks came from.
+/// The chunks of an image, counted by where they came from.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
     pub(crate) resumed: Tally,
@@ -243,13 +244,13 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Adds what was delivered.
+    /// Adds chunks that were delivered.
     pub(crate) fn add(&mut self, delivered: Delivered) {
         self.cache.add(delivered.cache.chunks, delivered.cache.bytes);
         self.store.add(delivered.store.chunks, delivered.store.bytes);
     }
 
-    /// The output is the image already.
+    /// The counts of an output that is the image already.
     pub(crate) fn all_resumed(index: &Index) -> Self {
         let resumed = Tally { chunks: index.chunks(), bytes: index.skeleton.bytes + index.contents.bytes };
         Self { resumed, ..Self::default() }

@@ -1,7 +1,8 @@
-//! Patch or chunks: which seeds a patch may start from, and whether a patch is taken. Nothing else decides that.
+//! The choice between a patch and chunks: which seeds a patch may start from, and whether it is taken. No other code
+//! decides this.
 //!
-//! A patch is taken where it costs fewer bytes than the chunks that are missing, and where what it yields has room. Chunks are
-//! never wrong: whatever a patch does not yield comes as chunks.
+//! A patch is taken if it costs fewer bytes than the missing chunks, and if there is room for its result. Choosing
+//! chunks is always safe: whatever a patch does not yield comes as chunks.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -11,21 +12,21 @@ use regrow_index::{Index, Segment};
 use regrow_local::{FileSeed, Seed, Seeds};
 use regrow_patch::PatchHeader;
 
-/// Patches that are asked for at most: an update is to take few requests.
+/// The most patches that a run asks for, since an update should take few requests.
 const MOST_ASKED: usize = 2;
 
 /// A seed that a patch may start from.
 pub(crate) struct Candidate<'a> {
     pub(crate) seed: &'a FileSeed,
-    /// The image that it is.
+    /// The id of the seed's image.
     pub(crate) base: ChunkId,
-    /// Records of the new image in segments that follow from no seed, and those that do not follow from this one: what the
-    /// base lacks and other seeds have need not be fetched as chunks either.
+    /// Two numbers of records of the new image: those in segments that no seed has, and those in segments that this
+    /// seed does not have. The base may lack records that other seeds have, and those need not be fetched as chunks.
     share: (u64, u64),
 }
 
-/// The seeds that are whole images, those first from which patches were announced. There are none where all of the recipe
-/// follows from the seeds: then hardly a chunk is missing.
+/// The seeds that are whole images, starting with those from which the index announces a patch. If the seeds have the
+/// whole recipe, there are no candidates, since then hardly a chunk is missing.
 pub(crate) fn candidates<'a>(index: &Index, seeds: &'a Seeds) -> Vec<Candidate<'a>> {
     let unknown = unknown_records(index, |take| seeds.seeds.iter().for_each(|seed| seed.segments(&mut *take)));
     if unknown == 0 {
@@ -44,7 +45,7 @@ pub(crate) fn candidates<'a>(index: &Index, seeds: &'a Seeds) -> Vec<Candidate<'
     found
 }
 
-/// Records in segments of the new image that are not among those that `tell` tells.
+/// Counts the new image's records in segments that `tell` does not report.
 fn unknown_records(index: &Index, tell: impl FnOnce(&mut dyn FnMut(Segment))) -> u64 {
     let mut known = HashSet::new();
     tell(&mut |segment| {
@@ -53,36 +54,37 @@ fn unknown_records(index: &Index, tell: impl FnOnce(&mut dyn FnMut(Segment))) ->
     index.segments().filter(|segment| !known.contains(&segment.id)).map(|segment| u64::from(segment.records)).sum()
 }
 
-/// What is fetched.
+/// What a run fetches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Choice {
     Patch,
     Chunks,
-    /// The patch would cost less, but what it yields has no room.
+    /// The patch would cost less, but there is no room for its result.
     ChunksForWantOfRoom,
 }
 
-/// What the choice between a patch and chunks depends on, but for the patch itself.
+/// Everything that the choice between a patch and chunks depends on, apart from the patch itself.
 pub(crate) struct PatchOrChunks<'a> {
     share: (u64, u64),
-    /// What all of the new image's packs have: more than that no patch is worth.
+    /// The size of all packs of the new image. No patch is worth more than that.
     whole_bytes: u64,
-    /// Bytes of both streams.
+    /// The bytes of both streams.
     image_bytes: u64,
-    /// Room that the output will take besides.
+    /// The room that the output will take as well.
     output_bytes: u64,
     scratch: &'a Path,
 }
 
 impl<'a> PatchOrChunks<'a> {
-    /// For patches from this candidate. The output still takes `output_bytes`; what a patch yields waits in `scratch`.
+    /// Prepares the choice for patches from this candidate. The output will still take `output_bytes`, and the result
+    /// of a patch waits in `scratch`.
     pub(crate) fn new(index: &Index, candidate: &Candidate<'_>, output_bytes: u64, scratch: &'a Path) -> Self {
         let whole_bytes = index.packs.iter().map(|pack| pack.bytes).fold(0, u64::saturating_add);
         let image_bytes = index.skeleton.bytes + index.contents.bytes;
         Self { share: candidate.share, whole_bytes, image_bytes, output_bytes, scratch }
     }
 
-    /// The choice for a patch with this header, of which `bytes` would be fetched: none if it lies in a cache.
+    /// Chooses for a patch with this header, for which `bytes` would be fetched. A cached patch takes none.
     pub(crate) fn of(&self, header: &PatchHeader, bytes: u64) -> Choice {
         if bytes > 0 && bytes >= self.chunk_bytes(header) {
             Choice::Chunks
@@ -93,15 +95,16 @@ impl<'a> PatchOrChunks<'a> {
         }
     }
 
-    /// What chunks would cost, in bytes. The patch says what they cost a machine that has the base alone; other seeds make that
-    /// less.
+    /// The cost of chunks in bytes. The patch states this cost for a machine that has only the base; other seeds reduce
+    /// it.
     fn chunk_bytes(&self, header: &PatchHeader) -> u64 {
         let (unknown, of_base) = self.share;
         let bytes = u128::from(header.chunk_cost.bytes) * u128::from(unknown) / u128::from(of_base.max(1));
         u64::try_from(bytes).unwrap_or(u64::MAX).min(self.whole_bytes)
     }
 
-    /// Whether the new chunks and the patch have room where they have to wait, beside what else will be written there.
+    /// Whether the new chunks and the patch fit where they must wait, together with whatever else will be written
+    /// there.
     fn has_room(&self, header: &PatchHeader) -> bool {
         let plain_bytes = header.chunk_cost.plain_bytes.min(self.image_bytes);
         let needed = plain_bytes.saturating_add(header.patch_bytes).saturating_add(self.output_bytes);
@@ -109,7 +112,7 @@ impl<'a> PatchOrChunks<'a> {
     }
 }
 
-/// Free room for this user on a folder's disk, where the system tells.
+/// The bytes of a folder's disk that are free for this user, if the system tells.
 fn free_bytes(folder: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(folder).ok()?;
     disk.f_bavail.checked_mul(disk.f_frsize)

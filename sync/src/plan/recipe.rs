@@ -1,4 +1,4 @@
-//! From an index's head to the image's chunks: segments that follow from seeds are not fetched.
+//! The way from an index's head to the image's records. Segments that seeds have are not fetched.
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,7 +22,7 @@ pub(crate) fn resolve(fetcher: &Fetcher<'_>, packs: &mut Packs, seeds: &Seeds) -
     };
     seeds.seeds.iter().for_each(|seed| seed.segments(&mut take));
     let skeleton_segments = fetcher.index.skeleton.segments.len();
-    // Skeleton frames stay in a pack of which only segments are needed.
+    // If only contents segments of a pack are needed, its skeleton frames are not fetched.
     let skeleton_packs: HashSet<u32> = packs_of(&fetcher.index.chunk_runs, 0, fetcher.index.skeleton.chunks).collect();
     let count = fetcher.index.segments().count() as u64;
     let mut wanted: HashMap<u32, bool> = HashMap::new();

@@ -1,4 +1,4 @@
-//! The skeleton stream is put together first: it says where contents belong.
+//! The assembly of the skeleton stream. It comes first, because the skeleton says where contents belong.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,15 +13,16 @@ use crate::transfer::delivery::{Delivery, Placed};
 use crate::transfer::fetch::Fetcher;
 use crate::transfer::packs::Packs;
 
-/// Neighbouring chunks of a seed are written together up to this many bytes.
+/// Neighbouring chunks of a seed are joined until there are this many bytes, and written at once.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// How the skeleton is kept once it is there, and the folder for it.
+/// How the assembled skeleton is kept, and the folder for it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kept<'a> {
-    /// It is only looked at: that is not worth a file as long as an index says.
+    /// The skeleton is read once, front to back. A file of the length that an index states would cost too much for
+    /// that.
     ReadOnce(&'a Path),
-    /// The image is put together from it.
+    /// The image will be put together from the skeleton, so any part of it can be read.
     ReadAnywhere(&'a Path),
 }
 
@@ -52,11 +53,11 @@ pub(crate) fn assemble(
     let stream = Arc::clone(&target.skeleton);
     counts.add(Delivery { fetcher, packs, stream, sink }.run(plan.chunks_in_frames())?);
     packs.drop_held();
-    // The delivery is done, and with it all that shared the spool.
+    // The delivery is over, and everything else that shared the spool is gone.
     Arc::try_unwrap(spool).map_err(|_| SyncError::Worker)
 }
 
-/// Reads what seeds have, neighbours together; what they turn out not to have is missing again.
+/// Copies the chunks that seeds have, and joins neighbours. A chunk that its seed does not give becomes missing again.
 fn copy_from_seeds(plan: &mut Plan, seeds: &Seeds, target: &Target, spool: &SkeletonSpool) -> Result<(), SyncError> {
     let stream = &target.skeleton;
     let mut batch: Vec<u8> = Vec::new();

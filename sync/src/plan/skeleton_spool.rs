@@ -1,4 +1,4 @@
-//! Where the skeleton stream waits until the layout is read from it.
+//! The place where the skeleton stream waits until its layout is read.
 
 mod chunks;
 
@@ -11,21 +11,21 @@ use crate::SyncError;
 use chunks::ChunkSpool;
 use regrow_local::StreamChunks;
 
-/// The skeleton's bytes, written in any order and then read.
+/// The bytes of the skeleton, which may be written in any order.
 pub(crate) enum SkeletonSpool {
-    /// All of it, which can be read anywhere.
+    /// The whole stream. Any part of it can be read.
     Whole(Spool),
-    /// Each distinct chunk once, compressed. It is read once, front to back.
+    /// The distinct chunks, each kept once and compressed. The stream is read once, front to back.
     Chunks(ChunkSpool),
 }
 
 impl SkeletonSpool {
-    /// Room for a stream that is read once, front to back: each distinct chunk is kept once, compressed.
+    /// Makes a spool for a stream that is read once, front to back.
     pub(crate) fn of_chunks(stream: Arc<StreamChunks>, folder: &Path) -> Self {
         Self::Chunks(ChunkSpool::new(stream, folder, MEMORY_BYTES))
     }
 
-    /// Writes whole chunks at their place.
+    /// Writes whole chunks, which begin at `at`.
     pub(crate) fn write(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
         match self {
             Self::Whole(spool) => Ok(spool.write(at, bytes)?),
@@ -37,12 +37,12 @@ impl SkeletonSpool {
     pub(crate) fn read(&self, at: u64, out: &mut [u8]) -> std::io::Result<()> {
         match self {
             Self::Whole(spool) => spool.read(at, out),
-            // What is read at random is not kept so.
+            // A stream that must be read at random is not kept in this form.
             Self::Chunks(_) => Err(std::io::ErrorKind::Unsupported.into()),
         }
     }
 
-    /// All bytes from the front, in pieces.
+    /// Passes all bytes to `each`, in pieces and in order.
     pub(crate) fn for_each(&self, each: impl FnMut(&[u8]) -> Result<(), SyncError>) -> Result<(), SyncError> {
         match self {
             Self::Whole(spool) => spool.for_each(each),

@@ -1,4 +1,4 @@
-//! A store's folder as a seed, or just what an index needs of it.
+//! A store's folder as a seed. With an index, only the packs that the index names are used.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -14,10 +14,10 @@ use regrow_store::{Decompressor, FolderReader, PackTail, STORE_FILE, open_regula
 
 use crate::{Location, Progress, SyncError};
 
-/// Plain frames that are kept: neighbours in an image are mostly neighbours in a frame.
+/// The number of decompressed frames that are kept. Neighbours in an image are mostly neighbours in a frame.
 const FRAMES_KEPT: usize = 6;
 
-/// Opens what `path` names: a store's folder, an index with its store, or else what [`Seeds::open`] takes.
+/// Opens `path` as a store's folder, as an index with its store, or else as anything that [`Seeds::open`] takes.
 pub(crate) fn open_seed(seeds: &mut Seeds, path: &Path, context: &SeedContext<'_>) -> Result<(), SyncError> {
     let store = if path.join(STORE_FILE).is_file() {
         Some(StoreSeed::open(path, None, context.progress)?)
@@ -36,7 +36,8 @@ pub(crate) fn open_seed(seeds: &mut Seeds, path: &Path, context: &SeedContext<'_
     Ok(())
 }
 
-/// The index in this file, if it is one. An image may begin as an index does: no more is read of it than its head.
+/// Reads the index in this file, if it is one. An image may begin like an index, so only the head is read unless the
+/// size fits.
 fn read_index(path: &Path) -> Option<Index> {
     let (mut file, metadata) = regrow_store::open_regular(path).ok()?;
     let mut head = [0; HEAD_BYTES];
@@ -50,20 +51,20 @@ fn read_index(path: &Path) -> Option<Index> {
     Index::decode(&found).ok()
 }
 
-/// A plain frame with its pack's and its own number.
+/// A decompressed frame, with the numbers of its pack and of the frame within that pack.
 type KeptFrame = ((usize, usize), Bytes);
 
-/// See the module's documentation.
+/// A store's folder, used as a seed.
 pub(crate) struct StoreSeed {
     packs: Vec<(PathBuf, PackTail)>,
-    /// Pack and chunk numbers, sorted by id.
+    /// The positions in `chunks`, sorted by the id of the chunk.
     by_id: Vec<u32>,
     chunks: Vec<(u32, u32)>,
     kept: Mutex<VecDeque<KeptFrame>>,
 }
 
 impl StoreSeed {
-    /// Reads the tables of the packs: of all, or of those that an index names. A damaged one is passed over with a warning.
+    /// Reads the tables of all packs, or of those that an index names. A damaged pack is skipped with a warning.
     pub(crate) fn open(root: &Path, index: Option<&Index>, progress: &dyn Progress) -> Result<Self, SyncError> {
         let reader = FolderReader::open(root)?;
         let ids = match index {
@@ -92,7 +93,7 @@ impl StoreSeed {
         }
         let (path, tail) = &self.packs[pack];
         let frame = &tail.frames[number];
-        // Bounded by the file: the table's check keeps frames before the tail.
+        // The file bounds this length, because the table's check keeps frames before the tail.
         let mut stored = vec![0; (frame.stored.end - frame.stored.start) as usize];
         open_regular(path)?.0.read_exact_at(&mut stored, frame.stored.start)?;
         let plain = Decompressor::new()?.decompress(&stored, frame.plain_bytes).ok_or(io::ErrorKind::InvalidData)?;

@@ -1,4 +1,4 @@
-//! The image that is being put together: its chunks with their places, its skeleton, its layout.
+//! The image that is being put together: its chunks with their places, its skeleton and its layout.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use regrow_local::{Recipe, Scan, StreamChunks};
 use super::skeleton_spool::SkeletonSpool;
 use crate::SyncError;
 
-/// See the module's documentation.
+/// The image that is being put together.
 pub(crate) struct Target {
-    /// Of the plain image.
+    /// The size of the plain image.
     pub(crate) plain_bytes: u64,
     pub(crate) digest: [u8; 32],
     pub(crate) skeleton: Arc<StreamChunks>,
     pub(crate) contents: Arc<StreamChunks>,
-    /// The skeleton's bytes and what they say; set once they are there.
+    /// The skeleton's bytes, and the layout that was read from them. It is `None` until the skeleton is assembled.
     assembled: Option<(SkeletonSpool, Layout)>,
 }
 
@@ -33,12 +33,12 @@ impl Target {
         }
     }
 
-    /// The recipe again.
+    /// The records of both streams.
     pub(crate) fn recipe(&self) -> Recipe {
         Recipe { skeleton: self.skeleton.records().to_vec(), contents: self.contents.records().to_vec() }
     }
 
-    /// Takes the assembled skeleton stream and reads it.
+    /// Takes the assembled skeleton stream and reads the layout from it.
     pub(crate) fn set_skeleton(
         &mut self,
         spool: SkeletonSpool,
@@ -61,42 +61,42 @@ impl Target {
     }
 
     fn assembled(&self) -> &(SkeletonSpool, Layout) {
-        // Invariant: set_skeleton is called before the target is shared.
+        // Invariant: `set_skeleton` is called before the target is shared.
         self.assembled.as_ref().expect("the skeleton is assembled first")
     }
 
-    /// Stretches of the image where a chunk of contents lies.
+    /// The ranges of the plain image where a chunk of contents lies.
     pub(crate) fn places(&self, chunk: usize) -> impl Iterator<Item = Range<u64>> + '_ {
         self.assembled().1.contents_in_image(self.contents.range(chunk))
     }
 
-    /// Stretches of a part of the image.
+    /// The pieces of a part of the plain image.
     pub(crate) fn pieces(&self, image: Range<u64>) -> impl Iterator<Item = ImagePiece> + '_ {
         self.assembled().1.pieces(image)
     }
 
-    /// The bytes of the contents stream that a part of the image holds.
+    /// The range of the contents stream that lies in a part of the plain image.
     pub(crate) fn contents_of(&self, image: &Range<u64>) -> Range<u64> {
         let layout = &self.assembled().1;
         layout.contents_before(image.start)..layout.contents_before(image.end)
     }
 
-    /// Stretches of the plain image that are coded in the image.
+    /// The ranges of the plain image that are coded files.
     pub(crate) fn coded(&self) -> impl Iterator<Item = Range<u64>> + '_ {
         self.assembled().1.coded()
     }
 
-    /// Bytes of the skeleton stream.
+    /// Reads bytes of the skeleton stream.
     pub(crate) fn read_skeleton(&self, at: u64, out: &mut [u8]) -> std::io::Result<()> {
         self.assembled().0.read(at, out)
     }
 
-    /// What the plain image holds, for who reads it as a file.
+    /// The scan of the plain image, for a caller that reads it as a file.
     pub(crate) fn scan(&self) -> Scan {
         Scan::of_plain(self.digest, self.recipe(), self.assembled().1.clone())
     }
 
-    /// Tells each of the image's entries, in order.
+    /// Passes each of the image's entries to `each`, in order.
     pub(crate) fn for_each_entry(&self, location: &str, each: &mut dyn FnMut(TreeEntry)) -> Result<(), SyncError> {
         let mut walker = TreeWalker::default();
         let malformed = |error: regrow_image::OpError| SyncError::layout(location)(error.into());
@@ -106,7 +106,7 @@ impl Target {
     }
 }
 
-/// The pack of each of `count` things from number `first` on.
+/// The pack of each of `count` items, starting with item `first`.
 pub(crate) fn packs_of(runs: &[Run], first: u64, count: u64) -> impl Iterator<Item = u32> + '_ {
     let all =
         runs.iter().flat_map(|run| std::iter::repeat_n(run.pack, usize::try_from(run.count).unwrap_or(usize::MAX)));

@@ -1,4 +1,4 @@
-//! An image as its index and its skeleton tell of it, read from a store: for info and diff.
+//! The entries of an image, read from a store through its index and its skeleton, for info and diff.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use regrow_local::Pool;
 
 use crate::{Location, Network, Progress};
 
-/// What reading needs.
+/// The things that are needed to read an image from a store.
 pub(crate) struct Reading<'a> {
     pub(crate) stores: &'a [Location],
     pub(crate) network: &'a mut Network,
@@ -18,15 +18,17 @@ pub(crate) struct Reading<'a> {
     pub(crate) progress: &'a dyn Progress,
 }
 
-/// Paths are cut here in reports: no file system takes longer ones, and each entry of a tar may have one of a megabyte.
+/// Paths in reports are cut to this many bytes. No file system takes longer ones, but each entry of a tar may have a
+/// path of a megabyte.
 const SHOWN_PATH_BYTES: usize = 4 << 10;
 
-/// A path of a tar entry, with `!` between archives that lie in one another. It is a stranger's text: whoever prints it cleans it.
+/// The path of a tar entry, with `!` between nested archives. It is untrusted text, so a caller that prints it must
+/// clean it first.
 pub(crate) fn path_of(entry: &TreeEntry) -> String {
     show(archives_of(entry).chain(entry.path.as_deref()))
 }
 
-/// The archive that an entry lies in; empty for the image itself.
+/// The path of the archive that contains an entry. It is empty for the image itself.
 pub(crate) fn archive_of(entry: &TreeEntry) -> String {
     show(archives_of(entry))
 }
@@ -52,12 +54,12 @@ fn show<'p>(path: impl Iterator<Item = &'p [u8]>) -> String {
     shown
 }
 
-/// Numbers for archives, in the order in which an image's entries name them.
+/// The numbers of archives, in the order in which an image's entries name them.
 #[derive(Default)]
 pub(crate) struct ArchiveNumbers(HashMap<Option<ChunkId>, usize>);
 
 impl ArchiveNumbers {
-    /// The number of the archive that an entry lies in; it is as many as there were if the archive is new.
+    /// The number of the archive that contains an entry. A new archive gets the number of archives seen before.
     pub(crate) fn of(&mut self, entry: &TreeEntry) -> usize {
         let next = self.0.len();
         *self.0.entry(entry.archive.as_ref().map(|archive| archive.id)).or_insert(next)

@@ -1,5 +1,5 @@
-//! A stream's chunks that wait to be read once, in order. Each distinct one is kept once and compressed, so that what is kept follows
-//! from what was fetched, not from the length that an index states.
+//! The chunks of a stream, which wait to be read once, in order. Each distinct chunk is kept once and compressed. So
+//! the room that they take depends on what was fetched, and not on the length that an index states.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -14,10 +14,10 @@ use regrow_store::{Compressor, Decompressor};
 use crate::SyncError;
 use regrow_local::StreamChunks;
 
-/// What waits is compressed in passing.
+/// The zstd level. It is the fastest one, since the chunks are read only once.
 const LEVEL: i32 = 1;
 
-/// See the module's documentation.
+/// The distinct chunks of one stream.
 pub(crate) struct ChunkSpool {
     stream: Arc<StreamChunks>,
     folder: PathBuf,
@@ -28,20 +28,21 @@ pub(crate) struct ChunkSpool {
 #[derive(Default)]
 struct Kept {
     compressor: Option<Compressor>,
-    /// Where the compressed chunks are: in memory, then in the file.
+    /// The position and the stored length of each chunk. Positions count the bytes in memory first, then those in the
+    /// file.
     places: HashMap<ChunkId, (u64, u32)>,
     memory: Vec<u8>,
-    /// The file, and how long it is.
+    /// The file and its length.
     file: Option<(File, u64)>,
 }
 
 impl ChunkSpool {
-    /// Keeps up to `memory_bytes` in memory, and the rest in a file without a name in `folder`.
+    /// Makes a spool that keeps up to `memory_bytes` in memory, and the rest in an unnamed file in `folder`.
     pub(super) fn new(stream: Arc<StreamChunks>, folder: &Path, memory_bytes: u64) -> Self {
         Self { stream, folder: folder.to_owned(), memory_bytes, kept: Mutex::default() }
     }
 
-    /// Takes in whole chunks, which lie side by side from `at` on.
+    /// Adds whole chunks, which are consecutive in the stream and begin at `at`.
     pub(super) fn write(&self, mut at: u64, mut bytes: &[u8]) -> io::Result<()> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         while !bytes.is_empty() {
@@ -55,7 +56,7 @@ impl ChunkSpool {
         Ok(())
     }
 
-    /// Hands on the whole stream, chunk by chunk.
+    /// Passes the whole stream to `each`, chunk by chunk.
     pub(super) fn for_each(&self, mut each: impl FnMut(&[u8]) -> Result<(), SyncError>) -> Result<(), SyncError> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut decompressor = Decompressor::new().map_err(SyncError::io("decompression"))?;
@@ -93,7 +94,7 @@ impl Kept {
                 in_memory + *bytes - stored.len() as u64
             }
         };
-        // A chunk has at most 4 MiB, and zstd adds little.
+        // A chunk has at most 4 MiB, and zstd adds little to that.
         self.places.insert(id, (at, stored.len() as u32));
         Ok(())
     }
@@ -126,7 +127,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for memory_bytes in [0, 60, 1 << 20] {
             let spool = ChunkSpool::new(Arc::clone(&stream), folder.path(), memory_bytes);
-            // In any order, alone and together.
+            // The chunks are written in reverse order, some alone and some together.
             for number in (10..40).rev() {
                 spool.write(stream.range(number).start, &chunks[number]).unwrap();
             }
