@@ -1,4 +1,5 @@
-//! The first flow: image -> walk -> chunks -> dedup -> frames -> packs -> index, last.
+//! Makes a store's packs and an index from an image. The image is walked and cut into chunks; those that the store
+//! lacks go into frames and packs; the index is written last.
 
 pub(crate) mod contents;
 mod knowledge;
@@ -41,52 +42,53 @@ pub use rewrite::MaxWaste;
 use upload::Uploads;
 use whole::check_whole;
 
-/// How to make.
+/// The options of a make.
 #[derive(Debug)]
 pub struct MakeOptions {
-    /// The store; made if it is not there.
+    /// The store. It is made if it does not exist.
     pub store: Location,
-    /// Make it in a folder that holds other files, too.
+    /// Whether to make a new store even in a folder that holds other files.
     pub new_store: bool,
-    /// The index to write.
+    /// The location of the index to write.
     pub index: Location,
-    /// Indexes of images like this one: what their packs hold is not stored again. None: what the store holds is found out
-    /// by a list.
+    /// The indexes of similar images. Chunks that their packs hold are not stored again. If there are none, a list of
+    /// the store tells which packs to look at.
     pub like: Vec<Location>,
     /// How long caches may keep the index.
     pub index_max_age: Duration,
-    /// Remembers what the packs of remote stores hold.
+    /// The catalog that remembers what the packs of remote stores hold.
     pub catalog: Option<Catalog>,
-    /// Indexes of images that machines may have: a patch from each is made.
+    /// The indexes of images that machines may have. A patch is made from each of them.
     pub patch_from: Vec<Location>,
-    /// The image again, if it is a file: patches need to read it at random.
+    /// The image once more, if it is a file, because patches read it at random.
     pub image_file: Option<File>,
-    /// Local files that may be the images of `patch_from`; of none given they are read from the store.
+    /// Local files that may be the images of `patch_from`. If there are none, those images are read from the store.
     pub old_files: Vec<PathBuf>,
-    /// How much is done to make patches small, 1 to 9.
+    /// The effort that goes into making patches small, from 1 to 9.
     pub patch_level: PatchLevel,
-    /// A folder for temporary files.
+    /// The folder for temporary files.
     pub scratch: PathBuf,
-    /// zstd level, 1 to 22.
+    /// The zstd level, from 1 to 22.
     pub level: i32,
-    /// Chunking parameters; `None`: those of the store, or the default in a new one.
+    /// The chunking parameters. `None` stands for those of the store, or for the defaults in a new store.
     pub params: Option<Params>,
-    /// Packs have at most this many bytes, unless one frame alone needs more.
+    /// The largest size of a pack in bytes, unless a single frame needs more.
     pub pack_bytes: u64,
-    /// What a machine without a seed may fetch of old packs beyond what the image needs. Chunks that lie thinly in old frames
-    /// are written again until it is no more, but never more than a quarter of what the image costs alone.
+    /// The share of bytes that a machine without a seed may fetch from old packs beyond what the image needs. Chunks
+    /// that lie thinly in old frames are written again until the share is kept, but never more than a quarter of what
+    /// the image costs alone.
     pub max_waste: MaxWaste,
-    /// Take an image that is not all there, as far as that can be seen: an empty one, or a tar that is cut off.
+    /// Whether to accept an image that is visibly incomplete: an empty one, or a tar that is cut off.
     pub allow_partial: bool,
 }
 
 impl MakeOptions {
-    /// The default zstd level: measured, see docs/measurements.md.
+    /// The default zstd level, chosen by measurement: see docs/measurements.md.
     pub const DEFAULT_LEVEL: i32 = 9;
-    /// How long caches keep an index by default: a release is seen everywhere after a minute.
+    /// How long caches keep an index by default. Everybody sees a new release after a minute.
     pub const DEFAULT_INDEX_MAX_AGE: Duration = index_file::DEFAULT_MAX_AGE;
 
-    /// Defaults for a store and an index.
+    /// The default options for a store and an index.
     #[must_use]
     pub fn new(store: impl Into<Location>, index: impl Into<Location>) -> Self {
         Self {
@@ -111,70 +113,73 @@ impl MakeOptions {
 }
 
 impl MakeOptions {
-    /// Refuses places that [`make`] would refuse, for those who have work to do before they call it. `input_name` is where
-    /// the image is read from.
+    /// Refuses locations that [`make`] would refuse, for callers that have work to do before they call it. `input_name`
+    /// is the path that the image is read from.
     ///
     /// # Errors
-    /// [`SyncError::Usage`]; [`SyncError::Io`] where the index's folder is missing.
+    /// Returns [`SyncError::Usage`] for an index that cannot be written there, and [`SyncError::Io`] if its folder is
+    /// missing.
     pub fn check(&self, input_name: &Path) -> Result<(), SyncError> {
         check_index(&self.index, input_name)?;
         check_apart(&self.index, &self.store)
     }
 }
 
-/// What was made.
+/// The result of a make.
 #[derive(Debug, Clone, Serialize)]
 pub struct MakeReport {
-    /// Size of the image.
+    /// The size of the image.
     pub image_bytes: u64,
-    /// Its id.
+    /// The id of the image.
     pub image_id: String,
-    /// BLAKE3 of the image.
+    /// The BLAKE3 digest of the image.
     pub image_digest: String,
-    /// Chunks of the image, repetitions included.
+    /// The number of chunks in the image, repetitions included.
     pub chunks: u64,
-    /// Chunks that the store did not hold.
+    /// The number of distinct chunks that the store did not have.
     pub chunks_new: u64,
-    /// Their plain bytes.
+    /// The plain bytes of those new chunks.
     pub bytes_new: u64,
-    /// Chunks that the store held and that were written again, so that a first install does not fetch what lies around them.
+    /// The number of chunks that the store had but that were written again, so that a first install need not fetch the
+    /// dead chunks around them.
     pub chunks_rewritten: u64,
-    /// Their plain bytes.
+    /// The plain bytes of the chunks that were written again.
     pub bytes_rewritten: u64,
-    /// Bytes that were written into the store.
+    /// The bytes that were written into the store.
     pub bytes_stored: u64,
-    /// Packs that were written.
+    /// The number of packs that were written.
     pub packs_written: u64,
-    /// Packs that were made, and found there: an interrupted run had written them.
+    /// The number of packs that were made but found in the store, because an interrupted run had written them.
     pub packs_present: u64,
-    /// Requests over a network, retries included.
+    /// The number of requests over a network, retries included.
     pub requests: u64,
-    /// Of these, those that write.
+    /// The number of those requests that write.
     pub requests_write: u64,
-    /// Bytes of bodies that came over the wire.
+    /// The bytes of bodies that came over the network.
     pub bytes_fetched: u64,
-    /// Bytes of bodies that were sent over the wire.
+    /// The bytes of bodies that were sent over the network.
     pub bytes_sent: u64,
-    /// Gzip files that are stored as what they hold.
+    /// The number of coded files: gzip files that are stored as their plain bytes.
     pub coded: u64,
-    /// Their bytes in the image.
+    /// The bytes of the coded files in the image.
     pub coded_bytes: u64,
-    /// The bytes that they hold.
+    /// The plain bytes of the coded files.
     pub coded_plain_bytes: u64,
-    /// Size of the index.
+    /// The size of the index.
     pub index_bytes: u64,
-    /// Patches that were made.
+    /// The patches that were made.
     pub patches: Vec<PatchReport>,
-    /// How long it took.
+    /// The time that the run took.
     #[serde(serialize_with = "as_seconds", rename = "seconds")]
     pub elapsed: Duration,
 }
 
-/// Splits the image that `input` gives, all of it, into the store and writes its index. `input_name` is for errors; `total` is
-/// its size in bytes where known.
+/// Splits an image into the store and writes its index. All of `input` is read. `input_name` is used in errors, and
+/// `total` is the size of the image in bytes, if it is known.
 ///
 /// # Errors
-/// [`SyncError`]; the index is left as it was then, and what was stored stays, to be used by the next run.
+/// Returns a [`SyncError`] if the image cannot be read or published. The index is then unchanged. Packs that were
+/// stored stay, and the next run uses them.
 pub fn make(
     input: &mut dyn Read,
     input_name: &Path,
@@ -215,7 +220,7 @@ pub fn make(
     progress.end(Stage::Make);
     let store_hint = relative_store(&options.index, &options.store);
     if store_hint.is_empty() {
-        progress.warn("the store's place cannot be written into the index: extract will need --store");
+        progress.warn("the index cannot say where its store is; extract will need --store");
     }
     let (mut index, counts) = recipe.into_index(params, image, &made, new_packs, store_hint);
     if operations > bounds::max_operations(index.plain_bytes(), index.codings.len() as u64) {
@@ -249,10 +254,10 @@ pub fn make(
     })
 }
 
-/// Where it all goes.
+/// The places that the results go to.
 struct Destination {
     store: Arc<dyn Store>,
-    /// Where the index goes, and its name there.
+    /// The place of the index. `name` is the index's name there.
     place: Arc<dyn Store>,
     name: String,
 }
@@ -263,7 +268,8 @@ impl Destination {
         Ok(Self { store: network.open_place(&options.store, Opening::new(options.new_store))?, place, name })
     }
 
-    /// Everything that is to be known before the image is read. The requests that do not depend on each other go out together.
+    /// Finds out everything that must be known before the image is read. Requests that do not depend on each other are
+    /// sent together.
     fn prepare(
         &self,
         options: &MakeOptions,
@@ -285,7 +291,8 @@ impl Destination {
         })
     }
 
-    /// Puts the index, last; returns its size. Packs that were `archived` have been put again, if it needs them.
+    /// Writes the index, as the last step, and returns its size. The packs in `archived` that the index needs were put
+    /// again, so this first checks that they can be read.
     fn publish(
         &self,
         index: &Index,
@@ -318,20 +325,20 @@ pub(crate) fn parameters_of(store: &Location, found: &StoreDescription) -> Resul
         .map_err(|error| SyncError::Usage(format!("{}: {error}", store.child(regrow_store::STORE_FILE))))
 }
 
-/// Refuses to make what readers refuse unless they are told otherwise, as this one was not.
+/// Refuses parameters that readers refuse by default, unless this run was given other limits.
 fn check_limits(params: &Params, store: &Location, network: &Network) -> Result<(), SyncError> {
     let limits = network.limits();
     if limits.allows(params) {
         return Ok(());
     }
     Err(SyncError::Usage(format!(
-        "{store}: machines refuse chunks of less than {} bytes on average; where they all run with --min-avg-size {}, give that here too",
+        "{store}: machines refuse chunks of less than {} bytes on average; if all of them run with --min-avg-size {}, give it here too",
         limits.min_avg_bytes,
         params.avg_bytes().min(params.min_bytes().saturating_mul(4)),
     )))
 }
 
-/// Finds out before the work whether the index can be written at all.
+/// Checks, before any work is done, that the index can be written.
 fn check_index(index: &Location, input: &Path) -> Result<(), SyncError> {
     let Location::Path(index) = index else { return Ok(()) };
     let usage = |reason: &str| SyncError::Usage(format!("{}: {reason}", index.display()));
@@ -339,7 +346,7 @@ fn check_index(index: &Location, input: &Path) -> Result<(), SyncError> {
         return Err(usage("the index would take the image's place"));
     }
     if !is_replaceable(index) {
-        return Err(usage("is there and is no index; remove it first, or choose another name"));
+        return Err(usage("this file is not an index; remove it first, or choose another name"));
     }
     if index.is_dir() {
         return Err(usage("is a folder; the index is a file, such as app.rgx"));
@@ -352,7 +359,7 @@ fn check_index(index: &Location, input: &Path) -> Result<(), SyncError> {
     Err(SyncError::Io { path: folder.to_owned(), source })
 }
 
-/// Whether what lies at the place of a new index is an index too, or nothing.
+/// Whether a new index may be written here: there is an index, an empty file or nothing.
 fn is_replaceable(index: &Path) -> bool {
     let mut magic = Vec::new();
     match std::fs::File::open(index) {

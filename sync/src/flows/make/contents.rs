@@ -1,4 +1,4 @@
-//! What a store holds already, as far as its packs' tables tell.
+//! The chunks and segments that a store already has, as far as the tables of its packs were read.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -11,7 +11,7 @@ use regrow_store::{PackTail, RawFrame};
 
 use super::packer::ItemNumber;
 
-/// Ids are hashes already.
+/// A hasher for ids. They are hashes already, so their first bytes serve as the hash.
 #[derive(Default)]
 pub(crate) struct IdHasher(u64);
 
@@ -29,44 +29,44 @@ impl Hasher for IdHasher {
     fn write_usize(&mut self, _length: usize) {}
 }
 
-/// A map by ids that nobody can crowd on purpose: they are cryptographic hashes.
+/// A map whose keys are ids. Nobody can make them collide on purpose, because they are cryptographic hashes.
 pub(crate) type IdMap<V> = HashMap<ChunkId, V, BuildHasherDefault<IdHasher>>;
 
-/// Where a chunk or a segment is.
+/// The location of a chunk or a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Place {
-    /// In a pack that was there before: its number in [`StoreContents::packs`].
+    /// A pack that existed before: its number in [`StoreContents::packs`].
     Old(u32),
-    /// Among what this run writes.
+    /// An item that this run writes.
     New(ItemNumber),
 }
 
-/// What is known of a chunk.
+/// What make knows about a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Known {
-    /// The store holds it: the number of one of its copies in [`StoreContents::copies`].
+    /// The store has the chunk: the number of one of its copies in [`StoreContents::copies`].
     Copy(u32),
-    /// The image has it: its number in the recipe.
+    /// The image has the chunk: its number in the recipe.
     Used(u32),
 }
 
 /// One of the places in old packs that hold a chunk.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChunkCopy {
-    /// The frame that holds it: its number in [`StoreContents::frames`].
+    /// The frame that holds this copy: its number in [`StoreContents::frames`].
     pub(crate) frame: u32,
-    /// Where it begins among the frame's plain bytes.
+    /// The offset of the chunk in the frame's plain bytes.
     pub(crate) at: u32,
-    /// The next copy of the same chunk.
+    /// The next copy of the same chunk: its number plus one.
     next: Option<NonZeroU32>,
 }
 
-/// A frame of a pack that was there before.
+/// A frame of a pack that existed before.
 #[derive(Debug, Clone)]
 pub(crate) struct OldFrame {
-    /// The number of its pack.
+    /// The number of the frame's pack.
     pub(crate) pack: u32,
-    /// Where it lies in the pack.
+    /// The range of the frame in its pack.
     pub(crate) stored: Range<u64>,
     pub(crate) plain_bytes: u64,
     pub(crate) is_skeleton: bool,
@@ -77,13 +77,13 @@ impl OldFrame {
         self.stored.end - self.stored.start
     }
 
-    /// Whether it is fetched by the chunk, so that dead chunks in it cost nothing.
+    /// Whether the frame is fetched by the chunk, so that dead chunks in it cost nothing.
     pub(crate) fn is_raw(&self) -> bool {
         RawFrame::of(self.stored_bytes(), self.plain_bytes).is_some()
     }
 }
 
-/// See the module's documentation.
+/// The packs, frames, chunks and segments of a store that are known.
 #[derive(Default)]
 pub(crate) struct StoreContents {
     pub(crate) packs: Vec<PackRef>,
@@ -93,15 +93,16 @@ pub(crate) struct StoreContents {
     pub(crate) copies: Vec<ChunkCopy>,
     pub(crate) chunks: IdMap<Known>,
     pub(crate) segments: IdMap<Place>,
-    /// Packs that are there, but damaged or archived: one of such a name is put again.
+    /// The packs that exist, but are damaged or archived. If this run makes a pack of the same name, it is put again.
     pub(crate) damaged: BTreeSet<ChunkId>,
-    /// The archived ones among them.
+    /// The packs in `damaged` that are archived.
     pub(crate) archived: BTreeSet<ChunkId>,
 }
 
 impl StoreContents {
-    /// Takes in what a pack holds. All copies of a chunk are kept, so that the best one can be chosen once the image is known.
-    /// Of several packs that have a segment, the one with the smallest name counts. So the order of packs does not matter.
+    /// Adds the chunks and segments of a pack. All copies of a chunk are kept, so that the best one can be chosen once
+    /// the image is known. If several packs have a segment, the one with the smallest name is used. So the result does
+    /// not depend on the order of packs.
     pub(crate) fn add(&mut self, id: ChunkId, tail: &PackTail) {
         let pack = self.packs.len() as u32;
         let trailer = tail.trailer;
@@ -134,14 +135,14 @@ impl StoreContents {
     fn add_copy(&mut self, id: ChunkId, frame: u32, at: u32) {
         let number = self.copies.len() as u32;
         let next = match self.chunks.insert(id, Known::Copy(number)) {
-            // The first copy of all has no predecessor, so numbers are kept one higher here.
+            // Numbers are stored plus one, so that zero can mean that there is no earlier copy.
             Some(Known::Copy(next)) => NonZeroU32::new(next + 1),
             _ => None,
         };
         self.copies.push(ChunkCopy { frame, at, next });
     }
 
-    /// The copies of a chunk and their numbers, from the first one's number on.
+    /// The copies of a chunk with their numbers, beginning with copy `first`.
     pub(crate) fn copies_from(&self, first: u32) -> impl Iterator<Item = (u32, ChunkCopy)> + '_ {
         let copy = |number: u32| Some((number, *self.copies.get(number as usize)?));
         std::iter::successors(copy(first), move |(_, last)| copy(last.next?.get() - 1))

@@ -1,7 +1,7 @@
-//! Finding out what a store holds without reading all of it. ARCHITECTURE.md, "What a maker learns of a store".
+//! Learns what a store has without reading all of it: ARCHITECTURE.md, "What a maker learns of a store".
 //!
-//! The packs of the images that are likely to be like the new one are read first; where there is no telling, those that lie in
-//! the store, the newest first, up to a bound. What was read is remembered in the catalog, by the packs' names.
+//! The packs of images that are likely to be similar are read first. If no such image is known, the newest packs of the
+//! store are read, up to a bound. The catalog remembers each tail under the name of its pack.
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -20,36 +20,36 @@ use super::contents::StoreContents;
 use crate::place::condemned::Reliance;
 use crate::{Progress, SyncError};
 
-/// Requests in flight.
+/// The most requests that are in flight at a time.
 const IN_FLIGHT: usize = 32;
-/// Packs of a list that are read over a network, besides those that the catalog remembers.
+/// The most listed packs that are read over a network, not counting those that the catalog remembers.
 const REMOTE_PACKS: usize = 512;
-/// Packs of a list that are looked at: ten pages of S3's lists.
+/// The most packs of a list that are looked at. They fill ten pages of an S3 list.
 const LISTED_PACKS: usize = 10_000;
-/// Chunks that are kept in memory, 75 bytes each.
+/// The number of chunks after which no more packs are read. Each takes 75 bytes of memory.
 const KNOWN_CHUNKS: usize = 4_000_000;
-/// Indexes beside the new one that are taken for like it.
+/// The number of indexes beside the new one that are taken to be similar.
 const NEIGHBOURS: usize = 4;
-/// The catalog's kind of documents for packs' ends.
+/// The kind of the catalog's documents that are tails of packs.
 const TAIL_KIND: &str = "pack tail";
 
-/// A pack to learn of.
+/// A pack whose tail may be read.
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
     id: ChunkId,
-    /// Where its tail is, if an index said so.
+    /// The position of the tail, if an index states it.
     place: Option<PackRef>,
-    /// Whether it was seen in the store.
+    /// Whether a list showed that the pack is in the store.
     is_seen: bool,
 }
 
-/// Where indexes lie: the place, and the name of the one that is made.
+/// The place of indexes, and the name of the index that is being made.
 pub(crate) struct Beside<'a> {
     pub(crate) place: &'a dyn Store,
     pub(crate) name: &'a str,
 }
 
-/// See the module's documentation.
+/// Reads the tails of a store's packs.
 pub(crate) struct Learner<'a> {
     pub(crate) store: &'a dyn Store,
     pub(crate) reliance: &'a Reliance,
@@ -58,7 +58,8 @@ pub(crate) struct Learner<'a> {
 }
 
 impl Learner<'_> {
-    /// What the packs of `like` hold; of none: those of the indexes beside the new one, and the newest packs.
+    /// Learns what the packs of `like` hold. If `like` is empty, the newest packs of the store are read. In a store
+    /// with too many packs for that, those of the indexes beside the new one come first.
     pub(crate) async fn learn(&self, like: &[Index], beside: Option<Beside<'_>>) -> Result<StoreContents, SyncError> {
         let mut candidates = packs_of(like.iter());
         let mut archived = BTreeSet::new();
@@ -84,13 +85,13 @@ impl Learner<'_> {
         Ok(known)
     }
 
-    /// Packs that are read of a list, at most.
+    /// The most listed packs that are read.
     fn most_packs(&self) -> usize {
         if self.store.is_local() { LISTED_PACKS } else { REMOTE_PACKS }
     }
 
-    /// The packs of the store, the newest first; of very many, some.
-    /// Apart from these, those that are archived.
+    /// Lists the packs of the store, newest first, and apart from them the archived packs. In a very large store, only
+    /// some packs are listed.
     async fn list(&self) -> Result<(Vec<Candidate>, BTreeSet<ChunkId>), SyncError> {
         let mut found: Vec<(SystemTime, ChunkId)> = Vec::new();
         let mut archived = BTreeSet::new();
@@ -103,7 +104,7 @@ impl Learner<'_> {
             }
             found.push((info.modified, id));
             if found.len() >= LISTED_PACKS {
-                self.progress.warn("the store has very many packs: name like images with --like to find what it holds");
+                self.progress.warn("the store has too many packs to list; name a similar image with --like");
                 break;
             }
         }
@@ -118,7 +119,7 @@ impl Learner<'_> {
         Ok((candidates.collect(), archived))
     }
 
-    /// Reads the ends of packs, in order, until enough is known.
+    /// Reads the tails of packs, in order, until enough is known.
     async fn read(&self, candidates: Vec<Candidate>, all: bool, known: &mut StoreContents) -> Result<(), SyncError> {
         let (mut fetched, mut chunks) = (0, 0);
         let mut ends = stream::iter(candidates).map(|candidate| self.end_of(candidate)).buffered(IN_FLIGHT);
@@ -139,14 +140,14 @@ impl Learner<'_> {
                 Err(error) => return Err(error.into()),
             }
             if chunks >= KNOWN_CHUNKS || (!all && fetched >= self.most_packs()) {
-                self.progress.warn("not all packs of the store were looked at: name like images with --like");
+                self.progress.warn("not all packs of the store were looked at; name a similar image with --like");
                 break;
             }
         }
         Ok(())
     }
 
-    /// The end of a pack that is there now, and whether it had to be fetched.
+    /// The tail of a pack that is in the store now, and whether it had to be fetched.
     async fn end_of(&self, candidate: Candidate) -> (ChunkId, Result<(PackTail, bool), StoreError>) {
         (candidate.id, self.find_end(candidate).await)
     }
@@ -170,17 +171,17 @@ impl Learner<'_> {
         Ok((tail, true))
     }
 
-    /// A pack's end from the catalog, and the pack's size.
+    /// A tail from the catalog, and the size of its pack.
     fn remembered(&self, id: &ChunkId) -> Option<(PackTail, u64)> {
         let bytes = Bytes::from(self.catalog?.get_document(TAIL_KIND, &id.to_string())?);
-        // The trailer says the size; a whole one is checked against it.
+        // The trailer states the size of the pack, and the whole tail is checked against it.
         let trailer = bytes.get(bytes.len().checked_sub(TRAILER_BYTES as usize)?..)?;
         let size = Trailer::stated_bytes(trailer)?;
         Some((PackTail::decode(&bytes, size).ok()?, size))
     }
 }
 
-/// Reads the tail of a pack where an index says that it is.
+/// Reads the tail of a pack at the position that an index states.
 async fn read_tail_at(
     store: &(impl ReadStore + ?Sized),
     name: &str,
@@ -203,7 +204,7 @@ fn packs_of<'i>(indexes: impl Iterator<Item = &'i Index>) -> Vec<Candidate> {
     packs.map(|pack| Candidate { id: pack.id, place: Some(*pack), is_seen: false }).collect()
 }
 
-/// The index of the same name, and the newest others beside it.
+/// Reads the index of the same name, and the newest others beside it.
 async fn neighbours(beside: &Beside<'_>) -> Result<Vec<Index>, StoreError> {
     let mut found: Vec<(bool, SystemTime, String)> = Vec::new();
     let mut listed = beside.place.list("", Depth::Folder);
@@ -216,12 +217,12 @@ async fn neighbours(beside: &Beside<'_>) -> Result<Vec<Index>, StoreError> {
     found.sort_unstable_by(|a, b| b.cmp(a));
     let reading = found.iter().take(NEIGHBOURS).map(|(_, _, name)| read_small(beside.place, name, MAX_INDEX_BYTES));
     let read = stream::iter(reading).buffered(IN_FLIGHT).collect::<Vec<_>>().await;
-    // One that cannot be read is no help, and no harm.
+    // An index that cannot be read is skipped: it would only have helped.
     Ok(read.into_iter().filter_map(|read| Index::decode(&read.ok()??.0).ok()).collect())
 }
 
 fn is_about_the_pack(error: &StoreError) -> bool {
-    // What a host answers for one object, again and again, is about that object too.
+    // If a host keeps giving the same answer for one object, the error is about that object too.
     matches!(
         error,
         StoreError::NotFound { .. }

@@ -1,8 +1,9 @@
-//! New chunks into frames, frames through the compressors, and into packs in order.
+//! Writes new chunks into frames, has workers compress the frames, and writes them into packs in order.
 //!
-//! Frames and segments are *items*, numbered from 0 on. Which pack an item goes into is known when it is written: the open pack
-//! ends before an item that it has no room for. So no pack has more bytes than it should, whatever the chunks are, and where
-//! packs end depends on the items alone, never on how fast the workers are: the same image makes the same packs.
+//! Frames and segments are *items*, numbered from 0. The pack of an item is known only when the item is written: the
+//! open pack ends before an item for which it has no room. So no pack exceeds its size, whatever the chunks are, unless
+//! a single item does. The ends of packs depend only on the items, and never on the speed of the workers, so the same
+//! image always makes the same packs.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -19,58 +20,59 @@ use tempfile::NamedTempFile;
 use super::upload::Uploads;
 use crate::SyncError;
 
-/// Frames that may wait to be compressed or written, at most.
+/// The most frames that may wait to be compressed or written.
 const FRAMES_IN_FLIGHT: usize = 12;
-/// Segments that wait for the frame of their last chunks, at most. In the same pack they need no ids.
+/// The most segments that wait for the frame of their last chunks. In the same pack as these chunks, a segment needs no
+/// ids.
 const SEGMENTS_WAITING: usize = 64;
 
-/// Where packs wait, for errors: no path, since the file has no name worth telling.
+/// The name of the place where packs are staged, for errors. The staged file has no path that would help a reader.
 const STAGING: &str = "the folder where packs wait (tmp/ of the store, or TMPDIR)";
 
 thread_local! {
-    /// A worker's compressor and its level: making one costs more than a frame.
+    /// A worker's compressor and its level. It is kept, because making one costs more than compressing a frame.
     static COMPRESSOR: RefCell<Option<(i32, Compressor)>> = const { RefCell::new(None) };
 }
 
 /// A pack that is being written.
 type OpenPack = PackWriter<BufWriter<NamedTempFile>>;
 
-/// The number of a frame or a segment in the order in which they began.
+/// The number of a frame or a segment. Items are numbered in the order in which they were begun.
 pub(crate) type ItemNumber = u32;
 
-/// A frame that takes in chunks.
+/// A frame to which chunks are still added.
 #[derive(Default)]
 struct OpenFrame {
-    /// Its number, once it has a chunk.
+    /// The frame's number, once it has a chunk.
     number: Option<ItemNumber>,
     frame: PlainFrame,
-    /// Segments that are written after it.
+    /// The segments that are written right after the frame.
     segments: Vec<Item>,
 }
 
-/// What is written next.
+/// An item that waits to be written.
 enum Item {
     Frame(ItemNumber, Part, Pending<std::io::Result<StoredFrame>>),
     Segment(ItemNumber, ChunkId, Vec<Record>),
 }
 
-/// What was made.
+/// The result of a packer.
 pub(crate) struct Packed {
     pub(crate) packs: Vec<PackSummary>,
-    /// The packs of the items.
+    /// The pack of each item.
     items: Vec<u32>,
-    /// How many packs the store did not have, and their bytes.
+    /// The number and the bytes of the packs that the store did not have.
     pub(crate) sent: (u64, u64),
 }
 
 impl Packed {
-    /// The number of the pack that an item went into.
+    /// The number of the pack that holds an item.
     pub(crate) fn pack_of(&self, item: ItemNumber) -> u32 {
         self.items[item as usize]
     }
 }
 
-/// See the module's documentation.
+/// Packs chunks and segments.
 pub(crate) struct Packer<'a> {
     uploads: Uploads<'a>,
     pool: &'a Pool,
@@ -82,9 +84,9 @@ pub(crate) struct Packer<'a> {
     skeleton: OpenFrame,
     contents: OpenFrame,
     waiting: VecDeque<Item>,
-    /// Frames among what is waiting.
+    /// The number of frames in `waiting`.
     compressing: usize,
-    /// The packs of the items that were written, by number.
+    /// The pack of each item. It is final once the item is written.
     items: Vec<u32>,
     written: Vec<PackSummary>,
 }
@@ -99,7 +101,7 @@ impl<'a> Packer<'a> {
             pool,
             level,
             pack_bytes,
-            // Smaller for small packs, so that these come out near their size.
+            // Small packs get smaller frames, so that their size comes out as asked.
             frame_bytes: FRAME_TARGET_BYTES.min(usize::try_from(pack_bytes / 4).unwrap_or(usize::MAX)),
             frames_in_flight: usize::try_from(pack_bytes / FRAME_TARGET_BYTES as u64)
                 .unwrap_or(usize::MAX)
@@ -126,7 +128,7 @@ impl<'a> Packer<'a> {
         }
     }
 
-    /// Stores a chunk; returns its frame.
+    /// Adds a chunk, and returns the number of its frame.
     pub(crate) fn add_chunk(
         &mut self,
         stream: StreamKind,
@@ -148,7 +150,7 @@ impl<'a> Packer<'a> {
         Ok(number)
     }
 
-    /// Stores a segment beside the chunks of its stream.
+    /// Adds a segment, which is stored near the chunks of its stream.
     pub(crate) fn add_segment(
         &mut self,
         stream: StreamKind,
@@ -167,7 +169,8 @@ impl<'a> Packer<'a> {
         Ok(number)
     }
 
-    /// Ends the open pack, so that what comes goes into others. Returns how many packs there are, and their bytes.
+    /// Ends the open pack, so that later items go into other packs. Returns the number of packs so far, and their
+    /// bytes.
     pub(crate) fn end_pack(&mut self) -> Result<(usize, u64), SyncError> {
         self.compress(StreamKind::Contents);
         self.compress(StreamKind::Skeleton);
@@ -176,14 +179,14 @@ impl<'a> Packer<'a> {
         Ok((self.written.len(), self.written.iter().map(|pack| pack.bytes).sum()))
     }
 
-    /// Completes the last pack and waits until all are in the store.
+    /// Completes the last pack, and waits until all packs are in the store.
     pub(crate) fn finish(mut self) -> Result<Packed, SyncError> {
         self.end_pack()?;
         self.uploads.finish()?;
         Ok(Packed { packs: self.written, items: self.items, sent: self.uploads.sent })
     }
 
-    /// Ends the open frame of a stream.
+    /// Ends the open frame of a stream, and has a worker compress it.
     fn compress(&mut self, stream: StreamKind) {
         let (level, part) = match stream {
             StreamKind::Skeleton => (self.level, Part::Skeleton),
@@ -196,7 +199,7 @@ impl<'a> Packer<'a> {
         self.waiting.extend(segments);
     }
 
-    /// Writes what is waiting until at most this many frames are left.
+    /// Writes waiting items until at most `frames_left` frames wait.
     fn write_waiting(&mut self, frames_left: usize) -> Result<(), SyncError> {
         while self.compressing > frames_left
             || matches!(self.waiting.front(), Some(Item::Segment(..)))
@@ -222,7 +225,7 @@ impl<'a> Packer<'a> {
         }
     }
 
-    /// The pack for an item of at most this many bytes.
+    /// The pack for an item of at most `bytes`.
     fn make_room(&mut self, number: ItemNumber, bytes: u64) -> Result<&mut OpenPack, SyncError> {
         let is_full = |pack: &OpenPack| !pack.is_empty() && pack.most_bytes() + bytes > self.pack_bytes;
         if self.open.as_ref().is_some_and(is_full) {
@@ -233,11 +236,11 @@ impl<'a> Packer<'a> {
             let file = BufWriter::with_capacity(1 << 20, self.uploads.begin()?);
             self.open = Some(PackWriter::new(file).map_err(SyncError::io(STAGING))?);
         }
-        // Invariant: set above.
+        // Invariant: `open` was set above.
         Ok(self.open.as_mut().expect("a pack is open"))
     }
 
-    /// Ends the pack that is open.
+    /// Completes the open pack, and sends it to the store.
     fn close(&mut self) -> Result<(), SyncError> {
         if let Some(pack) = self.open.take() {
             let (file, summary) = pack.finish().map_err(SyncError::io(STAGING))?;

@@ -1,4 +1,4 @@
-//! Patches to a new image from those that machines may have, before its index is published.
+//! Makes patches to a new image from the images that machines may have, before its index is published.
 
 use std::path::Path;
 
@@ -16,7 +16,8 @@ pub(super) struct PatchBase {
     index: Index,
 }
 
-/// Reads the indexes that patches are to be made from. One that is not there yet is passed over: a first release has none.
+/// Reads the indexes that patches will be made from. A missing index is skipped with a warning, because a first release
+/// has no predecessor.
 pub(super) fn bases(
     options: &MakeOptions,
     network: &mut Network,
@@ -38,7 +39,7 @@ pub(super) fn bases(
     Ok(bases)
 }
 
-/// Makes a patch from each base, and names them in the index. The image's name is for errors.
+/// Makes a patch from each base, and announces the patches in the index. The image's name is used in errors.
 pub(super) fn make(
     (options, image_name): (&MakeOptions, &Path),
     bases: &[PatchBase],

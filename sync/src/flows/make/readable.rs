@@ -1,5 +1,5 @@
-//! Whether packs that were archived can be read, now that they were put again. A put replaces an object together with its
-//! storage class, but not on each host, and a lifecycle rule may archive it again at once.
+//! Checks that archived packs can be read after they were put again. On most hosts a put replaces an object together
+//! with its storage class, but not on all, and a lifecycle rule may archive the pack again at once.
 
 use std::collections::BTreeSet;
 
@@ -9,13 +9,13 @@ use regrow_store::{Span, Store, pack_name};
 
 use crate::SyncError;
 
-/// Requests in flight.
+/// The most requests that are in flight at a time.
 const IN_FLIGHT: usize = 16;
 
-/// Reads a byte of each of these packs.
+/// Reads one byte of each pack.
 ///
 /// # Errors
-/// [`SyncError::Archived`], and those of the store.
+/// Returns [`SyncError::Archived`] if a pack is still archived, and errors of the store.
 pub(super) async fn check(store: &dyn Store, packs: &BTreeSet<ChunkId>) -> Result<(), SyncError> {
     let checks: Vec<_> = packs.iter().map(|pack| check_one(store, *pack)).collect();
     stream::iter(checks).buffer_unordered(IN_FLIGHT).try_for_each(|()| std::future::ready(Ok(()))).await

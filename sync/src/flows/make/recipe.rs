@@ -1,4 +1,4 @@
-//! The recipe as it grows: which chunks, where each is, and the segments.
+//! The recipe while it grows: the image's chunks, where each of them is stored, and the segments.
 
 use regrow_chunker::{ChunkId, Params};
 use regrow_image::{Found, OpDecoder, OpError, StreamKind, WALK_VERSION, WALK_VERSION_CODED};
@@ -10,7 +10,7 @@ use super::contents::{IdMap, Known, Place, StoreContents};
 use super::packer::{ItemNumber, Packed, Packer};
 use crate::SyncError;
 
-/// Chunks that the store did not hold.
+/// The number and the plain bytes of the chunks that the store did not have.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct NewCounts {
     pub(crate) chunks: u64,
@@ -24,12 +24,12 @@ pub(crate) struct UsedChunk {
     pub(crate) source: ChunkSource,
 }
 
-/// Where a chunk of the image is.
+/// Where a distinct chunk is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChunkSource {
-    /// In an old pack: the number of a copy.
+    /// An old pack has the chunk: the number of the copy.
     Copy(u32),
-    /// In a frame that this run writes.
+    /// This run writes the chunk: the number of its frame.
     New(ItemNumber),
 }
 
@@ -37,12 +37,12 @@ pub(crate) enum ChunkSource {
 struct Stream {
     head: StreamHead,
     cutter: SegmentCutter,
-    /// The numbers of its chunks among the distinct ones.
+    /// The stream's chunks, in order, as positions in [`RecipeBuilder::used`].
     chunks: Vec<u32>,
     segments: Vec<Place>,
 }
 
-/// See the module's documentation.
+/// Builds the recipe, and then the index.
 pub(crate) struct RecipeBuilder {
     pub(crate) known: StoreContents,
     /// The image's distinct chunks, in the order of first use.
@@ -50,7 +50,7 @@ pub(crate) struct RecipeBuilder {
     skeleton: Stream,
     contents: Stream,
     new: NewCounts,
-    /// Reads the skeleton, to count its operations.
+    /// A decoder of the skeleton, which serves to count its operations.
     decoder: OpDecoder,
     operations: u64,
 }
@@ -68,7 +68,7 @@ impl RecipeBuilder {
         }
     }
 
-    /// Takes in the next chunk of a stream; stores it unless the store holds it.
+    /// Adds the next chunk of a stream, and stores it unless the store has it.
     pub(crate) fn add(&mut self, chunk: &Hashed, packer: &mut Packer<'_>) -> Result<(), SyncError> {
         let number = self.number_of(chunk, packer)?;
         let kind = chunk.stream;
@@ -115,12 +115,12 @@ impl RecipeBuilder {
         Ok(number)
     }
 
-    /// Operations of the skeleton so far.
+    /// The number of operations in the skeleton so far.
     pub(crate) fn operations(&self) -> u64 {
         self.operations
     }
 
-    /// Both streams end.
+    /// Ends both streams, and adds their last segments.
     pub(crate) fn finish_segments(&mut self, packer: &mut Packer<'_>) -> Result<(), SyncError> {
         let streams = [(StreamKind::Skeleton, &mut self.skeleton), (StreamKind::Contents, &mut self.contents)];
         for (kind, stream) in streams {
@@ -131,7 +131,7 @@ impl RecipeBuilder {
         Ok(())
     }
 
-    /// The image's distinct chunks: their numbers and ids, in any order.
+    /// The numbers and ids of the image's distinct chunks, in any order.
     pub(crate) fn ids(&self) -> impl Iterator<Item = (u32, ChunkId)> {
         self.known.chunks.iter().filter_map(|(id, known)| match known {
             Known::Used(number) => Some((*number, *id)),
@@ -139,7 +139,8 @@ impl RecipeBuilder {
         })
     }
 
-    /// The index, now that the packs have their names. Packs from the `new_packs`th on hold only what old packs hold too.
+    /// Makes the index, now that all packs have names. The written packs from number `new_packs` on hold only rewritten
+    /// chunks, which old packs have too.
     pub(crate) fn into_index(
         self,
         params: Params,
@@ -196,7 +197,7 @@ fn add_segment(
     Ok(())
 }
 
-/// Gives packs their numbers in the index, in the order of first use.
+/// Numbers the packs of the index, in the order of first use.
 struct PackNumbers<'a> {
     known: &'a [PackRef],
     written: &'a Packed,
@@ -205,7 +206,8 @@ struct PackNumbers<'a> {
 }
 
 impl PackNumbers<'_> {
-    /// The packs of what is new, which a machine with an older image needs; none if all packs are such.
+    /// The numbers of the packs with new chunks, which a machine with an older image needs. The list is empty if it
+    /// would name all packs or more than 64.
     fn fresh(&self, new_packs: usize) -> Vec<u32> {
         let new = self.written.packs.iter().take(new_packs);
         let fresh: Vec<u32> = new.filter_map(|written| self.numbers.get(&written.id).copied()).collect();

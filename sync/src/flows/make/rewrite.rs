@@ -1,9 +1,10 @@
-//! Chunks that lie thinly in old packs are written again, together.
+//! Rewrites chunks that lie thinly in old packs, so that they stand together.
 //!
-//! A frame is fetched whole. Where an image uses a few chunks of an old frame, a machine without a seed pays for the dead ones
-//! too, and that adds up from release to release. So once the image is known, the live chunks of the worst frames go into new
-//! frames, until what a first install wastes is within a bound. Lillibridge, Eshghi and Bhagwat, "Improving Restore Speed for
-//! Backup Systems that Use Inline Chunk-Based Deduplication" (FAST '13), call the idea capping. ARCHITECTURE.md, "Dead chunks".
+//! A frame is fetched whole. If an image uses only a few chunks of an old frame, a machine without a seed pays for the
+//! dead ones too, and that adds up from release to release. So once the image is known, the live chunks of the worst
+//! frames go into new frames, until the waste of a first install is within a bound. Lillibridge, Eshghi and Bhagwat
+//! call the idea capping, in "Improving Restore Speed for Backup Systems that Use Inline Chunk-Based Deduplication"
+//! (FAST '13). See also ARCHITECTURE.md, "Dead chunks".
 
 use std::collections::HashMap;
 
@@ -18,26 +19,27 @@ use super::recipe::{ChunkSource, RecipeBuilder, UsedChunk};
 use crate::transfer::fetch::GAP_BYTES;
 use crate::{Network, Progress, SyncError};
 
-/// Frames that are read at the same time.
+/// The most frames that are read at the same time.
 const IN_FLIGHT: usize = 8;
-/// One part in this many of what the image costs alone is written again, at most.
+/// The divisor of the image's own cost that bounds how much is rewritten: at most a quarter.
 const MOST_REWRITTEN: u64 = 4;
 
-/// This much waste is always allowed: the new pack costs two requests, and an entry in the index.
+/// The waste that is always allowed, because a new pack costs two requests and an entry in the index.
 const LEAST_ALLOWED_BYTES: u64 = 64 << 10;
 
-/// How many dead bytes a machine without a seed may have to fetch, for each million that the image costs alone.
+/// The share of dead bytes that a machine without a seed may have to fetch, in millionths of what the image costs
+/// alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxWaste(u32);
 
 impl MaxWaste {
-    /// A share in percent, from 0 to 100; 100 means that nothing is written again.
+    /// Makes a share from a percentage between 0 and 100. With 100, no chunk is rewritten.
     #[must_use]
     pub fn percent(percent: f64) -> Option<Self> {
         (0.0..=100.0).contains(&percent).then(|| Self((percent * 10_000.0).round() as u32))
     }
 
-    /// The bytes that this share allows, or `None` where nothing is written again.
+    /// The bytes that this share allows, or `None` if no chunk is rewritten.
     fn of(self, bytes: u64) -> Option<u64> {
         let allowed = u128::from(bytes) * u128::from(self.0) / 1_000_000;
         (self.0 < 1_000_000).then(|| u64::try_from(allowed).unwrap_or(u64::MAX))
@@ -45,28 +47,28 @@ impl MaxWaste {
 }
 
 impl Default for MaxWaste {
-    /// 2.5 %.
+    /// The default share is 2.5 %.
     fn default() -> Self {
         Self(25_000)
     }
 }
 
-/// What was written again.
+/// The number of chunks that were rewritten.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Rewritten {
     pub(super) chunks: u64,
-    /// Their plain bytes.
+    /// The plain bytes of those chunks.
     pub(super) bytes: u64,
 }
 
-/// An old frame as the image uses it.
+/// The use that the image makes of an old frame.
 #[derive(Clone, Copy, Default)]
 struct Use {
-    /// Plain bytes of the chunks that come from it.
+    /// The plain bytes of the chunks that come from the frame.
     live: u64,
-    /// The first of them, in the image's order.
+    /// The first of these chunks, in the image's order.
     first: Option<u32>,
-    /// Bytes that are fetched of it.
+    /// The bytes of the frame that are fetched.
     fetched: u64,
 }
 
@@ -77,7 +79,7 @@ impl Use {
     }
 }
 
-/// A chunk that is written again: its number, its name, where it lies in its old frame, and its length.
+/// A chunk that is rewritten: its number and id, and its offset in the plain bytes of its old frame.
 struct Moving {
     number: u32,
     id: ChunkId,
@@ -85,8 +87,8 @@ struct Moving {
     len: u32,
 }
 
-/// Writes live chunks of thin frames again, into packs of their own, so that machines that hold the old image fetch none of
-/// them. `new_bytes` are the bytes of the packs that were written before.
+/// Rewrites the live chunks of thin frames into packs of their own. Machines that have the old image need not fetch
+/// those packs. `new_bytes` is the size of the packs that were written before.
 pub(super) fn rewrite(
     recipe: &mut RecipeBuilder,
     packer: &mut Packer<'_>,
@@ -108,15 +110,15 @@ pub(super) fn rewrite(
         let Some(stored) = network.block_on(reading.next()) else { break };
         match stored.and_then(|stored| open(pack, frame, chunks, &stored)) {
             Ok(plain) => write(recipe, packer, (frame, chunks), &plain, &mut rewritten)?,
-            // The image can be had without, if at more cost.
+            // The image is complete without the rewritten chunks, and only costs more to fetch.
             Err(error) => progress.warn(&format!("{error}; its chunks are not written again")),
         }
     }
     Ok(rewritten)
 }
 
-/// Chooses, for each chunk that the store has more than once, the copy whose frame the image uses most of. Returns how much of
-/// each frame the image uses then.
+/// Chooses a copy for each chunk that the store has more than once: the one whose frame the image uses most. Returns
+/// the resulting use of each frame.
 fn choose_copies(recipe: &mut RecipeBuilder) -> Vec<Use> {
     let known = &recipe.known;
     let mut possible = vec![0_u64; known.frames.len()];
@@ -142,7 +144,8 @@ fn choose_copies(recipe: &mut RecipeBuilder) -> Vec<Use> {
     uses
 }
 
-/// Counts what is fetched of each frame: all of it, or, where it is read by the chunk, the chunks and the small gaps between.
+/// Counts the bytes that are fetched of each frame: the whole frame, or only the chunks and the small gaps between them
+/// if it is read by the chunk.
 fn count_fetched(recipe: &RecipeBuilder, uses: &mut [Use]) {
     let known = &recipe.known;
     for (used, frame) in uses.iter_mut().zip(&known.frames).filter(|(used, frame)| used.live > 0 && !frame.is_raw()) {
@@ -164,8 +167,8 @@ fn count_fetched(recipe: &RecipeBuilder, uses: &mut [Use]) {
     }
 }
 
-/// Chooses the frames whose live chunks are written again: those with the smallest live share, until the rest wastes no more
-/// than is allowed. They come in the order in which the image uses them.
+/// Chooses the frames whose live chunks are rewritten. Those with the smallest live share come first, until the rest
+/// wastes no more than is allowed. The result is in the order in which the image uses the frames.
 fn choose_frames(known: &StoreContents, uses: &[Use], new_bytes: u64, max_waste: MaxWaste) -> Vec<u32> {
     let live_stored = |frame: u32| {
         let (found, live) = (&known.frames[frame as usize], uses[frame as usize].live);
@@ -213,7 +216,7 @@ fn dead_tails(known: &StoreContents, uses: &[Use]) -> u64 {
     known.packs.iter().zip(packs).map(of_pack).sum()
 }
 
-/// The chunks that move out of each of these frames, as they lie there.
+/// The chunks that move out of each of these frames, by their offset there.
 fn moving_chunks(recipe: &RecipeBuilder, frames: &[u32]) -> Vec<Vec<Moving>> {
     let numbers: HashMap<u32, usize> = frames.iter().copied().zip(0..).collect();
     let mut moving: Vec<Vec<Moving>> = frames.iter().map(|_| Vec::new()).collect();
@@ -238,7 +241,7 @@ async fn read_frame(store: &dyn Store, pack: &ChunkId, frame: &OldFrame) -> Resu
     store.get(&pack_name(pack), Span::Range(frame.stored.clone())).await?.bytes().await
 }
 
-/// The plain bytes of a frame in which all these chunks are what their ids say.
+/// The plain bytes of a frame. Each of the chunks that move must match its id.
 fn open(pack: &ChunkId, frame: &OldFrame, chunks: &[Moving], stored: &[u8]) -> Result<bytes::Bytes, StoreError> {
     let damaged = || StoreError::Damaged {
         object: pack_name(pack),
@@ -256,7 +259,7 @@ impl Moving {
     }
 }
 
-/// Stores the chunks again, and has the recipe name the new place.
+/// Stores the chunks again, and points the recipe to their new frames.
 fn write(
     recipe: &mut RecipeBuilder,
     packer: &mut Packer<'_>,
@@ -282,7 +285,7 @@ mod tests {
 
     const FRAME: u64 = 1 << 20;
 
-    /// A pack of frames of 1 MiB, of which an image uses these percentages, and the frames that are chosen.
+    /// The frames that are chosen from a pack whose frames store 1 MiB each. The image uses these percentages of them.
     fn chosen(percentages: &[u64], percent: f64) -> Vec<u32> {
         let bytes = percentages.len() as u64 * FRAME;
         let pack = PackRef { id: ChunkId::default(), bytes: bytes + 100, skeleton_at: bytes, tail_at: bytes };
@@ -297,7 +300,7 @@ mod tests {
             frames: (0..percentages.len() as u64).map(frame).collect(),
             ..StoreContents::default()
         };
-        // Used from the last one to the first.
+        // The image uses the last frame first.
         let last = percentages.len() as u32;
         let used =
             |(n, share): (u32, &u64)| Use { live: 2 * FRAME * share / 100, first: Some(last - n), fetched: FRAME };

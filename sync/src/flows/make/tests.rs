@@ -1,4 +1,4 @@
-//! What make writes is what a scan of the image finds.
+//! Tests that make writes exactly what a scan of the image finds.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use regrow_local::{FileSeed, NoProgress, Pool, SeedContext};
 
 use crate::{HttpOptions, MakeOptions, Network, RetryPolicy, make};
 
-/// A tar (ustar) of files with bytes that follow from their numbers.
+/// A tar (ustar) with this many files, whose bytes follow from their numbers.
 fn tar(files: u64) -> Vec<u8> {
     let mut out = tar::Builder::new(Vec::new());
     for number in 0..files {
@@ -33,7 +33,7 @@ fn the_image_id_is_an_indexs() {
     assert_eq!(digest, index.image_digest);
 }
 
-/// The id and the digest that a scan of the image gives.
+/// The image id and the digest that a scan gives.
 fn scanned(folder: &Path, image: &[u8], params: Params) -> (ChunkId, [u8; 32]) {
     let (path, pool) = (folder.join("image"), Pool::new());
     std::fs::write(&path, image).unwrap();

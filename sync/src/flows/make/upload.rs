@@ -1,4 +1,4 @@
-//! Finished packs on their way into the store, several at a time, while the next are made.
+//! Sends finished packs to the store, several at a time, while the next packs are made.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{Seek, SeekFrom, Write};
@@ -12,21 +12,22 @@ use tokio::task::JoinHandle;
 use crate::place::condemned::Reliance;
 use crate::{Network, SyncError};
 
-/// Packs on their way, at most: the next one is made meanwhile, and large ones go in several parts at once.
+/// The most packs that are being sent. The next one is made meanwhile, and large packs are sent in several parts at
+/// once.
 const PACKS_IN_FLIGHT: usize = 3;
 
-/// What became of a pack.
+/// The result of sending a pack: whether it was put.
 type Sent = Result<bool, StoreError>;
 
-/// See the module's documentation.
+/// Packs that are being sent to the store.
 pub(crate) struct Uploads<'a> {
     network: &'a Network,
     store: Arc<dyn Store>,
     reliance: &'a Reliance,
-    /// Packs that are there, but damaged or archived.
+    /// The packs in the store that are damaged or archived.
     damaged: BTreeSet<ChunkId>,
     in_flight: VecDeque<JoinHandle<Sent>>,
-    /// Packs and bytes that were not there before.
+    /// The number and the bytes of the packs that were put.
     pub(crate) sent: (u64, u64),
     sizes: VecDeque<u64>,
 }
@@ -41,13 +42,12 @@ impl<'a> Uploads<'a> {
         Self { network, store, reliance, damaged, in_flight: VecDeque::new(), sent: (0, 0), sizes: VecDeque::new() }
     }
 
-    /// A file for a pack.
+    /// Makes a file for a pack.
     pub(crate) fn begin(&self) -> Result<NamedTempFile, SyncError> {
         Ok(self.store.stage("pack-").map_err(StoreError::io(self.store.staging()))?)
     }
 
-    /// Sends a complete pack on its way; returns what names it, which is not what it was given where that name is
-    /// condemned.
+    /// Begins to send a complete pack. Returns its summary, with a new name if the given one is condemned.
     pub(crate) fn send(&mut self, mut file: NamedTempFile, summary: PackSummary) -> Result<PackSummary, SyncError> {
         let io = SyncError::io(self.store.staging());
         let summary = rename(&mut file, summary, |id| self.reliance.is_condemned(id)).map_err(io)?;
@@ -62,7 +62,7 @@ impl<'a> Uploads<'a> {
         Ok(summary)
     }
 
-    /// Waits until all are there.
+    /// Waits until all packs are in the store.
     pub(crate) fn finish(&mut self) -> Result<(), SyncError> {
         while !self.in_flight.is_empty() {
             self.wait()?;
@@ -80,18 +80,19 @@ impl<'a> Uploads<'a> {
     }
 }
 
-/// What is left in flight when a run fails is given up.
+/// Packs that are still being sent when a run fails are given up.
 impl Drop for Uploads<'_> {
     fn drop(&mut self) {
         self.in_flight.iter().for_each(JoinHandle::abort);
     }
 }
 
-/// Puts a pack, unless it is there. Returns whether it was put.
+/// Puts a pack, unless the store has it. Returns whether it was put.
 async fn send(store: &dyn Store, file: NamedTempFile, summary: &PackSummary, is_damaged: bool) -> Sent {
     let name = pack_name(&summary.id);
     let condition = if store.is_local() || is_damaged {
-        // What is there may be damaged; putting it again costs a rename, and mends it.
+        // The pack in the store may be damaged. Putting it again mends that, and in a local store it costs only a
+        // rename.
         Condition::Always
     } else {
         match store.stat(&name).await? {
@@ -104,7 +105,7 @@ async fn send(store: &dyn Store, file: NamedTempFile, summary: &PackSummary, is_
     Ok(true)
 }
 
-/// Gives a pack another name while `is_taken` says so, by its salt.
+/// Changes the pack's salt, and with it the pack's name, as long as `is_taken` refuses the name.
 fn rename(
     file: &mut NamedTempFile,
     mut summary: PackSummary,
@@ -118,7 +119,7 @@ fn rename(
     Ok(summary)
 }
 
-/// Writes a salt into a complete pack; returns its new name.
+/// Writes a salt into a complete pack, and returns the pack's new name.
 pub(crate) fn salt_pack(file: &mut NamedTempFile, pack_bytes: u64, salt: u64) -> std::io::Result<ChunkId> {
     file.seek(SeekFrom::Start(pack_bytes - regrow_store::SALT_FROM_END))?;
     file.write_all(&salt.to_le_bytes())?;

@@ -1,4 +1,4 @@
-//! An image that is not all there is not published.
+//! Refuses to publish an incomplete image.
 
 use std::path::Path;
 
@@ -6,12 +6,12 @@ use regrow_local::{LocalError, Whole};
 
 use crate::{Progress, SyncError};
 
-/// Refuses an image that is not all there.
+/// Refuses an incomplete image unless `allowed`. An image that only lacks its end marker gives a warning.
 pub(super) fn check_whole(whole: &Whole, path: &Path, allowed: bool, progress: &dyn Progress) -> Result<(), SyncError> {
     match whole {
         Whole::Yes => {}
         Whole::Unmarked => progress.warn(&format!(
-            "{}: a tar without the zeros that end one; its entries are whole, so it is taken",
+            "{}: this tar is without the zeros that end one; its entries are whole, so it is accepted",
             path.display()
         )),
         Whole::No(missing) if allowed => progress.warn(&format!("{}: {missing}", path.display())),
