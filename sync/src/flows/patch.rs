@@ -1,4 +1,4 @@
-//! Making a patch between two images and putting it into a store.
+//! Makes a patch between two images and puts it into a store.
 
 pub(crate) mod local;
 
@@ -21,38 +21,38 @@ use crate::plan::tree::Reading;
 use crate::{Location, Network, Progress, SyncError};
 use local::{Given, Locals};
 
-/// How often an announcement is tried.
+/// The number of times that an announcement is tried.
 const ANNOUNCEMENTS: usize = 5;
 
-/// What to make a patch between, and where it goes.
+/// The two images of a patch, the store for it, and how it is made.
 #[derive(Debug)]
 pub struct PatchOptions {
     /// The index of the image that machines have.
     pub old: Location,
-    /// The index of the image that they are to get.
+    /// The index of the image that they will get.
     pub new: Location,
-    /// The store that holds both, and gets the patch; `None`: the one that the new index names.
+    /// The store that holds both images and gets the patch. `None` stands for the one that the new index names.
     pub store: Option<Location>,
-    /// Local files, of which one is the old image; none: it is read from the store.
+    /// Local files, one of which is the old image. If there are none, it is read from the store.
     pub old_files: Vec<PathBuf>,
-    /// The new image, where it lies here.
+    /// The file of the new image, if it is on this machine.
     pub new_file: Option<PathBuf>,
-    /// How much is done to make it small, 1 to 9.
+    /// The effort that goes into making the patch small, from 1 to 9.
     pub level: PatchLevel,
-    /// Make it again, where there is one.
+    /// Whether to make the patch again if the store has it.
     pub replace: bool,
-    /// Say in the new index that there is this patch.
+    /// Whether to announce the patch in the new index.
     pub announce: bool,
-    /// How long caches may keep the index, where it is written.
+    /// How long caches may keep the new index, if it is written.
     pub index_max_age: Duration,
-    /// Remembers what the files hold.
+    /// The catalog that remembers what the files hold.
     pub catalog: Option<Catalog>,
-    /// A folder for temporary files: images that are read from the store, too.
+    /// The folder for temporary files, which include images that are read from the store.
     pub scratch: PathBuf,
 }
 
 impl PatchOptions {
-    /// Defaults for a patch between two indexes.
+    /// The default options for a patch between two indexes.
     #[must_use]
     pub fn new(old: impl Into<Location>, new: impl Into<Location>) -> Self {
         Self {
@@ -71,40 +71,41 @@ impl PatchOptions {
     }
 }
 
-/// The patch that was made.
+/// The result of making a patch.
 #[derive(Debug, Clone, Serialize)]
 pub struct PatchReport {
-    /// Its object in the store.
+    /// The name of the patch's object in the store.
     pub patch: String,
-    /// The image that it starts from.
+    /// The id of the image that the patch starts from.
     pub base_id: String,
-    /// The image that it makes.
+    /// The id of the image that the patch makes.
     pub image_id: String,
-    /// Size of the image.
+    /// The size of the new image.
     pub image_bytes: u64,
-    /// Size of the patch.
+    /// The size of the patch.
     pub bytes: u64,
-    /// Bytes that a machine with the old image would fetch as chunks, the index apart.
+    /// The bytes that a machine with the old image would fetch as chunks, not counting the index.
     pub bytes_chunks: u64,
-    /// Streams in files that are rebuilt from their plain bytes.
+    /// The number of members, which are compressed streams in files, that are rebuilt from their plain bytes.
     pub members: u64,
-    /// What their rebuilding costs, of the patch's bytes, about.
+    /// About how many bytes of the patch the rebuilding of members takes.
     pub bytes_members: u64,
-    /// It was there already, and was left alone: then only what is known without making it is told.
+    /// Whether the store had the patch already, and it was left alone. Then the report has only what is known without
+    /// making it.
     pub present: bool,
-    /// Whether the index says that there is this patch.
+    /// Whether the new index announces the patch.
     pub announced: bool,
-    /// Requests over a network, retries included.
+    /// The number of requests over a network, retries included.
     pub requests: u64,
-    /// How long it took.
+    /// The time that the run took.
     #[serde(serialize_with = "as_seconds", rename = "seconds")]
     pub elapsed: Duration,
 }
 
-/// Makes a patch and puts it into the store.
+/// Makes a patch and puts it into the store. The patch is first applied, and the result compared with the new image.
 ///
 /// # Errors
-/// [`SyncError`]; nothing is put that was not applied and found right.
+/// Returns a [`SyncError`] if the patch cannot be made, checked or put. A patch that failed its check is never put.
 pub fn patch(options: &PatchOptions, network: &mut Network, progress: &dyn Progress) -> Result<PatchReport, SyncError> {
     let start = Instant::now();
     let (old, new) = (network.load_index(&options.old)?, network.load_index(&options.new)?);
@@ -121,12 +122,12 @@ pub fn patch(options: &PatchOptions, network: &mut Network, progress: &dyn Progr
     Ok(report)
 }
 
-/// A patch that is to be made; `options.new` need not be there yet.
+/// A patch that will be made. The index at `options.new` need not exist yet.
 pub(crate) struct Publication<'a> {
     pub(crate) options: &'a PatchOptions,
-    /// Instead of that of the options.
+    /// The catalog, which is used instead of the one in the options.
     pub(crate) catalog: Option<&'a Catalog>,
-    /// The same.
+    /// The new image, which is used instead of the file in the options.
     pub(crate) new_file: Option<Given<'a>>,
     pub(crate) old: &'a Index,
     pub(crate) new: &'a Index,
@@ -138,7 +139,7 @@ fn store_of(options: &PatchOptions, new: &Index) -> Result<Location, SyncError> 
     options.store.clone().or_else(named).ok_or_else(|| SyncError::NoStore { location: options.new.to_string() })
 }
 
-/// Makes the patch, checks it and puts it.
+/// Makes the patch, checks it, and puts it into the store.
 pub(crate) fn publish(
     publication: &Publication<'_>,
     network: &mut Network,
@@ -203,7 +204,7 @@ pub(crate) fn publish(
     };
     let written = write(&between, file.as_file_mut(), &mut |_, _, _| ());
     let checked = written.and_then(|written| check(&between, file.as_file_mut()).map(|()| written));
-    // A file that was written to explains every other error.
+    // If a file was written to meanwhile, that explains every other error.
     [&old_image, &new_image].into_iter().try_for_each(|image| image.check_unchanged())?;
     let written = checked?;
     report.bytes = written.header.patch_bytes;
@@ -214,7 +215,7 @@ pub(crate) fn publish(
     Ok(report)
 }
 
-/// What a machine with the old image would fetch as chunks.
+/// The cost of the chunks that a machine with the old image would fetch.
 fn chunk_cost(
     publication: &Publication<'_>,
     old: &PatchImage,
@@ -229,7 +230,7 @@ fn chunk_cost(
     Ok(ChunkCost { bytes: cost.table_bytes + cost.frame_bytes, chunks: cost.chunks, plain_bytes: cost.plain_bytes })
 }
 
-/// Writes into the new index that there is a patch from `base`; `false` where that cannot be done.
+/// Announces the patch from `base` in the new index. Returns `false`, after a warning, if that is not possible.
 fn announce(
     options: &PatchOptions,
     (base, target): (&ChunkId, &ChunkId),
@@ -237,34 +238,34 @@ fn announce(
     progress: &dyn Progress,
 ) -> Result<bool, SyncError> {
     let unannounced = |reason: &str| {
-        let told = "machines find the patch all the same, but may have fetched tables of packs by then";
-        progress.warn(&format!("{}: {reason}: {told}", options.new));
+        let told = "the patch is not announced; machines still find it, but may fetch tables of packs first";
+        progress.warn(&format!("{}: {reason}, so {told}", options.new));
     };
     if matches!(options.new, Location::Url(_)) {
-        unannounced("cannot be written");
+        unannounced("the index cannot be written");
         return Ok(false);
     }
     let (place, name) = network.open_parent(&options.new)?;
     let mut announced = Announced::Again;
-    // Others may announce patches to the same image at the same time.
+    // Other makers may announce patches to the same image at the same time.
     for _ in 0..ANNOUNCEMENTS {
         if announced == Announced::Again {
             announced = network.block_on(announce_once(options, &*place, &name, (base, target)))?;
         }
     }
     if announced != Announced::Yes {
-        unannounced("has changed meanwhile");
+        unannounced("the index has changed meanwhile");
     }
     Ok(announced == Announced::Yes)
 }
 
-/// What became of an announcement.
+/// The outcome of one try to announce a patch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Announced {
     Yes,
-    /// The index describes another image by now, or is gone.
+    /// The index is gone, or describes another image by now.
     No,
-    /// Another index was put in between.
+    /// Another index was put while this one was changed.
     Again,
 }
 
@@ -292,7 +293,7 @@ async fn announce_once(
     Ok(if put == PutOutcome::Stored { Announced::Yes } else { Announced::Again })
 }
 
-/// The size of the patch that is there, if its front is one's; `None` if there is none.
+/// The size of the patch that the store has, or the error in its header. Returns `None` if there is no patch.
 async fn front_of(place: &dyn Store, name: &str) -> Result<Option<Result<u64, HeaderError>>, SyncError> {
     let Some(found) = place.stat(name).await? else { return Ok(None) };
     if found.bytes < HEADER_BYTES as u64 {

@@ -1,4 +1,4 @@
-//! Images as local files: given ones, or put together from a store.
+//! Opens images as local files, which are given or put together from a store.
 
 use std::fs::File;
 use std::io::Seek;
@@ -13,25 +13,26 @@ use regrow_patch::PatchImage;
 use crate::flows::extract::extract_plain;
 use crate::{ExtractOptions, Location, Network, Output, Progress, SyncError, extract};
 
-/// What opening images needs.
+/// The things that are needed to open images.
 pub(crate) struct Locals<'a> {
-    /// Stores to read from; none: the one that an index names.
+    /// The stores to read from. If there are none, the index names the store.
     pub(crate) stores: &'a [Location],
     pub(crate) catalog: Option<&'a Catalog>,
-    /// A folder for images that are read from a store.
+    /// The folder for images that are read from a store.
     pub(crate) scratch: &'a Path,
     pub(crate) pool: &'a Pool,
     pub(crate) progress: &'a dyn Progress,
 }
 
-/// An image: where its index is, the index, and files of which one is the image; none: it is read from the store.
+/// An image: the location of its index, the index, and files one of which is the image. If there are no files, the
+/// image is read from the store.
 pub(crate) type Described<'a> = (&'a Location, &'a Index, &'a [Given<'a>]);
 
 /// A file that may be an image.
 #[derive(Clone, Copy)]
 pub(crate) enum Given<'a> {
     Path(&'a Path),
-    /// The image that was just published from this file; its name is for errors.
+    /// The open file of the image that was just published. Its name is used in errors.
     Open(&'a File, &'a Path),
 }
 
@@ -61,7 +62,7 @@ impl Given<'_> {
 }
 
 impl Locals<'_> {
-    /// Opens two images; the second is put together from the first, where that has what it needs.
+    /// Opens two images. If the second is fetched, the first serves as its seed where possible.
     pub(crate) fn open_both(
         &self,
         old: Described<'_>,
@@ -73,7 +74,7 @@ impl Locals<'_> {
         Ok((old_image, new_image))
     }
 
-    /// An image, and the file that it is, if that can be a seed.
+    /// Opens an image. Returns its path too, if the file can serve as a seed.
     fn open(
         &self,
         (location, index, given): Described<'_>,
@@ -98,7 +99,8 @@ impl Locals<'_> {
                 }
                 continue;
             }
-            // What a scan takes for coded need not be what the image's maker could make again.
+            // A scan may see other coded files than the maker of the image, which kept only those that it could
+            // rebuild.
             if image.id(index.params) != index.image_id() {
                 return Ok((None, self.fetch_plain(location, index, network)?));
             }
@@ -130,7 +132,7 @@ impl Locals<'_> {
         Ok(path)
     }
 
-    /// What a patch is made of is the plain image: that its gzip files are made again of it would be in vain.
+    /// Fetches the plain image. A patch is made of that, so it would be useless to rebuild the gzip files first.
     fn fetch_plain(
         &self,
         location: &Location,
