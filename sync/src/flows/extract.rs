@@ -1,4 +1,5 @@
-//! The second flow: index -> plan: who has which chunk? -> fetch ranges, read seeds -> verify -> write -> fsync -> rename.
+//! Rebuilds an image from its index. A plan finds a source for each chunk. Then ranges are fetched and seeds are read,
+//! each chunk is verified and written, and at last the output is synced and renamed.
 
 mod already;
 mod assemble;
@@ -35,37 +36,38 @@ use already::Already;
 use assemble::{Assembly, Shared};
 use output::{Destination, OutputFile, OutputSizes};
 
-/// Where the image goes.
+/// The place that the image goes to.
 pub enum Output {
-    /// Into this file: what is there is a seed, and replaced only by the complete, verified image.
+    /// This file. If it exists, it serves as a seed, and only the complete, verified image replaces it.
     File(PathBuf),
-    /// Over the bytes of this existing file or block device.
+    /// An existing file or block device, whose bytes are written over.
     InPlace(PathBuf),
-    /// Front to back into a pipe; what is fetched waits in a temporary file.
+    /// A pipe, which gets the image front to back. Fetched data waits in a temporary file.
     Pipe(Box<dyn Write + Send>),
 }
 
-/// How to extract.
+/// The options of an extraction.
 pub struct ExtractOptions {
-    /// Stores to fetch from, in this order; none: the one that the index names.
+    /// The stores to fetch from, in this order. If there are none, the index names the store.
     pub stores: Vec<Location>,
-    /// Tars, files, devices, folders, indexes with their store, stores.
+    /// The seeds: tars, other files, devices, folders, stores, and indexes with their store.
     pub seeds: Vec<PathBuf>,
-    /// A folder that keeps what is fetched.
+    /// A folder that keeps everything that is fetched.
     pub cache: Option<PathBuf>,
-    /// Remembers what seeds hold.
+    /// The catalog that remembers what seeds hold.
     pub catalog: Option<Catalog>,
-    /// A folder for temporary files, where there is no output's folder.
+    /// The folder for temporary files, unless the output's folder serves for them.
     pub scratch: PathBuf,
-    /// Requests in flight.
+    /// The number of requests in flight.
     pub connections: usize,
-    /// Call the output the image where the catalog says so, without reading it again.
+    /// Whether to trust a catalog that says that the output is the image already, without reading the output again.
     pub trust_catalog: bool,
-    /// Use a patch, where there is one for a seed and it costs less than chunks.
+    /// Whether to use a patch if a seed has one that costs less than chunks.
     pub patches: bool,
-    /// Fetch nothing but what tells the cost; write nothing.
+    /// Whether only to find out the cost. The run fetches only what that needs, and writes no output.
     pub dry_run: bool,
-    /// Write over a device in place even if it is mounted or in use otherwise, and over anything even if the image is empty.
+    /// Whether to write over a device in place even if it is mounted or in use otherwise, and over any output even if
+    /// the image is empty.
     pub force: bool,
 }
 
@@ -86,58 +88,58 @@ impl Default for ExtractOptions {
     }
 }
 
-/// What was extracted, or would be.
+/// The result of an extraction, or of a dry run.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct ExtractReport {
-    /// Size of the image.
+    /// The size of the image.
     pub image_bytes: u64,
-    /// BLAKE3 of the image.
+    /// The BLAKE3 digest of the image.
     pub image_digest: String,
-    /// Bytes of bodies that came over the wire, index included.
+    /// The bytes of bodies that came over the network, including the index.
     pub bytes_fetched: u64,
-    /// Requests, retries included.
+    /// The number of requests, retries included.
     pub requests: u64,
-    /// Chunks of the image, repetitions included.
+    /// The number of chunks in the image, repetitions included.
     pub chunks: u64,
-    /// Of these, already in the output.
+    /// The number of chunks that the output had already.
     pub chunks_resumed: u64,
-    /// From seeds.
+    /// The number of chunks that came from seeds.
     pub chunks_seed: u64,
-    /// From a patch.
+    /// The number of chunks that came from a patch.
     pub chunks_patch: u64,
-    /// From the cache.
+    /// The number of chunks that came from the cache.
     pub chunks_cache: u64,
-    /// From stores.
+    /// The number of chunks that came from stores.
     pub chunks_store: u64,
-    /// Plain bytes already in the output.
+    /// The plain bytes that the output had already.
     pub bytes_resumed: u64,
-    /// Plain bytes from seeds.
+    /// The plain bytes that came from seeds.
     pub bytes_seed: u64,
-    /// Plain bytes from a patch.
+    /// The plain bytes that came from a patch.
     pub bytes_patch: u64,
-    /// Plain bytes from the cache.
+    /// The plain bytes that came from the cache.
     pub bytes_cache: u64,
-    /// Plain bytes from stores.
+    /// The plain bytes that came from stores.
     pub bytes_store: u64,
     /// Whether nothing was written.
     pub dry_run: bool,
-    /// Whether all of the image was read or written in this run, and has its digest. Not so in a dry run that finds something else,
-    /// and where the catalog was trusted.
+    /// Whether this run read or wrote the whole image and found that it has its digest. It is false in a dry run that
+    /// finds anything else at the output's place, and if the catalog was trusted.
     pub verified: bool,
-    /// How long it took.
+    /// The time that the run took.
     #[serde(serialize_with = "as_seconds", rename = "seconds")]
     pub elapsed: Duration,
 }
 
-/// What is put together.
+/// The form of the image that is put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Image,
-    /// The plain image, for who wants to look into it.
+    /// The plain image, for a caller that looks into it.
     Plain,
 }
 
-/// Puts the plain image of the index at `location` together in a new file, and tells what it holds.
+/// Puts the plain image of the index at `location` together in a new file, and returns its scan.
 pub(crate) fn extract_plain(
     location: &Location,
     index: &Index,
@@ -161,7 +163,8 @@ pub(crate) fn extract_plain(
 /// Rebuilds the image that the index at `location` describes.
 ///
 /// # Errors
-/// [`SyncError`]. An output file is the old one or the complete new one, whatever happens; what was written is used by the next run.
+/// Returns a [`SyncError`] if the image cannot be rebuilt. An output file is then still the old one, and the next run
+/// uses what was written so far. The file never holds anything but the old image or the complete new one.
 pub fn extract(
     location: &Location,
     output: Output,
@@ -190,7 +193,7 @@ pub fn extract(
     let catalog = options.catalog.as_ref();
     let (params, scratch, unfolds) = (index.params, &*options.scratch, true);
     let context = SeedContext { params, pool: &pool, catalog, progress, scratch, unfolds, on_scan: &on_scan };
-    // What is there already may be the image itself; then nothing else is read.
+    // The output may be the image already. Then no other seed is read.
     let look = SeedContext { on_scan: &|| (), ..context };
     let (replaced, trusts) = (output.replaced(), options.trust_catalog);
     let already = already::look(replaced.as_deref(), &index, &mut seeds, &look, trusts)?;
@@ -200,7 +203,7 @@ pub fn extract(
         for seed in &options.seeds {
             open_seed(&mut seeds, seed, &context)?;
         }
-        // Seeds that were given come before what is replaced.
+        // The given seeds come before the file that is replaced.
         seeds.seeds.rotate_left(looked_at);
     }
     let mut report = report_of(&index);
@@ -227,7 +230,7 @@ pub fn extract(
 }
 
 impl ExtractReport {
-    /// Takes in where the chunks came from.
+    /// Takes over the counts of where the chunks came from.
     fn count(&mut self, counts: &Counts) {
         (self.chunks_resumed, self.bytes_resumed) = (counts.resumed.chunks, counts.resumed.bytes);
         (self.chunks_seed, self.bytes_seed) = (counts.seed.chunks, counts.seed.bytes);
@@ -246,7 +249,7 @@ fn report_of(index: &Index) -> ExtractReport {
     }
 }
 
-/// What the steps of one run share.
+/// The things that the steps of one run share.
 struct Run<'a> {
     location: &'a Location,
     index: &'a Index,
@@ -273,7 +276,7 @@ impl Run<'_> {
         }
     }
 
-    /// Carries the flow out. Returns what was written too, unless nothing was.
+    /// Carries out the run. Returns the counts, and also the image that was put together, if it was.
     fn write(&self, output: Destination, mut seeds: Seeds) -> Result<(Counts, Option<Arc<Target>>), SyncError> {
         let sizes = self.sizes();
         let output = OutputFile::open(output, sizes, self.options)?;
@@ -329,7 +332,7 @@ impl Run<'_> {
         Ok((counts, Some(written)))
     }
 
-    /// Says what has become of a target in place, where the error does not.
+    /// Warns about the state of a target in place, if the error does not tell it.
     fn warn_of(&self, output: &OutputFile, error: &SyncError) {
         if output.left() == Left::Overwritten && !matches!(error, SyncError::Digest { .. }) {
             let path = output.path().display();

@@ -1,5 +1,6 @@
-//! The file that is at the output's place may be the image already. What the catalog remembers of it is a hint only: a file can
-//! change beneath its times (a disk rots, a device is written below its file system), so it is read before it is called the image.
+//! Checks whether the file at the output's place is the image already. An entry of the catalog is only a hint, because
+//! a file can change while its times do not: a disk rots, or a device is written beneath its file system. So the file
+//! is read before it counts as the image.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -15,18 +16,19 @@ use regrow_local::{FileSeed, SeedContext, Seeds, spawn_scoped};
 use crate::plan::store_seed::open_seed;
 use crate::{Progress, Stage, SyncError};
 
-/// What the file at the output's place is.
+/// The state of the file at the output's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Already {
-    /// Nothing, or something else, which is a seed.
+    /// There is no file, or a different one, which serves as a seed.
     Different,
-    /// The image, as was found by reading it in this run.
+    /// The file is the image: this run has read it.
     Read,
-    /// The image, as the catalog says.
+    /// The file is the image: the catalog says so, and was trusted.
     Remembered,
 }
 
-/// Looks at the file at the output's place, if there is one, and adds it to the seeds. `trusts_catalog`: what the catalog remembers is enough.
+/// Looks at the file at the output's place, if there is one, and adds it to the seeds. With `trusts_catalog`, an entry
+/// of the catalog is enough.
 pub(super) fn look(
     path: Option<&Path>,
     index: &Index,
@@ -36,7 +38,7 @@ pub(super) fn look(
 ) -> Result<Already, SyncError> {
     let Some(path) = path else { return Ok(Already::Different) };
     if let Err(error) = open_seed(seeds, path, context) {
-        context.progress.warn(&format!("cannot use what is there: {error}"));
+        context.progress.warn(&format!("the old output cannot be used as a seed: {error}"));
         return Ok(Already::Different);
     }
     let Some(seed) = seeds.seeds.last().filter(|seed| seed.digest() == Some(index.image_digest)) else {
@@ -47,7 +49,7 @@ pub(super) fn look(
         Some(_) if trusts_catalog => Ok(Already::Remembered),
         Some(file) if is_image(file, path, index, context.progress)? => Ok(Already::Read),
         _ => {
-            context.progress.warn(&format!("{}: is not what the catalog remembers of it", path.display()));
+            context.progress.warn(&format!("{}: not what the catalog remembers; used as a seed", path.display()));
             Ok(Already::Different)
         }
     }
@@ -64,7 +66,7 @@ fn is_image(seed: &FileSeed, path: &Path, index: &Index, progress: &dyn Progress
     Ok(digest.map_err(SyncError::io(path))? == index.image_digest)
 }
 
-/// BLAKE3 of a file's first `bytes`, by blocks on all cores.
+/// The BLAKE3 digest of a file's first `bytes`. All cores hash blocks side by side.
 fn digest_of(file: &File, bytes: u64, on_read: &(dyn Fn(u64) + Sync)) -> std::io::Result<[u8; 32]> {
     let blocks = bytes.div_ceil(BLOCK_BYTES);
     let (next, values) = (AtomicU64::new(0), Mutex::new(vec![None; blocks as usize]));
@@ -120,7 +122,7 @@ mod tests {
         digest_of(&file, 4 * BLOCK_BYTES, &|_| ()).unwrap_err();
     }
 
-    /// A catalog that remembers the image of an output that has changed since, beneath its times.
+    /// Makes a catalog that remembers the image for an output that has changed since, while its times stayed the same.
     #[test]
     fn what_the_catalog_remembers_is_not_taken_for_the_image() {
         let folder = tempfile::tempdir().unwrap();

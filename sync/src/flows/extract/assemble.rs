@@ -1,5 +1,8 @@
-//! Writing the image in blocks: each is put together from the skeleton and from seeds, verified chunk by chunk, hashed and written at
-//! once, while what is missing arrives from the stores and goes to its place. The blocks' hashes make the image's digest.
+//! Writes the image in blocks.
+//!
+//! Each block is put together from the skeleton and from seeds, verified chunk by chunk, hashed and written at once.
+//! Meanwhile the missing chunks arrive from the stores and go to their places. The image's digest is computed from the
+//! hashes of the blocks.
 
 mod across;
 mod block;
@@ -29,24 +32,24 @@ use block::{BlockJob, BlockResult};
 pub(super) use coded::check_encoders;
 use joined::Stretch;
 
-/// Blocks that may wait to be written.
+/// The most blocks that may wait to be written.
 const BLOCKS_IN_FLIGHT: usize = 3;
 
-/// What the workers share.
+/// The things that the workers share.
 pub(super) struct Shared {
     target: Arc<Target>,
     seeds: Arc<Seeds>,
     output: Arc<OutputFile>,
     plan: Plan,
-    /// All that comes from stores is in the output.
+    /// Whether everything that comes from stores is in the output.
     is_fetched: AtomicBool,
-    /// Chunks that a seed was to give, but that came from elsewhere and are in the output.
+    /// Chunks that a seed should have given, but that were then fetched into the output.
     repaired: RwLock<HashSet<u32>>,
     across: AcrossBlocks,
 }
 
 impl Shared {
-    /// The image that is put together, what its chunks come from, and where it goes.
+    /// Takes the image that is put together, the sources of its chunks, and the output.
     pub(super) fn new(target: Arc<Target>, seeds: Arc<Seeds>, output: Arc<OutputFile>, plan: Plan) -> Arc<Self> {
         let (is_fetched, repaired, across) = (AtomicBool::new(false), RwLock::default(), AcrossBlocks::default());
         Arc::new(Self { target, seeds, output, plan, is_fetched, repaired, across })
@@ -58,7 +61,7 @@ impl Shared {
     }
 }
 
-/// See the module's documentation.
+/// Puts an image together.
 pub(super) struct Assembly<'a> {
     run: &'a Run<'a>,
     fetcher: Fetcher<'a>,
@@ -66,7 +69,8 @@ pub(super) struct Assembly<'a> {
     shared: Arc<Shared>,
 }
 
-/// A block's hash: its value in the tree, and for the first its plain hash.
+/// The hash of a block: its chaining value in the tree. For the first block, also its plain hash, in case it is the
+/// only one.
 type BlockHash = (ChainingValue, Option<[u8; 32]>);
 
 impl<'a> Assembly<'a> {
@@ -86,7 +90,7 @@ impl<'a> Assembly<'a> {
             self.write_anywhere(counts)?
         };
         self.run.progress.end(Stage::Write);
-        // Of a plain image the index states no digest; each of its chunks was verified.
+        // The index states no digest of a plain image, but each of its chunks was verified.
         if self.run.form == Form::Image && digest != self.shared.target.digest {
             self.shared.output.discard();
             return Err(self.shared.output.wrong_digest());
@@ -94,7 +98,7 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
-    /// For files: what is missing arrives while blocks are written.
+    /// Writes to a file, where missing chunks may arrive while blocks are written.
     fn write_anywhere(&mut self, counts: &mut Counts) -> Result<[u8; 32], SyncError> {
         let fetched = std::thread::scope(|scope| {
             let fetching = spawn_scoped(scope, || {
@@ -119,7 +123,7 @@ impl<'a> Assembly<'a> {
         Ok(digest.finish())
     }
 
-    /// Puts all blocks together. Returns their hashes as far as they are complete, and chunks that seeds did not give.
+    /// Puts all blocks together. Returns the hashes of those that are complete, and the chunks that seeds did not give.
     fn write_blocks(&self) -> Result<(Vec<Option<BlockHash>>, Vec<u32>), SyncError> {
         let (mut hashes, mut failed) = (Vec::new(), Vec::new());
         let mut queue = Ordered::new(BLOCKS_IN_FLIGHT);
@@ -167,7 +171,7 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
-    /// For pipes: what is missing is fetched first; then blocks go out in order.
+    /// Writes to a pipe: fetches all missing chunks first, then sends the blocks in order.
     fn write_in_order(&mut self, counts: &mut Counts) -> Result<[u8; 32], SyncError> {
         self.fetch(&self.shared.plan, counts)?;
         self.shared.is_fetched.store(true, Ordering::Release);
@@ -184,13 +188,13 @@ impl<'a> Assembly<'a> {
             while let Some(result) = if is_last { queue.next()? } else { queue.next_due()? } {
                 let mut result = result?;
                 while !result.failed.is_empty() {
-                    // A chunk that lies across two blocks may be there already.
+                    // If the chunk lies across two blocks, the repair of the first block may have fetched it already.
                     let is_new = |chunk: &u32| !self.shared.is_repaired(*chunk as usize);
                     let failed: Vec<u32> = result.failed.iter().copied().filter(is_new).collect();
                     self.repair(&failed, counts)?;
                     result = self.submit(result.block.clone()).wait()??;
                 }
-                // A block without a hash is not complete: nothing of it goes out.
+                // A block without a hash is not complete, so nothing of it is sent.
                 let (value, root) = result.hash.ok_or(SyncError::Worker)?;
                 self.shared.output.send(&result.plain)?;
                 self.run.progress.add(Stage::Write, result.bytes);
@@ -207,7 +211,7 @@ impl<'a> Assembly<'a> {
         self.run.pool.submit(move || BlockJob::run(&shared, block))
     }
 
-    /// Brings what is in frames to its place in the output.
+    /// Fetches the chunks whose source is a frame, and writes them to their places in the output.
     fn fetch(&self, plan: &Plan, counts: &mut Counts) -> Result<(), SyncError> {
         let shared = Arc::clone(&self.shared);
         let sink = Arc::new(move |plain: &[u8], chunks: &[Placed]| write_chunks(&shared, plain, chunks));
@@ -217,7 +221,7 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
-    /// Fetches what seeds turned out not to have.
+    /// Fetches the chunks that seeds turned out not to have.
     fn repair(&mut self, failed: &[u32], counts: &mut Counts) -> Result<(), SyncError> {
         if failed.is_empty() {
             return Ok(());
@@ -236,7 +240,7 @@ impl<'a> Assembly<'a> {
     }
 }
 
-/// Writes chunks of contents wherever in the image they lie, neighbours together.
+/// Writes chunks of contents to all their places in the image, and joins neighbours.
 fn write_chunks(shared: &Shared, plain: &[u8], chunks: &[Placed]) -> Result<(), SyncError> {
     let mut stretches = Vec::new();
     for (chunk, range) in chunks {
@@ -250,7 +254,7 @@ fn write_chunks(shared: &Shared, plain: &[u8], chunks: &[Placed]) -> Result<(), 
     joined::write(stretches, plain, |at, bytes| shared.output.write(at, bytes))
 }
 
-/// Whether a chunk's bytes are, or will be, in the output without a seed's help.
+/// Whether a chunk's bytes are, or will be, in the output without the help of a seed.
 fn comes_by_itself(shared: &Shared, chunk: usize) -> bool {
     matches!(shared.plan.source(chunk), Source::Output | Source::Frame { .. }) || shared.is_repaired(chunk)
 }

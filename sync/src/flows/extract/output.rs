@@ -1,4 +1,4 @@
-//! The output: a file that grows under a temporary name, something that is written in place, or a pipe.
+//! The output: a file that grows under a temporary name, a file or device that is written in place, or a pipe.
 
 mod acl;
 mod attributes;
@@ -33,21 +33,21 @@ use part::Part;
 use pipe::HeldPipe;
 use spot::Spot;
 
-/// Where the bytes go when they are complete.
+/// What happens when the image is complete.
 enum End {
-    /// The temporary name becomes this one.
+    /// The temporary file gets its final name.
     Rename(Part),
-    /// They are there already.
+    /// The bytes are at their place already.
     InPlace(Spot),
-    /// They went through here.
+    /// The bytes went through this pipe.
     Pipe(Mutex<HeldPipe>),
-    /// Nothing is written.
+    /// Nothing, because a dry run writes nothing.
     Dry { path: PathBuf, part: Option<Part> },
 }
 
-/// Where bytes lie until the output is complete.
+/// The place of the bytes until the output is complete.
 enum Medium {
-    /// A file that was empty when this run began, as long as it will be: all that was not written is zeros.
+    /// A file that was empty when this run began, and has its final length. All bytes that were not written are zeros.
     New(File),
     /// A file that may hold anything.
     File(File),
@@ -78,26 +78,26 @@ impl Medium {
     }
 }
 
-/// Sizes of what is to be written, in bytes.
+/// The sizes of the output in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OutputSizes {
     pub(crate) image: u64,
     pub(crate) plain: u64,
-    /// The image is another than its plain image.
+    /// Whether the image has coded files, so that it differs from its plain image.
     pub(crate) is_coded: bool,
 }
 
-/// See the module's documentation.
+/// The output of a run.
 pub(crate) struct OutputFile {
-    /// The image; if it has coded files, what was fetched of its plain image.
+    /// The image. If it has coded files, this is the part of its plain image that was fetched.
     file: Option<Medium>,
-    /// The image, if that is another.
+    /// The image, if it has coded files.
     coded: Option<Medium>,
     end: End,
     sizes: OutputSizes,
-    /// What it may hold of the image already.
+    /// Whether the output may hold a part of the image already.
     resumable: bool,
-    /// Something was written, so that a next run can go on from it.
+    /// Whether anything was written, so that the next run can continue from it.
     is_begun: AtomicBool,
 }
 
@@ -130,7 +130,7 @@ impl OutputFile {
                 let file = found.ok().and_then(regrow_paths::Found::own);
                 (file, part.spot.path().to_owned(), Some(part))
             }
-            // Of an image with coded files nothing is looked for in its place.
+            // For an image with coded files, nothing at its place can be used.
             Destination::InPlace(spot) if sizes.is_coded => (None, spot.path().to_owned(), None),
             Destination::InPlace(spot) => {
                 (Some(in_place::open(&spot, OFlags::RDONLY, false)?), spot.path().to_owned(), None)
@@ -163,7 +163,7 @@ impl OutputFile {
         Ok(Self::new(Some(target), None, end, sizes, true))
     }
 
-    /// What it is called in messages.
+    /// The name of the output in messages.
     pub(crate) fn path(&self) -> &Path {
         match &self.end {
             End::Rename(Part { spot, .. }) | End::InPlace(spot) => spot.path(),
@@ -172,7 +172,7 @@ impl OutputFile {
         }
     }
 
-    /// Where files that are needed for a while may lie, if beside the output.
+    /// The folder for temporary files, if they may lie beside the output.
     pub(crate) fn folder(&self) -> Option<&Path> {
         match &self.end {
             End::Rename(part) => Some(part.spot.place.folder()),
@@ -180,25 +180,26 @@ impl OutputFile {
         }
     }
 
-    /// Bytes of the disk that it will take, besides those that it has.
+    /// The bytes of its disk that the output will take beyond those that it has.
     pub(crate) fn missing_bytes(&self) -> u64 {
         let held = self.file.as_ref().map_or(0, Medium::held_bytes);
         match &self.end {
             End::InPlace(_) => {
                 let target = self.coded.as_ref().or(self.file.as_ref());
-                // Holes of the target are not counted: how many of them will be filled is not known yet.
+                // The holes of the target are not counted, because nobody knows yet how many of them will be filled.
                 self.sizes.image.saturating_sub(target.map_or(0, Medium::held_bytes))
             }
-            // What is held is of the plain image.
+            // The bytes that it has belong to the plain image.
             _ if self.sizes.is_coded => self.sizes.image,
             End::Rename(_) => self.sizes.image.saturating_sub(held),
-            // Of a dry run's output nothing is known but that it will be a file.
+            // All that is known about a dry run's output is that it will be a file.
             End::Dry { path, .. } if path != Path::new("-") => self.sizes.image.saturating_sub(held),
             _ => 0,
         }
     }
 
-    /// Refuses what the disks cannot hold: the image but for this many bytes of holes, and this many bytes in `scratch`.
+    /// Refuses an output if the disks cannot hold it. They must hold the image without `hole_bytes`, and
+    /// `scratch_bytes` in `scratch`.
     pub(crate) fn check_room(&self, hole_bytes: u64, scratch: &Path, scratch_bytes: u64) -> Result<(), SyncError> {
         let mut needs = Needs::default();
         match &self.end {
@@ -216,12 +217,12 @@ impl OutputFile {
         self.resumable
     }
 
-    /// Whether the image is another than its plain image.
+    /// Whether the image has coded files, so that it differs from its plain image.
     pub(crate) fn is_coded(&self) -> bool {
         self.sizes.is_coded
     }
 
-    /// Whether what is fetched waits in a file of its own, besides the image.
+    /// Whether fetched data waits in a file of its own, apart from the image.
     pub(crate) fn keeps_fetched_apart(&self) -> bool {
         self.is_coded() || self.is_pipe()
     }
@@ -230,7 +231,7 @@ impl OutputFile {
         matches!(self.end, End::Pipe(_))
     }
 
-    /// Where to keep what an unfinished output cannot hold.
+    /// The cache for data that an unfinished output cannot hold.
     pub(crate) fn side_cache(&self, progress: &dyn Progress) -> Option<FrameCache> {
         match &self.end {
             End::Rename(part) => part.side_cache(progress),
@@ -249,7 +250,7 @@ impl OutputFile {
         self.coded.as_ref().or(self.file.as_ref()).ok_or(io::ErrorKind::NotFound)?.read(at, out)
     }
 
-    /// Writes bytes of the image, if that is another than its plain image.
+    /// Writes bytes of an image that has coded files.
     pub(crate) fn write_image(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
         let write = || self.coded.as_ref().ok_or(io::ErrorKind::NotFound)?.write(at, bytes);
         self.is_begun.store(true, Ordering::Relaxed);
@@ -264,7 +265,7 @@ impl OutputFile {
         write().map_err(SyncError::io(name))
     }
 
-    /// Sends the next bytes of the image down the pipe, but for the end, which waits for [`OutputFile::commit`].
+    /// Sends the next bytes of the image to the pipe. The last bytes wait for [`OutputFile::commit`].
     pub(crate) fn send(&self, bytes: &[u8]) -> Result<(), SyncError> {
         match &self.end {
             End::Pipe(pipe) => {
@@ -275,7 +276,7 @@ impl OutputFile {
         }
     }
 
-    /// The image is complete and verified: makes it durable, and gives it its name.
+    /// Makes the complete, verified image durable, and gives it its name.
     pub(crate) fn commit(&self) -> Result<(), SyncError> {
         match (&self.end, self.coded.as_ref().or(self.file.as_ref())) {
             (End::Rename(part), Some(Medium::New(file) | Medium::File(file))) => {
@@ -291,21 +292,22 @@ impl OutputFile {
         }
     }
 
-    /// What was written proved to be wrong: the next run is not to build on it.
+    /// Removes output that turned out to be wrong, so that the next run does not build on it.
     pub(crate) fn discard(&self) {
         if let End::Rename(part) = &self.end {
             part.discard();
         }
     }
 
-    /// Nothing of the image will be written: what this run has put beside the output goes too, unless an earlier one began.
+    /// Removes everything that this run has put beside the output, because no image will be written. The part of an
+    /// earlier run stays.
     pub(crate) fn abandon(&self) {
         if !self.resumable {
             self.discard();
         }
     }
 
-    /// The error of an image that is not what its index says.
+    /// The error for an image that does not have the digest in its index.
     pub(crate) fn wrong_digest(&self) -> SyncError {
         SyncError::Digest { path: self.path().to_owned(), left: self.left() }
     }
@@ -319,19 +321,19 @@ impl OutputFile {
         }
     }
 
-    /// The blocks of the image.
+    /// The ranges of the image's blocks.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = Range<u64>> + use<> {
         let (image, block) = (self.sizes.image, regrow_chunker::BLOCK_BYTES);
         (0..image.div_ceil(block)).map(move |number| number * block..image.min((number + 1) * block))
     }
 }
 
-/// A run that failed before it wrote anything leaves nothing behind.
+/// If a run fails before it writes anything, it leaves nothing behind.
 impl Drop for OutputFile {
     fn drop(&mut self) {
         let End::Rename(part) = &self.end else { return };
         if let Some(Medium::New(coded)) = &self.coded {
-            // Under this name it is there only until it is complete.
+            // The unfinished image is of no use to the next run.
             part.discard_coded(coded);
         }
         if let Some(Medium::New(file)) = &self.file
@@ -342,18 +344,18 @@ impl Drop for OutputFile {
     }
 }
 
-/// A file without a name, as long as the image.
+/// Makes an unnamed file of this length.
 fn scratch_file(bytes: u64, scratch: &Path) -> Result<Medium, SyncError> {
     let file = tempfile::tempfile_in(scratch).map_err(SyncError::io(scratch))?;
     file.set_len(bytes).map_err(SyncError::io(scratch))?;
     Ok(Medium::New(file))
 }
 
-/// Keeps other processes from an output.
+/// Locks an output, so that no other process writes it.
 fn try_lock(file: &File, path: &Path) -> Result<(), SyncError> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => Err(SyncError::Busy { path: path.to_owned() }),
-        // On a file system without locks there is nothing to be done about it.
+        // If the file system has no locks, nothing can be done about it.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
     }
 }

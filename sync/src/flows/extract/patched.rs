@@ -1,5 +1,6 @@
-//! A patch instead of chunks: found for a seed by the image that it is, fetched if it costs less, and taken apart into a seed of its own.
-//! Whatever it does not yield, or yields wrongly, comes as chunks.
+//! Uses a patch instead of chunks: finds one for a seed by the seed's image id, fetches it if it costs less than
+//! chunks, and turns it into a seed of its own. Anything that it does not yield, or yields wrongly, is fetched as
+//! chunks.
 
 mod image;
 
@@ -26,11 +27,11 @@ use crate::{Stage, SyncError};
 use crate::transfer::patch::{Found, Request};
 use image::{PatchedImage, Pieces};
 
-/// Pieces that wait between the decoder and the cutter.
+/// The most pieces that wait between the decoder and the cutter.
 const PIECES_WAITING: usize = 32;
 
-/// Adds what a patch yields to the seeds, if there is one for some seed that costs less than chunks. In a dry run nothing is added, and
-/// what it would cost is returned.
+/// Adds the result of a patch to the seeds, if some seed has a patch that costs less than chunks. A dry run adds
+/// nothing, and returns what the patch would cost.
 pub(super) fn extend_seeds(
     run: &Run<'_>,
     fetcher: &Fetcher<'_>,
@@ -54,8 +55,7 @@ pub(super) fn extend_seeds(
             Choice::Chunks => false,
             Choice::ChunksForWantOfRoom => {
                 let (patch, folder) = (fetcher.patch_location(&name), scratch.display());
-                run.progress
-                    .warn(&format!("{patch}: no room for what it yields in {folder}; chunks are fetched instead"));
+                run.progress.warn(&format!("{patch}: {folder} has no room for its result; chunks are fetched instead"));
                 false
             }
         };
@@ -87,7 +87,7 @@ pub(super) fn extend_seeds(
     Ok(None)
 }
 
-/// The counts of a run that takes this patch.
+/// The counts that a run with this patch would have.
 fn planned(run: &Run<'_>, header: &PatchHeader, bytes: u64) -> Counts {
     let (chunks, plain_bytes) = (run.index.chunks(), run.index.skeleton.bytes + run.index.contents.bytes);
     let patch =
@@ -96,7 +96,7 @@ fn planned(run: &Run<'_>, header: &PatchHeader, bytes: u64) -> Counts {
     Counts { patch, seed, planned_bytes: bytes, ..Counts::default() }
 }
 
-/// Takes a patch apart. What came before something did not fit is kept.
+/// Applies a patch. If something fails, the chunks that came before are kept.
 fn yield_of(
     run: &Run<'_>,
     fetcher: &Fetcher<'_>,
@@ -123,7 +123,7 @@ fn yield_of(
     run.progress.end(Stage::Patch);
     match (applied?, ingested) {
         (Ok(()), Ok(_)) => {}
-        // The decoder stops where nobody takes what it makes, so what became of that tells first.
+        // If nobody takes its output, the decoder stops. So an error of the taker is reported first.
         (Err(error), Err(ended)) if is_early_end(&ended) => warn(run, fetcher, (candidate, request), &error),
         (_, Err(error)) => warn(run, fetcher, (candidate, request), &error),
         (Err(error), Ok(_)) => warn(run, fetcher, (candidate, request), &error),
@@ -136,7 +136,8 @@ fn is_early_end(error: &SyncError) -> bool {
     matches!(error, SyncError::Io { source, .. } if source.kind() == std::io::ErrorKind::UnexpectedEof)
 }
 
-/// Says that a patch was in vain, or partly. Unless its base changed, it is not kept: the next run is to have a fresh one, or none.
+/// Warns that a patch failed, at least in part. If its base is unchanged, the patch is removed from the caches, so that
+/// the next run fetches it again or does without.
 fn warn(
     run: &Run<'_>,
     fetcher: &Fetcher<'_>,
@@ -150,12 +151,12 @@ fn warn(
     run.progress.warn(&format!("{location}: {error}; what is missing is fetched as chunks"));
 }
 
-/// Chunks as they come out of a patched image.
+/// The chunks of a patched image, as they arrive.
 struct Yield<'a> {
     builder: PatchSeedBuilder,
     seeds: &'a Seeds,
     cutters: [SegmentCutter; 2],
-    /// Segments of the new image.
+    /// The segments of the new image.
     wanted: HashSet<ChunkId>,
 }
 
@@ -169,8 +170,8 @@ impl<'a> Yield<'a> {
         })
     }
 
-    /// Keeps a chunk that no seed has. A segment that the new image does not have ends it: the base is not what it was, and what follows
-    /// is most likely nonsense.
+    /// Keeps a chunk that no seed has. A segment that the new image does not have is an error: the base is not what it
+    /// was, and the bytes that follow are most likely nonsense.
     fn take(&mut self, chunk: &Hashed) -> Result<(), SyncError> {
         let is_new = self.seeds.find(&chunk.record.id).is_none();
         let pushed = self.builder.push(chunk.stream, chunk.record, &chunk.bytes, is_new);

@@ -1,4 +1,4 @@
-//! What the output holds already: every chunk is looked for where it belongs, and verified.
+//! Finds the chunks that the output has already. Each chunk is looked for at its place, and verified.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use super::output::OutputFile;
 use crate::plan::target::Target;
 use crate::{Stage, SyncError};
 
-/// Chunks that are checked in one job.
+/// The number of chunks that one job checks.
 const CHUNKS_A_JOB: usize = 512;
 
-/// For each chunk of contents whether it is in its place; empty if the output is new.
+/// Tells for each chunk of contents whether it is at its place. The list is empty if the output is new.
 pub(super) fn check(run: &Run<'_>, target: &Arc<Target>, output: &Arc<OutputFile>) -> Result<Vec<bool>, SyncError> {
     if !output.is_resumable() {
         return Ok(Vec::new());

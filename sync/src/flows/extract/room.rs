@@ -1,10 +1,11 @@
-//! Room on disks, looked for before anything is written.
+//! Checks the free room on disks before anything is written.
 
 use std::path::{Path, PathBuf};
 
 use crate::SyncError;
 
-/// File systems that may store fewer bytes than are written, or whose server knows better: their free room refuses nothing.
+/// File systems that may store fewer bytes than are written, or whose server knows better. Their free room never
+/// refuses an output.
 const UNCOUNTED: [u64; 4] = [
     0x9123_683e, // btrfs
     0x2fc1_2fc1, // ZFS
@@ -12,20 +13,20 @@ const UNCOUNTED: [u64; 4] = [
     0x6969,      // NFS
 ];
 
-/// Bytes that will be written, by folder.
+/// The bytes that will be written, by file system.
 #[derive(Debug, Default)]
 pub(crate) struct Needs(Vec<Need>);
 
 #[derive(Debug)]
 struct Need {
     folder: PathBuf,
-    /// The file system, where it can be told.
+    /// The file system of the folder, if the system tells it.
     device: Option<u64>,
     bytes: u64,
 }
 
 impl Needs {
-    /// At least this many bytes will be written below a folder.
+    /// Adds bytes that will be written below a folder.
     pub(crate) fn add(&mut self, folder: &Path, bytes: u64) {
         let device = rustix::fs::stat(folder).ok().map(|stat| stat.st_dev);
         match self.0.iter_mut().find(|need| device.is_some() && need.device == device) {
@@ -34,7 +35,7 @@ impl Needs {
         }
     }
 
-    /// Refuses what cannot fit. Where the system does not tell how much is free, nothing is refused.
+    /// Refuses what does not fit. If the system does not tell how much room is free, nothing is refused.
     pub(crate) fn check(self) -> Result<(), SyncError> {
         for Need { folder, bytes: needed, .. } in self.0 {
             match free_bytes(&folder) {
@@ -46,7 +47,7 @@ impl Needs {
     }
 }
 
-/// Free bytes for this user on a folder's disk. The superuser has the reserved blocks too.
+/// The bytes of a folder's disk that are free for this user. The superuser may use the reserved blocks too.
 fn free_bytes(folder: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(folder).ok()?;
     let kind = rustix::fs::statfs(folder).ok()?.f_type as u64 & 0xffff_ffff;

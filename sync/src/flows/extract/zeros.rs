@@ -1,4 +1,4 @@
-//! Room for an image with long stretches of zeros, which become holes of the output.
+//! Checks the room for an image with long runs of zeros, which become holes in the output.
 
 use std::path::Path;
 
@@ -12,11 +12,11 @@ use crate::plan::recipe;
 use crate::transfer::fetch::Fetcher;
 use crate::transfer::packs::Packs;
 
-/// What of a stretch of zeros is written after all: the ends of blocks.
+/// The bytes of a run of zeros that are written after all, because blocks of the file begin and end beside it.
 const ENDS_BYTES: u64 = 8 << 10;
 
-/// Refuses an output that its disk cannot hold. Where all of the image does not fit, its recipe tells how much of it is zeros; it is
-/// asked for only if that can make a difference.
+/// Refuses an output that does not fit on its disk. If the whole image does not fit, the recipe tells how much of it is
+/// zeros. The recipe is fetched only if that can make a difference.
 pub(super) fn check_room(
     run: &Run<'_>,
     fetcher: &Fetcher<'_>,
@@ -35,7 +35,7 @@ pub(super) fn check_room(
     output.check_room(zero_bytes(&recipe.contents, index.params.max_bytes()), scratch, spooled)
 }
 
-/// How many bytes of holes these chunks make at least. Zeros are cut nowhere before the largest chunk.
+/// The least number of bytes in holes that these chunks make. Zeros are cut into chunks of the largest size.
 fn zero_bytes(chunks: &[Record], max_bytes: u32) -> u64 {
     let id = ChunkId::of(&vec![0; max_bytes as usize]);
     let runs = chunks.chunk_by(|one, other| (one.id == id) == (other.id == id));

@@ -1,21 +1,21 @@
-//! Chunks that lie in more than one block: each is read from its seed, and verified, once for all of them. A group of tiny files
-//! may lie across hundreds of blocks.
+//! Chunks that lie in more than one block. Each is read from its seed and verified once, for all its blocks. A group of
+//! tiny files may lie across hundreds of blocks.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// Chunks that are kept. Blocks are made in order, so the last ones are wanted again.
+/// The number of chunks that are kept. Blocks are made in order, so the chunks that were read last are wanted again.
 const CHUNKS_KEPT: usize = 8;
 
-/// A verified chunk; `None` if its seed does not give it.
+/// A verified chunk, or `None` if its seed does not give it.
 type Given = Option<Arc<[u8]>>;
 
-/// See the module's documentation.
+/// The chunks that were read last.
 #[derive(Default)]
 pub(super) struct AcrossBlocks(Mutex<VecDeque<(usize, Arc<OnceLock<Given>>)>>);
 
 impl AcrossBlocks {
-    /// The chunk, read by whoever needs it first. Others wait for that read, which is under way.
+    /// Returns the chunk. The first caller reads it, and others wait for that read.
     pub(super) fn get(&self, chunk: usize, read: impl FnOnce() -> Given) -> Given {
         let slot = {
             let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -12,39 +12,40 @@ use crate::SyncError;
 use crate::flows::extract::output::OutputFile;
 use crate::plan::locate::Source;
 
-/// What became of a block.
+/// The result of putting a block together.
 pub(super) struct BlockResult {
     pub(super) block: Range<u64>,
     pub(super) bytes: u64,
-    /// All of it is there.
+    /// Whether all bytes of the block are there.
     pub(super) is_complete: bool,
-    /// Of a complete block, unless the image is another than its plain image.
+    /// The hash of a complete block. It is `None` if the image has coded files, since the block is then one of the
+    /// plain image.
     pub(super) hash: Option<BlockHash>,
-    /// Chunks that a seed did not give.
+    /// The chunks that a seed did not give.
     pub(super) failed: Vec<u32>,
-    /// The block, if it is not in the output: for pipes, and for coded files.
+    /// The block's bytes, if they are not in the output: for pipes, and for images with coded files.
     pub(super) plain: Vec<u8>,
 }
 
-/// A block while it is put together.
+/// A block that is being put together.
 pub(super) struct BlockJob<'a> {
     shared: &'a Shared,
     block: Range<u64>,
     plain: Vec<u8>,
-    /// Stretches of the image that come by themselves, in order.
+    /// The ranges of the image whose bytes come without a seed, in order.
     holes: Vec<Range<u64>>,
     failed: Vec<u32>,
-    /// The contents that are in the block.
+    /// The range of contents in the block.
     contents: Range<u64>,
-    /// The chunk that was read last, and whether it was whole.
+    /// The chunk that was read last, and whether its seed gave it.
     chunk: Option<(usize, bool)>,
-    /// Its bytes, unless other blocks need it too.
+    /// The bytes of that chunk, unless other blocks need it too.
     bytes: Vec<u8>,
     across: Option<Arc<[u8]>>,
 }
 
 thread_local! {
-    /// A worker's block and chunk: fresh memory would cost page faults.
+    /// A worker's buffers for a block and a chunk. They are reused, because fresh memory costs page faults.
     static BUFFERS: std::cell::Cell<(Vec<u8>, Vec<u8>)> = const { std::cell::Cell::new((Vec::new(), Vec::new())) };
 }
 
@@ -85,7 +86,7 @@ impl<'a> BlockJob<'a> {
         Ok(())
     }
 
-    /// Fills a stretch of contents chunk by chunk.
+    /// Fills a range of contents chunk by chunk.
     fn fill_contents(&mut self, image: Range<u64>, contents_at: u64) {
         let contents = &self.shared.target.contents;
         let (mut at, mut from) = (image.start, contents_at);
@@ -104,7 +105,7 @@ impl<'a> BlockJob<'a> {
         }
     }
 
-    /// Reads a chunk from its seed, unless it is the one at hand. `false` if the seed does not give it.
+    /// Reads a chunk from its seed, unless it was read last. Returns `false` if the seed does not give it.
     fn load(&mut self, chunk: usize) -> bool {
         if let Some((at_hand, is_whole)) = self.chunk
             && at_hand == chunk
@@ -140,7 +141,7 @@ impl<'a> BlockJob<'a> {
         }
     }
 
-    /// Writes all but the holes.
+    /// Writes everything but the holes.
     fn write(&self) -> Result<(), SyncError> {
         let mut at = self.block.start;
         let end = self.block.end..self.block.end;
@@ -153,7 +154,7 @@ impl<'a> BlockJob<'a> {
         Ok(())
     }
 
-    /// Fills the holes from the output, if what belongs there has come. `false` if not.
+    /// Fills the holes from the output. Returns `false` if their bytes may not have arrived yet.
     fn read_holes(&mut self) -> Result<bool, SyncError> {
         if !self.shared.is_fetched.load(Ordering::Acquire) {
             return Ok(false);
@@ -166,7 +167,7 @@ impl<'a> BlockJob<'a> {
         Ok(true)
     }
 
-    /// A stretch of the image within the block's bytes.
+    /// The position of a range of the image within the block's bytes.
     fn place(&self, image: &Range<u64>) -> Range<usize> {
         (image.start - self.block.start) as usize..(image.end - self.block.start) as usize
     }
@@ -177,7 +178,7 @@ fn hash(block: &Range<u64>, bytes: &[u8]) -> BlockHash {
     (block_value(block.start / BLOCK_BYTES, bytes), root)
 }
 
-/// The hash of a block that is complete in the output.
+/// Hashes a block that is complete in the output.
 pub(super) fn hash_written(output: &OutputFile, block: Range<u64>) -> Result<BlockHash, SyncError> {
     let (mut plain, bytes) = BUFFERS.take();
     plain.resize((block.end - block.start) as usize, 0);

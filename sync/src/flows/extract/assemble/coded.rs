@@ -1,5 +1,8 @@
-//! Images with coded files: the plain image is put together stretch by stretch, each gzip member's stream is made of its bytes, and that is
-//! what is written. Members go side by side, as many as there are cores; into a pipe one after the other.
+//! Writes images with coded files.
+//!
+//! The plain image is put together range by range. The compressed stream of each gzip member is rebuilt from its plain
+//! bytes, and written in their place. In a file, as many members are made side by side as there are cores; in a pipe,
+//! one after the other.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -16,28 +19,28 @@ use super::{Assembly, BLOCKS_IN_FLIGHT, Shared};
 use crate::plan::locate::Counts;
 use crate::{Location, Progress, Stage, SyncError};
 
-/// Plain bytes that are put together at a time.
+/// The plain bytes that are put together at a time.
 const STEP_BYTES: u64 = 1 << 20;
 
-/// A stretch of the image, and what it is made of.
+/// A part of the image, and the plain bytes that it is made from.
 struct Task<'a> {
-    /// Where in the image it begins.
+    /// The position in the image at which the part begins.
     image_at: u64,
-    /// Of the plain image.
+    /// The range of the plain image.
     plain: Range<u64>,
     coded: Option<(&'a MemberCoding, KnownEncoder)>,
-    /// What follows in the image.
+    /// The bytes that follow in the image.
     tail: &'a [u8],
 }
 
-/// What became of a task.
+/// The outcome of a task.
 enum Ended {
     Done,
-    /// Seeds did not give these chunks, and nobody could help.
+    /// Seeds did not give these chunks, and they could not be fetched either.
     Without(Vec<u32>),
 }
 
-/// Whether all that comes from stores is there.
+/// Tells whether everything that comes from stores has arrived.
 #[derive(Default)]
 struct Arrival {
     state: Mutex<Option<bool>>,
@@ -50,7 +53,7 @@ impl Arrival {
         self.changed.notify_all();
     }
 
-    /// Waits; `false` if it will never be there.
+    /// Waits for the arrival. Returns `false` if it will never come.
     fn wait(&self) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -62,11 +65,11 @@ impl Arrival {
     }
 }
 
-/// Refuses, before anything is fetched, an image that nobody here can make.
+/// Refuses an image with an encoder that this version does not know, before anything is fetched.
 pub(crate) fn check_encoders(location: &Location, index: &Index) -> Result<(), SyncError> {
     let members = index.codings.iter().flat_map(|coding| &coding.members);
     let unknown = members.into_iter().any(|member| known(member).is_none());
-    let reason = "has gzip files of an encoder that this regrow does not know: made by a newer regrow".to_owned();
+    let reason = "the image has gzip files of an encoder that this regrow does not know; use a newer regrow".to_owned();
     if unknown { Err(SyncError::Recipe { location: location.to_string(), reason }) } else { Ok(()) }
 }
 
@@ -75,7 +78,7 @@ fn known(member: &MemberCoding) -> Option<KnownEncoder> {
     KnownEncoder::take(&mut bytes).filter(|_| bytes.is_empty())
 }
 
-/// All of the image, in order.
+/// Divides the whole image into tasks, in order.
 fn tasks<'a>(shared: &Shared, index: &'a Index) -> Vec<Task<'a>> {
     let (mut tasks, mut at, mut image_at) = (Vec::new(), 0, 0);
     let mut add = |task: Task<'a>, image_bytes: u64| {
@@ -105,10 +108,10 @@ fn tasks<'a>(shared: &Shared, index: &'a Index) -> Vec<Task<'a>> {
     tasks
 }
 
-/// Writes bytes at a place of the image.
+/// A function that writes bytes at a position of the image.
 type WriteAt<'w> = &'w mut dyn FnMut(u64, &[u8]) -> Result<(), SyncError>;
 
-/// What carrying out tasks needs.
+/// The things that are needed to carry out tasks.
 struct Work<'a> {
     shared: &'a Arc<Shared>,
     pool: &'a Pool,
@@ -117,7 +120,8 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Makes a stretch of the image. `mend` is asked to bring chunks that seeds did not give; `false`: it cannot.
+    /// Makes a part of the image. `mend` is asked to fetch chunks that seeds did not give, and returns `false` if it
+    /// cannot.
     fn run(
         &self,
         task: &Task<'_>,
@@ -138,7 +142,7 @@ impl Work<'_> {
             }
             Some((member, known)) => {
                 put(&member.header)?;
-                // More than the index says would lie over what comes behind.
+                // A stream that is longer than the index says would overwrite the bytes behind it.
                 let mut left = member.stream_bytes;
                 let mut stream = |bytes: &[u8]| {
                     left = left.checked_sub(bytes.len() as u64).ok_or_else(|| self.unfit())?;
@@ -164,7 +168,7 @@ impl Work<'_> {
         self.shared.output.wrong_digest()
     }
 
-    /// Puts a stretch of the plain image together. Returns the chunks that could not be had.
+    /// Puts a range of the plain image together. Returns the chunks that are missing, if it fails.
     fn plain(
         &self,
         plain: &Range<u64>,
@@ -212,7 +216,7 @@ impl Assembly<'_> {
         if self.shared.output.is_pipe() { self.coded_in_order(counts) } else { self.coded_anywhere(counts) }
     }
 
-    /// For files: what is missing arrives while what is there is made already.
+    /// Writes to a file, where members are made while missing chunks still arrive.
     fn coded_anywhere(&mut self, counts: &mut Counts) -> Result<[u8; 32], SyncError> {
         let shared = Arc::clone(&self.shared);
         let mut tasks = tasks(&shared, self.run.index);
@@ -240,7 +244,7 @@ impl Assembly<'_> {
         self.hash_image()
     }
 
-    /// Carries out tasks, and leaves those that failed; returns the chunks that these lacked.
+    /// Carries out tasks side by side. Those that failed stay in `tasks`, and the chunks that they lacked are returned.
     fn side_by_side(&self, tasks: &mut Vec<Task<'_>>, arrival: &Arrival) -> Result<Vec<u32>, SyncError> {
         let (shared, pool, progress) = (&self.shared, self.run.pool, self.run.progress);
         let work = Work { shared, pool, progress, arrival };
@@ -260,7 +264,7 @@ impl Assembly<'_> {
         };
         let drivers = std::thread::available_parallelism().map_or(2, usize::from).min(tasks.len());
         let ended: Vec<Result<_, SyncError>> = std::thread::scope(|scope| {
-            // This thread is one of them, so that fewer others do too.
+            // This thread carries out tasks too, so if no other thread can be started, the work is still done.
             let others: Vec<_> = (1..drivers).filter_map(|_| spawn_scoped(scope, drive).ok()).collect();
             let own = drive();
             let ended = others.into_iter().map(|driver| driver.join().unwrap_or(Err(SyncError::Worker)));
@@ -280,7 +284,7 @@ impl Assembly<'_> {
         Ok(failed)
     }
 
-    /// BLAKE3 of the image that was written.
+    /// The BLAKE3 digest of the image that was written.
     fn hash_image(&self) -> Result<[u8; 32], SyncError> {
         let mut digest = ImageDigest::default();
         let mut queue = Ordered::new(BLOCKS_IN_FLIGHT);
@@ -302,7 +306,7 @@ impl Assembly<'_> {
         }
     }
 
-    /// For pipes: what is missing is fetched first; then the image goes out in order.
+    /// Writes to a pipe: fetches all missing chunks first, then sends the image in order.
     fn coded_in_order(&mut self, counts: &mut Counts) -> Result<[u8; 32], SyncError> {
         self.fetch(&self.shared.plan, counts)?;
         self.shared.is_fetched.store(true, Ordering::Release);
@@ -314,7 +318,7 @@ impl Assembly<'_> {
         let mut hasher = blake3::Hasher::new();
         for task in tasks(&shared, self.run.index) {
             let mut mend = |failed: &[u32]| {
-                // A chunk that lies across two stretches may be there already.
+                // If the chunk lies across two parts, the repair of the first may have fetched it already.
                 let is_new = |chunk: &u32| !shared.is_repaired(*chunk as usize);
                 let failed: Vec<u32> = failed.iter().copied().filter(is_new).collect();
                 self.repair(&failed, counts).map(|()| true)

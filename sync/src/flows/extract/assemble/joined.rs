@@ -1,11 +1,12 @@
-//! Stretches of a frame that lie side by side in the image, written at once. An image may have a chunk of a byte a thousand times.
+//! Joins the pieces of a frame that are neighbours in the image, and writes them at once. An image may have a chunk of
+//! one byte a thousand times.
 
 use std::ops::Range;
 
-/// No more is copied together for one write.
+/// The most bytes that are copied together for one write.
 const WRITE_BYTES: usize = 1 << 20;
 
-/// Bytes of a frame, and where in the image they belong.
+/// A range of a frame's bytes, and its position in the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stretch {
     pub(super) image_at: u64,
@@ -18,7 +19,7 @@ impl Stretch {
     }
 }
 
-/// Writes stretches of `plain`, in the image's order. Neighbours that follow each other in `plain` too are not copied.
+/// Writes ranges of `plain` in the image's order. Neighbours that are also neighbours in `plain` are not copied.
 pub(super) fn write<E>(
     mut stretches: Vec<Stretch>,
     plain: &[u8],
@@ -48,7 +49,7 @@ pub(super) fn write<E>(
     Ok(())
 }
 
-/// How many stretches from the first on lie side by side, and are short enough to be copied together.
+/// The number of ranges, from the first one on, that are neighbours and short enough to be copied together.
 fn run_len(stretches: &[Stretch]) -> usize {
     let (mut count, mut bytes) = (1, stretches[0].plain.len());
     for pair in stretches.windows(2) {

@@ -1,9 +1,9 @@
-//! Access control lists as the kernel gives them: a version of 4 bytes, then entries of a tag (2 bytes), rights (2 bytes) and an id
-//! (4 bytes), little-endian.
+//! Access control lists in the kernel's form: a version of 4 bytes, then entries, each of a tag (2 bytes), rights (2
+//! bytes) and an id (4 bytes), little-endian.
 
 const HEADER_BYTES: usize = 4;
 const ENTRY_BYTES: usize = 8;
-/// Tags of entries.
+/// The tags of entries.
 const OWNER: u16 = 1;
 const GROUP: u16 = 4;
 const MASK: u16 = 16;
@@ -16,8 +16,9 @@ pub(super) fn group_bits(list: &[u8]) -> u32 {
     group.map_or(0, |entry| u32::from(entry[2] & 7) << 3)
 }
 
-/// The list of a new file in a folder with this default list, made with `mode`, by the rule of acl(5): the owner, the others, and the
-/// mask, or without a mask the group, get no more rights than the mode asks for. The umask counts for nothing then.
+/// The list of a new file that is made with `mode` in a folder with this default list. By the rule of acl(5), the
+/// owner, the others and the mask get no more rights than the mode asks for; without a mask, this applies to the group.
+/// The umask is then ignored.
 pub(super) fn inherited(default: &[u8], mode: u32) -> Vec<u8> {
     let mut list = default.to_vec();
     let entries = || list.get(HEADER_BYTES..).unwrap_or_default().chunks_exact(ENTRY_BYTES);
@@ -54,7 +55,7 @@ mod tests {
 
     #[test]
     fn the_groups_own_rights() {
-        // The owner rw-, a named user rw-, the group r--, the mask rw-, others ---.
+        // The entries are: owner rw-, a named user rw-, the group r--, the mask rw-, others ---.
         let list = list(&[(OWNER, 6), (2, 6), (GROUP, 4), (MASK, 6), (OTHERS, 0)]);
         assert_eq!(group_bits(&list), 0o040);
         for len in 0..list.len() {

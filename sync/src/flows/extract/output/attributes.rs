@@ -1,4 +1,4 @@
-//! Owner, mode and access control list of a finished output. Until it is finished, only this user can open it.
+//! The owner, mode and access control list of a finished output. Until it is finished, only this user can open it.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -10,40 +10,42 @@ use rustix::io::Errno;
 use super::acl;
 use regrow_paths::{Place, is_sticky, is_trusted};
 
-/// The attribute that holds an access control list.
+/// The attribute that holds a file's access control list.
 const ACL: &str = "system.posix_acl_access";
-/// The attribute of a folder that holds the list of new files in it.
+/// The attribute of a folder that holds the list for new files in it.
 const DEFAULT_ACL: &str = "system.posix_acl_default";
-/// No list of a file is longer than 64 KiB.
+/// The most bytes of a file's list: 64 KiB.
 const MAX_ACL_BYTES: usize = 64 << 10;
-/// Bits of mode that a new file may get.
+/// The mode bits that a new file may get.
 const NEW: u32 = 0o666;
-/// Bits of mode that are taken over: a program that ran with its owner's rights is another program now.
+/// The mode bits that are kept from a replaced file. Setuid and setgid are not, because the new file may hold another
+/// program.
 const KEPT: u32 = 0o777;
 
-/// The list of a file.
+/// The access control list of a file.
 #[derive(Debug, PartialEq, Eq)]
 enum Acl {
     None,
     List(Vec<u8>),
-    /// It cannot be read.
+    /// The list cannot be read.
     Unknown,
 }
 
-/// What a finished output gets.
+/// The attributes that a finished output gets.
 #[derive(Debug)]
 pub(super) struct Attributes {
-    /// Owner and group of the file that is replaced.
+    /// The owner and group of the file that is replaced, if there is one.
     owner: Option<(Uid, Gid)>,
     mode: u32,
     acl: Acl,
 }
 
 impl Attributes {
-    /// Those of the file that will be replaced, or of a new one.
+    /// Takes the attributes of the file that will be replaced, or those of a new file.
     ///
-    /// In a folder like `/tmp`, a file of a user whom we do not trust counts as none: its owner could change the output there, but not a
-    /// file of ours. Anywhere else, whoever owns the file owns the folder too, or may replace any file in it.
+    /// In a folder like `/tmp`, a file of an untrusted user is ignored: its owner could change the output there, but
+    /// cannot change a file of ours. Anywhere else, the owner of the file also owns the folder, or may replace any file
+    /// in it.
     pub(super) fn at(place: &Place, name: &OsStr) -> Self {
         match place.stat(name) {
             Ok(stat) if are_kept(place, &stat) => Self::of(&stat, acl_of(place, name)),
@@ -51,7 +53,8 @@ impl Attributes {
         }
     }
 
-    /// Those that the kernel gives a new file there: by the folder's default list, or else by the umask.
+    /// The attributes that the kernel gives a new file in this folder. They follow from the folder's default list, or
+    /// else from the umask.
     fn of_new_file(place: &Place) -> Self {
         let (mode, acl) = match read_acl(|list| place.folder_attribute(DEFAULT_ACL, list)) {
             Acl::None => (NEW & !umask(), Acl::None),
@@ -66,8 +69,8 @@ impl Attributes {
         Self { owner: Some(owner), mode: stat.st_mode & KEPT, acl }
     }
 
-    /// Gives them to a file that nobody else can open yet. What the file system or the user's rights do not allow makes the file more
-    /// private, never less.
+    /// Gives the attributes to a file that nobody else can open yet. If the file system or the user's rights do not
+    /// allow some of them, the file becomes more private, never less.
     pub(super) fn give(&self, file: &File) {
         let Some((owner, group)) = self.owner else { return self.give_new(file) };
         let has_owner = rustix::fs::fchown(file, Some(owner), Some(group)).is_ok();
@@ -80,25 +83,25 @@ impl Attributes {
             mode = mode & !0o070 | acl::group_bits(list) & mode;
         }
         if self.acl == Acl::Unknown {
-            // The group's bits may be the mask of a list.
+            // The group's bits may be the mask of a list that cannot be read.
             mode &= !0o070;
         }
         if !has_group {
-            // Another group than before has no more rights than everybody.
+            // The file has another group than before, which gets no more rights than everybody.
             mode = mode & !0o070 | (mode & 0o007) << 3 & mode;
         }
-        // A list that came from the folder's default list was not the old file's.
+        // A list that came from the folder's default list did not belong to the old file.
         let _ = rustix::fs::fremovexattr(file, ACL);
         let _ = rustix::fs::fchmod(file, Mode::from_raw_mode(mode));
     }
 
-    /// The same for a new file, whose owner and group are right.
+    /// Gives the attributes to a new file, whose owner and group are right already.
     fn give_new(&self, file: &File) {
         match &self.acl {
             Acl::None => {
                 let _ = rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode));
             }
-            // The mode follows from the list.
+            // The kernel sets the mode from the list.
             Acl::List(list) => {
                 let _ = rustix::fs::fsetxattr(file, ACL, list, XattrFlags::empty());
             }
@@ -107,7 +110,7 @@ impl Attributes {
     }
 }
 
-/// Whether a file that is replaced passes its owner and mode on.
+/// Whether a replaced file passes its owner and mode on.
 pub(super) fn are_kept(place: &Place, replaced: &Stat) -> bool {
     let owns_folder = |folder: Stat| folder.st_uid == replaced.st_uid || !is_sticky(&folder);
     is_trusted(replaced.st_uid) || place.stat_folder().is_ok_and(owns_folder)
@@ -132,14 +135,15 @@ fn read_acl(read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> Acl {
     }
 }
 
-/// The bits of mode that new files do not get.
+/// The mode bits that new files do not get.
 fn umask() -> u32 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let told = status.lines().find_map(|line| line.strip_prefix("Umask:"));
     if let Some(umask) = told.and_then(|text| u32::from_str_radix(text.trim(), 8).ok()) {
         return umask;
     }
-    // It can only be asked for by changing it. What other threads make meanwhile is more private than it should be.
+    // Here the umask can only be read by changing it. Files that other threads make meanwhile are more private than
+    // they should be.
     let umask = rustix::process::umask(Mode::RWXG | Mode::RWXO);
     rustix::process::umask(umask);
     umask.bits()

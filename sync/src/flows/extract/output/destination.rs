@@ -1,4 +1,4 @@
-//! Where the image goes, as far as that can be told before anything is done.
+//! The place for the image, found and checked before anything is done.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,17 +12,17 @@ use super::spot::Spot;
 use crate::SyncError;
 use crate::flows::extract::Output;
 
-/// An output that can be, its links followed.
+/// A possible place for the output. Links were followed.
 pub(crate) enum Destination {
     File(Spot),
     InPlace(Spot),
     Pipe(Box<dyn Write + Send>),
-    /// A dry run's file in a folder that is not there.
+    /// The file of a dry run, in a folder that does not exist.
     Nowhere(PathBuf),
 }
 
 impl Destination {
-    /// Refuses an output that cannot be, before anything is done.
+    /// Finds the output's place, and refuses one that cannot be written.
     pub(crate) fn find(output: Output, dry_run: bool) -> Result<Self, SyncError> {
         match output {
             Output::Pipe(pipe) => Ok(Self::Pipe(pipe)),
@@ -56,7 +56,7 @@ impl Destination {
         }
     }
 
-    /// The file that will be replaced, if there is one: a seed.
+    /// The path of the file that will be replaced, if there is one. It is a seed.
     pub(crate) fn replaced(&self) -> Option<PathBuf> {
         match self {
             Self::File(spot) if spot.stat().is_some_and(|stat| stat.st_size > 0) => Some(spot.path().to_owned()),
@@ -64,7 +64,8 @@ impl Destination {
         }
     }
 
-    /// The size of the file that will be replaced or written over, if it has any bytes; a device's is not known.
+    /// The size of the file that will be replaced or written over, unless it is empty. The size of a device is not
+    /// known.
     pub(crate) fn present_bytes(&self) -> Option<u64> {
         match self {
             Self::File(spot) | Self::InPlace(spot) => {
@@ -74,7 +75,8 @@ impl Destination {
         }
     }
 
-    /// Whether a file that is the image already may stay. In a folder like `/tmp`, a file of somebody else may change at any time.
+    /// Whether a file that is the image already may stay. In a folder like `/tmp`, the file of another user may change
+    /// at any time.
     pub(crate) fn may_stay(&self) -> bool {
         match self {
             Self::File(spot) => spot.stat().is_some_and(|stat| attributes::are_kept(&spot.place, &stat)),
@@ -82,7 +84,7 @@ impl Destination {
         }
     }
 
-    /// Removes what an unfinished run left beside an output that is complete by now.
+    /// Removes the files that an unfinished run left beside an output that is complete by now.
     pub(crate) fn sweep(self) {
         if let Self::File(spot) = self {
             Part::new(spot).sweep();

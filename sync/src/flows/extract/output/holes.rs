@@ -1,13 +1,14 @@
-//! Files with holes: what is zero already is not written, so that an image takes no more of the disk than its bytes do.
+//! Writes files with holes. Bytes that are zero already are not written, so an image takes no more room on disk than
+//! its data needs.
 
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-/// Zeros of at least one such block of a file are looked for. Smaller holes are none to any file system.
+/// The size of the blocks that are checked for zeros. File systems have no smaller holes.
 const BLOCK_BYTES: usize = 4 << 10;
-/// What is compared, and written, at a time where zeros belong.
+/// The bytes that are compared, and written, at a time where zeros belong.
 const COMPARED_BYTES: usize = 64 << 10;
 static ZEROS: [u8; COMPARED_BYTES] = [0; COMPARED_BYTES];
 
@@ -21,8 +22,8 @@ pub(super) fn write_new(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes bytes to a file that may hold anything. Zeros are written only where it holds something else, which reading tells: what
-/// SEEK_DATA says of bytes that are not on the disk yet was wrong in some file systems.
+/// Writes bytes to a file that may hold anything. Zeros are written only over other bytes, which are found by reading.
+/// In some file systems, SEEK_DATA gave wrong answers for bytes that were not on the disk yet.
 pub(super) fn write_over(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
     let mut found = [0; COMPARED_BYTES];
     for (run, is_zero) in Runs::new(at, bytes) {
@@ -44,10 +45,10 @@ pub(super) fn write_over(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Stretches of bytes that are zero and that are not, by turns, with ends at blocks of the file.
+/// Divides bytes into runs of zeros and runs of other bytes. Each run ends where a block of the file ends.
 struct Runs<'a> {
     bytes: &'a [u8],
-    /// Where the first block ends.
+    /// The offset at which the first block ends.
     first: usize,
     at: usize,
 }
@@ -57,7 +58,7 @@ impl<'a> Runs<'a> {
         Self { bytes, first: BLOCK_BYTES - (at % BLOCK_BYTES as u64) as usize, at: 0 }
     }
 
-    /// The block at a place, and whether it is zero.
+    /// The end of the block that begins at `at`, and whether the block is zero.
     fn block(&self, at: usize) -> (usize, bool) {
         let end = if at < self.first { self.first } else { at + BLOCK_BYTES };
         let end = end.min(self.bytes.len());
@@ -92,7 +93,7 @@ mod tests {
 
     use super::*;
 
-    /// Data and zeros of many lengths, at places of many kinds.
+    /// Runs of data and of zeros, of many lengths, aligned and unaligned.
     fn pieces() -> Vec<(u64, Vec<u8>)> {
         let mut at = 0;
         let lens = [1, 4095, 4096, 5000, 100_000, 8192, 3, 300_000, 12_288, 70_001];
@@ -126,7 +127,7 @@ mod tests {
     fn zeros_take_no_room() {
         let (file, bytes) = (tempfile::tempfile().unwrap(), 16 << 20);
         file.set_len(bytes).unwrap();
-        // Pieces that no block begins at.
+        // These pieces do not begin at blocks.
         for at in (5..bytes).step_by(65_537) {
             let zeros = vec![0; 65_537.min((bytes - at) as usize)];
             write_new(&file, at, &zeros).unwrap();

@@ -1,8 +1,9 @@
-//! A file or block device that is written over.
+//! A file or block device that is written in place.
 //!
-//! Its first MiB comes last. Before the first other byte is changed, the first MiB is made zeros on the disk; what belongs there waits in
-//! memory until all else is durable, and the first 4 KiB of it wait once more for the rest. So a target whose writing was cut off or
-//! failed has no boot sector, partition table or superblock, and is not taken for an image, old or new.
+//! The first MiB is written last. Before any other byte is changed, the first MiB on the disk becomes zeros. Its new
+//! bytes wait in memory until everything else is durable, and the first 4 KiB of them wait once more for the rest. So a
+//! target whose writing was interrupted or failed has no boot sector, partition table or superblock, and is not taken
+//! for an image, old or new.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -20,27 +21,28 @@ use super::try_lock;
 use crate::SyncError;
 use regrow_paths::is_shared;
 
-/// What is written last.
+/// The bytes at the front that are written last.
 const HEAD_BYTES: u64 = 1 << 20;
-/// What of it is written at the very end.
+/// The bytes of the head that are written at the very end.
 const FIRST_BYTES: usize = 4 << 10;
-/// Bytes that are compared at a time.
+/// The bytes that are compared at a time.
 const COMPARED_BYTES: usize = 256 << 10;
 
-/// See the module's documentation.
+/// A target that is written in place.
 pub(super) struct InPlace {
     file: File,
     is_device: bool,
     image_bytes: u64,
-    /// The first MiB of the image, or what the target has there until it is written.
+    /// The head as it will be: the first MiB of the image, and the target's old bytes where nothing was written yet.
     head: RwLock<Vec<u8>>,
-    /// The target was changed.
+    /// Whether the target was changed.
     is_begun: AtomicBool,
     beginning: Mutex<()>,
 }
 
 impl InPlace {
-    /// Opens a target and changes nothing. A device that is mounted or that anything else holds is refused, unless `force`.
+    /// Opens a target without changing it. Unless `force` is set, a device that is mounted or in use otherwise is
+    /// refused.
     pub(super) fn open(spot: &Spot, image_bytes: u64, force: bool) -> Result<Self, SyncError> {
         let file = open(spot, OFlags::RDWR, force)?;
         let kind = kind_of(&file).map_err(SyncError::io(spot.path()))?;
@@ -54,7 +56,7 @@ impl InPlace {
         let mut head = vec![0; HEAD_BYTES.min(image_bytes) as usize];
         let held = head.len().min(usize::try_from(bytes).unwrap_or(usize::MAX));
         if file.read_exact_at(&mut head[..held], 0).is_err() {
-            // Bytes that cannot be read are none that could stay. Whether they can be written, the end will tell.
+            // Bytes that cannot be read cannot be kept either. The end will show whether they can be written.
             head.fill(0);
         }
         let (is_begun, beginning) = (AtomicBool::new(false), Mutex::new(()));
@@ -66,13 +68,14 @@ impl InPlace {
         self.is_begun.load(Ordering::Acquire)
     }
 
-    /// Bytes of the disk that the target has or, if it has holes, could have without growing. `None` for a device.
+    /// The bytes of disk that the target has. A file with holes counts with its length, which it can fill without
+    /// growing. Returns `None` for a device.
     pub(super) fn held_bytes(&self) -> Option<u64> {
         let metadata = self.file.metadata().ok().filter(|_| !self.is_device)?;
         Some(metadata.len().max(metadata.blocks() * 512))
     }
 
-    /// How many of `len` bytes at `at` lie in the head.
+    /// The number of bytes, out of `len` bytes at `at`, that lie in the head.
     fn in_head(&self, at: u64, len: usize) -> usize {
         let head = HEAD_BYTES.min(self.image_bytes).saturating_sub(at);
         len.min(usize::try_from(head).unwrap_or(usize::MAX))
@@ -101,7 +104,7 @@ impl InPlace {
         holes::write_over(&self.file, at, rest)
     }
 
-    /// Whether the target has these bytes already. An image that is there stays as it is.
+    /// Whether the target has these bytes already. If the whole image is there, it stays untouched.
     fn holds(&self, at: u64, bytes: &[u8]) -> bool {
         let mut buffer = vec![0; bytes.len().min(COMPARED_BYTES)];
         let mut at = at;
@@ -113,7 +116,7 @@ impl InPlace {
         })
     }
 
-    /// From here on the target is no image: its head is zeros, durably, before anything else changes.
+    /// Makes the head zeros, durably, before anything else changes. From then on the target is not an image.
     fn begin(&self) -> io::Result<()> {
         if self.is_begun() {
             return Ok(());
@@ -136,18 +139,19 @@ impl InPlace {
         Ok(())
     }
 
-    /// Takes setuid and setgid from a file: whoever could run the old program with its owner's rights gets another program now. The
-    /// kernel does so where a user writes, but not for root.
+    /// Removes setuid and setgid from a file, because it will hold another program than the one that got its owner's
+    /// rights. The kernel does this when a user writes, but not for root.
     fn drop_rights(&self) -> io::Result<()> {
         let mode = Mode::from_raw_mode(rustix::fs::fstat(&self.file)?.st_mode);
         if !self.is_device && mode.intersects(Mode::SUID | Mode::SGID) {
-            // A user who may write but not change the mode is not root, so the kernel takes them away.
+            // A user who may write the file but not change its mode is not root, so the kernel removes the bits.
             let _ = rustix::fs::fchmod(&self.file, mode.difference(Mode::SUID | Mode::SGID));
         }
         Ok(())
     }
 
-    /// The image is complete and verified: writes what is still missing, in an order that a power cut cannot turn round.
+    /// Writes the rest of the complete, verified image, and syncs between the steps, so that a power cut cannot reorder
+    /// them.
     pub(super) fn commit(&self) -> io::Result<()> {
         let head = self.head.read().unwrap_or_else(PoisonError::into_inner);
         if !self.is_begun() && !self.holds(0, &head) {
@@ -168,18 +172,19 @@ impl InPlace {
     }
 }
 
-/// Opens a file or block device; anything else is refused, without waiting for it.
+/// Opens a file or block device. Anything else is refused without waiting for it.
 pub(super) fn open(spot: &Spot, access: OFlags, force: bool) -> Result<File, SyncError> {
     let unfit = || SyncError::Usage(format!("{}: neither a file nor a block device", spot.path().display()));
     let stat = spot.place.stat(&spot.name).map_err(SyncError::io(spot.path()))?;
     let kind = FileType::from_raw_mode(stat.st_mode);
     let flags = match kind {
-        // Such a file is what a link is: its owner decides what is written over, or can change what was written.
+        // Such a file is as dangerous as a link: its owner decides what is written over, or can change what was
+        // written.
         FileType::RegularFile if access == OFlags::RDWR && is_planted(spot, &stat) => {
             return Err(SyncError::Planted { path: spot.path().to_owned() });
         }
         FileType::RegularFile => access,
-        // Without O_CREAT this asks for the device to be nobody else's.
+        // Without O_CREAT, this flag asks for a device that nobody else uses.
         FileType::BlockDevice if access == OFlags::RDWR && !force => access | OFlags::EXCL,
         FileType::BlockDevice => access,
         _ => return Err(unfit()),
@@ -193,13 +198,13 @@ pub(super) fn open(spot: &Spot, access: OFlags, force: bool) -> Result<File, Syn
     if kind_of(&file).map_err(SyncError::io(spot.path()))? == kind { Ok(file) } else { Err(unfit()) }
 }
 
-/// Whether a file may have been put there by a stranger: theirs, or a second name of another one.
+/// Whether another user may have put the file there: it is theirs, or it is a second name of another file.
 fn is_planted(spot: &Spot, stat: &Stat) -> bool {
     !are_kept(&spot.place, stat)
         || (stat.st_nlink > 1 && spot.place.stat_folder().is_ok_and(|folder| is_shared(&folder)))
 }
 
-/// Who holds a device: another regrow, or anything else.
+/// The error for a device in use, which tells whether another regrow or anything else uses it.
 fn holder(spot: &Spot) -> SyncError {
     let path = spot.path().to_owned();
     match spot.place.open_any(&spot.name, OFlags::RDONLY) {

@@ -1,12 +1,13 @@
-//! Outputs that no other file can replace. The rename at the end would fail, after all was fetched.
+//! Outputs that cannot be replaced by another file. Without this check, the rename would fail at the very end, after
+//! everything was fetched.
 
 use rustix::fs::StatxAttributes;
 
 use super::spot::Spot;
 use crate::SyncError;
 
-/// Refuses a file that a rename will not replace: one that something is mounted on, as containers get single files of their host, or one
-/// that is marked as immutable. What the kernel does not tell is not refused.
+/// Refuses a file that a rename cannot replace: something is mounted on it, as containers do with single files of their
+/// host, or it is marked as immutable or append-only. If the kernel does not tell, nothing is refused.
 pub(super) fn check_replaceable(spot: &Spot) -> Result<(), SyncError> {
     let Ok(attributes) = spot.place.attributes(&spot.name) else { return Ok(()) };
     let path = || spot.path().to_owned();

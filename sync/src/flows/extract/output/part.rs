@@ -1,4 +1,5 @@
-//! A file that grows under a temporary name beside its final one, for this user alone, and gets name, owner and mode when it is complete.
+//! A file that grows under a temporary name beside its final place, for this user alone. It gets its name, owner and
+//! mode when it is complete.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -13,28 +14,28 @@ use crate::transfer::cache::FrameCache;
 use crate::{Progress, SyncError};
 use regrow_paths::{Access, Place};
 
-/// Endings of the names beside an output.
+/// The endings of the names beside an output.
 const ENDINGS: [&str; 3] = [".regrow-part", ".regrow-image", ".regrow-meta"];
-/// Bytes of a long name that a shorter one begins with, and digits of a hash that follow.
+/// The length of the shortened form of a long name: the bytes that are kept, and the hash digits that follow.
 const SHORT_BYTES: usize = 16;
 const HASH_DIGITS: usize = 32;
 
 /// The names beside an output.
 pub(super) struct Names {
-    /// The image; if it has coded files, the part of its plain image that was fetched.
+    /// The name of the image. If the image has coded files, this file is the part of its plain image that was fetched.
     pub(super) part: OsString,
-    /// The image while it is made of its plain image.
+    /// The name of an image with coded files, while it is made from its plain image.
     pub(super) coded: OsString,
-    /// The folder for what an unfinished output cannot hold.
+    /// The name of the folder for data that an unfinished output cannot hold.
     pub(super) meta: OsString,
 }
 
 impl Names {
-    /// The names beside an output of this name, in a folder that takes names of at most `max_bytes`.
+    /// The names beside an output called `name`, in a folder that takes names of at most `max_bytes`.
     pub(super) fn of(name: &OsStr, max_bytes: usize) -> Self {
         let longest = 1 + name.len() + ENDINGS.iter().map(|ending| ending.len()).max().unwrap_or_default();
         let stem = if longest <= max_bytes { name.to_owned() } else { short(name) };
-        // `.NAME` with an ending.
+        // Each name is a dot, the stem and an ending.
         let [part, coded, meta] = ENDINGS.map(|ending| {
             let mut hidden = OsString::from(".");
             hidden.push(&stem);
@@ -45,10 +46,10 @@ impl Names {
     }
 }
 
-/// A name's beginning, and a hash of all of it: a short name that no other output beside it has.
+/// Shortens a name to its beginning and a hash of the whole name, so that no other output beside it gets the same.
 fn short(name: &OsStr) -> OsString {
     let bytes = &name.as_bytes()[..name.len().min(SHORT_BYTES)];
-    // Not within a character, since some file systems want whole ones.
+    // Some file systems take only whole characters, so the cut is not within one.
     let whole = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
     let mut short = OsStr::from_bytes(&bytes[..whole]).to_owned();
     short.push("~");
@@ -56,7 +57,7 @@ fn short(name: &OsStr) -> OsString {
     short
 }
 
-/// See the module's documentation.
+/// An output that is not complete yet.
 pub(super) struct Part {
     pub(super) spot: Spot,
     pub(super) names: Names,
@@ -72,18 +73,19 @@ impl Part {
         &self.spot.place
     }
 
-    /// The folder for what the unfinished output cannot hold.
+    /// The cache for data that the unfinished output cannot hold.
     pub(super) fn side_cache(&self, progress: &dyn Progress) -> Option<FrameCache> {
         FrameCache::beside(self.place(), &self.names.meta, progress)
     }
 
-    /// Opens the unfinished output, or begins one, for this process alone.
+    /// Opens and locks the unfinished output, or begins one.
     pub(super) fn open(&self) -> Result<File, SyncError> {
         let file = self.place().locked_file(&self.names.part).map_err(self.failed(&self.names.part))?;
         file.ok_or_else(|| SyncError::Busy { path: self.spot.path().to_owned() })
     }
 
-    /// Begins the image of this many bytes that is made of a plain image. Whoever has the other file's lock may have this one.
+    /// Begins the file for an image with coded files, of this many bytes. A process that has locked the other file may
+    /// do so.
     pub(super) fn begin_coded(&self, bytes: u64) -> Result<File, SyncError> {
         let name = &self.names.coded;
         let make = || {
@@ -95,7 +97,7 @@ impl Part {
         make().map_err(self.failed(name))
     }
 
-    /// What to say where a temporary file could not be made: something may be in its way.
+    /// The error for a temporary file that could not be made, which tells whether something is in its way.
     fn failed(&self, name: &OsStr) -> impl FnOnce(io::Error) -> SyncError + use<> {
         let path = self.place().path(name);
         let is_in_the_way = self.place().stat(name).is_ok();
@@ -109,11 +111,13 @@ impl Part {
         }
     }
 
-    /// Makes the complete file durable and gives it its name. `is_coded`: it is the image made of its plain image.
+    /// Makes the complete file durable, and gives it its name. `is_coded` says which file it is: the one for an image
+    /// with coded files.
     pub(super) fn commit(&self, file: &File, is_coded: bool) -> Result<(), SyncError> {
         let name = if is_coded { &self.names.coded } else { &self.names.part };
         let path = self.place().path(name);
-        // A power cut during the long first sync leaves a file that the next run may use; after it, nothing is left to do but this.
+        // The first sync takes long. If the power fails then, the next run can use the file. After it, only the short
+        // steps below are left.
         file.sync_all().map_err(SyncError::io(&path))?;
         Attributes::at(self.place(), &self.spot.name).give(file);
         file.sync_all().map_err(SyncError::io(&path))?;
@@ -121,7 +125,8 @@ impl Part {
             return Err(SyncError::Lost { path });
         }
         if !is_coded {
-            // A killed run with an index that had coded files may have left one. Whoever has the part file locked may remove it.
+            // A killed run with an index that had coded files may have left such a file. The lock on the part file
+            // allows its removal.
             self.remove_own_coded();
         }
         self.place().rename(name, &self.spot.name).map_err(SyncError::io(self.spot.path()))?;
@@ -133,7 +138,8 @@ impl Part {
         Ok(())
     }
 
-    /// Makes the new name durable. A folder that may not be read has no handle to be synced by: its whole file system is, then.
+    /// Makes the new name durable. A folder that may not be read has no handle to sync, so its whole file system is
+    /// synced.
     fn sync_names(&self, file: &File) -> io::Result<()> {
         match self.place().sync() {
             Err(error) if Errno::from_io_error(&error) == Some(Errno::BADF) => Ok(rustix::fs::syncfs(file)?),
@@ -154,21 +160,22 @@ impl Part {
         let _ = self.place().remove_cache(&self.names.meta);
     }
 
-    /// Removes the image that was to be made of a plain image: it begins again in the next run.
+    /// Removes the unfinished file for an image with coded files. The next run begins it again.
     pub(super) fn discard_coded(&self, file: &File) {
         if self.place().names(&self.names.coded, file) {
             let _ = self.place().remove_file(&self.names.coded);
         }
     }
 
-    /// Removes a part file that holds nothing, unless there is a folder beside it.
+    /// Removes a part file that was never written, unless there is a cache folder beside it.
     pub(super) fn discard_empty(&self, file: &File) {
         if self.place().stat(&self.names.meta).is_err() && self.place().names(&self.names.part, file) {
             let _ = self.place().remove_file(&self.names.part);
         }
     }
 
-    /// Removes what an unfinished run left beside an output that is complete by now, unless one is at work there.
+    /// Removes what an unfinished run left beside an output that is complete by now, unless another run is at work
+    /// there.
     pub(super) fn sweep(&self) {
         let own = self.place().find_file(&self.names.part, Access::Read);
         let is_free = match own.map(regrow_paths::Found::own) {

@@ -1,14 +1,15 @@
-//! A pipe, whose end waits until the image was verified.
+//! A pipe whose last bytes wait until the image was verified.
 
 use std::io::{self, Write};
 
-/// Bytes that are held back. Whoever reads an image that is wrong gets one that is cut short; of a smaller one, nothing.
+/// The number of bytes that are held back. If an image turns out to be wrong, its reader gets one that is cut short, or
+/// nothing of a small one.
 const HELD_BYTES: u64 = 4 << 20;
 
-/// See the module's documentation.
+/// A pipe with bytes that are held back.
 pub(super) struct HeldPipe {
     pipe: Box<dyn Write + Send>,
-    /// Bytes that may still go out.
+    /// The number of bytes that may still be sent at once.
     free: u64,
     held: Vec<u8>,
 }
@@ -18,7 +19,7 @@ impl HeldPipe {
         Self { pipe, free: image_bytes.saturating_sub(HELD_BYTES), held: Vec::new() }
     }
 
-    /// Takes in the next bytes of the image.
+    /// Takes the next bytes of the image.
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         let (now, later) = bytes.split_at(bytes.len().min(usize::try_from(self.free).unwrap_or(usize::MAX)));
         self.free -= now.len() as u64;
@@ -26,7 +27,7 @@ impl HeldPipe {
         self.pipe.write_all(now)
     }
 
-    /// The image is verified: sends the rest.
+    /// Sends the rest, because the image is verified.
     pub(super) fn commit(&mut self) -> io::Result<()> {
         self.pipe.write_all(&std::mem::take(&mut self.held))?;
         self.pipe.flush()

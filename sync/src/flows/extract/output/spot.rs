@@ -1,4 +1,4 @@
-//! Where an output lies: the folder, held open, and the name in it.
+//! The place of an output: an open folder and a name in it.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::SyncError;
 use regrow_paths::{MAX_LINKS, Place, is_shared, is_trusted};
 
-/// See the module's documentation. The name is no link.
+/// The place of an output. The name is not a link.
 #[derive(Debug)]
 pub(crate) struct Spot {
     pub(super) place: Place,
@@ -20,8 +20,9 @@ pub(crate) struct Spot {
 }
 
 impl Spot {
-    /// Follows the links of a path to the file that it means, which need not be there yet. A link that another user put into a folder
-    /// like `/tmp` is refused, as the kernel does with `fs.protected_symlinks`: the kernel is not asked, since each step goes by a handle.
+    /// Follows the links of a path to the file that it means, which need not exist yet. If another user put a link into
+    /// a folder like `/tmp`, it is refused, as the kernel does with `fs.protected_symlinks`. The kernel cannot check
+    /// this itself, because each step goes through a handle.
     pub(super) fn find(path: &Path) -> Result<Self, SyncError> {
         Walk::new(path).run()
     }
@@ -31,7 +32,7 @@ impl Spot {
         &self.path
     }
 
-    /// What lies there, if anything.
+    /// The object at this place, if there is one.
     pub(super) fn stat(&self) -> Option<Stat> {
         self.place.stat(&self.name).ok()
     }
@@ -41,15 +42,15 @@ impl Spot {
 struct Walk<'a> {
     /// The path as it was given, for errors.
     whole: &'a Path,
-    /// Steps that are still to be made, the next one last.
+    /// The steps that are left, with the next one last.
     steps: Vec<OsString>,
     links: u32,
-    /// The folder that was reached: its handle, none for the current one, and its path.
+    /// The folder that was reached, or `None` for the current one. `text` is its path.
     folder: Option<OwnedFd>,
     text: PathBuf,
-    /// A link of another user that stood for the output itself, and its owner.
+    /// A link of another user that stands for the output itself, and its owner.
     strange: Option<(PathBuf, u32)>,
-    /// The path, or a link in the output's place, ends with a slash: nothing but a folder can be meant.
+    /// Whether the path, or a link at the output's place, ends with a slash, so that it can only mean a folder.
     means_folder: bool,
 }
 
@@ -61,7 +62,7 @@ impl<'a> Walk<'a> {
         walk
     }
 
-    /// Puts the steps of a path before those that are left.
+    /// Adds the steps of a path before those that are left.
     fn add(&mut self, path: &Path) {
         let bytes = path.as_os_str().as_bytes();
         self.means_folder |= self.steps.is_empty() && (bytes.ends_with(b"/") || bytes.ends_with(b"/."));
@@ -91,9 +92,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Opens whatever has a name, a link itself.
+    /// Opens an object by name. A link is opened itself.
     fn open(&self, step: &OsStr) -> rustix::io::Result<OwnedFd> {
-        // A folder is opened as one, or what is mounted there on demand would not be.
+        // Without this, a folder that is mounted on demand would not be mounted.
         match self.open_with(step, OFlags::DIRECTORY) {
             Err(Errno::NOTDIR | Errno::LOOP) => self.open_with(step, OFlags::empty()),
             opened => opened,
@@ -131,8 +132,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// A new output. A link of another user may say which file is replaced, but not where a new one comes: it could be a folder that
-    /// only we may write.
+    /// Ends the walk at a new output. A link of another user may choose which file is replaced, but not where a new one
+    /// is made, because it could lead into a folder that only this user may write.
     fn end_absent(mut self, name: OsString) -> Result<Spot, SyncError> {
         match self.strange.take() {
             Some((path, owner)) => Err(SyncError::Link { path, owner }),

@@ -1,4 +1,4 @@
-//! The plain image that a patch makes, as something to read front to back.
+//! The plain image that a patch makes, which is read front to back.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,16 +11,16 @@ use regrow_image::{ImagePiece, Layout};
 use regrow_local::{LocalError, PlainPiece, PlainSource, Spool};
 use regrow_patch::TargetSink;
 
-/// How much of the image is put together at a time.
+/// The bytes of the image that are put together at a time.
 const BLOCK_BYTES: u64 = 1 << 20;
 
-/// What comes from the decoder's thread.
+/// A piece of the image, sent by the decoder's thread.
 pub(super) enum Piece {
     Skeleton(Box<(Spool, Layout)>),
     Contents(Vec<u8>),
 }
 
-/// The decoder's end.
+/// The sending end, which the decoder writes to.
 pub(super) struct Pieces(pub(super) Sender<Piece>);
 
 impl Pieces {
@@ -39,18 +39,18 @@ impl TargetSink for Pieces {
     }
 }
 
-/// The other end: the plain image in order.
+/// The receiving end, which gives the plain image in order.
 pub(super) struct PatchedImage<'a> {
     arriving: Receiver<Piece>,
-    /// For errors.
+    /// The name of the image in errors.
     name: &'a Path,
     skeleton: Option<Box<(Spool, Layout)>>,
-    /// Coded stretches that do not end yet, in order, and whether the first of them has begun.
+    /// The coded files that have not ended yet, in order. `in_coded` tells whether the first of them has begun.
     coded: VecDeque<Range<u64>>,
     in_coded: bool,
-    /// Contents that arrived, and how much of them is used.
+    /// The contents that arrived last, and the number of their bytes that are used.
     contents: (Vec<u8>, usize),
-    /// Where the next piece begins.
+    /// The position of the next piece in the image.
     at: u64,
 }
 
@@ -59,13 +59,13 @@ fn ended() -> io::Error {
 }
 
 impl<'a> PatchedImage<'a> {
-    /// `name` is what it is called in errors.
+    /// Makes the receiving end. `name` is the image's name in errors.
     pub(super) fn new(arriving: Receiver<Piece>, name: &'a Path) -> Self {
         let (coded, contents) = (VecDeque::new(), Default::default());
         Self { arriving, name, skeleton: None, coded, in_coded: false, contents, at: 0 }
     }
 
-    /// The skeleton comes before all contents.
+    /// Takes the skeleton, which arrives before all contents.
     fn skeleton(&mut self) -> io::Result<Box<(Spool, Layout)>> {
         if let Some(skeleton) = self.skeleton.take() {
             return Ok(skeleton);
@@ -79,7 +79,7 @@ impl<'a> PatchedImage<'a> {
         }
     }
 
-    /// A coded file that begins or ends here.
+    /// The mark of a coded file that begins or ends at the current position.
     fn mark(&mut self) -> Option<PlainPiece> {
         let coded = self.coded.front()?;
         if !self.in_coded && coded.start == self.at {
@@ -94,7 +94,7 @@ impl<'a> PatchedImage<'a> {
         None
     }
 
-    /// How far the next piece goes.
+    /// The position at which the next piece ends.
     fn next_end(&self, layout: &Layout) -> u64 {
         let mark = self.coded.front().map(|coded| if self.in_coded { coded.end } else { coded.start });
         layout.image_bytes().min(self.at + BLOCK_BYTES).min(mark.unwrap_or(u64::MAX))

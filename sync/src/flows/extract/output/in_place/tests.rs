@@ -4,7 +4,7 @@ use super::*;
 
 const MIB: usize = 1 << 20;
 
-/// A folder with a file of these bytes in it.
+/// Makes a folder with a file of these bytes.
 fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("target");
@@ -16,7 +16,7 @@ fn open_at(path: &Path, image_bytes: usize) -> InPlace {
     InPlace::open(&Spot::find(path).unwrap(), image_bytes as u64, false).unwrap()
 }
 
-/// Bytes that differ from their neighbours and by `seed`.
+/// Makes bytes that differ from their neighbours, and between seeds.
 fn bytes(seed: u8, len: usize) -> Vec<u8> {
     (0..len).map(|at| seed ^ (at % 251) as u8 ^ (at >> 12) as u8).collect()
 }
