@@ -1,4 +1,4 @@
-//! What can go wrong in regrow's flows, by cause.
+//! The errors of regrow's flows, by cause.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use regrow_index::IndexError;
 use regrow_local::LocalError;
 use regrow_store::StoreError;
 
-/// An error of make, extract, info, diff or verify. Each is one line that names what it is about.
+/// An error of a flow. Each message is one line that names the object it is about.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SyncError {
@@ -26,37 +26,37 @@ pub enum SyncError {
         /// The cause.
         source: std::io::Error,
     },
-    /// An image of no bytes would replace a file that has some.
-    #[error("{}: the image has 0 bytes, and the file has {bytes}; --force replaces it all the same", path.display())]
+    /// An empty image would replace a file that is not empty.
+    #[error("{}: the image has 0 bytes, and the file has {bytes}; use --force to replace it", path.display())]
     Empty {
         /// The output.
         path: PathBuf,
-        /// Bytes that it has.
+        /// The size of the file in bytes.
         bytes: u64,
     },
-    /// Bytes that should be an index are not.
+    /// The object that should be an index is not one.
     #[error("{location}: {source}")]
     Index {
-        /// Path or URL.
+        /// The path or URL of the object.
         location: String,
-        /// What does not fit.
+        /// The reason why it is not an index.
         source: IndexError,
     },
-    /// The index is well-formed, but what it describes is not.
+    /// The index is well-formed, but describes an image that cannot be.
     #[error("{location}: {reason}")]
     Recipe {
-        /// Path or URL of the index.
+        /// The path or URL of the index.
         location: String,
-        /// What does not fit.
+        /// The mismatch.
         reason: String,
     },
-    /// No store is known.
+    /// The index does not name a store, and no other was given.
     #[error("{location}: the index does not say where its store is; give one with --store")]
     NoStore {
-        /// Path or URL of the index.
+        /// The path or URL of the index.
         location: String,
     },
-    /// A chunk is nowhere to be had whole.
+    /// No store has an undamaged copy of a chunk.
     #[error(
         "chunk {id} of pack {pack} is damaged in {stores}; run `regrow verify --store` there, or give another --store"
     )]
@@ -65,16 +65,16 @@ pub enum SyncError {
         id: ChunkId,
         /// The pack.
         pack: ChunkId,
-        /// The stores that were asked.
+        /// The stores that were asked, separated by commas.
         stores: String,
     },
-    /// The index and the pack disagree.
+    /// The index and a pack disagree about the length of a chunk.
     #[error("chunk {id} is not as long as the index says; the index is wrong")]
     ChunkLength {
         /// The chunk.
         id: ChunkId,
     },
-    /// The rebuilt bytes are not the image.
+    /// The rebuilt bytes do not have the digest of the image.
     #[error("{}: the rebuilt image does not have the digest that the index states; {left}", path.display())]
     Digest {
         /// The output.
@@ -82,13 +82,14 @@ pub enum SyncError {
         /// The state of the output.
         left: Left,
     },
-    /// A device in use is overwritten only if the user insists.
-    #[error("{}: the device is mounted or in use otherwise; --force writes over it all the same", path.display())]
+    /// The device is in use. It is written over only if the user insists.
+    #[error("{}: the device is mounted or in use otherwise; --force writes over it anyway", path.display())]
     InUse {
         /// The device.
         path: PathBuf,
     },
-    /// A link that anybody could have put there, or that another user chose for a new file, is not followed.
+    /// A link is not followed, because anybody could have put it there, or because another user chose it for a new
+    /// file.
     #[error("{}: a link of user {owner}, another user, is not followed; give the path that it leads to", path.display())]
     Link {
         /// The link.
@@ -96,7 +97,7 @@ pub enum SyncError {
         /// The user id of its owner.
         owner: u32,
     },
-    /// A file that anybody could have put there is not written over.
+    /// A file is not written over, because anybody could have put it there.
     #[error(
         "{}: a file of another user or with a second name, in a folder that others can write, is not written over in place",
         path.display()
@@ -105,7 +106,7 @@ pub enum SyncError {
         /// The file.
         path: PathBuf,
     },
-    /// A file that something is mounted on cannot be replaced by another.
+    /// Another file cannot take the place of this one, because something is mounted on it.
     #[error(
         "{}: something is mounted on this file, so no other can take its place; --in-place writes over it",
         path.display()
@@ -114,51 +115,52 @@ pub enum SyncError {
         /// The file.
         path: PathBuf,
     },
-    /// A file that is marked so cannot be replaced by another, and not be written over.
-    #[error("{}: the file is marked as immutable or append-only; take that away with chattr, or write elsewhere", path.display())]
+    /// A file cannot be replaced or written over, because it is marked as immutable or append-only.
+    #[error("{}: the file is marked as immutable or append-only; remove the mark with chattr, or write elsewhere", path.display())]
     Immutable {
         /// The file.
         path: PathBuf,
     },
-    /// Something of another user, or a folder, lies where a temporary file belongs, and it cannot be removed.
+    /// The name of a temporary file is taken by an object that cannot be removed: something of another user, or a
+    /// folder.
     #[error("{}: something that is not regrow's lies there and cannot be removed ({source}); write to another folder", path.display())]
     Occupied {
         /// The temporary file.
         path: PathBuf,
-        /// Why it cannot be removed.
+        /// The reason why the object cannot be removed.
         source: std::io::Error,
     },
-    /// The temporary file no longer has its name.
+    /// The temporary file has lost its name.
     #[error("{}: another process removed or replaced it while it was written; nothing was replaced, run it again", path.display())]
     Lost {
         /// The temporary file.
         path: PathBuf,
     },
-    /// The disk cannot hold what would be written.
+    /// The disk has too little room for the output.
     #[error("{}: {needed} bytes of room are needed there, and {free} are free", folder.display())]
     Room {
         /// The folder.
         folder: PathBuf,
-        /// Bytes that would be written.
+        /// The bytes that would be written.
         needed: u64,
-        /// Bytes that are free.
+        /// The bytes that are free.
         free: u64,
     },
-    /// Another process works on the same output.
+    /// Another process is writing the same output.
     #[error("{}: another regrow is writing this output", path.display())]
     Busy {
         /// The output.
         path: PathBuf,
     },
-    /// gc may delete a pack that the index would name before it sees the index.
-    #[error("{store}: gc has condemned pack {pack} while this ran; run it again, it will do without")]
+    /// The index would name a pack that gc may delete before it sees the index.
+    #[error("{store}: gc condemned pack {pack} during this run; run it again, and it will do without the pack")]
     Condemned {
         /// The pack.
         pack: ChunkId,
         /// The store.
         store: String,
     },
-    /// A pack that the index would name cannot be read.
+    /// The index would name a pack that cannot be read.
     #[error("{store}: pack {pack} is archived and cannot be read at once, though it was put again; restore it first")]
     Archived {
         /// The pack.
@@ -166,17 +168,17 @@ pub enum SyncError {
         /// The store.
         store: String,
     },
-    /// This machine's clock and the store's differ by too much for gc.
+    /// This machine's clock differs from the store's by too much for gc.
     #[error(
-        "{store}: this machine's clock is {} {} the store's; set it right, since gc goes by it; nothing was deleted",
+        "{store}: this machine's clock is {} {} the store's; set it right, because gc depends on it; nothing was deleted",
         shown(*.by), if *.is_behind { "behind" } else { "ahead of" }
     )]
     Clock {
         /// The store.
         store: String,
-        /// By how much they differ.
+        /// The difference between the clocks.
         by: std::time::Duration,
-        /// Whether this machine's is behind.
+        /// Whether this machine's clock is behind the store's.
         is_behind: bool,
     },
     /// An index that was written is not what is read back.
@@ -185,13 +187,13 @@ pub enum SyncError {
         /// The index.
         index: String,
     },
-    /// Two collections of one store at a time.
+    /// Another gc is already collecting this store.
     #[error("{store}: another gc is at work there; try later")]
     Collected {
         /// The store.
         store: String,
     },
-    /// A request that makes no sense.
+    /// The request makes no sense.
     #[error("{0}")]
     Usage(String),
     /// A worker thread died.
@@ -203,11 +205,11 @@ pub enum SyncError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Left {
-    /// A file under its final name is the old one.
+    /// The file under the final name is still the old one.
     Untouched,
-    /// A file or device was partly written in place.
+    /// The file or device was partly written in place.
     Overwritten,
-    /// A pipe has got all but the end.
+    /// The pipe got everything but the end.
     HeldBack,
 }
 
@@ -221,7 +223,7 @@ impl std::fmt::Display for Left {
     }
 }
 
-/// A time as people say it.
+/// A time in words.
 fn shown(time: std::time::Duration) -> String {
     match time.as_secs() {
         seconds @ 0..120 => format!("{seconds} seconds"),
@@ -231,7 +233,7 @@ fn shown(time: std::time::Duration) -> String {
     }
 }
 
-/// What both layers know stays what it is, so that whoever asks for a cause finds it in one place.
+/// An error that both layers know keeps its kind, so that a caller finds each cause in one place.
 impl From<LocalError> for SyncError {
     fn from(error: LocalError) -> Self {
         match error {
@@ -252,7 +254,7 @@ impl SyncError {
         move |source| Self::Io { path, source }
     }
 
-    /// For the skeleton of the image that `location` describes.
+    /// Makes an error for the skeleton of the image that `location` describes.
     pub(crate) fn layout(location: &str) -> impl Fn(LayoutError) -> Self + use<> {
         let location = location.to_owned();
         move |error| Self::Recipe { location: location.clone(), reason: error.to_string() }

@@ -1,6 +1,84 @@
-//! regrow's flows for embedding: [`make`](make()) splits an image into a store and writes its index, [`extract`](extract()) rebuilds an image
-//! from what a machine holds and only what is missing, [`info`](info()), [`diff`](diff()), [`verify_file`] and [`verify_store`] look at the results.
-//! Prints nothing and reads no environment: progress goes through [`Progress`], everything else is an option.
+//! regrow as a library: publish images as static files, and rebuild them on machines that have something similar.
+//!
+//! An image is a large file that changes little from release to release, such as a container image or a disk image.
+//! [`make`](make()) cuts it into chunks by content, puts the chunks that a store lacks into the store, and writes an
+//! index that describes the image. Everything is a plain file, so any static host can serve it.
+//! [`extract`](extract()) rebuilds the image on a machine. It finds chunks in the machine's seeds, such as the old
+//! image, and fetches only the others. It uses a patch if the store has one that costs less.
+//!
+//! The machine does the comparing, because only the machine knows its seeds. The host computes nothing, and need not
+//! know which releases are in use. Every chunk is verified by its id before it is used, and the whole image by its
+//! digest before it is renamed into place, so neither a seed nor a store has to be trusted with the bytes. The index
+//! alone says what the image is: fetch it from a place that you trust.
+//!
+//! # An embedded updater
+//!
+//! A program that updates itself or its device calls [`extract`](extract()) with the location of an index. It needs a
+//! [`Network`], a receiver of [`Progress`], and options with the seeds:
+//!
+//! ```no_run
+//! use std::path::{Path, PathBuf};
+//! use std::sync::atomic::{AtomicU64, Ordering};
+//! use std::time::Duration;
+//!
+//! use regrow_sync::{
+//!     Catalog, Deadline, ExtractOptions, ExtractReport, HttpOptions, Location, Network, Output, Progress, RetryPolicy,
+//!     Stage, SyncError, extract,
+//! };
+//!
+//! /// Counts the fetched bytes for a status page, and logs warnings.
+//! #[derive(Default)]
+//! struct Status {
+//!     fetched: AtomicU64,
+//! }
+//!
+//! impl Progress for Status {
+//!     fn add(&self, stage: Stage, bytes: u64) {
+//!         if stage == Stage::Fetch {
+//!             self.fetched.fetch_add(bytes, Ordering::Relaxed);
+//!         }
+//!     }
+//!
+//!     fn warn(&self, message: &str) {
+//!         eprintln!("updater: {message}");
+//!     }
+//! }
+//!
+//! /// Rebuilds the image behind the index at `url`, beside the running one. The network may take an hour.
+//! fn update(url: &str, status: &Status) -> Result<ExtractReport, SyncError> {
+//!     let folder = Path::new("/var/lib/app");
+//!     let deadline = Some(Deadline::after(Duration::from_secs(3600)));
+//!     let policy = RetryPolicy { deadline, ..RetryPolicy::default() };
+//!     let mut network = Network::new(HttpOptions::default(), policy)?;
+//!     let options = ExtractOptions {
+//!         seeds: vec![folder.join("running.img")],
+//!         catalog: Some(Catalog::open(&folder.join("catalog.sqlite"))),
+//!         scratch: PathBuf::from("/var/tmp"),
+//!         ..ExtractOptions::default()
+//!     };
+//!     let output = Output::File(folder.join("next.img"));
+//!     extract(&Location::parse(url)?, output, &options, &mut network, status)
+//! }
+//!
+//! match update("https://host/app-2.rgx", &Status::default()) {
+//!     Ok(report) => println!("{} bytes rebuilt, {} fetched", report.image_bytes, report.bytes_fetched),
+//!     Err(SyncError::Store(error)) if error.is_transient() => println!("{error}; try again later"),
+//!     Err(error) => println!("{error}"),
+//! }
+//! ```
+//!
+//! An interrupted update loses little. The output is still the old file, and the next call continues from what was
+//! written so far.
+//!
+//! # The other flows
+//!
+//! [`patch`](patch()) makes a patch between two images, [`push`](push()) copies an image to another store, and
+//! [`gc`](gc()) deletes what no index needs any more. [`info`](info()) and [`diff`](diff()) tell what an image consists
+//! of and what an update costs. [`verify_file`] and [`verify_store`] check results.
+//!
+//! A flow prints nothing and never asks its user. It reports through [`Progress`], and returns a report. Everything
+//! else is an option, except that the environment names proxies, and credentials of some kinds of buckets. Each
+//! [`SyncError`] is one line that names the object it is about.
 
 mod error;
 mod flows;
@@ -23,13 +101,13 @@ pub use place::network::Network;
 pub use regrow_chunker::{ChunkId, Params, ReaderLimits};
 pub use regrow_store::{Addressing, BucketCredentials, BucketOptions, Deadline, HttpOptions, RetryPolicy, StoreError};
 
-/// Images on this machine, for flows that have nothing to do with a store.
+/// Work with images on this machine, for programs that do not need a store for it.
 pub use regrow_local::{
     LocalError, Missing, NoProgress, Normalized, Progress, Stage, WatchedFile, check_threads, normalize,
 };
 
-/// How much is done to make a patch small.
+/// The effort that goes into making a patch small.
 pub use regrow_patch::PatchLevel;
 
-/// The crates' types that options take.
+/// The catalog, which some options take.
 pub use regrow_catalog::Catalog;
