@@ -130,7 +130,7 @@ fn origins<'a>(places: impl IntoIterator<Item = &'a String>) -> Vec<String> {
     found
 }
 
-/// Reads headers from a file, one a line. On a command line, others could see them.
+/// Reads headers from a file, one on each line. On a command line, other users could see them.
 fn headers_of(path: &Path) -> Result<Vec<HeaderLine>, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::new(Code::General, format!("--header @{}: {error}", path.display())))?;

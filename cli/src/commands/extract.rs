@@ -37,11 +37,11 @@ pub(crate) struct ExtractArgs {
     /// Write over an existing file or block device, without a copy beside it
     #[arg(long)]
     pub(crate) in_place: bool,
-    /// Write over a device that is mounted or in use (with --in-place), over a file even if the image is empty, and to a
-    /// terminal
+    /// Write over a device that is mounted or in use (with --in-place), over a file even if the image is empty, and to
+    /// a terminal
     #[arg(long)]
     pub(crate) force: bool,
-    /// Say what would be fetched and from where; read only the index and the packs' tables
+    /// Say what would be fetched and from where; fetch only what is needed to know that
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Fetch chunks, even where a patch would cost less
@@ -93,7 +93,7 @@ pub(crate) fn run(args: ExtractArgs, verbosity: Verbosity) -> Result<(), Failure
     Reporter { verbosity, json: args.json }.print(&report, &summary(&report), to)
 }
 
-/// Standard input goes by its name as a file, since it may be one.
+/// The path of a seed. Standard input goes by its name as a file, because it may be one.
 fn seed_path(seed: &Path) -> PathBuf {
     if seed == Path::new("-") { "/dev/stdin".into() } else { seed.to_owned() }
 }

@@ -16,7 +16,7 @@ use crate::size::commas;
 /// Delete from a store what no kept index needs
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The first run condemns what nobody needs; a run after the time of grace deletes it.\n\nExamples:\n  regrow gc --dry-run --store s3://bucket/store\n  regrow gc --store /srv/www/store --keep /srv/www/current --keep /srv/www/app-1.rgx"
+    after_help = "The first run condemns packs that no index needs; a run after the time of grace deletes them.\n\nExamples:\n  regrow gc --dry-run --store s3://bucket/store\n  regrow gc --store /srv/www/store --keep /srv/www/current --keep /srv/www/app-1.rgx"
 )]
 pub(crate) struct GcArgs {
     /// The store: a folder, s3://, gs:// or az://

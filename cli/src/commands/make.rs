@@ -59,8 +59,8 @@ pub(crate) struct MakeArgs {
     /// Accept an incomplete image: an empty one, a tar that is cut off, a gzip file that ends early
     #[arg(long)]
     pub(crate) allow_partial: bool,
-    /// Percent that a machine without an old image may fetch beyond what the image needs; chunks among dead ones in old packs
-    /// are written again until it is no more; 100: none are
+    /// Percent that a machine without an old image may fetch beyond what the image needs; to stay below it, chunks that
+    /// lie among dead ones in old packs are written again; 100: never
     #[arg(long, value_name = "PERCENT", default_value = "2.5", value_parser = parse_percent)]
     pub(crate) max_waste: regrow_sync::MaxWaste,
     /// The largest size of a pack, unless a single frame is larger
@@ -112,7 +112,7 @@ pub(crate) fn run(args: MakeArgs, verbosity: Verbosity) -> Result<(), Failure> {
     Reporter { verbosity, json: args.json }.print(&report, &summary(&options.index, &report), To::Summary)
 }
 
-/// Opens the image: its name for people, and its file, unless it is standard input that is read only once.
+/// Opens the image. Returns its name for messages, and its file, unless it is standard input that is read only once.
 fn open_image(args: &MakeArgs) -> Result<(&Path, Option<File>), Failure> {
     if args.image != Path::new("-") {
         let name = args.image.as_path();
@@ -128,7 +128,7 @@ fn open_image(args: &MakeArgs) -> Result<(&Path, Option<File>), Failure> {
     Ok((name, if is_read_twice { Some(keep_input(name)?) } else { None }))
 }
 
-/// Keeps standard input in a file without a name.
+/// Keeps standard input in an unnamed file, because it is read more than once.
 fn keep_input(name: &Path) -> Result<File, Failure> {
     let folder = std::env::temp_dir();
     let mut file = tempfile::tempfile_in(&folder).map_err(SyncError::io(&folder))?;

@@ -41,7 +41,7 @@ fn page(command: &Command) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&page).into_owned())
 }
 
-/// Adds a subcommand as a subsection. It is not built with the others, so it does not list global options again.
+/// Adds a subcommand as a subsection. It is built apart from the others, so that it does not list global options again.
 fn add_subcommand(parent: &str, subcommand: &Command, page: &mut Vec<u8>) -> io::Result<()> {
     let title = format!("{parent} {}", subcommand.get_name());
     let subcommand = subcommand.clone().bin_name(&title).disable_help_flag(true).disable_version_flag(true);
