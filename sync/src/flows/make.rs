@@ -54,7 +54,7 @@ pub struct MakeOptions {
     /// The indexes of similar images. Chunks that their packs hold are not stored again. If there are none, a list of
     /// the store tells which packs to look at.
     pub like: Vec<Location>,
-    /// How long caches may keep the index.
+    /// The time for which caches may keep the index.
     pub index_max_age: Duration,
     /// The catalog that remembers what the packs of remote stores hold.
     pub catalog: Option<Catalog>,
@@ -85,7 +85,7 @@ pub struct MakeOptions {
 impl MakeOptions {
     /// The default zstd level, chosen by measurement: see docs/measurements.md.
     pub const DEFAULT_LEVEL: i32 = 9;
-    /// How long caches keep an index by default. Everybody sees a new release after a minute.
+    /// The time for which caches keep an index by default. Everybody sees a new release after a minute.
     pub const DEFAULT_INDEX_MAX_AGE: Duration = index_file::DEFAULT_MAX_AGE;
 
     /// The default options for a store and an index.

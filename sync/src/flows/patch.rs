@@ -43,7 +43,7 @@ pub struct PatchOptions {
     pub replace: bool,
     /// Whether to announce the patch in the new index.
     pub announce: bool,
-    /// How long caches may keep the new index, if it is written.
+    /// The time for which caches may keep the new index, if it is written.
     pub index_max_age: Duration,
     /// The catalog that remembers what the files hold.
     pub catalog: Option<Catalog>,

@@ -54,7 +54,7 @@ fn unknown_records(index: &Index, tell: impl FnOnce(&mut dyn FnMut(Segment))) ->
     index.segments().filter(|segment| !known.contains(&segment.id)).map(|segment| u64::from(segment.records)).sum()
 }
 
-/// What a run fetches.
+/// The choice of what a run fetches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Choice {
     Patch,

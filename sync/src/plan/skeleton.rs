@@ -16,7 +16,7 @@ use crate::transfer::packs::Packs;
 /// Neighbouring chunks of a seed are joined until there are this many bytes, and written at once.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// How the assembled skeleton is kept, and the folder for it.
+/// The form in which the assembled skeleton is kept, and the folder for it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kept<'a> {
     /// The skeleton is read once, front to back. A file of the length that an index states would cost too much for

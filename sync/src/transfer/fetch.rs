@@ -53,14 +53,14 @@ pub(crate) struct Fetcher<'a> {
 pub(crate) struct Remotes<'a> {
     pub(crate) stores: &'a [Arc<dyn ReadStore>],
     pub(crate) health: &'a Arc<Failover>,
-    /// How many times all stores are asked in turn, as long as the error is transient.
+    /// The number of rounds in which all stores are asked in turn, as long as the error is transient.
     pub(crate) rounds: u32,
 }
 
 /// A set of stores, with a bit for the number of each. It marks those that have sent damaged bytes of an object.
 pub(crate) type StoreSet = u64;
 
-/// Where the bytes of a frame came from.
+/// The source of a frame's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// They came with the table, which may have been cached.

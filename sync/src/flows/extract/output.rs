@@ -33,7 +33,7 @@ use part::Part;
 use pipe::HeldPipe;
 use spot::Spot;
 
-/// What happens when the image is complete.
+/// The last step of an output, once the image is complete.
 enum End {
     /// The temporary file gets its final name.
     Rename(Part),

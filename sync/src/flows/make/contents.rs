@@ -41,7 +41,7 @@ pub(crate) enum Place {
     New(ItemNumber),
 }
 
-/// What make knows about a chunk.
+/// The knowledge that make has of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Known {
     /// The store has the chunk: the number of one of its copies in [`StoreContents::copies`].

@@ -24,7 +24,7 @@ pub(crate) struct UsedChunk {
     pub(crate) source: ChunkSource,
 }
 
-/// Where a distinct chunk is stored.
+/// The place where a distinct chunk is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChunkSource {
     /// An old pack has the chunk: the number of the copy.
