@@ -7,9 +7,9 @@
 //! image, and fetches only the others. It uses a patch if the store has one that costs less.
 //!
 //! The machine does the comparing, because only the machine knows its seeds. The host computes nothing, and need not
-//! know which releases are in use. Every chunk is verified by its id before it is used, and the whole image by its
-//! digest before it is renamed into place, so neither a seed nor a store has to be trusted with the bytes. The index
-//! alone says what the image is: fetch it from a place that you trust.
+//! know which releases are in use. Neither seeds nor stores have to be trusted with the bytes: every chunk is verified
+//! by its id before it is used, and the whole image by its digest before it replaces a file. The index alone says what
+//! the image is, so fetch it from a place that you trust.
 //!
 //! # An embedded updater
 //!

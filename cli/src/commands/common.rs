@@ -57,8 +57,8 @@ fn limits(args: &NetworkArgs) -> ReaderLimits {
     }
 }
 
-/// How long a run may go on after its deadline where it does not look at the clock: while it waits for a pipe or a
-/// disk, or works on one large piece.
+/// The time that a run may go on after its deadline while it does not look at the clock. It may wait for a pipe or a
+/// disk, or work on one large piece.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The deadline of the run, if the command line sets one. A run that does not end by itself is ended, since it may

@@ -1,6 +1,6 @@
 //! Checks whether the file at the output's place is the image already. An entry of the catalog is only a hint, because
-//! a file can change while its times do not: a disk rots, or a device is written beneath its file system. So the file
-//! is read before it counts as the image.
+//! a file can change while its times do not. A disk rots, for example, or a device is written beneath its file system.
+//! So the file is read before it counts as the image.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -1,5 +1,5 @@
-//! Uses a patch instead of chunks: finds one for a seed by the seed's image id, fetches it if it costs less than
-//! chunks, and turns it into a seed of its own. Anything that it does not yield, or yields wrongly, is fetched as
+//! Uses a patch instead of chunks. It is found for a seed by the seed's image id, and fetched if it costs less than
+//! chunks. Its result becomes a seed of its own. Anything that it does not yield, or yields wrongly, is fetched as
 //! chunks.
 
 mod image;

@@ -1,10 +1,10 @@
 //! Rewrites chunks that lie thinly in old packs, so that they stand together.
 //!
 //! A frame is fetched whole. If an image uses only a few chunks of an old frame, a machine without a seed pays for the
-//! dead ones too, and that adds up from release to release. So once the image is known, the live chunks of the worst
-//! frames go into new frames, until the waste of a first install is within a bound. Lillibridge, Eshghi and Bhagwat
-//! call the idea capping, in "Improving Restore Speed for Backup Systems that Use Inline Chunk-Based Deduplication"
-//! (FAST '13). See also ARCHITECTURE.md, "Dead chunks".
+//! dead ones too. This adds up from release to release. So once the image is known, the live chunks of the worst frames
+//! go into new frames, until the waste of a first install is within a bound. Lillibridge, Eshghi and Bhagwat call the
+//! idea capping, in "Improving Restore Speed for Backup Systems that Use Inline Chunk-Based Deduplication" (FAST '13).
+//! See also ARCHITECTURE.md, "Dead chunks".
 
 use std::collections::HashMap;
 

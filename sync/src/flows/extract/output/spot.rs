@@ -133,7 +133,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Ends the walk at a new output. A link of another user may choose which file is replaced, but not where a new one
-    /// is made, because it could lead into a folder that only this user may write.
+    /// is made: it could lead into a folder that only this user may write.
     fn end_absent(mut self, name: OsString) -> Result<Spot, SyncError> {
         match self.strange.take() {
             Some((path, owner)) => Err(SyncError::Link { path, owner }),
