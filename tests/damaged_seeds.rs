@@ -123,6 +123,7 @@ fn holes_of_a_disk_image_are_zeros() {
     env.make("new", &[&whole[..], b"more"].concat());
     let server = Server::new(env.root());
     let new = env.read("new");
-    let [sparse, whole] = ["sparse", "whole"].map(|seed| fetched(&env, &server, &format!("--seed {seed}"), &new, b""));
+    let [sparse, whole] = ["sparse", "whole"]
+        .map(|seed| fetched(&env, &server, &format!("--catalog {seed}-catalog --seed {seed}"), &new, b""));
     assert!(sparse == whole && sparse < 200_000, "{sparse} for {whole}");
 }

@@ -110,9 +110,9 @@ fn a_dry_run_to_a_pipe_reports() {
     env.make("new", &new);
     let server = Server::new(env.root());
     let url = server.url("new.rgx");
-    let planned = env.json(&format!("extract --dry-run {url} -"));
+    let planned = env.json(&format!("extract --catalog planned --dry-run {url} -"));
     server.reset_counts();
-    assert!(env.run(&format!("extract {url} -")).success().stdout == new);
+    assert!(env.run(&format!("extract --catalog done {url} -")).success().stdout == new);
     assert_eq!(number(&planned, "bytes_fetched"), server.body_bytes());
     assert_eq!(number(&planned, "requests"), server.request_count());
 }
