@@ -67,8 +67,8 @@
 //! }
 //! ```
 //!
-//! An interrupted update loses little. The output is still the old file, and the next call continues from what was
-//! written so far.
+//! An interrupted update loses little. The output is the old file or the complete new one, and the next call continues
+//! from what was written so far.
 //!
 //! # The other flows
 //!

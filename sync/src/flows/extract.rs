@@ -163,8 +163,8 @@ pub(crate) fn extract_plain(
 /// Rebuilds the image that the index at `location` describes.
 ///
 /// # Errors
-/// Returns a [`SyncError`] if the image cannot be rebuilt. An output file is then still the old one, and the next run
-/// uses what was written so far. The file never holds anything but the old image or the complete new one.
+/// Returns a [`SyncError`] if the image cannot be rebuilt. Whatever happens, an output file is the old one or the
+/// complete new one. The next run uses what was written so far.
 pub fn extract(
     location: &Location,
     output: Output,

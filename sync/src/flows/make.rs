@@ -359,7 +359,7 @@ fn check_index(index: &Location, input: &Path) -> Result<(), SyncError> {
     Err(SyncError::Io { path: folder.to_owned(), source })
 }
 
-/// Whether a new index may be written here: there is an index, an empty file or nothing.
+/// Whether a new index would replace an index, an empty file or nothing. Folders are refused elsewhere.
 fn is_replaceable(index: &Path) -> bool {
     let mut magic = Vec::new();
     match std::fs::File::open(index) {

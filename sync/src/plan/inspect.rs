@@ -141,7 +141,7 @@ impl UpdateCost {
     }
 }
 
-/// Runs `act` with a fetcher for an index that has no seeds, no caches and no output.
+/// Runs `act` with a fetcher for an index, without caches and without an output.
 fn with_fetcher<T>(
     location: &Location,
     index: &Index,

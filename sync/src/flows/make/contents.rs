@@ -46,7 +46,7 @@ pub(crate) enum Place {
 pub(crate) enum Known {
     /// The store has the chunk: the number of one of its copies in [`StoreContents::copies`].
     Copy(u32),
-    /// The image has the chunk: its number in the recipe.
+    /// The image has the chunk: its number among the image's distinct chunks.
     Used(u32),
 }
 

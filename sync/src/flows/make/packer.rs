@@ -101,7 +101,7 @@ impl<'a> Packer<'a> {
             pool,
             level,
             pack_bytes,
-            // Small packs get smaller frames, so that their size comes out as asked.
+            // Small packs get smaller frames, so that they come out near the size that was asked for.
             frame_bytes: FRAME_TARGET_BYTES.min(usize::try_from(pack_bytes / 4).unwrap_or(usize::MAX)),
             frames_in_flight: usize::try_from(pack_bytes / FRAME_TARGET_BYTES as u64)
                 .unwrap_or(usize::MAX)

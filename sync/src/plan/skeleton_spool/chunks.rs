@@ -14,7 +14,7 @@ use regrow_store::{Compressor, Decompressor};
 use crate::SyncError;
 use regrow_local::StreamChunks;
 
-/// The zstd level. It is the fastest one, since the chunks are read only once.
+/// The zstd level. It is a fast one, since the chunks are read only once.
 const LEVEL: i32 = 1;
 
 /// The distinct chunks of one stream.
