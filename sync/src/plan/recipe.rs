@@ -1,6 +1,6 @@
 //! The way from an index's head to the image's records. Segments that seeds have are not fetched.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use regrow_chunker::{ChunkId, Record};
 use regrow_index::{Segment, SegmentRef, StreamHead};
@@ -21,20 +21,13 @@ pub(crate) fn resolve(fetcher: &Fetcher<'_>, packs: &mut Packs, seeds: &Seeds) -
         }
     };
     seeds.seeds.iter().for_each(|seed| seed.segments(&mut take));
-    let skeleton_segments = fetcher.index.skeleton.segments.len();
-    // If only contents segments of a pack are needed, its skeleton frames are not fetched.
+    // A segment may lie in another pack than the chunks that it lists, so the pack's own skeleton chunks decide.
     let skeleton_packs: HashSet<u32> = packs_of(&fetcher.index.chunk_runs, 0, fetcher.index.skeleton.chunks).collect();
     let count = fetcher.index.segments().count() as u64;
-    let mut wanted: HashMap<u32, bool> = HashMap::new();
-    for ((number, segment), pack) in
-        fetcher.index.segments().enumerate().zip(packs_of(&fetcher.index.segment_runs, 0, count))
-    {
-        if known.get(&segment.id).is_some_and(Option::is_none) {
-            *wanted.entry(pack).or_default() |= number < skeleton_segments && skeleton_packs.contains(&pack);
-        }
-    }
-    let mut wanted: Vec<(u32, bool)> = wanted.into_iter().collect();
-    wanted.sort_unstable();
+    let segments = fetcher.index.segments().zip(packs_of(&fetcher.index.segment_runs, 0, count));
+    let missing = segments.filter(|(segment, _)| known.get(&segment.id).is_some_and(Option::is_none));
+    let wanted: BTreeSet<u32> = missing.map(|(_, pack)| pack).collect();
+    let wanted: Vec<(u32, bool)> = wanted.into_iter().map(|pack| (pack, skeleton_packs.contains(&pack))).collect();
     packs.fetch_tails(fetcher, &wanted, |segment| {
         if let Some(slot @ None) = known.get_mut(&segment.id()) {
             *slot = Some(segment.into_records());
