@@ -14,7 +14,7 @@ pub(crate) struct NetworkArgs {
     /// another host (HOST or https://HOST:PORT); with @FILE, send the lines of that file
     #[arg(long = "header", value_name = "[HOST=]NAME: VALUE|@FILE")]
     pub(crate) headers: Vec<String>,
-    /// Trust the certificates in this PEM file too: of authorities, or a server's own
+    /// Trust the certificates in this PEM file too: of authorities, or of a server that signed its own
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) ca_file: Option<PathBuf>,
     /// Which redirects to follow

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// The number of requests in a row that must get through before the pause becomes shorter.
-const CALM: u32 = 30;
+const CALM: u32 = 10;
 /// The time within which a successful request shows that the host works. Most limits are for a second.
 const RECENT: Duration = Duration::from_millis(1500);
 /// The longest wait that `Retry-After` may ask for.
@@ -79,7 +79,7 @@ impl Gate {
         state.calm += 1;
         if state.calm >= CALM && !state.pause.is_zero() {
             state.calm = 0;
-            state.pause = state.pause / 10 * 9;
+            state.pause = state.pause / 5 * 4;
         }
     }
 
@@ -92,7 +92,8 @@ impl Gate {
         if state.slowed.is_none_or(|slowed| now.saturating_duration_since(slowed) >= state.pause) {
             state.pause = (state.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
             state.slowed = Some(now);
-            state.next = now.checked_add(state.pause);
+            // Requests that have their turn already keep it, and no other may fall between them.
+            state.next = state.next.max(now.checked_add(state.pause));
         }
         state.calm = 0;
         let is_recent = |at: Instant| now.saturating_duration_since(at) < RECENT;
@@ -146,5 +147,18 @@ mod tests {
         assert_eq!(gate.lock().pause, LONGEST_PAUSE);
         (0..10 * CALM).for_each(|_| gate.passed());
         assert!(gate.lock().pause < LONGEST_PAUSE / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_leaves_room_between_turns() {
+        let gate = Gate::default();
+        gate.refused(0, None);
+        let begun = Instant::now();
+        let mut turns: Vec<Instant> = (0..5).filter_map(|_| gate.turn(begun)).collect();
+        tokio::time::sleep(FIRST_PAUSE * 3 / 2).await;
+        gate.refused(0, None);
+        turns.extend((0..5).filter_map(|_| gate.turn(Instant::now())));
+        turns.sort_unstable();
+        assert!(turns.windows(2).all(|pair| pair[1] - pair[0] >= FIRST_PAUSE), "{turns:?}");
     }
 }

@@ -52,23 +52,25 @@ struct Exempt {
 impl Proxies {
     /// The proxies that the environment names, or the settings of some systems.
     pub(super) fn of_system() -> Self {
-        let variable = |name: &str| std::env::var(name).unwrap_or_default();
-        Self::new(Matcher::from_system(), variable)
+        Self::new(|name| std::env::var(name).unwrap_or_default())
     }
 
-    fn new(matcher: Matcher, variable: impl Fn(&str) -> String) -> Self {
+    fn new(variable: impl Fn(&str) -> String) -> Self {
         let listed = ["no_proxy", "NO_PROXY"].map(&variable).join(",");
-        let unusable = ["http", "https"].map(|scheme| {
-            let names: [&'static str; 4] = match scheme {
-                "http" => ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"],
-                _ => ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
-            };
-            let (name, value) =
-                names.map(|name| (name, variable(name))).into_iter().find(|(_, value)| !value.is_empty())?;
-            let shown = crate::shown::shown_malformed(&value);
-            is_unusable(&value).then_some(Unusable { variable: name, shown })
+        // A web server that runs a script sets HTTP_PROXY from the header `Proxy` of the request.
+        let of_http: &[&'static str] =
+            if variable("REQUEST_METHOD").is_empty() { &["HTTP_PROXY", "http_proxy"] } else { &["http_proxy"] };
+        let first = |names: &[&'static str]| {
+            names.iter().map(|name| (*name, variable(name))).find(|(_, value)| !value.is_empty())
+        };
+        let of_all = first(&["ALL_PROXY", "all_proxy"]);
+        let [http, https] = [of_http, &["HTTPS_PROXY", "https_proxy"]].map(|names| first(names).or(of_all.clone()));
+        let value = |found: &Option<(&'static str, String)>| found.clone().map(|(_, value)| value).unwrap_or_default();
+        let matcher = Matcher::builder().http(value(&http)).https(value(&https)).build();
+        let [http, https] = [http, https].map(|found| {
+            let (variable, value) = found.filter(|(_, value)| is_unusable(value))?;
+            Some(Unusable { variable, shown: crate::shown::shown_malformed(&value) })
         });
-        let [http, https] = unusable;
         Self(Arc::new(Known { matcher, exempt: Exempt::parse(&listed), http, https }))
     }
 
@@ -81,7 +83,8 @@ impl Proxies {
     /// The proxy of a URL, in a form without secrets.
     pub(super) fn shown(&self, url: &Url) -> Option<String> {
         let intercept = self.intercept(url)?;
-        Some(intercept.uri().to_string().trim_end_matches('/').to_owned())
+        // A password with an unescaped `@` is taken for a part of the host.
+        Some(crate::shown::shown_malformed(&intercept.uri().to_string()).trim_end_matches('/').to_owned())
     }
 
     /// Refuses a URL whose variable does not name a usable proxy. Going there directly would be against the user's
@@ -150,7 +153,8 @@ fn bare(host: &str) -> &str {
 /// Whether a variable's value does not name a usable proxy.
 fn is_unusable(value: &str) -> bool {
     let matcher = Matcher::builder().all(value).build();
-    matcher.intercept(&http::Uri::from_static("http://host.invalid/")).is_none()
+    let intercept = matcher.intercept(&http::Uri::from_static("http://host.invalid/"));
+    intercept.is_none_or(|intercept| with_credentials(&intercept).is_none())
 }
 
 /// The URL of a proxy, with the credentials from its variable.
@@ -216,12 +220,10 @@ mod tests {
     }
 
     fn proxies(variables: &'static [(&'static str, &'static str)]) -> Proxies {
-        let variable = |name: &str| {
+        Proxies::new(|name| {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned()).unwrap_or_default()
-        };
-        let matcher = Matcher::builder().http(variable("http_proxy")).https(variable("https_proxy"));
-        Proxies::new(matcher.all(variable("all_proxy")).build(), variable)
+        })
     }
 
     #[test]
@@ -245,5 +247,40 @@ mod tests {
         let error = check("https://host/").unwrap_err().to_string();
         assert!(error.starts_with("https_proxy: socks://proxy:1080 is no proxy"), "{error}");
         assert!(error.contains("socks5h://") && !error.contains("PW"), "{error}");
+    }
+
+    /// A connection without the proxy would be against the user's wish.
+    #[test]
+    fn values_that_cannot_be_used_are_refused() {
+        for value in [
+            "http://u:SEC/RET@proxy:9",
+            "http://u:SEC#RET@proxy:9",
+            "http://u:SEC?RET@proxy:9",
+            "http://proxy:99999",
+            "proxy:99999",
+            "http://proxy:x",
+            "http://256.1.1.1:9",
+            "socks5h://u:SEC/RET@proxy:9",
+        ] {
+            let known = Proxies::new(|name| if name == "http_proxy" { value.to_owned() } else { String::new() });
+            let error = known.check(&"http://host/".parse().unwrap()).unwrap_err().to_string();
+            assert!(error.starts_with("http_proxy: ") && !error.contains("SEC") && !error.contains("RET"), "{error}");
+        }
+    }
+
+    #[test]
+    fn passwords_with_an_at_sign_are_not_shown() {
+        let known = proxies(&[("http_proxy", "http://u:p@ss@proxy:9")]);
+        assert!(!known.shown(&"http://host/".parse().unwrap()).unwrap_or_default().contains("ss"));
+    }
+
+    /// A web server gives the header `Proxy` to its scripts as HTTP_PROXY.
+    #[test]
+    fn scripts_of_web_servers_use_http_proxy_in_small_letters_alone() {
+        let shown = |known: Proxies| known.shown(&"http://host/".parse().unwrap());
+        let from_header = proxies(&[("REQUEST_METHOD", "GET"), ("HTTP_PROXY", "http://evil:9")]);
+        assert_eq!(shown(from_header), None);
+        let configured = proxies(&[("REQUEST_METHOD", "GET"), ("http_proxy", "http://good:9")]);
+        assert_eq!(shown(configured).unwrap(), "http://good:9");
     }
 }

@@ -146,7 +146,11 @@ impl HttpClient {
         {
             return Ok((Fetched::Same, elsewhere(&asked, found)));
         }
-        let is_part = matches!(response.status(), StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE);
+        // Some hosts answer any condition with 304, which says nothing about the end that was asked for.
+        let is_part = matches!(
+            response.status(),
+            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::NOT_MODIFIED
+        );
         if let (Condition::End { end, .. }, Some(known), true) = (&condition, &known, is_part) {
             if self.has_end(response, (end, known), &asked, meter).await? {
                 return Ok((Fetched::Same, elsewhere(&asked, found)));

@@ -89,14 +89,15 @@ impl Delivery<'_> {
         while !bad.is_empty() {
             let mut by_excluded: BTreeMap<StoreSet, Vec<(u32, u32)>> = BTreeMap::new();
             for done in &bad {
+                let has_store = |excluded| !self.fetcher.stores.health.order(excluded).is_empty();
                 let excluded = match done.origin {
                     // The frame's sizes may be misleading about how it is stored. Fetching the whole frame settles
-                    // that.
-                    Origin::Store(_) if done.is_part => done.excluded,
+                    // that, from another store if there is one.
+                    Origin::Store(number) if done.is_part && !has_store(done.excluded | 1 << number) => done.excluded,
                     Origin::Store(number) => done.excluded | 1 << number,
                     Origin::Table { .. } | Origin::Cache => 0,
                 };
-                if self.fetcher.stores.health.order(excluded).is_empty() {
+                if !has_store(excluded) {
                     return Err(self.damaged(done));
                 }
                 by_excluded.entry(excluded).or_default().push((done.pack, done.frame));

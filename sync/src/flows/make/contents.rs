@@ -57,6 +57,8 @@ pub(crate) struct ChunkCopy {
     pub(crate) frame: u32,
     /// The offset of the chunk in the frame's plain bytes.
     pub(crate) at: u32,
+    /// The length of the chunk, as the pack's table says.
+    pub(crate) len: u32,
     /// The next copy of the same chunk: its number plus one.
     next: Option<NonZeroU32>,
 }
@@ -119,7 +121,7 @@ impl StoreContents {
             self.frames.push(OldFrame { pack, stored, plain_bytes, is_skeleton });
             let mut at = 0;
             for record in &tail.records[frame.chunks.clone()] {
-                self.add_copy(record.id, number, at);
+                self.add_copy(record.id, number, (at, record.len));
                 at += record.len;
             }
         }
@@ -132,14 +134,14 @@ impl StoreContents {
         }
     }
 
-    fn add_copy(&mut self, id: ChunkId, frame: u32, at: u32) {
+    fn add_copy(&mut self, id: ChunkId, frame: u32, (at, len): (u32, u32)) {
         let number = self.copies.len() as u32;
         let next = match self.chunks.insert(id, Known::Copy(number)) {
             // Numbers are stored plus one, so that zero can mean that there is no earlier copy.
             Some(Known::Copy(next)) => NonZeroU32::new(next + 1),
             _ => None,
         };
-        self.copies.push(ChunkCopy { frame, at, next });
+        self.copies.push(ChunkCopy { frame, at, len, next });
     }
 
     /// The copies of a chunk with their numbers, beginning with copy `first`.

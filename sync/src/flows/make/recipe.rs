@@ -98,14 +98,18 @@ impl RecipeBuilder {
     fn number_of(&mut self, chunk: &Hashed, packer: &mut Packer<'_>) -> Result<u32, SyncError> {
         let (id, len) = (chunk.record.id, chunk.record.len);
         let number = self.used.len() as u32;
-        let entry = self.known.chunks.entry(id).or_insert(Known::Used(number));
-        let source = match *entry {
-            Known::Used(known) if known < number => return Ok(known),
-            Known::Copy(copy) => {
-                *entry = Known::Used(number);
-                ChunkSource::Copy(copy)
+        let copy = match self.known.chunks.insert(id, Known::Used(number)) {
+            Some(Known::Used(known)) => {
+                self.known.chunks.insert(id, Known::Used(known));
+                return Ok(known);
             }
-            Known::Used(_) => {
+            // A table that gives another length is wrong about the chunk.
+            Some(Known::Copy(first)) => self.known.copies_from(first).find(|(_, copy)| copy.len == len),
+            None => None,
+        };
+        let source = match copy {
+            Some((copy, _)) => ChunkSource::Copy(copy),
+            None => {
                 self.new.chunks += 1;
                 self.new.bytes += u64::from(len);
                 ChunkSource::New(packer.add_chunk(chunk.stream, chunk.record, &chunk.bytes)?)

@@ -124,7 +124,8 @@ fn choose_copies(recipe: &mut RecipeBuilder) -> Vec<Use> {
     let mut possible = vec![0_u64; known.frames.len()];
     for chunk in &recipe.used {
         if let ChunkSource::Copy(first) = chunk.source {
-            known.copies_from(first).for_each(|(_, copy)| possible[copy.frame as usize] += u64::from(chunk.len));
+            let copies = known.copies_from(first).filter(|(_, copy)| copy.len == chunk.len);
+            copies.for_each(|(_, copy)| possible[copy.frame as usize] += u64::from(chunk.len));
         }
     }
     let rank = |frame: u32| {
@@ -135,7 +136,8 @@ fn choose_copies(recipe: &mut RecipeBuilder) -> Vec<Use> {
     let mut uses = vec![Use::default(); known.frames.len()];
     for (number, chunk) in (0..).zip(&mut recipe.used) {
         let ChunkSource::Copy(first) = chunk.source else { continue };
-        if let Some((copy, found)) = known.copies_from(first).min_by_key(|(_, copy)| rank(copy.frame)) {
+        let copies = known.copies_from(first).filter(|(_, copy)| copy.len == chunk.len);
+        if let Some((copy, found)) = copies.min_by_key(|(_, copy)| rank(copy.frame)) {
             chunk.source = ChunkSource::Copy(copy);
             uses[found.frame as usize].add(number, chunk.len);
         }
@@ -161,7 +163,7 @@ fn count_fetched(recipe: &RecipeBuilder, uses: &mut [Use]) {
     parts.sort_unstable();
     let mut last = None;
     for (frame, at, end) in parts {
-        let gap = last.filter(|&(other, _)| other == frame).map_or(0, |(_, end)| at - end);
+        let gap = last.filter(|&(other, _)| other == frame).map_or(0, |(_, end): (_, u64)| at.saturating_sub(end));
         uses[frame as usize].fetched += end - at + if gap <= GAP_BYTES { gap } else { 0 };
         last = Some((frame, end));
     }
@@ -211,7 +213,7 @@ fn dead_tails(known: &StoreContents, uses: &[Use]) -> u64 {
     }
     let of_pack = |(pack, (live, plain)): (&regrow_index::PackRef, (u64, u64))| {
         let tail = u128::from(pack.bytes - pack.tail_at);
-        if live == 0 { 0 } else { (tail * u128::from(plain - live) / u128::from(plain)) as u64 }
+        if live == 0 { 0 } else { (tail * u128::from(plain.saturating_sub(live)) / u128::from(plain)) as u64 }
     };
     known.packs.iter().zip(packs).map(of_pack).sum()
 }
