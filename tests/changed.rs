@@ -1,5 +1,5 @@
-//! Files that somebody writes to while a flow reads them: nothing is made of them. The writer is a progress that appends a byte, so that
-//! what is read stays as it was.
+//! Files that somebody writes to while a flow reads them: nothing is made of them. The writer is a progress that
+//! appends a byte, so that what is read stays as it was.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;

@@ -1,4 +1,5 @@
-//! Compressed files in images: those that begin with something that tells little, and those that are never seen through.
+//! Compressed files in images: those that begin with something that tells little, and those that are never seen
+//! through.
 
 use regrow_deflate::encoders::{KnownEncoder, ZlibFamily};
 

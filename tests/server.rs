@@ -46,7 +46,8 @@ pub(crate) enum Answer {
     WholeUnsized,
     /// The whole file with an `ETag` that follows from it, or a 304 if the request has that tag.
     Tagged,
-    /// As a static host does whose `ETag` is the size of the file, with a time that never changes; 304 where it is known.
+    /// As a static host does whose `ETag` is the size of the file, with a time that never changes; 304 where it is
+    /// known.
     Stamped,
     /// The same range of these bytes.
     Instead(Vec<u8>),

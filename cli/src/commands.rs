@@ -1,5 +1,5 @@
-//! The command line, and one file for each command with its arguments. Parsing has no effects; completions and the man page
-//! come from the same definitions.
+//! The command line, and one file for each command with its arguments. Parsing has no effects; completions and the man
+//! page come from the same definitions.
 
 mod common;
 #[cfg(feature = "manual")]

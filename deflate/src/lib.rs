@@ -5,13 +5,14 @@
 //! can do that in three ways, and tells which of them fits:
 //!
 //! - **An encoder that is known exactly** ([`encoders`]) makes the stream from the plain bytes alone.
-//!   [`encoders::recognise()`] finds it by the stream's beginning: zlib, GNU gzip, pigz, Go's `compress/gzip`, klauspost's
-//!   and pgzip, which write nearly all layers of container images. Streams may be of any length; memory is bounded.
+//!   [`encoders::recognise()`] finds it by the stream's beginning: zlib, GNU gzip, pigz, Go's `compress/gzip`,
+//!   klauspost's and pgzip, which write nearly all layers of container images. Streams may be of any length; memory is
+//!   bounded.
 //! - **An encoder that is nearly known** leaves *corrections*: [`Differ`] compares the stream with the one that this
 //!   encoder makes, and [`Patcher`] makes the stream from both. This is for another version or level, or for a stream
 //!   that was flushed.
-//! - **A prediction of a small stream** by [preflate-rs](https://github.com/microsoft/preflate-rs), as for a gzip file or
-//!   a zip within an image: [`take_apart`] gives the plain bytes and the corrections, [`rebuild`] is the way back.
+//! - **A prediction of a small stream** by [preflate-rs](https://github.com/microsoft/preflate-rs), as for a gzip file
+//!   or a zip within an image: [`take_apart`] gives the plain bytes and the corrections, [`rebuild`] is the way back.
 //!
 //! Around these, [`find()`] says where a file's streams lie, [`Inflater`] and [`GzipReader`] inflate in pieces and can
 //! go on from a [`Checkpoint`]. All of it is pure: bytes in, bytes out, without I/O and without knowledge of images or

@@ -20,8 +20,8 @@ pub enum StreamKind {
 pub struct RawChunk {
     /// The chunk's stream. The chunks of a stream come in its order.
     pub stream: StreamKind,
-    /// Where the chunk begins in its stream. Chunks lie end to end, except where [`Splitter::searching`] leaves contents
-    /// out.
+    /// Where the chunk begins in its stream. Chunks lie end to end, except where [`Splitter::searching`] leaves
+    /// contents out.
     pub at: u64,
     /// The chunk's bytes. They are a slice of a pushed block if they lie in one piece there.
     pub bytes: Bytes,
@@ -48,15 +48,17 @@ impl Splitter {
         Self::with_walker(params, Walker::finding_candidates())
     }
 
-    /// The same splitter, which moreover watches out for a tar that goes on behind a header that is lost: [`Splitter::has_lost_entries`].
+    /// The same splitter, which moreover watches out for a tar that goes on behind a header that is lost:
+    /// [`Splitter::has_lost_entries`].
     #[must_use]
     pub fn watching(mut self) -> Self {
         self.walker.watch_lost();
         self
     }
 
-    /// The same splitter by other rules: where the walk is lost, it goes on at the next header. Contents between have no
-    /// chunks. This finds what is left of a damaged tar; whole images have other chunks by these rules than [`Splitter::new`] makes.
+    /// The same splitter by other rules: where the walk is lost, it goes on at the next header. Contents between have
+    /// no chunks. This finds what is left of a damaged tar; whole images have other chunks by these rules than
+    /// [`Splitter::new`] makes.
     #[must_use]
     pub fn searching(mut self) -> Self {
         self.walker.search_lost();

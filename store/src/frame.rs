@@ -106,8 +106,8 @@ const BLOCK_BYTES: u64 = 128 << 10;
 /// Bytes before each block.
 const BLOCK_HEADER_BYTES: u64 = 3;
 
-/// A frame of bytes that zstd could not compress. It holds them as they are, in blocks of 128 KiB with 3 bytes before each, so
-/// single chunks of it can be read. RFC 8878, section 3.1.1.
+/// A frame of bytes that zstd could not compress. It holds them as they are, in blocks of 128 KiB with 3 bytes before
+/// each, so single chunks of it can be read. RFC 8878, section 3.1.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawFrame {
     header_bytes: u64,
@@ -115,8 +115,8 @@ pub struct RawFrame {
 }
 
 impl RawFrame {
-    /// Whether a frame of these sizes is one. zstd compresses a block only if that makes it smaller, so the sizes tell: no other
-    /// frame but an odd one has them. What is read by this guess must be verified.
+    /// Whether a frame of these sizes is one. zstd compresses a block only if that makes it smaller, so the sizes tell:
+    /// no other frame but an odd one has them. What is read by this guess must be verified.
     #[must_use]
     pub fn of(stored_bytes: u64, plain_bytes: u64) -> Option<Self> {
         // Magic number, descriptor, and the size in 1, 2 or 4 bytes.

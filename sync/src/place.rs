@@ -1,4 +1,5 @@
-//! Places: where indexes and stores are named, the network that reaches them, and what a store says of itself beside its packs.
+//! Places: where indexes and stores are named, the network that reaches them, and what a store says of itself beside
+//! its packs.
 
 pub(crate) mod beside;
 pub(crate) mod clock;

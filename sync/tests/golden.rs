@@ -58,7 +58,8 @@ fn the_store_gives_the_image() {
     assert_eq!((report.ok, report.problems), (true, Vec::new()));
 }
 
-/// An image with coded files: its index is read as it was written, gives the image, and is what a scan of the image arrives at.
+/// An image with coded files: its index is read as it was written, gives the image, and is what a scan of the image
+/// arrives at.
 #[test]
 fn coded_images_are_made_as_they_were() {
     let folder = folder().with_file_name("v1-coded");

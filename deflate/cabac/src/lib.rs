@@ -1,10 +1,10 @@
 //! The adaptive binary coder that preflate-rs writes its corrections with.
 //!
 //! preflate-rs as it is published takes the coder from another crate of this library's name; regrow's copy of it
-//! (`third-party/preflate-rs`) takes this one. It was written for regrow, from the calls that preflate-rs makes, for three
-//! reasons: that crate is under the LGPL, which regrow must not be linked with (deny.toml); its reader goes on for ever
-//! past the end of its input, and preflate-rs with it, while this one has budgets; and it spends bytes on what is wholly
-//! predicted, where this one spends none.
+//! (`third-party/preflate-rs`) takes this one. It was written for regrow, from the calls that preflate-rs makes, for
+//! three reasons: that crate is under the LGPL, which regrow must not be linked with (deny.toml); its reader goes on
+//! for ever past the end of its input, and preflate-rs with it, while this one has budgets; and it spends bytes on what
+//! is wholly predicted, where this one spends none.
 //!
 //! The coder is the carry-less range coder of Matt Mahoney's lpaq: an interval of 32-bit numbers is split by each
 //! bit's probability, and the leading bytes that its ends share are written.

@@ -6,15 +6,15 @@ use crate::CabacReader;
 use crate::context::Context;
 use crate::writer::split;
 
-/// The signals of preflate-rs (0.7.6): a one where what is predicted is right. They come behind the context of the kinds
-/// that occur, one for each kind: whether a block has another count of tokens than expected, ...
+/// The signals of preflate-rs (0.7.6): a one where what is predicted is right. They come behind the context of the
+/// kinds that occur, one for each kind: whether a block has another count of tokens than expected, ...
 const TOKEN_COUNT_SIGNAL: u16 = 1;
 /// ... whether a stored block is shorter than 65,535 bytes, ...
 const STORED_BYTES_SIGNAL: u16 = 13;
 /// ... and whether a block follows although the plain bytes are at their end.
 const END_OF_CHUNK_SIGNAL: u16 = 15;
-/// Counts of tokens are read with these: the first of the 32 contexts for the length of the number in bits, and the first
-/// of the 32 for the bits below the highest. Before them come the 17 signals, and the contexts of how often a
+/// Counts of tokens are read with these: the first of the 32 contexts for the length of the number in bits, and the
+/// first of the 32 for the bits below the highest. Before them come the 17 signals, and the contexts of how often a
 /// prediction is right, 64 for each of the 17 kinds.
 const TOKEN_COUNT_LENGTH: u16 = 18 + 2 * 17 * 32;
 const TOKEN_COUNT_BITS: u16 = TOKEN_COUNT_LENGTH + 17 * 32;
@@ -26,11 +26,11 @@ const TOKEN_COUNT_BITS: u16 = TOKEN_COUNT_LENGTH + 17 * 32;
 pub struct Budget {
     /// Bits.
     pub bits: u32,
-    /// Blocks that end where they are not expected to. Such blocks may be empty, and preflate-rs keeps some KB for each, so
-    /// the bits alone do not bound its memory well.
+    /// Blocks that end where they are not expected to. Such blocks may be empty, and preflate-rs keeps some KB for
+    /// each, so the bits alone do not bound its memory well.
     pub blocks: u32,
-    /// Tokens that all the blocks together say they have. preflate-rs reserves room for a block's tokens before it reads
-    /// them.
+    /// Tokens that all the blocks together say they have. preflate-rs reserves room for a block's tokens before it
+    /// reads them.
     pub tokens: u32,
 }
 
@@ -83,8 +83,8 @@ impl<R: Read> Reader<R> {
     /// Looks at a signal of a block's size or end.
     ///
     /// A block without a size of its own gets room for as many tokens as its compressor's buffer holds. Before the end
-    /// of the plain bytes it fills that room. Behind it only the last block may do without a size, or else blocks that hold
-    /// nothing would reserve far more than the budget of tokens.
+    /// of the plain bytes it fills that room. Behind it only the last block may do without a size, or else blocks that
+    /// hold nothing would reserve far more than the budget of tokens.
     fn count(&mut self, signal: u16, as_predicted: bool) -> io::Result<()> {
         if signal == END_OF_CHUNK_SIGNAL {
             let sized = as_predicted || std::mem::replace(&mut self.sized, false);

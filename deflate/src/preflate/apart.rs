@@ -59,9 +59,9 @@ pub fn rebuild(plain: &[u8], corrections: &[u8], max_stored: usize) -> Result<Ve
     Ok(stored)
 }
 
-/// How much preflate-rs may read of corrections: a bit for each bit of the stream, a block for each [`BLOCK_BYTES`], and a
-/// token for each plain byte, since no token stands for less. Each costs it a bounded time and memory, but not the input
-/// a byte: wrong corrections could keep it busy for ever.
+/// How much preflate-rs may read of corrections: a bit for each bit of the stream, a block for each [`BLOCK_BYTES`],
+/// and a token for each plain byte, since no token stands for less. Each costs it a bounded time and memory, but not
+/// the input a byte: wrong corrections could keep it busy for ever.
 fn budget(plain_bytes: usize, max_stored: usize) -> Budget {
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     Budget {

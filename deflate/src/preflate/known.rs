@@ -158,8 +158,8 @@ fn listed(known: KnownCompressor, block: &MeasuredBlock, at_end: bool) -> Listed
     kind + 3 * size
 }
 
-/// The inverse of `listed`, as preflate-rs wants to hear it. Blocks behind the end of the plain bytes say that they have no
-/// tokens, or it would reserve room for as many as a full block has.
+/// The inverse of `listed`, as preflate-rs wants to hear it. Blocks behind the end of the plain bytes say that they
+/// have no tokens, or it would reserve room for as many as a full block has.
 fn ask(actions: &mut Actions, known: KnownCompressor, block: Listed, behind_end: bool) -> Option<()> {
     let kinds = known.kinds();
     let (kind, size) = (kinds[(block % 3) as usize], u32::try_from(block / 3).ok()?);
