@@ -2,7 +2,7 @@
 
 /// A board without bars.
 #[derive(Default)]
-pub(super) struct Board;
+pub(super) struct Board(());
 
 #[expect(clippy::unused_self, reason = "the same calls as with bars")]
 impl Board {
