@@ -100,7 +100,7 @@ fn few_changes_cost_little() {
 fn long_ops_go_over_many_blocks() {
     let base = noise(4, 4_000_000);
     let mut target = base.clone();
-    // Every second byte is changed, then so many bytes are new that blocks fill up.
+    // First every second byte is changed. Then enough bytes are new to fill whole blocks.
     (1_000_000..3_400_000).step_by(2).for_each(|at| target[at] ^= 1);
     target.splice(500_000..500_000, noise(5, 2_500_000));
     let changes = (0..1_200_000).map(|n| Change { at: n * 2, byte: base[1_000_000 + n as usize * 2] ^ 1 }).collect();
