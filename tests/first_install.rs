@@ -1,11 +1,13 @@
 //! What a machine without an old image fetches from a store that has held other images before.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use regrow_index::{Index, PackRef, Run};
 
 use crate::environment::TestEnvironment;
 use crate::images::{Tree, noise};
-use crate::report::number;
-use crate::server::Server;
+use crate::report::{check_extract, number};
+use crate::server::{Answer, Server};
 
 /// Files of 32 KiB, of bytes under a mask; those that `changed` chooses by their numbers are of another `version`.
 fn image(version: &str, mask: u8, changed: impl Fn(usize) -> bool) -> Vec<u8> {
@@ -146,15 +148,36 @@ fn damaged_parts_come_from_elsewhere() {
     let env = &published.env;
     env.run("make new.rgx new").success();
     let wrong = Server::with(env.root(), |request| match (request.is_pack(), request.range) {
-        (true, Some((first, last))) if first > 1000 && last - first < (1 << 20) => {
-            crate::server::Answer::Instead(vec![7; 16 << 20])
-        }
-        _ => crate::server::Answer::Serve,
+        (true, Some((first, last))) if first > 1000 && last - first < (1 << 20) => Answer::Instead(vec![7; 16 << 20]),
+        _ => Answer::Serve,
     });
     let stores = format!("--store {} --store {}", wrong.url("store"), published.server.url("store"));
     env.run(&format!("extract {stores} new.rgx out")).success();
     assert!(env.read("out") == published.new);
     env.run(&format!("extract --store {} new.rgx out2", wrong.url("store"))).failure_of(&[3, 4], "");
+}
+
+/// One part of a frame is damaged, so the whole frame is fetched, and with it the other part's chunks a second time.
+#[test]
+fn what_arrives_twice_counts_once() {
+    let image = noise("twice", 4 << 20);
+    let mut seed = image.clone();
+    seed[1_500_000] ^= 1;
+    seed[1_900_000] ^= 1;
+    let env = TestEnvironment::new();
+    env.write("seed", &seed);
+    env.make("new", &image);
+    let parts = AtomicU64::new(0);
+    let server = Server::with(env.root(), move |request| match request.range {
+        Some((1_000_000..3_000_000, _)) if request.is_pack() && parts.fetch_add(1, Ordering::AcqRel) == 1 => {
+            Answer::Instead(vec![7; 5 << 20])
+        }
+        _ => Answer::Serve,
+    });
+    let report = env.json(&format!("extract --connections 1 --seed seed {} out", server.url("new.rgx")));
+    check_extract(&report, &image);
+    let pieces = server.requests().iter().filter(|request| request.is_pack() && request.range.is_some()).count();
+    assert!(number(&report, "chunks_store") > 0 && pieces > 2, "{report}");
 }
 
 /// However well chunks compress, and however many there are.

@@ -188,14 +188,29 @@ impl Plan {
 
     /// Counts the chunks whose source is not a frame. Those in frames are counted when they arrive.
     pub(crate) fn count_local(&self, stream: &StreamChunks, counts: &mut Counts) {
-        for (chunk, source) in self.sources.iter().enumerate() {
-            let tally = match source {
-                Source::Output => &mut counts.resumed,
-                Source::Seed(seed, _) if Some(*seed) == self.patched => &mut counts.patch,
-                Source::Seed(..) => &mut counts.seed,
-                Source::Missing | Source::Frame { .. } => continue,
-            };
-            tally.add(1, u64::from(stream.record(chunk).len));
+        for chunk in 0..self.sources.len() {
+            if let Some(tally) = self.local_tally(chunk, counts) {
+                tally.add(1, u64::from(stream.record(chunk).len));
+            }
+        }
+    }
+
+    /// Takes back the counts of chunks that turned out not to be where the plan says.
+    pub(crate) fn uncount_local(&self, stream: &StreamChunks, failed: &[u32], counts: &mut Counts) {
+        for &chunk in failed {
+            if let Some(tally) = self.local_tally(chunk as usize, counts) {
+                tally.remove(1, u64::from(stream.record(chunk as usize).len));
+            }
+        }
+    }
+
+    /// The tally that a chunk belongs to, unless its source is a frame.
+    fn local_tally<'c>(&self, chunk: usize, counts: &'c mut Counts) -> Option<&'c mut Tally> {
+        match self.sources[chunk] {
+            Source::Output => Some(&mut counts.resumed),
+            Source::Seed(seed, _) if Some(seed) == self.patched => Some(&mut counts.patch),
+            Source::Seed(..) => Some(&mut counts.seed),
+            Source::Missing | Source::Frame { .. } => None,
         }
     }
 

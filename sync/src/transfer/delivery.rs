@@ -36,6 +36,11 @@ impl Tally {
         self.chunks += chunks;
         self.bytes += bytes;
     }
+
+    pub(crate) fn remove(&mut self, chunks: u64, bytes: u64) {
+        self.chunks = self.chunks.saturating_sub(chunks);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
 }
 
 /// The chunks that were delivered, by where they came from.
@@ -63,8 +68,32 @@ struct Done {
     is_part: bool,
     /// The first wanted chunk whose bytes do not match its id.
     damaged: Option<ChunkId>,
-    tally: Tally,
+    /// The numbers of the chunks that were handed on.
+    placed: Vec<usize>,
     written: Result<(), SyncError>,
+}
+
+/// The chunks that have arrived, each counted once. A frame of which one part was damaged is fetched whole, so the
+/// chunks of its other parts arrive again.
+struct Arrived {
+    stream: Arc<StreamChunks>,
+    chunks: Vec<bool>,
+    counts: Delivered,
+}
+
+impl Arrived {
+    fn new(stream: &Arc<StreamChunks>) -> Self {
+        Self { stream: Arc::clone(stream), chunks: vec![false; stream.len()], counts: Delivered::default() }
+    }
+
+    fn add(&mut self, chunks: &[usize], is_cached: bool) {
+        let tally = if is_cached { &mut self.counts.cache } else { &mut self.counts.store };
+        for &chunk in chunks {
+            if !std::mem::replace(&mut self.chunks[chunk], true) {
+                tally.add(1, u64::from(self.stream.record(chunk).len));
+            }
+        }
+    }
 }
 
 /// The chunks that are wanted, to be looked up by id.
@@ -81,11 +110,11 @@ impl Delivery<'_> {
         let frames: BTreeSet<(u32, u32)> = chunks.iter().map(|&(_, frame)| frame).collect();
         let frames: Vec<(u32, u32)> = frames.into_iter().collect();
         let wanted = Arc::new(Wanted::new(&self.stream, chunks));
-        let mut counts = Delivered::default();
+        let mut arrived = Arrived::new(&self.stream);
         let ranges = self.fetcher.ranges(self.packs, &frames, self.by_chunk(&wanted));
         let total = ranges.iter().map(RangeJob::bytes).sum();
         self.fetcher.progress.begin(Stage::Fetch, Some(total));
-        let mut bad = self.round(&frames, 0, false, &wanted, &mut counts)?;
+        let mut bad = self.round(&frames, 0, false, &wanted, &mut arrived)?;
         while !bad.is_empty() {
             let mut by_excluded: BTreeMap<StoreSet, Vec<(u32, u32)>> = BTreeMap::new();
             for done in &bad {
@@ -106,11 +135,11 @@ impl Delivery<'_> {
             for (excluded, mut frames) in by_excluded {
                 frames.sort_unstable();
                 frames.dedup();
-                bad.extend(self.round(&frames, excluded, true, &wanted, &mut counts)?);
+                bad.extend(self.round(&frames, excluded, true, &wanted, &mut arrived)?);
             }
         }
         self.fetcher.progress.end(Stage::Fetch);
-        Ok(counts)
+        Ok(arrived.counts)
     }
 
     /// Tries each of these frames once, and returns those that were damaged.
@@ -120,7 +149,7 @@ impl Delivery<'_> {
         excluded: StoreSet,
         is_retry: bool,
         wanted: &Arc<Wanted>,
-        counts: &mut Delivered,
+        arrived: &mut Arrived,
     ) -> Result<Vec<Done>, SyncError> {
         let (mut queue, mut bad) = (Ordered::new(FRAMES_IN_FLIGHT), Vec::new());
         let mut remote = Vec::new();
@@ -131,7 +160,7 @@ impl Delivery<'_> {
                 None => remote.push((pack, frame)),
             }
             while let Some(done) = queue.next_due()? {
-                self.take(done, counts, &mut bad)?;
+                self.take(done, arrived, &mut bad)?;
             }
         }
         if !remote.is_empty() && self.fetcher.stores.stores.is_empty() {
@@ -144,11 +173,11 @@ impl Delivery<'_> {
             self.fetcher.progress.add(Stage::Fetch, frame.bytes.len() as u64);
             self.submit(frame, wanted, &mut queue);
             while let Some(done) = queue.next_due()? {
-                self.take(done, counts, &mut bad)?;
+                self.take(done, arrived, &mut bad)?;
             }
         }
         while let Some(done) = queue.next()? {
-            self.take(done, counts, &mut bad)?;
+            self.take(done, arrived, &mut bad)?;
         }
         Ok(bad)
     }
@@ -182,12 +211,15 @@ impl Delivery<'_> {
         let pack_id = self.packs.id(frame.pack);
         queue.push(self.fetcher.pool.submit(move || {
             let FrameBytes { pack, frame, bytes, part, origin, excluded } = frame;
-            let (is_part, tally) = (part.is_some(), Tally::default());
-            let mut done = Done { pack, frame, origin, excluded, is_part, damaged: None, tally, written: Ok(()) };
+            let (is_part, placed) = (part.is_some(), Vec::new());
+            let mut done = Done { pack, frame, origin, excluded, is_part, damaged: None, placed, written: Ok(()) };
             match open_frame(&bytes, (entry.plain_bytes, part), &records, &wanted) {
                 Ok(plain) => {
                     caches.iter().for_each(|cache| cache.put(&pack_id, &entry.stored, &bytes));
-                    done.written = hand_on(&plain, &records, (pack, frame), &wanted, &sink, &mut done.tally);
+                    match hand_on(&plain, &records, (pack, frame), &wanted, &sink) {
+                        Ok(placed) => done.placed = placed,
+                        Err(error) => done.written = Err(error),
+                    }
                 }
                 Err(id) => done.damaged = Some(id),
             }
@@ -195,7 +227,7 @@ impl Delivery<'_> {
         }));
     }
 
-    fn take(&self, done: Done, counts: &mut Delivered, bad: &mut Vec<Done>) -> Result<(), SyncError> {
+    fn take(&self, done: Done, arrived: &mut Arrived, bad: &mut Vec<Done>) -> Result<(), SyncError> {
         if done.damaged.is_some() {
             match done.origin {
                 Origin::Cache => self.forget(&done),
@@ -206,8 +238,7 @@ impl Delivery<'_> {
             return Ok(());
         }
         let is_cached = matches!(done.origin, Origin::Cache | Origin::Table { is_cached: true });
-        let tally = if is_cached { &mut counts.cache } else { &mut counts.store };
-        tally.add(done.tally.chunks, done.tally.bytes);
+        arrived.add(&done.placed, is_cached);
         done.written
     }
 
@@ -303,14 +334,14 @@ pub(crate) fn chunks(records: &[Record]) -> impl Iterator<Item = (&Record, Range
     })
 }
 
+/// Hands the wanted chunks of a frame to the sink, and returns their numbers.
 fn hand_on(
     plain: &[u8],
     records: &[Record],
     frame: (u32, u32),
     wanted: &Wanted,
     sink: &Sink,
-    tally: &mut Tally,
-) -> Result<(), SyncError> {
+) -> Result<Vec<usize>, SyncError> {
     let mut placed = Vec::new();
     for (record, range) in chunks(records) {
         for chunk in wanted.of_frame(&record.id, frame) {
@@ -323,8 +354,7 @@ fn hand_on(
         }
     }
     sink(plain, &placed)?;
-    tally.add(placed.len() as u64, placed.iter().map(|(_, range)| range.len() as u64).sum());
-    Ok(())
+    Ok(placed.into_iter().map(|(chunk, _)| chunk).collect())
 }
 
 #[cfg(test)]
@@ -347,9 +377,12 @@ mod tests {
             kept.lock().unwrap().push(placed.to_vec());
             Ok(())
         });
-        let mut tally = Tally::default();
-        hand_on(b"bca", &[b, c, a], (1, 7), &wanted, &sink, &mut tally).unwrap();
+        let placed = hand_on(b"bca", &[b, c, a], (1, 7), &wanted, &sink).unwrap();
         assert_eq!(*sunk.lock().unwrap(), [vec![(1, 0..1), (0, 2..3), (3, 2..3)]]);
-        assert_eq!((tally.chunks, tally.bytes), (3, 3));
+        assert_eq!(placed, [1, 0, 3]);
+        let mut arrived = Arrived::new(&stream);
+        arrived.add(&placed, false);
+        arrived.add(&[0, 2], true);
+        assert_eq!((arrived.counts.store.chunks, arrived.counts.cache.chunks), (3, 1));
     }
 }

@@ -231,10 +231,7 @@ impl<'a> Assembly<'a> {
         let mut plan = Plan::of_failed(&target.contents, failed);
         plan.locate(&self.fetcher, &mut self.packs, &target)?;
         self.fetch(&plan, counts)?;
-        for &chunk in failed {
-            counts.seed.chunks = counts.seed.chunks.saturating_sub(1);
-            counts.seed.bytes = counts.seed.bytes.saturating_sub(u64::from(target.contents.record(chunk as usize).len));
-        }
+        self.shared.plan.uncount_local(&target.contents, failed, counts);
         self.shared.repaired.write().unwrap_or_else(PoisonError::into_inner).extend(failed);
         Ok(())
     }
