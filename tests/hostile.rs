@@ -1,5 +1,6 @@
 //! Indexes and packs that are wrong on purpose: their checksums hold, but their statements do not.
 
+use regrow_chunker::{PackId, SegmentId};
 use regrow_index::{Index, Run};
 
 use crate::environment::{Outcome, TestEnvironment};
@@ -83,10 +84,10 @@ fn indexes_that_contradict_themselves() {
         ("streams swapped", |index| std::mem::swap(&mut index.skeleton, &mut index.contents)),
         ("segments in another order", |index| index.contents.segments.reverse()),
         ("a segment twice", |index| index.contents.segments.extend_from_within(..1)),
-        ("a segment that is nowhere", |index| index.contents.segments[0].id.0[0] ^= 1),
+        ("a segment that is nowhere", |index| index.contents.segments[0].id = SegmentId::default()),
         ("a segment with other records", |index| index.contents.segments[0].records += 1),
         ("no segments", |index| index.contents.segments.clear()),
-        ("a pack that is nowhere", |index| index.packs[0].id.0[0] ^= 1),
+        ("a pack that is nowhere", |index| index.packs[0].id = PackId::default()),
         ("a huge pack", |index| index.packs[0].bytes = u64::MAX),
         ("a longer pack", |index| index.packs[0].bytes += 1000),
         ("a tail elsewhere", |index| index.packs[0].tail_at -= 1),

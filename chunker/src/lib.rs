@@ -1,13 +1,15 @@
-//! The smallest contract of regrow: how chunks are named, where they are cut, and how numbers are written.
+//! The smallest contract of regrow: how things are named, where chunks are cut, and how numbers are written.
 //!
 //! An image is cut into chunks at places that depend on its bytes alone. So two images that share bytes share
 //! chunks, wherever those bytes lie, and a machine that has one image needs only the other's new chunks. That works
 //! only if every machine cuts and names alike; this crate is the single place that decides both. It does no I/O,
-//! and knows nothing of tar files or stores. FORMAT.md, sections 1, 3 and 11, is its specification.
+//! and knows nothing of tar files or stores. FORMAT.md, sections 1, 3, 5 and 11, is its specification.
 //!
 //! - [`Cutter`] finds the end of one chunk, [`StreamCutter`] cuts bytes that arrive in pieces.
 //! - [`GroupRule`] says which small files share a chunk.
-//! - [`ChunkId`] and [`Record`] name a chunk, [`ImageDigest`] hashes an image block by block on several cores.
+//! - [`ChunkId`] and [`Record`] name a chunk. [`SegmentId`], [`ImageId`] and [`PackId`] name the other things, and are
+//!   types of their own, so that none can stand for another.
+//! - [`ImageDigest`] hashes an image block by block on several cores.
 //! - [`bounds`] says what a reader may refuse, [`varint`] how numbers are written.
 //!
 //! ```
@@ -40,7 +42,7 @@ pub use bounds::ReaderLimits;
 pub use cut::Cutter;
 pub use digest::{BLOCK_BYTES, ImageDigest, block_value};
 pub use group::{FileHash, GroupRule};
-pub use id::{ChunkId, ParseIdError};
+pub use id::{ChunkId, Digest, ImageId, PackId, ParseIdError, SegmentId};
 pub use params::{MAX_CHUNK_BYTES, Params, ParamsError};
 pub use stream::{Cut, StreamCutter};
 pub use zeros::is_zero;

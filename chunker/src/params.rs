@@ -1,6 +1,6 @@
 //! Chunking parameters. A store has one set, and an index states the set of its image.
 
-use crate::ChunkId;
+use crate::Digest;
 
 /// The largest chunk in bytes that any parameters allow.
 pub const MAX_CHUNK_BYTES: u32 = 4 << 20;
@@ -79,7 +79,7 @@ pub(crate) fn gear_table() -> Box<[u64; 256]> {
     for (byte, entry) in (0u8..=255).zip(table.iter_mut()) {
         let mut name = *b"regrow gear \0";
         name[12] = byte;
-        *entry = ChunkId::of(&name).prefix();
+        *entry = Digest::of(&name).prefix();
     }
     table
 }

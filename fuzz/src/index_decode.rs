@@ -1,8 +1,8 @@
 //! `Index::decode` on hostile files. Half of the inputs are bodies that get a correct head, image id and checksum,
 //! so that the code behind those checks is reached.
 
-use regrow_chunker::{ChunkId, Params, Record, varint};
-use regrow_index::{Index, MAGIC, PackRef, Run, SegmentCutter, SegmentRef, StreamHead, VERSION, image_id};
+use regrow_chunker::{ChunkId, ImageId, PackId, Params, Record, SegmentId, varint};
+use regrow_index::{Index, MAGIC, PackRef, Run, SegmentCutter, SegmentRef, StreamHead, VERSION};
 
 const IMAGE: u8 = 2;
 const STREAMS: u8 = 3;
@@ -47,7 +47,7 @@ fn fix_image_id(mut body: Vec<u8>) -> Vec<u8> {
         rest = after;
     }
     if let (Some((walk, params)), Some(at), Some([skeleton, contents])) = (parameters, image, streams) {
-        body[at..at + 32].copy_from_slice(&image_id(walk, &params, &skeleton, &contents).0);
+        body[at..at + 32].copy_from_slice(ImageId::of_recipe(walk, &params, &skeleton, &contents).as_bytes());
     }
     body
 }
@@ -58,7 +58,7 @@ fn parameters_of(mut payload: &[u8]) -> Option<(u32, Params)> {
     Some((walk, Params::new(number()?, number()?, number()?).ok()?))
 }
 
-fn segment_ids(mut payload: &[u8]) -> Option<[Vec<ChunkId>; 2]> {
+fn segment_ids(mut payload: &[u8]) -> Option<[Vec<SegmentId>; 2]> {
     let mut found = [Vec::new(), Vec::new()];
     for ids in &mut found {
         payload = payload.get(1..)?;
@@ -66,7 +66,7 @@ fn segment_ids(mut payload: &[u8]) -> Option<[Vec<ChunkId>; 2]> {
         varint::take(&mut payload)?;
         for _ in 0..varint::take(&mut payload)? {
             let (id, rest) = payload.get(1..)?.split_first_chunk::<32>()?;
-            ids.push(ChunkId(*id));
+            ids.push(SegmentId::from_bytes(*id));
             payload = rest;
             varint::take(&mut payload)?;
         }
@@ -95,7 +95,7 @@ fn sample(chunks: u32) -> Index {
         image_bytes: skeleton.bytes + contents.bytes,
         image_digest: [7; 32],
         packs: (0..2)
-            .map(|n| PackRef { id: ChunkId([n; 32]), bytes: 5000, skeleton_at: 3000, tail_at: 4000 })
+            .map(|n| PackRef { id: PackId::from_bytes([n; 32]), bytes: 5000, skeleton_at: 3000, tail_at: 4000 })
             .collect(),
         chunk_runs: run(skeleton.chunks, 0).into_iter().chain(run(contents.chunks, 1)).collect(),
         segment_runs: run((skeleton.segments.len() + contents.segments.len()) as u64, 1).into_iter().collect(),

@@ -106,7 +106,7 @@ fn sample(frames: usize) -> (Vec<u8>, u64) {
         let part = if frame % 2 == 0 { Part::Contents } else { Part::Skeleton };
         pack.add_frame(part, StoredFrame { records, bytes: vec![frame as u8; 10 + frame] }).expect("memory");
     }
-    all.push(Record { id: ChunkId([9; 32]), len: 5 });
+    all.push(Record { id: ChunkId::from_bytes([9; 32]), len: 5 });
     for records in all.chunks(17) {
         let segment = Segment::new(records.to_vec()).expect("few");
         pack.add_segment(segment.id(), segment.into_records());

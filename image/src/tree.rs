@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use regrow_chunker::ChunkId;
+use regrow_chunker::Digest;
 
 use crate::ops::{Found, Op, OpDecoder, OpError};
 use crate::walk::{Entry, FileStart, Piece, WalkSink, Walker};
@@ -17,16 +17,16 @@ pub struct Archive {
     /// The archive's path, as the tar around it states it.
     pub path: Vec<u8>,
     /// The identity that archives of the same path share: a hash of all the paths.
-    pub id: ChunkId,
+    pub id: Digest,
 }
 
 impl Archive {
     /// Makes an archive of this path within another.
     #[must_use]
     pub fn new(outer: Option<Arc<Archive>>, path: Vec<u8>) -> Self {
-        let mut hashed = outer.as_ref().map_or_else(Vec::new, |outer| outer.id.0.to_vec());
+        let mut hashed = outer.as_ref().map_or_else(Vec::new, |outer| outer.id.as_bytes().to_vec());
         hashed.extend_from_slice(&path);
-        Self { outer, path, id: ChunkId::of(&hashed) }
+        Self { outer, path, id: Digest::of(&hashed) }
     }
 
     /// The paths of the archives around this one, outermost first, then its own.

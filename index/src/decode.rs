@@ -1,7 +1,7 @@
 //! Decoding of an index. Nothing is believed before it is checked. Nothing is allocated because the input says so:
 //! the count of a list is bounded by the bytes that are left for it.
 
-use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Params, ReaderLimits, bounds, varint};
+use regrow_chunker::{ImageId, MAX_CHUNK_BYTES, PackId, Params, ReaderLimits, SegmentId, bounds, varint};
 
 use crate::coding::decode_codings;
 use crate::encode::{
@@ -72,7 +72,7 @@ impl Index {
         Some((HEAD_BYTES + CHECKSUM_BYTES) as u64 + u64::from(take_u32(&mut length)?))
     }
 
-    fn check_sums(&self, image_id: ChunkId) -> Result<(), IndexError> {
+    fn check_sums(&self, image_id: ImageId) -> Result<(), IndexError> {
         let segments = self.skeleton.segments.len() + self.contents.segments.len();
         if runs_total(&self.chunk_runs) != Some(self.chunks())
             || runs_total(&self.segment_runs) != Some(segments as u64)
@@ -192,10 +192,10 @@ fn decode_hint(mut input: &[u8], packs: usize) -> Vec<u32> {
 }
 
 /// Decodes the image ids of bases. A list that is cut off or too long counts as empty.
-fn decode_bases(input: &[u8]) -> Vec<ChunkId> {
+fn decode_bases(input: &[u8]) -> Vec<ImageId> {
     let (ids, rest) = input.as_chunks::<32>();
     if rest.is_empty() && ids.len() <= MAX_PATCH_BASES {
-        ids.iter().map(|id| ChunkId(*id)).collect()
+        ids.iter().map(|id| ImageId::from_bytes(*id)).collect()
     } else {
         Vec::new()
     }
@@ -209,9 +209,9 @@ fn decode_parameters(mut input: &[u8]) -> Result<(u32, Params), IndexError> {
     Ok((walk_version, params))
 }
 
-fn decode_image(mut input: &[u8]) -> Result<(u64, [u8; 32], ChunkId), IndexError> {
+fn decode_image(mut input: &[u8]) -> Result<(u64, [u8; 32], ImageId), IndexError> {
     let bytes = take(&mut input)?;
-    let (digest, id) = (take_id(&mut input)?.0, take_id(&mut input)?);
+    let (digest, id) = (take_hash(&mut input)?, ImageId::from_bytes(take_hash(&mut input)?));
     end(input)?;
     Ok((bytes, digest, id))
 }
@@ -236,7 +236,7 @@ fn decode_stream(input: &mut &[u8], expected: u8) -> Result<StreamHead, IndexErr
         if kind != KIND_RECORDS {
             return Err(IndexError::UnknownKind { what: "a recipe segment", kind: u64::from(kind) });
         }
-        let (id, records) = (take_id(input)?, take(input)?);
+        let (id, records) = (SegmentId::from_bytes(take_hash(input)?), take(input)?);
         if records == 0 || records > MAX_SEGMENT_RECORDS as u64 {
             return Err(IndexError::Malformed("records of a segment"));
         }
@@ -259,7 +259,7 @@ fn decode_packs(mut input: &[u8]) -> Result<Vec<PackRef>, IndexError> {
     let mut packs = Vec::with_capacity(count);
     for _ in 0..count {
         let pack = PackRef {
-            id: take_id(&mut input)?,
+            id: PackId::from_bytes(take_hash(&mut input)?),
             bytes: take(&mut input)?,
             skeleton_at: take(&mut input)?,
             tail_at: take(&mut input)?,
@@ -313,10 +313,10 @@ fn take_u32(input: &mut &[u8]) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes))
 }
 
-fn take_id(input: &mut &[u8]) -> Result<ChunkId, IndexError> {
+fn take_hash(input: &mut &[u8]) -> Result<[u8; 32], IndexError> {
     let (bytes, rest) = input.split_first_chunk::<32>().ok_or(IndexError::Malformed("a section ends early"))?;
     *input = rest;
-    Ok(ChunkId(*bytes))
+    Ok(*bytes)
 }
 
 pub(crate) fn end(input: &[u8]) -> Result<(), IndexError> {

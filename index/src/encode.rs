@@ -35,7 +35,7 @@ impl Index {
         section(&mut body, IMAGE, |out| {
             varint::put(out, self.image_bytes);
             out.extend_from_slice(&self.image_digest);
-            out.extend_from_slice(&self.image_id().0);
+            out.extend_from_slice(self.image_id().as_bytes());
         });
         section(&mut body, STREAMS, |out| {
             put_stream(out, STREAM_SKELETON, &self.skeleton);
@@ -44,7 +44,7 @@ impl Index {
         section(&mut body, PACKS, |out| {
             varint::put(out, self.packs.len() as u64);
             for pack in &self.packs {
-                out.extend_from_slice(&pack.id.0);
+                out.extend_from_slice(pack.id.as_bytes());
                 for number in [pack.bytes, pack.skeleton_at, pack.tail_at] {
                     varint::put(out, number);
                 }
@@ -63,7 +63,7 @@ impl Index {
         }
         if !self.patch_bases.is_empty() {
             section(&mut body, PATCH_BASES, |out| {
-                self.patch_bases.iter().for_each(|base| out.extend_from_slice(&base.0));
+                self.patch_bases.iter().for_each(|base| out.extend_from_slice(base.as_bytes()));
             });
         }
         seal(&body)
@@ -98,7 +98,7 @@ fn put_stream(out: &mut Vec<u8>, kind: u8, stream: &StreamHead) {
     }
     for segment in &stream.segments {
         out.push(KIND_RECORDS);
-        out.extend_from_slice(&segment.id.0);
+        out.extend_from_slice(segment.id.as_bytes());
         varint::put(out, u64::from(segment.records));
     }
 }

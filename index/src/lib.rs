@@ -9,7 +9,7 @@
 //! from the recipe.
 //!
 //! ```
-//! use regrow_chunker::{ChunkId, Params, Record, varint};
+//! use regrow_chunker::{ChunkId, PackId, Params, Record, varint};
 //! use regrow_index::{Index, IndexError, PackRef, Run, SegmentCutter, SegmentRef, StreamHead};
 //!
 //! /// A stream of a single chunk.
@@ -28,10 +28,10 @@
 //!     walk_version: 1,
 //!     params: Params::default(),
 //!     image_bytes: 5000,
-//!     image_digest: ChunkId::of(&image).0,
+//!     image_digest: *blake3::hash(&image).as_bytes(),
 //!     skeleton: stream(&skeleton),
 //!     contents: stream(&image),
-//!     packs: vec![PackRef { id: ChunkId([1; 32]), bytes: 5200, skeleton_at: 5000, tail_at: 5050 }],
+//!     packs: vec![PackRef { id: PackId::from_bytes([1; 32]), bytes: 5200, skeleton_at: 5000, tail_at: 5050 }],
 //!     chunk_runs: vec![Run { count: 2, pack: 0 }],
 //!     segment_runs: vec![Run { count: 2, pack: 0 }],
 //!     store: "store".into(),
@@ -54,7 +54,7 @@ mod segment;
 
 pub use coding::{Coding, MAX_FRINGE_BYTES, MemberCoding};
 pub use error::IndexError;
-pub use model::{Index, PackRef, Run, SegmentRef, StreamHead, image_id};
+pub use model::{Index, PackRef, Run, SegmentRef, StreamHead};
 pub use segment::{MAX_SEGMENT_RECORDS, Segment, SegmentCutter};
 
 /// The first bytes of an index.

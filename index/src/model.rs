@@ -1,10 +1,8 @@
 //! The model of an index.
 
-use regrow_chunker::{ChunkId, Params};
+use regrow_chunker::{ImageId, PackId, Params, SegmentId};
 
 use crate::Coding;
-
-const IMAGE_CONTEXT: &str = "regrow 2026 image id v1";
 
 /// One image: its size and hash, its recipe by segments, and the places of its chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +35,7 @@ pub struct Index {
     pub fresh_packs: Vec<u32>,
     /// The image ids of the bases that patches to this image were made from. This is a hint: there may be others,
     /// and these may be gone.
-    pub patch_bases: Vec<ChunkId>,
+    pub patch_bases: Vec<ImageId>,
 }
 
 /// A stream of an image by its segments.
@@ -55,7 +53,7 @@ pub struct StreamHead {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentRef {
     /// The segment's id.
-    pub id: ChunkId,
+    pub id: SegmentId,
     /// The number of records in the segment.
     pub records: u32,
 }
@@ -64,7 +62,7 @@ pub struct SegmentRef {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackRef {
     /// The pack's name: BLAKE3 of its bytes.
-    pub id: ChunkId,
+    pub id: PackId,
     /// The pack's size in bytes.
     pub bytes: u64,
     /// The offset of the skeleton frames.
@@ -85,9 +83,9 @@ pub struct Run {
 impl Index {
     /// The image's id, derived from the recipe that the index states.
     #[must_use]
-    pub fn image_id(&self) -> ChunkId {
+    pub fn image_id(&self) -> ImageId {
         let ids = |stream: &StreamHead| stream.segments.iter().map(|segment| segment.id).collect::<Vec<_>>();
-        image_id(self.walk_version, &self.params, &ids(&self.skeleton), &ids(&self.contents))
+        ImageId::of_recipe(self.walk_version, &self.params, &ids(&self.skeleton), &ids(&self.contents))
     }
 
     /// The size in bytes of the plain image, in which the plain bytes of coded files stand for the files.
@@ -113,23 +111,6 @@ impl Index {
     pub fn segments(&self) -> impl Iterator<Item = &SegmentRef> {
         self.skeleton.segments.iter().chain(&self.contents.segments)
     }
-}
-
-/// The id of an image, from the segment ids of both streams (FORMAT.md, section 5).
-#[must_use]
-pub fn image_id(walk_version: u32, params: &Params, skeleton: &[ChunkId], contents: &[ChunkId]) -> ChunkId {
-    let mut hasher = blake3::Hasher::new_derive_key(IMAGE_CONTEXT);
-    for number in [walk_version, params.min_bytes(), params.avg_bytes(), params.max_bytes()] {
-        hasher.update(&number.to_le_bytes());
-    }
-    for ids in [skeleton, contents] {
-        // An index of 64 MiB has fewer than 2^21 segments.
-        hasher.update(&(ids.len() as u32).to_le_bytes());
-        ids.iter().for_each(|id| {
-            hasher.update(&id.0);
-        });
-    }
-    ChunkId(*hasher.finalize().as_bytes())
 }
 
 /// The total count of these runs, or `None` if it overflows.

@@ -1,6 +1,6 @@
 //! Recipe segments: content-defined runs of chunk records, named by their hash. FORMAT.md, section 4.
 
-use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Record, varint};
+use regrow_chunker::{MAX_CHUNK_BYTES, Record, SegmentId, varint};
 
 use crate::IndexError;
 
@@ -11,7 +11,6 @@ const MIN_SEGMENT_RECORDS: usize = 16;
 const CUT_BELOW: u32 = u32::MAX / 48;
 /// The kind of segments that hold chunk records.
 pub(crate) const KIND_RECORDS: u8 = 1;
-const CONTEXT: &str = "regrow 2026 recipe segment v1";
 
 /// A run of records of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +52,7 @@ impl Segment {
         let mut out = Vec::with_capacity(1 + self.records.len() * 35);
         out.push(KIND_RECORDS);
         for record in &self.records {
-            out.extend_from_slice(&record.id.0);
+            out.extend_from_slice(record.id.as_bytes());
             varint::put(&mut out, u64::from(record.len));
         }
         out
@@ -61,8 +60,8 @@ impl Segment {
 
     /// The segment's id.
     #[must_use]
-    pub fn id(&self) -> ChunkId {
-        ChunkId(blake3::derive_key(CONTEXT, &self.canonical()))
+    pub fn id(&self) -> SegmentId {
+        SegmentId::of_canonical(&self.canonical())
     }
 }
 
@@ -76,7 +75,7 @@ impl SegmentCutter {
     /// Takes in the next record, and returns the segment if the record ends one.
     pub fn push(&mut self, record: Record) -> Option<Segment> {
         self.records.push(record);
-        let [a, b, c, d, ..] = record.id.0;
+        let [a, b, c, d, ..] = *record.id.as_bytes();
         let ends = self.records.len() >= MIN_SEGMENT_RECORDS && u32::from_le_bytes([a, b, c, d]) < CUT_BELOW;
         (ends || self.records.len() == MAX_SEGMENT_RECORDS).then(|| self.take())
     }

@@ -9,9 +9,9 @@ use std::path::Path;
 
 use regrow_catalog::{Catalog, SeedKey};
 use regrow_chunker::bounds::MAX_SEED_CHUNKS;
-use regrow_chunker::{ChunkId, Params, Record};
+use regrow_chunker::{ChunkId, ImageId, Params, Record};
 use regrow_image::{Layout, LayoutBuilder, StreamKind, WALK_VERSION, WALK_VERSION_CODED};
-use regrow_index::{Segment, SegmentCutter, image_id};
+use regrow_index::{Segment, SegmentCutter};
 
 use crate::coded::Unfolded;
 use crate::data::{Data, reader_over_holes};
@@ -222,10 +222,10 @@ impl Scan {
     }
 
     /// The id of the image in the file, cut with these parameters. FORMAT.md, section 5.
-    pub fn image_id(&self, params: Params) -> ChunkId {
+    pub fn image_id(&self, params: Params) -> ImageId {
         let ids = |records: &[Record]| segments(records).map(|segment| segment.id()).collect::<Vec<_>>();
         let walk_version = if self.layout.coded().len() == 0 { WALK_VERSION } else { WALK_VERSION_CODED };
-        image_id(walk_version, &params, &ids(&self.skeleton), &ids(&self.contents))
+        ImageId::of_recipe(walk_version, &params, &ids(&self.skeleton), &ids(&self.contents))
     }
 }
 

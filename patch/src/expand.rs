@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use regrow_chunker::ChunkId;
+use regrow_chunker::Digest;
 use regrow_deflate::{FoundStream, Trailer};
 use regrow_local::{LocalError, Ordered, Pool};
 
@@ -52,7 +52,7 @@ pub(super) struct BaseMembers {
 pub(super) struct Known {
     pub(super) member: BaseMember,
     /// The hash of the stored stream.
-    pub(super) hash: ChunkId,
+    pub(super) hash: Digest,
     /// The offset of its plain bytes in the base space of all members.
     pub(super) at: u64,
 }
@@ -63,7 +63,7 @@ impl BaseMembers {
         let mut found = Self::default();
         let mut at = base.stored_bytes();
         let end = at + plain_limit(base.contents_bytes());
-        let mut take = |members: Vec<(BaseMember, ChunkId)>| {
+        let mut take = |members: Vec<(BaseMember, Digest)>| {
             for (member, hash) in members {
                 if at + member.plain_bytes <= end {
                     let next = at + member.plain_bytes;
@@ -99,10 +99,10 @@ impl BaseMembers {
     }
 }
 
-fn members_of(base: &PatchImage, number: u32) -> Result<Vec<(BaseMember, ChunkId)>, LocalError> {
+fn members_of(base: &PatchImage, number: u32) -> Result<Vec<(BaseMember, Digest)>, LocalError> {
     let bytes = base.read(base.stored(&base.files()[number as usize])).map_err(LocalError::io("image"))?;
     let known = |found: FoundStream| {
-        let hash = ChunkId::of(&bytes[found.stored.clone()]);
+        let hash = Digest::of(&bytes[found.stored.clone()]);
         let stored = found.stored.start as u64..found.stored.end as u64;
         (BaseMember { file: u64::from(number), stored, plain_bytes: found.plain_bytes }, hash)
     };
@@ -118,13 +118,13 @@ pub(super) struct Expanded {
 
 impl Expanded {
     /// Replaces the members of a file by their plain bytes, except for those that the base has unchanged.
-    pub(super) fn of_file(number: u32, stored: Vec<u8>, is_in_base: impl Fn(&ChunkId) -> bool) -> Self {
+    pub(super) fn of_file(number: u32, stored: Vec<u8>, is_in_base: impl Fn(&Digest) -> bool) -> Self {
         let mut expanded = Self { bytes: Vec::new(), members: Vec::new() };
         let (mut at, mut plain_bytes) = (0, 0);
         for found in regrow_deflate::find(&stored, MAX_PLAIN_BYTES) {
             let stream = &stored[found.stored.clone()];
             plain_bytes += found.plain_bytes;
-            if found.plain_bytes == 0 || is_in_base(&ChunkId::of(stream)) {
+            if found.plain_bytes == 0 || is_in_base(&Digest::of(stream)) {
                 continue;
             }
             if plain_bytes > MAX_FILE_PLAIN_BYTES {

@@ -1,6 +1,6 @@
 //! The header of a patch, at its beginning. FORMAT.md, section 10.
 
-use regrow_chunker::ChunkId;
+use regrow_chunker::ImageId;
 
 /// The first bytes of a patch.
 const MAGIC: [u8; 8] = [0x89, b'R', b'G', b'D', 0x0d, 0x0a, 0x1a, 0x0a];
@@ -30,9 +30,9 @@ pub struct PatchHeader {
     /// The version of the rebuilder that the members' corrections are for, or 0 if there are none.
     pub(crate) rebuilder: u32,
     /// The id of the image that the patch starts from.
-    pub base: ChunkId,
+    pub base: ImageId,
     /// The id of the image that the patch makes.
-    pub target: ChunkId,
+    pub target: ImageId,
     /// The size of the whole patch in bytes.
     pub patch_bytes: u64,
     /// The cost of the same update by chunks.
@@ -67,8 +67,8 @@ impl PatchHeader {
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&self.rebuilder.to_le_bytes());
-        out.extend_from_slice(&self.base.0);
-        out.extend_from_slice(&self.target.0);
+        out.extend_from_slice(self.base.as_bytes());
+        out.extend_from_slice(self.target.as_bytes());
         let ChunkCost { bytes, chunks, plain_bytes } = self.chunk_cost;
         for number in [self.patch_bytes, bytes, chunks, plain_bytes] {
             out.extend_from_slice(&number.to_le_bytes());
@@ -135,8 +135,8 @@ fn u64_at(header: &[u8; HEADER_BYTES], at: usize) -> u64 {
     u64::from_le_bytes(array_at(header, at))
 }
 
-fn id_at(header: &[u8; HEADER_BYTES], at: usize) -> ChunkId {
-    ChunkId(array_at(header, at))
+fn id_at(header: &[u8; HEADER_BYTES], at: usize) -> ImageId {
+    ImageId::from_bytes(array_at(header, at))
 }
 
 fn array_at<const N: usize>(header: &[u8; HEADER_BYTES], at: usize) -> [u8; N] {
@@ -152,8 +152,8 @@ mod tests {
     fn sample() -> PatchHeader {
         PatchHeader {
             rebuilder: 1,
-            base: ChunkId([3; 32]),
-            target: ChunkId([4; 32]),
+            base: ImageId::from_bytes([3; 32]),
+            target: ImageId::from_bytes([4; 32]),
             patch_bytes: 5000,
             chunk_cost: ChunkCost { bytes: 70_000, chunks: 9, plain_bytes: 140_000 },
             lists_stored: 300,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use regrow_chunker::ChunkId;
+use regrow_chunker::Digest;
 use regrow_image::StreamKind;
 use regrow_local::{LocalError, Ordered, Pool};
 
@@ -23,7 +23,7 @@ pub(super) fn identical(
 ) -> Result<Vec<Option<u32>>, LocalError> {
     let sizes = |image: &PatchImage| image.files().iter().map(|file| file.bytes()).collect::<HashSet<_>>();
     let (base_sizes, target_sizes) = (sizes(base), sizes(target));
-    let mut by_hash: Vec<(ChunkId, u32)> =
+    let mut by_hash: Vec<(Digest, u32)> =
         hashes(base, &target_sizes, pool)?.into_iter().map(|(file, hash)| (hash, file)).collect();
     by_hash.sort_unstable();
     let mut found = vec![None; target.files().len()];
@@ -43,7 +43,7 @@ pub(super) fn identical(
 }
 
 /// The hashes of the files that have one of these sizes.
-fn hashes(image: &Arc<PatchImage>, sizes: &HashSet<u64>, pool: &Pool) -> Result<Vec<(u32, ChunkId)>, LocalError> {
+fn hashes(image: &Arc<PatchImage>, sizes: &HashSet<u64>, pool: &Pool) -> Result<Vec<(u32, Digest)>, LocalError> {
     let mut found = Vec::new();
     let mut jobs = Ordered::new(JOBS_IN_FLIGHT);
     let (mut batch, mut batch_bytes) = (Vec::new(), 0);
@@ -67,7 +67,7 @@ fn hashes(image: &Arc<PatchImage>, sizes: &HashSet<u64>, pool: &Pool) -> Result<
     Ok(found)
 }
 
-type Hashes = Result<Vec<(u32, ChunkId)>, LocalError>;
+type Hashes = Result<Vec<(u32, Digest)>, LocalError>;
 
 fn hash_files_of_last(jobs: &mut Ordered<Hashes>) -> Hashes {
     let mut found = Vec::new();
@@ -82,7 +82,7 @@ fn hash_files(image: &PatchImage, files: &[u32]) -> Hashes {
     files.collect::<std::io::Result<_>>().map_err(LocalError::io("image"))
 }
 
-fn hash_file(image: &PatchImage, number: u32) -> std::io::Result<ChunkId> {
+fn hash_file(image: &PatchImage, number: u32) -> std::io::Result<Digest> {
     let file = &image.files()[number as usize];
     if file.bytes() >= KNOWN_BY_CHUNKS_BYTES
         && let Some(chunks) = own_chunks(image, &file.contents)
@@ -97,11 +97,11 @@ fn hash_file(image: &PatchImage, number: u32) -> std::io::Result<ChunkId> {
         at += piece.len() as u64;
         hasher.update(&piece);
     }
-    Ok(ChunkId(*hasher.finalize().as_bytes()))
+    Ok(Digest::of_hashed(&hasher))
 }
 
 /// The hash over the ids of a file's chunks, if those chunks hold nothing else.
-fn own_chunks(image: &PatchImage, contents: &std::ops::Range<u64>) -> Option<ChunkId> {
+fn own_chunks(image: &PatchImage, contents: &std::ops::Range<u64>) -> Option<Digest> {
     let starts = image.chunk_starts(StreamKind::Contents);
     let first = starts.binary_search(&contents.start).ok()?;
     let end = match starts.binary_search(&contents.end) {
@@ -111,7 +111,7 @@ fn own_chunks(image: &PatchImage, contents: &std::ops::Range<u64>) -> Option<Chu
     };
     let mut hasher = blake3::Hasher::new_derive_key("regrow 2026 file by its chunks");
     for record in &image.records(StreamKind::Contents)[first..end] {
-        hasher.update(&record.id.0);
+        hasher.update(record.id.as_bytes());
     }
-    Some(ChunkId(*hasher.finalize().as_bytes()))
+    Some(Digest::of_hashed(&hasher))
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use regrow_chunker::{ChunkId, Params, Record};
+use regrow_chunker::{ChunkId, ImageId, Params, Record};
 use regrow_image::{Op, StreamKind, TreeEntry, TreeWalker};
 use regrow_local::{FileSeed, LocalError, Recipe, SeedContext, WatchedFile};
 
@@ -74,7 +74,7 @@ impl PatchImage {
     }
 
     /// The image's id, cut with these parameters.
-    pub fn id(&self, params: Params) -> ChunkId {
+    pub fn id(&self, params: Params) -> ImageId {
         self.seed.scan().image_id(params)
     }
 

@@ -79,7 +79,7 @@ fn is_dot_within(text: &[u8], at: usize) -> bool {
 }
 
 fn hash(bytes: &[u8]) -> u64 {
-    regrow_chunker::ChunkId::of(bytes).prefix()
+    regrow_chunker::Digest::of(bytes).prefix()
 }
 
 #[cfg(test)]

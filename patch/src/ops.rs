@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use regrow_chunker::ChunkId;
+use regrow_chunker::Digest;
 use regrow_delta::{Builder, Chains, Change, Op, find_ops};
 use regrow_local::LocalError;
 
@@ -99,7 +99,7 @@ impl Matcher {
         Ok(find_ops(&chains, &bytes).into_iter().flat_map(|op| gathered.in_base_space(op)).collect())
     }
 
-    fn has_stream(&self, parts: &[Spot], stream: &ChunkId) -> bool {
+    fn has_stream(&self, parts: &[Spot], stream: &Digest) -> bool {
         let files = parts.iter().filter_map(|part| part.file);
         files.flat_map(|file| self.members.of_file(file)).any(|known| known.hash == *stream)
     }

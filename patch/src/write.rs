@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use regrow_chunker::ChunkId;
+use regrow_chunker::ImageId;
 use regrow_delta::{Coding, Encoder, Op, PatchError};
 use regrow_local::{LocalError, Pool, Progress, Stage};
 
@@ -25,7 +25,7 @@ pub struct Between<'a> {
     /// The image that they will get.
     pub target: &'a Arc<PatchImage>,
     /// The image ids of both.
-    pub ids: (ChunkId, ChunkId),
+    pub ids: (ImageId, ImageId),
     /// The cost of the same update by chunks, for the header.
     pub chunk_cost: ChunkCost,
     /// The effort that goes into making the patch small.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
-use regrow_chunker::ChunkId;
+use regrow_chunker::PackId;
 
 use crate::layout::{STORE_FILE, STORE_VERSION, StoreDescription, pack_name, parse_pack_object};
 use crate::pack::{PackError, PackTail, TRAILER_BYTES, Trailer};
@@ -104,7 +104,7 @@ async fn write_description<S: ReadStore + WriteStore + ?Sized>(
 }
 
 /// Lists the packs of a store, in no particular order.
-pub fn list_packs<S: ListStore + ?Sized>(store: &S) -> BoxStream<'_, Result<(ChunkId, ObjectInfo), StoreError>> {
+pub fn list_packs<S: ListStore + ?Sized>(store: &S) -> BoxStream<'_, Result<(PackId, ObjectInfo), StoreError>> {
     let listed = store.list("packs", Depth::Tree);
     listed
         .filter_map(|info| async move {
@@ -120,7 +120,7 @@ pub fn list_packs<S: ListStore + ?Sized>(store: &S) -> BoxStream<'_, Result<(Chu
 ///
 /// # Errors
 /// [`StoreError::Damaged`], and the errors of [`ReadStore::get`].
-pub async fn read_tail(store: &(impl ReadStore + ?Sized), id: &ChunkId) -> Result<(Bytes, PackTail), StoreError> {
+pub async fn read_tail(store: &(impl ReadStore + ?Sized), id: &PackId) -> Result<(Bytes, PackTail), StoreError> {
     read_end(store, id, Span::Suffix(TAIL_GUESS_BYTES)).await
 }
 
@@ -131,7 +131,7 @@ pub async fn read_tail(store: &(impl ReadStore + ?Sized), id: &ChunkId) -> Resul
 /// [`StoreError::Damaged`], and the errors of [`ReadStore::get`].
 pub async fn read_tail_of(
     store: &(impl ReadStore + ?Sized),
-    id: &ChunkId,
+    id: &PackId,
     bytes: u64,
 ) -> Result<(Bytes, PackTail), StoreError> {
     let object = || format!("{}/{}", store.location(), pack_name(id));
@@ -141,11 +141,7 @@ pub async fn read_tail_of(
     read_end(store, id, Span::Range(bytes.saturating_sub(TAIL_GUESS_BYTES)..bytes)).await
 }
 
-async fn read_end(
-    store: &(impl ReadStore + ?Sized),
-    id: &ChunkId,
-    span: Span,
-) -> Result<(Bytes, PackTail), StoreError> {
+async fn read_end(store: &(impl ReadStore + ?Sized), id: &PackId, span: Span) -> Result<(Bytes, PackTail), StoreError> {
     let name = pack_name(id);
     let failed = |reason: String| StoreError::Damaged { object: format!("{}/{name}", store.location()), reason };
     let damaged = |error: PackError| failed(error.to_string());

@@ -1,6 +1,6 @@
 //! Names of a store's objects. FORMAT.md, section 8.
 
-use regrow_chunker::{ChunkId, Params};
+use regrow_chunker::{ImageId, PackId, Params};
 use serde::{Deserialize, Serialize};
 
 /// The name of the object that describes a store.
@@ -10,19 +10,19 @@ pub const STORE_VERSION: u32 = 1;
 
 /// The name of a pack's object.
 #[must_use]
-pub fn pack_name(id: &ChunkId) -> String {
+pub fn pack_name(id: &PackId) -> String {
     format!("packs/{}/{id}.pack", id.shard())
 }
 
 /// The id of the pack whose file in `packs/ab` has this name, if it is a pack's name.
 #[must_use]
-pub(crate) fn parse_pack_name(file_name: &str) -> Option<ChunkId> {
+pub(crate) fn parse_pack_name(file_name: &str) -> Option<PackId> {
     file_name.strip_suffix(".pack")?.parse().ok()
 }
 
 /// The id of the pack whose object has this name, if it is a pack's name.
 #[must_use]
-pub fn parse_pack_object(name: &str) -> Option<ChunkId> {
+pub fn parse_pack_object(name: &str) -> Option<PackId> {
     let id = parse_pack_name(name.rsplit('/').next()?)?;
     (pack_name(&id) == name).then_some(id)
 }
@@ -32,13 +32,13 @@ pub const PATCHES_FOLDER: &str = "patches";
 
 /// The name of the patch that makes the image `target` from the image `base`.
 #[must_use]
-pub fn patch_name(base: &ChunkId, target: &ChunkId) -> String {
+pub fn patch_name(base: &ImageId, target: &ImageId) -> String {
     format!("{PATCHES_FOLDER}/{base}/{target}.patch")
 }
 
 /// The base and the target of the patch whose object has this name, if it is a patch's name.
 #[must_use]
-pub fn parse_patch_object(name: &str) -> Option<(ChunkId, ChunkId)> {
+pub fn parse_patch_object(name: &str) -> Option<(ImageId, ImageId)> {
     let (folder, file) = name.rsplit_once('/')?;
     let (base, target) = (folder.rsplit('/').next()?.parse().ok()?, file.strip_suffix(".patch")?.parse().ok()?);
     (patch_name(&base, &target) == name).then_some((base, target))

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use regrow_chunker::ChunkId;
+use regrow_chunker::{ChunkId, PackId};
 use regrow_image::LayoutError;
 use regrow_index::IndexError;
 use regrow_local::LocalError;
@@ -64,7 +64,7 @@ pub enum SyncError {
         /// The chunk.
         id: ChunkId,
         /// The pack.
-        pack: ChunkId,
+        pack: PackId,
         /// The stores that were asked, separated by commas.
         stores: String,
     },
@@ -156,7 +156,7 @@ pub enum SyncError {
     #[error("{store}: gc condemned pack {pack} during this run; run it again, and it will do without the pack")]
     Condemned {
         /// The pack.
-        pack: ChunkId,
+        pack: PackId,
         /// The store.
         store: String,
     },
@@ -164,7 +164,7 @@ pub enum SyncError {
     #[error("{store}: pack {pack} is archived and cannot be read at once, though it was put again; restore it first")]
     Archived {
         /// The pack.
-        pack: ChunkId,
+        pack: PackId,
         /// The store.
         store: String,
     },

@@ -98,7 +98,7 @@ pub use flows::verify::{StoreVerifyReport, VerifyReport, verify_file, verify_sto
 pub use place::location::Location;
 pub use place::network::Network;
 
-pub use regrow_chunker::{ChunkId, Params, ReaderLimits};
+pub use regrow_chunker::{ChunkId, PackId, Params, ReaderLimits};
 pub use regrow_store::{Addressing, BucketCredentials, BucketOptions, Deadline, HttpOptions, RetryPolicy, StoreError};
 
 /// Work with images on this machine, for programs that do not need a store for it.

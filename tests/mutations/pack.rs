@@ -1,6 +1,6 @@
 //! Packs with changed frames, segments, tables and trailers, under their right names and with checksums that hold.
 
-use regrow_chunker::ChunkId;
+use regrow_chunker::PackId;
 use regrow_index::Index;
 use regrow_store::pack_name;
 
@@ -42,7 +42,7 @@ fn packs() {
     Judge::all("pack", &site.env, |judge, chance| {
         let (mut index, at) = (right.clone(), chance.below(packs.len()));
         let bytes = changed(&packs[at], chance);
-        let id = ChunkId::of(&bytes);
+        let id = PackId::of(&bytes);
         let number = |at: usize| u64::from_le_bytes(bytes[bytes.len() - at..][..8].try_into().unwrap());
         let reference = &mut index.packs[at];
         (reference.id, reference.bytes) = (id, bytes.len() as u64);

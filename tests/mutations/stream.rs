@@ -30,6 +30,7 @@ fn store(writer: &mut PackWriter<Vec<u8>>, part: Part, chunks: &[Vec<u8>], once:
         }
     }
     segments.extend(cutter.finish());
+    let mut stored = std::collections::HashSet::new();
     for segment in segments {
         let id = segment.id();
         head.segments.push(SegmentRef { id, records: segment.records().len() as u32 });

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{Coding, MAX_FRINGE_BYTES, MemberCoding, Segment, SegmentCutter};
-use regrow_chunker::Record;
+use regrow_chunker::{ChunkId, Record};
 
 fn segments(seed: &str, count: u32) -> StreamHead {
     let mut cutter = SegmentCutter::default();
@@ -20,7 +20,12 @@ fn segments(seed: &str, count: u32) -> StreamHead {
 
 fn sample() -> Index {
     let (skeleton, contents) = (segments("s", 100), segments("c", 3000));
-    let pack = |n: u8| PackRef { id: ChunkId([n; 32]), bytes: 5000 + u64::from(n), skeleton_at: 3000, tail_at: 4000 };
+    let pack = |n: u8| PackRef {
+        id: PackId::from_bytes([n; 32]),
+        bytes: 5000 + u64::from(n),
+        skeleton_at: 3000,
+        tail_at: 4000,
+    };
     let segment_runs = vec![Run { count: (skeleton.segments.len() + contents.segments.len()) as u64, pack: 1 }];
     Index {
         walk_version: 1,
@@ -34,7 +39,7 @@ fn sample() -> Index {
         segment_runs,
         codings: Vec::new(),
         fresh_packs: vec![1, 0],
-        patch_bases: vec![ChunkId([8; 32]), ChunkId([9; 32])],
+        patch_bases: [8, 9].map(|n| ImageId::from_bytes([n; 32])).to_vec(),
         store: "../store".into(),
     }
 }
@@ -173,7 +178,8 @@ fn more_than_the_image_is_worth() {
             let mut contents = segments("c", 0);
             contents.chunks = u64::from(count);
             contents.bytes = contents.chunks;
-            contents.segments = vec![SegmentRef { id: ChunkId([5; 32]), records: 256 }; count as usize / 256];
+            contents.segments =
+                vec![SegmentRef { id: SegmentId::from_bytes([5; 32]), records: 256 }; count as usize / 256];
             index.image_bytes = contents.bytes;
             index.contents = contents;
             index.chunk_runs = vec![Run { count: 100 + u64::from(count), pack: 0 }];

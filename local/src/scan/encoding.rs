@@ -108,7 +108,7 @@ fn take_gaps(blob: &mut &[u8]) -> Option<Vec<Gap>> {
 fn put_records<'r>(out: &mut Vec<u8>, count: usize, records: impl Iterator<Item = &'r Record>) {
     varint::put(out, count as u64);
     for record in records {
-        out.extend_from_slice(&record.id.0);
+        out.extend_from_slice(record.id.as_bytes());
         varint::put(out, u64::from(record.len));
     }
 }
@@ -123,7 +123,7 @@ fn take_records(blob: &mut &[u8]) -> Option<Vec<Record>> {
         let (id, rest) = blob.split_first_chunk::<32>()?;
         *blob = rest;
         let len = varint::take(blob).filter(|&len| len > 0 && len <= u64::from(MAX_CHUNK_BYTES))?;
-        records.push(Record { id: ChunkId(*id), len: len as u32 });
+        records.push(Record { id: ChunkId::from_bytes(*id), len: len as u32 });
     }
     Some(records)
 }

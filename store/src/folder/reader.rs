@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use regrow_chunker::ChunkId;
+use regrow_chunker::PackId;
 
 use super::open::open_regular;
 use crate::StoreError;
@@ -31,7 +31,7 @@ impl FolderReader {
     }
 
     /// The packs of the store, in no particular order.
-    pub fn packs(&self) -> Result<Vec<ChunkId>, StoreError> {
+    pub fn packs(&self) -> Result<Vec<PackId>, StoreError> {
         let mut found = Vec::new();
         let packs = self.root.join("packs");
         for shard in fs::read_dir(&packs).map_err(StoreError::io(&packs))? {
@@ -48,7 +48,7 @@ impl FolderReader {
     }
 
     /// Reads the end of a pack.
-    pub fn tail(&self, id: &ChunkId) -> Result<PackTail, StoreError> {
+    pub fn tail(&self, id: &PackId) -> Result<PackTail, StoreError> {
         let path = self.root.join(pack_name(id));
         let damaged =
             |error: PackError| StoreError::Damaged { object: path.display().to_string(), reason: error.to_string() };

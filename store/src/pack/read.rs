@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Record, bounds, varint};
+use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Record, SegmentId, bounds, varint};
 
 use super::{HEADER_BYTES, KIND_ZSTD, MAX_TAIL_BYTES, TRAILER_MAGIC, VERSION};
 use crate::frame::MAX_FRAME_BYTES;
@@ -110,7 +110,7 @@ pub struct PackTail {
     /// The chunks of all frames, in order.
     pub records: Vec<Record>,
     /// The segments: id and stored form.
-    segments: Vec<(ChunkId, Range<usize>)>,
+    segments: Vec<(SegmentId, Range<usize>)>,
     tail: Bytes,
 }
 
@@ -135,12 +135,12 @@ impl PackTail {
     }
 
     /// The ids of the segments.
-    pub fn segment_ids(&self) -> impl Iterator<Item = ChunkId> + '_ {
+    pub fn segment_ids(&self) -> impl Iterator<Item = SegmentId> + '_ {
         self.segments.iter().map(|&(id, _)| id)
     }
 
     /// The id and the records of the segment at this position. The caller must check the records against the id.
-    pub fn segment(&self, number: usize) -> Result<(ChunkId, Vec<Record>), PackError> {
+    pub fn segment(&self, number: usize) -> Result<(SegmentId, Vec<Record>), PackError> {
         const BAD: PackError = PackError::Damaged("a recipe segment");
         let (id, range) = self.segments.get(number).ok_or(BAD)?;
         let mut stored = &self.tail[range.clone()];
@@ -228,11 +228,11 @@ fn repeats(records: &[Record], prefixes: &mut Vec<u64>) -> bool {
     ids.windows(2).any(|pair| pair[0] == pair[1])
 }
 
-fn decode_segment_list(table: &mut &[u8], bytes: usize) -> Result<Vec<(ChunkId, Range<usize>)>, PackError> {
+fn decode_segment_list(table: &mut &[u8], bytes: usize) -> Result<Vec<(SegmentId, Range<usize>)>, PackError> {
     let count = take_count(table, 33)?;
     let (mut segments, mut at) = (Vec::with_capacity(count), 0usize);
     for _ in 0..count {
-        let id = take_id(table)?;
+        let id = SegmentId::from_bytes(take_hash(table)?);
         let length = varint::take(table).ok_or(PackError::Damaged("a malformed number"))?;
         let end = usize::try_from(length).ok().and_then(|length| at.checked_add(length)).filter(|&end| end <= bytes);
         let end = end.ok_or(PackError::Damaged("a segment's length"))?;
@@ -254,14 +254,14 @@ fn take_count(table: &mut &[u8], each: usize) -> Result<usize, PackError> {
     Ok(count as usize)
 }
 
-fn take_id(input: &mut &[u8]) -> Result<ChunkId, PackError> {
+fn take_hash(input: &mut &[u8]) -> Result<[u8; 32], PackError> {
     let (bytes, rest) = input.split_first_chunk::<32>().ok_or(PackError::Damaged("table ends early"))?;
     *input = rest;
-    Ok(ChunkId(*bytes))
+    Ok(*bytes)
 }
 
 fn take_record(input: &mut &[u8]) -> Result<Record, PackError> {
-    let id = take_id(input)?;
+    let id = ChunkId::from_bytes(take_hash(input)?);
     match varint::take(input) {
         Some(len) if len > 0 && len <= u64::from(MAX_CHUNK_BYTES) => Ok(Record { id, len: len as u32 }),
         _ => Err(PackError::Damaged("a chunk's length")),

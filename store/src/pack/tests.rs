@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use regrow_chunker::{ChunkId, Record};
+use regrow_chunker::{ChunkId, PackId, Record, SegmentId};
 
 use super::*;
 use crate::frame::{Compressor, Decompressor, PlainFrame};
@@ -20,8 +20,8 @@ fn sample() -> (Vec<u8>, PackSummary) {
         }
         pack.add_frame(part, frame.compress(&mut compressor).unwrap()).unwrap();
     }
-    pack.add_segment(ChunkId([1; 32]), [3, 4, 5, 100, 101, 15, 10].map(|n| chunk(n).0).to_vec());
-    pack.add_segment(ChunkId([2; 32]), [200].map(|n| chunk(n).0).to_vec());
+    pack.add_segment(SegmentId::from_bytes([1; 32]), [3, 4, 5, 100, 101, 15, 10].map(|n| chunk(n).0).to_vec());
+    pack.add_segment(SegmentId::from_bytes([2; 32]), [200].map(|n| chunk(n).0).to_vec());
     assert!(!pack.is_empty());
     pack.finish().unwrap()
 }
@@ -29,7 +29,7 @@ fn sample() -> (Vec<u8>, PackSummary) {
 #[test]
 fn round_trips() {
     let (bytes, summary) = sample();
-    assert_eq!(summary.id, ChunkId::of(&bytes));
+    assert_eq!(summary.id, PackId::of(&bytes));
     assert_eq!(summary.bytes, bytes.len() as u64);
     let whole = Bytes::from(bytes);
     for from in [0, summary.skeleton_at, summary.tail_at] {
@@ -46,7 +46,7 @@ fn round_trips() {
         }
         assert_eq!(tail.segments(), 2);
         let wanted = [3, 4, 5, 100, 101, 15, 10].map(|n| chunk(n).0).to_vec();
-        assert_eq!(tail.segment(0).unwrap(), (ChunkId([1; 32]), wanted));
+        assert_eq!(tail.segment(0).unwrap(), (SegmentId::from_bytes([1; 32]), wanted));
         assert_eq!(tail.segment(1).unwrap().1, [chunk(200).0]);
     }
 }
@@ -101,9 +101,9 @@ fn tail_of(records: Vec<Record>, stored_bytes: usize) -> Result<PackTail, PackEr
 #[test]
 fn frames_that_no_writer_makes() {
     let record = |first: u8, last: u8| {
-        let mut id = ChunkId([first; 32]);
-        id.0[31] = last;
-        Record { id, len: 1000 }
+        let mut id = [first; 32];
+        id[31] = last;
+        Record { id: ChunkId::from_bytes(id), len: 1000 }
     };
     // Ids that only begin alike are different.
     assert!(tail_of(vec![record(1, 1), record(2, 1), record(1, 2)], 100).is_ok());

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use regrow_chunker::{ChunkId, Record, varint};
+use regrow_chunker::{ChunkId, PackId, Record, SegmentId, varint};
 
 use super::{HEADER_BYTES, KIND_ZSTD, MAGIC, TRAILER_MAGIC, VERSION};
 use crate::frame::StoredFrame;
@@ -22,7 +22,7 @@ pub enum Part {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackSummary {
     /// The pack's id: BLAKE3 of all its bytes.
-    pub id: ChunkId,
+    pub id: PackId,
     /// The pack's size in bytes.
     pub bytes: u64,
     /// The offset of the skeleton frames.
@@ -54,7 +54,7 @@ pub struct PackWriter<W: Write> {
     contents: Vec<TableFrame>,
     skeleton: Vec<StoredFrame>,
     skeleton_bytes: u64,
-    segments: Vec<(ChunkId, Vec<Record>)>,
+    segments: Vec<(SegmentId, Vec<Record>)>,
     most_bytes: u64,
 }
 
@@ -109,7 +109,7 @@ impl<W: Write> PackWriter<W> {
     }
 
     /// Adds a recipe segment by its id and records.
-    pub fn add_segment(&mut self, id: ChunkId, records: Vec<Record>) {
+    pub fn add_segment(&mut self, id: SegmentId, records: Vec<Record>) {
         self.most_bytes += segment_cost(&records);
         self.segments.push((id, records));
     }
@@ -153,7 +153,7 @@ impl<W: Write> PackWriter<W> {
         trailer.extend_from_slice(&[0; 20]);
         trailer.extend_from_slice(&TRAILER_MAGIC);
         self.out.put(&trailer)?;
-        let id = ChunkId(*self.out.hasher.finalize().as_bytes());
+        let id = PackId::of_hashed(&self.out.hasher);
         Ok((self.out.out, PackSummary { id, bytes, skeleton_at, tail_at }))
     }
 
@@ -179,7 +179,7 @@ impl<W: Write> PackWriter<W> {
         for (id, records) in &self.segments {
             let before = stored.len();
             put_segment(&mut stored, records, &places);
-            table.extend_from_slice(&id.0);
+            table.extend_from_slice(id.as_bytes());
             varint::put(&mut table, (stored.len() - before) as u64);
         }
         (stored, table)
@@ -187,7 +187,7 @@ impl<W: Write> PackWriter<W> {
 }
 
 fn put_record(out: &mut Vec<u8>, record: &Record) {
-    out.extend_from_slice(&record.id.0);
+    out.extend_from_slice(record.id.as_bytes());
     varint::put(out, u64::from(record.len));
 }
 

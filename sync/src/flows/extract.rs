@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use regrow_catalog::Catalog;
-use regrow_chunker::ChunkId;
+use regrow_chunker::Digest;
 use regrow_index::Index;
 use regrow_local::{GuessedFiles, Pool, Scan, SeedContext, Seeds};
 use regrow_store::Failover;
@@ -243,7 +243,7 @@ impl ExtractReport {
 fn report_of(index: &Index) -> ExtractReport {
     ExtractReport {
         image_bytes: index.image_bytes,
-        image_digest: ChunkId(index.image_digest).to_string(),
+        image_digest: Digest::from_bytes(index.image_digest).to_string(),
         chunks: index.chunks(),
         ..ExtractReport::default()
     }

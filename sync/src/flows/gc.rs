@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use regrow_chunker::ChunkId;
+use regrow_chunker::PackId;
 use regrow_store::{
     Depth, ListStore, ObjectInfo, PATCHES_FOLDER, STORE_FILE, Store, StoreError, list_packs, pack_name,
     parse_patch_object, read_description,
@@ -142,7 +142,7 @@ struct Collection<'a> {
 impl Collection<'_> {
     /// The steps A to F of FORMAT.md, section 8.1.
     async fn run(mut self) -> Result<(), SyncError> {
-        let packs: BTreeMap<ChunkId, ObjectInfo> = list_packs(&*self.store).try_collect().await?;
+        let packs: BTreeMap<PackId, ObjectInfo> = list_packs(&*self.store).try_collect().await?;
         let mut condemned = Condemned::read(&*self.store).await?;
         let mut needs = self.keep.read(Needs::default()).await?;
         self.check_indexes(&needs, &packs)?;
@@ -198,7 +198,7 @@ impl Collection<'_> {
     }
 
     /// Refuses to keep nothing of a store, since most likely the wrong indexes were named.
-    fn check_indexes(&self, needs: &Needs, packs: &BTreeMap<ChunkId, ObjectInfo>) -> Result<(), SyncError> {
+    fn check_indexes(&self, needs: &Needs, packs: &BTreeMap<PackId, ObjectInfo>) -> Result<(), SyncError> {
         let reason = if needs.indexes() == 0 {
             "there is no index to keep: give them with --keep"
         } else if !packs.is_empty() && !needs.packs.keys().any(|id| packs.contains_key(id)) {
@@ -213,7 +213,7 @@ impl Collection<'_> {
     /// index needs.
     fn condemn(
         &mut self,
-        packs: &BTreeMap<ChunkId, ObjectInfo>,
+        packs: &BTreeMap<PackId, ObjectInfo>,
         needs: &Needs,
         condemned: &mut Condemned,
         now: SystemTime,
@@ -238,11 +238,11 @@ impl Collection<'_> {
     /// the store.
     async fn due(
         &mut self,
-        packs: &BTreeMap<ChunkId, ObjectInfo>,
+        packs: &BTreeMap<PackId, ObjectInfo>,
         needs: &Needs,
         condemned: &Condemned,
         now: SystemTime,
-    ) -> Result<Vec<ChunkId>, SyncError> {
+    ) -> Result<Vec<PackId>, SyncError> {
         let grace = self.options.grace;
         let is_due =
             |sentence: &Sentence| now.duration_since(sentence.at).is_ok_and(|since| since >= sentence.grace.max(grace));
@@ -250,7 +250,7 @@ impl Collection<'_> {
             .packs
             .iter()
             .filter(|(id, sentence)| packs.contains_key(id) && !needs.packs.contains_key(id) && is_due(sentence));
-        let mut due: Vec<ChunkId> = due.map(|(id, _)| *id).collect();
+        let mut due: Vec<PackId> = due.map(|(id, _)| *id).collect();
         if !due.is_empty() && !self.options.dry_run {
             let standing = Condemned::read(&*self.store).await?;
             due.retain(|id| standing.contains(id));
@@ -261,8 +261,8 @@ impl Collection<'_> {
     }
 
     /// The number of packs that this run condemned and does not delete at once.
-    fn newly_waiting(&self, due: &[ChunkId], condemned: &Condemned, now: SystemTime) -> u64 {
-        let due: BTreeSet<&ChunkId> = due.iter().collect();
+    fn newly_waiting(&self, due: &[PackId], condemned: &Condemned, now: SystemTime) -> u64 {
+        let due: BTreeSet<&PackId> = due.iter().collect();
         condemned.packs.iter().filter(|(id, sentence)| sentence.at == now && !due.contains(id)).count() as u64
     }
 
@@ -280,14 +280,14 @@ impl Collection<'_> {
 
     fn count(
         &mut self,
-        packs: &BTreeMap<ChunkId, ObjectInfo>,
+        packs: &BTreeMap<PackId, ObjectInfo>,
         needs: &Needs,
         condemned: &Condemned,
-        due: &[ChunkId],
+        due: &[PackId],
         patches: usize,
     ) {
         let report = &mut *self.report;
-        let size = |id: &ChunkId| packs.get(id).map_or(0, |info| info.bytes);
+        let size = |id: &PackId| packs.get(id).map_or(0, |info| info.bytes);
         report.indexes = needs.indexes() as u64;
         (report.packs, report.bytes) = (packs.len() as u64, packs.values().map(|info| info.bytes).sum());
         let needed = needs.packs.keys().filter(|id| packs.contains_key(id));
@@ -298,7 +298,7 @@ impl Collection<'_> {
     }
 
     /// The packs that are needed and not there. A pack that came with its index after the list was made is there.
-    async fn missing(&self, packs: &BTreeMap<ChunkId, ObjectInfo>, needs: &Needs) -> Result<Vec<String>, StoreError> {
+    async fn missing(&self, packs: &BTreeMap<PackId, ObjectInfo>, needs: &Needs) -> Result<Vec<String>, StoreError> {
         let looks = needs.packs.iter().filter(|(id, _)| !packs.contains_key(id)).map(|(id, index)| async move {
             let found = self.store.stat(&pack_name(id)).await?;
             Ok::<_, StoreError>(found.is_none().then(|| format!("{index}: pack {id} is not in the store")))

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use regrow_chunker::ChunkId;
+use regrow_chunker::Digest;
 use regrow_deflate::encoders::KnownEncoder;
 use regrow_image::TreeEntry;
 use regrow_index::Coding;
@@ -123,7 +123,7 @@ pub fn info(
     let mut report = InfoReport {
         image_bytes: index.image_bytes,
         image_id: index.image_id().to_string(),
-        image_digest: ChunkId(index.image_digest).to_string(),
+        image_digest: Digest::from_bytes(index.image_digest).to_string(),
         walk_version: index.walk_version,
         chunk_min_bytes: index.params.min_bytes(),
         chunk_avg_bytes: index.params.avg_bytes(),

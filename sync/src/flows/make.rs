@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use regrow_catalog::Catalog;
-use regrow_chunker::{ChunkId, Params, bounds};
+use regrow_chunker::{Digest, PackId, Params, bounds};
 use regrow_image::WALK_VERSION;
 use regrow_index::{Coding, Index, IndexError};
 use regrow_local::{GzipFiles, Input, Pool, Reading, ingest_into};
@@ -232,7 +232,7 @@ pub fn make(
     Ok(MakeReport {
         image_bytes: index.image_bytes,
         image_id: index.image_id().to_string(),
-        image_digest: ChunkId(index.image_digest).to_string(),
+        image_digest: Digest::from_bytes(index.image_digest).to_string(),
         chunks: index.chunks(),
         chunks_new: counts.chunks,
         bytes_new: counts.bytes,
@@ -297,7 +297,7 @@ impl Destination {
         &self,
         index: &Index,
         reliance: &Reliance,
-        archived: &BTreeSet<ChunkId>,
+        archived: &BTreeSet<PackId>,
         options: &MakeOptions,
         network: &Network,
     ) -> Result<u64, SyncError> {

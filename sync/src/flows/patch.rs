@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use regrow_catalog::Catalog;
-use regrow_chunker::ChunkId;
+use regrow_chunker::ImageId;
 use regrow_index::{Index, MAX_INDEX_BYTES, MAX_PATCH_BASES};
 use regrow_local::{Pool, ScratchFolder};
 use regrow_patch::{Between, ChunkCost, HEADER_BYTES, HeaderError, PatchHeader, PatchImage, PatchLevel, check, write};
@@ -233,7 +233,7 @@ fn chunk_cost(
 /// Announces the patch from `base` in the new index. Returns `false`, after a warning, if that is not possible.
 fn announce(
     options: &PatchOptions,
-    (base, target): (&ChunkId, &ChunkId),
+    (base, target): (&ImageId, &ImageId),
     network: &mut Network,
     progress: &dyn Progress,
 ) -> Result<bool, SyncError> {
@@ -273,7 +273,7 @@ async fn announce_once(
     options: &PatchOptions,
     place: &dyn Store,
     name: &str,
-    (base, target): (&ChunkId, &ChunkId),
+    (base, target): (&ImageId, &ImageId),
 ) -> Result<Announced, SyncError> {
     let Some((bytes, version)) = read_small(place, name, MAX_INDEX_BYTES).await? else { return Ok(Announced::No) };
     let mut index =

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use regrow_chunker::ChunkId;
+use regrow_chunker::PackId;
 use regrow_index::{Index, PackRef};
 use regrow_store::{
     Condition, Content, ObjectKind, ReadStore, Span, Store, StoreDescription, StoreError, open_description, pack_name,
@@ -87,7 +87,7 @@ enum Copied {
     Present,
     ByHost,
     /// This machine copied it, under this name.
-    Here(ChunkId),
+    Here(PackId),
 }
 
 /// Copies as `options` say.
@@ -183,8 +183,8 @@ async fn copy_packs(
     reliance: &Reliance,
     progress: &dyn Progress,
     report: &mut PushReport,
-) -> Result<BTreeMap<ChunkId, ChunkId>, SyncError> {
-    let wanted: BTreeMap<ChunkId, (PackRef, &Source)> = sources
+) -> Result<BTreeMap<PackId, PackId>, SyncError> {
+    let wanted: BTreeMap<PackId, (PackRef, &Source)> = sources
         .iter()
         .flat_map(|source| source.index.packs.iter().map(move |pack| (pack.id, (*pack, source))))
         .collect();
@@ -276,13 +276,13 @@ async fn download(
         hasher.update(&piece);
         file.write_all(&piece).map_err(io())?;
     }
-    if ChunkId(*hasher.finalize().as_bytes()) != pack.id {
+    if PackId::of_hashed(&hasher) != pack.id {
         return Err(damaged().into());
     }
     Ok(file)
 }
 
-fn renamed_id(renamed: &BTreeMap<ChunkId, ChunkId>, pack: &PackRef) -> ChunkId {
+fn renamed_id(renamed: &BTreeMap<PackId, PackId>, pack: &PackRef) -> PackId {
     renamed.get(&pack.id).copied().unwrap_or(pack.id)
 }
 
@@ -290,7 +290,7 @@ fn renamed_id(renamed: &BTreeMap<ChunkId, ChunkId>, pack: &PackRef) -> ChunkId {
 /// store change.
 fn retarget(
     mut index: Index,
-    renamed: &BTreeMap<ChunkId, ChunkId>,
+    renamed: &BTreeMap<PackId, PackId>,
     target: &Location,
     store: &Location,
 ) -> Result<Bytes, SyncError> {

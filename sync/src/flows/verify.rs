@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
-use regrow_chunker::ChunkId;
+use regrow_chunker::{ChunkId, Digest, PackId, SegmentId};
 use regrow_index::{Index, Segment};
 use regrow_local::{GzipFiles, Input, Pool, Reading, check_time, ingest};
 use regrow_store::{PackTail, ReadStore, STORE_FILE, StoreError, list_packs, read_description};
@@ -83,9 +83,9 @@ pub fn verify_file(
     Ok(VerifyReport {
         ok: (found.bytes, found.digest) == (index.image_bytes, index.image_digest),
         image_bytes: index.image_bytes,
-        image_digest: ChunkId(index.image_digest).to_string(),
+        image_digest: Digest::from_bytes(index.image_digest).to_string(),
         file_bytes: found.bytes,
-        file_digest: ChunkId(found.digest).to_string(),
+        file_digest: Digest::from_bytes(found.digest).to_string(),
     })
 }
 
@@ -105,7 +105,7 @@ pub fn verify_store(
         .map(|location| Ok((location.to_string(), network.load_index(location)?)))
         .collect::<Result<_, SyncError>>()?;
     // A host that cannot be listed is checked as far as the indexes go.
-    let mut wanted: BTreeMap<ChunkId, u64> = match store {
+    let mut wanted: BTreeMap<PackId, u64> = match store {
         Location::Url(_) => BTreeMap::new(),
         listed => listed_packs(listed, network)?,
     };
@@ -128,7 +128,7 @@ pub fn verify_store(
 }
 
 /// Lists the packs of a store, each with its size.
-fn listed_packs(store: &Location, network: &mut Network) -> Result<BTreeMap<ChunkId, u64>, SyncError> {
+fn listed_packs(store: &Location, network: &mut Network) -> Result<BTreeMap<PackId, u64>, SyncError> {
     let place = network.open_place(store, Opening::Existing)?;
     let listed = network.block_on(async {
         if read_description(&*place).await?.is_none() {
@@ -142,12 +142,12 @@ fn listed_packs(store: &Location, network: &mut Network) -> Result<BTreeMap<Chun
 
 fn verify_packs(
     reader: &Arc<dyn ReadStore>,
-    wanted: &BTreeMap<ChunkId, u64>,
-    needed: &BTreeSet<ChunkId>,
+    wanted: &BTreeMap<PackId, u64>,
+    needed: &BTreeSet<PackId>,
     network: &Network,
     progress: &dyn Progress,
     report: &mut StoreVerifyReport,
-) -> Result<BTreeMap<ChunkId, PackTail>, SyncError> {
+) -> Result<BTreeMap<PackId, PackTail>, SyncError> {
     let pool = Pool::new();
     let total = wanted.values().copied().fold(0, u64::saturating_add);
     progress.begin(Stage::Verify, Some(total));
@@ -175,7 +175,7 @@ fn verify_packs(
 }
 
 /// Checks that each segment and each chunk of an index is in the pack that the index names.
-fn verify_index(name: &str, index: &Index, packs: &BTreeMap<ChunkId, PackTail>, report: &mut StoreVerifyReport) {
+fn verify_index(name: &str, index: &Index, packs: &BTreeMap<PackId, PackTail>, report: &mut StoreVerifyReport) {
     let mut problem = |text: String| report.problems.push(format!("{name}: {text}"));
     let pack = |number: u32| packs.get(&index.packs[number as usize].id);
     let mut records = Vec::new();
@@ -206,7 +206,7 @@ fn verify_index(name: &str, index: &Index, packs: &BTreeMap<ChunkId, PackTail>, 
     }
 }
 
-fn find_segment(tail: &PackTail, id: &ChunkId) -> Option<Segment> {
+fn find_segment(tail: &PackTail, id: &SegmentId) -> Option<Segment> {
     let number = tail.segment_ids().position(|found| found == *id)?;
     let segment = Segment::new(tail.segment(number).ok()?.1).ok()?;
     (segment.id() == *id).then_some(segment)

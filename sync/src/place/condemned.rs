@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use regrow_chunker::ChunkId;
+use regrow_chunker::PackId;
 use regrow_store::{Condition, Content, ObjectKind, ReadStore, Store, StoreError, pack_name, read_small};
 use serde::{Deserialize, Serialize};
 
@@ -38,9 +38,9 @@ pub(crate) struct Sentence {
 /// The packs that gc has condemned.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Condemned {
-    pub(crate) packs: BTreeMap<ChunkId, Sentence>,
+    pub(crate) packs: BTreeMap<PackId, Sentence>,
     /// The list that stands in the store.
-    written: BTreeMap<ChunkId, Sentence>,
+    written: BTreeMap<PackId, Sentence>,
     /// The version of the object from which this list was read, or `None` if there was none.
     version: Option<String>,
 }
@@ -79,7 +79,7 @@ impl Condemned {
     }
 
     /// Whether a maker must not rely on this pack.
-    pub(crate) fn contains(&self, id: &ChunkId) -> bool {
+    pub(crate) fn contains(&self, id: &PackId) -> bool {
         self.packs.contains_key(id)
     }
 
@@ -108,8 +108,8 @@ impl Condemned {
         Ok(store.stat(GC_FILE).await?.map(|info| info.modified))
     }
 
-    async fn put(&mut self, store: &dyn Store, packs: BTreeMap<ChunkId, Sentence>) -> Result<bool, StoreError> {
-        let entry = |(id, sentence): (&ChunkId, &Sentence)| Entry {
+    async fn put(&mut self, store: &dyn Store, packs: BTreeMap<PackId, Sentence>) -> Result<bool, StoreError> {
+        let entry = |(id, sentence): (&PackId, &Sentence)| Entry {
             pack: id.to_string(),
             // The time is rounded up, so that a pack never goes early.
             at: sentence.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().div_ceil(1000) as u64,
@@ -149,7 +149,7 @@ impl Reliance {
     }
 
     /// Whether a maker must not rely on this pack, nor write one under this name.
-    pub(crate) fn is_condemned(&self, id: &ChunkId) -> bool {
+    pub(crate) fn is_condemned(&self, id: &PackId) -> bool {
         self.seen.contains(id)
     }
 
@@ -160,12 +160,12 @@ impl Reliance {
     pub(crate) async fn confirm(
         &self,
         store: &dyn Store,
-        packs: impl Iterator<Item = ChunkId>,
+        packs: impl Iterator<Item = PackId>,
     ) -> Result<(), SyncError> {
-        let packs: BTreeSet<ChunkId> = packs.collect();
+        let packs: BTreeSet<PackId> = packs.collect();
         let now = Condemned::read(store).await?;
         let elapsed = self.began.elapsed();
-        let is_lost = |id: &&ChunkId| now.packs.get(*id).is_some_and(|sentence| elapsed >= sentence.grace / 2);
+        let is_lost = |id: &&PackId| now.packs.get(*id).is_some_and(|sentence| elapsed >= sentence.grace / 2);
         let mut lost = packs.iter().find(is_lost).copied();
         if lost.is_none() && (now.version != self.seen.version || elapsed >= TRUSTED_FOR) {
             lost = absent(store, &packs).await?;
@@ -179,8 +179,8 @@ impl Reliance {
 
 /// One of these packs that is not in the store. This must be checked after the list was read, since a pack that was
 /// condemned and deleted since the beginning is no longer in the list.
-async fn absent(store: &dyn Store, packs: &BTreeSet<ChunkId>) -> Result<Option<ChunkId>, StoreError> {
-    let look = |id: &ChunkId| {
+async fn absent(store: &dyn Store, packs: &BTreeSet<PackId>) -> Result<Option<PackId>, StoreError> {
+    let look = |id: &PackId| {
         let id = *id;
         async move { Ok::<_, StoreError>(store.stat(&pack_name(&id)).await?.is_none().then_some(id)) }
     };

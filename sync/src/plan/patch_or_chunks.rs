@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use regrow_chunker::ChunkId;
+use regrow_chunker::ImageId;
 use regrow_index::{Index, Segment};
 use regrow_local::{FileSeed, Seed, Seeds};
 use regrow_patch::PatchHeader;
@@ -19,7 +19,7 @@ const MOST_ASKED: usize = 2;
 pub(crate) struct Candidate<'a> {
     pub(crate) seed: &'a FileSeed,
     /// The id of the seed's image.
-    pub(crate) base: ChunkId,
+    pub(crate) base: ImageId,
     /// Two numbers of records of the new image: those in segments that no seed has, and those in segments that this
     /// seed does not have. The base may lack records that other seeds have, and those need not be fetched as chunks.
     share: (u64, u64),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use regrow_chunker::{ChunkId, Record};
+use regrow_chunker::{Record, SegmentId};
 use regrow_index::{Segment, SegmentRef, StreamHead};
 use regrow_local::{Recipe, Seeds};
 
@@ -13,7 +13,7 @@ use crate::{Location, SyncError};
 
 /// Finds all segments and joins them.
 pub(crate) fn resolve(fetcher: &Fetcher<'_>, packs: &mut Packs, seeds: &Seeds) -> Result<Recipe, SyncError> {
-    let mut known: HashMap<ChunkId, Option<Vec<Record>>> =
+    let mut known: HashMap<SegmentId, Option<Vec<Record>>> =
         fetcher.index.segments().map(|segment| (segment.id, None)).collect();
     let mut take = |segment: Segment| {
         if let Some(slot @ None) = known.get_mut(&segment.id()) {
@@ -41,7 +41,7 @@ pub(crate) fn resolve(fetcher: &Fetcher<'_>, packs: &mut Packs, seeds: &Seeds) -
 fn join(
     location: &Location,
     stream: &StreamHead,
-    known: &HashMap<ChunkId, Option<Vec<Record>>>,
+    known: &HashMap<SegmentId, Option<Vec<Record>>>,
 ) -> Result<Vec<Record>, SyncError> {
     let wrong = |reason: String| SyncError::Recipe { location: location.to_string(), reason };
     let mut records: Vec<Record> = Vec::new();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use regrow_chunker::ChunkId;
+use regrow_chunker::Digest;
 use regrow_image::TreeEntry;
 use regrow_local::Pool;
 
@@ -56,7 +56,7 @@ fn show<'p>(path: impl Iterator<Item = &'p [u8]>) -> String {
 
 /// The numbers of archives, in the order in which an image's entries name them.
 #[derive(Default)]
-pub(crate) struct ArchiveNumbers(HashMap<Option<ChunkId>, usize>);
+pub(crate) struct ArchiveNumbers(HashMap<Option<Digest>, usize>);
 
 impl ArchiveNumbers {
     /// The number of the archive that contains an entry. A new archive gets the number of archives seen before.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use regrow_chunker::ChunkId;
+use regrow_chunker::{ImageId, PackId};
 use regrow_store::{MAX_TAIL_BYTES, PATCHES_FOLDER};
 use rustix::fs::{Mode, Stat};
 
@@ -118,7 +118,7 @@ impl FrameCache {
     }
 
     /// Opens a cached patch, which is always a whole one.
-    pub(crate) fn patch(&self, base: &ChunkId, target: &ChunkId) -> Option<File> {
+    pub(crate) fn patch(&self, base: &ImageId, target: &ImageId) -> Option<File> {
         self.open(PATCHES_FOLDER, &patch_entry(base, target))
     }
 
@@ -128,12 +128,12 @@ impl FrameCache {
     }
 
     /// Removes a patch that turned out to be damaged.
-    pub(crate) fn remove_patch(&self, base: &ChunkId, target: &ChunkId) {
+    pub(crate) fn remove_patch(&self, base: &ImageId, target: &ImageId) {
         self.remove_entry(PATCHES_FOLDER, &patch_entry(base, target));
     }
 
     /// Returns the bytes that were kept for exactly this range of a pack.
-    pub(crate) fn get(&self, pack: &ChunkId, range: &Range<u64>) -> Option<Bytes> {
+    pub(crate) fn get(&self, pack: &PackId, range: &Range<u64>) -> Option<Bytes> {
         let wanted = range.end.checked_sub(range.start).filter(|&len| len <= 2 * MAX_TAIL_BYTES)?;
         let file = self.open(&pack.shard(), &entry(pack, range))?;
         if file.metadata().ok()?.len() != wanted {
@@ -145,13 +145,13 @@ impl FrameCache {
     }
 
     /// Whether the cache has exactly this range of a pack.
-    pub(crate) fn holds(&self, pack: &ChunkId, range: &Range<u64>) -> bool {
+    pub(crate) fn holds(&self, pack: &PackId, range: &Range<u64>) -> bool {
         let file = self.open(&pack.shard(), &entry(pack, range));
         file.and_then(|file| file.metadata().ok()).is_some_and(|found| found.len() == range.end - range.start)
     }
 
     /// Keeps a range of a pack.
-    pub(crate) fn put(&self, pack: &ChunkId, range: &Range<u64>, bytes: &[u8]) {
+    pub(crate) fn put(&self, pack: &PackId, range: &Range<u64>, bytes: &[u8]) {
         let write = || {
             let mut new = NewEntry::begin(self.folder_to_write(&pack.shard())?)?;
             new.file.write_all(bytes)?;
@@ -162,16 +162,16 @@ impl FrameCache {
     }
 
     /// Removes a range that turned out to be damaged.
-    pub(crate) fn remove(&self, pack: &ChunkId, range: &Range<u64>) {
+    pub(crate) fn remove(&self, pack: &PackId, range: &Range<u64>) {
         self.remove_entry(&pack.shard(), &entry(pack, range));
     }
 }
 
-fn entry(pack: &ChunkId, range: &Range<u64>) -> String {
+fn entry(pack: &PackId, range: &Range<u64>) -> String {
     format!("{pack}-{}-{}", range.start, range.end - range.start)
 }
 
-fn patch_entry(base: &ChunkId, target: &ChunkId) -> String {
+fn patch_entry(base: &ImageId, target: &ImageId) -> String {
     format!("{base}-{target}")
 }
 
@@ -233,7 +233,7 @@ impl NewEntry {
     }
 
     /// Gives a complete patch its final name.
-    pub(crate) fn keep_patch(self, base: &ChunkId, target: &ChunkId) -> io::Result<()> {
+    pub(crate) fn keep_patch(self, base: &ImageId, target: &ImageId) -> io::Result<()> {
         self.keep(&patch_entry(base, target))
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
-use regrow_chunker::ChunkId;
+use regrow_chunker::PackId;
 use regrow_index::{Index, PackRef};
 use regrow_local::Pool;
 use regrow_store::{Failover, ReadStore, Span, StoreError, pack_name};
@@ -109,12 +109,12 @@ impl Fetcher<'_> {
     }
 
     /// Whether a cache has exactly these bytes of a pack.
-    pub(crate) fn is_cached(&self, pack: &ChunkId, stored: &Range<u64>) -> bool {
+    pub(crate) fn is_cached(&self, pack: &PackId, stored: &Range<u64>) -> bool {
         self.caches().any(|cache| cache.holds(pack, stored))
     }
 
     /// Returns these bytes of a pack from a cache.
-    pub(crate) fn cached(&self, pack: &ChunkId, stored: &Range<u64>) -> Option<Bytes> {
+    pub(crate) fn cached(&self, pack: &PackId, stored: &Range<u64>) -> Option<Bytes> {
         self.caches().find_map(|cache| cache.get(pack, stored))
     }
 

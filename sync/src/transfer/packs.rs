@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use regrow_chunker::{ChunkId, Record};
+use regrow_chunker::{ChunkId, PackId, Record};
 use regrow_index::{Index, PackRef, Segment};
 use regrow_local::{first_with_id, sorted_by_id};
 use regrow_store::{FrameEntry, PackTail, StoreError, pack_name};
@@ -61,7 +61,7 @@ impl Packs {
         Self { refs: index.packs.clone(), tables: index.packs.iter().map(|_| None).collect(), ends_read: (0, 0) }
     }
 
-    pub(crate) fn id(&self, pack: u32) -> ChunkId {
+    pub(crate) fn id(&self, pack: u32) -> PackId {
         self.refs[pack as usize].id
     }
 
@@ -82,7 +82,7 @@ impl Packs {
     }
 
     /// The position of a frame: the id of its pack, and the range of bytes there.
-    pub(crate) fn place_of(&self, (pack, frame): (u32, u32)) -> Option<(ChunkId, Range<u64>)> {
+    pub(crate) fn place_of(&self, (pack, frame): (u32, u32)) -> Option<(PackId, Range<u64>)> {
         let entry = self.table(pack)?.frames.get(frame as usize)?;
         Some((self.id(pack), entry.stored.clone()))
     }

@@ -5,7 +5,7 @@ use std::io::{Seek, Write};
 use std::path::Path;
 
 use futures::stream::StreamExt;
-use regrow_chunker::ChunkId;
+use regrow_chunker::ImageId;
 use regrow_patch::{HEADER_BYTES, PatchHeader, open};
 use regrow_store::{Download, ReadStore, Span, StoreError};
 
@@ -17,8 +17,8 @@ use crate::SyncError;
 pub(crate) struct Request<'a> {
     /// The name of its object in the store.
     pub(crate) name: String,
-    pub(crate) base: ChunkId,
-    pub(crate) target: ChunkId,
+    pub(crate) base: ImageId,
+    pub(crate) target: ImageId,
     /// The folder for a patch that no cache keeps.
     pub(crate) scratch: &'a Path,
     /// Decides by the header whether the patch is taken. The number is the bytes that would be fetched for it.

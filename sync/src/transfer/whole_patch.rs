@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use futures::stream::StreamExt;
-use regrow_chunker::ChunkId;
+use regrow_chunker::ImageId;
 use regrow_patch::open;
 use regrow_store::{ReadStore, Span, StoreError, patch_name};
 
@@ -14,7 +14,7 @@ use crate::SyncError;
 /// Writes the patch from one image to another into `file`, which must be empty and lies in `folder`. Checks the patch's
 /// checksum, and that its header names the two images.
 pub(crate) async fn fetch_whole(
-    (base, target): (&ChunkId, &ChunkId),
+    (base, target): (&ImageId, &ImageId),
     store: &dyn ReadStore,
     (file, folder): (&mut File, &Path),
 ) -> Result<(), SyncError> {

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::path::Path;
 
 use crossbeam_channel::bounded;
-use regrow_chunker::ChunkId;
+use regrow_chunker::SegmentId;
 use regrow_image::StreamKind;
 use regrow_index::SegmentCutter;
 use regrow_local::{GzipFiles, Hashed, PatchSeed, PatchSeedBuilder, Reading, Seeds, ingest_plain, spawn_scoped};
@@ -157,7 +157,7 @@ struct Yield<'a> {
     seeds: &'a Seeds,
     cutters: [SegmentCutter; 2],
     /// The segments of the new image.
-    wanted: HashSet<ChunkId>,
+    wanted: HashSet<SegmentId>,
 }
 
 impl<'a> Yield<'a> {

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use regrow_chunker::ChunkId;
+use regrow_chunker::{ImageId, PackId};
 use regrow_index::{Index, MAX_INDEX_BYTES};
 use regrow_store::{Depth, FolderStore, Span, Store, StoreError, take_bounded};
 
@@ -48,8 +48,8 @@ type Seen = (u64, Option<SystemTime>);
 #[derive(Default)]
 pub(super) struct Needs {
     /// The needed packs, each with the name of an index that needs it.
-    pub(super) packs: BTreeMap<ChunkId, String>,
-    pub(super) images: BTreeSet<ChunkId>,
+    pub(super) packs: BTreeMap<PackId, String>,
+    pub(super) images: BTreeSet<ImageId>,
     seen: BTreeMap<String, Seen>,
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures::TryStreamExt;
-use regrow_chunker::{ChunkId, Record};
+use regrow_chunker::{ChunkId, PackId, Record, SegmentId};
 use regrow_image::StreamKind;
 use regrow_index::{Index, PackRef, Run, Segment};
 use regrow_local::Pool;
@@ -44,14 +44,14 @@ struct Pack {
     live: Vec<bool>,
     live_segments: Vec<bool>,
     /// The positions of the segments.
-    segments: HashMap<ChunkId, usize>,
+    segments: HashMap<SegmentId, usize>,
 }
 
 /// The new places of chunks and segments: the numbers of their items, and in the end those of their packs.
 #[derive(Default)]
 struct Moved {
-    chunks: IdMap<u32>,
-    segments: IdMap<u32>,
+    chunks: IdMap<ChunkId, u32>,
+    segments: IdMap<SegmentId, u32>,
     packs: Vec<PackSummary>,
 }
 
@@ -97,7 +97,7 @@ pub(super) fn repack(
 /// are.
 async fn open(keep: &Keep, store: &dyn Store) -> Result<Vec<Opened>, SyncError> {
     let mut opened = Vec::new();
-    let here: BTreeSet<ChunkId> = list_packs(store).map_ok(|(id, _)| id).try_collect().await?;
+    let here: BTreeSet<PackId> = list_packs(store).map_ok(|(id, _)| id).try_collect().await?;
     for (kept, _) in keep.list().await? {
         let Some((bytes, version)) = kept.read_bytes().await? else { continue };
         let index = kept.decode(&bytes)?;
@@ -108,7 +108,7 @@ async fn open(keep: &Keep, store: &dyn Store) -> Result<Vec<Opened>, SyncError> 
     Ok(opened)
 }
 
-async fn read_packs(opened: &[Opened], store: &dyn Store) -> Result<BTreeMap<ChunkId, Pack>, SyncError> {
+async fn read_packs(opened: &[Opened], store: &dyn Store) -> Result<BTreeMap<PackId, Pack>, SyncError> {
     let mut packs = BTreeMap::new();
     for pack in opened.iter().flat_map(|opened| &opened.index.packs) {
         if let Entry::Vacant(entry) = packs.entry(pack.id) {
@@ -120,7 +120,7 @@ async fn read_packs(opened: &[Opened], store: &dyn Store) -> Result<BTreeMap<Chu
 }
 
 impl Opened {
-    fn needs_any(&self, packs: &BTreeMap<ChunkId, Pack>) -> bool {
+    fn needs_any(&self, packs: &BTreeMap<PackId, Pack>) -> bool {
         self.index.packs.iter().any(|pack| packs.contains_key(&pack.id))
     }
 
@@ -144,7 +144,7 @@ impl Pack {
         live * REWRITE_BELOW < plain(&mut self.tail.records.iter())
     }
 
-    fn segment(&self, id: &ChunkId) -> Option<(usize, Segment)> {
+    fn segment(&self, id: &SegmentId) -> Option<(usize, Segment)> {
         let number = *self.segments.get(id)?;
         let segment = Segment::new(self.tail.segment(number).ok()?.1).ok()?;
         (segment.id() == *id).then_some((number, segment))
@@ -152,12 +152,12 @@ impl Pack {
 }
 
 /// The pack of each chunk or segment that runs count.
-fn packs_of<'i>(index: &'i Index, runs: &'i [Run]) -> impl Iterator<Item = ChunkId> + 'i {
+fn packs_of<'i>(index: &'i Index, runs: &'i [Run]) -> impl Iterator<Item = PackId> + 'i {
     runs.iter().flat_map(move |run| (0..run.count).map(move |_| index.packs[run.pack as usize].id))
 }
 
 /// Marks the chunks and segments that an index needs.
-fn mark(opened: &Opened, packs: &mut BTreeMap<ChunkId, Pack>) -> Result<(), SyncError> {
+fn mark(opened: &Opened, packs: &mut BTreeMap<PackId, Pack>) -> Result<(), SyncError> {
     let index = &opened.index;
     let mut records = Vec::new();
     for (wanted, pack) in index.segments().zip(packs_of(index, &index.segment_runs)) {
@@ -169,7 +169,7 @@ fn mark(opened: &Opened, packs: &mut BTreeMap<ChunkId, Pack>) -> Result<(), Sync
         pack.live_segments[number] = true;
         records.extend(segment.into_records());
     }
-    let mut needed: BTreeMap<ChunkId, IdMap<()>> = BTreeMap::new();
+    let mut needed: BTreeMap<PackId, IdMap<ChunkId, ()>> = BTreeMap::new();
     for (record, pack) in records.iter().zip(packs_of(index, &index.chunk_runs)) {
         needed.entry(pack).or_default().insert(record.id, ());
     }
@@ -185,12 +185,12 @@ fn mark(opened: &Opened, packs: &mut BTreeMap<ChunkId, Pack>) -> Result<(), Sync
 /// The recipe of an index, read from the packs that hold its segments.
 fn records_of(
     opened: &Opened,
-    packs: &BTreeMap<ChunkId, Pack>,
+    packs: &BTreeMap<PackId, Pack>,
     network: &Network,
     store: &dyn Store,
 ) -> Result<Vec<Record>, SyncError> {
     let index = &opened.index;
-    let mut others: BTreeMap<ChunkId, Pack> = BTreeMap::new();
+    let mut others: BTreeMap<PackId, Pack> = BTreeMap::new();
     let mut records = Vec::new();
     for (wanted, id) in index.segments().zip(packs_of(index, &index.segment_runs)) {
         if !packs.contains_key(&id) && !others.contains_key(&id) {
@@ -210,7 +210,7 @@ fn records_of(
 fn rewrite(
     options: &GcOptions,
     store: &Arc<dyn Store>,
-    packs: &BTreeMap<ChunkId, Pack>,
+    packs: &BTreeMap<PackId, Pack>,
     reliance: &Reliance,
     network: &Network,
     progress: &dyn Progress,
@@ -253,7 +253,7 @@ fn rewrite(
     Ok(moved)
 }
 
-async fn read_frame(store: &dyn Store, pack: &ChunkId, frame: &FrameEntry) -> Result<bytes::Bytes, StoreError> {
+async fn read_frame(store: &dyn Store, pack: &PackId, frame: &FrameEntry) -> Result<bytes::Bytes, StoreError> {
     store.get(&pack_name(pack), Span::Range(frame.stored.clone())).await?.bytes().await
 }
 
@@ -263,7 +263,7 @@ impl Pack {
     }
 
     /// The needed chunks of a frame, verified.
-    fn open(&self, id: &ChunkId, frame: &FrameEntry, stored: &[u8]) -> Result<Vec<(Record, Vec<u8>)>, SyncError> {
+    fn open(&self, id: &PackId, frame: &FrameEntry, stored: &[u8]) -> Result<Vec<(Record, Vec<u8>)>, SyncError> {
         let damaged = |reason: String| StoreError::Damaged { object: pack_name(id), reason };
         let mut decompressor = Decompressor::new().map_err(SyncError::io("decompression"))?;
         let plain = decompressor.decompress(stored, frame.plain_bytes);
@@ -287,7 +287,7 @@ impl Pack {
 fn repoint(
     index: &Index,
     records: &[Record],
-    rewritten: &BTreeMap<ChunkId, Pack>,
+    rewritten: &BTreeMap<PackId, Pack>,
     moved: &Moved,
 ) -> Result<Index, SyncError> {
     let old = index.packs.iter().map(|pack| (pack.id, *pack)).collect();
@@ -315,15 +315,15 @@ fn push(runs: &mut Vec<Run>, pack: u32) {
 
 /// Numbers the packs of the new index in the order of their first use.
 struct Numbers<'a> {
-    old: IdMap<PackRef>,
+    old: IdMap<PackId, PackRef>,
     moved: &'a Moved,
-    numbers: IdMap<u32>,
+    numbers: IdMap<PackId, u32>,
     packs: Vec<PackRef>,
 }
 
 impl Numbers<'_> {
     /// The number of an old pack. If that pack was rewritten, it is the number of this new one.
-    fn of(&mut self, old: ChunkId, new: Option<Option<u32>>) -> Result<u32, SyncError> {
+    fn of(&mut self, old: PackId, new: Option<Option<u32>>) -> Result<u32, SyncError> {
         let found = match new {
             None => self.old.get(&old).copied(),
             Some(number) => number.and_then(|number| self.moved.packs.get(number as usize)).map(|summary| {

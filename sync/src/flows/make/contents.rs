@@ -5,7 +5,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::num::NonZeroU32;
 use std::ops::Range;
 
-use regrow_chunker::ChunkId;
+use regrow_chunker::{ChunkId, PackId, SegmentId};
 use regrow_index::PackRef;
 use regrow_store::{PackTail, RawFrame};
 
@@ -30,7 +30,7 @@ impl Hasher for IdHasher {
 }
 
 /// A map whose keys are ids. Nobody can make them collide on purpose, because they are cryptographic hashes.
-pub(crate) type IdMap<V> = HashMap<ChunkId, V, BuildHasherDefault<IdHasher>>;
+pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
 
 /// The location of a chunk or a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,19 +93,19 @@ pub(crate) struct StoreContents {
     pub(crate) frames: Vec<OldFrame>,
     /// The copies of all chunks.
     pub(crate) copies: Vec<ChunkCopy>,
-    pub(crate) chunks: IdMap<Known>,
-    pub(crate) segments: IdMap<Place>,
+    pub(crate) chunks: IdMap<ChunkId, Known>,
+    pub(crate) segments: IdMap<SegmentId, Place>,
     /// The packs that exist, but are damaged or archived. If this run makes a pack of the same name, it is put again.
-    pub(crate) damaged: BTreeSet<ChunkId>,
+    pub(crate) damaged: BTreeSet<PackId>,
     /// The packs in `damaged` that are archived.
-    pub(crate) archived: BTreeSet<ChunkId>,
+    pub(crate) archived: BTreeSet<PackId>,
 }
 
 impl StoreContents {
     /// Adds the chunks and segments of a pack. All copies of a chunk are kept, so that the best one can be chosen once
     /// the image is known. If several packs have a segment, the one with the smallest name is used. So the result does
     /// not depend on the order of packs.
-    pub(crate) fn add(&mut self, id: ChunkId, tail: &PackTail) {
+    pub(crate) fn add(&mut self, id: PackId, tail: &PackTail) {
         let pack = self.packs.len() as u32;
         let trailer = tail.trailer;
         self.packs.push(PackRef {

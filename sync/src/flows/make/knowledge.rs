@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use regrow_catalog::Catalog;
-use regrow_chunker::ChunkId;
+use regrow_chunker::PackId;
 use regrow_index::{Index, MAX_INDEX_BYTES, PackRef};
 use regrow_store::{
     Depth, ObjectInfo, PackTail, ReadStore, Span, Store, StoreError, TRAILER_BYTES, Trailer, list_packs, pack_name,
@@ -36,7 +36,7 @@ const TAIL_KIND: &str = "pack tail";
 /// A pack whose tail may be read.
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
-    id: ChunkId,
+    id: PackId,
     /// The position of the tail, if an index states it.
     place: Option<PackRef>,
     /// Whether a list showed that the pack is in the store.
@@ -71,8 +71,8 @@ impl Learner<'_> {
             {
                 candidates = packs_of(neighbours(&beside).await?.iter());
             }
-            let named: BTreeSet<ChunkId> = candidates.iter().map(|candidate| candidate.id).collect();
-            let seen: BTreeSet<ChunkId> = listed.iter().map(|candidate| candidate.id).collect();
+            let named: BTreeSet<PackId> = candidates.iter().map(|candidate| candidate.id).collect();
+            let seen: BTreeSet<PackId> = listed.iter().map(|candidate| candidate.id).collect();
             candidates.iter_mut().for_each(|candidate| candidate.is_seen = seen.contains(&candidate.id));
             candidates.extend(listed.into_iter().filter(|candidate| !named.contains(&candidate.id)));
         }
@@ -92,8 +92,8 @@ impl Learner<'_> {
 
     /// Lists the packs of the store, newest first, and apart from them the archived packs. In a very large store, only
     /// some packs are listed.
-    async fn list(&self) -> Result<(Vec<Candidate>, BTreeSet<ChunkId>), SyncError> {
-        let mut found: Vec<(SystemTime, ChunkId)> = Vec::new();
+    async fn list(&self) -> Result<(Vec<Candidate>, BTreeSet<PackId>), SyncError> {
+        let mut found: Vec<(SystemTime, PackId)> = Vec::new();
         let mut archived = BTreeSet::new();
         let mut packs = list_packs(self.store);
         while let Some(pack) = packs.next().await {
@@ -148,7 +148,7 @@ impl Learner<'_> {
     }
 
     /// The tail of a pack that is in the store now, and whether it had to be fetched.
-    async fn end_of(&self, candidate: Candidate) -> (ChunkId, Result<(PackTail, bool), StoreError>) {
+    async fn end_of(&self, candidate: Candidate) -> (PackId, Result<(PackTail, bool), StoreError>) {
         (candidate.id, self.find_end(candidate).await)
     }
 
@@ -172,7 +172,7 @@ impl Learner<'_> {
     }
 
     /// A tail from the catalog, and the size of its pack.
-    fn remembered(&self, id: &ChunkId) -> Option<(PackTail, u64)> {
+    fn remembered(&self, id: &PackId) -> Option<(PackTail, u64)> {
         let bytes = Bytes::from(self.catalog?.get_document(TAIL_KIND, &id.to_string())?);
         // The trailer states the size of the pack, and the whole tail is checked against it.
         let trailer = bytes.get(bytes.len().checked_sub(TRAILER_BYTES as usize)?..)?;

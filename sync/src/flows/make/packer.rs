@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::BufWriter;
 
-use regrow_chunker::{ChunkId, Record};
+use regrow_chunker::{Record, SegmentId};
 use regrow_image::StreamKind;
 use regrow_local::{Pending, Pool};
 use regrow_store::{
@@ -53,7 +53,7 @@ struct OpenFrame {
 /// An item that waits to be written.
 enum Item {
     Frame(ItemNumber, Part, Pending<std::io::Result<StoredFrame>>),
-    Segment(ItemNumber, ChunkId, Vec<Record>),
+    Segment(ItemNumber, SegmentId, Vec<Record>),
 }
 
 /// The result of a packer.
@@ -154,7 +154,7 @@ impl<'a> Packer<'a> {
     pub(crate) fn add_segment(
         &mut self,
         stream: StreamKind,
-        id: ChunkId,
+        id: SegmentId,
         records: Vec<Record>,
     ) -> Result<ItemNumber, SyncError> {
         let number = self.next_number();

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use regrow_chunker::ChunkId;
+use regrow_chunker::PackId;
 use regrow_store::{Span, Store, pack_name};
 
 use crate::SyncError;
@@ -16,12 +16,12 @@ const IN_FLIGHT: usize = 16;
 ///
 /// # Errors
 /// Returns [`SyncError::Archived`] if a pack is still archived, and errors of the store.
-pub(super) async fn check(store: &dyn Store, packs: &BTreeSet<ChunkId>) -> Result<(), SyncError> {
+pub(super) async fn check(store: &dyn Store, packs: &BTreeSet<PackId>) -> Result<(), SyncError> {
     let checks: Vec<_> = packs.iter().map(|pack| check_one(store, *pack)).collect();
     stream::iter(checks).buffer_unordered(IN_FLIGHT).try_for_each(|()| std::future::ready(Ok(()))).await
 }
 
-async fn check_one(store: &dyn Store, pack: ChunkId) -> Result<(), SyncError> {
+async fn check_one(store: &dyn Store, pack: PackId) -> Result<(), SyncError> {
     match store.get(&pack_name(&pack), Span::Range(0..1)).await {
         Ok(_) => Ok(()),
         Err(error) if error.is_archived() => Err(SyncError::Archived { pack, store: store.location().to_owned() }),

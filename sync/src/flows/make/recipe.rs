@@ -1,6 +1,6 @@
 //! The recipe while it grows: the image's chunks, where each of them is stored, and the segments.
 
-use regrow_chunker::{ChunkId, Params};
+use regrow_chunker::{ChunkId, PackId, Params};
 use regrow_image::{Found, OpDecoder, OpError, StreamKind, WALK_VERSION, WALK_VERSION_CODED};
 use regrow_index::{Index, PackRef, Run, Segment, SegmentCutter, SegmentRef, StreamHead};
 use regrow_local::{Hashed, Ingested};
@@ -205,7 +205,7 @@ fn add_segment(
 struct PackNumbers<'a> {
     known: &'a [PackRef],
     written: &'a Packed,
-    numbers: IdMap<u32>,
+    numbers: IdMap<PackId, u32>,
     packs: Vec<PackRef>,
 }
 

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 
 use futures::stream::{self, StreamExt};
-use regrow_chunker::{ChunkId, Record};
+use regrow_chunker::{ChunkId, PackId, Record};
 use regrow_image::StreamKind;
 use regrow_store::{Decompressor, Span, Store, StoreError, pack_name};
 
@@ -103,7 +103,7 @@ pub(super) fn rewrite(
         return Ok(rewritten);
     }
     let moving = moving_chunks(recipe, &frames);
-    let old: Vec<(ChunkId, OldFrame)> = frames.iter().map(|&frame| located(&recipe.known, frame)).collect();
+    let old: Vec<(PackId, OldFrame)> = frames.iter().map(|&frame| located(&recipe.known, frame)).collect();
     let reading = old.iter().map(|(pack, frame)| read_frame(store, pack, frame));
     let mut reading = stream::iter(reading).buffered(IN_FLIGHT);
     for (chunks, (pack, frame)) in moving.iter().zip(&old) {
@@ -234,17 +234,17 @@ fn moving_chunks(recipe: &RecipeBuilder, frames: &[u32]) -> Vec<Vec<Moving>> {
     moving
 }
 
-fn located(known: &StoreContents, frame: u32) -> (ChunkId, OldFrame) {
+fn located(known: &StoreContents, frame: u32) -> (PackId, OldFrame) {
     let frame = &known.frames[frame as usize];
     (known.packs[frame.pack as usize].id, frame.clone())
 }
 
-async fn read_frame(store: &dyn Store, pack: &ChunkId, frame: &OldFrame) -> Result<bytes::Bytes, StoreError> {
+async fn read_frame(store: &dyn Store, pack: &PackId, frame: &OldFrame) -> Result<bytes::Bytes, StoreError> {
     store.get(&pack_name(pack), Span::Range(frame.stored.clone())).await?.bytes().await
 }
 
 /// The plain bytes of a frame. Each of the chunks that move must match its id.
-fn open(pack: &ChunkId, frame: &OldFrame, chunks: &[Moving], stored: &[u8]) -> Result<bytes::Bytes, StoreError> {
+fn open(pack: &PackId, frame: &OldFrame, chunks: &[Moving], stored: &[u8]) -> Result<bytes::Bytes, StoreError> {
     let damaged = || StoreError::Damaged {
         object: pack_name(pack),
         reason: format!("the frame at {} is not what its table says", frame.stored.start),
@@ -290,7 +290,7 @@ mod tests {
     /// The frames that are chosen from a pack whose frames store 1 MiB each. The image uses these percentages of them.
     fn chosen(percentages: &[u64], percent: f64) -> Vec<u32> {
         let bytes = percentages.len() as u64 * FRAME;
-        let pack = PackRef { id: ChunkId::default(), bytes: bytes + 100, skeleton_at: bytes, tail_at: bytes };
+        let pack = PackRef { id: PackId::default(), bytes: bytes + 100, skeleton_at: bytes, tail_at: bytes };
         let frame = |n: u64| OldFrame {
             pack: 0,
             stored: n * FRAME..(n + 1) * FRAME,

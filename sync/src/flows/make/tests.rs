@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use regrow_chunker::{ChunkId, Params, ReaderLimits};
+use regrow_chunker::{ImageId, Params, ReaderLimits};
 use regrow_index::Index;
 use regrow_local::{FileSeed, NoProgress, Pool, SeedContext};
 
@@ -34,7 +34,7 @@ fn the_image_id_is_an_indexs() {
 }
 
 /// The image id and the digest that a scan gives.
-fn scanned(folder: &Path, image: &[u8], params: Params) -> (ChunkId, [u8; 32]) {
+fn scanned(folder: &Path, image: &[u8], params: Params) -> (ImageId, [u8; 32]) {
     let (path, pool) = (folder.join("image"), Pool::new());
     std::fs::write(&path, image).unwrap();
     let (catalog, progress, scratch, on_scan) = (None, &NoProgress, folder, &|| {});

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::io::{Seek, SeekFrom, Write};
 use std::sync::Arc;
 
-use regrow_chunker::ChunkId;
+use regrow_chunker::PackId;
 use regrow_store::{Condition, Content, ObjectKind, PackSummary, Store, StoreError, pack_name};
 use tempfile::NamedTempFile;
 use tokio::task::JoinHandle;
@@ -25,7 +25,7 @@ pub(crate) struct Uploads<'a> {
     store: Arc<dyn Store>,
     reliance: &'a Reliance,
     /// The packs in the store that are damaged or archived.
-    damaged: BTreeSet<ChunkId>,
+    damaged: BTreeSet<PackId>,
     in_flight: VecDeque<JoinHandle<Sent>>,
     /// The number and the bytes of the packs that were put.
     pub(crate) sent: (u64, u64),
@@ -37,7 +37,7 @@ impl<'a> Uploads<'a> {
         network: &'a Network,
         store: Arc<dyn Store>,
         reliance: &'a Reliance,
-        damaged: BTreeSet<ChunkId>,
+        damaged: BTreeSet<PackId>,
     ) -> Self {
         Self { network, store, reliance, damaged, in_flight: VecDeque::new(), sent: (0, 0), sizes: VecDeque::new() }
     }
@@ -109,7 +109,7 @@ async fn send(store: &dyn Store, file: NamedTempFile, summary: &PackSummary, is_
 fn rename(
     file: &mut NamedTempFile,
     mut summary: PackSummary,
-    is_taken: impl Fn(&ChunkId) -> bool,
+    is_taken: impl Fn(&PackId) -> bool,
 ) -> std::io::Result<PackSummary> {
     let mut salt = 0u64;
     while is_taken(&summary.id) {
@@ -120,12 +120,12 @@ fn rename(
 }
 
 /// Writes a salt into a complete pack, and returns the pack's new name.
-pub(crate) fn salt_pack(file: &mut NamedTempFile, pack_bytes: u64, salt: u64) -> std::io::Result<ChunkId> {
+pub(crate) fn salt_pack(file: &mut NamedTempFile, pack_bytes: u64, salt: u64) -> std::io::Result<PackId> {
     file.seek(SeekFrom::Start(pack_bytes - regrow_store::SALT_FROM_END))?;
     file.write_all(&salt.to_le_bytes())?;
     file.seek(SeekFrom::Start(0))?;
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(file.as_file_mut())?;
     file.seek(SeekFrom::Start(0))?;
-    Ok(ChunkId(*hasher.finalize().as_bytes()))
+    Ok(PackId::of_hashed(&hasher))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use regrow_chunker::ChunkId;
+use regrow_chunker::ImageId;
 use regrow_store::{Condition, Content, ObjectKind, PutOutcome, Store, StoreError, patch_name};
 
 use super::{PushReport, Source};
@@ -17,10 +17,10 @@ pub(super) async fn copy_patches(
     progress: &dyn Progress,
     report: &mut PushReport,
 ) -> Result<(), SyncError> {
-    let pushed: Vec<ChunkId> = sources.iter().map(|source| source.index.image_id()).collect();
+    let pushed: Vec<ImageId> = sources.iter().map(|source| source.index.image_id()).collect();
     for source in sources {
         let target = source.index.image_id();
-        let bases: BTreeSet<&ChunkId> = source.index.patch_bases.iter().chain(&pushed).collect();
+        let bases: BTreeSet<&ImageId> = source.index.patch_bases.iter().chain(&pushed).collect();
         for base in bases.into_iter().filter(|base| **base != target) {
             copy_patch((base, &target), source, to, progress, report).await?;
         }
@@ -29,7 +29,7 @@ pub(super) async fn copy_patches(
 }
 
 async fn copy_patch(
-    ids: (&ChunkId, &ChunkId),
+    ids: (&ImageId, &ImageId),
     source: &Source,
     to: &dyn Store,
     progress: &dyn Progress,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use regrow_chunker::{ChunkId, Record};
+use regrow_chunker::{ChunkId, PackId, Record};
 use regrow_index::Segment;
 use regrow_local::{Ordered, Pool};
 use regrow_store::{Decompressor, FrameEntry, PackTail, ReadStore, Span, StoreError, pack_name, read_tail_of};
@@ -31,7 +31,7 @@ pub(super) struct PackReport {
 /// problem in the report. It is an error if the host cannot be reached, or if its answer does not fit the request.
 pub(super) async fn verify(
     store: &dyn ReadStore,
-    (id, bytes): (&ChunkId, u64),
+    (id, bytes): (&PackId, u64),
     pool: &Pool,
     progress: impl Fn(u64),
 ) -> Result<PackReport, SyncError> {
@@ -88,7 +88,7 @@ impl Reading<'_> {
         store: &dyn ReadStore,
         name: &str,
         progress: impl Fn(u64),
-    ) -> Result<ChunkId, SyncError> {
+    ) -> Result<PackId, SyncError> {
         let mut body = store.get(name, Span::Whole).await?.body;
         let mut hasher = blake3::Hasher::new();
         let mut frames: VecDeque<&FrameEntry> = self.tail.frames.iter().collect();
@@ -114,7 +114,7 @@ impl Reading<'_> {
         while let Some(result) = self.queue.next()? {
             self.take(result);
         }
-        Ok(ChunkId(*hasher.finalize().as_bytes()))
+        Ok(PackId::of_hashed(&hasher))
     }
 
     fn submit(&mut self, frame: &FrameEntry, stored: Bytes) {

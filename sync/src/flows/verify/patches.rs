@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use futures::TryStreamExt;
-use regrow_chunker::ChunkId;
+use regrow_chunker::ImageId;
 use regrow_index::Index;
 use regrow_store::{Depth, ListStore, PATCHES_FOLDER, ReadStore, StoreError, parse_patch_object};
 
@@ -14,7 +14,7 @@ use crate::transfer::whole_patch::fetch_whole;
 use crate::{Location, Network, SyncError};
 
 /// The base and the target of a patch.
-pub(super) type Patch = (ChunkId, ChunkId);
+pub(super) type Patch = (ImageId, ImageId);
 
 /// The patches in a store, or at a URL those that indexes announce.
 pub(super) fn listed(
