@@ -4,9 +4,9 @@ use std::fs::File;
 use std::time::{Duration, SystemTime};
 
 use crate::environment::{Outcome, TestEnvironment};
-use crate::images::{noise, versions};
 use crate::report::{check_extract, number};
 use crate::server::Server;
+use regrow_demo::{noise, versions};
 
 #[test]
 fn a_cache_saves_the_second_fetch() {

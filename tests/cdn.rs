@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use regrow_catalog::Catalog;
 
 use crate::environment::{Outcome, TestEnvironment};
-use crate::images::{Tree, docker_save, noise, versions};
 use crate::report::{check_extract, number};
 use crate::server::{Answer, Request, Server, dead_url};
+use regrow_demo::{Tree, docker_save, noise, versions};
 
 #[path = "../store/tests/delay_proxy/mod.rs"]
 mod delay_proxy;

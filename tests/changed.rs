@@ -11,7 +11,7 @@ use regrow_sync::{
 };
 
 use crate::environment::{TestEnvironment, small_chunks};
-use crate::images::versions;
+use regrow_demo::versions;
 
 /// Writes to a file whenever this stage begins, or ends.
 struct Writer {

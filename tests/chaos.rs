@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use crate::environment::{Outcome, TestEnvironment};
-use crate::images::{noise, pick, versions};
 use crate::report::check_extract;
 use crate::server::{Answer, Request, Server};
+use regrow_demo::{noise, pick, versions};
 
 /// The behaviour of a bad host, which fails a third of the requests.
 fn whim(round: u64, request: &Request) -> Answer {

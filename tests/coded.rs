@@ -6,11 +6,9 @@ use regrow_deflate::encoders::{KnownEncoder, encode_block};
 use regrow_deflate::{GzipTrailer, Klauspost, KlauspostVersion};
 
 use crate::environment::{Outcome, TestEnvironment};
-use crate::images::{
-    GNU_GZIP, GO, PGZIP, Tree, add_file, docker_save, end, gzip, noise, oci, version_layers, versions,
-};
 use crate::report::{check_extract, check_make, number};
 use crate::server::{Answer, Server};
+use regrow_demo::{GNU_GZIP, GO, PGZIP, Tree, add_file, docker_save, end, gzip, noise, oci, version_layers, versions};
 
 /// Two versions of an image whose layers are compressed.
 fn coded_versions(encoder: KnownEncoder) -> [Vec<u8>; 2] {

@@ -4,8 +4,8 @@
 use regrow_deflate::encoders::{KnownEncoder, ZlibFamily};
 
 use crate::environment::TestEnvironment;
-use crate::images::{GNU_GZIP, GO, PGZIP, Tree, add_file, end, gzip, noise};
 use crate::report::number;
+use regrow_demo::{GNU_GZIP, GO, PGZIP, Tree, add_file, end, gzip, noise};
 
 /// A gzip layer whose first file is a database's, say: zeros, or a page again and again.
 #[test]

@@ -3,8 +3,8 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use crate::environment::TestEnvironment;
-use crate::images::noise;
 use crate::report::number;
+use regrow_demo::noise;
 
 #[test]
 fn an_output_keeps_its_mode() {

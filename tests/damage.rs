@@ -1,7 +1,7 @@
 //! Indexes and packs that are cut or flipped anywhere. They give an error that names them, and nothing is written.
 
 use crate::environment::{Outcome, TestEnvironment};
-use crate::images::{Tree, pick};
+use regrow_demo::{Tree, pick};
 
 /// The most memory that a damaged file may make the command take.
 const MEMORY_KIB: u64 = 1_500_000;

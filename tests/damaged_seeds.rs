@@ -1,9 +1,9 @@
 //! Seeds that something overwrote in part: what is behind the damage is found all the same.
 
 use crate::environment::TestEnvironment;
-use crate::images::{PGZIP, Tree, docker_save, gzip, oci};
 use crate::report::{check_extract, number};
 use crate::server::Server;
+use regrow_demo::{PGZIP, Tree, docker_save, gzip, oci};
 
 /// What a lost header or a lost file may cost: frames hold neighbours, too. All of an image is 3 MB.
 const LOSS_BYTES: u64 = 320_000;

@@ -5,11 +5,11 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::environment::OLD_INDEX;
 use crate::environment::{Outcome, TestEnvironment, pass_over};
-use crate::images::OLD_INDEX;
-use crate::images::{noise, versions};
 use crate::report::{check_extract, number};
 use crate::server::{Answer, Server};
+use regrow_demo::{noise, versions};
 
 /// A small file system that is unmounted at the end.
 pub(crate) struct SmallDisk(PathBuf);

@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::environment::TestEnvironment;
-use crate::images::noise;
 use crate::server::{Answer, Request, Server, dead_url};
+use regrow_demo::noise;
 
 fn site() -> (TestEnvironment, Vec<u8>) {
     let env = TestEnvironment::new();

@@ -10,6 +10,9 @@ use tempfile::TempDir;
 /// The command under test.
 pub(crate) const REGROW: &str = env!("CARGO_BIN_EXE_regrow");
 
+/// A stand-in for an earlier index. It begins like one.
+pub(crate) const OLD_INDEX: &[u8] = b"\x89RGX\r\n\x1a\nold";
+
 /// The smallest average chunk size that readers accept in tests. Images of tests are small, and must have many
 /// chunks nevertheless.
 const SMALLEST_AVG_BYTES: u64 = 64;

@@ -2,8 +2,8 @@
 //! for missing things.
 
 use crate::environment::TestEnvironment;
-use crate::images::noise;
 use crate::server::{Answer, Server, dead_url};
+use regrow_demo::noise;
 
 fn environment() -> TestEnvironment {
     let env = TestEnvironment::new();

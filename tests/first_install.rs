@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use regrow_index::{Index, PackRef, Run};
 
 use crate::environment::TestEnvironment;
-use crate::images::{Tree, noise};
 use crate::report::{check_extract, number};
 use crate::server::{Answer, Server};
+use regrow_demo::{Tree, noise};
 
 /// Files of 32 KiB, of bytes under a mask; those that `changed` chooses by their numbers are of another `version`.
 fn image(version: &str, mask: u8, changed: impl Fn(usize) -> bool) -> Vec<u8> {

@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use crate::environment::{Outcome, TestEnvironment};
-use crate::images::{Tree, docker_save, noise, pick};
 use crate::report::number;
 use crate::server::Server;
+use regrow_demo::{Tree, docker_save, noise, pick};
 
 const DAY: u64 = 24 * 3600;
 

@@ -4,7 +4,7 @@ use regrow_chunker::{PackId, SegmentId};
 use regrow_index::{Index, Run};
 
 use crate::environment::{Outcome, TestEnvironment};
-use crate::images::{Tree, pick};
+use regrow_demo::{Tree, pick};
 
 struct Site {
     env: TestEnvironment,

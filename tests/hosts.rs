@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::environment::{Outcome, TestEnvironment};
-use crate::images::{noise, versions};
 use crate::report::{check_extract, number};
 use crate::server::{Answer, Request, Server, dead_url};
+use regrow_demo::{noise, versions};
 
 struct Site {
     env: TestEnvironment,

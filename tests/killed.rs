@@ -5,12 +5,12 @@ use std::io::Write;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use crate::environment::OLD_INDEX;
 use crate::environment::TestEnvironment;
-use crate::images::OLD_INDEX;
-use crate::images::{noise, pick, versions};
 use crate::make::check_store;
 use crate::report::{check_extract, check_make, number};
 use crate::server::{Answer, Server};
+use regrow_demo::{noise, pick, versions};
 
 fn kill(mut child: Child) {
     child.kill().unwrap();

@@ -11,8 +11,8 @@ use regrow_sync::{
 };
 
 use crate::environment::{TestEnvironment, small_chunks};
-use crate::images::{kinds, versions};
 use crate::server::Server;
+use regrow_demo::{kinds, versions};
 
 /// A pipe that keeps its bytes.
 #[derive(Clone, Default)]

@@ -23,7 +23,6 @@ mod first_install;
 mod gc;
 mod hostile;
 mod hosts;
-mod images;
 mod killed;
 mod library;
 mod make;

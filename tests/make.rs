@@ -3,9 +3,9 @@
 use std::process::Child;
 
 use crate::environment::{Outcome, TestEnvironment};
-use crate::images::{Tree, docker_save, noise, versions};
 use crate::report::{check_extract, check_make, number};
 use crate::server::Server;
+use regrow_demo::{Tree, docker_save, noise, versions};
 
 #[test]
 fn a_second_make_stores_nothing_new() {

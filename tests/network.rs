@@ -5,8 +5,8 @@ use std::process::Command;
 use regrow_index::Index;
 
 use crate::environment::{Outcome, TestEnvironment};
-use crate::images::noise;
 use crate::server::{Answer, Request, Server};
+use regrow_demo::noise;
 
 /// An index, its store, and an output that is there already.
 fn site() -> (TestEnvironment, Vec<u8>) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::Digest;
 
 use crate::environment::TestEnvironment;
-use crate::images::{Tree, add_file, end};
+use regrow_demo::{Tree, add_file, end};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -148,7 +148,7 @@ fn a_zstd_layer_may_begin_with_a_frame_to_skip() {
 
 #[test]
 fn layers_that_stay_compressed_are_told_of() {
-    let large = crate::images::noise("compressed", 100_000);
+    let large = regrow_demo::noise("compressed", 100_000);
     for (magic, kind) in [
         (&[0x28, 0xb5, 0x2f, 0xfd][..], "zstd"),
         (&[0x5f, 0x2a, 0x4d, 0x18], "zstd"),
@@ -171,7 +171,7 @@ fn what_is_no_archive_is_said_in_a_line() {
     let env = TestEnvironment::new();
     let tar = archive(&zstd(&layer()), "sha256:00", sha256, json!({}));
     env.write("image.tar.zst", &zstd(&tar));
-    env.write("noise", &crate::images::noise("noise", 5_000));
+    env.write("noise", &regrow_demo::noise("noise", 5_000));
     env.write("short", b"x");
     env.write("cut", &tar[..tar.len() / 2]);
     env.write("image.tar.xz", b"\xfd7zXZ\0\0\x04");

@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 use regrow_index::Index;
 
 use crate::environment::{Outcome, TestEnvironment, pass_over};
-use crate::images::{PGZIP, Tree, gzip, noise, oci};
 use crate::report::number;
 use crate::server::{Answer, Request, Server};
+use regrow_demo::{PGZIP, Tree, gzip, noise, oci};
 
 /// The id of another user.
 const STRANGER: u32 = 1234;

@@ -6,7 +6,6 @@ mod choice;
 mod cost;
 mod faults;
 pub(crate) mod hostile;
-mod images;
 mod killed;
 mod kinds;
 mod outputs;
@@ -19,7 +18,7 @@ use crate::environment::{Outcome, TestEnvironment};
 use crate::report::{check_extract, number};
 use crate::server::{Answer, Request, Server};
 
-use images::versions;
+use regrow_demo::patchable::versions;
 
 /// A store with the images `old` and `new`, whose files lie beside their indexes.
 struct Site {

@@ -5,8 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
 use crate::environment::{Outcome, TestEnvironment};
-use crate::images::noise;
 use crate::server::{Answer, Server, dead_url};
+use regrow_demo::noise;
 
 fn site() -> (TestEnvironment, Vec<u8>) {
     let env = TestEnvironment::new();

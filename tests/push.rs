@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
+use crate::environment::OLD_INDEX;
 use crate::environment::{Outcome, TestEnvironment};
-use crate::images::OLD_INDEX;
-use crate::images::{noise, versions};
 use crate::report::number;
 use crate::server::{Answer, Request, Server};
+use regrow_demo::{noise, versions};
 
 /// The images `one` and `two`, which share most chunks, and `three`, in `from/`.
 fn published() -> TestEnvironment {

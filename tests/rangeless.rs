@@ -1,9 +1,9 @@
 //! Hosts that answer every range with the whole file, as the simplest ones do.
 
 use crate::environment::TestEnvironment;
-use crate::images::{noise, versions};
 use crate::report::{check_extract, number};
 use crate::server::{Answer, Server};
+use regrow_demo::{noise, versions};
 
 /// The size of the index, and of the packs that it needs.
 fn needed_bytes(env: &TestEnvironment, index: &str) -> u64 {

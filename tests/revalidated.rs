@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::environment::TestEnvironment;
-use crate::images::noise;
 use crate::report::number;
 use crate::server::{Answer, Server};
+use regrow_demo::noise;
 
 /// Two images and their indexes, which have the same size.
 fn twins(env: &TestEnvironment) -> [(Vec<u8>, Vec<u8>); 2] {

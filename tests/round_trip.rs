@@ -1,9 +1,9 @@
 //! Every kind of image comes back bit for bit on every path, and the numbers of the reports are true.
 
 use crate::environment::{Outcome, TestEnvironment};
-use crate::images::{Tree, kinds, noise, versions};
 use crate::report::{check_extract, check_make, number};
 use crate::server::Server;
+use regrow_demo::{Tree, kinds, noise, versions};
 
 #[test]
 fn every_kind_from_a_folder() {

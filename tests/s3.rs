@@ -16,9 +16,9 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use crate::environment::{Outcome, TestEnvironment};
-use crate::images::{noise, versions};
 use crate::report::{check_extract, check_make, number};
 use crate::s3server::{ACCESS_KEY, Fault, S3Server, SECRET_KEY, Seen};
+use regrow_demo::{noise, versions};
 
 /// Variables that would lead the command to a real account.
 const OF_THE_USER: [&str; 6] = [

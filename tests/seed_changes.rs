@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::environment::{Outcome, TestEnvironment};
-use crate::images::{noise, versions};
 use crate::report::{check_extract, number};
 use crate::server::{Answer, Server};
+use regrow_demo::{noise, versions};
 
 /// A host that runs `change` at the first request for a pack. The seeds are scanned by then.
 fn changing_host(env: &TestEnvironment, change: impl Fn() + Send + Sync + 'static) -> Server {
@@ -91,7 +91,7 @@ fn counts_hold_when_a_seed_changes_under_a_pipe() {
 
 #[test]
 fn a_folder_that_changes_costs_a_fetch() {
-    let tree = crate::images::Tree::sample("folder", 150);
+    let tree = regrow_demo::Tree::sample("folder", 150);
     let image = tree.tar(1);
     let env = TestEnvironment::new();
     env.make("new", &image);

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::environment::TestEnvironment;
-use crate::images::{Tree, docker_save, noise, versions};
 use crate::report::{check_extract, number};
 use crate::server::Server;
+use regrow_demo::{Tree, docker_save, noise, versions};
 
 /// Extracts `new.rgx` with these arguments, checks the result, removes it, and returns the report.
 fn extract(env: &TestEnvironment, arguments: &str, image: &[u8]) -> Value {

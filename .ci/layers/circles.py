@@ -28,6 +28,7 @@ MAP = {
     "catalog": ["paths"],
     "local": ["catalog", "chunker", "deflate", "image", "index", "paths"],
     "patch": ["chunker", "deflate", "delta", "image", "local"],
+    "demo": ["deflate"],
     "sync": ["catalog", "chunker", "deflate", "image", "index", "local", "patch", "paths", "store"],
 }
 

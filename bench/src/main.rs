@@ -11,7 +11,6 @@ mod go;
 mod gzip;
 mod host;
 mod options;
-mod pair;
 mod peers;
 #[path = "../../store/tests/s3server/mod.rs"]
 mod s3server;
@@ -53,7 +52,7 @@ fn run(arguments: &[String]) -> Result<()> {
     let work = tempfile::Builder::new().prefix("regrow-bench-").tempdir_in(&options.folder)?;
     let mut pairs = options.pairs.clone();
     if pairs.is_empty() {
-        pairs.push(pair::write(work.path())?);
+        pairs.push(regrow_demo::shop::write_pair(work.path())?);
     }
     println!("Made with `{}` on {}.\n", options.command(), table::machine());
     for (old, new) in &pairs {

@@ -7,7 +7,7 @@ use crate::Result;
 pub(crate) const HELP: &str = "\
 Usage: regrow-bench [--gzip] [--s3] [--peers] [--runs N] [--dir DIR] [OLD NEW]...
 
-Measures regrow on pairs of images; with none, on a pair that it generates, the same each time.
+Measures regrow on pairs of images; with none, on the pair that `regrow demo` makes.
 
   --gzip      also encode deflate streams as known encoders do, and time the installed originals
   --s3        also publish into a bucket on the loopback, and update over a distant link

@@ -2,7 +2,6 @@
 //! the new one over HTTP, and has nothing else in common with the first.
 
 mod compare;
-pub(crate) mod pair;
 mod table;
 mod trouble;
 

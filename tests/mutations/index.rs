@@ -6,7 +6,7 @@ use regrow_index::{Index, Run, StreamHead};
 use super::chance::Chance;
 use super::judge::Judge;
 use crate::environment::TestEnvironment;
-use crate::images::{PGZIP, Tree, gzip, oci};
+use regrow_demo::{PGZIP, Tree, gzip, oci};
 
 /// Two versions of an image in a store.
 pub(crate) struct Site {

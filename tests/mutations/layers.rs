@@ -6,7 +6,7 @@ use super::chance::Chance;
 use super::index::Site;
 use super::judge::Judge;
 use super::tars;
-use crate::images::{GNU_GZIP, GO, PGZIP, Tree, add_file, end, gzip};
+use regrow_demo::{GNU_GZIP, GO, PGZIP, Tree, add_file, end, gzip};
 
 /// Gives the member the checksum and length of its plain bytes, if it inflates.
 fn retrailed(mut member: Vec<u8>) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use super::chance::Chance;
 use super::index::Site;
 use super::judge::Judge;
-use crate::images::{Tree, add_file, end};
+use regrow_demo::{Tree, add_file, end};
 
 /// A tar with long names, sizes that an earlier header gives, and tars within it.
 fn extended() -> Vec<u8> {

@@ -9,9 +9,9 @@ use rustix::fs::{CWD, Mode};
 
 use super::soon;
 use crate::environment::{TestEnvironment, pass_over};
-use crate::images::versions;
 use crate::report::number;
 use crate::server::Server;
+use regrow_demo::versions;
 
 struct Site {
     env: TestEnvironment,

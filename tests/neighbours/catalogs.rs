@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
 
 use crate::environment::{TestEnvironment, pass_over};
-use crate::images::noise;
+use regrow_demo::noise;
 
 fn made() -> TestEnvironment {
     let env = TestEnvironment::new();

@@ -3,8 +3,8 @@
 use regrow_index::Index;
 
 use crate::environment::{Outcome, TestEnvironment};
-use crate::images::{Tree, noise};
 use crate::s3server::Fault;
+use regrow_demo::{Tree, noise};
 
 /// A text that sets a title, clears the screen, and turns the direction of text.
 const EVIL: &str = "\u{1b}]0;x\u{7}\u{9b}2J\u{202e}\u{2066}\u{200f}\u{2028}evil";

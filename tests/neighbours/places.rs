@@ -7,8 +7,8 @@ use rustix::fs::{CWD, Mode};
 
 use super::soon;
 use crate::environment::TestEnvironment;
-use crate::images::{Tree, noise};
 use crate::report::number;
+use regrow_demo::{Tree, noise};
 
 fn pipe(path: &Path) {
     rustix::fs::mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR).unwrap();

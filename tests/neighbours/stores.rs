@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 
 use super::age;
 use crate::environment::{TestEnvironment, pass_over};
-use crate::images::noise;
+use regrow_demo::noise;
 
 fn published() -> TestEnvironment {
     let env = TestEnvironment::new();

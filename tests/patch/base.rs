@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::images::noise;
+use regrow_demo::noise;
 
 type Change = fn(&PathBuf);
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::images::pick;
+use regrow_demo::pick;
 
 /// A host that gives these answers to the requests for patches in turn, and then repeats the last one.
 fn host_of(site: &Site, answers: Vec<Answer>) -> Server {

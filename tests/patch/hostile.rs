@@ -5,7 +5,7 @@ use regrow_delta::{Coding, Encoder, Op};
 
 use super::*;
 use crate::environment::REGROW;
-use crate::images::{noise, pick};
+use regrow_demo::{noise, pick};
 
 /// The patch with a checksum that holds.
 pub(crate) fn sealed(mut patch: Vec<u8>) -> Vec<u8> {

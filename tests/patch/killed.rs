@@ -5,7 +5,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use super::*;
-use crate::images::pick;
+use regrow_demo::pick;
 
 fn kill(mut child: Child) {
     child.kill().unwrap();

@@ -1,7 +1,7 @@
 //! Patches between images of all kinds: empty, no tar, cut, and the same with more bytes behind it.
 
 use super::*;
-use crate::images::{kinds, noise};
+use regrow_demo::{kinds, noise, patchable};
 
 /// Makes a patch between two images, and extracts the second from the first.
 #[track_caller]
@@ -60,18 +60,18 @@ fn at_each_level() {
 
 #[test]
 fn one_compressed_file_is_the_image() {
-    let plain = images::text("one file", 400);
+    let plain = patchable::text("one file", 400);
     let more = [&plain[..], b"and a line more\n"].concat();
     let pairs = [
-        ("both", images::gzip(&plain), images::gzip(&more)),
-        ("the old", images::gzip(&plain), more.clone()),
-        ("the new", plain.clone(), images::gzip(&more)),
+        ("both", patchable::gzip(&plain), patchable::gzip(&more)),
+        ("the old", patchable::gzip(&plain), more.clone()),
+        ("the new", plain.clone(), patchable::gzip(&more)),
     ];
     for (what, old, new) in pairs {
         check(what, 5, &old, &new);
     }
     // The streams are cut, damaged, doubled, or empty.
-    let (old, whole) = (images::gzip(&plain), images::gzip(&more));
+    let (old, whole) = (patchable::gzip(&plain), patchable::gzip(&more));
     let mut damaged = whole.clone();
     let middle = damaged.len() / 2;
     damaged[middle] ^= 4;
@@ -80,7 +80,7 @@ fn one_compressed_file_is_the_image() {
         ("damaged", damaged),
         ("doubled", whole.repeat(2)),
         ("trailing", [whole, noise("trailing", 3000)].concat()),
-        ("of nothing", images::gzip(b"")),
+        ("of nothing", patchable::gzip(b"")),
     ] {
         check(what, 5, &old, &new);
     }

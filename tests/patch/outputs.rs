@@ -39,7 +39,7 @@ fn what_is_there_is_the_seed() {
 fn over_a_file_that_is_something_else() {
     let site = Site::new();
     let server = Server::new(site.env.root());
-    for bytes in [b"short".to_vec(), crate::images::noise("long", site.new.len() + 5000)] {
+    for bytes in [b"short".to_vec(), regrow_demo::noise("long", site.new.len() + 5000)] {
         for flag in ["", "--in-place"] {
             site.env.write("out", &bytes);
             let report = extract(&site, &server, &format!("{flag} --seed old URL out")).json();

@@ -134,7 +134,7 @@ fn several_bases_have_a_patch_each() {
     let (old, new) = versions();
     let env = TestEnvironment::new();
     env.make("old", &old);
-    let older = images::text("older", 3000);
+    let older = regrow_demo::patchable::text("older", 3000);
     env.make("older", &older);
     env.write("new", &new);
     let flags = "--patch-from old.rgx --patch-from older.rgx --patch-from old.rgx --old older --old old";

@@ -6,9 +6,9 @@ use http::Method;
 
 use super::{Bucket, is_pack, is_put};
 use crate::environment::Outcome;
-use crate::images::{noise, versions};
 use crate::report::{check_extract, check_make, number};
 use crate::s3server::{Fault, Seen};
+use regrow_demo::{noise, versions};
 
 /// A hook that fails every third request, and every ninth one twice.
 fn every_third(fault: Fault) -> impl FnMut(&Seen) -> Option<Fault> + Send {

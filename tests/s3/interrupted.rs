@@ -10,9 +10,9 @@ use http::Method;
 
 use super::{Bucket, is_pack, is_put, put_bytes};
 use crate::environment::Outcome;
-use crate::images::{Tree, docker_save, noise, versions};
 use crate::report::{check_make, number};
 use crate::s3server::Fault;
+use regrow_demo::{Tree, docker_save, noise, versions};
 
 #[test]
 fn a_make_may_end_at_any_request() {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Bucket, put_bytes};
-use crate::images::versions;
 use crate::report::{check_extract, number};
+use regrow_demo::versions;
 
 /// A bucket with two images, and the patch from the first to the second.
 fn bucket() -> (Bucket, Vec<u8>) {

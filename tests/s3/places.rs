@@ -2,8 +2,8 @@
 
 use super::{Bucket, is_pack, put_bytes};
 use crate::environment::TestEnvironment;
-use crate::images::{noise, versions};
 use crate::report::{check_extract, number};
+use regrow_demo::{noise, versions};
 
 #[test]
 fn a_push_within_a_bucket_moves_no_bytes() {

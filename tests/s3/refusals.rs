@@ -5,8 +5,8 @@ use http::Method;
 
 use super::Bucket;
 use crate::environment::{Outcome, TestEnvironment};
-use crate::images::noise;
 use crate::s3server::{Fault, SECRET_KEY};
+use regrow_demo::noise;
 
 /// All commands that reach a bucket. `keep.rgx` and `keep` are on this machine.
 const COMMANDS: [&str; 9] = [

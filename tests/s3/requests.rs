@@ -3,9 +3,9 @@
 use http::Method;
 
 use super::{Bucket, is_pack, is_put};
-use crate::images::{noise, versions};
 use crate::report::number;
 use crate::s3server::Seen;
+use regrow_demo::{noise, versions};
 
 /// The numbers of requests that write, and of those that read.
 fn paid(requests: &[Seen]) -> (usize, usize) {

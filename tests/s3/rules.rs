@@ -3,8 +3,8 @@
 use http::Method;
 
 use super::Bucket;
-use crate::images::{Tree, docker_save};
 use crate::s3server::Fault;
+use regrow_demo::{Tree, docker_save};
 
 /// A bucket with two images that share nothing, and both images.
 fn two_images() -> (Bucket, Vec<u8>, Vec<u8>) {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::Bucket;
 use crate::environment::Outcome;
-use crate::images::{Tree, docker_save, versions};
 use crate::report::number;
 use crate::s3server::Fault;
+use regrow_demo::{Tree, docker_save, versions};
 
 /// A bucket with two images that share a part. `gone` is no longer wanted.
 fn bucket() -> (Bucket, Vec<u8>, Vec<u8>) {

@@ -1,8 +1,8 @@
 //! The answers of shares' file systems in cases in which others simply obey.
 
 use crate::environment::TestEnvironment;
-use crate::images::versions;
 use crate::report::number;
+use regrow_demo::versions;
 
 use super::under_strace;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
 use crate::environment::{TestEnvironment, pass_over};
-use crate::images::versions;
+use regrow_demo::versions;
 
 /// A folder on another disk than the environment's. It returns `None`, and prints a line, if there is none.
 fn other_disk(env: &TestEnvironment) -> Option<TempDir> {

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::environment::TestEnvironment;
-use crate::images::versions;
+use regrow_demo::versions;
 
 /// Whether the process has a file open that lies in this folder, with a name or without one.
 fn has_file_in(process: u32, folder: &Path) -> bool {

@@ -5,9 +5,9 @@ use std::process::Command;
 
 use crate::disk::SmallDisk;
 use crate::environment::{TestEnvironment, pass_over};
-use crate::images::{noise, versions};
 use crate::report::number;
 use crate::server::Server;
+use regrow_demo::{noise, versions};
 
 /// A file on which another one is mounted. Containers get single files of their host like this.
 #[test]

@@ -5,8 +5,8 @@ use std::os::unix::fs::FileExt;
 
 use crate::disk::SmallDisk;
 use crate::environment::{Outcome, TestEnvironment};
-use crate::images::{noise, versions};
 use crate::report::number;
+use regrow_demo::{noise, versions};
 
 /// A file that nobody could read within the time limit of these tests.
 fn endless_hole(env: &TestEnvironment, name: &str) -> File {

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::disk::as_nobody;
 use crate::environment::{Outcome, TestEnvironment, pass_over};
-use crate::images::versions;
+use regrow_demo::versions;
 
 /// A command ends well, or with a line that says why, however few threads it may start.
 #[test]

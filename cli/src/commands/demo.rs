@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 
-use crate::demo::{self, DemoReport, Images, Trouble, pair};
+use crate::demo::{self, DemoReport, Images, Trouble};
 use crate::failure::{Code, Failure};
 use crate::progress::{Bars, Verbosity};
 use crate::report::{Reporter, To};
@@ -81,7 +81,7 @@ fn made_up(folder: &Path, verbosity: Verbosity) -> io::Result<Images> {
     }
     let images = folder.join("images");
     std::fs::create_dir(&images)?;
-    let (old, new) = pair::write_pair(&images)?;
+    let (old, new) = regrow_demo::shop::write_pair(&images)?;
     Ok(Images { old, new })
 }
 

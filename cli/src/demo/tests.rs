@@ -7,7 +7,7 @@ use super::*;
 
 fn run_small() -> DemoReport {
     let folder = tempfile::tempdir().unwrap();
-    let (old, new) = pair::write_pair_scaled(folder.path(), 3).unwrap();
+    let (old, new) = regrow_demo::shop::write_pair_scaled(folder.path(), 3).unwrap();
     run(folder.path(), &Images { old, new }, RequestLog::Off, &NoProgress).unwrap()
 }
 

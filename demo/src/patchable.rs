@@ -2,7 +2,9 @@
 
 use std::io::Write;
 
-use crate::images::{Tree, docker_save, noise, pick};
+use crate::archive::docker_save;
+use crate::noise::{noise, pick};
+use crate::tree::Tree;
 
 const WORDS: [&str; 32] = [
     "the", "image", "of", "a", "file", "is", "copied", "where", "it", "lies", "option", "default", "value", "must",
@@ -11,7 +13,7 @@ const WORDS: [&str; 32] = [
 ];
 
 /// Text that differs for each `name`.
-pub(super) fn text(name: &str, lines: usize) -> Vec<u8> {
+pub fn text(name: &str, lines: usize) -> Vec<u8> {
     let mut out = String::new();
     for line in 0..lines {
         for word in 0..6 + pick(&format!("{name} {line}"), 6) {
@@ -25,7 +27,7 @@ pub(super) fn text(name: &str, lines: usize) -> Vec<u8> {
 
 /// The next version of a text: one word differs in a few lines.
 fn edited(text: &[u8]) -> Vec<u8> {
-    let text = String::from_utf8(text.to_vec()).unwrap();
+    let text = String::from_utf8_lossy(text);
     let edit = |(number, line): (usize, &str)| match number % 11 {
         3 => format!("{}\n", line.replacen("the", "this", 1).replacen("file", "folder", 1)),
         _ => format!("{line}\n"),
@@ -45,14 +47,13 @@ fn executable(name: &str, address: u32) -> Vec<u8> {
 }
 
 /// Compresses like `gzip -9n`.
-pub(super) fn gzip(plain: &[u8]) -> Vec<u8> {
+pub fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::GzBuilder::new().write(Vec::new(), flate2::Compression::best());
-    encoder.write_all(plain).unwrap();
-    encoder.finish().unwrap()
+    encoder.write_all(plain).and_then(|()| encoder.finish()).expect("writing into memory does not fail")
 }
 
 /// Two versions of an image of about 600 KB.
-pub(super) fn versions() -> (Vec<u8>, Vec<u8>) {
+pub fn versions() -> (Vec<u8>, Vec<u8>) {
     let (mut old, mut new) = ([Tree::default(), Tree::default()], [Tree::default(), Tree::default()]);
     for number in 0..24 {
         let bytes = text(&format!("text {number}"), 100);

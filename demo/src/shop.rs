@@ -66,7 +66,7 @@ impl Maker {
 ///
 /// # Errors
 /// The files cannot be written.
-pub(crate) fn write_pair(folder: &Path) -> io::Result<(PathBuf, PathBuf)> {
+pub fn write_pair(folder: &Path) -> io::Result<(PathBuf, PathBuf)> {
     write_pair_scaled(folder, 100)
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn write_pair(folder: &Path) -> io::Result<(PathBuf, PathBuf)> {
 ///
 /// # Errors
 /// The files cannot be written.
-pub(crate) fn write_pair_scaled(folder: &Path, scale_percent: u32) -> io::Result<(PathBuf, PathBuf)> {
+pub fn write_pair_scaled(folder: &Path, scale_percent: u32) -> io::Result<(PathBuf, PathBuf)> {
     let (old, new) = (folder.join("old.tar"), folder.join("new.tar"));
     thread::scope(|scope| {
         let writing_old =
