@@ -19,15 +19,7 @@ install_debian() {
     done
     command -v npm >/dev/null || missing+=(npm)
     python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
-    ((${#missing[@]})) || return 0
-    apt-get update -qq
-    # Debian would start each of them as a service.
-    local policy=/usr/sbin/policy-rc.d
-    [ -e "$policy" ] && policy=
-    [ -z "$policy" ] || { printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy"; }
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ca-certificates "${missing[@]}" \
-        >"$folder/apt.log" 2>&1 || { tail -20 "$folder/apt.log" && false; }
-    [ -z "$policy" ] || rm "$policy"
+    ((${#missing[@]} == 0)) || "$here/../apt" "${missing[@]}"
 }
 
 install_python() {
