@@ -63,5 +63,5 @@ CACHES = [
                    "@plugin=cache_range_requests.so", True),
     Peer("HAProxy", "dpkg:haproxy", ["haproxy", "-db", "-f", "@work@/h.cfg"], {"h.cfg": "haproxy.cfg"}),
     apache("Apache `mod_cache`", PROXY),
-    apache("Apache `mod_cache`, large objects", f"{PROXY}CacheMaxFileSize 300000000\nCacheLock on\n"),
+    apache("Apache `mod_cache`, large objects", f"{PROXY}CacheMaxFileSize 300000000\nCacheLock on\nCacheLockPath @work@/lock\n"),
 ]

@@ -4,13 +4,14 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 
-START_SECONDS = 60
-
+START_SECONDS = 120
 
 # Those that run, for an end before the end.
 _running = set()
+_lock = threading.Lock()
 
 
 def end_all():
@@ -22,10 +23,20 @@ class NotStarted(Exception):
     """A server ended, or did not listen in time; with the end of what it said."""
 
 
+# Ports that were given: what gets one binds it only later.
+_given = set()
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nothing listens on, and that was not given before."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        with _lock:
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 class Child:
@@ -56,7 +67,7 @@ class Child:
             if self._process.poll() is not None:
                 raise NotStarted(f"ended with {self._process.returncode}: {self.said()}")
             try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
                 return
             except OSError:
                 time.sleep(0.05)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import images
 
-SECONDS = 120
+SECONDS = 300
 # What a host without ranges may cost: of each pack that is needed.
 MOST_OF_PACKS = 1.05
 

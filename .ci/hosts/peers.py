@@ -82,6 +82,20 @@ def version_of(peer, places):
 
 def start(peer, places, folder, origin=0):
     """Starts a peer with a folder of its own; returns it and its port."""
+    program = program_of(peer, places)
+    if not program:
+        raise NotStarted(f"there is no {peer.command[0]}")
+    for last in (False, False, True):
+        try:
+            return _start(peer, program, places, folder, origin)
+        except NotStarted:
+            # Somebody else on this machine may have taken the port meanwhile.
+            if last:
+                raise
+            shutil.rmtree(folder)
+
+
+def _start(peer, program, places, folder, origin):
     folder.mkdir(parents=True)
     folder.chmod(0o777)
     port = free_port()
@@ -93,8 +107,5 @@ def start(peer, places, folder, origin=0):
     for name, source in peer.config.items():
         (folder / name).write_text(_fill((HERE / "conf" / source).read_text(), values))
     environment = {name: _fill(text, values) for name, text in peer.environment.items()}
-    program = program_of(peer, places)
-    if not program:
-        raise NotStarted(f"there is no {peer.command[0]}")
     command = [program, *(_fill(part, values) for part in peer.command[1:])]
     return Child(command, folder, port, environment), port

@@ -10,7 +10,7 @@ INDEX = "probe/a.rgx"
 LARGE, SECOND = "probe/b.pack", "probe/c.pack"
 LARGE_BYTES = 4 << 20
 PACK_BYTES = 100_000
-SECONDS = 20
+SECONDS = 60
 # Long ago, so that no server holds the file for one that may still change within the second.
 MODIFIED = 1_700_000_000
 

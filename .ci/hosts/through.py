@@ -9,6 +9,8 @@ import probe
 from wire import Wire
 
 SLOW = 4 << 20
+# Seconds before each time that a cache is asked again.
+PAUSES = (0, 1, 2, 4)
 # What a setting that suits packs may cost the origin, of what the first machine fetched; and any further one.
 MOST_FIRST = 1.3
 MOST_SECOND = 0.05
@@ -30,23 +32,26 @@ def habits(host, wire):
     def ask(name, *headers):
         wire.take()
         host.get(name, **dict(headers))
-        time.sleep(0.3)
+        time.sleep(0.2)
+        wire.rest()
         # Some caches ask their origin for more, on their own account.
         return [exchange for exchange in wire.take() if exchange.path.endswith(name)]
 
-    def ask_again(name):
-        """What is asked for once more; a cache may take a moment to keep what it got."""
-        found = ask(name, ("Range", given))
-        if found:
-            time.sleep(1)
+    def ask_until_kept(name, ranges):
+        """What is asked for in the end; a cache may take a moment to keep what it got."""
+        for pause, given in zip(PAUSES, ranges):
+            time.sleep(pause)
             found = ask(name, ("Range", given))
+            if not found:
+                break
         return _asked(found, given)
 
-    given = "bytes=1000000-1000999"
-    seen = {"lacks": _asked(ask(probe.LARGE, ("Range", given)), given), "again": ask_again(probe.LARGE)}
+    first, *others = [f"bytes={at}000-{at}999" for at in range(1000, 3000, 100)]
+    seen = {"lacks": _asked(ask(probe.LARGE, ("Range", first)), first)}
+    seen["again"] = ask_until_kept(probe.LARGE, [first] * len(PAUSES))
     ask(probe.SECOND)
-    time.sleep(1)
-    return {**seen, "after whole": _asked(ask(probe.SECOND, ("Range", given)), given)}
+    # A range that was asked for may itself be kept, so each is another one.
+    return {**seen, "after whole": ask_until_kept(probe.SECOND, others)}
 
 
 class Behind:
@@ -72,7 +77,7 @@ class Behind:
         """One machine's extract; its bytes are those of the origin."""
         url = f"http://127.0.0.1:{self.port}"
         outcome = extracts.extract(self.pair, url, self.folder / name, options, self.wire.take)
-        time.sleep(0.2)
+        self.wire.rest()
         outcome.bytes += sum(exchange.body_bytes for exchange in self.wire.take())
         return outcome
 
@@ -88,6 +93,7 @@ def _both(behind):
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         runs = [pool.submit(extracts.extract, behind.pair, url, behind.folder / f"both-{at}", (), list) for at in range(2)]
         outcomes = [run.result() for run in runs]
+    behind.wire.rest()
     bytes_of_origin = sum(exchange.body_bytes for exchange in behind.wire.take())
     return outcomes, f"{bytes_of_origin / max(1, outcomes[0].fetched):.2f}"
 

@@ -3,9 +3,12 @@
 import asyncio
 import re
 import threading
+import time
 from dataclasses import dataclass, field
 
 PIECE = 64 << 10
+# A wire on which nothing moved for so long is at rest; how long that is waited for.
+REST_SECONDS, MOST_SECONDS = 0.4, 60
 
 
 @dataclass
@@ -45,6 +48,7 @@ class Wire:
         self._loop = asyncio.new_event_loop()
         self._lock = threading.Lock()
         self._connections = 0
+        self._moved = time.monotonic()
         ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, args=(ready,), daemon=True)
         self._thread.start()
@@ -55,6 +59,12 @@ class Wire:
         with self._lock:
             taken, self.exchanges = self.exchanges, []
         return taken
+
+    def rest(self):
+        """Waits until nothing moves: a cache may go on with its origin when its client has what it wanted."""
+        until = time.monotonic() + MOST_SECONDS
+        while time.monotonic() < min(until, self._moved + REST_SECONDS):
+            time.sleep(0.05)
 
     def end(self):
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -98,6 +108,7 @@ class Wire:
     async def _copy(self, source, sink, talk, note):
         try:
             while piece := await source.read(PIECE):
+                self._moved = time.monotonic()
                 note(talk, piece)
                 sink.write(piece)
                 await sink.drain()

@@ -42,7 +42,7 @@ http {
 CONF
     nginx -p "$work/nginx" -c "$work/nginx.conf" -e "$work/nginx/error.log" 2>"$work/nginx/start.log" &
     started+=($!)
-    curl -sf --retry 50 --retry-connrefused --retry-delay 0 --retry-max-time 10 -o /dev/null "http://127.0.0.1:$origin/new.rgx" || {
+    answers "http://127.0.0.1:$origin/new.rgx" || {
         cat "$work/nginx/start.log" "$work/nginx/error.log"
         return 1
     }
@@ -52,13 +52,13 @@ CONF
 install() {
     local begin
     rm -rf "$work/out" "$XDG_CACHE_HOME"
-    sleep 0.3
+    at_rest "$work/nginx/origin.log"
     : >"$work/nginx/origin.log"
     begin=$(date +%s%N)
     "$regrow" extract -q --json "http://127.0.0.1:$1/new.rgx" "$work/out" >"$work/report" || return 1
     seconds=$(($(date +%s%N) - begin))
     cmp "$work/image" "$work/out" || return 1
-    sleep 0.3
+    at_rest "$work/nginx/origin.log"
     bytes=$(awk '{ sum += $4 } END { print sum + 0 }' "$work/nginx/origin.log")
     echo "   $((seconds / 1000000)) ms, $(jq -r .bytes_fetched "$work/report") bytes in $(jq -r .requests "$work/report")" \
         "requests; $bytes bytes from the origin"

@@ -22,12 +22,11 @@ mkdir "$work/www"
 "$regrow" make --quiet "$work/www/old.rgx" "$work/old.tar"
 "$regrow" make --quiet "$work/www/new.rgx" "$work/new.tar"
 start_nginx "$work/www"
-sleep 0.2
+update() { "$regrow" extract --json --seed "$work/old.tar" "http://127.0.0.1:$plain/new.rgx" "$work/out.tar" >"$work/report"; }
 : >"$work/nginx/access.log"
-check "casync: regrow's extract of the same pair" \
-    "$regrow" extract --quiet --seed "$work/old.tar" "http://127.0.0.1:$plain/new.rgx" "$work/out.tar"
+check "casync: regrow's extract of the same pair" update
 check "casync: regrow's image is bit for bit the same" cmp "$work/new.tar" "$work/out.tar"
-sleep 0.2
+logged "$work/nginx/access.log" "$(jq -r .requests "$work/report")"
 bytes=$(wire_bytes)
 requests=$(wc -l <"$work/nginx/access.log")
 check "casync: its update takes $casync_bytes bytes, regrow's $bytes, less" [ "$bytes" -lt "$casync_bytes" ]

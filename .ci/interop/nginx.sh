@@ -11,7 +11,7 @@ single_ranges() { pack_lines >"$work/packs" && ! grep -vE ' 206 [0-9]+ "bytes=[0
 all_are() { [ -s "$work/nginx/access.log" ] && ! grep -v "^$1 " "$work/nginx/access.log"; }
 reported() { jq -r ".$1" "$work/report"; }
 forget() {
-    sleep 0.2
+    at_rest "$work/nginx/access.log"
     : >"$work/nginx/access.log"
     rm -rf "$work/out.tar" "$XDG_CACHE_HOME"
 }
@@ -23,7 +23,7 @@ round() {
     forget
     check "$name: extract" update "$@"
     cat "$work/errors"
-    sleep 0.2
+    logged "$work/nginx/access.log" "$(reported requests)"
     requests=$(wc -l <"$work/nginx/access.log")
     bytes=$(wire_bytes)
     check "$name: the image is bit for bit the same" same
@@ -42,7 +42,7 @@ by_patch() {
     forget
     check "$name, a patch: extract" update "$@"
     cat "$work/errors"
-    sleep 0.2
+    logged "$work/nginx/access.log" "$(reported requests)"
     requests=$(wc -l <"$work/nginx/access.log")
     bytes=$(wire_bytes)
     check "$name, a patch: the image is bit for bit the same" same

@@ -17,7 +17,7 @@ start_moto() {
     export AWS_ENDPOINT_URL=http://127.0.0.1:$port
     "$venv/bin/moto_server" -H 127.0.0.1 -p "$port" >"$work/s3.log" 2>&1 &
     started+=($!)
-    wait_for_port "$port"
+    listens "$port"
     "$venv/bin/python" - "$bucket" <<'PY'
 import json, sys
 import boto3
@@ -57,7 +57,7 @@ CONF
     export GARAGE_CONFIG_FILE=$home/garage.toml
     garage server >"$work/s3.log" 2>&1 &
     started+=($!)
-    wait_for_port "$api"
+    listens "$api"
     local key
     garage layout assign -z here -c 1G "$(garage node id -q | cut -d@ -f1)" >/dev/null
     garage layout apply --version 1 >/dev/null
@@ -71,8 +71,6 @@ CONF
     garage bucket website --allow "$bucket" >/dev/null
     origin=http://127.0.0.1:$web origin_host=$bucket.web.garage.localhost
 }
-
-wait_for_port() { curl -s --retry 100 --retry-connrefused --retry-delay 0 --retry-max-time 20 -o /dev/null "http://127.0.0.1:$1/"; }
 
 # start_cdn: nginx on $cdn, which keeps what the bucket gives by its Cache-Control. Slices are how nginx keeps ranges: each MiB of an object
 # is an entry. The log tells what was a hit.
@@ -114,7 +112,7 @@ http {
 CONF
     nginx -p "$host" -c "$work/cdn.conf" -e "$host/error.log" 2>"$host/start.log" &
     started+=($!)
-    wait_for_port "$cdn"
+    listens "$cdn"
 }
 
 s3=s3://$bucket/site
@@ -133,7 +131,10 @@ device() {
     : >"$work/cdn/access.log"
     "$regrow" extract --json --seed "$work/old.tar" "http://127.0.0.1:$cdn/site/new.rgx" "$work/out.tar" >"$work/report"
 }
-pack_hits() { sleep 0.2 && grep '/packs/' "$work/cdn/access.log" >"$work/packs" && ! grep -v '^HIT ' "$work/packs"; }
+pack_hits() {
+    logged "$work/cdn/access.log" "$(report requests)"
+    grep '/packs/' "$work/cdn/access.log" >"$work/packs" && ! grep -v '^HIT ' "$work/packs"
+}
 
 # one line on standard error, which says this.
 refused_with() {
