@@ -73,7 +73,8 @@ serve_through_cache
 check "the origin alone" install "$origin"
 alone_seconds=$seconds alone_bytes=$bytes
 check "through an empty cache" install "$cache"
-check "it takes at most 1.1 times as long" at_most "$seconds" "$alone_seconds" 110
+# A busy machine may take longer for either. Where ranges waited for whole packs it would be three times as long.
+check "it takes at most 1.5 times as long" at_most "$seconds" "$alone_seconds" 150
 check "the origin sends at most 1.1 times the bytes" at_most "$bytes" "$alone_bytes" 110
 check "through the full cache" install "$cache"
 check "the origin sends nothing but the index" at_most "$bytes" "$(bytes_of "$work/www/new.rgx")" 100
