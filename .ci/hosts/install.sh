@@ -6,9 +6,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 folder=$1
 mkdir -p "$folder/npm"
 
+# What serves asks shared-mime-info and media-types for types of content.
 packages=(apache2-bin busybox caddy civetweb h2o haproxy libmojolicious-perl libplack-perl lighttpd media-types
-    micro-httpd mini-httpd nginx php-cli puma python3 rclone ruby-rack ruby-webrick squid trafficserver trafficserver-experimental-plugins varnish webfs
-    weborf)
+    micro-httpd mini-httpd nginx php-cli puma python3 rclone ruby-rack ruby-webrick shared-mime-info squid
+    trafficserver trafficserver-experimental-plugins varnish webfs weborf)
 
 is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
