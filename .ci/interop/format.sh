@@ -1,13 +1,21 @@
 #!/usr/bin/env bash
-# FORMAT.md against the command: an implementation in Python, written from that page alone, reads the stores that the command
-# makes, and cuts and names the same.
+# FORMAT.md against the command: an implementation in Python, written from that page and docs/format/, reads the stores and
+# patches that the command makes, cuts and names the same, and arrives at the same bytes.
 source "$(dirname "$0")/lib"
 
 python3 -m venv "$work/python"
 "$work/python/bin/pip" install --quiet --disable-pip-version-check blake3 xxhash zstandard
-format_check() { "$work/python/bin/python" "$here/format_check.py" "$@"; }
+python=$work/python/bin/python
+format_check() { "$python" "$here/format_check.py" "$@"; }
 
 check "format: the golden files" format_check --golden "$here/../../sync/tests/golden/v1"
+check "format: the golden files of coded layers" format_check --golden "$here/../../sync/tests/golden/v1-coded"
+"$python" "$here/golden_bodies.py" "$work/body.base" "$work/body.target"
+for coding in mixed streams; do
+    check "format: the golden body, $coding" \
+        format_check --body "$here/../../delta/tests/golden/$coding.body" "$work/body.base" "$work/body.target"
+done
+
 # The format is shown with small chunks, which readers take where they are told to.
 export REGROW_MIN_AVG_SIZE=1KiB
 make_pair
@@ -15,6 +23,8 @@ check "format: make of OLD" "$regrow" make --quiet --avg-size 1KiB "$work/old.rg
 check "format: make of NEW after it" "$regrow" make --quiet "$work/new.rgx" "$work/new.tar"
 check "format: OLD is read, cut and named the same" format_check "$work/old.rgx" "$work/store" "$work/old.tar"
 check "format: NEW is read, cut and named the same" format_check "$work/new.rgx" "$work/store" "$work/new.tar"
+check "format: a patch from OLD to NEW" "$regrow" patch --quiet "$work/old.rgx" "$work/new.rgx"
+check "format: the patch makes the same" format_check --patch "$work/old.rgx" "$work/new.rgx" "$work/store"
 
 mkdir "$work/odd"
 head -c 600 /dev/zero >"$work/odd/zeros"
@@ -26,8 +36,89 @@ truncate -s 300K "$work/odd/holes"
 printf 'data' | dd of="$work/odd/holes" bs=1 seek=200000 conv=notrunc status=none
 tar --create --sparse --format=oldgnu --file "$work/odd/sparse" -C "$work/odd" holes zeros cut
 tar --create --format=pax --file "$work/odd/pax" -C "$work" odd/cut odd/tail odd/sparse
+# More levels than are walked.
+cp "$work/odd/zeros" "$work/deep"
+for level in 1 2 3 4 5 6 7 8 9; do
+    tar --create --format=ustar --file "$work/deeper" -C "$work" deep "odd/cut"
+    mv "$work/deeper" "$work/deep"
+done
+cp "$work/deep" "$work/odd/deep"
 for image in "$work"/odd/*; do
     name=${image##*/}
     "$regrow" make --quiet --allow-partial "$work/$name.rgx" "$image"
     check "format: $name is read, cut and named the same" format_check "$work/$name.rgx" "$work/store" "$image"
 done
+
+# Layers that are compressed, by zlib, which Python makes again, and by gzip, whose streams it takes from the image.
+layer() { tar --extract --to-stdout --wildcards --file "$work/$1.tar" '*/layer.tar' | { head -c "$2"; cat >/dev/null; }; }
+by_zlib='import sys, zlib
+c = zlib.compressobj(int(sys.argv[1]), zlib.DEFLATED, 31, int(sys.argv[2]))
+sys.stdout.buffer.write(c.compress(sys.stdin.buffer.read()) + c.flush())'
+mkdir "$work/coded"
+layer old 3000000 | "$python" -c "$by_zlib" 6 8 >"$work/coded/old-zlib-6"
+layer new 3000000 | "$python" -c "$by_zlib" 6 8 >"$work/coded/new-zlib-6"
+layer new 2000001 | "$python" -c "$by_zlib" 9 9 >"$work/coded/zlib-9-memory-9"
+layer new 3000000 | gzip -n -9 >"$work/coded/gzip-9"
+"$python" -c "$by_zlib" 6 8 <"$work/deep" >"$work/coded/deep"
+# Two members, and bytes behind them.
+{ cat "$work/coded/old-zlib-6"; layer new 70000 | "$python" -c "$by_zlib" 1 8; printf 'behind'; } >"$work/coded/members"
+for layer in "$work"/coded/*; do
+    name=${layer##*/}
+    case $name in
+        members) cp "$layer" "$work/$name.image" ;;
+        *) "$python" "$here/oci.py" "$layer" "$work/$name.image" ;;
+    esac
+    "$regrow" make --quiet --allow-partial "$work/$name.rgx" "$work/$name.image"
+    check "format: a layer by $name is seen through the same" \
+        format_check "$work/$name.rgx" "$work/store" "$work/$name.image" --coded
+done
+check "format: a layer by zlib is made again" format_check "$work/new-zlib-6.rgx" "$work/store"
+"$regrow" patch --quiet "$work/old-zlib-6.rgx" "$work/new-zlib-6.rgx"
+check "format: a patch between layers" format_check --patch "$work/old-zlib-6.rgx" "$work/new-zlib-6.rgx" "$work/store"
+
+# Files that hold deflate streams, which a patch sees through.
+for side in old new; do
+    "$python" "$here/members.py" "$work/members-$side.tar" "$side"
+    "$regrow" make --quiet "$work/members-$side.rgx" "$work/members-$side.tar"
+done
+"$regrow" patch --quiet "$work/members-old.rgx" "$work/members-new.rgx"
+check "format: a patch that sees through files" \
+    format_check --patch "$work/members-old.rgx" "$work/members-new.rgx" "$work/store" --members
+
+# What a cache keeps.
+"$regrow" extract --quiet --catalog "$work/catalog" --cache "$work/cache" --store "$work/store" "$work/old.rgx" "$work/out"
+check "format: the cache of frames" format_check --cache "$work/cache" "$work/store"
+"$regrow" extract --quiet --catalog "$work/catalog" --cache "$work/cache" --store "$work/store" --seed "$work/old.tar" \
+    "$work/new.rgx" "$work/out-new"
+check "format: the cache with a patch" format_check --cache "$work/cache" "$work/store"
+
+# A byte that is another, under a checksum that holds, is refused: changed FILE PLACE.
+changed() {
+    "$python" -c 'import sys, blake3
+path, at = sys.argv[1], int(sys.argv[2])
+data = bytearray(open(path, "rb").read())
+data[at] ^= 1
+data[-32:] = blake3.blake3(data[:-32]).digest()
+open(path, "wb").write(data)' "$@"
+}
+refuses() { ! "$@" 2>>"$work/refused.log"; }
+patch=$(find "$work/store/patches" -name '*.patch' -size +2k | head -1)
+size=$(bytes_of "$patch")
+for at in 130 $((size / 2)) $((size - 40)); do
+    cp "$patch" "$work/kept.patch"
+    changed "$patch" "$at"
+    check "format: a patch is refused whose byte $at is another" \
+        refuses format_check --patch "$work/members-old.rgx" "$work/members-new.rgx" "$work/store"
+    cp "$work/kept.patch" "$patch"
+done
+size=$(bytes_of "$work/members.rgx")
+for at in 20 60 $((size / 2)) $((size - 40)); do
+    cp "$work/members.rgx" "$work/changed.rgx"
+    changed "$work/changed.rgx" "$at"
+    check "format: an index is refused whose byte $at is another" refuses format_check "$work/changed.rgx" "$work/store"
+done
+pack=$(find "$work/store/packs" -name '*.pack' | head -1)
+printf '\377' | dd of="$pack" bs=1 seek=20 conv=notrunc status=none
+check "format: a pack is refused with a byte that is another" refuses format_check "$work/old.rgx" "$work/store" "$work/old.tar"
+if grep -q Traceback "$work/refused.log"; then cat "$work/refused.log"; fi
+check "format: what is refused has a reason" refuses grep -q Traceback "$work/refused.log"

@@ -1,0 +1,52 @@
+"""docs/format/corrections.md, section 1: encoders. Only zlib is made here, by Python's own; level 0, whose blocks
+depend on how its caller hands the bytes on, is not. GNU gzip, pigz, Go, klauspost and pgzip are known by name."""
+
+import zlib
+
+from .fields import Reader, need
+
+# First number, name, levels, their offset, parameters.
+KINDS = (
+    (0x40, "zlib", range(0, 10), 0, 0),
+    (0x50, "zlib with memory level 9", range(0, 10), 0, 0),
+    (0x60, "GNU gzip", range(1, 10), 0, 0),
+    (0x70, "pigz", range(0, 10), 0, 0),
+    (0x100, "Go up to 1.26", range(-2, 10), 2, 0),
+    (0x110, "Go from 1.27", range(-2, 10), 2, 0),
+    (0x120, "Go from 1.27 with fused sums", range(-2, 10), 2, 0),
+    (0x200, "klauspost to 1.15", range(-2, 10), 2, 0),
+    (0x210, "klauspost 1.18.0", range(-2, 10), 2, 0),
+    (0x220, "klauspost from 1.18.2", range(-2, 10), 2, 0),
+    (0x300, "pgzip to 1.15", range(-2, 10), 2, 1),
+    (0x310, "pgzip 1.18.0", range(-2, 10), 2, 1),
+    (0x320, "pgzip from 1.18.2", range(-2, 10), 2, 1),
+)
+MEMORY = {0x40: 8, 0x50: 9}
+
+
+def read_encoder(written):
+    """Its kind and its level."""
+    reader = Reader(written)
+    number = reader.varint()
+    for kind in KINDS:
+        level = number - kind[0] - kind[3]
+        if kind[0] <= number < kind[0] + 16 and level in kind[2]:
+            for _ in range(kind[4]):
+                need(reader.varint(), "encoder: a block of no bytes")
+            reader.end("encoder")
+            return kind, level
+    need(False, "encoder: number %#x is not known" % number)
+
+
+def name_of(written):
+    kind, level = read_encoder(written)
+    return "%s at level %d" % (kind[1], level)
+
+
+def make(written, plain):
+    """The deflate stream, or None if the encoder is not made here."""
+    kind, level = read_encoder(written)
+    if kind[0] not in MEMORY or not level or "ng" in zlib.ZLIB_RUNTIME_VERSION:
+        return None
+    deflate = zlib.compressobj(level, zlib.DEFLATED, -15, MEMORY[kind[0]])
+    return deflate.compress(plain) + deflate.flush()

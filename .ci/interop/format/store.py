@@ -1,0 +1,102 @@
+"""Sections 8, 9 and 11: a store, an image out of it, its bounds, and what a cache keeps."""
+
+import json
+import os
+
+from collections import namedtuple
+
+from .chunks import Params
+from .codings import Image
+from .fields import KIB, digest, need
+from .pack import read_pack
+from .walk import assemble
+
+Rebuilt = namedtuple("Rebuilt", "records streams assembled")
+
+
+def read_file(*path):
+    with open(os.path.join(*path), "rb") as file:
+        return file.read()
+
+
+def read_store(folder):
+    """The parameters of a store, and all its packs, checked."""
+    said = json.loads(read_file(folder, "regrow.json"))
+    need(said["format"] == 1 and said["walk"] == 1, "regrow.json: versions")
+    params = Params(said["chunk_min"], said["chunk_avg"], said["chunk_max"])
+    packs = {}
+    for part in sorted(os.listdir(os.path.join(folder, "packs"))):
+        for name in sorted(os.listdir(os.path.join(folder, "packs", part))):
+            need(len(name) == 69 and name.endswith(".pack") and name[:2] == part, "store: what is %s?" % name)
+            key = bytes.fromhex(name[:64])
+            packs[key] = read_pack(read_file(folder, "packs", part, name), key)
+    return params, packs
+
+
+def rebuild(index, packs):
+    """The records of an image's streams, the streams, and the plain image that they make."""
+    for name, size, skeleton, tail in index.packs:
+        need(name in packs, "the store has no pack %s" % name.hex())
+        need(packs[name][:3] == (size, skeleton, tail), "index: a pack's size or offsets")
+    named = [packs[pack[0]] for pack in index.packs]
+    chunk_packs, segment_packs = iter(index.chunk_packs), iter(index.segment_packs)
+    records, streams = [], []
+    for stream in index.streams:
+        of_stream = []
+        for name, count in stream.segments:
+            found = named[next(segment_packs)].segments.get(name)
+            need(found is not None and len(found) == count, "a segment is not where the index says")
+            of_stream += found
+        out = bytearray()
+        for record in of_stream:
+            chunk = named[next(chunk_packs)].chunks.get(record.id)
+            need(chunk is not None and len(chunk) == record.length, "a chunk is not where the index says")
+            out += chunk
+        need(len(out) == stream.bytes, "index: length of a stream")
+        records.append(of_stream)
+        streams.append(bytes(out))
+    assembled = assemble(*streams)
+    check_bounds(index, streams, records, assembled)
+    return Rebuilt(records, streams, assembled)
+
+
+def image_of(index, rebuilt, known=None):
+    """The image, checked. `known` gives the streams of encoders that are not made here."""
+    image = Image(rebuilt.assembled, index.codings, known)
+    need(len(image.bytes) == index.size, "the image's size")
+    need(digest(image.bytes) == index.digest, "the image's digest")
+    return image
+
+
+def check_bounds(index, streams, records, assembled):
+    """Section 11: what a reader may refuse."""
+    plain, coded, params = len(assembled.plain), len(assembled.stretches), index.params
+    stored = sum(member.stored + len(member.header) + 8 for one in index.codings for member in one.members)
+    stored += sum(len(one.tail) for one in index.codings)
+    need(plain == index.size - stored + sum(one.end - one.start for one in assembled.stretches), "index: the image's size")
+    need(coded <= 1 + plain // 512, "too many coded files")
+    need(assembled.operations <= 1024 + plain // 256 + 4 * coded, "too many operations")
+    need(len(streams[0]) <= plain - len(streams[1]) + plain // 16 + 64 * KIB, "the skeleton is too long")
+    least = min(params.min, params.max - params.avg // 2)
+    for stream, of_stream in zip(streams, records):
+        need(len(of_stream) <= 1024 + len(stream) // least + plain // 512, "too many chunks")
+
+
+def check_cache(folder, store):
+    """Section 9: parts of packs and whole patches, as the store has them. Returns how many there are."""
+    count = 0
+    for part in sorted(os.listdir(folder)):
+        need(os.stat(os.path.join(folder, part)).st_mode & 0o777 == 0o700, "cache: mode of a folder")
+        for name in sorted(os.listdir(os.path.join(folder, part))):
+            need(os.stat(os.path.join(folder, part, name)).st_mode & 0o777 == 0o600, "cache: mode of a file")
+            kept = read_file(folder, part, name)
+            if part == "patches":
+                base, target = name.split("-")
+                need(kept == read_file(store, "patches", base, target + ".patch"), "cache: not the patch")
+            else:
+                pack, offset, length = name.split("-")
+                need(pack[:2] == part and len(kept) == int(length), "cache: what is %s?" % name)
+                whole = read_file(store, "packs", part, pack + ".pack")
+                need(whole[int(offset) :][: len(kept)] == kept, "cache: not the pack's bytes")
+            count += 1
+    return count
