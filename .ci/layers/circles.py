@@ -22,6 +22,7 @@ MAP = {
     "chunker": [],
     "deflate": [],
     "delta": [],
+    "sign": [],
     "image": ["chunker"],
     "index": ["chunker"],
     "store": ["chunker", "paths"],

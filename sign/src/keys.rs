@@ -1,0 +1,69 @@
+//! The keys that a machine trusts.
+
+use std::collections::BTreeMap;
+
+use crate::{KeyId, MAX_SIGNATURES, PublicKey, SignError, Signature};
+
+/// The most keys that a machine may trust at a time.
+pub const MAX_KEYS: usize = 64;
+
+/// The keys that a machine trusts, each by its id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Keys(BTreeMap<KeyId, PublicKey>);
+
+impl Keys {
+    /// Collects keys. The same key may be there twice.
+    ///
+    /// # Errors
+    /// [`SignError::SameId`] if two different keys have one id, and [`SignError::TooManyKeys`].
+    pub fn new(keys: Vec<PublicKey>) -> Result<Self, SignError> {
+        let mut found = BTreeMap::new();
+        for key in keys {
+            if found.insert(key.id(), key).is_some_and(|other: PublicKey| other != key) {
+                return Err(SignError::SameId(key.id()));
+            }
+        }
+        if found.len() > MAX_KEYS { Err(SignError::TooManyKeys) } else { Ok(Self(found)) }
+    }
+
+    /// Whether no key is trusted, so that nothing can be checked.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The number of keys.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Checks that at least `threshold` of the keys signed `statement`, and returns how many did. Several signatures by
+    /// one key count once, and those by other keys do not count. Only the first [`MAX_SIGNATURES`] are looked at.
+    ///
+    /// # Errors
+    /// A [`SignError`] that says what is missing. A wrong signature by a trusted key is an error only if there are not
+    /// enough right ones, so that a bad signature added by somebody else keeps nobody from an image.
+    pub fn check(&self, statement: &[u8], signatures: &[Signature], threshold: usize) -> Result<usize, SignError> {
+        let threshold = threshold.max(1);
+        let (mut signers, mut wrong, mut others) = (Vec::new(), None, Vec::new());
+        for signature in signatures.iter().take(MAX_SIGNATURES) {
+            let Some(key) = self.0.get(&signature.key) else {
+                others.push(signature.key.to_string());
+                continue;
+            };
+            match signature.check(statement, key) {
+                Ok(()) if signers.contains(&signature.key) => {}
+                Ok(()) => signers.push(signature.key),
+                Err(error) => wrong = Some(error),
+            }
+        }
+        match (signers.len(), wrong) {
+            (found, _) if found >= threshold => Ok(found),
+            (_, Some(wrong)) => Err(wrong),
+            (0, None) if others.is_empty() => Err(SignError::Unsigned),
+            (0, None) => Err(SignError::Untrusted(others.join(", "))),
+            (signers, None) => Err(SignError::TooFew { signers, threshold }),
+        }
+    }
+}
