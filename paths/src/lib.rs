@@ -6,7 +6,8 @@
 //!
 //! A [`Place`] is such a folder, held open. Every operation goes through its handle, so nobody can swap the folder.
 //! Only a file to which nobody else can write counts as regrow's own, and everything else is [`Found::Foreign`].
-//! [`follow_links`] resolves a path by the rule that the kernel has for such folders.
+//! [`walk`] follows the links of a path through handles, by the rule that the kernel has for such folders, and
+//! [`follow_links`] gives the path that results.
 //!
 //! ```
 //! use std::ffi::OsStr;
@@ -27,7 +28,9 @@
 mod durable;
 mod links;
 mod place;
+mod walk;
 
 pub use durable::sync_open_folder;
-pub use links::{LinkError, MAX_LINKS, Trust, follow_links, is_trusted};
+pub use links::{LinkError, MAX_LINKS, Trust, is_trusted};
 pub use place::{Access, Found, NEW_ENTRY, Place, is_shared, is_sticky};
+pub use walk::{Walked, follow_links, walk};

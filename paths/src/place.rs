@@ -4,7 +4,6 @@
 //! steps. A file or folder counts as *own* if this user owns it and nobody else can write to it. A file must also
 //! have only one name. Anything else under a name that regrow needs is unlinked and made again. It is never opened
 //! for writing, locked, resized or followed.
-//! under a name that regrow needs is unlinked and made again, never opened for writing, locked, resized or followed.
 
 mod clear;
 mod own;

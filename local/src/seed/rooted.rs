@@ -12,11 +12,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use regrow_paths::MAX_LINKS;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-/// The largest number of links that are followed on the way to one file, as in the kernel.
-const MAX_LINKS: usize = 40;
 /// The number of attempts, if the kernel says that a folder on the way was renamed meanwhile.
 const ATTEMPTS: usize = 8;
 /// Flags for a look, which does nothing to the file, be it a pipe or a device.
