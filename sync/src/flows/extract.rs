@@ -5,6 +5,7 @@ mod already;
 mod assemble;
 mod output;
 mod patched;
+mod report;
 mod resume;
 mod room;
 mod zeros;
@@ -12,16 +13,13 @@ mod zeros;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use regrow_catalog::Catalog;
-use regrow_chunker::Digest;
 use regrow_index::Index;
 use regrow_local::{GuessedFiles, Pool, Scan, SeedContext, Seeds};
 use regrow_store::Failover;
-use serde::Serialize;
 
-use crate::flows::seconds::as_seconds;
 use crate::plan::store_seed::open_seed;
 use crate::{Left, Location, Network, Progress, SyncError};
 
@@ -35,6 +33,7 @@ use crate::transfer::prefetch::Prefetch;
 use already::Already;
 use assemble::{Assembly, Shared};
 use output::{Destination, OutputFile, OutputSizes};
+pub use report::ExtractReport;
 
 /// The place that the image goes to.
 pub enum Output {
@@ -86,49 +85,6 @@ impl Default for ExtractOptions {
             force: false,
         }
     }
-}
-
-/// The result of an extraction, or of a dry run.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct ExtractReport {
-    /// The size of the image.
-    pub image_bytes: u64,
-    /// The BLAKE3 digest of the image.
-    pub image_digest: String,
-    /// The bytes of bodies that came over the network, including the index.
-    pub bytes_fetched: u64,
-    /// The number of requests, retries included.
-    pub requests: u64,
-    /// The number of chunks in the image, repetitions included.
-    pub chunks: u64,
-    /// The number of chunks that the output had already.
-    pub chunks_resumed: u64,
-    /// The number of chunks that came from seeds.
-    pub chunks_seed: u64,
-    /// The number of chunks that came from a patch.
-    pub chunks_patch: u64,
-    /// The number of chunks that came from the cache.
-    pub chunks_cache: u64,
-    /// The number of chunks that came from stores.
-    pub chunks_store: u64,
-    /// The plain bytes that the output had already.
-    pub bytes_resumed: u64,
-    /// The plain bytes that came from seeds.
-    pub bytes_seed: u64,
-    /// The plain bytes that came from a patch.
-    pub bytes_patch: u64,
-    /// The plain bytes that came from the cache.
-    pub bytes_cache: u64,
-    /// The plain bytes that came from stores.
-    pub bytes_store: u64,
-    /// Whether nothing was written.
-    pub dry_run: bool,
-    /// Whether this run read or wrote the whole image and found that it has its digest. It is false in a dry run that
-    /// finds anything else at the output's place, and if the catalog was trusted.
-    pub verified: bool,
-    /// The time that the run took.
-    #[serde(serialize_with = "as_seconds", rename = "seconds")]
-    pub elapsed: Duration,
 }
 
 /// The form of the image that is put together.
@@ -206,7 +162,7 @@ pub fn extract(
         // The given seeds come before the file that is replaced.
         seeds.seeds.rotate_left(looked_at);
     }
-    let mut report = report_of(&index);
+    let mut report = ExtractReport::of(&index);
     report.dry_run = options.dry_run;
     let health = Arc::new(Failover::new(stores.len()));
     let (prefetch, pool, form) = (&prefetch, &pool, Form::Image);
@@ -227,26 +183,6 @@ pub fn extract(
     report.requests = run.network.meter().requests() + counts.planned_requests;
     report.elapsed = start.elapsed();
     Ok(report)
-}
-
-impl ExtractReport {
-    /// Takes over the counts of where the chunks came from.
-    fn count(&mut self, counts: &Counts) {
-        (self.chunks_resumed, self.bytes_resumed) = (counts.resumed.chunks, counts.resumed.bytes);
-        (self.chunks_seed, self.bytes_seed) = (counts.seed.chunks, counts.seed.bytes);
-        (self.chunks_patch, self.bytes_patch) = (counts.patch.chunks, counts.patch.bytes);
-        (self.chunks_cache, self.bytes_cache) = (counts.cache.chunks, counts.cache.bytes);
-        (self.chunks_store, self.bytes_store) = (counts.store.chunks, counts.store.bytes);
-    }
-}
-
-fn report_of(index: &Index) -> ExtractReport {
-    ExtractReport {
-        image_bytes: index.image_bytes,
-        image_digest: Digest::from_bytes(index.image_digest).to_string(),
-        chunks: index.chunks(),
-        ..ExtractReport::default()
-    }
 }
 
 /// The things that the steps of one run share.

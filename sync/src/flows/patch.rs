@@ -1,6 +1,7 @@
 //! Makes a patch between two images and puts it into a store.
 
 pub(crate) mod local;
+mod report;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -11,15 +12,14 @@ use regrow_index::{Index, MAX_INDEX_BYTES, MAX_PATCH_BASES};
 use regrow_local::{Pool, ScratchFolder};
 use regrow_patch::{Between, ChunkCost, HEADER_BYTES, HeaderError, PatchHeader, PatchImage, PatchLevel, check, write};
 use regrow_store::{Condition, Content, ObjectKind, PutOutcome, Span, Store, StoreError, patch_name, read_small};
-use serde::Serialize;
 
-use crate::flows::seconds::as_seconds;
 use crate::place::index_file::{self, encode};
 use crate::place::network::Opening;
 use crate::plan::inspect::UpdateCost;
 use crate::plan::tree::Reading;
 use crate::{Location, Network, Progress, SyncError};
 use local::{Given, Locals};
+pub use report::PatchReport;
 
 /// The number of times that an announcement is tried.
 const ANNOUNCEMENTS: usize = 5;
@@ -69,37 +69,6 @@ impl PatchOptions {
             scratch: "/tmp".into(),
         }
     }
-}
-
-/// The result of making a patch.
-#[derive(Debug, Clone, Serialize)]
-pub struct PatchReport {
-    /// The name of the patch's object in the store.
-    pub patch: String,
-    /// The id of the image that the patch starts from.
-    pub base_id: String,
-    /// The id of the image that the patch makes.
-    pub image_id: String,
-    /// The size of the new image.
-    pub image_bytes: u64,
-    /// The size of the patch.
-    pub bytes: u64,
-    /// The bytes that a machine with the old image would fetch as chunks, not counting the index.
-    pub bytes_chunks: u64,
-    /// The number of members, which are compressed streams in files, that are rebuilt from their plain bytes.
-    pub members: u64,
-    /// About how many bytes of the patch the rebuilding of members takes.
-    pub bytes_members: u64,
-    /// Whether the store had the patch already, and it was left alone. Then the report has only what is known without
-    /// making it.
-    pub present: bool,
-    /// Whether the new index announces the patch.
-    pub announced: bool,
-    /// The number of requests over a network, retries included.
-    pub requests: u64,
-    /// The time that the run took.
-    #[serde(serialize_with = "as_seconds", rename = "seconds")]
-    pub elapsed: Duration,
 }
 
 /// Makes a patch and puts it into the store. The patch is first applied, and the result compared with the new image.
@@ -156,20 +125,7 @@ pub(crate) fn publish(
     }
     let name = patch_name(&base, &target);
     let place = network.open_place(store, Opening::Existing)?;
-    let mut report = PatchReport {
-        patch: name.clone(),
-        base_id: base.to_string(),
-        image_id: target.to_string(),
-        image_bytes: new.image_bytes,
-        bytes: 0,
-        bytes_chunks: 0,
-        members: 0,
-        bytes_members: 0,
-        present: false,
-        announced: false,
-        requests: 0,
-        elapsed: Duration::ZERO,
-    };
+    let mut report = PatchReport::of(&name, old, new);
     let found = network.block_on(front_of(&*place, &name))?;
     match &found {
         Some(Ok(bytes)) if !options.replace => {

@@ -1,0 +1,97 @@
+//! The options of a make.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use regrow_catalog::Catalog;
+use regrow_chunker::Params;
+use regrow_patch::PatchLevel;
+
+use super::checks::check_index;
+use super::rewrite::MaxWaste;
+use crate::place::index_file::{self, check_apart};
+use crate::{Location, SyncError};
+
+/// The options of a make.
+#[derive(Debug)]
+pub struct MakeOptions {
+    /// The store. It is made if it does not exist.
+    pub store: Location,
+    /// Whether to make a new store even in a folder that holds other files.
+    pub new_store: bool,
+    /// The location of the index to write.
+    pub index: Location,
+    /// The indexes of similar images. Chunks that their packs hold are not stored again. If there are none, a list of
+    /// the store tells which packs to look at.
+    pub like: Vec<Location>,
+    /// The time for which caches may keep the index.
+    pub index_max_age: Duration,
+    /// The catalog that remembers what the packs of remote stores hold.
+    pub catalog: Option<Catalog>,
+    /// The indexes of images that machines may have. A patch is made from each of them.
+    pub patch_from: Vec<Location>,
+    /// The image once more, if it is a file, because patches read it at random.
+    pub image_file: Option<File>,
+    /// Local files that may be the images of `patch_from`. If there are none, those images are read from the store.
+    pub old_files: Vec<PathBuf>,
+    /// The effort that goes into making patches small, from 1 to 9.
+    pub patch_level: PatchLevel,
+    /// The folder for temporary files.
+    pub scratch: PathBuf,
+    /// The zstd level, from 1 to 22.
+    pub level: i32,
+    /// The chunking parameters. `None` stands for those of the store, or for the defaults in a new store.
+    pub params: Option<Params>,
+    /// The largest size of a pack in bytes, unless a single frame needs more.
+    pub pack_bytes: u64,
+    /// The share of bytes that a machine without a seed may fetch from old packs beyond what the image needs. Chunks
+    /// that lie thinly in old frames are written again until the share is kept, but never more than a quarter of what
+    /// the image costs alone.
+    pub max_waste: MaxWaste,
+    /// Whether to accept an image that is visibly incomplete: an empty one, or a tar that is cut off.
+    pub allow_partial: bool,
+}
+
+impl MakeOptions {
+    /// The default zstd level, chosen by measurement: see docs/measurements.md.
+    pub const DEFAULT_LEVEL: i32 = 9;
+    /// The time for which caches keep an index by default. Everybody sees a new release after a minute.
+    pub const DEFAULT_INDEX_MAX_AGE: Duration = index_file::DEFAULT_MAX_AGE;
+
+    /// The default options for a store and an index.
+    #[must_use]
+    pub fn new(store: impl Into<Location>, index: impl Into<Location>) -> Self {
+        Self {
+            store: store.into(),
+            new_store: false,
+            index: index.into(),
+            like: Vec::new(),
+            index_max_age: Self::DEFAULT_INDEX_MAX_AGE,
+            catalog: None,
+            patch_from: Vec::new(),
+            image_file: None,
+            old_files: Vec::new(),
+            patch_level: PatchLevel::default(),
+            scratch: "/tmp".into(),
+            level: Self::DEFAULT_LEVEL,
+            params: None,
+            pack_bytes: regrow_store::PACK_TARGET_BYTES,
+            max_waste: MaxWaste::default(),
+            allow_partial: false,
+        }
+    }
+}
+
+impl MakeOptions {
+    /// Refuses locations that [`make`] would refuse, for callers that have work to do before they call it. `input_name`
+    /// is the path that the image is read from.
+    ///
+    /// # Errors
+    /// Returns [`SyncError::Usage`] for an index that cannot be written there, and [`SyncError::Io`] if its folder is
+    /// missing.
+    pub fn check(&self, input_name: &Path) -> Result<(), SyncError> {
+        check_index(&self.index, input_name)?;
+        check_apart(&self.index, &self.store)
+    }
+}
