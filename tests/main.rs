@@ -24,6 +24,7 @@ mod gc;
 mod hostile;
 mod hosts;
 mod killed;
+mod known_index;
 mod library;
 mod make;
 mod mutations;

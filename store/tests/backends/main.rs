@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod ambient;
+mod broken_bodies;
 mod bucket_faults;
+mod bucket_refusals;
 mod buckets;
 mod conformance;
 #[path = "../delay_proxy/mod.rs"]
