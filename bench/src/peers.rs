@@ -11,7 +11,7 @@ use crate::host;
 use crate::table::{Table, commas, megabytes};
 
 /// The cost of a tool's update.
-struct Found {
+struct UpdateCost {
     bytes: u64,
     requests: u64,
     make: Cost,
@@ -19,7 +19,7 @@ struct Found {
 }
 
 /// A function that updates OLD to NEW with one tool, in an empty folder.
-type Run = fn(&Path, &Path, &Path) -> Result<Found>;
+type Run = fn(&Path, &Path, &Path) -> Result<UpdateCost>;
 
 const PEERS: [(&str, &str, Run); 3] = [
     ("casync", "casync, 16 KiB chunks, zstd", casync),
@@ -31,7 +31,7 @@ const PEERS: [(&str, &str, Run); 3] = [
 pub(crate) fn measure(old: &Path, new: &Path, folder: &Path, update: &Update) -> Result<String> {
     let columns = ["update of OLD to NEW", "fetched", "to regrow's", "requests", "make", "memory", "apply", "memory"];
     let mut rows = Table::new(&columns);
-    let own = Found { bytes: update.bytes, requests: update.requests, make: update.make, apply: update.extract };
+    let own = UpdateCost { bytes: update.bytes, requests: update.requests, make: update.make, apply: update.extract };
     rows.row(&row("regrow, chunks", &own, update.bytes));
     let work = tempfile::tempdir_in(folder)?;
     rows.row(&row("regrow, a patch", &regrow_patch(old, new, work.path())?, update.bytes));
@@ -47,7 +47,7 @@ pub(crate) fn measure(old: &Path, new: &Path, folder: &Path, update: &Update) ->
     Ok(rows.finish())
 }
 
-fn row(name: &str, found: &Found, own_bytes: u64) -> [String; 8] {
+fn row(name: &str, found: &UpdateCost, own_bytes: u64) -> [String; 8] {
     let seconds = |cost: Cost| format!("{:.2} s", cost.time.as_secs_f64());
     [
         name.into(),
@@ -67,7 +67,7 @@ pub(crate) fn on_path(program: &str) -> bool {
 }
 
 /// Runs the update with a patch. The machine's catalog is empty.
-fn regrow_patch(old: &Path, new: &Path, work: &Path) -> Result<Found> {
+fn regrow_patch(old: &Path, new: &Path, work: &Path) -> Result<UpdateCost> {
     let (store, old_index, new_index) = (work.join("store"), work.join("old.rgx"), work.join("new.rgx"));
     flow(&["make", text(&store)?, text(&old_index)?, text(old)?])?;
     let (_, make) = flow(&["make", text(&store)?, text(&new_index)?, text(new)?, text(&old_index)?, text(old)?])?;
@@ -76,11 +76,11 @@ fn regrow_patch(old: &Path, new: &Path, work: &Path) -> Result<Found> {
     let (report, apply) = flow(&["extract", &url, text(&out)?, text(&catalog)?, text(old)?])?;
     check(new, &out)?;
     let number = |name: &str| report.get(name).and_then(serde_json::Value::as_u64).ok_or("extract told no costs");
-    Ok(Found { bytes: number("bytes_fetched")?, requests: number("requests")?, make, apply })
+    Ok(UpdateCost { bytes: number("bytes_fetched")?, requests: number("requests")?, make, apply })
 }
 
 /// Runs the update with casync. Each chunk is one request, and the index is another.
-fn casync(old: &Path, new: &Path, work: &Path) -> Result<Found> {
+fn casync(old: &Path, new: &Path, work: &Path) -> Result<UpdateCost> {
     let (store, index) = (work.join("store"), work.join("new.caibx"));
     let command = |verb: &str| {
         let mut command = Command::new("casync");
@@ -97,7 +97,7 @@ fn casync(old: &Path, new: &Path, work: &Path) -> Result<Found> {
     let (_, apply) = watched(extract.arg("--seed").arg(old).arg("--seed-output=no").arg(&index).arg(&out))?;
     check(new, &out)?;
     let bytes = index.metadata()?.len() + new_chunks.iter().sum::<u64>();
-    Ok(Found { bytes, requests: 1 + new_chunks.len() as u64, make, apply })
+    Ok(UpdateCost { bytes, requests: 1 + new_chunks.len() as u64, make, apply })
 }
 
 fn files_of(folder: &Path) -> Result<BTreeMap<PathBuf, u64>> {
@@ -115,7 +115,7 @@ fn files_of(folder: &Path) -> Result<BTreeMap<PathBuf, u64>> {
     Ok(found)
 }
 
-fn xdelta3(old: &Path, new: &Path, work: &Path) -> Result<Found> {
+fn xdelta3(old: &Path, new: &Path, work: &Path) -> Result<UpdateCost> {
     let (patch, out) = (work.join("patch"), work.join("out"));
     let window = old.metadata()?.len().next_multiple_of(1 << 20).to_string();
     let command = |verb: &str, from: &Path, to: &Path| {
@@ -126,10 +126,10 @@ fn xdelta3(old: &Path, new: &Path, work: &Path) -> Result<Found> {
     let (_, make) = watched(&mut command("-e", new, &patch))?;
     let (_, apply) = watched(&mut command("-d", &patch, &out))?;
     check(new, &out)?;
-    Ok(Found { bytes: patch.metadata()?.len(), requests: 1, make, apply })
+    Ok(UpdateCost { bytes: patch.metadata()?.len(), requests: 1, make, apply })
 }
 
-fn zstd_patch(old: &Path, new: &Path, work: &Path) -> Result<Found> {
+fn zstd_patch(old: &Path, new: &Path, work: &Path) -> Result<UpdateCost> {
     let (patch, out) = (work.join("patch"), work.join("out"));
     let command = |arguments: &[&str], from: &Path, to: &Path| {
         let mut command = Command::new("zstd");
@@ -139,7 +139,7 @@ fn zstd_patch(old: &Path, new: &Path, work: &Path) -> Result<Found> {
     let (_, make) = watched(&mut command(&["-19"], new, &patch))?;
     let (_, apply) = watched(&mut command(&["-d"], &patch, &out))?;
     check(new, &out)?;
-    Ok(Found { bytes: patch.metadata()?.len(), requests: 1, make, apply })
+    Ok(UpdateCost { bytes: patch.metadata()?.len(), requests: 1, make, apply })
 }
 
 fn check(new: &Path, out: &Path) -> Result<()> {

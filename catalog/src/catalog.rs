@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::database::{Database, Found};
+use crate::database::{Database, FoundEntry};
 use crate::entry::EntryKey;
 use crate::key::SeedKey;
 use crate::place::{Place, bears_our_mark};
@@ -105,9 +105,9 @@ impl Catalog {
     fn get(&self, key: &EntryKey) -> Option<Vec<u8>> {
         let mut state = self.state();
         match state.database.as_ref()?.get(key) {
-            Ok(Found::Blob(blob)) => Some(blob),
-            Ok(Found::Nothing) => None,
-            Ok(Found::Damaged) => {
+            Ok(FoundEntry::Blob(blob)) => Some(blob),
+            Ok(FoundEntry::Nothing) => None,
+            Ok(FoundEntry::Damaged) => {
                 state.last_problem = Some(Problem::Damaged(key.shown()));
                 None
             }

@@ -29,7 +29,7 @@ const TABLE: &str = "CREATE TABLE entries (
 
 /// The result of looking up a key.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum FoundEntry {
     Nothing,
     Damaged,
     Blob(Vec<u8>),
@@ -69,7 +69,7 @@ impl Database {
     }
 
     /// Looks up the blob of a key, checks it, and marks its entry as the last used.
-    pub(crate) fn get(&self, key: &EntryKey) -> Result<Found, Problem> {
+    pub(crate) fn get(&self, key: &EntryKey) -> Result<FoundEntry, Problem> {
         let sql = "SELECT rowid, checksum, blob FROM entries WHERE name = ?1 AND rules = ?2 AND state = ?3";
         let row = self
             .connection
@@ -78,17 +78,17 @@ impl Database {
             })
             .optional()
             .map_err(Problem::sqlite("read"))?;
-        let Some((rowid, stored_checksum, blob)) = row else { return Ok(Found::Nothing) };
+        let Some((rowid, stored_checksum, blob)) = row else { return Ok(FoundEntry::Nothing) };
         if stored_checksum != checksum(key, &blob) {
             self.connection
                 .execute("DELETE FROM entries WHERE rowid = ?1", [rowid])
                 .map_err(Problem::sqlite("clean"))?;
-            return Ok(Found::Damaged);
+            return Ok(FoundEntry::Damaged);
         }
         // A failure here only changes which entry is dropped first.
         let _ =
             self.connection.execute("UPDATE entries SET last_used_ns = ?1 WHERE rowid = ?2", params![clock(), rowid]);
-        Ok(Found::Blob(blob))
+        Ok(FoundEntry::Blob(blob))
     }
 
     /// Stores a blob in place of an older one for its name and rules. The entries that were unused for longest are

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fs;
 use std::io::{BufWriter, Read, Write};
 
-use regrow_delta::{Builder, Chains, Coding, Encoder, Statistics, decode, find_ops};
+use regrow_delta::{Builder, Chains, Coding, DeltaEncoder, Statistics, decode, find_ops};
 
 /// The number of target bytes that are matched at a time.
 const PIECE_BYTES: usize = 4 << 20;
@@ -31,7 +31,7 @@ fn encode_file(old: &str, new: &str, patch: &str) -> Result<(), Box<dyn Error>> 
     ops.iter().for_each(|op| statistics.add(op));
     let mut out = BufWriter::new(fs::File::create(patch)?);
     out.write_all(&(target.len() as u64).to_le_bytes())?;
-    let mut encoder = Encoder::new(&base[..], target.len() as u64, Coding::choose(&statistics), 6, out)?;
+    let mut encoder = DeltaEncoder::new(&base[..], target.len() as u64, Coding::choose(&statistics), 6, out)?;
     for op in &ops {
         encoder.push(op)?;
     }

@@ -6,15 +6,15 @@
 
 use std::io::{self, Read};
 
-use crate::error::PatchError;
+use crate::error::DeltaError;
 
 /// A coder of bits.
 pub(crate) trait BitCoder {
     /// Checks whether it makes sense to go on; an input may have ended.
     ///
     /// # Errors
-    /// [`PatchError::Damaged`] if the input ended, [`PatchError::Input`] if it could not be read.
-    fn check(&mut self) -> Result<(), PatchError> {
+    /// [`DeltaError::Damaged`] if the input ended, [`DeltaError::Input`] if it could not be read.
+    fn check(&mut self) -> Result<(), DeltaError> {
         Ok(())
     }
 
@@ -134,23 +134,23 @@ impl<R: Read> BitDecoder<R> {
     }
 
     /// Checks that all of the input was read.
-    pub(crate) fn finish(mut self) -> Result<(), PatchError> {
+    pub(crate) fn finish(mut self) -> Result<(), DeltaError> {
         self.check()?;
         if self.at == self.filled && self.behind == 0 {
             self.fill();
         }
         self.check()?;
-        if self.at == self.filled { Ok(()) } else { Err(PatchError::Damaged("bytes follow its end")) }
+        if self.at == self.filled { Ok(()) } else { Err(DeltaError::Damaged("bytes follow its end")) }
     }
 }
 
 impl<R: Read> BitCoder for BitDecoder<R> {
-    fn check(&mut self) -> Result<(), PatchError> {
+    fn check(&mut self) -> Result<(), DeltaError> {
         if let Some(error) = self.failed.take() {
-            return Err(PatchError::Input(error));
+            return Err(DeltaError::Input(error));
         }
         // An encoder leaves out four bytes at most; the check at the end looks for one more.
-        if self.behind > 5 { Err(PatchError::Damaged("it ends early")) } else { Ok(()) }
+        if self.behind > 5 { Err(DeltaError::Damaged("it ends early")) } else { Ok(()) }
     }
 
     #[inline]

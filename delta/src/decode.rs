@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use crate::base::Base;
 use crate::coder::{BitCoder, BitDecoder};
 use crate::coding::Coding;
-use crate::error::PatchError;
+use crate::error::DeltaError;
 use crate::model::Model;
 use crate::op::Op;
 use crate::pieces::Pieces;
@@ -19,18 +19,18 @@ use crate::streams;
 /// The output is only as good as the input. The caller must check it.
 ///
 /// # Errors
-/// Any [`PatchError`]. Pieces that were handed on before the error may be wrong too.
+/// Any [`DeltaError`]. Pieces that were handed on before the error may be wrong too.
 pub fn decode<B: Base + ?Sized>(
     base: &B,
     mut input: impl Read,
     target_bytes: u64,
     mut sink: impl FnMut(&[u8]) -> io::Result<()>,
-) -> Result<(), PatchError> {
+) -> Result<(), DeltaError> {
     let mut byte = [0];
     let coding = match input.read_exact(&mut byte) {
-        Ok(()) => Coding::of_byte(byte[0]).ok_or(PatchError::Damaged("an unknown coding"))?,
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(PatchError::Damaged("it is empty")),
-        Err(error) => return Err(PatchError::Input(error)),
+        Ok(()) => Coding::of_byte(byte[0]).ok_or(DeltaError::Damaged("an unknown coding"))?,
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(DeltaError::Damaged("it is empty")),
+        Err(error) => return Err(DeltaError::Input(error)),
     };
     let pieces = Pieces::new(&mut sink);
     match coding {
@@ -44,7 +44,7 @@ fn decode_mixed<B: Base + ?Sized>(
     input: impl Read,
     target_bytes: u64,
     mut pieces: Pieces<'_>,
-) -> Result<(), PatchError> {
+) -> Result<(), DeltaError> {
     let mut model = Model::new(base);
     let mut coder = BitDecoder::new(input);
     let nothing = Op::default();

@@ -5,7 +5,7 @@ use std::io::Write;
 use crate::base::Base;
 use crate::coder::BitEncoder;
 use crate::coding::Coding;
-use crate::error::PatchError;
+use crate::error::DeltaError;
 use crate::model::Model;
 use crate::op::Op;
 use crate::pieces::Pieces;
@@ -20,7 +20,7 @@ enum State<'b, B: Base + ?Sized> {
 }
 
 /// Encodes the ops of a target of known length, in order.
-pub struct Encoder<'b, B: Base + ?Sized, W: Write> {
+pub struct DeltaEncoder<'b, B: Base + ?Sized, W: Write> {
     state: State<'b, B>,
     pieces: Pieces<'static>,
     base_len: u64,
@@ -29,7 +29,7 @@ pub struct Encoder<'b, B: Base + ?Sized, W: Write> {
     written: u64,
 }
 
-impl<'b, B: Base + ?Sized, W: Write> Encoder<'b, B, W> {
+impl<'b, B: Base + ?Sized, W: Write> DeltaEncoder<'b, B, W> {
     /// Makes an encoder for a target of `target_bytes` bytes. It takes 12 MiB of memory, or about 190 MiB for
     /// streams.
     ///
@@ -37,9 +37,9 @@ impl<'b, B: Base + ?Sized, W: Write> Encoder<'b, B, W> {
     /// ignores it.
     ///
     /// # Errors
-    /// [`PatchError::Output`] and [`PatchError::Coder`].
-    pub fn new(base: &'b B, target_bytes: u64, coding: Coding, level: u8, mut out: W) -> Result<Self, PatchError> {
-        out.write_all(&[coding.byte()]).map_err(PatchError::Output)?;
+    /// [`DeltaError::Output`] and [`DeltaError::Coder`].
+    pub fn new(base: &'b B, target_bytes: u64, coding: Coding, level: u8, mut out: W) -> Result<Self, DeltaError> {
+        out.write_all(&[coding.byte()]).map_err(DeltaError::Output)?;
         let state = match coding {
             Coding::Mixed => State::Mixed(Box::new((Model::new(base), BitEncoder::new()))),
             Coding::Streams => State::Streams(Box::new(Writer::new(base, target_bytes, level)?)),
@@ -50,9 +50,9 @@ impl<'b, B: Base + ?Sized, W: Write> Encoder<'b, B, W> {
     /// Appends an op. Only the last op may lack a copy.
     ///
     /// # Errors
-    /// [`PatchError::Base`], [`PatchError::Output`] and [`PatchError::Coder`]; [`PatchError::Damaged`] for an op
+    /// [`DeltaError::Base`], [`DeltaError::Output`] and [`DeltaError::Coder`]; [`DeltaError::Damaged`] for an op
     /// that leads beyond base or target.
-    pub fn push(&mut self, op: &Op) -> Result<(), PatchError> {
+    pub fn push(&mut self, op: &Op) -> Result<(), DeltaError> {
         self.check(op)?;
         match &mut self.state {
             State::Mixed(mixed) => {
@@ -71,13 +71,13 @@ impl<'b, B: Base + ?Sized, W: Write> Encoder<'b, B, W> {
         Ok(())
     }
 
-    fn check(&self, op: &Op) -> Result<(), PatchError> {
+    fn check(&self, op: &Op) -> Result<(), DeltaError> {
         if op.len > self.base_len || op.base_at > self.base_len - op.len {
-            return Err(PatchError::Damaged("a copy goes beyond the base"));
+            return Err(DeltaError::Damaged("a copy goes beyond the base"));
         }
         let in_order = op.changes.is_sorted_by(|one, next| one.at < next.at);
         if !in_order || op.changes.last().is_some_and(|change| change.at >= op.len) {
-            return Err(PatchError::Damaged("changes out of order, or behind their copy"));
+            return Err(DeltaError::Damaged("changes out of order, or behind their copy"));
         }
         Ok(())
     }
@@ -96,9 +96,9 @@ impl<'b, B: Base + ?Sized, W: Write> Encoder<'b, B, W> {
     /// Writes the rest, and returns the writer.
     ///
     /// # Errors
-    /// [`PatchError::Output`] and [`PatchError::Coder`]; [`PatchError::Damaged`] if the ops do not make a target of
+    /// [`DeltaError::Output`] and [`DeltaError::Coder`]; [`DeltaError::Damaged`] if the ops do not make a target of
     /// the announced length.
-    pub fn finish(mut self) -> Result<W, PatchError> {
+    pub fn finish(mut self) -> Result<W, DeltaError> {
         let (made, mut rest) = match self.state {
             State::Mixed(mixed) => (mixed.0.target_at(), mixed.1.finish()),
             State::Streams(mut writer) => {
@@ -108,15 +108,15 @@ impl<'b, B: Base + ?Sized, W: Write> Encoder<'b, B, W> {
             }
         };
         if made != self.target_bytes {
-            return Err(PatchError::Damaged("the ops do not make the announced length"));
+            return Err(DeltaError::Damaged("the ops do not make the announced length"));
         }
         put(&mut self.out, &mut self.written, &mut rest)?;
         Ok(self.out)
     }
 }
 
-fn put(out: &mut impl Write, written: &mut u64, bytes: &mut Vec<u8>) -> Result<(), PatchError> {
-    out.write_all(bytes).map_err(PatchError::Output)?;
+fn put(out: &mut impl Write, written: &mut u64, bytes: &mut Vec<u8>) -> Result<(), DeltaError> {
+    out.write_all(bytes).map_err(DeltaError::Output)?;
     *written += bytes.len() as u64;
     bytes.clear();
     Ok(())

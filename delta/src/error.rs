@@ -5,7 +5,7 @@ use std::io;
 /// A reason why a patch yields no target, or cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum PatchError {
+pub enum DeltaError {
     /// The base could not be read.
     #[error("the base cannot be read: {0}")]
     Base(io::Error),

@@ -2,7 +2,7 @@
 //!
 //! An update moves most code and changes addresses in it. So a target is described as [`Op`]s: literal bytes, then
 //! a copy from the base in which single bytes are changed. [`find_ops`] finds them against some part of the base; a
-//! caller that knows more may add its own. The [`Encoder`] writes ops in one of two [`Coding`]s: a model that mixes
+//! caller that knows more may add its own. The [`DeltaEncoder`] writes ops in one of two [`Coding`]s: a model that mixes
 //! the predictions of many contexts, or streams compressed by LZMA. [`decode`] makes the target again in little
 //! memory, reading the base at random.
 //!
@@ -10,7 +10,7 @@
 //! is for the caller to decide. docs/format/patch-body.md describes the coded body.
 //!
 //! ```
-//! use regrow_delta::{Chains, Coding, Encoder, PatchError, decode, find_ops};
+//! use regrow_delta::{Chains, Coding, DeltaEncoder, DeltaError, decode, find_ops};
 //!
 //! let old: Vec<u8> = (0..20_000u32).flat_map(|n| (n * n).to_le_bytes()).collect();
 //! let mut new = old.clone();
@@ -18,7 +18,7 @@
 //! new.splice(9_000..9_000, *b"some new bytes");
 //!
 //! let base = old.as_slice();
-//! let mut encoder = Encoder::new(base, new.len() as u64, Coding::Mixed, 6, Vec::new())?;
+//! let mut encoder = DeltaEncoder::new(base, new.len() as u64, Coding::Mixed, 6, Vec::new())?;
 //! for op in find_ops(&Chains::new(base, 64), &new) {
 //!     encoder.push(&op)?;
 //! }
@@ -31,7 +31,7 @@
 //!     Ok(())
 //! })?;
 //! assert_eq!(made, new);
-//! # Ok::<(), PatchError>(())
+//! # Ok::<(), DeltaError>(())
 //! ```
 
 mod alignments;
@@ -57,8 +57,8 @@ mod streams;
 pub use base::Base;
 pub use coding::{Coding, Statistics};
 pub use decode::decode;
-pub use encode::Encoder;
-pub use error::PatchError;
+pub use encode::DeltaEncoder;
+pub use error::DeltaError;
 pub use matching::{Builder, Chains, find_ops};
 pub use op::{Change, Op};
 

@@ -5,7 +5,7 @@ use crate::base::{Base, Window, byte_at};
 use crate::changed::{Changes, Place};
 use crate::checksum::{AHEAD, BEFORE, Checksums, RECENT};
 use crate::coder::BitCoder;
-use crate::error::PatchError;
+use crate::error::DeltaError;
 use crate::literal::Literals;
 use crate::mix::{FEW, Field, MANY, Slots, hash};
 use crate::number::{NumberField, SELECTORS, code_number, magnitude, unzigzag, zigzag};
@@ -46,11 +46,11 @@ pub(crate) struct Model<'b, B: Base + ?Sized> {
 }
 
 /// The changes of a copy, which are known when writing.
-struct Known<'a> {
+struct ChangesAhead<'a> {
     changes: &'a [Change],
 }
 
-impl Known<'_> {
+impl ChangesAhead<'_> {
     /// The next change at or behind `at`.
     fn next(&self, at: u64) -> Option<Change> {
         self.changes.first().copied().filter(|change| change.at >= at)
@@ -101,7 +101,7 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
         op: &Op,
         end: u64,
         pieces: &mut Pieces<'_>,
-    ) -> Result<(), PatchError> {
+    ) -> Result<(), DeltaError> {
         self.code_literals(coder, &op.literal, end, pieces)?;
         if self.target_at == end {
             return Ok(());
@@ -115,10 +115,10 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
         // A copy has at least one byte.
         let len = code_number(coder, &mut self.copy_len, &mut self.slots, &contexts, op.len.saturating_sub(1)) + 1;
         if len > end - self.target_at || len > self.window.len() - base_at {
-            return Err(PatchError::Damaged("a copy goes beyond the base or the target"));
+            return Err(DeltaError::Damaged("a copy goes beyond the base or the target"));
         }
         self.last_copy = len;
-        self.code_copy(coder, base_at, len, Known { changes: &op.changes }, pieces)
+        self.code_copy(coder, base_at, len, ChangesAhead { changes: &op.changes }, pieces)
     }
 
     fn code_literals<C: BitCoder>(
@@ -127,11 +127,11 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
         literal: &[u8],
         end: u64,
         pieces: &mut Pieces<'_>,
-    ) -> Result<(), PatchError> {
+    ) -> Result<(), DeltaError> {
         let contexts = [hash(21, magnitude(self.last_copy)), hash(22, self.last_literal.min(20)), hash(23, 0)];
         let len = code_number(coder, &mut self.literal_len, &mut self.slots, &contexts, literal.len() as u64);
         if len > end - self.target_at {
-            return Err(PatchError::Damaged("literals go beyond the target's end"));
+            return Err(DeltaError::Damaged("literals go beyond the target's end"));
         }
         for at in 0..len {
             let byte = literal.get(at as usize).copied().unwrap_or(0);
@@ -152,7 +152,7 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
 
     /// Codes where a copy begins: where the last one ended, at a recent alignment, or at a distance from the last
     /// one's end.
-    fn code_place<C: BitCoder>(&mut self, coder: &mut C, wanted: u64) -> Result<u64, PatchError> {
+    fn code_place<C: BitCoder>(&mut self, coder: &mut C, wanted: u64) -> Result<u64, DeltaError> {
         let choice = self.alignments.way(wanted, self.target_at);
         let contexts = [
             hash(31, self.last_choice | self.last_literal.min(8) << 4),
@@ -169,10 +169,10 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
             let distance = code_number(coder, &mut self.distance, &mut self.slots, &contexts, distance);
             self.alignments.base_at.wrapping_add(unzigzag(distance) as u64)
         } else {
-            return Err(PatchError::Damaged("a copy begins in an unknown way"));
+            return Err(DeltaError::Damaged("a copy begins in an unknown way"));
         };
         if place >= self.window.len() {
-            return Err(PatchError::Damaged("a copy begins outside the base"));
+            return Err(DeltaError::Damaged("a copy begins outside the base"));
         }
         self.alignments.begin(place, self.target_at);
         Ok(place)
@@ -183,9 +183,9 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
         coder: &mut C,
         base_at: u64,
         len: u64,
-        mut known: Known<'_>,
+        mut known: ChangesAhead<'_>,
         pieces: &mut Pieces<'_>,
-    ) -> Result<(), PatchError> {
+    ) -> Result<(), DeltaError> {
         self.changes.begin();
         self.literals.interrupt();
         let (mut at, mut since, mut last_run) = (0, CLOSE, 0);
@@ -242,12 +242,12 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
         at: u64,
         len: u64,
         last_run: u64,
-        known: &Known<'_>,
-    ) -> Result<Option<u64>, PatchError> {
+        known: &ChangesAhead<'_>,
+    ) -> Result<Option<u64>, DeltaError> {
         if !self.checksums.expects_header() {
             return Ok(None);
         }
-        let ahead = self.window.ahead(base_at + at, AHEAD.min(len - at)).map_err(PatchError::Base)?;
+        let ahead = self.window.ahead(base_at + at, AHEAD.min(len - at)).map_err(DeltaError::Base)?;
         let Some(to_header) = self.checksums.next_header(ahead) else { return Ok(None) };
         // Going from header to header costs less than a number, up to some distance.
         let near = at + to_header..at + to_header + NEAR;
@@ -266,8 +266,8 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
         at: u64,
         len: u64,
         last_run: u64,
-        known: &Known<'_>,
-    ) -> Result<Option<u64>, PatchError> {
+        known: &ChangesAhead<'_>,
+    ) -> Result<Option<u64>, DeltaError> {
         let (rest, flags) = (len - at, self.changes.flags);
         let next = known.next(at);
         let contexts = [hash(51, magnitude(last_run)), hash(52, magnitude(rest)), hash(53, flags & 0xff)];
@@ -278,11 +278,11 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
         let contexts = [hash(61, magnitude(last_run)), hash(62, magnitude(rest)), hash(63, last_run)];
         let run = next.map_or(0, |change| change.at - at);
         let run = code_number(coder, &mut self.run, &mut self.slots, &contexts, run);
-        if run >= rest { Err(PatchError::Damaged("a change behind its copy's end")) } else { Ok(Some(run)) }
+        if run >= rest { Err(DeltaError::Damaged("a change behind its copy's end")) } else { Ok(Some(run)) }
     }
 
-    fn place(&mut self, base_at: u64) -> Result<Place, PatchError> {
-        let around = self.window.around(base_at).map_err(PatchError::Base)?;
+    fn place(&mut self, base_at: u64) -> Result<Place, DeltaError> {
+        let around = self.window.around(base_at).map_err(DeltaError::Base)?;
         let window = &self.window;
         let checked =
             self.checksums.guess(around, (base_at, self.target_at), |back| window.before(base_at - back, BEFORE));
@@ -293,10 +293,10 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
         &mut self,
         coder: &mut C,
         place: &Place,
-        known: &mut Known<'_>,
+        known: &mut ChangesAhead<'_>,
         at: u64,
         pieces: &mut Pieces<'_>,
-    ) -> Result<(), PatchError> {
+    ) -> Result<(), DeltaError> {
         let byte = known.next(at).map_or(0, |change| change.byte);
         known.pass(at);
         let byte = self.changes.code_byte(coder, &mut self.slots, place, byte);
@@ -304,7 +304,7 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
     }
 
     #[inline]
-    fn pass(&mut self, byte: u8, pieces: &mut Pieces<'_>) -> Result<(), PatchError> {
+    fn pass(&mut self, byte: u8, pieces: &mut Pieces<'_>) -> Result<(), DeltaError> {
         self.tail = self.tail << 8 | u64::from(byte);
         self.checksums.push(self.target_at, byte);
         self.target_at += 1;
@@ -312,11 +312,11 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
     }
 
     /// Hands on base bytes unchanged.
-    fn keep_run(&mut self, base_at: u64, len: u64, pieces: &mut Pieces<'_>) -> Result<(), PatchError> {
+    fn keep_run(&mut self, base_at: u64, len: u64, pieces: &mut Pieces<'_>) -> Result<(), DeltaError> {
         let mut done = 0;
         while done < len {
             let room = pieces.room(len - done)?;
-            self.window.read(base_at + done, room).map_err(PatchError::Base)?;
+            self.window.read(base_at + done, room).map_err(DeltaError::Base)?;
             let skipped = room.len().saturating_sub(RECENT);
             for (at, &byte) in (self.target_at + done + skipped as u64..).zip(&room[skipped..]) {
                 self.tail = self.tail << 8 | u64::from(byte);

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::error::PatchError;
+use crate::error::DeltaError;
 
 /// The number of bytes that are handed on at a time.
 const PIECE_BYTES: usize = 64 << 10;
@@ -39,7 +39,7 @@ impl<'s> Pieces<'s> {
     }
 
     /// Appends bytes.
-    pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<(), PatchError> {
+    pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<(), DeltaError> {
         while !bytes.is_empty() {
             let room = self.room(bytes.len() as u64)?;
             let (now, later) = bytes.split_at(room.len());
@@ -51,7 +51,7 @@ impl<'s> Pieces<'s> {
 
     /// Appends a byte.
     #[inline]
-    pub(crate) fn push_byte(&mut self, byte: u8) -> Result<(), PatchError> {
+    pub(crate) fn push_byte(&mut self, byte: u8) -> Result<(), DeltaError> {
         if self.filled == PIECE_BYTES {
             self.hand_on()?;
         }
@@ -63,7 +63,7 @@ impl<'s> Pieces<'s> {
 
     /// Makes room for the next bytes, which the caller fills. It has `wanted` bytes or fewer, but at least one if
     /// one is wanted.
-    pub(crate) fn room(&mut self, wanted: u64) -> Result<&mut [u8], PatchError> {
+    pub(crate) fn room(&mut self, wanted: u64) -> Result<&mut [u8], DeltaError> {
         if self.filled == PIECE_BYTES {
             self.hand_on()?;
         }
@@ -75,16 +75,16 @@ impl<'s> Pieces<'s> {
         Ok(&mut self.piece[start..start + len])
     }
 
-    fn hand_on(&mut self) -> Result<(), PatchError> {
+    fn hand_on(&mut self) -> Result<(), DeltaError> {
         if let Some(sink) = &mut self.sink {
-            sink(&self.piece[..self.filled]).map_err(PatchError::Sink)?;
+            sink(&self.piece[..self.filled]).map_err(DeltaError::Sink)?;
         }
         self.filled = 0;
         Ok(())
     }
 
     /// Hands on the rest.
-    pub(crate) fn finish(mut self) -> Result<(), PatchError> {
+    pub(crate) fn finish(mut self) -> Result<(), DeltaError> {
         if self.filled == 0 { Ok(()) } else { self.hand_on() }
     }
 }

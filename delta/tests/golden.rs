@@ -8,7 +8,7 @@
 
 use std::path::PathBuf;
 
-use regrow_delta::{Chains, Coding, Encoder, decode, find_ops};
+use regrow_delta::{Chains, Coding, DeltaEncoder, decode, find_ops};
 
 const FILES: [(Coding, &str); 2] = [(Coding::Mixed, "mixed.body"), (Coding::Streams, "streams.body")];
 
@@ -63,7 +63,7 @@ fn headers(time: u32) -> Vec<u8> {
 
 fn coded(coding: Coding) -> Vec<u8> {
     let (base, target) = base_and_target();
-    let mut encoder = Encoder::new(&base[..], target.len() as u64, coding, 6, Vec::new()).unwrap();
+    let mut encoder = DeltaEncoder::new(&base[..], target.len() as u64, coding, 6, Vec::new()).unwrap();
     for op in find_ops(&Chains::new(&base, 64), &target) {
         encoder.push(&op).unwrap();
     }

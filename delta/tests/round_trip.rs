@@ -5,7 +5,7 @@
 use std::io::{self, Read};
 
 use proptest::prelude::*;
-use regrow_delta::{Builder, Chains, Change, Coding, Encoder, Op, PatchError, Statistics, decode, find_ops};
+use regrow_delta::{Builder, Chains, Change, Coding, DeltaEncoder, DeltaError, Op, Statistics, decode, find_ops};
 
 const CODINGS: [Coding; 2] = [Coding::Mixed, Coding::Streams];
 
@@ -20,7 +20,7 @@ fn ops(base: &[u8], target: &[u8], step: usize) -> Vec<Op> {
 }
 
 fn encode_ops(base: &[u8], target_bytes: u64, ops: &[Op], coding: Coding) -> Vec<u8> {
-    let mut encoder = Encoder::new(base, target_bytes, coding, 3, Vec::new()).unwrap();
+    let mut encoder = DeltaEncoder::new(base, target_bytes, coding, 3, Vec::new()).unwrap();
     for op in ops {
         let before = encoder.written();
         encoder.push(op).unwrap();
@@ -43,7 +43,7 @@ impl Read for Slow<'_> {
     }
 }
 
-fn decoded(base: &[u8], body: &[u8], target_bytes: u64) -> Result<Vec<u8>, PatchError> {
+fn decoded(base: &[u8], body: &[u8], target_bytes: u64) -> Result<Vec<u8>, DeltaError> {
     let mut made = Vec::new();
     let result = decode(base, Slow(body), target_bytes, |piece| {
         made.extend_from_slice(piece);
@@ -137,13 +137,13 @@ fn wrong_ops_are_refused() {
         for (base_at, len, changes) in
             [(990, 11, vec![]), (u64::MAX, 5, vec![]), (1 << 63, 5, vec![]), (0, 2000, vec![]), (0, 5, change(5))]
         {
-            let mut encoder = Encoder::new(&base[..], 1500, coding, 3, Vec::new()).unwrap();
+            let mut encoder = DeltaEncoder::new(&base[..], 1500, coding, 3, Vec::new()).unwrap();
             assert!(
                 encoder.push(&Op { base_at, len, changes, ..Op::default() }).is_err(),
                 "{coding:?} {base_at} {len}"
             );
         }
-        let mut encoder = Encoder::new(&base[..], 1500, coding, 3, Vec::new()).unwrap();
+        let mut encoder = DeltaEncoder::new(&base[..], 1500, coding, 3, Vec::new()).unwrap();
         encoder.push(&Op { base_at: 5, len: 10, changes: change(3), ..Op::default() }).unwrap();
         assert!(encoder.finish().is_err());
     }

@@ -1,7 +1,7 @@
 //! `regrow_delta::decode` of hostile bodies against a fixed base. It gives an error or a target of the right
 //! length, and never more than that.
 
-use regrow_delta::{Chains, Coding, Encoder, decode, find_ops};
+use regrow_delta::{Chains, Coding, DeltaEncoder, decode, find_ops};
 
 use crate::input::Input;
 
@@ -41,7 +41,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     [(Coding::Mixed, &target[..]), (Coding::Streams, &target[..]), (Coding::Mixed, &[]), (Coding::Streams, &base[..])]
         .map(|(coding, target)| {
             let body = Vec::from((target.len() as u16).to_le_bytes());
-            let mut encoder = Encoder::new(&base[..], target.len() as u64, coding, 6, body).expect("an encoder");
+            let mut encoder = DeltaEncoder::new(&base[..], target.len() as u64, coding, 6, body).expect("an encoder");
             for op in find_ops(&Chains::new(&base, 16), target) {
                 encoder.push(&op).expect("a right op");
             }

@@ -7,12 +7,12 @@ pub const BLOCK: usize = 512;
 
 /// A block with a correct checksum and a valid size.
 #[derive(Debug, Clone, Copy)]
-pub struct Header<'a> {
+pub struct TarHeader<'a> {
     block: &'a [u8; BLOCK],
     size: u64,
 }
 
-impl<'a> Header<'a> {
+impl<'a> TarHeader<'a> {
     /// Parses these bytes, and returns the header if they are one.
     #[must_use]
     pub fn parse(block: &'a [u8; BLOCK]) -> Option<Self> {
@@ -149,12 +149,12 @@ mod tests {
     #[test]
     fn a_checksum_has_digits() {
         let mut block = [0; BLOCK];
-        assert!(Header::parse(&block).is_none());
+        assert!(TarHeader::parse(&block).is_none());
         // The sum of the bytes as signed values, with the field as spaces, is 0.
         (block[0], block[1]) = (0x80, 0x80);
-        assert!(Header::parse(&block).is_none());
+        assert!(TarHeader::parse(&block).is_none());
         block[148] = b'0';
-        assert!(Header::parse(&block).is_some());
+        assert!(TarHeader::parse(&block).is_some());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One nesting level of a walk, and what the walker expects there next.
 
-use crate::header::{BLOCK, Header, pax_size, pax_value};
+use crate::header::{BLOCK, TarHeader, pax_size, pax_value};
 
 /// The largest size of extension data in bytes that counts as skeleton.
 pub(crate) const MAX_EXTENSION_BYTES: u64 = 1 << 20;
@@ -70,7 +70,7 @@ impl Level {
     }
 
     /// Takes in a header. Returns the entry's declared size and path, if the header begins an entry of its own.
-    pub(crate) fn take_header(&mut self, header: &Header<'_>) -> Option<(u64, Option<Vec<u8>>)> {
+    pub(crate) fn take_header(&mut self, header: &TarHeader<'_>) -> Option<(u64, Option<Vec<u8>>)> {
         let flag = header.type_flag();
         (self.is_tar, self.zero_blocks) = (true, 0);
         // A global header or the label of a volume may come last, without an entry.

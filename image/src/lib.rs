@@ -50,9 +50,9 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-pub use header::{BLOCK, Header};
+pub use header::{BLOCK, TarHeader};
 pub use layout::{ImagePiece, Layout, LayoutBuilder, LayoutError, SkeletonPart};
-pub use ops::{Found, MAX_LITERAL_BYTES, Op, OpDecoder, OpError, op_len, put_op};
+pub use ops::{MAX_LITERAL_BYTES, Op, OpDecoder, OpError, SkeletonPart, op_len, put_op};
 pub use split::{RawChunk, Splitter, StreamKind};
 pub use tree::{Archive, TreeEntry, TreeSink, TreeWalker};
 pub use walk::{Candidate, Cut, Ending, Entry, FileStart, Piece, WalkSink, Walker, is_xz, is_zstd, opaque_format};

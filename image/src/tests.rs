@@ -21,12 +21,12 @@ fn rebuild(chunks: &[RawChunk]) -> Vec<u8> {
     decoder
         .push(&skeleton, |found| {
             match found {
-                Found::Op(Op::Contents(len)) => {
+                SkeletonPart::Op(Op::Contents(len)) => {
                     image.extend_from_slice(&contents[at..at + len as usize]);
                     at += len as usize;
                 }
-                Found::Op(Op::Literal(_) | Op::BeginCoded | Op::EndCoded) => {}
-                Found::Bytes(bytes) => image.extend_from_slice(bytes),
+                SkeletonPart::Op(Op::Literal(_) | Op::BeginCoded | Op::EndCoded) => {}
+                SkeletonPart::Bytes(bytes) => image.extend_from_slice(bytes),
             }
             Ok::<_, OpError>(())
         })
@@ -357,8 +357,8 @@ proptest! {
         }
         // Entries lie within the contents that the operations name, whatever the literals look like.
         let (mut contents, mut walker) = (0u64, TreeWalker::default());
-        let mut count = |found: Found<'_>| {
-            if let Found::Op(Op::Contents(len)) = found {
+        let mut count = |found: SkeletonPart<'_>| {
+            if let SkeletonPart::Op(Op::Contents(len)) = found {
                 contents = contents.saturating_add(len);
             }
             Ok::<_, OpError>(())

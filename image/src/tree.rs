@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use regrow_chunker::Digest;
 
-use crate::ops::{Found, Op, OpDecoder, OpError};
+use crate::ops::{Op, OpDecoder, OpError, SkeletonPart};
 use crate::walk::{Entry, FileStart, Piece, WalkSink, Walker};
 
 /// A tar within an image's tars. All of its entries share it, and so do the archives in it, since a path may have a
@@ -88,14 +88,14 @@ impl TreeWalker {
         let mut told = Telling { state, sink };
         decoder.push(bytes, |found| {
             match found {
-                Found::Op(Op::Contents(len)) => walker.skip(len, &mut told),
-                Found::Op(Op::BeginCoded) => {
+                SkeletonPart::Op(Op::Contents(len)) => walker.skip(len, &mut told),
+                SkeletonPart::Op(Op::BeginCoded) => {
                     told.begin_coded();
                     walker.begin_coded(&mut told);
                 }
-                Found::Op(Op::EndCoded) => walker.end_coded(&mut told),
-                Found::Op(Op::Literal(_)) => {}
-                Found::Bytes(literal) => {
+                SkeletonPart::Op(Op::EndCoded) => walker.end_coded(&mut told),
+                SkeletonPart::Op(Op::Literal(_)) => {}
+                SkeletonPart::Bytes(literal) => {
                     walker.push(literal, &mut told);
                 }
             }

@@ -6,7 +6,7 @@ mod ending;
 mod lost;
 mod sink;
 
-use crate::header::{BLOCK, Header, is_zero};
+use crate::header::{BLOCK, TarHeader, is_zero};
 use crate::level::{Level, Next, UNBOUNDED};
 
 use coded::Waiting;
@@ -184,7 +184,7 @@ impl Walker {
             return true;
         }
         let Next::Block { data_after_link } = level.next else { return false };
-        if let Some(header) = Header::parse(block) {
+        if let Some(header) = TarHeader::parse(block) {
             if let Some((size, long_path)) = level.take_header(&header) {
                 let entry = Entry { header, long_path, size };
                 sink.entry(&entry);
@@ -217,7 +217,7 @@ impl Walker {
         if self.held.is_empty()
             && let Some(block) = bytes.first_chunk::<BLOCK>()
         {
-            if Header::parse(block).is_none() {
+            if TarHeader::parse(block).is_none() {
                 let stops = self.stops_at(block, Some(size));
                 return if stops { 0 } else { self.data_is_file(size, bytes, at, sink) };
             }
@@ -230,7 +230,7 @@ impl Walker {
         if let Some(&block) = self.held.first_chunk::<BLOCK>() {
             self.held.clear();
             top!(self).give_back(BLOCK as u64);
-            if Header::parse(&block).is_some() {
+            if TarHeader::parse(&block).is_some() {
                 self.open_level(size_here, sink);
             }
             self.replay(&block, sink);

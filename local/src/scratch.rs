@@ -11,7 +11,7 @@ use std::path::Path;
 
 use tempfile::{Builder, TempDir};
 
-use regrow_paths::{Access, Found, Place};
+use regrow_paths::{Access, Ownership, Place};
 
 /// The beginning of the names. `tempfile` appends this many letters and digits.
 const PREFIX: &str = "regrow-tmp-";
@@ -67,11 +67,11 @@ fn is_ours(name: &OsStr) -> bool {
 }
 
 fn sweep_name(place: &Place, name: &OsStr) {
-    if let Ok(Found::Own(file)) = place.find_file(name, Access::Read) {
+    if let Ok(Ownership::Own(file)) = place.find_file(name, Access::Read) {
         if is_free(&file) && place.names(name, &file) {
             let _ = place.remove_file(name);
         }
-    } else if let Ok(Found::Own(folder)) = place.find_folder(name)
+    } else if let Ok(Ownership::Own(folder)) = place.find_folder(name)
         && folder.as_file().is_ok_and(|handle| is_free(&handle))
     {
         remove_folder(place, &folder, name);

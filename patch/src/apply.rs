@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use regrow_chunker::bounds;
-use regrow_delta::{PatchError, decode};
+use regrow_delta::{DeltaError, decode};
 use regrow_image::{Layout, LayoutBuilder};
 use regrow_local::{FileSeed, LocalError, Spool};
 
@@ -29,7 +29,7 @@ pub enum ApplyError {
     Lists(#[from] ListsError),
     /// The coded bytes are malformed.
     #[error("{0}")]
-    Coded(#[from] PatchError),
+    Coded(#[from] DeltaError),
     /// The skeleton from the patch is not that of the image.
     #[error("the result is not the image: {0}")]
     Layout(#[from] regrow_image::LayoutError),

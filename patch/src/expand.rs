@@ -46,10 +46,10 @@ pub(super) fn may_hold_members(image: &PatchImage, number: u32) -> Result<bool, 
 /// The members of the base that may be matched against, with their places in the base space.
 #[derive(Default)]
 pub(super) struct BaseMembers {
-    members: Vec<Known>,
+    members: Vec<PlacedMember>,
 }
 
-pub(super) struct Known {
+pub(super) struct PlacedMember {
     pub(super) member: BaseMember,
     /// The hash of the stored stream.
     pub(super) hash: Digest,
@@ -67,7 +67,7 @@ impl BaseMembers {
             for (member, hash) in members {
                 if at + member.plain_bytes <= end {
                     let next = at + member.plain_bytes;
-                    found.members.push(Known { member, hash, at });
+                    found.members.push(PlacedMember { member, hash, at });
                     at = next;
                 }
             }
@@ -87,12 +87,12 @@ impl BaseMembers {
     }
 
     /// All members, in the order of file and offset.
-    pub(super) fn all(&self) -> &[Known] {
+    pub(super) fn all(&self) -> &[PlacedMember] {
         &self.members
     }
 
     /// The members of one file.
-    pub(super) fn of_file(&self, file: u32) -> &[Known] {
+    pub(super) fn of_file(&self, file: u32) -> &[PlacedMember] {
         let start = self.members.partition_point(|known| known.member.file < u64::from(file));
         let end = self.members.partition_point(|known| known.member.file <= u64::from(file));
         &self.members[start..end]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use regrow_chunker::Params;
-use regrow_delta::{Base, Coding, Encoder, decode};
+use regrow_delta::{Base, Coding, DeltaEncoder, decode};
 use regrow_local::{NoProgress, Pool, SeedContext};
 
 use crate::PatchLevel;
@@ -266,7 +266,7 @@ fn the_coder_takes_the_ops() {
     let pair = Pair::new(&tar(&base), &tar(&target));
     let plan = pair.plan(5);
     let (space, wanted) = (pair.base_space(&plan), pair.target_space(&plan));
-    let mut encoder = Encoder::new(&space, wanted.len() as u64, Coding::Mixed, 6, Vec::new()).unwrap();
+    let mut encoder = DeltaEncoder::new(&space, wanted.len() as u64, Coding::Mixed, 6, Vec::new()).unwrap();
     plan.ops.iter().for_each(|op| encoder.push(&op.unwrap()).unwrap());
     let coded = encoder.finish().unwrap();
     let mut made = Vec::new();

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use regrow_chunker::ImageId;
-use regrow_delta::{Coding, Encoder, Op, PatchError};
+use regrow_delta::{Coding, DeltaEncoder, DeltaError, Op};
 use regrow_local::{LocalError, Pool, Progress, Stage};
 
 use crate::expand::ExpandedMember;
@@ -119,17 +119,17 @@ fn listed(plan: &PatchPlan) -> Vec<TargetMember> {
     plan.target_members.iter().map(list).collect()
 }
 
-fn failed(error: PatchError) -> LocalError {
+fn failed(error: DeltaError) -> LocalError {
     LocalError::io("the patch that is made")(io::Error::other(error))
 }
 
 /// Codes the lists as literals, since there is nothing to copy from.
-fn code_lists(plain: &[u8]) -> Result<Vec<u8>, PatchError> {
+fn code_lists(plain: &[u8]) -> Result<Vec<u8>, DeltaError> {
     let mut coded = Vec::new();
     if plain.is_empty() {
         return Ok(coded);
     }
-    let mut encoder = Encoder::new(&[][..], plain.len() as u64, Coding::Mixed, 9, &mut coded)?;
+    let mut encoder = DeltaEncoder::new(&[][..], plain.len() as u64, Coding::Mixed, 9, &mut coded)?;
     encoder.push(&Op { literal: plain.to_vec(), ..Op::default() })?;
     encoder.finish()?;
     Ok(coded)
@@ -139,9 +139,14 @@ fn write_body(between: &Between<'_>, plan: &PatchPlan, out: &mut File, costs: Co
     let space = BaseSpace::new(between.base.seed(), &plan.base_members, between.scratch)?;
     let target_bytes = between.target.skeleton_bytes() + plan.expanded_bytes;
     let mut buffered = BufWriter::with_capacity(1 << 20, &mut *out);
-    let mut encoder =
-        Encoder::new(&space, target_bytes, Coding::choose(plan.ops.statistics()), between.level.coder(), &mut buffered)
-            .map_err(failed)?;
+    let mut encoder = DeltaEncoder::new(
+        &space,
+        target_bytes,
+        Coding::choose(plan.ops.statistics()),
+        between.level.coder(),
+        &mut buffered,
+    )
+    .map_err(failed)?;
     between.progress.begin(Stage::Patch, Some(target_bytes));
     let (mut at, mut cost) = (0, 0);
     for op in plan.ops.iter() {

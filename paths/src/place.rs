@@ -39,7 +39,7 @@ pub struct Place {
 
 /// The object under a name.
 #[derive(Debug)]
-pub enum Found<T> {
+pub enum Ownership<T> {
     /// The object belongs to this user, and nobody else can write to it.
     Own(T),
     /// The object does not belong to this user, or others can change it.
@@ -48,7 +48,7 @@ pub enum Found<T> {
     Absent,
 }
 
-impl<T> Found<T> {
+impl<T> Ownership<T> {
     /// The file or folder, if it is our own.
     pub fn own(self) -> Option<T> {
         match self {
@@ -142,12 +142,12 @@ impl Place {
     }
 
     /// Opens an own file. This never waits, whatever lies under the name.
-    pub fn find_file(&self, name: &OsStr, access: Access) -> io::Result<Found<File>> {
+    pub fn find_file(&self, name: &OsStr, access: Access) -> io::Result<Ownership<File>> {
         // Opening a device may already do something to it, so the name is looked at first. The second look, at the
         // handle, is the one that counts.
         match self.stat(name) {
-            Ok(stat) if !could_be_own_file(&stat) => return Ok(Found::Foreign),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
+            Ok(stat) if !could_be_own_file(&stat) => return Ok(Ownership::Foreign),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ownership::Absent),
             Ok(_) => {}
             Err(error) => return Err(error),
         }
@@ -158,13 +158,13 @@ impl Place {
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
             Ok(handle) => File::from(handle),
-            Err(Errno::NOENT) => return Ok(Found::Absent),
+            Err(Errno::NOENT) => return Ok(Ownership::Absent),
             Err(Errno::LOOP | Errno::ACCESS | Errno::PERM | Errno::NXIO | Errno::NODEV | Errno::ISDIR) => {
-                return Ok(Found::Foreign);
+                return Ok(Ownership::Foreign);
             }
             Err(error) => return Err(error.into()),
         };
-        Ok(if own::is_own_file(&file, access)? { Found::Own(file) } else { Found::Foreign })
+        Ok(if own::is_own_file(&file, access)? { Ownership::Own(file) } else { Ownership::Foreign })
     }
 
     /// Opens any object under this name with these flags, unless it is a link. This never waits.
@@ -183,12 +183,12 @@ impl Place {
     pub(crate) fn own_file(&self, name: &OsStr) -> io::Result<File> {
         for _ in 0..TRIES {
             match self.find_file(name, Access::ReadWrite)? {
-                Found::Own(file) => {
+                Ownership::Own(file) => {
                     make_private(&file, FILE_MODE);
                     return Ok(file);
                 }
-                Found::Foreign => self.remove_file(name)?,
-                Found::Absent => match self.new_file(name) {
+                Ownership::Foreign => self.remove_file(name)?,
+                Ownership::Absent => match self.new_file(name) {
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                     made => return made,
                 },
@@ -244,25 +244,25 @@ impl Place {
     }
 
     /// Opens an own folder.
-    pub fn find_folder(&self, name: &OsStr) -> io::Result<Found<Self>> {
+    pub fn find_folder(&self, name: &OsStr) -> io::Result<Ownership<Self>> {
         Ok(match self.open_folder(name)? {
-            Found::Own((folder, stat)) if is_own(&stat) => Found::Own(folder),
-            Found::Absent => Found::Absent,
-            _ => Found::Foreign,
+            Ownership::Own((folder, stat)) if is_own(&stat) => Ownership::Own(folder),
+            Ownership::Absent => Ownership::Absent,
+            _ => Ownership::Foreign,
         })
     }
 
     /// Opens a folder of any user. Links and files are foreign.
-    fn open_folder(&self, name: &OsStr) -> io::Result<Found<(Self, Stat)>> {
+    fn open_folder(&self, name: &OsStr) -> io::Result<Ownership<(Self, Stat)>> {
         let flags = folder_flags() | OFlags::NOFOLLOW;
         let handle = match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
             Ok(handle) => handle,
-            Err(Errno::NOENT) => return Ok(Found::Absent),
-            Err(Errno::LOOP | Errno::NOTDIR | Errno::ACCESS | Errno::PERM) => return Ok(Found::Foreign),
+            Err(Errno::NOENT) => return Ok(Ownership::Absent),
+            Err(Errno::LOOP | Errno::NOTDIR | Errno::ACCESS | Errno::PERM) => return Ok(Ownership::Foreign),
             Err(error) => return Err(error.into()),
         };
         let stat = rustix::fs::fstat(&handle)?;
-        Ok(Found::Own((Self { handle, path: self.path(name) }, stat)))
+        Ok(Ownership::Own((Self { handle, path: self.path(name) }, stat)))
     }
 
     /// Opens a cache, or a folder of entries in one. If there is none, or something that can be removed, makes a
@@ -274,7 +274,7 @@ impl Place {
     pub fn own_folder(&self, name: &OsStr) -> io::Result<Self> {
         for _ in 0..TRIES {
             match self.open_folder(name)? {
-                Found::Own((folder, stat)) if stat.st_uid == euid() => {
+                Ownership::Own((folder, stat)) if stat.st_uid == euid() => {
                     let is_private = mode_of(&stat) == FOLDER_MODE;
                     if !is_private && !folder.is_cache(self) && !folder.is_cache_folder(self) {
                         return Err(io::ErrorKind::PermissionDenied.into());
@@ -285,8 +285,8 @@ impl Place {
                     }
                     return Err(io::ErrorKind::PermissionDenied.into());
                 }
-                Found::Own(_) | Found::Foreign => self.remove_foreign_folder(name)?,
-                Found::Absent => match rustix::fs::mkdirat(&self.handle, name, FOLDER_MODE) {
+                Ownership::Own(_) | Ownership::Foreign => self.remove_foreign_folder(name)?,
+                Ownership::Absent => match rustix::fs::mkdirat(&self.handle, name, FOLDER_MODE) {
                     Ok(()) | Err(Errno::EXIST) => {}
                     Err(error) => return Err(error.into()),
                 },

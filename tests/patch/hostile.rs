@@ -1,7 +1,7 @@
 //! Patches that are damaged, or wrong on purpose with a checksum that holds. They cause a warning at most, never a
 //! wrong byte.
 
-use regrow_delta::{Coding, Encoder, Op};
+use regrow_delta::{Coding, DeltaEncoder, Op};
 
 use super::*;
 use crate::environment::REGROW;
@@ -95,7 +95,7 @@ impl Field {
 pub(crate) fn body(ops: &[Op], coding: Coding) -> Vec<u8> {
     let bytes = ops.iter().map(Op::target_bytes).sum();
     let mut out = Vec::new();
-    let mut encoder = Encoder::new(&[][..], bytes, coding, 1, &mut out).unwrap();
+    let mut encoder = DeltaEncoder::new(&[][..], bytes, coding, 1, &mut out).unwrap();
     ops.iter().for_each(|op| encoder.push(op).unwrap());
     encoder.finish().unwrap();
     out

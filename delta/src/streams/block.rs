@@ -4,9 +4,9 @@ use std::io::{self, Read};
 
 use super::packer::Unpacker;
 use super::{STREAM_MAX, STREAMS};
-use crate::error::PatchError;
+use crate::error::DeltaError;
 
-const TOO_LONG: PatchError = PatchError::Damaged("a number of more than 64 bits");
+const TOO_LONG: DeltaError = DeltaError::Damaged("a number of more than 64 bits");
 
 /// Appends a number, seven bits a byte, the lowest first.
 pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
@@ -18,7 +18,7 @@ pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Reads a number whose bytes come one by one.
-fn take_number(mut byte: impl FnMut() -> Result<u8, PatchError>) -> Result<u64, PatchError> {
+fn take_number(mut byte: impl FnMut() -> Result<u8, DeltaError>) -> Result<u64, DeltaError> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
         let byte = byte()?;
@@ -45,20 +45,20 @@ impl Cursor {
         self.at == self.bytes.len()
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8, PatchError> {
-        let byte = *self.bytes.get(self.at).ok_or(PatchError::Damaged("a stream ends early"))?;
+    pub(super) fn byte(&mut self) -> Result<u8, DeltaError> {
+        let byte = *self.bytes.get(self.at).ok_or(DeltaError::Damaged("a stream ends early"))?;
         self.at += 1;
         Ok(byte)
     }
 
-    pub(super) fn number(&mut self) -> Result<u64, PatchError> {
+    pub(super) fn number(&mut self) -> Result<u64, DeltaError> {
         take_number(|| self.byte())
     }
 
-    pub(super) fn take(&mut self, len: u64) -> Result<&[u8], PatchError> {
+    pub(super) fn take(&mut self, len: u64) -> Result<&[u8], DeltaError> {
         let end = usize::try_from(len).ok().and_then(|len| self.at.checked_add(len));
         let taken =
-            end.and_then(|end| self.bytes.get(self.at..end)).ok_or(PatchError::Damaged("a stream ends early"))?;
+            end.and_then(|end| self.bytes.get(self.at..end)).ok_or(DeltaError::Damaged("a stream ends early"))?;
         self.at += taken.len();
         Ok(taken)
     }
@@ -69,7 +69,7 @@ pub(super) fn read(
     input: &mut impl Read,
     unpackers: &mut [Unpacker; STREAMS],
     cursors: &mut [Cursor; STREAMS],
-) -> Result<u64, PatchError> {
+) -> Result<u64, DeltaError> {
     let mut number = || {
         take_number(|| {
             let mut byte = [0];
@@ -93,24 +93,24 @@ pub(super) fn read(
 }
 
 /// Checks that nothing follows.
-pub(super) fn end(input: &mut impl Read) -> Result<(), PatchError> {
+pub(super) fn end(input: &mut impl Read) -> Result<(), DeltaError> {
     match input.read_exact(&mut [0]) {
-        Ok(()) => Err(PatchError::Damaged("bytes follow its end")),
+        Ok(()) => Err(DeltaError::Damaged("bytes follow its end")),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
-        Err(error) => Err(PatchError::Input(error)),
+        Err(error) => Err(DeltaError::Input(error)),
     }
 }
 
-fn within_block(number: u64) -> Result<usize, PatchError> {
+fn within_block(number: u64) -> Result<usize, DeltaError> {
     // Twice the plain limit is allowed, because bytes that LZMA cannot compress grow a little.
     let number = usize::try_from(number).ok().filter(|&number| number <= STREAM_MAX * 2);
-    number.ok_or(PatchError::Damaged("a block is longer than it may be"))
+    number.ok_or(DeltaError::Damaged("a block is longer than it may be"))
 }
 
-fn early(error: io::Error) -> PatchError {
+fn early(error: io::Error) -> DeltaError {
     if error.kind() == io::ErrorKind::UnexpectedEof {
-        PatchError::Damaged("it ends early")
+        DeltaError::Damaged("it ends early")
     } else {
-        PatchError::Input(error)
+        DeltaError::Input(error)
     }
 }

@@ -3,7 +3,7 @@
 use liblzma::stream::{Action, Filters, LzmaOptions, Stream};
 
 use super::{CONTEXT_BITS, DICTIONARIES};
-use crate::error::PatchError;
+use crate::error::DeltaError;
 
 fn filters(stream: usize, level: u8) -> Result<Filters, liblzma::stream::Error> {
     let mut options = LzmaOptions::new_preset(u32::from(level.clamp(1, 9)))?;
@@ -18,13 +18,13 @@ fn filters(stream: usize, level: u8) -> Result<Filters, liblzma::stream::Error> 
 pub(super) struct Packer(Stream);
 
 impl Packer {
-    pub(super) fn new(stream: usize, level: u8) -> Result<Self, PatchError> {
+    pub(super) fn new(stream: usize, level: u8) -> Result<Self, DeltaError> {
         let made = filters(stream, level).and_then(|filters| Stream::new_raw_encoder(&filters));
-        made.map(Self).map_err(|error| PatchError::Coder(error.into()))
+        made.map(Self).map_err(|error| DeltaError::Coder(error.into()))
     }
 
     /// Appends the compressed form of `plain` to `out`.
-    pub(super) fn pack(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), PatchError> {
+    pub(super) fn pack(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), DeltaError> {
         if plain.is_empty() {
             return Ok(());
         }
@@ -33,7 +33,7 @@ impl Packer {
             let done = (self.0.total_in() - start) as usize;
             out.reserve(64 << 10);
             let status = self.0.process_vec(&plain[done..], out, Action::SyncFlush);
-            match status.map_err(|error| PatchError::Coder(error.into()))? {
+            match status.map_err(|error| DeltaError::Coder(error.into()))? {
                 liblzma::stream::Status::StreamEnd => return Ok(()),
                 _ => continue,
             }
@@ -45,15 +45,15 @@ impl Packer {
 pub(super) struct Unpacker(Stream);
 
 impl Unpacker {
-    pub(super) fn new(stream: usize) -> Result<Self, PatchError> {
+    pub(super) fn new(stream: usize) -> Result<Self, DeltaError> {
         let made = filters(stream, 6).and_then(|filters| Stream::new_raw_decoder(&filters));
-        made.map(Self).map_err(|error| PatchError::Coder(error.into()))
+        made.map(Self).map_err(|error| DeltaError::Coder(error.into()))
     }
 
     /// Fills `out` with the bytes that `packed` stands for. If they are not exactly `plain` bytes, the stream is
     /// damaged.
-    pub(super) fn unpack(&mut self, packed: &[u8], plain: usize, out: &mut Vec<u8>) -> Result<(), PatchError> {
-        const OTHER: PatchError = PatchError::Damaged("a stream does not have its stated size");
+    pub(super) fn unpack(&mut self, packed: &[u8], plain: usize, out: &mut Vec<u8>) -> Result<(), DeltaError> {
+        const OTHER: DeltaError = DeltaError::Damaged("a stream does not have its stated size");
         let (start_in, start_out) = (self.0.total_in(), self.0.total_out());
         // One byte more than stated, so that a stream that makes too much is noticed.
         out.clear();

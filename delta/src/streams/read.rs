@@ -7,7 +7,7 @@ use super::packer::Unpacker;
 use super::{COPY_LENS, DIFFERENCES, GAPS, LITERAL_LENS, LITERALS, PLACES, STREAMS};
 use crate::alignments::{Alignments, KNOWN};
 use crate::base::Base;
-use crate::error::PatchError;
+use crate::error::DeltaError;
 use crate::number::unzigzag;
 use crate::pieces::Pieces;
 
@@ -29,7 +29,7 @@ pub(crate) fn decode<B: Base + ?Sized>(
     mut input: impl Read,
     target_bytes: u64,
     pieces: Pieces<'_>,
-) -> Result<(), PatchError> {
+) -> Result<(), DeltaError> {
     let unpackers: Result<Vec<_>, _> = (0..STREAMS).map(Unpacker::new).collect();
     // Invariant: there is one for each stream.
     let mut unpackers = unpackers?.try_into().ok().expect("an unpacker for each stream");
@@ -44,9 +44,9 @@ pub(crate) fn decode<B: Base + ?Sized>(
 }
 
 impl<B: Base + ?Sized> Reader<'_, '_, B> {
-    fn block(&mut self, ops: u64) -> Result<(), PatchError> {
+    fn block(&mut self, ops: u64) -> Result<(), DeltaError> {
         if ops == 0 {
-            return Err(PatchError::Damaged("a block without ops"));
+            return Err(DeltaError::Damaged("a block without ops"));
         }
         self.next_gap()?;
         for _ in 0..ops {
@@ -55,25 +55,25 @@ impl<B: Base + ?Sized> Reader<'_, '_, B> {
         if self.cursors.iter().all(Cursor::is_empty) && self.gap.is_none() {
             Ok(())
         } else {
-            Err(PatchError::Damaged("a block's streams are longer than its ops"))
+            Err(DeltaError::Damaged("a block's streams are longer than its ops"))
         }
     }
 
-    fn next_gap(&mut self) -> Result<(), PatchError> {
+    fn next_gap(&mut self) -> Result<(), DeltaError> {
         let gaps = &mut self.cursors[GAPS];
         self.gap = if gaps.is_empty() { None } else { Some(gaps.number()?) };
         Ok(())
     }
 
-    fn op(&mut self) -> Result<(), PatchError> {
+    fn op(&mut self) -> Result<(), DeltaError> {
         let literal = self.cursors[LITERAL_LENS].number()?;
         let len = self.cursors[COPY_LENS].number()?;
         let rest = self.target_bytes - self.pieces.target_at();
         if literal > rest || len > rest - literal {
-            return Err(PatchError::Damaged("an op goes beyond the target's end"));
+            return Err(DeltaError::Damaged("an op goes beyond the target's end"));
         }
         if literal == 0 && len == 0 {
-            return Err(PatchError::Damaged("an empty op"));
+            return Err(DeltaError::Damaged("an empty op"));
         }
         self.pieces.push(self.cursors[LITERALS].take(literal)?)?;
         if len == 0 {
@@ -87,18 +87,18 @@ impl<B: Base + ?Sized> Reader<'_, '_, B> {
             self.alignments.base_at.wrapping_add(unzigzag(way - KNOWN) as u64)
         };
         if place >= self.base_len || len > self.base_len - place {
-            return Err(PatchError::Damaged("a copy goes beyond the base"));
+            return Err(DeltaError::Damaged("a copy goes beyond the base"));
         }
         self.alignments.begin(place, target_at);
         self.alignments.base_at = place + len;
         self.copy(place, len)
     }
 
-    fn copy(&mut self, place: u64, len: u64) -> Result<(), PatchError> {
+    fn copy(&mut self, place: u64, len: u64) -> Result<(), DeltaError> {
         let mut done = 0;
         while done < len {
             let piece = self.pieces.room(len - done)?;
-            self.base.read_at(place + done, piece).map_err(PatchError::Base)?;
+            self.base.read_at(place + done, piece).map_err(DeltaError::Base)?;
             done += piece.len() as u64;
             let mut at = 0;
             while let Some(gap) = self.gap {

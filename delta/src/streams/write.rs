@@ -7,7 +7,7 @@ use super::{
 };
 use crate::alignments::{Alignments, KNOWN};
 use crate::base::{Base, Window, byte_at};
-use crate::error::PatchError;
+use crate::error::DeltaError;
 use crate::number::zigzag;
 use crate::op::{Change, Op};
 
@@ -28,7 +28,7 @@ pub(crate) struct Writer<'b, B: Base + ?Sized> {
 }
 
 impl<'b, B: Base + ?Sized> Writer<'b, B> {
-    pub(crate) fn new(base: &'b B, target_bytes: u64, level: u8) -> Result<Self, PatchError> {
+    pub(crate) fn new(base: &'b B, target_bytes: u64, level: u8) -> Result<Self, DeltaError> {
         let packers: Result<Vec<_>, _> = (0..STREAMS).map(|stream| Packer::new(stream, level)).collect();
         // Invariant: there is one for each stream.
         let packers = packers?.try_into().ok().expect("a packer for each stream");
@@ -59,9 +59,9 @@ impl<'b, B: Base + ?Sized> Writer<'b, B> {
     }
 
     /// Takes in an op, and appends finished blocks to `out`.
-    pub(crate) fn push(&mut self, op: &Op, out: &mut Vec<u8>) -> Result<(), PatchError> {
+    pub(crate) fn push(&mut self, op: &Op, out: &mut Vec<u8>) -> Result<(), DeltaError> {
         if op.target_bytes() > self.target_bytes - self.target_at {
-            return Err(PatchError::Damaged("an op goes beyond the target's end"));
+            return Err(DeltaError::Damaged("an op goes beyond the target's end"));
         }
         let mut literal = op.literal.as_slice();
         while literal.len() > PIECE_MAX {
@@ -90,7 +90,7 @@ impl<'b, B: Base + ?Sized> Writer<'b, B> {
         len: u64,
         changes: &[Change],
         out: &mut Vec<u8>,
-    ) -> Result<(), PatchError> {
+    ) -> Result<(), DeltaError> {
         if literal.is_empty() && len == 0 {
             return Ok(());
         }
@@ -111,13 +111,13 @@ impl<'b, B: Base + ?Sized> Writer<'b, B> {
         if self.streams.iter().any(|stream| stream.len() >= STREAM_FULL) { self.block(out) } else { Ok(()) }
     }
 
-    fn changes(&mut self, base_at: u64, shift: u64, len: u64, changes: &[Change]) -> Result<(), PatchError> {
+    fn changes(&mut self, base_at: u64, shift: u64, len: u64, changes: &[Change]) -> Result<(), DeltaError> {
         let mut from = 0;
         for change in changes {
             let at = change.at.checked_sub(shift).filter(|&at| at >= from && at < len);
-            let at = at.ok_or(PatchError::Damaged("changes of a copy out of order"))?;
+            let at = at.ok_or(DeltaError::Damaged("changes of a copy out of order"))?;
             put_number(&mut self.streams[GAPS], self.gap + at - from);
-            let around = self.window.around(base_at + at).map_err(PatchError::Base)?;
+            let around = self.window.around(base_at + at).map_err(DeltaError::Base)?;
             self.streams[DIFFERENCES].push(change.byte.wrapping_sub(byte_at(around, 0)));
             (self.gap, from) = (0, at + 1);
         }
@@ -126,7 +126,7 @@ impl<'b, B: Base + ?Sized> Writer<'b, B> {
     }
 
     /// Finishes the block, if there is one.
-    pub(crate) fn block(&mut self, out: &mut Vec<u8>) -> Result<(), PatchError> {
+    pub(crate) fn block(&mut self, out: &mut Vec<u8>) -> Result<(), DeltaError> {
         if self.ops == 0 {
             return Ok(());
         }

@@ -16,8 +16,8 @@ pub(super) fn check(plain_bytes: usize, coded_files: u64, params: Params, chunks
     let [skeleton, contents] = streams(chunks);
     let bytes = |stream: &[Vec<u8>]| stream.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
     let mut operations = 0;
-    let mut count = |found: Found<'_>| {
-        operations += u64::from(matches!(found, Found::Op(_)));
+    let mut count = |found: SkeletonPart<'_>| {
+        operations += u64::from(matches!(found, SkeletonPart::Op(_)));
         Ok::<_, OpError>(())
     };
     OpDecoder::default().push(&skeleton.concat(), &mut count).unwrap();

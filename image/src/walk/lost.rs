@@ -3,7 +3,7 @@
 //! searches for them.
 
 use super::{Piece, WalkSink, Walker, top};
-use crate::header::{BLOCK, Header, is_zero};
+use crate::header::{BLOCK, TarHeader, is_zero};
 use crate::level::Next;
 
 /// The number of bytes in entries from which a search for them pays.
@@ -71,8 +71,8 @@ impl Watch {
 }
 
 /// The header in a block, if the block is one.
-fn entry_header(block: &[u8; BLOCK]) -> Option<Header<'_>> {
-    if block[MARK_AT..].starts_with(MARK) { Header::parse(block) } else { None }
+fn entry_header(block: &[u8; BLOCK]) -> Option<TarHeader<'_>> {
+    if block[MARK_AT..].starts_with(MARK) { TarHeader::parse(block) } else { None }
 }
 
 impl Walker {

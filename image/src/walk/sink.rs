@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::header::Header;
+use crate::header::TarHeader;
 
 /// A piece of contents, by the place of its bytes.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ impl Piece<'_> {
 /// An entry of a tar: its header, and its path if an extension gives another one.
 pub struct Entry<'a> {
     /// The header.
-    pub header: Header<'a>,
+    pub header: TarHeader<'a>,
     pub(super) long_path: Option<Vec<u8>>,
     /// The declared size of the data in bytes.
     pub size: u64,

@@ -3,7 +3,7 @@
 
 use regrow_deflate::GzipReader;
 use regrow_deflate::encoders::recognise;
-use regrow_image::{BLOCK, Header, opaque_format};
+use regrow_image::{BLOCK, TarHeader, opaque_format};
 
 /// The number of stored bytes that are looked at, and of plain bytes at first.
 pub(crate) const PREFIX_BYTES: usize = 1 << 20;
@@ -35,7 +35,7 @@ pub(crate) fn guess(stored: &[u8], size: u64) -> Guess {
         return Guess::Other(format);
     }
     let Some((reader, plain)) = plain_beginning(stored) else { return Guess::Opaque };
-    let is_tar = plain.first_chunk::<BLOCK>().is_some_and(|block| Header::parse(block).is_some());
+    let is_tar = plain.first_chunk::<BLOCK>().is_some_and(|block| TarHeader::parse(block).is_some());
     if plain.is_empty() || !is_tar && size < LARGE_BYTES {
         return Guess::Opaque;
     }

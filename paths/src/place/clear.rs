@@ -6,7 +6,7 @@ use std::io;
 
 use rustix::fs::{AtFlags, StatxAttributes, StatxFlags};
 
-use super::{Found, Place, absent_is_fine, euid};
+use super::{Ownership, Place, absent_is_fine, euid};
 
 /// The folder of a cache that holds patches. Stores use the same name.
 const PATCHES_FOLDER: &str = "patches";
@@ -22,10 +22,10 @@ impl Place {
     /// regrow puts there. A link, a file and an empty folder of another user also give way to a cache.
     pub fn may_hold_cache(&self, name: &OsStr) -> bool {
         match self.open_folder(name) {
-            Ok(Found::Own((folder, stat))) if stat.st_uid == euid() => folder.is_cache(self),
-            Ok(Found::Own((folder, _))) => folder.entries().is_ok_and(|names| names.is_empty()),
-            Ok(Found::Foreign) => !self.stat(name).is_ok_and(|stat| super::is_folder(&stat)),
-            Ok(Found::Absent) => true,
+            Ok(Ownership::Own((folder, stat))) if stat.st_uid == euid() => folder.is_cache(self),
+            Ok(Ownership::Own((folder, _))) => folder.entries().is_ok_and(|names| names.is_empty()),
+            Ok(Ownership::Foreign) => !self.stat(name).is_ok_and(|stat| super::is_folder(&stat)),
+            Ok(Ownership::Absent) => true,
             Err(_) => false,
         }
     }
@@ -34,7 +34,7 @@ impl Place {
     pub(super) fn is_cache(&self, parent: &Self) -> bool {
         self.is_on_disk_of(parent)
             && self.all_names(|name| {
-                let folder = self.open_folder(name).ok().and_then(Found::own);
+                let folder = self.open_folder(name).ok().and_then(Ownership::own);
                 is_cache_folder(name)
                     && folder.is_some_and(|(folder, stat)| stat.st_uid == euid() && folder.is_cache_folder(self))
             })

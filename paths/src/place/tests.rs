@@ -65,7 +65,7 @@ fn what_others_can_change_is_made_again() {
                 set_mode(&path, if kind == "group" && is_other_group { 0o620 } else { 0o602 });
             }
         }
-        assert!(matches!(place.find_file(name(), Access::Read).unwrap(), Found::Foreign), "{kind}");
+        assert!(matches!(place.find_file(name(), Access::Read).unwrap(), Ownership::Foreign), "{kind}");
         assert!(!is_kept(folder.path(), &place), "{kind}");
         assert_eq!(fs::read(&path).unwrap(), b"", "{kind}");
         assert_eq!((fs::read(&other).unwrap(), mode(&other)), (b"other".to_vec(), 0o604), "{kind}");
@@ -147,7 +147,7 @@ fn a_cache_of_ours_that_others_can_write_goes_too() {
     fs::create_dir_all(path.join("ab")).unwrap();
     fs::write(path.join("ab").join(entry()), b"ours").unwrap();
     set_mode(&path, 0o775);
-    assert!(matches!(place.find_folder(name()).unwrap(), Found::Foreign));
+    assert!(matches!(place.find_folder(name()).unwrap(), Ownership::Foreign));
     place.remove_cache(name()).unwrap();
     assert!(!path.exists());
 }

@@ -22,9 +22,9 @@ const KINDS: &str = "http://, https://, socks5://, socks5h://, socks4:// and soc
 
 /// The proxies of the environment. Clones share them.
 #[derive(Clone)]
-pub(super) struct Proxies(Arc<Known>);
+pub(super) struct Proxies(Arc<ProxyRules>);
 
-struct Known {
+struct ProxyRules {
     matcher: Matcher,
     /// The hosts that are reached directly, as `no_proxy` says.
     exempt: Exempt,
@@ -71,7 +71,7 @@ impl Proxies {
             let (variable, value) = found.filter(|(_, value)| is_unusable(value))?;
             Some(Unusable { variable, shown: crate::shown::shown_malformed(&value) })
         });
-        Self(Arc::new(Known { matcher, exempt: Exempt::parse(&listed), http, https }))
+        Self(Arc::new(ProxyRules { matcher, exempt: Exempt::parse(&listed), http, https }))
     }
 
     /// The proxy to which a request to this URL goes, if it does not go to the host.

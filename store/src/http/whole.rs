@@ -30,7 +30,7 @@ const MAX_FILE_BYTES: u64 = 4 << 30;
 /// reads are removed. If that is not enough, the object is read again for each range.
 pub struct WholeObjects {
     room: Mutex<Room>,
-    known: Mutex<Known>,
+    known: Mutex<KnownObjects>,
     /// Held while an object of a host without ranges is requested, so that no two readers request the same one.
     asking: AsyncMutex<()>,
     clock: AtomicU64,
@@ -54,7 +54,7 @@ struct Room {
 }
 
 #[derive(Default)]
-struct Known {
+struct KnownObjects {
     /// The objects by URL, each with the time of its last use.
     objects: BTreeMap<String, (Arc<WholeObject>, u64)>,
     /// The origins that sent a whole object for a range.
@@ -91,7 +91,7 @@ impl WholeObjects {
         std::mem::take(&mut self.lock().notices)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, KnownObjects> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -116,7 +116,7 @@ pub fn info(
     let pool = Pool::new();
     let mut reading = Reading { stores, network, pool: &pool, scratch, progress };
     let opened = Inspection::of(location, &index, &mut reading).and_then(|inspection| {
-        let mut found = Found::default();
+        let mut found = EntryFacts::default();
         inspection.for_each_entry(location, &mut |entry| found.add(&entry))?;
         Ok((inspection, found))
     });
@@ -179,14 +179,14 @@ fn coded(coding: &Coding) -> CodedInfo {
 
 /// The facts that an image's entries tell.
 #[derive(Default)]
-struct Found {
+struct EntryFacts {
     archives: Vec<ArchiveInfo>,
     numbers: ArchiveNumbers,
     /// The paths of the coded files, in the image's order.
     coded_paths: Vec<String>,
 }
 
-impl Found {
+impl EntryFacts {
     fn add(&mut self, entry: &TreeEntry) {
         let number = self.numbers.of(entry);
         if number == self.archives.len() {

@@ -26,7 +26,7 @@ pub(crate) struct Request<'a> {
 }
 
 /// A patch that was found and taken.
-pub(crate) enum Found {
+pub(crate) enum FoundPatch {
     /// The patch itself, with its checksum checked.
     Here(File),
     /// The bytes that a real run would still fetch. A dry run has read only the header.
@@ -56,7 +56,7 @@ impl Fetcher<'_> {
         &self,
         request: &Request<'_>,
         dry_run: bool,
-    ) -> Result<Option<(PatchHeader, Found)>, SyncError> {
+    ) -> Result<Option<(PatchHeader, FoundPatch)>, SyncError> {
         for cache in self.caches() {
             let Some(mut file) = cache.patch(&request.base, &request.target) else { continue };
             match open(&mut file) {
@@ -65,7 +65,7 @@ impl Fetcher<'_> {
                     if !(request.takes)(&header, 0) {
                         return Ok(None);
                     }
-                    return Ok(Some((header, if dry_run { Found::Planned(0) } else { Found::Here(file) })));
+                    return Ok(Some((header, if dry_run { FoundPatch::Planned(0) } else { FoundPatch::Here(file) })));
                 }
                 _ => cache.remove_patch(&request.base, &request.target),
             }
@@ -91,7 +91,7 @@ impl Fetcher<'_> {
     }
 
     /// Reads only the header of a patch, which is enough to tell its cost.
-    fn probe_patch(&self, request: &Request<'_>) -> Result<Option<(PatchHeader, Found)>, SyncError> {
+    fn probe_patch(&self, request: &Request<'_>) -> Result<Option<(PatchHeader, FoundPatch)>, SyncError> {
         let Some(store) = self.patch_store() else { return Ok(None) };
         self.network.block_on(async {
             let download = store.get(&request.name, Span::Range(0..HEADER_BYTES as u64)).await?;
@@ -101,7 +101,7 @@ impl Fetcher<'_> {
                 return Ok(None);
             }
             let rest = header.patch_bytes - HEADER_BYTES as u64;
-            Ok(Some((header, Found::Planned(rest))))
+            Ok(Some((header, FoundPatch::Planned(rest))))
         })
     }
 
@@ -111,7 +111,7 @@ impl Fetcher<'_> {
         Some(self.stores.stores.get(number)?.as_ref())
     }
 
-    fn fetch_patch(&self, request: &Request<'_>) -> Result<Option<(PatchHeader, Found)>, SyncError> {
+    fn fetch_patch(&self, request: &Request<'_>) -> Result<Option<(PatchHeader, FoundPatch)>, SyncError> {
         let Some(store) = self.patch_store() else { return Ok(None) };
         // The cache that lasts is preferred to the one beside the output, which disappears with the finished output.
         let mut caches = self.cache.iter().chain(&self.side_cache).filter(|cache| cache.is_writable());
@@ -130,7 +130,7 @@ impl Fetcher<'_> {
             // A patch that cannot be kept is fetched again by the next run.
             let _ = kept.keep_patch(&request.base, &request.target);
         }
-        Ok(Some((header, Found::Here(file))))
+        Ok(Some((header, FoundPatch::Here(file))))
     }
 
     /// Downloads a patch into `file`, and continues after a broken connection. Returns `false` if the caller does not

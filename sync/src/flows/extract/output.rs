@@ -127,7 +127,7 @@ impl OutputFile {
             Destination::File(spot) => {
                 let part = Part::new(spot);
                 let found = part.spot.place.find_file(&part.names.part, Access::Read);
-                let file = found.ok().and_then(regrow_paths::Found::own);
+                let file = found.ok().and_then(regrow_paths::Ownership::own);
                 (file, part.spot.path().to_owned(), Some(part))
             }
             // For an image with coded files, nothing at its place can be used.

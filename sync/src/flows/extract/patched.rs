@@ -24,7 +24,7 @@ use crate::transfer::delivery::Tally;
 use crate::transfer::fetch::Fetcher;
 use crate::{Stage, SyncError};
 
-use crate::transfer::patch::{Found, Request};
+use crate::transfer::patch::{FoundPatch, Request};
 use image::{PatchedImage, Pieces};
 
 /// The most pieces that wait between the decoder and the cutter.
@@ -70,8 +70,8 @@ pub(super) fn extend_seeds(
         };
         run.prefetch.on_patch_found();
         let file = match found {
-            Found::Planned(bytes) => return Ok(Some(planned(run, &header, bytes))),
-            Found::Here(file) => file,
+            FoundPatch::Planned(bytes) => return Ok(Some(planned(run, &header, bytes))),
+            FoundPatch::Here(file) => file,
         };
         let patched = match yield_of(run, fetcher, seeds, (&candidate, &request), (header, file)) {
             Ok(patched) => patched,

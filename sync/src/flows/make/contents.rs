@@ -43,7 +43,7 @@ pub(crate) enum Place {
 
 /// The knowledge that make has of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Known {
+pub(crate) enum KnownChunk {
     /// The store has the chunk: the number of one of its copies in [`StoreContents::copies`].
     Copy(u32),
     /// The image has the chunk: its number among the image's distinct chunks.
@@ -93,7 +93,7 @@ pub(crate) struct StoreContents {
     pub(crate) frames: Vec<OldFrame>,
     /// The copies of all chunks.
     pub(crate) copies: Vec<ChunkCopy>,
-    pub(crate) chunks: IdMap<ChunkId, Known>,
+    pub(crate) chunks: IdMap<ChunkId, KnownChunk>,
     pub(crate) segments: IdMap<SegmentId, Place>,
     /// The packs that exist, but are damaged or archived. If this run makes a pack of the same name, it is put again.
     pub(crate) damaged: BTreeSet<PackId>,
@@ -136,9 +136,9 @@ impl StoreContents {
 
     fn add_copy(&mut self, id: ChunkId, frame: u32, (at, len): (u32, u32)) {
         let number = self.copies.len() as u32;
-        let next = match self.chunks.insert(id, Known::Copy(number)) {
+        let next = match self.chunks.insert(id, KnownChunk::Copy(number)) {
             // Numbers are stored plus one, so that zero can mean that there is no earlier copy.
-            Some(Known::Copy(next)) => NonZeroU32::new(next + 1),
+            Some(KnownChunk::Copy(next)) => NonZeroU32::new(next + 1),
             _ => None,
         };
         self.copies.push(ChunkCopy { frame, at, len, next });

@@ -1,12 +1,12 @@
 //! The recipe while it grows: the image's chunks, where each of them is stored, and the segments.
 
 use regrow_chunker::{ChunkId, PackId, Params};
-use regrow_image::{Found, OpDecoder, OpError, StreamKind, WALK_VERSION, WALK_VERSION_CODED};
+use regrow_image::{OpDecoder, OpError, SkeletonPart, StreamKind, WALK_VERSION, WALK_VERSION_CODED};
 use regrow_index::{Index, PackRef, Run, Segment, SegmentCutter, SegmentRef, StreamHead};
 use regrow_local::{Hashed, Ingested};
 use regrow_store::PackSummary;
 
-use super::contents::{IdMap, Known, Place, StoreContents};
+use super::contents::{IdMap, KnownChunk, Place, StoreContents};
 use super::packer::{ItemNumber, Packed, Packer};
 use crate::SyncError;
 
@@ -74,8 +74,8 @@ impl RecipeBuilder {
         let kind = chunk.stream;
         let stream = match kind {
             StreamKind::Skeleton => {
-                let count = |found: Found<'_>| {
-                    self.operations += u64::from(matches!(found, Found::Op(_)));
+                let count = |found: SkeletonPart<'_>| {
+                    self.operations += u64::from(matches!(found, SkeletonPart::Op(_)));
                     Ok::<_, OpError>(())
                 };
                 self.decoder
@@ -98,13 +98,13 @@ impl RecipeBuilder {
     fn number_of(&mut self, chunk: &Hashed, packer: &mut Packer<'_>) -> Result<u32, SyncError> {
         let (id, len) = (chunk.record.id, chunk.record.len);
         let number = self.used.len() as u32;
-        let copy = match self.known.chunks.insert(id, Known::Used(number)) {
-            Some(Known::Used(known)) => {
-                self.known.chunks.insert(id, Known::Used(known));
+        let copy = match self.known.chunks.insert(id, KnownChunk::Used(number)) {
+            Some(KnownChunk::Used(known)) => {
+                self.known.chunks.insert(id, KnownChunk::Used(known));
                 return Ok(known);
             }
             // A table that gives another length is wrong about the chunk.
-            Some(Known::Copy(first)) => self.known.copies_from(first).find(|(_, copy)| copy.len == len),
+            Some(KnownChunk::Copy(first)) => self.known.copies_from(first).find(|(_, copy)| copy.len == len),
             None => None,
         };
         let source = match copy {
@@ -138,8 +138,8 @@ impl RecipeBuilder {
     /// The numbers and ids of the image's distinct chunks, in any order.
     pub(crate) fn ids(&self) -> impl Iterator<Item = (u32, ChunkId)> {
         self.known.chunks.iter().filter_map(|(id, known)| match known {
-            Known::Used(number) => Some((*number, *id)),
-            Known::Copy(_) => None,
+            KnownChunk::Used(number) => Some((*number, *id)),
+            KnownChunk::Copy(_) => None,
         })
     }
 

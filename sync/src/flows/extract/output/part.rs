@@ -178,7 +178,7 @@ impl Part {
     /// there.
     pub(super) fn sweep(&self) {
         let own = self.place().find_file(&self.names.part, Access::Read);
-        let is_free = match own.map(regrow_paths::Found::own) {
+        let is_free = match own.map(regrow_paths::Ownership::own) {
             Ok(Some(file)) => file.try_lock().is_ok(),
             Ok(None) => self.place().stat(&self.names.part).is_err(),
             Err(_) => false,
