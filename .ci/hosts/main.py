@@ -52,6 +52,10 @@ def look_at(table, peer, pair, places, number):
         return None, [f"{peer.name}: not started: {why}"]
     except Exception as error:  # One peer's trouble is no reason to look at no other.
         return None, [f"{peer.name}: {type(error).__name__}: {error}"]
+    finally:
+        # The images of all peers together would have gigabytes.
+        for folder in places.work.glob(f"*-{number}"):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def run_all(table, pair, places, given):

@@ -29,47 +29,59 @@ fn store(proxy: &DelayProxy) -> HttpStore {
     HttpStore::new(&proxy.url(), client, Meter::new()).unwrap()
 }
 
-/// Checks that it took at least `least`, and not much longer, as far as busy machines allow.
-fn assert_takes(begun: Instant, least: Duration) {
-    let taken = begun.elapsed();
-    assert!(taken >= least && taken < least * 2 + Duration::from_millis(500), "{taken:?} instead of {least:?}");
+/// Checks that something takes at least `least` each time. It must take not much longer once, since a busy machine
+/// does not do that each time.
+async fn assert_takes(least: Duration, something: impl AsyncFn()) {
+    let mut slow = Vec::new();
+    for _ in 0..10 {
+        let begun = Instant::now();
+        something().await;
+        let taken = begun.elapsed();
+        assert!(taken >= least, "{taken:?} instead of {least:?}");
+        if taken < least * 2 + Duration::from_millis(500) {
+            return;
+        }
+        slow.push(taken);
+    }
+    panic!("{slow:?} instead of {least:?}");
 }
 
 #[tokio::test]
 async fn a_small_request_takes_one_round_trip_and_one_more_to_connect() {
     let (_server, proxy) = far_host(b"small").await;
+    assert_takes(ROUND_TRIP * 2, async || assert_eq!(bytes(&store(&proxy), Span::Whole).await.unwrap(), "small")).await;
+    let (_server, proxy) = far_host(b"small").await;
     let store = store(&proxy);
-    for (round_trips, connections) in [(2, 1), (1, 1), (1, 1)] {
-        let begun = Instant::now();
-        assert_eq!(bytes(&store, Span::Whole).await.unwrap(), "small");
-        assert_takes(begun, ROUND_TRIP * round_trips);
-        assert_eq!(proxy.connections(), connections);
+    assert_eq!(bytes(&store, Span::Whole).await.unwrap(), "small");
+    for _ in 0..2 {
+        assert_takes(ROUND_TRIP, async || assert_eq!(bytes(&store, Span::Whole).await.unwrap(), "small")).await;
     }
-    assert_eq!(proxy.most_open(), 1);
+    assert_eq!((proxy.connections(), proxy.most_open()), (1, 1));
 }
 
 #[tokio::test]
 async fn a_large_body_takes_its_time_on_the_link_besides() {
     let object = sample(1_000_000);
-    let (_server, proxy) = far_host(&object).await;
-    let begun = Instant::now();
-    assert!(bytes(&store(&proxy), Span::Whole).await.unwrap() == object);
-    assert_takes(begun, Duration::from_millis(400) + ROUND_TRIP * 2);
-    assert!((1_000_000..1_000_500).contains(&proxy.received_bytes()));
+    let body = async || {
+        let (_server, proxy) = far_host(&object).await;
+        assert!(bytes(&store(&proxy), Span::Whole).await.unwrap() == object);
+        assert!((1_000_000..1_000_500).contains(&proxy.received_bytes()));
+    };
+    assert_takes(Duration::from_millis(400) + ROUND_TRIP * 2, body).await;
 }
 
 #[tokio::test]
 async fn connections_share_the_link_and_wait_at_the_same_time() {
     let object = sample(100_000);
-    let (_server, proxy) = far_host(&object).await;
-    let stores = [(); 10].map(|()| store(&proxy));
-    let begun = Instant::now();
-    let reads = stores.iter().map(|store| bytes(store, Span::Whole));
-    for read in futures::future::join_all(reads).await {
-        assert!(read.unwrap() == object);
-    }
-    assert_takes(begun, Duration::from_millis(400) + ROUND_TRIP * 2);
-    assert_eq!((proxy.connections(), proxy.most_open()), (10, 10));
+    let reads = async || {
+        let (_server, proxy) = far_host(&object).await;
+        let stores = [(); 10].map(|()| store(&proxy));
+        for read in futures::future::join_all(stores.iter().map(|store| bytes(store, Span::Whole))).await {
+            assert!(read.unwrap() == object);
+        }
+        assert_eq!((proxy.connections(), proxy.most_open()), (10, 10));
+    };
+    assert_takes(Duration::from_millis(400) + ROUND_TRIP * 2, reads).await;
 }
 
 #[tokio::test]
@@ -80,9 +92,9 @@ async fn a_body_that_is_left_frees_the_link_and_the_connection() {
     assert!(bytes(&store(&proxy), Span::Range(10..20)).await.unwrap() == object[10..20]);
     while proxy.open_now() > 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
-        assert!(begun.elapsed() < Duration::from_millis(1500), "the rest of the body was waited for");
+        assert!(begun.elapsed() < Duration::from_secs(60), "the connection stays open");
     }
-    assert!(proxy.received_bytes() < 3_000_000);
+    assert!(proxy.received_bytes() < 3_000_000, "the rest of the body was waited for");
 }
 
 #[tokio::test]
