@@ -4,7 +4,7 @@
 source "$(dirname "$0")/lib"
 
 python3 -m venv "$work/python"
-"$work/python/bin/pip" install --quiet --disable-pip-version-check blake3 xxhash zstandard
+"$work/python/bin/pip" install --quiet --disable-pip-version-check blake3==1.0.11 xxhash==4.1.0 zstandard==0.25.0
 python=$work/python/bin/python
 format_check() { "$python" "$here/format_check.py" "$@"; }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use regrow_store::{HttpClient, HttpOptions, HttpStore, Meter, Span, StoreError};
 
 use crate::server::{Reply, Server};
-use crate::support::{STALL, bytes, client, http_store, options, read, sample};
+use crate::support::{bytes, client, http_store, options, read, sample};
 
 /// The error of reading `span` of `x` if the server gives `reply`.
 pub(crate) async fn error_of(reply: Reply, span: Span) -> StoreError {
