@@ -6,6 +6,7 @@ source "$(dirname "$0")/lib"
 python3 -m venv "$work/python"
 "$work/python/bin/pip" install --quiet --disable-pip-version-check blake3==1.0.11 xxhash==4.1.0 zstandard==0.25.0
 python=$work/python/bin/python
+export PYTHONDONTWRITEBYTECODE=1
 format_check() { "$python" "$here/format_check.py" "$@"; }
 
 check "format: the golden files" format_check --golden "$here/../../sync/tests/golden/v1"
@@ -60,6 +61,12 @@ layer new 3000000 | "$python" -c "$by_zlib" 6 8 >"$work/coded/new-zlib-6"
 layer new 2000001 | "$python" -c "$by_zlib" 9 9 >"$work/coded/zlib-9-memory-9"
 layer new 3000000 | gzip -n -9 >"$work/coded/gzip-9"
 "$python" -c "$by_zlib" 6 8 <"$work/deep" >"$work/coded/deep"
+# Nearly what zlib makes: flushed, and in all ways that corrections describe.
+layer new 3000000 | "$python" "$here/nearly.py" >"$work/coded/nearly"
+layer new 3000000 | "$python" -c 'import sys, zlib
+data, c = sys.stdin.buffer.read(), zlib.compressobj(6, zlib.DEFLATED, 31)
+sys.stdout.buffer.write(c.compress(data[:1200000]) + c.flush(zlib.Z_FULL_FLUSH) + c.compress(data[1200000:]) + c.flush())' \
+    >"$work/coded/flushed"
 # Two members, and bytes behind them.
 { cat "$work/coded/old-zlib-6"; layer new 70000 | "$python" -c "$by_zlib" 1 8; printf 'behind'; } >"$work/coded/members"
 for layer in "$work"/coded/*; do
@@ -72,7 +79,9 @@ for layer in "$work"/coded/*; do
     check "format: a layer by $name is seen through the same" \
         format_check "$work/$name.rgx" "$work/store" "$work/$name.image" --coded
 done
-check "format: a layer by zlib is made again" format_check "$work/new-zlib-6.rgx" "$work/store"
+for name in new-zlib-6 nearly flushed members; do
+    check "format: a layer by zlib, $name, is made again without the image" format_check "$work/$name.rgx" "$work/store"
+done
 "$regrow" patch --quiet "$work/old-zlib-6.rgx" "$work/new-zlib-6.rgx"
 check "format: a patch between layers" format_check --patch "$work/old-zlib-6.rgx" "$work/new-zlib-6.rgx" "$work/store"
 

@@ -8,16 +8,18 @@
     format_check.py --golden DIR
 
 Decodes the index, verifies every pack of the store, rebuilds the image, splits it again with the index's
-parameters, and compares: digest, records, segments, image id, and the bytes of IMAGE. `--coded`: there must be coded files.
+parameters, and compares: digest, records, segments, image id, and the bytes of IMAGE. `--coded`: there must be coded
+files.
 `--patch` applies the store's patch between two images, and compares the streams that it makes with the target's.
 `--members`: it must see through compressed files. `--body` does so for a coded body alone.
 `--cache` compares what a cache keeps with the store.
-`--golden` checks DIR/image.rgx, DIR/store, and what there is of DIR/image.tar, DIR/patch, and DIR/chunks-*.txt, the cuts.
+`--golden` checks DIR/image.rgx, DIR/store, and what there is of DIR/image.tar, DIR/patch, and DIR/chunks-*.txt, the
+cuts.
 Prints one line; exits with 1 on the first mismatch. Packages: blake3, xxhash, zstandard.
 
 Not made again are streams of encoders other than zlib (format/encoders.py says which), and those of a patch's
-members that preflate-rs predicts otherwise than zlib (format/predicted.py). They are taken from the image, which must
-be given then, and are checked to hold the plain bytes; all that describes them is parsed.
+members that a foreign compressor made (format/predicted.py). They are taken from the image, which must be given then,
+and are checked to hold the plain bytes; all that describes them is parsed.
 """
 
 import lzma
@@ -97,7 +99,8 @@ def check_body(body, base, target):
 
 def golden(folder):
     path = os.path.join(folder, "image.tar")
-    plain = check(os.path.join(folder, "image.rgx"), os.path.join(folder, "store"), path if os.path.exists(path) else None)
+    index, store = os.path.join(folder, "image.rgx"), os.path.join(folder, "store")
+    plain = check(index, store, path if os.path.exists(path) else None)
     for name, avg in (("default", 16 * KIB), ("small", KIB)):
         path = os.path.join(folder, "chunks-%s.txt" % name)
         if not os.path.exists(path):

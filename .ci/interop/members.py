@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Writes one of two similar tars of files that hold deflate streams: members.py OUT old|new. The same bytes each time,
-with the same zlib."""
+with the same zlib and gzip."""
 
 import gzip
 import io
 import random
 import struct
+import subprocess
 import sys
 import tarfile
 import zipfile
@@ -42,7 +43,19 @@ def picture(number, updated):
 def flushed(data):
     """A stream with a block that ends where zlib would end none."""
     deflate = zlib.compressobj(6, zlib.DEFLATED, 31)
-    return deflate.compress(data[:9000]) + deflate.flush(zlib.Z_FULL_FLUSH) + deflate.compress(data[9000:]) + deflate.flush()
+    first = deflate.compress(data[:9000]) + deflate.flush(zlib.Z_FULL_FLUSH)
+    return first + deflate.compress(data[9000:]) + deflate.flush()
+
+
+def noise(number, updated):
+    """Bytes that nothing compresses, between some that are compressed."""
+    data = random.Random(number).randbytes(70_000)
+    return text(number, updated) + data + text(number + 1, updated)
+
+
+def by_gzip(data):
+    """GNU gzip ends blocks elsewhere than zlib."""
+    return subprocess.run(["gzip", "-n", "-9"], input=data, stdout=subprocess.PIPE, check=True).stdout
 
 
 def filtered(data):
@@ -55,13 +68,16 @@ def main():
     path, updated = sys.argv[1], sys.argv[2] == "new"
     files = {}
     for number in range(20):
-        files["gzip-%d-%02d.gz" % (1 + number % 9, number)] = gzip.compress(text(number, updated), 1 + number % 9, mtime=0)
+        level = 1 + number % 9
+        files["gzip-%d-%02d.gz" % (level, number)] = gzip.compress(text(number, updated), level, mtime=0)
     for number in (30, 33):
         files["archive-%d.zip" % number] = archive(number, updated)
         files["picture-%d.png" % number] = picture(number, updated)
         files["flushed-%d.gz" % number] = flushed(text(number, updated))
         files["filtered-%d.gz" % number] = filtered(text(number, updated))
         files["plain-%d" % number] = text(number, updated)
+        files["noise-%d.gz" % number] = gzip.compress(noise(number, updated), mtime=0)
+        files["by-gzip-%d.gz" % number] = by_gzip(text(number, updated) * 12 + noise(number, updated))
     with tarfile.open(path, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, data in files.items():
             entry = tarfile.TarInfo("usr/share/" + name)

@@ -123,7 +123,8 @@ def contract(patch, expanded, files, known):
             made_here += stream is not None
             if stream is None:
                 inflate = zlib.decompressobj(-15)
-                need(inflate.decompress(known[len(out) : end]) == plain and inflate.eof, "patch: a member's plain bytes")
+                held = inflate.decompress(known[len(out) : end])
+                need(held == plain and inflate.eof, "patch: a member's plain bytes")
                 stream = known[len(out) : end - len(inflate.unused_data)]
             out += stream + trailer_of(member.trailer, plain)
             member = next(following, None)

@@ -73,7 +73,8 @@ def check_bounds(index, streams, records, assembled):
     plain, coded, params = len(assembled.plain), len(assembled.stretches), index.params
     stored = sum(member.stored + len(member.header) + 8 for one in index.codings for member in one.members)
     stored += sum(len(one.tail) for one in index.codings)
-    need(plain == index.size - stored + sum(one.end - one.start for one in assembled.stretches), "index: the image's size")
+    in_stretches = sum(one.end - one.start for one in assembled.stretches)
+    need(plain == index.size - stored + in_stretches, "index: the image's size")
     need(coded <= 1 + plain // 512, "too many coded files")
     need(assembled.operations <= 1024 + plain // 256 + 4 * coded, "too many operations")
     need(len(streams[0]) <= plain - len(streams[1]) + plain // 16 + 64 * KIB, "the skeleton is too long")

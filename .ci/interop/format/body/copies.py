@@ -100,14 +100,14 @@ class Copies:
     def quiet(self, at, end):
         """What comes where nothing changed for a while: the new place, and the bytes since a change."""
         header = self.checksums.header_ahead(at, end)
-        if header is not None and self.one_bit(self.is_header, (54, self.flags & 0xFF), (55, self.flags & M32), (56, magnitude(self.last_run))):
+        last, rest, flags = magnitude(self.last_run), end - at, self.flags
+        if header is not None and self.one_bit(self.is_header, (54, flags & 0xFF), (55, flags & M32), (56, last)):
             self.target += self.base[at:header]
             return header, 0
-        rest = end - at
-        if self.one_bit(self.is_last, (51, magnitude(self.last_run)), (52, magnitude(rest)), (53, self.flags & 0xFF)):
+        if self.one_bit(self.is_last, (51, last), (52, magnitude(rest)), (53, flags & 0xFF)):
             self.target += self.base[at:end]
             return end, 0
-        run = self.run.read(hashed(61, magnitude(self.last_run)), hashed(62, magnitude(rest)), hashed(63, self.last_run))
+        run = self.run.read(hashed(61, last), hashed(62, magnitude(rest)), hashed(63, self.last_run))
         need(run < rest, "body: a change beyond its copy")
         self.last_run = run
         self.target += self.base[at : at + run]

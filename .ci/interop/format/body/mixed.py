@@ -32,7 +32,8 @@ class Mixed:
             self.read_literals(literal)
             if len(self.target) == self.length:
                 break
-            way = self.way.read(hashed(31, way | min(literal, 8) << 4), hashed(32, copied), hashed(33, min(literal, 64)))
+            contexts = hashed(31, way | min(literal, 8) << 4), hashed(32, copied), hashed(33, min(literal, 64))
+            way = self.way.read(*contexts)
             distance = 0
             if way == DISTANCE:
                 distance = signed(self.distance.read(hashed(34, copied), hashed(35, min(literal, 8)), hashed(36, 0)))

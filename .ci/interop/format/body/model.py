@@ -111,9 +111,8 @@ class Field:
         p1 = max(24, min(65512, p1))
         bit = model.bits.bit(p1)
         error = (65535 - p1) >> 1 if bit else -(p1 >> 1)
-        self.weights[selector] = [
-            max(-32768, min(32767, weight + (((4 * one * error >> 16) + 2) >> 2))) for weight, one in zip(weights, inputs)
-        ]
+        steps = [((4 * one * error >> 16) + 2) >> 2 for one in inputs]
+        self.weights[selector] = [max(-32768, min(32767, sum(pair))) for pair in zip(weights, steps)]
         self.learn(slots, bit)
         return bit
 
@@ -148,7 +147,8 @@ class Number:
                 salt, node = 1024 + 8 * bits + (value & 7), 1 << (depth - 3) | (value >> 3) & (1 << (depth - 3)) - 1
             else:
                 salt, node = 128 + bits, place % 16
-            value = value << 1 | self.field.bit([bucket(one, salt) for one in contexts], node, [], 32 + min(place, 15))
+            buckets = [bucket(one, salt) for one in contexts]
+            value = value << 1 | self.field.bit(buckets, node, [], 32 + min(place, 15))
         return value - 1
 
 
