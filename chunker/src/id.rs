@@ -1,4 +1,4 @@
-//! The names of things by their content: 32 bytes of BLAKE3, a type for each kind of thing.
+//! The names of things by their content: 32 bytes of a hash, a type for each kind of thing.
 
 use std::fmt;
 use std::str::FromStr;
@@ -76,6 +76,16 @@ id_type! {
 id_type! {
     /// The name of a pack: BLAKE3 of all its bytes.
     PackId
+}
+
+id_type! {
+    /// The name of a unit's recipe: of an image's wrapper, or of one of its parts (docs/format/index-2.md, section 2).
+    UnitId
+}
+
+id_type! {
+    /// The name of a part: SHA-256 of its plain bytes. A layer's is its diff id.
+    PartName
 }
 
 id_type! {

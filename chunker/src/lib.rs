@@ -35,6 +35,7 @@ mod group;
 mod id;
 mod params;
 mod stream;
+mod unit;
 pub mod varint;
 mod zeros;
 
@@ -42,9 +43,10 @@ pub use bounds::ReaderLimits;
 pub use cut::Cutter;
 pub use digest::{BLOCK_BYTES, ImageDigest, block_value};
 pub use group::{FileHash, GroupRule};
-pub use id::{ChunkId, Digest, ImageId, PackId, ParseIdError, SegmentId};
+pub use id::{ChunkId, Digest, ImageId, PackId, ParseIdError, PartName, SegmentId, UnitId};
 pub use params::{MAX_CHUNK_BYTES, Params, ParamsError};
 pub use stream::{Cut, StreamCutter};
+pub use unit::{PartKind, PartPlace};
 pub use zeros::is_zero;
 
 /// One chunk of a recipe: its name and its length.
