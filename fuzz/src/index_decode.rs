@@ -2,7 +2,7 @@
 //! so that the code behind those checks is reached.
 
 use regrow_chunker::{ChunkId, ImageId, PackId, Params, Record, SegmentId, varint};
-use regrow_index::{Index, MAGIC, PackRef, Run, SegmentCutter, SegmentRef, StreamHead, VERSION};
+use regrow_index::{Index, MAGIC, PackRef, Run, SegmentCutter, SegmentRef, StreamHead, VERSION_1};
 
 const IMAGE: u8 = 2;
 const STREAMS: u8 = 3;
@@ -21,7 +21,7 @@ pub fn run(input: &[u8]) {
 
 fn seal(body: Vec<u8>) -> Vec<u8> {
     let mut file = MAGIC.to_vec();
-    file.extend_from_slice(&VERSION.to_le_bytes());
+    file.extend_from_slice(&VERSION_1.to_le_bytes());
     file.extend_from_slice(&(body.len() as u32).to_le_bytes());
     file.extend(body);
     let checksum = blake3::hash(&file);
@@ -103,7 +103,8 @@ fn sample(chunks: u32) -> Index {
         contents,
         codings: Vec::new(),
         fresh_packs: Vec::new(),
-        patch_bases: Vec::new(),
+        patches: Vec::new(),
+        units: None,
         store: "../store".into(),
     }
 }

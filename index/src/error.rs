@@ -8,7 +8,7 @@ pub enum IndexError {
     #[error("not a regrow index")]
     NotAnIndex,
     /// The index has another version of the format.
-    #[error("index of format version {0}; this regrow reads version {version}", version = crate::VERSION)]
+    #[error("index of format version {0}; this regrow reads versions {from} and {to}", from = crate::VERSION_1, to = crate::VERSION_2)]
     Version(u32),
     /// The length or the checksum is wrong.
     #[error("index is damaged or cut off ({0})")]
@@ -21,6 +21,9 @@ pub enum IndexError {
         /// The kind's number.
         kind: u64,
     },
+    /// The index has something that the format allows, but that this version does not use.
+    #[error("index has {0}: made by a newer regrow")]
+    Unsupported(&'static str),
     /// A value is impossible.
     #[error("index is malformed: {0}")]
     Malformed(&'static str),

@@ -37,7 +37,8 @@
 //!     store: "store".into(),
 //!     codings: Vec::new(),
 //!     fresh_packs: Vec::new(),
-//!     patch_bases: Vec::new(),
+//!     patches: Vec::new(),
+//!     units: None,
 //! };
 //! let read = Index::decode(&index.encode())?;
 //! assert_eq!(read, index);
@@ -45,27 +46,39 @@
 //! # Ok::<(), IndexError>(())
 //! ```
 
+mod check;
 mod coding;
-mod decode;
-mod encode;
 mod error;
+mod fields;
+mod file;
 mod model;
 mod segment;
+mod units;
+mod v1;
+mod v2;
 
 pub use coding::{Coding, MAX_FRINGE_BYTES, MemberCoding};
 pub use error::IndexError;
 pub use model::{Index, PackRef, Run, SegmentRef, StreamHead};
 pub use segment::{MAX_SEGMENT_RECORDS, Segment, SegmentCutter};
+pub use units::{
+    AnnouncedPatch, Claims, KeptEntries, MAX_PARTS, Part, Signature, SignatureKind, Unit, UnitStream, Units,
+};
+pub use v2::{Head, HeadRead, MAX_HEAD_BYTES, StatedPart, StatedUnit, Statement};
 
 /// The first bytes of an index.
 pub const MAGIC: [u8; 8] = *b"\x89RGX\r\n\x1a\n";
-/// The version of the format that this crate reads and writes.
-pub const VERSION: u32 = 1;
-/// The size in bytes of the head: magic, version, and the length of the body.
+/// The first version of the format.
+pub const VERSION_1: u32 = 1;
+/// The version of the format that has a head and units.
+pub const VERSION_2: u32 = 2;
+/// The size in bytes of what a file starts with: magic, version, and the length of what comes next.
 pub const HEAD_BYTES: usize = 16;
 /// The largest number of chunks in a stream. It bounds what a reader must hold.
 pub const MAX_CHUNKS: u64 = 1 << 25;
 /// The largest size of an index in bytes.
 pub const MAX_INDEX_BYTES: u64 = 64 << 20;
-/// The largest number of patch bases that an index names.
-pub const MAX_PATCH_BASES: usize = 64;
+/// The largest number of patches that an index announces.
+pub const MAX_PATCHES: usize = 64;
+/// The largest number of signatures that an index has.
+pub const MAX_SIGNATURES: usize = 16;

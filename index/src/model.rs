@@ -2,7 +2,8 @@
 
 use regrow_chunker::{ImageId, PackId, Params, SegmentId};
 
-use crate::Coding;
+use crate::coding::plain_image_bytes;
+use crate::{AnnouncedPatch, Coding, MAX_PATCHES, Units};
 
 /// One image: its size and hash, its recipe by segments, and the places of its chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,9 +22,10 @@ pub struct Index {
     pub contents: StreamHead,
     /// The packs that hold the image's chunks and segments.
     pub packs: Vec<PackRef>,
-    /// The packs of the chunks: runs for the skeleton's chunks in order, then for those of the contents.
+    /// The packs of the chunks: runs for the skeleton's chunks in the stream's order, then for those of the contents.
     pub chunk_runs: Vec<Run>,
-    /// The packs of the segments, in the same order.
+    /// The packs of the segments: runs for the skeleton's in the order in which they are listed, then for those of the
+    /// contents.
     pub segment_runs: Vec<Run>,
     /// The store's location relative to the index, with `/` between the parts. It is empty if the location is not
     /// known.
@@ -33,9 +35,11 @@ pub struct Index {
     /// The numbers of the packs that were written with this image. A reader that has the image before it needs
     /// them. This is a hint.
     pub fresh_packs: Vec<u32>,
-    /// The image ids of the bases that patches to this image were made from. This is a hint: there may be others,
-    /// and these may be gone.
-    pub patch_bases: Vec<ImageId>,
+    /// Patches to this image, at most [`crate::MAX_PATCHES`]. This is a hint: there may be others, and these may be
+    /// gone.
+    pub patches: Vec<AnnouncedPatch>,
+    /// What version 2 of the format adds. An index without it has version 1.
+    pub units: Option<Units>,
 }
 
 /// A stream of an image by its segments.
@@ -45,7 +49,7 @@ pub struct StreamHead {
     pub bytes: u64,
     /// The number of chunks, repetitions included.
     pub chunks: u64,
-    /// The segments in order.
+    /// The segments in order: in version 2 those of the wrapper, then those of each part (see [`Units`]).
     pub segments: Vec<SegmentRef>,
 }
 
@@ -81,9 +85,12 @@ pub struct Run {
 }
 
 impl Index {
-    /// The image's id, derived from the recipe that the index states.
+    /// The image's id. In version 1 it is derived from the segments, in version 2 from the units' ids.
     #[must_use]
     pub fn image_id(&self) -> ImageId {
+        if let Some(units) = &self.units {
+            return units.image_id();
+        }
         let ids = |stream: &StreamHead| stream.segments.iter().map(|segment| segment.id).collect::<Vec<_>>();
         ImageId::of_recipe(self.walk_version, &self.params, &ids(&self.skeleton), &ids(&self.contents))
     }
@@ -91,14 +98,11 @@ impl Index {
     /// The size in bytes of the plain image, in which the plain bytes of coded files stand for the files.
     #[must_use]
     pub fn plain_bytes(&self) -> u64 {
+        if let Some(units) = &self.units {
+            return units.plain_bytes;
+        }
         // Invariant: the sizes of a decoded index add up.
-        self.checked_plain_bytes().unwrap_or(u64::MAX)
-    }
-
-    pub(crate) fn checked_plain_bytes(&self) -> Option<u64> {
-        self.codings.iter().try_fold(self.image_bytes, |bytes, coding| {
-            bytes.checked_sub(coding.stored_bytes())?.checked_add(coding.plain_bytes())
-        })
+        plain_image_bytes(self.image_bytes, &self.codings).unwrap_or(u64::MAX)
     }
 
     /// The number of chunks of both streams.
@@ -107,13 +111,26 @@ impl Index {
         self.skeleton.chunks + self.contents.chunks
     }
 
+    /// Whether a patch from this base is announced.
+    #[must_use]
+    pub fn announces(&self, base: &ImageId) -> bool {
+        self.patches.iter().any(|patch| patch.base == *base)
+    }
+
+    /// Announces a patch before all others. If there is no room, the last one is forgotten.
+    pub fn announce(&mut self, patch: AnnouncedPatch) {
+        announce(&mut self.patches, patch);
+    }
+
     /// All segments, those of the skeleton first.
     pub fn segments(&self) -> impl Iterator<Item = &SegmentRef> {
         self.skeleton.segments.iter().chain(&self.contents.segments)
     }
 }
 
-/// The total count of these runs, or `None` if it overflows.
-pub(crate) fn runs_total(runs: &[Run]) -> Option<u64> {
-    runs.iter().try_fold(0u64, |sum, run| sum.checked_add(run.count))
+/// Announces a patch before all others, and forgets what is too much.
+pub(crate) fn announce(patches: &mut Vec<AnnouncedPatch>, patch: AnnouncedPatch) {
+    patches.retain(|other| other.base != patch.base);
+    patches.insert(0, patch);
+    patches.truncate(MAX_PATCHES);
 }

@@ -85,7 +85,8 @@ impl Forged {
             store: "store".into(),
             codings: Vec::new(),
             fresh_packs: Vec::new(),
-            patch_bases: Vec::new(),
+            patches: Vec::new(),
+            units: None,
         };
         env.write(&format!("{name}.rgx"), &index.encode());
     }

@@ -57,7 +57,7 @@ fn forge(like: &Index, skeleton: &[Vec<u8>], contents: &[Vec<u8>], once: bool) -
         skeleton_at: summary.skeleton_at,
         tail_at: summary.tail_at,
     }];
-    (index.fresh_packs, index.patch_bases) = (Vec::new(), Vec::new());
+    (index.fresh_packs, index.patches) = (Vec::new(), Vec::new());
     (index, pack)
 }
 

@@ -7,7 +7,7 @@ const MAKE: &str = "make --avg-size 1KiB --pack-size 256KiB --patch-level 3";
 /// The bases of patches that an index announces.
 fn announced(env: &TestEnvironment, index: &str) -> Vec<String> {
     let index = regrow_index::Index::decode(&env.read(index)).unwrap();
-    index.patch_bases.iter().map(ToString::to_string).collect()
+    index.patches.iter().map(|patch| patch.base.to_string()).collect()
 }
 
 #[test]

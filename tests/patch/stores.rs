@@ -35,7 +35,7 @@ fn gc_keeps_patches_to_images_that_are_kept() {
 #[test]
 fn gc_that_repacks_keeps_what_an_index_announces() {
     let site = Site::new();
-    let announced = |site: &Site| regrow_index::Index::decode(&site.env.read("new.rgx")).unwrap().patch_bases;
+    let announced = |site: &Site| regrow_index::Index::decode(&site.env.read("new.rgx")).unwrap().patches;
     let before = announced(&site);
     assert_eq!(before.len(), 1);
     site.env.remove("old.rgx");

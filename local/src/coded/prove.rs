@@ -76,7 +76,7 @@ pub(crate) fn prove(stored: &Aside, pool: &Pool) -> Result<Proof, LocalError> {
         });
         share_with_last(&mut coded);
     }
-    Ok(Proof::Exact(Coding { members: coded, tail }))
+    Ok(Proof::Exact(Coding { members: coded, tail: tail.into() }))
 }
 
 /// Shares the header and the encoder with the previous member's if they are equal, as they are in files of many

@@ -136,7 +136,7 @@ pub fn info(
         segments: index.segments().count() as u64,
         packs: index.packs.iter().map(|pack| PackInfo { id: pack.id.to_string(), bytes: pack.bytes }).collect(),
         coded: index.codings.iter().map(coded).collect(),
-        patch_bases: index.patch_bases.iter().map(ToString::to_string).collect(),
+        patch_bases: index.patches.iter().map(|patch| patch.base.to_string()).collect(),
         store: index.store.clone(),
         frames: None,
         frame_bytes: None,

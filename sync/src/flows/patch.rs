@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use regrow_catalog::Catalog;
 use regrow_chunker::ImageId;
-use regrow_index::{Index, MAX_INDEX_BYTES, MAX_PATCH_BASES};
+use regrow_index::{AnnouncedPatch, Index, MAX_INDEX_BYTES};
 use regrow_local::{Pool, ScratchFolder};
 use regrow_patch::{Between, ChunkCost, HEADER_BYTES, HeaderError, PatchHeader, PatchImage, PatchLevel, check, write};
 use regrow_store::{Condition, Content, ObjectKind, PutOutcome, Span, Store, StoreError, patch_name, read_small};
@@ -237,11 +237,10 @@ async fn announce_once(
     if index.image_id() != *target {
         return Ok(Announced::No);
     }
-    if index.patch_bases.contains(base) {
+    if index.announces(base) {
         return Ok(Announced::Yes);
     }
-    index.patch_bases.insert(0, *base);
-    index.patch_bases.truncate(MAX_PATCH_BASES);
+    index.announce(AnnouncedPatch { base: *base, bytes: None });
     let content = Content::Bytes(encode(&index, &options.new)?);
     let condition = version.map_or(Condition::Always, Condition::IfVersion);
     let kind = ObjectKind::Index { max_age: options.index_max_age };

@@ -40,7 +40,7 @@ pub(crate) fn candidates<'a>(index: &Index, seeds: &'a Seeds) -> Vec<Candidate<'
             found.push(Candidate { seed, base, share });
         }
     }
-    found.sort_by_key(|candidate| !index.patch_bases.contains(&candidate.base));
+    found.sort_by_key(|candidate| !index.announces(&candidate.base));
     found.truncate(MOST_ASKED);
     found
 }

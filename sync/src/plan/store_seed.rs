@@ -42,12 +42,11 @@ fn read_index(path: &Path) -> Option<Index> {
     let (mut file, metadata) = regrow_store::open_regular(path).ok()?;
     let mut head = [0; HEAD_BYTES];
     file.read_exact(&mut head).ok()?;
-    let bytes = Index::stated_bytes(&head).filter(|&bytes| bytes <= MAX_INDEX_BYTES)?;
-    if metadata.len() != bytes {
+    if !Index::may_begin(&head, metadata.len()) {
         return None;
     }
     let mut found = head.to_vec();
-    file.take(bytes - HEAD_BYTES as u64).read_to_end(&mut found).ok()?;
+    file.take(MAX_INDEX_BYTES - HEAD_BYTES as u64).read_to_end(&mut found).ok()?;
     Index::decode(&found).ok()
 }
 

@@ -47,7 +47,7 @@ impl<'a> Prefetch<'a> {
         connections: usize,
     ) -> Self {
         let store = stores.first().filter(|store| !store.is_local()).cloned();
-        let expects_patch = uses_patches && !index.patch_bases.is_empty();
+        let expects_patch = uses_patches && !index.patches.is_empty();
         let permits = Arc::new(Semaphore::new(connections.saturating_sub(1).clamp(1, Semaphore::MAX_PERMITS)));
         Self { network, store, index, expects_patch, permits, pending: Mutex::default() }
     }
@@ -63,7 +63,7 @@ impl<'a> Prefetch<'a> {
     /// Tells that a patch will be asked for. If the index announces none, there most likely is none, so the ends are
     /// fetched meanwhile.
     pub(crate) fn on_patch_sought(&self) {
-        if self.index.patch_bases.is_empty() {
+        if self.index.patches.is_empty() {
             self.start();
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use regrow_index::{Index, MAX_PATCH_BASES};
+use regrow_index::{AnnouncedPatch, Index, MAX_PATCHES};
 use regrow_store::StoreError;
 
 use super::MakeOptions;
@@ -50,7 +50,7 @@ pub(super) fn make(
     let mut reports = Vec::new();
     for base in bases {
         let id = base.index.image_id();
-        if id == index.image_id() || index.patch_bases.contains(&id) {
+        if id == index.image_id() || index.announces(&id) {
             continue;
         }
         let patch = PatchOptions {
@@ -69,9 +69,9 @@ pub(super) fn make(
             store: &options.store,
         };
         let mut report = publish(&publication, network, progress)?;
-        report.announced = index.patch_bases.len() < MAX_PATCH_BASES;
-        index.patch_bases.push(id);
-        index.patch_bases.truncate(MAX_PATCH_BASES);
+        report.announced = index.patches.len() < MAX_PATCHES;
+        index.patches.push(AnnouncedPatch { base: id, bytes: None });
+        index.patches.truncate(MAX_PATCHES);
         reports.push(report);
     }
     Ok(reports)

@@ -175,7 +175,8 @@ impl RecipeBuilder {
             store,
             codings: image.codings,
             fresh_packs,
-            patch_bases: Vec::new(),
+            patches: Vec::new(),
+            units: None,
         };
         (index, new)
     }

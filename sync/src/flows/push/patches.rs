@@ -20,7 +20,7 @@ pub(super) async fn copy_patches(
     let pushed: Vec<ImageId> = sources.iter().map(|source| source.index.image_id()).collect();
     for source in sources {
         let target = source.index.image_id();
-        let bases: BTreeSet<&ImageId> = source.index.patch_bases.iter().chain(&pushed).collect();
+        let bases: BTreeSet<&ImageId> = source.index.patches.iter().map(|patch| &patch.base).chain(&pushed).collect();
         for base in bases.into_iter().filter(|base| **base != target) {
             copy_patch((base, &target), source, to, progress, report).await?;
         }

@@ -24,7 +24,7 @@ pub(super) fn listed(
 ) -> Result<BTreeSet<Patch>, SyncError> {
     let announced = |(_, index): &(String, Index)| {
         let target = index.image_id();
-        index.patch_bases.iter().map(|base| (*base, target)).collect::<Vec<_>>()
+        index.patches.iter().map(|patch| (patch.base, target)).collect::<Vec<_>>()
     };
     if let Location::Url(_) = store {
         return Ok(indexes.iter().flat_map(announced).collect());

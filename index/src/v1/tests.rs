@@ -1,8 +1,13 @@
 //! Whatever is written can be read, and nothing else can.
 
-use super::*;
-use crate::{Coding, MAX_FRINGE_BYTES, MemberCoding, Segment, SegmentCutter};
-use regrow_chunker::{ChunkId, Record};
+use std::sync::Arc;
+
+use crate::fields::CHECKSUM_BYTES;
+use crate::{
+    AnnouncedPatch, Coding, HEAD_BYTES, Index, IndexError, MAX_FRINGE_BYTES, MemberCoding, PackRef, Run, Segment,
+    SegmentCutter, SegmentRef, StreamHead,
+};
+use regrow_chunker::{ChunkId, ImageId, PackId, Params, ReaderLimits, Record, SegmentId, bounds};
 
 fn segments(seed: &str, count: u32) -> StreamHead {
     let mut cutter = SegmentCutter::default();
@@ -39,7 +44,8 @@ fn sample() -> Index {
         segment_runs,
         codings: Vec::new(),
         fresh_packs: vec![1, 0],
-        patch_bases: [8, 9].map(|n| ImageId::from_bytes([n; 32])).to_vec(),
+        patches: [8, 9].map(|n| AnnouncedPatch { base: ImageId::from_bytes([n; 32]), bytes: None }).to_vec(),
+        units: None,
         store: "../store".into(),
     }
 }
@@ -58,7 +64,8 @@ fn coded_sample() -> Index {
     let members =
         vec![member(header, &[5], 700, 300, b""), member(header, &[5], 0, 2, b""), member(header, &[6], 1, 9, b"")];
     let last = vec![member(b"\x1f\x8b\x08\x08nm\x00", &[0x82, 2, 9], 900, 200, b"corrections")];
-    let codings = vec![Coding { members, tail: Vec::new() }, Coding { members: last, tail: b"behind".to_vec() }];
+    let codings =
+        vec![Coding { members, tail: Arc::default() }, Coding { members: last, tail: b"behind".as_slice().into() }];
     let sample = sample();
     let sizes = codings.iter().map(|coding| coding.plain_bytes().abs_diff(coding.stored_bytes())).sum::<u64>();
     Index { walk_version: 2, image_bytes: sample.image_bytes - sizes, codings, ..sample }
@@ -81,7 +88,7 @@ fn codings_round_trip_and_add_up() {
     assert!(with(&|index| index.codings[0].members.clear()).contains("coded file"));
     assert!(with(&|index| index.image_bytes = 100).contains("larger than the image"));
     assert!(with(&|index| index.codings[0].members[0].header = [].into()).contains("no header"));
-    assert!(with(&|index| index.codings[0].tail = vec![0; MAX_FRINGE_BYTES + 1]).contains("too long"));
+    assert!(with(&|index| index.codings[0].tail = vec![0; MAX_FRINGE_BYTES + 1].into()).contains("too long"));
     for at in 0..bytes.len() - CHECKSUM_BYTES {
         let mut bad = bytes[..bytes.len() - CHECKSUM_BYTES].to_vec();
         bad[at] ^= 0x81;
@@ -145,7 +152,7 @@ fn unknown_kinds_are_named() {
     extra.truncate(extra.len() - CHECKSUM_BYTES);
     let skippable = reseal([extra.clone(), vec![200, 1, 0]].concat());
     assert_eq!(Index::decode(&skippable), Ok(sample()));
-    let mut plain = Index { fresh_packs: Vec::new(), patch_bases: Vec::new(), ..sample() }.encode();
+    let mut plain = Index { fresh_packs: Vec::new(), patches: Vec::new(), ..sample() }.encode();
     plain.truncate(plain.len() - CHECKSUM_BYTES);
     let needed = reseal([plain, vec![9, 1, 0]].concat());
     assert_eq!(Index::decode(&needed), Err(IndexError::UnknownKind { what: "a section", kind: 9 }));
@@ -205,7 +212,7 @@ fn more_coded_files_than_headers() {
     let header = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff".as_slice().into();
     let (encoder, corrections) = ([5].as_slice().into(), Vec::new());
     let member = MemberCoding { header, encoder, plain_bytes: 20, stream_bytes: 2, corrections };
-    let coding = Coding { members: vec![member], tail: Vec::new() };
+    let coding = Coding { members: vec![member], tail: Arc::default() };
     // The file is as long in the plain image as in the image.
     assert_eq!(coding.stored_bytes(), coding.plain_bytes());
     let with = |count: u64| {

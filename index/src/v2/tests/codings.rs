@@ -1,0 +1,147 @@
+//! Codings are general; this version uses gzip files, and refuses the rest by name.
+
+use std::sync::Arc;
+
+use super::hostile::with_recipe;
+use super::*;
+use crate::v2::codings::{decode_codings, encode};
+use crate::{Coding, MAX_FRINGE_BYTES, MemberCoding};
+
+const HEADER: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff";
+
+fn member(header: &[u8], encoder: &[u8], plain_bytes: u64, stream_bytes: u64, corrections: &[u8]) -> MemberCoding {
+    let corrections = corrections.to_vec();
+    MemberCoding { header: header.into(), encoder: encoder.into(), plain_bytes, stream_bytes, corrections }
+}
+
+/// Two coded gzip files. The first has three members; the second has one, with every field that a member can have.
+fn codings() -> Vec<Coding> {
+    let members =
+        vec![member(HEADER, &[5], 700, 300, b""), member(HEADER, &[5], 0, 2, b""), member(HEADER, &[6], 1, 9, b"")];
+    let last = vec![member(b"\x1f\x8b\x08\x08nm\x00", &[0x82, 2, 9], 900, 200, b"corrections")];
+    vec![Coding { members, tail: Arc::default() }, Coding { members: last, tail: b"behind".as_slice().into() }]
+}
+
+/// The sample with codings, and the image's size that goes with them.
+pub(super) fn with_codings(codings: Vec<Coding>) -> Index {
+    let mut index = sample();
+    let sizes = codings.iter().map(|coding| (coding.stored_bytes(), coding.plain_bytes()));
+    index.image_bytes = sizes.fold(index.image_bytes, |bytes, (stored, plain)| bytes + stored - plain);
+    index.codings = codings;
+    index
+}
+
+#[test]
+fn small_codings_lie_in_the_head_and_large_ones_in_a_block() {
+    let small = with_codings(codings());
+    let head = head_of(&small.encode());
+    assert!(head.codings_block().is_empty());
+    assert_eq!(head.codings(&[]), Ok(codings()));
+    assert_eq!(Index::decode(&small.encode()), Ok(small.clone()));
+    assert_eq!(head.codings(&[1]), Err(IndexError::Damaged("a block that the head does not name")));
+
+    let mut codings = codings();
+    codings[1].members[0].corrections = vec![7; 600];
+    let large = with_codings(codings.clone());
+    let file = large.encode();
+    assert_eq!(Index::decode(&file), Ok(large));
+    let head = head_of(&file);
+    let block = head.codings_block();
+    let block = &file[block.start as usize..block.end as usize];
+    assert_eq!(head.codings(block), Ok(codings));
+    assert!(head.codings(&[]).is_err());
+    assert!(head.codings(&block[1..]).is_err());
+    assert!(with_recipe(&small, &[]).len() > 16);
+}
+
+/// The bytes by hand, from the specification.
+#[test]
+fn pieces_are_those_of_the_specification() {
+    let mut expected = vec![2, 9, 0, 10];
+    expected.extend_from_slice(HEADER);
+    expected.extend_from_slice(&[2, 1, 5, 0xbc, 5, 0xac, 2, 0, 3]);
+    expected.extend_from_slice(&[0, 0, 2, 0, 0, 2, 0, 3]);
+    expected.extend_from_slice(&[0, 0, 2, 1, 6, 1, 9, 0, 3]);
+    expected.extend_from_slice(b"\x04\x00\x07\x1f\x8b\x08\x08nm\x00");
+    expected.extend_from_slice(b"\x02\x03\x82\x02\x09\x84\x07\xc8\x01\x0bcorrections\x03");
+    expected.extend_from_slice(b"\x00\x06behind");
+    assert_eq!(encode(&codings()), expected);
+    assert_eq!(decode_codings(&expected), Ok(codings()));
+    for at in 0..expected.len() {
+        assert!(decode_codings(&expected[..at]).is_err(), "{at}");
+        for bit in 0..8 {
+            let mut bad = expected.clone();
+            bad[at] ^= 1 << bit;
+            let read = decode_codings(&bad);
+            assert!(read.clone().is_err() || read == decode_codings(&encode(&read.clone().unwrap())));
+        }
+    }
+}
+
+#[test]
+fn what_is_not_gzip_is_unsupported_by_name() {
+    let literal: &[u8] = &[0, 1, b'l'];
+    let stream: &[u8] = &[2, 1, 5, 9, 9, 0];
+    let trailer: &[u8] = &[3];
+    let read = |pieces: &[&[u8]]| decode_codings(&[&[1, pieces.len() as u8], pieces.concat().as_slice()].concat());
+    assert!(read(&[literal, stream, trailer]).is_ok());
+    assert!(read(&[literal, stream, trailer, literal]).is_ok());
+    let not_gzip = Err(IndexError::Unsupported("a coded file that is not gzip"));
+    for pieces in [
+        [stream, trailer].as_slice(),
+        &[literal, trailer],
+        &[literal, stream],
+        &[literal, stream, literal],
+        &[literal, literal, stream, trailer],
+        &[literal, stream, stream, trailer],
+        &[literal, stream, trailer, trailer],
+        &[literal, stream, trailer, literal, literal],
+        &[literal],
+    ] {
+        assert_eq!(read(pieces), not_gzip, "{pieces:?}");
+    }
+    assert_eq!(read(&[literal, &[1, 9]]), Err(IndexError::Unsupported("a coded file with plain pieces")));
+    let unknown = IndexError::UnknownKind { what: "a piece of a coded file", kind: 4 };
+    assert_eq!(read(&[literal, &[4]]), Err(unknown));
+    assert_eq!(
+        IndexError::Unsupported("a coded file with plain pieces").to_string(),
+        "index has a coded file with plain pieces: made by a newer regrow"
+    );
+}
+
+#[test]
+fn sizes_that_cannot_be_are_refused() {
+    let with = |change: fn(&mut Coding)| {
+        let mut index = with_codings(codings());
+        change(&mut index.codings[0]);
+        Index::decode(&index.encode()).unwrap_err().to_string()
+    };
+    assert!(with(|coding| coding.members[0].plain_bytes = 300 * 1040).contains("gzip member"));
+    assert!(with(|coding| coding.members[0].stream_bytes = u64::MAX - 9).contains("coded file"));
+    assert!(with(|coding| coding.members[0].stream_bytes = 1 << 40).contains("larger than the image"));
+    assert!(with(|coding| coding.members[0].stream_bytes += 1).contains("plain image do not agree"));
+    assert!(with(|coding| coding.members[0].header = Arc::default()).contains("no header"));
+    assert!(with(|coding| coding.tail = vec![0; MAX_FRINGE_BYTES + 1].into()).contains("too long"));
+}
+
+/// A literal that is repeated is kept once, however often it is.
+#[test]
+fn repeated_literals_share_their_bytes() {
+    let header: Arc<[u8]> = vec![1; MAX_FRINGE_BYTES].into();
+    let coding = Coding { members: vec![member(&header, &[5], 20, 2, b"")], tail: Arc::clone(&header) };
+    let encoded = encode(&vec![coding; 100]);
+    assert!(encoded.len() < MAX_FRINGE_BYTES + 2000);
+    let read = decode_codings(&encoded).unwrap();
+    assert!(read.iter().all(|coding| Arc::ptr_eq(&coding.tail, &read[0].members[0].header)));
+    let literals = |count: u8| {
+        let many = (0..count).map(|n| Coding {
+            members: vec![member(&vec![n; MAX_FRINGE_BYTES], &[5], 20, 2, b"")],
+            tail: Arc::default(),
+        });
+        decode_codings(&encode(&many.collect::<Vec<_>>())).map(drop)
+    };
+    // 256 of them are the 16 MiB; the repeated one costs nothing.
+    assert_eq!(literals(255), Ok(()));
+    let more = [literals(255), decode_codings(&encode(&vec![read[0].clone(); 2])).map(drop)];
+    assert_eq!(more, [Ok(()), Ok(())]);
+}
