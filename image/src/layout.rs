@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::ops::{Op, OpDecoder, OpError, SkeletonPart, op_len, put_op};
+use crate::ops::{Op, OpDecoder, OpError, OpOrLiteral, op_len, put_op};
 
 /// A pair of operations: a literal, which may be empty, and the contents behind it, which may be none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,8 +117,8 @@ impl LayoutBuilder {
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), LayoutError> {
         let Self { decoder, ops } = self;
         decoder.push(bytes, |found| match found {
-            SkeletonPart::Op(op) => ops.add(op),
-            SkeletonPart::Bytes(_) => Ok(()),
+            OpOrLiteral::Op(op) => ops.add(op),
+            OpOrLiteral::Bytes(_) => Ok(()),
         })
     }
 

@@ -43,6 +43,7 @@ mod header;
 mod layout;
 mod level;
 mod ops;
+mod parts;
 mod split;
 mod tree;
 mod walk;
@@ -52,10 +53,14 @@ mod tests;
 
 pub use header::{BLOCK, TarHeader};
 pub use layout::{ImagePiece, Layout, LayoutBuilder, LayoutError, SkeletonPart};
-pub use ops::{MAX_LITERAL_BYTES, Op, OpDecoder, OpError, SkeletonPart, op_len, put_op};
-pub use split::{RawChunk, Splitter, StreamKind};
+pub use ops::{MAX_LITERAL_BYTES, Op, OpDecoder, OpError, OpOrLiteral, op_len, put_op};
+pub use parts::{BorderChange, ImagePart, PartBorder, PartKind, PartRange, WalkRules};
+pub use split::{LastChunks, RawChunk, Splitter, StreamKind};
 pub use tree::{Archive, TreeEntry, TreeSink, TreeWalker};
-pub use walk::{Candidate, Cut, Ending, Entry, FileStart, Piece, WalkSink, Walker, is_xz, is_zstd, opaque_format};
+pub use walk::{
+    Candidate, Cut, Ending, Entry, FileStart, MAX_PARTS, PartEvent, Piece, WalkSink, Walker, is_xz, is_zstd,
+    opaque_format,
+};
 
 /// The version of the walking rules for an image without coded files. It is part of the image id.
 pub const WALK_VERSION: u32 = 1;

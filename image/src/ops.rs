@@ -85,14 +85,14 @@ impl OpDecoder {
     pub fn push<E: From<OpError>>(
         &mut self,
         mut bytes: &[u8],
-        mut each: impl FnMut(SkeletonPart<'_>) -> Result<(), E>,
+        mut each: impl FnMut(OpOrLiteral<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         while !bytes.is_empty() {
             if self.literal_left > 0 {
                 let (literal, rest) = bytes.split_at(bytes.len().min(self.literal_left));
                 self.literal_left -= literal.len();
                 bytes = rest;
-                each(SkeletonPart::Bytes(literal))?;
+                each(OpOrLiteral::Bytes(literal))?;
                 continue;
             }
             let (byte, rest) = (bytes[0], &bytes[1..]);
@@ -107,7 +107,7 @@ impl OpDecoder {
             if let Op::Literal(len) = op {
                 self.literal_left = len as usize;
             }
-            each(SkeletonPart::Op(op))?;
+            each(OpOrLiteral::Op(op))?;
         }
         Ok(())
     }
@@ -120,7 +120,7 @@ impl OpDecoder {
 
 /// A find of [`OpDecoder::push`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SkeletonPart<'a> {
+pub enum OpOrLiteral<'a> {
     /// An operation begins.
     Op(Op),
     /// Bytes of the literal that began last.

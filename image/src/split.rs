@@ -1,10 +1,15 @@
 //! From an image's bytes to the chunks of its two streams. FORMAT.md, sections 2.1 and 3.
 
-use bytes::Bytes;
-use regrow_chunker::{Cut, Cutter, FileHash, GroupRule, Params, StreamCutter};
+mod chunks;
 
-use crate::ops::{MAX_LITERAL_BYTES, Op, put_op};
-use crate::walk::{Candidate, Ending, FileStart, Piece, WalkSink, Walker};
+use bytes::Bytes;
+use regrow_chunker::Params;
+
+use crate::ops::Op;
+use crate::parts::{ImagePart, PartBorder, PartList, WalkRules};
+use crate::walk::{Candidate, Ending, Walker};
+
+use chunks::Chunks;
 
 /// One of an image's two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,6 +32,16 @@ pub struct RawChunk {
     pub bytes: Bytes,
 }
 
+/// What a [`Splitter`] gives at the image's end.
+pub struct LastChunks {
+    /// The last chunks.
+    pub chunks: Vec<RawChunk>,
+    /// The last borders of candidates for parts.
+    pub borders: Vec<PartBorder>,
+    /// The image's parts. There are none by [`WalkRules::V2`].
+    pub parts: Vec<ImagePart>,
+}
+
 /// Splits an image that arrives in blocks of any size into chunks. It keeps at most a chunk of either stream, and
 /// what the walker holds.
 pub struct Splitter {
@@ -46,6 +61,16 @@ impl Splitter {
     #[must_use]
     pub fn finding_candidates(params: Params) -> Self {
         Self::with_walker(params, Walker::finding_candidates())
+    }
+
+    /// The same splitter by these rules instead of [`WalkRules::V2`].
+    #[must_use]
+    pub fn by_rules(mut self, rules: WalkRules) -> Self {
+        if rules == WalkRules::V3 {
+            self.walker = self.walker.finding_parts(self.chunks.cutter.params());
+            self.chunks.parts = Some(PartList::default());
+        }
+        self
     }
 
     /// The same splitter, which moreover watches out for a tar that goes on behind a header that is lost:
@@ -73,22 +98,7 @@ impl Splitter {
     }
 
     fn with_walker(params: Params, walker: Walker) -> Self {
-        Self {
-            walker,
-            chunks: Chunks {
-                cutter: Cutter::new(params),
-                rule: GroupRule::new(params),
-                block: Bytes::new(),
-                literal: Vec::with_capacity(4 << 10),
-                skeleton: StreamCutter::default(),
-                large: StreamCutter::default(),
-                group: Vec::new(),
-                hash: FileHash::default(),
-                file: File::None,
-                leaves_out_opaque: false,
-                out: Out::default(),
-            },
-        }
+        Self { walker, chunks: Chunks::new(params) }
     }
 
     /// Takes in the next bytes of the image, and returns their number. If these are not all, the splitter stands at
@@ -133,6 +143,17 @@ impl Splitter {
         self.walker.ending()
     }
 
+    /// Takes the places at which candidates for parts begin and end, as far as they were passed since the last call.
+    pub fn take_part_borders(&mut self) -> Vec<PartBorder> {
+        self.chunks.parts.as_mut().map(PartList::take_borders).unwrap_or_default()
+    }
+
+    /// Whether there is a tar among the candidates for parts so far. If not, the image itself may become the only part.
+    #[must_use]
+    pub fn has_tar_part(&self) -> bool {
+        self.walker.has_tar_part()
+    }
+
     /// The path of the image's last entry.
     #[must_use]
     pub fn path(&self) -> &[u8] {
@@ -140,219 +161,20 @@ impl Splitter {
     }
 
     /// Ends the image, and returns the last chunks.
-    pub fn finish(mut self) -> Vec<RawChunk> {
+    #[must_use]
+    pub fn finish(self) -> Vec<RawChunk> {
+        self.finish_parts().chunks
+    }
+
+    /// Ends the image, and returns all that it has not given yet.
+    #[must_use]
+    pub fn finish_parts(mut self) -> LastChunks {
         self.walker.finish(&mut self.chunks);
-        self.chunks.end_group();
-        self.chunks.end_literal();
-        let Chunks { cutter, skeleton, out, .. } = &mut self.chunks;
-        skeleton.finish(cutter, |cut| out.push(StreamKind::Skeleton, bytes_of(cut, &Bytes::new())));
-        self.take()
-    }
-}
-
-/// The file that contents belong to.
-enum File {
-    None,
-    Large {
-        bytes: u64,
-    },
-    Small {
-        size: u64,
-        bytes: u64,
-    },
-    /// Its contents are left out.
-    Absent {
-        bytes: u64,
-    },
-}
-
-/// Chunks that are complete, and how many bytes of the streams that makes.
-#[derive(Default)]
-struct Out {
-    chunks: Vec<RawChunk>,
-    skeleton_bytes: u64,
-    contents_bytes: u64,
-}
-
-impl Out {
-    fn push(&mut self, stream: StreamKind, bytes: Bytes) {
-        let end = match stream {
-            StreamKind::Skeleton => &mut self.skeleton_bytes,
-            StreamKind::Contents => &mut self.contents_bytes,
-        };
-        let at = *end;
-        *end += bytes.len() as u64;
-        self.chunks.push(RawChunk { stream, at, bytes });
-    }
-}
-
-struct Chunks {
-    cutter: Cutter,
-    rule: GroupRule,
-    /// The block that was pushed last.
-    block: Bytes,
-    literal: Vec<u8>,
-    skeleton: StreamCutter,
-    large: StreamCutter,
-    group: Vec<u8>,
-    hash: FileHash,
-    file: File,
-    /// Opaque files have no chunks.
-    leaves_out_opaque: bool,
-    out: Out,
-}
-
-impl Chunks {
-    fn end_literal(&mut self) {
-        if self.literal.is_empty() {
-            return;
-        }
-        // A literal ends at MAX_LITERAL_BYTES, so its length fits.
-        let mut number = Vec::with_capacity(4);
-        put_op(&mut number, Op::Literal(self.literal.len() as u32));
-        self.skeleton_bytes(&number);
-        let literal = std::mem::take(&mut self.literal);
-        self.skeleton_bytes(&literal);
-        self.literal = literal;
-        self.literal.clear();
-    }
-
-    fn mark(&mut self, mark: Op) {
-        self.end_literal();
-        let mut number = Vec::with_capacity(1);
-        put_op(&mut number, mark);
-        self.skeleton_bytes(&number);
-    }
-
-    fn skeleton_bytes(&mut self, bytes: &[u8]) {
-        let piece = Bytes::new();
-        let Self { skeleton, cutter, out, .. } = self;
-        skeleton.push(cutter, bytes, |cut| {
-            let bytes = match cut {
-                Cut::InPiece(range) => Bytes::copy_from_slice(&bytes[range]),
-                gathered => bytes_of(gathered, &piece),
-            };
-            out.push(StreamKind::Skeleton, bytes);
-        });
-    }
-
-    fn end_group(&mut self) {
-        if !self.group.is_empty() {
-            let bytes = Bytes::from(std::mem::take(&mut self.group));
-            self.out.push(StreamKind::Contents, bytes);
-        }
-    }
-
-    fn large_bytes(&mut self, piece: Bytes) {
-        let Self { large, cutter, out, .. } = self;
-        large.push(cutter, &piece, |cut| out.push(StreamKind::Contents, bytes_of(cut, &piece)));
-    }
-
-    fn small_bytes(&mut self, piece: &[u8]) {
-        if self.group.capacity() == 0 {
-            self.group.reserve(self.cutter.params().avg_bytes() as usize * 2);
-        }
-        self.group.extend_from_slice(piece);
-        self.hash.update(piece);
-    }
-}
-
-fn bytes_of(cut: Cut<'_>, piece: &Bytes) -> Bytes {
-    match cut {
-        Cut::Gathered(bytes) => Bytes::copy_from_slice(bytes),
-        Cut::InPiece(range) => piece.slice(range),
-    }
-}
-
-impl WalkSink for Chunks {
-    fn literal(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let (now, rest) = bytes.split_at(bytes.len().min(MAX_LITERAL_BYTES - self.literal.len()));
-            self.literal.extend_from_slice(now);
-            bytes = rest;
-            if self.literal.len() == MAX_LITERAL_BYTES {
-                self.end_literal();
-            }
-        }
-    }
-
-    fn begin_file(&mut self, start: FileStart) {
-        self.end_literal();
-        self.file = match start.size {
-            Some(size) if !self.rule.is_large(size) => {
-                if self.rule.ends_before(self.group.len() as u64, size) {
-                    self.end_group();
-                }
-                File::Small { size, bytes: 0 }
-            }
-            None if self.leaves_out_opaque => {
-                self.end_group();
-                File::Absent { bytes: 0 }
-            }
-            _ => {
-                self.end_group();
-                File::Large { bytes: 0 }
-            }
-        };
-    }
-
-    fn contents(&mut self, piece: Piece<'_>) {
-        if let File::Absent { bytes } = &mut self.file {
-            *bytes += piece.len();
-            return;
-        }
-        let piece = match piece {
-            Piece::InPushed(range) => self.block.slice(range),
-            Piece::Held(bytes) => Bytes::copy_from_slice(bytes),
-            // Only a walk over a skeleton has holes.
-            Piece::Hole(_) => return,
-        };
-        match &mut self.file {
-            File::Small { bytes, .. } => {
-                *bytes += piece.len() as u64;
-                self.small_bytes(&piece);
-            }
-            File::Large { bytes } => {
-                *bytes += piece.len() as u64;
-                self.large_bytes(piece);
-            }
-            File::None | File::Absent { .. } => {}
-        }
-    }
-
-    fn end_file(&mut self) {
-        let file = std::mem::replace(&mut self.file, File::None);
-        let bytes = match file {
-            File::Small { size, bytes } => {
-                let hash = self.hash.finish();
-                if self.rule.ends_after(self.group.len() as u64, size, hash) {
-                    self.end_group();
-                }
-                bytes
-            }
-            File::Large { bytes } => {
-                let Self { large, cutter, out, .. } = self;
-                large.finish(cutter, |cut| out.push(StreamKind::Contents, bytes_of(cut, &Bytes::new())));
-                bytes
-            }
-            File::Absent { bytes } => {
-                self.out.contents_bytes += bytes;
-                bytes
-            }
-            File::None => 0,
-        };
-        if bytes > 0 {
-            let mut number = Vec::with_capacity(10);
-            put_op(&mut number, Op::Contents(bytes));
-            self.skeleton_bytes(&number);
-        }
-    }
-
-    fn begin_level(&mut self) {
-        self.end_group();
-    }
-
-    fn end_level(&mut self) {
-        self.end_group();
+        self.chunks.end_chunks();
+        let end = self.chunks.position();
+        let borders = self.take_part_borders();
+        let (has_tar, is_tar) = (self.walker.has_tar_part(), self.walker.is_tar());
+        let parts = self.chunks.parts.take().map(|parts| parts.finish(has_tar, is_tar, end)).unwrap_or_default();
+        LastChunks { chunks: self.take(), borders, parts }
     }
 }

@@ -10,6 +10,7 @@ mod bounds;
 mod coded;
 mod ending;
 mod lost;
+mod parts;
 mod wrong;
 
 /// Puts an image together from its chunks by FORMAT.md, section 2.1, alone.
@@ -21,12 +22,12 @@ fn rebuild(chunks: &[RawChunk]) -> Vec<u8> {
     decoder
         .push(&skeleton, |found| {
             match found {
-                SkeletonPart::Op(Op::Contents(len)) => {
+                OpOrLiteral::Op(Op::Contents(len)) => {
                     image.extend_from_slice(&contents[at..at + len as usize]);
                     at += len as usize;
                 }
-                SkeletonPart::Op(Op::Literal(_) | Op::BeginCoded | Op::EndCoded) => {}
-                SkeletonPart::Bytes(bytes) => image.extend_from_slice(bytes),
+                OpOrLiteral::Op(Op::Literal(_) | Op::BeginCoded | Op::EndCoded) => {}
+                OpOrLiteral::Bytes(bytes) => image.extend_from_slice(bytes),
             }
             Ok::<_, OpError>(())
         })
@@ -357,8 +358,8 @@ proptest! {
         }
         // Entries lie within the contents that the operations name, whatever the literals look like.
         let (mut contents, mut walker) = (0u64, TreeWalker::default());
-        let mut count = |found: SkeletonPart<'_>| {
-            if let SkeletonPart::Op(Op::Contents(len)) = found {
+        let mut count = |found: OpOrLiteral<'_>| {
+            if let OpOrLiteral::Op(Op::Contents(len)) = found {
                 contents = contents.saturating_add(len);
             }
             Ok::<_, OpError>(())

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use regrow_chunker::Digest;
+use regrow_chunker::{Digest, Params};
 
-use crate::ops::{Op, OpDecoder, OpError, SkeletonPart};
+use crate::ops::{Op, OpDecoder, OpError, OpOrLiteral};
+use crate::parts::WalkRules;
 use crate::walk::{Entry, FileStart, Piece, WalkSink, Walker};
 
 /// A tar within an image's tars. All of its entries share it, and so do the archives in it, since a path may have a
@@ -72,7 +73,7 @@ impl<F: FnMut(TreeEntry)> TreeSink for F {
     }
 }
 
-/// Reads a skeleton stream in pieces and reports its entries. It follows this version's walking rules. A skeleton
+/// Reads a skeleton stream in pieces and reports its entries. By default it follows [`WalkRules::V2`]. A skeleton
 /// made by other rules may come out as opaque, but never as an error.
 #[derive(Default)]
 pub struct TreeWalker {
@@ -82,20 +83,30 @@ pub struct TreeWalker {
 }
 
 impl TreeWalker {
+    /// Makes a walker for the skeleton of an image that was cut by these rules with these parameters.
+    #[must_use]
+    pub fn new(rules: WalkRules, params: &Params) -> Self {
+        let walker = match rules {
+            WalkRules::V2 => Walker::default(),
+            WalkRules::V3 => Walker::default().finding_parts(params),
+        };
+        Self { walker, ..Self::default() }
+    }
+
     /// Takes in bytes of the skeleton stream.
     pub fn push(&mut self, bytes: &[u8], sink: &mut impl TreeSink) -> Result<(), OpError> {
         let Self { decoder, walker, state } = self;
         let mut told = Telling { state, sink };
         decoder.push(bytes, |found| {
             match found {
-                SkeletonPart::Op(Op::Contents(len)) => walker.skip(len, &mut told),
-                SkeletonPart::Op(Op::BeginCoded) => {
+                OpOrLiteral::Op(Op::Contents(len)) => walker.skip(len, &mut told),
+                OpOrLiteral::Op(Op::BeginCoded) => {
                     told.begin_coded();
                     walker.begin_coded(&mut told);
                 }
-                SkeletonPart::Op(Op::EndCoded) => walker.end_coded(&mut told),
-                SkeletonPart::Op(Op::Literal(_)) => {}
-                SkeletonPart::Bytes(literal) => {
+                OpOrLiteral::Op(Op::EndCoded) => walker.end_coded(&mut told),
+                OpOrLiteral::Op(Op::Literal(_)) => {}
+                OpOrLiteral::Bytes(literal) => {
                     walker.push(literal, &mut told);
                 }
             }

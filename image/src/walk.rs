@@ -4,6 +4,7 @@
 mod coded;
 mod ending;
 mod lost;
+mod parts;
 mod sink;
 
 use crate::header::{BLOCK, TarHeader, is_zero};
@@ -13,6 +14,8 @@ use coded::Waiting;
 pub use coded::{Candidate, is_xz, is_zstd, opaque_format};
 pub use ending::{Cut, Ending};
 use lost::Lost;
+use parts::PartFinder;
+pub use parts::{MAX_PARTS, PartEvent};
 pub use sink::{Entry, FileStart, Piece, WalkSink};
 
 /// The largest number of levels that may be open at once.
@@ -34,6 +37,8 @@ pub struct Walker {
     path: Vec<u8>,
     /// The treatment of the rest of a level in which the walk is lost.
     lost: Lost,
+    /// The candidates for parts, if the image is to have parts.
+    parts: Option<PartFinder>,
 }
 
 impl Default for Walker {
@@ -48,6 +53,7 @@ impl Default for Walker {
             coded: None,
             path: Vec::new(),
             lost: Lost::default(),
+            parts: None,
         }
     }
 }
@@ -185,7 +191,10 @@ impl Walker {
         }
         let Next::Block { data_after_link } = level.next else { return false };
         if let Some(header) = TarHeader::parse(block) {
-            if let Some((size, long_path)) = level.take_header(&header) {
+            if first && self.coded == Some(self.levels.len() - 1) {
+                self.begin_tar(sink);
+            }
+            if let Some((size, long_path)) = top!(self).take_header(&header) {
                 let entry = Entry { header, long_path, size };
                 sink.entry(&entry);
                 self.note_path(&entry);
@@ -211,7 +220,7 @@ impl Walker {
     /// Finds out at an entry's data whether that is a tar or a file.
     fn probe(&mut self, size: u64, bytes: &[u8], at: usize, sink: &mut impl WalkSink) -> usize {
         let size_here = size.min(top!(self).left.saturating_add(self.held.len() as u64));
-        if size_here < BLOCK as u64 || self.levels.len() >= MAX_LEVELS {
+        if size_here < BLOCK as u64 || self.open_levels() >= MAX_LEVELS {
             return self.data_is_file(size, bytes, at, sink);
         }
         if self.held.is_empty()
@@ -254,6 +263,7 @@ impl Walker {
     fn open_level(&mut self, size: u64, sink: &mut impl WalkSink) {
         self.levels.push(Level::new(size));
         sink.begin_level();
+        self.begin_tar(sink);
     }
 
     /// Walks bytes that were held back, now that their meaning is known.
@@ -314,9 +324,11 @@ impl Walker {
         self.in_file = true;
         top!(self).is_fresh = false;
         sink.begin_file(start);
+        self.begin_part_file(start, sink);
     }
 
     fn take_file_bytes(&mut self, bytes: u64, sink: &mut impl WalkSink) {
+        self.take_part_file(bytes);
         let level = top!(self);
         level.take(bytes);
         if let Next::File { left, size } = level.next {
@@ -331,6 +343,7 @@ impl Walker {
     fn end_file(&mut self, sink: &mut impl WalkSink) {
         if std::mem::take(&mut self.in_file) {
             sink.end_file();
+            self.end_part_file(sink);
         }
     }
 
@@ -348,6 +361,7 @@ impl Walker {
             outer.take(done.size);
             outer.pad_after(done.size);
             sink.end_level();
+            self.end_tar(self.levels.len(), sink);
         }
     }
 

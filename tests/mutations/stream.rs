@@ -2,7 +2,7 @@
 //! a maker would, so that nothing gives them away before the image is put together.
 
 use regrow_chunker::{ChunkId, Record};
-use regrow_image::{Op, OpDecoder, OpError, SkeletonPart, Splitter, StreamKind};
+use regrow_image::{Op, OpDecoder, OpError, OpOrLiteral, Splitter, StreamKind};
 use regrow_index::{Index, PackRef, Run, SegmentCutter, SegmentRef, StreamHead};
 use regrow_store::{Compressor, PackWriter, Part, PlainFrame, pack_name};
 
@@ -64,11 +64,11 @@ fn forge(like: &Index, skeleton: &[Vec<u8>], contents: &[Vec<u8>], once: bool) -
 /// The numbers of contents bytes and literal bytes that a skeleton asks for, if it is well formed.
 fn wanted(skeleton: &[u8]) -> Option<(u64, u64)> {
     let (mut decoder, mut contents, mut literals) = (OpDecoder::default(), 0u64, 0u64);
-    let count = |found: SkeletonPart<'_>| {
+    let count = |found: OpOrLiteral<'_>| {
         match found {
-            SkeletonPart::Op(Op::Contents(bytes)) => contents = contents.saturating_add(bytes),
-            SkeletonPart::Bytes(bytes) => literals += bytes.len() as u64,
-            SkeletonPart::Op(_) => {}
+            OpOrLiteral::Op(Op::Contents(bytes)) => contents = contents.saturating_add(bytes),
+            OpOrLiteral::Bytes(bytes) => literals += bytes.len() as u64,
+            OpOrLiteral::Op(_) => {}
         }
         Ok::<_, OpError>(())
     };

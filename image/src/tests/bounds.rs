@@ -2,7 +2,7 @@
 //! images must keep to them with hardly any of the free allowance, so that an image of many such parts keeps to
 //! them too.
 
-use super::coded::{gzip, split_coded};
+use super::coded::{gzip, split_coded, split_with};
 use super::*;
 use regrow_chunker::bounds;
 
@@ -16,8 +16,8 @@ pub(super) fn check(plain_bytes: usize, coded_files: u64, params: Params, chunks
     let [skeleton, contents] = streams(chunks);
     let bytes = |stream: &[Vec<u8>]| stream.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
     let mut operations = 0;
-    let mut count = |found: SkeletonPart<'_>| {
-        operations += u64::from(matches!(found, SkeletonPart::Op(_)));
+    let mut count = |found: OpOrLiteral<'_>| {
+        operations += u64::from(matches!(found, OpOrLiteral::Op(_)));
         Ok::<_, OpError>(())
     };
     OpDecoder::default().push(&skeleton.concat(), &mut count).unwrap();
@@ -62,6 +62,8 @@ proptest! {
         let image = &image[..image.len() - cut.index(600).min(image.len())];
         for params in shapes() {
             check(image.len(), 0, params, &split(image, params, &[1 << 20]));
+            let by_parts = Splitter::new(params).by_rules(WalkRules::V3);
+            check(image.len(), 0, params, &split_with(by_parts, image, &[1 << 20], &|_| None).chunks);
         }
     }
 
@@ -77,6 +79,9 @@ proptest! {
         let plain_of = |bytes: &[u8]| stored.iter().position(|gzip| gzip == bytes).map(|found| plains[found].clone());
         let chunks = split_coded(&image, &[1 << 20], &plain_of);
         let plain_bytes = image.len() - stored.concat().len() + plains.concat().len();
+        check(plain_bytes, plains.len() as u64, small_params(), &chunks);
+        let by_parts = Splitter::finding_candidates(small_params()).by_rules(WalkRules::V3);
+        let chunks = split_with(by_parts, &image, &[1 << 20], &plain_of).chunks;
         check(plain_bytes, plains.len() as u64, small_params(), &chunks);
     }
 }

@@ -14,8 +14,17 @@ pub(super) fn split_coded(
     pieces: &[usize],
     plain_of: &dyn Fn(&[u8]) -> Option<Vec<u8>>,
 ) -> Vec<RawChunk> {
-    let (mut splitter, mut at, mut turn) = (Splitter::finding_candidates(small_params()), 0, 0);
-    let mut chunks = Vec::new();
+    split_with(Splitter::finding_candidates(small_params()), image, pieces, plain_of).chunks
+}
+
+/// Splits an image with this splitter. The result has everything that the splitter gave.
+pub(super) fn split_with(
+    mut splitter: Splitter,
+    image: &[u8],
+    pieces: &[usize],
+    plain_of: &dyn Fn(&[u8]) -> Option<Vec<u8>>,
+) -> LastChunks {
+    let (mut at, mut turn, mut chunks, mut borders) = (0, 0, Vec::new(), Vec::new());
     while at < image.len() {
         let end = image.len().min(at + pieces[turn % pieces.len()]);
         let taken = splitter.push(Bytes::copy_from_slice(&image[at..end]));
@@ -24,26 +33,26 @@ pub(super) fn split_coded(
             let start = at - candidate.held.len();
             let size = candidate.size.unwrap_or(u64::MAX).min((image.len() - start) as u64) as usize;
             at = start + size;
-            match plain_of(&image[start..at]) {
-                Some(plain) => {
-                    splitter.begin_coded();
-                    plain.chunks(pieces[0]).for_each(|piece| {
-                        assert_eq!(splitter.push(Bytes::copy_from_slice(piece)), piece.len());
-                    });
-                    splitter.end_coded();
-                }
-                None => {
-                    splitter.decline();
-                    for piece in image[start..at].chunks(pieces[0]) {
-                        assert_eq!(splitter.push(Bytes::copy_from_slice(piece)), piece.len());
-                    }
-                }
+            let plain = plain_of(&image[start..at]);
+            match &plain {
+                Some(_) => splitter.begin_coded(),
+                None => splitter.decline(),
+            }
+            for piece in plain.as_deref().unwrap_or(&image[start..at]).chunks(pieces[0]) {
+                assert_eq!(splitter.push(Bytes::copy_from_slice(piece)), piece.len());
+                borders.extend(splitter.take_part_borders());
+            }
+            if plain.is_some() {
+                splitter.end_coded();
             }
         }
         chunks.extend(splitter.take());
+        borders.extend(splitter.take_part_borders());
     }
-    chunks.extend(splitter.finish());
-    chunks
+    let last = splitter.finish_parts();
+    chunks.extend(last.chunks);
+    borders.extend(last.borders);
+    LastChunks { chunks, borders, parts: last.parts }
 }
 
 fn tree_of(skeleton: &[u8]) -> Vec<TreeEntry> {

@@ -121,6 +121,7 @@ impl Walker {
             outer.pad_after(size);
         }
         sink.end_level();
+        self.end_tar(depth, sink);
         self.close_levels(sink);
     }
 

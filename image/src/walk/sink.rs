@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::PartEvent;
 use crate::header::TarHeader;
 
 /// A piece of contents, by the place of its bytes.
@@ -70,4 +71,6 @@ pub trait WalkSink {
     fn begin_level(&mut self) {}
     /// Ends that level.
     fn end_level(&mut self) {}
+    /// Receives news about a candidate for a part, at the place of the image where it happens.
+    fn part(&mut self, _event: PartEvent) {}
 }

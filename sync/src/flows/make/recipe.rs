@@ -1,7 +1,7 @@
 //! The recipe while it grows: the image's chunks, where each of them is stored, and the segments.
 
 use regrow_chunker::{ChunkId, PackId, Params};
-use regrow_image::{OpDecoder, OpError, SkeletonPart, StreamKind, WALK_VERSION, WALK_VERSION_CODED};
+use regrow_image::{OpDecoder, OpError, OpOrLiteral, StreamKind, WALK_VERSION, WALK_VERSION_CODED};
 use regrow_index::{Index, PackRef, Run, Segment, SegmentCutter, SegmentRef, StreamHead};
 use regrow_local::{Hashed, Ingested};
 use regrow_store::PackSummary;
@@ -74,8 +74,8 @@ impl RecipeBuilder {
         let kind = chunk.stream;
         let stream = match kind {
             StreamKind::Skeleton => {
-                let count = |found: SkeletonPart<'_>| {
-                    self.operations += u64::from(matches!(found, SkeletonPart::Op(_)));
+                let count = |found: OpOrLiteral<'_>| {
+                    self.operations += u64::from(matches!(found, OpOrLiteral::Op(_)));
                     Ok::<_, OpError>(())
                 };
                 self.decoder

@@ -1,0 +1,158 @@
+//! The parts of an image: which stretches of the image and of its two streams they are. docs/format/index-2.md,
+//! section 1.
+
+use std::ops::Range;
+
+use crate::walk::PartEvent;
+
+/// The rules by which an image is split into its streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum WalkRules {
+    /// Version 1, or version 2 if there are coded files. An image has no parts.
+    #[default]
+    V2,
+    /// Version 3. An image consists of parts.
+    V3,
+}
+
+impl WalkRules {
+    /// The rules of this version.
+    #[must_use]
+    pub const fn of_version(version: u32) -> Option<Self> {
+        match version {
+            1 | 2 => Some(Self::V2),
+            3 => Some(Self::V3),
+            _ => None,
+        }
+    }
+
+    /// The least version that gives the same streams.
+    #[must_use]
+    pub const fn version(self, has_coded_files: bool) -> u32 {
+        match self {
+            Self::V2 if has_coded_files => 2,
+            Self::V2 => 1,
+            Self::V3 => 3,
+        }
+    }
+}
+
+/// The kind of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PartKind {
+    /// A tar, such as a layer. It has a skeleton of its own.
+    Tar = 1,
+    /// A large file. The operation that stands for it is the wrapper's, so it has contents alone.
+    File = 2,
+}
+
+/// A part of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImagePart {
+    /// The kind of the part.
+    pub kind: PartKind,
+    /// The part's share of the skeleton stream. It is empty for a file.
+    pub skeleton: PartRange,
+    /// The part's share of the contents stream.
+    pub contents: PartRange,
+    /// The stretch of the plain image in bytes.
+    pub plain: Range<u64>,
+}
+
+/// A part's share of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PartRange {
+    /// The numbers of the chunks, among all those of the stream.
+    pub records: Range<u64>,
+    /// The stretch of the stream in bytes.
+    pub bytes: Range<u64>,
+}
+
+/// A place in the plain image at which bytes begin or end that may be a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartBorder {
+    /// The offset in the plain image.
+    pub plain_at: u64,
+    /// What happens there.
+    pub change: BorderChange,
+}
+
+/// What happens at a [`PartBorder`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BorderChange {
+    /// Bytes begin that may be a part.
+    Begins,
+    /// The bytes end. They are the next part, unless the image turns out to have no tar among its candidates.
+    Ends,
+    /// The bytes end, and are no part.
+    EndsAsNone,
+}
+
+/// A place between two chunks, in both streams and in the plain image. Each pair is chunks and bytes before it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Position {
+    pub(crate) skeleton: (u64, u64),
+    pub(crate) contents: (u64, u64),
+    pub(crate) plain: u64,
+}
+
+/// Gathers the parts of an image from what the walker tells.
+#[derive(Default)]
+pub(crate) struct PartList {
+    parts: Vec<ImagePart>,
+    /// The place at which the present candidate began.
+    start: Position,
+    /// The tar that a coded image holds: where it begins, and where it ends.
+    held: Option<(Position, Position)>,
+    borders: Vec<PartBorder>,
+}
+
+impl PartList {
+    /// Takes in an event at this place.
+    pub(crate) fn take(&mut self, event: PartEvent, at: Position) {
+        let change = match event {
+            PartEvent::BeginImage => return self.held = Some((at, at)),
+            PartEvent::EndImage => return self.held = self.held.map(|(start, _)| (start, at)),
+            PartEvent::BeginTar | PartEvent::BeginFile => {
+                self.start = at;
+                BorderChange::Begins
+            }
+            PartEvent::EndTar => self.add(PartKind::Tar, at),
+            PartEvent::EndFile { is_candidate: true } => self.add(PartKind::File, at),
+            PartEvent::EndFile { is_candidate: false } => BorderChange::EndsAsNone,
+        };
+        self.borders.push(PartBorder { plain_at: at.plain, change });
+    }
+
+    fn add(&mut self, kind: PartKind, end: Position) -> BorderChange {
+        self.parts.push(part_between(kind, self.start, end));
+        BorderChange::Ends
+    }
+
+    /// Takes the borders that were passed since the last call.
+    pub(crate) fn take_borders(&mut self) -> Vec<PartBorder> {
+        std::mem::take(&mut self.borders)
+    }
+
+    /// The parts of an image that ends here. `has_tar` says whether there is a tar among the candidates, and `is_tar`
+    /// whether the image itself is one.
+    pub(crate) fn finish(self, has_tar: bool, is_tar: bool, end: Position) -> Vec<ImagePart> {
+        match self.held {
+            _ if has_tar => self.parts,
+            Some((start, end)) => vec![part_between(PartKind::Tar, start, end)],
+            None => {
+                let kind = if is_tar { PartKind::Tar } else { PartKind::File };
+                vec![part_between(kind, Position::default(), end)]
+            }
+        }
+    }
+}
+
+fn part_between(kind: PartKind, start: Position, end: Position) -> ImagePart {
+    let range = |start: (u64, u64), end: (u64, u64)| PartRange { records: start.0..end.0, bytes: start.1..end.1 };
+    let skeleton = match kind {
+        PartKind::Tar => range(start.skeleton, end.skeleton),
+        PartKind::File => PartRange::default(),
+    };
+    ImagePart { kind, skeleton, contents: range(start.contents, end.contents), plain: start.plain..end.plain }
+}
