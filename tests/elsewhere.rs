@@ -88,7 +88,7 @@ fn headers_stay_where_they_were_given_for() {
             crate::environment::Outcome::of(&mut env.command_of(&arguments))
         };
         let outcome = info(&["--header", "X-Token: secret"]);
-        let line = outcome.failure(4, "where a redirect leads; --header went to the first host only").stderr;
+        let line = outcome.failure(4, "where a redirect leads; the headers went to the first host only").stderr;
         let origin = strict.url("").trim_end_matches('/').to_owned();
         assert!(line.contains(&format!("--header \"{origin}=Name: value\"")) && !line.contains("secret"), "{line}");
         // What the line says helps.

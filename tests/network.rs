@@ -71,7 +71,7 @@ fn a_run_ends_in_time_and_the_next_goes_on() {
         let command = format!("extract --max-time 1s {arguments} {} out", server.url("app.rgx"));
         let outcome = env.run(&command);
         assert_eq!(outcome.code, Some(4), "{what}: {}", outcome.stderr);
-        outcome.failure(4, "the time allowed for this run is over (--max-time 1 s)");
+        outcome.failure(4, "the time allowed for this run, 1 s, is over (--max-time)");
         assert_eq!(env.read("out"), b"the old output", "{what}");
     }
     let good = Server::new(env.root());

@@ -40,6 +40,13 @@ impl Default for ReaderLimits {
 }
 
 impl ReaderLimits {
+    /// The smallest average chunk size, in bytes, that a reader must accept so that it cuts its seeds with these
+    /// parameters.
+    #[must_use]
+    pub fn needed_for(params: &Params) -> u64 {
+        u64::from(params.avg_bytes()).min(u64::from(params.min_bytes()).saturating_mul(4))
+    }
+
     /// Whether a reader cuts its seeds with these parameters.
     #[must_use]
     pub fn allows(&self, params: &Params) -> bool {

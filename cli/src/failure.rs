@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use regrow_sync::{LocalError, StoreError, SyncError};
 
+use crate::hints;
 use crate::terminal::clean_line;
 
 /// A failure of the command.
@@ -48,7 +49,14 @@ impl Failure {
 impl From<SyncError> for Failure {
     fn from(error: SyncError) -> Self {
         let code = match &error {
-            SyncError::Usage(_) | SyncError::NoStore { .. } => Code::Usage,
+            SyncError::Usage(_)
+            | SyncError::NoStore { .. }
+            | SyncError::StoreNeeded
+            | SyncError::NoFile { .. }
+            | SyncError::SmallChunks { .. }
+            | SyncError::NothingKept { .. }
+            | SyncError::NoIndexes { .. }
+            | SyncError::OtherIndexes { .. } => Code::Usage,
             SyncError::Index { .. }
             | SyncError::Recipe { .. }
             | SyncError::Damaged { .. }
@@ -60,14 +68,7 @@ impl From<SyncError> for Failure {
             SyncError::Store(error) => store_code(error),
             _ => Code::General,
         };
-        // A missing pack may mean that the store is elsewhere.
-        let hint = match &error {
-            SyncError::Store(StoreError::NotFound { object, .. }) if object.ends_with(".pack") => {
-                "; is this the right store? give it with --store"
-            }
-            _ => "",
-        };
-        Self::new(code, format!("{error}{hint}"))
+        Self::new(code, format!("{error}{}", hints::of_error(&error)))
     }
 }
 

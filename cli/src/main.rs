@@ -7,6 +7,7 @@ mod commands;
 mod demo;
 mod duration;
 mod failure;
+mod hints;
 mod progress;
 mod report;
 #[cfg(feature = "serve")]

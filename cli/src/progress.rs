@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use regrow_sync::{Deadline, Progress, Stage};
 
+use crate::hints;
 use crate::terminal::clean_line;
 use board::Board;
 
@@ -73,6 +74,10 @@ impl Progress for Bars {
 
     fn end(&self, stage: Stage) {
         self.board.end(name(stage));
+    }
+
+    fn warn_of(&self, warning: &(dyn std::error::Error + 'static)) {
+        self.warn(&format!("{warning}{}", hints::of_warning(warning)));
     }
 
     #[expect(clippy::print_stderr, reason = "warnings are for people")]

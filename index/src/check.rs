@@ -60,7 +60,8 @@ pub(crate) fn check_limits(bytes: u64, params: &Params, limits: &ReaderLimits) -
     if limits.allows(params) {
         return Ok(());
     }
-    Err(IndexError::SmallChunks { min: params.min_bytes(), avg: params.avg_bytes(), limit: limits.min_avg_bytes })
+    let (min, avg, needed) = (params.min_bytes(), params.avg_bytes(), ReaderLimits::needed_for(params));
+    Err(IndexError::SmallChunks { min, avg, limit: limits.min_avg_bytes, needed })
 }
 
 /// The total count of these runs, or `None` if it overflows.

@@ -28,10 +28,7 @@ pub enum IndexError {
     #[error("index is malformed: {0}")]
     Malformed(&'static str),
     /// The chunks are smaller than the reader accepts.
-    #[error(
-        "chunks of {avg} bytes on average, {min} at least, are smaller than the {limit} on average that are taken; \
-         --min-avg-size {} takes them", avg.min(&min.saturating_mul(4))
-    )]
+    #[error("chunks of {avg} bytes on average, {min} at least, are smaller than the {limit} on average that are taken")]
     SmallChunks {
         /// The smallest chunk size in bytes.
         min: u32,
@@ -39,9 +36,11 @@ pub enum IndexError {
         avg: u32,
         /// The smallest average that the reader accepts, in bytes.
         limit: u64,
+        /// The limit that would accept these chunks, in bytes.
+        needed: u64,
     },
     /// The image is larger than the reader accepts.
-    #[error("the image has {bytes} bytes, more than the {limit} that --max-size allows")]
+    #[error("the image has {bytes} bytes, more than the limit of {limit}")]
     LargeImage {
         /// The size in bytes of the image or of its plain image, whichever is larger.
         bytes: u64,

@@ -18,7 +18,7 @@ pub enum LocalError {
         source: std::io::Error,
     },
     /// A part of the image is missing.
-    #[error("{}: {missing}; nothing was published (--allow-partial takes it as it is)", path.display())]
+    #[error("{}: {missing}; nothing was published", path.display())]
     Partial {
         /// The image.
         path: PathBuf,
@@ -60,11 +60,15 @@ pub enum LocalError {
         /// The thing that the file is instead, and what to do.
         reason: &'static str,
     },
+    /// The images have more compressed files than the header of a patch can list. A patch of a lower level does not
+    /// look into them.
+    #[error("the patch that is made: too many compressed files; make one that does not look into them")]
+    TooManyMembers,
     /// A request that makes no sense.
     #[error("{0}")]
     Usage(String),
     /// The time that was allowed for the flow has passed.
-    #[error("the time allowed for this run is over (--max-time {} s)", .allowed.as_secs_f32())]
+    #[error("the time allowed for this run, {} s, is over", .allowed.as_secs_f32())]
     TimeUp {
         /// The time that was allowed.
         allowed: Duration,

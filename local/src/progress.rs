@@ -45,6 +45,11 @@ pub trait Progress: Send + Sync {
     }
     /// The user should know of this, although the flow goes on.
     fn warn(&self, _message: &str) {}
+    /// A warning that the receiver may tell from others, and may know more about, such as a setting that would help.
+    /// It is an error by type, so that the receiver can downcast it.
+    fn warn_of(&self, warning: &(dyn std::error::Error + 'static)) {
+        self.warn(&warning.to_string());
+    }
 }
 
 /// Fails once the time of the flow has passed.

@@ -61,9 +61,7 @@ pub fn write(between: &Between<'_>, out: &mut File, costs: Costs<'_>) -> Result<
     let lists_plain = lists.encode(&SeedFiles::new(base.seed())).map_err(io())?;
     let most_members = lists.base.len().max(lists.target.len());
     if lists_plain.len() > MAX_LISTS_BYTES as usize || most_members > MAX_MEMBERS {
-        return Err(io()(io::Error::other(
-            "too many compressed files; use --patch-level 2, which does not look into them",
-        )));
+        return Err(LocalError::TooManyMembers);
     }
     let lists_stored = code_lists(&lists_plain).map_err(failed)?;
     let mut header = PatchHeader {

@@ -76,10 +76,8 @@ pub async fn open_description<S: ReadStore + WriteStore + ?Sized>(
     if let Some(wanted) = wanted.filter(|wanted| *wanted != found) {
         return Err(StoreError::Parameters {
             store: store.location().to_owned(),
-            reason: format!(
-                "the store has chunks of {} bytes on average, not {}; leave out --avg-size or use another store",
-                found.chunk_avg, wanted.chunk_avg
-            ),
+            found: found.chunk_avg,
+            wanted: wanted.chunk_avg,
         });
     }
     Ok(found)

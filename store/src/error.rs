@@ -17,7 +17,7 @@ pub enum StoreError {
         status: Option<u16>,
     },
     /// The server refused access: 401, or 403 if the object must exist.
-    #[error("{object}: access denied (HTTP {status}); give credentials with --header")]
+    #[error("{object}: access denied (HTTP {status}); give credentials")]
     Denied {
         /// The object.
         object: String,
@@ -26,8 +26,8 @@ pub enum StoreError {
     },
     /// A redirect led to another origin. That origin wants credentials, but they were given only for the first one.
     #[error(
-        "{object}: {} by {to} (HTTP {status}), where a redirect leads; --header went to the first host only; \
-         name this one too: --header \"{to}=Name: value\"", denied(*.status)
+        "{object}: {} by {to} (HTTP {status}), where a redirect leads; the headers went to the first host only",
+        denied(*.status)
     )]
     Withheld {
         /// The object.
@@ -99,8 +99,18 @@ pub enum StoreError {
         /// Whether the same request may succeed later.
         transient: bool,
     },
+    /// The server's certificate is not accepted, but would be if the user named it, or its authority, as trusted.
+    #[error("{object}: the server's certificate{} is not accepted: {distrust}", through(proxy.as_deref()))]
+    Untrusted {
+        /// The object.
+        object: String,
+        /// The reason why the certificate is not trusted.
+        distrust: Distrust,
+        /// The proxy through which the request went, in a form without secrets.
+        proxy: Option<String>,
+    },
     /// A body came more slowly than the lowest rate that is accepted.
-    #[error("{object}: only {bytes} bytes in {} s of waiting, which is below --min-rate", .within.as_secs_f32())]
+    #[error("{object}: only {bytes} bytes in {} s of waiting, which is below the lowest rate accepted", .within.as_secs_f32())]
     Slow {
         /// The object.
         object: String,
@@ -110,14 +120,14 @@ pub enum StoreError {
         within: std::time::Duration,
     },
     /// A server redirects to a place to which the client does not go.
-    #[error("{object}: redirected to {to}, {reason}")]
+    #[error("{object}: redirected to {to}, {refusal}")]
     Redirected {
         /// The object.
         object: String,
         /// The origin of the new place, without path and query.
         to: String,
-        /// The reason why the redirect is not followed, and the option that would allow it.
-        reason: String,
+        /// The reason why the redirect is not followed.
+        refusal: RedirectRefusal,
     },
     /// A host sends the whole object instead of a range that begins too far inside it.
     #[error(
@@ -131,7 +141,7 @@ pub enum StoreError {
         skipped_bytes: u64,
     },
     /// The time allowed for the whole run has passed.
-    #[error("the time allowed for this run is over (--max-time {} s)", .allowed.as_secs_f32())]
+    #[error("the time allowed for this run, {} s, is over", .allowed.as_secs_f32())]
     TimeUp {
         /// The time that the run was allowed to take.
         allowed: std::time::Duration,
@@ -161,18 +171,17 @@ pub enum StoreError {
         reason: String,
     },
     /// The store was made with other chunking parameters.
-    #[error("{store}: {reason}")]
+    #[error("{store}: the store has chunks of {found} bytes on average, not {wanted}")]
     Parameters {
         /// The store.
         store: String,
-        /// The parameters that differ, and what to do.
-        reason: String,
+        /// The average size of the store's chunks in bytes.
+        found: u32,
+        /// The average size that the caller wanted.
+        wanted: u32,
     },
     /// The folder holds other files, and no store lies in it.
-    #[error(
-        "{location}: is not a store, and holds other files ({found}); give a folder of its own, or --new-store to make \
-         a store among them"
-    )]
+    #[error("{location}: is not a store, and holds other files ({found}); give a folder of its own")]
     Occupied {
         /// The folder.
         location: String,
@@ -224,6 +233,12 @@ pub enum StoreError {
         /// The fault of the option.
         reason: String,
     },
+    /// The folder of a store that is read does not exist.
+    #[error("{}: no such folder; give the store", path.display())]
+    NoFolder {
+        /// The folder.
+        path: PathBuf,
+    },
     /// This build cannot read or write locations of this kind.
     #[error("{location}: {reason}")]
     Location {
@@ -234,8 +249,47 @@ pub enum StoreError {
     },
 }
 
+/// The reason why a redirect is not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RedirectRefusal {
+    /// No redirects are followed at all.
+    #[error("but no redirects are followed")]
+    Any,
+    /// It leads to another scheme, host or port, and only the same ones are allowed.
+    #[error("which is another origin")]
+    OtherOrigin,
+    /// It leads from https to http. That is never followed.
+    #[error("from https to http, which is not followed")]
+    Downgrade,
+    /// It leads to a public address without https.
+    #[error("a public address, without https")]
+    Unencrypted,
+    /// It leads to another host without https, and a proxy resolves that host's name.
+    #[error("by http at another host")]
+    UnencryptedByProxy,
+    /// It leads to an address that is nearer to this machine than the server. The field says which, such as `an
+    /// address of this machine`.
+    #[error("{0}, where it may not send readers")]
+    Nearer(&'static str),
+}
+
+/// The reason why a server's certificate is not trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Distrust {
+    /// Nobody who is trusted has signed it.
+    #[error("its issuer is not known here; give the certificate of the authority, or a self-signed one itself")]
+    UnknownIssuer,
+    /// It is an authority's, and authorities are no servers.
+    #[error(
+        "it is an authority's (CA:TRUE) instead of a server's; make one with CA:FALSE, or give this very certificate"
+    )]
+    Authority,
+}
+
 /// The reason why a bucket's host refuses for good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BucketProblem {
     /// No credentials were found, and the request needs some.
@@ -249,7 +303,10 @@ pub enum BucketProblem {
     /// There is no such bucket.
     NoBucket,
     /// The bucket is in another region, or at another endpoint.
-    Region,
+    Region {
+        /// The region that the host states.
+        region: Option<String>,
+    },
     /// The clock of this computer is wrong.
     Clock,
     /// The object is in a storage class that cannot be read until somebody restores it.
@@ -262,6 +319,11 @@ fn not_found(status: Option<u16>) -> String {
         Some(status) => format!("not found (HTTP {status})"),
         None => "not found".to_owned(),
     }
+}
+
+/// The mention of a proxy, if there is one.
+fn through(proxy: Option<&str>) -> String {
+    proxy.map(|proxy| format!(" (through the proxy {proxy})")).unwrap_or_default()
 }
 
 /// The words for a refusal. A 403 may also mean that the object is not there.

@@ -105,7 +105,8 @@ fn is_excluded(excluded: u64, store: usize) -> bool {
 /// Whether requests for other objects of the store would fail too.
 fn concerns_the_store(error: &StoreError) -> bool {
     match error {
-        StoreError::Network { .. } | StoreError::Denied { .. } | StoreError::Refused { .. } => true,
+        StoreError::Network { .. } | StoreError::Untrusted { .. } => true,
+        StoreError::Denied { .. } | StoreError::Refused { .. } => true,
         // A 403 may be about this object alone.
         StoreError::Withheld { status, .. } => *status != 403,
         StoreError::Slow { .. } | StoreError::Redirected { .. } | StoreError::NoRanges { .. } => true,

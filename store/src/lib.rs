@@ -60,7 +60,7 @@ pub use bucket::{Addressing, BucketCredentials, BucketOptions, BucketUrl, Provid
 pub use deadline::Deadline;
 pub use describe::{list_packs, open_description, read_description, read_small, read_tail, read_tail_of, take_bounded};
 pub use durable::{sync_folder, temporary_file};
-pub use error::{BucketProblem, StoreError};
+pub use error::{BucketProblem, Distrust, RedirectRefusal, StoreError};
 pub use failover::Failover;
 pub use folder::{FolderReader, FolderStore, open_regular};
 pub use frame::{Compressor, Decompressor, FRAME_TARGET_BYTES, MAX_FRAME_BYTES, PlainFrame, RawFrame, StoredFrame};

@@ -27,7 +27,7 @@ pub enum SyncError {
         source: std::io::Error,
     },
     /// An empty image would replace a file that is not empty.
-    #[error("{}: the image has 0 bytes, and the file has {bytes}; use --force to replace it", path.display())]
+    #[error("{}: the image has 0 bytes, and the file has {bytes}; it is left as it is", path.display())]
     Empty {
         /// The output.
         path: PathBuf,
@@ -51,15 +51,16 @@ pub enum SyncError {
         reason: String,
     },
     /// The index does not name a store, and no other was given.
-    #[error("{location}: the index does not say where its store is; give one with --store")]
+    #[error("{location}: the index does not say where its store is; give one")]
     NoStore {
         /// The path or URL of the index.
         location: String,
     },
+    /// Chunks must be fetched, and there is no store to fetch them from.
+    #[error("chunks are missing and no store is known; give one")]
+    StoreNeeded,
     /// No store has an undamaged copy of a chunk.
-    #[error(
-        "chunk {id} of pack {pack} is damaged in {stores}; run `regrow verify --store` there, or give another --store"
-    )]
+    #[error("chunk {id} of pack {pack} is damaged in {stores}")]
     Damaged {
         /// The chunk.
         id: ChunkId,
@@ -83,7 +84,7 @@ pub enum SyncError {
         left: Left,
     },
     /// The device is in use. It is written over only if the user insists.
-    #[error("{}: the device is mounted or in use otherwise; --force writes over it anyway", path.display())]
+    #[error("{}: the device is mounted or in use otherwise", path.display())]
     InUse {
         /// The device.
         path: PathBuf,
@@ -107,12 +108,15 @@ pub enum SyncError {
         path: PathBuf,
     },
     /// Another file cannot take the place of this one, because something is mounted on it.
-    #[error(
-        "{}: something is mounted on this file, so no other can take its place; --in-place writes over it",
-        path.display()
-    )]
+    #[error("{}: something is mounted on this file, so no other can take its place", path.display())]
     MountPoint {
         /// The file.
+        path: PathBuf,
+    },
+    /// The output is a device, a pipe or a socket, whose place no file can take.
+    #[error("{}: is no file", path.display())]
+    NoFile {
+        /// The output.
         path: PathBuf,
     },
     /// A file cannot be replaced or written over, because it is marked as immutable or append-only.
@@ -186,6 +190,34 @@ pub enum SyncError {
     ReadBack {
         /// The index.
         index: String,
+    },
+    /// The chunks would be smaller than machines accept by default, and this run was not told that they accept more.
+    #[error("{store}: machines refuse chunks of less than {limit} bytes on average")]
+    SmallChunks {
+        /// The store.
+        store: String,
+        /// The smallest average that this run was told machines accept, in bytes.
+        limit: u64,
+        /// The limit that would accept these chunks, in bytes.
+        needed: u64,
+    },
+    /// A place whose indexes gc should keep has none.
+    #[error("{place}: there is no index (*.rgx) to keep there; nothing is deleted")]
+    NothingKept {
+        /// The place.
+        place: String,
+    },
+    /// Without an index to keep, gc would delete the whole store.
+    #[error("{places}: there is no index to keep")]
+    NoIndexes {
+        /// The places that were looked through.
+        places: String,
+    },
+    /// The indexes that gc should keep need nothing of the store, so they are most likely those of another one.
+    #[error("{places}: these indexes need none of the store's packs: are they those of another store?")]
+    OtherIndexes {
+        /// The places that were looked through.
+        places: String,
     },
     /// Another gc is already collecting this store.
     #[error("{store}: another gc is at work there; try later")]

@@ -85,6 +85,7 @@ mod flows;
 mod place;
 mod plan;
 mod transfer;
+mod warning;
 
 pub use error::{Left, SyncError};
 pub use flows::diff::{DiffOptions, DiffReport, PathCost, diff};
@@ -94,9 +95,10 @@ pub use flows::info::{ArchiveInfo, CodedInfo, InfoReport, PackInfo, info};
 pub use flows::make::{MakeOptions, MakeReport, MaxWaste, make};
 pub use flows::patch::{PatchOptions, PatchReport, patch};
 pub use flows::push::{PushOptions, PushReport, push};
-pub use flows::verify::{StoreVerifyReport, VerifyReport, verify_file, verify_store};
+pub use flows::verify::{StorePart, StoreProblem, StoreVerifyReport, VerifyReport, verify_file, verify_store};
 pub use place::location::Location;
 pub use place::network::Network;
+pub use warning::SyncWarning;
 
 pub use regrow_chunker::{ChunkId, PackId, Params, ReaderLimits};
 pub use regrow_store::{Addressing, BucketCredentials, BucketOptions, Deadline, HttpOptions, RetryPolicy, StoreError};

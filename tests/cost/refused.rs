@@ -58,7 +58,7 @@ fn images_that_are_too_large() {
     let env = TestEnvironment::new();
     Forged { digest: *blake3::hash(&[7; 20_000]).as_bytes(), ..one_file(vec![7; 10_000], 2) }.write(&env, "app");
     env.write("file", b"no image");
-    let too_large = "20000 bytes, more than the 19999 that --max-size allows";
+    let too_large = "20000 bytes, more than the limit of 19999 (--max-size)";
     for command in
         ["extract app.rgx out", "info app.rgx", "diff app.rgx app.rgx", "verify app.rgx file", "patch app.rgx app.rgx"]
     {

@@ -103,10 +103,6 @@ fn a_first_release_is_like_none() {
     let bucket = Bucket::new();
     bucket.env.write("old", &old);
     let outcome = bucket.run("make --like s3://bucket/absent.rgx s3://bucket/old.rgx old").success();
-    assert!(
-        outcome.stderr.contains("regrow: warning: --like: s3://bucket/absent.rgx: not found"),
-        "{}",
-        outcome.stderr
-    );
+    assert!(outcome.stderr.contains("regrow: warning: s3://bucket/absent.rgx: not found"), "{}", outcome.stderr);
     bucket.check("bucket", &[("old", &old)]);
 }

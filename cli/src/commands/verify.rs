@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use clap::Args;
-use regrow_sync::{Location, StoreVerifyReport, VerifyReport, verify_file, verify_store};
+use regrow_sync::{Location, StoreProblem, StoreVerifyReport, VerifyReport, verify_file, verify_store};
 
 use super::common::{self, Named};
 use crate::args::NetworkArgs;
 use crate::failure::{Code, Failure};
+use crate::hints;
 use crate::progress::{Bars, Verbosity};
 use crate::report::{Reporter, To, exact, line};
 use crate::size::commas;
@@ -42,7 +43,7 @@ pub(crate) fn run(args: VerifyArgs, verbosity: Verbosity) -> Result<(), Failure>
     if let Some(store) = &args.store {
         let report = verify_store(&Location::parse(store)?, &common::locations(&args.targets)?, &mut network, &bars)?;
         reporter.print(&report, &store_text(&report), To::Summary)?;
-        return verdict(report.ok, report.problems.first().map_or("", String::as_str));
+        return verdict(report.ok, &report.problems.first().map(shown).unwrap_or_default());
     }
     let [index, file] = args.targets.as_slice() else {
         return Err(Failure::new(Code::Usage, "verify takes INDEX FILE, or --store DIR|URL [INDEX...]"));
@@ -50,6 +51,11 @@ pub(crate) fn run(args: VerifyArgs, verbosity: Verbosity) -> Result<(), Failure>
     let report = verify_file(&Location::parse(index)?, Path::new(file), &mut network, &bars)?;
     reporter.print(&report, &file_text(&report), To::Summary)?;
     verdict(report.ok, &format!("{file}: is not the image that {index} describes"))
+}
+
+/// A problem with the hint for it.
+fn shown(problem: &StoreProblem) -> String {
+    format!("{}{}", problem.message, hints::of_problem(problem))
 }
 
 fn verdict(ok: bool, problem: &str) -> Result<(), Failure> {
@@ -74,6 +80,6 @@ fn store_text(report: &StoreVerifyReport) -> String {
         line("indexes", commas(report.indexes)),
         line("problems", commas(report.problems.len() as u64)),
     ];
-    lines.extend(report.problems.iter().map(|problem| format!("  {}\n", clean_line(problem))));
+    lines.extend(report.problems.iter().map(|problem| format!("  {}\n", clean_line(&shown(problem)))));
     lines.concat()
 }

@@ -7,7 +7,7 @@ use super::url::{BucketUrl, Provider};
 use crate::http::failure as network;
 use crate::http::pace::Lag;
 use crate::name::unnameable;
-use crate::{BucketProblem, StoreError};
+use crate::{BucketProblem, Distrust, StoreError};
 
 /// A cause within an error of `object_store`, put there by our client or our credentials.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,9 @@ pub(super) enum Failure {
     /// There was no answer, or only a part of it.
     #[error("{reason}")]
     Network { reason: String, transient: bool },
+    /// The server's certificate is not accepted.
+    #[error("{distrust}")]
+    Untrusted { distrust: Distrust, proxy: Option<String> },
     /// The body came too slowly, or not at all.
     #[error("not enough came of the body")]
     Lag(Lag),
@@ -92,7 +95,7 @@ pub(super) fn broken(object: &str, error: &object_store::Error) -> StoreError {
 }
 
 /// The kind of a refusal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
     Absent,
     Problem(BucketProblem),
@@ -106,6 +109,9 @@ impl Scene<'_> {
             Some(Failure::Refused(refusal)) => self.refused(refusal),
             Some(Failure::Network { reason, transient }) => {
                 StoreError::Network { object: self.object.to_owned(), reason: reason.clone(), transient: *transient }
+            }
+            Some(Failure::Untrusted { distrust, proxy }) => {
+                StoreError::Untrusted { object: self.object.to_owned(), distrust: *distrust, proxy: proxy.clone() }
             }
             Some(Failure::Lag(lag)) => lag.error(self.object),
             Some(Failure::Unnameable { key }) => unnameable(self.of_bucket(key)),
@@ -129,7 +135,10 @@ impl Scene<'_> {
         match self.kind(refusal) {
             Kind::Problem(BucketProblem::Archived) => StoreError::archived(self.object, &refusal.code),
             Kind::Absent => StoreError::NotFound { object: self.object.to_owned(), status: Some(refusal.status) },
-            Kind::Problem(problem) => self.problem(problem, self.reason(problem, refusal)),
+            Kind::Problem(problem) => {
+                let reason = self.reason(&problem, refusal);
+                self.problem(problem, reason)
+            }
             Kind::Other if refusal.code.is_empty() => StoreError::Status {
                 object: self.object.to_owned(),
                 status: refusal.status,
@@ -148,14 +157,15 @@ impl Scene<'_> {
 
     fn kind(&self, refusal: &Refusal) -> Kind {
         use BucketProblem as P;
+        let elsewhere = || P::Region { region: refusal.region.clone() };
         let by_code = match refusal.code.as_str() {
             "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "AuthenticationFailed" => {
                 Some(P::WrongCredentials)
             }
             "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => Some(P::ExpiredCredentials),
             "NoSuchBucket" | "ContainerNotFound" => Some(P::NoBucket),
-            "PermanentRedirect" | "TemporaryRedirect" | "IllegalLocationConstraintException" => Some(P::Region),
-            "AuthorizationHeaderMalformed" if self.is_elsewhere(refusal) => Some(P::Region),
+            "PermanentRedirect" | "TemporaryRedirect" | "IllegalLocationConstraintException" => Some(elsewhere()),
+            "AuthorizationHeaderMalformed" if self.is_elsewhere(refusal) => Some(elsewhere()),
             "AuthorizationHeaderMalformed" => Some(P::WrongCredentials),
             "RequestTimeTooSkewed" => Some(P::Clock),
             // S3 sends the first code, Azure the others.
@@ -165,8 +175,8 @@ impl Scene<'_> {
         match (by_code, refusal.status) {
             (Some(problem), _) => Kind::Problem(problem),
             (None, 404 | 410) => Kind::Absent,
-            (None, 300..=399) => Kind::Problem(P::Region),
-            (None, 400) if refusal.code.is_empty() && self.is_elsewhere(refusal) => Kind::Problem(P::Region),
+            (None, 300..=399) => Kind::Problem(elsewhere()),
+            (None, 400) if refusal.code.is_empty() && self.is_elsewhere(refusal) => Kind::Problem(elsewhere()),
             (None, 403) if self.action == Action::Read && self.has_read => Kind::Absent,
             (None, 401 | 403) if self.is_unsigned => Kind::Problem(P::NoCredentials),
             (None, 401) => Kind::Problem(P::WrongCredentials),
@@ -183,7 +193,7 @@ impl Scene<'_> {
         StoreError::Bucket { object: self.object.to_owned(), problem, reason }
     }
 
-    fn reason(&self, problem: BucketProblem, refusal: &Refusal) -> String {
+    fn reason(&self, problem: &BucketProblem, refusal: &Refusal) -> String {
         let code = if refusal.code.is_empty() { format!("HTTP {}", refusal.status) } else { refusal.code.clone() };
         let (bucket, right) = (self.bucket, self.action.right(self.provider));
         match problem {
@@ -200,7 +210,7 @@ impl Scene<'_> {
             ),
             BucketProblem::Denied => format!("access denied: the credentials do not allow {right} ({code})"),
             BucketProblem::NoBucket => format!("there is no bucket {bucket:?} at this endpoint ({code})"),
-            BucketProblem::Region => self.elsewhere(refusal, &code),
+            BucketProblem::Region { .. } => self.elsewhere(refusal, &code),
             BucketProblem::Clock => {
                 format!("the clock of this computer differs too much from the host's ({code}): set it right")
             }
@@ -211,13 +221,9 @@ impl Scene<'_> {
     fn elsewhere(&self, refusal: &Refusal, code: &str) -> String {
         let here = self.region.unwrap_or("another");
         match &refusal.region {
-            Some(region) => format!(
-                "the bucket {:?} is in the region {region}, not {here} ({code}): give `--region {region}`",
-                self.bucket
-            ),
+            Some(region) => format!("the bucket {:?} is in the region {region}, not {here} ({code})", self.bucket),
             None => format!(
-                "the host sends the request elsewhere ({code}): the bucket {:?} is not in the region {here}; give its \
-                 own with `--region`, or its endpoint",
+                "the host sends the request elsewhere ({code}): the bucket {:?} is not in the region {here}",
                 self.bucket
             ),
         }

@@ -17,7 +17,7 @@ use super::answer::Refusal;
 use super::body::{Gate, Progress, TimedBody, Upload};
 use super::failure::Failure;
 use super::{answer, archived, listing};
-use crate::http::failure as network;
+use crate::http::failure::{self as network, Cause};
 use crate::http::pace::Watch;
 use crate::{HttpClient, Meter};
 
@@ -176,8 +176,10 @@ impl Failure {
     }
 
     fn of_reqwest(error: &reqwest::Error, proxy: Option<&str>) -> Self {
-        let (reason, transient) = network::explain(error, proxy);
-        Self::Network { reason, transient }
+        match network::explain(error, proxy) {
+            Cause::Network { reason, transient } => Self::Network { reason, transient },
+            Cause::Untrusted(distrust) => Self::Untrusted { distrust, proxy: proxy.map(str::to_owned) },
+        }
     }
 
     pub(super) fn broken(error: &reqwest::Error) -> Self {

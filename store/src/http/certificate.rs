@@ -5,12 +5,19 @@ use std::error::Error;
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError};
 
+use super::failure::Cause;
 use super::trust::is_authority;
+use crate::Distrust;
 
-/// The line for people, and whether the same request may succeed later. The result is `None` if the cause has
-/// nothing to do with TLS.
-pub(super) fn problem(cause: &(dyn Error + 'static)) -> Option<(String, bool)> {
-    Some(match cause.downcast_ref::<rustls::Error>()? {
+/// The fault of TLS that a cause is. The result is `None` if the cause has nothing to do with TLS.
+pub(super) fn problem(cause: &(dyn Error + 'static)) -> Option<Cause> {
+    let (reason, transient) = match cause.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            return Some(Cause::Untrusted(Distrust::UnknownIssuer));
+        }
+        rustls::Error::InvalidCertificate(problem) if is_authority(problem) => {
+            return Some(Cause::Untrusted(Distrust::Authority));
+        }
         rustls::Error::InvalidCertificate(problem) => {
             (format!("the server's certificate is not accepted: {}", of_certificate(problem)), false)
         }
@@ -23,7 +30,8 @@ pub(super) fn problem(cause: &(dyn Error + 'static)) -> Option<(String, bool)> {
             true,
         ),
         _ => return None,
-    })
+    };
+    Some(Cause::Network { reason, transient })
 }
 
 fn of_alert(alert: AlertDescription) -> String {
@@ -40,10 +48,6 @@ fn of_alert(alert: AlertDescription) -> String {
 
 fn of_certificate(problem: &CertificateError) -> String {
     let words = match problem {
-        CertificateError::UnknownIssuer => {
-            "its issuer is not known here; give the certificate of the authority, or a self-signed one itself, with \
-             --ca-file"
-        }
         CertificateError::ExpiredContext { time, not_after } => {
             return format!(
                 "it expired on {}, and this machine's clock says {}; renew it, or set the clock",
@@ -73,10 +77,6 @@ fn of_certificate(problem: &CertificateError) -> String {
         CertificateError::BadEncoding | CertificateError::UnhandledCriticalExtension => "it is malformed",
         CertificateError::BadSignature => "its signature is wrong",
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => "it is not for servers",
-        other if is_authority(other) => {
-            "it is an authority's (CA:TRUE) instead of a server's; give this very certificate with --ca-file, or \
-             make one with CA:FALSE"
-        }
         other => return other.to_string(),
     };
     words.to_owned()

@@ -5,12 +5,30 @@ use std::io;
 use std::time::Duration;
 
 use super::certificate;
-use crate::StoreError;
+use crate::{Distrust, StoreError};
+
+/// The cause of a failure below HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The server's certificate would be accepted if the user trusted it.
+    Untrusted(Distrust),
+    /// Anything else: a line for people, and whether the same request may succeed later.
+    Network { reason: String, transient: bool },
+}
+
+impl Cause {
+    fn network(reason: impl Into<String>, transient: bool) -> Self {
+        Self::Network { reason: reason.into(), transient }
+    }
+}
 
 /// The error of a request that got no answer. `proxy` is the proxy through which it went.
 pub(crate) fn of_request(object: &str, error: &reqwest::Error, proxy: Option<&str>) -> StoreError {
-    let (reason, transient) = explain(error, proxy);
-    StoreError::Network { object: object.to_owned(), reason, transient }
+    let object = object.to_owned();
+    match explain(error, proxy) {
+        Cause::Untrusted(distrust) => StoreError::Untrusted { object, distrust, proxy: proxy.map(str::to_owned) },
+        Cause::Network { reason, transient } => StoreError::Network { object, reason, transient },
+    }
 }
 
 /// The line for a proxy that asks for credentials.
@@ -41,55 +59,62 @@ pub(crate) fn deepest(error: &(dyn Error + 'static)) -> String {
     url.map_or(text.clone(), |url| text.replace(&format!(" for url ({url})"), "").replace(url.as_str(), ""))
 }
 
-/// The line for people, and whether the same request may succeed later.
-pub(crate) fn explain(error: &reqwest::Error, proxy: Option<&str>) -> (String, bool) {
+/// The cause of the failure of a request.
+pub(crate) fn explain(error: &reqwest::Error, proxy: Option<&str>) -> Cause {
     let deepest = deepest(error);
-    if let Some((problem, transient)) = causes(error).find_map(certificate::problem) {
-        let through = proxy.map(|proxy| format!(" (through the proxy {proxy})")).unwrap_or_default();
-        return (problem + &through, transient);
+    match causes(error).find_map(certificate::problem) {
+        Some(Cause::Network { reason, transient }) => {
+            let through = proxy.map(|proxy| format!(" (through the proxy {proxy})")).unwrap_or_default();
+            return Cause::Network { reason: reason + &through, transient };
+        }
+        Some(untrusted) => return untrusted,
+        None => {}
     }
     if error.is_builder() {
-        return (format!("the request cannot be made: {deepest}"), false);
+        return Cause::network(format!("the request cannot be made: {deepest}"), false);
     }
     let is_refused = causes(error).any(|cause| io_kind(cause) == Some(io::ErrorKind::ConnectionRefused));
     if let Some(proxy) = proxy {
         return through_proxy(error, proxy, is_refused, &deepest);
     }
     if error.is_dns() {
-        return (format!("the host's name is not found: {deepest}"), true);
+        return Cause::network(format!("the host's name is not found: {deepest}"), true);
     }
     if is_refused {
-        return ("connection refused".to_owned(), true);
+        return Cause::network("connection refused", true);
     }
     if error.is_timeout() {
-        return ("no connection within the time allowed".to_owned(), true);
+        return Cause::network("no connection within the time allowed", true);
     }
     if error.is_connect() {
-        return (format!("no connection: {deepest}"), true);
+        return Cause::network(format!("no connection: {deepest}"), true);
     }
-    (format!("the connection broke: {deepest}"), true)
+    Cause::network(format!("the connection broke: {deepest}"), true)
 }
 
 /// Explains a failure of a request to a proxy. The library describes it only in words.
-fn through_proxy(error: &reqwest::Error, proxy: &str, is_refused: bool, deepest: &str) -> (String, bool) {
+fn through_proxy(error: &reqwest::Error, proxy: &str, is_refused: bool, deepest: &str) -> Cause {
     let says = |what: &str| causes(error).any(|cause| cause.to_string() == format!("tunnel error: {what}"));
     if says("proxy authorization required") {
-        return (wants_credentials(proxy), false);
+        return Cause::network(wants_credentials(proxy), false);
     }
     if says("unsuccessful") {
-        return (format!("the proxy {proxy} does not connect to this host"), true);
+        return Cause::network(format!("the proxy {proxy} does not connect to this host"), true);
     }
     let hint = "check http_proxy, https_proxy, all_proxy and no_proxy";
     if is_refused {
-        return (format!("the proxy {proxy} refuses the connection; {hint}"), true);
+        return Cause::network(format!("the proxy {proxy} refuses the connection; {hint}"), true);
     }
     if error.is_timeout() {
-        return (format!("no connection through the proxy {proxy} within the time allowed; {hint}"), true);
+        return Cause::network(
+            format!("no connection through the proxy {proxy} within the time allowed; {hint}"),
+            true,
+        );
     }
     if error.is_connect() || error.is_dns() {
-        return (format!("no connection through the proxy {proxy}: {deepest}; {hint}"), true);
+        return Cause::network(format!("no connection through the proxy {proxy}: {deepest}; {hint}"), true);
     }
-    (format!("the connection through the proxy {proxy} broke: {deepest}"), true)
+    Cause::network(format!("the connection through the proxy {proxy} broke: {deepest}"), true)
 }
 
 fn io_kind(cause: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
@@ -116,9 +141,7 @@ mod tests {
     fn causes_are_found_inside_io_errors() {
         let inner = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         let outer = io::Error::new(io::ErrorKind::InvalidData, io::Error::other(inner));
-        let (problem, transient) = causes(&outer).find_map(certificate::problem).unwrap_or_default();
-        assert!(problem.contains("its issuer is not known here"), "{problem}");
-        assert!(!transient);
+        assert_eq!(causes(&outer).find_map(certificate::problem), Some(Cause::Untrusted(Distrust::UnknownIssuer)));
         assert_eq!(deepest(&outer), "invalid peer certificate: UnknownIssuer");
     }
 }

@@ -72,8 +72,8 @@ pub fn parse_header_lines(text: &str) -> Result<Vec<HeaderLine>, StoreError> {
 /// # Errors
 /// [`StoreError::InvalidOption`] if the line is no header. It repeats at most the name.
 pub fn parse_header_line(line: &str) -> Result<HeaderLine, StoreError> {
-    let line = parse(line.trim()).map_err(|reason| refused("--header", reason))?;
-    check(&line).map_err(|reason| refused(&format!("--header {:?}", line.name), reason))?;
+    let line = parse(line.trim()).map_err(|reason| refused("header", reason))?;
+    check(&line).map_err(|reason| refused(&format!("header {:?}", line.name), reason))?;
     Ok(line)
 }
 

@@ -21,7 +21,7 @@ use super::failure;
 use super::proxies::Proxies;
 use super::reach::Reach;
 use super::resolve::Nearer;
-use crate::StoreError;
+use crate::{RedirectRefusal, StoreError};
 
 /// The redirects that are followed. None ever leads from https to http.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -79,7 +79,7 @@ struct Beyond(Reach);
 
 impl fmt::Display for Beyond {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.reason())
+        self.0.refusal().fmt(f)
     }
 }
 
@@ -87,10 +87,10 @@ impl Error for Beyond {}
 
 impl Reach {
     /// The reason why an address of this reach is not used.
-    fn reason(self) -> String {
+    fn refusal(self) -> RedirectRefusal {
         match self {
-            Self::Public => "a public address, without https; --redirects any allows it".to_owned(),
-            near => format!("{}, where it may not send readers; --redirects any allows it", near.name()),
+            Self::Public => RedirectRefusal::Unencrypted,
+            near => RedirectRefusal::Nearer(near.name()),
         }
     }
 }
@@ -141,13 +141,11 @@ impl Guide {
         to: &Url,
         object: &str,
     ) -> Result<Way, StoreError> {
-        let refused = |reason: &str| Err(refusal(object, to, reason));
+        let refused = |reason| Err(refusal(object, to, reason));
         let is_same_origin = from.origin() == to.origin();
         match self.policy {
-            Redirects::None => return refused("but --redirects none was given"),
-            Redirects::SameOrigin if !is_same_origin => {
-                return refused("which is another origin; --redirects safe or any allows it");
-            }
+            Redirects::None => return refused(RedirectRefusal::Any),
+            Redirects::SameOrigin if !is_same_origin => return refused(RedirectRefusal::OtherOrigin),
             Redirects::Any => return Ok(Way::Free),
             Redirects::SameOrigin | Redirects::Safe => {}
         }
@@ -158,10 +156,10 @@ impl Guide {
         let guard = Guard { public: to.scheme() == "https", nearest: self.reach_of(response, from) };
         match literal(to) {
             Some(address) if guard.admits(Reach::of(address)) => Ok(Way::Free),
-            Some(address) => refused(&Reach::of(address).reason()),
+            Some(address) => refused(Reach::of(address).refusal()),
             None if self.is_proxied(to) => match guard.public {
                 true => Ok(Way::Free),
-                false => refused("by http at another host; --redirects any allows it"),
+                false => refused(RedirectRefusal::UnencryptedByProxy),
             },
             None => Ok(Way::Guarded(guard)),
         }
@@ -207,15 +205,14 @@ fn literal(url: &Url) -> Option<IpAddr> {
     url.host_str()?.trim_matches(['[', ']']).parse().ok()
 }
 
-fn refusal(object: &str, to: &Url, reason: &str) -> StoreError {
-    let to = to.origin().ascii_serialization();
-    StoreError::Redirected { object: object.to_owned(), to, reason: reason.to_owned() }
+fn refusal(object: &str, to: &Url, refusal: RedirectRefusal) -> StoreError {
+    StoreError::Redirected { object: object.to_owned(), to: to.origin().ascii_serialization(), refusal }
 }
 
 /// The error of a request to `url`, which may be the target of a redirect. The request goes through this proxy.
 pub(super) fn failed(object: &str, url: &Url, error: &reqwest::Error, proxy: Option<&str>) -> StoreError {
     if let Some(beyond) = failure::causes(error).find_map(|cause| cause.downcast_ref::<Beyond>()) {
-        return refusal(object, url, &beyond.to_string());
+        return refusal(object, url, beyond.0.refusal());
     }
     match failure::causes(error).find_map(|cause| cause.downcast_ref::<Nearer>()) {
         Some(nearer) => StoreError::Network { object: object.to_owned(), reason: nearer.to_string(), transient: false },
@@ -244,7 +241,7 @@ pub(super) fn target(response: &Response, from: &Url, object: &str) -> Result<Op
     let target = location.to_str().ok().and_then(|location| from.join(location).ok());
     let mut target = target.ok_or_else(|| refused("to something that is not a URL"))?;
     match (from.scheme(), target.scheme()) {
-        ("https", "http") => return Err(refusal(object, &target, "from https to http, which is not followed")),
+        ("https", "http") => return Err(refusal(object, &target, RedirectRefusal::Downgrade)),
         (_, "http" | "https") => {}
         _ => return Err(refused("to a place that is neither http nor https")),
     }

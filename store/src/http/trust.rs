@@ -4,8 +4,8 @@
 //! authority, and give it to the server. An authority only vouches for other certificates, so rustls refuses it as
 //! a server's own.
 //!
-//! A user who gives that certificate with `--ca-file` has said which server is meant, more exactly than any chain
-//! could. So it is accepted, byte for byte, if nothing else is wrong with it. Its dates and names are checked as
+//! A user who gives that certificate as trusted has said which server is meant, more exactly than any chain could. So
+//! it is accepted, byte for byte, if nothing else is wrong with it. Its dates and names are checked as
 //! always, and the server still proves that it has the key.
 
 use std::sync::Arc;

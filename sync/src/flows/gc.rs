@@ -199,14 +199,13 @@ impl Collection<'_> {
 
     /// Refuses to keep nothing of a store, since most likely the wrong indexes were named.
     fn check_indexes(&self, needs: &Needs, packs: &BTreeMap<PackId, ObjectInfo>) -> Result<(), SyncError> {
-        let reason = if needs.indexes() == 0 {
-            "there is no index to keep: give them with --keep"
-        } else if !packs.is_empty() && !needs.packs.keys().any(|id| packs.contains_key(id)) {
-            "these indexes need none of the store's packs: are they those of another store?"
-        } else {
-            return Ok(());
-        };
-        Err(SyncError::Usage(format!("{}: {reason}", self.keep.shown())))
+        if needs.indexes() == 0 {
+            return Err(SyncError::NoIndexes { places: self.keep.shown() });
+        }
+        if !packs.is_empty() && !needs.packs.keys().any(|id| packs.contains_key(id)) {
+            return Err(SyncError::OtherIndexes { places: self.keep.shown() });
+        }
+        Ok(())
     }
 
     /// Does step C: pardons packs that are needed again, forgets packs that are gone, and condemns packs that no

@@ -30,7 +30,7 @@ use crate::place::condemned::Reliance;
 use crate::place::index_file::{encode, put_index, warn_of_name};
 use crate::place::location::relative_store;
 use crate::place::network::Opening;
-use crate::{Network, Progress, Stage, SyncError};
+use crate::{Network, Progress, Stage, SyncError, SyncWarning};
 
 use checks::{check_limits, parameters_of};
 use knowledge::{Beside, Learner};
@@ -88,7 +88,7 @@ pub fn make(
     progress.end(Stage::Make);
     let store_hint = relative_store(&options.index, &options.store);
     if store_hint.is_empty() {
-        progress.warn("the index cannot say where its store is; extract will need --store");
+        progress.warn_of(&SyncWarning::StoreUnnamed);
     }
     let (mut index, counts) = recipe.into_index(params, image, &made, new_packs, store_hint);
     if operations > bounds::max_operations(index.plain_bytes(), index.codings.len() as u64) {

@@ -50,8 +50,37 @@ pub struct StoreVerifyReport {
     pub patches: u64,
     /// The number of indexes that were checked.
     pub indexes: u64,
-    /// The problems, a line for each.
-    pub problems: Vec<String>,
+    /// The problems. In JSON, each is a line.
+    pub problems: Vec<StoreProblem>,
+}
+
+/// A problem of a store, in one line that names the object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct StoreProblem {
+    /// The line.
+    pub message: String,
+    /// The part of the store that has the problem.
+    #[serde(skip)]
+    pub part: StorePart,
+}
+
+impl StoreProblem {
+    fn new(part: StorePart, message: String) -> Self {
+        Self { message, part }
+    }
+}
+
+/// A part of a store that is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StorePart {
+    /// A pack.
+    Pack,
+    /// An index, which names something that its packs do not hold.
+    Index,
+    /// A patch.
+    Patch,
 }
 
 /// Compares a file with its description in an index.
@@ -163,7 +192,8 @@ fn verify_packs(
         report.packs += 1;
         report.bytes += found.bytes;
         report.chunks += found.chunks;
-        report.problems.extend(found.problems);
+        let of_pack = |message| StoreProblem::new(StorePart::Pack, message);
+        report.problems.extend(found.problems.into_iter().map(of_pack));
         if let Some(tail) = found.tail {
             whole.insert(*id, tail);
         }
@@ -176,7 +206,8 @@ fn verify_packs(
 
 /// Checks that each segment and each chunk of an index is in the pack that the index names.
 fn verify_index(name: &str, index: &Index, packs: &BTreeMap<PackId, PackTail>, report: &mut StoreVerifyReport) {
-    let mut problem = |text: String| report.problems.push(format!("{name}: {text}"));
+    let of_index = |text: String| StoreProblem::new(StorePart::Index, format!("{name}: {text}"));
+    let mut problem = |text| report.problems.push(of_index(text));
     let pack = |number: u32| packs.get(&index.packs[number as usize].id);
     let mut records = Vec::new();
     let segment_packs = index.segment_runs.iter().flat_map(|run| (0..run.count).map(move |_| run.pack));

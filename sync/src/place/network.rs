@@ -255,7 +255,7 @@ impl Network {
             match self.load_index(location) {
                 Ok(index) => found.push(index),
                 Err(SyncError::Store(error)) if error.is_not_found() => {
-                    progress.warn(&format!("--like: {error}; taken for a first release"));
+                    progress.warn(&format!("{error}; this is taken for a first release"));
                 }
                 Err(error) => return Err(error),
             }
@@ -386,8 +386,7 @@ impl Network {
 
 fn open_folder(path: &Path) -> Result<FolderStore, SyncError> {
     if !path.is_dir() {
-        let reason = "no such folder; give the store with --store".to_owned();
-        return Err(StoreError::Location { location: path.display().to_string(), reason }.into());
+        return Err(StoreError::NoFolder { path: path.to_owned() }.into());
     }
     Ok(FolderStore::new(PathBuf::from(path)))
 }

@@ -164,7 +164,7 @@ impl Delivery<'_> {
             }
         }
         if !remote.is_empty() && self.fetcher.stores.stores.is_empty() {
-            return Err(SyncError::Usage("chunks are missing and no store is known; give one with --store".into()));
+            return Err(SyncError::StoreNeeded);
         }
         let by_chunk = self.by_chunk(wanted).filter(|_| !is_retry);
         let mut arriving = self.fetcher.start(self.fetcher.ranges(self.packs, &remote, by_chunk), excluded);

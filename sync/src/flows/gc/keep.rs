@@ -134,10 +134,7 @@ impl Keep {
                     }
                     // This is most likely a typing mistake, and the packs that it should have kept would be lost.
                     if is_empty {
-                        return Err(SyncError::Usage(format!(
-                            "{}: --keep: there is no index (*.rgx) to keep there; nothing is deleted",
-                            place.location()
-                        )));
+                        return Err(SyncError::NothingKept { place: place.location().to_owned() });
                     }
                 }
             }
@@ -184,8 +181,8 @@ fn shown(place: &dyn Store, name: &str) -> String {
     format!("{}/{name}", place.location())
 }
 
-/// The source that `--keep` names. An object that exists is an index, whatever its name; anything else is a place
-/// with indexes.
+/// The source of a location whose indexes are kept. An object that exists is an index, whatever its name; anything
+/// else is a place with indexes.
 fn source(location: &Location, network: &mut Network) -> Result<Source, SyncError> {
     if let Location::Url(_) = location {
         return Ok(Source::Read(location.to_string(), Box::new(network.load_index(location)?)));

@@ -8,7 +8,7 @@ use regrow_image::WALK_VERSION;
 use regrow_store::StoreDescription;
 
 use crate::place::location::{folder_of, is_same_file};
-use crate::{Location, Network, SyncError};
+use crate::{Location, Network, ReaderLimits, SyncError};
 
 /// The chunking parameters of a store.
 pub(super) fn parameters_of(store: &Location, found: &StoreDescription) -> Result<Params, SyncError> {
@@ -28,11 +28,8 @@ pub(super) fn check_limits(params: &Params, store: &Location, network: &Network)
     if limits.allows(params) {
         return Ok(());
     }
-    Err(SyncError::Usage(format!(
-        "{store}: machines refuse chunks of less than {} bytes on average; if all of them run with --min-avg-size {}, give it here too",
-        limits.min_avg_bytes,
-        params.avg_bytes().min(params.min_bytes().saturating_mul(4)),
-    )))
+    let (limit, needed) = (limits.min_avg_bytes, ReaderLimits::needed_for(params));
+    Err(SyncError::SmallChunks { store: store.to_string(), limit, needed })
 }
 
 /// Checks, before any work is done, that the index can be written.

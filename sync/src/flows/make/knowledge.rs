@@ -18,7 +18,7 @@ use regrow_store::{
 
 use super::contents::StoreContents;
 use crate::place::condemned::Reliance;
-use crate::{Progress, SyncError};
+use crate::{Progress, SyncError, SyncWarning};
 
 /// The most requests that are in flight at a time.
 const IN_FLIGHT: usize = 32;
@@ -104,7 +104,7 @@ impl Learner<'_> {
             }
             found.push((info.modified, id));
             if found.len() >= LISTED_PACKS {
-                self.progress.warn("the store has too many packs to list; name a similar image with --like");
+                self.progress.warn_of(&SyncWarning::PacksUnlisted);
                 break;
             }
         }
@@ -140,7 +140,7 @@ impl Learner<'_> {
                 Err(error) => return Err(error.into()),
             }
             if chunks >= KNOWN_CHUNKS || (!all && fetched >= self.most_packs()) {
-                self.progress.warn("not all packs of the store were looked at; name a similar image with --like");
+                self.progress.warn_of(&SyncWarning::PacksUnread);
                 break;
             }
         }

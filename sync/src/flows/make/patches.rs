@@ -31,7 +31,7 @@ pub(super) fn bases(
         match network.load_index(location) {
             Ok(index) => bases.push(PatchBase { location: location.clone(), index }),
             Err(SyncError::Store(error @ StoreError::NotFound { .. })) => {
-                progress.warn(&format!("--patch-from: {error}; no patch is made from it"));
+                progress.warn(&format!("{error}; no patch is made from its image"));
             }
             Err(error) => return Err(error),
         }

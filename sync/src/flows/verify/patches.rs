@@ -8,7 +8,7 @@ use regrow_chunker::ImageId;
 use regrow_index::Index;
 use regrow_store::{Depth, ListStore, PATCHES_FOLDER, ReadStore, StoreError, parse_patch_object};
 
-use super::StoreVerifyReport;
+use super::{StorePart, StoreProblem, StoreVerifyReport};
 use crate::place::network::Opening;
 use crate::transfer::whole_patch::fetch_whole;
 use crate::{Location, Network, SyncError};
@@ -51,7 +51,7 @@ pub(super) fn verify(
             Err(SyncError::Store(error)) if error.is_not_found() => {}
             Err(SyncError::Store(error @ StoreError::Damaged { .. })) => {
                 report.patches += 1;
-                report.problems.push(format!("{error}; `regrow patch --replace` makes it again"));
+                report.problems.push(StoreProblem::new(StorePart::Patch, error.to_string()));
             }
             Err(error) => return Err(error),
         }

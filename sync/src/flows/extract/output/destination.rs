@@ -93,6 +93,5 @@ impl Destination {
 }
 
 fn no_file(path: &Path) -> SyncError {
-    let reason = "is no file; write a device with --in-place, and a pipe with -";
-    SyncError::Usage(format!("{}: {reason}", path.display()))
+    SyncError::NoFile { path: path.to_owned() }
 }

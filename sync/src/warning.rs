@@ -1,0 +1,17 @@
+//! The warnings that a caller may know more about.
+
+/// A warning about which the caller can do something. Flows give it to
+/// [`Progress::warn_of`](crate::Progress::warn_of).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyncWarning {
+    /// No relative path leads from the index to its store, so the index does not name the store.
+    #[error("the index cannot say where its store is; extract must be given the store")]
+    StoreUnnamed,
+    /// Only some packs of the store were listed, and the image may be like images in others.
+    #[error("the store has too many packs to list; name a similar image")]
+    PacksUnlisted,
+    /// Only some of the listed packs were read, and the image may be like images in others.
+    #[error("not all packs of the store were looked at; name a similar image")]
+    PacksUnread,
+}
