@@ -1,15 +1,13 @@
 //! Distant hosts: several of them, signed URLs, limits, and the number of bytes and requests.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use regrow_catalog::Catalog;
-
 use crate::environment::{Outcome, TestEnvironment};
 use crate::report::{check_extract, number};
-use crate::server::{Answer, Request, Server, dead_url};
-use regrow_demo::{Tree, docker_save, noise, versions};
+use crate::server::{Answer, Server, dead_url};
+use regrow_demo::{Tree, docker_save, noise};
 
 #[path = "../store/tests/delay_proxy/mod.rs"]
 mod delay_proxy;

@@ -1,5 +1,11 @@
 //! An index that is known already is not fetched again, unless it has changed.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use regrow_catalog::Catalog;
+use regrow_demo::versions;
+
 use crate::cdn::many_packs;
 use crate::environment::TestEnvironment;
 use crate::report::{check_extract, number};
