@@ -8,8 +8,8 @@ mod demo;
 mod duration;
 mod failure;
 mod hints;
+mod print;
 mod progress;
-mod report;
 #[cfg(feature = "serve")]
 mod serve;
 mod size;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// A reason why a patch yields no target, or cannot be made.
+/// A reason why coded ops yield no target, or cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeltaError {

@@ -5,7 +5,7 @@ use clap_complete::Shell;
 
 use super::Arguments;
 use crate::failure::{Code, Failure};
-use crate::report::write_out;
+use crate::print::write_out;
 
 /// Runs the command.
 pub(crate) fn run(shell: Shell) -> Result<(), Failure> {

@@ -7,8 +7,8 @@ use clap::{Args, ValueHint};
 
 use crate::demo::{self, DemoReport, Images, Trouble};
 use crate::failure::{Code, Failure};
+use crate::print::{Reporter, To};
 use crate::progress::{Bars, Verbosity};
-use crate::report::{Reporter, To};
 use crate::serve::{RequestLog, signal};
 use crate::size::show;
 

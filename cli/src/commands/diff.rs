@@ -8,8 +8,8 @@ use regrow_sync::{DiffOptions, DiffReport, Location, PathCost, diff};
 use super::common::{self, Named};
 use crate::args::NetworkArgs;
 use crate::failure::Failure;
+use crate::print::{Reporter, To, chunks, exact, line};
 use crate::progress::{Bars, Verbosity};
-use crate::report::{Reporter, To, chunks, exact, line};
 use crate::size::{commas, show};
 use crate::terminal::clean_line;
 

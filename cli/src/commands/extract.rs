@@ -9,8 +9,8 @@ use regrow_sync::{ExtractOptions, ExtractReport, Location, Output, extract};
 use super::common::{self, Named};
 use crate::args::NetworkArgs;
 use crate::failure::{Code, Failure};
+use crate::print::{Reporter, To, chunks, exact, line};
 use crate::progress::{Bars, Verbosity};
-use crate::report::{Reporter, To, chunks, exact, line};
 use crate::size::{commas, show};
 
 /// Rebuild an image from seeds and only what is missing

@@ -9,8 +9,8 @@ use super::common::{self, Named};
 use crate::args::NetworkArgs;
 use crate::duration;
 use crate::failure::Failure;
+use crate::print::{Reporter, To, exact, line};
 use crate::progress::{Bars, Verbosity};
-use crate::report::{Reporter, To, exact, line};
 use crate::size::commas;
 
 /// Delete from a store what no kept index needs

@@ -6,8 +6,8 @@ use regrow_sync::{InfoReport, Location, info};
 use super::common::{self, Named};
 use crate::args::NetworkArgs;
 use crate::failure::Failure;
+use crate::print::{Reporter, To, chunks, exact, line};
 use crate::progress::{Bars, Verbosity};
-use crate::report::{Reporter, To, chunks, exact, line};
 use crate::size::{commas, show};
 use crate::terminal::clean_line;
 

@@ -11,8 +11,8 @@ use regrow_sync::{Location, MakeOptions, MakeReport, Params, SyncError, WatchedF
 use super::common::{self, Named};
 use crate::args::NetworkArgs;
 use crate::failure::{Code, Failure};
+use crate::print::{Reporter, To, chunks, exact, line};
 use crate::progress::{Bars, Verbosity};
-use crate::report::{Reporter, To, chunks, exact, line};
 use crate::size;
 use crate::size::{commas, show};
 

@@ -8,7 +8,7 @@ use clap_mangen::roff::{Roff, bold, italic, roman};
 
 use super::Arguments;
 use crate::failure::Failure;
-use crate::report::write_out;
+use crate::print::write_out;
 
 /// The meanings of the exit codes in [`Code`](crate::failure::Code).
 const EXIT_CODES: [(&str, &str); 5] = [

@@ -9,8 +9,8 @@ use regrow_sync::{Location, PatchOptions, PatchReport, patch};
 use super::common::{self, Named};
 use crate::args::NetworkArgs;
 use crate::failure::Failure;
+use crate::print::{Reporter, To, exact, line};
 use crate::progress::{Bars, Verbosity};
-use crate::report::{Reporter, To, exact, line};
 use crate::size::commas;
 
 /// Make a patch from one image to another, for machines that have the first

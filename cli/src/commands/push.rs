@@ -8,8 +8,8 @@ use regrow_sync::{Location, PushOptions, PushReport, push};
 use super::common::{self, Named};
 use crate::args::NetworkArgs;
 use crate::failure::{Code, Failure};
+use crate::print::{Reporter, To, exact, line};
 use crate::progress::{Bars, Verbosity};
-use crate::report::{Reporter, To, exact, line};
 use crate::size::commas;
 
 /// Copy indexes, and just the packs that they need, to another store

@@ -9,8 +9,8 @@ use super::common::{self, Named};
 use crate::args::NetworkArgs;
 use crate::failure::{Code, Failure};
 use crate::hints;
+use crate::print::{Reporter, To, exact, line};
 use crate::progress::{Bars, Verbosity};
-use crate::report::{Reporter, To, exact, line};
 use crate::size::commas;
 use crate::terminal::clean_line;
 
