@@ -2,7 +2,7 @@
 //!
 //! [`ingest()`] reads an image once, front to back, and gives its chunks with their ids. A [`Scan`] is the result of
 //! such a reading, in the form that the catalog remembers. A [`Seed`] gives the chunks of something local at random.
-//! [`normalize()`] rewrites an image archive with plain layers, and [`StreamMaker`] rebuilds a compressed layer from
+//! `normalize`, a feature, rewrites an image archive with plain layers, and [`StreamMaker`] rebuilds a compressed layer from
 //! its plain bytes.
 //!
 //! Work runs on a [`Pool`] of workers, so that hashing keeps pace with the disk, and reports to a [`Progress`].
@@ -42,6 +42,7 @@ mod coded;
 mod data;
 mod error;
 mod ingest;
+#[cfg(feature = "normalize")]
 mod normalize;
 mod pool;
 mod progress;
@@ -58,6 +59,7 @@ pub use ingest::{
     GzipFiles, Hashed, Ingested, Input, PlainPiece, PlainSource, Reading, WatchedFile, Whole, ingest, ingest_into,
     ingest_plain,
 };
+#[cfg(feature = "normalize")]
 pub use normalize::{Normalized, normalize};
 pub use pool::{Ordered, Pending, Pool, check_threads, spawn_scoped};
 pub use progress::{NoProgress, Progress, Stage, check_time};

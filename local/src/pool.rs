@@ -1,9 +1,9 @@
 //! Worker threads, and results in the order of their jobs.
 
 use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
-
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::LocalError;
 
@@ -16,7 +16,10 @@ pub struct Pool {
 }
 
 /// A result that a worker will deliver.
-pub struct Pending<T>(Receiver<T>);
+pub struct Pending<T> {
+    arriving: Receiver<T>,
+    arrived: Option<T>,
+}
 
 /// Starts a thread beside those of a pool. The system may refuse it.
 pub fn spawn_scoped<'scope, 'env, T: Send + 'scope>(
@@ -32,13 +35,14 @@ pub fn spawn_scoped<'scope, 'env, T: Send + 'scope>(
 /// # Errors
 /// [`LocalError::Threads`].
 pub fn check_threads(count: usize) -> Result<(), LocalError> {
-    let (all_there, waiting) = bounded::<()>(0);
+    let gate = Arc::new(Mutex::new(()));
+    let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
     let wait = |_| {
-        let waiting = waiting.clone();
-        Builder::new().name("regrow".into()).spawn(move || waiting.recv().is_ok())
+        let gate = Arc::clone(&gate);
+        Builder::new().name("regrow".into()).spawn(move || drop(gate.lock()))
     };
     let threads: Result<Vec<_>, _> = (0..count).map(wait).collect();
-    drop(all_there);
+    drop(closed);
     threads.map_err(LocalError::Threads)?.into_iter().for_each(|thread| drop(thread.join()));
     Ok(())
 }
@@ -46,21 +50,34 @@ pub fn check_threads(count: usize) -> Result<(), LocalError> {
 impl<T> Pending<T> {
     /// Waits for the result.
     pub fn wait(self) -> Result<T, LocalError> {
-        self.0.recv().map_err(|_| LocalError::Worker)
+        self.arrived.map_or_else(|| self.arriving.recv(), Ok).map_err(|_| LocalError::Worker)
     }
 
-    fn is_ready(&self) -> bool {
-        !self.0.is_empty()
+    /// Whether [`Pending::wait`] would return at once. It does so too if the worker died.
+    fn is_ready(&mut self) -> bool {
+        if self.arrived.is_none() {
+            match self.arriving.try_recv() {
+                Ok(result) => self.arrived = Some(result),
+                Err(ended) => return ended == TryRecvError::Disconnected,
+            }
+        }
+        true
     }
+}
+
+/// Waits for the next job. The result is `None` once the pool is dropped.
+fn next_job(queue: &Mutex<Receiver<Job>>) -> Option<Job> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 
 impl Pool {
     /// Makes a pool for this machine.
     pub fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let (jobs, queue) = unbounded::<Job>();
-        let work = |queue: Receiver<Job>| move || queue.iter().for_each(|job| job());
-        let spawn = |_| Builder::new().name("regrow-worker".into()).spawn(work(queue.clone()));
+        let (jobs, queue) = channel();
+        let queue = Arc::new(Mutex::new(queue));
+        let work = |queue: Arc<Mutex<_>>| move || std::iter::from_fn(|| next_job(&queue)).for_each(|job| job());
+        let spawn = |_| Builder::new().name("regrow-worker".into()).spawn(work(Arc::clone(&queue)));
         // If no thread at all could be started, jobs run where they are submitted.
         let threads = (0..cores).filter_map(|n| spawn(n).ok()).collect();
         Self { jobs: Some(jobs), threads }
@@ -68,13 +85,13 @@ impl Pool {
 
     /// Runs `job` on some thread. The caller must limit the number of waiting jobs.
     pub fn submit<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Pending<T> {
-        let (result, pending) = bounded(1);
+        let (result, arriving) = sync_channel(1);
         let run: Job = Box::new(move || drop(result.send(job())));
         match &self.jobs {
             Some(jobs) if !self.threads.is_empty() => drop(jobs.send(run)),
             _ => run(),
         }
-        Pending(pending)
+        Pending { arriving, arrived: None }
     }
 }
 
@@ -112,7 +129,7 @@ impl<T> Ordered<T> {
 
     /// Takes the next result if it is ready. If too many are outstanding, waits for it.
     pub fn next_due(&mut self) -> Result<Option<T>, LocalError> {
-        let due = self.waiting.len() > self.limit || self.waiting.front().is_some_and(Pending::is_ready);
+        let due = self.waiting.len() > self.limit || self.waiting.front_mut().is_some_and(Pending::is_ready);
         if due { self.next() } else { Ok(None) }
     }
 

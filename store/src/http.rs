@@ -20,6 +20,7 @@ pub(crate) mod retry_after;
 mod revalidate;
 mod route;
 mod trust;
+mod versions;
 mod whole;
 
 use std::fmt;

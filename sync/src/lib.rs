@@ -103,10 +103,10 @@ pub use warning::SyncWarning;
 pub use regrow_chunker::{ChunkId, PackId, Params, ReaderLimits};
 pub use regrow_store::{Addressing, BucketCredentials, BucketOptions, Deadline, HttpOptions, RetryPolicy, StoreError};
 
+pub use regrow_local::{LocalError, Missing, NoProgress, Progress, Stage, WatchedFile, check_threads};
 /// Work with images on this machine, for programs that do not need a store for it.
-pub use regrow_local::{
-    LocalError, Missing, NoProgress, Normalized, Progress, Stage, WatchedFile, check_threads, normalize,
-};
+#[cfg(feature = "normalize")]
+pub use regrow_local::{Normalized, normalize};
 
 /// The effort that goes into making a patch small.
 pub use regrow_patch::PatchLevel;

@@ -1,6 +1,6 @@
 //! The last plain bytes, and a checksum of all.
 
-use crc32fast::Hasher;
+use zlib_rs::crc32::crc32;
 
 use crate::format::structure::{MAX_DISTANCE, Token};
 
@@ -11,14 +11,14 @@ pub(super) struct Plain {
     bytes: Vec<u8>,
     /// The place where these begin.
     start: u64,
-    hasher: Hasher,
+    sum: u32,
     /// The number of these that are in the checksum.
     hashed: usize,
 }
 
 impl Plain {
     pub(super) fn new() -> Self {
-        Self { bytes: Vec::new(), start: 0, hasher: Hasher::new(), hashed: 0 }
+        Self { bytes: Vec::new(), start: 0, sum: 0, hashed: 0 }
     }
 
     /// Adds a token's bytes; its distance is within what there is.
@@ -64,13 +64,13 @@ impl Plain {
     }
 
     fn hash(&mut self) {
-        self.hasher.update(&self.bytes[self.hashed..]);
+        self.sum = crc32(self.sum, &self.bytes[self.hashed..]);
         self.hashed = self.bytes.len();
     }
 
     /// The number of bytes, and their checksum.
     pub(super) fn sum(mut self) -> (u64, u32) {
         self.hash();
-        (self.start + self.bytes.len() as u64, self.hasher.finalize())
+        (self.start + self.bytes.len() as u64, self.sum)
     }
 }

@@ -1,5 +1,7 @@
 //! Checksums that follow a stream.
 
+use zlib_rs::adler32::adler32;
+
 use crate::inflate::gzip::GzipTrailer;
 
 /// The bytes that follow a deflate stream directly and can be computed from its plain bytes.
@@ -38,20 +40,20 @@ impl Trailer {
 pub(crate) struct Sum {
     trailer: Trailer,
     gzip: GzipTrailer,
-    adler: simd_adler32::Adler32,
+    adler: u32,
     plain_bytes: u64,
 }
 
 impl Sum {
     pub(crate) fn new(trailer: Trailer) -> Self {
-        Self { trailer, gzip: GzipTrailer::default(), adler: simd_adler32::Adler32::new(), plain_bytes: 0 }
+        Self { trailer, gzip: GzipTrailer::default(), adler: 1, plain_bytes: 0 }
     }
 
     pub(crate) fn update(&mut self, plain: &[u8]) {
         match self.trailer {
             Trailer::None => {}
             Trailer::Gzip => self.gzip.update(plain),
-            Trailer::Zlib => self.adler.write(plain),
+            Trailer::Zlib => self.adler = adler32(self.adler, plain),
         }
         self.plain_bytes += plain.len() as u64;
     }
@@ -64,7 +66,7 @@ impl Sum {
         match self.trailer {
             Trailer::None => Vec::new(),
             Trailer::Gzip => self.gzip.finish().to_vec(),
-            Trailer::Zlib => self.adler.finish().to_be_bytes().to_vec(),
+            Trailer::Zlib => self.adler.to_be_bytes().to_vec(),
         }
     }
 }

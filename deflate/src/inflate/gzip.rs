@@ -5,6 +5,8 @@ mod tests;
 
 use std::ops::Range;
 
+use zlib_rs::crc32::crc32;
+
 use crate::DeflateError;
 use crate::inflate::{Checkpoint, Inflater};
 
@@ -296,14 +298,14 @@ impl GzipReader {
 /// The trailer of a member that holds these bytes, which come in pieces.
 #[derive(Debug, Default)]
 pub struct GzipTrailer {
-    sum: crc32fast::Hasher,
+    sum: u32,
     plain_bytes: u64,
 }
 
 impl GzipTrailer {
     /// Takes in the member's next plain bytes.
     pub fn update(&mut self, plain: &[u8]) {
-        self.sum.update(plain);
+        self.sum = crc32(self.sum, plain);
         self.plain_bytes += plain.len() as u64;
     }
 
@@ -311,7 +313,7 @@ impl GzipTrailer {
     #[must_use]
     pub fn finish(self) -> [u8; 8] {
         let mut bytes = [0; 8];
-        bytes[..4].copy_from_slice(&self.sum.finalize().to_le_bytes());
+        bytes[..4].copy_from_slice(&self.sum.to_le_bytes());
         bytes[4..].copy_from_slice(&(self.plain_bytes as u32).to_le_bytes());
         bytes
     }

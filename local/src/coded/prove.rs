@@ -3,8 +3,8 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
-use crossbeam_channel::bounded;
 use regrow_deflate::encoders::{KnownEncoder, recognise};
 use regrow_deflate::{Differ, GzipMember, GzipReader, MAX_GZIP_FRINGE_BYTES};
 use regrow_index::{Coding, MemberCoding};
@@ -198,7 +198,7 @@ impl Member<'_> {
         take: &mut dyn FnMut(&[u8]) -> Result<bool, LocalError>,
     ) -> Result<(), LocalError> {
         std::thread::scope(|scope| {
-            let (pieces, arriving) = bounded::<Vec<u8>>(PIECES_WAITING);
+            let (pieces, arriving) = sync_channel::<Vec<u8>>(PIECES_WAITING);
             let inflating = spawn_scoped(scope, move || self.plain(|piece| Ok(pieces.send(piece).is_ok())))?;
             let mut maker = StreamMaker::new(self.pool, known, corrections);
             let goes_on = Cell::new(true);

@@ -1,23 +1,22 @@
 //! The blocks in which an input is read.
 
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, Sender, unbounded};
 use regrow_chunker::BLOCK_BYTES;
 
 /// Blocks of [`BLOCK_BYTES`] that are used again, since fresh ones would cost a page fault for every 4 KiB.
 pub(super) struct BlockPool {
     free: Receiver<Vec<u8>>,
-    back: Arc<Sender<Vec<u8>>>,
+    back: Sender<Vec<u8>>,
     first_bytes: usize,
 }
 
 struct PooledBlock {
     bytes: Vec<u8>,
     len: usize,
-    back: Arc<Sender<Vec<u8>>>,
+    back: Sender<Vec<u8>>,
 }
 
 impl AsRef<[u8]> for PooledBlock {
@@ -36,9 +35,9 @@ impl BlockPool {
     /// Makes a pool of blocks. For an input that is known to be short, the first block has one byte more than the
     /// input, enough to see that it ends.
     pub(super) fn new(size_hint: Option<u64>) -> Self {
-        let (back, free) = unbounded();
+        let (back, free) = channel();
         let first_bytes = size_hint.map_or(BLOCK_BYTES, |size| size.saturating_add(1).min(BLOCK_BYTES));
-        Self { free, back: Arc::new(back), first_bytes: first_bytes as usize }
+        Self { free, back: back, first_bytes: first_bytes as usize }
     }
 
     /// Reads the next block, which is full unless the input ends in it.
@@ -61,6 +60,6 @@ impl BlockPool {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Bytes::from_owner(PooledBlock { bytes, len, back: Arc::clone(&self.back) }))
+        Ok(Bytes::from_owner(PooledBlock { bytes, len, back: self.back.clone() }))
     }
 }

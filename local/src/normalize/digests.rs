@@ -1,8 +1,8 @@
 //! Digests as OCI writes them: `sha256:` or `sha512:`, and hexadecimal digits.
 
-use sha2::{Digest, Sha256, Sha512};
+use ring::digest::{Context, SHA256, SHA512};
 
-const SHA512: &str = "sha512:";
+const SHA512_PREFIX: &str = "sha512:";
 /// The largest number of zero blocks that are tried behind a tar whose digest differs. Writers of tars end them
 /// with two and pad to 10 KiB, and some pad further.
 const MAX_ZERO_BLOCKS: u64 = 2048;
@@ -11,16 +11,16 @@ const BLOCK: [u8; 512] = [0; 512];
 /// The digests of bytes that come piece by piece.
 #[derive(Clone)]
 pub(super) struct Digests {
-    sha256: Sha256,
+    sha256: Context,
     /// This hash is only computed if a name asks for it.
-    sha512: Option<Sha512>,
+    sha512: Option<Context>,
 }
 
 impl Digests {
     /// Prepares for digests of the same kinds as these.
     pub(super) fn like(names: &[Option<&str>]) -> Self {
-        let is_long = names.iter().flatten().any(|name| name.starts_with(SHA512));
-        Self { sha256: Sha256::new(), sha512: is_long.then(Sha512::new) }
+        let is_long = names.iter().flatten().any(|name| name.starts_with(SHA512_PREFIX));
+        Self { sha256: Context::new(&SHA256), sha512: is_long.then(|| Context::new(&SHA512)) }
     }
 
     pub(super) fn update(&mut self, bytes: &[u8]) {
@@ -33,10 +33,10 @@ impl Digests {
     /// The digest of the same kind as `name`, or SHA-256 for any other kind.
     pub(super) fn of_kind(&self, name: Option<&str>) -> String {
         match &self.sha512 {
-            Some(sha512) if name.is_some_and(|name| name.starts_with(SHA512)) => {
-                format!("{SHA512}{}", hex(&sha512.clone().finalize()))
+            Some(sha512) if name.is_some_and(|name| name.starts_with(SHA512_PREFIX)) => {
+                format!("{SHA512_PREFIX}{}", hex(sha512.clone().finish().as_ref()))
             }
-            _ => format!("sha256:{}", hex(&self.sha256.clone().finalize())),
+            _ => format!("sha256:{}", hex(self.sha256.clone().finish().as_ref())),
         }
     }
 

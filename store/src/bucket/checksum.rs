@@ -4,7 +4,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use md5::{Digest, Md5};
 
 use super::{BucketStore, Provider};
 use crate::StoreError;
@@ -35,7 +34,7 @@ impl BucketStore {
 }
 
 fn md5_base64(body: &[u8]) -> String {
-    STANDARD.encode(Md5::digest(body))
+    STANDARD.encode(md5::compute(body).0)
 }
 
 #[cfg(test)]

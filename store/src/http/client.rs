@@ -4,7 +4,7 @@
 //! user's headers stay with the host for which they were given, and no server sends readers to a forbidden place.
 //!
 //! The bytes that a connection holds are bounded by its buffers: some 400 KiB for HTTP/1.1, and
-//! [`HTTP2_CONNECTION_BYTES`] for HTTP/2, whose requests share one connection. Bodies are never decompressed.
+//! 5 MiB for HTTP/2, whose requests share one connection. Bodies are never decompressed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,17 +24,12 @@ use super::redirect::Way;
 use super::redirect::{self, Guide, Redirects};
 use super::resolve::SteadyResolver;
 use super::route::Route;
-use super::{answer, failure};
+use super::{answer, failure, versions};
 use crate::shown::shown_malformed;
 use crate::{Meter, RateLimit, StoreError};
 
 /// The largest number of redirects that are followed in a row.
 const MAX_REDIRECTS: usize = 10;
-/// The number of bytes that a server may send ahead over one connection of HTTP/2, and for one request on it.
-const HTTP2_CONNECTION_BYTES: u32 = 5 << 20;
-const HTTP2_STREAM_BYTES: u32 = 2 << 20;
-/// The largest head of an answer over HTTP/2.
-const HTTP2_HEAD_BYTES: u32 = 16 << 10;
 
 /// A pool of connections for HTTP/1.1 and HTTP/2. Clones share it.
 #[derive(Debug, Clone)]
@@ -236,10 +231,8 @@ fn build(
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
-        .http2_initial_connection_window_size(HTTP2_CONNECTION_BYTES)
-        .http2_initial_stream_window_size(HTTP2_STREAM_BYTES)
-        .http2_max_header_list_size(HTTP2_HEAD_BYTES)
         .connect_timeout(options.connect_timeout);
+    let builder = versions::bounded(builder);
     let builder = match trust {
         Trust::System => builder,
         Trust::SystemAnd(config) => builder.tls_backend_preconfigured(config.clone()),

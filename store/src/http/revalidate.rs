@@ -13,7 +13,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use md5::{Digest, Md5};
 use reqwest::header::{HeaderName, IF_NONE_MATCH, IF_RANGE};
 use reqwest::{Response, StatusCode};
 
@@ -235,7 +234,7 @@ fn is_hash_of(tag: &str, bytes: &[u8]) -> bool {
         return false;
     }
     let begins = |hash: &str| hash.get(..digits.len()).is_some_and(|start| start.eq_ignore_ascii_case(digits));
-    begins(&hex(&Md5::digest(bytes))) || begins(&blake3::hash(bytes).to_hex())
+    begins(&hex(&md5::compute(bytes).0)) || begins(&blake3::hash(bytes).to_hex())
 }
 
 fn hex(bytes: &[u8]) -> String {

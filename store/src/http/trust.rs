@@ -34,7 +34,7 @@ pub(super) fn config(certificates: &[CertificateDer<'static>]) -> Result<ClientC
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = super::versions::offered();
     Ok(config)
 }
 

@@ -139,7 +139,7 @@ impl Destination {
         let like = network.load_like(&options.like, progress)?;
         network.block_on(async {
             let described = open_description(&*self.store, wanted, describe(&Params::default()));
-            let (described, reliance) = futures::join!(described, Reliance::begin(&*self.store));
+            let (described, reliance) = futures::future::join(described, Reliance::begin(&*self.store)).await;
             let (description, reliance) = (described?, reliance?);
             let params = parameters_of(&options.store, &description)?;
             let learner =

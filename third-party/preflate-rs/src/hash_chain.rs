@@ -4,7 +4,7 @@
  *  This software incorporates material from third parties. See NOTICE.txt for details.
  *--------------------------------------------------------------------------------------------*/
 
-use default_boxed::DefaultBoxed;
+use crate::zeros::zeros;
 
 use crate::{
     bit_helper::DebugHash,
@@ -53,8 +53,6 @@ impl InternalPosition {
     }
 }
 
-#[derive(DefaultBoxed)]
-#[repr(C, align(64))]
 struct HashTable {
     /// Represents the head of the hash chain for a given hash value, or zero
     /// if there is none. In order to find additional matches, you follow the prev
@@ -62,15 +60,19 @@ struct HashTable {
     ///
     /// (We start reading with an offset of -8 to avoid confusion with the end of
     /// the chain, so the first offset will be 8)
-    head: [InternalPosition; 65536],
+    head: Box<[InternalPosition; 65536]>,
 
     /// Represents the prev chain for a given position. This is used to find
     /// all the potential matches for a given hash. The value points to previous
     /// position in the chain, or 0 if there are no more matches.
-    prev: [InternalPosition; 65536],
+    prev: Box<[InternalPosition; 65536]>,
 }
 
 impl HashTable {
+    fn new() -> Self {
+        Self { head: zeros(), prev: zeros() }
+    }
+
     #[inline]
     fn get_head(&self, h: u16) -> InternalPosition {
         self.head[usize::from(h)]
@@ -150,7 +152,7 @@ pub trait HashChain {
 
 /// Default hash chain for a given hash function periodically normalizes the hash table
 pub struct HashChainDefault<H: HashImplementation> {
-    hash_table: Box<HashTable>,
+    hash_table: HashTable,
     total_shift: i32,
     hash: H,
 }
@@ -162,7 +164,7 @@ impl<H: HashImplementation> HashChainDefault<H> {
         // offset would be zero and so it would get missed
         HashChainDefault {
             total_shift: -8,
-            hash_table: HashTable::default_boxed(),
+            hash_table: HashTable::new(),
             hash: hash,
         }
     }
@@ -292,8 +294,8 @@ impl<H: HashImplementation> HashChain for HashChainDefault<H> {
 /// implementation of the hash chain that uses the libdeflate rotating hash.
 /// This consists of two hash tables, one for length 3 and one for length 4.
 pub struct HashChainLibflate4 {
-    hash_table: Box<HashTable>,
-    hash_table_3: Box<HashTable>,
+    hash_table: HashTable,
+    hash_table_3: HashTable,
     total_shift: i32,
 }
 
@@ -304,8 +306,8 @@ impl HashChainLibflate4 {
         // offset would be zero and so it would get missed
         HashChainLibflate4 {
             total_shift: -8,
-            hash_table: HashTable::default_boxed(),
-            hash_table_3: HashTable::default_boxed(),
+            hash_table: HashTable::new(),
+            hash_table_3: HashTable::new(),
         }
     }
 }

@@ -35,6 +35,7 @@ mod stream_processor;
 mod token_predictor;
 mod tree_predictor;
 mod utils;
+mod zeros;
 
 pub use estimator::preflate_parameter_estimator::TokenPredictorParameters;
 pub use hash_algorithm::HashAlgorithm;

@@ -7,8 +7,8 @@ mod image;
 use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
+use std::sync::mpsc::sync_channel;
 
-use crossbeam_channel::bounded;
 use regrow_chunker::SegmentId;
 use regrow_image::StreamKind;
 use regrow_index::SegmentCutter;
@@ -109,7 +109,7 @@ fn yield_of(
         TargetSizes { image: index.plain_bytes(), skeleton: index.skeleton.bytes, contents: index.contents.bytes };
     let mut yielded = Yield::new(run, seeds, request.scratch)?;
     run.progress.begin(Stage::Patch, Some(index.plain_bytes()));
-    let (pieces, arriving) = bounded(PIECES_WAITING);
+    let (pieces, arriving) = sync_channel(PIECES_WAITING);
     let (applied, ingested) = std::thread::scope(|scope| {
         let apply = move || apply(&mut file, &header, candidate.seed, sizes, request.scratch, &mut Pieces(pieces));
         let applying = spawn_scoped(scope, apply)?;

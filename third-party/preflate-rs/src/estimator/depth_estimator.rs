@@ -1,4 +1,4 @@
-use default_boxed::DefaultBoxed;
+use crate::zeros::zeros;
 
 use crate::{
     deflate::{
@@ -27,9 +27,8 @@ pub trait HashTableDepthEstimator {
     fn hash_algorithm(&self) -> HashAlgorithm;
 }
 
-#[derive(DefaultBoxed)]
 struct MinizDepthEstimator {
-    positions: [u32; 4096],
+    positions: Box<[u32; 4096]>,
 
     zero_chain_found: u32,
     nonzero_chain_found: u32,
@@ -88,10 +87,9 @@ impl HashTableDepthEstimator for MinizDepthEstimator {
     }
 }
 
-#[derive(DefaultBoxed)]
 struct HashTableDepthEstimatorImpl<H: HashImplementation> {
     /// Represents the head of the hash chain for a given hash value.
-    head: [u16; 65536],
+    head: Box<[u16; 65536]>,
 
     /// Represents the number of following nodes in the chain for a given
     /// position. For example, if chainDepth[100] == 5, then there are 5 more
@@ -103,12 +101,12 @@ struct HashTableDepthEstimatorImpl<H: HashImplementation> {
     /// This is used during estimation only to figure out how deep we need to match
     /// into the hash chain, which allows us to estimate which parameters were used
     /// to generate the deflate data.
-    chain_depth: [i32; 65536],
+    chain_depth: Box<[i32; 65536]>,
 
     /// the hash at this particular position. This is verified to make sure that it
     /// is part of the same hash chain, if not, we know that this was not the correct
     /// hash function to use.
-    chain_depth_hash_verify: [u16; 65536],
+    chain_depth_hash_verify: Box<[u16; 65536]>,
 
     /// hash function used to calculate the hash
     hash: H,
@@ -139,10 +137,21 @@ impl<H: HashImplementation> HashTableDepthEstimatorImpl<H> {
         self.chain_depth[node as usize]
     }
 
+    fn new(hash: H) -> Self {
+        Self {
+            head: zeros(),
+            chain_depth: zeros(),
+            chain_depth_hash_verify: zeros(),
+            hash,
+            add_policy: DictionaryAddPolicy::default(),
+            max_chain_found: 0,
+            longest_dist_at_hop_0: 0,
+            longest_dist_at_hop_1_plus: 0,
+        }
+    }
+
     pub fn box_new(hash: H) -> Box<Self> {
-        let mut l = HashTableDepthEstimatorImpl::<H>::default_boxed();
-        l.hash = hash;
-        l
+        Box::new(Self::new(hash))
     }
 
     fn internal_update_hash(&mut self, chars: &[u8], pos: u32, length: u32) {
@@ -234,10 +243,9 @@ impl<H: HashImplementation> HashTableDepthEstimator for HashTableDepthEstimatorI
 
 /// Libdeflate is a bit special because it uses the first candidate of the 3 byte match,
 /// but then continues with the next 4 bytes.
-#[derive(DefaultBoxed)]
 struct HashTableDepthEstimatorLibdeflate {
     length4: HashTableDepthEstimatorImpl<LibdeflateHash4>,
-    head3: [u32; 65536],
+    head3: Box<[u32; 65536]>,
 
     max_chain_found: u32,
 }
@@ -329,8 +337,16 @@ pub fn new_depth_estimator(hash_algorithm: HashAlgorithm) -> Box<dyn HashTableDe
             hash_mask,
             hash_shift,
         }),
-        HashAlgorithm::MiniZFast => MinizDepthEstimator::default_boxed(),
-        HashAlgorithm::Libdeflate4 => HashTableDepthEstimatorLibdeflate::default_boxed(),
+        HashAlgorithm::MiniZFast => Box::new(MinizDepthEstimator {
+            positions: zeros(),
+            zero_chain_found: 0,
+            nonzero_chain_found: 0,
+        }),
+        HashAlgorithm::Libdeflate4 => Box::new(HashTableDepthEstimatorLibdeflate {
+            length4: HashTableDepthEstimatorImpl::new(LibdeflateHash4 {}),
+            head3: zeros(),
+            max_chain_found: 0,
+        }),
         HashAlgorithm::Libdeflate4Fast => {
             HashTableDepthEstimatorImpl::box_new(LibdeflateHash4Fast {})
         }

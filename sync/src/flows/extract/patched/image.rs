@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender};
 
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, Sender};
 use regrow_image::{ImagePiece, Layout};
 use regrow_local::{LocalError, PlainPiece, PlainSource, Spool};
 use regrow_patch::TargetSink;
@@ -21,7 +21,7 @@ pub(super) enum Piece {
 }
 
 /// The sending end, which the decoder writes to.
-pub(super) struct Pieces(pub(super) Sender<Piece>);
+pub(super) struct Pieces(pub(super) SyncSender<Piece>);
 
 impl Pieces {
     fn send(&self, piece: Piece) -> io::Result<()> {
