@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
+use ring::digest::{SHA256, digest};
 use tar::{Builder, EntryType};
 
 use super::layer::header;
@@ -70,5 +70,5 @@ fn joined(layers: &[LayerRecord], show: impl Fn(&LayerRecord) -> String) -> Stri
 
 /// The SHA-256 of these bytes, in lower-case hexadecimal digits.
 pub(super) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
