@@ -178,13 +178,11 @@ fn endpoint(options: &BucketOptions, config: &SdkConfig) -> Result<Option<Url>, 
 
 /// Parses the URL of a server.
 pub(super) fn endpoint_url(text: &str) -> Result<Url, StoreError> {
-    let refused =
-        |reason: String| StoreError::InvalidOption { option: format!("endpoint {:?}", shown_malformed(text)), reason };
-    let url = Url::parse(text).map_err(|error| refused(error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(refused("it is not an http or https URL".to_owned()));
-    }
-    Ok(url)
+    let is_usable = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    Url::parse(text).ok().filter(is_usable).ok_or_else(|| StoreError::InvalidOption {
+        option: format!("endpoint {:?}", shown_malformed(text)),
+        reason: "it is not an http or https URL; write it like https://host:9000".to_owned(),
+    })
 }
 
 /// Whether the bucket's name goes into the host's name, and the URL that the client uses for the bucket instead of

@@ -1,5 +1,7 @@
 //! The options of the HTTP client, and their checks.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +14,9 @@ use super::header::GivenHeader;
 use super::redirect::Redirects;
 use super::trust;
 use crate::{RateLimit, StoreError};
+
+/// The largest file of certificates that is read. The bundles of systems have a quarter of that.
+const MAX_PEM_BYTES: u64 = 1 << 20;
 
 /// The options of an [`HttpClient`](crate::HttpClient).
 #[derive(Debug, Clone)]
@@ -70,11 +75,43 @@ pub(super) fn read_trust(path: &Path) -> Result<ClientConfig, StoreError> {
         option: format!("certificates in {}", path.display()),
         reason: reason.to_owned(),
     };
-    let pem = std::fs::read(path).map_err(StoreError::io(path))?;
+    let mut pem = Vec::new();
+    let file = File::open(path).map_err(StoreError::io(path))?;
+    file.take(MAX_PEM_BYTES + 1).read_to_end(&mut pem).map_err(StoreError::io(path))?;
+    if pem.len() as u64 > MAX_PEM_BYTES {
+        return Err(refused("the file is larger than 1 MiB; give the certificates of the server or its authority"));
+    }
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let certificates = certificates.map_err(|_| refused("the file is not in the PEM format"))?;
     if certificates.is_empty() {
         return Err(refused("the file holds no certificate in the PEM format"));
     }
-    trust::config(&certificates).map_err(|error| refused(&error.to_string()))
+    trust::config(&certificates).map_err(|error| match error {
+        rustls::Error::InvalidCertificate(_) => refused("the file holds a certificate that is malformed"),
+        error => refused(&error.to_string()),
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_hold_no_certificates_are_refused_in_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let refusal = |text: &str| {
+            let path = folder.path().join("ca.pem");
+            std::fs::write(&path, text).unwrap();
+            read_trust(&path).unwrap_err().to_string()
+        };
+        let endless = read_trust(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(endless.contains("/dev/zero: the file is larger than 1 MiB"), "{endless}");
+        assert!(refusal("").contains("holds no certificate"));
+        assert!(
+            refusal("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n").contains("not in the PEM format")
+        );
+        let malformed = refusal("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+        assert!(malformed.ends_with("the file holds a certificate that is malformed"), "{malformed}");
+    }
 }
