@@ -39,8 +39,8 @@ impl Progress for Writer {
     }
 }
 
-fn network() -> Network {
-    small_chunks(Network::new(HttpOptions::default(), RetryPolicy::default()).unwrap())
+fn network(env: &TestEnvironment) -> Network {
+    small_chunks(Network::new(HttpOptions::default(), RetryPolicy::default(), env.path("scratch")).unwrap())
 }
 
 fn images() -> TestEnvironment {
@@ -73,11 +73,10 @@ fn images_of_a_patch() {
         let options = PatchOptions {
             old_files: vec![env.path("old")],
             new_file: Some(env.path("new")),
-            scratch: env.path("scratch"),
             ..PatchOptions::new(env.path("old.rgx"), env.path("new.rgx"))
         };
         let writer = Writer { file: env.path(file), stage, at_end };
-        refused(patch(&options, &mut network(), &writer), file);
+        refused(patch(&options, &mut network(&env), &writer), file);
         assert_eq!(env.files("store/patches"), [""; 0]);
     }
 }
@@ -91,10 +90,9 @@ fn an_image_that_a_patch_is_made_to_after_it_was_stored() {
         patch_from: vec![Location::Path(env.path("old.rgx"))],
         old_files: vec![env.path("old")],
         image_file: Some(image.try_clone().unwrap()),
-        scratch: env.path("scratch"),
         ..MakeOptions::new(env.path("store"), env.path("new.rgx"))
     };
     let writer = Writer { file: env.path("new"), stage: Stage::Make, at_end: true };
-    refused(make(&mut image, &env.path("new"), None, &options, &mut network(), &writer), "new");
+    refused(make(&mut image, &env.path("new"), None, &options, &mut network(&env), &writer), "new");
     assert!(!env.exists("new.rgx"));
 }

@@ -35,13 +35,20 @@ fn make_image(env: &TestEnvironment, name: &str, mut image: &[u8]) {
     options.pack_bytes = 100_000;
     options.allow_partial = true;
     let (bytes, digest) = (image.len() as u64, blake3::hash(image).to_string());
-    let mut network = small_chunks(Network::new(HttpOptions::default(), RetryPolicy::default()).unwrap());
+    let mut network =
+        small_chunks(Network::new(HttpOptions::default(), RetryPolicy::default(), env.path("scratch")).unwrap());
     let report = make(&mut image, Path::new(name), None, &options, &mut network, &NoProgress).unwrap();
     assert_eq!((report.image_bytes, report.image_digest), (bytes, digest));
 }
 
-fn run(index: &str, output: Output, options: &ExtractOptions) -> Result<ExtractReport, SyncError> {
-    let mut network = small_chunks(Network::new(HttpOptions::default(), RetryPolicy::default()).unwrap());
+fn run(
+    env: &TestEnvironment,
+    index: &str,
+    output: Output,
+    options: &ExtractOptions,
+) -> Result<ExtractReport, SyncError> {
+    let mut network =
+        small_chunks(Network::new(HttpOptions::default(), RetryPolicy::default(), env.path("scratch")).unwrap());
     extract(&Location::parse(index).unwrap(), output, options, &mut network, &NoProgress)
 }
 
@@ -51,12 +58,12 @@ fn every_kind_by_the_library() {
         let env = TestEnvironment::new();
         make_image(&env, name, &image);
         let index = env.path(&format!("{name}.rgx")).display().to_string();
-        let options = ExtractOptions { scratch: env.path("scratch"), ..ExtractOptions::default() };
-        let report = run(&index, Output::File(env.path("out")), &options).unwrap();
+        let options = ExtractOptions::default();
+        let report = run(&env, &index, Output::File(env.path("out")), &options).unwrap();
         assert!(env.read("out") == image, "{name}");
         assert_eq!(report.image_digest, blake3::hash(&image).to_string());
         let pipe = Kept::default();
-        run(&index, Output::Pipe(Box::new(pipe.clone())), &options).unwrap();
+        run(&env, &index, Output::Pipe(Box::new(pipe.clone())), &options).unwrap();
         assert!(*pipe.0.lock().unwrap() == image, "{name} through a pipe");
     }
 }
@@ -68,8 +75,8 @@ fn an_update_by_the_library() {
     make_image(&env, "new", &new);
     let server = Server::new(env.root());
     let seeds = vec![env.write("old", &old)];
-    let options = ExtractOptions { seeds, scratch: env.path("scratch"), ..ExtractOptions::default() };
-    let report = run(&server.url("new.rgx"), Output::File(env.path("out")), &options).unwrap();
+    let options = ExtractOptions { seeds, ..ExtractOptions::default() };
+    let report = run(&env, &server.url("new.rgx"), Output::File(env.path("out")), &options).unwrap();
     assert!(env.read("out") == new);
     assert_eq!((report.bytes_fetched, report.requests), (server.body_bytes(), server.request_count()));
     assert!(report.chunks_seed > report.chunks_store, "{report:?}");
@@ -79,7 +86,7 @@ fn an_update_by_the_library() {
 fn errors_are_told_by_cause() {
     let env = TestEnvironment::new();
     make_image(&env, "image", &[1; 1000]);
-    let error = |index: &str| run(index, Output::File(env.path("out")), &ExtractOptions::default()).unwrap_err();
+    let error = |index: &str| run(&env, index, Output::File(env.path("out")), &ExtractOptions::default()).unwrap_err();
     let absent = env.path("absent.rgx").display().to_string();
     assert!(matches!(error(&absent), SyncError::Io { .. } | SyncError::Store(_)), "{:?}", error(&absent));
     let no_index = env.write("no-index", b"text").display().to_string();

@@ -79,8 +79,9 @@ fn counts_hold_when_a_seed_changes_under_a_pipe() {
     let seed = env.write("seed", &other);
     let rewritten = seed.clone();
     let server = changing_host(&env, move || std::fs::write(&rewritten, noise("else", 9_000_000)).unwrap());
-    let options = ExtractOptions { seeds: vec![seed], scratch: env.path("scratch"), ..ExtractOptions::default() };
-    let mut network = small_chunks(Network::new(HttpOptions::default(), regrow_store::RetryPolicy::default()).unwrap());
+    let options = ExtractOptions { seeds: vec![seed], ..ExtractOptions::default() };
+    let policy = regrow_store::RetryPolicy::default();
+    let mut network = small_chunks(Network::new(HttpOptions::default(), policy, env.path("scratch")).unwrap());
     let index = Location::parse(&server.url("new.rgx")).unwrap();
     let output = Output::Pipe(Box::new(std::io::sink()));
     let report = extract(&index, output, &options, &mut network, &NoProgress).unwrap();

@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
                 catalog: Some(Catalog::open(Path::new(catalog))),
                 ..ExtractOptions::default()
             };
-            let mut network = Network::new(HttpOptions::default(), RetryPolicy::default())?;
+            let mut network = Network::new(HttpOptions::default(), RetryPolicy::default(), std::env::temp_dir())?;
             let output = Output::File(out.into());
             serde_json::to_string(&extract(&Location::parse(url)?, output, &options, &mut network, &NoProgress)?)?
         }
@@ -71,10 +71,9 @@ fn network() -> Result<Network> {
         endpoint: std::env::var(ENDPOINT).ok(),
         region: Some("us-east-1".to_owned()),
         credentials,
-        staging: std::env::temp_dir(),
         ..BucketOptions::default()
     };
-    Ok(Network::new(HttpOptions::default(), RetryPolicy::default())?.with_buckets(buckets))
+    Ok(Network::new(HttpOptions::default(), RetryPolicy::default(), std::env::temp_dir())?.with_buckets(buckets))
 }
 
 /// Runs a flow in a process of its own, and returns its report.

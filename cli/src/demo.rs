@@ -95,16 +95,15 @@ pub(crate) fn run(
     let mut options = ExtractOptions {
         seeds: vec![images.old.clone()],
         catalog: Some(Catalog::open(&machine.join("catalog.sqlite"))),
-        scratch: machine.clone(),
         ..ExtractOptions::default()
     };
-    let update = extract(&index, Output::File(updated.clone()), &options, &mut network()?, progress)?;
+    let update = extract(&index, Output::File(updated.clone()), &options, &mut network(&machine)?, progress)?;
     let served = server.served();
     options.patches = false;
     options.dry_run = true;
-    let as_chunks = extract(&index, Output::File(machine.join("chunks")), &options, &mut network()?, progress)?;
-    options = ExtractOptions { dry_run: true, scratch: machine.clone(), ..ExtractOptions::default() };
-    let whole = extract(&index, Output::File(machine.join("whole")), &options, &mut network()?, progress)?;
+    let as_chunks = extract(&index, Output::File(machine.join("chunks")), &options, &mut network(&machine)?, progress)?;
+    options = ExtractOptions { dry_run: true, ..ExtractOptions::default() };
+    let whole = extract(&index, Output::File(machine.join("whole")), &options, &mut network(&machine)?, progress)?;
     server.stop();
     let is_identical = compare::is_identical(&images.new, &updated)?;
     let sent_percent = percent(served.body_bytes, publish_new.image_bytes).unwrap_or(0.0);
@@ -125,17 +124,16 @@ fn publish(
         patch_from: old.iter().map(|(index, _)| Location::Path(site.join(index))).collect(),
         old_files: old.iter().map(|(_, file)| file.to_path_buf()).collect(),
         image_file: Some(file.try_clone().map_err(open)?),
-        scratch: site.to_owned(),
         ..MakeOptions::new(site.join("store"), site.join(index))
     };
-    Ok(make(&mut file, image, Some(bytes), &options, &mut network()?, progress)?)
+    Ok(make(&mut file, image, Some(bytes), &options, &mut network(site)?, progress)?)
 }
 
 /// A machine's network to the server, without any proxy. Each machine has its own, so that connections and counts
-/// are its own.
-fn network() -> Result<Network, Failure> {
+/// are its own, and so is its folder for temporary files.
+fn network(scratch: &Path) -> Result<Network, Failure> {
     let options = HttpOptions { use_proxies: false, ..HttpOptions::default() };
-    Ok(Network::new(options, RetryPolicy::default())?)
+    Ok(Network::new(options, RetryPolicy::default(), scratch)?)
 }
 
 /// The percentage of `part` in `whole`, or `None` if `whole` is 0.

@@ -21,8 +21,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: extract INDEX|URL OUT [SEED...]".into());
     };
     let seeds = seeds.iter().map(Into::into).collect();
-    let options = ExtractOptions { seeds, scratch: std::env::temp_dir(), ..ExtractOptions::default() };
-    let mut network = Network::new(HttpOptions::default(), RetryPolicy::default())?;
+    let options = ExtractOptions { seeds, ..ExtractOptions::default() };
+    let mut network = Network::new(HttpOptions::default(), RetryPolicy::default(), std::env::temp_dir())?;
     let report = extract(&Location::parse(index)?, Output::File(output.into()), &options, &mut network, &Say)?;
     println!("{} bytes rebuilt, {} fetched", report.image_bytes, report.bytes_fetched);
     Ok(())

@@ -46,7 +46,7 @@ fn write_coded(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
 /// A network that takes chunks as small as those of the golden files.
 fn network() -> Result<Network, Box<dyn std::error::Error>> {
     let limits = ReaderLimits { min_avg_bytes: 1024, ..ReaderLimits::default() };
-    Ok(Network::new(HttpOptions::default(), RetryPolicy::default())?.with_limits(limits))
+    Ok(Network::new(HttpOptions::default(), RetryPolicy::default(), std::env::temp_dir())?.with_limits(limits))
 }
 
 /// Makes the patch between the two images that are there.

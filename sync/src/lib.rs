@@ -17,7 +17,7 @@
 //! [`Network`], a receiver of [`Progress`], and options with the seeds:
 //!
 //! ```no_run
-//! use std::path::{Path, PathBuf};
+//! use std::path::Path;
 //! use std::sync::atomic::{AtomicU64, Ordering};
 //! use std::time::Duration;
 //!
@@ -49,11 +49,10 @@
 //!     let folder = Path::new("/var/lib/app");
 //!     let deadline = Some(Deadline::after(Duration::from_secs(3600)));
 //!     let policy = RetryPolicy { deadline, ..RetryPolicy::default() };
-//!     let mut network = Network::new(HttpOptions::default(), policy)?;
+//!     let mut network = Network::new(HttpOptions::default(), policy, "/var/tmp")?;
 //!     let options = ExtractOptions {
 //!         seeds: vec![folder.join("running.img")],
 //!         catalog: Some(Catalog::open(&folder.join("catalog.sqlite"))),
-//!         scratch: PathBuf::from("/var/tmp"),
 //!         ..ExtractOptions::default()
 //!     };
 //!     let output = Output::File(folder.join("next.img"));

@@ -21,7 +21,7 @@ fn folder() -> PathBuf {
 
 fn network() -> Network {
     let limits = ReaderLimits { min_avg_bytes: 1 << 10, ..ReaderLimits::default() };
-    Network::new(HttpOptions::default(), RetryPolicy::default()).unwrap().with_limits(limits)
+    Network::new(HttpOptions::default(), RetryPolicy::default(), std::env::temp_dir()).unwrap().with_limits(limits)
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn the_store_gives_the_image() {
     let work = tempfile::tempdir().unwrap();
     let out = work.path().join("out");
     let location = Location::Path(folder().join("image.rgx"));
-    let options = ExtractOptions { scratch: work.path().into(), ..ExtractOptions::default() };
+    let options = ExtractOptions::default();
     extract(&location, Output::File(out.clone()), &options, &mut network(), &NoProgress).unwrap();
     assert!(std::fs::read(out).unwrap() == image::golden_image());
     let store = Location::Path(folder().join("store"));
@@ -74,7 +74,7 @@ fn coded_images_are_made_as_they_were() {
     let location = Location::Path(folder.join("image.rgx"));
     for seeds in [Vec::new(), vec![folder.join("image.tar")]] {
         let out = work.path().join(format!("out-{}", seeds.len()));
-        let options = ExtractOptions { scratch: work.path().into(), seeds, ..ExtractOptions::default() };
+        let options = ExtractOptions { seeds, ..ExtractOptions::default() };
         let report = extract(&location, Output::File(out.clone()), &options, &mut network(), &NoProgress).unwrap();
         assert!(std::fs::read(out).unwrap() == image);
         assert_eq!(report.chunks_store, if options.seeds.is_empty() { report.chunks } else { 0 });

@@ -45,7 +45,7 @@ pub(crate) fn network(args: &NetworkArgs, named: Named<'_>, deadline: Option<Dea
         ..HttpOptions::default()
     };
     let policy = RetryPolicy { attempts: args.tries, deadline, ..RetryPolicy::default() };
-    Ok(Network::new(options, policy)?.with_buckets(buckets(args)).with_limits(limits(args)))
+    Ok(Network::new(options, policy, std::env::temp_dir())?.with_buckets(buckets(args)).with_limits(limits(args)))
 }
 
 /// The limits on what an index may ask for.
@@ -150,7 +150,7 @@ fn buckets(args: &NetworkArgs) -> BucketOptions {
             AddressingArg::Virtual => Addressing::Virtual,
         },
         credentials: if args.no_sign_request { BucketCredentials::Anonymous } else { BucketCredentials::Ambient },
-        staging: std::env::temp_dir(),
+        ..BucketOptions::default()
     }
 }
 

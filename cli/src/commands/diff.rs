@@ -52,7 +52,6 @@ pub(crate) fn run(args: DiffArgs, verbosity: Verbosity) -> Result<(), Failure> {
         patch: args.patch,
         old_files: args.old_file.iter().cloned().collect(),
         new_files: args.new_file.iter().cloned().collect(),
-        scratch: std::env::temp_dir(),
         ..DiffOptions::new(Location::parse(&args.old)?, Location::parse(&args.new)?)
     };
     let deadline = common::deadline(&args.network);

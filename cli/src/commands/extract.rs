@@ -76,7 +76,6 @@ pub(crate) fn run(args: ExtractArgs, verbosity: Verbosity) -> Result<(), Failure
         seeds: args.seeds.iter().map(|seed| seed_path(seed)).collect(),
         cache: args.cache.clone(),
         catalog: Some(common::catalog(args.catalog.clone(), &bars)),
-        scratch: std::env::temp_dir(),
         connections: args.connections as usize,
         trust_catalog: args.trust_catalog,
         patches: !args.no_patch,

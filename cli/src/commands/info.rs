@@ -36,7 +36,7 @@ pub(crate) fn run(args: InfoArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let named = Named { indexes: &[std::slice::from_ref(&args.index)], stores: &args.stores };
     let mut network = common::network(&args.network, named, deadline)?;
     let bars = Bars::new(verbosity).until(deadline);
-    let report = info(&location, &stores, &std::env::temp_dir(), &mut network, &bars)?;
+    let report = info(&location, &stores, &mut network, &bars)?;
     Reporter { verbosity, json: args.json }.print(&report, &text(&report), To::Output)
 }
 

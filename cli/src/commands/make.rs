@@ -96,7 +96,7 @@ pub(crate) fn run(args: MakeArgs, verbosity: Verbosity) -> Result<(), Failure> {
     if args.normalize
         && let Some(file) = &mut file
     {
-        if let Some(normalized) = normalize(file, name, &options.scratch, &bars)? {
+        if let Some(normalized) = normalize(file, name, &std::env::temp_dir(), &bars)? {
             *file = normalized.file;
         }
         file.rewind().map_err(SyncError::io(name))?;
@@ -156,7 +156,6 @@ fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
     options.patch_from = common::locations(&args.patch_from)?;
     options.old_files.clone_from(&args.old);
     options.patch_level = args.patch_level;
-    options.scratch = std::env::temp_dir();
     options.index_max_age = Duration::from_secs(args.index_max_age);
     options.catalog = (!is_local).then(|| common::catalog(args.catalog.clone(), bars));
     if let Some(avg) = args.avg_size {

@@ -70,7 +70,6 @@ pub(crate) fn run(args: &PatchArgs, verbosity: Verbosity) -> Result<(), Failure>
         announce: !args.no_announce,
         index_max_age: Duration::from_secs(args.index_max_age),
         catalog: Some(common::catalog(args.catalog.clone(), &bars)),
-        scratch: std::env::temp_dir(),
         ..PatchOptions::new(Location::parse(&args.old)?, Location::parse(&args.new)?)
     };
     let named = Named {

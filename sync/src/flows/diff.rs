@@ -34,8 +34,6 @@ pub struct DiffOptions {
     pub old_files: Vec<PathBuf>,
     /// See `old_files`.
     pub new_files: Vec<PathBuf>,
-    /// A folder for temporary files.
-    pub scratch: PathBuf,
 }
 
 impl DiffOptions {
@@ -50,7 +48,6 @@ impl DiffOptions {
             patch_level: PatchLevel::default(),
             old_files: Vec::new(),
             new_files: Vec::new(),
-            scratch: "/tmp".into(),
         }
     }
 }
@@ -109,10 +106,11 @@ pub struct PathCost {
 /// # Errors
 /// An index or its store cannot be read.
 pub fn diff(options: &DiffOptions, network: &mut Network, progress: &dyn Progress) -> Result<DiffReport, SyncError> {
-    let DiffOptions { old, new, stores, scratch, .. } = options;
+    let DiffOptions { old, new, stores, .. } = options;
+    let scratch = network.scratch().to_owned();
     let (old_index, new_index) = (network.load_index(old)?, network.load_index(new)?);
     let pool = Pool::new();
-    let mut reading = Reading { stores, network, pool: &pool, scratch, progress };
+    let mut reading = Reading { stores, network, pool: &pool, scratch: &scratch, progress };
     let old_recipe = Inspection::of(old, &old_index, &mut reading)?.into_recipe();
     let cost = UpdateCost::of(old_recipe, new, &new_index, &mut reading)?;
     let image = Inspection::of(new, &new_index, &mut reading)?;
@@ -178,7 +176,7 @@ fn make_patch(
     pool: &Pool,
     progress: &dyn Progress,
 ) -> Result<PatchCosts, SyncError> {
-    let scratch = ScratchFolder::new(&options.scratch).map_err(SyncError::io(&options.scratch))?;
+    let scratch = ScratchFolder::new(network.scratch()).map_err(SyncError::io(network.scratch()))?;
     let local = Locals { stores: &options.stores, catalog: None, scratch: scratch.path(), pool, progress };
     let given = |paths| Vec::from_iter(<[PathBuf]>::iter(paths).map(|path| Given::Path(path)));
     let (old_files, new_files) = (given(&options.old_files), given(&options.new_files));

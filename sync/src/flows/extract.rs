@@ -55,8 +55,6 @@ pub struct ExtractOptions {
     pub cache: Option<PathBuf>,
     /// The catalog that remembers what seeds hold.
     pub catalog: Option<Catalog>,
-    /// The folder for temporary files, unless the output's folder serves for them.
-    pub scratch: PathBuf,
     /// The number of requests in flight.
     pub connections: usize,
     /// Whether to trust a catalog that says that the output is the image already, without reading the output again.
@@ -77,7 +75,6 @@ impl Default for ExtractOptions {
             seeds: Vec::new(),
             cache: None,
             catalog: None,
-            scratch: "/tmp".into(),
             connections: DEFAULT_CONNECTIONS,
             trust_catalog: false,
             patches: true,
@@ -147,7 +144,7 @@ pub fn extract(
     let prefetch = Prefetch::new(network, &stores, &index, options.patches, options.connections);
     let on_scan = || prefetch.on_scan();
     let catalog = options.catalog.as_ref();
-    let (params, scratch, unfolds) = (index.params, &*options.scratch, true);
+    let (params, scratch, unfolds) = (index.params, network.scratch(), true);
     let context = SeedContext { params, pool: &pool, catalog, progress, scratch, unfolds, on_scan: &on_scan };
     // The output may be the image already. Then no other seed is read.
     let look = SeedContext { on_scan: &|| (), ..context };
@@ -215,8 +212,8 @@ impl Run<'_> {
     /// Carries out the run. Returns the counts, and also the image that was put together, if it was.
     fn write(&self, output: Destination, mut seeds: Seeds) -> Result<(Counts, Option<Arc<Target>>), SyncError> {
         let sizes = self.sizes();
-        let output = OutputFile::open(output, sizes, self.options)?;
-        let scratch = output.folder().unwrap_or(&self.options.scratch).to_owned();
+        let output = OutputFile::open(output, sizes, self.options, self.network.scratch())?;
+        let scratch = output.folder().unwrap_or(self.network.scratch()).to_owned();
         self.network.keep_whole_objects_in(&scratch, output.missing_bytes());
         let fetcher = Fetcher {
             network: self.network,

@@ -1,7 +1,5 @@
 //! The report on an index.
 
-use std::path::Path;
-
 use regrow_chunker::Digest;
 use regrow_deflate::encoders::KnownEncoder;
 use regrow_image::TreeEntry;
@@ -108,13 +106,13 @@ pub struct ArchiveInfo {
 pub fn info(
     location: &Location,
     stores: &[Location],
-    scratch: &Path,
     network: &mut Network,
     progress: &dyn Progress,
 ) -> Result<InfoReport, SyncError> {
     let index = network.load_index(location)?;
     let pool = Pool::new();
-    let mut reading = Reading { stores, network, pool: &pool, scratch, progress };
+    let scratch = network.scratch().to_owned();
+    let mut reading = Reading { stores, network, pool: &pool, scratch: &scratch, progress };
     let opened = Inspection::of(location, &index, &mut reading).and_then(|inspection| {
         let mut found = EntryFacts::default();
         inspection.for_each_entry(location, &mut |entry| found.add(&entry))?;

@@ -59,7 +59,7 @@ pub fn make(
     let start = Instant::now();
     options.check(input_name)?;
     warn_of_name(&options.index, progress);
-    regrow_local::sweep(&options.scratch);
+    regrow_local::sweep(network.scratch());
     if let Some(params) = &options.params {
         check_limits(params, &options.store, network)?;
     }
@@ -74,7 +74,8 @@ pub fn make(
     let mut recipe = RecipeBuilder::new(known);
     progress.begin(Stage::Make, total);
     let input = Input { reader: input, name: input_name, size_hint: total };
-    let gzip_files = GzipFiles::Prove(&options.scratch);
+    let scratch = network.scratch().to_owned();
+    let gzip_files = GzipFiles::Prove(&scratch);
     let reading = Reading { params, pool: &pool, stage: Stage::Make, progress, gzip_files };
     let image = ingest_into(input, &reading, |chunk| recipe.add(&chunk, &mut packer))?;
     check_whole(&image.whole, input_name, options.allow_partial, progress)?;

@@ -47,8 +47,6 @@ pub struct PatchOptions {
     pub index_max_age: Duration,
     /// The catalog that remembers what the files hold.
     pub catalog: Option<Catalog>,
-    /// The folder for temporary files, which include images that are read from the store.
-    pub scratch: PathBuf,
 }
 
 impl PatchOptions {
@@ -66,7 +64,6 @@ impl PatchOptions {
             announce: true,
             index_max_age: index_file::DEFAULT_MAX_AGE,
             catalog: None,
-            scratch: "/tmp".into(),
         }
     }
 }
@@ -136,7 +133,7 @@ pub(crate) fn publish(
         _ => {}
     }
     let pool = Pool::new();
-    let scratch = ScratchFolder::new(&options.scratch).map_err(SyncError::io(&options.scratch))?;
+    let scratch = ScratchFolder::new(network.scratch()).map_err(SyncError::io(network.scratch()))?;
     let stores = [(*store).clone()];
     let catalog = publication.catalog;
     let local = Locals { stores: &stores, catalog, scratch: scratch.path(), pool: &pool, progress };
@@ -181,7 +178,8 @@ fn chunk_cost(
 ) -> Result<ChunkCost, SyncError> {
     let Publication { options, new, store, .. } = publication;
     let stores = [(*store).clone()];
-    let mut reading = Reading { stores: &stores, network, pool, scratch: &options.scratch, progress };
+    let scratch = network.scratch().to_owned();
+    let mut reading = Reading { stores: &stores, network, pool, scratch: &scratch, progress };
     let cost = UpdateCost::of(old.recipe(), &options.new, new, &mut reading)?;
     Ok(ChunkCost { bytes: cost.table_bytes + cost.frame_bytes, chunks: cost.chunks, plain_bytes: cost.plain_bytes })
 }

@@ -71,11 +71,12 @@ pub struct Network {
 }
 
 impl Network {
-    /// Makes a network with these options. Nothing is connected before it is needed.
+    /// Makes a network with these options. Nothing is connected before it is needed. Temporary files of flows lie in
+    /// `scratch`, a folder on this machine, unless they must lie beside an output.
     ///
     /// # Errors
     /// [`SyncError::Local`] if no thread can be started, and [`SyncError::Store`] for bad options.
-    pub fn new(options: HttpOptions, policy: RetryPolicy) -> Result<Self, SyncError> {
+    pub fn new(options: HttpOptions, policy: RetryPolicy, scratch: impl Into<PathBuf>) -> Result<Self, SyncError> {
         check_threads(THREADS)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -87,18 +88,18 @@ impl Network {
         // With one thread for blocking work, further such work waits for it if no more threads can be started.
         // Without any thread, tokio would panic.
         runtime.spawn_blocking(|| ());
-        let buckets = Buckets::new(BucketOptions { staging: "/tmp".into(), ..BucketOptions::default() });
+        let buckets = Buckets::new(BucketOptions { staging: scratch.into(), ..BucketOptions::default() });
         let (limits, meter) = (ReaderLimits::default(), Meter::new());
         let wholes = Arc::new(WholeObjects::new(buckets.staging().to_owned()));
         let found = BTreeMap::new();
         Ok(Self { runtime, client: None, options, buckets, policy, limits, meter, wholes, found })
     }
 
-    /// The same network, which reaches buckets in this way.
+    /// The same network, which reaches buckets in this way. Their files wait in the network's own folder.
     #[must_use]
     pub fn with_buckets(self, buckets: BucketOptions) -> Self {
-        self.wholes.lie_in(&buckets.staging, 0);
-        Self { buckets: Buckets::new(buckets), ..self }
+        let staging = self.scratch().to_owned();
+        Self { buckets: Buckets::new(BucketOptions { staging, ..buckets }), ..self }
     }
 
     /// The same network, which accepts indexes within these limits.

@@ -129,7 +129,7 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         let mut image = vec![0; 300_000];
         blake3::Hasher::new().finalize_xof().fill(&mut image);
-        let mut network = Network::new(Default::default(), Default::default()).unwrap();
+        let mut network = Network::new(Default::default(), Default::default(), folder.path()).unwrap();
         let options = MakeOptions::new(path("store"), path("app.rgx"));
         make(&mut &image[..], Path::new("image"), None, &options, &mut network, &NoProgress).unwrap();
         let mut changed = image.clone();
@@ -138,7 +138,6 @@ mod tests {
         std::fs::write(&out, &changed).unwrap();
         let options = |trust_catalog| ExtractOptions {
             catalog: Some(Catalog::open(&path("catalog.sqlite"))),
-            scratch: folder.path().to_owned(),
             trust_catalog,
             ..ExtractOptions::default()
         };

@@ -102,14 +102,19 @@ pub(crate) struct OutputFile {
 }
 
 impl OutputFile {
-    pub(crate) fn open(output: Destination, sizes: OutputSizes, options: &ExtractOptions) -> Result<Self, SyncError> {
-        let scratch = &options.scratch;
+    /// Opens an output. Bytes that have no place of their own until they are complete lie in `scratch`.
+    pub(crate) fn open(
+        output: Destination,
+        sizes: OutputSizes,
+        options: &ExtractOptions,
+        scratch: &Path,
+    ) -> Result<Self, SyncError> {
         if options.dry_run {
             return Self::open_dry(output, sizes);
         }
         match output {
             Destination::File(spot) => Self::open_part(spot, sizes),
-            Destination::InPlace(spot) => Self::open_in_place(spot, sizes, options),
+            Destination::InPlace(spot) => Self::open_in_place(spot, sizes, options.force, scratch),
             Destination::Pipe(pipe) => {
                 let end = End::Pipe(Mutex::new(HeldPipe::new(pipe, sizes.image)));
                 Ok(Self::new(Some(scratch_file(sizes.plain, scratch)?), None, end, sizes, false))
@@ -153,11 +158,11 @@ impl OutputFile {
         Ok(Self::new(Some(file), coded, End::Rename(part), sizes, resumable))
     }
 
-    fn open_in_place(spot: Spot, sizes: OutputSizes, options: &ExtractOptions) -> Result<Self, SyncError> {
-        let target = Medium::InPlace(InPlace::open(&spot, sizes.image, options.force)?);
+    fn open_in_place(spot: Spot, sizes: OutputSizes, force: bool, scratch: &Path) -> Result<Self, SyncError> {
+        let target = Medium::InPlace(InPlace::open(&spot, sizes.image, force)?);
         let end = End::InPlace(spot);
         if sizes.is_coded {
-            let plain = scratch_file(sizes.plain, &options.scratch)?;
+            let plain = scratch_file(sizes.plain, scratch)?;
             return Ok(Self::new(Some(plain), Some(target), end, sizes, false));
         }
         Ok(Self::new(Some(target), None, end, sizes, true))

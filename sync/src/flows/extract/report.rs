@@ -1,4 +1,4 @@
-//! The report of an extraction. Its fields are the keys of `regrow extract --json`.
+//! The report of an extraction. Its fields are the keys of the JSON that `regrow extract` prints.
 
 use std::time::Duration;
 

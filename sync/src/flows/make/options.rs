@@ -37,8 +37,6 @@ pub struct MakeOptions {
     pub old_files: Vec<PathBuf>,
     /// The effort that goes into making patches small, from 1 to 9.
     pub patch_level: PatchLevel,
-    /// The folder for temporary files.
-    pub scratch: PathBuf,
     /// The zstd level, from 1 to 22.
     pub level: i32,
     /// The chunking parameters. `None` stands for those of the store, or for the defaults in a new store.
@@ -73,7 +71,6 @@ impl MakeOptions {
             image_file: None,
             old_files: Vec::new(),
             patch_level: PatchLevel::default(),
-            scratch: "/tmp".into(),
             level: Self::DEFAULT_LEVEL,
             params: None,
             pack_bytes: regrow_store::PACK_TARGET_BYTES,

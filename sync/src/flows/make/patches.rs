@@ -57,7 +57,6 @@ pub(super) fn make(
             store: Some(options.store.clone()),
             old_files: options.old_files.clone(),
             level: options.patch_level,
-            scratch: options.scratch.clone(),
             ..PatchOptions::new(base.location.clone(), options.index.clone())
         };
         let publication = Publication {

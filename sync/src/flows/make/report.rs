@@ -1,4 +1,4 @@
-//! The report of a make. Its fields are the keys of `regrow make --json`.
+//! The report of a make. Its fields are the keys of the JSON that `regrow make` prints.
 
 use std::time::Duration;
 

@@ -49,7 +49,7 @@ fn made_index(folder: &Path, image: &[u8], params: Params) -> Index {
     let mut options = MakeOptions::new(folder.join("store"), place.clone());
     options.params = Some(params);
     let limits = ReaderLimits { min_avg_bytes: 1024, ..ReaderLimits::default() };
-    let network = Network::new(HttpOptions::default(), RetryPolicy::default()).unwrap();
+    let network = Network::new(HttpOptions::default(), RetryPolicy::default(), folder).unwrap();
     let mut network = network.with_limits(limits);
     make(&mut &*image, "image".as_ref(), None, &options, &mut network, &NoProgress).unwrap();
     Index::decode(&std::fs::read(place).unwrap()).unwrap()

@@ -114,7 +114,6 @@ impl Locals<'_> {
         ExtractOptions {
             stores: self.stores.to_vec(),
             seeds: seed.into_iter().collect(),
-            scratch: self.scratch.to_owned(),
             patches: false,
             ..ExtractOptions::default()
         }

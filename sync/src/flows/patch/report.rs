@@ -1,4 +1,4 @@
-//! The report of a patch. Its fields are the keys of `regrow patch --json`.
+//! The report of a patch. Its fields are the keys of the JSON that `regrow patch` prints.
 
 use std::time::Duration;
 
