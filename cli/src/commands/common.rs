@@ -80,8 +80,9 @@ fn header_lines(given: &[String]) -> Result<Vec<HeaderLine>, Failure> {
     for header in given {
         match header.strip_prefix('@') {
             Some(path) => lines.extend(headers_of(Path::new(path))?),
+            // The library calls the option what the flag is called, but for the dashes.
             None => {
-                lines.push(parse_header_line(header).map_err(|error| Failure::new(Code::Usage, error.to_string()))?)
+                lines.push(parse_header_line(header).map_err(|error| Failure::new(Code::Usage, format!("--{error}")))?)
             }
         }
     }
