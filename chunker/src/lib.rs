@@ -9,6 +9,7 @@
 //! - [`GroupRule`] says which small files share a chunk.
 //! - [`ChunkId`] and [`Record`] name a chunk. [`SegmentId`], [`ImageId`] and [`PackId`] name the other things, and are
 //!   types of their own, so that none can stand for another.
+//! - [`Verified`] bytes were hashed, [`VerifiedRuns`] knows which of its bytes were.
 //! - [`ImageDigest`] hashes an image block by block on several cores.
 //! - [`bounds`] says what a reader may refuse, [`varint`] how numbers are written.
 //!
@@ -37,6 +38,7 @@ mod params;
 mod stream;
 mod unit;
 pub mod varint;
+mod verified;
 mod zeros;
 
 pub use bounds::ReaderLimits;
@@ -47,6 +49,7 @@ pub use id::{ChunkId, Digest, ImageId, PackId, ParseIdError, PartName, SegmentId
 pub use params::{MAX_CHUNK_BYTES, Params, ParamsError};
 pub use stream::{Cut, StreamCutter};
 pub use unit::{PartKind, PartPlace};
+pub use verified::{Verified, VerifiedBuffer, VerifiedRuns};
 pub use zeros::is_zero;
 
 /// One chunk of a recipe: its name and its length.

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use regrow_catalog::Catalog;
-use regrow_chunker::{ChunkId, Params, Record};
+use regrow_chunker::{ChunkId, Params, Record, VerifiedBuffer};
 use regrow_index::Segment;
 
 pub use file::FileSeed;
@@ -113,10 +113,10 @@ impl Seeds {
         numbered.find_map(|(number, seed)| seed.find(id).map(|place| (number, place)))
     }
 
-    /// Reads a chunk from a seed into `out`. The result is `false` if the seed does not give it now.
-    pub fn read(&self, (seed, place): (u32, u64), record: &Record, out: &mut Vec<u8>) -> bool {
+    /// Reads a chunk from a seed into `out`, and verifies it. The result is `false` if the seed does not give it now.
+    pub fn read(&self, (seed, place): (u32, u64), record: &Record, out: &mut VerifiedBuffer) -> bool {
         let Some(seed) = self.seeds.get(seed as usize) else { return false };
-        seed.read(place, record.len as usize, out).is_ok() && ChunkId::of(out) == record.id
+        out.read_chunk(&record.id, |bytes| seed.read(place, record.len as usize, bytes))
     }
 }
 

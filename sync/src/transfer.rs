@@ -4,6 +4,7 @@ pub(crate) mod cache;
 pub(crate) mod delivery;
 pub(crate) mod ends;
 pub(crate) mod fetch;
+mod open_frame;
 pub(crate) mod packs;
 pub(crate) mod patch;
 mod pieces;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use regrow_chunker::VerifiedBuffer;
 use regrow_index::Index;
 use regrow_local::{Pool, Seeds, StreamChunks};
 
@@ -72,7 +73,7 @@ impl Plan {
             .map(|chunks| {
                 let (chunks, target, seeds) = (chunks.to_vec(), Arc::clone(target), Arc::clone(seeds));
                 pool.submit(move || {
-                    let mut buffer = Vec::new();
+                    let mut buffer = VerifiedBuffer::default();
                     let mut holds = |chunk: &u32| {
                         let place = (guess, target.contents.range(*chunk as usize).start);
                         seeds.read(place, &target.contents.record(*chunk as usize), &mut buffer)

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use regrow_chunker::{VerifiedBuffer, VerifiedRuns};
 use regrow_local::{Seeds, Spool};
 
 use super::locate::{Counts, Plan, Source};
@@ -45,9 +47,12 @@ pub(crate) fn assemble(
     plan.count_local(&target.skeleton, counts);
     let sink = {
         let (spool, stream) = (Arc::clone(&spool), Arc::clone(&target.skeleton));
-        Arc::new(move |plain: &[u8], chunks: &[Placed]| {
+        Arc::new(move |plain: &VerifiedRuns<Bytes>, chunks: &[Placed]| {
             let mut chunks = chunks.iter();
-            chunks.try_for_each(|(chunk, range)| spool.write(stream.range(*chunk).start, &plain[range.clone()]))
+            chunks.try_for_each(|(chunk, range)| {
+                let bytes = plain.get(range.clone()).ok_or(SyncError::Worker)?;
+                spool.write(stream.range(*chunk).start, bytes)
+            })
         })
     };
     let stream = Arc::clone(&target.skeleton);
@@ -60,9 +65,8 @@ pub(crate) fn assemble(
 /// Copies the chunks that seeds have, and joins neighbours. A chunk that its seed does not give becomes missing again.
 fn copy_from_seeds(plan: &mut Plan, seeds: &Seeds, target: &Target, spool: &SkeletonSpool) -> Result<(), SyncError> {
     let stream = &target.skeleton;
-    let mut batch: Vec<u8> = Vec::new();
-    let mut batch_at = 0;
-    let mut buffer = Vec::new();
+    let (mut batch, mut batch_at) = (VerifiedBuffer::default(), 0);
+    let mut buffer = VerifiedBuffer::default();
     for chunk in 0..stream.len() {
         let Source::Seed(seed, place) = plan.source(chunk) else { continue };
         let (range, record) = (stream.range(chunk), stream.record(chunk));
@@ -71,11 +75,11 @@ fn copy_from_seeds(plan: &mut Plan, seeds: &Seeds, target: &Target, spool: &Skel
             continue;
         }
         if batch.len() >= BATCH_BYTES || batch_at + batch.len() as u64 != range.start {
-            spool.write(batch_at, &batch)?;
+            spool.write(batch_at, batch.whole().ok_or(SyncError::Worker)?)?;
             batch.clear();
             batch_at = range.start;
         }
-        batch.extend_from_slice(&buffer);
+        batch.push(buffer.whole().ok_or(SyncError::Worker)?);
     }
-    spool.write(batch_at, &batch)
+    spool.write(batch_at, batch.whole().ok_or(SyncError::Worker)?)
 }

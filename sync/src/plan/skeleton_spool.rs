@@ -5,6 +5,7 @@ mod chunks;
 use std::path::Path;
 use std::sync::Arc;
 
+use regrow_chunker::Verified;
 use regrow_local::{MEMORY_BYTES, Spool};
 
 use crate::SyncError;
@@ -26,9 +27,9 @@ impl SkeletonSpool {
     }
 
     /// Writes whole chunks, which begin at `at`.
-    pub(crate) fn write(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
+    pub(crate) fn write(&self, at: u64, bytes: Verified<'_>) -> Result<(), SyncError> {
         match self {
-            Self::Whole(spool) => Ok(spool.write(at, bytes)?),
+            Self::Whole(spool) => Ok(spool.write(at, bytes.bytes())?),
             Self::Chunks(chunks) => chunks.write(at, bytes).map_err(SyncError::io("temporary file")),
         }
     }

@@ -18,6 +18,7 @@ use regrow_chunker::{ImageId, PackId};
 use regrow_store::{MAX_TAIL_BYTES, PATCHES_FOLDER};
 use rustix::fs::{Mode, Stat};
 
+use super::open_frame::OpenFrame;
 use crate::Progress;
 use regrow_paths::{Access, NEW_ENTRY, Place};
 
@@ -150,8 +151,17 @@ impl FrameCache {
         file.and_then(|file| file.metadata().ok()).is_some_and(|found| found.len() == range.end - range.start)
     }
 
-    /// Keeps a range of a pack.
-    pub(crate) fn put(&self, pack: &PackId, range: &Range<u64>, bytes: &[u8]) {
+    /// Keeps a frame, which lies in this range of a pack.
+    pub(crate) fn put_frame(&self, pack: &PackId, range: &Range<u64>, frame: &OpenFrame) {
+        self.put(pack, range, frame.stored());
+    }
+
+    /// Keeps the end of a pack, which was checked as far as its own hash goes.
+    pub(crate) fn put_end(&self, pack: &PackId, range: &Range<u64>, bytes: &[u8]) {
+        self.put(pack, range, bytes);
+    }
+
+    fn put(&self, pack: &PackId, range: &Range<u64>, bytes: &[u8]) {
         let write = || {
             let mut new = NewEntry::begin(self.folder_to_write(&pack.shard())?)?;
             new.file.write_all(bytes)?;

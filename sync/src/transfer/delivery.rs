@@ -5,12 +5,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use regrow_chunker::{ChunkId, Record};
+use regrow_chunker::{ChunkId, Record, VerifiedRuns};
 use regrow_local::{Ordered, StreamChunks};
-use regrow_store::{Decompressor, RawFrame};
 
 use super::cache::FrameCache;
 use super::fetch::{Fetcher, FrameBytes, Origin, RangeJob, StoreSet};
+use super::open_frame::{OpenFrame, chunks};
 use super::packs::Packs;
 use crate::{Stage, SyncError};
 
@@ -20,9 +20,9 @@ const FRAMES_IN_FLIGHT: usize = 8;
 /// A verified chunk: its number in its stream, and the range of its bytes in its frame.
 pub(crate) type Placed = (usize, Range<usize>);
 
-/// A function that puts the wanted chunks of a frame where they belong. It gets the frame's plain bytes, and each of
-/// the chunks once.
-pub(crate) type Sink = Arc<dyn Fn(&[u8], &[Placed]) -> Result<(), SyncError> + Send + Sync>;
+/// A function that puts the wanted chunks of a frame where they belong. It gets the frame's plain bytes, of which it
+/// can take only those that were verified, and each of the chunks once.
+pub(crate) type Sink = Arc<dyn Fn(&VerifiedRuns<Bytes>, &[Placed]) -> Result<(), SyncError> + Send + Sync>;
 
 /// A number of chunks, and their plain bytes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -213,10 +213,10 @@ impl Delivery<'_> {
             let FrameBytes { pack, frame, bytes, part, origin, excluded } = frame;
             let (is_part, placed) = (part.is_some(), Vec::new());
             let mut done = Done { pack, frame, origin, excluded, is_part, damaged: None, placed, written: Ok(()) };
-            match open_frame(&bytes, (entry.plain_bytes, part), &records, &wanted) {
-                Ok(plain) => {
-                    caches.iter().for_each(|cache| cache.put(&pack_id, &entry.stored, &bytes));
-                    match hand_on(&plain, &records, (pack, frame), &wanted, &sink) {
+            match OpenFrame::open(bytes, (entry.plain_bytes, part), &records, |id| wanted.has(id)) {
+                Ok(opened) => {
+                    caches.iter().for_each(|cache| cache.put_frame(&pack_id, &entry.stored, &opened));
+                    match hand_on(opened.plain(), &records, (pack, frame), &wanted, &sink) {
                         Ok(placed) => done.placed = placed,
                         Err(error) => done.written = Err(error),
                     }
@@ -292,31 +292,6 @@ impl Fetcher<'_> {
     }
 }
 
-/// Returns the plain bytes of a frame or of a part of it. If a wanted chunk in it does not match its id, that id is
-/// returned instead.
-fn open_frame(
-    bytes: &Bytes,
-    (plain_bytes, part): (u64, Option<Range<u64>>),
-    records: &[Record],
-    wanted: &Wanted,
-) -> Result<Bytes, ChunkId> {
-    let first = records.first().map(|record| record.id).unwrap_or_default();
-    let plain = match part {
-        Some(part) => RawFrame::plain(&part, bytes).ok_or(first)?,
-        None => {
-            let mut decompressor = Decompressor::new().map_err(|_| first)?;
-            decompressor.decompress(bytes, plain_bytes).ok_or(first)?
-        }
-    };
-    for (record, chunk) in chunks(records) {
-        let is_right = || plain.get(chunk).is_some_and(|bytes| ChunkId::of(bytes) == record.id);
-        if wanted.has(&record.id) && !is_right() {
-            return Err(record.id);
-        }
-    }
-    Ok(plain)
-}
-
 /// The chunks of a frame that lie within a part of it.
 fn records_within(records: &[Record], part: Option<&Range<u64>>) -> Vec<Record> {
     let Some(part) = part else { return records.to_vec() };
@@ -324,19 +299,9 @@ fn records_within(records: &[Record], part: Option<&Range<u64>>) -> Vec<Record> 
     chunks(records).filter(|(_, chunk)| is_within(chunk)).map(|(record, _)| *record).collect()
 }
 
-/// The chunks of a frame, each with its range there. They fill the frame exactly, since the table was checked.
-pub(crate) fn chunks(records: &[Record]) -> impl Iterator<Item = (&Record, Range<usize>)> {
-    let mut at = 0;
-    records.iter().map(move |record| {
-        let start = at;
-        at += record.len as usize;
-        (record, start..at)
-    })
-}
-
 /// Hands the wanted chunks of a frame to the sink, and returns their numbers.
 fn hand_on(
-    plain: &[u8],
+    plain: &VerifiedRuns<Bytes>,
     records: &[Record],
     frame: (u32, u32),
     wanted: &Wanted,
@@ -377,7 +342,7 @@ mod tests {
             kept.lock().unwrap().push(placed.to_vec());
             Ok(())
         });
-        let placed = hand_on(b"bca", &[b, c, a], (1, 7), &wanted, &sink).unwrap();
+        let placed = hand_on(&VerifiedRuns::unverified(Bytes::new()), &[b, c, a], (1, 7), &wanted, &sink).unwrap();
         assert_eq!(*sunk.lock().unwrap(), [vec![(1, 0..1), (0, 2..3), (3, 2..3)]]);
         assert_eq!(placed, [1, 0, 3]);
         let mut arrived = Arrived::new(&stream);

@@ -147,7 +147,7 @@ impl Fetcher<'_> {
 
     fn keep_end(&self, pack: u32, range: &Range<u64>, bytes: &Bytes) {
         let id = &self.index.packs[pack as usize].id;
-        self.caches().for_each(|cache| cache.put(id, range, bytes));
+        self.caches().for_each(|cache| cache.put_end(id, range, bytes));
     }
 
     /// Takes an end that was fetched while a seed was being read.

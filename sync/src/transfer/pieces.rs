@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use regrow_store::{FrameEntry, RawFrame};
 
-use super::delivery::{Wanted, chunks};
+use super::delivery::Wanted;
 use super::fetch::{Fetcher, GAP_BYTES, Piece, RangeJob, join};
+use super::open_frame::chunks;
 use super::packs::{Packs, Table};
 
 impl Fetcher<'_> {

@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use blake3::hazmat::ChainingValue;
-use regrow_chunker::{BLOCK_BYTES, ImageDigest};
+use bytes::Bytes;
+use regrow_chunker::{BLOCK_BYTES, ImageDigest, VerifiedRuns};
 use regrow_local::{Ordered, Pending, Seeds, check_time, spawn_scoped};
 
 use super::output::OutputFile;
@@ -196,7 +197,7 @@ impl<'a> Assembly<'a> {
                 }
                 // A block without a hash is not complete, so nothing of it is sent.
                 let (value, root) = result.hash.ok_or(SyncError::Worker)?;
-                self.shared.output.send(&result.plain)?;
+                self.shared.output.send(result.plain.whole().ok_or(SyncError::Worker)?)?;
                 self.run.progress.add(Stage::Write, result.bytes);
                 digest.push(value, || root.unwrap_or_default());
             }
@@ -214,7 +215,7 @@ impl<'a> Assembly<'a> {
     /// Fetches the chunks whose source is a frame, and writes them to their places in the output.
     fn fetch(&self, plan: &Plan, counts: &mut Counts) -> Result<(), SyncError> {
         let shared = Arc::clone(&self.shared);
-        let sink = Arc::new(move |plain: &[u8], chunks: &[Placed]| write_chunks(&shared, plain, chunks));
+        let sink = Arc::new(move |plain: &VerifiedRuns<Bytes>, chunks: &[Placed]| write_chunks(&shared, plain, chunks));
         let stream = Arc::clone(&self.shared.target.contents);
         let delivery = Delivery { fetcher: &self.fetcher, packs: &self.packs, stream, sink };
         counts.add(delivery.run(plan.chunks_in_frames())?);
@@ -238,7 +239,7 @@ impl<'a> Assembly<'a> {
 }
 
 /// Writes chunks of contents to all their places in the image, and joins neighbours.
-fn write_chunks(shared: &Shared, plain: &[u8], chunks: &[Placed]) -> Result<(), SyncError> {
+fn write_chunks(shared: &Shared, plain: &VerifiedRuns<Bytes>, chunks: &[Placed]) -> Result<(), SyncError> {
     let mut stretches = Vec::new();
     for (chunk, range) in chunks {
         let mut at = range.start;

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use regrow_chunker::Verified;
 use rustix::fs::OFlags;
 
 use super::ExtractOptions;
@@ -255,7 +256,8 @@ impl OutputFile {
         self.coded.as_ref().or(self.file.as_ref()).ok_or(io::ErrorKind::NotFound)?.read(at, out)
     }
 
-    /// Writes bytes of an image that has coded files.
+    /// Writes bytes of an image that has coded files. They are made from verified bytes, and only the image's digest
+    /// tells whether they are right.
     pub(crate) fn write_image(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
         let write = || self.coded.as_ref().ok_or(io::ErrorKind::NotFound)?.write(at, bytes);
         self.is_begun.store(true, Ordering::Relaxed);
@@ -263,15 +265,20 @@ impl OutputFile {
     }
 
     /// Writes bytes of the plain image.
-    pub(crate) fn write(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
-        let write = || self.file.as_ref().ok_or(io::ErrorKind::NotFound)?.write(at, bytes);
+    pub(crate) fn write(&self, at: u64, bytes: Verified<'_>) -> Result<(), SyncError> {
+        let write = || self.file.as_ref().ok_or(io::ErrorKind::NotFound)?.write(at, bytes.bytes());
         self.is_begun.store(true, Ordering::Relaxed);
         let name = if self.is_pipe() { Path::new("temporary file") } else { self.path() };
         write().map_err(SyncError::io(name))
     }
 
     /// Sends the next bytes of the image to the pipe. The last bytes wait for [`OutputFile::commit`].
-    pub(crate) fn send(&self, bytes: &[u8]) -> Result<(), SyncError> {
+    pub(crate) fn send(&self, bytes: Verified<'_>) -> Result<(), SyncError> {
+        self.send_coded(bytes.bytes())
+    }
+
+    /// Sends the next bytes of an image that has coded files, as [`OutputFile::write_image`] writes them.
+    pub(crate) fn send_coded(&self, bytes: &[u8]) -> Result<(), SyncError> {
         match &self.end {
             End::Pipe(pipe) => {
                 let mut pipe = pipe.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use regrow_chunker::ChunkId;
+use regrow_chunker::{ChunkId, Verified};
 use regrow_store::{Compressor, Decompressor};
 
 use crate::SyncError;
@@ -43,7 +43,8 @@ impl ChunkSpool {
     }
 
     /// Adds whole chunks, which are consecutive in the stream and begin at `at`.
-    pub(super) fn write(&self, mut at: u64, mut bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn write(&self, mut at: u64, bytes: Verified<'_>) -> io::Result<()> {
+        let mut bytes = bytes.bytes();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         while !bytes.is_empty() {
             let record = self.stream.record(self.stream.chunk_at(at));
@@ -115,9 +116,13 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
-    use regrow_chunker::Record;
+    use regrow_chunker::{Record, VerifiedBuffer};
 
     use super::*;
+
+    fn verified(chunk: &[u8]) -> Verified<'_> {
+        Verified::chunk(&ChunkId::of(chunk), chunk).unwrap()
+    }
 
     #[test]
     fn each_chunk_is_kept_once_and_all_come_in_order() {
@@ -129,9 +134,11 @@ mod tests {
             let spool = ChunkSpool::new(Arc::clone(&stream), folder.path(), memory_bytes);
             // The chunks are written in reverse order, some alone and some together.
             for number in (10..40).rev() {
-                spool.write(stream.range(number).start, &chunks[number]).unwrap();
+                spool.write(stream.range(number).start, verified(&chunks[number])).unwrap();
             }
-            spool.write(0, &chunks[..10].concat()).unwrap();
+            let mut together = VerifiedBuffer::default();
+            chunks[..10].iter().for_each(|chunk| together.push(verified(chunk)));
+            spool.write(0, together.whole().unwrap()).unwrap();
             let kept = spool.kept.lock().unwrap().places.values().map(|(_, len)| u64::from(*len)).sum::<u64>();
             assert!(kept < 8 * 40, "{kept}");
             let mut found = Vec::new();
@@ -145,7 +152,7 @@ mod tests {
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         let spool = ChunkSpool::new(stream, folder.path(), 0);
-        assert!(spool.write(0, &chunks[0][1..]).is_err());
+        assert!(spool.write(0, verified(&chunks[0][1..])).is_err());
         assert!(spool.for_each(|_| Ok(())).is_err());
     }
 }

@@ -4,11 +4,13 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use regrow_chunker::VerifiedBuffer;
+
 /// The number of chunks that are kept. Blocks are made in order, so the chunks that were read last are wanted again.
 const CHUNKS_KEPT: usize = 8;
 
-/// A verified chunk, or `None` if its seed does not give it.
-type Given = Option<Arc<[u8]>>;
+/// A chunk, or `None` if its seed does not give it.
+type Given = Option<Arc<VerifiedBuffer>>;
 
 /// The chunks that were read last.
 #[derive(Default)]
@@ -36,6 +38,7 @@ impl AcrossBlocks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use regrow_chunker::{ChunkId, Verified};
 
     #[test]
     fn a_chunk_is_read_once_while_it_is_wanted() {
@@ -43,9 +46,14 @@ mod tests {
         let mut get = |chunk: usize| {
             let given = chunks.get(chunk, || {
                 reads += 1;
-                (chunk != 7).then(|| vec![chunk as u8].into())
+                (chunk != 7).then(|| {
+                    let (mut given, bytes) = (VerifiedBuffer::default(), [chunk as u8]);
+                    given.push(Verified::chunk(&ChunkId::of(&bytes), &bytes).unwrap());
+                    Arc::new(given)
+                })
             });
-            assert_eq!(given.as_deref(), (chunk != 7).then_some([chunk as u8].as_slice()));
+            let given = given.as_deref().and_then(VerifiedBuffer::whole).map(Verified::bytes);
+            assert_eq!(given, (chunk != 7).then_some([chunk as u8].as_slice()));
         };
         [1, 1, 7, 7, 2, 1, 2].into_iter().for_each(&mut get);
         (10..10 + CHUNKS_KEPT).for_each(&mut get);

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use regrow_chunker::{BLOCK_BYTES, block_value};
+use regrow_chunker::{BLOCK_BYTES, VerifiedBuffer, block_value};
 use regrow_image::ImagePiece;
 
 use super::{BlockHash, Shared, comes_by_itself};
@@ -24,49 +24,49 @@ pub(super) struct BlockResult {
     /// The chunks that a seed did not give.
     pub(super) failed: Vec<u32>,
     /// The block's bytes, if they are not in the output: for pipes, and for images with coded files.
-    pub(super) plain: Vec<u8>,
+    pub(super) plain: VerifiedBuffer,
 }
 
 /// A block that is being put together.
 pub(super) struct BlockJob<'a> {
     shared: &'a Shared,
     block: Range<u64>,
-    plain: Vec<u8>,
-    /// The ranges of the image whose bytes come without a seed, in order.
-    holes: Vec<Range<u64>>,
+    /// The block's bytes so far. Its gaps are the bytes that come without a seed.
+    plain: VerifiedBuffer,
     failed: Vec<u32>,
     /// The range of contents in the block.
     contents: Range<u64>,
     /// The chunk that was read last, and whether its seed gave it.
     chunk: Option<(usize, bool)>,
     /// The bytes of that chunk, unless other blocks need it too.
-    bytes: Vec<u8>,
-    across: Option<Arc<[u8]>>,
+    bytes: VerifiedBuffer,
+    across: Option<Arc<VerifiedBuffer>>,
 }
 
 thread_local! {
     /// A worker's buffers for a block and a chunk. They are reused, because fresh memory costs page faults.
-    static BUFFERS: std::cell::Cell<(Vec<u8>, Vec<u8>)> = const { std::cell::Cell::new((Vec::new(), Vec::new())) };
+    static BUFFERS: std::cell::Cell<(VerifiedBuffer, VerifiedBuffer)> = std::cell::Cell::default();
 }
 
 impl<'a> BlockJob<'a> {
     /// Puts a block together, writes it, and hashes it if it is complete.
     pub(super) fn run(shared: &'a Shared, block: Range<u64>) -> Result<BlockResult, SyncError> {
         let (mut plain, bytes) = BUFFERS.take();
-        plain.resize((block.end - block.start) as usize, 0);
+        plain.clear_for((block.end - block.start) as usize);
         let contents = shared.target.contents_of(&block);
-        let (holes, failed) = (Vec::new(), Vec::new());
-        let mut job = Self { shared, block, plain, holes, failed, contents, chunk: None, bytes, across: None };
+        let mut job = Self { shared, block, plain, failed: Vec::new(), contents, chunk: None, bytes, across: None };
         job.fill()?;
         let is_coded = shared.output.is_coded();
         let hands_on = is_coded || shared.output.is_pipe();
         if !hands_on {
             job.write()?;
         }
-        let is_complete = job.failed.is_empty() && (job.holes.is_empty() || job.read_holes()?);
-        let hash = (is_complete && !is_coded).then(|| hash(&job.block, &job.plain));
+        let is_complete = job.failed.is_empty() && (job.plain.whole().is_some() || job.read_gaps()?);
+        let whole = if is_complete && !is_coded { job.plain.whole() } else { None };
+        let hash = whole.map(|whole| hash(&job.block, whole.bytes()));
         let bytes = job.block.end - job.block.start;
-        let (plain, kept) = if hands_on { (job.plain, Vec::new()) } else { (Vec::new(), job.plain) };
+        let (plain, kept) =
+            if hands_on { (job.plain, VerifiedBuffer::default()) } else { (VerifiedBuffer::default(), job.plain) };
         BUFFERS.set((kept, job.bytes));
         Ok(BlockResult { block: job.block, bytes, is_complete, hash, failed: job.failed, plain })
     }
@@ -76,8 +76,8 @@ impl<'a> BlockJob<'a> {
         for piece in shared.target.pieces(self.block.clone()) {
             match piece {
                 ImagePiece::Skeleton { image, skeleton_at } => {
-                    let place = self.place(&image);
-                    let read = shared.target.read_skeleton(skeleton_at, &mut self.plain[place]);
+                    let bytes = (image.end - image.start) as usize;
+                    let read = self.plain.push_stored(bytes, |out| shared.target.read_skeleton(skeleton_at, out));
                     read.map_err(SyncError::io("temporary file"))?;
                 }
                 ImagePiece::Contents { image, contents_at } => self.fill_contents(image, contents_at),
@@ -94,12 +94,12 @@ impl<'a> BlockJob<'a> {
         while at < image.end {
             let range = contents.range(chunk);
             let len = (range.end - from).min(image.end - at);
-            if comes_by_itself(self.shared, chunk) || !self.load(chunk) {
-                self.add_hole(at..at + len);
-            } else {
-                let (place, start) = (self.place(&(at..at + len)), (from - range.start) as usize);
-                let bytes = self.across.as_deref().unwrap_or(&self.bytes);
-                self.plain[place].copy_from_slice(&bytes[start..start + len as usize]);
+            let is_given = !comes_by_itself(self.shared, chunk) && self.load(chunk);
+            let (start, len_here) = ((from - range.start) as usize, len as usize);
+            let bytes = self.across.as_deref().unwrap_or(&self.bytes);
+            match bytes.get(start..start + len_here).filter(|_| is_given) {
+                Some(bytes) => self.plain.push(bytes),
+                None => self.plain.skip(len_here),
             }
             (at, from, chunk) = (at + len, from + len, chunk + 1);
         }
@@ -121,7 +121,7 @@ impl<'a> BlockJob<'a> {
             }
             Source::Seed(seed, place) => {
                 let bytes = &mut self.bytes;
-                let read = || shared.seeds.read((seed, place), &record, bytes).then(|| Arc::from(bytes.as_slice()));
+                let read = || shared.seeds.read((seed, place), &record, bytes).then(|| Arc::new(bytes.clone()));
                 self.across = shared.across.get(chunk, read);
                 self.across.is_some()
             }
@@ -134,42 +134,21 @@ impl<'a> BlockJob<'a> {
         is_whole
     }
 
-    fn add_hole(&mut self, image: Range<u64>) {
-        match self.holes.last_mut() {
-            Some(last) if last.end == image.start => last.end = image.end,
-            _ => self.holes.push(image),
-        }
-    }
-
-    /// Writes everything but the holes.
+    /// Writes everything but the gaps.
     fn write(&self) -> Result<(), SyncError> {
-        let mut at = self.block.start;
-        let end = self.block.end..self.block.end;
-        for hole in self.holes.iter().chain([&end]) {
-            if at < hole.start {
-                self.shared.output.write(at, &self.plain[self.place(&(at..hole.start))])?;
-            }
-            at = hole.end;
-        }
-        Ok(())
+        let mut runs = self.plain.runs();
+        runs.try_for_each(|(at, bytes)| self.shared.output.write(self.block.start + at as u64, bytes))
     }
 
-    /// Fills the holes from the output. Returns `false` if their bytes may not have arrived yet.
-    fn read_holes(&mut self) -> Result<bool, SyncError> {
+    /// Fills the gaps from the output. Returns `false` if their bytes may not have arrived yet.
+    fn read_gaps(&mut self) -> Result<bool, SyncError> {
         if !self.shared.is_fetched.load(Ordering::Acquire) {
             return Ok(false);
         }
-        for hole in std::mem::take(&mut self.holes) {
-            let place = self.place(&hole);
-            let read = self.shared.output.read(hole.start, &mut self.plain[place]);
-            read.map_err(SyncError::io(self.shared.output.path()))?;
-        }
+        let (output, start) = (&self.shared.output, self.block.start);
+        let read = self.plain.fill_gaps_stored(|at, out| output.read(start + at as u64, out));
+        read.map_err(SyncError::io(output.path()))?;
         Ok(true)
-    }
-
-    /// The position of a range of the image within the block's bytes.
-    fn place(&self, image: &Range<u64>) -> Range<usize> {
-        (image.start - self.block.start) as usize..(image.end - self.block.start) as usize
     }
 }
 
@@ -180,11 +159,12 @@ fn hash(block: &Range<u64>, bytes: &[u8]) -> BlockHash {
 
 /// Hashes a block that is complete in the output.
 pub(super) fn hash_written(output: &OutputFile, block: Range<u64>) -> Result<BlockHash, SyncError> {
-    let (mut plain, bytes) = BUFFERS.take();
+    let (buffer, bytes) = BUFFERS.take();
+    let mut plain = buffer.into_bytes();
     plain.resize((block.end - block.start) as usize, 0);
     let read = output.read_image(block.start, &mut plain);
     read.map_err(SyncError::io(output.path()))?;
     let hash = hash(&block, &plain);
-    BUFFERS.set((plain, bytes));
+    BUFFERS.set((VerifiedBuffer::unverified(plain), bytes));
     Ok(hash)
 }

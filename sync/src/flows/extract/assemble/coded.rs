@@ -196,7 +196,7 @@ impl Work<'_> {
                     result = self.submit(result.block.clone()).wait()??;
                 }
                 self.progress.add(Stage::Write, result.bytes);
-                sink(&result.plain)?;
+                sink(result.plain.whole().ok_or(SyncError::Worker)?.bytes())?;
             }
             if is_last {
                 return Ok(None);
@@ -325,7 +325,7 @@ impl Assembly<'_> {
             };
             let ended = work.run(&task, &mut mend, &mut |_, bytes| {
                 hasher.update(bytes);
-                shared.output.send(bytes)
+                shared.output.send_coded(bytes)
             })?;
             if let Ended::Without(_) = ended {
                 return Err(SyncError::Worker);

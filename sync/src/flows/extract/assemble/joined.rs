@@ -3,6 +3,11 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
+use regrow_chunker::{Verified, VerifiedBuffer, VerifiedRuns};
+
+use crate::SyncError;
+
 /// The most bytes that are copied together for one write.
 const WRITE_BYTES: usize = 1 << 20;
 
@@ -20,11 +25,12 @@ impl Stretch {
 }
 
 /// Writes ranges of `plain` in the image's order. Neighbours that are also neighbours in `plain` are not copied.
-pub(super) fn write<E>(
+pub(super) fn write(
     mut stretches: Vec<Stretch>,
-    plain: &[u8],
-    mut write: impl FnMut(u64, &[u8]) -> Result<(), E>,
-) -> Result<(), E> {
+    plain: &VerifiedRuns<Bytes>,
+    mut write: impl FnMut(u64, Verified<'_>) -> Result<(), SyncError>,
+) -> Result<(), SyncError> {
+    let get = |stretch: &Stretch| plain.get(stretch.plain.clone()).ok_or(SyncError::Worker);
     stretches.sort_unstable_by_key(|stretch| stretch.image_at);
     stretches.dedup_by(|next, last| {
         let joins = last.image_end() == next.image_at && last.plain.end == next.plain.start;
@@ -34,15 +40,17 @@ pub(super) fn write<E>(
         joins
     });
     let mut rest = &stretches[..];
-    let mut gathered = Vec::new();
+    let mut gathered = VerifiedBuffer::default();
     while let Some(first) = rest.first() {
         let run = run_len(rest);
         if run == 1 {
-            write(first.image_at, &plain[first.plain.clone()])?;
+            write(first.image_at, get(first)?)?;
         } else {
             gathered.clear();
-            rest[..run].iter().for_each(|stretch| gathered.extend_from_slice(&plain[stretch.plain.clone()]));
-            write(first.image_at, &gathered)?;
+            for stretch in &rest[..run] {
+                gathered.push(get(stretch)?);
+            }
+            write(first.image_at, gathered.whole().ok_or(SyncError::Worker)?)?;
         }
         rest = &rest[run..];
     }
@@ -65,15 +73,18 @@ fn run_len(stretches: &[Stretch]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use regrow_chunker::ChunkId;
 
     fn written(stretches: &[(u64, Range<usize>)], plain: &[u8]) -> Vec<(u64, Vec<u8>)> {
         let stretches = stretches.iter().map(|(at, plain)| Stretch { image_at: *at, plain: plain.clone() }).collect();
         let mut found = Vec::new();
-        let result: Result<(), ()> = write(stretches, plain, |at, bytes| {
-            found.push((at, bytes.to_vec()));
+        let mut frame = VerifiedRuns::unverified(Bytes::copy_from_slice(plain));
+        assert!(frame.verify(0..plain.len(), &ChunkId::of(plain)));
+        let result = write(stretches, &frame, |at, bytes| {
+            found.push((at, bytes.bytes().to_vec()));
             Ok(())
         });
-        assert_eq!(result, Ok(()));
+        result.unwrap();
         found
     }
 
