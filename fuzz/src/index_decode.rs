@@ -1,21 +1,40 @@
-//! `Index::decode` on hostile files. Half of the inputs are bodies that get a correct head, image id and checksum,
-//! so that the code behind those checks is reached.
+//! `Index::decode` and `Head::decode` on hostile files. Most inputs are bodies that get correct ids, hashes and
+//! checksums, so that the code behind those checks is reached.
+
+mod version_2;
 
 use regrow_chunker::{ChunkId, ImageId, PackId, Params, Record, SegmentId, varint};
-use regrow_index::{Index, MAGIC, PackRef, Run, SegmentCutter, SegmentRef, StreamHead, VERSION_1};
+use regrow_index::{Head, HeadRead, Index, MAGIC, PackRef, Run, SegmentCutter, SegmentRef, StreamHead, VERSION_1};
 
 const IMAGE: u8 = 2;
 const STREAMS: u8 = 3;
 
-/// The first byte says how to take the rest: 0 as a file, any other value as a body to seal.
+/// The first byte says how to take the rest: 0 as a file, 2 as the parts of a file of version 2, any other value as a
+/// body of version 1 to seal.
 pub fn run(input: &[u8]) {
     let Some((&mode, rest)) = input.split_first() else { return };
-    let file = if mode == 0 { rest.to_vec() } else { seal(fix_image_id(rest.to_vec())) };
+    let file = match mode {
+        0 => rest.to_vec(),
+        2 => version_2::seal(rest),
+        _ => seal(fix_image_id(rest.to_vec())),
+    };
+    if let Ok(HeadRead::Head(head)) = Head::decode(&file) {
+        let end = head.codings_block().start as usize;
+        assert_eq!(Head::decode(&file[..end]), Ok(HeadRead::Head(head.clone())), "a head is not complete in itself");
+        let again = Head::decode(&head.encode());
+        let Ok(HeadRead::Head(again)) = again else { panic!("a head that was read cannot be read again: {again:?}") };
+        assert_eq!(again.statement.encode(), head.statement.encode());
+    }
     let Ok(index) = Index::decode(&file) else { return };
     let again = index.encode();
     assert_eq!(Index::decode(&again).as_ref(), Ok(&index), "an index that was read cannot be read again");
     assert_eq!(index.chunks(), index.chunk_runs.iter().map(|run| run.count).sum::<u64>());
     assert_eq!(index.segments().count() as u64, index.segment_runs.iter().map(|run| run.count).sum::<u64>());
+    for (order, chunks) in
+        [(index.skeleton_order(), index.skeleton.chunks), (index.contents_order(), index.contents.chunks)]
+    {
+        assert_eq!(order.iter().map(|range| range.end - range.start).sum::<u64>(), chunks);
+    }
     assert!(index.chunk_runs.iter().chain(&index.segment_runs).all(|run| (run.pack as usize) < index.packs.len()));
 }
 
@@ -83,6 +102,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         seeds.push([&[0], file.as_slice()].concat());
         seeds.push([&[1], &file[16..file.len() - 32]].concat());
     }
+    seeds.extend(version_2::seeds());
     seeds
 }
 

@@ -3,46 +3,82 @@
 //! An index is the one file that names an image. It states the image's size and hash, lists its recipe by segments,
 //! and says which packs hold its chunks. Segments are cut by content, so two similar images share most of them, and
 //! a reader that has the old image derives most of the new recipe without fetching it. FORMAT.md, sections 4 to 6,
-//! is the specification.
+//! and docs/format/index-2.md are the specification.
 //!
-//! The crate does no I/O. [`Index::decode`] trusts nothing: it checks every count, and that the image id follows
-//! from the recipe.
+//! There are two versions of the format, and [`Index`] is the model of both. One of version 2 has [`Units`]: the image
+//! consists of a wrapper and parts, such as layers, which other images may have too. Its file begins with a [`Head`],
+//! whose [`Statement`] says what the image is, and is signed; [`Head::decode`] reads it from the beginning of the file.
+//!
+//! The crate does no I/O. [`Index::decode`] trusts nothing: it checks every count, and that the ids follow from the
+//! recipe.
 //!
 //! ```
-//! use regrow_chunker::{ChunkId, PackId, Params, Record, varint};
-//! use regrow_index::{Index, IndexError, PackRef, Run, SegmentCutter, SegmentRef, StreamHead};
+//! use regrow_chunker::{ChunkId, PackId, Params, PartKind, PartName, PartPlace, Record, UnitId, varint};
+//! use regrow_index::{
+//!     Claims, Head, HeadRead, Index, IndexError, KeptEntries, PackRef, Part, Run, SegmentCutter, SegmentRef,
+//!     StreamHead, Unit, UnitStream, Units,
+//! };
 //!
 //! /// A stream of a single chunk.
-//! fn stream(bytes: &[u8]) -> StreamHead {
+//! fn stream(bytes: &[u8]) -> (StreamHead, UnitStream) {
 //!     let record = Record { id: ChunkId::of(bytes), len: bytes.len() as u32 };
 //!     let mut cutter = SegmentCutter::default();
 //!     let segments = cutter.push(record).into_iter().chain(cutter.finish());
 //!     let segments = segments.map(|segment| SegmentRef { id: segment.id(), records: 1 }).collect();
-//!     StreamHead { bytes: bytes.len() as u64, chunks: 1, segments }
+//!     let bytes = bytes.len() as u64;
+//!     (StreamHead { bytes, chunks: 1, segments }, UnitStream { bytes, chunks: 1, segments: 1 })
 //! }
 //!
-//! let image = [7; 5000];
-//! let mut skeleton = Vec::new();
-//! varint::put(&mut skeleton, 5000 * 4 + 1); // all of the image is contents
+//! // The image is one file. It is a part, and the operation that stands for it is the wrapper's.
+//! let (image, sha256) = ([7; 5000], [1; 32]);
+//! let mut operation = Vec::new();
+//! varint::put(&mut operation, 5000 * 4 + 1);
+//! let ((skeleton, skeleton_share), (contents, contents_share)) = (stream(&operation), stream(&image));
+//! let (skeleton_ids, contents_ids) = ([skeleton.segments[0].id], [contents.segments[0].id]);
+//! let (params, place) = (Params::default(), PartPlace::default());
+//! let wrapper = Unit {
+//!     id: UnitId::of_wrapper(3, &params, &skeleton_ids, &[], &[place]),
+//!     skeleton: skeleton_share,
+//!     contents: UnitStream::default(),
+//! };
+//! let unit = Unit {
+//!     id: UnitId::of_part(PartKind::File, 3, &params, &[], &contents_ids),
+//!     skeleton: UnitStream::default(),
+//!     contents: contents_share,
+//! };
+//! let part = Part { kind: PartKind::File, name: PartName::from_bytes(sha256), plain_bytes: 5000, unit, place };
 //! let index = Index {
-//!     walk_version: 1,
-//!     params: Params::default(),
+//!     walk_version: 3,
+//!     params,
 //!     image_bytes: 5000,
-//!     image_digest: *blake3::hash(&image).as_bytes(),
-//!     skeleton: stream(&skeleton),
-//!     contents: stream(&image),
-//!     packs: vec![PackRef { id: PackId::from_bytes([1; 32]), bytes: 5200, skeleton_at: 5000, tail_at: 5050 }],
+//!     image_digest: *ChunkId::of(&image).as_bytes(),
+//!     skeleton,
+//!     contents,
+//!     packs: vec![PackRef { id: PackId::of(b"pack"), bytes: 5200, skeleton_at: 5000, tail_at: 5050 }],
 //!     chunk_runs: vec![Run { count: 2, pack: 0 }],
 //!     segment_runs: vec![Run { count: 2, pack: 0 }],
 //!     store: "store".into(),
 //!     codings: Vec::new(),
 //!     fresh_packs: Vec::new(),
 //!     patches: Vec::new(),
-//!     units: None,
+//!     units: Some(Units {
+//!         image_sha256: sha256,
+//!         plain_bytes: 5000,
+//!         claims: Claims { channel: "stable".into(), counter: 1, ..Claims::default() },
+//!         wrapper,
+//!         parts: vec![part],
+//!         signatures: Vec::new(),
+//!         kept: KeptEntries::default(),
+//!     }),
 //! };
-//! let read = Index::decode(&index.encode())?;
-//! assert_eq!(read, index);
-//! assert_eq!(read.image_id(), index.image_id());
+//! let file = index.encode();
+//! assert_eq!(Index::decode(&file)?, index);
+//!
+//! // The head is enough to know what the image is.
+//! let HeadRead::NeedsMore(bytes) = Head::decode(&file[..16])? else { panic!("a head of 16 bytes") };
+//! let HeadRead::Head(head) = Head::decode(&file[..bytes as usize])? else { panic!("no head") };
+//! assert_eq!(head.statement.image_id(), index.image_id());
+//! assert_eq!(head.statement.claims.channel, "stable");
 //! # Ok::<(), IndexError>(())
 //! ```
 

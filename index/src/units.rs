@@ -99,9 +99,9 @@ pub struct Signature {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SignatureKind {
     /// Ed25519 over the statement.
-    Ed25519 = 1,
+    Pure = 1,
     /// Ed25519 over the BLAKE2b-512 of the statement, as minisign makes it by default.
-    Ed25519Prehashed = 2,
+    Prehashed = 2,
 }
 
 /// A patch to an image that an index announces.
@@ -118,6 +118,24 @@ pub struct AnnouncedPatch {
 pub struct KeptEntries {
     pub(crate) signatures: Vec<Vec<u8>>,
     pub(crate) patches: Vec<Vec<u8>>,
+}
+
+impl SignatureKind {
+    /// The kind's number in the format.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The kind that has this number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Pure),
+            2 => Some(Self::Prehashed),
+            _ => None,
+        }
+    }
 }
 
 impl Units {

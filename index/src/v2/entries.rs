@@ -27,7 +27,7 @@ impl<T> Default for Entries<T> {
 pub(super) fn put_signatures(out: &mut Vec<u8>, signatures: &[Signature], kept: &[Vec<u8>]) {
     let known = signatures
         .iter()
-        .map(|signature| [[signature.kind as u8].as_slice(), &signature.key_id, &signature.signature].concat());
+        .map(|signature| [[signature.kind.number()].as_slice(), &signature.key_id, &signature.signature].concat());
     put_entries(out, known, kept);
 }
 
@@ -84,11 +84,7 @@ fn decode_entries<T>(
 }
 
 fn decode_signature(kind: u8, mut fields: &[u8]) -> Result<Option<Signature>, IndexError> {
-    let kind = match kind {
-        1 => SignatureKind::Ed25519,
-        2 => SignatureKind::Ed25519Prehashed,
-        _ => return Ok(None),
-    };
+    let Some(kind) = SignatureKind::from_number(kind) else { return Ok(None) };
     let signature = Signature { kind, key_id: take_array(&mut fields)?, signature: take_array(&mut fields)? };
     end(fields)?;
     Ok(Some(signature))

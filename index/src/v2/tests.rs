@@ -118,7 +118,7 @@ pub(super) fn sample() -> Index {
     ];
     let units = index.units.as_mut().unwrap();
     units.claims = Claims { channel: "stable".into(), counter: 7, signed_at: 1_790_000_000, expires_at: u64::MAX };
-    units.signatures = [SignatureKind::Ed25519, SignatureKind::Ed25519Prehashed]
+    units.signatures = [SignatureKind::Pure, SignatureKind::Prehashed]
         .map(|kind| Signature { kind, key_id: [kind as u8; 8], signature: [3; 64] })
         .to_vec();
     index

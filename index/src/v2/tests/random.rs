@@ -53,7 +53,7 @@ fn coding() -> impl Strategy<Value = Coding> {
 
 fn signature() -> impl Strategy<Value = Signature> {
     (any::<bool>(), any::<[u8; 8]>(), any::<[[u8; 32]; 2]>()).prop_map(|(is_prehashed, key_id, halves)| Signature {
-        kind: if is_prehashed { SignatureKind::Ed25519Prehashed } else { SignatureKind::Ed25519 },
+        kind: if is_prehashed { SignatureKind::Prehashed } else { SignatureKind::Pure },
         key_id,
         signature: *halves.concat().first_chunk().unwrap(),
     })
