@@ -44,8 +44,11 @@ fn add(stream: &mut StreamHead, (share, segments): (UnitStream, Vec<SegmentRef>)
     (share, ids)
 }
 
-/// A wrapper with these numbers of chunks, and parts of these kinds, numbers of chunks and places.
-fn index_of(wrapper: (u32, u32), parts: &[(PartKind, (u32, u32), (u32, u32))]) -> Index {
+/// A part's kind, its numbers of chunks, and its place.
+type PartShape = (PartKind, (u32, u32), (u32, u32));
+
+/// A wrapper with these numbers of chunks, and these parts.
+fn index_of(wrapper: (u32, u32), parts: &[PartShape]) -> Index {
     let params = Params::default();
     let (mut skeleton, mut contents) = (StreamHead::default(), StreamHead::default());
     let (wrapper_skeleton, skeleton_ids) = add(&mut skeleton, share("wrapper skeleton", wrapper.0));

@@ -146,16 +146,15 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         let HeadRead::Head(head) = Head::decode(&file).expect("a head") else { continue };
         let (codings, recipe) = (head.codings_block(), head.recipe_block());
         let lengths = [codings.start - 16 - 32, codings.end - codings.start].map(|bytes| (bytes as u16).to_le_bytes());
+        let parts = [
+            lengths.as_flattened(),
+            &file[16..codings.start as usize - 32],
+            &file[codings.start as usize..recipe.end as usize],
+        ]
+        .concat();
+        assert!(seal(&parts) == file, "a file is not put together as it was");
         seeds.push([&[0], file.as_slice()].concat());
-        seeds.push(
-            [
-                &[2],
-                lengths.as_flattened(),
-                &file[16..codings.start as usize - 32],
-                &file[codings.start as usize..recipe.end as usize],
-            ]
-            .concat(),
-        );
+        seeds.push([&[2], parts.as_slice()].concat());
     }
     seeds
 }
@@ -231,8 +230,8 @@ fn coding(corrections: usize) -> Coding {
     let member = MemberCoding {
         header: b"\x1f\x8b\x08\0\0\0\0\0\0\xff".as_slice().into(),
         encoder: [5].as_slice().into(),
-        plain_bytes: 900,
-        stream_bytes: 300,
+        plain_bytes: 200,
+        stream_bytes: 180,
         corrections: vec![1; corrections],
     };
     Coding { members: vec![member.clone(), member], tail: [0; 3].as_slice().into() }

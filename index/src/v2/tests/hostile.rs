@@ -22,7 +22,7 @@ fn parts_of(file: &[u8]) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// The file of this index with another recipe block, which the head names.
-pub(super) fn with_recipe(index: &Index, recipe: &[u8]) -> Vec<u8> {
+fn with_recipe(index: &Index, recipe: &[u8]) -> Vec<u8> {
     let units = index.units.as_ref().unwrap();
     let (head, codings) = Head::of(index, units, crate::v2::codings::encode(&index.codings), recipe);
     [head.encode(), codings, recipe.to_vec()].concat()
@@ -132,7 +132,6 @@ fn lists_are_no_longer_than_they_may_be() {
     assert!(too_long(|units| units.parts = vec![units.parts[2]; 1025]).contains("1,024 parts"));
 }
 
-/// A part must not be cheaper than the memory that it costs.
 #[test]
 fn counts_are_bounded_by_the_image() {
     let shape = |kind, chunks, place| Shape { kind, chunks, place };
@@ -147,7 +146,7 @@ fn counts_are_bounded_by_the_image() {
     let units = tiny.units.as_mut().unwrap();
     units.wrapper.contents = UnitStream { bytes: 2048, chunks: 2048, segments: 8 };
     units.parts.clear();
-    let [skeleton, _] = [tiny.skeleton.segments[..units.wrapper.skeleton.segments as usize].to_vec(), Vec::new()];
+    let skeleton = tiny.skeleton.segments[..units.wrapper.skeleton.segments as usize].to_vec();
     units.plain_bytes = units.wrapper.skeleton.bytes + 2048;
     tiny.image_bytes = units.plain_bytes;
     units.wrapper.id = UnitId::of_wrapper(3, &tiny.params, &ids(&skeleton), &[segment.id; 8], &[]);
