@@ -94,6 +94,13 @@ done
 check "format: a patch that sees through files" \
     format_check --patch "$work/members-old.rgx" "$work/members-new.rgx" "$work/store" --members
 
+# What gc is about to delete.
+mkdir "$work/kept"
+cp "$work/new.rgx" "$work/kept"
+"$regrow" gc --quiet --grace 2s --store "$work/store" --keep "$work/kept"
+check "format: gc has condemned packs" grep -q '"pack"' "$work/store/gc.json"
+check "format: a store of which packs are condemned" format_check "$work/new.rgx" "$work/store" "$work/new.tar"
+
 # What a cache keeps.
 "$regrow" extract --quiet --catalog "$work/catalog" --cache "$work/cache" --store "$work/store" "$work/old.rgx" "$work/out"
 check "format: the cache of frames" format_check --cache "$work/cache" "$work/store"

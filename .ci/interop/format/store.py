@@ -24,6 +24,7 @@ def read_store(folder):
     said = json.loads(read_file(folder, "regrow.json"))
     need(said["format"] == 1 and said["walk"] == 1, "regrow.json: versions")
     params = Params(said["chunk_min"], said["chunk_avg"], said["chunk_max"])
+    check_condemned(folder)
     packs = {}
     for part in sorted(os.listdir(os.path.join(folder, "packs"))):
         for name in sorted(os.listdir(os.path.join(folder, "packs", part))):
@@ -31,6 +32,18 @@ def read_store(folder):
             key = bytes.fromhex(name[:64])
             packs[key] = read_pack(read_file(folder, "packs", part, name), key)
     return params, packs
+
+
+def check_condemned(folder):
+    """`gc.json`, if there is one. What is condemned may be there, or gone already."""
+    path = os.path.join(folder, "gc.json")
+    if not os.path.exists(path):
+        return
+    said = json.loads(read_file(path))
+    need(said["format"] == 1, "gc.json: version")
+    for entry in said["condemned"]:
+        need(len(bytes.fromhex(entry["pack"])) == 32, "gc.json: a pack")
+        need(all(isinstance(entry[key], int) and entry[key] >= 0 for key in ("at", "grace")), "gc.json: times")
 
 
 def rebuild(index, packs):
