@@ -17,7 +17,7 @@ pub use go::GoGeneration;
 pub(crate) use huffman::merged_code_lengths;
 pub use recognise::recognise;
 pub use zlib::ZlibFamily;
-pub(crate) use zlib::code_lengths as zlib_code_lengths;
+pub(crate) use zlib::{EFFORTS as ZLIB_EFFORTS, code_lengths as zlib_code_lengths};
 
 use std::fmt;
 

@@ -56,20 +56,20 @@ const NUMBERS: u16 = 16;
 
 /// The effort of a level: how far lazy evaluation goes, and how long chains are followed.
 #[derive(Clone, Copy, Debug)]
-struct Effort {
+pub(crate) struct Effort {
     /// The length of a match from which on chains are followed less far at the next byte.
-    good_bytes: usize,
+    pub(crate) good_bytes: usize,
     /// The length of a match from which on none is looked for at the next byte. Without lazy evaluation: not all
     /// strings of longer matches are inserted.
-    lazy_bytes: usize,
+    pub(crate) lazy_bytes: usize,
     /// The length of a match that ends the search.
-    nice_bytes: usize,
-    chain: usize,
-    is_lazy: bool,
+    pub(crate) nice_bytes: usize,
+    pub(crate) chain: usize,
+    pub(crate) is_lazy: bool,
 }
 
-/// The levels' efforts, zlib's `configuration_table`.
-const EFFORTS: [Effort; 9] = [
+/// The efforts of levels 1 to 9: `configuration_table` of zlib's and gzip's deflate.c.
+pub(crate) const EFFORTS: [Effort; 9] = [
     effort(4, 4, 8, 4, false),
     effort(4, 5, 16, 8, false),
     effort(4, 6, 32, 32, false),

@@ -2,6 +2,7 @@
 
 use bitcode::{Decode, Encode};
 
+use crate::encoders::ZLIB_EFFORTS;
 use crate::preflate::apart::MAX_CHAIN;
 
 /// `preflate_rs::TokenPredictorParameters`, whose parts cannot be named from outside: same fields, same order.
@@ -66,40 +67,27 @@ pub(crate) enum BlockTypes {
     Uncompressed,
 }
 
-/// `configuration_table` of zlib's and gzip's deflate.c: good, lazy, nice and chain lengths of levels 1 to 9.
-const LEVELS: [(u16, u16, u32, u32); 9] = [
-    (4, 4, 8, 4),
-    (4, 5, 16, 8),
-    (4, 6, 32, 32),
-    (4, 4, 16, 16),
-    (8, 16, 32, 32),
-    (8, 16, 128, 128),
-    (8, 32, 128, 256),
-    (32, 128, 258, 1024),
-    (32, 258, 258, 4096),
-];
-
-pub(crate) const LEVEL_COUNT: u8 = LEVELS.len() as u8;
+pub(crate) const LEVEL_COUNT: u8 = ZLIB_EFFORTS.len() as u8;
 
 /// The parameters of zlib with its default window at a level of 1 to 9, with its memory level 8 or, for `more_memory`,
 /// 9. gzip and Info-ZIP too, but for where they end blocks.
 pub(crate) fn of_level(level: u8, more_memory: bool, block_types: BlockTypes) -> Parameters {
-    let (good_length, max_lazy, nice_length, max_chain) = LEVELS[usize::from(level) - 1];
-    let fast = level <= 3;
+    let effort = ZLIB_EFFORTS[usize::from(level) - 1];
+    let (good_length, max_lazy) = (effort.good_bytes as u16, effort.lazy_bytes as u16);
     Parameters {
         matches_to_start_detected: false,
         very_far_matches_detected: false,
         window_bits: 15,
         strategy: Strategy::Default,
-        nice_length,
+        nice_length: effort.nice_bytes as u32,
         // deflate_fast takes the lazy length for the longest match that it adds all of.
-        add_policy: if fast { AddPolicy::First(max_lazy) } else { AddPolicy::All },
+        add_policy: if effort.is_lazy { AddPolicy::All } else { AddPolicy::First(max_lazy) },
         max_token_count: if more_memory { 32767 } else { 16383 },
         zlib_compatible: true,
         // TOO_FAR of deflate_slow.
-        max_dist_3_matches: if fast { 32768 } else { 4096 },
-        matching: if fast { Matching::Greedy } else { Matching::Lazy { good_length, max_lazy } },
-        max_chain,
+        max_dist_3_matches: if effort.is_lazy { 4096 } else { 32768 },
+        matching: if effort.is_lazy { Matching::Lazy { good_length, max_lazy } } else { Matching::Greedy },
+        max_chain: effort.chain as u32,
         min_len: 3,
         hash: if more_memory { Hash::Zlib { mask: 0xffff, shift: 6 } } else { Hash::Zlib { mask: 0x7fff, shift: 5 } },
         block_types,
