@@ -94,13 +94,6 @@ done
 check "format: a patch that sees through files" \
     format_check --patch "$work/members-old.rgx" "$work/members-new.rgx" "$work/store" --members
 
-# What gc is about to delete.
-mkdir "$work/kept"
-cp "$work/new.rgx" "$work/kept"
-"$regrow" gc --quiet --grace 2s --store "$work/store" --keep "$work/kept"
-check "format: gc has condemned packs" grep -q '"pack"' "$work/store/gc.json"
-check "format: a store of which packs are condemned" format_check "$work/new.rgx" "$work/store" "$work/new.tar"
-
 # What a cache keeps.
 "$regrow" extract --quiet --catalog "$work/catalog" --cache "$work/cache" --store "$work/store" "$work/old.rgx" "$work/out"
 check "format: the cache of frames" format_check --cache "$work/cache" "$work/store"
@@ -133,6 +126,14 @@ for at in 20 60 $((size / 2)) $((size - 40)); do
     changed "$work/changed.rgx" "$at"
     check "format: an index is refused whose byte $at is another" refuses format_check "$work/changed.rgx" "$work/store"
 done
+
+# What gc is about to delete. It also deletes patches between images that are not kept.
+mkdir "$work/kept"
+cp "$work/new.rgx" "$work/kept"
+"$regrow" gc --quiet --grace 2s --store "$work/store" --keep "$work/kept"
+check "format: gc has condemned packs" grep -q '"pack"' "$work/store/gc.json"
+check "format: a store of which packs are condemned" format_check "$work/new.rgx" "$work/store" "$work/new.tar"
+
 pack=$(find "$work/store/packs" -name '*.pack' | head -1)
 printf '\377' | dd of="$pack" bs=1 seek=20 conv=notrunc status=none
 check "format: a pack is refused with a byte that is another" refuses format_check "$work/old.rgx" "$work/store" "$work/old.tar"
