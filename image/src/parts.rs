@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use regrow_chunker::PartKind;
+
 use crate::walk::PartEvent;
 
 /// The rules by which an image is split into its streams.
@@ -35,15 +37,6 @@ impl WalkRules {
             Self::V3 => 3,
         }
     }
-}
-
-/// The kind of a part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PartKind {
-    /// A tar, such as a layer. It has a skeleton of its own.
-    Tar = 1,
-    /// A large file. The operation that stands for it is the wrapper's, so it has contents alone.
-    File = 2,
 }
 
 /// A part of an image.

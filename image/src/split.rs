@@ -148,6 +148,12 @@ impl Splitter {
         self.chunks.parts.as_mut().map(PartList::take_borders).unwrap_or_default()
     }
 
+    /// The number of bytes of the plain image so far, without those that are held back.
+    #[must_use]
+    pub fn plain_bytes(&self) -> u64 {
+        self.chunks.plain_bytes
+    }
+
     /// Whether there is a tar among the candidates for parts so far. If not, the image itself may become the only part.
     #[must_use]
     pub fn has_tar_part(&self) -> bool {

@@ -4,32 +4,32 @@
 
 mod blocks;
 mod candidate;
+mod hashing;
+mod names;
 mod plain;
 mod whole;
 
 use std::io::Read;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use regrow_chunker::{ChunkId, ImageDigest, Params, Record, block_value, is_zero};
-use regrow_image::{RawChunk, Splitter, StreamKind};
+use regrow_chunker::{Params, Record};
+use regrow_image::{ImagePart, Splitter, StreamKind, WalkRules};
 use regrow_index::Coding;
 
 use crate::coded::Unfolded;
-use crate::pool::{Ordered, Pool};
+use crate::pool::Pool;
 use crate::progress::check_time;
 use crate::{LocalError, Progress, Stage};
 
 use blocks::BlockPool;
+use hashing::{Finished, Hashing};
+use names::Names;
+pub use names::Sha256Names;
 pub use plain::{PlainPiece, PlainSource, ingest_plain};
 use whole::Watch;
 pub use whole::WatchedFile;
 pub use whole::Whole;
-
-/// The number of jobs, of one block each, that may wait for a worker. Together with their chunks they bound the
-/// memory.
-const JOBS_IN_FLIGHT: usize = 6;
 
 /// A chunk with its id.
 pub struct Hashed {
@@ -52,6 +52,10 @@ pub struct Ingested {
     pub bytes: u64,
     /// The BLAKE3 hash of the image.
     pub digest: [u8; 32],
+    /// The parts, in order. There are none by [`WalkRules::V2`].
+    pub parts: Vec<ImagePart>,
+    /// The names of the image and of its parts, if the image is made and has parts.
+    pub names: Option<Sha256Names>,
     /// The way in which each coded file is rebuilt, if that was asked for.
     pub codings: Vec<Coding>,
     /// The coded files, if the image will be read at random.
@@ -100,6 +104,8 @@ pub(crate) enum LostHeaders {
 
 /// The way in which an image is read.
 pub struct Reading<'a> {
+    /// The rules by which the image is split into its streams.
+    pub rules: WalkRules,
     /// The parameters for cutting.
     pub params: Params,
     /// The workers that hash.
@@ -110,6 +116,13 @@ pub struct Reading<'a> {
     pub progress: &'a dyn Progress,
     /// The treatment of gzip files in the image.
     pub gzip_files: GzipFiles<'a>,
+}
+
+impl Reading<'_> {
+    /// Whether the image is being made, and so must be whole.
+    fn is_made(&self) -> bool {
+        matches!(self.gzip_files, GzipFiles::Prove(_))
+    }
 }
 
 /// A consumer of chunks, which come in order within each stream.
@@ -131,13 +144,15 @@ pub(crate) fn ingest_damaged(
         GzipFiles::Contents => Splitter::new(reading.params),
         GzipFiles::Scan | GzipFiles::Prove(_) => Splitter::finding_candidates(reading.params),
     };
+    let splitter = splitter.by_rules(reading.rules);
     let splitter = match lost_headers {
         LostHeaders::Opaque => splitter,
         LostHeaders::Watched => splitter.watching(),
         LostHeaders::Searched => splitter.searching(),
     };
     let blocks = BlockPool::new(input.size_hint);
-    let hashing = Hashing::new(reading.pool, splitter, sink);
+    let mut hashing = Hashing::new(reading.pool, splitter, sink);
+    hashing.names = (reading.is_made() && reading.rules == WalkRules::V3).then(Names::new);
     let mut ingest = Ingest {
         reading,
         input,
@@ -154,15 +169,15 @@ pub(crate) fn ingest_damaged(
         ingest.watch(&piece);
         let taken = ingest.hashing.push(piece.clone())?;
         ingest.rest = piece.slice(taken..);
-        if let Some(candidate) = ingest.hashing.splitter.candidate() {
+        if let Some(candidate) = ingest.hashing.candidate() {
             ingest.candidate(candidate)?;
         }
     }
     let Ingest { hashing, bytes, codings, unfolded, watch, .. } = ingest;
     let whole = watch.finish(bytes, &hashing.splitter);
     let has_lost_entries = hashing.splitter.has_lost_entries();
-    let (digest, opaque) = hashing.finish()?;
-    Ok(Ingested { bytes, digest, codings, unfolded, opaque, whole, has_lost_entries })
+    let Finished { digest, opaque, parts, names } = hashing.finish()?;
+    Ok(Ingested { bytes, digest, parts, names, codings, unfolded, opaque, whole, has_lost_entries })
 }
 
 /// Reads like [`ingest()`], with a sink that has errors of its own.
@@ -236,115 +251,4 @@ impl Ingest<'_, '_, '_> {
     fn taken(&self) -> u64 {
         self.bytes - self.rest.len() as u64
     }
-}
-
-/// The result of a worker's job.
-struct JobResult {
-    chunks: Vec<Hashed>,
-    opaque: PlacedRecords,
-    digest: Option<(blake3::hazmat::ChainingValue, Option<[u8; 32]>)>,
-}
-
-/// Cuts the bytes of the plain image, and has its chunks and the image's blocks hashed by workers.
-struct Hashing<'p, 's> {
-    pool: &'p Pool,
-    splitter: Splitter,
-    /// A block that was read. It is hashed together with the chunks that are cut from it, while it is in the
-    /// processor's cache.
-    block: Option<(u64, Bytes)>,
-    results: Ordered<JobResult>,
-    digest: ImageDigest,
-    /// The chunks of coded files in compressed form. The first field has those that are cut, and the second those
-    /// that are also hashed.
-    opaque_cut: Vec<(Bytes, u64)>,
-    opaque: PlacedRecords,
-    sink: ChunkSink<'s>,
-    /// The number of bytes of the plain image.
-    plain_bytes: u64,
-}
-
-impl<'p, 's> Hashing<'p, 's> {
-    fn new(pool: &'p Pool, splitter: Splitter, sink: ChunkSink<'s>) -> Self {
-        let (results, digest) = (Ordered::new(JOBS_IN_FLIGHT), ImageDigest::default());
-        let (opaque_cut, opaque) = (Vec::new(), Vec::new());
-        Self { pool, splitter, block: None, results, digest, opaque_cut, opaque, sink, plain_bytes: 0 }
-    }
-
-    /// Takes in the plain image's next bytes, and returns how many it took. It takes all of them, unless it stops
-    /// at a candidate.
-    fn push(&mut self, piece: Bytes) -> Result<usize, LocalError> {
-        let taken = self.splitter.push(piece);
-        self.plain_bytes += taken as u64;
-        self.submit()?;
-        Ok(taken)
-    }
-
-    /// Queues the image's block of this number for hashing.
-    fn digest_next(&mut self, index: u64, block: Bytes) -> Result<(), LocalError> {
-        if self.block.is_some() {
-            self.submit()?;
-        }
-        self.block = Some((index, block));
-        Ok(())
-    }
-
-    fn submit(&mut self) -> Result<(), LocalError> {
-        let (block, chunks) = (self.block.take(), self.splitter.take());
-        let opaque = std::mem::take(&mut self.opaque_cut);
-        if block.is_none() && chunks.is_empty() && opaque.is_empty() {
-            return Ok(());
-        }
-        self.results.push(self.pool.submit(move || hash(block, chunks, opaque)));
-        while let Some(result) = self.results.next_due()? {
-            self.take(result)?;
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, result: JobResult) -> Result<(), LocalError> {
-        if let Some((value, root)) = result.digest {
-            self.digest.push(value, || root.unwrap_or_default());
-        }
-        self.opaque.extend(result.opaque);
-        result.chunks.into_iter().try_for_each(&mut self.sink)
-    }
-
-    /// Ends the image. The result is the digest of its blocks, and the chunks of coded files in compressed form.
-    fn finish(mut self) -> Result<([u8; 32], PlacedRecords), LocalError> {
-        self.submit()?;
-        let splitter = std::mem::replace(&mut self.splitter, Splitter::new(Params::default()));
-        let last = splitter.finish();
-        self.results.push(self.pool.submit(move || hash(None, last, Vec::new())));
-        while let Some(result) = self.results.next()? {
-            self.take(result)?;
-        }
-        Ok((self.digest.finish(), self.opaque))
-    }
-}
-
-fn record_of(bytes: &[u8]) -> Record {
-    // Disk images have many chunks of zeros, nearly all of one length. The chunker cuts after 4 MiB at the latest.
-    static ZEROS: Mutex<Option<Record>> = Mutex::new(None);
-    let record = || Record { id: ChunkId::of(bytes), len: bytes.len() as u32 };
-    if !is_zero(bytes) {
-        return record();
-    }
-    let mut zeros = ZEROS.lock().unwrap_or_else(PoisonError::into_inner);
-    match *zeros {
-        Some(zeros) if zeros.len as usize == bytes.len() => zeros,
-        _ => *zeros.insert(record()),
-    }
-}
-
-fn hash(block: Option<(u64, Bytes)>, chunks: Vec<RawChunk>, opaque: Vec<(Bytes, u64)>) -> JobResult {
-    let hash = |chunk: RawChunk| {
-        let RawChunk { stream, at, bytes } = chunk;
-        Hashed { stream, at, record: record_of(&bytes), bytes }
-    };
-    let digest = block.map(|(index, block)| {
-        let root = (index == 0).then(|| *blake3::hash(&block).as_bytes());
-        (block_value(index, &block), root)
-    });
-    let opaque = opaque.iter().map(|(bytes, at)| (record_of(bytes), *at)).collect();
-    JobResult { chunks: chunks.into_iter().map(hash).collect(), opaque, digest }
 }

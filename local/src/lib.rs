@@ -15,11 +15,13 @@
 //! use std::path::Path;
 //!
 //! use regrow_chunker::Params;
+//! use regrow_image::WalkRules;
 //! use regrow_local::{GzipFiles, Input, NoProgress, Pool, Reading, Stage, ingest};
 //!
 //! let image = vec![7; 1 << 20];
 //! let pool = Pool::new();
 //! let reading = Reading {
+//!     rules: WalkRules::V3,
 //!     params: Params::default(),
 //!     pool: &pool,
 //!     stage: Stage::Scan,
@@ -35,6 +37,7 @@
 //! assert_eq!(ingested.bytes, 1 << 20);
 //! assert_eq!(ingested.digest, *blake3::hash(&image).as_bytes());
 //! assert!(!records.is_empty());
+//! assert_eq!(ingested.parts.len(), 1);
 //! # Ok::<(), regrow_local::LocalError>(())
 //! ```
 
@@ -56,15 +59,15 @@ mod stream_chunks;
 pub use coded::stream::StreamMaker;
 pub use error::{LocalError, Missing};
 pub use ingest::{
-    GzipFiles, Hashed, Ingested, Input, PlainPiece, PlainSource, Reading, WatchedFile, Whole, ingest, ingest_into,
-    ingest_plain,
+    GzipFiles, Hashed, Ingested, Input, PlainPiece, PlainSource, Reading, Sha256Names, WatchedFile, Whole, ingest,
+    ingest_into, ingest_plain,
 };
 #[cfg(feature = "normalize")]
 pub use normalize::{Normalized, normalize};
 pub use pool::{Ordered, Pending, Pool, check_threads, spawn_scoped};
 pub use progress::{NoProgress, Progress, Stage, check_time};
 pub use recipe::Recipe;
-pub use scan::{Scan, segments, unfolding_rules};
+pub use scan::{Scan, UnitIds, UnitRecipes, parts_of_index, segments, unfolding_rules};
 pub use scratch::{ScratchFolder, sweep};
 pub use seed::{
     FileSeed, FolderSeed, GuessedFiles, PatchSeed, PatchSeedBuilder, Seed, SeedContext, Seeds, first_with_id,

@@ -1,6 +1,7 @@
 //! The scan of a local file: the recipe and the layout that make would give it.
 
 mod encoding;
+mod units;
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -10,7 +11,7 @@ use std::path::Path;
 use regrow_catalog::{Catalog, SeedKey};
 use regrow_chunker::bounds::MAX_SEED_CHUNKS;
 use regrow_chunker::{ChunkId, ImageId, Params, Record};
-use regrow_image::{Layout, LayoutBuilder, StreamKind, WALK_VERSION, WALK_VERSION_CODED};
+use regrow_image::{ImagePart, Layout, LayoutBuilder, StreamKind, WalkRules};
 use regrow_index::{Segment, SegmentCutter};
 
 use crate::coded::Unfolded;
@@ -18,6 +19,8 @@ use crate::data::{Data, reader_over_holes};
 use crate::ingest::{GzipFiles, Input, LostHeaders, Reading, ingest_damaged};
 use crate::recipe::Recipe;
 use crate::{LocalError, Stage};
+
+pub use units::{UnitIds, UnitRecipes, parts_of_index};
 
 /// The recipe and the layout of a local file.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub struct Scan {
     pub(crate) contents: Vec<Record>,
     /// The stretches of the contents that the records leave out.
     pub(crate) gaps: Vec<Gap>,
+    /// The parts of the image, if it was split by rules that have any.
+    pub(crate) parts: Vec<ImagePart>,
     /// The layout, which says where every byte of both streams belongs.
     pub layout: Layout,
     /// The places in the file of the layout's coded stretches. There are none if the file is the plain image.
@@ -59,11 +64,12 @@ const GUESS_VERSION: u32 = 2;
 const SEARCH_VERSION: u32 = 1;
 
 impl Scan {
-    /// Makes the scan of a plain image that regrow wrote itself, so that the image need not be read again.
-    pub fn of_plain(digest: [u8; 32], recipe: Recipe, layout: Layout) -> Self {
+    /// Makes the scan of a plain image that regrow wrote itself, so that the image need not be read again. `parts` are
+    /// the image's parts, none by [`WalkRules::V2`].
+    pub fn of_plain(digest: [u8; 32], recipe: Recipe, layout: Layout, parts: Vec<ImagePart>) -> Self {
         let Recipe { skeleton, contents } = recipe;
         let (gaps, unfolded, opaque) = (Vec::new(), Vec::new(), Vec::new());
-        Self { digest, skeleton, contents, gaps, layout, unfolded, opaque, found: None }
+        Self { digest, skeleton, contents, gaps, parts, layout, unfolded, opaque, found: None }
     }
 
     /// Scans a file, or takes the scan that the catalog remembers. The result also says whether the file was read.
@@ -81,10 +87,10 @@ impl Scan {
             GzipFiles::Contents => 0,
             GzipFiles::Scan | GzipFiles::Prove(_) => GUESS_VERSION,
         };
-        let rules = rules(gzip, &params) + &data.map(Data::rules).unwrap_or_default();
+        let rules = rules(reading.rules, gzip, &params) + &data.map(Data::rules).unwrap_or_default();
         let before = catalog.and_then(|_| SeedKey::of_file(path, file, &rules).ok());
         if let (Some(catalog), Some(key)) = (catalog, &before)
-            && let Some(scan) = catalog.get_seed(key).and_then(|blob| Self::decode(&blob))
+            && let Some(scan) = catalog.get_seed(key).and_then(|blob| Self::decode(&blob, reading.rules))
         {
             return Ok((scan, false));
         }
@@ -174,7 +180,7 @@ impl Scan {
             }
             Ok(())
         })?;
-        let mut opaque = read.opaque;
+        let (mut opaque, mut parts) = (read.opaque, read.parts);
         let layout = if skeleton.len() + contents.len() < most {
             let layout = layout.finish().map_err(&malformed)?;
             gaps.extend(gap(contents.len(), end..layout.contents_bytes()));
@@ -187,11 +193,13 @@ impl Scan {
             let known = known.take_while(|(record, at)| at + u64::from(record.len) <= layout.contents_bytes()).count();
             contents.truncate(known);
             gaps.retain(|gap| gap.before < known);
+            let ends = (skeleton.len() as u64, known as u64);
+            parts.retain(|part| part.skeleton.records.end <= ends.0 && part.contents.records.end <= ends.1);
             layout
         };
         opaque.truncate(most);
         let (digest, unfolded) = (read.digest, read.unfolded);
-        let scan = Self { digest, skeleton, contents, gaps, layout, unfolded, opaque, found: None };
+        let scan = Self { digest, skeleton, contents, gaps, parts, layout, unfolded, opaque, found: None };
         Ok((scan, read.has_lost_entries))
     }
 
@@ -221,24 +229,55 @@ impl Scan {
         }
     }
 
-    /// The id of the image in the file, cut with these parameters. FORMAT.md, section 5.
+    /// The parts of the image, in order. There are none if it was split by [`WalkRules::V2`].
+    pub fn parts(&self) -> &[ImagePart] {
+        &self.parts
+    }
+
+    /// The rules by which the image was split.
+    pub fn rules(&self) -> WalkRules {
+        if self.parts.is_empty() { WalkRules::V2 } else { WalkRules::V3 }
+    }
+
+    /// The image's recipe by its units. If the image has no parts, everything is the wrapper's.
+    pub fn unit_recipes(&self) -> UnitRecipes<'_> {
+        UnitRecipes::new(&self.skeleton, &self.contents, &self.parts)
+    }
+
+    /// The ids of the image's units, if it has parts.
+    pub fn units(&self, params: Params) -> Option<UnitIds> {
+        (self.rules() == WalkRules::V3).then(|| self.unit_recipes().ids(&params))
+    }
+
+    /// The recipe segments of the image, each within a unit.
+    pub fn segments(&self) -> impl Iterator<Item = Segment> + '_ {
+        self.unit_recipes().all_segments()
+    }
+
+    /// The id of the image in the file, cut with these parameters. FORMAT.md, section 5, or docs/format/index-2.md,
+    /// section 2.
     pub fn image_id(&self, params: Params) -> ImageId {
-        let ids = |records: &[Record]| segments(records).map(|segment| segment.id()).collect::<Vec<_>>();
-        let walk_version = if self.layout.coded().len() == 0 { WALK_VERSION } else { WALK_VERSION_CODED };
-        ImageId::of_recipe(walk_version, &params, &ids(&self.skeleton), &ids(&self.contents))
+        if let Some(units) = self.units(params) {
+            return units.image_id();
+        }
+        let ids =
+            |records: &[Record]| segments(records.iter().copied()).map(|segment| segment.id()).collect::<Vec<_>>();
+        let version = WalkRules::V2.version(self.layout.coded().len() > 0);
+        ImageId::of_recipe(version, &params, &ids(&self.skeleton), &ids(&self.contents))
     }
 }
 
-/// The rules under which the catalog remembers a file that is cut with these parameters and whose gzip files are
-/// read in uncompressed form.
-pub fn unfolding_rules(params: &Params) -> String {
-    rules(GUESS_VERSION, params)
+/// The rules under which the catalog remembers a file that is split by `walk`, is cut with these parameters, and whose
+/// gzip files are read in uncompressed form.
+pub fn unfolding_rules(walk: WalkRules, params: &Params) -> String {
+    rules(walk, GUESS_VERSION, params)
 }
 
 /// The rules of a scan, which are part of its key in the catalog.
-fn rules(guess_version: u32, params: &Params) -> String {
+fn rules(walk: WalkRules, guess_version: u32, params: &Params) -> String {
+    let walk_version = walk.version(false);
     let [min, avg, max] = [params.min_bytes(), params.avg_bytes(), params.max_bytes()];
-    format!("{WALK_VERSION}.{guess_version}.{SEARCH_VERSION} {min} {avg} {max}")
+    format!("{walk_version}.{guess_version}.{SEARCH_VERSION} {min} {avg} {max}")
 }
 
 /// The gap over this range of the contents, if the range is not empty.
@@ -257,14 +296,14 @@ fn places(records: &[Record], gaps: &[Gap]) -> impl Iterator<Item = u64> {
     })
 }
 
-/// Cuts a stream's records into segments.
-pub fn segments(records: &[Record]) -> impl Iterator<Item = Segment> + '_ {
+/// Cuts the records of a unit's stream, or of a stream that has no units, into segments.
+pub fn segments<R: IntoIterator<Item = Record>>(records: R) -> impl Iterator<Item = Segment> + use<R> {
     let mut cutter = SegmentCutter::default();
-    let mut rest = records.iter();
+    let mut rest = records.into_iter();
     let mut done = false;
     std::iter::from_fn(move || {
         for record in rest.by_ref() {
-            if let Some(segment) = cutter.push(*record) {
+            if let Some(segment) = cutter.push(record) {
                 return Some(segment);
             }
         }
@@ -273,94 +312,4 @@ pub fn segments(records: &[Record]) -> impl Iterator<Item = Segment> + '_ {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::NoProgress;
-    use crate::pool::Pool;
-
-    fn noise(len: usize) -> Vec<u8> {
-        let mut bytes = vec![0; len];
-        blake3::Hasher::new().finalize_xof().fill(&mut bytes);
-        bytes
-    }
-
-    fn scan_of(image: &[u8], gzip_files: GzipFiles<'_>) -> Scan {
-        scan_of_most(image, gzip_files, usize::MAX)
-    }
-
-    fn scan_of_most(image: &[u8], gzip_files: GzipFiles<'_>, most: usize) -> Scan {
-        damaged_scan_of(image, gzip_files, LostHeaders::Opaque, most)
-    }
-
-    fn damaged_scan_of(mut image: &[u8], gzip_files: GzipFiles<'_>, lost_headers: LostHeaders, most: usize) -> Scan {
-        let pool = Pool::new();
-        let (params, progress) = (Params::default(), &NoProgress);
-        let reading = Reading { params, pool: &pool, stage: Stage::Scan, progress, gzip_files };
-        let input = Input { reader: &mut image, name: Path::new("x"), size_hint: None };
-        Scan::of_input(input, &reading, lost_headers, most).unwrap().0
-    }
-
-    pub(super) fn check_round_trip(scan: &Scan) {
-        let blob = scan.encode();
-        assert_eq!(Scan::decode(&blob).as_ref(), Some(scan));
-        for cut in (0..blob.len()).step_by(1 + blob.len() / 3000) {
-            assert_ne!(Scan::decode(&blob[..cut]).as_ref(), Some(scan));
-        }
-    }
-
-    #[test]
-    fn the_catalogs_form_round_trips() {
-        let image = noise(300_000);
-        let scan = scan_of(&image, GzipFiles::Scan);
-        assert_eq!(scan.digest, *blake3::hash(&image).as_bytes());
-        check_round_trip(&scan);
-    }
-
-    /// A scan that does not keep everything is still sound.
-    #[test]
-    fn a_scan_stops_remembering() {
-        let mut tar = tar::Builder::new(Vec::new());
-        for number in 0..20 {
-            let bytes = noise(60_000 + number);
-            let mut header = tar::Header::new_gnu();
-            header.set_size(bytes.len() as u64);
-            tar.append_data(&mut header, format!("file {number}"), bytes.as_slice()).unwrap();
-        }
-        let image = tar.into_inner().unwrap();
-        let whole = scan_of(&image, GzipFiles::Scan);
-        for most in 0..whole.chunks() {
-            let part = scan_of_most(&image, GzipFiles::Scan, most);
-            assert!(part.chunks() <= most && part.digest == whole.digest);
-            assert!(whole.skeleton.starts_with(&part.skeleton) && whole.contents.starts_with(&part.contents));
-            let mut at = 0;
-            for record in &part.contents {
-                let range = at..at + u64::from(record.len);
-                at = range.end;
-                let places = part.layout.contents_in_image(range);
-                let bytes: Vec<u8> =
-                    places.flat_map(|place| image[place.start as usize..place.end as usize].to_vec()).collect();
-                assert_eq!(ChunkId::of(&bytes), record.id);
-            }
-        }
-    }
-
-    /// The image is itself a gzip file, written as Go does.
-    #[test]
-    fn gzip_files_too() {
-        use regrow_deflate::encoders::{Encoder, GoGeneration, KnownEncoder};
-        let plain = [noise(2_000_000), vec![7; 1_500_000]].concat();
-        let mut image = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
-        let mut encoder = Encoder::new(KnownEncoder::Go { generation: GoGeneration::Before127, level: 6 });
-        encoder.write(&plain, &mut image);
-        encoder.finish(&mut image);
-        let mut trailer = regrow_deflate::GzipTrailer::default();
-        trailer.update(&plain);
-        image.extend_from_slice(&trailer.finish());
-        let scan = scan_of(&image, GzipFiles::Scan);
-        let [unfolded] = scan.unfolded.as_slice() else { panic!("{:?}", scan.unfolded.len()) };
-        assert_eq!((unfolded.stored.clone(), unfolded.plain.clone()), (0..image.len() as u64, 0..3_500_000));
-        assert!(unfolded.points.len() >= 3, "{}", unfolded.points.len());
-        assert_ne!(scan.image_id(Params::default()), scan_of(&image, GzipFiles::Contents).image_id(Params::default()));
-        check_round_trip(&scan);
-    }
-}
+mod tests;

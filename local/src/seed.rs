@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use regrow_catalog::Catalog;
 use regrow_chunker::{ChunkId, Params, Record, VerifiedBuffer};
+use regrow_image::WalkRules;
 use regrow_index::Segment;
 
 pub use file::FileSeed;
@@ -46,6 +47,8 @@ pub trait Seed: Send + Sync {
 
 /// Everything that is needed to open seeds.
 pub struct SeedContext<'a> {
+    /// The rules by which seeds are split.
+    pub rules: WalkRules,
     /// The parameters for cutting seeds.
     pub params: Params,
     /// The workers that hash.

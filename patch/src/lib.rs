@@ -21,11 +21,13 @@
 //! use std::sync::Arc;
 //!
 //! use regrow_chunker::Params;
+//! use regrow_image::WalkRules;
 //! use regrow_local::{NoProgress, Pool, SeedContext};
 //! use regrow_patch::{Between, ChunkCost, PatchImage, PatchLevel, check, write};
 //!
 //! let (pool, params, scratch) = (Pool::new(), Params::default(), Path::new("/var/tmp"));
 //! let context = SeedContext {
+//!     rules: WalkRules::V2,
 //!     params,
 //!     pool: &pool,
 //!     catalog: None,

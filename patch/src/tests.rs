@@ -8,6 +8,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use regrow_chunker::Params;
 use regrow_delta::{Base, Coding, DeltaEncoder, decode};
+use regrow_image::WalkRules;
 use regrow_local::{NoProgress, Pool, SeedContext};
 
 use crate::PatchLevel;
@@ -86,8 +87,16 @@ impl Pair {
             let path = folder.path().join(name);
             std::fs::write(&path, bytes).unwrap();
             let (catalog, progress, on_scan) = (None, &NoProgress, &|| {});
-            let context =
-                SeedContext { params, pool: &pool, catalog, progress, scratch: folder.path(), unfolds: true, on_scan };
+            let context = SeedContext {
+                rules: WalkRules::V2,
+                params,
+                pool: &pool,
+                catalog,
+                progress,
+                scratch: folder.path(),
+                unfolds: true,
+                on_scan,
+            };
             Arc::new(PatchImage::open(std::fs::File::open(&path).unwrap(), &path, &context, Path::new("/tmp")).unwrap())
         };
         let (base, target) = (open("base", base), open("target", target));

@@ -60,7 +60,7 @@ pub(super) struct Chunks {
     /// Opaque files have no chunks.
     pub(super) leaves_out_opaque: bool,
     /// The number of bytes of the plain image so far.
-    plain_bytes: u64,
+    pub(super) plain_bytes: u64,
     /// The image's parts, if it is to have any.
     pub(super) parts: Option<PartList>,
     pub(super) out: Out,

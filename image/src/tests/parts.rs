@@ -3,6 +3,7 @@
 
 use super::coded::{gzip, split_with};
 use super::*;
+use regrow_chunker::PartKind;
 
 const MIB: usize = 1 << 20;
 

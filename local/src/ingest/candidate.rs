@@ -106,12 +106,12 @@ impl Ingest<'_, '_, '_> {
     /// Reads a file in uncompressed form, and gathers points. The part that does not inflate is left out. That does
     /// no harm, since chunks from a seed are verified before they are used.
     fn scan(&mut self, start: u64, stored: Vec<u8>, mut coming: Coming) -> Result<(), LocalError> {
-        let plain_start = self.hashing.plain_bytes;
+        let plain_start = self.hashing.splitter.plain_bytes();
         // The file's compressed form is cut too. Make keeps the file in that form if it cannot rebuild it.
         let mut opaque =
             OpaqueCutter { cutter: Cutter::new(self.reading.params), stream: StreamCutter::default(), at: start };
         let mut unfolding = Unfolding::default();
-        self.hashing.splitter.begin_coded();
+        self.hashing.begin_coded()?;
         let mut next = Some(Bytes::from(stored));
         while let Some(piece) = next {
             opaque.push(&piece, &mut self.hashing.opaque_cut);
@@ -122,8 +122,8 @@ impl Ingest<'_, '_, '_> {
         }
         opaque.finish(&mut self.hashing.opaque_cut);
         unfolding.finish(&mut |plain| self.push_all(plain))?;
-        self.hashing.splitter.end_coded();
-        let plain = plain_start..self.hashing.plain_bytes;
+        self.hashing.end_coded()?;
+        let plain = plain_start..self.hashing.splitter.plain_bytes();
         let mut points = unfolding.points.finish();
         points.retain(|point| point.plain_at < plain.end - plain.start);
         self.unfolded.push(Unfolded { stored: start..self.taken(), plain, points });
@@ -143,13 +143,15 @@ impl Ingest<'_, '_, '_> {
                 ),
             Proof::Exact(coding) => {
                 self.codings.push(coding);
-                self.hashing.splitter.begin_coded();
+                self.hashing.begin_coded()?;
                 let mut unfolding = Unfolding { gathers_points: false, ..Unfolding::default() };
-                pieces_of(aside, &mut |piece| unfolding.push(&piece, &mut |plain| self.push_all(plain)))?;
+                pieces_of(aside, &mut |piece| {
+                    self.hashing.push_stored(&piece)?;
+                    unfolding.push(&piece, &mut |plain| self.push_all(plain))
+                })?;
                 unfolding.finish(&mut |plain| self.push_all(plain))?;
                 self.watch.held = is_image.then(|| self.hashing.splitter.ending());
-                self.hashing.splitter.end_coded();
-                Ok(())
+                self.hashing.end_coded()
             }
             Proof::Impossible(reason) => self.keep(start, size, is_image, aside, reason),
         }
@@ -175,7 +177,7 @@ impl Ingest<'_, '_, '_> {
 
     /// Warns the maker of an image about a file that is kept in compressed form.
     fn warn_opaque(&self, kind: &str, start: u64, size: u64, reason: &str) {
-        if matches!(self.reading.gzip_files, GzipFiles::Prove(_)) && size >= WARN_BYTES {
+        if self.reading.is_made() && size >= WARN_BYTES {
             let size = if size == u64::MAX { String::new() } else { format!(" of {size} bytes") };
             self.reading.progress.warn(&format!(
                 "{}: the {kind} file{size} at byte {start} is kept as it is, since {reason}: \

@@ -1,7 +1,7 @@
 //! Reads a plain image that is not made from an image's own bytes. The places of its coded files are known.
 
 use bytes::Bytes;
-use regrow_image::Splitter;
+use regrow_image::{ImagePart, Splitter};
 
 use super::{ChunkSink, Hashed, Hashing, Reading, refusing};
 use crate::LocalError;
@@ -22,7 +22,8 @@ pub trait PlainSource {
     fn next(&mut self) -> Result<Option<PlainPiece>, LocalError>;
 }
 
-/// Reads all of a plain image, and passes each chunk to `sink`, whose first error ends the reading.
+/// Reads all of a plain image, and passes each chunk to `sink`, whose first error ends the reading. The result is the
+/// image's parts.
 ///
 /// # Errors
 /// `source` fails, or the sink refuses a chunk.
@@ -30,21 +31,26 @@ pub fn ingest_plain<E: From<LocalError>>(
     source: &mut dyn PlainSource,
     reading: &Reading<'_>,
     mut sink: impl FnMut(Hashed) -> Result<(), E>,
-) -> Result<(), E> {
+) -> Result<Vec<ImagePart>, E> {
     refusing(&mut sink, |sink| ingest_all(source, reading, sink))
 }
 
-fn ingest_all(source: &mut dyn PlainSource, reading: &Reading<'_>, sink: ChunkSink<'_>) -> Result<(), LocalError> {
-    let mut hashing = Hashing::new(reading.pool, Splitter::new(reading.params), sink);
+fn ingest_all(
+    source: &mut dyn PlainSource,
+    reading: &Reading<'_>,
+    sink: ChunkSink<'_>,
+) -> Result<Vec<ImagePart>, LocalError> {
+    let splitter = Splitter::new(reading.params).by_rules(reading.rules);
+    let mut hashing = Hashing::new(reading.pool, splitter, sink);
     while let Some(piece) = source.next()? {
         match piece {
             PlainPiece::Bytes(bytes) => {
                 reading.progress.add(reading.stage, bytes.len() as u64);
                 hashing.push(bytes)?;
             }
-            PlainPiece::BeginCoded => hashing.splitter.begin_coded(),
-            PlainPiece::EndCoded => hashing.splitter.end_coded(),
+            PlainPiece::BeginCoded => hashing.begin_coded()?,
+            PlainPiece::EndCoded => hashing.end_coded()?,
         }
     }
-    hashing.finish().map(|_| ())
+    hashing.finish().map(|finished| finished.parts)
 }

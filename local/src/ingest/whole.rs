@@ -8,7 +8,7 @@ use std::io;
 
 use regrow_image::{BLOCK, Cut, Ending, Splitter};
 
-use super::{GzipFiles, Ingest};
+use super::Ingest;
 use crate::{LocalError, Missing};
 
 use compressed::Compressed;
@@ -68,11 +68,6 @@ impl Watch {
 }
 
 impl Ingest<'_, '_, '_> {
-    /// Whether the image is being made, and so must be whole.
-    fn is_made(&self) -> bool {
-        matches!(self.reading.gzip_files, GzipFiles::Prove(_))
-    }
-
     /// Looks at bytes that the walker gets unchanged, since the image may be a compressed file.
     pub(super) fn watch(&mut self, piece: &[u8]) {
         // A longer gzip or zstd file is a candidate, at which the walker stops.
@@ -92,14 +87,14 @@ impl Ingest<'_, '_, '_> {
 
     /// Begins to look into an image with this beginning that is read in compressed form.
     pub(super) fn begin_compressed(&mut self, beginning: &[u8]) {
-        if self.is_made() {
+        if self.reading.is_made() {
             self.watch.compressed = Compressed::of(beginning);
         }
     }
 
     /// The error for a failure of the input.
     pub(super) fn error_of(&self, source: io::Error) -> LocalError {
-        if self.is_made() {
+        if self.reading.is_made() {
             return watched::error_of(source, self.input.name, self.bytes);
         }
         LocalError::io(self.input.name)(source)

@@ -1,14 +1,16 @@
 //! The form in which the catalog remembers a scan.
 
-use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, Record, varint};
-use regrow_image::{LayoutBuilder, Op, StreamKind};
+use std::ops::Range;
+
+use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, PartKind, Record, varint};
+use regrow_image::{ImagePart, LayoutBuilder, MAX_PARTS, Op, PartRange, StreamKind, WalkRules};
 
 use super::{Gap, Scan};
 use crate::coded::Unfolded;
 
 impl Scan {
-    /// Encodes the scan for the catalog: digest, records of both streams, gaps, coded files, operations, and then
-    /// everything that was found behind damaged headers.
+    /// Encodes the scan for the catalog: digest, records of both streams, gaps, coded files, parts if the rules
+    /// have any, operations, and then everything that was found behind damaged headers.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = self.digest.to_vec();
         for records in [&self.skeleton, &self.contents] {
@@ -23,6 +25,9 @@ impl Scan {
         self.unfolded.iter().for_each(|unfolded| unfolded.encode(&mut out));
         put_records(&mut out, self.opaque.len(), self.opaque.iter().map(|(record, _)| record));
         self.opaque.iter().for_each(|&(_, at)| varint::put(&mut out, at));
+        if self.rules() == WalkRules::V3 {
+            put_parts(&mut out, &self.parts);
+        }
         let mut ops = Vec::new();
         for op in self.layout.ops() {
             let number = match op {
@@ -40,18 +45,19 @@ impl Scan {
         out
     }
 
-    /// Decodes a scan. The result is `None` for anything that [`Scan::encode`] did not write.
-    pub(super) fn decode(blob: &[u8]) -> Option<Self> {
-        let (mut scan, rest) = Self::decode_one(blob)?;
+    /// Decodes a scan of an image that was split by `rules`. The result is `None` for anything that [`Scan::encode`] did
+    /// not write.
+    pub(super) fn decode(blob: &[u8], rules: WalkRules) -> Option<Self> {
+        let (mut scan, rest) = Self::decode_one(blob, rules)?;
         if !rest.is_empty() {
-            let (found, rest) = Self::decode_one(rest)?;
+            let (found, rest) = Self::decode_one(rest, rules)?;
             scan.found = rest.is_empty().then(|| Some(Box::new(found)))?;
         }
         Some(scan)
     }
 
     /// Decodes one scan, without the one that was found behind damaged headers, and returns the bytes behind it.
-    fn decode_one(mut blob: &[u8]) -> Option<(Self, &[u8])> {
+    fn decode_one(mut blob: &[u8], rules: WalkRules) -> Option<(Self, &[u8])> {
         let (digest, rest) = blob.split_first_chunk::<32>()?;
         blob = rest;
         let skeleton = take_records(&mut blob)?;
@@ -62,6 +68,7 @@ impl Scan {
         let opaque = take_records(&mut blob)?;
         let places: Vec<u64> = opaque.iter().map(|_| varint::take(&mut blob)).collect::<Option<_>>()?;
         let opaque: Vec<(Record, u64)> = opaque.into_iter().zip(places).collect();
+        let parts = if rules == WalkRules::V3 { take_parts(&mut blob)? } else { Vec::new() };
         let ops_bytes = varint::take(&mut blob).and_then(|bytes| usize::try_from(bytes).ok())?;
         let (mut ops, rest) = blob.split_at_checked(ops_bytes)?;
         let mut layout = LayoutBuilder::new(u64::MAX >> 2);
@@ -76,11 +83,23 @@ impl Scan {
             layout.push_op(op).ok()?;
         }
         let layout = layout.finish().ok()?;
-        let scan = Self { digest: *digest, skeleton, contents, gaps, layout, unfolded, opaque, found: None };
+        let scan = Self { digest: *digest, skeleton, contents, gaps, parts, layout, unfolded, opaque, found: None };
         scan.fits().then_some((scan, rest))
     }
 
-    /// Whether the scan's parts agree with each other.
+    /// Whether the image's parts lie in it one after the other.
+    fn parts_fit(&self) -> bool {
+        let layout = &self.layout;
+        let (skeleton, contents) = (self.skeleton.len() as u64, self.contents.len() as u64);
+        let ends = [skeleton, layout.skeleton_bytes(), contents, layout.contents_bytes(), layout.image_bytes()];
+        let ascends = |number: usize, end| {
+            let ranges = self.parts.iter().map(|part| ranges_of(part)[number]).filter(|range| !range.is_empty());
+            ranges.map(|range| [range.start, range.end]).flatten().chain([end]).is_sorted()
+        };
+        ends.into_iter().enumerate().all(|(number, end)| ascends(number, end))
+    }
+
+    /// Whether all that the scan says agrees.
     fn fits(&self) -> bool {
         let bytes = |stream| self.records(stream).iter().map(|record| u64::from(record.len)).sum::<u64>();
         let gaps = self.gaps.iter().try_fold(0u64, |sum, gap| sum.checked_add(gap.bytes));
@@ -89,10 +108,45 @@ impl Scan {
         let within = self.gaps.last().is_none_or(|last| last.before <= self.contents.len());
         ascend
             && within
+            && self.parts_fit()
             && self.layout.skeleton_bytes() == bytes(StreamKind::Skeleton)
             && Some(self.layout.contents_bytes()) == contents
             && self.layout.coded().eq(self.unfolded.iter().map(|unfolded| unfolded.plain.clone()))
     }
+}
+
+fn put_parts(out: &mut Vec<u8>, parts: &[ImagePart]) {
+    varint::put(out, parts.len() as u64);
+    for part in parts {
+        out.push(part.kind.number());
+        for range in ranges_of(part) {
+            varint::put(out, range.start);
+            varint::put(out, range.end - range.start);
+        }
+    }
+}
+
+/// The ranges that a part consists of.
+fn ranges_of(part: &ImagePart) -> [&Range<u64>; 5] {
+    [&part.skeleton.records, &part.skeleton.bytes, &part.contents.records, &part.contents.bytes, &part.plain]
+}
+
+/// Takes the parts of a scan by [`WalkRules::V3`], which has at least one.
+fn take_parts(blob: &mut &[u8]) -> Option<Vec<ImagePart>> {
+    let count = varint::take(blob).filter(|count| (1..=MAX_PARTS).contains(count))?;
+    let mut next = || {
+        let (&kind, rest) = blob.split_first()?;
+        *blob = rest;
+        let kind = PartKind::from_number(kind)?;
+        let mut range = || {
+            let start = varint::take(blob)?;
+            Some(start..start.checked_add(varint::take(blob)?)?)
+        };
+        let skeleton = PartRange { records: range()?, bytes: range()? };
+        let contents = PartRange { records: range()?, bytes: range()? };
+        Some(ImagePart { kind, skeleton, contents, plain: range()? })
+    };
+    (0..count).map(|_| next()).collect()
 }
 
 fn take_gaps(blob: &mut &[u8]) -> Option<Vec<Gap>> {
@@ -134,6 +188,7 @@ mod tests {
     use std::path::Path;
 
     use regrow_chunker::Params;
+    use regrow_image::WalkRules;
 
     use crate::NoProgress;
     use crate::Stage;
@@ -156,19 +211,22 @@ mod tests {
         let whole = tar.into_inner().unwrap();
         let mut damaged = whole.clone();
         damaged[300_000..350_000].fill(0);
-        let scan_of = |image: &[u8]| {
+        let scan_of = |image: &[u8], rules| {
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(image).unwrap();
             std::io::Seek::rewind(&mut file).unwrap();
             let pool = Pool::new();
             let (params, progress, gzip_files) = (Params::default(), &NoProgress, GzipFiles::Scan);
-            let reading = Reading { params, pool: &pool, stage: Stage::Scan, progress, gzip_files };
+            let reading = Reading { rules, params, pool: &pool, stage: Stage::Scan, progress, gzip_files };
             Scan::of_file(Path::new("x"), &mut file, None, &reading, None, &|| ()).unwrap().0
         };
-        assert!(scan_of(&whole).found.is_none());
-        let scan = scan_of(&damaged);
-        let found = scan.found.as_ref().unwrap();
-        assert!(!found.gaps.is_empty() && scan.gaps.is_empty() && found.digest == scan.digest);
-        check_round_trip(&scan);
+        for rules in [WalkRules::V2, WalkRules::V3] {
+            assert!(scan_of(&whole, rules).found.is_none());
+            let scan = scan_of(&damaged, rules);
+            let found = scan.found.as_ref().unwrap();
+            assert!(!found.gaps.is_empty() && scan.gaps.is_empty() && found.digest == scan.digest);
+            assert!(scan.rules() == rules && found.rules() == rules);
+            check_round_trip(&scan);
+        }
     }
 }

@@ -16,7 +16,7 @@ use super::gather::gather;
 use super::{Seed, SeedContext, first_with_id, sorted_by_id};
 use crate::coded::PlainFile;
 use crate::ingest::{GzipFiles, Reading};
-use crate::scan::{Scan, segments};
+use crate::scan::Scan;
 use crate::{LocalError, Stage};
 
 /// The number of bytes that are copied at a time.
@@ -85,11 +85,11 @@ impl FileSeed {
     pub fn of_file(mut file: File, path: &Path, context: &SeedContext<'_>) -> Result<Self, LocalError> {
         let kind = file.metadata().map_err(LocalError::io(path))?.file_type();
         let state = state_of(&file);
-        let SeedContext { params, pool, catalog, progress, unfolds, on_scan, .. } = *context;
+        let SeedContext { rules, params, pool, catalog, progress, unfolds, on_scan, .. } = *context;
         // Writing to a device does not change its times, so its contents are not remembered.
         let catalog = catalog.filter(|_| kind.is_file());
         let gzip_files = if unfolds { GzipFiles::Scan } else { GzipFiles::Contents };
-        let reading = Reading { params, pool, stage: Stage::Scan, progress, gzip_files };
+        let reading = Reading { rules, params, pool, stage: Stage::Scan, progress, gzip_files };
         let (mut scan, was_read) = Scan::of_file(path, &mut file, None, &reading, catalog, on_scan)?;
         let found = scan.found.take().map(|found| {
             let file = file.try_clone().map_err(LocalError::io(path))?;
@@ -228,9 +228,7 @@ impl Seed for FileSeed {
     }
 
     fn segments(&self, wanted: &mut dyn FnMut(Segment)) {
-        for stream in STREAMS {
-            segments(self.scan.records(stream)).for_each(&mut *wanted);
-        }
+        self.scan.segments().for_each(&mut *wanted);
         if let Some(found) = &self.found {
             found.segments(wanted);
         }

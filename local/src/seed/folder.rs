@@ -61,10 +61,10 @@ impl FolderSeed {
                 }
             };
             let is_small = file.metadata().is_ok_and(|metadata| metadata.len() < REMEMBERED_BYTES);
-            let SeedContext { params, pool, catalog, progress, on_scan, .. } = *context;
+            let SeedContext { rules, params, pool, catalog, progress, on_scan, .. } = *context;
             // A gzip file in a folder is a file of some image, and within an image it is contents.
             let gzip_files = GzipFiles::Contents;
-            let reading = Reading { params, pool, stage: Stage::Scan, progress, gzip_files };
+            let reading = Reading { rules, params, pool, stage: Stage::Scan, progress, gzip_files };
             let data = Data::of(&file, &params);
             let catalog = catalog.filter(|_| !is_small);
             match Scan::of_file(&shown, &mut file, data.as_ref(), &reading, catalog, on_scan) {

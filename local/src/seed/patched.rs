@@ -8,12 +8,12 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use regrow_chunker::{ChunkId, Record};
-use regrow_image::StreamKind;
+use regrow_image::{ImagePart, StreamKind};
 use regrow_index::Segment;
 
 use super::Seed;
 use crate::LocalError;
-use crate::scan::segments;
+use crate::scan::UnitRecipes;
 
 /// The number of bytes that are written at a time.
 const WRITE_BYTES: usize = 1 << 20;
@@ -25,6 +25,8 @@ pub struct PatchSeed {
     places: HashMap<ChunkId, u64>,
     /// The recipe, as far as the image was made.
     streams: [Vec<Record>; 2],
+    /// The parts of the image, if it has any and was made to its end.
+    parts: Vec<ImagePart>,
 }
 
 /// Gathers a [`PatchSeed`].
@@ -54,10 +56,10 @@ impl PatchSeedBuilder {
         Ok(())
     }
 
-    /// Completes the seed.
-    pub fn finish(self) -> Result<PatchSeed, LocalError> {
+    /// Completes the seed. `parts` are those of the image, or none if the image was not made to its end.
+    pub fn finish(self, parts: Vec<ImagePart>) -> Result<PatchSeed, LocalError> {
         let file = self.file.into_inner().map_err(|error| LocalError::io("temporary file")(error.into_error()))?;
-        Ok(PatchSeed { file, places: self.places, streams: self.streams })
+        Ok(PatchSeed { file, places: self.places, streams: self.streams, parts })
     }
 }
 
@@ -73,6 +75,7 @@ impl Seed for PatchSeed {
     }
 
     fn segments(&self, wanted: &mut dyn FnMut(Segment)) {
-        self.streams.iter().for_each(|records| segments(records).for_each(&mut *wanted));
+        let [skeleton, contents] = &self.streams;
+        UnitRecipes::new(skeleton, contents, &self.parts).all_segments().for_each(wanted);
     }
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use regrow_catalog::Catalog;
+use regrow_image::WalkRules;
 use regrow_index::Index;
 use regrow_local::{GuessedFiles, Pool, Scan, SeedContext, Seeds};
 use regrow_store::Failover;
@@ -145,7 +146,8 @@ pub fn extract(
     let on_scan = || prefetch.on_scan();
     let catalog = options.catalog.as_ref();
     let (params, scratch, unfolds) = (index.params, network.scratch(), true);
-    let context = SeedContext { params, pool: &pool, catalog, progress, scratch, unfolds, on_scan: &on_scan };
+    let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
+    let context = SeedContext { rules, params, pool: &pool, catalog, progress, scratch, unfolds, on_scan: &on_scan };
     // The output may be the image already. Then no other seed is read.
     let look = SeedContext { on_scan: &|| (), ..context };
     let (replaced, trusts) = (output.replaced(), options.trust_catalog);

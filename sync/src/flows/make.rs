@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use regrow_chunker::{PackId, Params, bounds};
-use regrow_image::WALK_VERSION;
+use regrow_image::{WALK_VERSION, WalkRules};
 use regrow_index::{Index, IndexError};
 use regrow_local::{GzipFiles, Input, Pool, Reading, ingest_into};
 use regrow_store::{Store, StoreDescription, open_description};
@@ -76,7 +76,7 @@ pub fn make(
     let input = Input { reader: input, name: input_name, size_hint: total };
     let scratch = network.scratch().to_owned();
     let gzip_files = GzipFiles::Prove(&scratch);
-    let reading = Reading { params, pool: &pool, stage: Stage::Make, progress, gzip_files };
+    let reading = Reading { rules: WalkRules::V2, params, pool: &pool, stage: Stage::Make, progress, gzip_files };
     let image = ingest_into(input, &reading, |chunk| recipe.add(&chunk, &mut packer))?;
     check_whole(&image.whole, input_name, options.allow_partial, progress)?;
     recipe.finish_segments(&mut packer)?;

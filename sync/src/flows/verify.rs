@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use regrow_chunker::{ChunkId, Digest, PackId, SegmentId};
+use regrow_image::WalkRules;
 use regrow_index::{Index, Segment};
 use regrow_local::{GzipFiles, Input, Pool, Reading, check_time, ingest};
 use regrow_store::{PackTail, ReadStore, STORE_FILE, StoreError, list_packs, read_description};
@@ -105,7 +106,8 @@ pub fn verify_file(
     let found = {
         let pool = Pool::new();
         let gzip_files = GzipFiles::Contents;
-        let reading = Reading { params: index.params, pool: &pool, stage: Stage::Verify, progress, gzip_files };
+        let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
+        let reading = Reading { rules, params: index.params, pool: &pool, stage: Stage::Verify, progress, gzip_files };
         ingest(input, &reading, &mut |_| Ok(()))?
     };
     progress.end(Stage::Verify);

@@ -189,6 +189,6 @@ impl Seed for Have {
     }
 
     fn segments(&self, wanted: &mut dyn FnMut(Segment)) {
-        self.streams.iter().for_each(|records| segments(records).for_each(&mut *wanted));
+        self.streams.iter().for_each(|records| segments(records.iter().copied()).for_each(&mut *wanted));
     }
 }

@@ -93,7 +93,7 @@ impl Target {
 
     /// The scan of the plain image, for a caller that reads it as a file.
     pub(crate) fn scan(&self) -> Scan {
-        Scan::of_plain(self.digest, self.recipe(), self.assembled().1.clone())
+        Scan::of_plain(self.digest, self.recipe(), self.assembled().1.clone(), Vec::new())
     }
 
     /// Passes each of the image's entries to `each`, in order.

@@ -104,6 +104,7 @@ fn digest_of(file: &File, bytes: u64, on_read: &(dyn Fn(u64) + Sync)) -> std::io
 mod tests {
     use regrow_catalog::{Catalog, SeedKey};
     use regrow_chunker::Params;
+    use regrow_image::WalkRules;
     use regrow_local::{Pool, unfolding_rules};
 
     use super::*;
@@ -144,9 +145,18 @@ mod tests {
         std::fs::write(path("image"), &image).unwrap();
         let (params, pool, on_scan) = (Params::default(), Pool::new(), &|| ());
         let (catalog, progress, scratch) = (None, &NoProgress, folder.path());
-        let context = SeedContext { params, pool: &pool, catalog, progress, scratch, unfolds: true, on_scan };
+        let context = SeedContext {
+            rules: WalkRules::V2,
+            params,
+            pool: &pool,
+            catalog,
+            progress,
+            scratch,
+            unfolds: true,
+            on_scan,
+        };
         let scan = FileSeed::open(&path("image"), &context).unwrap().scan().encode();
-        let rules = unfolding_rules(&params);
+        let rules = unfolding_rules(WalkRules::V2, &params);
         let key = SeedKey::of_file(&out, &File::open(&out).unwrap(), &rules).unwrap();
         let key = SeedKey { observed_ns: i128::MAX, ..key };
         options(true).catalog.unwrap().put_seed(&key, &scan);

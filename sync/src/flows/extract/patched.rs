@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
 use regrow_chunker::SegmentId;
-use regrow_image::StreamKind;
+use regrow_image::{StreamKind, WalkRules};
 use regrow_index::SegmentCutter;
 use regrow_local::{GzipFiles, Hashed, PatchSeed, PatchSeedBuilder, Reading, Seeds, ingest_plain, spawn_scoped};
 use regrow_patch::{PatchHeader, TargetSizes, apply};
@@ -115,20 +115,22 @@ fn yield_of(
         let applying = spawn_scoped(scope, apply)?;
         let mut image = PatchedImage::new(arriving, Path::new(&request.name));
         let (params, gzip_files) = (index.params, GzipFiles::Contents);
-        let reading = Reading { params, pool: run.pool, stage: Stage::Patch, progress: run.progress, gzip_files };
+        let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
+        let reading =
+            Reading { rules, params, pool: run.pool, stage: Stage::Patch, progress: run.progress, gzip_files };
         let ingested = ingest_plain(&mut image, &reading, |chunk| yielded.take(&chunk));
         drop(image);
         Ok::<_, SyncError>((applying.join().map_err(|_| SyncError::Worker), ingested))
     })?;
     run.progress.end(Stage::Patch);
     match (applied?, ingested) {
-        (Ok(()), Ok(_)) => {}
+        (Ok(()), Ok(parts)) => return Ok(yielded.builder.finish(parts)?),
         // If nobody takes its output, the decoder stops. So an error of the taker is reported first.
         (Err(error), Err(ended)) if is_early_end(&ended) => warn(run, fetcher, (candidate, request), &error),
         (_, Err(error)) => warn(run, fetcher, (candidate, request), &error),
         (Err(error), Ok(_)) => warn(run, fetcher, (candidate, request), &error),
     }
-    Ok(yielded.builder.finish()?)
+    Ok(yielded.builder.finish(Vec::new())?)
 }
 
 /// Whether reading failed because the decoder gave no more.

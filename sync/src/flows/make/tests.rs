@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use regrow_chunker::{ImageId, Params, ReaderLimits};
+use regrow_image::WalkRules;
 use regrow_index::Index;
 use regrow_local::{FileSeed, NoProgress, Pool, SeedContext};
 
@@ -38,7 +39,8 @@ fn scanned(folder: &Path, image: &[u8], params: Params) -> (ImageId, [u8; 32]) {
     let (path, pool) = (folder.join("image"), Pool::new());
     std::fs::write(&path, image).unwrap();
     let (catalog, progress, scratch, on_scan) = (None, &NoProgress, folder, &|| {});
-    let context = SeedContext { params, pool: &pool, catalog, progress, scratch, unfolds: true, on_scan };
+    let context =
+        SeedContext { rules: WalkRules::V2, params, pool: &pool, catalog, progress, scratch, unfolds: true, on_scan };
     let seed = FileSeed::open(&path, &context).unwrap();
     (seed.scan().image_id(params), seed.scan().digest)
 }

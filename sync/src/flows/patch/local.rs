@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use regrow_catalog::Catalog;
+use regrow_image::WalkRules;
 use regrow_index::Index;
 use regrow_local::{FileSeed, LocalError, Pool, SeedContext};
 use regrow_patch::PatchImage;
@@ -88,7 +89,8 @@ impl Locals<'_> {
         let catalog = self.catalog.filter(|_| fetched.is_none());
         let (pool, progress, on_scan) = (self.pool, self.progress, &|| ());
         let (params, unfolds, scratch) = (index.params, !index.codings.is_empty(), self.scratch);
-        let context = SeedContext { params, pool, catalog, progress, scratch, unfolds, on_scan };
+        let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
+        let context = SeedContext { rules, params, pool, catalog, progress, scratch, unfolds, on_scan };
         let fetched = fetched.as_deref().map(Given::Path);
         for file in given.iter().chain(&fetched) {
             let image = Arc::new(PatchImage::open(file.open()?, file.name(), &context, self.scratch)?);
