@@ -228,3 +228,6 @@ impl Names {
         Ok(Sha256Names { image: whole, parts: if has_tar { hashed } else { vec![PartName::from_bytes(plain)] } })
     }
 }
+
+#[cfg(test)]
+mod tests;

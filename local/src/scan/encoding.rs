@@ -94,7 +94,7 @@ impl Scan {
         let ends = [skeleton, layout.skeleton_bytes(), contents, layout.contents_bytes(), layout.image_bytes()];
         let ascends = |number: usize, end| {
             let ranges = self.parts.iter().map(|part| ranges_of(part)[number]).filter(|range| !range.is_empty());
-            ranges.map(|range| [range.start, range.end]).flatten().chain([end]).is_sorted()
+            ranges.flat_map(|range| [range.start, range.end]).chain([end]).is_sorted()
         };
         ends.into_iter().enumerate().all(|(number, end)| ascends(number, end))
     }

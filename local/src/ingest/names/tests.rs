@@ -1,0 +1,115 @@
+//! Names, whatever the pieces in which an image comes, and whoever hashes.
+
+use proptest::prelude::*;
+use regrow_chunker::Params;
+use regrow_image::WalkRules;
+
+use super::*;
+
+const MIB: usize = 1 << 20;
+
+impl Names {
+    /// The reading thread hashes, as where no thread can be started.
+    fn here() -> Self {
+        Self { image: Lane::Here(Box::default()), parts: Lane::Here(Box::default()), ..Self::new() }
+    }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
+    bytes
+}
+
+fn tar_of(files: &[Vec<u8>]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for bytes in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        tar.append_data(&mut header, "file", bytes.as_slice()).unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
+/// Bytes that begin like a gzip file.
+fn stored(seed: u64, len: usize) -> Vec<u8> {
+    [vec![0x1f, 0x8b, 8, 0], noise(seed, len)].concat()
+}
+
+/// Reads an image as make does, in these pieces. Candidates that are in `coded` hold the bytes beside them. The result
+/// is the names, and what the parts' plain bytes are.
+fn names_of(
+    mut names: Names,
+    image: &[u8],
+    pieces: &[usize],
+    coded: &[(Vec<u8>, Vec<u8>)],
+) -> (Sha256Names, Vec<[u8; 32]>) {
+    let mut splitter = Splitter::finding_candidates(Params::default()).by_rules(WalkRules::V3);
+    let (mut at, mut turn, mut plain) = (0, 0, Vec::new());
+    while at < image.len() {
+        let end = image.len().min(at + pieces[turn % pieces.len()]);
+        let piece = Bytes::copy_from_slice(&image[at..end]);
+        let taken = splitter.push(piece.clone());
+        names.push(&piece.slice(..taken), &mut splitter).unwrap();
+        plain.extend_from_slice(&image[at..at + taken]);
+        (at, turn) = (at + taken, turn + 1);
+        let Some(candidate) = splitter.candidate() else { continue };
+        names.at_candidate();
+        at -= candidate.held.len();
+        plain.truncate(plain.len() - candidate.held.len());
+        let Some((file, held)) = coded.iter().find(|(file, _)| image[at..].starts_with(file)) else {
+            splitter.decline();
+            continue;
+        };
+        splitter.begin_coded();
+        names.begin_coded(&splitter).unwrap();
+        file.chunks(700).for_each(|piece| names.push_stored(&Bytes::copy_from_slice(piece)).unwrap());
+        for piece in held.chunks(pieces[0]) {
+            let piece = Bytes::copy_from_slice(piece);
+            splitter.push(piece.clone());
+            names.push(&piece, &mut splitter).unwrap();
+        }
+        splitter.end_coded();
+        names.end_coded(&mut splitter).unwrap();
+        plain.extend_from_slice(held);
+        at += file.len();
+    }
+    let has_tar = splitter.has_tar_part();
+    let last = splitter.finish_parts();
+    let ranges = last.parts.iter().map(|part| part.plain.start as usize..part.plain.end as usize);
+    let expected = ranges.map(|range| sha256(&plain[range])).collect();
+    (names.finish(&last.borders, has_tar).unwrap(), expected)
+}
+
+fn any_file() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        (0usize..3000, any::<u64>()).prop_map(|(len, seed)| noise(seed, len)),
+        (0usize..3000, any::<u64>()).prop_map(|(len, seed)| tar_of(&[noise(seed, len), noise(seed, 10)])),
+        (MIB - 1..MIB + 2, any::<u64>()).prop_map(|(len, seed)| noise(seed, len)),
+        (1u64..5).prop_map(|seed| stored(seed, 900)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #[test]
+    fn any_pieces_give_the_same_names(
+        files in prop::collection::vec(any_file(), 0..6), is_archive in any::<bool>(), layers in any::<bool>(),
+        pieces in prop::collection::vec(200usize..60_000, 1..4), cut in any::<prop::sample::Index>(),
+    ) {
+        let mut image = if is_archive { tar_of(&files) } else { files.concat() };
+        let layer = |seed| if layers { tar_of(&[noise(seed, 2000)]) } else { noise(seed, MIB + seed as usize) };
+        let coded: Vec<_> = (1..4).map(|seed| (stored(seed, 900), layer(seed))).collect();
+        for _ in 0..2 {
+            let (names, expected) = names_of(Names::new(), &image, &pieces, &coded);
+            prop_assert_eq!(names.image, sha256(&image));
+            prop_assert_eq!(names.parts.iter().map(|name| *name.as_bytes()).collect::<Vec<_>>(), expected);
+            prop_assert_eq!(names_of(Names::here(), &image, &[1 << 22], &coded).0, names);
+            image.truncate(cut.index(image.len() + 1));
+        }
+    }
+}
