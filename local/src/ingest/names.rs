@@ -3,13 +3,13 @@
 //! SHA-256 has to take the bytes in order, so it cannot run on many workers at once. Two threads beside them hash: one
 //! the image, the other its parts. Where the system gives no thread, the reading thread does their work.
 
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 use bytes::Bytes;
-use crossbeam_channel::{Sender, bounded};
 use regrow_chunker::PartName;
 use regrow_image::{BorderChange, PartBorder, Splitter};
-use sha2::{Digest, Sha256};
+use ring::digest::{Context, SHA256};
 
 use crate::LocalError;
 
@@ -44,13 +44,18 @@ enum Message {
 }
 
 /// The hashes of one thread.
-#[derive(Default)]
 struct Hashes {
-    image: Sha256,
+    image: Context,
     /// The plain image, if it differs from the image and may be a part.
-    plain: Option<Sha256>,
-    part: Sha256,
+    plain: Option<Context>,
+    part: Context,
     parts: Vec<PartName>,
+}
+
+impl Default for Hashes {
+    fn default() -> Self {
+        Self { image: Context::new(&SHA256), plain: None, part: Context::new(&SHA256), parts: Vec::new() }
+    }
 }
 
 impl Hashes {
@@ -66,22 +71,28 @@ impl Hashes {
             Message::DropPlain => self.plain = None,
             Message::Part(bytes) => self.part.update(&bytes),
             Message::EndPart { is_part } => {
-                let name = PartName::from_bytes(self.part.finalize_reset().into());
-                self.parts.extend(is_part.then_some(name));
+                let part = std::mem::replace(&mut self.part, Context::new(&SHA256));
+                self.parts.extend(is_part.then(|| PartName::from_bytes(finish(part))));
             }
         }
     }
 }
 
+fn finish(hash: Context) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(hash.finish().as_ref());
+    bytes
+}
+
 /// Where messages are worked on, in their order.
 enum Lane {
-    Thread(Sender<Message>, JoinHandle<Hashes>),
+    Thread(SyncSender<Message>, JoinHandle<Hashes>),
     Here(Box<Hashes>),
 }
 
 impl Lane {
     fn new() -> Self {
-        let (messages, waiting) = bounded::<Message>(PIECES_WAITING);
+        let (messages, waiting) = sync_channel::<Message>(PIECES_WAITING);
         let work = move || {
             let mut hashes = Hashes::default();
             waiting.iter().for_each(|message| hashes.take(message));
@@ -223,8 +234,8 @@ impl Names {
         self.push_image(&held)?;
         self.push_parts([held, Bytes::new()], borders)?;
         let (image, hashed) = (self.image.finish()?, self.parts.finish()?.parts);
-        let whole: [u8; 32] = image.image.finalize().into();
-        let plain = image.plain.map_or(whole, |plain| plain.finalize().into());
+        let whole = finish(image.image);
+        let plain = image.plain.map_or(whole, finish);
         Ok(Sha256Names { image: whole, parts: if has_tar { hashed } else { vec![PartName::from_bytes(plain)] } })
     }
 }

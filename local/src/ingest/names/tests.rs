@@ -16,7 +16,7 @@ impl Names {
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
+    ring::digest::digest(&SHA256, bytes).as_ref().try_into().unwrap()
 }
 
 fn noise(seed: u64, len: usize) -> Vec<u8> {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use regrow_chunker::{PartKind, PartName, UnitId};
 use regrow_index::{Claims, Index, KeptEntries, StreamHead, Units};
-use sha2::{Digest, Sha256};
+use ring::digest::{SHA256, digest};
 
 use super::*;
 use crate::ingest::{Ingested, PlainPiece, PlainSource, ingest, ingest_plain};
@@ -64,7 +64,7 @@ fn made(image: &[u8]) -> (UnitIds, Ingested) {
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
+    digest(&SHA256, bytes).as_ref().try_into().unwrap()
 }
 
 /// Scans an image and makes it, and checks that both agree and that the names are those of these plain bytes.
