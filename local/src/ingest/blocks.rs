@@ -37,7 +37,7 @@ impl BlockPool {
     pub(super) fn new(size_hint: Option<u64>) -> Self {
         let (back, free) = channel();
         let first_bytes = size_hint.map_or(BLOCK_BYTES, |size| size.saturating_add(1).min(BLOCK_BYTES));
-        Self { free, back: back, first_bytes: first_bytes as usize }
+        Self { free, back, first_bytes: first_bytes as usize }
     }
 
     /// Reads the next block, which is full unless the input ends in it.
