@@ -73,8 +73,21 @@ serve_through_cache
 check "the origin alone" install "$origin"
 alone_seconds=$seconds alone_bytes=$bytes
 check "through an empty cache" install "$cache"
-# A busy machine may take longer for either. Where ranges waited for whole packs it would be three times as long.
-check "it takes at most 1.5 times as long" at_most "$seconds" "$alone_seconds" 150
+# Where ranges waited for whole packs it would be three times as long. A busy machine may take longer for either, so it has
+# three tries.
+keeps_pace() {
+    local try
+    for try in 1 2 3; do
+        at_most "$seconds" "$alone_seconds" 120 && return
+        echo "   try $try was too slow"
+        install "$origin" || return 1
+        alone_seconds=$seconds
+        rm -rf "$work"/nginx/cache/*
+        install "$cache" || return 1
+    done
+    at_most "$seconds" "$alone_seconds" 120
+}
+check "it takes at most 1.2 times as long" keeps_pace
 check "the origin sends at most 1.1 times the bytes" at_most "$bytes" "$alone_bytes" 110
 check "through the full cache" install "$cache"
 check "the origin sends nothing but the index" at_most "$bytes" "$(bytes_of "$work/www/new.rgx")" 100
