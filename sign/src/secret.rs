@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use blake2::{Blake2b512, Digest};
+use blake2b_simd::blake2b;
 use minisign::SecretKeyBox;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
@@ -91,7 +91,7 @@ impl SecretKey {
     pub fn sign(&self, statement: &[u8]) -> Signature {
         let bytes = match self.kind {
             SignatureKind::Pure => self.sign_bytes(statement),
-            SignatureKind::Prehashed => self.sign_bytes(&Blake2b512::digest(statement)),
+            SignatureKind::Prehashed => self.sign_bytes(blake2b(statement).as_bytes()),
         };
         Signature { kind: self.kind, key: self.public.id(), bytes }
     }

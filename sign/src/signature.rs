@@ -1,6 +1,6 @@
 //! A signature of a statement.
 
-use blake2::{Blake2b512, Digest};
+use blake2b_simd::blake2b;
 use ring::signature::{ED25519, UnparsedPublicKey};
 
 use crate::{KeyId, PublicKey, SignError};
@@ -54,7 +54,7 @@ impl Signature {
         let verifier = UnparsedPublicKey::new(&ED25519, key.bytes());
         let verified = match self.kind {
             SignatureKind::Pure => verifier.verify(statement, &self.bytes),
-            SignatureKind::Prehashed => verifier.verify(&Blake2b512::digest(statement), &self.bytes),
+            SignatureKind::Prehashed => verifier.verify(blake2b(statement).as_bytes(), &self.bytes),
         };
         verified.map_err(|_| SignError::Wrong(key.id()))
     }
