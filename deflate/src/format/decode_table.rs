@@ -10,7 +10,7 @@ use crate::DeflateError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum EntryKind {
-    /// No code begins so.
+    /// No code begins so, or the code stands for nothing. The entry's bits say how many bits show this.
     None,
     Literal,
     /// A length or a distance: a base, to which extra bits are added.
@@ -30,7 +30,8 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    const NONE: Self = Self { value: 0, kind: EntryKind::None, packed: 0 };
+    /// Only tables for codes of one bit, and for none, keep it: one bit shows that there is no such code.
+    const NONE: Self = Self { value: 0, kind: EntryKind::None, packed: 1 };
 
     fn new(kind: EntryKind, value: u16, extra: u8) -> Self {
         Self { value, kind, packed: extra << 4 }
@@ -94,6 +95,12 @@ impl DecodeTable {
     /// Makes a table of the lengths of the codes of code lengths, whose symbols stand for themselves.
     pub(crate) fn of_code_lengths(lengths: &[u8]) -> Result<Self, DeflateError> {
         Self::new(lengths, MAX_CODE_LENGTH_BITS, false, |symbol| Entry::new(EntryKind::Literal, symbol as u16, 0))
+    }
+
+    /// The table that zlib makes where no code length has a code: any bit is a length of 0. A header of such lengths
+    /// is refused at its end, since the end of a block has no code.
+    pub(crate) fn of_no_code_lengths() -> Self {
+        Self { entries: vec![Entry::new(EntryKind::Literal, 0, 0).with_bits(1); 2], root: 1 }
     }
 
     /// `may_be_lonely`: a single code of one bit is allowed, as zlib does, and none at all.

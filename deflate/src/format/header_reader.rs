@@ -1,7 +1,7 @@
 //! The header of a dynamic block as it is coded, bit by bit as it comes. RFC 1951, section 3.2.7.
 
 use super::dynamic_header::{DynamicHeader, LengthStep};
-use super::tables::{DISTANCE_SYMBOLS, FIRST_LENGTH, LITERAL_SYMBOLS, MAX_CODE_LENGTH_BITS, repetition};
+use super::tables::{DISTANCE_SYMBOLS, FIRST_LENGTH, LITERAL_SYMBOLS, repetition};
 use crate::DeflateError;
 use crate::format::bit_reader::BitReader;
 use crate::format::decode_table::{DecodeTable, EntryKind};
@@ -36,6 +36,7 @@ impl HeaderReader {
         }
         let table = match self.table.take() {
             Some(table) => table,
+            None if self.header.own.iter().all(|&bits| bits == 0) => DecodeTable::of_no_code_lengths(),
             None => DecodeTable::of_code_lengths(&self.header.own_by_symbol())?,
         };
         let is_whole = self.read_lengths(&table, bits)?;
@@ -53,13 +54,13 @@ impl HeaderReader {
         while self.header.lengths.len() < self.lengths {
             bits.fill();
             let entry = table.first(bits.held());
-            if entry.kind == EntryKind::None {
-                return if bits.count() < MAX_CODE_LENGTH_BITS as u32 { Ok(false) } else { Err(DeflateError::Damaged) };
-            }
             let symbol = entry.value as u8;
             let (extra, base) = repetition(symbol);
             if entry.bits() + extra > bits.count() {
                 return Ok(false);
+            }
+            if entry.kind == EntryKind::None {
+                return Err(DeflateError::Damaged);
             }
             bits.drop(entry.bits());
             let times = base + bits.take(extra).unwrap_or(0) as u8;

@@ -9,8 +9,6 @@ use crate::format::tables::{FIXED_DISTANCE_BITS, FIXED_LITERAL_BITS, MAX_MATCH_B
 
 /// Room for new plain bytes behind the window.
 const ROOM_BYTES: usize = 96 << 10;
-/// The most bits that a literal or a match needs: 15 + 5 + 15 + 13.
-const MATCH_BITS: u32 = 48;
 
 /// The result of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -254,7 +252,6 @@ impl Inflater {
                     bits.drop(passed);
                     return Ok(true);
                 }
-                EntryKind::None | EntryKind::Longer if bits.count() < 15 && bits.is_exhausted() => return Ok(false),
                 EntryKind::None | EntryKind::Longer => return Err(DeflateError::Damaged),
             }
         }
@@ -284,7 +281,7 @@ impl Inflater {
         used += entry.bits() + entry.extra();
         let distance = usize::from(entry.value) + (held & ((1 << entry.extra()) - 1)) as usize;
         // With fewer bits, the entry may stem from bits that are not of the stream at all.
-        if used > bits.count() || (entry.kind != EntryKind::Base && bits.count() < MATCH_BITS && bits.is_exhausted()) {
+        if used > bits.count() {
             return Ok(false);
         }
         if entry.kind != EntryKind::Base || distance > self.end {

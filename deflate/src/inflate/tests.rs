@@ -123,6 +123,31 @@ fn goes_on_from_checkpoints() {
     }
 }
 
+/// Writes bits of which the first is the lowest of the first byte. Spaces are skipped.
+fn from_bits(bits: &str) -> Vec<u8> {
+    let bits: Vec<u8> = bits.bytes().filter(|&bit| bit != b' ').map(|bit| bit - b'0').collect();
+    bits.chunks(8).map(|byte| byte.iter().rev().fold(0, |sum, bit| sum << 1 | bit)).collect()
+}
+
+/// A code that stands for nothing is reported as soon as its bits are there, also at the input's end.
+#[test]
+fn codes_that_stand_for_nothing_at_the_end() {
+    let no_code_lengths = format!("0 01 00000 00000 0000 {}", "000".repeat(4));
+    for (name, stored, expected) in [
+        ("a distance symbol of 31", vec![90, 64, 193, 55], "damaged"),
+        ("a distance symbol of 31, before its last bits", vec![90, 64, 193], "cut"),
+        ("a length symbol of 286", from_bits("0 10 11000110"), "damaged"),
+        ("a length symbol of 286, before its last bits", from_bits("0 10 11000"), "cut"),
+        ("a distance of more than there is", from_bits("0 10 0000001 00001 00000000"), "damaged"),
+        ("no code for a code length, and no code lengths yet", from_bits(&no_code_lengths), "cut"),
+        ("no code for a code length", [from_bits(&no_code_lengths), vec![0; 33]].concat(), "damaged"),
+    ] {
+        assert_eq!(inflated(&stored, &[5], &[usize::MAX / 2]), Err(expected), "{name}");
+        assert_eq!(inflated(&stored, &[1], &[1]), Err(expected), "{name}");
+        assert_eq!(by_zlib(&stored), Err(expected), "{name}, by zlib");
+    }
+}
+
 proptest! {
     #[test]
     fn agrees_with_zlib_on_broken_streams(
