@@ -81,6 +81,18 @@ pub enum BorderChange {
     EndsAsNone,
 }
 
+/// What is known of a chunk's unit when the chunk is cut. Only at the image's end is it certain which units there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UnitGuess {
+    /// The number of the candidate for a part that the chunk belongs to, from 1. It is 0 if the chunk belongs to none.
+    pub candidate: u32,
+    /// Whether there is a tar among the candidates so far. If there is none at the image's end, the image itself is
+    /// the only part.
+    pub has_tar: bool,
+    /// Whether the chunk belongs to the image's outermost tar, which may be the only part.
+    pub is_in_tar: bool,
+}
+
 /// A place between two chunks, in both streams and in the plain image. Each pair is chunks and bytes before it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Position {
@@ -98,6 +110,36 @@ pub(crate) struct PartList {
     /// The tar that a coded image holds: where it begins, and where it ends.
     held: Option<(Position, Position)>,
     borders: Vec<PartBorder>,
+}
+
+/// What is known of the units of the chunks that end now.
+#[derive(Debug, Default)]
+pub(crate) struct UnitGuesses {
+    pub(crate) skeleton: UnitGuess,
+    pub(crate) contents: UnitGuess,
+    /// The number of candidates that have begun.
+    begun: u32,
+}
+
+impl UnitGuesses {
+    /// Takes in an event, which holds for the chunks that follow. The skeleton has no share of a file.
+    pub(crate) fn take(&mut self, event: PartEvent) {
+        let Self { skeleton, contents, begun } = self;
+        match event {
+            PartEvent::BeginImage => (skeleton.is_in_tar, contents.is_in_tar) = (true, true),
+            PartEvent::EndImage => (skeleton.is_in_tar, contents.is_in_tar) = (false, false),
+            PartEvent::BeginTar => {
+                *begun += 1;
+                (skeleton.has_tar, contents.has_tar) = (true, true);
+                (skeleton.candidate, contents.candidate) = (*begun, *begun);
+            }
+            PartEvent::BeginFile => {
+                *begun += 1;
+                contents.candidate = *begun;
+            }
+            PartEvent::EndTar | PartEvent::EndFile { .. } => (skeleton.candidate, contents.candidate) = (0, 0),
+        }
+    }
 }
 
 impl PartList {

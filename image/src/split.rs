@@ -6,7 +6,7 @@ use bytes::Bytes;
 use regrow_chunker::Params;
 
 use crate::ops::Op;
-use crate::parts::{ImagePart, PartBorder, PartList, WalkRules};
+use crate::parts::{ImagePart, PartBorder, PartList, UnitGuess, WalkRules};
 use crate::walk::{Candidate, Ending, Walker};
 
 use chunks::Chunks;
@@ -28,6 +28,8 @@ pub struct RawChunk {
     /// Where the chunk begins in its stream. Chunks lie end to end, except where [`Splitter::searching`] leaves
     /// contents out.
     pub at: u64,
+    /// What is known of the chunk's unit by [`WalkRules::V3`].
+    pub unit: UnitGuess,
     /// The chunk's bytes. They are a slice of a pushed block if they lie in one piece there.
     pub bytes: Bytes,
 }

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use regrow_chunker::{Params, Record};
-use regrow_image::{ImagePart, Splitter, StreamKind, WalkRules};
+use regrow_image::{ImagePart, Splitter, StreamKind, UnitGuess, WalkRules};
 use regrow_index::Coding;
 
 use crate::coded::Unfolded;
@@ -37,6 +37,8 @@ pub struct Hashed {
     pub stream: StreamKind,
     /// The offset of the chunk in its stream.
     pub at: u64,
+    /// What is known of the chunk's unit by [`WalkRules::V3`].
+    pub unit: UnitGuess,
     /// The chunk's id and length.
     pub record: Record,
     /// The chunk's bytes.

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use regrow_chunker::{ChunkId, ImageId, Params, Record};
-use regrow_image::{Op, StreamKind, TreeEntry, TreeWalker};
+use regrow_image::{ImagePart, Op, StreamKind, TreeEntry, TreeWalker};
 use regrow_local::{FileSeed, LocalError, Recipe, SeedContext, WatchedFile};
 
 use crate::names::FileName;
@@ -87,6 +87,11 @@ impl PatchImage {
     pub fn recipe(&self) -> Recipe {
         let of = |stream| self.records(stream).to_vec();
         Recipe { skeleton: of(StreamKind::Skeleton), contents: of(StreamKind::Contents) }
+    }
+
+    /// The image's parts. There are none by version 2 of the walking rules.
+    pub fn parts(&self) -> &[ImagePart] {
+        self.seed.scan().parts()
     }
 
     pub(crate) fn files(&self) -> &[ImageFile] {

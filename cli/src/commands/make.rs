@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use regrow_sync::{Location, MakeOptions, MakeReport, Params, SyncError, WatchedFile, make, normalize};
+use regrow_sync::{IndexFormat, Location, MakeOptions, MakeReport, Params, SyncError, WatchedFile, make, normalize};
 
 use super::common::{self, Named};
 use crate::args::NetworkArgs;
@@ -53,6 +53,10 @@ pub(crate) struct MakeArgs {
     /// zstd level, 1 (fast) to 22 (small)
     #[arg(long, value_name = "N", default_value_t = regrow_sync::MakeOptions::DEFAULT_LEVEL)]
     pub(crate) level: i32,
+    /// The format of the index: 1, or 2, in which the image consists of parts, such as layers, and can be signed.
+    /// Earlier versions of regrow read only 1
+    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_format)]
+    pub(crate) format: IndexFormat,
     /// Average chunk size of a new store [default: 16KiB]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(crate) avg_size: Option<u64>,
@@ -82,6 +86,10 @@ pub(crate) struct MakeArgs {
 fn parse_percent(text: &str) -> Result<regrow_sync::MaxWaste, String> {
     let percent = text.strip_suffix('%').unwrap_or(text).parse().ok();
     percent.and_then(regrow_sync::MaxWaste::percent).ok_or_else(|| "give a number from 0 to 100".to_owned())
+}
+
+fn parse_format(text: &str) -> Result<IndexFormat, String> {
+    text.parse().ok().and_then(IndexFormat::from_number).ok_or_else(|| "the formats are 1 and 2".to_owned())
 }
 
 /// Runs the command.
@@ -148,6 +156,7 @@ fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
     let is_local = matches!(store, Location::Path(_));
     let mut options = MakeOptions::new(store, index);
     options.new_store = args.new_store;
+    options.format = args.format;
     options.level = args.level;
     options.allow_partial = args.allow_partial;
     options.max_waste = args.max_waste;

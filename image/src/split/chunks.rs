@@ -5,7 +5,7 @@ use regrow_chunker::{Cut, Cutter, FileHash, GroupRule, Params, StreamCutter};
 
 use super::{RawChunk, StreamKind};
 use crate::ops::{MAX_LITERAL_BYTES, Op, put_op};
-use crate::parts::{PartList, Position};
+use crate::parts::{PartList, Position, UnitGuesses};
 use crate::walk::{FileStart, PartEvent, Piece, WalkSink};
 
 /// The file that contents belong to.
@@ -31,18 +31,20 @@ pub(super) struct Out {
     /// The number of chunks of each stream, and their bytes.
     skeleton: (u64, u64),
     contents: (u64, u64),
+    /// The units of the chunks that end now.
+    units: UnitGuesses,
 }
 
 impl Out {
     fn push(&mut self, stream: StreamKind, bytes: Bytes) {
-        let (count, end) = match stream {
-            StreamKind::Skeleton => &mut self.skeleton,
-            StreamKind::Contents => &mut self.contents,
+        let ((count, end), unit) = match stream {
+            StreamKind::Skeleton => (&mut self.skeleton, self.units.skeleton),
+            StreamKind::Contents => (&mut self.contents, self.units.contents),
         };
         let at = *end;
         *count += 1;
         *end += bytes.len() as u64;
-        self.chunks.push(RawChunk { stream, at, bytes });
+        self.chunks.push(RawChunk { stream, at, unit, bytes });
     }
 }
 
@@ -259,6 +261,7 @@ impl WalkSink for Chunks {
         let at = self.position();
         if let Some(parts) = &mut self.parts {
             parts.take(event, at);
+            self.out.units.take(event);
         }
     }
 }

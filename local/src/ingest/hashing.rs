@@ -152,8 +152,8 @@ fn record_of(bytes: &[u8]) -> Record {
 
 fn hash(block: Option<(u64, Bytes)>, chunks: Vec<RawChunk>, opaque: Vec<(Bytes, u64)>) -> JobResult {
     let hash = |chunk: RawChunk| {
-        let RawChunk { stream, at, bytes } = chunk;
-        Hashed { stream, at, record: record_of(&bytes), bytes }
+        let RawChunk { stream, at, unit, bytes } = chunk;
+        Hashed { stream, at, unit, record: record_of(&bytes), bytes }
     };
     let digest = block.map(|(index, block)| {
         let root = (index == 0).then(|| *blake3::hash(&block).as_bytes());

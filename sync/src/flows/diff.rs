@@ -111,7 +111,7 @@ pub fn diff(options: &DiffOptions, network: &mut Network, progress: &dyn Progres
     let (old_index, new_index) = (network.load_index(old)?, network.load_index(new)?);
     let pool = Pool::new();
     let mut reading = Reading { stores, network, pool: &pool, scratch: &scratch, progress };
-    let old_recipe = Inspection::of(old, &old_index, &mut reading)?.into_recipe();
+    let old_recipe = Inspection::of(old, &old_index, &mut reading)?.into_recipe(&old_index);
     let cost = UpdateCost::of(old_recipe, new, &new_index, &mut reading)?;
     let image = Inspection::of(new, &new_index, &mut reading)?;
     let bytes_index = new_index.encode().len() as u64;

@@ -111,7 +111,7 @@ pub(crate) fn extract_plain(
     let run = Run { location, index, stores, health, prefetch, options, pool, progress, network, form };
     let output = Destination::find(Output::File(path), options.dry_run)?;
     let (_, target) = run.write(output, Seeds::default())?;
-    target.map(|target| target.scan()).ok_or(SyncError::Worker)
+    target.map(|target| target.scan(index)).ok_or(SyncError::Worker)
 }
 
 /// Rebuilds the image that the index at `location` describes.

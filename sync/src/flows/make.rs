@@ -3,6 +3,7 @@
 
 mod checks;
 pub(crate) mod contents;
+mod cutters;
 mod knowledge;
 mod options;
 pub(crate) mod packer;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use regrow_chunker::{PackId, Params, bounds};
-use regrow_image::{WALK_VERSION, WalkRules};
+use regrow_image::WALK_VERSION;
 use regrow_index::{Index, IndexError};
 use regrow_local::{GzipFiles, Input, Pool, Reading, ingest_into};
 use regrow_store::{Store, StoreDescription, open_description};
@@ -34,7 +35,7 @@ use crate::{Network, Progress, Stage, SyncError, SyncWarning};
 
 use checks::{check_limits, parameters_of};
 use knowledge::{Beside, Learner};
-pub use options::MakeOptions;
+pub use options::{IndexFormat, MakeOptions};
 use packer::Packer;
 use recipe::RecipeBuilder;
 pub use report::MakeReport;
@@ -65,21 +66,21 @@ pub fn make(
     }
     let bases = patches::bases(options, network, progress)?;
     let destination = Destination::open(options, network)?;
-    let pool = Pool::new();
+    let (pool, rules) = (Pool::new(), options.format.rules());
     let (params, reliance, known) = destination.prepare(options, network, progress)?;
     check_limits(&params, &options.store, network)?;
     let uploads = Uploads::new(network, Arc::clone(&destination.store), &reliance, known.damaged.clone());
     let archived = known.archived.clone();
     let mut packer = Packer::new(uploads, &pool, options.level, options.pack_bytes)?;
-    let mut recipe = RecipeBuilder::new(known);
+    let mut recipe = RecipeBuilder::new(known, rules);
     progress.begin(Stage::Make, total);
     let input = Input { reader: input, name: input_name, size_hint: total };
     let scratch = network.scratch().to_owned();
     let gzip_files = GzipFiles::Prove(&scratch);
-    let reading = Reading { rules: WalkRules::V2, params, pool: &pool, stage: Stage::Make, progress, gzip_files };
+    let reading = Reading { rules, params, pool: &pool, stage: Stage::Make, progress, gzip_files };
     let image = ingest_into(input, &reading, |chunk| recipe.add(&chunk, &mut packer))?;
     check_whole(&image.whole, input_name, options.allow_partial, progress)?;
-    recipe.finish_segments(&mut packer)?;
+    recipe.finish_segments(&params, &image, &mut packer)?;
     let (new_packs, new_bytes) = packer.end_pack()?;
     let places = (&*network, &*destination.store, progress);
     let rewritten = rewrite::rewrite(&mut recipe, &mut packer, new_bytes, options.max_waste, places)?;

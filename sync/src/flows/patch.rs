@@ -16,6 +16,7 @@ use regrow_store::{Condition, Content, ObjectKind, PutOutcome, Span, Store, Stor
 use crate::place::index_file::{self, encode};
 use crate::place::network::Opening;
 use crate::plan::inspect::UpdateCost;
+use crate::plan::target::PartedRecipe;
 use crate::plan::tree::Reading;
 use crate::{Location, Network, Progress, SyncError};
 use local::{Given, Locals};
@@ -81,7 +82,8 @@ pub fn patch(options: &PatchOptions, network: &mut Network, progress: &dyn Progr
     let publication = Publication { options, catalog, new_file, old: &old, new: &new, store: &store };
     let mut report = publish(&publication, network, progress)?;
     if options.announce {
-        report.announced = announce(options, (&old.image_id(), &new.image_id()), network, progress)?;
+        let patch = AnnouncedPatch { base: old.image_id(), bytes: Some(report.bytes) };
+        report.announced = announce(options, patch, &new.image_id(), network, progress)?;
     }
     report.requests = network.meter().requests();
     report.elapsed = start.elapsed();
@@ -100,6 +102,12 @@ pub(crate) struct Publication<'a> {
     pub(crate) store: &'a Location,
 }
 
+/// Whether the indexes of two images have different formats. Their image ids then belong to different rules, so that no
+/// machine would find a patch between them.
+pub(crate) fn formats_differ(old: &Index, new: &Index) -> bool {
+    old.units.is_some() != new.units.is_some()
+}
+
 fn store_of(options: &PatchOptions, new: &Index) -> Result<Location, SyncError> {
     let named = || options.new.beside(&new.store);
     options.store.clone().or_else(named).ok_or_else(|| SyncError::NoStore { location: options.new.to_string() })
@@ -115,6 +123,9 @@ pub(crate) fn publish(
     let usage = |reason: &str| SyncError::Usage(format!("{} and {}: {reason}", options.old, options.new));
     if old.params != new.params {
         return Err(usage("these images are cut in different ways; no machine would find the patch"));
+    }
+    if formats_differ(old, new) {
+        return Err(usage("their indexes have different formats; make the old one again with the new one's --format"));
     }
     let (base, target) = (old.image_id(), new.image_id());
     if base == target {
@@ -180,14 +191,16 @@ fn chunk_cost(
     let stores = [(*store).clone()];
     let scratch = network.scratch().to_owned();
     let mut reading = Reading { stores: &stores, network, pool, scratch: &scratch, progress };
-    let cost = UpdateCost::of(old.recipe(), &options.new, new, &mut reading)?;
+    let image = PartedRecipe { recipe: old.recipe(), parts: old.parts().to_vec() };
+    let cost = UpdateCost::of(image, &options.new, new, &mut reading)?;
     Ok(ChunkCost { bytes: cost.table_bytes + cost.frame_bytes, chunks: cost.chunks, plain_bytes: cost.plain_bytes })
 }
 
-/// Announces the patch from `base` in the new index. Returns `false`, after a warning, if that is not possible.
+/// Announces a patch in the new index. Returns `false`, after a warning, if that is not possible.
 fn announce(
     options: &PatchOptions,
-    (base, target): (&ImageId, &ImageId),
+    patch: AnnouncedPatch,
+    target: &ImageId,
     network: &mut Network,
     progress: &dyn Progress,
 ) -> Result<bool, SyncError> {
@@ -204,7 +217,7 @@ fn announce(
     // Other makers may announce patches to the same image at the same time.
     for _ in 0..ANNOUNCEMENTS {
         if announced == Announced::Again {
-            announced = network.block_on(announce_once(options, &*place, &name, (base, target)))?;
+            announced = network.block_on(announce_once(options, &*place, &name, patch, target))?;
         }
     }
     if announced != Announced::Yes {
@@ -227,7 +240,8 @@ async fn announce_once(
     options: &PatchOptions,
     place: &dyn Store,
     name: &str,
-    (base, target): (&ImageId, &ImageId),
+    patch: AnnouncedPatch,
+    target: &ImageId,
 ) -> Result<Announced, SyncError> {
     let Some((bytes, version)) = read_small(place, name, MAX_INDEX_BYTES).await? else { return Ok(Announced::No) };
     let mut index =
@@ -235,10 +249,12 @@ async fn announce_once(
     if index.image_id() != *target {
         return Ok(Announced::No);
     }
-    if index.announces(base) {
+    // Version 1 does not state sizes, so the announcement would be the same.
+    let is_same = |other: &AnnouncedPatch| *other == patch || (index.units.is_none() && other.base == patch.base);
+    if index.patches.iter().any(is_same) {
         return Ok(Announced::Yes);
     }
-    index.announce(AnnouncedPatch { base: *base, bytes: None });
+    index.announce(patch);
     let content = Content::Bytes(encode(&index, &options.new)?);
     let condition = version.map_or(Condition::Always, Condition::IfVersion);
     let kind = ObjectKind::Index { max_age: options.index_max_age };

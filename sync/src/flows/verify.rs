@@ -19,6 +19,7 @@ use regrow_store::{PackTail, ReadStore, STORE_FILE, StoreError, list_packs, read
 use serde::Serialize;
 
 use crate::place::network::Opening;
+use crate::plan::recipe::recipe_of_listed;
 use crate::{Location, Network, Progress, Stage, SyncError};
 
 /// The comparison of a file with an index.
@@ -211,12 +212,12 @@ fn verify_index(name: &str, index: &Index, packs: &BTreeMap<PackId, PackTail>, r
     let of_index = |text: String| StoreProblem::new(StorePart::Index, format!("{name}: {text}"));
     let mut problem = |text| report.problems.push(of_index(text));
     let pack = |number: u32| packs.get(&index.packs[number as usize].id);
-    let mut records = Vec::new();
+    let mut listed = Vec::new();
     let segment_packs = index.segment_runs.iter().flat_map(|run| (0..run.count).map(move |_| run.pack));
     for (wanted, number) in index.segments().zip(segment_packs) {
         match pack(number).and_then(|tail| find_segment(tail, &wanted.id)) {
             Some(segment) if segment.records().len() == wanted.records as usize => {
-                records.extend(segment.into_records())
+                listed.extend(segment.into_records())
             }
             _ => {
                 problem(format!("recipe segment {} is not in pack {}", wanted.id, index.packs[number as usize].id));
@@ -224,14 +225,15 @@ fn verify_index(name: &str, index: &Index, packs: &BTreeMap<PackId, PackTail>, r
             }
         }
     }
+    let recipe = recipe_of_listed(index, listed);
     let ids: Vec<std::collections::HashSet<ChunkId>> = index
         .packs
         .iter()
         .map(|pack| packs.get(&pack.id).map(|tail| tail.records.iter().map(|r| r.id).collect()).unwrap_or_default())
         .collect();
     let chunk_packs = index.chunk_runs.iter().flat_map(|run| (0..run.count).map(move |_| run.pack));
-    let missing =
-        records.iter().zip(chunk_packs).filter(|(record, number)| !ids[*number as usize].contains(&record.id));
+    let records = recipe.skeleton.iter().chain(&recipe.contents);
+    let missing = records.zip(chunk_packs).filter(|(record, number)| !ids[*number as usize].contains(&record.id));
     let missing: Vec<String> =
         missing.map(|(record, number)| format!("{} (pack {})", record.id, index.packs[number as usize].id)).collect();
     if let Some(first) = missing.first() {

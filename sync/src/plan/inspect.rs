@@ -5,15 +5,16 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use regrow_chunker::{ChunkId, Record};
+use regrow_chunker::ChunkId;
 use regrow_image::TreeEntry;
 use regrow_index::{Index, Segment};
-use regrow_local::{Recipe, Seed, Seeds, StreamChunks, segments};
+use regrow_local::{Recipe, Seed, Seeds, StreamChunks, UnitRecipes};
 use regrow_store::Failover;
 
 use super::image::ImagePlan;
 use super::locate::Plan;
 use super::skeleton::Kept;
+use super::target::PartedRecipe;
 use super::tree::Reading;
 use crate::transfer::delivery::Wanted;
 use crate::transfer::fetch::{DEFAULT_CONNECTIONS, Fetcher, RangeJob, Remotes};
@@ -41,9 +42,9 @@ impl Inspection {
         self.0.target.for_each_entry(&location.to_string(), each)
     }
 
-    /// The records of both streams.
-    pub(crate) fn into_recipe(self) -> Recipe {
-        self.0.target.recipe()
+    /// The records of both streams, and the image's parts. `index` is the index that was inspected.
+    pub(crate) fn into_recipe(self, index: &Index) -> PartedRecipe {
+        self.0.target.parted(index)
     }
 
     /// The chunks of the contents stream.
@@ -77,7 +78,7 @@ pub(crate) struct UpdateCost {
 impl UpdateCost {
     /// Plans an update of a machine that has the chunks of `old`.
     pub(crate) fn of(
-        old: Recipe,
+        old: PartedRecipe,
         location: &Location,
         index: &Index,
         reading: &mut Reading<'_>,
@@ -169,13 +170,14 @@ fn with_fetcher<T>(
 /// The image of a machine, known only by its recipe.
 struct Have {
     ids: BTreeSet<ChunkId>,
-    streams: [Vec<Record>; 2],
+    image: PartedRecipe,
 }
 
 impl Have {
-    fn new(recipe: Recipe) -> Self {
-        let ids = recipe.skeleton.iter().chain(&recipe.contents).map(|record| record.id).collect();
-        Self { ids, streams: [recipe.skeleton, recipe.contents] }
+    fn new(image: PartedRecipe) -> Self {
+        let Recipe { skeleton, contents } = &image.recipe;
+        let ids = skeleton.iter().chain(contents).map(|record| record.id).collect();
+        Self { ids, image }
     }
 }
 
@@ -189,6 +191,7 @@ impl Seed for Have {
     }
 
     fn segments(&self, wanted: &mut dyn FnMut(Segment)) {
-        self.streams.iter().for_each(|records| segments(records.iter().copied()).for_each(&mut *wanted));
+        let PartedRecipe { recipe: Recipe { skeleton, contents }, parts } = &self.image;
+        UnitRecipes::new(skeleton, contents, parts).all_segments().for_each(wanted);
     }
 }

@@ -25,8 +25,9 @@ pub(crate) struct Candidate<'a> {
     share: (u64, u64),
 }
 
-/// The seeds that are whole images, starting with those from which the index announces a patch. If the seeds have the
-/// whole recipe, there are no candidates, since then hardly a chunk is missing.
+/// The seeds that are whole images, starting with those from which the index announces a patch, the smallest patch
+/// first. An index of version 2 has room for all patches, so others are not asked for. If the seeds have the whole
+/// recipe, there are no candidates, since then hardly a chunk is missing.
 pub(crate) fn candidates<'a>(index: &Index, seeds: &'a Seeds) -> Vec<Candidate<'a>> {
     let unknown = unknown_records(index, |take| seeds.seeds.iter().for_each(|seed| seed.segments(&mut *take)));
     if unknown == 0 {
@@ -40,7 +41,14 @@ pub(crate) fn candidates<'a>(index: &Index, seeds: &'a Seeds) -> Vec<Candidate<'
             found.push(Candidate { seed, base, share });
         }
     }
-    found.sort_by_key(|candidate| !index.announces(&candidate.base));
+    let announced = |base| index.patches.iter().find(|patch| patch.base == base);
+    if index.units.is_some() {
+        found.retain(|candidate| announced(candidate.base).is_some());
+    }
+    found.sort_by_key(|candidate| {
+        let patch = announced(candidate.base);
+        (patch.is_none(), patch.map(|patch| patch.bytes.unwrap_or(u64::MAX)))
+    });
     found.truncate(MOST_ASKED);
     found
 }

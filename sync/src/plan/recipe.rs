@@ -1,9 +1,10 @@
 //! The way from an index's head to the image's records. Segments that seeds have are not fetched.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Range;
 
 use regrow_chunker::{Record, SegmentId};
-use regrow_index::{Segment, SegmentRef, StreamHead};
+use regrow_index::{Index, Segment, SegmentRef, StreamHead};
 use regrow_local::{Recipe, Seeds};
 
 use super::target::packs_of;
@@ -35,7 +36,30 @@ pub(crate) fn resolve(fetcher: &Fetcher<'_>, packs: &mut Packs, seeds: &Seeds) -
     })?;
     let skeleton = join(fetcher.location, &fetcher.index.skeleton, &known)?;
     let contents = join(fetcher.location, &fetcher.index.contents, &known)?;
-    Ok(Recipe { skeleton, contents })
+    Ok(in_stream_order(fetcher.index, skeleton, contents))
+}
+
+/// The records of both streams in their order, from those that the segments list.
+pub(crate) fn in_stream_order(index: &Index, skeleton: Vec<Record>, contents: Vec<Record>) -> Recipe {
+    Recipe {
+        skeleton: reordered(skeleton, &index.skeleton_order()),
+        contents: reordered(contents, &index.contents_order()),
+    }
+}
+
+/// The records of both streams in their order, from the records of all segments as the index lists them.
+pub(crate) fn recipe_of_listed(index: &Index, mut listed: Vec<Record>) -> Recipe {
+    let skeleton_chunks = usize::try_from(index.skeleton.chunks).unwrap_or(usize::MAX).min(listed.len());
+    let contents = listed.split_off(skeleton_chunks);
+    in_stream_order(index, listed, contents)
+}
+
+fn reordered(listed: Vec<Record>, order: &[Range<u64>]) -> Vec<Record> {
+    if order.len() <= 1 {
+        return listed;
+    }
+    let range = |range: &Range<u64>| listed.get(range.start as usize..range.end as usize).unwrap_or_default();
+    order.iter().flat_map(range).copied().collect()
 }
 
 fn join(

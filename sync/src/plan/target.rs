@@ -4,12 +4,18 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use regrow_chunker::bounds;
-use regrow_image::{ImagePiece, Layout, LayoutBuilder, LayoutError, TreeEntry, TreeWalker};
+use regrow_image::{ImagePart, ImagePiece, Layout, LayoutBuilder, LayoutError, TreeEntry, TreeWalker};
 use regrow_index::{Coding, Index, Run};
-use regrow_local::{Recipe, Scan, StreamChunks};
+use regrow_local::{Recipe, Scan, StreamChunks, parts_of_index};
 
 use super::skeleton_spool::SkeletonSpool;
 use crate::SyncError;
+
+/// The chunks of an image, and its parts, of which an image of an index of version 1 has none.
+pub(crate) struct PartedRecipe {
+    pub(crate) recipe: Recipe,
+    pub(crate) parts: Vec<ImagePart>,
+}
 
 /// The image that is being put together.
 pub(crate) struct Target {
@@ -92,8 +98,17 @@ impl Target {
     }
 
     /// The scan of the plain image, for a caller that reads it as a file.
-    pub(crate) fn scan(&self) -> Scan {
-        Scan::of_plain(self.digest, self.recipe(), self.assembled().1.clone(), Vec::new())
+    pub(crate) fn scan(&self, index: &Index) -> Scan {
+        let (recipe, layout) = (self.recipe(), self.assembled().1.clone());
+        let parts = parts_of_index(index, &recipe, &layout);
+        Scan::of_plain(self.digest, recipe, layout, parts)
+    }
+
+    /// The chunks of the image, and its parts.
+    pub(crate) fn parted(&self, index: &Index) -> PartedRecipe {
+        let recipe = self.recipe();
+        let parts = parts_of_index(index, &recipe, &self.assembled().1);
+        PartedRecipe { recipe, parts }
     }
 
     /// Passes each of the image's entries to `each`, in order.

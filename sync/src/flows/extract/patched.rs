@@ -3,15 +3,13 @@
 //! chunks.
 
 mod image;
+mod segments;
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
-use regrow_chunker::SegmentId;
 use regrow_image::{StreamKind, WalkRules};
-use regrow_index::SegmentCutter;
 use regrow_local::{GzipFiles, Hashed, PatchSeed, PatchSeedBuilder, Reading, Seeds, ingest_plain, spawn_scoped};
 use regrow_patch::{PatchHeader, TargetSizes, apply};
 use regrow_store::patch_name;
@@ -26,6 +24,7 @@ use crate::{Stage, SyncError};
 
 use crate::transfer::patch::{FoundPatch, Request};
 use image::{PatchedImage, Pieces};
+use segments::SegmentCheck;
 
 /// The most pieces that wait between the decoder and the cutter.
 const PIECES_WAITING: usize = 32;
@@ -157,19 +156,13 @@ fn warn(
 struct Yield<'a> {
     builder: PatchSeedBuilder,
     seeds: &'a Seeds,
-    cutters: [SegmentCutter; 2],
-    /// The segments of the new image.
-    wanted: HashSet<SegmentId>,
+    /// The segments of the new image, of the skeleton and of the contents.
+    checks: [SegmentCheck; 2],
 }
 
 impl<'a> Yield<'a> {
     fn new(run: &Run<'_>, seeds: &'a Seeds, scratch: &Path) -> Result<Self, SyncError> {
-        Ok(Self {
-            builder: PatchSeedBuilder::new(scratch)?,
-            seeds,
-            cutters: Default::default(),
-            wanted: run.index.segments().map(|segment| segment.id).collect(),
-        })
+        Ok(Self { builder: PatchSeedBuilder::new(scratch)?, seeds, checks: SegmentCheck::of_streams(run.index) })
     }
 
     /// Keeps a chunk that no seed has. A segment that the new image does not have is an error: the base is not what it
@@ -178,13 +171,17 @@ impl<'a> Yield<'a> {
         let is_new = self.seeds.find(&chunk.record.id).is_none();
         let pushed = self.builder.push(chunk.stream, chunk.record, &chunk.bytes, is_new);
         pushed.map_err(SyncError::io("temporary file"))?;
-        let cutter = &mut self.cutters[usize::from(chunk.stream == StreamKind::Contents)];
-        match cutter.push(chunk.record) {
-            Some(segment) if !self.wanted.contains(&segment.id()) => Err(SyncError::Recipe {
-                location: "its base".to_owned(),
-                reason: "is not the image that it was made for, or changed while it was read".to_owned(),
-            }),
-            _ => Ok(()),
+        let [skeleton, contents] = &mut self.checks;
+        let check = match chunk.stream {
+            StreamKind::Skeleton => skeleton,
+            StreamKind::Contents => contents,
+        };
+        if check.push(chunk.record) {
+            return Ok(());
         }
+        Err(SyncError::Recipe {
+            location: "its base".to_owned(),
+            reason: "is not the image that it was made for, or changed while it was read".to_owned(),
+        })
     }
 }

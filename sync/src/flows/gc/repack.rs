@@ -10,7 +10,7 @@ use futures::TryStreamExt;
 use regrow_chunker::{ChunkId, PackId, Record, SegmentId};
 use regrow_image::StreamKind;
 use regrow_index::{Index, PackRef, Run, Segment};
-use regrow_local::Pool;
+use regrow_local::{Pool, Recipe};
 use regrow_store::{
     Condition, Content, Decompressor, FrameEntry, ObjectKind, PackSummary, PackTail, PutOutcome, Span, Store,
     StoreError, list_packs, pack_name, read_tail,
@@ -23,6 +23,7 @@ use crate::flows::make::packer::Packer;
 use crate::flows::make::upload::Uploads;
 use crate::place::condemned::Reliance;
 use crate::place::index_file::encode;
+use crate::plan::recipe::recipe_of_listed;
 use crate::{Location, Network, Progress, Stage, SyncError};
 
 /// A pack is rewritten if the needed part of its plain bytes is smaller than one in this many.
@@ -159,7 +160,7 @@ fn packs_of<'i>(index: &'i Index, runs: &'i [Run]) -> impl Iterator<Item = PackI
 /// Marks the chunks and segments that an index needs.
 fn mark(opened: &Opened, packs: &mut BTreeMap<PackId, Pack>) -> Result<(), SyncError> {
     let index = &opened.index;
-    let mut records = Vec::new();
+    let mut listed = Vec::new();
     for (wanted, pack) in index.segments().zip(packs_of(index, &index.segment_runs)) {
         let pack = packs.get_mut(&pack);
         let found = pack.and_then(|pack| pack.segment(&wanted.id).map(|found| (pack, found)));
@@ -167,10 +168,12 @@ fn mark(opened: &Opened, packs: &mut BTreeMap<PackId, Pack>) -> Result<(), SyncE
             return Err(opened.damaged(format!("recipe segment {} is not where the index says", wanted.id)));
         };
         pack.live_segments[number] = true;
-        records.extend(segment.into_records());
+        listed.extend(segment.into_records());
     }
+    let records = recipe_of_listed(index, listed);
+    let records = records.skeleton.iter().chain(&records.contents);
     let mut needed: BTreeMap<PackId, IdMap<ChunkId, ()>> = BTreeMap::new();
-    for (record, pack) in records.iter().zip(packs_of(index, &index.chunk_runs)) {
+    for (record, pack) in records.zip(packs_of(index, &index.chunk_runs)) {
         needed.entry(pack).or_default().insert(record.id, ());
     }
     for (id, chunks) in needed {
@@ -191,7 +194,7 @@ fn records_of(
 ) -> Result<Vec<Record>, SyncError> {
     let index = &opened.index;
     let mut others: BTreeMap<PackId, Pack> = BTreeMap::new();
-    let mut records = Vec::new();
+    let mut listed = Vec::new();
     for (wanted, id) in index.segments().zip(packs_of(index, &index.segment_runs)) {
         if !packs.contains_key(&id) && !others.contains_key(&id) {
             let (_, tail) = network.block_on(read_tail(store, &id))?;
@@ -201,9 +204,10 @@ fn records_of(
         let (_, segment) = pack
             .and_then(|pack| pack.segment(&wanted.id))
             .ok_or_else(|| opened.damaged(format!("recipe segment {} is not where the index says", wanted.id)))?;
-        records.extend(segment.into_records());
+        listed.extend(segment.into_records());
     }
-    Ok(records)
+    let Recipe { skeleton, contents } = recipe_of_listed(index, listed);
+    Ok([skeleton, contents].concat())
 }
 
 /// Writes the needed parts of the packs into new ones.

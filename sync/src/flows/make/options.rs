@@ -6,12 +6,43 @@ use std::time::Duration;
 
 use regrow_catalog::Catalog;
 use regrow_chunker::Params;
+use regrow_image::WalkRules;
 use regrow_patch::PatchLevel;
 
 use super::checks::check_index;
 use super::rewrite::MaxWaste;
 use crate::place::index_file::{self, check_apart};
 use crate::{Location, SyncError};
+
+/// The version of the format of an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IndexFormat {
+    /// Version 1, which all readers know.
+    #[default]
+    V1,
+    /// Version 2. The image consists of parts, such as layers, and the index can be signed.
+    V2,
+}
+
+impl IndexFormat {
+    /// The format that has this number.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Option<Self> {
+        match number {
+            regrow_index::VERSION_1 => Some(Self::V1),
+            regrow_index::VERSION_2 => Some(Self::V2),
+            _ => None,
+        }
+    }
+
+    /// The rules by which an image of this format is split.
+    pub(super) const fn rules(self) -> WalkRules {
+        match self {
+            Self::V1 => WalkRules::V2,
+            Self::V2 => WalkRules::V3,
+        }
+    }
+}
 
 /// The options of a make.
 #[derive(Debug)]
@@ -22,6 +53,8 @@ pub struct MakeOptions {
     pub new_store: bool,
     /// The location of the index to write.
     pub index: Location,
+    /// The version of the index's format.
+    pub format: IndexFormat,
     /// The indexes of similar images. Chunks that their packs hold are not stored again. If there are none, a list of
     /// the store tells which packs to look at.
     pub like: Vec<Location>,
@@ -64,6 +97,7 @@ impl MakeOptions {
             store: store.into(),
             new_store: false,
             index: index.into(),
+            format: IndexFormat::default(),
             like: Vec::new(),
             index_max_age: Self::DEFAULT_INDEX_MAX_AGE,
             catalog: None,

@@ -7,7 +7,7 @@ use regrow_store::StoreError;
 
 use super::MakeOptions;
 use crate::flows::patch::local::Given;
-use crate::flows::patch::{PatchOptions, PatchReport, Publication, publish};
+use crate::flows::patch::{PatchOptions, PatchReport, Publication, formats_differ, publish};
 use crate::{Location, Network, Progress, SyncError};
 
 /// An image that machines may have.
@@ -53,6 +53,10 @@ pub(super) fn make(
         if id == index.image_id() || index.announces(&id) {
             continue;
         }
+        if formats_differ(&base.index, index) {
+            progress.warn(&format!("{}: has another format; no patch is made from its image", base.location));
+            continue;
+        }
         let patch = PatchOptions {
             store: Some(options.store.clone()),
             old_files: options.old_files.clone(),
@@ -69,7 +73,7 @@ pub(super) fn make(
         };
         let mut report = publish(&publication, network, progress)?;
         report.announced = index.patches.len() < MAX_PATCHES;
-        index.patches.push(AnnouncedPatch { base: id, bytes: None });
+        index.patches.push(AnnouncedPatch { base: id, bytes: Some(report.bytes) });
         index.patches.truncate(MAX_PATCHES);
         reports.push(report);
     }

@@ -1,12 +1,13 @@
 //! The recipe while it grows: the image's chunks, where each of them is stored, and the segments.
 
-use regrow_chunker::{ChunkId, PackId, Params};
-use regrow_image::{OpDecoder, OpError, OpOrLiteral, StreamKind, WALK_VERSION, WALK_VERSION_CODED};
-use regrow_index::{Index, PackRef, Run, Segment, SegmentCutter, SegmentRef, StreamHead};
-use regrow_local::{Hashed, Ingested};
+use regrow_chunker::{ChunkId, PackId, Params, Record, SegmentId};
+use regrow_image::{OpDecoder, OpError, OpOrLiteral, StreamKind, WalkRules};
+use regrow_index::{Claims, Index, KeptEntries, PackRef, Part, Run, Segment, SegmentRef, StreamHead, Unit, Units};
+use regrow_local::{Hashed, Ingested, UnitRecipes};
 use regrow_store::PackSummary;
 
 use super::contents::{IdMap, KnownChunk, Place, StoreContents};
+use super::cutters::Cutters;
 use super::packer::{ItemNumber, Packed, Packer};
 use crate::SyncError;
 
@@ -33,22 +34,44 @@ pub(crate) enum ChunkSource {
     New(ItemNumber),
 }
 
-#[derive(Default)]
 struct Stream {
+    kind: StreamKind,
     head: StreamHead,
-    cutter: SegmentCutter,
+    cutters: Cutters,
     /// The stream's chunks, in order, as positions in [`RecipeBuilder::used`].
     chunks: Vec<u32>,
+    /// The stream's records, in order, if segments are cut by unit.
+    records: Vec<Record>,
+    /// The places of the segments that the head lists.
     segments: Vec<Place>,
+}
+
+impl Stream {
+    fn new(kind: StreamKind, rules: WalkRules) -> Self {
+        let (chunks, records, segments) = (Vec::new(), Vec::new(), Vec::new());
+        Self { kind, head: StreamHead::default(), cutters: Cutters::new(rules), chunks, records, segments }
+    }
+
+    /// Adds the next segment to the head's list, and stores it unless the store has it.
+    fn list(&mut self, segment: Segment, known: &mut StoreContents, packer: &mut Packer<'_>) -> Result<(), SyncError> {
+        let records = segment.records().len() as u32;
+        let (id, place) = store(self.kind, segment, known, packer)?;
+        self.head.segments.push(SegmentRef { id, records });
+        self.segments.push(place);
+        Ok(())
+    }
 }
 
 /// Builds the recipe, and then the index.
 pub(crate) struct RecipeBuilder {
+    rules: WalkRules,
     pub(crate) known: StoreContents,
     /// The image's distinct chunks, in the order of first use.
     pub(crate) used: Vec<UsedChunk>,
     skeleton: Stream,
     contents: Stream,
+    /// The image's units, once they are known.
+    units: Option<(Unit, Vec<Part>)>,
     new: NewCounts,
     /// A decoder of the skeleton, which serves to count its operations.
     decoder: OpDecoder,
@@ -56,12 +79,14 @@ pub(crate) struct RecipeBuilder {
 }
 
 impl RecipeBuilder {
-    pub(crate) fn new(known: StoreContents) -> Self {
+    pub(crate) fn new(known: StoreContents, rules: WalkRules) -> Self {
         Self {
+            rules,
             known,
             used: Vec::new(),
-            skeleton: Stream::default(),
-            contents: Stream::default(),
+            skeleton: Stream::new(StreamKind::Skeleton, rules),
+            contents: Stream::new(StreamKind::Contents, rules),
+            units: None,
             new: NewCounts::default(),
             decoder: OpDecoder::default(),
             operations: 0,
@@ -71,8 +96,7 @@ impl RecipeBuilder {
     /// Adds the next chunk of a stream, and stores it unless the store has it.
     pub(crate) fn add(&mut self, chunk: &Hashed, packer: &mut Packer<'_>) -> Result<(), SyncError> {
         let number = self.number_of(chunk, packer)?;
-        let kind = chunk.stream;
-        let stream = match kind {
+        let stream = match chunk.stream {
             StreamKind::Skeleton => {
                 let count = |found: OpOrLiteral<'_>| {
                     self.operations += u64::from(matches!(found, OpOrLiteral::Op(_)));
@@ -88,8 +112,14 @@ impl RecipeBuilder {
         stream.head.bytes += u64::from(chunk.record.len);
         stream.head.chunks += 1;
         stream.chunks.push(number);
-        if let Some(segment) = stream.cutter.push(chunk.record) {
-            add_segment((kind, stream), &mut self.known, segment, packer)?;
+        for segment in stream.cutters.push(chunk.record, chunk.unit).into_iter().flatten() {
+            match self.rules {
+                WalkRules::V2 => stream.list(segment, &mut self.known, packer)?,
+                WalkRules::V3 => drop(store(stream.kind, segment, &mut self.known, packer)?),
+            }
+        }
+        if self.rules == WalkRules::V3 {
+            stream.records.push(chunk.record);
         }
         Ok(())
     }
@@ -124,14 +154,30 @@ impl RecipeBuilder {
         self.operations
     }
 
-    /// Ends both streams, and adds their last segments.
-    pub(crate) fn finish_segments(&mut self, packer: &mut Packer<'_>) -> Result<(), SyncError> {
-        let streams = [(StreamKind::Skeleton, &mut self.skeleton), (StreamKind::Contents, &mut self.contents)];
-        for (kind, stream) in streams {
-            if let Some(segment) = stream.cutter.finish() {
-                add_segment((kind, stream), &mut self.known, segment, packer)?;
+    /// Ends both streams of the image that was read, and adds the segments that are not there yet.
+    pub(crate) fn finish_segments(
+        &mut self,
+        params: &Params,
+        image: &Ingested,
+        packer: &mut Packer<'_>,
+    ) -> Result<(), SyncError> {
+        let Self { known, skeleton, contents, .. } = self;
+        let Some(names) = &image.names else {
+            for stream in [skeleton, contents] {
+                if let Some(segment) = stream.cutters.finish() {
+                    stream.list(segment, known, packer)?;
+                }
+            }
+            return Ok(());
+        };
+        let records = [&mut *skeleton, &mut *contents].map(|stream| std::mem::take(&mut stream.records));
+        let recipes = UnitRecipes::new(&records[0], &records[1], &image.parts);
+        for stream in [skeleton, contents] {
+            for unit in 0..recipes.count() {
+                recipes.segments(unit, stream.kind).try_for_each(|segment| stream.list(segment, known, packer))?;
             }
         }
+        self.units = Some(recipes.to_index(params, &names.parts));
         Ok(())
     }
 
@@ -153,7 +199,7 @@ impl RecipeBuilder {
         new_packs: usize,
         store: String,
     ) -> (Index, NewCounts) {
-        let Self { known, used, skeleton, contents, new, .. } = self;
+        let Self { rules, known, used, skeleton, contents, units, new, .. } = self;
         let mut packs = PackNumbers { known: &known.packs, written, numbers: IdMap::default(), packs: Vec::new() };
         let place = |chunk: &u32| match used[*chunk as usize].source {
             ChunkSource::Copy(copy) => Place::Old(known.frames[known.copies[copy as usize].frame as usize].pack),
@@ -162,8 +208,8 @@ impl RecipeBuilder {
         let chunk_runs = packs.runs(skeleton.chunks.iter().chain(&contents.chunks).map(place));
         let segment_runs = packs.runs(skeleton.segments.iter().chain(&contents.segments).copied());
         let fresh_packs = packs.fresh(new_packs);
-        let index = Index {
-            walk_version: if image.codings.is_empty() { WALK_VERSION } else { WALK_VERSION_CODED },
+        let mut index = Index {
+            walk_version: rules.version(!image.codings.is_empty()),
             params,
             image_bytes: image.bytes,
             image_digest: image.digest,
@@ -178,18 +224,28 @@ impl RecipeBuilder {
             patches: Vec::new(),
             units: None,
         };
+        let plain_bytes = index.plain_bytes();
+        index.units = image.names.zip(units).map(|(names, (wrapper, parts))| Units {
+            image_sha256: names.image,
+            plain_bytes,
+            claims: Claims::default(),
+            wrapper,
+            parts,
+            signatures: Vec::new(),
+            kept: KeptEntries::default(),
+        });
         (index, new)
     }
 }
 
-fn add_segment(
-    (kind, stream): (StreamKind, &mut Stream),
-    known: &mut StoreContents,
+/// Stores a segment unless the store has it. Returns its id and its place.
+fn store(
+    kind: StreamKind,
     segment: Segment,
+    known: &mut StoreContents,
     packer: &mut Packer<'_>,
-) -> Result<(), SyncError> {
+) -> Result<(SegmentId, Place), SyncError> {
     let id = segment.id();
-    stream.head.segments.push(SegmentRef { id, records: segment.records().len() as u32 });
     let place = match known.segments.get(&id) {
         Some(&place) => place,
         None => {
@@ -198,8 +254,7 @@ fn add_segment(
             place
         }
     };
-    stream.segments.push(place);
-    Ok(())
+    Ok((id, place))
 }
 
 /// Numbers the packs of the index, in the order of first use.
