@@ -1,18 +1,23 @@
 #!/usr/bin/env python3
 """A second implementation of regrow's formats, written from FORMAT.md and docs/format/ alone; it checks the first one.
 
-    format_check.py INDEX STORE_DIR [IMAGE [--coded]]
+    format_check.py INDEX STORE_DIR [IMAGE [--coded] [--parts]]
     format_check.py --patch BASE_INDEX TARGET_INDEX STORE_DIR [--members]
     format_check.py --body BODY BASE TARGET
     format_check.py --cache CACHE_DIR STORE_DIR
     format_check.py --golden DIR
+    format_check.py --index INDEX [STATEMENT]
+    format_check.py --signed INDEX KEY...
 
 Decodes the index, verifies every pack of the store, rebuilds the image, splits it again with the index's
-parameters, and compares: digest, records, segments, image id, and the bytes of IMAGE. `--coded`: there must be coded
-files.
+parameters, and compares: digest, records, segments, image id, and the bytes of IMAGE; in version 2 also the parts,
+their names, places and ids, and what the announced patches are. `--coded`: there must be coded files; `--parts`: there
+must be two parts.
 `--patch` applies the store's patch between two images, and compares the streams that it makes with the target's.
 `--members`: it must see through compressed files. `--body` does so for a coded body alone.
 `--cache` compares what a cache keeps with the store.
+`--index` checks an index of version 2 alone, and whether it has the statement of a file.
+`--signed` checks that each key signed what the index states: public keys of minisign's or in PEM.
 `--golden` checks DIR/image.rgx, DIR/store, and what there is of DIR/image.tar, DIR/patch, and DIR/chunks-*.txt, the
 cuts.
 Prints one line; exits with 1 on the first mismatch. Packages: blake3, xxhash, zstandard.
@@ -34,14 +39,16 @@ from format.body import decode
 from format.chunks import Params, image_id, segment_id, segments, split
 from format.fields import KIB, Mismatch, need
 from format.index import read_index
-from format.patch import apply, contract
+from format.parts import check_parts
+from format.patch import apply, contract, heading
+from format.signatures import is_of, read_key
 from format.store import Rebuilt, check_cache, image_of, read_file, read_store, rebuild
 from format.walk import Walker, assemble, skeleton_of
 
 REASONS = (Mismatch, OSError, ValueError, KeyError, struct.error, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 
 
-def check(index_path, store, image_path=None, coded=False):
+def check(index_path, store, image_path=None, coded=False, parts=False):
     index = read_index(read_file(index_path))
     params, packs = read_store(store)
     need(params == index.params, "regrow.json and the index have other parameters")
@@ -50,20 +57,63 @@ def check(index_path, store, image_path=None, coded=False):
     image = image_of(index, rebuilt, known)
     need(known in (None, image.bytes), "%s is not the image" % image_path)
     need(index.codings or not coded, "there are no coded files")
-    again = split(rebuilt.assembled.plain, index.params, image.stretches)
+    need(not parts or index.head and len(index.places) > 1, "there are no parts")
+    if index.head:
+        check_parts(index, rebuilt, image.stretches)
+        check_announced(index, store)
+    else:
+        check_streams(index, rebuilt, image.stretches)
+    print(
+        "%s: good: %d bytes, %d coded files, %d + %d chunks, %d segments, %s%d of %d packs, image id %s%s"
+        % (os.path.basename(index_path), len(image.bytes), len(index.codings), *map(len, rebuilt.records),
+           len(index.segment_packs), "%d parts, " % len(index.places) if index.head else "",
+           len(index.packs), len(packs), index.image_id.hex()[:16],
+           "".join("; not made here: " + name for name in sorted(image.taken)))
+    )  # fmt: skip
+    return rebuilt.assembled.plain
+
+
+def check_streams(index, rebuilt, stretches):
+    """An image of version 1, cut again."""
+    again = split(rebuilt.assembled.plain, index.params, stretches)
     for name, mine, theirs in zip(("skeleton", "contents"), again, rebuilt.records):
         for number, (one, other) in enumerate(zip(mine, theirs)):
             need(one == other, "%s chunk %d: cut here %s, stored %s" % (name, number, one, other))
         need(len(mine) == len(theirs), "%s: %d chunks here, %d stored" % (name, len(mine), len(theirs)))
     names = [[segment_id(segment) for segment in segments(stream)] for stream in again]
     need(image_id(index.walk, index.params, names) == index.image_id, "the image id")
+
+
+def check_announced(index, store):
+    """The patches that a head announces, as far as they are there."""
+    need(index.head.ill is None, "head: patches: %s" % index.head.ill)
+    for base, size in index.head.patches:
+        path = os.path.join(store, "patches", base.hex(), index.image_id.hex() + ".patch")
+        if os.path.exists(path):
+            patch = read_file(path)
+            need(size in (0, len(patch)), "an announced patch has another size")
+            need(heading(patch)[:2] == (base, index.image_id), "an announced patch is of other images")
+
+
+def check_index(path, statement=None):
+    index = read_index(read_file(path))
+    need(index.head is not None, "an index of version 1")
+    need(statement is None or read_file(statement) == index.head.signed, "the statement is another")
+    head = index.head
     print(
-        "%s: good: %d bytes, %d coded files, %d + %d chunks, %d + %d segments, %d of %d packs, image id %s%s"
-        % (os.path.basename(index_path), len(image.bytes), len(index.codings), *map(len, rebuilt.records),
-           *map(len, names), len(index.packs), len(packs), index.image_id.hex()[:16],
-           "".join("; not made here: " + name for name in sorted(image.taken)))
+        "%s: good: %d bytes, %d coded files, %d parts, %d signatures, %d patches, channel %r, image id %s"
+        % (os.path.basename(path), index.size, len(index.codings), len(index.places), len(head.signatures),
+           len(head.patches), head.statement.channel, index.image_id.hex()[:16])
     )  # fmt: skip
-    return rebuilt.assembled.plain
+
+
+def check_signed(path, *keys):
+    head = read_index(read_file(path)).head
+    need(head is not None, "an index of version 1")
+    for file in keys:
+        key = read_key(read_file(file))
+        need(any(is_of(key, one, head.signed) for one in head.signatures), "not signed by %s" % file)
+    print("%s: good: signed by %d keys" % (os.path.basename(path), len(keys)))
 
 
 def check_patch(base_path, target_path, store, members=False):
@@ -122,26 +172,35 @@ def scanned(image):
     """The id and streams of an image without coded files, with the default parameters."""
     params = Params(4 * KIB, 16 * KIB, 64 * KIB)
     names = [[segment_id(segment) for segment in segments(records)] for records in split(image, params)]
-    parts = Walker(image).parts
-    contents = b"".join(image[part[1] : part[2]] for part in parts if part[0] == "file")
-    streams = [skeleton_of(image, parts), contents]
-    return image_id(1, params, names), Rebuilt(None, streams, assemble(*streams))
+    steps = Walker(image).steps
+    contents = b"".join(image[step[1] : step[2]] for step in steps if step[0] == "file")
+    streams = [*skeleton_of(image, steps), contents]
+    return image_id(1, params, names), Rebuilt(None, streams, assemble(*streams), None)
 
 
 def check_kept(folder, store):
     print("cache: good: %d entries" % check_cache(folder, store))
 
 
-# Functions, and the numbers of arguments that they take.
-COMMANDS = {"--golden": (golden, 1), "--patch": (check_patch, 3), "--body": (check_body, 3), "--cache": (check_kept, 2)}
+# Functions, and the least and the most arguments that they take.
+COMMANDS = {
+    "--golden": (golden, 1, 1),
+    "--patch": (check_patch, 3, 3),
+    "--body": (check_body, 3, 3),
+    "--cache": (check_kept, 2, 2),
+    "--index": (check_index, 1, 2),
+    "--signed": (check_signed, 2, 16),
+}
+FLAGS = "--coded", "--members", "--parts"
 
 
 def main(arguments):
-    flags = {name[2:]: True for name in ("--coded", "--members") if name in arguments}
-    arguments = [one for one in arguments if one not in ("--coded", "--members")]
-    command, wanted = COMMANDS.get(arguments[0] if arguments else "", (check, 0))
-    arguments = arguments[1:] if wanted else arguments
-    if len(arguments) != wanted if wanted else not 2 <= len(arguments) <= 3:
+    flags = {name[2:]: True for name in FLAGS if name in arguments}
+    arguments = [one for one in arguments if one not in FLAGS]
+    command, least, most = check, 2, 3
+    if arguments and arguments[0] in COMMANDS:
+        command, least, most = COMMANDS[arguments.pop(0)]
+    if not least <= len(arguments) <= most:
         print(__doc__, file=sys.stderr)
         return 2
     try:

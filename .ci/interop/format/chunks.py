@@ -8,7 +8,7 @@ import xxhash
 from .fields import M64, MIB, digest, need, varint
 from .walk import Walker, skeleton_of
 
-MAX_CHUNK, MAX_RECORDS = 4 * MIB, 256
+MAX_CHUNK, MAX_RECORDS, MAX_CHUNKS = 4 * MIB, 256, 1 << 25
 
 Params = namedtuple("Params", "min avg max")
 Record = namedtuple("Record", "id length")
@@ -35,8 +35,8 @@ def cut(data, start, end, params):
         start = min(at, limit)
 
 
-def contents_chunks(image, parts, params):
-    """The chunks of the contents stream, as bytes."""
+def contents_chunks(image, steps, params):
+    """The chunks of the contents stream, as bytes, and None where a part may begin or end."""
     group, chunks = bytearray(), []
 
     def flush():
@@ -44,12 +44,14 @@ def contents_chunks(image, parts, params):
             chunks.append(bytes(group))
             group.clear()
 
-    for part in parts:
-        if part[0] in ("level", "mark"):
+    for step in steps:
+        if step[0] in ("level", "mark", "begin", "end"):
             flush()
-        if part[0] != "file":
+        if step[0] in ("begin", "end"):
+            chunks.append(None)
+        if step[0] != "file":
             continue
-        _, start, end, size, opaque = part
+        _, start, end, size, opaque = step
         if opaque or size >= params.avg // 2:
             flush()
             chunks += cut(image, start, end, params)
@@ -65,12 +67,16 @@ def contents_chunks(image, parts, params):
     return chunks
 
 
+def record_of(chunk):
+    return Record(digest(chunk), len(chunk))
+
+
 def split(image, params, stretches=()):
-    """The records of both streams of a plain image, skeleton first."""
-    parts = Walker(image, stretches).parts
-    skeleton = skeleton_of(image, parts)
-    both = cut(skeleton, 0, len(skeleton), params), contents_chunks(image, parts, params)
-    return [[Record(digest(chunk), len(chunk)) for chunk in stream] for stream in both]
+    """The records of both streams of a plain image, skeleton first, by walking rules 1 and 2."""
+    steps = Walker(image, stretches).steps
+    (skeleton,) = skeleton_of(image, steps)
+    both = cut(skeleton, 0, len(skeleton), params), contents_chunks(image, steps, params)
+    return [[record_of(chunk) for chunk in stream] for stream in both]
 
 
 def segments(records):

@@ -1,4 +1,4 @@
-"""Sections 2.3 and 6.1: coded files, and how the image is made of the plain one."""
+"""Section 6.1, and docs/format/index-2.md, section 6: coded files, and how the image is made of the plain one."""
 
 import struct
 import zlib
@@ -10,17 +10,37 @@ from .fields import MIB, need
 from .walk import BLOCK, Stretch, header_size
 
 MAX_HEADER, MAX_ENCODER, MAX_TAIL = 65_536, 32, 65_536
-MAX_MEMBERS, MAX_CORRECTIONS = 1 << 20, 16 * MIB
+MAX_MEMBERS, MAX_CORRECTIONS, MAX_PIECES, MAX_LITERALS = 1 << 20, 16 * MIB, 1 << 22, 16 * MIB
+MAX_EXPANSION = 1032
 MAGIC = b"\x1f\x8b\x08"
+TRAILER = struct.Struct("<II")
 
-Coded = namedtuple("Coded", "members tail")
-Member = namedtuple("Member", "header encoder plain stored corrections")
+# A coded file is a list of these, also one of an index of version 1.
+Literal = namedtuple("Literal", "bytes")
+Plain = namedtuple("Plain", "plain")
+Stream = namedtuple("Stream", "encoder plain stored corrections")
+Trailer = namedtuple("Trailer", "")
 
 
-def read_codings(reader):
+def plain_bytes(pieces):
+    return sum(piece.plain for piece in pieces if isinstance(piece, (Plain, Stream)))
+
+
+def stored_bytes(pieces):
+    sizes = {
+        Literal: lambda piece: len(piece.bytes),
+        Plain: lambda piece: piece.plain,
+        Stream: lambda piece: piece.stored,
+        Trailer: lambda piece: TRAILER.size,
+    }
+    return sum(sizes[type(piece)](piece) for piece in pieces)
+
+
+def read_members(reader):
+    """The codings of version 1."""
     files, header, encoder, members, corrections = [], None, None, 0, 0
     for _ in range(reader.varint()):
-        of_file = []
+        pieces = []
         for _ in range(reader.varint()):
             header, encoder = read_same(reader, header, MAX_HEADER), read_same(reader, encoder, MAX_ENCODER)
             need(header.startswith(MAGIC), "codings: not the header of a gzip member")
@@ -28,13 +48,43 @@ def read_codings(reader):
             plain, stored, more = reader.varint(), reader.varint(), reader.varint()
             corrections, members = corrections + more, members + 1
             need(corrections <= MAX_CORRECTIONS and members <= MAX_MEMBERS, "codings: too many members or corrections")
-            of_file.append(Member(header, encoder, plain, stored, reader.take(more)))
-            if more:
-                check_corrections(of_file[-1].corrections)
-        need(of_file, "codings: a coded file without members")
+            pieces += [Literal(header), Stream(encoder, plain, stored, reader.take(more)), Trailer()]
+        need(pieces, "codings: a coded file without members")
         tail = reader.varint()
         need(tail <= MAX_TAIL, "codings: bytes behind the last member")
-        files.append(Coded(of_file, reader.take(tail)))
+        files.append(pieces + ([Literal(reader.take(tail))] if tail else []))
+    reader.end("codings")
+    need(files, "codings: none")
+    return files
+
+
+def read_pieces(reader):
+    """The codings of version 2."""
+    files, literal, encoder, count, literals, corrections = [], None, None, 0, 0, 0
+    for _ in range(reader.varint()):
+        pieces = []
+        for _ in range(reader.varint()):
+            kind, count = reader.take(1)[0], count + 1
+            need(kind < 4 and count <= MAX_PIECES, "codings: a kind that is not known, or too many pieces")
+            if kind == 0:
+                before, at = literal, reader.at
+                literal = read_same(reader, before, MAX_HEADER)
+                literals += reader.at - at if literal is not before else 0
+                pieces.append(Literal(literal))
+            elif kind == 1:
+                pieces.append(Plain(reader.varint()))
+            elif kind == 2:
+                encoder = read_same(reader, encoder, MAX_ENCODER)
+                read_encoder(encoder)
+                plain, stored, more = reader.varint(), reader.varint(), reader.varint()
+                need(stored and plain <= MAX_EXPANSION * stored, "codings: bytes of a deflate stream")
+                corrections += more
+                need(corrections <= MAX_CORRECTIONS, "codings: too many corrections")
+                pieces.append(Stream(encoder, plain, stored, reader.take(more)))
+            else:
+                pieces.append(Trailer())
+        need(literals <= MAX_LITERALS and plain_bytes(pieces), "codings: literals, or a stretch without bytes")
+        files.append(pieces)
     reader.end("codings")
     need(files, "codings: none")
     return files
@@ -52,41 +102,57 @@ class Image:
     is given: they are only checked to hold the plain bytes."""
 
     def __init__(self, assembled, codings, known=None):
-        need(len(assembled.stretches) == len(codings), "codings: as many coded files as stretches")
         self.known, self.taken, self.stretches = known, set(), []
+        self.plain, self.codings = assembled.plain, iter(codings)
         out, at = bytearray(), 0
-        for stretch, coded in zip(assembled.stretches, codings):
-            out += assembled.plain[at : stretch.start]
-            start = len(out)
-            self.file(out, coded, assembled.plain[stretch.start : stretch.end])
-            self.stretches.append(Stretch(stretch.start, stretch.end, len(out) - start))
+        for stretch in assembled.stretches:
+            out += self.plain[at : stretch.start]
+            file = self.file(stretch, len(out))
+            is_tar = header_size(self.plain[stretch.start : min(stretch.start + BLOCK, stretch.end)]) is not None
+            need(is_tar or len(file) >= MIB, "codings: this is no candidate")
+            self.stretches.append(Stretch(stretch.start, stretch.end, len(file), stretch.inner))
+            out += file
             at = stretch.end
-        self.bytes = bytes(out + assembled.plain[at:])
+        need(next(self.codings, None) is None, "codings: as many coded files as stretches")
+        self.bytes = bytes(out + self.plain[at:])
 
-    def file(self, out, coded, plain):
-        start, at = len(out), 0
-        need(sum(member.plain for member in coded.members) == len(plain), "codings: plain bytes of a file")
-        for member in coded.members:
-            of_member = plain[at : at + member.plain]
-            at += member.plain
-            out += member.header
-            out += self.stream(member, of_member, len(out))
-            out += struct.pack("<II", zlib.crc32(of_member), len(of_member) & 0xFFFFFFFF)
-        out += coded.tail
-        need(len(out) - start >= BLOCK, "codings: a candidate is at least a block")
-        need(len(out) - start >= MIB or header_size(plain[:BLOCK]) is not None, "codings: this is no candidate")
+    def file(self, stretch, place):
+        """The coded file of a stretch, and of those in it. `place`: where it lies in the image, None: in another."""
+        pieces = next(self.codings, None)
+        need(pieces is not None, "codings: as many coded files as stretches")
+        plain, at = bytearray(), stretch.start
+        for one in stretch.inner:
+            plain += self.plain[at : one.start] + self.file(one, None)
+            at = one.end
+        plain += self.plain[at : stretch.end]
+        need(plain_bytes(pieces) == len(plain), "codings: plain bytes of a file")
+        out, at, since = bytearray(), 0, 0
+        for piece in pieces:
+            if isinstance(piece, Literal):
+                out += piece.bytes
+            elif isinstance(piece, Trailer):
+                out += TRAILER.pack(zlib.crc32(plain[since:at]), at - since & 0xFFFFFFFF)
+                since = at
+            else:
+                of_piece = bytes(plain[at : at + piece.plain])
+                at += piece.plain
+                out += of_piece if isinstance(piece, Plain) else self.stream(piece, of_piece, place, len(out))
+        need(len(out) >= BLOCK and out.startswith(MAGIC), "codings: this is no candidate")
+        return bytes(out)
 
-    def stream(self, member, plain, at):
-        made = make(member.encoder, plain)
-        if made is not None and member.corrections:
-            made = corrected(made, member.corrections, plain)
+    def stream(self, piece, plain, place, at):
+        if piece.corrections:
+            check_corrections(piece.corrections)
+        made = make(piece.encoder, plain)
+        if made is not None and piece.corrections:
+            made = corrected(made, piece.corrections, plain)
         if made is None:
-            name = name_of(member.encoder)
-            need(self.known is not None, "%s is not made here: give the image" % name)
+            name = name_of(piece.encoder)
+            need(self.known is not None and place is not None, "%s is not made here: give the image" % name)
             self.taken.add(name)
-            made = self.known[at : at + member.stored]
+            made = self.known[place + at : place + at + piece.stored]
             inflate = zlib.decompressobj(-15)
             need(inflate.decompress(made) == plain, "a stream in the image does not hold the plain bytes")
             need(inflate.eof and not inflate.unused_data, "a stream in the image does not end where it should")
-        need(len(made) == member.stored, "codings: bytes of a deflate stream")
+        need(len(made) == piece.stored, "codings: bytes of a deflate stream")
         return made

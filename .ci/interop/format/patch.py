@@ -18,12 +18,18 @@ BaseMember = namedtuple("BaseMember", "file offset stored plain")
 TargetMember = namedtuple("TargetMember", "file trailer before plain corrections")
 
 
-def read_patch(data, base_files, base_contents):
-    """A patch whose base has these files, as their contents."""
+def heading(data):
+    """The ids of base and target, and the rebuilder."""
     need(len(data) >= HEAD + 32 and data[:8] == MAGIC, "patch: not a patch")
     version, rebuilder = struct.unpack("<II", data[8:16])
-    size, _, chunks, chunk_bytes, stored, plain, expanded = struct.unpack("<4Q2IQ", data[80:HEAD])
     need(version == 1 and rebuilder < 2, "patch: version or rebuilder")
+    return data[16:48], data[48:80], rebuilder
+
+
+def read_patch(data, base_files, base_contents):
+    """A patch whose base has these files, as their contents."""
+    base, target, rebuilder = heading(data)
+    size, _, chunks, chunk_bytes, stored, plain, expanded = struct.unpack("<4Q2IQ", data[80:HEAD])
     need(size == len(data) and digest(data[:-32]) == data[-32:], "patch: size or checksum")
     need(chunks <= chunk_bytes and plain <= MAX_LISTS and stored <= size - HEAD - 32, "patch: a number of the head")
     lists = Reader(decode(data[HEAD : HEAD + stored], b"", plain)) if stored else None
@@ -33,7 +39,7 @@ def read_patch(data, base_files, base_contents):
         lists.end("patch: member lists")
     need(rebuilder or not target_members, "patch: corrections without a rebuilder")
     body = data[HEAD + stored : -32]
-    return Patch(data[16:48], data[48:80], base_members, target_members, body, expanded, rebuilder)
+    return Patch(base, target, base_members, target_members, body, expanded, rebuilder)
 
 
 def members(reader):

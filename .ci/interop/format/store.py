@@ -6,12 +6,16 @@ import os
 from collections import namedtuple
 
 from .chunks import Params
-from .codings import Image
-from .fields import KIB, digest, need
+from .codings import Image, plain_bytes, stored_bytes
+from .fields import digest, need
+from .lists import check_chunks, check_skeleton
 from .pack import read_pack
+from .parts import Unit, name_of, woven
 from .walk import assemble
 
-Rebuilt = namedtuple("Rebuilt", "records streams assembled")
+MAX_NESTED = 8
+
+Rebuilt = namedtuple("Rebuilt", "records streams assembled units")
 
 
 def read_file(*path):
@@ -52,25 +56,39 @@ def rebuild(index, packs):
         need(name in packs, "the store has no pack %s" % name.hex())
         need(packs[name][:3] == (size, skeleton, tail), "index: a pack's size or offsets")
     named = [packs[pack[0]] for pack in index.packs]
-    chunk_packs, segment_packs = iter(index.chunk_packs), iter(index.segment_packs)
-    records, streams = [], []
-    for stream in index.streams:
-        of_stream = []
-        for name, count in stream.segments:
-            found = named[next(segment_packs)].segments.get(name)
-            need(found is not None and len(found) == count, "a segment is not where the index says")
-            of_stream += found
+    records, units = records_of(index, named)
+    chunk_packs, streams = iter(index.chunk_packs), []
+    for of_stream in records:
         out = bytearray()
         for record in of_stream:
             chunk = named[next(chunk_packs)].chunks.get(record.id)
             need(chunk is not None and len(chunk) == record.length, "a chunk is not where the index says")
             out += chunk
-        need(len(out) == stream.bytes, "index: length of a stream")
-        records.append(of_stream)
         streams.append(bytes(out))
-    assembled = assemble(*streams)
+    assembled = assemble(*streams, 1 if units is None else MAX_NESTED)
     check_bounds(index, streams, records, assembled)
-    return Rebuilt(records, streams, assembled)
+    return Rebuilt(records, streams, assembled, units)
+
+
+def records_of(index, named):
+    """The records of both streams, and in version 2 of the wrapper and the parts."""
+    segment_packs, shares = iter(index.segment_packs), []
+    for share in index.shares:
+        records = []
+        for name, count in share.segments:
+            found = named[next(segment_packs)].segments.get(name)
+            need(found is not None and len(found) == count, "a segment is not where the index says")
+            records += found
+        need(sum(record.length for record in records) == share.bytes, "index: length of a stream")
+        shares.append(records)
+    if index.head is None:
+        return shares, None
+    count = len(index.places) + 1
+    of_units = list(zip(shares[:count], shares[count:]))
+    wrapper, parts = Unit(0, of_units[0], None, None, None), []
+    for stated, of_part, place in zip(index.head.statement.parts, of_units[1:], index.places):
+        parts.append(Unit(stated.kind, of_part, place, stated.name, stated.plain))
+    return woven(wrapper, parts), (wrapper, parts)
 
 
 def image_of(index, rebuilt, known=None):
@@ -78,22 +96,24 @@ def image_of(index, rebuilt, known=None):
     image = Image(rebuilt.assembled, index.codings, known)
     need(len(image.bytes) == index.size, "the image's size")
     need(digest(image.bytes) == index.digest, "the image's digest")
+    if index.head:
+        need(name_of(image.bytes) == index.head.statement.sha256, "the image's SHA-256")
     return image
 
 
 def check_bounds(index, streams, records, assembled):
     """Section 11: what a reader may refuse."""
-    plain, coded, params = len(assembled.plain), len(assembled.stretches), index.params
-    stored = sum(member.stored + len(member.header) + 8 for one in index.codings for member in one.members)
-    stored += sum(len(one.tail) for one in index.codings)
-    in_stretches = sum(one.end - one.start for one in assembled.stretches)
-    need(plain == index.size - stored + in_stretches, "index: the image's size")
+    plain, coded = len(assembled.plain), sum(map(count_of, assembled.stretches))
+    stored = sum(stored_bytes(pieces) - plain_bytes(pieces) for pieces in index.codings)
+    need(index.plain in (None, plain) and plain == index.size - stored, "index: the image's size")
     need(coded <= 1 + plain // 512, "too many coded files")
     need(assembled.operations <= 1024 + plain // 256 + 4 * coded, "too many operations")
-    need(len(streams[0]) <= plain - len(streams[1]) + plain // 16 + 64 * KIB, "the skeleton is too long")
-    least = min(params.min, params.max - params.avg // 2)
-    for stream, of_stream in zip(streams, records):
-        need(len(of_stream) <= 1024 + len(stream) // least + plain // 512, "too many chunks")
+    check_skeleton(plain, *map(len, streams))
+    check_chunks(plain, index.params, map(len, streams), map(len, records))
+
+
+def count_of(stretch):
+    return 1 + sum(map(count_of, stretch.inner))
 
 
 def check_cache(folder, store):

@@ -1,4 +1,4 @@
-"""Section 2: an image as operations over two streams."""
+"""Section 2, and docs/format/index-2.md, section 1: an image as operations over two streams."""
 
 from collections import namedtuple
 
@@ -8,10 +8,12 @@ LITERAL, CONTENTS, MARK = 0, 1, 2
 CODED_BEGINS, CODED_ENDS = 1, 2
 MAX_LITERAL = 64 << 10
 BLOCK, MAX_LEVELS = 512, 8
+MAX_CANDIDATES = 1024
+TAR, FILE, WHOLE = 1, 2, 3  # What may be a part: a candidate of either kind; the tar in a coded image.
 NO_END = 1 << 64  # The image's end is not known in advance: no size is cut to it, only what there is to read.
 
-# A stretch of the plain image that stands for `stored` bytes of the image.
-Stretch = namedtuple("Stretch", "start end stored")
+# A stretch of the plain image that stands for `stored` bytes of the image, and the stretches in it.
+Stretch = namedtuple("Stretch", "start end stored inner", defaults=((),))
 Assembled = namedtuple("Assembled", "plain stretches files operations")  # files: lengths, in order
 
 
@@ -61,38 +63,70 @@ def pax_size(data):
 
 
 class Walker:
-    """Goes through a plain image. `parts`, in its order: ("literal", start, end), ("file", start, end, size, opaque),
-    ("level",) where a nested level starts or ends, and ("mark", kind). `size` is what the file should have.
-    `stretches` says which files are coded."""
+    """Goes through a plain image. `steps`, in its order: ("literal", start, end), ("file", start, end, size, opaque),
+    ("level",) where a nested level starts or ends, ("mark", kind), and by rules 3 ("begin", kind, at) and ("end", kind,
+    at) around what may be a part. `size` is what the file should have. `stretches` says which files are coded.
+    `large`: the bytes from which on a file is a candidate; None: by rules 1 and 2. `has_tar`: one of all candidates is
+    a tar."""
 
-    def __init__(self, image, stretches=()):
-        self.image, self.parts = image, []
+    def __init__(self, image, stretches=(), large=None):
+        self.image, self.steps = image, []
+        self.large, self.candidates, self.has_tar = large, 0, False
         self.stretches = {one.start: one for one in stretches}
         whole = self.stretches.get(0)
         if whole:
             # What begins with a coded file is no tar outside it: all of the image is that file.
             need(whole.end == len(image), "bytes behind a coded image")
-            self.coded(whole)
+            self.coded(whole, True)
         else:
-            self.alone(0, len(image), 1)
+            self.alone(0, len(image), 1, True)
         need(not self.stretches, "a coded file that is not the data of an outermost entry")
 
-    def alone(self, at, stop, depth):
+    def alone(self, at, stop, depth, outer):
         """An image, or a coded stretch, which is a level within the image's."""
         if header_size(self.image[at : min(at + BLOCK, stop)]) is None:
-            self.parts.append(("file", at, stop, stop - at, True))
+            self.file(at, stop, stop - at, True, outer)
         else:
-            self.level(at, NO_END, stop, depth)
+            self.level(at, NO_END, stop, depth, outer)
 
-    def coded(self, stretch):
+    def coded(self, stretch, whole=False):
         del self.stretches[stretch.start]
         others, self.stretches = self.stretches, {}
-        self.parts.append(("mark", CODED_BEGINS))
-        self.alone(stretch.start, stretch.end, 2)
-        self.parts.append(("mark", CODED_ENDS))
+        self.steps.append(("mark", CODED_BEGINS))
+        start, end = stretch.start, stretch.end
+        is_tar = header_size(self.image[start : min(start + BLOCK, end)]) is not None
+        if self.large is None or not is_tar:
+            self.alone(start, end, 2, self.large is not None)
+        elif whole:
+            # The tar in a coded image has candidates of its own, and levels count from it.
+            self.steps.append(("begin", WHOLE, start))
+            self.level(start, NO_END, end, 1, True)
+            self.steps.append(("end", WHOLE, end))
+        else:
+            self.tar(start, NO_END, end, 2)
+        self.steps.append(("mark", CODED_ENDS))
         self.stretches = others
 
-    def level(self, at, end, stop, depth):
+    def tar(self, at, end, stop, depth):
+        """A tar at the outermost level. By rules 3 its levels count from itself if it may be a part."""
+        is_candidate = self.large is not None and self.candidates < MAX_CANDIDATES
+        self.candidates, self.has_tar = self.candidates + 1, True
+        if is_candidate:
+            self.steps.append(("begin", TAR, at))
+        self.level(at, end, stop, 1 if is_candidate else depth, False)
+        if is_candidate:
+            self.steps.append(("end", TAR, min(end, stop)))
+
+    def file(self, at, upto, size, opaque, outer):
+        step = ("file", at, upto, size, opaque)
+        if not outer or self.large is None or upto - at < self.large:
+            self.steps.append(step)
+            return
+        is_candidate = self.candidates < MAX_CANDIDATES
+        self.candidates += 1
+        self.steps += [("begin", FILE, at), step, ("end", FILE, upto)] if is_candidate else [step]
+
+    def level(self, at, end, stop, depth, outer):
         start, image = at, self.image
         stop = min(end, stop)
         override = None
@@ -103,7 +137,7 @@ class Walker:
                 continue
             size, kind = header_size(block), block[156:157]
             if size is None:
-                self.parts.append(("file", at, stop, stop - at, True))
+                self.file(at, stop, stop - at, True, outer)
                 return
             at = self.literal(at, at + BLOCK, stop)
             if kind in b"xgLKXV" and size <= MIB:
@@ -122,69 +156,80 @@ class Walker:
                 while more and at < stop:
                     more = at + BLOCK <= stop and image[at + 504]
                     at = self.literal(at, at + BLOCK, stop)
-            stretch = self.stretches.get(at) if depth == 1 and size else None
+            stretch = self.stretches.get(at) if outer and size else None
             if stretch:
                 self.coded(stretch)
                 need(stretch.stored <= size, "a coded file is longer than its entry")
                 at, start = stretch.end, start + stretch.end - stretch.start - stretch.stored
             else:
-                at = self.data(at, min(size, end - at), stop, depth)
+                at = self.data(at, min(size, end - at), stop, depth, outer)
             at = self.literal(at, at + -(at - start) % BLOCK, stop)
 
-    def data(self, at, size, stop, depth):
+    def data(self, at, size, stop, depth, outer):
         """One entry's data, cut to what is left of an enclosing entry."""
         upto = min(at + size, stop)
         if size >= BLOCK and depth < MAX_LEVELS and header_size(self.image[at : min(at + BLOCK, upto)]) is not None:
-            self.parts.append(("level",))
-            self.level(at, at + size, stop, depth + 1)
-            self.parts.append(("level",))
+            self.steps.append(("level",))
+            if outer:
+                self.tar(at, at + size, stop, depth + 1)
+            else:
+                self.level(at, at + size, stop, depth + 1, False)
+            self.steps.append(("level",))
         else:
-            self.parts.append(("file", at, upto, size, False))
+            self.file(at, upto, size, False, outer)
         return upto
 
     def literal(self, at, upto, stop):
         upto = min(upto, stop)
-        self.parts.append(("literal", at, upto))
+        self.steps.append(("literal", at, upto))
         return upto
 
 
-def skeleton_of(image, parts):
-    """Each file has a contents operation of its own, also where two of them touch."""
-    out, literal = bytearray(), bytearray()
-    for part in parts + [("end",)]:
-        if part[0] == "literal":
-            literal += image[part[1] : part[2]]
-        elif part[0] in ("end", "mark") or (part[0] == "file" and part[1] < part[2]):
+def skeleton_of(image, steps):
+    """The skeleton stream, in pieces: at the beginning and the end of a tar that may be a part, one ends. Each file has
+    a contents operation of its own, also where two of them touch."""
+    out, literal = [bytearray()], bytearray()
+    for step in steps + [("end", WHOLE)]:
+        is_border = step[0] in ("begin", "end") and step[1] != FILE
+        if step[0] == "literal":
+            literal += image[step[1] : step[2]]
+        elif is_border or step[0] == "mark" or (step[0] == "file" and step[1] < step[2]):
             for at in range(0, len(literal), MAX_LITERAL):
                 piece = literal[at : at + MAX_LITERAL]
-                out += varint(len(piece) * 4 + LITERAL) + piece
+                out[-1] += varint(len(piece) * 4 + LITERAL) + piece
             literal.clear()
-            if part[0] == "file":
-                out += varint((part[2] - part[1]) * 4 + CONTENTS)
-            elif part[0] == "mark":
-                out += varint(part[1] * 4 + MARK)
-    return bytes(out)
+            if step[0] == "file":
+                out[-1] += varint((step[2] - step[1]) * 4 + CONTENTS)
+            elif step[0] == "mark":
+                out[-1] += varint(step[1] * 4 + MARK)
+            else:
+                out.append(bytearray())
+    return [bytes(piece) for piece in out[:-1]]
 
 
-def assemble(skeleton, contents):
-    """The plain image of two streams, and which stretches of it are coded; what these store is not known here."""
+def assemble(skeleton, contents, nested=1):
+    """The plain image of two streams, and which stretches of it are coded; what these store is not known here.
+    `nested`: how many stretches may lie in one another."""
     ops, data, out = Reader(skeleton), Reader(contents), bytearray()
-    stretches, files, begun, count = [], [], None, 0
+    files, count, open_at = [], 0, []
+    found = [[]]  # Of the outermost level, and of each stretch that is open.
     while ops.left():
         length, kind = divmod(ops.varint(), 4)
         count += 1
         need(kind in (LITERAL, CONTENTS, MARK) and length, "skeleton: an unknown or empty operation")
-        if kind == MARK:
-            need(length == (CODED_BEGINS if begun is None else CODED_ENDS), "skeleton: a mark out of order")
-            if begun is not None:
-                need(len(out) > begun, "skeleton: an empty coded stretch")
-                stretches.append(Stretch(begun, len(out), None))
-            begun = len(out) if begun is None else None
-            continue
-        need(kind == CONTENTS or length <= MAX_LITERAL, "skeleton: a literal is too long")
-        out += (ops if kind == LITERAL else data).take(length)
-        if kind == CONTENTS:
-            files.append(length)
-    need(begun is None, "skeleton: a coded stretch without an end")
+        if kind != MARK:
+            need(kind == CONTENTS or length <= MAX_LITERAL, "skeleton: a literal is too long")
+            out += (ops if kind == LITERAL else data).take(length)
+            files += [length] if kind == CONTENTS else []
+        elif length == CODED_BEGINS:
+            need(len(open_at) < nested, "skeleton: too many coded stretches in one another")
+            open_at.append(len(out))
+            found.append([])
+        else:
+            need(length == CODED_ENDS and open_at, "skeleton: a mark out of order")
+            start, inner = open_at.pop(), found.pop()
+            need(len(out) > start, "skeleton: an empty coded stretch")
+            found[-1].append(Stretch(start, len(out), None, tuple(inner)))
+    need(not open_at, "skeleton: a coded stretch without an end")
     data.end("contents stream")
-    return Assembled(bytes(out), stretches, files, count)
+    return Assembled(bytes(out), found[0], files, count)
