@@ -10,6 +10,7 @@ mod gate;
 mod header;
 mod options;
 pub(crate) mod pace;
+mod part;
 mod patience;
 mod proxies;
 mod reach;
@@ -45,6 +46,7 @@ pub use answer::Packing;
 pub use client::HttpClient;
 pub use header::{GivenHeader, HeaderLine, origin_of, parse_header_line, parse_header_lines};
 pub use options::HttpOptions;
+pub use part::FetchedPart;
 pub use redirect::Redirects;
 pub use revalidate::{Fetched, KnownObject};
 pub use route::Route;
@@ -233,6 +235,11 @@ impl HttpStore {
             Span::Suffix(bytes) if *bytes < MAX_UNSIZED_BYTES => body.end(*bytes).await?,
             _ => body.whole(MAX_UNSIZED_BYTES).await.map(|all| (all.clone(), all.len() as u64))?,
         };
+        if let Span::Front(most) = span {
+            let end = object_bytes.min(*most);
+            let download = held_download(bytes.slice(..end as usize), 0..end, version);
+            return Ok(Download { object_bytes: Some(object_bytes), ..download });
+        }
         Ok(held_download(bytes.clone(), object_bytes - bytes.len() as u64..object_bytes, version))
     }
 }
@@ -264,6 +271,7 @@ fn range_header(span: &Span) -> Vec<(HeaderName, String)> {
     match span {
         Span::Whole => Vec::new(),
         Span::Range(range) => vec![(RANGE, format!("bytes={}-{}", range.start, range.end - 1))],
+        Span::Front(bytes) => vec![(RANGE, format!("bytes=0-{}", bytes - 1))],
         Span::Suffix(bytes) => vec![(RANGE, format!("bytes=-{bytes}"))],
     }
 }

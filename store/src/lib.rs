@@ -66,8 +66,8 @@ pub use folder::{FolderReader, FolderStore, open_regular};
 pub use frame::{Compressor, Decompressor, FRAME_TARGET_BYTES, MAX_FRAME_BYTES, PlainFrame, RawFrame, StoredFrame};
 #[cfg(feature = "http")]
 pub use http::{
-    Fetched, GivenHeader, HeaderLine, HttpClient, HttpOptions, HttpStore, KnownObject, Packing, Redirects, Route,
-    WholeObjects, origin_of, parse_header_line, parse_header_lines,
+    Fetched, FetchedPart, GivenHeader, HeaderLine, HttpClient, HttpOptions, HttpStore, KnownObject, Packing, Redirects,
+    Route, WholeObjects, origin_of, parse_header_line, parse_header_lines,
 };
 pub use layout::{
     PATCHES_FOLDER, STORE_FILE, STORE_VERSION, StoreDescription, pack_name, parse_pack_object, parse_patch_object,

@@ -24,6 +24,9 @@ pub enum Span {
     Whole,
     /// These bytes, of which there must be at least one. The object must hold all of them.
     Range(Range<u64>),
+    /// The first bytes of the object, this many, or all if it is smaller. The number must not be zero. It is for
+    /// objects whose size is not known yet: caches and hosts agree best about ranges that lie within an object.
+    Front(u64),
     /// The last bytes of the object, this many, or all if it is smaller. The number must not be zero.
     Suffix(u64),
 }
@@ -35,16 +38,17 @@ impl Span {
         match self {
             Self::Whole => Some(0..object_bytes),
             Self::Range(range) => (range.end <= object_bytes).then(|| range.clone()),
+            Self::Front(bytes) => Some(0..object_bytes.min(*bytes)),
             Self::Suffix(bytes) => Some(object_bytes.saturating_sub(*bytes)..object_bytes),
         }
     }
 
-    /// Refuses the requests that the contract excludes: an empty range, and a suffix of no bytes.
+    /// Refuses the requests that the contract excludes: an empty range, and a front or a suffix of no bytes.
     pub(crate) fn check(&self, object: &str) -> Result<(), StoreError> {
         let empty = match self {
             Self::Whole => false,
             Self::Range(range) => range.is_empty(),
-            Self::Suffix(bytes) => *bytes == 0,
+            Self::Front(bytes) | Self::Suffix(bytes) => *bytes == 0,
         };
         if !empty {
             return Ok(());
@@ -92,15 +96,16 @@ pub trait ReadStore: Send + Sync + Debug {
     /// Begins to read bytes of an object. An absent object gives [`StoreError::NotFound`].
     fn get<'a>(&'a self, name: &'a str, span: Span) -> BoxFuture<'a, Result<Download, StoreError>>;
 
-    /// Begins to read a whole object. The result is `None` if the object still has this
-    /// [`version`](Download::version). A host that cannot tell sends the object again.
+    /// Begins to read bytes of an object. The result is `None` if the object still has this
+    /// [`version`](Download::version). A host that cannot tell sends the bytes again.
     fn get_unless<'a>(
         &'a self,
         name: &'a str,
+        span: Span,
         version: &'a str,
     ) -> BoxFuture<'a, Result<Option<Download>, StoreError>> {
         Box::pin(async move {
-            let download = self.get(name, Span::Whole).await?;
+            let download = self.get(name, span).await?;
             Ok((download.version.as_deref() != Some(version)).then_some(download))
         })
     }
@@ -129,9 +134,10 @@ impl<P: Deref<Target: ReadStore> + Send + Sync + Debug> ReadStore for P {
     fn get_unless<'a>(
         &'a self,
         name: &'a str,
+        span: Span,
         version: &'a str,
     ) -> BoxFuture<'a, Result<Option<Download>, StoreError>> {
-        (**self).get_unless(name, version)
+        (**self).get_unless(name, span, version)
     }
 
     fn is_local(&self) -> bool {

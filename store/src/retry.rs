@@ -143,10 +143,10 @@ impl<S: ReadStore + 'static> Retry<S> {
         }
     }
 
-    async fn begin_unless(&self, name: &str, version: &str) -> Result<Option<Download>, StoreError> {
+    async fn begin_unless(&self, name: &str, span: Span, version: &str) -> Result<Option<Download>, StoreError> {
         let mut backoff = Backoff::new(self.policy.clone());
         loop {
-            match Deadline::bound(self.policy.deadline, self.inner.get_unless(name, version)).await {
+            match Deadline::bound(self.policy.deadline, self.inner.get_unless(name, span.clone(), version)).await {
                 Ok(download) => return Ok(download.map(|download| self.continued(name, download, backoff))),
                 Err(error) => backoff.wait_after(error).await?,
             }
@@ -175,9 +175,10 @@ impl<S: ReadStore + 'static> ReadStore for Retry<S> {
     fn get_unless<'a>(
         &'a self,
         name: &'a str,
+        span: Span,
         version: &'a str,
     ) -> BoxFuture<'a, Result<Option<Download>, StoreError>> {
-        Box::pin(self.begin_unless(name, version))
+        Box::pin(self.begin_unless(name, span, version))
     }
 
     fn is_local(&self) -> bool {

@@ -44,7 +44,7 @@ impl BucketStore {
 
     async fn read_nothing(&self, key: &Key, object: &str, span: &Span) -> Result<Download, StoreError> {
         let meta = self.once(object, Action::Read, || self.remote().head(key)).await?;
-        if meta.size > 0 || !matches!(span, Span::Suffix(_)) {
+        if meta.size > 0 || !matches!(span, Span::Front(_) | Span::Suffix(_)) {
             return Err(too_short(object, meta.size));
         }
         Ok(Download {
@@ -82,9 +82,11 @@ impl BucketStore {
         Ok(Download { body, range, object_bytes: Some(object_bytes), version })
     }
 
-    async fn read_unless(&self, name: &str, version: &str) -> Result<Option<Download>, StoreError> {
+    async fn read_unless(&self, name: &str, span: &Span, version: &str) -> Result<Option<Download>, StoreError> {
         let (key, object) = self.key(name)?;
-        let options = GetOptions { if_none_match: Some(e_tag_of(version).to_owned()), ..GetOptions::default() };
+        span.check(&object)?;
+        let if_none_match = Some(e_tag_of(version).to_owned());
+        let options = GetOptions { range: range_of(span), if_none_match, ..GetOptions::default() };
         let found = self
             .once(&object, Action::Read, || async {
                 match self.remote().get_opts(&key, options.clone()).await {
@@ -94,10 +96,9 @@ impl BucketStore {
             })
             .await?;
         match found {
-            // A host that ignores the condition sends the whole object. If the object has not changed, it is
-            // dropped here.
+            // A host that ignores the condition sends the bytes. If the object has not changed, they are dropped here.
             Some(found) if self.version_of(&found.meta).as_deref() == Some(version) => Ok(None),
-            Some(found) => self.download(found, &Span::Whole, object).map(Some),
+            Some(found) => self.download(found, span, object).map(Some),
             None => Ok(None),
         }
     }
@@ -128,9 +129,10 @@ impl ReadStore for BucketStore {
     fn get_unless<'a>(
         &'a self,
         name: &'a str,
+        span: Span,
         version: &'a str,
     ) -> BoxFuture<'a, Result<Option<Download>, StoreError>> {
-        Box::pin(self.read_unless(name, version))
+        Box::pin(async move { self.read_unless(name, &span, version).await })
     }
 
     fn backend(&self) -> Option<&dyn std::any::Any> {
@@ -146,6 +148,7 @@ fn range_of(span: &Span) -> Option<GetRange> {
     match span {
         Span::Whole => None,
         Span::Range(range) => Some(GetRange::Bounded(range.clone())),
+        Span::Front(bytes) => Some(GetRange::Bounded(0..*bytes)),
         Span::Suffix(bytes) => Some(GetRange::Suffix((*bytes).min(MAX_SUFFIX_BYTES))),
     }
 }

@@ -160,6 +160,8 @@ fn part(response: &Response, span: &Span, object: &str) -> Result<Part, StoreErr
     let object_bytes = object_bytes.or_else(|| matches!(span, Span::Suffix(_)).then_some(range.end));
     let expected = match (object_bytes, span) {
         (None, Span::Range(wanted)) => wanted.clone(),
+        // Whether the object goes on is not known.
+        (None, Span::Front(most)) => 0..range.end.min(*most),
         (bytes, span) => {
             let bytes = bytes.unwrap_or(range.end);
             span.within(bytes).ok_or_else(|| too_short(object.to_owned(), bytes))?
@@ -181,7 +183,7 @@ fn nothing(response: &Response, span: &Span, object: &str) -> Result<Framing, St
     let object_bytes = header(response, &CONTENT_RANGE).and_then(unsatisfied_size);
     match (span, object_bytes) {
         (Span::Whole, _) => Err(refusal(response, object)),
-        (Span::Suffix(_), Some(0)) => Ok(Framing::Nothing),
+        (Span::Front(_) | Span::Suffix(_), Some(0)) => Ok(Framing::Nothing),
         (_, Some(object_bytes)) => Err(too_short(object.to_owned(), object_bytes)),
         (_, None) => Err(StoreError::Protocol {
             object: object.to_owned(),

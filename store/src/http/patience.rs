@@ -24,6 +24,7 @@ pub(super) fn of_first_byte(stall_timeout: Duration, span: &Span, is_urgent: boo
     let before = match span {
         _ if is_urgent => 0,
         Span::Range(range) => range.end,
+        Span::Front(bytes) => *bytes,
         Span::Suffix(_) => UNKNOWN_BYTES,
         // The host can send a whole object as it comes.
         Span::Whole => 0,

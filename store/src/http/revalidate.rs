@@ -62,10 +62,15 @@ impl KnownObject<'_> {
         Some(Span::Range(start..all))
     }
 
+    /// The tag, if it proves that the bytes are the known ones.
+    pub(super) fn proven_tag(&self) -> Option<&str> {
+        is_hash_of(self.version, self.bytes).then_some(self.version)
+    }
+
     /// The condition of the request that takes the place of one for the whole object.
     fn condition(&self) -> Condition {
-        if is_hash_of(self.version, self.bytes) {
-            return Condition::Unless(self.version.to_owned());
+        if let Some(tag) = self.proven_tag() {
+            return Condition::Unless(tag.to_owned());
         }
         match self.proof() {
             // A weak tag must not stand in `If-Range` (RFC 9110, section 13.1.5).
@@ -166,8 +171,16 @@ impl HttpClient {
         condition: &Condition,
         meter: &Arc<Meter>,
     ) -> Result<(Response, Route), StoreError> {
+        self.ask_with(asked, condition.headers(), meter).await
+    }
+
+    pub(super) async fn ask_with(
+        &self,
+        asked: &Route,
+        extra: Vec<(HeaderName, String)>,
+        meter: &Arc<Meter>,
+    ) -> Result<(Response, Route), StoreError> {
         let object = without_secrets(&asked.url);
-        let extra = condition.headers();
         let request =
             Request { extra: &extra, object: &object, meter, patience: self.stall_timeout(), is_urgent: false };
         self.send(asked, &request).await
@@ -194,7 +207,7 @@ impl HttpClient {
     }
 
     /// Takes the body of an answer that brings the whole object.
-    async fn take(
+    pub(super) async fn take(
         &self,
         response: Response,
         (asked, found): (&Route, &Route),
@@ -221,7 +234,7 @@ impl HttpClient {
 }
 
 /// The route of an answer, if it came from another URL than the one that was asked.
-fn elsewhere(asked: &Route, found: Route) -> Option<Route> {
+pub(super) fn elsewhere(asked: &Route, found: Route) -> Option<Route> {
     (found.url != asked.url).then_some(found)
 }
 

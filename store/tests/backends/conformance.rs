@@ -40,6 +40,10 @@ async fn reads_every_span(store: &dyn ReadStore) {
         (Span::Range(size - 1..size), size - 1..size),
         (Span::Range(262_143..262_145), 262_143..262_145),
         (Span::Range(1000..600_000), 1000..600_000),
+        (Span::Front(1), 0..1),
+        (Span::Front(300_000), 0..300_000),
+        (Span::Front(size), 0..size),
+        (Span::Front(size + 1), 0..size),
         (Span::Suffix(1), size - 1..size),
         (Span::Suffix(96), size - 96..size),
         (Span::Suffix(size), 0..size),
@@ -56,12 +60,12 @@ async fn reads_every_span(store: &dyn ReadStore) {
 }
 
 async fn reads_empty_and_tiny_objects(store: &dyn ReadStore) {
-    for span in [Span::Whole, Span::Suffix(10)] {
+    for span in [Span::Whole, Span::Front(10), Span::Suffix(10)] {
         let (download, bytes) = read(store, "empty", span).await.unwrap();
         assert_eq!((download.range, download.object_bytes), (0..0, Some(0)));
         assert!(bytes.is_empty());
     }
-    for span in [Span::Whole, Span::Suffix(10), Span::Range(0..1)] {
+    for span in [Span::Whole, Span::Front(10), Span::Suffix(10), Span::Range(0..1)] {
         let (download, bytes) = read(store, "one", span).await.unwrap();
         assert_eq!((download.range, download.object_bytes), (0..1, Some(1)));
         assert_eq!(bytes[..], [7]);
@@ -93,7 +97,7 @@ async fn refuses_bad_requests(store: &dyn ReadStore) {
         let error = read(store, name, Span::Whole).await.unwrap_err();
         assert!(matches!(error, StoreError::InvalidRequest { .. }), "{name}: {error:?}");
     }
-    for span in [Span::Range(3..3), Span::Suffix(0)] {
+    for span in [Span::Range(3..3), Span::Front(0), Span::Suffix(0)] {
         let error = read(store, "one", span).await.unwrap_err();
         assert!(matches!(error, StoreError::InvalidRequest { .. }), "{error:?}");
         assert!(!error.is_transient());

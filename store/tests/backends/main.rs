@@ -15,6 +15,7 @@ mod far;
 mod faults;
 mod hosts;
 mod limit;
+mod parts;
 mod patience;
 mod redirects;
 mod retry;

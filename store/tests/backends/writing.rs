@@ -92,11 +92,14 @@ async fn tells_what_has_not_changed(store: &dyn Store, abilities: Abilities) {
         assert!(!abilities.knows_versions);
         return;
     };
-    assert!(store.get_unless("w/same", &version).await.unwrap().is_none());
+    assert!(store.get_unless("w/same", Span::Whole, &version).await.unwrap().is_none());
+    assert!(store.get_unless("w/same", Span::Front(2), &version).await.unwrap().is_none());
     put(store, "w/same", b"other", Condition::Always).await;
-    let changed = store.get_unless("w/same", &version).await.unwrap().unwrap();
+    let changed = store.get_unless("w/same", Span::Whole, &version).await.unwrap().unwrap();
     assert_eq!(changed.bytes().await.unwrap(), "other");
-    assert!(store.get_unless("w/absent", &version).await.unwrap_err().is_not_found());
+    let changed = store.get_unless("w/same", Span::Front(2), &version).await.unwrap().unwrap();
+    assert_eq!(changed.bytes().await.unwrap(), "ot");
+    assert!(store.get_unless("w/absent", Span::Whole, &version).await.unwrap_err().is_not_found());
 }
 
 async fn puts_files(store: &dyn Store) {

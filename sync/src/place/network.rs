@@ -329,7 +329,7 @@ impl Network {
         let (place, name) = self.open_parent(location)?;
         let fetched = self.block_on(async {
             let download = match known.filter(|known| !known.version.is_empty()) {
-                Some(known) => place.get_unless(&name, &known.version).await?,
+                Some(known) => place.get_unless(&name, Span::Whole, &known.version).await?,
                 None => Some(place.get(&name, Span::Whole).await?),
             };
             let Some(download) = download else { return Ok(Fetched::Same) };

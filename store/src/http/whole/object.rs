@@ -87,7 +87,7 @@ impl WholeObject {
     pub(in super::super) async fn serve(self: Arc<Self>, span: &Span) -> Result<Download, StoreError> {
         let object_bytes = match (self.expected.object_bytes, span) {
             (None, Span::Suffix(bytes)) => Some(self.find_end(most_before_end(*bytes)).await?),
-            (None, Span::Whole) => Some(self.find_end(MAX_FILE_BYTES).await?),
+            (None, Span::Whole | Span::Front(_)) => Some(self.find_end(MAX_FILE_BYTES).await?),
             (known, _) => known,
         };
         let range = match (object_bytes, span) {
