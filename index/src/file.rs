@@ -1,6 +1,6 @@
 //! An index as a file, of either version.
 
-use crate::fields::start;
+use crate::primitives::start;
 use crate::{HEAD_BYTES, Index, IndexError, MAX_INDEX_BYTES, VERSION_1, v1, v2};
 
 impl Index {

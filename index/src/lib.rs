@@ -85,9 +85,9 @@
 mod check;
 mod coding;
 mod error;
-mod fields;
 mod file;
 mod model;
+mod primitives;
 mod segment;
 mod units;
 mod v1;

@@ -6,7 +6,7 @@ mod decode;
 mod encode;
 
 use crate::HEAD_BYTES;
-use crate::fields::CHECKSUM_BYTES;
+use crate::primitives::CHECKSUM_BYTES;
 
 pub(crate) use decode::decode;
 pub(crate) use encode::encode;

@@ -1,8 +1,6 @@
 //! A store in a bucket: S3 and compatible servers, Google Cloud Storage, Azure Blob Storage.
 
 #[cfg(feature = "buckets")]
-mod answer;
-#[cfg(feature = "buckets")]
 mod archived;
 #[cfg(feature = "buckets")]
 mod aws;
@@ -24,6 +22,8 @@ mod multipart;
 mod others;
 #[cfg(feature = "buckets")]
 mod read;
+#[cfg(feature = "buckets")]
+mod refusal;
 #[cfg(feature = "buckets")]
 mod service;
 #[cfg(feature = "buckets")]

@@ -15,7 +15,7 @@ mod patience;
 mod proxies;
 mod reach;
 mod redirect;
-mod refusal;
+mod refusal_body;
 mod resolve;
 pub(crate) mod retry_after;
 mod revalidate;
@@ -167,7 +167,7 @@ impl HttpStore {
             Ok(Framing::Unsized) => self.take_whole(url, response, (span, None), object).await,
             Ok(Framing::Nothing) => Ok(Came::Download(held_download(Bytes::new(), 0..0, None))),
             Err(error) => {
-                let error = refusal::explain(error, response, &self.meter, self.client.pace()).await;
+                let error = refusal_body::explain(error, response, &self.meter, self.client.pace()).await;
                 Err(self.client.say_withheld(error, &asked, &found))
             }
         }

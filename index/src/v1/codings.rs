@@ -6,7 +6,7 @@ use std::sync::Arc;
 use regrow_chunker::varint;
 
 use crate::coding::{MAX_CORRECTIONS_BYTES, MAX_ENCODER_BYTES};
-use crate::fields::{end, put_bytes, take, take_bytes, take_count};
+use crate::primitives::{end, put_bytes, take, take_bytes, take_count};
 use crate::{Coding, IndexError, MAX_FRINGE_BYTES, MemberCoding};
 
 /// The largest number of gzip members in all coded files together.

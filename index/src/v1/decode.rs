@@ -8,7 +8,7 @@ use super::{
     STREAM_SKELETON, STREAMS, file_bytes,
 };
 use crate::coding::plain_image_bytes;
-use crate::fields::{
+use crate::primitives::{
     CHECKSUM_BYTES, Sections, check_stream, decode_fresh_packs, decode_packs, decode_runs, decode_store, end, take,
     take_array, take_params, take_segments, take_u8,
 };

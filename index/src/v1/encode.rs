@@ -7,7 +7,7 @@ use super::{
     CHUNK_RUNS, CODINGS, FRESH_PACKS, IMAGE, PACKS, PARAMETERS, PATCH_BASES, SEGMENT_RUNS, STORE, STREAM_CONTENTS,
     STREAM_SKELETON, STREAMS,
 };
-use crate::fields::{put_fresh_packs, put_packs, put_params, put_runs, put_section, put_segment};
+use crate::primitives::{put_fresh_packs, put_packs, put_params, put_runs, put_section, put_segment};
 use crate::{Index, MAGIC, StreamHead, VERSION_1};
 
 /// Encodes an index as the bytes of a file.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::fields::CHECKSUM_BYTES;
+use crate::primitives::CHECKSUM_BYTES;
 use crate::{
     AnnouncedPatch, Coding, HEAD_BYTES, Index, IndexError, MAX_FRINGE_BYTES, MemberCoding, PackRef, Run, Segment,
     SegmentCutter, SegmentRef, StreamHead,

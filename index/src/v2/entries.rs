@@ -3,7 +3,7 @@
 
 use regrow_chunker::{ImageId, varint};
 
-use crate::fields::{end, put_bytes, take, take_array, take_bytes, take_count, take_u8};
+use crate::primitives::{end, put_bytes, take, take_array, take_bytes, take_count, take_u8};
 use crate::{AnnouncedPatch, IndexError, MAX_PATCHES, MAX_SIGNATURES, Signature, SignatureKind};
 
 /// The largest size of an entry in bytes. Lists of the largest entries still fit into a head.

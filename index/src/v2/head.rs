@@ -8,8 +8,8 @@ use super::codings::decode_codings;
 use super::entries::{decode_patches, decode_signatures, put_patches, put_signatures};
 use crate::check::check_coded_files;
 use crate::coding::plain_image_bytes;
-use crate::fields::{CHECKSUM_BYTES, Sections, decode_store, end, put_section, start, take, take_array};
 use crate::model::announce;
+use crate::primitives::{CHECKSUM_BYTES, Sections, decode_store, end, put_section, start, take, take_array};
 use crate::{
     AnnouncedPatch, Coding, HEAD_BYTES, Index, IndexError, KeptEntries, MAGIC, MAX_INDEX_BYTES, Signature, Statement,
     Units, VERSION_1, VERSION_2, v1,

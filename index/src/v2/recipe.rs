@@ -3,7 +3,7 @@
 use regrow_chunker::{PartKind, PartPlace, SegmentId, UnitId, varint};
 
 use super::{Head, Statement};
-use crate::fields::{
+use crate::primitives::{
     Sections, check_stream, decode_fresh_packs, decode_packs, decode_runs, end, put_fresh_packs, put_packs, put_runs,
     put_section, put_segment, take, take_segments,
 };

@@ -3,7 +3,7 @@
 use regrow_chunker::{ImageId, Params, PartKind, PartName, ReaderLimits, UnitId, varint};
 
 use crate::check::{check_limits, check_streams};
-use crate::fields::{end, put_bytes, put_params, take, take_array, take_bytes, take_count, take_params, take_u8};
+use crate::primitives::{end, put_bytes, put_params, take, take_array, take_bytes, take_count, take_params, take_u8};
 use crate::{Claims, Index, IndexError, MAX_PARTS, Part, Unit, Units};
 
 /// What a statement begins with. Nothing else that anybody signs does.

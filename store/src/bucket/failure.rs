@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use super::answer::Refusal;
+use super::refusal::Refusal;
 use super::url::{BucketUrl, Provider};
 use crate::http::failure as network;
 use crate::http::pace::Lag;

@@ -13,10 +13,10 @@ use object_store::client::{
     HttpService,
 };
 
-use super::answer::Refusal;
 use super::body::{Gate, Progress, TimedBody, Upload};
 use super::failure::Failure;
-use super::{answer, archived, listing};
+use super::refusal::Refusal;
+use super::{archived, listing, refusal};
 use crate::http::failure::{self as network, Cause};
 use crate::http::pace::Watch;
 use crate::{HttpClient, Meter};
@@ -143,7 +143,7 @@ impl Service {
                 None => Ok(listing::tidied(uri, body)),
             };
         }
-        match answer::hidden_refusal(&body) {
+        match refusal::hidden_refusal(&body) {
             Some(refusal) => Err(Failure::Refused(refusal)),
             None => Ok(body),
         }

@@ -10,10 +10,10 @@ use object_store::path::Path as Key;
 use object_store::{Attribute, Attributes, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
 use tempfile::NamedTempFile;
 
-use super::answer::Refusal;
 use super::failure::{Action, refusal};
 use super::multipart::Source;
 use super::read::e_tag_of;
+use super::refusal::Refusal;
 use super::service::EXTRA;
 use super::{BucketStore, Provider};
 use crate::{Condition, Content, ObjectKind, PutOutcome, ReadStore, Span, StoreError, WriteStore, temporary_file};

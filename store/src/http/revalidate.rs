@@ -19,7 +19,7 @@ use reqwest::{Response, StatusCode};
 use super::answer::{self, Encoding, Framing, Packing};
 use super::body::Body;
 use super::client::{HttpClient, Request, parse_url};
-use super::refusal;
+use super::refusal_body;
 use super::route::Route;
 use crate::shown::without_secrets;
 use crate::{Meter, Span, StoreError};
@@ -220,7 +220,7 @@ impl HttpClient {
             Encoding::Packed(_) => Ok(()),
             Encoding::Plain | Encoding::Other => Err(error),
         }) {
-            let error = refusal::explain(error, response, meter, self.pace()).await;
+            let error = refusal_body::explain(error, response, meter, self.pace()).await;
             return Err(self.say_withheld(error, asked, found));
         }
         let version = answer::version(&response);

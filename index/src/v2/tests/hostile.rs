@@ -3,7 +3,7 @@
 use regrow_chunker::varint;
 
 use super::*;
-use crate::fields::CHECKSUM_BYTES;
+use crate::primitives::CHECKSUM_BYTES;
 use crate::{HEAD_BYTES, MAX_CHUNKS};
 
 /// The head's sections with the right length, checksum and blocks around them.
