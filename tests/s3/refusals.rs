@@ -52,7 +52,7 @@ fn each_refusal_has_its_line() {
         (Fault::code(403, "RequestTimeTooSkewed"), "the clock of this computer"),
         (Fault::code(404, "NoSuchBucket"), "there is no bucket \"bucket\" at this endpoint (NoSuchBucket)"),
         (in_region(400, "AuthorizationHeaderMalformed"), "is in the region eu-west-1, not us-east-1"),
-        (in_region(301, "PermanentRedirect"), "give `--region eu-west-1`"),
+        (in_region(301, "PermanentRedirect"), "give --region eu-west-1"),
         (Fault::code(400, "KeyTooLongError"), "HTTP 400 KeyTooLongError: Said so."),
     ];
     for (fault, about) in cases {
