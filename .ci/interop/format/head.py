@@ -33,7 +33,7 @@ def read_statement(data):
     claims = [reader.varint() for _ in range(3)]
     image = [reader.varint(), reader.take(32), reader.take(32), reader.take(32), reader.varint()]
     walk, params = reader.varint(), Params(reader.varint(), reader.varint(), reader.varint())
-    need(3 <= walk < 1 << 32, "statement: walking rules version")
+    need(walk < 1 << 32, "statement: walking rules version")
     need(64 <= params.min <= params.avg <= params.max <= MAX_CHUNK, "statement: parameters")
     name, skeleton, contents = reader.take(32), reader.varint(), reader.varint()
     wrapper = Stated(0, None, skeleton, contents, None, name)
