@@ -8,6 +8,7 @@
     format_check.py --golden DIR
     format_check.py --index INDEX [STATEMENT]
     format_check.py --signed INDEX KEY...
+    format_check.py --common INDEX INDEX COUNT
 
 Decodes the index, verifies every pack of the store, rebuilds the image, splits it again with the index's
 parameters, and compares: digest, records, segments, image id, and the bytes of IMAGE; in version 2 also the parts,
@@ -18,6 +19,7 @@ must be two parts.
 `--cache` compares what a cache keeps with the store.
 `--index` checks an index of version 2 alone, and whether it has the statement of a file.
 `--signed` checks that each key signed what the index states: public keys of minisign's or in PEM.
+`--common` checks that two images have at least COUNT parts in common, which then have one name and one id.
 `--golden` checks DIR/image.rgx, DIR/store, and what there is of DIR/image.tar, DIR/patch, and DIR/chunks-*.txt, the
 cuts.
 Prints one line; exits with 1 on the first mismatch. Packages: blake3, xxhash, zstandard.
@@ -141,6 +143,15 @@ def patched(data, base, target):
     return patch
 
 
+def check_common(path, other, count):
+    both = (read_index(read_file(one)).head.statement.parts for one in (path, other))
+    ids, others = ({(part.id, part.name) for part in parts} for parts in both)
+    names = {name for _, name in ids} & {name for _, name in others}
+    need(len(ids & others) >= int(count), "%d parts in common" % len(ids & others))
+    need(len(names) == len(ids & others), "parts of one name have other ids")
+    print("%s, %s: good: %d parts in common" % (os.path.basename(path), os.path.basename(other), len(names)))
+
+
 def check_body(body, base, target):
     made = decode(read_file(body), read_file(base), len(read_file(target)))
     need(made == read_file(target), "the body makes another target")
@@ -190,6 +201,7 @@ COMMANDS = {
     "--cache": (check_kept, 2, 2),
     "--index": (check_index, 1, 2),
     "--signed": (check_signed, 2, 16),
+    "--common": (check_common, 3, 3),
 }
 FLAGS = "--coded", "--members", "--parts"
 

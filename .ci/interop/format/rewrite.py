@@ -41,6 +41,7 @@ def places(data):
     head = read_head(data)
     statement, starts = head.statement, {}
     first, start = statement.parts[0], data.index(head.signed)
+    starts["counter"] = start + 28 + 1 + len(statement.channel.encode())
     for name, value in (
         ("image's hash", statement.digest),
         ("image's SHA-256", statement.sha256),
