@@ -7,8 +7,6 @@ use crate::DeflateError;
 use crate::format::bit_reader::BitReader;
 use crate::format::decode_table::{DecodeTable, Entry, EntryKind};
 
-/// The most bits that a match needs: with this many at hand, none are lacking.
-const MATCH_BITS: u32 = 48;
 /// A match of 258 may be coded as this base and extra bits.
 const OTHER_BASE_OF_LONGEST: u16 = 227;
 
@@ -196,7 +194,6 @@ impl Parser {
                     bits.drop(passed);
                     return Ok(true);
                 }
-                _ if bits.count() < 15 && bits.is_exhausted() => return Ok(false),
                 _ => return Err(DeflateError::Damaged),
             }
         }
@@ -219,7 +216,7 @@ impl Parser {
         let distance = u32::from(entry.value) + (held >> code_bits & ((1 << entry.extra()) - 1)) as u32;
         let is_base = entry.kind == EntryKind::Base;
         // With fewer bits, the entry may stem from bits that are not of the stream at all.
-        if used > bits.count() || (!is_base && bits.count() < MATCH_BITS && bits.is_exhausted()) {
+        if used > bits.count() {
             return Ok(None);
         }
         if !is_base || u64::from(distance) > self.plain_bytes {
