@@ -15,6 +15,7 @@ mod cost;
 mod courtesy;
 mod damage;
 mod damaged_seeds;
+mod diff;
 mod disk;
 mod elsewhere;
 mod environment;

@@ -21,6 +21,10 @@ pub(crate) trait BitCoder {
     /// Codes a bit whose probability of being 1 is `p1 / 65536`, with 0 < p1 < 65536. `bit` matters only when
     /// encoding. Returns the bit that was coded.
     fn bit(&mut self, p1: u32, bit: u32) -> u32;
+
+    /// Says which byte of the target the bits since the last call were needed for.
+    #[inline]
+    fn charge(&mut self, _target_at: u64) {}
 }
 
 /// Splits `low..=high` by a probability. A 1 lies at or below the result.

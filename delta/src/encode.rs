@@ -6,6 +6,7 @@ use crate::base::Base;
 use crate::coder::BitEncoder;
 use crate::coding::Coding;
 use crate::error::DeltaError;
+use crate::meter::MeteredEncoder;
 use crate::model::Model;
 use crate::op::Op;
 use crate::pieces::Pieces;
@@ -16,6 +17,7 @@ const OUTPUT_BYTES: usize = 64 << 10;
 
 enum State<'b, B: Base + ?Sized> {
     Mixed(Box<(Model<'b, B>, BitEncoder)>),
+    Metered(Box<(Model<'b, B>, MeteredEncoder)>),
     Streams(Box<Writer<'b, B>>),
 }
 
@@ -47,6 +49,24 @@ impl<'b, B: Base + ?Sized, W: Write> DeltaEncoder<'b, B, W> {
         Ok(Self { state, pieces: Pieces::nowhere(), base_len: base.len(), target_bytes, out, written: 1 })
     }
 
+    /// Counts from now on what parts of the target cost. The parts end at these offsets of the target, in order. The
+    /// first op must not have been pushed yet. Coding then takes up to twice the time, and for streams twice the
+    /// memory.
+    ///
+    /// # Errors
+    /// [`DeltaError::Coder`].
+    pub fn metered(mut self, ends: Vec<u64>) -> Result<Self, DeltaError> {
+        self.state = match self.state {
+            State::Mixed(mixed) => State::Metered(Box::new((mixed.0, MeteredEncoder::new(ends)))),
+            State::Metered(_) => self.state,
+            State::Streams(mut writer) => {
+                writer.meter(ends)?;
+                State::Streams(writer)
+            }
+        };
+        Ok(self)
+    }
+
     /// Appends an op. Only the last op may lack a copy.
     ///
     /// # Errors
@@ -60,6 +80,13 @@ impl<'b, B: Base + ?Sized, W: Write> DeltaEncoder<'b, B, W> {
                 model.code_op(coder, op, self.target_bytes, &mut self.pieces)?;
                 if coder.out.len() >= OUTPUT_BYTES {
                     put(&mut self.out, &mut self.written, &mut coder.out)?;
+                }
+            }
+            State::Metered(metered) => {
+                let (model, coder) = &mut **metered;
+                model.code_op(coder, op, self.target_bytes, &mut self.pieces)?;
+                if coder.encoder.out.len() >= OUTPUT_BYTES {
+                    put(&mut self.out, &mut self.written, &mut coder.encoder.out)?;
                 }
             }
             State::Streams(writer) => {
@@ -89,6 +116,7 @@ impl<'b, B: Base + ?Sized, W: Write> DeltaEncoder<'b, B, W> {
         self.written
             + match &self.state {
                 State::Mixed(mixed) => mixed.1.out.len() as u64,
+                State::Metered(metered) => metered.1.encoder.out.len() as u64,
                 State::Streams(writer) => writer.pending(),
             }
     }
@@ -98,20 +126,34 @@ impl<'b, B: Base + ?Sized, W: Write> DeltaEncoder<'b, B, W> {
     /// # Errors
     /// [`DeltaError::Output`] and [`DeltaError::Coder`]; [`DeltaError::Damaged`] if the ops do not make a target of
     /// the announced length.
-    pub fn finish(mut self) -> Result<W, DeltaError> {
-        let (made, mut rest) = match self.state {
-            State::Mixed(mixed) => (mixed.0.target_at(), mixed.1.finish()),
+    pub fn finish(self) -> Result<W, DeltaError> {
+        self.finish_metered().map(|(out, _)| out)
+    }
+
+    /// Writes the rest, and returns the writer and the number of the body's bytes that each part of the target took.
+    /// They add up to the size of the body. Without [`Self::metered`] there are none.
+    ///
+    /// # Errors
+    /// Those of [`Self::finish`].
+    pub fn finish_metered(mut self) -> Result<(W, Vec<u64>), DeltaError> {
+        let (made, mut rest, shares) = match self.state {
+            State::Mixed(mixed) => (mixed.0.target_at(), mixed.1.finish(), None),
+            State::Metered(metered) => {
+                let (model, MeteredEncoder { encoder, shares, .. }) = *metered;
+                (model.target_at(), encoder.finish(), Some(shares))
+            }
             State::Streams(mut writer) => {
                 let mut rest = Vec::new();
                 writer.block(&mut rest)?;
-                (writer.target_at(), rest)
+                (writer.target_at(), rest, writer.into_shares())
             }
         };
         if made != self.target_bytes {
             return Err(DeltaError::Damaged("the ops do not make the announced length"));
         }
         put(&mut self.out, &mut self.written, &mut rest)?;
-        Ok(self.out)
+        let costs = shares.map_or_else(Vec::new, |shares| shares.divide(self.written));
+        Ok((self.out, costs))
     }
 }
 

@@ -46,6 +46,7 @@ mod error;
 mod literal;
 mod logistic;
 mod matching;
+mod meter;
 mod mix;
 mod model;
 mod number;

@@ -118,6 +118,7 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
             return Err(DeltaError::Damaged("a copy goes beyond the base or the target"));
         }
         self.last_copy = len;
+        coder.charge(self.target_at);
         self.code_copy(coder, base_at, len, ChangesAhead { changes: &op.changes }, pieces)
     }
 
@@ -136,6 +137,7 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
         for at in 0..len {
             let byte = literal.get(at as usize).copied().unwrap_or(0);
             let byte = self.literals.code(coder, &mut self.slots, self.tail, byte);
+            coder.charge(self.target_at + at);
             self.checksums.push(self.target_at + at, byte);
             self.tail = self.tail << 8 | u64::from(byte);
             self.literals.remember(byte);
@@ -208,7 +210,9 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
             } else {
                 let place = self.place(base_at + at)?;
                 let is_changed = known.next(at).is_some_and(|change| change.at == at);
-                if self.changes.code_flag(coder, &mut self.slots, &place, since, is_changed) {
+                let is_changed = self.changes.code_flag(coder, &mut self.slots, &place, since, is_changed);
+                coder.charge(self.target_at);
+                if is_changed {
                     self.change(coder, &place, &mut known, at, pieces)?;
                     since = 0;
                 } else {
@@ -300,6 +304,7 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
         let byte = known.next(at).map_or(0, |change| change.byte);
         known.pass(at);
         let byte = self.changes.code_byte(coder, &mut self.slots, place, byte);
+        coder.charge(self.target_at);
         self.pass(byte, pieces)
     }
 

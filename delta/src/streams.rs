@@ -2,6 +2,7 @@
 //! blocks.
 
 mod block;
+mod meter;
 mod packer;
 mod read;
 mod write;

@@ -29,6 +29,14 @@ fn encode_ops(base: &[u8], target_bytes: u64, ops: &[Op], coding: Coding) -> Vec
     encoder.finish().unwrap()
 }
 
+/// The body, and what each part of the target costs.
+fn metered(base: &[u8], target: &[u8], coding: Coding, ends: &[u64]) -> (Vec<u8>, Vec<u64>) {
+    let encoder = DeltaEncoder::new(base, target.len() as u64, coding, 3, Vec::new()).unwrap();
+    let mut encoder = encoder.metered(ends.to_vec()).unwrap();
+    ops(base, target, 1).iter().for_each(|op| encoder.push(op).unwrap());
+    encoder.finish_metered().unwrap()
+}
+
 fn encode(base: &[u8], target: &[u8], coding: Coding) -> Vec<u8> {
     encode_ops(base, target.len() as u64, &ops(base, target, 1), coding)
 }
@@ -283,5 +291,30 @@ proptest! {
             let _ = decoded(&base, &[&[coding.byte()], &body[..]].concat(), target);
         }
         let _ = decoded(&base, &body, target);
+    }
+}
+
+/// The part that costs is the one that is new and random, and not the longer one that compresses well.
+#[test]
+fn a_metered_body_is_the_same_and_says_what_costs() {
+    let word = |number: usize| ["alpha ", "beta ", "gamma\n", "delta ", "eps, ", "zeta "][number % 6].bytes();
+    let text: Vec<u8> = noise(3, 400_000).into_iter().flat_map(|byte| word(usize::from(byte))).collect();
+    let (base, fresh) = (noise(1, 500_000), noise(2, 300_000));
+    let mut changed = base.clone();
+    (0..100).for_each(|number| changed[number * 4999] ^= 0x55);
+    let parts = [&base[..200_000], &text, &fresh, &changed[200_000..]];
+    let target = parts.concat();
+    let mut ends = Vec::new();
+    for part in parts {
+        ends.push(ends.last().copied().unwrap_or(0) + part.len() as u64);
+    }
+    for coding in CODINGS {
+        let (body, costs) = metered(&base, &target, coding, &ends);
+        assert!(body == encode(&base, &target, coding));
+        assert_eq!(costs.iter().sum::<u64>(), body.len() as u64);
+        let [same, text_cost, noise_cost, change_cost] = costs[..] else { panic!("{costs:?}") };
+        assert!(same < 100 && (1..2000).contains(&change_cost), "{costs:?}");
+        assert!((fresh.len() as u64 * 99 / 100..fresh.len() as u64 * 103 / 100).contains(&noise_cost), "{costs:?}");
+        assert!(text_cost > 50_000 && text_cost < text.len() as u64 / 4, "{costs:?} of {}", text.len());
     }
 }

@@ -51,7 +51,7 @@
 //!     progress: &NoProgress,
 //! };
 //! let mut patch = File::options().read(true).write(true).create_new(true).open("old-to-new.patch")?;
-//! let written = write(&between, &mut patch, &mut |_, _, _| ())?;
+//! let written = write(&between, &mut patch)?;
 //! check(&between, &mut patch)?;
 //! println!("the patch has {} bytes", written.header.patch_bytes);
 //! # Ok::<(), Box<dyn Error>>(())
@@ -93,4 +93,4 @@ pub use header::{ChunkCost, HEADER_BYTES, HeaderError, PatchHeader};
 pub use image::PatchImage;
 pub use level::PatchLevel;
 pub use members::ListsError;
-pub use write::{Between, Costs, Written, write};
+pub use write::{Between, Written, write};

@@ -71,8 +71,9 @@ pub enum ListsError {
 }
 
 impl MemberLists {
-    /// Encodes the lists. Empty lists take no bytes.
-    pub(crate) fn encode(&self, base_files: &dyn BaseFiles) -> io::Result<Vec<u8>> {
+    /// Encodes the lists, and appends to `ends` where the base's members end in the result, and then each member of
+    /// the target. Empty lists take no bytes.
+    pub(crate) fn encode(&self, base_files: &dyn BaseFiles, ends: &mut Vec<u64>) -> io::Result<Vec<u8>> {
         let mut out = Vec::new();
         if self.base.is_empty() && self.target.is_empty() {
             return Ok(out);
@@ -89,6 +90,7 @@ impl MemberLists {
             last = *file;
         }
         varint::put(&mut out, self.target.len() as u64);
+        ends.push(out.len() as u64);
         last = 0;
         for TargetMember { file, gap, trailer, plain_bytes, corrections } in &self.target {
             let is_plain = (*gap, *trailer) == (GZIP_HEADER_BYTES, Trailer::Gzip);
@@ -100,6 +102,7 @@ impl MemberLists {
             varint::put(&mut out, *plain_bytes);
             varint::put(&mut out, corrections.len() as u64);
             out.extend_from_slice(corrections);
+            ends.push(out.len() as u64);
             last = *file;
         }
         Ok(out)
@@ -234,25 +237,25 @@ mod tests {
     #[test]
     fn round_trips() {
         let (files, lists) = sample();
-        let bytes = lists.encode(&files).unwrap();
+        let bytes = lists.encode(&files, &mut Vec::new()).unwrap();
         assert_eq!(MemberLists::decode(&bytes, &files).unwrap(), lists);
-        assert!(MemberLists::default().encode(&files).unwrap().is_empty());
+        assert!(MemberLists::default().encode(&files, &mut Vec::new()).unwrap().is_empty());
     }
 
     #[test]
     fn more_members_than_are_allowed_are_refused() {
         let (files, lists) = sample();
         let many = |count| MemberLists { base: vec![lists.base[1].clone(); count], target: Vec::new() };
-        let bytes = many(MAX_MEMBERS).encode(&files).unwrap();
+        let bytes = many(MAX_MEMBERS).encode(&files, &mut Vec::new()).unwrap();
         assert_eq!(MemberLists::decode(&bytes, &files).unwrap().base.len(), MAX_MEMBERS);
-        let bytes = many(MAX_MEMBERS + 1).encode(&files).unwrap();
+        let bytes = many(MAX_MEMBERS + 1).encode(&files, &mut Vec::new()).unwrap();
         assert!(matches!(MemberLists::decode(&bytes, &files), Err(ListsError::Malformed)));
     }
 
     #[test]
     fn what_is_cut_or_changed_is_refused_or_other_lists_within_bounds() {
         let (files, lists) = sample();
-        let bytes = lists.encode(&files).unwrap();
+        let bytes = lists.encode(&files, &mut Vec::new()).unwrap();
         for cut in 1..bytes.len() {
             assert!(MemberLists::decode(&bytes[..cut], &files).is_err(), "{cut}");
         }

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -44,26 +43,36 @@ pub struct Written {
     pub header: PatchHeader,
     /// The number of the target's members that are rebuilt.
     pub members: u64,
-    /// The range of each file of the target in the contents stream, and in the expanded contents.
-    pub(crate) expanded: Vec<(Range<u64>, Range<u64>)>,
 }
 
-/// A receiver of costs. For each op, it gets its offset in the target space, and the bytes of the patch that the op
-/// takes.
-pub type Costs<'a> = &'a mut dyn FnMut(&Op, u64, u64);
+/// The bytes of a patch, by what they are for. Together they are the whole patch.
+#[derive(Default)]
+pub(crate) struct Spent {
+    /// The bytes that make the target's skeleton.
+    pub(crate) skeleton: u64,
+    /// The bytes that make each file of the target, in order.
+    pub(crate) files: Vec<u64>,
+    /// The rest: the header, the checksum, and the list of the base's members.
+    pub(crate) other: u64,
+}
 
-/// Writes the patch into `out`, an empty file.
-pub fn write(between: &Between<'_>, out: &mut File, costs: Costs<'_>) -> Result<Written, LocalError> {
+/// Writes the patch into `out`, an empty file. If `spent` is there, it counts what the bytes are for.
+pub(crate) fn write_counted(
+    between: &Between<'_>,
+    out: &mut File,
+    mut spent: Option<&mut Spent>,
+) -> Result<Written, LocalError> {
     let Between { base, target, level, pool, scratch, progress, .. } = *between;
     let plan = plan(base, target, level, pool, scratch, progress)?;
     let io = || LocalError::io("the patch that is made");
     let lists = MemberLists { base: plan.base_members.clone(), target: listed(&plan) };
-    let lists_plain = lists.encode(&SeedFiles::new(base.seed())).map_err(io())?;
+    let mut ends = Vec::new();
+    let lists_plain = lists.encode(&SeedFiles::new(base.seed()), &mut ends).map_err(io())?;
     let most_members = lists.base.len().max(lists.target.len());
     if lists_plain.len() > MAX_LISTS_BYTES as usize || most_members > MAX_MEMBERS {
         return Err(LocalError::TooManyMembers);
     }
-    let lists_stored = code_lists(&lists_plain).map_err(failed)?;
+    let (lists_stored, of_members) = code_lists(&lists_plain, spent.as_ref().map(|_| ends)).map_err(failed)?;
     let mut header = PatchHeader {
         rebuilder: if lists.target.is_empty() { 0 } else { regrow_deflate::REBUILDER_VERSION },
         base: between.ids.0,
@@ -77,27 +86,49 @@ pub fn write(between: &Between<'_>, out: &mut File, costs: Costs<'_>) -> Result<
     };
     out.write_all(&header.encode()).map_err(io())?;
     out.write_all(&lists_stored).map_err(io())?;
-    write_body(between, &plan, out, costs)?;
+    let of_parts = write_body(between, &plan, out, spent.is_some())?;
     header.patch_bytes = out.stream_position().map_err(io())? + CHECKSUM_BYTES as u64;
     seal(out, &header).map_err(io())?;
-    Ok(Written { header, members: lists.target.len() as u64, expanded: expanded(between.target, &plan) })
+    if let Some(spent) = &mut spent {
+        **spent = Spent::of(&header, &plan, &of_members, &of_parts);
+    }
+    Ok(Written { header, members: lists.target.len() as u64 })
 }
 
-/// The ranges of the target's files in its contents, and in the contents with members as plain bytes.
-fn expanded(target: &PatchImage, plan: &PatchPlan) -> Vec<(Range<u64>, Range<u64>)> {
+/// Writes the patch into `out`, an empty file.
+pub fn write(between: &Between<'_>, out: &mut File) -> Result<Written, LocalError> {
+    write_counted(between, out, None)
+}
+
+impl Spent {
+    /// Adds up the costs of the lists and of the body.
+    fn of(header: &PatchHeader, plan: &PatchPlan, of_members: &[u64], of_parts: &[u64]) -> Self {
+        let (skeleton, files) = of_parts.split_first().map_or((0, &[][..]), |(first, rest)| (*first, rest));
+        let mut files = files.to_vec();
+        for (member, bytes) in plan.target_members.iter().zip(of_members.iter().skip(1)) {
+            if let Some(sum) = files.get_mut(member.file as usize) {
+                *sum += bytes;
+            }
+        }
+        let known = skeleton + files.iter().sum::<u64>();
+        Self { skeleton, files, other: header.patch_bytes.saturating_sub(known) }
+    }
+}
+
+/// Where the skeleton ends in the target space, and where each file of the target does.
+fn ends(target: &PatchImage, plan: &PatchPlan) -> Vec<u64> {
     let mut members = plan.target_members.iter().peekable();
-    let mut at = 0;
-    let place = |(number, file): (u64, &ImageFile)| {
-        let mut bytes = file.bytes();
+    let mut at = target.skeleton_bytes();
+    let end = |(number, file): (u64, &ImageFile)| {
+        at += file.bytes();
         while let Some(member) = members.next_if(|member| member.file == number) {
             let stored = member.stored.end - member.stored.start + member.trailer.len() as u64;
-            bytes = bytes + member.plain_bytes - stored;
+            at = at + member.plain_bytes - stored;
         }
-        let expanded = at..at + bytes;
-        at = expanded.end;
-        (file.contents.clone(), expanded)
+        at
     };
-    (0..).zip(target.files()).map(place).collect()
+    let files: Vec<u64> = (0..).zip(target.files()).map(end).collect();
+    [target.skeleton_bytes()].into_iter().chain(files).collect()
 }
 
 /// The target's members, by the distances between them.
@@ -121,19 +152,27 @@ fn failed(error: DeltaError) -> LocalError {
     LocalError::io("the patch that is made")(io::Error::other(error))
 }
 
-/// Codes the lists as literals, since there is nothing to copy from.
-fn code_lists(plain: &[u8]) -> Result<Vec<u8>, DeltaError> {
-    let mut coded = Vec::new();
+/// Codes the lists as literals, since there is nothing to copy from. If the ends of parts are given, the costs of the
+/// parts are counted.
+fn code_lists(plain: &[u8], ends: Option<Vec<u64>>) -> Result<(Vec<u8>, Vec<u64>), DeltaError> {
     if plain.is_empty() {
-        return Ok(coded);
+        return Ok((Vec::new(), Vec::new()));
     }
-    let mut encoder = DeltaEncoder::new(&[][..], plain.len() as u64, Coding::Mixed, 9, &mut coded)?;
+    let mut encoder = DeltaEncoder::new(&[][..], plain.len() as u64, Coding::Mixed, 9, Vec::new())?;
+    if let Some(ends) = ends {
+        encoder = encoder.metered(ends)?;
+    }
     encoder.push(&Op { literal: plain.to_vec(), ..Op::default() })?;
-    encoder.finish()?;
-    Ok(coded)
+    encoder.finish_metered()
 }
 
-fn write_body(between: &Between<'_>, plan: &PatchPlan, out: &mut File, costs: Costs<'_>) -> Result<(), LocalError> {
+/// Writes the body. If they are counted, the result is the costs of the skeleton and of each file.
+fn write_body(
+    between: &Between<'_>,
+    plan: &PatchPlan,
+    out: &mut File,
+    is_counted: bool,
+) -> Result<Vec<u64>, LocalError> {
     let space = BaseSpace::new(between.base.seed(), &plan.base_members, between.scratch)?;
     let target_bytes = between.target.skeleton_bytes() + plan.expanded_bytes;
     let mut buffered = BufWriter::with_capacity(1 << 20, &mut *out);
@@ -145,19 +184,19 @@ fn write_body(between: &Between<'_>, plan: &PatchPlan, out: &mut File, costs: Co
         &mut buffered,
     )
     .map_err(failed)?;
+    if is_counted {
+        encoder = encoder.metered(ends(between.target, plan)).map_err(failed)?;
+    }
     between.progress.begin(Stage::Patch, Some(target_bytes));
-    let (mut at, mut cost) = (0, 0);
     for op in plan.ops.iter() {
         let op = op?;
         encoder.push(&op).map_err(failed)?;
-        let (end, now) = (at + op.target_bytes(), encoder.written());
-        between.progress.add(Stage::Patch, end - at);
-        costs(&op, at, now.saturating_sub(cost));
-        (at, cost) = (end, now);
+        between.progress.add(Stage::Patch, op.target_bytes());
     }
-    encoder.finish().map_err(failed)?;
+    let (_, costs) = encoder.finish_metered().map_err(failed)?;
     between.progress.end(Stage::Patch);
-    buffered.flush().map_err(LocalError::io("the patch that is made"))
+    buffered.flush().map_err(LocalError::io("the patch that is made"))?;
+    Ok(costs)
 }
 
 /// Writes the header again, now with the final size, and then the checksum.

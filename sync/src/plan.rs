@@ -10,3 +10,4 @@ pub(crate) mod skeleton_spool;
 pub(crate) mod store_seed;
 pub(crate) mod target;
 pub(crate) mod tree;
+pub(crate) mod weights;

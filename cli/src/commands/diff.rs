@@ -73,6 +73,7 @@ fn text(report: &DiffReport, paths: usize) -> String {
         line("  frames", exact(report.bytes_frames)),
         line("new chunks", chunks(report.chunks, report.bytes_plain)),
         line("headers, stored", exact(report.bytes_headers)),
+        line("neither path nor header", exact(report.bytes_other)),
     ];
     match (report.bytes_patch, report.patch_present) {
         (Some(bytes), true) => {
@@ -87,6 +88,9 @@ fn text(report: &DiffReport, paths: usize) -> String {
     }
     if let Some(bytes) = report.bytes_patch_headers {
         lines.push(line("headers, in a patch", exact(bytes)));
+    }
+    if let Some(bytes) = report.bytes_patch_other {
+        lines.push(line("neither, in a patch", exact(bytes)));
     }
     lines.push(table("contents by archive", &report.archives, usize::MAX));
     lines.push(table("contents by path", &report.paths, paths));

@@ -2,7 +2,7 @@
 
 use liblzma::stream::{Action, Filters, LzmaOptions, Stream};
 
-use super::{CONTEXT_BITS, DICTIONARIES};
+use super::{CONTEXT_BITS, DICTIONARIES, STREAMS};
 use crate::error::DeltaError;
 
 fn filters(stream: usize, level: u8) -> Result<Filters, liblzma::stream::Error> {
@@ -21,6 +21,13 @@ impl Packer {
     pub(super) fn new(stream: usize, level: u8) -> Result<Self, DeltaError> {
         let made = filters(stream, level).and_then(|filters| Stream::new_raw_encoder(&filters));
         made.map(Self).map_err(|error| DeltaError::Coder(error.into()))
+    }
+
+    /// Makes a compressor for each stream.
+    pub(super) fn for_all(level: u8) -> Result<[Self; STREAMS], DeltaError> {
+        let packers: Result<Vec<_>, _> = (0..STREAMS).map(|stream| Self::new(stream, level)).collect();
+        // Invariant: there is one for each stream.
+        Ok(packers?.try_into().ok().expect("a packer for each stream"))
     }
 
     /// Appends the compressed form of `plain` to `out`.

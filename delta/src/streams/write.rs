@@ -1,6 +1,7 @@
 //! Writing: ops become blocks.
 
 use super::block::put_number;
+use super::meter::StreamMeter;
 use super::packer::Packer;
 use super::{
     CHANGES_MAX, COPY_LENS, DIFFERENCES, GAPS, LITERAL_LENS, LITERALS, PIECE_MAX, PLACES, STREAM_FULL, STREAMS,
@@ -8,6 +9,7 @@ use super::{
 use crate::alignments::{Alignments, KNOWN};
 use crate::base::{Base, Window, byte_at};
 use crate::error::DeltaError;
+use crate::meter::Shares;
 use crate::number::zigzag;
 use crate::op::{Change, Op};
 
@@ -16,6 +18,8 @@ pub(crate) struct Writer<'b, B: Base + ?Sized> {
     window: Window<'b, B>,
     target_bytes: u64,
     packers: [Packer; STREAMS],
+    meter: Option<Box<StreamMeter>>,
+    level: u8,
     streams: [Vec<u8>; STREAMS],
     ops: u64,
     /// The number of copied bytes since the last change, or since the block began.
@@ -29,13 +33,12 @@ pub(crate) struct Writer<'b, B: Base + ?Sized> {
 
 impl<'b, B: Base + ?Sized> Writer<'b, B> {
     pub(crate) fn new(base: &'b B, target_bytes: u64, level: u8) -> Result<Self, DeltaError> {
-        let packers: Result<Vec<_>, _> = (0..STREAMS).map(|stream| Packer::new(stream, level)).collect();
-        // Invariant: there is one for each stream.
-        let packers = packers?.try_into().ok().expect("a packer for each stream");
         Ok(Self {
             window: Window::new(base),
             target_bytes,
-            packers,
+            packers: Packer::for_all(level)?,
+            meter: None,
+            level,
             streams: Default::default(),
             ops: 0,
             gap: 0,
@@ -44,6 +47,17 @@ impl<'b, B: Base + ?Sized> Writer<'b, B> {
             plain: 0,
             packed: 0,
         })
+    }
+
+    /// Counts the costs of the target's parts from now on. They end at these offsets.
+    pub(crate) fn meter(&mut self, ends: Vec<u64>) -> Result<(), DeltaError> {
+        self.meter = Some(Box::new(StreamMeter::new(ends, self.level)?));
+        Ok(())
+    }
+
+    /// The costs, if they were counted.
+    pub(crate) fn into_shares(self) -> Option<Shares> {
+        self.meter.map(|meter| meter.shares)
     }
 
     /// The number of target bytes so far.
@@ -96,17 +110,23 @@ impl<'b, B: Base + ?Sized> Writer<'b, B> {
         }
         put_number(&mut self.streams[LITERAL_LENS], literal.len() as u64);
         self.streams[LITERALS].extend_from_slice(literal);
+        if let Some(meter) = &mut self.meter {
+            meter.note_literals(LITERALS, self.target_at, literal.len());
+        }
+        self.note(&[LITERAL_LENS], self.target_at);
         self.target_at += literal.len() as u64;
         put_number(&mut self.streams[COPY_LENS], len);
         if len > 0 {
             let way = self.alignments.way(base_at, self.target_at);
             let distance = base_at.wrapping_sub(self.alignments.base_at) as i64;
             put_number(&mut self.streams[PLACES], if way < KNOWN { way } else { KNOWN + zigzag(distance) });
+            self.note(&[COPY_LENS, PLACES], self.target_at);
             self.alignments.begin(base_at, self.target_at);
             self.changes(base_at, shift, len, changes)?;
             self.alignments.base_at = base_at + len;
             self.target_at += len;
         }
+        self.note(&[COPY_LENS], self.target_at);
         self.ops += 1;
         if self.streams.iter().any(|stream| stream.len() >= STREAM_FULL) { self.block(out) } else { Ok(()) }
     }
@@ -120,9 +140,18 @@ impl<'b, B: Base + ?Sized> Writer<'b, B> {
             let around = self.window.around(base_at + at).map_err(DeltaError::Base)?;
             self.streams[DIFFERENCES].push(change.byte.wrapping_sub(byte_at(around, 0)));
             (self.gap, from) = (0, at + 1);
+            self.note(&[GAPS, DIFFERENCES], self.target_at + at);
         }
         self.gap += len - from;
         Ok(())
+    }
+
+    /// Notes for which byte of the target the last bytes of these streams are.
+    #[inline]
+    fn note(&mut self, streams: &[usize], target_at: u64) {
+        if let Some(meter) = &mut self.meter {
+            streams.iter().for_each(|&stream| meter.note(stream, target_at, self.streams[stream].len()));
+        }
     }
 
     /// Finishes the block, if there is one.
@@ -133,9 +162,12 @@ impl<'b, B: Base + ?Sized> Writer<'b, B> {
         let start = out.len();
         put_number(out, self.ops);
         let mut packed = Vec::new();
-        for (packer, stream) in self.packers.iter_mut().zip(&mut self.streams) {
+        for (number, (packer, stream)) in self.packers.iter_mut().zip(&mut self.streams).enumerate() {
             let before = packed.len();
             packer.pack(stream, &mut packed)?;
+            if let Some(meter) = &mut self.meter {
+                meter.block(number, stream, packed.len() - before)?;
+            }
             put_number(out, stream.len() as u64);
             put_number(out, (packed.len() - before) as u64);
             self.plain += stream.len() as u64;

@@ -1,6 +1,6 @@
 //! Computes the cost of an update from one image to another, and where that cost comes from.
 
-use std::collections::HashMap;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use regrow_image::TreeEntry;
@@ -11,7 +11,7 @@ use regrow_store::{Span, StoreError, patch_name};
 use serde::Serialize;
 
 use super::patch::local::{Given, Locals};
-use crate::plan::inspect::{Inspection, UpdateCost};
+use crate::plan::inspect::{Inspection, Sharing, UpdateCost};
 use crate::plan::tree::{ArchiveNumbers, Reading, archive_of, path_of};
 use crate::{Location, Network, Progress, SyncError};
 use regrow_local::StreamChunks;
@@ -79,13 +79,19 @@ pub struct DiffReport {
     pub paths: Vec<PathCost>,
     /// The stored bytes of new skeleton: names, times, owners.
     pub bytes_headers: u64,
+    /// The rest of `bytes`, which no path and no header is to blame for: the index, tables, and gaps between frames.
+    pub bytes_other: u64,
     /// The size of the patch from the old image to the new one: of the patch in the store, or of the one that was
     /// made for this report.
     pub bytes_patch: Option<u64>,
     /// Whether the store has a patch.
     pub patch_present: bool,
-    /// The bytes of the patch that encode changes of headers, if the patch was made for this report.
+    /// The size of the patch that was made for this report.
+    pub bytes_patch_made: Option<u64>,
+    /// The bytes of that patch that encode changes of headers.
     pub bytes_patch_headers: Option<u64>,
+    /// The bytes of that patch that belong to no path and no header, such as its checksum.
+    pub bytes_patch_other: Option<u64>,
 }
 
 /// The cost of an archive or a path.
@@ -112,7 +118,7 @@ pub fn diff(options: &DiffOptions, network: &mut Network, progress: &dyn Progres
     let pool = Pool::new();
     let mut reading = Reading { stores, network, pool: &pool, scratch: &scratch, progress };
     let old_recipe = Inspection::of(old, &old_index, &mut reading)?.into_recipe(&old_index);
-    let cost = UpdateCost::of(old_recipe, new, &new_index, &mut reading)?;
+    let cost = UpdateCost::of(old_recipe, Sharing::ByWeight, new, &new_index, &mut reading)?;
     let image = Inspection::of(new, &new_index, &mut reading)?;
     let bytes_index = new_index.encode().len() as u64;
     let present = patch_in_store(options, &old_index, &new_index, network)?;
@@ -120,10 +126,14 @@ pub fn diff(options: &DiffOptions, network: &mut Network, progress: &dyn Progres
         if options.patch { Some(make_patch(options, &old_index, &new_index, network, &pool, progress)?) } else { None };
     let mut costs = Costs::new(&image, &cost, made.as_ref());
     image.for_each_entry(new, &mut |entry| costs.add(&entry))?;
+    let bytes = bytes_index + cost.table_bytes + cost.frame_bytes;
+    let bytes_headers = cost.skeleton.iter().sum::<u64>();
+    let sum = |bytes: fn(&PathCost) -> u64| costs.paths.iter().map(bytes).sum::<u64>();
+    let of_paths = (sum(|path| path.bytes), sum(|path| path.bytes_patch.unwrap_or(0)));
     Ok(DiffReport {
         old_bytes: old_index.image_bytes,
         new_bytes: new_index.image_bytes,
-        bytes: bytes_index + cost.table_bytes + cost.frame_bytes,
+        bytes,
         requests: cost.requests,
         bytes_index,
         bytes_tables: cost.table_bytes,
@@ -131,10 +141,13 @@ pub fn diff(options: &DiffOptions, network: &mut Network, progress: &dyn Progres
         chunks: cost.chunks,
         bytes_plain: cost.plain_bytes,
         archives: largest_first(costs.archives),
-        bytes_headers: cost.skeleton.iter().sum(),
+        bytes_headers,
+        bytes_other: bytes.saturating_sub(bytes_headers + of_paths.0),
         bytes_patch: present.or(made.as_ref().map(|made| made.bytes)),
         patch_present: present.is_some(),
+        bytes_patch_made: made.as_ref().map(|made| made.bytes),
         bytes_patch_headers: made.as_ref().map(|made| made.skeleton),
+        bytes_patch_other: made.as_ref().map(|made| made.bytes.saturating_sub(made.skeleton + of_paths.1)),
         paths: largest_first(costs.paths),
     })
 }
@@ -197,16 +210,16 @@ fn make_patch(
 struct Costs<'a> {
     contents: &'a StreamChunks,
     cost: &'a UpdateCost,
-    /// The costs of files in the patch that was made, by the offset at which they begin in the contents stream.
-    in_patch: Option<HashMap<u64, u64>>,
+    /// The costs of files in the patch that was made, by their ranges in the contents stream.
+    in_patch: Option<&'a [(Range<u64>, u64)]>,
     numbers: ArchiveNumbers,
     archives: Vec<PathCost>,
     paths: Vec<PathCost>,
 }
 
 impl<'a> Costs<'a> {
-    fn new(image: &'a Inspection, cost: &'a UpdateCost, patch: Option<&PatchCosts>) -> Self {
-        let in_patch = patch.map(|patch| patch.files.iter().map(|(range, bytes)| (range.start, *bytes)).collect());
+    fn new(image: &'a Inspection, cost: &'a UpdateCost, patch: Option<&'a PatchCosts>) -> Self {
+        let in_patch = patch.map(|patch| patch.files.as_slice());
         let (archives, paths, numbers) = (Vec::new(), Vec::new(), ArchiveNumbers::default());
         Self { contents: image.contents(), cost, in_patch, numbers, archives, paths }
     }
@@ -218,15 +231,22 @@ impl<'a> Costs<'a> {
             let chunk = self.contents.chunk_at(at);
             let range = self.contents.range(chunk);
             let len = range.end.min(entry.contents.end) - at;
-            if self.cost.contents[chunk] > 0 {
-                bytes += self.cost.contents[chunk] * len / (range.end - range.start);
+            let (cost, whole) = (self.cost.contents[chunk], range.end - range.start);
+            if cost > 0 {
+                // The entry gets the share of all bytes up to its last one, less the share of those before it. So the
+                // shares of a chunk add up.
+                let until = |at: u64| (u128::from(cost) * u128::from(at - range.start) / u128::from(whole)) as u64;
+                bytes += until(at + len) - until(at);
                 bytes_plain += len;
             }
             at += len;
         }
-        let of_file = |costs: &HashMap<u64, u64>| costs.get(&entry.contents.start).copied().unwrap_or(0);
-        let bytes_patch =
-            self.in_patch.as_ref().map(|costs| if entry.contents.is_empty() { 0 } else { of_file(costs) });
+        let in_patch = |files: &[(Range<u64>, u64)]| {
+            let first = files.partition_point(|(range, _)| range.start < entry.contents.start);
+            let own = files[first..].iter().take_while(|(range, _)| range.start < entry.contents.end);
+            own.map(|(_, bytes)| bytes).sum()
+        };
+        let bytes_patch = self.in_patch.map(in_patch);
         let number = self.numbers.of(entry);
         if number == self.archives.len() {
             self.archives.push(PathCost { path: archive_of(entry), bytes: 0, bytes_plain: 0, bytes_patch: None });

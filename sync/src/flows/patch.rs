@@ -15,7 +15,7 @@ use regrow_store::{Condition, Content, ObjectKind, PutOutcome, Span, Store, Stor
 
 use crate::place::index_file::{self, encode};
 use crate::place::network::Opening;
-use crate::plan::inspect::UpdateCost;
+use crate::plan::inspect::{Sharing, UpdateCost};
 use crate::plan::target::PartedRecipe;
 use crate::plan::tree::Reading;
 use crate::{Location, Network, Progress, SyncError};
@@ -166,7 +166,7 @@ pub(crate) fn publish(
         scratch: scratch.path(),
         progress,
     };
-    let written = write(&between, file.as_file_mut(), &mut |_, _, _| ());
+    let written = write(&between, file.as_file_mut());
     let checked = written.and_then(|written| check(&between, file.as_file_mut()).map(|()| written));
     // If a file was written to meanwhile, that explains every other error.
     [&old_image, &new_image].into_iter().try_for_each(|image| image.check_unchanged())?;
@@ -192,7 +192,7 @@ fn chunk_cost(
     let scratch = network.scratch().to_owned();
     let mut reading = Reading { stores: &stores, network, pool, scratch: &scratch, progress };
     let image = PartedRecipe { recipe: old.recipe(), parts: old.parts().to_vec() };
-    let cost = UpdateCost::of(image, &options.new, new, &mut reading)?;
+    let cost = UpdateCost::of(image, Sharing::ByLength, &options.new, new, &mut reading)?;
     Ok(ChunkCost { bytes: cost.table_bytes + cost.frame_bytes, chunks: cost.chunks, plain_bytes: cost.plain_bytes })
 }
 

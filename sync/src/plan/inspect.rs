@@ -1,7 +1,7 @@
 //! The first steps of an extraction, for commands that only look at an image: its recipe, tables and skeleton, and the
 //! cost of an update to it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,9 +16,9 @@ use super::locate::Plan;
 use super::skeleton::Kept;
 use super::target::PartedRecipe;
 use super::tree::Reading;
+use super::weights::weigh;
 use crate::transfer::delivery::Wanted;
 use crate::transfer::fetch::{DEFAULT_CONNECTIONS, Fetcher, RangeJob, Remotes};
-use crate::transfer::packs::Packs;
 use crate::{Location, SyncError};
 
 /// The recipe of an image, the tables of its packs, and its skeleton.
@@ -67,7 +67,8 @@ pub(crate) struct UpdateCost {
     pub(crate) table_bytes: u64,
     /// The bytes of the requested ranges of frames.
     pub(crate) frame_bytes: u64,
-    /// For each chunk of the skeleton, its share of the stored bytes. `contents` has the same for the contents.
+    /// For each chunk of the skeleton, its share of the fetched bytes. `contents` has the same for the contents.
+    /// Together they are the fetched bytes, but for tables and for gaps between frames.
     pub(crate) skeleton: Vec<u64>,
     pub(crate) contents: Vec<u64>,
     /// The number of distinct chunks that are missing. `plain_bytes` is the size of those chunks.
@@ -75,10 +76,20 @@ pub(crate) struct UpdateCost {
     pub(crate) plain_bytes: u64,
 }
 
+/// The way in which the bytes of a frame are divided among its chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// By the chunks' lengths.
+    ByLength,
+    /// By what each chunk adds to the frame. For that the frames are fetched.
+    ByWeight,
+}
+
 impl UpdateCost {
     /// Plans an update of a machine that has the chunks of `old`.
     pub(crate) fn of(
         old: PartedRecipe,
+        sharing: Sharing,
         location: &Location,
         index: &Index,
         reading: &mut Reading<'_>,
@@ -99,47 +110,82 @@ impl UpdateCost {
                 chunks: 0,
                 plain_bytes: 0,
             };
-            for plan in &mut plans {
+            let mut spent = [HashMap::new(), HashMap::new()];
+            for (plan, spent) in plans.iter_mut().zip(&mut spent) {
                 image.locate(fetcher, plan)?;
                 let packs = &image.packs;
-                let remote: Vec<(u32, u32)> = plan.frames().into_iter().filter(|&frame| !packs.holds(frame)).collect();
+                let (held, remote): (Vec<_>, Vec<_>) = plan.frames().into_iter().partition(|&frame| packs.holds(frame));
+                spent.extend(held.into_iter().map(|frame| (frame, packs.stored_bytes(frame).unwrap_or(0))));
                 let stream = if plan.is_skeleton() { &image.target.skeleton } else { &image.target.contents };
                 let wanted = Wanted::new(stream, plan.chunks_in_frames());
                 let ranges = fetcher.ranges(packs, &remote, Some(&wanted));
                 cost.requests += ranges.len() as u64;
                 cost.frame_bytes += ranges.iter().map(RangeJob::bytes).sum::<u64>();
+                for (pack, piece) in ranges.iter().flat_map(|job| job.pieces.iter().map(|piece| (job.pack, piece))) {
+                    *spent.entry((pack, piece.frame)).or_insert(0) += piece.stored.end - piece.stored.start;
+                }
             }
             let ImagePlan { packs, target, .. } = image;
             (cost.requests, cost.table_bytes) = (cost.requests + packs.ends_read.0, packs.ends_read.1);
-            cost.skeleton = cost.shares(&plans[0], &target.skeleton, &packs);
-            cost.contents = cost.shares(&plans[1], &target.contents, &packs);
+            let streams = [&target.skeleton, &target.contents];
+            let mut shares = [Vec::new(), Vec::new()];
+            for (((plan, stream), spent), shares) in plans.iter().zip(streams).zip(&spent).zip(&mut shares) {
+                let chunks = cost.count(plan, stream);
+                let weights = match sharing {
+                    Sharing::ByLength => HashMap::new(),
+                    Sharing::ByWeight => weigh(fetcher, &packs, stream, shared(&chunks))?,
+                };
+                *shares = divide(&chunks, stream, spent, &weights);
+            }
+            [cost.skeleton, cost.contents] = shares;
             Ok(cost)
         })
     }
 
-    /// Divides the stored bytes of each frame among the chunks that are wanted from it. Only the first of several equal
-    /// chunks gets a share.
-    fn shares(&mut self, plan: &Plan, stream: &StreamChunks, packs: &Packs) -> Vec<u64> {
-        let wanted = plan.in_frames();
+    /// Counts the wanted chunks, and returns them with their frames. Of several equal chunks only the first counts.
+    fn count(&mut self, plan: &Plan, stream: &StreamChunks) -> Vec<(u32, (u32, u32))> {
         let mut seen = HashSet::new();
-        let first: Vec<u32> =
-            wanted.into_iter().filter(|&chunk| seen.insert(stream.record(chunk as usize).id)).collect();
-        let mut plain = std::collections::HashMap::new();
-        for &chunk in &first {
-            let len = u64::from(stream.record(chunk as usize).len);
-            *plain.entry(plan.frame_of(chunk)).or_insert(0) += len;
-            self.chunks += 1;
-            self.plain_bytes += len;
-        }
-        let mut shares = vec![0; stream.len()];
-        for chunk in first {
-            let frame = plan.frame_of(chunk);
-            let stored = frame.and_then(|frame| packs.stored_bytes(frame)).unwrap_or(0);
-            let whole = plain.get(&frame).copied().unwrap_or(1).max(1);
-            shares[chunk as usize] = stored * u64::from(stream.record(chunk as usize).len) / whole;
-        }
-        shares
+        let mut chunks = plan.chunks_in_frames();
+        chunks.retain(|&(chunk, _)| seen.insert(stream.record(chunk as usize).id));
+        self.chunks += chunks.len() as u64;
+        self.plain_bytes += chunks.iter().map(|&(chunk, _)| u64::from(stream.record(chunk as usize).len)).sum::<u64>();
+        chunks
     }
+}
+
+/// The chunks that share their frame with others.
+fn shared(chunks: &[(u32, (u32, u32))]) -> Vec<(u32, (u32, u32))> {
+    let mut in_frame: HashMap<(u32, u32), u32> = HashMap::new();
+    chunks.iter().for_each(|(_, frame)| *in_frame.entry(*frame).or_insert(0) += 1);
+    chunks.iter().filter(|(_, frame)| in_frame[frame] > 1).copied().collect()
+}
+
+/// Divides the bytes that each frame costs among the chunks that are wanted from it, by their weights. Lengths stand in
+/// for weights that are not known. The result has a share for each chunk of the stream.
+fn divide(
+    chunks: &[(u32, (u32, u32))],
+    stream: &StreamChunks,
+    spent: &HashMap<(u32, u32), u64>,
+    weights: &HashMap<u32, u64>,
+) -> Vec<u64> {
+    let weight = |chunk: u32| {
+        let weight = weights.get(&chunk).copied().unwrap_or_else(|| u64::from(stream.record(chunk as usize).len));
+        u128::from(weight.max(1))
+    };
+    // For each frame, the weight of its chunks, and of those that have their share.
+    let mut frames: HashMap<(u32, u32), (u128, u128)> = HashMap::new();
+    for &(chunk, frame) in chunks {
+        frames.entry(frame).or_insert((0, 0)).0 += weight(chunk);
+    }
+    let mut shares = vec![0; stream.len()];
+    for &(chunk, frame) in chunks {
+        let Some((whole, done)) = frames.get_mut(&frame) else { continue };
+        let bytes = u128::from(spent.get(&frame).copied().unwrap_or(0));
+        let before = bytes * *done / *whole;
+        *done += weight(chunk);
+        shares[chunk as usize] = (bytes * *done / *whole - before) as u64;
+    }
+    shares
 }
 
 /// Runs `act` with a fetcher for an index, without caches and without an output.
