@@ -30,7 +30,7 @@ MAP = {
     "local": ["catalog", "chunker", "deflate", "image", "index", "paths"],
     "patch": ["chunker", "deflate", "delta", "image", "local"],
     "demo": ["deflate"],
-    "sync": ["catalog", "chunker", "deflate", "image", "index", "local", "patch", "paths", "store"],
+    "sync": ["catalog", "chunker", "deflate", "image", "index", "local", "patch", "paths", "sign", "store"],
 }
 
 TEST_MODULE = re.compile(r"#\[cfg\(test\)\]\s*(?:#\[[^\]]*\]\s*)*(?:pub(?:\([^)]*\))? )?mod (\w+)\s*([;{])")

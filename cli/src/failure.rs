@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use regrow_sync::{LocalError, StoreError, SyncError};
+use regrow_sync::{LocalError, StoreError, SyncError, TrustError};
 
 use crate::hints;
 use crate::terminal::clean_line;
@@ -21,7 +21,7 @@ pub(crate) enum Code {
     General = 1,
     /// The command line makes no sense.
     Usage = 2,
-    /// Data is damaged, incomplete or not what it should be.
+    /// Data is damaged, incomplete, not what it should be, or not trusted.
     Damaged = 3,
     /// An index, a pack or a store is not there or cannot be reached.
     Unreachable = 4,
@@ -54,6 +54,8 @@ impl From<SyncError> for Failure {
             | SyncError::StoreNeeded
             | SyncError::NoFile { .. }
             | SyncError::SmallChunks { .. }
+            | SyncError::Key { .. }
+            | SyncError::Untrusted { reason: TrustError::NothingToCheckBy, .. }
             | SyncError::NothingKept { .. }
             | SyncError::NoIndexes { .. }
             | SyncError::OtherIndexes { .. } => Code::Usage,
@@ -63,6 +65,10 @@ impl From<SyncError> for Failure {
             | SyncError::ChunkLength { .. }
             | SyncError::Digest { .. }
             | SyncError::Local(LocalError::Partial { .. } | LocalError::Changed { .. } | LocalError::Unread { .. })
+            | SyncError::Untrusted { .. }
+            | SyncError::OpenKeys { .. }
+            | SyncError::Signature { .. }
+            | SyncError::Unsignable { .. }
             | SyncError::Empty { .. } => Code::Damaged,
             SyncError::Condemned { .. } => Code::General,
             SyncError::Store(error) => store_code(error),

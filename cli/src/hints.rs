@@ -9,7 +9,7 @@ use std::error::Error;
 
 use regrow_index::IndexError;
 use regrow_store::{BucketProblem, RedirectRefusal};
-use regrow_sync::{LocalError, StoreError, StorePart, StoreProblem, SyncError, SyncWarning};
+use regrow_sync::{LocalError, SignError, StoreError, StorePart, StoreProblem, SyncError, SyncWarning, TrustError};
 
 /// The hint for an error of a flow.
 pub(crate) fn of_error(error: &SyncError) -> Cow<'static, str> {
@@ -28,6 +28,22 @@ pub(crate) fn of_error(error: &SyncError) -> Cow<'static, str> {
         }
         SyncError::NoIndexes { .. } => "; give them with --keep",
         SyncError::NothingKept { .. } => " (--keep)",
+        SyncError::Untrusted { reason, .. } => return of_trust(reason),
+        SyncError::Unsignable { .. } => " (make --format 2)",
+        _ => "",
+    })
+}
+
+fn of_trust(reason: &TrustError) -> Cow<'static, str> {
+    Cow::Borrowed(match reason {
+        TrustError::Digest { .. } => " (--digest)",
+        TrustError::Channel { .. } => " (--name)",
+        TrustError::OtherChannel { stated, .. } => {
+            return format!("; --name \"{stated}\" takes these from now on").into();
+        }
+        TrustError::Older { .. } => "; --allow-older takes it anyway",
+        TrustError::NothingToCheckBy => "; give one with --key or --digest",
+        TrustError::Signature(SignError::Untrusted(_)) => "; if one of these keys is right, give it with --key",
         _ => "",
     })
 }
@@ -94,6 +110,7 @@ fn of_index(error: &IndexError) -> Cow<'static, str> {
 pub(crate) fn of_warning(warning: &(dyn Error + 'static)) -> &'static str {
     match warning.downcast_ref() {
         Some(SyncWarning::StoreUnnamed) => " with --store",
+        Some(SyncWarning::Unprotected { .. }) => " (--key, --digest)",
         Some(SyncWarning::PacksUnlisted | SyncWarning::PacksUnread) => " with --like",
         _ => "",
     }

@@ -6,7 +6,10 @@ use regrow_chunker::{ChunkId, PackId};
 use regrow_image::LayoutError;
 use regrow_index::IndexError;
 use regrow_local::LocalError;
+use regrow_sign::SignError;
 use regrow_store::StoreError;
+
+use crate::TrustError;
 
 /// An error of a flow. Each message is one line that names the object it is about.
 #[derive(Debug, thiserror::Error)]
@@ -224,6 +227,42 @@ pub enum SyncError {
     Collected {
         /// The store.
         store: String,
+    },
+    /// The image is not one that this machine is told to trust.
+    #[error("{location}: {reason}")]
+    Untrusted {
+        /// The path or URL of the index.
+        location: String,
+        /// The reason.
+        reason: TrustError,
+    },
+    /// A file that should be a key or a signature is none that can be used.
+    #[error("{}: {source}", path.display())]
+    Key {
+        /// The file, or a folder of keys.
+        path: PathBuf,
+        /// The reason.
+        source: SignError,
+    },
+    /// A signature cannot be added to an index.
+    #[error("{location}: {source}")]
+    Signature {
+        /// The path or URL of the index.
+        location: String,
+        /// The reason.
+        source: SignError,
+    },
+    /// An index of version 1 has no place for signatures and claims.
+    #[error("{location}: an index of version 1 cannot be signed; make the image again in version 2")]
+    Unsignable {
+        /// The path or URL of the index.
+        location: String,
+    },
+    /// Somebody else could have put keys there, so that no key there can be trusted.
+    #[error("{}: others than root can write there, so the keys cannot be trusted; set owner and mode right", path.display())]
+    OpenKeys {
+        /// The folder or file.
+        path: PathBuf,
     },
     /// The request makes no sense.
     #[error("{0}")]

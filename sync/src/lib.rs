@@ -83,7 +83,9 @@ mod error;
 mod flows;
 mod place;
 mod plan;
+mod timestamp;
 mod transfer;
+mod trust_error;
 mod warning;
 
 pub use error::{Left, SyncError};
@@ -94,9 +96,16 @@ pub use flows::info::{ArchiveInfo, CodedInfo, InfoReport, PackInfo, info};
 pub use flows::make::{IndexFormat, MakeOptions, MakeReport, MaxWaste, make};
 pub use flows::patch::{PatchOptions, PatchReport, patch};
 pub use flows::push::{PushOptions, PushReport, push};
-pub use flows::verify::{StorePart, StoreProblem, StoreVerifyReport, VerifyReport, verify_file, verify_store};
+pub use flows::verify::{
+    StatementReport, StorePart, StoreProblem, StoreVerifyReport, VerifyReport, verify_file, verify_statement,
+    verify_store,
+};
+pub use place::claims::ClaimsReport;
 pub use place::location::Location;
 pub use place::network::Network;
+pub use place::trust::{Trust, keys_in, read_key};
+pub use timestamp::{NotADate, Timestamp};
+pub use trust_error::TrustError;
 pub use warning::SyncWarning;
 
 pub use regrow_chunker::{ChunkId, PackId, Params, ReaderLimits};
@@ -109,6 +118,9 @@ pub use regrow_local::{Normalized, normalize};
 
 /// The effort that goes into making a patch small.
 pub use regrow_patch::PatchLevel;
+
+/// Keys and signatures.
+pub use regrow_sign::{KeyId, Keys, PublicKey, SignError};
 
 /// The catalog, which some options take.
 pub use regrow_catalog::Catalog;

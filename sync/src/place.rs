@@ -2,8 +2,10 @@
 //! its packs.
 
 pub(crate) mod beside;
+pub(crate) mod claims;
 pub(crate) mod clock;
 pub(crate) mod condemned;
 pub(crate) mod index_file;
 pub(crate) mod location;
 pub(crate) mod network;
+pub(crate) mod trust;

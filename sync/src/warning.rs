@@ -2,7 +2,7 @@
 
 /// A warning about which the caller can do something. Flows give it to
 /// [`Progress::warn_of`](crate::Progress::warn_of).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SyncWarning {
     /// No relative path leads from the index to its store, so the index does not name the store.
@@ -14,4 +14,12 @@ pub enum SyncWarning {
     /// Only some of the listed packs were read, and the image may be like images in others.
     #[error("not all packs of the store were looked at; name a similar image")]
     PacksUnread,
+    /// The index came from another machine without encryption, and neither a key nor a digest checks it.
+    #[error(
+        "{host}: http:// is not encrypted, so whoever can change it on the way decides which image this is; use https://, or a key or digest"
+    )]
+    Unprotected {
+        /// The host.
+        host: String,
+    },
 }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use regrow_index::{Index, IndexError};
 use regrow_sync::{
     ExtractOptions, HttpOptions, Location, Network, NoProgress, Output, Params, ReaderLimits, RetryPolicy, SyncError,
-    extract, verify_store,
+    Trust, extract, verify_store,
 };
 
 fn folder() -> PathBuf {
@@ -54,7 +54,7 @@ fn the_store_gives_the_image() {
     extract(&location, Output::File(out.clone()), &options, &mut network(), &NoProgress).unwrap();
     assert!(std::fs::read(out).unwrap() == image::golden_image());
     let store = Location::Path(folder().join("store"));
-    let report = verify_store(&store, &[location], &mut network(), &NoProgress).unwrap();
+    let report = verify_store(&store, &[location], &Trust::default(), &mut network(), &NoProgress).unwrap();
     assert_eq!((report.ok, report.problems), (true, Vec::new()));
 }
 

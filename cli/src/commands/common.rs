@@ -10,12 +10,13 @@ use regrow_store::{
     GivenHeader, HeaderLine, RateLimit, Redirects, RetryPolicy, origin_of, parse_header_line, parse_header_lines,
 };
 use regrow_sync::{
-    Addressing, BucketCredentials, BucketOptions, Deadline, HttpOptions, Location, Network, Progress, ReaderLimits,
-    SyncError,
+    Addressing, BucketCredentials, BucketOptions, ClaimsReport, Deadline, HttpOptions, Location, Network, Progress,
+    ReaderLimits, SyncError, Timestamp,
 };
 
 use crate::args::{AddressingArg, NetworkArgs, RedirectsArg};
 use crate::failure::{Code, Failure};
+use crate::print::line;
 
 /// The places that a command line names. They decide where headers go.
 #[derive(Debug, Default, Clone, Copy)]
@@ -201,4 +202,16 @@ fn take_back(folder: &Path) {
     if is_own && metadata.mode() & 0o022 != 0 {
         let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700));
     }
+}
+
+/// The lines of a summary for what a statement claims. What is not claimed has none.
+pub(crate) fn claims_text(claims: &ClaimsReport) -> String {
+    let time = |seconds: u64| (seconds > 0).then(|| Timestamp(seconds).to_string());
+    let lines = [
+        ("channel", Some(claims.channel.clone()).filter(|channel| !channel.is_empty())),
+        ("counter", Some(claims.counter.to_string()).filter(|_| claims.counter > 0)),
+        ("signed", time(claims.signed_at)),
+        ("valid until", time(claims.expires_at)),
+    ];
+    lines.into_iter().filter_map(|(name, value)| Some(line(name, value?))).collect()
 }

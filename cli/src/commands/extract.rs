@@ -7,7 +7,7 @@ use clap::{Args, ValueHint};
 use regrow_sync::{ExtractOptions, ExtractReport, Location, Output, extract};
 
 use super::common::{self, Named};
-use crate::args::NetworkArgs;
+use crate::args::{NetworkArgs, TrustArgs};
 use crate::failure::{Code, Failure};
 use crate::print::{Reporter, To, chunks, exact, line};
 use crate::progress::{Bars, Verbosity};
@@ -54,6 +54,8 @@ pub(crate) struct ExtractArgs {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+    #[command(flatten)]
     pub(crate) network: NetworkArgs,
     /// The index: a file or a URL
     #[arg(value_name = "INDEX|URL")]
@@ -80,6 +82,7 @@ pub(crate) fn run(args: ExtractArgs, verbosity: Verbosity) -> Result<(), Failure
         trust_catalog: args.trust_catalog,
         patches: !args.no_patch,
         dry_run: args.dry_run,
+        trust: args.trust.trust(&bars)?,
         force: args.force,
     };
     let report = extract(&location, output, &options, &mut network, &bars)?;
@@ -118,6 +121,9 @@ fn summary(report: &ExtractReport) -> String {
     let seconds = report.elapsed.as_secs_f64();
     let rate = if seconds > 0.0 { (report.image_bytes as f64 / seconds) as u64 } else { 0 };
     let mut lines = vec![line("image", exact(report.image_bytes)), line("digest (BLAKE3)", &report.image_digest)];
+    if report.signers > 0 {
+        lines.push(line("signed", format!("by {} of the trusted keys", report.signers)));
+    }
     let sources = [
         ("already there", report.chunks_resumed, report.bytes_resumed),
         ("from seeds", report.chunks_seed, report.bytes_seed),

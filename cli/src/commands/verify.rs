@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use clap::Args;
-use regrow_sync::{Location, StoreProblem, StoreVerifyReport, VerifyReport, verify_file, verify_store};
+use regrow_sync::{
+    Location, StatementReport, StoreProblem, StoreVerifyReport, VerifyReport, verify_file, verify_statement,
+    verify_store,
+};
 
 use super::common::{self, Named};
-use crate::args::NetworkArgs;
+use crate::args::{NetworkArgs, TrustArgs};
 use crate::failure::{Code, Failure};
 use crate::hints;
 use crate::print::{Reporter, To, exact, line};
@@ -14,10 +17,10 @@ use crate::progress::{Bars, Verbosity};
 use crate::size::commas;
 use crate::terminal::clean_line;
 
-/// Check a file against an index, or a store
+/// Check a file against an index, the signatures of an index, or a store
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  regrow verify app-2.rgx app-2.tar\n  regrow verify --store /srv/www/store app-1.rgx app-2.rgx"
+    after_help = "Examples:\n  regrow verify app-2.rgx app-2.tar\n  regrow verify --key release.pub app-2.rgx\n  regrow verify --store /srv/www/store app-1.rgx app-2.rgx"
 )]
 pub(crate) struct VerifyArgs {
     /// Check this store, and that the indexes are complete in it
@@ -27,8 +30,11 @@ pub(crate) struct VerifyArgs {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+    #[command(flatten)]
     pub(crate) network: NetworkArgs,
-    /// INDEX FILE: check that the file is the image; with --store: the indexes to check in it
+    /// INDEX FILE: check that the file is the image; INDEX: check who signed it; with --store: the indexes to check in
+    /// it
     #[arg(value_name = "INDEX|FILE")]
     pub(crate) targets: Vec<String>,
 }
@@ -39,16 +45,22 @@ pub(crate) fn run(args: VerifyArgs, verbosity: Verbosity) -> Result<(), Failure>
     let named = Named { indexes: &[&args.targets], stores: args.store.as_slice() };
     let mut network = common::network(&args.network, named, deadline)?;
     let bars = Bars::new(verbosity).until(deadline);
+    let trust = args.trust.trust(&bars)?;
     let reporter = Reporter { verbosity, json: args.json };
     if let Some(store) = &args.store {
-        let report = verify_store(&Location::parse(store)?, &common::locations(&args.targets)?, &mut network, &bars)?;
+        let report =
+            verify_store(&Location::parse(store)?, &common::locations(&args.targets)?, &trust, &mut network, &bars)?;
         reporter.print(&report, &store_text(&report), To::Summary)?;
         return verdict(report.ok, &report.problems.first().map(shown).unwrap_or_default());
     }
+    if let [index] = args.targets.as_slice() {
+        let report = verify_statement(&Location::parse(index)?, &trust, &mut network, &bars)?;
+        return reporter.print(&report, &statement_text(&report), To::Summary);
+    }
     let [index, file] = args.targets.as_slice() else {
-        return Err(Failure::new(Code::Usage, "verify takes INDEX FILE, or --store DIR|URL [INDEX...]"));
+        return Err(Failure::new(Code::Usage, "verify takes INDEX FILE, or INDEX, or --store DIR|URL [INDEX...]"));
     };
-    let report = verify_file(&Location::parse(index)?, Path::new(file), &mut network, &bars)?;
+    let report = verify_file(&Location::parse(index)?, Path::new(file), &trust, &mut network, &bars)?;
     reporter.print(&report, &file_text(&report), To::Summary)?;
     verdict(report.ok, &format!("{file}: is not the image that {index} describes"))
 }
@@ -70,6 +82,12 @@ fn file_text(report: &VerifyReport) -> String {
         line("digest of the file", &report.file_digest),
     ]
     .concat()
+}
+
+fn statement_text(report: &StatementReport) -> String {
+    [line("image", exact(report.image_bytes)), line("digest by the index", &report.image_digest)].concat()
+        + &common::claims_text(&report.claims)
+        + &line("signatures", format!("{}, {} by trusted keys", report.claims.signatures, report.signers))
 }
 
 fn store_text(report: &StoreVerifyReport) -> String {

@@ -11,8 +11,8 @@ use crate::coding::plain_image_bytes;
 use crate::model::announce;
 use crate::primitives::{CHECKSUM_BYTES, Sections, decode_store, end, put_section, start, take, take_array};
 use crate::{
-    AnnouncedPatch, Coding, HEAD_BYTES, Index, IndexError, KeptEntries, MAGIC, MAX_INDEX_BYTES, Signature, Statement,
-    Units, VERSION_1, VERSION_2, v1,
+    AnnouncedPatch, Claims, Coding, HEAD_BYTES, Index, IndexError, KeptEntries, MAGIC, MAX_INDEX_BYTES, Signature,
+    Statement, Units, VERSION_1, VERSION_2, v1,
 };
 
 /// The largest size of a head's sections in bytes.
@@ -149,6 +149,18 @@ impl Head {
         };
         head.bytes = head.encode().len() as u64;
         (head, block)
+    }
+
+    /// Changes the claims, and returns the number of signatures that were removed since they hold no longer.
+    pub fn claim(&mut self, claims: Claims) -> usize {
+        if claims == self.statement.claims {
+            return 0;
+        }
+        self.statement.claims = claims;
+        let removed = self.signatures.len() + self.kept.signatures.len();
+        self.signatures.clear();
+        self.kept.signatures.clear();
+        removed
     }
 
     pub(super) fn kept(&self) -> &KeptEntries {

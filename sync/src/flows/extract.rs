@@ -21,8 +21,9 @@ use regrow_index::Index;
 use regrow_local::{GuessedFiles, Pool, Scan, SeedContext, Seeds};
 use regrow_store::Failover;
 
+use crate::place::trust::Stated;
 use crate::plan::store_seed::open_seed;
-use crate::{Left, Location, Network, Progress, SyncError};
+use crate::{Left, Location, Network, Progress, SyncError, Trust};
 
 use crate::plan::image::ImagePlan;
 use crate::plan::locate::{Counts, Plan};
@@ -64,6 +65,8 @@ pub struct ExtractOptions {
     pub patches: bool,
     /// Whether only to find out the cost. The run fetches only what that needs, and writes no output.
     pub dry_run: bool,
+    /// What makes the image one that this machine takes.
+    pub trust: Trust,
     /// Whether to write over a device in place even if it is mounted or in use otherwise, and over any output even if
     /// the image is empty.
     pub force: bool,
@@ -80,6 +83,7 @@ impl Default for ExtractOptions {
             trust_catalog: false,
             patches: true,
             dry_run: false,
+            trust: Trust::default(),
             force: false,
         }
     }
@@ -134,6 +138,7 @@ pub fn extract(
         return Err(SyncError::Usage(format!("{}: the image would take the index's place", path.display())));
     }
     let index = network.load_index_unless_known(location, options.catalog.as_ref())?;
+    let signers = check_trust(location, &index, options, progress)?;
     assemble::check_encoders(location, &index)?;
     if let Some(bytes) = output.present_bytes().filter(|_| index.image_bytes == 0 && !options.force) {
         return Err(SyncError::Empty { path: output.path().unwrap_or(Path::new("-")).to_owned(), bytes });
@@ -162,7 +167,7 @@ pub fn extract(
         seeds.seeds.rotate_left(looked_at);
     }
     let mut report = ExtractReport::of(&index);
-    report.dry_run = options.dry_run;
+    (report.dry_run, report.signers) = (options.dry_run, signers);
     let health = Arc::new(Failover::new(stores.len()));
     let (prefetch, pool, form) = (&prefetch, &pool, Form::Image);
     let run = Run { location, index: &index, stores, health, prefetch, options, pool, progress, network, form };
@@ -182,6 +187,22 @@ pub fn extract(
     report.requests = run.network.meter().requests() + counts.planned_requests;
     report.elapsed = start.elapsed();
     Ok(report)
+}
+
+/// Checks that the image is one that this machine takes, and returns the number of trusted keys that signed it.
+fn check_trust(
+    location: &Location,
+    index: &Index,
+    options: &ExtractOptions,
+    progress: &dyn Progress,
+) -> Result<u64, SyncError> {
+    let accepted = options.trust.check(location, &Stated::by_index(index), progress)?;
+    options.trust.warn_of_plain(location, progress);
+    let signers = accepted.signers as u64;
+    if !options.dry_run {
+        accepted.remember(progress);
+    }
+    Ok(signers)
 }
 
 /// The things that the steps of one run share.

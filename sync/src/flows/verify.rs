@@ -2,6 +2,7 @@
 
 mod pack;
 mod patches;
+mod statement;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -19,8 +20,11 @@ use regrow_store::{PackTail, ReadStore, STORE_FILE, StoreError, list_packs, read
 use serde::Serialize;
 
 use crate::place::network::Opening;
+use crate::place::trust::Stated;
 use crate::plan::recipe::recipe_of_listed;
-use crate::{Location, Network, Progress, Stage, SyncError};
+use crate::{Location, Network, Progress, Stage, SyncError, Trust};
+
+pub use statement::{StatementReport, verify_statement};
 
 /// The comparison of a file with an index.
 #[derive(Debug, Clone, Serialize)]
@@ -88,14 +92,16 @@ pub enum StorePart {
 /// Compares a file with its description in an index.
 ///
 /// # Errors
-/// The index or the file cannot be read. A difference is part of the report.
+/// The index or the file cannot be read, or the index is not trusted. A difference is part of the report.
 pub fn verify_file(
     location: &Location,
     path: &Path,
+    trust: &Trust,
     network: &mut Network,
     progress: &dyn Progress,
 ) -> Result<VerifyReport, SyncError> {
     let index = network.load_index(location)?;
+    trust.check(location, &Stated::by_index(&index), progress)?;
     let file = File::open(path).map_err(SyncError::io(path))?;
     let metadata = file.metadata().map_err(SyncError::io(path))?;
     // A device may be larger than the image that was written to it.
@@ -122,13 +128,14 @@ pub fn verify_file(
 }
 
 /// Reads every byte of a store, and checks that the indexes are complete in it. In a folder or a bucket these are
-/// all packs, at a URL those that the indexes name.
+/// all packs, at a URL those that the indexes name. An index that is not trusted is a problem too.
 ///
 /// # Errors
 /// An index cannot be read, or the store cannot be reached. Problems of packs are part of the report.
 pub fn verify_store(
     store: &Location,
     indexes: &[Location],
+    trust: &Trust,
     network: &mut Network,
     progress: &dyn Progress,
 ) -> Result<StoreVerifyReport, SyncError> {
@@ -147,6 +154,10 @@ pub fn verify_store(
     let needed = opened.iter().flat_map(|(_, index)| index.packs.iter().map(|pack| pack.id)).collect();
     let reader = network.open_store(store)?;
     let mut report = StoreVerifyReport { indexes: opened.len() as u64, ..StoreVerifyReport::default() };
+    report.problems.extend(indexes.iter().zip(&opened).filter_map(|(location, (_, index))| {
+        let error = trust.check(location, &Stated::by_index(index), progress).err()?;
+        Some(StoreProblem::new(StorePart::Index, error.to_string()))
+    }));
     let packs = verify_packs(&reader, &wanted, &needed, network, progress, &mut report);
     network.warn_of_hosts(progress);
     let packs = packs?;

@@ -47,6 +47,8 @@ pub struct ExtractReport {
     /// Whether this run read or wrote the whole image and found that it has its digest. It is false in a dry run that
     /// finds anything else at the output's place, and if the catalog was trusted.
     pub verified: bool,
+    /// The number of trusted keys that signed the image.
+    pub signers: u64,
     /// The time that the run took.
     #[serde(serialize_with = "as_seconds", rename = "seconds")]
     pub elapsed: Duration,

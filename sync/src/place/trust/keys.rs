@@ -1,0 +1,79 @@
+//! Files of public keys.
+
+use std::fs::{File, Metadata};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use regrow_sign::{MAX_KEY_BYTES, MAX_KEYS, PublicKey, SignError};
+use rustix::fs::{Mode, OFlags};
+
+use crate::SyncError;
+
+/// The endings of the names of keys in a folder.
+const KEY_ENDINGS: [&str; 2] = ["pub", "pem"];
+
+/// Reads a public key: minisign's format or PEM.
+///
+/// # Errors
+/// [`SyncError::Io`], and [`SyncError::Key`] if the file is no public key.
+pub fn read_key(path: &Path) -> Result<PublicKey, SyncError> {
+    key_of(path, File::open(path).map_err(SyncError::io(path))?)
+}
+
+fn key_of(path: &Path, file: File) -> Result<PublicKey, SyncError> {
+    let refused = |source| SyncError::Key { path: path.to_owned(), source };
+    let mut text = Vec::new();
+    file.take(MAX_KEY_BYTES as u64 + 1).read_to_end(&mut text).map_err(SyncError::io(path))?;
+    if text.len() > MAX_KEY_BYTES {
+        return Err(refused(SignError::NotPublic));
+    }
+    PublicKey::parse(&String::from_utf8_lossy(&text)).map_err(refused)
+}
+
+/// Reads the keys of this machine: all files of a folder that are named `*.pub` or `*.pem`. There are none if there is
+/// no such folder. Nobody but root may be able to write to the folder, to the one above it, and to the keys.
+///
+/// # Errors
+/// [`SyncError::OpenKeys`] if others can write there, [`SyncError::Io`], and [`SyncError::Key`]. A key that cannot be
+/// read is an error too, since without it images might be taken that must not be.
+pub fn keys_in(folder: &Path) -> Result<Vec<PublicKey>, SyncError> {
+    let listed = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed.map_err(SyncError::io(folder))?,
+    };
+    for folder in folder.ancestors().take(2).filter(|folder| !folder.as_os_str().is_empty()) {
+        check_roots(folder, &folder.metadata().map_err(SyncError::io(folder))?)?;
+    }
+    let mut paths = Vec::new();
+    for entry in listed {
+        let path = entry.map_err(SyncError::io(folder))?.path();
+        if path.extension().is_some_and(|ending| KEY_ENDINGS.iter().any(|known| ending == *known)) {
+            paths.push(path);
+        }
+    }
+    if paths.len() > MAX_KEYS {
+        return Err(SyncError::Key { path: folder.to_owned(), source: SignError::TooManyKeys });
+    }
+    paths.sort();
+    paths.into_iter().map(roots_key).collect()
+}
+
+fn roots_key(path: PathBuf) -> Result<PublicKey, SyncError> {
+    // Opening a pipe would wait.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(&path, flags, Mode::empty());
+    let file = File::from(opened.map_err(|error| SyncError::io(&path)(error.into()))?);
+    check_roots(&path, &file.metadata().map_err(SyncError::io(&path))?)?;
+    key_of(&path, file)
+}
+
+/// Refuses what others than root can write. The group of root counts as root.
+fn check_roots(path: &Path, metadata: &Metadata) -> Result<(), SyncError> {
+    let group_writes = metadata.mode() & 0o020 != 0 && metadata.gid() != 0;
+    if metadata.uid() == 0 && metadata.mode() & 0o002 == 0 && !group_writes {
+        Ok(())
+    } else {
+        Err(SyncError::OpenKeys { path: path.to_owned() })
+    }
+}
