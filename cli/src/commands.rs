@@ -13,6 +13,8 @@ mod extract;
 mod gc;
 mod info;
 #[cfg(feature = "publish")]
+mod key;
+#[cfg(feature = "publish")]
 mod make;
 #[cfg(feature = "manual")]
 mod man;
@@ -22,6 +24,8 @@ mod patch;
 mod push;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(feature = "publish")]
+mod sign;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -38,6 +42,8 @@ use extract::ExtractArgs;
 use gc::GcArgs;
 use info::InfoArgs;
 #[cfg(feature = "publish")]
+use key::KeyCommand;
+#[cfg(feature = "publish")]
 use make::MakeArgs;
 #[cfg(feature = "publish")]
 use patch::PatchArgs;
@@ -45,6 +51,8 @@ use patch::PatchArgs;
 use push::PushArgs;
 #[cfg(feature = "serve")]
 use serve::ServeArgs;
+#[cfg(feature = "publish")]
+use sign::SignArgs;
 use verify::VerifyArgs;
 
 /// Ships images over a plain static host, and sends a machine only what it cannot make from what it already holds.
@@ -85,6 +93,12 @@ pub(crate) enum Command {
     Push(PushArgs),
     #[cfg(feature = "publish")]
     Gc(GcArgs),
+    #[cfg(feature = "publish")]
+    Sign(SignArgs),
+    /// Make and show keys for signing
+    #[cfg(feature = "publish")]
+    #[command(subcommand)]
+    Key(KeyCommand),
     #[cfg(feature = "serve")]
     Serve(ServeArgs),
     #[cfg(feature = "demo")]
@@ -123,6 +137,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Push(args) => push::run(&args, verbosity),
         #[cfg(feature = "publish")]
         Command::Gc(args) => gc::run(&args, verbosity),
+        #[cfg(feature = "publish")]
+        Command::Sign(args) => sign::run(&args, verbosity),
+        #[cfg(feature = "publish")]
+        Command::Key(command) => key::run(&command, verbosity),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args, verbosity),
         #[cfg(feature = "demo")]

@@ -38,6 +38,9 @@ pub enum SignError {
     /// A signature does not fit its statement and key.
     #[error("the signature of key {0} is not of this statement")]
     Wrong(KeyId),
+    /// There is no room for another signature.
+    #[error("there is room for {} signatures only", crate::MAX_SIGNATURES)]
+    TooManySignatures,
     /// There is no signature at all.
     #[error("it is not signed")]
     Unsigned,

@@ -258,6 +258,12 @@ pub enum SyncError {
         /// The path or URL of the index.
         location: String,
     },
+    /// Others wrote the index again and again while it was changed.
+    #[error("{index}: others write it at the same time; run it again")]
+    Contended {
+        /// The path or URL of the index.
+        index: String,
+    },
     /// Somebody else could have put keys there, so that no key there can be trusted.
     #[error("{}: others than root can write there, so the keys cannot be trusted; set owner and mode right", path.display())]
     OpenKeys {

@@ -8,4 +8,6 @@ pub(crate) mod make;
 pub(crate) mod patch;
 pub(crate) mod push;
 pub(crate) mod seconds;
+#[cfg(feature = "sign")]
+pub(crate) mod sign;
 pub(crate) mod verify;

@@ -96,6 +96,8 @@ pub use flows::info::{ArchiveInfo, CodedInfo, InfoReport, PackInfo, info};
 pub use flows::make::{IndexFormat, MakeOptions, MakeReport, MaxWaste, make};
 pub use flows::patch::{PatchOptions, PatchReport, patch};
 pub use flows::push::{PushOptions, PushReport, push};
+#[cfg(feature = "sign")]
+pub use flows::sign::{ClaimChanges, Counter, SignOptions, SignReport, Signer, sign};
 pub use flows::verify::{
     StatementReport, StorePart, StoreProblem, StoreVerifyReport, VerifyReport, verify_file, verify_statement,
     verify_store,
@@ -104,6 +106,8 @@ pub use place::claims::ClaimsReport;
 pub use place::location::Location;
 pub use place::network::Network;
 pub use place::trust::{Trust, keys_in, read_key};
+#[cfg(feature = "sign")]
+pub use place::trust::{read_secret_key, read_signature};
 pub use timestamp::{NotADate, Timestamp};
 pub use trust_error::TrustError;
 pub use warning::SyncWarning;
@@ -120,7 +124,9 @@ pub use regrow_local::{Normalized, normalize};
 pub use regrow_patch::PatchLevel;
 
 /// Keys and signatures.
-pub use regrow_sign::{KeyId, Keys, PublicKey, SignError};
+#[cfg(feature = "sign")]
+pub use regrow_sign::SecretKey;
+pub use regrow_sign::{KeyId, Keys, PublicKey, SignError, Signature};
 
 /// The catalog, which some options take.
 pub use regrow_catalog::Catalog;

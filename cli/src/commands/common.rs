@@ -13,7 +13,11 @@ use regrow_sync::{
     Addressing, BucketCredentials, BucketOptions, ClaimsReport, Deadline, HttpOptions, Location, Network, Progress,
     ReaderLimits, SyncError, Timestamp,
 };
+#[cfg(feature = "publish")]
+use regrow_sync::{SecretKey, read_secret_key};
 
+#[cfg(feature = "publish")]
+use crate::args::PasswordArgs;
 use crate::args::{AddressingArg, NetworkArgs, RedirectsArg};
 use crate::failure::{Code, Failure};
 use crate::print::line;
@@ -214,4 +218,12 @@ pub(crate) fn claims_text(claims: &ClaimsReport) -> String {
         ("valid until", time(claims.expires_at)),
     ];
     lines.into_iter().filter_map(|(name, value)| Some(line(name, value?))).collect()
+}
+
+/// Reads secret keys. The password is that of all of them which are encrypted.
+#[cfg(feature = "publish")]
+pub(crate) fn secret_keys(paths: &[PathBuf], password: &PasswordArgs) -> Result<Vec<SecretKey>, Failure> {
+    let password = password.password()?;
+    let read = |path: &PathBuf| read_secret_key(path, || password.clone());
+    Ok(paths.iter().map(read).collect::<Result<_, _>>()?)
 }

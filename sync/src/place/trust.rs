@@ -16,6 +16,8 @@ use regrow_sign::{KeyId, Keys, Signature, SignatureKind};
 use crate::{Location, Progress, SyncError, Timestamp, TrustError};
 
 pub use keys::{keys_in, read_key};
+#[cfg(feature = "sign")]
+pub use keys::{read_secret_key, read_signature};
 use state::State;
 
 /// The time before which no clock of a machine that runs this version can be right.

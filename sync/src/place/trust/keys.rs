@@ -22,13 +22,39 @@ pub fn read_key(path: &Path) -> Result<PublicKey, SyncError> {
 }
 
 fn key_of(path: &Path, file: File) -> Result<PublicKey, SyncError> {
-    let refused = |source| SyncError::Key { path: path.to_owned(), source };
+    let text = bounded(path, file)?;
+    PublicKey::parse(&String::from_utf8_lossy(&text)).map_err(|source| SyncError::Key { path: path.to_owned(), source })
+}
+
+/// Reads a file that is too small to matter, or else only its beginning, which then is no key.
+fn bounded(path: &Path, file: File) -> Result<Vec<u8>, SyncError> {
     let mut text = Vec::new();
-    file.take(MAX_KEY_BYTES as u64 + 1).read_to_end(&mut text).map_err(SyncError::io(path))?;
-    if text.len() > MAX_KEY_BYTES {
-        return Err(refused(SignError::NotPublic));
-    }
-    PublicKey::parse(&String::from_utf8_lossy(&text)).map_err(refused)
+    file.take(MAX_KEY_BYTES as u64).read_to_end(&mut text).map_err(SyncError::io(path))?;
+    Ok(text)
+}
+
+/// Reads a secret key: minisign's format, encrypted or not, or PEM. `password` is asked only for an encrypted one.
+///
+/// # Errors
+/// [`SyncError::Io`], and [`SyncError::Key`] if the file is no secret key, or cannot be decrypted.
+#[cfg(feature = "sign")]
+pub fn read_secret_key(
+    path: &Path,
+    password: impl FnOnce() -> Option<String>,
+) -> Result<regrow_sign::SecretKey, SyncError> {
+    let text = bounded(path, File::open(path).map_err(SyncError::io(path))?)?;
+    regrow_sign::SecretKey::parse(&String::from_utf8_lossy(&text), password)
+        .map_err(|source| SyncError::Key { path: path.to_owned(), source })
+}
+
+/// Reads a signature: minisign's format, 64 bytes, or those in base64. `key` made it.
+///
+/// # Errors
+/// [`SyncError::Io`], and [`SyncError::Key`] if the file is no signature.
+#[cfg(feature = "sign")]
+pub fn read_signature(path: &Path, key: &PublicKey) -> Result<regrow_sign::Signature, SyncError> {
+    let bytes = bounded(path, File::open(path).map_err(SyncError::io(path))?)?;
+    regrow_sign::Signature::parse(&bytes, Some(key)).map_err(|source| SyncError::Key { path: path.to_owned(), source })
 }
 
 /// Reads the keys of this machine: all files of a folder that are named `*.pub` or `*.pem`. There are none if there is
