@@ -2,6 +2,7 @@
 
 from .fields import Reader, digest, need, varint
 from .head import read_head
+from .index import read_index
 from .signatures import entry_of, read_key
 
 STATEMENT, BLOCKS, SIGNATURES = 1, 3, 128
@@ -51,9 +52,14 @@ def places(data):
         ("part's id", first.id),
     ):
         starts[name] = data.index(value, start)
-    sizes = [block.size for block in (head.codings_block, head.recipe) if block]
-    starts["last block"] = head.blocks_at + sum(sizes) - 1
-    starts["recipe"] = head.blocks_at + sum(sizes[:-1]) + head.recipe.size // 2
+    index = read_index(data)
+    starts["pack's id"] = data.index(index.packs[0][0], head.blocks_at)
+    segments = [name for share in index.shares for name, _ in share.segments]
+    starts["segment's id"] = data.index(segments[-1], head.blocks_at)
+    if index.codings:
+        # The last piece of the last coded file: its number is the section's or the block's last byte.
+        codings = head.codings or Reader(data[head.blocks_at :][: head.codings_block.size])
+        starts["codings' last byte"] = data.index(codings.data) + len(codings.data) - 1
     return starts
 
 
