@@ -66,8 +66,30 @@ check "format 2: an index of version 1 in the same store" format_check "$work/fi
 # The command reads a head that was written here.
 sign "$work/layers.rgx" "$work/signed.rgx"
 check "format 2: a signed image" format_check "$work/signed.rgx" "$work/store" "$work/layers"
-"$regrow" extract --quiet --store "$work/store" --catalog "$work/catalog" "$work/signed.rgx" "$work/out"
-check "format 2: the command reads the signed index" cmp "$work/out" "$work/layers"
+# trusted INDEX: extracts what both keys signed.
+trusted() {
+    rm -f "$work/out"
+    "$regrow" extract --quiet --store "$work/store" --catalog "$work/catalog" --threshold 2 \
+        --key "$work/minisign.pub" --key "$work/openssl.pub" "$1" "$work/out" && cmp "$work/out" "$work/layers"
+}
+check "format 2: the command takes what was signed here" trusted "$work/signed.rgx"
+rewrite change "$work/signed.rgx" "$work/changed.rgx" counter
+check "format 2: the command refuses a counter that is another" refuses trusted "$work/changed.rgx"
+for key in minisign openssl; do
+    check "format 2: a counter that is another is not signed, $key" \
+        refuses format_check --signed "$work/changed.rgx" "$work/$key.pub"
+done
+
+# What the command signs is read here, with what was signed here before.
+"$regrow" key new --quiet "$work/own.key"
+"$regrow" sign --quiet --key "$work/own.key" --key "$work/openssl.key" --channel example.org/app/stable --counter 7 \
+    "$work/layers.rgx"
+check "format 2: what the command signed" \
+    format_check --signed "$work/layers.rgx" "$work/own.key.pub" "$work/openssl.pub"
+sign "$work/layers.rgx" "$work/signed.rgx"
+check "format 2: what the command and others signed" \
+    format_check --signed "$work/signed.rgx" "$work/own.key.pub" "$work/openssl.pub" "$work/minisign.pub"
+check "format 2: the command takes what it and others signed" trusted "$work/signed.rgx"
 
 # One bit that is another, under checksums that hold, is refused.
 for field in "image's hash" "image's SHA-256" "image id" "wrapper's id" "part's name" "part's id" "segment's id" \
@@ -76,9 +98,6 @@ for field in "image's hash" "image's SHA-256" "image id" "wrapper's id" "part's 
     check "format 2: an index is refused whose $field is another" \
         refuses format_check "$work/changed.rgx" "$work/store" "$work/zipped"
 done
-rewrite change "$work/signed.rgx" "$work/changed.rgx" counter
-check "format 2: a counter that is another is not signed" \
-    refuses format_check --signed "$work/changed.rgx" "$work/openssl.pub"
 for pack in $(find "$work/store/packs" -name '*.pack' | head -2); do
     cp "$pack" "$work/kept.pack"
     printf '\377' | dd of="$pack" bs=1 seek=40 conv=notrunc status=none
