@@ -21,6 +21,7 @@ mod elsewhere;
 mod environment;
 mod exit_codes;
 mod first_install;
+mod format2;
 mod gc;
 mod hostile;
 mod hosts;

@@ -3,6 +3,7 @@
 
 mod args;
 mod commands;
+mod date;
 #[cfg(feature = "demo")]
 mod demo;
 mod duration;

@@ -9,7 +9,8 @@ mod image;
 use std::path::Path;
 
 use regrow_sync::{
-    HttpOptions, MakeOptions, Network, NoProgress, Params, PatchOptions, ReaderLimits, RetryPolicy, make, patch,
+    HttpOptions, IndexFormat, Location, MakeOptions, Network, NoProgress, Params, PatchOptions, ReaderLimits,
+    RetryPolicy, make, patch,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -29,13 +30,40 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     make(&mut image.as_slice(), Path::new("golden image"), None, &options, &mut network, &NoProgress)?;
     std::fs::remove_dir_all(folder.join("store/tmp"))?;
     write_patch(&folder.join("patch"))?;
-    write_coded(&folder.with_file_name("v1-coded"))
+    write_coded(&folder, "v1-coded", IndexFormat::V1)?;
+    write_coded(&folder, "v2-coded", IndexFormat::V2)?;
+    write_parted(&folder.with_file_name("v2"))
+}
+
+/// Makes two archives in version 2 of the index, and an announced patch.
+fn write_parted(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let mut network = network()?;
+    std::fs::create_dir_all(folder)?;
+    for (name, version) in [("old", 1), ("image", 2)] {
+        let archive = image::golden_archive(version);
+        let mut file = tempfile::tempfile()?;
+        std::io::Write::write_all(&mut file, &archive)?;
+        let index = folder.join(name).with_extension("rgx");
+        let mut options = MakeOptions::new(folder.join("store"), index);
+        (options.format, options.params) = (IndexFormat::V2, Some(Params::with_average(1024)?));
+        options.pack_bytes = 60_000;
+        if version > 1 {
+            options.patch_from = vec![Location::Path(folder.join("old.rgx"))];
+            options.image_file = Some(file);
+        }
+        make(&mut archive.as_slice(), Path::new(name), None, &options, &mut network, &NoProgress)?;
+    }
+    std::fs::remove_dir_all(folder.join("store/tmp"))?;
+    Ok(())
 }
 
 /// Makes the image with gzip files that is there: layers by GNU gzip, pigz, and zlib in two members.
-fn write_coded(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    let mut image = std::fs::File::open(folder.join("image.tar"))?;
+fn write_coded(beside: &Path, name: &str, format: IndexFormat) -> Result<(), Box<dyn std::error::Error>> {
+    let mut image = std::fs::File::open(beside.with_file_name("v1-coded/image.tar"))?;
+    let folder = beside.with_file_name(name);
+    std::fs::create_dir_all(&folder)?;
     let mut options = MakeOptions::new(folder.join("store"), folder.join("image.rgx"));
+    options.format = format;
     options.params = Some(Params::with_average(1024)?);
     let mut network = network()?;
     make(&mut image, Path::new("golden image"), None, &options, &mut network, &NoProgress)?;

@@ -92,7 +92,7 @@ pub use error::{Left, SyncError};
 pub use flows::diff::{DiffOptions, DiffReport, PathCost, diff};
 pub use flows::extract::{ExtractOptions, ExtractReport, Output, extract};
 pub use flows::gc::{GcOptions, GcReport, gc};
-pub use flows::info::{ArchiveInfo, CodedInfo, InfoReport, PackInfo, info};
+pub use flows::info::{ArchiveInfo, CodedInfo, InfoReport, PackInfo, PartInfo, PatchInfo, StatementInfo, info};
 pub use flows::make::{IndexFormat, MakeOptions, MakeReport, MaxWaste, make};
 pub use flows::patch::{PatchOptions, PatchReport, patch};
 pub use flows::push::{PushOptions, PushReport, push};

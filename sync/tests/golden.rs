@@ -1,4 +1,4 @@
-//! The formats are promises: files of version 1 are read as they were written, and images are cut as they were.
+//! The formats are promises: files are read as they were written, and images are cut as they were.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -6,6 +6,8 @@
 mod chunks;
 #[path = "golden/image.rs"]
 mod image;
+#[path = "golden/version_2.rs"]
+mod version_2;
 
 use std::path::PathBuf;
 

@@ -1,10 +1,11 @@
 //! `regrow info`.
 
 use clap::Args;
-use regrow_sync::{InfoReport, Location, info};
+use regrow_sync::{InfoReport, Location, PartInfo, info};
 
 use super::common::{self, Named};
 use crate::args::NetworkArgs;
+use crate::date::utc;
 use crate::failure::Failure;
 use crate::print::{Reporter, To, chunks, exact, line};
 use crate::progress::{Bars, Verbosity};
@@ -45,6 +46,7 @@ fn text(report: &InfoReport) -> String {
         [report.chunk_min_bytes, report.chunk_avg_bytes, report.chunk_max_bytes].map(|bytes| show(bytes.into()));
     let packs: u64 = report.packs.iter().map(|pack| pack.bytes).sum();
     let mut lines = vec![
+        line("format", report.format),
         line("image", exact(report.image_bytes)),
         line("digest (BLAKE3)", &report.image_digest),
         line("image id", &report.image_id),
@@ -57,14 +59,17 @@ fn text(report: &InfoReport) -> String {
     if let (Some(frames), Some(bytes)) = (report.frames, report.frame_bytes) {
         lines.push(line("frames in them", format!("{}, {}", commas(frames), show(bytes))));
     }
-    for base in &report.patch_bases {
-        lines.push(line("patch from", base));
+    for patch in &report.patches {
+        let bytes = patch.bytes.map_or_else(String::new, |bytes| format!(", {}", show(bytes)));
+        lines.push(line("patch from", format!("{}{bytes}", patch.base_id)));
     }
     let store = if report.store.is_empty() { "not known" } else { &report.store };
     lines.push(line("store", store));
     if let Some(error) = &report.store_error {
         lines.push(line("store cannot be read", error));
     }
+    lines.extend(claims(report));
+    lines.extend(report.parts.iter().map(part));
     for coded in &report.coded {
         let path = coded.path.as_deref().unwrap_or("?");
         let path = if path.is_empty() { "(the image itself)" } else { path };
@@ -83,4 +88,29 @@ fn text(report: &InfoReport) -> String {
         lines.push(format!("{entries:>9} {files:>9} {:>12}  {path}\n", show(archive.bytes)));
     }
     lines.concat()
+}
+
+/// The lines about what the image's publisher claims.
+fn claims(report: &InfoReport) -> Vec<String> {
+    let Some(statement) = &report.statement else { return Vec::new() };
+    let mut lines = vec![line("SHA-256", &statement.image_sha256)];
+    if !statement.channel.is_empty() {
+        lines.push(line("channel", clean_line(&statement.channel)));
+    }
+    if statement.counter > 0 {
+        lines.push(line("counter", commas(statement.counter)));
+    }
+    for (name, time) in [("signed", statement.signed_at), ("valid until", statement.expires_at)] {
+        if let Some(time) = time {
+            lines.push(line(name, utc(time)));
+        }
+    }
+    lines.push(line("signatures", statement.signatures));
+    lines
+}
+
+fn part(part: &PartInfo) -> String {
+    let name = part.name.get(..16).unwrap_or(&part.name);
+    let coded = if part.coded == Some(true) { ", in a gzip file" } else { "" };
+    line("part", format!("{name}  {}, {}{coded}", part.kind, exact(part.plain_bytes)))
 }

@@ -76,6 +76,7 @@ fn parted_with(image: &[u8], pieces: &[usize], plain_of: &dyn Fn(&[u8]) -> Optio
             PartKind::Tar => assert!(part.skeleton.bytes.end > part.skeleton.bytes.start),
         }
     }
+    check_guesses(&parted.all);
     // Whoever hashes the parts while they pass comes to the same ranges.
     let (mut hashed, mut start) = (Vec::new(), None);
     for border in &parted.all.borders {
@@ -89,6 +90,25 @@ fn parted_with(image: &[u8], pieces: &[usize], plain_of: &dyn Fn(&[u8]) -> Optio
     let parts: Vec<_> = parted.all.parts.iter().map(|part| part.plain.clone()).collect();
     assert!(parts == hashed || parts.len() == 1, "{parts:?} {hashed:?}");
     parted
+}
+
+/// Checks that what was known of a chunk's unit when it was cut is right, once a tar has come.
+fn check_guesses(all: &LastChunks) {
+    let begun = all.borders.iter().filter(|border| border.change != BorderChange::Begins);
+    let is_part: Vec<bool> = begun.map(|border| border.change == BorderChange::Ends).collect();
+    for kind in [StreamKind::Skeleton, StreamKind::Contents] {
+        let chunks = all.chunks.iter().filter(|chunk| chunk.stream == kind);
+        for (number, chunk) in chunks.enumerate().filter(|(_, chunk)| chunk.unit.has_tar) {
+            let range = |part: &ImagePart| match kind {
+                StreamKind::Skeleton => part.skeleton.records.clone(),
+                StreamKind::Contents => part.contents.records.clone(),
+            };
+            let unit = all.parts.iter().position(|part| range(part).contains(&(number as u64)));
+            let guess = (chunk.unit.candidate as usize).checked_sub(1).filter(|&candidate| is_part[candidate]);
+            let guess = guess.map(|candidate| is_part[..candidate].iter().filter(|is_part| **is_part).count());
+            assert_eq!(guess, unit, "chunk {number} of {kind:?}");
+        }
+    }
 }
 
 /// Checks that each part is cut as it would be if it were an image.

@@ -1,9 +1,11 @@
 //! The report on an index.
 
+mod statement;
+
 use regrow_chunker::Digest;
 use regrow_deflate::encoders::KnownEncoder;
 use regrow_image::TreeEntry;
-use regrow_index::Coding;
+use regrow_index::{AnnouncedPatch, Coding, VERSION_1, VERSION_2};
 use regrow_local::Pool;
 use regrow_store::StoreError;
 use serde::Serialize;
@@ -12,9 +14,13 @@ use crate::plan::inspect::Inspection;
 use crate::plan::tree::{ArchiveNumbers, Reading, archive_of, path_of};
 use crate::{Location, Network, Progress, SyncError};
 
+pub use statement::{PartInfo, PatchInfo, StatementInfo};
+
 /// The facts about an index and its image.
 #[derive(Debug, Clone, Serialize)]
 pub struct InfoReport {
+    /// The version of the index's format.
+    pub format: u32,
     /// The size of the image in bytes.
     pub image_bytes: u64,
     /// The image's id.
@@ -45,8 +51,14 @@ pub struct InfoReport {
     pub packs: Vec<PackInfo>,
     /// The gzip files of the image that are made again from their plain bytes.
     pub coded: Vec<CodedInfo>,
+    /// The parts of the image. An index of version 1 tells none.
+    pub parts: Vec<PartInfo>,
+    /// The claims about the image. An index of version 1 has none.
+    pub statement: Option<StatementInfo>,
     /// The image ids of the bases of patches to this image, as far as the index names them.
     pub patch_bases: Vec<String>,
+    /// The same patches, with their sizes.
+    pub patches: Vec<PatchInfo>,
     /// The store's location relative to the index.
     pub store: String,
     /// The number of frames in the packs, or `None` if the store could not be read.
@@ -118,7 +130,9 @@ pub fn info(
         inspection.for_each_entry(location, &mut |entry| found.add(&entry))?;
         Ok((inspection, found))
     });
+    let patch = |patch: &AnnouncedPatch| PatchInfo { base_id: patch.base.to_string(), bytes: patch.bytes };
     let mut report = InfoReport {
+        format: if index.units.is_some() { VERSION_2 } else { VERSION_1 },
         image_bytes: index.image_bytes,
         image_id: index.image_id().to_string(),
         image_digest: Digest::from_bytes(index.image_digest).to_string(),
@@ -134,6 +148,9 @@ pub fn info(
         segments: index.segments().count() as u64,
         packs: index.packs.iter().map(|pack| PackInfo { id: pack.id.to_string(), bytes: pack.bytes }).collect(),
         coded: index.codings.iter().map(coded).collect(),
+        parts: statement::parts(&index),
+        statement: index.units.as_ref().map(statement::statement),
+        patches: index.patches.iter().map(patch).collect(),
         patch_bases: index.patches.iter().map(|patch| patch.base.to_string()).collect(),
         store: index.store.clone(),
         frames: None,
@@ -146,6 +163,7 @@ pub fn info(
             let (frames, bytes) = inspection.frames();
             (report.frames, report.frame_bytes) = (Some(frames), Some(bytes));
             report.archives = found.archives;
+            statement::find_coded(&mut report.parts, &inspection, &index);
             for (coded, path) in report.coded.iter_mut().zip(found.coded_paths) {
                 coded.path = Some(path);
             }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use regrow_chunker::ChunkId;
-use regrow_image::TreeEntry;
+use regrow_image::{ImagePart, TreeEntry};
 use regrow_index::{Index, Segment};
 use regrow_local::{Recipe, Seed, Seeds, StreamChunks, UnitRecipes};
 use regrow_store::Failover;
@@ -40,6 +40,15 @@ impl Inspection {
     /// Passes each of the image's entries to `each`, in order.
     pub(crate) fn for_each_entry(&self, location: &Location, each: &mut dyn FnMut(TreeEntry)) -> Result<(), SyncError> {
         self.0.target.for_each_entry(&location.to_string(), each)
+    }
+
+    /// Whether each part of the image lies in a coded file. `index` is the index that was inspected.
+    pub(crate) fn coded_parts(&self, index: &Index) -> Vec<bool> {
+        let target = &self.0.target;
+        let is_coded = |part: &ImagePart| {
+            target.coded().any(|coded| coded.start <= part.plain.start && part.plain.end <= coded.end)
+        };
+        target.parted(index).parts.iter().map(is_coded).collect()
     }
 
     /// The records of both streams, and the image's parts. `index` is the index that was inspected.

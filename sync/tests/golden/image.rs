@@ -20,6 +20,25 @@ pub(crate) fn golden_image() -> Vec<u8> {
     .concat()
 }
 
+/// An archive with parts: a layer that all versions share, one that each has of its own, and a large file.
+pub(crate) fn golden_archive(version: u64) -> Vec<u8> {
+    let layer = |seed: u64| {
+        let small: Vec<u8> =
+            (0..40).flat_map(|n| file(&format!("etc/{n:03}"), b'0', &noise(seed + n, 29 * n as usize))).collect();
+        [small, file("usr/lib/own", b'0', &noise(seed + version, 9_000)), vec![0; 1024]].concat()
+    };
+    let shared = [file("bin/sh", b'0', &noise(200, 60_000)), vec![0; 1024]].concat();
+    [
+        file("shared/layer.tar", b'0', &shared),
+        file("shared/json", b'0', b"{}"),
+        file("own/layer.tar", b'0', &layer(300)),
+        file("disk", b'0', &noise(400, 64).repeat(20_000)),
+        file("manifest.json", b'0', format!("[{{\"version\":{version}}}]").as_bytes()),
+        vec![0; 1024],
+    ]
+    .concat()
+}
+
 fn file(name: &str, flag: u8, data: &[u8]) -> Vec<u8> {
     [header(name, flag, data.len()), padded(data)].concat()
 }

@@ -1,0 +1,109 @@
+//! Indexes of version 2, whose images have parts.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use regrow_chunker::{ImageId, PartKind};
+use regrow_image::WalkRules;
+use regrow_index::Index;
+use regrow_local::{Pool, SeedContext};
+use regrow_patch::{Between, ChunkCost, PatchImage, PatchLevel};
+use regrow_sync::{
+    ExtractOptions, IndexFormat, Location, MakeOptions, NoProgress, Output, extract, make, verify_store,
+};
+
+use crate::{image, network};
+
+fn folder(name: &str) -> PathBuf {
+    crate::folder().with_file_name(name)
+}
+
+fn read(path: &Path) -> (Vec<u8>, Index) {
+    let bytes = std::fs::read(path).unwrap();
+    let index = Index::decode(&bytes).unwrap();
+    assert_eq!(index.encode(), bytes);
+    (bytes, index)
+}
+
+fn images() -> [(PathBuf, Vec<u8>); 3] {
+    let coded = std::fs::read(folder("v1-coded").join("image.tar")).unwrap();
+    [
+        (folder("v2").join("old.rgx"), image::golden_archive(1)),
+        (folder("v2").join("image.rgx"), image::golden_archive(2)),
+        (folder("v2-coded").join("image.rgx"), coded),
+    ]
+}
+
+#[test]
+fn parted_images_are_made_as_they_were() {
+    for (path, image) in images() {
+        let (_, index) = read(&path);
+        let units = index.units.as_ref().unwrap();
+        assert_eq!(index.walk_version, 3);
+        assert_eq!((index.image_bytes, index.image_digest), (image.len() as u64, *blake3::hash(&image).as_bytes()));
+        let work = tempfile::tempdir().unwrap();
+        let out = work.path().join("out");
+        let location = Location::Path(path.clone());
+        let options = ExtractOptions::default();
+        extract(&location, Output::File(out.clone()), &options, &mut network(), &NoProgress).unwrap();
+        assert!(std::fs::read(&out).unwrap() == image);
+        let store = Location::Path(path.with_file_name("store"));
+        let report = verify_store(&store, &[location], &mut network(), &NoProgress).unwrap();
+        assert_eq!((report.ok, report.problems), (true, Vec::new()));
+        let mut options = MakeOptions::new(work.path().join("store"), work.path().join("image.rgx"));
+        (options.params, options.format) = (Some(index.params), IndexFormat::V2);
+        make(&mut image.as_slice(), "image".as_ref(), None, &options, &mut network(), &NoProgress).unwrap();
+        let (_, again) = read(&work.path().join("image.rgx"));
+        assert_eq!((again.image_id(), &again.codings), (index.image_id(), &index.codings));
+        assert_eq!(again.units.as_ref(), Some(units));
+    }
+}
+
+#[test]
+fn versions_share_parts() {
+    let [old, new] = ["old.rgx", "image.rgx"].map(|name| read(&folder("v2").join(name)).1);
+    let parts = |index: &Index| index.units.as_ref().unwrap().parts.clone();
+    let kinds: Vec<PartKind> = parts(&new).iter().map(|part| part.kind).collect();
+    assert_eq!(kinds, [PartKind::Tar, PartKind::Tar, PartKind::File]);
+    let shared: Vec<bool> =
+        parts(&old).iter().zip(parts(&new)).map(|(old, new)| (old.unit, old.name) == (new.unit, new.name)).collect();
+    assert_eq!(shared, [true, false, true]);
+}
+
+/// The patch leads from one archive to the other, as the index announces.
+#[test]
+fn the_announced_patch_is_applied() {
+    let indexes = ["old.rgx", "image.rgx"].map(|name| read(&folder("v2").join(name)).1);
+    let ids = indexes.each_ref().map(Index::image_id);
+    let path = folder("v2").join(format!("store/{}", regrow_store::patch_name(&ids[0], &ids[1])));
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    assert_eq!(
+        indexes[1].patches.iter().map(|patch| (patch.base, patch.bytes)).collect::<Vec<_>>(),
+        [(ids[0], Some(bytes))]
+    );
+    let work = tempfile::tempdir().unwrap();
+    let pool = Pool::new();
+    let params = indexes[0].params;
+    let (scratch, progress) = (work.path(), &NoProgress);
+    let open = |version: u64, id: ImageId| {
+        let path = work.path().join(version.to_string());
+        std::fs::write(&path, image::golden_archive(version)).unwrap();
+        let (rules, pool, on_scan) = (WalkRules::V3, &pool, &|| ());
+        let context = SeedContext { rules, params, pool, catalog: None, progress, scratch, unfolds: true, on_scan };
+        let image = PatchImage::open(File::open(&path).unwrap(), &path, &context, scratch).unwrap();
+        assert_eq!(image.id(params), id);
+        image
+    };
+    let (base, target) = (open(1, ids[0]), open(2, ids[1]));
+    let between = Between {
+        base: &base.into(),
+        target: &target.into(),
+        ids: (ids[0], ids[1]),
+        chunk_cost: ChunkCost::default(),
+        level: PatchLevel::default(),
+        pool: &pool,
+        scratch,
+        progress,
+    };
+    regrow_patch::check(&between, &mut File::open(path).unwrap()).unwrap();
+}
