@@ -15,3 +15,4 @@ mod pack;
 mod patch;
 mod stream;
 mod tars;
+mod units;

@@ -73,7 +73,7 @@ pub async fn open_description<S: ReadStore + WriteStore + ?Sized>(
         Some(found) => found,
         None => write_description(store, wanted.unwrap_or(default)).await?,
     };
-    if let Some(wanted) = wanted.filter(|wanted| *wanted != found) {
+    if let Some(wanted) = wanted.filter(|wanted| !wanted.cuts_like(&found)) {
         return Err(StoreError::Parameters {
             store: store.location().to_owned(),
             found: found.chunk_avg,

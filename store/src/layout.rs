@@ -71,4 +71,11 @@ impl StoreDescription {
             chunk_max: params.max_bytes(),
         }
     }
+
+    /// Whether images of both stores are cut into chunks of the same sizes, so that one may hold those of the other. A
+    /// store holds images by all walking rules.
+    #[must_use]
+    pub fn cuts_like(&self, other: &Self) -> bool {
+        Self { walk: other.walk, ..*self } == *other
+    }
 }

@@ -43,6 +43,32 @@ fn repacking_and_pushing_keep_claims_and_signatures() {
     assert!(env.read("pushed") == env.read("kept"));
 }
 
+/// A store takes images by all walking rules, whichever comes first.
+#[test]
+fn images_by_all_walking_rules_are_pushed_to_one_store() {
+    let env = TestEnvironment::new();
+    let [layers, _] = version_layers();
+    let (plain, coded) = (docker_save(&layers, 5), oci(&layers, 5, |layer| gzip(layer, PGZIP)));
+    env.make("plain", &plain);
+    env.make("coded", &coded);
+    make2(&env, "parted", &plain);
+    let indexes = ["plain", "coded", "parted"];
+    for first in 0..3 {
+        let store = format!("to-{first}");
+        for name in (first..first + 3).map(|number| indexes[number % 3]) {
+            env.run(&format!("push {name}.rgx {store}/store")).success();
+            env.run(&format!("extract {store}/{name}.rgx out")).success();
+            assert!(env.read("out") == env.read(name), "{name}");
+        }
+        env.run(&format!("make {store}/again.rgx plain")).success();
+    }
+    // A store as earlier versions of push made it.
+    let description = String::from_utf8(env.read("to-0/store/regrow.json")).unwrap();
+    env.write("to-0/store/regrow.json", description.replace("\"walk\":1", "\"walk\":2").as_bytes());
+    env.run("make to-0/third.rgx plain").success();
+    env.run("push parted.rgx to-0/store").success();
+}
+
 #[test]
 fn info_tells_parts_and_claims() {
     let env = TestEnvironment::new();

@@ -18,6 +18,11 @@ pub(crate) struct Site {
 impl Site {
     /// Makes the site, with plain tars, or with archives that have a layer that is seen through.
     pub(crate) fn new(is_coded: bool) -> Self {
+        Self::of_format(1, is_coded)
+    }
+
+    /// Makes the site with indexes of this version.
+    pub(crate) fn of_format(format: u32, is_coded: bool) -> Self {
         let env = TestEnvironment::new();
         let tree = Tree::sample("mutated", 40);
         let pack = |tree: &Tree, time| {
@@ -26,7 +31,8 @@ impl Site {
         let (old, image) = (pack(&tree, 4), pack(&tree.changed(9), 5));
         for (name, bytes) in [("old", &old), ("app", &image)] {
             env.write(name, bytes);
-            env.run(&format!("make -q --avg-size 4KiB --pack-size 128KiB {name}.rgx {name}")).success();
+            let make = format!("make -q --format {format} --avg-size 4KiB --pack-size 128KiB");
+            env.run(&format!("{make} {name}.rgx {name}")).success();
         }
         Self { env, old, image }
     }

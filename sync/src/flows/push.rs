@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use regrow_chunker::PackId;
+use regrow_image::WALK_VERSION;
 use regrow_index::{Index, PackRef};
 use regrow_store::{
     Condition, Content, ObjectKind, ReadStore, Span, Store, StoreDescription, StoreError, open_description, pack_name,
@@ -170,7 +171,7 @@ fn index_name(location: &Location) -> Result<String, SyncError> {
 /// Makes the store, or checks that it is one for these images.
 async fn describe(sources: &[Source], to: &dyn Store) -> Result<(), StoreError> {
     for Source { index, .. } in sources {
-        let wanted = StoreDescription::new(index.walk_version, &index.params);
+        let wanted = StoreDescription::new(WALK_VERSION, &index.params);
         open_description(to, Some(wanted), wanted).await?;
     }
     Ok(())

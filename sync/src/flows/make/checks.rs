@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use regrow_chunker::Params;
-use regrow_image::WALK_VERSION;
+use regrow_image::WalkRules;
 use regrow_store::StoreDescription;
 
 use crate::place::location::{folder_of, is_same_file};
@@ -12,9 +12,10 @@ use crate::{Location, Network, ReaderLimits, SyncError};
 
 /// The chunking parameters of a store.
 pub(super) fn parameters_of(store: &Location, found: &StoreDescription) -> Result<Params, SyncError> {
-    if found.walk != WALK_VERSION {
+    // A store holds images by all walking rules. Earlier versions of push wrote those of the image.
+    if WalkRules::of_version(found.walk).is_none() {
         return Err(SyncError::Usage(format!(
-            "{store}: the store was made with walking rules of version {}; this regrow has version {WALK_VERSION}",
+            "{store}: the store was made with walking rules of version {}, which this regrow does not know",
             found.walk
         )));
     }
