@@ -94,3 +94,29 @@ fn rows_add_up_over_a_network_too() {
     let limit = number(&report, "bytes") * 2 + old * 3 + 100_000;
     assert!(server.body_bytes() < limit, "{} of {limit}", server.body_bytes());
 }
+
+/// The page is written beside the report. Names of strangers stay text in it, and only pages are replaced.
+#[test]
+fn a_page_is_written_and_only_pages_are_replaced() {
+    let name = "doc/<script>alert(1)</script>&\u{202e}\u{1b}[2J";
+    let env = site(name);
+    let diff = "diff --html cost.html --old old --new new old.rgx new.rgx";
+    env.run(diff).success();
+    let page = String::from_utf8(env.read("cost.html")).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>\n<!-- regrow diff -->\n") && page.ends_with("</html>\n"));
+    assert!(!page.contains("<script") && !page.contains('\u{1b}') && !page.contains('\u{202e}'));
+    assert!(page.contains("&lt;script&gt;alert(1)") && page.contains("By chunks") && page.contains("By a patch"));
+    assert!(!page.contains("http:") && !page.contains("https:"), "the page fetches nothing");
+    // An earlier page is replaced, and anything else is left alone, before any work is done.
+    env.write("cost.html", b"<!DOCTYPE html>\n<!-- regrow diff -->\nold");
+    let report = env.json(diff);
+    assert!(env.read("cost.html").len() > 1000 && report["bytes_patch_made"].is_u64());
+    for other in [&b"<!DOCTYPE html>\n<p>my own page"[..], b""] {
+        env.write("cost.html", other);
+        env.run("diff --html cost.html old.rgx absent.rgx").failure(1, "cost.html: this is no page of regrow diff");
+        assert!(env.read("cost.html") == other);
+    }
+    std::os::unix::fs::symlink("old", env.path("link.html")).unwrap();
+    env.run("diff --html link.html old.rgx new.rgx").failure(1, "link.html: this is no page");
+    env.run("diff --html nowhere/cost.html old.rgx new.rgx").failure(1, "nowhere/cost.html: ");
+}

@@ -9,6 +9,7 @@ mod demo;
 mod duration;
 mod failure;
 mod hints;
+mod html;
 mod print;
 mod progress;
 #[cfg(feature = "serve")]

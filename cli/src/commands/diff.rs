@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueHint};
+use clap::{ArgGroup, Args, ValueHint};
 use regrow_sync::{DiffOptions, DiffReport, Location, PathCost, diff};
 
 use super::common::{self, Named};
 use crate::args::NetworkArgs;
 use crate::failure::Failure;
+use crate::html;
 use crate::print::{Reporter, To, chunks, exact, line};
 use crate::progress::{Bars, Verbosity};
 use crate::size::{commas, show};
@@ -15,7 +16,10 @@ use crate::terminal::clean_line;
 
 /// Say what an update costs, and why
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  regrow diff app-1.rgx app-2.rgx")]
+#[command(
+    group(ArgGroup::new("patch_made").args(["patch", "html"]).multiple(true)),
+    after_help = "Examples:\n  regrow diff app-1.rgx app-2.rgx\n  regrow diff --html cost.html app-1.rgx app-2.rgx"
+)]
 pub(crate) struct DiffArgs {
     /// Read from this folder or URL [default: where the indexes say]
     #[arg(long = "store", value_name = "DIR|URL")]
@@ -26,11 +30,14 @@ pub(crate) struct DiffArgs {
     /// Also make a patch, to see what it costs by path; takes a while
     #[arg(long)]
     pub(crate) patch: bool,
+    /// Write a page that shows the cost by layer and path, as chunks and as a patch; implies --patch
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) html: Option<PathBuf>,
     /// The file of the old image for --patch, if it is on this machine [default: read from the store]
-    #[arg(long = "old", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "patch")]
+    #[arg(long = "old", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "patch_made")]
     pub(crate) old_file: Option<PathBuf>,
     /// The file of the new image for --patch, if it is on this machine [default: read from the store]
-    #[arg(long = "new", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "patch")]
+    #[arg(long = "new", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "patch_made")]
     pub(crate) new_file: Option<PathBuf>,
     /// How many paths to list
     #[arg(long, value_name = "N", default_value_t = 20)]
@@ -47,9 +54,10 @@ pub(crate) struct DiffArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: DiffArgs, verbosity: Verbosity) -> Result<(), Failure> {
+    args.html.as_deref().map_or(Ok(()), html::check_place)?;
     let options = DiffOptions {
         stores: common::locations(&args.stores)?,
-        patch: args.patch,
+        patch: args.patch || args.html.is_some(),
         old_files: args.old_file.iter().cloned().collect(),
         new_files: args.new_file.iter().cloned().collect(),
         ..DiffOptions::new(Location::parse(&args.old)?, Location::parse(&args.new)?)
@@ -60,6 +68,9 @@ pub(crate) fn run(args: DiffArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let mut network = common::network(&args.network, named, deadline)?;
     let bars = Bars::new(verbosity).until(deadline);
     let report = diff(&options, &mut network, &bars)?;
+    if let Some(path) = &args.html {
+        html::write(path, &html::page(&report, &options.old.to_string(), &options.new.to_string()))?;
+    }
     Reporter { verbosity, json: args.json }.print(&report, &text(&report, args.paths), To::Output)
 }
 
