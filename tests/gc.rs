@@ -20,7 +20,7 @@ use regrow_demo::{Tree, docker_save, noise, pick};
 
 const DAY: u64 = 24 * 3600;
 
-const GC_KEYS: [&str; 16] = [
+const GC_KEYS: [&str; 19] = [
     "indexes",
     "packs",
     "bytes",
@@ -31,7 +31,10 @@ const GC_KEYS: [&str; 16] = [
     "packs_waiting",
     "packs_deleted",
     "bytes_deleted",
+    "patches",
+    "patches_young",
     "patches_deleted",
+    "bytes_patches_deleted",
     "packs_repacked",
     "indexes_rewritten",
     "missing",

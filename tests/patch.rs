@@ -5,6 +5,7 @@ mod base;
 mod choice;
 mod cost;
 mod faults;
+mod history;
 pub(crate) mod hostile;
 mod killed;
 mod kinds;

@@ -91,7 +91,7 @@ mod warning;
 pub use error::{Left, SyncError};
 pub use flows::diff::{DiffOptions, DiffReport, PathCost, diff};
 pub use flows::extract::{ExtractOptions, ExtractReport, Output, extract};
-pub use flows::gc::{GcOptions, GcReport, gc};
+pub use flows::gc::{GcOptions, GcReport, HistoryOptions, PrunedPatches, gc, prune_patches};
 pub use flows::info::{ArchiveInfo, CodedInfo, InfoReport, PackInfo, PartInfo, PatchInfo, StatementInfo, info};
 pub use flows::make::{IndexFormat, MakeOptions, MakeReport, MaxWaste, make};
 pub use flows::patch::{PatchOptions, PatchReport, patch};

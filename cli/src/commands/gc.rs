@@ -75,8 +75,11 @@ fn summary(report: &GcReport) -> String {
         line("waiting", commas(report.packs_waiting)),
         line(&would("deleted", "would be deleted"), packs(report.packs_deleted, report.bytes_deleted)),
     ];
-    if report.patches_deleted > 0 {
-        lines.push(line(&would("patches deleted", "patches to delete"), commas(report.patches_deleted)));
+    if report.patches > 0 {
+        lines.push(line("patches", commas(report.patches)));
+        lines.push(line("patches too young", commas(report.patches_young)));
+        let deleted = packs(report.patches_deleted, report.bytes_patches_deleted);
+        lines.push(line(&would("patches deleted", "patches to delete"), deleted));
     }
     if report.packs_repacked > 0 {
         let indexes = format!("{}, indexes: {}", commas(report.packs_repacked), commas(report.indexes_rewritten));

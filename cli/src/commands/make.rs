@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use regrow_sync::{IndexFormat, Location, MakeOptions, MakeReport, Params, SyncError, WatchedFile, make, normalize};
+use regrow_sync::{
+    HistoryOptions, IndexFormat, Location, MakeOptions, MakeReport, Network, Params, Progress, SyncError, WatchedFile,
+    make, normalize, prune_patches,
+};
 
 use super::common::{self, Named};
 use crate::args::NetworkArgs;
@@ -43,6 +46,10 @@ pub(crate) struct MakeArgs {
     /// The file of a --patch-from image, if it is on this machine [default: read from the store]; may be repeated
     #[arg(long = "old", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "patch_from")]
     pub(crate) old: Vec<PathBuf>,
+    /// Afterwards delete the patches to older images of this history, so that only the newest N images, with this one,
+    /// keep the patches to them; patches to images that an index still describes stay
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), requires = "patch_from")]
+    pub(crate) keep_patches: Option<u64>,
     /// How much effort goes into making patches small, 1 (fast) to 9 (small)
     #[arg(long, value_name = "N", default_value_t = regrow_sync::PatchLevel::default())]
     pub(crate) patch_level: regrow_sync::PatchLevel,
@@ -109,7 +116,7 @@ pub(crate) fn run(args: MakeArgs, verbosity: Verbosity) -> Result<(), Failure> {
         }
         file.rewind().map_err(SyncError::io(name))?;
     }
-    let report = if let Some(file) = file {
+    let mut report = if let Some(file) = file {
         options.image_file = Some(file.try_clone().map_err(SyncError::io(name))?);
         let mut file = WatchedFile::new(file);
         let total = file.size().filter(|&total| total > 0);
@@ -117,7 +124,23 @@ pub(crate) fn run(args: MakeArgs, verbosity: Verbosity) -> Result<(), Failure> {
     } else {
         make(&mut WatchedFile::new(std::io::stdin().lock()), name, None, &options, &mut network, &bars)?
     };
+    if let Some(keep) = args.keep_patches {
+        report.patches_deleted = prune(&options, keep, &mut network, &bars);
+    }
     Reporter { verbosity, json: args.json }.print(&report, &summary(&options.index, &report), To::Summary)
+}
+
+/// Deletes patches to older images, and returns their number. The image is published already, so a failure is no more
+/// than a warning.
+fn prune(options: &MakeOptions, keep: u64, network: &mut Network, bars: &Bars) -> u64 {
+    let history = HistoryOptions { store: options.store.clone(), index: options.index.clone(), keep };
+    match prune_patches(&history, network) {
+        Ok(pruned) => pruned.patches,
+        Err(error) => {
+            bars.warn(&format!("{error}; patches to older images stay"));
+            0
+        }
+    }
 }
 
 /// Opens the image. Returns its name for messages, and its file, unless it is standard input that is read only once.
@@ -199,6 +222,9 @@ fn summary(index: &Location, report: &MakeReport) -> String {
     for patch in &report.patches {
         let present = if patch.present { ", already there" } else { "" };
         lines.push(line("patch", format!("from {}, {}{present}", &patch.base_id[..16], exact(patch.bytes))));
+    }
+    if report.patches_deleted > 0 {
+        lines.push(line("older patches deleted", commas(report.patches_deleted)));
     }
     if report.requests > 0 {
         let requests = format!("{} in {} requests", exact(report.bytes_sent), commas(report.requests_write));

@@ -1,6 +1,7 @@
 //! Deletes from a store what no kept index needs, in two steps with some time between them. FORMAT.md, section 8.1,
 //! says why no maker and no reader loses anything by it.
 
+mod history;
 mod keep;
 mod repack;
 
@@ -22,6 +23,7 @@ use crate::place::condemned::{Condemned, Sentence};
 use crate::place::network::Opening;
 use crate::{Location, MakeOptions, Network, Progress, SyncError};
 
+pub use history::{HistoryOptions, PrunedPatches, prune_patches};
 use keep::{Keep, Needs};
 
 /// The largest difference of clocks that is ignored: hosts round times to seconds.
@@ -89,8 +91,14 @@ pub struct GcReport {
     pub packs_deleted: u64,
     /// The size of the deleted packs in bytes.
     pub bytes_deleted: u64,
+    /// The number of patches in the store.
+    pub patches: u64,
+    /// The number of patches to images that no kept index describes, but that are too young to be touched.
+    pub patches_young: u64,
     /// The number of patches that were deleted.
     pub patches_deleted: u64,
+    /// The size of the deleted patches in bytes.
+    pub bytes_patches_deleted: u64,
     /// The number of packs that were rewritten.
     pub packs_repacked: u64,
     /// The number of indexes that were pointed to rewritten packs.
@@ -159,7 +167,7 @@ impl Collection<'_> {
         needs = self.keep.read(needs).await?;
         let due = self.due(&packs, &needs, &condemned, now).await?;
         let patches = self.due_patches(&needs, now).await?;
-        self.count(&packs, &needs, &condemned, &due, patches.len());
+        self.count(&packs, &needs, &condemned, &due);
         self.report.missing = self.missing(&packs, &needs).await?;
         if self.options.dry_run || (due.is_empty() && patches.is_empty()) {
             return Ok(());
@@ -266,25 +274,27 @@ impl Collection<'_> {
     }
 
     /// The patches to images that no kept index describes. Nobody relies on a patch, since chunks do as well.
-    async fn due_patches(&self, needs: &Needs, now: SystemTime) -> Result<Vec<String>, SyncError> {
-        let grace = self.options.grace;
-        let listed = self.store.list(PATCHES_FOLDER, Depth::Tree).try_filter(|info| {
-            let patch = parse_patch_object(&info.name);
-            let is_due = patch.is_some_and(|(_, target)| !needs.images.contains(&target))
-                && now.duration_since(info.modified).is_ok_and(|age| age >= grace);
-            std::future::ready(is_due)
-        });
-        Ok(listed.map_ok(|info| info.name).try_collect().await?)
+    async fn due_patches(&mut self, needs: &Needs, now: SystemTime) -> Result<Vec<String>, SyncError> {
+        let (store, mut due) = (Arc::clone(&self.store), Vec::new());
+        let mut listed = store.list(PATCHES_FOLDER, Depth::Tree);
+        while let Some(info) = listed.try_next().await? {
+            let Some((_, target)) = parse_patch_object(&info.name) else { continue };
+            self.report.patches += 1;
+            if needs.images.contains(&target) {
+                continue;
+            }
+            if now.duration_since(info.modified).is_ok_and(|age| age >= self.options.grace) {
+                self.report.patches_deleted += 1;
+                self.report.bytes_patches_deleted += info.bytes;
+                due.push(info.name);
+            } else {
+                self.report.patches_young += 1;
+            }
+        }
+        Ok(due)
     }
 
-    fn count(
-        &mut self,
-        packs: &BTreeMap<PackId, ObjectInfo>,
-        needs: &Needs,
-        condemned: &Condemned,
-        due: &[PackId],
-        patches: usize,
-    ) {
+    fn count(&mut self, packs: &BTreeMap<PackId, ObjectInfo>, needs: &Needs, condemned: &Condemned, due: &[PackId]) {
         let report = &mut *self.report;
         let size = |id: &PackId| packs.get(id).map_or(0, |info| info.bytes);
         report.indexes = needs.indexes() as u64;
@@ -292,7 +302,6 @@ impl Collection<'_> {
         let needed = needs.packs.keys().filter(|id| packs.contains_key(id));
         (report.packs_needed, report.bytes_needed) = needed.fold((0, 0), |(n, sum), id| (n + 1, sum + size(id)));
         (report.packs_deleted, report.bytes_deleted) = (due.len() as u64, due.iter().map(size).sum());
-        report.patches_deleted = patches as u64;
         debug_assert!(due.iter().all(|id| condemned.contains(id)));
     }
 

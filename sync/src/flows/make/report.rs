@@ -54,6 +54,8 @@ pub struct MakeReport {
     pub index_bytes: u64,
     /// The patches that were made.
     pub patches: Vec<PatchReport>,
+    /// The number of patches to older images that were deleted after that.
+    pub patches_deleted: u64,
     /// The time that the run took.
     #[serde(serialize_with = "as_seconds", rename = "seconds")]
     pub elapsed: Duration,
