@@ -48,4 +48,6 @@ mod seed_changes;
 mod seeds;
 mod server;
 mod shares;
+mod signing;
+mod trust;
 mod whole;

@@ -39,7 +39,7 @@ impl Keys {
     }
 
     /// Checks that at least `threshold` of the keys signed `statement`, and returns how many did. Several signatures by
-    /// one key count once, and those by other keys do not count. Only the first [`MAX_SIGNATURES`] are looked at.
+    /// one key count once, even if the key is trusted under two ids, and those by other keys do not count. Only the first [`MAX_SIGNATURES`] are looked at.
     ///
     /// # Errors
     /// A [`SignError`] that says what is missing. A wrong signature by a trusted key is an error only if there are not
@@ -53,8 +53,8 @@ impl Keys {
                 continue;
             };
             match signature.check(statement, key) {
-                Ok(()) if signers.contains(&signature.key) => {}
-                Ok(()) => signers.push(signature.key),
+                Ok(()) if signers.contains(&key.bytes()) => {}
+                Ok(()) => signers.push(key.bytes()),
                 Err(error) => wrong = Some(error),
             }
         }

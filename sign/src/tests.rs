@@ -60,8 +60,13 @@ fn enough_trusted_keys_must_sign() {
     assert_eq!(both.check(STATEMENT, &[by_openssl, by_minisign], 2), Ok(2));
     assert_eq!(one.check(STATEMENT, &[by_openssl, by_minisign], 0), Ok(1));
     let missing = SignError::TooFew { signers: 1, threshold: 2 };
-    assert_eq!(both.check(STATEMENT, &[by_minisign; 5], 2), Err(missing), "a key counts once");
+    assert_eq!(both.check(STATEMENT, &[by_minisign; 5], 2), Err(missing.clone()), "a key counts once");
     assert_eq!(both.check(STATEMENT, &[], 1), Err(SignError::Unsigned));
+    // minisign's form of a key has an id by lot, and PEM one that follows from the key.
+    let twice = keys(&[MINISIGN_PUBLIC, &PublicKey::parse(MINISIGN_PUBLIC).unwrap().to_pem()]);
+    let pem_id = PublicKey::of_bytes(*PublicKey::parse(MINISIGN_PUBLIC).unwrap().bytes()).id();
+    let under_both = [by_minisign, Signature { key: pem_id, ..by_minisign }];
+    assert_eq!(twice.check(STATEMENT, &under_both, 2), Err(missing.clone()), "a key under two ids counts once");
     let by_others = one.check(STATEMENT, &[by_openssl], 1);
     assert_eq!(by_others, Err(SignError::Untrusted(openssl.id().to_string())));
     let wrong = Signature { bytes: [1; 64], ..by_minisign };

@@ -9,7 +9,7 @@
 //! The machine does the comparing, because only the machine knows its seeds. The host computes nothing, and need not
 //! know which releases are in use. Neither seeds nor stores have to be trusted with the bytes: every chunk is verified
 //! by its id before it is used, and the whole image by its digest before it replaces a file. The index alone says what
-//! the image is, so fetch it from a place that you trust.
+//! the image is. [`Trust`] checks who signed it; without that, fetch it from a place that you trust.
 //!
 //! # An embedded updater
 //!
@@ -97,7 +97,7 @@ pub use flows::make::{IndexFormat, MakeOptions, MakeReport, MaxWaste, make};
 pub use flows::patch::{PatchOptions, PatchReport, patch};
 pub use flows::push::{PushOptions, PushReport, push};
 #[cfg(feature = "sign")]
-pub use flows::sign::{ClaimChanges, Counter, SignOptions, SignReport, Signer, sign};
+pub use flows::sign::{ClaimChanges, Counter, SignOptions, SignReport, Signer, Signing, sign};
 pub use flows::verify::{
     StatementReport, StorePart, StoreProblem, StoreVerifyReport, VerifyReport, verify_file, verify_statement,
     verify_store,

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 use regrow_sync::{
-    HistoryOptions, IndexFormat, Location, MakeOptions, MakeReport, Network, Params, Progress, SyncError, WatchedFile,
-    make, normalize, prune_patches,
+    HistoryOptions, IndexFormat, Location, MakeOptions, MakeReport, Network, Params, Progress, Signing, SyncError,
+    WatchedFile, make, normalize, prune_patches,
 };
 
 use super::common::{self, Named};
-use crate::args::NetworkArgs;
+use crate::args::{ClaimArgs, NetworkArgs, PasswordArgs};
 use crate::failure::{Code, Failure};
 use crate::print::{Reporter, To, chunks, exact, line};
 use crate::progress::{Bars, Verbosity};
@@ -61,9 +61,16 @@ pub(crate) struct MakeArgs {
     #[arg(long, value_name = "N", default_value_t = regrow_sync::MakeOptions::DEFAULT_LEVEL)]
     pub(crate) level: i32,
     /// The format of the index: 1, or 2, in which the image consists of parts, such as layers, and can be signed.
-    /// Earlier versions of regrow read only 1
-    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_format)]
-    pub(crate) format: IndexFormat,
+    /// Earlier versions of regrow read only 1 [default: 1, and 2 for an image that is signed]
+    #[arg(long, value_name = "N", value_parser = parse_format)]
+    pub(crate) format: Option<IndexFormat>,
+    /// Sign the image with this secret key: minisign's format or PEM; may be repeated
+    #[arg(long = "sign", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) sign: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) password: PasswordArgs,
+    #[command(flatten)]
+    pub(crate) claims: ClaimArgs,
     /// Average chunk size of a new store [default: 16KiB]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(crate) avg_size: Option<u64>,
@@ -179,7 +186,9 @@ fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
     let is_local = matches!(store, Location::Path(_));
     let mut options = MakeOptions::new(store, index);
     options.new_store = args.new_store;
-    options.format = args.format;
+    options.signing = signing(args)?;
+    let default = if options.signing.is_some() { IndexFormat::V2 } else { IndexFormat::default() };
+    options.format = args.format.unwrap_or(default);
     options.level = args.level;
     options.allow_partial = args.allow_partial;
     options.max_waste = args.max_waste;
@@ -196,6 +205,15 @@ fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
         options.params = Some(params);
     }
     Ok(options)
+}
+
+/// What is claimed and signed, if anything is.
+fn signing(args: &MakeArgs) -> Result<Option<Signing>, Failure> {
+    let claims = args.claims.changes();
+    if args.sign.is_empty() && claims.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Signing { keys: common::secret_keys(&args.sign, &args.password)?, claims }))
 }
 
 fn summary(index: &Location, report: &MakeReport) -> String {

@@ -15,7 +15,7 @@ const EXIT_CODES: [(&str, &str); 5] = [
     ("0", "Done."),
     ("1", "Something went wrong that has no code of its own."),
     ("2", "The command line makes no sense."),
-    ("3", "Data is damaged, incomplete or not what it should be."),
+    ("3", "Data is damaged, incomplete, not what it should be, or not trusted."),
     ("4", "An index, a pack or a store is not there or cannot be reached."),
 ];
 
@@ -46,6 +46,7 @@ fn add_subcommand(parent: &str, subcommand: &Command, page: &mut Vec<u8>) -> io:
     let title = format!("{parent} {}", subcommand.get_name());
     let subcommand = subcommand.clone().bin_name(&title).disable_help_flag(true).disable_version_flag(true);
     let examples = subcommand.get_after_help().map(ToString::to_string);
+    let nested: Vec<Command> = subcommand.get_subcommands().cloned().collect();
     let has_arguments = subcommand.get_arguments().any(|argument| !argument.is_hide_set());
     heading("SS", &title).to_writer(page)?;
     let man = Man::new(subcommand);
@@ -58,7 +59,7 @@ fn add_subcommand(parent: &str, subcommand: &Command, page: &mut Vec<u8>) -> io:
     if let Some(examples) = examples {
         verbatim(&examples).to_writer(page)?;
     }
-    Ok(())
+    nested.iter().try_for_each(|nested| add_subcommand(&title, nested, page))
 }
 
 /// Renders a part that has a section of its own without its heading: the lines after its `.SH`.

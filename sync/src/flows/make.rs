@@ -98,6 +98,10 @@ pub fn make(
         return Err(SyncError::Index { location: options.index.to_string(), source });
     }
     let patches = patches::make((options, input_name), &bases, &mut index, network, progress)?;
+    #[cfg(feature = "sign")]
+    if let Some(signing) = &options.signing {
+        signing.sign(&mut index, &options.index)?;
+    }
     let index_bytes = destination.publish(&index, &reliance, &archived, options, network)?;
     Ok(MakeReport {
         chunks_new: counts.chunks,

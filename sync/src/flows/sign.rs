@@ -58,6 +58,28 @@ impl SignOptions {
     }
 }
 
+/// What is claimed about a new image, and the keys that sign it.
+#[derive(Debug)]
+pub struct Signing {
+    /// The keys. If there are none, the image can be signed later.
+    pub keys: Vec<SecretKey>,
+    /// The claims.
+    pub claims: ClaimChanges,
+}
+
+impl Signing {
+    /// Signs an index that is not written yet.
+    pub(crate) fn sign(&self, index: &mut Index, location: &Location) -> Result<(), SyncError> {
+        let refused = |source| SyncError::Signature { location: location.to_string(), source };
+        let unsignable = || SyncError::Unsignable { location: location.to_string() };
+        let units = index.units.as_mut().ok_or_else(unsignable)?;
+        units.claims = self.claims.apply(&units.claims, !self.keys.is_empty());
+        let statement = index.statement().ok_or_else(unsignable)?.encode();
+        let made: Vec<_> = self.keys.iter().map(|key| of_index(&key.sign(&statement))).collect();
+        index.units.as_mut().map_or(Ok(()), |units| add(&mut units.signatures, &made)).map_err(refused)
+    }
+}
+
 /// A signed index.
 #[derive(Debug, Clone, Serialize)]
 pub struct SignReport {

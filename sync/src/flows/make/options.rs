@@ -82,6 +82,9 @@ pub struct MakeOptions {
     pub max_waste: MaxWaste,
     /// Whether to accept an image that is visibly incomplete: an empty one, or a tar that is cut off.
     pub allow_partial: bool,
+    /// What is claimed about the image, and the keys that sign it. It takes version 2 of the format.
+    #[cfg(feature = "sign")]
+    pub signing: Option<crate::Signing>,
 }
 
 impl MakeOptions {
@@ -110,6 +113,8 @@ impl MakeOptions {
             pack_bytes: regrow_store::PACK_TARGET_BYTES,
             max_waste: MaxWaste::default(),
             allow_partial: false,
+            #[cfg(feature = "sign")]
+            signing: None,
         }
     }
 }
@@ -123,6 +128,13 @@ impl MakeOptions {
     /// missing.
     pub fn check(&self, input_name: &Path) -> Result<(), SyncError> {
         check_index(&self.index, input_name)?;
+        #[cfg(feature = "sign")]
+        if let Some(signing) = &self.signing {
+            signing.claims.check()?;
+            if self.format == IndexFormat::V1 {
+                return Err(SyncError::Unsignable { location: self.index.to_string() });
+            }
+        }
         check_apart(&self.index, &self.store)
     }
 }
