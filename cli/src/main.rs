@@ -3,7 +3,6 @@
 
 mod args;
 mod commands;
-mod date;
 #[cfg(feature = "demo")]
 mod demo;
 mod duration;

@@ -63,6 +63,20 @@ fn nobody_asks_for_a_patch_that_is_not_announced() {
 }
 
 #[test]
+fn patches_between_pushed_images_are_announced() {
+    let (env, new) = site();
+    env.json("make --format 2 new.rgx new");
+    let made = env.json("patch --patch-level 3 --no-announce --old old --new new old.rgx new.rgx");
+    env.run("push --patches old.rgx new.rgx to/store").success();
+    let index = index_of(&env, "to/new.rgx");
+    assert_eq!(index.patches.iter().map(|patch| patch.bytes).collect::<Vec<_>>(), [Some(number(&made, "bytes"))]);
+    let server = Server::new(env.root());
+    let report = env.json(&format!("extract --seed old {} out", server.url("to/new.rgx")));
+    assert!(env.read("out") == new);
+    assert_eq!((requested_patches(&server), number(&report, "requests")), (1, 2), "{report}");
+}
+
+#[test]
 fn the_smallest_patch_is_asked_for() {
     let (env, new) = site();
     let nearer = [&new[..], &noise("more", 3000)].concat();

@@ -1,11 +1,10 @@
 //! `regrow info`.
 
 use clap::Args;
-use regrow_sync::{InfoReport, Location, PartInfo, info};
+use regrow_sync::{InfoReport, Location, PartInfo, Timestamp, info};
 
 use super::common::{self, Named};
 use crate::args::NetworkArgs;
-use crate::date::utc;
 use crate::failure::Failure;
 use crate::print::{Reporter, To, chunks, exact, line};
 use crate::progress::{Bars, Verbosity};
@@ -102,7 +101,7 @@ fn claims(report: &InfoReport) -> Vec<String> {
     }
     for (name, time) in [("signed", statement.signed_at), ("valid until", statement.expires_at)] {
         if let Some(time) = time {
-            lines.push(line(name, utc(time)));
+            lines.push(line(name, Timestamp(time)));
         }
     }
     lines.push(line("signatures", statement.signatures));

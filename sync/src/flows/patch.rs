@@ -83,7 +83,7 @@ pub fn patch(options: &PatchOptions, network: &mut Network, progress: &dyn Progr
     let mut report = publish(&publication, network, progress)?;
     if options.announce {
         let patch = AnnouncedPatch { base: old.image_id(), bytes: Some(report.bytes) };
-        report.announced = announce(options, patch, &new.image_id(), network, progress)?;
+        report.announced = announce(options, patch, &new, network, progress)?;
     }
     report.requests = network.meter().requests();
     report.elapsed = start.elapsed();
@@ -200,12 +200,15 @@ fn chunk_cost(
 fn announce(
     options: &PatchOptions,
     patch: AnnouncedPatch,
-    target: &ImageId,
+    new: &Index,
     network: &mut Network,
     progress: &dyn Progress,
 ) -> Result<bool, SyncError> {
     let unannounced = |reason: &str| {
-        let told = "the patch is not announced; machines still find it, but may fetch tables of packs first";
+        let told = match new.units {
+            Some(_) => "the patch is not announced, and machines do not look for it",
+            None => "the patch is not announced; machines still find it, but may fetch tables of packs first",
+        };
         progress.warn(&format!("{}: {reason}, so {told}", options.new));
     };
     if matches!(options.new, Location::Url(_)) {
@@ -213,11 +216,11 @@ fn announce(
         return Ok(false);
     }
     let (place, name) = network.open_parent(&options.new)?;
-    let mut announced = Announced::Again;
+    let (target, mut announced) = (new.image_id(), Announced::Again);
     // Other makers may announce patches to the same image at the same time.
     for _ in 0..ANNOUNCEMENTS {
         if announced == Announced::Again {
-            announced = network.block_on(announce_once(options, &*place, &name, patch, target))?;
+            announced = network.block_on(announce_once(options, &*place, &name, patch, &target))?;
         }
     }
     if announced != Announced::Yes {

@@ -97,7 +97,7 @@ enum Copied {
 /// No index is written before all its packs are there.
 pub fn push(options: &PushOptions, network: &mut Network, progress: &dyn Progress) -> Result<PushReport, SyncError> {
     let start = Instant::now();
-    let sources =
+    let mut sources =
         options.indexes.iter().map(|location| open(location, options, network)).collect::<Result<Vec<_>, _>>()?;
     let names = index_names(&sources)?;
     if options.to.split_name().is_some_and(|(_, name)| crate::place::index_file::is_index_name(&name)) {
@@ -115,7 +115,7 @@ pub fn push(options: &PushOptions, network: &mut Network, progress: &dyn Progres
         let reliance = Reliance::begin(&*to).await?;
         let renamed = copy_packs(&sources, &*to, &reliance, progress, &mut report).await?;
         if options.patches {
-            patches::copy_patches(&sources, &*to, progress, &mut report).await?;
+            patches::copy_patches(&mut sources, &*to, progress, &mut report).await?;
         }
         let relied = sources.iter().flat_map(|source| &source.index.packs).map(|pack| renamed_id(&renamed, pack));
         reliance.confirm(&*to, relied).await?;

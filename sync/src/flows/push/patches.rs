@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use regrow_chunker::ImageId;
+use regrow_index::AnnouncedPatch;
 use regrow_store::{Condition, Content, ObjectKind, PutOutcome, Store, StoreError, patch_name};
 
 use super::{PushReport, Source};
@@ -10,9 +11,10 @@ use crate::transfer::whole_patch::fetch_whole;
 use crate::{Progress, SyncError};
 
 /// Copies the patches to the pushed images: those that their indexes announce, and those from one pushed image to
-/// another. A patch that is absent or damaged is passed over, since machines then take chunks.
+/// another. A patch that is absent or damaged is passed over, since machines then take chunks. Indexes of version 2
+/// announce what was copied, since nobody looks for other patches.
 pub(super) async fn copy_patches(
-    sources: &[Source],
+    sources: &mut [Source],
     to: &dyn Store,
     progress: &dyn Progress,
     report: &mut PushReport,
@@ -20,13 +22,20 @@ pub(super) async fn copy_patches(
     let pushed: Vec<ImageId> = sources.iter().map(|source| source.index.image_id()).collect();
     for source in sources {
         let target = source.index.image_id();
-        let bases: BTreeSet<&ImageId> = source.index.patches.iter().map(|patch| &patch.base).chain(&pushed).collect();
-        for base in bases.into_iter().filter(|base| **base != target) {
-            copy_patch((base, &target), source, to, progress, report).await?;
+        let announced = source.index.patches.iter().map(|patch| patch.base);
+        let bases: BTreeSet<ImageId> = announced.chain(pushed.iter().copied()).collect();
+        for base in bases.into_iter().filter(|base| *base != target) {
+            let is_there = copy_patch((&base, &target), source, to, progress, report).await?;
+            if is_there && source.index.units.is_some() && !source.index.announces(&base) {
+                let bytes = to.stat(&patch_name(&base, &target)).await?.map(|info| info.bytes);
+                source.index.announce(AnnouncedPatch { base, bytes });
+            }
         }
     }
     Ok(())
 }
+
+/// Copies a patch. Returns whether it is there afterwards.
 
 async fn copy_patch(
     ids: (&ImageId, &ImageId),
@@ -34,11 +43,11 @@ async fn copy_patch(
     to: &dyn Store,
     progress: &dyn Progress,
     report: &mut PushReport,
-) -> Result<(), SyncError> {
+) -> Result<bool, SyncError> {
     let name = &patch_name(ids.0, ids.1);
     if to.stat(name).await?.is_some() {
         report.patches_present += 1;
-        return Ok(());
+        return Ok(true);
     }
     for store in &source.stores {
         let copied = match to.copy_from(&**store, name, ObjectKind::Immutable).await {
@@ -63,7 +72,7 @@ async fn copy_patch(
             }
             Err(error) => return Err(error),
         }
-        return Ok(());
+        return Ok(true);
     }
-    Ok(())
+    Ok(false)
 }
