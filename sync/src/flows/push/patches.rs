@@ -36,7 +36,6 @@ pub(super) async fn copy_patches(
 }
 
 /// Copies a patch. Returns whether it is there afterwards.
-
 async fn copy_patch(
     ids: (&ImageId, &ImageId),
     source: &Source,
