@@ -12,6 +12,7 @@ mod kinds;
 mod outputs;
 mod publish;
 mod stores;
+mod worth;
 
 use serde_json::Value;
 

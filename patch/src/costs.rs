@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use regrow_local::LocalError;
 
-use crate::write::{Between, Spent, write_counted};
+use crate::write::{Between, Made, Spent, write_counted};
 
 /// The cost of a patch, in total and by file. The parts add up to the total.
 pub struct PatchCosts {
@@ -25,10 +25,13 @@ impl PatchCosts {
     pub fn of(between: &Between<'_>) -> Result<Self, LocalError> {
         let mut file = tempfile::tempfile_in(between.scratch).map_err(LocalError::io(between.scratch))?;
         let mut spent = Spent::default();
-        let written = write_counted(between, &mut file, Some(&mut spent))?;
+        let bytes = match write_counted(&Between { least_saving: 0, ..*between }, &mut file, Some(&mut spent))? {
+            Made::Patch(written) => written.header.patch_bytes,
+            Made::NotWorth { bytes } => bytes,
+        };
         let files = between.target.files().iter().zip(&spent.files).filter(|(_, bytes)| **bytes > 0);
         Ok(Self {
-            bytes: written.header.patch_bytes,
+            bytes,
             skeleton: spent.skeleton,
             files: files.map(|(file, bytes)| (file.contents.clone(), *bytes)).collect(),
             other: spent.other,

@@ -23,7 +23,7 @@
 //! use regrow_chunker::Params;
 //! use regrow_image::WalkRules;
 //! use regrow_local::{NoProgress, Pool, SeedContext};
-//! use regrow_patch::{Between, ChunkCost, PatchImage, PatchLevel, check, write};
+//! use regrow_patch::{Between, ChunkCost, Made, PatchImage, PatchLevel, check, write};
 //!
 //! let (pool, params, scratch) = (Pool::new(), Params::default(), Path::new("/var/tmp"));
 //! let context = SeedContext {
@@ -45,15 +45,17 @@
 //!     target: &target,
 //!     ids: (base.id(params), target.id(params)),
 //!     chunk_cost: ChunkCost::default(),
+//!     least_saving: 0,
 //!     level: PatchLevel::default(),
 //!     pool: &pool,
 //!     scratch,
 //!     progress: &NoProgress,
 //! };
 //! let mut patch = File::options().read(true).write(true).create_new(true).open("old-to-new.patch")?;
-//! let written = write(&between, &mut patch)?;
-//! check(&between, &mut patch)?;
-//! println!("the patch has {} bytes", written.header.patch_bytes);
+//! if let Made::Patch(written) = write(&between, &mut patch)? {
+//!     check(&between, &mut patch)?;
+//!     println!("the patch has {} bytes", written.header.patch_bytes);
+//! }
 //! # Ok::<(), Box<dyn Error>>(())
 //! ```
 //!
@@ -77,6 +79,7 @@ mod ops;
 mod pairing;
 mod plan;
 mod rebuild;
+mod sample;
 mod similar;
 mod space;
 mod stretches;
@@ -93,4 +96,4 @@ pub use header::{ChunkCost, HEADER_BYTES, HeaderError, PatchHeader};
 pub use image::PatchImage;
 pub use level::PatchLevel;
 pub use members::ListsError;
-pub use write::{Between, Written, write};
+pub use write::{Between, Made, Written, write};

@@ -21,6 +21,7 @@ pub(super) struct Matcher {
 }
 
 /// A unit, with the way in which it will be made.
+#[derive(Clone)]
 pub(super) enum Task {
     /// Copy this many bytes of the base from there on.
     Copy { base_at: u64, len: u64 },

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use regrow_delta::{Builder, Op};
-use regrow_local::{LocalError, Ordered, Pool, Progress, Stage};
+use regrow_local::{LocalError, NoProgress, Ordered, Pool, Progress, Stage};
 
 use crate::expand::{BaseMembers, ExpandedMember, may_hold_members};
 use crate::identity::identical;
@@ -16,6 +16,7 @@ use crate::members::BaseMember;
 use crate::oplog::{Move, OpLog};
 use crate::ops::{Matched, Matcher, Task};
 use crate::pairing::by_name;
+use crate::sample::{Sample, coded_bytes};
 use crate::similar::{SPOT_BYTES, Similar, Spot};
 use crate::stretches::merged;
 use crate::unit::{Source, Unit, Unknown, WHOLE_BYTES, units};
@@ -41,17 +42,33 @@ pub(crate) struct PatchPlan {
     pub(crate) expanded_bytes: u64,
 }
 
+/// A limit for a patch's size, and from when on a sample tells early that it will be passed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit {
+    /// The size in bytes, as a sample estimates it, from which on the patch is given up.
+    pub(crate) estimated_bytes: u64,
+    /// The number of new bytes from which on a sample is taken.
+    pub(crate) sampled_from: u64,
+}
+
+/// The outcome of planning.
+pub(crate) enum Planned {
+    Plan(PatchPlan),
+    /// The patch would have about this many bytes, which is beyond the limit.
+    TooLarge(u64),
+}
+
 /// Finds out how the target is made from the base. Both must have been opened with the same parameters.
 pub(crate) fn plan(
-    base: &Arc<PatchImage>,
-    target: &Arc<PatchImage>,
+    (base, target): (&Arc<PatchImage>, &Arc<PatchImage>),
     level: PatchLevel,
+    limit: Option<Limit>,
     pool: &Pool,
     scratch: &Path,
     progress: &dyn Progress,
-) -> Result<PatchPlan, LocalError> {
+) -> Result<Planned, LocalError> {
     progress.begin(Stage::Compare, Some(target.stored_bytes()));
-    let found = Planner { base, target, level, pool }.plan(scratch, progress);
+    let found = Planner { base, target, level, limit, pool }.plan(scratch, progress);
     progress.end(Stage::Compare);
     found
 }
@@ -60,12 +77,13 @@ struct Planner<'a> {
     base: &'a Arc<PatchImage>,
     target: &'a Arc<PatchImage>,
     level: PatchLevel,
+    limit: Option<Limit>,
     pool: &'a Pool,
 }
 
 impl Planner<'_> {
-    fn plan(&self, scratch: &Path, progress: &dyn Progress) -> Result<PatchPlan, LocalError> {
-        let Self { base, target, pool, level } = *self;
+    fn plan(&self, scratch: &Path, progress: &dyn Progress) -> Result<Planned, LocalError> {
+        let Self { base, target, pool, level, .. } = *self;
         let identical = identical(base, target, pool)?;
         let partners = by_name(base, target, |file| identical[file as usize].is_none());
         let units = units(base, target, &identical, &partners);
@@ -78,9 +96,24 @@ impl Planner<'_> {
         drop(similar);
         let members = BaseMembers::find(base, &expandable, pool)?;
         let matcher = Arc::new(Matcher { base: Arc::clone(base), target: Arc::clone(target), members, level });
+        if let Some(bytes) = self.beyond_limit(&matcher, &tasks, scratch)? {
+            return Ok(Planned::TooLarge(bytes));
+        }
         let mut collected = Collected::new(Arc::clone(&matcher), scratch);
         self.run(&matcher, tasks, &mut collected, progress)?;
-        collected.finish()
+        collected.finish().map(Planned::Plan)
+    }
+
+    /// Estimates the size of the patch from a sample, and returns it if it is beyond the limit.
+    fn beyond_limit(&self, matcher: &Arc<Matcher>, tasks: &[Task], scratch: &Path) -> Result<Option<u64>, LocalError> {
+        let Some(limit) = self.limit else { return Ok(None) };
+        let Some(mut sample) = Sample::of(self.base, self.target, tasks, limit.sampled_from) else { return Ok(None) };
+        let mut collected = Collected::new(Arc::clone(matcher), scratch);
+        self.run(matcher, std::mem::take(&mut sample.tasks), &mut collected, &NoProgress)?;
+        let bytes = collected.bytes;
+        let (members, ops, _) = collected.complete()?;
+        let coded = coded_bytes(self.base, (&members, &ops, bytes), self.level, scratch)?;
+        Ok(Some(sample.estimate(coded)).filter(|&estimate| estimate > limit.estimated_bytes))
     }
 
     /// Prepares a unit's task. The files of the base whose members are then needed are added to `expandable`.
@@ -242,8 +275,15 @@ impl Collected {
         self.ops.push(op)
     }
 
-    /// Completes the plan, and leaves out the members that no op refers to.
-    fn finish(mut self) -> Result<PatchPlan, LocalError> {
+    /// Completes the plan.
+    fn finish(self) -> Result<PatchPlan, LocalError> {
+        let expanded_bytes = self.bytes - self.matcher.target.skeleton_bytes();
+        let (base_members, ops, target_members) = self.complete()?;
+        Ok(PatchPlan { base_members, target_members, ops, expanded_bytes })
+    }
+
+    /// Completes the ops, and leaves out the members of the base that no op refers to.
+    fn complete(mut self) -> Result<(Vec<BaseMember>, OpLog, Vec<ExpandedMember>), LocalError> {
         if let Some(op) = std::mem::take(&mut self.builder).finish() {
             self.log(&op)?;
         }
@@ -257,7 +297,6 @@ impl Collected {
             }
         }
         self.ops.move_base(moves);
-        let expanded_bytes = self.bytes - self.matcher.target.skeleton_bytes();
-        Ok(PatchPlan { base_members: kept, target_members: self.members, ops: self.ops, expanded_bytes })
+        Ok((kept, self.ops, self.members))
     }
 }

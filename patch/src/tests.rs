@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use proptest::prelude::*;
 use regrow_chunker::Params;
 use regrow_delta::{Base, Coding, DeltaEncoder, decode};
 use regrow_image::WalkRules;
@@ -15,12 +14,14 @@ use crate::header::ChunkCost;
 use crate::image::PatchImage;
 use crate::level::PatchLevel;
 use crate::members::BaseMember;
-use crate::plan::{PatchPlan, plan};
+use crate::plan::{Limit, PatchPlan, Planned, plan};
 use crate::space::BaseSpace;
-use crate::write::{Between, write};
+use crate::write::{Between, Made, Written, write};
 
 mod costs;
 mod golden;
+mod releases;
+mod worth;
 
 /// A file of an image: its path and its bytes.
 type File = (String, Vec<u8>);
@@ -113,8 +114,16 @@ impl Pair {
     }
 
     fn plan(&self, level: u8) -> PatchPlan {
+        match self.planned(level, None) {
+            Planned::Plan(plan) => plan,
+            Planned::TooLarge(bytes) => panic!("given up with {bytes}"),
+        }
+    }
+
+    fn planned(&self, level: u8, limit: Option<Limit>) -> Planned {
         let level = level.to_string().parse::<PatchLevel>().unwrap();
-        plan(&self.base, &self.target, level, &self.pool, self.scratch(), &NoProgress).unwrap()
+        let images = (&self.base, &self.target);
+        plan(images, level, limit, &self.pool, self.scratch(), &NoProgress).unwrap()
     }
 
     fn between(&self) -> Between<'_> {
@@ -123,6 +132,7 @@ impl Pair {
             target: &self.target,
             ids: Default::default(),
             chunk_cost: ChunkCost::default(),
+            least_saving: 0,
             level: PatchLevel::default(),
             pool: &self.pool,
             scratch: self.scratch(),
@@ -306,87 +316,10 @@ fn the_coder_takes_the_ops() {
     assert!(coded.len() < 2_000, "{}", coded.len());
 }
 
-/// The fate of a file between two releases.
-#[derive(Debug, Clone)]
-enum Fate {
-    Stays,
-    Goes,
-    Moves(u8),
-    Edits(Vec<(u16, u8)>),
-    Grows(u16, u8),
-    Shrinks(u16),
-    Merges(u8),
-    Swaps(u8),
-}
-
-fn fate() -> impl Strategy<Value = Fate> {
-    prop_oneof![
-        3 => Just(Fate::Stays),
-        1 => Just(Fate::Goes),
-        1 => any::<u8>().prop_map(Fate::Moves),
-        2 => proptest::collection::vec(any::<(u16, u8)>(), 1..20).prop_map(Fate::Edits),
-        1 => any::<(u16, u8)>().prop_map(|(at, len)| Fate::Grows(at, len)),
-        1 => any::<u16>().prop_map(Fate::Shrinks),
-        1 => any::<u8>().prop_map(Fate::Merges),
-        1 => any::<u8>().prop_map(Fate::Swaps),
-    ]
-}
-
-/// A file before it is put into an image: its path, its bytes, and whether it is compressed.
-type Plain = (String, Vec<u8>, bool);
-
-fn released(old: &[Plain], fates: &[Fate]) -> Vec<Plain> {
-    let mut new = Vec::new();
-    for ((path, bytes, is_gz), fate) in old.iter().zip(fates) {
-        let (mut path, mut bytes) = (path.clone(), bytes.clone());
-        let place = |at: u16| usize::from(at) % (bytes.len() + 1);
-        match fate {
-            Fate::Stays => {}
-            Fate::Goes => continue,
-            Fate::Moves(to) => path = format!("moved-{to}/{path}"),
-            Fate::Edits(edits) => {
-                for (at, byte) in edits {
-                    let at = usize::from(*at) % bytes.len().max(1);
-                    bytes.iter_mut().skip(at).take(1).for_each(|old| *old = *byte);
-                }
-            }
-            Fate::Grows(at, len) => drop(bytes.splice(place(*at)..place(*at), noise(77, (*len).into()))),
-            Fate::Shrinks(at) => bytes.truncate(place(*at)),
-            Fate::Merges(other) => bytes.extend_from_slice(&old[usize::from(*other) % old.len()].1),
-            Fate::Swaps(other) => bytes = old[usize::from(*other) % old.len()].1.clone(),
-        }
-        new.push((path, bytes, *is_gz));
-    }
-    new
-}
-
-fn image(files: &[Plain]) -> Vec<u8> {
-    let stored = |(path, bytes, is_gz): &Plain| match is_gz {
-        true => (format!("{path}.gz"), gzip(bytes, "-6")),
-        false => (path.clone(), bytes.clone()),
-    };
-    tar(&files.iter().map(stored).collect::<Vec<_>>())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-    #[test]
-    fn any_release_is_made_of_the_one_before(
-        kinds in proptest::collection::vec((0u64..12, 0usize..6000, any::<bool>(), proptest::bool::weighted(0.2)), 1..14),
-        fates in proptest::collection::vec(fate(), 14),
-        cut in proptest::option::weighted(0.2, any::<u16>()),
-        level in 1u8..=9,
-    ) {
-        let file = |(number, &(seed, len, is_text, is_gz)): (usize, &(u64, usize, bool, bool))| {
-            let bytes = if is_text { text(seed, len / 4) } else { noise(seed, len) };
-            (format!("dir{}/file-{number}.{seed}", number % 3), bytes, is_gz)
-        };
-        let old: Vec<Plain> = kinds.iter().enumerate().map(file).collect();
-        let (base, mut target) = (image(&old), image(&released(&old, &fates)));
-        if let Some(cut) = cut {
-            target.truncate(usize::from(cut) * 3 % target.len());
-        }
-        Pair::new(&base, &target).check(level);
-        Pair::new(&target, &base).check(level);
+/// The patch that was made.
+fn made(made: Made) -> Written {
+    match made {
+        Made::Patch(written) => written,
+        Made::NotWorth { bytes } => panic!("given up with {bytes}"),
     }
 }

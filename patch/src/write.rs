@@ -14,7 +14,8 @@ use crate::header::{CHECKSUM_BYTES, ChunkCost, MAX_LISTS_BYTES, PatchHeader};
 use crate::image::{ImageFile, PatchImage};
 use crate::level::PatchLevel;
 use crate::members::{MAX_MEMBERS, MemberLists, TargetMember};
-use crate::plan::{PatchPlan, plan};
+use crate::plan::{Limit, PatchPlan, Planned, plan};
+use crate::sample::SAMPLED_FROM_BYTES;
 use crate::space::{BaseSpace, SeedFiles};
 
 /// Two images, with everything that a patch between them needs.
@@ -27,6 +28,9 @@ pub struct Between<'a> {
     pub ids: (ImageId, ImageId),
     /// The cost of the same update by chunks, for the header.
     pub chunk_cost: ChunkCost,
+    /// The least that the patch must save of the chunks' cost, in percent. If it saves less, it is not made. With 0 it
+    /// is always made.
+    pub least_saving: u8,
     /// The effort that goes into making the patch small.
     pub level: PatchLevel,
     /// The workers that match.
@@ -45,6 +49,17 @@ pub struct Written {
     pub members: u64,
 }
 
+/// The outcome of [`write()`].
+pub enum Made {
+    /// The patch was written.
+    Patch(Written),
+    /// The patch would save too little. What was written so far is of no use.
+    NotWorth {
+        /// The size of the patch in bytes, as far as it is known. It may be an estimate.
+        bytes: u64,
+    },
+}
+
 /// The bytes of a patch, by what they are for. Together they are the whole patch.
 #[derive(Default)]
 pub(crate) struct Spent {
@@ -61,9 +76,12 @@ pub(crate) fn write_counted(
     between: &Between<'_>,
     out: &mut File,
     mut spent: Option<&mut Spent>,
-) -> Result<Written, LocalError> {
+) -> Result<Made, LocalError> {
     let Between { base, target, level, pool, scratch, progress, .. } = *between;
-    let plan = plan(base, target, level, pool, scratch, progress)?;
+    let plan = match plan((base, target), level, between.limit(), pool, scratch, progress)? {
+        Planned::Plan(plan) => plan,
+        Planned::TooLarge(bytes) => return Ok(Made::NotWorth { bytes }),
+    };
     let io = || LocalError::io("the patch that is made");
     let lists = MemberLists { base: plan.base_members.clone(), target: listed(&plan) };
     let mut ends = Vec::new();
@@ -88,16 +106,36 @@ pub(crate) fn write_counted(
     out.write_all(&lists_stored).map_err(io())?;
     let of_parts = write_body(between, &plan, out, spent.is_some())?;
     header.patch_bytes = out.stream_position().map_err(io())? + CHECKSUM_BYTES as u64;
+    if header.patch_bytes > between.most_bytes(between.least_saving) {
+        return Ok(Made::NotWorth { bytes: header.patch_bytes });
+    }
     seal(out, &header).map_err(io())?;
     if let Some(spent) = &mut spent {
         **spent = Spent::of(&header, &plan, &of_members, &of_parts);
     }
-    Ok(Written { header, members: lists.target.len() as u64 })
+    Ok(Made::Patch(Written { header, members: lists.target.len() as u64 }))
 }
 
-/// Writes the patch into `out`, an empty file.
-pub fn write(between: &Between<'_>, out: &mut File) -> Result<Written, LocalError> {
+/// Writes the patch into `out`, an empty file, unless it would save too little.
+pub fn write(between: &Between<'_>, out: &mut File) -> Result<Made, LocalError> {
     write_counted(between, out, None)
+}
+
+impl Between<'_> {
+    /// The size of a patch that saves this many percent.
+    fn most_bytes(&self, percent: u8) -> u64 {
+        if percent == 0 {
+            return u64::MAX;
+        }
+        (u128::from(self.chunk_cost.bytes) * u128::from(100 - percent.min(100)) / 100) as u64
+    }
+
+    /// The limit for estimates. It is wider than that for the patch itself, since a sample may err: what seems to save
+    /// half of what is asked for is made to see.
+    fn limit(&self) -> Option<Limit> {
+        let estimated_bytes = self.most_bytes(self.least_saving.div_ceil(2));
+        (self.least_saving > 0).then_some(Limit { estimated_bytes, sampled_from: SAMPLED_FROM_BYTES })
+    }
 }
 
 impl Spent {

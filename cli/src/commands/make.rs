@@ -12,6 +12,7 @@ use regrow_sync::{
 };
 
 use super::common::{self, Named};
+use super::patch;
 use crate::args::{ClaimArgs, NetworkArgs, PasswordArgs};
 use crate::failure::{Code, Failure};
 use crate::print::{Reporter, To, chunks, exact, line};
@@ -53,6 +54,10 @@ pub(crate) struct MakeArgs {
     /// How much effort goes into making patches small, 1 (fast) to 9 (small)
     #[arg(long, value_name = "N", default_value_t = regrow_sync::PatchLevel::default())]
     pub(crate) patch_level: regrow_sync::PatchLevel,
+    /// How many percent of the bytes of chunks a patch must save to be made; 0: always make it
+    #[arg(long, value_name = "PERCENT", value_parser = patch::parse_percent,
+        default_value_t = regrow_sync::PatchOptions::DEFAULT_LEAST_SAVING)]
+    pub(crate) patch_min_saving: u8,
     /// In an image archive, store compressed layers as plain tars if they cannot be rebuilt exactly; extract then
     /// yields that archive
     #[arg(long)]
@@ -197,6 +202,7 @@ fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
     options.patch_from = common::locations(&args.patch_from)?;
     options.old_files.clone_from(&args.old);
     options.patch_level = args.patch_level;
+    options.patch_least_saving = args.patch_min_saving;
     options.index_max_age = Duration::from_secs(args.index_max_age);
     options.catalog = (!is_local).then(|| common::catalog(args.catalog.clone(), bars));
     if let Some(avg) = args.avg_size {
@@ -237,9 +243,14 @@ fn summary(index: &Location, report: &MakeReport) -> String {
             format!("{} gzip files, {}, as the {plain} that they hold", report.coded, exact(report.coded_bytes));
         lines.push(line("seen through", files));
     }
-    for patch in &report.patches {
-        let present = if patch.present { ", already there" } else { "" };
-        lines.push(line("patch", format!("from {}, {}{present}", &patch.base_id[..16], exact(patch.bytes))));
+    for made in &report.patches {
+        if made.not_worth {
+            let reason = patch::not_worth(made);
+            lines.push(line("patch", format!("from {}, {reason}", &made.base_id[..16])));
+            continue;
+        }
+        let present = if made.present { ", already there" } else { "" };
+        lines.push(line("patch", format!("from {}, {}{present}", &made.base_id[..16], exact(made.bytes))));
     }
     if report.patches_deleted > 0 {
         lines.push(line("older patches deleted", commas(report.patches_deleted)));

@@ -11,7 +11,7 @@ use crate::args::NetworkArgs;
 use crate::failure::Failure;
 use crate::print::{Reporter, To, exact, line};
 use crate::progress::{Bars, Verbosity};
-use crate::size::commas;
+use crate::size::{commas, show};
 
 /// Make a patch from one image to another, for machines that have the first
 #[derive(Debug, Args)]
@@ -32,6 +32,10 @@ pub(crate) struct PatchArgs {
     /// How much effort goes into making the patch small, 1 (fast) to 9 (small)
     #[arg(long, value_name = "N", default_value_t = regrow_sync::PatchLevel::default())]
     pub(crate) patch_level: regrow_sync::PatchLevel,
+    /// How many percent of the bytes of chunks the patch must save to be made; 0: always make it
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percent,
+        default_value_t = regrow_sync::PatchOptions::DEFAULT_LEAST_SAVING)]
+    pub(crate) patch_min_saving: u8,
     /// Make the patch again, even if the store has it
     #[arg(long)]
     pub(crate) replace: bool,
@@ -66,6 +70,7 @@ pub(crate) fn run(args: &PatchArgs, verbosity: Verbosity) -> Result<(), Failure>
         old_files: args.old_file.iter().cloned().collect(),
         new_file: args.new_file.clone(),
         level: args.patch_level,
+        least_saving: args.patch_min_saving,
         replace: args.replace,
         announce: !args.no_announce,
         index_max_age: Duration::from_secs(args.index_max_age),
@@ -82,6 +87,9 @@ pub(crate) fn run(args: &PatchArgs, verbosity: Verbosity) -> Result<(), Failure>
 }
 
 fn summary(report: &PatchReport) -> String {
+    if report.not_worth {
+        return line("patch", not_worth(report));
+    }
     let mut lines = vec![line("patch", &report.patch), line("size", exact(report.bytes))];
     if report.present {
         lines.push(line("already there", "left as it is (--replace makes it again)"));
@@ -95,4 +103,18 @@ fn summary(report: &PatchReport) -> String {
     lines.push(line("announced", if report.announced { "in the index" } else { "no" }));
     lines.push(line("time", format!("{:.2} s", report.elapsed.as_secs_f64())));
     lines.concat()
+}
+
+/// Parses a whole number of percent, with or without its sign.
+pub(super) fn parse_percent(text: &str) -> Result<u8, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse().ok();
+    number.filter(|&number| number <= 100).ok_or_else(|| "give a whole number from 0 to 100".to_owned())
+}
+
+/// Says why no patch was made.
+pub(super) fn not_worth(report: &PatchReport) -> String {
+    let saved = report.bytes_chunks.saturating_sub(report.bytes);
+    let percent = saved.saturating_mul(100) / report.bytes_chunks.max(1);
+    let costs = format!("about {} instead of {} as chunks", show(report.bytes), show(report.bytes_chunks));
+    format!("not made: it would save {percent} % ({costs}); --patch-min-saving 0 makes it all the same")
 }

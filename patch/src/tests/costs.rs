@@ -7,7 +7,7 @@ use crate::costs::PatchCosts;
 fn costs(base: &[File], target: &[File]) -> (PatchCosts, Vec<u64>) {
     let pair = Pair::new(&tar(base), &tar(target));
     let mut patch = tempfile::tempfile().unwrap();
-    let written = write(&pair.between(), &mut patch).unwrap();
+    let written = made(write(&pair.between(), &mut patch).unwrap());
     let costs = PatchCosts::of(&pair.between()).unwrap();
     assert_eq!(costs.bytes, written.header.patch_bytes);
     let files = costs.files.iter().map(|(_, bytes)| bytes).sum::<u64>();

@@ -15,10 +15,10 @@ fn golden_patches_mean_what_they_meant() {
     assert_eq!([header.base, header.target], ids);
     let between = Between { ids: (ids[0], ids[1]), chunk_cost: header.chunk_cost, ..pair.between() };
     crate::check::check(&between, &mut file).unwrap();
-    let mut made = tempfile::tempfile().unwrap();
-    write(&between, &mut made).unwrap();
+    let mut patch = tempfile::tempfile().unwrap();
+    made(write(&between, &mut patch).unwrap());
     let mut bytes = Vec::new();
-    std::io::Seek::rewind(&mut made).unwrap();
-    std::io::Read::read_to_end(&mut made, &mut bytes).unwrap();
+    std::io::Seek::rewind(&mut patch).unwrap();
+    std::io::Read::read_to_end(&mut patch, &mut bytes).unwrap();
     assert!(bytes == read("old-to-new.patch"), "patches are written in another way: that needs a new version");
 }

@@ -199,6 +199,7 @@ fn make_patch(
         target: &target,
         ids: (old.image_id(), new.image_id()),
         chunk_cost: ChunkCost::default(),
+        least_saving: 0,
         level: options.patch_level,
         pool,
         scratch: scratch.path(),

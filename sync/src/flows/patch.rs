@@ -3,14 +3,17 @@
 pub(crate) mod local;
 mod report;
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use regrow_catalog::Catalog;
 use regrow_chunker::ImageId;
 use regrow_index::{AnnouncedPatch, Index, MAX_INDEX_BYTES};
-use regrow_local::{Pool, ScratchFolder};
-use regrow_patch::{Between, ChunkCost, HEADER_BYTES, HeaderError, PatchHeader, PatchImage, PatchLevel, check, write};
+use regrow_local::{LocalError, Pool, ScratchFolder};
+use regrow_patch::{
+    Between, ChunkCost, HEADER_BYTES, HeaderError, Made, PatchHeader, PatchImage, PatchLevel, check, write,
+};
 use regrow_store::{Condition, Content, ObjectKind, PutOutcome, Span, Store, StoreError, patch_name, read_small};
 
 use crate::place::index_file::{self, encode};
@@ -40,6 +43,9 @@ pub struct PatchOptions {
     pub new_file: Option<PathBuf>,
     /// The effort that goes into making the patch small, from 1 to 9.
     pub level: PatchLevel,
+    /// The least that the patch must save of what chunks cost, in percent. If it saves less, it is not made. With 0 it is
+    /// always made.
+    pub least_saving: u8,
     /// Whether to make the patch again if the store has it.
     pub replace: bool,
     /// Whether to announce the patch in the new index.
@@ -51,6 +57,9 @@ pub struct PatchOptions {
 }
 
 impl PatchOptions {
+    /// The least saving by default: see docs/measurements.md.
+    pub const DEFAULT_LEAST_SAVING: u8 = 20;
+
     /// The default options for a patch between two indexes.
     #[must_use]
     pub fn new(old: impl Into<Location>, new: impl Into<Location>) -> Self {
@@ -61,6 +70,7 @@ impl PatchOptions {
             old_files: Vec::new(),
             new_file: None,
             level: PatchLevel::default(),
+            least_saving: Self::DEFAULT_LEAST_SAVING,
             replace: false,
             announce: true,
             index_max_age: index_file::DEFAULT_MAX_AGE,
@@ -81,7 +91,7 @@ pub fn patch(options: &PatchOptions, network: &mut Network, progress: &dyn Progr
     let new_file = options.new_file.as_deref().map(Given::Path);
     let publication = Publication { options, catalog, new_file, old: &old, new: &new, store: &store };
     let mut report = publish(&publication, network, progress)?;
-    if options.announce {
+    if options.announce && !report.not_worth {
         let patch = AnnouncedPatch { base: old.image_id(), bytes: Some(report.bytes) };
         report.announced = announce(options, patch, &new, network, progress)?;
     }
@@ -161,22 +171,37 @@ pub(crate) fn publish(
         target: &new_image,
         ids: (base, target),
         chunk_cost,
+        least_saving: options.least_saving,
         level: options.level,
         pool: &pool,
         scratch: scratch.path(),
         progress,
     };
-    let written = write(&between, file.as_file_mut());
-    let checked = written.and_then(|written| check(&between, file.as_file_mut()).map(|()| written));
+    let made = write_checked(&between, file.as_file_mut());
     // If a file was written to meanwhile, that explains every other error.
     [&old_image, &new_image].into_iter().try_for_each(|image| image.check_unchanged())?;
-    let written = checked?;
-    report.bytes = written.header.patch_bytes;
     report.bytes_chunks = chunk_cost.bytes;
+    let written = match made? {
+        Made::Patch(written) => written,
+        Made::NotWorth { bytes } => {
+            (report.bytes, report.not_worth) = (bytes, true);
+            return Ok(report);
+        }
+    };
+    report.bytes = written.header.patch_bytes;
     (report.members, report.bytes_members) = (written.members, u64::from(written.header.lists_stored));
     let condition = if found.is_some() { Condition::Always } else { Condition::IfAbsent };
     network.block_on(place.put(&name, Content::File(file), ObjectKind::Immutable, condition))?;
     Ok(report)
+}
+
+/// Writes the patch, and applies it to see that it yields the new image.
+fn write_checked(between: &Between<'_>, file: &mut File) -> Result<Made, LocalError> {
+    let made = write(between, file)?;
+    if let Made::Patch(_) = made {
+        check(between, file)?;
+    }
+    Ok(made)
 }
 
 /// The cost of the chunks that a machine with the old image would fetch.

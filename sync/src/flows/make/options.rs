@@ -70,6 +70,8 @@ pub struct MakeOptions {
     pub old_files: Vec<PathBuf>,
     /// The effort that goes into making patches small, from 1 to 9.
     pub patch_level: PatchLevel,
+    /// The least that a patch must save of what chunks cost, in percent. With 0 patches are always made.
+    pub patch_least_saving: u8,
     /// The zstd level, from 1 to 22.
     pub level: i32,
     /// The chunking parameters. `None` stands for those of the store, or for the defaults in a new store.
@@ -108,6 +110,7 @@ impl MakeOptions {
             image_file: None,
             old_files: Vec::new(),
             patch_level: PatchLevel::default(),
+            patch_least_saving: crate::PatchOptions::DEFAULT_LEAST_SAVING,
             level: Self::DEFAULT_LEVEL,
             params: None,
             pack_bytes: regrow_store::PACK_TARGET_BYTES,

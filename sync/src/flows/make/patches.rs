@@ -61,6 +61,7 @@ pub(super) fn make(
             store: Some(options.store.clone()),
             old_files: options.old_files.clone(),
             level: options.patch_level,
+            least_saving: options.patch_least_saving,
             ..PatchOptions::new(base.location.clone(), options.index.clone())
         };
         let publication = Publication {
@@ -72,6 +73,10 @@ pub(super) fn make(
             store: &options.store,
         };
         let mut report = publish(&publication, network, progress)?;
+        if report.not_worth {
+            reports.push(report);
+            continue;
+        }
         report.announced = index.patches.len() < MAX_PATCHES;
         index.patches.push(AnnouncedPatch { base: id, bytes: Some(report.bytes) });
         index.patches.truncate(MAX_PATCHES);

@@ -18,8 +18,10 @@ pub struct PatchReport {
     pub image_id: String,
     /// The size of the new image.
     pub image_bytes: u64,
-    /// The size of the patch.
+    /// The size of the patch, or an estimate if it is not worth making.
     pub bytes: u64,
+    /// Whether no patch was made, because it would save too little.
+    pub not_worth: bool,
     /// The bytes that a machine with the old image would fetch as chunks, not counting the index.
     pub bytes_chunks: u64,
     /// The number of members, which are compressed streams in files, that are rebuilt from their plain bytes.

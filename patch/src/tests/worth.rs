@@ -1,0 +1,60 @@
+//! Patches that save little are given up, early where that takes time.
+
+use super::*;
+use crate::plan::Limit;
+use crate::sample::Sample;
+
+/// A pair of images, and what its chunks would cost if they compressed to this share of a hundred.
+fn between(pair: &Pair, percent: u64, least_saving: u8) -> Between<'_> {
+    let plain_bytes = pair.target.contents_bytes();
+    let chunk_cost = ChunkCost { bytes: plain_bytes * percent / 100, chunks: 1, plain_bytes };
+    Between { chunk_cost, least_saving, ..pair.between() }
+}
+
+/// Twenty files of noise, of which none is in both images.
+fn noisy() -> Pair {
+    let files = |from: u64| (from..from + 20).map(|n| file(&format!("{n}"), noise(n, 30_000))).collect::<Vec<_>>();
+    Pair::new(&tar(&files(0)), &tar(&files(100)))
+}
+
+/// Twenty files of text, each of which was edited.
+fn edited() -> Pair {
+    let file_of = |n: u64, more: usize| file(&format!("{n}"), [text(n, 5_000), text(n + 500, more)].concat());
+    let files = |more| (0..20).map(|n| file_of(n, more)).collect::<Vec<_>>();
+    Pair::new(&tar(&files(0)), &tar(&files(50)))
+}
+
+#[test]
+fn a_patch_of_noise_is_given_up() {
+    let pair = noisy();
+    let mut patch = tempfile::tempfile().unwrap();
+    assert!(
+        matches!(write(&between(&pair, 100, 20), &mut patch).unwrap(), Made::NotWorth { bytes } if bytes > 590_000)
+    );
+    let mut patch = tempfile::tempfile().unwrap();
+    made(write(&between(&pair, 100, 0), &mut patch).unwrap());
+}
+
+#[test]
+fn a_patch_that_saves_enough_is_made() {
+    let pair = edited();
+    let mut patch = tempfile::tempfile().unwrap();
+    let written = made(write(&between(&pair, 25, 20), &mut patch).unwrap());
+    assert!(written.header.patch_bytes < 50_000, "{}", written.header.patch_bytes);
+}
+
+#[test]
+fn a_sample_tells_early() {
+    let limit = |pair: &Pair, percent| Limit {
+        estimated_bytes: pair.target.contents_bytes() * percent / 100,
+        sampled_from: 100_000,
+    };
+    let pair = noisy();
+    let Planned::TooLarge(bytes) = pair.planned(5, Some(limit(&pair, 90))) else { panic!("noise is matched") };
+    assert!((590_000..660_000).contains(&bytes), "{bytes}");
+    assert!(matches!(pair.planned(5, Some(limit(&pair, 120))), Planned::Plan(_)));
+    let pair = edited();
+    assert!(matches!(pair.planned(5, Some(limit(&pair, 22))), Planned::Plan(_)));
+    // Without new bytes there is no sample.
+    assert!(Sample::of(&pair.base, &pair.base, &[], 1).is_none());
+}
