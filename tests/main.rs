@@ -23,6 +23,7 @@ mod exit_codes;
 mod first_install;
 mod format2;
 mod gc;
+mod head;
 mod hostile;
 mod hosts;
 mod killed;

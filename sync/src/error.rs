@@ -45,6 +45,12 @@ pub enum SyncError {
         /// The reason why it is not an index.
         source: IndexError,
     },
+    /// Another index took the place of the one that was read.
+    #[error("{location}: the index of another image took its place while it was read; run it again")]
+    Replaced {
+        /// The path or URL of the index.
+        location: String,
+    },
     /// The index is well-formed, but describes an image that cannot be.
     #[error("{location}: {reason}")]
     Recipe {

@@ -3,6 +3,7 @@
 pub(crate) mod image;
 pub(crate) mod inspect;
 pub(crate) mod locate;
+pub(crate) mod outline;
 pub(crate) mod patch_or_chunks;
 pub(crate) mod recipe;
 pub(crate) mod skeleton;

@@ -9,5 +9,6 @@ pub(crate) mod packs;
 pub(crate) mod patch;
 mod pieces;
 pub(crate) mod prefetch;
+pub(crate) mod rest;
 pub(crate) mod slicer;
 pub(crate) mod whole_patch;

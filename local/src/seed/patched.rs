@@ -29,6 +29,14 @@ pub struct PatchSeed {
     parts: Vec<ImagePart>,
 }
 
+impl PatchSeed {
+    /// The recipe by units, as far as the image was made. Without its end, everything counts as the wrapper's.
+    pub fn unit_recipes(&self) -> UnitRecipes<'_> {
+        let [skeleton, contents] = &self.streams;
+        UnitRecipes::new(skeleton, contents, &self.parts)
+    }
+}
+
 /// Gathers a [`PatchSeed`].
 pub struct PatchSeedBuilder {
     file: BufWriter<File>,
@@ -75,7 +83,6 @@ impl Seed for PatchSeed {
     }
 
     fn segments(&self, wanted: &mut dyn FnMut(Segment)) {
-        let [skeleton, contents] = &self.streams;
-        UnitRecipes::new(skeleton, contents, &self.parts).all_segments().for_each(wanted);
+        self.unit_recipes().all_segments().for_each(wanted);
     }
 }

@@ -40,6 +40,15 @@ pub enum FetchedPart {
     },
 }
 
+impl From<Fetched> for FetchedPart {
+    fn from(fetched: Fetched) -> Self {
+        match fetched {
+            Fetched::Same => Self::Same,
+            Fetched::Body { bytes, version, packing } => Self::Whole { bytes, version, packing },
+        }
+    }
+}
+
 impl HttpClient {
     /// Reads a part of the object at `url`, unless the object still is the known one and its tag proves that. A host
     /// that cannot send the part sends the whole object, of at most `max_bytes`. Nothing is retried.
@@ -77,11 +86,8 @@ impl HttpClient {
             }
             _ => {}
         }
-        let whole = match self.take(response, (&asked, &found), max_bytes, meter).await? {
-            Fetched::Same => FetchedPart::Same,
-            Fetched::Body { bytes, version, packing } => FetchedPart::Whole { bytes, version, packing },
-        };
-        Ok((whole, elsewhere(&asked, found)))
+        let whole = self.take(response, (&asked, &found), max_bytes, meter).await?;
+        Ok((whole.into(), elsewhere(&asked, found)))
     }
 
     async fn take_part(

@@ -6,10 +6,11 @@
 //! The same holds for `Last-Modified`, so `If-Modified-Since` is never sent.
 //!
 //! So a tag is believed only if it proves to be a hash of the bytes that were read, as the tags of S3 are. Any
-//! other host, with a tag or without, is asked for the end of the object, which depends on all of it: an index ends
-//! with its hash. If the end is the same, then so is the object, and the answer has only 32 bytes. `If-Range` makes
-//! a host that sees the change send the whole object at once.
+//! other host, with a tag or without, is asked for a few bytes of the object that depend on all of it: an index has a
+//! hash. If these are the same, then so is the object, and the answer has only 32 bytes. `If-Range` makes a host that
+//! sees the change send the whole object at once.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -44,22 +45,21 @@ pub enum Fetched {
 }
 
 /// An object as it was read before.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct KnownObject<'a> {
     /// The object's `ETag` at that time. It is empty if there was none.
     pub version: &'a str,
     /// All bytes of the object.
     pub bytes: &'a [u8],
-    /// The number of bytes at its end that depend on all of it, such as a hash.
-    pub proof_bytes: u64,
+    /// The range of bytes that depend on all of it, such as a hash.
+    pub proof: Range<u64>,
 }
 
 impl KnownObject<'_> {
-    /// The end that proves the rest.
-    fn proof(&self) -> Option<Span> {
-        let all = self.bytes.len() as u64;
-        let start = all.checked_sub(self.proof_bytes).filter(|&start| start < all)?;
-        Some(Span::Range(start..all))
+    /// The bytes that prove the rest.
+    fn proof_span(&self) -> Option<Span> {
+        let is_within = !self.proof.is_empty() && self.proof.end <= self.bytes.len() as u64;
+        is_within.then(|| Span::Range(self.proof.clone()))
     }
 
     /// The tag, if it proves that the bytes are the known ones.
@@ -72,9 +72,11 @@ impl KnownObject<'_> {
         if let Some(tag) = self.proven_tag() {
             return Condition::Unless(tag.to_owned());
         }
-        match self.proof() {
+        match self.proof_span() {
             // A weak tag must not stand in `If-Range` (RFC 9110, section 13.1.5).
-            Some(end) => Condition::End { end, tag: self.version.starts_with('"').then(|| self.version.to_owned()) },
+            Some(proof) => {
+                Condition::Proof { proof, tag: self.version.starts_with('"').then(|| self.version.to_owned()) }
+            }
             None => Condition::Nothing,
         }
     }
@@ -86,9 +88,9 @@ enum Condition {
     Nothing,
     /// Asks for the whole object, unless it has this tag.
     Unless(String),
-    /// Asks for this end of the object, or for all of it if it has another tag.
-    End {
-        end: Span,
+    /// Asks for these bytes of the object, or for all of it if it has another tag.
+    Proof {
+        proof: Span,
         tag: Option<String>,
     },
 }
@@ -98,8 +100,8 @@ impl Condition {
         match self {
             Self::Nothing => Vec::new(),
             Self::Unless(tag) => vec![(IF_NONE_MATCH, tag.clone())],
-            Self::End { end, tag } => {
-                let range = super::range_header(end).into_iter();
+            Self::Proof { proof, tag } => {
+                let range = super::range_header(proof).into_iter();
                 range.chain(tag.clone().map(|tag| (IF_RANGE, tag))).collect()
             }
         }
@@ -150,13 +152,13 @@ impl HttpClient {
         {
             return Ok((Fetched::Same, elsewhere(&asked, found)));
         }
-        // Some hosts answer any condition with 304, which says nothing about the end that was asked for.
+        // Some hosts answer any condition with 304, which says nothing about the bytes that were asked for.
         let is_part = matches!(
             response.status(),
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::NOT_MODIFIED
         );
-        if let (Condition::End { end, .. }, Some(known), true) = (&condition, &known, is_part) {
-            if self.has_end(response, (end, known), &asked, meter).await? {
+        if let (Condition::Proof { proof, .. }, Some(known), true) = (&condition, &known, is_part) {
+            if self.has_proof(response, (proof, known), &asked, meter).await? {
                 return Ok((Fetched::Same, elsewhere(&asked, found)));
             }
             (response, found) = self.ask(&asked, &Condition::Nothing, meter).await?;
@@ -186,24 +188,25 @@ impl HttpClient {
         self.send(asked, &request).await
     }
 
-    /// Whether an answer is the end of a known object.
-    async fn has_end(
+    /// Whether an answer has the bytes of a known object that depend on all of it.
+    async fn has_proof(
         &self,
         response: Response,
-        (end, known): (&Span, &KnownObject<'_>),
+        (span, known): (&Span, &KnownObject<'_>),
         asked: &Route,
         meter: &Arc<Meter>,
     ) -> Result<bool, StoreError> {
         let object = without_secrets(&asked.url);
         let all = known.bytes.len() as u64;
-        let Ok(Framing::Part(part)) = answer::framing(&response, end, &object) else { return Ok(false) };
+        let Ok(Framing::Part(part)) = answer::framing(&response, span, &object) else { return Ok(false) };
         // A host may leave the size open. If the bytes at this place are the hash of those before them, that is
         // proof enough.
         if part.object_bytes.is_some_and(|found| found != all) {
             return Ok(false);
         }
-        let body = Body::new(response, object, Arc::clone(meter), self.pace()).whole(known.proof_bytes).await?;
-        Ok(known.bytes.ends_with(&body) && body.len() as u64 == known.proof_bytes)
+        let proof = &known.proof;
+        let body = Body::new(response, object, Arc::clone(meter), self.pace()).whole(proof.end - proof.start).await?;
+        Ok(known.bytes.get(proof.start as usize..proof.end as usize) == Some(&body[..]))
     }
 
     /// Takes the body of an answer that brings the whole object.
@@ -289,16 +292,16 @@ mod tests {
     }
 
     #[test]
-    fn ends_are_asked_for_and_weak_tags_stay_out_of_if_range() {
-        let condition = |version, proof_bytes| KnownObject { version, bytes: b"0123456789", proof_bytes }.condition();
-        let end = || Span::Range(6..10);
-        assert_eq!(condition("\"1-a\"", 4), Condition::End { end: end(), tag: Some("\"1-a\"".to_owned()) });
+    fn proofs_are_asked_for_and_weak_tags_stay_out_of_if_range() {
+        let condition = |version, proof| KnownObject { version, bytes: b"0123456789", proof }.condition();
+        let proof = || Span::Range(6..10);
+        assert_eq!(condition("\"1-a\"", 6..10), Condition::Proof { proof: proof(), tag: Some("\"1-a\"".to_owned()) });
         for version in ["W/\"1-a\"", "", "odd"] {
-            assert_eq!(condition(version, 4), Condition::End { end: end(), tag: None }, "{version}");
+            assert_eq!(condition(version, 6..10), Condition::Proof { proof: proof(), tag: None }, "{version}");
         }
-        assert_eq!(condition("", 0), Condition::Nothing);
-        assert_eq!(condition("", 11), Condition::Nothing);
+        assert_eq!(condition("", 6..6), Condition::Nothing);
+        assert_eq!(condition("", 6..11), Condition::Nothing);
         let md5 = "\"781e5e245d69b566979b86e28d23f2c7\"";
-        assert_eq!(condition(md5, 4), Condition::Unless(md5.to_owned()));
+        assert_eq!(condition(md5, 6..10), Condition::Unless(md5.to_owned()));
     }
 }

@@ -91,7 +91,7 @@ async fn only_a_tag_that_is_a_hash_makes_a_part_conditional() {
             None => clipped(request),
         })
         .await;
-        let known = KnownObject { version: tag, bytes: OBJECT, proof_bytes: 4 };
+        let known = KnownObject { version: tag, bytes: OBJECT, proof: 11..15 };
         let meter = Meter::new();
         let asked = client().fetch_part(&server.url(), &Span::Front(3), Some(known), 1000, &meter).await.unwrap();
         assert_eq!(asked.0 == FetchedPart::Same, is_believed, "{tag}");

@@ -3,6 +3,8 @@
 
 mod already;
 mod assemble;
+mod attempt;
+mod headed;
 mod output;
 mod patched;
 mod report;
@@ -16,13 +18,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use regrow_catalog::Catalog;
-use regrow_image::WalkRules;
 use regrow_index::Index;
-use regrow_local::{GuessedFiles, Pool, Scan, SeedContext, Seeds};
+use regrow_local::{GuessedFiles, Pool, Scan, Seeds};
 use regrow_store::Failover;
 
-use crate::place::trust::Stated;
-use crate::plan::store_seed::open_seed;
+use crate::place::network::Front;
 use crate::{Left, Location, Network, Progress, SyncError, Trust};
 
 use crate::plan::image::ImagePlan;
@@ -32,9 +32,11 @@ use crate::plan::target::Target;
 use crate::transfer::cache::FrameCache;
 use crate::transfer::fetch::{DEFAULT_CONNECTIONS, Fetcher, Remotes};
 use crate::transfer::prefetch::Prefetch;
-use already::Already;
+use crate::transfer::rest::Rest;
 use assemble::{Assembly, Shared};
+use attempt::{Attempt, Call};
 use output::{Destination, OutputFile, OutputSizes};
+use patched::Extended;
 pub use report::ExtractReport;
 
 /// The place that the image goes to.
@@ -112,7 +114,8 @@ pub(crate) fn extract_plain(
     let prefetch = Prefetch::new(network, &stores, index, options.patches, options.connections);
     let health = Arc::new(Failover::new(stores.len()));
     let (pool, prefetch, form) = (&pool, &prefetch, Form::Plain);
-    let run = Run { location, index, stores, health, prefetch, options, pool, progress, network, form };
+    let rest = None;
+    let run = Run { location, index, rest, stores, health, prefetch, options, pool, progress, network, form };
     let output = Destination::find(Output::File(path), options.dry_run)?;
     let (_, target) = run.write(output, Seeds::default())?;
     target.map(|target| target.scan(index)).ok_or(SyncError::Worker)
@@ -137,78 +140,34 @@ pub fn extract(
     {
         return Err(SyncError::Usage(format!("{}: the image would take the index's place", path.display())));
     }
-    let index = network.load_index_unless_known(location, options.catalog.as_ref())?;
-    let signers = check_trust(location, &index, options, progress)?;
-    assemble::check_encoders(location, &index)?;
-    if let Some(bytes) = output.present_bytes().filter(|_| index.image_bytes == 0 && !options.force) {
-        return Err(SyncError::Empty { path: output.path().unwrap_or(Path::new("-")).to_owned(), bytes });
-    }
-    let stores = network.stores_of(location, &index, &options.stores)?;
-    let pool = Pool::new();
-    let mut seeds = Seeds::default();
-    let network = &*network;
-    let prefetch = Prefetch::new(network, &stores, &index, options.patches, options.connections);
-    let on_scan = || prefetch.on_scan();
     let catalog = options.catalog.as_ref();
-    let (params, scratch, unfolds) = (index.params, network.scratch(), true);
-    let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
-    let context = SeedContext { rules, params, pool: &pool, catalog, progress, scratch, unfolds, on_scan: &on_scan };
-    // The output may be the image already. Then no other seed is read.
-    let look = SeedContext { on_scan: &|| (), ..context };
-    let (replaced, trusts) = (output.replaced(), options.trust_catalog);
-    let already = already::look(replaced.as_deref(), &index, &mut seeds, &look, trusts)?;
-    let finished = already != Already::Different && output.may_stay();
-    if !finished {
-        let looked_at = seeds.seeds.len();
-        for seed in &options.seeds {
-            open_seed(&mut seeds, seed, &context)?;
-        }
-        // The given seeds come before the file that is replaced.
-        seeds.seeds.rotate_left(looked_at);
-    }
-    let mut report = ExtractReport::of(&index);
-    (report.dry_run, report.signers) = (options.dry_run, signers);
-    let health = Arc::new(Failover::new(stores.len()));
-    let (prefetch, pool, form) = (&prefetch, &pool, Form::Image);
-    let run = Run { location, index: &index, stores, health, prefetch, options, pool, progress, network, form };
-    report.verified = already == Already::Read || (!finished && !options.dry_run);
-    let counts = if finished {
-        if !options.dry_run {
-            output.sweep();
-        }
-        Counts::all_resumed(&index)
-    } else {
-        let written = run.write(output, seeds);
-        network.warn_of_hosts(progress);
-        written?.0
+    // Without anything that could be the base of a patch, the whole index is needed.
+    let may_patch = options.patches && (!options.seeds.is_empty() || output.replaced().is_some());
+    let front = match may_patch {
+        true => network.open_front(location, catalog)?,
+        false => Front::Index(network.load_index_unless_known(location, catalog)?.into()),
     };
-    report.count(&counts);
-    report.bytes_fetched = run.network.meter().body_bytes() + counts.planned_bytes;
-    report.requests = run.network.meter().requests() + counts.planned_requests;
-    report.elapsed = start.elapsed();
-    Ok(report)
+    let call = Call { location, options, progress };
+    let attempt = match call.attempt(front, output, network)? {
+        Attempt::Replaced(index, output) => call.attempt(Front::Index(index), output, network)?,
+        done @ Attempt::Done(_) => done,
+    };
+    match attempt {
+        Attempt::Done(report) => Ok(ExtractReport { elapsed: start.elapsed(), ..report }),
+        // An index that was read whole is not replaced.
+        Attempt::Replaced(..) => Err(SyncError::Replaced { location: location.to_string() }),
+    }
 }
 
-/// Checks that the image is one that this machine takes, and returns the number of trusted keys that signed it.
-fn check_trust(
-    location: &Location,
-    index: &Index,
-    options: &ExtractOptions,
-    progress: &dyn Progress,
-) -> Result<u64, SyncError> {
-    let accepted = options.trust.check(location, &Stated::by_index(index), progress)?;
-    options.trust.warn_of_plain(location, progress);
-    let signers = accepted.signers as u64;
-    if !options.dry_run {
-        accepted.remember(progress);
-    }
-    Ok(signers)
-}
+/// The counts of a run, and the image that was put together, if it was.
+type Written = (Counts, Option<Arc<Target>>);
 
 /// The things that the steps of one run share.
 struct Run<'a> {
     location: &'a Location,
     index: &'a Index,
+    /// What is left of the index, if it does not say yet where the image's chunks lie.
+    rest: Option<&'a Rest<'a>>,
     stores: Vec<Arc<dyn regrow_store::ReadStore>>,
     health: Arc<Failover>,
     prefetch: &'a Prefetch<'a>,
@@ -233,16 +192,23 @@ impl Run<'_> {
     }
 
     /// Carries out the run. Returns the counts, and also the image that was put together, if it was.
-    fn write(&self, output: Destination, mut seeds: Seeds) -> Result<(Counts, Option<Arc<Target>>), SyncError> {
-        let sizes = self.sizes();
-        let output = OutputFile::open(output, sizes, self.options, self.network.scratch())?;
+    fn write(&self, output: Destination, seeds: Seeds) -> Result<Written, SyncError> {
+        let output = OutputFile::open(output, self.sizes(), self.options, self.network.scratch())?;
         let scratch = output.folder().unwrap_or(self.network.scratch()).to_owned();
         self.network.keep_whole_objects_in(&scratch, output.missing_bytes());
-        let fetcher = Fetcher {
+        match self.rest {
+            Some(rest) => headed::write(self, rest, output, &scratch, seeds),
+            None => self.write_to(output, &scratch, seeds, true),
+        }
+    }
+
+    fn fetcher(&self, output: &OutputFile) -> Fetcher<'_> {
+        Fetcher {
             network: self.network,
             stores: self.remotes(),
             location: self.location,
             index: self.index,
+            rest: self.rest,
             connections: self.options.connections.max(1),
             prefetch: Some(self.prefetch),
             cache: self.options.cache.as_deref().and_then(|root| {
@@ -252,13 +218,26 @@ impl Run<'_> {
             side_cache: output.side_cache(self.progress),
             pool: self.pool,
             progress: self.progress,
-        };
-        zeros::check_room(self, &fetcher, &seeds, &output, &scratch).inspect_err(|_| output.abandon())?;
-        if let Some(planned) = patched::extend_seeds(self, &fetcher, &mut seeds, &output, &scratch)? {
+        }
+    }
+
+    /// Puts the image together in an output. `asks_for_patch` says whether a patch was not looked for yet.
+    fn write_to(
+        &self,
+        output: OutputFile,
+        scratch: &Path,
+        mut seeds: Seeds,
+        asks_for_patch: bool,
+    ) -> Result<Written, SyncError> {
+        let fetcher = self.fetcher(&output);
+        zeros::check_room(self, &fetcher, &seeds, &output, scratch).inspect_err(|_| output.abandon())?;
+        if asks_for_patch
+            && let Extended::Planned(planned) = patched::extend_seeds(self, &fetcher, &mut seeds, &output, scratch)?
+        {
             return Ok((planned, None));
         }
         let mut image = ImagePlan::of(&fetcher, &seeds)?;
-        let kept = if self.options.dry_run { Kept::ReadOnce(&scratch) } else { Kept::ReadAnywhere(&scratch) };
+        let kept = if self.options.dry_run { Kept::ReadOnce(scratch) } else { Kept::ReadAnywhere(scratch) };
         image.read_skeleton(&fetcher, &seeds, kept)?;
         let ImagePlan { mut packs, target, mut counts } = image;
         if !seeds.folders.is_empty() {
@@ -277,7 +256,7 @@ impl Run<'_> {
             return Ok((counts, None));
         }
         if output.keeps_fetched_apart() {
-            output.check_room(0, &scratch, plan.bytes_in_frames(&target)).inspect_err(|_| output.abandon())?;
+            output.check_room(0, scratch, plan.bytes_in_frames(&target)).inspect_err(|_| output.abandon())?;
         }
         let written = Arc::clone(&target);
         let assembly = Assembly::new(self, fetcher, packs, Shared::new(target, seeds, Arc::clone(&output), plan));

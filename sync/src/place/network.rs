@@ -1,21 +1,22 @@
 //! Opens stores, and reads indexes from their places.
 
 mod buckets;
+mod front;
+mod index;
 mod received;
+mod source;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use regrow_catalog::Catalog;
 use regrow_chunker::ReaderLimits;
-use regrow_index::{Index, MAX_INDEX_BYTES};
+use regrow_index::Index;
 use regrow_local::{LocalError, check_threads};
 use regrow_store::{
-    BucketOptions, BucketUrl, Fetched, FolderStore, HttpClient, HttpOptions, HttpStore, Meter, ReadStore, Retry,
-    RetryPolicy, Route, Span, Store, StoreError, WholeObjects, shown_url, take_bounded,
+    BucketOptions, BucketUrl, FolderStore, HttpClient, HttpOptions, HttpStore, Meter, ReadStore, Retry, RetryPolicy,
+    Route, Store, StoreError, WholeObjects,
 };
 use tokio::runtime::Runtime;
 
@@ -23,14 +24,13 @@ use super::beside::EitherPlace;
 use crate::{Deadline, Location, Progress, SyncError};
 
 use buckets::Buckets;
-use received::{KnownIndex, is_web_page, read_bounded, unpack};
+
+pub(crate) use front::{Front, OpenHead};
 
 /// The largest number of stores, which are told apart by the bits of a number.
 const MAX_STORES: usize = 64;
 /// The number of attempts at a store before the next one is asked, if there is one.
 const ATTEMPTS_BEFORE_FAILOVER: u32 = 2;
-/// The kind of the catalog's documents for indexes.
-const INDEX_KIND: &str = "index";
 
 /// The treatment of a folder that is not a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,106 +238,6 @@ impl Network {
         let (client, meter) = (self.client()?, Arc::clone(&self.meter));
         let opening = self.buckets.open(url, client, meter, policy);
         self.runtime.block_on(Deadline::bound(self.policy.deadline, opening)).map_err(Into::into)
-    }
-
-    /// Reads the index at `location`.
-    pub(crate) fn load_index(&mut self, location: &Location) -> Result<Index, SyncError> {
-        self.load_index_unless_known(location, None)
-    }
-
-    /// Reads the indexes of images that may be similar to a new one. For a first release, there are none yet.
-    pub(crate) fn load_like(
-        &mut self,
-        locations: &[Location],
-        progress: &dyn Progress,
-    ) -> Result<Vec<Index>, SyncError> {
-        let mut found = Vec::new();
-        for location in locations {
-            match self.load_index(location) {
-                Ok(index) => found.push(index),
-                Err(SyncError::Store(error)) if error.is_not_found() => {
-                    progress.warn(&format!("{error}; this is taken for a first release"));
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(found)
-    }
-
-    /// Reads the index at `location`. A fetched index is kept in the catalog with its version, so that it is
-    /// fetched only once.
-    pub(crate) fn load_index_unless_known(
-        &mut self,
-        location: &Location,
-        catalog: Option<&Catalog>,
-    ) -> Result<Index, SyncError> {
-        let bytes = match location {
-            Location::Path(path) => read_bounded(path)?,
-            remote => self.fetch_index(remote, catalog)?,
-        };
-        let index = Index::decode(&bytes).and_then(|index| index.check_limits(&self.limits).map(|()| index));
-        index.map_err(|source| SyncError::Index { location: location.to_string(), source })
-    }
-
-    fn fetch_index(&mut self, location: &Location, catalog: Option<&Catalog>) -> Result<Bytes, SyncError> {
-        // The key covers the whole URL, query included, since the same name may be another object for another user.
-        let key = match location {
-            Location::Url(url) => blake3::hash(url.as_bytes()).to_hex().to_string(),
-            other => format!("{other} {}", self.buckets.endpoint().map(shown_url).unwrap_or_default()),
-        };
-        let known = catalog.and_then(|catalog| KnownIndex::decode(&catalog.get_document(INDEX_KIND, &key)?));
-        let known = known.filter(|known| Index::decode(&known.bytes).is_ok());
-        match (self.request_index(location, known.as_ref())?, known) {
-            (Fetched::Same, Some(known)) => Ok(known.bytes),
-            (Fetched::Same, None) => Err(StoreError::Protocol {
-                object: location.to_string(),
-                reason: "not modified, though nothing was known".to_owned(),
-            }
-            .into()),
-            (Fetched::Body { bytes, version, packing }, known) => {
-                let bytes = match packing {
-                    Some(packing) => unpack(&bytes, packing, location)?,
-                    None => bytes,
-                };
-                if is_web_page(&bytes) {
-                    return Err(StoreError::WebPage { object: location.to_string() }.into());
-                }
-                // A tag that proves the bytes stays good, even if the host, or another one behind the same name,
-                // now left it out.
-                let is_known = version.is_none() && known.is_some_and(|known| known.bytes == bytes);
-                if let (Some(catalog), false, Ok(_)) = (catalog, is_known, Index::decode(&bytes)) {
-                    let version = version.unwrap_or_default();
-                    catalog.put_document(INDEX_KIND, &key, &KnownIndex { version, bytes: bytes.clone() }.encode());
-                }
-                Ok(bytes)
-            }
-        }
-    }
-
-    fn request_index(&mut self, location: &Location, known: Option<&KnownIndex>) -> Result<Fetched, SyncError> {
-        if let Location::Url(url) = location {
-            let client = self.client()?;
-            let known = known.map(KnownIndex::as_object);
-            let fetch = || client.fetch_url(url, known, MAX_INDEX_BYTES, &self.meter);
-            let (fetched, route) = self.block_on(self.policy.run(fetch))?;
-            match route {
-                Some(route) => drop(self.found.insert(url.clone(), route)),
-                None => drop(self.found.remove(url)),
-            }
-            return Ok(fetched);
-        }
-        let (place, name) = self.open_parent(location)?;
-        let fetched = self.block_on(async {
-            let download = match known.filter(|known| !known.version.is_empty()) {
-                Some(known) => place.get_unless(&name, Span::Whole, &known.version).await?,
-                None => Some(place.get(&name, Span::Whole).await?),
-            };
-            let Some(download) = download else { return Ok(Fetched::Same) };
-            let version = download.version.clone();
-            let bytes = take_bounded(download, place.location(), &name, MAX_INDEX_BYTES).await?;
-            Ok::<_, StoreError>(Fetched::Body { bytes, version, packing: None })
-        })?;
-        Ok(fetched)
     }
 
     /// The number of attempts at one of this many stores before the next one is asked.

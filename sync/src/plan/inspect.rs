@@ -212,6 +212,7 @@ fn with_fetcher<T>(
         stores: Remotes { stores: &stores, health: &health, rounds },
         location,
         index,
+        rest: None,
         connections: DEFAULT_CONNECTIONS,
         prefetch: None,
         cache: None,

@@ -161,10 +161,22 @@ impl Plan {
         packs: &mut Packs,
         target: &Target,
     ) -> Result<(), SyncError> {
-        let first = if self.is_skeleton() { 0 } else { fetcher.index.skeleton.chunks };
-        let stream = if self.is_skeleton() { &target.skeleton } else { &target.contents };
-        let pack_of: Vec<u32> = packs_of(&fetcher.index.chunk_runs, first, stream.len() as u64).collect();
         let missing = self.missing();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let index = fetcher.index_with_packs()?;
+        packs.know(index);
+        let first = if self.is_skeleton() { 0 } else { index.skeleton.chunks };
+        let stream = if self.is_skeleton() { &target.skeleton } else { &target.contents };
+        let pack_of: Vec<u32> = packs_of(&index.chunk_runs, first, stream.len() as u64).collect();
+        let unplaced = || SyncError::Recipe {
+            location: fetcher.location.to_string(),
+            reason: "the index does not say where all of its chunks are".to_owned(),
+        };
+        if pack_of.len() < stream.len() {
+            return Err(unplaced());
+        }
         let mut without_table: Vec<u32> = missing.iter().map(|&chunk| pack_of[chunk as usize]).collect();
         without_table.sort_unstable();
         without_table.dedup();
@@ -264,6 +276,11 @@ impl Counts {
     pub(crate) fn add(&mut self, delivered: Delivered) {
         self.cache.add(delivered.cache.chunks, delivered.cache.bytes);
         self.store.add(delivered.store.chunks, delivered.store.bytes);
+    }
+
+    /// The number of chunks that were counted.
+    pub(crate) fn chunks(&self) -> u64 {
+        [self.resumed, self.seed, self.patch, self.cache, self.store].iter().map(|tally| tally.chunks).sum()
     }
 
     /// The counts of an output that is the image already.

@@ -12,6 +12,8 @@ use regrow_index::{Index, Segment};
 use regrow_local::{FileSeed, Seed, Seeds};
 use regrow_patch::PatchHeader;
 
+use super::outline::is_outline;
+
 /// The most patches that a run asks for, since an update should take few requests.
 const MOST_ASKED: usize = 2;
 
@@ -27,17 +29,19 @@ pub(crate) struct Candidate<'a> {
 
 /// The seeds that are whole images, starting with those from which the index announces a patch, the smallest patch
 /// first. An index of version 2 has room for all patches, so others are not asked for. If the seeds have the whole
-/// recipe, there are no candidates, since then hardly a chunk is missing.
+/// recipe, there are no candidates, since then hardly a chunk is missing. The outline of an index does not tell that.
 pub(crate) fn candidates<'a>(index: &Index, seeds: &'a Seeds) -> Vec<Candidate<'a>> {
     let unknown = unknown_records(index, |take| seeds.seeds.iter().for_each(|seed| seed.segments(&mut *take)));
-    if unknown == 0 {
+    let is_outline = is_outline(index);
+    if unknown == 0 && !is_outline {
         return Vec::new();
     }
     let mut found: Vec<Candidate<'a>> = Vec::new();
     for seed in seeds.seeds.iter().filter_map(|seed| seed.as_file()) {
         let base = seed.scan().image_id(index.params);
         if base != index.image_id() && found.iter().all(|known| known.base != base) {
-            let share = (unknown, unknown_records(index, |take| Seed::segments(seed, take)));
+            let of_base = || unknown_records(index, |take| Seed::segments(seed, take));
+            let share = if is_outline { (1, 1) } else { (unknown, of_base()) };
             found.push(Candidate { seed, base, share });
         }
     }
@@ -74,7 +78,7 @@ pub(crate) enum Choice {
 /// Everything that the choice between a patch and chunks depends on, apart from the patch itself.
 pub(crate) struct PatchOrChunks<'a> {
     share: (u64, u64),
-    /// The size of all packs of the new image. No patch is worth more than that.
+    /// The size of all packs of the new image, if it is known. No patch is worth more than that.
     whole_bytes: u64,
     /// The bytes of both streams.
     image_bytes: u64,
@@ -87,7 +91,8 @@ impl<'a> PatchOrChunks<'a> {
     /// Prepares the choice for patches from this candidate. The output will still take `output_bytes`, and the result
     /// of a patch waits in `scratch`.
     pub(crate) fn new(index: &Index, candidate: &Candidate<'_>, output_bytes: u64, scratch: &'a Path) -> Self {
-        let whole_bytes = index.packs.iter().map(|pack| pack.bytes).fold(0, u64::saturating_add);
+        let packs_bytes = || index.packs.iter().map(|pack| pack.bytes).fold(0, u64::saturating_add);
+        let whole_bytes = if is_outline(index) { u64::MAX } else { packs_bytes() };
         let image_bytes = index.skeleton.bytes + index.contents.bytes;
         Self { share: candidate.share, whole_bytes, image_bytes, output_bytes, scratch }
     }

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 use super::cache::FrameCache;
 use super::prefetch::Prefetch;
+use super::rest::Rest;
 use super::slicer::Slicer;
 use crate::{Location, Network, Progress, SyncError};
 
@@ -36,6 +37,8 @@ pub(crate) struct Fetcher<'a> {
     pub(crate) location: &'a Location,
     /// The index whose packs are fetched.
     pub(crate) index: &'a Index,
+    /// What is left of the index, if it does not say yet where its chunks lie.
+    pub(crate) rest: Option<&'a Rest<'a>>,
     pub(crate) connections: usize,
     /// The ends of packs that are already being fetched.
     pub(crate) prefetch: Option<&'a Prefetch<'a>>,
@@ -91,13 +94,26 @@ pub(crate) struct FetchedEnd {
 }
 
 impl Fetcher<'_> {
+    /// The index, with the packs of its chunks. If only its head was read, the rest is read now.
+    pub(crate) fn index_with_packs(&self) -> Result<&Index, SyncError> {
+        match self.rest {
+            Some(rest) => rest.index(self.network, self.location),
+            None => Ok(self.index),
+        }
+    }
+
+    /// A pack of the index.
+    fn pack_ref(&self, pack: u32) -> &PackRef {
+        &self.rest.and_then(Rest::found).unwrap_or(self.index).packs[pack as usize]
+    }
+
     pub(crate) fn caches(&self) -> impl Iterator<Item = &FrameCache> {
         self.side_cache.iter().chain(&self.cache)
     }
 
     /// Removes the end of a pack from the caches, because its frames turned out to be damaged.
     pub(crate) fn forget_end(&self, pack: u32) {
-        let PackRef { id, bytes, skeleton_at, tail_at } = &self.index.packs[pack as usize];
+        let PackRef { id, bytes, skeleton_at, tail_at } = self.pack_ref(pack);
         for start in [skeleton_at, tail_at] {
             self.caches().for_each(|cache| cache.remove(id, &(*start..*bytes)));
         }
@@ -146,7 +162,7 @@ impl Fetcher<'_> {
     }
 
     fn keep_end(&self, pack: u32, range: &Range<u64>, bytes: &Bytes) {
-        let id = &self.index.packs[pack as usize].id;
+        let id = &self.pack_ref(pack).id;
         self.caches().for_each(|cache| cache.put_end(id, range, bytes));
     }
 
@@ -166,7 +182,7 @@ impl Fetcher<'_> {
         range: &Range<u64>,
         check: &impl Fn(u32, &Bytes) -> Result<(), StoreError>,
     ) -> Option<Bytes> {
-        let id = &self.index.packs[pack as usize].id;
+        let id = &self.pack_ref(pack).id;
         self.caches().find_map(|cache| {
             let bytes = cache.get(id, range)?;
             if check(pack, &bytes).is_ok() {
@@ -183,7 +199,7 @@ impl Fetcher<'_> {
         range: Range<u64>,
         check: &impl Fn(u32, &Bytes) -> Result<(), StoreError>,
     ) -> Result<Bytes, StoreError> {
-        let name = pack_name(&self.index.packs[pack as usize].id);
+        let name = pack_name(&self.pack_ref(pack).id);
         let mut last = None;
         for _ in 0..self.stores.rounds {
             for number in self.stores.health.order(0) {
@@ -217,7 +233,7 @@ impl Fetcher<'_> {
         let (stores, health, rounds) =
             (self.stores.stores.to_vec(), Arc::clone(self.stores.health), self.stores.rounds);
         let connections = self.connections;
-        let names: Vec<String> = jobs.iter().map(|job| pack_name(&self.index.packs[job.pack as usize].id)).collect();
+        let names: Vec<String> = jobs.iter().map(|job| pack_name(&self.pack_ref(job.pack).id)).collect();
         self.network.runtime().spawn(async move {
             let remotes = Remotes { stores: &stores, health: &health, rounds };
             let fetch = |(job, name): (RangeJob, String)| fetch_range(remotes, excluded, job, name, frames.clone());

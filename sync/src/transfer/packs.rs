@@ -61,6 +61,13 @@ impl Packs {
         Self { refs: index.packs.clone(), tables: index.packs.iter().map(|_| None).collect(), ends_read: (0, 0) }
     }
 
+    /// Takes over the packs of an index, if no packs were known.
+    pub(crate) fn know(&mut self, index: &Index) {
+        if self.refs.is_empty() {
+            *self = Self { ends_read: self.ends_read, ..Self::new(index) };
+        }
+    }
+
     pub(crate) fn id(&self, pack: u32) -> PackId {
         self.refs[pack as usize].id
     }

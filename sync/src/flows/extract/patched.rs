@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
 use regrow_image::{StreamKind, WalkRules};
+use regrow_index::Index;
 use regrow_local::{GzipFiles, Hashed, PatchSeed, PatchSeedBuilder, Reading, Seeds, ingest_plain, spawn_scoped};
 use regrow_patch::{PatchHeader, TargetSizes, apply};
 use regrow_store::patch_name;
@@ -17,6 +18,7 @@ use regrow_store::patch_name;
 use super::Run;
 use super::output::OutputFile;
 use crate::plan::locate::Counts;
+use crate::plan::outline::{completed, is_outline};
 use crate::plan::patch_or_chunks::{Candidate, Choice, PatchOrChunks, candidates};
 use crate::transfer::delivery::Tally;
 use crate::transfer::fetch::Fetcher;
@@ -29,6 +31,16 @@ use segments::SegmentCheck;
 /// The most pieces that wait between the decoder and the cutter.
 const PIECES_WAITING: usize = 32;
 
+/// What came of looking for a patch.
+pub(super) enum Extended {
+    /// No patch was taken, or it did not yield all. What it yielded is among the seeds.
+    Nothing,
+    /// The patch made the image of an outline, which is completed by its recipe.
+    Recipe(Box<Index>),
+    /// What the patch would cost, in a dry run.
+    Planned(Counts),
+}
+
 /// Adds the result of a patch to the seeds, if some seed has a patch that costs less than chunks. A dry run adds
 /// nothing, and returns what the patch would cost.
 pub(super) fn extend_seeds(
@@ -37,9 +49,9 @@ pub(super) fn extend_seeds(
     seeds: &mut Seeds,
     output: &OutputFile,
     scratch: &Path,
-) -> Result<Option<Counts>, SyncError> {
+) -> Result<Extended, SyncError> {
     if !run.options.patches || fetcher.first_store_is_local() {
-        return Ok(None);
+        return Ok(Extended::Nothing);
     }
     let candidates = candidates(run.index, seeds);
     if !candidates.is_empty() {
@@ -69,11 +81,12 @@ pub(super) fn extend_seeds(
         };
         run.prefetch.on_patch_found();
         let file = match found {
-            FoundPatch::Planned(bytes) => return Ok(Some(planned(run, &header, bytes))),
+            FoundPatch::Planned(bytes) => return Ok(Extended::Planned(planned(run, &header, bytes))),
             FoundPatch::Here(file) => file,
         };
-        let patched = match yield_of(run, fetcher, seeds, (&candidate, &request), (header, file)) {
-            Ok(patched) => patched,
+        let (patched, recipe) = match yield_of(run, fetcher, seeds, (&candidate, &request), (header, file)) {
+            Ok(Some(yielded)) => yielded,
+            Ok(None) => continue,
             Err(error) => {
                 warn(run, fetcher, (&candidate, &request), &error);
                 continue;
@@ -81,28 +94,30 @@ pub(super) fn extend_seeds(
         };
         seeds.patched = Some(seeds.seeds.len() as u32);
         seeds.seeds.push(Box::new(patched));
-        break;
+        return Ok(recipe.map_or(Extended::Nothing, |index| Extended::Recipe(Box::new(index))));
     }
-    Ok(None)
+    Ok(Extended::Nothing)
 }
 
 /// The counts that a run with this patch would have.
 fn planned(run: &Run<'_>, header: &PatchHeader, bytes: u64) -> Counts {
-    let (chunks, plain_bytes) = (run.index.chunks(), run.index.skeleton.bytes + run.index.contents.bytes);
-    let patch =
-        Tally { chunks: header.chunk_cost.chunks.min(chunks), bytes: header.chunk_cost.plain_bytes.min(plain_bytes) };
+    let plain_bytes = run.index.skeleton.bytes + run.index.contents.bytes;
+    // The outline of an index does not say how many chunks the image has. Those of the patch are known.
+    let new_chunks = header.chunk_cost.chunks;
+    let chunks = if is_outline(run.index) { new_chunks } else { run.index.chunks() };
+    let patch = Tally { chunks: new_chunks.min(chunks), bytes: header.chunk_cost.plain_bytes.min(plain_bytes) };
     let seed = Tally { chunks: chunks - patch.chunks, bytes: plain_bytes - patch.bytes };
     Counts { patch, seed, planned_bytes: bytes, ..Counts::default() }
 }
 
-/// Applies a patch. If something fails, the chunks that came before are kept.
+/// Applies a patch. If something fails, a warning says so, and the chunks that came before are kept if possible.
 fn yield_of(
     run: &Run<'_>,
     fetcher: &Fetcher<'_>,
     seeds: &Seeds,
     (candidate, request): (&Candidate<'_>, &Request<'_>),
     (header, mut file): (PatchHeader, File),
-) -> Result<PatchSeed, SyncError> {
+) -> Result<Option<(PatchSeed, Option<Index>)>, SyncError> {
     let index = run.index;
     let sizes =
         TargetSizes { image: index.plain_bytes(), skeleton: index.skeleton.bytes, contents: index.contents.bytes };
@@ -123,13 +138,21 @@ fn yield_of(
     })?;
     run.progress.end(Stage::Patch);
     match (applied?, ingested) {
-        (Ok(()), Ok(parts)) => return Ok(yielded.builder.finish(parts)?),
+        (Ok(()), Ok(parts)) => {
+            let patched = yielded.builder.finish(parts)?;
+            let recipe = if is_outline(index) { completed(index, patched.unit_recipes()) } else { None };
+            if is_outline(index) && recipe.is_none() {
+                warn(run, fetcher, (candidate, request), &wrong_base());
+            }
+            return Ok(Some((patched, recipe)));
+        }
         // If nobody takes its output, the decoder stops. So an error of the taker is reported first.
         (Err(error), Err(ended)) if is_early_end(&ended) => warn(run, fetcher, (candidate, request), &error),
         (_, Err(error)) => warn(run, fetcher, (candidate, request), &error),
         (Err(error), Ok(_)) => warn(run, fetcher, (candidate, request), &error),
     }
-    Ok(yielded.builder.finish(Vec::new())?)
+    // Another error of the same temporary file is not worth a second warning.
+    Ok(yielded.builder.finish(Vec::new()).ok().map(|patched| (patched, None)))
 }
 
 /// Whether reading failed because the decoder gave no more.
@@ -156,13 +179,15 @@ fn warn(
 struct Yield<'a> {
     builder: PatchSeedBuilder,
     seeds: &'a Seeds,
-    /// The segments of the new image, of the skeleton and of the contents.
-    checks: [SegmentCheck; 2],
+    /// The segments of the new image, of the skeleton and of the contents. The outline of an index has none, so then
+    /// only the end tells whether the image is the right one.
+    checks: Option<[SegmentCheck; 2]>,
 }
 
 impl<'a> Yield<'a> {
     fn new(run: &Run<'_>, seeds: &'a Seeds, scratch: &Path) -> Result<Self, SyncError> {
-        Ok(Self { builder: PatchSeedBuilder::new(scratch)?, seeds, checks: SegmentCheck::of_streams(run.index) })
+        let checks = (!is_outline(run.index)).then(|| SegmentCheck::of_streams(run.index));
+        Ok(Self { builder: PatchSeedBuilder::new(scratch)?, seeds, checks })
     }
 
     /// Keeps a chunk that no seed has. A segment that the new image does not have is an error: the base is not what it
@@ -171,17 +196,19 @@ impl<'a> Yield<'a> {
         let is_new = self.seeds.find(&chunk.record.id).is_none();
         let pushed = self.builder.push(chunk.stream, chunk.record, &chunk.bytes, is_new);
         pushed.map_err(SyncError::io("temporary file"))?;
-        let [skeleton, contents] = &mut self.checks;
+        let Some([skeleton, contents]) = &mut self.checks else { return Ok(()) };
         let check = match chunk.stream {
             StreamKind::Skeleton => skeleton,
             StreamKind::Contents => contents,
         };
-        if check.push(chunk.record) {
-            return Ok(());
-        }
-        Err(SyncError::Recipe {
-            location: "its base".to_owned(),
-            reason: "is not the image that it was made for, or changed while it was read".to_owned(),
-        })
+        if check.push(chunk.record) { Ok(()) } else { Err(wrong_base()) }
+    }
+}
+
+/// The error for a base that is not what it was.
+fn wrong_base() -> SyncError {
+    SyncError::Recipe {
+        location: "its base".to_owned(),
+        reason: "is not the image that it was made for, or changed while it was read".to_owned(),
     }
 }

@@ -6,12 +6,12 @@ use std::path::Path;
 use bytes::Bytes;
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use regrow_chunker::varint;
-use regrow_index::MAX_INDEX_BYTES;
+use regrow_index::{Head, HeadRead, MAX_INDEX_BYTES};
 use regrow_store::{KnownObject, Packing, StoreError};
 
 use crate::{Location, SyncError};
 
-/// The size of the BLAKE3 hash of all bytes before it, with which an index ends.
+/// The size of the BLAKE3 hash of all bytes before it, with which an index of version 1 ends, or the head of another.
 const HASH_BYTES: u64 = 32;
 
 /// An index as the catalog keeps it: its version, which is an `ETag` or empty, and its bytes.
@@ -21,9 +21,14 @@ pub(super) struct KnownIndex {
 }
 
 impl KnownIndex {
-    /// The object for a conditional request to the host.
+    /// The object for a conditional request to the host. The hash that all of it depends on is at the end of an index
+    /// of version 1, and at the end of the head of one of version 2.
     pub(super) fn as_object(&self) -> KnownObject<'_> {
-        KnownObject { version: &self.version, bytes: &self.bytes, proof_bytes: HASH_BYTES }
+        let end = match Head::decode(&self.bytes) {
+            Ok(HeadRead::Head(head)) => head.codings_block().start,
+            _ => self.bytes.len() as u64,
+        };
+        KnownObject { version: &self.version, bytes: &self.bytes, proof: end.saturating_sub(HASH_BYTES)..end }
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {

@@ -1,0 +1,153 @@
+//! One attempt at an extraction, with an index as far as it was read.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use regrow_image::WalkRules;
+use regrow_index::Index;
+use regrow_local::{Pool, SeedContext, Seeds};
+use regrow_store::{Failover, ReadStore};
+
+use super::already::{self, Already};
+use super::assemble::check_encoders;
+use super::output::Destination;
+use super::report::ExtractReport;
+use super::{ExtractOptions, Form, Run, headed};
+use crate::place::network::Front;
+use crate::place::trust::Stated;
+use crate::plan::locate::Counts;
+use crate::plan::outline::{is_outline, outline};
+use crate::plan::store_seed::open_seed;
+use crate::transfer::prefetch::Prefetch;
+use crate::transfer::rest::Rest;
+use crate::{Location, Network, Progress, SyncError};
+
+/// The arguments of an extraction.
+pub(super) struct Call<'a> {
+    pub(super) location: &'a Location,
+    pub(super) options: &'a ExtractOptions,
+    pub(super) progress: &'a dyn Progress,
+}
+
+/// What came of an attempt.
+pub(super) enum Attempt {
+    Done(ExtractReport),
+    /// This index of another image took the place of the one whose head was read. Nothing was written.
+    Replaced(Box<Index>, Destination),
+}
+
+impl Call<'_> {
+    /// Rebuilds the image of an index, as far as that was read.
+    pub(super) fn attempt(
+        &self,
+        front: Front,
+        output: Destination,
+        network: &mut Network,
+    ) -> Result<Attempt, SyncError> {
+        let Call { location, options, progress } = *self;
+        let (index, mut open) = match front {
+            Front::Index(index) => (*index, None),
+            Front::Head(open) => (outline(&open.head, Vec::new()), Some(open)),
+        };
+        let signers = self.check(&index, &output)?;
+        let stores = network.stores_of(location, &index, &options.stores)?;
+        let (network, pool, catalog) = (&*network, Pool::new(), options.catalog.as_ref());
+        let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
+        let (params, scratch, unfolds) = (index.params, network.scratch(), true);
+        let look = SeedContext { rules, params, pool: &pool, catalog, progress, scratch, unfolds, on_scan: &|| () };
+        let mut seeds = Seeds::default();
+        // The output may be the image already. Then no other seed is read.
+        let (replaced, trusts) = (output.replaced(), options.trust_catalog);
+        let already = already::look(replaced.as_deref(), &index, &mut seeds, &look, trusts)?;
+        if already != Already::Different && output.may_stay() {
+            let report = self.finished(already, &index, &seeds, output, network);
+            return Ok(Attempt::Done(ExtractReport { signers, ..report }));
+        }
+        // Without a patch, the blocks are needed in any case, and their packs can be read ahead.
+        let index = match open.take_if(|open| open.head.patches.is_empty()) {
+            Some(open) => match network.complete(location, &open, catalog)? {
+                whole if whole.image_id() != index.image_id() => return Ok(Attempt::Replaced(whole.into(), output)),
+                whole => whole,
+            },
+            None => index,
+        };
+        let scanning = self.read_ahead(&index, &stores, network);
+        self.open_seeds(&mut seeds, &SeedContext { on_scan: &|| scanning.on_scan(), ..look })?;
+        let settled = open.as_ref().map(|open| headed::settle(location, (&index, open), &seeds, network, catalog));
+        let settled = settled.transpose()?;
+        let settled = match settled {
+            Some(other) if other.image_id() != index.image_id() => return Ok(Attempt::Replaced(other.into(), output)),
+            settled => settled,
+        };
+        let rest = open.as_ref().map(|open| Rest::new(open, catalog));
+        let settling = settled.as_ref().map(|index| self.read_ahead(index, &stores, network));
+        let (index, prefetch) = settled.as_ref().zip(settling.as_ref()).unwrap_or((&index, &scanning));
+        let rest = rest.as_ref().filter(|_| is_outline(index));
+        let (stores, health) = (stores.clone(), Arc::new(Failover::new(stores.len())));
+        let (pool, form) = (&pool, Form::Image);
+        let run = Run { location, index, rest, stores, health, prefetch, options, pool, progress, network, form };
+        let written = run.write(output, seeds);
+        network.warn_of_hosts(progress);
+        let (counts, _) = written?;
+        let report = self.report(index, &counts, network);
+        let verified = already == Already::Read || !options.dry_run;
+        Ok(Attempt::Done(ExtractReport { verified, signers, ..report }))
+    }
+
+    fn read_ahead<'a>(&self, index: &'a Index, stores: &[Arc<dyn ReadStore>], network: &'a Network) -> Prefetch<'a> {
+        Prefetch::new(network, stores, index, self.options.patches, self.options.connections)
+    }
+
+    /// Refuses an index before anything is done. Returns the number of trusted keys that signed it.
+    fn check(&self, index: &Index, output: &Destination) -> Result<u64, SyncError> {
+        let Self { location, options, progress } = *self;
+        let accepted = options.trust.check(location, &Stated::by_index(index), progress)?;
+        options.trust.warn_of_plain(location, progress);
+        let signers = accepted.signers as u64;
+        if !options.dry_run {
+            accepted.remember(progress);
+        }
+        check_encoders(location, index)?;
+        match output.present_bytes().filter(|_| index.image_bytes == 0 && !options.force) {
+            Some(bytes) => Err(SyncError::Empty { path: output.path().unwrap_or(Path::new("-")).to_owned(), bytes }),
+            None => Ok(signers),
+        }
+    }
+
+    /// Opens the given seeds. They come before the file that is replaced.
+    fn open_seeds(&self, seeds: &mut Seeds, context: &SeedContext<'_>) -> Result<(), SyncError> {
+        let looked_at = seeds.seeds.len();
+        self.options.seeds.iter().try_for_each(|seed| open_seed(seeds, seed, context))?;
+        seeds.seeds.rotate_left(looked_at);
+        Ok(())
+    }
+
+    /// The report of a run whose output is the image already.
+    fn finished(
+        &self,
+        already: Already,
+        index: &Index,
+        seeds: &Seeds,
+        output: Destination,
+        network: &Network,
+    ) -> ExtractReport {
+        if !self.options.dry_run {
+            output.sweep();
+        }
+        let counts = if is_outline(index) { headed::all_resumed(index, seeds) } else { Counts::all_resumed(index) };
+        ExtractReport { verified: already == Already::Read, ..self.report(index, &counts, network) }
+    }
+
+    fn report(&self, index: &Index, counts: &Counts, network: &Network) -> ExtractReport {
+        let mut report = ExtractReport::of(index);
+        report.dry_run = self.options.dry_run;
+        report.count(counts);
+        if is_outline(index) {
+            // Only now it is known how many chunks there are.
+            report.chunks = counts.chunks();
+        }
+        report.bytes_fetched = network.meter().body_bytes() + counts.planned_bytes;
+        report.requests = network.meter().requests() + counts.planned_requests;
+        report
+    }
+}

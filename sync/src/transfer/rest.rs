@@ -1,0 +1,44 @@
+//! The rest of an index of which the head alone was read. It is read only if it turns out to be needed.
+
+use std::sync::OnceLock;
+
+use regrow_catalog::Catalog;
+use regrow_chunker::ImageId;
+use regrow_index::Index;
+
+use crate::place::network::OpenHead;
+use crate::{Location, Network, SyncError};
+
+/// The blocks behind the head of an index.
+pub(crate) struct Rest<'a> {
+    open: &'a OpenHead,
+    catalog: Option<&'a Catalog>,
+    image: ImageId,
+    whole: OnceLock<Index>,
+}
+
+impl<'a> Rest<'a> {
+    pub(crate) fn new(open: &'a OpenHead, catalog: Option<&'a Catalog>) -> Self {
+        Self { open, catalog, image: open.head.statement.image_id(), whole: OnceLock::new() }
+    }
+
+    /// The whole index, if it has been read.
+    pub(crate) fn found(&self) -> Option<&Index> {
+        self.whole.get()
+    }
+
+    /// Reads the whole index, unless that was done before.
+    ///
+    /// # Errors
+    /// [`SyncError::Replaced`] if the index of another image lies there by now.
+    pub(crate) fn index(&self, network: &Network, location: &Location) -> Result<&Index, SyncError> {
+        if let Some(index) = self.whole.get() {
+            return Ok(index);
+        }
+        let index = network.complete(location, self.open, self.catalog)?;
+        if index.image_id() != self.image {
+            return Err(SyncError::Replaced { location: location.to_string() });
+        }
+        Ok(self.whole.get_or_init(|| index))
+    }
+}
