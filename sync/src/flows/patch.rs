@@ -135,7 +135,9 @@ pub(crate) fn publish(
         return Err(usage("these images are cut in different ways; no machine would find the patch"));
     }
     if formats_differ(old, new) {
-        return Err(usage("their indexes have different formats; make the old one again with the new one's --format"));
+        return Err(usage(
+            "their indexes have different formats; make the old image again in the format of the new one",
+        ));
     }
     let (base, target) = (old.image_id(), new.image_id());
     if base == target {

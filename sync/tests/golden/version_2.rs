@@ -9,7 +9,7 @@ use regrow_index::Index;
 use regrow_local::{Pool, SeedContext};
 use regrow_patch::{Between, ChunkCost, PatchImage, PatchLevel};
 use regrow_sync::{
-    ExtractOptions, IndexFormat, Location, MakeOptions, NoProgress, Output, extract, make, verify_store,
+    ExtractOptions, IndexFormat, Location, MakeOptions, NoProgress, Output, Trust, extract, make, verify_store,
 };
 
 use crate::{image, network};
@@ -48,7 +48,7 @@ fn parted_images_are_made_as_they_were() {
         extract(&location, Output::File(out.clone()), &options, &mut network(), &NoProgress).unwrap();
         assert!(std::fs::read(&out).unwrap() == image);
         let store = Location::Path(path.with_file_name("store"));
-        let report = verify_store(&store, &[location], &mut network(), &NoProgress).unwrap();
+        let report = verify_store(&store, &[location], &Trust::default(), &mut network(), &NoProgress).unwrap();
         assert_eq!((report.ok, report.problems), (true, Vec::new()));
         let mut options = MakeOptions::new(work.path().join("store"), work.path().join("image.rgx"));
         (options.params, options.format) = (Some(index.params), IndexFormat::V2);
@@ -101,6 +101,7 @@ fn the_announced_patch_is_applied() {
         ids: (ids[0], ids[1]),
         chunk_cost: ChunkCost::default(),
         level: PatchLevel::default(),
+        least_saving: 0,
         pool: &pool,
         scratch,
         progress,
