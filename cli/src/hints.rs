@@ -270,6 +270,34 @@ mod tests {
     }
 
     #[test]
+    fn refusals_of_images_end_with_their_flags() {
+        let untrusted = |reason| SyncError::Untrusted { location: "app".to_owned(), reason };
+        let lines = [
+            (
+                untrusted(TrustError::OtherChannel { stated: "beta".to_owned(), last: "stable".to_owned() }),
+                "app: the image belongs to channel beta, and images from there belonged to channel stable until now; --name \
+                 \"beta\" takes these from now on",
+            ),
+            (
+                untrusted(TrustError::Older { stated: String::new(), counter: 6, seen: 7 }),
+                "app: the image is older than one that this machine has seen: its counter in no channel is 6, and 7 was \
+                 there; --allow-older takes it anyway",
+            ),
+            (
+                untrusted(TrustError::Signature(SignError::Unsigned)),
+                "app: images that are not signed by a trusted key are not taken here: it is not signed",
+            ),
+            (
+                SyncError::Unsignable { location: "app".to_owned() },
+                "app: an index of version 1 cannot be signed; make the image again in version 2 (make --format 2)",
+            ),
+        ];
+        for (error, expected) in lines {
+            assert_eq!(line(error), expected);
+        }
+    }
+
+    #[test]
     fn warnings_and_problems_end_with_their_flags() {
         assert_eq!(of_warning(&SyncWarning::StoreUnnamed), " with --store");
         assert_eq!(of_warning(&SyncWarning::PacksUnread), " with --like");

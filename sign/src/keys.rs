@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::signature::Message;
 use crate::{KeyId, MAX_SIGNATURES, PublicKey, SignError, Signature};
 
 /// The most keys that a machine may trust at a time.
@@ -46,13 +47,14 @@ impl Keys {
     /// enough right ones, so that a bad signature added by somebody else keeps nobody from an image.
     pub fn check(&self, statement: &[u8], signatures: &[Signature], threshold: usize) -> Result<usize, SignError> {
         let threshold = threshold.max(1);
+        let message = Message::new(statement);
         let (mut signers, mut wrong, mut others) = (Vec::new(), None, Vec::new());
         for signature in signatures.iter().take(MAX_SIGNATURES) {
             let Some(key) = self.0.get(&signature.key) else {
                 others.push(signature.key.to_string());
                 continue;
             };
-            match signature.check(statement, key) {
+            match signature.check_message(&message, key) {
                 Ok(()) if signers.contains(&key.bytes()) => {}
                 Ok(()) => signers.push(key.bytes()),
                 Err(error) => wrong = Some(error),

@@ -1,6 +1,8 @@
 //! A signature of a statement.
 
-use blake2b_simd::blake2b;
+use std::cell::OnceCell;
+
+use blake2b_simd::{Hash, blake2b};
 use ring::signature::{ED25519, UnparsedPublicKey};
 
 use crate::{KeyId, PublicKey, SignError};
@@ -51,11 +53,31 @@ impl Signature {
     /// # Errors
     /// [`SignError::Wrong`] if it did not.
     pub fn check(&self, statement: &[u8], key: &PublicKey) -> Result<(), SignError> {
+        self.check_message(&Message::new(statement), key)
+    }
+
+    pub(crate) fn check_message(&self, message: &Message<'_>, key: &PublicKey) -> Result<(), SignError> {
         let verifier = UnparsedPublicKey::new(&ED25519, key.bytes());
         let verified = match self.kind {
-            SignatureKind::Pure => verifier.verify(statement, &self.bytes),
-            SignatureKind::Prehashed => verifier.verify(blake2b(statement).as_bytes(), &self.bytes),
+            SignatureKind::Pure => verifier.verify(message.statement, &self.bytes),
+            SignatureKind::Prehashed => verifier.verify(message.hash(), &self.bytes),
         };
         verified.map_err(|_| SignError::Wrong(key.id()))
+    }
+}
+
+/// A statement that several signatures are checked of. It is hashed once, and only if one of them is of the hash.
+pub(crate) struct Message<'a> {
+    statement: &'a [u8],
+    hash: OnceCell<Hash>,
+}
+
+impl<'a> Message<'a> {
+    pub(crate) fn new(statement: &'a [u8]) -> Self {
+        Self { statement, hash: OnceCell::new() }
+    }
+
+    fn hash(&self) -> &[u8] {
+        self.hash.get_or_init(|| blake2b(self.statement)).as_bytes()
     }
 }
