@@ -3,7 +3,6 @@
 use std::sync::OnceLock;
 
 use regrow_catalog::Catalog;
-use regrow_chunker::ImageId;
 use regrow_index::Index;
 
 use crate::place::network::OpenHead;
@@ -13,13 +12,12 @@ use crate::{Location, Network, SyncError};
 pub(crate) struct Rest<'a> {
     open: &'a OpenHead,
     catalog: Option<&'a Catalog>,
-    image: ImageId,
     whole: OnceLock<Index>,
 }
 
 impl<'a> Rest<'a> {
     pub(crate) fn new(open: &'a OpenHead, catalog: Option<&'a Catalog>) -> Self {
-        Self { open, catalog, image: open.head.statement.image_id(), whole: OnceLock::new() }
+        Self { open, catalog, whole: OnceLock::new() }
     }
 
     /// The whole index, if it has been read.
@@ -36,7 +34,8 @@ impl<'a> Rest<'a> {
             return Ok(index);
         }
         let index = network.complete(location, self.open, self.catalog)?;
-        if index.image_id() != self.image {
+        // The statement was checked, and the digest and the claims are part of it. The image id covers neither.
+        if index.statement().as_ref() != Some(&self.open.head.statement) {
             return Err(SyncError::Replaced { location: location.to_string() });
         }
         Ok(self.whole.get_or_init(|| index))

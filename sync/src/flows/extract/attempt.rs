@@ -66,7 +66,7 @@ impl Call<'_> {
         // Without a patch, the blocks are needed in any case, and their packs can be read ahead.
         let index = match open.take_if(|open| open.head.patches.is_empty()) {
             Some(open) => match network.complete(location, &open, catalog)? {
-                whole if whole.image_id() != index.image_id() => return Ok(Attempt::Replaced(whole.into(), output)),
+                whole if whole.statement() != index.statement() => return Ok(Attempt::Replaced(whole.into(), output)),
                 whole => whole,
             },
             None => index,
@@ -76,7 +76,9 @@ impl Call<'_> {
         let settled = open.as_ref().map(|open| headed::settle(location, (&index, open), &seeds, network, catalog));
         let settled = settled.transpose()?;
         let settled = match settled {
-            Some(other) if other.image_id() != index.image_id() => return Ok(Attempt::Replaced(other.into(), output)),
+            Some(other) if other.statement() != index.statement() => {
+                return Ok(Attempt::Replaced(other.into(), output));
+            }
             settled => settled,
         };
         let rest = open.as_ref().map(|open| Rest::new(open, catalog));
