@@ -70,7 +70,8 @@ impl Site {
     #[track_caller]
     fn extract(&self, server: &Server, arguments: &str) -> (Value, Outcome) {
         server.reset_counts();
-        let outcome = self.env.run(&format!("extract --json {arguments} {} out", server.url("new.rgx"))).success();
+        let outcome =
+            self.env.run(&format!("extract --head-first --json {arguments} {} out", server.url("new.rgx"))).success();
         assert!(self.env.read("out") == self.new, "{arguments}");
         self.env.remove("out");
         let report = outcome.json();

@@ -166,7 +166,8 @@ fn a_temporary_folder_that_is_full_leads_to_chunks() {
         for kib in (40..=400).step_by(40) {
             disk.resize(&format!("{kib}k"));
             site.env.write("device", &vec![7; site.new.len()]);
-            let arguments = format!("extract --json --seed old --in-place {} device", server.url("new.rgx"));
+            let arguments =
+                format!("extract --head-first --json --seed old --in-place {} device", server.url("new.rgx"));
             let outcome = Outcome::of(site.env.command(&arguments).env("TMPDIR", site.env.path("small")));
             assert!(warnings(&outcome).len() <= 1, "{format}, {kib} KiB: {}", outcome.stderr);
             if outcome.code != Some(0) {

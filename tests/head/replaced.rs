@@ -46,7 +46,7 @@ fn an_index_that_is_replaced_while_a_patch_fails_is_told() {
     let (new, old) = (site.env.read("new.rgx"), site.env.read("old.rgx"));
     site.env.remove("store/patches");
     let server = host_of(&site, vec![new, old]);
-    let outcome = site.env.run(&format!("extract --seed old {} out", server.url("new.rgx")));
+    let outcome = site.env.run(&format!("extract --head-first --seed old {} out", server.url("new.rgx")));
     outcome.failure(1, "took its place while it was read; run it again");
     assert!(!site.env.exists("out"));
 }
@@ -71,7 +71,7 @@ fn a_damaged_head_is_refused_as_a_damaged_index_is() {
         Vec::new(),
     ] {
         let server = host_of(&site, vec![index]);
-        let outcome = site.env.run(&format!("extract --seed old {} out", server.url("new.rgx")));
+        let outcome = site.env.run(&format!("extract --head-first --seed old {} out", server.url("new.rgx")));
         outcome.failure_of(&[1, 2, 3, 4], "new.rgx");
         assert!(!site.env.exists("out"));
         assert!(asked(&server).len() <= 3, "{:?}", asked(&server));
@@ -90,7 +90,7 @@ fn damaged_blocks_do_not_matter_where_a_patch_serves() {
         check_patched(&site.extract(&server, "--catalog other --seed old").0);
         site.env.remove("other");
         site.env.write("none", &site.old[..5000]);
-        let outcome = site.env.run(&format!("extract --seed none {} out", server.url("new.rgx")));
+        let outcome = site.env.run(&format!("extract --head-first --seed none {} out", server.url("new.rgx")));
         outcome.failure_of(&[1, 2, 3, 4], "new.rgx");
         assert!(!site.env.exists("out"));
     }

@@ -19,7 +19,7 @@ fn a_known_base_needs_the_head_and_the_patch() {
     }
     // The output that is replaced is a base too.
     site.env.write("out", &site.old);
-    let report = site.env.json(&format!("extract {} out", server.url("new.rgx")));
+    let report = site.env.json(&format!("extract --head-first {} out", server.url("new.rgx")));
     assert!(site.env.read("out") == site.new);
     assert_eq!(number(&report, "requests"), 2);
     check_patched(&report);
@@ -30,11 +30,11 @@ fn every_output_may_come_from_a_head() {
     let site = Site::new();
     let server = Server::new(site.env.root());
     let url = server.url("new.rgx");
-    let outcome = site.env.run(&format!("extract --seed old {url} -")).success();
+    let outcome = site.env.run(&format!("extract --head-first --seed old {url} -")).success();
     assert!(outcome.stdout == site.new);
     assert_eq!(server.request_count(), 2);
     site.env.write("device", &vec![7; site.new.len()]);
-    site.env.run(&format!("extract --seed old --in-place {url} device")).success();
+    site.env.run(&format!("extract --head-first --seed old --in-place {url} device")).success();
     assert!(site.env.read("device") == site.new);
     assert_eq!(server.request_count(), 4);
 }
@@ -44,7 +44,7 @@ fn a_dry_run_says_what_the_head_and_the_patch_cost() {
     let site = Site::new();
     let server = Server::new(site.env.root());
     let url = server.url("new.rgx");
-    let planned = site.env.json(&format!("extract --catalog one --dry-run --seed old {url} out"));
+    let planned = site.env.json(&format!("extract --head-first --catalog one --dry-run --seed old {url} out"));
     assert!(!site.env.exists("out") && server.body_bytes() < number(&planned, "bytes_fetched"));
     let (report, _) = site.extract(&server, "--catalog two --seed old");
     for key in ["bytes_fetched", "requests"] {
@@ -52,7 +52,7 @@ fn a_dry_run_says_what_the_head_and_the_patch_cost() {
     }
     // The same holds where no patch serves.
     site.env.write("other", &site.old[..5000]);
-    let planned = site.env.json(&format!("extract --catalog three --dry-run --seed other {url} out"));
+    let planned = site.env.json(&format!("extract --head-first --catalog three --dry-run --seed other {url} out"));
     let (report, _) = site.extract(&server, "--catalog four --seed other");
     for key in ["bytes_fetched", "requests", "chunks", "chunks_store", "chunks_seed"] {
         assert_eq!(planned[key], report[key], "{key}: {planned} {report}");
@@ -64,25 +64,25 @@ fn polling_is_one_small_request() {
     let site = Site::new();
     let server = Server::new(site.env.root());
     let url = server.url("new.rgx");
-    site.env.run(&format!("extract --seed old {url} out")).success();
+    site.env.run(&format!("extract --head-first --seed old {url} out")).success();
     for front in [site.head_bytes() + 256; 2] {
         server.reset_counts();
-        let report = site.env.json(&format!("extract {url} out"));
+        let report = site.env.json(&format!("extract --head-first {url} out"));
         assert_eq!((server.request_count(), server.body_bytes()), (1, front), "{report}");
         check_extract(&report, &site.new);
         assert!(number(&report, "chunks") > 0 && report["chunks"] == report["chunks_resumed"], "{report}");
     }
     // A machine without a catalog asks for 2 KiB.
     server.reset_counts();
-    site.env.run(&format!("extract --catalog none {url} out")).success();
+    site.env.run(&format!("extract --head-first --catalog none {url} out")).success();
     assert_eq!((server.request_count(), server.body_bytes()), (1, 2048));
     // A host whose tags are hashes of the bytes has nothing to send, once the whole index is known.
     let tagging =
         Server::with(site.env.root(), |request| if is_index(request) { Answer::Tagged } else { Answer::Serve });
     let url = tagging.url("new.rgx");
-    site.env.run(&format!("extract {url} out")).success();
+    site.env.run(&format!("extract --head-first {url} out")).success();
     tagging.reset_counts();
-    site.env.run(&format!("extract {url} out")).success();
+    site.env.run(&format!("extract --head-first {url} out")).success();
     assert_eq!((tagging.request_count(), tagging.body_bytes()), (1, 0));
 }
 
@@ -135,10 +135,31 @@ fn ten_lines_of_a_larger_image_are_less_than_4000_bytes() {
     env.json("make --format 2 new.rgx new");
     env.json("patch --old old --new new old.rgx new.rgx");
     let server = Server::new(env.root());
-    let report = env.json(&format!("extract --seed old {} out", server.url("new.rgx")));
+    let report = env.json(&format!("extract --head-first --seed old {} out", server.url("new.rgx")));
     assert!(env.read("out") == new);
     check_extract(&report, &new);
     check_patched(&report);
     assert_eq!(server.request_count(), 2);
     assert!(server.body_bytes() <= 4000, "{} bytes", server.body_bytes());
+}
+
+/// Nothing tells a machine that an index has version 2, so it is asked for whole, as one of version 1 is.
+#[test]
+fn an_index_that_may_have_version_1_is_one_request() {
+    for (format, later) in [(1, 2), (2, 2)] {
+        let site = Site::of_format(format);
+        let server = Server::new(site.env.root());
+        let url = server.url("new.rgx");
+        let whole = site.env.read("new.rgx").len() as u64;
+        for _ in 0..later {
+            server.reset_counts();
+            site.env.run(&format!("extract --seed old {url} out")).success();
+            assert!(site.env.read("out") == site.new);
+            site.env.remove("out");
+            assert_eq!(server.request_count(), 2, "format {format}: {:?}", server.requests());
+        }
+        // From the second time on the head of version 2 comes alone, or is known to be unchanged.
+        let bytes = server.body_bytes() - site.patch_bytes();
+        assert!(bytes < whole / 2, "format {format}: {bytes} of {whole}");
+    }
 }

@@ -47,6 +47,10 @@ pub(crate) struct ExtractArgs {
     /// Fetch chunks, even where a patch would cost less
     #[arg(long)]
     pub(crate) no_patch: bool,
+    /// Ask for the head of INDEX alone, also where no index of format 2 came from before (it costs a request more where
+    /// the index has format 1)
+    #[arg(long, env = "REGROW_HEAD_FIRST", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) head_first: bool,
     /// Number of requests in flight
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) connections: u32,
@@ -81,6 +85,7 @@ pub(crate) fn run(args: ExtractArgs, verbosity: Verbosity) -> Result<(), Failure
         connections: args.connections as usize,
         trust_catalog: args.trust_catalog,
         patches: !args.no_patch,
+        head_first: args.head_first,
         dry_run: args.dry_run,
         trust: args.trust.trust(&bars)?,
         force: args.force,

@@ -65,6 +65,8 @@ pub struct ExtractOptions {
     pub trust_catalog: bool,
     /// Whether to use a patch if a seed has one that costs less than chunks.
     pub patches: bool,
+    /// Whether to ask for the head of a remote index alone, even if the catalog knows no index of version 2 from there.
+    pub head_first: bool,
     /// Whether only to find out the cost. The run fetches only what that needs, and writes no output.
     pub dry_run: bool,
     /// What makes the image one that this machine takes.
@@ -84,6 +86,7 @@ impl Default for ExtractOptions {
             connections: DEFAULT_CONNECTIONS,
             trust_catalog: false,
             patches: true,
+            head_first: false,
             dry_run: false,
             trust: Trust::default(),
             force: false,
@@ -144,7 +147,7 @@ pub fn extract(
     // Without anything that could be the base of a patch, the whole index is needed.
     let may_patch = options.patches && (!options.seeds.is_empty() || output.replaced().is_some());
     let front = match may_patch {
-        true => network.open_front(location, catalog)?,
+        true => network.open_front(location, catalog, options.head_first)?,
         false => Front::Index(network.load_index_unless_known(location, catalog)?.into()),
     };
     let call = Call { location, options, progress };

@@ -123,6 +123,22 @@ fn store_of(options: &PatchOptions, new: &Index) -> Result<Location, SyncError> 
     options.store.clone().or_else(named).ok_or_else(|| SyncError::NoStore { location: options.new.to_string() })
 }
 
+impl Publication<'_> {
+    /// The ids of the old and the new image, if a patch between them is of use to anybody.
+    fn ids(&self) -> Result<(ImageId, ImageId), SyncError> {
+        let Self { options, old, new, .. } = self;
+        let usage = |reason: &str| SyncError::Usage(format!("{} and {}: {reason}", options.old, options.new));
+        if old.params != new.params {
+            return Err(usage("these images are cut in different ways; no machine would find the patch"));
+        }
+        if formats_differ(old, new) {
+            return Err(usage("their indexes have different formats; make the old image again in that of the new one"));
+        }
+        let ids = (old.image_id(), new.image_id());
+        if ids.0 == ids.1 { Err(usage("both are the same image")) } else { Ok(ids) }
+    }
+}
+
 /// Makes the patch, checks it, and puts it into the store.
 pub(crate) fn publish(
     publication: &Publication<'_>,
@@ -130,19 +146,7 @@ pub(crate) fn publish(
     progress: &dyn Progress,
 ) -> Result<PatchReport, SyncError> {
     let Publication { options, old, new, store, .. } = publication;
-    let usage = |reason: &str| SyncError::Usage(format!("{} and {}: {reason}", options.old, options.new));
-    if old.params != new.params {
-        return Err(usage("these images are cut in different ways; no machine would find the patch"));
-    }
-    if formats_differ(old, new) {
-        return Err(usage(
-            "their indexes have different formats; make the old image again in the format of the new one",
-        ));
-    }
-    let (base, target) = (old.image_id(), new.image_id());
-    if base == target {
-        return Err(usage("both are the same image"));
-    }
+    let (base, target) = publication.ids()?;
     let name = patch_name(&base, &target);
     let place = network.open_place(store, Opening::Existing)?;
     let mut report = PatchReport::of(&name, old, new);

@@ -43,16 +43,21 @@ enum Came {
 
 impl Network {
     /// Reads the index at a location, or its head alone if it is remote and has version 2. Whatever is fetched is kept
-    /// in the catalog.
-    pub(crate) fn open_front(&mut self, location: &Location, catalog: Option<&Catalog>) -> Result<Front, SyncError> {
+    /// in the catalog. An index of version 1 has no head that could come alone, so asking for one costs a request more.
+    /// Version 2 is therefore expected only if the last index of the same folder had it, or if `expects_head` says so.
+    pub(crate) fn open_front(
+        &mut self,
+        location: &Location,
+        catalog: Option<&Catalog>,
+        expects_head: bool,
+    ) -> Result<Front, SyncError> {
         if let Location::Path(_) = location {
             return self.load_index(location).map(Front::whole);
         }
         let memory = self.memory_of(location, catalog);
         let (known, most) = match memory.recall().and_then(Known::read) {
             Some(Known::Head { index, bytes }) => (Some(index), (bytes + GROWTH_BYTES).min(USUAL_BYTES.max(bytes))),
-            None if !memory.expects_version_1() => (None, FIRST_BYTES),
-            // An index of version 1 has no head that could come alone.
+            None if expects_head || memory.expects_version_2() => (None, FIRST_BYTES),
             _ => return self.load_index_unless_known(location, catalog).map(Front::whole),
         };
         let source = self.source_of(location)?;

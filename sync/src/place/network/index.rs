@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use regrow_catalog::Catalog;
-use regrow_index::{Index, IndexError, MAGIC, MAX_INDEX_BYTES, VERSION_1};
+use regrow_index::{Index, IndexError, MAGIC, MAX_INDEX_BYTES, VERSION_2};
 use regrow_store::{Fetched, Packing, Span, StoreError, shown_url, take_bounded};
 
 use super::Network;
@@ -27,17 +27,17 @@ impl Memory<'_> {
         KnownIndex::decode(&self.catalog?.get_document(INDEX_KIND, &self.key)?)
     }
 
-    /// Whether the last index that came from the same folder has version 1, of which no head comes alone.
-    pub(super) fn expects_version_1(&self) -> bool {
+    /// Whether the last index that came from the same folder has version 2, of which the head can come alone.
+    pub(super) fn expects_version_2(&self) -> bool {
         let known = self.catalog.and_then(|catalog| catalog.get_document(VERSION_KIND, &self.folder));
-        known.is_some_and(|known| known == VERSION_1.to_le_bytes())
+        known.is_some_and(|known| known == VERSION_2.to_le_bytes())
     }
 
     /// Keeps an index, or the head of one, with its version.
     pub(super) fn keep(&self, version: Option<String>, bytes: Bytes) {
         if let Some(catalog) = self.catalog {
             let format = bytes.get(MAGIC.len()..MAGIC.len() + 4).unwrap_or_default();
-            if self.expects_version_1() != (format == VERSION_1.to_le_bytes()) {
+            if self.expects_version_2() != (format == VERSION_2.to_le_bytes()) {
                 catalog.put_document(VERSION_KIND, &self.folder, format);
             }
             let version = version.unwrap_or_default();
