@@ -8,6 +8,7 @@ mod demo;
 mod duration;
 mod failure;
 mod hints;
+#[cfg(feature = "publish")]
 mod html;
 mod print;
 mod progress;

@@ -59,13 +59,13 @@ impl Node {
                 found.extend(child.leaves().into_iter().map(|(path, node)| (joined(&child.name, &path), node)));
             }
         }
-        found.sort_by(|a, b| (b.1.chunks, b.1.patch).cmp(&(a.1.chunks, a.1.patch)));
+        found.sort_by_key(|found| std::cmp::Reverse((found.1.chunks, found.1.patch)));
         found
     }
 
     /// A node of these children, most expensive first.
     fn of(name: String, mut children: Vec<Self>) -> Self {
-        children.sort_by(|a, b| (b.chunks, b.patch).cmp(&(a.chunks, a.patch)));
+        children.sort_by_key(|child| std::cmp::Reverse((child.chunks, child.patch)));
         let sum = |bytes: fn(&Self) -> u64| children.iter().map(bytes).sum();
         Self { name, chunks: sum(|node| node.chunks), patch: sum(|node| node.patch), children }
     }
@@ -118,8 +118,8 @@ pub(super) fn tree(report: &DiffReport) -> Node {
 /// Divides a path of the report into the path of its archive and its own path there. A `!` may also be part of a name,
 /// so the longest known archive is taken.
 fn split<'r>(path: &'r str, archives: &HashSet<&str>) -> (&'r str, &'r str) {
-    let ends = path.match_indices('!').map(|(at, _)| (at, at + 1)).chain([(path.len(), path.len())]);
-    let known = ends.filter(|(end, _)| archives.contains(&path[..*end])).last();
+    let mut ends = path.match_indices('!').map(|(at, _)| (at, at + 1)).chain([(path.len(), path.len())]);
+    let known = ends.rfind(|(end, _)| archives.contains(&path[..*end]));
     known.map_or(("", path), |(end, next)| (&path[..end], &path[next..]))
 }
 
