@@ -123,7 +123,7 @@ impl MakeOptions {
 }
 
 impl MakeOptions {
-    /// Refuses locations that [`make`] would refuse, for callers that have work to do before they call it. `input_name`
+    /// Refuses locations that [`make`](crate::make) would refuse, for callers that have work to do before they call it. `input_name`
     /// is the path that the image is read from.
     ///
     /// # Errors
