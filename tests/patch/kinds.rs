@@ -9,7 +9,8 @@ fn check(what: &str, level: u32, old: &[u8], new: &[u8]) {
     let env = TestEnvironment::new();
     env.make("old", old);
     env.make("new", new);
-    let report = env.json(&format!("patch --patch-level {level} --old old --new new old.rgx new.rgx"));
+    let report =
+        env.json(&format!("patch --patch-min-saving 0 --patch-level {level} --old old --new new old.rgx new.rgx"));
     assert_eq!(report["announced"], true, "{what}: {report}");
     let site = Site { env, old: old.to_vec(), new: new.to_vec() };
     assert_eq!(number(&report, "bytes"), site.patch_bytes(), "{what}");
