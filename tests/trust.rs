@@ -1,6 +1,8 @@
 //! What a device is safe from that trusts keys: the attacks that The Update Framework lists, by hosts on the way. Those
 //! that need no host are in sync/src/place/trust/tests.rs.
 
+mod replaced;
+
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
