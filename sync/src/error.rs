@@ -294,6 +294,8 @@ pub enum Left {
     Overwritten,
     /// The pipe got everything but the end.
     HeldBack,
+    /// The pipe got nothing.
+    Withheld,
 }
 
 impl std::fmt::Display for Left {
@@ -301,6 +303,7 @@ impl std::fmt::Display for Left {
         f.write_str(match self {
             Self::Untouched => "nothing was replaced",
             Self::Overwritten => "the target was overwritten and is not the image; its first MiB was not written",
+            Self::Withheld => "nothing was written",
             Self::HeldBack => "the last 4 MiB were held back",
         })
     }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use regrow_demo::noise;
 use regrow_demo::patchable::versions;
+use regrow_demo::{GO, Tree, gzip, noise};
 use regrow_index::Index;
 
 use crate::environment::{Outcome, TestEnvironment};
@@ -132,4 +132,41 @@ fn what_follows_a_patch_that_fails_is_of_the_statement_too() {
             assert!(!gives_all || outcome.code != Some(0), "{name}");
         }
     }
+}
+
+#[test]
+fn what_no_check_covers_does_not_go_into_a_pipe() {
+    // More than what waits in any case.
+    let image = gzip(&[Tree::sample("a", 20).tar(1), noise("large", 5 << 20)].concat(), GO);
+    let env = TestEnvironment::new();
+    env.run("key new ours.key").success();
+    env.write("image", &image);
+    env.run("make --allow-partial --sign ours.key app.rgx image").success();
+    let piped = |how: &str| env.run(&format!("extract --tries 1 {how} app.rgx -"));
+    let digest = format!("--digest {}", blake3::hash(&image));
+    for how in ["--key ours.key.pub --state state", &digest] {
+        assert!(piped(how).success().stdout == image, "{how}");
+    }
+    // The signature does not cover how the gzip file is made of its plain bytes.
+    let mut index = Index::decode(&env.read("app.rgx")).unwrap();
+    let member = &mut index.codings[0].members[0];
+    let mut header = member.header.to_vec();
+    header[4] ^= 1;
+    member.header = header.into();
+    env.write("app.rgx", &index.encode());
+    for how in ["--key ours.key.pub --state state", &digest] {
+        let outcome = piped(how);
+        assert_eq!((outcome.code, outcome.stdout.len()), (Some(3), 0), "{how}: {}", outcome.stderr);
+        env.run(&format!("extract {how} app.rgx out")).failure(3, "out");
+        assert!(!env.exists("out"));
+    }
+    // A digest alone covers nothing but the whole.
+    let other = noise("another", 6 << 20);
+    env.write("other", &other);
+    env.run("make app.rgx other").success();
+    let mut index = Index::decode(&env.read("app.rgx")).unwrap();
+    index.image_digest = *blake3::hash(&image).as_bytes();
+    env.write("app.rgx", &index.encode());
+    let outcome = piped(&digest);
+    assert_eq!((outcome.code, outcome.stdout.len()), (Some(3), 0), "{}", outcome.stderr);
 }

@@ -129,6 +129,13 @@ impl Trust {
         self.digest.is_some() || !self.keys.is_empty()
     }
 
+    /// Whether the bytes of an image that passed the check are right before all of it was verified. A signature covers
+    /// the ids of all chunks, but not how coded files are made from them. A digest covers the whole image alone. Without
+    /// a check there is nothing to bind.
+    pub(crate) fn binds_prefix(&self, is_coded: bool) -> bool {
+        !self.checks() || (!self.keys.is_empty() && !is_coded)
+    }
+
     /// Checks what is stated about the image at `location`. This reads no file but those of the state folder.
     ///
     /// # Errors

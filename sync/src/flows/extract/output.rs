@@ -117,7 +117,11 @@ impl OutputFile {
             Destination::File(spot) => Self::open_part(spot, sizes),
             Destination::InPlace(spot) => Self::open_in_place(spot, sizes, options.force, scratch),
             Destination::Pipe(pipe) => {
-                let end = End::Pipe(Mutex::new(HeldPipe::new(pipe, sizes.image)));
+                let held = match options.trust.binds_prefix(sizes.is_coded) {
+                    true => HeldPipe::new(pipe, sizes.image),
+                    false => HeldPipe::holding_all(pipe, sizes.image, unnamed_file(scratch)?),
+                };
+                let end = End::Pipe(Mutex::new(held));
                 Ok(Self::new(Some(scratch_file(sizes.plain, scratch)?), None, end, sizes, false))
             }
             Destination::Nowhere(path) => Err(SyncError::io(path)(io::ErrorKind::NotFound.into())),
@@ -212,7 +216,9 @@ impl OutputFile {
             End::Rename(Part { spot, .. }) | End::InPlace(spot) => {
                 needs.add(spot.place.folder(), self.missing_bytes().saturating_sub(hole_bytes));
             }
-            End::Pipe(_) => {}
+            End::Pipe(pipe) => {
+                needs.add(scratch, pipe.lock().unwrap_or_else(PoisonError::into_inner).disk_bytes());
+            }
             End::Dry { .. } => return Ok(()),
         }
         needs.add(scratch, scratch_bytes);
@@ -282,7 +288,7 @@ impl OutputFile {
         match &self.end {
             End::Pipe(pipe) => {
                 let mut pipe = pipe.lock().unwrap_or_else(PoisonError::into_inner);
-                pipe.send(bytes).map_err(SyncError::io("standard output"))
+                pipe.send(bytes)
             }
             _ => Ok(()),
         }
@@ -298,7 +304,7 @@ impl OutputFile {
             (End::InPlace(spot), Some(Medium::InPlace(target))) => target.commit().map_err(SyncError::io(spot.path())),
             (End::Pipe(pipe), _) => {
                 let mut pipe = pipe.lock().unwrap_or_else(PoisonError::into_inner);
-                pipe.commit().map_err(SyncError::io("standard output"))
+                pipe.commit()
             }
             _ => Ok(()),
         }
@@ -328,7 +334,7 @@ impl OutputFile {
     pub(crate) fn left(&self) -> Left {
         match (&self.end, self.coded.as_ref().or(self.file.as_ref())) {
             (_, Some(Medium::InPlace(target))) if target.is_begun() => Left::Overwritten,
-            (End::Pipe(_), _) => Left::HeldBack,
+            (End::Pipe(pipe), _) => pipe.lock().unwrap_or_else(PoisonError::into_inner).left(),
             _ => Left::Untouched,
         }
     }
@@ -358,9 +364,13 @@ impl Drop for OutputFile {
 
 /// Makes an unnamed file of this length.
 fn scratch_file(bytes: u64, scratch: &Path) -> Result<Medium, SyncError> {
-    let file = tempfile::tempfile_in(scratch).map_err(SyncError::io(scratch))?;
+    let file = unnamed_file(scratch)?;
     file.set_len(bytes).map_err(SyncError::io(scratch))?;
     Ok(Medium::New(file))
+}
+
+fn unnamed_file(scratch: &Path) -> Result<File, SyncError> {
+    tempfile::tempfile_in(scratch).map_err(SyncError::io(scratch))
 }
 
 /// Locks an output, so that no other process writes it.
