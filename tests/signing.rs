@@ -182,3 +182,17 @@ fn minisign_signs_and_verifies() {
     env.run("sign --key its.key app.rgx").success();
     verify(&env, "its.pub").success();
 }
+
+#[test]
+fn a_detached_signature_takes_no_other_files_place() {
+    let env = environment();
+    for name in ["release.key", "release.key.pub", "app.rgx", "image"] {
+        let before = env.read(name);
+        env.run(&format!("sign --key release.key --detached {name} app.rgx")).failure(2, "is no signature");
+        assert!(env.read(name) == before, "{name}");
+    }
+    env.write("signature", b"");
+    for _ in 0..2 {
+        env.run("sign --key release.key --detached signature app.rgx").success();
+    }
+}

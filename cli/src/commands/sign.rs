@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 use regrow_sync::{
-    Location, Network, Progress, SignOptions, SignReport, Signer, SyncError, read_key, read_signature, sign,
+    Location, Network, Progress, PublicKey, SignOptions, SignReport, Signer, SyncError, read_key, read_signature, sign,
 };
 
 use super::common::{self, Named};
@@ -68,10 +68,14 @@ pub(crate) fn run(args: &SignArgs, verbosity: Verbosity) -> Result<(), Failure> 
     if args.keys.is_empty() && args.attach.is_none() && !args.print {
         return Err(Failure::new(Code::Usage, "give a --key, a signature with --attach, or --print"));
     }
+    let signers = signers(args)?;
+    if let (Some(path), Some(Signer::Key(key))) = (&args.detached, signers.first()) {
+        check_detached(path, &key.public())?;
+    }
     let options = SignOptions {
         embeds: args.detached.is_none(),
         index_max_age: Duration::from_secs(args.index_max_age),
-        ..SignOptions::new(signers(args)?, args.claims.changes())
+        ..SignOptions::new(signers, args.claims.changes())
     };
     let named = Named { indexes: &[&args.indexes], stores: &[] };
     let mut network = common::network(&args.network, named, deadline)?;
@@ -103,6 +107,16 @@ fn sign_one(
         write(path, file)?;
     }
     Reporter { verbosity, json: args.json }.print(&report, &summary(&report), To::Summary)
+}
+
+/// Refuses to write over a file that is no signature: it may be the key, which nobody could bring back.
+fn check_detached(path: &Path, key: &PublicKey) -> Result<(), Failure> {
+    let is_file = path.metadata().is_ok_and(|found| found.is_file() && found.len() > 0);
+    if !is_file || read_signature(path, key).is_ok() {
+        return Ok(());
+    }
+    let message = format!("{}: is there already, and is no signature, so it is not written over", path.display());
+    Err(Failure::new(Code::Usage, message))
 }
 
 fn write(path: &Path, file: &[u8]) -> Result<(), Failure> {
