@@ -58,14 +58,14 @@ pub fn read_signature(path: &Path, key: &PublicKey) -> Result<regrow_sign::Signa
 }
 
 /// Reads the keys of this machine: all files of a folder that are named `*.pub` or `*.pem`. There are none if there is
-/// no such folder. Nobody but root may be able to write to the folder, to the one above it, and to the keys.
+/// no such folder; a link to nowhere is an error. Nobody but root may be able to write to the folder, to the one above it, and to the keys.
 ///
 /// # Errors
 /// [`SyncError::OpenKeys`] if others can write there, [`SyncError::Io`], and [`SyncError::Key`]. A key that cannot be
 /// read is an error too, since without it images might be taken that must not be.
 pub fn keys_in(folder: &Path) -> Result<Vec<PublicKey>, SyncError> {
     let listed = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound && !leads_nowhere(folder) => return Ok(Vec::new()),
         listed => listed.map_err(SyncError::io(folder))?,
     };
     for folder in folder.ancestors().take(2).filter(|folder| !folder.as_os_str().is_empty()) {
@@ -83,6 +83,12 @@ pub fn keys_in(folder: &Path) -> Result<Vec<PublicKey>, SyncError> {
     }
     paths.sort();
     paths.into_iter().map(roots_key).collect()
+}
+
+/// Whether a folder, or the one above it, is a link to something that is not there. Then keys are meant to be there: the
+/// disk that has them is not mounted, for example.
+fn leads_nowhere(folder: &Path) -> bool {
+    folder.ancestors().take(2).any(|folder| folder.is_symlink() && !folder.exists())
 }
 
 fn roots_key(path: PathBuf) -> Result<PublicKey, SyncError> {

@@ -262,6 +262,11 @@ fn keys_of_a_folder_are_roots() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("keys.d");
     assert_eq!(keys_in(&folder).unwrap(), []);
+    // A link says that there should be keys.
+    std::os::unix::fs::symlink("nowhere", root.path().join("linked")).unwrap();
+    for folder in ["linked", "linked/keys.d"] {
+        assert!(matches!(keys_in(&root.path().join(folder)), Err(SyncError::Io { .. })), "{folder}");
+    }
     let (minisign, pem) = (key().public(), key().public());
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("a.pub"), minisign.to_minisign()).unwrap();
