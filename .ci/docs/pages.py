@@ -99,16 +99,23 @@ def without_quoted(line):
     return re.sub(r'"[^"]*"|\'[^\']*\'', "_", line)
 
 
-def options(folder, command):
-    overview = help_of(command)
-    listed = re.search(r"^Commands:\n(.*?)(?:\n\n|\Z)", overview, re.M | re.S)
-    commands = re.findall(r"^  ([a-z][a-z-]*)", listed.group(1), re.M) if listed else []
+def commands_of(text):
+    """The commands that a help text lists."""
+    listed = re.search(r"^Commands:\n(.*?)(?:\n\n|\Z)", text, re.M | re.S)
+    names = re.findall(r"^  ([a-z][a-z-]*)", listed.group(1), re.M) if listed else []
+    return [name for name in names if name != "help"]
+
+
+def options_of(command, *subcommand):
+    """The options of a command and of all commands below it."""
+    text = help_of(command, *subcommand)
     # clap writes each option at the start of a line: "  -q, --quiet" or "      --store <DIR|URL>".
-    known = {
-        name: option_names("\n".join(re.findall(r"^ +(-.*?)(?:  |$)", help_of(command, name), re.M)))
-        for name in commands
-        if name != "help"
-    }
+    own = option_names("\n".join(re.findall(r"^ +(-.*?)(?:  |$)", text, re.M)))
+    return own.union(*(options_of(command, *subcommand, name) for name in commands_of(text)))
+
+
+def options(folder, command):
+    known = {name: options_of(command, name) for name in commands_of(help_of(command))}
     every = set().union(*known.values())
     wrong, seen = [], 0
     for where, line in code(folder):
@@ -132,8 +139,8 @@ def options(folder, command):
 
 # Options that stand alone in the pages and are of another program that is named beside them.
 FOREIGN = {
-    *("--access-key", "--caches", "--check", "--clear-soft-delete", "--counts", "--help", "--months"),
-    *("--parameter-overrides", "--polls", "--public-access", "--write"),
+    *("--access-key", "--caches", "--check", "--clear-soft-delete", "--counts", "--features", "--help"),
+    *("--months", "--parameter-overrides", "--polls", "--public-access", "--write"),
 }
 
 
