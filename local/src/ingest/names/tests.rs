@@ -61,7 +61,9 @@ fn names_of(
         names.at_candidate();
         at -= candidate.held.len();
         plain.truncate(plain.len() - candidate.held.len());
-        let Some((file, held)) = coded.iter().find(|(file, _)| image[at..].starts_with(file)) else {
+        // An image that is a coded file is one to its end.
+        let is_coded = |file: &Vec<u8>| if at == 0 { image == file } else { image[at..].starts_with(file) };
+        let Some((file, held)) = coded.iter().find(|(file, _)| is_coded(file)) else {
             splitter.decline();
             continue;
         };
