@@ -14,6 +14,8 @@ const JOB_BYTES: u64 = 4 << 20;
 /// A file of at least this many bytes is identified by the ids of its chunks, if no chunk holds other bytes too.
 const KNOWN_BY_CHUNKS_BYTES: u64 = 1 << 20;
 const JOBS_IN_FLIGHT: usize = 8;
+/// The largest number of files with the same bytes that are all considered.
+const MAX_SAME: usize = 64;
 
 /// For each file of the target, the file of the base that holds the same bytes.
 pub(super) fn identical(
@@ -27,19 +29,35 @@ pub(super) fn identical(
         hashes(base, &target_sizes, pool)?.into_iter().map(|(file, hash)| (hash, file)).collect();
     by_hash.sort_unstable();
     let mut found = vec![None; target.files().len()];
-    let mut next = 0;
+    let mut last = None;
     for (file, hash) in hashes(target, &base_sizes, pool)? {
-        let first = by_hash.partition_point(|(known, _)| *known < hash);
-        let same = by_hash[first..].iter().take_while(|(known, _)| *known == hash).map(|(_, file)| *file);
-        let name = target.files()[file as usize].name;
-        // Best is the file behind the previous one, since then one copy covers both. Next best is the file of the
-        // same path.
-        let is_best = |candidate: u32| (candidate == next, base.files()[candidate as usize].name.path == name.path);
-        let best = same.take(64).max_by_key(|&candidate| is_best(candidate));
+        let best = best_of_same((base, target), file, &hash, last, &by_hash);
         found[file as usize] = best;
-        next = best.map_or(next, |best| best + 1);
+        last = best.map(|best| (file, best)).or(last);
     }
     Ok(found)
+}
+
+/// The best file of the base among those with this hash. `last` is the last pair of files that were the same, of the
+/// target and of the base, and `by_hash` holds the base's files, sorted.
+fn best_of_same(
+    (base, target): (&PatchImage, &PatchImage),
+    file: u32,
+    hash: &Digest,
+    last: Option<(u32, u32)>,
+    by_hash: &[(Digest, u32)],
+) -> Option<u32> {
+    // The best is the file behind the last one, since then one copy covers both; then the file that is as far behind
+    // as in the target. Files such as licences stand in an image hundreds of times, so these are looked up themselves.
+    let behind = last.map_or([0, file], |(in_target, in_base)| [in_base + 1, in_base.saturating_add(file - in_target)]);
+    if let Some(behind) = behind.into_iter().find(|&behind| by_hash.binary_search(&(*hash, behind)).is_ok()) {
+        return Some(behind);
+    }
+    let first = by_hash.partition_point(|(known, _)| known < hash);
+    let same = || by_hash[first..].iter().take_while(|(known, _)| known == hash).map(|(_, file)| *file).take(MAX_SAME);
+    let path = target.files()[file as usize].name.path;
+    let of_path = same().filter(|&candidate| base.files()[candidate as usize].name.path == path).last();
+    of_path.or_else(|| same().last())
 }
 
 /// The hashes of the files that have one of these sizes.

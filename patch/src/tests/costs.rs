@@ -51,3 +51,15 @@ fn what_did_not_change_costs_nothing() {
     let (costs, by_file) = costs(&files, &files);
     assert!(by_file.iter().sum::<u64>() < 10 && costs.skeleton < 10, "{by_file:?}");
 }
+
+#[test]
+fn a_change_beside_hundreds_of_equal_files_costs_itself() {
+    // Each package has the same licence, as in a folder of node modules, and the first one changes.
+    let licence = text(9, 200);
+    let package = |n: u64| [file(&format!("{n}/LICENSE"), licence.clone()), file(&format!("{n}/a"), noise(n, 300))];
+    let old: Vec<File> = (0..400).flat_map(package).collect();
+    let mut new = old.clone();
+    new[1].1 = noise(1000, 300);
+    let (costs, _) = costs(&old, &new);
+    assert!(costs.bytes < 300 + 260, "{}", costs.bytes);
+}
