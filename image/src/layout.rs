@@ -271,8 +271,14 @@ impl Layout {
 
     /// The ranges of the files in the contents stream, in order. Each contents operation is a file.
     pub fn files(&self) -> impl Iterator<Item = Range<u64>> + '_ {
-        let ranges = self.runs.windows(2).map(|pair| pair[0].contents_at..pair[1].contents_at);
-        ranges.filter(|range| range.start < range.end)
+        self.files_in(0..self.contents_bytes())
+    }
+
+    /// The ranges of the files that lie in a range of the contents stream, in order.
+    pub fn files_in(&self, contents: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
+        let first = self.runs.partition_point(|run| run.contents_at < contents.start);
+        let ranges = self.runs[first..].windows(2).map(|pair| pair[0].contents_at..pair[1].contents_at);
+        ranges.take_while(move |range| range.end <= contents.end).filter(|range| range.start < range.end)
     }
 
     /// The stretches that make up a range of the image, in order.

@@ -1,19 +1,21 @@
-//! Makes the target's two streams from a patch and its base, front to back. The patch gives its lists, the members
-//! of the base, the skeleton and the contents in this order.
+//! Makes the target's two streams from a patch and its base, front to back. The patch gives its lists, the skeleton and
+//! the contents in this order.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use regrow_chunker::bounds;
 use regrow_delta::{DeltaError, decode};
-use regrow_image::{Layout, LayoutBuilder};
-use regrow_local::{FileSeed, LocalError, Spool};
+use regrow_local::LocalError;
 
+use crate::base::PatchBase;
 use crate::header::{CHECKSUM_BYTES, HEADER_BYTES, HeaderError, PatchHeader};
-use crate::members::{ListsError, MemberLists, TargetMember};
-use crate::rebuild::Rebuilder;
-use crate::space::{BaseSpace, SeedFiles};
+use crate::held::HeldParts;
+use crate::lists::Lists;
+use crate::members::ListsError;
+use crate::space::{BaseSpace, FilesOfBase};
+use crate::streams::Streams;
+use crate::target::{PatchTarget, TargetSink};
 
 /// The number of bytes of a patch that are read at a time.
 const READ_BYTES: usize = 64 << 10;
@@ -24,9 +26,12 @@ pub enum ApplyError {
     /// The header is not that of a patch.
     #[error("{0}")]
     Header(#[from] HeaderError),
-    /// The member lists are malformed, or do not fit the base.
+    /// The lists are malformed, or do not fit the base.
     #[error("{0}")]
     Lists(#[from] ListsError),
+    /// The patch starts from a whole image and the base is parts, or the other way round.
+    #[error("it starts from another kind of base")]
+    OtherBase,
     /// The coded bytes are malformed.
     #[error("{0}")]
     Coded(#[from] DeltaError),
@@ -42,27 +47,6 @@ pub enum ApplyError {
     /// The base could not be read as an image.
     #[error("{0}")]
     Local(#[from] LocalError),
-}
-
-/// The sizes in bytes that an index states for the image that the patch makes.
-#[derive(Debug, Clone, Copy)]
-pub struct TargetSizes {
-    /// The size of the plain image.
-    pub image: u64,
-    /// The size of its skeleton.
-    pub skeleton: u64,
-    /// The size of its contents.
-    pub contents: u64,
-}
-
-/// Takes the target's streams as they come.
-pub trait TargetSink {
-    /// Takes the whole skeleton, and the layout that it encodes. The sizes have been checked against the expected
-    /// ones.
-    fn skeleton(&mut self, spool: Spool, layout: Layout) -> io::Result<()>;
-
-    /// Takes the next bytes of the contents.
-    fn contents(&mut self, bytes: &[u8]) -> io::Result<()>;
 }
 
 /// Opens a patch in a file: checks the checksum, and returns the header.
@@ -82,30 +66,32 @@ pub fn open(file: &mut File) -> Result<PatchHeader, ApplyError> {
 }
 
 /// Makes the target's streams. `file` is a patch from which [`open`] read `header`, and `scratch` is a folder for
-/// temporary files.
+/// temporary files. The sink gets the streams of the whole target, with the held parts in their places.
+///
+/// # Errors
+/// [`ApplyError`] if the patch is malformed, does not fit the base or the target, or cannot be read. An error of the sink
+/// is an [`ApplyError::Io`].
 pub fn apply(
     file: &mut File,
     header: &PatchHeader,
-    base: &FileSeed,
-    target: TargetSizes,
+    base: &PatchBase<'_>,
+    target: &PatchTarget<'_>,
     scratch: &Path,
     sink: &mut dyn TargetSink,
 ) -> Result<(), ApplyError> {
+    if header.version != base.version() {
+        return Err(ApplyError::OtherBase);
+    }
     file.seek(SeekFrom::Start(HEADER_BYTES as u64))?;
     let mut input = BufReader::with_capacity(READ_BYTES, file);
-    let lists = read_lists(&mut input, header, base)?;
-    let space = BaseSpace::new(base, &lists.base, scratch)?;
-    let total = target.skeleton.checked_add(header.expanded_bytes).ok_or(HeaderError::Sizes)?;
-    let operations = bounds::max_operations(target.image, bounds::max_coded_files(target.image));
-    let mut streams = Streams::Skeleton {
-        spool: Spool::new(target.skeleton, scratch)?,
-        builder: LayoutBuilder::new(target.image).with_max_operations(operations),
-        at: 0,
-        members: lists.target,
-    };
+    let Lists { held, members } = read_lists(&mut input, header, base)?;
+    let held = HeldParts::new(held, base, target)?;
+    let space = BaseSpace::new(base, &members.base, scratch)?;
+    let total = held.coded_skeleton.checked_add(header.expanded_bytes).ok_or(HeaderError::Sizes)?;
+    let mut streams = Streams::new(base, held, members.target, target.sizes, scratch)?;
     let mut failure = None;
     let decoded = decode(&space, &mut input.take(header.body_bytes()), total, |bytes| {
-        streams.push(bytes, target, sink).map_err(|error| {
+        streams.push(bytes, sink).map_err(|error| {
             failure = Some(error);
             io::ErrorKind::Other.into()
         })
@@ -113,73 +99,13 @@ pub fn apply(
     match (decoded, failure) {
         (_, Some(error)) => Err(error),
         (Err(error), None) => Err(error.into()),
-        (Ok(()), None) => streams.finish(target, sink),
+        (Ok(()), None) => streams.finish(sink),
     }
 }
 
-/// The state of splitting the target space, as its bytes come.
-enum Streams {
-    Skeleton {
-        spool: Spool,
-        builder: LayoutBuilder,
-        at: u64,
-        members: Vec<TargetMember>,
-    },
-    Contents(Rebuilder),
-    /// An error occurred between the two streams.
-    Broken,
-}
-
-impl Streams {
-    fn push(&mut self, bytes: &[u8], target: TargetSizes, sink: &mut dyn TargetSink) -> Result<(), ApplyError> {
-        let rest = match self {
-            Self::Skeleton { spool, builder, at, .. } => {
-                let (now, rest) =
-                    bytes.split_at(bytes.len().min(usize::try_from(target.skeleton - *at).unwrap_or(usize::MAX)));
-                builder.push(now)?;
-                spool.write(*at, now)?;
-                *at += now.len() as u64;
-                if *at < target.skeleton {
-                    return Ok(());
-                }
-                self.end_skeleton(target, sink)?;
-                rest
-            }
-            _ => bytes,
-        };
-        match self {
-            Self::Contents(rebuilder) => Ok(rebuilder.push(rest, &mut |bytes| sink.contents(bytes))?),
-            _ => Ok(()),
-        }
-    }
-
-    /// Ends the skeleton, whose layout must fit the sizes that the index states.
-    fn end_skeleton(&mut self, target: TargetSizes, sink: &mut dyn TargetSink) -> Result<(), ApplyError> {
-        let Self::Skeleton { spool, builder, members, .. } = std::mem::replace(self, Self::Broken) else {
-            return Ok(());
-        };
-        let layout = builder.finish()?;
-        layout.check(target.image, target.skeleton, target.contents)?;
-        let rebuilder = Rebuilder::new(members, &layout)?;
-        sink.skeleton(spool, layout)?;
-        *self = Self::Contents(rebuilder);
-        Ok(())
-    }
-
-    /// Ends the target space.
-    fn finish(mut self, target: TargetSizes, sink: &mut dyn TargetSink) -> Result<(), ApplyError> {
-        // If a stream is empty, no bytes came that would have ended it.
-        self.push(&[], target, sink)?;
-        match self {
-            Self::Contents(rebuilder) if rebuilder.is_complete() => Ok(()),
-            _ => Err(ListsError::Malformed.into()),
-        }
-    }
-}
-
-fn read_lists(input: &mut impl Read, header: &PatchHeader, base: &FileSeed) -> Result<MemberLists, ApplyError> {
+fn read_lists(input: &mut impl Read, header: &PatchHeader, base: &PatchBase<'_>) -> Result<Lists, ApplyError> {
     if header.lists_stored == 0 {
-        return Ok(MemberLists::default());
+        return Ok(Lists::default());
     }
     let mut plain = Vec::new();
     let mut stored = input.take(u64::from(header.lists_stored));
@@ -187,5 +113,5 @@ fn read_lists(input: &mut impl Read, header: &PatchHeader, base: &FileSeed) -> R
         plain.extend_from_slice(bytes);
         Ok(())
     })?;
-    Ok(MemberLists::decode(&plain, &SeedFiles::new(base))?)
+    Ok(Lists::decode(header.version, &plain, &FilesOfBase::new(base))?)
 }

@@ -6,8 +6,9 @@ use std::io;
 use regrow_image::{Layout, StreamKind};
 use regrow_local::{FileSeed, LocalError, Spool};
 
-use crate::apply::{TargetSink, TargetSizes, apply, open};
-use crate::write::Between;
+use crate::apply::{apply, open};
+use crate::target::{PatchTarget, TargetPart, TargetSink, TargetSizes};
+use crate::write::{Between, base_of};
 
 /// Compares the streams from a patch with those of the target.
 struct Compare<'a> {
@@ -31,8 +32,9 @@ pub fn check(between: &Between<'_>, file: &mut File) -> Result<(), LocalError> {
     };
     let header = open(file).map_err(|error| failed(error.to_string()))?;
     let mut compare = Compare { target, at: 0, buffer: Vec::new() };
-    apply(file, &header, between.base.seed(), sizes, between.scratch, &mut compare)
-        .map_err(|error| failed(error.to_string()))?;
+    let parts = TargetPart::all_of(target, between.params);
+    let (base, target) = (base_of(between), PatchTarget { sizes, parts: &parts });
+    apply(file, &header, &base, &target, between.scratch, &mut compare).map_err(|error| failed(error.to_string()))?;
     if compare.at == sizes.contents { Ok(()) } else { Err(failed("it gives too few bytes".to_owned())) }
 }
 

@@ -15,8 +15,8 @@ pub struct PatchCosts {
     /// The ranges of files in the contents stream, with the cost of each, in order. Files that cost nothing are left
     /// out.
     pub files: Vec<(Range<u64>, u64)>,
-    /// The part of the bytes that belongs to no file: the patch's own header, its checksum, and the list of the
-    /// base's members.
+    /// The part of the bytes that belongs to no file: the patch's own header, its checksum, and the lists of
+    /// held parts and of the base's members.
     pub other: u64,
 }
 
@@ -29,11 +29,10 @@ impl PatchCosts {
             Made::Patch(written) => written.header.patch_bytes,
             Made::NotWorth { bytes } => bytes,
         };
-        let files = between.target.files().iter().zip(&spent.files).filter(|(_, bytes)| **bytes > 0);
         Ok(Self {
             bytes,
             skeleton: spent.skeleton,
-            files: files.map(|(file, bytes)| (file.contents.clone(), *bytes)).collect(),
+            files: spent.files.into_iter().filter(|(_, bytes)| *bytes > 0).collect(),
             other: spent.other,
         })
     }

@@ -9,8 +9,8 @@ use regrow_chunker::Digest;
 use regrow_deflate::{FoundStream, Trailer};
 use regrow_local::{LocalError, Ordered, Pool};
 
-use crate::image::PatchImage;
 use crate::members::{BaseMember, MAX_MEMBER_BYTES};
+use crate::side::Side;
 use crate::space::plain_limit;
 
 /// The largest number of plain bytes of a member.
@@ -37,7 +37,7 @@ pub(crate) struct ExpandedMember {
 }
 
 /// Tells by a file's first bytes whether it may hold members.
-pub(super) fn may_hold_members(image: &PatchImage, number: u32) -> Result<bool, LocalError> {
+pub(super) fn may_hold_members(image: &Side, number: u32) -> Result<bool, LocalError> {
     let stored = image.stored(&image.files()[number as usize]);
     let prefix = image.read(stored.start..stored.end.min(stored.start + PREFIX_BYTES));
     Ok(regrow_deflate::is_candidate(&prefix.map_err(LocalError::io("image"))?))
@@ -59,7 +59,7 @@ pub(super) struct PlacedMember {
 
 impl BaseMembers {
     /// Finds the members of these files.
-    pub(super) fn find(base: &Arc<PatchImage>, files: &BTreeSet<u32>, pool: &Pool) -> Result<Self, LocalError> {
+    pub(super) fn find(base: &Arc<Side>, files: &BTreeSet<u32>, pool: &Pool) -> Result<Self, LocalError> {
         let mut found = Self::default();
         let mut at = base.stored_bytes();
         let end = at + plain_limit(base.contents_bytes());
@@ -99,7 +99,7 @@ impl BaseMembers {
     }
 }
 
-fn members_of(base: &PatchImage, number: u32) -> Result<Vec<(BaseMember, Digest)>, LocalError> {
+fn members_of(base: &Side, number: u32) -> Result<Vec<(BaseMember, Digest)>, LocalError> {
     let bytes = base.read(base.stored(&base.files()[number as usize])).map_err(LocalError::io("image"))?;
     let known = |found: FoundStream| {
         let hash = Digest::of(&bytes[found.stored.clone()]);

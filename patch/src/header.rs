@@ -4,12 +4,11 @@ use regrow_chunker::ImageId;
 
 /// The first bytes of a patch.
 const MAGIC: [u8; 8] = [0x89, b'R', b'G', b'D', 0x0d, 0x0a, 0x1a, 0x0a];
-const VERSION: u32 = 1;
 /// The size of the header in bytes.
 pub const HEADER_BYTES: usize = 128;
 /// The size in bytes of the checksum at the end.
 pub(crate) const CHECKSUM_BYTES: usize = 32;
-/// The largest size of the plain member lists in bytes. They are held in memory.
+/// The largest size of the plain lists in bytes. They are held in memory.
 pub(crate) const MAX_LISTS_BYTES: u32 = 16 << 20;
 
 /// The cost of an update without the patch, for a machine that has only the base. It is used only to choose between
@@ -24,12 +23,36 @@ pub struct ChunkCost {
     pub plain_bytes: u64,
 }
 
+/// The version of a patch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PatchVersion {
+    /// The patch starts from a whole image. FORMAT.md, section 10.
+    #[default]
+    V1,
+    /// The patch starts from the parts of an image. docs/format/patch-2.md.
+    V2,
+}
+
+impl PatchVersion {
+    const ALL: [Self; 2] = [Self::V1, Self::V2];
+
+    /// The version's number in the format.
+    fn number(self) -> u32 {
+        match self {
+            Self::V1 => 1,
+            Self::V2 => 2,
+        }
+    }
+}
+
 /// The header of a patch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatchHeader {
+    /// The version of the patch.
+    pub version: PatchVersion,
     /// The version of the rebuilder that the members' corrections are for, or 0 if there are none.
     pub(crate) rebuilder: u32,
-    /// The id of the image that the patch starts from.
+    /// The id of the image that the patch starts from, or whose parts it starts from.
     pub base: ImageId,
     /// The id of the image that the patch makes.
     pub target: ImageId,
@@ -37,10 +60,10 @@ pub struct PatchHeader {
     pub patch_bytes: u64,
     /// The cost of the same update by chunks.
     pub chunk_cost: ChunkCost,
-    /// The sizes of the member lists in bytes, stored and plain.
+    /// The sizes of the lists of members and held parts in bytes, stored and plain.
     pub lists_stored: u32,
     pub(crate) lists_plain: u32,
-    /// The size in bytes of the target's expanded contents.
+    /// The size in bytes of the target's expanded contents, without those of held parts.
     pub(crate) expanded_bytes: u64,
 }
 
@@ -65,7 +88,7 @@ impl PatchHeader {
     pub(crate) fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut out = Vec::with_capacity(HEADER_BYTES);
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&self.version.number().to_le_bytes());
         out.extend_from_slice(&self.rebuilder.to_le_bytes());
         out.extend_from_slice(self.base.as_bytes());
         out.extend_from_slice(self.target.as_bytes());
@@ -91,14 +114,15 @@ impl PatchHeader {
         if header[..8] != MAGIC {
             return Err(HeaderError::NotAPatch);
         }
-        if u32_at(header, 8) != VERSION {
-            return Err(HeaderError::Version(u32_at(header, 8)));
-        }
+        let number = u32_at(header, 8);
+        let version = PatchVersion::ALL.into_iter().find(|version| version.number() == number);
+        let version = version.ok_or(HeaderError::Version(number))?;
         let rebuilder = u32_at(header, 12);
         if rebuilder != 0 && rebuilder != regrow_deflate::REBUILDER_VERSION {
             return Err(HeaderError::Rebuilder(rebuilder));
         }
         let found = Self {
+            version,
             rebuilder,
             base: id_at(header, 16),
             target: id_at(header, 48),
@@ -151,6 +175,7 @@ mod tests {
 
     fn sample() -> PatchHeader {
         PatchHeader {
+            version: PatchVersion::V1,
             rebuilder: 1,
             base: ImageId::from_bytes([3; 32]),
             target: ImageId::from_bytes([4; 32]),
@@ -164,7 +189,10 @@ mod tests {
 
     #[test]
     fn round_trips() {
-        assert_eq!(PatchHeader::decode(&sample().encode(), 5000), Ok(sample()));
+        for version in PatchVersion::ALL {
+            let header = PatchHeader { version, ..sample() };
+            assert_eq!(PatchHeader::decode(&header.encode(), 5000), Ok(header));
+        }
         assert_eq!(sample().body_bytes(), 5000 - 128 - 32 - 300);
     }
 
@@ -176,7 +204,7 @@ mod tests {
             PatchHeader::decode(&header, 5000)
         };
         assert_eq!(changed(0, b'P'), Err(HeaderError::NotAPatch));
-        assert_eq!(changed(8, 2), Err(HeaderError::Version(2)));
+        assert_eq!(changed(8, 3), Err(HeaderError::Version(3)));
         assert_eq!(changed(12, 9), Err(HeaderError::Rebuilder(9)));
         assert_eq!(changed(80, 1), Err(HeaderError::Sizes));
         assert_eq!(changed(113, 0xff), Err(HeaderError::Sizes));

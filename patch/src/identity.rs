@@ -7,7 +7,7 @@ use regrow_chunker::Digest;
 use regrow_image::StreamKind;
 use regrow_local::{LocalError, Ordered, Pool};
 
-use crate::image::PatchImage;
+use crate::side::Side;
 
 /// The approximate number of bytes that are hashed in one job.
 const JOB_BYTES: u64 = 4 << 20;
@@ -18,12 +18,8 @@ const JOBS_IN_FLIGHT: usize = 8;
 const MAX_SAME: usize = 64;
 
 /// For each file of the target, the file of the base that holds the same bytes.
-pub(super) fn identical(
-    base: &Arc<PatchImage>,
-    target: &Arc<PatchImage>,
-    pool: &Pool,
-) -> Result<Vec<Option<u32>>, LocalError> {
-    let sizes = |image: &PatchImage| image.files().iter().map(|file| file.bytes()).collect::<HashSet<_>>();
+pub(super) fn identical(base: &Arc<Side>, target: &Arc<Side>, pool: &Pool) -> Result<Vec<Option<u32>>, LocalError> {
+    let sizes = |image: &Side| image.files().iter().map(|file| file.bytes()).collect::<HashSet<_>>();
     let (base_sizes, target_sizes) = (sizes(base), sizes(target));
     let mut by_hash: Vec<(Digest, u32)> =
         hashes(base, &target_sizes, pool)?.into_iter().map(|(file, hash)| (hash, file)).collect();
@@ -41,7 +37,7 @@ pub(super) fn identical(
 /// The best file of the base among those with this hash. `last` is the last pair of files that were the same, of the
 /// target and of the base, and `by_hash` holds the base's files, sorted.
 fn best_of_same(
-    (base, target): (&PatchImage, &PatchImage),
+    (base, target): (&Side, &Side),
     file: u32,
     hash: &Digest,
     last: Option<(u32, u32)>,
@@ -55,13 +51,13 @@ fn best_of_same(
     }
     let first = by_hash.partition_point(|(known, _)| known < hash);
     let same = || by_hash[first..].iter().take_while(|(known, _)| known == hash).map(|(_, file)| *file).take(MAX_SAME);
-    let path = target.files()[file as usize].name.path;
-    let of_path = same().filter(|&candidate| base.files()[candidate as usize].name.path == path).last();
+    let path = target.name(&target.files()[file as usize]).path;
+    let of_path = same().filter(|&candidate| base.name(&base.files()[candidate as usize]).path == path).last();
     of_path.or_else(|| same().last())
 }
 
 /// The hashes of the files that have one of these sizes.
-fn hashes(image: &Arc<PatchImage>, sizes: &HashSet<u64>, pool: &Pool) -> Result<Vec<(u32, Digest)>, LocalError> {
+fn hashes(image: &Arc<Side>, sizes: &HashSet<u64>, pool: &Pool) -> Result<Vec<(u32, Digest)>, LocalError> {
     let mut found = Vec::new();
     let mut jobs = Ordered::new(JOBS_IN_FLIGHT);
     let (mut batch, mut batch_bytes) = (Vec::new(), 0);
@@ -95,12 +91,12 @@ fn hash_files_of_last(jobs: &mut Ordered<Hashes>) -> Hashes {
     Ok(found)
 }
 
-fn hash_files(image: &PatchImage, files: &[u32]) -> Hashes {
+fn hash_files(image: &Side, files: &[u32]) -> Hashes {
     let files = files.iter().map(|&number| Ok((number, hash_file(image, number)?)));
     files.collect::<std::io::Result<_>>().map_err(LocalError::io("image"))
 }
 
-fn hash_file(image: &PatchImage, number: u32) -> std::io::Result<Digest> {
+fn hash_file(image: &Side, number: u32) -> std::io::Result<Digest> {
     let file = &image.files()[number as usize];
     if file.bytes() >= KNOWN_BY_CHUNKS_BYTES
         && let Some(chunks) = own_chunks(image, &file.contents)
@@ -119,7 +115,7 @@ fn hash_file(image: &PatchImage, number: u32) -> std::io::Result<Digest> {
 }
 
 /// The hash over the ids of a file's chunks, if those chunks hold nothing else.
-fn own_chunks(image: &PatchImage, contents: &std::ops::Range<u64>) -> Option<Digest> {
+fn own_chunks(image: &Side, contents: &std::ops::Range<u64>) -> Option<Digest> {
     let starts = image.chunk_starts(StreamKind::Contents);
     let first = starts.binary_search(&contents.start).ok()?;
     let end = match starts.binary_search(&contents.end) {

@@ -6,7 +6,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use regrow_chunker::{ChunkId, ImageId, Params, Record};
+use regrow_chunker::{ImageId, Params, Record};
 use regrow_image::{ImagePart, Op, StreamKind, TreeEntry, TreeWalker};
 use regrow_local::{FileSeed, LocalError, Recipe, SeedContext, WatchedFile};
 
@@ -15,8 +15,7 @@ use crate::names::FileName;
 /// The number of bytes of a skeleton that are read at a time.
 const READ_BYTES: u64 = 1 << 20;
 
-/// An image file, as one side of a patch. Its skeleton stream, followed by its contents stream, is its *stored
-/// space*.
+/// An image file, as one side of a patch.
 pub struct PatchImage {
     seed: FileSeed,
     files: Vec<ImageFile>,
@@ -32,12 +31,6 @@ pub(crate) struct ImageFile {
     pub(crate) name: FileName,
     /// The number of the archive in which it lies, in the image's order.
     pub(crate) archive: u32,
-}
-
-impl ImageFile {
-    pub(crate) fn bytes(&self) -> u64 {
-        self.contents.end - self.contents.start
-    }
 }
 
 impl PatchImage {
@@ -98,22 +91,13 @@ impl PatchImage {
         &self.files
     }
 
-    pub(crate) fn skeleton_bytes(&self) -> u64 {
-        self.seed.scan().layout.skeleton_bytes()
-    }
-
-    pub(crate) fn contents_bytes(&self) -> u64 {
-        self.seed.scan().layout.contents_bytes()
-    }
-
-    pub(crate) fn stored_bytes(&self) -> u64 {
-        self.skeleton_bytes() + self.contents_bytes()
-    }
-
-    /// The range of a file's bytes in the stored space.
-    pub(crate) fn stored(&self, file: &ImageFile) -> Range<u64> {
-        let skeleton = self.skeleton_bytes();
-        skeleton + file.contents.start..skeleton + file.contents.end
+    /// The number of bytes of a stream.
+    pub(crate) fn stream_bytes(&self, stream: StreamKind) -> u64 {
+        let layout = &self.seed.scan().layout;
+        match stream {
+            StreamKind::Skeleton => layout.skeleton_bytes(),
+            StreamKind::Contents => layout.contents_bytes(),
+        }
     }
 
     pub(crate) fn records(&self, stream: StreamKind) -> &[Record] {
@@ -122,32 +106,6 @@ impl PatchImage {
 
     pub(crate) fn chunk_starts(&self, stream: StreamKind) -> &[u64] {
         self.seed.chunk_starts(stream)
-    }
-
-    /// The offset of a chunk in a stream.
-    pub(crate) fn find(&self, stream: StreamKind, id: &ChunkId) -> Option<u64> {
-        self.seed.find_in(stream, id)
-    }
-
-    /// Fills `out` with bytes of the stored space.
-    pub(crate) fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
-        let skeleton = self.skeleton_bytes();
-        let in_skeleton = usize::try_from(skeleton.saturating_sub(at)).unwrap_or(usize::MAX).min(out.len());
-        let (head, tail) = out.split_at_mut(in_skeleton);
-        if !head.is_empty() {
-            self.seed.read_stream(StreamKind::Skeleton, at, head)?;
-        }
-        if !tail.is_empty() {
-            self.seed.read_stream(StreamKind::Contents, at.max(skeleton) - skeleton, tail)?;
-        }
-        Ok(())
-    }
-
-    /// Reads a range of the stored space.
-    pub(crate) fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
-        let mut out = vec![0; (range.end - range.start) as usize];
-        self.read_at(range.start, &mut out)?;
-        Ok(out)
     }
 
     /// The entries of the image's tars that have contents, with the numbers of their archives.
@@ -165,11 +123,12 @@ impl PatchImage {
         };
         let mut walker = TreeWalker::default();
         let damaged = |error: regrow_image::OpError| io::Error::new(io::ErrorKind::InvalidData, error);
-        let mut at = 0;
-        while at < self.skeleton_bytes() {
-            let piece = self.read(at..self.skeleton_bytes().min(at + READ_BYTES))?;
+        let (mut at, end, mut buffer) = (0, self.stream_bytes(StreamKind::Skeleton), vec![0; READ_BYTES as usize]);
+        while at < end {
+            let piece = &mut buffer[..READ_BYTES.min(end - at) as usize];
+            self.seed.read_stream(StreamKind::Skeleton, at, piece)?;
             at += piece.len() as u64;
-            walker.push(&piece, &mut sink).map_err(damaged)?;
+            walker.push(piece, &mut sink).map_err(damaged)?;
         }
         walker.finish(&mut sink).map_err(damaged)?;
         Ok(found)

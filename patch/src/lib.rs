@@ -23,11 +23,11 @@
 //! use regrow_chunker::Params;
 //! use regrow_image::WalkRules;
 //! use regrow_local::{NoProgress, Pool, SeedContext};
-//! use regrow_patch::{Between, ChunkCost, Made, PatchImage, PatchLevel, check, write};
+//! use regrow_patch::{Between, ChunkCost, Made, PatchImage, PatchLevel, PatchVersion, check, write};
 //!
 //! let (pool, params, scratch) = (Pool::new(), Params::default(), Path::new("/var/tmp"));
 //! let context = SeedContext {
-//!     rules: WalkRules::V2,
+//!     rules: WalkRules::V3,
 //!     params,
 //!     pool: &pool,
 //!     catalog: None,
@@ -44,6 +44,8 @@
 //!     base: &base,
 //!     target: &target,
 //!     ids: (base.id(params), target.id(params)),
+//!     version: PatchVersion::V2,
+//!     params,
 //!     chunk_cost: ChunkCost::default(),
 //!     least_saving: 0,
 //!     level: PatchLevel::default(),
@@ -65,13 +67,16 @@
 //! Both sides share `header`, `members` and `space`.
 
 mod apply;
+mod base;
 mod check;
 mod costs;
 mod expand;
 mod header;
+mod held;
 mod identity;
 mod image;
 mod level;
+mod lists;
 mod members;
 mod names;
 mod oplog;
@@ -80,20 +85,25 @@ mod pairing;
 mod plan;
 mod rebuild;
 mod sample;
+mod side;
 mod similar;
 mod space;
+mod streams;
 mod stretches;
+mod target;
 mod unit;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
-pub use apply::{ApplyError, TargetSink, TargetSizes, apply, open};
+pub use apply::{ApplyError, apply, open};
+pub use base::{LocalPart, PatchBase, without_repeated};
 pub use check::check;
 pub use costs::PatchCosts;
-pub use header::{ChunkCost, HEADER_BYTES, HeaderError, PatchHeader};
+pub use header::{ChunkCost, HEADER_BYTES, HeaderError, PatchHeader, PatchVersion};
 pub use image::PatchImage;
 pub use level::PatchLevel;
 pub use members::ListsError;
+pub use target::{PatchTarget, TargetPart, TargetSink, TargetSizes};
 pub use write::{Between, Made, Written, write};

@@ -7,8 +7,6 @@ use std::ops::Range;
 use regrow_chunker::varint;
 use regrow_deflate::Trailer;
 
-use crate::header::MAX_LISTS_BYTES;
-
 /// The largest number of plain bytes of a member. Rebuilding holds all of them in memory.
 pub(crate) const MAX_MEMBER_BYTES: u64 = 4 << 20;
 /// The largest number of members in a list. An entry of a few bytes takes much more in memory.
@@ -60,61 +58,64 @@ pub(crate) trait BaseFiles {
 #[derive(Debug, thiserror::Error)]
 pub enum ListsError {
     /// The lists cannot be decoded.
-    #[error("its member lists are malformed")]
+    #[error("its lists are malformed")]
     Malformed,
     /// The lists name files or bytes that the base does not have.
     #[error("its member lists do not fit the base")]
     Unfit,
+    /// A held part is none of the base or none of the target.
+    #[error("it takes a part that the base or the new image does not have")]
+    NoSuchPart,
+    /// A held part is another than the index states.
+    #[error("a part of its base is not the one that the index states")]
+    OtherPart,
+    /// A held part lies beyond the end of the target.
+    #[error("it puts a part behind the end of the new image")]
+    Place,
+    /// A member lies in a held part.
+    #[error("it rebuilds a compressed stream in a part of its base")]
+    MemberInHeldPart,
     /// The base could not be read.
     #[error("the base cannot be read: {0}")]
     Base(#[from] io::Error),
 }
 
 impl MemberLists {
-    /// Encodes the lists, and appends to `ends` where the base's members end in the result, and then each member of
-    /// the target. Empty lists take no bytes.
-    pub(crate) fn encode(&self, base_files: &dyn BaseFiles, ends: &mut Vec<u64>) -> io::Result<Vec<u8>> {
-        let mut out = Vec::new();
-        if self.base.is_empty() && self.target.is_empty() {
-            return Ok(out);
-        }
-        varint::put(&mut out, self.base.len() as u64);
+    /// Appends the lists to `out`, and to `ends` where the base's members end there, and then each member of the
+    /// target.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>, base_files: &dyn BaseFiles, ends: &mut Vec<u64>) -> io::Result<()> {
+        varint::put(out, self.base.len() as u64);
         let mut last = 0;
         for BaseMember { file, stored, plain_bytes } in &self.base {
             let is_plain = whole_gzip(base_files, *file)? == Some((stored.clone(), *plain_bytes));
-            varint::put(&mut out, (file - last) << 1 | u64::from(!is_plain));
+            varint::put(out, (file - last) << 1 | u64::from(!is_plain));
             if !is_plain {
                 let numbers = [stored.start, stored.end - stored.start, *plain_bytes];
-                numbers.into_iter().for_each(|number| varint::put(&mut out, number));
+                numbers.into_iter().for_each(|number| varint::put(out, number));
             }
             last = *file;
         }
-        varint::put(&mut out, self.target.len() as u64);
+        varint::put(out, self.target.len() as u64);
         ends.push(out.len() as u64);
         last = 0;
         for TargetMember { file, gap, trailer, plain_bytes, corrections } in &self.target {
             let is_plain = (*gap, *trailer) == (GZIP_HEADER_BYTES, Trailer::Gzip);
-            varint::put(&mut out, (file - last) << 1 | u64::from(!is_plain));
+            varint::put(out, (file - last) << 1 | u64::from(!is_plain));
             if !is_plain {
                 out.push(trailer_number(*trailer));
-                varint::put(&mut out, *gap);
+                varint::put(out, *gap);
             }
-            varint::put(&mut out, *plain_bytes);
-            varint::put(&mut out, corrections.len() as u64);
+            varint::put(out, *plain_bytes);
+            varint::put(out, corrections.len() as u64);
             out.extend_from_slice(corrections);
             ends.push(out.len() as u64);
             last = *file;
         }
-        Ok(out)
+        Ok(())
     }
 
     /// Decodes the lists. The bytes may come from anybody, so everything is checked.
-    pub(crate) fn decode(mut input: &[u8], base_files: &dyn BaseFiles) -> Result<Self, ListsError> {
-        if input.is_empty() {
-            return Ok(Self::default());
-        }
-        debug_assert!(input.len() <= MAX_LISTS_BYTES as usize);
-        let input = &mut input;
+    pub(crate) fn decode(input: &mut &[u8], base_files: &dyn BaseFiles) -> Result<Self, ListsError> {
         let (mut lists, mut last) = (Self::default(), 0);
         for _ in 0..take_count(input)? {
             let member = take_base(input, &mut last, base_files)?;
@@ -125,7 +126,7 @@ impl MemberLists {
             let member = take_target(input, &mut last)?;
             lists.target.push(member);
         }
-        if input.is_empty() { Ok(lists) } else { Err(ListsError::Malformed) }
+        Ok(lists)
     }
 }
 
@@ -234,36 +235,44 @@ mod tests {
         (files, MemberLists { base, target })
     }
 
+    fn encode(lists: &MemberLists, files: &Files) -> Vec<u8> {
+        let mut out = Vec::new();
+        lists.encode(&mut out, files, &mut Vec::new()).unwrap();
+        out
+    }
+
+    fn decode(mut bytes: &[u8], files: &Files) -> Result<MemberLists, ListsError> {
+        MemberLists::decode(&mut bytes, files)
+    }
+
     #[test]
     fn round_trips() {
         let (files, lists) = sample();
-        let bytes = lists.encode(&files, &mut Vec::new()).unwrap();
-        assert_eq!(MemberLists::decode(&bytes, &files).unwrap(), lists);
-        assert!(MemberLists::default().encode(&files, &mut Vec::new()).unwrap().is_empty());
+        assert_eq!(decode(&encode(&lists, &files), &files).unwrap(), lists);
     }
 
     #[test]
     fn more_members_than_are_allowed_are_refused() {
         let (files, lists) = sample();
         let many = |count| MemberLists { base: vec![lists.base[1].clone(); count], target: Vec::new() };
-        let bytes = many(MAX_MEMBERS).encode(&files, &mut Vec::new()).unwrap();
-        assert_eq!(MemberLists::decode(&bytes, &files).unwrap().base.len(), MAX_MEMBERS);
-        let bytes = many(MAX_MEMBERS + 1).encode(&files, &mut Vec::new()).unwrap();
-        assert!(matches!(MemberLists::decode(&bytes, &files), Err(ListsError::Malformed)));
+        let bytes = encode(&many(MAX_MEMBERS), &files);
+        assert_eq!(decode(&bytes, &files).unwrap().base.len(), MAX_MEMBERS);
+        let bytes = encode(&many(MAX_MEMBERS + 1), &files);
+        assert!(matches!(decode(&bytes, &files), Err(ListsError::Malformed)));
     }
 
     #[test]
     fn what_is_cut_or_changed_is_refused_or_other_lists_within_bounds() {
         let (files, lists) = sample();
-        let bytes = lists.encode(&files, &mut Vec::new()).unwrap();
+        let bytes = encode(&lists, &files);
         for cut in 1..bytes.len() {
-            assert!(MemberLists::decode(&bytes[..cut], &files).is_err(), "{cut}");
+            assert!(decode(&bytes[..cut], &files).is_err(), "{cut}");
         }
         for at in 0..bytes.len() {
             for bit in 0..8 {
                 let mut bad = bytes.clone();
                 bad[at] ^= 1 << bit;
-                if let Ok(found) = MemberLists::decode(&bad, &files) {
+                if let Ok(found) = decode(&bad, &files) {
                     let fits =
                         |member: &BaseMember| files.file_bytes(member.file).is_some_and(|b| member.stored.end <= b);
                     assert!(found.base.iter().all(fits));

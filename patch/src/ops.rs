@@ -8,14 +8,14 @@ use regrow_delta::{Builder, Chains, Change, Op, find_ops};
 use regrow_local::LocalError;
 
 use crate::expand::{BaseMembers, Expanded, ExpandedMember, MAX_FILE_PLAIN_BYTES, MAX_PLAIN_BYTES};
-use crate::image::PatchImage;
 use crate::level::PatchLevel;
+use crate::side::Side;
 use crate::similar::Spot;
 
 /// The data that every job needs.
 pub(super) struct Matcher {
-    pub(super) base: Arc<PatchImage>,
-    pub(super) target: Arc<PatchImage>,
+    pub(super) base: Arc<Side>,
+    pub(super) target: Arc<Side>,
     pub(super) members: BaseMembers,
     pub(super) level: PatchLevel,
 }

@@ -1,7 +1,7 @@
 //! Finds, by the names, the file of the base that a file of the target was.
 
-use crate::image::{ImageFile, PatchImage};
-use crate::names::ENDINGS;
+use crate::names::{ENDINGS, FileName};
+use crate::side::{Side, SideFile};
 
 /// The largest number of files with the same path that are all considered.
 const MAX_SAME_PATH: usize = 64;
@@ -18,13 +18,13 @@ pub(super) struct Partner {
 const KEYS: usize = 2 + ENDINGS;
 
 /// The partner in the base of each file of the target for which `is_wanted` holds.
-pub(super) fn by_name(base: &PatchImage, target: &PatchImage, is_wanted: impl Fn(u32) -> bool) -> Vec<Option<Partner>> {
+pub(super) fn by_name(base: &Side, target: &Side, is_wanted: impl Fn(u32) -> bool) -> Vec<Option<Partner>> {
     let mut found = vec![None; target.files().len()];
     // One key is used at a time, since all keys of an image with many files would take much memory.
     for key in 0..KEYS {
         let mut known: Vec<(u64, u64, u32)> = (0..)
             .zip(base.files())
-            .filter_map(|(number, file)| Some((name_key(file, key)?, file.bytes(), number)))
+            .filter_map(|(number, file)| Some((name_key(base.name(file), key)?, file.bytes(), number)))
             .collect();
         known.sort_unstable();
         for (number, file) in (0u32..).zip(target.files()) {
@@ -32,33 +32,34 @@ pub(super) fn by_name(base: &PatchImage, target: &PatchImage, is_wanted: impl Fn
             if place.is_some() || !is_wanted(number) {
                 continue;
             }
-            let Some(name) = name_key(file, key) else { continue };
+            let Some(name) = name_key(target.name(file), key) else { continue };
             let first = known.partition_point(|entry| entry.0 < name);
             let len = known[first..].partition_point(|entry| entry.0 == name);
-            let best = best_of(base, file, &known[first..first + len], key == 0);
+            let best = best_of((base, target), file, &known[first..first + len], key == 0);
             *place = best.map(|file| Partner { file, is_likely: key + 1 < KEYS });
         }
     }
     found
 }
 
-fn name_key(file: &ImageFile, key: usize) -> Option<u64> {
-    let path = file.name.path?;
+fn name_key(name: &FileName, key: usize) -> Option<u64> {
+    let path = name.path?;
     Some(match key {
         0 => path,
-        1 => file.name.loose_path,
-        key => file.name.endings[key - 2],
+        1 => name.loose_path,
+        key => name.endings[key - 2],
     })
 }
 
 /// Chooses among files with the same key, which are sorted by size. With the same path, the best is the one in the
 /// same archive, by name or else by number. Otherwise it is the one of the nearest size.
-fn best_of(base: &PatchImage, file: &ImageFile, same: &[(u64, u64, u32)], is_path: bool) -> Option<u32> {
+fn best_of((base, target): (&Side, &Side), file: &SideFile, same: &[(u64, u64, u32)], is_path: bool) -> Option<u32> {
     if is_path && same.len() <= MAX_SAME_PATH {
         let numbers = same.iter().map(|(_, _, number)| *number);
         return numbers.max_by_key(|&number| {
             let other = &base.files()[number as usize];
-            (other.name.archive == file.name.archive, other.archive == file.archive, number)
+            let is_same_name = base.name(other).archive == target.name(file).archive;
+            (is_same_name, base.archive(other) == target.archive(file), number)
         });
     }
     let at = same.partition_point(|(_, bytes, _)| *bytes < file.bytes());

@@ -10,13 +10,13 @@ use regrow_local::{LocalError, NoProgress, Ordered, Pool, Progress, Stage};
 
 use crate::expand::{BaseMembers, ExpandedMember, may_hold_members};
 use crate::identity::identical;
-use crate::image::PatchImage;
 use crate::level::PatchLevel;
 use crate::members::BaseMember;
 use crate::oplog::{Move, OpLog};
 use crate::ops::{Matched, Matcher, Task};
 use crate::pairing::by_name;
 use crate::sample::{Sample, coded_bytes};
+use crate::side::Side;
 use crate::similar::{SPOT_BYTES, Similar, Spot};
 use crate::stretches::merged;
 use crate::unit::{Source, Unit, Unknown, WHOLE_BYTES, units};
@@ -60,7 +60,7 @@ pub(crate) enum Planned {
 
 /// Finds out how the target is made from the base. Both must have been opened with the same parameters.
 pub(crate) fn plan(
-    (base, target): (&Arc<PatchImage>, &Arc<PatchImage>),
+    (base, target): (&Arc<Side>, &Arc<Side>),
     level: PatchLevel,
     limit: Option<Limit>,
     pool: &Pool,
@@ -74,8 +74,8 @@ pub(crate) fn plan(
 }
 
 struct Planner<'a> {
-    base: &'a Arc<PatchImage>,
-    target: &'a Arc<PatchImage>,
+    base: &'a Arc<Side>,
+    target: &'a Arc<Side>,
     level: PatchLevel,
     limit: Option<Limit>,
     pool: &'a Pool,

@@ -1,11 +1,14 @@
 //! Makes the target's contents from its expanded contents: rebuilds the streams of members from their plain bytes.
+//! Held parts are left out of both.
 
 use std::io;
 use std::ops::Range;
 
 use regrow_image::Layout;
 
-use crate::members::TargetMember;
+use crate::apply::ApplyError;
+use crate::held::HeldParts;
+use crate::members::{ListsError, TargetMember};
 
 /// A member, with the range of its file in the contents.
 type Placed = (TargetMember, Range<u64>);
@@ -28,9 +31,9 @@ fn unfit(reason: &'static str) -> io::Error {
 }
 
 impl Rebuilder {
-    /// Begins with members that ascend by file, in an image of this layout.
-    pub(crate) fn new(members: Vec<TargetMember>, layout: &Layout) -> io::Result<Self> {
-        let members = place(members, layout)?.into_iter();
+    /// Begins with members that ascend by file, in an image of this layout that has these held parts.
+    pub(crate) fn new(members: Vec<TargetMember>, layout: &Layout, held: &HeldParts) -> Result<Self, ApplyError> {
+        let members = place(members, layout, held)?.into_iter();
         let mut rebuilder = Self { members, next: None, plain: Vec::new(), at: 0, last: None };
         rebuilder.advance()?;
         Ok(rebuilder)
@@ -95,14 +98,22 @@ impl Rebuilder {
     }
 }
 
-/// Finds the files in which members lie.
-fn place(members: Vec<TargetMember>, layout: &Layout) -> io::Result<Vec<Placed>> {
+/// Finds the files in which members lie. Their ranges are those in the contents without the held parts.
+fn place(members: Vec<TargetMember>, layout: &Layout, held: &HeldParts) -> Result<Vec<Placed>, ApplyError> {
     let mut files = (0..).zip(layout.files()).peekable();
+    let (mut held, mut held_bytes) = (held.in_contents().peekable(), 0);
     let mut placed = Vec::with_capacity(members.len());
     for member in members {
         while files.next_if(|(number, _)| *number < member.file).is_some() {}
         let file = files.peek().filter(|(number, _)| *number == member.file).map(|(_, range)| range.clone());
-        placed.push((member, file.ok_or_else(|| unfit("a member of a file that does not exist"))?));
+        let file = file.ok_or_else(|| unfit("a member of a file that does not exist"))?;
+        while let Some((_, bytes)) = held.next_if(|(at, bytes)| at + bytes <= file.start) {
+            held_bytes += bytes;
+        }
+        if held.peek().is_some_and(|(at, _)| *at < file.end) {
+            return Err(ListsError::MemberInHeldPart.into());
+        }
+        placed.push((member, file.start - held_bytes..file.end - held_bytes));
     }
     Ok(placed)
 }

@@ -4,17 +4,16 @@
 //! bytes are matched and coded, and the rest is taken to cost as much for each byte.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use regrow_delta::{Coding, DeltaEncoder};
 use regrow_image::StreamKind;
 use regrow_local::LocalError;
 
-use crate::image::PatchImage;
 use crate::level::PatchLevel;
 use crate::members::BaseMember;
 use crate::oplog::OpLog;
 use crate::ops::Task;
+use crate::side::Side;
 use crate::space::BaseSpace;
 
 /// The number of new bytes from which on a sample is taken. What is smaller is made within seconds.
@@ -34,7 +33,7 @@ pub(super) struct Sample {
 
 impl Sample {
     /// Chooses a sample of tasks. There is none if there are fewer new bytes than `from`.
-    pub(super) fn of(base: &PatchImage, target: &PatchImage, tasks: &[Task], from: u64) -> Option<Self> {
+    pub(super) fn of(base: &Side, target: &Side, tasks: &[Task], from: u64) -> Option<Self> {
         let news = News::of(base, target);
         let new_bytes: Vec<u64> = tasks.iter().map(|task| news.of_task(task)).collect();
         let total = new_bytes.iter().sum::<u64>();
@@ -75,13 +74,14 @@ fn points(new_bytes: &[u64], total: u64) -> u64 {
 
 /// The number of bytes that ops take when they are coded.
 pub(super) fn coded_bytes(
-    base: &Arc<PatchImage>,
+    base: &Side,
     (members, ops, target_bytes): (&[BaseMember], &OpLog, u64),
     level: PatchLevel,
     scratch: &Path,
 ) -> Result<u64, LocalError> {
     let failed = |error| LocalError::io("the patch that is made")(std::io::Error::other(error));
-    let space = BaseSpace::new(base.seed(), members, scratch)?;
+    let base = base.base();
+    let space = BaseSpace::new(&base, members, scratch)?;
     let coding = Coding::choose(ops.statistics());
     let mut encoder = DeltaEncoder::new(&space, target_bytes, coding, level.coder(), Vec::new()).map_err(failed)?;
     for op in ops.iter() {
@@ -92,14 +92,14 @@ pub(super) fn coded_bytes(
 
 /// The bytes of the target's contents that lie in chunks that the base does not have.
 struct News<'a> {
-    target: &'a PatchImage,
+    target: &'a Side,
     /// For each chunk, whether it is new, and the number of new bytes before it.
     chunks: Vec<(bool, u64)>,
     total: u64,
 }
 
 impl<'a> News<'a> {
-    fn of(base: &PatchImage, target: &'a PatchImage) -> Self {
+    fn of(base: &Side, target: &'a Side) -> Self {
         let mut total = 0;
         let chunk = |record: &regrow_chunker::Record| {
             let before = total;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use regrow_local::{LocalError, Ordered, Pool};
 
-use crate::image::PatchImage;
+use crate::side::Side;
 use crate::unit::{Source, Unit, WHOLE_BYTES};
 
 /// The approximate number of samples of the target. Each takes 12 to 40 bytes of memory.
@@ -51,12 +51,7 @@ struct Pair {
 
 impl Similar {
     /// Searches the units without a known source, and the whole base.
-    pub(super) fn find(
-        base: &Arc<PatchImage>,
-        target: &Arc<PatchImage>,
-        units: &[Unit],
-        pool: &Pool,
-    ) -> Result<Self, LocalError> {
+    pub(super) fn find(base: &Arc<Side>, target: &Arc<Side>, units: &[Unit], pool: &Pool) -> Result<Self, LocalError> {
         let wanted =
             |unit: &Unit| matches!(&unit.source, Source::Unknown(unknown) if looks_around(unknown.file, unit, target));
         let unknown: Vec<(u32, Range<u64>)> = (0u32..)
@@ -111,7 +106,7 @@ impl Similar {
 }
 
 /// Whether a unit needs guesses. The skeleton as a whole does not, since it is matched against all of the base's.
-fn looks_around(file: Option<u32>, unit: &Unit, target: &PatchImage) -> bool {
+fn looks_around(file: Option<u32>, unit: &Unit, target: &Side) -> bool {
     file.is_some() || unit.target != (0..target.skeleton_bytes())
 }
 
@@ -130,7 +125,7 @@ fn counts(pairs: &[Pair]) -> HashMap<u32, u32> {
 }
 
 /// The parts of the base that may be similar to something.
-fn spots(base: &PatchImage) -> Vec<Spot> {
+fn spots(base: &Side) -> Vec<Spot> {
     let mut spots = Vec::new();
     let mut push = |stored: Range<u64>, file: Option<u32>| {
         if stored.end - stored.start <= WHOLE_BYTES {
@@ -155,7 +150,7 @@ fn spots(base: &PatchImage) -> Vec<Spot> {
 
 /// The samples of stretches of an image, each with its stretch's number.
 fn sample(
-    image: &Arc<PatchImage>,
+    image: &Arc<Side>,
     stretches: &[(u32, Range<u64>)],
     bits: u32,
     pool: &Pool,
@@ -198,7 +193,7 @@ fn batches(stretches: &[(u32, Range<u64>)]) -> impl Iterator<Item = &[(u32, Rang
 }
 
 fn each_sample(
-    image: &PatchImage,
+    image: &Side,
     stretches: &[(u32, Range<u64>)],
     bits: u32,
     mut each: impl FnMut(u64, u32),
@@ -296,7 +291,7 @@ impl Table {
     /// The samples that occur in the base, each with the position of its spot, in order.
     fn hits(
         self: &Arc<Self>,
-        base: &Arc<PatchImage>,
+        base: &Arc<Side>,
         spots: &[Spot],
         bits: u32,
         pool: &Pool,

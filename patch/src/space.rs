@@ -6,8 +6,9 @@ use std::path::Path;
 
 use regrow_delta::Base;
 use regrow_image::StreamKind;
-use regrow_local::{FileSeed, LocalError, Spool};
+use regrow_local::{LocalError, Spool};
 
+use crate::base::PatchBase;
 use crate::members::{BaseFiles, BaseMember, MAX_MEMBER_BYTES};
 
 /// The number of plain bytes of all base members together that is always allowed.
@@ -15,15 +16,12 @@ const MIN_PLAIN_LIMIT: u64 = 64 << 20;
 
 /// The base space of a patch.
 pub(crate) struct BaseSpace<'a> {
-    image: &'a FileSeed,
-    skeleton_bytes: u64,
-    contents_bytes: u64,
+    base: &'a PatchBase<'a>,
     members: Spool,
     members_bytes: u64,
 }
 
-/// The number of plain bytes of base members that a patch may ask for, in an image with this many bytes of
-/// contents.
+/// The number of plain bytes of base members that a patch may ask for, if the base has this many bytes of contents.
 pub(crate) fn plain_limit(contents_bytes: u64) -> u64 {
     MIN_PLAIN_LIMIT.max(contents_bytes.saturating_mul(4))
 }
@@ -35,9 +33,8 @@ fn unfit(reason: &'static str) -> LocalError {
 impl<'a> BaseSpace<'a> {
     /// Inflates the members, which must ascend by file. If they are too large for memory, they go to a file in
     /// `scratch`.
-    pub(crate) fn new(image: &'a FileSeed, members: &[BaseMember], scratch: &Path) -> Result<Self, LocalError> {
-        let layout = &image.scan().layout;
-        let (skeleton_bytes, contents_bytes) = (layout.skeleton_bytes(), layout.contents_bytes());
+    pub(crate) fn new(base: &'a PatchBase<'a>, members: &[BaseMember], scratch: &Path) -> Result<Self, LocalError> {
+        let contents_bytes = base.contents_bytes();
         let sum = members.iter().try_fold(0u64, |sum, member| sum.checked_add(member.plain_bytes));
         let members_bytes = sum.filter(|&sum| sum <= plain_limit(contents_bytes));
         let members_bytes = members_bytes.ok_or_else(|| unfit("more plain bytes than are allowed"))?;
@@ -49,13 +46,13 @@ impl<'a> BaseSpace<'a> {
             return Err(unfit("members that overlap"));
         }
         let spool = Spool::new(members_bytes, scratch)?;
-        let space = Self { image, skeleton_bytes, contents_bytes, members: spool, members_bytes };
+        let space = Self { base, members: spool, members_bytes };
         space.fill(members)?;
         Ok(space)
     }
 
     fn fill(&self, members: &[BaseMember]) -> Result<(), LocalError> {
-        let mut files = (0..).zip(self.image.scan().layout.files()).peekable();
+        let mut files = (0..).zip(self.base.files()).peekable();
         let mut at = 0;
         for member in members {
             while files.next_if(|(number, _)| *number < member.file).is_some() {}
@@ -78,7 +75,7 @@ impl<'a> BaseSpace<'a> {
             return Err(unfit("a member that is too large"));
         }
         let mut stored = vec![0; stored_bytes as usize];
-        let read = self.image.read_stream(StreamKind::Contents, file.start + member.stored.start, &mut stored);
+        let read = self.base.read(StreamKind::Contents, file.start + member.stored.start, &mut stored);
         read.map_err(LocalError::io("the base of a patch"))?;
         match regrow_deflate::inflate(&stored, member.plain_bytes as usize) {
             Ok(plain) if plain.len() as u64 == member.plain_bytes => Ok(plain),
@@ -89,18 +86,18 @@ impl<'a> BaseSpace<'a> {
 
 impl Base for BaseSpace<'_> {
     fn len(&self) -> u64 {
-        self.skeleton_bytes + self.contents_bytes + self.members_bytes
+        self.base.skeleton_bytes() + self.base.contents_bytes() + self.members_bytes
     }
 
     fn read_at(&self, mut at: u64, mut out: &mut [u8]) -> io::Result<()> {
-        let parts = [self.skeleton_bytes, self.contents_bytes, self.members_bytes];
+        let parts = [self.base.skeleton_bytes(), self.base.contents_bytes(), self.members_bytes];
         for (part, len) in parts.into_iter().enumerate() {
             if at < len && !out.is_empty() {
                 let now = out.len().min(usize::try_from(len - at).unwrap_or(usize::MAX));
                 let (piece, rest) = std::mem::take(&mut out).split_at_mut(now);
                 match part {
-                    0 => self.image.read_stream(StreamKind::Skeleton, at, piece)?,
-                    1 => self.image.read_stream(StreamKind::Contents, at, piece)?,
+                    0 => self.base.read(StreamKind::Skeleton, at, piece)?,
+                    1 => self.base.read(StreamKind::Contents, at, piece)?,
                     _ => self.members.read(at, piece)?,
                 }
                 (out, at) = (rest, at + now as u64);
@@ -111,19 +108,19 @@ impl Base for BaseSpace<'_> {
     }
 }
 
-/// The files of an image, for reading member lists.
-pub(crate) struct SeedFiles<'a> {
-    image: &'a FileSeed,
+/// The files of a base, for reading member lists.
+pub(crate) struct FilesOfBase<'a> {
+    base: &'a PatchBase<'a>,
     files: Vec<Range<u64>>,
 }
 
-impl<'a> SeedFiles<'a> {
-    pub(crate) fn new(image: &'a FileSeed) -> Self {
-        Self { image, files: image.scan().layout.files().collect() }
+impl<'a> FilesOfBase<'a> {
+    pub(crate) fn new(base: &'a PatchBase<'a>) -> Self {
+        Self { base, files: base.files().collect() }
     }
 }
 
-impl BaseFiles for SeedFiles<'_> {
+impl BaseFiles for FilesOfBase<'_> {
     fn file_bytes(&self, file: u64) -> Option<u64> {
         let range = self.files.get(usize::try_from(file).ok()?)?;
         Some(range.end - range.start)
@@ -133,7 +130,7 @@ impl BaseFiles for SeedFiles<'_> {
         let range = usize::try_from(file).ok().and_then(|file| self.files.get(file));
         let range = range.filter(|range| range.end - range.start >= 4).ok_or(io::ErrorKind::UnexpectedEof)?;
         let mut bytes = [0; 4];
-        self.image.read_stream(StreamKind::Contents, range.end - 4, &mut bytes)?;
+        self.base.read(StreamKind::Contents, range.end - 4, &mut bytes)?;
         Ok(u32::from_le_bytes(bytes))
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use regrow_image::StreamKind;
 
-use crate::image::PatchImage;
+use crate::side::Side;
 use crate::unit::{Source, Unit, Unknown, WHOLE_BYTES, push_same};
 
 /// The smallest copy. A shorter one is left to the matching of the bytes around it, since a unit for each of many
@@ -34,7 +34,7 @@ impl Region {
 }
 
 /// Appends the units of a large part of the target.
-pub(super) fn split(base: &PatchImage, target: &PatchImage, region: &Region, units: &mut Vec<Unit>) {
+pub(super) fn split(base: &Side, target: &Side, region: &Region, units: &mut Vec<Unit>) {
     let copies = copies(base, target, region);
     let ends = region.base.clone();
     // The offset in the base behind the last copy, and the offset in the target at which the part between begins.
@@ -55,8 +55,8 @@ struct Copy {
 }
 
 /// The chunks of the region that the base has. Chunks that follow each other on both sides form one copy.
-fn copies(base: &PatchImage, target: &PatchImage, region: &Region) -> Vec<Copy> {
-    let offset = |image: &PatchImage| match region.stream {
+fn copies(base: &Side, target: &Side, region: &Region) -> Vec<Copy> {
+    let offset = |image: &Side| match region.stream {
         StreamKind::Skeleton => 0,
         StreamKind::Contents => image.skeleton_bytes(),
     };
@@ -85,7 +85,7 @@ fn copies(base: &PatchImage, target: &PatchImage, region: &Region) -> Vec<Copy> 
 }
 
 /// Whether an image has a chunk at this offset of a stream.
-fn is_chunk(image: &PatchImage, stream: StreamKind, at: u64, record: &regrow_chunker::Record) -> bool {
+fn is_chunk(image: &Side, stream: StreamKind, at: u64, record: &regrow_chunker::Record) -> bool {
     let found = image.chunk_starts(stream).binary_search(&at);
     found.is_ok_and(|number| image.records(stream)[number].id == record.id)
 }
@@ -99,7 +99,7 @@ struct Gap {
 }
 
 impl Gap {
-    fn split(&self, base: &PatchImage, units: &mut Vec<Unit>) {
+    fn split(&self, base: &Side, units: &mut Vec<Unit>) {
         let mut at = self.target.start;
         while at < self.target.end {
             let piece = at..self.target.end.min(at + PIECE_BYTES);

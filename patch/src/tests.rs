@@ -10,13 +10,14 @@ use regrow_delta::{Base, Coding, DeltaEncoder, decode};
 use regrow_image::WalkRules;
 use regrow_local::{NoProgress, Pool, SeedContext};
 
-use crate::header::ChunkCost;
+use crate::base::PatchBase;
+use crate::header::{ChunkCost, PatchVersion};
 use crate::image::PatchImage;
 use crate::level::PatchLevel;
 use crate::members::BaseMember;
 use crate::plan::{Limit, PatchPlan, Planned, plan};
 use crate::space::BaseSpace;
-use crate::write::{Between, Made, Written, write};
+use crate::write::{Between, Made, Sides, Written, base_of, write};
 
 mod costs;
 mod golden;
@@ -78,6 +79,8 @@ fn gzip(bytes: &[u8], level: &str) -> Vec<u8> {
 struct Pair {
     folder: tempfile::TempDir,
     pool: Pool,
+    params: Params,
+    version: PatchVersion,
     base: Arc<PatchImage>,
     target: Arc<PatchImage>,
 }
@@ -88,13 +91,21 @@ impl Pair {
     }
 
     fn with_params(base: &[u8], target: &[u8], params: Params) -> Self {
+        Self::of_version(PatchVersion::V1, (base, target), params)
+    }
+
+    fn of_version(version: PatchVersion, (base, target): (&[u8], &[u8]), params: Params) -> Self {
         let (folder, pool) = (tempfile::tempdir().unwrap(), Pool::new());
+        let rules = match version {
+            PatchVersion::V1 => WalkRules::V2,
+            PatchVersion::V2 => WalkRules::V3,
+        };
         let open = |name: &str, bytes: &[u8]| {
             let path = folder.path().join(name);
             std::fs::write(&path, bytes).unwrap();
             let (catalog, progress, on_scan) = (None, &NoProgress, &|| {});
             let context = SeedContext {
-                rules: WalkRules::V2,
+                rules,
                 params,
                 pool: &pool,
                 catalog,
@@ -106,7 +117,7 @@ impl Pair {
             Arc::new(PatchImage::open(std::fs::File::open(&path).unwrap(), &path, &context, Path::new("/tmp")).unwrap())
         };
         let (base, target) = (open("base", base), open("target", target));
-        Self { folder, pool, base, target }
+        Self { folder, pool, params, version, base, target }
     }
 
     fn scratch(&self) -> &Path {
@@ -122,8 +133,8 @@ impl Pair {
 
     fn planned(&self, level: u8, limit: Option<Limit>) -> Planned {
         let level = level.to_string().parse::<PatchLevel>().unwrap();
-        let images = (&self.base, &self.target);
-        plan(images, level, limit, &self.pool, self.scratch(), &NoProgress).unwrap()
+        let Sides { base, target, .. } = self.sides();
+        plan((&base, &target), level, limit, &self.pool, self.scratch(), &NoProgress).unwrap()
     }
 
     fn between(&self) -> Between<'_> {
@@ -131,6 +142,8 @@ impl Pair {
             base: &self.base,
             target: &self.target,
             ids: Default::default(),
+            version: self.version,
+            params: self.params,
             chunk_cost: ChunkCost::default(),
             least_saving: 0,
             level: PatchLevel::default(),
@@ -140,17 +153,18 @@ impl Pair {
         }
     }
 
-    fn base_space(&self, plan: &PatchPlan) -> BaseSpace<'_> {
-        BaseSpace::new(self.base.seed(), &plan.base_members, self.scratch()).unwrap()
+    fn sides(&self) -> Sides {
+        Sides::of(&self.between())
     }
 
     /// The target's skeleton, and its contents with the members as plain bytes. The test checks that these bytes
     /// rebuild the members.
     fn target_space(&self, plan: &PatchPlan) -> Vec<u8> {
-        let stored = self.target.read(0..self.target.stored_bytes()).unwrap();
+        let Sides { target, .. } = self.sides();
+        let stored = target.read(0..target.stored_bytes()).unwrap();
         let (mut out, mut at) = (Vec::new(), 0);
         for member in &plan.target_members {
-            let file = self.target.stored(&self.target.files()[member.file as usize]).start;
+            let file = target.stored(&target.files()[member.file as usize]).start;
             let (start, end) = ((file + member.stored.start) as usize, (file + member.stored.end) as usize);
             let stream = &stored[start..end];
             let plain = regrow_deflate::inflate(stream, member.plain_bytes as usize).unwrap();
@@ -162,14 +176,15 @@ impl Pair {
             at = end + member.trailer.len();
         }
         out.extend_from_slice(&stored[at..]);
-        assert_eq!(out.len() as u64, self.target.skeleton_bytes() + plan.expanded_bytes);
+        assert_eq!(out.len() as u64, target.skeleton_bytes() + plan.expanded_bytes);
         out
     }
 
     /// Plans and checks that the ops make the target.
     fn check(&self, level: u8) -> PatchPlan {
         let plan = self.plan(level);
-        let (space, wanted) = (self.base_space(&plan), self.target_space(&plan));
+        let (base, wanted) = (base_of(&self.between()), self.target_space(&plan));
+        let space = BaseSpace::new(&base, &plan.base_members, self.scratch()).unwrap();
         let mut made = Vec::new();
         for op in plan.ops.iter() {
             let op = op.unwrap();
@@ -261,10 +276,11 @@ fn members_that_no_op_refers_to_are_left_out() {
 #[test]
 fn a_base_space_is_refused_where_the_image_has_no_such_members() {
     let pair = Pair::new(&tar(&[file("a.gz", gzip(&text(1, 1000), "-9"))]), &[]);
-    let bytes = pair.base.files()[0].bytes();
+    let bytes = pair.sides().base.files()[0].bytes();
     let plain_bytes = text(1, 1000).len() as u64;
     let right = BaseMember { file: 0, stored: 10..bytes - 8, plain_bytes };
-    let open = |members: &[BaseMember]| BaseSpace::new(pair.base.seed(), members, pair.scratch());
+    let base = PatchBase::of_image(pair.base.seed());
+    let open = |members: &[BaseMember]| BaseSpace::new(&base, members, pair.scratch());
     assert!(open(std::slice::from_ref(&right)).is_ok());
     let wrong = [
         BaseMember { file: 1, ..right.clone() },
@@ -302,7 +318,8 @@ fn the_coder_takes_the_ops() {
     let target = [file("b.gz", gzip(&[text(2, 20_000), text(3, 50)].concat(), "-6")), file("c", noise(1, 19_000))];
     let pair = Pair::new(&tar(&base), &tar(&target));
     let plan = pair.plan(5);
-    let (space, wanted) = (pair.base_space(&plan), pair.target_space(&plan));
+    let (base, wanted) = (base_of(&pair.between()), pair.target_space(&plan));
+    let space = BaseSpace::new(&base, &plan.base_members, pair.scratch()).unwrap();
     let mut encoder = DeltaEncoder::new(&space, wanted.len() as u64, Coding::Mixed, 6, Vec::new()).unwrap();
     plan.ops.iter().for_each(|op| encoder.push(&op.unwrap()).unwrap());
     let coded = encoder.finish().unwrap();

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use regrow_image::StreamKind;
 
-use crate::image::PatchImage;
 use crate::pairing::Partner;
+use crate::side::Side;
 use crate::stretches::{Region, split};
 
 /// The size up to which a file is matched as a whole.
@@ -38,12 +38,7 @@ pub(super) struct Unknown {
 }
 
 /// The units of the whole target, in order.
-pub(super) fn units(
-    base: &PatchImage,
-    target: &PatchImage,
-    identical: &[Option<u32>],
-    partners: &[Option<Partner>],
-) -> Vec<Unit> {
+pub(super) fn units(base: &Side, target: &Side, identical: &[Option<u32>], partners: &[Option<Partner>]) -> Vec<Unit> {
     let mut units = Vec::new();
     let skeleton = Region {
         stream: StreamKind::Skeleton,

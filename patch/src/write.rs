@@ -2,21 +2,26 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use regrow_chunker::ImageId;
+use regrow_chunker::{ImageId, Params};
 use regrow_delta::{Coding, DeltaEncoder, DeltaError, Op};
 use regrow_local::{LocalError, Pool, Progress, Stage};
 
+use crate::base::{LocalPart, PatchBase};
 use crate::expand::ExpandedMember;
-use crate::header::{CHECKSUM_BYTES, ChunkCost, MAX_LISTS_BYTES, PatchHeader};
-use crate::image::{ImageFile, PatchImage};
+use crate::header::{CHECKSUM_BYTES, ChunkCost, MAX_LISTS_BYTES, PatchHeader, PatchVersion};
+use crate::held::HeldPart;
+use crate::image::PatchImage;
 use crate::level::PatchLevel;
+use crate::lists::Lists;
 use crate::members::{MAX_MEMBERS, MemberLists, TargetMember};
 use crate::plan::{Limit, PatchPlan, Planned, plan};
 use crate::sample::SAMPLED_FROM_BYTES;
-use crate::space::{BaseSpace, SeedFiles};
+use crate::side::{Side, SideFile};
+use crate::space::{BaseSpace, FilesOfBase};
 
 /// Two images, with everything that a patch between them needs.
 pub struct Between<'a> {
@@ -26,6 +31,10 @@ pub struct Between<'a> {
     pub target: &'a Arc<PatchImage>,
     /// The image ids of both.
     pub ids: (ImageId, ImageId),
+    /// The version of the patch. By version 2 the base is the base image's parts, and both images must have parts.
+    pub version: PatchVersion,
+    /// The parameters with which both images were cut.
+    pub params: Params,
     /// The cost of the same update by chunks, for the header.
     pub chunk_cost: ChunkCost,
     /// The least that the patch must save of the chunks' cost, in percent. If it saves less, it is not made. With 0 it
@@ -65,9 +74,10 @@ pub enum Made {
 pub(crate) struct Spent {
     /// The bytes that make the target's skeleton.
     pub(crate) skeleton: u64,
-    /// The bytes that make each file of the target, in order.
-    pub(crate) files: Vec<u64>,
-    /// The rest: the header, the checksum, and the list of the base's members.
+    /// The bytes that make each file of the target, in order, with the files' ranges in the target's contents. Those of
+    /// held parts are left out.
+    pub(crate) files: Vec<(Range<u64>, u64)>,
+    /// The rest: the header, the checksum, and the lists of held parts and of the base's members.
     pub(crate) other: u64,
 }
 
@@ -77,22 +87,26 @@ pub(crate) fn write_counted(
     out: &mut File,
     mut spent: Option<&mut Spent>,
 ) -> Result<Made, LocalError> {
-    let Between { base, target, level, pool, scratch, progress, .. } = *between;
-    let plan = match plan((base, target), level, between.limit(), pool, scratch, progress)? {
+    let Between { version, level, pool, scratch, progress, .. } = *between;
+    let Sides { base, target, held } = Sides::of(between);
+    let plan = match plan((&base, &target), level, between.limit(), pool, scratch, progress)? {
         Planned::Plan(plan) => plan,
         Planned::TooLarge(bytes) => return Ok(Made::NotWorth { bytes }),
     };
     let io = || LocalError::io("the patch that is made");
-    let lists = MemberLists { base: plan.base_members.clone(), target: listed(&plan) };
-    let mut ends = Vec::new();
-    let lists_plain = lists.encode(&SeedFiles::new(base.seed()), &mut ends).map_err(io())?;
-    let most_members = lists.base.len().max(lists.target.len());
+    let members = MemberLists { base: plan.base_members.clone(), target: listed(&plan, &target) };
+    let most_members = members.base.len().max(members.target.len());
+    let rebuilt = members.target.len();
+    let (lists, mut ends) = (Lists { held, members }, Vec::new());
+    let base = base.base();
+    let lists_plain = lists.encode(version, &FilesOfBase::new(&base), &mut ends).map_err(io())?;
     if lists_plain.len() > MAX_LISTS_BYTES as usize || most_members > MAX_MEMBERS {
         return Err(LocalError::TooManyMembers);
     }
     let (lists_stored, of_members) = code_lists(&lists_plain, spent.as_ref().map(|_| ends)).map_err(failed)?;
     let mut header = PatchHeader {
-        rebuilder: if lists.target.is_empty() { 0 } else { regrow_deflate::REBUILDER_VERSION },
+        version,
+        rebuilder: if rebuilt == 0 { 0 } else { regrow_deflate::REBUILDER_VERSION },
         base: between.ids.0,
         target: between.ids.1,
         patch_bytes: 0,
@@ -104,21 +118,53 @@ pub(crate) fn write_counted(
     };
     out.write_all(&header.encode()).map_err(io())?;
     out.write_all(&lists_stored).map_err(io())?;
-    let of_parts = write_body(between, &plan, out, spent.is_some())?;
+    let of_parts = write_body(between, (&base, &target), &plan, out, spent.is_some())?;
     header.patch_bytes = out.stream_position().map_err(io())? + CHECKSUM_BYTES as u64;
     if header.patch_bytes > between.most_bytes(between.least_saving) {
         return Ok(Made::NotWorth { bytes: header.patch_bytes });
     }
     seal(out, &header).map_err(io())?;
     if let Some(spent) = &mut spent {
-        **spent = Spent::of(&header, &plan, &of_members, &of_parts);
+        **spent = Spent::of(&header, (&plan, &target), &of_members, &of_parts);
     }
-    Ok(Made::Patch(Written { header, members: lists.target.len() as u64 }))
+    Ok(Made::Patch(Written { header, members: rebuilt as u64 }))
 }
 
 /// Writes the patch into `out`, an empty file, unless it would save too little.
 pub fn write(between: &Between<'_>, out: &mut File) -> Result<Made, LocalError> {
     write_counted(between, out, None)
+}
+
+/// Both sides of a patch.
+pub(crate) struct Sides {
+    pub(crate) base: Arc<Side>,
+    pub(crate) target: Arc<Side>,
+    /// The parts of the target that the base has. They are left out of the target's side.
+    pub(crate) held: Vec<HeldPart>,
+}
+
+impl Sides {
+    pub(crate) fn of(between: &Between<'_>) -> Self {
+        let Between { base, target, params, .. } = *between;
+        let (base, target, held) = match between.version {
+            PatchVersion::V1 => (Side::whole(base), Side::whole(target), Vec::new()),
+            PatchVersion::V2 => {
+                let base = Side::of_base(base, params);
+                let (target, held) = Side::of_target(target, &base, params);
+                (base, target, held)
+            }
+        };
+        Self { base: Arc::new(base), target: Arc::new(target), held }
+    }
+}
+
+/// The base of the patch that is made.
+pub(crate) fn base_of<'a>(between: &Between<'a>) -> PatchBase<'a> {
+    let seed = between.base.seed();
+    match between.version {
+        PatchVersion::V1 => PatchBase::of_image(seed),
+        PatchVersion::V2 => PatchBase::of_parts(LocalPart::base_of(seed, between.params)),
+    }
 }
 
 impl Between<'_> {
@@ -140,7 +186,7 @@ impl Between<'_> {
 
 impl Spent {
     /// Adds up the costs of the lists and of the body.
-    fn of(header: &PatchHeader, plan: &PatchPlan, of_members: &[u64], of_parts: &[u64]) -> Self {
+    fn of(header: &PatchHeader, (plan, target): (&PatchPlan, &Side), of_members: &[u64], of_parts: &[u64]) -> Self {
         let (skeleton, files) = of_parts.split_first().map_or((0, &[][..]), |(first, rest)| (*first, rest));
         let mut files = files.to_vec();
         for (member, bytes) in plan.target_members.iter().zip(of_members.iter().skip(1)) {
@@ -149,15 +195,16 @@ impl Spent {
             }
         }
         let known = skeleton + files.iter().sum::<u64>();
+        let files = target.files().iter().map(|file| target.in_image(file)).zip(files).collect();
         Self { skeleton, files, other: header.patch_bytes.saturating_sub(known) }
     }
 }
 
 /// Where the skeleton ends in the target space, and where each file of the target does.
-fn ends(target: &PatchImage, plan: &PatchPlan) -> Vec<u64> {
+fn ends(target: &Side, plan: &PatchPlan) -> Vec<u64> {
     let mut members = plan.target_members.iter().peekable();
     let mut at = target.skeleton_bytes();
-    let end = |(number, file): (u64, &ImageFile)| {
+    let end = |(number, file): (u64, &SideFile)| {
         at += file.bytes();
         while let Some(member) = members.next_if(|member| member.file == number) {
             let stored = member.stored.end - member.stored.start + member.trailer.len() as u64;
@@ -169,14 +216,14 @@ fn ends(target: &PatchImage, plan: &PatchPlan) -> Vec<u64> {
     [target.skeleton_bytes()].into_iter().chain(files).collect()
 }
 
-/// The target's members, by the distances between them.
-fn listed(plan: &PatchPlan) -> Vec<TargetMember> {
+/// The target's members, by the distances between them. Their files are counted over those of the whole image.
+fn listed(plan: &PatchPlan, target: &Side) -> Vec<TargetMember> {
     let (mut file, mut end) = (u64::MAX, 0);
     let list = |found: &ExpandedMember| {
         let from = if found.file == file { end } else { 0 };
         (file, end) = (found.file, found.stored.end + found.trailer.len() as u64);
         TargetMember {
-            file,
+            file: target.files().get(file as usize).map_or(file, |file| u64::from(file.number)),
             gap: found.stored.start - from,
             trailer: found.trailer,
             plain_bytes: found.plain_bytes,
@@ -207,12 +254,13 @@ fn code_lists(plain: &[u8], ends: Option<Vec<u64>>) -> Result<(Vec<u8>, Vec<u64>
 /// Writes the body. If they are counted, the result is the costs of the skeleton and of each file.
 fn write_body(
     between: &Between<'_>,
+    (base, target): (&PatchBase<'_>, &Side),
     plan: &PatchPlan,
     out: &mut File,
     is_counted: bool,
 ) -> Result<Vec<u64>, LocalError> {
-    let space = BaseSpace::new(between.base.seed(), &plan.base_members, between.scratch)?;
-    let target_bytes = between.target.skeleton_bytes() + plan.expanded_bytes;
+    let space = BaseSpace::new(base, &plan.base_members, between.scratch)?;
+    let target_bytes = target.skeleton_bytes() + plan.expanded_bytes;
     let mut buffered = BufWriter::with_capacity(1 << 20, &mut *out);
     let mut encoder = DeltaEncoder::new(
         &space,
@@ -223,7 +271,7 @@ fn write_body(
     )
     .map_err(failed)?;
     if is_counted {
-        encoder = encoder.metered(ends(between.target, plan)).map_err(failed)?;
+        encoder = encoder.metered(ends(target, plan)).map_err(failed)?;
     }
     between.progress.begin(Stage::Patch, Some(target_bytes));
     for op in plan.ops.iter() {

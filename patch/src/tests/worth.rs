@@ -6,7 +6,7 @@ use crate::sample::Sample;
 
 /// A pair of images, and what its chunks would cost if they compressed to this share of a hundred.
 fn between(pair: &Pair, percent: u64, least_saving: u8) -> Between<'_> {
-    let plain_bytes = pair.target.contents_bytes();
+    let plain_bytes = pair.sides().target.contents_bytes();
     let chunk_cost = ChunkCost { bytes: plain_bytes * percent / 100, chunks: 1, plain_bytes };
     Between { chunk_cost, least_saving, ..pair.between() }
 }
@@ -46,7 +46,7 @@ fn a_patch_that_saves_enough_is_made() {
 #[test]
 fn a_sample_tells_early() {
     let limit = |pair: &Pair, percent| Limit {
-        estimated_bytes: pair.target.contents_bytes() * percent / 100,
+        estimated_bytes: pair.sides().target.contents_bytes() * percent / 100,
         sampled_from: 100_000,
     };
     let pair = noisy();
@@ -56,5 +56,6 @@ fn a_sample_tells_early() {
     let pair = edited();
     assert!(matches!(pair.planned(5, Some(limit(&pair, 22))), Planned::Plan(_)));
     // Without new bytes there is no sample.
-    assert!(Sample::of(&pair.base, &pair.base, &[], 1).is_none());
+    let base = pair.sides().base;
+    assert!(Sample::of(&base, &base, &[], 1).is_none());
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use regrow_image::TreeEntry;
 use regrow_index::Index;
 use regrow_local::{Pool, ScratchFolder};
-use regrow_patch::{Between, ChunkCost, PatchCosts, PatchLevel};
+use regrow_patch::{Between, ChunkCost, PatchCosts, PatchLevel, PatchVersion};
 use regrow_store::{Span, StoreError, patch_name};
 use serde::Serialize;
 
@@ -198,6 +198,8 @@ fn make_patch(
         base: &base,
         target: &target,
         ids: (old.image_id(), new.image_id()),
+        version: PatchVersion::V1,
+        params: new.params,
         chunk_cost: ChunkCost::default(),
         least_saving: 0,
         level: options.patch_level,

@@ -12,7 +12,8 @@ use regrow_chunker::ImageId;
 use regrow_index::{AnnouncedPatch, Index, MAX_INDEX_BYTES};
 use regrow_local::{LocalError, Pool, ScratchFolder};
 use regrow_patch::{
-    Between, ChunkCost, HEADER_BYTES, HeaderError, Made, PatchHeader, PatchImage, PatchLevel, check, write,
+    Between, ChunkCost, HEADER_BYTES, HeaderError, Made, PatchHeader, PatchImage, PatchLevel, PatchVersion, check,
+    write,
 };
 use regrow_store::{Condition, Content, ObjectKind, PutOutcome, Span, Store, StoreError, patch_name, read_small};
 
@@ -176,6 +177,8 @@ pub(crate) fn publish(
         base: &old_image,
         target: &new_image,
         ids: (base, target),
+        version: PatchVersion::V1,
+        params: new.params,
         chunk_cost,
         least_saving: options.least_saving,
         level: options.level,

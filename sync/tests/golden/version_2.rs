@@ -7,7 +7,7 @@ use regrow_chunker::{ImageId, PartKind};
 use regrow_image::WalkRules;
 use regrow_index::Index;
 use regrow_local::{Pool, SeedContext};
-use regrow_patch::{Between, ChunkCost, PatchImage, PatchLevel};
+use regrow_patch::{Between, ChunkCost, PatchImage, PatchLevel, PatchVersion};
 use regrow_sync::{
     ExtractOptions, IndexFormat, Location, MakeOptions, NoProgress, Output, Trust, extract, make, verify_store,
 };
@@ -99,6 +99,8 @@ fn the_announced_patch_is_applied() {
         base: &base.into(),
         target: &target.into(),
         ids: (ids[0], ids[1]),
+        version: PatchVersion::V1,
+        params,
         chunk_cost: ChunkCost::default(),
         level: PatchLevel::default(),
         least_saving: 0,

@@ -10,9 +10,9 @@ use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
 use regrow_image::{StreamKind, WalkRules};
-use regrow_index::Index;
+use regrow_index::{Index, Part};
 use regrow_local::{GzipFiles, Hashed, PatchSeed, PatchSeedBuilder, Reading, Seeds, ingest_plain, spawn_scoped};
-use regrow_patch::{PatchHeader, TargetSizes, apply};
+use regrow_patch::{LocalPart, PatchBase, PatchHeader, PatchTarget, PatchVersion, TargetPart, TargetSizes, apply};
 use regrow_store::patch_name;
 
 use super::Run;
@@ -121,11 +121,19 @@ fn yield_of(
     let index = run.index;
     let sizes =
         TargetSizes { image: index.plain_bytes(), skeleton: index.skeleton.bytes, contents: index.contents.bytes };
+    let parts = &stated_parts(index);
+    let base = match header.version {
+        PatchVersion::V1 => PatchBase::of_image(candidate.seed),
+        PatchVersion::V2 => PatchBase::of_parts(LocalPart::base_of(candidate.seed, index.params)),
+    };
     let mut yielded = Yield::new(run, seeds, request.scratch)?;
     run.progress.begin(Stage::Patch, Some(index.plain_bytes()));
     let (pieces, arriving) = sync_channel(PIECES_WAITING);
     let (applied, ingested) = std::thread::scope(|scope| {
-        let apply = move || apply(&mut file, &header, candidate.seed, sizes, request.scratch, &mut Pieces(pieces));
+        let apply = move || {
+            let target = PatchTarget { sizes, parts };
+            apply(&mut file, &header, &base, &target, request.scratch, &mut Pieces(pieces))
+        };
         let applying = spawn_scoped(scope, apply)?;
         let mut image = PatchedImage::new(arriving, Path::new(&request.name));
         let (params, gzip_files) = (index.params, GzipFiles::Contents);
@@ -153,6 +161,17 @@ fn yield_of(
     }
     // Another error of the same temporary file is not worth a second warning.
     Ok(yielded.builder.finish(Vec::new()).ok().map(|patched| (patched, None)))
+}
+
+/// The parts of the image, as the index states them.
+fn stated_parts(index: &Index) -> Vec<TargetPart> {
+    let parts = index.units.iter().flat_map(|units| &units.parts);
+    let stated = |part: &Part| TargetPart {
+        id: part.unit.id,
+        skeleton_bytes: part.unit.skeleton.bytes,
+        contents_bytes: part.unit.contents.bytes,
+    };
+    parts.map(stated).collect()
 }
 
 /// Whether reading failed because the decoder gave no more.

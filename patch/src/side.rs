@@ -1,0 +1,271 @@
+//! A side of a patch: the stretches of an image's streams that the patch is made from, or that it makes. In version 1
+//! this is the whole image. In version 2 it is the parts of the base, and what of the target is not held.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use regrow_chunker::{ChunkId, Params, Record, UnitId};
+use regrow_image::{PartRange, StreamKind};
+use regrow_local::{first_with_id, sorted_by_id};
+
+use crate::base::{LocalPart, PatchBase};
+use crate::held::{self, HeldPart};
+use crate::image::PatchImage;
+use crate::names::FileName;
+
+/// A side of a patch. Its skeleton, followed by its contents, is its *stored space*.
+pub(crate) struct Side {
+    image: Arc<PatchImage>,
+    skeleton: Stretches,
+    contents: Stretches,
+    files: Vec<SideFile>,
+    /// The base parts, if the side is a base of version 2.
+    parts: Option<Vec<(usize, UnitId)>>,
+}
+
+/// A file of a side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SideFile {
+    /// The range of its bytes in the side's contents.
+    pub(crate) contents: Range<u64>,
+    /// The position of the file in [`PatchImage::files`].
+    pub(crate) number: u32,
+}
+
+impl SideFile {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.contents.end - self.contents.start
+    }
+}
+
+/// Stretches of an image's stream, one behind the other.
+struct Stretches {
+    /// The ranges of the stream, with the number of bytes of the ranges before each.
+    ranges: Vec<(Range<u64>, u64)>,
+    bytes: u64,
+    /// The chunks in the stretches. If it is `None`, these are the image's.
+    chunks: Option<Chunks>,
+}
+
+/// The chunks of a side's stream: their records, their offsets, and their positions sorted by id.
+struct Chunks {
+    records: Vec<Record>,
+    starts: Vec<u64>,
+    by_id: Vec<u32>,
+}
+
+impl Stretches {
+    fn whole(image: &PatchImage, stream: StreamKind) -> Self {
+        let bytes = image.stream_bytes(stream);
+        Self { ranges: vec![(0..bytes, 0)], bytes, chunks: None }
+    }
+
+    fn of_ranges(image: &PatchImage, stream: StreamKind, parts: impl Iterator<Item = PartRange>) -> Self {
+        let (mut ranges, mut bytes, mut records, mut starts) = (Vec::new(), 0, Vec::new(), Vec::new());
+        for part in parts {
+            let range = part.records.start as usize..part.records.end as usize;
+            records.extend_from_slice(image.records(stream).get(range.clone()).unwrap_or_default());
+            let of_part = image.chunk_starts(stream).get(range).unwrap_or_default();
+            starts.extend(of_part.iter().map(|start| bytes + start.saturating_sub(part.bytes.start)));
+            let before = bytes;
+            bytes += part.bytes.end - part.bytes.start;
+            ranges.push((part.bytes, before));
+        }
+        let by_id = sorted_by_id(records.len(), |number| records[number].id);
+        Self { ranges, bytes, chunks: Some(Chunks { records, starts, by_id }) }
+    }
+
+    /// Fills `out` with the bytes from `at` on.
+    fn read(&self, image: &PatchImage, stream: StreamKind, mut at: u64, mut out: &mut [u8]) -> io::Result<()> {
+        let mut number = self.ranges.partition_point(|(_, before)| *before <= at).saturating_sub(1);
+        while !out.is_empty() {
+            let (range, before) = self.ranges.get(number).ok_or(io::ErrorKind::UnexpectedEof)?;
+            let from = range.start + (at - before);
+            let now = out.len().min(usize::try_from(range.end.saturating_sub(from)).unwrap_or(usize::MAX));
+            let (piece, rest) = out.split_at_mut(now);
+            if now > 0 {
+                image.seed().read_stream(stream, from, piece)?;
+            }
+            (out, at, number) = (rest, at + now as u64, number + 1);
+        }
+        Ok(())
+    }
+}
+
+impl Side {
+    /// A whole image.
+    pub(crate) fn whole(image: &Arc<PatchImage>) -> Self {
+        let [skeleton, contents] =
+            [StreamKind::Skeleton, StreamKind::Contents].map(|stream| Stretches::whole(image, stream));
+        Self::new(image, skeleton, contents, None)
+    }
+
+    /// The base parts of an image.
+    pub(crate) fn of_base(image: &Arc<PatchImage>, params: Params) -> Self {
+        let parts = LocalPart::base_of(image.seed(), params);
+        let ranges = |stream| {
+            let ranges = parts.iter().map(|part| range_of(image, part.number, stream));
+            Stretches::of_ranges(image, stream, ranges)
+        };
+        let (skeleton, contents) = (ranges(StreamKind::Skeleton), ranges(StreamKind::Contents));
+        let parts = parts.iter().map(|part| (part.number, part.id)).collect();
+        Self::new(image, skeleton, contents, Some(parts))
+    }
+
+    /// The parts of an image that the base does not have, and the wrapper. The other parts are held.
+    pub(crate) fn of_target(image: &Arc<PatchImage>, base: &Self, params: Params) -> (Self, Vec<HeldPart>) {
+        let ids: Vec<UnitId> = LocalPart::all_of(image.seed(), params).iter().map(|part| part.id).collect();
+        let base_ids: Vec<UnitId> = base.parts.iter().flatten().map(|(_, id)| *id).collect();
+        let held = held::find(&ids, &base_ids);
+        let (mut places, mut skeleton_held, mut contents_held, mut skeleton_at) = (Vec::new(), 0, 0, 0);
+        for &(target, base) in &held {
+            let [skeleton, contents] =
+                [StreamKind::Skeleton, StreamKind::Contents].map(|stream| range_of(image, target, stream).bytes);
+            // A file takes no place in the skeleton.
+            if !skeleton.is_empty() {
+                skeleton_at = skeleton.start - skeleton_held;
+            }
+            let contents_at = contents.start - contents_held;
+            places.push(HeldPart { target: target as u64, base: base as u64, skeleton_at, contents_at });
+            skeleton_held += skeleton.end - skeleton.start;
+            contents_held += contents.end - contents.start;
+        }
+        let rest = |stream| {
+            let held = held.iter().map(|(target, _)| range_of(image, *target, stream));
+            Stretches::of_ranges(image, stream, between(image, stream, held).into_iter())
+        };
+        (Self::new(image, rest(StreamKind::Skeleton), rest(StreamKind::Contents), None), places)
+    }
+
+    fn new(
+        image: &Arc<PatchImage>,
+        skeleton: Stretches,
+        contents: Stretches,
+        parts: Option<Vec<(usize, UnitId)>>,
+    ) -> Self {
+        let mut files = Vec::new();
+        for (range, before) in &contents.ranges {
+            let first = image.files().partition_point(|file| file.contents.start < range.start);
+            let within = image.files()[first..].iter().take_while(|file| file.contents.end <= range.end);
+            let in_side = |at: u64| before + (at - range.start);
+            files.extend((first as u32..).zip(within).map(|(number, file)| SideFile {
+                contents: in_side(file.contents.start)..in_side(file.contents.end),
+                number,
+            }));
+        }
+        Self { image: Arc::clone(image), skeleton, contents, files, parts }
+    }
+
+    /// The side as the base of a patch.
+    pub(crate) fn base(&self) -> PatchBase<'_> {
+        let seed = self.image.seed();
+        match &self.parts {
+            None => PatchBase::of_image(seed),
+            Some(parts) => PatchBase::of_parts(parts.iter().map(|&(number, id)| LocalPart { seed, number, id })),
+        }
+    }
+
+    /// The files of the side, in order.
+    pub(crate) fn files(&self) -> &[SideFile] {
+        &self.files
+    }
+
+    /// The name of a file.
+    pub(crate) fn name(&self, file: &SideFile) -> &FileName {
+        &self.image.files()[file.number as usize].name
+    }
+
+    /// The number of the archive in which a file lies.
+    pub(crate) fn archive(&self, file: &SideFile) -> u32 {
+        self.image.files()[file.number as usize].archive
+    }
+
+    /// The range of a file in the contents of the whole image.
+    pub(crate) fn in_image(&self, file: &SideFile) -> Range<u64> {
+        self.image.files()[file.number as usize].contents.clone()
+    }
+
+    pub(crate) fn skeleton_bytes(&self) -> u64 {
+        self.skeleton.bytes
+    }
+
+    pub(crate) fn contents_bytes(&self) -> u64 {
+        self.contents.bytes
+    }
+
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        self.skeleton_bytes() + self.contents_bytes()
+    }
+
+    /// The range of a file's bytes in the stored space.
+    pub(crate) fn stored(&self, file: &SideFile) -> Range<u64> {
+        let skeleton = self.skeleton_bytes();
+        skeleton + file.contents.start..skeleton + file.contents.end
+    }
+
+    fn stretches(&self, stream: StreamKind) -> &Stretches {
+        match stream {
+            StreamKind::Skeleton => &self.skeleton,
+            StreamKind::Contents => &self.contents,
+        }
+    }
+
+    /// The chunks of a stream, in order.
+    pub(crate) fn records(&self, stream: StreamKind) -> &[Record] {
+        let own = self.stretches(stream).chunks.as_ref();
+        own.map_or_else(|| self.image.records(stream), |chunks| &chunks.records)
+    }
+
+    /// The offset of each chunk in its stream.
+    pub(crate) fn chunk_starts(&self, stream: StreamKind) -> &[u64] {
+        let own = self.stretches(stream).chunks.as_ref();
+        own.map_or_else(|| self.image.chunk_starts(stream), |chunks| &chunks.starts)
+    }
+
+    /// The offset of a chunk in a stream.
+    pub(crate) fn find(&self, stream: StreamKind, id: &ChunkId) -> Option<u64> {
+        let Some(Chunks { records, starts, by_id }) = &self.stretches(stream).chunks else {
+            return self.image.seed().find_in(stream, id);
+        };
+        first_with_id(by_id, id, |number| records[number].id).map(|found| starts[found as usize])
+    }
+
+    /// Fills `out` with bytes of the stored space.
+    pub(crate) fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
+        let skeleton = self.skeleton_bytes();
+        let in_skeleton = usize::try_from(skeleton.saturating_sub(at)).unwrap_or(usize::MAX).min(out.len());
+        let (head, tail) = out.split_at_mut(in_skeleton);
+        self.skeleton.read(&self.image, StreamKind::Skeleton, at, head)?;
+        self.contents.read(&self.image, StreamKind::Contents, at.max(skeleton) - skeleton, tail)
+    }
+
+    /// Reads a range of the stored space.
+    pub(crate) fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+        let mut out = vec![0; (range.end - range.start) as usize];
+        self.read_at(range.start, &mut out)?;
+        Ok(out)
+    }
+}
+
+/// A part's range of a stream.
+fn range_of(image: &PatchImage, part: usize, stream: StreamKind) -> PartRange {
+    let found = image.parts().get(part).map(|part| match stream {
+        StreamKind::Skeleton => &part.skeleton,
+        StreamKind::Contents => &part.contents,
+    });
+    found.cloned().unwrap_or_default()
+}
+
+/// The ranges of a stream that are left without some parts' ranges, which ascend.
+fn between(image: &PatchImage, stream: StreamKind, taken: impl Iterator<Item = PartRange>) -> Vec<PartRange> {
+    let (mut records, mut bytes) = (0, 0);
+    let mut ranges = Vec::new();
+    for part in taken.filter(|part| !part.bytes.is_empty()) {
+        ranges.push(PartRange { records: records..part.records.start, bytes: bytes..part.bytes.start });
+        (records, bytes) = (part.records.end, part.bytes.end);
+    }
+    let ends = (image.records(stream).len() as u64, image.stream_bytes(stream));
+    ranges.push(PartRange { records: records..ends.0, bytes: bytes..ends.1 });
+    ranges
+}
