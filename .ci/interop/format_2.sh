@@ -10,6 +10,17 @@ check "format 2: the golden index" format_check --index "$golden/parts.rgx" "$go
 check "format 2: the golden index with a block of codings" format_check --index "$golden/coded.rgx"
 check "format 2: coded stretches in one another" "$python" "$here/pieces.py"
 
+golden_patch=$here/../../patch/tests/golden/v2
+check "format 2: the golden patch between parts" format_check --golden-patch "$golden_patch"
+size=$(bytes_of "$golden_patch/old-to-new.patch")
+for at in 16 48 120 130 140 $((size / 2)) $((size - 40)); do
+    cp -r "$golden_patch" "$work/golden-patch"
+    changed "$work/golden-patch/old-to-new.patch" "$at"
+    check "format 2: a patch between parts is refused whose byte $at is another" \
+        refuses format_check --golden-patch "$work/golden-patch"
+    rm -r "$work/golden-patch"
+done
+
 # What an index states is signed by minisign and by OpenSSL.
 minisign -G -W -p "$work/minisign.pub" -s "$work/minisign.key" >"$work/minisign.log"
 openssl genpkey -algorithm ed25519 -out "$work/openssl.key"

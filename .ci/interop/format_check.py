@@ -6,6 +6,7 @@
     format_check.py --body BODY BASE TARGET
     format_check.py --cache CACHE_DIR STORE_DIR
     format_check.py --golden DIR
+    format_check.py --golden-patch DIR
     format_check.py --index INDEX [STATEMENT]
     format_check.py --signed INDEX KEY...
     format_check.py --common INDEX INDEX COUNT
@@ -22,6 +23,7 @@ must be two parts.
 `--common` checks that two images have at least COUNT parts in common, which then have one name and one id.
 `--golden` checks DIR/image.rgx, DIR/store, and what there is of DIR/image.tar, DIR/patch, and DIR/chunks-*.txt, the
 cuts.
+`--golden-patch` applies DIR/old-to-new.patch, which starts from the parts of DIR/old.tar, to make DIR/new.tar.
 Prints one line; exits with 1 on the first mismatch. Packages: blake3, xxhash, zstandard.
 
 Not made again are streams of encoders other than zlib (format/encoders.py says which), and those of a patch's
@@ -29,24 +31,30 @@ members that a foreign compressor made (format/predicted.py). They are taken fro
 and are checked to hold the plain bytes; all that describes them is parsed.
 """
 
+import io
 import lzma
 import os
 import struct
 import sys
+import tarfile
 import zlib
+from collections import namedtuple
 
 import zstandard
 
 from format.body import decode
 from format.chunks import Params, image_id, segment_id, segments, split
-from format.fields import KIB, Mismatch, need
+from format.fields import KIB, MIB, Mismatch, need
 from format.index import read_index
-from format.parts import check_parts
-from format.patch import apply, contract, heading
+from format.parts import check_parts, ids_of, split_in_units, unit_id
+from format.parts import image_id as parted_id
+from format.patch import BY_PARTS, apply, contract, filled, heading, image_base, parts_base, parts_of, without_held
 from format.signatures import is_of, read_key
 from format.store import Rebuilt, check_cache, image_of, read_file, read_store, rebuild
-from format.walk import Walker, assemble, skeleton_of
+from format.walk import Stretch, Walker, assemble, skeleton_of
 
+PARAMS = Params(4 * KIB, 16 * KIB, 64 * KIB)  # the default ones
+Side = namedtuple("Side", "id rebuilt parts")  # of a patch; parts: there are none in version 1
 REASONS = (Mismatch, OSError, ValueError, KeyError, struct.error, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 
 
@@ -123,22 +131,33 @@ def check_patch(base_path, target_path, store, members=False):
     _, packs = read_store(store)
     base, target = rebuild(base_index, packs), rebuild(target_index, packs)
     names = base_index.image_id.hex(), target_index.image_id.hex() + ".patch"
-    patch = patched(read_file(store, "patches", *names), (base_index.image_id, base), (target_index.image_id, target))
+    data = read_file(store, "patches", *names)
+    patch = patched(data, *(Side(index.image_id, image, parts_in(index, image)) for index, image in
+                            ((base_index, base), (target_index, target))))  # fmt: skip
     need(patch.target_members or not members, "the patch sees through no file")
 
 
+def parts_in(index, rebuilt):
+    """The parts of an image that an index describes."""
+    if index.head is None:
+        return []
+    return parts_of(rebuilt.units, [part.id for part in index.head.statement.parts], rebuilt.streams)
+
+
 def patched(data, base, target):
-    """Applies a patch. `base` and `target` are ids and what was rebuilt of images."""
-    target_id, target = target
-    patch, skeleton, expanded = apply(data, base[1], len(target.streams[0]))
-    need((patch.base, patch.target) == (base[0], target_id), "patch: of other images")
-    need(skeleton == target.streams[0], "patch: the target's skeleton")
-    contents, made = contract(patch, expanded, target.assembled.files, target.streams[1])
-    need(contents == target.streams[1], "patch: the target's contents")
+    """Applies a patch from one side to the other."""
+    start = parts_base(base.parts) if heading(data)[2] == BY_PARTS else image_base(base.rebuilt)
+    skeleton, contents = target.rebuilt.streams
+    patch, made_skeleton, expanded = apply(data, start, len(skeleton), [part.id for part in target.parts])
+    need((patch.base, patch.target) == (base.id, target.id), "patch: of other images")
+    need(filled(made_skeleton, 0, patch, start) == skeleton, "patch: the target's skeleton")
+    coded, files = without_held(contents, target.rebuilt.assembled.files, patch, start)
+    made_contents, made = contract(patch, expanded, files, coded)
+    need(filled(made_contents, 1, patch, start) == contents, "patch: the target's contents")
     print(
-        "patch to %s: good: %d bytes make %d, %d + %d members, %d of them made here, coding %d"
-        % (target_id.hex()[:16], len(data), len(target.assembled.plain), len(patch.base_members),
-           len(patch.target_members), made, patch.body[0])
+        "patch to %s: good: %d bytes make %d, version %d, %d held parts, %d + %d members, %d of them made here, coding %d"
+        % (target.id.hex()[:16], len(data), len(target.rebuilt.assembled.plain), patch.version, len(patch.held),
+           len(patch.base_members), len(patch.target_members), made, patch.body[0])
     )  # fmt: skip
     return patch
 
@@ -180,13 +199,46 @@ def golden(folder):
 
 
 def scanned(image):
-    """The id and streams of an image without coded files, with the default parameters."""
-    params = Params(4 * KIB, 16 * KIB, 64 * KIB)
-    names = [[segment_id(segment) for segment in segments(records)] for records in split(image, params)]
+    """An image without coded files, cut by version 1 of the walking rules with the default parameters."""
+    names = [[segment_id(segment) for segment in segments(records)] for records in split(image, PARAMS)]
     steps = Walker(image).steps
+    return Side(image_id(1, PARAMS, names), streams_of(image, steps), [])
+
+
+def scanned_parts(image):
+    """The same by version 3. The outermost files that are gzip members are coded."""
+    plain, stretches = unfolded(image)
+    wrapper, parts = units = split_in_units(plain, PARAMS, stretches)
+    ids = [unit_id(part.kind, PARAMS, list(map(ids_of, part.records))) for part in parts]
+    of_wrapper = unit_id(0, PARAMS, list(map(ids_of, wrapper.records)), [part.place for part in parts])
+    rebuilt = streams_of(plain, Walker(plain, stretches, MIB).steps)
+    return Side(parted_id(of_wrapper, ids), rebuilt, parts_of(units, ids, rebuilt.streams))
+
+
+def streams_of(image, steps):
     contents = b"".join(image[step[1] : step[2]] for step in steps if step[0] == "file")
-    streams = [*skeleton_of(image, steps), contents]
-    return image_id(1, params, names), Rebuilt(None, streams, assemble(*streams), None)
+    streams = [b"".join(skeleton_of(image, steps)), contents]
+    return Rebuilt(None, streams, assemble(*streams), None)
+
+
+def unfolded(image):
+    """The plain image, and its coded stretches."""
+    plain, stretches, at = bytearray(), [], 0
+    for entry in tarfile.open(fileobj=io.BytesIO(image)):
+        start, end = entry.offset_data, entry.offset_data + entry.size
+        if image[start : start + 2] == b"\x1f\x8b":
+            plain += image[at:start]
+            begin, at = len(plain), end
+            plain += zlib.decompress(image[start:end], 31)
+            stretches.append(Stretch(begin, len(plain), entry.size))
+    return bytes(plain + image[at:]), stretches
+
+
+def golden_patch(folder):
+    """A patch between parts, with both archives."""
+    images = [scanned_parts(read_file(folder, name)) for name in ("old.tar", "new.tar")]
+    patch = patched(read_file(folder, "old-to-new.patch"), *images)
+    need(patch.version == BY_PARTS and patch.held, "no patch between parts")
 
 
 def check_kept(folder, store):
@@ -196,6 +248,7 @@ def check_kept(folder, store):
 # Functions, and the least and the most arguments that they take.
 COMMANDS = {
     "--golden": (golden, 1, 1),
+    "--golden-patch": (golden_patch, 1, 1),
     "--patch": (check_patch, 3, 3),
     "--body": (check_body, 3, 3),
     "--cache": (check_kept, 2, 2),

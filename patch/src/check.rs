@@ -7,6 +7,7 @@ use regrow_image::{Layout, StreamKind};
 use regrow_local::{FileSeed, LocalError, Spool};
 
 use crate::apply::{apply, open};
+use crate::base::PatchBase;
 use crate::target::{PatchTarget, TargetPart, TargetSink, TargetSizes};
 use crate::write::{Between, base_of};
 
@@ -22,6 +23,11 @@ struct Compare<'a> {
 /// # Errors
 /// [`LocalError::Io`] if the result is not the target. Then regrow has a fault, or an image has changed meanwhile.
 pub fn check(between: &Between<'_>, file: &mut File) -> Result<(), LocalError> {
+    check_from(between, &base_of(between), file)
+}
+
+/// Does the same from this base.
+pub(crate) fn check_from(between: &Between<'_>, base: &PatchBase<'_>, file: &mut File) -> Result<(), LocalError> {
     let failed = |reason: String| LocalError::io("the patch that was made")(io::Error::other(reason));
     let target = between.target.seed();
     let layout = &target.scan().layout;
@@ -33,8 +39,8 @@ pub fn check(between: &Between<'_>, file: &mut File) -> Result<(), LocalError> {
     let header = open(file).map_err(|error| failed(error.to_string()))?;
     let mut compare = Compare { target, at: 0, buffer: Vec::new() };
     let parts = TargetPart::all_of(target, between.params);
-    let (base, target) = (base_of(between), PatchTarget { sizes, parts: &parts });
-    apply(file, &header, &base, &target, between.scratch, &mut compare).map_err(|error| failed(error.to_string()))?;
+    let target = PatchTarget { sizes, parts: &parts };
+    apply(file, &header, base, &target, between.scratch, &mut compare).map_err(|error| failed(error.to_string()))?;
     if compare.at == sizes.contents { Ok(()) } else { Err(failed("it gives too few bytes".to_owned())) }
 }
 

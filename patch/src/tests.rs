@@ -21,6 +21,8 @@ use crate::write::{Between, Made, Sides, Written, base_of, write};
 
 mod costs;
 mod golden;
+mod held;
+mod parts;
 mod releases;
 mod worth;
 
@@ -85,6 +87,25 @@ struct Pair {
     target: Arc<PatchImage>,
 }
 
+/// Opens an image by the rules of a version.
+fn open(
+    folder: &Path,
+    pool: &Pool,
+    (version, params): (PatchVersion, Params),
+    name: &str,
+    bytes: &[u8],
+) -> Arc<PatchImage> {
+    let rules = match version {
+        PatchVersion::V1 => WalkRules::V2,
+        PatchVersion::V2 => WalkRules::V3,
+    };
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).unwrap();
+    let (catalog, progress, on_scan) = (None, &NoProgress, &|| {});
+    let context = SeedContext { rules, params, pool, catalog, progress, scratch: folder, unfolds: true, on_scan };
+    Arc::new(PatchImage::open(std::fs::File::open(&path).unwrap(), &path, &context, Path::new("/tmp")).unwrap())
+}
+
 impl Pair {
     fn new(base: &[u8], target: &[u8]) -> Self {
         Self::with_params(base, target, Params::new(256, 1024, 4096).unwrap())
@@ -96,28 +117,14 @@ impl Pair {
 
     fn of_version(version: PatchVersion, (base, target): (&[u8], &[u8]), params: Params) -> Self {
         let (folder, pool) = (tempfile::tempdir().unwrap(), Pool::new());
-        let rules = match version {
-            PatchVersion::V1 => WalkRules::V2,
-            PatchVersion::V2 => WalkRules::V3,
-        };
-        let open = |name: &str, bytes: &[u8]| {
-            let path = folder.path().join(name);
-            std::fs::write(&path, bytes).unwrap();
-            let (catalog, progress, on_scan) = (None, &NoProgress, &|| {});
-            let context = SeedContext {
-                rules,
-                params,
-                pool: &pool,
-                catalog,
-                progress,
-                scratch: folder.path(),
-                unfolds: true,
-                on_scan,
-            };
-            Arc::new(PatchImage::open(std::fs::File::open(&path).unwrap(), &path, &context, Path::new("/tmp")).unwrap())
-        };
+        let open = |name: &str, bytes: &[u8]| open(folder.path(), &pool, (version, params), name, bytes);
         let (base, target) = (open("base", base), open("target", target));
         Self { folder, pool, params, version, base, target }
+    }
+
+    /// Opens another image.
+    fn open(&self, name: &str, bytes: &[u8]) -> Arc<PatchImage> {
+        open(self.scratch(), &self.pool, (self.version, self.params), name, bytes)
     }
 
     fn scratch(&self) -> &Path {

@@ -239,7 +239,7 @@ fn failed(error: DeltaError) -> LocalError {
 
 /// Codes the lists as literals, since there is nothing to copy from. If the ends of parts are given, the costs of the
 /// parts are counted.
-fn code_lists(plain: &[u8], ends: Option<Vec<u64>>) -> Result<(Vec<u8>, Vec<u64>), DeltaError> {
+pub(crate) fn code_lists(plain: &[u8], ends: Option<Vec<u64>>) -> Result<(Vec<u8>, Vec<u64>), DeltaError> {
     if plain.is_empty() {
         return Ok((Vec::new(), Vec::new()));
     }
@@ -286,7 +286,7 @@ fn write_body(
 }
 
 /// Writes the header again, now with the final size, and then the checksum.
-fn seal(out: &mut File, header: &PatchHeader) -> io::Result<()> {
+pub(crate) fn seal(out: &mut File, header: &PatchHeader) -> io::Result<()> {
     out.seek(SeekFrom::Start(0))?;
     out.write_all(&header.encode())?;
     out.seek(SeekFrom::Start(0))?;

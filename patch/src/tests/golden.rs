@@ -1,4 +1,5 @@
-//! The patches that are committed.
+//! The patches that are committed. `cargo test -p regrow-patch golden -- --ignored` writes those of version 2, which may
+//! happen only together with a new version.
 
 use super::*;
 
@@ -21,4 +22,61 @@ fn golden_patches_mean_what_they_meant() {
     std::io::Seek::rewind(&mut patch).unwrap();
     std::io::Read::read_to_end(&mut patch, &mut bytes).unwrap();
     assert!(bytes == read("old-to-new.patch"), "patches are written in another way: that needs a new version");
+}
+
+/// The folder of the patch of version 2, with the archives that it lies between.
+fn folder() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v2")
+}
+
+/// The archives of the golden patch. Each has a layer that both share, one that was updated, with a compressed file, and
+/// one of its own. In the new one the shared layer is compressed.
+fn archives() -> [Vec<u8>; 2] {
+    let changelog = |words| file("doc/changelog.gz", gzip(&text(9, words), "-6"));
+    let [shared, old, new] = [1, 2, 3].map(super::parts::layer);
+    let own = |words| tar(&[changelog(words), file("etc/motd", text(8, words / 100))]);
+    let manifest = |name: &str| file("manifest.json", format!("[\"{name}\"]").into_bytes());
+    let base = [file("0.tar", old), file("1.tar", shared.clone()), file("2.tar", own(3_000)), manifest("old")];
+    let target =
+        [file("a.tar", own(3_010)), file("b.tar.gz", gzip(&shared, "-6")), file("c.tar", new), manifest("new")];
+    [tar(&base), tar(&target)]
+}
+
+fn pair_of_version_2() -> Pair {
+    let [base, target] = ["old.tar", "new.tar"].map(|name| std::fs::read(folder().join(name)).unwrap());
+    Pair::of_version(PatchVersion::V2, (&base, &target), Params::default())
+}
+
+fn written_again(pair: &Pair) -> Vec<u8> {
+    let ids = [&pair.base, &pair.target].map(|image| image.id(pair.params));
+    let mut patch = tempfile::tempfile().unwrap();
+    made(write(&Between { ids: (ids[0], ids[1]), ..pair.between() }, &mut patch).unwrap());
+    let mut bytes = Vec::new();
+    std::io::Seek::rewind(&mut patch).unwrap();
+    std::io::Read::read_to_end(&mut patch, &mut bytes).unwrap();
+    bytes
+}
+
+/// The same for a patch of version 2.
+#[test]
+fn golden_patches_between_parts_mean_what_they_meant() {
+    let pair = pair_of_version_2();
+    let path = folder().join("old-to-new.patch");
+    let header = crate::apply::open(&mut std::fs::File::open(&path).unwrap()).unwrap();
+    let ids = [&pair.base, &pair.target].map(|image| image.id(pair.params));
+    assert_eq!((header.version, [header.base, header.target]), (PatchVersion::V2, ids));
+    assert_eq!(pair.sides().held.len(), 1);
+    crate::check::check(&pair.between(), &mut std::fs::File::open(&path).unwrap()).unwrap();
+    let bytes = written_again(&pair);
+    assert!(bytes == std::fs::read(path).unwrap(), "patches are written in another way: that needs a new version");
+}
+
+#[test]
+#[ignore = "writes the golden patch of version 2"]
+fn write_golden_patch_between_parts() {
+    std::fs::create_dir_all(folder()).unwrap();
+    for (name, bytes) in ["old.tar", "new.tar"].into_iter().zip(archives()) {
+        std::fs::write(folder().join(name), bytes).unwrap();
+    }
+    std::fs::write(folder().join("old-to-new.patch"), written_again(&pair_of_version_2())).unwrap();
 }
