@@ -97,7 +97,7 @@ def check_streams(index, rebuilt, stretches):
 def check_announced(index, store):
     """The patches that a head announces, as far as they are there."""
     need(index.head.ill is None, "head: patches: %s" % index.head.ill)
-    for base, size in index.head.patches:
+    for base, size, _ in index.head.patches:
         path = os.path.join(store, "patches", base.hex(), index.image_id.hex() + ".patch")
         if os.path.exists(path):
             patch = read_file(path)
@@ -110,10 +110,11 @@ def check_index(path, statement=None):
     need(index.head is not None, "an index of version 1")
     need(statement is None or read_file(statement) == index.head.signed, "the statement is another")
     head = index.head
+    need(head.ill is None, "head: patches: %s" % head.ill)
     print(
-        "%s: good: %d bytes, %d coded files, %d parts, %d signatures, %d patches, channel %r, image id %s"
+        "%s: good: %d bytes, %d coded files, %d parts, %d signatures, patches from %s parts, channel %r, image id %s"
         % (os.path.basename(path), index.size, len(index.codings), len(index.places), len(head.signatures),
-           len(head.patches), head.statement.channel, index.image_id.hex()[:16])
+           [len(parts) for _, _, parts in head.patches], head.statement.channel, index.image_id.hex()[:16])
     )  # fmt: skip
 
 

@@ -98,7 +98,8 @@ pub use error::IndexError;
 pub use model::{Index, PackRef, Run, SegmentRef, StreamHead};
 pub use segment::{MAX_SEGMENT_RECORDS, Segment, SegmentCutter};
 pub use units::{
-    AnnouncedPatch, Claims, KeptEntries, MAX_PARTS, Part, Signature, SignatureKind, Unit, UnitStream, Units,
+    AnnouncedPatch, BasePart, Claims, KeptEntries, MAX_BASE_PARTS, MAX_PARTS, Part, Signature, SignatureKind, Unit,
+    UnitStream, Units,
 };
 pub use v2::{Head, HeadRead, MAX_HEAD_BYTES, StatedPart, StatedUnit, Statement};
 

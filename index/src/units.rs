@@ -1,14 +1,17 @@
 //! What an index of version 2 says beyond one of version 1: the image's units, its claims and its signatures
 //! (docs/format/index-2.md).
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use regrow_chunker::{ImageId, PartKind, PartName, PartPlace, UnitId};
 
-use crate::{Index, SegmentRef, StreamHead};
+use crate::{Index, MAX_PATCHES, SegmentRef, StreamHead};
 
 /// The largest number of parts of an image.
 pub const MAX_PARTS: usize = 1024;
+/// The largest number of parts that a patch starts from.
+pub const MAX_BASE_PARTS: usize = 1024;
 
 /// The wrapper and the parts of an image, and what is claimed and signed about it.
 ///
@@ -105,12 +108,24 @@ pub enum SignatureKind {
 }
 
 /// A patch to an image that an index announces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnnouncedPatch {
     /// The image that the patch was made from.
     pub base: ImageId,
     /// The patch's size in bytes. Indexes of version 1 do not say it.
     pub bytes: Option<u64>,
+    /// The parts that the patch starts from, at most [`MAX_BASE_PARTS`]. A patch that has none starts from the image
+    /// itself.
+    pub parts: Vec<BasePart>,
+}
+
+/// A part that a patch starts from, named by the beginnings of its unit id and of its name. That is enough to find it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BasePart {
+    /// The first bytes of the part's unit id.
+    pub id: [u8; 8],
+    /// The first bytes of the part's name.
+    pub name: [u8; 8],
 }
 
 /// Entries of a head that this version does not know, as they are.
@@ -118,6 +133,26 @@ pub struct AnnouncedPatch {
 pub struct KeptEntries {
     pub(crate) signatures: Vec<Vec<u8>>,
     pub(crate) patches: Vec<Vec<u8>>,
+}
+
+impl BasePart {
+    /// The part that has this unit id and this name.
+    #[must_use]
+    pub fn new(id: &UnitId, name: &PartName) -> Self {
+        Self { id: first_bytes(id.as_bytes()), name: first_bytes(name.as_bytes()) }
+    }
+
+    /// Whether the part that has this unit id may be the one.
+    #[must_use]
+    pub fn is(&self, id: &UnitId) -> bool {
+        self.id == first_bytes(id.as_bytes())
+    }
+}
+
+fn first_bytes(id: &[u8; 32]) -> [u8; 8] {
+    let mut first = [0; 8];
+    first.copy_from_slice(&id[..8]);
+    first
 }
 
 impl SignatureKind {
@@ -138,11 +173,26 @@ impl SignatureKind {
     }
 }
 
+impl KeptEntries {
+    /// The largest number of known patches beside these entries.
+    pub(crate) fn room_for_patches(&self) -> usize {
+        MAX_PATCHES.saturating_sub(self.patches.len())
+    }
+}
+
 impl Units {
     /// The image's id, which follows from the units' ids.
     #[must_use]
     pub fn image_id(&self) -> ImageId {
         ImageId::of_units(self.wrapper.id, &self.parts.iter().map(|part| part.unit.id).collect::<Vec<_>>())
+    }
+
+    /// The parts as the base of a patch. Of parts that are the same, only the first counts.
+    #[must_use]
+    pub fn base_parts(&self) -> Vec<BasePart> {
+        let mut seen = HashSet::new();
+        let parts = self.parts.iter().filter(|part| seen.insert(part.unit.id));
+        parts.map(|part| BasePart::new(&part.unit.id, &part.name)).collect()
     }
 
     /// All units: the wrapper, then each part.

@@ -4,12 +4,14 @@
 //! 0    8   magic
 //! 8    4   u32 version: 2
 //! 12   4   u32 h
-//! 16   h   sections: statement, store, blocks, codings, signatures, patches
+//! 16   h   sections: statement, store, blocks, codings, signatures, patches, base
+//!          parts
 //! 16+h 32  BLAKE3 of all bytes before
 //! 48+h     the codings block, if there is one
 //!          the recipe block
 //! ```
 
+mod base_parts;
 mod codings;
 mod entries;
 mod head;
@@ -21,6 +23,7 @@ use crate::{Index, IndexError, Units};
 pub use head::{Head, HeadRead, MAX_HEAD_BYTES};
 pub use statement::{StatedPart, StatedUnit, Statement};
 
+pub(crate) use base_parts::{announce_first, announce_last};
 pub(crate) use head::head_bytes;
 
 /// Encodes an index as the bytes of a file.

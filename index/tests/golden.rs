@@ -11,11 +11,11 @@ use regrow_chunker::{
     ChunkId, ImageId, PackId, Params, PartKind, PartName, PartPlace, Record, SegmentId, UnitId, varint,
 };
 use regrow_index::{
-    AnnouncedPatch, Claims, Coding, Head, HeadRead, Index, KeptEntries, MemberCoding, PackRef, Part, Run,
+    AnnouncedPatch, BasePart, Claims, Coding, Head, HeadRead, Index, KeptEntries, MemberCoding, PackRef, Part, Run,
     SegmentCutter, SegmentRef, Signature, SignatureKind, StreamHead, Unit, UnitStream, Units,
 };
 
-const NAMES: [&str; 2] = ["parts.rgx", "coded.rgx"];
+const NAMES: [&str; 3] = ["parts.rgx", "coded.rgx", "patched.rgx"];
 const WALK_VERSION: u32 = 3;
 
 fn path(name: &str) -> PathBuf {
@@ -111,8 +111,9 @@ fn coding(corrections: usize) -> Coding {
 }
 
 /// An archive of two layers, of which one is coded, and a large file; signed, with announced patches. And a coded
-/// tar, whose codings are a block.
-fn indexes() -> [Index; 2] {
+/// tar, whose codings are a block. And the archive with patches that start from parts: from its own, from foreign ones,
+/// and from an image.
+fn indexes() -> [Index; 3] {
     let mut parts = index_of(
         (6, 40),
         &[(PartKind::Tar, (40, 300), (1, 0)), (PartKind::File, (0, 130), (0, 12)), (PartKind::Tar, (2, 0), (4, 12))],
@@ -124,7 +125,7 @@ fn indexes() -> [Index; 2] {
     }
     parts.fresh_packs = vec![1];
     parts.patches = [(8, Some(15_000)), (9, None)]
-        .map(|(n, bytes)| AnnouncedPatch { base: ImageId::from_bytes([n; 32]), bytes })
+        .map(|(n, bytes)| AnnouncedPatch { base: ImageId::from_bytes([n; 32]), bytes, parts: Vec::new() })
         .to_vec();
     let units = parts.units.as_mut().unwrap();
     units.claims =
@@ -132,7 +133,22 @@ fn indexes() -> [Index; 2] {
     units.signatures = [SignatureKind::Pure, SignatureKind::Prehashed]
         .map(|kind| Signature { kind, key_id: *b"a key id", signature: [0xab; 64] })
         .to_vec();
-    [parts, coded]
+    let patched = patched(parts.clone());
+    [parts, coded, patched]
+}
+
+fn patched(mut index: Index) -> Index {
+    let own = index.units.as_ref().unwrap().base_parts();
+    let foreign = |n: u8| BasePart { id: [n; 8], name: [n + 1; 8] };
+    index.patches = [
+        (1, Some(20_000), vec![own[0], foreign(0x30), foreign(0x40), own[2]]),
+        (2, Some(900), vec![own[0], own[1], own[2], foreign(0x30)]),
+        (3, Some(15_000), Vec::new()),
+        (4, None, vec![foreign(0x40)]),
+    ]
+    .map(|(n, bytes, parts)| AnnouncedPatch { base: ImageId::from_bytes([n; 32]), bytes, parts })
+    .to_vec();
+    index
 }
 
 #[test]

@@ -10,6 +10,7 @@ from .signatures import read_signatures
 from .walk import FILE, TAR
 
 MAX_HEAD, MAX_PARTS, MAX_CHANNEL, MAX_PATCHES, MAX_PATCH = 256 * KIB, 1024, 255, 64, 256
+MAX_BASE_PARTS, MAX_FOREIGN, MAX_SECTION_130, PREFIX = 1024, 1024, 24 * KIB, 8
 STARTS = b"regrow image statement v1" + bytes(3)
 
 Statement = namedtuple(
@@ -18,7 +19,7 @@ Statement = namedtuple(
 )
 # What is stated of a unit; `plain` and `name` of a part alone.
 Stated = namedtuple("Stated", "kind plain skeleton contents name id")
-# `codings`: in the head, else in a block, or not there. `ill`: why the announced patches count as none.
+# `codings`: in the head, else in a block, or not there. `ill`: why the announced patches, or parts, count as none.
 Head = namedtuple("Head", "statement signed store codings codings_block recipe signatures patches ill blocks_at")
 Block = namedtuple("Block", "size digest")
 
@@ -89,6 +90,40 @@ def read_patches(reader):
     return out, None
 
 
+def read_base_parts(reader, own, patches):
+    """For each patch, the beginnings of the unit ids and names of the parts that it starts from; `own` are those of the
+    image itself. A section that is malformed counts as none."""
+    known, out = list(own), []
+    try:
+        need(len(reader.data) <= MAX_SECTION_130, "base parts: the section is too long")
+        count = reader.varint()
+        need(count <= MAX_FOREIGN, "base parts: too many foreign ones")
+        known += [(reader.take(PREFIX), reader.take(PREFIX)) for _ in range(count)]
+        for _ in range(patches):
+            found = []
+            for _ in range(reader.varint()):
+                start, length = reader.varint(), reader.varint()
+                need(length and start + length <= len(known), "base parts: a range")
+                found += known[start : start + length]
+                need(len(found) <= MAX_BASE_PARTS, "base parts: too many of a patch")
+            out.append(found)
+        reader.end("base parts")
+    except Mismatch as problem:
+        return [[]] * patches, str(problem)
+    return out, None
+
+
+def read_announced(sections, statement):
+    """(base, size, parts) of each patch, and why they count as none."""
+    patches, ill = read_patches(sections[129]) if 129 in sections else ([], None)
+    lists = [[]] * len(patches)
+    if 130 in sections:
+        own = [(part.id[:PREFIX], part.name[:PREFIX]) for part in statement.parts]
+        lists, also = read_base_parts(sections[130], own, len(patches))
+        ill = ill or also
+    return [(*patch, parts) for patch, parts in zip(patches, lists)], ill
+
+
 def read_head(data):
     """The head of an index; `data` may be its first bytes alone."""
     reader = Reader(data)
@@ -103,6 +138,6 @@ def read_head(data):
     need(4 not in sections or codings is None, "head: codings here and in a block")
     need(4 in sections or codings or statement.size == statement.plain, "head: sizes of an image without coded files")
     signatures = read_signatures(sections[128]) if 128 in sections else []
-    patches = read_patches(sections[129]) if 129 in sections else ([], None)
+    patches = read_announced(sections, statement)
     blocks = sections.get(4), codings, recipe
     return Head(statement, signed, read_place(sections[2]), *blocks, signatures, *patches, reader.at)

@@ -2,7 +2,7 @@
 
 use regrow_chunker::{ImageId, Params, PartKind, PartPlace, SegmentId, UnitId, varint};
 use regrow_index::{
-    AnnouncedPatch, Claims, Coding, Head, HeadRead, Index, KeptEntries, MAGIC, MemberCoding, Part, Signature,
+    AnnouncedPatch, BasePart, Claims, Coding, Head, HeadRead, Index, KeptEntries, MAGIC, MemberCoding, Part, Signature,
     SignatureKind, StreamHead, Unit, UnitStream, Units, VERSION_2,
 };
 
@@ -196,6 +196,8 @@ fn indexed(parts: u32, corrections: Option<usize>) -> Index {
         skeleton: shares[0],
         contents: shares[1],
     };
+    let base_parts: Vec<_> = found.iter().map(|part| BasePart::new(&part.unit.id, &part.name)).collect();
+    let foreign = BasePart { id: [3; 8], name: [2; 8] };
     let mut index = Index {
         walk_version: 3,
         image_bytes: plain_bytes,
@@ -206,7 +208,9 @@ fn indexed(parts: u32, corrections: Option<usize>) -> Index {
         }],
         skeleton,
         contents,
-        patches: vec![AnnouncedPatch { base: ImageId::from_bytes([4; 32]), bytes: Some(900) }],
+        patches: [base_parts.clone(), Vec::new(), [base_parts, vec![foreign]].concat()]
+            .map(|parts| AnnouncedPatch { base: ImageId::from_bytes([parts.len() as u8; 32]), bytes: Some(900), parts })
+            .to_vec(),
         units: Some(Units {
             image_sha256: [6; 32],
             plain_bytes,

@@ -62,7 +62,7 @@ fn open(bytes: &[u8], length: u32) -> Result<&[u8], IndexError> {
 fn decode_bases(input: &[u8]) -> Vec<AnnouncedPatch> {
     let (ids, rest) = input.as_chunks::<32>();
     if rest.is_empty() && ids.len() <= MAX_PATCHES {
-        ids.iter().map(|id| AnnouncedPatch { base: ImageId::from_bytes(*id), bytes: None }).collect()
+        ids.iter().map(|id| AnnouncedPatch { base: ImageId::from_bytes(*id), bytes: None, parts: Vec::new() }).collect()
     } else {
         Vec::new()
     }

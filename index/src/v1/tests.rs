@@ -44,7 +44,9 @@ fn sample() -> Index {
         segment_runs,
         codings: Vec::new(),
         fresh_packs: vec![1, 0],
-        patches: [8, 9].map(|n| AnnouncedPatch { base: ImageId::from_bytes([n; 32]), bytes: None }).to_vec(),
+        patches: [8, 9]
+            .map(|n| AnnouncedPatch { base: ImageId::from_bytes([n; 32]), bytes: None, parts: Vec::new() })
+            .to_vec(),
         units: None,
         store: "../store".into(),
     }

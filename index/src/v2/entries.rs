@@ -96,5 +96,5 @@ fn decode_patch(kind: u8, mut fields: &[u8]) -> Result<Option<AnnouncedPatch>, I
     }
     let (base, bytes) = (ImageId::from_bytes(take_array(&mut fields)?), take(&mut fields)?);
     end(fields)?;
-    Ok(Some(AnnouncedPatch { base, bytes: Some(bytes).filter(|&bytes| bytes > 0) }))
+    Ok(Some(AnnouncedPatch { base, bytes: Some(bytes).filter(|&bytes| bytes > 0), parts: Vec::new() }))
 }

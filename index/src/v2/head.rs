@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use regrow_chunker::Digest;
 
+use super::base_parts::{self, announce_first};
 use super::codings::decode_codings;
 use super::entries::{decode_patches, decode_signatures, put_patches, put_signatures};
 use crate::check::check_coded_files;
 use crate::coding::plain_image_bytes;
-use crate::model::announce;
 use crate::primitives::{CHECKSUM_BYTES, Sections, decode_store, end, put_section, start, take, take_array};
 use crate::{
     AnnouncedPatch, Claims, Coding, HEAD_BYTES, Index, IndexError, KeptEntries, MAGIC, MAX_INDEX_BYTES, Signature,
@@ -26,6 +26,7 @@ const BLOCKS: u8 = 3;
 const CODINGS: u8 = 4;
 const SIGNATURES: u8 = 128;
 const PATCHES: u8 = 129;
+const BASE_PARTS: u8 = 130;
 
 /// The head of an index of version 2. It is complete in itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,8 +119,12 @@ impl Head {
         if !self.signatures.is_empty() || !self.kept.signatures.is_empty() {
             put_section(&mut sections, SIGNATURES, |out| put_signatures(out, &self.signatures, &self.kept.signatures));
         }
-        if !self.patches.is_empty() || !self.kept.patches.is_empty() {
-            put_section(&mut sections, PATCHES, |out| put_patches(out, &self.patches, &self.kept.patches));
+        let (patches, base_parts) = base_parts::encode(&self.patches, &self.statement.own_parts());
+        if !patches.is_empty() || !self.kept.patches.is_empty() {
+            put_section(&mut sections, PATCHES, |out| put_patches(out, patches, &self.kept.patches));
+        }
+        if let Some(section) = base_parts {
+            put_section(&mut sections, BASE_PARTS, |out| out.extend(section));
         }
         let mut out = MAGIC.to_vec();
         out.extend_from_slice(&VERSION_2.to_le_bytes());
@@ -181,9 +186,10 @@ impl Head {
         start..start + self.recipe_block.bytes
     }
 
-    /// Announces a patch before all others. If there is no room, the last one is forgotten.
+    /// Announces a patch before all others. If there is no room, the last ones are forgotten.
     pub fn announce(&mut self, patch: AnnouncedPatch) {
-        announce(&mut self.patches, patch);
+        let (own, most) = (self.statement.own_parts(), self.kept.room_for_patches());
+        announce_first(&mut self.patches, patch, (&own, most));
     }
 
     /// The recipes of the image's coded files. The block is that of [`Self::codings_block`], with no bytes if there is
@@ -227,9 +233,13 @@ fn decode_sections(sections: &[u8], bytes: u64) -> Result<Head, IndexError> {
         return Err(IndexError::Malformed("codings that are empty, or stated twice"));
     }
     let signatures = decode_signatures(sections.find(SIGNATURES))?;
-    let patches = decode_patches(sections.find(PATCHES));
+    let statement = Statement::decode(sections.get(STATEMENT)?)?;
+    let mut patches = decode_patches(sections.find(PATCHES));
+    if let Some(section) = sections.find(BASE_PARTS) {
+        base_parts::decode(section, statement.own_parts(), &mut patches.known);
+    }
     let head = Head {
-        statement: Statement::decode(sections.get(STATEMENT)?)?,
+        statement,
         store: decode_store(sections.get(STORE)?)?,
         signatures: signatures.known,
         patches: patches.known,

@@ -4,7 +4,7 @@ use regrow_chunker::{ImageId, Params, PartKind, PartName, ReaderLimits, UnitId, 
 
 use crate::check::{check_limits, check_streams};
 use crate::primitives::{end, put_bytes, put_params, take, take_array, take_bytes, take_count, take_params, take_u8};
-use crate::{Claims, Index, IndexError, MAX_PARTS, Part, Unit, Units};
+use crate::{BasePart, Claims, Index, IndexError, MAX_PARTS, Part, Unit, Units};
 
 /// What a statement begins with. Nothing else that anybody signs does.
 const LABEL: [u8; 28] = *b"regrow image statement v1\0\0\0";
@@ -91,6 +91,11 @@ impl Statement {
     #[must_use]
     pub fn image_id(&self) -> ImageId {
         ImageId::of_units(self.wrapper.id, &self.parts.iter().map(|part| part.unit.id).collect::<Vec<_>>())
+    }
+
+    /// All parts, as announced patches name them.
+    pub(super) fn own_parts(&self) -> Vec<BasePart> {
+        self.parts.iter().map(|part| BasePart::new(&part.unit.id, &part.name)).collect()
     }
 
     /// The bytes that are signed. A statement has one form, so what was decoded gives the same bytes again.

@@ -1,5 +1,6 @@
 //! Whatever is written can be read, and nothing else can.
 
+mod base_parts;
 mod codings;
 mod hostile;
 mod random;
@@ -12,8 +13,8 @@ use regrow_chunker::{
 
 use super::*;
 use crate::{
-    AnnouncedPatch, Claims, KeptEntries, PackRef, Part, Run, SegmentCutter, SegmentRef, Signature, SignatureKind,
-    StreamHead, Unit, UnitStream,
+    AnnouncedPatch, BasePart, Claims, KeptEntries, PackRef, Part, Run, SegmentCutter, SegmentRef, Signature,
+    SignatureKind, StreamHead, Unit, UnitStream,
 };
 
 /// The segments of a stream of this many chunks, and the stream's bytes.
@@ -114,9 +115,11 @@ pub(super) fn sample() -> Index {
         shape(Some(PartKind::File), (0, 70), (0, 10)),
         shape(Some(PartKind::Tar), (1, 0), (2, 40)),
     ]);
+    let foreign = BasePart { id: *b"unit id ", name: *b"its name" };
+    let parts = [index.units.as_ref().unwrap().base_parts(), vec![foreign]].concat();
     index.patches = vec![
-        AnnouncedPatch { base: ImageId::from_bytes([8; 32]), bytes: Some(2000) },
-        AnnouncedPatch { base: ImageId::from_bytes([9; 32]), bytes: None },
+        AnnouncedPatch { base: ImageId::from_bytes([8; 32]), bytes: Some(2000), parts },
+        AnnouncedPatch { base: ImageId::from_bytes([9; 32]), bytes: None, parts: Vec::new() },
     ];
     let units = index.units.as_mut().unwrap();
     units.claims = Claims { channel: "stable".into(), counter: 7, signed_at: 1_790_000_000, expires_at: u64::MAX };
@@ -181,12 +184,12 @@ fn a_head_is_rewritten_without_its_blocks() {
     assert_eq!(Index::decode(&file), Ok(index.clone()));
     let mut head = head_of(&file);
     let blocks = &file[head.codings_block().start as usize..];
-    let patch = AnnouncedPatch { base: ImageId::from_bytes([9; 32]), bytes: Some(90) };
-    head.announce(patch);
+    let patch = AnnouncedPatch { base: ImageId::from_bytes([9; 32]), bytes: Some(90), parts: Vec::new() };
+    head.announce(patch.clone());
     head.statement.claims.counter += 1;
     head.signatures.truncate(1);
     let read = Index::decode(&[head.encode(), blocks.to_vec()].concat()).unwrap();
-    index.announce(patch);
+    index.announce(patch.clone());
     let units = index.units.as_mut().unwrap();
     units.claims.counter += 1;
     units.signatures.truncate(1);
@@ -194,9 +197,9 @@ fn a_head_is_rewritten_without_its_blocks() {
     assert_eq!(read.patches[0], patch);
     assert_eq!(read.patches.len(), 2);
     for n in 0..70 {
-        head.announce(AnnouncedPatch { base: ImageId::from_bytes([n; 32]), bytes: None });
+        head.announce(AnnouncedPatch { base: ImageId::from_bytes([n; 32]), bytes: None, parts: Vec::new() });
     }
-    assert_eq!(head.patches.len(), crate::MAX_PATCHES);
+    assert_eq!(head.patches.len(), crate::MAX_PATCHES - 2, "two are kept");
 }
 
 #[test]

@@ -93,8 +93,8 @@ pub fn patch(options: &PatchOptions, network: &mut Network, progress: &dyn Progr
     let publication = Publication { options, catalog, new_file, old: &old, new: &new, store: &store };
     let mut report = publish(&publication, network, progress)?;
     if options.announce && !report.not_worth {
-        let patch = AnnouncedPatch { base: old.image_id(), bytes: Some(report.bytes) };
-        report.announced = announce(options, patch, &new, network, progress)?;
+        let patch = AnnouncedPatch { base: old.image_id(), bytes: Some(report.bytes), parts: Vec::new() };
+        report.announced = announce(options, &patch, &new, network, progress)?;
     }
     report.requests = network.meter().requests();
     report.elapsed = start.elapsed();
@@ -233,7 +233,7 @@ fn chunk_cost(
 /// Announces a patch in the new index. Returns `false`, after a warning, if that is not possible.
 fn announce(
     options: &PatchOptions,
-    patch: AnnouncedPatch,
+    patch: &AnnouncedPatch,
     new: &Index,
     network: &mut Network,
     progress: &dyn Progress,
@@ -277,7 +277,7 @@ async fn announce_once(
     options: &PatchOptions,
     place: &dyn Store,
     name: &str,
-    patch: AnnouncedPatch,
+    patch: &AnnouncedPatch,
     target: &ImageId,
 ) -> Result<Announced, SyncError> {
     let Some((bytes, version)) = read_small(place, name, MAX_INDEX_BYTES).await? else { return Ok(Announced::No) };
@@ -287,11 +287,11 @@ async fn announce_once(
         return Ok(Announced::No);
     }
     // Version 1 does not state sizes, so the announcement would be the same.
-    let is_same = |other: &AnnouncedPatch| *other == patch || (index.units.is_none() && other.base == patch.base);
+    let is_same = |other: &AnnouncedPatch| other == patch || (index.units.is_none() && other.base == patch.base);
     if index.patches.iter().any(is_same) {
         return Ok(Announced::Yes);
     }
-    index.announce(patch);
+    index.announce(patch.clone());
     let content = Content::Bytes(encode(&index, &options.new)?);
     let condition = version.map_or(Condition::Always, Condition::IfVersion);
     let kind = ObjectKind::Index { max_age: options.index_max_age };

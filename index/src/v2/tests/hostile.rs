@@ -116,9 +116,9 @@ fn what_does_not_fit_together_is_refused() {
 
 #[test]
 fn lists_are_no_longer_than_they_may_be() {
-    let patch = AnnouncedPatch { base: ImageId::default(), bytes: Some(1) };
+    let patch = AnnouncedPatch { base: ImageId::default(), bytes: Some(1), parts: Vec::new() };
     let mut index = sample();
-    index.patches = vec![patch; crate::MAX_PATCHES];
+    index.patches = vec![patch.clone(); crate::MAX_PATCHES];
     let units = index.units.as_mut().unwrap();
     units.signatures = vec![units.signatures[0]; crate::MAX_SIGNATURES];
     units.claims.channel = "é".repeat(127);

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Coding, MemberCoding};
+use crate::{BasePart, Coding, MemberCoding};
 
 fn shapes() -> impl Strategy<Value = Vec<Shape>> {
     let part = (any::<bool>(), 1u64..40, 0u64..80, 0u32..3, 0u32..9);
@@ -59,6 +59,11 @@ fn signature() -> impl Strategy<Value = Signature> {
     })
 }
 
+/// One of the image's own parts, or a foreign one.
+fn base_part(own: &[BasePart], number: u8) -> BasePart {
+    own.get(usize::from(number)).copied().unwrap_or(BasePart { id: [number; 8], name: [0; 8] })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -68,17 +73,19 @@ proptest! {
         claims in claims(),
         codings in prop::collection::vec(coding(), 0..3),
         signatures in prop::collection::vec(signature(), 0..4),
-        patches in prop::collection::vec((any::<[u8; 32]>(), any::<u64>()), 0..9),
+        patches in prop::collection::vec((any::<[u8; 32]>(), any::<u64>(), prop::collection::vec(0u8..20, 0..30)), 0..9),
     ) {
         let mut index = index_of(&shapes);
         prop_assume!(codings.len() as u64 <= 1 + index.image_bytes / 512);
         prop_assume!(codings.iter().map(Coding::stored_bytes).sum::<u64>() <= index.image_bytes);
         index.codings = codings;
+        let own = index.units.as_ref().unwrap().base_parts();
         index.patches = patches
             .iter()
-            .map(|&(base, bytes)| AnnouncedPatch {
-                base: ImageId::from_bytes(base),
-                bytes: Some(bytes).filter(|&bytes| bytes > 0),
+            .map(|(base, bytes, parts)| AnnouncedPatch {
+                base: ImageId::from_bytes(*base),
+                bytes: Some(*bytes).filter(|&bytes| bytes > 0),
+                parts: parts.iter().map(|&number| base_part(&own, number)).collect(),
             })
             .collect();
         let units = index.units.as_mut().unwrap();

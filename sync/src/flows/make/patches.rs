@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use regrow_index::{AnnouncedPatch, Index, MAX_PATCHES};
+use regrow_index::{AnnouncedPatch, Index};
 use regrow_store::StoreError;
 
 use super::MakeOptions;
@@ -77,9 +77,8 @@ pub(super) fn make(
             reports.push(report);
             continue;
         }
-        report.announced = index.patches.len() < MAX_PATCHES;
-        index.patches.push(AnnouncedPatch { base: id, bytes: Some(report.bytes) });
-        index.patches.truncate(MAX_PATCHES);
+        let patch = AnnouncedPatch { base: id, bytes: Some(report.bytes), parts: Vec::new() };
+        report.announced = index.announce_last(patch);
         reports.push(report);
     }
     Ok(reports)

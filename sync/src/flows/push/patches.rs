@@ -28,7 +28,7 @@ pub(super) async fn copy_patches(
             let is_there = copy_patch((&base, &target), source, to, progress, report).await?;
             if is_there && source.index.units.is_some() && !source.index.announces(&base) {
                 let bytes = to.stat(&patch_name(&base, &target)).await?.map(|info| info.bytes);
-                source.index.announce(AnnouncedPatch { base, bytes });
+                source.index.announce(AnnouncedPatch { base, bytes, parts: Vec::new() });
             }
         }
     }
