@@ -62,7 +62,7 @@
 //! ```
 //!
 //! A patch is made in steps, and each module is one of them. `identity`, `names`, `pairing` and `similar` choose
-//! the files to match. `unit`, `stretches`, `expand` and `ops` match them, and `oplog` keeps the result. `plan`
+//! the files to match. `unit`, `stretches`, `expand`, `literals` and `ops` match them, and `oplog` keeps the result. `plan`
 //! runs these steps in order, `write` codes the plan, and `check` tests the patch. `apply` and `rebuild` apply it.
 //! Both sides share `header`, `members` and `space`.
 
@@ -77,6 +77,7 @@ mod identity;
 mod image;
 mod level;
 mod lists;
+mod literals;
 mod members;
 mod names;
 mod oplog;

@@ -9,6 +9,7 @@ use regrow_local::LocalError;
 
 use crate::expand::{BaseMembers, Expanded, ExpandedMember, MAX_FILE_PLAIN_BYTES, MAX_PLAIN_BYTES};
 use crate::level::PatchLevel;
+use crate::literals::{put_back, take_out};
 use crate::side::Side;
 use crate::similar::Spot;
 
@@ -26,7 +27,14 @@ pub(super) enum Task {
     /// Copy this many bytes of the base from there on.
     Copy { base_at: u64, len: u64 },
     /// Match the unit against parts of the base. The likeliest part comes last.
-    Match { target: Range<u64>, file: Option<u32>, parts: Vec<Spot>, is_expanded: bool },
+    Match {
+        target: Range<u64>,
+        file: Option<u32>,
+        parts: Vec<Spot>,
+        is_expanded: bool,
+        /// The ranges of the unit that become literals.
+        literals: Vec<Range<u64>>,
+    },
 }
 
 impl Task {
@@ -62,10 +70,12 @@ impl Matcher {
                     matched.stored_bytes += len;
                     vec![Op { base_at: *base_at, len: *len, ..Op::default() }]
                 }
-                Task::Match { target, file, parts, is_expanded } => {
+                Task::Match { target, file, parts, is_expanded, literals } => {
                     matched.stored_bytes += target.end - target.start;
                     let stored = self.target.read(target.clone()).map_err(LocalError::io("image"))?;
-                    self.match_one(stored, file.filter(|_| *is_expanded), parts, &mut matched.members)?
+                    let (stored, literals) = take_out(stored, literals);
+                    let file = file.filter(|_| *is_expanded);
+                    put_back(self.match_one(stored, file, parts, &mut matched.members)?, literals)
                 }
             };
             for op in ops {
@@ -92,6 +102,9 @@ impl Matcher {
             }
             None => stored,
         };
+        if bytes.is_empty() {
+            return Ok(Vec::new());
+        }
         let gathered = self.gather(parts, expand.is_some())?;
         if gathered.bytes.is_empty() {
             return Ok(vec![Op { literal: bytes, ..Op::default() }]);

@@ -142,7 +142,8 @@ impl Planner<'_> {
                 }
             }
         }
-        Ok(Task::Match { target, file: unknown.file, parts, is_expanded })
+        let literals = self.target.wrapper_in(&target);
+        Ok(Task::Match { target, file: unknown.file, parts, is_expanded, literals })
     }
 
     /// The parts of the base that a unit is matched against. The likeliest is the last, since among equal matches

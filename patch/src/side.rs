@@ -22,7 +22,13 @@ pub(crate) struct Side {
     files: Vec<SideFile>,
     /// The base parts, if the side is a base of version 2.
     parts: Option<Vec<(usize, UnitId)>>,
+    /// The wrapper's ranges of the skeleton, if the side is a target of version 2 and they are small.
+    wrapper: Vec<Range<u64>>,
 }
+
+/// The largest number of bytes of a wrapper that become literals. The base has no wrapper, so hardly anything is found
+/// for it, and the headers in it resemble each other more than those in layers.
+const MAX_LITERAL_WRAPPER_BYTES: u64 = 1 << 20;
 
 /// A file of a side.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +141,12 @@ impl Side {
             let held = held.iter().map(|(target, _)| range_of(image, *target, stream));
             Stretches::of_ranges(image, stream, between(image, stream, held).into_iter())
         };
-        (Self::new(image, rest(StreamKind::Skeleton), rest(StreamKind::Contents), None), places)
+        let side = Self::new(image, rest(StreamKind::Skeleton), rest(StreamKind::Contents), None);
+        let mut wrapper = wrapper(image, &held);
+        if wrapper.iter().map(|range| range.end - range.start).sum::<u64>() > MAX_LITERAL_WRAPPER_BYTES {
+            wrapper.clear();
+        }
+        (Self { wrapper, ..side }, places)
     }
 
     fn new(
@@ -154,7 +165,7 @@ impl Side {
                 number,
             }));
         }
-        Self { image: Arc::clone(image), skeleton, contents, files, parts }
+        Self { image: Arc::clone(image), skeleton, contents, files, parts, wrapper: Vec::new() }
     }
 
     /// The side as the base of a patch.
@@ -164,6 +175,15 @@ impl Side {
             None => PatchBase::of_image(seed),
             Some(parts) => PatchBase::of_parts(parts.iter().map(|&(number, id)| LocalPart { seed, number, id })),
         }
+    }
+
+    /// The wrapper's ranges of the skeleton that lie in a range of the stored space, counted from its beginning.
+    pub(crate) fn wrapper_in(&self, stored: &Range<u64>) -> Vec<Range<u64>> {
+        let within = |range: &Range<u64>| {
+            let (start, end) = (range.start.max(stored.start), range.end.min(stored.end));
+            (start < end).then(|| start - stored.start..end - stored.start)
+        };
+        self.wrapper.iter().filter_map(within).collect()
     }
 
     /// The files of the side, in order.
@@ -246,6 +266,25 @@ impl Side {
         self.read_at(range.start, &mut out)?;
         Ok(out)
     }
+}
+
+/// The wrapper's ranges of an image's skeleton, as they lie in the skeleton without the held parts.
+fn wrapper(image: &PatchImage, held: &[(usize, usize)]) -> Vec<Range<u64>> {
+    let is_held = |number: usize| held.binary_search_by_key(&number, |(target, _)| *target).is_ok();
+    let (mut at, mut left_out) = (0, 0);
+    let mut ranges = Vec::new();
+    for (number, part) in image.parts().iter().enumerate() {
+        let part_range = &part.skeleton.bytes;
+        if part_range.is_empty() {
+            continue;
+        }
+        ranges.push(at - left_out..part_range.start - left_out);
+        at = part_range.end;
+        left_out += if is_held(number) { part_range.end - part_range.start } else { 0 };
+    }
+    ranges.push(at - left_out..image.stream_bytes(StreamKind::Skeleton) - left_out);
+    ranges.retain(|range| !range.is_empty());
+    ranges
 }
 
 /// A part's range of a stream.

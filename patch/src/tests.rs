@@ -226,6 +226,19 @@ fn equal_images_are_one_copy_a_stream() {
 }
 
 #[test]
+fn files_that_are_there_many_times_do_not_break_a_copy() {
+    let old: Vec<File> = (0..600)
+        .map(|n| file(&format!("dir/{n}"), if n % 2 == 0 { b"the same license".to_vec() } else { noise(n, 90) }))
+        .collect();
+    let mut new = old.clone();
+    new[301].1[10] ^= 1;
+    new.remove(100);
+    new.insert(400, file("dir/new", b"the same license".to_vec()));
+    let plan = check(&old, &new);
+    assert!(plan.ops.statistics().ops <= 9, "{:?}", plan.ops.statistics());
+}
+
+#[test]
 fn nothing_and_something() {
     for (base, target) in [(vec![], vec![]), (vec![], noise(1, 5000)), (noise(1, 5000), vec![]), (vec![7], vec![8])] {
         for level in [1, 5, 9] {
