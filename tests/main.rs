@@ -13,6 +13,7 @@ mod coded;
 mod compressed;
 mod cost;
 mod courtesy;
+mod crossings;
 mod damage;
 mod damaged_seeds;
 mod diff;

@@ -54,6 +54,12 @@ pub fn gzip(plain: &[u8]) -> Vec<u8> {
 
 /// Two versions of an image of about 600 KB.
 pub fn versions() -> (Vec<u8>, Vec<u8>) {
+    let [old, new] = layers();
+    (docker_save(&old, 1_700_000_000), docker_save(&new, 1_700_500_000))
+}
+
+/// The layers of [`versions`].
+pub fn layers() -> [[Tree; 2]; 2] {
     let (mut old, mut new) = ([Tree::default(), Tree::default()], [Tree::default(), Tree::default()]);
     for number in 0..24 {
         let bytes = text(&format!("text {number}"), 100);
@@ -85,5 +91,5 @@ pub fn versions() -> (Vec<u8>, Vec<u8>) {
     new[1].0.insert("app/bundle.js".into(), parts.concat());
     old[1].0.insert("app/gone".into(), text("gone", 30));
     new[1].0.insert("app/new".into(), text("new", 30));
-    (docker_save(&old, 1_700_000_000), docker_save(&new, 1_700_500_000))
+    [old, new]
 }

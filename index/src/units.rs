@@ -139,13 +139,13 @@ impl BasePart {
     /// The part that has this unit id and this name.
     #[must_use]
     pub fn new(id: &UnitId, name: &PartName) -> Self {
-        Self { id: first_bytes(id.as_bytes()), name: first_bytes(name.as_bytes()) }
+        Self { id: Self::id_of(id), name: first_bytes(name.as_bytes()) }
     }
 
-    /// Whether the part that has this unit id may be the one.
+    /// The bytes that stand for a unit id.
     #[must_use]
-    pub fn is(&self, id: &UnitId) -> bool {
-        self.id == first_bytes(id.as_bytes())
+    pub fn id_of(id: &UnitId) -> [u8; 8] {
+        first_bytes(id.as_bytes())
     }
 }
 

@@ -1,5 +1,6 @@
 //! From an index to a plan: which chunks an image consists of, and where each one comes from.
 
+pub(crate) mod bases;
 pub(crate) mod image;
 pub(crate) mod inspect;
 pub(crate) mod locate;

@@ -60,7 +60,12 @@ fn text(report: &InfoReport) -> String {
     }
     for patch in &report.patches {
         let bytes = patch.bytes.map_or_else(String::new, |bytes| format!(", {}", show(bytes)));
-        lines.push(line("patch from", format!("{}{bytes}", patch.base_id)));
+        let parts = match (patch.base_parts, patch.base_parts_kept) {
+            (0, _) => String::new(),
+            (1, kept) => format!(", from 1 part, {} here", if kept == 0 { "not" } else { "also" }),
+            (parts, kept) => format!(", from {} parts, {} of them here", commas(parts), commas(kept)),
+        };
+        lines.push(line("patch from", format!("{}{bytes}{parts}", patch.base_id)));
     }
     let store = if report.store.is_empty() { "not known" } else { &report.store };
     lines.push(line("store", store));

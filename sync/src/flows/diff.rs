@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use regrow_image::TreeEntry;
 use regrow_index::Index;
 use regrow_local::{Pool, ScratchFolder};
-use regrow_patch::{Between, ChunkCost, PatchCosts, PatchLevel, PatchVersion};
+use regrow_patch::{Between, ChunkCost, PatchCosts, PatchLevel};
 use regrow_store::{Span, StoreError, patch_name};
 use serde::Serialize;
 
 use super::patch::local::{Given, Locals};
+use super::patch::version_of;
 use crate::plan::inspect::{Inspection, Sharing, UpdateCost};
 use crate::plan::tree::{ArchiveNumbers, Reading, archive_of, path_of};
 use crate::{Location, Network, Progress, SyncError};
@@ -198,7 +199,7 @@ fn make_patch(
         base: &base,
         target: &target,
         ids: (old.image_id(), new.image_id()),
-        version: PatchVersion::V1,
+        version: version_of(old, new),
         params: new.params,
         chunk_cost: ChunkCost::default(),
         least_saving: 0,

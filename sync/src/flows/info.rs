@@ -5,7 +5,7 @@ mod statement;
 use regrow_chunker::Digest;
 use regrow_deflate::encoders::KnownEncoder;
 use regrow_image::TreeEntry;
-use regrow_index::{AnnouncedPatch, Coding, VERSION_1, VERSION_2};
+use regrow_index::{Coding, VERSION_1, VERSION_2};
 use regrow_local::Pool;
 use regrow_store::StoreError;
 use serde::Serialize;
@@ -130,7 +130,6 @@ pub fn info(
         inspection.for_each_entry(location, &mut |entry| found.add(&entry))?;
         Ok((inspection, found))
     });
-    let patch = |patch: &AnnouncedPatch| PatchInfo { base_id: patch.base.to_string(), bytes: patch.bytes };
     let mut report = InfoReport {
         format: if index.units.is_some() { VERSION_2 } else { VERSION_1 },
         image_bytes: index.image_bytes,
@@ -150,7 +149,7 @@ pub fn info(
         coded: index.codings.iter().map(coded).collect(),
         parts: statement::parts(&index),
         statement: index.units.as_ref().map(statement::statement),
-        patches: index.patches.iter().map(patch).collect(),
+        patches: statement::patches(&index),
         patch_bases: index.patches.iter().map(|patch| patch.base.to_string()).collect(),
         store: index.store.clone(),
         frames: None,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use regrow_catalog::Catalog;
 use regrow_chunker::ImageId;
-use regrow_index::{AnnouncedPatch, Index, MAX_INDEX_BYTES};
+use regrow_index::{AnnouncedPatch, Index, MAX_INDEX_BYTES, Units};
 use regrow_local::{LocalError, Pool, ScratchFolder};
 use regrow_patch::{
     Between, ChunkCost, HEADER_BYTES, HeaderError, Made, PatchHeader, PatchImage, PatchLevel, PatchVersion, check,
@@ -26,6 +26,10 @@ use crate::{Location, Network, Progress, SyncError};
 use local::{Given, Locals};
 pub use report::PatchReport;
 
+/// The most bytes that the wrapper of an image may have for a patch that starts from parts: for the files that describe
+/// an image, and for the headers and small files that come with each layer. Archives of layers have less than half.
+const MOST_WRAPPER_BYTES: u64 = 64 << 10;
+const MOST_WRAPPER_BYTES_A_PART: u64 = 8 << 10;
 /// The number of times that an announcement is tried.
 const ANNOUNCEMENTS: usize = 5;
 
@@ -93,8 +97,7 @@ pub fn patch(options: &PatchOptions, network: &mut Network, progress: &dyn Progr
     let publication = Publication { options, catalog, new_file, old: &old, new: &new, store: &store };
     let mut report = publish(&publication, network, progress)?;
     if options.announce && !report.not_worth {
-        let patch = AnnouncedPatch { base: old.image_id(), bytes: Some(report.bytes), parts: Vec::new() };
-        report.announced = announce(options, &patch, &new, network, progress)?;
+        report.announced = announce(options, &announcement(&old, &report), &new, network, progress)?;
     }
     report.requests = network.meter().requests();
     report.elapsed = start.elapsed();
@@ -119,6 +122,13 @@ pub(crate) fn formats_differ(old: &Index, new: &Index) -> bool {
     old.units.is_some() != new.units.is_some()
 }
 
+/// The announcement of a patch from this image that is in the store.
+pub(crate) fn announcement(old: &Index, report: &PatchReport) -> AnnouncedPatch {
+    let units = old.units.as_ref().filter(|_| report.base_parts > 0);
+    let parts = units.map_or_else(Vec::new, Units::base_parts);
+    AnnouncedPatch { base: old.image_id(), bytes: Some(report.bytes), parts }
+}
+
 fn store_of(options: &PatchOptions, new: &Index) -> Result<Location, SyncError> {
     let named = || options.new.beside(&new.store);
     options.store.clone().or_else(named).ok_or_else(|| SyncError::NoStore { location: options.new.to_string() })
@@ -140,6 +150,16 @@ impl Publication<'_> {
     }
 }
 
+/// The version of a patch between the images of these indexes. By version 2 it starts from parts, which both must have.
+/// It then has all of the new image's wrapper. In an archive of layers that is hardly anything, but a root file system
+/// with a small archive in it has its other files in the wrapper.
+pub(crate) fn version_of(old: &Index, new: &Index) -> PatchVersion {
+    let (Some(_), Some(units)) = (&old.units, &new.units) else { return PatchVersion::V1 };
+    let wrapper_bytes = units.wrapper.skeleton.bytes.saturating_add(units.wrapper.contents.bytes);
+    let most_bytes = MOST_WRAPPER_BYTES + MOST_WRAPPER_BYTES_A_PART * units.parts.len() as u64;
+    if old.params == new.params && wrapper_bytes <= most_bytes { PatchVersion::V2 } else { PatchVersion::V1 }
+}
+
 /// Makes the patch, checks it, and puts it into the store.
 pub(crate) fn publish(
     publication: &Publication<'_>,
@@ -153,8 +173,9 @@ pub(crate) fn publish(
     let mut report = PatchReport::of(&name, old, new);
     let found = network.block_on(front_of(&*place, &name))?;
     match &found {
-        Some(Ok(bytes)) if !options.replace => {
-            (report.present, report.bytes) = (true, *bytes);
+        Some(Ok(front)) if !options.replace => {
+            (report.present, report.bytes) = (true, front.patch_bytes);
+            report.count_base_parts(front.version, old);
             return Ok(report);
         }
         Some(Err(error)) => progress.warn(&format!("{}: {error}; it is made again", store.child(&name))),
@@ -177,7 +198,7 @@ pub(crate) fn publish(
         base: &old_image,
         target: &new_image,
         ids: (base, target),
-        version: PatchVersion::V1,
+        version: version_of(old, new),
         params: new.params,
         chunk_cost,
         least_saving: options.least_saving,
@@ -198,6 +219,7 @@ pub(crate) fn publish(
         }
     };
     report.bytes = written.header.patch_bytes;
+    report.count_base_parts(written.header.version, old);
     (report.members, report.bytes_members) = (written.members, u64::from(written.header.lists_stored));
     let condition = if found.is_some() { Condition::Always } else { Condition::IfAbsent };
     network.block_on(place.put(&name, Content::File(file), ObjectKind::Immutable, condition))?;
@@ -299,13 +321,16 @@ async fn announce_once(
     Ok(if put == PutOutcome::Stored { Announced::Yes } else { Announced::Again })
 }
 
-/// The size of the patch that the store has, or the error in its header. Returns `None` if there is no patch.
-async fn front_of(place: &dyn Store, name: &str) -> Result<Option<Result<u64, HeaderError>>, SyncError> {
+/// The header of the patch that the store has, or the error in it. Returns `None` if there is no patch.
+pub(crate) async fn front_of(
+    place: &dyn Store,
+    name: &str,
+) -> Result<Option<Result<PatchHeader, HeaderError>>, SyncError> {
     let Some(found) = place.stat(name).await? else { return Ok(None) };
     if found.bytes < HEADER_BYTES as u64 {
         return Ok(Some(Err(HeaderError::NotAPatch)));
     }
     let front = place.get(name, Span::Range(0..HEADER_BYTES as u64)).await?.bytes().await?;
     let header = front.first_chunk::<HEADER_BYTES>().ok_or(HeaderError::NotAPatch);
-    Ok(Some(header.and_then(|front| PatchHeader::decode(front, found.bytes)).map(|header| header.patch_bytes)))
+    Ok(Some(header.and_then(|front| PatchHeader::decode(front, found.bytes))))
 }

@@ -1,5 +1,5 @@
-//! The choice between a patch and chunks: which seeds a patch may start from, and whether it is taken. No other code
-//! decides this.
+//! The choice between a patch and chunks: which patches the seeds hold the bases of, and whether one is taken. No other
+//! code decides this.
 //!
 //! A patch is taken if it costs fewer bytes than the missing chunks, and if there is room for its result. Choosing
 //! chunks is always safe: whatever a patch does not yield comes as chunks.
@@ -8,53 +8,52 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use regrow_chunker::ImageId;
-use regrow_index::{Index, Segment};
-use regrow_local::{FileSeed, Seed, Seeds};
+use regrow_index::{AnnouncedPatch, Index, Segment};
+use regrow_local::Seeds;
 use regrow_patch::PatchHeader;
 
+use super::bases::{HeldBase, SeedParts};
 use super::outline::is_outline;
 
 /// The most patches that a run asks for, since an update should take few requests.
 const MOST_ASKED: usize = 2;
 
-/// A seed that a patch may start from.
+/// A patch that the seeds hold the base of.
 pub(crate) struct Candidate<'a> {
-    pub(crate) seed: &'a FileSeed,
-    /// The id of the seed's image.
+    /// The id of the image that the patch was made from.
     pub(crate) base: ImageId,
-    /// Two numbers of records of the new image: those in segments that no seed has, and those in segments that this
-    /// seed does not have. The base may lack records that other seeds have, and those need not be fetched as chunks.
+    pub(crate) held: HeldBase<'a>,
+    /// Two numbers of records of the new image: those in segments that no seed has, and those in segments that the base
+    /// does not have. The base may lack records that other seeds have, and those need not be fetched as chunks.
     share: (u64, u64),
 }
 
-/// The seeds that are whole images, starting with those from which the index announces a patch, the smallest patch
-/// first. An index of version 2 has room for all patches, so others are not asked for. If the seeds have the whole
-/// recipe, there are no candidates, since then hardly a chunk is missing. The outline of an index does not tell that.
+/// The patches that the seeds hold the bases of, starting with those that the index announces, the smallest patch first.
+/// An index of version 2 has room for all patches, so others are not asked for. If the seeds have the whole recipe,
+/// there are no candidates, since then hardly a chunk is missing. The outline of an index does not tell that.
 pub(crate) fn candidates<'a>(index: &Index, seeds: &'a Seeds) -> Vec<Candidate<'a>> {
     let unknown = unknown_records(index, |take| seeds.seeds.iter().for_each(|seed| seed.segments(&mut *take)));
     let is_outline = is_outline(index);
     if unknown == 0 && !is_outline {
         return Vec::new();
     }
-    let mut found: Vec<Candidate<'a>> = Vec::new();
-    for seed in seeds.seeds.iter().filter_map(|seed| seed.as_file()) {
-        let base = seed.scan().image_id(index.params);
-        if base != index.image_id() && found.iter().all(|known| known.base != base) {
-            let of_base = || unknown_records(index, |take| Seed::segments(seed, take));
-            let share = if is_outline { (1, 1) } else { (unknown, of_base()) };
-            found.push(Candidate { seed, base, share });
-        }
-    }
-    let announced = |base| index.patches.iter().find(|patch| patch.base == base);
-    if index.units.is_some() {
-        found.retain(|candidate| announced(candidate.base).is_some());
-    }
-    found.sort_by_key(|candidate| {
-        let patch = announced(candidate.base);
-        (patch.is_none(), patch.map(|patch| patch.bytes.unwrap_or(u64::MAX)))
-    });
-    found.truncate(MOST_ASKED);
-    found
+    let known = SeedParts::new(seeds, index.params);
+    let mut bases: Vec<(ImageId, HeldBase<'a>)> = if index.units.is_some() {
+        let mut announced: Vec<&AnnouncedPatch> = index.patches.iter().collect();
+        announced.sort_by_key(|patch| patch.bytes.unwrap_or(u64::MAX));
+        announced.into_iter().filter_map(|patch| Some((patch.base, known.base_of(patch)?))).collect()
+    } else {
+        let mut images: Vec<ImageId> = known.images().collect();
+        images.sort_by_key(|id| !index.announces(id));
+        images.into_iter().filter_map(|id| Some((id, known.image(&id)?))).collect()
+    };
+    bases.retain(|(base, _)| *base != index.image_id());
+    bases.truncate(MOST_ASKED);
+    let share = |held: &HeldBase<'_>| match is_outline {
+        true => (1, 1),
+        false => (unknown, unknown_records(index, |take| held.segments(take))),
+    };
+    bases.into_iter().map(|(base, held)| Candidate { base, share: share(&held), held }).collect()
 }
 
 /// Counts the new image's records in segments that `tell` does not report.

@@ -1,4 +1,4 @@
-//! Uses a patch instead of chunks. It is found for a seed by the seed's image id, and fetched if it costs less than
+//! Uses a patch instead of chunks. It is one that the seeds hold the base of, and is fetched if it costs less than
 //! chunks. Its result becomes a seed of its own. Anything that it does not yield, or yields wrongly, is fetched as
 //! chunks.
 
@@ -12,7 +12,7 @@ use std::sync::mpsc::sync_channel;
 use regrow_image::{StreamKind, WalkRules};
 use regrow_index::{Index, Part};
 use regrow_local::{GzipFiles, Hashed, PatchSeed, PatchSeedBuilder, Reading, Seeds, ingest_plain, spawn_scoped};
-use regrow_patch::{LocalPart, PatchBase, PatchHeader, PatchTarget, PatchVersion, TargetPart, TargetSizes, apply};
+use regrow_patch::{ApplyError, PatchHeader, PatchTarget, TargetPart, TargetSizes, apply};
 use regrow_store::patch_name;
 
 use super::Run;
@@ -61,14 +61,16 @@ pub(super) fn extend_seeds(
         let (base, target) = (candidate.base, run.index.image_id());
         let name = patch_name(&base, &target);
         let choice = PatchOrChunks::new(run.index, &candidate, output.missing_bytes(), scratch);
+        let refused = |reason: &dyn std::fmt::Display| {
+            let patch = fetcher.patch_location(&name);
+            run.progress.warn(&format!("{patch}: {reason}; chunks are fetched instead"));
+            false
+        };
         let takes = |header: &PatchHeader, bytes| match choice.of(header, bytes) {
+            _ if candidate.held.for_version(header.version).is_none() => refused(&ApplyError::OtherBase),
             Choice::Patch => true,
             Choice::Chunks => false,
-            Choice::ChunksForWantOfRoom => {
-                let (patch, folder) = (fetcher.patch_location(&name), scratch.display());
-                run.progress.warn(&format!("{patch}: {folder} has no room for its result; chunks are fetched instead"));
-                false
-            }
+            Choice::ChunksForWantOfRoom => refused(&format!("{} has no room for its result", scratch.display())),
         };
         let request = Request { name: name.clone(), base, target, scratch, takes: &takes };
         let (header, found) = match fetcher.find_patch(&request, run.options.dry_run) {
@@ -121,19 +123,14 @@ fn yield_of(
     let index = run.index;
     let sizes =
         TargetSizes { image: index.plain_bytes(), skeleton: index.skeleton.bytes, contents: index.contents.bytes };
-    let parts = &stated_parts(index);
-    let base = match header.version {
-        PatchVersion::V1 => PatchBase::of_image(candidate.seed),
-        PatchVersion::V2 => PatchBase::of_parts(LocalPart::base_of(candidate.seed, index.params)),
-    };
+    let parts = stated_parts(index);
+    let target = PatchTarget { sizes, parts: &parts };
+    let Some(base) = candidate.held.for_version(header.version) else { return Ok(None) };
     let mut yielded = Yield::new(run, seeds, request.scratch)?;
     run.progress.begin(Stage::Patch, Some(index.plain_bytes()));
     let (pieces, arriving) = sync_channel(PIECES_WAITING);
     let (applied, ingested) = std::thread::scope(|scope| {
-        let apply = move || {
-            let target = PatchTarget { sizes, parts };
-            apply(&mut file, &header, &base, &target, request.scratch, &mut Pieces(pieces))
-        };
+        let apply = move || apply(&mut file, &header, &base, &target, request.scratch, &mut Pieces(pieces));
         let applying = spawn_scoped(scope, apply)?;
         let mut image = PatchedImage::new(arriving, Path::new(&request.name));
         let (params, gzip_files) = (index.params, GzipFiles::Contents);
@@ -187,7 +184,7 @@ fn warn(
     (candidate, request): (&Candidate<'_>, &Request<'_>),
     error: &dyn std::fmt::Display,
 ) {
-    if candidate.seed.is_unchanged() {
+    if candidate.held.is_unchanged() {
         fetcher.forget_patch(request);
     }
     let location = fetcher.patch_location(&request.name);

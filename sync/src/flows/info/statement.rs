@@ -1,7 +1,9 @@
 //! What an index of version 2 says of an image's parts, and what its publisher claims.
 
+use std::collections::HashSet;
+
 use regrow_chunker::{Digest, PartKind};
-use regrow_index::{Index, Units};
+use regrow_index::{AnnouncedPatch, BasePart, Index, Units};
 use serde::Serialize;
 
 use crate::plan::inspect::Inspection;
@@ -45,6 +47,22 @@ pub struct PatchInfo {
     pub base_id: String,
     /// The size of the patch, if the index tells it.
     pub bytes: Option<u64>,
+    /// The number of parts that the patch starts from. With 0 it starts from the base image itself.
+    pub base_parts: u64,
+    /// The number of those parts that this image has too. The patch sends nothing for them.
+    pub base_parts_kept: u64,
+}
+
+/// The patches that an index announces.
+pub(super) fn patches(index: &Index) -> Vec<PatchInfo> {
+    let own: HashSet<BasePart> = index.units.iter().flat_map(Units::base_parts).collect();
+    let info = |patch: &AnnouncedPatch| PatchInfo {
+        base_id: patch.base.to_string(),
+        bytes: patch.bytes,
+        base_parts: patch.parts.len() as u64,
+        base_parts_kept: patch.parts.iter().filter(|part| own.contains(part)).count() as u64,
+    };
+    index.patches.iter().map(info).collect()
 }
 
 pub(super) fn parts(index: &Index) -> Vec<PartInfo> {

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use regrow_index::{AnnouncedPatch, Index};
+use regrow_index::Index;
 use regrow_store::StoreError;
 
 use super::MakeOptions;
 use crate::flows::patch::local::Given;
-use crate::flows::patch::{PatchOptions, PatchReport, Publication, formats_differ, publish};
+use crate::flows::patch::{PatchOptions, PatchReport, Publication, announcement, formats_differ, publish};
 use crate::{Location, Network, Progress, SyncError};
 
 /// An image that machines may have.
@@ -77,8 +77,7 @@ pub(super) fn make(
             reports.push(report);
             continue;
         }
-        let patch = AnnouncedPatch { base: id, bytes: Some(report.bytes), parts: Vec::new() };
-        report.announced = index.announce_last(patch);
+        report.announced = index.announce_last(announcement(&base.index, &report));
         reports.push(report);
     }
     Ok(reports)

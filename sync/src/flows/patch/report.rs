@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use regrow_index::Index;
+use regrow_patch::PatchVersion;
 use serde::Serialize;
 
 use crate::flows::seconds::as_seconds;
@@ -28,6 +29,8 @@ pub struct PatchReport {
     pub members: u64,
     /// About how many bytes of the patch the rebuilding of members takes.
     pub bytes_members: u64,
+    /// The number of parts that the patch starts from. With 0 it starts from the image itself.
+    pub base_parts: u64,
     /// Whether the store had the patch already, and it was left alone. Then the report has only what is known without
     /// making it.
     pub present: bool,
@@ -50,5 +53,13 @@ impl PatchReport {
             image_bytes: new.image_bytes,
             ..Self::default()
         }
+    }
+
+    /// Counts the parts of the old image that a patch of this version starts from.
+    pub(super) fn count_base_parts(&mut self, version: PatchVersion, old: &Index) {
+        self.base_parts = match (version, &old.units) {
+            (PatchVersion::V2, Some(units)) => units.base_parts().len() as u64,
+            _ => 0,
+        };
     }
 }

@@ -1,14 +1,24 @@
 //! Copies patches along with their images.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regrow_chunker::ImageId;
-use regrow_index::AnnouncedPatch;
+use regrow_index::{AnnouncedPatch, BasePart, Index, Units};
+use regrow_patch::PatchVersion;
 use regrow_store::{Condition, Content, ObjectKind, PutOutcome, Store, StoreError, patch_name};
 
 use super::{PushReport, Source};
+use crate::flows::patch::front_of;
 use crate::transfer::whole_patch::fetch_whole;
 use crate::{Progress, SyncError};
+
+/// How a patch came to be in the target store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CopiedPatch {
+    Absent,
+    Present,
+    Copied,
+}
 
 /// Copies the patches to the pushed images: those that their indexes announce, and those from one pushed image to
 /// another. A patch that is absent or damaged is passed over, since machines then take chunks. Indexes of version 2
@@ -19,34 +29,59 @@ pub(super) async fn copy_patches(
     progress: &dyn Progress,
     report: &mut PushReport,
 ) -> Result<(), SyncError> {
-    let pushed: Vec<ImageId> = sources.iter().map(|source| source.index.image_id()).collect();
+    let parts = |source: &Source| source.index.units.as_ref().map_or_else(Vec::new, Units::base_parts);
+    let pushed: BTreeMap<ImageId, Vec<BasePart>> =
+        sources.iter().map(|source| (source.index.image_id(), parts(source))).collect();
     for source in sources {
         let target = source.index.image_id();
         let announced = source.index.patches.iter().map(|patch| patch.base);
-        let bases: BTreeSet<ImageId> = announced.chain(pushed.iter().copied()).collect();
+        let bases: BTreeSet<ImageId> = announced.chain(pushed.keys().copied()).collect();
         for base in bases.into_iter().filter(|base| *base != target) {
-            let is_there = copy_patch((&base, &target), source, to, progress, report).await?;
-            if is_there && source.index.units.is_some() && !source.index.announces(&base) {
-                let bytes = to.stat(&patch_name(&base, &target)).await?.map(|info| info.bytes);
-                source.index.announce(AnnouncedPatch { base, bytes, parts: Vec::new() });
+            let copied = copy_patch((&base, &target), source, to, progress, report).await?;
+            // A patch that was there already may be another one than the source has.
+            let is_known = copied == CopiedPatch::Copied && source.index.announces(&base);
+            if copied != CopiedPatch::Absent && source.index.units.is_some() && !is_known {
+                announce(&mut source.index, base, pushed.get(&base), to).await?;
             }
         }
     }
     Ok(())
 }
 
-/// Copies a patch. Returns whether it is there afterwards.
+/// Announces a patch from this image as it is in the target store. `parts` are those of the base, if they are known.
+async fn announce(
+    index: &mut Index,
+    base: ImageId,
+    parts: Option<&Vec<BasePart>>,
+    to: &dyn Store,
+) -> Result<(), SyncError> {
+    let Some(Ok(header)) = front_of(to, &patch_name(&base, &index.image_id())).await? else { return Ok(()) };
+    let known = index.patches.iter_mut().find(|patch| patch.base == base);
+    let stated = known.as_ref().map(|patch| &patch.parts).filter(|parts| !parts.is_empty());
+    let parts = match header.version {
+        PatchVersion::V1 => Vec::new(),
+        PatchVersion::V2 => stated.or(parts).cloned().unwrap_or_default(),
+    };
+    let patch = AnnouncedPatch { base, bytes: Some(header.patch_bytes), parts };
+    match known {
+        Some(known) => *known = patch,
+        None => index.announce(patch),
+    }
+    Ok(())
+}
+
+/// Copies a patch, unless it is there already.
 async fn copy_patch(
     ids: (&ImageId, &ImageId),
     source: &Source,
     to: &dyn Store,
     progress: &dyn Progress,
     report: &mut PushReport,
-) -> Result<bool, SyncError> {
+) -> Result<CopiedPatch, SyncError> {
     let name = &patch_name(ids.0, ids.1);
     if to.stat(name).await?.is_some() {
         report.patches_present += 1;
-        return Ok(true);
+        return Ok(CopiedPatch::Present);
     }
     for store in &source.stores {
         let copied = match to.copy_from(&**store, name, ObjectKind::Immutable).await {
@@ -71,7 +106,7 @@ async fn copy_patch(
             }
             Err(error) => return Err(error),
         }
-        return Ok(true);
+        return Ok(CopiedPatch::Copied);
     }
-    Ok(false)
+    Ok(CopiedPatch::Absent)
 }

@@ -1,0 +1,97 @@
+//! Finds the bases of patches among the seeds: the base image itself, or its parts, wherever they lie.
+
+use std::collections::HashMap;
+
+use regrow_chunker::{ImageId, Params};
+use regrow_image::StreamKind;
+use regrow_index::{AnnouncedPatch, BasePart, Segment};
+use regrow_local::{FileSeed, Seed, Seeds, UnitIds};
+use regrow_patch::{LocalPart, PatchBase, PatchVersion};
+
+/// The images that the seeds are, and the parts that they hold.
+pub(crate) struct SeedParts<'a> {
+    params: Params,
+    images: Vec<(ImageId, &'a FileSeed)>,
+    /// The parts by the beginnings of their unit ids.
+    parts: HashMap<[u8; 8], LocalPart<'a>>,
+}
+
+/// The base of a patch, as the seeds hold it: the base image, its parts, or both.
+pub(crate) struct HeldBase<'a> {
+    image: Option<&'a FileSeed>,
+    /// The base parts in order. An image of version 1 has none.
+    parts: Vec<LocalPart<'a>>,
+}
+
+impl<'a> SeedParts<'a> {
+    /// Looks through seeds that are cut with these parameters. An image that several seeds are counts once.
+    pub(crate) fn new(seeds: &'a Seeds, params: Params) -> Self {
+        let (mut images, mut parts): (Vec<(ImageId, _)>, _) = (Vec::new(), HashMap::new());
+        for seed in seeds.seeds.iter().filter_map(|seed| seed.as_file()) {
+            let units = seed.scan().units(params);
+            let id = units.as_ref().map_or_else(|| seed.scan().image_id(params), UnitIds::image_id);
+            if images.iter().any(|(known, _)| *known == id) {
+                continue;
+            }
+            images.push((id, seed));
+            for (number, id) in units.into_iter().flat_map(|units| units.parts).enumerate() {
+                parts.entry(BasePart::id_of(&id)).or_insert(LocalPart { seed, number, id });
+            }
+        }
+        Self { params, images, parts }
+    }
+
+    /// The ids of the images, each once.
+    pub(crate) fn images(&self) -> impl Iterator<Item = ImageId> + '_ {
+        self.images.iter().map(|(id, _)| *id)
+    }
+
+    fn seed_of(&self, id: &ImageId) -> Option<&'a FileSeed> {
+        self.images.iter().find(|(known, _)| known == id).map(|(_, seed)| *seed)
+    }
+
+    /// The base of a patch from this image, if a seed is the image.
+    pub(crate) fn image(&self, id: &ImageId) -> Option<HeldBase<'a>> {
+        let seed = self.seed_of(id)?;
+        Some(HeldBase { image: Some(seed), parts: LocalPart::base_of(seed, self.params) })
+    }
+
+    /// The base of an announced patch, if the seeds hold it.
+    pub(crate) fn base_of(&self, patch: &AnnouncedPatch) -> Option<HeldBase<'a>> {
+        if patch.parts.is_empty() {
+            return self.image(&patch.base);
+        }
+        let parts: Option<_> = patch.parts.iter().map(|part| self.parts.get(&part.id).copied()).collect();
+        Some(HeldBase { image: self.seed_of(&patch.base), parts: parts? })
+    }
+}
+
+impl<'a> HeldBase<'a> {
+    /// The base for a patch of this version, if it can start from what the seeds hold.
+    pub(crate) fn for_version(&self, version: PatchVersion) -> Option<PatchBase<'a>> {
+        match version {
+            PatchVersion::V1 => self.image.map(PatchBase::of_image),
+            PatchVersion::V2 if self.parts.is_empty() => None,
+            PatchVersion::V2 => Some(PatchBase::of_parts(self.parts.iter().copied())),
+        }
+    }
+
+    /// Whether nothing was written to the seeds since they were opened, as far as the file system tells.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        let of_parts = self.parts.iter().map(|part| part.seed);
+        self.image.into_iter().chain(of_parts).all(FileSeed::is_unchanged)
+    }
+
+    /// Passes on the recipe segments of the base.
+    pub(crate) fn segments(&self, wanted: &mut dyn FnMut(Segment)) {
+        if let Some(image) = self.image {
+            return Seed::segments(image, wanted);
+        }
+        for part in &self.parts {
+            let recipes = part.seed.scan().unit_recipes();
+            for stream in [StreamKind::Skeleton, StreamKind::Contents] {
+                recipes.segments(1 + part.number, stream).for_each(&mut *wanted);
+            }
+        }
+    }
+}
