@@ -1,6 +1,7 @@
 //! Images with gzip files. They are seen through, made again bit for bit, and never worse than opaque ones.
 
 mod plain_layers;
+mod whole_plain;
 
 use std::process::Stdio;
 

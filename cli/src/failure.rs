@@ -54,6 +54,8 @@ impl From<SyncError> for Failure {
             | SyncError::StoreNeeded
             | SyncError::NoFile { .. }
             | SyncError::SmallChunks { .. }
+            | SyncError::SeveralForms { .. }
+            | SyncError::PlainUnchecked { .. }
             | SyncError::Key { .. }
             | SyncError::Untrusted { reason: TrustError::NothingToCheckBy, .. }
             | SyncError::NothingKept { .. }

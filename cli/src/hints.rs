@@ -26,6 +26,8 @@ pub(crate) fn of_error(error: &SyncError) -> Cow<'static, str> {
         SyncError::SmallChunks { needed, .. } => {
             return format!("; if all of them run with --min-avg-size {needed}, give it here too").into();
         }
+        SyncError::SeveralForms { .. } => " (--plain)",
+        SyncError::PlainUnchecked { .. } => "; sign it and give --key, or leave out --plain",
         SyncError::NoIndexes { .. } => "; give them with --keep",
         SyncError::NothingKept { .. } => " (--keep)",
         SyncError::Untrusted { reason, .. } => return of_trust(reason),

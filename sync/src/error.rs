@@ -37,6 +37,18 @@ pub enum SyncError {
         /// The size of the file in bytes.
         bytes: u64,
     },
+    /// The plain form of an image was asked for, but the image has compressed files within it.
+    #[error("{location}: the image has compressed files within it, and is not one itself, so it comes only as it is")]
+    SeveralForms {
+        /// The location of the index.
+        location: String,
+    },
+    /// The plain form of an image was asked for, and nothing is known that checks it.
+    #[error("{location}: the digest that was given is the compressed image's, and does not check what that holds")]
+    PlainUnchecked {
+        /// The location of the index.
+        location: String,
+    },
     /// The object that should be an index is not one.
     #[error("{location}: {source}")]
     Index {

@@ -51,6 +51,9 @@ pub(crate) struct ExtractArgs {
     /// the index has format 1)
     #[arg(long, env = "REGROW_HEAD_FIRST", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) head_first: bool,
+    /// Write what the image holds, if it is one gzip file
+    #[arg(long)]
+    pub(crate) plain: bool,
     /// Number of requests in flight
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) connections: u32,
@@ -86,6 +89,7 @@ pub(crate) fn run(args: ExtractArgs, verbosity: Verbosity) -> Result<(), Failure
         trust_catalog: args.trust_catalog,
         patches: !args.no_patch,
         head_first: args.head_first,
+        plain: args.plain,
         dry_run: args.dry_run,
         trust: args.trust.trust(&bars)?,
         force: args.force,
@@ -126,6 +130,9 @@ fn summary(report: &ExtractReport) -> String {
     let seconds = report.elapsed.as_secs_f64();
     let rate = if seconds > 0.0 { (report.image_bytes as f64 / seconds) as u64 } else { 0 };
     let mut lines = vec![line("image", exact(report.image_bytes)), line("digest (BLAKE3)", &report.image_digest)];
+    if let Some(bytes) = report.plain_bytes {
+        lines.push(line("plain", exact(bytes)));
+    }
     if report.signers > 0 {
         lines.push(line("signed", format!("by {} of the trusted keys", report.signers)));
     }

@@ -4,6 +4,7 @@
 mod already;
 mod assemble;
 mod attempt;
+mod form;
 mod headed;
 mod output;
 mod patched;
@@ -35,6 +36,7 @@ use crate::transfer::prefetch::Prefetch;
 use crate::transfer::rest::Rest;
 use assemble::{Assembly, Shared};
 use attempt::{Attempt, Call};
+use form::Form;
 use output::{Destination, OutputFile, OutputSizes};
 use patched::Extended;
 pub use report::ExtractReport;
@@ -67,6 +69,8 @@ pub struct ExtractOptions {
     pub patches: bool,
     /// Whether to ask for the head of a remote index alone, even if the catalog knows no index of version 2 from there.
     pub head_first: bool,
+    /// Whether to write what the image holds, if it is one compressed file.
+    pub plain: bool,
     /// Whether only to find out the cost. The run fetches only what that needs, and writes no output.
     pub dry_run: bool,
     /// What makes the image one that this machine takes.
@@ -87,19 +91,12 @@ impl Default for ExtractOptions {
             trust_catalog: false,
             patches: true,
             head_first: false,
+            plain: false,
             dry_run: false,
             trust: Trust::default(),
             force: false,
         }
     }
-}
-
-/// The form of the image that is put together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Image,
-    /// The plain image, for a caller that looks into it.
-    Plain,
 }
 
 /// Puts the plain image of the index at `location` together in a new file, and returns its scan.
@@ -120,8 +117,8 @@ pub(crate) fn extract_plain(
     let rest = None;
     let run = Run { location, index, rest, stores, health, prefetch, options, pool, progress, network, form };
     let output = Destination::find(Output::File(path), options.dry_run)?;
-    let (_, target) = run.write(output, Seeds::default())?;
-    target.map(|target| target.scan(index)).ok_or(SyncError::Worker)
+    let written = run.write(output, Seeds::default())?;
+    written.target.map(|target| target.scan(index)).ok_or(SyncError::Worker)
 }
 
 /// Rebuilds the image that the index at `location` describes.
@@ -162,8 +159,22 @@ pub fn extract(
     }
 }
 
-/// The counts of a run, and the image that was put together, if it was.
-type Written = (Counts, Option<Arc<Target>>);
+/// The result of a run.
+#[derive(Default)]
+struct Written {
+    counts: Counts,
+    /// The image that was put together, if it was.
+    target: Option<Arc<Target>>,
+    /// The digest of what was written.
+    digest: Option<[u8; 32]>,
+}
+
+impl Written {
+    /// The result of a dry run.
+    fn planned(counts: Counts) -> Self {
+        Self { counts, ..Self::default() }
+    }
+}
 
 /// The things that the steps of one run share.
 struct Run<'a> {
@@ -194,7 +205,7 @@ impl Run<'_> {
         }
     }
 
-    /// Carries out the run. Returns the counts, and also the image that was put together, if it was.
+    /// Carries out the run.
     fn write(&self, output: Destination, seeds: Seeds) -> Result<Written, SyncError> {
         let output = OutputFile::open(output, self.sizes(), self.options, self.network.scratch())?;
         let scratch = output.folder().unwrap_or(self.network.scratch()).to_owned();
@@ -237,7 +248,7 @@ impl Run<'_> {
         if asks_for_patch
             && let Extended::Planned(planned) = patched::extend_seeds(self, &fetcher, &mut seeds, &output, scratch)?
         {
-            return Ok((planned, None));
+            return Ok(Written::planned(planned));
         }
         let mut image = ImagePlan::of(&fetcher, &seeds)?;
         let kept = if self.options.dry_run { Kept::ReadOnce(scratch) } else { Kept::ReadAnywhere(scratch) };
@@ -256,18 +267,16 @@ impl Run<'_> {
         plan.locate(&fetcher, &mut packs, &target)?;
         if self.options.dry_run {
             plan.count(&target, &packs, &fetcher, &mut counts);
-            return Ok((counts, None));
+            return Ok(Written::planned(counts));
         }
         if output.keeps_fetched_apart() {
             output.check_room(0, scratch, plan.bytes_in_frames(&target)).inspect_err(|_| output.abandon())?;
         }
         let written = Arc::clone(&target);
         let assembly = Assembly::new(self, fetcher, packs, Shared::new(target, seeds, Arc::clone(&output), plan));
-        if let Err(error) = assembly.run(&mut counts).and_then(|()| output.commit()) {
-            self.warn_of(&output, &error);
-            return Err(error);
-        }
-        Ok((counts, Some(written)))
+        let committed = assembly.run(&mut counts).and_then(|digest| output.commit().map(|()| digest));
+        let digest = committed.inspect_err(|error| self.warn_of(&output, error))?;
+        Ok(Written { counts, target: Some(written), digest: Some(digest) })
     }
 
     /// Warns about the state of a target in place, if the error does not tell it.

@@ -10,7 +10,6 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use regrow_chunker::{BLOCK_BYTES, ImageDigest, block_value};
-use regrow_index::Index;
 use regrow_local::{FileSeed, SeedContext, Seeds, spawn_scoped};
 
 use crate::plan::store_seed::open_seed;
@@ -27,11 +26,11 @@ pub(super) enum Already {
     Remembered,
 }
 
-/// Looks at the file at the output's place, if there is one, and adds it to the seeds. With `trusts_catalog`, an entry
-/// of the catalog is enough.
+/// Looks at the file at the output's place, if there is one, and adds it to the seeds. `wanted` is the digest and the
+/// size of what it should be, if they are known. With `trusts_catalog`, an entry of the catalog is enough.
 pub(super) fn look(
     path: Option<&Path>,
-    index: &Index,
+    wanted: Option<([u8; 32], u64)>,
     seeds: &mut Seeds,
     context: &SeedContext<'_>,
     trusts_catalog: bool,
@@ -41,13 +40,14 @@ pub(super) fn look(
         context.progress.warn(&format!("the old output cannot be used as a seed: {error}"));
         return Ok(Already::Different);
     }
-    let Some(seed) = seeds.seeds.last().filter(|seed| seed.digest() == Some(index.image_digest)) else {
+    let is_wanted = |digest| wanted.is_some_and(|(wanted, _)| digest == Some(wanted));
+    let Some((seed, wanted)) = seeds.seeds.last().filter(|seed| is_wanted(seed.digest())).zip(wanted) else {
         return Ok(Already::Different);
     };
     match seed.as_file() {
         Some(file) if file.was_read() => Ok(Already::Read),
         Some(_) if trusts_catalog => Ok(Already::Remembered),
-        Some(file) if is_image(file, path, index, context.progress)? => Ok(Already::Read),
+        Some(file) if is_image(file, path, wanted, context.progress)? => Ok(Already::Read),
         _ => {
             context.progress.warn(&format!("{}: not what the catalog remembers; used as a seed", path.display()));
             Ok(Already::Different)
@@ -55,15 +55,20 @@ pub(super) fn look(
     }
 }
 
-fn is_image(seed: &FileSeed, path: &Path, index: &Index, progress: &dyn Progress) -> Result<bool, SyncError> {
+fn is_image(
+    seed: &FileSeed,
+    path: &Path,
+    (wanted, wanted_bytes): ([u8; 32], u64),
+    progress: &dyn Progress,
+) -> Result<bool, SyncError> {
     let bytes = seed.file().metadata().map_err(SyncError::io(path))?.len();
-    if bytes != index.image_bytes {
+    if bytes != wanted_bytes {
         return Ok(false);
     }
     progress.begin(Stage::Resume, Some(bytes));
     let digest = digest_of(seed.file(), bytes, &|read| progress.add(Stage::Resume, read));
     progress.end(Stage::Resume);
-    Ok(digest.map_err(SyncError::io(path))? == index.image_digest)
+    Ok(digest.map_err(SyncError::io(path))? == wanted)
 }
 
 /// The BLAKE3 digest of a file's first `bytes`. All cores hash blocks side by side.

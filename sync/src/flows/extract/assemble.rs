@@ -79,8 +79,8 @@ impl<'a> Assembly<'a> {
         Self { run, fetcher, packs, shared }
     }
 
-    /// Writes the whole image and checks its digest.
-    pub(super) fn run(mut self, counts: &mut Counts) -> Result<(), SyncError> {
+    /// Writes the whole image and checks its digest. Returns the digest of what was written.
+    pub(super) fn run(mut self, counts: &mut Counts) -> Result<[u8; 32], SyncError> {
         self.shared.plan.count_local(&self.shared.target.contents, counts);
         self.run.progress.begin(Stage::Write, Some(self.shared.target.plain_bytes));
         let digest = if self.shared.output.is_coded() {
@@ -96,7 +96,7 @@ impl<'a> Assembly<'a> {
             self.shared.output.discard();
             return Err(self.shared.output.wrong_digest());
         }
-        Ok(())
+        Ok(digest)
     }
 
     /// Writes to a file, where missing chunks may arrive while blocks are written.

@@ -10,9 +10,10 @@ use regrow_store::{Failover, ReadStore};
 
 use super::already::{self, Already};
 use super::assemble::check_encoders;
+use super::form::Form;
 use super::output::Destination;
 use super::report::ExtractReport;
-use super::{ExtractOptions, Form, Run, headed};
+use super::{ExtractOptions, Run, headed};
 use crate::place::network::Front;
 use crate::place::trust::Stated;
 use crate::plan::locate::Counts;
@@ -50,6 +51,7 @@ impl Call<'_> {
             Front::Head(open) => (outline(&open.head, Vec::new()), Some(open)),
         };
         let signers = self.check(&index, &output)?;
+        Form::of(&index, options, location)?;
         let stores = network.stores_of(location, &index, &options.stores)?;
         let (network, pool, catalog) = (&*network, Pool::new(), options.catalog.as_ref());
         let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
@@ -58,7 +60,8 @@ impl Call<'_> {
         let mut seeds = Seeds::default();
         // The output may be the image already. Then no other seed is read.
         let (replaced, trusts) = (output.replaced(), options.trust_catalog);
-        let already = already::look(replaced.as_deref(), &index, &mut seeds, &look, trusts)?;
+        let wanted = Form::known(&index, options);
+        let already = already::look(replaced.as_deref(), wanted, &mut seeds, &look, trusts)?;
         if already != Already::Different && output.may_stay() {
             let report = self.finished(already, &index, &seeds, output, network);
             return Ok(Attempt::Done(ExtractReport { signers, ..report }));
@@ -86,14 +89,18 @@ impl Call<'_> {
         let (index, prefetch) = settled.as_ref().zip(settling.as_ref()).unwrap_or((&index, &scanning));
         let rest = rest.as_ref().filter(|_| is_outline(index));
         let (stores, health) = (stores.clone(), Arc::new(Failover::new(stores.len())));
-        let (pool, form) = (&pool, Form::Image);
+        let (pool, form) = (&pool, Form::of(index, options, location)?);
         let run = Run { location, index, rest, stores, health, prefetch, options, pool, progress, network, form };
         let written = run.write(output, seeds);
         network.warn_of_hosts(progress);
-        let (counts, _) = written?;
-        let report = self.report(index, &counts, network);
+        let written = written?;
+        if let Some(digest) = written.digest {
+            form.remember(index, digest, catalog);
+        }
+        let report = self.report(index, &written.counts, network);
         let verified = already == Already::Read || !options.dry_run;
-        Ok(Attempt::Done(ExtractReport { verified, signers, ..report }))
+        let plain_bytes = (form == Form::Plain).then(|| index.plain_bytes());
+        Ok(Attempt::Done(ExtractReport { verified, signers, plain_bytes, ..report }))
     }
 
     fn read_ahead<'a>(&self, index: &'a Index, stores: &[Arc<dyn ReadStore>], network: &'a Network) -> Prefetch<'a> {
@@ -137,7 +144,8 @@ impl Call<'_> {
             output.sweep();
         }
         let counts = if is_outline(index) { headed::all_resumed(index, seeds) } else { Counts::all_resumed(index) };
-        ExtractReport { verified: already == Already::Read, ..self.report(index, &counts, network) }
+        let plain_bytes = Some(index.plain_bytes()).filter(|&bytes| self.options.plain && bytes != index.image_bytes);
+        ExtractReport { verified: already == Already::Read, plain_bytes, ..self.report(index, &counts, network) }
     }
 
     fn report(&self, index: &Index, counts: &Counts, network: &Network) -> ExtractReport {

@@ -64,7 +64,7 @@ pub(super) fn write(
         None => patched::extend_seeds(run, &run.fetcher(&output), &mut seeds, &output, scratch)?,
     };
     match found {
-        Extended::Planned(counts) => Ok((counts, None)),
+        Extended::Planned(counts) => Ok(Written::planned(counts)),
         Extended::Recipe(index) => run.with(&index, Some(rest)).write_to(output, scratch, seeds, false),
         Extended::Nothing => {
             let whole = rest.index(run.network, run.location)?;

@@ -47,6 +47,9 @@ pub struct ExtractReport {
     /// Whether this run read or wrote the whole image and found that it has its digest. It is false in a dry run that
     /// finds anything else at the output's place, and if the catalog was trusted.
     pub verified: bool,
+    /// The size of what was written, if that is not the image but what it holds in compressed form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plain_bytes: Option<u64>,
     /// The number of trusted keys that signed the image.
     pub signers: u64,
     /// The time that the run took.
