@@ -13,6 +13,7 @@ use std::io::Read;
 use std::path::Path;
 
 use bytes::Bytes;
+use regrow_catalog::Catalog;
 use regrow_chunker::{Params, Record};
 use regrow_image::{ImagePart, Splitter, StreamKind, UnitGuess, WalkRules};
 use regrow_index::Coding;
@@ -135,11 +136,35 @@ pub fn ingest(input: Input<'_>, reading: &Reading<'_>, sink: ChunkSink<'_>) -> R
     ingest_damaged(input, reading, LostHeaders::Opaque, sink)
 }
 
+/// Reads an image that is made, with a sink that has errors of its own. A catalog remembers SHA-256 of the image and
+/// its parts, so that an image that begins like an earlier one need not be hashed again up to there.
+///
+/// # Errors
+/// Reading fails, or the sink refuses a chunk.
+pub fn ingest_made<E: From<LocalError>>(
+    input: Input<'_>,
+    reading: &Reading<'_>,
+    catalog: Option<&Catalog>,
+    mut sink: impl FnMut(Hashed) -> Result<(), E>,
+) -> Result<Ingested, E> {
+    refusing(&mut sink, |sink| ingest_all(input, reading, LostHeaders::Opaque, catalog, sink))
+}
+
 /// Reads like [`ingest()`], but from a tar that may have damaged headers.
 pub(crate) fn ingest_damaged(
     input: Input<'_>,
     reading: &Reading<'_>,
     lost_headers: LostHeaders,
+    sink: ChunkSink<'_>,
+) -> Result<Ingested, LocalError> {
+    ingest_all(input, reading, lost_headers, None, sink)
+}
+
+fn ingest_all(
+    input: Input<'_>,
+    reading: &Reading<'_>,
+    lost_headers: LostHeaders,
+    catalog: Option<&Catalog>,
     sink: ChunkSink<'_>,
 ) -> Result<Ingested, LocalError> {
     let splitter = match reading.gzip_files {
@@ -154,7 +179,7 @@ pub(crate) fn ingest_damaged(
     };
     let blocks = BlockPool::new(input.size_hint);
     let mut hashing = Hashing::new(reading.pool, splitter, sink);
-    hashing.names = (reading.is_made() && reading.rules == WalkRules::V3).then(Names::new);
+    hashing.names = (reading.is_made() && reading.rules == WalkRules::V3).then(|| Names::new(catalog));
     let mut ingest = Ingest {
         reading,
         input,
@@ -180,18 +205,6 @@ pub(crate) fn ingest_damaged(
     let has_lost_entries = hashing.splitter.has_lost_entries();
     let Finished { digest, opaque, parts, names } = hashing.finish()?;
     Ok(Ingested { bytes, digest, parts, names, codings, unfolded, opaque, whole, has_lost_entries })
-}
-
-/// Reads like [`ingest()`], with a sink that has errors of its own.
-///
-/// # Errors
-/// Reading fails, or the sink refuses a chunk.
-pub fn ingest_into<E: From<LocalError>>(
-    input: Input<'_>,
-    reading: &Reading<'_>,
-    mut sink: impl FnMut(Hashed) -> Result<(), E>,
-) -> Result<Ingested, E> {
-    refusing(&mut sink, |sink| ingest(input, reading, sink))
 }
 
 /// Runs `read` with a sink for chunks. The first error of `sink` ends it.

@@ -38,7 +38,7 @@ pub(crate) struct MakeArgs {
     /// How many seconds caches may keep the index
     #[arg(long, value_name = "SECONDS", default_value_t = regrow_sync::MakeOptions::DEFAULT_INDEX_MAX_AGE.as_secs())]
     pub(crate) index_max_age: u64,
-    /// Where to remember what remote packs hold [default: in the user's cache folder]
+    /// Where to remember what remote packs hold, and SHA-256 of images [default: in the user's cache folder]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) catalog: Option<PathBuf>,
     /// Also make a patch from the image of this index, for machines that have it; may be repeated
@@ -204,7 +204,8 @@ fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
     options.patch_level = args.patch_level;
     options.patch_least_saving = args.patch_min_saving;
     options.index_max_age = Duration::from_secs(args.index_max_age);
-    options.catalog = (!is_local).then(|| common::catalog(args.catalog.clone(), bars));
+    let remembers = !is_local || options.format == IndexFormat::V2;
+    options.catalog = remembers.then(|| common::catalog(args.catalog.clone(), bars));
     if let Some(avg) = args.avg_size {
         let params =
             Params::with_average(avg).map_err(|error| Failure::new(Code::Usage, format!("--avg-size: {error}")))?;

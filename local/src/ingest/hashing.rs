@@ -37,7 +37,7 @@ pub(super) struct Hashing<'p, 's> {
     opaque: PlacedRecords,
     sink: ChunkSink<'s>,
     /// The names of the image and of its parts, if they are asked for.
-    pub(super) names: Option<Names>,
+    pub(super) names: Option<Names<'p>>,
 }
 
 /// The result of [`Hashing::finish`].
@@ -97,7 +97,7 @@ impl<'p, 's> Hashing<'p, 's> {
             self.submit()?;
         }
         self.block = Some((index, block));
-        Ok(())
+        self.names.as_mut().map_or(Ok(()), Names::begin_block)
     }
 
     fn submit(&mut self) -> Result<(), LocalError> {
@@ -115,6 +115,7 @@ impl<'p, 's> Hashing<'p, 's> {
 
     fn take(&mut self, result: JobResult) -> Result<(), LocalError> {
         if let Some((value, root)) = result.digest {
+            self.names.as_mut().map_or(Ok(()), |names| names.block_hashed(value))?;
             self.digest.push(value, || root.unwrap_or_default());
         }
         self.opaque.extend(result.opaque);
@@ -128,10 +129,10 @@ impl<'p, 's> Hashing<'p, 's> {
         let splitter = std::mem::replace(&mut self.splitter, Splitter::new(Params::default()));
         let LastChunks { chunks, borders, parts } = splitter.finish_parts();
         self.results.push(self.pool.submit(move || hash(None, chunks, Vec::new())));
-        let names = self.names.take().map(|names| names.finish(&borders, has_tar)).transpose()?;
         while let Some(result) = self.results.next()? {
             self.take(result)?;
         }
+        let names = self.names.take().map(|names| names.finish(&borders, has_tar)).transpose()?;
         Ok(Finished { digest: self.digest.finish(), opaque: self.opaque, parts, names })
     }
 }

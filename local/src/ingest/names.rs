@@ -1,20 +1,23 @@
 //! SHA-256 of an image that is made, and of its parts. They are named by it, as engines and registries name layers.
 //!
 //! SHA-256 has to take the bytes in order, so it cannot run on many workers at once. Two threads beside them hash: one
-//! the image, the other its parts. Where the system gives no thread, the reading thread does their work.
+//! the image, the other its parts. Where the system gives no thread, the reading thread does their work. A catalog
+//! spares them the beginning that the image shares with one that was made before.
 
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread::{Builder, JoinHandle};
+mod known;
+mod lane;
+mod runs;
 
 use bytes::Bytes;
+use regrow_catalog::Catalog;
 use regrow_chunker::PartName;
 use regrow_image::{BorderChange, PartBorder, Splitter};
-use ring::digest::{Context, SHA256};
+use sha2::Digest;
 
 use crate::LocalError;
 
-/// The number of pieces, of at most a block each, that may wait for a thread.
-const PIECES_WAITING: usize = 4;
+use known::{Known, Lanes, To};
+use lane::{Lane, Message};
 
 /// The names that are SHA-256 of bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,123 +28,50 @@ pub struct Sha256Names {
     pub parts: Vec<PartName>,
 }
 
-/// Work for a hashing thread.
-enum Message {
-    /// Bytes of the image that stand in the plain image as they are.
-    Both(Bytes),
-    /// Bytes of a coded file.
-    Stored(Bytes),
-    /// Bytes that a coded file holds.
-    Plain(Bytes),
-    /// From here on, the plain image differs from the image.
-    Fork,
-    /// The plain image's name is not needed.
-    DropPlain,
-    /// Bytes of a candidate for a part.
-    Part(Bytes),
-    /// The candidate ends.
-    EndPart { is_part: bool },
-}
-
-/// The hashes of one thread.
-struct Hashes {
-    image: Context,
-    /// The plain image, if it differs from the image and may be a part.
-    plain: Option<Context>,
-    part: Context,
-    parts: Vec<PartName>,
-}
-
-impl Default for Hashes {
-    fn default() -> Self {
-        Self { image: Context::new(&SHA256), plain: None, part: Context::new(&SHA256), parts: Vec::new() }
-    }
-}
-
-impl Hashes {
-    fn take(&mut self, message: Message) {
-        match message {
-            Message::Both(bytes) => {
-                self.image.update(&bytes);
-                self.plain.iter_mut().for_each(|plain| plain.update(&bytes));
-            }
-            Message::Stored(bytes) => self.image.update(&bytes),
-            Message::Plain(bytes) => self.plain.iter_mut().for_each(|plain| plain.update(&bytes)),
-            Message::Fork => self.plain = Some(self.image.clone()),
-            Message::DropPlain => self.plain = None,
-            Message::Part(bytes) => self.part.update(&bytes),
-            Message::EndPart { is_part } => {
-                let part = std::mem::replace(&mut self.part, Context::new(&SHA256));
-                self.parts.extend(is_part.then(|| PartName::from_bytes(finish(part))));
-            }
-        }
-    }
-}
-
-fn finish(hash: Context) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(hash.finish().as_ref());
-    bytes
-}
-
-/// Where messages are worked on, in their order.
-enum Lane {
-    Thread(SyncSender<Message>, JoinHandle<Hashes>),
-    Here(Box<Hashes>),
-}
-
-impl Lane {
-    fn new() -> Self {
-        let (messages, waiting) = sync_channel::<Message>(PIECES_WAITING);
-        let work = move || {
-            let mut hashes = Hashes::default();
-            waiting.iter().for_each(|message| hashes.take(message));
-            hashes
-        };
-        match Builder::new().name("regrow-sha256".into()).spawn(work) {
-            Ok(thread) => Self::Thread(messages, thread),
-            Err(_) => Self::Here(Box::default()),
-        }
-    }
-
-    fn send(&mut self, message: Message) -> Result<(), LocalError> {
-        match self {
-            Self::Thread(messages, _) => messages.send(message).map_err(|_| LocalError::Worker),
-            Self::Here(hashes) => {
-                hashes.take(message);
-                Ok(())
-            }
-        }
-    }
-
-    fn finish(self) -> Result<Hashes, LocalError> {
-        match self {
-            Self::Thread(messages, thread) => {
-                drop(messages);
-                thread.join().map_err(|_| LocalError::Worker)
-            }
-            Self::Here(hashes) => Ok(*hashes),
-        }
-    }
-}
-
 /// Computes the names while the image is read.
-pub(super) struct Names {
-    image: Lane,
-    parts: Lane,
+pub(super) struct Names<'c> {
+    lanes: Lanes,
+    /// What spares hashing, if anything is remembered.
+    known: Option<Known<'c>>,
     /// The offset in the plain image of the next byte that is hashed.
     at: u64,
     /// The bytes from there on that the splitter holds back.
     held: Vec<u8>,
     is_coded: bool,
     is_forked: bool,
-    is_in_part: bool,
+    /// The offset of the candidate for a part that is being hashed.
+    part: Option<u64>,
 }
 
-impl Names {
-    pub(super) fn new() -> Self {
-        let (image, parts) = (Lane::new(), Lane::new());
-        Self { image, parts, at: 0, held: Vec::new(), is_coded: false, is_forked: false, is_in_part: false }
+impl<'c> Names<'c> {
+    /// Begins. With a catalog, what it remembers of images that begin like this one is not hashed again.
+    pub(super) fn new(catalog: Option<&'c Catalog>) -> Self {
+        Self::on(Lanes { image: Lane::new(), parts: Lane::new() }, catalog)
+    }
+
+    fn on(lanes: Lanes, catalog: Option<&'c Catalog>) -> Self {
+        let (known, held) = (catalog.map(Known::new), Vec::new());
+        Self { lanes, known, at: 0, held, is_coded: false, is_forked: false, part: None }
+    }
+
+    /// Sends a message about this many bytes to a thread.
+    fn send(&mut self, to: To, message: Message, bytes: usize) -> Result<(), LocalError> {
+        match (&mut self.known, to) {
+            (Some(known), _) => known.send((to, message), bytes, &mut self.lanes),
+            (None, To::Image) => self.lanes.image.send(message),
+            (None, To::Parts) => self.lanes.parts.send(message),
+        }
+    }
+
+    /// Notes that the next block of the image was read.
+    pub(super) fn begin_block(&mut self) -> Result<(), LocalError> {
+        let (at, part) = (self.at, self.part);
+        self.known.as_mut().map_or(Ok(()), |known| known.begin_block(at, part, &mut self.lanes))
+    }
+
+    /// Notes the BLAKE3 hash of the next block, as a subtree of the image's.
+    pub(super) fn block_hashed(&mut self, block: [u8; 32]) -> Result<(), LocalError> {
+        self.known.as_mut().map_or(Ok(()), |known| known.block_hashed(block, &mut self.lanes))
     }
 
     /// Takes in bytes that the splitter has taken.
@@ -154,7 +84,7 @@ impl Names {
         self.push_parts([held, piece], &borders)?;
         if self.is_forked && splitter.has_tar_part() {
             self.is_forked = false;
-            self.image.send(Message::DropPlain)?;
+            self.send(To::Image, Message::DropPlain, 0)?;
         }
         Ok(())
     }
@@ -172,8 +102,8 @@ impl Names {
     fn push_image(&mut self, bytes: &Bytes) -> Result<(), LocalError> {
         match (self.is_coded, self.is_forked) {
             _ if bytes.is_empty() => Ok(()),
-            (false, _) => self.image.send(Message::Both(bytes.clone())),
-            (true, true) => self.image.send(Message::Plain(bytes.clone())),
+            (false, _) => self.send(To::Image, Message::Both(bytes.clone()), bytes.len()),
+            (true, true) => self.send(To::Image, Message::Plain(bytes.clone()), bytes.len()),
             (true, false) => Ok(()),
         }
     }
@@ -187,17 +117,29 @@ impl Names {
                 let until = border.map_or(piece.len(), |border| border.plain_at.saturating_sub(self.at) as usize);
                 let now = piece.split_to(until);
                 self.at += now.len() as u64;
-                if self.is_in_part && !now.is_empty() {
-                    self.parts.send(Message::Part(now))?;
+                if self.part.is_some() && !now.is_empty() {
+                    let bytes = now.len();
+                    self.send(To::Parts, Message::Part(now), bytes)?;
                 }
                 let Some(border) = border else { break };
-                self.is_in_part = border.change == BorderChange::Begins;
-                if !self.is_in_part {
-                    self.parts.send(Message::EndPart { is_part: border.change == BorderChange::Ends })?;
-                }
+                self.pass(*border)?;
             }
         }
         Ok(())
+    }
+
+    /// Begins or ends a candidate for a part.
+    fn pass(&mut self, border: PartBorder) -> Result<(), LocalError> {
+        let start = self.part.take();
+        if border.change == BorderChange::Begins {
+            self.part = Some(border.plain_at);
+            return Ok(());
+        }
+        let is_part = border.change == BorderChange::Ends;
+        if let (Some(known), Some(start), true) = (&mut self.known, start, is_part) {
+            known.end_part(start, border.plain_at);
+        }
+        self.send(To::Parts, Message::EndPart { is_part }, 0)
     }
 
     /// Forgets what the splitter held back, since it stands at a candidate for a coded file, whose bytes come again.
@@ -208,16 +150,19 @@ impl Names {
     /// Begins a coded file.
     pub(super) fn begin_coded(&mut self, splitter: &Splitter) -> Result<(), LocalError> {
         self.is_coded = true;
+        if let Some(known) = &mut self.known {
+            known.give_up(&mut self.lanes)?;
+        }
         if !self.is_forked && !splitter.has_tar_part() {
             self.is_forked = true;
-            self.image.send(Message::Fork)?;
+            self.send(To::Image, Message::Fork, 0)?;
         }
         Ok(())
     }
 
     /// Takes in bytes of the coded file as it is stored.
     pub(super) fn push_stored(&mut self, bytes: &Bytes) -> Result<(), LocalError> {
-        self.image.send(Message::Stored(bytes.clone()))
+        self.send(To::Image, Message::Stored(bytes.clone()), bytes.len())
     }
 
     /// Ends the coded file.
@@ -230,13 +175,20 @@ impl Names {
     /// Ends the image, with the last borders. `has_tar` says whether there is a tar among the candidates. If not, the
     /// whole plain image is the only part.
     pub(super) fn finish(mut self, borders: &[PartBorder], has_tar: bool) -> Result<Sha256Names, LocalError> {
+        if let Some(known) = &mut self.known {
+            known.end_image(self.at, self.part, &mut self.lanes)?;
+        }
         let held = Bytes::from(std::mem::take(&mut self.held));
         self.push_image(&held)?;
         self.push_parts([held, Bytes::new()], borders)?;
-        let (image, hashed) = (self.image.finish()?, self.parts.finish()?.parts);
-        let whole = finish(image.image);
-        let plain = image.plain.map_or(whole, finish);
-        Ok(Sha256Names { image: whole, parts: if has_tar { hashed } else { vec![PartName::from_bytes(plain)] } })
+        let (image, hashed) = (self.lanes.image.finish()?, self.lanes.parts.finish()?);
+        if let Some(known) = self.known {
+            known.remember(&image, &hashed);
+        }
+        let whole = image.image.finalize().into();
+        let plain = image.plain.map_or(whole, |plain| plain.finalize().into());
+        let parts = if has_tar { hashed.parts } else { vec![PartName::from_bytes(plain)] };
+        Ok(Sha256Names { image: whole, parts })
     }
 }
 

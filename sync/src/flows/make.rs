@@ -24,7 +24,7 @@ use std::time::Instant;
 use regrow_chunker::{PackId, Params, bounds};
 use regrow_image::WALK_VERSION;
 use regrow_index::{Index, IndexError};
-use regrow_local::{GzipFiles, Input, Pool, Reading, ingest_into};
+use regrow_local::{GzipFiles, Input, Pool, Reading, ingest_made};
 use regrow_store::{Store, StoreDescription, open_description};
 
 use crate::place::condemned::Reliance;
@@ -78,7 +78,7 @@ pub fn make(
     let scratch = network.scratch().to_owned();
     let gzip_files = GzipFiles::Prove(&scratch);
     let reading = Reading { rules, params, pool: &pool, stage: Stage::Make, progress, gzip_files };
-    let image = ingest_into(input, &reading, |chunk| recipe.add(&chunk, &mut packer))?;
+    let image = ingest_made(input, &reading, options.catalog.as_ref(), |chunk| recipe.add(&chunk, &mut packer))?;
     check_whole(&image.whole, input_name, options.allow_partial, progress)?;
     recipe.finish_segments(&params, &image, &mut packer)?;
     let (new_packs, new_bytes) = packer.end_pack()?;
@@ -148,8 +148,8 @@ impl Destination {
             let (described, reliance) = futures::future::join(described, Reliance::begin(&*self.store)).await;
             let (description, reliance) = (described?, reliance?);
             let params = parameters_of(&options.store, &description)?;
-            let learner =
-                Learner { store: &*self.store, reliance: &reliance, catalog: options.catalog.as_ref(), progress };
+            let catalog = options.catalog.as_ref().filter(|_| !self.store.is_local());
+            let learner = Learner { store: &*self.store, reliance: &reliance, catalog, progress };
             let known = learner.learn(&like, Some(Beside { place: &*self.place, name: &self.name })).await?;
             Ok((params, reliance, known))
         })

@@ -53,6 +53,7 @@ pub(crate) struct Beside<'a> {
 pub(crate) struct Learner<'a> {
     pub(crate) store: &'a dyn Store,
     pub(crate) reliance: &'a Reliance,
+    /// The catalog that remembers tails. The packs of a local store are read as fast without it.
     pub(crate) catalog: Option<&'a Catalog>,
     pub(crate) progress: &'a dyn Progress,
 }
@@ -165,7 +166,7 @@ impl Learner<'_> {
             Some(place) => read_tail_at(self.store, &name, &place).await?,
             None => read_tail(self.store, &candidate.id).await?,
         };
-        if let Some(catalog) = self.catalog.filter(|_| !self.store.is_local()) {
+        if let Some(catalog) = self.catalog {
             catalog.put_document(TAIL_KIND, &candidate.id.to_string(), &bytes);
         }
         Ok((tail, true))

@@ -60,7 +60,8 @@ pub struct MakeOptions {
     pub like: Vec<Location>,
     /// The time for which caches may keep the index.
     pub index_max_age: Duration,
-    /// The catalog that remembers what the packs of remote stores hold.
+    /// The catalog that remembers what the packs of remote stores hold. With version 2 of the format it also remembers
+    /// SHA-256 of images, so that what an image shares with an earlier one is not hashed again.
     pub catalog: Option<Catalog>,
     /// The indexes of images that machines may have. A patch is made from each of them.
     pub patch_from: Vec<Location>,
