@@ -6,6 +6,9 @@ set -eu
 cd "$(dirname "$0")/.."
 
 prefix=${DESTDIR:-}${1:-/usr/local}
+# The time of the sources, by which the command knows that a clock which shows less is wrong.
+: "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct 2>/dev/null || true)}"
+[ -z "$SOURCE_DATE_EPOCH" ] || export SOURCE_DATE_EPOCH
 # shellcheck disable=SC2086  # several options
 cargo build --release --locked --package regrow --bin regrow ${FEATURES:-}
 built=${CARGO_TARGET_DIR:-target}/release/regrow

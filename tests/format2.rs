@@ -1,6 +1,7 @@
 //! Indexes of version 2: every kind of image comes back on every path, an update costs what it does with version 1,
 //! and parts are known wherever they lie.
 
+mod names;
 mod patches;
 mod rewritten;
 mod shared;

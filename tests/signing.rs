@@ -138,6 +138,21 @@ fn make_signs_what_it_makes() {
     // Claims alone are for a signature that is made elsewhere.
     env.run("make --avg-size 1KiB --channel beta app.rgx image").success();
     assert_eq!((statement(&env).claims.channel.as_str(), index(&env).units.unwrap().signatures.len()), ("beta", 0));
+    for claim in ["--sign release.key", "--channel beta"] {
+        env.run(&format!("make --format 1 {claim} one.rgx image")).failure(2, "--format 1");
+    }
+    assert!(!env.exists("one.rgx"));
+}
+
+#[test]
+fn a_key_that_is_a_pipe_is_not_waited_for() {
+    let env = environment();
+    rustix::fs::mkfifoat(rustix::fs::CWD, env.path("pipe"), rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    for command in ["extract --key pipe app.rgx out", "verify --key pipe app.rgx", "key show pipe"] {
+        env.run(command).failure(1, "pipe: is no regular file");
+    }
+    let command = "extract --key release.key.pub --signature pipe app.rgx out";
+    env.run(command).failure(1, "pipe: is no regular file");
 }
 
 #[test]
@@ -152,6 +167,7 @@ fn openssl_signs_and_verifies() {
     assert_eq!(printed, statement(&env).encode());
     assert_eq!(env.run("sign --print app.rgx").success().stdout, printed, "the bytes stay the same");
     env.write("statement", &printed);
+    let unsigned = env.read("app.rgx");
     assert_eq!(
         succeeds(&env, "openssl", "pkeyutl -sign -rawin -inkey hsm.key -in statement -out signature"),
         Some(true)
@@ -162,6 +178,11 @@ fn openssl_signs_and_verifies() {
     env.run("sign --key hsm.key --detached ours app.rgx").success();
     let arguments = "pkeyutl -verify -rawin -pubin -inkey hsm.pem -in statement -sigfile ours";
     assert_eq!(succeeds(&env, "openssl", arguments), Some(true));
+    // Its 64 bytes are taken beside an index too, and do not say which of the keys made them.
+    assert_eq!(env.read("ours").len(), 64);
+    env.write("app.rgx", &unsigned);
+    env.run("verify --key release.key.pub --key hsm.pem --signature signature app.rgx").success();
+    env.run("verify --key release.key.pub --signature signature app.rgx").failure(3, "none of the trusted keys");
 }
 
 #[test]
@@ -195,4 +216,36 @@ fn a_detached_signature_takes_no_other_files_place() {
     for _ in 0..2 {
         env.run("sign --key release.key --detached signature app.rgx").success();
     }
+}
+
+#[test]
+fn detached_signatures_are_taken() {
+    let env = environment();
+    env.run("key new other.key").success();
+    let unsigned = env.read("app.rgx");
+    for name in ["release", "other"] {
+        env.run(&format!("sign --key {name}.key --detached {name}.minisig app.rgx")).success();
+    }
+    assert!(env.read("app.rgx") == unsigned);
+    let server = crate::server::Server::new(env.root());
+    let (index, signature) = (server.url("app.rgx"), server.url("release.minisig"));
+    let take = |arguments: &str| env.run(&format!("extract --state state {arguments} {index} out"));
+    take("--key release.key.pub").failure(3, "it is not signed");
+    take(&format!("--key release.key.pub --signature {signature}")).success();
+    assert!(env.read("out") == env.read("image"));
+    env.run("verify --key release.key.pub --signature release.minisig app.rgx").success();
+    env.run("verify --key release.key.pub --signature release.minisig app.rgx image").success();
+    // Several count together, with those in the index.
+    let both = "--threshold 2 --key release.key.pub --key other.key.pub --signature release.minisig";
+    take(both).failure(3, "1 of the 2 signatures");
+    take(&format!("{both} --signature other.minisig")).success();
+    // What does not help is told.
+    take("--key release.key.pub --signature other.minisig").failure(3, "not trusted");
+    take("--key release.key.pub --signature image").failure(2, "no Ed25519 signature");
+    take("--key release.key.pub --signature absent").failure(1, "absent");
+    take(&format!("--key release.key.pub --signature {}", server.url("absent"))).failure(4, "absent");
+    take("--signature release.minisig").failure(2, "--signature: there is no key");
+    env.run("sign --key other.key --channel stable app.rgx").success();
+    take("--key release.key.pub --signature release.minisig").failure(3, "is not of this statement");
+    take(&format!("{both} --signature other.minisig")).failure(3, "is not of this statement");
 }

@@ -128,6 +128,14 @@ impl Reading<'_> {
     }
 }
 
+/// Whether the image and its parts get names.
+#[derive(Debug, Clone, Copy)]
+enum Naming<'a> {
+    No,
+    /// They do, if the rules know parts. A catalog remembers how far hashing was.
+    Remembered(Option<&'a Catalog>),
+}
+
 /// A consumer of chunks, which come in order within each stream.
 pub(crate) type ChunkSink<'s> = &'s mut dyn FnMut(Hashed) -> Result<(), LocalError>;
 
@@ -147,7 +155,15 @@ pub fn ingest_made<E: From<LocalError>>(
     catalog: Option<&Catalog>,
     mut sink: impl FnMut(Hashed) -> Result<(), E>,
 ) -> Result<Ingested, E> {
-    refusing(&mut sink, |sink| ingest_all(input, reading, LostHeaders::Opaque, catalog, sink))
+    refusing(&mut sink, |sink| ingest_all(input, reading, LostHeaders::Opaque, Naming::Remembered(catalog), sink))
+}
+
+/// Reads an image, and computes its name and those of its parts as they lie in it. Gzip files are read as they are.
+///
+/// # Errors
+/// Reading fails.
+pub fn ingest_named(input: Input<'_>, reading: &Reading<'_>) -> Result<Ingested, LocalError> {
+    ingest_all(input, reading, LostHeaders::Opaque, Naming::Remembered(None), &mut |_| Ok(()))
 }
 
 /// Reads like [`ingest()`], but from a tar that may have damaged headers.
@@ -157,14 +173,15 @@ pub(crate) fn ingest_damaged(
     lost_headers: LostHeaders,
     sink: ChunkSink<'_>,
 ) -> Result<Ingested, LocalError> {
-    ingest_all(input, reading, lost_headers, None, sink)
+    let naming = if reading.is_made() { Naming::Remembered(None) } else { Naming::No };
+    ingest_all(input, reading, lost_headers, naming, sink)
 }
 
 fn ingest_all(
     input: Input<'_>,
     reading: &Reading<'_>,
     lost_headers: LostHeaders,
-    catalog: Option<&Catalog>,
+    naming: Naming<'_>,
     sink: ChunkSink<'_>,
 ) -> Result<Ingested, LocalError> {
     let splitter = match reading.gzip_files {
@@ -179,7 +196,10 @@ fn ingest_all(
     };
     let blocks = BlockPool::new(input.size_hint);
     let mut hashing = Hashing::new(reading.pool, splitter, sink);
-    hashing.names = (reading.is_made() && reading.rules == WalkRules::V3).then(|| Names::new(catalog));
+    hashing.names = match naming {
+        Naming::Remembered(catalog) if reading.rules == WalkRules::V3 => Some(Names::new(catalog)),
+        _ => None,
+    };
     let mut ingest = Ingest {
         reading,
         input,

@@ -60,7 +60,7 @@ pub use coded::stream::StreamMaker;
 pub use error::{LocalError, Missing};
 pub use ingest::{
     GzipFiles, Hashed, Ingested, Input, PlainPiece, PlainSource, Reading, Sha256Names, WatchedFile, Whole, ingest,
-    ingest_made, ingest_plain,
+    ingest_made, ingest_named, ingest_plain,
 };
 #[cfg(feature = "normalize")]
 pub use normalize::{Normalized, normalize};

@@ -38,6 +38,9 @@ pub enum SignError {
     /// A signature does not fit its statement and key.
     #[error("the signature of key {0} is not of this statement")]
     Wrong(KeyId),
+    /// A signature that does not say whose it is fits no key.
+    #[error("none of the trusted keys made the given signature of this statement")]
+    NoKeyFits,
     /// There is no room for another signature.
     #[error("there is room for {} signatures only", crate::MAX_SIGNATURES)]
     TooManySignatures,

@@ -39,6 +39,23 @@ impl Keys {
         self.0.len()
     }
 
+    /// The signature in a file that is no part of a signed document. A file that does not say whose signature it has is
+    /// tried with each key.
+    ///
+    /// # Errors
+    /// [`SignError::NotSignature`], and [`SignError::NoKeyFits`] if none of the keys made it.
+    pub fn signature_in(&self, file: &[u8], statement: &[u8]) -> Result<Signature, SignError> {
+        match Signature::parse(file, None) {
+            Err(SignError::KeyNeeded) => {}
+            said => return said,
+        }
+        let made_by = |key: &PublicKey| {
+            let signature = Signature::parse(file, Some(key)).ok()?;
+            signature.check(statement, key).is_ok().then_some(signature)
+        };
+        self.0.values().find_map(made_by).ok_or(SignError::NoKeyFits)
+    }
+
     /// Checks that at least `threshold` of the keys signed `statement`, and returns how many did. Several signatures by
     /// one key count once, even if the key is trusted under two ids, and those by other keys do not count. Only the first [`MAX_SIGNATURES`] are looked at.
     ///

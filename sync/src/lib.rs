@@ -92,7 +92,9 @@ pub use error::{Left, SyncError};
 pub use flows::diff::{DiffOptions, DiffReport, PathCost, diff};
 pub use flows::extract::{ExtractOptions, ExtractReport, Output, extract};
 pub use flows::gc::{GcOptions, GcReport, HistoryOptions, PrunedPatches, gc, prune_patches};
-pub use flows::info::{ArchiveInfo, CodedInfo, InfoReport, PackInfo, PartInfo, PatchInfo, StatementInfo, info};
+pub use flows::info::{
+    ArchiveInfo, CodedInfo, HeadReport, InfoReport, PackInfo, PartInfo, PatchInfo, StatementInfo, info, info_head,
+};
 pub use flows::make::{IndexFormat, MakeOptions, MakeReport, MaxWaste, make};
 pub use flows::patch::{PatchOptions, PatchReport, patch};
 pub use flows::push::{PushOptions, PushReport, push};
@@ -105,7 +107,7 @@ pub use flows::verify::{
 pub use place::claims::ClaimsReport;
 pub use place::location::Location;
 pub use place::network::Network;
-pub use place::trust::{Trust, keys_in, read_key};
+pub use place::trust::{DetachedSignature, Trust, keys_in, read_key};
 #[cfg(feature = "sign")]
 pub use place::trust::{read_secret_key, read_signature};
 pub use timestamp::{NotADate, Timestamp};

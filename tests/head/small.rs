@@ -87,6 +87,50 @@ fn polling_is_one_small_request() {
 }
 
 #[test]
+fn what_the_head_says_is_one_small_request() {
+    let site = Site::new();
+    let server = Server::new(site.env.root());
+    let (url, head) = (server.url("new.rgx"), site.head());
+    let report = site.env.json(&format!("info --head {url}"));
+    assert_eq!((server.request_count(), server.body_bytes()), (1, 2048), "{report}");
+    assert_eq!((number(&report, "requests"), number(&report, "bytes_fetched")), (1, 2048), "{report}");
+    let whole = site.env.json(&format!("info {url}"));
+    for (key, value) in report.as_object().unwrap() {
+        if !["requests", "bytes_fetched", "parts"].contains(&key.as_str()) {
+            assert_eq!(whole[key], *value, "{key}");
+        }
+    }
+    assert_eq!(report["parts"][0]["name"], whole["parts"][0]["name"]);
+    assert_eq!(report["image_id"], head.statement.image_id().to_string());
+    let text = String::from_utf8(site.env.run(&format!("info --head {url}")).success().stdout).unwrap();
+    assert!(text.contains("patch from") && text.contains("SHA-256") && !text.contains("packs"), "{text}");
+    // An index of version 1 has no head that could come alone, and a file is read as it is.
+    let other = Site::of_format(1);
+    let server = Server::new(other.env.root());
+    let report = other.env.json(&format!("info --head {}", server.url("new.rgx")));
+    assert_eq!((number(&report, "format"), report["parts"].as_array().unwrap().len()), (1, 0), "{report}");
+    assert!(server.request_count() <= 2);
+    assert_eq!(site.env.json("info --head new.rgx")["image_id"], head.statement.image_id().to_string());
+    // A signature is checked by the head alone as well.
+    site.env.run("key new release.key").success();
+    site.env.run("sign --key release.key new.rgx").success();
+    let server = Server::new(site.env.root());
+    site.env.run(&format!("verify --key release.key.pub {}", server.url("new.rgx"))).success();
+    assert_eq!((server.request_count(), server.body_bytes()), (1, 2048));
+}
+
+#[test]
+fn a_dry_run_that_knows_no_number_of_chunks_tells_none() {
+    let site = Site::new();
+    let server = Server::new(site.env.root());
+    let url = server.url("new.rgx");
+    let outcome = site.env.run(&format!("extract --head-first --dry-run --seed old {url} out")).success();
+    let text = String::from_utf8(outcome.stdout).unwrap();
+    let line = text.lines().find(|line| line.starts_with("from seeds")).unwrap();
+    assert!(line.contains("bytes") && !line.contains("chunks"), "{text}");
+}
+
+#[test]
 fn a_seed_that_is_the_image_needs_the_head_alone() {
     let site = Site::new();
     let server = Server::new(site.env.root());

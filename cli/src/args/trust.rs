@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
-use regrow_sync::{Keys, Progress, Trust, keys_in, read_key};
+use regrow_sync::{DetachedSignature, Keys, Location, Network, Progress, Trust, keys_in, read_key};
 
 use crate::failure::{Code, Failure};
 
@@ -22,6 +22,9 @@ pub(crate) struct TrustArgs {
     /// How many of the keys must have signed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub(crate) threshold: u8,
+    /// Also look at this signature, which `sign --detached`, minisign or openssl wrote; may be repeated
+    #[arg(long = "signature", value_name = "FILE|URL", value_hint = ValueHint::FilePath)]
+    pub(crate) signatures: Vec<String>,
     /// Take only images of this channel [default: the channel that this index had when it was used last]
     #[arg(long = "name", value_name = "CHANNEL")]
     pub(crate) channel: Option<String>,
@@ -43,8 +46,8 @@ fn digest(text: &str) -> Result<[u8; 32], &'static str> {
 }
 
 impl TrustArgs {
-    /// Reads the keys, and finds the state folder.
-    pub(crate) fn trust(&self, progress: &dyn Progress) -> Result<Trust, Failure> {
+    /// Reads the keys and the signatures, and finds the state folder.
+    pub(crate) fn trust(&self, network: &mut Network, progress: &dyn Progress) -> Result<Trust, Failure> {
         let mut keys = keys_in(Path::new(KEYS_FOLDER))?;
         for path in &self.keys {
             keys.push(read_key(path)?);
@@ -55,10 +58,18 @@ impl TrustArgs {
             let message = format!("--threshold {threshold}: the number of trusted keys is only {}", keys.len());
             return Err(Failure::new(Code::Usage, message));
         }
+        if keys.is_empty() && !self.signatures.is_empty() {
+            return Err(Failure::new(Code::Usage, "--signature: there is no key to check it by; give one with --key"));
+        }
+        let mut signatures = Vec::with_capacity(self.signatures.len());
+        for signature in &self.signatures {
+            signatures.push(DetachedSignature::read(&Location::parse(signature)?, network)?);
+        }
         let state = if keys.is_empty() { None } else { self.state.clone().or_else(|| default_state(progress)) };
         Ok(Trust {
             keys,
             threshold,
+            signatures,
             channel: self.channel.clone(),
             digest: self.digest,
             allow_older: self.allow_older,

@@ -77,9 +77,11 @@ pub(crate) fn run(args: ExtractArgs, verbosity: Verbosity) -> Result<(), Failure
     let location = Location::parse(&args.index)?;
     let output = output(&args)?;
     let deadline = common::deadline(&args.network);
-    let named = Named { indexes: &[std::slice::from_ref(&args.index)], stores: &args.stores };
+    let indexes: [&[String]; 2] = [std::slice::from_ref(&args.index), &args.trust.signatures];
+    let named = Named { indexes: &indexes, stores: &args.stores };
     let mut network = common::network(&args.network, named, deadline)?;
     let bars = Bars::new(verbosity).until(deadline);
+    let trust = args.trust.trust(&mut network, &bars)?;
     let options = ExtractOptions {
         stores: common::locations(&args.stores)?,
         seeds: args.seeds.iter().map(|seed| seed_path(seed)).collect(),
@@ -91,7 +93,7 @@ pub(crate) fn run(args: ExtractArgs, verbosity: Verbosity) -> Result<(), Failure
         head_first: args.head_first,
         plain: args.plain,
         dry_run: args.dry_run,
-        trust: args.trust.trust(&bars)?,
+        trust,
         force: args.force,
     };
     let report = extract(&location, output, &options, &mut network, &bars)?;
@@ -144,6 +146,10 @@ fn summary(report: &ExtractReport) -> String {
         ("from stores", report.chunks_store, report.bytes_store),
     ];
     for (name, count, bytes) in sources {
+        // From the head of an index alone it is not known how many chunks seeds give.
+        if count == 0 && bytes > 0 {
+            lines.push(line(name, exact(bytes)));
+        }
         if count > 0 {
             let unread = count == report.chunks && !report.verified && !report.dry_run;
             let note = if unread { "; not read again, the catalog says so" } else { "" };

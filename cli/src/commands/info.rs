@@ -1,7 +1,7 @@
 //! `regrow info`.
 
 use clap::Args;
-use regrow_sync::{InfoReport, Location, PartInfo, Timestamp, info};
+use regrow_sync::{HeadReport, InfoReport, Location, PartInfo, PatchInfo, StatementInfo, Timestamp, info, info_head};
 
 use super::common::{self, Named};
 use crate::args::NetworkArgs;
@@ -13,11 +13,14 @@ use crate::terminal::clean_line;
 
 /// Say what an index holds
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  regrow info https://host/app-2.rgx")]
+#[command(after_help = "Examples:\n  regrow info https://host/app-2.rgx\n  regrow info --head https://host/app-2.rgx")]
 pub(crate) struct InfoArgs {
     /// Read from this folder or URL [default: where the index says]
     #[arg(long = "store", value_name = "DIR|URL")]
     pub(crate) stores: Vec<String>,
+    /// Say only what the head of the index does, which is one small request: image, parts, signatures, patches
+    #[arg(long, conflicts_with = "stores")]
+    pub(crate) head: bool,
     /// Print one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
@@ -35,21 +38,57 @@ pub(crate) fn run(args: InfoArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let deadline = common::deadline(&args.network);
     let named = Named { indexes: &[std::slice::from_ref(&args.index)], stores: &args.stores };
     let mut network = common::network(&args.network, named, deadline)?;
+    if args.head {
+        let report = info_head(&location, &mut network)?;
+        return Reporter { verbosity, json: args.json }.print(&report, &head_text(&report), To::Output);
+    }
     let bars = Bars::new(verbosity).until(deadline);
     let report = info(&location, &stores, &mut network, &bars)?;
     Reporter { verbosity, json: args.json }.print(&report, &text(&report), To::Output)
 }
 
+fn head_text(report: &HeadReport) -> String {
+    let sizes = [report.chunk_min_bytes, report.chunk_avg_bytes, report.chunk_max_bytes];
+    let mut lines = vec![
+        line("format", report.format),
+        line("image", exact(report.image_bytes)),
+        line("digest (BLAKE3)", &report.image_digest),
+        line("image id", &report.image_id),
+        chunk_sizes(sizes),
+        line("skeleton", exact(report.skeleton_bytes)),
+        line("contents", exact(report.contents_bytes)),
+    ];
+    lines.extend(report.patches.iter().map(patch));
+    lines.push(line("store", if report.store.is_empty() { "not known" } else { &report.store }));
+    lines.extend(claims(report.statement.as_ref()));
+    lines.extend(report.parts.iter().map(part));
+    lines.concat()
+}
+
+fn chunk_sizes(sizes: [u32; 3]) -> String {
+    let sizes = sizes.map(|bytes| show(bytes.into()));
+    line("chunk sizes", format!("min {}, average {}, max {}", sizes[0], sizes[1], sizes[2]))
+}
+
+fn patch(patch: &PatchInfo) -> String {
+    let bytes = patch.bytes.map_or_else(String::new, |bytes| format!(", {}", show(bytes)));
+    let parts = match (patch.base_parts, patch.base_parts_kept) {
+        (0, _) => String::new(),
+        (1, kept) => format!(", from 1 part, {} here", if kept == 0 { "not" } else { "also" }),
+        (parts, kept) => format!(", from {} parts, {} of them here", commas(parts), commas(kept)),
+    };
+    line("patch from", format!("{}{bytes}{parts}", patch.base_id))
+}
+
 fn text(report: &InfoReport) -> String {
-    let sizes =
-        [report.chunk_min_bytes, report.chunk_avg_bytes, report.chunk_max_bytes].map(|bytes| show(bytes.into()));
+    let sizes = [report.chunk_min_bytes, report.chunk_avg_bytes, report.chunk_max_bytes];
     let packs: u64 = report.packs.iter().map(|pack| pack.bytes).sum();
     let mut lines = vec![
         line("format", report.format),
         line("image", exact(report.image_bytes)),
         line("digest (BLAKE3)", &report.image_digest),
         line("image id", &report.image_id),
-        line("chunk sizes", format!("min {}, average {}, max {}", sizes[0], sizes[1], sizes[2])),
+        chunk_sizes(sizes),
         line("skeleton", chunks(report.skeleton_chunks, report.skeleton_bytes)),
         line("contents", chunks(report.contents_chunks, report.contents_bytes)),
         line("recipe segments", commas(report.segments)),
@@ -58,21 +97,13 @@ fn text(report: &InfoReport) -> String {
     if let (Some(frames), Some(bytes)) = (report.frames, report.frame_bytes) {
         lines.push(line("frames in them", format!("{}, {}", commas(frames), show(bytes))));
     }
-    for patch in &report.patches {
-        let bytes = patch.bytes.map_or_else(String::new, |bytes| format!(", {}", show(bytes)));
-        let parts = match (patch.base_parts, patch.base_parts_kept) {
-            (0, _) => String::new(),
-            (1, kept) => format!(", from 1 part, {} here", if kept == 0 { "not" } else { "also" }),
-            (parts, kept) => format!(", from {} parts, {} of them here", commas(parts), commas(kept)),
-        };
-        lines.push(line("patch from", format!("{}{bytes}{parts}", patch.base_id)));
-    }
+    lines.extend(report.patches.iter().map(patch));
     let store = if report.store.is_empty() { "not known" } else { &report.store };
     lines.push(line("store", store));
     if let Some(error) = &report.store_error {
         lines.push(line("store cannot be read", error));
     }
-    lines.extend(claims(report));
+    lines.extend(claims(report.statement.as_ref()));
     lines.extend(report.parts.iter().map(part));
     for coded in &report.coded {
         let path = coded.path.as_deref().unwrap_or("?");
@@ -95,8 +126,8 @@ fn text(report: &InfoReport) -> String {
 }
 
 /// The lines about what the image's publisher claims.
-fn claims(report: &InfoReport) -> Vec<String> {
-    let Some(statement) = &report.statement else { return Vec::new() };
+fn claims(statement: Option<&StatementInfo>) -> Vec<String> {
+    let Some(statement) = statement else { return Vec::new() };
     let mut lines = vec![line("SHA-256", &statement.image_sha256)];
     if !statement.channel.is_empty() {
         lines.push(line("channel", clean_line(&statement.channel)));

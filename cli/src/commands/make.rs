@@ -192,6 +192,10 @@ fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
     let mut options = MakeOptions::new(store, index);
     options.new_store = args.new_store;
     options.signing = signing(args)?;
+    if options.signing.is_some() && args.format == Some(IndexFormat::V1) {
+        let message = "--format 1: such an index has no place for signatures and claims; leave --format out, or these";
+        return Err(Failure::new(Code::Usage, message));
+    }
     let default = if options.signing.is_some() { IndexFormat::V2 } else { IndexFormat::default() };
     options.format = args.format.unwrap_or(default);
     options.level = args.level;

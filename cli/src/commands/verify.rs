@@ -42,10 +42,10 @@ pub(crate) struct VerifyArgs {
 /// Runs the command.
 pub(crate) fn run(args: VerifyArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let deadline = common::deadline(&args.network);
-    let named = Named { indexes: &[&args.targets], stores: args.store.as_slice() };
+    let named = Named { indexes: &[&args.targets, &args.trust.signatures], stores: args.store.as_slice() };
     let mut network = common::network(&args.network, named, deadline)?;
     let bars = Bars::new(verbosity).until(deadline);
-    let trust = args.trust.trust(&bars)?;
+    let trust = args.trust.trust(&mut network, &bars)?;
     let reporter = Reporter { verbosity, json: args.json };
     if let Some(store) = &args.store {
         let report =
@@ -62,7 +62,10 @@ pub(crate) fn run(args: VerifyArgs, verbosity: Verbosity) -> Result<(), Failure>
     };
     let report = verify_file(&Location::parse(index)?, Path::new(file), &trust, &mut network, &bars)?;
     reporter.print(&report, &file_text(&report), To::Summary)?;
-    verdict(report.ok, &format!("{file}: is not the image that {index} describes"))
+    match report.wrong_names.first() {
+        Some(wrong) => verdict(false, &format!("{index}: {wrong}")),
+        None => verdict(report.ok, &format!("{file}: is not the image that {index} describes")),
+    }
 }
 
 /// A problem with the hint for it.
@@ -75,13 +78,15 @@ fn verdict(ok: bool, problem: &str) -> Result<(), Failure> {
 }
 
 fn file_text(report: &VerifyReport) -> String {
-    [
+    let mut lines = vec![
         line("image", exact(report.image_bytes)),
         line("file", exact(report.file_bytes)),
         line("digest by the index", &report.image_digest),
         line("digest of the file", &report.file_digest),
-    ]
-    .concat()
+    ];
+    lines.extend(report.file_sha256.as_ref().map(|hash| line("SHA-256 of the file", hash)));
+    lines.extend(report.wrong_names.iter().map(|wrong| line("wrong name", wrong)));
+    lines.concat()
 }
 
 fn statement_text(report: &StatementReport) -> String {

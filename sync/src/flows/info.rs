@@ -1,5 +1,6 @@
 //! The report on an index.
 
+mod head;
 mod statement;
 
 use regrow_chunker::Digest;
@@ -14,6 +15,7 @@ use crate::plan::inspect::Inspection;
 use crate::plan::tree::{ArchiveNumbers, Reading, archive_of, path_of};
 use crate::{Location, Network, Progress, SyncError};
 
+pub use head::{HeadReport, info_head};
 pub use statement::{PartInfo, PatchInfo, StatementInfo};
 
 /// The facts about an index and its image.

@@ -15,7 +15,7 @@ use futures::TryStreamExt;
 use regrow_chunker::{ChunkId, Digest, PackId, SegmentId};
 use regrow_image::WalkRules;
 use regrow_index::{Index, Segment};
-use regrow_local::{GzipFiles, Input, Pool, Reading, check_time, ingest};
+use regrow_local::{GzipFiles, Input, Pool, Reading, Sha256Names, check_time, ingest_named};
 use regrow_store::{PackTail, ReadStore, STORE_FILE, StoreError, list_packs, read_description};
 use serde::Serialize;
 
@@ -29,7 +29,7 @@ pub use statement::{StatementReport, verify_statement};
 /// The comparison of a file with an index.
 #[derive(Debug, Clone, Serialize)]
 pub struct VerifyReport {
-    /// Whether the file is the image.
+    /// Whether the file is the image, and the names are right that the index states.
     pub ok: bool,
     /// The size of the image as the index states it.
     pub image_bytes: u64,
@@ -39,6 +39,11 @@ pub struct VerifyReport {
     pub file_bytes: u64,
     /// The BLAKE3 hash of the file.
     pub file_digest: String,
+    /// The SHA-256 of the file, if the index states that of its image.
+    pub file_sha256: Option<String>,
+    /// The names in the index that are not the SHA-256 of what they name, though the file is the image. Parts are
+    /// looked at unless the image has coded files.
+    pub wrong_names: Vec<String>,
 }
 
 /// The state of a store, and of indexes in it.
@@ -115,16 +120,41 @@ pub fn verify_file(
         let gzip_files = GzipFiles::Contents;
         let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
         let reading = Reading { rules, params: index.params, pool: &pool, stage: Stage::Verify, progress, gzip_files };
-        ingest(input, &reading, &mut |_| Ok(()))?
+        ingest_named(input, &reading)?
     };
     progress.end(Stage::Verify);
+    let is_image = (found.bytes, found.digest) == (index.image_bytes, index.image_digest);
+    let names = found.names.as_ref();
+    let wrong_names = names.filter(|_| is_image).map(|names| wrong_names(&index, names)).unwrap_or_default();
     Ok(VerifyReport {
-        ok: (found.bytes, found.digest) == (index.image_bytes, index.image_digest),
+        ok: is_image && wrong_names.is_empty(),
         image_bytes: index.image_bytes,
         image_digest: Digest::from_bytes(index.image_digest).to_string(),
         file_bytes: found.bytes,
         file_digest: Digest::from_bytes(found.digest).to_string(),
+        file_sha256: names.map(|names| Digest::from_bytes(names.image).to_string()),
+        wrong_names,
     })
+}
+
+/// The names in an index of version 2 that are not those which its image has.
+fn wrong_names(index: &Index, found: &Sha256Names) -> Vec<String> {
+    let Some(units) = &index.units else { return Vec::new() };
+    let mut wrong = Vec::new();
+    if units.image_sha256 != found.image {
+        let [stated, found] = [units.image_sha256, found.image].map(|hash| Digest::from_bytes(hash).to_string());
+        wrong.push(format!("states the SHA-256 {stated} of the image, which is {found}"));
+    }
+    // The parts of coded files were not read in plain form.
+    if index.codings.is_empty() {
+        let parts = units.parts.iter().zip(&found.parts).enumerate();
+        let parts = parts.filter(|(_, (stated, found))| stated.name != **found);
+        let told = parts.map(|(number, (stated, found))| {
+            format!("names part {} {}, and its SHA-256 is {found}", number + 1, stated.name)
+        });
+        wrong.extend(told);
+    }
+    wrong
 }
 
 /// Reads every byte of a store, and checks that the indexes are complete in it. In a folder or a bucket these are

@@ -3,6 +3,7 @@
 //! The check comes right after an index, or its head, was read. Nothing of the image was fetched or written then. All
 //! of it is [`Trust::check`], whatever the statement came from.
 
+mod detached;
 mod keys;
 mod state;
 
@@ -10,20 +11,34 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use regrow_chunker::Digest;
-use regrow_index::{Claims, Head, Index, Statement};
-use regrow_sign::{KeyId, Keys, Signature, SignatureKind};
+use regrow_index::{Claims, Index, Statement};
+use regrow_sign::{KeyId, Keys, SignError, Signature, SignatureKind};
 
 use crate::{Location, Progress, SyncError, Timestamp, TrustError};
 
+pub use detached::DetachedSignature;
 pub use keys::{keys_in, read_key};
 #[cfg(feature = "sign")]
 pub use keys::{read_secret_key, read_signature};
 use state::State;
 
-/// The time before which no clock of a machine that runs this version can be right.
-const RELEASED: Timestamp = Timestamp(1_795_910_400);
+/// The time before which no clock of a machine that runs this version can be right. Builds that set
+/// `SOURCE_DATE_EPOCH`, as packages do, know it exactly. All others know the time of the last release before them.
+const RELEASED: Timestamp = Timestamp(released(option_env!("SOURCE_DATE_EPOCH")));
+/// The time of the last release when this was written.
+const LAST_RELEASE: u64 = 1_795_910_400;
 /// The difference that clocks of a signer and a reader may have.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(86_400);
+
+/// The later one of the last release and of the time of the sources, in seconds since 1970.
+const fn released(source_date: Option<&str>) -> u64 {
+    let Some(text) = source_date else { return LAST_RELEASE };
+    match u64::from_str_radix(text, 10) {
+        // A time of a future century is a mistake of the build, which must not make all clocks wrong.
+        Ok(time) if time > LAST_RELEASE && time < 1 << 33 => time,
+        _ => LAST_RELEASE,
+    }
+}
 
 /// What makes an image one that this machine takes. By default every image is taken.
 #[derive(Debug, Clone)]
@@ -32,6 +47,8 @@ pub struct Trust {
     pub keys: Keys,
     /// The number of trusted keys that must have signed. It counts as 1 if it is 0.
     pub threshold: usize,
+    /// Signatures of the image beside those in its index.
+    pub signatures: Vec<DetachedSignature>,
     /// The channel that the image must belong to. `None` stands for the channel of the last image from the same place,
     /// if that is known.
     pub channel: Option<String>,
@@ -50,6 +67,7 @@ impl Default for Trust {
         Self {
             keys: Keys::default(),
             threshold: 1,
+            signatures: Vec::new(),
             channel: None,
             digest: None,
             allow_older: false,
@@ -58,6 +76,9 @@ impl Default for Trust {
         }
     }
 }
+
+/// What follows from a state folder that cannot be used.
+const UNNOTICED: &str = "an older image in the place of a newer one will not be noticed";
 
 /// What an index or a head states about its image, and who signed that.
 #[derive(Debug, Clone)]
@@ -79,11 +100,6 @@ impl Stated {
         let signed = index.statement().zip(index.units.as_ref());
         let signed = signed.map(|(statement, units)| Signed::of(&statement, &units.signatures));
         Self { digest: index.image_digest, signed }
-    }
-
-    #[expect(dead_code, reason = "extract reads whole indexes today")]
-    pub(crate) fn by_head(head: &Head) -> Self {
-        Self { digest: head.statement.image_digest, signed: Some(Signed::of(&head.statement, &head.signatures)) }
     }
 }
 
@@ -116,8 +132,10 @@ impl Accepted {
     /// possible.
     pub(crate) fn remember(self, progress: &dyn Progress) {
         let Some(state) = self.state else { return };
-        if let Err(problem) = state.write() {
-            progress.warn(&format!("{problem}; an older image in the place of a newer one will not be noticed"));
+        if let Err(problem) = state.write()
+            && !state.is_told(&problem)
+        {
+            progress.warn(&format!("{problem}; {UNNOTICED}"));
         }
     }
 }
@@ -155,16 +173,29 @@ impl Trust {
             return Ok(Accepted { signers: 0, state: None });
         }
         let signed = stated.signed.as_ref().ok_or(TrustError::Version1).map_err(refused)?;
-        let signers = self.keys.check(&signed.statement, &signed.signatures, self.threshold);
-        let signers = signers.map_err(|error| refused(error.into()))?;
-        let mut state = self.state.as_ref().map(|folder| State::read(folder, location, &signed.claims));
-        if let Some(state) = &mut state {
-            state.take_problems().iter().for_each(|problem| progress.warn(problem));
+        let signers = self.signers_of(signed).map_err(|error| refused(error.into()))?;
+        let state = self.state.as_ref().map(|folder| State::read(folder, location, &signed.claims));
+        if let Some(state) = &state {
+            state.problems().for_each(|problem| progress.warn(&format!("{problem}; {UNNOTICED}")));
         }
         self.check_channel(&signed.claims, state.as_ref()).map_err(refused)?;
         self.check_time(location, &signed.claims, progress).map_err(refused)?;
         self.check_counter(&signed.claims, state.as_ref()).map_err(refused)?;
         Ok(Accepted { signers, state })
+    }
+
+    /// The number of trusted keys that signed, in the index or beside it.
+    fn signers_of(&self, signed: &Signed) -> Result<usize, SignError> {
+        let (mut signatures, mut unfit) = (Vec::new(), None);
+        for file in &self.signatures {
+            match self.keys.signature_in(file.bytes(), &signed.statement) {
+                Ok(signature) => signatures.push(signature),
+                Err(error) => unfit = Some(error),
+            }
+        }
+        signatures.extend(&signed.signatures);
+        let signers = self.keys.check(&signed.statement, &signatures, self.threshold);
+        signers.map_err(|error| unfit.unwrap_or(error))
     }
 
     /// Without keys, a channel that is asked for only guards against a mistake.

@@ -20,7 +20,8 @@ pub struct ExtractReport {
     pub bytes_fetched: u64,
     /// The number of requests, retries included.
     pub requests: u64,
-    /// The number of chunks in the image, repetitions included.
+    /// The number of chunks in the image, repetitions included. A dry run that reads the head of the index alone knows
+    /// only those that a patch brings.
     pub chunks: u64,
     /// The number of chunks that the output had already.
     pub chunks_resumed: u64,

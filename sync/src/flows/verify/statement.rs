@@ -4,7 +4,9 @@ use regrow_chunker::Digest;
 use serde::Serialize;
 
 use crate::place::claims::ClaimsReport;
+use crate::place::network::Front;
 use crate::place::trust::Stated;
+use crate::plan::outline::outline;
 use crate::{Location, Network, Progress, SyncError, Trust, TrustError};
 
 /// What a trusted index states about its image.
@@ -21,7 +23,8 @@ pub struct StatementReport {
     pub signers: u64,
 }
 
-/// Checks that an index states an image that is trusted. The state folder is read, and stays as it is.
+/// Checks that an index states an image that is trusted. Only the head of an index of version 2 is read. The state
+/// folder is read too, and stays as it is.
 ///
 /// # Errors
 /// [`SyncError::Untrusted`], or the index cannot be read.
@@ -34,7 +37,10 @@ pub fn verify_statement(
     if !trust.checks() {
         return Err(SyncError::Untrusted { location: location.to_string(), reason: TrustError::NothingToCheckBy });
     }
-    let index = network.load_index(location)?;
+    let index = match network.open_front(location, None, true)? {
+        Front::Index(index) => *index,
+        Front::Head(open) => outline(&open.head, Vec::new()),
+    };
     let accepted = trust.check(location, &Stated::by_index(&index), progress)?;
     let claims = index.units.as_ref().map(|units| ClaimsReport::of(&units.claims, units.signatures.len()));
     Ok(StatementReport {

@@ -88,7 +88,7 @@ impl Network {
     fn fetch_index(&mut self, location: &Location, catalog: Option<&Catalog>) -> Result<Bytes, SyncError> {
         let memory = self.memory_of(location, catalog);
         let known = memory.recall().filter(|known| Index::decode(&known.bytes).is_ok());
-        match (self.request_index(location, known.as_ref())?, known) {
+        match (self.request_small(location, known.as_ref(), MAX_INDEX_BYTES)?, known) {
             (Fetched::Same, Some(known)) => Ok(known.bytes),
             (Fetched::Same, None) => Err(not_modified(location)),
             (Fetched::Body { bytes, version, packing }, known) => {
@@ -120,11 +120,25 @@ impl Network {
         Memory { catalog, key: key(&whole), folder: key(folder) }
     }
 
-    fn request_index(&mut self, location: &Location, known: Option<&KnownIndex>) -> Result<Fetched, SyncError> {
+    /// Fetches a whole object of at most this many bytes that is no index.
+    pub(crate) fn fetch_small(&mut self, location: &Location, max_bytes: u64) -> Result<Bytes, SyncError> {
+        match self.request_small(location, None, max_bytes)? {
+            Fetched::Same => Err(not_modified(location)),
+            Fetched::Body { bytes, packing, .. } => Ok(plain(bytes, packing, location)?),
+        }
+    }
+
+    /// Fetches a whole object, unless it is the one that is known.
+    fn request_small(
+        &mut self,
+        location: &Location,
+        known: Option<&KnownIndex>,
+        max_bytes: u64,
+    ) -> Result<Fetched, SyncError> {
         if let Location::Url(url) = location {
             let client = self.client()?;
             let known = || known.map(KnownIndex::as_object);
-            let fetch = || client.fetch_url(url, known(), MAX_INDEX_BYTES, &self.meter);
+            let fetch = || client.fetch_url(url, known(), max_bytes, &self.meter);
             let (fetched, route) = self.block_on(self.policy.run(fetch))?;
             match route {
                 Some(route) => drop(self.found.insert(url.clone(), route)),
@@ -140,7 +154,7 @@ impl Network {
             };
             let Some(download) = download else { return Ok(Fetched::Same) };
             let version = download.version.clone();
-            let bytes = take_bounded(download, place.location(), &name, MAX_INDEX_BYTES).await?;
+            let bytes = take_bounded(download, place.location(), &name, max_bytes).await?;
             Ok::<_, StoreError>(Fetched::Body { bytes, version, packing: None })
         })?;
         Ok(fetched)

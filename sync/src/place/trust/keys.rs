@@ -1,7 +1,7 @@
 //! Files of public keys.
 
 use std::fs::{File, Metadata};
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,18 @@ const KEY_ENDINGS: [&str; 2] = ["pub", "pem"];
 /// # Errors
 /// [`SyncError::Io`], and [`SyncError::Key`] if the file is no public key.
 pub fn read_key(path: &Path) -> Result<PublicKey, SyncError> {
-    key_of(path, File::open(path).map_err(SyncError::io(path))?)
+    key_of(path, open_file(path)?)
+}
+
+/// Opens a regular file. A pipe would wait for somebody who writes to it.
+pub(super) fn open_file(path: &Path) -> Result<File, SyncError> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(path, flags, Mode::empty());
+    let file = File::from(opened.map_err(|error| SyncError::io(path)(error.into()))?);
+    if file.metadata().map_err(SyncError::io(path))?.is_file() {
+        return Ok(file);
+    }
+    Err(SyncError::io(path)(io::Error::new(ErrorKind::InvalidInput, "is no regular file")))
 }
 
 fn key_of(path: &Path, file: File) -> Result<PublicKey, SyncError> {
@@ -27,7 +38,7 @@ fn key_of(path: &Path, file: File) -> Result<PublicKey, SyncError> {
 }
 
 /// Reads a file that is too small to matter, or else only its beginning, which then is no key.
-fn bounded(path: &Path, file: File) -> Result<Vec<u8>, SyncError> {
+pub(super) fn bounded(path: &Path, file: File) -> Result<Vec<u8>, SyncError> {
     let mut text = Vec::new();
     file.take(MAX_KEY_BYTES as u64).read_to_end(&mut text).map_err(SyncError::io(path))?;
     Ok(text)
@@ -53,7 +64,7 @@ pub fn read_secret_key(
 /// [`SyncError::Io`], and [`SyncError::Key`] if the file is no signature.
 #[cfg(feature = "sign")]
 pub fn read_signature(path: &Path, key: &PublicKey) -> Result<regrow_sign::Signature, SyncError> {
-    let bytes = bounded(path, File::open(path).map_err(SyncError::io(path))?)?;
+    let bytes = bounded(path, open_file(path)?)?;
     regrow_sign::Signature::parse(&bytes, Some(key)).map_err(|source| SyncError::Key { path: path.to_owned(), source })
 }
 
@@ -92,10 +103,7 @@ fn leads_nowhere(folder: &Path) -> bool {
 }
 
 fn roots_key(path: PathBuf) -> Result<PublicKey, SyncError> {
-    // Opening a pipe would wait.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let opened = rustix::fs::open(&path, flags, Mode::empty());
-    let file = File::from(opened.map_err(|error| SyncError::io(&path)(error.into()))?);
+    let file = open_file(&path)?;
     check_roots(&path, &file.metadata().map_err(SyncError::io(&path))?)?;
     key_of(&path, file)
 }

@@ -41,6 +41,7 @@ pub(super) struct State {
     index: Known,
     channel: Known,
     claims: Claims,
+    /// The problems of reading, each once.
     problems: Vec<String>,
 }
 
@@ -66,7 +67,7 @@ impl fmt::Display for StateProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Foreign(path) => write!(f, "{}: others could have written it, so it is not used", path.display()),
-            Self::Damaged(path) => write!(f, "{}: is damaged, so nothing is known of earlier images", path.display()),
+            Self::Damaged(path) => write!(f, "{}: is damaged", path.display()),
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
         }
     }
@@ -93,8 +94,14 @@ impl State {
         Self { folder: folder.to_owned(), index, channel, claims: claims.clone(), problems }
     }
 
-    pub(super) fn take_problems(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.problems)
+    /// The problems of reading, in words.
+    pub(super) fn problems(&self) -> impl Iterator<Item = &str> {
+        self.problems.iter().map(String::as_str)
+    }
+
+    /// Whether this problem was met when the state was read.
+    pub(super) fn is_told(&self, problem: &StateProblem) -> bool {
+        self.problems.contains(&problem.to_string())
     }
 
     /// The channel of the last image from the same place.

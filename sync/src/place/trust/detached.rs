@@ -1,0 +1,33 @@
+//! Signatures in files of their own.
+
+use bytes::Bytes;
+use regrow_sign::{MAX_SIGNATURE_FILE_BYTES, SignError, Signature};
+
+use super::keys::{bounded, open_file};
+use crate::{Location, Network, SyncError};
+
+/// A signature that is no part of an index, as `regrow sign --detached`, minisign or OpenSSL writes it. Whose it is, and
+/// of what, is not known yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DetachedSignature(Bytes);
+
+impl DetachedSignature {
+    /// Reads a file, or fetches it.
+    ///
+    /// # Errors
+    /// [`SyncError::Key`] if it is no signature, and whatever keeps it from being read.
+    pub fn read(location: &Location, network: &mut Network) -> Result<Self, SyncError> {
+        let bytes = match location {
+            Location::Path(path) => bounded(path, open_file(path)?)?.into(),
+            remote => network.fetch_small(remote, MAX_SIGNATURE_FILE_BYTES as u64)?,
+        };
+        match Signature::parse(&bytes, None) {
+            Ok(_) | Err(SignError::KeyNeeded) => Ok(Self(bytes)),
+            Err(source) => Err(SyncError::Key { path: location.to_string().into(), source }),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
