@@ -52,6 +52,35 @@ fn compressed_layers_are_patched() {
 }
 
 #[test]
+fn a_push_without_patches_announces_only_those_that_are_there() {
+    let (env, new) = site();
+    env.json(&format!("{MAKE} --patch-from old.rgx new.rgx new"));
+    env.run("push new.rgx to/store").success();
+    assert_eq!(index_of(&env, "to/new.rgx").patches, []);
+    let server = Server::new(env.root());
+    let report = env.json(&format!("extract --seed old {} out", server.url("to/new.rgx")));
+    assert!(env.read("out") == new);
+    assert_eq!(requested_patches(&server), 0, "{report}");
+    env.run("push --patches new.rgx to/store").success();
+    assert_eq!(index_of(&env, "to/new.rgx").patches.len(), 1);
+    // They stay announced as long as they are there.
+    env.run("push new.rgx to/store").success();
+    assert_eq!(index_of(&env, "to/new.rgx").patches, index_of(&env, "new.rgx").patches);
+}
+
+#[test]
+fn a_comparison_of_two_formats_says_so() {
+    let (env, _) = site();
+    let diff = |index: &str| String::from_utf8(env.run(&format!("diff old.rgx {index}")).success().stdout).unwrap();
+    for (format, differs) in [(1, true), (2, false)] {
+        env.json(&format!("make --format {format} new-{format}.rgx new"));
+        let index = format!("new-{format}.rgx");
+        assert_eq!(env.json(&format!("diff old.rgx {index}"))["formats_differ"], differs, "{index}");
+        assert_eq!(diff(&index).contains("different formats"), differs, "{index}");
+    }
+}
+
+#[test]
 fn nobody_asks_for_a_patch_that_is_not_announced() {
     let (env, new) = site();
     env.json("make --format 2 new.rgx new");

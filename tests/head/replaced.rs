@@ -41,14 +41,23 @@ fn blocks_of_another_index_lead_to_the_whole_index() {
 }
 
 #[test]
-fn an_index_that_is_replaced_while_a_patch_fails_is_told() {
+fn an_index_that_is_replaced_while_a_patch_fails_is_followed() {
     let site = Site::new();
     let (new, old) = (site.env.read("new.rgx"), site.env.read("old.rgx"));
     site.env.remove("store/patches");
-    let server = host_of(&site, vec![new, old]);
-    let outcome = site.env.run(&format!("extract --head-first --seed old {} out", server.url("new.rgx")));
+    let server = || host_of(&site, vec![new.clone(), old.clone()]);
+    site.env.write("device", &vec![7; site.new.len()]);
+    for (arguments, out) in [("", "out"), ("--in-place", "device")] {
+        let server = server();
+        let url = server.url("new.rgx");
+        site.env.run(&format!("extract --head-first --catalog {out}.db --seed old {arguments} {url} {out}")).success();
+        assert!(site.env.read(out) == site.old, "{out}");
+        assert!(asked(&server).len() <= 4, "{out}: {:?}", asked(&server));
+    }
+    // A pipe cannot be begun again.
+    let server = server();
+    let outcome = site.env.run(&format!("extract --head-first --seed old {} -", server.url("new.rgx")));
     outcome.failure(1, "took its place while it was read; run it again");
-    assert!(!site.env.exists("out"));
 }
 
 #[test]

@@ -86,6 +86,9 @@ fn text(report: &DiffReport, paths: usize) -> String {
         line("headers, stored", exact(report.bytes_headers)),
         line("neither path nor header", exact(report.bytes_other)),
     ];
+    if report.formats_differ {
+        lines.push(line("note", "the indexes have different formats, so machines fetch less than this says"));
+    }
     match (report.bytes_patch, report.patch_present) {
         (Some(bytes), true) => {
             let all = exact(report.bytes_index + bytes);

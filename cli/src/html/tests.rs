@@ -16,6 +16,7 @@ fn report(paths: Vec<PathCost>, archives: &[&str]) -> DiffReport {
         new_bytes: 2 << 20,
         bytes,
         requests: 7,
+        formats_differ: false,
         bytes_index: 50,
         bytes_tables: 100,
         bytes_frames: bytes - 150,

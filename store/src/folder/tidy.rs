@@ -88,22 +88,30 @@ pub(super) fn remove_abandoned(root: &Path) {
     if !is_store(root) {
         return;
     }
-    remove_abandoned_in(&root.join(STAGING_FOLDER), &PREFIXES);
+    let anybodys = |_| true;
+    remove_abandoned_in(&root.join(STAGING_FOLDER), &PREFIXES, anybodys);
     for folder in ["packs", PATCHES_FOLDER] {
-        remove_abandoned_in(&root.join(folder).join(STAGING_FOLDER), &[COPY_PREFIX]);
+        remove_abandoned_in(&root.join(folder).join(STAGING_FOLDER), &[COPY_PREFIX], anybodys);
     }
     // If `tmp/` is on another disk, files for the store's own folder wait there.
-    remove_abandoned_in(root, &[COPY_PREFIX]);
+    remove_abandoned_in(root, &[COPY_PREFIX], anybodys);
 }
 
-/// Removes abandoned files with these prefixes from one folder.
-fn remove_abandoned_in(folder: &Path, prefixes: &[&str]) {
+/// Removes files that dead writers of indexes left beside them, by the same rules. The folder may be anybody's, so only
+/// files of this user count.
+pub(super) fn remove_abandoned_beside(folder: &Path) {
+    let user = rustix::process::geteuid().as_raw();
+    remove_abandoned_in(folder, &[COPY_PREFIX], |owner| owner == user);
+}
+
+/// Removes abandoned files with these prefixes from one folder, if their owners count.
+fn remove_abandoned_in(folder: &Path, prefixes: &[&str], counts: impl Fn(u32) -> bool) {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let Ok(tmp) = rustix::fs::openat(CWD, folder, flags, Mode::empty()) else { return };
     let Ok(entries) = Dir::read_from(&tmp) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        if is_temporary_name(name.to_bytes(), prefixes) && is_abandoned(&tmp, name) {
+        if is_temporary_name(name.to_bytes(), prefixes) && is_abandoned(&tmp, name, &counts) {
             let _ = rustix::fs::unlinkat(&tmp, name, AtFlags::empty());
         }
     }
@@ -117,13 +125,15 @@ fn is_temporary_name(name: &[u8], prefixes: &[&str]) -> bool {
         .any(|random| random.len() == RANDOM_CHARS && random.iter().all(u8::is_ascii_alphanumeric))
 }
 
-fn is_abandoned(tmp: &OwnedFd, name: &std::ffi::CStr) -> bool {
+fn is_abandoned(tmp: &OwnedFd, name: &std::ffi::CStr, counts: &impl Fn(u32) -> bool) -> bool {
     let is_old_file = |stat: &rustix::fs::Stat| {
         // The kind is checked first, so that nothing but a regular file is opened.
         let modified =
             u64::try_from(stat.st_mtime).map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
         let age = modified.ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
-        FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && age.is_some_and(|age| age > ABANDONED_AFTER)
+        FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+            && counts(stat.st_uid)
+            && age.is_some_and(|age| age > ABANDONED_AFTER)
     };
     if !rustix::fs::statat(tmp, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| is_old_file(&stat)) {
         return false;
@@ -177,6 +187,22 @@ mod tests {
         let path = locked.into_temp_path().keep().unwrap();
         remove_abandoned(root.path());
         assert!(!path.exists(), "its writer is gone");
+    }
+
+    #[test]
+    fn what_writers_of_indexes_left_is_removed_beside_them() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        let abandoned = old_file(path(".regrow-aB3dE6"));
+        let others = [old_file(path("pack-aB3dE6")), old_file(path(".regrow-notes")), old_file(path("app.rgx"))];
+        File::create(path(".regrow-young0")).unwrap();
+        let locked = temporary_file(root.path(), COPY_PREFIX).unwrap();
+        locked.as_file().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        remove_abandoned_beside(root.path());
+        assert!(!abandoned.exists() && others.iter().all(|path| path.exists()));
+        assert!(path(".regrow-young0").exists() && locked.path().exists());
+        remove_abandoned_in(root.path(), &["pack-"], |owner| owner > u32::MAX - 1);
+        assert!(others[0].exists(), "it is another user's");
     }
 
     #[test]

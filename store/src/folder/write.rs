@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use futures::future::BoxFuture;
 
 use super::arrive::arrive;
-use super::tidy::{COPY_PREFIX, STAGING_FOLDER, check_free, is_store, remove_abandoned};
+use super::tidy::{COPY_PREFIX, STAGING_FOLDER, check_free, is_store, remove_abandoned, remove_abandoned_beside};
 use super::{FolderStore, blocking, links};
 use crate::durable::{create_folders, sync_folder, temporary_file};
 use crate::name::check_name;
@@ -76,6 +76,9 @@ fn put(
         Content::File(file) => file,
         Content::Bytes(bytes) => {
             create_folders(staging)?;
+            if staging == root {
+                remove_abandoned_beside(root);
+            }
             let mut file = temporary_file(staging, COPY_PREFIX).map_err(StoreError::io(staging))?;
             file.write_all(&bytes).map_err(StoreError::io(staging))?;
             file

@@ -64,6 +64,9 @@ pub struct DiffReport {
     pub bytes: u64,
     /// The number of requests that it makes.
     pub requests: u64,
+    /// Whether the indexes have different versions of the format. Then their recipes have no segments in common, and
+    /// machines fetch less than `bytes`, since they find the old image's recipe in the new one's form by themselves.
+    pub formats_differ: bool,
     /// The part of the bytes that is the index.
     pub bytes_index: u64,
     /// The part of the bytes that is the packs' ends: tables, recipe segments and, up to 4 MiB, skeleton frames.
@@ -136,6 +139,7 @@ pub fn diff(options: &DiffOptions, network: &mut Network, progress: &dyn Progres
         new_bytes: new_index.image_bytes,
         bytes,
         requests: cost.requests,
+        formats_differ: old_index.units.is_some() != new_index.units.is_some(),
         bytes_index,
         bytes_tables: cost.table_bytes,
         bytes_frames: cost.frame_bytes,

@@ -51,6 +51,17 @@ pub enum Output {
     Pipe(Box<dyn Write + Send>),
 }
 
+impl Output {
+    /// The same place once more, unless it is a pipe.
+    fn again(&self) -> Option<Self> {
+        match self {
+            Self::File(path) => Some(Self::File(path.clone())),
+            Self::InPlace(path) => Some(Self::InPlace(path.clone())),
+            Self::Pipe(_) => None,
+        }
+    }
+}
+
 /// The options of an extraction.
 pub struct ExtractOptions {
     /// The stores to fetch from, in this order. If there are none, the index names the store.
@@ -134,6 +145,7 @@ pub fn extract(
     progress: &dyn Progress,
 ) -> Result<ExtractReport, SyncError> {
     let start = Instant::now();
+    let again = output.again();
     let output = Destination::find(output, options.dry_run)?;
     if let (Location::Path(index), Some(path)) = (location, output.path())
         && crate::place::location::is_same_file(index, path)
@@ -148,9 +160,15 @@ pub fn extract(
         false => Front::Index(network.load_index_unless_known(location, catalog)?.into()),
     };
     let call = Call { location, options, progress };
-    let attempt = match call.attempt(front, output, network)? {
-        Attempt::Replaced(index, output) => call.attempt(Front::Index(index), output, network)?,
-        done @ Attempt::Done(_) => done,
+    let attempt = match (call.attempt(front, output, network), again) {
+        (Ok(Attempt::Replaced(index, output)), _) => call.attempt(Front::Index(index), output, network)?,
+        // The patch that the head of the earlier index announced did not help, and the blocks behind it are gone.
+        (Err(SyncError::Replaced { .. }), Some(output)) => {
+            let index = network.load_index_unless_known(location, catalog)?;
+            let output = Destination::find(output, options.dry_run)?;
+            call.attempt(Front::Index(index.into()), output, network)?
+        }
+        (attempt, _) => attempt?,
     };
     match attempt {
         Attempt::Done(report) => Ok(ExtractReport { elapsed: start.elapsed(), ..report }),

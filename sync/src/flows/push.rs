@@ -117,6 +117,7 @@ pub fn push(options: &PushOptions, network: &mut Network, progress: &dyn Progres
         if options.patches {
             patches::copy_patches(&mut sources, &*to, progress, &mut report).await?;
         }
+        patches::forget_absent(&mut sources, &*to).await?;
         let relied = sources.iter().flat_map(|source| &source.index.packs).map(|pack| renamed_id(&renamed, pack));
         reliance.confirm(&*to, relied).await?;
         Ok::<_, SyncError>(renamed)

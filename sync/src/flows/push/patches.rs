@@ -70,6 +70,22 @@ async fn announce(
     Ok(())
 }
 
+/// Removes from indexes of version 2 the announcements of patches that are not in the store. Readers would ask for them
+/// without success.
+pub(super) async fn forget_absent(sources: &mut [Source], to: &dyn Store) -> Result<(), SyncError> {
+    for Source { index, .. } in sources.iter_mut().filter(|source| source.index.units.is_some()) {
+        let target = index.image_id();
+        let mut present = BTreeSet::new();
+        for patch in &index.patches {
+            if to.stat(&patch_name(&patch.base, &target)).await?.is_some() {
+                present.insert(patch.base);
+            }
+        }
+        index.patches.retain(|patch| present.contains(&patch.base));
+    }
+    Ok(())
+}
+
 /// Copies a patch, unless it is there already.
 async fn copy_patch(
     ids: (&ImageId, &ImageId),
