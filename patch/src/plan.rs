@@ -142,7 +142,8 @@ impl Planner<'_> {
                 }
             }
         }
-        let literals = self.target.wrapper_in(&target);
+        let from_start = |range: Range<u64>| range.start - target.start..range.end - target.start;
+        let literals = self.target.literals_in(&target).map(from_start).collect();
         Ok(Task::Match { target, file: unknown.file, parts, is_expanded, literals })
     }
 

@@ -22,13 +22,13 @@ pub(crate) struct Side {
     files: Vec<SideFile>,
     /// The base parts, if the side is a base of version 2.
     parts: Option<Vec<(usize, UnitId)>>,
-    /// The wrapper's ranges of the skeleton, if the side is a target of version 2 and they are small.
-    wrapper: Vec<Range<u64>>,
+    /// The wrapper's ranges of the stored space that become literals, if the side is a target of version 2.
+    literals: Vec<Range<u64>>,
 }
 
-/// The largest number of bytes of a wrapper that become literals. The base has no wrapper, so hardly anything is found
-/// for it, and the headers in it resemble each other more than those in layers.
-const MAX_LITERAL_WRAPPER_BYTES: u64 = 1 << 20;
+/// The largest number of bytes of a wrapper's skeleton and contents that become literals. The base has no wrapper, so
+/// hardly anything would be found for it, and the headers in it resemble each other more than those in layers.
+const MAX_LITERAL_BYTES: [u64; 2] = [1 << 20, 64 << 10];
 
 /// A file of a side.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,11 +142,14 @@ impl Side {
             Stretches::of_ranges(image, stream, between(image, stream, held).into_iter())
         };
         let side = Self::new(image, rest(StreamKind::Skeleton), rest(StreamKind::Contents), None);
-        let mut wrapper = wrapper(image, &held);
-        if wrapper.iter().map(|range| range.end - range.start).sum::<u64>() > MAX_LITERAL_WRAPPER_BYTES {
-            wrapper.clear();
+        let of_stream = [StreamKind::Skeleton, StreamKind::Contents].map(|stream| wrapper(image, &held, stream));
+        let mut literals = Vec::new();
+        for ((ranges, start), most) in of_stream.into_iter().zip([0, side.skeleton.bytes]).zip(MAX_LITERAL_BYTES) {
+            if ranges.iter().map(|range| range.end - range.start).sum::<u64>() <= most {
+                literals.extend(ranges.into_iter().map(|range| start + range.start..start + range.end));
+            }
         }
-        (Self { wrapper, ..side }, places)
+        (Self { literals, ..side }, places)
     }
 
     fn new(
@@ -165,7 +168,7 @@ impl Side {
                 number,
             }));
         }
-        Self { image: Arc::clone(image), skeleton, contents, files, parts, wrapper: Vec::new() }
+        Self { image: Arc::clone(image), skeleton, contents, files, parts, literals: Vec::new() }
     }
 
     /// The side as the base of a patch.
@@ -177,13 +180,12 @@ impl Side {
         }
     }
 
-    /// The wrapper's ranges of the skeleton that lie in a range of the stored space, counted from its beginning.
-    pub(crate) fn wrapper_in(&self, stored: &Range<u64>) -> Vec<Range<u64>> {
-        let within = |range: &Range<u64>| {
-            let (start, end) = (range.start.max(stored.start), range.end.min(stored.end));
-            (start < end).then(|| start - stored.start..end - stored.start)
-        };
-        self.wrapper.iter().filter_map(within).collect()
+    /// The ranges of the stored space that are not matched but become literals, as far as they lie in this range.
+    pub(crate) fn literals_in(&self, stored: &Range<u64>) -> impl Iterator<Item = Range<u64>> {
+        let first = self.literals.partition_point(|range| range.end <= stored.start);
+        let (start, end) = (stored.start, stored.end);
+        let within = self.literals[first..].iter().take_while(move |range| range.start < end);
+        within.map(move |range| range.start.max(start)..range.end.min(end))
     }
 
     /// The files of the side, in order.
@@ -268,13 +270,13 @@ impl Side {
     }
 }
 
-/// The wrapper's ranges of an image's skeleton, as they lie in the skeleton without the held parts.
-fn wrapper(image: &PatchImage, held: &[(usize, usize)]) -> Vec<Range<u64>> {
+/// The wrapper's ranges of an image's stream, as they lie in the stream without the held parts.
+fn wrapper(image: &PatchImage, held: &[(usize, usize)], stream: StreamKind) -> Vec<Range<u64>> {
     let is_held = |number: usize| held.binary_search_by_key(&number, |(target, _)| *target).is_ok();
     let (mut at, mut left_out) = (0, 0);
     let mut ranges = Vec::new();
-    for (number, part) in image.parts().iter().enumerate() {
-        let part_range = &part.skeleton.bytes;
+    for number in 0..image.parts().len() {
+        let part_range = range_of(image, number, stream).bytes;
         if part_range.is_empty() {
             continue;
         }
@@ -282,7 +284,7 @@ fn wrapper(image: &PatchImage, held: &[(usize, usize)]) -> Vec<Range<u64>> {
         at = part_range.end;
         left_out += if is_held(number) { part_range.end - part_range.start } else { 0 };
     }
-    ranges.push(at - left_out..image.stream_bytes(StreamKind::Skeleton) - left_out);
+    ranges.push(at - left_out..image.stream_bytes(stream) - left_out);
     ranges.retain(|range| !range.is_empty());
     ranges
 }

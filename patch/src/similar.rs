@@ -21,6 +21,8 @@ const JOBS_IN_FLIGHT: usize = 6;
 pub(super) const SPOT_BYTES: u64 = 256 << 10;
 /// For a unit with more pairs than this, spots are chosen without regard to each other.
 const MAX_CHOOSY: usize = 20_000;
+/// A spot is of use if it adds more than one in this many of a unit's samples.
+const LEAST_GAIN: u64 = 16;
 /// A sample that makes more pairs than this is too common to tell anything.
 const MAX_PAIRS: usize = 48;
 
@@ -54,16 +56,23 @@ impl Similar {
     pub(super) fn find(base: &Arc<Side>, target: &Arc<Side>, units: &[Unit], pool: &Pool) -> Result<Self, LocalError> {
         let wanted =
             |unit: &Unit| matches!(&unit.source, Source::Unknown(unknown) if looks_around(unknown.file, unit, target));
-        let unknown: Vec<(u32, Range<u64>)> = (0u32..)
-            .zip(units)
-            .filter(|(_, unit)| wanted(unit))
-            .map(|(number, unit)| (number, unit.target.clone()))
+        let wanted = || (0u32..).zip(units).filter(|(_, unit)| wanted(unit));
+        let unknown: Vec<(u32, Range<u64>)> = wanted()
+            .flat_map(|(number, unit)| matched_ranges(target, unit).into_iter().map(move |range| (number, range)))
             .collect();
         let bytes = unknown.iter().map(|(_, range)| range.end - range.start).sum::<u64>();
         let bits = (bytes / SAMPLES + 1).ilog2().clamp(RATE_BITS.start, RATE_BITS.end);
         let mut samples = sample(target, &unknown, bits, pool)?;
         samples.sort_unstable();
         samples.dedup();
+        let known: Vec<(u32, Range<u64>)> = wanted()
+            .flat_map(|(number, unit)| known_ranges(base, unit).into_iter().map(move |range| (number, range)))
+            .collect();
+        let there = sample(base, &known, bits, pool)?;
+        retain_uncovered(&mut samples, there, units.len());
+        if samples.is_empty() {
+            return Ok(Self { spots: Vec::new(), samples: vec![0; units.len()], pairs: Vec::new() });
+        }
         let spots = spots(base);
         let table = Arc::new(Table::new(samples));
         let hits = table.hits(base, &spots, bits, pool)?;
@@ -89,7 +98,7 @@ impl Similar {
             covered.sort_unstable();
             pairs.retain(|pair| covered.binary_search(&pair.sample).is_err());
             let Some((spot, gain)) = most(&pairs) else { break };
-            if u64::from(gain) * 16 <= u64::from(self.samples[unit]) && !(best.is_empty() && known.is_empty()) {
+            if u64::from(gain) * LEAST_GAIN <= u64::from(self.samples[unit]) && !(best.is_empty() && known.is_empty()) {
                 break;
             }
             covered = pairs.iter().filter(|pair| pair.spot == spot).map(|pair| pair.sample).collect();
@@ -103,6 +112,46 @@ impl Similar {
         counts.sort_unstable_by_key(|&(count, spot)| (std::cmp::Reverse(count), spot));
         counts.into_iter().take(limit).map(|(_, spot)| self.spots[spot as usize].clone()).collect()
     }
+}
+
+/// The ranges of a unit that are matched.
+fn matched_ranges(target: &Side, unit: &Unit) -> Vec<Range<u64>> {
+    let (mut ranges, mut at) = (Vec::new(), unit.target.start);
+    for literal in target.literals_in(&unit.target) {
+        ranges.push(at..literal.start);
+        at = literal.end;
+    }
+    ranges.push(at..unit.target.end);
+    ranges.retain(|range| !range.is_empty());
+    ranges
+}
+
+/// The ranges of the base that a unit is matched against whatever else is found.
+fn known_ranges(base: &Side, unit: &Unit) -> Vec<Range<u64>> {
+    let Source::Unknown(unknown) = &unit.source else { return Vec::new() };
+    let partner = unknown.partner.filter(|partner| partner.is_likely);
+    let partner = partner.map(|partner| base.stored(&base.files()[partner.file as usize]));
+    let partner = partner.filter(|stored| stored.end - stored.start <= WHOLE_BYTES);
+    unknown.near.iter().cloned().chain(partner).collect()
+}
+
+/// Drops the samples of units of which nearly all samples are in what is known: nothing could add enough. Often all are
+/// dropped, and then the base need not be read. Large units stay, for which spots are chosen without regard to what is
+/// known. Both lists are samples with their units, `samples` sorted.
+fn retain_uncovered(samples: &mut Vec<(u64, u32)>, mut known: Vec<(u64, u32)>, units: usize) {
+    known.sort_unstable();
+    let (mut all, mut uncovered) = (vec![0u64; units], vec![0u64; units]);
+    for sample in samples.iter() {
+        let unit = sample.1 as usize;
+        all[unit] += 1;
+        uncovered[unit] += u64::from(known.binary_search(sample).is_err());
+    }
+    let has_known: std::collections::HashSet<u32> = known.iter().map(|(_, unit)| *unit).collect();
+    let is_covered = |unit: u32| {
+        let (all, uncovered) = (all[unit as usize], uncovered[unit as usize]);
+        has_known.contains(&unit) && all * 2 <= MAX_CHOOSY as u64 && uncovered * LEAST_GAIN <= all
+    };
+    samples.retain(|(_, unit)| !is_covered(*unit));
 }
 
 /// Whether a unit needs guesses. The skeleton as a whole does not, since it is matched against all of the base's.
