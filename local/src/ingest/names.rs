@@ -4,6 +4,7 @@
 //! the image, the other its parts. Where the system gives no thread, the reading thread does their work. A catalog
 //! spares them the beginning that the image shares with one that was made before.
 
+mod hash;
 mod known;
 mod lane;
 mod runs;
@@ -12,7 +13,6 @@ use bytes::Bytes;
 use regrow_catalog::Catalog;
 use regrow_chunker::PartName;
 use regrow_image::{BorderChange, PartBorder, Splitter};
-use sha2::Digest;
 
 use crate::LocalError;
 
@@ -50,7 +50,7 @@ impl<'c> Names<'c> {
     }
 
     fn on(lanes: Lanes, catalog: Option<&'c Catalog>) -> Self {
-        let (known, held) = (catalog.map(Known::new), Vec::new());
+        let (known, held) = (catalog.filter(|_| hash::CONTINUES).map(Known::new), Vec::new());
         Self { lanes, known, at: 0, held, is_coded: false, is_forked: false, part: None }
     }
 
@@ -185,8 +185,8 @@ impl<'c> Names<'c> {
         if let Some(known) = self.known {
             known.remember(&image, &hashed);
         }
-        let whole = image.image.finalize().into();
-        let plain = image.plain.map_or(whole, |plain| plain.finalize().into());
+        let whole = image.image.finish();
+        let plain = image.plain.map_or(whole, hash::Sha256::finish);
         let parts = if has_tar { hashed.parts } else { vec![PartName::from_bytes(plain)] };
         Ok(Sha256Names { image: whole, parts })
     }

@@ -7,10 +7,9 @@ use std::collections::VecDeque;
 
 use regrow_catalog::Catalog;
 use regrow_chunker::{BLOCK_BYTES, PartName};
-use sha2::Sha256;
-use sha2::digest::common::hazmat::SerializableState;
 
-use super::lane::{HashState, Hashes, Lane, Marked, Message};
+use super::hash::{HashState, Sha256};
+use super::lane::{Hashes, Lane, Marked, Message};
 use super::runs::{Ended, Run, STEPS_MAX, Step, remember, remembered};
 use crate::LocalError;
 
@@ -45,7 +44,7 @@ impl Lanes {
     /// Continues as if everything up to the last of these steps had been hashed.
     fn resume(&mut self, steps: &[Step]) -> Result<(), LocalError> {
         let Some(last) = steps.last() else { return Ok(()) };
-        let hash = |state: &HashState| Sha256::deserialize(state).map_err(|_| LocalError::Worker);
+        let hash = |state: &HashState| Sha256::of_state(state).ok_or(LocalError::Worker);
         let image = Hashes { image: hash(&last.image)?, ..Hashes::default() };
         let part = last.part.as_ref().map_or(Ok(Sha256::default()), |(_, state)| hash(state))?;
         let parts: Vec<PartName> = steps.iter().flat_map(|step| &step.ended).map(|ended| ended.name).collect();

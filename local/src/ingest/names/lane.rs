@@ -5,16 +5,12 @@ use std::thread::{Builder, JoinHandle};
 
 use bytes::Bytes;
 use regrow_chunker::PartName;
-use sha2::digest::common::hazmat::{SerializableState, SerializedState};
-use sha2::{Digest, Sha256};
 
+use super::hash::{HashState, Sha256};
 use crate::LocalError;
 
 /// The number of pieces, of at most a block each, that may wait for a thread.
 const PIECES_WAITING: usize = 4;
-
-/// SHA-256 of a beginning, in a form from which hashing continues.
-pub(super) type HashState = SerializedState<Sha256>;
 
 /// Work for a hashing thread.
 pub(super) enum Message {
@@ -71,7 +67,7 @@ impl Hashes {
             Message::DropPlain => self.plain = None,
             Message::Part(bytes) => self.part.update(&bytes),
             Message::EndPart { is_part } => {
-                let name = self.part.finalize_reset().into();
+                let name = std::mem::take(&mut self.part).finish();
                 self.parts.extend(is_part.then(|| PartName::from_bytes(name)));
             }
             Message::Mark => self.marks.push(self.marked()),
@@ -81,7 +77,7 @@ impl Hashes {
     }
 
     fn marked(&self) -> Marked {
-        Marked { image: self.image.serialize(), part: self.part.serialize() }
+        Marked { image: self.image.state(), part: self.part.state() }
     }
 }
 

@@ -6,10 +6,8 @@
 
 use regrow_catalog::Catalog;
 use regrow_chunker::{PartName, varint};
-use sha2::Sha256;
-use sha2::digest::common::hazmat::SerializableState;
 
-use super::lane::HashState;
+use super::hash::{HashState, STATE_BYTES, Sha256};
 
 /// The kind of the catalog's documents. Its name is the hash of an image's first block. The number changes with the
 /// form of the document, and with the form of a state.
@@ -128,8 +126,7 @@ fn take_hash(rest: &mut &[u8]) -> Option<[u8; 32]> {
 
 /// Takes a state from which hashing can continue.
 fn take_state(rest: &mut &[u8]) -> Option<HashState> {
-    let (bytes, behind) = rest.split_at_checked(HashState::default().len())?;
+    let (bytes, behind) = rest.split_first_chunk::<STATE_BYTES>()?;
     *rest = behind;
-    let state = HashState::try_from(bytes).ok()?;
-    Sha256::deserialize(&state).is_ok().then_some(state)
+    Sha256::of_state(bytes).map(|_| *bytes)
 }
