@@ -35,6 +35,8 @@ mod stream_processor;
 mod token_predictor;
 mod tree_predictor;
 mod utils;
+mod ranged;
+mod read_bytes;
 mod zeros;
 
 pub use estimator::preflate_parameter_estimator::TokenPredictorParameters;

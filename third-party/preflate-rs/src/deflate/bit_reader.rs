@@ -6,7 +6,7 @@
 
 use std::io::{BufRead, Error, Result};
 
-use byteorder::ReadBytesExt;
+use crate::read_bytes::ReadBytes;
 
 pub trait ReadBits {
     fn get(&mut self, cbit: u32, reader: &mut impl BufRead) -> Result<u32>;

@@ -4,7 +4,7 @@
  *  This software incorporates material from third parties. See NOTICE.txt for details.
  *--------------------------------------------------------------------------------------------*/
 
-use deranged::RangedU8;
+use crate::ranged::Ranged;
 
 pub const LITERAL_COUNT: usize = 256;
 pub const NONLEN_CODE_COUNT: usize = LITERAL_COUNT + 1; // EOB
@@ -21,7 +21,7 @@ pub const MIN_LOOKAHEAD: u32 = MAX_MATCH + MIN_MATCH + 1;
 
 pub const MAX_DIST_CODE: u8 = 29;
 
-pub type DistCode = RangedU8<0, MAX_DIST_CODE>;
+pub type DistCode = Ranged<MAX_DIST_CODE>;
 
 const DIST_CODE_TABLE: [DistCode; 512] = into_array([
     0, 1, 2, 3, 4, 4, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7, 8, 8, 8, 8, 8, 8, 8, 8, 9, 9, 9, 9, 9, 9, 9, 9,
@@ -50,17 +50,17 @@ const DIST_CODE_TABLE: [DistCode; 512] = into_array([
 /// Convert a slice of u8 into an array of ConstRangedX. Useful for const initialization, eg
 ///  const CONTARRAY : [ConstRangedX<1,10>;5] = ConstRangedX::<1,10>::into_array([1,2,3,4,5]);
 /// will panic if any value is out of range
-pub const fn into_array<const N: usize, const MAX: u8>(a: [u8; N]) -> [RangedU8<0, MAX>; N] {
-    let mut r = [RangedU8::<0, MAX>::MIN; N];
+pub const fn into_array<const N: usize, const MAX: u8>(a: [u8; N]) -> [Ranged<MAX>; N] {
+    let mut r = [Ranged::<MAX>::MIN; N];
     let mut i = 0;
     while i < N {
-        r[i] = RangedU8::<0, MAX>::new(a[i]).unwrap();
+        r[i] = Ranged::<MAX>::new(a[i]).unwrap();
         i += 1;
     }
     r
 }
 
-type LengthCode = RangedU8<0, 28>;
+type LengthCode = Ranged<28>;
 
 const LENGTH_CODE_TABLE: [LengthCode; (MAX_MATCH - MIN_MATCH) as usize + 1] = into_array([
     0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 12, 12, 13, 13, 13, 13, 14, 14, 14,

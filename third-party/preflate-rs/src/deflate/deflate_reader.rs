@@ -4,7 +4,7 @@
  *  This software incorporates material from third parties. See NOTICE.txt for details.
  *--------------------------------------------------------------------------------------------*/
 
-use byteorder::{LittleEndian, ReadBytesExt};
+use crate::read_bytes::ReadBytes;
 
 use crate::{
     deflate::deflate_token::{DeflateHuffmanType, DeflateToken, DeflateTokenReference},
@@ -177,8 +177,8 @@ impl DeflateParser {
 
                     assert!(self.bit_reader.bits_left() == 0);
 
-                    let len = reader.read_u16::<LittleEndian>()?;
-                    let ilen = reader.read_u16::<LittleEndian>()?;
+                    let len = reader.read_u16_le()?;
+                    let ilen = reader.read_u16_le()?;
                     if (len ^ ilen) != 0xffff {
                         return err_exit_code(ExitCode::InvalidDeflate, "Block length mismatch");
                     }
