@@ -3,8 +3,7 @@
 use regrow_chunker::{ImageId, PackId, Params, SegmentId};
 
 use crate::coding::plain_image_bytes;
-use crate::v2::{announce_first, announce_last};
-use crate::{AnnouncedPatch, BasePart, Coding, MAX_PATCHES, Units};
+use crate::{AnnouncedPatch, Coding, Units};
 
 /// One image: its size and hash, its recipe by segments, and the places of its chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,25 +115,6 @@ impl Index {
     #[must_use]
     pub fn announces(&self, base: &ImageId) -> bool {
         self.patches.iter().any(|patch| patch.base == *base)
-    }
-
-    /// Announces a patch before all others. If there is no room, the last ones are forgotten.
-    pub fn announce(&mut self, patch: AnnouncedPatch) {
-        let (own, most) = self.room_for_patches();
-        announce_first(&mut self.patches, patch, (&own, most));
-    }
-
-    /// Announces a patch after all others. Returns whether there is room for it.
-    pub fn announce_last(&mut self, patch: AnnouncedPatch) -> bool {
-        let (own, most) = self.room_for_patches();
-        announce_last(&mut self.patches, patch, (&own, most))
-    }
-
-    /// The image's own parts, which patches may start from, and the largest number of patches.
-    fn room_for_patches(&self) -> (Vec<BasePart>, usize) {
-        let Some(units) = &self.units else { return (Vec::new(), MAX_PATCHES) };
-        let own = units.parts.iter().map(|part| BasePart::new(&part.unit.id, &part.name));
-        (own.collect(), units.kept.room_for_patches())
     }
 
     /// All segments, those of the skeleton first.

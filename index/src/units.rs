@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use regrow_chunker::{ImageId, PartKind, PartName, PartPlace, UnitId};
 
-use crate::{Index, MAX_PATCHES, SegmentRef, StreamHead};
+use crate::{Index, SegmentRef, StreamHead};
 
 /// The largest number of parts of an image.
 pub const MAX_PARTS: usize = 1024;
@@ -170,13 +170,6 @@ impl SignatureKind {
             2 => Some(Self::Prehashed),
             _ => None,
         }
-    }
-}
-
-impl KeptEntries {
-    /// The largest number of known patches beside these entries.
-    pub(crate) fn room_for_patches(&self) -> usize {
-        MAX_PATCHES.saturating_sub(self.patches.len())
     }
 }
 

@@ -11,6 +11,7 @@
 //!          the recipe block
 //! ```
 
+mod announce;
 mod base_parts;
 mod codings;
 mod entries;
@@ -23,7 +24,6 @@ use crate::{Index, IndexError, Units};
 pub use head::{Head, HeadRead, MAX_HEAD_BYTES};
 pub use statement::{StatedPart, StatedUnit, Statement};
 
-pub(crate) use base_parts::{announce_first, announce_last};
 pub(crate) use head::head_bytes;
 
 /// Encodes an index as the bytes of a file.

@@ -84,32 +84,9 @@ fn lists(patches: &[AnnouncedPatch], own: &[BasePart]) -> (Numbers, Vec<u8>, usi
     (numbers, lists, patches.len())
 }
 
-/// Announces a patch before all others, in an image of these parts. There may be at most `most` patches. If there is no
-/// room, the last ones are forgotten.
-pub(crate) fn announce_first(
-    patches: &mut Vec<AnnouncedPatch>,
-    patch: AnnouncedPatch,
-    (own, most): (&[BasePart], usize),
-) {
-    patches.retain(|other| other.base != patch.base);
-    patches.insert(0, patch);
-    patches.truncate(most);
-    patches.truncate(lists(patches, own).2);
-}
-
-/// Announces a patch after all others, in an image of these parts. There may be at most `most` patches. Returns whether
-/// there is room for it.
-pub(crate) fn announce_last(
-    patches: &mut Vec<AnnouncedPatch>,
-    patch: AnnouncedPatch,
-    (own, most): (&[BasePart], usize),
-) -> bool {
-    patches.retain(|other| other.base != patch.base);
-    patches.push(patch);
-    let announced = patches.len();
-    patches.truncate(most);
-    patches.truncate(lists(patches, own).2);
-    patches.len() == announced
+/// The number of the first patches that there is room for, in an image of these parts.
+pub(super) fn fitting(patches: &[AnnouncedPatch], own: &[BasePart]) -> usize {
+    lists(patches, own).2
 }
 
 /// The patches that there is room for, and the section for them. There is none if no patch starts from parts.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use regrow_chunker::Digest;
 
-use super::base_parts::{self, announce_first};
+use super::base_parts;
 use super::codings::decode_codings;
 use super::entries::{decode_patches, decode_signatures, put_patches, put_signatures};
 use crate::check::check_coded_files;
@@ -184,12 +184,6 @@ impl Head {
     pub fn recipe_block(&self) -> Range<u64> {
         let start = self.codings_block().end;
         start..start + self.recipe_block.bytes
-    }
-
-    /// Announces a patch before all others. If there is no room, the last ones are forgotten.
-    pub fn announce(&mut self, patch: AnnouncedPatch) {
-        let (own, most) = (self.statement.own_parts(), self.kept.room_for_patches());
-        announce_first(&mut self.patches, patch, (&own, most));
     }
 
     /// The recipes of the image's coded files. The block is that of [`Self::codings_block`], with no bytes if there is
