@@ -3,6 +3,7 @@
 pub(crate) mod bases;
 pub(crate) mod image;
 pub(crate) mod inspect;
+pub(crate) mod layout_seed;
 pub(crate) mod locate;
 pub(crate) mod outline;
 pub(crate) mod patch_or_chunks;

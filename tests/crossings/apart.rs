@@ -6,7 +6,8 @@ use super::*;
 fn the_parts_may_lie_in_several_seeds() {
     let site = Site::new(WRITERS[0].1);
     let [[base, one, two], _] = layers();
-    let same = site.extract_patched(&site.server(), "--seed old");
+    let server = site.server();
+    let same = site.extract_patched(&server, "--seed old");
     // A base image, and the layers of an application on it.
     site.env.write("base", &WRITERS[2].1(std::slice::from_ref(&base)));
     site.env.write("app", &WRITERS[3].1(&[one.clone(), two.clone()]));
@@ -14,7 +15,6 @@ fn the_parts_may_lie_in_several_seeds() {
     site.env.write("layer.tar.gz", &gzip(&base, GO));
     site.env.write("one.tar", &one);
     site.env.write("two.tar", &two);
-    let server = site.server();
     for seeds in [
         "--seed base --seed app",
         "--seed app --seed base",
@@ -83,4 +83,27 @@ fn a_layer_may_be_there_twice() {
     let same = site.extract_patched(&server, "--seed old");
     site.env.write("seed", &WRITERS[1].1(&[two, one, base]));
     assert_eq!(site.extract_patched(&server, "--seed seed"), same);
+}
+
+/// A folder as skopeo's `oci:` and umoci write it.
+#[test]
+fn an_oci_layout_is_a_list_of_layers() {
+    let site = Site::new(WRITERS[0].1);
+    let [old, _] = layers();
+    let server = site.server();
+    let same = site.extract_patched(&server, "--seed old");
+    for (folder, written) in [("plain", old.clone()), ("coded", old.clone().map(|layer| gzip(&layer, PGZIP)))] {
+        for (number, blob) in written.iter().enumerate() {
+            site.env.write(&format!("{folder}/blobs/sha256/{}", blake3::hash(blob)), blob);
+            std::os::unix::fs::symlink("nowhere", site.env.path(&format!("{folder}/blobs/sha256/{number}"))).unwrap();
+        }
+        site.env.write(&format!("{folder}/index.json"), b"{}");
+        // Without the mark it is a folder of files like any other.
+        assert_eq!(site.extract_chunked(&server, &format!("--seed {folder}")), Vec::<String>::new());
+        site.env.write(&format!("{folder}/oci-layout"), b"{\"imageLayoutVersion\":\"1.0.0\"}");
+        assert_eq!(site.extract_patched(&server, &format!("--seed {folder}")), same);
+    }
+    // A layout without layers is a folder.
+    site.env.write("empty/oci-layout", b"{}");
+    site.extract_chunked(&server, "--seed empty");
 }

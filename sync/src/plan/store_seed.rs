@@ -12,12 +12,14 @@ use regrow_index::{HEAD_BYTES, Index, MAX_INDEX_BYTES, Segment};
 use regrow_local::{Seed, SeedContext, Seeds, first_with_id, sorted_by_id};
 use regrow_store::{Decompressor, FolderReader, PackTail, STORE_FILE, open_regular, pack_name};
 
+use super::layout_seed::open_layout;
 use crate::{Location, Progress, SyncError};
 
 /// The number of decompressed frames that are kept. Neighbours in an image are mostly neighbours in a frame.
 const FRAMES_KEPT: usize = 6;
 
-/// Opens `path` as a store's folder, as an index with its store, or else as anything that [`Seeds::open`] takes.
+/// Opens `path` as a store's folder, as an index with its store, as an OCI image layout, or else as anything that
+/// [`Seeds::open`] takes.
 pub(crate) fn open_seed(seeds: &mut Seeds, path: &Path, context: &SeedContext<'_>) -> Result<(), SyncError> {
     let store = if path.join(STORE_FILE).is_file() {
         Some(StoreSeed::open(path, None, context.progress)?)
@@ -31,6 +33,7 @@ pub(crate) fn open_seed(seeds: &mut Seeds, path: &Path, context: &SeedContext<'_
     };
     match store {
         Some(store) => seeds.seeds.push(Box::new(store)),
+        None if open_layout(seeds, path, context) => {}
         None => seeds.open(path, context)?,
     }
     Ok(())
