@@ -6,7 +6,7 @@ use regrow_sign::{MAX_SIGNATURE_FILE_BYTES, SignError, Signature};
 use super::keys::{bounded, open_file};
 use crate::{Location, Network, SyncError};
 
-/// A signature that is no part of an index, as `regrow sign --detached`, minisign or OpenSSL writes it. Whose it is, and
+/// A signature that is no part of an index, as `regrow sign`, minisign or OpenSSL writes it. Whose it is, and
 /// of what, is not known yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DetachedSignature(Bytes);
