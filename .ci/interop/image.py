@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes one of two similar images as `docker save` would: image.py OUT old|new. The same bytes each time."""
+"""Writes one of two similar images as `docker save` would: image.py OUT old|new [base]. The same bytes each time.
+With `base`, there is another layer below, which is the same in both."""
 
 import hashlib
 import io
@@ -33,6 +34,14 @@ def text(number, updated):
     return " ".join(words).encode()
 
 
+def base_layer():
+    out, source = io.BytesIO(), random.Random("base")
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for number in range(24):
+            add(tar, f"usr/lib/library-{number:02}", source.randbytes(source.randrange(400_000)), 1_740_000_000)
+    return out.getvalue()
+
+
 def layer(updated):
     out = io.BytesIO()
     time = 1_760_000_000 if updated else 1_750_000_000
@@ -49,21 +58,23 @@ def digest(data):
 
 
 def main():
-    path, release = sys.argv[1:]
-    data = layer(release == "new")
+    path, release, *below = sys.argv[1:]
+    layers = [base_layer() for _ in below] + [layer(release == "new")]
     config = json.dumps({
         "architecture": "amd64",
         "os": "linux",
         "created": "2025-01-01T00:00:00Z",
         "config": {"Cmd": ["/usr/bin/program-00"]},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest(data)}"]},
-        "history": [{"created": "2025-01-01T00:00:00Z", "created_by": "ADD layer"}],
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest(data)}" for data in layers]},
+        "history": [{"created": "2025-01-01T00:00:00Z", "created_by": "ADD layer"} for _ in layers],
     }).encode()
-    names = {"config": f"{digest(config)}.json", "layer": f"{digest(data)}/layer.tar"}
-    manifest = [{"Config": names["config"], "RepoTags": [f"shop:{release}"], "Layers": [names["layer"]]}]
+    names = [f"{digest(data)}/layer.tar" for data in layers]
+    named = f"{digest(config)}.json"
+    manifest = [{"Config": named, "RepoTags": [f"shop:{release}"], "Layers": names}]
     with tarfile.open(path, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        add(tar, names["layer"], data, 0)
-        add(tar, names["config"], config, 0)
+        for name, data in zip(names, layers):
+            add(tar, name, data, 0)
+        add(tar, named, config, 0)
         add(tar, "manifest.json", json.dumps(manifest).encode(), 0)
 
 
