@@ -200,3 +200,64 @@ fn packs_are_not_larger_than_they_should_be() {
         env.run(&format!("verify --store {size} {size}.rgx")).success();
     }
 }
+
+/// An image of several packs, nearly all of which a machine without a seed needs.
+fn published_in_packs() -> (TestEnvironment, Vec<u8>) {
+    let env = TestEnvironment::new();
+    let image = image("first", SOFT, |_| false);
+    env.write("image", &image);
+    env.run("make --pack-size 2MiB --max-waste 100 app.rgx image").success();
+    (env, image)
+}
+
+#[test]
+fn a_pack_that_is_needed_whole_is_asked_for_without_a_range() {
+    let (env, image) = published_in_packs();
+    let server = Server::new(env.root());
+    let dry = env.json(&format!("extract --dry-run --catalog dry {} none", server.url("app.rgx")));
+    server.reset_counts();
+    let report = env.json(&format!("extract {} out", server.url("app.rgx")));
+    assert!(env.read("out") == image);
+    check_extract(&report, &image);
+    let packs = env.packs("store");
+    assert!(packs.len() > 2);
+    let whole: Vec<String> = server
+        .requests()
+        .iter()
+        .filter(|request| request.range.is_none())
+        .map(|request| request.path.clone())
+        .collect();
+    assert!(packs.iter().filter(|pack| whole.contains(pack)).count() >= packs.len() - 1, "{packs:?}, {whole:?}");
+    // An end and the frames of each pack, and the index.
+    assert!(number(&report, "requests") <= 2 * packs.len() as u64 + 1, "{report}");
+    assert_eq!((&dry["bytes_fetched"], &dry["requests"]), (&report["bytes_fetched"], &report["requests"]));
+    assert_eq!(number(&report, "bytes_fetched"), server.body_bytes());
+    let stored: usize = packs.iter().map(|pack| env.read(pack).len()).sum();
+    assert!(server.body_bytes() < stored as u64 * 102 / 100, "{} for {stored}", server.body_bytes());
+    // Machines with seeds ask for ranges, and so does one that goes on.
+    env.write("seed", &image[..1 << 20]);
+    for (seed, output) in [("seed", "seeded"), ("image", "same")] {
+        server.reset_counts();
+        env.json(&format!("extract --seed {seed} {} {output}", server.url("app.rgx")));
+        assert!(server.requests().iter().all(|request| !request.is_pack() || request.range.is_some()), "{seed}");
+        assert!(env.read(output) == image);
+    }
+}
+
+#[test]
+fn a_whole_pack_that_breaks_off_goes_on_where_it_ended() {
+    // What was sent before a reset may be lost, twice half a pack.
+    for (answer, lost) in [(Answer::ResetInBody, 2 << 20), (Answer::Short, 0), (Answer::Status(503), 0)] {
+        let (env, image) = published_in_packs();
+        let failures = AtomicU64::new(0);
+        let server = Server::with(env.root(), move |request| match (request.is_pack(), request.range) {
+            (true, None) if failures.fetch_add(1, Ordering::AcqRel) < 2 => answer.clone(),
+            _ => Answer::Serve,
+        });
+        let report = env.json(&format!("extract {} out", server.url("app.rgx")));
+        assert!(env.read("out") == image);
+        check_extract(&report, &image);
+        let stored: usize = env.packs("store").iter().map(|pack| env.read(pack).len()).sum();
+        assert!(server.body_bytes() < lost + stored as u64 * 104 / 100, "{} for {stored}", server.body_bytes());
+    }
+}

@@ -242,6 +242,7 @@ impl Run<'_> {
             index: self.index,
             rest: self.rest,
             connections: self.options.connections.max(1),
+            takes_whole_packs: false,
             prefetch: Some(self.prefetch),
             cache: self.options.cache.as_deref().and_then(|root| {
                 let cache = FrameCache::given(root, self.progress)?;
@@ -261,7 +262,9 @@ impl Run<'_> {
         mut seeds: Seeds,
         asks_for_patch: bool,
     ) -> Result<Written, SyncError> {
-        let fetcher = self.fetcher(&output);
+        // Only a first install is worth that its tables come twice: what it asks for, all machines ask for.
+        let is_first = seeds.seeds.is_empty() && seeds.folders.is_empty() && !output.is_resumable();
+        let fetcher = Fetcher { takes_whole_packs: is_first, ..self.fetcher(&output) };
         zeros::check_room(self, &fetcher, &seeds, &output, scratch).inspect_err(|_| output.abandon())?;
         if asks_for_patch
             && let Extended::Planned(planned) = patched::extend_seeds(self, &fetcher, &mut seeds, &output, scratch)?

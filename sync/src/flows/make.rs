@@ -81,9 +81,10 @@ pub fn make(
     let image = ingest_made(input, &reading, options.catalog.as_ref(), |chunk| recipe.add(&chunk, &mut packer))?;
     check_whole(&image.whole, input_name, options.allow_partial, progress)?;
     recipe.finish_segments(&params, &image, &mut packer)?;
-    let (new_packs, new_bytes) = packer.end_pack()?;
+    let written = packer.end_pack()?;
+    let (new_packs, new) = (written.len(), rewrite::NewBytes::of(written));
     let places = (&*network, &*destination.store, progress);
-    let rewritten = rewrite::rewrite(&mut recipe, &mut packer, new_bytes, options.max_waste, places)?;
+    let rewritten = rewrite::rewrite(&mut recipe, &mut packer, new, options.max_waste, places)?;
     let operations = recipe.operations();
     let made = packer.finish()?;
     let (packs_written, bytes_stored) = made.sent;

@@ -208,6 +208,7 @@ fn with_fetcher<T>(
     let health = Arc::new(Failover::new(stores.len()));
     let rounds = reading.network.rounds(stores.len());
     let fetcher = Fetcher {
+        takes_whole_packs: false,
         network: reading.network,
         stores: Remotes { stores: &stores, health: &health, rounds },
         location,

@@ -40,6 +40,8 @@ pub(crate) struct Fetcher<'a> {
     /// What is left of the index, if it does not say yet where its chunks lie.
     pub(crate) rest: Option<&'a Rest<'a>>,
     pub(crate) connections: usize,
+    /// Whether packs are asked for whole if nearly all of one is wanted. Their tables then come twice.
+    pub(crate) takes_whole_packs: bool,
     /// The ends of packs that are already being fetched.
     pub(crate) prefetch: Option<&'a Prefetch<'a>>,
     /// A cache of everything that is fetched.
@@ -103,7 +105,7 @@ impl Fetcher<'_> {
     }
 
     /// A pack of the index.
-    fn pack_ref(&self, pack: u32) -> &PackRef {
+    pub(super) fn pack_ref(&self, pack: u32) -> &PackRef {
         &self.rest.and_then(Rest::found).unwrap_or(self.index).packs[pack as usize]
     }
 
@@ -117,6 +119,11 @@ impl Fetcher<'_> {
         for start in [skeleton_at, tail_at] {
             self.caches().for_each(|cache| cache.remove(id, &(*start..*bytes)));
         }
+    }
+
+    /// Whether the first store is a host on the web, so that caches may stand before it.
+    pub(crate) fn first_store_is_a_host(&self) -> bool {
+        self.stores.stores.first().is_some_and(|store| !store.is_local() && store.backend().is_none())
     }
 
     /// Whether the first store is local, or there is none.
@@ -286,10 +293,14 @@ async fn stream_frames(
     name: &str,
     frames: &mpsc::Sender<Result<FrameBytes, StoreError>>,
 ) -> Result<(), StoreError> {
-    let Some(range) = job.range() else { return Ok(()) };
-    let mut slicer = Slicer::new(range.start);
-    let mut body = source.store.get(name, Span::Range(range)).await?.body;
+    let Some((span, start)) = job.span() else { return Ok(()) };
+    let mut slicer = Slicer::new(start);
+    let mut body = source.store.get(name, span).await?.body;
     while let Some(piece) = body.next().await {
+        // The end of a whole pack may fail, if all frames came before it.
+        if job.pieces.is_empty() && piece.is_err() {
+            break;
+        }
         slicer.push(&piece?);
         while let Some(bytes) = job.pieces.front().and_then(|piece| slicer.take(&piece.stored)) {
             let Some(Piece { frame, part, .. }) = job.pieces.pop_front() else { break };

@@ -21,7 +21,15 @@ impl Fetcher<'_> {
                 .and_then(|table| Some(pieces(table, table.frames.get(frame as usize)?, (pack, frame), wanted)));
             pieces.into_iter().flatten().map(move |piece| (pack, piece))
         });
-        join(pieces)
+        let mut jobs = join(pieces);
+        if self.takes_whole_packs && self.first_store_is_a_host() {
+            for job in &mut jobs {
+                let frames = packs.table(job.pack).map_or(&[][..], |table| &table.frames);
+                let plain_bytes = frames.iter().map(|frame| frame.plain_bytes).sum();
+                job.widen(self.pack_ref(job.pack).bytes, plain_bytes);
+            }
+        }
+        jobs
     }
 }
 

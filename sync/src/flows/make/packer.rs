@@ -169,14 +169,13 @@ impl<'a> Packer<'a> {
         Ok(number)
     }
 
-    /// Ends the open pack, so that later items go into other packs. Returns the number of packs so far, and their
-    /// bytes.
-    pub(crate) fn end_pack(&mut self) -> Result<(usize, u64), SyncError> {
+    /// Ends the open pack, so that later items go into other packs. Returns the packs so far.
+    pub(crate) fn end_pack(&mut self) -> Result<&[PackSummary], SyncError> {
         self.compress(StreamKind::Contents);
         self.compress(StreamKind::Skeleton);
         self.write_waiting(0)?;
         self.close()?;
-        Ok((self.written.len(), self.written.iter().map(|pack| pack.bytes).sum()))
+        Ok(&self.written)
     }
 
     /// Completes the last pack, and waits until all packs are in the store.

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use futures::stream::{self, StreamExt};
 use regrow_chunker::{ChunkId, PackId, Record};
 use regrow_image::StreamKind;
-use regrow_store::{Decompressor, Span, Store, StoreError, pack_name};
+use regrow_store::{Decompressor, PackSummary, Span, Store, StoreError, pack_name};
 
 use super::contents::{OldFrame, StoreContents};
 use super::packer::Packer;
@@ -19,6 +19,8 @@ use super::recipe::{ChunkSource, RecipeBuilder, UsedChunk};
 use crate::transfer::fetch::GAP_BYTES;
 use crate::{Network, Progress, SyncError};
 
+/// The bytes that a table takes for a chunk: an id, and the length of a chunk of more than 127 bytes.
+const RECORD_BYTES: u64 = 34;
 /// The most frames that are read at the same time.
 const IN_FLIGHT: usize = 8;
 /// The divisor of the image's own cost that bounds how much is rewritten: at most a quarter.
@@ -53,6 +55,21 @@ impl Default for MaxWaste {
     }
 }
 
+/// The bytes of the packs that hold what is new in an image.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct NewBytes {
+    frames: u64,
+    /// The tables, which also list the old chunks of new segments.
+    tables: u64,
+}
+
+impl NewBytes {
+    pub(super) fn of(packs: &[PackSummary]) -> Self {
+        let sum = |bytes: fn(&PackSummary) -> u64| packs.iter().map(bytes).sum();
+        Self { frames: sum(|pack| pack.tail_at), tables: sum(|pack| pack.bytes - pack.tail_at) }
+    }
+}
+
 /// The number of chunks that were rewritten.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Rewritten {
@@ -66,6 +83,8 @@ pub(super) struct Rewritten {
 struct Use {
     /// The plain bytes of the chunks that come from the frame.
     live: u64,
+    /// The number of these chunks.
+    chunks: u64,
     /// The first of these chunks, in the image's order.
     first: Option<u32>,
     /// The bytes of the frame that are fetched.
@@ -75,6 +94,7 @@ struct Use {
 impl Use {
     fn add(&mut self, chunk: u32, len: u32) {
         self.live += u64::from(len);
+        self.chunks += 1;
         self.first.get_or_insert(chunk);
     }
 }
@@ -88,17 +108,18 @@ struct Moving {
 }
 
 /// Rewrites the live chunks of thin frames into packs of their own. Machines that have the old image need not fetch
-/// those packs. `new_bytes` is the size of the packs that were written before.
+/// those packs. `new` are the packs that were written before.
 pub(super) fn rewrite(
     recipe: &mut RecipeBuilder,
     packer: &mut Packer<'_>,
-    new_bytes: u64,
+    new: NewBytes,
     max_waste: MaxWaste,
     (network, store, progress): (&Network, &dyn Store, &dyn Progress),
 ) -> Result<Rewritten, SyncError> {
     let mut rewritten = Rewritten::default();
     let uses = choose_copies(recipe);
-    let frames = choose_frames(&recipe.known, &uses, new_bytes, max_waste);
+    let image = ImageBytes { new, tables: recipe.used.len() as u64 * RECORD_BYTES };
+    let frames = choose_frames(&recipe.known, &uses, image, max_waste);
     if frames.is_empty() {
         return Ok(rewritten);
     }
@@ -169,9 +190,16 @@ fn count_fetched(recipe: &RecipeBuilder, uses: &mut [Use]) {
     }
 }
 
+/// The bytes of an image that do not depend on what is rewritten.
+struct ImageBytes {
+    new: NewBytes,
+    /// The tables of a store that has the image alone.
+    tables: u64,
+}
+
 /// Chooses the frames whose live chunks are rewritten. Those with the smallest live share come first, until the rest
 /// wastes no more than is allowed. The result is in the order in which the image uses the frames.
-fn choose_frames(known: &StoreContents, uses: &[Use], new_bytes: u64, max_waste: MaxWaste) -> Vec<u32> {
+fn choose_frames(known: &StoreContents, uses: &[Use], image: ImageBytes, max_waste: MaxWaste) -> Vec<u32> {
     let live_stored = |frame: u32| {
         let (found, live) = (&known.frames[frame as usize], uses[frame as usize].live);
         found.stored_bytes() * live / found.plain_bytes.max(1)
@@ -179,13 +207,19 @@ fn choose_frames(known: &StoreContents, uses: &[Use], new_bytes: u64, max_waste:
     let used = || (0..).zip(uses).filter(|(_, used)| used.live > 0).map(|(frame, _)| frame);
     let live: u64 = used().map(live_stored).sum();
     let fetched = |frame: u32| uses[frame as usize].fetched.max(live_stored(frame));
+    // Chunks that are rewritten stand in two tables.
+    let saved = |frame: u32| {
+        let twice = uses[frame as usize].chunks * RECORD_BYTES;
+        (fetched(frame) - live_stored(frame)).saturating_sub(twice)
+    };
     let all: u64 = used().map(fetched).sum();
-    let alone = new_bytes + live;
+    let alone = image.new.frames + live + image.tables;
     let Some(allowed) = max_waste.of(alone) else { return Vec::new() };
     let allowed = allowed.max(LEAST_ALLOWED_BYTES);
-    let mut wasted = all - live + dead_tails(known, uses);
+    let tables = image.new.tables + used_tails(known, uses);
+    let mut wasted = all - live + tables.saturating_sub(image.tables);
     let mut thin: Vec<u32> = used().collect();
-    thin.retain(|&frame| live_stored(frame) < fetched(frame));
+    thin.retain(|&frame| saved(frame) > 0);
     thin.sort_by_cached_key(|&frame| {
         let found = &known.frames[frame as usize];
         let share = (uses[frame as usize].live << 24) / found.plain_bytes;
@@ -197,25 +231,21 @@ fn choose_frames(known: &StoreContents, uses: &[Use], new_bytes: u64, max_waste:
         if wasted <= allowed || rewritten > alone / MOST_REWRITTEN {
             break;
         }
-        wasted -= fetched(frame) - live_stored(frame);
+        wasted = wasted.saturating_sub(saved(frame));
         chosen.push(frame);
     }
     chosen.sort_by_key(|&frame| uses[frame as usize].first);
     chosen
 }
 
-/// The bytes of tables that describe chunks that the image does not use.
-fn dead_tails(known: &StoreContents, uses: &[Use]) -> u64 {
-    let mut packs = vec![(0_u64, 0_u64); known.packs.len()];
-    for (frame, used) in known.frames.iter().zip(uses) {
-        let (live, plain) = &mut packs[frame.pack as usize];
-        (*live, *plain) = (*live + used.live, *plain + frame.plain_bytes);
+/// The bytes of the tables of all packs that the image uses chunks of.
+fn used_tails(known: &StoreContents, uses: &[Use]) -> u64 {
+    let mut is_used = vec![false; known.packs.len()];
+    for (frame, _) in known.frames.iter().zip(uses).filter(|(_, used)| used.live > 0) {
+        is_used[frame.pack as usize] = true;
     }
-    let of_pack = |(pack, (live, plain)): (&regrow_index::PackRef, (u64, u64))| {
-        let tail = u128::from(pack.bytes - pack.tail_at);
-        if live == 0 { 0 } else { (tail * u128::from(plain.saturating_sub(live)) / u128::from(plain)) as u64 }
-    };
-    known.packs.iter().zip(packs).map(of_pack).sum()
+    let used = known.packs.iter().zip(is_used).filter(|(_, is_used)| *is_used);
+    used.map(|(pack, _)| pack.bytes - pack.tail_at).sum()
 }
 
 /// The chunks that move out of each of these frames, by their offset there.
@@ -289,6 +319,11 @@ mod tests {
 
     /// The frames that are chosen from a pack whose frames store 1 MiB each. The image uses these percentages of them.
     fn chosen(percentages: &[u64], percent: f64) -> Vec<u32> {
+        chosen_beside(0, percentages, percent)
+    }
+
+    /// The same for an image whose new tables have this many bytes more than those of a store of the image alone.
+    fn chosen_beside(new_tables: u64, percentages: &[u64], percent: f64) -> Vec<u32> {
         let bytes = percentages.len() as u64 * FRAME;
         let pack = PackRef { id: PackId::default(), bytes: bytes + 100, skeleton_at: bytes, tail_at: bytes };
         let frame = |n: u64| OldFrame {
@@ -304,10 +339,15 @@ mod tests {
         };
         // The image uses the last frame first.
         let last = percentages.len() as u32;
-        let used =
-            |(n, share): (u32, &u64)| Use { live: 2 * FRAME * share / 100, first: Some(last - n), fetched: FRAME };
+        let used = |(n, share): (u32, &u64)| Use {
+            live: 2 * FRAME * share / 100,
+            chunks: 1,
+            first: Some(last - n),
+            fetched: FRAME,
+        };
         let uses: Vec<Use> = (0..).zip(percentages).map(used).collect();
-        choose_frames(&known, &uses, 0, MaxWaste::percent(percent).unwrap())
+        let image = ImageBytes { new: NewBytes { frames: 0, tables: new_tables }, tables: 100 };
+        choose_frames(&known, &uses, image, MaxWaste::percent(percent).unwrap())
     }
 
     #[test]
@@ -319,6 +359,7 @@ mod tests {
         assert_eq!(chosen(&shares, 2.0), [9, 7], "then 0.2");
         assert_eq!(chosen(&shares, 0.0), [9, 7, 3]);
         assert!(chosen(&shares, 5.0).is_empty() && chosen(&shares, 100.0).is_empty());
+        assert_eq!(chosen_beside(FRAME / 2, &shares, 2.5), [9, 7], "1.3 after the first");
     }
 
     #[test]

@@ -4,10 +4,14 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use regrow_store::Span;
+
 /// The largest gap of unwanted bytes that costs less than a request of its own. It applies between two frames, and
 /// within a frame that is read by the chunk. At 50 ms and 20 Mbit/s a round trip is worth 125 KB, but several requests
 /// are in flight, and bytes are what users pay for.
 pub(crate) const GAP_BYTES: u64 = 16 << 10;
+/// A pack is asked for whole, without a range, if at most one part in this many of it is not wanted.
+const UNWANTED_SHARE: u64 = 64;
 /// The largest range of one request, so that several connections share the work.
 const RANGE_BYTES: u64 = 8 << 20;
 
@@ -26,17 +30,38 @@ pub(crate) struct Piece {
 pub(crate) struct RangeJob {
     pub(crate) pack: u32,
     pub(crate) pieces: VecDeque<Piece>,
+    /// The size of the pack, if it is asked for whole.
+    pub(crate) whole_bytes: Option<u64>,
 }
 
 impl RangeJob {
+    /// Asks for the whole pack, whose size this is, if nearly all of it is wanted. Some caches keep only answers that
+    /// are whole objects. `plain_bytes` are those of its frames: what hardly compresses would cost more than the image
+    /// itself.
+    pub(crate) fn widen(&mut self, pack_bytes: u64, plain_bytes: u64) {
+        let unwanted = pack_bytes.saturating_sub(self.bytes());
+        if unwanted <= pack_bytes / UNWANTED_SHARE && pack_bytes.saturating_add(unwanted) <= plain_bytes {
+            self.whole_bytes = Some(pack_bytes);
+        }
+    }
+
+    /// The bytes to ask for. After a failure only those that are still missing are asked for.
+    pub(crate) fn span(&mut self) -> Option<(Span, u64)> {
+        let range = self.range()?;
+        Some(match self.whole_bytes.take() {
+            Some(_) => (Span::Whole, 0),
+            None => (Span::Range(range.clone()), range.start),
+        })
+    }
+
     /// The range from the first piece's start to the last one's end.
     pub(crate) fn range(&self) -> Option<Range<u64>> {
         Some(self.pieces.front()?.stored.start..self.pieces.back()?.stored.end)
     }
 
-    /// The length of the range in bytes.
+    /// The number of bytes that are asked for.
     pub(crate) fn bytes(&self) -> u64 {
-        self.range().map_or(0, |range| range.end - range.start)
+        self.whole_bytes.unwrap_or_else(|| self.range().map_or(0, |range| range.end - range.start))
     }
 }
 
@@ -46,7 +71,7 @@ pub(crate) fn join(pieces: impl Iterator<Item = (u32, Piece)>) -> Vec<RangeJob> 
     for (pack, piece) in pieces {
         match jobs.last_mut() {
             Some(job) if job.pack == pack && joins(job, &piece.stored) => job.pieces.push_back(piece),
-            _ => jobs.push(RangeJob { pack, pieces: [piece].into() }),
+            _ => jobs.push(RangeJob { pack, pieces: [piece].into(), whole_bytes: None }),
         }
     }
     jobs
@@ -80,5 +105,19 @@ mod tests {
         let shape: Vec<(u32, usize)> = jobs.iter().map(|job| (job.pack, job.pieces.len())).collect();
         assert_eq!(shape, [(0, 3), (0, 1), (1, 1), (1, 1)]);
         assert_eq!(jobs[0].bytes(), 3000 + GAP_BYTES);
+    }
+
+    #[test]
+    fn a_pack_is_asked_for_whole_once() {
+        let piece = |start: u64, end| Piece { frame: 0, stored: start..end, part: None };
+        let mut job =
+            RangeJob { pack: 0, pieces: [piece(16, 500_000), piece(500_000, 970_000)].into(), whole_bytes: None };
+        job.widen(985_500, u64::MAX);
+        job.widen(985_300, 1_000_600);
+        assert_eq!(job.bytes(), 969_984, "too much of it is not wanted, or it does not compress");
+        job.widen(985_300, 1_001_000);
+        assert_eq!((job.bytes(), job.span()), (985_300, Some((Span::Whole, 0))));
+        job.pieces.pop_front();
+        assert_eq!(job.span(), Some((Span::Range(500_000..970_000), 500_000)), "the rest after a failure");
     }
 }
