@@ -4,6 +4,7 @@
 mod attributes;
 mod in_place;
 mod links;
+mod mounted;
 mod part;
 mod room;
 mod terminal;

@@ -154,5 +154,6 @@ fn proxies_of_socks_are_used() {
     let dead = dead_url("").replace("http://", "socks5h://");
     let dead = dead.trim_end_matches('/');
     let extract = "extract --tries 1 http://far.example/app.rgx out";
-    Outcome::of(&mut command(&env, &[("ALL_PROXY", dead)], extract)).failure(4, &format!("through the proxy {dead}"));
+    Outcome::of(&mut command(&env, &[("ALL_PROXY", dead)], extract))
+        .failure(4, &format!("the proxy {dead} cannot be reached"));
 }

@@ -112,6 +112,7 @@ fn of_index(error: &IndexError) -> Cow<'static, str> {
 pub(crate) fn of_warning(warning: &(dyn Error + 'static)) -> &'static str {
     match warning.downcast_ref() {
         Some(SyncWarning::StoreUnnamed) => " with --store",
+        Some(SyncWarning::MountPoint { .. }) => " (as --in-place does at once, without a copy)",
         Some(SyncWarning::Unprotected { .. }) => " (--key, --digest)",
         Some(SyncWarning::PacksUnlisted | SyncWarning::PacksUnread) => " with --like",
         _ => "",
@@ -235,7 +236,8 @@ mod tests {
             ),
             (
                 SyncError::MountPoint { path: path() },
-                "app: something is mounted on this file, so no other can take its place; --in-place writes over it",
+                "app: something is mounted on this file, so no other can take its place, and none can be made beside it; \
+                 --in-place writes over it",
             ),
             (SyncError::NoFile { path: path() }, "app: is no file; write a device with --in-place, and a pipe with -"),
             (

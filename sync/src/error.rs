@@ -128,8 +128,9 @@ pub enum SyncError {
         /// The file.
         path: PathBuf,
     },
-    /// Another file cannot take the place of this one, because something is mounted on it.
-    #[error("{}: something is mounted on this file, so no other can take its place", path.display())]
+    /// Another file cannot take the place of this one, because something is mounted on it, and there is no place for a
+    /// copy beside it.
+    #[error("{}: something is mounted on this file, so no other can take its place, and none can be made beside it", path.display())]
     MountPoint {
         /// The file.
         path: PathBuf,

@@ -14,6 +14,15 @@ pub enum SyncWarning {
     /// Only some of the listed packs were read, and the image may be like images in others.
     #[error("not all packs of the store were looked at; name a similar image")]
     PacksUnread,
+    /// No other file can take the place of the output, because something is mounted on it.
+    #[error(
+        "{}: something is mounted on this file, so the image is put together beside it, and written over it at the end",
+        path.display()
+    )]
+    MountPoint {
+        /// The output.
+        path: std::path::PathBuf,
+    },
     /// The index came from another machine without encryption, and neither a key nor a digest checks it.
     #[error(
         "{host}: http:// is not encrypted, so whoever can change it on the way decides which image this is; use https://, or a key or digest"

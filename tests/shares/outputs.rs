@@ -1,38 +1,11 @@
 //! Outputs whose names, places and contents some file systems treat differently.
 
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::process::Command;
 
 use crate::disk::SmallDisk;
-use crate::environment::{TestEnvironment, pass_over};
+use crate::environment::TestEnvironment;
 use crate::report::number;
-use crate::server::Server;
 use regrow_demo::{noise, versions};
-
-/// A file on which another one is mounted. Containers get single files of their host like this.
-#[test]
-fn an_output_that_is_a_mount_point() {
-    let (old, new) = versions();
-    let env = TestEnvironment::new();
-    env.make("new", &new);
-    env.write("of-host", &old);
-    let out = env.write("out", b"");
-    let mounted = Command::new("mount").arg("--bind").arg(env.path("of-host")).arg(&out).output();
-    if !mounted.is_ok_and(|output| output.status.success()) {
-        pass_over("an output that is mounted needs the right to mount");
-        return;
-    }
-    let server = Server::new(env.root());
-    let outcome = env.run(&format!("extract {} out", server.url("new.rgx")));
-    let left = env.files("").into_iter().filter(|name| name.starts_with(".out")).count();
-    let in_place = env.run("extract --in-place new.rgx out");
-    let holds = env.read("out") == new;
-    assert!(Command::new("umount").arg(&out).status().unwrap().success());
-    outcome.failure(1, "--in-place");
-    assert!(server.requests().is_empty() && left == 0, "nothing was fetched or written");
-    in_place.success();
-    assert!(holds);
-}
 
 #[test]
 fn names_as_long_as_they_can_be() {

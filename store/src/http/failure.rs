@@ -102,6 +102,9 @@ fn through_proxy(error: &reqwest::Error, proxy: &str, is_refused: bool, deepest:
         return Cause::network(format!("the proxy {proxy} does not connect to this host"), true);
     }
     let hint = "check http_proxy, https_proxy, all_proxy and no_proxy";
+    if let Some(problem) = causes(error).find_map(|cause| socks_problem(&cause.to_string())) {
+        return Cause::network(format!("the proxy {proxy} {problem}; {hint}"), true);
+    }
     if is_refused {
         return Cause::network(format!("the proxy {proxy} refuses the connection; {hint}"), true);
     }
@@ -115,6 +118,21 @@ fn through_proxy(error: &reqwest::Error, proxy: &str, is_refused: bool, deepest:
         return Cause::network(format!("no connection through the proxy {proxy}: {deepest}; {hint}"), true);
     }
     Cause::network(format!("the connection through the proxy {proxy} broke: {deepest}"), true)
+}
+
+/// The problem with a SOCKS proxy in plain words. The library tells it by its text alone.
+fn socks_problem(text: &str) -> Option<&'static str> {
+    Some(match text.strip_prefix("SOCKS error: ")? {
+        "failed to create underlying connection" => "cannot be reached",
+        "connection refused" => "says that the host refuses the connection",
+        "connection not allowed" => "does not allow connections to this host",
+        "host unreachable" | "network unreachable" | "ttl expired" => "says that it cannot reach the host",
+        "could not resolve to acceptable address type" => "cannot be given this host, whose name is not found",
+        "credentials not accepted" => "does not accept the credentials",
+        "server does not support user/pass authentication" => "wants to know who asks in a way that is not supported",
+        "failed parsing server response" | "io error during SOCKS handshake" => "does not answer as a SOCKS proxy",
+        _ => "failed to connect to the host",
+    })
 }
 
 fn io_kind(cause: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
@@ -143,5 +161,13 @@ mod tests {
         let outer = io::Error::new(io::ErrorKind::InvalidData, io::Error::other(inner));
         assert_eq!(causes(&outer).find_map(certificate::problem), Some(Cause::Untrusted(Distrust::UnknownIssuer)));
         assert_eq!(deepest(&outer), "invalid peer certificate: UnknownIssuer");
+    }
+
+    #[test]
+    fn problems_of_socks_proxies_are_in_plain_words() {
+        let problem = |text| socks_problem(&format!("SOCKS error: {text}"));
+        assert_eq!(problem("failed to create underlying connection"), Some("cannot be reached"));
+        assert_eq!(problem("anything new"), Some("failed to connect to the host"));
+        assert_eq!(socks_problem("connection refused"), None);
     }
 }

@@ -24,7 +24,7 @@ use regrow_local::{GuessedFiles, Pool, Scan, Seeds};
 use regrow_store::Failover;
 
 use crate::place::network::Front;
-use crate::{Left, Location, Network, Progress, SyncError, Trust};
+use crate::{Left, Location, Network, Progress, SyncError, SyncWarning, Trust};
 
 use crate::plan::image::ImagePlan;
 use crate::plan::locate::{Counts, Plan};
@@ -151,6 +151,9 @@ pub fn extract(
         && crate::place::location::is_same_file(index, path)
     {
         return Err(SyncError::Usage(format!("{}: the image would take the index's place", path.display())));
+    }
+    if let Some(path) = output.mounted().filter(|_| !options.dry_run) {
+        progress.warn_of(&SyncWarning::MountPoint { path: path.to_owned() });
     }
     let catalog = options.catalog.as_ref();
     // Without anything that could be the base of a patch, the whole index is needed.

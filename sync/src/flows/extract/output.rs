@@ -153,7 +153,8 @@ impl OutputFile {
     }
 
     fn open_part(spot: Spot, sizes: OutputSizes) -> Result<Self, SyncError> {
-        let part = Part::new(spot);
+        let mut part = Part::new(spot);
+        part.open_mounted(sizes.image)?;
         let file = part.open()?;
         let failed = || SyncError::io(part.spot.place.path(&part.names.part));
         let resumable = file.metadata().map_err(failed())?.len() > 0;
@@ -215,6 +216,12 @@ impl OutputFile {
         match &self.end {
             End::Rename(Part { spot, .. }) | End::InPlace(spot) => {
                 needs.add(spot.place.folder(), self.missing_bytes().saturating_sub(hole_bytes));
+                if let End::Rename(part) = &self.end
+                    && let Some(over) = part.over()
+                {
+                    let held = over.held_bytes().unwrap_or(u64::MAX);
+                    needs.add(spot.path(), self.sizes.image.saturating_sub(held).saturating_sub(hole_bytes));
+                }
             }
             End::Pipe(pipe) => {
                 needs.add(scratch, pipe.lock().unwrap_or_else(PoisonError::into_inner).disk_bytes());
@@ -334,6 +341,7 @@ impl OutputFile {
     pub(crate) fn left(&self) -> Left {
         match (&self.end, self.coded.as_ref().or(self.file.as_ref())) {
             (_, Some(Medium::InPlace(target))) if target.is_begun() => Left::Overwritten,
+            (End::Rename(part), _) if part.over().is_some_and(InPlace::is_begun) => Left::Overwritten,
             (End::Pipe(pipe), _) => pipe.lock().unwrap_or_else(PoisonError::into_inner).left(),
             _ => Left::Untouched,
         }

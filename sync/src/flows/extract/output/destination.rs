@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FileType;
 
 use super::attributes;
-use super::mounted::check_replaceable;
+use super::mounted::{check_changeable, is_mounted};
 use super::part::Part;
 use super::spot::Spot;
 use crate::SyncError;
@@ -42,7 +42,7 @@ impl Destination {
     fn file(spot: Spot) -> Result<Self, SyncError> {
         match spot.stat() {
             Some(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => Err(no_file(spot.path())),
-            Some(_) => check_replaceable(&spot).map(|()| Self::File(spot)),
+            Some(_) => check_changeable(&spot).map(|()| Self::File(spot)),
             None => Ok(Self::File(spot)),
         }
     }
@@ -60,6 +60,14 @@ impl Destination {
     pub(crate) fn replaced(&self) -> Option<PathBuf> {
         match self {
             Self::File(spot) if spot.stat().is_some_and(|stat| stat.st_size > 0) => Some(spot.path().to_owned()),
+            _ => None,
+        }
+    }
+
+    /// The file that will be written over, because something is mounted on it.
+    pub(crate) fn mounted(&self) -> Option<&Path> {
+        match self {
+            Self::File(spot) if is_mounted(spot) => Some(spot.path()),
             _ => None,
         }
     }

@@ -9,6 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use rustix::io::Errno;
 
 use super::attributes::Attributes;
+use super::in_place::InPlace;
+use super::mounted::{is_mounted, write_over};
 use super::spot::Spot;
 use crate::transfer::cache::FrameCache;
 use crate::{Progress, SyncError};
@@ -61,12 +63,14 @@ fn short(name: &OsStr) -> OsString {
 pub(super) struct Part {
     pub(super) spot: Spot,
     pub(super) names: Names,
+    /// The file at the place, if something is mounted on it, so that the image must be written over it.
+    over: Option<InPlace>,
 }
 
 impl Part {
     pub(super) fn new(spot: Spot) -> Self {
         let names = Names::of(&spot.name, spot.place.max_name_bytes());
-        Self { spot, names }
+        Self { spot, names, over: None }
     }
 
     fn place(&self) -> &Place {
@@ -78,9 +82,27 @@ impl Part {
         FrameCache::beside(self.place(), &self.names.meta, progress)
     }
 
+    /// Opens the file at the place, which will have this many bytes, if no other can take its place.
+    pub(super) fn open_mounted(&mut self, image_bytes: u64) -> Result<(), SyncError> {
+        if is_mounted(&self.spot) {
+            self.over = Some(InPlace::open(&self.spot, image_bytes, false)?);
+        }
+        Ok(())
+    }
+
+    /// The file that the image is written over at the end.
+    pub(super) fn over(&self) -> Option<&InPlace> {
+        self.over.as_ref()
+    }
+
     /// Opens and locks the unfinished output, or begins one.
     pub(super) fn open(&self) -> Result<File, SyncError> {
-        let file = self.place().locked_file(&self.names.part).map_err(self.failed(&self.names.part))?;
+        let file = self.place().locked_file(&self.names.part);
+        if self.over.is_some() && file.is_err() {
+            // Beside files that a container mounts, there often is no place for others.
+            return Err(SyncError::MountPoint { path: self.spot.path().to_owned() });
+        }
+        let file = file.map_err(self.failed(&self.names.part))?;
         file.ok_or_else(|| SyncError::Busy { path: self.spot.path().to_owned() })
     }
 
@@ -119,6 +141,11 @@ impl Part {
         // The first sync takes long. If the power fails then, the next run can use the file. After it, only the short
         // steps below are left.
         file.sync_all().map_err(SyncError::io(&path))?;
+        if let Some(over) = &self.over {
+            write_over(over, file).map_err(SyncError::io(self.spot.path()))?;
+            self.discard();
+            return self.place().remove_file(&self.names.coded).map_err(SyncError::io(self.place().folder()));
+        }
         Attributes::at(self.place(), &self.spot.name).give(file);
         file.sync_all().map_err(SyncError::io(&path))?;
         if !self.place().names(name, file) {
