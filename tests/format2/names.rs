@@ -58,9 +58,9 @@ fn verify_names_a_wrong_name() {
             part => units.parts[part - 1].name = regrow_chunker::PartName::from_bytes([9; 32]),
         }
         env.write("image.rgx", &wrong.encode());
-        env.run("verify image.rgx image").failure(3, message);
+        env.run("verify -q image.rgx image").failure(3, message);
         let server = Server::new(env.root());
-        env.run(&format!("verify {} image", server.url("image.rgx"))).failure(3, message);
+        env.run(&format!("verify -q {} image", server.url("image.rgx"))).failure(3, message);
     }
     // Of an image with coded files the name of the image alone is looked at.
     let image = oci(&version_layers()[0], 1_700_000_000, |layer| gzip(layer, PGZIP));
@@ -69,7 +69,7 @@ fn verify_names_a_wrong_name() {
     let mut wrong = index_of(&env, "coded.rgx");
     wrong.units.as_mut().unwrap().image_sha256[7] ^= 1;
     env.write("coded.rgx", &wrong.encode());
-    env.run("verify coded.rgx coded").failure(3, "coded.rgx: states the SHA-256");
+    env.run("verify -q coded.rgx coded").failure(3, "coded.rgx: states the SHA-256");
     env.write("coded", b"something else");
-    env.run("verify coded.rgx coded").failure(3, "is not the image");
+    env.run("verify -q coded.rgx coded").failure(3, "is not the image");
 }
