@@ -38,7 +38,7 @@ pub(crate) struct ExpandedMember {
 
 /// Tells by a file's first bytes whether it may hold members.
 pub(super) fn may_hold_members(image: &Side, number: u32) -> Result<bool, LocalError> {
-    let stored = image.stored(&image.files()[number as usize]);
+    let stored = image.stored(&image.file(number));
     let prefix = image.read(stored.start..stored.end.min(stored.start + PREFIX_BYTES));
     Ok(regrow_deflate::is_candidate(&prefix.map_err(LocalError::io("image"))?))
 }
@@ -100,7 +100,7 @@ impl BaseMembers {
 }
 
 fn members_of(base: &Side, number: u32) -> Result<Vec<(BaseMember, Digest)>, LocalError> {
-    let bytes = base.read(base.stored(&base.files()[number as usize])).map_err(LocalError::io("image"))?;
+    let bytes = base.read(base.stored(&base.file(number))).map_err(LocalError::io("image"))?;
     let known = |found: FoundStream| {
         let hash = Digest::of(&bytes[found.stored.clone()]);
         let stored = found.stored.start as u64..found.stored.end as u64;

@@ -17,20 +17,24 @@ const JOBS_IN_FLIGHT: usize = 8;
 /// The largest number of files with the same bytes that are all considered.
 const MAX_SAME: usize = 64;
 
+/// The first bytes of a file's hash. An image may have millions of files, and a patch that is wrong because two of them have
+/// the same is not published.
+type FileHash = [u8; 16];
+
 /// For each file of the target, the file of the base that holds the same bytes.
 pub(super) fn identical(base: &Arc<Side>, target: &Arc<Side>, pool: &Pool) -> Result<Vec<Option<u32>>, LocalError> {
-    let sizes = |image: &Side| image.files().iter().map(|file| file.bytes()).collect::<HashSet<_>>();
+    let sizes = |image: &Side| image.files().map(|file| file.bytes()).collect::<HashSet<_>>();
     let (base_sizes, target_sizes) = (sizes(base), sizes(target));
-    let mut by_hash: Vec<(Digest, u32)> =
-        hashes(base, &target_sizes, pool)?.into_iter().map(|(file, hash)| (hash, file)).collect();
+    let mut by_hash: Vec<(FileHash, u32)> = Vec::new();
+    each_hash(base, &target_sizes, pool, |file, hash| by_hash.push((hash, file)))?;
     by_hash.sort_unstable();
     let mut found = vec![None; target.files().len()];
     let mut last = None;
-    for (file, hash) in hashes(target, &base_sizes, pool)? {
+    each_hash(target, &base_sizes, pool, |file, hash| {
         let best = best_of_same((base, target), file, &hash, last, &by_hash);
         found[file as usize] = best;
         last = best.map(|best| (file, best)).or(last);
-    }
+    })?;
     Ok(found)
 }
 
@@ -39,9 +43,9 @@ pub(super) fn identical(base: &Arc<Side>, target: &Arc<Side>, pool: &Pool) -> Re
 fn best_of_same(
     (base, target): (&Side, &Side),
     file: u32,
-    hash: &Digest,
+    hash: &FileHash,
     last: Option<(u32, u32)>,
-    by_hash: &[(Digest, u32)],
+    by_hash: &[(FileHash, u32)],
 ) -> Option<u32> {
     // The best is the file behind the last one, since then one copy covers both; then the file that is as far behind
     // as in the target. Files such as licences stand in an image hundreds of times, so these are looked up themselves.
@@ -51,15 +55,20 @@ fn best_of_same(
     }
     let first = by_hash.partition_point(|(known, _)| known < hash);
     let same = || by_hash[first..].iter().take_while(|(known, _)| known == hash).map(|(_, file)| *file).take(MAX_SAME);
-    let path = target.name(&target.files()[file as usize]).path;
-    let of_path = same().filter(|&candidate| base.name(&base.files()[candidate as usize]).path == path).last();
+    let path = target.name(&target.file(file)).path;
+    let of_path = same().filter(|&candidate| base.name(&base.file(candidate)).path == path).last();
     of_path.or_else(|| same().last())
 }
 
-/// The hashes of the files that have one of these sizes.
-fn hashes(image: &Arc<Side>, sizes: &HashSet<u64>, pool: &Pool) -> Result<Vec<(u32, Digest)>, LocalError> {
-    let mut found = Vec::new();
+/// Passes on the hashes of the files that have one of these sizes, in order.
+fn each_hash(
+    image: &Arc<Side>,
+    sizes: &HashSet<u64>,
+    pool: &Pool,
+    mut each: impl FnMut(u32, FileHash),
+) -> Result<(), LocalError> {
     let mut jobs = Ordered::new(JOBS_IN_FLIGHT);
+    let mut take = |hashes: Hashes| hashes.map(|found| found.into_iter().for_each(|(file, hash)| each(file, hash)));
     let (mut batch, mut batch_bytes) = (Vec::new(), 0);
     for (number, file) in (0u32..).zip(image.files()) {
         if !sizes.contains(&file.bytes()) {
@@ -72,32 +81,31 @@ fn hashes(image: &Arc<Side>, sizes: &HashSet<u64>, pool: &Pool) -> Result<Vec<(u
             jobs.push(pool.submit(move || hash_files(&image, &batch)));
             batch_bytes = 0;
             while let Some(done) = jobs.next_over_limit()? {
-                found.extend(done?);
+                take(done)?;
             }
         }
     }
-    found.extend(hash_files_of_last(&mut jobs)?);
-    found.extend(hash_files(image, &batch)?);
-    Ok(found)
-}
-
-type Hashes = Result<Vec<(u32, Digest)>, LocalError>;
-
-fn hash_files_of_last(jobs: &mut Ordered<Hashes>) -> Hashes {
-    let mut found = Vec::new();
     while let Some(done) = jobs.next()? {
-        found.extend(done?);
+        take(done)?;
     }
-    Ok(found)
+    take(hash_files(image, &batch))
 }
+
+type Hashes = Result<Vec<(u32, FileHash)>, LocalError>;
 
 fn hash_files(image: &Side, files: &[u32]) -> Hashes {
-    let files = files.iter().map(|&number| Ok((number, hash_file(image, number)?)));
-    files.collect::<std::io::Result<_>>().map_err(LocalError::io("image"))
+    let hash = |number| hash_file(image, number).map(|hash| (number, shortened(&hash)));
+    files.iter().copied().map(hash).collect::<std::io::Result<_>>().map_err(LocalError::io("image"))
+}
+
+fn shortened(hash: &Digest) -> FileHash {
+    let mut short = FileHash::default();
+    short.iter_mut().zip(hash.as_bytes()).for_each(|(short, byte)| *short = *byte);
+    short
 }
 
 fn hash_file(image: &Side, number: u32) -> std::io::Result<Digest> {
-    let file = &image.files()[number as usize];
+    let file = &image.file(number);
     if file.bytes() >= KNOWN_BY_CHUNKS_BYTES
         && let Some(chunks) = own_chunks(image, &file.contents)
     {

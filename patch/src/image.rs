@@ -1,36 +1,20 @@
 //! An image file, as patches need it: its two streams at random, and its files.
 
-use std::collections::HashMap;
 use std::fs::File;
-use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use regrow_chunker::{ImageId, Params, Record};
-use regrow_image::{ImagePart, Op, StreamKind, TreeEntry, TreeWalker};
+use regrow_image::{ImagePart, StreamKind};
 use regrow_local::{FileSeed, LocalError, Recipe, SeedContext, WatchedFile};
 
-use crate::names::FileName;
-
-/// The number of bytes of a skeleton that are read at a time.
-const READ_BYTES: u64 = 1 << 20;
+use crate::files::Files;
 
 /// An image file, as one side of a patch.
 pub struct PatchImage {
     seed: FileSeed,
-    files: Vec<ImageFile>,
+    files: Files,
     /// The file that was opened, with its name, if others may write to it meanwhile.
     watched: Option<(WatchedFile<File>, PathBuf)>,
-}
-
-/// One contents operation of the layout. Its number is its position in [`PatchImage::files`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ImageFile {
-    /// The range of its bytes in the contents stream.
-    pub(crate) contents: Range<u64>,
-    pub(crate) name: FileName,
-    /// The number of the archive in which it lies, in the image's order.
-    pub(crate) archive: u32,
 }
 
 impl PatchImage {
@@ -47,10 +31,8 @@ impl PatchImage {
 
     /// Takes an image that is already open.
     pub fn of_seed(seed: FileSeed, path: &Path) -> Result<Self, LocalError> {
-        let mut image = Self { seed, files: Vec::new(), watched: None };
-        let entries = image.entries().map_err(LocalError::io(path))?;
-        image.files = files(image.seed.scan().layout.ops(), &entries);
-        Ok(image)
+        let files = Files::of(&seed).map_err(LocalError::io(path))?;
+        Ok(Self { seed, files, watched: None })
     }
 
     /// Checks that nobody has written to the file since it was opened.
@@ -87,7 +69,7 @@ impl PatchImage {
         self.seed.scan().parts()
     }
 
-    pub(crate) fn files(&self) -> &[ImageFile] {
+    pub(crate) fn files(&self) -> &Files {
         &self.files
     }
 
@@ -107,53 +89,4 @@ impl PatchImage {
     pub(crate) fn chunk_starts(&self, stream: StreamKind) -> &[u64] {
         self.seed.chunk_starts(stream)
     }
-
-    /// The entries of the image's tars that have contents, with the numbers of their archives.
-    fn entries(&self) -> io::Result<Vec<Named>> {
-        let mut found = Vec::new();
-        let mut archives: HashMap<u64, u32> = HashMap::new();
-        let mut sink = |entry: TreeEntry| {
-            if entry.contents.is_empty() {
-                return;
-            }
-            let name = FileName::of(&entry);
-            let next = archives.len() as u32;
-            let archive = *archives.entry(name.archive).or_insert(next);
-            found.push(Named { contents: entry.contents, name, archive });
-        };
-        let mut walker = TreeWalker::default();
-        let damaged = |error: regrow_image::OpError| io::Error::new(io::ErrorKind::InvalidData, error);
-        let (mut at, end, mut buffer) = (0, self.stream_bytes(StreamKind::Skeleton), vec![0; READ_BYTES as usize]);
-        while at < end {
-            let piece = &mut buffer[..READ_BYTES.min(end - at) as usize];
-            self.seed.read_stream(StreamKind::Skeleton, at, piece)?;
-            at += piece.len() as u64;
-            walker.push(piece, &mut sink).map_err(damaged)?;
-        }
-        walker.finish(&mut sink).map_err(damaged)?;
-        Ok(found)
-    }
-}
-
-/// An entry with contents.
-struct Named {
-    contents: Range<u64>,
-    name: FileName,
-    archive: u32,
-}
-
-/// The contents operations, with the names of the entries to which they belong.
-fn files(ops: impl Iterator<Item = Op>, entries: &[Named]) -> Vec<ImageFile> {
-    let (mut files, mut at, mut entry) = (Vec::new(), 0, 0);
-    for op in ops {
-        let Op::Contents(len) = op else { continue };
-        while entries.get(entry).is_some_and(|named| named.contents.end <= at) {
-            entry += 1;
-        }
-        let named = entries.get(entry).filter(|named| named.contents.contains(&at));
-        let (name, archive) = named.map_or((FileName::default(), 0), |named| (named.name, named.archive));
-        files.push(ImageFile { contents: at..at + len, name, archive });
-        at += len;
-    }
-    files
 }

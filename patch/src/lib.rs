@@ -71,6 +71,7 @@ mod base;
 mod check;
 mod costs;
 mod expand;
+mod files;
 mod header;
 mod held;
 mod identity;

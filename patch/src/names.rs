@@ -1,19 +1,20 @@
 //! Names of files as hashes, by which the same file is recognised in another image. They only guide guesses.
 
+use std::num::NonZeroU32;
+
 use regrow_image::TreeEntry;
 
-/// Hashes of a file's path: of the whole path, and of smaller and smaller parts.
+/// Hashes of a file's path: of the whole path, and of smaller and smaller parts. With 32 bits, a name among a million
+/// others is taken for one of them in one case of 4,000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct FileName {
-    /// The hash of the archives in which the file lies.
-    pub(crate) archive: u64,
     /// The hash of the path within its archive, without a leading `./`. It is `None` for a part of an archive that
     /// is no entry.
-    pub(crate) path: Option<u64>,
+    pub(crate) path: Option<NonZeroU32>,
     /// The hash of the loose path, which leaves out versions and the like: see [`loose`].
-    pub(crate) loose_path: u64,
+    pub(crate) loose_path: u32,
     /// The hashes of the loose path's last three parts, last two parts and last part.
-    pub(crate) endings: [u64; ENDINGS],
+    pub(crate) endings: [u32; ENDINGS],
 }
 
 /// The number of endings of a path that are kept.
@@ -22,8 +23,7 @@ pub(crate) const ENDINGS: usize = 3;
 impl FileName {
     /// The name of an entry of an image's tars.
     pub(crate) fn of(entry: &TreeEntry) -> Self {
-        let archive = entry.archive.as_ref().map_or(0, |archive| archive.id.prefix());
-        let Some(path) = &entry.path else { return Self { archive, ..Self::default() } };
+        let Some(path) = &entry.path else { return Self::default() };
         let path = path.strip_prefix(b"./").unwrap_or(path);
         let loose = loose(path);
         let ending = |parts: usize| {
@@ -31,7 +31,8 @@ impl FileName {
             let start = slashes.map(|(at, _)| at + 1).nth(parts - 1).unwrap_or(0);
             hash(&loose[start..])
         };
-        Self { archive, path: Some(hash(path)), loose_path: hash(&loose), endings: [ending(3), ending(2), ending(1)] }
+        let whole = NonZeroU32::new(hash(path)).unwrap_or(NonZeroU32::MIN);
+        Self { path: Some(whole), loose_path: hash(&loose), endings: [ending(3), ending(2), ending(1)] }
     }
 }
 
@@ -78,8 +79,8 @@ fn is_dot_within(text: &[u8], at: usize) -> bool {
     matches!(text[at], b'.' | b'_' | b'-') && text.get(at + 1).is_some_and(u8::is_ascii_digit)
 }
 
-fn hash(bytes: &[u8]) -> u64 {
-    regrow_chunker::Digest::of(bytes).prefix()
+fn hash(bytes: &[u8]) -> u32 {
+    regrow_chunker::Digest::of(bytes).prefix() as u32
 }
 
 #[cfg(test)]

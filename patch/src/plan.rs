@@ -84,9 +84,7 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn plan(&self, scratch: &Path, progress: &dyn Progress) -> Result<Planned, LocalError> {
         let Self { base, target, pool, level, .. } = *self;
-        let identical = identical(base, target, pool)?;
-        let partners = by_name(base, target, |file| identical[file as usize].is_none());
-        let units = units(base, target, &identical, &partners);
+        let units = self.units()?;
         let similar = Similar::find(base, target, &units, pool)?;
         let mut tasks = Vec::with_capacity(units.len());
         let mut expandable = BTreeSet::new();
@@ -102,6 +100,14 @@ impl Planner<'_> {
         let mut collected = Collected::new(Arc::clone(&matcher), scratch);
         self.run(&matcher, tasks, &mut collected, progress)?;
         collected.finish().map(Planned::Plan)
+    }
+
+    /// The units of the target. The lists of all files, from which they follow, are not kept.
+    fn units(&self) -> Result<Vec<Unit>, LocalError> {
+        let Self { base, target, pool, .. } = *self;
+        let identical = identical(base, target, pool)?;
+        let partners = by_name(base, target, |file| identical[file as usize].is_none());
+        Ok(units(base, target, &identical, &partners))
     }
 
     /// Estimates the size of the patch from a sample, and returns it if it is beyond the limit.
@@ -166,7 +172,7 @@ impl Planner<'_> {
     /// The parts for a file: the file of its name, and similar files.
     fn parts_of_file(&self, number: usize, unknown: &Unknown, similar: &Similar) -> Vec<Spot> {
         let partner = unknown.partner.map(|partner| {
-            let stored = self.base.stored(&self.base.files()[partner.file as usize]);
+            let stored = self.base.stored(&self.base.file(partner.file));
             (Spot { stored, file: Some(partner.file) }, partner.is_likely)
         });
         let partner = partner.filter(|(spot, _)| spot.stored.end - spot.stored.start <= WHOLE_BYTES);

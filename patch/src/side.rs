@@ -19,7 +19,8 @@ pub(crate) struct Side {
     image: Arc<PatchImage>,
     skeleton: Stretches,
     contents: Stretches,
-    files: Vec<SideFile>,
+    /// The files. Their numbers are their positions in these runs together.
+    files: Vec<FileRun>,
     /// The base parts, if the side is a base of version 2.
     parts: Option<Vec<(usize, UnitId)>>,
     /// The wrapper's ranges of the stored space that become literals, if the side is a target of version 2.
@@ -43,6 +44,16 @@ impl SideFile {
     pub(crate) fn bytes(&self) -> u64 {
         self.contents.end - self.contents.start
     }
+}
+
+/// Files that follow each other in the image and in the side.
+struct FileRun {
+    /// The numbers of the files in the side.
+    files: Range<u32>,
+    /// The number of the first file in the image.
+    first: u32,
+    /// The offset in the image's contents of some byte, and its offset in the side's contents.
+    at: (u64, u64),
 }
 
 /// Stretches of an image's stream, one behind the other.
@@ -158,15 +169,12 @@ impl Side {
         contents: Stretches,
         parts: Option<Vec<(usize, UnitId)>>,
     ) -> Self {
-        let mut files = Vec::new();
+        let (mut files, mut count) = (Vec::new(), 0);
         for (range, before) in &contents.ranges {
-            let first = image.files().partition_point(|file| file.contents.start < range.start);
-            let within = image.files()[first..].iter().take_while(|file| file.contents.end <= range.end);
-            let in_side = |at: u64| before + (at - range.start);
-            files.extend((first as u32..).zip(within).map(|(number, file)| SideFile {
-                contents: in_side(file.contents.start)..in_side(file.contents.end),
-                number,
-            }));
+            let within = image.files().within(range);
+            let run = count..count + within.len() as u32;
+            count = run.end;
+            files.push(FileRun { files: run, first: within.start, at: (range.start, *before) });
         }
         Self { image: Arc::clone(image), skeleton, contents, files, parts, literals: Vec::new() }
     }
@@ -189,23 +197,38 @@ impl Side {
     }
 
     /// The files of the side, in order.
-    pub(crate) fn files(&self) -> &[SideFile] {
-        &self.files
+    pub(crate) fn files(&self) -> impl ExactSizeIterator<Item = SideFile> {
+        let count = self.files.last().map_or(0, |run| run.files.end);
+        (0..count).map(|number| self.file(number))
+    }
+
+    /// The file of this number.
+    pub(crate) fn file(&self, number: u32) -> SideFile {
+        let FileRun { files, first, at: (in_image, in_side) } =
+            &self.files[self.files.partition_point(|run| run.files.end <= number)];
+        let number = first + (number - files.start);
+        let contents = self.image.files().contents(number);
+        SideFile { contents: contents.start - in_image + in_side..contents.end - in_image + in_side, number }
     }
 
     /// The name of a file.
     pub(crate) fn name(&self, file: &SideFile) -> &FileName {
-        &self.image.files()[file.number as usize].name
+        self.image.files().name(file.number)
+    }
+
+    /// The hash of the name of the archive in which a file lies.
+    pub(crate) fn archive_name(&self, file: &SideFile) -> u64 {
+        self.image.files().archive_name(file.number)
     }
 
     /// The number of the archive in which a file lies.
     pub(crate) fn archive(&self, file: &SideFile) -> u32 {
-        self.image.files()[file.number as usize].archive
+        self.image.files().archive(file.number)
     }
 
     /// The range of a file in the contents of the whole image.
     pub(crate) fn in_image(&self, file: &SideFile) -> Range<u64> {
-        self.image.files()[file.number as usize].contents.clone()
+        self.image.files().contents(file.number)
     }
 
     pub(crate) fn skeleton_bytes(&self) -> u64 {

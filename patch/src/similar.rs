@@ -130,7 +130,7 @@ fn matched_ranges(target: &Side, unit: &Unit) -> Vec<Range<u64>> {
 fn known_ranges(base: &Side, unit: &Unit) -> Vec<Range<u64>> {
     let Source::Unknown(unknown) = &unit.source else { return Vec::new() };
     let partner = unknown.partner.filter(|partner| partner.is_likely);
-    let partner = partner.map(|partner| base.stored(&base.files()[partner.file as usize]));
+    let partner = partner.map(|partner| base.stored(&base.file(partner.file)));
     let partner = partner.filter(|stored| stored.end - stored.start <= WHOLE_BYTES);
     unknown.near.iter().cloned().chain(partner).collect()
 }
@@ -192,7 +192,7 @@ fn spots(base: &Side) -> Vec<Spot> {
         push(0..base.skeleton_bytes(), None);
     }
     for (number, file) in (0..).zip(base.files()) {
-        push(base.stored(file), Some(number));
+        push(base.stored(&file), Some(number));
     }
     spots
 }
@@ -206,8 +206,8 @@ fn sample(
 ) -> Result<Vec<(u64, u32)>, LocalError> {
     let mut found = Vec::new();
     let mut jobs = Ordered::new(JOBS_IN_FLIGHT);
-    for batch in batches(stretches) {
-        let (image, batch) = (Arc::clone(image), batch.to_vec());
+    for batch in batches(stretches.iter().cloned()) {
+        let image = Arc::clone(image);
         let job = move || {
             let mut found = Vec::new();
             each_sample(&image, &batch, bits, |sample, number| found.push((sample, number)))?;
@@ -224,20 +224,17 @@ fn sample(
     Ok(found)
 }
 
-/// Divides stretches into runs of about [`JOB_BYTES`].
-fn batches(stretches: &[(u32, Range<u64>)]) -> impl Iterator<Item = &[(u32, Range<u64>)]> {
-    let mut rest = stretches;
+/// Gathers stretches into runs of about [`JOB_BYTES`].
+fn batches(mut stretches: impl Iterator<Item = (u32, Range<u64>)>) -> impl Iterator<Item = Vec<(u32, Range<u64>)>> {
     std::iter::from_fn(move || {
-        let mut bytes = 0;
-        let mut is_more = |(_, range): &(u32, Range<u64>)| {
-            let goes_on = bytes < JOB_BYTES;
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while bytes < JOB_BYTES
+            && let Some((number, range)) = stretches.next()
+        {
             bytes += range.end - range.start;
-            goes_on
-        };
-        let len = rest.iter().take_while(|stretch| is_more(stretch)).count();
-        let (batch, after) = rest.split_at(len);
-        rest = after;
-        (len > 0).then_some(batch)
+            batch.push((number, range));
+        }
+        (!batch.is_empty()).then_some(batch)
     })
 }
 
@@ -349,10 +346,10 @@ impl Table {
         if self.samples.is_empty() {
             return Ok(hits);
         }
-        let stretches: Vec<_> = (0u32..).zip(spots).map(|(number, spot)| (number, spot.stored.clone())).collect();
+        let stretches = (0u32..).zip(spots).map(|(number, spot)| (number, spot.stored.clone()));
         let mut jobs = Ordered::new(JOBS_IN_FLIGHT);
-        for batch in batches(&stretches) {
-            let (base, table, batch) = (Arc::clone(base), Arc::clone(self), batch.to_vec());
+        for batch in batches(stretches) {
+            let (base, table) = (Arc::clone(base), Arc::clone(self));
             let job = move || {
                 let mut hits = Vec::new();
                 each_sample(&base, &batch, bits, |sample, spot| hits.extend(table.get(sample).map(|at| (at, spot))))?;

@@ -171,7 +171,7 @@ impl Pair {
         let stored = target.read(0..target.stored_bytes()).unwrap();
         let (mut out, mut at) = (Vec::new(), 0);
         for member in &plan.target_members {
-            let file = target.stored(&target.files()[member.file as usize]).start;
+            let file = target.stored(&target.file(member.file as u32)).start;
             let (start, end) = ((file + member.stored.start) as usize, (file + member.stored.end) as usize);
             let stream = &stored[start..end];
             let plain = regrow_deflate::inflate(stream, member.plain_bytes as usize).unwrap();
@@ -296,7 +296,7 @@ fn members_that_no_op_refers_to_are_left_out() {
 #[test]
 fn a_base_space_is_refused_where_the_image_has_no_such_members() {
     let pair = Pair::new(&tar(&[file("a.gz", gzip(&text(1, 1000), "-9"))]), &[]);
-    let bytes = pair.sides().base.files()[0].bytes();
+    let bytes = pair.sides().base.file(0).bytes();
     let plain_bytes = text(1, 1000).len() as u64;
     let right = BaseMember { file: 0, stored: 10..bytes - 8, plain_bytes };
     let base = PatchBase::of_image(pair.base.seed());

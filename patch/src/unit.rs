@@ -52,9 +52,9 @@ pub(super) fn units(base: &Side, target: &Side, identical: &[Option<u32>], partn
         split(base, target, &skeleton, &mut units);
     }
     for (number, file) in (0u32..).zip(target.files()) {
-        let stored = target.stored(file);
+        let stored = target.stored(&file);
         if let Some(same) = identical[number as usize] {
-            let at = base.stored(&base.files()[same as usize]).start;
+            let at = base.stored(&base.file(same)).start;
             push_same(&mut units, stored, at);
             continue;
         }
@@ -64,7 +64,7 @@ pub(super) fn units(base: &Side, target: &Side, identical: &[Option<u32>], partn
             units.push(Unit { target: stored, source: Source::Unknown(unknown) });
         } else {
             let partner = partner.filter(|partner| partner.is_likely);
-            let base_file = partner.map(|partner| base.stored(&base.files()[partner.file as usize]));
+            let base_file = partner.map(|partner| base.stored(&base.file(partner.file)));
             split(base, target, &Region { stream: StreamKind::Contents, target: stored, base: base_file }, &mut units);
         }
     }

@@ -195,7 +195,7 @@ impl Spent {
             }
         }
         let known = skeleton + files.iter().sum::<u64>();
-        let files = target.files().iter().map(|file| target.in_image(file)).zip(files).collect();
+        let files = target.files().map(|file| target.in_image(&file)).zip(files).collect();
         Self { skeleton, files, other: header.patch_bytes.saturating_sub(known) }
     }
 }
@@ -204,7 +204,7 @@ impl Spent {
 fn ends(target: &Side, plan: &PatchPlan) -> Vec<u64> {
     let mut members = plan.target_members.iter().peekable();
     let mut at = target.skeleton_bytes();
-    let end = |(number, file): (u64, &SideFile)| {
+    let end = |(number, file): (u64, SideFile)| {
         at += file.bytes();
         while let Some(member) = members.next_if(|member| member.file == number) {
             let stored = member.stored.end - member.stored.start + member.trailer.len() as u64;
@@ -223,7 +223,7 @@ fn listed(plan: &PatchPlan, target: &Side) -> Vec<TargetMember> {
         let from = if found.file == file { end } else { 0 };
         (file, end) = (found.file, found.stored.end + found.trailer.len() as u64);
         TargetMember {
-            file: target.files().get(file as usize).map_or(file, |file| u64::from(file.number)),
+            file: u64::from(target.file(file as u32).number),
             gap: found.stored.start - from,
             trailer: found.trailer,
             plain_bytes: found.plain_bytes,

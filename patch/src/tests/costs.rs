@@ -12,7 +12,7 @@ fn costs(base: &[File], target: &[File]) -> (PatchCosts, Vec<u64>) {
     assert_eq!(costs.bytes, written.header.patch_bytes);
     let files = costs.files.iter().map(|(_, bytes)| bytes).sum::<u64>();
     assert_eq!(costs.skeleton + files + costs.other, costs.bytes);
-    let starts = pair.target.files().iter().map(|file| file.contents.start);
+    let starts = pair.target.seed().scan().layout.files().map(|file| file.start);
     let of = |start| costs.files.iter().find(|(range, _)| range.start == start).map_or(0, |(_, bytes)| *bytes);
     let by_file = starts.map(of).collect();
     (costs, by_file)
