@@ -87,7 +87,7 @@ fn an_image_that_a_patch_is_made_to_after_it_was_stored() {
     env.make("old", &env.read("old"));
     let mut image = File::open(env.path("new")).unwrap();
     let options = MakeOptions {
-        patch_from: vec![Location::Path(env.path("old.rgx"))],
+        patch_from: vec![Location::Path(env.path("old.rgx")).into()],
         old_files: vec![env.path("old")],
         image_file: Some(image.try_clone().unwrap()),
         ..MakeOptions::new(env.path("store"), env.path("new.rgx"))

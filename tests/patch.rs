@@ -2,6 +2,7 @@
 //! needed for the right result.
 
 mod base;
+mod bases;
 mod choice;
 mod cost;
 mod faults;

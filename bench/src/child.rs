@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             let mut options = MakeOptions::new(Location::parse(store)?, Location::parse(index)?);
             // An old index and its image are given: make a patch from them.
             if let [old_index, old] = olds {
-                options.patch_from = vec![Location::parse(old_index)?];
+                options.patch_from = vec![Location::parse(old_index)?.into()];
                 options.old_files = vec![old.into()];
                 options.image_file = Some(std::fs::File::open(image)?);
             }

@@ -121,7 +121,7 @@ fn publish(
     let mut file = File::open(image).map_err(open)?;
     let bytes = file.metadata().map_err(open)?.len();
     let options = MakeOptions {
-        patch_from: old.iter().map(|(index, _)| Location::Path(site.join(index))).collect(),
+        patch_from: old.iter().map(|(index, _)| Location::Path(site.join(index)).into()).collect(),
         old_files: old.iter().map(|(_, file)| file.to_path_buf()).collect(),
         image_file: Some(file.try_clone().map_err(open)?),
         ..MakeOptions::new(site.join("store"), site.join(index))

@@ -48,7 +48,7 @@ fn write_parted(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
         (options.format, options.params) = (IndexFormat::V2, Some(Params::with_average(1024)?));
         options.pack_bytes = 60_000;
         if version > 1 {
-            options.patch_from = vec![Location::Path(folder.join("old.rgx"))];
+            options.patch_from = vec![Location::Path(folder.join("old.rgx")).into()];
             options.image_file = Some(file);
         }
         make(&mut archive.as_slice(), Path::new(name), None, &options, &mut network, &NoProgress)?;

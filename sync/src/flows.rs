@@ -1,5 +1,6 @@
 //! The flows, one file or folder for each verb.
 
+pub(crate) mod bases;
 pub(crate) mod diff;
 pub(crate) mod extract;
 pub(crate) mod gc;

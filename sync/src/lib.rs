@@ -71,7 +71,7 @@
 //!
 //! # The other flows
 //!
-//! [`patch`](patch()) makes a patch between two images, [`push`](push()) copies an image to another store, and
+//! [`patch`](patch()) makes a patch between two images, and [`patch_from`] from several to one. [`push`](push()) copies an image to another store, and
 //! [`gc`](gc()) deletes what no index needs any more. [`info`](info()) and [`diff`](diff()) tell what an image consists
 //! of and what an update costs. [`verify_file`] and [`verify_store`] check results.
 //!
@@ -89,6 +89,7 @@ mod trust_error;
 mod warning;
 
 pub use error::{Left, SyncError};
+pub use flows::bases::BaseChoice;
 pub use flows::diff::{DiffOptions, DiffReport, PathCost, diff};
 pub use flows::extract::{ExtractOptions, ExtractReport, Output, extract};
 pub use flows::gc::{GcOptions, GcReport, HistoryOptions, PrunedPatches, gc, prune_patches};
@@ -96,7 +97,7 @@ pub use flows::info::{
     ArchiveInfo, CodedInfo, HeadReport, InfoReport, PackInfo, PartInfo, PatchInfo, StatementInfo, info, info_head,
 };
 pub use flows::make::{IndexFormat, MakeOptions, MakeReport, MaxWaste, make};
-pub use flows::patch::{PatchOptions, PatchReport, patch};
+pub use flows::patch::{PatchOptions, PatchReport, PatchesReport, patch, patch_from};
 pub use flows::push::{PushOptions, PushReport, push};
 #[cfg(feature = "sign")]
 pub use flows::sign::{ClaimChanges, Counter, SignOptions, SignReport, Signer, Signing, sign};

@@ -10,8 +10,8 @@ use regrow_store::{
     GivenHeader, HeaderLine, RateLimit, Redirects, RetryPolicy, origin_of, parse_header_line, parse_header_lines,
 };
 use regrow_sync::{
-    Addressing, BucketCredentials, BucketOptions, ClaimsReport, Deadline, HttpOptions, Location, Network, Progress,
-    ReaderLimits, SyncError, Timestamp,
+    Addressing, BaseChoice, BucketCredentials, BucketOptions, ClaimsReport, Deadline, HttpOptions, Location, Network,
+    Progress, ReaderLimits, SyncError, Timestamp,
 };
 #[cfg(feature = "publish")]
 use regrow_sync::{SecretKey, read_secret_key};
@@ -163,6 +163,11 @@ fn buckets(args: &NetworkArgs) -> BucketOptions {
 /// Parses the locations of a command line.
 pub(crate) fn locations(texts: &[String]) -> Result<Vec<Location>, Failure> {
     Ok(texts.iter().map(|text| Location::parse(text)).collect::<Result<_, _>>()?)
+}
+
+/// Parses the bases of patches on a command line.
+pub(crate) fn base_choices(texts: &[String]) -> Result<Vec<BaseChoice>, Failure> {
+    Ok(texts.iter().map(|text| BaseChoice::parse(text)).collect::<Result<_, _>>()?)
 }
 
 /// Opens the catalog: at the given path, or in the user's cache folder (XDG base directories), or in memory. A

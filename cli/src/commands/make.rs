@@ -41,8 +41,11 @@ pub(crate) struct MakeArgs {
     /// Where to remember what remote packs hold, and SHA-256 of images [default: in the user's cache folder]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) catalog: Option<PathBuf>,
-    /// Also make a patch from the image of this index, for machines that have it; may be repeated
-    #[arg(long = "patch-from", value_name = "INDEX|URL")]
+    /// Also make a patch from the image of this index, for machines that have it; may be repeated. last:N stands for
+    /// the newest N images of the same channel, or of the same name but for its version; auto or auto:N for the one or
+    /// N images that give the smallest patches, by each of two estimates. Both look at indexes beside the new one and
+    /// beside the store
+    #[arg(long = "patch-from", value_name = "INDEX|URL|last:N|auto")]
     pub(crate) patch_from: Vec<String>,
     /// The file of a --patch-from image, if it is on this machine [default: read from the store]; may be repeated
     #[arg(long = "old", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "patch_from")]
@@ -203,7 +206,7 @@ fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
     options.max_waste = args.max_waste;
     options.pack_bytes = args.pack_size.max(1);
     options.like = common::locations(&args.like)?;
-    options.patch_from = common::locations(&args.patch_from)?;
+    options.patch_from = common::base_choices(&args.patch_from)?;
     options.old_files.clone_from(&args.old);
     options.patch_level = args.patch_level;
     options.patch_least_saving = args.patch_min_saving;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use regrow_sync::{Location, PatchOptions, PatchReport, patch};
+use regrow_sync::{BaseChoice, Location, PatchOptions, PatchReport, patch, patch_from};
 
 use super::common::{self, Named};
 use crate::args::NetworkArgs;
@@ -13,10 +13,10 @@ use crate::print::{Reporter, To, exact, line};
 use crate::progress::{Bars, Verbosity};
 use crate::size::{commas, show};
 
-/// Make a patch from one image to another, for machines that have the first
+/// Make a patch from one image to another, or from several, for machines that have the first
 #[derive(Debug, Args)]
 #[command(
-    after_help = "extract finds and uses a patch by itself, where it costs less than chunks.\n\nExamples:\n  regrow patch app-1.rgx app-2.rgx\n  regrow patch --store s3://bucket/store --old app-1.tar --new app-2.tar s3://bucket/app-1.rgx s3://bucket/app-2.rgx"
+    after_help = "extract finds and uses a patch by itself, where it costs less than chunks.\n\nExamples:\n  regrow patch app-1.rgx app-2.rgx\n  regrow patch last:3 app-5.rgx\n  regrow patch --store s3://bucket/store --old app-1.tar --new app-2.tar s3://bucket/app-1.rgx s3://bucket/app-2.rgx"
 )]
 pub(crate) struct PatchArgs {
     /// The store that holds both images and gets the patch: a folder, s3://, gs:// or az:// [default: where the new
@@ -53,9 +53,11 @@ pub(crate) struct PatchArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
-    /// The index of the image that machines have
-    #[arg(value_name = "OLD-INDEX")]
-    pub(crate) old: String,
+    /// The index of the image that machines have; there may be several. last:N stands for the newest N images of the
+    /// same channel, or of the same name but for its version; auto or auto:N for the one or N images that give the
+    /// smallest patches, by each of two estimates. Both look at indexes beside the new one and beside the store
+    #[arg(value_name = "OLD-INDEX|last:N|auto", required = true, num_args = 1..)]
+    pub(crate) old: Vec<String>,
     /// The index of the image that they will get
     #[arg(value_name = "NEW-INDEX")]
     pub(crate) new: String,
@@ -65,6 +67,13 @@ pub(crate) struct PatchArgs {
 pub(crate) fn run(args: &PatchArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let deadline = common::deadline(&args.network);
     let bars = Bars::new(verbosity).until(deadline);
+    let choices = common::base_choices(&args.old)?;
+    // One named image is the usual case, and its report stays what it was.
+    let only = match choices.as_slice() {
+        [BaseChoice::Index(only)] => Some(only.clone()),
+        _ => None,
+    };
+    let new = Location::parse(&args.new)?;
     let options = PatchOptions {
         store: args.store.as_deref().map(Location::parse).transpose()?,
         old_files: args.old_file.iter().cloned().collect(),
@@ -75,15 +84,19 @@ pub(crate) fn run(args: &PatchArgs, verbosity: Verbosity) -> Result<(), Failure>
         announce: !args.no_announce,
         index_max_age: Duration::from_secs(args.index_max_age),
         catalog: Some(common::catalog(args.catalog.clone(), &bars)),
-        ..PatchOptions::new(Location::parse(&args.old)?, Location::parse(&args.new)?)
+        ..PatchOptions::new(only.clone().unwrap_or_else(|| new.clone()), new)
     };
-    let named = Named {
-        indexes: &[std::slice::from_ref(&args.old), std::slice::from_ref(&args.new)],
-        stores: args.store.as_slice(),
-    };
+    let named =
+        Named { indexes: &[args.old.as_slice(), std::slice::from_ref(&args.new)], stores: args.store.as_slice() };
     let mut network = common::network(&args.network, named, deadline)?;
-    let report = patch(&options, &mut network, &bars)?;
-    Reporter { verbosity, json: args.json }.print(&report, &summary(&report), To::Summary)
+    let reporter = Reporter { verbosity, json: args.json };
+    if only.is_some() {
+        let report = patch(&options, &mut network, &bars)?;
+        return reporter.print(&report, &summary(&report), To::Summary);
+    }
+    let report = patch_from(&choices, options, &mut network, &bars)?;
+    let summaries: Vec<String> = report.patches.iter().map(summary).collect();
+    reporter.print(&report, &summaries.join("\n"), To::Summary)
 }
 
 fn summary(report: &PatchReport) -> String {

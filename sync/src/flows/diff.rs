@@ -195,7 +195,14 @@ fn make_patch(
     progress: &dyn Progress,
 ) -> Result<PatchCosts, SyncError> {
     let scratch = ScratchFolder::new(network.scratch()).map_err(SyncError::io(network.scratch()))?;
-    let local = Locals { stores: &options.stores, catalog: None, scratch: scratch.path(), pool, progress };
+    let local = Locals {
+        stores: &options.stores,
+        catalog: None,
+        scratch: scratch.path(),
+        pool,
+        progress,
+        old_or_stored: false,
+    };
     let given = |paths| Vec::from_iter(<[PathBuf]>::iter(paths).map(|path| Given::Path(path)));
     let (old_files, new_files) = (given(&options.old_files), given(&options.new_files));
     let (base, target) = local.open_both((&options.old, old, &old_files), (&options.new, new, &new_files), network)?;

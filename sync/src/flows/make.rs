@@ -73,6 +73,9 @@ pub fn make(
     let archived = known.archived.clone();
     let mut packer = Packer::new(uploads, &pool, options.level, options.pack_bytes)?;
     let mut recipe = RecipeBuilder::new(known, rules);
+    if options.patch_from.iter().any(|choice| choice.similar().is_some()) {
+        recipe.keep_segments();
+    }
     progress.begin(Stage::Make, total);
     let input = Input { reader: input, name: input_name, size_hint: total };
     let scratch = network.scratch().to_owned();
@@ -93,12 +96,13 @@ pub fn make(
     if store_hint.is_empty() {
         progress.warn_of(&SyncWarning::StoreUnnamed);
     }
+    let segments = recipe.take_segments();
     let (mut index, counts) = recipe.into_index(params, image, &made, new_packs, store_hint);
     if operations > bounds::max_operations(index.plain_bytes(), index.codings.len() as u64) {
         let source = IndexError::Malformed("the skeleton has more operations than readers take");
         return Err(SyncError::Index { location: options.index.to_string(), source });
     }
-    let patches = patches::make((options, input_name), &bases, &mut index, network, progress)?;
+    let patches = patches::make((options, input_name), bases, segments, &mut index, network, progress)?;
     #[cfg(feature = "sign")]
     if let Some(signing) = &options.signing {
         signing.sign(&mut index, &options.index)?;

@@ -2,6 +2,7 @@
 
 pub(crate) mod local;
 mod report;
+mod several;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use crate::plan::tree::Reading;
 use crate::{Location, Network, Progress, SyncError};
 use local::{Given, Locals};
 pub use report::PatchReport;
+pub use several::{PatchesReport, patch_from};
 
 /// The most bytes that the wrapper of an image may have for a patch that starts from parts: for the files that describe
 /// an image, and for the headers and small files that come with each layer. Archives of layers have less than half.
@@ -44,6 +46,8 @@ pub struct PatchOptions {
     pub store: Option<Location>,
     /// Local files, one of which is the old image. If there are none, it is read from the store.
     pub old_files: Vec<PathBuf>,
+    /// Whether the old image is read from the store as well if none of `old_files` is that image.
+    pub old_or_stored: bool,
     /// The file of the new image, if it is on this machine.
     pub new_file: Option<PathBuf>,
     /// The effort that goes into making the patch small, from 1 to 9.
@@ -73,6 +77,7 @@ impl PatchOptions {
             new: new.into(),
             store: None,
             old_files: Vec::new(),
+            old_or_stored: false,
             new_file: None,
             level: PatchLevel::default(),
             least_saving: Self::DEFAULT_LEAST_SAVING,
@@ -185,7 +190,8 @@ pub(crate) fn publish(
     let scratch = ScratchFolder::new(network.scratch()).map_err(SyncError::io(network.scratch()))?;
     let stores = [(*store).clone()];
     let catalog = publication.catalog;
-    let local = Locals { stores: &stores, catalog, scratch: scratch.path(), pool: &pool, progress };
+    let old_or_stored = options.old_or_stored;
+    let local = Locals { stores: &stores, catalog, scratch: scratch.path(), pool: &pool, progress, old_or_stored };
     let old_files: Vec<Given<'_>> = options.old_files.iter().map(|path| Given::Path(path)).collect();
     let (old_image, new_image) = local.open_both(
         (&options.old, old, &old_files),

@@ -198,7 +198,7 @@ fn divide(
 }
 
 /// Runs `act` with a fetcher for an index, without caches and without an output.
-fn with_fetcher<T>(
+pub(super) fn with_fetcher<T>(
     location: &Location,
     index: &Index,
     reading: &mut Reading<'_>,

@@ -11,6 +11,7 @@ use regrow_patch::PatchLevel;
 
 use super::checks::check_index;
 use super::rewrite::MaxWaste;
+use crate::flows::bases::BaseChoice;
 use crate::place::index_file::{self, check_apart};
 use crate::{Location, SyncError};
 
@@ -63,8 +64,8 @@ pub struct MakeOptions {
     /// The catalog that remembers what the packs of remote stores hold. With version 2 of the format it also remembers
     /// SHA-256 of images, so that what an image shares with an earlier one is not hashed again.
     pub catalog: Option<Catalog>,
-    /// The indexes of images that machines may have. A patch is made from each of them.
-    pub patch_from: Vec<Location>,
+    /// The images that machines may have. A patch is made from each of them.
+    pub patch_from: Vec<BaseChoice>,
     /// The image once more, if it is a file, because patches read it at random.
     pub image_file: Option<File>,
     /// Local files that may be the images of `patch_from`. If there are none, those images are read from the store.
@@ -140,5 +141,14 @@ impl MakeOptions {
             }
         }
         check_apart(&self.index, &self.store)
+    }
+
+    /// The channel that the image will claim.
+    pub(super) fn channel(&self) -> Option<&str> {
+        #[cfg(feature = "sign")]
+        let channel = self.signing.as_ref().and_then(|signing| signing.claims.channel.as_deref());
+        #[cfg(not(feature = "sign"))]
+        let channel = None::<&str>;
+        channel.filter(|channel| !channel.is_empty())
     }
 }

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use regrow_index::Index;
+use regrow_index::{Index, Segment};
 use regrow_store::StoreError;
 
 use super::MakeOptions;
+use crate::flows::bases::{BaseChoice, FoundBase, Target, find_bases};
 use crate::flows::patch::local::Given;
 use crate::flows::patch::{PatchOptions, PatchReport, Publication, announcement, formats_differ, publish};
 use crate::{Location, Network, Progress, SyncError};
@@ -14,6 +15,8 @@ use crate::{Location, Network, Progress, SyncError};
 pub(super) struct PatchBase {
     location: Location,
     index: Index,
+    /// Whether the user named the index.
+    is_named: bool,
 }
 
 /// Reads the indexes that patches will be made from. A missing index is skipped with a warning, because a first release
@@ -27,9 +30,10 @@ pub(super) fn bases(
         return Err(SyncError::Usage("a patch needs the image as a file".to_owned()));
     }
     let mut bases = Vec::new();
-    for location in &options.patch_from {
+    for choice in &options.patch_from {
+        let BaseChoice::Index(location) = choice else { continue };
         match network.load_index(location) {
-            Ok(index) => bases.push(PatchBase { location: location.clone(), index }),
+            Ok(index) => bases.push(PatchBase { location: location.clone(), index, is_named: true }),
             Err(SyncError::Store(error @ StoreError::NotFound { .. })) => {
                 progress.warn(&format!("{error}; no patch is made from its image"));
             }
@@ -39,16 +43,25 @@ pub(super) fn bases(
     Ok(bases)
 }
 
-/// Makes a patch from each base, and announces the patches in the index. The image's name is used in errors.
+/// Makes a patch from each base, and announces the patches in the index. The image's name is used in errors. `segments`
+/// are the image's, if bases will be found by comparing images.
 pub(super) fn make(
     (options, image_name): (&MakeOptions, &Path),
-    bases: &[PatchBase],
+    mut bases: Vec<PatchBase>,
+    segments: Vec<Segment>,
     index: &mut Index,
     network: &mut Network,
     progress: &dyn Progress,
 ) -> Result<Vec<PatchReport>, SyncError> {
+    let channel = options.channel();
+    let target = Target { location: &options.index, index, channel, segments, store: &options.store };
+    let found = find_bases(&options.patch_from, target, network, progress).unwrap_or_else(|error| {
+        progress.warn(&format!("{error}; no patch is made from images around the store"));
+        Vec::new()
+    });
+    bases.extend(found.into_iter().map(|FoundBase { location, index }| PatchBase { location, index, is_named: false }));
     let mut reports = Vec::new();
-    for base in bases {
+    for base in &bases {
         let id = base.index.image_id();
         if id == index.image_id() || index.announces(&id) {
             continue;
@@ -60,6 +73,7 @@ pub(super) fn make(
         let patch = PatchOptions {
             store: Some(options.store.clone()),
             old_files: options.old_files.clone(),
+            old_or_stored: !base.is_named,
             level: options.patch_level,
             least_saving: options.patch_least_saving,
             ..PatchOptions::new(base.location.clone(), options.index.clone())
@@ -72,7 +86,14 @@ pub(super) fn make(
             new: index,
             store: &options.store,
         };
-        let mut report = publish(&publication, network, progress)?;
+        let mut report = match publish(&publication, network, progress) {
+            // Nobody asked for this very patch, and the image is worth more than it.
+            Err(error) if !base.is_named => {
+                progress.warn(&format!("{error}; no patch is made from the image of {}", base.location));
+                continue;
+            }
+            report => report?,
+        };
         if report.not_worth {
             reports.push(report);
             continue;

@@ -44,17 +44,20 @@ struct Stream {
     records: Vec<Record>,
     /// The places of the segments that the head lists.
     segments: Vec<Place>,
+    /// The segments that the head lists, if they are kept.
+    kept: Option<Vec<Segment>>,
 }
 
 impl Stream {
     fn new(kind: StreamKind, rules: WalkRules) -> Self {
         let (chunks, records, segments) = (Vec::new(), Vec::new(), Vec::new());
-        Self { kind, head: StreamHead::default(), cutters: Cutters::new(rules), chunks, records, segments }
+        Self { kind, head: StreamHead::default(), cutters: Cutters::new(rules), chunks, records, segments, kept: None }
     }
 
     /// Adds the next segment to the head's list, and stores it unless the store has it.
     fn list(&mut self, segment: Segment, known: &mut StoreContents, packer: &mut Packer<'_>) -> Result<(), SyncError> {
         let records = segment.records().len() as u32;
+        self.kept.iter_mut().for_each(|kept| kept.push(segment.clone()));
         let (id, place) = store(self.kind, segment, known, packer)?;
         self.head.segments.push(SegmentRef { id, records });
         self.segments.push(place);
@@ -91,6 +94,16 @@ impl RecipeBuilder {
             decoder: OpDecoder::default(),
             operations: 0,
         }
+    }
+
+    /// Keeps the segments that the index will list, for [`Self::take_segments`].
+    pub(crate) fn keep_segments(&mut self) {
+        [&mut self.skeleton, &mut self.contents].into_iter().for_each(|stream| stream.kept = Some(Vec::new()));
+    }
+
+    /// Takes the segments that were kept.
+    pub(crate) fn take_segments(&mut self) -> Vec<Segment> {
+        [&mut self.skeleton, &mut self.contents].into_iter().filter_map(|stream| stream.kept.take()).flatten().collect()
     }
 
     /// Adds the next chunk of a stream, and stores it unless the store has it.

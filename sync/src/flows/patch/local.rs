@@ -23,11 +23,16 @@ pub(crate) struct Locals<'a> {
     pub(crate) scratch: &'a Path,
     pub(crate) pool: &'a Pool,
     pub(crate) progress: &'a dyn Progress,
+    /// Whether the old image is read from the store if none of the given files is that image.
+    pub(crate) old_or_stored: bool,
 }
 
 /// An image: the location of its index, the index, and files one of which is the image. If there are no files, the
 /// image is read from the store.
 pub(crate) type Described<'a> = (&'a Location, &'a Index, &'a [Given<'a>]);
+
+/// An open image, and its path if the file can serve as a seed.
+type Opened = (Option<PathBuf>, Arc<PatchImage>);
 
 /// A file that may be an image.
 #[derive(Clone, Copy)]
@@ -70,20 +75,25 @@ impl Locals<'_> {
         new: Described<'_>,
         network: &mut Network,
     ) -> Result<(Arc<PatchImage>, Arc<PatchImage>), SyncError> {
-        let (path, old_image) = self.open(old, None, network)?;
-        let (_, new_image) = self.open(new, path, network)?;
+        let opened = match self.open(old, None, network)? {
+            None if self.old_or_stored => self.open((old.0, old.1, &[]), None, network)?,
+            opened => opened,
+        };
+        let (path, old_image) = opened.ok_or_else(|| not_given(old))?;
+        let (_, new_image) = self.open(new, path, network)?.ok_or_else(|| not_given(new))?;
         Ok((old_image, new_image))
     }
 
-    /// Opens an image. Returns its path too, if the file can serve as a seed.
+    /// Opens an image, unless none of the given files is that image. Returns its path too, if the file can serve as a
+    /// seed.
     fn open(
         &self,
         (location, index, given): Described<'_>,
         seed: Option<PathBuf>,
         network: &mut Network,
-    ) -> Result<(Option<PathBuf>, Arc<PatchImage>), SyncError> {
+    ) -> Result<Option<Opened>, SyncError> {
         if given.is_empty() && !index.codings.is_empty() {
-            return Ok((None, self.fetch_plain(location, index, network)?));
+            return Ok(Some((None, self.fetch_plain(location, index, network)?)));
         }
         let fetched = if given.is_empty() { Some(self.fetch(location, index, seed, network)?) } else { None };
         let catalog = self.catalog.filter(|_| fetched.is_none());
@@ -104,12 +114,11 @@ impl Locals<'_> {
             // A scan may see other coded files than the maker of the image, which kept only those that it could
             // rebuild.
             if image.id(index.params) != index.image_id() {
-                return Ok((None, self.fetch_plain(location, index, network)?));
+                return Ok(Some((None, self.fetch_plain(location, index, network)?)));
             }
-            return Ok((file.path(), image));
+            return Ok(Some((file.path(), image)));
         }
-        let names: Vec<String> = given.iter().map(|file| file.name().display().to_string()).collect();
-        Err(SyncError::Usage(format!("{}: not the image that {location} describes", names.join(", "))))
+        Ok(None)
     }
 
     fn options(&self, seed: Option<PathBuf>) -> ExtractOptions {
@@ -145,4 +154,9 @@ impl Locals<'_> {
         let file = File::open(&path).map_err(SyncError::io(&path))?;
         Ok(Arc::new(PatchImage::of_seed(FileSeed::of_plain(file, scan), &path)?))
     }
+}
+
+fn not_given((location, _, given): Described<'_>) -> SyncError {
+    let names: Vec<String> = given.iter().map(|file| file.name().display().to_string()).collect();
+    SyncError::Usage(format!("{}: not the image that {location} describes", names.join(", ")))
 }

@@ -161,7 +161,7 @@ impl Network {
     }
 
     /// Decodes a whole index, and checks that its reader wants it.
-    pub(super) fn decode_index(&self, location: &Location, bytes: &[u8]) -> Result<Index, SyncError> {
+    pub(crate) fn decode_index(&self, location: &Location, bytes: &[u8]) -> Result<Index, SyncError> {
         let index = Index::decode(bytes).and_then(|index| index.check_limits(&self.limits).map(|()| index));
         index.map_err(wrong(location))
     }

@@ -1,0 +1,156 @@
+//! Reads the indexes that lie around a store and beside a new index.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use futures::stream::{self, StreamExt};
+use regrow_chunker::ImageId;
+use regrow_index::{Index, MAX_INDEX_BYTES};
+use regrow_store::{Depth, FolderStore, Store, StoreError, read_small};
+
+use crate::place::index_file::is_index_name;
+use crate::place::network::Opening;
+use crate::{Location, Network, Progress, SyncError};
+
+/// The most indexes that are read, the newest ones.
+const MOST_INDEXES: usize = 1000;
+/// The most bytes of indexes that are read.
+const MOST_BYTES: u64 = 64 << 20;
+/// The number of requests at a time.
+const IN_FLIGHT: usize = 16;
+
+/// An index that was found.
+#[derive(Debug, Clone)]
+pub(super) struct Neighbour {
+    pub(super) location: Location,
+    pub(super) name: String,
+    pub(super) modified: SystemTime,
+    pub(super) index: Index,
+}
+
+/// An index as a list shows it.
+struct Listed {
+    place: Arc<dyn Store>,
+    folder: Location,
+    name: String,
+    modified: SystemTime,
+    bytes: u64,
+}
+
+/// Reads the indexes beside the store and beside the new index, the newest first. Each image comes once. Those that
+/// cannot be read are passed over with one warning, and so are places that cannot be listed.
+pub(super) fn indexes_around(
+    store: &Location,
+    index: &Location,
+    network: &mut Network,
+    progress: &dyn Progress,
+) -> Vec<Neighbour> {
+    let mut listed = Vec::new();
+    let mut failures = Failures::default();
+    for place in places(store, index) {
+        match list(&place, network) {
+            Ok(found) => listed.extend(found),
+            Err(error) => failures.add(&error),
+        }
+    }
+    // Equal times are ordered by name, so that the same store always gives the same order.
+    listed.sort_by(|a, b| (b.modified, &b.name).cmp(&(a.modified, &a.name)));
+    let mut bytes = 0;
+    listed.retain(|found| {
+        bytes += found.bytes;
+        bytes <= MOST_BYTES
+    });
+    listed.truncate(MOST_INDEXES);
+    let read = network.block_on(async {
+        let reading = listed.iter().map(|found| read_small(&*found.place, &found.name, MAX_INDEX_BYTES));
+        stream::iter(reading).buffered(IN_FLIGHT).collect::<Vec<_>>().await
+    });
+    let (mut seen, mut neighbours) = (BTreeSet::<ImageId>::new(), Vec::new());
+    for (found, read) in listed.into_iter().zip(read) {
+        let location = found.folder.child(&found.name);
+        let index = match read {
+            Ok(Some((bytes, _))) => network.decode_index(&location, &bytes),
+            // It went away meanwhile.
+            Ok(None) => continue,
+            Err(error) => Err(error.into()),
+        };
+        match index {
+            Ok(index) if seen.insert(index.image_id()) => {
+                neighbours.push(Neighbour { location, name: found.name, modified: found.modified, index });
+            }
+            Ok(_) => {}
+            Err(error) => failures.add(&error),
+        }
+    }
+    failures.warn(progress);
+    neighbours
+}
+
+/// The places where indexes lie by convention, each once.
+fn places(store: &Location, index: &Location) -> Vec<Location> {
+    let around = [index, store].map(Location::surroundings);
+    let listable = around.into_iter().filter(|place| !matches!(place, Location::Url(_)));
+    let places: BTreeMap<String, Location> = listable
+        .map(|place| match &place {
+            Location::Path(folder) => {
+                let key = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+                (key.display().to_string(), place)
+            }
+            other => (other.to_string(), place),
+        })
+        .collect();
+    places.into_values().collect()
+}
+
+fn list(folder: &Location, network: &mut Network) -> Result<Vec<Listed>, SyncError> {
+    let place: Arc<dyn Store> = match folder {
+        Location::Path(path) => Arc::new(FolderStore::plain(path.clone())),
+        bucket => network.open_place(bucket, Opening::Existing)?,
+    };
+    let found = network.block_on(async {
+        let mut found = Vec::new();
+        let mut objects = place.list("", Depth::Folder);
+        while let Some(object) = objects.next().await {
+            let object = object?;
+            if is_index_name(&object.name) && object.bytes <= MAX_INDEX_BYTES && !object.is_archived {
+                found.push(object);
+            }
+        }
+        Ok::<_, StoreError>(found)
+    })?;
+    let listed = found.into_iter().map(|object| Listed {
+        place: Arc::clone(&place),
+        folder: folder.clone(),
+        name: object.name,
+        modified: object.modified,
+        bytes: object.bytes,
+    });
+    Ok(listed.collect())
+}
+
+/// What could not be read.
+#[derive(Default)]
+pub(super) struct Failures {
+    first: Option<String>,
+    others: usize,
+}
+
+impl Failures {
+    pub(super) fn add(&mut self, error: &SyncError) {
+        match self.first {
+            None => self.first = Some(error.to_string()),
+            Some(_) => self.others += 1,
+        }
+    }
+
+    pub(super) fn warn(self, progress: &dyn Progress) {
+        let Some(first) = self.first else { return };
+        let others = match self.others {
+            0 => String::new(),
+            1 => ", and another one".to_owned(),
+            others => format!(", and {others} others"),
+        };
+        progress.warn(&format!("{first}{others}: passed over in the search for images to make patches from"));
+    }
+}

@@ -1,0 +1,64 @@
+//! Tells whether two indexes are releases of one image.
+
+use regrow_index::Index;
+
+/// What tells whether images are releases of one.
+pub(super) struct Release<'a> {
+    /// The name of the index.
+    pub(super) name: &'a str,
+    /// The channel that it claims, if any.
+    pub(super) channel: Option<&'a str>,
+}
+
+impl Release<'_> {
+    /// Whether two indexes are releases of one image: both have the same channel or, where one of them has none, the
+    /// same name but for its version.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        match (self.channel, other.channel) {
+            (Some(one), Some(other)) => one == other,
+            _ => unversioned(self.name) == unversioned(other.name),
+        }
+    }
+}
+
+/// The channel that an index claims.
+pub(crate) fn channel_of(index: &Index) -> Option<&str> {
+    index.units.as_ref().map(|units| units.claims.channel.as_str()).filter(|channel| !channel.is_empty())
+}
+
+/// The words of an index's name before the first one that looks like a version.
+pub(super) fn unversioned(name: &str) -> Vec<String> {
+    let lower = name.to_ascii_lowercase();
+    let stem = lower.strip_suffix(".rgx").unwrap_or(&lower);
+    let words = stem.split(['-', '_', '.', '+', '@', ' ']);
+    words.take_while(|word| !is_version(word)).map(str::to_owned).collect()
+}
+
+/// Whether a word is a number (`2`, `v2`, `20260501`, `1rc3`), or the beginning of a hash.
+fn is_version(word: &str) -> bool {
+    let number = word.strip_prefix(['v', 'r']).unwrap_or(word);
+    let is_hash = word.len() >= 7
+        && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && word.bytes().any(|byte| byte.is_ascii_digit());
+    number.starts_with(|c: char| c.is_ascii_digit()) || is_hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_end_a_name() {
+        for (name, words) in [
+            ("app-2.rgx", "app"),
+            ("app.rgx", "app"),
+            ("App-v1.2.3-rc1.RGX", "app"),
+            ("my_app-20260501.rgx", "my app"),
+            ("my_app-deadbe3.rgx", "my app"),
+            ("k3s-arm64-1.30.rgx", "k3s arm64"),
+            ("7.rgx", ""),
+        ] {
+            assert_eq!(unversioned(name).join(" "), words, "{name}");
+        }
+    }
+}
