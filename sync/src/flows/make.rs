@@ -31,7 +31,7 @@ use crate::place::condemned::Reliance;
 use crate::place::index_file::{encode, put_index, warn_of_name};
 use crate::place::location::relative_store;
 use crate::place::network::Opening;
-use crate::{Network, Progress, Stage, SyncError, SyncWarning};
+use crate::{Location, Network, Progress, Stage, SyncError, SyncWarning};
 
 use checks::{check_limits, parameters_of};
 use knowledge::{Beside, Learner};
@@ -98,10 +98,7 @@ pub fn make(
     }
     let segments = recipe.take_segments();
     let (mut index, counts) = recipe.into_index(params, image, &made, new_packs, store_hint);
-    if operations > bounds::max_operations(index.plain_bytes(), index.codings.len() as u64) {
-        let source = IndexError::Malformed("the skeleton has more operations than readers take");
-        return Err(SyncError::Index { location: options.index.to_string(), source });
-    }
+    check_operations(operations, &index, &options.index)?;
     let patches = patches::make((options, input_name), bases, segments, &mut index, network, progress)?;
     #[cfg(feature = "sign")]
     if let Some(signing) = &options.signing {
@@ -121,6 +118,15 @@ pub fn make(
         elapsed: start.elapsed(),
         ..MakeReport::of(&index, network.meter())
     })
+}
+
+/// Refuses an image whose skeleton no reader would take.
+fn check_operations(operations: u64, index: &Index, location: &Location) -> Result<(), SyncError> {
+    if operations <= bounds::max_operations(index.plain_bytes(), index.codings.len() as u64) {
+        return Ok(());
+    }
+    let source = IndexError::Malformed("the skeleton has more operations than readers take");
+    Err(SyncError::Index { location: location.to_string(), source })
 }
 
 /// The places that the results go to.
