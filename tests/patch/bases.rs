@@ -119,7 +119,7 @@ fn what_cannot_be_a_base_is_passed_over() {
     for choice in ["last:9", "auto:9"] {
         env.write("new", &image([4]));
         let outcome = env.run(&format!("{MAKE} --patch-from {choice} app-6.rgx new")).success();
-        assert_eq!(bases(&outcome.json()), [good.clone()], "{choice}");
+        assert_eq!(bases(&outcome.json()), std::slice::from_ref(&good), "{choice}");
         let warnings: Vec<_> = outcome.stderr.lines().filter(|line| line.contains("warning")).collect();
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].contains("passed over") && warnings[0].contains("another one"), "{warnings:?}");
