@@ -261,3 +261,16 @@ fn a_whole_pack_that_breaks_off_goes_on_where_it_ended() {
         assert!(server.body_bytes() < lost + stored as u64 * 104 / 100, "{} for {stored}", server.body_bytes());
     }
 }
+
+#[test]
+fn a_whole_pack_without_an_end_is_not_read_for_ever() {
+    let (env, image) = published_in_packs();
+    let endless = Server::with(env.root(), |request| match (request.is_pack(), request.range) {
+        (true, None) => Answer::Endless { is_sized: true },
+        _ => Answer::Serve,
+    });
+    let good = Server::new(env.root());
+    let stores = format!("--store {} --store {}", endless.url("store"), good.url("store"));
+    env.run(&format!("extract {stores} app.rgx out")).success();
+    assert!(env.read("out") == image);
+}

@@ -293,15 +293,22 @@ async fn stream_frames(
     name: &str,
     frames: &mpsc::Sender<Result<FrameBytes, StoreError>>,
 ) -> Result<(), StoreError> {
+    let mut left = job.bytes();
     let Some((span, start)) = job.span() else { return Ok(()) };
     let mut slicer = Slicer::new(start);
     let mut body = source.store.get(name, span).await?.body;
     while let Some(piece) = body.next().await {
-        // The end of a whole pack may fail, if all frames came before it.
-        if job.pieces.is_empty() && piece.is_err() {
-            break;
+        // What follows the frames in a whole pack is read to its end, so that caches keep the pack. It may fail.
+        if job.pieces.is_empty() {
+            left = left.saturating_sub(piece.map_or(left, |piece| piece.len() as u64));
+            if left == 0 {
+                break;
+            }
+            continue;
         }
-        slicer.push(&piece?);
+        let piece = piece?;
+        left = left.saturating_sub(piece.len() as u64);
+        slicer.push(&piece);
         while let Some(bytes) = job.pieces.front().and_then(|piece| slicer.take(&piece.stored)) {
             let Some(Piece { frame, part, .. }) = job.pieces.pop_front() else { break };
             let (origin, excluded) = (Origin::Store(source.number), source.excluded);
