@@ -45,6 +45,7 @@ fn no_home_is_needed() {
     let (old, new) = versions();
     let env = TestEnvironment::new();
     env.make("new", &new);
+    env.remove("home-cache");
     env.write("old", &old);
     let mut command = env.command("extract --seed old new.rgx out");
     command.env_remove("HOME").env_remove("XDG_CACHE_HOME");

@@ -136,6 +136,12 @@ impl TestEnvironment {
         self.write(name, image);
         self.json(&format!("make --allow-partial --avg-size 1KiB --pack-size 256KiB {name}.rgx {name}"))
     }
+
+    /// Makes the same with an index of version 1.
+    pub(crate) fn make_1(&self, name: &str, image: &[u8]) -> Value {
+        self.write(name, image);
+        self.json(&format!("make --format 1 --allow-partial --avg-size 1KiB --pack-size 256KiB {name}.rgx {name}"))
+    }
 }
 
 fn list(folder: &Path, found: &mut Vec<PathBuf>) {

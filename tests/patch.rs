@@ -1,5 +1,5 @@
-//! Patches from end to end. They are made beside their images, found by machines that have the base, and never
-//! needed for the right result.
+//! Patches of version 1 from end to end. They are made beside their images, found by machines that have the base, and
+//! never needed for the right result.
 
 mod base;
 mod bases;
@@ -40,8 +40,8 @@ impl Site {
 
     fn without_patch() -> Self {
         let (env, (old, new)) = (TestEnvironment::new(), versions());
-        env.make("old", &old);
-        env.make("new", &new);
+        env.make_1("old", &old);
+        env.make_1("new", &new);
         Self { env, old, new }
     }
 

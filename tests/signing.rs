@@ -110,7 +110,7 @@ fn counters_grow_by_themselves() {
 #[test]
 fn what_cannot_be_signed_is_named() {
     let env = environment();
-    env.run("make --avg-size 1KiB old.rgx image").success();
+    env.run("make --avg-size 1KiB --format 1 old.rgx image").success();
     env.run("sign --key release.key old.rgx").failure(3, "make --format 2");
     env.run("make --avg-size 1KiB --format 1 --sign release.key old.rgx image").failure(2, "--format 1");
     env.run("sign app.rgx").failure(2, "--print");

@@ -68,7 +68,7 @@ fn arbitrary_software_is_refused() {
     env.write("evil", &noise("evil", 100_000));
     env.run(&format!("{MAKE} --sign theirs.key --channel stable --counter 9 evil.rgx evil")).success();
     env.run(&format!("{MAKE} --format 2 unsigned.rgx evil")).success();
-    env.run(&format!("{MAKE} old.rgx evil")).success();
+    env.run(&format!("{MAKE} --format 1 old.rgx evil")).success();
     let server = Server::new(env.root());
     for (index, about) in
         [("evil.rgx", "keys that are not trusted here"), ("unsigned.rgx", "not signed"), ("old.rgx", "version 1")]

@@ -32,7 +32,7 @@ class Pair:
         for path, is_new in ((self.old, False), (self.new, True)):
             images.write(path, is_new)
         self.root.mkdir()
-        quiet = [self.regrow, "make", "--quiet"]
+        quiet = [self.regrow, "make", "--quiet", "--format", "1"]
         subprocess.run([*quiet, self.root / "old.rgx", self.old], check=True)
         patch = ["--patch-from", self.root / "old.rgx", "--old", self.old]
         subprocess.run([*quiet, *patch, self.root / "new.rgx", self.new], check=True)

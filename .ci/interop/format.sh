@@ -16,8 +16,8 @@ done
 # The format is shown with small chunks, which readers take where they are told to.
 export REGROW_MIN_AVG_SIZE=1KiB
 make_pair
-check "format: make of OLD" "$regrow" make --quiet --avg-size 1KiB "$work/old.rgx" "$work/old.tar"
-check "format: make of NEW after it" "$regrow" make --quiet "$work/new.rgx" "$work/new.tar"
+check "format: make of OLD" "$regrow" make --quiet --format 1 --avg-size 1KiB "$work/old.rgx" "$work/old.tar"
+check "format: make of NEW after it" "$regrow" make --quiet --format 1 "$work/new.rgx" "$work/new.tar"
 check "format: OLD is read, cut and named the same" format_check "$work/old.rgx" "$work/store" "$work/old.tar"
 check "format: NEW is read, cut and named the same" format_check "$work/new.rgx" "$work/store" "$work/new.tar"
 check "format: a patch from OLD to NEW" "$regrow" patch --quiet "$work/old.rgx" "$work/new.rgx"
@@ -42,7 +42,7 @@ done
 cp "$work/deep" "$work/odd/deep"
 for image in "$work"/odd/*; do
     name=${image##*/}
-    "$regrow" make --quiet --allow-partial "$work/$name.rgx" "$image"
+    "$regrow" make --quiet --format 1 --allow-partial "$work/$name.rgx" "$image"
     check "format: $name is read, cut and named the same" format_check "$work/$name.rgx" "$work/store" "$image"
 done
 
@@ -71,7 +71,7 @@ for layer in "$work"/coded/*; do
         members) cp "$layer" "$work/$name.image" ;;
         *) "$python" "$here/oci.py" "$layer" "$work/$name.image" ;;
     esac
-    "$regrow" make --quiet --allow-partial "$work/$name.rgx" "$work/$name.image"
+    "$regrow" make --quiet --format 1 --allow-partial "$work/$name.rgx" "$work/$name.image"
     check "format: a layer by $name is seen through the same" \
         format_check "$work/$name.rgx" "$work/store" "$work/$name.image" --coded
 done
@@ -84,7 +84,7 @@ check "format: a patch between layers" format_check --patch "$work/old-zlib-6.rg
 # Files that hold deflate streams, which a patch sees through.
 for side in old new; do
     "$python" "$here/members.py" "$work/members-$side.tar" "$side"
-    "$regrow" make --quiet "$work/members-$side.rgx" "$work/members-$side.tar"
+    "$regrow" make --quiet --format 1 "$work/members-$side.rgx" "$work/members-$side.tar"
 done
 "$regrow" patch --quiet "$work/members-old.rgx" "$work/members-new.rgx"
 check "format: a patch that sees through files" \

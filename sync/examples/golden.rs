@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         )?;
     }
     let mut options = MakeOptions::new(folder.join("store"), folder.join("image.rgx"));
+    options.format = Some(IndexFormat::V1);
     options.params = Some(Params::with_average(1024)?);
     options.pack_bytes = 60_000;
     let mut network = network()?;
@@ -45,7 +46,7 @@ fn write_parted(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
         std::io::Write::write_all(&mut file, &archive)?;
         let index = folder.join(name).with_extension("rgx");
         let mut options = MakeOptions::new(folder.join("store"), index);
-        (options.format, options.params) = (IndexFormat::V2, Some(Params::with_average(1024)?));
+        (options.format, options.params) = (Some(IndexFormat::V2), Some(Params::with_average(1024)?));
         options.pack_bytes = 60_000;
         if version > 1 {
             options.patch_from = vec![Location::Path(folder.join("old.rgx")).into()];
@@ -63,7 +64,7 @@ fn write_coded(beside: &Path, name: &str, format: IndexFormat) -> Result<(), Box
     let folder = beside.with_file_name(name);
     std::fs::create_dir_all(&folder)?;
     let mut options = MakeOptions::new(folder.join("store"), folder.join("image.rgx"));
-    options.format = format;
+    options.format = Some(format);
     options.params = Some(Params::with_average(1024)?);
     let mut network = network()?;
     make(&mut image, Path::new("golden image"), None, &options, &mut network, &NoProgress)?;
@@ -83,7 +84,8 @@ fn write_patch(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let mut network = network()?;
     for name in ["old", "new"] {
         let mut image = std::fs::File::open(folder.join(name).with_extension("tar"))?;
-        let options = MakeOptions::new(work.path().join("store"), work.path().join(name).with_extension("rgx"));
+        let mut options = MakeOptions::new(work.path().join("store"), work.path().join(name).with_extension("rgx"));
+        options.format = Some(IndexFormat::V1);
         make(&mut image, Path::new(name), None, &options, &mut network, &NoProgress)?;
     }
     let options = PatchOptions::new(work.path().join("old.rgx"), work.path().join("new.rgx"));

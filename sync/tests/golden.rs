@@ -82,7 +82,7 @@ fn coded_images_are_made_as_they_were() {
         assert_eq!(report.chunks_store, if options.seeds.is_empty() { report.chunks } else { 0 });
     }
     let mut options = regrow_sync::MakeOptions::new(work.path().join("store"), work.path().join("image.rgx"));
-    options.params = Some(index.params);
+    (options.params, options.format) = (Some(index.params), Some(regrow_sync::IndexFormat::V1));
     regrow_sync::make(&mut image.as_slice(), "image".as_ref(), None, &options, &mut network(), &NoProgress).unwrap();
     let again = Index::decode(&std::fs::read(work.path().join("image.rgx")).unwrap()).unwrap();
     assert_eq!((again.image_id(), again.codings), (index.image_id(), index.codings));
@@ -94,6 +94,7 @@ fn made_again_it_has_the_same_id() {
     let work = tempfile::tempdir().unwrap();
     let mut options = regrow_sync::MakeOptions::new(work.path().join("store"), work.path().join("image.rgx"));
     options.params = Some(Params::with_average(1024).unwrap());
+    options.format = Some(regrow_sync::IndexFormat::V1);
     let image = image::golden_image();
     let report =
         regrow_sync::make(&mut image.as_slice(), "image".as_ref(), None, &options, &mut network(), &NoProgress)

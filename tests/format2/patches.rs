@@ -124,7 +124,7 @@ fn the_smallest_patch_is_asked_for() {
 fn images_of_other_formats_have_no_patch() {
     let (old, new) = patchable::versions();
     let env = TestEnvironment::new();
-    env.make("old", &old);
+    env.make_1("old", &old);
     env.write("new", &new);
     let outcome = env.run(&format!("{MAKE} --json --patch-from old.rgx new.rgx new")).success();
     assert!(outcome.stderr.contains("old.rgx: has another format"), "{}", outcome.stderr);

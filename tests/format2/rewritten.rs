@@ -93,7 +93,7 @@ fn info_tells_parts_and_claims() {
     for told in ["stable", "counter", "signatures", &units.parts[0].name.to_string()[..16]] {
         assert!(text.contains(told), "{told} is not in\n{text}");
     }
-    env.make("first", &versions().0);
+    env.make_1("first", &versions().0);
     let report = env.json("info first.rgx");
     assert_eq!((&report["format"], report["parts"].as_array().map(Vec::len)), (&1.into(), Some(0)));
     assert!(report["statement"].is_null());

@@ -49,6 +49,7 @@ fn what_an_earlier_version_left_to_a_group_is_taken_back() {
 #[test]
 fn root_does_not_use_the_catalog_of_a_user() {
     let env = made();
+    env.remove("home-cache");
     fs::create_dir(env.path("home-cache")).unwrap();
     if chown(env.path("home-cache"), Some(1234), None).is_err() {
         pass_over("only root can give files away");

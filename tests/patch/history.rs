@@ -2,7 +2,7 @@
 
 use super::*;
 
-const MAKE: &str = "make --avg-size 1KiB --pack-size 256KiB --patch-level 3 --json";
+const MAKE: &str = "make --avg-size 1KiB --pack-size 256KiB --patch-level 3 --patch-min-saving 0 --json";
 
 /// Publishes version `n` under the same name as the one before, and returns the report.
 fn release(env: &TestEnvironment, n: u8, arguments: &str) -> Value {

@@ -68,8 +68,9 @@ pub(crate) struct MakeArgs {
     /// zstd level, 1 (fast) to 22 (small)
     #[arg(long, value_name = "N", default_value_t = regrow_sync::MakeOptions::DEFAULT_LEVEL)]
     pub(crate) level: i32,
-    /// The format of the index: 1, or 2, in which the image consists of parts, such as layers, and can be signed.
-    /// Earlier versions of regrow read only 1 [default: 1, and 2 for an image that is signed]
+    /// The format of the index: 2, in which the image consists of parts, such as layers, and can be signed; or 1, for
+    /// machines with an earlier version of regrow [default: 2, but 1 after images of format 1: those of --patch-from
+    /// and --like, or else the one that is replaced]
     #[arg(long, value_name = "N", value_parser = parse_format)]
     pub(crate) format: Option<IndexFormat>,
     /// Sign the image with this secret key: minisign's format or PEM; may be repeated
@@ -142,7 +143,8 @@ pub(crate) fn run(args: MakeArgs, verbosity: Verbosity) -> Result<(), Failure> {
     if let Some(keep) = args.keep_patches {
         report.patches_deleted = prune(&options, keep, &mut network, &bars);
     }
-    Reporter { verbosity, json: args.json }.print(&report, &summary(&options.index, &report), To::Summary)
+    let is_kept = args.format.is_none() && report.format == IndexFormat::V1.number();
+    Reporter { verbosity, json: args.json }.print(&report, &summary(&options.index, &report, is_kept), To::Summary)
 }
 
 /// Deletes patches to older images, and returns their number. The image is published already, so a failure is no more
@@ -199,8 +201,7 @@ fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
         let message = "--format 1: such an index has no place for signatures and claims; leave --format out, or these";
         return Err(Failure::new(Code::Usage, message));
     }
-    let default = if options.signing.is_some() { IndexFormat::V2 } else { IndexFormat::default() };
-    options.format = args.format.unwrap_or(default);
+    options.format = args.format;
     options.level = args.level;
     options.allow_partial = args.allow_partial;
     options.max_waste = args.max_waste;
@@ -211,7 +212,7 @@ fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
     options.patch_level = args.patch_level;
     options.patch_least_saving = args.patch_min_saving;
     options.index_max_age = Duration::from_secs(args.index_max_age);
-    let remembers = !is_local || options.format == IndexFormat::V2;
+    let remembers = !is_local || options.format != Some(IndexFormat::V1);
     options.catalog = remembers.then(|| common::catalog(args.catalog.clone(), bars));
     if let Some(avg) = args.avg_size {
         let params =
@@ -230,7 +231,8 @@ fn signing(args: &MakeArgs) -> Result<Option<Signing>, Failure> {
     Ok(Some(Signing { keys: common::secret_keys(&args.sign, &args.password)?, claims }))
 }
 
-fn summary(index: &Location, report: &MakeReport) -> String {
+/// The summary. `is_kept` says that the index has format 1 because those before it have.
+fn summary(index: &Location, report: &MakeReport, is_kept: bool) -> String {
     let seconds = report.elapsed.as_secs_f64();
     let rate = if seconds > 0.0 { (report.image_bytes as f64 / seconds) as u64 } else { 0 };
     let mut lines = vec![
@@ -241,6 +243,9 @@ fn summary(index: &Location, report: &MakeReport) -> String {
         line("stored", format!("{} in packs: {}", exact(report.bytes_stored), report.packs_written)),
         line("index", format!("{index}, {}", exact(report.index_bytes))),
     ];
+    if is_kept {
+        lines.push(line("format", "1, like the image before; once no machine has an earlier regrow, give --format 2"));
+    }
     if report.chunks_rewritten > 0 {
         let rewritten = chunks(report.chunks_rewritten, report.bytes_rewritten);
         lines.insert(4, line("written again", rewritten));

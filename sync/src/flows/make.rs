@@ -4,6 +4,7 @@
 mod checks;
 pub(crate) mod contents;
 mod cutters;
+mod format;
 mod knowledge;
 mod options;
 pub(crate) mod packer;
@@ -66,8 +67,10 @@ pub fn make(
     }
     let bases = patches::bases(options, network, progress)?;
     let destination = Destination::open(options, network)?;
-    let (pool, rules) = (Pool::new(), options.format.rules());
-    let (params, reliance, known) = destination.prepare(options, network, progress)?;
+    let like = network.load_like(&options.like, progress)?;
+    let format = destination.format(options, bases.iter().map(patches::PatchBase::index).chain(&like), network);
+    let (pool, rules) = (Pool::new(), format.rules());
+    let (params, reliance, known) = destination.prepare(options, &like, network, progress)?;
     check_limits(&params, &options.store, network)?;
     let uploads = Uploads::new(network, Arc::clone(&destination.store), &reliance, known.damaged.clone());
     let archived = known.archived.clone();
@@ -148,12 +151,12 @@ impl Destination {
     fn prepare(
         &self,
         options: &MakeOptions,
+        like: &[Index],
         network: &mut Network,
         progress: &dyn Progress,
     ) -> Result<(Params, Reliance, contents::StoreContents), SyncError> {
         let describe = |params: &Params| StoreDescription::new(WALK_VERSION, params);
         let wanted = options.params.as_ref().map(describe);
-        let like = network.load_like(&options.like, progress)?;
         network.block_on(async {
             let described = open_description(&*self.store, wanted, describe(&Params::default()));
             let (described, reliance) = futures::future::join(described, Reliance::begin(&*self.store)).await;
@@ -161,7 +164,7 @@ impl Destination {
             let params = parameters_of(&options.store, &description)?;
             let catalog = options.catalog.as_ref().filter(|_| !self.store.is_local());
             let learner = Learner { store: &*self.store, reliance: &reliance, catalog, progress };
-            let known = learner.learn(&like, Some(Beside { place: &*self.place, name: &self.name })).await?;
+            let known = learner.learn(like, Some(Beside { place: &*self.place, name: &self.name })).await?;
             Ok((params, reliance, known))
         })
     }

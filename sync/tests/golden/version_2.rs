@@ -51,7 +51,7 @@ fn parted_images_are_made_as_they_were() {
         let report = verify_store(&store, &[location], &Trust::default(), &mut network(), &NoProgress).unwrap();
         assert_eq!((report.ok, report.problems), (true, Vec::new()));
         let mut options = MakeOptions::new(work.path().join("store"), work.path().join("image.rgx"));
-        (options.params, options.format) = (Some(index.params), IndexFormat::V2);
+        (options.params, options.format) = (Some(index.params), Some(IndexFormat::V2));
         make(&mut image.as_slice(), "image".as_ref(), None, &options, &mut network(), &NoProgress).unwrap();
         let (_, again) = read(&work.path().join("image.rgx"));
         assert_eq!((again.image_id(), &again.codings), (index.image_id(), &index.codings));

@@ -19,9 +19,9 @@ use crate::{Location, SyncError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IndexFormat {
     /// Version 1, which all readers know.
-    #[default]
     V1,
     /// Version 2. The image consists of parts, such as layers, and the index can be signed.
+    #[default]
     V2,
 }
 
@@ -33,6 +33,15 @@ impl IndexFormat {
             regrow_index::VERSION_1 => Some(Self::V1),
             regrow_index::VERSION_2 => Some(Self::V2),
             _ => None,
+        }
+    }
+
+    /// The number of the format.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::V1 => regrow_index::VERSION_1,
+            Self::V2 => regrow_index::VERSION_2,
         }
     }
 
@@ -54,8 +63,10 @@ pub struct MakeOptions {
     pub new_store: bool,
     /// The location of the index to write.
     pub index: Location,
-    /// The version of the index's format.
-    pub format: IndexFormat,
+    /// The version of the index's format. `None` stands for version 2, unless the image follows others of version 1 alone:
+    /// those of `patch_from` and `like`, or else the one whose index is replaced. Their readers may know no other. An
+    /// image that is signed has version 2 in any case.
+    pub format: Option<IndexFormat>,
     /// The indexes of similar images. Chunks that their packs hold are not stored again. If there are none, a list of
     /// the store tells which packs to look at.
     pub like: Vec<Location>,
@@ -104,7 +115,7 @@ impl MakeOptions {
             store: store.into(),
             new_store: false,
             index: index.into(),
-            format: IndexFormat::default(),
+            format: None,
             like: Vec::new(),
             index_max_age: Self::DEFAULT_INDEX_MAX_AGE,
             catalog: None,
@@ -136,7 +147,7 @@ impl MakeOptions {
         #[cfg(feature = "sign")]
         if let Some(signing) = &self.signing {
             signing.claims.check()?;
-            if self.format == IndexFormat::V1 {
+            if self.format == Some(IndexFormat::V1) {
                 return Err(SyncError::Unsignable { location: self.index.to_string() });
             }
         }

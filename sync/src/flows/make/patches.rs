@@ -19,6 +19,12 @@ pub(super) struct PatchBase {
     is_named: bool,
 }
 
+impl PatchBase {
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+}
+
 /// Reads the indexes that patches will be made from. A missing index is skipped with a warning, because a first release
 /// has no predecessor.
 pub(super) fn bases(

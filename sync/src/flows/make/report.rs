@@ -7,6 +7,7 @@ use regrow_index::{Coding, Index};
 use regrow_store::Meter;
 use serde::Serialize;
 
+use super::IndexFormat;
 use crate::flows::patch::PatchReport;
 use crate::flows::seconds::as_seconds;
 
@@ -50,6 +51,8 @@ pub struct MakeReport {
     pub coded_bytes: u64,
     /// The plain bytes of the coded files.
     pub coded_plain_bytes: u64,
+    /// The version of the index's format.
+    pub format: u32,
     /// The size of the index.
     pub index_bytes: u64,
     /// The patches that were made.
@@ -73,6 +76,7 @@ impl MakeReport {
             requests_write: meter.writes(),
             bytes_fetched: meter.body_bytes(),
             bytes_sent: meter.sent_bytes(),
+            format: if index.units.is_some() { IndexFormat::V2 } else { IndexFormat::V1 }.number(),
             coded: index.codings.len() as u64,
             coded_bytes: index.codings.iter().map(Coding::stored_bytes).sum(),
             coded_plain_bytes: index.codings.iter().map(Coding::plain_bytes).sum(),

@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use regrow_chunker::{ImageId, Params, ReaderLimits};
-use regrow_image::WalkRules;
 use regrow_index::Index;
 use regrow_local::{FileSeed, NoProgress, Pool, SeedContext};
 
-use crate::{HttpOptions, MakeOptions, Network, RetryPolicy, make};
+use crate::{HttpOptions, IndexFormat, Location, MakeOptions, Network, RetryPolicy, make};
 
 /// A tar (ustar) with this many files, whose bytes follow from their numbers.
 fn tar(files: u64) -> Vec<u8> {
@@ -28,28 +27,54 @@ fn the_image_id_is_an_indexs() {
     let image = tar(300);
     let params = Params::new(256, 1024, 4096).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let index = made_index(folder.path(), &image, params);
-    let (id, digest) = scanned(folder.path(), &image, params);
-    assert_eq!(id, index.image_id());
-    assert_eq!(digest, index.image_digest);
+    for format in [IndexFormat::V1, IndexFormat::V2] {
+        let index = made_index(folder.path(), &image, params, format);
+        let (id, digest) = scanned(folder.path(), &image, params, format);
+        assert_eq!(id, index.image_id());
+        assert_eq!(digest, index.image_digest);
+    }
+}
+
+/// Machines that took indexes of version 1 until now may know no other.
+#[test]
+fn the_format_follows_the_images_before() {
+    let image = tar(20);
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let mut network = Network::new(HttpOptions::default(), RetryPolicy::default(), folder.path()).unwrap();
+    let mut make = |name: &str, format: Option<IndexFormat>, like: &[&str]| {
+        let mut options = MakeOptions::new(place("store"), place(name));
+        options.format = format;
+        options.like = like.iter().map(|name| Location::Path(place(name))).collect();
+        make(&mut &image[..], "image".as_ref(), None, &options, &mut network, &NoProgress).unwrap().format
+    };
+    assert_eq!(make("new.rgx", None, &[]), 2);
+    assert_eq!(make("one.rgx", Some(IndexFormat::V1), &[]), 1);
+    assert_eq!(make("one.rgx", None, &[]), 1, "it is replaced");
+    assert_eq!(make("two.rgx", None, &["one.rgx"]), 1);
+    assert_eq!(make("three.rgx", None, &["one.rgx", "new.rgx"]), 2);
+    assert_eq!(make("one.rgx", None, &["new.rgx"]), 2);
+    std::fs::write(place("other.rgx"), b"no index").unwrap();
+    assert_eq!(make("other.rgx", None, &["absent.rgx"]), 2);
 }
 
 /// The image id and the digest that a scan gives.
-fn scanned(folder: &Path, image: &[u8], params: Params) -> (ImageId, [u8; 32]) {
+fn scanned(folder: &Path, image: &[u8], params: Params, format: IndexFormat) -> (ImageId, [u8; 32]) {
     let (path, pool) = (folder.join("image"), Pool::new());
     std::fs::write(&path, image).unwrap();
     let (catalog, progress, scratch, on_scan) = (None, &NoProgress, folder, &|| {});
     let context =
-        SeedContext { rules: WalkRules::V2, params, pool: &pool, catalog, progress, scratch, unfolds: true, on_scan };
+        SeedContext { rules: format.rules(), params, pool: &pool, catalog, progress, scratch, unfolds: true, on_scan };
     let seed = FileSeed::open(&path, &context).unwrap();
     (seed.scan().image_id(params), seed.scan().digest)
 }
 
 /// The index that make writes.
-fn made_index(folder: &Path, image: &[u8], params: Params) -> Index {
+fn made_index(folder: &Path, image: &[u8], params: Params, format: IndexFormat) -> Index {
     let place = folder.join("image.rgx");
     let mut options = MakeOptions::new(folder.join("store"), place.clone());
     options.params = Some(params);
+    options.format = Some(format);
     let limits = ReaderLimits { min_avg_bytes: 1024, ..ReaderLimits::default() };
     let network = Network::new(HttpOptions::default(), RetryPolicy::default(), folder).unwrap();
     let mut network = network.with_limits(limits);
