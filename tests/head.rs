@@ -106,3 +106,38 @@ fn check_chunked(report: &Value) {
     assert_eq!(number(report, "chunks_patch"), 0, "{report}");
     assert!(number(report, "chunks_store") > 0, "{report}");
 }
+
+#[test]
+fn an_index_from_a_new_place_comes_by_its_head_if_a_seed_is_known() {
+    let site = Site::new();
+    let (one, two) = (Server::new(site.env.root()), Server::new(site.env.root()));
+    let extract = |server: &Server| {
+        server.reset_counts();
+        let report = site.env.json(&format!("extract --catalog known --seed old {} out", server.url("new.rgx")));
+        check_patched(&report);
+        site.env.remove("out");
+        asked(server)
+    };
+    assert_eq!(extract(&one), [None], "nothing is known");
+    assert_eq!(extract(&two), [Some((0, 2047))], "the seed is known, the other server is not");
+}
+
+#[test]
+fn an_index_of_version_1_costs_a_request_more_only_once() {
+    let (new, old) = (Site::new(), Site::of_format(1));
+    let server = Server::new(old.env.root());
+    old.env.write("known-seed", &new.old);
+    // The catalog learns the seed by the rules of version 2 elsewhere.
+    let elsewhere = Server::new(new.env.root());
+    let seed = old.env.path("known-seed").display().to_string();
+    let catalog = old.env.path("known").display().to_string();
+    new.env.json(&format!("extract --catalog {catalog} --seed {seed} {} out", elsewhere.url("new.rgx")));
+    let requests = || {
+        server.reset_counts();
+        old.env.json(&format!("extract --catalog {catalog} --seed {seed} {} out", server.url("old.rgx")));
+        old.env.remove("out");
+        asked(&server).len()
+    };
+    assert_eq!(requests(), 2);
+    assert_eq!(requests(), 1);
+}

@@ -79,6 +79,18 @@ impl Catalog {
         self.get(&key.into())
     }
 
+    /// Whether there is a blob for exactly this state of the file, by rules that begin with those of the key. It may
+    /// still turn out to be damaged.
+    #[must_use]
+    pub fn has_seed(&self, key: &SeedKey) -> bool {
+        let mut state = self.state();
+        let found = state.database.as_ref().map_or(Ok(false), |database| database.has(&key.into()));
+        found.unwrap_or_else(|problem| {
+            state.recover(problem);
+            false
+        })
+    }
+
     /// Remembers a blob, which replaces an older one for the same path and rules. Blobs above the bound are not
     /// remembered, nor are those of files that are not [settled](SeedKey::is_settled).
     pub fn put_seed(&self, key: &SeedKey, blob: &[u8]) {

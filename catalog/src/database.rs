@@ -68,6 +68,13 @@ impl Database {
         Ok(Self { connection })
     }
 
+    /// Whether there is an entry for a key, by rules that begin with those of the key.
+    pub(crate) fn has(&self, key: &EntryKey) -> Result<bool, Problem> {
+        let sql = "SELECT 1 FROM entries WHERE name = ?1 AND substr(rules, 1, length(?2)) = ?2 AND state = ?3 LIMIT 1";
+        let row = self.connection.query_row(sql, params![key.name, key.rules, key.state], |_| Ok(())).optional();
+        Ok(row.map_err(Problem::sqlite("read"))?.is_some())
+    }
+
     /// Looks up the blob of a key, checks it, and marks its entry as the last used.
     pub(crate) fn get(&self, key: &EntryKey) -> Result<FoundEntry, Problem> {
         let sql = "SELECT rowid, checksum, blob FROM entries WHERE name = ?1 AND rules = ?2 AND state = ?3";

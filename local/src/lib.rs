@@ -67,7 +67,7 @@ pub use normalize::{Normalized, normalize};
 pub use pool::{Ordered, Pending, Pool, check_threads, spawn_scoped};
 pub use progress::{NoProgress, Progress, Stage, check_time};
 pub use recipe::Recipe;
-pub use scan::{Scan, UnitIds, UnitRecipes, parts_of_index, segments, unfolding_rules};
+pub use scan::{Scan, UnitIds, UnitRecipes, parts_of_index, segments, unfolding_rules, unfolding_rules_begin};
 pub use scratch::{ScratchFolder, sweep};
 pub use seed::{
     FileSeed, FolderSeed, GuessedFiles, PatchSeed, PatchSeedBuilder, Seed, SeedContext, Seeds, first_with_id,

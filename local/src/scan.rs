@@ -273,11 +273,19 @@ pub fn unfolding_rules(walk: WalkRules, params: &Params) -> String {
     rules(walk, GUESS_VERSION, params)
 }
 
+/// The beginning of all [`unfolding_rules`] by these walking rules, whatever the parameters.
+pub fn unfolding_rules_begin(walk: WalkRules) -> String {
+    rules_begin(walk, GUESS_VERSION)
+}
+
 /// The rules of a scan, which are part of its key in the catalog.
 fn rules(walk: WalkRules, guess_version: u32, params: &Params) -> String {
-    let walk_version = walk.version(false);
     let [min, avg, max] = [params.min_bytes(), params.avg_bytes(), params.max_bytes()];
-    format!("{walk_version}.{guess_version}.{SEARCH_VERSION} {min} {avg} {max}")
+    format!("{}{min} {avg} {max}", rules_begin(walk, guess_version))
+}
+
+fn rules_begin(walk: WalkRules, guess_version: u32) -> String {
+    format!("{}.{guess_version}.{SEARCH_VERSION} ", walk.version(false))
 }
 
 /// The gap over this range of the contents, if the range is not empty.

@@ -6,6 +6,7 @@ mod assemble;
 mod attempt;
 mod form;
 mod headed;
+mod known_base;
 mod output;
 mod patched;
 mod report;
@@ -159,7 +160,7 @@ pub fn extract(
     // Without anything that could be the base of a patch, the whole index is needed.
     let may_patch = options.patches && (!options.seeds.is_empty() || output.replaced().is_some());
     let front = match may_patch {
-        true => network.open_front(location, catalog, options.head_first)?,
+        true => network.open_front(location, catalog, known_base::head_first(options, &output))?,
         false => Front::Index(network.load_index_unless_known(location, catalog)?.into()),
     };
     let call = Call { location, options, progress };

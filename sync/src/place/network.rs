@@ -25,7 +25,7 @@ use crate::{Deadline, Location, Progress, SyncError};
 
 use buckets::Buckets;
 
-pub(crate) use front::{Front, OpenHead};
+pub(crate) use front::{Front, HeadFirst, OpenHead};
 
 /// The largest number of stores, which are told apart by the bits of a number.
 const MAX_STORES: usize = 64;

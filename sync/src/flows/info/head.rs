@@ -5,7 +5,7 @@ use regrow_index::{Index, VERSION_1, VERSION_2};
 use serde::Serialize;
 
 use super::statement::{self, PartInfo, PatchInfo, StatementInfo};
-use crate::place::network::Front;
+use crate::place::network::{Front, HeadFirst};
 use crate::plan::outline::outline;
 use crate::{Location, Network, SyncError};
 
@@ -54,7 +54,7 @@ pub struct HeadReport {
 /// # Errors
 /// The index cannot be read.
 pub fn info_head(location: &Location, network: &mut Network) -> Result<HeadReport, SyncError> {
-    let index = match network.open_front(location, None, true)? {
+    let index = match network.open_front(location, None, HeadFirst::Always)? {
         Front::Index(index) => *index,
         Front::Head(open) => outline(&open.head, Vec::new()),
     };

@@ -4,7 +4,7 @@ use regrow_chunker::Digest;
 use serde::Serialize;
 
 use crate::place::claims::ClaimsReport;
-use crate::place::network::Front;
+use crate::place::network::{Front, HeadFirst};
 use crate::place::trust::Stated;
 use crate::plan::outline::outline;
 use crate::{Location, Network, Progress, SyncError, Trust, TrustError};
@@ -37,7 +37,7 @@ pub fn verify_statement(
     if !trust.checks() {
         return Err(SyncError::Untrusted { location: location.to_string(), reason: TrustError::NothingToCheckBy });
     }
-    let index = match network.open_front(location, None, true)? {
+    let index = match network.open_front(location, None, HeadFirst::Always)? {
         Front::Index(index) => *index,
         Front::Head(open) => outline(&open.head, Vec::new()),
     };

@@ -35,6 +35,27 @@ pub(crate) struct OpenHead {
     source: Source,
 }
 
+/// When to ask for the head of an index alone, if it was not read before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HeadFirst {
+    Always,
+    /// Unless the last index of the same folder has version 1.
+    Likely,
+    /// Only if the last index of the same folder has version 2.
+    WhereKnown,
+}
+
+impl HeadFirst {
+    /// Decides by what the last index of the same folder was.
+    fn is_asked(self, was_version_2: Option<bool>) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Likely => was_version_2 != Some(false),
+            Self::WhereKnown => was_version_2 == Some(true),
+        }
+    }
+}
+
 /// What one request brought.
 enum Came {
     Front { bytes: Bytes, object_bytes: Option<u64>, version: Option<String> },
@@ -44,12 +65,12 @@ enum Came {
 impl Network {
     /// Reads the index at a location, or its head alone if it is remote and has version 2. Whatever is fetched is kept
     /// in the catalog. An index of version 1 has no head that could come alone, so asking for one costs a request more.
-    /// Version 2 is therefore expected only if the last index of the same folder had it, or if `expects_head` says so.
+    /// Version 2 is therefore expected only if the last index of the same folder had it, or if `head_first` says so.
     pub(crate) fn open_front(
         &mut self,
         location: &Location,
         catalog: Option<&Catalog>,
-        expects_head: bool,
+        head_first: HeadFirst,
     ) -> Result<Front, SyncError> {
         if let Location::Path(_) = location {
             return self.load_index(location).map(Front::whole);
@@ -57,7 +78,7 @@ impl Network {
         let memory = self.memory_of(location, catalog);
         let (known, most) = match memory.recall().and_then(Known::read) {
             Some(Known::Head { index, bytes }) => (Some(index), (bytes + GROWTH_BYTES).min(USUAL_BYTES.max(bytes))),
-            None if expects_head || memory.expects_version_2() => (None, FIRST_BYTES),
+            None if head_first.is_asked(memory.expects_version_2()) => (None, FIRST_BYTES),
             _ => return self.load_index_unless_known(location, catalog).map(Front::whole),
         };
         let source = self.source_of(location)?;

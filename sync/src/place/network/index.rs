@@ -27,17 +27,21 @@ impl Memory<'_> {
         KnownIndex::decode(&self.catalog?.get_document(INDEX_KIND, &self.key)?)
     }
 
-    /// Whether the last index that came from the same folder has version 2, of which the head can come alone.
-    pub(super) fn expects_version_2(&self) -> bool {
-        let known = self.catalog.and_then(|catalog| catalog.get_document(VERSION_KIND, &self.folder));
-        known.is_some_and(|known| known == VERSION_2.to_le_bytes())
+    /// Whether the last index that came from the same folder has version 2, of which the head can come alone. `None`
+    /// means that none came yet.
+    pub(super) fn expects_version_2(&self) -> Option<bool> {
+        self.version().map(|known| known == VERSION_2.to_le_bytes())
+    }
+
+    fn version(&self) -> Option<Vec<u8>> {
+        self.catalog?.get_document(VERSION_KIND, &self.folder)
     }
 
     /// Keeps an index, or the head of one, with its version.
     pub(super) fn keep(&self, version: Option<String>, bytes: Bytes) {
         if let Some(catalog) = self.catalog {
             let format = bytes.get(MAGIC.len()..MAGIC.len() + 4).unwrap_or_default();
-            if self.expects_version_2() != (format == VERSION_2.to_le_bytes()) {
+            if self.version().is_none_or(|known| known != format) {
                 catalog.put_document(VERSION_KIND, &self.folder, format);
             }
             let version = version.unwrap_or_default();
