@@ -108,7 +108,7 @@ fn the_most_similar_of_five() {
 fn what_cannot_be_a_base_is_passed_over() {
     let env = TestEnvironment::new();
     let good = id(&publish(&env, "app-1", &image([1]), ""));
-    publish(&env, "app-2", &image([2]), "--format 2");
+    publish(&env, "app-2", &image([2]), "--format 1");
     env.write("app-3", &image([3]));
     env.json("make --store other --allow-partial --avg-size 2KiB app-3.rgx app-3");
     env.write("app-4.rgx", b"no index");
