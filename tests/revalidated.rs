@@ -1,4 +1,4 @@
-//! Indexes that are asked for again: a new release is seen, whatever the host says of sizes and times.
+//! Indexes of version 1 that are asked for again: a new release is seen, whatever the host says of sizes and times.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ fn twins(env: &TestEnvironment) -> [(Vec<u8>, Vec<u8>); 2] {
     let mut by_size = BTreeMap::new();
     for number in 0..50 {
         let image = noise(&format!("twin {number}"), 60_000);
-        env.make("app", &image);
+        env.make_1("app", &image);
         let index = env.read("app.rgx");
         if let Some(twin) = by_size.insert(index.len(), (image.clone(), index.clone())) {
             return [twin, (image, index)];

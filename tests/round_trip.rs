@@ -97,6 +97,7 @@ fn a_dry_run_writes_nothing_at_all() {
     env.make("new", &new);
     let server = Server::new(env.root());
     env.remove("scratch");
+    env.remove("home-cache");
     let before = env.files("");
     env.json(&format!(
         "extract --dry-run --catalog home-cache/c --seed old --cache cache {} out",
