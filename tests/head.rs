@@ -107,9 +107,15 @@ fn check_chunked(report: &Value) {
     assert!(number(report, "chunks_store") > 0, "{report}");
 }
 
+/// Waits until the catalog remembers what was written just now.
+fn settle() {
+    std::thread::sleep(regrow_catalog::SETTLED_AFTER + std::time::Duration::from_millis(100));
+}
+
 #[test]
 fn an_index_from_a_new_place_comes_by_its_head_if_a_seed_is_known() {
     let site = Site::new();
+    settle();
     let (one, two) = (Server::new(site.env.root()), Server::new(site.env.root()));
     let extract = |server: &Server| {
         server.reset_counts();
@@ -127,6 +133,7 @@ fn an_index_of_version_1_costs_a_request_more_only_once() {
     let (new, old) = (Site::new(), Site::of_format(1));
     let server = Server::new(old.env.root());
     old.env.write("known-seed", &new.old);
+    settle();
     // The catalog learns the seed by the rules of version 2 elsewhere.
     let elsewhere = Server::new(new.env.root());
     let seed = old.env.path("known-seed").display().to_string();
