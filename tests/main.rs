@@ -51,5 +51,6 @@ mod seeds;
 mod server;
 mod shares;
 mod signing;
+mod storages;
 mod trust;
 mod whole;

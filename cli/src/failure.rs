@@ -60,7 +60,8 @@ impl From<SyncError> for Failure {
             | SyncError::Untrusted { reason: TrustError::NothingToCheckBy, .. }
             | SyncError::NothingKept { .. }
             | SyncError::NoIndexes { .. }
-            | SyncError::OtherIndexes { .. } => Code::Usage,
+            | SyncError::OtherIndexes { .. }
+            | SyncError::Local(LocalError::Storage { .. }) => Code::Usage,
             SyncError::Index { .. }
             | SyncError::Recipe { .. }
             | SyncError::Damaged { .. }

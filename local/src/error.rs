@@ -52,6 +52,14 @@ pub enum LocalError {
         /// The mismatch.
         source: LayoutError,
     },
+    /// The storage of an engine, or a layer in it, cannot be used.
+    #[error("{}: {fault}", path.display())]
+    Storage {
+        /// The storage, or the file in it.
+        path: PathBuf,
+        /// The cause.
+        fault: StorageFault,
+    },
     /// A file that should be an image archive is something else.
     #[error("{}: no image archive: {reason}", path.display())]
     NoArchive {
@@ -119,6 +127,41 @@ pub enum Missing {
         /// The compression format.
         format: &'static str,
     },
+}
+
+/// The reason why the storage of an engine, or a layer in it, cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageFault {
+    /// The folder is no storage of this kind.
+    #[error("is no {0} storage")]
+    OtherKind(&'static str),
+    /// A file cannot be read.
+    #[error("cannot be read: {0}")]
+    Unreadable(std::io::Error),
+    /// A file says something that no engine writes.
+    #[error("is damaged")]
+    Malformed,
+    /// A file is larger than the files of its kind are.
+    #[error("is larger than regrow reads it")]
+    TooLarge,
+    /// A layer is not the one that the storage says, or not all of it is there.
+    #[error("holds another layer than the storage says, or a part of it alone")]
+    OtherLayer,
+    /// A layer is compressed in a form that cannot be read at random.
+    #[error("is compressed by zstd, which regrow does not read in storage")]
+    Zstd,
+}
+
+impl StorageFault {
+    /// The fault of a compressed file that cannot be read further.
+    pub(crate) fn of_reading(error: std::io::Error) -> Self {
+        use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+        match error.kind() {
+            InvalidData | InvalidInput | UnexpectedEof => Self::Malformed,
+            _ => Self::Unreadable(error),
+        }
+    }
 }
 
 impl LocalError {

@@ -43,6 +43,7 @@
 
 mod coded;
 mod data;
+mod engine;
 mod error;
 mod ingest;
 #[cfg(feature = "normalize")]
@@ -57,7 +58,8 @@ mod spool;
 mod stream_chunks;
 
 pub use coded::stream::StreamMaker;
-pub use error::{LocalError, Missing};
+pub use engine::{EngineStorage, OpenedStorage, StorageKind, WantedLayers};
+pub use error::{LocalError, Missing, StorageFault};
 pub use ingest::{
     GzipFiles, Hashed, Ingested, Input, PlainPiece, PlainSource, Reading, Sha256Names, WatchedFile, Whole, ingest,
     ingest_made, ingest_named, ingest_plain,

@@ -108,11 +108,22 @@ impl Scan {
             && scan.chunks() < MAX_SEED_CHUNKS
         {
             let blob = scan.encode();
-            if blob.len() as u64 <= scan.layout.image_bytes() / REMEMBERED_SHARE + REMEMBERED_BYTES {
+            if scan.is_worth_remembering(blob.len()) {
                 catalog.put_seed(&key, &blob);
             }
         }
         Ok((scan, true))
+    }
+
+    /// Whether the catalog should keep the scan, which has this many bytes in encoded form.
+    pub(crate) fn is_worth_remembering(&self, encoded_bytes: usize) -> bool {
+        encoded_bytes as u64 <= self.layout.image_bytes() / REMEMBERED_SHARE + REMEMBERED_BYTES
+            && self.chunks() < MAX_SEED_CHUNKS
+    }
+
+    /// Scans an input whose headers are taken as they are.
+    pub(crate) fn of_archive(input: Input<'_>, reading: &Reading<'_>) -> Result<Self, LocalError> {
+        Ok(Self::of_input(input, reading, LostHeaders::Opaque, MAX_SEED_CHUNKS)?.0)
     }
 
     fn chunks(&self) -> usize {
@@ -279,7 +290,7 @@ pub fn unfolding_rules_begin(walk: WalkRules) -> String {
 }
 
 /// The rules of a scan, which are part of its key in the catalog.
-fn rules(walk: WalkRules, guess_version: u32, params: &Params) -> String {
+pub(crate) fn rules(walk: WalkRules, guess_version: u32, params: &Params) -> String {
     let [min, avg, max] = [params.min_bytes(), params.avg_bytes(), params.max_bytes()];
     format!("{}{min} {avg} {max}", rules_begin(walk, guess_version))
 }

@@ -3,9 +3,11 @@
 mod file;
 mod folder;
 mod gather;
+pub(crate) mod layer;
+pub(crate) mod layered;
 mod patched;
 mod pipe;
-mod rooted;
+pub(crate) mod rooted;
 
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;

@@ -91,7 +91,7 @@ mod warning;
 pub use error::{Left, SyncError};
 pub use flows::bases::BaseChoice;
 pub use flows::diff::{DiffOptions, DiffReport, PathCost, diff};
-pub use flows::extract::{ExtractOptions, ExtractReport, Output, extract};
+pub use flows::extract::{ExtractOptions, ExtractReport, Output, StorageReport, extract};
 pub use flows::gc::{GcOptions, GcReport, HistoryOptions, PrunedPatches, gc, prune_patches};
 pub use flows::info::{
     ArchiveInfo, CodedInfo, HeadReport, InfoReport, PackInfo, PartInfo, PatchInfo, StatementInfo, info, info_head,

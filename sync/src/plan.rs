@@ -2,6 +2,7 @@
 
 pub(crate) mod bases;
 pub(crate) mod compare;
+pub(crate) mod given_seeds;
 pub(crate) mod image;
 pub(crate) mod inspect;
 pub(crate) mod layout_seed;

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
-use regrow_sync::{ExtractOptions, ExtractReport, Location, Output, extract};
+use regrow_sync::{ExtractOptions, ExtractReport, Location, Output, StorageReport, extract};
 
 use super::common::{self, Named};
 use crate::args::{NetworkArgs, TrustArgs};
@@ -16,13 +16,14 @@ use crate::size::{commas, show};
 /// Rebuild an image from seeds and only what is missing
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  regrow extract --seed app-1.tar https://host/app-2.rgx app-2.tar\n  regrow extract --seed app-1.tar https://host/app-2.rgx - | docker load\n  regrow extract --dry-run --seed app-1.tar https://host/app-2.rgx app-2.tar"
+    after_help = "Examples:\n  regrow extract --seed app-1.tar https://host/app-2.rgx app-2.tar\n  regrow extract --seed app-1.tar https://host/app-2.rgx - | docker load\n  regrow extract --seed docker: https://host/app-2.rgx - | docker load\n  regrow extract --dry-run --seed app-1.tar https://host/app-2.rgx app-2.tar"
 )]
 pub(crate) struct ExtractArgs {
     /// Fetch from this folder or URL; several are asked in turn [default: where the index says]
     #[arg(long = "store", value_name = "DIR|URL")]
     pub(crate) stores: Vec<String>,
-    /// Use the bytes of this tar, file, device, folder, index or store; - reads standard input
+    /// Use the bytes of this tar, file, device, folder, index or store; - reads standard input. docker:[ROOT],
+    /// containers-storage:[ROOT], containerd:[ROOT] and oci:DIR are the layers of a container engine
     #[arg(long = "seed", value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) seeds: Vec<PathBuf>,
     /// Keep fetched data in this folder, and use what it holds
@@ -155,6 +156,10 @@ fn summary(report: &ExtractReport) -> String {
             let note = if unread { "; not read again, the catalog says so" } else { "" };
             lines.push(line(name, format!("{}{note}", chunks(count, bytes))));
         }
+    }
+    for StorageReport { kind, root, layers, bytes } in &report.storages {
+        let found = if *layers == 1 { "1 layer".to_owned() } else { format!("{} layers", commas(*layers)) };
+        lines.push(line(&format!("{kind} storage"), format!("{found}, {} ({})", exact(*bytes), root)));
     }
     let fetched = format!("{} in {} requests", exact(report.bytes_fetched), commas(report.requests));
     lines.push(line(if report.dry_run { "would fetch" } else { "fetched" }, fetched));

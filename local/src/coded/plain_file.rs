@@ -38,6 +38,11 @@ impl PlainFile {
         &self.file
     }
 
+    /// Gives the file back.
+    pub(crate) fn into_file(self) -> File {
+        self.file
+    }
+
     /// Fills `out` with the plain image's bytes from `at` on.
     pub(crate) fn read_exact_at(&self, mut out: &mut [u8], mut at: u64) -> io::Result<()> {
         while !out.is_empty() {

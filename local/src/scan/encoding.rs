@@ -47,7 +47,7 @@ impl Scan {
 
     /// Decodes a scan of an image that was split by `rules`. The result is `None` for anything that [`Scan::encode`] did
     /// not write.
-    pub(super) fn decode(blob: &[u8], rules: WalkRules) -> Option<Self> {
+    pub(crate) fn decode(blob: &[u8], rules: WalkRules) -> Option<Self> {
         let (mut scan, rest) = Self::decode_one(blob, rules)?;
         if !rest.is_empty() {
             let (found, rest) = Self::decode_one(rest, rules)?;

@@ -13,6 +13,7 @@ use regrow_index::Segment;
 use rustix::fs::OFlags;
 
 use super::gather::gather;
+use super::layer::Layer;
 use super::{Seed, SeedContext, first_with_id, sorted_by_id};
 use crate::coded::PlainFile;
 use crate::ingest::{GzipFiles, Reading};
@@ -22,9 +23,33 @@ use crate::{LocalError, Stage};
 /// The number of bytes that are copied at a time.
 const COPY_BYTES: u64 = 1 << 20;
 
-/// A file or a block device as a seed.
+/// The plain bytes of a seed.
+enum PlainBytes {
+    File(PlainFile),
+    /// A layer in the storage of an engine, as an archive of its own.
+    Layer(Box<Layer>),
+}
+
+impl PlainBytes {
+    /// The file whose state tells whether the bytes have changed.
+    fn file(&self) -> &File {
+        match self {
+            Self::File(file) => file.file(),
+            Self::Layer(layer) => layer.file(),
+        }
+    }
+
+    fn read_exact_at(&self, out: &mut [u8], at: u64) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.read_exact_at(out, at),
+            Self::Layer(layer) => layer.read_exact_at(out, at),
+        }
+    }
+}
+
+/// A file or a block device as a seed. A layer that an engine keeps in several files counts as one file.
 pub struct FileSeed {
-    file: PlainFile,
+    file: PlainBytes,
     /// The state of the file before it was read.
     state: FileState,
     scan: Scan,
@@ -99,7 +124,17 @@ impl FileSeed {
     }
 
     fn new(file: File, state: FileState, scan: Scan, was_read: bool) -> Self {
-        let file = PlainFile::new(file, scan.unfolded.clone());
+        let file = PlainBytes::File(PlainFile::new(file, scan.unfolded.clone()));
+        Self::of_bytes(file, state, scan, was_read)
+    }
+
+    /// A seed from a layer, whose scan is that of an archive that holds it.
+    pub(super) fn of_layer(layer: Layer, scan: Scan, was_read: bool) -> Self {
+        let state = state_of(layer.file());
+        Self::of_bytes(PlainBytes::Layer(Box::new(layer)), state, scan, was_read)
+    }
+
+    fn of_bytes(file: PlainBytes, state: FileState, scan: Scan, was_read: bool) -> Self {
         let streams = STREAMS.map(|stream| StreamIndex::new(&scan, stream));
         let opaque_by_id = sorted_by_id(scan.opaque.len(), |n| scan.opaque[n].0.id);
         Self { file, state, scan, was_read, streams, opaque_by_id, found: None }
@@ -125,7 +160,7 @@ impl FileSeed {
             plain.write_all_at(piece, at).map_err(LocalError::io(scratch))?;
             at += piece.len() as u64;
         }
-        Ok(Self { file: PlainFile::new(plain, Vec::new()), opaque_by_id: Vec::new(), ..self })
+        Ok(Self { file: PlainBytes::File(PlainFile::new(plain, Vec::new())), opaque_by_id: Vec::new(), ..self })
     }
 
     /// Whether nothing was written to the file since it was opened, as far as the file system tells.

@@ -154,7 +154,7 @@ impl Seed for LargeFiles {
 }
 
 /// The path of a tar's entry below some root. A path with `..` is refused.
-fn safe_path(path: &[u8]) -> Option<PathBuf> {
+pub(super) fn safe_path(path: &[u8]) -> Option<PathBuf> {
     let path = Path::new(OsStr::from_bytes(path));
     let mut safe = PathBuf::new();
     for part in path.components() {

@@ -33,7 +33,7 @@ pub(crate) struct Rooted {
 
 impl Rooted {
     /// Opens the folder at `path`.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let root = rustix::fs::openat(CWD, path, LOOK | OFlags::DIRECTORY, Mode::empty())?;
         Ok(Self { root, walks: AtomicBool::new(false) })
     }
@@ -50,6 +50,23 @@ impl Rooted {
         let file = self.resolve(path, READ)?;
         check_regular(&file)?;
         Ok(File::from(file))
+    }
+
+    /// The folder at a relative path, as a world of its own. Links are followed within this folder.
+    pub(crate) fn folder(&self, path: &Path) -> io::Result<Self> {
+        let root = self.resolve(path, LOOK | OFlags::DIRECTORY)?;
+        Ok(Self { root, walks: AtomicBool::new(self.walks.load(Ordering::Relaxed)) })
+    }
+
+    /// The names in this folder, sorted, at most `most` of them.
+    pub(crate) fn names(&self, most: usize) -> io::Result<Vec<OsString>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = rustix::fs::openat(&self.root, c".", flags, Mode::empty())?;
+        let names = rustix::fs::Dir::read_from(&folder)?.flatten();
+        let names = names.map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_owned());
+        let mut names: Vec<_> = names.filter(|name| name != "." && name != "..").take(most).collect();
+        names.sort();
+        Ok(names)
     }
 
     fn resolve(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
@@ -104,7 +121,10 @@ impl Rooted {
                 _ => return Ok(rustix::fs::openat(here, &name, flags | OFlags::NOFOLLOW, Mode::empty())?),
             }
         }
-        Err(Errno::ISDIR.into())
+        if !flags.contains(OFlags::DIRECTORY) {
+            return Err(Errno::ISDIR.into());
+        }
+        folders.pop().map_or_else(|| self.root.try_clone(), Ok)
     }
 
     /// The regular files of at least `min_bytes`, with their paths, in an order that is the same in every run. No

@@ -40,7 +40,7 @@ use attempt::{Attempt, Call};
 use form::Form;
 use output::{Destination, OutputFile, OutputSizes};
 use patched::Extended;
-pub use report::ExtractReport;
+pub use report::{ExtractReport, StorageReport};
 
 /// The place that the image goes to.
 pub enum Output {
@@ -67,7 +67,8 @@ impl Output {
 pub struct ExtractOptions {
     /// The stores to fetch from, in this order. If there are none, the index names the store.
     pub stores: Vec<Location>,
-    /// The seeds: tars, other files, devices, folders, stores, and indexes with their store.
+    /// The seeds: tars, other files, devices, folders, stores, indexes with their store, and the storage of engines, which
+    /// is also named by its kind, as in `oci:DIR`.
     pub seeds: Vec<PathBuf>,
     /// A folder that keeps everything that is fetched.
     pub cache: Option<PathBuf>,

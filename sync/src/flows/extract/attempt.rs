@@ -12,13 +12,13 @@ use super::already::{self, Already};
 use super::assemble::check_encoders;
 use super::form::Form;
 use super::output::Destination;
-use super::report::ExtractReport;
+use super::report::{ExtractReport, StorageReport};
 use super::{ExtractOptions, Run, headed};
 use crate::place::network::Front;
 use crate::place::trust::Stated;
+use crate::plan::given_seeds::GivenSeeds;
 use crate::plan::locate::Counts;
 use crate::plan::outline::{is_outline, outline};
-use crate::plan::store_seed::open_seed;
 use crate::transfer::prefetch::Prefetch;
 use crate::transfer::rest::Rest;
 use crate::{Location, Network, Progress, SyncError};
@@ -75,7 +75,8 @@ impl Call<'_> {
             None => index,
         };
         let scanning = self.read_ahead(&index, &stores, network);
-        self.open_seeds(&mut seeds, &SeedContext { on_scan: &|| scanning.on_scan(), ..look })?;
+        let context = SeedContext { on_scan: &|| scanning.on_scan(), ..look };
+        let storages = self.open_seeds(&mut seeds, &index, &context)?;
         let settled = open.as_ref().map(|open| headed::settle(location, (&index, open), &seeds, network, catalog));
         let settled = settled.transpose()?;
         let settled = match settled {
@@ -100,7 +101,7 @@ impl Call<'_> {
         let report = self.report(index, &written.counts, network);
         let verified = already == Already::Read || !options.dry_run;
         let plain_bytes = (form == Form::Plain).then(|| index.plain_bytes());
-        Ok(Attempt::Done(ExtractReport { verified, signers, plain_bytes, ..report }))
+        Ok(Attempt::Done(ExtractReport { verified, signers, plain_bytes, storages, ..report }))
     }
 
     fn read_ahead<'a>(&self, index: &'a Index, stores: &[Arc<dyn ReadStore>], network: &'a Network) -> Prefetch<'a> {
@@ -123,12 +124,18 @@ impl Call<'_> {
         }
     }
 
-    /// Opens the given seeds. They come before the file that is replaced.
-    fn open_seeds(&self, seeds: &mut Seeds, context: &SeedContext<'_>) -> Result<(), SyncError> {
+    /// Opens the given seeds. They come before the file that is replaced. Returns the storages among them.
+    fn open_seeds(
+        &self,
+        seeds: &mut Seeds,
+        index: &Index,
+        context: &SeedContext<'_>,
+    ) -> Result<Vec<StorageReport>, SyncError> {
         let looked_at = seeds.seeds.len();
-        self.options.seeds.iter().try_for_each(|seed| open_seed(seeds, seed, context))?;
+        let mut given = GivenSeeds::new(index, context);
+        self.options.seeds.iter().try_for_each(|seed| given.open(seeds, seed))?;
         seeds.seeds.rotate_left(looked_at);
-        Ok(())
+        Ok(given.storages.iter().map(StorageReport::of).collect())
     }
 
     /// The report of a run whose output is the image already.

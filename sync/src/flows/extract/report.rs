@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use regrow_chunker::Digest;
 use regrow_index::Index;
+use regrow_local::OpenedStorage;
 use serde::Serialize;
 
 use crate::flows::seconds::as_seconds;
@@ -53,9 +54,32 @@ pub struct ExtractReport {
     pub plain_bytes: Option<u64>,
     /// The number of trusted keys that signed the image.
     pub signers: u64,
+    /// The storages of engines among the seeds.
+    pub storages: Vec<StorageReport>,
     /// The time that the run took.
     #[serde(serialize_with = "as_seconds", rename = "seconds")]
     pub elapsed: Duration,
+}
+
+/// The storage of an engine that served as a seed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StorageReport {
+    /// The kind of storage, as a seed names it.
+    pub kind: &'static str,
+    /// The root folder.
+    pub root: String,
+    /// The number of layers in it that the index names.
+    pub layers: u64,
+    /// The number of plain bytes of these layers.
+    pub bytes: u64,
+}
+
+impl StorageReport {
+    /// The report of a storage that was searched.
+    pub(super) fn of(opened: &OpenedStorage) -> Self {
+        let OpenedStorage { storage, layers, bytes } = opened;
+        Self { kind: storage.kind.name(), root: storage.root.display().to_string(), layers: *layers, bytes: *bytes }
+    }
 }
 
 impl ExtractReport {

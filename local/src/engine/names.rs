@@ -1,0 +1,153 @@
+//! The names of layers, and which of them an index asks for.
+
+use std::collections::HashMap;
+
+use regrow_chunker::UnitId;
+use regrow_index::{BasePart, Index};
+
+/// The SHA-256 of a layer's plain bytes, or of a blob.
+pub(super) type LayerName = [u8; 32];
+
+/// The beginning of a name. For parts of other images, an index has no more.
+type Beginning = [u8; 8];
+
+const SHA256_PREFIX: &str = "sha256:";
+
+/// Reads a name of the form `sha256:HEX`.
+pub(super) fn parse_digest(text: &str) -> Option<LayerName> {
+    parse_hex(text.strip_prefix(SHA256_PREFIX)?)
+}
+
+/// Reads a name of 64 hexadecimal digits.
+pub(super) fn parse_hex(text: &str) -> Option<LayerName> {
+    let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
+    let mut name = [0; 32];
+    for (byte, pair) in name.iter_mut().zip(digits.chunks(2)) {
+        let digit = |at: usize| (pair[at] as char).to_digit(16);
+        *byte = (digit(0)? << 4 | digit(1)?) as u8;
+    }
+    Some(name)
+}
+
+/// Writes a name in hexadecimal digits.
+pub(super) fn to_hex(name: &LayerName) -> String {
+    name.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A layer that is wanted.
+#[derive(Debug, Clone, Copy)]
+struct WantedLayer {
+    /// The rest of the name, if the index has it.
+    rest: Option<[u8; 24]>,
+    /// The number of plain bytes, if the index has it.
+    bytes: Option<u64>,
+    /// The beginning of the unit id that the layer has as a part.
+    id: Beginning,
+    is_found: bool,
+}
+
+/// The layers that an index names, and which of them were found.
+#[derive(Debug, Clone, Default)]
+pub struct WantedLayers {
+    layers: HashMap<Beginning, WantedLayer>,
+    /// The bases of the announced patches, each by the beginnings of its parts' names.
+    bases: Vec<Vec<Beginning>>,
+    /// The image's own parts.
+    own: Vec<Beginning>,
+}
+
+impl WantedLayers {
+    /// The parts of the index's image, and those that its patches start from. An index of version 1 names none.
+    pub fn of_index(index: &Index) -> Self {
+        let mut wanted = Self::default();
+        for part in index.units.iter().flat_map(|units| &units.parts) {
+            let (beginning, rest) = split(part.name.as_bytes());
+            let layer = WantedLayer {
+                rest: Some(rest),
+                bytes: Some(part.plain_bytes),
+                id: BasePart::id_of(&part.unit.id),
+                is_found: false,
+            };
+            wanted.layers.insert(beginning, layer);
+            wanted.own.push(beginning);
+        }
+        for patch in &index.patches {
+            for part in &patch.parts {
+                let foreign = WantedLayer { rest: None, bytes: None, id: part.id, is_found: false };
+                wanted.layers.entry(part.name).or_insert(foreign);
+            }
+            if !patch.parts.is_empty() {
+                wanted.bases.push(patch.parts.iter().map(|part| part.name).collect());
+            }
+        }
+        wanted
+    }
+
+    /// Whether the index names no layer.
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    /// Whether all of the image's layers were found, or all that some patch starts from.
+    pub fn is_enough(&self) -> bool {
+        let all =
+            |names: &[Beginning]| names.iter().all(|name| self.layers.get(name).is_some_and(|layer| layer.is_found));
+        (!self.own.is_empty() && all(&self.own)) || self.bases.iter().any(|base| all(base))
+    }
+
+    /// The layer with this name that is still to be found.
+    fn missing(&self, name: &LayerName) -> Option<&WantedLayer> {
+        let (beginning, rest) = split(name);
+        self.layers.get(&beginning).filter(|layer| !layer.is_found && layer.rest.is_none_or(|known| known == rest))
+    }
+
+    /// Whether the layer with this name is wanted and was not found yet.
+    pub(super) fn wants(&self, name: &LayerName) -> bool {
+        self.missing(name).is_some()
+    }
+
+    /// The number of layers that were not found yet.
+    pub(super) fn count(&self) -> usize {
+        self.layers.values().filter(|layer| !layer.is_found).count()
+    }
+
+    /// The number of plain bytes of a layer that was not found yet, if the index has it.
+    pub(super) fn size_of(&self, name: &LayerName) -> Option<u64> {
+        self.missing(name).and_then(|layer| layer.bytes)
+    }
+
+    /// Notes what was found under the name of a layer: parts with these ids. Returns whether it is that layer.
+    pub(super) fn take(&mut self, name: &LayerName, ids: &[UnitId]) -> bool {
+        let Some(layer) = self.layers.get_mut(&split(name).0) else { return false };
+        layer.is_found |= matches!(ids, [id] if BasePart::id_of(id) == layer.id);
+        layer.is_found
+    }
+}
+
+#[cfg(test)]
+impl WantedLayers {
+    /// Own parts with these names, unit ids and numbers of plain bytes.
+    pub(super) fn of_parts(parts: &[(LayerName, UnitId, Option<u64>)]) -> Self {
+        let mut wanted = Self::default();
+        for (name, id, bytes) in parts {
+            let ((beginning, rest), id) = (split(name), BasePart::id_of(id));
+            wanted.layers.insert(beginning, WantedLayer { rest: Some(rest), bytes: *bytes, id, is_found: false });
+            wanted.own.push(beginning);
+        }
+        wanted
+    }
+
+    /// The same parts as those of a patch's base.
+    pub(super) fn into_base(mut self) -> Self {
+        self.layers.values_mut().for_each(|layer| (layer.rest, layer.bytes) = (None, None));
+        self.bases.push(std::mem::take(&mut self.own));
+        self
+    }
+}
+
+fn split(name: &LayerName) -> (Beginning, [u8; 24]) {
+    let (mut beginning, mut rest) = ([0; 8], [0; 24]);
+    beginning.copy_from_slice(&name[..8]);
+    rest.copy_from_slice(&name[8..]);
+    (beginning, rest)
+}

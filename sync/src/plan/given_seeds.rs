@@ -1,0 +1,53 @@
+//! The seeds that a run is given: the storage of engines, stores, indexes with their store, and everything else.
+
+use std::path::Path;
+
+use regrow_index::Index;
+use regrow_local::{EngineStorage, OpenedStorage, SeedContext, Seeds, WantedLayers};
+
+use super::store_seed::open_seed;
+use crate::SyncError;
+
+/// Opens seeds for the image of an index, one after another.
+pub(crate) struct GivenSeeds<'a> {
+    context: &'a SeedContext<'a>,
+    wanted: WantedLayers,
+    /// The storages that were searched.
+    pub(crate) storages: Vec<OpenedStorage>,
+}
+
+impl<'a> GivenSeeds<'a> {
+    /// Begins with none.
+    pub(crate) fn new(index: &Index, context: &'a SeedContext<'a>) -> Self {
+        Self { context, wanted: WantedLayers::of_index(index), storages: Vec::new() }
+    }
+
+    /// Opens a seed. A folder that is the storage of an engine is used as such, and as a folder too unless it has all
+    /// layers that are needed.
+    pub(crate) fn open(&mut self, seeds: &mut Seeds, path: &Path) -> Result<(), SyncError> {
+        if let Some(storage) = EngineStorage::named(path) {
+            return self.open_storage(seeds, &storage);
+        }
+        if let Some(storage) = EngineStorage::recognised(path) {
+            self.open_storage(seeds, &storage)?;
+            if self.wanted.is_enough() {
+                return Ok(());
+            }
+        }
+        open_seed(seeds, path, self.context)
+    }
+
+    fn open_storage(&mut self, seeds: &mut Seeds, storage: &EngineStorage) -> Result<(), SyncError> {
+        let opened = storage.open_layers(&mut self.wanted, seeds, self.context)?;
+        if opened.layers == 0 {
+            let (kind, root) = (storage.kind, storage.root.display());
+            let reason = match self.wanted.is_empty() {
+                true => "is of no use, since only an index of version 2 names the layers that it wants",
+                false => "has no layer that the index names",
+            };
+            self.context.progress.warn(&format!("seed: {root}: the {kind} storage {reason}"));
+        }
+        self.storages.push(opened);
+        Ok(())
+    }
+}
