@@ -76,9 +76,7 @@ pub fn make(
     let archived = known.archived.clone();
     let mut packer = Packer::new(uploads, &pool, options.level, options.pack_bytes)?;
     let mut recipe = RecipeBuilder::new(known, rules);
-    if options.patch_from.iter().any(|choice| choice.similar().is_some()) {
-        recipe.keep_segments();
-    }
+    recipe.keep_segments_if(options.patch_from.iter().any(|choice| choice.similar().is_some()));
     progress.begin(Stage::Make, total);
     let input = Input { reader: input, name: input_name, size_hint: total };
     let scratch = network.scratch().to_owned();

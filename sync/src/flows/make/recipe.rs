@@ -96,9 +96,10 @@ impl RecipeBuilder {
         }
     }
 
-    /// Keeps the segments that the index will list, for [`Self::take_segments`].
-    pub(crate) fn keep_segments(&mut self) {
-        [&mut self.skeleton, &mut self.contents].into_iter().for_each(|stream| stream.kept = Some(Vec::new()));
+    /// Keeps the segments that the index will list for [`Self::take_segments`], if `is_wanted`.
+    pub(crate) fn keep_segments_if(&mut self, is_wanted: bool) {
+        let kept = is_wanted.then(Vec::new);
+        [&mut self.skeleton, &mut self.contents].into_iter().for_each(|stream| stream.kept.clone_from(&kept));
     }
 
     /// Takes the segments that were kept.
