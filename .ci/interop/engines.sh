@@ -30,6 +30,7 @@ extracts() {
 }
 extracts "$work/old.tar"
 from_archive=$(jq .bytes_fetched "$work/report.json")
+archive_s=$(jq .seconds "$work/report.json")
 
 # Names, sizes and contents of all files.
 state_of() { (cd "$1" && find . -type f -printf '%p %s %T@\n' | sort | sha256sum); }
@@ -38,7 +39,7 @@ costs_the_same() {
     local fetched requests
     fetched=$(jq .bytes_fetched "$work/report.json")
     requests=$(jq .requests "$work/report.json")
-    echo "fetched $fetched in $requests requests; from the archive $from_archive"
+    echo "fetched $fetched in $requests requests, $(jq .seconds "$work/report.json") s; from the archive $from_archive, $archive_s s"
     ((fetched * 100 <= from_archive * 102 && requests == 2))
 }
 

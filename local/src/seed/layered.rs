@@ -60,6 +60,7 @@ struct Scanned {
     is_whole: bool,
 }
 
+/// Reads a layer through. `bytes` is its size, if the index tells it.
 fn scan(data: LayerData, path: &Path, bytes: Option<u64>, context: &SeedContext<'_>) -> Result<Scanned, LocalError> {
     let fault = |fault| LocalError::Storage { path: path.to_owned(), fault };
     match data {
@@ -81,6 +82,7 @@ fn scan(data: LayerData, path: &Path, bytes: Option<u64>, context: &SeedContext<
         }
         LayerData::Blob(blob) => {
             // Only when a gzip file has been read is it known how long it is.
+            let bytes = bytes.map(|bytes| bytes.min(MAX_LAYER_BYTES));
             let guess = bytes.unwrap_or_else(|| blob.stated_bytes());
             let mut reader = blob.inflating(bytes.unwrap_or(MAX_LAYER_BYTES));
             let mut scan = scan_of(&mut reader, guess, path, context)?;

@@ -1,5 +1,6 @@
 //! Storages that are damaged, were changed, or want to harm the reader.
 
+use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
@@ -138,6 +139,49 @@ fn compressed_blobs_are_bounded() {
         assert_eq!((opened.layers, opened.warnings.len()), (0, 1), "{reason}: {:?}", opened.warnings);
         assert!(opened.warnings[0].contains(reason), "{reason}: {:?}", opened.warnings);
     }
+}
+
+/// An index may state any size.
+#[test]
+fn a_size_that_no_layer_has_bounds_nothing() {
+    let wanted = layer("size");
+    for kind in ["oci-plain", "oci-gzip", "docker"] {
+        let laid_out = LaidOut::new(kind, &[&wanted]);
+        let mut names = wanting(&wanted, Some(u64::MAX));
+        check(&open_wanted(&laid_out.storage, &mut names, None).unwrap(), &wanted);
+    }
+}
+
+#[test]
+fn changed_descriptions_are_read_or_refused() {
+    let wanted = layer("mutations");
+    let laid_out = LaidOut::new("docker", &[&wanted]);
+    let [at, files] = places(&laid_out);
+    let mut description = Vec::new();
+    let stored = std::fs::read(at.join("tar-split.json.gz")).unwrap();
+    flate2::read::GzDecoder::new(&stored[..]).read_to_end(&mut description).unwrap();
+    let mut read = [0, 0];
+    let lines: Vec<usize> = (0..description.len()).filter(|&at| at == 0 || description[at - 1] == b'\n').collect();
+    for number in 0..120 {
+        let hash = blake3::hash(&[number]);
+        let [line, column, byte, ..] = hash.as_bytes();
+        let mut changed = description.clone();
+        // Near the beginning of a line, where the fields are.
+        if let Some(changed) = changed.get_mut(lines[usize::from(*line) % lines.len()] + usize::from(column % 70)) {
+            *changed = b' ' + byte % 95;
+        }
+        let path = at.join("tar-split.json.gz");
+        std::fs::write(&path, gzip(&changed)).unwrap();
+        let (file, folder) = (std::fs::File::open(&path).unwrap(), Rooted::open(&files).unwrap());
+        let split = SplitLayer::read(file, folder, PathBuf::new(), Arc::default());
+        read[usize::from(split.is_ok())] += 1;
+        let Ok(split) = split else { continue };
+        let mut buffer = vec![0; 5000];
+        for at in (0..split.bytes().min(wanted.len() as u64)).step_by(100_000) {
+            let _ = split.read_exact_at(&mut buffer, at);
+        }
+    }
+    assert!(read.iter().all(|&count| count > 5), "{read:?}");
 }
 
 #[test]

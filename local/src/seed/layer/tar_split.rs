@@ -189,7 +189,7 @@ impl SplitLayer {
     }
 
     /// Fills `out` with the layer's bytes from `at` on. If a file of it is gone, or is shorter than it was, this fails.
-    pub(in crate::seed) fn read_exact_at(&self, mut out: &mut [u8], mut at: u64) -> io::Result<()> {
+    pub(crate) fn read_exact_at(&self, mut out: &mut [u8], mut at: u64) -> io::Result<()> {
         while !out.is_empty() {
             let (number, left) = self.piece_at(at).ok_or(io::ErrorKind::UnexpectedEof)?;
             let len = out.len().min(usize::try_from(left).unwrap_or(usize::MAX));
