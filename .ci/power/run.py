@@ -4,7 +4,7 @@ leave, and checks each of them.
 
     run.py REGROW [FLOW]...
 
-POWER_STATES: states of each flow, 1,000 by default. POWER_SEED: another choice of states. A FLOW is a part of its name.
+POWER_STATES: states of each flow, 500 by default. POWER_SEED: another choice of states. A FLOW is a part of its name.
 Needs strace; devices need root and loop devices, and are passed over elsewhere. The last line counts.
 """
 
@@ -181,7 +181,7 @@ def place():
 
 def main():
     regrow, asked = os.path.abspath(sys.argv[1]), sys.argv[2:]
-    wanted, seed = int(os.environ.get("POWER_STATES", "1000")), os.environ.get("POWER_SEED", "power")
+    wanted, seed = int(os.environ.get("POWER_STATES", "500")), os.environ.get("POWER_SEED", "power")
     passed = failed = 0
     for kind in flows.FLOWS:
         flow = kind(regrow)
