@@ -23,6 +23,9 @@ pub enum SyncWarning {
         /// The output.
         path: std::path::PathBuf,
     },
+    /// The image was asked for in plain form, but make did not see through it.
+    #[error("the image is one file that make did not see through, so it is written as it is, compressed or not")]
+    NotSeenThrough,
     /// The index came from another machine without encryption, and neither a key nor a digest checks it.
     #[error(
         "{host}: http:// is not encrypted, so whoever can change it on the way decides which image this is; use https://, or a key or digest"

@@ -107,3 +107,12 @@ fn a_digest_of_the_gzip_file_does_not_vouch_for_its_contents() {
     let keyed = env.run(&format!("extract --plain --key ours.key.pub --digest {digest} --state state new.rgx -"));
     assert!(keyed.success().stdout == plain);
 }
+
+#[test]
+fn a_file_that_was_not_seen_through_is_told() {
+    let env = TestEnvironment::new();
+    env.make("app", &gzip(&[0; 300], GNU_GZIP));
+    let outcome = env.run("extract --plain app.rgx out").success();
+    assert!(env.read("out") == env.read("app"));
+    assert!(outcome.stderr.contains("make did not see through"), "{}", outcome.stderr);
+}

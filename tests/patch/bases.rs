@@ -147,3 +147,35 @@ fn a_first_release_has_no_base() {
         assert!(bases(&outcome.json()).is_empty());
     }
 }
+
+#[test]
+fn other_names_of_a_release_and_links_to_nowhere_hide_nothing() {
+    let env = TestEnvironment::new();
+    let first = id(&publish(&env, "app-1", &image([1]), ""));
+    std::fs::copy(env.path("app-1.rgx"), env.path("stable.rgx")).unwrap();
+    set_time(&env, "app-1.rgx", 1);
+    set_time(&env, "stable.rgx", 2);
+    std::os::unix::fs::symlink("nowhere.rgx", env.path("latest.rgx")).unwrap();
+    let report = publish(&env, "app-2", &image([2]), "--patch-from last");
+    assert_eq!(bases(&report), [first]);
+}
+
+#[test]
+fn an_image_that_is_published_again_keeps_its_announcements() {
+    for format in ["1", "2"] {
+        let env = TestEnvironment::new();
+        let make = format!("--format {format} --patch-from app.rgx");
+        publish(&env, "old", &image([1]), &format!("--format {format}"));
+        std::fs::rename(env.path("old.rgx"), env.path("app.rgx")).unwrap();
+        env.write("app", &image([2]));
+        let announced = || env.json("info app.rgx")["patches"].as_array().unwrap().len();
+        for again in [false, true] {
+            let warnings = env.run(&format!("{MAKE} {make} app.rgx app")).success().stderr;
+            assert_eq!(announced(), 1, "{format}, {again}: {warnings}");
+        }
+        // A patch that is gone is not announced any more.
+        std::fs::remove_dir_all(env.path("store/patches")).unwrap();
+        env.run(&format!("{MAKE} --format {format} app.rgx app")).success();
+        assert_eq!(announced(), 0, "{format}");
+    }
+}

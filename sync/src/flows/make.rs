@@ -1,6 +1,7 @@
 //! Makes a store's packs and an index from an image. The image is walked and cut into chunks; those that the store
 //! lacks go into frames and packs; the index is written last.
 
+mod again;
 mod checks;
 pub(crate) mod contents;
 mod cutters;
@@ -100,6 +101,7 @@ pub fn make(
     let segments = recipe.take_segments();
     let (mut index, counts) = recipe.into_index(params, image, &made, new_packs, store_hint);
     check_operations(operations, &index, &options.index)?;
+    destination.keep_announced(&mut index, network);
     let patches = patches::make((options, input_name), bases, segments, &mut index, network, progress)?;
     #[cfg(feature = "sign")]
     if let Some(signing) = &options.signing {

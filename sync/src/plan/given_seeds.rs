@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use regrow_index::Index;
-use regrow_local::{EngineStorage, OpenedStorage, SeedContext, Seeds, WantedLayers};
+use regrow_local::{EngineStorage, OpenedStorage, SeedContext, Seeds, StorageKind, WantedLayers};
 
 use super::store_seed::open_seed;
 use crate::SyncError;
@@ -26,12 +26,18 @@ impl<'a> GivenSeeds<'a> {
     /// layers that are needed.
     pub(crate) fn open(&mut self, seeds: &mut Seeds, path: &Path) -> Result<(), SyncError> {
         if let Some(storage) = EngineStorage::named(path) {
-            return self.open_storage(seeds, &storage);
+            self.open_storage(seeds, &storage)?;
+            self.warn_of_last();
+            return Ok(());
         }
         if let Some(storage) = EngineStorage::recognised(path) {
             self.open_storage(seeds, &storage)?;
             if self.wanted.is_enough() {
                 return Ok(());
+            }
+            // All large blobs of a layout are seeds, whether they are named or not.
+            if storage.kind != StorageKind::Oci {
+                self.warn_of_last();
             }
         }
         open_seed(seeds, path, self.context)
@@ -39,15 +45,20 @@ impl<'a> GivenSeeds<'a> {
 
     fn open_storage(&mut self, seeds: &mut Seeds, storage: &EngineStorage) -> Result<(), SyncError> {
         let opened = storage.open_layers(&mut self.wanted, seeds, self.context)?;
-        if opened.layers == 0 {
-            let (kind, root) = (storage.kind, storage.root.display());
-            let reason = match self.wanted.is_empty() {
-                true => "is of no use, since only an index of version 2 names the layers that it wants",
-                false => "has no layer that the index names",
-            };
-            self.context.progress.warn(&format!("seed: {root}: the {kind} storage {reason}"));
-        }
         self.storages.push(opened);
         Ok(())
+    }
+
+    /// Says why the storage that was searched last gives nothing, if it does not.
+    fn warn_of_last(&self) {
+        let Some(OpenedStorage { storage, .. }) = self.storages.last().filter(|opened| opened.layers == 0) else {
+            return;
+        };
+        let (kind, root) = (storage.kind, storage.root.display());
+        let reason = match self.wanted.is_empty() {
+            true => "is of no use, since only an index of version 2 names the layers that it wants",
+            false => "has no layer that the index names",
+        };
+        self.context.progress.warn(&format!("seed: {root}: the {kind} storage {reason}"));
     }
 }

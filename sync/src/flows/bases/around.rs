@@ -1,11 +1,11 @@
 //! Reads the indexes that lie around a store and beside a new index.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures::stream::{self, StreamExt};
-use regrow_chunker::ImageId;
 use regrow_index::{Index, MAX_INDEX_BYTES};
 use regrow_store::{Depth, FolderStore, Store, StoreError, read_small};
 
@@ -38,7 +38,7 @@ struct Listed {
     bytes: u64,
 }
 
-/// Reads the indexes beside the store and beside the new index, the newest first. Each image comes once. Those that
+/// Reads the indexes beside the store and beside the new index, the newest first. An image may have several. Those that
 /// cannot be read are passed over with one warning, and so are places that cannot be listed.
 pub(super) fn indexes_around(
     store: &Location,
@@ -49,7 +49,11 @@ pub(super) fn indexes_around(
     let mut listed = Vec::new();
     let mut failures = Failures::default();
     for place in places(store, index) {
-        match list(&place, network) {
+        let found = match &place {
+            Location::Path(folder) => list_folder(folder, &mut failures),
+            bucket => list_bucket(bucket, network),
+        };
+        match found {
             Ok(found) => listed.extend(found),
             Err(error) => failures.add(&error),
         }
@@ -66,7 +70,7 @@ pub(super) fn indexes_around(
         let reading = listed.iter().map(|found| read_small(&*found.place, &found.name, MAX_INDEX_BYTES));
         stream::iter(reading).buffered(IN_FLIGHT).collect::<Vec<_>>().await
     });
-    let (mut seen, mut neighbours) = (BTreeSet::<ImageId>::new(), Vec::new());
+    let mut neighbours = Vec::new();
     for (found, read) in listed.into_iter().zip(read) {
         let location = found.folder.child(&found.name);
         let index = match read {
@@ -76,10 +80,7 @@ pub(super) fn indexes_around(
             Err(error) => Err(error.into()),
         };
         match index {
-            Ok(index) if seen.insert(index.image_id()) => {
-                neighbours.push(Neighbour { location, name: found.name, modified: found.modified, index });
-            }
-            Ok(_) => {}
+            Ok(index) => neighbours.push(Neighbour { location, name: found.name, modified: found.modified, index }),
             Err(error) => failures.add(&error),
         }
     }
@@ -103,11 +104,32 @@ fn places(store: &Location, index: &Location) -> Vec<Location> {
     places.into_values().collect()
 }
 
-fn list(folder: &Location, network: &mut Network) -> Result<Vec<Listed>, SyncError> {
-    let place: Arc<dyn Store> = match folder {
-        Location::Path(path) => Arc::new(FolderStore::plain(path.clone())),
-        bucket => network.open_place(bucket, Opening::Existing)?,
-    };
+/// The indexes in a folder. A link that leads nowhere hides no other file.
+fn list_folder(folder: &Path, failures: &mut Failures) -> Result<Vec<Listed>, SyncError> {
+    let place: Arc<dyn Store> = Arc::new(FolderStore::plain(folder.to_owned()));
+    let mut listed = Vec::new();
+    for entry in folder.read_dir().map_err(SyncError::io(folder))? {
+        let entry = entry.map_err(SyncError::io(folder))?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if !is_index_name(&name) {
+            continue;
+        }
+        let found =
+            entry.path().metadata().and_then(|metadata| Ok((metadata.is_file(), metadata.len(), metadata.modified()?)));
+        match found {
+            Ok((true, bytes, modified)) if bytes <= MAX_INDEX_BYTES => {
+                let (place, folder) = (Arc::clone(&place), Location::Path(folder.to_owned()));
+                listed.push(Listed { place, folder, name, modified, bytes });
+            }
+            Ok(_) => {}
+            Err(error) => failures.add(&SyncError::io(entry.path())(error)),
+        }
+    }
+    Ok(listed)
+}
+
+fn list_bucket(bucket: &Location, network: &mut Network) -> Result<Vec<Listed>, SyncError> {
+    let place = network.open_place(bucket, Opening::Existing)?;
     let found = network.block_on(async {
         let mut found = Vec::new();
         let mut objects = place.list("", Depth::Folder);
@@ -121,7 +143,7 @@ fn list(folder: &Location, network: &mut Network) -> Result<Vec<Listed>, SyncErr
     })?;
     let listed = found.into_iter().map(|object| Listed {
         place: Arc::clone(&place),
-        folder: folder.clone(),
+        folder: bucket.clone(),
         name: object.name,
         modified: object.modified,
         bytes: object.bytes,

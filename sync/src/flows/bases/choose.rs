@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use regrow_index::{Index, Segment};
+use regrow_index::{Index, MAX_PATCHES, Segment};
 use regrow_local::{Pool, ScratchFolder};
 
 use super::around::{Failures, Neighbour, indexes_around};
@@ -54,6 +54,9 @@ pub(crate) fn find_bases(
         let index = &found.index;
         index.image_id() != image && index.params == target.index.params && index.units.is_some() == format
     });
+    let newest: Vec<Neighbour> = newest(&around, &target).into_iter().take(MAX_PATCHES).cloned().collect();
+    let mut images = BTreeSet::new();
+    around.retain(|found| images.insert(found.index.image_id()));
     let mut found: Vec<FoundBase> = Vec::new();
     let most = choices.iter().filter_map(BaseChoice::similar).max();
     let segments = KnownSegments::of(std::mem::take(&mut target.segments));
@@ -61,25 +64,26 @@ pub(crate) fn find_bases(
         Some(most) => most_similar(&around, most, (&target, segments), network, progress)?,
         None => Vec::new(),
     };
-    let newest = newest(&around, &target);
+    let similar: Vec<Neighbour> = similar.into_iter().cloned().collect();
     let mut seen = BTreeSet::new();
     for choice in choices {
         let chosen = match choice {
             BaseChoice::Index(_) => continue,
-            BaseChoice::Newest(count) => newest.iter().take(*count),
-            BaseChoice::Similar(_) => similar.iter().take(usize::MAX),
+            BaseChoice::Newest(count) => &newest[..newest.len().min(*count)],
+            BaseChoice::Similar(_) => &similar[..],
         };
-        if chosen.len() == 0 {
+        if chosen.is_empty() {
             let reason = "no image was found around the store that a patch could start from";
             progress.warn(&format!("{choice}: {reason}"));
         }
-        let fresh = chosen.filter(|base| seen.insert(base.index.image_id()));
+        let fresh = chosen.iter().filter(|base| seen.insert(base.index.image_id()));
         found.extend(fresh.map(|base| FoundBase { location: base.location.clone(), index: base.index.clone() }));
     }
     Ok(found)
 }
 
-/// The earlier releases of the image, the newest first: by the counters that they claim, then by time.
+/// The earlier releases of the image, the newest first: by the counters that they claim, then by time. An image that has
+/// several indexes comes once.
 fn newest<'n>(around: &'n [Neighbour], target: &Target<'_>) -> Vec<&'n Neighbour> {
     let name = name_of(target.location);
     let new = Release { name: &name, channel: target.channel };
@@ -88,6 +92,8 @@ fn newest<'n>(around: &'n [Neighbour], target: &Target<'_>) -> Vec<&'n Neighbour
     let mut releases: Vec<&Neighbour> = around.iter().filter(is_release).collect();
     let counter = |index: &Index| index.units.as_ref().map_or(0, |units| units.claims.counter);
     releases.sort_by_key(|found| Reverse((counter(&found.index), found.modified)));
+    let mut seen = BTreeSet::new();
+    releases.retain(|found| seen.insert(found.index.image_id()));
     releases
 }
 

@@ -26,12 +26,20 @@ pub(crate) fn channel_of(index: &Index) -> Option<&str> {
     index.units.as_ref().map(|units| units.claims.channel.as_str()).filter(|channel| !channel.is_empty())
 }
 
-/// The words of an index's name before the first one that looks like a version.
+/// The words of an index's name before the first one that looks like a version. A name may begin with a version, but a
+/// first word such as `7zip` is none.
 pub(super) fn unversioned(name: &str) -> Vec<String> {
     let lower = name.to_ascii_lowercase();
     let stem = lower.strip_suffix(".rgx").unwrap_or(&lower);
-    let words = stem.split(['-', '_', '.', '+', '@', ' ']);
-    words.take_while(|word| !is_version(word)).map(str::to_owned).collect()
+    let mut words = stem.split(['-', '_', '.', '+', '@', ' ']).skip_while(|word| is_number(word));
+    let first = words.next();
+    first.into_iter().chain(words.take_while(|word| !is_version(word))).map(str::to_owned).collect()
+}
+
+/// Whether a word is nothing but a number (`2`, `v2`).
+fn is_number(word: &str) -> bool {
+    let number = word.strip_prefix('v').unwrap_or(word);
+    !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether a word is a number (`2`, `v2`, `20260501`, `1rc3`), or the beginning of a hash.
@@ -57,6 +65,9 @@ mod tests {
             ("my_app-deadbe3.rgx", "my app"),
             ("k3s-arm64-1.30.rgx", "k3s arm64"),
             ("7.rgx", ""),
+            ("7zip-1.rgx", "7zip"),
+            ("r2d2-5.rgx", "r2d2"),
+            ("v8-engine-3.rgx", "engine"),
         ] {
             assert_eq!(unversioned(name).join(" "), words, "{name}");
         }

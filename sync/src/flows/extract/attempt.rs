@@ -21,7 +21,7 @@ use crate::plan::locate::Counts;
 use crate::plan::outline::{is_outline, outline};
 use crate::transfer::prefetch::Prefetch;
 use crate::transfer::rest::Rest;
-use crate::{Location, Network, Progress, SyncError};
+use crate::{Location, Network, Progress, SyncError, SyncWarning};
 
 /// The arguments of an extraction.
 pub(super) struct Call<'a> {
@@ -91,6 +91,9 @@ impl Call<'_> {
         let rest = rest.as_ref().filter(|_| is_outline(index));
         let (stores, health) = (stores.clone(), Arc::new(Failover::new(stores.len())));
         let (pool, form) = (&pool, Form::of(index, options, location)?);
+        if form.is_opaque(index, options) {
+            progress.warn_of(&SyncWarning::NotSeenThrough);
+        }
         let run = Run { location, index, rest, stores, health, prefetch, options, pool, progress, network, form };
         let written = run.write(output, seeds);
         network.warn_of_hosts(progress);

@@ -36,6 +36,13 @@ impl Form {
         Ok(Self::Plain)
     }
 
+    /// Whether the image was asked for in plain form, but is one file that its maker did not see through. It may be
+    /// compressed all the same.
+    pub(super) fn is_opaque(self, index: &Index, options: &ExtractOptions) -> bool {
+        let is_one_file = index.contents.bytes == index.image_bytes && index.image_bytes > 0;
+        options.plain && self == Self::Image && index.codings.is_empty() && is_one_file
+    }
+
     /// The size and the digest of what will be written, if they are known. A head tells only by its sizes whether there
     /// are coded files.
     pub(super) fn known(index: &Index, options: &ExtractOptions) -> Option<([u8; 32], u64)> {
