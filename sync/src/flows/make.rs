@@ -60,12 +60,8 @@ pub fn make(
     progress: &dyn Progress,
 ) -> Result<MakeReport, SyncError> {
     let start = Instant::now();
-    options.check(input_name)?;
-    warn_of_name(&options.index, progress);
+    check_options(options, input_name, network, progress)?;
     regrow_local::sweep(network.scratch());
-    if let Some(params) = &options.params {
-        check_limits(params, &options.store, network)?;
-    }
     let bases = patches::bases(options, network, progress)?;
     let destination = Destination::open(options, network)?;
     let like = network.load_like(&options.like, progress)?;
@@ -121,6 +117,18 @@ pub fn make(
         elapsed: start.elapsed(),
         ..MakeReport::of(&index, network.meter())
     })
+}
+
+/// Refuses options before anything is read or asked for.
+fn check_options(
+    options: &MakeOptions,
+    input_name: &Path,
+    network: &Network,
+    progress: &dyn Progress,
+) -> Result<(), SyncError> {
+    options.check(input_name)?;
+    warn_of_name(&options.index, progress);
+    options.params.iter().try_for_each(|params| check_limits(params, &options.store, network))
 }
 
 /// Refuses an image whose skeleton no reader would take.
