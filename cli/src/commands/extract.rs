@@ -22,8 +22,9 @@ pub(crate) struct ExtractArgs {
     /// Fetch from this folder or URL; several are asked in turn [default: where the index says]
     #[arg(long = "store", value_name = "DIR|URL")]
     pub(crate) stores: Vec<String>,
-    /// Use the bytes of this tar, file, device, folder, index or store; - reads standard input. docker:[ROOT],
-    /// containers-storage:[ROOT], containerd:[ROOT] and oci:DIR are the layers of a container engine
+    /// Use the bytes of this tar, file, device, folder, index or store; - reads standard input. docker:ROOT,
+    /// containers-storage:ROOT, containerd:ROOT and oci:DIR are the layers of a container engine;
+    /// docker: by itself is the usual place
     #[arg(long = "seed", value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) seeds: Vec<PathBuf>,
     /// Keep fetched data in this folder, and use what it holds
