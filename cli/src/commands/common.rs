@@ -10,8 +10,8 @@ use regrow_store::{
     GivenHeader, HeaderLine, RateLimit, Redirects, RetryPolicy, origin_of, parse_header_line, parse_header_lines,
 };
 use regrow_sync::{
-    Addressing, BaseChoice, BucketCredentials, BucketOptions, ClaimsReport, Deadline, HttpOptions, Location, Network,
-    Progress, ReaderLimits, SyncError, Timestamp,
+    Addressing, BucketCredentials, BucketOptions, ClaimsReport, Deadline, HttpOptions, Location, Network, Progress,
+    ReaderLimits, SyncError, Timestamp,
 };
 #[cfg(feature = "publish")]
 use regrow_sync::{SecretKey, read_secret_key};
@@ -166,8 +166,9 @@ pub(crate) fn locations(texts: &[String]) -> Result<Vec<Location>, Failure> {
 }
 
 /// Parses the bases of patches on a command line.
-pub(crate) fn base_choices(texts: &[String]) -> Result<Vec<BaseChoice>, Failure> {
-    Ok(texts.iter().map(|text| BaseChoice::parse(text)).collect::<Result<_, _>>()?)
+#[cfg(feature = "publish")]
+pub(crate) fn base_choices(texts: &[String]) -> Result<Vec<regrow_sync::BaseChoice>, Failure> {
+    Ok(texts.iter().map(|text| regrow_sync::BaseChoice::parse(text)).collect::<Result<_, _>>()?)
 }
 
 /// Opens the catalog: at the given path, or in the user's cache folder (XDG base directories), or in memory. A
