@@ -6,16 +6,17 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
+use regrow_chunker::is_zero;
+
 /// The size of the blocks that are checked for zeros. File systems have no smaller holes.
 const BLOCK_BYTES: usize = 4 << 10;
-/// The bytes that are compared, and written, at a time where zeros belong.
+/// The bytes that are looked at, and written, at a time where zeros belong.
 const COMPARED_BYTES: usize = 64 << 10;
-static ZEROS: [u8; COMPARED_BYTES] = [0; COMPARED_BYTES];
 
 /// Writes bytes to a file that holds zeros wherever nothing was written to it.
 pub(super) fn write_new(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
-    for (run, is_zero) in Runs::new(at, bytes) {
-        if !is_zero {
+    for (run, is_hole) in Runs::new(at, bytes) {
+        if !is_hole {
             file.write_all_at(&bytes[run.clone()], at + run.start as u64)?;
         }
     }
@@ -26,9 +27,9 @@ pub(super) fn write_new(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
 /// In some file systems, SEEK_DATA gave wrong answers for bytes that were not on the disk yet.
 pub(super) fn write_over(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
     let mut found = [0; COMPARED_BYTES];
-    for (run, is_zero) in Runs::new(at, bytes) {
+    for (run, is_hole) in Runs::new(at, bytes) {
         let write = |run: Range<usize>| file.write_all_at(&bytes[run.clone()], at + run.start as u64);
-        if !is_zero {
+        if !is_hole {
             write(run)?;
             continue;
         }
@@ -36,7 +37,7 @@ pub(super) fn write_over(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
         while start < run.end {
             let end = run.end.min(start + COMPARED_BYTES);
             let held = &mut found[..end - start];
-            if file.read_exact_at(held, at + start as u64).is_err() || held != &ZEROS[..held.len()] {
+            if file.read_exact_at(held, at + start as u64).is_err() || !is_zero(held) {
                 write(start..end)?;
             }
             start = end;
@@ -62,7 +63,7 @@ impl<'a> Runs<'a> {
     fn block(&self, at: usize) -> (usize, bool) {
         let end = if at < self.first { self.first } else { at + BLOCK_BYTES };
         let end = end.min(self.bytes.len());
-        (end, self.bytes[at..end] == ZEROS[..end - at])
+        (end, is_zero(&self.bytes[at..end]))
     }
 }
 
