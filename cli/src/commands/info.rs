@@ -47,17 +47,22 @@ pub(crate) fn run(args: InfoArgs, verbosity: Verbosity) -> Result<(), Failure> {
     Reporter { verbosity, json: args.json }.print(&report, &text(&report), To::Output)
 }
 
+/// The lines that say which image it is, in all forms of the output.
+fn image_lines(format: u32, bytes: u64, digest: &str, id: &str, chunk_bytes: [u32; 3]) -> Vec<String> {
+    vec![
+        line("format", format),
+        line("image", exact(bytes)),
+        line("digest (BLAKE3)", digest),
+        line("image id", id),
+        chunk_sizes(chunk_bytes),
+    ]
+}
+
 fn head_text(report: &HeadReport) -> String {
     let sizes = [report.chunk_min_bytes, report.chunk_avg_bytes, report.chunk_max_bytes];
-    let mut lines = vec![
-        line("format", report.format),
-        line("image", exact(report.image_bytes)),
-        line("digest (BLAKE3)", &report.image_digest),
-        line("image id", &report.image_id),
-        chunk_sizes(sizes),
-        line("skeleton", exact(report.skeleton_bytes)),
-        line("contents", exact(report.contents_bytes)),
-    ];
+    let mut lines = image_lines(report.format, report.image_bytes, &report.image_digest, &report.image_id, sizes);
+    lines.push(line("skeleton", exact(report.skeleton_bytes)));
+    lines.push(line("contents", exact(report.contents_bytes)));
     lines.extend(report.patches.iter().map(patch));
     lines.push(line("store", if report.store.is_empty() { "not known" } else { &report.store }));
     lines.extend(claims(report.statement.as_ref()));
@@ -83,17 +88,13 @@ fn patch(patch: &PatchInfo) -> String {
 fn text(report: &InfoReport) -> String {
     let sizes = [report.chunk_min_bytes, report.chunk_avg_bytes, report.chunk_max_bytes];
     let packs: u64 = report.packs.iter().map(|pack| pack.bytes).sum();
-    let mut lines = vec![
-        line("format", report.format),
-        line("image", exact(report.image_bytes)),
-        line("digest (BLAKE3)", &report.image_digest),
-        line("image id", &report.image_id),
-        chunk_sizes(sizes),
+    let mut lines = image_lines(report.format, report.image_bytes, &report.image_digest, &report.image_id, sizes);
+    lines.extend([
         line("skeleton", chunks(report.skeleton_chunks, report.skeleton_bytes)),
         line("contents", chunks(report.contents_chunks, report.contents_bytes)),
         line("recipe segments", commas(report.segments)),
         line("packs", format!("{}, {}", report.packs.len(), show(packs))),
-    ];
+    ]);
     if let (Some(frames), Some(bytes)) = (report.frames, report.frame_bytes) {
         lines.push(line("frames in them", format!("{}, {}", commas(frames), show(bytes))));
     }
