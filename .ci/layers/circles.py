@@ -23,14 +23,17 @@ MAP = {
     "deflate": [],
     "delta": [],
     "sign": [],
+    "engine": [],
+    "rootfs": [],
+    "zstd": [],
     "image": ["chunker"],
     "index": ["chunker"],
     "store": ["chunker", "paths"],
     "catalog": ["paths"],
-    "local": ["catalog", "chunker", "deflate", "image", "index", "paths"],
-    "patch": ["chunker", "deflate", "delta", "image", "local"],
+    "local": ["catalog", "chunker", "deflate", "image", "index", "paths", "rootfs", "zstd"],
+    "patch": ["chunker", "deflate", "delta", "image", "local", "zstd"],
     "demo": ["deflate"],
-    "sync": ["catalog", "chunker", "deflate", "image", "index", "local", "patch", "paths", "sign", "store"],
+    "sync": ["catalog", "chunker", "deflate", "engine", "image", "index", "local", "patch", "paths", "rootfs", "sign", "store", "zstd"],
 }
 
 TEST_MODULE = re.compile(r"#\[cfg\(test\)\]\s*(?:#\[[^\]]*\]\s*)*(?:pub(?:\([^)]*\))? )?mod (\w+)\s*([;{])")
