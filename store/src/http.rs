@@ -1,6 +1,7 @@
 //! A store on a static HTTP host, from which single ranges are read.
 
 mod answer;
+mod ascii_host;
 mod body;
 mod certificate;
 mod client;

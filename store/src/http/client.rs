@@ -24,7 +24,7 @@ use super::redirect::Way;
 use super::redirect::{self, Guide, Redirects};
 use super::resolve::SteadyResolver;
 use super::route::Route;
-use super::{answer, failure, versions};
+use super::{answer, ascii_host, failure, versions};
 use crate::shown::shown_malformed;
 use crate::{Meter, RateLimit, StoreError};
 
@@ -253,7 +253,7 @@ fn build(
 pub(super) fn parse_url(text: &str) -> Result<Url, StoreError> {
     let refused = |location: String, reason: String| StoreError::Location { location, reason };
     let safe = || shown_malformed(text);
-    let url = Url::parse(text).map_err(|error| refused(safe(), format!("not a URL: {error}")))?;
+    let url = ascii_host::parse(text).map_err(|reason| refused(safe(), format!("not a URL: {reason}")))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(refused(safe(), "the URL is neither http nor https".to_owned()));
     }

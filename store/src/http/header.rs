@@ -5,6 +5,7 @@ use std::fmt;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::ascii_host;
 use crate::StoreError;
 
 /// The headers that the client sets itself. Another value would break the reading of ranges.
@@ -102,7 +103,7 @@ fn split_origin(line: &str) -> Result<(Option<String>, &str), &'static str> {
         return Ok((None, line));
     }
     let url = if has_scheme { before.to_owned() } else { format!("https://{before}") };
-    let url = Url::parse(&url).map_err(|_| "the text before the = is neither a host nor an origin")?;
+    let url = ascii_host::parse(&url).map_err(|_| "the text before the = is neither a host nor an origin")?;
     let is_origin = matches!(url.scheme(), "http" | "https")
         && url.has_host()
         && matches!(url.path(), "" | "/")
@@ -120,7 +121,7 @@ fn split_origin(line: &str) -> Result<(Option<String>, &str), &'static str> {
 /// `https`.
 #[must_use]
 pub fn origin_of(url: &str) -> Option<String> {
-    let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let url = ascii_host::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     Some(url.origin().ascii_serialization())
 }
 
@@ -134,7 +135,7 @@ impl Headers {
         let mut all = Self::default();
         for GivenHeader { origin, name, value } in given {
             let option = format!("header {name:?}");
-            let url = Url::parse(origin).map_err(|_| refused(&option, "its origin is not a URL"))?;
+            let url = ascii_host::parse(origin).map_err(|_| refused(&option, "its origin is not a URL"))?;
             let key = HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| refused(&option, "the name is not a valid header name"))?;
             if OWN_HEADERS.contains(&key.as_str()) {
