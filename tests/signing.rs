@@ -243,6 +243,13 @@ fn detached_signatures_are_taken() {
     take("--key release.key.pub --signature image").failure(2, "no Ed25519 signature");
     take("--key release.key.pub --signature absent").failure(1, "absent");
     take(&format!("--key release.key.pub --signature {}", server.url("absent"))).failure(4, "absent");
+    // One that cannot be had does not matter where another is enough.
+    let absent = format!("--key release.key.pub --signature {}", server.url("absent"));
+    let taken = take(&format!("{absent} --signature release.minisig")).success();
+    assert!(taken.stderr.contains("absent"), "{}", taken.stderr);
+    // What a host gives is damaged, not the command line.
+    take(&format!("--key release.key.pub --signature {}", server.url("release.key.pub"))).failure(3, "signature");
+    take(&format!("--key release.key.pub{}", " --signature release.minisig".repeat(17))).failure(2, "more than 16");
     take("--signature release.minisig").failure(2, "--signature: there is no key");
     env.run("sign --key other.key --channel stable app.rgx").success();
     take("--key release.key.pub --signature release.minisig").failure(3, "is not of this statement");

@@ -69,5 +69,6 @@ pub(crate) fn exact(bytes: u64) -> String {
 
 /// The number of chunks and their size, for a summary.
 pub(crate) fn chunks(count: u64, bytes: u64) -> String {
-    format!("{} chunks, {}", commas(count), show(bytes))
+    let chunks = if count == 1 { "chunk" } else { "chunks" };
+    format!("{} {chunks}, {}", commas(count), show(bytes))
 }

@@ -57,7 +57,8 @@ impl Keys {
     }
 
     /// Checks that at least `threshold` of the keys signed `statement`, and returns how many did. Several signatures by
-    /// one key count once, even if the key is trusted under two ids, and those by other keys do not count. Only the first [`MAX_SIGNATURES`] are looked at.
+    /// one key count once, even if the key is trusted under two ids, and those by other keys do not count. Only the
+    /// first 2 * [`MAX_SIGNATURES`] are looked at: as many as an index may hold, and as many in files of their own.
     ///
     /// # Errors
     /// A [`SignError`] that says what is missing. A wrong signature by a trusted key is an error only if there are not
@@ -66,7 +67,7 @@ impl Keys {
         let threshold = threshold.max(1);
         let message = Message::new(statement);
         let (mut signers, mut wrong, mut others) = (Vec::new(), None, Vec::new());
-        for signature in signatures.iter().take(MAX_SIGNATURES) {
+        for signature in signatures.iter().take(2 * MAX_SIGNATURES) {
             let Some(key) = self.0.get(&signature.key) else {
                 others.push(signature.key.to_string());
                 continue;

@@ -108,7 +108,7 @@ pub use flows::verify::{
 pub use place::claims::ClaimsReport;
 pub use place::location::Location;
 pub use place::network::Network;
-pub use place::trust::{DetachedSignature, Trust, keys_in, read_key};
+pub use place::trust::{DetachedSignature, MAX_DETACHED_SIGNATURES, Trust, keys_in, read_key};
 #[cfg(feature = "sign")]
 pub use place::trust::{read_secret_key, read_signature};
 pub use timestamp::{NotADate, Timestamp};

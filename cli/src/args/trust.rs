@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
-use regrow_sync::{DetachedSignature, Keys, Location, Network, Progress, Trust, keys_in, read_key};
+use regrow_sync::{
+    DetachedSignature, Keys, Location, MAX_DETACHED_SIGNATURES, Network, Progress, SyncError, Trust, keys_in, read_key,
+};
 
 use crate::failure::{Code, Failure};
 
@@ -61,10 +63,7 @@ impl TrustArgs {
         if keys.is_empty() && !self.signatures.is_empty() {
             return Err(Failure::new(Code::Usage, "--signature: there is no key to check it by; give one with --key"));
         }
-        let mut signatures = Vec::with_capacity(self.signatures.len());
-        for signature in &self.signatures {
-            signatures.push(DetachedSignature::read(&Location::parse(signature)?, network)?);
-        }
+        let signatures = self.detached(network, progress)?;
         let state = if keys.is_empty() { None } else { self.state.clone().or_else(|| default_state(progress)) };
         Ok(Trust {
             keys,
@@ -76,6 +75,32 @@ impl TrustArgs {
             state,
             ..Trust::default()
         })
+    }
+}
+
+impl TrustArgs {
+    /// Reads the signatures in files of their own. Those that cannot be had are passed over as long as there is another:
+    /// whether the rest is enough, the check of the image tells.
+    fn detached(&self, network: &mut Network, progress: &dyn Progress) -> Result<Vec<DetachedSignature>, Failure> {
+        if self.signatures.len() > MAX_DETACHED_SIGNATURES {
+            let message = format!("--signature: more than {MAX_DETACHED_SIGNATURES} signatures were given");
+            return Err(Failure::new(Code::Usage, message));
+        }
+        let (mut signatures, mut missing) = (Vec::with_capacity(self.signatures.len()), Vec::new());
+        for signature in &self.signatures {
+            match DetachedSignature::read(&Location::parse(signature)?, network) {
+                Ok(signature) => signatures.push(signature),
+                Err(error @ SyncError::Store(_)) => missing.push(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if signatures.is_empty() && !missing.is_empty() {
+            return Err(missing.remove(0).into());
+        }
+        for error in missing {
+            progress.warn(&format!("--signature: {error}"));
+        }
+        Ok(signatures)
     }
 }
 

@@ -16,7 +16,7 @@ use regrow_sign::{KeyId, Keys, SignError, Signature, SignatureKind};
 
 use crate::{Location, Progress, SyncError, Timestamp, TrustError};
 
-pub use detached::DetachedSignature;
+pub use detached::{DetachedSignature, MAX_DETACHED_SIGNATURES};
 pub use keys::{keys_in, read_key};
 #[cfg(feature = "sign")]
 pub use keys::{read_secret_key, read_signature};
