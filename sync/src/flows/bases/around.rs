@@ -60,11 +60,9 @@ pub(super) fn indexes_around(
     }
     // Equal times are ordered by name, so that the same store always gives the same order.
     listed.sort_by(|a, b| (b.modified, &b.name).cmp(&(a.modified, &a.name)));
-    let mut bytes = 0;
-    listed.retain(|found| {
-        bytes += found.bytes;
-        bytes <= MOST_BYTES
-    });
+    let mut room = MOST_BYTES;
+    // One that is too large keeps no smaller one out.
+    listed.retain(|found| room.checked_sub(found.bytes).map(|left| room = left).is_some());
     listed.truncate(MOST_INDEXES);
     let read = network.block_on(async {
         let reading = listed.iter().map(|found| read_small(&*found.place, &found.name, MAX_INDEX_BYTES));
