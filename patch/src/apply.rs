@@ -13,7 +13,7 @@ use crate::header::{CHECKSUM_BYTES, HEADER_BYTES, HeaderError, PatchHeader};
 use crate::held::HeldParts;
 use crate::lists::Lists;
 use crate::members::ListsError;
-use crate::space::{BaseSpace, FilesOfBase};
+use crate::space::{BaseSpace, FilesOfBase, expanded_limit};
 use crate::streams::Streams;
 use crate::target::{PatchTarget, TargetSink};
 
@@ -81,6 +81,10 @@ pub fn apply(
 ) -> Result<(), ApplyError> {
     if header.version != base.version() {
         return Err(ApplyError::OtherBase);
+    }
+    // A few bytes of a patch may stand for megabytes of zeros, which cost time even where nothing comes of them.
+    if header.expanded_bytes > expanded_limit(target.sizes.contents) {
+        return Err(HeaderError::Sizes.into());
     }
     file.seek(SeekFrom::Start(HEADER_BYTES as u64))?;
     let mut input = BufReader::with_capacity(READ_BYTES, file);

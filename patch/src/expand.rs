@@ -11,7 +11,7 @@ use regrow_local::{LocalError, Ordered, Pool};
 
 use crate::members::{BaseMember, MAX_MEMBER_BYTES};
 use crate::side::Side;
-use crate::space::plain_limit;
+use crate::space::{MAX_EXPANSION, plain_limit};
 
 /// The largest number of plain bytes of a member.
 pub(crate) const MAX_PLAIN_BYTES: usize = MAX_MEMBER_BYTES as usize;
@@ -124,7 +124,8 @@ impl Expanded {
         for found in regrow_deflate::find(&stored, MAX_PLAIN_BYTES) {
             let stream = &stored[found.stored.clone()];
             plain_bytes += found.plain_bytes;
-            if found.plain_bytes == 0 || is_in_base(&Digest::of(stream)) {
+            let is_small_for_it = found.plain_bytes > MAX_EXPANSION.saturating_mul(stream.len() as u64);
+            if found.plain_bytes == 0 || is_small_for_it || is_in_base(&Digest::of(stream)) {
                 continue;
             }
             if plain_bytes > MAX_FILE_PLAIN_BYTES {

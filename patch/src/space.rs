@@ -26,6 +26,14 @@ pub(crate) fn plain_limit(contents_bytes: u64) -> u64 {
     MIN_PLAIN_LIMIT.max(contents_bytes.saturating_mul(4))
 }
 
+/// The largest number of plain bytes for each stored byte of a target member.
+pub(crate) const MAX_EXPANSION: u64 = 64;
+
+/// The largest number of bytes of a target's expanded contents, if its contents have this many.
+pub(crate) fn expanded_limit(contents_bytes: u64) -> u64 {
+    MIN_PLAIN_LIMIT.max(contents_bytes.saturating_mul(MAX_EXPANSION))
+}
+
 fn unfit(reason: &'static str) -> LocalError {
     LocalError::io("the base of a patch")(io::Error::new(io::ErrorKind::InvalidData, reason))
 }

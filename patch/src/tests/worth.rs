@@ -1,6 +1,8 @@
 //! Patches that save little are given up, early where that takes time.
 
 use super::*;
+use crate::PatchHeader;
+use crate::check::check_from;
 use crate::plan::Limit;
 use crate::sample::Sample;
 
@@ -58,4 +60,22 @@ fn a_sample_tells_early() {
     // Without new bytes there is no sample.
     let base = pair.sides().base;
     assert!(Sample::of(&base, &base, &[], 1).is_none());
+}
+
+/// A patch's header cannot have more made of it than the target is worth, and a maker leaves streams alone that would.
+#[test]
+fn what_is_expanded_is_bounded() {
+    let zeros = |changed: u8| gzip(&[vec![changed], vec![0; 3 << 20]].concat(), "-9");
+    let edited = |changed: u8| gzip(&text(changed.into(), 9_000), "-6");
+    let image = |changed| tar(&[file("zeros.gz", zeros(changed)), file("text.gz", edited(changed))]);
+    let pair = Pair::new(&image(1), &image(2));
+    let mut patch = tempfile::tempfile().unwrap();
+    let header = made(write(&pair.between(), &mut patch).unwrap()).header;
+    assert!((1..1 << 20).contains(&header.expanded_bytes), "{}", header.expanded_bytes);
+    let base = base_of(&pair.between());
+    for (expanded_bytes, is_refused) in [(64 << 20, false), ((64 << 20) + 1, true)] {
+        crate::write::seal(&mut patch, &PatchHeader { expanded_bytes, ..header.clone() }).unwrap();
+        let error = check_from(&pair.between(), &base, &mut patch).unwrap_err().to_string();
+        assert_eq!(error.contains("do not fit together"), is_refused, "{error}");
+    }
 }
