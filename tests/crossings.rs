@@ -3,6 +3,7 @@
 
 mod announced;
 mod apart;
+mod tiny;
 
 use regrow_demo::{GO, PGZIP, add_file, end, gzip, noise, patchable};
 use regrow_index::{AnnouncedPatch, Index};

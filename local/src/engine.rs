@@ -10,6 +10,7 @@ mod containers;
 mod docker;
 mod names;
 mod storage;
+mod tiny;
 
 use std::ffi::OsStr;
 use std::fmt;

@@ -164,6 +164,20 @@ fn a_compressed_layer_may_be_wanted_as_it_is() {
     assert_eq!((parts.len(), parts[0].plain.clone()), (1, 0..stored.len() as u64));
 }
 
+/// Old programs write headers without the mark of ustar.
+#[test]
+fn a_layer_of_an_old_tar_is_one() {
+    let mut wanted = layer("old");
+    wanted[257..265].fill(0);
+    wanted[148..156].fill(b' ');
+    let sum: u32 = wanted[..512].iter().map(|&byte| u32::from(byte)).sum();
+    wanted[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    for kind in ["oci-plain", "oci-gzip"] {
+        let laid_out = LaidOut::new(kind, &[&wanted]);
+        check(&open(&laid_out.storage, &wanted, None).unwrap(), &wanted);
+    }
+}
+
 #[test]
 fn storages_are_named() {
     let named = |seed: &str| EngineStorage::named(Path::new(seed)).map(|storage| (storage.kind, storage.root));

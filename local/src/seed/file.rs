@@ -39,6 +39,14 @@ impl PlainBytes {
         }
     }
 
+    /// Whether all files of a layer that is made of several have the sizes that they should have.
+    fn is_there(&self) -> bool {
+        match self {
+            Self::File(_) => true,
+            Self::Layer(layer) => layer.is_there(),
+        }
+    }
+
     fn read_exact_at(&self, out: &mut [u8], at: u64) -> io::Result<()> {
         match self {
             Self::File(file) => file.read_exact_at(out, at),
@@ -165,7 +173,7 @@ impl FileSeed {
 
     /// Whether nothing was written to the file since it was opened, as far as the file system tells.
     pub fn is_unchanged(&self) -> bool {
-        self.state.is_some() && self.state == state_of(self.file.file())
+        self.state.is_some() && self.state == state_of(self.file.file()) && self.file.is_there()
     }
 
     /// Whether the file was read through in this run. Otherwise the catalog remembered its contents.

@@ -55,6 +55,14 @@ impl Layer {
         self.data.file()
     }
 
+    /// Whether the files of the layer have the sizes that they should have.
+    pub(super) fn is_there(&self) -> bool {
+        match &self.data {
+            LayerData::Blob(_) => true,
+            LayerData::Split(split) => split.is_there(),
+        }
+    }
+
     /// The number of the layer's bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes

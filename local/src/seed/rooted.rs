@@ -13,7 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use regrow_paths::MAX_LINKS;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 /// The number of attempts, if the kernel says that a folder on the way was renamed meanwhile.
@@ -50,6 +50,13 @@ impl Rooted {
         let file = self.resolve(path, READ)?;
         check_regular(&file)?;
         Ok(File::from(file))
+    }
+
+    /// The kernel's description of the regular file at a relative path. Links are followed within the folder.
+    pub(crate) fn stat_file(&self, path: &Path) -> io::Result<Stat> {
+        let stat = rustix::fs::fstat(self.resolve(path, LOOK)?)?;
+        let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        if is_file { Ok(stat) } else { Err(io::ErrorKind::InvalidInput.into()) }
     }
 
     /// The folder at a relative path, as a world of its own. Links are followed within this folder.

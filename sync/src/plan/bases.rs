@@ -1,6 +1,7 @@
 //! Finds the bases of patches among the seeds: the base image itself, or its parts, wherever they lie.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use regrow_chunker::{ImageId, Params};
 use regrow_image::StreamKind;
@@ -24,18 +25,25 @@ pub(crate) struct HeldBase<'a> {
 }
 
 impl<'a> SeedParts<'a> {
-    /// Looks through seeds that are cut with these parameters. An image that several seeds are counts once.
+    /// Looks through seeds that are cut with these parameters. An image that several seeds are counts once, and so does a
+    /// part that several of them hold: the first copy that is still what it was.
     pub(crate) fn new(seeds: &'a Seeds, params: Params) -> Self {
-        let (mut images, mut parts): (Vec<(ImageId, _)>, _) = (Vec::new(), HashMap::new());
+        let (mut images, mut parts) = (Vec::<(ImageId, &FileSeed)>::new(), HashMap::<_, LocalPart<'_>>::new());
         for seed in seeds.seeds.iter().filter_map(|seed| seed.as_file()) {
             let units = seed.scan().units(params);
             let id = units.as_ref().map_or_else(|| seed.scan().image_id(params), UnitIds::image_id);
-            if images.iter().any(|(known, _)| *known == id) {
-                continue;
+            match images.iter_mut().find(|(known, _)| *known == id) {
+                Some((_, held)) if held.is_unchanged() => {}
+                Some((_, held)) => *held = seed,
+                None => images.push((id, seed)),
             }
-            images.push((id, seed));
             for (number, id) in units.into_iter().flat_map(|units| units.parts).enumerate() {
-                parts.entry(BasePart::id_of(&id)).or_insert(LocalPart { seed, number, id });
+                let part = LocalPart { seed, number, id };
+                match parts.entry(BasePart::id_of(&id)) {
+                    Entry::Occupied(held) if held.get().seed.is_unchanged() => {}
+                    Entry::Occupied(mut held) => drop(held.insert(part)),
+                    Entry::Vacant(place) => drop(place.insert(part)),
+                }
             }
         }
         Self { params, images, parts }

@@ -43,6 +43,11 @@ impl<'a> GivenSeeds<'a> {
         open_seed(seeds, path, self.context)
     }
 
+    /// Looks once more through the seeds that were opened: for layers that are too small to be parts of what they lie in.
+    pub(crate) fn finish(&mut self, seeds: &mut Seeds) {
+        self.wanted.open_tiny(seeds, self.context);
+    }
+
     fn open_storage(&mut self, seeds: &mut Seeds, storage: &EngineStorage) -> Result<(), SyncError> {
         let opened = storage.open_layers(&mut self.wanted, seeds, self.context)?;
         self.storages.push(opened);

@@ -5,13 +5,14 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
 use regrow_deflate::GzipReader;
+use regrow_image::{BLOCK, TarHeader};
 
 use super::READ_BYTES;
 use crate::coded::{PlainFile, PointCollector, Unfolded};
 
 const GZIP_MARK: [u8; 2] = [0x1f, 0x8b];
 const ZSTD_MARK: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-/// The mark of a tar's header, with its offset.
+/// The mark of a tar's header, with its offset. Headers of old tars have none.
 const TAR_MARK: (u64, &[u8; 5]) = (257, b"ustar");
 /// The number of bytes at the end of a gzip file that state its size.
 const SIZE_BYTES: u64 = 4;
@@ -43,7 +44,9 @@ impl BlobForm {
             let mut found = vec![0; mark.len()];
             file.read_exact_at(&mut found, at).is_ok() && found == mark
         };
-        if begins_at(TAR_MARK.0, TAR_MARK.1) {
+        let mut block = [0; BLOCK];
+        let is_header = |block| TarHeader::parse(block).is_some();
+        if begins_at(TAR_MARK.0, TAR_MARK.1) || (file.read_exact_at(&mut block, 0).is_ok() && is_header(&block)) {
             Self::Tar
         } else if begins_at(0, &GZIP_MARK) {
             Self::Gzip

@@ -115,9 +115,7 @@ impl SplitLayer {
         open: Arc<OpenFiles>,
     ) -> Result<Self, StorageFault> {
         let copy = described.try_clone().map_err(StorageFault::Unreadable)?;
-        let (pieces, raw, paths) = (Vec::new(), RawBytes::default(), Vec::new());
-        let number = open.layers.fetch_add(1, Ordering::Relaxed);
-        let mut layer = Self { described, folder, place, bytes: 0, pieces, raw, paths, number, open };
+        let mut layer = Self::empty(described, folder, place, open);
         let plain = MultiGzDecoder::new(BufReader::with_capacity(READ_BYTES, copy)).take(MAX_DOCUMENTS_BYTES + 1);
         let (mut lines, mut line, mut read) = (BufReader::with_capacity(READ_BYTES, plain), Vec::new(), 0);
         loop {
@@ -136,30 +134,46 @@ impl SplitLayer {
         }
     }
 
+    /// A layer that has nothing yet.
+    pub(super) fn empty(described: File, folder: Rooted, place: PathBuf, open: Arc<OpenFiles>) -> Self {
+        let (pieces, raw, paths) = (Vec::new(), RawBytes::default(), Vec::new());
+        let number = open.layers.fetch_add(1, Ordering::Relaxed);
+        Self { described, folder, place, bytes: 0, pieces, raw, paths, number, open }
+    }
+
     fn push(&mut self, document: Document) -> Result<(), StorageFault> {
         let Document { kind, name, name_raw, size, payload } = document;
         match kind {
             KIND_RAW => {
                 let bytes = base64::decode(payload.unwrap_or_default().as_bytes()).ok_or(StorageFault::Malformed)?;
-                let at = self.raw.bytes();
-                self.raw.push(&bytes).map_err(StorageFault::Unreadable)?;
-                self.add(bytes.len() as u64, PieceSource::Raw(at))
+                self.push_raw(&bytes)
             }
             KIND_FILE => {
                 let path = match name_raw {
                     Some(raw) => base64::decode(raw.as_bytes()).ok_or(StorageFault::Malformed)?,
                     None => name.unwrap_or_default().into_bytes(),
                 };
-                let at = u32::try_from(self.paths.len()).map_err(|_| StorageFault::TooLarge)?;
-                let len = u16::try_from(path.len()).map_err(|_| StorageFault::Malformed)?;
-                let size = size.unwrap_or_default();
-                if size > 0 {
-                    self.paths.extend_from_slice(&path);
-                }
-                self.add(size, PieceSource::File { at, len })
+                self.push_file(&path, size.unwrap_or_default())
             }
             _ => Err(StorageFault::Malformed),
         }
+    }
+
+    /// Adds bytes of the layer that are in no file.
+    pub(super) fn push_raw(&mut self, bytes: &[u8]) -> Result<(), StorageFault> {
+        let at = self.raw.bytes();
+        self.raw.push(bytes).map_err(StorageFault::Unreadable)?;
+        self.add(bytes.len() as u64, PieceSource::Raw(at))
+    }
+
+    /// Adds a file of this many bytes.
+    pub(super) fn push_file(&mut self, path: &[u8], bytes: u64) -> Result<(), StorageFault> {
+        let at = u32::try_from(self.paths.len()).map_err(|_| StorageFault::TooLarge)?;
+        let len = u16::try_from(path.len()).map_err(|_| StorageFault::Malformed)?;
+        if bytes > 0 {
+            self.paths.extend_from_slice(path);
+        }
+        self.add(bytes, PieceSource::File { at, len })
     }
 
     fn add(&mut self, bytes: u64, source: PieceSource) -> Result<(), StorageFault> {
@@ -221,14 +235,34 @@ impl SplitLayer {
         if let Some(file) = self.open.find(name) {
             return Ok(file);
         }
-        let PieceSource::File { at, len } = self.pieces[number].source else {
-            return Err(io::ErrorKind::NotFound.into());
-        };
-        let path = &self.paths[at as usize..at as usize + usize::from(len)];
-        let path = safe_path(path).ok_or(io::ErrorKind::NotFound)?;
+        let path = self.path_of(number).ok_or(io::ErrorKind::NotFound)?;
         let file = Arc::new(self.folder.open_file(&path)?);
         self.open.keep(name, &file);
         Ok(file)
+    }
+
+    /// The path of a piece that is a file.
+    fn path_of(&self, number: usize) -> Option<PathBuf> {
+        let PieceSource::File { at, len } = self.pieces[number].source else { return None };
+        safe_path(&self.paths[at as usize..at as usize + usize::from(len)])
+    }
+
+    /// The numbers of the pieces that are files, and their sizes.
+    fn files(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        let ends = self.pieces.iter().skip(1).map(|next| next.start).chain([self.bytes]);
+        let pieces = self.pieces.iter().zip(ends).enumerate();
+        pieces.filter_map(|(number, (piece, end))| match piece.source {
+            PieceSource::File { .. } => Some((number, end - piece.start)),
+            PieceSource::Raw(_) => None,
+        })
+    }
+
+    /// Whether all files are there with their sizes.
+    pub(in crate::seed) fn is_there(&self) -> bool {
+        self.files().all(|(number, bytes)| {
+            let stat = self.path_of(number).and_then(|path| self.folder.stat_file(&path).ok());
+            stat.is_some_and(|stat| u64::try_from(stat.st_size).is_ok_and(|size| size >= bytes))
+        })
     }
 
     /// Reads the layer front to back. Zeros stand for bytes that are gone.

@@ -137,6 +137,7 @@ impl Call<'_> {
         let looked_at = seeds.seeds.len();
         let mut given = GivenSeeds::new(index, context);
         self.options.seeds.iter().try_for_each(|seed| given.open(seeds, seed))?;
+        given.finish(seeds);
         seeds.seeds.rotate_left(looked_at);
         Ok(given.storages.iter().map(StorageReport::of).collect())
     }
