@@ -1,0 +1,20 @@
+//! The zstd streams of klauspost/compress (Go), exactly.
+
+mod bits;
+mod block;
+mod double_fast;
+mod fast;
+mod finder;
+mod frame;
+mod fse;
+mod huffman;
+mod literals;
+mod parameters;
+mod sequences;
+#[cfg(test)]
+pub(crate) mod tests;
+mod version;
+
+pub(crate) use frame::FrameEncoder;
+pub use parameters::{Form, Klauspost, Level, MAX_BLOCK_LOG, MAX_WINDOW_LOG, MIN_WINDOW_LOG};
+pub use version::Version;

@@ -1,0 +1,231 @@
+//! Frames: their headers, the cut into blocks, and their ends.
+
+use super::block::{BlockCoder, BlockStyle, put_raw};
+use super::double_fast::DoubleFast;
+use super::fast::Fast;
+use super::finder::{Found, Input};
+use super::parameters::{Form, Klauspost, Level};
+use crate::checksum::Xxh64;
+
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const MIN_WINDOW_BYTES: u64 = 1 << 10;
+/// Places in tables are brought back to small numbers from here on.
+const MAX_BASE: u32 = 1 << 31;
+
+#[derive(Debug)]
+enum Finder {
+    Fast(Fast),
+    DoubleFast(DoubleFast),
+}
+
+impl Finder {
+    fn new(level: Level) -> Self {
+        match level {
+            Level::Fastest => Self::Fast(Fast::new()),
+            _ => Self::DoubleFast(DoubleFast::new()),
+        }
+    }
+
+    fn find(&mut self, input: Input<'_>, found: &mut Found) {
+        match self {
+            Self::Fast(fast) => fast.find(input, found),
+            Self::DoubleFast(double) => double.find(input, found),
+        }
+    }
+
+    /// Takes `less` off all places, and forgets those that are smaller than `least`.
+    fn rebase(&mut self, least: u32, less: u32) {
+        match self {
+            Self::Fast(fast) => fast.tables().into_iter().for_each(|table| rebase(table, least, less)),
+            Self::DoubleFast(double) => double.tables().into_iter().for_each(|table| rebase(table, least, less)),
+        }
+    }
+}
+
+fn rebase(notes: &mut [u64], least: u32, less: u32) {
+    for note in notes {
+        let place = (*note >> 32) as u32;
+        let place = if place < least { 0 } else { place - less };
+        *note = u64::from(place) << 32 | *note & 0xffff_ffff;
+    }
+}
+
+/// Makes one frame of plain bytes that arrive in pieces. How they are cut makes no difference.
+#[derive(Debug)]
+pub(crate) struct FrameEncoder {
+    kind: Klauspost,
+    /// The plain bytes of the frame, as was said beforehand.
+    plain_bytes: u64,
+    taken: u64,
+    has_header: bool,
+    finder: Finder,
+    found: Found,
+    blocks: BlockCoder,
+    /// The window's bytes, then those of the open block.
+    bytes: Vec<u8>,
+    block_start: usize,
+    /// What is added to places in `bytes` where they are noted.
+    base: u32,
+    checksum: Xxh64,
+}
+
+impl FrameEncoder {
+    pub(crate) fn new(kind: Klauspost, plain_bytes: u64) -> Self {
+        let style = BlockStyle {
+            version: kind.version,
+            plain_literals: kind.plain_literals,
+            codes_all_literals: kind.codes_all_literals,
+            block_bytes: 1 << kind.block_log,
+        };
+        Self {
+            kind,
+            plain_bytes,
+            taken: 0,
+            has_header: false,
+            finder: Finder::new(kind.level),
+            found: Found { offsets: [1, 4, 8], ..Found::default() },
+            blocks: BlockCoder::new(style),
+            bytes: Vec::new(),
+            block_start: 0,
+            base: 1 << kind.window_log,
+            checksum: Xxh64::new(),
+        }
+    }
+
+    /// Makes places large, as if much had come before.
+    #[cfg(test)]
+    pub(super) fn age(&mut self) {
+        self.base = MAX_BASE - 300_000;
+    }
+
+    /// Takes the next plain bytes, and appends to `out` what of the frame is settled.
+    pub(crate) fn write(&mut self, mut plain: &[u8], out: &mut Vec<u8>) {
+        while !plain.is_empty() {
+            let free = (1 << self.kind.block_log) - (self.bytes.len() - self.block_start);
+            let to_flush = self.kind.flushed_at.checked_sub(self.taken).filter(|left| *left > 0);
+            let room = to_flush.map_or(free, |left| free.min(usize::try_from(left).unwrap_or(free)));
+            let (piece, rest) = plain.split_at(plain.len().min(room));
+            self.bytes.extend_from_slice(piece);
+            if self.kind.checksum {
+                self.checksum.update(piece);
+            }
+            self.taken += piece.len() as u64;
+            plain = rest;
+            if piece.len() == room {
+                let is_last = self.kind.form == Form::All && self.taken >= self.plain_bytes;
+                self.put_block(is_last, out);
+            }
+        }
+    }
+
+    /// Appends the rest of the frame.
+    pub(crate) fn finish(mut self, out: &mut Vec<u8>) {
+        let open = self.bytes.len() - self.block_start;
+        if self.taken == 0 {
+            self.put_empty(out);
+            return;
+        }
+        if open > 0 {
+            self.put_block(true, out);
+        } else if self.kind.form != Form::All {
+            put_raw(&[], true, out);
+        }
+        if self.kind.checksum {
+            out.extend_from_slice(&self.checksum.checksum().to_le_bytes());
+        }
+    }
+
+    /// A frame of nothing.
+    fn put_empty(&mut self, out: &mut Vec<u8>) {
+        if !self.kind.zero_frames {
+            return;
+        }
+        if self.kind.form == Form::All {
+            self.kind.checksum = false;
+            self.put_header(true, Some(0), out);
+        } else {
+            self.put_header(false, None, out);
+        }
+        put_raw(&[], true, out);
+        if self.kind.checksum {
+            out.extend_from_slice(&self.checksum.checksum().to_le_bytes());
+        }
+    }
+
+    /// Writes the open block, and makes room for the next one.
+    fn put_block(&mut self, is_last: bool, out: &mut Vec<u8>) {
+        let is_alone = self.open_frame(is_last, out);
+        let input = Input {
+            bytes: &self.bytes,
+            start: self.block_start,
+            base: self.base,
+            window: 1 << self.kind.window_log,
+            is_alone,
+        };
+        self.found.clear();
+        self.finder.find(input, &mut self.found);
+        self.blocks.put(&mut self.found, &self.bytes[self.block_start..], is_last, out);
+        self.block_start = self.bytes.len();
+        self.make_room();
+    }
+
+    /// Writes the header, if none is written yet, and tells whether the open block is all of the frame.
+    fn open_frame(&mut self, is_last: bool, out: &mut Vec<u8>) -> bool {
+        if self.has_header {
+            return false;
+        }
+        self.has_header = true;
+        if is_last || self.kind.form == Form::All {
+            let bytes = if is_last { self.taken } else { self.plain_bytes };
+            let fits = bytes <= 1 << self.kind.window_log && bytes > MIN_WINDOW_BYTES;
+            self.put_header(self.kind.single_segment.unwrap_or(fits), Some(bytes), out);
+            return is_last;
+        }
+        let bytes = (self.kind.form == Form::SizedStream).then_some(self.plain_bytes);
+        self.put_header(false, bytes, out);
+        false
+    }
+
+    fn put_header(&self, is_single: bool, plain_bytes: Option<u64>, out: &mut Vec<u8>) {
+        let size = plain_bytes.unwrap_or_default();
+        let (code, bytes) = match size {
+            0..0x100 => (0, usize::from(is_single)),
+            0x100..0x1_0100 => (1, 2),
+            0x1_0100..0xffff_ffff => (2, 4),
+            _ => (3, 8),
+        };
+        out.extend_from_slice(&MAGIC);
+        out.push(code << 6 | u8::from(is_single) << 5 | u8::from(self.kind.checksum) << 2);
+        if !is_single {
+            let log = match 64 - size.leading_zeros() as u8 {
+                bits if size > 0 && size < 1 << self.kind.window_log => bits.max(10),
+                _ => self.kind.window_log,
+            };
+            out.push((log - 10) << 3);
+        }
+        let stored = if code == 1 { size - 0x100 } else { size };
+        out.extend_from_slice(&stored.to_le_bytes()[..bytes]);
+    }
+
+    /// Drops the bytes that are out of reach, when another block would make too many.
+    fn make_room(&mut self) {
+        let window = 1usize << self.kind.window_log;
+        // Moving the window costs time, and keeping more than it memory.
+        let most = window + (window / 2).max(1 << 18);
+        if self.bytes.len() + (1 << self.kind.block_log) <= most || self.bytes.len() <= window {
+            return;
+        }
+        let dropped = self.bytes.len() - window;
+        self.bytes.copy_within(dropped.., 0);
+        self.bytes.truncate(window);
+        self.block_start = window;
+        self.base += dropped as u32;
+        if self.base >= MAX_BASE {
+            let window = window as u32;
+            // Places nearer than the window to the end stay; the first of them becomes twice the window.
+            let end = self.base + window;
+            self.finder.rebase(end - window, self.base - window);
+            self.base = window;
+        }
+    }
+}
