@@ -44,7 +44,6 @@ fn kind(options: &[String]) -> Klauspost {
             "block" => kind.block_log = number as u8,
             "flushed" => kind.flushed_at = number,
             "checksum" => kind.checksum = value == "yes",
-            "zero" => kind.zero_frames = value == "yes",
             "entropy" => kind.plain_literals = value == "no",
             "lits" => kind.codes_all_literals = value == "yes",
             "form" if value == "all" => kind.form = Form::All,

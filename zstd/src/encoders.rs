@@ -65,8 +65,13 @@ impl Reencoder {
         self.frame.write(plain, out);
     }
 
-    /// Appends the rest of the frame.
-    pub fn finish(self, out: &mut Vec<u8>) {
+    /// Appends the rest of the frame. Another one begins with [`Reencoder::restart`].
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
         self.frame.finish(out);
+    }
+
+    /// Begins another frame of the same encoder, which costs less than a new one, whatever became of the one before.
+    pub fn restart(&mut self, plain_bytes: u64) {
+        self.frame.restart(plain_bytes);
     }
 }

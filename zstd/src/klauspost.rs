@@ -10,6 +10,7 @@ mod fse;
 mod huffman;
 mod literals;
 mod parameters;
+mod recognise;
 mod sequences;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -17,4 +18,5 @@ mod version;
 
 pub(crate) use frame::FrameEncoder;
 pub use parameters::{Form, Klauspost, Level, MAX_BLOCK_LOG, MAX_WINDOW_LOG, MIN_WINDOW_LOG};
+pub(crate) use recognise::candidates;
 pub use version::Version;

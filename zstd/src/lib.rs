@@ -2,8 +2,16 @@
 
 mod checksum;
 mod encoders;
+mod error;
+mod format;
 mod klauspost;
 mod number;
+mod reader;
+mod recognise;
 
 pub use encoders::{KnownEncoder, Reencoder};
+pub use error::ZstdError;
+pub use format::FrameHeader;
 pub use klauspost::{Form, Klauspost, Level, MAX_BLOCK_LOG, MAX_WINDOW_LOG, MIN_WINDOW_LOG, Version};
+pub use reader::{MAX_TAIL_BYTES, ZstdPart, ZstdReader, ZstdStep};
+pub use recognise::{Beginning, guess};

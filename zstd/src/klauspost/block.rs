@@ -50,6 +50,12 @@ impl BlockCoder {
         Self { style, literals: LiteralsCoder::default(), sequences: SequencesCoder::new() }
     }
 
+    /// Forgets what earlier blocks left.
+    pub(super) fn restart(&mut self) {
+        self.literals.forbid_reuse();
+        self.sequences.restart();
+    }
+
     /// Appends a block: `plain` are its bytes, in which `found` are the matches.
     pub(super) fn put(&mut self, found: &mut Found, plain: &[u8], is_last: bool, out: &mut Vec<u8>) {
         let version = self.style.version;

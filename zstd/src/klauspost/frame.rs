@@ -118,8 +118,24 @@ impl FrameEncoder {
         }
     }
 
-    /// Appends the rest of the frame.
-    pub(crate) fn finish(mut self, out: &mut Vec<u8>) {
+    /// Begins another frame, whatever became of the one before.
+    pub(crate) fn restart(&mut self, plain_bytes: u64) {
+        // What is noted in tables falls out of reach.
+        let window = 1u32 << self.kind.window_log;
+        self.base += window + self.bytes.len() as u32;
+        if self.base >= MAX_BASE {
+            self.finder.rebase(u32::MAX, 0);
+            self.base = window;
+        }
+        self.bytes.clear();
+        (self.plain_bytes, self.taken, self.has_header, self.block_start) = (plain_bytes, 0, false, 0);
+        self.found.offsets = [1, 4, 8];
+        self.blocks.restart();
+        self.checksum = Xxh64::new();
+    }
+
+    /// Appends the rest of the frame. The next one begins with [`FrameEncoder::restart`].
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
         let open = self.bytes.len() - self.block_start;
         if self.taken == 0 {
             self.put_empty(out);
@@ -137,17 +153,11 @@ impl FrameEncoder {
 
     /// A frame of nothing.
     fn put_empty(&mut self, out: &mut Vec<u8>) {
-        if !self.kind.zero_frames {
-            return;
-        }
-        if self.kind.form == Form::All {
-            self.kind.checksum = false;
-            self.put_header(true, Some(0), out);
-        } else {
-            self.put_header(false, None, out);
-        }
+        let is_all = self.kind.form == Form::All;
+        let has_checksum = self.kind.checksum && !is_all;
+        self.put_header(is_all, has_checksum, 0, out);
         put_raw(&[], true, out);
-        if self.kind.checksum {
+        if has_checksum {
             out.extend_from_slice(&self.checksum.checksum().to_le_bytes());
         }
     }
@@ -178,16 +188,16 @@ impl FrameEncoder {
         if is_last || self.kind.form == Form::All {
             let bytes = if is_last { self.taken } else { self.plain_bytes };
             let fits = bytes <= 1 << self.kind.window_log && bytes > MIN_WINDOW_BYTES;
-            self.put_header(self.kind.single_segment.unwrap_or(fits), Some(bytes), out);
+            self.put_header(self.kind.single_segment.unwrap_or(fits), self.kind.checksum, bytes, out);
             return is_last;
         }
-        let bytes = (self.kind.form == Form::SizedStream).then_some(self.plain_bytes);
-        self.put_header(false, bytes, out);
+        let bytes = if self.kind.form == Form::SizedStream { self.plain_bytes } else { 0 };
+        self.put_header(false, self.kind.checksum, bytes, out);
         false
     }
 
-    fn put_header(&self, is_single: bool, plain_bytes: Option<u64>, out: &mut Vec<u8>) {
-        let size = plain_bytes.unwrap_or_default();
+    /// Writes a header. A size of 0 is not told, unless the frame is a single segment.
+    fn put_header(&self, is_single: bool, has_checksum: bool, size: u64, out: &mut Vec<u8>) {
         let (code, bytes) = match size {
             0..0x100 => (0, usize::from(is_single)),
             0x100..0x1_0100 => (1, 2),
@@ -195,7 +205,7 @@ impl FrameEncoder {
             _ => (3, 8),
         };
         out.extend_from_slice(&MAGIC);
-        out.push(code << 6 | u8::from(is_single) << 5 | u8::from(self.kind.checksum) << 2);
+        out.push(code << 6 | u8::from(is_single) << 5 | u8::from(has_checksum) << 2);
         if !is_single {
             let log = match 64 - size.leading_zeros() as u8 {
                 bits if size > 0 && size < 1 << self.kind.window_log => bits.max(10),

@@ -46,7 +46,7 @@ impl fmt::Display for Level {
 /// By which function a frame was made. They differ in the header and in how a frame ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Form {
-    /// `Write` or `ReadFrom`, and `Close`. A frame that is no longer than a block is made as by `EncodeAll`.
+    /// `Write` or `ReadFrom`, and `Close`. A frame that is shorter than a block is made as by `EncodeAll`.
     Stream,
     /// The same after `ResetContentSize`: the header tells the size.
     SizedStream,
@@ -78,8 +78,6 @@ pub struct Klauspost {
     pub checksum: bool,
     /// `WithSingleSegment`, if it was given.
     pub single_segment: Option<bool>,
-    /// `WithZeroFrames`: of no bytes at all a frame is made.
-    pub zero_frames: bool,
     /// `WithNoEntropyCompression`.
     pub plain_literals: bool,
     /// `WithAllLitEntropyCompression`.
@@ -113,7 +111,6 @@ impl Klauspost {
             flushed_at: 0,
             checksum: true,
             single_segment: None,
-            zero_frames: false,
             plain_literals: false,
             codes_all_literals: level > most_plain,
         }
@@ -127,7 +124,7 @@ impl Klauspost {
             Some(false) => 1,
             Some(true) => 2,
         };
-        let flags = [self.checksum, self.zero_frames, self.plain_literals, self.codes_all_literals];
+        let flags = [self.checksum, self.plain_literals, self.codes_all_literals];
         let flags = flags.iter().rev().fold(0, |bits, flag| bits << 1 | u64::from(*flag));
         put_number(out, self.version.number() | self.level.number() << 4);
         put_number(out, form | single << 2 | flags << 4);
@@ -152,11 +149,10 @@ impl Klauspost {
             flushed_at: take_number(bytes)?,
             checksum: flag(0),
             single_segment,
-            zero_frames: flag(1),
-            plain_literals: flag(2),
-            codes_all_literals: flag(3),
+            plain_literals: flag(1),
+            codes_all_literals: flag(2),
         };
-        (options >> 8 == 0 && known.is_possible()).then_some(known)
+        (options >> 7 == 0 && known.is_possible()).then_some(known)
     }
 
     /// Whether an encoder may be made of it.

@@ -217,6 +217,11 @@ impl SequencesCoder {
         Chosen(choices)
     }
 
+    /// A decoder has no tables of earlier blocks.
+    pub(super) fn restart(&mut self) {
+        (self.literals.last, self.offsets.last, self.matches.last) = (None, None, None);
+    }
+
     /// A decoder has the tables of this block now.
     pub(super) fn keep(&mut self, chosen: Chosen) {
         let Chosen([literals, offsets, matches]) = chosen;

@@ -16,8 +16,8 @@ fn kinds(version: Version) -> impl Iterator<Item = Klauspost> {
         let usual = Klauspost::new(version, level);
         [
             usual,
-            Klauspost { form: Form::All, zero_frames: true, ..usual },
-            Klauspost { form: Form::SizedStream, window_log: 18, zero_frames: true, ..usual },
+            Klauspost { form: Form::All, ..usual },
+            Klauspost { form: Form::SizedStream, window_log: 18, ..usual },
             Klauspost { window_log: 10, block_log: 10, checksum: false, ..usual },
             Klauspost { window_log: 16, block_log: 16, form: Form::All, single_segment: Some(true), ..usual },
             Klauspost { window_log: 17, block_log: 17, single_segment: Some(false), ..usual },

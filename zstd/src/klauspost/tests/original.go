@@ -39,7 +39,7 @@ func main() {
 		window,
 		zstd.WithEncoderConcurrency(number("concurrency")),
 		zstd.WithEncoderCRC(values["checksum"] == "true"),
-		zstd.WithZeroFrames(values["zero_frames"] == "true"),
+		zstd.WithZeroFrames(true),
 		zstd.WithNoEntropyCompression(values["plain_literals"] == "true"),
 		zstd.WithAllLitEntropyCompression(values["codes_all_literals"] == "true"),
 	}

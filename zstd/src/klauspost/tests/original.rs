@@ -59,7 +59,6 @@ impl Original {
             format!("block={}", kind.block_log),
             format!("flushed_at={}", kind.flushed_at),
             format!("checksum={}", kind.checksum),
-            format!("zero_frames={}", kind.zero_frames),
             format!("plain_literals={}", kind.plain_literals),
             format!("codes_all_literals={}", kind.codes_all_literals),
             format!("concurrency={}", 1 + plain.len() % 2),

@@ -1,0 +1,71 @@
+use super::*;
+use crate::klauspost::tests::data;
+use crate::klauspost::{Form, Level, Version};
+
+fn stream(kind: Klauspost, plain: &[u8]) -> Vec<u8> {
+    let (mut encoder, mut out) = (Reencoder::new(KnownEncoder::Klauspost(kind), plain.len() as u64), Vec::new());
+    encoder.write(plain, &mut out);
+    encoder.finish(&mut out);
+    out
+}
+
+/// Kinds of which there are streams.
+fn kinds(version: Version, level: Level) -> Vec<Klauspost> {
+    let usual = Klauspost::new(version, level);
+    vec![
+        usual,
+        Klauspost { checksum: false, ..usual },
+        Klauspost { form: Form::All, ..usual },
+        Klauspost { form: Form::SizedStream, ..usual },
+        Klauspost { window_log: 17, block_log: usual.block_log.min(17), ..usual },
+        Klauspost { flushed_at: 1000, ..usual },
+        Klauspost { flushed_at: 140_000, ..usual },
+        Klauspost { codes_all_literals: !usual.codes_all_literals, ..usual },
+        Klauspost { plain_literals: true, ..usual },
+    ]
+}
+
+#[test]
+fn encoders_are_recognised_by_the_beginning() {
+    let plain = data::mixed(1_300_000);
+    for level in [Level::Fastest, Level::Default] {
+        for version in [Version::V1_18, Version::V1_15] {
+            for kind in kinds(version, level) {
+                let stored = stream(kind, &plain);
+                let prefix = &stored[..stored.len() * 3 / 4];
+                let known = guess(prefix).unwrap_or_else(|| panic!("{kind:?} is not recognised"));
+                let KnownEncoder::Klauspost(known) = known;
+                assert!(stream(known, &plain) == stored, "{kind:?}: {known:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn encoders_of_small_files_are_recognised() {
+    for (name, plain) in data::of_many_lengths().into_iter().chain(data::of_all_kinds()) {
+        for kind in [Klauspost::new(Version::V1_18, Level::Default), Klauspost::new(Version::V1_17, Level::Fastest)] {
+            let stored = stream(kind, &plain);
+            let KnownEncoder::Klauspost(known) = guess(&stored).unwrap_or_else(|| panic!("{name}: {kind:?}"));
+            assert!(stream(known, &plain) == stored, "{name}, {kind:?}: {known:?}");
+        }
+    }
+}
+
+#[test]
+fn what_others_write_is_not_recognised() {
+    let plain = data::mixed(600_000);
+    for level in [1, 3, 12] {
+        assert_eq!(guess(&zstd::encode_all(&plain[..], level).unwrap()), None);
+    }
+    assert_eq!(guess(b""), None);
+    assert_eq!(guess(b"\x1f\x8b\x08"), None);
+}
+
+#[test]
+fn only_a_frame_is_looked_at() {
+    let kind = Klauspost::new(Version::V1_18, Level::Default);
+    let mut stored = stream(kind, b"some text, and some text");
+    stored.extend(vec![9; 1000]);
+    assert_eq!(guess(&stored), Some(KnownEncoder::Klauspost(kind)));
+}
