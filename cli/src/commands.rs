@@ -15,6 +15,8 @@ mod info;
 #[cfg(feature = "publish")]
 mod key;
 #[cfg(feature = "publish")]
+mod layer;
+#[cfg(feature = "publish")]
 mod make;
 #[cfg(feature = "manual")]
 mod man;
@@ -43,6 +45,8 @@ use gc::GcArgs;
 use info::InfoArgs;
 #[cfg(feature = "publish")]
 use key::KeyCommand;
+#[cfg(feature = "publish")]
+use layer::LayerArgs;
 #[cfg(feature = "publish")]
 use make::MakeArgs;
 #[cfg(feature = "publish")]
@@ -88,6 +92,8 @@ pub(crate) enum Command {
     Info(InfoArgs),
     #[cfg(feature = "publish")]
     Diff(DiffArgs),
+    #[cfg(feature = "publish")]
+    Layer(LayerArgs),
     Verify(VerifyArgs),
     #[cfg(feature = "publish")]
     Push(PushArgs),
@@ -132,6 +138,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Info(args) => info::run(args, verbosity),
         #[cfg(feature = "publish")]
         Command::Diff(args) => diff::run(args, verbosity),
+        #[cfg(feature = "publish")]
+        Command::Layer(args) => layer::run(&args, verbosity),
         Command::Verify(args) => verify::run(args, verbosity),
         #[cfg(feature = "publish")]
         Command::Push(args) => push::run(&args, verbosity),

@@ -46,9 +46,22 @@ impl Failure {
     }
 }
 
+/// The code for an image archive that cannot be read as the layers of one image.
+#[cfg(feature = "publish")]
+fn layers_code(fault: &regrow_sync::LayersFault) -> Code {
+    use regrow_sync::LayersFault::{Layer, NoPath, Several};
+    match fault {
+        Several(_) | NoPath(_) => Code::Usage,
+        Layer { source, .. } if !source.is_damage() => Code::General,
+        _ => Code::Damaged,
+    }
+}
+
 impl From<SyncError> for Failure {
     fn from(error: SyncError) -> Self {
         let code = match &error {
+            #[cfg(feature = "publish")]
+            SyncError::Local(LocalError::Layers { fault, .. }) => layers_code(fault),
             SyncError::Usage(_)
             | SyncError::NoStore { .. }
             | SyncError::StoreNeeded

@@ -68,6 +68,15 @@ pub enum LocalError {
         /// The thing that the file is instead, and what to do.
         reason: &'static str,
     },
+    /// An image archive cannot be read as the layers of one image.
+    #[cfg(feature = "layers")]
+    #[error("{}: {fault}", path.display())]
+    Layers {
+        /// The archive.
+        path: PathBuf,
+        /// The cause.
+        fault: crate::LayersFault,
+    },
     /// The images have more compressed files than the header of a patch can list. A patch of a lower level does not
     /// look into them.
     #[error("the patch that is made: too many compressed files; make one that does not look into them")]

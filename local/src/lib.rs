@@ -3,7 +3,7 @@
 //! [`ingest()`] reads an image once, front to back, and gives its chunks with their ids. A [`Scan`] is the result of
 //! such a reading, in the form that the catalog remembers. A [`Seed`] gives the chunks of something local at random.
 //! `normalize`, a feature, rewrites an image archive with plain layers, and [`StreamMaker`] rebuilds a compressed layer from
-//! its plain bytes.
+//! its plain bytes. `layers`, another feature, makes the layer that turns one image's root file system into another's.
 //!
 //! Work runs on a [`Pool`] of workers, so that hashing keeps pace with the disk, and reports to a [`Progress`].
 //! Make and the scan of a seed share the same code. They must cut an image in the same way, since a machine can use
@@ -46,6 +46,8 @@ mod data;
 mod engine;
 mod error;
 mod ingest;
+#[cfg(feature = "layers")]
+mod layers;
 #[cfg(feature = "normalize")]
 mod normalize;
 mod pool;
@@ -64,6 +66,8 @@ pub use ingest::{
     GzipFiles, Hashed, Ingested, Input, PlainPiece, PlainSource, Reading, Sha256Names, WatchedFile, Whole, ingest,
     ingest_made, ingest_named, ingest_plain,
 };
+#[cfg(feature = "layers")]
+pub use layers::{Between, LayerBlob, LayerForm, LayeredImage, LayersFault, MadeLayer, layer_between};
 #[cfg(feature = "normalize")]
 pub use normalize::{Normalized, normalize};
 pub use pool::{Ordered, Pending, Pool, check_threads, spawn_scoped};

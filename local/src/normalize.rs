@@ -2,8 +2,8 @@
 //! and those of `docker save`. The config stays, and with it the image id that Docker knows. The manifests name the
 //! layers' new digests. See OCI image-spec 1.1 (descriptors, manifests, index) and docker-archive's manifest.json.
 
-mod archive;
-mod digests;
+pub(crate) mod archive;
+pub(crate) mod digests;
 mod layers;
 mod manifests;
 

@@ -65,6 +65,17 @@ pub enum Change<'t> {
     },
 }
 
+impl Change<'_> {
+    /// The reason why the entry is in the layer. A whiteout has none.
+    #[must_use]
+    pub fn why(&self) -> Option<Why> {
+        match self {
+            Self::Gone { .. } => None,
+            Self::Folder { why, .. } | Self::Special { why, .. } => Some(*why),
+        }
+    }
+}
+
 /// The difference of two trees.
 pub struct Difference<'t> {
     old: &'t Tree,

@@ -103,6 +103,22 @@ pub enum RootfsError {
     },
 }
 
+impl RootfsError {
+    /// Whether the layer is damaged. Otherwise it cannot be read, or is whole and holds something that this crate
+    /// refuses.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::NoHeader { .. } | Self::EndsEarly { .. } | Self::Extension { .. } | Self::Sparse { .. } => true,
+            Self::Io(error) => matches!(
+                error.kind(),
+                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof
+            ),
+            _ => false,
+        }
+    }
+}
+
 /// A path as a message shows it.
 pub(crate) fn shown(path: &[u8]) -> String {
     let cut = path.len() > SHOWN_PATH_BYTES;

@@ -50,19 +50,13 @@ impl LayerSummary {
 
     /// Counts a change.
     pub fn count(&mut self, change: &Change<'_>) {
-        let why = match change {
-            Change::Gone { .. } => {
-                self.whiteouts += 1;
-                return;
-            }
-            Change::Folder { why, .. } => *why,
-            Change::Special { why, special, link_to, .. } => {
-                if let (Special::File(contents), None) = (special, link_to) {
-                    self.bytes_contents += contents.bytes;
-                }
-                *why
-            }
+        let Some(why) = change.why() else {
+            self.whiteouts += 1;
+            return;
         };
+        if let Change::Special { special: Special::File(contents), link_to: None, .. } = change {
+            self.bytes_contents += contents.bytes;
+        }
         self.entries += 1;
         match why {
             Why::New | Why::Kind => self.new += 1,

@@ -56,7 +56,7 @@ impl std::fmt::Debug for ContentsHash {
 }
 
 /// The place of bytes in the layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// The number of the layer, as its reader was told.
     pub layer: u32,

@@ -58,6 +58,13 @@ impl FsPath {
         self.0.is_empty()
     }
 
+    /// Whether this is the other path, or lies beneath it.
+    #[must_use]
+    pub fn is_at_or_below(&self, other: &Self) -> bool {
+        let rest = self.0.strip_prefix(other.as_bytes());
+        other.is_root() || rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+    }
+
     /// The names, outermost first.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.0.split(|&byte| byte == b'/').filter(|name| !name.is_empty())
@@ -165,6 +172,21 @@ mod tests {
             assert_eq!(path.as_bytes(), whole.as_bytes());
         }
         assert!(path.split().is_none());
+    }
+
+    #[test]
+    fn paths_lie_beneath_others() {
+        let path = |path: &[u8]| FsPath::clean(path).unwrap();
+        for (inner, outer, is_below) in [
+            ("a/b", "a", true),
+            ("a", "a", true),
+            ("ab", "a", false),
+            ("a", "a/b", false),
+            ("a", "", true),
+            ("", "", true),
+        ] {
+            assert_eq!(path(inner.as_bytes()).is_at_or_below(&path(outer.as_bytes())), is_below, "{inner} {outer}");
+        }
     }
 
     #[test]

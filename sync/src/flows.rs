@@ -5,6 +5,8 @@ pub(crate) mod diff;
 pub(crate) mod extract;
 pub(crate) mod gc;
 pub(crate) mod info;
+#[cfg(feature = "layers")]
+pub(crate) mod layer;
 pub(crate) mod make;
 pub(crate) mod patch;
 pub(crate) mod push;

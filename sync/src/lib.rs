@@ -96,6 +96,8 @@ pub use flows::gc::{GcOptions, GcReport, HistoryOptions, PrunedPatches, gc, prun
 pub use flows::info::{
     ArchiveInfo, CodedInfo, HeadReport, InfoReport, PackInfo, PartInfo, PatchInfo, StatementInfo, info, info_head,
 };
+#[cfg(feature = "layers")]
+pub use flows::layer::{FsPath, LayerOptions, LayerOutput, LayerReport, layer};
 pub use flows::make::{IndexFormat, MakeOptions, MakeReport, MaxWaste, make};
 pub use flows::patch::{PatchOptions, PatchReport, PatchesReport, patch, patch_from};
 pub use flows::push::{PushOptions, PushReport, push};
@@ -118,6 +120,8 @@ pub use warning::SyncWarning;
 pub use regrow_chunker::{ChunkId, PackId, Params, ReaderLimits};
 pub use regrow_store::{Addressing, BucketCredentials, BucketOptions, Deadline, HttpOptions, RetryPolicy, StoreError};
 
+#[cfg(feature = "layers")]
+pub use regrow_local::LayersFault;
 pub use regrow_local::{LocalError, Missing, NoProgress, Progress, Stage, WatchedFile, check_threads};
 /// Work with images on this machine, for programs that do not need a store for it.
 #[cfg(feature = "normalize")]

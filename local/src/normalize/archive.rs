@@ -14,16 +14,16 @@ const MAX_DOCUMENT_BYTES: u64 = 16 << 20;
 const MAX_ENTRIES: usize = 1 << 20;
 
 /// An entry of the outermost tar.
-pub(super) struct ArchiveEntry {
-    pub(super) name: String,
+pub(crate) struct ArchiveEntry {
+    pub(crate) name: String,
     /// The place of its data in the file, and its size.
-    pub(super) at: u64,
-    pub(super) bytes: u64,
+    pub(crate) at: u64,
+    pub(crate) bytes: u64,
     header: tar::Header,
 }
 
 /// An image archive, by its entries.
-pub(super) struct Archive {
+pub(crate) struct Archive {
     entries: Vec<ArchiveEntry>,
 }
 
@@ -53,9 +53,23 @@ fn plain_name(name: &str) -> String {
     name.trim_start_matches("./").trim_end_matches('/').to_owned()
 }
 
+/// A path without its `.` and `..`. `None` if it leads out of the archive.
+#[cfg(feature = "layers")]
+fn resolved(path: &str) -> Option<String> {
+    let mut names = Vec::new();
+    for name in path.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => drop(names.pop()?),
+            name => names.push(name),
+        }
+    }
+    Some(names.join("/"))
+}
+
 impl Archive {
     /// Reads the entries' headers.
-    pub(super) fn read(file: &mut File, path: &Path) -> Result<Self, LocalError> {
+    pub(crate) fn read(file: &mut File, path: &Path) -> Result<Self, LocalError> {
         let io = || LocalError::io(path);
         let file_bytes = file.metadata().map_err(io())?.len();
         // The tar reader's message about bytes that are no tar quotes those bytes, so it is replaced.
@@ -99,12 +113,26 @@ impl Archive {
         Ok(Self { entries })
     }
 
-    pub(super) fn entry(&self, name: &str) -> Option<&ArchiveEntry> {
+    pub(crate) fn entry(&self, name: &str) -> Option<&ArchiveEntry> {
         self.entries.iter().find(|entry| entry.name == name)
     }
 
+    /// The entry that a name leads to. Docker's older archives have links in the place of layers that they have already.
+    #[cfg(feature = "layers")]
+    pub(crate) fn linked_entry(&self, name: &str) -> Option<&ArchiveEntry> {
+        let entry = self.entry(name)?;
+        let kind = entry.header.entry_type();
+        let target = match () {
+            () if kind.is_hard_link() => String::new(),
+            () if kind.is_symlink() => name.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/")),
+            () => return Some(entry),
+        };
+        let link = entry.header.link_name_bytes()?;
+        self.entry(&resolved(&format!("{target}{}", String::from_utf8_lossy(&link)))?)
+    }
+
     /// Reads a document of the archive.
-    pub(super) fn document(&self, file: &mut File, name: &str) -> Result<Option<Vec<u8>>, LocalError> {
+    pub(crate) fn document(&self, file: &mut File, name: &str) -> Result<Option<Vec<u8>>, LocalError> {
         let Some(entry) = self.entry(name) else { return Ok(None) };
         if entry.bytes > MAX_DOCUMENT_BYTES {
             return Err(LocalError::Usage(format!("{name}: is too long for a document of an image archive")));

@@ -10,7 +10,7 @@ const BLOCK: [u8; 512] = [0; 512];
 
 /// The digests of bytes that come piece by piece.
 #[derive(Clone)]
-pub(super) struct Digests {
+pub(crate) struct Digests {
     sha256: Context,
     /// This hash is only computed if a name asks for it.
     sha512: Option<Context>,
@@ -18,12 +18,12 @@ pub(super) struct Digests {
 
 impl Digests {
     /// Prepares for digests of the same kinds as these.
-    pub(super) fn like(names: &[Option<&str>]) -> Self {
+    pub(crate) fn like(names: &[Option<&str>]) -> Self {
         let is_long = names.iter().flatten().any(|name| name.starts_with(SHA512_PREFIX));
         Self { sha256: Context::new(&SHA256), sha512: is_long.then(|| Context::new(&SHA512)) }
     }
 
-    pub(super) fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.sha256.update(bytes);
         if let Some(sha512) = &mut self.sha512 {
             sha512.update(bytes);
@@ -31,7 +31,7 @@ impl Digests {
     }
 
     /// The digest of the same kind as `name`, or SHA-256 for any other kind.
-    pub(super) fn of_kind(&self, name: Option<&str>) -> String {
+    pub(crate) fn of_kind(&self, name: Option<&str>) -> String {
         match &self.sha512 {
             Some(sha512) if name.is_some_and(|name| name.starts_with(SHA512_PREFIX)) => {
                 format!("{SHA512_PREFIX}{}", hex(sha512.clone().finish().as_ref()))
@@ -42,7 +42,7 @@ impl Digests {
 
     /// Adds the zero blocks that make the digest equal to this one. The result is the number of bytes added, or
     /// `None` if no number of blocks does it.
-    pub(super) fn complete(&mut self, wanted: &str) -> Option<u64> {
+    pub(crate) fn complete(&mut self, wanted: &str) -> Option<u64> {
         let mut tried = self.clone();
         for blocks in 0..=MAX_ZERO_BLOCKS {
             if tried.of_kind(Some(wanted)) == wanted {
@@ -60,7 +60,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// The name of a digest's blob in an archive.
-pub(super) fn blob_name(digest: &str) -> String {
+pub(crate) fn blob_name(digest: &str) -> String {
     format!("blobs/{}", digest.replacen(':', "/", 1))
 }
 
