@@ -5,7 +5,6 @@
 
 mod contents;
 mod documents;
-mod fault;
 mod read;
 
 use std::fs::File;
@@ -19,11 +18,10 @@ use serde_json::Value;
 use crate::normalize::archive::Archive;
 use crate::normalize::digests::Digests;
 use crate::progress::check_time;
-use crate::{LocalError, Progress, Stage, WatchedFile};
+use crate::{LayersFault, LocalError, Progress, Stage, WatchedFile};
 
 use contents::LayerContents;
 use documents::Documents;
-pub use fault::LayersFault;
 use read::{Checked, checked};
 
 const BUFFER_BYTES: usize = 1 << 20;

@@ -48,6 +48,8 @@ mod error;
 mod ingest;
 #[cfg(feature = "layers")]
 mod layers;
+#[cfg(feature = "layers")]
+mod layers_fault;
 #[cfg(feature = "normalize")]
 mod normalize;
 mod pool;
@@ -67,7 +69,9 @@ pub use ingest::{
     ingest_made, ingest_named, ingest_plain,
 };
 #[cfg(feature = "layers")]
-pub use layers::{Between, LayerBlob, LayerForm, LayeredImage, LayersFault, MadeLayer, layer_between};
+pub use layers::{Between, LayerBlob, LayerForm, LayeredImage, MadeLayer, layer_between};
+#[cfg(feature = "layers")]
+pub use layers_fault::LayersFault;
 #[cfg(feature = "normalize")]
 pub use normalize::{Normalized, normalize};
 pub use pool::{Ordered, Pending, Pool, check_threads, spawn_scoped};

@@ -9,9 +9,9 @@ use std::path::Path;
 
 use regrow_rootfs::{Change, ContentsSource, Difference, Place, Special};
 
-use super::fault::LayersFault;
 use super::read::plain;
 use super::{LayerBlob, LayerForm, NumberedLayer};
+use crate::LayersFault;
 use crate::{LocalError, Progress};
 
 const COPY_BYTES: usize = 256 << 10;

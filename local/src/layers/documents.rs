@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::fault::LayersFault;
+use crate::LayersFault;
 use crate::LocalError;
 use crate::normalize::archive::Archive;
 use crate::normalize::digests::blob_name;

@@ -7,8 +7,8 @@ use std::os::unix::fs::FileExt;
 use flate2::read::MultiGzDecoder;
 use regrow_rootfs::RootfsError;
 
-use super::fault::LayersFault;
 use super::{LayerBlob, LayerForm};
+use crate::LayersFault;
 use crate::normalize::digests::Digests;
 use crate::{Progress, Stage};
 
