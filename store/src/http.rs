@@ -1,6 +1,6 @@
 //! A store on a static HTTP host, from which single ranges are read.
 
-mod answer;
+pub(crate) mod answer;
 mod ascii_host;
 mod body;
 mod certificate;
@@ -9,6 +9,7 @@ mod content_range;
 pub(crate) mod failure;
 mod gate;
 mod header;
+mod login;
 mod options;
 pub(crate) mod pace;
 mod part;
@@ -39,9 +40,12 @@ use crate::name::check_name;
 use crate::shown::without_secrets;
 use crate::{Download, Meter, ReadStore, Span, StoreError};
 use answer::{Framing, Part};
-use body::Body;
-use client::Request;
 use whole::WholeObject;
+
+pub(crate) use answer::check_whole;
+pub(crate) use body::Body;
+pub(crate) use client::Request;
+pub(crate) use login::LoggedIn;
 
 pub use answer::Packing;
 pub use client::HttpClient;
@@ -83,6 +87,8 @@ pub struct HttpStore {
     wholes: Option<Arc<WholeObjects>>,
     /// Whether other stores have the same objects.
     is_among_others: bool,
+    /// The login at the registry whose blobs these objects are.
+    login: Option<Arc<dyn LoggedIn>>,
 }
 
 impl HttpStore {
@@ -100,7 +106,7 @@ impl HttpStore {
     pub fn at(mut base: Route, client: HttpClient, meter: Arc<Meter>) -> Self {
         base.url.set_fragment(None);
         let shown = without_secrets(&base.url).trim_end_matches('/').to_owned();
-        Self { base, shown, client, meter, wholes: None, is_among_others: false }
+        Self { base, shown, client, meter, wholes: None, is_among_others: false, login: None }
     }
 
     /// The same store, which keeps whole objects here. If a host does not support ranges, each object is read
@@ -115,6 +121,11 @@ impl HttpStore {
     #[must_use]
     pub fn among_others(self) -> Self {
         Self { is_among_others: true, ..self }
+    }
+
+    /// The same store, whose objects are blobs of a registry.
+    pub(crate) fn with_login(self, login: Arc<dyn LoggedIn>) -> Self {
+        Self { login: Some(login), ..self }
     }
 
     fn url_of(&self, name: &str) -> Url {
@@ -154,9 +165,12 @@ impl HttpStore {
         let is_urgent = self.is_among_others;
         let patience = patience::of_first_byte(self.client.stall_timeout(), span, is_urgent);
         let begun = Instant::now();
-        let request = Request { extra: &extra, object: &object, meter: &self.meter, patience, is_urgent };
+        let request = Request { is_urgent, ..Request::get(&extra, &object, &self.meter, patience) };
         let asked = Route { url: url.clone(), ..self.base.clone() };
-        let (response, found) = self.client.send(&asked, &request).await?;
+        let (response, found) = match &self.login {
+            Some(login) => login.send(&self.client, &asked, &request).await?,
+            None => self.client.send(&asked, &request).await?,
+        };
         match answer::framing(&response, span, &object) {
             Ok(Framing::Part(part)) if part.fills(&response) => {
                 // A cache may answer at once, but send the first byte only after it has fetched everything before
@@ -169,7 +183,11 @@ impl HttpStore {
             Ok(Framing::Nothing) => Ok(Came::Download(held_download(Bytes::new(), 0..0, None))),
             Err(error) => {
                 let error = refusal_body::explain(error, response, &self.meter, self.client.pace()).await;
-                Err(self.client.say_withheld(error, &asked, &found))
+                let error = self.client.say_withheld(error, &asked, &found);
+                Err(match &self.login {
+                    Some(login) => login.explain(error),
+                    None => error,
+                })
             }
         }
     }
@@ -185,7 +203,7 @@ impl HttpStore {
     ) -> Result<Came, StoreError> {
         // A small object is held in memory. An object that was requested whole does not show that the host lacks
         // ranges.
-        let is_large = span != &Span::Whole || is_immutable(url);
+        let is_large = span != &Span::Whole || self.login.is_some() || is_immutable(url);
         if let Some(wholes) = self.wholes.as_ref().filter(|_| is_large) {
             let expected = whole::Expected {
                 object: object.clone(),

@@ -48,6 +48,8 @@ mod memory;
 mod name;
 mod pack;
 mod read;
+#[cfg(feature = "http")]
+mod registry;
 mod retry;
 #[cfg(feature = "http")]
 mod shown;
@@ -80,6 +82,11 @@ pub use pack::{
     TRAILER_BYTES, Trailer, frame_cost, segment_cost,
 };
 pub use read::{ByteStream, Download, Meter, ReadStore, Span};
+#[cfg(feature = "http")]
+pub use registry::{
+    BlobDigest, BlobHasher, Descriptor, FetchedManifest, MANIFEST_TYPES, Manifest, Platform, Reference, RegistryClient,
+    RegistryLogins, RegistryOptions, RegistryUrl, Rights, Transport,
+};
 pub use retry::{Retry, RetryPolicy};
 #[cfg(feature = "http")]
 pub use shown::{shown_malformed, shown_url};

@@ -57,7 +57,7 @@ pub(super) fn framing(response: &Response, span: &Span, object: &str) -> Result<
 }
 
 /// Checks an answer to a request for the whole object.
-pub(super) fn check_whole(response: &Response, object: &str) -> Result<(), StoreError> {
+pub(crate) fn check_whole(response: &Response, object: &str) -> Result<(), StoreError> {
     framing(response, &Span::Whole, object).map(drop)
 }
 
@@ -219,7 +219,7 @@ fn refusal(response: &Response, object: &str) -> StoreError {
 }
 
 /// The object's `ETag`, in the form in which it is sent back.
-pub(super) fn version(response: &Response) -> Option<String> {
+pub(crate) fn version(response: &Response) -> Option<String> {
     header(response, &ETAG).map(str::to_owned)
 }
 

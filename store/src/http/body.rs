@@ -14,7 +14,7 @@ use super::pace::{Pace, Watch};
 use crate::{ByteStream, Meter, StoreError};
 
 /// The body of an answer.
-pub(super) struct Body {
+pub(crate) struct Body {
     response: Response,
     object: String,
     meter: Arc<Meter>,
@@ -23,7 +23,7 @@ pub(super) struct Body {
 }
 
 impl Body {
-    pub(super) fn new(response: Response, object: String, meter: Arc<Meter>, pace: Pace) -> Self {
+    pub(crate) fn new(response: Response, object: String, meter: Arc<Meter>, pace: Pace) -> Self {
         let watch = Watch::new(pace.clone());
         Self { response, object, meter, pace, watch }
     }
@@ -49,7 +49,7 @@ impl Body {
     }
 
     /// Reads the whole body into memory, if it has at most `max_bytes`.
-    pub(super) async fn whole(mut self, max_bytes: u64) -> Result<Bytes, StoreError> {
+    pub(crate) async fn whole(mut self, max_bytes: u64) -> Result<Bytes, StoreError> {
         let promised = self.response.content_length();
         if promised.is_some_and(|bytes| bytes > max_bytes) {
             return Err(StoreError::TooLarge { object: self.object, max_bytes });

@@ -9,9 +9,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::dns::Resolve;
-use reqwest::header::{ACCEPT_ENCODING, HeaderName};
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderName, HeaderValue};
+use reqwest::{Client, Method, Response, StatusCode, Url};
 use rustls::ClientConfig;
 
 use super::gate::Gates;
@@ -19,14 +20,12 @@ use super::header::{Headers, origin_of};
 use super::options::{HttpOptions, read_trust};
 use super::pace::Pace;
 use super::proxies::Proxies;
-#[cfg(feature = "buckets")]
-use super::redirect::Way;
-use super::redirect::{self, Guide, Redirects};
+use super::redirect::{self, Guide, Redirects, Way};
 use super::resolve::SteadyResolver;
 use super::route::Route;
 use super::{answer, ascii_host, failure, versions};
 use crate::shown::shown_malformed;
-use crate::{Meter, RateLimit, StoreError};
+use crate::{Meter, RateLimit, RedirectRefusal, StoreError};
 
 /// The largest number of redirects that are followed in a row.
 const MAX_REDIRECTS: usize = 10;
@@ -113,16 +112,22 @@ impl HttpClient {
         self.pace.stall_timeout
     }
 
-    /// Sends a GET and follows redirects. Any other status is an answer. The route by which the answer came is
-    /// returned too.
-    pub(super) async fn send(&self, from: &Route, request: &Request<'_>) -> Result<(Response, Route), StoreError> {
+    /// Sends a request, and follows redirects if it is a GET. Any other status is an answer. The route by which the
+    /// answer came is returned too.
+    pub(crate) async fn send(&self, from: &Route, request: &Request<'_>) -> Result<(Response, Route), StoreError> {
         let mut at = from.clone();
+        let mut request = *request;
         for _ in 0..=MAX_REDIRECTS {
             let client = self.guide.client(at.way, &self.client, request.object)?;
-            let response = self.send_patiently(&client, &at, request).await?;
+            let response = self.send_patiently(&client, &at, &request).await?;
+            if *request.method != Method::GET {
+                return Ok((response, at));
+            }
             let Some(next) = redirect::target(&response, &at.url, request.object)? else {
                 return Ok((response, at));
             };
+            // A registry's token is for the registry alone, and not for the bucket that it redirects to.
+            request.authorization = request.authorization.filter(|_| next.origin() == at.url.origin());
             at.way = self.guide.way(&response, (&at.url, at.way), &next, request.object)?;
             at.has_headers &= next.origin() == at.url.origin();
             at.has_headers |= self.named_origins.contains(&next.origin().ascii_serialization());
@@ -130,6 +135,23 @@ impl HttpClient {
         }
         let reason = format!("more than {MAX_REDIRECTS} redirects");
         Err(StoreError::Network { object: request.object.to_owned(), reason, transient: false })
+    }
+
+    /// The route to a URL that an answer names as one to ask, such as a server of tokens. It may lead no nearer to
+    /// this machine than a redirect may.
+    pub(crate) fn detour(
+        &self,
+        (response, from): (&Response, &Route),
+        to: Url,
+        object: &str,
+    ) -> Result<Route, StoreError> {
+        if (from.url.scheme(), to.scheme()) == ("https", "http") {
+            return Err(redirect::refusal(object, &to, RedirectRefusal::Downgrade));
+        }
+        let way = self.guide.detour(response, (&from.url, from.way), &to, object)?;
+        let is_named = self.named_origins.contains(&to.origin().ascii_serialization());
+        let has_headers = is_named || (from.has_headers && from.url.origin() == to.origin());
+        Ok(Route { url: to, way, has_headers })
     }
 
     /// Sends a request again, more slowly, if the host refuses it for being one too many, as long as others get
@@ -158,13 +180,21 @@ impl HttpClient {
     async fn send_once(&self, client: &Client, at: &Route, request: &Request<'_>) -> Result<Response, StoreError> {
         self.guide.check_proxy(&at.url)?;
         let proxy = self.guide.proxy_of(&at.url, at.way);
-        let mut get = client.get(at.url.clone()).header(ACCEPT_ENCODING, "identity");
+        let mut get = client.request(request.method.clone(), at.url.clone()).header(ACCEPT_ENCODING, "identity");
         let headers = if at.has_headers { self.headers.of(&at.url) } else { None };
+        // What the user gives for this host counts more than what was found.
+        let has_authorization = headers.is_some_and(|headers| headers.contains_key(AUTHORIZATION));
+        if let Some(value) = request.authorization.filter(|_| !has_authorization) {
+            get = get.header(AUTHORIZATION, value);
+        }
         if let Some(headers) = headers {
             get = get.headers(headers.clone());
         }
         for (name, value) in request.extra {
             get = get.header(name, value);
+        }
+        if let Some(body) = request.body {
+            get = get.body(body.clone());
         }
         request.meter.add_request();
         match tokio::time::timeout(request.patience, get.send()).await {
@@ -181,16 +211,34 @@ impl HttpClient {
     }
 }
 
-/// The parts of a GET, and the way in which it is counted.
-pub(super) struct Request<'a> {
-    pub(super) extra: &'a [(HeaderName, String)],
+/// The parts of a request, and the way in which it is counted.
+#[derive(Clone, Copy)]
+pub(crate) struct Request<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) extra: &'a [(HeaderName, String)],
+    /// The `Authorization` header, unless the user gives one. It stays with the origin that is asked first.
+    pub(crate) authorization: Option<&'a HeaderValue>,
+    pub(crate) body: Option<&'a Bytes>,
     /// The object's name in errors.
-    pub(super) object: &'a str,
-    pub(super) meter: &'a Meter,
+    pub(crate) object: &'a str,
+    pub(crate) meter: &'a Meter,
     /// The time that the head of the answer may take.
-    pub(super) patience: Duration,
+    pub(crate) patience: Duration,
     /// Whether another host can be asked if this one is unavailable.
-    pub(super) is_urgent: bool,
+    pub(crate) is_urgent: bool,
+}
+
+impl<'a> Request<'a> {
+    /// A GET of an object that no other host has.
+    pub(crate) fn get(
+        extra: &'a [(HeaderName, String)],
+        object: &'a str,
+        meter: &'a Meter,
+        patience: Duration,
+    ) -> Self {
+        let (method, authorization, body) = (&Method::GET, None, None);
+        Self { method, extra, authorization, body, object, meter, patience, is_urgent: false }
+    }
 }
 
 /// Makes ring the process's cryptography, unless the embedding program has chosen another.

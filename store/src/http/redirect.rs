@@ -142,13 +142,26 @@ impl Guide {
         object: &str,
     ) -> Result<Way, StoreError> {
         let refused = |reason| Err(refusal(object, to, reason));
-        let is_same_origin = from.origin() == to.origin();
         match self.policy {
-            Redirects::None => return refused(RedirectRefusal::Any),
-            Redirects::SameOrigin if !is_same_origin => return refused(RedirectRefusal::OtherOrigin),
-            Redirects::Any => return Ok(Way::Free),
-            Redirects::SameOrigin | Redirects::Safe => {}
+            Redirects::None => refused(RedirectRefusal::Any),
+            Redirects::SameOrigin if from.origin() != to.origin() => refused(RedirectRefusal::OtherOrigin),
+            _ => self.detour(response, (from, way), to, object),
         }
+    }
+
+    /// The way to another URL that `response` names, but does not redirect to.
+    pub(super) fn detour(
+        &self,
+        response: &Response,
+        (from, way): (&Url, Way),
+        to: &Url,
+        object: &str,
+    ) -> Result<Way, StoreError> {
+        let refused = |reason| Err(refusal(object, to, reason));
+        if self.policy == Redirects::Any {
+            return Ok(Way::Free);
+        }
+        let is_same_origin = from.origin() == to.origin();
         let is_upgrade = to.scheme() == "https" && from.host_str() == to.host_str();
         if is_same_origin || (is_upgrade && way == Way::Free) {
             return Ok(way);
@@ -205,7 +218,7 @@ fn literal(url: &Url) -> Option<IpAddr> {
     url.host_str()?.trim_matches(['[', ']']).parse().ok()
 }
 
-fn refusal(object: &str, to: &Url, refusal: RedirectRefusal) -> StoreError {
+pub(super) fn refusal(object: &str, to: &Url, refusal: RedirectRefusal) -> StoreError {
     StoreError::Redirected { object: object.to_owned(), to: to.origin().ascii_serialization(), refusal }
 }
 

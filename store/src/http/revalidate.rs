@@ -183,9 +183,7 @@ impl HttpClient {
         meter: &Arc<Meter>,
     ) -> Result<(Response, Route), StoreError> {
         let object = without_secrets(&asked.url);
-        let request =
-            Request { extra: &extra, object: &object, meter, patience: self.stall_timeout(), is_urgent: false };
-        self.send(asked, &request).await
+        self.send(asked, &Request::get(&extra, &object, meter, self.stall_timeout())).await
     }
 
     /// Whether an answer has the bytes of a known object that depend on all of it.

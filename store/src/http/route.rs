@@ -21,8 +21,18 @@ pub struct Route {
 
 impl Route {
     /// The route to a URL that the user named.
-    pub(super) fn direct(url: Url) -> Self {
+    pub(crate) fn direct(url: Url) -> Self {
         Self { url, way: Way::Free, has_headers: true }
+    }
+
+    /// The URL, secrets included, in its parts.
+    pub(crate) fn parsed(&self) -> &Url {
+        &self.url
+    }
+
+    /// The same route to this URL, which must have the same origin.
+    pub(crate) fn to(&self, url: Url) -> Self {
+        Self { url, ..self.clone() }
     }
 
     /// The URL, secrets included.

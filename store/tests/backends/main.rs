@@ -18,6 +18,7 @@ mod limit;
 mod parts;
 mod patience;
 mod redirects;
+mod registry;
 mod retry;
 mod revalidate;
 mod rules;
