@@ -40,6 +40,9 @@ mod patch;
 mod proxies;
 mod push;
 mod rangeless;
+mod registry;
+#[path = "../store/tests/registry_server/mod.rs"]
+mod registry_server;
 mod report;
 mod revalidated;
 mod round_trip;

@@ -128,6 +128,12 @@ impl HttpStore {
         Self { login: Some(login), ..self }
     }
 
+    /// The same store, which keeps whole objects where `other` does.
+    #[cfg(feature = "registries")]
+    pub(crate) fn keep_wholes_of(self, other: &Self) -> Self {
+        Self { wholes: other.wholes.clone(), ..self }
+    }
+
     fn url_of(&self, name: &str) -> Url {
         let mut url = self.base.url.clone();
         if let Ok(mut parts) = url.path_segments_mut() {

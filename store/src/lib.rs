@@ -53,6 +53,8 @@ mod registry;
 mod retry;
 #[cfg(feature = "http")]
 mod shown;
+#[cfg(any(feature = "buckets", feature = "registries"))]
+mod source;
 mod write;
 
 #[cfg(feature = "buckets")]
@@ -85,11 +87,12 @@ pub use read::{ByteStream, Download, Meter, ReadStore, Span};
 #[cfg(feature = "http")]
 pub use registry::{
     BlobDigest, BlobHasher, Descriptor, FetchedManifest, MANIFEST_TYPES, Manifest, Platform, Reference, RegistryClient,
-    RegistryLogins, RegistryOptions, RegistryUrl, Rights, Transport,
+    RegistryLogins, RegistryOptions, RegistryStore, RegistryUrl, Rights, Transport,
 };
 pub use retry::{Retry, RetryPolicy};
 #[cfg(feature = "http")]
 pub use shown::{shown_malformed, shown_url};
 pub use write::{
-    Condition, Content, Depth, ListStore, ObjectInfo, ObjectKind, PruneStore, PutOutcome, Store, WriteStore,
+    Condition, Content, Depth, IndexContent, ListStore, ObjectInfo, ObjectKind, PruneStore, PutOutcome, Store,
+    WriteStore,
 };

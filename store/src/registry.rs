@@ -4,13 +4,21 @@
 //! too. A registry's token stays with the registry: a redirect to a bucket does not carry it.
 
 mod access;
+mod artifact;
 mod challenge;
 mod client;
 mod digest;
 mod login;
 mod login_files;
 mod manifest;
+#[cfg(feature = "registries")]
+mod push;
+mod store;
+#[cfg(feature = "registries")]
+mod time;
 mod url;
+#[cfg(feature = "registries")]
+mod write;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,6 +26,7 @@ use std::path::PathBuf;
 pub use client::{FetchedManifest, RegistryClient, Rights};
 pub use digest::{BlobDigest, BlobHasher};
 pub use manifest::{Descriptor, MANIFEST_TYPES, Manifest, Platform};
+pub use store::RegistryStore;
 pub use url::{Reference, RegistryUrl, Transport};
 
 /// The way in which registries are reached.

@@ -11,8 +11,8 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 
 use crate::{
-    ByteStream, Condition, Content, Deadline, Depth, Download, ListStore, ObjectInfo, ObjectKind, PruneStore,
-    PutOutcome, ReadStore, Span, StoreError, WriteStore,
+    ByteStream, Condition, Content, Deadline, Depth, Download, IndexContent, ListStore, ObjectInfo, ObjectKind,
+    PruneStore, PutOutcome, ReadStore, Span, StoreError, WriteStore,
 };
 
 /// The longest wait that a server can ask for by `Retry-After`.
@@ -221,6 +221,15 @@ impl<S: WriteStore> WriteStore for Retry<S> {
         condition: Condition,
     ) -> BoxFuture<'a, Result<PutOutcome, StoreError>> {
         self.inner.put(name, content, kind, condition)
+    }
+
+    fn put_index<'a>(
+        &'a self,
+        name: &'a str,
+        index: IndexContent,
+        condition: Condition,
+    ) -> BoxFuture<'a, Result<PutOutcome, StoreError>> {
+        self.inner.put_index(name, index, condition)
     }
 
     fn copy_from<'a>(

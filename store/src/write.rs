@@ -58,6 +58,21 @@ pub enum Content {
     File(NamedTempFile),
 }
 
+/// An index that is put, and what a store without folders must know of it. [`WriteStore::put_index`] takes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IndexContent {
+    /// The bytes of the index.
+    pub bytes: Bytes,
+    /// How long caches may keep it.
+    pub max_age: Duration,
+    /// The number of bytes at its beginning that readers need first.
+    pub head_bytes: u64,
+    /// The names of the objects that readers of the index need.
+    pub needs: Vec<String>,
+    /// The names of the objects that they can do without.
+    pub hints: Vec<String>,
+}
+
 /// The condition under which an object is put.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
@@ -132,6 +147,17 @@ pub trait WriteStore: Send + Sync + Debug {
         kind: ObjectKind,
         condition: Condition,
     ) -> BoxFuture<'a, Result<PutOutcome, StoreError>>;
+
+    /// Puts an index. Everything that it needs was put before.
+    fn put_index<'a>(
+        &'a self,
+        name: &'a str,
+        index: IndexContent,
+        condition: Condition,
+    ) -> BoxFuture<'a, Result<PutOutcome, StoreError>> {
+        let kind = ObjectKind::Index { max_age: index.max_age };
+        self.put(name, Content::Bytes(index.bytes), kind, condition)
+    }
 
     /// Copies an object of `from` under the same name, without fetching its bytes. The result is `Ok(false)` if
     /// these two places cannot do that.

@@ -118,7 +118,10 @@ pub use trust_error::TrustError;
 pub use warning::SyncWarning;
 
 pub use regrow_chunker::{ChunkId, PackId, Params, ReaderLimits};
-pub use regrow_store::{Addressing, BucketCredentials, BucketOptions, Deadline, HttpOptions, RetryPolicy, StoreError};
+pub use regrow_store::{
+    Addressing, BucketCredentials, BucketOptions, Deadline, HttpOptions, RegistryClient, RegistryLogins,
+    RegistryOptions, RegistryUrl, RetryPolicy, Rights, StoreError,
+};
 
 #[cfg(feature = "layers")]
 pub use regrow_local::LayersFault;

@@ -11,7 +11,7 @@ use regrow_store::{
 };
 use regrow_sync::{
     Addressing, BucketCredentials, BucketOptions, ClaimsReport, Deadline, HttpOptions, Location, Network, Progress,
-    ReaderLimits, SyncError, Timestamp,
+    ReaderLimits, RegistryLogins, RegistryOptions, SyncError, Timestamp,
 };
 #[cfg(feature = "publish")]
 use regrow_sync::{SecretKey, read_secret_key};
@@ -50,7 +50,10 @@ pub(crate) fn network(args: &NetworkArgs, named: Named<'_>, deadline: Option<Dea
         ..HttpOptions::default()
     };
     let policy = RetryPolicy { attempts: args.tries, deadline, ..RetryPolicy::default() };
-    Ok(Network::new(options, policy, std::env::temp_dir())?.with_buckets(buckets(args)).with_limits(limits(args)))
+    Ok(Network::new(options, policy, std::env::temp_dir())?
+        .with_buckets(buckets(args))
+        .with_registries(registries(args))
+        .with_limits(limits(args)))
 }
 
 /// The limits on what an index may ask for.
@@ -126,8 +129,12 @@ impl Named<'_> {
 fn origins<'a>(places: impl IntoIterator<Item = &'a String>) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for place in places {
-        if let Ok(Location::Url(url)) = Location::parse(place)
-            && let Some(origin) = origin_of(&url)
+        let origin = match Location::parse(place) {
+            Ok(Location::Url(url)) => origin_of(&url),
+            Ok(Location::Registry(url)) => origin_of(&url.origin()),
+            _ => None,
+        };
+        if let Some(origin) = origin
             && !found.contains(&origin)
         {
             found.push(origin);
@@ -158,6 +165,12 @@ fn buckets(args: &NetworkArgs) -> BucketOptions {
         credentials: if args.no_sign_request { BucketCredentials::Anonymous } else { BucketCredentials::Ambient },
         ..BucketOptions::default()
     }
+}
+
+/// The settings for registries. The files and helpers of Docker and Podman decide about logins.
+fn registries(args: &NetworkArgs) -> RegistryOptions {
+    let logins = if args.no_sign_request { RegistryLogins::Anonymous } else { RegistryLogins::Ambient };
+    RegistryOptions { logins }
 }
 
 /// Parses the locations of a command line.

@@ -1,26 +1,21 @@
 //! Uploads of large objects in parts, each of which can be sent again. The object appears when the last request
 //! completes it.
 
-use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use http::{HeaderName, HeaderValue, header};
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::{MultipartId, ObjectStoreExt, PutMultipartOptions};
-use tempfile::NamedTempFile;
 
 use super::BucketStore;
 use super::failure::Action;
 use super::read::e_tag_of;
 use super::service::EXTRA;
 use super::write::{Answered, Target, answered};
-use crate::folder::blocking;
-use crate::{BucketProblem, Condition, Content, PutOutcome, StoreError};
+use crate::source::Source;
+use crate::{BucketProblem, Condition, PutOutcome, StoreError};
 
 /// The size of a part in bytes, unless there would be more than [`MAX_PARTS`].
 const PART_BYTES: u64 = 16 << 20;
@@ -28,50 +23,6 @@ const PART_BYTES: u64 = 16 << 20;
 const MAX_PARTS: u64 = 10_000;
 /// The number of parts that are under way, and in memory, at a time.
 const PARTS_AT_ONCE: usize = 4;
-
-/// The source of an upload. Of a file only the bytes that are on their way are in memory.
-pub(super) enum Source {
-    Bytes(Bytes),
-    File { file: Arc<File>, bytes: u64, kept: NamedTempFile },
-}
-
-impl Source {
-    pub(super) fn of(content: Content) -> Result<Self, StoreError> {
-        match content {
-            Content::Bytes(bytes) => Ok(Self::Bytes(bytes)),
-            Content::File(kept) => {
-                let failed = StoreError::io(kept.path());
-                let opened = kept.as_file().metadata().and_then(|data| Ok((data.len(), kept.as_file().try_clone()?)));
-                let (bytes, file) = opened.map_err(failed)?;
-                Ok(Self::File { file: Arc::new(file), bytes, kept })
-            }
-        }
-    }
-
-    pub(super) fn bytes(&self) -> u64 {
-        match self {
-            Self::Bytes(bytes) => bytes.len() as u64,
-            Self::File { bytes, .. } => *bytes,
-        }
-    }
-
-    /// Reads a range that lies within the source.
-    pub(super) async fn read(&self, range: Range<u64>) -> Result<Bytes, StoreError> {
-        match self {
-            // The range is within bytes in memory, so its ends fit a usize.
-            Self::Bytes(bytes) => Ok(bytes.slice(range.start as usize..range.end as usize)),
-            Self::File { file, kept, .. } => {
-                let (file, path) = (Arc::clone(file), kept.path().to_owned());
-                blocking(move || {
-                    let mut piece = vec![0; (range.end - range.start) as usize];
-                    file.read_exact_at(&mut piece, range.start).map_err(StoreError::io(path))?;
-                    Ok(piece.into())
-                })
-                .await
-            }
-        }
-    }
-}
 
 impl BucketStore {
     pub(super) async fn put_parts(

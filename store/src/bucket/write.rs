@@ -11,11 +11,11 @@ use object_store::{Attribute, Attributes, ObjectStoreExt, PutMode, PutOptions, U
 use tempfile::NamedTempFile;
 
 use super::failure::{Action, refusal};
-use super::multipart::Source;
 use super::read::e_tag_of;
 use super::refusal::Refusal;
 use super::service::EXTRA;
 use super::{BucketStore, Provider};
+use crate::source::Source;
 use crate::{Condition, Content, ObjectKind, PutOutcome, ReadStore, Span, StoreError, WriteStore, temporary_file};
 
 /// The largest object in bytes that is put in one request.

@@ -108,7 +108,7 @@ fn encoding(response: &Response) -> Encoding {
 }
 
 /// The time that `Retry-After` asks for.
-pub(super) fn retry_after(response: &Response) -> Option<std::time::Duration> {
+pub(crate) fn retry_after(response: &Response) -> Option<std::time::Duration> {
     header(response, &RETRY_AFTER).and_then(retry_after::parse)
 }
 

@@ -20,7 +20,9 @@ use super::header::{Headers, origin_of};
 use super::options::{HttpOptions, read_trust};
 use super::pace::Pace;
 use super::proxies::Proxies;
-use super::redirect::{self, Guide, Redirects, Way};
+#[cfg(feature = "buckets")]
+use super::redirect::Way;
+use super::redirect::{self, Guide, Redirects};
 use super::resolve::SteadyResolver;
 use super::route::Route;
 use super::{answer, ascii_host, failure, versions};
@@ -149,9 +151,18 @@ impl HttpClient {
             return Err(redirect::refusal(object, &to, RedirectRefusal::Downgrade));
         }
         let way = self.guide.detour(response, (&from.url, from.way), &to, object)?;
-        let is_named = self.named_origins.contains(&to.origin().ascii_serialization());
-        let has_headers = is_named || (from.has_headers && from.url.origin() == to.origin());
+        let has_headers = self.is_named(&to) || (from.has_headers && from.url.origin() == to.origin());
         Ok(Route { url: to, way, has_headers })
+    }
+
+    /// The route to a URL that was asked in an earlier run. It carries the user's headers only if the user names its
+    /// origin.
+    pub(crate) fn known_route(&self, to: Url) -> Route {
+        Route { has_headers: self.is_named(&to), ..Route::direct(to) }
+    }
+
+    fn is_named(&self, url: &Url) -> bool {
+        self.named_origins.contains(&url.origin().ascii_serialization())
     }
 
     /// Sends a request again, more slowly, if the host refuses it for being one too many, as long as others get

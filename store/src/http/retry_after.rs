@@ -19,7 +19,7 @@ fn parse_at(value: &str, now: SystemTime) -> Option<Duration> {
 }
 
 /// Parses `Sun, 06 Nov 1994 08:49:37 GMT`, the only form that senders may write (RFC 9110, section 5.6.7).
-fn parse_date(text: &str) -> Option<SystemTime> {
+pub(crate) fn parse_date(text: &str) -> Option<SystemTime> {
     let mut words = text.split_ascii_whitespace();
     let (_weekday, day, month, year, time, zone) =
         (words.next()?, words.next()?, words.next()?, words.next()?, words.next()?, words.next()?);

@@ -68,6 +68,23 @@ impl Access {
         Self { url: url.without_reference(), rights, logins, meter, state: Mutex::default() }
     }
 
+    /// The challenge that the registry made, as it is remembered.
+    pub(super) fn challenge(&self) -> Option<String> {
+        // While somebody waits for a token, the challenge is not needed.
+        self.state.try_lock().ok()?.challenge.as_ref().map(|(challenge, _)| challenge.to_text())
+    }
+
+    /// Expects this challenge, which spares the request that would be refused. The route leads to its server of tokens.
+    pub(super) fn expect(&self, challenge: Challenge, realm: Option<Route>) {
+        if let Ok(mut state) = self.state.try_lock() {
+            state.challenge.get_or_insert((challenge, realm));
+        }
+    }
+
+    pub(super) fn rights(&self) -> Rights {
+        self.rights
+    }
+
     /// Sends a request to the registry, with a login if the registry wants one.
     async fn send_logged_in(
         &self,

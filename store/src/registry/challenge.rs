@@ -39,6 +39,32 @@ impl Challenge {
     }
 }
 
+impl Challenge {
+    /// The challenge as it is remembered. The scope is left out, since it depends on the repository.
+    pub(super) fn to_text(&self) -> String {
+        match self {
+            Self::Basic => "basic".to_owned(),
+            Self::Bearer { realm, service, .. } => {
+                format!("bearer\n{realm}{}", service.as_ref().map(|service| format!("\n{service}")).unwrap_or_default())
+            }
+        }
+    }
+
+    /// Reads what was remembered of the registry at `base`. A login goes to another host only with TLS.
+    pub(super) fn of_text(text: &str, base: &Url) -> Option<Self> {
+        let mut lines = text.lines();
+        match (lines.next()?, lines.next()) {
+            ("basic", _) => Some(Self::Basic),
+            ("bearer", Some(realm)) => {
+                let realm = Url::parse(realm).ok()?;
+                let is_safe = realm.scheme() == "https" || realm.origin() == base.origin();
+                is_safe.then(|| Self::Bearer { realm, service: lines.next().map(str::to_owned), scope: None })
+            }
+            _ => None,
+        }
+    }
+}
+
 type Parameters = Vec<(String, String)>;
 
 /// Takes a header apart into schemes and their parameters. What is malformed ends the list.
@@ -109,6 +135,23 @@ mod tests {
         assert_eq!(best(&["basic realm=x"]), Some(Challenge::Basic));
         let bare = best(&[r#"BEARER Realm = "http://h/\"t" , error=invalid_token"#]).unwrap();
         assert!(matches!(bare, Challenge::Bearer { service: None, scope: None, .. }), "{bare:?}");
+    }
+
+    #[test]
+    fn challenges_are_remembered_without_their_scope() {
+        let base = Url::parse("http://registry.example/v2/app").unwrap();
+        for header in [
+            "Basic realm=x",
+            "Bearer realm=\"https://auth.example/token\",service=\"a b\"",
+            "Bearer realm=\"https://auth.example/token?x=1\"",
+            "Bearer realm=\"http://registry.example/token\"",
+        ] {
+            let challenge = best(&[header]).unwrap();
+            assert_eq!(Challenge::of_text(&challenge.to_text(), &base), Some(challenge), "{header}");
+        }
+        for text in ["", "bearer", "bearer\nx", "bearer\nhttp://auth.example/token", "other\nhttps://h/"] {
+            assert_eq!(Challenge::of_text(text, &base), None, "{text}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, IF_NONE_MATCH};
 use reqwest::{StatusCode, Url};
 
 use super::access::{Access, refused};
+use super::challenge::Challenge;
 use super::{BlobDigest, BlobHasher, Descriptor, MANIFEST_TYPES, Manifest, Reference, RegistryOptions, RegistryUrl};
 use crate::http::{Body, LoggedIn, Request, Route, check_whole};
 use crate::{ByteStream, Download, HttpClient, HttpStore, Meter, ReadStore, Retry, RetryPolicy, Span, StoreError};
@@ -80,6 +81,29 @@ impl RegistryClient {
     #[must_use]
     pub fn url(&self) -> &RegistryUrl {
         &self.url
+    }
+
+    /// How the registry wanted its clients to log in, in a form that can be kept for the next run. The result is `None`
+    /// if no login was needed.
+    #[must_use]
+    pub fn challenge(&self) -> Option<String> {
+        self.access.challenge()
+    }
+
+    /// Logs in at once, as the registry wanted it in an earlier run.
+    pub fn expect_challenge(&self, kept: &str) {
+        let Some(challenge) = Challenge::of_text(kept, &self.base) else { return };
+        let realm = match &challenge {
+            Challenge::Basic => None,
+            Challenge::Bearer { realm, .. } => Some(self.client.known_route(realm.clone())),
+        };
+        self.access.expect(challenge, realm);
+    }
+
+    /// The rights that are asked for.
+    #[must_use]
+    pub fn rights(&self) -> Rights {
+        self.access.rights()
     }
 
     /// The URL of something in the repository.

@@ -26,7 +26,7 @@ pub enum Transport {
 }
 
 /// The version of an image or artifact in a repository.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reference {
     /// A name that may move on to another manifest.
     Tag(String),
@@ -157,6 +157,12 @@ impl RegistryUrl {
         self.reference.clone().unwrap_or_else(|| Reference::Tag(Reference::DEFAULT_TAG.to_owned()))
     }
 
+    /// The origin of the registry, such as `https://host:5000`.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.base().map(|base| base.origin().ascii_serialization()).unwrap_or_default()
+    }
+
     /// The URL below which the repository's manifests and blobs are: `https://host/v2/repository`.
     pub(super) fn base(&self) -> Result<Url, StoreError> {
         let is_plain = match self.transport {
@@ -253,6 +259,9 @@ mod tests {
         for host in ["docker.io", "index.docker.io", "registry-1.docker.io"] {
             assert_eq!(base(&format!("oci://{host}/alpine")), "https://registry-1.docker.io/v2/library/alpine");
         }
+        let origin = |text: &str| RegistryUrl::parse(text).unwrap().unwrap().origin();
+        assert_eq!(origin("oci://host.example:5000/app:1"), "https://host.example:5000");
+        assert_eq!(origin("oci+http://host.example/app"), "http://host.example");
         assert_eq!(base("oci://docker.io/me/app:1"), "https://registry-1.docker.io/v2/me/app");
         for host in ["localhost", "localhost:5000", "127.3.0.1:5000", "[::1]:5000"] {
             assert_eq!(base(&format!("oci://{host}/app")), format!("http://{host}/v2/app"));

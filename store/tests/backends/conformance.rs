@@ -17,11 +17,11 @@ use crate::support::{answer, client, folder, hasty, http_store, read, sample, st
 const BIG: usize = 3 * 256 * 1024 + 17;
 const NAME: &str = "packs/ab/object.pack";
 
-fn objects() -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn objects() -> BTreeMap<String, Vec<u8>> {
     BTreeMap::from([(NAME.to_owned(), sample(BIG)), ("empty".to_owned(), Vec::new()), ("one".to_owned(), vec![7])])
 }
 
-async fn conforms(store: &dyn ReadStore) {
+pub(crate) async fn conforms(store: &dyn ReadStore) {
     reads_every_span(store).await;
     reads_empty_and_tiny_objects(store).await;
     refuses_what_is_absent_or_over_the_end(store).await;

@@ -19,6 +19,9 @@ mod parts;
 mod patience;
 mod redirects;
 mod registry;
+#[path = "../registry_server/mod.rs"]
+mod registry_server;
+mod registry_store;
 mod retry;
 mod revalidate;
 mod rules;

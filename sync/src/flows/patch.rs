@@ -18,7 +18,7 @@ use regrow_patch::{
 };
 use regrow_store::{Condition, Content, ObjectKind, PutOutcome, Span, Store, StoreError, patch_name, read_small};
 
-use crate::place::index_file::{self, encode};
+use crate::place::index_file::{self, encode, put_index_if};
 use crate::place::network::Opening;
 use crate::plan::inspect::{Sharing, UpdateCost};
 use crate::plan::target::PartedRecipe;
@@ -320,10 +320,9 @@ async fn announce_once(
         return Ok(Announced::Yes);
     }
     index.announce(patch.clone());
-    let content = Content::Bytes(encode(&index, &options.new)?);
+    let encoded = encode(&index, &options.new)?;
     let condition = version.map_or(Condition::Always, Condition::IfVersion);
-    let kind = ObjectKind::Index { max_age: options.index_max_age };
-    let put = place.put(name, content, kind, condition).await?;
+    let put = put_index_if(place, name, encoded, options.index_max_age, condition).await?;
     Ok(if put == PutOutcome::Stored { Announced::Yes } else { Announced::Again })
 }
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 use regrow_chunker::Digest;
 use regrow_index::{Claims, Head, HeadRead, Index, IndexError, MAX_INDEX_BYTES, MAX_SIGNATURES, SignatureKind};
 use regrow_sign::{PublicKey, SecretKey, SignError, Signature};
-use regrow_store::{Condition, Content, ObjectKind, PutOutcome, Store, StoreError, read_small};
+use regrow_store::{Condition, PutOutcome, Store, StoreError, read_small};
 use serde::Serialize;
 
 use crate::place::claims::ClaimsReport;
-use crate::place::index_file;
+use crate::place::index_file::{self, put_index_if};
 use crate::{Location, Network, Progress, SyncError};
 
 pub use claims::{ClaimChanges, Counter};
@@ -152,8 +152,8 @@ async fn rewrite(
             return Ok(report);
         }
         let condition = version.map_or(Condition::Always, Condition::IfVersion);
-        let kind = ObjectKind::Index { max_age: options.index_max_age };
-        if place.put(name, Content::Bytes(written.into()), kind, condition).await? == PutOutcome::Stored {
+        let put = put_index_if(place, name, written.into(), options.index_max_age, condition).await?;
+        if put == PutOutcome::Stored {
             return Ok(report);
         }
     }

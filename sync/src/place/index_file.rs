@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use regrow_index::Index;
-use regrow_store::Store;
+use regrow_index::{Head, HeadRead, Index};
+use regrow_store::{Condition, IndexContent, PutOutcome, Store, StoreError, pack_name, patch_name};
 
 use super::location::{Location, folder_of};
 use crate::{Progress, SyncError};
@@ -29,10 +29,38 @@ pub(crate) async fn put_index(
     encoded: Bytes,
     max_age: Duration,
 ) -> Result<(), SyncError> {
-    let kind = regrow_store::ObjectKind::Index { max_age };
-    let content = regrow_store::Content::Bytes(encoded);
-    place.put(name, content, kind, regrow_store::Condition::Always).await?;
+    put_index_if(place, name, encoded, max_age, Condition::Always).await?;
     Ok(())
+}
+
+/// Puts an index under its name, if a condition holds.
+pub(crate) async fn put_index_if(
+    place: &dyn Store,
+    name: &str,
+    encoded: Bytes,
+    max_age: Duration,
+    condition: Condition,
+) -> Result<PutOutcome, StoreError> {
+    let content = content_of(encoded, max_age);
+    place.put_index(name, content, condition).await
+}
+
+/// An index to put, with the names of the objects that its readers ask for.
+fn content_of(bytes: Bytes, max_age: Duration) -> IndexContent {
+    let head_bytes = match Head::decode(&bytes) {
+        Ok(HeadRead::Head(head)) => head.codings_block().start,
+        _ => 0,
+    };
+    // Bytes that are no index are nobody's to put.
+    let (needs, hints) = Index::decode(&bytes).map_or_else(
+        |_| Default::default(),
+        |index| {
+            let target = index.image_id();
+            let needs = index.packs.iter().map(|pack| pack_name(&pack.id)).collect();
+            (needs, index.patches.iter().map(|patch| patch_name(&patch.base, &target)).collect())
+        },
+    );
+    IndexContent { bytes, max_age, head_bytes, needs, hints }
 }
 
 /// Whether a name is one for indexes.
@@ -42,7 +70,12 @@ pub(crate) fn is_index_name(name: &str) -> bool {
 
 /// Warns if gc will not see an index.
 pub(crate) fn warn_of_name(index: &Location, progress: &dyn Progress) {
-    if !is_index_name(&index.to_string()) {
+    let is_named = match index {
+        // The name is the tag, whatever it is.
+        Location::Registry(_) => true,
+        other => is_index_name(&other.to_string()),
+    };
+    if !is_named {
         progress
             .warn(&format!("{index}: gc will delete the packs that it needs: only indexes named NAME.rgx are kept"));
     }

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
-use regrow_store::{BucketUrl, shown_malformed, shown_url};
+use regrow_store::{BucketUrl, Reference, RegistryStore, RegistryUrl, shown_malformed, shown_url};
 
 use crate::SyncError;
 
-/// A path, an `http(s)` URL, or a place in a bucket.
+/// A path, an `http(s)` URL, a place in a bucket, or one in a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// A path on this machine.
@@ -16,6 +16,8 @@ pub enum Location {
     Url(String),
     /// A place in a bucket.
     Bucket(BucketUrl),
+    /// A repository in a registry, or an image in it: a store, or an index.
+    Registry(RegistryUrl),
 }
 
 impl From<PathBuf> for Location {
@@ -36,6 +38,7 @@ impl fmt::Display for Location {
             Self::Path(path) => path.display().fmt(f),
             Self::Url(url) => f.write_str(&shown_url(url)),
             Self::Bucket(url) => url.fmt(f),
+            Self::Registry(url) => url.fmt(f),
         }
     }
 }
@@ -58,10 +61,13 @@ impl Location {
         if let Some(url) = BucketUrl::parse(text)? {
             return Ok(Self::Bucket(url));
         }
+        if let Some(url) = RegistryUrl::parse(text)? {
+            return Ok(Self::Registry(url));
+        }
         match text.split_once("://") {
             Some((scheme, _)) if scheme.chars().all(|c| c.is_ascii_alphanumeric() || c == '+') => {
                 Err(SyncError::Usage(format!(
-                    "{}: {scheme}:// is not supported; use a path, http(s)://, s3://, gs:// or az://",
+                    "{}: {scheme}:// is not supported; use a path, http(s)://, s3://, gs://, az:// or oci://",
                     shown_malformed(text)
                 )))
             }
@@ -86,6 +92,8 @@ impl Location {
                 let (folder, _) = url.split_name()?;
                 Some(Self::Bucket(url.with_path(join_path(&folder.path, relative)?)))
             }
+            // A repository has no folders: all of it is the store.
+            Self::Registry(url) => Some(Self::Registry(url.without_reference())),
         }
     }
 
@@ -100,11 +108,15 @@ impl Location {
             }
             Self::Url(_) => None,
             Self::Bucket(url) => url.split_name().map(|(folder, name)| (Self::Bucket(folder), name.to_owned())),
+            Self::Registry(url) => {
+                let name = RegistryStore::index_name(url.reference.as_ref()?);
+                Some((Self::Registry(url.without_reference()), name))
+            }
         }
     }
 
     /// The place in which a store at this place lies, where its indexes are by default. For a bucket's root, this
-    /// is the root itself.
+    /// is the root itself, and so it is for a registry's repository.
     #[must_use]
     pub(crate) fn surroundings(&self) -> Self {
         match self {
@@ -132,6 +144,10 @@ impl Location {
             }
             Self::Bucket(url) if url.path.is_empty() => Self::Bucket(url.with_path(name)),
             Self::Bucket(url) => Self::Bucket(url.with_path(format!("{}/{name}", url.path))),
+            Self::Registry(url) => Self::Registry(match name.strip_suffix(".rgx").and_then(Reference::parse) {
+                Some(reference) => url.at(reference),
+                None => RegistryUrl { repository: format!("{}/{name}", url.repository), ..url.clone() },
+            }),
         }
     }
 }
@@ -221,6 +237,11 @@ pub(crate) fn relative_store(index: &Location, store: &Location) -> String {
                 |path: &str| path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();
             index.split_name().map(|(folder, _)| way_between(&parts(&folder.path), &parts(&store.path)))
         }
+        (Location::Registry(index), Location::Registry(store))
+            if index.without_reference() == store.without_reference() =>
+        {
+            Some(".".to_owned())
+        }
         _ => None,
     };
     way.filter(|way| !way.contains(['\\', '?', '#', ':'])).unwrap_or_default()
@@ -283,6 +304,11 @@ mod tests {
             assert_eq!(location(parent).child("x.rgx"), location(child));
             assert_eq!(location(child).split_name(), Some((location(parent), "x.rgx".into())));
         }
+        let image = location("oci://host/team/app:v2");
+        assert_eq!(image.split_name(), Some((location("oci://host/team/app"), "v2.rgx".into())));
+        assert_eq!(location("oci://host/team/app").child("v2.rgx"), image);
+        assert_eq!(location("oci://host/team/app").split_name(), None);
+        assert_eq!(image.beside("."), Some(location("oci://host/team/app")));
         let Location::Url(url) = location("https://h/s/?sig=1").child("x y.rgx") else { panic!() };
         assert_eq!(url, "https://h/s/x%20y.rgx?sig=1");
     }
@@ -307,5 +333,7 @@ mod tests {
         assert_eq!(way("s3://b/x.rgx", "s3://b"), ".");
         assert_eq!(way("s3://b/x.rgx", "s3://c/store"), "");
         assert_eq!(way("x.rgx", "s3://b/store"), "");
+        assert_eq!(way("oci://h/app:v2", "oci://h/app"), ".");
+        assert_eq!(way("oci://h/app:v2", "oci://h/other"), "");
     }
 }

@@ -4,6 +4,7 @@ mod buckets;
 mod front;
 mod index;
 mod received;
+mod registries;
 mod source;
 
 use std::collections::BTreeMap;
@@ -11,12 +12,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use regrow_catalog::Catalog;
 use regrow_chunker::ReaderLimits;
 use regrow_index::Index;
 use regrow_local::{LocalError, check_threads};
 use regrow_store::{
-    BucketOptions, BucketUrl, FolderStore, HttpClient, HttpOptions, HttpStore, Meter, ReadStore, Retry, RetryPolicy,
-    Route, Store, StoreError, WholeObjects,
+    BucketOptions, BucketUrl, FolderStore, HttpClient, HttpOptions, HttpStore, Meter, ReadStore, RegistryClient,
+    RegistryOptions, RegistryStore, RegistryUrl, Retry, RetryPolicy, Rights, Route, Store, StoreError, WholeObjects,
 };
 use tokio::runtime::Runtime;
 
@@ -24,6 +26,7 @@ use super::beside::EitherPlace;
 use crate::{Deadline, Location, Progress, SyncError};
 
 use buckets::Buckets;
+use registries::{Registries, With};
 
 pub(crate) use front::{Front, HeadFirst, OpenHead};
 
@@ -61,6 +64,7 @@ pub struct Network {
     client: Option<HttpClient>,
     options: HttpOptions,
     buckets: Buckets,
+    registries: Registries,
     policy: RetryPolicy,
     limits: ReaderLimits,
     meter: Arc<Meter>,
@@ -92,7 +96,8 @@ impl Network {
         let (limits, meter) = (ReaderLimits::default(), Meter::new());
         let wholes = Arc::new(WholeObjects::new(buckets.staging().to_owned()));
         let found = BTreeMap::new();
-        Ok(Self { runtime, client: None, options, buckets, policy, limits, meter, wholes, found })
+        let registries = Registries::default();
+        Ok(Self { runtime, client: None, options, buckets, registries, policy, limits, meter, wholes, found })
     }
 
     /// The same network, which reaches buckets in this way. Their files wait in the network's own folder.
@@ -100,6 +105,12 @@ impl Network {
     pub fn with_buckets(self, buckets: BucketOptions) -> Self {
         let staging = self.scratch().to_owned();
         Self { buckets: Buckets::new(BucketOptions { staging, ..buckets }), ..self }
+    }
+
+    /// The same network, which reaches registries in this way.
+    #[must_use]
+    pub fn with_registries(self, registries: RegistryOptions) -> Self {
+        Self { registries: Registries::new(registries), ..self }
     }
 
     /// The same network, which accepts indexes within these limits.
@@ -172,6 +183,10 @@ impl Network {
                 Ok(Arc::new(self.patient(store, policy)))
             }
             Location::Bucket(url) => Ok(self.open_bucket(url, policy)?),
+            Location::Registry(url) => {
+                let with = self.with(policy)?;
+                Ok(self.registries.open(url, with)?)
+            }
         }
     }
 
@@ -211,8 +226,12 @@ impl Network {
                 Ok(Arc::new(FolderStore::create_among_files(path.clone())?))
             }
             (Location::Url(_), _) => Err(SyncError::Usage(format!(
-                "{location}: http(s):// is for reading; write to a folder, s3://, gs:// or az://"
+                "{location}: http(s):// is for reading; write to a folder, s3://, gs://, az:// or oci://"
             ))),
+            (Location::Registry(url), _) => {
+                let with = self.with(self.policy.clone())?;
+                Ok(self.registries.open_store(url, with)?)
+            }
             (Location::Bucket(url), _) => self.open_bucket(url, self.policy.clone()),
         }
     }
@@ -223,11 +242,54 @@ impl Network {
             // This call gives the error for a URL.
             self.open_place(location, Opening::Existing)?;
         }
+        if let Location::Registry(url) = location {
+            let name = RegistryStore::index_name(&url.reference_or_default());
+            return Ok((self.open_place(location, Opening::Existing)?, name));
+        }
         let refused = || SyncError::Usage(format!("{location}: is not a name for an index; write it like app.rgx"));
         let (parent, name) = location.split_name().ok_or_else(refused)?;
         match parent {
             Location::Path(folder) => Ok((Arc::new(FolderStore::plain(folder)), name)),
             parent => Ok((self.open_place(&parent, Opening::Existing)?, name)),
+        }
+    }
+
+    /// The place in which an index lies that will only be read, and its name there.
+    fn open_index(&mut self, location: &Location) -> Result<(Arc<dyn ReadStore>, String), SyncError> {
+        if let Location::Registry(url) = location {
+            let name = RegistryStore::index_name(&url.reference_or_default());
+            return Ok((self.open_store(&Location::Registry(url.without_reference()))?, name));
+        }
+        let (place, name) = self.open_parent(location)?;
+        Ok((place, name))
+    }
+
+    /// Makes a client of a registry's repository, for everything but stores. It shares the connections and the counts of
+    /// this network.
+    ///
+    /// # Errors
+    /// [`SyncError::Store`] for options of the network that cannot be used.
+    pub fn open_registry(&mut self, url: &RegistryUrl, rights: Rights) -> Result<RegistryClient, SyncError> {
+        let client = self.client()?;
+        Ok(RegistryClient::new(url, rights, self.registries.options(), client, Arc::clone(&self.meter))?)
+    }
+
+    fn with(&mut self, policy: RetryPolicy) -> Result<With, SyncError> {
+        let (client, staging) = (self.client()?, self.scratch().to_owned());
+        Ok(With { client, meter: Arc::clone(&self.meter), policy, wholes: Arc::clone(&self.wholes), staging })
+    }
+
+    /// Logs in at a registry as the catalog remembers it, so that no request is refused first.
+    fn recall_login(&mut self, location: &Location, catalog: Option<&Catalog>) -> Result<(), SyncError> {
+        let (Location::Registry(url), Some(catalog)) = (location, catalog) else { return Ok(()) };
+        let with = self.with(self.policy.clone())?;
+        Ok(self.registries.recall(url, with, catalog)?)
+    }
+
+    /// Keeps in the catalog how a registry wants its clients to log in.
+    fn keep_login(&self, location: &Location, catalog: Option<&Catalog>) {
+        if let (Location::Registry(url), Some(catalog)) = (location, catalog) {
+            self.registries.keep(url, catalog);
         }
     }
 

@@ -252,16 +252,16 @@ impl Trust {
 
     /// Warns if an index came over a connection that others can change, and nothing checks it.
     pub(crate) fn warn_of_plain(&self, location: &Location, progress: &dyn Progress) {
-        if !self.checks() && is_plain_elsewhere(location) {
-            progress
-                .warn_of(&crate::SyncWarning::Unprotected { host: host_of(location).unwrap_or_default().to_owned() });
+        if !self.checks()
+            && let Some(host) = plain_host_elsewhere(location)
+        {
+            progress.warn_of(&crate::SyncWarning::Unprotected { host });
         }
     }
 }
 
-/// The host of a URL, if it is one.
-fn host_of(location: &Location) -> Option<&str> {
-    let Location::Url(url) = location else { return None };
+/// The host of a URL.
+fn host_of(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
@@ -272,13 +272,19 @@ fn host_of(location: &Location) -> Option<&str> {
     }
 }
 
-/// Whether a location is reached without encryption, on another machine.
-fn is_plain_elsewhere(location: &Location) -> bool {
-    let Location::Url(url) = location else { return false };
+/// The host of a location that is reached without encryption, on another machine.
+fn plain_host_elsewhere(location: &Location) -> Option<String> {
+    let url = match location {
+        Location::Url(url) => url.clone(),
+        Location::Registry(url) => url.origin(),
+        Location::Path(_) | Location::Bucket(_) => return None,
+    };
     let is_plain = url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
-    let Some(host) = host_of(location).filter(|_| is_plain) else { return false };
+    let host = host_of(&url).filter(|_| is_plain)?;
     let is_loopback = host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    !is_loopback && !host.eq_ignore_ascii_case("localhost") && !host.to_ascii_lowercase().ends_with(".localhost")
+    let is_near =
+        is_loopback || host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost");
+    (!is_near).then(|| host.to_owned())
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use regrow_image::StreamKind;
 use regrow_index::{Index, PackRef, Run, Segment};
 use regrow_local::{Pool, Recipe};
 use regrow_store::{
-    Condition, Content, Decompressor, FrameEntry, ObjectKind, PackSummary, PackTail, PutOutcome, Span, Store,
-    StoreError, list_packs, pack_name, read_tail,
+    Condition, Decompressor, FrameEntry, PackSummary, PackTail, PutOutcome, Span, Store, StoreError, list_packs,
+    pack_name, read_tail,
 };
 
 use super::keep::{Keep, KeptIndex};
@@ -22,7 +22,7 @@ use crate::flows::make::contents::IdMap;
 use crate::flows::make::packer::Packer;
 use crate::flows::make::upload::Uploads;
 use crate::place::condemned::Reliance;
-use crate::place::index_file::encode;
+use crate::place::index_file::{encode, put_index_if};
 use crate::plan::recipe::recipe_of_listed;
 use crate::{Location, Network, Progress, Stage, SyncError};
 
@@ -364,9 +364,8 @@ async fn put(opened: &Opened, index: &Index, options: &GcOptions) -> Result<bool
     let location = Location::Path(kept.shown().into());
     let encoded = encode(index, &location)?;
     let condition = opened.version.clone().map_or(Condition::Always, Condition::IfVersion);
-    let kind = ObjectKind::Index { max_age: options.index_max_age };
-    let content = Content::Bytes(encoded.clone());
-    let is_put = kept.place.put(&kept.name, content, kind, condition).await? == PutOutcome::Stored;
+    let put = put_index_if(&*kept.place, &kept.name, encoded.clone(), options.index_max_age, condition).await?;
+    let is_put = put == PutOutcome::Stored;
     // The index has been removed since.
     let Some((standing, version)) = kept.read_bytes().await? else { return Ok(false) };
     if standing == encoded {

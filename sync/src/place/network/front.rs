@@ -78,11 +78,16 @@ impl Network {
         let memory = self.memory_of(location, catalog);
         let (known, most) = match memory.recall().and_then(Known::read) {
             Some(Known::Head { index, bytes }) => (Some(index), (bytes + GROWTH_BYTES).min(USUAL_BYTES.max(bytes))),
+            // A registry sends the head with the manifest, which is needed anyway.
+            None if matches!(location, Location::Registry(_)) => (None, FIRST_BYTES),
             None if head_first.is_asked(memory.expects_version_2()) => (None, FIRST_BYTES),
             _ => return self.load_index_unless_known(location, catalog).map(Front::whole),
         };
+        self.recall_login(location, catalog)?;
         let source = self.source_of(location)?;
-        let (fetched, route) = self.block_on(source.fetch(Span::Front(most), known.as_ref()))?;
+        let fetched = self.block_on(source.fetch(Span::Front(most), known.as_ref()));
+        self.keep_login(location, catalog);
+        let (fetched, route) = fetched?;
         if let Location::Url(url) = location {
             match route {
                 Some(route) => drop(self.found.insert(url.clone(), route)),

@@ -92,7 +92,10 @@ impl Network {
     fn fetch_index(&mut self, location: &Location, catalog: Option<&Catalog>) -> Result<Bytes, SyncError> {
         let memory = self.memory_of(location, catalog);
         let known = memory.recall().filter(|known| Index::decode(&known.bytes).is_ok());
-        match (self.request_small(location, known.as_ref(), MAX_INDEX_BYTES)?, known) {
+        self.recall_login(location, catalog)?;
+        let fetched = self.request_small(location, known.as_ref(), MAX_INDEX_BYTES);
+        self.keep_login(location, catalog);
+        match (fetched?, known) {
             (Fetched::Same, Some(known)) => Ok(known.bytes),
             (Fetched::Same, None) => Err(not_modified(location)),
             (Fetched::Body { bytes, version, packing }, known) => {
@@ -150,7 +153,7 @@ impl Network {
             }
             return Ok(fetched);
         }
-        let (place, name) = self.open_parent(location)?;
+        let (place, name) = self.open_index(location)?;
         let fetched = self.block_on(async {
             let download = match known.filter(|known| !known.version.is_empty()) {
                 Some(known) => place.get_unless(&name, Span::Whole, &known.version).await?,

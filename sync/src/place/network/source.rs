@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use regrow_index::MAX_INDEX_BYTES;
-use regrow_store::{FetchedPart, HttpClient, Meter, RetryPolicy, Route, Span, Store, StoreError};
+use regrow_store::{FetchedPart, HttpClient, Meter, ReadStore, RetryPolicy, Route, Span, StoreError};
 
 use super::Network;
 use super::received::KnownIndex;
@@ -12,7 +12,7 @@ use crate::{Location, SyncError};
 /// A remote object that should be an index.
 pub(crate) enum Source {
     Url { url: String, client: HttpClient, policy: RetryPolicy, meter: Arc<Meter> },
-    Place { place: Arc<dyn Store>, name: String },
+    Place { place: Arc<dyn ReadStore>, name: String },
 }
 
 impl Network {
@@ -22,7 +22,7 @@ impl Network {
             let (policy, meter) = (self.policy.clone(), Arc::clone(&self.meter));
             return Ok(Source::Url { url: url.clone(), client: self.client()?, policy, meter });
         }
-        let (place, name) = self.open_parent(location)?;
+        let (place, name) = self.open_index(location)?;
         Ok(Source::Place { place, name })
     }
 }
@@ -65,7 +65,7 @@ impl Source {
 }
 
 async fn fetch_from(
-    place: &dyn Store,
+    place: &dyn ReadStore,
     name: &str,
     span: Span,
     version: Option<&str>,

@@ -154,6 +154,7 @@ fn place_of(location: &Location) -> String {
         }
         Location::Url(url) => url.split(['?', '#']).next().unwrap_or_default().to_owned(),
         Location::Bucket(url) => url.to_string(),
+        Location::Registry(url) => url.to_string(),
     }
 }
 

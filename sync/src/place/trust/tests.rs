@@ -302,9 +302,12 @@ fn plain_connections_to_other_machines_are_known() {
         ("http://localhost:8080/app.rgx", false),
         ("http://127.1.2.3/app.rgx", false),
         ("http://[::1]:8080/app.rgx", false),
+        ("oci+http://host:5000/app:1", true),
+        ("oci://host/app:1", false),
+        ("oci://127.0.0.1:5000/app:1", false),
         ("/srv/http://host", false),
     ] {
-        assert_eq!(is_plain_elsewhere(&Location::parse(url).unwrap()), is_plain, "{url}");
+        assert_eq!(plain_host_elsewhere(&Location::parse(url).unwrap()).is_some(), is_plain, "{url}");
     }
 }
 
