@@ -26,9 +26,10 @@ fn kind(options: &[String]) -> Klauspost {
     let of = |name: &str| options.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
     let version = match of("version") {
         Some("1.15") => Version::V1_15,
-        Some("1.16") => Version::V1_16,
-        Some("1.17") => Version::V1_17,
-        _ => Version::V1_18,
+        Some("1.16.4") => Version::V1_16_4,
+        Some("1.17.0") => Version::V1_17_0,
+        Some("1.17.3") => Version::V1_17_3,
+        _ => Version::V1_17_8,
     };
     let level = match of("level") {
         Some("fastest") => Level::Fastest,

@@ -1,5 +1,6 @@
 //! The zstd streams of klauspost/compress (Go), exactly.
 
+mod better;
 mod bits;
 mod block;
 mod double_fast;
@@ -9,6 +10,7 @@ mod frame;
 mod fse;
 mod huffman;
 mod literals;
+mod pairs;
 mod parameters;
 mod recognise;
 mod sequences;

@@ -22,7 +22,8 @@ pub(super) struct DoubleFast {
 
 /// A search through one block.
 struct Search<'a> {
-    tables: &'a mut DoubleFast,
+    long: &'a mut [u64; 1 << LONG_BITS],
+    short: &'a mut [u64; 1 << SHORT_BITS],
     input: Input<'a>,
     found: &'a mut Found,
     /// Matches do not begin here or later.
@@ -52,7 +53,8 @@ impl DoubleFast {
         }
         let [offset, offset_before, _] = found.offsets.map(|offset| offset as usize);
         let limit = bytes.len() - MARGIN_BYTES;
-        let mut search = Search { tables: self, input, found, limit, at: start, done: start, offset, offset_before };
+        let (long, short) = (&mut *self.long, &mut *self.short);
+        let mut search = Search { long, short, input, found, limit, at: start, done: start, offset, offset_before };
         search.run();
         let (done, offsets) = (search.done, [search.offset as u32, search.offset_before as u32]);
         found.literals.extend_from_slice(bytes.get(done..).unwrap_or_default());
@@ -85,9 +87,9 @@ impl Search<'_> {
         loop {
             let here = (self.at as u32).wrapping_add(base);
             let (long_hash, short_hash) = (hash8::<LONG_BITS>(eight), hash5::<SHORT_BITS>(eight));
-            let (long, short) = (self.tables.long[long_hash], self.tables.short[short_hash]);
-            self.tables.long[long_hash] = note(here, eight);
-            self.tables.short[short_hash] = note(here, eight);
+            let (long, short) = (self.long[long_hash], self.short[short_hash]);
+            self.long[long_hash] = note(here, eight);
+            self.short[short_hash] = note(here, eight);
             if may_repeat && self.repeats(eight) {
                 self.take_repeat();
                 if self.at >= self.limit {
@@ -119,7 +121,7 @@ impl Search<'_> {
         let eight = load8(bytes, self.at + 1);
         let next = (self.at as u32 + 1).wrapping_add(base);
         let hash = hash8::<LONG_BITS>(eight);
-        let long = std::mem::replace(&mut self.tables.long[hash], note(next, eight));
+        let long = std::mem::replace(&mut self.long[hash], note(next, eight));
         let of_next = next.wrapping_sub(noted_place(long));
         if of_next < window && has_bytes(long, eight) {
             self.at += 1;
@@ -167,8 +169,8 @@ impl Search<'_> {
         }
         for place in [start + 1, self.at - 2] {
             let (eight, noted) = (load8(bytes, place), (place as u32).wrapping_add(base));
-            self.tables.long[hash8::<LONG_BITS>(eight)] = note(noted, eight);
-            self.tables.short[hash5::<SHORT_BITS>(eight >> 8)] = note(noted.wrapping_add(1), eight >> 8);
+            self.long[hash8::<LONG_BITS>(eight)] = note(noted, eight);
+            self.short[hash5::<SHORT_BITS>(eight >> 8)] = note(noted.wrapping_add(1), eight >> 8);
         }
     }
 
@@ -187,8 +189,8 @@ impl Search<'_> {
             let short_hash = hash5::<SHORT_BITS>(if is_alone { hashed } else { eight });
             let length = 4 + common(bytes, self.at + 4, earlier + 4);
             let noted = note((self.at as u32).wrapping_add(base), eight);
-            self.tables.long[hash8::<LONG_BITS>(eight)] = noted;
-            self.tables.short[short_hash] = noted;
+            self.long[hash8::<LONG_BITS>(eight)] = noted;
+            self.short[short_hash] = noted;
             self.found.push(&[], length, REPEAT);
             self.at += length;
             self.done = self.at;

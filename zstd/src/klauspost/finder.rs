@@ -104,6 +104,11 @@ pub(super) fn hash8<const BITS: u32>(bytes: u64) -> usize {
     (bytes.wrapping_mul(0xcf1b_bcdc_b7a5_6463) >> (64 - BITS)) as usize
 }
 
+/// Whether a block is one byte, repeated.
+pub(super) fn is_one_byte(block: &[u8]) -> bool {
+    block.len() > MIN_MATCH as usize && common(block, 1, 0) == block.len() - 1
+}
+
 /// The number of bytes from two places on that are the same, the later place being `at`.
 #[inline(always)]
 pub(super) fn common(bytes: &[u8], at: usize, earlier: usize) -> usize {

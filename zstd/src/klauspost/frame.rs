@@ -1,5 +1,6 @@
 //! Frames: their headers, the cut into blocks, and their ends.
 
+use super::better::Better;
 use super::block::{BlockCoder, BlockStyle, put_raw};
 use super::double_fast::DoubleFast;
 use super::fast::Fast;
@@ -16,12 +17,14 @@ const MAX_BASE: u32 = 1 << 31;
 enum Finder {
     Fast(Fast),
     DoubleFast(DoubleFast),
+    Better(Better),
 }
 
 impl Finder {
-    fn new(level: Level) -> Self {
-        match level {
+    fn new(kind: &Klauspost) -> Self {
+        match kind.level {
             Level::Fastest => Self::Fast(Fast::new()),
+            Level::Better => Self::Better(Better::new(kind.version)),
             _ => Self::DoubleFast(DoubleFast::new()),
         }
     }
@@ -30,6 +33,7 @@ impl Finder {
         match self {
             Self::Fast(fast) => fast.find(input, found),
             Self::DoubleFast(double) => double.find(input, found),
+            Self::Better(better) => better.find(input, found),
         }
     }
 
@@ -38,6 +42,11 @@ impl Finder {
         match self {
             Self::Fast(fast) => fast.tables().into_iter().for_each(|table| rebase(table, least, less)),
             Self::DoubleFast(double) => double.tables().into_iter().for_each(|table| rebase(table, least, less)),
+            Self::Better(better) => {
+                let (pairs, notes) = better.tables();
+                pairs.iter_mut().for_each(|pair| pair.rebase(least, less));
+                rebase(notes, least, less);
+            }
         }
     }
 }
@@ -82,7 +91,7 @@ impl FrameEncoder {
             plain_bytes,
             taken: 0,
             has_header: false,
-            finder: Finder::new(kind.level),
+            finder: Finder::new(&kind),
             found: Found { offsets: [1, 4, 8], ..Found::default() },
             blocks: BlockCoder::new(style),
             bytes: Vec::new(),

@@ -2,41 +2,45 @@
 
 use std::fmt;
 
-/// A range of versions of klauspost/compress.
+/// A range of versions of klauspost/compress, named after its first one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Version {
-    /// Up to 1.16.3.
+    /// 1.15.12, and at most levels those around it, up to 1.16.3.
     V1_15,
     /// 1.16.4 to 1.16.7.
-    V1_16,
-    /// 1.17.0 to 1.17.7.
-    V1_17,
+    V1_16_4,
+    /// 1.17.0 to 1.17.2, and at the levels Fastest and Default up to 1.17.7.
+    V1_17_0,
+    /// 1.17.3 to 1.17.7.
+    V1_17_3,
     /// From 1.17.8.
-    V1_18,
+    V1_17_8,
 }
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::V1_15 => "up to 1.16.3",
-            Self::V1_16 => "1.16.4 to 1.16.7",
-            Self::V1_17 => "1.17.0 to 1.17.7",
-            Self::V1_18 => "from 1.17.8",
+            Self::V1_16_4 => "1.16.4 to 1.16.7",
+            Self::V1_17_0 => "1.17.0 to 1.17.2",
+            Self::V1_17_3 => "1.17.3 to 1.17.7",
+            Self::V1_17_8 => "from 1.17.8",
         })
     }
 }
 
 impl Version {
     /// All of them, the newest first.
-    pub(super) const ALL: [Self; 4] = [Self::V1_18, Self::V1_17, Self::V1_16, Self::V1_15];
+    pub(crate) const ALL: [Self; 5] = [Self::V1_17_8, Self::V1_17_3, Self::V1_17_0, Self::V1_16_4, Self::V1_15];
 
     /// Stands for it in files.
     pub(super) fn number(self) -> u64 {
         match self {
             Self::V1_15 => 0,
-            Self::V1_16 => 1,
-            Self::V1_17 => 2,
-            Self::V1_18 => 3,
+            Self::V1_16_4 => 2,
+            Self::V1_17_0 => 4,
+            Self::V1_17_3 => 6,
+            Self::V1_17_8 => 8,
         }
     }
 
@@ -45,15 +49,20 @@ impl Version {
         self == Self::V1_15
     }
 
-    /// SpeedBetterCompression and SpeedBestCompression have windows of 16 and 32 MiB. From 1.17.5 on they do not: those of
-    /// 1.17.5 to 1.17.7 give their window explicitly.
+    /// SpeedBetterCompression and SpeedBestCompression have windows of 16 and 32 MiB, as up to 1.17.4.
     pub(super) fn has_large_windows(self) -> bool {
-        self <= Self::V1_17
+        self <= Self::V1_17_3
+    }
+
+    /// SpeedBetterCompression and SpeedBestCompression note all places from where they looked last, not only those of the
+    /// match.
+    pub(super) fn notes_all_places(self) -> bool {
+        self >= Self::V1_17_3
     }
 
     /// A block whose one match repeats its first byte is written as that byte.
     pub(super) fn finds_one_byte(self) -> bool {
-        self >= Self::V1_18
+        self >= Self::V1_17_8
     }
 
     /// Matches must save one byte for each 2^n of a block, and 16.
@@ -63,11 +72,11 @@ impl Version {
 
     /// So few literals are not coded.
     pub(super) fn most_plain_literals(self) -> usize {
-        if self >= Self::V1_17 { 16 } else { 32 }
+        if self >= Self::V1_17_0 { 16 } else { 32 }
     }
 
     /// Coded literals must be shorter than raw ones with their header.
     pub(super) fn compares_with_raw(self) -> bool {
-        self >= Self::V1_17
+        self >= Self::V1_17_0
     }
 }

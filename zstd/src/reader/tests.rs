@@ -3,7 +3,7 @@ use crate::klauspost::tests::data;
 use crate::{Klauspost, KnownEncoder, Level, Reencoder, Version};
 
 fn frame(plain: &[u8]) -> Vec<u8> {
-    let kind = Klauspost::new(Version::V1_18, Level::Default);
+    let kind = Klauspost::new(Version::V1_17_8, Level::Default);
     let (mut encoder, mut out) = (Reencoder::new(KnownEncoder::Klauspost(kind), plain.len() as u64), Vec::new());
     encoder.write(plain, &mut out);
     encoder.finish(&mut out);

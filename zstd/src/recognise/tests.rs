@@ -28,8 +28,8 @@ fn kinds(version: Version, level: Level) -> Vec<Klauspost> {
 #[test]
 fn encoders_are_recognised_by_the_beginning() {
     let plain = data::mixed(1_300_000);
-    for level in [Level::Fastest, Level::Default] {
-        for version in [Version::V1_18, Version::V1_15] {
+    for level in [Level::Fastest, Level::Default, Level::Better] {
+        for version in [Version::V1_17_8, Version::V1_15] {
             for kind in kinds(version, level) {
                 let stored = stream(kind, &plain);
                 let prefix = &stored[..stored.len() * 3 / 4];
@@ -44,7 +44,8 @@ fn encoders_are_recognised_by_the_beginning() {
 #[test]
 fn encoders_of_small_files_are_recognised() {
     for (name, plain) in data::of_many_lengths().into_iter().chain(data::of_all_kinds()) {
-        for kind in [Klauspost::new(Version::V1_18, Level::Default), Klauspost::new(Version::V1_17, Level::Fastest)] {
+        for kind in [Klauspost::new(Version::V1_17_8, Level::Default), Klauspost::new(Version::V1_17_0, Level::Fastest)]
+        {
             let stored = stream(kind, &plain);
             let KnownEncoder::Klauspost(known) = guess(&stored).unwrap_or_else(|| panic!("{name}: {kind:?}"));
             assert!(stream(known, &plain) == stored, "{name}, {kind:?}: {known:?}");
@@ -64,7 +65,7 @@ fn what_others_write_is_not_recognised() {
 
 #[test]
 fn only_a_frame_is_looked_at() {
-    let kind = Klauspost::new(Version::V1_18, Level::Default);
+    let kind = Klauspost::new(Version::V1_17_8, Level::Default);
     let mut stored = stream(kind, b"some text, and some text");
     stored.extend(vec![9; 1000]);
     assert_eq!(guess(&stored), Some(KnownEncoder::Klauspost(kind)));

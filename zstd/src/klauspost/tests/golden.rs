@@ -1,7 +1,7 @@
 //! Streams of the real encoders, recorded: for each kind the length and BLAKE3 of all of them, one after the other.
 //!
 //! Recorded with `KLAUSPOST_ZSTD_PROGRAMS=PROGRAM,... cargo test -p regrow-zstd -- --ignored record`, in which the
-//! programs are `original.go` built with klauspost/compress 1.15.12, 1.16.7, 1.17.7 and 1.19.1.
+//! programs are `original.go` built with klauspost/compress 1.15.12, 1.16.7, 1.17.2, 1.17.7 and 1.19.1.
 
 use std::fmt::Write;
 
@@ -42,17 +42,22 @@ fn streams_are_the_recorded_ones_of_1_15() {
 
 #[test]
 fn streams_are_the_recorded_ones_of_1_16() {
-    check(Version::V1_16);
+    check(Version::V1_16_4);
 }
 
 #[test]
-fn streams_are_the_recorded_ones_of_1_17() {
-    check(Version::V1_17);
+fn streams_are_the_recorded_ones_of_1_17_2() {
+    check(Version::V1_17_0);
+}
+
+#[test]
+fn streams_are_the_recorded_ones_of_1_17_7() {
+    check(Version::V1_17_3);
 }
 
 #[test]
 fn streams_are_the_recorded_ones_of_1_19() {
-    check(Version::V1_18);
+    check(Version::V1_17_8);
 }
 
 #[test]
