@@ -42,6 +42,12 @@ impl<'a> TarHeader<'a> {
         self.type_flag() == b'S' && self.block[482] != 0
     }
 
+    /// The name that a link leads to.
+    #[must_use]
+    pub fn link_name(&self) -> &'a [u8] {
+        until_nul(&self.block[157..257])
+    }
+
     /// The name, with the ustar prefix if there is one.
     #[must_use]
     pub fn name(&self) -> Cow<'a, [u8]> {

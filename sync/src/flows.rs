@@ -7,6 +7,7 @@ pub(crate) mod gc;
 pub(crate) mod info;
 #[cfg(feature = "layers")]
 pub(crate) mod layer;
+pub(crate) mod load;
 pub(crate) mod make;
 pub(crate) mod patch;
 pub(crate) mod push;

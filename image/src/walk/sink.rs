@@ -46,6 +46,12 @@ impl Entry<'_> {
             None => self.header.name(),
         }
     }
+
+    /// The path that a link leads to, unless it is so long that an extension gives it.
+    #[must_use]
+    pub fn link(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(self.header.link_name())
+    }
 }
 
 /// The start of a file of contents.
