@@ -89,6 +89,7 @@ mod file;
 mod model;
 mod primitives;
 mod segment;
+mod selection;
 mod units;
 mod v1;
 mod v2;

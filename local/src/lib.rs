@@ -58,6 +58,7 @@ mod recipe;
 mod scan;
 mod scratch;
 mod seed;
+mod sha256;
 mod spool;
 mod stream_chunks;
 
@@ -83,5 +84,6 @@ pub use seed::{
     FileSeed, FolderSeed, GuessedFiles, PatchSeed, PatchSeedBuilder, Seed, SeedContext, Seeds, first_with_id,
     sorted_by_id,
 };
+pub use sha256::Sha256;
 pub use spool::{MEMORY_BYTES, Spool};
 pub use stream_chunks::StreamChunks;

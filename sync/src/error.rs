@@ -104,6 +104,14 @@ pub enum SyncError {
         /// The state of the output.
         left: Left,
     },
+    /// A part of an image does not have the name that the index states.
+    #[error("{location}: the bytes of part {part} do not have its SHA-256 name; the index is wrong")]
+    PartName {
+        /// The location of the index.
+        location: String,
+        /// The name.
+        part: String,
+    },
     /// The device is in use. It is written over only if the user insists.
     #[error("{}: the device is mounted or in use otherwise", path.display())]
     InUse {

@@ -234,3 +234,37 @@ fn limits_are_those_of_version_1() {
     assert_eq!(index.check_limits(&limits), Err(error));
     assert_eq!(statement.check_limits(&ReaderLimits::default()), Ok(()));
 }
+
+#[test]
+fn units_alone_have_their_own_segments_and_packs() {
+    let mut index = sample();
+    // Each chunk and each segment lies in a pack of its own number.
+    let own = |count: u64| (0..count).map(|number| Run { count: 1, pack: number as u32 }).collect::<Vec<_>>();
+    index.chunk_runs = own(index.chunks());
+    index.segment_runs = own(index.segments().count() as u64);
+    let packs = |runs: &[Run]| runs.iter().map(|run| (run.pack, run.count)).collect::<Vec<_>>();
+    let [of_wrapper, of_first, of_file] = [0, 1, 2].map(|unit| index.of_units(&[unit]));
+    // The skeleton is two records of the wrapper, 30 of the first tar, one of the last, and the wrapper's others.
+    assert_eq!((of_wrapper.skeleton.chunks, of_wrapper.contents.chunks), (5, 40));
+    let skeleton: Vec<u32> = of_wrapper.chunk_runs[..5].iter().map(|run| run.pack).collect();
+    assert_eq!(skeleton, [0, 1, 33, 34, 35]);
+    assert_eq!(packs(&of_first.chunk_runs[..1]), [(2, 1)]);
+    assert_eq!(of_first.chunk_runs.len(), 120);
+    // The contents are ten records of the wrapper, 90 and 70 of parts, and the wrapper's others.
+    let first_of_file = 36 + 10 + 90;
+    assert_eq!(of_file.chunk_runs.first().map(|run| run.pack), Some(first_of_file));
+    assert_eq!((of_file.skeleton.bytes, of_file.contents.chunks), (0, 70));
+    for unit in 0..4 {
+        let alone = index.of_units(&[unit]);
+        let segments = index.unit_segments(unit).concat();
+        assert!(alone.segments().eq(segments.iter()), "{unit}");
+        assert_eq!(alone.segment_runs.len(), segments.len());
+    }
+    let both = index.of_units(&[2, 1, 2]);
+    assert_eq!(both.contents.chunks, 70 + 90 + 70);
+    assert_eq!(both.chunk_runs.len() as u64, both.chunks());
+    assert!(both.contents.segments.starts_with(&of_file.contents.segments));
+    index.chunk_runs = vec![Run { count: index.chunks(), pack: 7 }];
+    assert_eq!(packs(&index.of_units(&[3, 0]).chunk_runs), [(7, 46)]);
+    assert_eq!(index.of_units(&[9]).chunks(), 0);
+}

@@ -8,6 +8,7 @@ mod form;
 mod headed;
 mod known_base;
 mod output;
+pub(crate) mod partial;
 mod patched;
 mod report;
 mod resume;

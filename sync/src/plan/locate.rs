@@ -1,6 +1,7 @@
 //! The plan of a stream: a source for each of its chunks.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use regrow_chunker::VerifiedBuffer;
@@ -95,6 +96,13 @@ impl Plan {
         let mut plan = Self { skeleton: false, sources: vec![Source::Output; contents.len()], patched: None };
         failed.iter().for_each(|&chunk| plan.set(chunk, Source::Missing));
         plan
+    }
+
+    /// The same plan for these chunks alone. All others count as done.
+    pub(crate) fn only(mut self, chunks: Range<usize>) -> Self {
+        let others = (0..self.sources.len()).filter(|chunk| !chunks.contains(chunk));
+        others.for_each(|chunk| self.sources[chunk] = Source::Output);
+        self
     }
 
     /// Plans the contents with the chunks that seeds have, and nothing else.

@@ -14,29 +14,41 @@ use crate::{Location, SyncError};
 
 /// Finds all segments and joins them.
 pub(crate) fn resolve(fetcher: &Fetcher<'_>, packs: &mut Packs, seeds: &Seeds) -> Result<Recipe, SyncError> {
-    let mut known: HashMap<SegmentId, Option<Vec<Record>>> =
-        fetcher.index.segments().map(|segment| (segment.id, None)).collect();
-    let mut take = |segment: Segment| {
-        if let Some(slot @ None) = known.get_mut(&segment.id()) {
+    KnownSegments::new(fetcher.index, seeds).resolve(fetcher, packs)
+}
+
+/// The segments of an index, as far as they are known.
+pub(crate) struct KnownSegments(HashMap<SegmentId, Option<Vec<Record>>>);
+
+impl KnownSegments {
+    /// Begins with those that seeds have.
+    pub(crate) fn new(index: &Index, seeds: &Seeds) -> Self {
+        let mut known = Self(index.segments().map(|segment| (segment.id, None)).collect());
+        seeds.seeds.iter().for_each(|seed| seed.segments(&mut |segment| known.take(segment)));
+        known
+    }
+
+    fn take(&mut self, segment: Segment) {
+        if let Some(slot @ None) = self.0.get_mut(&segment.id()) {
             *slot = Some(segment.into_records());
         }
-    };
-    seeds.seeds.iter().for_each(|seed| seed.segments(&mut take));
-    // A segment may lie in another pack than the chunks that it lists, so the pack's own skeleton chunks decide.
-    let skeleton_packs: HashSet<u32> = packs_of(&fetcher.index.chunk_runs, 0, fetcher.index.skeleton.chunks).collect();
-    let count = fetcher.index.segments().count() as u64;
-    let segments = fetcher.index.segments().zip(packs_of(&fetcher.index.segment_runs, 0, count));
-    let missing = segments.filter(|(segment, _)| known.get(&segment.id).is_some_and(Option::is_none));
-    let wanted: BTreeSet<u32> = missing.map(|(_, pack)| pack).collect();
-    let wanted: Vec<(u32, bool)> = wanted.into_iter().map(|pack| (pack, skeleton_packs.contains(&pack))).collect();
-    packs.fetch_tails(fetcher, &wanted, |segment| {
-        if let Some(slot @ None) = known.get_mut(&segment.id()) {
-            *slot = Some(segment.into_records());
-        }
-    })?;
-    let skeleton = join(fetcher.location, &fetcher.index.skeleton, &known)?;
-    let contents = join(fetcher.location, &fetcher.index.contents, &known)?;
-    Ok(in_stream_order(fetcher.index, skeleton, contents))
+    }
+
+    /// Finds all segments of the fetcher's index, which may be only a part of the image, and joins them.
+    pub(crate) fn resolve(&mut self, fetcher: &Fetcher<'_>, packs: &mut Packs) -> Result<Recipe, SyncError> {
+        let index = fetcher.index;
+        // A segment may lie in another pack than the chunks that it lists, so the pack's own skeleton chunks decide.
+        let skeleton_packs: HashSet<u32> = packs_of(&index.chunk_runs, 0, index.skeleton.chunks).collect();
+        let count = index.segments().count() as u64;
+        let segments = index.segments().zip(packs_of(&index.segment_runs, 0, count));
+        let missing = segments.filter(|(segment, _)| self.0.get(&segment.id).is_some_and(Option::is_none));
+        let wanted: BTreeSet<u32> = missing.map(|(_, pack)| pack).collect();
+        let wanted: Vec<(u32, bool)> = wanted.into_iter().map(|pack| (pack, skeleton_packs.contains(&pack))).collect();
+        packs.fetch_tails(fetcher, &wanted, |segment| self.take(segment))?;
+        let skeleton = join(fetcher.location, &index.skeleton, &self.0)?;
+        let contents = join(fetcher.location, &index.contents, &self.0)?;
+        Ok(in_stream_order(index, skeleton, contents))
+    }
 }
 
 /// The records of both streams in their order, from those that the segments list.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use regrow_chunker::{VerifiedBuffer, VerifiedRuns};
-use regrow_local::{Seeds, Spool};
+use regrow_local::{Seeds, StreamChunks};
 
 use super::locate::{Counts, Plan, Source};
 use super::skeleton_spool::SkeletonSpool;
@@ -39,14 +39,31 @@ pub(crate) fn assemble(
 ) -> Result<SkeletonSpool, SyncError> {
     let spool = Arc::new(match kept {
         Kept::ReadOnce(scratch) => SkeletonSpool::of_chunks(Arc::clone(&target.skeleton), scratch),
-        Kept::ReadAnywhere(scratch) => SkeletonSpool::Whole(Spool::new(fetcher.index.skeleton.bytes, scratch)?),
+        Kept::ReadAnywhere(scratch) => SkeletonSpool::whole(fetcher.index.skeleton.bytes, scratch)?,
     });
-    let mut plan = Plan::of_skeleton(target, seeds);
-    copy_from_seeds(&mut plan, seeds, target, &spool)?;
+    let plan = Plan::of_skeleton(target, seeds);
+    assemble_stream(fetcher, packs, seeds, target, counts, plan, &spool)?;
+    packs.drop_held();
+    // The delivery is over, and everything else that shared the spool is gone.
+    Arc::try_unwrap(spool).map_err(|_| SyncError::Worker)
+}
+
+/// Puts the chunks of a planned stream at their places in a spool, as far as they have a source or have none yet.
+pub(crate) fn assemble_stream(
+    fetcher: &Fetcher<'_>,
+    packs: &mut Packs,
+    seeds: &Seeds,
+    target: &Target,
+    counts: &mut Counts,
+    mut plan: Plan,
+    spool: &Arc<SkeletonSpool>,
+) -> Result<(), SyncError> {
+    let stream = Arc::clone(if plan.is_skeleton() { &target.skeleton } else { &target.contents });
+    copy_from_seeds(&mut plan, seeds, &stream, spool)?;
     plan.locate(fetcher, packs, target)?;
-    plan.count_local(&target.skeleton, counts);
+    plan.count_local(&stream, counts);
     let sink = {
-        let (spool, stream) = (Arc::clone(&spool), Arc::clone(&target.skeleton));
+        let (spool, stream) = (Arc::clone(spool), Arc::clone(&stream));
         Arc::new(move |plain: &VerifiedRuns<Bytes>, chunks: &[Placed]| {
             let mut chunks = chunks.iter();
             chunks.try_for_each(|(chunk, range)| {
@@ -55,16 +72,17 @@ pub(crate) fn assemble(
             })
         })
     };
-    let stream = Arc::clone(&target.skeleton);
     counts.add(Delivery { fetcher, packs, stream, sink }.run(plan.chunks_in_frames())?);
-    packs.drop_held();
-    // The delivery is over, and everything else that shared the spool is gone.
-    Arc::try_unwrap(spool).map_err(|_| SyncError::Worker)
+    Ok(())
 }
 
 /// Copies the chunks that seeds have, and joins neighbours. A chunk that its seed does not give becomes missing again.
-fn copy_from_seeds(plan: &mut Plan, seeds: &Seeds, target: &Target, spool: &SkeletonSpool) -> Result<(), SyncError> {
-    let stream = &target.skeleton;
+fn copy_from_seeds(
+    plan: &mut Plan,
+    seeds: &Seeds,
+    stream: &StreamChunks,
+    spool: &SkeletonSpool,
+) -> Result<(), SyncError> {
     let (mut batch, mut batch_at) = (VerifiedBuffer::default(), 0);
     let mut buffer = VerifiedBuffer::default();
     for chunk in 0..stream.len() {

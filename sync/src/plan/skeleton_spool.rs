@@ -21,6 +21,11 @@ pub(crate) enum SkeletonSpool {
 }
 
 impl SkeletonSpool {
+    /// Makes a spool for a stream of this many bytes, of which any part can be read.
+    pub(crate) fn whole(bytes: u64, folder: &Path) -> Result<Self, SyncError> {
+        Ok(Self::Whole(Spool::new(bytes, folder)?))
+    }
+
     /// Makes a spool for a stream that is read once, front to back.
     pub(crate) fn of_chunks(stream: Arc<StreamChunks>, folder: &Path) -> Self {
         Self::Chunks(ChunkSpool::new(stream, folder, MEMORY_BYTES))

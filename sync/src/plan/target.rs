@@ -11,10 +11,24 @@ use regrow_local::{Recipe, Scan, StreamChunks, parts_of_index};
 use super::skeleton_spool::SkeletonSpool;
 use crate::SyncError;
 
+/// The number of bytes of a skeleton that are read at a time.
+const READ_BYTES: usize = 256 << 10;
+
 /// The chunks of an image, and its parts, of which an image of an index of version 1 has none.
 pub(crate) struct PartedRecipe {
     pub(crate) recipe: Recipe,
     pub(crate) parts: Vec<ImagePart>,
+}
+
+/// A stretch of what is put together of an image, if that is only some of its parts, one behind the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    /// The number of plain bytes.
+    pub(crate) plain_bytes: u64,
+    /// The number of bytes of its skeleton. It is 0 for a stretch that is contents alone, such as a file.
+    pub(crate) skeleton_bytes: u64,
+    /// The number of bytes of its contents.
+    pub(crate) contents_bytes: u64,
 }
 
 /// The image that is being put together.
@@ -30,9 +44,18 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn new(index: &Index, recipe: Recipe) -> Self {
+        Self::of_bytes(index.plain_bytes(), index.image_digest, recipe)
+    }
+
+    /// Some parts of an image, which have this many plain bytes together, and no digest.
+    pub(crate) fn of_parts(plain_bytes: u64, recipe: Recipe) -> Self {
+        Self::of_bytes(plain_bytes, [0; 32], recipe)
+    }
+
+    fn of_bytes(plain_bytes: u64, digest: [u8; 32], recipe: Recipe) -> Self {
         Self {
-            plain_bytes: index.plain_bytes(),
-            digest: index.image_digest,
+            plain_bytes,
+            digest,
             skeleton: Arc::new(StreamChunks::new(true, recipe.skeleton)),
             contents: Arc::new(StreamChunks::new(false, recipe.contents)),
             assembled: None,
@@ -60,6 +83,41 @@ impl Target {
         layout.check(plain_bytes, index.skeleton.bytes, index.contents.bytes).map_err(&malformed)?;
         let stretches = layout.coded().map(|coded| coded.end - coded.start);
         if !stretches.eq(index.codings.iter().map(Coding::plain_bytes)) {
+            return Err(malformed(LayoutError::Marks));
+        }
+        self.assembled = Some((spool, layout));
+        Ok(())
+    }
+
+    /// Takes the assembled skeletons of these stretches, and reads the layout from them.
+    pub(crate) fn set_stretches(
+        &mut self,
+        spool: SkeletonSpool,
+        stretches: &[Stretch],
+        location: &str,
+    ) -> Result<(), SyncError> {
+        let malformed = SyncError::layout(location);
+        let most = bounds::max_operations(self.plain_bytes, 0);
+        let mut builder = LayoutBuilder::new(self.plain_bytes).with_max_operations(most);
+        let (mut buffer, mut ends) = (vec![0; READ_BYTES], [0u64; 3]);
+        for stretch in stretches {
+            if stretch.skeleton_bytes == 0 {
+                builder.push_bare(stretch.contents_bytes).map_err(&malformed)?;
+            }
+            let [_, start, _] = ends;
+            let bytes = [stretch.plain_bytes, stretch.skeleton_bytes, stretch.contents_bytes];
+            ends.iter_mut().zip(bytes).for_each(|(end, bytes)| *end = end.saturating_add(bytes));
+            let mut at = start;
+            while at < ends[1] {
+                let piece = &mut buffer[..(READ_BYTES as u64).min(ends[1] - at) as usize];
+                spool.read(at, piece).map_err(SyncError::io("temporary file"))?;
+                builder.push(piece).map_err(&malformed)?;
+                at += piece.len() as u64;
+            }
+            check_end(builder.end().map_err(&malformed)?, ends).map_err(&malformed)?;
+        }
+        let layout = builder.finish().map_err(&malformed)?;
+        if layout.coded().len() > 0 {
             return Err(malformed(LayoutError::Marks));
         }
         self.assembled = Some((spool, layout));
@@ -119,6 +177,17 @@ impl Target {
         self.assembled().0.for_each(|bytes| walker.push(bytes, &mut each).map_err(malformed))?;
         walker.finish(&mut each).map_err(malformed)
     }
+}
+
+/// Checks that stretches end where they should, in the image, in the skeleton and in the contents.
+fn check_end(found: [u64; 3], stated: [u64; 3]) -> Result<(), LayoutError> {
+    let ends = ["the image", "the skeleton", "contents"].into_iter().zip(found).zip(stated);
+    for ((what, found), stated) in ends {
+        if found != stated {
+            return Err(LayoutError::Size { what, found, stated });
+        }
+    }
+    Ok(())
 }
 
 /// The pack of each of `count` items, starting with item `first`.

@@ -12,12 +12,19 @@ use crate::{Location, Network, SyncError};
 pub(crate) struct Rest<'a> {
     open: &'a OpenHead,
     catalog: Option<&'a Catalog>,
+    /// The units that are wanted of the image, if not all are.
+    units: Option<Vec<usize>>,
     whole: OnceLock<Index>,
 }
 
 impl<'a> Rest<'a> {
     pub(crate) fn new(open: &'a OpenHead, catalog: Option<&'a Catalog>) -> Self {
-        Self { open, catalog, whole: OnceLock::new() }
+        Self { open, catalog, units: None, whole: OnceLock::new() }
+    }
+
+    /// The same, of these units alone ([`Index::of_units`]).
+    pub(crate) fn of_units(self, units: Vec<usize>) -> Self {
+        Self { units: Some(units), ..self }
     }
 
     /// The whole index, if it has been read.
@@ -38,6 +45,10 @@ impl<'a> Rest<'a> {
         if index.statement().as_ref() != Some(&self.open.head.statement) {
             return Err(SyncError::Replaced { location: location.to_string() });
         }
+        let index = match &self.units {
+            Some(units) => index.of_units(units),
+            None => index,
+        };
         Ok(self.whole.get_or_init(|| index))
     }
 }

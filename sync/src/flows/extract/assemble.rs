@@ -16,7 +16,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use blake3::hazmat::ChainingValue;
 use bytes::Bytes;
-use regrow_chunker::{BLOCK_BYTES, ImageDigest, VerifiedRuns};
+use regrow_chunker::{BLOCK_BYTES, ImageDigest, Verified, VerifiedRuns};
 use regrow_local::{Ordered, Pending, Seeds, check_time, spawn_scoped};
 
 use super::output::OutputFile;
@@ -30,6 +30,7 @@ use crate::{Stage, SyncError};
 
 use across::AcrossBlocks;
 use block::{BlockJob, BlockResult};
+pub(crate) use coded::CodedFile;
 pub(super) use coded::check_encoders;
 use joined::Stretch;
 
@@ -62,6 +63,9 @@ impl Shared {
     }
 }
 
+/// A function that takes the next bytes of an image.
+pub(super) type Taker<'t> = &'t mut dyn FnMut(Verified<'_>) -> Result<(), SyncError>;
+
 /// Puts an image together.
 pub(super) struct Assembly<'a> {
     run: &'a Run<'a>,
@@ -86,7 +90,8 @@ impl<'a> Assembly<'a> {
         let digest = if self.shared.output.is_coded() {
             self.write_coded(counts)?
         } else if self.shared.output.is_pipe() {
-            self.write_in_order(counts)?
+            let output = Arc::clone(&self.shared.output);
+            self.write_in_order(counts, &mut |bytes| output.send(bytes))?
         } else {
             self.write_anywhere(counts)?
         };
@@ -172,8 +177,17 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
-    /// Writes to a pipe: fetches all missing chunks first, then sends the blocks in order.
-    fn write_in_order(&mut self, counts: &mut Counts) -> Result<[u8; 32], SyncError> {
+    /// Hands the image on in order, and returns the digest. Nothing compares it with the one that an index states.
+    pub(super) fn hand_on(mut self, counts: &mut Counts, take: Taker<'_>) -> Result<[u8; 32], SyncError> {
+        self.shared.plan.count_local(&self.shared.target.contents, counts);
+        self.run.progress.begin(Stage::Write, Some(self.shared.target.plain_bytes));
+        let digest = self.write_in_order(counts, take)?;
+        self.run.progress.end(Stage::Write);
+        Ok(digest)
+    }
+
+    /// Writes to a pipe, or to whoever takes the bytes: fetches all missing chunks first, then sends the blocks in order.
+    fn write_in_order(&mut self, counts: &mut Counts, take: Taker<'_>) -> Result<[u8; 32], SyncError> {
         self.fetch(&self.shared.plan, counts)?;
         self.shared.is_fetched.store(true, Ordering::Release);
         let mut digest = ImageDigest::default();
@@ -197,7 +211,7 @@ impl<'a> Assembly<'a> {
                 }
                 // A block without a hash is not complete, so nothing of it is sent.
                 let (value, root) = result.hash.ok_or(SyncError::Worker)?;
-                self.shared.output.send(result.plain.whole().ok_or(SyncError::Worker)?)?;
+                take(result.plain.whole().ok_or(SyncError::Worker)?)?;
                 self.run.progress.add(Stage::Write, result.bytes);
                 digest.push(value, || root.unwrap_or_default());
             }

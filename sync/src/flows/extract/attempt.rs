@@ -107,12 +107,26 @@ impl Call<'_> {
         Ok(Attempt::Done(ExtractReport { verified, signers, plain_bytes, storages, ..report }))
     }
 
-    fn read_ahead<'a>(&self, index: &'a Index, stores: &[Arc<dyn ReadStore>], network: &'a Network) -> Prefetch<'a> {
+    pub(super) fn read_ahead<'a>(
+        &self,
+        index: &'a Index,
+        stores: &[Arc<dyn ReadStore>],
+        network: &'a Network,
+    ) -> Prefetch<'a> {
         Prefetch::new(network, stores, index, self.options.patches, self.options.connections)
     }
 
-    /// Refuses an index before anything is done. Returns the number of trusted keys that signed it.
+    /// Refuses an index, or an output, before anything is done. Returns the number of trusted keys that signed it.
     fn check(&self, index: &Index, output: &Destination) -> Result<u64, SyncError> {
+        let signers = self.check_index(index)?;
+        match output.present_bytes().filter(|_| index.image_bytes == 0 && !self.options.force) {
+            Some(bytes) => Err(SyncError::Empty { path: output.path().unwrap_or(Path::new("-")).to_owned(), bytes }),
+            None => Ok(signers),
+        }
+    }
+
+    /// Refuses an index before anything is done. Returns the number of trusted keys that signed it.
+    pub(super) fn check_index(&self, index: &Index) -> Result<u64, SyncError> {
         let Self { location, options, progress } = *self;
         let accepted = options.trust.check(location, &Stated::by_index(index), progress)?;
         options.trust.warn_of_plain(location, progress);
@@ -120,15 +134,11 @@ impl Call<'_> {
         if !options.dry_run {
             accepted.remember(progress);
         }
-        check_encoders(location, index)?;
-        match output.present_bytes().filter(|_| index.image_bytes == 0 && !options.force) {
-            Some(bytes) => Err(SyncError::Empty { path: output.path().unwrap_or(Path::new("-")).to_owned(), bytes }),
-            None => Ok(signers),
-        }
+        check_encoders(location, index).map(|()| signers)
     }
 
     /// Opens the given seeds. They come before the file that is replaced. Returns the storages among them.
-    fn open_seeds(
+    pub(super) fn open_seeds(
         &self,
         seeds: &mut Seeds,
         index: &Index,
@@ -159,7 +169,7 @@ impl Call<'_> {
         ExtractReport { verified: already == Already::Read, plain_bytes, ..self.report(index, &counts, network) }
     }
 
-    fn report(&self, index: &Index, counts: &Counts, network: &Network) -> ExtractReport {
+    pub(super) fn report(&self, index: &Index, counts: &Counts, network: &Network) -> ExtractReport {
         let mut report = ExtractReport::of(index);
         report.dry_run = self.options.dry_run;
         report.count(counts);

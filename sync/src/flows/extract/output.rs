@@ -42,6 +42,8 @@ enum End {
     InPlace(Spot),
     /// The bytes went through this pipe.
     Pipe(Mutex<HeldPipe>),
+    /// The bytes are handed on in order.
+    Handed,
     /// Nothing, because a dry run writes nothing.
     Dry { path: PathBuf, part: Option<Part> },
 }
@@ -128,6 +130,12 @@ impl OutputFile {
         }
     }
 
+    /// Bytes that are handed on in order. What was fetched of them lies in `scratch`.
+    pub(crate) fn handed(bytes: u64, scratch: &Path) -> Result<Self, SyncError> {
+        let sizes = OutputSizes { image: bytes, plain: bytes, is_coded: false };
+        Ok(Self::new(Some(scratch_file(bytes, scratch)?), None, End::Handed, sizes, false))
+    }
+
     fn new(file: Option<Medium>, coded: Option<Medium>, end: End, sizes: OutputSizes, resumable: bool) -> Self {
         Self { file, coded, end, sizes, resumable, is_begun: AtomicBool::new(false) }
     }
@@ -179,7 +187,7 @@ impl OutputFile {
         match &self.end {
             End::Rename(Part { spot, .. }) | End::InPlace(spot) => spot.path(),
             End::Dry { path, .. } => path,
-            End::Pipe(_) => Path::new("-"),
+            End::Pipe(_) | End::Handed => Path::new("-"),
         }
     }
 
@@ -226,6 +234,7 @@ impl OutputFile {
             End::Pipe(pipe) => {
                 needs.add(scratch, pipe.lock().unwrap_or_else(PoisonError::into_inner).disk_bytes());
             }
+            End::Handed => {}
             End::Dry { .. } => return Ok(()),
         }
         needs.add(scratch, scratch_bytes);
@@ -247,7 +256,7 @@ impl OutputFile {
     }
 
     pub(crate) fn is_pipe(&self) -> bool {
-        matches!(self.end, End::Pipe(_))
+        matches!(self.end, End::Pipe(_) | End::Handed)
     }
 
     /// The cache for data that an unfinished output cannot hold.

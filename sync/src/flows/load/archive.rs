@@ -1,9 +1,18 @@
 //! The files of an image archive, such as `docker save` writes. An engine that has most layers of an image needs only
 //! the others, so only what is wanted is fetched and put together.
 
+mod entry_list;
+mod handing;
+pub(crate) mod indexed;
 pub(crate) mod on_disk;
+mod wrapper;
 
-use crate::SyncError;
+use crate::flows::extract::partial::{self, Opened, WholeImage};
+use crate::flows::extract::{ExtractOptions, ExtractReport};
+use crate::{Location, Network, Progress, SyncError};
+
+use indexed::Indexed;
+use on_disk::OnDisk;
 
 /// The largest file in bytes that [`ArchiveFiles::small`] gives: manifests and configurations.
 pub(crate) const MAX_SMALL_BYTES: u64 = 4 << 20;
@@ -67,6 +76,9 @@ pub(crate) trait ArchiveFiles {
     /// Fetches whatever is missing of all this at once, and then gives it to the sink in the same order. Nothing else
     /// of the image is fetched, and no part that is not wanted is read, unless a wanted one is made from it.
     fn put_together(&mut self, wanted: &[Wanted], sink: &mut dyn FileSink) -> Result<(), SyncError>;
+
+    /// What was done so far: the bytes that were fetched, and where chunks came from.
+    fn report(&self) -> ExtractReport;
 }
 
 /// Takes files, one after the other.
@@ -79,6 +91,27 @@ pub(crate) trait FileSink {
 
     /// Ends the file, which is complete. After an error, this is not called.
     fn end(&mut self) -> Result<(), SyncError>;
+}
+
+/// Opens the archive of the image that the index at `location` describes: checks whether it is trusted, opens the seeds,
+/// takes a patch if one pays, and reads the entries. If the index has no parts, or if only a digest of the whole image
+/// checks it, all of it is put together in a file without a name.
+///
+/// # Errors
+/// The image is not trusted, or it cannot be read.
+pub(crate) fn open<'a>(
+    location: &'a Location,
+    options: &'a ExtractOptions,
+    network: &'a mut Network,
+    progress: &'a dyn Progress,
+) -> Result<Box<dyn ArchiveFiles + 'a>, SyncError> {
+    match partial::open(location, options, network, progress)? {
+        Opened::Parts(image) => Ok(Box::new(Indexed::new(*image)?)),
+        Opened::Whole(image) => {
+            let WholeImage { file, path, report } = *image;
+            Ok(Box::new(OnDisk::open(file, path, report)?))
+        }
+    }
 }
 
 #[cfg(test)]

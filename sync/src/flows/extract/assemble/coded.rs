@@ -4,6 +4,8 @@
 //! bytes, and written in their place. In a file, as many members are made side by side as there are cores; in a pipe,
 //! one after the other.
 
+mod member;
+
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,12 +14,15 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use regrow_chunker::{BLOCK_BYTES, ImageDigest};
 use regrow_deflate::encoders::KnownEncoder;
 use regrow_index::{Index, MemberCoding};
-use regrow_local::{Ordered, Pool, StreamMaker, spawn_scoped};
+use regrow_local::{Ordered, Pool, spawn_scoped};
 
 use super::block::{BlockJob, BlockResult, hash_written};
 use super::{Assembly, BLOCKS_IN_FLIGHT, Shared};
 use crate::plan::locate::Counts;
 use crate::{Location, Progress, Stage, SyncError};
+
+pub(crate) use member::CodedFile;
+use member::MemberMaker;
 
 /// The plain bytes that are put together at a time.
 const STEP_BYTES: u64 = 1 << 20;
@@ -141,23 +146,12 @@ impl Work<'_> {
                 }
             }
             Some((member, known)) => {
-                put(&member.header)?;
-                // A stream that is longer than the index says would overwrite the bytes behind it.
-                let mut left = member.stream_bytes;
-                let mut stream = |bytes: &[u8]| {
-                    left = left.checked_sub(bytes.len() as u64).ok_or_else(|| self.unfit())?;
-                    put(bytes)
-                };
-                let mut maker = StreamMaker::new(self.pool, known, &member.corrections);
-                let failed = self.plain(&task.plain, mend, &mut |plain| maker.write(plain, &mut stream))?;
-                if let Some(failed) = failed {
+                let unfit = || self.unfit();
+                let mut maker = MemberMaker::begin(self.pool, (member, known), &unfit, &mut put)?;
+                if let Some(failed) = self.plain(&task.plain, mend, &mut |plain| maker.write(plain, &mut put))? {
                     return Ok(Ended::Without(failed));
                 }
-                let trailer = maker.finish(&mut stream)?;
-                if left > 0 {
-                    return Err(self.unfit());
-                }
-                put(&trailer)?;
+                maker.finish(&mut put)?;
             }
         }
         put(task.tail)?;

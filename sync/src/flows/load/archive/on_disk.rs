@@ -6,10 +6,12 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-use regrow_image::{BLOCK, Entry, FileStart, Piece, WalkSink, Walker};
+use regrow_image::{BLOCK, Walker};
 
-use super::{ArchiveEntry, ArchiveFiles, ArchivePart, EntryKind, FileSink, MAX_SMALL_BYTES, Wanted};
+use super::entry_list::EntryList;
+use super::{ArchiveEntry, ArchiveFiles, ArchivePart, FileSink, MAX_SMALL_BYTES, Wanted};
 use crate::SyncError;
+use crate::flows::extract::ExtractReport;
 
 /// The number of bytes that are read at a time.
 const READ_BYTES: u64 = 1 << 20;
@@ -21,12 +23,14 @@ pub(crate) struct OnDisk {
     entries: Vec<ArchiveEntry>,
     /// The range of each entry's data in the file.
     data: Vec<Range<u64>>,
+    report: ExtractReport,
 }
 
 impl OnDisk {
     /// Reads the headers of the archive in a file. `path` is its name in messages.
-    pub(crate) fn open(file: File, path: PathBuf) -> Result<Self, SyncError> {
-        let (mut walker, mut found) = (Walker::default(), Found::default());
+    /// `report` tells how it came there.
+    pub(crate) fn open(file: File, path: PathBuf, report: ExtractReport) -> Result<Self, SyncError> {
+        let (mut walker, mut found, mut data) = (Walker::default(), EntryList::default(), Vec::new());
         let bytes = file.metadata().map_err(SyncError::io(&path))?.len();
         let (mut at, mut block) = (0, [0; BLOCK]);
         while at < bytes {
@@ -34,19 +38,19 @@ impl OnDisk {
             let end = (at + 1).next_multiple_of(BLOCK as u64).min(bytes);
             let piece = &mut block[..(end - at) as usize];
             file.read_exact_at(piece, at).map_err(SyncError::io(&path))?;
-            found.at = at;
             walker.push(piece, &mut found);
             at += piece.len() as u64;
-            let data = found.unread.take().unwrap_or_default().min(bytes - at);
-            if data > 0 {
-                // An archive within the archive is not looked into.
-                walker.skip(data, &mut found);
-                at += data;
+            if let Some(entry) = found.entries.get(data.len()) {
+                let end = at.saturating_add(entry.stored_bytes).min(bytes);
+                data.push(at..end);
+                if at < end {
+                    // An archive within the archive is not looked into.
+                    walker.skip(end - at, &mut found);
+                    at = end;
+                }
             }
         }
-        let Found { entries, mut data, .. } = found;
-        data.iter_mut().for_each(|range| range.end = range.end.min(bytes));
-        Ok(Self { file, path, entries, data })
+        Ok(Self { file, path, entries: found.entries, data, report })
     }
 
     fn read(&self, at: u64, out: &mut [u8]) -> Result<(), SyncError> {
@@ -60,6 +64,10 @@ impl OnDisk {
 }
 
 impl ArchiveFiles for OnDisk {
+    fn report(&self) -> ExtractReport {
+        self.report.clone()
+    }
+
     fn entries(&self) -> &[ArchiveEntry] {
         &self.entries
     }
@@ -97,52 +105,12 @@ impl ArchiveFiles for OnDisk {
     }
 }
 
-/// The entries that the walk has found.
-#[derive(Default)]
-struct Found {
-    entries: Vec<ArchiveEntry>,
-    data: Vec<Range<u64>>,
-    /// The place of the block that is walked.
-    at: u64,
-    /// The number of bytes of the entry's data, which begins behind the block.
-    unread: Option<u64>,
-}
-
-impl WalkSink for Found {
-    fn literal(&mut self, _: &[u8]) {}
-
-    fn entry(&mut self, entry: &Entry<'_>) {
-        let flag = entry.header.type_flag();
-        let kind = match flag {
-            0 | b'0' | b'7' => EntryKind::File,
-            b'1' | b'2' => EntryKind::Link(entry.link().into_owned()),
-            _ => EntryKind::Other,
-        };
-        let stored_bytes = if kind == EntryKind::File { entry.size } else { 0 };
-        let start = self.at + BLOCK as u64;
-        self.data.push(start..start.saturating_add(stored_bytes));
-        self.unread = Some(stored_bytes);
-        self.entries.push(ArchiveEntry {
-            path: entry.path().into_owned(),
-            kind,
-            stored_bytes,
-            part: None,
-            is_coded: false,
-        });
-    }
-
-    fn begin_file(&mut self, _: FileStart) {}
-
-    fn contents(&mut self, _: Piece<'_>) {}
-
-    fn end_file(&mut self) {}
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::flows::load::archive::EntryKind;
     use crate::flows::load::archive::tests::{Gathered, image};
 
     #[test]
@@ -156,7 +124,7 @@ mod tests {
         });
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&archive).unwrap();
-        let mut archive = OnDisk::open(file, "an archive".into()).unwrap();
+        let mut archive = OnDisk::open(file, "an archive".into(), ExtractReport::default()).unwrap();
         let shown: Vec<_> =
             archive.entries().iter().map(|entry| (entry.path.as_slice(), entry.stored_bytes, &entry.kind)).collect();
         let link = EntryKind::Link(b"../first/layer.tar".to_vec());

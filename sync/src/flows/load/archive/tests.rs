@@ -1,7 +1,12 @@
-//! Makers of archives, and a sink for their files.
+//! Archives whose files are put together in part. The images are made here: a few layers, or many.
+
+mod by_chunks;
+mod images;
 
 use super::{FileSink, Wanted};
 use crate::SyncError;
+
+pub(super) use images::image;
 
 /// The files that came.
 #[derive(Default)]
@@ -28,21 +33,4 @@ impl FileSink for Gathered {
         self.ended.push((wanted, bytes));
         Ok(())
     }
-}
-
-/// An archive with a manifest and these layers. `more` appends to it.
-pub(super) fn image(layers: &[Vec<u8>], more: impl FnOnce(&mut tar::Builder<Vec<u8>>)) -> Vec<u8> {
-    let mut tar = tar::Builder::new(Vec::new());
-    let mut put = |name: &str, bytes: &[u8]| {
-        let mut header = tar::Header::new_ustar();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
-        tar.append_data(&mut header, name, bytes).unwrap();
-    };
-    put("manifest.json", b"[{}]\n");
-    for (number, layer) in layers.iter().enumerate() {
-        put(&format!("layer-{number}.tar"), layer);
-    }
-    more(&mut tar);
-    tar.into_inner().unwrap()
 }
