@@ -3,7 +3,7 @@
 mod chunks;
 
 use bytes::Bytes;
-use regrow_chunker::Params;
+use regrow_chunker::{Params, PartKind};
 
 use crate::ops::Op;
 use crate::parts::{ImagePart, PartBorder, PartList, UnitGuess, WalkRules};
@@ -137,6 +137,12 @@ impl Splitter {
     pub fn end_coded(&mut self) {
         self.walker.end_coded(&mut self.chunks);
         self.chunks.mark(Op::EndCoded);
+    }
+
+    /// Takes a part of the image of which only the kind and the number of plain bytes are known. It has no chunks, and
+    /// those of everything else are what they would be. The result is `false` if no such part can stand here.
+    pub fn skip_part(&mut self, kind: PartKind, plain_bytes: u64) -> bool {
+        self.walker.skip_part(kind, plain_bytes, &mut self.chunks)
     }
 
     /// How the image ends if no more bytes come. Within a coded file, this is how the coded file ends.

@@ -131,6 +131,26 @@ impl EngineStorage {
         Some(Self { kind, root: folder.to_owned() })
     }
 
+    /// Finds the parts of the index's image that the storage has, by their names. None of them is opened. Returns their
+    /// numbers; they count as found from then on.
+    ///
+    /// # Errors
+    /// The folder is no storage of this kind.
+    pub fn find_own(&self, wanted: &mut WantedLayers) -> Result<Vec<usize>, LocalError> {
+        let root = self.open_root()?;
+        // Whatever is wrong with a layer is told when it is opened.
+        let found = storage::find(&root, self.kind, wanted, &|_, _| ());
+        Ok(wanted.take_own(found.iter().map(|layer| layer.name)))
+    }
+
+    fn open_root(&self) -> Result<Rooted, LocalError> {
+        let root = Rooted::open(&self.root).map_err(LocalError::io(&self.root))?;
+        if storage::is_of_kind(&root, self.kind) {
+            return Ok(root);
+        }
+        Err(LocalError::Storage { path: self.root.clone(), fault: StorageFault::OtherKind(self.kind.name()) })
+    }
+
     /// Opens the wanted layers that the storage has, as seeds. A layer that cannot be read is passed over with a
     /// warning. One that is not what its name says serves as a seed like any other.
     ///
@@ -142,11 +162,7 @@ impl EngineStorage {
         seeds: &mut Seeds,
         context: &SeedContext<'_>,
     ) -> Result<OpenedStorage, LocalError> {
-        let root = Rooted::open(&self.root).map_err(LocalError::io(&self.root))?;
-        if !storage::is_of_kind(&root, self.kind) {
-            let fault = StorageFault::OtherKind(self.kind.name());
-            return Err(LocalError::Storage { path: self.root.clone(), fault });
-        }
+        let root = self.open_root()?;
         let mut opened = OpenedStorage { storage: self.clone(), layers: 0, bytes: 0 };
         let warn = |path: &Path, fault: StorageFault| {
             let path = self.root.join(path);

@@ -39,7 +39,7 @@ pub(crate) fn check_from(between: &Between<'_>, base: &PatchBase<'_>, file: &mut
     let header = open(file).map_err(|error| failed(error.to_string()))?;
     let mut compare = Compare { target, at: 0, buffer: Vec::new() };
     let parts = TargetPart::all_of(target, between.params);
-    let target = PatchTarget { sizes, parts: &parts };
+    let target = PatchTarget { sizes, parts: &parts, leaves_out_held: false };
     apply(file, &header, base, &target, between.scratch, &mut compare).map_err(|error| failed(error.to_string()))?;
     if compare.at == sizes.contents { Ok(()) } else { Err(failed("it gives too few bytes".to_owned())) }
 }

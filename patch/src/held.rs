@@ -3,12 +3,12 @@
 
 use std::io;
 
-use regrow_chunker::{UnitId, varint};
-use regrow_image::StreamKind;
+use regrow_chunker::{PartKind, UnitId, varint};
+use regrow_image::{Layout, StreamKind};
 
 use crate::base::PatchBase;
 use crate::members::ListsError;
-use crate::target::PatchTarget;
+use crate::target::{LeftOut, PatchTarget, TargetPart, TargetSizes};
 
 /// The largest number of held parts.
 const MAX_HELD: u64 = 1024;
@@ -64,13 +64,30 @@ pub(crate) struct HeldParts {
     held: Vec<Fitting>,
     /// The bytes of the target's skeleton that are not those of held parts.
     pub(crate) coded_skeleton: u64,
+    /// Whether the parts are left out of the target's streams.
+    pub(crate) are_left_out: bool,
 }
 
-/// A held part with the number of its bytes of contents.
+/// A held part as the target states it.
 #[derive(Debug, Clone, Copy)]
 struct Fitting {
     part: HeldPart,
+    kind: PartKind,
     contents_bytes: u64,
+    plain_bytes: u64,
+}
+
+/// The place of a held part in the contents of the target's layout.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Laid {
+    /// The number of bytes before the part.
+    pub(crate) at: u64,
+    /// The number of its bytes.
+    pub(crate) bytes: u64,
+    /// The number of the part in the target.
+    pub(crate) target: u64,
+    /// The number in the base of a tar that is left out. It is one stretch in the layout, whatever files it has.
+    pub(crate) tar: Option<u64>,
 }
 
 impl HeldParts {
@@ -91,61 +108,112 @@ impl HeldParts {
             }
             skeleton = skeleton.checked_sub(skeleton_bytes).ok_or(ListsError::OtherPart)?;
             contents = contents.checked_sub(contents_bytes).ok_or(ListsError::OtherPart)?;
-            fitting.push(Fitting { part, contents_bytes });
+            let TargetPart { kind, plain_bytes, .. } = *stated;
+            fitting.push(Fitting { part, kind, contents_bytes, plain_bytes });
         }
         let fits = |held: &Fitting| held.part.skeleton_at <= skeleton && held.part.contents_at <= contents;
         if !fitting.iter().all(fits) {
             return Err(ListsError::Place);
         }
-        Ok(Self { held: fitting, coded_skeleton: skeleton })
+        Ok(Self { held: fitting, coded_skeleton: skeleton, are_left_out: target.leaves_out_held })
     }
 
-    /// The places of the held parts in the target's contents: the number of bytes before each, and its own.
-    pub(crate) fn in_contents(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        let mut held_bytes = 0;
+    /// The sizes of the target as it is put together.
+    pub(crate) fn laid_sizes(&self, sizes: TargetSizes) -> TargetSizes {
+        if !self.are_left_out {
+            return sizes;
+        }
+        let tars = self.held.iter().filter(|held| held.kind == PartKind::Tar);
+        let contents = tars.fold(sizes.contents, |sum, held| {
+            // That the contents are not larger was checked.
+            sum.saturating_sub(held.contents_bytes).saturating_add(held.plain_bytes)
+        });
+        TargetSizes { skeleton: self.coded_skeleton, contents, ..sizes }
+    }
+
+    /// The places of the held parts in the contents of the target's layout.
+    pub(crate) fn laid(&self) -> impl Iterator<Item = Laid> + '_ {
+        let mut held_bytes = 0u64;
         self.held.iter().map(move |held| {
-            let at = held.part.contents_at + held_bytes;
-            held_bytes += held.contents_bytes;
-            (at, held.contents_bytes)
+            let tar = (self.are_left_out && held.kind == PartKind::Tar).then_some(held.part.base);
+            let bytes = if tar.is_some() { held.plain_bytes } else { held.contents_bytes };
+            let at = held.part.contents_at.saturating_add(held_bytes);
+            held_bytes = held_bytes.saturating_add(bytes);
+            Laid { at, bytes, target: held.part.target, tar }
         })
+    }
+
+    /// The parts that are left out, with their places in the plain image.
+    pub(crate) fn left_out(&self, layout: &Layout) -> Result<Vec<LeftOut>, ListsError> {
+        let laid = self.laid().filter(|_| self.are_left_out);
+        let left_out = laid.map(|Laid { at, bytes, target, .. }| {
+            let mut stretches = layout.contents_in_image(at..at.saturating_add(bytes));
+            let image = stretches.next().filter(|image| image.end - image.start == bytes).ok_or(ListsError::Place)?;
+            Ok(LeftOut { part: target as usize, image })
+        });
+        left_out.collect()
     }
 
     /// Begins to put the held parts into a stream.
     pub(crate) fn filler<'a>(&self, base: &'a PatchBase<'a>, stream: StreamKind) -> Filler<'a> {
-        let place = |held: &Fitting| match stream {
-            StreamKind::Skeleton => (held.part.skeleton_at, held.part.base),
-            StreamKind::Contents => (held.part.contents_at, held.part.base),
+        let place = |held: &Fitting| {
+            let at = match stream {
+                StreamKind::Skeleton => held.part.skeleton_at,
+                StreamKind::Contents => held.part.contents_at,
+            };
+            // The skeleton of what is left out is one operation without a number.
+            let is_stretch = stream == StreamKind::Skeleton && held.kind == PartKind::Tar;
+            let left_out = self.are_left_out.then_some(if is_stretch { held.plain_bytes } else { 0 });
+            Place { at, part: held.part.base, left_out }
         };
-        let places: Vec<(u64, u64)> = self.held.iter().map(place).collect();
+        let places: Vec<Place> = self.held.iter().map(place).collect();
         Filler { base, stream, places: places.into_iter(), at: 0 }
     }
 }
+
+/// The place of a held part in a stream.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// The number of other bytes before the part.
+    at: u64,
+    /// The number of the part in the base.
+    part: u64,
+    /// If the part is left out, the number of bytes of the image that stand for it.
+    left_out: Option<u64>,
+}
+
+/// What a [`Filler`] passes on.
+pub(crate) enum Filled<'b> {
+    /// The next bytes of the stream.
+    Bytes(&'b [u8]),
+    /// A part that is left out, and has this many bytes in the image.
+    LeftOut(u64),
+}
+
+/// A function that takes what comes next of a stream.
+pub(crate) type FillSink<'s, E> = &'s mut dyn FnMut(Filled<'_>) -> Result<(), E>;
 
 /// Puts held parts into a stream, of which the other bytes come from the patch.
 pub(crate) struct Filler<'a> {
     base: &'a PatchBase<'a>,
     stream: StreamKind,
-    /// The parts that have not come yet: the number of other bytes before each, and its number in the base.
-    places: std::vec::IntoIter<(u64, u64)>,
+    /// The parts that have not come yet.
+    places: std::vec::IntoIter<Place>,
     /// The number of other bytes so far.
     at: u64,
 }
 
 impl Filler<'_> {
     /// Takes the next bytes of the stream that are not those of held parts, and passes on the stream.
-    pub(crate) fn push<E: From<io::Error>>(
-        &mut self,
-        mut bytes: &[u8],
-        sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub(crate) fn push<E: From<io::Error>>(&mut self, mut bytes: &[u8], sink: FillSink<'_, E>) -> Result<(), E> {
         while !bytes.is_empty() {
-            let next = self.places.as_slice().first().map_or(u64::MAX, |(place, _)| *place);
+            let next = self.places.as_slice().first().map_or(u64::MAX, |place| place.at);
             if next <= self.at {
                 self.pass_held(sink)?;
                 continue;
             }
             let now = bytes.len().min(usize::try_from(next - self.at).unwrap_or(usize::MAX));
-            sink(&bytes[..now])?;
+            sink(Filled::Bytes(&bytes[..now]))?;
             self.at += now as u64;
             bytes = &bytes[now..];
         }
@@ -153,15 +221,18 @@ impl Filler<'_> {
     }
 
     /// Ends the stream with the parts that are left.
-    pub(crate) fn finish<E: From<io::Error>>(&mut self, sink: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn finish<E: From<io::Error>>(&mut self, sink: FillSink<'_, E>) -> Result<(), E> {
         while !self.places.as_slice().is_empty() {
             self.pass_held(sink)?;
         }
         Ok(())
     }
 
-    fn pass_held<E: From<io::Error>>(&mut self, sink: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        let Some((_, part)) = self.places.next() else { return Ok(()) };
+    fn pass_held<E: From<io::Error>>(&mut self, sink: FillSink<'_, E>) -> Result<(), E> {
+        let Some(Place { part, left_out, .. }) = self.places.next() else { return Ok(()) };
+        if let Some(bytes) = left_out {
+            return sink(Filled::LeftOut(bytes));
+        }
         let Some((_, [skeleton, contents])) = self.base.part(part) else { return Ok(()) };
         let range = match self.stream {
             StreamKind::Skeleton => skeleton,
@@ -172,7 +243,7 @@ impl Filler<'_> {
         while at < range.end {
             let piece = &mut buffer[..READ_BYTES.min(range.end - at) as usize];
             self.base.read(self.stream, at, piece)?;
-            sink(piece)?;
+            sink(Filled::Bytes(piece))?;
             at += piece.len() as u64;
         }
         Ok(())

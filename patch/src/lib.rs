@@ -100,12 +100,12 @@ mod write;
 mod tests;
 
 pub use apply::{ApplyError, apply, open};
-pub use base::{LocalPart, PatchBase, without_repeated};
+pub use base::{BasePart, ClosedPart, LocalPart, OpenPart, PatchBase, without_repeated};
 pub use check::check;
 pub use costs::PatchCosts;
 pub use header::{ChunkCost, HEADER_BYTES, HeaderError, PatchHeader, PatchVersion};
 pub use image::PatchImage;
 pub use level::PatchLevel;
 pub use members::ListsError;
-pub use target::{PatchTarget, TargetPart, TargetSink, TargetSizes};
+pub use target::{LeftOut, PatchTarget, TargetPart, TargetSink, TargetSizes};
 pub use write::{Between, Made, Written, write};

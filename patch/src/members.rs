@@ -48,7 +48,10 @@ pub(crate) struct MemberLists {
 /// The facts about the base's files that the lists depend on.
 pub(crate) trait BaseFiles {
     /// The size of a file in bytes, or `None` if there is no such file.
-    fn file_bytes(&self, file: u64) -> Option<u64>;
+    ///
+    /// # Errors
+    /// The base cannot be read.
+    fn file_bytes(&self, file: u64) -> io::Result<Option<u64>>;
 
     /// The last four bytes of a file as a number. In a gzip file, this is the number of its plain bytes.
     fn last_number(&self, file: u64) -> io::Result<u32>;
@@ -153,7 +156,7 @@ fn take_base(input: &mut &[u8], last: &mut u64, base_files: &dyn BaseFiles) -> R
     } else {
         whole_gzip(base_files, *last)?.ok_or(ListsError::Unfit)?
     };
-    let file_bytes = base_files.file_bytes(*last).ok_or(ListsError::Unfit)?;
+    let file_bytes = base_files.file_bytes(*last)?.ok_or(ListsError::Unfit)?;
     if stored.end > file_bytes || plain_bytes > MAX_MEMBER_BYTES {
         return Err(ListsError::Unfit);
     }
@@ -181,7 +184,7 @@ fn take_target(input: &mut &[u8], last: &mut u64) -> Result<TargetMember, ListsE
 /// The range of the stream and the number of its plain bytes, if the file is one gzip member with the shortest
 /// header.
 fn whole_gzip(base_files: &dyn BaseFiles, file: u64) -> io::Result<Option<(Range<u64>, u64)>> {
-    match base_files.file_bytes(file) {
+    match base_files.file_bytes(file)? {
         Some(bytes) if bytes > GZIP_HEADER_BYTES + GZIP_TRAILER_BYTES => {
             let plain_bytes = u64::from(base_files.last_number(file)?);
             Ok(Some((GZIP_HEADER_BYTES..bytes - GZIP_TRAILER_BYTES, plain_bytes)))
@@ -209,8 +212,8 @@ mod tests {
     struct Files(Vec<(u64, u32)>);
 
     impl BaseFiles for Files {
-        fn file_bytes(&self, file: u64) -> Option<u64> {
-            self.0.get(file as usize).map(|(bytes, _)| *bytes)
+        fn file_bytes(&self, file: u64) -> io::Result<Option<u64>> {
+            Ok(self.0.get(file as usize).map(|(bytes, _)| *bytes))
         }
 
         fn last_number(&self, file: u64) -> io::Result<u32> {
@@ -273,8 +276,9 @@ mod tests {
                 let mut bad = bytes.clone();
                 bad[at] ^= 1 << bit;
                 if let Ok(found) = decode(&bad, &files) {
-                    let fits =
-                        |member: &BaseMember| files.file_bytes(member.file).is_some_and(|b| member.stored.end <= b);
+                    let fits = |member: &BaseMember| {
+                        files.file_bytes(member.file).unwrap().is_some_and(|b| member.stored.end <= b)
+                    };
                     assert!(found.base.iter().all(fits));
                     assert!(found.target.iter().all(|member| member.plain_bytes <= MAX_MEMBER_BYTES));
                 }

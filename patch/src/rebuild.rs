@@ -7,6 +7,7 @@ use std::ops::Range;
 use regrow_image::Layout;
 
 use crate::apply::ApplyError;
+use crate::base::PatchBase;
 use crate::held::HeldParts;
 use crate::members::{ListsError, TargetMember};
 
@@ -32,8 +33,13 @@ fn unfit(reason: &'static str) -> io::Error {
 
 impl Rebuilder {
     /// Begins with members that ascend by file, in an image of this layout that has these held parts.
-    pub(crate) fn new(members: Vec<TargetMember>, layout: &Layout, held: &HeldParts) -> Result<Self, ApplyError> {
-        let members = place(members, layout, held)?.into_iter();
+    pub(crate) fn new(
+        members: Vec<TargetMember>,
+        layout: &Layout,
+        held: &HeldParts,
+        base: &PatchBase<'_>,
+    ) -> Result<Self, ApplyError> {
+        let members = place(members, layout, held, base)?.into_iter();
         let mut rebuilder = Self { members, next: None, plain: Vec::new(), at: 0, last: None };
         rebuilder.advance()?;
         Ok(rebuilder)
@@ -99,18 +105,27 @@ impl Rebuilder {
 }
 
 /// Finds the files in which members lie. Their ranges are those in the contents without the held parts.
-fn place(members: Vec<TargetMember>, layout: &Layout, held: &HeldParts) -> Result<Vec<Placed>, ApplyError> {
-    let mut files = (0..).zip(layout.files()).peekable();
-    let (mut held, mut held_bytes) = (held.in_contents().peekable(), 0);
+fn place(
+    members: Vec<TargetMember>,
+    layout: &Layout,
+    held: &HeldParts,
+    base: &PatchBase<'_>,
+) -> Result<Vec<Placed>, ApplyError> {
+    let (mut files, mut file) = (layout.files(), 0..0);
+    let (mut held, mut held_bytes) = (held.laid().peekable(), 0);
+    // The number of the file behind the present one.
+    let mut next = 0u64;
     let mut placed = Vec::with_capacity(members.len());
     for member in members {
-        while files.next_if(|(number, _)| *number < member.file).is_some() {}
-        let file = files.peek().filter(|(number, _)| *number == member.file).map(|(_, range)| range.clone());
-        let file = file.ok_or_else(|| unfit("a member of a file that does not exist"))?;
-        while let Some((_, bytes)) = held.next_if(|(at, bytes)| at + bytes <= file.start) {
-            held_bytes += bytes;
+        while next <= member.file {
+            file = files.next().ok_or_else(|| unfit("a member of a file that does not exist"))?;
+            while let Some(part) = held.next_if(|part| part.at + part.bytes <= file.start) {
+                held_bytes += part.bytes;
+            }
+            let tar = held.peek().filter(|part| part.at == file.start).and_then(|part| part.tar);
+            next = next.saturating_add(tar.map_or(Ok(1), |part| base.files_of(part))?);
         }
-        if held.peek().is_some_and(|(at, _)| *at < file.end) {
+        if held.peek().is_some_and(|part| part.at < file.end) {
             return Err(ListsError::MemberInHeldPart.into());
         }
         placed.push((member, file.start - held_bytes..file.end - held_bytes));

@@ -60,13 +60,11 @@ impl<'a> BaseSpace<'a> {
     }
 
     fn fill(&self, members: &[BaseMember]) -> Result<(), LocalError> {
-        let mut files = (0..).zip(self.base.files()).peekable();
         let mut at = 0;
         for member in members {
-            while files.next_if(|(number, _)| *number < member.file).is_some() {}
-            let file = files.peek().filter(|(number, _)| *number == member.file);
-            let (_, file) = file.ok_or_else(|| unfit("a member of a file that does not exist"))?;
-            let plain = self.inflate(file, member)?;
+            let file = self.base.file(member.file).map_err(LocalError::io("the base of a patch"))?;
+            let file = file.ok_or_else(|| unfit("a member of a file that does not exist"))?;
+            let plain = self.inflate(&file, member)?;
             self.members.write(at, &plain)?;
             at += plain.len() as u64;
         }
@@ -119,24 +117,22 @@ impl Base for BaseSpace<'_> {
 /// The files of a base, for reading member lists.
 pub(crate) struct FilesOfBase<'a> {
     base: &'a PatchBase<'a>,
-    files: Vec<Range<u64>>,
 }
 
 impl<'a> FilesOfBase<'a> {
     pub(crate) fn new(base: &'a PatchBase<'a>) -> Self {
-        Self { base, files: base.files().collect() }
+        Self { base }
     }
 }
 
 impl BaseFiles for FilesOfBase<'_> {
-    fn file_bytes(&self, file: u64) -> Option<u64> {
-        let range = self.files.get(usize::try_from(file).ok()?)?;
-        Some(range.end - range.start)
+    fn file_bytes(&self, file: u64) -> io::Result<Option<u64>> {
+        Ok(self.base.file(file)?.map(|range| range.end - range.start))
     }
 
     fn last_number(&self, file: u64) -> io::Result<u32> {
-        let range = usize::try_from(file).ok().and_then(|file| self.files.get(file));
-        let range = range.filter(|range| range.end - range.start >= 4).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let range = self.base.file(file)?.filter(|range| range.end - range.start >= 4);
+        let range = range.ok_or(io::ErrorKind::UnexpectedEof)?;
         let mut bytes = [0; 4];
         self.base.read(StreamKind::Contents, range.end - 4, &mut bytes)?;
         Ok(u32::from_le_bytes(bytes))

@@ -1,5 +1,6 @@
 //! Makes the target's two streams from the target space and the held parts, as the bytes of the target space come.
 
+use std::io;
 use std::path::Path;
 
 use regrow_chunker::bounds;
@@ -8,7 +9,7 @@ use regrow_local::Spool;
 
 use crate::apply::ApplyError;
 use crate::base::PatchBase;
-use crate::held::{Filler, HeldParts};
+use crate::held::{Filled, Filler, HeldParts};
 use crate::members::{ListsError, TargetMember};
 use crate::rebuild::Rebuilder;
 use crate::target::{TargetSink, TargetSizes};
@@ -45,10 +46,15 @@ struct WholeSkeleton {
 }
 
 impl WholeSkeleton {
-    fn push(&mut self, bytes: &[u8]) -> Result<(), ApplyError> {
-        self.builder.push(bytes)?;
-        self.spool.write(self.at, bytes)?;
-        self.at += bytes.len() as u64;
+    fn push(&mut self, filled: Filled<'_>) -> Result<(), ApplyError> {
+        match filled {
+            Filled::Bytes(bytes) => {
+                self.builder.push(bytes)?;
+                self.spool.write(self.at, bytes)?;
+                self.at += bytes.len() as u64;
+            }
+            Filled::LeftOut(bytes) => self.builder.push_bare(bytes)?,
+        }
         Ok(())
     }
 }
@@ -64,6 +70,7 @@ impl<'a> Streams<'a> {
     ) -> Result<Self, ApplyError> {
         let operations = bounds::max_operations(sizes.image, bounds::max_coded_files(sizes.image));
         let builder = LayoutBuilder::new(sizes.image).with_max_operations(operations);
+        let sizes = held.laid_sizes(sizes);
         let whole = WholeSkeleton { spool: Spool::new(sizes.skeleton, scratch)?, builder, at: 0 };
         let filler = held.filler(base, StreamKind::Skeleton);
         let state = State::Skeleton(Skeleton { filler, whole, left: held.coded_skeleton, members });
@@ -75,7 +82,7 @@ impl<'a> Streams<'a> {
         let rest = match &mut self.state {
             State::Skeleton(Skeleton { filler, whole, left, .. }) => {
                 let (now, rest) = bytes.split_at(bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX)));
-                filler.push(now, &mut |bytes| whole.push(bytes))?;
+                filler.push(now, &mut |filled| whole.push(filled))?;
                 *left -= now.len() as u64;
                 if *left > 0 {
                     return Ok(());
@@ -87,7 +94,7 @@ impl<'a> Streams<'a> {
         };
         match &mut self.state {
             State::Contents(rebuilder, filler) => {
-                let mut put = |bytes: &[u8]| sink.contents(bytes);
+                let mut put = |filled: Filled<'_>| contents(filled, sink);
                 Ok(rebuilder.push(rest, &mut |bytes| filler.push(bytes, &mut put))?)
             }
             _ => Ok(()),
@@ -98,10 +105,11 @@ impl<'a> Streams<'a> {
     fn end_skeleton(&mut self, sink: &mut dyn TargetSink) -> Result<(), ApplyError> {
         let State::Skeleton(skeleton) = std::mem::replace(&mut self.state, State::Broken) else { return Ok(()) };
         let Skeleton { mut filler, mut whole, members, .. } = skeleton;
-        filler.finish(&mut |bytes| whole.push(bytes))?;
+        filler.finish(&mut |filled| whole.push(filled))?;
         let layout = whole.builder.finish()?;
         layout.check(self.sizes.image, self.sizes.skeleton, self.sizes.contents)?;
-        let rebuilder = Rebuilder::new(members, &layout, &self.held)?;
+        let rebuilder = Rebuilder::new(members, &layout, &self.held, self.base)?;
+        sink.left_out(self.held.left_out(&layout)?)?;
         sink.skeleton(whole.spool, layout)?;
         self.state = State::Contents(rebuilder, self.held.filler(self.base, StreamKind::Contents));
         Ok(())
@@ -113,9 +121,17 @@ impl<'a> Streams<'a> {
         self.push(&[], sink)?;
         match self.state {
             State::Contents(rebuilder, mut filler) if rebuilder.is_complete() => {
-                Ok(filler.finish(&mut |bytes| sink.contents(bytes))?)
+                Ok(filler.finish(&mut |filled| contents(filled, sink))?)
             }
             _ => Err(ListsError::Malformed.into()),
         }
+    }
+}
+
+/// Passes on contents. Parts that are left out have none.
+fn contents(filled: Filled<'_>, sink: &mut dyn TargetSink) -> io::Result<()> {
+    match filled {
+        Filled::Bytes(bytes) => sink.contents(bytes),
+        Filled::LeftOut(_) => Ok(()),
     }
 }

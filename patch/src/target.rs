@@ -1,8 +1,9 @@
 //! The target of a patch, as its index states it.
 
 use std::io;
+use std::ops::Range;
 
-use regrow_chunker::{Params, UnitId};
+use regrow_chunker::{Params, PartKind, UnitId};
 use regrow_image::{ImagePart, Layout, PartRange};
 use regrow_local::{FileSeed, Spool};
 
@@ -24,6 +25,10 @@ pub struct TargetSizes {
 pub struct TargetPart {
     /// The part's unit id.
     pub id: UnitId,
+    /// The kind of the part.
+    pub kind: PartKind,
+    /// The number of its plain bytes.
+    pub plain_bytes: u64,
     /// The size of its skeleton in bytes.
     pub skeleton_bytes: u64,
     /// The size of its contents in bytes.
@@ -37,6 +42,8 @@ impl TargetPart {
         let bytes = |range: &PartRange| range.bytes.end - range.bytes.start;
         let part = |(LocalPart { id, .. }, part): (LocalPart<'_>, &ImagePart)| Self {
             id,
+            kind: part.kind,
+            plain_bytes: part.plain.end - part.plain.start,
             skeleton_bytes: bytes(&part.skeleton),
             contents_bytes: bytes(&part.contents),
         };
@@ -51,10 +58,28 @@ pub struct PatchTarget<'a> {
     pub sizes: TargetSizes,
     /// The image's parts, in order. A patch of version 1 needs none.
     pub parts: &'a [TargetPart],
+    /// Whether held parts are left out of what the sink gets. Then they are not read, unless something else is made
+    /// from them.
+    pub leaves_out_held: bool,
+}
+
+/// A held part that is left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The number of the part in the target, from 0.
+    pub part: usize,
+    /// The range of the plain image in which it lies.
+    pub image: Range<u64>,
 }
 
 /// Takes the target's streams as they come.
 pub trait TargetSink {
+    /// Takes the places of the parts that are left out, in order, before anything else. In the layout, each of them is
+    /// a stretch of contents of as many bytes as it has plain bytes, and the contents come without it.
+    fn left_out(&mut self, _parts: Vec<LeftOut>) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Takes the whole skeleton, and the layout that it encodes. The sizes have been checked against the expected
     /// ones.
     fn skeleton(&mut self, spool: Spool, layout: Layout) -> io::Result<()>;

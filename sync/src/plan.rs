@@ -1,6 +1,7 @@
 //! From an index to a plan: which chunks an image consists of, and where each one comes from.
 
 pub(crate) mod bases;
+pub(crate) mod closed_parts;
 pub(crate) mod compare;
 pub(crate) mod given_seeds;
 pub(crate) mod image;

@@ -202,8 +202,13 @@ impl WalkSink for Chunks {
         let piece = match piece {
             Piece::InPushed(range) => self.block.slice(range),
             Piece::Held(bytes) => Bytes::copy_from_slice(bytes),
-            // Only a walk over a skeleton has holes.
-            Piece::Hole(_) => return,
+            // A part that is known already. Only the operation of a file is the wrapper's.
+            Piece::Hole(len) => {
+                if let File::Large { bytes } = &mut self.file {
+                    *bytes += len;
+                }
+                return;
+            }
         };
         match &mut self.file {
             File::Small { bytes, .. } => {

@@ -229,6 +229,48 @@ fn candidates_beyond_the_limit_join_the_wrapper() {
     assert!(both.len() == 1024 && both.iter().all(|part| part.kind == PartKind::File));
 }
 
+/// An image with the chunks of some parts left out.
+#[test]
+fn all_else_is_cut_alike_without_a_part() {
+    let large = noise(9, MIB + 5);
+    let image = [
+        file("small", &noise(1, 3000)),
+        file("a.tar", &layer(1)),
+        file("large", &large),
+        file("b.tar", &layer(2)),
+        file("config", &noise(2, 900)),
+        vec![0; 1024],
+    ]
+    .concat();
+    let all = parted(&image);
+    for left_out in [vec![0], vec![1], vec![2], vec![0, 1, 2]] {
+        let mut splitter = splitter();
+        let mut at = 0;
+        for &number in &left_out {
+            let part = all.part(number);
+            splitter.push(Bytes::copy_from_slice(&image[at..part.plain.start as usize]));
+            assert!(splitter.skip_part(part.kind, part.plain.end - part.plain.start));
+            at = part.plain.end as usize;
+        }
+        splitter.push(Bytes::copy_from_slice(&image[at..]));
+        let mut chunks = splitter.take();
+        let last = splitter.finish_parts();
+        chunks.extend(last.chunks);
+        let some = Parted { all: LastChunks { chunks, ..last }, plain: image.clone() };
+        assert_eq!(some.all.parts.len(), 3);
+        for number in 0..3 {
+            let (part, whole) = (some.part(number), all.part(number));
+            assert_eq!((part.kind, &part.plain), (whole.kind, &whole.plain));
+            let expected = if left_out.contains(&number) { Default::default() } else { all.unit(Some(number)) };
+            assert!(some.unit(Some(number)) == expected, "{number} without {left_out:?}");
+        }
+        assert!(some.unit(None) == all.unit(None), "{left_out:?}");
+    }
+    let mut splitter = splitter();
+    splitter.push(Bytes::copy_from_slice(&image[..512]));
+    assert!(!splitter.skip_part(PartKind::Tar, 3001));
+}
+
 #[test]
 fn levels_count_from_the_part() {
     let mut deep = file("core", &noise(1, 2000));

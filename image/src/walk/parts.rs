@@ -1,9 +1,10 @@
 //! The candidates for the parts of an image: what of the image's outermost level may be one. docs/format/index-2.md,
 //! section 1.
 
-use regrow_chunker::Params;
+use regrow_chunker::{Params, PartKind};
 
-use super::{FileStart, WalkSink, Walker};
+use super::{FileStart, Piece, WalkSink, Walker, top};
+use crate::level::Next;
 
 /// The largest number of candidates that become parts.
 pub const MAX_PARTS: u64 = 1024;
@@ -76,6 +77,30 @@ impl Walker {
     pub(super) fn open_levels(&self) -> usize {
         let Some(parts) = &self.parts else { return self.levels.len() };
         self.levels.len().saturating_sub(parts.part.unwrap_or_else(|| self.outermost()))
+    }
+
+    /// Takes a part of the image of which only the kind and the number of bytes are known, since its chunks are. The result
+    /// is `false` if no such part can stand here.
+    pub fn skip_part(&mut self, kind: PartKind, bytes: u64, sink: &mut impl WalkSink) -> bool {
+        if kind == PartKind::File {
+            self.skip(bytes, sink);
+            return true;
+        }
+        let is_coded = self.coded == Some(self.levels.len().saturating_sub(1));
+        let level = top!(self);
+        match level.next {
+            _ if !self.held.is_empty() || self.in_file => return false,
+            Next::Block { .. } if is_coded && level.is_fresh => {
+                (level.is_fresh, level.is_tar) = (false, true);
+                self.begin_tar(sink);
+            }
+            Next::Data { size } if size == bytes && bytes <= level.left && !is_coded => self.open_level(bytes, sink),
+            _ => return false,
+        }
+        sink.contents(Piece::Hole(bytes));
+        top!(self).take(bytes);
+        self.close_levels(sink);
+        true
     }
 
     /// Notes that the innermost level is a tar. Its first bytes come next.

@@ -83,6 +83,32 @@ impl WantedLayers {
         wanted
     }
 
+    /// One part of the index's image alone.
+    pub fn of_part(index: &Index, part: usize) -> Self {
+        let mut wanted = Self::of_index(index);
+        let own = wanted.own.get(part).copied();
+        wanted.layers.retain(|beginning, _| Some(*beginning) == own);
+        Self { layers: wanted.layers, bases: Vec::new(), own: own.into_iter().collect() }
+    }
+
+    /// Notes that layers of these names are there. Returns the numbers of the image's own parts that had not been found
+    /// before and are among them.
+    pub(super) fn take_own(&mut self, names: impl Iterator<Item = LayerName>) -> Vec<usize> {
+        let mut taken = Vec::new();
+        for name in names.filter(|name| self.wants(name)).collect::<Vec<_>>() {
+            let beginning = split(&name).0;
+            let parts = self.own.iter().enumerate().filter(|(_, own)| **own == beginning).map(|(part, _)| part);
+            let before = taken.len();
+            taken.extend(parts);
+            if let Some(layer) = self.layers.get_mut(&beginning).filter(|_| taken.len() > before) {
+                layer.is_found = true;
+            }
+        }
+        taken.sort_unstable();
+        taken.dedup();
+        taken
+    }
+
     /// Whether the index names no layer.
     pub fn is_empty(&self) -> bool {
         self.layers.is_empty()

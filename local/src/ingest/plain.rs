@@ -1,6 +1,9 @@
 //! Reads a plain image that is not made from an image's own bytes. The places of its coded files are known.
 
+use std::io;
+
 use bytes::Bytes;
+use regrow_chunker::PartKind;
 use regrow_image::{ImagePart, Splitter};
 
 use super::{ChunkSink, Hashed, Hashing, Reading, refusing};
@@ -14,6 +17,13 @@ pub enum PlainPiece {
     BeginCoded,
     /// The coded file ends.
     EndCoded,
+    /// A part of which the chunks are known already, so that its bytes do not come.
+    Part {
+        /// The kind of the part.
+        kind: PartKind,
+        /// The number of its plain bytes.
+        bytes: u64,
+    },
 }
 
 /// A source that gives a plain image front to back.
@@ -50,6 +60,12 @@ fn ingest_all(
             }
             PlainPiece::BeginCoded => hashing.begin_coded()?,
             PlainPiece::EndCoded => hashing.end_coded()?,
+            PlainPiece::Part { kind, bytes } => {
+                if !hashing.splitter.skip_part(kind, bytes) {
+                    let error = io::Error::new(io::ErrorKind::InvalidData, "a part stands where none can");
+                    return Err(LocalError::io("a patched image")(error));
+                }
+            }
         }
     }
     hashing.finish().map(|finished| finished.parts)

@@ -53,7 +53,7 @@ fn held_parts_must_fit_the_base_and_the_index() {
     let stated = TargetPart::all_of(seed, pair.params);
     let sizes = TargetSizes { image: 1 << 20, skeleton: 1 << 20, contents: 1 << 20 };
     let check = |held: &[HeldPart], sizes, parts: &[TargetPart]| {
-        HeldParts::new(held.to_vec(), &base, &PatchTarget { sizes, parts }).map(|_| ())
+        HeldParts::new(held.to_vec(), &base, &PatchTarget { sizes, parts, leaves_out_held: false }).map(|_| ())
     };
     let held = HeldPart { target: 1, base: 1, skeleton_at: 10, contents_at: 10 };
     assert!(check(&[held], sizes, &stated).is_ok());

@@ -1,5 +1,7 @@
 //! Patches of version 2, which start from parts. The parts lie in other archives than the base image.
 
+mod left_out;
+
 use super::*;
 use crate::base::LocalPart;
 use crate::check::check_from;

@@ -273,7 +273,8 @@ impl Run<'_> {
         let fetcher = Fetcher { takes_whole_packs: is_first, ..self.fetcher(&output) };
         zeros::check_room(self, &fetcher, &seeds, &output, scratch).inspect_err(|_| output.abandon())?;
         if asks_for_patch
-            && let Extended::Planned(planned) = patched::extend_seeds(self, &fetcher, &mut seeds, &output, scratch)?
+            && let Extended::Planned(planned) =
+                patched::extend_seeds(self, &fetcher, &mut seeds, None, (&output, scratch))?
         {
             return Ok(Written::planned(planned));
         }

@@ -7,28 +7,30 @@ use regrow_chunker::{ImageId, Params};
 use regrow_image::StreamKind;
 use regrow_index::{AnnouncedPatch, BasePart, Segment};
 use regrow_local::{FileSeed, Seed, Seeds, UnitIds};
-use regrow_patch::{LocalPart, PatchBase, PatchVersion};
+use regrow_patch::{BasePart as PatchPart, LocalPart, PatchBase, PatchVersion};
+
+use super::closed_parts::ClosedLayer;
 
 /// The images that the seeds are, and the parts that they hold.
 pub(crate) struct SeedParts<'a> {
     params: Params,
     images: Vec<(ImageId, &'a FileSeed)>,
     /// The parts by the beginnings of their unit ids.
-    parts: HashMap<[u8; 8], LocalPart<'a>>,
+    parts: HashMap<[u8; 8], PatchPart<'a>>,
 }
 
 /// The base of a patch, as the seeds hold it: the base image, its parts, or both.
 pub(crate) struct HeldBase<'a> {
     image: Option<&'a FileSeed>,
     /// The base parts in order. An image of version 1 has none.
-    parts: Vec<LocalPart<'a>>,
+    parts: Vec<PatchPart<'a>>,
 }
 
 impl<'a> SeedParts<'a> {
     /// Looks through seeds that are cut with these parameters. An image that several seeds are counts once, and so does a
     /// part that several of them hold: the first copy that is still what it was.
     pub(crate) fn new(seeds: &'a Seeds, params: Params) -> Self {
-        let (mut images, mut parts) = (Vec::<(ImageId, &FileSeed)>::new(), HashMap::<_, LocalPart<'_>>::new());
+        let (mut images, mut local) = (Vec::<(ImageId, &FileSeed)>::new(), HashMap::<_, LocalPart<'_>>::new());
         for seed in seeds.seeds.iter().filter_map(|seed| seed.as_file()) {
             let units = seed.scan().units(params);
             let id = units.as_ref().map_or_else(|| seed.scan().image_id(params), UnitIds::image_id);
@@ -39,14 +41,23 @@ impl<'a> SeedParts<'a> {
             }
             for (number, id) in units.into_iter().flat_map(|units| units.parts).enumerate() {
                 let part = LocalPart { seed, number, id };
-                match parts.entry(BasePart::id_of(&id)) {
+                match local.entry(BasePart::id_of(&id)) {
                     Entry::Occupied(held) if held.get().seed.is_unchanged() => {}
                     Entry::Occupied(mut held) => drop(held.insert(part)),
                     Entry::Vacant(place) => drop(place.insert(part)),
                 }
             }
         }
+        let parts = local.into_iter().map(|(id, part)| (id, PatchPart::Open(part))).collect();
         Self { params, images, parts }
+    }
+
+    /// Adds parts that have not been read.
+    pub(crate) fn with_closed(mut self, closed: &'a [ClosedLayer<'a>]) -> Self {
+        for part in closed.iter().map(ClosedLayer::base_part) {
+            self.parts.entry(BasePart::id_of(&part.id)).or_insert(PatchPart::Closed(part));
+        }
+        self
     }
 
     /// The ids of the images, each once.
@@ -61,7 +72,8 @@ impl<'a> SeedParts<'a> {
     /// The base of a patch from this image, if a seed is the image.
     pub(crate) fn image(&self, id: &ImageId) -> Option<HeldBase<'a>> {
         let seed = self.seed_of(id)?;
-        Some(HeldBase { image: Some(seed), parts: LocalPart::base_of(seed, self.params) })
+        let parts = LocalPart::base_of(seed, self.params).into_iter().map(PatchPart::Open).collect();
+        Some(HeldBase { image: Some(seed), parts })
     }
 
     /// The base of an announced patch, if the seeds hold it.
@@ -80,22 +92,29 @@ impl<'a> HeldBase<'a> {
         match version {
             PatchVersion::V1 => self.image.map(PatchBase::of_image),
             PatchVersion::V2 if self.parts.is_empty() => None,
-            PatchVersion::V2 => Some(PatchBase::of_parts(self.parts.iter().copied())),
+            PatchVersion::V2 => Some(PatchBase::of_held(self.parts.iter().copied())),
         }
     }
 
     /// Whether nothing was written to the seeds since they were opened, as far as the file system tells.
     pub(crate) fn is_unchanged(&self) -> bool {
-        let of_parts = self.parts.iter().map(|part| part.seed);
+        let of_parts = self.open_parts().map(|part| part.seed);
         self.image.into_iter().chain(of_parts).all(FileSeed::is_unchanged)
     }
 
-    /// Passes on the recipe segments of the base.
+    fn open_parts(&self) -> impl Iterator<Item = &LocalPart<'a>> {
+        self.parts.iter().filter_map(|part| match part {
+            PatchPart::Open(part) => Some(part),
+            PatchPart::Closed(_) => None,
+        })
+    }
+
+    /// Passes on the recipe segments of the base, as far as it was read.
     pub(crate) fn segments(&self, wanted: &mut dyn FnMut(Segment)) {
         if let Some(image) = self.image {
             return Seed::segments(image, wanted);
         }
-        for part in &self.parts {
+        for part in self.open_parts() {
             let recipes = part.seed.scan().unit_recipes();
             for stream in [StreamKind::Skeleton, StreamKind::Contents] {
                 recipes.segments(1 + part.number, stream).for_each(&mut *wanted);

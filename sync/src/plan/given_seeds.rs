@@ -12,6 +12,8 @@ use crate::SyncError;
 pub(crate) struct GivenSeeds<'a> {
     context: &'a SeedContext<'a>,
     wanted: WantedLayers,
+    /// The parts of the image that storages hold, by their numbers, if those are not opened.
+    pub(crate) closed: Option<Vec<(EngineStorage, usize)>>,
     /// The storages that were searched.
     pub(crate) storages: Vec<OpenedStorage>,
 }
@@ -19,7 +21,12 @@ pub(crate) struct GivenSeeds<'a> {
 impl<'a> GivenSeeds<'a> {
     /// Begins with none.
     pub(crate) fn new(index: &Index, context: &'a SeedContext<'a>) -> Self {
-        Self { context, wanted: WantedLayers::of_index(index), storages: Vec::new() }
+        Self { context, wanted: WantedLayers::of_index(index), closed: None, storages: Vec::new() }
+    }
+
+    /// The same, which opens no part of the image itself in a storage.
+    pub(crate) fn leaving_parts_closed(self) -> Self {
+        Self { closed: Some(Vec::new()), ..self }
     }
 
     /// Opens a seed. A folder that is the storage of an engine is used as such, and as a folder too unless it has all
@@ -49,7 +56,14 @@ impl<'a> GivenSeeds<'a> {
     }
 
     fn open_storage(&mut self, seeds: &mut Seeds, storage: &EngineStorage) -> Result<(), SyncError> {
-        let opened = storage.open_layers(&mut self.wanted, seeds, self.context)?;
+        let mut own = 0;
+        if let Some(closed) = &mut self.closed {
+            let found = storage.find_own(&mut self.wanted)?;
+            own = found.len() as u64;
+            closed.extend(found.into_iter().map(|number| (storage.clone(), number)));
+        }
+        let mut opened = storage.open_layers(&mut self.wanted, seeds, self.context)?;
+        opened.layers += own;
         self.storages.push(opened);
         Ok(())
     }

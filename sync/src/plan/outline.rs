@@ -61,14 +61,23 @@ pub(crate) fn is_outline(index: &Index) -> bool {
 }
 
 /// The index with the recipe of an image that was found, if that is the image that the outline describes. It still
-/// lacks the packs. Units are named by their recipes, so equal names prove equal recipes.
+/// lacks the packs. Units are named by their recipes, so equal names prove equal recipes. Parts of which nothing was
+/// found stay as they are stated, without recipes.
 pub(crate) fn completed(outline: &Index, found: UnitRecipes<'_>) -> Option<Index> {
     let units = outline.units.as_ref()?;
     if found.count() != 1 + units.parts.len() {
         return None;
     }
     let names: Vec<_> = units.parts.iter().map(|part| part.name).collect();
-    let (wrapper, parts) = found.to_index(&outline.params, &names);
+    let (wrapper, mut parts) = found.to_index(&outline.params, &names);
+    for (part, stated) in parts.iter_mut().zip(&units.parts) {
+        let is_absent = part.unit.skeleton.chunks + part.unit.contents.chunks == 0;
+        if is_absent && part.kind == stated.kind {
+            let bytes = |stream: UnitStream| UnitStream { bytes: stream.bytes, ..UnitStream::default() };
+            let Unit { id, skeleton, contents } = stated.unit;
+            part.unit = Unit { id, skeleton: bytes(skeleton), contents: bytes(contents) };
+        }
+    }
     let found_units = || std::iter::once(&wrapper).chain(parts.iter().map(|part| &part.unit));
     let is_same = |(found, stated): (&Unit, &Unit)| {
         let bytes = |unit: &Unit| (unit.skeleton.bytes, unit.contents.bytes);

@@ -7,12 +7,13 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use regrow_chunker::ImageId;
+use regrow_chunker::{ImageId, SegmentId};
 use regrow_index::{AnnouncedPatch, Index, Segment};
 use regrow_local::Seeds;
 use regrow_patch::PatchHeader;
 
 use super::bases::{HeldBase, SeedParts};
+use super::closed_parts::ClosedLayer;
 use super::outline::is_outline;
 
 /// The most patches that a run asks for, since an update should take few requests.
@@ -31,13 +32,17 @@ pub(crate) struct Candidate<'a> {
 /// The patches that the seeds hold the bases of, starting with those that the index announces, the smallest patch first.
 /// An index of version 2 has room for all patches, so others are not asked for. If the seeds have the whole recipe,
 /// there are no candidates, since then hardly a chunk is missing. The outline of an index does not tell that.
-pub(crate) fn candidates<'a>(index: &Index, seeds: &'a Seeds) -> Vec<Candidate<'a>> {
-    let unknown = unknown_records(index, |take| seeds.seeds.iter().for_each(|seed| seed.segments(&mut *take)));
+///
+/// `closed` are parts of the image that are held but were not read.
+pub(crate) fn candidates<'a>(index: &Index, seeds: &'a Seeds, closed: &'a [ClosedLayer<'a>]) -> Vec<Candidate<'a>> {
+    let of_closed = segments_of(index, closed);
+    let unknown_records = |tell: &mut Tell<'_>| unknown_records(index, of_closed.clone(), tell);
+    let unknown = unknown_records(&mut |take| seeds.seeds.iter().for_each(|seed| seed.segments(&mut *take)));
     let is_outline = is_outline(index);
     if unknown == 0 && !is_outline {
         return Vec::new();
     }
-    let known = SeedParts::new(seeds, index.params);
+    let known = SeedParts::new(seeds, index.params).with_closed(closed);
     let mut bases: Vec<(ImageId, HeldBase<'a>)> = if index.units.is_some() {
         let mut announced: Vec<&AnnouncedPatch> = index.patches.iter().collect();
         announced.sort_by_key(|patch| patch.bytes.unwrap_or(u64::MAX));
@@ -51,14 +56,22 @@ pub(crate) fn candidates<'a>(index: &Index, seeds: &'a Seeds) -> Vec<Candidate<'
     bases.truncate(MOST_ASKED);
     let share = |held: &HeldBase<'_>| match is_outline {
         true => (1, 1),
-        false => (unknown, unknown_records(index, |take| held.segments(take))),
+        false => (unknown, unknown_records(&mut |take| held.segments(take))),
     };
     bases.into_iter().map(|(base, held)| Candidate { base, share: share(&held), held }).collect()
 }
 
-/// Counts the new image's records in segments that `tell` does not report.
-fn unknown_records(index: &Index, tell: impl FnOnce(&mut dyn FnMut(Segment))) -> u64 {
-    let mut known = HashSet::new();
+/// A function that passes on segments that are known.
+type Tell<'t> = dyn FnMut(&mut dyn FnMut(Segment)) + 't;
+
+/// The segments of parts that are held but were not read.
+fn segments_of(index: &Index, closed: &[ClosedLayer<'_>]) -> HashSet<SegmentId> {
+    let segments = closed.iter().flat_map(|layer| index.unit_segments(layer.number + 1));
+    segments.flatten().map(|segment| segment.id).collect()
+}
+
+/// Counts the new image's records in segments that are neither known nor reported by `tell`.
+fn unknown_records(index: &Index, mut known: HashSet<SegmentId>, tell: &mut Tell<'_>) -> u64 {
     tell(&mut |segment| {
         known.insert(segment.id());
     });

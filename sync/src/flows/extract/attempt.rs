@@ -77,7 +77,8 @@ impl Call<'_> {
         let scanning = self.read_ahead(&index, &stores, network);
         let context = SeedContext { on_scan: &|| scanning.on_scan(), ..look };
         let storages = self.open_seeds(&mut seeds, &index, &context)?;
-        let settled = open.as_ref().map(|open| headed::settle(location, (&index, open), &seeds, network, catalog));
+        let settled =
+            open.as_ref().map(|open| headed::settle(location, (&index, open), (&seeds, &[]), network, catalog));
         let settled = settled.transpose()?;
         let settled = match settled {
             Some(other) if other.statement() != index.statement() => {
@@ -138,7 +139,7 @@ impl Call<'_> {
     }
 
     /// Opens the given seeds. They come before the file that is replaced. Returns the storages among them.
-    pub(super) fn open_seeds(
+    fn open_seeds(
         &self,
         seeds: &mut Seeds,
         index: &Index,

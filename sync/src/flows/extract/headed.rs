@@ -15,6 +15,7 @@ use super::output::OutputFile;
 use super::patched::{self, Extended};
 use super::{Run, Written};
 use crate::place::network::OpenHead;
+use crate::plan::closed_parts::ClosedLayer;
 use crate::plan::locate::Counts;
 use crate::plan::outline::completed;
 use crate::plan::patch_or_chunks::candidates;
@@ -27,14 +28,14 @@ use crate::{Location, Network, SyncError};
 pub(super) fn settle(
     location: &Location,
     (outline, open): (&Index, &OpenHead),
-    seeds: &Seeds,
+    (seeds, closed): (&Seeds, &[ClosedLayer<'_>]),
     network: &Network,
     catalog: Option<&Catalog>,
 ) -> Result<Index, SyncError> {
     let is_image = |seed: &dyn regrow_local::Seed| {
         seed.as_file().is_some_and(|file| file.scan().image_id(outline.params) == outline.image_id())
     };
-    if seeds.seeds.iter().any(|seed| is_image(&**seed)) || !candidates(outline, seeds).is_empty() {
+    if seeds.seeds.iter().any(|seed| is_image(&**seed)) || !candidates(outline, seeds, closed).is_empty() {
         // If something is wrong with them, reading the whole index tells.
         if let Ok(codings) = network.codings(location, open) {
             let index = Index { codings, ..outline.clone() };
@@ -61,7 +62,7 @@ pub(super) fn write(
         None if output.check_room(0, scratch, Spool::disk_bytes(run.index.skeleton.bytes)).is_err() => {
             Extended::Nothing
         }
-        None => patched::extend_seeds(run, &run.fetcher(&output), &mut seeds, &output, scratch)?,
+        None => patched::extend_seeds(run, &run.fetcher(&output), &mut seeds, None, (&output, scratch))?,
     };
     match found {
         Extended::Planned(counts) => Ok(Written::planned(counts)),

@@ -8,7 +8,7 @@ mod opening;
 use std::ops::Range;
 use std::sync::Arc;
 
-use regrow_index::{Index, Part, Units};
+use regrow_index::{Index, Part, Unit, Units};
 use regrow_local::{Pool, Recipe, Seeds, StreamChunks};
 use regrow_store::{Failover, ReadStore};
 
@@ -16,6 +16,7 @@ use super::assemble::{Assembly, Shared, Taker};
 use super::output::OutputFile;
 use super::{ExtractOptions, ExtractReport, Form, Run};
 use crate::place::network::OpenHead;
+use crate::plan::closed_parts::ClosedLayer;
 use crate::plan::locate::{Counts, Plan};
 use crate::plan::recipe::KnownSegments;
 use crate::plan::skeleton::{self, Kept};
@@ -47,6 +48,8 @@ pub(crate) struct SomeParts<'a> {
     stores: Vec<Arc<dyn ReadStore>>,
     health: Arc<Failover>,
     seeds: Arc<Seeds>,
+    /// Parts that a storage holds, and that are read only if they are wanted.
+    closed: Vec<ClosedLayer<'a>>,
     segments: KnownSegments,
     packs: Packs,
     counts: Counts,
@@ -137,6 +140,7 @@ impl SomeParts<'_> {
     /// Puts parts together, by their numbers, and hands on their plain bytes one behind the other. Everything that is
     /// missing is fetched at once, before the first bytes.
     pub(crate) fn hand_on(&mut self, parts: &[usize], take: Taker<'_>) -> Result<(), SyncError> {
+        self.make_ready(parts)?;
         let stated: Vec<Part> = parts.iter().filter_map(|&part| self.parts().get(part).copied()).collect();
         let units: Vec<usize> = parts.iter().map(|part| part + 1).collect();
         let stretch = |part: &Part| Stretch {
@@ -163,6 +167,34 @@ impl SomeParts<'_> {
             let shared = Shared::new(target, seeds, output, plan);
             Assembly::new(run, fetcher, packs, shared).hand_on(state.counts, take).map(drop)
         })
+    }
+
+    /// Opens the wanted parts that a storage holds, as seeds. If nothing tells the recipe of a wanted part, the rest of the
+    /// index is read.
+    fn make_ready(&mut self, parts: &[usize]) -> Result<(), SyncError> {
+        let is_wanted = |layer: &mut ClosedLayer<'_>| parts.contains(&layer.number);
+        let opened: Vec<ClosedLayer<'_>> = self.closed.extract_if(.., is_wanted).collect();
+        let is_known = |unit: &Unit| {
+            let (bytes, chunks) =
+                [unit.skeleton, unit.contents].iter().fold((0, 0), |(b, c), s| (b + s.bytes, c + s.chunks));
+            bytes == 0 || chunks > 0
+        };
+        let known = parts.iter().filter_map(|&part| self.parts().get(part)).all(|part| is_known(&part.unit));
+        if opened.is_empty() && known {
+            return Ok(());
+        }
+        if let Some(open) = self.open.take_if(|_| !known) {
+            let whole = Rest::new(&open, self.options.catalog.as_ref());
+            self.index = whole.index(self.network, self.location)?.clone();
+            self.packs = Packs::new(&self.index);
+        }
+        let mut seeds = std::mem::take(&mut self.seeds);
+        if let Some(seeds) = Arc::get_mut(&mut seeds) {
+            seeds.seeds.extend(opened.into_iter().flat_map(|layer| layer.into_seeds().seeds));
+        }
+        self.seeds = seeds;
+        self.segments = KnownSegments::new(&self.index, &self.seeds);
+        Ok(())
     }
 
     /// Runs `work` with an index of these units alone.

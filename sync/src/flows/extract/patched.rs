@@ -17,6 +17,7 @@ use regrow_store::patch_name;
 
 use super::Run;
 use super::output::OutputFile;
+use crate::plan::closed_parts::ClosedLayer;
 use crate::plan::locate::Counts;
 use crate::plan::outline::{completed, is_outline};
 use crate::plan::patch_or_chunks::{Candidate, Choice, PatchOrChunks, candidates};
@@ -42,18 +43,20 @@ pub(super) enum Extended {
 }
 
 /// Adds the result of a patch to the seeds, if some seed has a patch that costs less than chunks. A dry run adds
-/// nothing, and returns what the patch would cost.
+/// nothing, and returns what the patch would cost. `closed` are parts of the image that are held but were not read. If it
+/// is given at all, the patch makes the image without held parts, and those are read only where something else is made
+/// from them.
 pub(super) fn extend_seeds(
     run: &Run<'_>,
     fetcher: &Fetcher<'_>,
     seeds: &mut Seeds,
-    output: &OutputFile,
-    scratch: &Path,
+    closed: Option<&[ClosedLayer<'_>]>,
+    (output, scratch): (&OutputFile, &Path),
 ) -> Result<Extended, SyncError> {
     if !run.options.patches || fetcher.first_store_is_local() {
         return Ok(Extended::Nothing);
     }
-    let candidates = candidates(run.index, seeds);
+    let candidates = candidates(run.index, seeds, closed.unwrap_or_default());
     if !candidates.is_empty() {
         run.prefetch.on_patch_sought();
     }
@@ -86,11 +89,12 @@ pub(super) fn extend_seeds(
             FoundPatch::Planned(bytes) => return Ok(Extended::Planned(planned(run, &header, bytes))),
             FoundPatch::Here(file) => file,
         };
-        let (patched, recipe) = match yield_of(run, fetcher, seeds, (&candidate, &request), (header, file)) {
+        let source = Source { candidate: &candidate, request: &request, is_partial: closed.is_some() };
+        let (patched, recipe) = match yield_of(run, fetcher, seeds, &source, (header, file)) {
             Ok(Some(yielded)) => yielded,
             Ok(None) => continue,
             Err(error) => {
-                warn(run, fetcher, (&candidate, &request), &error);
+                warn(run, fetcher, &source, &error);
                 continue;
             }
         };
@@ -112,27 +116,36 @@ fn planned(run: &Run<'_>, header: &PatchHeader, bytes: u64) -> Counts {
     Counts { patch, seed, planned_bytes: bytes, ..Counts::default() }
 }
 
+/// A patch that was taken.
+struct Source<'s> {
+    candidate: &'s Candidate<'s>,
+    request: &'s Request<'s>,
+    /// Whether held parts are left out.
+    is_partial: bool,
+}
+
 /// Applies a patch. If something fails, a warning says so, and the chunks that came before are kept if possible.
 fn yield_of(
     run: &Run<'_>,
     fetcher: &Fetcher<'_>,
     seeds: &Seeds,
-    (candidate, request): (&Candidate<'_>, &Request<'_>),
+    source: &Source<'_>,
     (header, mut file): (PatchHeader, File),
 ) -> Result<Option<(PatchSeed, Option<Index>)>, SyncError> {
-    let index = run.index;
+    let (index, &Source { candidate, request, is_partial }) = (run.index, source);
     let sizes =
         TargetSizes { image: index.plain_bytes(), skeleton: index.skeleton.bytes, contents: index.contents.bytes };
     let parts = stated_parts(index);
-    let target = PatchTarget { sizes, parts: &parts };
+    let target = PatchTarget { sizes, parts: &parts, leaves_out_held: is_partial };
     let Some(base) = candidate.held.for_version(header.version) else { return Ok(None) };
-    let mut yielded = Yield::new(run, seeds, request.scratch)?;
+    let kinds = parts.iter().map(|part| part.kind).collect();
+    let mut yielded = Yield::new(run, seeds, request.scratch, is_partial)?;
     run.progress.begin(Stage::Patch, Some(index.plain_bytes()));
     let (pieces, arriving) = sync_channel(PIECES_WAITING);
     let (applied, ingested) = std::thread::scope(|scope| {
-        let apply = move || apply(&mut file, &header, &base, &target, request.scratch, &mut Pieces(pieces));
+        let apply = move || apply(&mut file, &header, &base, &target, request.scratch, &mut Pieces::new(pieces));
         let applying = spawn_scoped(scope, apply)?;
-        let mut image = PatchedImage::new(arriving, Path::new(&request.name));
+        let mut image = PatchedImage::new(arriving, Path::new(&request.name), kinds);
         let (params, gzip_files) = (index.params, GzipFiles::Contents);
         let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
         let reading =
@@ -145,16 +158,18 @@ fn yield_of(
     match (applied?, ingested) {
         (Ok(()), Ok(parts)) => {
             let patched = yielded.builder.finish(parts)?;
-            let recipe = if is_outline(index) { completed(index, patched.unit_recipes()) } else { None };
-            if is_outline(index) && recipe.is_none() {
-                warn(run, fetcher, (candidate, request), &wrong_base());
+            // Without the held parts, only the end tells whether the image is the right one.
+            let checks_end = is_outline(index) || is_partial;
+            let recipe = if checks_end { completed(index, patched.unit_recipes()) } else { None };
+            if checks_end && recipe.is_none() {
+                warn(run, fetcher, source, &wrong_base());
             }
-            return Ok(Some((patched, recipe)));
+            return Ok(Some((patched, recipe.filter(|_| is_outline(index)))));
         }
         // If nobody takes its output, the decoder stops. So an error of the taker is reported first.
-        (Err(error), Err(ended)) if is_early_end(&ended) => warn(run, fetcher, (candidate, request), &error),
-        (_, Err(error)) => warn(run, fetcher, (candidate, request), &error),
-        (Err(error), Ok(_)) => warn(run, fetcher, (candidate, request), &error),
+        (Err(error), Err(ended)) if is_early_end(&ended) => warn(run, fetcher, source, &error),
+        (_, Err(error)) => warn(run, fetcher, source, &error),
+        (Err(error), Ok(_)) => warn(run, fetcher, source, &error),
     }
     // Another error of the same temporary file is not worth a second warning.
     Ok(yielded.builder.finish(Vec::new()).ok().map(|patched| (patched, None)))
@@ -165,6 +180,8 @@ fn stated_parts(index: &Index) -> Vec<TargetPart> {
     let parts = index.units.iter().flat_map(|units| &units.parts);
     let stated = |part: &Part| TargetPart {
         id: part.unit.id,
+        kind: part.kind,
+        plain_bytes: part.plain_bytes,
         skeleton_bytes: part.unit.skeleton.bytes,
         contents_bytes: part.unit.contents.bytes,
     };
@@ -181,7 +198,7 @@ fn is_early_end(error: &SyncError) -> bool {
 fn warn(
     run: &Run<'_>,
     fetcher: &Fetcher<'_>,
-    (candidate, request): (&Candidate<'_>, &Request<'_>),
+    Source { candidate, request, .. }: &Source<'_>,
     error: &dyn std::fmt::Display,
 ) {
     if candidate.held.is_unchanged() {
@@ -195,14 +212,14 @@ fn warn(
 struct Yield<'a> {
     builder: PatchSeedBuilder,
     seeds: &'a Seeds,
-    /// The segments of the new image, of the skeleton and of the contents. The outline of an index has none, so then
-    /// only the end tells whether the image is the right one.
+    /// The segments of the new image, of the skeleton and of the contents. The outline of an index has none, and parts that
+    /// are left out do not come, so then only the end tells whether the image is the right one.
     checks: Option<[SegmentCheck; 2]>,
 }
 
 impl<'a> Yield<'a> {
-    fn new(run: &Run<'_>, seeds: &'a Seeds, scratch: &Path) -> Result<Self, SyncError> {
-        let checks = (!is_outline(run.index)).then(|| SegmentCheck::of_streams(run.index));
+    fn new(run: &Run<'_>, seeds: &'a Seeds, scratch: &Path, is_partial: bool) -> Result<Self, SyncError> {
+        let checks = (!is_outline(run.index) && !is_partial).then(|| SegmentCheck::of_streams(run.index));
         Ok(Self { builder: PatchSeedBuilder::new(scratch)?, seeds, checks })
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use regrow_chunker::PartKind;
 use regrow_image::WalkRules;
 use regrow_index::Index;
-use regrow_local::{Pool, SeedContext, Seeds};
+use regrow_local::{EngineStorage, Pool, SeedContext, Seeds};
 use regrow_store::{Failover, ReadStore};
 
 use super::SomeParts;
@@ -18,6 +18,8 @@ use crate::flows::extract::patched::{self, Extended};
 use crate::flows::extract::report::{ExtractReport, StorageReport};
 use crate::flows::extract::{ExtractOptions, Form, Output, Run, extract, headed};
 use crate::place::network::{Front, HeadFirst, OpenHead};
+use crate::plan::closed_parts::{ClosedLayer, Opener};
+use crate::plan::given_seeds::GivenSeeds;
 use crate::plan::locate::Counts;
 use crate::plan::outline::outline;
 use crate::plan::recipe::KnownSegments;
@@ -76,7 +78,7 @@ pub(crate) fn open<'a>(
         Some(open) if open.head.patches.is_empty() => (whole_index(location, (&index, &open), network, options)?, None),
         open => (index, open),
     };
-    let opening = Opening { call, signers, network, stores, pool: Pool::new() };
+    let opening = Opening { call, signers, network, stores, pool: Arc::new(Pool::new()) };
     opening.with_seeds(index, open).map(Opened::Parts)
 }
 
@@ -118,7 +120,7 @@ struct Opening<'a> {
     signers: u64,
     network: &'a Network,
     stores: Vec<Arc<dyn ReadStore>>,
-    pool: Pool,
+    pool: Arc<Pool>,
 }
 
 impl<'a> Opening<'a> {
@@ -127,7 +129,7 @@ impl<'a> Opening<'a> {
         let Self { call: Call { location, options, progress }, network, .. } = self;
         let catalog = options.catalog.as_ref();
         let mut seeds = Seeds::default();
-        let storages = {
+        let (storages, closed) = {
             let ahead = self.call.read_ahead(&index, &self.stores, network);
             let context = SeedContext {
                 rules: WalkRules::of_version(index.walk_version).unwrap_or_default(),
@@ -139,13 +141,16 @@ impl<'a> Opening<'a> {
                 unfolds: true,
                 on_scan: &|| ahead.on_scan(),
             };
-            self.call.open_seeds(&mut seeds, &index, &context)?
+            let mut given = GivenSeeds::new(&index, &context).leaving_parts_closed();
+            options.seeds.iter().try_for_each(|seed| given.open(&mut seeds, seed))?;
+            let storages = given.storages.iter().map(StorageReport::of).collect();
+            (storages, self.closed(&index, given.closed.unwrap_or_default()))
         };
         let index = match &open {
-            Some(open) => headed::settle(location, (&index, open), &seeds, network, catalog)?,
+            Some(open) => headed::settle(location, (&index, open), (&seeds, &closed), network, catalog)?,
             None => index,
         };
-        let (index, open, counts) = self.patched(index, open, &mut seeds)?;
+        let (index, open, counts) = self.patched(index, open, &mut seeds, &closed)?;
         let Self { call, signers, stores, pool, .. } = self;
         let health = Arc::new(Failover::new(stores.len()));
         Ok(Box::new(SomeParts {
@@ -153,7 +158,8 @@ impl<'a> Opening<'a> {
             options,
             progress,
             network,
-            pool: Arc::new(pool),
+            pool,
+            closed,
             segments: KnownSegments::new(&index, &seeds),
             packs: Packs::new(&index),
             report: opened_report(&call, &index, signers, storages),
@@ -166,12 +172,28 @@ impl<'a> Opening<'a> {
         }))
     }
 
+    /// The parts of the image that storages hold, each once.
+    fn closed(&self, index: &Index, found: Vec<(EngineStorage, usize)>) -> Vec<ClosedLayer<'a>> {
+        let Call { options, progress, .. } = self.call;
+        let opener = Opener {
+            rules: WalkRules::of_version(index.walk_version).unwrap_or_default(),
+            params: index.params,
+            pool: Arc::clone(&self.pool),
+            catalog: options.catalog.as_ref(),
+            progress,
+            scratch: self.network.scratch().to_owned(),
+        };
+        let layer = |(storage, number)| ClosedLayer::new(index, number, storage, opener.clone());
+        found.into_iter().filter_map(layer).collect()
+    }
+
     /// Adds what a patch yields to the seeds, if one pays. Returns the index with the recipe of the parts that are known.
     fn patched(
         &self,
         index: Index,
         open: Option<Box<OpenHead>>,
         seeds: &mut Seeds,
+        closed: &[ClosedLayer<'_>],
     ) -> Result<(Index, Option<Box<OpenHead>>, Counts), SyncError> {
         let Call { location, options, progress } = self.call;
         let (network, scratch) = (self.network, self.network.scratch());
@@ -192,7 +214,7 @@ impl<'a> Opening<'a> {
                 form: Form::Plain,
             };
             let output = OutputFile::handed(0, scratch)?;
-            patched::extend_seeds(&run, &run.fetcher(&output), seeds, &output, scratch)?
+            patched::extend_seeds(&run, &run.fetcher(&output), seeds, Some(closed), (&output, scratch))?
         };
         match (found, open) {
             (Extended::Recipe(index), open) => Ok((*index, open, Counts::default())),

@@ -7,31 +7,52 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use bytes::Bytes;
+use regrow_chunker::PartKind;
 use regrow_image::{ImagePiece, Layout};
 use regrow_local::{LocalError, PlainPiece, PlainSource, Spool};
-use regrow_patch::TargetSink;
+use regrow_patch::{LeftOut, TargetSink};
 
 /// The bytes of the image that are put together at a time.
 const BLOCK_BYTES: u64 = 1 << 20;
 
 /// A piece of the image, sent by the decoder's thread.
 pub(super) enum Piece {
-    Skeleton(Box<(Spool, Layout)>),
+    Skeleton(Box<Skeleton>),
     Contents(Vec<u8>),
 }
 
+/// The skeleton with its layout, and the parts that are left out.
+pub(super) struct Skeleton {
+    spool: Spool,
+    layout: Layout,
+    left_out: Vec<LeftOut>,
+}
+
 /// The sending end, which the decoder writes to.
-pub(super) struct Pieces(pub(super) SyncSender<Piece>);
+pub(super) struct Pieces {
+    sender: SyncSender<Piece>,
+    left_out: Vec<LeftOut>,
+}
 
 impl Pieces {
+    pub(super) fn new(sender: SyncSender<Piece>) -> Self {
+        Self { sender, left_out: Vec::new() }
+    }
+
     fn send(&self, piece: Piece) -> io::Result<()> {
-        self.0.send(piece).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.sender.send(piece).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
 
 impl TargetSink for Pieces {
+    fn left_out(&mut self, parts: Vec<LeftOut>) -> io::Result<()> {
+        self.left_out = parts;
+        Ok(())
+    }
+
     fn skeleton(&mut self, spool: Spool, layout: Layout) -> io::Result<()> {
-        self.send(Piece::Skeleton(Box::new((spool, layout))))
+        let left_out = std::mem::take(&mut self.left_out);
+        self.send(Piece::Skeleton(Box::new(Skeleton { spool, layout, left_out })))
     }
 
     fn contents(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -44,7 +65,11 @@ pub(super) struct PatchedImage<'a> {
     arriving: Receiver<Piece>,
     /// The name of the image in errors.
     name: &'a Path,
-    skeleton: Option<Box<(Spool, Layout)>>,
+    skeleton: Option<Box<Skeleton>>,
+    /// The kinds of the image's parts.
+    kinds: Vec<PartKind>,
+    /// The parts that do not come, in order.
+    left_out: VecDeque<LeftOut>,
     /// The coded files that have not ended yet, in order. `in_coded` tells whether the first of them has begun.
     coded: VecDeque<Range<u64>>,
     in_coded: bool,
@@ -59,20 +84,21 @@ fn ended() -> io::Error {
 }
 
 impl<'a> PatchedImage<'a> {
-    /// Makes the receiving end. `name` is the image's name in errors.
-    pub(super) fn new(arriving: Receiver<Piece>, name: &'a Path) -> Self {
-        let (coded, contents) = (VecDeque::new(), Default::default());
-        Self { arriving, name, skeleton: None, coded, in_coded: false, contents, at: 0 }
+    /// Makes the receiving end. `name` is the image's name in errors, and `kinds` are those of its parts.
+    pub(super) fn new(arriving: Receiver<Piece>, name: &'a Path, kinds: Vec<PartKind>) -> Self {
+        let (coded, left_out, contents) = (VecDeque::new(), VecDeque::new(), Default::default());
+        Self { arriving, name, skeleton: None, kinds, left_out, coded, in_coded: false, contents, at: 0 }
     }
 
     /// Takes the skeleton, which arrives before all contents.
-    fn skeleton(&mut self) -> io::Result<Box<(Spool, Layout)>> {
+    fn skeleton(&mut self) -> io::Result<Box<Skeleton>> {
         if let Some(skeleton) = self.skeleton.take() {
             return Ok(skeleton);
         }
         match self.arriving.recv() {
-            Ok(Piece::Skeleton(skeleton)) => {
-                self.coded = skeleton.1.coded().collect();
+            Ok(Piece::Skeleton(mut skeleton)) => {
+                self.coded = skeleton.layout.coded().collect();
+                self.left_out = std::mem::take(&mut skeleton.left_out).into();
                 Ok(skeleton)
             }
             _ => Err(ended()),
@@ -94,14 +120,24 @@ impl<'a> PatchedImage<'a> {
         None
     }
 
+    /// The part that begins at the current position and does not come.
+    fn part(&mut self) -> Option<PlainPiece> {
+        let at = self.at;
+        let LeftOut { part, image } = self.left_out.pop_front_if(|part| part.image.start == at)?;
+        self.at = image.end;
+        Some(PlainPiece::Part { kind: *self.kinds.get(part)?, bytes: image.end - image.start })
+    }
+
     /// The position at which the next piece ends.
     fn next_end(&self, layout: &Layout) -> u64 {
         let mark = self.coded.front().map(|coded| if self.in_coded { coded.end } else { coded.start });
-        layout.image_bytes().min(self.at + BLOCK_BYTES).min(mark.unwrap_or(u64::MAX))
+        let part = self.left_out.front().map(|part| part.image.start);
+        let most = mark.unwrap_or(u64::MAX).min(part.unwrap_or(u64::MAX));
+        layout.image_bytes().min(self.at + BLOCK_BYTES).min(most)
     }
 
     /// Puts the next block together.
-    fn fill(&mut self, (spool, layout): &(Spool, Layout), end: u64) -> io::Result<Bytes> {
+    fn fill(&mut self, Skeleton { spool, layout, .. }: &Skeleton, end: u64) -> io::Result<Bytes> {
         let mut block = vec![0; (end - self.at) as usize];
         for piece in layout.pieces(self.at..end) {
             match piece {
@@ -142,11 +178,11 @@ impl<'a> PatchedImage<'a> {
 impl PlainSource for PatchedImage<'_> {
     fn next(&mut self) -> Result<Option<PlainPiece>, LocalError> {
         let skeleton = self.skeleton().map_err(LocalError::io(self.name))?;
-        if let Some(mark) = self.mark() {
+        if let Some(piece) = self.mark().or_else(|| self.part()) {
             self.skeleton = Some(skeleton);
-            return Ok(Some(mark));
+            return Ok(Some(piece));
         }
-        let end = self.next_end(&skeleton.1);
+        let end = self.next_end(&skeleton.layout);
         let block =
             if self.at < end { Some(self.fill(&skeleton, end).map_err(LocalError::io(self.name))?) } else { None };
         self.skeleton = Some(skeleton);

@@ -1,7 +1,9 @@
 //! Archives whose files are put together in part. The images are made here: a few layers, or many.
 
 mod by_chunks;
+mod by_patch;
 mod images;
+mod server;
 
 use super::{FileSink, Wanted};
 use crate::SyncError;
