@@ -1,0 +1,73 @@
+//! The kinds of engines, and the ways to them.
+
+use std::fmt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::EngineError;
+
+/// A kind of engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EngineKind {
+    /// Docker, whatever its storage.
+    Docker,
+    /// Podman.
+    Podman,
+    /// containerd without an engine above it, as Kubernetes uses it.
+    Containerd,
+}
+
+impl EngineKind {
+    /// The name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+            Self::Containerd => "containerd",
+        }
+    }
+}
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// The way to an engine.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// The kind, or whichever is there.
+    pub kind: Option<EngineKind>,
+    /// The engine's address, a path or `unix://PATH`, instead of the usual one.
+    pub address: Option<String>,
+    /// The namespace of containerd.
+    pub namespace: Option<String>,
+    /// The time that an engine may do nothing while it is asked.
+    pub question_patience: Duration,
+    /// The time that an engine may do nothing while it takes an image.
+    pub load_patience: Duration,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            kind: None,
+            address: None,
+            namespace: None,
+            question_patience: Duration::from_secs(60),
+            load_patience: Duration::from_secs(1800),
+        }
+    }
+}
+
+/// Connects to the socket of an engine.
+pub(crate) fn connect(engine: EngineKind, path: &Path) -> Result<UnixStream, EngineError> {
+    UnixStream::connect(path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::PermissionDenied => EngineError::Denied { engine, path: path.to_owned() },
+        _ => EngineError::Unreachable { engine, path: path.to_owned(), source },
+    })
+}
