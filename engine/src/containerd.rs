@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::image::{MadeManifest, check_name, full_name};
 use crate::piped::{CommandUpload, Layout, Piped};
 use crate::process::Program;
-use crate::{Engine, EngineError, EngineKind, EngineOptions, Form, Image, Loading, Sha256};
+use crate::{Engine, EngineError, EngineKind, EngineOptions, Form, Image, Loading, Sent, Sha256};
 
 const ENGINE: EngineKind = EngineKind::Containerd;
 /// The plugin that keeps blobs, in the root folder.
@@ -161,8 +161,8 @@ impl ContainerdLoading {
 }
 
 impl Loading for ContainerdLoading {
-    fn begin(&mut self, digest: Sha256, bytes: u64) -> Result<(), EngineError> {
-        self.piped()?.begin(digest, bytes)
+    fn begin(&mut self, sent: &Sent) -> Result<(), EngineError> {
+        self.piped()?.begin(sent)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), EngineError> {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::image::{check_name, full_name};
 use crate::piped::{Layout, Piped, Upload};
-use crate::{Engine, EngineError, EngineKind, EngineOptions, Form, Image, Loading, Sha256};
+use crate::{Engine, EngineError, EngineKind, EngineOptions, Form, Image, Layer, Loading, Sha256};
 
 use command::ByCommand;
 use socket::BySocket;
@@ -152,7 +152,7 @@ impl Engine for Docker {
 fn saved(images: &[Image]) -> Vec<(String, Vec<u8>)> {
     let config_path = |image: &Image| format!("{}.json", image.id().hex());
     let entry = |image: &Image| {
-        let layers: Vec<String> = image.layers.iter().map(|layer| layer_path(&layer.diff_id)).collect();
+        let layers: Vec<String> = image.layers.iter().map(layer_path).collect();
         json!({ "Config": config_path(image), "RepoTags": image.names, "Layers": layers })
     };
     let manifest: Vec<Value> = images.iter().map(entry).collect();
@@ -161,8 +161,8 @@ fn saved(images: &[Image]) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-fn layer_path(diff_id: &Sha256) -> String {
-    format!("{}.tar", diff_id.hex())
+fn layer_path(layer: &Layer) -> String {
+    format!("{}.tar", layer.diff_id.hex())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{EngineError, EngineKind, Image, Sha256};
+use crate::{EngineError, EngineKind, Image, Layer, Sha256};
 
 /// The form in which an engine takes layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,17 @@ pub enum Room {
     None,
     /// The layers that are sent.
     Layers,
+}
+
+/// A layer that is sent.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    /// The layer.
+    pub layer: Layer,
+    /// The digest that the bytes must have. Without one, only the engine checks them.
+    pub digest: Option<Sha256>,
+    /// The number of bytes.
+    pub bytes: u64,
 }
 
 /// An engine.
@@ -91,11 +102,11 @@ pub trait Engine {
 
 /// Images on their way into an engine. Dropping it ends the way, and the engine keeps nothing under the images' names.
 pub trait Loading {
-    /// Begins a layer, which has this digest and this number of bytes. The layers come one after the other.
+    /// Begins a layer. The layers come one after the other.
     ///
     /// # Errors
     /// The engine takes no more.
-    fn begin(&mut self, digest: Sha256, bytes: u64) -> Result<(), EngineError>;
+    fn begin(&mut self, sent: &Sent) -> Result<(), EngineError>;
 
     /// Takes the next bytes of the layer.
     ///

@@ -25,7 +25,7 @@ mod podman;
 mod process;
 
 pub use digest::Sha256;
-pub use engine::{Engine, Form, Loading, Room};
+pub use engine::{Engine, Form, Loading, Room, Sent};
 pub use error::EngineError;
 pub use find::{Found, find};
 pub use image::{Blob, Image, Layer};

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use crate::archive::Archive;
 use crate::image::{MadeManifest, layout_index};
 use crate::process::{Fed, Program};
-use crate::{EngineError, EngineKind, Image, Loading, Sha256};
+use crate::{EngineError, EngineKind, Image, Layer, Loading, Sent, Sha256};
 
 /// An archive on its way to an engine.
 pub(crate) trait Upload: Write {
@@ -18,7 +18,7 @@ pub(crate) trait Upload: Write {
 /// The files of an archive, apart from the layers.
 pub(crate) struct Layout {
     /// The path of a layer.
-    pub(crate) path_of: fn(&Sha256) -> String,
+    pub(crate) path_of: fn(&Layer) -> String,
     /// The small files. They come last, so that an engine that gets no end has nothing to make an image of.
     pub(crate) files: Vec<(String, Vec<u8>)>,
 }
@@ -38,7 +38,7 @@ impl Layout {
         files.extend(manifests.iter().map(|manifest| blob(manifest)));
         files.push(("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec()));
         files.push(("index.json".to_owned(), layout_index(&named)));
-        Self { path_of: blob_path, files }
+        Self { path_of: |layer| blob_path(&layer.blob.digest), files }
     }
 }
 
@@ -73,9 +73,9 @@ impl Piped {
 }
 
 impl Loading for Piped {
-    fn begin(&mut self, digest: Sha256, bytes: u64) -> Result<(), EngineError> {
-        let path = (self.layout.path_of)(&digest);
-        self.put(|archive| archive.begin(&path, bytes, digest))
+    fn begin(&mut self, sent: &Sent) -> Result<(), EngineError> {
+        let path = (self.layout.path_of)(&sent.layer);
+        self.put(|archive| archive.begin(&path, sent.bytes, sent.digest))
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), EngineError> {

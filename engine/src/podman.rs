@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::digest::Hashing;
 use crate::image::{MadeManifest, check_name};
 use crate::process::Program;
-use crate::{Engine, EngineError, EngineKind, EngineOptions, Form, Image, Loading, Room, Sha256};
+use crate::{Engine, EngineError, EngineKind, EngineOptions, Form, Image, Loading, Room, Sent, Sha256};
 
 const ENGINE: EngineKind = EngineKind::Podman;
 /// The number of images that are asked about at once.
@@ -186,11 +186,11 @@ impl PodmanLoading {
 }
 
 impl Loading for PodmanLoading {
-    fn begin(&mut self, digest: Sha256, bytes: u64) -> Result<(), EngineError> {
+    fn begin(&mut self, sent: &Sent) -> Result<(), EngineError> {
         self.end_layer()?;
-        let path = self.folder.join(digest.hex());
+        let path = self.folder.join(sent.layer.blob.digest.hex());
         let file = File::create(&path).map_err(EngineError::io(&path))?;
-        self.layer = Some((path, file, Hashing::new(digest, bytes)));
+        self.layer = Some((path, file, Hashing::new(sent.digest, sent.bytes)));
         Ok(())
     }
 

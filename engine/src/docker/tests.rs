@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::find::find;
-use crate::{Blob, Found, Layer};
+use crate::{Blob, Found, Sent};
 
 /// What is answered to a request line: all bytes of the answer.
 type Script = dyn Fn(&str) -> Vec<u8> + Send + Sync;
@@ -111,6 +111,10 @@ fn layer(text: &str) -> Layer {
     Layer { diff_id: digest, blob: Blob { digest, bytes: text.len() as u64 } }
 }
 
+fn sent(layer: &Layer) -> Sent {
+    Sent { layer: layer.clone(), digest: Some(layer.diff_id), bytes: layer.blob.bytes }
+}
+
 fn image(layers: &[&str]) -> Image {
     let layers = layers.iter().map(|text| layer(text)).collect();
     Image { config: b"{\"os\":\"linux\"}".to_vec(), layers, manifest: None, names: vec!["app:2".to_owned()] }
@@ -162,7 +166,7 @@ fn an_archive_has_the_layers_that_are_sent() {
     assert_eq!(engine.storage_root().unwrap().unwrap(), Path::new("/data"));
     let image = image(&["a", "b"]);
     let mut loading = engine.begin(vec![image.clone()], Path::new("unused")).unwrap();
-    loading.begin(image.layers[1].diff_id, 1).unwrap();
+    loading.begin(&sent(&image.layers[1])).unwrap();
     loading.write(b"b").unwrap();
     loading.finish().unwrap();
     let layer = format!("{}.tar", image.layers[1].diff_id.hex());
@@ -178,7 +182,7 @@ fn a_wrong_layer_never_reaches_its_end() {
     let played = daemon_with(&[&[]]);
     let image = image(&["a"]);
     let mut loading = played.open().begin(vec![image.clone()], Path::new("unused")).unwrap();
-    loading.begin(image.layers[0].diff_id, 1).unwrap();
+    loading.begin(&sent(&image.layers[0])).unwrap();
     loading.write(b"x").unwrap();
     let error = loading.finish().unwrap_err();
     assert!(matches!(error, EngineError::OtherLayer { .. }), "{error}");
@@ -200,7 +204,9 @@ fn a_refusal_is_told_in_the_daemons_words() {
         let image = image(&["a"]);
         let mut loading = played.open().begin(vec![image.clone()], Path::new("unused")).unwrap();
         let large = vec![0; 8 << 20];
-        let written = loading.begin(image.layers[0].diff_id, large.len() as u64).and_then(|()| loading.write(&large));
+        let written = loading
+            .begin(&Sent { bytes: large.len() as u64, ..sent(&image.layers[0]) })
+            .and_then(|()| loading.write(&large));
         // Where the daemon refuses at once, writing fails already.
         let error = match written {
             Ok(()) => {
@@ -252,7 +258,7 @@ fn a_store_of_containerd_gets_the_makers_blobs() {
     let image = image(&["a"]);
     assert_eq!((engine.form().unwrap(), engine.held(&image).unwrap()), (Form::Blob, vec![false]));
     let mut loading = engine.begin(vec![image.clone()], Path::new("unused")).unwrap();
-    loading.begin(image.layers[0].blob.digest, 1).unwrap();
+    loading.begin(&sent(&image.layers[0])).unwrap();
     loading.write(b"a").unwrap();
     loading.finish().unwrap();
     let files = played.files();
