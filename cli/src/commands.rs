@@ -16,6 +16,7 @@ mod info;
 mod key;
 #[cfg(feature = "publish")]
 mod layer;
+mod load;
 #[cfg(feature = "publish")]
 mod make;
 #[cfg(feature = "manual")]
@@ -47,6 +48,7 @@ use info::InfoArgs;
 use key::KeyCommand;
 #[cfg(feature = "publish")]
 use layer::LayerArgs;
+use load::LoadArgs;
 #[cfg(feature = "publish")]
 use make::MakeArgs;
 #[cfg(feature = "publish")]
@@ -89,6 +91,7 @@ pub(crate) enum Command {
     #[cfg(feature = "publish")]
     Patch(PatchArgs),
     Extract(ExtractArgs),
+    Load(LoadArgs),
     Info(InfoArgs),
     #[cfg(feature = "publish")]
     Diff(DiffArgs),
@@ -135,6 +138,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         #[cfg(feature = "publish")]
         Command::Patch(args) => patch::run(&args, verbosity),
         Command::Extract(args) => extract::run(args, verbosity),
+        Command::Load(args) => load::run(args, verbosity),
         Command::Info(args) => info::run(args, verbosity),
         #[cfg(feature = "publish")]
         Command::Diff(args) => diff::run(args, verbosity),

@@ -74,6 +74,7 @@ impl From<SyncError> for Failure {
             | SyncError::NothingKept { .. }
             | SyncError::NoIndexes { .. }
             | SyncError::OtherIndexes { .. }
+            | SyncError::SeveralImages { .. }
             | SyncError::Local(LocalError::Storage { .. }) => Code::Usage,
             SyncError::Index { .. }
             | SyncError::Recipe { .. }
@@ -85,8 +86,12 @@ impl From<SyncError> for Failure {
             | SyncError::OpenKeys { .. }
             | SyncError::Signature { .. }
             | SyncError::Unsignable { .. }
+            | SyncError::NoImage { .. }
             | SyncError::Empty { .. } => Code::Damaged,
             SyncError::Condemned { .. } => Code::General,
+            SyncError::Engine(error) if error.is_usage() => Code::Usage,
+            SyncError::Engine(error) if error.is_damage() => Code::Damaged,
+            SyncError::Engine(error) if error.is_unreachable() => Code::Unreachable,
             SyncError::Store(error) => store_code(error),
             _ => Code::General,
         };

@@ -9,7 +9,9 @@ use std::error::Error;
 
 use regrow_index::IndexError;
 use regrow_store::{BucketProblem, RedirectRefusal};
-use regrow_sync::{LocalError, SignError, StoreError, StorePart, StoreProblem, SyncError, SyncWarning, TrustError};
+use regrow_sync::{
+    EngineError, LocalError, SignError, StoreError, StorePart, StoreProblem, SyncError, SyncWarning, TrustError,
+};
 
 /// The hint for an error of a flow.
 pub(crate) fn of_error(error: &SyncError) -> Cow<'static, str> {
@@ -32,8 +34,21 @@ pub(crate) fn of_error(error: &SyncError) -> Cow<'static, str> {
         SyncError::NothingKept { .. } => " (--keep)",
         SyncError::Untrusted { reason, .. } => return of_trust(reason),
         SyncError::Unsignable { .. } => " (make --format 2)",
+        SyncError::SeveralImages { .. } => " (--tag)",
+        SyncError::Engine(error) => of_engine(error),
         _ => "",
     })
+}
+
+fn of_engine(error: &EngineError) -> &'static str {
+    match error {
+        EngineError::Several { .. } => "; say which one with --engine",
+        EngineError::NoneFound => "; give its socket with --socket",
+        EngineError::Unreachable { .. } => "; --socket names another one",
+        EngineError::Unnamed { .. } => "; give it one with --tag",
+        EngineError::Address { .. } => " (--socket)",
+        _ => "",
+    }
 }
 
 fn of_trust(reason: &TrustError) -> Cow<'static, str> {
@@ -114,6 +129,7 @@ pub(crate) fn of_warning(warning: &(dyn Error + 'static)) -> &'static str {
         Some(SyncWarning::StoreUnnamed) => " with --store",
         Some(SyncWarning::MountPoint { .. }) => " (as --in-place does at once, without a copy)",
         Some(SyncWarning::Unprotected { .. }) => " (--key, --digest)",
+        Some(SyncWarning::UnnamedImage) => " with --tag",
         Some(SyncWarning::PacksUnlisted | SyncWarning::PacksUnread) => " with --like",
         _ => "",
     }

@@ -53,6 +53,7 @@ fn name(stage: Stage) -> &'static str {
         Stage::Patch => "patch",
         Stage::Copy => "copy",
         Stage::Collect => "repack",
+        Stage::Load => "load",
         _ => "work",
     }
 }

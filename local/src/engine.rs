@@ -12,6 +12,7 @@ mod names;
 mod storage;
 mod tiny;
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
@@ -122,6 +123,23 @@ impl EngineStorage {
             };
             Some(Self { kind, root })
         })
+    }
+
+    /// The path by which a seed names the storage.
+    pub fn as_seed(&self) -> PathBuf {
+        let mut seed = std::ffi::OsString::from(format!("{}:", self.kind.name()));
+        seed.push(&self.root);
+        seed.into()
+    }
+
+    /// Whether the root folder is a storage of this kind that can be read.
+    pub fn is_readable(&self) -> bool {
+        Rooted::open(&self.root).is_ok_and(|root| storage::is_of_kind(&root, self.kind))
+    }
+
+    /// The names of the compressed blobs that Podman's storage remembers its layers by.
+    pub fn compressed_blobs(&self) -> HashSet<[u8; 32]> {
+        Rooted::open(&self.root).map(|root| containers::compressed_blobs(&root)).unwrap_or_default()
     }
 
     /// The storage that a folder is, if it is one.

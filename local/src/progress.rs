@@ -28,6 +28,8 @@ pub enum Stage {
     Patch,
     /// Packs are looked through, or rewritten.
     Collect,
+    /// Layers go into a container engine.
+    Load,
 }
 
 /// A receiver of progress reports, which come from any thread.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use regrow_chunker::{ChunkId, PackId};
+use regrow_engine::EngineError;
 use regrow_image::LayoutError;
 use regrow_index::IndexError;
 use regrow_local::LocalError;
@@ -296,6 +297,23 @@ pub enum SyncError {
     OpenKeys {
         /// The folder or file.
         path: PathBuf,
+    },
+    /// A container engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The image is no archive of container images, or not a complete one.
+    #[error("{location}: the image is none that a container engine takes: {reason}")]
+    NoImage {
+        /// The path or URL of the index.
+        location: String,
+        /// The reason.
+        reason: String,
+    },
+    /// A single name was given for several images.
+    #[error("the archive has {count} images, which cannot all have the same name")]
+    SeveralImages {
+        /// The number of images.
+        count: usize,
     },
     /// The request makes no sense.
     #[error("{0}")]

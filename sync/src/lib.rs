@@ -98,6 +98,7 @@ pub use flows::info::{
 };
 #[cfg(feature = "layers")]
 pub use flows::layer::{FsPath, LayerOptions, LayerOutput, LayerReport, layer};
+pub use flows::load::{LoadOptions, LoadReport, LoadedImage, LoadedLayer, load};
 pub use flows::make::{IndexFormat, MakeOptions, MakeReport, MaxWaste, make};
 pub use flows::patch::{PatchOptions, PatchReport, PatchesReport, patch, patch_from};
 pub use flows::push::{PushOptions, PushReport, push};
@@ -132,6 +133,9 @@ pub use regrow_local::{Normalized, normalize};
 
 /// The effort that goes into making a patch small.
 pub use regrow_patch::PatchLevel;
+
+/// The way to a container engine, which an option takes.
+pub use regrow_engine::{EngineError, EngineKind, EngineOptions};
 
 /// Keys and signatures.
 #[cfg(feature = "sign")]

@@ -26,6 +26,18 @@ pub enum SyncWarning {
     /// The image was asked for in plain form, but make did not see through it.
     #[error("the image is one file that make did not see through, so it is written as it is, compressed or not")]
     NotSeenThrough,
+    /// The storage of the engine cannot be read, so its layers are no seeds.
+    #[error("{}: the engine's storage cannot be read here, so what its layers hold is fetched", root.display())]
+    StorageUnreadable {
+        /// The root folder of the storage.
+        root: std::path::PathBuf,
+    },
+    /// The image does not say its name.
+    #[error("the image has no name, so the engine knows it by its id alone; give it one")]
+    UnnamedImage,
+    /// The engine deleted layers while others were put together.
+    #[error("the engine has fewer layers than when it was asked; those that it lost are sent as well")]
+    LayersLost,
     /// The index came from another machine without encryption, and neither a key nor a digest checks it.
     #[error(
         "{host}: http:// is not encrypted, so whoever can change it on the way decides which image this is; use https://, or a key or digest"

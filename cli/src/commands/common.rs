@@ -10,17 +10,18 @@ use regrow_store::{
     GivenHeader, HeaderLine, RateLimit, Redirects, RetryPolicy, origin_of, parse_header_line, parse_header_lines,
 };
 use regrow_sync::{
-    Addressing, BucketCredentials, BucketOptions, ClaimsReport, Deadline, HttpOptions, Location, Network, Progress,
-    ReaderLimits, RegistryLogins, RegistryOptions, SyncError, Timestamp,
+    Addressing, BucketCredentials, BucketOptions, ClaimsReport, Deadline, ExtractOptions, HttpOptions, Location,
+    Network, Progress, ReaderLimits, RegistryLogins, RegistryOptions, SyncError, Timestamp,
 };
 #[cfg(feature = "publish")]
 use regrow_sync::{SecretKey, read_secret_key};
 
 #[cfg(feature = "publish")]
 use crate::args::PasswordArgs;
-use crate::args::{AddressingArg, NetworkArgs, RedirectsArg};
+use crate::args::{AddressingArg, NetworkArgs, ReadingArgs, RedirectsArg};
 use crate::failure::{Code, Failure};
 use crate::print::line;
+use crate::progress::{Bars, Verbosity};
 
 /// The places that a command line names. They decide where headers go.
 #[derive(Debug, Default, Clone, Copy)]
@@ -54,6 +55,50 @@ pub(crate) fn network(args: &NetworkArgs, named: Named<'_>, deadline: Option<Dea
         .with_buckets(buckets(args))
         .with_registries(registries(args))
         .with_limits(limits(args)))
+}
+
+/// An image that is about to be read.
+pub(crate) struct Reading {
+    pub(crate) options: ExtractOptions,
+    pub(crate) network: Network,
+    pub(crate) bars: Bars,
+}
+
+/// Prepares for reading the image of an index, as the command line asks for it.
+pub(crate) fn reading(args: &ReadingArgs, index: &String, verbosity: Verbosity) -> Result<Reading, Failure> {
+    let deadline = deadline(&args.network);
+    let indexes: [&[String]; 2] = [std::slice::from_ref(index), &args.trust.signatures];
+    let named = Named { indexes: &indexes, stores: &args.stores };
+    let mut network = network(&args.network, named, deadline)?;
+    let bars = Bars::new(verbosity).until(deadline);
+    let trust = args.trust.trust(&mut network, &bars)?;
+    let options = ExtractOptions {
+        stores: locations(&args.stores)?,
+        seeds: args.seeds.iter().map(|seed| seed_path(seed)).collect(),
+        cache: args.cache.clone(),
+        catalog: Some(catalog(args.catalog.clone(), &bars)),
+        connections: args.connections as usize,
+        patches: !args.no_patch,
+        head_first: args.head_first,
+        dry_run: args.dry_run,
+        trust,
+        ..ExtractOptions::default()
+    };
+    Ok(Reading { options, network, bars })
+}
+
+/// The path of a seed. Standard input goes by its name as a file, because it may be one.
+fn seed_path(seed: &Path) -> PathBuf {
+    if seed == Path::new("-") { "/dev/stdin".into() } else { seed.to_owned() }
+}
+
+/// Says what the catalog could not do, if the user wants to know.
+pub(crate) fn warn_of_catalog(catalog: Option<&Catalog>, bars: &Bars, verbosity: Verbosity) {
+    if verbosity == Verbosity::Verbose
+        && let Some(problem) = catalog.and_then(Catalog::last_problem)
+    {
+        bars.warn(&format!("catalog: {problem}"));
+    }
 }
 
 /// The limits on what an index may ask for.

@@ -1,11 +1,12 @@
 //! The storage that Podman, Buildah and CRI-O share. A list has the name of each layer. Beside it is the description of
 //! how the layer is made of the files in its folder.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::names::{WantedLayers, parse_digest};
+use super::names::{LayerName, WantedLayers, parse_digest};
 use super::storage::{Warn, contents_folder, read_file};
 use super::{FoundLayer, LayerPlace};
 use crate::StorageFault;
@@ -25,6 +26,8 @@ struct ListedLayer {
     id: String,
     #[serde(default, rename = "diff-digest")]
     diff_digest: Option<String>,
+    #[serde(default, rename = "compressed-diff-digest")]
+    compressed_digest: Option<String>,
 }
 
 /// The names of the drivers that have lists.
@@ -58,6 +61,13 @@ pub(super) fn find(root: &Rooted, wanted: &WantedLayers, warn: Warn<'_>) -> Vec<
         }
     }
     found
+}
+
+/// The names of the compressed blobs that layers came from.
+pub(super) fn compressed_blobs(root: &Rooted) -> HashSet<LayerName> {
+    let lists = drivers(root).into_iter().map(|driver| place(&driver, LISTS[0]));
+    let layers = lists.filter_map(|list| read_list(root, &list).ok()).flatten();
+    layers.filter_map(|layer| parse_digest(layer.compressed_digest.as_deref()?)).collect()
 }
 
 fn read_list(root: &Rooted, list: &Path) -> Result<Vec<ListedLayer>, StorageFault> {

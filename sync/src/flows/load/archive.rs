@@ -104,13 +104,15 @@ pub(crate) fn open<'a>(
     options: &'a ExtractOptions,
     network: &'a mut Network,
     progress: &'a dyn Progress,
-) -> Result<Box<dyn ArchiveFiles + 'a>, SyncError> {
-    match partial::open(location, options, network, progress)? {
-        Opened::Parts(image) => Ok(Box::new(Indexed::new(*image)?)),
+    is_there: &mut dyn FnMut(&[u8; 32]) -> Result<bool, SyncError>,
+) -> Result<Option<Box<dyn ArchiveFiles + 'a>>, SyncError> {
+    match partial::open(location, options, network, progress, is_there)? {
+        Opened::Parts(image) => Ok(Some(Box::new(Indexed::new(*image)?))),
         Opened::Whole(image) => {
             let WholeImage { file, path, report } = *image;
-            Ok(Box::new(OnDisk::open(file, path, report)?))
+            Ok(Some(Box::new(OnDisk::open(file, path, report)?)))
         }
+        Opened::Unneeded => Ok(None),
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) enum Opened<'a> {
     Parts(Box<SomeParts<'a>>),
     /// All of it lies in this file, since nothing less can be verified.
     Whole(Box<WholeImage>),
+    /// Nothing of it is needed.
+    Unneeded,
 }
 
 /// An image that was extracted to a file without a name.
@@ -53,6 +55,7 @@ pub(crate) fn open<'a>(
     options: &'a ExtractOptions,
     network: &'a mut Network,
     progress: &'a dyn Progress,
+    is_there: &mut dyn FnMut(&[u8; 32]) -> Result<bool, SyncError>,
 ) -> Result<Opened<'a>, SyncError> {
     let catalog = options.catalog.as_ref();
     let front = match options.patches && !options.seeds.is_empty() {
@@ -68,6 +71,9 @@ pub(crate) fn open<'a>(
     };
     let call = Call { location, options, progress };
     let signers = call.check_index(&index)?;
+    if is_there(&index.image_digest)? {
+        return Ok(Opened::Unneeded);
+    }
     if !has_parts(&index) || (options.trust.digest.is_some() && options.trust.keys.is_empty()) {
         return whole(&call, network).map(|image| Opened::Whole(Box::new(image)));
     }
