@@ -3,8 +3,8 @@
 # umoci. They take what they take from the old archive, and nothing of the storage changes. As root only, and where the engines
 # are installed. ENGINES_OLD, ENGINES_NEW: another pair of archives, which docker load takes.
 source "$(dirname "$0")/lib"
+source "$(dirname "$0")/daemons"
 
-PATH=$PATH:/usr/sbin:/sbin
 if [ -n "${ENGINES_OLD:-}" ]; then
     ln -s "$ENGINES_OLD" "$work/old.tar"
     ln -s "$ENGINES_NEW" "$work/new.tar"
@@ -55,12 +55,6 @@ updates() {
     check "engines: $what: nothing changed in the storage" test "$before" = "$(state_of "$root")"
 }
 
-# missing PROGRAM: says so where one is not there.
-missing() {
-    command -v "$1" >/dev/null && return 1
-    echo "passed over: $1 is not installed"
-}
-
 in_oci_layouts() {
     missing skopeo && return
     skopeo copy --quiet --insecure-policy "docker-archive:$work/old.tar" "oci:$work/layout:old" || return 1
@@ -68,35 +62,14 @@ in_oci_layouts() {
     rm -rf "$work/layout"
 }
 
-# What is mounted below a folder of ours.
-unmount_below() {
-    local at
-    awk -v root="$1" 'index($5, root) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r at; do umount "$at"; done
-}
-
 # runs_docker DRIVER: loads the old image into a daemon of this driver, and ends it.
 runs_docker() {
-    local data=$work/docker-$1 exec=$work/docker-exec-$1 socket=$work/docker-$1.sock process loaded=1
-    dockerd --bridge=none --iptables=false --ip6tables=false --storage-driver="$1" --data-root "$data" --exec-root "$exec" \
-        --pidfile "$work/docker-$1.pid" -H "unix://$socket" >"$work/docker-$1.log" 2>&1 &
-    process=$!
-    if within_or_gone "$process" docker -H "unix://$socket" version; then
-        docker -H "unix://$socket" load --quiet -i "$work/old.tar" && loaded=0
+    local loaded=1
+    if starts_docker "docker-$1" "$1"; then
+        docker -H "unix://$work/docker-$1.sock" load --quiet -i "$work/old.tar" && loaded=0
     fi
-    kill -TERM "$process" 2>/dev/null || true
-    wait "$process" 2>/dev/null || true
-    unmount_below "$work/docker"
+    ends_daemon "docker-$1"
     return "$loaded"
-}
-
-# within_or_gone PROCESS COMMAND...: waits until the command succeeds, as long as the process lives.
-within_or_gone() {
-    local process=$1 until=$((SECONDS + 60))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        ((SECONDS < until)) && kill -0 "$process" 2>/dev/null || return 1
-        sleep 0.2
-    done
 }
 
 in_docker() {
@@ -111,7 +84,7 @@ in_docker() {
             echo "passed over: dockerd does not run with $driver here"
             tail -n 3 "$work/docker-$driver.log"
         fi
-        rm -rf "$work/docker-$driver" "$work/docker-exec-$driver"
+        rm -rf "$work/docker-$driver" "$work/docker-$driver-exec"
     done
     check "engines: dockerd ran" test "$any" = 0
 }
@@ -135,21 +108,15 @@ in_podman() {
 
 in_containerd() {
     missing containerd && return
-    local root=$work/containerd process loaded=1
-    printf 'version = 2\nroot = "%s"\nstate = "%s"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "%s"\n' \
-        "$root" "$work/containerd-state" "$work/containerd.sock" >"$work/containerd.toml"
-    containerd --config "$work/containerd.toml" >"$work/containerd.log" 2>&1 &
-    process=$!
+    local root=$work/containerd loaded=1
     local ctr=(ctr --address "$work/containerd.sock" --namespace moby)
-    if within_or_gone "$process" "${ctr[@]}" version; then
+    if starts_containerd containerd; then
         # Blobs as a registry has them: compressed.
         skopeo copy --quiet --insecure-policy --dest-compress-format gzip "docker-archive:$work/old.tar" "oci:$work/pulled:old" &&
             tar -C "$work/pulled" -cf "$work/pulled.tar" . &&
             "${ctr[@]}" images import --no-unpack "$work/pulled.tar" && loaded=0
     fi
-    kill -TERM "$process" 2>/dev/null || true
-    wait "$process" 2>/dev/null || true
-    unmount_below "$work/containerd"
+    ends_daemon containerd
     check "engines: containerd has the image" test "$loaded" = 0
     updates "containerd" containerd "$root"
     # The same content where a Docker daemon keeps it that uses containerd's store.

@@ -72,7 +72,7 @@ impl Engine for Containerd {
     fn storage_root(&mut self) -> Result<Option<PathBuf>, EngineError> {
         let lines = self.lines(&["plugins", "ls", "--detailed", "id==content"])?;
         let mut exported = lines.iter().filter_map(|line| line.trim().strip_prefix("root"));
-        let root = exported.find_map(|rest| Path::new(rest.trim().strip_suffix(CONTENT)?).parent().map(Path::to_owned));
+        let root = exported.find_map(|rest| rest.trim().strip_suffix(CONTENT).map(PathBuf::from));
         Ok(root.filter(|root| root.is_absolute()))
     }
 

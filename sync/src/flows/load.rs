@@ -78,6 +78,7 @@ pub fn load(
     let loading = Load { engine: &mut *engine, images, storage, scratch: &scratch, location: &place, progress };
     let mut report = loading.run(&mut *files, extract.dry_run)?;
     report.extract = files.report();
+    report.extract.verified = !extract.dry_run;
     if !extract.dry_run {
         remembered::remember(extract.catalog.as_ref(), &report.extract.image_digest, &report.images);
     }
