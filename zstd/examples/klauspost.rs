@@ -29,6 +29,7 @@ fn kind(options: &[String]) -> Klauspost {
         Some("1.16.4") => Version::V1_16_4,
         Some("1.17.0") => Version::V1_17_0,
         Some("1.17.3") => Version::V1_17_3,
+        Some("1.17.6") => Version::V1_17_6,
         _ => Version::V1_17_8,
     };
     let level = match of("level") {

@@ -1,6 +1,6 @@
 //! What frames and blocks begin with (RFC 8878, 3.1).
 
-use crate::ZstdError;
+use crate::error::ZstdError;
 
 /// What a frame begins with.
 pub(crate) const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];

@@ -1,9 +1,12 @@
 //! The zstd streams of klauspost/compress (Go), exactly.
 
+mod best;
+mod best_before;
 mod better;
 mod bits;
 mod block;
 mod double_fast;
+mod entropy;
 mod fast;
 mod finder;
 mod frame;

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
-use crate::ZstdError;
+use crate::error::ZstdError;
 use crate::format::{
     BLOCK_HEADER_BYTES, BlockHeader, FrameHeader, MAX_BLOCK_BYTES, MAX_HEADER_BYTES, MAX_WINDOW_LOG,
     SKIPPABLE_HEADER_BYTES, Start, start,

@@ -90,6 +90,11 @@ pub(super) fn load4(bytes: &[u8], at: usize) -> u32 {
 
 /// Hashes of the lowest bytes.
 #[inline(always)]
+pub(super) fn hash4<const BITS: u32>(bytes: u64) -> usize {
+    ((bytes as u32).wrapping_mul(2_654_435_761) >> (32 - BITS)) as usize
+}
+
+#[inline(always)]
 pub(super) fn hash5<const BITS: u32>(bytes: u64) -> usize {
     ((bytes << 24).wrapping_mul(889_523_592_379) >> (64 - BITS)) as usize
 }

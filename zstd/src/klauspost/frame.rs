@@ -1,11 +1,14 @@
 //! Frames: their headers, the cut into blocks, and their ends.
 
+use super::best::Best;
+use super::best_before::BestBefore;
 use super::better::Better;
 use super::block::{BlockCoder, BlockStyle, put_raw};
 use super::double_fast::DoubleFast;
 use super::fast::Fast;
 use super::finder::{Found, Input};
 use super::parameters::{Form, Klauspost, Level};
+use super::version::Version;
 use crate::checksum::Xxh64;
 
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -18,6 +21,8 @@ enum Finder {
     Fast(Fast),
     DoubleFast(DoubleFast),
     Better(Better),
+    Best(Box<Best>),
+    BestBefore(Box<BestBefore>),
 }
 
 impl Finder {
@@ -25,7 +30,9 @@ impl Finder {
         match kind.level {
             Level::Fastest => Self::Fast(Fast::new()),
             Level::Better => Self::Better(Better::new(kind.version)),
-            _ => Self::DoubleFast(DoubleFast::new()),
+            Level::Best if kind.version == Version::V1_15 => Self::BestBefore(Box::new(BestBefore::new())),
+            Level::Best => Self::Best(Box::new(Best::new(kind.version))),
+            Level::Default => Self::DoubleFast(DoubleFast::new()),
         }
     }
 
@@ -34,6 +41,8 @@ impl Finder {
             Self::Fast(fast) => fast.find(input, found),
             Self::DoubleFast(double) => double.find(input, found),
             Self::Better(better) => better.find(input, found),
+            Self::Best(best) => best.find(input, found),
+            Self::BestBefore(best) => best.find(input, found),
         }
     }
 
@@ -47,7 +56,17 @@ impl Finder {
                 pairs.iter_mut().for_each(|pair| pair.rebase(least, less));
                 rebase(notes, least, less);
             }
+            Self::Best(best) => best.tables().into_iter().for_each(|table| rebase_pairs(table, least, less)),
+            Self::BestBefore(best) => best.tables().into_iter().for_each(|table| rebase_pairs(table, least, less)),
         }
+    }
+}
+
+/// The same for entries of two places.
+fn rebase_pairs(pairs: &mut [u64], least: u32, less: u32) {
+    let moved = |place: u32| if place < least { 0 } else { place - less };
+    for pair in pairs {
+        *pair = u64::from(moved((*pair >> 32) as u32)) << 32 | u64::from(moved(*pair as u32));
     }
 }
 

@@ -157,6 +157,11 @@ impl Table {
         u32::from(self.states[place])
     }
 
+    /// The bits that a symbol takes at least; 0 if the table lacks it.
+    pub(super) fn least_bits(&self, symbol: u8) -> u32 {
+        self.transforms[usize::from(symbol) & (MAX_SYMBOLS - 1)].delta_bits >> 16
+    }
+
     /// The bits, about, that the symbols of a histogram take; `u32::MAX` if the table lacks one of them.
     pub(super) fn estimate(&self, histogram: &Histogram) -> u32 {
         const FRACTION_BITS: u32 = 8;

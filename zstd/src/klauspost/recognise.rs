@@ -2,8 +2,8 @@
 
 use super::parameters::{Form, Klauspost, Level, MAX_BLOCK_LOG, MAX_WINDOW_LOG, MIN_WINDOW_LOG};
 use super::version::Version;
+use crate::beginning::Beginning;
 use crate::format::FrameHeader;
-use crate::recognise::Beginning;
 
 /// The kinds that may have written a frame, the likeliest first.
 pub(crate) fn candidates<'a>(beginning: &'a Beginning<'_>) -> impl Iterator<Item = Klauspost> + 'a {
@@ -22,14 +22,15 @@ pub(crate) fn candidates<'a>(beginning: &'a Beginning<'_>) -> impl Iterator<Item
 
 /// The levels, those first whose usual windows and blocks are these.
 fn levels(beginning: &Beginning<'_>, version: Version) -> impl Iterator<Item = Level> {
-    let window_log = Klauspost::window_log_of(&beginning.header);
+    let window_log = window_log_of(&beginning.header);
     let first = beginning.blocks.first().copied();
     let is_usual = move |level: &Level| {
         let usual = Klauspost::new(version, *level);
         window_log.is_none_or(|log| log == usual.window_log) && first.is_none_or(|bytes| bytes <= 1 << usual.block_log)
     };
     let others = Level::ALL.into_iter().filter(move |level| !is_usual(level));
-    Level::ALL.into_iter().filter(is_usual).chain(others)
+    let all = Level::ALL.into_iter().filter(is_usual).chain(others);
+    all.filter(move |level| version.is_first_at(*level))
 }
 
 /// The forms whose frames have such a header.
@@ -48,7 +49,7 @@ fn forms(header: &FrameHeader) -> impl Iterator<Item = Form> {
 fn fitted(kind: Klauspost, beginning: &Beginning<'_>) -> Option<Klauspost> {
     let Beginning { header, plain, blocks, is_whole, .. } = beginning;
     let least_log = |bytes: u64| bytes.max(1).next_power_of_two().ilog2() as u8;
-    let window_log = match (Klauspost::window_log_of(header), header.plain_bytes) {
+    let window_log = match (window_log_of(header), header.plain_bytes) {
         (None, Some(bytes)) if header.is_single_segment => kind.window_log.max(least_log(bytes)),
         // A header tells of no more window than a frame needs whose size is known.
         (Some(log), Some(bytes)) if bytes < 1 << log => kind.window_log.max(log),
@@ -79,4 +80,10 @@ fn flushed_at(blocks: &[usize], is_whole: bool, block_bytes: usize) -> u64 {
         Some(short) => blocks[..=short].iter().map(|bytes| *bytes as u64).sum(),
         None => 0,
     }
+}
+
+/// The size of window that a frame's header tells, as a power of two.
+fn window_log_of(header: &FrameHeader) -> Option<u8> {
+    let log = header.window.checked_ilog2()? as u8;
+    (header.window.is_power_of_two() && !header.is_single_segment).then_some(log)
 }

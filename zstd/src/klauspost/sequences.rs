@@ -87,6 +87,35 @@ impl SequenceCodes {
     }
 }
 
+/// The bits of matches by the predefined tables.
+#[derive(Debug)]
+pub(super) struct Costs {
+    offsets: [u8; MAX_SYMBOLS],
+    matches: [u8; MAX_SYMBOLS],
+}
+
+impl Costs {
+    pub(super) fn predefined() -> Self {
+        let of = |coder: Coder, extra: &[u8; MAX_SYMBOLS]| {
+            let mut bits = [0; MAX_SYMBOLS];
+            for (symbol, bits) in bits.iter_mut().enumerate().take(coder.predefined.symbols) {
+                *bits = coder.predefined.least_bits(symbol as u8) as u8 + extra[symbol];
+            }
+            bits
+        };
+        let offsets = of(Coder::new(&PREDEFINED_OFFSETS, 5), &OFFSET_BITS);
+        Self { offsets, matches: of(Coder::new(&PREDEFINED_MATCHES, 6), &MATCH_BITS) }
+    }
+
+    /// The bits of a match of this length with an offset as it is coded.
+    #[inline(always)]
+    pub(super) fn bits(&self, offset: u32, length: u32) -> i64 {
+        let codes = SequenceCodes::of(&Sequence { literals: 0, match_length: length.wrapping_sub(MIN_MATCH), offset });
+        let offset = self.offsets[usize::from(codes.offset) & (MAX_SYMBOLS - 1)];
+        i64::from(offset) + i64::from(self.matches[usize::from(codes.match_length) & (MAX_SYMBOLS - 1)])
+    }
+}
+
 /// How the codes of a block's sequences are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::parameters::Level;
+
 /// A range of versions of klauspost/compress, named after its first one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Version {
@@ -11,10 +13,23 @@ pub enum Version {
     V1_16_4,
     /// 1.17.0 to 1.17.2, and at the levels Fastest and Default up to 1.17.7.
     V1_17_0,
-    /// 1.17.3 to 1.17.7.
+    /// 1.17.3 to 1.17.5, and at all levels but Best up to 1.17.7.
     V1_17_3,
+    /// 1.17.6 and 1.17.7.
+    V1_17_6,
     /// From 1.17.8.
     V1_17_8,
+}
+
+/// Which matches of SpeedBestCompression begin earlier if the bytes before them are the same too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RepeatExtension {
+    /// Those that repeat no offset.
+    Never,
+    /// All.
+    Always,
+    /// Those that are compared with a match that repeats no offset.
+    UnlessBestRepeats,
 }
 
 impl fmt::Display for Version {
@@ -23,7 +38,8 @@ impl fmt::Display for Version {
             Self::V1_15 => "up to 1.16.3",
             Self::V1_16_4 => "1.16.4 to 1.16.7",
             Self::V1_17_0 => "1.17.0 to 1.17.2",
-            Self::V1_17_3 => "1.17.3 to 1.17.7",
+            Self::V1_17_3 => "1.17.3 to 1.17.5",
+            Self::V1_17_6 => "1.17.6 and 1.17.7",
             Self::V1_17_8 => "from 1.17.8",
         })
     }
@@ -31,7 +47,8 @@ impl fmt::Display for Version {
 
 impl Version {
     /// All of them, the newest first.
-    pub(crate) const ALL: [Self; 5] = [Self::V1_17_8, Self::V1_17_3, Self::V1_17_0, Self::V1_16_4, Self::V1_15];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::V1_17_8, Self::V1_17_6, Self::V1_17_3, Self::V1_17_0, Self::V1_16_4, Self::V1_15];
 
     /// Stands for it in files.
     pub(super) fn number(self) -> u64 {
@@ -39,9 +56,33 @@ impl Version {
             Self::V1_15 => 0,
             Self::V1_16_4 => 2,
             Self::V1_17_0 => 4,
-            Self::V1_17_3 => 6,
+            Self::V1_17_3 => 5,
+            Self::V1_17_6 => 6,
             Self::V1_17_8 => 8,
         }
+    }
+
+    /// Whether no earlier range writes the same at this level, but for windows.
+    pub(super) fn is_first_at(self, level: Level) -> bool {
+        match self {
+            Self::V1_17_3 => level >= Level::Better,
+            Self::V1_17_6 => level == Level::Best,
+            _ => true,
+        }
+    }
+
+    /// SpeedBestCompression: which matches begin earlier if the bytes before them are the same too.
+    pub(super) fn repeat_extension(self) -> RepeatExtension {
+        match self {
+            Self::V1_15 | Self::V1_16_4 | Self::V1_17_0 => RepeatExtension::Never,
+            Self::V1_17_3 => RepeatExtension::Always,
+            Self::V1_17_6 | Self::V1_17_8 => RepeatExtension::UnlessBestRepeats,
+        }
+    }
+
+    /// SpeedBestCompression: repetitions right behind a match are taken to cost no more than those behind literals.
+    pub(super) fn weighs_repeats_alike(self) -> bool {
+        self >= Self::V1_17_3
     }
 
     /// A full block in which no match was found is left as it is, whatever the options are.
