@@ -64,11 +64,11 @@ fn report(file: &str, frames: &[Frame<'_>]) {
         let start = Instant::now();
         // The encoder of one frame most likely made the next one too.
         let again = last.filter(|known| plain.len() <= 1 << 20 && kept.encode(*known, plain) == *stored);
-        let known = again.or_else(|| {
-            let beginning = Beginning::of(stored)?;
-            let known = beginning.encoders().find(|known| kept.encode(*known, plain) == *stored);
-            known
-        });
+        let beginning = if again.is_none() { Beginning::of(stored) } else { None };
+        let found = beginning
+            .as_ref()
+            .and_then(|beginning| beginning.encoders().find(|known| kept.encode(*known, plain) == *stored));
+        let known = again.or(found);
         finding += start.elapsed();
         let Some(known) = known else { continue };
         let start = Instant::now();
