@@ -7,6 +7,7 @@ pub mod frames;
 pub mod gzip_members;
 pub mod index_decode;
 mod input;
+pub mod layers;
 pub mod pack_tail;
 pub mod patch_body;
 pub mod skeleton_ops;
@@ -29,7 +30,7 @@ pub struct Target {
 }
 
 /// All fuzz targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     Target { name: "index_decode", run: index_decode::run, seeds: index_decode::seeds, memory: (1 << 10, 300) },
     Target { name: "pack_tail", run: pack_tail::run, seeds: pack_tail::seeds, memory: (1 << 10, 200) },
     Target { name: "tar_walk", run: tar_walk::run, seeds: tar_walk::seeds, memory: (16 << 10, 400) },
@@ -43,6 +44,8 @@ pub const TARGETS: [Target; 8] = [
     },
     Target { name: "patch_body", run: patch_body::run, seeds: patch_body::seeds, memory: (32 << 10, 400) },
     Target { name: "frames", run: frames::run, seeds: frames::seeds, memory: (9 << 10, 4) },
+    // A path of 4 KiB may imply 2,000 folders.
+    Target { name: "layers", run: layers::run, seeds: layers::seeds, memory: (4 << 10, 1200) },
     Target { name: "gzip_members", run: gzip_members::run, seeds: gzip_members::seeds, memory: (16 << 10, 1200) },
 ];
 

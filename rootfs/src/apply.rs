@@ -102,8 +102,7 @@ impl<'t> Layer<'t> {
                 Some(known) if self.tree.folder(known).is_none() => return Err(below_no_folder(path, &reached)),
                 Some(known) => known,
                 None => {
-                    budget.take_entry()?;
-                    budget.take_metadata(name.len())?;
+                    budget.take_implied()?;
                     let implied = self.tree.add(Node::implied());
                     self.tree.insert(at, name, implied);
                     implied

@@ -17,6 +17,10 @@ use crate::path::FsPath;
 const MAX_EXTENSION_BYTES: u64 = 1 << 20;
 /// The largest user, group and device numbers; the last user number means none.
 const MAX_OWNER: i64 = u32::MAX as i64 - 1;
+/// The longest target of a symbolic link.
+const MAX_TARGET_BYTES: usize = 4095;
+/// The largest sum of a file's extended attributes. File systems take 64 KiB of each.
+const MAX_XATTR_BYTES: usize = 1 << 19;
 const MAX_MAJOR: i64 = (1 << 12) - 1;
 const MAX_MINOR: i64 = (1 << 20) - 1;
 const BUFFER_BYTES: usize = 128 << 10;
@@ -181,7 +185,9 @@ impl<'b, R: Read> Reader<'b, R> {
                 Found::Special(Special::File(self.contents(header, size, &pax, &path)?))
             }
             b'1' => Found::Link(FsPath::clean(&link_name)?),
-            b'2' if link_name.is_empty() => return Err(RootfsError::Field { path: shown(&stated), field: "target" }),
+            b'2' if !(1..=MAX_TARGET_BYTES).contains(&link_name.len()) => {
+                return Err(RootfsError::Field { path: shown(&stated), field: "target" });
+            }
             b'2' => Found::Special(Special::Symlink(link_name.into())),
             b'3' => Found::Special(Special::CharDevice(device(header, &path)?)),
             b'4' => Found::Special(Special::BlockDevice(device(header, &path)?)),
@@ -203,19 +209,23 @@ impl<'b, R: Read> Reader<'b, R> {
             uid: field(pax.uid.or_else(|| header.uid()), MAX_OWNER, "user number", path)? as u32,
             gid: field(pax.gid.or_else(|| header.gid()), MAX_OWNER, "group number", path)? as u32,
             modified,
-            xattrs: self.shared(std::mem::take(&mut pax.xattrs))?,
+            xattrs: self.shared(std::mem::take(&mut pax.xattrs), path)?,
         })
     }
 
     /// The one copy of these attributes.
-    fn shared(&mut self, xattrs: Xattrs) -> Result<Option<Arc<Xattrs>>, RootfsError> {
+    fn shared(&mut self, xattrs: Xattrs, path: &FsPath) -> Result<Option<Arc<Xattrs>>, RootfsError> {
         if xattrs.is_empty() {
             return Ok(None);
         }
         if let Some(known) = self.known.get(&xattrs) {
             return Ok(Some(known.clone()));
         }
-        self.budget.take_metadata(xattrs.iter().map(|(name, value)| name.len() + value.len() + 64).sum())?;
+        let bytes = xattrs.iter().map(|(name, value)| name.len() + value.len() + 64).sum();
+        if bytes > MAX_XATTR_BYTES {
+            return Err(RootfsError::Field { path: shown(path.as_bytes()), field: "set of extended attributes" });
+        }
+        self.budget.take_metadata(bytes)?;
         let shared = Arc::new(xattrs);
         self.known.insert(shared.clone());
         Ok(Some(shared))

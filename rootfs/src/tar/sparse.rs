@@ -5,18 +5,18 @@ use super::header::number;
 use super::pax::decimal;
 use crate::meta::DataRun;
 
-/// The largest number of runs of one file. Their map takes at most 1 MiB, as in engines.
-pub(super) const MAX_RUNS: usize = 1 << 16;
+/// The largest number of runs of one file. Engines read a map of at most 1 MiB.
+pub(super) const MAX_RUNS: usize = 1 << 15;
 /// The size of a run in an old GNU sparse header: an offset and a length.
 const OLD_RUN_BYTES: usize = 24;
 
 /// The runs of a map of offsets and lengths, if they lie in order within a file of `bytes` bytes.
 pub(super) fn runs_of(map: &[i64], bytes: u64) -> Option<Box<[DataRun]>> {
-    if !map.len().is_multiple_of(2) || map.len() / 2 > MAX_RUNS {
+    if !map.len().is_multiple_of(2) {
         return None;
     }
     let mut free = 0;
-    let mut runs = Vec::with_capacity(map.len() / 2);
+    let mut runs = Vec::new();
     for pair in map.chunks_exact(2) {
         let run = DataRun { at: u64::try_from(pair[0]).ok()?, bytes: u64::try_from(pair[1]).ok()? };
         let end = run.at.checked_add(run.bytes)?;
@@ -29,7 +29,7 @@ pub(super) fn runs_of(map: &[i64], bytes: u64) -> Option<Box<[DataRun]>> {
             runs.push(run);
         }
     }
-    Some(runs.into())
+    (runs.len() <= MAX_RUNS).then(|| runs.into())
 }
 
 /// Appends the numbers of an old GNU sparse header or of a block that continues it. An entry without an offset's
@@ -41,7 +41,7 @@ pub(super) fn push_old(map: &mut Vec<i64>, fields: &[u8]) -> Option<()> {
         }
         map.extend([number(&run[..12])?, number(&run[12..])?]);
     }
-    (map.len() / 2 <= MAX_RUNS).then_some(())
+    (map.len() / 2 <= MAX_RUNS + 1).then_some(())
 }
 
 /// Takes the map at the front of a file's data, in the form of version 1.0, block by block.
@@ -67,7 +67,7 @@ impl MapInData {
             let value = decimal(&self.line)?;
             self.line.clear();
             match self.wanted {
-                None => self.wanted = Some(usize::try_from(value).ok().filter(|&runs| runs <= MAX_RUNS)? * 2),
+                None => self.wanted = Some(usize::try_from(value).ok().filter(|&runs| runs <= MAX_RUNS + 1)? * 2),
                 Some(_) => self.map.push(value),
             }
             if self.wanted == Some(self.map.len()) {
