@@ -60,6 +60,38 @@ impl<'a> TarHeader<'a> {
     }
 }
 
+/// The fields of a header that hold times or follow from them: the time of modification, the checksum, and in GNU's form
+/// two times more.
+const MODIFIED: std::ops::Range<usize> = 136..148;
+const CHECKSUM: std::ops::Range<usize> = 148..156;
+const GNU_TIMES: std::ops::Range<usize> = 345..369;
+
+impl TarHeader<'_> {
+    /// Passes on the bytes that hold times, and a copy of the block without them.
+    pub(crate) fn split_times(&self, mut times: impl FnMut(&[u8])) -> [u8; BLOCK] {
+        let mut rest = *self.block;
+        let gnu = (&self.block[257..263] == b"ustar ").then_some(GNU_TIMES);
+        for range in [MODIFIED].into_iter().chain(gnu) {
+            times(&self.block[range.clone()]);
+            rest[range].fill(0);
+        }
+        rest[CHECKSUM].fill(0);
+        rest
+    }
+}
+
+/// The records of a pax header's data: keys and values. A damaged record ends them.
+pub(crate) fn pax_records(mut data: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    std::iter::from_fn(move || {
+        let space = data.iter().position(|&byte| byte == b' ')?;
+        let length = usize::try_from(decimal(&data[..space])?).ok()?;
+        let record = data.get(space + 1..length)?.strip_suffix(b"\n")?;
+        data = &data[length..];
+        let equals = record.iter().position(|&byte| byte == b'=')?;
+        Some((&record[..equals], &record[equals + 1..]))
+    })
+}
+
 /// Whether all bytes are zero.
 pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| byte == 0)

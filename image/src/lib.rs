@@ -45,6 +45,7 @@ mod level;
 mod ops;
 mod parts;
 mod split;
+mod stated;
 mod tree;
 mod walk;
 
@@ -56,6 +57,7 @@ pub use layout::{ImagePiece, Layout, LayoutBuilder, LayoutError, SkeletonPart};
 pub use ops::{MAX_LITERAL_BYTES, Op, OpDecoder, OpError, OpOrLiteral, op_len, put_op};
 pub use parts::{BorderChange, ImagePart, PartBorder, PartRange, UnitGuess, WalkRules};
 pub use split::{LastChunks, RawChunk, Splitter, StreamKind};
+pub use stated::Stated;
 pub use tree::{Archive, TreeEntry, TreeSink, TreeWalker};
 pub use walk::{
     Candidate, Cut, Ending, Entry, FileStart, MAX_PARTS, PartEvent, Piece, WalkSink, Walker, is_xz, is_zstd,

@@ -7,6 +7,7 @@ use regrow_chunker::{Digest, Params};
 
 use crate::ops::{Op, OpDecoder, OpError, OpOrLiteral};
 use crate::parts::WalkRules;
+use crate::stated::Stated;
 use crate::walk::{Entry, FileStart, Piece, WalkSink, Walker};
 
 /// A tar within an image's tars. All of its entries share it, and so do the archives in it, since a path may have a
@@ -55,6 +56,8 @@ pub struct TreeEntry {
     pub contents: std::ops::Range<u64>,
     /// The number of skeleton bytes since the entry before.
     pub skeleton_bytes: u64,
+    /// What its headers state.
+    pub stated: Stated,
     /// Whether the entry is a coded file. Its plain contents then come as entries of their own, with this one as
     /// their archive.
     pub is_coded: bool,
@@ -123,8 +126,13 @@ impl TreeWalker {
     }
 }
 
+/// The most skeleton bytes between two headers that are looked at: extension headers of 1 MiB each, with their padding.
+const MAX_BETWEEN_BYTES: usize = 4 << 20;
+
 #[derive(Default)]
 struct State {
+    /// The skeleton bytes since the last entry was begun: its header, padding, and the next one's extension headers.
+    between: Vec<u8>,
     levels: Vec<Arc<Archive>>,
     current: Option<TreeEntry>,
     contents_at: u64,
@@ -143,19 +151,26 @@ impl<S: TreeSink> Telling<'_, S> {
         }
     }
 
-    fn begin(&mut self, own_path: Option<Vec<u8>>, type_flag: u8) {
+    fn begin(&mut self, own_path: Option<Vec<u8>>, type_flag: u8, stated: Stated) {
         self.tell();
         let at = self.state.contents_at;
         let archive = self.state.levels.last().cloned();
         let skeleton_bytes = std::mem::take(&mut self.state.skeleton_bytes);
-        self.state.current =
-            Some(TreeEntry { archive, path: own_path, type_flag, contents: at..at, skeleton_bytes, is_coded: false });
+        self.state.current = Some(TreeEntry {
+            archive,
+            path: own_path,
+            type_flag,
+            contents: at..at,
+            skeleton_bytes,
+            stated,
+            is_coded: false,
+        });
     }
 
     /// Marks the present entry as a coded file. If there is none, the coded file is the image itself.
     fn begin_coded(&mut self) {
         if self.state.current.is_none() {
-            self.begin(None, 0xff);
+            self.begin(None, 0xff, Stated::default());
         }
         if let Some(entry) = &mut self.state.current {
             entry.is_coded = true;
@@ -166,15 +181,23 @@ impl<S: TreeSink> Telling<'_, S> {
 impl<S: TreeSink> WalkSink for Telling<'_, S> {
     fn literal(&mut self, bytes: &[u8]) {
         self.state.skeleton_bytes += bytes.len() as u64;
+        if self.state.between.len() + bytes.len() <= MAX_BETWEEN_BYTES {
+            self.state.between.extend_from_slice(bytes);
+        }
     }
 
     fn entry(&mut self, entry: &Entry<'_>) {
-        self.begin(Some(entry.path().into_owned()), entry.header.type_flag());
+        let between = std::mem::take(&mut self.state.between);
+        let stated = Stated::of(&entry.header, &between);
+        self.begin(Some(entry.path().into_owned()), entry.header.type_flag(), stated);
+        // Its memory is used again.
+        self.state.between = between;
+        self.state.between.clear();
     }
 
     fn begin_file(&mut self, start: FileStart) {
         if start.size.is_none() || self.state.current.is_none() {
-            self.begin(None, 0xff);
+            self.begin(None, 0xff, Stated::default());
         }
     }
 

@@ -108,6 +108,7 @@ mod tests {
             type_flag: b'0',
             contents: 0..1,
             skeleton_bytes: 0,
+            stated: Default::default(),
             is_coded: false,
         };
         let (a, b) = (FileName::of(&entry(b"./x/b/c/d")), FileName::of(&entry(b"y/b/c/d")));

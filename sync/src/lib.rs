@@ -114,6 +114,7 @@ pub use place::network::Network;
 pub use place::trust::{DetachedSignature, MAX_DETACHED_SIGNATURES, Trust, keys_in, read_key};
 #[cfg(feature = "sign")]
 pub use place::trust::{read_secret_key, read_signature};
+pub use plan::rebuilt::RebuiltArchive;
 pub use timestamp::{NotADate, Timestamp};
 pub use trust_error::TrustError;
 pub use warning::SyncWarning;

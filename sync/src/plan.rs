@@ -11,6 +11,7 @@ pub(crate) mod locate;
 pub(crate) mod outline;
 pub(crate) mod overlap;
 pub(crate) mod patch_or_chunks;
+pub(crate) mod rebuilt;
 pub(crate) mod recipe;
 pub(crate) mod sampled;
 pub(crate) mod skeleton;

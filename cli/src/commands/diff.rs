@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueHint};
-use regrow_sync::{DiffOptions, DiffReport, Location, PathCost, diff};
+use regrow_sync::{DiffOptions, DiffReport, Location, PathCost, RebuiltArchive, diff};
 
 use super::common::{self, Named};
 use crate::args::NetworkArgs;
@@ -106,9 +106,28 @@ fn text(report: &DiffReport, paths: usize) -> String {
     if let Some(bytes) = report.bytes_patch_other {
         lines.push(line("neither, in a patch", exact(bytes)));
     }
+    lines.push(rebuilt(&report.rebuilt, paths));
     lines.push(table("contents by archive", &report.archives, usize::MAX));
     lines.push(table("contents by path", &report.paths, paths));
     lines.concat()
+}
+
+/// The paths named for each archive that was built again.
+const SHOWN_REBUILT_PATHS: usize = 5;
+
+/// Says what of archives is new only by times. In layers, that is what tools with reproducible times do not have.
+fn rebuilt(archives: &[RebuiltArchive], most: usize) -> String {
+    let mut out = String::new();
+    for archive in archives {
+        let path = if archive.path.is_empty() { "(the image itself)" } else { &archive.path };
+        let count = format!("{} of {} paths", commas(archive.times_only), commas(archive.entries));
+        let bytes = exact(archive.bytes_times_only);
+        out += &line("new only by times", format!("{count}, files of {bytes}: {path}"));
+        for path in archive.paths.iter().take(SHOWN_REBUILT_PATHS.min(most)) {
+            out += &line("", path);
+        }
+    }
+    out
 }
 
 fn table(title: &str, costs: &[PathCost], most: usize) -> String {

@@ -17,6 +17,7 @@ fn report(paths: Vec<PathCost>, archives: &[&str]) -> DiffReport {
         bytes,
         requests: 7,
         formats_differ: false,
+        rebuilt: Vec::new(),
         bytes_index: 50,
         bytes_tables: 100,
         bytes_frames: bytes - 150,

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::patch::local::{Given, Locals};
 use super::patch::version_of;
 use crate::plan::inspect::{Inspection, Sharing, UpdateCost};
+use crate::plan::rebuilt::{OldEntries, RebuiltArchive};
 use crate::plan::tree::{ArchiveNumbers, Reading, archive_of, path_of};
 use crate::{Location, Network, Progress, SyncError};
 use regrow_local::StreamChunks;
@@ -81,6 +82,9 @@ pub struct DiffReport {
     pub archives: Vec<PathCost>,
     /// The stored bytes of new contents by path, largest first.
     pub paths: Vec<PathCost>,
+    /// The archives of the new image, such as layers, that were built again: how many of their entries are new by
+    /// nothing but their times.
+    pub rebuilt: Vec<RebuiltArchive>,
     /// The stored bytes of new skeleton: names, times, owners.
     pub bytes_headers: u64,
     /// The rest of `bytes`, which no path and no header is to blame for: the index, tables, and gaps between frames.
@@ -121,9 +125,13 @@ pub fn diff(options: &DiffOptions, network: &mut Network, progress: &dyn Progres
     let (old_index, new_index) = (network.load_index(old)?, network.load_index(new)?);
     let pool = Pool::new();
     let mut reading = Reading { stores, network, pool: &pool, scratch: &scratch, progress };
-    let old_recipe = Inspection::of(old, &old_index, &mut reading)?.into_recipe(&old_index);
+    let old_image = Inspection::of(old, &old_index, &mut reading)?;
+    let old_entries = OldEntries::of(&old_image, old)?;
+    let old_recipe = old_image.into_recipe(&old_index);
     let cost = UpdateCost::of(old_recipe, Sharing::ByWeight, new, &new_index, &mut reading)?;
     let image = Inspection::of(new, &new_index, &mut reading)?;
+    let rebuilt = old_entries.rebuilt(&image, new)?;
+    drop(old_entries);
     let bytes_index = new_index.encode().len() as u64;
     let present = patch_in_store(options, &old_index, &new_index, network)?;
     let made =
@@ -146,6 +154,7 @@ pub fn diff(options: &DiffOptions, network: &mut Network, progress: &dyn Progres
         chunks: cost.chunks,
         bytes_plain: cost.plain_bytes,
         archives: largest_first(costs.archives),
+        rebuilt,
         bytes_headers,
         bytes_other: bytes.saturating_sub(bytes_headers + of_paths.0),
         bytes_patch: present.or(made.as_ref().map(|made| made.bytes)),

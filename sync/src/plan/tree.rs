@@ -33,6 +33,11 @@ pub(crate) fn archive_of(entry: &TreeEntry) -> String {
     show(archives_of(entry))
 }
 
+/// The path of an entry within its archive.
+pub(crate) fn own_path_of(entry: &TreeEntry) -> String {
+    show(entry.path.as_deref().into_iter())
+}
+
 fn archives_of(entry: &TreeEntry) -> impl Iterator<Item = &[u8]> {
     entry.archive.iter().flat_map(|archive| archive.paths())
 }
@@ -84,6 +89,7 @@ mod tests {
             type_flag: b'0',
             contents: 0..1,
             skeleton_bytes: 512,
+            stated: Default::default(),
             is_coded: false,
         };
         assert!(path_of(&entry).starts_with("outer!xxx") && path_of(&entry).ends_with("x…"));
