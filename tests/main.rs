@@ -29,6 +29,7 @@ mod hostile;
 mod hosts;
 mod killed;
 mod known_index;
+mod layer;
 mod library;
 mod make;
 mod mutations;

@@ -98,16 +98,16 @@ fn summary(report: &LayerReport) -> String {
     } else {
         lines.push(line("new layer", "none, since nothing differs"));
     }
-    for (name, count) in [
-        ("new", report.entries_new),
-        ("other contents", report.entries_contents),
-        ("other mode or owner", report.entries_metadata),
-        ("other times only", report.entries_times),
-        ("gone", report.whiteouts),
-        ("differ elsewhere", report.differences_elsewhere),
+    for (name, count, note) in [
+        ("new", report.entries_new, ""),
+        ("other contents", report.entries_contents, ""),
+        ("other mode or owner", report.entries_metadata, ""),
+        ("other times only", report.entries_times, " (--ignore-times leaves them out)"),
+        ("gone", report.whiteouts, ""),
+        ("differ elsewhere", report.differences_elsewhere, ", which stay as they are"),
     ] {
         if count > 0 {
-            lines.push(line(name, format!("{} paths", commas(count))));
+            lines.push(line(name, format!("{} paths{note}", commas(count))));
         }
     }
     lines.push(line("time", format!("{:.2} s", report.elapsed.as_secs_f64())));
