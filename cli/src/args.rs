@@ -4,10 +4,14 @@ mod network;
 mod reading;
 #[cfg(feature = "publish")]
 mod sign;
+#[cfg(feature = "publish")]
+mod source;
 mod trust;
 
 pub(crate) use network::{AddressingArg, NetworkArgs, RedirectsArg};
 pub(crate) use reading::ReadingArgs;
 #[cfg(feature = "publish")]
 pub(crate) use sign::{ClaimArgs, PasswordArgs};
+#[cfg(feature = "publish")]
+pub(crate) use source::SourceArgs;
 pub(crate) use trust::TrustArgs;

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+#[cfg(feature = "publish")]
+use regrow_sync::SourceError;
 use regrow_sync::{LocalError, StoreError, SyncError, TrustError};
 
 use crate::hints;
@@ -93,6 +95,8 @@ impl From<SyncError> for Failure {
             SyncError::Engine(error) if error.is_damage() => Code::Damaged,
             SyncError::Engine(error) if error.is_unreachable() => Code::Unreachable,
             SyncError::Store(error) => store_code(error),
+            #[cfg(feature = "publish")]
+            SyncError::Source { reason, .. } => source_code(reason),
             _ => Code::General,
         };
         Self::new(code, format!("{error}{}", hints::of_error(&error)))
@@ -102,6 +106,16 @@ impl From<SyncError> for Failure {
 impl From<LocalError> for Failure {
     fn from(error: LocalError) -> Self {
         SyncError::from(error).into()
+    }
+}
+
+#[cfg(feature = "publish")]
+fn source_code(error: &SourceError) -> Code {
+    match error {
+        SourceError::Name { .. } | SourceError::Several { .. } | SourceError::Platform { .. } => Code::Usage,
+        SourceError::NotFound { .. } => Code::Unreachable,
+        SourceError::Io { .. } | SourceError::Local(_) | SourceError::Engine { .. } => Code::General,
+        _ => Code::Damaged,
     }
 }
 

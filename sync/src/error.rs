@@ -10,6 +10,8 @@ use regrow_local::LocalError;
 use regrow_sign::SignError;
 use regrow_store::StoreError;
 
+#[cfg(feature = "sources")]
+use crate::SourceError;
 use crate::TrustError;
 
 /// An error of a flow. Each message is one line that names the object it is about.
@@ -314,6 +316,15 @@ pub enum SyncError {
     SeveralImages {
         /// The number of images.
         count: usize,
+    },
+    /// An image that is no file cannot be read.
+    #[cfg(feature = "sources")]
+    #[error("{image}: {reason}")]
+    Source {
+        /// The image, as the user named it.
+        image: String,
+        /// The cause.
+        reason: SourceError,
     },
     /// The request makes no sense.
     #[error("{0}")]

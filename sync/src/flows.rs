@@ -14,4 +14,6 @@ pub(crate) mod push;
 pub(crate) mod seconds;
 #[cfg(feature = "sign")]
 pub(crate) mod sign;
+#[cfg(feature = "sources")]
+pub(crate) mod source;
 pub(crate) mod verify;

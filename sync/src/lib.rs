@@ -83,6 +83,8 @@ mod error;
 mod flows;
 mod place;
 mod plan;
+#[cfg(feature = "sources")]
+mod source_error;
 mod timestamp;
 mod transfer;
 mod trust_error;
@@ -104,6 +106,8 @@ pub use flows::patch::{PatchOptions, PatchReport, PatchesReport, patch, patch_fr
 pub use flows::push::{PushOptions, PushReport, push};
 #[cfg(feature = "sign")]
 pub use flows::sign::{ClaimChanges, Counter, SignOptions, SignReport, Signer, Signing, sign};
+#[cfg(feature = "sources")]
+pub use flows::source::keep_source;
 pub use flows::verify::{
     StatementReport, StorePart, StoreProblem, StoreVerifyReport, VerifyReport, verify_file, verify_statement,
     verify_store,
@@ -111,10 +115,14 @@ pub use flows::verify::{
 pub use place::claims::ClaimsReport;
 pub use place::location::Location;
 pub use place::network::Network;
+#[cfg(feature = "sources")]
+pub use place::source::{ImageName, ImageSource, Platform, SourceImage, SourceOptions};
 pub use place::trust::{DetachedSignature, MAX_DETACHED_SIGNATURES, Trust, keys_in, read_key};
 #[cfg(feature = "sign")]
 pub use place::trust::{read_secret_key, read_signature};
 pub use plan::rebuilt::RebuiltArchive;
+#[cfg(feature = "sources")]
+pub use source_error::SourceError;
 pub use timestamp::{NotADate, Timestamp};
 pub use trust_error::TrustError;
 pub use warning::SyncWarning;

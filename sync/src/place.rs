@@ -8,4 +8,6 @@ pub(crate) mod condemned;
 pub(crate) mod index_file;
 pub(crate) mod location;
 pub(crate) mod network;
+#[cfg(feature = "sources")]
+pub(crate) mod source;
 pub(crate) mod trust;

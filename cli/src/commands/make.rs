@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 use regrow_sync::{
-    HistoryOptions, IndexFormat, Location, MakeOptions, MakeReport, Network, Params, Progress, Signing, SyncError,
-    WatchedFile, make, normalize, prune_patches,
+    HistoryOptions, ImageSource, IndexFormat, Location, MakeOptions, MakeReport, Network, Params, Progress, Signing,
+    SourceImage, SyncError, WatchedFile, keep_source, make, normalize, prune_patches,
 };
 
 use super::common::{self, Named};
 use super::patch;
-use crate::args::{ClaimArgs, NetworkArgs, PasswordArgs};
+use crate::args::{ClaimArgs, NetworkArgs, PasswordArgs, SourceArgs};
 use crate::failure::{Code, Failure};
 use crate::print::{Reporter, To, chunks, exact, line};
 use crate::progress::{Bars, Verbosity};
@@ -80,6 +80,8 @@ pub(crate) struct MakeArgs {
     pub(crate) password: PasswordArgs,
     #[command(flatten)]
     pub(crate) claims: ClaimArgs,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     /// Average chunk size of a new store [default: 16KiB]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(crate) avg_size: Option<u64>,
@@ -101,7 +103,8 @@ pub(crate) struct MakeArgs {
     /// The index to write, NAME.rgx: a file, s3://, gs:// or az://
     #[arg(value_name = "INDEX|URL", value_hint = ValueHint::FilePath)]
     pub(crate) index: String,
-    /// The image: a tar, a disk image, any file; - for standard input
+    /// The image: a tar, a disk image, any file; - for standard input; or oci:DIR[:TAG|@DIGEST], an image in a folder
+    /// with the OCI layout
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) image: PathBuf,
 }
@@ -123,23 +126,17 @@ pub(crate) fn run(args: MakeArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let named = Named { indexes: &[&args.like, &args.patch_from], stores: &[] };
     let mut network = common::network(&args.network, named, deadline)?;
     options.check(&args.image)?;
-    let (name, mut file) = open_image(&args)?;
+    let mut image = Image::open(&args, &bars)?;
     if args.normalize
-        && let Some(file) = &mut file
+        && let Input::File(file) = &mut image.input
     {
-        if let Some(normalized) = normalize(file, name, &std::env::temp_dir(), &bars)? {
+        if let Some(normalized) = normalize(file, &image.name, &std::env::temp_dir(), &bars)? {
             *file = normalized.file;
         }
-        file.rewind().map_err(SyncError::io(name))?;
+        file.rewind().map_err(SyncError::io(&image.name))?;
     }
-    let mut report = if let Some(file) = file {
-        options.image_file = Some(file.try_clone().map_err(SyncError::io(name))?);
-        let mut file = WatchedFile::new(file);
-        let total = file.size().filter(|&total| total > 0);
-        make(&mut file, name, total, &options, &mut network, &bars)?
-    } else {
-        make(&mut WatchedFile::new(std::io::stdin().lock()), name, None, &options, &mut network, &bars)?
-    };
+    let mut report = make_from(image.input, &image.name, &mut options, &mut network, &bars)?;
+    report.source_digest = image.digest;
     if let Some(keep) = args.keep_patches {
         report.patches_deleted = prune(&options, keep, &mut network, &bars);
     }
@@ -160,20 +157,76 @@ fn prune(options: &MakeOptions, keep: u64, network: &mut Network, bars: &Bars) -
     }
 }
 
-/// Opens the image. Returns its name for messages, and its file, unless it is standard input that is read only once.
-fn open_image(args: &MakeArgs) -> Result<(&Path, Option<File>), Failure> {
-    if args.image != Path::new("-") {
-        let name = args.image.as_path();
-        let open = |error| Failure::new(Code::General, format!("{}: {error}", name.display()));
-        let file = File::open(name).map_err(open)?;
-        if file.metadata().map_err(open)?.is_dir() {
-            return Err(open(std::io::ErrorKind::IsADirectory.into()));
+/// The image, and its name for messages.
+struct Image {
+    name: PathBuf,
+    input: Input,
+    /// The digest of an image that is no file.
+    digest: Option<String>,
+}
+
+/// The source of the image's bytes.
+enum Input {
+    File(File),
+    /// Standard input, which is read once.
+    Pipe,
+    /// An image that is no file, which is read once.
+    Source(Box<SourceImage>),
+}
+
+impl Image {
+    /// Opens the image. What is read more than once is kept in a file.
+    fn open(args: &MakeArgs, bars: &Bars) -> Result<Self, Failure> {
+        let is_read_twice = args.normalize || !args.patch_from.is_empty();
+        let source = ImageSource::parse(args.image.as_os_str());
+        if source.is_archived() {
+            let mut image = source.open(&args.source.options())?;
+            let (name, digest) = (image.name().to_owned(), Some(image.digest()));
+            let input = match is_read_twice {
+                true => Input::File(keep_source(&mut image, &std::env::temp_dir(), bars)?),
+                false => Input::Source(Box::new(image)),
+            };
+            return Ok(Self { name, input, digest });
         }
-        return Ok((name, Some(file)));
+        if !args.source.names.is_empty() || args.source.all || args.source.platform.is_some() {
+            let message = "--platform, --all and --tag are for images that are no file, such as oci:DIR";
+            return Err(Failure::new(Code::Usage, message));
+        }
+        if args.image != Path::new("-") {
+            let name = args.image.clone();
+            let open = |error| Failure::new(Code::General, format!("{}: {error}", name.display()));
+            let file = File::open(&name).map_err(open)?;
+            if file.metadata().map_err(open)?.is_dir() {
+                return Err(open(std::io::ErrorKind::IsADirectory.into()));
+            }
+            return Ok(Self { name, input: Input::File(file), digest: None });
+        }
+        let name = PathBuf::from("standard input");
+        let input = if is_read_twice { Input::File(keep_input(&name)?) } else { Input::Pipe };
+        Ok(Self { name, input, digest: None })
     }
-    let name = Path::new("standard input");
-    let is_read_twice = args.normalize || !args.patch_from.is_empty();
-    Ok((name, if is_read_twice { Some(keep_input(name)?) } else { None }))
+}
+
+fn make_from(
+    input: Input,
+    name: &Path,
+    options: &mut MakeOptions,
+    network: &mut Network,
+    bars: &Bars,
+) -> Result<MakeReport, Failure> {
+    Ok(match input {
+        Input::File(file) => {
+            options.image_file = Some(file.try_clone().map_err(SyncError::io(name))?);
+            let mut file = WatchedFile::new(file);
+            let total = file.size().filter(|&total| total > 0);
+            make(&mut file, name, total, options, network, bars)?
+        }
+        Input::Pipe => make(&mut WatchedFile::new(std::io::stdin().lock()), name, None, options, network, bars)?,
+        Input::Source(mut image) => {
+            let total = Some(image.size());
+            make(&mut *image, name, total, options, network, bars)?
+        }
+    })
 }
 
 /// Keeps standard input in an unnamed file, because it is read more than once.
@@ -276,5 +329,8 @@ fn summary(index: &Location, report: &MakeReport, is_kept: bool) -> String {
         lines.push(line("fetched", requests));
     }
     lines.push(line("time", format!("{seconds:.2} s, {}/s", show(rate))));
+    if let Some(digest) = &report.source_digest {
+        lines.insert(0, line("source", digest));
+    }
     lines.concat()
 }

@@ -12,7 +12,7 @@ pub(crate) mod partial;
 mod patched;
 mod report;
 mod resume;
-mod room;
+pub(crate) mod room;
 mod zeros;
 
 use std::io::Write;

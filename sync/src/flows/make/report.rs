@@ -16,6 +16,9 @@ use crate::flows::seconds::as_seconds;
 pub struct MakeReport {
     /// The size of the image.
     pub image_bytes: u64,
+    /// The digest of the manifest or index, as `sha256:HEX`, of an image that was no file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_digest: Option<String>,
     /// The id of the image.
     pub image_id: String,
     /// The BLAKE3 digest of the image.
