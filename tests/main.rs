@@ -55,6 +55,7 @@ mod seeds;
 mod server;
 mod shares;
 mod signing;
+mod sources;
 mod storages;
 mod trust;
 mod whole;

@@ -83,7 +83,7 @@ impl From<SyncError> for Failure {
             | SyncError::Damaged { .. }
             | SyncError::ChunkLength { .. }
             | SyncError::Digest { .. }
-            | SyncError::Local(LocalError::Partial { .. } | LocalError::Changed { .. } | LocalError::Unread { .. })
+            | SyncError::Local(LocalError::Partial { .. } | LocalError::Changed { .. })
             | SyncError::Untrusted { .. }
             | SyncError::OpenKeys { .. }
             | SyncError::Signature { .. }
@@ -97,6 +97,7 @@ impl From<SyncError> for Failure {
             SyncError::Store(error) => store_code(error),
             #[cfg(feature = "publish")]
             SyncError::Source { reason, .. } => source_code(reason),
+            SyncError::Local(LocalError::Unread { source, .. }) => unread_code(source),
             _ => Code::General,
         };
         Self::new(code, format!("{error}{}", hints::of_error(&error)))
@@ -114,9 +115,20 @@ fn source_code(error: &SourceError) -> Code {
     match error {
         SourceError::Name { .. } | SourceError::Several { .. } | SourceError::Platform { .. } => Code::Usage,
         SourceError::NotFound { .. } => Code::Unreachable,
+        SourceError::Store(error) => store_code(error),
         SourceError::Io { .. } | SourceError::Local(_) | SourceError::Engine { .. } => Code::General,
         _ => Code::Damaged,
     }
+}
+
+/// The code for an image that cannot be read to its end.
+fn unread_code(error: &std::io::Error) -> Code {
+    #[cfg(feature = "publish")]
+    if let Some(reason) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        return source_code(reason);
+    }
+    let _ = error;
+    Code::Damaged
 }
 
 fn store_code(error: &StoreError) -> Code {

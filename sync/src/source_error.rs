@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::SyncError;
+
 /// A reason for which an image cannot be read from its place.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -97,6 +99,12 @@ pub enum SourceError {
     /// The storage of an engine cannot be used.
     #[error(transparent)]
     Local(#[from] regrow_local::LocalError),
+    /// The flow itself failed, such as for want of room.
+    #[error("{0}")]
+    Flow(Box<SyncError>),
+    /// A registry refused, or cannot be reached.
+    #[error(transparent)]
+    Store(#[from] regrow_store::StoreError),
     /// An engine refused.
     #[error("the engine says: {message}")]
     Engine {
@@ -111,9 +119,28 @@ fn others(there: &[String]) -> String {
 }
 
 impl SourceError {
+    /// The error of a place of images that a flow's own error is.
+    pub(crate) fn of_flow(error: SyncError) -> Self {
+        match error {
+            SyncError::Store(error) => Self::Store(error),
+            error => Self::Flow(Box::new(error)),
+        }
+    }
+
     /// The reason for which reading an image stopped.
     pub(crate) fn of_reading(error: io::Error) -> Self {
         error.downcast::<Self>().unwrap_or_else(Self::io("the image"))
+    }
+
+    /// The error of a flow that reads this image.
+    pub(crate) fn of_image(self, image: impl ToString) -> SyncError {
+        match self {
+            // These name what they are about themselves.
+            Self::Store(error) => SyncError::Store(error),
+            Self::Local(error) => SyncError::from(error),
+            Self::Flow(error) => *error,
+            reason => SyncError::Source { image: image.to_string(), reason },
+        }
     }
 
     /// A [`SourceError::Io`] for an object, for use in `map_err`.

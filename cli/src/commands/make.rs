@@ -104,7 +104,7 @@ pub(crate) struct MakeArgs {
     #[arg(value_name = "INDEX|URL", value_hint = ValueHint::FilePath)]
     pub(crate) index: String,
     /// The image: a tar, a disk image, any file; - for standard input; or oci:DIR[:TAG|@DIGEST], an image in a folder
-    /// with the OCI layout
+    /// with the OCI layout, or oci://HOST/REPOSITORY[:TAG|@DIGEST], one in a registry
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) image: PathBuf,
 }
@@ -126,7 +126,7 @@ pub(crate) fn run(args: MakeArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let named = Named { indexes: &[&args.like, &args.patch_from], stores: &[] };
     let mut network = common::network(&args.network, named, deadline)?;
     options.check(&args.image)?;
-    let mut image = Image::open(&args, &bars)?;
+    let mut image = Image::open(&args, &mut network, &bars)?;
     if args.normalize
         && let Input::File(file) = &mut image.input
     {
@@ -176,11 +176,11 @@ enum Input {
 
 impl Image {
     /// Opens the image. What is read more than once is kept in a file.
-    fn open(args: &MakeArgs, bars: &Bars) -> Result<Self, Failure> {
+    fn open(args: &MakeArgs, network: &mut Network, bars: &Bars) -> Result<Self, Failure> {
         let is_read_twice = args.normalize || !args.patch_from.is_empty();
-        let source = ImageSource::parse(args.image.as_os_str());
+        let source = ImageSource::parse(args.image.as_os_str())?;
         if source.is_archived() {
-            let mut image = source.open(&args.source.options())?;
+            let mut image = source.open(&args.source.options(), network)?;
             let (name, digest) = (image.name().to_owned(), Some(image.digest()));
             let input = match is_read_twice {
                 true => Input::File(keep_source(&mut image, &std::env::temp_dir(), bars)?),

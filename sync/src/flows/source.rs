@@ -25,10 +25,8 @@ pub fn keep_source(image: &mut SourceImage, folder: &Path, progress: &dyn Progre
     let mut buffer = vec![0; COPY_BYTES];
     loop {
         check_time(progress)?;
-        let read = image.read(&mut buffer).map_err(|error| SyncError::Source {
-            image: image.name().display().to_string(),
-            reason: SourceError::of_reading(error),
-        })?;
+        let read = image.read(&mut buffer);
+        let read = read.map_err(|error| SourceError::of_reading(error).of_image(image.name().display()))?;
         if read == 0 {
             break;
         }

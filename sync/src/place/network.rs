@@ -2,6 +2,8 @@
 
 mod buckets;
 mod front;
+#[cfg(feature = "sources")]
+mod images;
 mod index;
 mod received;
 mod registries;

@@ -7,6 +7,7 @@ mod form;
 mod layout;
 mod names;
 mod platform;
+mod registry;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -14,7 +15,9 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use crate::{SourceError, SyncError};
+use regrow_store::RegistryUrl;
+
+use crate::{Network, SourceError, SyncError};
 
 use digest::Checked;
 use documents::{Descriptor, Document, Documents, Wanted};
@@ -31,6 +34,8 @@ pub enum ImageSource {
     /// A folder with the OCI image layout, and the tag or the digest of an image in it: `DIR`, `DIR:TAG` or
     /// `DIR@sha256:HEX`.
     Layout(PathBuf),
+    /// An image in a registry.
+    Registry(RegistryUrl),
 }
 
 /// The part of a place that is wanted, and the names that the archive gives it.
@@ -46,6 +51,8 @@ pub struct SourceOptions {
 
 /// A place of blobs, which are named by their digests.
 trait Blobs: Send {
+    /// Reads a manifest or an index, and checks it.
+    fn document(&self, document: &Descriptor) -> Result<Vec<u8>, SourceError>;
     /// Opens a blob. Its bytes are not checked.
     fn open(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError>;
 }
@@ -61,6 +68,7 @@ impl fmt::Display for ImageSource {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Layout(path) => write!(f, "oci:{}", path.display()),
+            Self::Registry(url) => url.fmt(f),
         }
     }
 }
@@ -68,13 +76,18 @@ impl fmt::Display for ImageSource {
 impl ImageSource {
     /// Reads a source as users write it. Everything that does not begin with the word of a kind is a file. A file of
     /// such a name is written with its folder, as in `./oci:x`.
-    #[must_use]
-    pub fn parse(text: &OsStr) -> Self {
+    ///
+    /// # Errors
+    /// [`SyncError::Store`] for a malformed URL of a registry.
+    pub fn parse(text: &OsStr) -> Result<Self, SyncError> {
         let after = |word: &str| text.as_bytes().strip_prefix(word.as_bytes()).map(OsStr::from_bytes);
-        match after("oci:") {
+        if let Some(url) = text.to_str().map(RegistryUrl::parse).transpose()?.flatten() {
+            return Ok(Self::Registry(url));
+        }
+        Ok(match after("oci:") {
             Some(rest) if !rest.is_empty() => Self::Layout(rest.into()),
             _ => Self::File(text.into()),
-        }
+        })
     }
 
     /// Whether the image is no file, and has to be opened by [`ImageSource::open`].
@@ -87,8 +100,7 @@ impl ImageSource {
     ///
     /// # Errors
     /// [`SyncError::Source`] if the image is not there, or is none that can be published.
-    pub fn open(&self, options: &SourceOptions) -> Result<SourceImage, SyncError> {
-        let failed = |reason| SyncError::Source { image: self.to_string(), reason };
+    pub fn open(&self, options: &SourceOptions, network: &mut Network) -> Result<SourceImage, SyncError> {
         let wanted = match options {
             SourceOptions { all: true, .. } => Wanted::All,
             SourceOptions { platform: Some(platform), .. } => {
@@ -96,15 +108,16 @@ impl ImageSource {
             }
             _ => Wanted::One { platform: Platform::of_this_machine(), is_stated: false },
         };
-        let opened = || {
+        let mut opened = || {
             let found = match self {
                 Self::File(path) => return Err(SourceError::io(path.display())(io::ErrorKind::InvalidInput.into())),
                 Self::Layout(path) => layout::open(path, &wanted)?,
+                Self::Registry(url) => registry::open(url, network)?,
             };
             let documents = Documents::read(&*found.blobs, found.root, &wanted)?;
             ImageArchive::new(found.blobs, documents, &options.names)
         };
-        Ok(SourceImage { name: self.to_string().into(), archive: opened().map_err(failed)? })
+        Ok(SourceImage { name: self.to_string().into(), archive: opened().map_err(|error| error.of_image(self))? })
     }
 }
 

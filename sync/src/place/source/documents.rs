@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use regrow_store::BlobDigest;
 use serde::Deserialize;
 
-use super::digest::BlobDigest;
 use super::platform::Platform;
-use super::{Blobs, read_small};
+use super::{Blobs, digest, read_small};
 use crate::SourceError;
 
 /// The media types of indexes.
@@ -62,7 +62,7 @@ impl WrittenDescriptor {
     /// The descriptor, with a digest and a size that can be.
     pub(super) fn read(&self, within: &str) -> Result<Descriptor, SourceError> {
         let bytes = u64::try_from(self.size).map_err(|_| malformed(within, "a size is negative"))?;
-        Ok(Descriptor { kind: self.media_type.clone(), digest: BlobDigest::parse(&self.digest)?, bytes })
+        Ok(Descriptor { kind: self.media_type.clone(), digest: digest::parse(&self.digest)?, bytes })
     }
 }
 
@@ -99,8 +99,7 @@ impl Document {
     /// Reads a document of a place, and checks its digest. If the media type of `descriptor` is empty, the document's
     /// own takes its place.
     pub(super) fn read(blobs: &dyn Blobs, descriptor: &Descriptor) -> Result<Self, SourceError> {
-        let bytes = read_small(blobs, descriptor, MAX_DOCUMENT_BYTES)?;
-        let mut document = Self { descriptor: descriptor.clone(), bytes };
+        let mut document = Self { descriptor: descriptor.clone(), bytes: blobs.document(descriptor)? };
         if document.descriptor.kind.is_empty() {
             document.descriptor.kind = document.written()?.kind().to_owned();
         }

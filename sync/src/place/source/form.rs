@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read};
 
-use super::digest::{BlobDigest, Checked};
+use regrow_store::BlobDigest;
+
+use super::digest::{Checked, hex};
 use super::documents::{Descriptor, Documents, OCI_INDEX, is_image};
 use super::names::ImageName;
 use super::{Blobs, documents::malformed};
@@ -165,7 +167,7 @@ impl Read for ImageArchive {
 
 /// The name of a blob's entry.
 fn blob_name(digest: &BlobDigest) -> String {
-    format!("blobs/sha256/{}", digest.hex())
+    format!("blobs/sha256/{}", hex(digest))
 }
 
 /// The header of an entry. Names have at most 77 characters.

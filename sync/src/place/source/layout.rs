@@ -6,11 +6,12 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::digest::BlobDigest;
+use regrow_store::BlobDigest;
+
 use super::documents::{Descriptor, Document, MAX_DOCUMENT_BYTES, Wanted, WrittenDescriptor, WrittenDocument};
 use super::documents::{for_platform, malformed};
 use super::names::is_tag;
-use super::{Blobs, Found};
+use super::{Blobs, Found, digest, read_small};
 use crate::SourceError;
 
 /// The annotations by which an image in a layout is named.
@@ -25,11 +26,15 @@ struct Layout {
 
 impl Layout {
     fn path(&self, digest: &BlobDigest) -> PathBuf {
-        self.folder.join("blobs/sha256").join(digest.hex())
+        self.folder.join("blobs/sha256").join(digest::hex(digest))
     }
 }
 
 impl Blobs for Layout {
+    fn document(&self, document: &Descriptor) -> Result<Vec<u8>, SourceError> {
+        read_small(self, document, MAX_DOCUMENT_BYTES)
+    }
+
     fn open(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
         let path = self.path(&blob.digest);
         Ok(Box::new(regrow_local::FileSeed::open_file(&path)?))
@@ -53,7 +58,7 @@ fn parse(text: &Path) -> Result<(PathBuf, Which), SourceError> {
     if let Some((folder, digest)) = bytes.iter().rposition(|&byte| byte == b'@').map(split)
         && digest.starts_with(b"sha")
     {
-        return Ok((folder, Which::Digest(BlobDigest::parse(&String::from_utf8_lossy(digest))?)));
+        return Ok((folder, Which::Digest(digest::parse(&String::from_utf8_lossy(digest))?)));
     }
     let colon = bytes.iter().position(|&byte| byte == b':');
     let last_colon = bytes.iter().rposition(|&byte| byte == b':').filter(|&at| !split(at).1.contains(&b'/'));

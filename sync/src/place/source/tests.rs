@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use regrow_store::BlobDigest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::digest::BlobDigest;
 use super::*;
+use crate::{HttpOptions, RetryPolicy};
 
 /// The archive of the image that [`Layout::golden`] has, and the same with two names.
 const GOLDEN: &[u8] = include_bytes!("../../../tests/golden/oci-archive-1.tar");
@@ -35,7 +36,7 @@ impl Layout {
     /// Adds a blob, and returns its descriptor.
     fn add(&self, kind: &str, bytes: &[u8]) -> Value {
         let digest = BlobDigest::of(bytes);
-        std::fs::write(self.path().join("blobs/sha256").join(digest.hex()), bytes).unwrap();
+        std::fs::write(self.path().join("blobs/sha256").join(digest::hex(&digest)), bytes).unwrap();
         json!({"mediaType": kind, "digest": digest.to_string(), "size": bytes.len()})
     }
 
@@ -80,7 +81,7 @@ impl Layout {
         attestation["platform"] = json!({"os": "unknown", "architecture": "unknown"});
         manifests.push(attestation);
         let index = layout.add_json(INDEX, &json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}));
-        layout.list(&[index.clone()]);
+        layout.list(std::slice::from_ref(&index));
         (layout, index)
     }
 
@@ -88,7 +89,8 @@ impl Layout {
         let mut text = OsString::from("oci:");
         text.push(self.path());
         text.push(which);
-        ImageSource::parse(&text).open(options)
+        let mut network = Network::new(HttpOptions::default(), RetryPolicy::default(), self.path())?;
+        ImageSource::parse(&text)?.open(options, &mut network)
     }
 
     fn archive(&self, which: &str, options: &SourceOptions) -> Vec<u8> {
@@ -122,7 +124,7 @@ fn names(archive: &[u8]) -> Vec<String> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    format!("blobs/sha256/{}", BlobDigest::of(bytes).hex())
+    format!("blobs/sha256/{}", digest::hex(&BlobDigest::of(bytes)))
 }
 
 #[test]
@@ -291,7 +293,7 @@ fn indexes_are_followed_to_a_bounded_depth() {
     let layout = Layout::new();
     let mut named = layout.add_image("amd64", &[b"x"]);
     for depth in 0..6 {
-        layout.list(&[named.clone()]);
+        layout.list(std::slice::from_ref(&named));
         for options in [all(), amd64()] {
             let (opened, is_refused) = (layout.open("", &options), depth > 4);
             assert_eq!(opened.is_err(), is_refused, "{depth}");
