@@ -1,4 +1,6 @@
-//! Images that are no file: folders with the OCI layout, and registries.
+//! Images that are no file: in folders with the OCI layout, in registries, and in engines.
+
+mod engines;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

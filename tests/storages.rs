@@ -29,7 +29,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 /// Unpacks a layer into a folder, and describes it in the form of tar-split.
-fn split(env: &TestEnvironment, layer: &[u8], folder: &str) -> Vec<u8> {
+pub(crate) fn split(env: &TestEnvironment, layer: &[u8], folder: &str) -> Vec<u8> {
     let (mut lines, mut at, mut taken) = (String::new(), 0, 0);
     let raw = |bytes: &[u8]| format!("{}\n", json!({"type": 2, "payload": base64(bytes)}));
     while layer[at] != 0 {

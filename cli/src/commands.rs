@@ -29,6 +29,8 @@ mod push;
 mod serve;
 #[cfg(feature = "publish")]
 mod sign;
+#[cfg(feature = "publish")]
+mod sources;
 mod verify;
 
 use clap::{Parser, Subcommand};

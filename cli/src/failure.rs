@@ -116,7 +116,9 @@ fn source_code(error: &SourceError) -> Code {
         SourceError::Name { .. } | SourceError::Several { .. } | SourceError::Platform { .. } => Code::Usage,
         SourceError::NotFound { .. } => Code::Unreachable,
         SourceError::Store(error) => store_code(error),
-        SourceError::Io { .. } | SourceError::Local(_) | SourceError::Engine { .. } => Code::General,
+        SourceError::Engine(error) if error.is_usage() => Code::Usage,
+        SourceError::Engine(error) if error.is_unreachable() => Code::Unreachable,
+        SourceError::Io { .. } | SourceError::Local(_) | SourceError::Engine(_) => Code::General,
         _ => Code::Damaged,
     }
 }

@@ -17,6 +17,7 @@ use crate::{Engine, EngineError, EngineKind, EngineOptions, Form, Image, Layer, 
 
 use command::ByCommand;
 use socket::BySocket;
+pub use socket::{DockerImage, DockerImages};
 
 /// The daemon's `info`, as far as it is of use.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::containerd::Containerd;
 use crate::docker::{self, Docker};
-use crate::kind::connect;
+use crate::kind::{connect, socket};
 use crate::podman::Podman;
 use crate::{Engine, EngineError, EngineKind, EngineOptions};
 
@@ -74,15 +74,6 @@ fn has_command(search_path: &[PathBuf], name: &str) -> bool {
 /// Looks whether an engine listens at a socket.
 fn reach(engine: EngineKind, path: &Path) -> Result<(), EngineError> {
     connect(engine, path).map(drop)
-}
-
-/// The path of a socket.
-fn socket(address: &str) -> Result<PathBuf, EngineError> {
-    let path = address.strip_prefix("unix://").unwrap_or(address);
-    if path.is_empty() || path.contains("://") {
-        return Err(EngineError::Address { address: address.to_owned() });
-    }
-    Ok(path.into())
 }
 
 /// The path of a socket, or nothing for the other addresses that Docker's own command takes.

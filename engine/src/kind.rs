@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::EngineError;
@@ -62,6 +62,15 @@ impl Default for EngineOptions {
             load_patience: Duration::from_secs(1800),
         }
     }
+}
+
+/// The path of a socket.
+pub(crate) fn socket(address: &str) -> Result<PathBuf, EngineError> {
+    let path = address.strip_prefix("unix://").unwrap_or(address);
+    if path.is_empty() || path.contains("://") {
+        return Err(EngineError::Address { address: address.to_owned() });
+    }
+    Ok(path.into())
 }
 
 /// Connects to the socket of an engine.

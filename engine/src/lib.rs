@@ -25,6 +25,7 @@ mod podman;
 mod process;
 
 pub use digest::Sha256;
+pub use docker::{DockerImage, DockerImages};
 pub use engine::{Engine, Form, Loading, Room, Sent};
 pub use error::EngineError;
 pub use find::{Found, find};

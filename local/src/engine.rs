@@ -8,6 +8,8 @@
 mod blobs;
 mod containers;
 mod docker;
+#[cfg(feature = "sources")]
+pub(crate) mod images;
 mod names;
 mod storage;
 mod tiny;

@@ -63,6 +63,8 @@ mod spool;
 mod stream_chunks;
 
 pub use coded::stream::StreamMaker;
+#[cfg(feature = "sources")]
+pub use engine::images::{Lookup, StoredImage, StoredLayer, StoredLayerReader};
 pub use engine::{EngineStorage, OpenedStorage, StorageKind, WantedLayers};
 pub use error::{LocalError, Missing, StorageFault};
 pub use ingest::{

@@ -18,6 +18,10 @@ const PREFIX: &str = "regrow-tmp-";
 const RANDOM_CHARS: usize = 6;
 /// The number of times that another name is tried, if another run removes a folder before it is locked.
 const TRIES: u32 = 16;
+/// The depth of folders in a temporary folder: a store has `packs/ab/`.
+const MOST_DEPTH: u32 = 4;
+/// The name of a store in a temporary folder.
+const STORE: &str = "store";
 
 /// A folder for this user alone. Dropping it removes it with everything in it.
 pub struct ScratchFolder {
@@ -74,16 +78,21 @@ fn sweep_name(place: &Place, name: &OsStr) {
     } else if let Ok(Ownership::Own(folder)) = place.find_folder(name)
         && folder.as_file().is_ok_and(|handle| is_free(&handle))
     {
-        remove_folder(place, &folder, name);
+        remove_folder(place, &folder, name, MOST_DEPTH);
     }
 }
 
-/// Removes a folder of assembled images, with the caches beside them. Anything else stays, and then the folder
-/// stays too.
-fn remove_folder(place: &Place, folder: &Place, name: &OsStr) {
+/// Removes a folder of assembled images, with the caches beside them and the store that they may share. Anything else
+/// stays, and then the folder stays too.
+fn remove_folder(place: &Place, folder: &Place, name: &OsStr, depth: u32) {
     for inner in folder.entries().unwrap_or_default() {
-        if folder.remove_file(&inner).is_err() {
-            let _ = folder.remove_cache(&inner);
+        let is_of_store = depth < MOST_DEPTH || inner == STORE;
+        if folder.remove_file(&inner).is_ok() {
+            continue;
+        }
+        match (folder.find_folder(&inner), depth.checked_sub(1)) {
+            (Ok(Ownership::Own(below)), Some(depth)) if is_of_store => remove_folder(folder, &below, &inner, depth),
+            _ => drop(folder.remove_cache(&inner)),
         }
     }
     let _ = place.remove_empty_folder(name);
@@ -111,6 +120,8 @@ mod tests {
         let file = Builder::new().prefix(PREFIX).tempfile_in(above.path()).unwrap();
         lock(file.as_file());
         std::fs::write(folder.path().join("image"), b"image").unwrap();
+        std::fs::create_dir_all(folder.path().join("store/packs/ab")).unwrap();
+        std::fs::write(folder.path().join("store/packs/ab/pack"), b"pack").unwrap();
         std::fs::write(path("regrow-tmp-notours"), b"").unwrap();
         std::fs::write(path("thesis"), b"").unwrap();
         symlink("thesis", path("regrow-tmp-abcdef")).unwrap();

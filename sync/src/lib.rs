@@ -107,7 +107,7 @@ pub use flows::push::{PushOptions, PushReport, push};
 #[cfg(feature = "sign")]
 pub use flows::sign::{ClaimChanges, Counter, SignOptions, SignReport, Signer, Signing, sign};
 #[cfg(feature = "sources")]
-pub use flows::source::keep_source;
+pub use flows::source::{KeptSources, keep_source, parameters_in, parameters_of_index};
 pub use flows::verify::{
     StatementReport, StorePart, StoreProblem, StoreVerifyReport, VerifyReport, verify_file, verify_statement,
     verify_store,

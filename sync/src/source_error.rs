@@ -105,11 +105,14 @@ pub enum SourceError {
     /// A registry refused, or cannot be reached.
     #[error(transparent)]
     Store(#[from] regrow_store::StoreError),
-    /// An engine refused.
-    #[error("the engine says: {message}")]
-    Engine {
-        /// The engine's words.
-        message: String,
+    /// An engine refused, or cannot be reached.
+    #[error(transparent)]
+    Engine(#[from] regrow_engine::EngineError),
+    /// A blob is not there, although a document names it.
+    #[error("{blob}: is not there, although the image names it")]
+    Absent {
+        /// The digest, or the name.
+        blob: String,
     },
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct SourceArgs {
 
 impl SourceArgs {
     pub(crate) fn options(&self) -> SourceOptions {
-        SourceOptions { platform: self.platform.clone(), all: self.all, names: self.names.clone() }
+        let docker_address = std::env::var("DOCKER_HOST").ok().filter(|address| !address.is_empty());
+        let (platform, names) = (self.platform.clone(), self.names.clone());
+        SourceOptions { platform, all: self.all, names, docker_address }
     }
 }

@@ -17,6 +17,8 @@ use regrow_sync::{
 use regrow_sync::{SecretKey, read_secret_key};
 
 #[cfg(feature = "publish")]
+use super::sources::{Cut, Sources};
+#[cfg(feature = "publish")]
 use crate::args::PasswordArgs;
 use crate::args::{AddressingArg, NetworkArgs, ReadingArgs, RedirectsArg};
 use crate::failure::{Code, Failure};
@@ -223,10 +225,22 @@ pub(crate) fn locations(texts: &[String]) -> Result<Vec<Location>, Failure> {
     Ok(texts.iter().map(|text| Location::parse(text)).collect::<Result<_, _>>()?)
 }
 
-/// Parses the bases of patches on a command line.
+/// Reads the bases of patches on a command line. Images that are no file get an index for the run.
 #[cfg(feature = "publish")]
-pub(crate) fn base_choices(texts: &[String]) -> Result<Vec<regrow_sync::BaseChoice>, Failure> {
-    Ok(texts.iter().map(|text| regrow_sync::BaseChoice::parse(text)).collect::<Result<_, _>>()?)
+pub(crate) fn base_choices(
+    texts: &[String],
+    sources: &mut Sources<'_>,
+    cut: impl Fn(&mut Network) -> Result<Cut, Failure>,
+    network: &mut Network,
+) -> Result<Vec<regrow_sync::BaseChoice>, Failure> {
+    let mut choices = Vec::new();
+    for text in texts {
+        choices.push(match sources.index(text, &cut, network)? {
+            Some(index) => index.into(),
+            None => regrow_sync::BaseChoice::parse(text)?,
+        });
+    }
+    Ok(choices)
 }
 
 /// Opens the catalog: at the given path, or in the user's cache folder (XDG base directories), or in memory. A

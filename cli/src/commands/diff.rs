@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueHint};
-use regrow_sync::{DiffOptions, DiffReport, Location, PathCost, RebuiltArchive, diff};
+use regrow_sync::{DiffOptions, DiffReport, Location, Network, PathCost, RebuiltArchive, diff, parameters_of_index};
 
 use super::common::{self, Named};
-use crate::args::NetworkArgs;
+use super::sources::{Cut, Sources};
+use crate::args::{NetworkArgs, SourceArgs};
 use crate::failure::Failure;
 use crate::html;
 use crate::print::{Reporter, To, chunks, exact, line};
@@ -43,11 +44,13 @@ pub(crate) struct DiffArgs {
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) paths: usize,
     #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
     pub(crate) network: NetworkArgs,
-    /// The index of the image that machines have
+    /// The index of the image that machines have, or an image that is no file, such as oci://HOST/REPOSITORY:TAG
     #[arg(value_name = "OLD-INDEX")]
     pub(crate) old: String,
-    /// The index of the image that they will get
+    /// The index of the image that they will get, or an image that is no file
     #[arg(value_name = "NEW-INDEX")]
     pub(crate) new: String,
 }
@@ -55,23 +58,48 @@ pub(crate) struct DiffArgs {
 /// Runs the command.
 pub(crate) fn run(args: DiffArgs, verbosity: Verbosity) -> Result<(), Failure> {
     args.html.as_deref().map_or(Ok(()), html::check_place)?;
-    let options = DiffOptions {
-        stores: common::locations(&args.stores)?,
-        patch: args.patch || args.html.is_some(),
-        old_files: args.old_file.iter().cloned().collect(),
-        new_files: args.new_file.iter().cloned().collect(),
-        ..DiffOptions::new(Location::parse(&args.old)?, Location::parse(&args.new)?)
-    };
     let deadline = common::deadline(&args.network);
     let named =
         Named { indexes: &[std::slice::from_ref(&args.old), std::slice::from_ref(&args.new)], stores: &args.stores };
     let mut network = common::network(&args.network, named, deadline)?;
     let bars = Bars::new(verbosity).until(deadline);
+    let mut sources = Sources::new(args.source.options(), &bars);
+    let (old, new) = indexes(&args, &mut sources, &mut network)?;
+    let options = DiffOptions {
+        stores: common::locations(&args.stores)?,
+        patch: args.patch || args.html.is_some(),
+        old_files: args.old_file.iter().map(|file| sources.file(file, &mut network)).collect::<Result<_, _>>()?,
+        new_files: args.new_file.iter().map(|file| sources.file(file, &mut network)).collect::<Result<_, _>>()?,
+        ..DiffOptions::new(old.location, new.location)
+    };
     let report = diff(&options, &mut network, &bars)?;
     if let Some(path) = &args.html {
-        html::write(path, &html::page(&report, &options.old.to_string(), &options.new.to_string()))?;
+        html::write(path, &html::page(&report, &old.name, &new.name))?;
     }
     Reporter { verbosity, json: args.json }.print(&report, &text(&report, args.paths), To::Output)
+}
+
+/// An index, and its name for people.
+struct Compared {
+    location: Location,
+    name: String,
+}
+
+/// The two indexes. Images that are no file get one for this run, cut like the other image.
+fn indexes(args: &DiffArgs, sources: &mut Sources<'_>, network: &mut Network) -> Result<(Compared, Compared), Failure> {
+    let mut of = |text: &String, other: &String, network: &mut Network| {
+        let cut = |network: &mut Network| {
+            let other = Location::parse(other).ok().and_then(|other| parameters_of_index(&other, network).ok());
+            Ok(Cut { params: other.unwrap_or_default(), format: None })
+        };
+        match sources.index(text, cut, network)? {
+            Some(location) => Ok(Compared { location, name: text.clone() }),
+            None => Location::parse(text)
+                .map(|location| Compared { name: location.to_string(), location })
+                .map_err(Failure::from),
+        }
+    };
+    Ok((of(&args.old, &args.new, network)?, of(&args.new, &args.old, network)?))
 }
 
 fn text(report: &DiffReport, paths: usize) -> String {

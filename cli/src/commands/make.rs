@@ -8,11 +8,12 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 use regrow_sync::{
     HistoryOptions, ImageSource, IndexFormat, Location, MakeOptions, MakeReport, Network, Params, Progress, Signing,
-    SourceImage, SyncError, WatchedFile, keep_source, make, normalize, prune_patches,
+    SourceImage, SyncError, WatchedFile, keep_source, make, normalize, parameters_in, prune_patches,
 };
 
 use super::common::{self, Named};
 use super::patch;
+use super::sources::{Cut, Sources};
 use crate::args::{ClaimArgs, NetworkArgs, PasswordArgs, SourceArgs};
 use crate::failure::{Code, Failure};
 use crate::print::{Reporter, To, chunks, exact, line};
@@ -41,13 +42,14 @@ pub(crate) struct MakeArgs {
     /// Where to remember what remote packs hold, and SHA-256 of images [default: in the user's cache folder]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) catalog: Option<PathBuf>,
-    /// Also make a patch from the image of this index, for machines that have it; may be repeated. last:N stands for
+    /// Also make a patch from the image of this index, for machines that have it; may be repeated. It may be an image
+    /// that is no file and has no index, too. last:N stands for
     /// the newest N images of the same channel, or of the same name but for its version; auto or auto:N for the one or
     /// N images that give the smallest patches, by each of two estimates. Both look at indexes beside the new one and
     /// beside the store
     #[arg(long = "patch-from", value_name = "INDEX|URL|last:N|auto")]
     pub(crate) patch_from: Vec<String>,
-    /// The file of a --patch-from image, if it is on this machine [default: read from the store]; may be repeated
+    /// The file of a --patch-from image, or an image that is no file [default: read from the store]; may be repeated
     #[arg(long = "old", value_name = "FILE", value_hint = ValueHint::FilePath, requires = "patch_from")]
     pub(crate) old: Vec<PathBuf>,
     /// Afterwards delete the patches to older images of this history, so that only the newest N images, with this one,
@@ -103,8 +105,9 @@ pub(crate) struct MakeArgs {
     /// The index to write, NAME.rgx: a file, s3://, gs:// or az://
     #[arg(value_name = "INDEX|URL", value_hint = ValueHint::FilePath)]
     pub(crate) index: String,
-    /// The image: a tar, a disk image, any file; - for standard input; or oci:DIR[:TAG|@DIGEST], an image in a folder
-    /// with the OCI layout, or oci://HOST/REPOSITORY[:TAG|@DIGEST], one in a registry
+    /// The image: a tar, a disk image, any file; - for standard input; or oci://HOST/REPOSITORY[:TAG|@DIGEST], an
+    /// image in a registry; docker-daemon:NAME; containers-storage:[ROOT/]NAME; or oci:DIR[:TAG|@DIGEST], one in a folder
+    /// with the OCI layout
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) image: PathBuf,
 }
@@ -126,6 +129,8 @@ pub(crate) fn run(args: MakeArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let named = Named { indexes: &[&args.like, &args.patch_from], stores: &[] };
     let mut network = common::network(&args.network, named, deadline)?;
     options.check(&args.image)?;
+    let mut sources = Sources::new(args.source.options(), &bars);
+    bases(&args, &mut options, &mut sources, &mut network)?;
     let mut image = Image::open(&args, &mut network, &bars)?;
     if args.normalize
         && let Input::File(file) = &mut image.input
@@ -155,6 +160,23 @@ fn prune(options: &MakeOptions, keep: u64, network: &mut Network, bars: &Bars) -
             0
         }
     }
+}
+
+/// Finds the images that patches start from. Those that are no file get an index for this run.
+fn bases(
+    args: &MakeArgs,
+    options: &mut MakeOptions,
+    sources: &mut Sources<'_>,
+    network: &mut Network,
+) -> Result<(), Failure> {
+    let (given, format, store) = (options.params, options.format, options.store.clone());
+    let cut = |network: &mut Network| {
+        let params = given.map_or_else(|| parameters_in(&store, network), Ok)?;
+        Ok(Cut { params, format })
+    };
+    options.patch_from = common::base_choices(&args.patch_from, sources, cut, network)?;
+    options.old_files = sources.files(&args.old, network)?;
+    Ok(())
 }
 
 /// The image, and its name for messages.
@@ -260,8 +282,6 @@ fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
     options.max_waste = args.max_waste;
     options.pack_bytes = args.pack_size.max(1);
     options.like = common::locations(&args.like)?;
-    options.patch_from = common::base_choices(&args.patch_from)?;
-    options.old_files.clone_from(&args.old);
     options.patch_level = args.patch_level;
     options.patch_least_saving = args.patch_min_saving;
     options.index_max_age = Duration::from_secs(args.index_max_age);

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use regrow_sync::{BaseChoice, Location, PatchOptions, PatchReport, patch, patch_from};
+use regrow_sync::{BaseChoice, Location, Network, PatchOptions, PatchReport, parameters_of_index, patch, patch_from};
 
 use super::common::{self, Named};
-use crate::args::NetworkArgs;
+use super::sources::{Cut, Sources};
+use crate::args::{NetworkArgs, SourceArgs};
 use crate::failure::Failure;
 use crate::print::{Reporter, To, exact, line};
 use crate::progress::{Bars, Verbosity};
@@ -23,10 +24,11 @@ pub(crate) struct PatchArgs {
     /// index says]
     #[arg(long, value_name = "DIR|URL", value_hint = ValueHint::DirPath)]
     pub(crate) store: Option<String>,
-    /// The file of the old image, if it is on this machine [default: read from the store]
+    /// The file of the old image, or an image that is no file, such as oci://HOST/REPOSITORY:TAG [default: read from the
+    /// store]
     #[arg(long = "old", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) old_file: Option<PathBuf>,
-    /// The file of the new image, if it is on this machine [default: read from the store]
+    /// The file of the new image, or an image that is no file [default: read from the store]
     #[arg(long = "new", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) new_file: Option<PathBuf>,
     /// How much effort goes into making the patch small, 1 (fast) to 9 (small)
@@ -52,8 +54,11 @@ pub(crate) struct PatchArgs {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
     pub(crate) network: NetworkArgs,
-    /// The index of the image that machines have; there may be several. last:N stands for the newest N images of the
+    /// The index of the image that machines have, or an image that is no file and has no index; there may be several.
+    /// last:N stands for the newest N images of the
     /// same channel, or of the same name but for its version; auto or auto:N for the one or N images that give the
     /// smallest patches, by each of two estimates. Both look at indexes beside the new one and beside the store
     #[arg(value_name = "OLD-INDEX|last:N|auto", required = true, num_args = 1..)]
@@ -67,17 +72,24 @@ pub(crate) struct PatchArgs {
 pub(crate) fn run(args: &PatchArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let deadline = common::deadline(&args.network);
     let bars = Bars::new(verbosity).until(deadline);
-    let choices = common::base_choices(&args.old)?;
+    let new = Location::parse(&args.new)?;
+    let named =
+        Named { indexes: &[args.old.as_slice(), std::slice::from_ref(&args.new)], stores: args.store.as_slice() };
+    let mut network = common::network(&args.network, named, deadline)?;
+    let mut sources = Sources::new(args.source.options(), &bars);
+    let cut = |network: &mut Network| Ok(Cut { params: parameters_of_index(&new, network)?, format: None });
+    let choices = common::base_choices(&args.old, &mut sources, cut, &mut network)?;
     // One named image is the usual case, and its report stays what it was.
     let only = match choices.as_slice() {
         [BaseChoice::Index(only)] => Some(only.clone()),
         _ => None,
     };
-    let new = Location::parse(&args.new)?;
+    let old_files = args.old_file.iter().map(|file| sources.file(file, &mut network)).collect::<Result<_, _>>()?;
+    let new_file = args.new_file.as_deref().map(|file| sources.file(file, &mut network)).transpose()?;
     let options = PatchOptions {
         store: args.store.as_deref().map(Location::parse).transpose()?,
-        old_files: args.old_file.iter().cloned().collect(),
-        new_file: args.new_file.clone(),
+        old_files,
+        new_file,
         level: args.patch_level,
         least_saving: args.patch_min_saving,
         replace: args.replace,
@@ -86,9 +98,6 @@ pub(crate) fn run(args: &PatchArgs, verbosity: Verbosity) -> Result<(), Failure>
         catalog: Some(common::catalog(args.catalog.clone(), &bars)),
         ..PatchOptions::new(only.clone().unwrap_or_else(|| new.clone()), new)
     };
-    let named =
-        Named { indexes: &[args.old.as_slice(), std::slice::from_ref(&args.new)], stores: args.store.as_slice() };
-    let mut network = common::network(&args.network, named, deadline)?;
     let reporter = Reporter { verbosity, json: args.json };
     if only.is_some() {
         let report = patch(&options, &mut network, &bars)?;

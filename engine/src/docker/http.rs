@@ -42,14 +42,19 @@ impl Connection {
 
     /// Asks for something, and returns the status and the body, of which at most `most` bytes are taken.
     pub(super) fn get(&mut self, target: &str, most: u64) -> io::Result<(Head, Vec<u8>)> {
-        self.send(format!("GET {target} HTTP/1.1\r\nHost: docker\r\n\r\n").as_bytes())?;
-        let head = self.head()?;
+        let head = self.ask(target)?;
         let mut body = Vec::new();
         self.body(&head, &mut |bytes| {
             body.extend_from_slice(bytes);
             if body.len() as u64 > most { Err(nonsense()) } else { Ok(()) }
         })?;
         Ok((head, body))
+    }
+
+    /// Asks for something whose body is read next.
+    pub(super) fn ask(&mut self, target: &str) -> io::Result<Head> {
+        self.send(format!("GET {target} HTTP/1.1\r\nHost: docker\r\n\r\n").as_bytes())?;
+        self.head()
     }
 
     /// Begins a request whose body comes in chunks.

@@ -1,5 +1,7 @@
 //! A daemon at a Unix socket, asked by its own interface.
 
+mod save;
+
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +13,8 @@ use super::http::{Connection, Head, nonsense};
 use super::{Api, Info, Inspected};
 use crate::piped::Upload;
 use crate::{EngineError, EngineKind, EngineOptions};
+
+pub use save::{DockerImage, DockerImages};
 
 const ENGINE: EngineKind = EngineKind::Docker;
 /// The most bytes of an answer.

@@ -22,8 +22,11 @@ const MAX_LIST_BYTES: u64 = 64 << 20;
 
 /// A layer in a list.
 #[derive(Deserialize)]
-struct ListedLayer {
-    id: String,
+pub(super) struct ListedLayer {
+    pub(super) id: String,
+    #[cfg(feature = "sources")]
+    #[serde(default)]
+    pub(super) parent: Option<String>,
     #[serde(default, rename = "diff-digest")]
     diff_digest: Option<String>,
     #[serde(default, rename = "compressed-diff-digest")]
@@ -31,7 +34,7 @@ struct ListedLayer {
 }
 
 /// The names of the drivers that have lists.
-fn drivers(root: &Rooted) -> Vec<String> {
+pub(super) fn drivers(root: &Rooted) -> Vec<String> {
     let names = root.names(MAX_NAMES).unwrap_or_default();
     let drivers = names.iter().filter_map(|name| Some(name.to_str()?.strip_suffix(LAYERS)?.to_owned()));
     drivers.filter(|driver| LISTS.iter().any(|list| root.open_file(&place(driver, list)).is_ok())).collect()
@@ -39,6 +42,12 @@ fn drivers(root: &Rooted) -> Vec<String> {
 
 fn place(driver: &str, file: &str) -> PathBuf {
     Path::new(&format!("{driver}{LAYERS}")).join(file)
+}
+
+/// The lists of a driver's layers.
+#[cfg(feature = "sources")]
+pub(super) fn layers_of(driver: &str) -> [PathBuf; 2] {
+    LISTS.map(|list| place(driver, list))
 }
 
 /// Whether the folder is such a storage.
@@ -70,7 +79,7 @@ pub(super) fn compressed_blobs(root: &Rooted) -> HashSet<LayerName> {
     layers.filter_map(|layer| parse_digest(layer.compressed_digest.as_deref()?)).collect()
 }
 
-fn read_list(root: &Rooted, list: &Path) -> Result<Vec<ListedLayer>, StorageFault> {
+pub(super) fn read_list(root: &Rooted, list: &Path) -> Result<Vec<ListedLayer>, StorageFault> {
     let text = read_file(root, list, MAX_LIST_BYTES)?;
     serde_json::from_slice(&text).map_err(|_| StorageFault::Malformed)
 }

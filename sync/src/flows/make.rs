@@ -35,7 +35,8 @@ use crate::place::location::relative_store;
 use crate::place::network::Opening;
 use crate::{Location, Network, Progress, Stage, SyncError, SyncWarning};
 
-use checks::{check_limits, parameters_of};
+use checks::check_limits;
+pub(crate) use checks::parameters_of;
 use knowledge::{Beside, Learner};
 pub use options::{IndexFormat, MakeOptions};
 use packer::Packer;

@@ -1,13 +1,16 @@
 //! Images that are no file: in a folder with the OCI image layout, in a container engine, in a registry. Each comes as
 //! an archive of one fixed form, docs/format/oci-archive.md, which is made while it is read.
 
+mod daemon;
 mod digest;
 mod documents;
 mod form;
 mod layout;
 mod names;
+mod plain;
 mod platform;
 mod registry;
+mod storage;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -15,6 +18,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use regrow_engine::EngineOptions;
 use regrow_store::RegistryUrl;
 
 use crate::{Network, SourceError, SyncError};
@@ -34,6 +38,10 @@ pub enum ImageSource {
     /// A folder with the OCI image layout, and the tag or the digest of an image in it: `DIR`, `DIR:TAG` or
     /// `DIR@sha256:HEX`.
     Layout(PathBuf),
+    /// An image of a Docker daemon, by its name or id.
+    Daemon(String),
+    /// An image in the storage of Podman, Buildah and CRI-O: `NAME`, or `ROOT/NAME` in a storage at another place.
+    Storage(String),
     /// An image in a registry.
     Registry(RegistryUrl),
 }
@@ -47,6 +55,8 @@ pub struct SourceOptions {
     pub all: bool,
     /// The names that the archive gives the image.
     pub names: Vec<ImageName>,
+    /// The address of the Docker daemon, a path or `unix://PATH`, instead of the usual one.
+    pub docker_address: Option<String>,
 }
 
 /// A place of blobs, which are named by their digests.
@@ -68,6 +78,8 @@ impl fmt::Display for ImageSource {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Layout(path) => write!(f, "oci:{}", path.display()),
+            Self::Daemon(name) => write!(f, "docker-daemon:{name}"),
+            Self::Storage(name) => write!(f, "containers-storage:{name}"),
             Self::Registry(url) => url.fmt(f),
         }
     }
@@ -83,6 +95,13 @@ impl ImageSource {
         let after = |word: &str| text.as_bytes().strip_prefix(word.as_bytes()).map(OsStr::from_bytes);
         if let Some(url) = text.to_str().map(RegistryUrl::parse).transpose()?.flatten() {
             return Ok(Self::Registry(url));
+        }
+        let named = |word: &str| after(word)?.to_str().filter(|name| !name.is_empty()).map(str::to_owned);
+        if let Some(name) = named("docker-daemon:") {
+            return Ok(Self::Daemon(name));
+        }
+        if let Some(name) = named("containers-storage:") {
+            return Ok(Self::Storage(name));
         }
         Ok(match after("oci:") {
             Some(rest) if !rest.is_empty() => Self::Layout(rest.into()),
@@ -100,7 +119,12 @@ impl ImageSource {
     ///
     /// # Errors
     /// [`SyncError::Source`] if the image is not there, or is none that can be published.
-    pub fn open(&self, options: &SourceOptions, network: &mut Network) -> Result<SourceImage, SyncError> {
+    pub(crate) fn open_in(
+        &self,
+        options: &SourceOptions,
+        network: &mut Network,
+        room: &dyn Fn(u64) -> Result<(), SourceError>,
+    ) -> Result<SourceImage, SyncError> {
         let wanted = match options {
             SourceOptions { all: true, .. } => Wanted::All,
             SourceOptions { platform: Some(platform), .. } => {
@@ -112,6 +136,11 @@ impl ImageSource {
             let found = match self {
                 Self::File(path) => return Err(SourceError::io(path.display())(io::ErrorKind::InvalidInput.into())),
                 Self::Layout(path) => layout::open(path, &wanted)?,
+                Self::Daemon(name) => {
+                    let engine = EngineOptions { address: options.docker_address.clone(), ..EngineOptions::default() };
+                    daemon::open(name, &engine, (network.scratch(), room))?
+                }
+                Self::Storage(name) => storage::open(name)?,
                 Self::Registry(url) => registry::open(url, network)?,
             };
             let documents = Documents::read(&*found.blobs, found.root, &wanted)?;
@@ -138,6 +167,12 @@ impl SourceImage {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.archive.size()
+    }
+
+    /// Whether this is an image that an engine runs, or an index of images, rather than another artifact.
+    #[must_use]
+    pub fn is_image(&self) -> bool {
+        self.archive.is_image()
     }
 
     /// The digest of the image's manifest or index, as `sha256:HEX`.

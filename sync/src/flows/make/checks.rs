@@ -11,7 +11,7 @@ use crate::place::location::{folder_of, is_same_file};
 use crate::{Location, Network, ReaderLimits, SyncError};
 
 /// The chunking parameters of a store.
-pub(super) fn parameters_of(store: &Location, found: &StoreDescription) -> Result<Params, SyncError> {
+pub(crate) fn parameters_of(store: &Location, found: &StoreDescription) -> Result<Params, SyncError> {
     // A store holds images by all walking rules. Earlier versions of push wrote those of the image.
     if WalkRules::of_version(found.walk).is_none() {
         return Err(SyncError::Usage(format!(

@@ -286,7 +286,7 @@ impl Reading<'_> {
     /// Refuses an image whose configuration says that it is for another platform than the one that the user named.
     fn check_platform(&self, config: &Descriptor, wanted: &Platform) -> Result<(), SourceError> {
         let config = self.documents.iter().find(|document| document.descriptor.digest == config.digest);
-        let Some(config) = config.filter(|config| is_image(&config.descriptor)) else { return Ok(()) };
+        let Some(config) = config.filter(|config| is_image_config(&config.descriptor)) else { return Ok(()) };
         let stated: WrittenConfig =
             serde_json::from_slice(&config.bytes).map_err(|error| malformed(config.descriptor.digest, error))?;
         if wanted.distance_to(&stated).is_some() {
@@ -297,6 +297,6 @@ impl Reading<'_> {
 }
 
 /// Whether a configuration is that of an image that an engine runs.
-pub(super) fn is_image(config: &Descriptor) -> bool {
+pub(super) fn is_image_config(config: &Descriptor) -> bool {
     matches!(config.kind.as_str(), OCI_CONFIG | DOCKER_CONFIG)
 }

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use regrow_store::BlobDigest;
 
 use super::digest::{Checked, hex};
-use super::documents::{Descriptor, Documents, OCI_INDEX, is_image};
+use super::documents::{Descriptor, Documents, OCI_INDEX, is_image_config};
 use super::names::ImageName;
 use super::{Blobs, documents::malformed};
 use crate::SourceError;
@@ -59,6 +59,7 @@ pub(crate) struct ImageArchive {
     state: State,
     size: u64,
     digest: BlobDigest,
+    is_image: bool,
 }
 
 impl ImageArchive {
@@ -77,9 +78,10 @@ impl ImageArchive {
                 contents: Contents::Bytes(bytes),
             });
         };
+        let is_image = image.as_ref().is_none_or(|(config, _)| is_image_config(config));
         push("oci-layout", LAYOUT.into());
         push("index.json", index_json(&root, names).into());
-        if let Some((config, layers)) = image.filter(|(config, _)| is_image(config)) {
+        if let Some((config, layers)) = image.filter(|(config, _)| is_image_config(config)) {
             push("manifest.json", manifest_json(&config, &layers, names).into());
         }
         let mut sizes = BTreeMap::new();
@@ -102,12 +104,17 @@ impl ImageArchive {
         let bytes = entries.iter().try_fold(END_BYTES, |sum, entry| sum.checked_add(cost(entry)?));
         let bytes = bytes.filter(|&bytes| i64::try_from(bytes).is_ok());
         let bytes = bytes.ok_or_else(|| malformed(root.digest, "its blobs have impossible sizes"))?;
-        Ok(Self { blobs, entries, state: State::Between, size: bytes, digest: root.digest })
+        Ok(Self { blobs, entries, state: State::Between, size: bytes, digest: root.digest, is_image })
     }
 
     /// The size of the whole archive in bytes.
     pub(crate) fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Whether the root is an image that an engine runs, or an index.
+    pub(crate) fn is_image(&self) -> bool {
+        self.is_image
     }
 
     /// The digest of the root: the image's own.

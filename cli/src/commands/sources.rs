@@ -1,0 +1,74 @@
+//! Images that are no file, where a command takes files or indexes.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use regrow_sync::{
+    ImageSource, IndexFormat, KeptSources, Location, Network, Params, SourceImage, SourceOptions, SyncError,
+};
+
+use crate::failure::Failure;
+use crate::progress::Bars;
+
+/// The images of a run that are no file. They are kept until it ends.
+pub(crate) struct Sources<'a> {
+    options: SourceOptions,
+    bars: &'a Bars,
+    kept: Option<KeptSources>,
+}
+
+/// The way in which an image gets an index.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cut {
+    pub(crate) params: Params,
+    pub(crate) format: Option<IndexFormat>,
+}
+
+impl<'a> Sources<'a> {
+    pub(crate) fn new(options: SourceOptions, bars: &'a Bars) -> Self {
+        Self { options, bars, kept: None }
+    }
+
+    fn kept(&mut self, network: &Network) -> Result<&mut KeptSources, SyncError> {
+        match &mut self.kept {
+            Some(kept) => Ok(kept),
+            kept => Ok(kept.insert(KeptSources::new(network)?)),
+        }
+    }
+
+    /// The image that a text names in the place of an index. The result is `None` for an index, also for one in a
+    /// registry: only its manifest tells that from an image.
+    fn image(&self, text: &str, network: &mut Network) -> Result<Option<SourceImage>, SyncError> {
+        match ImageSource::parse(OsStr::new(text))? {
+            ImageSource::File(_) => Ok(None),
+            source => Ok(Some(source.open(&self.options, network)?).filter(SourceImage::is_image)),
+        }
+    }
+
+    /// The location of an index, which is made for an image that is no file. The result is `None` if the text names none.
+    pub(crate) fn index(
+        &mut self,
+        text: &str,
+        cut: impl FnOnce(&mut Network) -> Result<Cut, Failure>,
+        network: &mut Network,
+    ) -> Result<Option<Location>, Failure> {
+        let Some(mut image) = self.image(text, network)? else { return Ok(None) };
+        let (Cut { params, format }, bars) = (cut(network)?, self.bars);
+        Ok(Some(self.kept(network)?.index(&mut image, (params, format), network, bars)?))
+    }
+
+    /// The path of a file, which an image that is no file is kept in.
+    pub(crate) fn file(&mut self, path: &Path, network: &mut Network) -> Result<PathBuf, Failure> {
+        let source = ImageSource::parse(path.as_os_str())?;
+        if !source.is_archived() {
+            return Ok(path.to_owned());
+        }
+        let (mut image, bars) = (source.open(&self.options, network)?, self.bars);
+        Ok(self.kept(network)?.file(&mut image, bars)?)
+    }
+
+    /// The same for several files.
+    pub(crate) fn files(&mut self, paths: &[PathBuf], network: &mut Network) -> Result<Vec<PathBuf>, Failure> {
+        paths.iter().map(|path| self.file(path, network)).collect()
+    }
+}
