@@ -3,6 +3,8 @@
 use crate::{ImageId, Params, SegmentId, UnitId};
 
 const PART_CONTEXT: &str = "regrow 2026 part id v1";
+/// The version of the walking rules that the ids of parts are hashed with. Later versions cut parts in the same way.
+const PART_WALK_VERSION: u32 = 3;
 const WRAPPER_CONTEXT: &str = "regrow 2026 wrapper id v1";
 const IMAGE_CONTEXT: &str = "regrow 2026 image id v2";
 /// The number of the wrapper where a part has its kind.
@@ -45,16 +47,11 @@ pub struct PartPlace {
 }
 
 impl UnitId {
-    /// The id of the part whose streams have these segments, cut by these rules.
+    /// The id of the part whose streams have these segments. It does not depend on which of the walking rules that know
+    /// parts the image is cut by.
     #[must_use]
-    pub fn of_part(
-        kind: PartKind,
-        walk_version: u32,
-        params: &Params,
-        skeleton: &[SegmentId],
-        contents: &[SegmentId],
-    ) -> Self {
-        let hasher = unit_hasher((PART_CONTEXT, kind.number()), walk_version, params, [skeleton, contents]);
+    pub fn of_part(kind: PartKind, params: &Params, skeleton: &[SegmentId], contents: &[SegmentId]) -> Self {
+        let hasher = unit_hasher((PART_CONTEXT, kind.number()), PART_WALK_VERSION, params, [skeleton, contents]);
         Self::from_bytes(*hasher.finalize().as_bytes())
     }
 
@@ -126,7 +123,7 @@ mod tests {
         }
         let one = [[1, 0, 0, 0].as_slice(), &[7; 32]].concat();
         let part = [head.as_slice(), &[2], &[0; 4], &one].concat();
-        let part_id = UnitId::of_part(PartKind::File, 3, &params, &[], &[segment]);
+        let part_id = UnitId::of_part(PartKind::File, &params, &[], &[segment]);
         assert_eq!(part_id.as_bytes(), &blake3::derive_key("regrow 2026 part id v1", &part));
         let wrapper = [head.as_slice(), &[0], &one, &[0; 4], &[1, 0, 0, 0, 2, 0, 0, 0]].concat();
         let place = PartPlace { skeleton_records: 1, contents_records: 2 };

@@ -15,6 +15,9 @@ pub enum WalkRules {
     V2,
     /// Version 3. An image consists of parts.
     V3,
+    /// Version 4, or version 3 if no zstd files are coded. An image consists of parts, and zstd files may be coded like
+    /// gzip files.
+    V4,
 }
 
 impl WalkRules {
@@ -24,18 +27,32 @@ impl WalkRules {
         match version {
             1 | 2 => Some(Self::V2),
             3 => Some(Self::V3),
+            4 => Some(Self::V4),
             _ => None,
         }
     }
 
-    /// The least version that gives the same streams.
+    /// The least version that gives the same streams for an image with coded files, and with zstd files among them.
     #[must_use]
-    pub const fn version(self, has_coded_files: bool) -> u32 {
+    pub const fn version(self, has_coded_files: bool, has_coded_zstd: bool) -> u32 {
         match self {
             Self::V2 if has_coded_files => 2,
             Self::V2 => 1,
-            Self::V3 => 3,
+            Self::V4 if has_coded_zstd => 4,
+            Self::V3 | Self::V4 => 3,
         }
+    }
+
+    /// Whether an image consists of parts by these rules.
+    #[must_use]
+    pub const fn have_parts(self) -> bool {
+        matches!(self, Self::V3 | Self::V4)
+    }
+
+    /// Whether zstd files may be coded by these rules.
+    #[must_use]
+    pub const fn code_zstd(self) -> bool {
+        matches!(self, Self::V4)
     }
 }
 

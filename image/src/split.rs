@@ -28,7 +28,7 @@ pub struct RawChunk {
     /// Where the chunk begins in its stream. Chunks lie end to end, except where [`Splitter::searching`] leaves
     /// contents out.
     pub at: u64,
-    /// What is known of the chunk's unit by [`WalkRules::V3`].
+    /// What is known of the chunk's unit, by rules that have parts.
     pub unit: UnitGuess,
     /// The chunk's bytes. They are a slice of a pushed block if they lie in one piece there.
     pub bytes: Bytes,
@@ -52,14 +52,14 @@ pub struct Splitter {
 }
 
 impl Splitter {
-    /// Makes a splitter for an image that is cut with these parameters. Gzip files are contents, unless
-    /// [`Splitter::begin_coded`] says otherwise.
+    /// Makes a splitter for an image that is cut with these parameters. Compressed files are contents,
+    /// unless [`Splitter::begin_coded`] says otherwise.
     #[must_use]
     pub fn new(params: Params) -> Self {
         Self::with_walker(params, Walker::default())
     }
 
-    /// Makes a splitter that also stops at gzip files that may be coded.
+    /// Makes a splitter that also stops at compressed files that may be coded.
     #[must_use]
     pub fn finding_candidates(params: Params) -> Self {
         Self::with_walker(params, Walker::finding_candidates())
@@ -68,7 +68,7 @@ impl Splitter {
     /// The same splitter by these rules instead of [`WalkRules::V2`].
     #[must_use]
     pub fn by_rules(mut self, rules: WalkRules) -> Self {
-        if rules == WalkRules::V3 {
+        if rules.have_parts() {
             self.walker = self.walker.finding_parts(self.chunks.cutter.params());
             self.chunks.parts = Some(PartList::default());
         }
@@ -117,7 +117,7 @@ impl Splitter {
         std::mem::take(&mut self.chunks.out.chunks)
     }
 
-    /// The gzip file that the splitter stands at. The caller must decide about it.
+    /// The compressed file that the splitter stands at. The caller must decide about it.
     pub fn candidate(&mut self) -> Option<Candidate> {
         self.walker.candidate()
     }

@@ -91,7 +91,7 @@ impl TreeWalker {
     pub fn new(rules: WalkRules, params: &Params) -> Self {
         let walker = match rules {
             WalkRules::V2 => Walker::default(),
-            WalkRules::V3 => Walker::default().finding_parts(params),
+            WalkRules::V3 | WalkRules::V4 => Walker::default().finding_parts(params),
         };
         Self { walker, ..Self::default() }
     }

@@ -27,7 +27,7 @@ pub struct Walker {
     /// An incomplete block of the innermost level, or the first block of a candidate.
     held: Vec<u8>,
     in_file: bool,
-    /// Whether the walk stops at gzip files that may be coded.
+    /// Whether the walk stops at compressed files that may be coded.
     finds_candidates: bool,
     /// The candidate at which the walk has stopped.
     waiting: Option<Waiting>,
@@ -42,7 +42,7 @@ pub struct Walker {
 }
 
 impl Default for Walker {
-    /// Makes a walker that treats gzip files as contents.
+    /// Makes a walker that treats compressed files as contents.
     fn default() -> Self {
         Self {
             levels: vec![Level::new(UNBOUNDED)],
@@ -68,7 +68,7 @@ macro_rules! top {
 use top;
 
 impl Walker {
-    /// Makes a walker that stops at gzip files that may be coded.
+    /// Makes a walker that stops at compressed files that may be coded.
     #[must_use]
     pub fn finding_candidates() -> Self {
         Self { finds_candidates: true, ..Self::default() }

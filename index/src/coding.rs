@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use regrow_chunker::varint;
+
 use crate::IndexError;
 
 /// The largest size in bytes of all corrections together.
@@ -10,49 +12,94 @@ pub(crate) const MAX_CORRECTIONS_BYTES: u64 = 16 << 20;
 pub const MAX_FRINGE_BYTES: usize = 64 << 10;
 /// The largest size in bytes of an encoder's number and parameters.
 pub(crate) const MAX_ENCODER_BYTES: usize = 32;
-/// The size in bytes of the trailer behind each member's stream: CRC-32 and length.
+/// The size in bytes of the trailer behind each gzip member's stream: CRC-32 and length.
 const TRAILER_BYTES: u64 = 8;
 /// The most bytes that deflate makes of one byte (RFC 1951: 258 bytes of two bits).
-const MOST_EXPANSION: u64 = 1032;
+const MOST_DEFLATE_EXPANSION: u64 = 1032;
+/// The most bytes that zstd makes of one byte (RFC 8878: a block of 128 KiB takes four bytes).
+const MOST_ZSTD_EXPANSION: u64 = 32 << 10;
+/// The encoders from this number on write zstd frames.
+const FIRST_ZSTD_ENCODER: u64 = 0x1000;
 
-/// A coded file: a gzip file whose plain bytes stand for it in the plain image.
+/// The format of a coded file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CodedFormat {
+    /// A gzip file. Each member has a header, a deflate stream and a trailer.
+    Gzip,
+    /// A zstd file. Each frame is a stream of its own, and the literals before it are skippable or empty frames.
+    Zstd,
+}
+
+impl CodedFormat {
+    /// The format's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    /// The format of what an encoder writes, which its number tells.
+    pub(crate) fn of_encoder(encoder: &[u8]) -> Result<Self, IndexError> {
+        let number = varint::take(&mut &*encoder).ok_or(IndexError::Malformed("number of an encoder"))?;
+        Ok(if number < FIRST_ZSTD_ENCODER { Self::Gzip } else { Self::Zstd })
+    }
+
+    const fn trailer_bytes(self) -> u64 {
+        match self {
+            Self::Gzip => TRAILER_BYTES,
+            Self::Zstd => 0,
+        }
+    }
+}
+
+/// A coded file: a gzip or zstd file whose plain bytes stand for it in the plain image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coding {
-    /// The file's gzip members, at least one.
+    /// The format of the file.
+    pub format: CodedFormat,
+    /// The file's gzip members or zstd frames, at least one.
     pub members: Vec<MemberCoding>,
-    /// The bytes behind the last member.
+    /// The bytes behind the last member. For gzip they are at most [`MAX_FRINGE_BYTES`].
     pub tail: Arc<[u8]>,
 }
 
-/// A gzip member. Its stream is the encoder's output for the plain bytes, with the corrections applied.
+/// A gzip member, or a zstd frame that has plain bytes. Its stream is the encoder's output for the plain bytes, with the
+/// corrections applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberCoding {
-    /// The header's bytes.
+    /// The bytes before the stream: a gzip header, or the skippable and empty frames before a zstd frame.
     pub header: Arc<[u8]>,
-    /// The encoder's number and parameters, in the form of regrow-deflate.
+    /// The encoder's number and parameters, in the form of regrow-deflate or regrow-zstd.
     pub encoder: Arc<[u8]>,
     /// The number of plain bytes.
     pub plain_bytes: u64,
-    /// The number of bytes of the deflate stream, without header and trailer.
+    /// The number of bytes of the stream: of the deflate stream, without header and trailer, or of the whole zstd frame.
     pub stream_bytes: u64,
     /// The corrections of the encoder's output. Usually there are none.
     pub corrections: Vec<u8>,
 }
 
 impl MemberCoding {
-    /// The member's size in the image in bytes, header and trailer included.
+    /// The member's size in the image in bytes, header and trailer included, in a file of this format.
     #[must_use]
-    pub fn stored_bytes(&self) -> u64 {
-        self.header.len() as u64 + self.stream_bytes + TRAILER_BYTES
+    pub fn stored_bytes(&self, format: CodedFormat) -> u64 {
+        self.header.len() as u64 + self.stream_bytes + format.trailer_bytes()
     }
 
-    /// Refuses sizes that deflate cannot have, so that a short index cannot make anybody write zeros for ever.
-    pub(crate) fn check(&self) -> Result<(), IndexError> {
-        if self.stream_bytes > 0 && self.plain_bytes / MOST_EXPANSION <= self.stream_bytes {
-            Ok(())
-        } else {
-            Err(IndexError::Malformed("sizes of a gzip member"))
-        }
+    /// Refuses sizes that the format cannot have, so that a short index cannot make anybody write zeros for ever.
+    pub(crate) fn check(&self, format: CodedFormat) -> Result<(), IndexError> {
+        let (is_possible, what) = match format {
+            CodedFormat::Gzip => {
+                (self.plain_bytes / MOST_DEFLATE_EXPANSION <= self.stream_bytes, "sizes of a gzip member")
+            }
+            CodedFormat::Zstd => {
+                let expands = self.plain_bytes / MOST_ZSTD_EXPANSION <= self.stream_bytes;
+                (self.plain_bytes > 0 && expands, "sizes of a zstd frame")
+            }
+        };
+        if self.stream_bytes > 0 && is_possible { Ok(()) } else { Err(IndexError::Malformed(what)) }
     }
 }
 
@@ -60,7 +107,7 @@ impl Coding {
     /// The file's size in the image in bytes.
     #[must_use]
     pub fn stored_bytes(&self) -> u64 {
-        self.members.iter().map(MemberCoding::stored_bytes).sum::<u64>() + self.tail.len() as u64
+        self.members.iter().map(|member| member.stored_bytes(self.format)).sum::<u64>() + self.tail.len() as u64
     }
 
     /// The file's size in the plain image in bytes.

@@ -42,7 +42,7 @@
 //!     contents: UnitStream::default(),
 //! };
 //! let unit = Unit {
-//!     id: UnitId::of_part(PartKind::File, 3, &params, &[], &contents_ids),
+//!     id: UnitId::of_part(PartKind::File, &params, &[], &contents_ids),
 //!     skeleton: UnitStream::default(),
 //!     contents: contents_share,
 //! };
@@ -94,7 +94,7 @@ mod units;
 mod v1;
 mod v2;
 
-pub use coding::{Coding, MAX_FRINGE_BYTES, MemberCoding};
+pub use coding::{CodedFormat, Coding, MAX_FRINGE_BYTES, MemberCoding};
 pub use error::IndexError;
 pub use model::{Index, PackRef, Run, SegmentRef, StreamHead};
 pub use segment::{MAX_SEGMENT_RECORDS, Segment, SegmentCutter};

@@ -11,12 +11,11 @@ use regrow_chunker::{
     ChunkId, ImageId, PackId, Params, PartKind, PartName, PartPlace, Record, SegmentId, UnitId, varint,
 };
 use regrow_index::{
-    AnnouncedPatch, BasePart, Claims, Coding, Head, HeadRead, Index, KeptEntries, MemberCoding, PackRef, Part, Run,
-    SegmentCutter, SegmentRef, Signature, SignatureKind, StreamHead, Unit, UnitStream, Units,
+    AnnouncedPatch, BasePart, Claims, CodedFormat, Coding, Head, HeadRead, Index, KeptEntries, MemberCoding, PackRef,
+    Part, Run, SegmentCutter, SegmentRef, Signature, SignatureKind, StreamHead, Unit, UnitStream, Units,
 };
 
-const NAMES: [&str; 3] = ["parts.rgx", "coded.rgx", "patched.rgx"];
-const WALK_VERSION: u32 = 3;
+const NAMES: [&str; 4] = ["parts.rgx", "coded.rgx", "patched.rgx", "zstd.rgx"];
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v2").join(name)
@@ -47,21 +46,21 @@ fn add(stream: &mut StreamHead, (share, segments): (UnitStream, Vec<SegmentRef>)
 /// A part's kind, its numbers of chunks, and its place.
 type PartShape = (PartKind, (u32, u32), (u32, u32));
 
-/// A wrapper with these numbers of chunks, and these parts.
-fn index_of(wrapper: (u32, u32), parts: &[PartShape]) -> Index {
+/// An index by this version of the walking rules, with a wrapper of these numbers of chunks, and these parts.
+fn index_of(walk_version: u32, wrapper: (u32, u32), parts: &[PartShape]) -> Index {
     let params = Params::default();
     let (mut skeleton, mut contents) = (StreamHead::default(), StreamHead::default());
     let (wrapper_skeleton, skeleton_ids) = add(&mut skeleton, share("wrapper skeleton", wrapper.0));
     let (wrapper_contents, contents_ids) = add(&mut contents, share("wrapper contents", wrapper.1));
     let places: Vec<_> =
         parts.iter().map(|(_, _, place)| PartPlace { skeleton_records: place.0, contents_records: place.1 }).collect();
-    let id = UnitId::of_wrapper(WALK_VERSION, &params, &skeleton_ids, &contents_ids, &places);
+    let id = UnitId::of_wrapper(walk_version, &params, &skeleton_ids, &contents_ids, &places);
     let wrapper = Unit { id, skeleton: wrapper_skeleton, contents: wrapper_contents };
     let mut found = Vec::new();
     for (number, ((kind, chunks, _), place)) in parts.iter().zip(places).enumerate() {
         let (part_skeleton, skeleton_ids) = add(&mut skeleton, share(&format!("skeleton {number}"), chunks.0));
         let (part_contents, contents_ids) = add(&mut contents, share(&format!("contents {number}"), chunks.1));
-        let id = UnitId::of_part(*kind, WALK_VERSION, &params, &skeleton_ids, &contents_ids);
+        let id = UnitId::of_part(*kind, &params, &skeleton_ids, &contents_ids);
         found.push(Part {
             kind: *kind,
             name: PartName::from_bytes([0x50 + number as u8; 32]),
@@ -73,7 +72,7 @@ fn index_of(wrapper: (u32, u32), parts: &[PartShape]) -> Index {
     let plain_bytes = skeleton.bytes + contents.bytes;
     let pack = |n: u8| PackRef { id: PackId::from_bytes([n; 32]), bytes: 9000, skeleton_at: 7000, tail_at: 8000 };
     Index {
-        walk_version: WALK_VERSION,
+        walk_version,
         params,
         image_bytes: plain_bytes,
         image_digest: [7; 32],
@@ -107,21 +106,44 @@ fn coding(corrections: usize) -> Coding {
         corrections: vec![1; corrections],
     };
     let members = vec![member(&[0x86, 2], 20_000, 6000), member(&[0x86, 2], 900, 300), member(&[0x46], 1, 3)];
-    Coding { members, tail: b"tail".as_slice().into() }
+    Coding { format: CodedFormat::Gzip, members, tail: b"tail".as_slice().into() }
+}
+
+/// A zstd file of three frames, the second one behind a skippable frame.
+fn zstd_coding() -> Coding {
+    let member = |header: &[u8], encoder: &[u8], plain_bytes, stream_bytes| MemberCoding {
+        header: header.into(),
+        encoder: encoder.into(),
+        plain_bytes,
+        stream_bytes,
+        corrections: Vec::new(),
+    };
+    let members = vec![
+        member(b"", &[0x80, 0x20, 3], 20_000, 6000),
+        member(b"\x50\x2a\x4d\x18\x01\x00\x00\x00s", &[0x80, 0x20, 3], 900, 300),
+        member(b"", &[0x80, 0x30], 1, 13),
+    ];
+    Coding { format: CodedFormat::Zstd, members, tail: vec![7; 70_000].into() }
 }
 
 /// An archive of two layers, of which one is coded, and a large file; signed, with announced patches. And a coded
 /// tar, whose codings are a block. And the archive with patches that start from parts: from its own, from foreign ones,
-/// and from an image.
-fn indexes() -> [Index; 3] {
+/// and from an image. And an archive with a layer that is zstd, beside one that is gzip.
+fn indexes() -> [Index; 4] {
     let mut parts = index_of(
+        3,
         (6, 40),
         &[(PartKind::Tar, (40, 300), (1, 0)), (PartKind::File, (0, 130), (0, 12)), (PartKind::Tar, (2, 0), (4, 12))],
     );
-    let mut coded = index_of((1, 0), &[(PartKind::Tar, (30, 100), (1, 0))]);
-    for (index, corrections) in [(&mut parts, 0), (&mut coded, 300)] {
-        index.codings = vec![coding(corrections)];
-        index.image_bytes = index.image_bytes + index.codings[0].stored_bytes() - index.codings[0].plain_bytes();
+    let mut coded = index_of(3, (1, 0), &[(PartKind::Tar, (30, 100), (1, 0))]);
+    let layers = [(PartKind::Tar, (40, 300), (1, 0)), (PartKind::Tar, (20, 100), (3, 0))];
+    let mut zstd = index_of(4, (6, 40), &layers);
+    let all_codings = [vec![coding(0)], vec![coding(300)], vec![coding(0), zstd_coding()]];
+    for (index, codings) in [&mut parts, &mut coded, &mut zstd].into_iter().zip(all_codings) {
+        for coding in &codings {
+            index.image_bytes = index.image_bytes + coding.stored_bytes() - coding.plain_bytes();
+        }
+        index.codings = codings;
     }
     parts.fresh_packs = vec![1];
     parts.patches = [(8, Some(15_000)), (9, None)]
@@ -134,7 +156,7 @@ fn indexes() -> [Index; 3] {
         .map(|kind| Signature { kind, key_id: *b"a key id", signature: [0xab; 64] })
         .to_vec();
     let patched = patched(parts.clone());
-    [parts, coded, patched]
+    [parts, coded, patched, zstd]
 }
 
 fn patched(mut index: Index) -> Index {

@@ -38,7 +38,7 @@ pub struct Hashed {
     pub stream: StreamKind,
     /// The offset of the chunk in its stream.
     pub at: u64,
-    /// What is known of the chunk's unit by [`WalkRules::V3`].
+    /// What is known of the chunk's unit, by rules that have parts.
     pub unit: UnitGuess,
     /// The chunk's id and length.
     pub record: Record,
@@ -197,7 +197,7 @@ fn ingest_all(
     let blocks = BlockPool::new(input.size_hint);
     let mut hashing = Hashing::new(reading.pool, splitter, sink);
     hashing.names = match naming {
-        Naming::Remembered(catalog) if reading.rules == WalkRules::V3 => Some(Names::new(catalog)),
+        Naming::Remembered(catalog) if reading.rules.have_parts() => Some(Names::new(catalog)),
         _ => None,
     };
     let mut ingest = Ingest {

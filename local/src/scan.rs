@@ -12,7 +12,7 @@ use regrow_catalog::{Catalog, SeedKey};
 use regrow_chunker::bounds::MAX_SEED_CHUNKS;
 use regrow_chunker::{ChunkId, ImageId, Params, Record};
 use regrow_image::{ImagePart, Layout, LayoutBuilder, StreamKind, WalkRules};
-use regrow_index::{Segment, SegmentCutter};
+use regrow_index::{CodedFormat, Segment, SegmentCutter};
 
 use crate::coded::Unfolded;
 use crate::data::{Data, reader_over_holes};
@@ -33,6 +33,8 @@ pub struct Scan {
     pub(crate) gaps: Vec<Gap>,
     /// The parts of the image, if it was split by rules that have any.
     pub(crate) parts: Vec<ImagePart>,
+    /// Whether there are zstd files among the coded ones.
+    pub(crate) has_coded_zstd: bool,
     /// The layout, which says where every byte of both streams belongs.
     pub layout: Layout,
     /// The places in the file of the layout's coded stretches. There are none if the file is the plain image.
@@ -59,17 +61,18 @@ const REMEMBERED_SHARE: u64 = 8;
 const REMEMBERED_BYTES: u64 = 64 << 10;
 /// The version of [`crate::coded::guess`]. It must go up when the guess gives other answers, since remembered scans
 /// are then of no use.
-const GUESS_VERSION: u32 = 2;
+const GUESS_VERSION: u32 = 3;
 /// The version of the search behind damaged headers, for the same purpose.
 const SEARCH_VERSION: u32 = 1;
 
 impl Scan {
     /// Makes the scan of a plain image that regrow wrote itself, so that the image need not be read again. `parts` are
-    /// the image's parts, none by [`WalkRules::V2`].
-    pub fn of_plain(digest: [u8; 32], recipe: Recipe, layout: Layout, parts: Vec<ImagePart>) -> Self {
+    /// the image's parts, none by [`WalkRules::V2`], and `rules` are those that the image's index states.
+    pub fn of_plain(digest: [u8; 32], recipe: Recipe, layout: Layout, parts: Vec<ImagePart>, rules: WalkRules) -> Self {
         let Recipe { skeleton, contents } = recipe;
         let (gaps, unfolded, opaque) = (Vec::new(), Vec::new(), Vec::new());
-        Self { digest, skeleton, contents, gaps, parts, layout, unfolded, opaque, found: None }
+        let has_coded_zstd = rules.code_zstd();
+        Self { digest, skeleton, contents, gaps, parts, has_coded_zstd, layout, unfolded, opaque, found: None }
     }
 
     /// Scans a file, or takes the scan that the catalog remembers. The result also says whether the file was read.
@@ -210,7 +213,9 @@ impl Scan {
         };
         opaque.truncate(most);
         let (digest, unfolded) = (read.digest, read.unfolded);
-        let scan = Self { digest, skeleton, contents, gaps, parts, layout, unfolded, opaque, found: None };
+        let has_coded_zstd = has_zstd(&unfolded);
+        let scan =
+            Self { digest, skeleton, contents, gaps, parts, has_coded_zstd, layout, unfolded, opaque, found: None };
         Ok((scan, read.has_lost_entries))
     }
 
@@ -245,9 +250,13 @@ impl Scan {
         &self.parts
     }
 
-    /// The rules by which the image was split.
+    /// The rules by which the image was split, as an index of the image states them.
     pub fn rules(&self) -> WalkRules {
-        if self.parts.is_empty() { WalkRules::V2 } else { WalkRules::V3 }
+        match self.parts.is_empty() {
+            true => WalkRules::V2,
+            false if self.has_coded_zstd => WalkRules::V4,
+            false => WalkRules::V3,
+        }
     }
 
     /// The image's recipe by its units. If the image has no parts, everything is the wrapper's.
@@ -257,7 +266,8 @@ impl Scan {
 
     /// The ids of the image's units, if it has parts.
     pub fn units(&self, params: Params) -> Option<UnitIds> {
-        (self.rules() == WalkRules::V3).then(|| self.unit_recipes().ids(&params))
+        let version = self.rules().version(true, self.has_coded_zstd);
+        self.rules().have_parts().then(|| self.unit_recipes().ids(version, &params))
     }
 
     /// The recipe segments of the image, each within a unit.
@@ -273,7 +283,7 @@ impl Scan {
         }
         let ids =
             |records: &[Record]| segments(records.iter().copied()).map(|segment| segment.id()).collect::<Vec<_>>();
-        let version = WalkRules::V2.version(self.layout.coded().len() > 0);
+        let version = WalkRules::V2.version(self.layout.coded().len() > 0, false);
         ImageId::of_recipe(version, &params, &ids(&self.skeleton), &ids(&self.contents))
     }
 }
@@ -296,7 +306,11 @@ pub(crate) fn rules(walk: WalkRules, guess_version: u32, params: &Params) -> Str
 }
 
 fn rules_begin(walk: WalkRules, guess_version: u32) -> String {
-    format!("{}.{guess_version}.{SEARCH_VERSION} ", walk.version(false))
+    format!("{}.{guess_version}.{SEARCH_VERSION} ", walk.version(false, true))
+}
+
+fn has_zstd(unfolded: &[Unfolded]) -> bool {
+    unfolded.iter().any(|unfolded| unfolded.format == CodedFormat::Zstd)
 }
 
 /// The gap over this range of the contents, if the range is not empty.

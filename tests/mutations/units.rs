@@ -42,7 +42,7 @@ fn identify_again(index: &mut Index) {
     let places: Vec<_> = units.parts.iter().map(|part| part.place).collect();
     units.wrapper.id = UnitId::of_wrapper(version, &params, &ids[0][0], &ids[0][1], &places);
     for (part, [skeleton, contents]) in units.parts.iter_mut().zip(&ids[1..]) {
-        part.unit.id = UnitId::of_part(part.kind, version, &params, skeleton, contents);
+        part.unit.id = UnitId::of_part(part.kind, &params, skeleton, contents);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use regrow_chunker::{ImageId, Params, PartKind, PartPlace, SegmentId, UnitId, varint};
 use regrow_index::{
-    AnnouncedPatch, BasePart, Claims, Coding, Head, HeadRead, Index, KeptEntries, MAGIC, MemberCoding, Part, Signature,
+    AnnouncedPatch, BasePart, Claims, CodedFormat, Coding, Head, HeadRead, Index, KeptEntries, MAGIC, MemberCoding, Part, Signature,
     SignatureKind, StreamHead, Unit, UnitStream, Units, VERSION_2,
 };
 
@@ -124,7 +124,7 @@ fn fix_ids(sections: &mut [u8], recipe: &[u8]) -> Option<()> {
             varint::take(&mut rest)?;
         }
         rest = rest.get(32..)?;
-        let id = UnitId::of_part(PartKind::from_number(kind)?, walk, &params, skeleton, contents);
+        let id = UnitId::of_part(PartKind::from_number(kind)?, &params, skeleton, contents);
         ids.push((bytes - rest.len(), id));
         rest = rest.get(32..)?;
     }
@@ -176,7 +176,7 @@ fn indexed(parts: u32, corrections: Option<usize>) -> Index {
             name: regrow_chunker::PartName::from_bytes([number as u8; 32]),
             plain_bytes: skeleton.bytes + contents.bytes,
             unit: Unit {
-                id: UnitId::of_part(kind, 3, &params, &ids(&skeleton), &ids(&contents)),
+                id: UnitId::of_part(kind, &params, &ids(&skeleton), &ids(&contents)),
                 skeleton: share(&skeleton),
                 contents: share(&contents),
             },
@@ -238,7 +238,7 @@ fn coding(corrections: usize) -> Coding {
         stream_bytes: 180,
         corrections: vec![1; corrections],
     };
-    Coding { members: vec![member.clone(), member], tail: [0; 3].as_slice().into() }
+    Coding { format: CodedFormat::Gzip, members: vec![member.clone(), member], tail: [0; 3].as_slice().into() }
 }
 
 fn ids(stream: &StreamHead) -> Vec<SegmentId> {

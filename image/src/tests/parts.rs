@@ -297,11 +297,12 @@ fn version_2_has_no_parts() {
     assert!(all.parts.is_empty() && all.borders.is_empty());
     // The contents are cut in the same way.
     assert_eq!(streams(&all.chunks)[1], streams(&parted(&image).all.chunks)[1]);
-    for (version, rules) in [(1, WalkRules::V2), (2, WalkRules::V2), (3, WalkRules::V3)] {
+    for (version, rules) in [(1, WalkRules::V2), (2, WalkRules::V2), (3, WalkRules::V3), (4, WalkRules::V4)] {
         assert_eq!(WalkRules::of_version(version), Some(rules));
-        assert_eq!(rules.version(version == 2), version);
+        assert_eq!(rules.version(version == 2, version == 4), version);
     }
-    assert_eq!(WalkRules::of_version(4), None);
+    assert_eq!(WalkRules::V4.version(true, false), 3);
+    assert_eq!(WalkRules::of_version(5), None);
 }
 
 #[test]

@@ -1,10 +1,11 @@
-//! Gzip files that may be coded: the walker stops there, and goes on as it is told. FORMAT.md, section 2.3.
+//! Compressed files that may be coded: the walker stops there, and goes on as it is told. FORMAT.md, section 2.3;
+//! docs/format/index-2.md, section 1.
 
 use super::{WalkSink, Walker, top};
 use crate::header::BLOCK;
 use crate::level::{Level, Next, UNBOUNDED};
 
-/// A gzip file that may be coded, or a compressed file of another format. FORMAT.md, section 2.3.
+/// A gzip or zstd file that may be coded, or a compressed file of another format. FORMAT.md, section 2.3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// The size that its header declares, in bytes. `None` means all the rest of the image.
@@ -21,13 +22,13 @@ pub(super) struct Waiting {
 
 /// The bytes ID1 and ID2, and the only compression method that exists (RFC 1952).
 const GZIP: &[u8] = &[0x1f, 0x8b, 8];
-/// The magic number of a zstd frame (RFC 8878). Such files are never coded, but a reader of the image is told of
-/// them.
+/// The magic number of a zstd frame (RFC 8878). Only version 4 of the walking rules codes such files, but the reader of
+/// an image is told of them in any case.
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 /// The last three bytes of the magic number of a skippable frame, which may come first. The first byte is 0x50 to
 /// 0x5F.
 const ZSTD_SKIPPABLE: &[u8] = &[0x2a, 0x4d, 0x18];
-/// The magic number of an xz file. It is treated like zstd.
+/// The magic number of an xz file. Xz files are never coded, but the reader of an image is told of them.
 const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
 
 /// The beginning of a bzip2 file. A digit from 1 to 9 follows, and then the mark of the first block, or that of an
@@ -39,7 +40,7 @@ const LZ4: [&[u8]; 2] = [&[0x04, 0x22, 0x4d, 0x18], &[0x02, 0x21, 0x4c, 0x18]];
 /// The magic number and version of an lzip file.
 const LZIP: &[u8] = b"LZIP\x01";
 
-/// The name of a compressed file's format, if its beginning shows a format that is never coded.
+/// The name of a compressed file's format, if its beginning shows another format than gzip.
 #[must_use]
 pub fn opaque_format(file: &[u8]) -> Option<&'static str> {
     match file {

@@ -7,7 +7,7 @@ use regrow_chunker::varint;
 
 use crate::coding::{MAX_CORRECTIONS_BYTES, MAX_ENCODER_BYTES};
 use crate::primitives::{end, put_bytes, take, take_bytes, take_count};
-use crate::{Coding, IndexError, MAX_FRINGE_BYTES, MemberCoding};
+use crate::{CodedFormat, Coding, IndexError, MAX_FRINGE_BYTES, MemberCoding};
 
 /// The largest number of gzip members in all coded files together.
 const MAX_MEMBERS: u64 = 1 << 20;
@@ -74,7 +74,7 @@ pub(super) fn decode_codings(mut input: &[u8]) -> Result<Vec<Coding>, IndexError
             members.push(member);
         }
         let tail = take_part(&mut input, MAX_FRINGE_BYTES)?.into();
-        let coding = Coding { members, tail };
+        let coding = Coding { format: CodedFormat::Gzip, members, tail };
         coding.check()?;
         found.push(coding);
     }
@@ -88,7 +88,7 @@ fn decode_member(input: &mut &[u8], last: &mut Last) -> Result<MemberCoding, Ind
     let (plain_bytes, stream_bytes) = (take(input)?, take(input)?);
     let corrections = take_part(input, MAX_CORRECTIONS_BYTES as usize)?.to_vec();
     let member = MemberCoding { header, encoder, plain_bytes, stream_bytes, corrections };
-    member.check()?;
+    member.check(CodedFormat::Gzip)?;
     Ok(member)
 }
 

@@ -1,11 +1,9 @@
 //! Whatever is written can be read, and nothing else can.
 
-use std::sync::Arc;
-
 use crate::primitives::CHECKSUM_BYTES;
 use crate::{
-    AnnouncedPatch, Coding, HEAD_BYTES, Index, IndexError, MAX_FRINGE_BYTES, MemberCoding, PackRef, Run, Segment,
-    SegmentCutter, SegmentRef, StreamHead,
+    AnnouncedPatch, CodedFormat, Coding, HEAD_BYTES, Index, IndexError, MAX_FRINGE_BYTES, MemberCoding, PackRef, Run,
+    Segment, SegmentCutter, SegmentRef, StreamHead,
 };
 use regrow_chunker::{ChunkId, ImageId, PackId, Params, ReaderLimits, Record, SegmentId, bounds};
 
@@ -52,6 +50,10 @@ fn sample() -> Index {
     }
 }
 
+fn coding(members: Vec<MemberCoding>, tail: &[u8]) -> Coding {
+    Coding { format: CodedFormat::Gzip, members, tail: tail.into() }
+}
+
 /// The sample, followed by two coded gzip files. The first has three members; the second has one, with every field
 /// that a member can have.
 fn coded_sample() -> Index {
@@ -66,8 +68,7 @@ fn coded_sample() -> Index {
     let members =
         vec![member(header, &[5], 700, 300, b""), member(header, &[5], 0, 2, b""), member(header, &[6], 1, 9, b"")];
     let last = vec![member(b"\x1f\x8b\x08\x08nm\x00", &[0x82, 2, 9], 900, 200, b"corrections")];
-    let codings =
-        vec![Coding { members, tail: Arc::default() }, Coding { members: last, tail: b"behind".as_slice().into() }];
+    let codings = vec![coding(members, b""), coding(last, b"behind")];
     let sample = sample();
     let sizes = codings.iter().map(|coding| coding.plain_bytes().abs_diff(coding.stored_bytes())).sum::<u64>();
     Index { walk_version: 2, image_bytes: sample.image_bytes - sizes, codings, ..sample }
@@ -214,7 +215,7 @@ fn more_coded_files_than_headers() {
     let header = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff".as_slice().into();
     let (encoder, corrections) = ([5].as_slice().into(), Vec::new());
     let member = MemberCoding { header, encoder, plain_bytes: 20, stream_bytes: 2, corrections };
-    let coding = Coding { members: vec![member], tail: Arc::default() };
+    let coding = coding(vec![member], b"");
     // The file is as long in the plain image as in the image.
     assert_eq!(coding.stored_bytes(), coding.plain_bytes());
     let with = |count: u64| {

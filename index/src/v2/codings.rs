@@ -1,7 +1,8 @@
 //! How coded stretches are made of the plain image, piece by piece. docs/format/index-2.md, section 6.
 //!
 //! The format is more general than what this version uses: gzip files, of which each member is a literal, a stream
-//! and a trailer. Anything else is refused by name.
+//! and a trailer; and zstd files, of which each frame is a stream, with literals between. Anything else is refused by
+//! name.
 
 use std::sync::Arc;
 
@@ -9,12 +10,14 @@ use regrow_chunker::varint;
 
 use crate::coding::{MAX_CORRECTIONS_BYTES, MAX_ENCODER_BYTES};
 use crate::primitives::{end, put_bytes, take, take_bytes, take_count, take_u8};
-use crate::{Coding, IndexError, MAX_FRINGE_BYTES, MemberCoding};
+use crate::{CodedFormat, Coding, IndexError, MAX_FRINGE_BYTES, MemberCoding};
 
 /// The largest number of pieces in all stretches together.
 const MAX_PIECES: u64 = 1 << 22;
 /// The largest size in bytes of all literals together, without those that repeat another.
 const MAX_LITERAL_BYTES: u64 = 16 << 20;
+
+const MANY_LITERALS: &str = "more than 16 MiB of literals in coded files";
 
 const LITERAL: u8 = 0;
 const PLAIN: u8 = 1;
@@ -45,18 +48,44 @@ pub(super) fn encode(codings: &[Coding]) -> Vec<u8> {
     varint::put(&mut out, codings.len() as u64);
     let mut last = Last::default();
     for coding in codings {
-        let has_tail = !coding.tail.is_empty();
-        varint::put(&mut out, 3 * coding.members.len() as u64 + u64::from(has_tail));
-        for member in &coding.members {
-            put_literal(&mut out, &member.header, &mut last);
-            put_stream(&mut out, member, &mut last);
-            out.push(GZIP_TRAILER);
-        }
-        if has_tail {
-            put_literal(&mut out, &coding.tail, &mut last);
+        match coding.format {
+            CodedFormat::Gzip => put_gzip(&mut out, coding, &mut last),
+            CodedFormat::Zstd => put_zstd(&mut out, coding, &mut last),
         }
     }
     out
+}
+
+fn put_gzip(out: &mut Vec<u8>, coding: &Coding, last: &mut Last) {
+    let has_tail = !coding.tail.is_empty();
+    varint::put(out, 3 * coding.members.len() as u64 + u64::from(has_tail));
+    for member in &coding.members {
+        put_literal(out, &member.header, last);
+        put_stream(out, member, last);
+        out.push(GZIP_TRAILER);
+    }
+    if has_tail {
+        put_literal(out, &coding.tail, last);
+    }
+}
+
+fn put_zstd(out: &mut Vec<u8>, coding: &Coding, last: &mut Last) {
+    let count = |bytes: &[u8]| bytes.len().div_ceil(MAX_FRINGE_BYTES) as u64;
+    let headers: u64 = coding.members.iter().map(|member| count(&member.header)).sum();
+    varint::put(out, headers + coding.members.len() as u64 + count(&coding.tail));
+    for member in &coding.members {
+        put_literals(out, &member.header, last);
+        put_stream(out, member, last);
+    }
+    put_literals(out, &coding.tail, last);
+}
+
+/// Writes bytes as literals of the largest size, and as none if there are no bytes.
+fn put_literals(out: &mut Vec<u8>, bytes: &Arc<[u8]>, last: &mut Last) {
+    if (1..=MAX_FRINGE_BYTES).contains(&bytes.len()) {
+        return put_literal(out, bytes, last);
+    }
+    bytes.chunks(MAX_FRINGE_BYTES).for_each(|literal| put_literal(out, &literal.into(), last));
 }
 
 fn put_literal(out: &mut Vec<u8>, literal: &Arc<[u8]>, last: &mut Last) {
@@ -99,11 +128,18 @@ struct Left {
     pieces: u64,
     corrections: u64,
     literals: u64,
+    /// The bytes of literals that stand several in a row, whether they repeat others or not.
+    joined: u64,
 }
 
 impl Default for Left {
     fn default() -> Self {
-        Self { pieces: MAX_PIECES, corrections: MAX_CORRECTIONS_BYTES, literals: MAX_LITERAL_BYTES }
+        Self {
+            pieces: MAX_PIECES,
+            corrections: MAX_CORRECTIONS_BYTES,
+            literals: MAX_LITERAL_BYTES,
+            joined: MAX_LITERAL_BYTES,
+        }
     }
 }
 
@@ -115,23 +151,16 @@ struct Pieces<'a> {
 }
 
 impl Pieces<'_> {
-    /// Takes a stretch, which must be a gzip file.
+    /// Takes a stretch, which must be a gzip or a zstd file.
     fn take_coding(&mut self) -> Result<Coding, IndexError> {
         let count = take_count(&mut self.input, 1)? as u64;
         use_up(&mut self.left.pieces, count, "more than 2^22 pieces of coded files")?;
-        let (mut members, mut literal, mut stream) = (Vec::new(), None, None);
+        let mut stretch = Stretch::default();
         for _ in 0..count {
-            match (self.take_piece()?, literal.take(), stream.take()) {
-                (Piece::Literal(bytes), None, None) => literal = Some(bytes),
-                (Piece::Stream(member), Some(header), None) => stream = Some(MemberCoding { header, ..member }),
-                (Piece::GzipTrailer, None, Some(member)) => members.push(member),
-                _ => return Err(IndexError::Unsupported("a coded file that is not gzip")),
-            }
+            let piece = self.take_piece()?;
+            stretch.add(piece, &mut self.left.joined)?;
         }
-        if members.is_empty() || stream.is_some() {
-            return Err(IndexError::Unsupported("a coded file that is not gzip"));
-        }
-        let coding = Coding { members, tail: literal.unwrap_or_default() };
+        let coding = stretch.finish(&mut self.left.joined)?;
         coding.check()?;
         Ok(coding)
     }
@@ -148,7 +177,7 @@ impl Pieces<'_> {
 
     fn take_literal(&mut self) -> Result<Arc<[u8]>, IndexError> {
         let bytes = take_bytes(&mut self.input, MAX_FRINGE_BYTES, "a part of a coded file is too long")?;
-        use_up(&mut self.left.literals, bytes.len() as u64, "more than 16 MiB of literals in coded files")?;
+        use_up(&mut self.left.literals, bytes.len() as u64, MANY_LITERALS)?;
         or_same(bytes, &mut self.last.literal)
     }
 
@@ -160,10 +189,73 @@ impl Pieces<'_> {
             take_bytes(&mut self.input, MAX_CORRECTIONS_BYTES as usize, "more than 16 MiB of corrections")?;
         use_up(&mut self.left.corrections, corrections.len() as u64, "more than 16 MiB of corrections")?;
         let corrections = corrections.to_vec();
-        let member = MemberCoding { header: Arc::default(), encoder, plain_bytes, stream_bytes, corrections };
-        member.check()?;
-        Ok(member)
+        Ok(MemberCoding { header: Arc::default(), encoder, plain_bytes, stream_bytes, corrections })
     }
+}
+
+/// A stretch, as far as its pieces were taken.
+#[derive(Default)]
+struct Stretch {
+    format: Option<CodedFormat>,
+    members: Vec<MemberCoding>,
+    /// The literals since the last stream.
+    literals: Vec<Arc<[u8]>>,
+    /// A deflate stream that waits for its trailer.
+    stream: Option<MemberCoding>,
+}
+
+impl Stretch {
+    /// Adds a piece. Literals in a row are joined, as long as there are `joined_left` bytes.
+    fn add(&mut self, piece: Piece, joined_left: &mut u64) -> Result<(), IndexError> {
+        match piece {
+            Piece::Literal(bytes) if self.stream.is_none() => self.literals.push(bytes),
+            Piece::Stream(member) if self.stream.is_none() => self.add_stream(member, joined_left)?,
+            Piece::GzipTrailer => self.members.push(self.stream.take().ok_or(OTHER_FORMAT)?),
+            _ => return Err(OTHER_FORMAT),
+        }
+        Ok(())
+    }
+
+    fn add_stream(&mut self, member: MemberCoding, joined_left: &mut u64) -> Result<(), IndexError> {
+        let format = CodedFormat::of_encoder(&member.encoder)?;
+        if *self.format.get_or_insert(format) != format {
+            return Err(OTHER_FORMAT);
+        }
+        member.check(format)?;
+        match format {
+            CodedFormat::Gzip => {
+                let header = self.literals.pop().filter(|_| self.literals.is_empty()).ok_or(OTHER_FORMAT)?;
+                self.stream = Some(MemberCoding { header, ..member });
+            }
+            CodedFormat::Zstd if !member.corrections.is_empty() => {
+                return Err(IndexError::Unsupported("corrections of a zstd stream"));
+            }
+            CodedFormat::Zstd => {
+                let header = joined(std::mem::take(&mut self.literals), joined_left)?;
+                self.members.push(MemberCoding { header, ..member });
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self, joined_left: &mut u64) -> Result<Coding, IndexError> {
+        let Self { format: Some(format), members, literals, stream: None } = self else { return Err(OTHER_FORMAT) };
+        if format == CodedFormat::Gzip && literals.len() > 1 {
+            return Err(OTHER_FORMAT);
+        }
+        Ok(Coding { format, members, tail: joined(literals, joined_left)? })
+    }
+}
+
+const OTHER_FORMAT: IndexError = IndexError::Unsupported("a coded file that is neither gzip nor zstd");
+
+/// Joins literals that stand in a row. Several of them take memory even if they repeat others.
+fn joined(mut literals: Vec<Arc<[u8]>>, left: &mut u64) -> Result<Arc<[u8]>, IndexError> {
+    if literals.len() <= 1 {
+        return Ok(literals.pop().unwrap_or_default());
+    }
+    use_up(left, literals.iter().map(|literal| literal.len() as u64).sum(), MANY_LITERALS)?;
+    Ok(literals.concat().into())
 }
 
 fn use_up(left: &mut u64, used: u64, what: &'static str) -> Result<(), IndexError> {
@@ -175,7 +267,7 @@ fn or_same(bytes: &[u8], last: &mut Arc<[u8]>) -> Result<Arc<[u8]>, IndexError> 
     if !bytes.is_empty() {
         *last = bytes.into();
     } else if last.is_empty() {
-        return Err(IndexError::Malformed("the first gzip member has no header or no encoder"));
+        return Err(IndexError::Malformed("the first member of a coded file has no header or no encoder"));
     }
     Ok(Arc::clone(last))
 }

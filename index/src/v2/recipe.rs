@@ -104,7 +104,7 @@ fn take_part(
     streams: &mut [StreamHead; 2],
 ) -> Result<Part, IndexError> {
     let (unit, [skeleton, contents]) = take_unit(input, &stated.unit, streams)?;
-    let id = UnitId::of_part(stated.kind, statement.walk_version, &statement.params, &skeleton, &contents);
+    let id = UnitId::of_part(stated.kind, &statement.params, &skeleton, &contents);
     check_id(id, &stated.unit)?;
     let mut place = || u32::try_from(take(input)?).map_err(|_| IndexError::Malformed("place of a part"));
     let place = PartPlace { skeleton_records: place()?, contents_records: place()? };

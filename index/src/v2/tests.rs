@@ -64,7 +64,7 @@ pub(super) fn index_of(shapes: &[Shape]) -> Index {
             wrapper_ids = unit_ids;
             continue;
         };
-        let id = UnitId::of_part(kind, 3, &params, &unit_ids[0], &unit_ids[1]);
+        let id = UnitId::of_part(kind, &params, &unit_ids[0], &unit_ids[1]);
         parts.push(Part {
             kind,
             name: PartName::from_bytes([number as u8; 32]),

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use regrow_chunker::varint;
 use regrow_deflate::{Checkpoint, GzipPoint, GzipReader};
+use regrow_index::CodedFormat;
 
 /// The number of plain bytes between two points, at first.
 const SPACING_BYTES: u64 = 1 << 20;
@@ -12,6 +13,9 @@ const SPACING_BYTES: u64 = 1 << 20;
 const MAX_POINTS: usize = 2048;
 /// An upper bound for the encoded form of a checkpoint.
 const MAX_CHECKPOINT_BYTES: usize = 64 << 10;
+/// The numbers of the formats in the catalog.
+const GZIP: u8 = 0;
+const ZSTD: u8 = 1;
 /// A fast level, which is good enough for windows of 32 KiB.
 const ZSTD_LEVEL: i32 = 1;
 
@@ -48,14 +52,16 @@ impl PackedPoint {
     }
 }
 
-/// A gzip file that was found in another file, and that is read in uncompressed form.
+/// A compressed file that was found in another file, and that is read in uncompressed form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unfolded {
-    /// The place of the gzip file in the other file.
+    pub(crate) format: CodedFormat,
+    /// The place of the compressed file in the other file.
     pub(crate) stored: Range<u64>,
     /// The place of its plain bytes in the plain image, as far as they could be read.
     pub(crate) plain: Range<u64>,
-    /// The points in ascending order. There is at least one, at the beginning.
+    /// The points in ascending order. There is at least one, at the beginning. Those of a zstd file are beginnings of
+    /// frames.
     pub(crate) points: Vec<PackedPoint>,
 }
 
@@ -97,8 +103,12 @@ impl PointCollector {
 }
 
 impl Unfolded {
-    /// Encodes the gzip file for the catalog.
+    /// Encodes the compressed file for the catalog.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.push(match self.format {
+            CodedFormat::Gzip => GZIP,
+            CodedFormat::Zstd => ZSTD,
+        });
         for number in [self.stored.start, self.stored.end, self.plain.start, self.plain.end, self.points.len() as u64] {
             varint::put(out, number);
         }
@@ -112,6 +122,13 @@ impl Unfolded {
 
     /// Decodes the form that [`Unfolded::encode`] writes. The result is `None` for anything else.
     pub(crate) fn decode(blob: &mut &[u8]) -> Option<Self> {
+        let (&format, rest) = blob.split_first()?;
+        *blob = rest;
+        let format = match format {
+            GZIP => CodedFormat::Gzip,
+            ZSTD => CodedFormat::Zstd,
+            _ => return None,
+        };
         let (stored, plain) = (take_range(blob)?, take_range(blob)?);
         let count = varint::take(blob).filter(|&count| count > 0 && count <= blob.len() as u64 / 3)?;
         let mut points: Vec<PackedPoint> = Vec::with_capacity(count as usize);
@@ -126,7 +143,7 @@ impl Unfolded {
             points.push(PackedPoint { plain_at, stored_at, within: within.into() });
         }
         let ends = points.last().is_some_and(|last| last.plain_at < plain.end - plain.start);
-        ends.then_some(Self { stored, plain, points })
+        ends.then_some(Self { format, stored, plain, points })
     }
 }
 

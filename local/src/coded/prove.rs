@@ -7,7 +7,7 @@ use std::sync::mpsc::sync_channel;
 
 use regrow_deflate::encoders::{KnownEncoder, recognise};
 use regrow_deflate::{Differ, GzipMember, GzipReader, MAX_GZIP_FRINGE_BYTES};
-use regrow_index::{Coding, MemberCoding};
+use regrow_index::{CodedFormat, Coding, MemberCoding};
 
 use super::stream::StreamMaker;
 use super::{Aside, PREFIX_BYTES, plain_beginning};
@@ -76,7 +76,7 @@ pub(crate) fn prove(stored: &Aside, pool: &Pool) -> Result<Proof, LocalError> {
         });
         share_with_last(&mut coded);
     }
-    Ok(Proof::Exact(Coding { members: coded, tail: tail.into() }))
+    Ok(Proof::Exact(Coding { format: CodedFormat::Gzip, members: coded, tail: tail.into() }))
 }
 
 /// Shares the header and the encoder with the previous member's if they are equal, as they are in files of many

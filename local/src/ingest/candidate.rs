@@ -4,7 +4,7 @@ use bytes::Bytes;
 use regrow_chunker::{Cut, Cutter, StreamCutter};
 use regrow_deflate::GzipReader;
 use regrow_image::Candidate;
-use regrow_index::Coding;
+use regrow_index::{CodedFormat, Coding};
 
 use super::{GzipFiles, Ingest};
 use crate::LocalError;
@@ -126,7 +126,7 @@ impl Ingest<'_, '_, '_> {
         let plain = plain_start..self.hashing.splitter.plain_bytes();
         let mut points = unfolding.points.finish();
         points.retain(|point| point.plain_at < plain.end - plain.start);
-        self.unfolded.push(Unfolded { stored: start..self.taken(), plain, points });
+        self.unfolded.push(Unfolded { format: CodedFormat::Gzip, stored: start..self.taken(), plain, points });
         Ok(())
     }
 

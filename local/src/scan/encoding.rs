@@ -5,7 +5,7 @@ use std::ops::Range;
 use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, PartKind, Record, varint};
 use regrow_image::{ImagePart, LayoutBuilder, MAX_PARTS, Op, PartRange, StreamKind, WalkRules};
 
-use super::{Gap, Scan};
+use super::{Gap, Scan, has_zstd};
 use crate::coded::Unfolded;
 
 impl Scan {
@@ -25,7 +25,7 @@ impl Scan {
         self.unfolded.iter().for_each(|unfolded| unfolded.encode(&mut out));
         put_records(&mut out, self.opaque.len(), self.opaque.iter().map(|(record, _)| record));
         self.opaque.iter().for_each(|&(_, at)| varint::put(&mut out, at));
-        if self.rules() == WalkRules::V3 {
+        if self.rules().have_parts() {
             put_parts(&mut out, &self.parts);
         }
         let mut ops = Vec::new();
@@ -68,7 +68,7 @@ impl Scan {
         let opaque = take_records(&mut blob)?;
         let places: Vec<u64> = opaque.iter().map(|_| varint::take(&mut blob)).collect::<Option<_>>()?;
         let opaque: Vec<(Record, u64)> = opaque.into_iter().zip(places).collect();
-        let parts = if rules == WalkRules::V3 { take_parts(&mut blob)? } else { Vec::new() };
+        let parts = if rules.have_parts() { take_parts(&mut blob)? } else { Vec::new() };
         let ops_bytes = varint::take(&mut blob).and_then(|bytes| usize::try_from(bytes).ok())?;
         let (mut ops, rest) = blob.split_at_checked(ops_bytes)?;
         let mut layout = LayoutBuilder::new(u64::MAX >> 2);
@@ -83,7 +83,9 @@ impl Scan {
             layout.push_op(op).ok()?;
         }
         let layout = layout.finish().ok()?;
-        let scan = Self { digest: *digest, skeleton, contents, gaps, parts, layout, unfolded, opaque, found: None };
+        let (digest, has_coded_zstd) = (*digest, has_zstd(&unfolded));
+        let scan =
+            Self { digest, skeleton, contents, gaps, parts, has_coded_zstd, layout, unfolded, opaque, found: None };
         scan.fits().then_some((scan, rest))
     }
 
@@ -131,7 +133,7 @@ fn ranges_of(part: &ImagePart) -> [&Range<u64>; 5] {
     [&part.skeleton.records, &part.skeleton.bytes, &part.contents.records, &part.contents.bytes, &part.plain]
 }
 
-/// Takes the parts of a scan by [`WalkRules::V3`], which has at least one.
+/// Takes the parts of a scan by rules that have parts. There is at least one.
 fn take_parts(blob: &mut &[u8]) -> Option<Vec<ImagePart>> {
     let count = varint::take(blob).filter(|count| (1..=MAX_PARTS).contains(count))?;
     let mut next = || {

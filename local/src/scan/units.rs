@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use regrow_chunker::{ImageId, Params, PartKind, PartName, PartPlace, Record, UnitId};
-use regrow_image::{ImagePart, Layout, PartRange, SkeletonPart, StreamKind, WalkRules};
+use regrow_image::{ImagePart, Layout, PartRange, SkeletonPart, StreamKind};
 use regrow_index::{Index, Part, Segment, Unit, UnitStream};
 
 use super::segments;
@@ -103,24 +103,23 @@ impl<'a> UnitRecipes<'a> {
         })
     }
 
-    /// The ids of the units of an image that is cut with these parameters.
-    pub fn ids(&self, params: &Params) -> UnitIds {
-        let version = WalkRules::V3.version(false);
+    /// The ids of the units of an image that is cut by these rules and with these parameters.
+    pub fn ids(&self, walk_version: u32, params: &Params) -> UnitIds {
         let ids_of =
             |unit| STREAMS.map(|stream| self.segments(unit, stream).map(|segment| segment.id()).collect::<Vec<_>>());
         let [skeleton, contents] = ids_of(0);
         let places: Vec<PartPlace> = self.places().collect();
-        let wrapper = UnitId::of_wrapper(version, params, &skeleton, &contents, &places);
+        let wrapper = UnitId::of_wrapper(walk_version, params, &skeleton, &contents, &places);
         let part_id = |(unit, part): (usize, &ImagePart)| {
             let [skeleton, contents] = ids_of(unit);
-            UnitId::of_part(part.kind, version, params, &skeleton, &contents)
+            UnitId::of_part(part.kind, params, &skeleton, &contents)
         };
         UnitIds { wrapper, parts: (1..).zip(self.parts).map(part_id).collect() }
     }
 
     /// The units as an index has them, with these names of the parts.
-    pub fn to_index(&self, params: &Params, names: &[PartName]) -> (Unit, Vec<Part>) {
-        let ids = self.ids(params);
+    pub fn to_index(&self, walk_version: u32, params: &Params, names: &[PartName]) -> (Unit, Vec<Part>) {
+        let ids = self.ids(walk_version, params);
         let unit = |number, id| {
             let [skeleton, contents] = STREAMS.map(|stream| self.stream_of(number, stream));
             Unit { id, skeleton, contents }

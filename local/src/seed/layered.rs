@@ -16,7 +16,7 @@ use crate::{LocalError, Stage, StorageFault};
 /// The zeros with which an archive ends, without those that fill up the last file's block.
 const END_BYTES: u64 = 1024;
 /// The version of the form in which the catalog remembers layers.
-const FORM_VERSION: u32 = 1;
+const FORM_VERSION: u32 = 2;
 
 /// Opens a layer as a seed. `path` is its name in the catalog and in messages. `bytes` is the layer's size, if the index
 /// tells it.

@@ -69,7 +69,7 @@ pub(crate) fn completed(outline: &Index, found: UnitRecipes<'_>) -> Option<Index
         return None;
     }
     let names: Vec<_> = units.parts.iter().map(|part| part.name).collect();
-    let (wrapper, mut parts) = found.to_index(&outline.params, &names);
+    let (wrapper, mut parts) = found.to_index(outline.walk_version, &outline.params, &names);
     for (part, stated) in parts.iter_mut().zip(&units.parts) {
         let is_absent = part.unit.skeleton.chunks + part.unit.contents.chunks == 0;
         if is_absent && part.kind == stated.kind {

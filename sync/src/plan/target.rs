@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use regrow_chunker::bounds;
-use regrow_image::{ImagePart, ImagePiece, Layout, LayoutBuilder, LayoutError, TreeEntry, TreeWalker};
+use regrow_image::{ImagePart, ImagePiece, Layout, LayoutBuilder, LayoutError, TreeEntry, TreeWalker, WalkRules};
 use regrow_index::{Coding, Index, Run};
 use regrow_local::{Recipe, Scan, StreamChunks, parts_of_index};
 
@@ -159,7 +159,8 @@ impl Target {
     pub(crate) fn scan(&self, index: &Index) -> Scan {
         let (recipe, layout) = (self.recipe(), self.assembled().1.clone());
         let parts = parts_of_index(index, &recipe, &layout);
-        Scan::of_plain(self.digest, recipe, layout, parts)
+        let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
+        Scan::of_plain(self.digest, recipe, layout, parts, rules)
     }
 
     /// The chunks of the image, and its parts.

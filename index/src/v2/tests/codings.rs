@@ -1,10 +1,12 @@
-//! Codings are general; this version uses gzip files, and refuses the rest by name.
+//! Codings are general; this version uses gzip and zstd files, and refuses the rest by name.
 
 use std::sync::Arc;
 
+use regrow_chunker::varint;
+
 use super::*;
 use crate::v2::codings::{decode_codings, encode};
-use crate::{Coding, MAX_FRINGE_BYTES, MemberCoding};
+use crate::{CodedFormat, Coding, MAX_FRINGE_BYTES, MemberCoding};
 
 const HEADER: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff";
 
@@ -18,7 +20,11 @@ fn codings() -> Vec<Coding> {
     let members =
         vec![member(HEADER, &[5], 700, 300, b""), member(HEADER, &[5], 0, 2, b""), member(HEADER, &[6], 1, 9, b"")];
     let last = vec![member(b"\x1f\x8b\x08\x08nm\x00", &[0x82, 2, 9], 900, 200, b"corrections")];
-    vec![Coding { members, tail: Arc::default() }, Coding { members: last, tail: b"behind".as_slice().into() }]
+    let format = CodedFormat::Gzip;
+    vec![
+        Coding { format, members, tail: Arc::default() },
+        Coding { format, members: last, tail: b"behind".as_slice().into() },
+    ]
 }
 
 /// The sample with codings, and the image's size that goes with them.
@@ -77,14 +83,14 @@ fn pieces_are_those_of_the_specification() {
 }
 
 #[test]
-fn what_is_not_gzip_is_unsupported_by_name() {
+fn what_is_neither_gzip_nor_zstd_is_unsupported_by_name() {
     let literal: &[u8] = &[0, 1, b'l'];
     let stream: &[u8] = &[2, 1, 5, 9, 9, 0];
     let trailer: &[u8] = &[3];
     let read = |pieces: &[&[u8]]| decode_codings(&[&[1, pieces.len() as u8], pieces.concat().as_slice()].concat());
     assert!(read(&[literal, stream, trailer]).is_ok());
     assert!(read(&[literal, stream, trailer, literal]).is_ok());
-    let not_gzip = Err(IndexError::Unsupported("a coded file that is not gzip"));
+    let not_gzip = Err(IndexError::Unsupported("a coded file that is neither gzip nor zstd"));
     for pieces in [
         [stream, trailer].as_slice(),
         &[literal, trailer],
@@ -126,7 +132,8 @@ fn sizes_that_cannot_be_are_refused() {
 #[test]
 fn repeated_literals_share_their_bytes() {
     let header: Arc<[u8]> = vec![1; MAX_FRINGE_BYTES].into();
-    let coding = Coding { members: vec![member(&header, &[5], 20, 2, b"")], tail: Arc::clone(&header) };
+    let format = CodedFormat::Gzip;
+    let coding = Coding { format, members: vec![member(&header, &[5], 20, 2, b"")], tail: Arc::clone(&header) };
     let encoded = encode(&vec![coding; 100]);
     assert!(encoded.len() < MAX_FRINGE_BYTES + 2000);
     let read = decode_codings(&encoded).unwrap();
@@ -136,6 +143,7 @@ fn repeated_literals_share_their_bytes() {
 #[test]
 fn literals_and_corrections_have_16_mib_each() {
     let coding = |header: Vec<u8>, corrections: &[u8]| Coding {
+        format: CodedFormat::Gzip,
         members: vec![member(&header, &[5], 20, 2, corrections)],
         tail: Arc::default(),
     };
@@ -152,4 +160,78 @@ fn literals_and_corrections_have_16_mib_each() {
     };
     assert_eq!(corrections((16 << 20) - 9), Ok(()));
     assert_eq!(corrections((16 << 20) - 8), Err(IndexError::Malformed("more than 16 MiB of corrections")));
+}
+
+/// The number of a zstd encoder, and a parameter.
+const ZSTD: &[u8] = &[0x80, 0x20, 3];
+
+/// A zstd file of three frames, with a skippable one before the second, and bytes behind the last one.
+fn zstd_coding(skippable: Vec<u8>, tail: Vec<u8>) -> Coding {
+    let members = vec![
+        member(b"", ZSTD, 900, 200, b""),
+        member(&skippable, ZSTD, 1, 9, b""),
+        member(b"", &[0x81, 0x20], 2000, 14, b""),
+    ];
+    Coding { format: CodedFormat::Zstd, members, tail: tail.into() }
+}
+
+#[test]
+fn zstd_frames_are_streams_with_literals_between() {
+    let coding = zstd_coding(b"skipped".to_vec(), b"behind".to_vec());
+    let mut expected = vec![1, 5, 2, 3, 0x80, 0x20, 3, 0x84, 7, 0xc8, 1, 0];
+    expected.extend_from_slice(b"\x00\x07skipped\x02\x00\x01\x09\x00");
+    expected.extend_from_slice(b"\x02\x02\x81\x20\xd0\x0f\x0e\x00\x00\x06behind");
+    assert_eq!(encode(std::slice::from_ref(&coding)), expected);
+    assert_eq!(decode_codings(&expected), Ok(vec![coding.clone()]));
+    assert_eq!(coding.stored_bytes(), 200 + 7 + 9 + 14 + 6);
+    // A gzip file may stand beside it.
+    let mut both = codings();
+    both.insert(1, coding);
+    assert_eq!(decode_codings(&encode(&both)), Ok(both.clone()));
+    assert_eq!(Index::decode(&with_codings(both.clone()).encode()), Ok(with_codings(both)));
+}
+
+#[test]
+fn literals_of_zstd_may_be_long() {
+    for (skippable, tail) in [(MAX_FRINGE_BYTES, 0), (MAX_FRINGE_BYTES + 1, 2 * MAX_FRINGE_BYTES), (0, 500_000)] {
+        let coding = vec![zstd_coding(vec![0; skippable], vec![0; tail])];
+        assert_eq!(decode_codings(&encode(&coding)), Ok(coding));
+    }
+    // Repeated literals that stand in a row take memory, so they are limited too.
+    let pieces = |repeats: u64| {
+        let mut bytes = vec![1];
+        varint::put(&mut bytes, repeats + 2);
+        bytes.push(0);
+        varint::put(&mut bytes, MAX_FRINGE_BYTES as u64);
+        bytes.resize(bytes.len() + MAX_FRINGE_BYTES, 7);
+        (0..repeats).for_each(|_| bytes.extend_from_slice(&[0, 0]));
+        bytes.extend_from_slice(&[2, 2, 0x80, 0x20, 9, 9, 0]);
+        decode_codings(&bytes).map(drop)
+    };
+    assert_eq!(pieces(255), Ok(()));
+    assert_eq!(pieces(256), Err(IndexError::Malformed("more than 16 MiB of literals in coded files")));
+}
+
+#[test]
+fn zstd_pieces_that_cannot_be_are_refused() {
+    let literal: &[u8] = &[0, 1, b'l'];
+    let (gzip, zstd): (&[u8], &[u8]) = (&[2, 1, 5, 9, 9, 0], &[2, 2, 0x80, 0x20, 9, 9, 0]);
+    let trailer: &[u8] = &[3];
+    let read =
+        |pieces: &[&[u8]]| decode_codings(&[&[1, pieces.len() as u8], pieces.concat().as_slice()].concat()).map(drop);
+    assert_eq!(read(&[zstd]), Ok(()));
+    assert_eq!(read(&[literal, literal, zstd, zstd, literal, literal]), Ok(()));
+    let other = Err(IndexError::Unsupported("a coded file that is neither gzip nor zstd"));
+    for pieces in
+        [[zstd, trailer].as_slice(), &[literal, gzip, trailer, zstd], &[zstd, literal, gzip, trailer], &[literal]]
+    {
+        assert_eq!(read(pieces), other, "{pieces:?}");
+    }
+    let corrected: &[u8] = &[2, 2, 0x80, 0x20, 9, 9, 1, 7];
+    assert_eq!(read(&[corrected]), Err(IndexError::Unsupported("corrections of a zstd stream")));
+    for empty_or_too_large in [[2, 2, 0x80, 0x20, 0, 9, 0].as_slice(), &[2, 2, 0x80, 0x20, 0x80, 0x80, 2, 0, 0]] {
+        assert_eq!(read(&[empty_or_too_large]), Err(IndexError::Malformed("sizes of a zstd frame")));
+    }
+    let unnumbered: &[u8] = &[2, 1, 0x80, 9, 9, 0];
+    assert_eq!(read(&[unnumbered]), Err(IndexError::Malformed("number of an encoder")));
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{BasePart, Coding, MemberCoding};
+use crate::{BasePart, CodedFormat, Coding, MemberCoding};
 
 fn shapes() -> impl Strategy<Value = Vec<Shape>> {
     let part = (any::<bool>(), 1u64..40, 0u64..80, 0u32..3, 0u32..9);
@@ -44,10 +44,22 @@ fn coding() -> impl Strategy<Value = Coding> {
             corrections,
         },
     );
-    (prop::collection::vec(member, 1..4), prop::option::of(bytes(30))).prop_map(|(mut members, tail)| {
+    let frame = |(is_gzip, mut member): (bool, MemberCoding)| {
+        if !is_gzip {
+            member.encoder = vec![0x80, 0x20, member.encoder[0]].into();
+            member.corrections = Vec::new();
+            // A frame has no trailer.
+            member.plain_bytes -= 8;
+        }
+        member
+    };
+    let members = (any::<bool>(), prop::collection::vec(member, 1..4));
+    (members, prop::option::of(bytes(30))).prop_map(move |((is_gzip, members), tail)| {
+        let mut members: Vec<_> = members.into_iter().map(|member| frame((is_gzip, member))).collect();
         let tail = tail.unwrap_or_default();
         members[0].plain_bytes += tail.len() as u64;
-        Coding { members, tail: tail.into() }
+        let format = if is_gzip { CodedFormat::Gzip } else { CodedFormat::Zstd };
+        Coding { format, members, tail: tail.into() }
     })
 }
 

@@ -60,7 +60,7 @@ fn made(image: &[u8]) -> (UnitIds, Ingested) {
         Ok(())
     });
     let ingested = ingested.unwrap();
-    (UnitRecipes::new(&skeleton, &contents, &ingested.parts).ids(&params), ingested)
+    (UnitRecipes::new(&skeleton, &contents, &ingested.parts).ids(3, &params), ingested)
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -197,8 +197,8 @@ fn version_2_knows_no_parts() {
     assert_ne!(two.image_id(params), three.image_id(params));
     assert_eq!(two.segments().count(), 2);
     check_round_trip(&two);
-    assert_eq!(unfolding_rules(WalkRules::V2, &params), "1.2.1 4096 16384 65536");
-    assert_eq!(unfolding_rules(WalkRules::V3, &params), "3.2.1 4096 16384 65536");
+    assert_eq!(unfolding_rules(WalkRules::V2, &params), "1.3.1 4096 16384 65536");
+    assert_eq!(unfolding_rules(WalkRules::V3, &params), "3.3.1 4096 16384 65536");
     assert_ne!(Scan::decode(&two.encode(), WalkRules::V3), Some(two));
 }
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use regrow_deflate::GzipReader;
 use regrow_image::{BLOCK, TarHeader};
+use regrow_index::CodedFormat;
 
 use super::READ_BYTES;
 use crate::coded::{PlainFile, PointCollector, Unfolded};
@@ -163,7 +164,12 @@ impl Inflating<'_> {
         let mut points = self.points.finish();
         points.retain(|point| point.plain_at < self.given);
         let is_readable = self.given > 0 && !points.is_empty();
-        is_readable.then_some(Unfolded { stored: 0..self.stored.bytes, plain: 0..self.given, points })
+        is_readable.then_some(Unfolded {
+            format: CodedFormat::Gzip,
+            stored: 0..self.stored.bytes,
+            plain: 0..self.given,
+            points,
+        })
     }
 
     fn fill(&mut self) -> io::Result<()> {

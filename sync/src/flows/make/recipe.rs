@@ -2,7 +2,9 @@
 
 use regrow_chunker::{ChunkId, PackId, Params, Record, SegmentId};
 use regrow_image::{OpDecoder, OpError, OpOrLiteral, StreamKind, WalkRules};
-use regrow_index::{Claims, Index, KeptEntries, PackRef, Part, Run, Segment, SegmentRef, StreamHead, Unit, Units};
+use regrow_index::{
+    Claims, CodedFormat, Coding, Index, KeptEntries, PackRef, Part, Run, Segment, SegmentRef, StreamHead, Unit, Units,
+};
 use regrow_local::{Hashed, Ingested, UnitRecipes};
 use regrow_store::PackSummary;
 
@@ -129,10 +131,10 @@ impl RecipeBuilder {
         for segment in stream.cutters.push(chunk.record, chunk.unit).into_iter().flatten() {
             match self.rules {
                 WalkRules::V2 => stream.list(segment, &mut self.known, packer)?,
-                WalkRules::V3 => drop(store(stream.kind, segment, &mut self.known, packer)?),
+                WalkRules::V3 | WalkRules::V4 => drop(store(stream.kind, segment, &mut self.known, packer)?),
             }
         }
-        if self.rules == WalkRules::V3 {
+        if self.rules.have_parts() {
             stream.records.push(chunk.record);
         }
         Ok(())
@@ -175,7 +177,8 @@ impl RecipeBuilder {
         image: &Ingested,
         packer: &mut Packer<'_>,
     ) -> Result<(), SyncError> {
-        let Self { known, skeleton, contents, .. } = self;
+        let Self { rules, known, skeleton, contents, .. } = self;
+        let walk_version = walk_version(*rules, &image.codings);
         let Some(names) = &image.names else {
             for stream in [skeleton, contents] {
                 if let Some(segment) = stream.cutters.finish() {
@@ -191,7 +194,7 @@ impl RecipeBuilder {
                 recipes.segments(unit, stream.kind).try_for_each(|segment| stream.list(segment, known, packer))?;
             }
         }
-        self.units = Some(recipes.to_index(params, &names.parts));
+        self.units = Some(recipes.to_index(walk_version, params, &names.parts));
         Ok(())
     }
 
@@ -223,7 +226,7 @@ impl RecipeBuilder {
         let segment_runs = packs.runs(skeleton.segments.iter().chain(&contents.segments).copied());
         let fresh_packs = packs.fresh(new_packs);
         let mut index = Index {
-            walk_version: rules.version(!image.codings.is_empty()),
+            walk_version: walk_version(rules, &image.codings),
             params,
             image_bytes: image.bytes,
             image_digest: image.digest,
@@ -250,6 +253,12 @@ impl RecipeBuilder {
         });
         (index, new)
     }
+}
+
+/// The version of the walking rules that an image with these codings states.
+fn walk_version(rules: WalkRules, codings: &[Coding]) -> u32 {
+    let has_zstd = codings.iter().any(|coding| coding.format == CodedFormat::Zstd);
+    rules.version(!codings.is_empty(), has_zstd)
 }
 
 /// Stores a segment unless the store has it. Returns its id and its place.

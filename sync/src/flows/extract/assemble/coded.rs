@@ -103,7 +103,10 @@ fn tasks<'a>(shared: &Shared, index: &'a Index) -> Vec<Task<'a>> {
             let tail: &[u8] = if is_last { &coding.tail } else { &[] };
             let plain = place.0..place.0 + member.plain_bytes;
             let coded = known(member).map(|known| (member, known));
-            place = add(Task { image_at: place.1, plain, coded, tail }, member.stored_bytes() + tail.len() as u64);
+            place = add(
+                Task { image_at: place.1, plain, coded, tail },
+                member.stored_bytes(coding.format) + tail.len() as u64,
+            );
         }
     }
     let end = shared.target.plain_bytes;
