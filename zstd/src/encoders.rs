@@ -3,18 +3,22 @@
 use std::fmt;
 
 use crate::klauspost::{FrameEncoder, Klauspost};
+use crate::libzstd::{Libzstd, LibzstdEncoder};
 use crate::number::{put_number, take_number};
 
-/// An encoder that is known exactly.
+/// An encoder that is known exactly. docs/format/zstd.md lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KnownEncoder {
     /// klauspost/compress/zstd.
     Klauspost(Klauspost),
+    /// libzstd itself.
+    Libzstd(Libzstd),
 }
 
-/// The number that stands for klauspost's in files.
-const KLAUSPOST_NUMBER: u64 = 0x400;
+/// The numbers that stand for encoders in files. Those below 0x1000 write deflate.
+const KLAUSPOST_NUMBER: u64 = 0x1000;
+const LIBZSTD_NUMBER: u64 = 0x1800;
 
 impl KnownEncoder {
     /// Appends what stands for it in files: its number, then its parameters; seven bits a byte, the lowest first. At
@@ -25,6 +29,10 @@ impl KnownEncoder {
                 put_number(out, KLAUSPOST_NUMBER);
                 kind.put(out);
             }
+            Self::Libzstd(libzstd) => {
+                put_number(out, LIBZSTD_NUMBER);
+                libzstd.put(out);
+            }
         }
     }
 
@@ -32,7 +40,17 @@ impl KnownEncoder {
     pub fn take(bytes: &mut &[u8]) -> Option<Self> {
         match take_number(bytes)? {
             KLAUSPOST_NUMBER => Klauspost::take(bytes).map(Self::Klauspost),
+            LIBZSTD_NUMBER => Libzstd::take(bytes).map(Self::Libzstd),
             _ => None,
+        }
+    }
+
+    /// The reason why this program cannot run the encoder for a frame of this many plain bytes, if there is one.
+    #[must_use]
+    pub fn unavailable(self, plain_bytes: u64) -> Option<String> {
+        match self {
+            Self::Klauspost(_) => None,
+            Self::Libzstd(libzstd) => libzstd.unavailable(plain_bytes),
         }
     }
 }
@@ -41,6 +59,7 @@ impl fmt::Display for KnownEncoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Klauspost(kind) => kind.fmt(f),
+            Self::Libzstd(libzstd) => libzstd.fmt(f),
         }
     }
 }
@@ -48,30 +67,48 @@ impl fmt::Display for KnownEncoder {
 /// Makes one frame of plain bytes that arrive in pieces. How they are cut makes no difference.
 #[derive(Debug)]
 pub struct Reencoder {
-    frame: Box<FrameEncoder>,
+    frame: Frame,
+}
+
+#[derive(Debug)]
+enum Frame {
+    Klauspost(Box<FrameEncoder>),
+    Libzstd(Box<LibzstdEncoder>),
 }
 
 impl Reencoder {
-    /// An encoder at the start of a frame of this many plain bytes.
+    /// An encoder at the start of a frame of this many plain bytes. One that is [unavailable](KnownEncoder::unavailable)
+    /// makes other bytes than the frame, or none.
     #[must_use]
     pub fn new(known: KnownEncoder, plain_bytes: u64) -> Self {
-        match known {
-            KnownEncoder::Klauspost(kind) => Self { frame: Box::new(FrameEncoder::new(kind, plain_bytes)) },
-        }
+        let frame = match known {
+            KnownEncoder::Klauspost(kind) => Frame::Klauspost(Box::new(FrameEncoder::new(kind, plain_bytes))),
+            KnownEncoder::Libzstd(libzstd) => Frame::Libzstd(Box::new(LibzstdEncoder::new(libzstd, plain_bytes))),
+        };
+        Self { frame }
     }
 
     /// Takes the next plain bytes, and appends to `out` what of the frame is settled.
     pub fn write(&mut self, plain: &[u8], out: &mut Vec<u8>) {
-        self.frame.write(plain, out);
+        match &mut self.frame {
+            Frame::Klauspost(frame) => frame.write(plain, out),
+            Frame::Libzstd(frame) => frame.write(plain, out),
+        }
     }
 
     /// Appends the rest of the frame. Another one begins with [`Reencoder::restart`].
     pub fn finish(&mut self, out: &mut Vec<u8>) {
-        self.frame.finish(out);
+        match &mut self.frame {
+            Frame::Klauspost(frame) => frame.finish(out),
+            Frame::Libzstd(frame) => frame.finish(out),
+        }
     }
 
     /// Begins another frame of the same encoder, which costs less than a new one, whatever became of the one before.
     pub fn restart(&mut self, plain_bytes: u64) {
-        self.frame.restart(plain_bytes);
+        match &mut self.frame {
+            Frame::Klauspost(frame) => frame.restart(plain_bytes),
+            Frame::Libzstd(frame) => frame.restart(plain_bytes),
+        }
     }
 }

@@ -8,8 +8,8 @@ pub(crate) const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const SKIPPABLE: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
 /// The header of a skippable frame.
 pub(crate) const SKIPPABLE_HEADER_BYTES: usize = 8;
-/// The longest header of a frame.
-pub(crate) const MAX_HEADER_BYTES: usize = 18;
+/// The longest header of a frame in bytes.
+pub const MAX_HEADER_BYTES: usize = 18;
 pub(crate) const BLOCK_HEADER_BYTES: usize = 3;
 /// The most plain bytes of a block.
 pub(crate) const MAX_BLOCK_BYTES: usize = 128 << 10;
@@ -29,6 +29,20 @@ pub struct FrameHeader {
     pub is_single_segment: bool,
     /// The frame ends with a checksum.
     pub has_checksum: bool,
+}
+
+impl FrameHeader {
+    /// The header of the frame that `bytes` begin with, if all of it is there.
+    ///
+    /// # Errors
+    /// [`ZstdError::Dictionary`] and [`ZstdError::Window`] for a frame that is not read here, and
+    /// [`ZstdError::Damaged`].
+    pub fn parse(bytes: &[u8]) -> Result<Option<Self>, ZstdError> {
+        match start(bytes)? {
+            Start::Frame(header) => Ok(Some(header)),
+            Start::Skippable(_) | Start::Cut | Start::Not => Ok(None),
+        }
+    }
 }
 
 /// What begins at a place.

@@ -6,6 +6,7 @@ mod tests;
 use crate::beginning::Beginning;
 use crate::encoders::{KnownEncoder, Reencoder};
 use crate::klauspost::candidates;
+use crate::libzstd;
 
 /// The plain bytes that an encoder is given before the frame it makes of them is compared.
 const PIECE_BYTES: usize = 64 << 10;
@@ -16,7 +17,9 @@ impl Beginning<'_> {
     /// Each candidate is tried when it is asked for: it encodes the beginning and is dropped at the first byte that
     /// differs. Those that are given fit so far; only encoding all of the plain bytes proves it.
     pub fn encoders(&self) -> impl Iterator<Item = KnownEncoder> + '_ {
-        candidates(self).map(KnownEncoder::Klauspost).filter(|known| self.fits(*known))
+        let klauspost = candidates(self).map(KnownEncoder::Klauspost).filter(|known| self.fits(*known));
+        let libzstd = libzstd::recognise(self.header, self.stored, &self.plain, self.is_whole);
+        klauspost.chain(libzstd.map(KnownEncoder::Libzstd))
     }
 
     /// Whether an encoder makes the beginning.

@@ -34,7 +34,7 @@ fn encoders_are_recognised_by_the_beginning() {
                 let stored = stream(kind, &plain);
                 let prefix = &stored[..stored.len() * 3 / 4];
                 let known = guess(prefix).unwrap_or_else(|| panic!("{kind:?} is not recognised"));
-                let KnownEncoder::Klauspost(known) = known;
+                let KnownEncoder::Klauspost(known) = known else { panic!("{known}") };
                 assert!(stream(known, &plain) == stored, "{kind:?}: {known:?}");
             }
         }
@@ -47,7 +47,8 @@ fn encoders_of_small_files_are_recognised() {
         for kind in [Klauspost::new(Version::V1_17_8, Level::Default), Klauspost::new(Version::V1_17_0, Level::Fastest)]
         {
             let stored = stream(kind, &plain);
-            let KnownEncoder::Klauspost(known) = guess(&stored).unwrap_or_else(|| panic!("{name}: {kind:?}"));
+            let guessed = guess(&stored).unwrap_or_else(|| panic!("{name}: {kind:?}"));
+            let KnownEncoder::Klauspost(known) = guessed else { panic!("{guessed}") };
             assert!(stream(known, &plain) == stored, "{name}, {kind:?}: {known:?}");
         }
     }
