@@ -59,3 +59,4 @@ mod sources;
 mod storages;
 mod trust;
 mod whole;
+mod zstd;

@@ -217,6 +217,6 @@ fn an_archive_that_is_written_to_meanwhile_is_refused() {
     let (env, plain) = (TestEnvironment::new(), layer());
     let path = env.write("image", &archive(&zstd(&plain), &sha256(&plain), sha256, json!({})));
     let mut file = std::fs::File::open(&path).unwrap();
-    let normalized = regrow_sync::normalize(&mut file, &path, &env.path("scratch"), &Writer(path.clone()));
+    let normalized = regrow_sync::normalize(&mut file, &path, &env.path("scratch"), None, &Writer(path.clone()));
     assert!(matches!(normalized, Err(regrow_sync::LocalError::Changed { .. })));
 }

@@ -9,6 +9,7 @@ golden=$here/../../index/tests/golden/v2
 check "format 2: the golden index" format_check --index "$golden/parts.rgx" "$golden/parts.statement"
 check "format 2: the golden index with a block of codings" format_check --index "$golden/coded.rgx"
 check "format 2: the golden index with patches that start from parts" format_check --index "$golden/patched.rgx"
+check "format 2: the golden index with a zstd file" format_check --index "$golden/zstd.rgx"
 check "format 2: coded stretches in one another" "$python" "$here/pieces.py"
 
 golden_patch=$here/../../patch/tests/golden/v2

@@ -43,6 +43,16 @@ impl WalkRules {
         }
     }
 
+    /// The rules by which the seeds of an image are split. Zstd files in them may hold what a gzip file or a plain file
+    /// holds in the image.
+    #[must_use]
+    pub const fn for_seeds(self) -> Self {
+        match self {
+            Self::V2 => Self::V2,
+            Self::V3 | Self::V4 => Self::V4,
+        }
+    }
+
     /// Whether an image consists of parts by these rules.
     #[must_use]
     pub const fn have_parts(self) -> bool {

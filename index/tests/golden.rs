@@ -109,6 +109,9 @@ fn coding(corrections: usize) -> Coding {
     Coding { format: CodedFormat::Gzip, members, tail: b"tail".as_slice().into() }
 }
 
+/// libzstd 1.5.7 at level 3.
+const ZSTD: &[u8] = &[0x80, 0x30, 0x8b, 0x52, 3, 2, 3, 0];
+
 /// A zstd file of three frames, the second one behind a skippable frame.
 fn zstd_coding() -> Coding {
     let member = |header: &[u8], encoder: &[u8], plain_bytes, stream_bytes| MemberCoding {
@@ -119,9 +122,9 @@ fn zstd_coding() -> Coding {
         corrections: Vec::new(),
     };
     let members = vec![
-        member(b"", &[0x80, 0x20, 3], 20_000, 6000),
-        member(b"\x50\x2a\x4d\x18\x01\x00\x00\x00s", &[0x80, 0x20, 3], 900, 300),
-        member(b"", &[0x80, 0x30], 1, 13),
+        member(b"", ZSTD, 20_000, 6000),
+        member(b"\x50\x2a\x4d\x18\x01\x00\x00\x00s", ZSTD, 900, 300),
+        member(b"", &[0x80, 0x30, 0x8b, 0x52, 19, 1, 6, 27], 1, 13),
     ];
     Coding { format: CodedFormat::Zstd, members, tail: vec![7; 70_000].into() }
 }

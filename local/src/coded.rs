@@ -1,16 +1,21 @@
-//! Coded files: gzip files that an image's streams hold in uncompressed form. FORMAT.md, sections 2.3 and 6.1.
+//! Coded files: gzip and zstd files that an image's streams hold in uncompressed form. FORMAT.md, sections 2.3 and 6.1;
+//! docs/format/index-2.md.
 //!
-//! When an image is read, `guess` looks at a gzip file's beginning and decides whether the file is coded. Make also
+//! When an image is read, `guess` looks at a compressed file's beginning and decides whether the file is coded. Make also
 //! proves it: it puts the file aside (`aside`), and `prove` finds out how the file is rebuilt. A seed reads its
-//! gzip files at random through `plain_file`, which starts at the places that `points` gathered. When an image is
-//! written, `stream` makes a member's stream from its plain bytes.
+//! compressed files at random through `plain_file`, which starts at the places that `points` gathered, or decompresses
+//! a file as a whole once (`spooled`). When an image is written, `stream` makes a gzip member's stream, or a zstd frame,
+//! from its plain bytes. `reader` reads files of both formats front to back.
 
 mod aside;
 mod guess;
 mod plain_file;
 mod points;
 mod prove;
+mod reader;
+mod spooled;
 pub(crate) mod stream;
+mod zstd_reader;
 
 pub(crate) use aside::Aside;
 use guess::plain_beginning;
@@ -18,3 +23,4 @@ pub(crate) use guess::{Guess, PREFIX_BYTES, guess};
 pub(crate) use plain_file::PlainFile;
 pub(crate) use points::{PointCollector, Unfolded};
 pub(crate) use prove::{Proof, prove};
+pub(crate) use reader::CodedReader;

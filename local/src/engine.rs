@@ -235,11 +235,10 @@ impl EngineStorage {
             (LayerPlace::Named(_), BlobForm::Gzip | BlobForm::Zstd | BlobForm::Other) => {
                 FileSeed::of_file(file, &shown, &SeedContext { unfolds: false, ..*context })
             }
-            (_, BlobForm::Tar | BlobForm::Gzip) => {
-                let blob = Blob::new(file, form).map_err(LocalError::io(&shown))?;
+            (_, BlobForm::Tar | BlobForm::Gzip | BlobForm::Zstd) => {
+                let blob = Blob::new(file, form, context.scratch).map_err(LocalError::io(&shown))?;
                 layered::open(LayerData::Blob(blob), &shown, bytes, context)
             }
-            (_, BlobForm::Zstd) => Err(fault(StorageFault::Zstd)),
             (_, BlobForm::Other) => Err(fault(StorageFault::OtherLayer)),
         }
     }

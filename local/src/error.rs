@@ -157,9 +157,6 @@ pub enum StorageFault {
     /// A layer is not the one that the storage says, or not all of it is there.
     #[error("holds another layer than the storage says, or a part of it alone")]
     OtherLayer,
-    /// A layer is compressed in a form that cannot be read at random.
-    #[error("is compressed by zstd, which regrow does not read in storage")]
-    Zstd,
 }
 
 impl StorageFault {

@@ -62,7 +62,7 @@ mod sha256;
 mod spool;
 mod stream_chunks;
 
-pub use coded::stream::StreamMaker;
+pub use coded::stream::{CodedEncoder, StreamMaker};
 #[cfg(feature = "sources")]
 pub use engine::images::{Lookup, StoredImage, StoredLayer, StoredLayerReader};
 pub use engine::{EngineStorage, OpenedStorage, StorageKind, WantedLayers};

@@ -11,6 +11,8 @@ use std::fs::File;
 use std::io::{BufWriter, Seek, Write};
 use std::path::Path;
 
+use regrow_image::WalkRules;
+
 use crate::pool::Pool;
 use crate::{LocalError, Progress, WatchedFile};
 
@@ -26,7 +28,7 @@ pub struct Normalized {
 }
 
 /// Rewrites the archive in `file` to another file in `scratch`. The result is `None` if no layer has to change.
-/// `name` is for errors.
+/// The image will be made by `rules`. `name` is for errors.
 ///
 /// # Errors
 /// [`LocalError::NoArchive`] or [`LocalError::Usage`] if the file is no image archive, [`LocalError::Changed`] if
@@ -35,10 +37,11 @@ pub fn normalize(
     file: &mut File,
     name: &Path,
     scratch: &Path,
+    rules: WalkRules,
     progress: &dyn Progress,
 ) -> Result<Option<Normalized>, LocalError> {
     let watched = WatchedFile::new(file.try_clone().map_err(LocalError::io(name))?);
-    let normalized = write_again(file, name, scratch, progress);
+    let normalized = write_again(file, name, scratch, rules, progress);
     // A file that was written to explains every other error.
     watched.check_unchanged(name)?;
     normalized
@@ -48,6 +51,7 @@ fn write_again(
     file: &mut File,
     path: &Path,
     scratch: &Path,
+    rules: WalkRules,
     progress: &dyn Progress,
 ) -> Result<Option<Normalized>, LocalError> {
     let archive = Archive::read(file, path)?;
@@ -56,7 +60,7 @@ fn write_again(
     let mut replaced = Vec::new();
     for layer in images.layers() {
         let Some(entry) = archive.entry(&layer.name) else { continue };
-        if layers::is_to_change(file, entry, scratch, &pool)? {
+        if layers::is_to_change(file, entry, scratch, rules, &pool)? {
             match Replaced::of(file, entry, &layer, scratch)? {
                 Some(layer) => {
                     progress.warn(&format!("{}: {} is stored uncompressed", path.display(), layer.old_name));

@@ -133,12 +133,14 @@ pub use regrow_store::{
     RegistryOptions, RegistryUrl, RetryPolicy, Rights, StoreError,
 };
 
-#[cfg(feature = "layers")]
-pub use regrow_local::LayersFault;
-pub use regrow_local::{LocalError, Missing, NoProgress, Progress, Stage, WatchedFile, check_threads};
 /// Work with images on this machine, for programs that do not need a store for it.
 #[cfg(feature = "normalize")]
-pub use regrow_local::{Normalized, normalize};
+pub use flows::make::normalize;
+#[cfg(feature = "layers")]
+pub use regrow_local::LayersFault;
+#[cfg(feature = "normalize")]
+pub use regrow_local::Normalized;
+pub use regrow_local::{LocalError, Missing, NoProgress, Progress, Stage, WatchedFile, check_threads};
 
 /// The effort that goes into making a patch small.
 pub use regrow_patch::PatchLevel;

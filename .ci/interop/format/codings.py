@@ -1,18 +1,22 @@
 """Section 6.1, and docs/format/index-2.md, section 6: coded files, and how the image is made of the plain one."""
 
+import itertools
 import struct
 import zlib
 from collections import namedtuple
 
+import zstandard
+
 from .corrections import check_corrections, corrected
-from .encoders import make, name_of, read_encoder
+from .encoders import is_zstd, make, name_of, read_encoder
 from .fields import MIB, need
 from .walk import BLOCK, Stretch, header_size
 
 MAX_HEADER, MAX_ENCODER, MAX_TAIL = 65_536, 32, 65_536
 MAX_MEMBERS, MAX_CORRECTIONS, MAX_PIECES, MAX_LITERALS = 1 << 20, 16 * MIB, 1 << 22, 16 * MIB
-MAX_EXPANSION = 1032
+MAX_EXPANSION, MAX_ZSTD_EXPANSION = 1032, 32_768
 MAGIC = b"\x1f\x8b\x08"
+ZSTD_MAGIC, SKIPPABLE_MAGIC = b"\x28\xb5\x2f\xfd", b"\x2a\x4d\x18"
 TRAILER = struct.Struct("<II")
 
 # A coded file is a list of these, also one of an index of version 1.
@@ -60,7 +64,7 @@ def read_members(reader):
 
 def read_pieces(reader):
     """The codings of version 2."""
-    files, literal, encoder, count, literals, corrections = [], None, None, 0, 0, 0
+    files, literal, encoder, count, literals, corrections, joined = [], None, None, 0, 0, 0, 0
     for _ in range(reader.varint()):
         pieces = []
         for _ in range(reader.varint()):
@@ -77,17 +81,34 @@ def read_pieces(reader):
                 encoder = read_same(reader, encoder, MAX_ENCODER)
                 read_encoder(encoder)
                 plain, stored, more = reader.varint(), reader.varint(), reader.varint()
-                need(stored and plain <= MAX_EXPANSION * stored, "codings: bytes of a deflate stream")
+                most = MAX_ZSTD_EXPANSION if is_zstd(encoder) else MAX_EXPANSION
+                need(stored and plain <= most * stored, "codings: bytes of a stream")
+                need(not is_zstd(encoder) or plain and not more, "codings: a zstd frame without bytes, or corrected")
                 corrections += more
                 need(corrections <= MAX_CORRECTIONS, "codings: too many corrections")
                 pieces.append(Stream(encoder, plain, stored, reader.take(more)))
             else:
                 pieces.append(Trailer())
         need(literals <= MAX_LITERALS and plain_bytes(pieces), "codings: literals, or a stretch without bytes")
+        joined += joined_bytes(pieces)
+        need(joined <= MAX_LITERALS, "codings: literals in a row")
         files.append(pieces)
     reader.end("codings")
     need(files, "codings: none")
     return files
+
+
+def joined_bytes(pieces):
+    """The bytes of literals that stand several in a row."""
+    total = 0
+    for is_literal, row in itertools.groupby(pieces, lambda piece: isinstance(piece, Literal)):
+        row = list(row)
+        total += sum(len(piece.bytes) for piece in row) if is_literal and len(row) > 1 else 0
+    return total
+
+
+def has_zstd(files):
+    return any(isinstance(piece, Stream) and is_zstd(piece.encoder) for pieces in files for piece in pieces)
 
 
 def read_same(reader, before, limit):
@@ -137,7 +158,10 @@ class Image:
                 of_piece = bytes(plain[at : at + piece.plain])
                 at += piece.plain
                 out += of_piece if isinstance(piece, Plain) else self.stream(piece, of_piece, place, len(out))
-        need(len(out) >= BLOCK and out.startswith(MAGIC), "codings: this is no candidate")
+        is_candidate = out.startswith(ZSTD_MAGIC) or out[0] >> 4 == 5 and out[1:].startswith(SKIPPABLE_MAGIC)
+        if not has_zstd([pieces]):
+            is_candidate = out.startswith(MAGIC)
+        need(len(out) >= BLOCK and is_candidate, "codings: this is no candidate")
         return bytes(out)
 
     def stream(self, piece, plain, place, at):
@@ -152,7 +176,9 @@ class Image:
             self.taken.add(name)
             made = self.known[place + at : place + at + piece.stored]
             inflate = zlib.decompressobj(-15)
+            if is_zstd(piece.encoder):
+                inflate = zstandard.ZstdDecompressor().decompressobj()
             need(inflate.decompress(made) == plain, "a stream in the image does not hold the plain bytes")
             need(inflate.eof and not inflate.unused_data, "a stream in the image does not end where it should")
-        need(len(made) == piece.stored, "codings: bytes of a deflate stream")
+        need(len(made) == piece.stored, "codings: bytes of a stream")
         return made

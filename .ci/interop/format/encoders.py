@@ -1,5 +1,6 @@
 """docs/format/corrections.md, section 1: encoders. Only zlib is made here, by Python's own; level 0, whose blocks
-depend on how its caller hands the bytes on, is not. GNU gzip, pigz, Go, klauspost and pgzip are known by name."""
+depend on how its caller hands the bytes on, is not. GNU gzip, pigz, Go, klauspost and pgzip are known by name, and so
+are those of docs/format/zstd.md."""
 
 import zlib
 
@@ -22,12 +23,15 @@ KINDS = (
     (0x320, "pgzip from 1.18.2", range(-2, 10), 2, 1),
 )
 MEMORY = {0x40: 8, 0x50: 9}
+FIRST_ZSTD, LIBZSTD = 0x1000, 0x1800
 
 
 def read_encoder(written):
     """Its kind and its level."""
     reader = Reader(written)
     number = reader.varint()
+    if number >= FIRST_ZSTD:
+        return (number, read_zstd_encoder(number, reader), range(23), 0, 0), 0
     for kind in KINDS:
         level = number - kind[0] - kind[3]
         if kind[0] <= number < kind[0] + 16 and level in kind[2]:
@@ -36,6 +40,20 @@ def read_encoder(written):
             reader.end("encoder")
             return kind, level
     need(False, "encoder: number %#x is not known" % number)
+
+
+def read_zstd_encoder(number, reader):
+    """The name of an encoder of zstd."""
+    need(number == LIBZSTD, "encoder: number %#x is not known" % number)
+    version, level, mode, flags, window = (reader.varint() for _ in range(5))
+    need(1 <= level <= 22 and mode <= 2 and flags < 16, "encoder: parameters of libzstd")
+    need(window == 0 or 10 <= window <= 27, "encoder: window of libzstd")
+    reader.end("encoder")
+    return "libzstd %d.%d.%d" % (version // 10_000, version // 100 % 100, version % 100)
+
+
+def is_zstd(written):
+    return Reader(written).varint() >= FIRST_ZSTD
 
 
 def name_of(written):

@@ -4,7 +4,7 @@ from .codings import read_pieces
 from .fields import Reader, digest, need
 from .head import read_head
 from .lists import Index, check_chunks, check_fresh, read_packs, read_runs, read_sections, read_share
-from .parts import unit_id
+from .parts import PART_WALK, unit_id
 from .walk import FILE, TAR
 
 
@@ -46,7 +46,8 @@ def read_units(reader, statement):
     check_places(statement.parts, places, [share.chunks for share in shares[0]])
     for number, (unit, of_unit) in enumerate(zip(units, shares)):
         ids = [[one for one, _ in share.segments] for share in of_unit]
-        stated = unit_id(unit.kind, statement.params, ids, () if number else places, statement.walk)
+        hashed = ((), PART_WALK) if number else (places, statement.walk)
+        stated = unit_id(unit.kind, statement.params, ids, *hashed)
         need(stated == unit.id, "recipe: the id of unit %d" % number)
         need(unit.kind != FILE or not of_unit[0].chunks, "recipe: a file with a skeleton")
         if unit.kind == TAR:

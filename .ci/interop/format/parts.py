@@ -5,10 +5,12 @@ import struct
 from collections import namedtuple
 
 from .chunks import contents_chunks, cut, record_of, segment_id, segments
+from .codings import has_zstd
 from .fields import MIB, digest, need
 from .walk import BLOCK, FILE, TAR, WHOLE, Walker, header_size, skeleton_of
 
-WALK = 3
+# The version that parts are hashed with, and that of images with zstd files among the coded ones.
+PART_WALK, ZSTD_WALK = 3, 4
 
 # A part's kind is TAR or FILE, a wrapper's 0. `records`: of both streams. `place`: the wrapper's records before it.
 Unit = namedtuple("Unit", "kind records place name plain")
@@ -19,7 +21,7 @@ def ids_of(records):
     return [segment_id(segment) for segment in segments(records)]
 
 
-def unit_id(kind, params, streams, places=(), walk=WALK):
+def unit_id(kind, params, streams, places=(), walk=PART_WALK):
     """Of both streams' lists of segment ids; `places` are the parts', for the wrapper."""
     form = struct.pack("<4IB", walk, *params, kind)
     for ids in streams:
@@ -66,7 +68,7 @@ def only_part(image, stretches, borders, records):
 
 
 def split_in_units(image, params, stretches=()):
-    """The wrapper and the parts of a plain image, by walking rules 3."""
+    """The wrapper and the parts of a plain image, by walking rules 3 and 4."""
     records, borders, has_tar = chunked(image, params, stretches)
     if has_tar:
         borders = [border for border in borders if border.kind != WHOLE]
@@ -108,7 +110,8 @@ def woven(wrapper, parts):
 def check_parts(index, rebuilt, stretches):
     """What an index of version 2 says of an image's units, against the image, which is cut again."""
     statement = index.head.statement
-    need(statement.walk == WALK, "walking rules %d are not known here" % statement.walk)
+    walk = ZSTD_WALK if has_zstd(index.codings) else PART_WALK
+    need(statement.walk == walk, "walking rules %d, not %d" % (statement.walk, walk))
     wrapper, parts = split_in_units(rebuilt.assembled.plain, statement.params, stretches)
     stated_wrapper, stated = rebuilt.units
     need([part.kind for part in parts] == [part.kind for part in stated], "kinds or number of the parts")
@@ -117,6 +120,6 @@ def check_parts(index, rebuilt, stretches):
             here, there = getattr(mine, field), getattr(theirs, field)
             need(here == there, "unit %d: %s: here %.200s, stated %.200s" % (number, field, here, there))
     ids = [unit_id(part.kind, statement.params, list(map(ids_of, part.records))) for part in parts]
-    of_wrapper = unit_id(0, statement.params, list(map(ids_of, wrapper.records)), [part.place for part in parts])
+    of_wrapper = unit_id(0, statement.params, list(map(ids_of, wrapper.records)), [part.place for part in parts], walk)
     need([of_wrapper, *ids] == [unit.id for unit in (statement.wrapper, *statement.parts)], "ids of units")
     need(image_id(of_wrapper, ids) == statement.image_id, "the image id")

@@ -31,7 +31,7 @@ pub(crate) struct ExtractArgs {
     /// a terminal
     #[arg(long)]
     pub(crate) force: bool,
-    /// Write what the image holds, if it is one gzip file
+    /// Write what the image holds, if it is one gzip or zstd file
     #[arg(long)]
     pub(crate) plain: bool,
     /// The index: a file or a URL

@@ -110,7 +110,8 @@ fn text(report: &InfoReport) -> String {
         let path = coded.path.as_deref().unwrap_or("?");
         let path = if path.is_empty() { "(the image itself)" } else { path };
         let (bytes, plain) = (show(coded.bytes), show(coded.plain_bytes));
-        let members = if coded.members == 1 { String::new() } else { format!(" in {} members", commas(coded.members)) };
+        let kind = if coded.format == "gzip" { "members" } else { "frames" };
+        let members = if coded.members == 1 { String::new() } else { format!(" in {} {kind}", commas(coded.members)) };
         let encoders = coded.encoders.join("; ");
         lines.push(line("seen through", format!("{path}, {bytes} that hold {plain}{members}")));
         lines.push(line("  made by", format!("{encoders}; {} in the index", exact(coded.index_bytes))));
@@ -147,6 +148,6 @@ fn claims(statement: Option<&StatementInfo>) -> Vec<String> {
 
 fn part(part: &PartInfo) -> String {
     let name = part.name.get(..16).unwrap_or(&part.name);
-    let coded = if part.coded == Some(true) { ", in a gzip file" } else { "" };
+    let coded = part.coded_format.map_or_else(String::new, |format| format!(", in a {format} file"));
     line("part", format!("{name}  {}, {}{coded}", part.kind, exact(part.plain_bytes)))
 }

@@ -135,7 +135,7 @@ pub(crate) fn run(args: MakeArgs, verbosity: Verbosity) -> Result<(), Failure> {
     if args.normalize
         && let Input::File(file) = &mut image.input
     {
-        if let Some(normalized) = normalize(file, &image.name, &std::env::temp_dir(), &bars)? {
+        if let Some(normalized) = normalize(file, &image.name, &std::env::temp_dir(), args.format, &bars)? {
             *file = normalized.file;
         }
         file.rewind().map_err(SyncError::io(&image.name))?;
@@ -325,8 +325,13 @@ fn summary(index: &Location, report: &MakeReport, is_kept: bool) -> String {
     }
     if report.coded > 0 {
         let plain = exact(report.coded_plain_bytes);
+        let kinds = match report.coded_zstd {
+            0 => "gzip",
+            zstd if zstd == report.coded => "zstd",
+            _ => "gzip and zstd",
+        };
         let files =
-            format!("{} gzip files, {}, as the {plain} that they hold", report.coded, exact(report.coded_bytes));
+            format!("{} {kinds} files, {}, as the {plain} that they hold", report.coded, exact(report.coded_bytes));
         lines.push(line("seen through", files));
     }
     for made in &report.patches {

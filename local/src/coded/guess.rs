@@ -1,9 +1,13 @@
-//! Decides by a gzip file's beginning whether the file is coded. The answer depends on nothing but the file, so
-//! make and a machine that scans it agree. FORMAT.md, section 2.3.
+//! Decides by a compressed file's beginning whether the file is coded. The answer depends on nothing but the file, so
+//! make and a machine that scans it agree. FORMAT.md, section 2.3; docs/format/index-2.md, section 1.
 
 use regrow_deflate::GzipReader;
 use regrow_deflate::encoders::recognise;
-use regrow_image::{BLOCK, TarHeader, opaque_format};
+use regrow_image::{BLOCK, TarHeader, WalkRules, is_zstd, opaque_format};
+use regrow_index::CodedFormat;
+use regrow_zstd::{Beginning, FrameHeader, ZstdError};
+
+use super::zstd_reader::ZstdReader;
 
 /// The number of stored bytes that are looked at, and of plain bytes at first.
 pub(crate) const PREFIX_BYTES: usize = 1 << 20;
@@ -12,31 +16,41 @@ pub(crate) const PREFIX_BYTES: usize = 1 << 20;
 const TELLING_BYTES: usize = 32 << 10;
 /// The largest number of plain bytes that are looked at.
 const MAX_PLAIN_BYTES: usize = 16 << 20;
-/// A gzip file of at least this many bytes is coded whatever it holds, not only if it holds a tar.
+/// A compressed file of at least this many bytes is coded whatever it holds, not only if it holds a tar.
 const LARGE_BYTES: u64 = 1 << 20;
 
 /// The answer for a file, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Guess {
-    /// The file is coded: a known encoder may have written its first member.
-    Coded,
-    /// The file looks like a layer, but its encoder is unknown.
-    Unknown,
-    /// The file has another compressed format, which is never rebuilt.
-    Other(&'static str),
-    /// The file is too small to matter, or it is no gzip file at all.
+    /// The file is coded: a known encoder may have written its first member or frame.
+    Coded(CodedFormat),
+    /// The file looks like a layer, but it is not rebuilt: its format, and the reason.
+    NotRebuilt(&'static str, String),
+    /// The file is too small to matter, or it is no compressed file at all.
     Opaque,
 }
 
-/// Decides about a file. `stored` is its beginning: [`PREFIX_BYTES`], or all there is. `size` is its size, as far
-/// as that is known.
-pub(crate) fn guess(stored: &[u8], size: u64) -> Guess {
-    if let Some(format) = opaque_format(stored) {
-        return Guess::Other(format);
+/// Decides about a file by these rules. `stored` is its beginning: [`PREFIX_BYTES`], or all there is. `size` is its size,
+/// as far as that is known.
+pub(crate) fn guess(stored: &[u8], size: u64, rules: WalkRules) -> Guess {
+    if is_zstd(stored) && rules.code_zstd() {
+        return guess_zstd(stored, size);
     }
+    if let Some(format) = opaque_format(stored) {
+        return Guess::NotRebuilt(format, format!("regrow does not rebuild {format} files"));
+    }
+    guess_gzip(stored, size)
+}
+
+/// Whether a file of this size is coded if it begins with these plain bytes and its encoder is known.
+fn is_worth_coding(plain: &[u8], size: u64) -> bool {
+    let is_tar = || plain.first_chunk::<BLOCK>().is_some_and(|block| TarHeader::parse(block).is_some());
+    !plain.is_empty() && (size >= LARGE_BYTES || is_tar())
+}
+
+fn guess_gzip(stored: &[u8], size: u64) -> Guess {
     let Some((reader, plain)) = plain_beginning(stored) else { return Guess::Opaque };
-    let is_tar = plain.first_chunk::<BLOCK>().is_some_and(|block| TarHeader::parse(block).is_some());
-    if plain.is_empty() || !is_tar && size < LARGE_BYTES {
+    if !is_worth_coding(&plain, size) {
         return Guess::Opaque;
     }
     let stream = match (reader.members().first(), reader.current()) {
@@ -47,7 +61,50 @@ pub(crate) fn guess(stored: &[u8], size: u64) -> Guess {
     // The reader stops after a number of plain bytes, and stored bytes behind that may be unread. They do not speak
     // against an encoder.
     let known = stored.get(stream).and_then(|stream| recognise(stream, &plain).next());
-    if known.is_some() { Guess::Coded } else { Guess::Unknown }
+    if known.is_some() { Guess::Coded(CodedFormat::Gzip) } else { unknown(CodedFormat::Gzip) }
+}
+
+fn unknown(format: CodedFormat) -> Guess {
+    Guess::NotRebuilt(format.name(), "its encoder is not known".to_owned())
+}
+
+fn guess_zstd(stored: &[u8], size: u64) -> Guess {
+    let Some(frame) = first_frame(stored) else { return Guess::Opaque };
+    match FrameHeader::parse(frame) {
+        Err(ZstdError::Dictionary(_)) => return not_rebuilt("it needs a dictionary".to_owned()),
+        Err(ZstdError::Window(bytes)) => {
+            let reason = format!("its window has {} MiB, more than the 128 MiB that regrow reads", bytes >> 20);
+            return not_rebuilt(reason);
+        }
+        _ => {}
+    }
+    let Some(beginning) = Beginning::of(frame) else { return Guess::Opaque };
+    if !is_worth_coding(beginning.plain(), size) {
+        return Guess::Opaque;
+    }
+    let known = beginning.encoders().next();
+    if known.is_some() { Guess::Coded(CodedFormat::Zstd) } else { unknown(CodedFormat::Zstd) }
+}
+
+fn not_rebuilt(reason: String) -> Guess {
+    Guess::NotRebuilt(CodedFormat::Zstd.name(), reason)
+}
+
+/// The beginning of a zstd file, without the skippable and the empty frames that it begins with.
+fn first_frame(stored: &[u8]) -> Option<&[u8]> {
+    let (mut reader, mut plain, mut at) = (ZstdReader::default(), Vec::new(), 0);
+    loop {
+        let step = reader.push(&stored[at..], &mut plain, 1);
+        let taken = step.as_ref().map_or(0, |step| step.taken);
+        at += taken;
+        // What is damaged begins there too.
+        if !plain.is_empty() || step.is_err() {
+            return stored.get(usize::try_from(reader.frame_at()).ok()?..);
+        }
+        if taken == 0 {
+            return None;
+        }
+    }
 }
 
 /// The plain bytes at the beginning of a gzip file's first member, as many as are looked at, with the reader that
@@ -104,7 +161,8 @@ mod tests {
             let plain = [&beginnings[number % 3], text(1 << 20).as_slice()].concat();
             let stored = gzip(&plain, known);
             let (size, prefix) = (stored.len() as u64, &stored[..stored.len().min(PREFIX_BYTES)]);
-            assert_eq!(guess(prefix, size.max(LARGE_BYTES)), Guess::Coded, "{known}");
+            let guess = guess(prefix, size.max(LARGE_BYTES), WalkRules::V2);
+            assert_eq!(guess, Guess::Coded(CodedFormat::Gzip), "{known}");
         }
     }
 

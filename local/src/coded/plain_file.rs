@@ -1,20 +1,20 @@
-//! Reads a file at random as its plain image, in which gzip files are uncompressed.
+//! Reads a file at random as its plain image, in which gzip and zstd files are uncompressed.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use regrow_deflate::GzipReader;
-
-use super::Unfolded;
+use super::spooled::Spooled;
+use super::{CodedReader, Unfolded};
 
 /// The number of spans that are kept in memory: 16 MiB, as long as points lie one MiB apart.
 const SPANS_KEPT: usize = 16;
 const READ_BYTES: usize = 64 << 10;
 
-/// The name of a span, the plain bytes between two points: the number of its gzip file, and that of its first
+/// The name of a span, the plain bytes between two points: the number of its compressed file, and that of its first
 /// point.
 type SpanName = (usize, usize);
 /// A span in the cache. The first thread that needs it fills it, and the others wait.
@@ -24,13 +24,24 @@ type Span = Arc<Mutex<Option<Arc<Vec<u8>>>>>;
 pub(crate) struct PlainFile {
     file: File,
     unfolded: Vec<Unfolded>,
+    /// For each compressed file, its plain bytes if it is one that is decompressed as a whole.
+    spooled: Vec<Option<Spooled>>,
+    /// A folder for such bytes.
+    scratch: Option<PathBuf>,
     kept: Mutex<VecDeque<(SpanName, Span)>>,
 }
 
 impl PlainFile {
-    /// Takes the file, and the gzip files that were found in it, in ascending order.
+    /// Takes the file, and the compressed files that were found in it, in ascending order.
     pub(crate) fn new(file: File, unfolded: Vec<Unfolded>) -> Self {
-        Self { file, unfolded, kept: Mutex::default() }
+        let spooled = unfolded.iter().map(|unfolded| unfolded.has_long_spans().then(Spooled::default)).collect();
+        Self { file, unfolded, spooled, scratch: None, kept: Mutex::default() }
+    }
+
+    /// The same file. `scratch` is a folder for the plain bytes of zstd files that are decompressed as a whole; without
+    /// one, reading them is slow except in order.
+    pub(crate) fn with_scratch(self, scratch: Option<&Path>) -> Self {
+        Self { scratch: scratch.map(Path::to_owned), ..self }
     }
 
     /// The file itself.
@@ -74,8 +85,11 @@ impl PlainFile {
     fn read_coded(&self, number: usize, mut out: &mut [u8], at: u64) -> io::Result<()> {
         let unfolded = &self.unfolded[number];
         let mut within = at - unfolded.plain.start;
+        if let Some(Some(spooled)) = self.spooled.get(number) {
+            return spooled.read_exact_at((&self.file, unfolded), self.scratch.as_deref(), out, within);
+        }
         while !out.is_empty() {
-            let point = unfolded.points.partition_point(|point| point.plain_at <= within).saturating_sub(1);
+            let point = unfolded.point_before(within);
             let span = self.span((number, point))?;
             let start = usize::try_from(within - unfolded.points[point].plain_at).unwrap_or(usize::MAX);
             let found = span.get(start..).filter(|found| !found.is_empty()).ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -87,7 +101,7 @@ impl PlainFile {
         Ok(())
     }
 
-    /// Takes a span from the cache, or inflates it.
+    /// Takes a span from the cache, or decompresses it.
     fn span(&self, name: SpanName) -> io::Result<Arc<Vec<u8>>> {
         let span = self.kept_span(name);
         let mut bytes = span.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,7 +128,7 @@ impl PlainFile {
         let end = unfolded.points.get(point + 1).map_or(whole, |next| next.plain_at);
         let len = (end - unfolded.points[point].plain_at) as usize;
         let from = unfolded.points[point].unpack().ok_or(io::ErrorKind::InvalidData)?;
-        let mut reader = GzipReader::resume(&from);
+        let mut reader = CodedReader::resume(unfolded.format, &from);
         let mut stored = unfolded.stored.start + from.stored_at;
         let (mut out, mut buffer) = (Vec::with_capacity(len), vec![0; READ_BYTES]);
         while out.len() < len {
@@ -122,7 +136,7 @@ impl PlainFile {
             self.file.read_exact_at(&mut buffer[..wanted], stored)?;
             let before = out.len();
             let step = reader.push(&buffer[..wanted], &mut out, len - before);
-            let step = step.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            let step = step.map_err(|_| io::ErrorKind::InvalidData)?;
             if step.taken == 0 && out.len() == before {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }

@@ -1,13 +1,18 @@
-//! Points in a gzip file at which a reader can start: about one for each MiB of plain bytes.
+//! Points in a compressed file at which a reader can start: about one for each MiB of plain bytes, if it is a gzip file,
+//! and at most one for each frame, if it is a zstd file.
 
 use std::ops::Range;
 
 use regrow_chunker::varint;
-use regrow_deflate::{Checkpoint, GzipPoint, GzipReader};
+use regrow_deflate::{Checkpoint, GzipPoint};
 use regrow_index::CodedFormat;
+
+use super::CodedReader;
 
 /// The number of plain bytes between two points, at first.
 const SPACING_BYTES: u64 = 1 << 20;
+/// The most plain bytes between two points of a zstd file that are decompressed together into memory.
+const MAX_SPAN_BYTES: u64 = 4 << 20;
 /// With more points than these, every second one is dropped and the spacing is doubled. A point takes 10 to 32 KiB
 /// of memory.
 const MAX_POINTS: usize = 2048;
@@ -24,9 +29,9 @@ const ZSTD_LEVEL: i32 = 1;
 pub(crate) struct PackedPoint {
     /// The offset among the plain bytes.
     pub(crate) plain_at: u64,
-    /// The offset in the gzip file.
+    /// The offset in the compressed file.
     stored_at: u64,
-    /// The compressed state of the reader. It is empty at the beginning of a member.
+    /// The compressed state of the reader. It is empty at the beginning of a member or frame.
     within: Box<[u8]>,
 }
 
@@ -65,7 +70,7 @@ pub(crate) struct Unfolded {
     pub(crate) points: Vec<PackedPoint>,
 }
 
-/// Gathers points while a gzip file is read front to back.
+/// Gathers points while a compressed file is read front to back.
 pub(crate) struct PointCollector {
     points: Vec<PackedPoint>,
     spacing: u64,
@@ -80,7 +85,7 @@ impl Default for PointCollector {
 
 impl PointCollector {
     /// Considers a point after the reader has given `plain_at` bytes.
-    pub(crate) fn look(&mut self, reader: &GzipReader, plain_at: u64) {
+    pub(crate) fn look(&mut self, reader: &CodedReader, plain_at: u64) {
         if plain_at < self.next_at {
             return;
         }
@@ -103,6 +108,18 @@ impl PointCollector {
 }
 
 impl Unfolded {
+    /// The position of the last point that is not behind this offset among the plain bytes.
+    pub(super) fn point_before(&self, plain_at: u64) -> usize {
+        self.points.partition_point(|point| point.plain_at <= plain_at).saturating_sub(1)
+    }
+
+    /// Whether the plain bytes between two points are so many that they are not kept in memory.
+    pub(super) fn has_long_spans(&self) -> bool {
+        let ends = self.points[1..].iter().map(|point| point.plain_at).chain([self.plain.end - self.plain.start]);
+        self.format == CodedFormat::Zstd
+            && self.points.iter().zip(ends).any(|(point, end)| end.saturating_sub(point.plain_at) > MAX_SPAN_BYTES)
+    }
+
     /// Encodes the compressed file for the catalog.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.push(match self.format {

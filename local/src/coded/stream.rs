@@ -1,9 +1,11 @@
-//! Makes a member's deflate stream from its plain bytes, exactly as its encoder made it. It uses all cores where
-//! the encoder allows that.
+//! Makes the stream of a gzip member or the frame of a zstd file from its plain bytes, exactly as its encoder made it. It
+//! uses all cores where the encoder allows that.
 
 use bytes::Bytes;
 use regrow_deflate::encoders::{Blocks, Encoder, KnownEncoder, encode_block};
 use regrow_deflate::{DeflateError, GzipTrailer, Patcher};
+use regrow_index::{CodedFormat, MemberCoding};
+use regrow_zstd::Reencoder;
 
 use crate::LocalError;
 use crate::pool::{Ordered, Pool};
@@ -16,17 +18,61 @@ const MAX_BLOCK_BYTES: usize = 4 << 20;
 /// A consumer of the next bytes of the stream.
 pub(crate) type StreamSink<'s, E> = &'s mut dyn FnMut(&[u8]) -> Result<(), E>;
 
-/// Makes the deflate stream of one gzip member.
+/// An encoder of a coded file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodedEncoder {
+    /// It writes the deflate stream of a gzip member.
+    Deflate(KnownEncoder),
+    /// It writes a zstd frame of this many plain bytes.
+    Zstd(regrow_zstd::KnownEncoder, u64),
+}
+
+impl CodedEncoder {
+    /// The encoder that an index names for a member of a file of this format.
+    ///
+    /// # Errors
+    /// The reason why the member cannot be made here.
+    pub fn of(format: CodedFormat, member: &MemberCoding) -> Result<Self, String> {
+        let mut bytes = &*member.encoder;
+        let known = match format {
+            CodedFormat::Gzip => KnownEncoder::take(&mut bytes).map(Self::Deflate),
+            CodedFormat::Zstd => {
+                let known = regrow_zstd::KnownEncoder::take(&mut bytes);
+                if let Some(reason) = known.and_then(|known| known.unavailable(member.plain_bytes)) {
+                    return Err(format!("the image has a zstd file that cannot be made again: {reason}"));
+                }
+                known.map(|known| Self::Zstd(known, member.plain_bytes))
+            }
+        };
+        known.filter(|_| bytes.is_empty()).ok_or_else(|| {
+            let format = format.name();
+            format!("the image has {format} files of an encoder that this regrow does not know; use a newer regrow")
+        })
+    }
+
+    /// The name of an encoder that an index names, with its version and parameters, if it is known.
+    #[must_use]
+    pub fn name(format: CodedFormat, mut encoder: &[u8]) -> Option<String> {
+        match format {
+            CodedFormat::Gzip => KnownEncoder::take(&mut encoder).map(|known| known.to_string()),
+            CodedFormat::Zstd => regrow_zstd::KnownEncoder::take(&mut encoder).map(|known| known.to_string()),
+        }
+    }
+}
+
+/// Makes the stream of one gzip member, or one zstd frame.
 pub struct StreamMaker<'p> {
     kind: Kind<'p>,
     patcher: Option<Patcher>,
-    trailer: GzipTrailer,
+    /// The trailer of a gzip member, as far as it follows from the bytes so far.
+    trailer: Option<GzipTrailer>,
     out: Vec<u8>,
     patched: Vec<u8>,
 }
 
 enum Kind<'p> {
     OneByOne(Box<Encoder>),
+    Zstd(Box<Reencoder>),
     SideBySide(SideBySide<'p>),
 }
 
@@ -43,8 +89,17 @@ struct SideBySide<'p> {
 
 impl<'p> StreamMaker<'p> {
     /// Makes a stream of this encoder, to which corrections are applied.
-    pub fn new(pool: &'p Pool, known: KnownEncoder, corrections: &[u8]) -> Self {
-        let kind = match known.blocks().filter(|blocks| blocks.block_bytes <= MAX_BLOCK_BYTES) {
+    pub fn new(pool: &'p Pool, encoder: CodedEncoder, corrections: &[u8]) -> Self {
+        let (kind, trailer) = match encoder {
+            CodedEncoder::Deflate(known) => (Self::deflate(pool, known), Some(GzipTrailer::default())),
+            CodedEncoder::Zstd(known, plain_bytes) => (Kind::Zstd(Box::new(Reencoder::new(known, plain_bytes))), None),
+        };
+        let patcher = (!corrections.is_empty()).then(|| Patcher::new(corrections.to_vec()));
+        Self { kind, patcher, trailer, out: Vec::new(), patched: Vec::new() }
+    }
+
+    fn deflate(pool: &'p Pool, known: KnownEncoder) -> Kind<'p> {
+        match known.blocks().filter(|blocks| blocks.block_bytes <= MAX_BLOCK_BYTES) {
             Some(blocks) => Kind::SideBySide(SideBySide {
                 known,
                 blocks,
@@ -54,27 +109,27 @@ impl<'p> StreamMaker<'p> {
                 encoding: Ordered::new(BLOCKS_IN_FLIGHT),
             }),
             None => Kind::OneByOne(Box::new(Encoder::new(known))),
-        };
-        let patcher = (!corrections.is_empty()).then(|| Patcher::new(corrections.to_vec()));
-        Self { kind, patcher, trailer: GzipTrailer::default(), out: Vec::new(), patched: Vec::new() }
+        }
     }
 
     /// Takes in the next plain bytes.
     pub fn write<E: From<LocalError>>(&mut self, plain: &[u8], sink: StreamSink<'_, E>) -> Result<(), E> {
-        self.trailer.update(plain);
+        self.trailer.iter_mut().for_each(|trailer| trailer.update(plain));
         self.out.clear();
         match &mut self.kind {
             Kind::OneByOne(encoder) => encoder.write(plain, &mut self.out),
+            Kind::Zstd(encoder) => encoder.write(plain, &mut self.out),
             Kind::SideBySide(side) => side.write(plain, &mut self.out)?,
         }
         hand_on(&mut self.patcher, &self.out, &mut self.patched, sink)
     }
 
-    /// Ends the plain bytes. The rest of the stream goes to `sink`, and the result is the member's trailer.
-    pub fn finish<E: From<LocalError>>(mut self, sink: StreamSink<'_, E>) -> Result<[u8; 8], E> {
+    /// Ends the plain bytes. The rest of the stream goes to `sink`, and the result is the trailer of a gzip member.
+    pub fn finish<E: From<LocalError>>(mut self, sink: StreamSink<'_, E>) -> Result<Option<[u8; 8]>, E> {
         self.out.clear();
         match self.kind {
             Kind::OneByOne(encoder) => encoder.finish(&mut self.out),
+            Kind::Zstd(mut encoder) => encoder.finish(&mut self.out),
             Kind::SideBySide(side) => side.finish(&mut self.out)?,
         }
         hand_on(&mut self.patcher, &self.out, &mut self.patched, sink)?;
@@ -83,7 +138,7 @@ impl<'p> StreamMaker<'p> {
             patcher.finish(&mut self.patched).map_err(unfit)?;
             sink(&self.patched)?;
         }
-        Ok(self.trailer.finish())
+        Ok(self.trailer.map(GzipTrailer::finish))
     }
 }
 

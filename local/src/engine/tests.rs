@@ -124,9 +124,8 @@ fn check(opened: &Opened, layer: &[u8]) {
 #[test]
 fn each_kind_gives_the_layer_that_an_archive_has() {
     let (wanted, other) = (layer("wanted"), layer("other"));
-    for kind in
-        ["oci-plain", "oci-gzip", "oci-members", "containerd", "docker", "docker-vfs", "docker-29", "containers"]
-    {
+    let blobs = ["oci-plain", "oci-gzip", "oci-members", "oci-zstd", "oci-frames", "containerd", "containerd-zstd"];
+    for kind in blobs.into_iter().chain(["docker", "docker-vfs", "docker-29", "containers"]) {
         let laid_out = LaidOut::new(kind, &[&wanted, &other]);
         let opened = open(&laid_out.storage, &wanted, None).unwrap();
         check(&opened, &wanted);
@@ -139,7 +138,8 @@ fn each_kind_gives_the_layer_that_an_archive_has() {
 #[test]
 fn scans_are_remembered() {
     let wanted = layer("remembered");
-    let storages = ["oci-plain", "oci-gzip", "docker", "containers"].map(|kind| LaidOut::new(kind, &[&wanted]));
+    let storages = ["oci-plain", "oci-gzip", "oci-zstd", "oci-frames", "docker", "containers"]
+        .map(|kind| LaidOut::new(kind, &[&wanted]));
     laid_out::settle();
     for laid_out in &storages {
         let catalog = Catalog::in_memory();

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
-use regrow_image::{BLOCK, TarHeader};
+use regrow_image::{BLOCK, TarHeader, is_zstd};
 
 use super::names::{LayerName, WantedLayers};
 use crate::seed::layer::{Blob, BlobForm, LayerData};
@@ -16,7 +16,8 @@ use crate::seed::{SeedContext, Seeds, layered};
 
 /// The most entries of an archive that are looked at.
 const MAX_ENTRIES: usize = 4096;
-/// The largest of these layers. Deflate makes at most 1,032 bytes of each.
+/// The largest of these layers. Deflate makes at most 1,032 bytes of each, and zstd, which may make more, is held to the
+/// same.
 const MAX_PLAIN_BYTES: u64 = 1032 * BLOCK as u64;
 const GZIP_MARK: [u8; 2] = [0x1f, 0x8b];
 
@@ -48,7 +49,7 @@ impl WantedLayers {
     ) -> Option<crate::seed::FileSeed> {
         let file = tempfile::tempfile_in(context.scratch).ok()?;
         file.write_all_at(plain, 0).ok()?;
-        let blob = Blob::new(file, BlobForm::Tar).ok()?;
+        let blob = Blob::new(file, BlobForm::Tar, context.scratch).ok()?;
         let context = SeedContext { catalog: None, ..*context };
         let bytes = Some(plain.len() as u64);
         let seed = layered::open(LayerData::Blob(blob), Path::new("layer"), bytes, &context).ok()?;
@@ -57,7 +58,7 @@ impl WantedLayers {
     }
 }
 
-/// Passes on the plain bytes of each gzip file of less than 512 bytes at the outermost level of an archive.
+/// Passes on the plain bytes of each gzip or zstd file of less than 512 bytes at the outermost level of an archive.
 fn each_tiny(archive: &File, each: &mut dyn FnMut(Vec<u8>)) {
     let (mut at, mut block) = (0u64, [0; BLOCK]);
     for _ in 0..MAX_ENTRIES {
@@ -67,15 +68,10 @@ fn each_tiny(archive: &File, each: &mut dyn FnMut(Vec<u8>)) {
         let (size, data_at) = (header.size(), at.saturating_add(BLOCK as u64));
         if size < BLOCK as u64 {
             let mut stored = vec![0; size as usize];
-            if stored.len() > GZIP_MARK.len()
-                && archive.read_exact_at(&mut stored, data_at).is_ok()
-                && stored.starts_with(&GZIP_MARK)
+            if archive.read_exact_at(&mut stored, data_at).is_ok()
+                && let Some(plain) = plain_of(&stored)
             {
-                let mut plain = Vec::new();
-                let read = MultiGzDecoder::new(&stored[..]).take(MAX_PLAIN_BYTES).read_to_end(&mut plain);
-                if read.is_ok() {
-                    each(plain);
-                }
+                each(plain);
             }
         }
         let Some(next) = size.checked_next_multiple_of(BLOCK as u64).and_then(|size| data_at.checked_add(size)) else {
@@ -83,6 +79,19 @@ fn each_tiny(archive: &File, each: &mut dyn FnMut(Vec<u8>)) {
         };
         at = next;
     }
+}
+
+/// The plain bytes of a small compressed file.
+fn plain_of(stored: &[u8]) -> Option<Vec<u8>> {
+    let mut plain = Vec::new();
+    let read = if stored.starts_with(&GZIP_MARK) {
+        MultiGzDecoder::new(stored).take(MAX_PLAIN_BYTES).read_to_end(&mut plain)
+    } else if is_zstd(stored) {
+        zstd::stream::read::Decoder::with_buffer(stored).ok()?.take(MAX_PLAIN_BYTES).read_to_end(&mut plain)
+    } else {
+        return None;
+    };
+    read.ok().map(|_| plain)
 }
 
 fn sha256(bytes: &[u8]) -> LayerName {

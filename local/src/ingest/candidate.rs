@@ -1,14 +1,13 @@
-//! Handles a gzip file that may be coded, in an image that is being read.
+//! Handles a compressed file that may be coded, in an image that is being read.
 
 use bytes::Bytes;
 use regrow_chunker::{Cut, Cutter, StreamCutter};
-use regrow_deflate::GzipReader;
 use regrow_image::Candidate;
 use regrow_index::{CodedFormat, Coding};
 
 use super::{GzipFiles, Ingest};
 use crate::LocalError;
-use crate::coded::{Aside, Guess, PREFIX_BYTES, PointCollector, Proof, Unfolded, guess, prove};
+use crate::coded::{Aside, CodedReader, Guess, PREFIX_BYTES, PointCollector, Proof, Unfolded, guess, prove};
 
 /// The number of plain bytes that are cut at a time.
 const PLAIN_BYTES: usize = 1 << 20;
@@ -18,6 +17,8 @@ const READ_BYTES: usize = 1 << 20;
 const WARN_BYTES: u64 = 64 << 10;
 /// The limit for the corrections of all files. An index has room for 16 MiB: FORMAT.md, section 6.1.
 const MAX_CORRECTIONS_BYTES: u64 = 12 << 20;
+/// The limit for the literals of all zstd files, for the same reason.
+const MAX_LITERAL_BYTES: u64 = 12 << 20;
 
 /// The bytes of a candidate that are still to come.
 struct Coming {
@@ -34,12 +35,12 @@ impl Ingest<'_, '_, '_> {
         let left = size.map_or(u64::MAX, |size| size - held.len() as u64);
         let mut coming = Coming { held: held.into(), left };
         let stored = self.prefix(&mut coming)?;
-        // For an image that is itself a gzip file, the size is known only if it has ended already.
+        // For an image that is itself a compressed file, the size is known only if it has ended already.
         let size = size.unwrap_or(if stored.len() < PREFIX_BYTES { stored.len() as u64 } else { u64::MAX });
-        let guess = guess(&stored, size);
+        let guess = guess(&stored, size, self.reading.rules);
         match (guess, self.reading.gzip_files) {
-            (Guess::Coded, GzipFiles::Scan) => self.scan(start, stored, coming),
-            (Guess::Coded, GzipFiles::Prove(folder)) => {
+            (Guess::Coded(format), GzipFiles::Scan) => self.scan(format, start, stored, coming),
+            (Guess::Coded(format), GzipFiles::Prove(folder)) => {
                 let mut aside = Aside::new(folder);
                 aside.push(&stored)?;
                 while let Some(piece) = self.next_of(&mut coming)? {
@@ -47,15 +48,11 @@ impl Ingest<'_, '_, '_> {
                 }
                 aside.settle()?;
                 self.watch.missing = if is_image { 0 } else { coming.left };
-                self.prove(start, size, is_image, &aside)
+                self.prove(format, (start, size), is_image, &aside)
             }
             (guess, _) => {
-                match guess {
-                    Guess::Unknown => self.warn_opaque("gzip", start, size, "its encoder is not known"),
-                    Guess::Other(format) => {
-                        self.warn_opaque(format, start, size, &format!("regrow does not rebuild {format} files"));
-                    }
-                    Guess::Coded | Guess::Opaque => {}
+                if let Guess::NotRebuilt(format, reason) = guess {
+                    self.warn_opaque(format, start, size, &reason);
                 }
                 self.hashing.splitter.decline();
                 if is_image {
@@ -105,12 +102,12 @@ impl Ingest<'_, '_, '_> {
 
     /// Reads a file in uncompressed form, and gathers points. The part that does not inflate is left out. That does
     /// no harm, since chunks from a seed are verified before they are used.
-    fn scan(&mut self, start: u64, stored: Vec<u8>, mut coming: Coming) -> Result<(), LocalError> {
+    fn scan(&mut self, format: CodedFormat, start: u64, stored: Vec<u8>, mut coming: Coming) -> Result<(), LocalError> {
         let plain_start = self.hashing.splitter.plain_bytes();
         // The file's compressed form is cut too. Make keeps the file in that form if it cannot rebuild it.
         let mut opaque =
             OpaqueCutter { cutter: Cutter::new(self.reading.params), stream: StreamCutter::default(), at: start };
-        let mut unfolding = Unfolding::default();
+        let mut unfolding = Unfolding::new(format, true);
         self.hashing.begin_coded()?;
         let mut next = Some(Bytes::from(stored));
         while let Some(piece) = next {
@@ -126,25 +123,30 @@ impl Ingest<'_, '_, '_> {
         let plain = plain_start..self.hashing.splitter.plain_bytes();
         let mut points = unfolding.points.finish();
         points.retain(|point| point.plain_at < plain.end - plain.start);
-        self.unfolded.push(Unfolded { format: CodedFormat::Gzip, stored: start..self.taken(), plain, points });
+        self.unfolded.push(Unfolded { format, stored: start..self.taken(), plain, points });
         Ok(())
     }
 
     /// Reads a file that was put aside in uncompressed form, if it can be rebuilt from that.
-    fn prove(&mut self, start: u64, size: u64, is_image: bool, aside: &Aside) -> Result<(), LocalError> {
-        match prove(aside, self.reading.pool)? {
-            Proof::Exact(coding) if self.corrections_bytes() + corrections_of(&coding) > MAX_CORRECTIONS_BYTES => self
-                .keep(
-                    start,
-                    size,
-                    is_image,
-                    aside,
-                    "the image's other gzip files need all the corrections that an index may have",
-                ),
+    fn prove(
+        &mut self,
+        format: CodedFormat,
+        (start, size): (u64, u64),
+        is_image: bool,
+        aside: &Aside,
+    ) -> Result<(), LocalError> {
+        let keep = |ingest: &mut Self, reason| ingest.keep(format, (start, size), is_image, aside, reason);
+        match prove(aside, format, self.reading.pool)? {
+            Proof::Exact(coding) if self.corrections_bytes() + corrections_of(&coding) > MAX_CORRECTIONS_BYTES => {
+                keep(self, "the image's other gzip files need all the corrections that an index may have")
+            }
+            Proof::Exact(coding) if self.literal_bytes() + literals_of(&coding) > MAX_LITERAL_BYTES => {
+                keep(self, "the image's other coded files need all the literals that an index may have")
+            }
             Proof::Exact(coding) => {
                 self.codings.push(coding);
                 self.hashing.begin_coded()?;
-                let mut unfolding = Unfolding { gathers_points: false, ..Unfolding::default() };
+                let mut unfolding = Unfolding::new(format, false);
                 pieces_of(aside, &mut |piece| {
                     self.hashing.push_stored(&piece)?;
                     unfolding.push(&piece, &mut |plain| self.push_all(plain))
@@ -153,13 +155,20 @@ impl Ingest<'_, '_, '_> {
                 self.watch.held = is_image.then(|| self.hashing.splitter.ending());
                 self.hashing.end_coded()
             }
-            Proof::Impossible(reason) => self.keep(start, size, is_image, aside, reason),
+            Proof::Impossible(reason) => keep(self, reason),
         }
     }
 
     /// Keeps a file that was put aside in its compressed form.
-    fn keep(&mut self, start: u64, size: u64, is_image: bool, aside: &Aside, reason: &str) -> Result<(), LocalError> {
-        self.warn_opaque("gzip", start, size.min(aside.bytes()), reason);
+    fn keep(
+        &mut self,
+        format: CodedFormat,
+        (start, size): (u64, u64),
+        is_image: bool,
+        aside: &Aside,
+        reason: &str,
+    ) -> Result<(), LocalError> {
+        self.warn_opaque(format.name(), start, size.min(aside.bytes()), reason);
         self.hashing.splitter.decline();
         let mut is_first = is_image;
         pieces_of(aside, &mut |piece| {
@@ -173,6 +182,10 @@ impl Ingest<'_, '_, '_> {
 
     fn corrections_bytes(&self) -> u64 {
         self.codings.iter().map(corrections_of).sum()
+    }
+
+    fn literal_bytes(&self) -> u64 {
+        self.codings.iter().map(literals_of).sum()
     }
 
     /// Warns the maker of an image about a file that is kept in compressed form.
@@ -190,6 +203,17 @@ impl Ingest<'_, '_, '_> {
 
 fn corrections_of(coding: &Coding) -> u64 {
     coding.members.iter().map(|member| member.corrections.len() as u64).sum()
+}
+
+/// The literals of a zstd file. Those of gzip files are few, or there are so many members that their headers are alike.
+fn literals_of(coding: &Coding) -> u64 {
+    match coding.format {
+        CodedFormat::Gzip => 0,
+        CodedFormat::Zstd => {
+            let headers = coding.members.iter().map(|member| member.header.len() as u64);
+            headers.sum::<u64>() + coding.tail.len() as u64
+        }
+    }
 }
 
 /// Passes on all bytes that were put aside.
@@ -237,9 +261,9 @@ fn add(cut: Cut<'_>, piece: &Bytes, at: &mut u64, chunks: &mut Vec<(Bytes, u64)>
     *at += len;
 }
 
-/// A gzip file that is read in uncompressed form.
+/// A compressed file that is read in uncompressed form.
 struct Unfolding {
-    reader: GzipReader,
+    reader: CodedReader,
     plain: Vec<u8>,
     given: u64,
     gathers_points: bool,
@@ -248,23 +272,15 @@ struct Unfolding {
     is_broken: bool,
 }
 
-impl Default for Unfolding {
-    fn default() -> Self {
+impl Unfolding {
+    fn new(format: CodedFormat, gathers_points: bool) -> Self {
+        let (reader, plain) = (CodedReader::new(format), Vec::with_capacity(PLAIN_BYTES));
         let points = PointCollector::default();
-        let mut unfolding = Self {
-            reader: GzipReader::without_members(),
-            plain: Vec::with_capacity(PLAIN_BYTES),
-            given: 0,
-            gathers_points: true,
-            points,
-            is_broken: false,
-        };
+        let mut unfolding = Self { reader, plain, given: 0, gathers_points, points, is_broken: false };
         unfolding.points.look(&unfolding.reader, 0);
         unfolding
     }
-}
 
-impl Unfolding {
     fn push(
         &mut self,
         mut stored: &[u8],
@@ -277,6 +293,10 @@ impl Unfolding {
                 return Ok(());
             };
             stored = &stored[step.taken..];
+            // Frames of a zstd file end anywhere, and only there are points.
+            if step.ended && self.gathers_points && self.reader.format() == CodedFormat::Zstd {
+                self.points.look(&self.reader, self.given + self.plain.len() as u64);
+            }
             if self.plain.len() == PLAIN_BYTES {
                 self.hand_on(sink)?;
             } else if step.taken == 0 && self.plain.len() == before {

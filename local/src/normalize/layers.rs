@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
-use regrow_image::is_zstd;
+use regrow_image::{WalkRules, is_zstd};
 
 use super::archive::ArchiveEntry;
 use super::digests::{Digests, renamed};
@@ -34,22 +34,21 @@ fn data<'f>(file: &'f mut File, entry: &ArchiveEntry) -> io::Result<io::Take<&'f
     Ok(file.take(entry.bytes))
 }
 
-/// Whether a layer is compressed in a way that regrow cannot rebuild.
+/// Whether a layer is compressed in a way that regrow cannot rebuild by these rules.
 pub(super) fn is_to_change(
     file: &mut File,
     entry: &ArchiveEntry,
     scratch: &Path,
+    rules: WalkRules,
     pool: &Pool,
 ) -> Result<bool, LocalError> {
     let io = || LocalError::io(&entry.name);
     let mut prefix = Vec::new();
     data(file, entry).and_then(|data| data.take(PREFIX_BYTES as u64).read_to_end(&mut prefix)).map_err(io())?;
-    if !prefix.starts_with(&GZIP) {
-        return Ok(is_zstd(&prefix));
+    if !prefix.starts_with(&GZIP) && !is_zstd(&prefix) {
+        return Ok(false);
     }
-    if !matches!(guess(&prefix, entry.bytes), Guess::Coded) {
-        return Ok(true);
-    }
+    let Guess::Coded(format) = guess(&prefix, entry.bytes, rules) else { return Ok(true) };
     let mut aside = Aside::new(scratch);
     let (mut rest, mut buffer) = (data(file, entry).map_err(io())?, vec![0; COPY_BYTES]);
     loop {
@@ -59,7 +58,7 @@ pub(super) fn is_to_change(
         }
     }
     aside.settle()?;
-    Ok(matches!(prove(&aside, pool)?, Proof::Impossible(_)))
+    Ok(matches!(prove(&aside, format, pool)?, Proof::Impossible(_)))
 }
 
 impl Replaced {

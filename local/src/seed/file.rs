@@ -126,13 +126,13 @@ impl FileSeed {
         let (mut scan, was_read) = Scan::of_file(path, &mut file, None, &reading, catalog, on_scan)?;
         let found = scan.found.take().map(|found| {
             let file = file.try_clone().map_err(LocalError::io(path))?;
-            Ok::<_, LocalError>(Box::new(Self::new(file, state, *found, was_read)))
+            Ok::<_, LocalError>(Box::new(Self::new(file, state, *found, was_read, Some(context.scratch))))
         });
-        Ok(Self { found: found.transpose()?, ..Self::new(file, state, scan, was_read) })
+        Ok(Self { found: found.transpose()?, ..Self::new(file, state, scan, was_read, Some(context.scratch)) })
     }
 
-    fn new(file: File, state: FileState, scan: Scan, was_read: bool) -> Self {
-        let file = PlainBytes::File(PlainFile::new(file, scan.unfolded.clone()));
+    fn new(file: File, state: FileState, scan: Scan, was_read: bool, scratch: Option<&Path>) -> Self {
+        let file = PlainBytes::File(PlainFile::new(file, scan.unfolded.clone()).with_scratch(scratch));
         Self::of_bytes(file, state, scan, was_read)
     }
 
@@ -151,20 +151,25 @@ impl FileSeed {
     /// A seed from a plain image in a file, whose contents are known.
     pub fn of_plain(file: File, scan: Scan) -> Self {
         let state = state_of(&file);
-        Self::new(file, state, scan, true)
+        Self::new(file, state, scan, true, None)
     }
 
-    /// Writes the plain image to a file without a name in `scratch`, with gzip files in uncompressed form. This
+    /// Writes the plain image to a file without a name in `scratch`, with coded files in uncompressed form. This
     /// pays for a caller that reads much of it at random.
     pub fn unfolded(self, scratch: &Path) -> Result<Self, LocalError> {
         if self.scan.unfolded.is_empty() {
             return Ok(self);
         }
+        // Zstd files are read in order here, so they need no files of their own.
+        let from = match self.file {
+            PlainBytes::File(file) => PlainBytes::File(file.with_scratch(None)),
+            layer @ PlainBytes::Layer(_) => layer,
+        };
         let plain = tempfile::tempfile_in(scratch).map_err(LocalError::io(scratch))?;
         let (bytes, mut at, mut buffer) = (self.scan.layout.image_bytes(), 0, vec![0; COPY_BYTES as usize]);
         while at < bytes {
             let piece = &mut buffer[..COPY_BYTES.min(bytes - at) as usize];
-            self.file.read_exact_at(piece, at).map_err(LocalError::io("an image"))?;
+            from.read_exact_at(piece, at).map_err(LocalError::io("an image"))?;
             plain.write_all_at(piece, at).map_err(LocalError::io(scratch))?;
             at += piece.len() as u64;
         }

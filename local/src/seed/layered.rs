@@ -74,17 +74,17 @@ fn scan(data: LayerData, path: &Path, bytes: Option<u64>, context: &SeedContext<
             let bytes = split.bytes();
             Ok(Scanned { layer: Layer::new(LayerData::Split(split), bytes), unfolded: None, scan, is_whole })
         }
-        LayerData::Blob(blob) if !blob.is_gzip() => {
-            let bytes = blob.stored_bytes();
-            let mut reader = blob.stored_reader();
-            let scan = scan_of(&mut reader, bytes, path, context)?;
-            Ok(Scanned { layer: Layer::new(LayerData::Blob(blob), bytes), unfolded: None, scan, is_whole: true })
-        }
         LayerData::Blob(blob) => {
-            // Only when a gzip file has been read is it known how long it is.
+            let Some(format) = blob.compressed() else {
+                let bytes = blob.stored_bytes();
+                let scan = scan_of(&mut blob.stored_reader(), bytes, path, context)?;
+                let layer = Layer::new(LayerData::Blob(blob), bytes);
+                return Ok(Scanned { layer, unfolded: None, scan, is_whole: true });
+            };
+            // Only when a compressed file has been read is it known how long it is.
             let bytes = bytes.map(|bytes| bytes.min(MAX_LAYER_BYTES));
             let guess = bytes.unwrap_or_else(|| blob.stated_bytes());
-            let mut reader = blob.inflating(bytes.unwrap_or(MAX_LAYER_BYTES));
+            let mut reader = blob.decompressing(format, bytes.unwrap_or(MAX_LAYER_BYTES));
             let mut scan = scan_of(&mut reader, guess, path, context)?;
             let unfolded = reader.finish().ok_or_else(|| fault(StorageFault::Malformed))?;
             let bytes = unfolded.plain.end;

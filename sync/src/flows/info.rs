@@ -4,10 +4,9 @@ mod head;
 mod statement;
 
 use regrow_chunker::Digest;
-use regrow_deflate::encoders::KnownEncoder;
 use regrow_image::TreeEntry;
 use regrow_index::{Coding, VERSION_1, VERSION_2};
-use regrow_local::Pool;
+use regrow_local::{CodedEncoder, Pool};
 use regrow_store::StoreError;
 use serde::Serialize;
 
@@ -51,7 +50,7 @@ pub struct InfoReport {
     pub segments: u64,
     /// The names and sizes of the packs.
     pub packs: Vec<PackInfo>,
-    /// The gzip files of the image that are made again from their plain bytes.
+    /// The gzip and zstd files of the image that are made again from their plain bytes.
     pub coded: Vec<CodedInfo>,
     /// The parts of the image. An index of version 1 tells none.
     pub parts: Vec<PartInfo>,
@@ -83,7 +82,7 @@ pub struct PackInfo {
     pub bytes: u64,
 }
 
-/// A gzip file in an image that is made again from its plain bytes.
+/// A gzip or zstd file in an image that is made again from its plain bytes.
 #[derive(Debug, Clone, Serialize)]
 pub struct CodedInfo {
     /// The file's path, empty for the image itself; `None` if the store could not be read.
@@ -92,7 +91,9 @@ pub struct CodedInfo {
     pub bytes: u64,
     /// The number of its plain bytes.
     pub plain_bytes: u64,
-    /// The number of its gzip members.
+    /// The format of the file: `gzip` or `zstd`.
+    pub format: &'static str,
+    /// The number of its gzip members or zstd frames.
     pub members: u64,
     /// The encoders that wrote them, each once.
     pub encoders: Vec<String>,
@@ -178,14 +179,14 @@ pub fn info(
 fn coded(coding: &Coding) -> CodedInfo {
     let mut encoders: Vec<String> = Vec::new();
     for member in &coding.members {
-        let name = KnownEncoder::take(&mut &*member.encoder)
-            .map_or_else(|| "not known here".to_owned(), |known| known.to_string());
+        let name = CodedEncoder::name(coding.format, &member.encoder).unwrap_or_else(|| "not known here".to_owned());
         if !encoders.contains(&name) {
             encoders.push(name);
         }
     }
     CodedInfo {
         path: None,
+        format: coding.format.name(),
         bytes: coding.stored_bytes(),
         plain_bytes: coding.plain_bytes(),
         members: coding.members.len() as u64,

@@ -7,6 +7,8 @@ pub(crate) mod contents;
 mod cutters;
 mod format;
 mod knowledge;
+#[cfg(feature = "normalize")]
+mod normalized;
 mod options;
 pub(crate) mod packer;
 mod patches;
@@ -38,6 +40,8 @@ use crate::{Location, Network, Progress, Stage, SyncError, SyncWarning};
 use checks::check_limits;
 pub(crate) use checks::parameters_of;
 use knowledge::{Beside, Learner};
+#[cfg(feature = "normalize")]
+pub use normalized::normalize;
 pub use options::{IndexFormat, MakeOptions};
 use packer::Packer;
 use recipe::RecipeBuilder;

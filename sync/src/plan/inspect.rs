@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use regrow_chunker::ChunkId;
 use regrow_image::{ImagePart, TreeEntry};
-use regrow_index::{Index, Segment};
+use regrow_index::{CodedFormat, Index, Segment};
 use regrow_local::{Recipe, Seed, Seeds, StreamChunks, UnitRecipes};
 use regrow_store::Failover;
 
@@ -42,13 +42,16 @@ impl Inspection {
         self.0.target.for_each_entry(&location.to_string(), each)
     }
 
-    /// Whether each part of the image lies in a coded file. `index` is the index that was inspected.
-    pub(crate) fn coded_parts(&self, index: &Index) -> Vec<bool> {
+    /// For each part of the image the format of the coded file that it lies in, if it does. `index` is the index that was
+    /// inspected.
+    pub(crate) fn coded_parts(&self, index: &Index) -> Vec<Option<CodedFormat>> {
         let target = &self.0.target;
-        let is_coded = |part: &ImagePart| {
-            target.coded().any(|coded| coded.start <= part.plain.start && part.plain.end <= coded.end)
+        let coded: Vec<_> = target.coded().zip(index.codings.iter().map(|coding| coding.format)).collect();
+        let format = |part: &ImagePart| {
+            let around = coded.iter().find(|(at, _)| at.start <= part.plain.start && part.plain.end <= at.end);
+            around.map(|(_, format)| *format)
         };
-        target.parted(index).parts.iter().map(is_coded).collect()
+        target.parted(index).parts.iter().map(format).collect()
     }
 
     /// The records of both streams, and the image's parts. `index` is the index that was inspected.

@@ -57,6 +57,11 @@ pub(super) fn layer(name: &str) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
+/// A zstd frame, behind a skippable one.
+pub(super) fn zstd(bytes: &[u8]) -> Vec<u8> {
+    [b"\x50\x2a\x4d\x18\x03\0\0\0abc".as_slice(), &zstd::bulk::compress(bytes, 3).unwrap()].concat()
+}
+
 pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).unwrap();
@@ -118,10 +123,12 @@ impl LaidOut {
         let root = folder.path().to_owned();
         let blobs = "io.containerd.content.v1.content/blobs/sha256";
         let kind = match kind {
-            "oci-plain" | "oci-gzip" | "oci-members" => {
+            "oci-plain" | "oci-gzip" | "oci-members" | "oci-zstd" | "oci-frames" => {
                 let form: fn(&[u8]) -> Vec<u8> = match kind {
                     "oci-plain" => <[u8]>::to_vec,
                     "oci-gzip" => gzip,
+                    "oci-zstd" => zstd,
+                    "oci-frames" => |layer| layer.chunks(70_000).flat_map(zstd).collect(),
                     _ => |layer| layer.chunks(70_000).flat_map(gzip).collect(),
                 };
                 lay_out_blobs(&root.join("blobs/sha256"), layers, form);
@@ -130,6 +137,10 @@ impl LaidOut {
             }
             "containerd" => {
                 lay_out_blobs(&root.join(blobs), layers, gzip);
+                StorageKind::Containerd
+            }
+            "containerd-zstd" => {
+                lay_out_blobs(&root.join(blobs), layers, zstd);
                 StorageKind::Containerd
             }
             "docker-29" => {

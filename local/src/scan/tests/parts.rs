@@ -89,7 +89,7 @@ fn check(image: &[u8], parts: &[&[u8]]) -> Scan {
 /// Writes the units into an index, and finds the same parts in it.
 fn check_index(scan: &Scan, names: &[PartName]) {
     let params = Params::default();
-    let (wrapper, parts) = scan.unit_recipes().to_index(&params, names);
+    let (wrapper, parts) = scan.unit_recipes().to_index(3, &params, names);
     let units = Units {
         image_sha256: [0; 32],
         plain_bytes: scan.layout.image_bytes(),

@@ -1,18 +1,20 @@
-//! A layer in a file, plain or compressed by gzip.
+//! A layer in a file, plain or compressed.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
-use regrow_deflate::GzipReader;
-use regrow_image::{BLOCK, TarHeader};
+use regrow_image::{BLOCK, TarHeader, is_zstd};
 use regrow_index::CodedFormat;
+use regrow_zstd::{FrameHeader, MAX_HEADER_BYTES};
 
 use super::READ_BYTES;
-use crate::coded::{PlainFile, PointCollector, Unfolded};
+use crate::coded::{CodedReader, PlainFile, PointCollector, Unfolded};
 
 const GZIP_MARK: [u8; 2] = [0x1f, 0x8b];
-const ZSTD_MARK: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// The number of bytes at which a zstd file is recognised.
+const ZSTD_MARK_BYTES: usize = 4;
 /// The mark of a tar's header, with its offset. Headers of old tars have none.
 const TAR_MARK: (u64, &[u8; 5]) = (257, b"ustar");
 /// The number of bytes at the end of a gzip file that state its size.
@@ -22,7 +24,9 @@ const SIZE_BYTES: u64 = 4;
 pub(crate) struct Blob {
     file: PlainFile,
     stored_bytes: u64,
-    is_gzip: bool,
+    /// The format that it is compressed in, if it is.
+    compressed: Option<CodedFormat>,
+    scratch: PathBuf,
 }
 
 /// The form of a blob, by its first bytes.
@@ -46,12 +50,13 @@ impl BlobForm {
             file.read_exact_at(&mut found, at).is_ok() && found == mark
         };
         let mut block = [0; BLOCK];
+        let mut first = [0; ZSTD_MARK_BYTES];
         let is_header = |block| TarHeader::parse(block).is_some();
         if begins_at(TAR_MARK.0, TAR_MARK.1) || (file.read_exact_at(&mut block, 0).is_ok() && is_header(&block)) {
             Self::Tar
         } else if begins_at(0, &GZIP_MARK) {
             Self::Gzip
-        } else if begins_at(0, &ZSTD_MARK) {
+        } else if file.read_exact_at(&mut first, 0).is_ok() && is_zstd(&first) {
             Self::Zstd
         } else {
             Self::Other
@@ -60,23 +65,31 @@ impl BlobForm {
 }
 
 impl Blob {
-    /// Takes a file, whose form says whether it is read in uncompressed form.
-    pub(crate) fn new(file: File, form: BlobForm) -> io::Result<Self> {
+    /// Takes a file, whose form says whether it is read in uncompressed form. `scratch` is a folder for plain bytes that
+    /// cannot be read at random otherwise.
+    pub(crate) fn new(file: File, form: BlobForm, scratch: &Path) -> io::Result<Self> {
         let stored_bytes = file.metadata()?.len();
-        Ok(Self { file: PlainFile::new(file, Vec::new()), stored_bytes, is_gzip: form == BlobForm::Gzip })
+        let compressed = match form {
+            BlobForm::Gzip => Some(CodedFormat::Gzip),
+            BlobForm::Zstd => Some(CodedFormat::Zstd),
+            BlobForm::Tar | BlobForm::Other => None,
+        };
+        let file = PlainFile::new(file, Vec::new());
+        Ok(Self { file, stored_bytes, compressed, scratch: scratch.to_owned() })
     }
 
     /// The same blob, read in uncompressed form from these points.
     pub(in crate::seed) fn with_points(self, unfolded: Unfolded) -> Self {
-        Self { file: PlainFile::new(self.file.into_file(), vec![unfolded]), ..self }
+        let file = PlainFile::new(self.file.into_file(), vec![unfolded]).with_scratch(Some(&self.scratch));
+        Self { file, ..self }
     }
 
     pub(in crate::seed) fn file(&self) -> &File {
         self.file.file()
     }
 
-    pub(in crate::seed) fn is_gzip(&self) -> bool {
-        self.is_gzip
+    pub(in crate::seed) fn compressed(&self) -> Option<CodedFormat> {
+        self.compressed
     }
 
     /// The size of the file.
@@ -84,9 +97,14 @@ impl Blob {
         self.stored_bytes
     }
 
-    /// The size of the plain bytes as the end of the file states it. This is right if the file has one member, of less
-    /// than 4 GiB.
+    /// The size of the plain bytes as the file states it. This is right if a gzip file has one member, of less than 4 GiB,
+    /// and if a zstd file has one frame.
     pub(in crate::seed) fn stated_bytes(&self) -> u64 {
+        if self.compressed == Some(CodedFormat::Zstd) {
+            let mut header = [0; MAX_HEADER_BYTES];
+            let read = self.file().read_exact_at(&mut header, 0).ok();
+            return read.and_then(|()| FrameHeader::parse(&header).ok()??.plain_bytes).unwrap_or_default();
+        }
         let mut size = [0; SIZE_BYTES as usize];
         let at = self.stored_bytes.saturating_sub(SIZE_BYTES);
         self.file().read_exact_at(&mut size, at).map_or(0, |()| u64::from(u32::from_le_bytes(size)))
@@ -103,11 +121,11 @@ impl Blob {
     }
 
     /// Reads the plain bytes front to back, and gathers points. More than `most` of them are an error.
-    pub(in crate::seed) fn inflating(&self, most: u64) -> Inflating<'_> {
-        let mut inflating = Inflating {
+    pub(in crate::seed) fn decompressing(&self, format: CodedFormat, most: u64) -> Decompressing<'_> {
+        let mut decompressing = Decompressing {
             stored: StoredReader { file: self.file(), at: 0, bytes: self.stored_bytes },
             most,
-            reader: GzipReader::without_members(),
+            reader: CodedReader::new(format),
             points: PointCollector::default(),
             buffer: Vec::new(),
             used: 0,
@@ -116,8 +134,8 @@ impl Blob {
             given: 0,
             ended: false,
         };
-        inflating.points.look(&inflating.reader, 0);
-        inflating
+        decompressing.points.look(&decompressing.reader, 0);
+        decompressing
     }
 }
 
@@ -141,13 +159,13 @@ impl Read for StoredReader<'_> {
     }
 }
 
-/// Reads the plain bytes of a gzip file front to back. Where they are damaged, they end.
-pub(in crate::seed) struct Inflating<'a> {
+/// Reads the plain bytes of a compressed file front to back. Where they are damaged, they end.
+pub(in crate::seed) struct Decompressing<'a> {
     stored: StoredReader<'a>,
     most: u64,
-    reader: GzipReader,
+    reader: CodedReader,
     points: PointCollector,
-    /// Stored bytes that were read, and the number of them that are inflated.
+    /// Stored bytes that were read, and the number of them that are decompressed.
     buffer: Vec<u8>,
     used: usize,
     /// Plain bytes, and the number of them that were handed on.
@@ -158,14 +176,14 @@ pub(in crate::seed) struct Inflating<'a> {
     ended: bool,
 }
 
-impl Inflating<'_> {
+impl Decompressing<'_> {
     /// The points, once everything was read. The result is `None` if there were no plain bytes.
     pub(in crate::seed) fn finish(self) -> Option<Unfolded> {
         let mut points = self.points.finish();
         points.retain(|point| point.plain_at < self.given);
         let is_readable = self.given > 0 && !points.is_empty();
         is_readable.then_some(Unfolded {
-            format: CodedFormat::Gzip,
+            format: self.reader.format(),
             stored: 0..self.stored.bytes,
             plain: 0..self.given,
             points,
@@ -186,6 +204,9 @@ impl Inflating<'_> {
             match self.reader.push(&self.buffer[self.used..], &mut self.plain, READ_BYTES - before) {
                 Ok(step) => {
                     self.used += step.taken;
+                    if step.ended && self.reader.format() == CodedFormat::Zstd {
+                        self.points.look(&self.reader, self.given + self.plain.len() as u64);
+                    }
                     self.ended = step.taken == 0 && self.plain.len() == before;
                 }
                 Err(_) => self.ended = true,
@@ -200,7 +221,7 @@ impl Inflating<'_> {
     }
 }
 
-impl Read for Inflating<'_> {
+impl Read for Decompressing<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.handed_on == self.plain.len() && !self.ended {
             self.fill()?;

@@ -54,7 +54,7 @@ impl Call<'_> {
         Form::of(&index, options, location)?;
         let stores = network.stores_of(location, &index, &options.stores)?;
         let (network, pool, catalog) = (&*network, Pool::new(), options.catalog.as_ref());
-        let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
+        let rules = WalkRules::of_version(index.walk_version).unwrap_or_default().for_seeds();
         let (params, scratch, unfolds) = (index.params, network.scratch(), true);
         let look = SeedContext { rules, params, pool: &pool, catalog, progress, scratch, unfolds, on_scan: &|| () };
         let mut seeds = Seeds::default();

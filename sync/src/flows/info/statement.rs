@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use regrow_chunker::{Digest, PartKind};
-use regrow_index::{AnnouncedPatch, BasePart, Index, Units};
+use regrow_index::{AnnouncedPatch, BasePart, CodedFormat, Index, Units};
 use serde::Serialize;
 
 use crate::plan::inspect::Inspection;
@@ -19,8 +19,10 @@ pub struct PartInfo {
     pub id: String,
     /// The number of its plain bytes.
     pub plain_bytes: u64,
-    /// Whether the part lies in a gzip file that is made again; `None` if the store could not be read.
+    /// Whether the part lies in a gzip or zstd file that is made again; `None` if the store could not be read.
     pub coded: Option<bool>,
+    /// The format of that file.
+    pub coded_format: Option<&'static str>,
 }
 
 /// The claims about an image, and its SHA-256. Times are in seconds since 1970.
@@ -76,14 +78,16 @@ pub(super) fn parts(index: &Index) -> Vec<PartInfo> {
         id: part.unit.id.to_string(),
         plain_bytes: part.plain_bytes,
         coded: None,
+        coded_format: None,
     });
     info.collect()
 }
 
 /// Notes which parts lie in coded files.
 pub(super) fn find_coded(parts: &mut [PartInfo], inspection: &Inspection, index: &Index) {
-    for (info, is_coded) in parts.iter_mut().zip(inspection.coded_parts(index)) {
-        info.coded = Some(is_coded);
+    for (info, format) in parts.iter_mut().zip(inspection.coded_parts(index)) {
+        info.coded = Some(format.is_some());
+        info.coded_format = format.map(CodedFormat::name);
     }
 }
 

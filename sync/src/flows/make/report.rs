@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use regrow_chunker::Digest;
-use regrow_index::{Coding, Index};
+use regrow_index::{CodedFormat, Coding, Index};
 use regrow_store::Meter;
 use serde::Serialize;
 
@@ -48,8 +48,10 @@ pub struct MakeReport {
     pub bytes_fetched: u64,
     /// The bytes of bodies that were sent over the network.
     pub bytes_sent: u64,
-    /// The number of coded files: gzip files that are stored as their plain bytes.
+    /// The number of coded files: gzip and zstd files that are stored as their plain bytes.
     pub coded: u64,
+    /// The number of zstd files among them.
+    pub coded_zstd: u64,
     /// The bytes of the coded files in the image.
     pub coded_bytes: u64,
     /// The plain bytes of the coded files.
@@ -81,6 +83,7 @@ impl MakeReport {
             bytes_sent: meter.sent_bytes(),
             format: if index.units.is_some() { IndexFormat::V2 } else { IndexFormat::V1 }.number(),
             coded: index.codings.len() as u64,
+            coded_zstd: index.codings.iter().filter(|coding| coding.format == CodedFormat::Zstd).count() as u64,
             coded_bytes: index.codings.iter().map(Coding::stored_bytes).sum(),
             coded_plain_bytes: index.codings.iter().map(Coding::plain_bytes).sum(),
             ..Self::default()

@@ -142,7 +142,7 @@ impl Locals<'_> {
         Ok(path)
     }
 
-    /// Fetches the plain image. A patch is made of that, so it would be useless to rebuild the gzip files first.
+    /// Fetches the plain image. A patch is made of that, so it would be useless to rebuild the coded files first.
     fn fetch_plain(
         &self,
         location: &Location,

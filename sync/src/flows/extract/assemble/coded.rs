@@ -1,8 +1,8 @@
 //! Writes images with coded files.
 //!
-//! The plain image is put together range by range. The compressed stream of each gzip member is rebuilt from its plain
-//! bytes, and written in their place. In a file, as many members are made side by side as there are cores; in a pipe,
-//! one after the other.
+//! The plain image is put together range by range. The compressed stream of each gzip member, and each zstd frame, is
+//! rebuilt from its plain bytes, and written in their place. In a file, as many members are made side by side as there
+//! are cores; in a pipe, one after the other.
 
 mod member;
 
@@ -12,9 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use regrow_chunker::{BLOCK_BYTES, ImageDigest};
-use regrow_deflate::encoders::KnownEncoder;
 use regrow_index::{Index, MemberCoding};
-use regrow_local::{Ordered, Pool, spawn_scoped};
+use regrow_local::{CodedEncoder, Ordered, Pool, spawn_scoped};
 
 use super::block::{BlockJob, BlockResult, hash_written};
 use super::{Assembly, BLOCKS_IN_FLIGHT, Shared};
@@ -33,7 +32,7 @@ struct Task<'a> {
     image_at: u64,
     /// The range of the plain image.
     plain: Range<u64>,
-    coded: Option<(&'a MemberCoding, KnownEncoder)>,
+    coded: Option<(&'a MemberCoding, CodedEncoder)>,
     /// The bytes that follow in the image.
     tail: &'a [u8],
 }
@@ -72,15 +71,12 @@ impl Arrival {
 
 /// Refuses an image with an encoder that this version does not know, before anything is fetched.
 pub(crate) fn check_encoders(location: &Location, index: &Index) -> Result<(), SyncError> {
-    let members = index.codings.iter().flat_map(|coding| &coding.members);
-    let unknown = members.into_iter().any(|member| known(member).is_none());
-    let reason = "the image has gzip files of an encoder that this regrow does not know; use a newer regrow".to_owned();
-    if unknown { Err(SyncError::Recipe { location: location.to_string(), reason }) } else { Ok(()) }
-}
-
-fn known(member: &MemberCoding) -> Option<KnownEncoder> {
-    let mut bytes = &*member.encoder;
-    KnownEncoder::take(&mut bytes).filter(|_| bytes.is_empty())
+    let members = index.codings.iter().flat_map(|coding| coding.members.iter().map(|member| (coding.format, member)));
+    for (format, member) in members {
+        CodedEncoder::of(format, member)
+            .map_err(|reason| SyncError::Recipe { location: location.to_string(), reason })?;
+    }
+    Ok(())
 }
 
 /// Divides the whole image into tasks, in order.
@@ -102,7 +98,7 @@ fn tasks<'a>(shared: &Shared, index: &'a Index) -> Vec<Task<'a>> {
             let is_last = number + 1 == coding.members.len();
             let tail: &[u8] = if is_last { &coding.tail } else { &[] };
             let plain = place.0..place.0 + member.plain_bytes;
-            let coded = known(member).map(|known| (member, known));
+            let coded = CodedEncoder::of(coding.format, member).ok().map(|encoder| (member, encoder));
             place = add(
                 Task { image_at: place.1, plain, coded, tail },
                 member.stored_bytes(coding.format) + tail.len() as u64,
@@ -148,9 +144,9 @@ impl Work<'_> {
                     return Ok(Ended::Without(failed));
                 }
             }
-            Some((member, known)) => {
+            Some((member, encoder)) => {
                 let unfit = || self.unfit();
-                let mut maker = MemberMaker::begin(self.pool, (member, known), &unfit, &mut put)?;
+                let mut maker = MemberMaker::begin(self.pool, (member, encoder), &unfit, &mut put)?;
                 if let Some(failed) = self.plain(&task.plain, mend, &mut |plain| maker.write(plain, &mut put))? {
                     return Ok(Ended::Without(failed));
                 }

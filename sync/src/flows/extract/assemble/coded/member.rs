@@ -1,16 +1,14 @@
-//! Makes gzip files from their plain bytes, as these come.
+//! Makes gzip and zstd files from their plain bytes, as these come.
 
-use regrow_deflate::encoders::KnownEncoder;
 use regrow_index::{Coding, MemberCoding};
-use regrow_local::{Pool, StreamMaker};
+use regrow_local::{CodedEncoder, Pool, StreamMaker};
 
-use super::known;
 use crate::SyncError;
 
 /// A function that takes the next bytes of the file.
 pub(crate) type Put<'p> = &'p mut dyn FnMut(&[u8]) -> Result<(), SyncError>;
 
-/// A gzip member that is being made.
+/// A gzip member, or a zstd frame, that is being made.
 pub(crate) struct MemberMaker<'a> {
     maker: StreamMaker<'a>,
     /// The bytes of the stream that are still to come. A stream that is longer than the index says would overwrite the
@@ -24,12 +22,12 @@ impl<'a> MemberMaker<'a> {
     /// Begins with the member's header.
     pub(super) fn begin(
         pool: &'a Pool,
-        (member, known): (&MemberCoding, KnownEncoder),
+        (member, encoder): (&MemberCoding, CodedEncoder),
         unfit: &'a dyn Fn() -> SyncError,
         put: Put<'_>,
     ) -> Result<Self, SyncError> {
         put(&member.header)?;
-        Ok(Self { maker: StreamMaker::new(pool, known, &member.corrections), left: member.stream_bytes, unfit })
+        Ok(Self { maker: StreamMaker::new(pool, encoder, &member.corrections), left: member.stream_bytes, unfit })
     }
 
     /// Takes in the next plain bytes.
@@ -45,7 +43,7 @@ impl<'a> MemberMaker<'a> {
         if left > 0 {
             return Err(unfit());
         }
-        put(&trailer)
+        trailer.map_or(Ok(()), |trailer| put(&trailer))
     }
 }
 
@@ -104,9 +102,9 @@ impl<'a> CodedFile<'a> {
     fn begin(&mut self, put: Put<'_>) -> Result<bool, SyncError> {
         let Some(member) = self.coding.members.get(self.begun) else { return Ok(false) };
         // Encoders were checked when the index was read.
-        let known = known(member).ok_or_else(self.unfit)?;
+        let encoder = CodedEncoder::of(self.coding.format, member).map_err(|_| (self.unfit)())?;
         self.begun += 1;
-        self.current = Some((MemberMaker::begin(self.pool, (member, known), self.unfit, put)?, member.plain_bytes));
+        self.current = Some((MemberMaker::begin(self.pool, (member, encoder), self.unfit, put)?, member.plain_bytes));
         self.end_if_done(put).map(|()| true)
     }
 
