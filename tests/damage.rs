@@ -31,6 +31,7 @@ impl Site {
         let mut command = std::process::Command::new("sh");
         command.args(["-c", &limited, crate::environment::REGROW, "-q", "extract", "app.rgx", "out"]);
         command.current_dir(self.env.root()).env("XDG_CACHE_HOME", self.env.path("home-cache"));
+        command.env("REGROW_STATE", self.env.path("home-state"));
         command.env("REGROW_MIN_AVG_SIZE", "1KiB");
         let outcome = Outcome::of(&mut command);
         if outcome.code == Some(0) {

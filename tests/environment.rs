@@ -64,6 +64,12 @@ impl TestEnvironment {
         removed.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 
+    /// Copies the files of a folder, unless there is none.
+    pub(crate) fn copy(&self, from: &str, to: &str) -> bool {
+        let copied = Command::new("cp").args(["-a", "--", from, to]).current_dir(self.root()).output().unwrap();
+        copied.status.success()
+    }
+
     /// All files below a folder, sorted, relative to the environment.
     pub(crate) fn files(&self, name: &str) -> Vec<String> {
         let mut found = Vec::new();
@@ -100,6 +106,7 @@ impl TestEnvironment {
             command.env_remove(name);
         }
         command.env("HOME", self.root()).env("XDG_CACHE_HOME", self.path("home-cache"));
+        command.env("REGROW_STATE", self.path("home-state"));
         command.env("REGROW_MIN_AVG_SIZE", SMALLEST_AVG_BYTES.to_string());
         command.env("TMPDIR", self.path("scratch"));
         command

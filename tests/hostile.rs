@@ -30,7 +30,9 @@ impl Site {
         command.args(["-c", "ulimit -v 1500000; exec \"$0\" \"$@\"", crate::environment::REGROW]);
         command.args(["-q", "extract", "app.rgx", "out"]).current_dir(self.env.root());
         command.env("REGROW_MIN_AVG_SIZE", "1KiB");
-        let outcome = Outcome::of(command.env("XDG_CACHE_HOME", self.env.path("home-cache")));
+        let outcome = Outcome::of(
+            command.env("XDG_CACHE_HOME", self.env.path("home-cache")).env("REGROW_STATE", self.env.path("home-state")),
+        );
         if outcome.code == Some(0) {
             assert!(self.env.read("out") == self.image, "{what}");
             self.env.write("out", b"old");

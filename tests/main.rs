@@ -56,6 +56,7 @@ mod server;
 mod shares;
 mod signing;
 mod sources;
+mod state;
 mod storages;
 mod trust;
 mod whole;

@@ -90,6 +90,7 @@ fn an_image_that_is_empty() {
     let command = published.env.command("make app.rgx -");
     shell.arg("-c").arg("exec \"$0\" make app.rgx - <&-").arg(command.get_program());
     shell.current_dir(published.env.root()).env("HOME", published.env.root());
+    shell.env("REGROW_STATE", published.env.path("home-state"));
     Outcome::of(&mut shell).failure(3, "standard input");
     assert!(published.env.read("app.rgx") == published.index);
 }

@@ -145,6 +145,7 @@ def main():
         work = Path(folder)
         work.chmod(0o755)
         os.environ["XDG_CACHE_HOME"] = str(work / "cache")
+        os.environ["REGROW_STATE"] = str(work / "state")
         looked, faults = look_at_all(given, work)
     for line in faults:
         print(f"FAULT: {line}")

@@ -17,6 +17,7 @@ def run(regrow, arguments, cwd, codes=(0,)):
     """Runs the command below test in the folder `work` of a state, and nothing of the user's surroundings with it."""
     top = os.path.dirname(cwd)
     env = {"PATH": os.environ["PATH"], "HOME": top, "XDG_CACHE_HOME": f"{top}/cache", "TMPDIR": f"{top}/scratch"}
+    env["REGROW_STATE"] = f"{top}/state"
     done = subprocess.run([regrow, *arguments], cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True)
     if done.returncode not in codes:
         message = done.stderr.decode(errors="replace").strip()

@@ -64,7 +64,7 @@ def recorded(flow, folder, devices):
     paths = devices.paths[:1] if devices else []
     model = FileSystem(f"{folder}/root", paths)
     env = {"PATH": os.environ["PATH"], "HOME": f"{folder}/root", "XDG_CACHE_HOME": f"{folder}/root/cache"}
-    env["TMPDIR"] = f"{folder}/root/scratch"
+    env["TMPDIR"], env["REGROW_STATE"] = f"{folder}/root/scratch", f"{folder}/root/state"
     calls = record([flow.regrow, *flow.command(work)], f"{folder}/log", cwd=work, env=env, stdin=subprocess.DEVNULL)
     os.remove(f"{folder}/log")
     flow.remember(work)

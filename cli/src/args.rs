@@ -14,4 +14,4 @@ pub(crate) use reading::ReadingArgs;
 pub(crate) use sign::{ClaimArgs, PasswordArgs};
 #[cfg(feature = "publish")]
 pub(crate) use source::SourceArgs;
-pub(crate) use trust::TrustArgs;
+pub(crate) use trust::{MEMORY_FOLDER, TrustArgs, state_folder};

@@ -31,6 +31,7 @@ mod serve;
 mod sign;
 #[cfg(feature = "publish")]
 mod sources;
+mod state;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -61,6 +62,7 @@ use push::PushArgs;
 use serve::ServeArgs;
 #[cfg(feature = "publish")]
 use sign::SignArgs;
+use state::StateCommand;
 use verify::VerifyArgs;
 
 /// Ships images over a plain static host, and sends a machine only what it cannot make from what it already holds.
@@ -100,6 +102,8 @@ pub(crate) enum Command {
     #[cfg(feature = "publish")]
     Layer(LayerArgs),
     Verify(VerifyArgs),
+    #[command(subcommand)]
+    State(StateCommand),
     #[cfg(feature = "publish")]
     Push(PushArgs),
     #[cfg(feature = "publish")]
@@ -147,6 +151,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         #[cfg(feature = "publish")]
         Command::Layer(args) => layer::run(&args, verbosity),
         Command::Verify(args) => verify::run(args, verbosity),
+        Command::State(command) => state::run(command, verbosity),
         #[cfg(feature = "publish")]
         Command::Push(args) => push::run(&args, verbosity),
         #[cfg(feature = "publish")]

@@ -27,8 +27,9 @@ use crate::seed::rooted::Rooted;
 use crate::seed::{SeedContext, Seeds, layered};
 use crate::{FileSeed, StorageFault};
 
-use names::LayerName;
+pub(crate) use blobs::{MAX_DOCUMENT_BYTES, diff_ids_of};
 pub use names::WantedLayers;
+pub(crate) use names::{LayerName, parse_hex, to_hex};
 
 /// A kind of storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub enum StorageKind {
     Docker,
     /// The storage of Podman, Buildah and CRI-O.
     Containers,
+    /// A folder of unpacked files, for layers of which the other bytes are remembered. No seed is named by this kind.
+    Folder,
 }
 
 impl StorageKind {
@@ -54,13 +57,14 @@ impl StorageKind {
             Self::Containerd => "containerd",
             Self::Docker => "docker",
             Self::Containers => "containers-storage",
+            Self::Folder => "folder",
         }
     }
 
     /// The place where a storage of this kind lies unless it is said. A layout has none.
     fn default_root(self) -> Option<&'static str> {
         match self {
-            Self::Oci => None,
+            Self::Oci | Self::Folder => None,
             Self::Containerd => Some("/var/lib/containerd"),
             Self::Docker => Some("/var/lib/docker"),
             Self::Containers => Some("/var/lib/containers/storage"),

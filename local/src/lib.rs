@@ -50,6 +50,7 @@ mod ingest;
 mod layers;
 #[cfg(feature = "layers")]
 mod layers_fault;
+mod memory;
 #[cfg(feature = "normalize")]
 mod normalize;
 mod pool;
@@ -75,6 +76,9 @@ pub use ingest::{
 pub use layers::{Between, LayerBlob, LayerForm, LayeredImage, MadeLayer, layer_between};
 #[cfg(feature = "layers")]
 pub use layers_fault::LayersFault;
+pub use memory::{
+    Forgotten, Keep, MAX_BYTES as MAX_MEMORY_BYTES, MadeImage, Memory, PlainReader, RememberedImage, SkeletonReader,
+};
 #[cfg(feature = "normalize")]
 pub use normalize::{Normalized, normalize};
 pub use pool::{Ordered, Pending, Pool, check_threads, spawn_scoped};

@@ -8,6 +8,7 @@ pub(crate) mod layered;
 mod patched;
 mod pipe;
 pub(crate) mod rooted;
+pub(crate) mod roots;
 
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;

@@ -28,9 +28,11 @@
 mod durable;
 mod links;
 mod place;
+mod private;
 mod walk;
 
 pub use durable::sync_open_folder;
 pub use links::{LinkError, MAX_LINKS, Trust, is_trusted};
 pub use place::{Access, NEW_ENTRY, Ownership, Place, is_shared, is_sticky};
+pub use private::{PrivateProblem, open_private};
 pub use walk::{Walked, follow_links, walk};

@@ -140,6 +140,8 @@ pub use flows::make::normalize;
 pub use regrow_local::LayersFault;
 #[cfg(feature = "normalize")]
 pub use regrow_local::Normalized;
+/// What this machine remembers of the images that it made.
+pub use regrow_local::{Forgotten, Keep, MAX_MEMORY_BYTES, Memory, RememberedImage};
 pub use regrow_local::{LocalError, Missing, NoProgress, Progress, Stage, WatchedFile, check_threads};
 
 /// The effort that goes into making a patch small.

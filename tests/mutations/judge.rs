@@ -71,6 +71,7 @@ impl<'a> Judge<'a> {
         command.args(["-c", &ulimits, &regrow]).args(arguments.split_whitespace());
         command.current_dir(self.env.root()).stdin(Stdio::null());
         command.env("HOME", self.env.root()).env("XDG_CACHE_HOME", self.env.path("home-cache"));
+        command.env("REGROW_STATE", self.env.path("home-state"));
         // Arenas of the allocator are address space that is never touched.
         command.env("TMPDIR", self.env.path("scratch")).env("MALLOC_ARENA_MAX", "2");
         let output = command.output().unwrap();

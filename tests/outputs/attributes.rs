@@ -33,6 +33,7 @@ fn a_new_output_has_the_mode_of_new_files() {
         let mut command = std::process::Command::new("sh");
         command.args(["-c", &format!("umask {umask}; exec \"$0\" extract new.rgx out"), crate::environment::REGROW]);
         command.current_dir(env.root()).env("XDG_CACHE_HOME", env.path("home-cache"));
+        command.env("REGROW_STATE", env.path("home-state"));
         Outcome::of(command.env("REGROW_MIN_AVG_SIZE", "1KiB")).success();
         assert_eq!(mode(&env.path("out")), expected);
         env.remove("out");

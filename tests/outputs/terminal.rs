@@ -13,6 +13,7 @@ fn an_image_is_not_written_to_a_terminal() {
     let on_terminal = |arguments: &str| {
         let mut command = Command::new("script");
         command.current_dir(env.root()).env("REGROW_MIN_AVG_SIZE", "64").env("HOME", env.root());
+        command.env("REGROW_STATE", env.path("home-state"));
         command.args(["--quiet", "--return", "--command", &format!("{REGROW} {arguments}"), "/dev/null"]);
         match command.stdin(std::process::Stdio::null()).output() {
             Err(error) if error.kind() == ErrorKind::NotFound => None,

@@ -50,7 +50,8 @@ impl Field {
             .env("MALLOC_ARENA_MAX", "2")
             .env("REGROW_MIN_AVG_SIZE", "1KiB")
             .env("HOME", self.site.env.root())
-            .env("XDG_CACHE_HOME", self.site.env.path("home-cache"));
+            .env("XDG_CACHE_HOME", self.site.env.path("home-cache"))
+            .env("REGROW_STATE", self.site.env.path("home-state"));
         let outcome = Outcome::of(command.env("TMPDIR", self.site.env.path("scratch")));
         assert_eq!(outcome.code, Some(0), "{what}: {}", outcome.stderr);
         assert!(self.site.env.read("out") == self.site.new, "{what}");

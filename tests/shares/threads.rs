@@ -24,6 +24,7 @@ fn few_threads() {
         command.arg(format!("--nproc={limit}")).arg(probe.get_program()).args(arguments.split(' '));
         command.current_dir(env.root());
         command.env("TMPDIR", env.path("scratch")).env("REGROW_MIN_AVG_SIZE", "64").env("HOME", env.root());
+        command.env("REGROW_STATE", env.path("home-state"));
         if rustix::process::geteuid().is_root() {
             command.uid(65534).gid(65534);
         }

@@ -33,6 +33,9 @@ pub(crate) struct ReadingArgs {
     /// the index has format 1)
     #[arg(long, env = "REGROW_HEAD_FIRST", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) head_first: bool,
+    /// Do not remember the image's layers in the state folder, and use nothing that is remembered of others
+    #[arg(long)]
+    pub(crate) no_state: bool,
     /// Number of requests in flight
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) connections: u32,

@@ -11,8 +11,10 @@ use crate::failure::{Code, Failure};
 
 /// The keys of the machine, which hold for every user.
 const KEYS_FOLDER: &str = "/etc/regrow/keys.d";
-/// The memory of channels and counters of root. Others have one each.
+/// The state folder of root. Others have one each. It has the memory of channels and counters.
 const STATE_FOLDER: &str = "/var/lib/regrow";
+/// The folder in it with what is remembered of images that were made.
+pub(crate) const MEMORY_FOLDER: &str = "images";
 
 /// The arguments that say which images are taken.
 #[derive(Debug, Args)]
@@ -36,9 +38,9 @@ pub(crate) struct TrustArgs {
     /// Take an image even if a newer one of its channel was seen, and count from it
     #[arg(long)]
     pub(crate) allow_older: bool,
-    /// Where to remember the newest image of each channel [default: /var/lib/regrow for root, else the user's state
-    /// folder]
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    /// Where to remember the newest image of each channel, and the layers of images that were made [default:
+    /// /var/lib/regrow for root, else the user's state folder]
+    #[arg(long, env = "REGROW_STATE", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) state: Option<PathBuf>,
 }
 
@@ -104,17 +106,23 @@ impl TrustArgs {
     }
 }
 
-fn default_state(progress: &dyn Progress) -> Option<PathBuf> {
+/// The state folder, unless the command line names another.
+pub(crate) fn state_folder() -> Option<PathBuf> {
     if rustix::process::geteuid().is_root() {
         return Some(STATE_FOLDER.into());
     }
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let folder = variable("XDG_STATE_HOME").or_else(|| Some(variable("HOME")?.join(".local/state")));
+    Some(folder?.join("regrow"))
+}
+
+fn default_state(progress: &dyn Progress) -> Option<PathBuf> {
+    let folder = state_folder();
     if folder.is_none() {
         progress.warn(
             "there is no home folder, so an older image in the place of a newer one will not be noticed; \
                        give a folder with --state",
         );
     }
-    Some(folder?.join("regrow"))
+    folder
 }

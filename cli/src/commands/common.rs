@@ -20,7 +20,7 @@ use regrow_sync::{SecretKey, read_secret_key};
 use super::sources::{Cut, Sources};
 #[cfg(feature = "publish")]
 use crate::args::PasswordArgs;
-use crate::args::{AddressingArg, NetworkArgs, ReadingArgs, RedirectsArg};
+use crate::args::{AddressingArg, MEMORY_FOLDER, NetworkArgs, ReadingArgs, RedirectsArg, state_folder};
 use crate::failure::{Code, Failure};
 use crate::print::line;
 use crate::progress::{Bars, Verbosity};
@@ -74,11 +74,13 @@ pub(crate) fn reading(args: &ReadingArgs, index: &String, verbosity: Verbosity) 
     let mut network = network(&args.network, named, deadline)?;
     let bars = Bars::new(verbosity).until(deadline);
     let trust = args.trust.trust(&mut network, &bars)?;
+    let memory = if args.no_state { None } else { args.trust.state.clone().or_else(state_folder) };
     let options = ExtractOptions {
         stores: locations(&args.stores)?,
         seeds: args.seeds.iter().map(|seed| seed_path(seed)).collect(),
         cache: args.cache.clone(),
         catalog: Some(catalog(args.catalog.clone(), &bars)),
+        memory: memory.map(|folder| folder.join(MEMORY_FOLDER)),
         connections: args.connections as usize,
         patches: !args.no_patch,
         head_first: args.head_first,

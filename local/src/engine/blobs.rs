@@ -18,7 +18,7 @@ use crate::seed::rooted::Rooted;
 /// The most blobs that are looked at.
 const MAX_BLOBS: usize = 1 << 20;
 /// The largest manifest or configuration. Registries take no larger ones.
-const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
+pub(crate) const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
 /// The most bytes of manifests and configurations that are read.
 const MAX_DOCUMENTS_BYTES: u64 = 512 << 20;
 
@@ -44,6 +44,13 @@ struct Descriptor {
 struct RootFs {
     #[serde(default)]
     diff_ids: Vec<String>,
+}
+
+/// The names of the layers that the configuration of an image lists, the lowest first. It is `None` if this is no such
+/// document.
+pub(crate) fn diff_ids_of(document: &[u8]) -> Option<Vec<LayerName>> {
+    let document: Document = serde_json::from_slice(document).ok()?;
+    document.rootfs?.diff_ids.iter().map(|id| parse_digest(id)).collect()
 }
 
 /// Finds the wanted layers among the blobs of a folder.

@@ -47,7 +47,7 @@ pub(super) fn find(root: &Rooted, wanted: &WantedLayers, warn: Warn<'_>) -> Vec<
                 continue;
             }
         };
-        for chain in names.iter().filter(|chain| chain.to_str().is_some_and(|chain| parse_hex(chain).is_some())) {
+        for chain in names.iter().filter(|chain| chain.to_str().is_some_and(|chain| parse_hex::<32>(chain).is_some())) {
             let layer = folder.join(chain);
             match wanted_layer(root, &layer, &driver, wanted) {
                 Ok(layer) => found.extend(layer),

@@ -6,7 +6,7 @@ use regrow_chunker::UnitId;
 use regrow_index::{BasePart, Index};
 
 /// The SHA-256 of a layer's plain bytes, or of a blob.
-pub(super) type LayerName = [u8; 32];
+pub(crate) type LayerName = [u8; 32];
 
 /// The beginning of a name. For parts of other images, an index has no more.
 type Beginning = [u8; 8];
@@ -18,11 +18,14 @@ pub(super) fn parse_digest(text: &str) -> Option<LayerName> {
     parse_hex(text.strip_prefix(SHA256_PREFIX)?)
 }
 
-/// Reads a name of 64 hexadecimal digits.
-pub(super) fn parse_hex(text: &str) -> Option<LayerName> {
-    let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
-    let mut name = [0; 32];
-    for (byte, pair) in name.iter_mut().zip(digits.chunks(2)) {
+/// Reads a name in hexadecimal digits, two for each byte.
+pub(crate) fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != N || !rest.is_empty() {
+        return None;
+    }
+    let mut name = [0; N];
+    for (byte, pair) in name.iter_mut().zip(pairs) {
         let digit = |at: usize| (pair[at] as char).to_digit(16);
         *byte = (digit(0)? << 4 | digit(1)?) as u8;
     }
@@ -30,7 +33,7 @@ pub(super) fn parse_hex(text: &str) -> Option<LayerName> {
 }
 
 /// Writes a name in hexadecimal digits.
-pub(super) fn to_hex(name: &LayerName) -> String {
+pub(crate) fn to_hex(name: &[u8]) -> String {
     name.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -121,6 +124,12 @@ impl WantedLayers {
         (!self.own.is_empty() && all(&self.own)) || self.bases.iter().any(|base| all(base))
     }
 
+    /// Whether a patch starts from a layer that has this name.
+    pub(crate) fn is_of_base(&self, name: &LayerName) -> bool {
+        let (beginning, _) = split(name);
+        self.bases.iter().any(|base| base.contains(&beginning))
+    }
+
     /// The layer with this name that is still to be found.
     fn missing(&self, name: &LayerName) -> Option<&WantedLayer> {
         let (beginning, rest) = split(name);
@@ -128,7 +137,7 @@ impl WantedLayers {
     }
 
     /// Whether the layer with this name is wanted and was not found yet.
-    pub(super) fn wants(&self, name: &LayerName) -> bool {
+    pub(crate) fn wants(&self, name: &LayerName) -> bool {
         self.missing(name).is_some()
     }
 
@@ -138,12 +147,12 @@ impl WantedLayers {
     }
 
     /// The number of plain bytes of a layer that was not found yet, if the index has it.
-    pub(super) fn size_of(&self, name: &LayerName) -> Option<u64> {
+    pub(crate) fn size_of(&self, name: &LayerName) -> Option<u64> {
         self.missing(name).and_then(|layer| layer.bytes)
     }
 
     /// Notes what was found under the name of a layer: parts with these ids. Returns whether it is that layer.
-    pub(super) fn take(&mut self, name: &LayerName, ids: &[UnitId]) -> bool {
+    pub(crate) fn take(&mut self, name: &LayerName, ids: &[UnitId]) -> bool {
         let Some(layer) = self.layers.get_mut(&split(name).0) else { return false };
         layer.is_found |= matches!(ids, [id] if BasePart::id_of(id) == layer.id);
         layer.is_found

@@ -28,6 +28,7 @@ pub(super) fn is_of_kind(root: &Rooted, kind: StorageKind) -> bool {
         StorageKind::Containerd => has_folder(CONTAINERD_BLOBS),
         StorageKind::Docker => docker::is_storage(root) || has_folder(DOCKER_BLOBS),
         StorageKind::Containers => containers::is_storage(root),
+        StorageKind::Folder => false,
     }
 }
 
@@ -44,6 +45,7 @@ pub(super) fn find(root: &Rooted, kind: StorageKind, wanted: &WantedLayers, warn
             found
         }
         StorageKind::Containers => containers::find(root, wanted, warn),
+        StorageKind::Folder => Vec::new(),
     }
 }
 

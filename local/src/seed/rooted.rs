@@ -65,6 +65,12 @@ impl Rooted {
         Ok(Self { root, walks: AtomicBool::new(self.walks.load(Ordering::Relaxed)) })
     }
 
+    /// The folder of this name, as a world of its own. A link is none.
+    pub(crate) fn own_folder(&self, name: &Path) -> io::Result<Self> {
+        let root = rustix::fs::openat(&self.root, name, LOOK | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
+        Ok(Self { root, walks: AtomicBool::new(self.walks.load(Ordering::Relaxed)) })
+    }
+
     /// The names in this folder, sorted, at most `most` of them.
     pub(crate) fn names(&self, most: usize) -> io::Result<Vec<OsString>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -10,6 +10,7 @@ mod known_base;
 mod output;
 pub(crate) mod partial;
 mod patched;
+mod remember;
 mod report;
 mod resume;
 pub(crate) mod room;
@@ -75,6 +76,9 @@ pub struct ExtractOptions {
     pub cache: Option<PathBuf>,
     /// The catalog that remembers what seeds hold.
     pub catalog: Option<Catalog>,
+    /// The folder in which this machine remembers the layers that it made, so that they are bases of patches wherever
+    /// their files are.
+    pub memory: Option<PathBuf>,
     /// The number of requests in flight.
     pub connections: usize,
     /// Whether to trust a catalog that says that the output is the image already, without reading the output again.
@@ -101,6 +105,7 @@ impl Default for ExtractOptions {
             seeds: Vec::new(),
             cache: None,
             catalog: None,
+            memory: None,
             connections: DEFAULT_CONNECTIONS,
             trust_catalog: false,
             patches: true,
@@ -301,9 +306,11 @@ impl Run<'_> {
             output.check_room(0, scratch, plan.bytes_in_frames(&target)).inspect_err(|_| output.abandon())?;
         }
         let written = Arc::clone(&target);
-        let assembly = Assembly::new(self, fetcher, packs, Shared::new(target, seeds, Arc::clone(&output), plan));
+        let shared = Shared::new(target, seeds, Arc::clone(&output), plan);
+        let assembly = Assembly::new(self, fetcher, packs, Arc::clone(&shared));
         let committed = assembly.run(&mut counts).and_then(|digest| output.commit().map(|()| digest));
         let digest = committed.inspect_err(|error| self.warn_of(&output, error))?;
+        self.remember(&written, &|range, out| shared.read_plain(range, out));
         Ok(Written { counts, target: Some(written), digest: Some(digest) })
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use regrow_index::Index;
-use regrow_local::{EngineStorage, OpenedStorage, SeedContext, Seeds, StorageKind, WantedLayers};
+use regrow_local::{EngineStorage, Memory, OpenedStorage, SeedContext, Seeds, StorageKind, WantedLayers};
 
 use super::store_seed::open_seed;
 use crate::SyncError;
@@ -14,14 +14,16 @@ pub(crate) struct GivenSeeds<'a> {
     wanted: WantedLayers,
     /// The parts of the image that storages hold, by their numbers, if those are not opened.
     pub(crate) closed: Option<Vec<(EngineStorage, usize)>>,
+    /// What this machine remembers of the layers that it made.
+    memory: Option<Memory>,
     /// The storages that were searched.
     pub(crate) storages: Vec<OpenedStorage>,
 }
 
 impl<'a> GivenSeeds<'a> {
     /// Begins with none.
-    pub(crate) fn new(index: &Index, context: &'a SeedContext<'a>) -> Self {
-        Self { context, wanted: WantedLayers::of_index(index), closed: None, storages: Vec::new() }
+    pub(crate) fn new(index: &Index, memory: Option<Memory>, context: &'a SeedContext<'a>) -> Self {
+        Self { context, wanted: WantedLayers::of_index(index), closed: None, memory, storages: Vec::new() }
     }
 
     /// The same, which opens no part of the image itself in a storage.
@@ -34,7 +36,9 @@ impl<'a> GivenSeeds<'a> {
     pub(crate) fn open(&mut self, seeds: &mut Seeds, path: &Path) -> Result<(), SyncError> {
         if let Some(storage) = EngineStorage::named(path) {
             self.open_storage(seeds, &storage)?;
-            self.warn_of_last();
+            if !self.open_remembered(seeds, &storage.root)? {
+                self.warn_of_last();
+            }
             return Ok(());
         }
         if let Some(storage) = EngineStorage::recognised(path) {
@@ -42,12 +46,27 @@ impl<'a> GivenSeeds<'a> {
             if self.wanted.is_enough() {
                 return Ok(());
             }
+            if self.open_remembered(seeds, path)? && self.wanted.is_enough() {
+                return Ok(());
+            }
             // All large blobs of a layout are seeds, whether they are named or not.
             if storage.kind != StorageKind::Oci {
                 self.warn_of_last();
             }
+        } else if path.is_dir() && self.open_remembered(seeds, path)? && self.wanted.is_enough() {
+            return Ok(());
         }
         open_seed(seeds, path, self.context)
+    }
+
+    /// Opens the layers of a folder of which this machine remembers everything but the files. Returns whether there are
+    /// any.
+    fn open_remembered(&mut self, seeds: &mut Seeds, folder: &Path) -> Result<bool, SyncError> {
+        let Some(memory) = self.memory.as_ref().filter(|_| !self.wanted.is_enough()) else { return Ok(false) };
+        let opened = memory.open_parts(folder, &mut self.wanted, seeds, self.context)?;
+        let is_any = opened.layers > 0;
+        self.storages.extend(is_any.then_some(opened));
+        Ok(is_any)
     }
 
     /// Looks once more through the seeds that were opened: for layers that are too small to be parts of what they lie in.

@@ -3,13 +3,14 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flate2::read::MultiGzDecoder;
+use rustix::fs::Stat;
 use serde::Deserialize;
 
 use super::raw::RawBytes;
@@ -135,7 +136,7 @@ impl SplitLayer {
     }
 
     /// A layer that has nothing yet.
-    pub(super) fn empty(described: File, folder: Rooted, place: PathBuf, open: Arc<OpenFiles>) -> Self {
+    pub(crate) fn empty(described: File, folder: Rooted, place: PathBuf, open: Arc<OpenFiles>) -> Self {
         let (pieces, raw, paths) = (Vec::new(), RawBytes::default(), Vec::new());
         let number = open.layers.fetch_add(1, Ordering::Relaxed);
         Self { described, folder, place, bytes: 0, pieces, raw, paths, number, open }
@@ -160,14 +161,14 @@ impl SplitLayer {
     }
 
     /// Adds bytes of the layer that are in no file.
-    pub(super) fn push_raw(&mut self, bytes: &[u8]) -> Result<(), StorageFault> {
+    pub(crate) fn push_raw(&mut self, bytes: &[u8]) -> Result<(), StorageFault> {
         let at = self.raw.bytes();
         self.raw.push(bytes).map_err(StorageFault::Unreadable)?;
         self.add(bytes.len() as u64, PieceSource::Raw(at))
     }
 
     /// Adds a file of this many bytes.
-    pub(super) fn push_file(&mut self, path: &[u8], bytes: u64) -> Result<(), StorageFault> {
+    pub(crate) fn push_file(&mut self, path: &[u8], bytes: u64) -> Result<(), StorageFault> {
         let at = u32::try_from(self.paths.len()).map_err(|_| StorageFault::TooLarge)?;
         let len = u16::try_from(path.len()).map_err(|_| StorageFault::Malformed)?;
         if bytes > 0 {
@@ -257,12 +258,44 @@ impl SplitLayer {
         })
     }
 
+    /// The kernel's description of the file of a piece, if it has this size.
+    fn stat(&self, folder: &Rooted, number: usize, bytes: u64) -> Option<Stat> {
+        let stat = folder.stat_file(&self.path_of(number)?).ok()?;
+        u64::try_from(stat.st_size).is_ok_and(|size| size == bytes).then_some(stat)
+    }
+
     /// Whether all files are there with their sizes.
     pub(in crate::seed) fn is_there(&self) -> bool {
-        self.files().all(|(number, bytes)| {
-            let stat = self.path_of(number).and_then(|path| self.folder.stat_file(&path).ok());
-            stat.is_some_and(|stat| u64::try_from(stat.st_size).is_ok_and(|size| size >= bytes))
-        })
+        self.files().all(|(number, bytes)| self.stat(&self.folder, number, bytes).is_some())
+    }
+
+    /// How many of 1,000 files are in a folder with their sizes, going by a sample of the files.
+    pub(crate) fn share_in(&self, folder: &Rooted, sample: usize) -> usize {
+        let step = self.files().count().div_ceil(sample).max(1);
+        let (mut seen, mut there) = (0, 0);
+        for (number, bytes) in self.files().step_by(step) {
+            (seen, there) = (seen + 1, there + usize::from(self.stat(folder, number, bytes).is_some()));
+        }
+        (there * 1000).checked_div(seen).unwrap_or(1000)
+    }
+
+    /// Looks at all files, and notes their state in the name of the folder. Returns the path of a file that is not there
+    /// with its size.
+    pub(crate) fn look_at_files(&mut self) -> Option<PathBuf> {
+        let (mut missing, mut hasher) = (None, blake3::Hasher::new());
+        for (number, bytes) in self.files() {
+            match self.stat(&self.folder, number, bytes) {
+                Some(stat) => {
+                    // A hasher takes everything.
+                    let Stat { st_mtime, st_ctime, st_ctime_nsec, st_ino, .. } = stat;
+                    let _ = write!(hasher, "{number} {st_mtime} {st_ctime} {st_ctime_nsec} {st_ino},");
+                }
+                None if missing.is_none() => missing = self.path_of(number),
+                None => {}
+            }
+        }
+        self.place.as_mut_os_string().push(format!("#{}", hasher.finalize()));
+        missing
     }
 
     /// Reads the layer front to back. Zeros stand for bytes that are gone.

@@ -13,7 +13,7 @@ use super::assemble::check_encoders;
 use super::form::Form;
 use super::output::Destination;
 use super::report::{ExtractReport, StorageReport};
-use super::{ExtractOptions, Run, headed};
+use super::{ExtractOptions, Run, headed, remember};
 use crate::place::network::Front;
 use crate::place::trust::Stated;
 use crate::plan::given_seeds::GivenSeeds;
@@ -146,7 +146,8 @@ impl Call<'_> {
         context: &SeedContext<'_>,
     ) -> Result<Vec<StorageReport>, SyncError> {
         let looked_at = seeds.seeds.len();
-        let mut given = GivenSeeds::new(index, context);
+        let memory = remember::open(self.options.memory.as_deref(), self.progress);
+        let mut given = GivenSeeds::new(index, memory, context);
         self.options.seeds.iter().try_for_each(|seed| given.open(seeds, seed))?;
         given.finish(seeds);
         seeds.seeds.rotate_left(looked_at);

@@ -18,8 +18,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use regrow_index::Claims;
-use regrow_paths::{Access, LinkError, Ownership, Place, Trust as LinkTrust, is_sticky, walk};
-use rustix::fs::{Mode, Stat};
+use regrow_paths::{Access, Ownership, Place, PrivateProblem, open_private};
 use serde::{Deserialize, Serialize};
 
 use crate::Location;
@@ -55,20 +54,23 @@ struct Known {
 /// A reason why the folder cannot be used.
 #[derive(Debug)]
 pub(super) enum StateProblem {
-    /// A folder or file belongs to others, or they may write to it.
-    Foreign(PathBuf),
+    /// The folder or a file in it cannot be used.
+    Private(PrivateProblem),
     /// A file says nothing that is known.
     Damaged(PathBuf),
-    /// A file operation failed.
-    Io(PathBuf, io::Error),
+}
+
+impl From<PrivateProblem> for StateProblem {
+    fn from(problem: PrivateProblem) -> Self {
+        Self::Private(problem)
+    }
 }
 
 impl fmt::Display for StateProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Foreign(path) => write!(f, "{}: others could have written it, so it is not used", path.display()),
+            Self::Private(problem) => problem.fmt(f),
             Self::Damaged(path) => write!(f, "{}: is damaged", path.display()),
-            Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
         }
     }
 }
@@ -79,7 +81,7 @@ impl State {
         let mut problems = Vec::new();
         let mut read = |kind, of: &str| {
             let name = file_name(kind, of);
-            let record = open(folder, Make::No).and_then(|place| match place {
+            let record = open_private(folder, false).map_err(StateProblem::from).and_then(|place| match place {
                 Some(place) => read_record(&place, &name),
                 None => Ok(None),
             });
@@ -117,11 +119,9 @@ impl State {
 
     /// Remembers the image. If it is older than one that was seen, the user wanted that, and its counter counts.
     pub(super) fn write(&self) -> Result<(), StateProblem> {
-        let Some(place) = open(&self.folder, Make::Yes)? else {
-            return Err(StateProblem::Foreign(self.folder.clone()));
-        };
+        let Some(place) = open_private(&self.folder, true)? else { return Ok(()) };
         // Other runs of this user wait here. On a file system without locks they do not.
-        let lock = place.as_file().map_err(|error| StateProblem::Io(self.folder.clone(), error))?;
+        let lock = place.as_file().map_err(|error| PrivateProblem::Io(self.folder.clone(), error))?;
         let _ = lock.lock();
         let Claims { channel, counter, .. } = &self.claims;
         if channel.is_empty() {
@@ -142,7 +142,7 @@ fn write_record(place: &Place, known: &Known, channel: &str, counter: u64) -> Re
     if now.as_ref() == Some(&record) {
         return Ok(());
     }
-    replace(place, &known.name, &record).map_err(|error| StateProblem::Io(place.path(&known.name), error))
+    replace(place, &known.name, &record).map_err(|error| PrivateProblem::Io(place.path(&known.name), error).into())
 }
 
 /// The place of an index in one form.
@@ -162,66 +162,11 @@ fn file_name(kind: &str, of: &str) -> OsString {
     format!("{kind}-{}.json", &blake3::hash(of.as_bytes()).to_hex()[..32]).into()
 }
 
-/// Whether to make the folder if there is none.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Make {
-    Yes,
-    No,
-}
-
-/// Opens the folder, if there is one or it may be made. It must be this user's alone.
-fn open(folder: &Path, make: Make) -> Result<Option<Place>, StateProblem> {
-    let io = |error| StateProblem::Io(folder.to_owned(), error);
-    let foreign = || StateProblem::Foreign(folder.to_owned());
-    let path = std::path::absolute(folder).map_err(io)?;
-    let walked = walk(&path, LinkTrust::OwnLinks).map_err(|error| match error {
-        LinkError::Io { path, source } => StateProblem::Io(path, source),
-        _ => foreign(),
-    })?;
-    let (rest, obstacle) = (walked.rest.clone(), walked.obstacle.as_ref().map(io::Error::kind));
-    let mut place = walked.into_place().map_err(io)?;
-    let stat = place.stat_folder().map_err(io)?;
-    if rest.is_empty() {
-        return if is_private(&stat) { Ok(Some(place)) } else { Err(foreign()) };
-    }
-    match (obstacle, make) {
-        (Some(io::ErrorKind::NotFound), Make::No) => return Ok(None),
-        (Some(io::ErrorKind::NotFound), Make::Yes) if may_make_in(&stat) => {}
-        (Some(io::ErrorKind::NotFound), Make::Yes) => return Err(foreign()),
-        (Some(kind), _) => return Err(io(kind.into())),
-        (None, _) => return Err(io(io::ErrorKind::NotADirectory.into())),
-    }
-    for name in rest {
-        place = place.own_folder(&name).map_err(io)?;
-    }
-    Ok(Some(place))
-}
-
-fn mode_of(stat: &Stat) -> Mode {
-    Mode::from_raw_mode(stat.st_mode)
-}
-
-/// Whether users other than the owner may write. A group that has the owner's number is the owner's own.
-fn others_write(stat: &Stat) -> bool {
-    let mode = mode_of(stat);
-    mode.contains(Mode::WOTH) || (mode.contains(Mode::WGRP) && stat.st_gid != stat.st_uid)
-}
-
-fn is_private(stat: &Stat) -> bool {
-    stat.st_uid == rustix::process::geteuid().as_raw() && !others_write(stat)
-}
-
-/// Whether nobody else can put another folder in the place of one that is made in this folder.
-fn may_make_in(stat: &Stat) -> bool {
-    let is_trusted = [0, rustix::process::geteuid().as_raw()].contains(&stat.st_uid);
-    is_trusted && (!others_write(stat) || is_sticky(stat))
-}
-
 fn read_record(place: &Place, name: &OsStr) -> Result<Option<Record>, StateProblem> {
-    let io = |error| StateProblem::Io(place.path(name), error);
+    let io = |error| PrivateProblem::Io(place.path(name), error);
     let file = match place.find_file(name, Access::Read).map_err(io)? {
         Ownership::Absent => return Ok(None),
-        Ownership::Foreign => return Err(StateProblem::Foreign(place.path(name))),
+        Ownership::Foreign => return Err(PrivateProblem::Foreign(place.path(name)).into()),
         Ownership::Own(file) => file,
     };
     let mut text = Vec::new();

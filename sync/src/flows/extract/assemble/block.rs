@@ -1,5 +1,6 @@
 //! One block of the plain image.
 
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -149,6 +150,27 @@ impl<'a> BlockJob<'a> {
         let read = self.plain.fill_gaps_stored(|at, out| output.read(start + at as u64, out));
         read.map_err(SyncError::io(output.path()))?;
         Ok(true)
+    }
+}
+
+impl Shared {
+    /// Reads bytes of the plain image once all of it was written.
+    pub(in crate::flows::extract) fn read_plain(&self, block: Range<u64>, out: &mut Vec<u8>) -> io::Result<()> {
+        out.clear();
+        if !self.output.keeps_fetched_apart() {
+            out.resize((block.end - block.start) as usize, 0);
+            return self.output.read(block.start, out);
+        }
+        let (plain, bytes) = Default::default();
+        let contents = self.target.contents_of(&block);
+        let mut job =
+            BlockJob { shared: self, block, plain, failed: Vec::new(), contents, chunk: None, bytes, across: None };
+        job.fill().map_err(io::Error::other)?;
+        if job.plain.whole().is_none() && job.failed.is_empty() {
+            job.read_gaps().map_err(io::Error::other)?;
+        }
+        out.extend_from_slice(job.plain.whole().ok_or(io::ErrorKind::NotFound)?.bytes());
+        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ use crate::flows::extract::attempt::Call;
 use crate::flows::extract::output::OutputFile;
 use crate::flows::extract::patched::{self, Extended};
 use crate::flows::extract::report::{ExtractReport, StorageReport};
-use crate::flows::extract::{ExtractOptions, Form, Output, Run, extract, headed};
+use crate::flows::extract::{ExtractOptions, Form, Output, Run, extract, headed, remember};
 use crate::place::network::{Front, HeadFirst, OpenHead};
 use crate::plan::closed_parts::{ClosedLayer, Opener};
 use crate::plan::given_seeds::GivenSeeds;
@@ -147,8 +147,10 @@ impl<'a> Opening<'a> {
                 unfolds: true,
                 on_scan: &|| ahead.on_scan(),
             };
-            let mut given = GivenSeeds::new(&index, &context).leaving_parts_closed();
+            let memory = remember::open(options.memory.as_deref(), progress);
+            let mut given = GivenSeeds::new(&index, memory, &context).leaving_parts_closed();
             options.seeds.iter().try_for_each(|seed| given.open(&mut seeds, seed))?;
+            given.finish(&mut seeds);
             let storages = given.storages.iter().map(StorageReport::of).collect();
             (storages, self.closed(&index, given.closed.unwrap_or_default()))
         };
