@@ -17,6 +17,15 @@ pub trait Base {
     /// # Errors
     /// Any error of reading; `UnexpectedEof` if the base ends before `out` is full.
     fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<()>;
+
+    /// Does the same for bytes around a place that is used, of which few will be looked at. A base may give zeros for some
+    /// that are hard to get. If they are looked at after all, what is decoded is wrong.
+    ///
+    /// # Errors
+    /// As [`Base::read_at`].
+    fn look_at(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
+        self.read_at(at, out)
+    }
 }
 
 impl Base for [u8] {
@@ -108,7 +117,7 @@ impl<'a, B: Base + ?Sized> Window<'a, B> {
         let skip = (from + MARGIN_BEFORE - at) as usize;
         if from < to {
             let len = (to - from) as usize;
-            self.base.read_at(from, &mut self.buffer[skip..skip + len])?;
+            self.base.look_at(from, &mut self.buffer[skip..skip + len])?;
         }
         self.places = places;
         Ok(())

@@ -126,12 +126,16 @@ pub(crate) struct Position {
     pub(crate) skeleton: (u64, u64),
     pub(crate) contents: (u64, u64),
     pub(crate) plain: u64,
+    /// The number of contents operations before it.
+    pub(crate) files: u64,
 }
 
 /// Gathers the parts of an image from what the walker tells.
 #[derive(Default)]
 pub(crate) struct PartList {
     parts: Vec<ImagePart>,
+    /// The number of files of each part.
+    files: Vec<u64>,
     /// The place at which the present candidate began.
     start: Position,
     /// The tar that a coded image holds: where it begins, and where it ends.
@@ -188,6 +192,7 @@ impl PartList {
 
     fn add(&mut self, kind: PartKind, end: Position) -> BorderChange {
         self.parts.push(part_between(kind, self.start, end));
+        self.files.push(end.files - self.start.files);
         BorderChange::Ends
     }
 
@@ -196,17 +201,15 @@ impl PartList {
         std::mem::take(&mut self.borders)
     }
 
-    /// The parts of an image that ends here. `has_tar` says whether there is a tar among the candidates, and `is_tar`
+    /// The parts of an image that ends here, and the number of files of each. `has_tar` says whether there is a tar among the candidates, and `is_tar`
     /// whether the image itself is one.
-    pub(crate) fn finish(self, has_tar: bool, is_tar: bool, end: Position) -> Vec<ImagePart> {
-        match self.held {
-            _ if has_tar => self.parts,
-            Some((start, end)) => vec![part_between(PartKind::Tar, start, end)],
-            None => {
-                let kind = if is_tar { PartKind::Tar } else { PartKind::File };
-                vec![part_between(kind, Position::default(), end)]
-            }
-        }
+    pub(crate) fn finish(self, has_tar: bool, is_tar: bool, end: Position) -> (Vec<ImagePart>, Vec<u64>) {
+        let (kind, start, end) = match self.held {
+            _ if has_tar => return (self.parts, self.files),
+            Some((start, end)) => (PartKind::Tar, start, end),
+            None => (if is_tar { PartKind::Tar } else { PartKind::File }, Position::default(), end),
+        };
+        (vec![part_between(kind, start, end)], vec![end.files - start.files])
     }
 }
 

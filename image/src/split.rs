@@ -42,6 +42,8 @@ pub struct LastChunks {
     pub borders: Vec<PartBorder>,
     /// The image's parts. There are none by [`WalkRules::V2`].
     pub parts: Vec<ImagePart>,
+    /// The number of files of each part, which is that of its contents operations.
+    pub files: Vec<u64>,
 }
 
 /// Splits an image that arrives in blocks of any size into chunks. It keeps at most a chunk of either stream, and
@@ -188,7 +190,8 @@ impl Splitter {
         let end = self.chunks.position();
         let borders = self.take_part_borders();
         let (has_tar, is_tar) = (self.walker.has_tar_part(), self.walker.is_tar());
-        let parts = self.chunks.parts.take().map(|parts| parts.finish(has_tar, is_tar, end)).unwrap_or_default();
-        LastChunks { chunks: self.take(), borders, parts }
+        let parts = self.chunks.parts.take().map(|parts| parts.finish(has_tar, is_tar, end));
+        let (parts, files) = parts.unwrap_or_default();
+        LastChunks { chunks: self.take(), borders, parts, files }
     }
 }

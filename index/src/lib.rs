@@ -67,6 +67,7 @@
 //!         claims: Claims { channel: "stable".into(), counter: 1, ..Claims::default() },
 //!         wrapper,
 //!         parts: vec![part],
+//!         files: Vec::new(),
 //!         signatures: Vec::new(),
 //!         kept: KeptEntries::default(),
 //!     }),

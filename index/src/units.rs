@@ -30,6 +30,9 @@ pub struct Units {
     pub wrapper: Unit,
     /// The parts, in the image's order.
     pub parts: Vec<Part>,
+    /// The number of files of each part, which is that of its contents operations, or nothing if they are not known. This
+    /// is a hint: it lets a reader do without parts that it does not want, and is not signed.
+    pub files: Vec<u64>,
     /// Signatures of the statement, at most [`crate::MAX_SIGNATURES`]. They hold as long as nothing changes that the
     /// statement says.
     pub signatures: Vec<Signature>,

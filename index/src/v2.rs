@@ -5,7 +5,7 @@
 //! 8    4   u32 version: 2
 //! 12   4   u32 h
 //! 16   h   sections: statement, store, blocks, codings, signatures, patches, base
-//!          parts
+//!          parts, files
 //! 16+h 32  BLAKE3 of all bytes before
 //! 48+h     the codings block, if there is one
 //!          the recipe block

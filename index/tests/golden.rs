@@ -91,6 +91,7 @@ fn index_of(walk_version: u32, wrapper: (u32, u32), parts: &[PartShape]) -> Inde
             claims: Claims::default(),
             wrapper,
             parts: found,
+            files: Vec::new(),
             signatures: Vec::new(),
             kept: KeptEntries::default(),
         }),

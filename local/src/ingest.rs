@@ -57,6 +57,8 @@ pub struct Ingested {
     pub digest: [u8; 32],
     /// The parts, in order. There are none by [`WalkRules::V2`].
     pub parts: Vec<ImagePart>,
+    /// The number of files of each part.
+    pub files: Vec<u64>,
     /// The names of the image and of its parts, if the image is made and has parts.
     pub names: Option<Sha256Names>,
     /// The way in which each coded file is rebuilt, if that was asked for.
@@ -223,8 +225,8 @@ fn ingest_all(
     let Ingest { hashing, bytes, codings, unfolded, watch, .. } = ingest;
     let whole = watch.finish(bytes, &hashing.splitter);
     let has_lost_entries = hashing.splitter.has_lost_entries();
-    let Finished { digest, opaque, parts, names } = hashing.finish()?;
-    Ok(Ingested { bytes, digest, parts, names, codings, unfolded, opaque, whole, has_lost_entries })
+    let Finished { digest, opaque, parts, files, names } = hashing.finish()?;
+    Ok(Ingested { bytes, digest, parts, files, names, codings, unfolded, opaque, whole, has_lost_entries })
 }
 
 /// Runs `read` with a sink for chunks. The first error of `sink` ends it.

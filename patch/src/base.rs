@@ -5,6 +5,7 @@ mod closed;
 use std::io;
 use std::ops::Range;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use regrow_chunker::{Params, PartKind, UnitId};
 use regrow_image::StreamKind;
@@ -61,6 +62,9 @@ pub struct PatchBase<'a> {
     parts: Vec<Placed<'a>>,
     skeleton_bytes: u64,
     contents_bytes: u64,
+    /// Whether parts that were not read are read even for bytes that are hardly looked at.
+    guesses_nothing: bool,
+    has_guessed: AtomicBool,
 }
 
 /// A part with its place in the base. A whole image counts as one part.
@@ -156,7 +160,8 @@ impl<'a> PatchBase<'a> {
     }
 
     fn empty(version: PatchVersion) -> Self {
-        Self { version, parts: Vec::new(), skeleton_bytes: 0, contents_bytes: 0 }
+        let (guesses_nothing, has_guessed) = (false, AtomicBool::new(false));
+        Self { version, parts: Vec::new(), skeleton_bytes: 0, contents_bytes: 0, guesses_nothing, has_guessed }
     }
 
     fn push(&mut self, source: Source<'a>, id: Option<UnitId>, is_file: bool, bytes: [u64; 2]) {
@@ -165,6 +170,19 @@ impl<'a> PatchBase<'a> {
         self.skeleton_bytes = self.skeleton_bytes.saturating_add(skeleton.bytes);
         self.contents_bytes = self.contents_bytes.saturating_add(contents.bytes);
         self.parts.push(Placed { source, id, is_file, skeleton, contents, files: OnceLock::new() });
+    }
+
+    /// The same base, of which every part is read that has bytes near those that are used. Without that, zeros stand for
+    /// such bytes of parts that were not read.
+    #[must_use]
+    pub fn guessing_nothing(self) -> Self {
+        Self { guesses_nothing: true, ..self }
+    }
+
+    /// Whether zeros stood for bytes near those that were used. Hardly ever does anything depend on them; where it does,
+    /// the result was wrong.
+    pub fn has_guessed(&self) -> bool {
+        self.has_guessed.load(Ordering::Relaxed)
     }
 
     /// The version of the patches that start from such a base.
@@ -226,7 +244,16 @@ impl<'a> PatchBase<'a> {
     }
 
     /// Fills `out` with the bytes of the base's skeleton or contents from `at` on.
-    pub(crate) fn read(&self, stream: StreamKind, mut at: u64, mut out: &mut [u8]) -> io::Result<()> {
+    pub(crate) fn read(&self, stream: StreamKind, at: u64, out: &mut [u8]) -> io::Result<()> {
+        self.read_or_guess(stream, at, out, false)
+    }
+
+    /// Does the same for bytes that will hardly be looked at. Zeros may stand for those of parts that were not read.
+    pub(crate) fn look(&self, stream: StreamKind, at: u64, out: &mut [u8]) -> io::Result<()> {
+        self.read_or_guess(stream, at, out, !self.guesses_nothing)
+    }
+
+    fn read_or_guess(&self, stream: StreamKind, mut at: u64, mut out: &mut [u8], guesses: bool) -> io::Result<()> {
         let stretch_of = |part: &'_ Placed<'a>| match stream {
             StreamKind::Skeleton => part.skeleton,
             StreamKind::Contents => part.contents,
@@ -238,8 +265,13 @@ impl<'a> PatchBase<'a> {
             let from = at - stretch.at;
             let now = out.len().min(usize::try_from(stretch.bytes.saturating_sub(from)).unwrap_or(usize::MAX));
             let (piece, rest) = out.split_at_mut(now);
-            if now > 0 {
-                part.streams()?.read(stream, from, piece)?;
+            match &part.source {
+                Source::Closed(closed) if guesses && !closed.place.is_open() => {
+                    piece.fill(0);
+                    self.has_guessed.store(true, Ordering::Relaxed);
+                }
+                _ if now > 0 => part.streams()?.read(stream, from, piece)?,
+                _ => {}
             }
             (out, at, number) = (rest, at + now as u64, number + 1);
         }
@@ -262,7 +294,7 @@ impl Placed<'_> {
         }
         let at = self.contents.at;
         let files = match self.is_file {
-            true => vec![at..at + self.contents.bytes],
+            true => Vec::from_iter(Some(at..at + self.contents.bytes)),
             false => {
                 let Streams { seed, contents, .. } = self.streams()?;
                 let files = seed.scan().layout.files_in(contents.clone());

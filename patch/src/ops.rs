@@ -122,10 +122,15 @@ impl Matcher {
     fn gather(&self, parts: &[Spot], is_expanded: bool) -> Result<Gathered, LocalError> {
         let mut gathered = Gathered::default();
         let mut plain_bytes = 0;
-        for part in parts {
-            let stored = self.base.read(part.stored.clone()).map_err(LocalError::io("image"))?;
-            let members = part.file.filter(|_| is_expanded).map_or(&[][..], |file| self.members.of_file(file));
-            gathered.push(&stored, part.stored.start);
+        let whole = |part: &Spot| (part.stored.clone(), part.file);
+        let pieces = parts.iter().flat_map(|part| match part.file {
+            Some(_) => vec![whole(part)],
+            None => self.base.matched_in(&part.stored).into_iter().map(|stored| (stored, None)).collect(),
+        });
+        for (range, file) in pieces {
+            let stored = self.base.read(range.clone()).map_err(LocalError::io("image"))?;
+            let members = file.filter(|_| is_expanded).map_or(&[][..], |file| self.members.of_file(file));
+            gathered.push(&stored, range.start);
             for known in members {
                 plain_bytes += known.member.plain_bytes;
                 let stream = &stored[known.member.stored.start as usize..known.member.stored.end as usize];

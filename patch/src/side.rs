@@ -25,11 +25,17 @@ pub(crate) struct Side {
     parts: Option<Vec<(usize, UnitId)>>,
     /// The wrapper's ranges of the stored space that become literals, if the side is a target of version 2.
     literals: Vec<Range<u64>>,
+    /// The ranges of the skeleton that are not matched, if the side is a base of version 2: those of held parts.
+    passed_over: Vec<Range<u64>>,
 }
 
 /// The largest number of bytes of a wrapper's skeleton and contents that become literals. The base has no wrapper, so
 /// hardly anything would be found for it, and the headers in it resemble each other more than those in layers.
 const MAX_LITERAL_BYTES: [u64; 2] = [1 << 20, 64 << 10];
+
+/// The least number of bytes of all held parts from which on their skeletons are passed over. Reading less costs a reader
+/// nothing.
+const MIN_PASSED_OVER_BYTES: u64 = 1 << 20;
 
 /// A file of a side.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +136,41 @@ impl Side {
         Self::new(image, skeleton, contents, Some(parts))
     }
 
+    /// The same base, in which the skeletons of held parts are not matched. A reader then need not read those parts, and
+    /// the parts that changed resemble themselves more. If there are no others, or if the held parts are small, they are
+    /// matched.
+    pub(crate) fn without_held(self, held: &[HeldPart]) -> Self {
+        let ranges = || self.skeleton.ranges.iter().map(|(range, at)| *at..*at + (range.end - range.start)).enumerate();
+        let is_held = |number: usize| held.iter().any(|part| part.base == number as u64);
+        let streams = [&self.skeleton, &self.contents].into_iter();
+        let held_bytes = streams.flat_map(|stream| stream.ranges.iter().enumerate());
+        let held_bytes =
+            held_bytes.filter(|(number, _)| is_held(*number)).map(|(_, (range, _))| range.end - range.start);
+        if held_bytes.sum::<u64>() < MIN_PASSED_OVER_BYTES {
+            return self;
+        }
+        if ranges().all(|(number, range)| is_held(number) || range.is_empty()) {
+            return self;
+        }
+        let passed_over = ranges().filter(|(number, _)| is_held(*number)).map(|(_, range)| range).collect();
+        Self { passed_over, ..self }
+    }
+
+    /// What is left of a range of the stored space that is to be matched.
+    pub(crate) fn matched_in(&self, stored: &Range<u64>) -> Vec<Range<u64>> {
+        let (mut at, mut left) = (stored.start, Vec::new());
+        for range in &self.passed_over {
+            if range.end <= at || range.start >= stored.end {
+                continue;
+            }
+            left.push(at..range.start.max(at));
+            at = range.end.min(stored.end);
+        }
+        left.push(at..stored.end);
+        left.retain(|range| !range.is_empty());
+        left
+    }
+
     /// The parts of an image that the base does not have, and the wrapper. The other parts are held.
     pub(crate) fn of_target(image: &Arc<PatchImage>, base: &Self, params: Params) -> (Self, Vec<HeldPart>) {
         let ids: Vec<UnitId> = LocalPart::all_of(image.seed(), params).iter().map(|part| part.id).collect();
@@ -176,7 +217,8 @@ impl Side {
             count = run.end;
             files.push(FileRun { files: run, first: within.start, at: (range.start, *before) });
         }
-        Self { image: Arc::clone(image), skeleton, contents, files, parts, literals: Vec::new() }
+        let (literals, passed_over) = (Vec::new(), Vec::new());
+        Self { image: Arc::clone(image), skeleton, contents, files, parts, literals, passed_over }
     }
 
     /// The side as the base of a patch.

@@ -95,15 +95,31 @@ impl Base for BaseSpace<'_> {
         self.base.skeleton_bytes() + self.base.contents_bytes() + self.members_bytes
     }
 
-    fn read_at(&self, mut at: u64, mut out: &mut [u8]) -> io::Result<()> {
+    fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
+        self.read(at, out, |stream, at, out| self.base.read(stream, at, out))
+    }
+
+    fn look_at(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
+        self.read(at, out, |stream, at, out| self.base.look(stream, at, out))
+    }
+}
+
+impl BaseSpace<'_> {
+    /// Fills `out` with the bytes from `at` on. `read` reads those of the base's streams.
+    fn read(
+        &self,
+        mut at: u64,
+        mut out: &mut [u8],
+        read: impl Fn(StreamKind, u64, &mut [u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
         let parts = [self.base.skeleton_bytes(), self.base.contents_bytes(), self.members_bytes];
         for (part, len) in parts.into_iter().enumerate() {
             if at < len && !out.is_empty() {
                 let now = out.len().min(usize::try_from(len - at).unwrap_or(usize::MAX));
                 let (piece, rest) = std::mem::take(&mut out).split_at_mut(now);
                 match part {
-                    0 => self.base.read(StreamKind::Skeleton, at, piece)?,
-                    1 => self.base.read(StreamKind::Contents, at, piece)?,
+                    0 => read(StreamKind::Skeleton, at, piece)?,
+                    1 => read(StreamKind::Contents, at, piece)?,
                     _ => self.members.read(at, piece)?,
                 }
                 (out, at) = (rest, at + now as u64);

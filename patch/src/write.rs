@@ -151,7 +151,7 @@ impl Sides {
             PatchVersion::V2 => {
                 let base = Side::of_base(base, params);
                 let (target, held) = Side::of_target(target, &base, params);
-                (base, target, held)
+                (base.without_held(&held), target, held)
             }
         };
         Self { base: Arc::new(base), target: Arc::new(target), held }

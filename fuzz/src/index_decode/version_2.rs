@@ -217,6 +217,7 @@ fn indexed(parts: u32, corrections: Option<usize>) -> Index {
             claims: Claims { channel: "stable".into(), counter: 3, signed_at: 2, expires_at: 1 },
             wrapper,
             parts: found,
+            files: Vec::new(),
             signatures: vec![Signature { kind: SignatureKind::Pure, key_id: [5; 8], signature: [9; 64] }],
             kept: KeptEntries::default(),
         }),

@@ -63,6 +63,8 @@ pub(super) struct Chunks {
     pub(super) leaves_out_opaque: bool,
     /// The number of bytes of the plain image so far.
     pub(super) plain_bytes: u64,
+    /// The number of files so far.
+    files: u64,
     /// The image's parts, if it is to have any.
     pub(super) parts: Option<PartList>,
     pub(super) out: Out,
@@ -82,6 +84,7 @@ impl Chunks {
             file: File::None,
             leaves_out_opaque: false,
             plain_bytes: 0,
+            files: 0,
             parts: None,
             out: Out::default(),
         }
@@ -110,7 +113,8 @@ impl Chunks {
     }
 
     pub(super) fn position(&self) -> Position {
-        Position { skeleton: self.out.skeleton, contents: self.out.contents, plain: self.plain_bytes }
+        let Self { plain_bytes: plain, files, .. } = *self;
+        Position { skeleton: self.out.skeleton, contents: self.out.contents, plain, files }
     }
 
     pub(super) fn mark(&mut self, mark: Op) {
@@ -245,6 +249,7 @@ impl WalkSink for Chunks {
             File::None => 0,
         };
         if bytes > 0 {
+            self.files += 1;
             let mut number = Vec::with_capacity(10);
             put_op(&mut number, Op::Contents(bytes));
             self.skeleton_bytes(&number);

@@ -52,7 +52,7 @@ pub(super) fn split_with(
     let last = splitter.finish_parts();
     chunks.extend(last.chunks);
     borders.extend(last.borders);
-    LastChunks { chunks, borders, parts: last.parts }
+    LastChunks { chunks, borders, ..last }
 }
 
 fn tree_of(skeleton: &[u8]) -> Vec<TreeEntry> {

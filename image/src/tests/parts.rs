@@ -57,7 +57,7 @@ fn parted(image: &[u8]) -> Parted {
 fn parted_with(image: &[u8], pieces: &[usize], plain_of: &dyn Fn(&[u8]) -> Option<Vec<u8>>) -> Parted {
     let all = split_with(splitter(), image, pieces, plain_of);
     let parted = Parted { plain: rebuild(&all.chunks), all };
-    let mut at = 0;
+    let (mut at, mut counts) = (0, Vec::new());
     for part in &parted.all.parts {
         assert!(part.plain.start >= at && part.plain.start <= part.plain.end, "{part:?}");
         at = part.plain.end;
@@ -69,13 +69,16 @@ fn parted_with(image: &[u8], pieces: &[usize], plain_of: &dyn Fn(&[u8]) -> Optio
             assert!(chunks.first().is_none_or(|chunk| chunk.at == range.bytes.start));
         }
         let contents = part.contents.bytes.end - part.contents.bytes.start;
+        let files = files_of(&parted, part);
         match part.kind {
             PartKind::File => {
                 assert_eq!((&part.skeleton, contents), (&PartRange::default(), part.plain.end - part.plain.start))
             }
             PartKind::Tar => assert!(part.skeleton.bytes.end > part.skeleton.bytes.start),
         }
+        counts.push(files);
     }
+    assert_eq!(parted.all.files, counts);
     check_guesses(&parted.all);
     // Whoever hashes the parts while they pass comes to the same ranges.
     let (mut hashed, mut start) = (Vec::new(), None);
@@ -90,6 +93,14 @@ fn parted_with(image: &[u8], pieces: &[usize], plain_of: &dyn Fn(&[u8]) -> Optio
     let parts: Vec<_> = parted.all.parts.iter().map(|part| part.plain.clone()).collect();
     assert!(parts == hashed || parts.len() == 1, "{parts:?} {hashed:?}");
     parted
+}
+
+/// The number of files of a part, counted in the layout.
+fn files_of(parted: &Parted, part: &ImagePart) -> u64 {
+    let mut builder = LayoutBuilder::new(u64::MAX);
+    let skeleton = parted.all.chunks.iter().filter(|chunk| chunk.stream == StreamKind::Skeleton);
+    skeleton.for_each(|chunk| builder.push(&chunk.bytes).unwrap());
+    builder.finish().unwrap().files_in(part.contents.bytes.clone()).count() as u64
 }
 
 /// Checks that what was known of a chunk's unit when it was cut is right, once a tar has come.

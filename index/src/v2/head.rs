@@ -27,6 +27,9 @@ const CODINGS: u8 = 4;
 const SIGNATURES: u8 = 128;
 const PATCHES: u8 = 129;
 const BASE_PARTS: u8 = 130;
+const FILES: u8 = 131;
+/// The largest size in bytes of the section of the parts' files.
+const MAX_FILES_BYTES: usize = 4 << 10;
 
 /// The head of an index of version 2. It is complete in itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +42,8 @@ pub struct Head {
     pub signatures: Vec<Signature>,
     /// Patches to this image, at most [`crate::MAX_PATCHES`].
     pub patches: Vec<AnnouncedPatch>,
+    /// The number of files of each part (see [`Units::files`]).
+    files: Vec<u64>,
     kept: KeptEntries,
     /// The codings that the head itself has, as they are. There may be kinds that this version does not know.
     inline_codings: Vec<u8>,
@@ -126,6 +131,10 @@ impl Head {
         if let Some(section) = base_parts {
             put_section(&mut sections, BASE_PARTS, |out| out.extend(section));
         }
+        let files = files_section(&self.files);
+        if !files.is_empty() {
+            put_section(&mut sections, FILES, |out| out.extend(files));
+        }
         let mut out = MAGIC.to_vec();
         out.extend_from_slice(&VERSION_2.to_le_bytes());
         // A head over 4 GiB exceeds MAX_HEAD_BYTES too, and is refused when it is read.
@@ -146,6 +155,7 @@ impl Head {
             store: index.store.clone(),
             signatures: units.signatures.clone(),
             patches: index.patches.clone(),
+            files: units.files.clone(),
             kept: units.kept.clone(),
             inline_codings,
             codings_block: (!is_inline).then(|| Block::of(&block)),
@@ -166,6 +176,12 @@ impl Head {
         self.signatures.clear();
         self.kept.signatures.clear();
         removed
+    }
+
+    /// The number of files of each part, or nothing if they are not known (see [`Units::files`]).
+    #[must_use]
+    pub fn files(&self) -> &[u64] {
+        &self.files
     }
 
     pub(super) fn kept(&self) -> &KeptEntries {
@@ -232,7 +248,9 @@ fn decode_sections(sections: &[u8], bytes: u64) -> Result<Head, IndexError> {
     if let Some(section) = sections.find(BASE_PARTS) {
         base_parts::decode(section, statement.own_parts(), &mut patches.known);
     }
+    let files = sections.find(FILES).and_then(|section| decode_files(section, statement.parts.len()));
     let head = Head {
+        files: files.unwrap_or_default(),
         statement,
         store: decode_store(sections.get(STORE)?)?,
         signatures: signatures.known,
@@ -248,6 +266,20 @@ fn decode_sections(sections: &[u8], bytes: u64) -> Result<Head, IndexError> {
         return Err(IndexError::Malformed("the image's size and that of its plain image do not agree"));
     }
     Ok(head)
+}
+
+/// The section of the parts' files. There is none if the numbers are not known, or take much room.
+fn files_section(files: &[u64]) -> Vec<u8> {
+    let mut section = Vec::new();
+    files.iter().for_each(|&count| regrow_chunker::varint::put(&mut section, count));
+    if section.len() > MAX_FILES_BYTES { Vec::new() } else { section }
+}
+
+/// Decodes the number of files of each part. The section is only a hint, so one that is malformed counts as none.
+fn decode_files(mut section: &[u8], parts: usize) -> Option<Vec<u64>> {
+    let is_small = section.len() <= MAX_FILES_BYTES;
+    let files = (0..parts).map(|_| take(&mut section)).collect::<Result<Vec<u64>, _>>().ok()?;
+    (is_small && section.is_empty()).then_some(files)
 }
 
 fn put_block(out: &mut Vec<u8>, block: Option<&Block>) {

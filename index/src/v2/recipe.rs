@@ -91,6 +91,7 @@ fn decode_units(mut input: &[u8], head: &Head) -> Result<(Units, [StreamHead; 2]
         claims: statement.claims.clone(),
         wrapper,
         parts,
+        files: head.files().to_vec(),
         signatures: head.signatures.clone(),
         kept: head.kept().clone(),
     };

@@ -100,6 +100,7 @@ pub(super) fn index_of(shapes: &[Shape]) -> Index {
             claims: Claims::default(),
             wrapper,
             parts,
+            files: Vec::new(),
             signatures: Vec::new(),
             kept: KeptEntries::default(),
         }),
@@ -267,4 +268,23 @@ fn units_alone_have_their_own_segments_and_packs() {
     index.chunk_runs = vec![Run { count: index.chunks(), pack: 7 }];
     assert_eq!(packs(&index.of_units(&[3, 0]).chunk_runs), [(7, 46)]);
     assert_eq!(index.of_units(&[9]).chunks(), 0);
+}
+
+#[test]
+fn the_numbers_of_files_are_a_hint() {
+    let mut index = sample();
+    let without = index.encode();
+    for files in [vec![3, 0, 70_000], vec![u64::MAX; 3]] {
+        index.units.as_mut().unwrap().files = files.clone();
+        let file = index.encode();
+        assert_eq!(Index::decode(&file).as_ref(), Ok(&index));
+        assert_eq!(head_of(&file).files(), files);
+        assert_eq!(head_of(&file).encode(), file[..head_of(&file).recipe_block().start as usize]);
+    }
+    // Others than there are parts, or a section that says nothing, count as none.
+    for files in [vec![1; 2], vec![1; 4], vec![1; 5000]] {
+        index.units.as_mut().unwrap().files = files;
+        assert_eq!(head_of(&index.encode()).files(), [0; 0]);
+    }
+    assert_eq!(index.encode(), without, "there is no room for that many");
 }

@@ -47,6 +47,7 @@ pub(super) struct Finished {
     /// The chunks of coded files in compressed form.
     pub(super) opaque: PlacedRecords,
     pub(super) parts: Vec<ImagePart>,
+    pub(super) files: Vec<u64>,
     pub(super) names: Option<Sha256Names>,
 }
 
@@ -127,13 +128,13 @@ impl<'p, 's> Hashing<'p, 's> {
         self.submit()?;
         let has_tar = self.splitter.has_tar_part();
         let splitter = std::mem::replace(&mut self.splitter, Splitter::new(Params::default()));
-        let LastChunks { chunks, borders, parts } = splitter.finish_parts();
+        let LastChunks { chunks, borders, parts, files } = splitter.finish_parts();
         self.results.push(self.pool.submit(move || hash(None, chunks, Vec::new())));
         while let Some(result) = self.results.next()? {
             self.take(result)?;
         }
         let names = self.names.take().map(|names| names.finish(&borders, has_tar)).transpose()?;
-        Ok(Finished { digest: self.digest.finish(), opaque: self.opaque, parts, names })
+        Ok(Finished { digest: self.digest.finish(), opaque: self.opaque, parts, files, names })
     }
 }
 

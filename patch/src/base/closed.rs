@@ -10,6 +10,9 @@ use super::{LocalPart, Streams};
 pub trait OpenPart: Sync {
     /// The part, which is read through if that was not done before. `None` means that it cannot be read.
     fn open(&self) -> Option<LocalPart<'_>>;
+
+    /// Whether the part was opened before.
+    fn is_open(&self) -> bool;
 }
 
 /// A part of the base that has not been read. It is also a part of the target, so the index states its size.

@@ -28,6 +28,8 @@ pub(crate) struct ClosedLayer<'a> {
     /// The number of the part in the image, from 0.
     pub(crate) number: usize,
     part: Part,
+    /// The number of its files, if the index tells it.
+    files: Option<u64>,
     storage: EngineStorage,
     wanted: WantedLayers,
     opener: Opener<'a>,
@@ -45,9 +47,10 @@ struct OpenLayer {
 impl<'a> ClosedLayer<'a> {
     /// The part of this number of the index's image, which the storage holds.
     pub(crate) fn new(index: &Index, number: usize, storage: EngineStorage, opener: Opener<'a>) -> Option<Self> {
-        let part = *index.units.as_ref()?.parts.get(number)?;
+        let units = index.units.as_ref()?;
+        let (part, files) = (*units.parts.get(number)?, units.files.get(number).copied());
         let wanted = WantedLayers::of_part(index, number);
-        Some(Self { number, part, storage, wanted, opener, opened: OnceLock::new() })
+        Some(Self { number, part, files, storage, wanted, opener, opened: OnceLock::new() })
     }
 
     /// The part as the base of a patch.
@@ -58,7 +61,7 @@ impl<'a> ClosedLayer<'a> {
             kind,
             skeleton_bytes: unit.skeleton.bytes,
             contents_bytes: unit.contents.bytes,
-            files: None,
+            files: self.files,
             place: self,
         }
     }
@@ -103,5 +106,9 @@ impl OpenPart for ClosedLayer<'_> {
         let (seed, number) = (*place)?;
         let seed = seeds.seeds.get(seed)?.as_file()?;
         Some(LocalPart { seed, number, id: self.part.unit.id })
+    }
+
+    fn is_open(&self) -> bool {
+        self.opened.get().is_some()
     }
 }

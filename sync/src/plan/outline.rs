@@ -24,6 +24,7 @@ pub(crate) fn outline(head: &Head, codings: Vec<Coding>) -> Index {
         claims: statement.claims.clone(),
         wrapper,
         parts: statement.parts.iter().map(part).collect(),
+        files: head.files().to_vec(),
         signatures: head.signatures.clone(),
         kept: KeptEntries::default(),
     };

@@ -96,6 +96,7 @@ fn check_index(scan: &Scan, names: &[PartName]) {
         claims: Claims::default(),
         wrapper,
         parts,
+        files: Vec::new(),
         signatures: Vec::new(),
         kept: KeptEntries::default(),
     };

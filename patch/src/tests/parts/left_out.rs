@@ -47,6 +47,10 @@ impl OpenPart for Counted<'_> {
         self.opened.fetch_add(1, Ordering::Relaxed);
         Some(self.part)
     }
+
+    fn is_open(&self) -> bool {
+        self.opened.load(Ordering::Relaxed) > 0
+    }
 }
 
 /// The plain bytes of an image.

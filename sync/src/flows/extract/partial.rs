@@ -22,6 +22,7 @@ use crate::plan::recipe::KnownSegments;
 use crate::plan::skeleton::{self, Kept};
 use crate::plan::skeleton_spool::SkeletonSpool;
 use crate::plan::target::{Stretch, Target};
+use crate::transfer::delivery::Tally;
 use crate::transfer::packs::Packs;
 use crate::transfer::prefetch::Prefetch;
 use crate::transfer::rest::Rest;
@@ -133,6 +134,8 @@ impl SomeParts<'_> {
             let bytes = contents.range(chunks.end - 1).end;
             let spool = Arc::new(SkeletonSpool::whole(bytes, scratch)?);
             skeleton::assemble_stream(&fetcher, state.packs, &state.seeds, &target, state.counts, plan, &spool)?;
+            // The chunks that are not wanted were counted as if they were there.
+            state.counts.resumed = Tally::default();
             Arc::try_unwrap(spool).map_err(|_| SyncError::Worker)
         })
     }

@@ -12,7 +12,7 @@ use std::sync::mpsc::sync_channel;
 use regrow_image::{StreamKind, WalkRules};
 use regrow_index::{Index, Part};
 use regrow_local::{GzipFiles, Hashed, PatchSeed, PatchSeedBuilder, Reading, Seeds, ingest_plain, spawn_scoped};
-use regrow_patch::{ApplyError, PatchHeader, PatchTarget, TargetPart, TargetSizes, apply};
+use regrow_patch::{ApplyError, PatchBase, PatchHeader, PatchTarget, TargetPart, TargetSizes, apply};
 use regrow_store::patch_name;
 
 use super::Run;
@@ -132,18 +132,50 @@ fn yield_of(
     source: &Source<'_>,
     (header, mut file): (PatchHeader, File),
 ) -> Result<Option<(PatchSeed, Option<Index>)>, SyncError> {
-    let (index, &Source { candidate, request, is_partial }) = (run.index, source);
+    let base = || source.candidate.held.for_version(header.version);
+    let Some(first) = base() else { return Ok(None) };
+    let mut applied = apply_to(run, seeds, source, (&header, &mut file), &first)?;
+    // Bytes near those that are used were looked at after all.
+    if applied.failure.is_some()
+        && first.has_guessed()
+        && let Some(again) = base()
+    {
+        applied = apply_to(run, seeds, source, (&header, &mut file), &again.guessing_nothing())?;
+    }
+    if let Some(error) = &applied.failure {
+        warn(run, fetcher, source, error);
+    }
+    Ok(applied.patched.map(|patched| (patched, applied.recipe)))
+}
+
+/// What came of applying a patch.
+struct Applied {
+    /// The chunks that came.
+    patched: Option<PatchSeed>,
+    /// The index with the recipe of the image, if it was an outline.
+    recipe: Option<Index>,
+    /// The reason why not all came, or something else.
+    failure: Option<String>,
+}
+
+fn apply_to(
+    run: &Run<'_>,
+    seeds: &Seeds,
+    Source { request, is_partial, .. }: &Source<'_>,
+    (header, file): (&PatchHeader, &mut File),
+    base: &PatchBase<'_>,
+) -> Result<Applied, SyncError> {
+    let index = run.index;
     let sizes =
         TargetSizes { image: index.plain_bytes(), skeleton: index.skeleton.bytes, contents: index.contents.bytes };
     let parts = stated_parts(index);
-    let target = PatchTarget { sizes, parts: &parts, leaves_out_held: is_partial };
-    let Some(base) = candidate.held.for_version(header.version) else { return Ok(None) };
+    let target = PatchTarget { sizes, parts: &parts, leaves_out_held: *is_partial };
     let kinds = parts.iter().map(|part| part.kind).collect();
-    let mut yielded = Yield::new(run, seeds, request.scratch, is_partial)?;
+    let mut yielded = Yield::new(run, seeds, request.scratch, *is_partial)?;
     run.progress.begin(Stage::Patch, Some(index.plain_bytes()));
     let (pieces, arriving) = sync_channel(PIECES_WAITING);
     let (applied, ingested) = std::thread::scope(|scope| {
-        let apply = move || apply(&mut file, &header, &base, &target, request.scratch, &mut Pieces::new(pieces));
+        let apply = move || apply(file, header, base, &target, request.scratch, &mut Pieces::new(pieces));
         let applying = spawn_scoped(scope, apply)?;
         let mut image = PatchedImage::new(arriving, Path::new(&request.name), kinds);
         let (params, gzip_files) = (index.params, GzipFiles::Contents);
@@ -155,24 +187,23 @@ fn yield_of(
         Ok::<_, SyncError>((applying.join().map_err(|_| SyncError::Worker), ingested))
     })?;
     run.progress.end(Stage::Patch);
-    match (applied?, ingested) {
+    let error = match (applied?, ingested) {
         (Ok(()), Ok(parts)) => {
             let patched = yielded.builder.finish(parts)?;
             // Without the held parts, only the end tells whether the image is the right one.
-            let checks_end = is_outline(index) || is_partial;
+            let checks_end = is_outline(index) || *is_partial;
             let recipe = if checks_end { completed(index, patched.unit_recipes()) } else { None };
-            if checks_end && recipe.is_none() {
-                warn(run, fetcher, source, &wrong_base());
-            }
-            return Ok(Some((patched, recipe.filter(|_| is_outline(index)))));
+            let failure = (checks_end && recipe.is_none()).then(|| wrong_base().to_string());
+            return Ok(Applied { patched: Some(patched), recipe: recipe.filter(|_| is_outline(index)), failure });
         }
         // If nobody takes its output, the decoder stops. So an error of the taker is reported first.
-        (Err(error), Err(ended)) if is_early_end(&ended) => warn(run, fetcher, source, &error),
-        (_, Err(error)) => warn(run, fetcher, source, &error),
-        (Err(error), Ok(_)) => warn(run, fetcher, source, &error),
-    }
+        (Err(error), Err(ended)) if is_early_end(&ended) => error.to_string(),
+        (_, Err(error)) => error.to_string(),
+        (Err(error), Ok(_)) => error.to_string(),
+    };
     // Another error of the same temporary file is not worth a second warning.
-    Ok(yielded.builder.finish(Vec::new()).ok().map(|patched| (patched, None)))
+    let patched = yielded.builder.finish(Vec::new()).ok();
+    Ok(Applied { patched, recipe: None, failure: Some(error) })
 }
 
 /// The parts of the image, as the index states them.

@@ -248,6 +248,7 @@ impl RecipeBuilder {
             claims: Claims::default(),
             wrapper,
             parts,
+            files: image.files,
             signatures: Vec::new(),
             kept: KeptEntries::default(),
         });

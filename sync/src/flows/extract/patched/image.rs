@@ -122,8 +122,10 @@ impl<'a> PatchedImage<'a> {
 
     /// The part that begins at the current position and does not come.
     fn part(&mut self) -> Option<PlainPiece> {
-        let at = self.at;
-        let LeftOut { part, image } = self.left_out.pop_front_if(|part| part.image.start == at)?;
+        if self.left_out.front().is_none_or(|part| part.image.start != self.at) {
+            return None;
+        }
+        let LeftOut { part, image } = self.left_out.pop_front()?;
         self.at = image.end;
         Some(PlainPiece::Part { kind: *self.kinds.get(part)?, bytes: image.end - image.start })
     }
