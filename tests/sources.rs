@@ -161,6 +161,52 @@ fn patches_lead_from_one_image_of_a_registry_to_the_next() {
 }
 
 #[test]
+fn an_image_that_was_never_published_is_the_base_of_a_patch() {
+    let env = TestEnvironment::new();
+    for (number, tag) in ["1", "2"].into_iter().enumerate() {
+        push(&env, "team/app", &release(number), tag);
+        lay_out(&env, &format!("layout-{tag}"), &release(number), tag);
+    }
+    let (_server, url) = registry(&env);
+    let make = format!("{MAKE} --platform linux/amd64 --patch-level 3");
+    let report = env.json(&format!("{make} --patch-from {url}:1 app-2.rgx {url}:2"));
+    assert_eq!(report["patches"][0]["announced"], true, "{report}");
+    let patch = report["patches"][0]["patch"].clone();
+    // By the index of the old image, whose file is an image too, it is the same patch.
+    env.json(&format!("{make} app-1.rgx oci:layout-1"));
+    let report = env.json(&format!("{make} --patch-from app-1.rgx --old oci:layout-1 app-2.rgx oci:layout-2"));
+    assert_eq!(report["patches"][0]["patch"], patch, "{report}");
+    // The old image is nowhere but in front of the patch.
+    let site = Server::new(env.root());
+    let (_, old) = archive_of(&env, "--platform linux/amd64 oci:layout-1");
+    env.write("old", &old);
+    let report = env.json(&format!("extract --head-first --seed old {} new", site.url("app-2.rgx")));
+    assert_eq!((&report["requests"], &report["chunks_store"]), (&json!(2), &json!(0)), "{report}");
+    assert!(env.files("scratch").is_empty(), "{:?}", env.files("scratch"));
+    // The first release has no predecessor.
+    let outcome = env.run(&format!("{make} --patch-from {url}:none app-2.rgx {url}:2")).success();
+    assert!(outcome.stderr.contains("no patch is made from its image"), "{}", outcome.stderr);
+}
+
+#[test]
+fn images_without_an_index_are_compared() {
+    let env = TestEnvironment::new();
+    for (number, tag) in ["1", "2"].into_iter().enumerate() {
+        lay_out(&env, &format!("layout-{tag}"), &release(number), tag);
+    }
+    let report = env.json("diff --platform linux/amd64 oci:layout-1 oci:layout-2");
+    assert!(report["bytes"].as_u64().unwrap() > 1000, "{report}");
+    assert!(report["paths"][0]["path"].as_str().unwrap().starts_with("blobs/sha256/"), "{report}");
+    env.json(&format!("{MAKE} --platform linux/amd64 app-2.rgx oci:layout-2"));
+    let report = env.json("diff --platform linux/amd64 --patch oci:layout-1 app-2.rgx --new oci:layout-2");
+    assert!(report["bytes_patch_made"].as_u64().is_some(), "{report}");
+    env.json(&format!("{MAKE} --platform linux/amd64 app-1.rgx oci:layout-1"));
+    let report = env.json("patch --platform linux/amd64 --patch-level 3 oci:layout-1 app-2.rgx");
+    assert_eq!(report["announced"], true, "{report}");
+    assert!(env.files("scratch").is_empty(), "{:?}", env.files("scratch"));
+}
+
+#[test]
 fn an_image_that_is_not_what_it_says_is_not_published() {
     let env = TestEnvironment::new();
     let blobs = release(0);

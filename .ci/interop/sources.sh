@@ -57,7 +57,8 @@ check "sources: skopeo finds that digest in the archive" copies_to "$work/oci.ta
 check "sources: by its digest it is the same archive" archive_of "$work/other.tar" "oci:$work/layout@$digest"
 check "sources: byte for byte" same "$work/oci.tar" "$work/other.tar"
 
-# from_registry SOURCE: checks of an image in a registry, whose layers are those of the layout.
+registry_port=
+# in_registry: checks of an image in a registry, whose layers are those of the layout.
 in_registry() {
     missing docker-registry && return
     local port
@@ -67,6 +68,7 @@ in_registry() {
     docker-registry serve "$work/registry.yml" >"$work/registry.log" 2>&1 &
     started+=($!)
     answers "http://127.0.0.1:$port/v2/"
+    registry_port=$port
     local place=127.0.0.1:$port/team/app to=(--quiet --insecure-policy --dest-tls-verify=false)
     skopeo copy "${to[@]}" --preserve-digests "oci:$work/layout:old" "docker://$place:old"
     check "sources: make takes an image of a registry" archive_of "$work/other.tar" "oci://$place:old"
@@ -144,6 +146,9 @@ in_docker() {
         check "sources: dockerd loads $archive.tar" "${docker[@]}" load --quiet -i "$work/$archive.tar"
         check "sources: dockerd has the same image id" "${docker[@]}" image inspect --format '{{.Id}}' "$id"
     done
+    if [ -n "$registry_port" ]; then
+        check "sources: dockerd gets a small update from the registry that it pulls from" updates_docker "${docker[@]}"
+    fi
     kill -TERM "$process" 2>/dev/null || true
     wait "$process" 2>/dev/null || true
     unmount_below "$work/docker"
@@ -153,6 +158,25 @@ in_docker() {
 loads_by_name() {
     archive_of "$work/named.tar" "oci:$work/layout:old" --tag example.org/team/app:7 &&
         "$@" load --quiet -i "$work/named.tar" | grep -q 'Loaded image: example.org/team/app:7'
+}
+
+# Small updates through an ordinary registry: docs/engines.md. dockerd pulls the old image, and regrow brings the new one.
+updates_docker() {
+    local place=127.0.0.1:$registry_port/team/fleet both=(--quiet --insecure-policy --dest-tls-verify=false --format v2s2)
+    local docker=("$@") fetched whole
+    skopeo copy "${both[@]}" "docker-archive:$work/old.tar" "docker://$place:1"
+    skopeo copy "${both[@]}" "docker-archive:$work/new.tar" "docker://$place:2"
+    "${docker[@]}" pull --quiet "$place:1" || return 1
+    "$regrow" make --quiet --patch-from "oci://$place:1" --tag "$place:2" "oci://$place-rgx:2" "oci://$place:2" || return 1
+    "$regrow" load --json --engine docker --socket "$work/docker.sock" --catalog "$work/device" "oci://$place-rgx:2" \
+        >"$work/report.json" || return 1
+    fetched=$(jq .bytes_fetched "$work/report.json")
+    whole=$(skopeo inspect --tls-verify=false --raw "docker://$place:2" | jq '[.layers[].size] | add')
+    echo "fetched $fetched bytes of an image of $whole"
+    ((fetched * 10 < whole)) || return 1
+    "${docker[@]}" image inspect --format '{{.Id}}' "$place:2" >"$work/loaded-id" || return 1
+    "${docker[@]}" image rm --force "$place:2" && "${docker[@]}" pull --quiet "$place:2" || return 1
+    [ "$("${docker[@]}" image inspect --format '{{.Id}}' "$place:2")" = "$(cat "$work/loaded-id")" ]
 }
 
 in_podman() {

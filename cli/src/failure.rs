@@ -113,7 +113,10 @@ impl From<LocalError> for Failure {
 #[cfg(feature = "publish")]
 fn source_code(error: &SourceError) -> Code {
     match error {
-        SourceError::Name { .. } | SourceError::Several { .. } | SourceError::Platform { .. } => Code::Usage,
+        SourceError::Name { .. }
+        | SourceError::Published
+        | SourceError::Several { .. }
+        | SourceError::Platform { .. } => Code::Usage,
         SourceError::NotFound { .. } => Code::Unreachable,
         SourceError::Store(error) => store_code(error),
         SourceError::Engine(error) if error.is_usage() => Code::Usage,

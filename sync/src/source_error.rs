@@ -34,6 +34,9 @@ pub enum SourceError {
         /// The platforms that are there.
         there: Vec<String>,
     },
+    /// This is an image that regrow has published.
+    #[error("this is what regrow published of an image; extract gives the image itself, and push copies this")]
+    Published,
     /// A file or a connection could not be read.
     #[error("{object}: {source}")]
     Io {

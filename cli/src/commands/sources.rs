@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use regrow_sync::{
-    ImageSource, IndexFormat, KeptSources, Location, Network, Params, SourceImage, SourceOptions, SyncError,
+    ImageSource, IndexFormat, KeptSources, Location, Network, Params, SourceError, SourceImage, SourceOptions,
+    SyncError,
 };
 
 use crate::failure::Failure;
@@ -39,9 +40,16 @@ impl<'a> Sources<'a> {
     /// The image that a text names in the place of an index. The result is `None` for an index, also for one in a
     /// registry: only its manifest tells that from an image.
     fn image(&self, text: &str, network: &mut Network) -> Result<Option<SourceImage>, SyncError> {
-        match ImageSource::parse(OsStr::new(text))? {
-            ImageSource::File(_) => Ok(None),
-            source => Ok(Some(source.open(&self.options, network)?).filter(SourceImage::is_image)),
+        let source = ImageSource::parse(OsStr::new(text))?;
+        if !source.is_archived() {
+            return Ok(None);
+        }
+        let is_registry = matches!(source, ImageSource::Registry(_));
+        match source.open(&self.options, network) {
+            Err(SyncError::Source { reason: SourceError::Published, .. }) if is_registry => Ok(None),
+            // Whoever reads the index says so.
+            Err(SyncError::Store(error)) if is_registry && error.is_not_found() => Ok(None),
+            image => Ok(Some(image?)),
         }
     }
 

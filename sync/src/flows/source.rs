@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use regrow_chunker::Params;
 use regrow_local::{ScratchFolder, check_time};
-use regrow_store::read_description;
+use regrow_store::{StoreError, read_description};
 
 use super::extract::room::Needs;
 use super::make::{IndexFormat, MakeOptions, make, parameters_of};
@@ -126,9 +126,11 @@ pub fn parameters_in(store: &Location, network: &mut Network) -> Result<Params, 
         return Ok(Params::default());
     }
     let opened = network.open_store(store)?;
-    match network.block_on(read_description(&*opened))? {
-        Some(description) => parameters_of(store, &description),
-        None => Ok(Params::default()),
+    match network.block_on(read_description(&*opened)) {
+        Ok(Some(description)) => parameters_of(store, &description),
+        // Some registries refuse to say that a repository does not exist.
+        Ok(None) | Err(StoreError::Denied { .. }) => Ok(Params::default()),
+        Err(error) => Err(error.into()),
     }
 }
 

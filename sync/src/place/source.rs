@@ -169,12 +169,6 @@ impl SourceImage {
         self.archive.size()
     }
 
-    /// Whether this is an image that an engine runs, or an index of images, rather than another artifact.
-    #[must_use]
-    pub fn is_image(&self) -> bool {
-        self.archive.is_image()
-    }
-
     /// The digest of the image's manifest or index, as `sha256:HEX`.
     #[must_use]
     pub fn digest(&self) -> String {

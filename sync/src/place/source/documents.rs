@@ -19,6 +19,9 @@ const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+j
 pub(super) const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
+/// The beginning of the types of regrow's own artifacts.
+const OWN_KIND: &str = "application/vnd.regrow.";
+
 /// The largest document in bytes. Registries take no larger ones.
 pub(super) const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
 /// The most layers of a manifest, and the most manifests of an index.
@@ -74,6 +77,8 @@ pub(super) struct WrittenDocument {
     schema_version: u32,
     #[serde(default)]
     media_type: Option<String>,
+    #[serde(default)]
+    artifact_type: Option<String>,
     #[serde(default)]
     pub(super) manifests: Option<Vec<WrittenDescriptor>>,
     #[serde(default)]
@@ -185,6 +190,9 @@ impl Documents {
     /// Reads all documents of the image that `root` names.
     pub(super) fn read(blobs: &dyn Blobs, root: Document, wanted: &Wanted) -> Result<Self, SourceError> {
         let root = choose(blobs, root, wanted, 0)?;
+        if root.written()?.artifact_type.is_some_and(|kind| kind.starts_with(OWN_KIND)) {
+            return Err(SourceError::Published);
+        }
         let mut read = Reading { blobs, documents: Vec::new(), other: Vec::new(), known: BTreeSet::new() };
         let image = read.add(root, 0)?;
         if let (Some((config, _)), Wanted::One { platform, is_stated: true }) = (&image, wanted) {

@@ -59,7 +59,6 @@ pub(crate) struct ImageArchive {
     state: State,
     size: u64,
     digest: BlobDigest,
-    is_image: bool,
 }
 
 impl ImageArchive {
@@ -78,7 +77,6 @@ impl ImageArchive {
                 contents: Contents::Bytes(bytes),
             });
         };
-        let is_image = image.as_ref().is_none_or(|(config, _)| is_image_config(config));
         push("oci-layout", LAYOUT.into());
         push("index.json", index_json(&root, names).into());
         if let Some((config, layers)) = image.filter(|(config, _)| is_image_config(config)) {
@@ -104,17 +102,12 @@ impl ImageArchive {
         let bytes = entries.iter().try_fold(END_BYTES, |sum, entry| sum.checked_add(cost(entry)?));
         let bytes = bytes.filter(|&bytes| i64::try_from(bytes).is_ok());
         let bytes = bytes.ok_or_else(|| malformed(root.digest, "its blobs have impossible sizes"))?;
-        Ok(Self { blobs, entries, state: State::Between, size: bytes, digest: root.digest, is_image })
+        Ok(Self { blobs, entries, state: State::Between, size: bytes, digest: root.digest })
     }
 
     /// The size of the whole archive in bytes.
     pub(crate) fn size(&self) -> u64 {
         self.size
-    }
-
-    /// Whether the root is an image that an engine runs, or an index.
-    pub(crate) fn is_image(&self) -> bool {
-        self.is_image
     }
 
     /// The digest of the root: the image's own.
