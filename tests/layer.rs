@@ -84,7 +84,8 @@ fn oci(name: &str, layers: &[Vec<u8>]) -> Vec<u8> {
     let index = json!({"schemaVersion": 2, "manifests": [own, about]}).to_string();
     let blobs = [&manifest, &config].into_iter().chain(&stored);
     let blobs: Vec<(String, &[u8])> = blobs.map(|bytes| (blob(&sha256(bytes)), bytes.as_slice())).collect();
-    let mut files: Vec<(&str, &[u8])> = vec![("oci-layout", b"{}"), ("index.json", index.as_bytes())];
+    let mut files: Vec<(&str, &[u8])> =
+        vec![("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#), ("index.json", index.as_bytes())];
     files.extend(blobs.iter().map(|(name, bytes)| (name.as_str(), *bytes)));
     tar_of(&files, 0)
 }
@@ -228,6 +229,28 @@ fn images_come_from_indexes_and_pipes() {
     assert_eq!(piped.stdout, env.read("out.tar"));
     env.run("layer - - out.tar").failure(2, "only one of the images can come from standard input");
     assert!(env.files("scratch").is_empty());
+}
+
+#[test]
+fn images_come_from_layouts_and_get_other_names() {
+    let env = TestEnvironment::new();
+    let (old, new) = (oci("old", &[base(), old_upper()]), oci("new", &[base(), new_upper(2)]));
+    for (name, bytes) in [("old", &old), ("new", &new)] {
+        env.write(&format!("{name}.tar"), bytes);
+        for (entry, bytes) in entries(bytes) {
+            // The document about an attestation names what is not there.
+            env.write(&format!("{name}/{entry}"), &bytes);
+        }
+    }
+    let from_archives = env.json("layer old.tar new.tar out.tar");
+    let report = env.json("layer oci:old:1 oci:new:1 --tag team/app:2 --tag app:3 named.tar");
+    assert_eq!((&report["layer"], &report["image_id"]), (&from_archives["layer"], &from_archives["image_id"]));
+    let (_, documents) = new_layer(&env.read("named.tar"));
+    assert_eq!(documents["docker"]["RepoTags"], json!(["team/app:2", "app:3"]));
+    let named = documents["index"]["manifests"].as_array().unwrap().iter();
+    let names: Vec<&Value> = named.map(|manifest| &manifest["annotations"]["io.containerd.image.name"]).collect();
+    assert_eq!(names, ["docker.io/team/app:2", "docker.io/library/app:3"]);
+    env.run("layer oci:nowhere new.tar out.tar").failure_of(&[1, 4], "oci:nowhere");
 }
 
 #[test]

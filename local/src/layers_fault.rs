@@ -40,6 +40,14 @@ pub enum LayersFault {
         /// The layer.
         layer: String,
     },
+    /// A compressed layer holds more bytes than are read.
+    #[error("layer {layer}: holds more than {most} bytes, which is more than regrow reads of a compressed layer")]
+    TooLarge {
+        /// The layer.
+        layer: String,
+        /// The limit in bytes.
+        most: u64,
+    },
     /// A layer cannot be read or applied.
     #[error("layer {layer}: {source}")]
     Layer {

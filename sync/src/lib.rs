@@ -99,7 +99,7 @@ pub use flows::info::{
     ArchiveInfo, CodedInfo, HeadReport, InfoReport, PackInfo, PartInfo, PatchInfo, StatementInfo, info, info_head,
 };
 #[cfg(feature = "layers")]
-pub use flows::layer::{FsPath, LayerOptions, LayerOutput, LayerReport, layer};
+pub use flows::layer::{FsPath, LayerImage, LayerOptions, LayerOutput, LayerReport, layer};
 pub use flows::load::{LoadOptions, LoadReport, LoadedImage, LoadedLayer, load};
 pub use flows::make::{IndexFormat, MakeOptions, MakeReport, MaxWaste, make};
 pub use flows::patch::{PatchOptions, PatchReport, PatchesReport, patch, patch_from};

@@ -4,10 +4,10 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
-use regrow_sync::{FsPath, LayerOptions, LayerOutput, LayerReport, Location, layer};
+use regrow_sync::{FsPath, ImageName, LayerImage, LayerOptions, LayerOutput, LayerReport, Platform, layer};
 
 use super::common::{self, Named};
-use crate::args::NetworkArgs;
+use crate::args::{NetworkArgs, SourceArgs};
 use crate::failure::{Code, Failure};
 use crate::print::{Reporter, To, exact, line};
 use crate::progress::{Bars, Verbosity};
@@ -28,12 +28,19 @@ pub(crate) struct LayerArgs {
     /// Read indexes' images from this folder or URL [default: where the indexes say]
     #[arg(long = "store", value_name = "DIR|URL")]
     pub(crate) stores: Vec<String>,
+    /// The platform, where an image is there for several [default: this machine's]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<Platform>,
+    /// The name of the image that is made, by which engines tag it; may be repeated [default: NEW's names]
+    #[arg(long = "tag", value_name = "NAME")]
+    pub(crate) names: Vec<ImageName>,
     /// Print one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
-    /// The image that machines have: an archive of docker save or of the OCI, or an index; - reads standard input
+    /// The image that machines have: an archive of docker save or of the OCI, an index, oci://HOST/REPOSITORY:TAG, oci:DIR,
+    /// docker-daemon:NAME or containers-storage:NAME; - reads standard input
     #[arg(value_name = "OLD", value_hint = ValueHint::FilePath)]
     pub(crate) old: String,
     /// The image that they will get
@@ -51,9 +58,12 @@ pub(crate) fn run(args: &LayerArgs, verbosity: Verbosity) -> Result<(), Failure>
     }
     let path = FsPath::clean(args.path.as_bytes());
     let path = path.map_err(|error| Failure::new(Code::Usage, format!("--path: {error}")))?;
+    let sources = SourceArgs { platform: args.platform.clone(), all: false, names: Vec::new() };
     let options = LayerOptions {
         old: image(&args.old)?,
         new: image(&args.new)?,
+        sources: sources.options(),
+        names: args.names.clone(),
         stores: common::locations(&args.stores)?,
         path,
         ignore_times: args.ignore_times,
@@ -67,8 +77,8 @@ pub(crate) fn run(args: &LayerArgs, verbosity: Verbosity) -> Result<(), Failure>
     Reporter { verbosity, json: args.json }.print(&report, &summary(&report), To::Summary)
 }
 
-fn image(text: &str) -> Result<Location, Failure> {
-    Ok(Location::parse(if text == "-" { "/dev/stdin" } else { text })?)
+fn image(text: &str) -> Result<LayerImage, Failure> {
+    Ok(LayerImage::parse(if text == "-" { "/dev/stdin" } else { text })?)
 }
 
 fn output(args: &LayerArgs) -> Result<LayerOutput, Failure> {
@@ -95,6 +105,9 @@ fn summary(report: &LayerReport) -> String {
         lines.push(line("new layer", exact(report.bytes_layer)));
         let instead = format!("{}, {}", layers(report.new_layers), exact(report.bytes_new_layers));
         lines.push(line("instead of", instead));
+        if report.bytes_layer >= report.bytes_new_layers {
+            lines.push(line("note", "the new layer is no smaller than NEW's own; machines can as well take NEW"));
+        }
     } else {
         lines.push(line("new layer", "none, since nothing differs"));
     }

@@ -13,6 +13,9 @@ use crate::normalize::digests::Digests;
 use crate::{Progress, Stage};
 
 const BUFFER_BYTES: usize = 256 << 10;
+/// The most plain bytes that are read of a compressed layer, as of layers in the storage of engines. A kilobyte can hold
+/// a megabyte.
+const MAX_PLAIN_BYTES: u64 = 64 << 30;
 
 /// A range of a file, read front to back.
 pub(super) struct Stored<'a> {
@@ -111,9 +114,12 @@ pub(super) fn checked(
             LayerForm::Zstd => Box::new(zstd::stream::read::Decoder::new(&mut stored).map_err(io)?),
             _ => Box::new(MultiGzDecoder::new(&mut stored)),
         };
-        let mut plain = Hashed::new(decoder, &blob.diff_id);
-        apply(&mut plain).map_err(failed)?;
-        plain.drain().map_err(io)?;
+        let mut plain = Hashed::new(decoder.take(MAX_PLAIN_BYTES + 1), &blob.diff_id);
+        let read = apply(&mut plain).and_then(|()| Ok(plain.drain()?));
+        if plain.bytes > MAX_PLAIN_BYTES {
+            return Err(LayersFault::TooLarge { layer: blob.name.clone(), most: MAX_PLAIN_BYTES });
+        }
+        read.map_err(failed)?;
         check(&mut plain, blob)?;
         plain.bytes
     };

@@ -18,20 +18,26 @@ use serde::Serialize;
 
 use crate::flows::seconds::as_seconds;
 use crate::place::location::folder_of;
-use crate::{Location, Network, Progress, Stage, SyncError};
+use crate::{ImageName, Location, Network, Progress, SourceOptions, Stage, SyncError};
 
 use archive::NewImage;
 use source::Opening;
+
+pub use source::LayerImage;
 
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// The images, and how they are compared.
 #[derive(Debug)]
 pub struct LayerOptions {
-    /// The image that machines have: an archive, or an index with its store.
-    pub old: Location,
+    /// The image that machines have.
+    pub old: LayerImage,
     /// The image that they will get.
-    pub new: Location,
+    pub new: LayerImage,
+    /// The platform, for images that are there for several, and the address of the Docker daemon.
+    pub sources: SourceOptions,
+    /// The names of the image that is made. If there are none, it has those of the new image.
+    pub names: Vec<ImageName>,
     /// The stores to read from, for indexes. If there are none, those that the indexes name are used.
     pub stores: Vec<Location>,
     /// Compare only what lies at this path. Everything else stays as the old image has it.
@@ -107,18 +113,28 @@ pub fn layer(
         LayerOutput::Pipe(_) => network.scratch().to_owned(),
     };
     let scratch = ScratchFolder::new(&above).map_err(SyncError::io(&above))?;
-    let mut opening = Opening { stores: &options.stores, scratch: scratch.path(), network, progress, last: None };
+    let mut opening = Opening {
+        stores: &options.stores,
+        sources: &options.sources,
+        scratch: scratch.path(),
+        network,
+        progress,
+        last: None,
+    };
     let (old, new) = (opening.image(&options.old)?, opening.image(&options.new)?);
     let compared = DifferenceOptions { below: options.path.clone(), ignore_times: options.ignore_times };
     let between = Between { old: &old, new: &new, options: compared, scratch: scratch.path() };
     let made = layer_between(&between, progress)?;
     if made.elsewhere > 0 {
         let path = String::from_utf8_lossy(options.path.as_bytes());
-        let (new, count) = (&options.new, made.elsewhere);
-        progress
-            .warn(&format!("{new}: {count} paths outside /{path} differ too; they stay as {} has them", options.old));
+        let (old, new, count) = (old.path.display(), new.path.display(), made.elsewhere);
+        progress.warn(&format!("{new}: {count} paths outside /{path} differ too; they stay as {old} has them"));
     }
-    let image = NewImage::new(&old, &new, &made)?;
+    let names = match options.names.is_empty() {
+        true => new.tags.clone(),
+        false => options.names.iter().map(ImageName::familiar).collect(),
+    };
+    let image = NewImage::new(&old, &new, &made, &names)?;
     progress.begin(Stage::Write, Some(image.bytes()));
     write(&image, output, scratch.path(), progress)?;
     progress.end(Stage::Write);

@@ -9,7 +9,7 @@ use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use super::config::config;
-use crate::{Progress, Stage, SyncError};
+use crate::{ImageName, Progress, Stage, SyncError};
 
 const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -66,7 +66,12 @@ struct Layer<'a> {
 
 impl<'a> NewImage<'a> {
     /// Plans the archive.
-    pub(super) fn new(old: &'a LayeredImage, new: &'a LayeredImage, made: &'a MadeLayer) -> Result<Self, SyncError> {
+    pub(super) fn new(
+        old: &'a LayeredImage,
+        new: &'a LayeredImage,
+        made: &'a MadeLayer,
+        names: &[String],
+    ) -> Result<Self, SyncError> {
         let mut diff_ids: Vec<&str> = old.layers.iter().map(|layer| layer.diff_id.as_str()).collect();
         diff_ids.extend(made.layer.is_some().then_some(made.diff_id.as_str()));
         let config = config(&old.config, &new.config, &diff_ids, made.layer.is_some()).ok_or_else(|| {
@@ -86,10 +91,10 @@ impl<'a> NewImage<'a> {
         let manifest_digest = sha256(&manifest);
         let docker = json!([{
             "Config": blob_name(&config_digest),
-            "RepoTags": if new.tags.is_empty() { Value::Null } else { json!(new.tags) },
+            "RepoTags": if names.is_empty() { Value::Null } else { json!(names) },
             "Layers": layers.iter().map(|layer| blob_name(&layer.digest)).collect::<Vec<_>>(),
         }]);
-        let index = index(described(MANIFEST_TYPE, &manifest_digest, manifest.len() as u64), &new.tags);
+        let index = index(described(MANIFEST_TYPE, &manifest_digest, manifest.len() as u64), names);
         let mut entries = vec![
             ("oci-layout".to_owned(), Data::Bytes(LAYOUT.to_vec())),
             ("index.json".to_owned(), Data::Bytes(index.to_string().into_bytes())),
@@ -168,27 +173,20 @@ fn layers<'a>(old: &'a LayeredImage, made: &'a MadeLayer) -> Vec<Layer<'a>> {
 }
 
 /// The index, with the manifest under each name of the image.
-fn index(manifest: Value, tags: &[String]) -> Value {
-    let named = tags.iter().map(|tag| {
+fn index(manifest: Value, names: &[String]) -> Value {
+    let named = names.iter().filter_map(|name| name.parse::<ImageName>().ok()).map(|name| {
         let mut named = manifest.clone();
         named["annotations"] = json!({
-            "io.containerd.image.name": whole_name(tag),
-            "org.opencontainers.image.ref.name": tag.rsplit_once(':').map_or("latest", |(_, tag)| tag),
+            "io.containerd.image.name": name.full(),
+            "org.opencontainers.image.ref.name": name.tag(),
         });
         named
     });
-    let manifests: Vec<Value> = if tags.is_empty() { vec![manifest.clone()] } else { named.collect() };
-    json!({ "schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": manifests })
-}
-
-/// The name with the registry that Docker means where a name has none.
-fn whole_name(tag: &str) -> String {
-    let is_registry = |host: &str| host.contains(['.', ':']) || host == "localhost";
-    match tag.split_once('/') {
-        Some((host, _)) if is_registry(host) => tag.to_owned(),
-        Some(_) => format!("docker.io/{tag}"),
-        None => format!("docker.io/library/{tag}"),
+    let mut manifests: Vec<Value> = named.collect();
+    if manifests.is_empty() {
+        manifests.push(manifest);
     }
+    json!({ "schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": manifests })
 }
 
 /// A range of a file, read front to back.
@@ -210,22 +208,5 @@ impl Read for Range<'_> {
         self.left -= read as u64;
         self.progress.add(Stage::Write, read as u64);
         Ok(read)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_those_that_docker_means() {
-        for (tag, name) in [
-            ("app:1", "docker.io/library/app:1"),
-            ("team/app:1", "docker.io/team/app:1"),
-            ("host:5000/app:1", "host:5000/app:1"),
-            ("localhost/app", "localhost/app"),
-        ] {
-            assert_eq!(whole_name(tag), name);
-        }
     }
 }

@@ -1,5 +1,6 @@
-//! Opens the images that a layer is made between. Whatever names an image, it comes as an open archive.
+//! Opens the images that a layer is made between. Whatever an image is, it comes as an open archive.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -7,11 +8,40 @@ use std::path::{Path, PathBuf};
 use regrow_index::MAGIC;
 use regrow_local::LayeredImage;
 
-use crate::{ExtractOptions, Location, Network, Output, Progress, SyncError, extract};
+use crate::{
+    ExtractOptions, ImageSource, Location, Network, Output, Progress, SourceImage, SourceOptions, SyncError, extract,
+    keep_source,
+};
+
+/// An image as users name it: an archive, an index with its store, or one that is no file, such as `oci:DIR`.
+#[derive(Debug)]
+pub struct LayerImage {
+    source: ImageSource,
+    /// The place of an archive or an index.
+    location: Option<Location>,
+}
+
+impl LayerImage {
+    /// Parses the name of an image.
+    ///
+    /// # Errors
+    /// [`SyncError::Usage`] and [`SyncError::Store`] for a URL of another scheme, or a malformed one.
+    pub fn parse(text: &str) -> Result<Self, SyncError> {
+        let source = ImageSource::parse(OsStr::new(text))?;
+        // In a registry, an index may lie where an image could.
+        let location = match &source {
+            ImageSource::File(_) => Some(Location::parse(text)?),
+            ImageSource::Registry(_) => Location::parse(text).ok(),
+            _ => None,
+        };
+        Ok(Self { source, location })
+    }
+}
 
 /// Opens images one after another.
 pub(super) struct Opening<'a> {
     pub(super) stores: &'a [Location],
+    pub(super) sources: &'a SourceOptions,
     /// The folder for images that are no files yet.
     pub(super) scratch: &'a Path,
     pub(super) network: &'a mut Network,
@@ -22,12 +52,24 @@ pub(super) struct Opening<'a> {
 
 impl Opening<'_> {
     /// Opens an image.
-    pub(super) fn image(&mut self, location: &Location) -> Result<LayeredImage, SyncError> {
-        let name = PathBuf::from(location.to_string());
-        Ok(LayeredImage::open(self.archive(location)?, &name)?)
+    pub(super) fn image(&mut self, image: &LayerImage) -> Result<LayeredImage, SyncError> {
+        let (name, file) = match &image.location {
+            Some(location) if !image.source.is_archived() => (location.to_string(), self.archive(location)?),
+            location => (image.source.to_string(), self.kept(&image.source, location.as_ref())?),
+        };
+        Ok(LayeredImage::open(file, Path::new(&name))?)
     }
 
-    /// The archive of an image. Each kind of source has its way here.
+    /// The archive of an image that is no file, or of an index in the same place.
+    fn kept(&mut self, source: &ImageSource, location: Option<&Location>) -> Result<File, SyncError> {
+        let mut image = source.open(self.sources, self.network)?;
+        match location.filter(|_| !SourceImage::is_image(&image)) {
+            Some(location) => self.extracted(location),
+            None => keep_source(&mut image, self.scratch, self.progress),
+        }
+    }
+
+    /// The archive at a location: the file itself, or what an index describes.
     fn archive(&mut self, location: &Location) -> Result<File, SyncError> {
         let Location::Path(path) = location else { return self.extracted(location) };
         let mut file = File::open(path).map_err(SyncError::io(path))?;

@@ -51,12 +51,12 @@ impl FromStr for ImageName {
 
 impl ImageName {
     /// The name in full.
-    pub(super) fn full(&self) -> String {
+    pub(crate) fn full(&self) -> String {
         format!("{}/{}:{}", self.host, self.path, self.tag)
     }
 
     /// The name as Docker shows it.
-    pub(super) fn familiar(&self) -> String {
+    pub(crate) fn familiar(&self) -> String {
         let folder = format!("{DEFAULT_FOLDER}/");
         match self.host == DEFAULT_HOST {
             true => format!("{}:{}", self.path.strip_prefix(&folder).unwrap_or(&self.path), self.tag),
@@ -65,7 +65,7 @@ impl ImageName {
     }
 
     /// The tag.
-    pub(super) fn tag(&self) -> &str {
+    pub(crate) fn tag(&self) -> &str {
         &self.tag
     }
 }
