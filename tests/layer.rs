@@ -311,6 +311,9 @@ fn what_is_no_image_or_not_to_be_trusted_is_refused_by_name() {
     damaged[at] ^= 1;
     let evil = [("../../etc/x", &b"1"[..])];
     let linked = docker("new", &[base(), tar_of(&[("etc/same/x", b"1")], 1)]);
+    let other = json!({"os": "windows", "rootfs": {"diff_ids": []}}).to_string();
+    let one = json!([{"Config": "c", "Layers": []}]).to_string();
+    let windows = tar_of(&[("manifest.json", one.as_bytes()), ("c", other.as_bytes())], 1);
     let xz = [b"\xfd7zXZ\0".to_vec(), vec![0; 600]].concat();
     for (bytes, code, words) in [
         (tar_of(&[("x", b"1")], 1), 3, "bad.tar: no image archive: there is neither an index.json nor"),
@@ -319,6 +322,7 @@ fn what_is_no_image_or_not_to_be_trusted_is_refused_by_name() {
         (tar_of(&[("manifest.json", b"[{\"Config\":\"c\"}]")], 1), 3, "bad.tar: c is missing in it"),
         (damaged, 3, "bad.tar: layer 0/layer.tar: is damaged: its bytes are not those that"),
         (docker("new", &[tar_of(&evil, 1)]), 1, "layer 0/layer.tar: ../../etc/x: leads out of the image"),
+        (windows, 2, "bad.tar: is an image for windows; only those for linux can be layered"),
         (linked, 1, "layer 1/layer.tar: etc/same/x: lies below etc/same, which is no folder there"),
         (docker("new", &[b"no tar at all".repeat(100)]), 3, "layer 0/layer.tar: there is no tar header at byte 0"),
         (docker("new", &[xz]), 3, "layer 0/layer.tar: is compressed by xz, which engines do not read"),

@@ -51,9 +51,9 @@ impl Failure {
 /// The code for an image archive that cannot be read as the layers of one image.
 #[cfg(feature = "publish")]
 fn layers_code(fault: &regrow_sync::LayersFault) -> Code {
-    use regrow_sync::LayersFault::{Layer, NoPath, Several};
+    use regrow_sync::LayersFault::{Layer, NoPath, Several, System};
     match fault {
-        Several(_) | NoPath(_) => Code::Usage,
+        Several(_) | NoPath(_) | System(_) => Code::Usage,
         Layer { source, .. } if !source.is_damage() => Code::General,
         _ => Code::Damaged,
     }

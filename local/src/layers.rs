@@ -79,6 +79,9 @@ impl LayeredImage {
         let named = documents.find()?;
         let config = documents.bytes(&named.config)?;
         let config = config.ok_or_else(|| documents.fault(LayersFault::Missing(named.config.clone())))?;
+        if let Some(system) = system(&config).filter(|system| system != "linux") {
+            return Err(documents.fault(LayersFault::System(system)));
+        }
         let diff_ids = diff_ids(&config);
         let diff_ids = diff_ids.ok_or_else(|| documents.fault(LayersFault::Malformed(named.config.clone())))?;
         if diff_ids.len() != named.layers.len() {
@@ -114,6 +117,12 @@ fn diff_ids(config: &[u8]) -> Option<Vec<String>> {
     let config: Value = serde_json::from_slice(config).ok()?;
     let ids = config.get("rootfs")?.get("diff_ids")?.as_array()?;
     ids.iter().map(|id| id.as_str().map(str::to_owned)).collect()
+}
+
+/// The system that an image is for, if its configuration says so.
+fn system(config: &[u8]) -> Option<String> {
+    let config: Value = serde_json::from_slice(config).ok()?;
+    config.get("os")?.as_str().filter(|system| !system.is_empty()).map(str::to_owned)
 }
 
 /// The form of a layer by its first bytes, or the name of one that engines do not read.

@@ -18,6 +18,9 @@ pub enum LayersFault {
     /// A document is not what it should be.
     #[error("{0} is damaged")]
     Malformed(String),
+    /// The image is for another system, whose layers have metadata that is not read.
+    #[error("is an image for {0}; only those for linux can be layered")]
+    System(String),
     /// The configuration and the list of layers do not agree.
     #[error("the configuration names {named} layers, and there are {present}")]
     Count {

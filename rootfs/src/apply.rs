@@ -1,5 +1,5 @@
-//! Applies a layer to a tree. The layer's entries first make a tree of their own, which is then laid over the one below,
-//! as overlay file systems do it. So the order of whiteouts and entries within the layer does not matter, as the OCI's
+//! Applies a layer to a tree. The layer's entries first make a tree of their own, which is then laid over the one
+//! below, as overlay file systems do it. So the order of whiteouts and entries within the layer does not matter, as the OCI's
 //! layer format demands.
 
 use std::collections::{BTreeSet, HashMap, HashSet};

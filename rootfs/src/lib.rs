@@ -8,8 +8,8 @@
 //!
 //! - All names of a file with hard links are written if anything about it differs, and its contents with the first of
 //!   them, since engines cannot link to a file of a layer below.
-//! - Whatever is gone is hidden by a whiteout, a whole folder by a single one. There is never a whiteout for a name that
-//!   gets another entry, nor for one that no layer has, and never an opaque folder.
+//! - Whatever is gone is hidden by a whiteout, a whole folder by a single one. There is never a whiteout for a name
+//!   that gets another entry, nor for one that no layer has, and never an opaque folder.
 //! - Each folder around a change is described again, with its time, because engines make up metadata for those that are
 //!   not.
 //!

@@ -102,8 +102,8 @@ impl FsPath {
     }
 }
 
-/// The largest number of bytes of a name or of the path that ends with it. A whiteout's prefix comes on top, since it is
-/// never a file's name.
+/// The largest number of bytes of a name or of the path that ends with it. A whiteout's prefix comes on top, since it
+/// is never a file's name.
 fn most_bytes(name: &[u8], most: usize) -> usize {
     if name.starts_with(WHITEOUT) { most + WHITEOUT.len() } else { most }
 }

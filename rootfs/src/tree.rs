@@ -79,8 +79,8 @@ impl Tree {
         Self::default()
     }
 
-    /// Applies the next layer, whose plain bytes `input` yields. Bytes behind the tar's end are not read. `layer` is the
-    /// number that [`Place`](crate::Place) gives to the layer. After an error the tree is of no use.
+    /// Applies the next layer, whose plain bytes `input` yields. Bytes behind the tar's end are not read. `layer` is
+    /// the number that [`Place`](crate::Place) gives to the layer. After an error the tree is of no use.
     ///
     /// # Errors
     /// The layer cannot be read, or engines would refuse it or disagree about it.

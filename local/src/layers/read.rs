@@ -13,8 +13,8 @@ use crate::normalize::digests::Digests;
 use crate::{Progress, Stage};
 
 const BUFFER_BYTES: usize = 256 << 10;
-/// The most plain bytes that are read of a compressed layer, as of layers in the storage of engines. A kilobyte can hold
-/// a megabyte.
+/// The most plain bytes that are read of a compressed layer, as of layers in the storage of engines. A kilobyte can
+/// hold a megabyte.
 const MAX_PLAIN_BYTES: u64 = 64 << 30;
 
 /// A range of a file, read front to back.

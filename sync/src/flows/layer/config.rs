@@ -1,5 +1,5 @@
-//! The configuration of the image that is made: the new image's, with the layers that there will be. OCI image-spec 1.1,
-//! config.md.
+//! The configuration of the image that is made: the new image's, with the layers that there will be. OCI image-spec
+//! 1.1, config.md.
 
 use serde_json::{Value, json};
 
