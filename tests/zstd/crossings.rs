@@ -72,7 +72,8 @@ fn the_catalog_remembers_zstd_seeds() {
     std::thread::sleep(std::time::Duration::from_millis(2100));
     update(&env, &server, "old", "new.rgx", &new);
     env.remove("out-old-new.rgx");
-    assert_eq!(update(&env, &server, "old", "new.rgx", &new), first);
+    let known = update(&env, &server, "old", "new.rgx", &new);
+    assert!(known < first + first / 20, "{known} after {first}");
 }
 
 #[test]

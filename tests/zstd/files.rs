@@ -102,9 +102,9 @@ fn what_is_not_seen_through_is_named() {
     // The same in the middle, where the beginning does not tell.
     let mut later = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
     let long = [layer.as_slice(), &noise("long", 3 << 20)].concat();
-    later.write_all(&long[..3 << 20]).unwrap();
+    later.write_all(&long[..3_200_000]).unwrap();
     later.flush().unwrap();
-    later.write_all(&long[3 << 20..]).unwrap();
+    later.write_all(&long[3_200_000..]).unwrap();
     later.write_all(&layer).unwrap();
     assert!(warning(&later.finish().unwrap()).contains("no known encoder wrote all of it"));
 }

@@ -19,6 +19,8 @@ pub enum KnownEncoder {
 /// The numbers that stand for encoders in files. Those below 0x1000 write deflate.
 const KLAUSPOST_NUMBER: u64 = 0x1000;
 const LIBZSTD_NUMBER: u64 = 0x1800;
+/// The memory of an encoder besides its window.
+const BASE_BYTES: u64 = 16 << 20;
 
 impl KnownEncoder {
     /// Appends what stands for it in files: its number, then its parameters; seven bits a byte, the lowest first. At
@@ -42,6 +44,15 @@ impl KnownEncoder {
             KLAUSPOST_NUMBER => Klauspost::take(bytes).map(Self::Klauspost),
             LIBZSTD_NUMBER => Libzstd::take(bytes).map(Self::Libzstd),
             _ => None,
+        }
+    }
+
+    /// About how many bytes of memory the encoder takes for a frame of this many plain bytes.
+    #[must_use]
+    pub fn memory_bytes(self, plain_bytes: u64) -> u64 {
+        match self {
+            Self::Klauspost(kind) => BASE_BYTES + 4 * (1 << kind.window_log).min(plain_bytes),
+            Self::Libzstd(libzstd) => BASE_BYTES + libzstd.memory_bytes(plain_bytes),
         }
     }
 

@@ -17,6 +17,8 @@ pub(crate) use recognise::recognise;
 pub const LIBZSTD_VERSION: u32 = 10507;
 /// The levels.
 const LEVELS: std::ops::RangeInclusive<u8> = 1..=22;
+/// The last level whose tables have a few MiB.
+const MAX_SMALL_LEVEL: u8 = 15;
 /// The first level that takes some hundred MiB of memory, unless the frame is small.
 const FIRST_LARGE_LEVEL: u8 = 20;
 /// The most plain bytes of a frame by such a level.
@@ -105,6 +107,19 @@ impl Libzstd {
         })
     }
 
+    pub(crate) fn memory_bytes(self, plain_bytes: u64) -> u64 {
+        let own = LEVEL_WINDOW_LOGS[usize::from(self.level) - 1];
+        let window = 1u64 << self.window_log.max(own);
+        let window = if self.has_content_size { window.min(plain_bytes.max(SMALL_BYTES)) } else { window };
+        // The tables of the last levels have several entries for each byte of the window, and jobs have four windows.
+        let tables = if self.level > MAX_SMALL_LEVEL { 16 * window.min(1 << own) } else { 0 };
+        let jobs = if self.mode == Mode::Workers { 8 * window.min(32 << 20) } else { 0 };
+        match self.mode {
+            Mode::OneCall => 2 * plain_bytes + tables,
+            Mode::Stream | Mode::Workers => 2 * window + tables + jobs,
+        }
+    }
+
     pub(crate) fn unavailable(self, plain_bytes: u64) -> Option<String> {
         if self.version != LIBZSTD_VERSION || version_number() != LIBZSTD_VERSION {
             let (wanted, linked) = (Version(self.version), Version(version_number()));
@@ -153,7 +168,11 @@ impl Libzstd {
         };
         let asked = if header.is_single_segment { LONG_WINDOW_LOG } else { header.window.ilog2() as u8 };
         let asked = Some(asked).filter(|asked| WINDOW_LOGS.contains(asked));
-        let windows = [(false, 0)].into_iter().chain(asked.into_iter().flat_map(|log| [(true, log), (false, log)]));
+        // A frame of one segment does not tell its window, which hardly matters without long distances.
+        let is_single = header.is_single_segment;
+        let asked = asked.into_iter().flat_map(move |log| [(true, log), (false, log)]);
+        let asked = asked.filter(move |(is_long, _)| *is_long || !is_single);
+        let windows = [(false, 0)].into_iter().chain(asked);
         windows.flat_map(move |(is_long, window_log)| of_window(is_long, window_log)).map(
             move |mut group: Vec<Self>| {
                 group.retain(|known| known.unavailable(plain_bytes.unwrap_or(u64::MAX)).is_none());
@@ -257,6 +276,9 @@ impl LibzstdEncoder {
 
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
         if self.known.mode == Mode::OneCall {
+            if self.left > 0 {
+                return;
+            }
             let mut frame = Vec::with_capacity(compress_bound(self.waiting.len()));
             let made = self.context.as_mut().and_then(|context| context.compress2(&mut frame, &self.waiting).ok());
             out.extend_from_slice(made.and_then(|made| frame.get(..made)).unwrap_or_default());

@@ -2,7 +2,7 @@
 
 use super::{Libzstd, LibzstdEncoder};
 use crate::FrameHeader;
-use crate::format::MAX_HEADER_BYTES;
+use crate::format::{BLOCK_HEADER_BYTES, BlockHeader, MAX_HEADER_BYTES};
 
 /// The number of plain bytes that are encoded before what came of them is compared.
 const STEP_BYTES: usize = (128 << 10) + 1;
@@ -40,30 +40,21 @@ impl Tried<'_> {
         LibzstdEncoder::new(known, self.plain_bytes.unwrap_or(u64::MAX))
     }
 
-    /// Whether an encoder may have written the frame, by its beginning.
+    /// Whether an encoder may have written the frame, by its first block. Behind that, the same level makes other blocks
+    /// where the library is called in another way, as it splits blocks by what it was given.
     fn may_be_of(&self, known: Libzstd) -> bool {
         let (mut encoder, mut made) = (self.encoder(known), Vec::new());
-        for piece in self.plain.chunks(STEP_BYTES) {
-            encoder.write(piece, &mut made);
-            if self.agreed(&made) < made.len().min(self.frame.len()) {
-                return false;
-            }
-        }
+        encoder.write(self.plain.get(..STEP_BYTES).unwrap_or(self.plain), &mut made);
         if made.len() <= MAX_HEADER_BYTES {
-            return self.ends_like(encoder);
+            encoder.flush(&mut made);
         }
-        self.agreed(&made) > MAX_HEADER_BYTES.max(made.len().min(self.frame.len()) / 2)
-    }
-
-    /// Whether most of what an encoder gives only at the end agrees with the frame.
-    fn ends_like(&self, mut encoder: LibzstdEncoder) -> bool {
-        let mut made = Vec::new();
-        encoder.flush(&mut made);
-        // The first block's header may say that it is the last.
-        let start = self.header.bytes + 1;
-        let (made, stored) = (made.get(start..).unwrap_or_default(), self.frame.get(start..).unwrap_or_default());
-        let agreed = made.iter().zip(stored).take_while(|(made, stored)| made == stored).count();
-        agreed >= made.len().min(stored.len()) / 2
+        let (header, first) = (self.header.bytes, made.get(self.header.bytes..).and_then(block_bytes));
+        let Some(first) = first.map(|bytes| header + bytes) else { return false };
+        let (made, stored) = (&made[..first.min(made.len())], &self.frame[..first.min(self.frame.len())]);
+        // Only the block's header may differ, in that the block is the last.
+        let differ = made.iter().zip(stored).enumerate().filter(|(_, (made, stored))| made != stored);
+        let is_last_bit = |(at, (made, stored)): (usize, (&u8, &u8))| at == header && made ^ stored == 1;
+        made.len() == stored.len() && stored.len() > header && differ.into_iter().all(is_last_bit)
     }
 
     /// Whether an encoder makes the frame of all its plain bytes.
@@ -73,9 +64,10 @@ impl Tried<'_> {
         encoder.finish(&mut made);
         !made.is_empty() && self.frame.get(..made.len()) == Some(&made)
     }
+}
 
-    /// The number of bytes that agree with the frame.
-    fn agreed(&self, made: &[u8]) -> usize {
-        made.iter().zip(self.frame).take_while(|(made, stored)| made == stored).count()
-    }
+/// The number of bytes of the block that begins here, with its header.
+fn block_bytes(block: &[u8]) -> Option<usize> {
+    let header = BlockHeader::parse(*block.first_chunk()?).ok()?;
+    Some(BLOCK_HEADER_BYTES + header.stored_bytes())
 }

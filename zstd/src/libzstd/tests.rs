@@ -5,13 +5,16 @@ use std::io::Write;
 use super::*;
 use crate::{Beginning, KnownEncoder, Reencoder};
 
-/// Text that repeats itself, near and far.
+/// Text that repeats itself, near and far, between bytes that do not compress, so that blocks are split.
 fn text(bytes: usize) -> Vec<u8> {
     let mut noise = vec![0; bytes / 6];
     blake3::Hasher::new().finalize_xof().fill(&mut noise);
     let words: Vec<String> = (0..997u64).map(|n| format!("{:x} ", n * n * 7919)).collect();
     let mut text: Vec<u8> =
         noise.iter().flat_map(|byte| words[usize::from(*byte) * 3].bytes().chain([b'a' + byte % 26])).collect();
+    for (number, piece) in text.chunks_mut(50_000).enumerate().filter(|(number, _)| number % 3 == 1) {
+        blake3::Hasher::new().update(&number.to_le_bytes()).finalize_xof().fill(piece);
+    }
     text.truncate(bytes);
     text
 }
@@ -64,9 +67,10 @@ fn check(frame: &[u8], plain: &[u8], what: &str) {
 
 #[test]
 fn levels_of_the_command_are_recognised() {
-    let plain = text(3_000_000);
-    for level in [1, 2, 3, 5, 9, 12] {
-        for workers in [0, 1, 3] {
+    // More than a job of level 1.
+    let plain = text(2_500_000);
+    for (level, all) in [(1, &[0, 1, 3][..]), (3, &[0, 2]), (9, &[1])] {
+        for &workers in all {
             let parameters =
                 [CParameter::CompressionLevel(level), CParameter::NbWorkers(workers), CParameter::ChecksumFlag(true)];
             for is_sized in [true, false] {
@@ -80,7 +84,7 @@ fn levels_of_the_command_are_recognised() {
 #[test]
 fn long_distance_matching_is_recognised() {
     let plain = [text(2_500_000), vec![b'x'; 3 << 20], text(2_500_000)].concat();
-    for level in [1, 3, 7] {
+    for level in [1, 3] {
         let parameters = [
             CParameter::CompressionLevel(level),
             CParameter::EnableLongDistanceMatching(true),
@@ -96,9 +100,10 @@ fn long_distance_matching_is_recognised() {
 
 #[test]
 fn calls_of_the_library_are_recognised() {
-    for bytes in [1, 500, 30_000, 128 << 10, 200_000, 256 << 10, 1_500_000] {
+    for bytes in [1, 500, 30_000, 128 << 10, 256 << 10, 1_100_000] {
         let plain = text(bytes + 60)[..bytes].to_vec();
-        for level in [1, 3, 19, 22] {
+        let levels = if bytes > 30_000 { &[1, 3][..] } else { &[1, 3, 19, 22] };
+        for &level in levels {
             check(&zstd::bulk::compress(&plain, level).unwrap(), &plain, &format!("one call of {bytes} at {level}"));
         }
         let parameters = [CParameter::CompressionLevel(3)];
