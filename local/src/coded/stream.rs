@@ -15,6 +15,9 @@ const BLOCKS_IN_FLIGHT: usize = 4;
 /// Encoders with larger blocks than this run on one thread, since side by side they would take too much memory.
 const MAX_BLOCK_BYTES: usize = 4 << 20;
 
+/// The memory of a deflate encoder, with blocks that are encoded side by side.
+const DEFLATE_BYTES: u64 = 32 << 20;
+
 /// A consumer of the next bytes of the stream.
 pub(crate) type StreamSink<'s, E> = &'s mut dyn FnMut(&[u8]) -> Result<(), E>;
 
@@ -48,6 +51,15 @@ impl CodedEncoder {
             let format = format.name();
             format!("the image has {format} files of an encoder that this regrow does not know; use a newer regrow")
         })
+    }
+
+    /// About how many bytes of memory the encoder takes.
+    #[must_use]
+    pub fn memory_bytes(self) -> u64 {
+        match self {
+            Self::Deflate(_) => DEFLATE_BYTES,
+            Self::Zstd(known, plain_bytes) => known.memory_bytes(plain_bytes),
+        }
     }
 
     /// The name of an encoder that an index names, with its version and parameters, if it is known.

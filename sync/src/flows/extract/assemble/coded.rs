@@ -23,6 +23,8 @@ use crate::{Location, Progress, Stage, SyncError};
 pub(crate) use member::CodedFile;
 use member::MemberMaker;
 
+/// The memory of all encoders together, unless one takes more.
+const MAX_ENCODERS_BYTES: u64 = 512 << 20;
 /// The plain bytes that are put together at a time.
 const STEP_BYTES: u64 = 1 << 20;
 
@@ -110,6 +112,15 @@ fn tasks<'a>(shared: &Shared, index: &'a Index) -> Vec<Task<'a>> {
         add(Task { image_at: place.1, plain: place.0..end, coded: None, tail: &[] }, end - place.0);
     }
     tasks
+}
+
+/// The number of threads that carry out tasks. Encoders with large windows take much memory, so fewer of them run side by
+/// side.
+fn drivers(tasks: &[Task<'_>]) -> usize {
+    let largest = tasks.iter().filter_map(|task| task.coded).map(|(_, encoder)| encoder.memory_bytes()).max();
+    let most = largest.map_or(usize::MAX, |largest| (MAX_ENCODERS_BYTES / largest.max(1)) as usize);
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    cores.min(tasks.len()).min(most.max(1))
 }
 
 /// A function that writes bytes at a position of the image.
@@ -255,7 +266,7 @@ impl Assembly<'_> {
                 }
             }
         };
-        let drivers = std::thread::available_parallelism().map_or(2, usize::from).min(tasks.len());
+        let drivers = drivers(tasks);
         let ended: Vec<Result<_, SyncError>> = std::thread::scope(|scope| {
             // This thread carries out tasks too, so if no other thread can be started, the work is still done.
             let others: Vec<_> = (1..drivers).filter_map(|_| spawn_scoped(scope, drive).ok()).collect();
