@@ -9,7 +9,7 @@ use regrow_index::MAGIC;
 use regrow_local::LayeredImage;
 
 use crate::{
-    ExtractOptions, ImageSource, Location, Network, Output, Progress, SourceImage, SourceOptions, SyncError, extract,
+    ExtractOptions, ImageSource, Location, Network, Output, Progress, SourceError, SourceOptions, SyncError, extract,
     keep_source,
 };
 
@@ -62,10 +62,10 @@ impl Opening<'_> {
 
     /// The archive of an image that is no file, or of an index in the same place.
     fn kept(&mut self, source: &ImageSource, location: Option<&Location>) -> Result<File, SyncError> {
-        let mut image = source.open(self.sources, self.network)?;
-        match location.filter(|_| !SourceImage::is_image(&image)) {
-            Some(location) => self.extracted(location),
-            None => keep_source(&mut image, self.scratch, self.progress),
+        match (source.open(self.sources, self.network), location) {
+            (Ok(mut image), _) => keep_source(&mut image, self.scratch, self.progress),
+            (Err(SyncError::Source { reason: SourceError::Published, .. }), Some(location)) => self.extracted(location),
+            (Err(error), _) => Err(error),
         }
     }
 
