@@ -31,6 +31,7 @@ mod killed;
 mod known_index;
 mod layer;
 mod library;
+mod load;
 mod make;
 mod mutations;
 mod neighbours;
