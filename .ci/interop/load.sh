@@ -204,6 +204,14 @@ in_containerd() {
     check "load: containerd: keeps the maker's manifest" containerd_shows docker.io/library/app:oci "$manifest"
     check "load: containerd: its layers are not sent twice" loads new-oci.rgx --dry-run --tag app:other
     check "load: containerd: neither as blobs nor as snapshots" says '.layers_sent == 0'
+    # As machines of Kubernetes have it whose containerd discards layers after unpacking them.
+    ctr=(ctr --address "$work/containerd.sock" --namespace discarding)
+    engine=(--engine containerd --socket "$work/containerd.sock" --namespace discarding)
+    "${ctr[@]}" images import "$work/old.tar" >/dev/null
+    "${ctr[@]}" content ls | awk '$2 ~ /^1[0-9][0-9]\..kB$/ { print $1 }' | xargs "${ctr[@]}" content rm >/dev/null
+    check "load: containerd: layers that were discarded after unpacking are not sent" loads new.rgx
+    check "load: containerd: but those of which there is no snapshot" says '.layers_sent == 3'
+    check "load: containerd: and the image is unpacked" unpacked docker.io/library/app:new
     engine=(--engine containerd --socket "$work/containerd.sock" --namespace other)
     ctr=(ctr --address "$work/containerd.sock" --namespace other)
     check "load: containerd: another namespace" loads new.rgx
@@ -221,6 +229,7 @@ in_containerd() {
     ends_daemon containerd
     rm -rf "$work/containerd" "$work/containerd-state"
 }
+unpacked() { "${ctr[@]}" images check "name==\"$1\"" | grep -q ' true'; }
 is_complete() { "${ctr[@]}" images check "name==\"$1\"" | grep -q ' complete .*true'; }
 
 in_docker
