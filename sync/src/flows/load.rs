@@ -162,10 +162,9 @@ impl Load<'_> {
         }
         if let Err(error) = self.send(files, &choice) {
             // It may have deleted layers that it had when it was asked.
-            let again = self.choose(files)?;
-            if !again.asks_more_than(&choice) {
+            let Some(again) = self.choose(files).ok().filter(|again| again.asks_more_than(&choice)) else {
                 return Err(error);
-            }
+            };
             self.progress.warn_of(&SyncWarning::LayersLost);
             self.send(files, &again)?;
             again.count(&mut report);

@@ -17,6 +17,8 @@ const MAX_LINKS: usize = 8;
 const MAX_DEPTH: usize = 4;
 /// The most images of an archive.
 const MAX_IMAGES: usize = 256;
+/// The most bytes of all documents that are read.
+const MAX_BYTES: usize = 64 << 20;
 /// The annotations that name an image. The first one is whole, the other one may be a tag alone.
 const NAME: &str = "io.containerd.image.name";
 const REFERENCE: &str = "org.opencontainers.image.ref.name";
@@ -77,13 +79,15 @@ struct Archive<'a> {
     files: &'a mut dyn ArchiveFiles,
     location: &'a str,
     paths: HashMap<String, usize>,
+    /// The number of bytes that documents may still have.
+    left: usize,
 }
 
 /// Reads which images an archive has. Of an image for several platforms it is the one for this machine.
 pub(super) fn images(files: &mut dyn ArchiveFiles, location: &str) -> Result<Vec<ArchivedImage>, SyncError> {
     let entries = files.entries().iter().enumerate();
     let paths = entries.map(|(number, entry)| (normal("", &String::from_utf8_lossy(&entry.path)), number)).collect();
-    let mut archive = Archive { files, location, paths };
+    let mut archive = Archive { files, location, paths, left: MAX_BYTES };
     let saved = archive.saved()?;
     let mut images = match archive.find("index.json") {
         Some(_) => archive.layout()?,
@@ -97,11 +101,10 @@ pub(super) fn images(files: &mut dyn ArchiveFiles, location: &str) -> Result<Vec
             None => images.push(saved),
         }
     }
-    match images.len() {
-        0 => Err(archive.malformed("there is neither an index.json nor a manifest.json that names an image")),
-        1..=MAX_IMAGES => Ok(images),
-        _ => Err(archive.malformed("it names too many images")),
+    if images.is_empty() {
+        return Err(archive.malformed("there is neither an index.json nor a manifest.json that names an image"));
     }
+    Ok(images)
 }
 
 /// A path from the root of the archive, without `.` and `..`.
@@ -140,7 +143,14 @@ impl Archive<'_> {
 
     fn bytes(&mut self, path: &str) -> Result<Vec<u8>, SyncError> {
         let Some(entry) = self.find(path) else { return Err(self.malformed(format!("{path} is not in it"))) };
-        self.files.small(entry)
+        let bytes = self.files.small(entry)?;
+        self.left = self.left.checked_sub(bytes.len()).ok_or_else(|| self.malformed("its documents are too large"))?;
+        Ok(bytes)
+    }
+
+    /// Refuses to read more images than any archive has.
+    fn check_count(&self, images: usize) -> Result<(), SyncError> {
+        if images <= MAX_IMAGES { Ok(()) } else { Err(self.malformed("it names too many images")) }
     }
 
     fn read<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, SyncError> {
@@ -153,6 +163,7 @@ impl Archive<'_> {
             return Ok(Vec::new());
         }
         let saved: Vec<Saved> = self.read("manifest.json")?;
+        self.check_count(saved.len())?;
         saved.into_iter().map(|saved| self.saved_image(saved)).collect()
     }
 
@@ -192,7 +203,9 @@ impl Archive<'_> {
     fn layout(&mut self) -> Result<Vec<ArchivedImage>, SyncError> {
         let index: Document = self.read("index.json")?;
         let mut images: Vec<ArchivedImage> = Vec::new();
-        for descriptor in platform::of_this_machine(index.manifests.unwrap_or_default()) {
+        let descriptors = platform::of_this_machine(index.manifests.unwrap_or_default());
+        self.check_count(descriptors.len())?;
+        for descriptor in descriptors {
             let Some((manifest, bytes)) = self.manifest(&descriptor, 0)? else { continue };
             let image = self.layout_image(manifest, bytes, names(&descriptor))?;
             match images.iter_mut().find(|known| known.image.manifest == image.image.manifest) {
