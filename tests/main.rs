@@ -43,6 +43,7 @@ mod proxies;
 mod push;
 mod rangeless;
 mod registry;
+#[allow(dead_code, reason = "the store's own tests use more of it")]
 #[path = "../store/tests/registry_server/mod.rs"]
 mod registry_server;
 mod report;

@@ -71,6 +71,7 @@ fn of_store(error: &StoreError) -> Cow<'static, str> {
         StoreError::NotFound { object, .. } if object.ends_with(".pack") => {
             "; is this the right store? give it with --store"
         }
+        StoreError::Denied { object, .. } if object.starts_with("oci") => " with docker login or podman login",
         StoreError::Denied { .. } => " with --header",
         StoreError::Withheld { to, .. } => {
             return format!("; name this one too: --header \"{to}=Name: value\"").into();
@@ -160,6 +161,13 @@ mod tests {
 
     fn path() -> PathBuf {
         "app".into()
+    }
+
+    #[test]
+    fn registries_have_their_own_logins() {
+        let denied = |object: &str| StoreError::Denied { object: object.to_owned(), status: 401 };
+        assert_eq!(of_store(&denied("oci://h/s:v1")), " with docker login or podman login");
+        assert_eq!(of_store(&denied("https://h/s")), " with --header");
     }
 
     #[test]

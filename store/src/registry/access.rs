@@ -95,7 +95,9 @@ impl Access {
         let used = self.current(client).await?;
         let first = Request { authorization: used.as_ref(), ..*request };
         let (response, found) = client.send(asked, &first).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
+        // Only the registry says where its login goes, and no bucket that it redirects to.
+        let is_its_own = found.parsed().origin() == asked.parsed().origin();
+        if response.status() != StatusCode::UNAUTHORIZED || !is_its_own {
             return Ok((response, found));
         }
         let Some(header) = self.renew(client, (&response, &found), used.as_ref()).await? else {
@@ -133,10 +135,15 @@ impl Access {
         (response, found): (&Response, &Route),
         used: Option<&HeaderValue>,
     ) -> Result<Option<HeaderValue>, StoreError> {
-        let headers = response.headers().get_all(WWW_AUTHENTICATE).into_iter();
-        let Some(challenge) = Challenge::best(headers.filter_map(|header| header.to_str().ok())) else {
-            return Ok(None);
-        };
+        let headers: Vec<&str> = response
+            .headers()
+            .get_all(WWW_AUTHENTICATE)
+            .into_iter()
+            .filter_map(|header| header.to_str().ok())
+            .collect();
+        // Small registries say only elsewhere, or nowhere, that they want a password.
+        let unsaid = headers.is_empty().then_some(Challenge::Basic);
+        let Some(challenge) = Challenge::best(headers.into_iter()).or(unsaid) else { return Ok(None) };
         let mut state = self.state.lock().await;
         // Another request may have been refused at the same time.
         if let Some(granted) = state.granted.as_ref().filter(|granted| used != Some(&granted.header)) {

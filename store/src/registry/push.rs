@@ -14,12 +14,14 @@ use crate::http::{Body, LoggedIn, Request, Route, answer};
 use crate::source::Source;
 use crate::{RetryPolicy, StoreError};
 
-/// The largest blob that is put in one request, and the size of the pieces of a larger one.
+/// The largest piece of a blob that is sent in one request.
 const PIECE_BYTES: u64 = 16 << 20;
 /// The largest answer that is read.
 const MAX_ANSWER_BYTES: u64 = 4 << 20;
 /// The number of tags that are asked for at once.
 const TAGS_AT_ONCE: usize = 1000;
+/// The most tags that are read.
+const MAX_TAGS: usize = 1 << 20;
 /// The lowest rate at which bodies are sent, in bytes a second. A registry answers only at the end.
 const LOWEST_RATE: u64 = 16 << 10;
 /// The type of the manifests that are written.
@@ -61,35 +63,30 @@ impl RegistryClient {
         }
     }
 
+    /// Sends a blob as Docker's tools do, which is the way that every registry knows: its bytes by PATCH, its digest by
+    /// PUT.
     async fn upload(&self, digest: &BlobDigest, source: &Source) -> Result<(), StoreError> {
         let object = format!("{}@{digest}", self.url);
         let empty = Bytes::new();
         let begun = self.write(&Method::POST, &self.at("blobs/uploads/"), &[], Some(&empty), &object).await?;
-        let begun = self.expect(begun, StatusCode::ACCEPTED, &object).await?;
-        let mut place = self.next(begun, &object).await?;
-        let all = source.bytes();
-        if all <= PIECE_BYTES {
-            return self.complete(&place, digest, source.read(0..all).await?, &object).await;
-        }
-        let mut at = 0;
+        let mut place = self.next(self.expect(begun, StatusCode::ACCEPTED, &object).await?, &object).await?;
+        let (mut at, all) = (0, source.bytes());
         while at < all {
             let end = all.min(at + PIECE_BYTES);
-            let extra = [octets(), (CONTENT_RANGE, format!("{at}-{}", end - 1))];
+            let range = (CONTENT_RANGE, format!("{at}-{}", end - 1));
+            // A blob in one piece needs no range, which some registries do not know.
+            let extra = if end - at == all { vec![octets()] } else { vec![octets(), range] };
             let body = source.read(at..end).await?;
             let answer = self.write(&Method::PATCH, &place, &extra, Some(&body), &object).await?;
             // A registry that expects another piece (416) gets all of them again, since its answer proves nothing.
             place = self.next(self.expect(answer, StatusCode::ACCEPTED, &object).await?, &object).await?;
             at = end;
         }
-        self.complete(&place, digest, empty, &object).await
-    }
-
-    async fn complete(&self, place: &Route, digest: &BlobDigest, body: Bytes, object: &str) -> Result<(), StoreError> {
         let mut url = place.parsed().clone();
         url.query_pairs_mut().append_pair("digest", &digest.to_string());
-        let answer = self.write(&Method::PUT, &place.to(url), &[octets()], Some(&body), object).await?;
-        let (response, _) = self.expect(answer, StatusCode::CREATED, object).await?;
-        self.finish(response, object).await
+        let answer = self.write(&Method::PUT, &place.to(url), &[octets()], Some(&empty), &object).await?;
+        let (response, _) = self.expect(answer, StatusCode::CREATED, &object).await?;
+        self.finish(response, &object).await
     }
 
     /// The place where an upload goes on.
@@ -158,6 +155,9 @@ impl RegistryClient {
                 return Err(protocol(&object, "the registry repeats a page of the list"));
             }
             tags.extend(found);
+            if tags.len() > MAX_TAGS {
+                return Err(protocol(&object, "the list does not end"));
+            }
         }
         Ok(tags)
     }
@@ -231,8 +231,10 @@ impl RegistryClient {
     /// The error for an answer that refuses.
     async fn refusal(&self, response: Response, object: &str) -> StoreError {
         let (status, object) = (response.status().as_u16(), object.to_owned());
-        if matches!(status, 401 | 403) {
-            return StoreError::Denied { object, status };
+        match status {
+            401 | 403 => return StoreError::Denied { object, status },
+            416 => return protocol(&object, "the registry expects another piece (HTTP 416)"),
+            _ => {}
         }
         let retry_after = answer::retry_after(&response);
         let body = self.body(response, &object).await.unwrap_or_default();
@@ -241,7 +243,7 @@ impl RegistryClient {
             let text = first.as_ref().and_then(|error| error.get(key)).and_then(Value::as_str).unwrap_or_default();
             text.chars().take(200).flat_map(char::escape_debug).collect::<String>()
         };
-        let transient = matches!(status, 408 | 416 | 425 | 429 | 500 | 502 | 503 | 504);
+        let transient = matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504);
         match text("code") {
             code if code.is_empty() && status == 404 => StoreError::NotFound { object, status: Some(status) },
             code if code.is_empty() => StoreError::Status { object, status, retry_after },

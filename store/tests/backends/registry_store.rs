@@ -74,10 +74,10 @@ async fn objects_conform_at_every_kind_of_registry() {
 async fn an_image_is_read_with_one_request_for_its_head_and_one_for_each_object() {
     let server = RegistryServer::start(Manner { has_bucket: true, ..Manner::default() });
     let maker = open(&server);
-    let pack = sample(5000);
+    let (pack, patch) = (sample(5000), sample(300));
     put(&maker, "regrow.json", b"{\"format\":1}").await;
     put(&maker, PACK, &pack).await;
-    put(&maker, PATCH, b"patch").await;
+    put(&maker, PATCH, &patch).await;
     assert_eq!(
         publish(&maker, "v1", index(b"head and recipe", &[PACK], &[PATCH, "patches/a/gone.patch"])).await,
         PutOutcome::Stored
@@ -89,7 +89,7 @@ async fn an_image_is_read_with_one_request_for_its_head_and_one_for_each_object(
     assert_eq!((front.range, front.object_bytes, &bytes[..]), (0..4, Some(15), &b"head"[..]));
     let (_, bytes) = read(&reader, PACK, Span::Range(100..200)).await.unwrap();
     assert_eq!(bytes, pack[100..200]);
-    assert_eq!(read(&reader, PATCH, Span::Whole).await.unwrap().1, b"patch"[..]);
+    assert_eq!(read(&reader, PATCH, Span::Whole).await.unwrap().1, patch[..]);
     assert_eq!(read(&reader, "regrow.json", Span::Whole).await.unwrap().1, b"{\"format\":1}"[..]);
     assert_eq!(read(&reader, "v1.rgx", Span::Range(4..15)).await.unwrap().1, b" and recipe"[..]);
     let asked: Vec<bool> = server.take_log().iter().map(|asked| asked.is_bucket).collect();
@@ -240,7 +240,7 @@ async fn makers_ask_for_the_right_to_push() {
         RegistryServer::start(Manner { login: Some("me:secret".to_owned()), has_bucket: true, ..Manner::default() });
     let login = || RegistryLogins::Password { user: "me".to_owned(), password: "secret".to_owned() };
     let store = open_with(&server, login(), Rights::Write);
-    put(&store, PACK, b"pack").await;
+    put(&store, PACK, &sample(300)).await;
     publish(&store, "v1", index(b"head", &[PACK], &[])).await;
     let tokens = server.take_log().into_iter().filter(|asked| asked.target.starts_with("/token"));
     assert_eq!(tokens.map(|asked| asked.target.contains("pull%2Cpush")).collect::<Vec<_>>(), [true]);
