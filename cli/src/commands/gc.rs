@@ -19,7 +19,7 @@ use crate::size::commas;
     after_help = "The first run condemns packs that no index needs; a run after the time of grace deletes them.\n\nExamples:\n  regrow gc --dry-run --store s3://bucket/store\n  regrow gc --store /srv/www/store --keep /srv/www/current --keep /srv/www/app-1.rgx"
 )]
 pub(crate) struct GcArgs {
-    /// The store: a folder, s3://, gs:// or az://
+    /// The store: a folder, s3://, gs://, az:// or oci://
     #[arg(long, value_name = "DIR|URL")]
     pub(crate) store: String,
     /// Keep what this index needs, or all indexes (*.rgx) below this folder or prefix; may be repeated [default:

@@ -27,7 +27,7 @@ use crate::size::{commas, show};
     after_help = "Examples:\n  regrow make app-2.rgx app-2.tar\n  docker save app | regrow make --store /srv/www/store /srv/www/app.rgx -\n  regrow make --like s3://bucket/app-1.rgx s3://bucket/app-2.rgx app-2.tar"
 )]
 pub(crate) struct MakeArgs {
-    /// The store: a folder, s3://, gs:// or az:// [default: store/ beside the index]
+    /// The store: a folder, s3://, gs://, az:// or oci:// [default: store/ beside the index]
     #[arg(long, value_name = "DIR|URL", value_hint = ValueHint::DirPath)]
     pub(crate) store: Option<String>,
     /// Make a new store even in a folder that holds other files
@@ -102,7 +102,7 @@ pub(crate) struct MakeArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
-    /// The index to write, NAME.rgx: a file, s3://, gs:// or az://
+    /// The index to write: a file NAME.rgx, s3://, gs://, az://, or an image oci://HOST/REPOSITORY:TAG
     #[arg(value_name = "INDEX|URL", value_hint = ValueHint::FilePath)]
     pub(crate) index: String,
     /// The image: a tar, a disk image, any file; - for standard input; or oci://HOST/REPOSITORY[:TAG|@DIGEST], an

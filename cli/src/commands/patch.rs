@@ -20,7 +20,7 @@ use crate::size::{commas, show};
     after_help = "extract finds and uses a patch by itself, where it costs less than chunks.\n\nExamples:\n  regrow patch app-1.rgx app-2.rgx\n  regrow patch last:3 app-5.rgx\n  regrow patch --store s3://bucket/store --old app-1.tar --new app-2.tar s3://bucket/app-1.rgx s3://bucket/app-2.rgx"
 )]
 pub(crate) struct PatchArgs {
-    /// The store that holds both images and gets the patch: a folder, s3://, gs:// or az:// [default: where the new
+    /// The store that holds both images and gets the patch: a folder, s3://, gs://, az:// or oci:// [default: where the new
     /// index says]
     #[arg(long, value_name = "DIR|URL", value_hint = ValueHint::DirPath)]
     pub(crate) store: Option<String>,

@@ -35,7 +35,7 @@ pub(crate) struct PushArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
-    /// The indexes, then the store to write to: a folder, s3://, gs:// or az://; the indexes go beside it
+    /// The indexes, then the store to write to: a folder, s3://, gs://, az:// or oci://; the indexes go beside it
     #[arg(value_name = "INDEX|URL... TO", num_args = 2.., required = true)]
     pub(crate) places: Vec<String>,
 }

@@ -48,7 +48,7 @@ pub(crate) struct SignArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
-    /// The indexes to sign: files, s3://, gs:// or az://
+    /// The indexes to sign: files, s3://, gs://, az:// or oci://
     #[arg(value_name = "INDEX", required = true)]
     pub(crate) indexes: Vec<String>,
 }
