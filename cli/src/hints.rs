@@ -9,6 +9,8 @@ use std::error::Error;
 
 use regrow_index::IndexError;
 use regrow_store::{BucketProblem, RedirectRefusal};
+#[cfg(feature = "publish")]
+use regrow_sync::SourceError;
 use regrow_sync::{
     EngineError, LocalError, SignError, StoreError, StorePart, StoreProblem, SyncError, SyncWarning, TrustError,
 };
@@ -34,6 +36,8 @@ pub(crate) fn of_error(error: &SyncError) -> Cow<'static, str> {
         SyncError::NothingKept { .. } => " (--keep)",
         SyncError::Untrusted { reason, .. } => return of_trust(reason),
         SyncError::Unsignable { .. } => " (make --format 2)",
+        #[cfg(feature = "publish")]
+        SyncError::Source { reason: SourceError::Platform { .. }, .. } => " (--platform)",
         SyncError::SeveralImages { .. } => " (--tag)",
         SyncError::Engine(error) => of_engine(error),
         _ => "",
