@@ -43,17 +43,26 @@ fn frames(stored: &[u8]) -> Result<Vec<Frame<'_>>, ZstdError> {
 struct Kept(Option<(KnownEncoder, Reencoder)>);
 
 impl Kept {
-    fn encode(&mut self, known: KnownEncoder, plain: &[u8]) -> Vec<u8> {
+    /// Whether an encoder makes a frame. It is given up at the first byte that differs.
+    fn makes(&mut self, known: KnownEncoder, plain: &[u8], stored: &[u8]) -> bool {
         let bytes = plain.len() as u64;
         let kept = self.0.take().filter(|(last, _)| *last == known).map(|(_, mut encoder)| {
             encoder.restart(bytes);
             encoder
         });
-        let (mut encoder, mut made) = (kept.unwrap_or_else(|| Reencoder::new(known, bytes)), Vec::new());
-        encoder.write(plain, &mut made);
+        let (mut encoder, mut made, mut at) = (kept.unwrap_or_else(|| Reencoder::new(known, bytes)), Vec::new(), 0);
+        for piece in plain.chunks(1 << 18) {
+            made.clear();
+            encoder.write(piece, &mut made);
+            if !stored[at..].starts_with(&made) {
+                return false;
+            }
+            at += made.len();
+        }
+        made.clear();
         encoder.finish(&mut made);
         self.0 = Some((known, encoder));
-        made
+        stored[at..] == made
     }
 }
 
@@ -63,16 +72,16 @@ fn report(file: &str, frames: &[Frame<'_>]) {
     for (stored, plain) in frames {
         let start = Instant::now();
         // The encoder of one frame most likely made the next one too.
-        let again = last.filter(|known| plain.len() <= 1 << 20 && kept.encode(*known, plain) == *stored);
+        let again = last.filter(|known| plain.len() <= 1 << 20 && kept.makes(*known, plain, stored));
         let beginning = if again.is_none() { Beginning::of(stored) } else { None };
         let found = beginning
             .as_ref()
-            .and_then(|beginning| beginning.encoders().find(|known| kept.encode(*known, plain) == *stored));
+            .and_then(|beginning| beginning.encoders().find(|known| kept.makes(*known, plain, stored)));
         let known = again.or(found);
         finding += start.elapsed();
         let Some(known) = known else { continue };
         let start = Instant::now();
-        kept.encode(known, plain);
+        kept.makes(known, plain, stored);
         encoding += start.elapsed();
         exact += 1;
         bytes += stored.len();

@@ -88,8 +88,9 @@ enum Frame {
 }
 
 impl Reencoder {
-    /// An encoder at the start of a frame of this many plain bytes. One that is [unavailable](KnownEncoder::unavailable)
-    /// makes other bytes than the frame, or none.
+    /// An encoder at the start of a frame of this many plain bytes; `u64::MAX` if they are not known yet, which makes no
+    /// difference where a frame's header does not tell them. One that is [unavailable](KnownEncoder::unavailable) makes
+    /// other bytes than the frame, or none.
     #[must_use]
     pub fn new(known: KnownEncoder, plain_bytes: u64) -> Self {
         let frame = match known {

@@ -1,4 +1,20 @@
-//! Zstd streams (RFC 8878): taken apart into plain bytes, and made again bit for bit as known encoders make them.
+//! Seeing through zstd (RFC 8878): frames are read, and made again bit for bit as known encoders make them.
+//!
+//! A compressed stream hides what two versions of a file have in common: one changed byte changes all that follows. So
+//! regrow keeps and compares *plain bytes*, and makes the compressed stream from them again. Nearly all image builders
+//! write zstd by one library, klauspost/compress, whose streams follow from the plain bytes and a few parameters alone.
+//! Those of zstd's own library are made again by that, if its version is the same.
+//!
+//! - [`ZstdReader`] takes a file in pieces and gives what its frames hold: checksums are verified, windows bounded, and
+//!   dictionaries refused by name.
+//! - [`Beginning`] tells which known encoders make the beginning of a frame; [`guess`] gives the likeliest.
+//! - [`Reencoder`] makes a frame from its plain bytes, in bounded memory. [`KnownEncoder::put`] writes an encoder down in
+//!   at most 32 bytes, mostly 7.
+//!
+//! All of it is pure: bytes in, bytes out, without I/O and without knowledge of images or stores. Zstd's own library
+//! decodes; klauspost's encoders are written for regrow.
+//!
+//! # A frame, recognised and made again
 //!
 //! ```
 //! use regrow_zstd::{Beginning, KnownEncoder, Reencoder};
@@ -16,6 +32,19 @@
 //! encoder.finish(&mut made);
 //! assert_eq!(made, frame);
 //! ```
+//!
+//! # Where things are
+//!
+//! | file or folder | what it is | depends on |
+//! |---|---|---|
+//! | `format.rs`, `checksum.rs` | RFC 8878's headers, and XXH64 | |
+//! | `reader.rs`, `beginning.rs` | files in pieces; the beginning of a frame | `format` |
+//! | `klauspost/` | the exact encoders, and the kinds that a beginning leaves | `format`, `beginning` |
+//! | `libzstd.rs`, `libzstd/` | zstd's own library as an encoder | `format` |
+//! | `encoders.rs` | all known encoders by one name, and how they are written down | `klauspost`, `libzstd` |
+//! | `recognise.rs` | trying the kinds on a beginning | `beginning`, `encoders` |
+//!
+//! The module `klauspost` has the table of versions, and how each was tested.
 
 mod beginning;
 mod checksum;

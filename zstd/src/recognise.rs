@@ -30,7 +30,7 @@ impl Beginning<'_> {
 
     fn agrees(&self, known: KnownEncoder) -> Option<()> {
         let plain_bytes = if self.is_whole { Some(self.plain.len() as u64) } else { self.header.plain_bytes };
-        let mut encoder = Reencoder::new(known, plain_bytes.unwrap_or_default());
+        let mut encoder = Reencoder::new(known, plain_bytes.unwrap_or(u64::MAX));
         let (mut made, mut rest) = (Vec::new(), self.stored);
         for piece in self.plain.chunks(PIECE_BYTES) {
             encoder.write(piece, &mut made);

@@ -3,6 +3,7 @@
 
 use super::entropy::entropy_bits;
 use super::finder::{Found, Input, common, common_before, hash4, hash8, is_one_byte, load4, load8, new_offset, table};
+use super::pairs::{both, check4, may_have, pack, place_of, pushed, rebase_pairs};
 use super::sequences::Costs;
 use super::version::{RepeatExtension, Version};
 
@@ -25,7 +26,7 @@ const NO_MATCH: i64 = 131_074 * 8;
 pub(super) struct Best {
     version: Version,
     costs: Costs,
-    /// The last place in the upper half, and the one before in the lower half.
+    /// Pairs of places.
     long: Box<[u64; 1 << LONG_BITS]>,
     short: Box<[u64; 1 << SHORT_BITS]>,
 }
@@ -82,9 +83,10 @@ impl Best {
         Self { version, costs: Costs::predefined(), long: table(), short: table() }
     }
 
-    /// The tables, of two places an entry.
-    pub(super) fn tables(&mut self) -> [&mut [u64]; 2] {
-        [&mut *self.long, &mut *self.short]
+    /// Takes `less` off all places, and forgets those that are smaller than `least`.
+    pub(super) fn rebase(&mut self, least: u32, less: u32) {
+        rebase_pairs(&mut *self.long, least, less);
+        rebase_pairs(&mut *self.short, least, less);
     }
 
     pub(super) fn find(&mut self, input: Input<'_>, found: &mut Found) {
@@ -118,12 +120,6 @@ impl Best {
         found.literals.extend_from_slice(bytes.get(done..).unwrap_or_default());
         found.offsets = offsets.map(|offset| offset as u32);
     }
-}
-
-/// Puts a place in front of the one that a pair had last.
-#[inline(always)]
-pub(super) fn pushed(pair: u64, place: u32) -> u64 {
-    u64::from(place) << 32 | pair >> 32
 }
 
 impl Search<'_> {
@@ -164,21 +160,25 @@ impl Search<'_> {
             self.improve_by_offsets(&mut best, eight);
         }
         let here = (self.at as u32).wrapping_add(self.input.base);
-        self.long[long_hash] = pushed(long, here);
-        self.short[short_hash] = pushed(short, here);
+        let noted = pack(here, check4(eight as u32));
+        self.long[long_hash] = pushed(long, noted);
+        self.short[short_hash] = pushed(short, noted);
         best
     }
 
     #[inline(always)]
     fn improve_by_pair(&self, best: &mut Match, pair: u64, place: i64, four: u32) {
-        for noted in [(pair >> 32) as u32, pair as u32] {
-            self.improve(best, self.place_of(noted), place, four, Repeat::No);
+        let check = check4(four);
+        for noted in both(pair) {
+            if may_have(noted, check) {
+                self.improve(best, self.place_of(noted), place, four, Repeat::No);
+            }
         }
     }
 
     #[inline(always)]
     fn place_of(&self, noted: u32) -> i64 {
-        i64::from(noted) - i64::from(self.input.base)
+        i64::from(place_of(noted)) - i64::from(self.input.base)
     }
 
     /// Looks for repetitions of recent offsets at the current byte, at the next one, and two bytes later.
@@ -212,7 +212,7 @@ impl Search<'_> {
         let (next, later) = (load8(bytes, self.at + 1), load8(bytes, self.at + 2));
         let place = self.at as i64;
         let short = self.short[hash4::<SHORT_BITS>(next)];
-        self.improve(best, self.place_of((short >> 32) as u32), place + 1, next as u32, Repeat::No);
+        self.improve(best, self.place_of(both(short)[0]), place + 1, next as u32, Repeat::No);
         self.improve_by_pair(best, self.long[hash8::<LONG_BITS>(next)], place + 1, next as u32);
         self.improve_by_pair(best, self.long[hash8::<LONG_BITS>(later)], place + 2, later as u32);
         let end = best.place + best.length;
@@ -221,7 +221,7 @@ impl Search<'_> {
             return;
         }
         let pair = self.long[hash8::<LONG_BITS>(load8(bytes, end as usize))];
-        for noted in [(pair >> 32) as u32, pair as u32] {
+        for noted in both(pair) {
             let earlier = self.place_of(noted) - best.length + SKIPPED_BYTES;
             if earlier < 0 {
                 return;
@@ -319,8 +319,9 @@ impl Search<'_> {
         for noted in noted_from..end {
             let (eight, here) = (load8(self.input.bytes, noted), (noted as u32).wrapping_add(self.input.base));
             let (long, short) = (hash8::<LONG_BITS>(eight), hash4::<SHORT_BITS>(eight));
-            self.long[long] = pushed(self.long[long], here);
-            self.short[short] = pushed(self.short[short], here);
+            let noted = pack(here, check4(eight as u32));
+            self.long[long] = pushed(self.long[long], noted);
+            self.short[short] = pushed(self.short[short], noted);
         }
     }
 }

@@ -1,9 +1,10 @@
 //! SpeedBestCompression of 1.15.11 and 1.15.12: two tables that keep the last two places, and the match that saves most;
 //! of two that save the same, the one that was found later.
 
-use super::best::{LONG_BITS, MARGIN_BYTES, MIN_BLOCK_BYTES, STEP_SHIFT, pushed};
+use super::best::{LONG_BITS, MARGIN_BYTES, MIN_BLOCK_BYTES, STEP_SHIFT};
 use super::entropy::entropy_bits;
 use super::finder::{Found, Input, common, common_before, hash4, hash8, load4, load8, new_offset, table};
+use super::pairs::{both, pack, place_of, pushed, rebase_pairs};
 use super::sequences::Costs;
 
 const SHORT_BITS: u32 = super::best::SHORT_BITS;
@@ -15,7 +16,7 @@ const NO_MATCH: i64 = 25_000;
 #[derive(Debug)]
 pub(super) struct BestBefore {
     costs: Costs,
-    /// The last place in the upper half, and the one before in the lower half.
+    /// Pairs of places.
     long: Box<[u64; 1 << LONG_BITS]>,
     short: Box<[u64; 1 << SHORT_BITS]>,
 }
@@ -54,9 +55,10 @@ impl BestBefore {
         Self { costs: Costs::predefined(), long: table(), short: table() }
     }
 
-    /// The tables, of two places an entry.
-    pub(super) fn tables(&mut self) -> [&mut [u64]; 2] {
-        [&mut *self.long, &mut *self.short]
+    /// Takes `less` off all places, and forgets those that are smaller than `least`.
+    pub(super) fn rebase(&mut self, least: u32, less: u32) {
+        rebase_pairs(&mut *self.long, least, less);
+        rebase_pairs(&mut *self.short, least, less);
     }
 
     pub(super) fn find(&mut self, input: Input<'_>, found: &mut Found) {
@@ -147,7 +149,7 @@ impl Search<'_> {
 
     #[inline(always)]
     fn place_of(&self, noted: u32) -> i64 {
-        i64::from(noted) - i64::from(self.input.base)
+        i64::from(place_of(noted)) - i64::from(self.input.base)
     }
 
     /// The best match at the current byte, or that repeats an offset one or three bytes later. Notes the place.
@@ -156,8 +158,8 @@ impl Search<'_> {
         let eight = load8(self.input.bytes, self.at);
         let (place, four) = (self.at as i64, eight as u32);
         let (long, short) = (self.long[hash8::<LONG_BITS>(eight)], self.short[hash4::<SHORT_BITS>(eight)]);
-        let mut best = self.match_at(self.place_of((long >> 32) as u32), place, four, 0);
-        for noted in [long as u32, (short >> 32) as u32, short as u32] {
+        let mut best = self.match_at(self.place_of(both(long)[0]), place, four, 0);
+        for noted in [both(long)[1], both(short)[0], both(short)[1]] {
             best = self.or_noted(best, noted, place, four);
         }
         if may_repeat && best.length < GOOD_LENGTH {
@@ -186,10 +188,10 @@ impl Search<'_> {
         let place = self.at as i64 + 1;
         let short = self.short[hash4::<SHORT_BITS>(next)];
         let (long, long_later) = (self.long[hash8::<LONG_BITS>(next)], self.long[hash8::<LONG_BITS>(later)]);
-        for noted in [(short >> 32) as u32, (long >> 32) as u32, long as u32] {
+        for noted in [both(short)[0], both(long)[0], both(long)[1]] {
             best = self.or_noted(best, noted, place, next as u32);
         }
-        for noted in [(long_later >> 32) as u32, long_later as u32] {
+        for noted in both(long_later) {
             best = self.or_noted(best, noted, place + 1, later as u32);
         }
         let end = best.place + best.length;
@@ -199,7 +201,7 @@ impl Search<'_> {
         let pair = self.long[hash8::<LONG_BITS>(load8(bytes, end as usize))];
         let four = load4(bytes, best.place as usize);
         let mut longest = best;
-        for noted in [(pair >> 32) as u32, pair as u32] {
+        for noted in both(pair) {
             let earlier = self.place_of(noted) - best.length;
             if earlier < 0 {
                 break;
@@ -213,8 +215,9 @@ impl Search<'_> {
     fn note(&mut self, place: usize) {
         let (eight, here) = (load8(self.input.bytes, place), (place as u32).wrapping_add(self.input.base));
         let (long, short) = (hash8::<LONG_BITS>(eight), hash4::<SHORT_BITS>(eight));
-        self.long[long] = pushed(self.long[long], here);
-        self.short[short] = pushed(self.short[short], here);
+        let noted = pack(here, 0);
+        self.long[long] = pushed(self.long[long], noted);
+        self.short[short] = pushed(self.short[short], noted);
     }
 
     /// Takes a match with the same bytes before it, and gives the place from which on places are noted.

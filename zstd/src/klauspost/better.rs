@@ -3,9 +3,9 @@
 
 use super::finder::{
     Found, Input, REPEAT, common, common_before, has_bytes, hash5, is_one_byte, load4, load8, new_offset, note,
-    noted_place, table,
+    noted_place, rebase, table,
 };
-use super::pairs::{Noted, Pair, hash8};
+use super::pairs::{both, hash8_and_check, may_have, pack, place_of, pushed, rebase_pairs};
 use super::version::Version;
 
 const LONG_BITS: u32 = 19;
@@ -22,13 +22,14 @@ const SKIPPED_BYTES: usize = 3;
 #[derive(Debug)]
 pub(super) struct Better {
     version: Version,
-    long: Box<[Pair; 1 << LONG_BITS]>,
+    /// Pairs of places.
+    long: Box<[u64; 1 << LONG_BITS]>,
     short: Box<[u64; 1 << SHORT_BITS]>,
 }
 
 /// A search through one block.
 struct Search<'a> {
-    long: &'a mut [Pair; 1 << LONG_BITS],
+    long: &'a mut [u64; 1 << LONG_BITS],
     short: &'a mut [u64; 1 << SHORT_BITS],
     notes_all_places: bool,
     input: Input<'a>,
@@ -54,9 +55,10 @@ impl Better {
         Self { version, long: table(), short: table() }
     }
 
-    /// The tables, for places in them to be brought back to small numbers.
-    pub(super) fn tables(&mut self) -> (&mut [Pair], &mut [u64]) {
-        (&mut *self.long, &mut *self.short)
+    /// Takes `less` off all places, and forgets those that are smaller than `least`.
+    pub(super) fn rebase(&mut self, least: u32, less: u32) {
+        rebase_pairs(&mut *self.long, least, less);
+        rebase(&mut *self.short, least, less);
     }
 
     pub(super) fn find(&mut self, input: Input<'_>, found: &mut Found) {
@@ -126,8 +128,9 @@ impl Search<'_> {
 
     /// The match of at least eight bytes at a note, if there is one.
     #[inline(always)]
-    fn long_match(&self, noted: Noted, check: u32, eight: u64) -> Option<Match> {
-        let earlier = self.in_reach(noted.place, self.at).filter(|_| noted.check == check)?;
+    fn long_match(&self, noted: u32, check: u32, eight: u64) -> Option<Match> {
+        let place = place_of(noted);
+        let earlier = self.in_reach(place, self.at).filter(|_| may_have(noted, check))?;
         self.long_match_at(earlier, self.at, eight)
     }
 
@@ -139,10 +142,15 @@ impl Search<'_> {
         loop {
             let looked_at = self.at;
             let here = self.noted(self.at);
-            let ((long_hash, check), short_hash) = (hash8::<LONG_BITS>(eight), hash5::<SHORT_BITS>(eight));
+            let ((long_hash, check), short_hash) = (hash8_and_check::<LONG_BITS>(eight), hash5::<SHORT_BITS>(eight));
             let (long, short) = (self.long[long_hash], self.short[short_hash]);
-            self.long[long_hash].push(here, check);
+            self.long[long_hash] = pushed(long, pack(here, check));
             self.short[short_hash] = note(here, eight);
+            // What the table has of the next place takes long to come: it is asked for before it is known whether it is
+            // needed.
+            let next = self.at + 1 + ((self.at - self.done) >> STEP_SHIFT);
+            let next_eight = load8(bytes, next);
+            std::hint::black_box(self.long[hash8_and_check::<LONG_BITS>(next_eight).0]);
             if may_repeat && self.repeats(eight) {
                 self.take_repeat();
                 if self.at >= self.limit {
@@ -152,8 +160,9 @@ impl Search<'_> {
                 eight = load8(bytes, self.at);
                 continue;
             }
-            let last = self.long_match(long.last, check, eight);
-            let before = self.long_match(long.before, check, eight);
+            let [last, before] = both(long);
+            let last = self.long_match(last, check, eight);
+            let before = self.long_match(before, check, eight);
             let longer = match (last, before) {
                 (Some(last), Some(before)) if before.length > last.length => Some(before),
                 (last, before) => last.or(before),
@@ -164,11 +173,11 @@ impl Search<'_> {
             if let Some(earlier) = self.in_reach(noted_place(short), self.at).filter(|_| has_bytes(short, eight)) {
                 return Some((self.longer(earlier), looked_at));
             }
-            self.at += 1 + ((self.at - self.done) >> STEP_SHIFT);
+            self.at = next;
             if self.at >= self.limit {
                 return None;
             }
-            eight = load8(bytes, self.at);
+            eight = next_eight;
         }
     }
 
@@ -179,13 +188,13 @@ impl Search<'_> {
         let length = 4 + common(bytes, self.at + 4, earlier + 4);
         let next = self.at + 1;
         let eight = load8(bytes, next);
-        let (hash, check) = hash8::<LONG_BITS>(eight);
+        let (hash, check) = hash8_and_check::<LONG_BITS>(eight);
         let (here, long) = (self.noted(next), self.long[hash]);
-        self.long[hash].push(here, check);
-        for noted in long.both() {
+        self.long[hash] = pushed(long, pack(here, check));
+        for noted in both(long) {
             // What is in reach is measured from the place before.
-            if noted.check == check
-                && let Some(earlier) = self.in_reach(noted.place, self.at)
+            if may_have(noted, check)
+                && let Some(earlier) = self.in_reach(place_of(noted), self.at)
                 && let Some(longer) = self.long_match_at(earlier, next, eight)
                 && longer.length > length
             {
@@ -212,12 +221,12 @@ impl Search<'_> {
         if end >= self.limit {
             return;
         }
-        let long = self.long[hash8::<LONG_BITS>(load8(bytes, end)).0];
+        let long = self.long[hash8_and_check::<LONG_BITS>(load8(bytes, end)).0];
         let later = self.at + SKIPPED_BYTES;
         let four = load4(bytes, later);
-        for noted in long.both() {
+        for noted in both(long) {
             // If the first candidate is taken, the second one is looked for by its length.
-            let place = i64::from(noted.place) - i64::from(self.input.base);
+            let place = i64::from(place_of(noted)) - i64::from(self.input.base);
             let Ok(earlier) = usize::try_from(place - best.length as i64 + SKIPPED_BYTES as i64) else { continue };
             if earlier >= later || later - earlier >= self.input.window as usize || load4(bytes, earlier) != four {
                 continue;
@@ -271,8 +280,8 @@ impl Search<'_> {
     fn note_up_to(&mut self, from: usize) {
         for place in (from..self.at.saturating_sub(1)).step_by(2) {
             let (eight, here) = (load8(self.input.bytes, place), self.noted(place));
-            let (hash, check) = hash8::<LONG_BITS>(eight);
-            self.long[hash].push(here, check);
+            let (hash, check) = hash8_and_check::<LONG_BITS>(eight);
+            self.long[hash] = pushed(self.long[hash], pack(here, check));
             self.short[hash5::<SHORT_BITS>(eight >> 8)] = note(here.wrapping_add(1), eight >> 8);
         }
     }
@@ -289,8 +298,8 @@ impl Search<'_> {
             }
             let length = 4 + common(bytes, self.at + 4, earlier + 4);
             let here = self.noted(self.at);
-            let (hash, check) = hash8::<LONG_BITS>(eight);
-            self.long[hash].push(here, check);
+            let (hash, check) = hash8_and_check::<LONG_BITS>(eight);
+            self.long[hash] = pushed(self.long[hash], pack(here, check));
             self.short[hash5::<SHORT_BITS>(eight)] = note(here, eight);
             self.found.push(&[], length, REPEAT);
             self.at += length;

@@ -2,7 +2,7 @@
 
 use super::finder::{
     Found, Input, REPEAT, common, common_before, has_bytes, hash5, hash8, load4, load8, new_offset, note, noted_place,
-    table,
+    rebase, table,
 };
 
 const LONG_BITS: u32 = 17;
@@ -40,9 +40,10 @@ impl DoubleFast {
         Self { long: table(), short: table() }
     }
 
-    /// The tables, for places in them to be brought back to small numbers.
-    pub(super) fn tables(&mut self) -> [&mut [u64]; 2] {
-        [&mut *self.long, &mut *self.short]
+    /// Takes `less` off all places, and forgets those that are smaller than `least`.
+    pub(super) fn rebase(&mut self, least: u32, less: u32) {
+        rebase(&mut *self.long, least, less);
+        rebase(&mut *self.short, least, less);
     }
 
     pub(super) fn find(&mut self, input: Input<'_>, found: &mut Found) {

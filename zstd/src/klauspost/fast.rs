@@ -1,7 +1,8 @@
 //! SpeedFastest: one table of six bytes, looked up at two bytes in three or more.
 
 use super::finder::{
-    Found, Input, REPEAT, common, common_before, has_bytes, hash6, load4, load8, new_offset, note, noted_place, table,
+    Found, Input, REPEAT, common, common_before, has_bytes, hash6, load4, load8, new_offset, note, noted_place, rebase,
+    table,
 };
 
 const TABLE_BITS: u32 = 15;
@@ -36,9 +37,9 @@ impl Fast {
         Self { table: table() }
     }
 
-    /// The table, for places in it to be brought back to small numbers.
-    pub(super) fn tables(&mut self) -> [&mut [u64]; 1] {
-        [&mut *self.table]
+    /// Takes `less` off all places, and forgets those that are smaller than `least`.
+    pub(super) fn rebase(&mut self, least: u32, less: u32) {
+        rebase(&mut *self.table, least, less);
     }
 
     pub(super) fn find(&mut self, input: Input<'_>, found: &mut Found) {

@@ -68,6 +68,14 @@ pub(super) fn has_bytes(note: u64, bytes: u64) -> bool {
     note as u32 == bytes as u32
 }
 
+/// Takes `less` off the places of notes, and forgets those that are smaller than `least`.
+pub(super) fn rebase(notes: &mut [u64], least: u32, less: u32) {
+    for noted in notes {
+        let place = noted_place(*noted);
+        *noted = note(if place < least { 0 } else { place - less }, *noted);
+    }
+}
+
 /// A table of notes that are all out of reach.
 pub(super) fn table<T: Copy + Default + std::fmt::Debug, const N: usize>() -> Box<[T; N]> {
     vec![T::default(); N].into_boxed_slice().try_into().expect("the slice has N entries")

@@ -7,15 +7,13 @@ use super::block::{BlockCoder, BlockStyle, put_raw};
 use super::double_fast::DoubleFast;
 use super::fast::Fast;
 use super::finder::{Found, Input};
-use super::parameters::{Form, Klauspost, Level};
+use super::pairs;
+use super::parameters::{Form, Klauspost, Level, MAX_BLOCK_LOG};
 use super::version::Version;
 use crate::checksum::Xxh64;
 
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const MIN_WINDOW_BYTES: u64 = 1 << 10;
-/// Places in tables are brought back to small numbers from here on.
-const MAX_BASE: u32 = 1 << 31;
-
 #[derive(Debug)]
 enum Finder {
     Fast(Fast),
@@ -46,35 +44,23 @@ impl Finder {
         }
     }
 
+    /// Places are smaller than this.
+    fn limit(&self) -> u32 {
+        match self {
+            Self::Fast(_) | Self::DoubleFast(_) => u32::MAX,
+            Self::Better(_) | Self::Best(_) | Self::BestBefore(_) => pairs::LIMIT,
+        }
+    }
+
     /// Takes `less` off all places, and forgets those that are smaller than `least`.
     fn rebase(&mut self, least: u32, less: u32) {
         match self {
-            Self::Fast(fast) => fast.tables().into_iter().for_each(|table| rebase(table, least, less)),
-            Self::DoubleFast(double) => double.tables().into_iter().for_each(|table| rebase(table, least, less)),
-            Self::Better(better) => {
-                let (pairs, notes) = better.tables();
-                pairs.iter_mut().for_each(|pair| pair.rebase(least, less));
-                rebase(notes, least, less);
-            }
-            Self::Best(best) => best.tables().into_iter().for_each(|table| rebase_pairs(table, least, less)),
-            Self::BestBefore(best) => best.tables().into_iter().for_each(|table| rebase_pairs(table, least, less)),
+            Self::Fast(fast) => fast.rebase(least, less),
+            Self::DoubleFast(double) => double.rebase(least, less),
+            Self::Better(better) => better.rebase(least, less),
+            Self::Best(best) => best.rebase(least, less),
+            Self::BestBefore(best) => best.rebase(least, less),
         }
-    }
-}
-
-/// The same for entries of two places.
-fn rebase_pairs(pairs: &mut [u64], least: u32, less: u32) {
-    let moved = |place: u32| if place < least { 0 } else { place - less };
-    for pair in pairs {
-        *pair = u64::from(moved((*pair >> 32) as u32)) << 32 | u64::from(moved(*pair as u32));
-    }
-}
-
-fn rebase(notes: &mut [u64], least: u32, less: u32) {
-    for note in notes {
-        let place = (*note >> 32) as u32;
-        let place = if place < least { 0 } else { place - less };
-        *note = u64::from(place) << 32 | *note & 0xffff_ffff;
     }
 }
 
@@ -82,7 +68,7 @@ fn rebase(notes: &mut [u64], least: u32, less: u32) {
 #[derive(Debug)]
 pub(crate) struct FrameEncoder {
     kind: Klauspost,
-    /// The plain bytes of the frame, as was said beforehand.
+    /// The plain bytes of the frame, as was said beforehand; the most there may be, if that is not known.
     plain_bytes: u64,
     taken: u64,
     has_header: bool,
@@ -94,6 +80,7 @@ pub(crate) struct FrameEncoder {
     block_start: usize,
     /// What is added to places in `bytes` where they are noted.
     base: u32,
+    reach: u32,
     checksum: Xxh64,
 }
 
@@ -116,6 +103,7 @@ impl FrameEncoder {
             bytes: Vec::new(),
             block_start: 0,
             base: 1 << kind.window_log,
+            reach: reach(&kind, plain_bytes),
             checksum: Xxh64::new(),
         }
     }
@@ -123,7 +111,7 @@ impl FrameEncoder {
     /// Makes places large, as if much had come before.
     #[cfg(test)]
     pub(super) fn age(&mut self) {
-        self.base = MAX_BASE - 300_000;
+        self.base = (self.max_base() - 300_000) as u32;
     }
 
     /// Takes the next plain bytes, and appends to `out` what of the frame is settled.
@@ -148,12 +136,14 @@ impl FrameEncoder {
 
     /// Begins another frame, whatever became of the one before.
     pub(crate) fn restart(&mut self, plain_bytes: u64) {
+        self.reach = reach(&self.kind, plain_bytes);
         // What is noted in tables falls out of reach.
-        let window = 1u32 << self.kind.window_log;
-        self.base += window + self.bytes.len() as u32;
-        if self.base >= MAX_BASE {
+        let next = u64::from(self.base) + u64::from(self.reach) + self.bytes.len() as u64;
+        if next < self.max_base() {
+            self.base = next as u32;
+        } else {
             self.finder.rebase(u32::MAX, 0);
-            self.base = window;
+            self.base = 1 << self.kind.window_log;
         }
         self.bytes.clear();
         (self.plain_bytes, self.taken, self.has_header, self.block_start) = (plain_bytes, 0, false, 0);
@@ -193,13 +183,8 @@ impl FrameEncoder {
     /// Writes the open block, and makes room for the next one.
     fn put_block(&mut self, is_last: bool, out: &mut Vec<u8>) {
         let is_alone = self.open_frame(is_last, out);
-        let input = Input {
-            bytes: &self.bytes,
-            start: self.block_start,
-            base: self.base,
-            window: 1 << self.kind.window_log,
-            is_alone,
-        };
+        let input =
+            Input { bytes: &self.bytes, start: self.block_start, base: self.base, window: self.reach, is_alone };
         self.found.clear();
         self.finder.find(input, &mut self.found);
         self.blocks.put(&mut self.found, &self.bytes[self.block_start..], is_last, out);
@@ -248,9 +233,7 @@ impl FrameEncoder {
     /// Drops the bytes that are out of reach, when another block would make too many.
     fn make_room(&mut self) {
         let window = 1usize << self.kind.window_log;
-        // Moving the window costs time, and keeping more than it memory.
-        let most = window + (window / 2).max(1 << 18);
-        if self.bytes.len() + (1 << self.kind.block_log) <= most || self.bytes.len() <= window {
+        if self.bytes.len() + (1 << self.kind.block_log) <= most_bytes(window) || self.bytes.len() <= window {
             return;
         }
         let dropped = self.bytes.len() - window;
@@ -258,12 +241,26 @@ impl FrameEncoder {
         self.bytes.truncate(window);
         self.block_start = window;
         self.base += dropped as u32;
-        if self.base >= MAX_BASE {
+        if u64::from(self.base) >= self.max_base() {
+            // Places nearer than the window to the end stay; the first of them becomes the window.
             let window = window as u32;
-            // Places nearer than the window to the end stay; the first of them becomes twice the window.
-            let end = self.base + window;
-            self.finder.rebase(end - window, self.base - window);
+            self.finder.rebase(self.base, self.base - window);
             self.base = window;
         }
     }
+
+    /// What is added to places must be smaller than this, so that all of them can be noted.
+    fn max_base(&self) -> u64 {
+        u64::from(self.finder.limit()) - (most_bytes(1 << self.kind.window_log) + (1 << MAX_BLOCK_LOG)) as u64
+    }
+}
+
+/// The bytes that are kept at most: moving the window costs time, and keeping more than it memory.
+fn most_bytes(window: usize) -> usize {
+    window + (window / 2).max(1 << 18)
+}
+
+/// Matches are nearer than this: than the window, and than all of the frame.
+fn reach(kind: &Klauspost, plain_bytes: u64) -> u32 {
+    plain_bytes.saturating_add(1).checked_next_power_of_two().unwrap_or(u64::MAX).min(1 << kind.window_log) as u32
 }

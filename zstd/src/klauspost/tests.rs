@@ -57,7 +57,7 @@ fn positions_may_start_over() {
     for level in LEVELS {
         let kind = Klauspost { window_log: 17, ..Klauspost::new(Version::V1_17_8, level) };
         let streams = [false, true].map(|is_old| {
-            let (mut encoder, mut out) = (FrameEncoder::new(kind, 0), Vec::new());
+            let (mut encoder, mut out) = (FrameEncoder::new(kind, u64::MAX), Vec::new());
             if is_old {
                 encoder.age();
             }
@@ -66,6 +66,70 @@ fn positions_may_start_over() {
             out
         });
         assert!(streams[0] == streams[1], "{level}");
+    }
+}
+
+/// Kinds with any options.
+fn any_kind(numbers: &mut data::Numbers) -> Klauspost {
+    let (version, level) = (Version::ALL[numbers.below(6)], LEVELS[numbers.below(4)]);
+    let window_log = MIN_WINDOW_LOG + numbers.below(14) as u8;
+    Klauspost {
+        form: Form::ALL[numbers.below(3)],
+        window_log,
+        block_log: (MIN_WINDOW_LOG + numbers.below(8) as u8).min(window_log),
+        flushed_at: [0, 0, 8, 5000][numbers.below(4)],
+        checksum: numbers.below(2) == 0,
+        single_segment: [None, Some(true), Some(false)][numbers.below(3)],
+        plain_literals: numbers.below(4) == 0,
+        codes_all_literals: numbers.below(2) == 0,
+        ..Klauspost::new(version, level)
+    }
+}
+
+#[test]
+fn frames_decode_to_what_was_written() {
+    let (mut numbers, plain) = (data::Numbers::new(3), data::mixed(300_000));
+    for _ in 0..60 {
+        let kind = any_kind(&mut numbers);
+        let most = 2 << numbers.below(18);
+        let length = numbers.below(most);
+        let start = numbers.below(plain.len() - length);
+        let frame = &plain[start..][..length];
+        let decoded = zstd::decode_all(&stream(kind, frame, 10_000)[..]);
+        assert!(decoded.is_ok_and(|decoded| decoded == frame), "{kind:?}, {length}");
+    }
+}
+
+#[test]
+fn wrong_promises_of_plain_bytes_do_no_harm() {
+    let (mut numbers, plain) = (data::Numbers::new(4), data::mixed(150_000));
+    for promised in [0, 1, 1000, 131_072, 140_000, u64::MAX] {
+        for _ in 0..5 {
+            let (mut encoder, mut out) = (FrameEncoder::new(any_kind(&mut numbers), promised), Vec::new());
+            encoder.write(&plain, &mut out);
+            encoder.finish(&mut out);
+            encoder.write(&plain[..1000], &mut out);
+            encoder.restart(promised);
+            encoder.finish(&mut out);
+        }
+    }
+}
+
+#[test]
+fn frames_may_follow_one_another() {
+    let plain = data::mixed(400_000);
+    for level in LEVELS {
+        let kind = Klauspost { window_log: 17, ..Klauspost::new(Version::V1_17_8, level) };
+        let mut encoder = FrameEncoder::new(kind, 0);
+        encoder.age();
+        for length in [0, 300, 20_000, 100, 250_000, 150_000, 70_000, 1] {
+            let frame = &plain[length / 3..][..length];
+            let mut out = Vec::new();
+            encoder.restart(length as u64);
+            encoder.write(frame, &mut out);
+            encoder.finish(&mut out);
+            assert!(out == stream(kind, frame, 5000), "{level}, {length}");
+        }
     }
 }
 

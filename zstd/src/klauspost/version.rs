@@ -46,9 +46,10 @@ impl fmt::Display for Version {
 }
 
 impl Version {
-    /// All of them, the newest first.
+    /// All of them, the likeliest first: the newest, and that of Debian 12. Streams of these two may be the same for many
+    /// MiB, and those of versions between them longer still.
     pub(crate) const ALL: [Self; 6] =
-        [Self::V1_17_8, Self::V1_17_6, Self::V1_17_3, Self::V1_17_0, Self::V1_16_4, Self::V1_15];
+        [Self::V1_17_8, Self::V1_15, Self::V1_17_6, Self::V1_17_3, Self::V1_17_0, Self::V1_16_4];
 
     /// Stands for it in files.
     pub(super) fn number(self) -> u64 {

@@ -72,8 +72,9 @@ fn streams_are_the_recorded_ones_of_1_19() {
 #[ignore = "writes the recorded streams anew"]
 fn record() {
     let programs = std::env::var("KLAUSPOST_ZSTD_PROGRAMS").expect("the programs, see above");
-    let versions = Version::ALL.into_iter().rev();
-    let recorded = versions.zip(programs.split(',')).map(|(version, program)| {
+    let mut versions = Version::ALL;
+    versions.sort();
+    let recorded = versions.into_iter().zip(programs.split(',')).map(|(version, program)| {
         let original = Original::at(program);
         recorded(version, |kind, plain| original.stream(kind, plain))
     });
