@@ -85,6 +85,11 @@ impl SomeParts<'_> {
         Arc::clone(&self.pool)
     }
 
+    /// Whether nothing of the parts is put together, and only their cost is counted.
+    pub(crate) fn is_dry_run(&self) -> bool {
+        self.options.dry_run
+    }
+
     /// Whether nothing checks how coded files are made, though signatures are checked: they do not cover that.
     pub(crate) fn leaves_codings_unchecked(&self) -> bool {
         !self.options.trust.binds_prefix(true)
@@ -165,6 +170,13 @@ impl SomeParts<'_> {
             let target = Arc::new(target);
             let mut plan = Plan::of_contents(run.pool, &target, &seeds, &[])?;
             plan.locate(&fetcher, state.packs, &target)?;
+            if run.options.dry_run {
+                // What a patch costs was counted.
+                if state.counts.planned_bytes == 0 {
+                    plan.count(&target, state.packs, &fetcher, state.counts);
+                }
+                return Ok(());
+            }
             output.check_room(0, scratch, plan.bytes_in_frames(&target))?;
             let packs = std::mem::replace(state.packs, Packs::new(run.index));
             let shared = Shared::new(target, seeds, output, plan);

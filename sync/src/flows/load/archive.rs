@@ -74,7 +74,8 @@ pub(crate) trait ArchiveFiles {
     fn small(&mut self, entry: usize) -> Result<Vec<u8>, SyncError>;
 
     /// Fetches whatever is missing of all this at once, and then gives it to the sink in the same order. Nothing else
-    /// of the image is fetched, and no part that is not wanted is read, unless a wanted one is made from it.
+    /// of the image is fetched, and no part that is not wanted is read, unless a wanted one is made from it. In a dry run,
+    /// parts are only counted, and the sink gets nothing.
     fn put_together(&mut self, wanted: &[Wanted], sink: &mut dyn FileSink) -> Result<(), SyncError>;
 
     /// What was done so far: the bytes that were fetched, and where chunks came from.

@@ -98,6 +98,10 @@ fn has_parts(index: &Index) -> bool {
 
 /// Extracts all of an image. It is verified by its digest.
 fn whole(call: &Call<'_>, network: &mut Network) -> Result<WholeImage, SyncError> {
+    if call.options.dry_run {
+        let reason = "its parts cannot be told apart, so a dry run does not tell what loading it costs";
+        return Err(SyncError::Usage(format!("{}: {reason}", call.location)));
+    }
     let scratch = network.scratch().to_owned();
     let folder = tempfile::tempdir_in(&scratch).map_err(SyncError::io(&scratch))?;
     let path = folder.path().join("image");
@@ -226,11 +230,13 @@ impl<'a> Opening<'a> {
         };
         match (found, open) {
             (Extended::Recipe(index), open) => Ok((*index, open, Counts::default())),
-            (Extended::Planned(counts), open) => Ok((index, open, counts)),
+            (Extended::Planned(counts), None) => Ok((index, None, counts)),
             (Extended::Nothing, None) => Ok((index, None, Counts::default())),
-            (Extended::Nothing, Some(open)) => {
+            // In a dry run, the patch does not give the recipe either.
+            (found, Some(open)) => {
                 let whole = whole_index(location, (&index, &open), network, options)?;
-                Ok((whole, None, Counts::default()))
+                let counts = if let Extended::Planned(counts) = found { counts } else { Counts::default() };
+                Ok((whole, None, counts))
             }
         }
     }

@@ -151,6 +151,9 @@ impl ArchiveFiles for Indexed<'_> {
                 stored_name: *stored_name,
             });
         }
+        if self.image.is_dry_run() && !parts.is_empty() {
+            return self.image.hand_on(&parts, &mut |_| Ok(()));
+        }
         let around = around.unwrap_or_default();
         let small = self.image.wrapper_contents(&self.wrapper, around)?;
         let (pool, location) = (self.image.pool(), self.image.location().to_string());

@@ -5,10 +5,19 @@ mod by_patch;
 mod images;
 mod server;
 
-use super::{FileSink, Wanted};
-use crate::SyncError;
+use super::{ArchiveFiles, FileSink, Wanted, open};
+use crate::{ExtractOptions, Location, Network, NoProgress, SyncError};
 
 pub(super) use images::image;
+
+/// Opens an archive that the engine does not have.
+pub(super) fn opened<'a>(
+    location: &'a Location,
+    options: &'a ExtractOptions,
+    network: &'a mut Network,
+) -> Box<dyn ArchiveFiles + 'a> {
+    open(location, options, network, &NoProgress, &mut |_| Ok(false)).unwrap().unwrap()
+}
 
 /// The files that came.
 #[derive(Default)]

@@ -1,9 +1,9 @@
 //! Parts that come as chunks.
 
-use super::Gathered;
 use super::images::{Machine, gzip, image, layer, noise, put};
-use crate::flows::load::archive::{ArchiveFiles, EntryKind, Wanted, open};
-use crate::{IndexFormat, NoProgress, SyncError};
+use super::{Gathered, opened};
+use crate::flows::load::archive::{ArchiveFiles, EntryKind, Wanted};
+use crate::{IndexFormat, SyncError};
 
 fn paths(archive: &dyn ArchiveFiles) -> Vec<String> {
     archive.entries().iter().map(|entry| String::from_utf8(entry.path.clone()).unwrap()).collect()
@@ -33,7 +33,7 @@ fn parts_and_small_files_come_alone() {
     let (machine, (files, image)) = (Machine::new(), mixed());
     machine.make(&image, "image.rgx", IndexFormat::V2);
     let (location, options, mut network) = (machine.location("image.rgx"), machine.options(&[]), machine.network());
-    let mut archive = open(&location, &options, &mut network, &NoProgress).unwrap();
+    let mut archive = opened(&location, &options, &mut network);
     assert!(!archive.parts().is_empty());
     let names = "manifest.json layer-0.tar layer-1.tar layer-2.tar packed.tar.gz large config.json empty again";
     assert_eq!(paths(&*archive), names.split(' ').collect::<Vec<_>>());
@@ -72,7 +72,7 @@ fn a_compressed_archive_has_the_entries_of_the_archive() {
     let (machine, layers) = (Machine::new(), [layer(1), layer(2)]);
     machine.make(&gzip(&image(&layers, |_| ())), "image.rgx", IndexFormat::V2);
     let (location, options, mut network) = (machine.location("image.rgx"), machine.options(&[]), machine.network());
-    let mut archive = open(&location, &options, &mut network, &NoProgress).unwrap();
+    let mut archive = opened(&location, &options, &mut network);
     assert!(!archive.parts().is_empty());
     let mut gathered = Gathered::default();
     archive.put_together(&[Wanted::Stored(2), Wanted::Stored(0)], &mut gathered).unwrap();
@@ -90,7 +90,7 @@ fn an_image_without_parts_comes_whole() {
     machine.make(&opaque, "opaque.rgx", IndexFormat::V2);
     for (index, layer) in [("one.rgx", &layers[0]), ("opaque.rgx", &noise(1, 1_200_000))] {
         let (location, options, mut network) = (machine.location(index), machine.options(&[]), machine.network());
-        let mut archive = open(&location, &options, &mut network, &NoProgress).unwrap();
+        let mut archive = opened(&location, &options, &mut network);
         assert!(archive.parts().is_empty(), "{index}");
         let mut gathered = Gathered::default();
         archive.put_together(&[Wanted::Stored(1)], &mut gathered).unwrap();
@@ -110,7 +110,7 @@ fn nothing_else_is_fetched() {
     // The old wrapper lies in the old pack too, so its frames are kept in a cache.
     let (location, mut network) = (machine.location("new.rgx"), machine.network());
     let options = machine.options(&[]);
-    let mut archive = open(&location, &options, &mut network, &NoProgress).unwrap();
+    let mut archive = opened(&location, &options, &mut network);
     assert_eq!(archive.small(0).unwrap(), b"[{}]\n");
     for pack in &old {
         std::fs::remove_file(pack).unwrap();

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use regrow_local::Sha256;
 
-use super::Gathered;
 use super::images::{Machine, gzip, image, layer, noise, put};
 use super::server::Host;
-use crate::flows::load::archive::{ArchiveFiles, Wanted, open};
+use super::{Gathered, opened};
+use crate::flows::load::archive::{ArchiveFiles, Wanted};
 use crate::{ExtractOptions, ExtractReport, IndexFormat, NoProgress, PatchLevel, PatchOptions, patch};
 
 fn hex(bytes: &[u8]) -> String {
@@ -70,10 +70,14 @@ impl Device {
 
     /// Opens the new image, and lets `check` look at it.
     fn load(&self, check: impl FnOnce(&mut dyn ArchiveFiles)) -> ExtractReport {
+        self.load_with(ExtractOptions::default(), check)
+    }
+
+    fn load_with(&self, options: ExtractOptions, check: impl FnOnce(&mut dyn ArchiveFiles)) -> ExtractReport {
         let seeds = vec![self.machine.path("engine")];
-        let options = ExtractOptions { seeds, head_first: true, ..ExtractOptions::default() };
+        let options = ExtractOptions { seeds, head_first: true, ..options };
         let (location, mut network) = (self.host.location("new.rgx"), self.machine.network());
-        let mut archive = open(&location, &options, &mut network, &NoProgress).unwrap();
+        let mut archive = opened(&location, &options, &mut network);
         check(&mut *archive);
         archive.report()
     }
@@ -152,4 +156,29 @@ fn a_base_that_is_none_costs_chunks() {
     layers.iter().for_each(|layer| device.hold_unreadable(layer));
     let report = device.load(|archive| check(archive, &[(Wanted::Stored(3), &new[2]), (Wanted::Plain(0), &layers[0])]));
     assert!(report.chunks_store > 0 && report.chunks_patch == 0, "{report:?}");
+}
+
+/// A dry run tells what the patch costs, or the chunks, and gives nothing but small files.
+#[test]
+fn a_dry_run_only_counts() {
+    let layers: Vec<Vec<u8>> = (1..4).map(layer).collect();
+    let new = [&layers[..2], &[updated(3)]].concat();
+    let device = Device::new(&image(&layers, |_| ()), &image(&new, |_| ()));
+    layers[..2].iter().for_each(|layer| device.hold_unreadable(layer));
+    device.hold(&layers[2]);
+    let costs = [true, false].map(|patches| {
+        let [real, dry] = [false, true].map(|dry_run| {
+            let report =
+                device.load_with(ExtractOptions { dry_run, patches, ..ExtractOptions::default() }, |archive| {
+                    assert_eq!(archive.small(0).unwrap(), b"[{}]\n");
+                    let mut gathered = Gathered::default();
+                    archive.put_together(&[Wanted::Stored(3)], &mut gathered).unwrap();
+                    assert_eq!(gathered.ended.is_empty(), dry_run);
+                });
+            report.bytes_fetched
+        });
+        assert!(dry >= real && dry < real + 3000, "{dry} {real}");
+        real
+    });
+    assert!(costs[0] < costs[1], "{costs:?}");
 }
