@@ -51,7 +51,7 @@ impl KnownEncoder {
     #[must_use]
     pub fn memory_bytes(self, plain_bytes: u64) -> u64 {
         match self {
-            Self::Klauspost(kind) => BASE_BYTES + 4 * (1 << kind.window_log).min(plain_bytes),
+            Self::Klauspost(kind) => BASE_BYTES + kind.memory_bytes(plain_bytes),
             Self::Libzstd(libzstd) => BASE_BYTES + libzstd.memory_bytes(plain_bytes),
         }
     }

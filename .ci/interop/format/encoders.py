@@ -24,6 +24,9 @@ KINDS = (
 )
 MEMORY = {0x40: 8, 0x50: 9}
 FIRST_ZSTD, LIBZSTD = 0x1000, 0x1800
+# Of klauspost's zstd: ranges of versions by their first one, and levels.
+KLAUSPOST_VERSIONS = {0: "up to 1.16.3", 2: "from 1.16.4", 4: "from 1.17.0", 5: "from 1.17.3", 6: "from 1.17.6", 8: "from 1.17.8"}
+KLAUSPOST_LEVELS = ("fastest", "default", "better", "best")
 
 
 def read_encoder(written):
@@ -44,12 +47,23 @@ def read_encoder(written):
 
 def read_zstd_encoder(number, reader):
     """The name of an encoder of zstd."""
+    if number == FIRST_ZSTD:
+        return read_klauspost_zstd(reader)
     need(number == LIBZSTD, "encoder: number %#x is not known" % number)
     version, level, mode, flags, window = (reader.varint() for _ in range(5))
     need(1 <= level <= 22 and mode <= 2 and flags < 16, "encoder: parameters of libzstd")
     need(window == 0 or 10 <= window <= 27, "encoder: window of libzstd")
     reader.end("encoder")
     return "libzstd %d.%d.%d" % (version // 10_000, version // 100 % 100, version % 100)
+
+
+def read_klauspost_zstd(reader):
+    kind, options, window, block, _flush = (reader.varint() for _ in range(5))
+    need(kind % 16 in KLAUSPOST_VERSIONS and kind // 16 < len(KLAUSPOST_LEVELS), "encoder: version and level of klauspost")
+    need(options % 4 < 3 and options // 4 % 4 < 3 and options < 128, "encoder: options of klauspost")
+    need(10 <= block <= min(window, 17) and window <= 27, "encoder: window and blocks of klauspost")
+    reader.end("encoder")
+    return "klauspost zstd %s, %s" % (KLAUSPOST_VERSIONS[kind % 16], KLAUSPOST_LEVELS[kind // 16])
 
 
 def is_zstd(written):

@@ -116,6 +116,16 @@ impl Klauspost {
         }
     }
 
+    /// About how many bytes of memory the tables and the bytes within reach take.
+    pub(crate) fn memory_bytes(self, plain_bytes: u64) -> u64 {
+        let tables = match self.level {
+            Level::Fastest | Level::Default => 2 << 20,
+            Level::Better => 5 << 20,
+            Level::Best => 34 << 20,
+        };
+        tables + 4 * (1 << self.window_log).min(plain_bytes)
+    }
+
     /// Appends what stands for it in files, of seven bits a byte, the lowest first.
     pub(crate) fn put(self, out: &mut Vec<u8>) {
         let form = Form::ALL.iter().position(|form| *form == self.form).unwrap_or_default() as u64;
