@@ -6,8 +6,11 @@ source "$(dirname "$0")/lib"
 make_pair
 start_python
 
-# archive NAME FORMAT: an OCI archive of an image with layers of this form.
-archive() { skopeo copy --quiet --insecure-policy --dest-compress-format "$2" "docker-archive:$work/$1.tar" "oci-archive:$work/$1-$2.tar"; }
+# archive NAME FORM: an OCI archive of an image with layers of this form. A colon in its name would begin a tag.
+archive() {
+    skopeo copy --quiet --insecure-policy --dest-compress-format "$2" \
+        "docker-archive:$work/$1.tar" "oci-archive:$work/$1-${2/:/-}.tar"
+}
 
 manifest_of() { skopeo inspect --raw "oci-archive:$1" | sha256sum; }
 
@@ -38,7 +41,7 @@ check "zstd: the update of gzip layers, for comparison" update gzip "$work/old-g
 gzip_bytes=${patch_bytes:-0}
 for form in zstd zstd:chunked; do
     archive old "$form" && archive new "$form" || continue
-    old=$work/old-$form.tar new=$work/new-$form.tar
+    old=$work/old-${form/:/-}.tar new=$work/new-${form/:/-}.tar
     check "$form: updated by a patch" update "$form" "$old" "$new"
     check "$form: layers are seen through" is_seen_through "$work/new.rgx" klauspost
     check "$form: costs what gzip does" test "${patch_bytes:-999999999}" -lt $((gzip_bytes * 105 / 100 + 2000))
