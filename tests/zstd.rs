@@ -137,12 +137,12 @@ fn encoders_that_are_not_here_are_named_before_anything_is_fetched() {
     older[2..4].copy_from_slice(&[0x88, 0x52]);
     let other = "libzstd 1.5.4, and this regrow has libzstd 1.5.7";
     let unknown = "zstd files of an encoder that this regrow does not know";
-    for (number, (encoder, reason)) in [(older.as_slice(), other), (&[0x80, 0x3f], unknown)].into_iter().enumerate() {
+    for (encoder, reason) in [(older.as_slice(), other), (&[0x80, 0x3f], unknown)] {
         changed(&env, &|member| member.encoder = encoder.into());
         let failed = env.run(&format!("extract {} out", server.url("changed.rgx")));
         assert_eq!(failed.code, Some(3), "{failed:?}");
         assert!(failed.stderr.contains(reason), "{failed:?}");
-        assert_eq!(server.requests().len(), number + 1);
+        assert!(!server.requests().iter().any(|request| request.is_pack()));
         assert!(!env.exists("out"));
     }
 }

@@ -23,11 +23,15 @@ copies() {
     skopeo copy --quiet --insecure-policy --preserve-digests "oci-archive:$1" "dir:$work/copied"
 }
 
-is_seen_through() { "$regrow" info --json "$1" | jq -e --arg name "$2" '.coded | length > 0 and all(.encoders | all(contains($name)))' >/dev/null; }
+is_seen_through() {
+    "$regrow" info --json "$1" >"$work/info.json" &&
+        jq -e --arg name "$2" '.coded | length > 0 and all(.[].encoders[]; contains($name))' "$work/info.json" >/dev/null
+}
 
 # update NAME OLD NEW: NEW's index, a patch from OLD, and NEW again from it.
 update() {
-    rm -rf "$work/store" "$work/out.tar"
+    patch_bytes=
+    rm -rf "$work/store" "$work/out.tar" "$work/old.rgx" "$work/new.rgx"
     "$regrow" make --quiet "$work/old.rgx" "$2" || return 1
     "$regrow" make --quiet --patch-from "$work/old.rgx" "$work/new.rgx" "$3" || return 1
     "$regrow" extract --quiet --seed "$2" "$work/new.rgx" "$work/out.tar" || return 1
