@@ -61,10 +61,12 @@ fn encoders_of_small_files_are_recognised() {
 }
 
 #[test]
-fn what_others_write_is_not_recognised() {
-    let plain = data::mixed(600_000);
+fn what_others_write_is_not_taken_for_klauspost() {
+    let plain = data::mixed(200_000);
     for level in [1, 3, 12] {
-        assert_eq!(guess(&zstd::encode_all(&plain[..], level).unwrap()), None);
+        // Zstd's own library is known too, if it is the version that is linked.
+        let guessed = guess(&zstd::encode_all(&plain[..], level).unwrap());
+        assert!(!matches!(guessed, Some(KnownEncoder::Klauspost(_))), "{guessed:?}");
     }
     assert_eq!(guess(b""), None);
     assert_eq!(guess(b"\x1f\x8b\x08"), None);
