@@ -22,6 +22,7 @@ mod elsewhere;
 mod environment;
 mod exit_codes;
 mod first_install;
+mod folders;
 mod format2;
 mod gc;
 mod head;

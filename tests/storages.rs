@@ -47,7 +47,7 @@ pub(crate) fn split(env: &TestEnvironment, layer: &[u8], folder: &str) -> Vec<u8
 }
 
 /// Lays out the layers in a storage of this kind, in the folder `storage`.
-fn lay_out(env: &TestEnvironment, kind: &str, layers: &[Vec<u8>]) {
+pub(crate) fn lay_out(env: &TestEnvironment, kind: &str, layers: &[Vec<u8>]) {
     let mut listed = Vec::new();
     for layer in layers {
         let (name, id) = (hex(layer), format!("id{}", &hex(layer)[..20]));
@@ -90,7 +90,7 @@ fn lay_out(env: &TestEnvironment, kind: &str, layers: &[Vec<u8>]) {
 }
 
 /// A site with two images and a patch between them. Returns the new image, and the old one's layers.
-fn site(format: u32) -> (TestEnvironment, Vec<u8>, Vec<Vec<u8>>) {
+pub(crate) fn site(format: u32) -> (TestEnvironment, Vec<u8>, Vec<Vec<u8>>) {
     let env = TestEnvironment::new();
     let [old, new] = version_layers();
     let layers = old.iter().map(|layer| layer.tar(OLD_TIME)).collect();

@@ -5,6 +5,7 @@
 //! A layer that is found is one more seed, whose unit id tells what it is. So what a storage says is trusted for
 //! nothing, and a storage that changes meanwhile costs bytes, never correctness.
 
+mod additional;
 mod blobs;
 mod containers;
 mod docker;

@@ -95,22 +95,29 @@ impl Seeds {
             return Err(LocalError::Usage(format!("{}: {reason}", path.display())));
         }
         if path.is_dir() {
-            let (folder, large) = FolderSeed::open(path, context)?;
+            let (folder, large, archives) = FolderSeed::open(path, context)?;
             self.folders.push(folder);
             self.seeds.push(Box::new(large));
+            self.seeds.extend(archives.into_iter().map(|archive| Box::new(archive) as _));
         } else {
             self.seeds.push(Box::new(FileSeed::open(path, context)?));
         }
         Ok(())
     }
 
-    /// Adds, for each folder, the guess that it has files of an image at the same paths.
-    pub fn add_guesses(&mut self, files: GuessedFiles) {
-        let files = Arc::new(files);
+    /// Adds, for each folder, guesses where it has files of an image. Returns how many of 1,000 files of the image each
+    /// folder has, by their names and sizes.
+    pub fn add_guesses(&mut self, files: GuessedFiles) -> Vec<usize> {
+        let (files, mut shares) = (Arc::new(files), Vec::new());
         for folder in &self.folders {
-            self.guesses.push(self.seeds.len() as u32);
-            self.seeds.push(Box::new(folder.guesses(&files)));
+            let (guesses, share) = folder.guesses(&files);
+            shares.push(share);
+            for guess in guesses {
+                self.guesses.push(self.seeds.len() as u32);
+                self.seeds.push(Box::new(guess));
+            }
         }
+        shares
     }
 
     /// The first seed that has a chunk, and its place there.
@@ -119,10 +126,17 @@ impl Seeds {
         numbered.find_map(|(number, seed)| seed.find(id).map(|place| (number, place)))
     }
 
-    /// Reads a chunk from a seed into `out`, and verifies it. The result is `false` if the seed does not give it now.
+    /// Reads a chunk from a seed into `out`, and verifies it. Where that seed does not give it now, others that have it
+    /// are tried. The result is `false` if none gives it.
     pub fn read(&self, (seed, place): (u32, u64), record: &Record, out: &mut VerifiedBuffer) -> bool {
-        let Some(seed) = self.seeds.get(seed as usize) else { return false };
-        out.read_chunk(&record.id, |bytes| seed.read(place, record.len as usize, bytes))
+        let mut read =
+            |seed: &dyn Seed, place| out.read_chunk(&record.id, |bytes| seed.read(place, record.len as usize, bytes));
+        let number = seed as usize;
+        if self.seeds.get(number).is_some_and(|seed| read(&**seed, place)) {
+            return true;
+        }
+        let others = self.seeds.iter().enumerate().filter(|(other, _)| *other != number);
+        others.into_iter().any(|(_, seed)| seed.find(&record.id).is_some_and(|place| read(&**seed, place)))
     }
 }
 

@@ -122,7 +122,7 @@ impl WalkSink for Finder<'_> {
         let path = entry.path().into_owned();
         let kind = match entry.header.type_flag() {
             b'5' => EntryKind::Folder,
-            b'2' => EntryKind::Link(entry.header.link_name().to_vec()),
+            b'2' => EntryKind::Link(entry.link().into_owned()),
             b'S' => EntryKind::Opaque,
             // Old tars have folders as files of no bytes, by a slash at the end.
             _ if path.ends_with(b"/") => EntryKind::Folder,

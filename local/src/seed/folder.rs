@@ -1,6 +1,8 @@
 //! A folder as a seed, such as an unpacked image. Large files are cut as they would be in an image. Groups of small
 //! files are put together by the paths of the target. Everything is verified by its hash.
 
+mod places;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
@@ -14,12 +16,15 @@ use regrow_chunker::ChunkId;
 use regrow_image::TreeEntry;
 use regrow_index::Segment;
 
+use super::file::FileSeed;
+use super::layer::BlobForm;
 use super::rooted::Rooted;
 use super::{Seed, SeedContext, first_with_id, sorted_by_id};
 use crate::data::Data;
 use crate::ingest::{GzipFiles, Reading};
 use crate::scan::Scan;
 use crate::{LocalError, Stage};
+use places::Place;
 
 /// The size from which a folder's files are remembered in the catalog. Reading a smaller one again is faster.
 const REMEMBERED_BYTES: u64 = 4 << 20;
@@ -28,29 +33,43 @@ const MAX_PATH_BYTES: usize = 4096;
 /// The depth to which folders within the folder are searched.
 const MAX_DEPTH: usize = 128;
 
+/// The most archives in a folder that are seeds of their own, since each of them stays open.
+const MAX_ARCHIVES: usize = 64;
+/// The size from which they are. Smaller ones hold little.
+const ARCHIVE_BYTES: u64 = 64 << 10;
+
 /// A folder that is used as a seed, for guesses by path.
 pub struct FolderSeed {
     root: Arc<Rooted>,
+    /// The path of the folder.
+    shown: PathBuf,
+    large: Arc<LargeFiles>,
+    /// Whether archives in it are seeds of their own.
+    has_archives: bool,
 }
 
 /// The chunks of a folder's large files. The files are opened only when they are read, since a folder may have more
 /// than a process may hold open.
 pub(crate) struct LargeFiles {
     root: Arc<Rooted>,
-    /// The paths relative to the folder.
-    paths: Vec<PathBuf>,
+    /// The paths relative to the folder, and the sizes.
+    paths: Vec<(PathBuf, u64)>,
     /// The chunks: the position of the path, the offset in the file, and the id.
     chunks: Vec<(u32, u64, ChunkId)>,
     by_id: Vec<u32>,
 }
 
 impl FolderSeed {
-    /// Reads the folder's large files. A file that cannot be read is passed over with a warning.
-    pub(crate) fn open(root: &Path, context: &SeedContext<'_>) -> Result<(Self, LargeFiles), LocalError> {
+    /// Reads the folder's large files. A file that cannot be read is passed over with a warning. Archives, such as the
+    /// layers of an image that was saved and unpacked, are seeds of their own.
+    pub(crate) fn open(
+        root: &Path,
+        context: &SeedContext<'_>,
+    ) -> Result<(Self, Arc<LargeFiles>, Vec<FileSeed>), LocalError> {
         let rooted = Arc::new(Rooted::open(root).map_err(LocalError::io(root))?);
         let paths = rooted.list(context.params.large_file_bytes(), MAX_DEPTH).map_err(LocalError::io(root))?;
         let mut chunks = Vec::new();
-        let mut kept = Vec::new();
+        let (mut kept, mut archives) = (Vec::new(), Vec::new());
         for path in paths {
             let shown = root.join(&path);
             let mut file = match rooted.open_file(&path) {
@@ -60,7 +79,16 @@ impl FolderSeed {
                     continue;
                 }
             };
-            let is_small = file.metadata().is_ok_and(|metadata| metadata.len() < REMEMBERED_BYTES);
+            let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+            let is_archive = || matches!(BlobForm::of(&file), BlobForm::Tar | BlobForm::Gzip);
+            if bytes >= ARCHIVE_BYTES && archives.len() < MAX_ARCHIVES && is_archive() {
+                match FileSeed::of_file(file, &shown, context) {
+                    Ok(archive) => archives.push(archive),
+                    Err(error) => context.progress.warn(&format!("seed: {error}")),
+                }
+                continue;
+            }
+            let is_small = bytes < REMEMBERED_BYTES;
             let SeedContext { rules, params, pool, catalog, progress, on_scan, .. } = *context;
             // A gzip file in a folder is a file of some image, and within an image it is contents.
             let gzip_files = GzipFiles::Contents;
@@ -76,18 +104,38 @@ impl FolderSeed {
                             chunks.extend(at.map(|at| (number, at, id)));
                         });
                     }
-                    kept.push(path);
+                    kept.push((path, bytes));
                 }
                 Err(error) => context.progress.warn(&format!("seed: {error}")),
             }
         }
         let by_id = sorted_by_id(chunks.len(), |n| chunks[n].2);
-        Ok((Self { root: Arc::clone(&rooted) }, LargeFiles { root: rooted, paths: kept, chunks, by_id }))
+        let large = Arc::new(LargeFiles { root: Arc::clone(&rooted), paths: kept, chunks, by_id });
+        let (shown, has_archives) = (root.to_owned(), !archives.is_empty());
+        let folder = Self { root: rooted, shown, large: Arc::clone(&large), has_archives };
+        Ok((folder, large, archives))
     }
 
-    /// The guess that the folder has files of an image at the same paths.
-    pub(crate) fn guesses(&self, files: &Arc<GuessedFiles>) -> PathGuesses {
-        PathGuesses { root: Arc::clone(&self.root), files: Arc::clone(files) }
+    /// The path of the folder.
+    pub fn path(&self) -> &Path {
+        &self.shown
+    }
+
+    /// Whether archives in the folder are seeds of their own.
+    pub fn has_archives(&self) -> bool {
+        self.has_archives
+    }
+
+    /// Whether a large file of the folder has this chunk.
+    pub fn holds(&self, id: &ChunkId) -> bool {
+        self.large.find(id).is_some()
+    }
+
+    /// The guesses where the folder has files of an image, and how many of 1,000 files it has.
+    pub(crate) fn guesses(&self, files: &Arc<GuessedFiles>) -> (Vec<PathGuesses>, usize) {
+        let (places, found) = places::find(&self.root, &self.large.paths, files);
+        let guess = |place| PathGuesses { root: Arc::clone(&self.root), files: Arc::clone(files), place };
+        (places.into_iter().map(guess).collect(), found)
     }
 }
 
@@ -106,9 +154,10 @@ impl GuessedFiles {
     }
 }
 
-/// The guess that files of the target are in the folder.
+/// The guess that files of the target are at a place in the folder.
 pub(crate) struct PathGuesses {
     root: Arc<Rooted>,
+    place: Place,
     files: Arc<GuessedFiles>,
 }
 
@@ -128,8 +177,8 @@ impl Seed for PathGuesses {
             let now = range.end.min(end).checked_sub(at).filter(|&now| now > 0).ok_or(io::ErrorKind::NotFound)?;
             let start = out.len();
             out.resize(start + now as usize, 0);
-            let file = self.root.open_file(path)?;
-            file.read_exact_at(&mut out[start..], at - range.start)?;
+            let path = self.place.of(path).ok_or(io::ErrorKind::NotFound)?;
+            self.root.open_file(&path)?.read_exact_at(&mut out[start..], at - range.start)?;
             at += now;
         }
         Ok(())
@@ -138,7 +187,7 @@ impl Seed for PathGuesses {
     fn segments(&self, _wanted: &mut dyn FnMut(Segment)) {}
 }
 
-impl Seed for LargeFiles {
+impl Seed for Arc<LargeFiles> {
     fn find(&self, id: &ChunkId) -> Option<u64> {
         first_with_id(&self.by_id, id, |n| self.chunks[n].2).map(u64::from)
     }
@@ -147,7 +196,7 @@ impl Seed for LargeFiles {
         let (number, at, _) = self.chunks[place as usize];
         out.clear();
         out.resize(len, 0);
-        self.root.open_file(&self.paths[number as usize])?.read_exact_at(out, at)
+        self.root.open_file(&self.paths[number as usize].0)?.read_exact_at(out, at)
     }
 
     fn segments(&self, _wanted: &mut dyn FnMut(Segment)) {}

@@ -10,6 +10,7 @@ mod known_base;
 mod output;
 pub(crate) mod partial;
 mod patched;
+mod poor_folders;
 mod remember;
 mod report;
 mod resume;
@@ -290,7 +291,8 @@ impl Run<'_> {
         if !seeds.folders.is_empty() {
             let mut files = GuessedFiles::default();
             target.for_each_entry(&self.location.to_string(), &mut |entry| files.add(&entry))?;
-            seeds.add_guesses(files);
+            let shares = seeds.add_guesses(files);
+            poor_folders::warn(&seeds, &shares, &target, self.progress);
         }
         let target = Arc::new(target);
         let seeds = Arc::new(seeds);

@@ -75,16 +75,28 @@ impl<'a> GivenSeeds<'a> {
     }
 
     fn open_storage(&mut self, seeds: &mut Seeds, storage: &EngineStorage) -> Result<(), SyncError> {
+        let opened = self.open_one(seeds, storage)?;
+        // The storage that was asked for comes last, since that is the one of which is said why it gives nothing.
+        for additional in storage.additional() {
+            if !self.wanted.is_enough()
+                && let Ok(found) = self.open_one(seeds, &additional)
+            {
+                self.storages.extend((found.layers > 0).then_some(found));
+            }
+        }
+        self.storages.push(opened);
+        Ok(())
+    }
+
+    fn open_one(&mut self, seeds: &mut Seeds, storage: &EngineStorage) -> Result<OpenedStorage, SyncError> {
         let mut own = 0;
         if let Some(closed) = &mut self.closed {
             let found = storage.find_own(&mut self.wanted)?;
             own = found.len() as u64;
             closed.extend(found.into_iter().map(|number| (storage.clone(), number)));
         }
-        let mut opened = storage.open_layers(&mut self.wanted, seeds, self.context)?;
-        opened.layers += own;
-        self.storages.push(opened);
-        Ok(())
+        let opened = storage.open_layers(&mut self.wanted, seeds, self.context)?;
+        Ok(OpenedStorage { layers: opened.layers + own, ..opened })
     }
 
     /// Says why the storage that was searched last gives nothing, if it does not.
