@@ -4,12 +4,10 @@
 mod places;
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::io;
 use std::ops::Range;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use regrow_chunker::ChunkId;
@@ -18,7 +16,7 @@ use regrow_index::Segment;
 
 use super::file::FileSeed;
 use super::layer::BlobForm;
-use super::rooted::Rooted;
+use super::rooted::{Rooted, safe_path};
 use super::{Seed, SeedContext, first_with_id, sorted_by_id};
 use crate::data::Data;
 use crate::ingest::{GzipFiles, Reading};
@@ -200,18 +198,4 @@ impl Seed for Arc<LargeFiles> {
     }
 
     fn segments(&self, _wanted: &mut dyn FnMut(Segment)) {}
-}
-
-/// The path of a tar's entry below some root. A path with `..` is refused.
-pub(super) fn safe_path(path: &[u8]) -> Option<PathBuf> {
-    let path = Path::new(OsStr::from_bytes(path));
-    let mut safe = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::Normal(name) => safe.push(name),
-            Component::CurDir | Component::RootDir => {}
-            _ => return None,
-        }
-    }
-    (!safe.as_os_str().is_empty()).then_some(safe)
 }

@@ -152,6 +152,20 @@ impl Rooted {
     }
 }
 
+/// The path of a tar's entry below some root. A path with `..` is refused.
+pub(crate) fn safe_path(path: &[u8]) -> Option<PathBuf> {
+    let path = Path::new(OsStr::from_bytes(path));
+    let mut safe = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => safe.push(name),
+            Component::CurDir | Component::RootDir => {}
+            _ => return None,
+        }
+    }
+    (!safe.as_os_str().is_empty()).then_some(safe)
+}
+
 enum Step {
     Root,
     Up,

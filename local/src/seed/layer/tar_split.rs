@@ -16,8 +16,7 @@ use serde::Deserialize;
 use super::raw::RawBytes;
 use super::{MAX_LAYER_BYTES, READ_BYTES, base64};
 use crate::StorageFault;
-use crate::seed::folder::safe_path;
-use crate::seed::rooted::Rooted;
+use crate::seed::rooted::{Rooted, safe_path};
 
 /// The largest number of bytes of all documents. It allows for some million files.
 const MAX_DOCUMENTS_BYTES: u64 = 4 << 30;
