@@ -27,7 +27,7 @@ const MAX_LARGE_LEVEL_BYTES: u64 = 32 << 20;
 const MAX_ONE_CALL_BYTES: u64 = 64 << 20;
 /// The logarithms of windows.
 const WINDOW_LOGS: std::ops::RangeInclusive<u8> = 10..=27;
-/// The window of the `zstd` command's `--long` unless it is given.
+/// The window of the `zstd` command's long mode unless it is given.
 const LONG_WINDOW_LOG: u8 = 27;
 /// The logarithms of the levels' windows, from level 1 on, where the number of plain bytes is not known, or large.
 const LEVEL_WINDOW_LOGS: [u8; 22] =
