@@ -174,7 +174,7 @@ fn an_image_that_was_never_published_is_the_base_of_a_patch() {
     let patch = report["patches"][0]["patch"].clone();
     // By the index of the old image, whose file is an image too, it is the same patch.
     env.json(&format!("{make} app-1.rgx oci:layout-1"));
-    let report = env.json(&format!("{make} --patch-from app-1.rgx --old oci:layout-1 app-2.rgx oci:layout-2"));
+    let report = env.json(&format!("{make} --patch-from app-1.rgx --old oci:layout-1 app-3.rgx oci:layout-2"));
     assert_eq!(report["patches"][0]["patch"], patch, "{report}");
     // The old image is nowhere but in front of the patch.
     let site = Server::new(env.root());

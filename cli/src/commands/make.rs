@@ -176,6 +176,9 @@ fn bases(
     };
     options.patch_from = common::base_choices(&args.patch_from, sources, cut, network)?;
     options.old_files = sources.files(&args.old, network)?;
+    // An image that has an index may lie in the store alone.
+    options.old_or_stored = args.old.is_empty() && !sources.indexed().is_empty();
+    options.old_files.extend_from_slice(sources.indexed());
     Ok(())
 }
 

@@ -84,7 +84,9 @@ pub(crate) fn run(args: &PatchArgs, verbosity: Verbosity) -> Result<(), Failure>
         [BaseChoice::Index(only)] => Some(only.clone()),
         _ => None,
     };
-    let old_files = args.old_file.iter().map(|file| sources.file(file, &mut network)).collect::<Result<_, _>>()?;
+    let old_files = args.old_file.iter().map(|file| sources.file(file, &mut network));
+    let mut old_files = old_files.collect::<Result<Vec<_>, _>>()?;
+    old_files.extend_from_slice(sources.indexed());
     let new_file = args.new_file.as_deref().map(|file| sources.file(file, &mut network)).transpose()?;
     let options = PatchOptions {
         store: args.store.as_deref().map(Location::parse).transpose()?,

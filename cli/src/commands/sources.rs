@@ -16,6 +16,8 @@ pub(crate) struct Sources<'a> {
     options: SourceOptions,
     bars: &'a Bars,
     kept: Option<KeptSources>,
+    /// The files of the images that got an index.
+    indexed: Vec<PathBuf>,
 }
 
 /// The way in which an image gets an index.
@@ -27,7 +29,7 @@ pub(crate) struct Cut {
 
 impl<'a> Sources<'a> {
     pub(crate) fn new(options: SourceOptions, bars: &'a Bars) -> Self {
-        Self { options, bars, kept: None }
+        Self { options, bars, kept: None, indexed: Vec::new() }
     }
 
     fn kept(&mut self, network: &Network) -> Result<&mut KeptSources, SyncError> {
@@ -62,7 +64,14 @@ impl<'a> Sources<'a> {
     ) -> Result<Option<Location>, Failure> {
         let Some(mut image) = self.image(text, network)? else { return Ok(None) };
         let (Cut { params, format }, bars) = (cut(network)?, self.bars);
-        Ok(Some(self.kept(network)?.index(&mut image, (params, format), network, bars)?))
+        let (index, file) = self.kept(network)?.index(&mut image, (params, format), network, bars)?;
+        self.indexed.push(file);
+        Ok(Some(index))
+    }
+
+    /// The files of the images that got an index.
+    pub(crate) fn indexed(&self) -> &[PathBuf] {
+        &self.indexed
     }
 
     /// The path of a file, which an image that is no file is kept in.

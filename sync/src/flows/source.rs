@@ -79,24 +79,21 @@ impl KeptSources {
         Ok(Self { folder: ScratchFolder::new(scratch).map_err(SyncError::io(scratch))?, kept: 0 })
     }
 
-    fn next(&mut self, end: &str) -> PathBuf {
-        self.kept += 1;
-        self.folder.path().join(format!("image-{}{end}", self.kept))
-    }
-
     /// Keeps an image as a file.
     ///
     /// # Errors
     /// [`SyncError::Source`] if the image cannot be read, [`SyncError::Room`] and [`SyncError::Io`] for the folder.
     pub fn file(&mut self, image: &mut SourceImage, progress: &dyn Progress) -> Result<PathBuf, SyncError> {
-        let path = self.next(".tar");
+        self.kept += 1;
+        let path = self.folder.path().join(format!("image-{}.tar", self.kept));
         check_room(self.folder.path(), image.size())?;
         let mut file = File::create_new(&path).map_err(SyncError::io(&path))?;
         copy(image, (&mut file, &path), progress)?;
         Ok(path)
     }
 
-    /// Makes an index of an image, with a store that all images here share. The image is cut by these parameters.
+    /// Keeps an image as a file, and makes an index of it, with a store that all images here share. The image is cut by
+    /// these parameters. Returns the places of both.
     ///
     /// # Errors
     /// Those of [`make`](make()).
@@ -106,14 +103,16 @@ impl KeptSources {
         (params, format): (Params, Option<IndexFormat>),
         network: &mut Network,
         progress: &dyn Progress,
-    ) -> Result<Location, SyncError> {
-        check_room(self.folder.path(), image.size())?;
-        let index = self.next(".rgx");
-        let store = self.folder.path().join("store");
+    ) -> Result<(Location, PathBuf), SyncError> {
+        let path = self.file(image, progress)?;
+        // The folder itself is locked, and whoever writes an index locks the folder that it lies in.
+        let folder = self.folder.path().join("store");
+        std::fs::create_dir_all(&folder).map_err(SyncError::io(&folder))?;
+        let (index, store) = (folder.join(format!("image-{}.rgx", self.kept)), folder.join("store"));
         let options = MakeOptions { params: Some(params), format, ..MakeOptions::new(store, index.clone()) };
-        let (name, total) = (image.name().to_owned(), image.size());
-        make(image, &name, Some(total), &options, network, progress)?;
-        Ok(index.into())
+        let mut file = File::open(&path).map_err(SyncError::io(&path))?;
+        make(&mut file, image.name(), Some(image.size()), &options, network, progress)?;
+        Ok((index.into(), path))
     }
 }
 

@@ -81,6 +81,8 @@ pub struct MakeOptions {
     pub image_file: Option<File>,
     /// Local files that may be the images of `patch_from`. If there are none, those images are read from the store.
     pub old_files: Vec<PathBuf>,
+    /// Whether an image of `patch_from` is read from the store as well if none of `old_files` is that image.
+    pub old_or_stored: bool,
     /// The effort that goes into making patches small, from 1 to 9.
     pub patch_level: PatchLevel,
     /// The least that a patch must save of what chunks cost, in percent. With 0 patches are always made.
@@ -122,6 +124,7 @@ impl MakeOptions {
             patch_from: Vec::new(),
             image_file: None,
             old_files: Vec::new(),
+            old_or_stored: false,
             patch_level: PatchLevel::default(),
             patch_least_saving: crate::PatchOptions::DEFAULT_LEAST_SAVING,
             level: Self::DEFAULT_LEVEL,

@@ -79,7 +79,7 @@ pub(super) fn make(
         let patch = PatchOptions {
             store: Some(options.store.clone()),
             old_files: options.old_files.clone(),
-            old_or_stored: !base.is_named,
+            old_or_stored: !base.is_named || options.old_or_stored,
             level: options.patch_level,
             least_saving: options.patch_least_saving,
             ..PatchOptions::new(base.location.clone(), options.index.clone())
