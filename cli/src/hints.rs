@@ -37,7 +37,7 @@ pub(crate) fn of_error(error: &SyncError) -> Cow<'static, str> {
         SyncError::Untrusted { reason, .. } => return of_trust(reason),
         SyncError::Unsignable { .. } => " (make --format 2)",
         #[cfg(feature = "publish")]
-        SyncError::Source { reason: SourceError::Platform { .. }, .. } => " (--platform)",
+        SyncError::Source { reason, .. } if matches!(**reason, SourceError::Platform { .. }) => " (--platform)",
         SyncError::SeveralImages { .. } => " (--tag)",
         SyncError::Engine(error) => of_engine(error),
         _ => "",

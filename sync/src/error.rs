@@ -324,7 +324,7 @@ pub enum SyncError {
         /// The image, as the user named it.
         image: String,
         /// The cause.
-        reason: SourceError,
+        reason: Box<SourceError>,
     },
     /// The request makes no sense.
     #[error("{0}")]

@@ -145,7 +145,7 @@ impl SourceError {
             Self::Store(error) => SyncError::Store(error),
             Self::Local(error) => SyncError::from(error),
             Self::Flow(error) => *error,
-            reason => SyncError::Source { image: image.to_string(), reason },
+            reason => SyncError::Source { image: image.to_string(), reason: Box::new(reason) },
         }
     }
 

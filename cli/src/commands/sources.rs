@@ -48,7 +48,9 @@ impl<'a> Sources<'a> {
         }
         let is_registry = matches!(source, ImageSource::Registry(_));
         match source.open(&self.options, network) {
-            Err(SyncError::Source { reason: SourceError::Published, .. }) if is_registry => Ok(None),
+            Err(SyncError::Source { reason, .. }) if is_registry && matches!(*reason, SourceError::Published) => {
+                Ok(None)
+            }
             // Whoever reads the index says so.
             Err(SyncError::Store(error)) if is_registry && error.is_not_found() => Ok(None),
             image => Ok(Some(image?)),

@@ -204,7 +204,7 @@ fn chosen<'i>(images: &'i [ListedImage], name: &str) -> Option<&'i ListedImage> 
         // The beginning of two ids names neither.
         found.next().filter(|_| found.next().is_none())
     };
-    SHORT_NAME_PLACES.iter().find_map(|place| by_name(&place)).or_else(by_id)
+    SHORT_NAME_PLACES.iter().find_map(by_name).or_else(by_id)
 }
 
 /// The name of the file for data of an image, which may hold characters that names of files had better not.

@@ -64,7 +64,9 @@ impl Opening<'_> {
     fn kept(&mut self, source: &ImageSource, location: Option<&Location>) -> Result<File, SyncError> {
         match (source.open(self.sources, self.network), location) {
             (Ok(mut image), _) => keep_source(&mut image, self.scratch, self.progress),
-            (Err(SyncError::Source { reason: SourceError::Published, .. }), Some(location)) => self.extracted(location),
+            (Err(SyncError::Source { reason, .. }), Some(location)) if matches!(*reason, SourceError::Published) => {
+                self.extracted(location)
+            }
             (Err(error), _) => Err(error),
         }
     }
