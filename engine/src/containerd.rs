@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::image::{MadeManifest, check_name, full_name};
+use crate::image::{MadeManifest, check_given, check_name, full_name};
 use crate::piped::{CommandUpload, Layout, Piped};
 use crate::process::Program;
 use crate::{Engine, EngineError, EngineKind, EngineOptions, Form, Image, Loading, Sent, Sha256};
@@ -115,7 +115,7 @@ impl Engine for Containerd {
     }
 
     fn begin(&mut self, images: Vec<Image>, _scratch: &Path) -> Result<Box<dyn Loading>, EngineError> {
-        images.iter().flat_map(|image| &image.names).try_for_each(|name| check_name(name))?;
+        images.iter().flat_map(|image| &image.names).try_for_each(|name| check_given(name))?;
         if images.iter().any(|image| image.names.is_empty()) {
             return Err(EngineError::Unnamed { engine: ENGINE });
         }

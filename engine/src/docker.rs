@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::image::{check_name, full_name};
+use crate::image::{check_given, check_name, full_name};
 use crate::piped::{Layout, Piped, Upload};
 use crate::{Engine, EngineError, EngineKind, EngineOptions, Form, Image, Layer, Loading, Sha256};
 
@@ -131,7 +131,9 @@ impl Engine for Docker {
     fn image_id(&mut self, name: &str) -> Result<Option<Sha256>, EngineError> {
         check_name(name)?;
         let mut id = None;
-        self.api.inspect(&[name.to_owned()], &mut |found| {
+        // The full form cannot be taken for the beginning of an id.
+        let asked = if Sha256::parse(name).is_some() { name.to_owned() } else { full_name(name) };
+        self.api.inspect(&[asked], &mut |found| {
             id = Sha256::parse(&found.id);
             false
         })?;
@@ -139,7 +141,7 @@ impl Engine for Docker {
     }
 
     fn begin(&mut self, images: Vec<Image>, _scratch: &Path) -> Result<Box<dyn Loading>, EngineError> {
-        images.iter().flat_map(|image| &image.names).try_for_each(|name| check_name(name))?;
+        images.iter().flat_map(|image| &image.names).try_for_each(|name| check_given(name))?;
         let layout = match self.form()? {
             Form::Plain => Layout { path_of: layer_path, files: saved(&images) },
             Form::Blob => Layout::oci(&images, |_, name| full_name(name)),

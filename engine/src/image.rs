@@ -12,6 +12,7 @@ const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
 /// The longest name of an image in bytes.
 const MAX_NAME_BYTES: usize = 512;
+const MAX_TAG_BYTES: usize = 128;
 
 /// An image.
 #[derive(Debug, Clone)]
@@ -161,6 +162,30 @@ pub(crate) fn check_name(name: &str) -> Result<(), EngineError> {
     Err(EngineError::Name { name: name.to_owned() })
 }
 
+/// Checks that a text is a name that an image can be given: a repository in lower case, after a host if there is one,
+/// and a tag (github.com/distribution/reference). A digest is nothing that can be given.
+pub(crate) fn check_given(name: &str) -> Result<(), EngineError> {
+    check_name(name)?;
+    let is_host = |part: &str| part.contains(['.', ':', '[']) || part == "localhost";
+    let path = name.split_once('/').filter(|(host, _)| is_host(host)).map_or(name, |(_, path)| path);
+    let (path, tag) = path.split_once(':').map_or((path, None), |(path, tag)| (path, Some(tag)));
+    let is_part = |part: &str| {
+        let ends = [part.bytes().next(), part.bytes().last()];
+        part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte))
+            && ends.iter().all(|end| end.is_some_and(|byte| byte.is_ascii_alphanumeric()))
+    };
+    let is_tag = |tag: &str| {
+        (1..=MAX_TAG_BYTES).contains(&tag.len())
+            && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+            && !tag.starts_with(['.', '-'])
+    };
+    let is_id = |path: &str| path == "sha256" || path.len() == 64 && path.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if path.split('/').all(is_part) && tag.is_none_or(is_tag) && !is_id(path) {
+        return Ok(());
+    }
+    Err(EngineError::Name { name: name.to_owned() })
+}
+
 /// The full form of a name, as Docker completes it: with a host, with `library/` where the host is Docker's, and with
 /// a tag.
 pub(crate) fn full_name(name: &str) -> String {
@@ -210,6 +235,16 @@ mod tests {
         for name in ["", "-app", "/app", "app/", "a//b", "a/../b", "a b", "a?b", "a%2fb", "a\n", "ä", &"a".repeat(600)]
         {
             assert!(check_name(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_given_are_those_of_repositories() {
+        for name in ["app", "app:1.2_3-x", "host:5000/a/b:Tag", "[::1]:5000/app", "localhost/a__b", "a.b-c/d:_1"] {
+            check_given(name).unwrap();
+        }
+        for name in ["Foo:x", "x:", "x:y:z", "x[0]", "x@sha256:00", "sha256:00", "x:-y", "x-/y", &"a".repeat(64)] {
+            assert!(check_given(name).is_err(), "{name:?}");
         }
     }
 

@@ -68,7 +68,9 @@ impl Default for EngineOptions {
 pub(crate) fn socket(address: &str) -> Result<PathBuf, EngineError> {
     let path = address.strip_prefix("unix://").unwrap_or(address);
     if path.is_empty() || path.contains("://") {
-        return Err(EngineError::Address { address: address.to_owned() });
+        // What follows the scheme may hold a password.
+        let shown = path.split_once("://").map_or(path.to_owned(), |(scheme, _)| format!("{scheme}://…"));
+        return Err(EngineError::Address { address: shown });
     }
     Ok(path.into())
 }

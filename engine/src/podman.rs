@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::digest::Hashing;
-use crate::image::{MadeManifest, check_name};
+use crate::image::{MadeManifest, check_given, check_name};
 use crate::process::Program;
 use crate::{Engine, EngineError, EngineKind, EngineOptions, Form, Image, Loading, Room, Sent, Sha256};
 
@@ -138,7 +138,7 @@ impl Engine for Podman {
     }
 
     fn begin(&mut self, images: Vec<Image>, scratch: &Path) -> Result<Box<dyn Loading>, EngineError> {
-        images.iter().flat_map(|image| &image.names).try_for_each(|name| check_name(name))?;
+        images.iter().flat_map(|image| &image.names).try_for_each(|name| check_given(name))?;
         Ok(Box::new(PodmanLoading { program: self.load.clone(), images, folder: scratch.to_owned(), layer: None }))
     }
 }

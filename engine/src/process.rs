@@ -14,7 +14,9 @@ use crate::{EngineError, EngineKind};
 const MAX_OUTPUT_BYTES: u64 = 64 << 20;
 /// The time between two looks at a process.
 const LOOK: Duration = Duration::from_millis(5);
-/// The same for a watch over a process that is being fed.
+/// The time for which outputs are read after a process has ended. What it started may keep them open.
+const GRACE: Duration = Duration::from_secs(2);
+/// The same as [`LOOK`] for a watch over a process that is being fed.
 const WATCH: Duration = Duration::from_millis(100);
 
 /// A command of an engine.
@@ -88,7 +90,7 @@ struct Watched {
     is_over: Arc<AtomicBool>,
     was_ended: Arc<AtomicBool>,
     start: Instant,
-    outputs: [JoinHandle<Vec<u8>>; 2],
+    outputs: [ReadOutput; 2],
 }
 
 impl Watched {
@@ -134,7 +136,7 @@ impl Watched {
     }
 
     /// Waits for the end of the process.
-    fn end(mut self) -> Result<Output, EngineError> {
+    fn end(self) -> Result<Output, EngineError> {
         let (engine, doing, allowed) = (self.engine, self.doing, self.patience);
         let status = loop {
             match lock(&self.child).try_wait() {
@@ -148,8 +150,11 @@ impl Watched {
         if self.was_ended.load(Ordering::Relaxed) {
             return Err(EngineError::Silent { engine, doing, allowed });
         }
-        let [stdout, stderr] = std::mem::replace(&mut self.outputs, [nothing(), nothing()])
-            .map(|output| output.join().unwrap_or_default());
+        let ended = Instant::now();
+        while !self.outputs.iter().all(|output| output.thread.is_finished()) && ended.elapsed() < GRACE {
+            std::thread::sleep(LOOK);
+        }
+        let [stdout, stderr] = [0, 1].map(|number| std::mem::take(&mut *lock(&self.outputs[number].kept)));
         Ok(Output { status, stdout, stderr })
     }
 }
@@ -165,41 +170,45 @@ impl Drop for Watched {
     }
 }
 
-fn lock(child: &Mutex<Child>) -> MutexGuard<'_, Child> {
-    child.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn sign_of_life(alive: &AtomicU64, start: Instant) {
     alive.store(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
-fn nothing() -> JoinHandle<Vec<u8>> {
-    std::thread::spawn(Vec::new)
+/// An output that is read in a thread.
+struct ReadOutput {
+    thread: JoinHandle<()>,
+    kept: Arc<Mutex<Vec<u8>>>,
 }
 
-/// Reads an output to its end, so that the process never waits for a reader. Only the first bytes are kept.
-fn read_in_thread(
-    output: Option<impl Read + Send + 'static>,
-    alive: &Arc<AtomicU64>,
-    start: Instant,
-) -> JoinHandle<Vec<u8>> {
-    let alive = Arc::clone(alive);
-    std::thread::spawn(move || {
-        let (mut kept, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
-        let Some(mut output) = output else { return kept };
+/// Reads an output to its end, so that the process never waits for a reader. A process that writes too much loses its
+/// reader, and so it ends.
+fn read_in_thread(output: Option<impl Read + Send + 'static>, alive: &Arc<AtomicU64>, start: Instant) -> ReadOutput {
+    let (alive, kept) = (Arc::clone(alive), Arc::<Mutex<Vec<u8>>>::default());
+    let shared = Arc::clone(&kept);
+    let thread = std::thread::spawn(move || {
+        let mut buffer = vec![0; 64 << 10];
+        let Some(mut output) = output else { return };
         loop {
             match output.read(&mut buffer) {
-                Ok(0) => return kept,
-                Ok(bytes) if (kept.len() + bytes) as u64 <= MAX_OUTPUT_BYTES => {
-                    kept.extend_from_slice(&buffer[..bytes])
+                Ok(0) => return,
+                Ok(bytes) => {
+                    let mut kept = lock(&shared);
+                    if (kept.len() + bytes) as u64 > MAX_OUTPUT_BYTES {
+                        return;
+                    }
+                    kept.extend_from_slice(&buffer[..bytes]);
                 }
-                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return kept,
+                Err(_) => return,
             }
             sign_of_life(&alive, start);
         }
-    })
+    });
+    ReadOutput { thread, kept }
 }
 
 /// A process that reads from a pipe.

@@ -4,9 +4,10 @@
 //! that nobody uses them. So the next run removes them, and also the files that earlier versions left.
 
 use std::ffi::OsStr;
-use std::fs::{File, TryLockError};
+use std::fs::{File, Permissions, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use tempfile::{Builder, TempDir};
@@ -20,6 +21,8 @@ const RANDOM_CHARS: usize = 6;
 const TRIES: u32 = 16;
 /// The depth of folders in a temporary folder: a store has `packs/ab/`.
 const MOST_DEPTH: u32 = 4;
+/// What lies in a folder may be private, so others cannot enter it.
+const FOLDER_MODE: u32 = 0o700;
 /// The name of a store in a temporary folder.
 const STORE: &str = "store";
 
@@ -34,7 +37,8 @@ impl ScratchFolder {
     pub fn new(above: &Path) -> io::Result<Self> {
         sweep(above);
         for _ in 0..TRIES {
-            let folder = Builder::new().prefix(PREFIX).rand_bytes(RANDOM_CHARS).tempdir_in(above)?;
+            let mode = Permissions::from_mode(FOLDER_MODE);
+            let folder = Builder::new().prefix(PREFIX).rand_bytes(RANDOM_CHARS).permissions(mode).tempdir_in(above)?;
             let Ok(handle) = File::open(folder.path()) else { continue };
             lock(&handle);
             if folder.path().exists() {

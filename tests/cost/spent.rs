@@ -106,7 +106,7 @@ fn tiny_files_of_a_seed_are_read_once() {
     env.write("seed", &image);
     env.json("make --avg-size 1MiB app.rgx seed");
     // Each block of 4 MiB needs the one group. The seed is read once for its scan, and once more for the group.
-    let (report, read) = counted(&env, "extract --seed seed app.rgx out --json");
+    let (report, read) = counted(&env, "extract --no-state --seed seed app.rgx out --json");
     assert!(env.read("out") == image);
     assert!(report["chunks_seed"].as_u64().unwrap() > 0, "{report}");
     let share = read as f64 / image.len() as f64;

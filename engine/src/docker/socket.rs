@@ -123,7 +123,8 @@ impl Api for BySocket {
     fn inspect(&mut self, names: &[String], more: &mut dyn FnMut(Inspected) -> bool) -> Result<(), EngineError> {
         for name in names {
             // Ids come from the daemon, which could be anybody.
-            crate::image::check_name(name)?;
+            let unfit = |_| EngineError::Answer { engine: ENGINE, question: "/images/json".to_owned() };
+            crate::image::check_name(name).map_err(unfit)?;
             if let Some(image) = self.object(&format!("/images/{name}/json"))?
                 && !more(image)
             {
