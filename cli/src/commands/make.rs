@@ -105,8 +105,8 @@ pub(crate) struct MakeArgs {
     /// The index to write: a file NAME.rgx, s3://, gs://, az://, or an image oci://HOST/REPOSITORY:TAG
     #[arg(value_name = "INDEX|URL", value_hint = ValueHint::FilePath)]
     pub(crate) index: String,
-    /// The image: a tar, a disk image, any file; - for standard input; or oci://HOST/REPOSITORY[:TAG|@DIGEST], an
-    /// image in a registry; docker-daemon:NAME; containers-storage:[ROOT/]NAME; or oci:DIR[:TAG|@DIGEST], one in a folder
+    /// The image: a tar, a disk image, any file; - for standard input; or oci://HOST/REPOSITORY:TAG, an
+    /// image in a registry; docker-daemon:NAME; containers-storage:[ROOT/]NAME; or oci:DIR:TAG, one in a folder
     /// with the OCI layout
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) image: PathBuf,
