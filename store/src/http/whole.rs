@@ -150,7 +150,8 @@ impl WholeObjects {
         let folder = self.lock_room().folder.clone();
         let Ok(file) = tempfile::tempfile_in(&folder) else { return Err(Box::new(response)) };
         let body = Body::new(response, expected.object.clone(), Arc::clone(meter), pace);
-        let object = Arc::new(WholeObject::begin(file, folder, body, expected));
+        let most_bytes = self.free_room().min(MAX_FILE_BYTES);
+        let object = Arc::new(WholeObject::begin(file, folder, body, (expected, most_bytes)));
         if is_shared {
             let used = self.clock.fetch_add(1, Ordering::Relaxed);
             self.lock().objects.insert(url.as_str().to_owned(), (Arc::clone(&object), used));
@@ -161,24 +162,30 @@ impl WholeObjects {
     /// Whether this many bytes can be written. Files that nobody reads are removed for them, the least recently
     /// used ones first.
     fn has_room(&self, needed: u64) -> bool {
-        let (folder, reserved) = {
-            let room = self.lock_room();
-            (room.folder.clone(), room.reserved_bytes)
-        };
         loop {
-            let Some(free) = free_bytes(&folder) else { return true };
-            let mut known = self.lock();
-            let coming = known.objects.values().map(|(object, _)| object.missing_bytes()).fold(0, u64::saturating_add);
-            let free = free.saturating_sub(reserved).saturating_sub(coming);
-            // The rest is left to everything else that writes there.
-            if needed <= free / 4 * 3 {
+            if needed <= self.free_room() {
                 return true;
             }
+            let mut known = self.lock();
             let idle = known.objects.iter().filter(|(_, (object, _))| Arc::strong_count(object) == 1);
             let oldest = idle.min_by_key(|(_, (_, used))| *used).map(|(url, _)| url.clone());
             let Some(oldest) = oldest else { return false };
             known.objects.remove(&oldest);
         }
+    }
+}
+
+impl WholeObjects {
+    /// The number of bytes that files may take. The rest is left to everything else that writes there.
+    fn free_room(&self) -> u64 {
+        let (folder, reserved) = {
+            let room = self.lock_room();
+            (room.folder.clone(), room.reserved_bytes)
+        };
+        let Some(free) = free_bytes(&folder) else { return u64::MAX };
+        let known = self.lock();
+        let coming = known.objects.values().map(|(object, _)| object.missing_bytes()).fold(0, u64::saturating_add);
+        free.saturating_sub(reserved).saturating_sub(coming) / 4 * 3
     }
 }
 

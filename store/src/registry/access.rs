@@ -153,6 +153,11 @@ impl Access {
         let realm = match &challenge {
             Challenge::Basic if is_refused => return Ok(None),
             Challenge::Basic => None,
+            // The login would go there in clear text.
+            Challenge::Bearer { realm, .. } if realm.scheme() == "http" && realm.host() != found.parsed().host() => {
+                let reason = format!("its login server {realm} is another host, and not asked without TLS");
+                return Err(StoreError::Protocol { object: self.url.to_string(), reason });
+            }
             Challenge::Bearer { realm, .. } => {
                 Some(client.detour((response, found), realm.clone(), &self.url.to_string())?)
             }

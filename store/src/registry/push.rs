@@ -22,6 +22,8 @@ const MAX_ANSWER_BYTES: u64 = 4 << 20;
 const TAGS_AT_ONCE: usize = 1000;
 /// The most tags that are read.
 const MAX_TAGS: usize = 1 << 20;
+/// The most pages of the list of tags. Hosts may give as few tags at once as they like.
+const MAX_PAGES: usize = 2000;
 /// The lowest rate at which bodies are sent, in bytes a second. A registry answers only at the end.
 const LOWEST_RATE: u64 = 16 << 10;
 /// The type of the manifests that are written.
@@ -144,7 +146,7 @@ impl RegistryClient {
         let object = format!("{}: the list of tags", self.url);
         let mut first = self.at("tags/list").parsed().clone();
         first.query_pairs_mut().append_pair("n", &TAGS_AT_ONCE.to_string());
-        let (mut next, mut tags) = (Some(first), Vec::new());
+        let (mut next, mut tags, mut pages) = (Some(first), Vec::new(), 0);
         while let Some(url) = next {
             let asked = Route::direct(url.clone());
             let Some((page, link)) = policy.run(|| self.page(&asked, &object)).await? else { break };
@@ -155,7 +157,8 @@ impl RegistryClient {
                 return Err(protocol(&object, "the registry repeats a page of the list"));
             }
             tags.extend(found);
-            if tags.len() > MAX_TAGS {
+            pages += 1;
+            if tags.len() > MAX_TAGS || pages > MAX_PAGES {
                 return Err(protocol(&object, "the list does not end"));
             }
         }

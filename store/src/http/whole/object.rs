@@ -37,6 +37,8 @@ pub(in super::super) struct Expected {
 /// An object, whole or in part.
 pub(in super::super) struct WholeObject {
     expected: Expected,
+    /// The most bytes that are read in search of an end that the host does not state: those that the disk has room for.
+    most_bytes: u64,
     file: Arc<File>,
     folder: PathBuf,
     /// The offset up to which the object is wanted.
@@ -63,12 +65,12 @@ enum End {
 
 impl WholeObject {
     /// Reads `body` into `file`, as soon as some of it is wanted.
-    pub(super) fn begin(file: File, folder: PathBuf, body: Body, expected: Expected) -> Self {
+    pub(super) fn begin(file: File, folder: PathBuf, body: Body, (expected, most_bytes): (Expected, u64)) -> Self {
         let file = Arc::new(file);
         let ((wanted, wants), (arrivals, arrived)) = (watch::channel(0), watch::channel(Arrived::default()));
         let filler = Filler { file: Arc::clone(&file), folder: folder.clone(), body, wants, arrivals };
         let filling = tokio::spawn(filler.run()).abort_handle();
-        Self { expected, file, folder, wanted, arrived, filling }
+        Self { expected, most_bytes, file, folder, wanted, arrived, filling }
     }
 
     /// Whether the object must be requested again for its further bytes.
@@ -87,7 +89,7 @@ impl WholeObject {
     pub(in super::super) async fn serve(self: Arc<Self>, span: &Span) -> Result<Download, StoreError> {
         let object_bytes = match (self.expected.object_bytes, span) {
             (None, Span::Suffix(bytes)) => Some(self.find_end(most_before_end(*bytes)).await?),
-            (None, Span::Whole | Span::Front(_)) => Some(self.find_end(MAX_FILE_BYTES).await?),
+            (None, Span::Whole | Span::Front(_)) => Some(self.find_end(self.most_bytes).await?),
             (known, _) => known,
         };
         let range = match (object_bytes, span) {
