@@ -57,7 +57,7 @@ impl Challenge {
             ("basic", _) => Some(Self::Basic),
             ("bearer", Some(realm)) => {
                 let realm = Url::parse(realm).ok()?;
-                let is_safe = realm.scheme() == "https" || realm.origin() == base.origin();
+                let is_safe = realm.scheme() == "https" || (base.scheme() == "http" && realm.host() == base.host());
                 is_safe.then(|| Self::Bearer { realm, service: lines.next().map(str::to_owned), scope: None })
             }
             _ => None,
