@@ -149,7 +149,7 @@ fn an_engine_that_loses_layers_meanwhile_gets_them() {
 fn what_is_wrong_is_told_in_a_line() {
     let site = Site::new(saved);
     site.env.run("load --engine docker --socket none.sock new.rgx").failure(4, "none.sock: docker cannot be reached");
-    site.env.run("load --socket npipe://x new.rgx").failure(2, "npipe://x: is no address");
+    site.env.run("load --socket npipe://x new.rgx").failure(2, "npipe://…: is no address");
     site.run("--tag a..//b new.rgx").failure(2, "is no name of an image");
     site.env.make("file", b"no archive at all");
     site.run("file.rgx").failure(3, "the image is none that a container engine takes");

@@ -119,6 +119,8 @@ fn answer(state: &mut State, target: &str) -> (u16, String) {
         "/images/json?all=1" => Some(state.images.keys().map(|id| json!({ "Id": id })).collect()),
         _ => {
             let name = target.trim_start_matches("/images/").trim_end_matches("/json");
+            // As a daemon does, it takes the full form for the short one.
+            let name = name.trim_start_matches("docker.io/library/");
             let id = state.names.get(name).cloned().unwrap_or_else(|| name.to_owned());
             state.images.get(&id).map(|layers| json!({ "Id": id, "RootFS": { "Layers": layers } }))
         }
