@@ -141,6 +141,7 @@ def options(folder, command):
 FOREIGN = {
     *("--access-key", "--caches", "--check", "--clear-soft-delete", "--counts", "--features", "--help"),
     *("--months", "--parameter-overrides", "--polls", "--public-access", "--write"),
+    *("--adapt", "--long", "--rsyncable", "--single-thread"),
 }
 
 
