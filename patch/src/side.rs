@@ -156,7 +156,7 @@ impl Side {
         Self { passed_over, ..self }
     }
 
-    /// What is left of a range of the stored space that is to be matched.
+    /// What is left of a range of the stored space after the parts that are not matched.
     pub(crate) fn matched_in(&self, stored: &Range<u64>) -> Vec<Range<u64>> {
         let (mut at, mut left) = (stored.start, Vec::new());
         for range in &self.passed_over {

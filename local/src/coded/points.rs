@@ -113,7 +113,7 @@ impl Unfolded {
         self.points.partition_point(|point| point.plain_at <= plain_at).saturating_sub(1)
     }
 
-    /// Whether the plain bytes between two points are so many that they are not kept in memory.
+    /// Whether the plain bytes between two points take too much memory to be kept there.
     pub(super) fn has_long_spans(&self) -> bool {
         let ends = self.points[1..].iter().map(|point| point.plain_at).chain([self.plain.end - self.plain.start]);
         self.format == CodedFormat::Zstd

@@ -205,7 +205,7 @@ fn corrections_of(coding: &Coding) -> u64 {
     coding.members.iter().map(|member| member.corrections.len() as u64).sum()
 }
 
-/// The literals of a zstd file. Those of gzip files are few, or there are so many members that their headers are alike.
+/// The literals of a zstd file. Those of gzip files are few, or shared: the headers of many members are alike.
 fn literals_of(coding: &Coding) -> u64 {
     match coding.format {
         CodedFormat::Gzip => 0,

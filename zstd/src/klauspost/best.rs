@@ -9,7 +9,7 @@ use super::version::{RepeatExtension, Version};
 
 pub(super) const LONG_BITS: u32 = 22;
 pub(super) const SHORT_BITS: u32 = 18;
-/// Matches begin at least so many bytes before the end of a block.
+/// The least number of bytes between the start of a match and the end of its block.
 pub(super) const MARGIN_BYTES: usize = 12;
 /// Shorter blocks are not searched.
 pub(super) const MIN_BLOCK_BYTES: usize = 16;

@@ -10,7 +10,7 @@ use super::version::Version;
 
 const LONG_BITS: u32 = 19;
 const SHORT_BITS: u32 = 13;
-/// Matches begin at least so many bytes before the end of a block.
+/// The least number of bytes between the start of a match and the end of its block.
 const MARGIN_BYTES: usize = 10;
 /// Shorter blocks are not searched.
 const MIN_BLOCK_BYTES: usize = 16;

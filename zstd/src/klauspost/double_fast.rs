@@ -7,7 +7,7 @@ use super::finder::{
 
 const LONG_BITS: u32 = 17;
 const SHORT_BITS: u32 = 15;
-/// Matches begin at least so many bytes before the end of a block.
+/// The least number of bytes between the start of a match and the end of its block.
 const MARGIN_BYTES: usize = 10;
 /// Shorter blocks are not searched.
 const MIN_BLOCK_BYTES: usize = 16;

@@ -6,7 +6,7 @@ use super::finder::{
 };
 
 const TABLE_BITS: u32 = 15;
-/// Matches begin at least so many bytes before the end of a block.
+/// The least number of bytes between the start of a match and the end of its block.
 const MARGIN_BYTES: usize = 8;
 /// Shorter blocks are not searched.
 const MIN_BLOCK_BYTES: usize = 10;

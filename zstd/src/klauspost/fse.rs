@@ -30,7 +30,7 @@ impl Histogram {
     }
 }
 
-/// The accuracy, as a power of two, that suits so many symbols: at most `wanted`. `least_source_bits` is the fewest
+/// The accuracy, as a power of two, that suits this number of symbols: at most `wanted`. `least_source_bits` is the fewest
 /// bits that the number of symbols asks for.
 pub(super) fn table_log(histogram: &Histogram, wanted: u32, least_source_bits: u32) -> u32 {
     let high_bit = |value: u32| 31u32.wrapping_sub(value.leading_zeros());
