@@ -72,7 +72,9 @@ fn enough_trusted_keys_must_sign() {
     let wrong = Signature { bytes: [1; 64], ..by_minisign };
     assert_eq!(both.check(STATEMENT, &[wrong], 1), Err(SignError::Wrong(by_minisign.key)));
     assert_eq!(both.check(STATEMENT, &[wrong, by_openssl], 1), Ok(1), "a bad signature takes nothing from a good one");
-    let hidden = [&[wrong; MAX_SIGNATURES][..], &[by_openssl]].concat();
+    let crowded = [&[wrong; 2 * MAX_SIGNATURES - 1][..], &[by_openssl]].concat();
+    assert_eq!(both.check(STATEMENT, &crowded, 1), Ok(1), "an index and files beside it are read to their limits");
+    let hidden = [&[wrong; 2 * MAX_SIGNATURES][..], &[by_openssl]].concat();
     assert_eq!(both.check(STATEMENT, &hidden, 1), Err(SignError::Wrong(by_minisign.key)), "the work is bounded");
 }
 
