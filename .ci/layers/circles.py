@@ -26,14 +26,15 @@ MAP = {
     "engine": [],
     "rootfs": [],
     "zstd": [],
+    "disk": ["deflate", "zstd"],
     "image": ["chunker"],
     "index": ["chunker"],
     "store": ["chunker", "paths"],
     "catalog": ["paths"],
-    "local": ["catalog", "chunker", "deflate", "image", "index", "paths", "rootfs", "zstd"],
-    "patch": ["chunker", "deflate", "delta", "image", "local", "zstd"],
+    "local": ["catalog", "chunker", "deflate", "disk", "image", "index", "paths", "rootfs", "zstd"],
+    "patch": ["chunker", "deflate", "delta", "disk", "image", "local", "zstd"],
     "demo": ["deflate"],
-    "sync": ["catalog", "chunker", "deflate", "engine", "image", "index", "local", "patch", "paths", "rootfs", "sign", "store", "zstd"],
+    "sync": ["catalog", "chunker", "deflate", "disk", "engine", "image", "index", "local", "patch", "paths", "rootfs", "sign", "store", "zstd"],
 }
 
 TEST_MODULE = re.compile(r"#\[cfg\(test\)\]\s*(?:#\[[^\]]*\]\s*)*(?:pub(?:\([^)]*\))? )?mod (\w+)\s*([;{])")

@@ -1,0 +1,131 @@
+//! A disk image, divided into pieces and stretches.
+
+use std::fmt;
+
+/// The least number of bytes of a stretch. What is shorter belongs to the stretch behind it, or the last one to the one
+/// before it. So the number of stretches is bounded by the size of the plain image (FORMAT.md, section 11).
+pub const MIN_STRETCH_BYTES: u64 = 512;
+
+/// A disk image, divided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Division {
+    /// The format of the outermost file system or container.
+    pub kind: DiskKind,
+    /// The format's own words about this image, for people: compressor, block size and the like. It has no control
+    /// characters.
+    pub details: String,
+    /// The image as it is stored, front to back, without a gap. Plain pieces never follow each other.
+    pub pieces: Vec<StoredPiece>,
+    /// The plain image, front to back, without a gap. No stretch but a single one has less than
+    /// [`MIN_STRETCH_BYTES`].
+    pub stretches: Vec<Stretch>,
+    /// The files, by their numbers in [`Stretch::file`].
+    pub files: Vec<DiskFile>,
+}
+
+impl Division {
+    /// The number of bytes of the plain image.
+    #[must_use]
+    pub fn plain_bytes(&self) -> u64 {
+        self.stretches.iter().map(|stretch| stretch.bytes).sum()
+    }
+
+    /// Whether the image has compressed blocks, so that the plain image is another one than the image.
+    #[must_use]
+    pub fn has_blocks(&self) -> bool {
+        self.pieces.iter().any(|piece| piece.form != StoredForm::Plain)
+    }
+}
+
+/// A piece of the image as it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredPiece {
+    /// Its bytes in the image, at least one.
+    pub bytes: u64,
+    /// What they are.
+    pub form: StoredForm,
+}
+
+/// The form in which a piece of an image is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoredForm {
+    /// The bytes are the plain image's.
+    Plain,
+    /// The bytes are one compressed block.
+    Block {
+        /// The way in which they are compressed.
+        codec: BlockCodec,
+        /// The number of bytes that they hold, at least one.
+        plain_bytes: u32,
+    },
+}
+
+/// A format of compressed blocks, each of which stands alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum BlockCodec {
+    /// A zlib stream (RFC 1950).
+    Zlib,
+    /// A deflate stream (RFC 1951), with nothing around it.
+    Deflate,
+    /// A whole .xz file of one block.
+    Xz,
+    /// A whole zstd frame (RFC 8878).
+    Zstd,
+    /// An LZ4 block, with nothing around it. Zeros may stand before it, as in EROFS.
+    Lz4,
+    /// An LZO1X block.
+    Lzo,
+}
+
+/// A stretch of the plain image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// Its number of bytes.
+    pub bytes: u64,
+    /// The number of the file to which it belongs. A file that lies in several places has several stretches; `None`
+    /// stands for bytes of the file system itself.
+    pub file: Option<u32>,
+}
+
+/// A file of a disk image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskFile {
+    /// The path, without a slash at its beginning, as the directories give it first. In an image with several file
+    /// systems, it begins with the name of the partition.
+    pub path: Vec<u8>,
+}
+
+/// The format of a disk image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DiskKind {
+    /// squashfs 4.0.
+    Squashfs,
+    /// ext2, ext3 or ext4.
+    Ext,
+    /// EROFS.
+    Erofs,
+    /// FAT12, FAT16 or FAT32.
+    Fat,
+    /// A table of partitions, GPT or MBR.
+    Partitions,
+    /// A cpio archive in the "newc" form, as in an initramfs.
+    Cpio,
+    /// qcow2.
+    Qcow2,
+}
+
+impl fmt::Display for DiskKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Squashfs => "squashfs",
+            Self::Ext => "ext4",
+            Self::Erofs => "EROFS",
+            Self::Fat => "FAT",
+            Self::Partitions => "a partition table",
+            Self::Cpio => "cpio",
+            Self::Qcow2 => "qcow2",
+        })
+    }
+}
