@@ -37,8 +37,8 @@ impl Containerd {
     pub(crate) fn new(socket: &Path, options: &EngineOptions) -> Self {
         let mut first = vec!["--address".to_owned(), socket.display().to_string()];
         first.extend(options.namespace.iter().flat_map(|name| ["--namespace".to_owned(), name.clone()]));
-        let program = Program { engine: ENGINE, name: "ctr", first, patience: options.question_patience };
-        let load = Program { patience: options.load_patience, ..program.clone() };
+        let program = Program { engine: ENGINE, name: "ctr", first, patience: options.for_questions() };
+        let load = Program { patience: options.for_loading(), ..program.clone() };
         Self { program, load }
     }
 

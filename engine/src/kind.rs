@@ -3,7 +3,7 @@
 use std::fmt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::EngineError;
 
@@ -50,6 +50,8 @@ pub struct EngineOptions {
     pub question_patience: Duration,
     /// The time that an engine may do nothing while it takes an image.
     pub load_patience: Duration,
+    /// The moment at which every wait for an engine ends, if there is one.
+    pub until: Option<Instant>,
 }
 
 impl Default for EngineOptions {
@@ -60,7 +62,38 @@ impl Default for EngineOptions {
             namespace: None,
             question_patience: Duration::from_secs(60),
             load_patience: Duration::from_secs(1800),
+            until: None,
         }
+    }
+}
+
+impl EngineOptions {
+    /// The patience with questions.
+    pub(crate) fn for_questions(&self) -> Patience {
+        Patience { quiet: self.question_patience, until: self.until }
+    }
+
+    /// The patience with taking an image.
+    pub(crate) fn for_loading(&self) -> Patience {
+        Patience { quiet: self.load_patience, until: self.until }
+    }
+}
+
+/// The time for which an engine is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// The time that it may do nothing.
+    pub(crate) quiet: Duration,
+    /// The moment at which the wait ends in any case.
+    pub(crate) until: Option<Instant>,
+}
+
+impl Patience {
+    /// The time that is left of a silence that has lasted this long. There is none if the wait is over.
+    pub(crate) fn left_after(&self, silence: Duration) -> Option<Duration> {
+        let left = self.quiet.saturating_sub(silence);
+        let left = self.until.map_or(left, |until| left.min(until.saturating_duration_since(Instant::now())));
+        (!left.is_zero()).then_some(left)
     }
 }
 

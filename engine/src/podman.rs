@@ -55,9 +55,8 @@ struct RootFs {
 
 impl Podman {
     pub(crate) fn new(options: &EngineOptions) -> Self {
-        let program =
-            Program { engine: ENGINE, name: "podman", first: Vec::new(), patience: options.question_patience };
-        let load = Program { patience: options.load_patience, ..program.clone() };
+        let program = Program { engine: ENGINE, name: "podman", first: Vec::new(), patience: options.for_questions() };
+        let load = Program { patience: options.for_loading(), ..program.clone() };
         Self { program, load }
     }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::kind::Patience;
 use crate::{EngineError, EngineKind};
 
 /// The most bytes of a command's output that are read.
@@ -26,8 +27,8 @@ pub(crate) struct Program {
     pub(crate) name: &'static str,
     /// Arguments that come before all others.
     pub(crate) first: Vec<String>,
-    /// The time that it may do nothing.
-    pub(crate) patience: Duration,
+    /// The time for which it is waited for.
+    pub(crate) patience: Patience,
 }
 
 impl Program {
@@ -83,7 +84,7 @@ fn is_error(line: &str) -> bool {
 struct Watched {
     engine: EngineKind,
     doing: &'static str,
-    patience: Duration,
+    patience: Patience,
     child: Arc<Mutex<Child>>,
     /// The time of the last sign of life in milliseconds since the start.
     alive: Arc<AtomicU64>,
@@ -122,7 +123,7 @@ impl Watched {
             while !is_over.load(Ordering::Relaxed) {
                 std::thread::sleep(WATCH);
                 let since = start.elapsed().saturating_sub(Duration::from_millis(alive.load(Ordering::Relaxed)));
-                if since > patience {
+                if patience.left_after(since).is_none() {
                     was_ended.store(true, Ordering::Relaxed);
                     let _ = lock(&child).kill();
                     return;
@@ -137,7 +138,7 @@ impl Watched {
 
     /// Waits for the end of the process.
     fn end(self) -> Result<Output, EngineError> {
-        let (engine, doing, allowed) = (self.engine, self.doing, self.patience);
+        let (engine, doing, allowed) = (self.engine, self.doing, self.patience.quiet);
         let status = loop {
             match lock(&self.child).try_wait() {
                 Ok(Some(status)) => break status,
@@ -255,7 +256,8 @@ impl Write for Fed {
 mod tests {
     use super::*;
 
-    fn shell(patience: Duration) -> Program {
+    fn shell(quiet: Duration) -> Program {
+        let patience = Patience { quiet, until: None };
         Program { engine: EngineKind::Podman, name: "sh", first: vec!["-c".to_owned()], patience }
     }
 
@@ -278,6 +280,15 @@ mod tests {
         let mut fed = program.feed(&["exec sleep 100"]).unwrap();
         let source = fed.write_all(&vec![0; 1 << 20]).unwrap_err();
         let error = fed.failure(&program, source);
+        assert!(matches!(error, EngineError::Silent { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_command_that_works_on_is_ended_when_the_time_is_up() {
+        let program = shell(Duration::from_secs(600));
+        let patience = Patience { until: Some(Instant::now() + Duration::from_millis(300)), ..program.patience };
+        let program = Program { patience, ..program };
+        let error = program.ask(&["while :; do echo; sleep 0.02; done"]).unwrap_err();
         assert!(matches!(error, EngineError::Silent { .. }), "{error}");
     }
 

@@ -1,6 +1,7 @@
 //! `regrow load`.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use clap::Args;
 use regrow_sync::{EngineKind, EngineOptions, LoadOptions, LoadReport, Location, load};
@@ -65,7 +66,8 @@ impl LoadArgs {
             EngineArg::Containerd => variable("CONTAINERD_ADDRESS"),
             EngineArg::Podman => None,
         });
-        EngineOptions { kind, address, namespace: self.namespace.clone(), ..EngineOptions::default() }
+        let until = self.reading.network.max_time.and_then(|allowed| Instant::now().checked_add(allowed));
+        EngineOptions { kind, address, namespace: self.namespace.clone(), until, ..EngineOptions::default() }
     }
 }
 

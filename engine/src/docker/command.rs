@@ -18,9 +18,8 @@ pub(super) struct ByCommand {
 impl ByCommand {
     pub(super) fn new(options: &EngineOptions) -> Self {
         let first = options.address.iter().flat_map(|address| ["--host".to_owned(), address.clone()]).collect();
-        let program =
-            Program { engine: EngineKind::Docker, name: "docker", first, patience: options.question_patience };
-        let load = Program { patience: options.load_patience, ..program.clone() };
+        let program = Program { engine: EngineKind::Docker, name: "docker", first, patience: options.for_questions() };
+        let load = Program { patience: options.for_loading(), ..program.clone() };
         Self { program, load }
     }
 

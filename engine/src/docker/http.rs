@@ -2,10 +2,12 @@
 //! other things: it is asynchronous, and would need a queue between the threads that put layers together and its own,
 //! and it gives no answer that comes before the request is complete.
 
-use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use crate::kind::Patience;
 
 /// The most bytes of all headers.
 const MAX_HEAD_BYTES: u64 = 64 << 10;
@@ -13,6 +15,10 @@ const MAX_HEAD_BYTES: u64 = 64 << 10;
 /// A connection to a daemon. It carries one request after the other.
 pub(super) struct Connection {
     stream: BufReader<UnixStream>,
+    patience: Patience,
+    /// The beginning of the wait for a head, or for a short answer, all of which must come within the time for silence:
+    /// a daemon that sends a byte now and then says nothing either.
+    waiting: Option<Instant>,
 }
 
 /// The beginning of an answer.
@@ -32,22 +38,28 @@ enum Body {
 }
 
 impl Connection {
-    /// Connects to a socket. Nothing may take longer than `patience`.
-    pub(super) fn open(path: &Path, patience: Duration) -> io::Result<Self> {
-        let stream = UnixStream::connect(path)?;
-        stream.set_read_timeout(Some(patience))?;
-        stream.set_write_timeout(Some(patience))?;
-        Ok(Self { stream: BufReader::new(stream) })
+    /// Connects to a socket, with this patience for everything that follows.
+    pub(super) fn open(path: &Path, patience: Patience) -> io::Result<Self> {
+        let stream = BufReader::new(UnixStream::connect(path)?);
+        Ok(Self { stream, patience, waiting: None })
+    }
+
+    /// The time for which the next bytes are waited for.
+    fn left(&self) -> io::Result<Duration> {
+        let silence = self.waiting.map_or(Duration::ZERO, |since| since.elapsed());
+        self.patience.left_after(silence).ok_or_else(|| ErrorKind::TimedOut.into())
     }
 
     /// Asks for something, and returns the status and the body, of which at most `most` bytes are taken.
     pub(super) fn get(&mut self, target: &str, most: u64) -> io::Result<(Head, Vec<u8>)> {
         let head = self.ask(target)?;
         let mut body = Vec::new();
+        self.waiting = Some(Instant::now());
         self.body(&head, &mut |bytes| {
             body.extend_from_slice(bytes);
             if body.len() as u64 > most { Err(nonsense()) } else { Ok(()) }
         })?;
+        self.waiting = None;
         Ok((head, body))
     }
 
@@ -80,12 +92,39 @@ impl Connection {
         self.send(b"0\r\n\r\n")
     }
 
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.get_mut().write_all(bytes)
+    fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let left = self.left()?;
+            let stream = self.stream.get_mut();
+            stream.set_write_timeout(Some(left))?;
+            match stream.write(bytes) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes that have come, or that come in time. There are none at the end.
+    fn come(&mut self) -> io::Result<&[u8]> {
+        if self.stream.buffer().is_empty() {
+            let left = self.left()?;
+            self.stream.get_ref().set_read_timeout(Some(left))?;
+        }
+        self.stream.fill_buf()
     }
 
     /// Reads the beginning of an answer.
     pub(super) fn head(&mut self) -> io::Result<Head> {
+        self.waiting = Some(Instant::now());
+        let head = self.read_head();
+        self.waiting = None;
+        head
+    }
+
+    fn read_head(&mut self) -> io::Result<Head> {
         let mut left = MAX_HEAD_BYTES;
         loop {
             let status = self.line(&mut left)?;
@@ -149,7 +188,7 @@ impl Connection {
 
     /// Hands on what has come, at most `most` bytes of it. Nothing comes at the end.
     fn some(&mut self, most: u64, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<u64> {
-        let come = self.stream.fill_buf()?;
+        let come = self.come()?;
         let taken = come.len().min(usize::try_from(most).unwrap_or(usize::MAX));
         take(&come[..taken])?;
         self.stream.consume(taken);
@@ -158,13 +197,19 @@ impl Connection {
 
     fn line(&mut self, left: &mut u64) -> io::Result<String> {
         let mut line = Vec::new();
-        let read = self.stream.by_ref().take(*left).read_until(b'\n', &mut line)? as u64;
-        *left -= read;
-        match line.strip_suffix(b"\n") {
-            Some(line) => Ok(String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned()),
-            None if *left > 0 => Err(ErrorKind::UnexpectedEof.into()),
-            None => Err(nonsense()),
+        while line.last() != Some(&b'\n') {
+            let come = self.come()?;
+            let end = come.iter().position(|&byte| byte == b'\n').map_or(come.len(), |place| place + 1);
+            if end == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            line.extend_from_slice(&come[..end]);
+            self.stream.consume(end);
+            *left = left.checked_sub(end as u64).ok_or_else(nonsense)?;
         }
+        line.pop();
+        let line = line.strip_suffix(b"\r").unwrap_or(&line);
+        Ok(String::from_utf8_lossy(line).into_owned())
     }
 }
 

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::http::{Connection, Head, nonsense};
 use super::{Api, Info, Inspected};
+use crate::kind::Patience;
 use crate::piped::Upload;
 use crate::{EngineError, EngineKind, EngineOptions};
 
@@ -29,8 +30,8 @@ const GIVEN: &str = "it was given the image";
 
 pub(super) struct BySocket {
     path: PathBuf,
-    question_patience: Duration,
-    load_patience: Duration,
+    questions: Patience,
+    loading: Patience,
     connection: Option<Connection>,
 }
 
@@ -51,8 +52,8 @@ struct Said {
 
 impl BySocket {
     pub(super) fn new(path: &Path, options: &EngineOptions) -> Self {
-        let EngineOptions { question_patience, load_patience, .. } = *options;
-        Self { path: path.to_owned(), question_patience, load_patience, connection: None }
+        let (questions, loading) = (options.for_questions(), options.for_loading());
+        Self { path: path.to_owned(), questions, loading, connection: None }
     }
 
     /// Whether the daemon calls itself Podman.
@@ -60,7 +61,7 @@ impl BySocket {
         self.ask("/_ping").is_ok_and(|(head, _)| head.server.starts_with("Libpod"))
     }
 
-    fn open(&self, patience: Duration) -> Result<Connection, EngineError> {
+    fn open(&self, patience: Patience) -> Result<Connection, EngineError> {
         Connection::open(&self.path, patience).map_err(|source| EngineError::Unreachable {
             engine: ENGINE,
             path: self.path.clone(),
@@ -71,7 +72,7 @@ impl BySocket {
     fn ask(&mut self, target: &str) -> Result<(Head, Vec<u8>), EngineError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.open(self.question_patience)?,
+            None => self.open(self.questions)?,
         };
         let answer = connection.get(target, MAX_ANSWER_BYTES).map_err(|error| self.failed(target, error))?;
         self.connection = Some(connection);
@@ -81,7 +82,7 @@ impl BySocket {
     fn failed(&self, target: &str, error: io::Error) -> EngineError {
         match error.kind() {
             ErrorKind::InvalidData => EngineError::Answer { engine: ENGINE, question: target.to_owned() },
-            _ => EngineError::of_io(ENGINE, ASKED, self.question_patience, error),
+            _ => EngineError::of_io(ENGINE, ASKED, self.questions.quiet, error),
         }
     }
 
@@ -135,8 +136,8 @@ impl Api for BySocket {
     }
 
     fn load(&mut self) -> Result<Box<dyn Upload>, EngineError> {
-        let mut connection = self.open(self.load_patience)?;
-        let patience = self.load_patience;
+        let mut connection = self.open(self.loading)?;
+        let patience = self.loading.quiet;
         connection
             .post("/images/load?quiet=0", "application/x-tar")
             .map_err(|error| EngineError::of_io(ENGINE, GIVEN, patience, error))?;

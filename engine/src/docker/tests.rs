@@ -268,3 +268,31 @@ fn a_store_of_containerd_gets_the_makers_blobs() {
     let loaded = String::from_utf8_lossy(&played.loaded.lock().unwrap()).into_owned();
     assert!(loaded.contains("docker.io/library/app:2"), "{loaded}");
 }
+
+#[test]
+fn a_daemon_that_answers_byte_by_byte_is_silent() {
+    for answer in [&b"HTTP/1.1 200 OK\r\nX: "[..], b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("d.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.write_all(answer);
+            while stream.write_all(b"x").is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let options = EngineOptions { question_patience: Duration::from_millis(300), ..EngineOptions::default() };
+        let error = BySocket::new(&path, &options).info().unwrap_err();
+        assert!(matches!(error, EngineError::Silent { .. }), "{error}");
+    }
+}
+
+#[test]
+fn no_wait_lasts_beyond_the_time_of_the_run() {
+    let played = Played::new(|_| Vec::new());
+    let until = Some(std::time::Instant::now() + Duration::from_millis(300));
+    let options = EngineOptions { until, ..EngineOptions::default() };
+    let error = BySocket::new(&played.folder.path().join("d.sock"), &options).info().unwrap_err();
+    assert!(matches!(error, EngineError::Silent { .. }), "{error}");
+}

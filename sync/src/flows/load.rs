@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use regrow_chunker::Digest;
 use regrow_engine::{Engine, EngineError, EngineKind, EngineOptions, Image, Room};
-use regrow_local::{EngineStorage, ScratchFolder, StorageKind};
+use regrow_local::{EngineStorage, ScratchFolder, StorageKind, check_time};
 
 use crate::flows::extract::ExtractOptions;
 use crate::{Location, Network, Progress, SyncError, SyncWarning};
@@ -43,6 +43,20 @@ pub struct LoadOptions {
 /// Returns a [`SyncError`] if there is no engine, if the image cannot be put together, or if the engine does not take
 /// it. Whatever happens, the image's names lead to the earlier image or to the complete new one.
 pub fn load(
+    location: &Location,
+    options: &mut LoadOptions,
+    network: &mut Network,
+    progress: &dyn Progress,
+) -> Result<LoadReport, SyncError> {
+    let loaded = load_in_time(location, options, network, progress);
+    // An engine that is cut off when the time is up says that it was silent, or something of its own.
+    if matches!(loaded, Err(SyncError::Engine(_))) {
+        check_time(progress)?;
+    }
+    loaded
+}
+
+fn load_in_time(
     location: &Location,
     options: &mut LoadOptions,
     network: &mut Network,

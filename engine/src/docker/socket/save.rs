@@ -66,8 +66,8 @@ impl DockerImages {
     /// The daemon refuses, or `out` cannot be written.
     pub fn save(&mut self, name: &str, out: &mut dyn Write, out_name: &Path) -> Result<(), EngineError> {
         check_name(name)?;
-        let patience = self.daemon.load_patience;
-        let mut connection = self.daemon.open(patience)?;
+        let patience = self.daemon.loading.quiet;
+        let mut connection = self.daemon.open(self.daemon.loading)?;
         let target = format!("/images/{name}/get");
         let failed = |error: io::Error| match error.kind() {
             ErrorKind::InvalidData => EngineError::Answer { engine: ENGINE, question: target.clone() },
