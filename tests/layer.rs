@@ -263,7 +263,7 @@ fn times_and_other_paths_may_stay_as_they_are() {
     env.run("layer -q --ignore-times old.tar new.tar out.tar").success();
     assert!(!new_layer(&env.read("out.tar")).0.contains_key("app/kept"));
     let outcome = env.run("layer --path /app old.tar new.tar out.tar").success();
-    let warning = "new.tar: 1 paths outside /app differ too; they stay as old.tar has them";
+    let warning = "new.tar: 1 path outside /app differs too, and will be as in old.tar";
     assert!(outcome.stderr.contains(warning), "{}", outcome.stderr);
     let files: Vec<String> = new_layer(&env.read("out.tar")).0.into_keys().collect();
     assert_eq!(files, ["./", "app/", "app/.wh.lib", "app/changed", "app/kept", "app/new"]);

@@ -114,6 +114,16 @@ fn only_layers_that_the_engine_lacks_are_sent() {
 }
 
 #[test]
+fn options_that_an_engine_has_no_use_for_are_refused() {
+    let env = TestEnvironment::new();
+    for (arguments, said) in
+        [("podman --socket s", "--socket: podman"), ("docker --namespace n", "--namespace: only containerd")]
+    {
+        env.run(&format!("load --engine {arguments} new.rgx")).failure(2, said);
+    }
+}
+
+#[test]
 fn an_engine_that_has_the_image_is_asked_and_that_is_all() {
     let site = Site::new(saved);
     let server = Server::new(site.env.root());

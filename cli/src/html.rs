@@ -12,7 +12,7 @@ mod tree;
 
 use regrow_sync::DiffReport;
 
-use crate::size::{commas, show};
+use crate::size::{commas, counted, show};
 use escape::text;
 pub(crate) use file::{check_place, write};
 use map::map;
@@ -58,7 +58,7 @@ fn layers_of(root: &Node) -> impl Iterator<Item = (usize, &Node)> {
 
 fn summary(report: &DiffReport) -> String {
     let mut rows = vec![
-        ("By chunks, from a store that serves any pair", report.bytes, format!("{} requests", commas(report.requests))),
+        ("By chunks, from a store that serves any pair", report.bytes, counted(report.requests, "request")),
         ("New image", report.new_bytes, String::new()),
     ];
     if let Some(bytes) = report.bytes_patch_made {

@@ -56,6 +56,12 @@ pub(crate) fn commas(number: u64) -> String {
     out
 }
 
+/// A number of things by a noun that forms its plural with an s.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{ending}", commas(number))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::html;
 use crate::print::{Reporter, To, chunks, exact, line};
 use crate::progress::{Bars, Verbosity};
-use crate::size::{commas, show};
+use crate::size::{commas, counted, show};
 use crate::terminal::clean_line;
 
 /// Say what an update costs, and why
@@ -106,7 +106,7 @@ fn text(report: &DiffReport, paths: usize) -> String {
     let mut lines = vec![
         line("old image", exact(report.old_bytes)),
         line("new image", exact(report.new_bytes)),
-        line("an update fetches", format!("{} in {} requests", exact(report.bytes), commas(report.requests))),
+        line("an update fetches", format!("{} in {}", exact(report.bytes), counted(report.requests, "request"))),
         line("  index", exact(report.bytes_index)),
         line("  tables, small skeleton", exact(report.bytes_tables)),
         line("  frames", exact(report.bytes_frames)),
@@ -148,7 +148,7 @@ fn rebuilt(archives: &[RebuiltArchive], most: usize) -> String {
     let mut out = String::new();
     for archive in archives {
         let path = if archive.path.is_empty() { "(the image itself)" } else { &archive.path };
-        let count = format!("{} of {} paths", commas(archive.times_only), commas(archive.entries));
+        let count = format!("{} of {}", commas(archive.times_only), counted(archive.entries, "path"));
         let bytes = exact(archive.bytes_times_only);
         out += &line("new only by times", format!("{count}, files of {bytes}: {path}"));
         for path in archive.paths.iter().take(SHOWN_REBUILT_PATHS.min(most)) {

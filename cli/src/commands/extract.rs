@@ -11,7 +11,7 @@ use crate::args::ReadingArgs;
 use crate::failure::{Code, Failure};
 use crate::print::{Reporter, To, chunks, exact, line};
 use crate::progress::Verbosity;
-use crate::size::{commas, show};
+use crate::size::{commas, counted, show};
 
 /// Rebuild an image from seeds and only what is missing
 #[derive(Debug, Args)]
@@ -119,6 +119,6 @@ pub(super) fn source_lines(report: &ExtractReport) -> Vec<String> {
 
 /// The line of a summary that says what was fetched.
 pub(super) fn fetched_line(report: &ExtractReport) -> String {
-    let fetched = format!("{} in {} requests", exact(report.bytes_fetched), commas(report.requests));
+    let fetched = format!("{} in {}", exact(report.bytes_fetched), counted(report.requests, "request"));
     line(if report.dry_run { "would fetch" } else { "fetched" }, fetched)
 }

@@ -11,7 +11,7 @@ use crate::args::{NetworkArgs, SourceArgs};
 use crate::failure::{Code, Failure};
 use crate::print::{Reporter, To, exact, line};
 use crate::progress::{Bars, Verbosity};
-use crate::size::commas;
+use crate::size::{commas, counted};
 
 /// Make an image of the old one's layers and one small layer more, for engines that pull layers
 #[derive(Debug, Args)]
@@ -120,7 +120,7 @@ fn summary(report: &LayerReport) -> String {
         ("differ elsewhere", report.differences_elsewhere, ", which stay as they are"),
     ] {
         if count > 0 {
-            lines.push(line(name, format!("{} paths{note}", commas(count))));
+            lines.push(line(name, format!("{}{note}", counted(count, "path"))));
         }
     }
     lines.push(line("time", format!("{:.2} s", report.elapsed.as_secs_f64())));

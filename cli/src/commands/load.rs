@@ -9,10 +9,10 @@ use regrow_sync::{EngineKind, EngineOptions, LoadOptions, LoadReport, Location, 
 use super::common::{self, Reading};
 use super::extract::{fetched_line, source_lines};
 use crate::args::ReadingArgs;
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use crate::print::{Reporter, To, exact, line};
 use crate::progress::Verbosity;
-use crate::size::commas;
+use crate::size::counted;
 
 /// Give an image to Docker, Podman or containerd, sending only the layers that it lacks
 #[derive(Debug, Args)]
@@ -53,6 +53,18 @@ pub(crate) enum EngineArg {
 }
 
 impl LoadArgs {
+    /// Refuses options that the engine would not look at.
+    fn check(&self) -> Result<(), Failure> {
+        let unused = match self.engine {
+            EngineArg::Podman if self.socket.is_some() => {
+                "--socket: podman is run as a command, and has no socket here"
+            }
+            EngineArg::Docker | EngineArg::Podman if self.namespace.is_some() => "--namespace: only containerd has any",
+            _ => return Ok(()),
+        };
+        Err(Failure::new(Code::Usage, unused))
+    }
+
     fn engine(&self) -> EngineOptions {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let kind = match self.engine {
@@ -73,6 +85,7 @@ impl LoadArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: LoadArgs, verbosity: Verbosity) -> Result<(), Failure> {
+    args.check()?;
     let location = Location::parse(&args.index)?;
     let Reading { options, mut network, bars } = common::reading(&args.reading, &args.index, verbosity)?;
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -92,10 +105,7 @@ fn summary(report: &LoadReport) -> String {
         lines.push(line("image id", &image.id));
         lines.extend(image.manifest.as_ref().map(|digest| line("manifest", digest)));
     }
-    let layers = |count: u64, bytes: u64| match count {
-        1 => format!("1 layer, {}", exact(bytes)),
-        count => format!("{} layers, {}", commas(count), exact(bytes)),
-    };
+    let layers = |count: u64, bytes: u64| format!("{}, {}", counted(count, "layer"), exact(bytes));
     if report.already_there {
         lines.push(line("engine", format!("{}, which has the image already", report.engine)));
     } else {

@@ -19,7 +19,7 @@ use crate::failure::{Code, Failure};
 use crate::print::{Reporter, To, chunks, exact, line};
 use crate::progress::{Bars, Verbosity};
 use crate::size;
-use crate::size::{commas, show};
+use crate::size::{commas, counted, show};
 
 /// Split an image into a store and write its index
 #[derive(Debug, Args)]
@@ -350,10 +350,13 @@ fn summary(index: &Location, report: &MakeReport, is_kept: bool) -> String {
         lines.push(line("older patches deleted", commas(report.patches_deleted)));
     }
     if report.requests > 0 {
-        let requests = format!("{} in {} requests", exact(report.bytes_sent), commas(report.requests_write));
+        let requests = format!("{} in {}", exact(report.bytes_sent), counted(report.requests_write, "request"));
         lines.push(line("sent", requests));
-        let requests =
-            format!("{} in {} requests", exact(report.bytes_fetched), commas(report.requests - report.requests_write));
+        let requests = format!(
+            "{} in {}",
+            exact(report.bytes_fetched),
+            counted(report.requests - report.requests_write, "request")
+        );
         lines.push(line("fetched", requests));
     }
     lines.push(line("time", format!("{seconds:.2} s, {}/s", show(rate))));

@@ -128,7 +128,8 @@ pub fn layer(
     if made.elsewhere > 0 {
         let path = String::from_utf8_lossy(options.path.as_bytes());
         let (old, new, count) = (old.path.display(), new.path.display(), made.elsewhere);
-        progress.warn(&format!("{new}: {count} paths outside /{path} differ too; they stay as {old} has them"));
+        let (paths, differ) = if count == 1 { ("path", "differs") } else { ("paths", "differ") };
+        progress.warn(&format!("{new}: {count} {paths} outside /{path} {differ} too, and will be as in {old}"));
     }
     let names = match options.names.is_empty() {
         true => new.tags.clone(),
