@@ -2,8 +2,8 @@
 
 use regrow_chunker::{ImageId, Params, PartKind, PartPlace, SegmentId, UnitId, varint};
 use regrow_index::{
-    AnnouncedPatch, BasePart, Claims, CodedFormat, Coding, Head, HeadRead, Index, KeptEntries, MAGIC, MemberCoding, Part, Signature,
-    SignatureKind, StreamHead, Unit, UnitStream, Units, VERSION_2,
+    AnnouncedPatch, BasePart, Claims, CodedFormat, Coding, Head, HeadRead, Index, KeptEntries, MAGIC, MemberCoding,
+    Part, Signature, SignatureKind, StreamHead, Unit, UnitStream, Units, VERSION_2,
 };
 
 use super::{sample, stream};
