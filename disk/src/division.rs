@@ -2,10 +2,6 @@
 
 use std::fmt;
 
-/// The least number of bytes of a stretch. What is shorter belongs to the stretch behind it, or the last one to the one
-/// before it. So the number of stretches is bounded by the size of the plain image (FORMAT.md, section 11).
-pub const MIN_STRETCH_BYTES: u64 = 512;
-
 /// A disk image, divided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Division {
@@ -16,10 +12,9 @@ pub struct Division {
     pub details: String,
     /// The image as it is stored, front to back, without a gap. Plain pieces never follow each other.
     pub pieces: Vec<StoredPiece>,
-    /// The plain image, front to back, without a gap. No stretch but a single one has less than
-    /// [`MIN_STRETCH_BYTES`].
+    /// The plain image, front to back, without a gap, as [`StretchList`](crate::StretchList) makes it.
     pub stretches: Vec<Stretch>,
-    /// The files, by their numbers in [`Stretch::file`].
+    /// The files, by their numbers in [`StretchKind::File`].
     pub files: Vec<DiskFile>,
 }
 
@@ -83,9 +78,21 @@ pub enum BlockCodec {
 pub struct Stretch {
     /// Its number of bytes.
     pub bytes: u64,
-    /// The number of the file to which it belongs. A file that lies in several places has several stretches; `None`
-    /// stands for bytes of the file system itself.
-    pub file: Option<u32>,
+    /// What the bytes are.
+    pub kind: StretchKind,
+}
+
+/// What the bytes of a stretch are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StretchKind {
+    /// Bytes of the file with this number, exactly: none of the bytes that fill up its last block. A file that lies in
+    /// several places has several stretches.
+    File(u32),
+    /// Bytes of the file system itself, such as tables, directories and free room.
+    System,
+    /// Short bytes between files, such as the padding of a file's last block, or an archive's headers. They become
+    /// literals of the skeleton, as those of a tar do.
+    Skeleton,
 }
 
 /// A file of a disk image.

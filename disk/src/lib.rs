@@ -5,8 +5,8 @@
 //! compressed block apart, and the *stretches* of the plain image, which has what the blocks hold in their places. A
 //! stretch is a file's, or it is the file system's own, such as a table of inodes or free room.
 //!
-//! Both lists cover everything, in order, so nothing is lost that is not understood: it is a stretch without a file. An
-//! image that is damaged, or has a feature that changes where bytes lie and that is not known here, is no disk image,
+//! Both lists cover everything, in order, so nothing is lost that is not understood: it is a stretch without a file.
+//! [`StretchList`] gathers the stretches and joins those that are too short. An image that is damaged, or has a feature that changes where bytes lie and that is not known here, is no disk image,
 //! and the reason is told.
 //!
 //! The division follows from the image's bytes alone. Image ids depend on it, so what [`divide()`] gives for an image
@@ -15,10 +15,12 @@
 mod division;
 mod error;
 mod read_at;
+mod stretches;
 
-pub use division::{BlockCodec, DiskFile, DiskKind, Division, MIN_STRETCH_BYTES, StoredForm, StoredPiece, Stretch};
+pub use division::{BlockCodec, DiskFile, DiskKind, Division, StoredForm, StoredPiece, Stretch, StretchKind};
 pub use error::DiskError;
 pub use read_at::{ReadAt, SizedFile};
+pub use stretches::StretchList;
 
 /// Divides a disk image. `None` stands for an image that is none.
 ///
