@@ -12,8 +12,12 @@
 //! The division follows from the image's bytes alone. Image ids depend on it, so what [`divide()`] gives for an image
 //! never changes under the same version of the walking rules (docs/format/disk.md).
 
+mod claims;
 mod division;
 mod error;
+mod ext;
+mod input;
+mod names;
 mod read_at;
 mod stretches;
 
@@ -26,6 +30,6 @@ pub use stretches::StretchList;
 ///
 /// # Errors
 /// [`DiskError`]: the image could not be read, or it is a disk image of a kind that cannot be divided, and why.
-pub fn divide(_image: &dyn ReadAt) -> Result<Option<Division>, DiskError> {
-    Ok(None)
+pub fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> {
+    ext::divide(image)
 }

@@ -29,6 +29,16 @@ impl ReadAt for [u8] {
     }
 }
 
+impl<R: ReadAt + ?Sized> ReadAt for &R {
+    fn bytes(&self) -> u64 {
+        R::bytes(self)
+    }
+
+    fn read_exact_at(&self, out: &mut [u8], at: u64) -> io::Result<()> {
+        R::read_exact_at(self, out, at)
+    }
+}
+
 /// A file of a size that was asked for once.
 #[derive(Debug)]
 pub struct SizedFile<'f> {

@@ -1,0 +1,90 @@
+//! Checked reading of an image, and numbers in what was read.
+
+use std::cell::RefCell;
+
+use crate::{DiskError, DiskKind, ReadAt};
+
+/// An image that is read as a format. Nothing is allocated for bytes that it does not have.
+pub(crate) struct Input<'i> {
+    pub(crate) image: &'i dyn ReadAt,
+    pub(crate) kind: DiskKind,
+    /// The block that was read last by [`Input::near()`], and where it lies.
+    near: RefCell<(u64, Vec<u8>)>,
+}
+
+/// The number of bytes that [`Input::near()`] reads at a time.
+const NEAR_BYTES: u64 = 4096;
+
+impl<'i> Input<'i> {
+    pub(crate) fn new(image: &'i dyn ReadAt, kind: DiskKind) -> Self {
+        Self { image, kind, near: RefCell::default() }
+    }
+
+    /// Reads bytes, which the image must have.
+    pub(crate) fn read(&self, at: u64, bytes: u64, what: &'static str) -> Result<Vec<u8>, DiskError> {
+        let there = at.checked_add(bytes).is_some_and(|end| end <= self.image.bytes());
+        let len = usize::try_from(bytes).ok().filter(|_| there).ok_or_else(|| self.damaged(what))?;
+        let mut out = vec![0; len];
+        self.image.read_exact_at(&mut out, at)?;
+        Ok(out)
+    }
+
+    /// Reads a few bytes near those that were read before, such as the next inode of a table.
+    pub(crate) fn near(&self, at: u64, bytes: usize, what: &'static str) -> Result<Vec<u8>, DiskError> {
+        let mut near = self.near.borrow_mut();
+        let within = |near: &(u64, Vec<u8>)| {
+            let from = usize::try_from(at.checked_sub(near.0)?).ok()?;
+            near.1.get(from..from.checked_add(bytes)?).map(<[u8]>::to_vec)
+        };
+        if let Some(found) = within(&near) {
+            return Ok(found);
+        }
+        let start = at - at % NEAR_BYTES;
+        let len = NEAR_BYTES.min(self.image.bytes().saturating_sub(start));
+        *near = (start, self.read(start, len, what)?);
+        match within(&near) {
+            Some(found) => Ok(found),
+            None => self.read(at, bytes as u64, what),
+        }
+    }
+
+    pub(crate) fn damaged(&self, what: &'static str) -> DiskError {
+        DiskError::Damaged { kind: self.kind, what }
+    }
+
+    pub(crate) fn unsupported(&self, feature: &'static str) -> DiskError {
+        DiskError::Unsupported { kind: self.kind, feature }
+    }
+}
+
+/// Two little-endian bytes; 0 if they are not there.
+pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |&found| u16::from_le_bytes(found))
+}
+
+/// Four little-endian bytes; 0 if they are not there.
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |&found| u32::from_le_bytes(found))
+}
+
+/// A set of numbers below a bound, one bit for each.
+#[derive(Debug)]
+pub(crate) struct NumberSet(Vec<u64>);
+
+impl NumberSet {
+    /// An empty set of numbers below `bound`, whose size the image's own size must bound.
+    pub(crate) fn new(bound: u64) -> Self {
+        Self(vec![0; usize::try_from(bound.div_ceil(64)).expect("bounded by the image")])
+    }
+
+    /// Adds a number. Returns whether it is new, and below the bound.
+    pub(crate) fn insert(&mut self, number: u64) -> bool {
+        let word = usize::try_from(number / 64).ok().and_then(|at| self.0.get_mut(at));
+        let bit = 1 << (number % 64);
+        word.is_some_and(|word| {
+            let new = *word & bit == 0;
+            *word |= bit;
+            new
+        })
+    }
+}

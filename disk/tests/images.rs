@@ -1,0 +1,9 @@
+//! Images that the real tools make are divided into the files that they were made from. A tool that is not there is
+//! passed over with a line that says so.
+
+#[path = "images/check.rs"]
+mod check;
+#[path = "images/ext.rs"]
+mod ext;
+#[path = "images/tree.rs"]
+mod tree;

@@ -1,0 +1,103 @@
+//! Compares a division with the tree that the image was made from.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use regrow_disk::{Division, StretchKind};
+
+/// What is looked for.
+pub(crate) struct Expected<'e> {
+    /// The plain image.
+    pub(crate) plain: &'e [u8],
+    /// What the paths in the division begin with.
+    pub(crate) prefix: &'e str,
+    /// Whether zeros of a file may be missing.
+    pub(crate) holes: bool,
+    /// Files of fewer bytes may be missing.
+    pub(crate) least: u64,
+}
+
+/// Each file's stretches, joined, must be the file's bytes, and nothing else is a file.
+pub(crate) fn compare(division: &Division, root: &Path, expected: &Expected<'_>) {
+    let mut found = joined(division, expected.plain);
+    let mut inodes = Vec::new();
+    for path in files(root) {
+        let name =
+            [expected.prefix.as_bytes(), path.strip_prefix(root).expect("within").as_os_str().as_bytes()].concat();
+        let bytes = fs::read(&path).expect("a file");
+        let inode = fs::metadata(&path).expect("a file").ino();
+        let shown = String::from_utf8_lossy(&name).into_owned();
+        match found.remove(&name) {
+            Some(stretches) => {
+                assert!(same(&stretches, &bytes, expected.holes), "{shown} has other bytes");
+                inodes.push(inode);
+            }
+            None => {
+                // Zeros take no room, and a file may have another name.
+                let zeros = expected.holes && bytes.iter().all(|&byte| byte == 0);
+                let known = fs::metadata(&path).expect("a file").nlink() > 1;
+                assert!((bytes.len() as u64) < expected.least || zeros || known, "{shown} is missing");
+            }
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "no such files: {:?}",
+        found.keys().map(|name| String::from_utf8_lossy(name)).collect::<Vec<_>>()
+    );
+}
+
+/// The stretches' bytes of each file that has some, by its path.
+fn joined<'p>(division: &Division, plain: &'p [u8]) -> BTreeMap<Vec<u8>, Vec<&'p [u8]>> {
+    assert_eq!(division.plain_bytes(), plain.len() as u64);
+    let (mut at, mut found) = (0, BTreeMap::<_, Vec<_>>::new());
+    for stretch in &division.stretches {
+        let end = at + stretch.bytes as usize;
+        if let StretchKind::File(number) = stretch.kind {
+            let path = division.files[number as usize].path.clone();
+            found.entry(path).or_default().push(&plain[at..end]);
+        }
+        at = end;
+    }
+    found
+}
+
+/// Whether the stretches, which may lie in any order, are a file's bytes, or all of its blocks but holes.
+fn same(stretches: &[&[u8]], bytes: &[u8], holes: bool) -> bool {
+    let all = stretches.concat();
+    let without_zeros = |block: usize| -> Vec<u8> {
+        bytes.chunks(block).filter(|block| block.iter().any(|&byte| byte != 0)).flatten().copied().collect()
+    };
+    if all == bytes || holes && [1024, 2048, 4096].into_iter().any(|block| without_zeros(block) == all) {
+        return true;
+    }
+    let starts: HashMap<_, _> = (0..bytes.len()).step_by(512).map(|at| (bytes[at..].first_chunk::<16>(), at)).collect();
+    let mut rest = bytes.to_vec();
+    for stretch in stretches {
+        let Some(&at) = starts.get(&stretch.first_chunk::<16>()) else { return false };
+        if !bytes[at..].starts_with(stretch) {
+            return false;
+        }
+        rest[at..at + stretch.len()].fill(0);
+    }
+    all.len() == bytes.len() && rest.iter().all(|&byte| byte == 0)
+}
+
+/// The regular files below a folder.
+pub(crate) fn files(root: &Path) -> Vec<PathBuf> {
+    let (mut folders, mut found) = (vec![root.to_path_buf()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry")) {
+            let kind = entry.file_type().expect("a type");
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                found.push(entry.path());
+            }
+        }
+    }
+    found
+}
