@@ -1,6 +1,7 @@
 //! A tree of files to make images of, and the programs that make them.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -70,7 +71,8 @@ pub(crate) fn make(root: &Path) {
 pub(crate) fn there(program: &str) -> bool {
     let found = command(program).arg("--help").stdin(Stdio::null()).output().is_ok();
     if !found {
-        println!("passed over: {program} is not there");
+        // As it is: the test harness hides what tests that pass print.
+        let _ = writeln!(std::io::stderr(), "passed over: {program} is not there");
     }
     found
 }
