@@ -73,6 +73,19 @@ pub enum BlockCodec {
     Lzo,
 }
 
+impl fmt::Display for BlockCodec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Zlib => "zlib",
+            Self::Deflate => "deflate",
+            Self::Xz => "xz",
+            Self::Zstd => "zstd",
+            Self::Lz4 => "LZ4",
+            Self::Lzo => "LZO",
+        })
+    }
+}
+
 /// A stretch of the plain image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stretch {

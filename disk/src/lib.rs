@@ -13,6 +13,7 @@
 //! never changes under the same version of the walking rules (docs/format/disk.md).
 
 mod claims;
+pub mod codec;
 mod division;
 mod error;
 mod ext;

@@ -1,0 +1,45 @@
+//! Compressed blocks of disk images: decoding them, and the encoders that make them again.
+//!
+//! Each block stands alone, so its encoder needs nothing but its plain bytes. [`decode`] gives the plain bytes of a block,
+//! [`recognise`] tells by a few blocks which encoders may have made them all, and [`BlockEncoder::encode`] makes a block.
+//!
+//! ```
+//! use regrow_disk::BlockCodec;
+//! use regrow_disk::codec::{BlockEncoder, decode, recognise};
+//!
+//! let plain = b"a block of a file system ".repeat(300);
+//! # let known = BlockEncoder::take(&mut [0x80, 0x40, 9, 15, 8].as_slice()).unwrap();
+//! # let stored = known.encode(&plain).unwrap();
+//! assert_eq!(decode(BlockCodec::Zlib, &stored, 8192).unwrap(), plain);
+//! let known = recognise(BlockCodec::Zlib, &[(&stored, &plain)]).next().unwrap();
+//! assert_eq!(known.to_string(), "zlib, level 9");
+//! assert_eq!(known.encode(&plain).unwrap(), stored);
+//! ```
+
+mod encoder;
+mod error;
+mod number;
+mod recognise;
+#[cfg(test)]
+mod tests;
+mod zlib;
+
+pub use encoder::BlockEncoder;
+pub use error::BlockError;
+pub use recognise::recognise;
+pub use zlib::ZlibBlocks;
+
+use crate::BlockCodec;
+
+/// The plain bytes of a compressed block, of which there must be at most `most`. Memory follows the plain bytes that there
+/// are, not what is allowed.
+///
+/// # Errors
+/// [`BlockError`]: the block is damaged, holds more, or has something behind it, or its format is not read here.
+pub fn decode(codec: BlockCodec, stored: &[u8], most: usize) -> Result<Vec<u8>, BlockError> {
+    match codec {
+        BlockCodec::Zlib => zlib::decode(stored, most),
+        BlockCodec::Deflate => Ok(regrow_deflate::inflate(stored, most)?),
+        codec => Err(BlockError::Unread(codec)),
+    }
+}

@@ -1,0 +1,32 @@
+//! Finds the encoder of a disk image's blocks.
+
+use super::{BlockEncoder, ZlibBlocks};
+use crate::BlockCodec;
+
+/// The encoders that make all of these blocks, each given as it is stored and with its plain bytes, the likelier ones first.
+/// There is none if the format's encoders are not known here.
+///
+/// Each candidate is tried when it is asked for, and dropped at the first block that it does not make. A few blocks of some
+/// KiB tell levels apart; an encoder that makes them may still differ in others.
+pub fn recognise<'a>(
+    codec: BlockCodec,
+    blocks: &'a [(&'a [u8], &'a [u8])],
+) -> impl Iterator<Item = BlockEncoder> + use<'a> {
+    candidates(codec, blocks).filter(|known| blocks.iter().all(|(stored, plain)| makes(*known, stored, plain)))
+}
+
+fn candidates<'a>(
+    codec: BlockCodec,
+    blocks: &'a [(&'a [u8], &'a [u8])],
+) -> Box<dyn Iterator<Item = BlockEncoder> + 'a> {
+    let Some((first, _)) = blocks.first() else { return Box::new(std::iter::empty()) };
+    match codec {
+        BlockCodec::Zlib => Box::new(ZlibBlocks::candidates(first, true).map(BlockEncoder::Zlib)),
+        BlockCodec::Deflate => Box::new(ZlibBlocks::candidates(first, false).map(BlockEncoder::Deflate)),
+        _ => Box::new(std::iter::empty()),
+    }
+}
+
+fn makes(known: BlockEncoder, stored: &[u8], plain: &[u8]) -> bool {
+    known.encode(plain).is_ok_and(|made| made == stored)
+}

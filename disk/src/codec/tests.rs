@@ -1,0 +1,74 @@
+//! Blocks are decoded within bounds, and encoders are written down as docs/format/disk.md says.
+
+use super::*;
+
+fn plain() -> Vec<u8> {
+    (0..30_000u32).flat_map(|number| format!("{} ", number.wrapping_mul(2_654_435_761) >> 20).into_bytes()).collect()
+}
+
+/// Encoders as they are written down, with their names.
+const WRITTEN: &[(&[u8], &str)] = &[
+    (&[0x80, 0x40, 9, 15, 8], "zlib, level 9"),
+    (&[0x80, 0x40, 1, 15, 9], "zlib, level 1, memory level 9"),
+    (&[0x81, 0x40, 6, 15, 9], "deflate by zlib, level 6, memory level 9"),
+];
+
+#[test]
+fn encoders_are_written_down_as_specified() {
+    let plain = plain();
+    for (written, name) in WRITTEN {
+        let known = BlockEncoder::take(&mut &**written).unwrap();
+        assert_eq!(known.to_string(), *name);
+        let mut again = Vec::new();
+        known.put(&mut again);
+        assert_eq!(again, *written);
+        let stored = known.encode(&plain).unwrap();
+        assert!(decode(known.codec(), &stored, plain.len()).unwrap() == plain);
+        let other = known.encode(&plain[..9000]).unwrap();
+        let blocks: [(&[u8], &[u8]); 2] = [(&stored, &plain), (&other, &plain[..9000])];
+        let found = recognise(known.codec(), &blocks).next().unwrap();
+        assert!(found.encode(&plain).unwrap() == stored, "{found} for {known}");
+    }
+}
+
+#[test]
+fn nonsense_stands_for_no_encoder() {
+    for bytes in [
+        [].as_slice(),
+        &[0x80],
+        &[0x80, 0x40],
+        &[0x80, 0x40, 0, 15, 8],
+        &[0x80, 0x40, 10, 15, 8],
+        &[0x80, 0x40, 9, 16, 8],
+        &[0x80, 0x40, 9, 15, 10],
+        &[0x80, 0x40, 9, 15],
+        &[0x80, 0x40, 0x89, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1],
+        &[0xff, 0x7f],
+        &[6, 15, 8],
+    ] {
+        assert_eq!(BlockEncoder::take(&mut &*bytes), None, "{bytes:?}");
+    }
+}
+
+#[test]
+fn damaged_blocks_are_errors_and_bombs_are_bounded() {
+    let plain = plain();
+    for (written, name) in WRITTEN {
+        let known = BlockEncoder::take(&mut &**written).unwrap();
+        let stored = known.encode(&plain).unwrap();
+        let read = |bytes: &[u8], most| decode(known.codec(), bytes, most);
+        assert!(matches!(read(&stored, plain.len() - 1), Err(BlockError::TooLong(_) | BlockError::Damaged)), "{name}");
+        assert!(read(&stored[..stored.len() - 1], plain.len()).is_err());
+        assert!(read(&[&stored, b"x".as_slice()].concat(), plain.len()).is_err());
+        assert!(read(&[], plain.len()).is_err());
+        let mut bad = stored.clone();
+        let middle = bad.len() / 2;
+        bad[middle] ^= 4;
+        assert!(read(&bad, plain.len()).is_err() || read(&bad, plain.len()).unwrap() != plain);
+        // What no encoder made is not recognised.
+        let blocks: [(&[u8], &[u8]); 1] = [(&bad, &plain)];
+        assert_eq!(recognise(known.codec(), &blocks).next(), None);
+    }
+    assert_eq!(decode(BlockCodec::Lzo, b"x", 9).unwrap_err().to_string(), "blocks in LZO are not decoded");
+    assert_eq!(recognise(BlockCodec::Zlib, &[]).next(), None);
+}

@@ -1,0 +1,76 @@
+//! Blocks that mksquashfs makes are recognised and made again. Without mksquashfs, the tests pass over.
+
+use std::path::Path;
+use std::process::Command;
+
+use flate2::{Decompress, FlushDecompress, Status};
+use regrow_disk::BlockCodec;
+use regrow_disk::codec::{BlockEncoder, decode, recognise};
+
+/// The place of the superblock's field that says where the table of inodes begins, behind the last data block.
+const INODE_TABLE_AT: usize = 64;
+const SUPERBLOCK_BYTES: usize = 96;
+/// The place of the superblock's flags, the one that says that the compressor's options follow, and their size.
+const FLAGS_AT: usize = 24;
+const HAS_OPTIONS: u16 = 0x400;
+const OPTIONS_BYTES: usize = 10;
+
+/// The squashfs that mksquashfs makes of this crate's and of regrow-deflate's sources, or nothing if there is no mksquashfs.
+fn squashfs(options: &[&str]) -> Option<Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("image");
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new("mksquashfs");
+    command.args([&sources.join("src"), &sources.join("../deflate/src"), &image]);
+    let made = command.args(["-quiet", "-no-progress", "-noappend", "-comp"]).args(options).output();
+    match made {
+        Ok(output) if output.status.success() => Some(std::fs::read(image).unwrap()),
+        _ => {
+            println!("passed over: mksquashfs -comp {} is not to be had", options.join(" "));
+            None
+        }
+    }
+}
+
+/// The zlib streams between the superblock and the inodes, as they are stored and with their plain bytes. Blocks that are
+/// not compressed end the list.
+fn zlib_streams(image: &[u8]) -> Vec<(&[u8], Vec<u8>)> {
+    let end = u64::from_le_bytes(*image[INODE_TABLE_AT..].first_chunk().unwrap()) as usize;
+    let has_options = u16::from_le_bytes(*image[FLAGS_AT..].first_chunk().unwrap()) & HAS_OPTIONS != 0;
+    let (mut at, mut found) = (SUPERBLOCK_BYTES + if has_options { OPTIONS_BYTES } else { 0 }, Vec::new());
+    while at < end {
+        let (mut inflater, mut plain) = (Decompress::new(true), vec![0; 1 << 20]);
+        let Ok(Status::StreamEnd) = inflater.decompress(&image[at..end], &mut plain, FlushDecompress::Finish) else {
+            break;
+        };
+        plain.truncate(inflater.total_out() as usize);
+        let stored = &image[at..at + inflater.total_in() as usize];
+        at += stored.len();
+        found.push((stored, plain));
+    }
+    found
+}
+
+#[test]
+fn gzip_blocks_of_any_level_are_made_again() {
+    for (options, name) in [
+        (["gzip", "-b", "131072", "-Xcompression-level", "9"], "zlib, level 9"),
+        (["gzip", "-b", "4096", "-Xcompression-level", "6"], "zlib, level 6"),
+        (["gzip", "-b", "1048576", "-Xcompression-level", "1"], "zlib, level 1"),
+        (["gzip", "-b", "65536", "-Xcompression-level", "4"], "zlib, level 4"),
+    ] {
+        let Some(image) = squashfs(&options) else { continue };
+        let blocks = zlib_streams(&image);
+        assert!(!blocks.is_empty());
+        let samples: Vec<(&[u8], &[u8])> = blocks.iter().take(4).map(|(stored, plain)| (*stored, &**plain)).collect();
+        let known = recognise(BlockCodec::Zlib, &samples).next().unwrap();
+        assert_eq!(known.to_string(), name);
+        let mut written = Vec::new();
+        known.put(&mut written);
+        assert_eq!(BlockEncoder::take(&mut written.as_slice()), Some(known));
+        for (stored, plain) in &blocks {
+            assert!(known.encode(plain).unwrap() == *stored, "{name}");
+            assert!(decode(BlockCodec::Zlib, stored, plain.len()).unwrap() == *plain);
+        }
+    }
+}
