@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 use crate::{DiskError, DiskKind, StretchKind, StretchList};
 
 /// A claim for each of this many bytes of the plain image is allowed.
-const BYTES_EACH: u64 = 256;
+const BYTES_EACH: u64 = 32;
 /// The number of claims that any image may have on top of that.
 const SPARE_CLAIMS: u64 = 4096;
 
@@ -120,6 +120,6 @@ mod tests {
         assert!(claims.push(900, 101, System).is_err());
         assert!(claims.push(u64::MAX, 2, System).is_err());
         let tried = (0..10_000).map(|number| claims.push(0, 10, File(number))).find(Result::is_err);
-        assert!(matches!(tried, Some(Err(DiskError::TooLarge { limit: 4099, .. }))));
+        assert!(matches!(tried, Some(Err(DiskError::TooLarge { limit: 4127, .. }))));
     }
 }

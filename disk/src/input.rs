@@ -67,6 +67,11 @@ pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |&found| u32::from_le_bytes(found))
 }
 
+/// Eight little-endian bytes; 0 if they are not there.
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |&found| u64::from_le_bytes(found))
+}
+
 /// A set of numbers below a bound, one bit for each.
 #[derive(Debug)]
 pub(crate) struct NumberSet(Vec<u64>);

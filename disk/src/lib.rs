@@ -19,7 +19,9 @@ mod error;
 mod ext;
 mod input;
 mod names;
+mod pieces;
 mod read_at;
+mod squashfs;
 mod stretches;
 
 pub use division::{BlockCodec, DiskFile, DiskKind, Division, StoredForm, StoredPiece, Stretch, StretchKind};
@@ -32,5 +34,10 @@ pub use stretches::StretchList;
 /// # Errors
 /// [`DiskError`]: the image could not be read, or it is a disk image of a kind that cannot be divided, and why.
 pub fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> {
-    ext::divide(image)
+    for format in [squashfs::divide, ext::divide] {
+        if let Some(division) = format(image)? {
+            return Ok(Some(division));
+        }
+    }
+    Ok(None)
 }

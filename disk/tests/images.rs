@@ -5,5 +5,7 @@
 mod check;
 #[path = "images/ext.rs"]
 mod ext;
+#[path = "images/squashfs.rs"]
+mod squashfs;
 #[path = "images/tree.rs"]
 mod tree;

@@ -15,7 +15,7 @@ fn image(folder: &Path, options: &str) -> PathBuf {
     }
     let _ = fs::remove_file(&image);
     fs::File::create(&image).and_then(|file| file.set_len(40 << 20)).expect("an image");
-    tree::run("mke2fs", &format!("-q -F {options} -d"), &[&root, &image]);
+    tree::run("mke2fs", &format!("-q -F {options} -d"), &[&root, &image], "");
     image
 }
 
@@ -78,13 +78,13 @@ fn fragmented_files_are_found() {
             fs::write(root.join(number.to_string()), tree::noise(number, 1500)).expect("a file");
         });
         fs::File::create(&path).and_then(|file| file.set_len(16 << 20)).expect("an image");
-        tree::run("mke2fs", &format!("-q -F {options} -d"), &[&root, &path]);
+        tree::run("mke2fs", &format!("-q -F {options} -d"), &[&root, &path], "");
         let large = folder.path().join("large");
         fs::write(&large, tree::noise(7, 6 << 20)).expect("a file");
         let commands = folder.path().join("commands");
         let removed: String = (0..3600).step_by(2).map(|number| format!("rm {number}\n")).collect();
         fs::write(&commands, format!("{removed}write {} large\n", large.display())).expect("commands");
-        tree::run("debugfs", "-w -f", &[&commands, &path]);
+        tree::run("debugfs", "-w -f", &[&commands, &path], "");
         (0..3600).step_by(2).for_each(|number| fs::remove_file(root.join(number.to_string())).expect("a file"));
         fs::rename(&large, root.join("large")).expect("moved");
         let plain = fs::read(&path).expect("an image");

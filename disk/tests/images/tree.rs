@@ -45,8 +45,8 @@ pub(crate) fn make(root: &Path) {
         write(&format!("sizes/{size}"), &noise(size as u64, size));
         write(&format!("text/{size}"), &text(size as u64, size));
     }
-    write("large/noise", &noise(3, 1 << 20));
-    write("large/text", &text(4, 3_333_333));
+    write("large/noise", &noise(3, 300_000));
+    write("large/text", &text(4, 1_333_333));
     write("a/b/c/d/e/f/g/h/deep", &text(5, 5000));
     for number in 0..400 {
         write(
@@ -85,8 +85,10 @@ pub(crate) fn command(program: &str) -> Command {
     command
 }
 
-/// Runs a program with arguments that spaces part, and then others as they are.
-pub(crate) fn run(program: &str, words: &str, others: &[&Path]) {
-    let output = command(program).args(words.split_whitespace()).args(others).output().expect("the program runs");
+/// Runs a program with paths, and with arguments that spaces part before and after them.
+pub(crate) fn run(program: &str, words: &str, paths: &[&Path], behind: &str) {
+    let mut command = command(program);
+    command.args(words.split_whitespace()).args(paths).args(behind.split_whitespace());
+    let output = command.output().expect("the program runs");
     assert!(output.status.success(), "{program} {words}: {}", String::from_utf8_lossy(&output.stderr));
 }

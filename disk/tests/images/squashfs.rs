@@ -1,0 +1,104 @@
+//! squashfs, by mksquashfs and by gensquashfs.
+
+use std::fs;
+use std::path::Path;
+
+use regrow_disk::{DiskError, DiskKind, Division, StretchKind, divide};
+
+use crate::check::{Expected, compare, plain};
+use crate::tree;
+
+fn divided(image: &[u8]) -> Result<Division, DiskError> {
+    divide(&image).map(|division| division.expect("an image"))
+}
+
+/// Checks that the files of an image are found, and returns its division.
+fn check(image: &[u8], root: &Path) -> Division {
+    let division = divided(image).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(division.kind, DiskKind::Squashfs);
+    let plain = plain(image, &division);
+    // A short end of a file in a fragment block is skeleton.
+    compare(&division, root, &Expected { plain: &plain, prefix: "", holes: true, least: 1 << 10 });
+    division
+}
+
+const QUIET: &str = "-quiet -noappend -no-progress";
+
+/// Whether the compressor's blocks are not decoded here.
+fn is_passed_over(image: &[u8]) -> bool {
+    matches!(divided(image), Err(DiskError::Unsupported { feature, .. }) if feature.ends_with("compression"))
+}
+
+#[test]
+fn files_of_squashfs_are_found() {
+    if !tree::there("mksquashfs") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (root, path) = (folder.path().join("tree"), folder.path().join("image"));
+    tree::make(&root);
+    for (options, details) in [
+        ("", "gzip, blocks of 128 KiB, "),
+        ("-b 4096 -nopad", "gzip, blocks of 4 KiB, "),
+        ("-b 1M -Xcompression-level 3 -Xwindow-size 12", "gzip level 3, window 12, blocks of 1024 KiB, "),
+        ("-noI -noD -noF -noX", "gzip, blocks of 128 KiB, "),
+        ("-noI -noId", "gzip, "),
+        ("-noD", "gzip, "),
+        ("-noF", "gzip, "),
+        ("-no-fragments -no-duplicates", "gzip, "),
+        ("-always-use-fragments -no-exports -b 8192", "gzip, "),
+        ("-no-xattrs -no-sparse -all-root", "gzip, "),
+        ("-comp xz -b 256K", "xz, blocks of 256 KiB, "),
+        ("-comp xz -Xbcj x86 -Xdict-size 50%", "xz with a dictionary of 64 KiB and filters, "),
+        ("-comp zstd -Xcompression-level 6", "zstd level 6, "),
+        ("-comp lz4 -Xhc", "lz4hc, "),
+        ("-comp lzo", "lzo, "),
+    ] {
+        tree::run("mksquashfs", "", &[&root, &path], &format!("{QUIET} {options}"));
+        let image = fs::read(&path).expect("an image");
+        if is_passed_over(&image) {
+            continue;
+        }
+        let division = check(&image, &root);
+        assert!(division.details.starts_with(details), "{}", division.details);
+    }
+}
+
+#[test]
+fn files_of_gensquashfs_are_found() {
+    if !tree::there("gensquashfs") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (root, path) = (folder.path().join("tree"), folder.path().join("image"));
+    tree::make(&root);
+    for options in ["-c gzip", "-c gzip -b 4096 -T -e", "-c xz", "-c zstd", "-c lz4"] {
+        tree::run("gensquashfs", &format!("-q -f {options} --pack-dir"), &[&root, &path], "");
+        let image = fs::read(&path).expect("an image");
+        if !is_passed_over(&image) {
+            check(&image, &root);
+        }
+    }
+}
+
+/// What is behind a squashfs, such as a bundle's signature, is a stretch. A squashfs may be appended to.
+#[test]
+fn what_is_appended_is_divided_too() {
+    if !tree::there("mksquashfs") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (root, path) = (folder.path().join("tree"), folder.path().join("image"));
+    fs::create_dir_all(root.join("b")).expect("a folder");
+    fs::write(root.join("b/first"), tree::text(1, 200_000)).expect("a file");
+    let second = folder.path().join("second");
+    fs::write(&second, tree::text(2, 300_500)).expect("a file");
+    tree::run("mksquashfs", "", &[&root, &path], QUIET);
+    tree::run("mksquashfs", "", &[&second, &path], "-quiet -no-progress");
+    let mut image = fs::read(&path).expect("an image");
+    image.extend(tree::noise(1, 5000));
+    fs::rename(&second, root.join("second")).expect("moved");
+    let division = check(&image, &root);
+    let last = division.stretches.last().expect("a stretch");
+    assert!(last.kind == StretchKind::System && last.bytes >= 5000);
+}
