@@ -3,6 +3,8 @@
 
 #[path = "images/check.rs"]
 mod check;
+#[path = "images/cpio.rs"]
+mod cpio;
 #[path = "images/ext.rs"]
 mod ext;
 #[path = "images/squashfs.rs"]

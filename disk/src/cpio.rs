@@ -1,0 +1,197 @@
+//! cpio archives in the "newc" form, as in an initramfs. docs/format/disk.md, section 6.
+
+use crate::input::Input;
+use crate::{DiskError, DiskFile, DiskKind, Division, ReadAt, StoredForm, StoredPiece, StretchKind, StretchList};
+
+/// The magics without and with checksums.
+const MAGICS: [&[u8; 6]; 2] = [b"070701", b"070702"];
+const HEADER_BYTES: u64 = 110;
+/// Headers and data begin at multiples of this.
+const ALIGNMENT: u64 = 4;
+/// The most bytes of a name, with the zero byte at its end.
+const MAX_NAME_BYTES: u64 = 4096;
+const TRAILER: &[u8] = b"TRAILER!!!";
+/// The bytes of a search for the next archive that are read at a time.
+const SEARCH_BYTES: u64 = 64 << 10;
+
+/// Divides cpio archives. `None` stands for an image that does not begin with one.
+pub(crate) fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> {
+    let input = Input::new(image, DiskKind::Cpio);
+    if Entry::read(&input, 0)?.is_none() {
+        return Ok(None);
+    }
+    let mut archives = Archives { input: &input, list: StretchList::default(), files: Vec::new(), count: 0 };
+    archives.all()?;
+    let Archives { mut list, files, count, .. } = archives;
+    list.push(image.bytes() - list.bytes(), StretchKind::System);
+    Ok(Some(Division {
+        kind: DiskKind::Cpio,
+        details: format!("newc, {count} archive{}", if count == 1 { "" } else { "s" }),
+        pieces: vec![StoredPiece { bytes: image.bytes(), form: StoredForm::Plain }],
+        stretches: list.finish(),
+        files,
+    }))
+}
+
+/// Archives that follow each other.
+struct Archives<'i> {
+    input: &'i Input<'i>,
+    list: StretchList,
+    files: Vec<DiskFile>,
+    /// The archives that are complete.
+    count: u64,
+}
+
+impl Archives<'_> {
+    /// Reads entries as long as there are some. What follows the last one is left.
+    fn all(&mut self) -> Result<(), DiskError> {
+        while let Some(entry) = Entry::read(self.input, self.list.bytes())? {
+            self.list.push(entry.data_at - self.list.bytes(), StretchKind::Skeleton);
+            if entry.is_trailer() {
+                self.count += 1;
+                let Some(next) = self.next_archive()? else { return Ok(()) };
+                self.list.push(next - self.list.bytes(), StretchKind::Skeleton);
+                continue;
+            }
+            let left = self.input.image.bytes() - self.list.bytes();
+            let data_bytes = entry.data_bytes.min(left);
+            let kind = if entry.is_regular && data_bytes > 0 { self.file(&entry) } else { StretchKind::System };
+            self.list.push(data_bytes, kind);
+            let padding = data_bytes.next_multiple_of(ALIGNMENT) - data_bytes;
+            self.list.push(padding.min(left - data_bytes), StretchKind::Skeleton);
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, entry: &Entry) -> StretchKind {
+        let mut path = entry.name.as_slice();
+        while let Some(rest) = path.strip_prefix(b"/").or_else(|| path.strip_prefix(b"./")) {
+            path = rest;
+        }
+        self.files.push(DiskFile { path: path.to_vec() });
+        // The numbers suffice for 470 GB of the smallest files. What is behind them has no path.
+        u32::try_from(self.files.len() - 1).map_or(StretchKind::System, StretchKind::File)
+    }
+
+    /// Where the next archive begins, if nothing but zeros is before it.
+    fn next_archive(&self) -> Result<Option<u64>, DiskError> {
+        let (mut at, end) = (self.list.bytes(), self.input.image.bytes());
+        while at < end {
+            let bytes = self.input.read(at, SEARCH_BYTES.min(end - at), "zeros between archives")?;
+            if let Some(zeros) = bytes.iter().position(|&byte| byte != 0) {
+                let next = at + zeros as u64;
+                let begins = next.is_multiple_of(ALIGNMENT) && Entry::read(self.input, next)?.is_some();
+                return Ok(begins.then_some(next));
+            }
+            at += bytes.len() as u64;
+        }
+        Ok(None)
+    }
+}
+
+/// An entry of an archive.
+struct Entry {
+    /// Up to the first zero byte.
+    name: Vec<u8>,
+    is_regular: bool,
+    /// Where its data begins, which lies in the image.
+    data_at: u64,
+    data_bytes: u64,
+}
+
+impl Entry {
+    /// Reads the entry whose header is at `at`. `None` stands for bytes that are none.
+    fn read(input: &Input<'_>, at: u64) -> Result<Option<Self>, DiskError> {
+        let behind = at + HEADER_BYTES;
+        if behind > input.image.bytes() {
+            return Ok(None);
+        }
+        let raw = input.near(at, HEADER_BYTES as usize, "a header")?;
+        let (magic, fields) = raw.split_at(MAGICS[0].len());
+        let numbers: Option<Vec<u64>> = fields.chunks_exact(8).map(hexadecimal).collect();
+        let Some(numbers) = numbers.filter(|_| MAGICS.iter().any(|known| magic == known.as_slice())) else {
+            return Ok(None);
+        };
+        let (mode, data_bytes, name_bytes) = (numbers[1], numbers[6], numbers[11]);
+        let data_at = (behind + name_bytes).next_multiple_of(ALIGNMENT);
+        if !(1..=MAX_NAME_BYTES).contains(&name_bytes) || data_at > input.image.bytes() {
+            return Ok(None);
+        }
+        let mut name = input.near(behind, name_bytes as usize, "a name")?;
+        name.truncate(name.iter().position(|&byte| byte == 0).unwrap_or(name.len()));
+        Ok(Some(Self { name, is_regular: mode >> 12 == 0x8, data_at, data_bytes }))
+    }
+
+    fn is_trailer(&self) -> bool {
+        self.name == TRAILER
+    }
+}
+
+/// A number of eight hexadecimal digits.
+fn hexadecimal(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0, |number, &digit| Some(number << 4 | u64::from(char::from(digit).to_digit(16)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(mode: u32, name: &str, data: &[u8]) -> Vec<u8> {
+        let mut fields = [0; 13];
+        (fields[1], fields[6], fields[11]) = (mode, data.len() as u32, name.len() as u32 + 1);
+        let mut out = b"070701".to_vec();
+        fields.iter().for_each(|field| out.extend(format!("{field:08X}").bytes()));
+        out.extend(name.bytes());
+        out.push(0);
+        out.resize(out.len().next_multiple_of(4), 0);
+        out.extend(data);
+        out.resize(out.len().next_multiple_of(4), 0);
+        out
+    }
+
+    #[test]
+    fn several_archives_are_one_image() {
+        let file = |name| entry(0o100_644, name, &[7; 2001]);
+        let trailer = entry(0, "TRAILER!!!", b"");
+        let image = [
+            entry(0o040_755, ".", b""),
+            file("./a"),
+            trailer.clone(),
+            vec![0; 100],
+            file("//b"),
+            entry(0o120_777, "link", b"target"),
+            trailer.clone(),
+            vec![0; 96],
+            vec![9; 3000],
+        ]
+        .concat();
+        let division = divide(&image.as_slice()).expect("read").expect("cpio");
+        assert_eq!(division.details, "newc, 2 archives");
+        assert_eq!(division.files, [b"a", b"b"].map(|path| DiskFile { path: path.to_vec() }));
+        let found: Vec<_> = division.stretches.iter().map(|stretch| (stretch.bytes, stretch.kind)).collect();
+        let heads = [112 + 116, 3 + 124 + 100 + 116, 3 + 116 + 8 + 124];
+        let (skeleton, file) = (|number: usize| (heads[number], StretchKind::Skeleton), StretchKind::File);
+        let expected =
+            [skeleton(0), (2001, file(0)), skeleton(1), (2001, file(1)), skeleton(2), (3096, StretchKind::System)];
+        assert_eq!(found, expected);
+        for end in 0..image.len() {
+            let division = divide(&&image[..end]).expect("read");
+            assert!(division.is_none_or(|division| division.plain_bytes() == end as u64));
+        }
+    }
+
+    #[test]
+    fn other_bytes_are_no_archive() {
+        let good = entry(0o100_644, "name", b"data");
+        for at in [0, 5, 6, 13, 109] {
+            let mut bad = good.clone();
+            bad[at] = b'+';
+            assert!(divide(&bad.as_slice()).expect("read").is_none());
+        }
+        for name_bytes in ["00000000", "00001001", "FFFFFFFF"] {
+            let mut bad = good.clone();
+            bad.splice(94..102, name_bytes.bytes());
+            assert!(divide(&bad.as_slice()).expect("read").is_none());
+        }
+    }
+}
