@@ -10,6 +10,9 @@ const BYTES_EACH: u64 = 32;
 /// The number of claims that any image may have on top of that.
 const SPARE_CLAIMS: u64 = 4096;
 
+/// Fewer bytes that nobody claims are skeleton, such as those between inodes.
+const MIN_SYSTEM_BYTES: u64 = 4096;
+
 /// Claims on bytes of a plain image, in the order in which they were made. A byte belongs to the first claim on it.
 #[derive(Debug)]
 pub(crate) struct Claims {
@@ -48,7 +51,7 @@ impl Claims {
         Ok(())
     }
 
-    /// The plain image front to back. What nobody claims is the file system's.
+    /// The plain image front to back. What nobody claims is the file system's, or skeleton if it is short.
     pub(crate) fn into_stretches(self) -> StretchList {
         let claims = &self.claims;
         let mut by_start: Vec<usize> = (0..claims.len()).collect();
@@ -67,6 +70,7 @@ impl Claims {
             let next = starts.peek().map_or(self.bytes, |&number| claims[number].at);
             let (end, kind) = match open.peek() {
                 Some(&Reverse(number)) => (claims[number].end.min(next), claims[number].kind),
+                None if next - at < MIN_SYSTEM_BYTES => (next, StretchKind::Skeleton),
                 None => (next, StretchKind::System),
             };
             list.push(end - at, kind);
@@ -84,10 +88,12 @@ mod tests {
 
     /// The owner of each byte, found slowly.
     fn slowly(bytes: u64, claims: &[(u64, u64, StretchKind)]) -> StretchList {
+        let owner = |at| claims.iter().find(|&&(start, len, _)| (start..start + len).contains(&at));
+        let owners: Vec<_> = (0..bytes).map(|at| owner(at).map(|&(_, _, kind)| kind)).collect();
         let mut list = StretchList::default();
-        for at in 0..bytes {
-            let owner = claims.iter().find(|&&(start, len, _)| (start..start + len).contains(&at));
-            list.push(1, owner.map_or(System, |&(_, _, kind)| kind));
+        for same in owners.chunk_by(|a, b| a == b) {
+            let unclaimed = if same.len() < 4096 { Skeleton } else { System };
+            list.push(same.len() as u64, same[0].unwrap_or(unclaimed));
         }
         list
     }

@@ -10,6 +10,8 @@ const HEADER_BYTES: u64 = 110;
 const ALIGNMENT: u64 = 4;
 /// The most bytes of a name, with the zero byte at its end.
 const MAX_NAME_BYTES: u64 = 4096;
+/// The most bytes of an entry that is no file, such as a link, for it to be skeleton.
+const MAX_LINK_BYTES: u64 = 4096;
 const TRAILER: &[u8] = b"TRAILER!!!";
 /// The bytes of a search for the next archive that are read at a time.
 const SEARCH_BYTES: u64 = 64 << 10;
@@ -55,7 +57,11 @@ impl Archives<'_> {
             }
             let left = self.input.image.bytes() - self.list.bytes();
             let data_bytes = entry.data_bytes.min(left);
-            let kind = if entry.is_regular && data_bytes > 0 { self.file(&entry) } else { StretchKind::System };
+            let kind = match data_bytes {
+                1.. if entry.is_regular => self.file(&entry),
+                0..=MAX_LINK_BYTES => StretchKind::Skeleton,
+                _ => StretchKind::System,
+            };
             self.list.push(data_bytes, kind);
             let padding = data_bytes.next_multiple_of(ALIGNMENT) - data_bytes;
             self.list.push(padding.min(left - data_bytes), StretchKind::Skeleton);

@@ -16,6 +16,7 @@ mod claims;
 pub mod codec;
 mod cpio;
 mod division;
+mod erofs;
 mod error;
 mod ext;
 mod input;
@@ -35,7 +36,7 @@ pub use stretches::StretchList;
 /// # Errors
 /// [`DiskError`]: the image could not be read, or it is a disk image of a kind that cannot be divided, and why.
 pub fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> {
-    for format in [squashfs::divide, cpio::divide, ext::divide] {
+    for format in [squashfs::divide, cpio::divide, erofs::divide, ext::divide] {
         if let Some(division) = format(image)? {
             return Ok(Some(division));
         }

@@ -31,7 +31,7 @@ pub(crate) fn compare(division: &Division, root: &Path, expected: &Expected<'_>)
         let shown = String::from_utf8_lossy(&name).into_owned();
         match found.remove(&name) {
             Some(stretches) => {
-                assert!(same(&stretches, &bytes, expected.holes), "{shown} has other bytes");
+                assert!(same(&stretches, &bytes, expected), "{shown} has other bytes");
                 there.insert(bytes);
             }
             // Zeros take no room.
@@ -85,25 +85,37 @@ fn joined<'p>(division: &Division, plain: &'p [u8]) -> BTreeMap<Vec<u8>, Vec<&'p
     found
 }
 
-/// Whether the stretches, which may lie in any order, are a file's bytes, or all of its blocks but holes.
-fn same(stretches: &[&[u8]], bytes: &[u8], holes: bool) -> bool {
+/// Whether the stretches, which may lie in any order, are a file's bytes, or all of its blocks but holes. A short end may
+/// be missing.
+fn same(stretches: &[&[u8]], bytes: &[u8], expected: &Expected<'_>) -> bool {
     let all = stretches.concat();
-    let without_zeros = |block: usize| -> Vec<u8> {
+    let without_zeros = |bytes: &[u8], block: usize| -> Vec<u8> {
         bytes.chunks(block).filter(|block| block.iter().any(|&byte| byte != 0)).flatten().copied().collect()
     };
-    if all == bytes || holes && (10..=20).any(|log| without_zeros(1 << log) == all) {
+    if all == bytes
+        || expected.holes && (10..=20).any(|log| without_zeros(bytes, 1 << log) == without_zeros(&all, 1 << log))
+    {
         return true;
     }
+    // Zeros are found anywhere.
+    if bytes.iter().chain(&all).all(|&byte| byte == 0) {
+        return all.len() <= bytes.len();
+    }
     let starts: HashMap<_, _> = (0..bytes.len()).step_by(512).map(|at| (bytes[at..].first_chunk::<16>(), at)).collect();
-    let mut rest = bytes.to_vec();
-    for stretch in stretches {
-        let Some(&at) = starts.get(&stretch.first_chunk::<16>()) else { return false };
-        if !bytes[at..].starts_with(stretch) {
-            return false;
-        }
+    let mut rest = vec![1; bytes.len()];
+    for &stretch in stretches {
+        let at = if bytes.ends_with(stretch) {
+            Some(bytes.len() - stretch.len())
+        } else {
+            starts.get(&stretch.first_chunk()).copied()
+        };
+        let Some(at) = at.filter(|&at| bytes[at..].starts_with(stretch)) else { return false };
         rest[at..at + stretch.len()].fill(0);
     }
-    all.len() == bytes.len() && rest.iter().all(|&byte| byte == 0)
+    let missing = rest.iter().sum::<usize>();
+    missing == bytes.len() - all.len()
+        && (missing as u64) < expected.least
+        && rest[..bytes.len() - missing].iter().all(|&byte| byte == 0)
 }
 
 /// The regular files below a folder.

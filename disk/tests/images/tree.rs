@@ -61,7 +61,7 @@ pub(crate) fn make(root: &Path) {
     symlink("x/".repeat(100), root.join("long")).expect("a link");
     let holes = fs::File::create(root.join("holes")).expect("a file");
     for number in 0..20u64 {
-        holes.write_all_at(&noise(number, 9000), number * 65_536).expect("written");
+        holes.write_all_at(&noise(7000 + number, 9000), number * 65_536).expect("written");
     }
     holes.set_len(21 * 65_536).expect("a size");
     fs::File::create(root.join("nothing but a hole")).expect("a file").set_len(100_000).expect("a size");

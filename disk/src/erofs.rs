@@ -1,0 +1,247 @@
+//! EROFS without compression. docs/format/disk.md, section 7.
+//!
+//! The directories are read from the top. Files have blocks that follow each other, or chunks; the last part of a block
+//! may stand behind the inode.
+
+mod directory;
+mod inode;
+
+use std::collections::VecDeque;
+
+use crate::claims::Claims;
+use crate::input::{Input, NumberSet, u16_at, u32_at, u64_at};
+use crate::names::{Name, Names};
+use crate::{DiskError, DiskKind, Division, ReadAt, StoredForm, StoredPiece, StretchKind};
+
+use inode::{Inode, Layout};
+
+const SUPERBLOCK_AT: u64 = 1024;
+const SUPERBLOCK_BYTES: u64 = 128;
+const MAGIC: u32 = 0xe0f5_e1e2;
+/// The unit of inodes' numbers.
+const SLOT_BYTES: u64 = 32;
+/// Features that change where bytes lie, and are not understood.
+const INCOMPAT_REFUSED: [(u32, &str); 2] = [(0x80, "48bit"), (0x100, "metabox")];
+/// zero_padding, compr_cfgs, chunked_file, device_table, ztailpacking, fragments, xattr_prefixes. What concerns
+/// compressed files is refused with the first of them.
+const INCOMPAT_KNOWN: u32 = 0x7f;
+/// What stands for no block.
+const NO_BLOCK: u32 = u32::MAX;
+
+/// Divides an image of EROFS. `None` stands for an image that is none.
+pub(crate) fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> {
+    let input = Input::new(image, DiskKind::Erofs);
+    let Some(superblock) = Superblock::read(&input)? else { return Ok(None) };
+    let details = format!("not compressed, {} inodes, blocks of {} bytes", superblock.inodes, superblock.block_bytes);
+    let mut walk = Walk::new(&input, superblock);
+    walk.all()?;
+    Ok(Some(Division {
+        kind: DiskKind::Erofs,
+        details,
+        pieces: vec![StoredPiece { bytes: image.bytes(), form: StoredForm::Plain }],
+        stretches: walk.claims.into_stretches().finish(),
+        files: walk.names.into_files(image.bytes())?,
+    }))
+}
+
+#[derive(Debug)]
+struct Superblock {
+    block_bytes: u64,
+    inodes: u64,
+    root: u64,
+    /// Where the inode 0 would be.
+    inodes_at: u64,
+    incompat: u32,
+}
+
+impl Superblock {
+    fn read(input: &Input<'_>) -> Result<Option<Self>, DiskError> {
+        if input.image.bytes() < SUPERBLOCK_AT + SUPERBLOCK_BYTES {
+            return Ok(None);
+        }
+        let raw = input.read(SUPERBLOCK_AT, SUPERBLOCK_BYTES, "the superblock")?;
+        if u32_at(&raw, 0) != MAGIC {
+            return Ok(None);
+        }
+        let (block_log, incompat) = (raw[12], u32_at(&raw, 80));
+        if let Some(&(_, name)) = INCOMPAT_REFUSED.iter().find(|&&(feature, _)| incompat & feature != 0) {
+            return Err(input.unsupported(name));
+        }
+        if incompat & !INCOMPAT_KNOWN != 0 {
+            return Err(input.unsupported("an unknown incompatible feature"));
+        }
+        if u16_at(&raw, 86) > 0 {
+            return Err(input.unsupported("several devices"));
+        }
+        if !(9..=16).contains(&block_log) || raw[90] != 0 {
+            return Err(input.unsupported("blocks of an unknown size"));
+        }
+        let block_bytes = 1 << block_log;
+        let inodes_at = u64::from(u32_at(&raw, 40)) * block_bytes;
+        Ok(Some(Self { block_bytes, inodes: u64_at(&raw, 16), root: u16_at(&raw, 14).into(), inodes_at, incompat }))
+    }
+}
+
+/// The walk through the directories.
+struct Walk<'i> {
+    input: &'i Input<'i>,
+    superblock: Superblock,
+    claims: Claims,
+    names: Names,
+    /// The inodes that were met, by their places in units of [`SLOT_BYTES`].
+    met: NumberSet,
+    /// The bytes that directories and lists of chunks may still have. They take no more than the image has, so that the
+    /// walk takes time in proportion to it.
+    left: u64,
+    directories: VecDeque<(Inode, Name)>,
+}
+
+impl<'i> Walk<'i> {
+    fn new(input: &'i Input<'i>, superblock: Superblock) -> Self {
+        let bytes = input.image.bytes();
+        Self {
+            input,
+            superblock,
+            claims: Claims::new(DiskKind::Erofs, bytes),
+            names: Names::new(DiskKind::Erofs),
+            met: NumberSet::new(bytes / SLOT_BYTES + 1),
+            left: bytes,
+            directories: VecDeque::new(),
+        }
+    }
+
+    fn all(&mut self) -> Result<(), DiskError> {
+        self.meet(self.superblock.root, None)?;
+        if self.directories.is_empty() {
+            return Err(self.input.damaged("the root directory"));
+        }
+        while let Some((directory, folder)) = self.directories.pop_front() {
+            self.directory(&directory, folder)?;
+        }
+        Ok(())
+    }
+
+    fn directory(&mut self, directory: &Inode, folder: Name) -> Result<(), DiskError> {
+        self.spend(directory.bytes)?;
+        let mut bytes = Vec::new();
+        for (at, len) in self.extents(directory)? {
+            self.claims.push(at, len, StretchKind::Skeleton)?;
+            bytes.extend(self.input.read(at, len, "a directory")?);
+        }
+        for block in bytes.chunks(self.superblock.block_bytes as usize) {
+            for entry in directory::entries(block) {
+                let entry = entry.map_err(|what| self.input.damaged(what))?;
+                let name = self.names.add(folder, entry.name)?;
+                self.meet(entry.inode, Some(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Meets an inode, which another name may have.
+    fn meet(&mut self, number: u64, name: Option<Name>) -> Result<(), DiskError> {
+        let at = number.checked_mul(SLOT_BYTES).and_then(|at| at.checked_add(self.superblock.inodes_at));
+        let at = at.filter(|&at| at < self.input.image.bytes());
+        let at = at.ok_or_else(|| self.input.damaged("the number of an inode"))?;
+        if !self.met.insert(at / SLOT_BYTES) {
+            return Ok(());
+        }
+        let inode = Inode::read(self.input, at)?;
+        self.claims.push(at, inode.data_at - at, StretchKind::Skeleton)?;
+        if inode.is_directory {
+            self.directories.push_back((inode, name.unwrap_or(Name::ROOT)));
+        } else if let (true, Some(name)) = (inode.is_regular && inode.bytes > 0, name) {
+            let file = self.names.file(name);
+            self.data(&inode, StretchKind::File(file))?;
+        }
+        Ok(())
+    }
+
+    /// Claims the bytes of a file, and the rest of a block that they end in.
+    fn data(&mut self, inode: &Inode, kind: StretchKind) -> Result<(), DiskError> {
+        let block_bytes = self.superblock.block_bytes;
+        for (at, bytes) in self.extents(inode)? {
+            self.claims.push(at, bytes, kind)?;
+            if at != inode.data_at {
+                let slack = bytes.next_multiple_of(block_bytes) - bytes;
+                self.claims.push(at + bytes, slack, StretchKind::Skeleton)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the bytes of an inode are, all within the image, in their order.
+    fn extents(&mut self, inode: &Inode) -> Result<Vec<(u64, u64)>, DiskError> {
+        let block_bytes = self.superblock.block_bytes;
+        let extents = match inode.layout {
+            Layout::Plain => vec![(u64::from(inode.place) * block_bytes, inode.bytes)],
+            Layout::Inline => {
+                let whole = inode.bytes.saturating_sub(1) / block_bytes * block_bytes;
+                let tail = (inode.data_at, inode.bytes - whole);
+                if tail.0 % block_bytes + tail.1 > block_bytes {
+                    return Err(self.input.damaged("the end of a file behind its inode"));
+                }
+                vec![(u64::from(inode.place) * block_bytes, whole), tail]
+            }
+            Layout::Chunks => self.chunks(inode)?,
+            Layout::Compressed => return Err(self.input.unsupported(self.compression(inode)?)),
+        };
+        let there =
+            |&(at, bytes): &(u64, u64)| at.checked_add(bytes).is_some_and(|end| end <= self.input.image.bytes());
+        let extents: Vec<_> = extents.into_iter().filter(|&(_, bytes)| bytes > 0).collect();
+        if extents.iter().all(there) { Ok(extents) } else { Err(self.input.damaged("the place of a file")) }
+    }
+
+    /// The chunks of a file that are no holes.
+    fn chunks(&mut self, inode: &Inode) -> Result<Vec<(u64, u64)>, DiskError> {
+        let format = inode.place & 0xffff;
+        let (log, has_indexes) = (format & 0x1f, format & 0x20 != 0);
+        let chunk_bytes = self.superblock.block_bytes.checked_mul(1 << log);
+        let chunk_bytes = chunk_bytes.filter(|_| format <= 0x3f).ok_or_else(|| self.input.damaged("chunks"))?;
+        let (each, block_at) = if has_indexes { (8, 4) } else { (4, 0) };
+        let count = inode.bytes.div_ceil(chunk_bytes);
+        let list_bytes = count.checked_mul(each).ok_or_else(|| self.input.damaged("chunks"))?;
+        self.spend(list_bytes)?;
+        let list_at = inode.data_at.next_multiple_of(each);
+        let list = self.input.read(list_at, list_bytes, "chunks")?;
+        self.claims.push(list_at, list_bytes, StretchKind::Skeleton)?;
+        let mut found: Vec<(u64, u64)> = Vec::new();
+        for (number, entry) in (0..).zip(list.chunks_exact(each as usize)) {
+            if has_indexes && u16_at(entry, 2) != 0 {
+                return Err(self.input.unsupported("several devices"));
+            }
+            let (block, bytes) = (u32_at(entry, block_at), chunk_bytes.min(inode.bytes - number * chunk_bytes));
+            let at = u64::from(block) * self.superblock.block_bytes;
+            match found.last_mut() {
+                _ if block == NO_BLOCK => {}
+                Some(last) if last.0 + last.1 == at => last.1 += bytes,
+                _ => found.push((at, bytes)),
+            }
+        }
+        Ok(found)
+    }
+
+    /// The feature that compresses a file.
+    fn compression(&self, inode: &Inode) -> Result<&'static str, DiskError> {
+        if self.superblock.incompat & 0x20 != 0 {
+            return Ok("fragments or dedupe");
+        }
+        if self.superblock.incompat & 0x10 != 0 {
+            return Ok("ztailpacking");
+        }
+        let header = self.input.near(inode.data_at.next_multiple_of(8), 8, "the head of a compressed file")?;
+        Ok(match header[6] & 0xf {
+            0 => "lz4 compression",
+            1 => "lzma compression",
+            2 => "deflate compression",
+            3 => "zstd compression",
+            _ => "an unknown compression",
+        })
+    }
+
+    fn spend(&mut self, bytes: u64) -> Result<(), DiskError> {
+        let left = self.left.checked_sub(bytes);
+        self.left = left.ok_or_else(|| self.input.damaged("directories and lists that are longer than the image"))?;
+        Ok(())
+    }
+}
