@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (bytes, begun) = (file.metadata()?.len(), Instant::now());
         match divide(&SizedFile { file: &file, bytes }) {
             Ok(Some(division)) => {
-                println!("{path}: {} ({}), in {:?}", division.kind, division.details, begun.elapsed());
+                println!("{path}: {}, in {:?}", division.details, begun.elapsed());
                 print(&division, all);
             }
             Ok(None) => println!("{path}: no disk image"),

@@ -28,7 +28,7 @@ pub(crate) fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> 
     list.push(image.bytes() - list.bytes(), StretchKind::System);
     Ok(Some(Division {
         kind: DiskKind::Cpio,
-        details: format!("newc, {count} archive{}", if count == 1 { "" } else { "s" }),
+        details: format!("cpio, {count} archive{}", if count == 1 { "" } else { "s" }),
         pieces: vec![StoredPiece { bytes: image.bytes(), form: StoredForm::Plain }],
         stretches: list.finish(),
         files,
@@ -172,7 +172,7 @@ mod tests {
         ]
         .concat();
         let division = divide(&image.as_slice()).expect("read").expect("cpio");
-        assert_eq!(division.details, "newc, 2 archives");
+        assert_eq!(division.details, "cpio, 2 archives");
         assert_eq!(division.files, [b"a", b"b"].map(|path| DiskFile { path: path.to_vec() }));
         let found: Vec<_> = division.stretches.iter().map(|stretch| (stretch.bytes, stretch.kind)).collect();
         let heads = [112 + 116, 3 + 124 + 100 + 116, 3 + 116 + 8 + 124];

@@ -32,7 +32,8 @@ const NO_BLOCK: u32 = u32::MAX;
 pub(crate) fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> {
     let input = Input::new(image, DiskKind::Erofs);
     let Some(superblock) = Superblock::read(&input)? else { return Ok(None) };
-    let details = format!("not compressed, {} inodes, blocks of {} bytes", superblock.inodes, superblock.block_bytes);
+    let details =
+        format!("EROFS, not compressed, {} inodes, blocks of {} bytes", superblock.inodes, superblock.block_bytes);
     let mut walk = Walk::new(&input, superblock);
     walk.all()?;
     Ok(Some(Division {

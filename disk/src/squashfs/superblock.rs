@@ -96,7 +96,13 @@ impl Superblock {
     }
 
     pub(super) fn details(&self) -> String {
-        format!("{}{}, blocks of {} KiB, {} inodes", self.compressor, self.options, self.block_bytes >> 10, self.inodes)
+        format!(
+            "squashfs 4.0, {}{}, blocks of {} KiB, {} inodes",
+            self.compressor,
+            self.options,
+            self.block_bytes >> 10,
+            self.inodes
+        )
     }
 }
 

@@ -36,6 +36,6 @@ fn files_of_cpio_are_found() {
         let division = divide(&image.as_slice()).expect("read").expect("an image");
         assert_eq!(division.kind, DiskKind::Cpio);
         compare(&division, &root, &Expected { plain: &image, prefix: "", holes: false, least: 1 << 10 });
-        assert_eq!(divide(&twice.as_slice()).expect("read").expect("an image").details, "newc, 2 archives");
+        assert_eq!(divide(&twice.as_slice()).expect("read").expect("an image").details, "cpio, 2 archives");
     }
 }
