@@ -19,8 +19,10 @@ mod division;
 mod erofs;
 mod error;
 mod ext;
+mod fat;
 mod input;
 mod names;
+mod partitions;
 mod pieces;
 mod read_at;
 mod squashfs;
@@ -36,7 +38,15 @@ pub use stretches::StretchList;
 /// # Errors
 /// [`DiskError`]: the image could not be read, or it is a disk image of a kind that cannot be divided, and why.
 pub fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> {
-    for format in [squashfs::divide, cpio::divide, erofs::divide, ext::divide] {
+    match file_system(image)? {
+        None => partitions::divide(image, file_system),
+        found => Ok(found),
+    }
+}
+
+/// Divides an image that is all of one file system, or archives.
+fn file_system(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> {
+    for format in [squashfs::divide, cpio::divide, erofs::divide, ext::divide, fat::divide] {
         if let Some(division) = format(image)? {
             return Ok(Some(division));
         }

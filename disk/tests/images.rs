@@ -5,6 +5,8 @@
 mod check;
 #[path = "images/cpio.rs"]
 mod cpio;
+#[path = "images/disk.rs"]
+mod disk;
 #[path = "images/erofs.rs"]
 mod erofs;
 #[path = "images/ext.rs"]
