@@ -38,8 +38,9 @@ impl Table {
         }
         let sector = input.read(0, 512, "the first sector")?;
         let entries = MbrEntry::all(&sector);
-        let known =
-            entries.iter().all(|entry| matches!(entry.status, 0 | 0x80)) && entries.iter().any(|entry| entry.kind != 0);
+        // What is made to be a disc and a disk at once has a partition that begins with the table itself.
+        let is_sound = |entry: &MbrEntry| matches!(entry.status, 0 | 0x80) && (entry.kind == 0 || entry.start > 0);
+        let known = entries.iter().all(is_sound) && entries.iter().any(|entry| entry.kind != 0);
         if u16_at(&sector, 510) != SIGNATURE || !known {
             return Ok(None);
         }
