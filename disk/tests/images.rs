@@ -11,6 +11,8 @@ mod disk;
 mod erofs;
 #[path = "images/ext.rs"]
 mod ext;
+#[path = "images/golden.rs"]
+mod golden;
 #[path = "images/squashfs.rs"]
 mod squashfs;
 #[path = "images/tree.rs"]
