@@ -3,6 +3,7 @@
 
 mod bounds;
 pub mod deflate_streams;
+pub mod disk_divide;
 pub mod frames;
 pub mod gzip_members;
 pub mod index_decode;
@@ -30,7 +31,7 @@ pub struct Target {
 }
 
 /// All fuzz targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "index_decode", run: index_decode::run, seeds: index_decode::seeds, memory: (1 << 10, 300) },
     Target { name: "pack_tail", run: pack_tail::run, seeds: pack_tail::seeds, memory: (1 << 10, 200) },
     Target { name: "tar_walk", run: tar_walk::run, seeds: tar_walk::seeds, memory: (16 << 10, 400) },
@@ -42,6 +43,8 @@ pub const TARGETS: [Target; 9] = [
         // The tables of the rebuilder and of the encoders that are tried, and room for the tokens of the last block.
         memory: (16 << 10, 1200),
     },
+    // A block of metadata of some ten bytes may hold 8 KiB.
+    Target { name: "disk_divide", run: disk_divide::run, seeds: disk_divide::seeds, memory: (16 << 10, 4096) },
     Target { name: "patch_body", run: patch_body::run, seeds: patch_body::seeds, memory: (32 << 10, 400) },
     Target { name: "frames", run: frames::run, seeds: frames::seeds, memory: (9 << 10, 4) },
     // A path of 4 KiB may imply 2,000 folders.
