@@ -101,21 +101,22 @@ fn same(stretches: &[&[u8]], bytes: &[u8], expected: &Expected<'_>) -> bool {
     if bytes.iter().chain(&all).all(|&byte| byte == 0) {
         return all.len() <= bytes.len();
     }
-    let starts: HashMap<_, _> = (0..bytes.len()).step_by(512).map(|at| (bytes[at..].first_chunk::<16>(), at)).collect();
+    let starts: HashMap<_, _> = bytes.chunks(512).zip((0..).step_by(512)).collect();
     let mut rest = vec![1; bytes.len()];
-    for &stretch in stretches {
-        let at = if bytes.ends_with(stretch) {
-            Some(bytes.len() - stretch.len())
-        } else {
-            starts.get(&stretch.first_chunk()).copied()
-        };
-        let Some(at) = at.filter(|&at| bytes[at..].starts_with(stretch)) else { return false };
-        rest[at..at + stretch.len()].fill(0);
+    // Neighbours in the image may be apart in the file.
+    for part in stretches.iter().flat_map(|stretch| stretch.chunks(512)) {
+        let ends = bytes.ends_with(part).then(|| bytes.len() - part.len());
+        let at = ends.or_else(|| starts.get(part).copied());
+        match at.filter(|&at| bytes[at..].starts_with(part)) {
+            Some(at) => rest[at..at + part.len()].fill(0),
+            None if part.iter().all(|&byte| byte == 0) => {}
+            None => return false,
+        }
     }
-    let missing = rest.iter().sum::<usize>();
-    missing == bytes.len() - all.len()
-        && (missing as u64) < expected.least
-        && rest[..bytes.len() - missing].iter().all(|&byte| byte == 0)
+    let missing: usize = rest.iter().map(|&byte| usize::from(byte)).sum();
+    let is_hole = |(&left, &byte): (&u8, &u8)| left == 0 || byte == 0;
+    let short = (missing as u64) < expected.least && rest[..bytes.len() - missing].iter().all(|&byte| byte == 0);
+    short || expected.holes && rest.iter().zip(bytes).all(is_hole)
 }
 
 /// The regular files below a folder.

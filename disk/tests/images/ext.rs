@@ -1,6 +1,7 @@
 //! ext2, ext3 and ext4, by mke2fs and debugfs.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use regrow_disk::{DiskError, DiskKind, Division, StretchKind, divide};
@@ -93,5 +94,43 @@ fn fragmented_files_are_found() {
         let pieces = division.stretches.iter().filter(|stretch| stretch.kind == StretchKind::File(number)).count();
         assert!(pieces > 1000, "{pieces} pieces");
         compare(&division, &root, &Expected { plain: &plain, prefix: "", holes: false, least: 1 });
+    }
+}
+
+/// The kernel sets blocks aside, spreads directories and leaves its journal behind.
+#[test]
+fn what_the_kernel_writes_is_found() {
+    if !tree::there("mke2fs") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, mounted, root) =
+        (folder.path().join("image"), folder.path().join("mounted"), folder.path().join("tree"));
+    fs::create_dir(&mounted).expect("a folder");
+    tree::make(&root);
+    let grown = [(33, "grown"), (34, "grown too")].map(|(seed, name)| (name, tree::noise(seed, 120_000)));
+    grown.iter().for_each(|(name, bytes)| fs::write(root.join(name), bytes).expect("a file"));
+    for options in ["-t ext4", "-t ext4 -b 4096 -O ^extents,^64bit", "-t ext3 -b 1024"] {
+        fs::File::create(&path).and_then(|file| file.set_len(40 << 20)).expect("an image");
+        tree::run("mke2fs", &format!("-q -F {options}"), &[&path], "");
+        let status = tree::command("mount").args(["-o", "loop"]).args([&path, &mounted]).status();
+        if !status.is_ok_and(|status| status.success()) {
+            tree::pass_over("no loop device can be mounted");
+            return;
+        }
+        tree::run("cp", "-a", &[&root.join("large"), &mounted.join("gone")], "");
+        tree::run("cp", "-a --sparse=always", &[&root, &mounted], "");
+        fs::remove_dir_all(mounted.join("gone")).expect("removed");
+        let mut files =
+            grown.clone().map(|(name, _)| fs::File::create(mounted.join("tree").join(name)).expect("a file"));
+        for at in (0..120_000).step_by(3000) {
+            for (file, (_, bytes)) in files.iter_mut().zip(&grown) {
+                file.write_all(&bytes[at..at + 3000]).and_then(|()| file.sync_all()).expect("written");
+            }
+        }
+        drop(files);
+        tree::run("umount", "", &[&mounted], "");
+        let plain = fs::read(&path).expect("an image");
+        compare(&divided(&plain), &root, &Expected { plain: &plain, prefix: "tree/", holes: true, least: 1 });
     }
 }
