@@ -55,7 +55,7 @@ mod tests;
 pub use header::{BLOCK, TarHeader};
 pub use layout::{ImagePiece, Layout, LayoutBuilder, LayoutError, SkeletonPart};
 pub use ops::{MAX_LITERAL_BYTES, Op, OpDecoder, OpError, OpOrLiteral, op_len, put_op};
-pub use parts::{BorderChange, ImagePart, PartBorder, PartRange, UnitGuess, WalkRules};
+pub use parts::{BorderChange, ImagePart, PartBorder, PartRange, UnitGuess, WalkFindings, WalkRules};
 pub use split::{LastChunks, RawChunk, Splitter, StreamKind};
 pub use stated::Stated;
 pub use tree::{Archive, TreeEntry, TreeSink, TreeWalker};

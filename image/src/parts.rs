@@ -3,9 +3,12 @@
 
 use std::ops::Range;
 
-use regrow_chunker::PartKind;
+use regrow_chunker::{Params, PartKind};
 
 use crate::walk::PartEvent;
+
+/// The least size in bytes from which on a file is large, in an image that is divided.
+const MIN_DIVIDED_LARGE_BYTES: u64 = 1024;
 
 /// The rules by which an image is split into its streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -18,6 +21,20 @@ pub enum WalkRules {
     /// Version 4, or version 3 if no zstd files are coded. An image consists of parts, and zstd files may be coded like
     /// gzip files.
     V4,
+    /// Version 5, or version 4 or 3 if the image is no disk image that is divided. A divided image is one part, and
+    /// its contents operations are its stretches.
+    V5,
+}
+
+/// What an image has of the things that the version of its walking rules depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WalkFindings {
+    /// Whether there are coded files.
+    pub has_coded_files: bool,
+    /// Whether there are zstd files among them.
+    pub has_coded_zstd: bool,
+    /// Whether the image is a disk image that is divided.
+    pub is_divided: bool,
 }
 
 impl WalkRules {
@@ -28,41 +45,61 @@ impl WalkRules {
             1 | 2 => Some(Self::V2),
             3 => Some(Self::V3),
             4 => Some(Self::V4),
+            5 => Some(Self::V5),
             _ => None,
         }
     }
 
-    /// The least version that gives the same streams for an image with coded files, and with zstd files among them.
+    /// The least version that gives the same streams for an image in which this was found.
     #[must_use]
-    pub const fn version(self, has_coded_files: bool, has_coded_zstd: bool) -> u32 {
+    pub const fn version(self, found: WalkFindings) -> u32 {
         match self {
-            Self::V2 if has_coded_files => 2,
+            Self::V2 if found.has_coded_files => 2,
             Self::V2 => 1,
-            Self::V4 if has_coded_zstd => 4,
-            Self::V3 | Self::V4 => 3,
+            Self::V5 if found.is_divided => 5,
+            Self::V4 | Self::V5 if found.has_coded_zstd => 4,
+            Self::V3 | Self::V4 | Self::V5 => 3,
         }
     }
 
-    /// The rules by which the seeds of an image are split. Zstd files in them may hold what a gzip file or a plain file
-    /// holds in the image.
+    /// The greatest version that these rules may give an image.
+    #[must_use]
+    pub const fn latest_version(self) -> u32 {
+        match self {
+            Self::V2 => 1,
+            Self::V3 => 3,
+            Self::V4 => 4,
+            Self::V5 => 5,
+        }
+    }
+
+    /// The rules by which the seeds of an image are split. Zstd files in them, and disk images, may hold what a gzip file
+    /// or a plain file holds in the image.
     #[must_use]
     pub const fn for_seeds(self) -> Self {
         match self {
             Self::V2 => Self::V2,
-            Self::V3 | Self::V4 => Self::V4,
+            Self::V3 | Self::V4 | Self::V5 => Self::V5,
         }
     }
 
     /// Whether an image consists of parts by these rules.
     #[must_use]
     pub const fn have_parts(self) -> bool {
-        matches!(self, Self::V3 | Self::V4)
+        matches!(self, Self::V3 | Self::V4 | Self::V5)
     }
 
     /// Whether zstd files may be coded by these rules.
     #[must_use]
     pub const fn code_zstd(self) -> bool {
-        matches!(self, Self::V4)
+        matches!(self, Self::V4 | Self::V5)
+    }
+
+    /// Whether disk images are divided by these rules, if they are cut with these parameters. With smaller chunks, an
+    /// image would have more of them than readers accept (docs/format/disk.md, section 3).
+    #[must_use]
+    pub fn divide_disks(self, params: &Params) -> bool {
+        matches!(self, Self::V5) && params.large_file_bytes() >= MIN_DIVIDED_LARGE_BYTES
     }
 }
 

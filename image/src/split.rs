@@ -1,15 +1,17 @@
 //! From an image's bytes to the chunks of its two streams. FORMAT.md, sections 2.1 and 3.
 
 mod chunks;
+mod divided;
 
 use bytes::Bytes;
 use regrow_chunker::{Params, PartKind};
 
 use crate::ops::Op;
 use crate::parts::{ImagePart, PartBorder, PartList, UnitGuess, WalkRules};
-use crate::walk::{Candidate, Ending, Walker};
+use crate::walk::{Candidate, Ending, PartEvent, WalkSink, Walker};
 
 use chunks::Chunks;
+use divided::Divided;
 
 /// One of an image's two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,6 +52,8 @@ pub struct LastChunks {
 /// what the walker holds.
 pub struct Splitter {
     walker: Walker,
+    /// The operations of an image that is divided by them instead of walked.
+    divided: Option<Divided>,
     chunks: Chunks,
 }
 
@@ -101,15 +105,27 @@ impl Splitter {
         self.walker.has_lost_entries()
     }
 
+    /// The same splitter for a disk image, of which the operations are known: literals and contents, in order, that make
+    /// up its plain image. Marks among them are passed over, since [`Splitter::begin_coded`] makes them. The splitter must
+    /// be one by [`WalkRules::V5`] that has taken no bytes. The image is one part.
+    #[must_use]
+    pub fn divided_by(mut self, ops: Vec<Op>) -> Self {
+        self.divided = Some(Divided::new(ops));
+        self
+    }
+
     fn with_walker(params: Params, walker: Walker) -> Self {
-        Self { walker, chunks: Chunks::new(params) }
+        Self { walker, divided: None, chunks: Chunks::new(params) }
     }
 
     /// Takes in the next bytes of the image, and returns their number. If these are not all, the splitter stands at
     /// a candidate.
     pub fn push(&mut self, block: Bytes) -> usize {
         self.chunks.block = block.clone();
-        let taken = self.walker.push(&block, &mut self.chunks);
+        let taken = match &mut self.divided {
+            Some(divided) => divided.push(&block, &mut self.chunks),
+            None => self.walker.push(&block, &mut self.chunks),
+        };
         self.chunks.block = Bytes::new();
         taken
     }
@@ -132,19 +148,28 @@ impl Splitter {
     /// Decides that the candidate is coded. Its plain bytes must be pushed next.
     pub fn begin_coded(&mut self) {
         self.chunks.mark(Op::BeginCoded);
-        self.walker.begin_coded(&mut self.chunks);
+        match &mut self.divided {
+            Some(_) => self.chunks.part(PartEvent::BeginImage),
+            None => self.walker.begin_coded(&mut self.chunks),
+        }
     }
 
     /// Ends the plain bytes of the coded file.
     pub fn end_coded(&mut self) {
-        self.walker.end_coded(&mut self.chunks);
+        match &mut self.divided {
+            Some(divided) => {
+                divided.end(&mut self.chunks);
+                self.chunks.part(PartEvent::EndImage);
+            }
+            None => self.walker.end_coded(&mut self.chunks),
+        }
         self.chunks.mark(Op::EndCoded);
     }
 
     /// Takes a part of the image of which only the kind and the number of plain bytes are known. It has no chunks, and
     /// those of everything else are what they would be. The result is `false` if no such part can stand here.
     pub fn skip_part(&mut self, kind: PartKind, plain_bytes: u64) -> bool {
-        self.walker.skip_part(kind, plain_bytes, &mut self.chunks)
+        self.divided.is_none() && self.walker.skip_part(kind, plain_bytes, &mut self.chunks)
     }
 
     /// How the image ends if no more bytes come. Within a coded file, this is how the coded file ends.
@@ -185,11 +210,14 @@ impl Splitter {
     /// Ends the image, and returns all that it has not given yet.
     #[must_use]
     pub fn finish_parts(mut self) -> LastChunks {
-        self.walker.finish(&mut self.chunks);
+        match &mut self.divided {
+            Some(divided) => divided.end(&mut self.chunks),
+            None => self.walker.finish(&mut self.chunks),
+        }
         self.chunks.end_chunks();
         let end = self.chunks.position();
         let borders = self.take_part_borders();
-        let (has_tar, is_tar) = (self.walker.has_tar_part(), self.walker.is_tar());
+        let (has_tar, is_tar) = (self.walker.has_tar_part(), self.divided.is_some() || self.walker.is_tar());
         let parts = self.chunks.parts.take().map(|parts| parts.finish(has_tar, is_tar, end));
         let (parts, files) = parts.unwrap_or_default();
         LastChunks { chunks: self.take(), borders, parts, files }

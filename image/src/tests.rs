@@ -8,6 +8,7 @@ use crate::*;
 
 mod bounds;
 mod coded;
+mod divided;
 mod ending;
 mod lost;
 mod parts;

@@ -82,26 +82,36 @@ impl<F: FnMut(TreeEntry)> TreeSink for F {
 pub struct TreeWalker {
     decoder: OpDecoder,
     walker: Walker,
+    /// Whether the image is divided, so that its literals are no headers.
+    is_divided: bool,
     state: State,
 }
 
 impl TreeWalker {
-    /// Makes a walker for the skeleton of an image that was cut by these rules with these parameters.
+    /// Makes a walker for the skeleton of an image that was cut by these rules with these parameters. By
+    /// [`WalkRules::V5`], which only the index of a divided image states, each contents operation is an entry without a
+    /// path.
     #[must_use]
     pub fn new(rules: WalkRules, params: &Params) -> Self {
         let walker = match rules {
             WalkRules::V2 => Walker::default(),
-            WalkRules::V3 | WalkRules::V4 => Walker::default().finding_parts(params),
+            WalkRules::V3 | WalkRules::V4 | WalkRules::V5 => Walker::default().finding_parts(params),
         };
-        Self { walker, ..Self::default() }
+        Self { walker, is_divided: rules == WalkRules::V5, ..Self::default() }
     }
 
     /// Takes in bytes of the skeleton stream.
     pub fn push(&mut self, bytes: &[u8], sink: &mut impl TreeSink) -> Result<(), OpError> {
-        let Self { decoder, walker, state } = self;
+        let Self { decoder, walker, is_divided, state } = self;
         let mut told = Telling { state, sink };
         decoder.push(bytes, |found| {
             match found {
+                OpOrLiteral::Op(Op::Contents(len)) if *is_divided => {
+                    told.begin(None, OPAQUE, Stated::default());
+                    told.contents(Piece::Hole(len));
+                }
+                OpOrLiteral::Bytes(literal) if *is_divided => told.state.skeleton_bytes += literal.len() as u64,
+                OpOrLiteral::Op(_) if *is_divided => {}
                 OpOrLiteral::Op(Op::Contents(len)) => walker.skip(len, &mut told),
                 OpOrLiteral::Op(Op::BeginCoded) => {
                     told.begin_coded();
@@ -125,6 +135,9 @@ impl TreeWalker {
         self.decoder.finish()
     }
 }
+
+/// The type flag of bytes that are no entry of a tar.
+const OPAQUE: u8 = 0xff;
 
 /// The most skeleton bytes between two headers that are looked at: extension headers of 1 MiB each, with their padding.
 const MAX_BETWEEN_BYTES: usize = 4 << 20;
@@ -170,7 +183,7 @@ impl<S: TreeSink> Telling<'_, S> {
     /// Marks the present entry as a coded file. If there is none, the coded file is the image itself.
     fn begin_coded(&mut self) {
         if self.state.current.is_none() {
-            self.begin(None, 0xff, Stated::default());
+            self.begin(None, OPAQUE, Stated::default());
         }
         if let Some(entry) = &mut self.state.current {
             entry.is_coded = true;
@@ -197,7 +210,7 @@ impl<S: TreeSink> WalkSink for Telling<'_, S> {
 
     fn begin_file(&mut self, start: FileStart) {
         if start.size.is_none() || self.state.current.is_none() {
-            self.begin(None, 0xff, Stated::default());
+            self.begin(None, OPAQUE, Stated::default());
         }
     }
 

@@ -1,9 +1,10 @@
 //! Reads an image once, front to back. The result is its chunks with their ids, in order, and its digest. Both make
 //! and the scan of a seed go through here. The reading thread walks and cuts, and workers hash. `candidate` takes
-//! care of the gzip files in the image.
+//! care of the gzip files in the image, and `division` of an image that is a disk image.
 
 mod blocks;
 mod candidate;
+mod division;
 mod hashing;
 mod names;
 mod plain;
@@ -15,8 +16,9 @@ use std::path::Path;
 use bytes::Bytes;
 use regrow_catalog::Catalog;
 use regrow_chunker::{Params, Record};
-use regrow_image::{ImagePart, Splitter, StreamKind, UnitGuess, WalkRules};
-use regrow_index::Coding;
+use regrow_disk::ReadAt;
+use regrow_image::{ImagePart, Splitter, StreamKind, UnitGuess, WalkFindings, WalkRules};
+use regrow_index::{CodedFormat, Coding};
 
 use crate::coded::Unfolded;
 use crate::pool::Pool;
@@ -24,6 +26,9 @@ use crate::progress::check_time;
 use crate::{LocalError, Progress, Stage};
 
 use blocks::BlockPool;
+pub use division::DiskFacts;
+pub(crate) use division::ops_of;
+pub use division::sized;
 use hashing::{Finished, Hashing};
 use names::Names;
 pub use names::Sha256Names;
@@ -72,6 +77,20 @@ pub struct Ingested {
     pub whole: Whole,
     /// Whether entries of a tar lie where its walk was lost, if that was watched for.
     pub has_lost_entries: bool,
+    /// The facts about a disk image, if the image is one that is divided.
+    pub disk: Option<DiskFacts>,
+}
+
+impl Ingested {
+    /// What was found that the version of the walking rules depends on.
+    #[must_use]
+    pub fn walk_findings(&self) -> WalkFindings {
+        WalkFindings {
+            has_coded_files: !self.codings.is_empty(),
+            has_coded_zstd: self.codings.iter().any(|coding| coding.format == CodedFormat::Zstd),
+            is_divided: self.disk.is_some(),
+        }
+    }
 }
 
 /// The input to read.
@@ -82,6 +101,8 @@ pub struct Input<'a> {
     pub name: &'a Path,
     /// The probable size of the input in bytes.
     pub size_hint: Option<u64>,
+    /// The same bytes at random, if they are those of a file or a device. Without them, a disk image is not divided.
+    pub at_random: Option<&'a dyn ReadAt>,
 }
 
 /// The treatment of gzip files that may be coded.
@@ -191,10 +212,10 @@ fn ingest_all(
         GzipFiles::Scan | GzipFiles::Prove(_) => Splitter::finding_candidates(reading.params),
     };
     let splitter = splitter.by_rules(reading.rules);
-    let splitter = match lost_headers {
-        LostHeaders::Opaque => splitter,
-        LostHeaders::Watched => splitter.watching(),
-        LostHeaders::Searched => splitter.searching(),
+    let division = division::of_input(&input, reading);
+    let splitter = match (&division, lost_headers) {
+        (Some(division), _) => splitter.divided_by(ops_of(division)),
+        (None, lost_headers) => damaged(splitter, lost_headers),
     };
     let blocks = BlockPool::new(input.size_hint);
     let mut hashing = Hashing::new(reading.pool, splitter, sink);
@@ -226,7 +247,17 @@ fn ingest_all(
     let whole = watch.finish(bytes, &hashing.splitter);
     let has_lost_entries = hashing.splitter.has_lost_entries();
     let Finished { digest, opaque, parts, files, names } = hashing.finish()?;
-    Ok(Ingested { bytes, digest, parts, files, names, codings, unfolded, opaque, whole, has_lost_entries })
+    let disk = division.as_ref().map(DiskFacts::of);
+    Ok(Ingested { bytes, digest, parts, files, names, codings, unfolded, opaque, whole, has_lost_entries, disk })
+}
+
+/// The splitter for an image whose headers may be damaged.
+fn damaged(splitter: Splitter, lost_headers: LostHeaders) -> Splitter {
+    match lost_headers {
+        LostHeaders::Opaque => splitter,
+        LostHeaders::Watched => splitter.watching(),
+        LostHeaders::Searched => splitter.searching(),
+    }
 }
 
 /// Runs `read` with a sink for chunks. The first error of `sink` ends it.

@@ -28,7 +28,7 @@
 //!     progress: &NoProgress,
 //!     gzip_files: GzipFiles::Contents,
 //! };
-//! let input = Input { reader: &mut image.as_slice(), name: Path::new("image"), size_hint: None };
+//! let input = Input { reader: &mut image.as_slice(), name: Path::new("image"), size_hint: None, at_random: None };
 //! let mut records = Vec::new();
 //! let ingested = ingest(input, &reading, &mut |chunk| {
 //!     records.push((chunk.stream, chunk.record));
@@ -69,8 +69,8 @@ pub use engine::images::{Lookup, StoredImage, StoredLayer, StoredLayerReader};
 pub use engine::{EngineStorage, OpenedStorage, StorageKind, WantedLayers};
 pub use error::{LocalError, Missing, StorageFault};
 pub use ingest::{
-    GzipFiles, Hashed, Ingested, Input, PlainPiece, PlainSource, Reading, Sha256Names, WatchedFile, Whole, ingest,
-    ingest_made, ingest_named, ingest_plain,
+    DiskFacts, GzipFiles, Hashed, Ingested, Input, PlainPiece, PlainSource, Reading, Sha256Names, WatchedFile, Whole,
+    ingest, ingest_made, ingest_named, ingest_plain, sized,
 };
 #[cfg(feature = "layers")]
 pub use layers::{Between, LayerBlob, LayerForm, LayeredImage, MadeLayer, layer_between};

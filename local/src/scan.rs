@@ -11,12 +11,13 @@ use std::path::Path;
 use regrow_catalog::{Catalog, SeedKey};
 use regrow_chunker::bounds::MAX_SEED_CHUNKS;
 use regrow_chunker::{ChunkId, ImageId, Params, Record};
-use regrow_image::{ImagePart, Layout, LayoutBuilder, StreamKind, WalkRules};
+use regrow_disk::ReadAt;
+use regrow_image::{ImagePart, Layout, LayoutBuilder, StreamKind, WalkFindings, WalkRules};
 use regrow_index::{CodedFormat, Segment, SegmentCutter};
 
 use crate::coded::Unfolded;
 use crate::data::{Data, reader_over_holes};
-use crate::ingest::{GzipFiles, Input, LostHeaders, Reading, ingest_damaged};
+use crate::ingest::{GzipFiles, Input, LostHeaders, Reading, ingest_damaged, sized};
 use crate::recipe::Recipe;
 use crate::{LocalError, Stage};
 
@@ -35,6 +36,8 @@ pub struct Scan {
     pub(crate) parts: Vec<ImagePart>,
     /// Whether there are zstd files among the coded ones.
     pub(crate) has_coded_zstd: bool,
+    /// Whether the image is a disk image that is divided.
+    pub(crate) is_divided: bool,
     /// The layout, which says where every byte of both streams belongs.
     pub layout: Layout,
     /// The places in the file of the layout's coded stretches. There are none if the file is the plain image.
@@ -71,8 +74,21 @@ impl Scan {
     pub fn of_plain(digest: [u8; 32], recipe: Recipe, layout: Layout, parts: Vec<ImagePart>, rules: WalkRules) -> Self {
         let Recipe { skeleton, contents } = recipe;
         let (gaps, unfolded, opaque) = (Vec::new(), Vec::new(), Vec::new());
-        let has_coded_zstd = rules.code_zstd();
-        Self { digest, skeleton, contents, gaps, parts, has_coded_zstd, layout, unfolded, opaque, found: None }
+        // An index states no later version than the image needs.
+        let (has_coded_zstd, is_divided) = (rules == WalkRules::V4, rules == WalkRules::V5);
+        Self {
+            digest,
+            skeleton,
+            contents,
+            gaps,
+            parts,
+            has_coded_zstd,
+            is_divided,
+            layout,
+            unfolded,
+            opaque,
+            found: None,
+        }
     }
 
     /// Scans a file, or takes the scan that the catalog remembers. The result also says whether the file was read.
@@ -141,6 +157,8 @@ impl Scan {
         bytes: u64,
         reading: &Reading<'_>,
     ) -> Result<Self, LocalError> {
+        let random = file.try_clone().map_err(LocalError::io(path))?;
+        let sized = sized(&random).ok().filter(|_| data.is_none());
         let mut read = |lost_headers, most| {
             let (mut of_data, mut over_holes);
             let reader: &mut dyn Read = if let Some(data) = data {
@@ -153,7 +171,8 @@ impl Scan {
                 file.rewind().map_err(LocalError::io(path))?;
                 file
             };
-            let input = Input { reader, name: path, size_hint: (bytes > 0).then_some(bytes) };
+            let at_random = sized.as_ref().map(|file| file as &dyn ReadAt);
+            let input = Input { reader, name: path, size_hint: (bytes > 0).then_some(bytes), at_random };
             Self::of_input(input, reading, lost_headers, most)
         };
         let (mut scan, has_lost_entries) = read(LostHeaders::Watched, MAX_SEED_CHUNKS)?;
@@ -213,9 +232,20 @@ impl Scan {
         };
         opaque.truncate(most);
         let (digest, unfolded) = (read.digest, read.unfolded);
-        let has_coded_zstd = has_zstd(&unfolded);
-        let scan =
-            Self { digest, skeleton, contents, gaps, parts, has_coded_zstd, layout, unfolded, opaque, found: None };
+        let (has_coded_zstd, is_divided) = (has_zstd(&unfolded), read.disk.is_some());
+        let scan = Self {
+            digest,
+            skeleton,
+            contents,
+            gaps,
+            parts,
+            has_coded_zstd,
+            is_divided,
+            layout,
+            unfolded,
+            opaque,
+            found: None,
+        };
         Ok((scan, read.has_lost_entries))
     }
 
@@ -254,9 +284,15 @@ impl Scan {
     pub fn rules(&self) -> WalkRules {
         match self.parts.is_empty() {
             true => WalkRules::V2,
+            false if self.is_divided => WalkRules::V5,
             false if self.has_coded_zstd => WalkRules::V4,
             false => WalkRules::V3,
         }
+    }
+
+    fn walk_findings(&self) -> WalkFindings {
+        let Self { has_coded_zstd, is_divided, .. } = *self;
+        WalkFindings { has_coded_files: self.layout.coded().len() > 0, has_coded_zstd, is_divided }
     }
 
     /// The image's recipe by its units. If the image has no parts, everything is the wrapper's.
@@ -266,8 +302,8 @@ impl Scan {
 
     /// The ids of the image's units, if it has parts.
     pub fn units(&self, params: Params) -> Option<UnitIds> {
-        let version = self.rules().version(true, self.has_coded_zstd);
-        self.rules().have_parts().then(|| self.unit_recipes().ids(version, &params))
+        let rules = self.rules();
+        rules.have_parts().then(|| self.unit_recipes().ids(rules.version(self.walk_findings()), &params))
     }
 
     /// The recipe segments of the image, each within a unit.
@@ -283,7 +319,7 @@ impl Scan {
         }
         let ids =
             |records: &[Record]| segments(records.iter().copied()).map(|segment| segment.id()).collect::<Vec<_>>();
-        let version = WalkRules::V2.version(self.layout.coded().len() > 0, false);
+        let version = WalkRules::V2.version(self.walk_findings());
         ImageId::of_recipe(version, &params, &ids(&self.skeleton), &ids(&self.contents))
     }
 }
@@ -306,7 +342,7 @@ pub(crate) fn rules(walk: WalkRules, guess_version: u32, params: &Params) -> Str
 }
 
 fn rules_begin(walk: WalkRules, guess_version: u32) -> String {
-    format!("{}.{guess_version}.{SEARCH_VERSION} ", walk.version(false, true))
+    format!("{}.{guess_version}.{SEARCH_VERSION} ", walk.latest_version())
 }
 
 fn has_zstd(unfolded: &[Unfolded]) -> bool {

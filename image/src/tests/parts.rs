@@ -308,12 +308,18 @@ fn version_2_has_no_parts() {
     assert!(all.parts.is_empty() && all.borders.is_empty());
     // The contents are cut in the same way.
     assert_eq!(streams(&all.chunks)[1], streams(&parted(&image).all.chunks)[1]);
-    for (version, rules) in [(1, WalkRules::V2), (2, WalkRules::V2), (3, WalkRules::V3), (4, WalkRules::V4)] {
+    for (version, rules) in
+        [(1, WalkRules::V2), (2, WalkRules::V2), (3, WalkRules::V3), (4, WalkRules::V4), (5, WalkRules::V5)]
+    {
         assert_eq!(WalkRules::of_version(version), Some(rules));
-        assert_eq!(rules.version(version == 2, version == 4), version);
+        let found =
+            |has_coded_files, has_coded_zstd, is_divided| WalkFindings { has_coded_files, has_coded_zstd, is_divided };
+        assert_eq!(rules.version(found(version == 2, version == 4, version == 5)), version);
+        assert_eq!(rules.version(found(true, false, false)), version.clamp(2, 3));
+        let of_latest = WalkRules::V5.version(found(false, version == 4, version == 5));
+        assert_eq!(of_latest, version.max(3));
     }
-    assert_eq!(WalkRules::V4.version(true, false), 3);
-    assert_eq!(WalkRules::of_version(5), None);
+    assert_eq!(WalkRules::of_version(6), None);
 }
 
 #[test]

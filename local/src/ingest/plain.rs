@@ -4,13 +4,16 @@ use std::io;
 
 use bytes::Bytes;
 use regrow_chunker::PartKind;
-use regrow_image::{ImagePart, Splitter};
+use regrow_image::{ImagePart, Op, Splitter};
 
 use super::{ChunkSink, Hashed, Hashing, Reading, refusing};
 use crate::LocalError;
 
 /// The next part of a plain image.
 pub enum PlainPiece {
+    /// The image is a disk image that these operations divide. Nothing comes before this, and only by
+    /// [`WalkRules::V5`](regrow_image::WalkRules::V5).
+    Divided(Vec<Op>),
     /// Plain bytes.
     Bytes(Bytes),
     /// A coded file begins.
@@ -50,14 +53,14 @@ fn ingest_all(
     reading: &Reading<'_>,
     sink: ChunkSink<'_>,
 ) -> Result<Vec<ImagePart>, LocalError> {
-    let splitter = Splitter::new(reading.params).by_rules(reading.rules);
-    let mut hashing = Hashing::new(reading.pool, splitter, sink);
+    let mut hashing = Hashing::new(reading.pool, splitter_of(reading), sink);
     while let Some(piece) = source.next()? {
         match piece {
             PlainPiece::Bytes(bytes) => {
                 reading.progress.add(reading.stage, bytes.len() as u64);
                 hashing.push(bytes)?;
             }
+            PlainPiece::Divided(ops) => hashing.splitter = splitter_of(reading).divided_by(ops),
             PlainPiece::BeginCoded => hashing.begin_coded()?,
             PlainPiece::EndCoded => hashing.end_coded()?,
             PlainPiece::Part { kind, bytes } => {
@@ -69,4 +72,8 @@ fn ingest_all(
         }
     }
     hashing.finish().map(|finished| finished.parts)
+}
+
+fn splitter_of(reading: &Reading<'_>) -> Splitter {
+    Splitter::new(reading.params).by_rules(reading.rules)
 }

@@ -26,6 +26,8 @@ impl Scan {
         put_records(&mut out, self.opaque.len(), self.opaque.iter().map(|(record, _)| record));
         self.opaque.iter().for_each(|&(_, at)| varint::put(&mut out, at));
         if self.rules().have_parts() {
+            // There is at least one part, so the number 0 is free. It says that the image is divided.
+            out.extend(self.is_divided.then_some(0));
             put_parts(&mut out, &self.parts);
         }
         let mut ops = Vec::new();
@@ -68,6 +70,8 @@ impl Scan {
         let opaque = take_records(&mut blob)?;
         let places: Vec<u64> = opaque.iter().map(|_| varint::take(&mut blob)).collect::<Option<_>>()?;
         let opaque: Vec<(Record, u64)> = opaque.into_iter().zip(places).collect();
+        let is_divided = rules == WalkRules::V5 && blob.first() == Some(&0);
+        blob = &blob[usize::from(is_divided)..];
         let parts = if rules.have_parts() { take_parts(&mut blob)? } else { Vec::new() };
         let ops_bytes = varint::take(&mut blob).and_then(|bytes| usize::try_from(bytes).ok())?;
         let (mut ops, rest) = blob.split_at_checked(ops_bytes)?;
@@ -84,8 +88,19 @@ impl Scan {
         }
         let layout = layout.finish().ok()?;
         let (digest, has_coded_zstd) = (*digest, has_zstd(&unfolded));
-        let scan =
-            Self { digest, skeleton, contents, gaps, parts, has_coded_zstd, layout, unfolded, opaque, found: None };
+        let scan = Self {
+            digest,
+            skeleton,
+            contents,
+            gaps,
+            parts,
+            has_coded_zstd,
+            is_divided,
+            layout,
+            unfolded,
+            opaque,
+            found: None,
+        };
         scan.fits().then_some((scan, rest))
     }
 

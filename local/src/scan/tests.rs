@@ -24,7 +24,7 @@ fn damaged_scan_of(mut image: &[u8], gzip_files: GzipFiles<'_>, lost_headers: Lo
     let pool = Pool::new();
     let (params, progress) = (Params::default(), &NoProgress);
     let reading = Reading { rules: WalkRules::V3, params, pool: &pool, stage: Stage::Scan, progress, gzip_files };
-    let input = Input { reader: &mut image, name: Path::new("x"), size_hint: None };
+    let input = Input { reader: &mut image, name: Path::new("x"), size_hint: None, at_random: None };
     Scan::of_input(input, &reading, lost_headers, most).unwrap().0
 }
 

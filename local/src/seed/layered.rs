@@ -129,7 +129,8 @@ fn scan_of(data: &mut dyn Read, bytes: u64, path: &Path, context: &SeedContext<'
     let header = header(bytes);
     let padding = bytes.next_multiple_of(HEADER_BYTES as u64) - bytes + END_BYTES;
     let mut reader = header.chain(data).chain(io::repeat(0).take(padding));
-    let input = Input { reader: &mut reader, name: path, size_hint: Some(bytes.saturating_add(padding)) };
+    let input =
+        Input { reader: &mut reader, name: path, size_hint: Some(bytes.saturating_add(padding)), at_random: None };
     Scan::of_archive(input, &reading)
 }
 

@@ -26,9 +26,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use regrow_chunker::{PackId, Params, bounds};
+use regrow_disk::ReadAt;
 use regrow_image::WALK_VERSION;
 use regrow_index::{Index, IndexError};
-use regrow_local::{GzipFiles, Input, Pool, Reading, ingest_made};
+use regrow_local::{GzipFiles, Input, Pool, Reading, ingest_made, sized};
 use regrow_store::{Store, StoreDescription, open_description};
 
 use crate::place::condemned::Reliance;
@@ -80,7 +81,9 @@ pub fn make(
     let mut recipe = RecipeBuilder::new(known, rules);
     recipe.keep_segments_if(options.patch_from.iter().any(|choice| choice.similar().is_some()));
     progress.begin(Stage::Make, total);
-    let input = Input { reader: input, name: input_name, size_hint: total };
+    let sized = options.image_file.as_ref().and_then(|file| sized(file).ok());
+    let at_random = sized.as_ref().map(|file| file as &dyn ReadAt);
+    let input = Input { reader: input, name: input_name, size_hint: total, at_random };
     let scratch = network.scratch().to_owned();
     let gzip_files = GzipFiles::Prove(&scratch);
     let reading = Reading { rules, params, pool: &pool, stage: Stage::Make, progress, gzip_files };

@@ -114,7 +114,7 @@ pub fn verify_file(
     let total = if is_device { index.image_bytes } else { metadata.len() };
     let most = if is_device { index.image_bytes } else { u64::MAX };
     progress.begin(Stage::Verify, Some(total));
-    let input = Input { reader: &mut file.take(most), name: path, size_hint: Some(total) };
+    let input = Input { reader: &mut file.take(most), name: path, size_hint: Some(total), at_random: None };
     let found = {
         let pool = Pool::new();
         let gzip_files = GzipFiles::Contents;

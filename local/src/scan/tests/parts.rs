@@ -50,7 +50,7 @@ fn made(image: &[u8]) -> (UnitIds, Ingested) {
     let (params, gzip_files) = (Params::default(), GzipFiles::Prove(folder.path()));
     let reading =
         Reading { rules: WalkRules::V3, params, pool: &pool, stage: Stage::Make, progress: &NoProgress, gzip_files };
-    let input = Input { reader: &mut &image[..], name: Path::new("x"), size_hint: None };
+    let input = Input { reader: &mut &image[..], name: Path::new("x"), size_hint: None, at_random: None };
     let (mut skeleton, mut contents) = (Vec::new(), Vec::new());
     let ingested = ingest(input, &reading, &mut |chunk| {
         match chunk.stream {
@@ -190,7 +190,7 @@ fn version_2_knows_no_parts() {
     let (params, gzip_files, progress) = (Params::default(), GzipFiles::Scan, &NoProgress);
     let reading = |rules| Reading { rules, params, pool: &pool, stage: Stage::Scan, progress, gzip_files };
     let scan = |rules| {
-        let input = Input { reader: &mut &image[..], name: Path::new("x"), size_hint: None };
+        let input = Input { reader: &mut &image[..], name: Path::new("x"), size_hint: None, at_random: None };
         Scan::of_input(input, &reading(rules), LostHeaders::Opaque, usize::MAX).unwrap().0
     };
     let (two, three) = (scan(WalkRules::V2), scan(WalkRules::V3));

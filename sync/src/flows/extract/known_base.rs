@@ -26,7 +26,7 @@ pub(super) fn head_first(options: &ExtractOptions, output: &Destination) -> Head
 
 /// Whether the catalog knows a file by the walking rules of version 2 of the index, however it was cut.
 fn is_known(catalog: &Catalog, path: &Path) -> bool {
-    let rules = unfolding_rules_begin(WalkRules::V4);
+    let rules = unfolding_rules_begin(WalkRules::V5);
     let key = path.metadata().and_then(|metadata| SeedKey::of(path, &metadata, &rules));
     key.is_ok_and(|key| catalog.has_seed(&key))
 }

@@ -177,9 +177,9 @@ fn apply_to(
     let (applied, ingested) = std::thread::scope(|scope| {
         let apply = move || apply(file, header, base, &target, request.scratch, &mut Pieces::new(pieces));
         let applying = spawn_scoped(scope, apply)?;
-        let mut image = PatchedImage::new(arriving, Path::new(&request.name), kinds);
-        let (params, gzip_files) = (index.params, GzipFiles::Contents);
         let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
+        let mut image = PatchedImage::new(arriving, Path::new(&request.name), kinds, rules);
+        let (params, gzip_files) = (index.params, GzipFiles::Contents);
         let reading =
             Reading { rules, params, pool: run.pool, stage: Stage::Patch, progress: run.progress, gzip_files };
         let ingested = ingest_plain(&mut image, &reading, |chunk| yielded.take(&chunk));

@@ -2,9 +2,7 @@
 
 use regrow_chunker::{ChunkId, PackId, Params, Record, SegmentId};
 use regrow_image::{OpDecoder, OpError, OpOrLiteral, StreamKind, WalkRules};
-use regrow_index::{
-    Claims, CodedFormat, Coding, Index, KeptEntries, PackRef, Part, Run, Segment, SegmentRef, StreamHead, Unit, Units,
-};
+use regrow_index::{Claims, Index, KeptEntries, PackRef, Part, Run, Segment, SegmentRef, StreamHead, Unit, Units};
 use regrow_local::{Hashed, Ingested, UnitRecipes};
 use regrow_store::PackSummary;
 
@@ -131,7 +129,9 @@ impl RecipeBuilder {
         for segment in stream.cutters.push(chunk.record, chunk.unit).into_iter().flatten() {
             match self.rules {
                 WalkRules::V2 => stream.list(segment, &mut self.known, packer)?,
-                WalkRules::V3 | WalkRules::V4 => drop(store(stream.kind, segment, &mut self.known, packer)?),
+                WalkRules::V3 | WalkRules::V4 | WalkRules::V5 => {
+                    drop(store(stream.kind, segment, &mut self.known, packer)?)
+                }
             }
         }
         if self.rules.have_parts() {
@@ -178,7 +178,7 @@ impl RecipeBuilder {
         packer: &mut Packer<'_>,
     ) -> Result<(), SyncError> {
         let Self { rules, known, skeleton, contents, .. } = self;
-        let walk_version = walk_version(*rules, &image.codings);
+        let walk_version = rules.version(image.walk_findings());
         let Some(names) = &image.names else {
             for stream in [skeleton, contents] {
                 if let Some(segment) = stream.cutters.finish() {
@@ -226,7 +226,7 @@ impl RecipeBuilder {
         let segment_runs = packs.runs(skeleton.segments.iter().chain(&contents.segments).copied());
         let fresh_packs = packs.fresh(new_packs);
         let mut index = Index {
-            walk_version: walk_version(rules, &image.codings),
+            walk_version: rules.version(image.walk_findings()),
             params,
             image_bytes: image.bytes,
             image_digest: image.digest,
@@ -254,12 +254,6 @@ impl RecipeBuilder {
         });
         (index, new)
     }
-}
-
-/// The version of the walking rules that an image with these codings states.
-fn walk_version(rules: WalkRules, codings: &[Coding]) -> u32 {
-    let has_zstd = codings.iter().any(|coding| coding.format == CodedFormat::Zstd);
-    rules.version(!codings.is_empty(), has_zstd)
 }
 
 /// Stores a segment unless the store has it. Returns its id and its place.

@@ -98,8 +98,10 @@ impl Locals<'_> {
         let fetched = if given.is_empty() { Some(self.fetch(location, index, seed, network)?) } else { None };
         let catalog = self.catalog.filter(|_| fetched.is_none());
         let (pool, progress, on_scan) = (self.pool, self.progress, &|| ());
-        let (params, unfolds, scratch) = (index.params, !index.codings.is_empty(), self.scratch);
         let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
+        // A disk image is divided where compressed files are looked into.
+        let unfolds = !index.codings.is_empty() || rules == WalkRules::V5;
+        let (params, scratch) = (index.params, self.scratch);
         let context = SeedContext { rules, params, pool, catalog, progress, scratch, unfolds, on_scan };
         let fetched = fetched.as_deref().map(Given::Path);
         for file in given.iter().chain(&fetched) {

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 
 use bytes::Bytes;
 use regrow_chunker::PartKind;
-use regrow_image::{ImagePiece, Layout};
+use regrow_image::{ImagePiece, Layout, WalkRules};
 use regrow_local::{LocalError, PlainPiece, PlainSource, Spool};
 use regrow_patch::{LeftOut, TargetSink};
 
@@ -66,6 +66,8 @@ pub(super) struct PatchedImage<'a> {
     /// The name of the image in errors.
     name: &'a Path,
     skeleton: Option<Box<Skeleton>>,
+    /// Whether the image is one that its operations divide, which was not said yet.
+    says_divided: bool,
     /// The kinds of the image's parts.
     kinds: Vec<PartKind>,
     /// The parts that do not come, in order.
@@ -84,10 +86,12 @@ fn ended() -> io::Error {
 }
 
 impl<'a> PatchedImage<'a> {
-    /// Makes the receiving end. `name` is the image's name in errors, and `kinds` are those of its parts.
-    pub(super) fn new(arriving: Receiver<Piece>, name: &'a Path, kinds: Vec<PartKind>) -> Self {
+    /// Makes the receiving end. `name` is the image's name in errors, `kinds` are those of its parts, and `rules` are
+    /// those that its index states.
+    pub(super) fn new(arriving: Receiver<Piece>, name: &'a Path, kinds: Vec<PartKind>, rules: WalkRules) -> Self {
         let (coded, left_out, contents) = (VecDeque::new(), VecDeque::new(), Default::default());
-        Self { arriving, name, skeleton: None, kinds, left_out, coded, in_coded: false, contents, at: 0 }
+        let says_divided = rules == WalkRules::V5;
+        Self { arriving, name, skeleton: None, says_divided, kinds, left_out, coded, in_coded: false, contents, at: 0 }
     }
 
     /// Takes the skeleton, which arrives before all contents.
@@ -180,6 +184,11 @@ impl<'a> PatchedImage<'a> {
 impl PlainSource for PatchedImage<'_> {
     fn next(&mut self) -> Result<Option<PlainPiece>, LocalError> {
         let skeleton = self.skeleton().map_err(LocalError::io(self.name))?;
+        if std::mem::take(&mut self.says_divided) {
+            let ops = skeleton.layout.ops().collect();
+            self.skeleton = Some(skeleton);
+            return Ok(Some(PlainPiece::Divided(ops)));
+        }
         if let Some(piece) = self.mark().or_else(|| self.part()) {
             self.skeleton = Some(skeleton);
             return Ok(Some(piece));
