@@ -7,6 +7,7 @@ use std::ops::Range;
 use regrow_image::{StreamKind, TreeEntry, TreeWalker};
 use regrow_local::FileSeed;
 
+use crate::divided::DividedFiles;
 use crate::names::FileName;
 
 /// The number of bytes of a skeleton that are read at a time.
@@ -31,6 +32,23 @@ struct File {
 }
 
 impl Files {
+    /// The files of a disk image that is divided. Pieces of a file are told from each other by their archive, which
+    /// guides the pairing; no file lies in one. Without names of files, none has a name.
+    pub(crate) fn of_divided(seed: &FileSeed, divided: Option<&DividedFiles>) -> Self {
+        let layout = &seed.scan().layout;
+        let named = divided.and_then(|divided| divided.named(layout.files().map(|range| range.end - range.start)));
+        let mut named = named.into_iter().flatten();
+        let file = |range: Range<u64>| {
+            let (name, archive) = named.next().map_or_else(Default::default, |file| (file.name, file.piece));
+            File { start: range.start, name, archive }
+        };
+        Self {
+            files: layout.files().map(file).collect(),
+            archives: Vec::new(),
+            contents_bytes: layout.contents_bytes(),
+        }
+    }
+
     /// Finds the files of an image by reading its skeleton.
     pub(crate) fn of(seed: &FileSeed) -> io::Result<Self> {
         let layout = &seed.scan().layout;

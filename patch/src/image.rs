@@ -4,9 +4,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use regrow_chunker::{ImageId, Params, Record};
-use regrow_image::{ImagePart, StreamKind};
+use regrow_image::{ImagePart, StreamKind, WalkRules};
 use regrow_local::{FileSeed, LocalError, Recipe, SeedContext, WatchedFile};
 
+use crate::divided::DividedFiles;
 use crate::files::Files;
 
 /// An image file, as one side of a patch.
@@ -22,16 +23,25 @@ impl PatchImage {
     /// knows it. The plain bytes of its gzip files go to a file in `scratch`.
     pub fn open(file: File, path: &Path, context: &SeedContext<'_>, scratch: &Path) -> Result<Self, LocalError> {
         let watched = WatchedFile::new(file.try_clone().map_err(LocalError::io(path))?);
-        let image = FileSeed::of_file(file, path, context)
-            .and_then(|seed| seed.unfolded(scratch))
-            .and_then(|seed| Self::of_seed(seed, path));
+        let image = FileSeed::of_file(file, path, context).and_then(|seed| {
+            let divided = if is_divided(&seed) { DividedFiles::of(seed.file()) } else { None };
+            Self::with_names(seed.unfolded(scratch)?, path, divided.as_ref())
+        });
         watched.check_unchanged(path)?;
         Ok(Self { watched: Some((watched, path.to_owned())), ..image? })
     }
 
     /// Takes an image that is already open.
     pub fn of_seed(seed: FileSeed, path: &Path) -> Result<Self, LocalError> {
-        let files = Files::of(&seed).map_err(LocalError::io(path))?;
+        Self::with_names(seed, path, None)
+    }
+
+    /// Takes an image. If it is a divided disk image, `divided` has the names of its files.
+    fn with_names(seed: FileSeed, path: &Path, divided: Option<&DividedFiles>) -> Result<Self, LocalError> {
+        let files = match is_divided(&seed) {
+            true => Files::of_divided(&seed, divided),
+            false => Files::of(&seed).map_err(LocalError::io(path))?,
+        };
         Ok(Self { seed, files, watched: None })
     }
 
@@ -89,4 +99,9 @@ impl PatchImage {
     pub(crate) fn chunk_starts(&self, stream: StreamKind) -> &[u64] {
         self.seed.chunk_starts(stream)
     }
+}
+
+/// Whether an image is a disk image that is divided.
+fn is_divided(seed: &FileSeed) -> bool {
+    seed.scan().rules() == WalkRules::V5
 }

@@ -70,6 +70,7 @@ mod apply;
 mod base;
 mod check;
 mod costs;
+mod divided;
 mod expand;
 mod files;
 mod header;

@@ -23,7 +23,11 @@ pub(crate) const ENDINGS: usize = 3;
 impl FileName {
     /// The name of an entry of an image's tars.
     pub(crate) fn of(entry: &TreeEntry) -> Self {
-        let Some(path) = &entry.path else { return Self::default() };
+        entry.path.as_deref().map_or_else(Self::default, Self::of_path)
+    }
+
+    /// The name of a file with this path.
+    pub(crate) fn of_path(path: &[u8]) -> Self {
         let path = path.strip_prefix(b"./").unwrap_or(path);
         let loose = loose(path);
         let ending = |parts: usize| {
