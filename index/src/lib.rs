@@ -68,6 +68,7 @@
 //!         wrapper,
 //!         parts: vec![part],
 //!         files: Vec::new(),
+//!         disk: None,
 //!         signatures: Vec::new(),
 //!         kept: KeptEntries::default(),
 //!     }),
@@ -100,8 +101,8 @@ pub use error::IndexError;
 pub use model::{Index, PackRef, Run, SegmentRef, StreamHead};
 pub use segment::{MAX_SEGMENT_RECORDS, Segment, SegmentCutter};
 pub use units::{
-    AnnouncedPatch, BasePart, Claims, KeptEntries, MAX_BASE_PARTS, MAX_PARTS, Part, Signature, SignatureKind, Unit,
-    UnitStream, Units,
+    AnnouncedPatch, BasePart, Claims, DiskNote, KeptEntries, MAX_BASE_PARTS, MAX_DISK_WORDS_BYTES, MAX_PARTS, Part,
+    Signature, SignatureKind, Unit, UnitStream, Units,
 };
 pub use v2::{Head, HeadRead, MAX_HEAD_BYTES, StatedPart, StatedUnit, Statement};
 

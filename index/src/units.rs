@@ -33,6 +33,8 @@ pub struct Units {
     /// The number of files of each part, which is that of its contents operations, or nothing if they are not known. This
     /// is a hint: it lets a reader do without parts that it does not want, and is not signed.
     pub files: Vec<u64>,
+    /// The facts about the image, if it is a disk image.
+    pub disk: Option<DiskNote>,
     /// Signatures of the statement, at most [`crate::MAX_SIGNATURES`]. They hold as long as nothing changes that the
     /// statement says.
     pub signatures: Vec<Signature>,
@@ -130,6 +132,21 @@ pub struct BasePart {
     /// The first bytes of the part's name.
     pub name: [u8; 8],
 }
+
+/// The facts about a disk image, for people. They are a hint that no signature covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskNote {
+    /// Whether the image is divided, so that its files are known.
+    pub is_divided: bool,
+    /// The number of its files, 0 if it is not divided.
+    pub files: u64,
+    /// The name of its format with some details, or the reason why it is not divided. It has no control characters, and
+    /// at most [`MAX_DISK_WORDS_BYTES`].
+    pub words: String,
+}
+
+/// The largest number of bytes of [`DiskNote::words`].
+pub const MAX_DISK_WORDS_BYTES: usize = 255;
 
 /// Entries of a head that this version does not know, as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

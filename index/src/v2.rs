@@ -14,6 +14,7 @@
 mod announce;
 mod base_parts;
 mod codings;
+mod disk_note;
 mod entries;
 mod head;
 mod recipe;

@@ -92,6 +92,7 @@ fn index_of(walk_version: u32, wrapper: (u32, u32), parts: &[PartShape]) -> Inde
             wrapper,
             parts: found,
             files: Vec::new(),
+            disk: None,
             signatures: Vec::new(),
             kept: KeptEntries::default(),
         }),

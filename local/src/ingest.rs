@@ -18,7 +18,7 @@ use regrow_catalog::Catalog;
 use regrow_chunker::{Params, Record};
 use regrow_disk::ReadAt;
 use regrow_image::{ImagePart, Splitter, StreamKind, UnitGuess, WalkFindings, WalkRules};
-use regrow_index::{CodedFormat, Coding};
+use regrow_index::{CodedFormat, Coding, DiskNote};
 
 use crate::coded::Unfolded;
 use crate::pool::Pool;
@@ -26,7 +26,6 @@ use crate::progress::check_time;
 use crate::{LocalError, Progress, Stage};
 
 use blocks::BlockPool;
-pub use division::DiskFacts;
 pub(crate) use division::ops_of;
 pub use division::sized;
 use hashing::{Finished, Hashing};
@@ -77,8 +76,8 @@ pub struct Ingested {
     pub whole: Whole,
     /// Whether entries of a tar lie where its walk was lost, if that was watched for.
     pub has_lost_entries: bool,
-    /// The facts about a disk image, if the image is one that is divided.
-    pub disk: Option<DiskFacts>,
+    /// The facts about a disk image, if the image is one.
+    pub disk: Option<DiskNote>,
 }
 
 impl Ingested {
@@ -88,7 +87,7 @@ impl Ingested {
         WalkFindings {
             has_coded_files: !self.codings.is_empty(),
             has_coded_zstd: self.codings.iter().any(|coding| coding.format == CodedFormat::Zstd),
-            is_divided: self.disk.is_some(),
+            is_divided: self.disk.as_ref().is_some_and(|disk| disk.is_divided),
         }
     }
 }
@@ -212,10 +211,10 @@ fn ingest_all(
         GzipFiles::Scan | GzipFiles::Prove(_) => Splitter::finding_candidates(reading.params),
     };
     let splitter = splitter.by_rules(reading.rules);
-    let division = division::of_input(&input, reading);
-    let splitter = match (&division, lost_headers) {
-        (Some(division), _) => splitter.divided_by(ops_of(division)),
-        (None, lost_headers) => damaged(splitter, lost_headers),
+    let disk = division::of_input(&input, reading);
+    let splitter = match disk.as_ref().and_then(|disk| disk.division.as_ref()) {
+        Some(division) => splitter.divided_by(ops_of(division)),
+        None => damaged(splitter, lost_headers),
     };
     let blocks = BlockPool::new(input.size_hint);
     let mut hashing = Hashing::new(reading.pool, splitter, sink);
@@ -247,7 +246,7 @@ fn ingest_all(
     let whole = watch.finish(bytes, &hashing.splitter);
     let has_lost_entries = hashing.splitter.has_lost_entries();
     let Finished { digest, opaque, parts, files, names } = hashing.finish()?;
-    let disk = division.as_ref().map(DiskFacts::of);
+    let disk = disk.map(|disk| disk.note);
     Ok(Ingested { bytes, digest, parts, files, names, codings, unfolded, opaque, whole, has_lost_entries, disk })
 }
 
@@ -304,6 +303,9 @@ impl Ingest<'_, '_, '_> {
             let block = read.map_err(|error| self.error_of(error))?;
             if block.is_empty() {
                 return Ok(None);
+            }
+            if self.bytes == 0 {
+                division::tell_of_pipe(&block, &self.input, self.reading);
             }
             self.bytes += block.len() as u64;
             self.reading.progress.add(self.reading.stage, block.len() as u64);

@@ -69,8 +69,8 @@ pub use engine::images::{Lookup, StoredImage, StoredLayer, StoredLayerReader};
 pub use engine::{EngineStorage, OpenedStorage, StorageKind, WantedLayers};
 pub use error::{LocalError, Missing, StorageFault};
 pub use ingest::{
-    DiskFacts, GzipFiles, Hashed, Ingested, Input, PlainPiece, PlainSource, Reading, Sha256Names, WatchedFile, Whole,
-    ingest, ingest_made, ingest_named, ingest_plain, sized,
+    GzipFiles, Hashed, Ingested, Input, PlainPiece, PlainSource, Reading, Sha256Names, WatchedFile, Whole, ingest,
+    ingest_made, ingest_named, ingest_plain, sized,
 };
 #[cfg(feature = "layers")]
 pub use layers::{Between, LayerBlob, LayerForm, LayeredImage, MadeLayer, layer_between};

@@ -232,7 +232,7 @@ impl Scan {
         };
         opaque.truncate(most);
         let (digest, unfolded) = (read.digest, read.unfolded);
-        let (has_coded_zstd, is_divided) = (has_zstd(&unfolded), read.disk.is_some());
+        let (has_coded_zstd, is_divided) = (has_zstd(&unfolded), read.disk.is_some_and(|disk| disk.is_divided));
         let scan = Self {
             digest,
             skeleton,

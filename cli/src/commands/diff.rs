@@ -6,6 +6,7 @@ use clap::{ArgGroup, Args, ValueHint};
 use regrow_sync::{DiffOptions, DiffReport, Location, Network, PathCost, RebuiltArchive, diff, parameters_of_index};
 
 use super::common::{self, Named};
+use super::info::disk_line;
 use super::sources::{Cut, Sources};
 use crate::args::{NetworkArgs, SourceArgs};
 use crate::failure::Failure;
@@ -103,9 +104,10 @@ fn indexes(args: &DiffArgs, sources: &mut Sources<'_>, network: &mut Network) ->
 }
 
 fn text(report: &DiffReport, paths: usize) -> String {
-    let mut lines = vec![
-        line("old image", exact(report.old_bytes)),
-        line("new image", exact(report.new_bytes)),
+    let mut lines = vec![line("old image", exact(report.old_bytes)), line("new image", exact(report.new_bytes))];
+    lines.extend(disk_line("old disk image", report.old_disk.as_ref()));
+    lines.extend(disk_line("new disk image", report.new_disk.as_ref()));
+    lines.extend([
         line("an update fetches", format!("{} in {}", exact(report.bytes), counted(report.requests, "request"))),
         line("  index", exact(report.bytes_index)),
         line("  tables, small skeleton", exact(report.bytes_tables)),
@@ -113,7 +115,7 @@ fn text(report: &DiffReport, paths: usize) -> String {
         line("new chunks", chunks(report.chunks, report.bytes_plain)),
         line("headers, stored", exact(report.bytes_headers)),
         line("neither path nor header", exact(report.bytes_other)),
-    ];
+    ]);
     if report.formats_differ {
         lines.push(line("note", "the indexes have different formats, so machines fetch less than this says"));
     }

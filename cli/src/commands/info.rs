@@ -1,7 +1,9 @@
 //! `regrow info`.
 
 use clap::Args;
-use regrow_sync::{HeadReport, InfoReport, Location, PartInfo, PatchInfo, StatementInfo, Timestamp, info, info_head};
+use regrow_sync::{
+    DiskInfo, HeadReport, InfoReport, Location, PartInfo, PatchInfo, StatementInfo, Timestamp, info, info_head,
+};
 
 use super::common::{self, Named};
 use crate::args::NetworkArgs;
@@ -47,6 +49,14 @@ pub(crate) fn run(args: InfoArgs, verbosity: Verbosity) -> Result<(), Failure> {
     Reporter { verbosity, json: args.json }.print(&report, &text(&report), To::Output)
 }
 
+/// The line about a disk image, if the image is one.
+pub(crate) fn disk_line(name: &str, disk: Option<&DiskInfo>) -> Option<String> {
+    let disk = disk?;
+    let words = clean_line(&disk.words);
+    let files = if disk.files == 1 { "1 file".to_owned() } else { format!("{} files", commas(disk.files)) };
+    Some(line(name, if disk.divided { format!("{words}; {files}") } else { format!("not seen through: {words}") }))
+}
+
 /// The lines that say which image it is, in all forms of the output.
 fn image_lines(format: u32, bytes: u64, digest: &str, id: &str, chunk_bytes: [u32; 3]) -> Vec<String> {
     vec![
@@ -61,6 +71,7 @@ fn image_lines(format: u32, bytes: u64, digest: &str, id: &str, chunk_bytes: [u3
 fn head_text(report: &HeadReport) -> String {
     let sizes = [report.chunk_min_bytes, report.chunk_avg_bytes, report.chunk_max_bytes];
     let mut lines = image_lines(report.format, report.image_bytes, &report.image_digest, &report.image_id, sizes);
+    lines.extend(disk_line("disk image", report.disk.as_ref()));
     lines.push(line("skeleton", exact(report.skeleton_bytes)));
     lines.push(line("contents", exact(report.contents_bytes)));
     lines.extend(report.patches.iter().map(patch));
@@ -89,6 +100,7 @@ fn text(report: &InfoReport) -> String {
     let sizes = [report.chunk_min_bytes, report.chunk_avg_bytes, report.chunk_max_bytes];
     let packs: u64 = report.packs.iter().map(|pack| pack.bytes).sum();
     let mut lines = image_lines(report.format, report.image_bytes, &report.image_digest, &report.image_id, sizes);
+    lines.extend(disk_line("disk image", report.disk.as_ref()));
     lines.extend([
         line("skeleton", chunks(report.skeleton_chunks, report.skeleton_bytes)),
         line("contents", chunks(report.contents_chunks, report.contents_bytes)),

@@ -12,6 +12,7 @@ use regrow_sync::{
 };
 
 use super::common::{self, Named};
+use super::info::disk_line;
 use super::patch;
 use super::sources::{Cut, Sources};
 use crate::args::{ClaimArgs, NetworkArgs, PasswordArgs, SourceArgs};
@@ -337,6 +338,7 @@ fn summary(index: &Location, report: &MakeReport, is_kept: bool) -> String {
             format!("{} {kinds} files, {}, as the {plain} that they hold", report.coded, exact(report.coded_bytes));
         lines.push(line("seen through", files));
     }
+    lines.extend(disk_line("disk image", report.disk.as_ref()));
     for made in &report.patches {
         if made.not_worth {
             let reason = patch::not_worth(made);

@@ -218,6 +218,7 @@ fn indexed(parts: u32, corrections: Option<usize>) -> Index {
             wrapper,
             parts: found,
             files: Vec::new(),
+            disk: None,
             signatures: vec![Signature { kind: SignatureKind::Pure, key_id: [5; 8], signature: [9; 64] }],
             kept: KeptEntries::default(),
         }),

@@ -4,15 +4,15 @@ use std::ops::Range;
 
 use regrow_chunker::Digest;
 
-use super::base_parts;
 use super::codings::decode_codings;
 use super::entries::{decode_patches, decode_signatures, put_patches, put_signatures};
+use super::{base_parts, disk_note};
 use crate::check::check_coded_files;
 use crate::coding::plain_image_bytes;
 use crate::primitives::{CHECKSUM_BYTES, Sections, decode_store, end, put_section, start, take, take_array};
 use crate::{
-    AnnouncedPatch, Claims, Coding, HEAD_BYTES, Index, IndexError, KeptEntries, MAGIC, MAX_INDEX_BYTES, Signature,
-    Statement, Units, VERSION_1, VERSION_2, v1,
+    AnnouncedPatch, Claims, Coding, DiskNote, HEAD_BYTES, Index, IndexError, KeptEntries, MAGIC, MAX_INDEX_BYTES,
+    Signature, Statement, Units, VERSION_1, VERSION_2, v1,
 };
 
 /// The largest size of a head's sections in bytes.
@@ -28,6 +28,7 @@ const SIGNATURES: u8 = 128;
 const PATCHES: u8 = 129;
 const BASE_PARTS: u8 = 130;
 const FILES: u8 = 131;
+const DISK: u8 = 132;
 /// The largest size in bytes of the section of the parts' files.
 const MAX_FILES_BYTES: usize = 4 << 10;
 
@@ -44,6 +45,8 @@ pub struct Head {
     pub patches: Vec<AnnouncedPatch>,
     /// The number of files of each part (see [`Units::files`]).
     files: Vec<u64>,
+    /// The facts about a disk image (see [`Units::disk`]).
+    disk: Option<DiskNote>,
     kept: KeptEntries,
     /// The codings that the head itself has, as they are. There may be kinds that this version does not know.
     inline_codings: Vec<u8>,
@@ -135,6 +138,9 @@ impl Head {
         if !files.is_empty() {
             put_section(&mut sections, FILES, |out| out.extend(files));
         }
+        if let Some(disk) = &self.disk {
+            put_section(&mut sections, DISK, |out| disk_note::put(out, disk));
+        }
         let mut out = MAGIC.to_vec();
         out.extend_from_slice(&VERSION_2.to_le_bytes());
         // A head over 4 GiB exceeds MAX_HEAD_BYTES too, and is refused when it is read.
@@ -156,6 +162,7 @@ impl Head {
             signatures: units.signatures.clone(),
             patches: index.patches.clone(),
             files: units.files.clone(),
+            disk: units.disk.clone(),
             kept: units.kept.clone(),
             inline_codings,
             codings_block: (!is_inline).then(|| Block::of(&block)),
@@ -182,6 +189,12 @@ impl Head {
     #[must_use]
     pub fn files(&self) -> &[u64] {
         &self.files
+    }
+
+    /// The facts about a disk image, as the maker states them (see [`Units::disk`]).
+    #[must_use]
+    pub fn disk(&self) -> Option<&DiskNote> {
+        self.disk.as_ref()
     }
 
     pub(super) fn kept(&self) -> &KeptEntries {
@@ -251,6 +264,7 @@ fn decode_sections(sections: &[u8], bytes: u64) -> Result<Head, IndexError> {
     let files = sections.find(FILES).and_then(|section| decode_files(section, statement.parts.len()));
     let head = Head {
         files: files.unwrap_or_default(),
+        disk: sections.find(DISK).and_then(disk_note::decode),
         statement,
         store: decode_store(sections.get(STORE)?)?,
         signatures: signatures.known,

@@ -92,6 +92,7 @@ fn decode_units(mut input: &[u8], head: &Head) -> Result<(Units, [StreamHead; 2]
         wrapper,
         parts,
         files: head.files().to_vec(),
+        disk: head.disk().cloned(),
         signatures: head.signatures.clone(),
         kept: head.kept().clone(),
     };

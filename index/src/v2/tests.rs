@@ -101,6 +101,7 @@ pub(super) fn index_of(shapes: &[Shape]) -> Index {
             wrapper,
             parts,
             files: Vec::new(),
+            disk: None,
             signatures: Vec::new(),
             kept: KeptEntries::default(),
         }),

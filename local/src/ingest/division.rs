@@ -4,25 +4,30 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::FileTypeExt;
 
-use regrow_disk::{DiskError, DiskKind, Division, ReadAt, SizedFile, StretchKind, divide};
+use regrow_disk::{DiskError, Division, ReadAt, SizedFile, StretchKind, divide};
 use regrow_image::{BLOCK, MAX_LITERAL_BYTES, Op, TarHeader, opaque_format};
+use regrow_index::DiskNote;
 
 use super::{GzipFiles, Input, Reading};
 
-/// The facts about a disk image that is divided, for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DiskFacts {
-    /// The format.
-    pub kind: DiskKind,
-    /// The format's own words about this image. There may be none.
-    pub details: String,
-    /// The number of files.
-    pub files: u64,
+/// A disk image: how it is divided, unless it cannot be, and what the index tells of it.
+pub(super) struct Disk {
+    pub(super) division: Option<Division>,
+    pub(super) note: DiskNote,
 }
 
-impl DiskFacts {
-    pub(super) fn of(division: &Division) -> Self {
-        Self { kind: division.kind, details: division.details.clone(), files: division.files.len() as u64 }
+impl Disk {
+    fn divided(division: Division) -> Self {
+        let mut words = division.kind.to_string();
+        if !division.details.is_empty() {
+            words = format!("{words}, {}", division.details);
+        }
+        let note = DiskNote { is_divided: true, files: division.files.len() as u64, words };
+        Self { division: Some(division), note }
+    }
+
+    fn refused(reason: &DiskError) -> Self {
+        Self { division: None, note: DiskNote { is_divided: false, files: 0, words: reason.to_string() } }
     }
 }
 
@@ -45,16 +50,15 @@ pub fn sized(file: &File) -> io::Result<SizedFile<'_>> {
     Ok(SizedFile { file, bytes })
 }
 
-/// Divides an input. The result is `None` if it is no disk image, or one that cannot be divided, which the maker of an
-/// image is told.
-pub(super) fn of_input(input: &Input<'_>, reading: &Reading<'_>) -> Option<Division> {
+/// Looks at an input that may be a disk image. The maker of an image is told of one that cannot be divided.
+pub(super) fn of_input(input: &Input<'_>, reading: &Reading<'_>) -> Option<Disk> {
     let unfolds = !matches!(reading.gzip_files, GzipFiles::Contents);
     let bytes = input.at_random.filter(|_| unfolds && reading.rules.divide_disks(&reading.params))?;
     if !may_be_disk(bytes) {
         return None;
     }
     match divide(bytes) {
-        Ok(division) => division.filter(|division| is_usable(division, bytes.bytes())),
+        Ok(division) => division.filter(|division| is_usable(division, bytes.bytes())).map(Disk::divided),
         // The reading itself fails too, and says so.
         Err(DiskError::Read(_)) => None,
         Err(reason) => {
@@ -63,9 +67,30 @@ pub(super) fn of_input(input: &Input<'_>, reading: &Reading<'_>) -> Option<Divis
                 let cost = "an update fetches more of it than of one that is seen through";
                 reading.progress.warn(&format!("{name}: {reason}, so it is cut as it lies: {cost}"));
             }
-            None
+            Some(Disk::refused(&reason))
         }
     }
+}
+
+/// Tells the maker of an image that comes from a pipe if it begins like a disk image, since that is not divided.
+pub(super) fn tell_of_pipe(block: &[u8], input: &Input<'_>, reading: &Reading<'_>) {
+    let is_asked = input.at_random.is_none() && reading.is_made() && reading.rules.divide_disks(&reading.params);
+    if !is_asked || !may_be_disk(&block) {
+        return;
+    }
+    // Its tables end early, so the rest is said to be damaged.
+    let kind = match divide(&block) {
+        Ok(Some(Division { kind, .. }))
+        | Err(
+            DiskError::Damaged { kind, .. } | DiskError::Unsupported { kind, .. } | DiskError::TooLarge { kind, .. },
+        ) => kind,
+        _ => return,
+    };
+    let name = input.name.display();
+    reading.progress.warn(&format!(
+        "{name}: it seems to be {kind}, which is seen through only if the image is a file or a device: \
+         an update fetches less of it then"
+    ));
 }
 
 /// Whether bytes that are read at random may be a disk image. A tar is none, and neither is a compressed file.

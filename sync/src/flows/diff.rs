@@ -10,6 +10,7 @@ use regrow_patch::{Between, ChunkCost, PatchCosts, PatchLevel};
 use regrow_store::{Span, StoreError, patch_name};
 use serde::Serialize;
 
+use super::info::DiskInfo;
 use super::patch::local::{Given, Locals};
 use super::patch::version_of;
 use crate::plan::inspect::{Inspection, Sharing, UpdateCost};
@@ -61,6 +62,10 @@ pub struct DiffReport {
     pub old_bytes: u64,
     /// The size of the new image in bytes.
     pub new_bytes: u64,
+    /// The facts about the old image, if it is a disk image.
+    pub old_disk: Option<DiskInfo>,
+    /// The facts about the new image, if it is a disk image.
+    pub new_disk: Option<DiskInfo>,
     /// The bytes that a machine with the old image downloads, everything included.
     pub bytes: u64,
     /// The number of requests that it makes.
@@ -145,6 +150,8 @@ pub fn diff(options: &DiffOptions, network: &mut Network, progress: &dyn Progres
     Ok(DiffReport {
         old_bytes: old_index.image_bytes,
         new_bytes: new_index.image_bytes,
+        old_disk: DiskInfo::of(&old_index),
+        new_disk: DiskInfo::of(&new_index),
         bytes,
         requests: cost.requests,
         formats_differ: old_index.units.is_some() != new_index.units.is_some(),

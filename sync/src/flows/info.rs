@@ -1,5 +1,6 @@
 //! The report on an index.
 
+mod disk;
 mod head;
 mod statement;
 
@@ -14,6 +15,7 @@ use crate::plan::inspect::Inspection;
 use crate::plan::tree::{ArchiveNumbers, Reading, archive_of, path_of};
 use crate::{Location, Network, Progress, SyncError};
 
+pub use disk::DiskInfo;
 pub use head::{HeadReport, info_head};
 pub use statement::{PartInfo, PatchInfo, StatementInfo};
 
@@ -52,6 +54,8 @@ pub struct InfoReport {
     pub packs: Vec<PackInfo>,
     /// The gzip and zstd files of the image that are made again from their plain bytes.
     pub coded: Vec<CodedInfo>,
+    /// The facts about the image, if it is a disk image. An index of version 1 tells none.
+    pub disk: Option<DiskInfo>,
     /// The parts of the image. An index of version 1 tells none.
     pub parts: Vec<PartInfo>,
     /// The claims about the image. An index of version 1 has none.
@@ -150,6 +154,7 @@ pub fn info(
         segments: index.segments().count() as u64,
         packs: index.packs.iter().map(|pack| PackInfo { id: pack.id.to_string(), bytes: pack.bytes }).collect(),
         coded: index.codings.iter().map(coded).collect(),
+        disk: DiskInfo::of(&index),
         parts: statement::parts(&index),
         statement: index.units.as_ref().map(statement::statement),
         patches: statement::patches(&index),

@@ -25,6 +25,7 @@ pub(crate) fn outline(head: &Head, codings: Vec<Coding>) -> Index {
         wrapper,
         parts: statement.parts.iter().map(part).collect(),
         files: head.files().to_vec(),
+        disk: head.disk().cloned(),
         signatures: head.signatures.clone(),
         kept: KeptEntries::default(),
     };

@@ -97,6 +97,7 @@ fn check_index(scan: &Scan, names: &[PartName]) {
         wrapper,
         parts,
         files: Vec::new(),
+        disk: None,
         signatures: Vec::new(),
         kept: KeptEntries::default(),
     };

@@ -4,6 +4,7 @@ use regrow_chunker::Digest;
 use regrow_index::{Index, VERSION_1, VERSION_2};
 use serde::Serialize;
 
+use super::disk::DiskInfo;
 use super::statement::{self, PartInfo, PatchInfo, StatementInfo};
 use crate::place::network::{Front, HeadFirst};
 use crate::plan::outline::outline;
@@ -32,6 +33,8 @@ pub struct HeadReport {
     pub skeleton_bytes: u64,
     /// The size of the contents stream in bytes.
     pub contents_bytes: u64,
+    /// The facts about the image, if it is a disk image. An index of version 1 tells none.
+    pub disk: Option<DiskInfo>,
     /// The parts of the image. An index of version 1 tells none.
     pub parts: Vec<PartInfo>,
     /// The claims about the image. An index of version 1 has none.
@@ -78,6 +81,7 @@ impl HeadReport {
             chunk_max_bytes: index.params.max_bytes(),
             skeleton_bytes: index.skeleton.bytes,
             contents_bytes: index.contents.bytes,
+            disk: DiskInfo::of(index),
             parts: statement::parts(index),
             statement: index.units.as_ref().map(statement::statement),
             patch_bases: patches.iter().map(|patch| patch.base_id.clone()).collect(),

@@ -249,6 +249,7 @@ impl RecipeBuilder {
             wrapper,
             parts,
             files: image.files,
+            disk: image.disk,
             signatures: Vec::new(),
             kept: KeptEntries::default(),
         });

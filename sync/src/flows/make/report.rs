@@ -8,6 +8,7 @@ use regrow_store::Meter;
 use serde::Serialize;
 
 use super::IndexFormat;
+use crate::flows::info::DiskInfo;
 use crate::flows::patch::PatchReport;
 use crate::flows::seconds::as_seconds;
 
@@ -56,6 +57,8 @@ pub struct MakeReport {
     pub coded_bytes: u64,
     /// The plain bytes of the coded files.
     pub coded_plain_bytes: u64,
+    /// The facts about the image, if it is a disk image.
+    pub disk: Option<DiskInfo>,
     /// The version of the index's format.
     pub format: u32,
     /// The size of the index.
@@ -82,6 +85,7 @@ impl MakeReport {
             bytes_fetched: meter.body_bytes(),
             bytes_sent: meter.sent_bytes(),
             format: if index.units.is_some() { IndexFormat::V2 } else { IndexFormat::V1 }.number(),
+            disk: DiskInfo::of(index),
             coded: index.codings.len() as u64,
             coded_zstd: index.codings.iter().filter(|coding| coding.format == CodedFormat::Zstd).count() as u64,
             coded_bytes: index.codings.iter().map(Coding::stored_bytes).sum(),
