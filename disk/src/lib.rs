@@ -6,8 +6,8 @@
 //! stretch is a file's, or it is the file system's own, such as a table of inodes or free room.
 //!
 //! Both lists cover everything, in order, so nothing is lost that is not understood: it is a stretch without a file.
-//! [`StretchList`] gathers the stretches and joins those that are too short. An image that is damaged, or has a feature that changes where bytes lie and that is not known here, is no disk image,
-//! and the reason is told.
+//! [`StretchList`] gathers the stretches and joins those that are too short. An image that is damaged, or has a feature
+//! that changes where bytes lie and that is not known here, is no disk image, and the reason is told.
 //!
 //! The division follows from the image's bytes alone. Image ids depend on it, so what [`divide()`] gives for an image
 //! never changes under the same version of the walking rules (docs/format/disk.md).

@@ -16,16 +16,6 @@ pub trait ReadAt {
     fn read_exact_at(&self, out: &mut [u8], at: u64) -> io::Result<()>;
 }
 
-impl<T: ReadAt + ?Sized> ReadAt for &T {
-    fn bytes(&self) -> u64 {
-        (**self).bytes()
-    }
-
-    fn read_exact_at(&self, out: &mut [u8], at: u64) -> io::Result<()> {
-        (**self).read_exact_at(out, at)
-    }
-}
-
 impl ReadAt for [u8] {
     fn bytes(&self) -> u64 {
         self.len() as u64

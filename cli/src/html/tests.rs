@@ -14,6 +14,8 @@ fn report(paths: Vec<PathCost>, archives: &[&str]) -> DiffReport {
     DiffReport {
         old_bytes: 1 << 20,
         new_bytes: 2 << 20,
+        old_disk: None,
+        new_disk: None,
         bytes,
         requests: 7,
         formats_differ: false,

@@ -130,7 +130,7 @@ impl RecipeBuilder {
             match self.rules {
                 WalkRules::V2 => stream.list(segment, &mut self.known, packer)?,
                 WalkRules::V3 | WalkRules::V4 | WalkRules::V5 => {
-                    drop(store(stream.kind, segment, &mut self.known, packer)?)
+                    store(stream.kind, segment, &mut self.known, packer)?;
                 }
             }
         }
