@@ -7,8 +7,8 @@ use std::fmt;
 pub struct Division {
     /// The format of the outermost file system or container.
     pub kind: DiskKind,
-    /// The format's own words about this image, for people: compressor, block size and the like. It has no control
-    /// characters.
+    /// The format with its own words about this image, for people: compressor, block size and the like. It has no
+    /// control characters. If it is empty, the name of the kind stands for it.
     pub details: String,
     /// The image as it is stored, front to back, without a gap. Plain pieces never follow each other.
     pub pieces: Vec<StoredPiece>,

@@ -3,12 +3,9 @@
 
 use std::ops::Range;
 
-use regrow_chunker::{Params, PartKind};
+use regrow_chunker::PartKind;
 
 use crate::walk::PartEvent;
-
-/// The least size in bytes from which on a file is large, in an image that is divided.
-const MIN_DIVIDED_LARGE_BYTES: u64 = 1024;
 
 /// The rules by which an image is split into its streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -95,11 +92,10 @@ impl WalkRules {
         matches!(self, Self::V4 | Self::V5)
     }
 
-    /// Whether disk images are divided by these rules, if they are cut with these parameters. With smaller chunks, an
-    /// image would have more of them than readers accept (docs/format/disk.md, section 3).
+    /// Whether disk images are divided by these rules.
     #[must_use]
-    pub fn divide_disks(self, params: &Params) -> bool {
-        matches!(self, Self::V5) && params.large_file_bytes() >= MIN_DIVIDED_LARGE_BYTES
+    pub const fn divide_disks(self) -> bool {
+        matches!(self, Self::V5)
     }
 }
 

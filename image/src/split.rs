@@ -107,10 +107,11 @@ impl Splitter {
 
     /// The same splitter for a disk image, of which the operations are known: literals and contents, in order, that make
     /// up its plain image. Marks among them are passed over, since [`Splitter::begin_coded`] makes them. The splitter must
-    /// be one by [`WalkRules::V5`] that has taken no bytes. The image is one part.
+    /// be one by [`WalkRules::V5`] that has taken no bytes. The image is one part, and each contents operation is cut alone.
     #[must_use]
     pub fn divided_by(mut self, ops: Vec<Op>) -> Self {
         self.divided = Some(Divided::new(ops));
+        self.chunks.cuts_alone = true;
         self
     }
 

@@ -59,6 +59,8 @@ pub(super) struct Chunks {
     group: Vec<u8>,
     hash: FileHash,
     file: File,
+    /// Each file is cut alone, however small it is.
+    pub(super) cuts_alone: bool,
     /// Opaque files have no chunks.
     pub(super) leaves_out_opaque: bool,
     /// The number of bytes of the plain image so far.
@@ -82,6 +84,7 @@ impl Chunks {
             group: Vec::new(),
             hash: FileHash::default(),
             file: File::None,
+            cuts_alone: false,
             leaves_out_opaque: false,
             plain_bytes: 0,
             files: 0,
@@ -180,7 +183,7 @@ impl WalkSink for Chunks {
     fn begin_file(&mut self, start: FileStart) {
         self.end_literal();
         self.file = match start.size {
-            Some(size) if !self.rule.is_large(size) => {
+            Some(size) if !self.cuts_alone && !self.rule.is_large(size) => {
                 if self.rule.ends_before(self.group.len() as u64, size) {
                     self.end_group();
                 }

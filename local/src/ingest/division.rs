@@ -18,10 +18,7 @@ pub(super) struct Disk {
 
 impl Disk {
     fn divided(division: Division) -> Self {
-        let mut words = division.kind.to_string();
-        if !division.details.is_empty() {
-            words = format!("{words}, {}", division.details);
-        }
+        let words = if division.details.is_empty() { division.kind.to_string() } else { division.details.clone() };
         let note = DiskNote { is_divided: true, files: division.files.len() as u64, words };
         Self { division: Some(division), note }
     }
@@ -53,7 +50,7 @@ pub fn sized(file: &File) -> io::Result<SizedFile<'_>> {
 /// Looks at an input that may be a disk image. The maker of an image is told of one that cannot be divided.
 pub(super) fn of_input(input: &Input<'_>, reading: &Reading<'_>) -> Option<Disk> {
     let unfolds = !matches!(reading.gzip_files, GzipFiles::Contents);
-    let bytes = input.at_random.filter(|_| unfolds && reading.rules.divide_disks(&reading.params))?;
+    let bytes = input.at_random.filter(|_| unfolds && reading.rules.divide_disks())?;
     if !may_be_disk(bytes) {
         return None;
     }
@@ -74,7 +71,7 @@ pub(super) fn of_input(input: &Input<'_>, reading: &Reading<'_>) -> Option<Disk>
 
 /// Tells the maker of an image that comes from a pipe if it begins like a disk image, since that is not divided.
 pub(super) fn tell_of_pipe(block: &[u8], input: &Input<'_>, reading: &Reading<'_>) {
-    let is_asked = input.at_random.is_none() && reading.is_made() && reading.rules.divide_disks(&reading.params);
+    let is_asked = input.at_random.is_none() && reading.is_made() && reading.rules.divide_disks();
     if !is_asked || !may_be_disk(&block) {
         return;
     }

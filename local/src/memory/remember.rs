@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 
 use regrow_chunker::PartKind;
-use regrow_image::ImagePart;
+use regrow_image::{ImagePart, WalkRules};
 use regrow_index::Statement;
 
 use super::entries::{self, EntryKind, FoundEntry, SkeletonReader};
@@ -38,7 +38,10 @@ impl Memory {
     /// # Errors
     /// A file operation failed. Nothing that is not whole is left under a name that counts.
     pub fn remember(&self, image: &MadeImage<'_>) -> io::Result<()> {
-        if image.parts.len() != image.statement.parts.len() || !image.parts.iter().any(is_tar) {
+        // A disk image that is divided is one part of the kind of tars, but has no entries.
+        let is_divided = WalkRules::of_version(image.statement.walk_version) == Some(WalkRules::V5);
+        let has_layers = image.parts.iter().any(is_tar) && !is_divided;
+        if image.parts.len() != image.statement.parts.len() || !has_layers {
             return Ok(());
         }
         let units = image.statement.parts.iter().map(|part| &part.unit).chain([&image.statement.wrapper]);
