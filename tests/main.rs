@@ -18,6 +18,7 @@ mod damage;
 mod damaged_seeds;
 mod diff;
 mod disk;
+mod divided;
 mod elsewhere;
 mod environment;
 mod exit_codes;
