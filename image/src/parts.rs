@@ -21,6 +21,9 @@ pub enum WalkRules {
     /// Version 5, or version 4 or 3 if the image is no disk image that is divided. A divided image is one part, and
     /// its contents operations are its stretches.
     V5,
+    /// Version 5 for the seeds of a divided image: small files of a tar are cut alone too, besides their groups, since the
+    /// image may have them.
+    V5ForDisks,
 }
 
 /// What an image has of the things that the version of its walking rules depends on.
@@ -53,9 +56,9 @@ impl WalkRules {
         match self {
             Self::V2 if found.has_coded_files => 2,
             Self::V2 => 1,
-            Self::V5 if found.is_divided => 5,
-            Self::V4 | Self::V5 if found.has_coded_zstd => 4,
-            Self::V3 | Self::V4 | Self::V5 => 3,
+            Self::V5 | Self::V5ForDisks if found.is_divided => 5,
+            Self::V4 | Self::V5 | Self::V5ForDisks if found.has_coded_zstd => 4,
+            Self::V3 | Self::V4 | Self::V5 | Self::V5ForDisks => 3,
         }
     }
 
@@ -66,36 +69,43 @@ impl WalkRules {
             Self::V2 => 1,
             Self::V3 => 3,
             Self::V4 => 4,
-            Self::V5 => 5,
+            Self::V5 | Self::V5ForDisks => 5,
         }
     }
 
-    /// The rules by which the seeds of an image are split. Zstd files in them, and disk images, may hold what a gzip file
-    /// or a plain file holds in the image.
+    /// The rules by which the seeds of an image are split whose index states these rules. Zstd files in them, and disk
+    /// images, may hold what a gzip file or a plain file holds in the image.
     #[must_use]
     pub const fn for_seeds(self) -> Self {
         match self {
             Self::V2 => Self::V2,
-            Self::V3 | Self::V4 | Self::V5 => Self::V5,
+            Self::V3 | Self::V4 => Self::V5,
+            Self::V5 | Self::V5ForDisks => Self::V5ForDisks,
         }
     }
 
     /// Whether an image consists of parts by these rules.
     #[must_use]
     pub const fn have_parts(self) -> bool {
-        matches!(self, Self::V3 | Self::V4 | Self::V5)
+        !matches!(self, Self::V2)
     }
 
     /// Whether zstd files may be coded by these rules.
     #[must_use]
     pub const fn code_zstd(self) -> bool {
-        matches!(self, Self::V4 | Self::V5)
+        matches!(self, Self::V4 | Self::V5 | Self::V5ForDisks)
     }
 
     /// Whether disk images are divided by these rules.
     #[must_use]
     pub const fn divide_disks(self) -> bool {
-        matches!(self, Self::V5)
+        matches!(self, Self::V5 | Self::V5ForDisks)
+    }
+
+    /// Whether small files are cut alone too, besides their groups.
+    #[must_use]
+    pub const fn cut_small_files(self) -> bool {
+        matches!(self, Self::V5ForDisks)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod chunks;
 mod divided;
+mod small;
 
 use bytes::Bytes;
 use regrow_chunker::{Params, PartKind};
@@ -12,6 +13,7 @@ use crate::walk::{Candidate, Ending, PartEvent, WalkSink, Walker};
 
 use chunks::Chunks;
 use divided::Divided;
+use small::SmallFiles;
 
 /// One of an image's two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,6 +42,8 @@ pub struct RawChunk {
 pub struct LastChunks {
     /// The last chunks.
     pub chunks: Vec<RawChunk>,
+    /// The last chunks that [`Splitter::take_small`] would give.
+    pub small: Vec<(Bytes, u64)>,
     /// The last borders of candidates for parts.
     pub borders: Vec<PartBorder>,
     /// The image's parts. There are none by [`WalkRules::V2`].
@@ -77,6 +81,7 @@ impl Splitter {
         if rules.have_parts() {
             self.walker = self.walker.finding_parts(self.chunks.cutter.params());
             self.chunks.parts = Some(PartList::default());
+            self.chunks.small = rules.cut_small_files().then(SmallFiles::default);
         }
         self
     }
@@ -134,6 +139,12 @@ impl Splitter {
     /// Takes the chunks that have become complete.
     pub fn take(&mut self) -> Vec<RawChunk> {
         std::mem::take(&mut self.chunks.out.chunks)
+    }
+
+    /// Takes the chunks of small files that were cut alone, with their offsets in the contents stream. They are chunks of
+    /// their groups too. There are none but by [`WalkRules::V5ForDisks`].
+    pub fn take_small(&mut self) -> Vec<(Bytes, u64)> {
+        self.chunks.small.as_mut().map(SmallFiles::take).unwrap_or_default()
     }
 
     /// The compressed file that the splitter stands at. The caller must decide about it.
@@ -221,6 +232,6 @@ impl Splitter {
         let (has_tar, is_tar) = (self.walker.has_tar_part(), self.divided.is_some() || self.walker.is_tar());
         let parts = self.chunks.parts.take().map(|parts| parts.finish(has_tar, is_tar, end));
         let (parts, files) = parts.unwrap_or_default();
-        LastChunks { chunks: self.take(), borders, parts, files }
+        LastChunks { chunks: self.take(), small: self.take_small(), borders, parts, files }
     }
 }

@@ -95,7 +95,7 @@ impl TreeWalker {
     pub fn new(rules: WalkRules, params: &Params) -> Self {
         let walker = match rules {
             WalkRules::V2 => Walker::default(),
-            WalkRules::V3 | WalkRules::V4 | WalkRules::V5 => Walker::default().finding_parts(params),
+            _ => Walker::default().finding_parts(params),
         };
         Self { walker, is_divided: rules == WalkRules::V5, ..Self::default() }
     }

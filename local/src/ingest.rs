@@ -72,6 +72,9 @@ pub struct Ingested {
     /// The chunks of the coded files in their compressed form, if those were asked for, each with its offset in the
     /// image.
     pub(crate) opaque: PlacedRecords,
+    /// The chunks of small files that were cut alone, if the rules ask for those, each with its offset in the contents
+    /// stream.
+    pub(crate) small: PlacedRecords,
     /// Whether the image is whole, if that was asked for, as make does.
     pub whole: Whole,
     /// Whether entries of a tar lie where its walk was lost, if that was watched for.
@@ -245,9 +248,9 @@ fn ingest_all(
     let Ingest { hashing, bytes, codings, unfolded, watch, .. } = ingest;
     let whole = watch.finish(bytes, &hashing.splitter);
     let has_lost_entries = hashing.splitter.has_lost_entries();
-    let Finished { digest, opaque, parts, files, names } = hashing.finish()?;
+    let Finished { digest, opaque, small, parts, files, names } = hashing.finish()?;
     let disk = disk.map(|disk| disk.note);
-    Ok(Ingested { bytes, digest, parts, files, names, codings, unfolded, opaque, whole, has_lost_entries, disk })
+    Ok(Ingested { bytes, digest, parts, files, names, codings, unfolded, opaque, small, whole, has_lost_entries, disk })
 }
 
 /// The splitter for an image whose headers may be damaged.

@@ -45,6 +45,9 @@ pub struct Scan {
     /// The chunks of the coded files in compressed form, with their places in the file. An image may hold those
     /// files in that form.
     pub(crate) opaque: Vec<(Record, u64)>,
+    /// The chunks of small files that were cut alone, with their offsets in the contents stream, if the rules ask for
+    /// them.
+    pub(crate) small: Option<Vec<(Record, u64)>>,
     /// A second scan of the same file by other rules, for the entries of a damaged tar behind damaged headers. It
     /// has no image id.
     pub(crate) found: Option<Box<Scan>>,
@@ -87,6 +90,7 @@ impl Scan {
             layout,
             unfolded,
             opaque,
+            small: None,
             found: None,
         }
     }
@@ -146,7 +150,10 @@ impl Scan {
     }
 
     fn chunks(&self) -> usize {
-        self.skeleton.len() + self.contents.len() + self.found.as_ref().map_or(0, |found| found.chunks())
+        self.skeleton.len()
+            + self.contents.len()
+            + self.small.as_ref().map_or(0, Vec::len)
+            + self.found.as_ref().map_or(0, |found| found.chunks())
     }
 
     /// Reads a file of this many bytes. A damaged tar is read a second time.
@@ -231,6 +238,9 @@ impl Scan {
             layout
         };
         opaque.truncate(most);
+        let mut small = read.small;
+        small.retain(|(record, at)| at + u64::from(record.len) <= layout.contents_bytes());
+        small.truncate(most - (skeleton.len() + contents.len()).min(most));
         let (digest, unfolded) = (read.digest, read.unfolded);
         let (has_coded_zstd, is_divided) = (has_zstd(&unfolded), read.disk.is_some_and(|disk| disk.is_divided));
         let scan = Self {
@@ -244,6 +254,7 @@ impl Scan {
             layout,
             unfolded,
             opaque,
+            small: reading.rules.cut_small_files().then_some(small),
             found: None,
         };
         Ok((scan, read.has_lost_entries))
@@ -265,6 +276,11 @@ impl Scan {
                 each(image, record.id);
             }
         }
+    }
+
+    /// The chunks of small files that were cut alone.
+    pub(crate) fn small(&self) -> &[(Record, u64)] {
+        self.small.as_deref().unwrap_or_default()
     }
 
     /// The records of a stream.
@@ -338,7 +354,8 @@ pub fn unfolding_rules_begin(walk: WalkRules) -> String {
 /// The rules of a scan, which are part of its key in the catalog.
 pub(crate) fn rules(walk: WalkRules, guess_version: u32, params: &Params) -> String {
     let [min, avg, max] = [params.min_bytes(), params.avg_bytes(), params.max_bytes()];
-    format!("{}{min} {avg} {max}", rules_begin(walk, guess_version))
+    let small = if walk.cut_small_files() { " small" } else { "" };
+    format!("{}{min} {avg} {max}{small}", rules_begin(walk, guess_version))
 }
 
 fn rules_begin(walk: WalkRules, guess_version: u32) -> String {

@@ -1,5 +1,6 @@
 //! Seeds: local files and folders that hold wanted bytes.
 
+mod disk;
 mod file;
 mod folder;
 mod gather;
@@ -19,6 +20,7 @@ use regrow_chunker::{ChunkId, Params, Record, VerifiedBuffer};
 use regrow_image::WalkRules;
 use regrow_index::Segment;
 
+use disk::DiskGuesses;
 pub use file::FileSeed;
 pub use folder::{FolderSeed, GuessedFiles};
 pub use patched::{PatchSeed, PatchSeedBuilder};
@@ -105,8 +107,15 @@ impl Seeds {
         Ok(())
     }
 
-    /// Adds, for each folder, guesses where it has files of an image. Returns how many of 1,000 files of the image each
-    /// folder has, by their names and sizes.
+    /// Whether some seed may have files of an image by their paths: a folder, or a disk image that is divided.
+    #[must_use]
+    pub fn guess_by_path(&self) -> bool {
+        let is_divided = |seed: &dyn Seed| seed.as_file().is_some_and(|file| file.scan().is_divided);
+        !self.folders.is_empty() || self.seeds.iter().any(|seed| is_divided(&**seed))
+    }
+
+    /// Adds, for each folder and each disk image, guesses where it has files of an image. Returns how many of 1,000 files
+    /// of the image each folder has, by their names and sizes.
     pub fn add_guesses(&mut self, files: GuessedFiles) -> Vec<usize> {
         let (files, mut shares) = (Arc::new(files), Vec::new());
         for folder in &self.folders {
@@ -116,6 +125,11 @@ impl Seeds {
                 self.guesses.push(self.seeds.len() as u32);
                 self.seeds.push(Box::new(guess));
             }
+        }
+        let disks = self.seeds.iter().filter_map(|seed| DiskGuesses::of(seed.as_file()?, &files));
+        for disk in disks.collect::<Vec<_>>() {
+            self.guesses.push(self.seeds.len() as u32);
+            self.seeds.push(Box::new(disk));
         }
         shares
     }

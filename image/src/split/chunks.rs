@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use regrow_chunker::{Cut, Cutter, FileHash, GroupRule, Params, StreamCutter};
 
+use super::small::SmallFiles;
 use super::{RawChunk, StreamKind};
 use crate::ops::{MAX_LITERAL_BYTES, Op, put_op};
 use crate::parts::{PartList, Position, UnitGuesses};
@@ -59,6 +60,8 @@ pub(super) struct Chunks {
     group: Vec<u8>,
     hash: FileHash,
     file: File,
+    /// Small files that are cut alone besides their groups, if they are asked for.
+    pub(super) small: Option<SmallFiles>,
     /// Each file is cut alone, however small it is.
     pub(super) cuts_alone: bool,
     /// Opaque files have no chunks.
@@ -84,6 +87,7 @@ impl Chunks {
             group: Vec::new(),
             hash: FileHash::default(),
             file: File::None,
+            small: None,
             cuts_alone: false,
             leaves_out_opaque: false,
             plain_bytes: 0,
@@ -155,6 +159,7 @@ impl Chunks {
         if self.group.capacity() == 0 {
             self.group.reserve(self.cutter.params().avg_bytes() as usize * 2);
         }
+        self.small.iter_mut().for_each(|small| small.push(&self.cutter, piece));
         self.group.extend_from_slice(piece);
         self.hash.update(piece);
     }
@@ -187,6 +192,8 @@ impl WalkSink for Chunks {
                 if self.rule.ends_before(self.group.len() as u64, size) {
                     self.end_group();
                 }
+                let at = self.out.contents.1 + self.group.len() as u64;
+                self.small.iter_mut().for_each(|small| small.begin(size, at));
                 File::Small { size, bytes: 0 }
             }
             None if self.leaves_out_opaque => {
@@ -234,6 +241,7 @@ impl WalkSink for Chunks {
         let file = std::mem::replace(&mut self.file, File::None);
         let bytes = match file {
             File::Small { size, bytes } => {
+                self.small.iter_mut().for_each(|small| small.end(&self.cutter));
                 let hash = self.hash.finish();
                 if self.rule.ends_after(self.group.len() as u64, size, hash) {
                     self.end_group();

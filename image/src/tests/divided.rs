@@ -112,6 +112,33 @@ fn large_files_have_the_chunks_that_they_have_in_a_tar() {
     assert!(found.is_empty(), "{} chunks of {} are not in the disk image", found.len(), in_tar.len());
 }
 
+/// For a disk image, the small files of a tar are cut as they would be in it.
+#[test]
+fn small_files_of_a_tar_are_cut_alone_too() {
+    let files: Vec<Vec<u8>> = [63, 64, 700, 4096, 7000, 8191, 9000].map(|len| noise(len as u64, len)).to_vec();
+    let tar: Vec<u8> = files.iter().flat_map(|bytes| file("f", bytes)).collect();
+    let rules = |rules| Splitter::new(Params::default()).by_rules(rules);
+    let (mut with, mut without) = (rules(WalkRules::V5ForDisks), rules(WalkRules::V5));
+    let mut small = Vec::new();
+    for piece in tar.chunks(500) {
+        for splitter in [&mut with, &mut without] {
+            splitter.push(Bytes::copy_from_slice(piece));
+        }
+        small.extend(with.take_small());
+        assert!(without.take_small().is_empty());
+    }
+    let (with, without) = (with.finish_parts(), without.finish_parts());
+    small.extend(with.small);
+    assert_eq!(streams(&with.chunks), streams(&without.chunks));
+    let [_, contents] = streams(&with.chunks).map(|stream| stream.concat());
+    for (bytes, at) in &small {
+        assert!(contents[*at as usize..].starts_with(bytes));
+    }
+    let ops: Vec<Op> = files[1..6].iter().map(|file| Op::Contents(file.len() as u64)).collect();
+    let [_, wanted] = streams(&divided(&files[1..6].concat(), &ops, false, 1000).chunks);
+    assert_eq!(small.iter().map(|(bytes, _)| bytes.to_vec()).collect::<Vec<_>>(), wanted);
+}
+
 /// An image that has more bytes than its operations, or fewer, comes back all the same.
 #[test]
 fn operations_that_do_not_fit_do_no_harm() {

@@ -44,6 +44,11 @@ impl PlainFile {
         Self { scratch: scratch.map(Path::to_owned), ..self }
     }
 
+    /// The same file with a cache of its own, and the compressed files that were found in it.
+    pub(crate) fn again(&self, unfolded: &[Unfolded]) -> io::Result<Self> {
+        Ok(Self::new(self.file.try_clone()?, unfolded.to_vec()).with_scratch(self.scratch.as_deref()))
+    }
+
     /// The file itself.
     pub(crate) fn file(&self) -> &File {
         &self.file

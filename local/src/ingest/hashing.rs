@@ -19,6 +19,7 @@ const JOBS_IN_FLIGHT: usize = 6;
 struct JobResult {
     chunks: Vec<Hashed>,
     opaque: PlacedRecords,
+    small: PlacedRecords,
     digest: Option<(blake3::hazmat::ChainingValue, Option<[u8; 32]>)>,
 }
 
@@ -35,6 +36,8 @@ pub(super) struct Hashing<'p, 's> {
     /// that are also hashed.
     pub(super) opaque_cut: Vec<(Bytes, u64)>,
     opaque: PlacedRecords,
+    /// The chunks of small files that were cut alone, with their offsets in the contents stream.
+    small: PlacedRecords,
     sink: ChunkSink<'s>,
     /// The names of the image and of its parts, if they are asked for.
     pub(super) names: Option<Names<'p>>,
@@ -46,6 +49,8 @@ pub(super) struct Finished {
     pub(super) digest: [u8; 32],
     /// The chunks of coded files in compressed form.
     pub(super) opaque: PlacedRecords,
+    /// The chunks of small files that were cut alone.
+    pub(super) small: PlacedRecords,
     pub(super) parts: Vec<ImagePart>,
     pub(super) files: Vec<u64>,
     pub(super) names: Option<Sha256Names>,
@@ -54,8 +59,8 @@ pub(super) struct Finished {
 impl<'p, 's> Hashing<'p, 's> {
     pub(super) fn new(pool: &'p Pool, splitter: Splitter, sink: ChunkSink<'s>) -> Self {
         let (results, digest) = (Ordered::new(JOBS_IN_FLIGHT), ImageDigest::default());
-        let (opaque_cut, opaque) = (Vec::new(), Vec::new());
-        Self { pool, splitter, block: None, results, digest, opaque_cut, opaque, sink, names: None }
+        let (opaque_cut, opaque, small) = (Vec::new(), Vec::new(), Vec::new());
+        Self { pool, splitter, block: None, results, digest, opaque_cut, opaque, small, sink, names: None }
     }
 
     /// Takes in the plain image's next bytes, and returns how many it took. It takes all of them, unless it stops
@@ -103,11 +108,11 @@ impl<'p, 's> Hashing<'p, 's> {
 
     fn submit(&mut self) -> Result<(), LocalError> {
         let (block, chunks) = (self.block.take(), self.splitter.take());
-        let opaque = std::mem::take(&mut self.opaque_cut);
-        if block.is_none() && chunks.is_empty() && opaque.is_empty() {
+        let (opaque, small) = (std::mem::take(&mut self.opaque_cut), self.splitter.take_small());
+        if block.is_none() && chunks.is_empty() && opaque.is_empty() && small.is_empty() {
             return Ok(());
         }
-        self.results.push(self.pool.submit(move || hash(block, chunks, opaque)));
+        self.results.push(self.pool.submit(move || hash(block, chunks, [&opaque, &small])));
         while let Some(result) = self.results.next_due()? {
             self.take(result)?;
         }
@@ -120,6 +125,7 @@ impl<'p, 's> Hashing<'p, 's> {
             self.digest.push(value, || root.unwrap_or_default());
         }
         self.opaque.extend(result.opaque);
+        self.small.extend(result.small);
         result.chunks.into_iter().try_for_each(&mut self.sink)
     }
 
@@ -128,13 +134,14 @@ impl<'p, 's> Hashing<'p, 's> {
         self.submit()?;
         let has_tar = self.splitter.has_tar_part();
         let splitter = std::mem::replace(&mut self.splitter, Splitter::new(Params::default()));
-        let LastChunks { chunks, borders, parts, files } = splitter.finish_parts();
-        self.results.push(self.pool.submit(move || hash(None, chunks, Vec::new())));
+        let LastChunks { chunks, small, borders, parts, files } = splitter.finish_parts();
+        self.results.push(self.pool.submit(move || hash(None, chunks, [&[], &small])));
         while let Some(result) = self.results.next()? {
             self.take(result)?;
         }
         let names = self.names.take().map(|names| names.finish(&borders, has_tar)).transpose()?;
-        Ok(Finished { digest: self.digest.finish(), opaque: self.opaque, parts, files, names })
+        let Self { digest, opaque, small, .. } = self;
+        Ok(Finished { digest: digest.finish(), opaque, small, parts, files, names })
     }
 }
 
@@ -152,7 +159,7 @@ fn record_of(bytes: &[u8]) -> Record {
     }
 }
 
-fn hash(block: Option<(u64, Bytes)>, chunks: Vec<RawChunk>, opaque: Vec<(Bytes, u64)>) -> JobResult {
+fn hash(block: Option<(u64, Bytes)>, chunks: Vec<RawChunk>, [opaque, small]: [&[(Bytes, u64)]; 2]) -> JobResult {
     let hash = |chunk: RawChunk| {
         let RawChunk { stream, at, unit, bytes } = chunk;
         Hashed { stream, at, unit, record: record_of(&bytes), bytes }
@@ -161,6 +168,6 @@ fn hash(block: Option<(u64, Bytes)>, chunks: Vec<RawChunk>, opaque: Vec<(Bytes, 
         let root = (index == 0).then(|| *blake3::hash(&block).as_bytes());
         (block_value(index, &block), root)
     });
-    let opaque = opaque.iter().map(|(bytes, at)| (record_of(bytes), *at)).collect();
-    JobResult { chunks: chunks.into_iter().map(hash).collect(), opaque, digest }
+    let [opaque, small] = [opaque, small].map(|cut| cut.iter().map(|(bytes, at)| (record_of(bytes), *at)).collect());
+    JobResult { chunks: chunks.into_iter().map(hash).collect(), opaque, small, digest }
 }

@@ -23,13 +23,13 @@ impl Scan {
         }
         varint::put(&mut out, self.unfolded.len() as u64);
         self.unfolded.iter().for_each(|unfolded| unfolded.encode(&mut out));
-        put_records(&mut out, self.opaque.len(), self.opaque.iter().map(|(record, _)| record));
-        self.opaque.iter().for_each(|&(_, at)| varint::put(&mut out, at));
+        put_placed(&mut out, &self.opaque);
         if self.rules().have_parts() {
             // There is at least one part, so the number 0 is free. It says that the image is divided.
             out.extend(self.is_divided.then_some(0));
             put_parts(&mut out, &self.parts);
         }
+        self.small.iter().for_each(|small| put_placed(&mut out, small));
         let mut ops = Vec::new();
         for op in self.layout.ops() {
             let number = match op {
@@ -67,12 +67,11 @@ impl Scan {
         let gaps = take_gaps(&mut blob)?;
         let count = varint::take(&mut blob).filter(|&count| count <= blob.len() as u64 / 5)?;
         let unfolded: Vec<Unfolded> = (0..count).map(|_| Unfolded::decode(&mut blob)).collect::<Option<_>>()?;
-        let opaque = take_records(&mut blob)?;
-        let places: Vec<u64> = opaque.iter().map(|_| varint::take(&mut blob)).collect::<Option<_>>()?;
-        let opaque: Vec<(Record, u64)> = opaque.into_iter().zip(places).collect();
-        let is_divided = rules == WalkRules::V5 && blob.first() == Some(&0);
+        let opaque = take_placed(&mut blob)?;
+        let is_divided = rules.divide_disks() && blob.first() == Some(&0);
         blob = &blob[usize::from(is_divided)..];
         let parts = if rules.have_parts() { take_parts(&mut blob)? } else { Vec::new() };
+        let small = if rules.cut_small_files() { Some(take_placed(&mut blob)?) } else { None };
         let ops_bytes = varint::take(&mut blob).and_then(|bytes| usize::try_from(bytes).ok())?;
         let (mut ops, rest) = blob.split_at_checked(ops_bytes)?;
         let mut layout = LayoutBuilder::new(u64::MAX >> 2);
@@ -99,6 +98,7 @@ impl Scan {
             layout,
             unfolded,
             opaque,
+            small,
             found: None,
         };
         scan.fits().then_some((scan, rest))
@@ -126,6 +126,9 @@ impl Scan {
         ascend
             && within
             && self.parts_fit()
+            && self.small.iter().flatten().all(|(record, at)| {
+                at.checked_add(record.len.into()).is_some_and(|end| end <= self.layout.contents_bytes())
+            })
             && self.layout.skeleton_bytes() == bytes(StreamKind::Skeleton)
             && Some(self.layout.contents_bytes()) == contents
             && self.layout.coded().eq(self.unfolded.iter().map(|unfolded| unfolded.plain.clone()))
@@ -174,6 +177,17 @@ fn take_gaps(blob: &mut &[u8]) -> Option<Vec<Gap>> {
         Some(Gap { before, bytes })
     };
     (0..count).map(|_| next()).collect()
+}
+
+fn put_placed(out: &mut Vec<u8>, placed: &[(Record, u64)]) {
+    put_records(out, placed.len(), placed.iter().map(|(record, _)| record));
+    placed.iter().for_each(|&(_, at)| varint::put(out, at));
+}
+
+fn take_placed(blob: &mut &[u8]) -> Option<Vec<(Record, u64)>> {
+    let records = take_records(blob)?;
+    let places: Vec<u64> = records.iter().map(|_| varint::take(blob)).collect::<Option<_>>()?;
+    Some(records.into_iter().zip(places).collect())
 }
 
 fn put_records<'r>(out: &mut Vec<u8>, count: usize, records: impl Iterator<Item = &'r Record>) {

@@ -66,6 +66,8 @@ pub struct FileSeed {
     streams: [StreamIndex; 2],
     /// The positions of the scan's opaque chunks, sorted by id.
     opaque_by_id: Vec<u32>,
+    /// The positions of the scan's chunks of small files, sorted by id.
+    small_by_id: Vec<u32>,
     /// The chunks that the file holds behind damaged headers.
     found: Option<Box<FileSeed>>,
 }
@@ -145,7 +147,8 @@ impl FileSeed {
     fn of_bytes(file: PlainBytes, state: FileState, scan: Scan, was_read: bool) -> Self {
         let streams = STREAMS.map(|stream| StreamIndex::new(&scan, stream));
         let opaque_by_id = sorted_by_id(scan.opaque.len(), |n| scan.opaque[n].0.id);
-        Self { file, state, scan, was_read, streams, opaque_by_id, found: None }
+        let small_by_id = sorted_by_id(scan.small().len(), |n| scan.small()[n].0.id);
+        Self { file, state, scan, was_read, streams, opaque_by_id, small_by_id, found: None }
     }
 
     /// A seed from a plain image in a file, whose contents are known.
@@ -189,6 +192,15 @@ impl FileSeed {
     /// The file itself.
     pub fn file(&self) -> &File {
         self.file.file()
+    }
+
+    /// The file once more, read as its plain image. The result is `None` for a layer, or if the system gives no more
+    /// files.
+    pub(super) fn plain_file(&self) -> Option<PlainFile> {
+        match &self.file {
+            PlainBytes::File(file) => file.again(&self.scan.unfolded).ok(),
+            PlainBytes::Layer(_) => None,
+        }
     }
 
     /// The scan of the file.
@@ -258,6 +270,10 @@ impl Seed for FileSeed {
             .or_else(|| {
                 let found = first_with_id(&self.opaque_by_id, id, |n| self.scan.opaque[n].0.id)?;
                 Some(IN_FILE | self.scan.opaque[found as usize].1)
+            })
+            .or_else(|| {
+                let found = first_with_id(&self.small_by_id, id, |n| self.scan.small()[n].0.id)?;
+                Some(place(StreamKind::Contents, self.scan.small()[found as usize].1))
             })
             .or_else(|| Some(FOUND | self.found.as_ref()?.find(id)?))
     }

@@ -4,13 +4,14 @@
 mod places;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use regrow_chunker::ChunkId;
+use regrow_chunker::{ChunkId, Cut, Cutter, StreamCutter};
 use regrow_image::TreeEntry;
 use regrow_index::Segment;
 
@@ -28,6 +29,8 @@ use places::Place;
 const REMEMBERED_BYTES: u64 = 4 << 20;
 /// The kernel opens no longer paths (PATH_MAX).
 const MAX_PATH_BYTES: usize = 4096;
+/// The size from which small files are found too, for a disk image.
+const SMALL_BYTES: u64 = 64;
 /// The depth to which folders within the folder are searched.
 const MAX_DEPTH: usize = 128;
 
@@ -65,7 +68,10 @@ impl FolderSeed {
         context: &SeedContext<'_>,
     ) -> Result<(Self, Arc<LargeFiles>, Vec<FileSeed>), LocalError> {
         let rooted = Arc::new(Rooted::open(root).map_err(LocalError::io(root))?);
-        let paths = rooted.list(context.params.large_file_bytes(), MAX_DEPTH).map_err(LocalError::io(root))?;
+        let large_bytes = context.params.large_file_bytes();
+        let least_bytes = if context.rules.cut_small_files() { SMALL_BYTES.min(large_bytes) } else { large_bytes };
+        let paths = rooted.list(least_bytes, MAX_DEPTH).map_err(LocalError::io(root))?;
+        let cutter = Cutter::new(context.params);
         let mut chunks = Vec::new();
         let (mut kept, mut archives) = (Vec::new(), Vec::new());
         for path in paths {
@@ -78,6 +84,15 @@ impl FolderSeed {
                 }
             };
             let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+            if bytes < large_bytes {
+                // A file that cannot be read now is not worth a warning, since there are many of them.
+                if let Ok(found) = small_chunks(&file, bytes, &cutter) {
+                    let number = kept.len() as u32;
+                    chunks.extend(found.into_iter().map(|(at, id)| (number, at, id)));
+                    kept.push((path, bytes));
+                }
+                continue;
+            }
             let is_archive = || matches!(BlobForm::of(&file), BlobForm::Tar | BlobForm::Gzip);
             if bytes >= ARCHIVE_BYTES && archives.len() < MAX_ARCHIVES && is_archive() {
                 match FileSeed::of_file(file, &shown, context) {
@@ -137,10 +152,43 @@ impl FolderSeed {
     }
 }
 
+/// The chunks of a file of this many bytes that is small, with their offsets.
+fn small_chunks(file: &File, bytes: u64, cutter: &Cutter) -> io::Result<Vec<(u64, ChunkId)>> {
+    let mut contents = vec![0; bytes as usize];
+    file.read_exact_at(&mut contents, 0)?;
+    let (mut stream, mut chunks, mut at) = (StreamCutter::default(), Vec::new(), 0);
+    let mut add = |cut: Cut<'_>| {
+        let bytes = match cut {
+            Cut::InPiece(range) => &contents[range],
+            Cut::Gathered(bytes) => bytes,
+        };
+        chunks.push((at, ChunkId::of(bytes)));
+        at += bytes.len() as u64;
+    };
+    stream.push(cutter, &contents, &mut add);
+    stream.finish(cutter, &mut add);
+    Ok(chunks)
+}
+
 /// An image's files, by the offsets of their contents in the contents stream, with their paths in a folder. All
 /// folders share them.
 #[derive(Default)]
 pub struct GuessedFiles(BTreeMap<u64, (Range<u64>, PathBuf)>);
+
+impl GuessedFiles {
+    /// The files that make up a range of the contents stream, in order: each path, and the range of the file's bytes.
+    /// Nothing comes after a place that belongs to no file.
+    pub(super) fn of(&self, contents: Range<u64>) -> impl Iterator<Item = (&Path, Range<u64>)> {
+        let (mut at, end) = (contents.start, contents.end);
+        std::iter::from_fn(move || {
+            let (_, (range, path)) = self.0.range(..=at).next_back().filter(|_| at < end)?;
+            let now = range.end.min(end).checked_sub(at).filter(|&now| now > 0)?;
+            let within = at - range.start;
+            at += now;
+            Some((path.as_path(), within..within + now))
+        })
+    }
+}
 
 impl GuessedFiles {
     /// Adds an entry of the image, unless its path is too long for any file system, or leads out of the folder.
@@ -167,17 +215,14 @@ impl Seed for PathGuesses {
     /// Reads a chunk. `place` is its offset in the target's contents stream.
     fn read(&self, place: u64, len: usize, out: &mut Vec<u8>) -> io::Result<()> {
         out.clear();
-        let end = place + len as u64;
-        let mut at = place;
-        while at < end {
-            let (range, path) =
-                self.files.0.range(..=at).next_back().map(|(_, file)| file).ok_or(io::ErrorKind::NotFound)?;
-            let now = range.end.min(end).checked_sub(at).filter(|&now| now > 0).ok_or(io::ErrorKind::NotFound)?;
+        for (path, range) in self.files.of(place..place + len as u64) {
             let start = out.len();
-            out.resize(start + now as usize, 0);
+            out.resize(start + (range.end - range.start) as usize, 0);
             let path = self.place.of(path).ok_or(io::ErrorKind::NotFound)?;
-            self.root.open_file(&path)?.read_exact_at(&mut out[start..], at - range.start)?;
-            at += now;
+            self.root.open_file(&path)?.read_exact_at(&mut out[start..], range.start)?;
+        }
+        if out.len() < len {
+            return Err(io::ErrorKind::NotFound.into());
         }
         Ok(())
     }

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use regrow_catalog::Catalog;
+use regrow_image::WalkRules;
 use regrow_index::Index;
 use regrow_local::{GuessedFiles, Pool, Scan, Seeds};
 use regrow_store::Failover;
@@ -288,7 +289,8 @@ impl Run<'_> {
         let kept = if self.options.dry_run { Kept::ReadOnce(scratch) } else { Kept::ReadAnywhere(scratch) };
         image.read_skeleton(&fetcher, &seeds, kept)?;
         let ImagePlan { mut packs, target, mut counts } = image;
-        if !seeds.folders.is_empty() {
+        let is_divided = WalkRules::of_version(self.index.walk_version) == Some(WalkRules::V5);
+        if seeds.guess_by_path() && !is_divided {
             let mut files = GuessedFiles::default();
             target.for_each_entry(&self.location.to_string(), &mut |entry| files.add(&entry))?;
             let shares = seeds.add_guesses(files);

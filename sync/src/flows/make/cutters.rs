@@ -33,7 +33,7 @@ impl Cutters {
     pub(super) fn new(rules: WalkRules) -> Self {
         match rules {
             WalkRules::V2 => Self::Stream(SegmentCutter::default()),
-            WalkRules::V3 | WalkRules::V4 | WalkRules::V5 => Self::Units(Box::default()),
+            _ => Self::Units(Box::default()),
         }
     }
 

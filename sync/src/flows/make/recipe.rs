@@ -129,7 +129,7 @@ impl RecipeBuilder {
         for segment in stream.cutters.push(chunk.record, chunk.unit).into_iter().flatten() {
             match self.rules {
                 WalkRules::V2 => stream.list(segment, &mut self.known, packer)?,
-                WalkRules::V3 | WalkRules::V4 | WalkRules::V5 => {
+                _ => {
                     store(stream.kind, segment, &mut self.known, packer)?;
                 }
             }
