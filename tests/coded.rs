@@ -233,7 +233,7 @@ fn an_encoder_that_is_not_known_is_an_error_before_anything_is_fetched() {
     for (encoder, about) in
         [([0xff, 0x0f], "encoder that this regrow does not know"), ([0xff, 0x7f], "made by a newer regrow")]
     {
-        index.codings[0].members[0].encoder = encoder.as_slice().into();
+        index.codings[0].file_mut().unwrap().members[0].encoder = encoder.as_slice().into();
         env.write("image.rgx", &index.encode());
         let server = Server::new(env.root());
         env.run(&format!("extract {} out", server.url("image.rgx"))).failure(3, about);
@@ -248,7 +248,7 @@ fn codings_that_lie_make_no_output() {
     env.make("image", &oci(&version_layers()[0], 1, |layer| gzip(layer, GO)));
     let lie = |change: &dyn Fn(&mut regrow_index::MemberCoding)| -> Outcome {
         let mut index = regrow_index::Index::decode(&env.read("image.rgx")).unwrap();
-        change(&mut index.codings[0].members[0]);
+        change(&mut index.codings[0].file_mut().unwrap().members[0]);
         env.write("lie.rgx", &index.encode());
         env.run("extract lie.rgx out")
     };

@@ -3,7 +3,7 @@
 mod crossings;
 mod files;
 
-use regrow_index::{CodedFormat, Index};
+use regrow_index::{CodedFormat, CodedStretch, Index};
 
 use crate::environment::{Outcome, TestEnvironment};
 use crate::report::{check_extract, check_make, number};
@@ -68,7 +68,7 @@ fn only_images_with_zstd_files_state_version_4() {
     env.make("zstd", &image);
     let [plain, gzip, zstd] = ["plain.rgx", "gzip.rgx", "zstd.rgx"].map(|name| index_of(&env, name));
     assert_eq!([&plain, &gzip, &zstd].map(|index| index.walk_version), [3, 3, 4]);
-    assert!(zstd.codings.iter().all(|coding| coding.format == CodedFormat::Zstd));
+    assert!(zstd.codings.iter().filter_map(CodedStretch::file).all(|coding| coding.format == CodedFormat::Zstd));
     // The layers are the same parts in all of them.
     let parts = |index: &Index| {
         let mut ids: Vec<_> = index.units.as_ref().unwrap().parts.iter().map(|part| part.unit.id.to_string()).collect();
@@ -124,7 +124,7 @@ fn info_names_formats_and_encoders() {
 /// The image with one member of its first coding changed.
 fn changed(env: &TestEnvironment, change: &dyn Fn(&mut regrow_index::MemberCoding)) {
     let mut index = index_of(env, "image.rgx");
-    change(&mut index.codings[0].members[0]);
+    change(&mut index.codings[0].file_mut().unwrap().members[0]);
     env.write("changed.rgx", &index.encode());
 }
 
@@ -133,7 +133,7 @@ fn encoders_that_are_not_here_are_named_before_anything_is_fetched() {
     let env = TestEnvironment::new();
     env.make("image", &oci(&version_layers()[0], 1, zstd));
     let server = Server::new(env.root());
-    let mut older = index_of(&env, "image.rgx").codings[0].members[0].encoder.to_vec();
+    let mut older = index_of(&env, "image.rgx").codings[0].file().unwrap().members[0].encoder.to_vec();
     older[2..4].copy_from_slice(&[0x88, 0x52]);
     let other = "libzstd 1.5.4, and this regrow has libzstd 1.5.7";
     let unknown = "zstd files of an encoder that this regrow does not know";

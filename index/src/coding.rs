@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use regrow_chunker::varint;
 
-use crate::IndexError;
+use crate::{DiskCoding, IndexError};
 
 /// The largest size in bytes of all corrections together.
 pub(crate) const MAX_CORRECTIONS_BYTES: u64 = 16 << 20;
@@ -133,8 +133,94 @@ impl Coding {
     }
 }
 
+/// A stretch of the plain image that stands for something compressed, and how that is made of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CodedStretch {
+    /// A gzip or zstd file.
+    File(Coding),
+    /// A disk image with compressed blocks.
+    Disk(DiskCoding),
+}
+
+impl CodedStretch {
+    /// The format's name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::File(coding) => coding.format.name(),
+            Self::Disk(_) => "disk image",
+        }
+    }
+
+    /// The size in the image in bytes.
+    #[must_use]
+    pub fn stored_bytes(&self) -> u64 {
+        match self {
+            Self::File(coding) => coding.stored_bytes(),
+            Self::Disk(coding) => coding.stored_bytes(),
+        }
+    }
+
+    /// The size in the plain image in bytes.
+    #[must_use]
+    pub fn plain_bytes(&self) -> u64 {
+        match self {
+            Self::File(coding) => coding.plain_bytes(),
+            Self::Disk(coding) => coding.plain_bytes(),
+        }
+    }
+
+    /// About how many bytes of the index describe the stretch.
+    #[must_use]
+    pub fn cost_bytes(&self) -> u64 {
+        match self {
+            Self::File(coding) => coding.cost_bytes(),
+            Self::Disk(coding) => coding.cost_bytes(),
+        }
+    }
+
+    /// The gzip or zstd file, if it is one.
+    #[must_use]
+    pub const fn file(&self) -> Option<&Coding> {
+        match self {
+            Self::File(coding) => Some(coding),
+            Self::Disk(_) => None,
+        }
+    }
+
+    /// The same, to change it.
+    #[must_use]
+    pub const fn file_mut(&mut self) -> Option<&mut Coding> {
+        match self {
+            Self::File(coding) => Some(coding),
+            Self::Disk(_) => None,
+        }
+    }
+
+    /// The disk image, if it is one.
+    #[must_use]
+    pub const fn disk(&self) -> Option<&DiskCoding> {
+        match self {
+            Self::File(_) => None,
+            Self::Disk(coding) => Some(coding),
+        }
+    }
+}
+
+impl From<Coding> for CodedStretch {
+    fn from(coding: Coding) -> Self {
+        Self::File(coding)
+    }
+}
+
+impl From<DiskCoding> for CodedStretch {
+    fn from(coding: DiskCoding) -> Self {
+        Self::Disk(coding)
+    }
+}
+
 /// The size in bytes of the plain image of an image of this size with these codings.
-pub(crate) fn plain_image_bytes(image_bytes: u64, codings: &[Coding]) -> Result<u64, IndexError> {
+pub(crate) fn plain_image_bytes(image_bytes: u64, codings: &[CodedStretch]) -> Result<u64, IndexError> {
     let sum = codings.iter().try_fold(image_bytes, |bytes, coding| {
         bytes.checked_sub(coding.stored_bytes())?.checked_add(coding.plain_bytes())
     });

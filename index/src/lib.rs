@@ -86,6 +86,7 @@
 
 mod check;
 mod coding;
+mod disk_coding;
 mod error;
 mod file;
 mod model;
@@ -96,7 +97,10 @@ mod units;
 mod v1;
 mod v2;
 
-pub use coding::{CodedFormat, Coding, MAX_FRINGE_BYTES, MemberCoding};
+pub use coding::{CodedFormat, CodedStretch, Coding, MAX_FRINGE_BYTES, MemberCoding};
+pub use disk_coding::{
+    BlockRun, DiskCoding, DiskPiece, KeptBlock, MAX_BLOCK_PLAIN_BYTES, MAX_GAP_BYTES, MAX_KEPT_BYTES,
+};
 pub use error::IndexError;
 pub use model::{Index, PackRef, Run, SegmentRef, StreamHead};
 pub use segment::{MAX_SEGMENT_RECORDS, Segment, SegmentCutter};

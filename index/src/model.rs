@@ -3,7 +3,7 @@
 use regrow_chunker::{ImageId, PackId, Params, SegmentId};
 
 use crate::coding::plain_image_bytes;
-use crate::{AnnouncedPatch, Coding, Units};
+use crate::{AnnouncedPatch, CodedStretch, Units};
 
 /// One image: its size and hash, its recipe by segments, and the places of its chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Index {
     /// known.
     pub store: String,
     /// The recipes of the image's coded files, in the order in which they lie in it.
-    pub codings: Vec<Coding>,
+    pub codings: Vec<CodedStretch>,
     /// The numbers of the packs that were written with this image. A reader that has the image before it needs
     /// them. This is a hint.
     pub fresh_packs: Vec<u32>,

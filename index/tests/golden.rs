@@ -11,11 +11,12 @@ use regrow_chunker::{
     ChunkId, ImageId, PackId, Params, PartKind, PartName, PartPlace, Record, SegmentId, UnitId, varint,
 };
 use regrow_index::{
-    AnnouncedPatch, BasePart, Claims, CodedFormat, Coding, Head, HeadRead, Index, KeptEntries, MemberCoding, PackRef,
-    Part, Run, SegmentCutter, SegmentRef, Signature, SignatureKind, StreamHead, Unit, UnitStream, Units,
+    AnnouncedPatch, BasePart, BlockRun, Claims, CodedFormat, CodedStretch, Coding, DiskCoding, DiskPiece, Head,
+    HeadRead, Index, KeptBlock, KeptEntries, MemberCoding, PackRef, Part, Run, SegmentCutter, SegmentRef, Signature,
+    SignatureKind, StreamHead, Unit, UnitStream, Units,
 };
 
-const NAMES: [&str; 4] = ["parts.rgx", "coded.rgx", "patched.rgx", "zstd.rgx"];
+const NAMES: [&str; 5] = ["parts.rgx", "coded.rgx", "patched.rgx", "zstd.rgx", "disk.rgx"];
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v2").join(name)
@@ -131,10 +132,27 @@ fn zstd_coding() -> Coding {
     Coding { format: CodedFormat::Zstd, members, tail: vec![7; 70_000].into() }
 }
 
+/// A disk image with a piece of each kind, and blocks of two encoders.
+fn disk_coding() -> DiskCoding {
+    let run = |encoder: &[u8], gap_bytes, sizes: &[u32], coded_bytes| {
+        DiskPiece::Run(Box::new(BlockRun::new(encoder.into(), gap_bytes, sizes, coded_bytes)))
+    };
+    let pieces = vec![
+        DiskPiece::Plain(96),
+        run(&[0x80, 0x40, 9, 15, 8], 0, &[8192, 8192, 8192], 9000),
+        run(&[0x80, 0x40, 9, 15, 8], 0, &[8192, 7000, 300], 6000),
+        DiskPiece::Kept(Box::new(KeptBlock { plain_bytes: 8192, coded: vec![9; 300] })),
+        run(&[0x80, 0x40, 6, 15, 8], 2, &[4096, 100], 900),
+        DiskPiece::Plain(900),
+    ];
+    DiskCoding { pieces }
+}
+
 /// An archive of two layers, of which one is coded, and a large file; signed, with announced patches. And a coded
 /// tar, whose codings are a block. And the archive with patches that start from parts: from its own, from foreign ones,
-/// and from an image. And an archive with a layer that is zstd, beside one that is gzip.
-fn indexes() -> [Index; 4] {
+/// and from an image. And an archive with a layer that is zstd, beside one that is gzip. And a disk image with compressed
+/// blocks.
+fn indexes() -> [Index; 5] {
     let mut parts = index_of(
         3,
         (6, 40),
@@ -143,8 +161,15 @@ fn indexes() -> [Index; 4] {
     let mut coded = index_of(3, (1, 0), &[(PartKind::Tar, (30, 100), (1, 0))]);
     let layers = [(PartKind::Tar, (40, 300), (1, 0)), (PartKind::Tar, (20, 100), (3, 0))];
     let mut zstd = index_of(4, (6, 40), &layers);
-    let all_codings = [vec![coding(0)], vec![coding(300)], vec![coding(0), zstd_coding()]];
-    for (index, codings) in [&mut parts, &mut coded, &mut zstd].into_iter().zip(all_codings) {
+    let mut disk = index_of(5, (1, 0), &[(PartKind::Tar, (3, 100), (1, 0))]);
+    let all_codings = [
+        vec![coding(0).into()],
+        vec![coding(300).into()],
+        vec![coding(0).into(), zstd_coding().into()],
+        vec![disk_coding().into()],
+    ];
+    for (index, codings) in [&mut parts, &mut coded, &mut zstd, &mut disk].into_iter().zip(all_codings) {
+        let codings: Vec<CodedStretch> = codings;
         for coding in &codings {
             index.image_bytes = index.image_bytes + coding.stored_bytes() - coding.plain_bytes();
         }
@@ -161,7 +186,7 @@ fn indexes() -> [Index; 4] {
         .map(|kind| Signature { kind, key_id: *b"a key id", signature: [0xab; 64] })
         .to_vec();
     let patched = patched(parts.clone());
-    [parts, coded, patched, zstd]
+    [parts, coded, patched, zstd, disk]
 }
 
 fn patched(mut index: Index) -> Index {

@@ -8,6 +8,7 @@
 //! from its plain bytes. `reader` reads files of both formats front to back.
 
 mod aside;
+pub(crate) mod disk;
 mod guess;
 mod plain_file;
 mod points;

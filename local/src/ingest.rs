@@ -18,7 +18,7 @@ use regrow_catalog::Catalog;
 use regrow_chunker::{Params, Record};
 use regrow_disk::ReadAt;
 use regrow_image::{ImagePart, Splitter, StreamKind, UnitGuess, WalkFindings, WalkRules};
-use regrow_index::{CodedFormat, Coding, DiskNote};
+use regrow_index::{CodedFormat, CodedStretch, DiskNote};
 
 use crate::coded::Unfolded;
 use crate::pool::Pool;
@@ -66,7 +66,7 @@ pub struct Ingested {
     /// The names of the image and of its parts, if the image is made and has parts.
     pub names: Option<Sha256Names>,
     /// The way in which each coded file is rebuilt, if that was asked for.
-    pub codings: Vec<Coding>,
+    pub codings: Vec<CodedStretch>,
     /// The coded files, if the image will be read at random.
     pub(crate) unfolded: Vec<Unfolded>,
     /// The chunks of the coded files in their compressed form, if those were asked for, each with its offset in the
@@ -89,7 +89,11 @@ impl Ingested {
     pub fn walk_findings(&self) -> WalkFindings {
         WalkFindings {
             has_coded_files: !self.codings.is_empty(),
-            has_coded_zstd: self.codings.iter().any(|coding| coding.format == CodedFormat::Zstd),
+            has_coded_zstd: self
+                .codings
+                .iter()
+                .filter_map(CodedStretch::file)
+                .any(|coding| coding.format == CodedFormat::Zstd),
             is_divided: self.disk.as_ref().is_some_and(|disk| disk.is_divided),
         }
     }
@@ -292,7 +296,7 @@ struct Ingest<'a, 'i, 's> {
     index: u64,
     /// The number of bytes that were read.
     bytes: u64,
-    codings: Vec<Coding>,
+    codings: Vec<CodedStretch>,
     unfolded: Vec<Unfolded>,
     watch: Watch,
 }

@@ -11,7 +11,7 @@ mod version_2;
 
 use std::path::PathBuf;
 
-use regrow_index::{Index, IndexError};
+use regrow_index::{CodedStretch, Index, IndexError};
 use regrow_sync::{
     ExtractOptions, HttpOptions, Location, Network, NoProgress, Output, Params, ReaderLimits, RetryPolicy, SyncError,
     Trust, extract, verify_store,
@@ -69,9 +69,15 @@ fn coded_images_are_made_as_they_were() {
         (std::fs::read(folder.join("image.rgx")).unwrap(), std::fs::read(folder.join("image.tar")).unwrap());
     let index = Index::decode(&bytes).unwrap();
     assert_eq!(index.encode(), bytes);
-    let encoders: Vec<&[u8]> = index.codings.iter().flat_map(|coding| &coding.members).map(|m| &*m.encoder).collect();
+    let encoders: Vec<&[u8]> = index
+        .codings
+        .iter()
+        .filter_map(CodedStretch::file)
+        .flat_map(|coding| &coding.members)
+        .map(|m| &*m.encoder)
+        .collect();
     assert_eq!(encoders, [[0x69], [0x66], [0x66], [0x66]]);
-    assert_eq!((index.walk_version, &*index.codings[2].tail), (2, [0; 16].as_slice()));
+    assert_eq!((index.walk_version, &*index.codings[2].file().unwrap().tail), (2, [0; 16].as_slice()));
     let work = tempfile::tempdir().unwrap();
     let location = Location::Path(folder.join("image.rgx"));
     for seeds in [Vec::new(), vec![folder.join("image.tar")]] {

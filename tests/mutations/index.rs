@@ -145,7 +145,7 @@ pub(crate) fn change_model(index: &mut Index, chance: &mut Chance) {
         }
     }
     let at = chance.below(index.codings.len());
-    if let Some(member) = index.codings.get_mut(at).and_then(|coding| coding.members.first_mut())
+    if let Some(member) = index.codings.get_mut(at).and_then(|coding| coding.file_mut()?.members.first_mut())
         && chance.one_in(3)
     {
         match chance.below(3) {

@@ -149,7 +149,7 @@ fn what_no_check_covers_does_not_go_into_a_pipe() {
     }
     // The signature does not cover how the gzip file is made of its plain bytes.
     let mut index = Index::decode(&env.read("app.rgx")).unwrap();
-    let member = &mut index.codings[0].members[0];
+    let member = &mut index.codings[0].file_mut().unwrap().members[0];
     let mut header = member.header.to_vec();
     header[4] ^= 1;
     member.header = header.into();

@@ -122,7 +122,11 @@ fn text(report: &InfoReport) -> String {
         let path = coded.path.as_deref().unwrap_or("?");
         let path = if path.is_empty() { "(the image itself)" } else { path };
         let (bytes, plain) = (show(coded.bytes), show(coded.plain_bytes));
-        let kind = if coded.format == "gzip" { "members" } else { "frames" };
+        let kind = match coded.format {
+            "gzip" => "members",
+            "zstd" => "frames",
+            _ => "blocks",
+        };
         let members = if coded.members == 1 { String::new() } else { format!(" in {} {kind}", commas(coded.members)) };
         let encoders = coded.encoders.join("; ");
         lines.push(line("seen through", format!("{path}, {bytes} that hold {plain}{members}")));

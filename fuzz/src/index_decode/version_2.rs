@@ -227,7 +227,7 @@ fn indexed(parts: u32, corrections: Option<usize>) -> Index {
     if let Some(bytes) = corrections {
         let coding = coding(bytes);
         index.image_bytes = index.image_bytes + coding.stored_bytes() - coding.plain_bytes();
-        index.codings = vec![coding];
+        index.codings = vec![coding.into()];
     }
     index
 }

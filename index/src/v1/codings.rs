@@ -7,7 +7,7 @@ use regrow_chunker::varint;
 
 use crate::coding::{MAX_CORRECTIONS_BYTES, MAX_ENCODER_BYTES};
 use crate::primitives::{end, put_bytes, take, take_bytes, take_count};
-use crate::{CodedFormat, Coding, IndexError, MAX_FRINGE_BYTES, MemberCoding};
+use crate::{CodedFormat, CodedStretch, Coding, IndexError, MAX_FRINGE_BYTES, MemberCoding};
 
 /// The largest number of gzip members in all coded files together.
 const MAX_MEMBERS: u64 = 1 << 20;
@@ -30,10 +30,11 @@ struct Last {
 }
 
 /// Appends the section's payload.
-pub(super) fn put_codings(out: &mut Vec<u8>, codings: &[Coding]) {
+/// This version has no disk images, so nobody may pass one: what would be written of it is refused by all readers.
+pub(super) fn put_codings(out: &mut Vec<u8>, codings: &[CodedStretch]) {
     varint::put(out, codings.len() as u64);
     let mut last = Last::default();
-    codings.iter().for_each(|coding| put_coding(out, coding, &mut last));
+    codings.iter().filter_map(CodedStretch::file).for_each(|coding| put_coding(out, coding, &mut last));
 }
 
 fn put_coding(out: &mut Vec<u8>, coding: &Coding, last: &mut Last) {
@@ -58,7 +59,7 @@ fn put_or_same(out: &mut Vec<u8>, bytes: &Arc<[u8]>, last: &mut Arc<[u8]>) {
 }
 
 /// Reads the section's payload.
-pub(super) fn decode_codings(mut input: &[u8]) -> Result<Vec<Coding>, IndexError> {
+pub(super) fn decode_codings(mut input: &[u8]) -> Result<Vec<CodedStretch>, IndexError> {
     // A file takes at least seven bytes, if its only member is like the one before.
     let count = take_count(&mut input, 7)?;
     let (mut last, mut found) = (Last::default(), Vec::with_capacity(count));
@@ -76,7 +77,7 @@ pub(super) fn decode_codings(mut input: &[u8]) -> Result<Vec<Coding>, IndexError
         let tail = take_part(&mut input, MAX_FRINGE_BYTES)?.into();
         let coding = Coding { format: CodedFormat::Gzip, members, tail };
         coding.check()?;
-        found.push(coding);
+        found.push(coding.into());
     }
     end(input)?;
     Ok(found)

@@ -2,8 +2,8 @@
 
 use crate::primitives::CHECKSUM_BYTES;
 use crate::{
-    AnnouncedPatch, CodedFormat, Coding, HEAD_BYTES, Index, IndexError, MAX_FRINGE_BYTES, MemberCoding, PackRef, Run,
-    Segment, SegmentCutter, SegmentRef, StreamHead,
+    AnnouncedPatch, CodedFormat, CodedStretch, Coding, HEAD_BYTES, Index, IndexError, MAX_FRINGE_BYTES, MemberCoding,
+    PackRef, Run, Segment, SegmentCutter, SegmentRef, StreamHead,
 };
 use regrow_chunker::{ChunkId, ImageId, PackId, Params, ReaderLimits, Record, SegmentId, bounds};
 
@@ -50,8 +50,8 @@ fn sample() -> Index {
     }
 }
 
-fn coding(members: Vec<MemberCoding>, tail: &[u8]) -> Coding {
-    Coding { format: CodedFormat::Gzip, members, tail: tail.into() }
+fn coding(members: Vec<MemberCoding>, tail: &[u8]) -> CodedStretch {
+    Coding { format: CodedFormat::Gzip, members, tail: tail.into() }.into()
 }
 
 /// The sample, followed by two coded gzip files. The first has three members; the second has one, with every field
@@ -86,12 +86,20 @@ fn codings_round_trip_and_add_up() {
         change(&mut index);
         Index::decode(&index.encode()).unwrap_err().to_string()
     };
-    assert!(with(&|index| index.codings[0].members[0].plain_bytes = 300 * 1040).contains("gzip member"));
-    assert!(with(&|index| index.codings[0].members[0].stream_bytes = u64::MAX - 9).contains("coded file"));
-    assert!(with(&|index| index.codings[0].members.clear()).contains("coded file"));
+    assert!(
+        with(&|index| index.codings[0].file_mut().unwrap().members[0].plain_bytes = 300 * 1040).contains("gzip member")
+    );
+    assert!(
+        with(&|index| index.codings[0].file_mut().unwrap().members[0].stream_bytes = u64::MAX - 9)
+            .contains("coded file")
+    );
+    assert!(with(&|index| index.codings[0].file_mut().unwrap().members.clear()).contains("coded file"));
     assert!(with(&|index| index.image_bytes = 100).contains("larger than the image"));
-    assert!(with(&|index| index.codings[0].members[0].header = [].into()).contains("no header"));
-    assert!(with(&|index| index.codings[0].tail = vec![0; MAX_FRINGE_BYTES + 1].into()).contains("too long"));
+    assert!(with(&|index| index.codings[0].file_mut().unwrap().members[0].header = [].into()).contains("no header"));
+    assert!(
+        with(&|index| index.codings[0].file_mut().unwrap().tail = vec![0; MAX_FRINGE_BYTES + 1].into())
+            .contains("too long")
+    );
     for at in 0..bytes.len() - CHECKSUM_BYTES {
         let mut bad = bytes[..bytes.len() - CHECKSUM_BYTES].to_vec();
         bad[at] ^= 0x81;

@@ -1,28 +1,34 @@
 //! How coded stretches are made of the plain image, piece by piece. docs/format/index-2.md, section 6.
 //!
 //! The format is more general than what this version uses: gzip files, of which each member is a literal, a stream
-//! and a trailer; and zstd files, of which each frame is a stream, with literals between. Anything else is refused by
-//! name.
+//! and a trailer; zstd files, of which each frame is a stream, with literals between; and disk images, which have plain
+//! pieces, runs of blocks and kept blocks. Anything else is refused by name.
+
+mod disk;
 
 use std::sync::Arc;
 
 use regrow_chunker::varint;
 
 use crate::coding::{MAX_CORRECTIONS_BYTES, MAX_ENCODER_BYTES};
+use crate::disk_coding::MAX_KEPT_BYTES;
 use crate::primitives::{end, put_bytes, take, take_bytes, take_count, take_u8};
-use crate::{CodedFormat, Coding, IndexError, MAX_FRINGE_BYTES, MemberCoding};
+use crate::{CodedFormat, CodedStretch, Coding, IndexError, MAX_FRINGE_BYTES, MemberCoding};
 
 /// The largest number of pieces in all stretches together.
 const MAX_PIECES: u64 = 1 << 22;
 /// The largest size in bytes of all literals together, without those that repeat another.
 const MAX_LITERAL_BYTES: u64 = 16 << 20;
 
+const MANY_PIECES: &str = "more than 2^22 pieces of coded files";
 const MANY_LITERALS: &str = "more than 16 MiB of literals in coded files";
 
 const LITERAL: u8 = 0;
 const PLAIN: u8 = 1;
 const STREAM: u8 = 2;
 const GZIP_TRAILER: u8 = 3;
+const KEPT: u8 = 4;
+const RUN: u8 = 5;
 
 /// The last literal and encoder, which an empty field repeats.
 #[derive(Default)]
@@ -31,7 +37,7 @@ struct Last {
     encoder: Arc<[u8]>,
 }
 
-/// A piece of a coded stretch.
+/// A piece of a gzip or zstd file.
 enum Piece {
     Literal(Arc<[u8]>),
     /// A stream without what comes before it.
@@ -40,7 +46,7 @@ enum Piece {
 }
 
 /// Encodes codings. There are no bytes if there are none.
-pub(super) fn encode(codings: &[Coding]) -> Vec<u8> {
+pub(super) fn encode(codings: &[CodedStretch]) -> Vec<u8> {
     let mut out = Vec::new();
     if codings.is_empty() {
         return out;
@@ -48,9 +54,10 @@ pub(super) fn encode(codings: &[Coding]) -> Vec<u8> {
     varint::put(&mut out, codings.len() as u64);
     let mut last = Last::default();
     for coding in codings {
-        match coding.format {
-            CodedFormat::Gzip => put_gzip(&mut out, coding, &mut last),
-            CodedFormat::Zstd => put_zstd(&mut out, coding, &mut last),
+        match coding {
+            CodedStretch::File(coding) if coding.format == CodedFormat::Gzip => put_gzip(&mut out, coding, &mut last),
+            CodedStretch::File(coding) => put_zstd(&mut out, coding, &mut last),
+            CodedStretch::Disk(coding) => disk::put(&mut out, coding, &mut last),
         }
     }
     out
@@ -111,7 +118,7 @@ fn put_or_same(out: &mut Vec<u8>, bytes: &Arc<[u8]>, last: &mut Arc<[u8]>) {
 }
 
 /// Decodes codings.
-pub(super) fn decode_codings(input: &[u8]) -> Result<Vec<Coding>, IndexError> {
+pub(super) fn decode_codings(input: &[u8]) -> Result<Vec<CodedStretch>, IndexError> {
     let mut pieces = Pieces { input, last: Last::default(), left: Left::default() };
     // A stretch takes at least its count and a trailer.
     let count = take_count(&mut pieces.input, 2)?;
@@ -130,6 +137,7 @@ struct Left {
     literals: u64,
     /// The bytes of literals that stand several in a row, whether they repeat others or not.
     joined: u64,
+    kept: u64,
 }
 
 impl Default for Left {
@@ -139,6 +147,7 @@ impl Default for Left {
             corrections: MAX_CORRECTIONS_BYTES,
             literals: MAX_LITERAL_BYTES,
             joined: MAX_LITERAL_BYTES,
+            kept: MAX_KEPT_BYTES,
         }
     }
 }
@@ -151,27 +160,40 @@ struct Pieces<'a> {
 }
 
 impl Pieces<'_> {
-    /// Takes a stretch, which must be a gzip or a zstd file.
-    fn take_coding(&mut self) -> Result<Coding, IndexError> {
+    /// Takes a stretch, which must be a gzip or a zstd file or a disk image. Its first piece tells.
+    fn take_coding(&mut self) -> Result<CodedStretch, IndexError> {
         let count = take_count(&mut self.input, 1)? as u64;
-        use_up(&mut self.left.pieces, count, "more than 2^22 pieces of coded files")?;
+        use_up(&mut self.left.pieces, count, MANY_PIECES)?;
         let mut stretch = Stretch::default();
-        for _ in 0..count {
-            let piece = self.take_piece()?;
+        for number in 0..count {
+            let kind = self.take_kind()?;
+            if number == 0 && matches!(kind, PLAIN | KEPT | RUN) {
+                return self.take_disk(kind, count).map(CodedStretch::Disk);
+            }
+            let piece = self.take_piece(kind)?;
             stretch.add(piece, &mut self.left.joined)?;
         }
         let coding = stretch.finish(&mut self.left.joined)?;
         coding.check()?;
-        Ok(coding)
+        Ok(coding.into())
     }
 
-    fn take_piece(&mut self) -> Result<Piece, IndexError> {
-        match take_u8(&mut self.input)? {
+    fn take_kind(&mut self) -> Result<u8, IndexError> {
+        let kind = take_u8(&mut self.input)?;
+        if kind <= RUN {
+            return Ok(kind);
+        }
+        Err(IndexError::UnknownKind { what: "a piece of a coded file", kind: u64::from(kind) })
+    }
+
+    /// Takes a piece of a gzip or zstd file, of which the kind was taken already.
+    fn take_piece(&mut self, kind: u8) -> Result<Piece, IndexError> {
+        match kind {
             LITERAL => self.take_literal().map(Piece::Literal),
             STREAM => self.take_stream().map(Piece::Stream),
             GZIP_TRAILER => Ok(Piece::GzipTrailer),
             PLAIN => Err(IndexError::Unsupported("a coded file with plain pieces")),
-            kind => Err(IndexError::UnknownKind { what: "a piece of a coded file", kind: u64::from(kind) }),
+            _ => Err(IndexError::Unsupported("a coded file with blocks of a disk image")),
         }
     }
 
@@ -181,9 +203,13 @@ impl Pieces<'_> {
         or_same(bytes, &mut self.last.literal)
     }
 
-    fn take_stream(&mut self) -> Result<MemberCoding, IndexError> {
+    fn take_encoder(&mut self) -> Result<Arc<[u8]>, IndexError> {
         let encoder = take_bytes(&mut self.input, MAX_ENCODER_BYTES, "a part of a coded file is too long")?;
-        let encoder = or_same(encoder, &mut self.last.encoder)?;
+        or_same(encoder, &mut self.last.encoder)
+    }
+
+    fn take_stream(&mut self) -> Result<MemberCoding, IndexError> {
+        let encoder = self.take_encoder()?;
         let (plain_bytes, stream_bytes) = (take(&mut self.input)?, take(&mut self.input)?);
         let corrections =
             take_bytes(&mut self.input, MAX_CORRECTIONS_BYTES as usize, "more than 16 MiB of corrections")?;

@@ -11,7 +11,7 @@ use crate::check::check_coded_files;
 use crate::coding::plain_image_bytes;
 use crate::primitives::{CHECKSUM_BYTES, Sections, decode_store, end, put_section, start, take, take_array};
 use crate::{
-    AnnouncedPatch, Claims, Coding, DiskNote, HEAD_BYTES, Index, IndexError, KeptEntries, MAGIC, MAX_INDEX_BYTES,
+    AnnouncedPatch, Claims, CodedStretch, DiskNote, HEAD_BYTES, Index, IndexError, KeptEntries, MAGIC, MAX_INDEX_BYTES,
     Signature, Statement, Units, VERSION_1, VERSION_2, v1,
 };
 
@@ -221,7 +221,7 @@ impl Head {
     /// # Errors
     /// [`IndexError::Damaged`] if it is another block, [`IndexError::Unsupported`] or [`IndexError::UnknownKind`] if
     /// this version cannot use it, [`IndexError::Malformed`].
-    pub fn codings(&self, block: &[u8]) -> Result<Vec<Coding>, IndexError> {
+    pub fn codings(&self, block: &[u8]) -> Result<Vec<CodedStretch>, IndexError> {
         let codings = match &self.codings_block {
             Some(named) => named.check(block).and_then(|()| decode_codings(block))?,
             None if !block.is_empty() => return Err(IndexError::Damaged("a block that the head does not name")),

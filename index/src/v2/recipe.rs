@@ -7,7 +7,9 @@ use crate::primitives::{
     Sections, check_stream, decode_fresh_packs, decode_packs, decode_runs, end, put_fresh_packs, put_packs, put_runs,
     put_section, put_segment, take, take_segments,
 };
-use crate::{Coding, Index, IndexError, Part, SegmentRef, StatedPart, StatedUnit, StreamHead, Unit, UnitStream, Units};
+use crate::{
+    CodedStretch, Index, IndexError, Part, SegmentRef, StatedPart, StatedUnit, StreamHead, Unit, UnitStream, Units,
+};
 
 const UNITS: u8 = 1;
 const PACKS: u8 = 2;
@@ -29,7 +31,7 @@ pub(super) fn encode(index: &Index, units: &Units) -> Vec<u8> {
 }
 
 /// Decodes the block, and puts the index together.
-pub(super) fn decode(head: &Head, codings: Vec<Coding>, block: &[u8]) -> Result<Index, IndexError> {
+pub(super) fn decode(head: &Head, codings: Vec<CodedStretch>, block: &[u8]) -> Result<Index, IndexError> {
     let sections = Sections::read(block, SEGMENT_RUNS)?;
     let statement = &head.statement;
     let (units, [skeleton, contents]) = decode_units(sections.get(UNITS)?, head)?;

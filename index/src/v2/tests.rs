@@ -2,6 +2,7 @@
 
 mod base_parts;
 mod codings;
+mod disk;
 mod hostile;
 mod random;
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use regrow_chunker::{Cut, Cutter, StreamCutter};
 use regrow_image::Candidate;
-use regrow_index::{CodedFormat, Coding};
+use regrow_index::{CodedFormat, CodedStretch, Coding};
 
 use super::{GzipFiles, Ingest};
 use crate::LocalError;
@@ -144,7 +144,7 @@ impl Ingest<'_, '_, '_> {
                 keep(self, "the image's other coded files need all the literals that an index may have")
             }
             Proof::Exact(coding) => {
-                self.codings.push(coding);
+                self.codings.push(coding.into());
                 self.hashing.begin_coded()?;
                 let mut unfolding = Unfolding::new(format, false);
                 pieces_of(aside, &mut |piece| {
@@ -181,11 +181,11 @@ impl Ingest<'_, '_, '_> {
     }
 
     fn corrections_bytes(&self) -> u64 {
-        self.codings.iter().map(corrections_of).sum()
+        self.codings.iter().filter_map(CodedStretch::file).map(corrections_of).sum()
     }
 
     fn literal_bytes(&self) -> u64 {
-        self.codings.iter().map(literals_of).sum()
+        self.codings.iter().filter_map(CodedStretch::file).map(literals_of).sum()
     }
 
     /// Warns the maker of an image about a file that is kept in compressed form.

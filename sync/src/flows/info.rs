@@ -6,7 +6,7 @@ mod statement;
 
 use regrow_chunker::Digest;
 use regrow_image::TreeEntry;
-use regrow_index::{Coding, VERSION_1, VERSION_2};
+use regrow_index::{CodedStretch, DiskPiece, VERSION_1, VERSION_2};
 use regrow_local::{CodedEncoder, Pool};
 use regrow_store::StoreError;
 use serde::Serialize;
@@ -181,22 +181,38 @@ pub fn info(
     Ok(report)
 }
 
-fn coded(coding: &Coding) -> CodedInfo {
+fn coded(coding: &CodedStretch) -> CodedInfo {
+    let (members, names): (u64, Vec<Option<String>>) = match coding {
+        CodedStretch::File(coding) => {
+            let names = coding.members.iter().map(|member| CodedEncoder::name(coding.format, &member.encoder));
+            (coding.members.len() as u64, names.collect())
+        }
+        CodedStretch::Disk(coding) => (coding.blocks().0, coding.pieces.iter().filter_map(block_encoder).collect()),
+    };
     let mut encoders: Vec<String> = Vec::new();
-    for member in &coding.members {
-        let name = CodedEncoder::name(coding.format, &member.encoder).unwrap_or_else(|| "not known here".to_owned());
+    for name in names {
+        let name = name.unwrap_or_else(|| "not known here".to_owned());
         if !encoders.contains(&name) {
             encoders.push(name);
         }
     }
     CodedInfo {
         path: None,
-        format: coding.format.name(),
+        format: coding.name(),
         bytes: coding.stored_bytes(),
         plain_bytes: coding.plain_bytes(),
-        members: coding.members.len() as u64,
+        members,
         encoders,
         index_bytes: coding.cost_bytes(),
+    }
+}
+
+/// The name of the encoder of a disk image's blocks, if this piece has any and the encoder is known.
+fn block_encoder(piece: &DiskPiece) -> Option<Option<String>> {
+    match piece {
+        DiskPiece::Plain(_) => None,
+        DiskPiece::Run(run) => Some(regrow_local::block_encoder_name(&run.encoder)),
+        DiskPiece::Kept(_) => Some(Some("no known encoder".to_owned())),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use regrow_chunker::ChunkId;
 use regrow_image::{ImagePart, TreeEntry};
-use regrow_index::{CodedFormat, Index, Segment};
+use regrow_index::{CodedStretch, Index, Segment};
 use regrow_local::{Recipe, Seed, Seeds, StreamChunks, UnitRecipes};
 use regrow_store::Failover;
 
@@ -42,11 +42,11 @@ impl Inspection {
         self.0.target.for_each_entry(&location.to_string(), each)
     }
 
-    /// For each part of the image the format of the coded file that it lies in, if it does. `index` is the index that was
-    /// inspected.
-    pub(crate) fn coded_parts(&self, index: &Index) -> Vec<Option<CodedFormat>> {
+    /// For each part of the image the name of the format of the coded file that it lies in, if it does. `index` is the index
+    /// that was inspected.
+    pub(crate) fn coded_parts(&self, index: &Index) -> Vec<Option<&'static str>> {
         let target = &self.0.target;
-        let coded: Vec<_> = target.coded().zip(index.codings.iter().map(|coding| coding.format)).collect();
+        let coded: Vec<_> = target.coded().zip(index.codings.iter().map(CodedStretch::name)).collect();
         let format = |part: &ImagePart| {
             let around = coded.iter().find(|(at, _)| at.start <= part.plain.start && part.plain.end <= at.end);
             around.map(|(_, format)| *format)

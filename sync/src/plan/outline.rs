@@ -3,12 +3,12 @@
 
 use regrow_image::StreamKind;
 use regrow_index::{
-    Coding, Head, Index, KeptEntries, Part, SegmentRef, StatedUnit, StreamHead, Unit, UnitStream, Units,
+    CodedStretch, Head, Index, KeptEntries, Part, SegmentRef, StatedUnit, StreamHead, Unit, UnitStream, Units,
 };
 use regrow_local::UnitRecipes;
 
 /// The head as an index without segments and packs.
-pub(crate) fn outline(head: &Head, codings: Vec<Coding>) -> Index {
+pub(crate) fn outline(head: &Head, codings: Vec<CodedStretch>) -> Index {
     let statement = &head.statement;
     let wrapper = unit(&statement.wrapper);
     let part = |part: &regrow_index::StatedPart| Part {

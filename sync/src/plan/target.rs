@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use regrow_chunker::bounds;
 use regrow_image::{ImagePart, ImagePiece, Layout, LayoutBuilder, LayoutError, TreeEntry, TreeWalker, WalkRules};
-use regrow_index::{Coding, Index, Run};
+use regrow_index::{CodedStretch, Index, Run};
 use regrow_local::{Recipe, Scan, StreamChunks, parts_of_index};
 
 use super::skeleton_spool::SkeletonSpool;
@@ -82,7 +82,7 @@ impl Target {
         let layout = builder.finish().map_err(&malformed)?;
         layout.check(plain_bytes, index.skeleton.bytes, index.contents.bytes).map_err(&malformed)?;
         let stretches = layout.coded().map(|coded| coded.end - coded.start);
-        if !stretches.eq(index.codings.iter().map(Coding::plain_bytes)) {
+        if !stretches.eq(index.codings.iter().map(CodedStretch::plain_bytes)) {
             return Err(malformed(LayoutError::Marks));
         }
         self.assembled = Some((spool, layout));

@@ -6,7 +6,7 @@ use regrow_chunker::varint;
 
 use super::*;
 use crate::v2::codings::{decode_codings, encode};
-use crate::{CodedFormat, Coding, MAX_FRINGE_BYTES, MemberCoding};
+use crate::{CodedFormat, CodedStretch, Coding, MAX_FRINGE_BYTES, MemberCoding};
 
 const HEADER: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff";
 
@@ -16,19 +16,19 @@ fn member(header: &[u8], encoder: &[u8], plain_bytes: u64, stream_bytes: u64, co
 }
 
 /// Two coded gzip files. The first has three members; the second has one, with every field that a member can have.
-fn codings() -> Vec<Coding> {
+fn codings() -> Vec<CodedStretch> {
     let members =
         vec![member(HEADER, &[5], 700, 300, b""), member(HEADER, &[5], 0, 2, b""), member(HEADER, &[6], 1, 9, b"")];
     let last = vec![member(b"\x1f\x8b\x08\x08nm\x00", &[0x82, 2, 9], 900, 200, b"corrections")];
     let format = CodedFormat::Gzip;
     vec![
-        Coding { format, members, tail: Arc::default() },
-        Coding { format, members: last, tail: b"behind".as_slice().into() },
+        Coding { format, members, tail: Arc::default() }.into(),
+        Coding { format, members: last, tail: b"behind".as_slice().into() }.into(),
     ]
 }
 
 /// The sample with codings, and the image's size that goes with them.
-pub(super) fn with_codings(codings: Vec<Coding>) -> Index {
+pub(super) fn with_codings(codings: Vec<CodedStretch>) -> Index {
     let mut index = sample();
     let sizes = codings.iter().map(|coding| (coding.stored_bytes(), coding.plain_bytes()));
     index.image_bytes = sizes.fold(index.image_bytes, |bytes, (stored, plain)| bytes + stored - plain);
@@ -46,7 +46,7 @@ fn small_codings_lie_in_the_head_and_large_ones_in_a_block() {
     assert_eq!(head.codings(&[1]), Err(IndexError::Damaged("a block that the head does not name")));
 
     let mut codings = codings();
-    codings[1].members[0].corrections = vec![7; 600];
+    codings[1].file_mut().unwrap().members[0].corrections = vec![7; 600];
     let large = with_codings(codings.clone());
     let file = large.encode();
     assert_eq!(Index::decode(&file), Ok(large));
@@ -105,8 +105,8 @@ fn what_is_neither_gzip_nor_zstd_is_unsupported_by_name() {
         assert_eq!(read(pieces), not_gzip, "{pieces:?}");
     }
     assert_eq!(read(&[literal, &[1, 9]]), Err(IndexError::Unsupported("a coded file with plain pieces")));
-    let unknown = IndexError::UnknownKind { what: "a piece of a coded file", kind: 4 };
-    assert_eq!(read(&[literal, &[4]]), Err(unknown));
+    let unknown = IndexError::UnknownKind { what: "a piece of a coded file", kind: 6 };
+    assert_eq!(read(&[literal, &[6]]), Err(unknown));
     assert_eq!(
         IndexError::Unsupported("a coded file with plain pieces").to_string(),
         "index has a coded file with plain pieces: made by a newer regrow"
@@ -117,7 +117,7 @@ fn what_is_neither_gzip_nor_zstd_is_unsupported_by_name() {
 fn sizes_that_cannot_be_are_refused() {
     let with = |change: fn(&mut Coding)| {
         let mut index = with_codings(codings());
-        change(&mut index.codings[0]);
+        change(index.codings[0].file_mut().unwrap());
         Index::decode(&index.encode()).unwrap_err().to_string()
     };
     assert!(with(|coding| coding.members[0].plain_bytes = 300 * 1040).contains("gzip member"));
@@ -134,18 +134,18 @@ fn repeated_literals_share_their_bytes() {
     let header: Arc<[u8]> = vec![1; MAX_FRINGE_BYTES].into();
     let format = CodedFormat::Gzip;
     let coding = Coding { format, members: vec![member(&header, &[5], 20, 2, b"")], tail: Arc::clone(&header) };
-    let encoded = encode(&vec![coding; 100]);
+    let encoded = encode(&vec![coding.into(); 100]);
     assert!(encoded.len() < MAX_FRINGE_BYTES + 2000);
     let read = decode_codings(&encoded).unwrap();
+    let read: Vec<_> = read.iter().filter_map(CodedStretch::file).collect();
     assert!(read.iter().all(|coding| Arc::ptr_eq(&coding.tail, &read[0].members[0].header)));
 }
 
 #[test]
 fn literals_and_corrections_have_16_mib_each() {
-    let coding = |header: Vec<u8>, corrections: &[u8]| Coding {
-        format: CodedFormat::Gzip,
-        members: vec![member(&header, &[5], 20, 2, corrections)],
-        tail: Arc::default(),
+    let coding = |header: Vec<u8>, corrections: &[u8]| {
+        let members = vec![member(&header, &[5], 20, 2, corrections)];
+        CodedStretch::File(Coding { format: CodedFormat::Gzip, members, tail: Arc::default() })
     };
     let literals = |count: u16| {
         let header = |n: u16| [n.to_le_bytes().as_slice(), &[0; MAX_FRINGE_BYTES - 2]].concat();
@@ -166,13 +166,13 @@ fn literals_and_corrections_have_16_mib_each() {
 const ZSTD: &[u8] = &[0x80, 0x20, 3];
 
 /// A zstd file of three frames, with a skippable one before the second, and bytes behind the last one.
-fn zstd_coding(skippable: Vec<u8>, tail: Vec<u8>) -> Coding {
+fn zstd_coding(skippable: Vec<u8>, tail: Vec<u8>) -> CodedStretch {
     let members = vec![
         member(b"", ZSTD, 900, 200, b""),
         member(&skippable, ZSTD, 1, 9, b""),
         member(b"", &[0x81, 0x20], 2000, 14, b""),
     ];
-    Coding { format: CodedFormat::Zstd, members, tail: tail.into() }
+    Coding { format: CodedFormat::Zstd, members, tail: tail.into() }.into()
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{BasePart, CodedFormat, Coding, MemberCoding};
+use crate::{BasePart, BlockRun, CodedFormat, CodedStretch, Coding, DiskCoding, DiskPiece, KeptBlock, MemberCoding};
 
 fn shapes() -> impl Strategy<Value = Vec<Shape>> {
     let part = (any::<bool>(), 1u64..40, 0u64..80, 0u32..3, 0u32..9);
@@ -32,7 +32,7 @@ fn claims() -> impl Strategy<Value = Claims> {
     })
 }
 
-fn coding() -> impl Strategy<Value = Coding> {
+fn coding() -> impl Strategy<Value = CodedStretch> {
     let bytes = |most| prop::collection::vec(any::<u8>(), 1..most);
     let member = (0..3u8, 1..9u8, 1..900u64, prop::collection::vec(any::<u8>(), 0..40)).prop_map(
         |(header, encoder, stream_bytes, corrections)| MemberCoding {
@@ -59,8 +59,21 @@ fn coding() -> impl Strategy<Value = Coding> {
         let tail = tail.unwrap_or_default();
         members[0].plain_bytes += tail.len() as u64;
         let format = if is_gzip { CodedFormat::Gzip } else { CodedFormat::Zstd };
-        Coding { format, members, tail: tail.into() }
+        CodedStretch::File(Coding { format, members, tail: tail.into() })
     })
+}
+
+/// A disk image that is as long as its plain image, so that the image's size does not change.
+fn disk_coding() -> impl Strategy<Value = CodedStretch> {
+    let piece = (0..4u8, prop::collection::vec(1..9000u32, 1..20), 0..3u8).prop_map(|(kind, sizes, gap_bytes)| {
+        let plain = sizes.iter().map(|&size| u64::from(size)).sum();
+        match kind {
+            0 => DiskPiece::Plain(plain),
+            1 => DiskPiece::Kept(Box::new(KeptBlock { plain_bytes: sizes[0], coded: vec![7; sizes[0] as usize] })),
+            _ => DiskPiece::Run(Box::new(BlockRun::new([0x80, 0x40, kind].into(), gap_bytes, &sizes, plain))),
+        }
+    });
+    prop::collection::vec(piece, 1..6).prop_map(|pieces| DiskCoding { pieces }.into())
 }
 
 fn signature() -> impl Strategy<Value = Signature> {
@@ -83,13 +96,13 @@ proptest! {
     fn indexes_come_back(
         shapes in shapes(),
         claims in claims(),
-        codings in prop::collection::vec(coding(), 0..3),
+        codings in prop::collection::vec(prop_oneof![coding(), disk_coding()], 0..3),
         signatures in prop::collection::vec(signature(), 0..4),
         patches in prop::collection::vec((any::<[u8; 32]>(), any::<u64>(), prop::collection::vec(0u8..20, 0..30)), 0..9),
     ) {
         let mut index = index_of(&shapes);
         prop_assume!(codings.len() as u64 <= 1 + index.image_bytes / 512);
-        prop_assume!(codings.iter().map(Coding::stored_bytes).sum::<u64>() <= index.image_bytes);
+        prop_assume!(codings.iter().map(CodedStretch::stored_bytes).sum::<u64>() <= index.image_bytes);
         index.codings = codings;
         let own = index.units.as_ref().unwrap().base_parts();
         index.patches = patches

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use regrow_chunker::{Digest, PartKind};
-use regrow_index::{AnnouncedPatch, BasePart, CodedFormat, Index, Units};
+use regrow_index::{AnnouncedPatch, BasePart, Index, Units};
 use serde::Serialize;
 
 use crate::plan::inspect::Inspection;
@@ -87,7 +87,7 @@ pub(super) fn parts(index: &Index) -> Vec<PartInfo> {
 pub(super) fn find_coded(parts: &mut [PartInfo], inspection: &Inspection, index: &Index) {
     for (info, format) in parts.iter_mut().zip(inspection.coded_parts(index)) {
         info.coded = Some(format.is_some());
-        info.coded_format = format.map(CodedFormat::name);
+        info.coded_format = format;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use regrow_chunker::Digest;
-use regrow_index::{CodedFormat, Coding, Index};
+use regrow_index::{CodedFormat, CodedStretch, Coding, Index};
 use regrow_store::Meter;
 use serde::Serialize;
 
@@ -75,6 +75,7 @@ pub struct MakeReport {
 impl MakeReport {
     /// The facts that the new index and the requests tell.
     pub(super) fn of(index: &Index, meter: &Meter) -> Self {
+        let is_zstd = |coding: &&Coding| coding.format == CodedFormat::Zstd;
         Self {
             image_bytes: index.image_bytes,
             image_id: index.image_id().to_string(),
@@ -87,9 +88,9 @@ impl MakeReport {
             format: if index.units.is_some() { IndexFormat::V2 } else { IndexFormat::V1 }.number(),
             disk: DiskInfo::of(index),
             coded: index.codings.len() as u64,
-            coded_zstd: index.codings.iter().filter(|coding| coding.format == CodedFormat::Zstd).count() as u64,
-            coded_bytes: index.codings.iter().map(Coding::stored_bytes).sum(),
-            coded_plain_bytes: index.codings.iter().map(Coding::plain_bytes).sum(),
+            coded_zstd: index.codings.iter().filter_map(CodedStretch::file).filter(is_zstd).count() as u64,
+            coded_bytes: index.codings.iter().map(CodedStretch::stored_bytes).sum(),
+            coded_plain_bytes: index.codings.iter().map(CodedStretch::plain_bytes).sum(),
             ..Self::default()
         }
     }

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use regrow_catalog::Catalog;
-use regrow_index::{Coding, Head, HeadRead, Index, MAX_INDEX_BYTES};
+use regrow_index::{CodedStretch, Head, HeadRead, Index, MAX_INDEX_BYTES};
 use regrow_store::{FetchedPart, Span};
 
 use super::Network;
@@ -217,7 +217,7 @@ impl Network {
     }
 
     /// The recipes of the image's coded files, which may lie in a block of their own behind the head.
-    pub(crate) fn codings(&self, location: &Location, open: &OpenHead) -> Result<Vec<Coding>, SyncError> {
+    pub(crate) fn codings(&self, location: &Location, open: &OpenHead) -> Result<Vec<CodedStretch>, SyncError> {
         let block = open.head.codings_block();
         let (have, end) = (open.bytes.len() as u64, block.end);
         let bytes = if have >= end || block.is_empty() {

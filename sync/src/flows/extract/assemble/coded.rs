@@ -5,6 +5,7 @@
 //! are cores; in a pipe, one after the other.
 
 mod member;
+mod tasks;
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -12,32 +13,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use regrow_chunker::{BLOCK_BYTES, ImageDigest};
-use regrow_index::{Index, MemberCoding};
-use regrow_local::{CodedEncoder, Ordered, Pool, spawn_scoped};
+use regrow_local::{DiskMaker, Ordered, Pool, spawn_scoped};
 
 use super::block::{BlockJob, BlockResult, hash_written};
 use super::{Assembly, BLOCKS_IN_FLIGHT, Shared};
 use crate::plan::locate::Counts;
-use crate::{Location, Progress, Stage, SyncError};
+use crate::{Progress, Stage, SyncError};
 
 pub(crate) use member::CodedFile;
 use member::MemberMaker;
+pub(crate) use tasks::check_encoders;
+use tasks::{Task, TaskForm, drivers, tasks};
 
-/// The memory of all encoders together, unless one takes more.
-const MAX_ENCODERS_BYTES: u64 = 512 << 20;
 /// The plain bytes that are put together at a time.
 const STEP_BYTES: u64 = 1 << 20;
-
-/// A part of the image, and the plain bytes that it is made from.
-struct Task<'a> {
-    /// The position in the image at which the part begins.
-    image_at: u64,
-    /// The range of the plain image.
-    plain: Range<u64>,
-    coded: Option<(&'a MemberCoding, CodedEncoder)>,
-    /// The bytes that follow in the image.
-    tail: &'a [u8],
-}
 
 /// The outcome of a task.
 enum Ended {
@@ -71,58 +60,6 @@ impl Arrival {
     }
 }
 
-/// Refuses an image with an encoder that this version does not know, before anything is fetched.
-pub(crate) fn check_encoders(location: &Location, index: &Index) -> Result<(), SyncError> {
-    let members = index.codings.iter().flat_map(|coding| coding.members.iter().map(|member| (coding.format, member)));
-    for (format, member) in members {
-        CodedEncoder::of(format, member)
-            .map_err(|reason| SyncError::Recipe { location: location.to_string(), reason })?;
-    }
-    Ok(())
-}
-
-/// Divides the whole image into tasks, in order.
-fn tasks<'a>(shared: &Shared, index: &'a Index) -> Vec<Task<'a>> {
-    let (mut tasks, mut at, mut image_at) = (Vec::new(), 0, 0);
-    let mut add = |task: Task<'a>, image_bytes: u64| {
-        (at, image_at) = (task.plain.end, image_at + image_bytes);
-        tasks.push(task);
-        (at, image_at)
-    };
-    let mut place = (0, 0);
-    for (coded, coding) in shared.target.coded().zip(&index.codings) {
-        if place.0 < coded.start {
-            let plain = place.0..coded.start;
-            let bytes = plain.end - plain.start;
-            place = add(Task { image_at: place.1, plain, coded: None, tail: &[] }, bytes);
-        }
-        for (number, member) in coding.members.iter().enumerate() {
-            let is_last = number + 1 == coding.members.len();
-            let tail: &[u8] = if is_last { &coding.tail } else { &[] };
-            let plain = place.0..place.0 + member.plain_bytes;
-            let coded = CodedEncoder::of(coding.format, member).ok().map(|encoder| (member, encoder));
-            place = add(
-                Task { image_at: place.1, plain, coded, tail },
-                member.stored_bytes(coding.format) + tail.len() as u64,
-            );
-        }
-    }
-    let end = shared.target.plain_bytes;
-    if place.0 < end {
-        add(Task { image_at: place.1, plain: place.0..end, coded: None, tail: &[] }, end - place.0);
-    }
-    tasks
-}
-
-/// The number of threads that carry out tasks. Encoders with large windows take much memory, so fewer of them run side by
-/// side.
-fn drivers(tasks: &[Task<'_>]) -> usize {
-    let largest = tasks.iter().filter_map(|task| task.coded).map(|(_, encoder)| encoder.memory_bytes()).max();
-    let most = largest.map_or(usize::MAX, |largest| (MAX_ENCODERS_BYTES / largest.max(1)) as usize);
-    let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    cores.min(tasks.len()).min(most.max(1))
-}
-
 /// A function that writes bytes at a position of the image.
 type WriteAt<'w> = &'w mut dyn FnMut(u64, &[u8]) -> Result<(), SyncError>;
 
@@ -149,13 +86,20 @@ impl Work<'_> {
             at += bytes.len() as u64;
             Ok(())
         };
-        match task.coded {
-            None => {
+        match task.form {
+            TaskForm::Plain => {
                 if let Some(failed) = self.plain(&task.plain, mend, &mut put)? {
                     return Ok(Ended::Without(failed));
                 }
             }
-            Some((member, encoder)) => {
+            TaskForm::Disk(pieces) => {
+                let mut maker = DiskMaker::new(self.pool, pieces);
+                if let Some(failed) = self.plain(&task.plain, mend, &mut |plain| maker.write(plain, &mut put))? {
+                    return Ok(Ended::Without(failed));
+                }
+                maker.finish(&mut put)?;
+            }
+            TaskForm::Member(member, encoder) => {
                 let unfit = || self.unfit();
                 let mut maker = MemberMaker::begin(self.pool, (member, encoder), &unfit, &mut put)?;
                 if let Some(failed) = self.plain(&task.plain, mend, &mut |plain| maker.write(plain, &mut put))? {

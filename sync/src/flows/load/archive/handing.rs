@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use regrow_index::Coding;
+use regrow_index::CodedStretch;
 use regrow_local::{Pool, Sha256};
 
 use super::{FileSink, Wanted};
@@ -21,7 +21,7 @@ pub(super) struct Coming<'a> {
     /// The SHA-256 of the plain bytes, unless nothing states it. Each chunk of them was verified in any case.
     pub(super) name: Option<[u8; 32]>,
     /// The way in which the file is made from its plain bytes, if it is coded.
-    pub(super) coding: Option<&'a Coding>,
+    pub(super) coding: Option<&'a CodedStretch>,
     /// The SHA-256 of the coded bytes, if something states it.
     pub(super) stored_name: Option<[u8; 32]>,
 }
@@ -121,7 +121,7 @@ impl<'a, 's> Handing<'a, 's> {
     /// Begins the next file, if there is one.
     fn begin(&mut self) -> Result<bool, SyncError> {
         let Some(file) = self.coming.pop_front() else { return Ok(false) };
-        let bytes = file.coding.map_or(file.plain_bytes, Coding::stored_bytes);
+        let bytes = file.coding.map_or(file.plain_bytes, CodedStretch::stored_bytes);
         self.sink.begin(file.wanted, bytes)?;
         let coded = file.coding.map(|coding| CodedFile::new(self.pool, coding, self.unfit));
         let stored = (coded.is_some() && file.stored_name.is_some()).then(Sha256::default);

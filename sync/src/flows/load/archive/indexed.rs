@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use regrow_index::Coding;
+use regrow_index::CodedStretch;
 
 use super::handing::{Coming, Handing};
 use super::wrapper::{EntryData, Placed, WrapperReader};
@@ -39,7 +39,7 @@ struct Item {
     source: Source,
     plain_bytes: u64,
     name: Option<[u8; 32]>,
-    coding: Option<Coding>,
+    coding: Option<CodedStretch>,
     stored_name: Option<[u8; 32]>,
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use regrow_chunker::{PartKind, Record};
 use regrow_image::{LayoutError, Op, OpDecoder, OpOrLiteral, Walker};
-use regrow_index::{Coding, Part, Units};
+use regrow_index::{CodedStretch, Part, Units};
 
 use super::ArchiveEntry;
 use super::entry_list::EntryList;
@@ -34,7 +34,7 @@ pub(super) type Entries = (Vec<ArchiveEntry>, Vec<Placed>);
 /// Reads a wrapper, whose bytes come in order.
 pub(super) struct WrapperReader<'a> {
     parts: &'a [Part],
-    codings: &'a [Coding],
+    codings: &'a [CodedStretch],
     /// For each part, where it stands in the wrapper's skeleton and in the wrapper's contents.
     places: Vec<(u64, u64)>,
     decoder: OpDecoder,
@@ -56,7 +56,7 @@ pub(super) struct WrapperReader<'a> {
 
 impl<'a> WrapperReader<'a> {
     /// Begins with the wrapper of an image that has these records of skeleton and contents in its wrapper.
-    pub(super) fn new(units: &'a Units, codings: &'a [Coding], [skeleton, contents]: [&[Record]; 2]) -> Self {
+    pub(super) fn new(units: &'a Units, codings: &'a [CodedStretch], [skeleton, contents]: [&[Record]; 2]) -> Self {
         let (skeleton, contents) = (starts_of(skeleton), starts_of(contents));
         let start = |starts: &[u64], record: u32| starts.get(record as usize).or(starts.last()).copied();
         let place = |part: &Part| {
@@ -231,7 +231,7 @@ fn starts_of(records: &[Record]) -> Vec<u64> {
 }
 
 /// Says in an entry what its data are. Data of another length than its header says are not given.
-fn check(entry: &mut ArchiveEntry, placed: &mut Placed, parts: &[Part], codings: &[Coding]) {
+fn check(entry: &mut ArchiveEntry, placed: &mut Placed, parts: &[Part], codings: &[CodedStretch]) {
     let plain = match &placed.data {
         EntryData::None => None,
         EntryData::Part(part) => parts.get(*part).map(|part| part.plain_bytes),

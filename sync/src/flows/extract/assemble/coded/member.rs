@@ -1,7 +1,7 @@
-//! Makes gzip and zstd files from their plain bytes, as these come.
+//! Makes coded files from their plain bytes, as these come.
 
-use regrow_index::{Coding, MemberCoding};
-use regrow_local::{CodedEncoder, Pool, StreamMaker};
+use regrow_index::{CodedStretch, Coding, MemberCoding};
+use regrow_local::{CodedEncoder, DiskMaker, Pool, StreamMaker};
 
 use crate::SyncError;
 
@@ -52,8 +52,42 @@ fn counted(left: &mut u64, bytes: &[u8], unfit: &dyn Fn() -> SyncError, put: Put
     put(bytes)
 }
 
-/// A coded file that is being made, member by member.
-pub(crate) struct CodedFile<'a> {
+/// A coded file that is being made.
+pub(crate) enum CodedFile<'a> {
+    /// A gzip or zstd file.
+    Members(Members<'a>),
+    /// A disk image.
+    Disk(DiskMaker<'a>),
+}
+
+impl<'a> CodedFile<'a> {
+    /// Begins. `unfit` makes the error for bytes that do not fit the coding.
+    pub(crate) fn new(pool: &'a Pool, coding: &'a CodedStretch, unfit: &'a dyn Fn() -> SyncError) -> Self {
+        match coding {
+            CodedStretch::File(coding) => Self::Members(Members { pool, coding, unfit, begun: 0, current: None }),
+            CodedStretch::Disk(disk) => Self::Disk(DiskMaker::new(pool, &disk.pieces)),
+        }
+    }
+
+    /// Takes in the next plain bytes.
+    pub(crate) fn write(&mut self, plain: &[u8], put: Put<'_>) -> Result<(), SyncError> {
+        match self {
+            Self::Members(members) => members.write(plain, put),
+            Self::Disk(disk) => disk.write(plain, put),
+        }
+    }
+
+    /// Ends the file.
+    pub(crate) fn finish(self, put: Put<'_>) -> Result<(), SyncError> {
+        match self {
+            Self::Members(members) => members.finish(put),
+            Self::Disk(disk) => disk.finish(put),
+        }
+    }
+}
+
+/// A gzip or zstd file that is being made, member by member.
+pub(crate) struct Members<'a> {
     pool: &'a Pool,
     coding: &'a Coding,
     unfit: &'a dyn Fn() -> SyncError,
@@ -63,14 +97,8 @@ pub(crate) struct CodedFile<'a> {
     current: Option<(MemberMaker<'a>, u64)>,
 }
 
-impl<'a> CodedFile<'a> {
-    /// Begins. `unfit` makes the error for bytes that do not fit the coding.
-    pub(crate) fn new(pool: &'a Pool, coding: &'a Coding, unfit: &'a dyn Fn() -> SyncError) -> Self {
-        Self { pool, coding, unfit, begun: 0, current: None }
-    }
-
-    /// Takes in the next plain bytes.
-    pub(crate) fn write(&mut self, mut plain: &[u8], put: Put<'_>) -> Result<(), SyncError> {
+impl Members<'_> {
+    fn write(&mut self, mut plain: &[u8], put: Put<'_>) -> Result<(), SyncError> {
         while !plain.is_empty() {
             let Some((member, left)) = &mut self.current else {
                 if !self.begin(put)? {
@@ -86,8 +114,7 @@ impl<'a> CodedFile<'a> {
         Ok(())
     }
 
-    /// Ends the file.
-    pub(crate) fn finish(mut self, put: Put<'_>) -> Result<(), SyncError> {
+    fn finish(mut self, put: Put<'_>) -> Result<(), SyncError> {
         // Members without plain bytes may be left.
         while self.current.is_none() && self.begin(put)? {
             self.end_if_done(put)?;

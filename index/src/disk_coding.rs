@@ -1,0 +1,195 @@
+//! How a coded disk image is made of its plain image: the pieces that stand in both, and the blocks that are compressed.
+//! docs/format/index-2.md, section 6.
+
+use std::sync::Arc;
+
+use crate::IndexError;
+
+/// The largest number of plain bytes of one block.
+pub const MAX_BLOCK_PLAIN_BYTES: u32 = 16 << 20;
+/// The largest number of bytes that stand before each block of a run as they are.
+pub const MAX_GAP_BYTES: u8 = 64;
+/// The largest size in bytes of all blocks together that are kept in their compressed form.
+pub const MAX_KEPT_BYTES: u64 = 16 << 20;
+/// The most plain bytes that a block has for each compressed byte.
+const MOST_EXPANSION: u64 = 32 << 10;
+/// Sums stay below this, so that half of the range of a number is left for the rest of the image.
+const MOST_BYTES: u64 = 1 << 62;
+
+/// A coded disk image: in its plain image, what the compressed blocks hold stands in their places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskCoding {
+    /// The image front to back, without a gap. There is at least one piece.
+    pub pieces: Vec<DiskPiece>,
+}
+
+/// A piece of a coded disk image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DiskPiece {
+    /// This many bytes, at least one, are the same in both images.
+    Plain(u64),
+    /// Compressed blocks in a row, which one encoder makes of the plain bytes.
+    Run(Box<BlockRun>),
+    /// A compressed block that no encoder makes.
+    Kept(Box<KeptBlock>),
+}
+
+/// Compressed blocks in a row, each of which an encoder makes of its plain bytes alone. How long each block is in its
+/// compressed form follows from that, so only the sum is stated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockRun {
+    /// The encoder's number and parameters, in the form of regrow-disk.
+    pub encoder: Arc<[u8]>,
+    /// The number of bytes that stand before each block, the same in both images. Usually there are none.
+    pub gap_bytes: u8,
+    /// The number of plain bytes of the largest block.
+    pub plain_bytes: u32,
+    /// The number of blocks.
+    pub count: u64,
+    /// For each block, by how many plain bytes it is smaller than the largest one. Empty if they are all alike.
+    pub smaller_by: Vec<u32>,
+    /// The size in bytes of all blocks in their compressed form, without what stands before them.
+    pub coded_bytes: u64,
+}
+
+/// A compressed block that is kept in its compressed form. Its plain bytes stand in the plain image all the same, so that
+/// a machine that scans the image, and cannot prove anything, cuts it as its maker did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptBlock {
+    /// The number of plain bytes.
+    pub plain_bytes: u32,
+    /// The block itself.
+    pub coded: Vec<u8>,
+}
+
+impl BlockRun {
+    /// A run of blocks with these numbers of plain bytes. `coded_bytes` is the sum of their compressed sizes.
+    #[must_use]
+    pub fn new(encoder: Arc<[u8]>, gap_bytes: u8, sizes: &[u32], coded_bytes: u64) -> Self {
+        let plain_bytes = sizes.iter().copied().max().unwrap_or_default();
+        let smaller_by = if sizes.iter().all(|&size| size == plain_bytes) {
+            Vec::new()
+        } else {
+            sizes.iter().map(|size| plain_bytes - size).collect()
+        };
+        Self { encoder, gap_bytes, plain_bytes, count: sizes.len() as u64, smaller_by, coded_bytes }
+    }
+
+    /// The number of plain bytes of each block, in order.
+    pub fn sizes(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.count).map(|number| {
+            let smaller_by = usize::try_from(number).ok().and_then(|number| self.smaller_by.get(number));
+            self.plain_bytes.saturating_sub(smaller_by.copied().unwrap_or(0))
+        })
+    }
+
+    /// The number of bytes before the blocks.
+    fn gaps_bytes(&self) -> Option<u64> {
+        self.count.checked_mul(self.gap_bytes.into())
+    }
+
+    fn check(&self) -> Result<(), IndexError> {
+        let is_count = self.smaller_by.is_empty() || self.smaller_by.len() as u64 == self.count;
+        let fits = |smaller_by: &u32| *smaller_by < self.plain_bytes;
+        let plain: u64 = self.smaller_by.iter().map(|&smaller_by| u64::from(smaller_by)).sum();
+        let plain = self.count.checked_mul(self.plain_bytes.into()).and_then(|whole| whole.checked_sub(plain));
+        let is_possible = self.count > 0
+            && is_count
+            && self.gap_bytes <= MAX_GAP_BYTES
+            && (1..=MAX_BLOCK_PLAIN_BYTES).contains(&self.plain_bytes)
+            && self.smaller_by.iter().all(fits)
+            && self.count <= self.coded_bytes
+            && plain.is_some_and(|plain| plain / MOST_EXPANSION <= self.coded_bytes);
+        if is_possible { Ok(()) } else { Err(IndexError::Malformed("a run of compressed blocks")) }
+    }
+}
+
+impl KeptBlock {
+    fn check(&self) -> Result<(), IndexError> {
+        let is_possible = (1..=MAX_BLOCK_PLAIN_BYTES).contains(&self.plain_bytes)
+            && !self.coded.is_empty()
+            && u64::from(self.plain_bytes) / MOST_EXPANSION <= self.coded.len() as u64;
+        if is_possible { Ok(()) } else { Err(IndexError::Malformed("sizes of a compressed block")) }
+    }
+}
+
+impl DiskPiece {
+    /// The number of bytes in the image as it is stored, if it is one that a piece may have.
+    fn stored(&self) -> Option<u64> {
+        match self {
+            Self::Plain(bytes) => Some(*bytes),
+            Self::Run(run) => run.gaps_bytes()?.checked_add(run.coded_bytes),
+            Self::Kept(kept) => Some(kept.coded.len() as u64),
+        }
+    }
+
+    fn plain(&self) -> Option<u64> {
+        match self {
+            Self::Plain(bytes) => Some(*bytes),
+            Self::Run(run) => {
+                let smaller_by: u64 = run.smaller_by.iter().map(|&smaller_by| u64::from(smaller_by)).sum();
+                let blocks = run.count.checked_mul(run.plain_bytes.into())?.checked_sub(smaller_by)?;
+                run.gaps_bytes()?.checked_add(blocks)
+            }
+            Self::Kept(kept) => Some(kept.plain_bytes.into()),
+        }
+    }
+
+    /// The number of bytes in the image as it is stored.
+    #[must_use]
+    pub fn stored_bytes(&self) -> u64 {
+        self.stored().unwrap_or(u64::MAX)
+    }
+
+    /// The number of bytes in the plain image.
+    #[must_use]
+    pub fn plain_bytes(&self) -> u64 {
+        self.plain().unwrap_or(u64::MAX)
+    }
+
+    /// Refuses what no disk image has.
+    pub(crate) fn check(&self) -> Result<(), IndexError> {
+        match self {
+            Self::Plain(0) => Err(IndexError::Malformed("an empty piece of a disk image")),
+            Self::Plain(_) => Ok(()),
+            Self::Run(run) => run.check(),
+            Self::Kept(kept) => kept.check(),
+        }
+    }
+}
+
+impl DiskCoding {
+    /// The image's size in bytes as it is stored.
+    #[must_use]
+    pub fn stored_bytes(&self) -> u64 {
+        self.sum(DiskPiece::stored).unwrap_or(u64::MAX)
+    }
+
+    /// The image's size in bytes in the plain image.
+    #[must_use]
+    pub fn plain_bytes(&self) -> u64 {
+        self.sum(DiskPiece::plain).unwrap_or(u64::MAX)
+    }
+
+    /// The number of compressed blocks, and of those the ones that are kept in their compressed form.
+    #[must_use]
+    pub fn blocks(&self) -> (u64, u64) {
+        self.pieces.iter().fold((0, 0), |(all, kept), piece| match piece {
+            DiskPiece::Plain(_) => (all, kept),
+            DiskPiece::Run(run) => (all + run.count, kept),
+            DiskPiece::Kept(_) => (all + 1, kept + 1),
+        })
+    }
+
+    fn sum(&self, size: fn(&DiskPiece) -> Option<u64>) -> Option<u64> {
+        self.pieces.iter().try_fold(0u64, |sum, piece| sum.checked_add(size(piece)?).filter(|&sum| sum < MOST_BYTES))
+    }
+
+    /// Checks that the sizes can be added up, and that there are plain bytes.
+    pub(crate) fn check(&self) -> Result<(), IndexError> {
+        match (self.sum(DiskPiece::plain), self.sum(DiskPiece::stored)) {
+            (Some(1..), Some(_)) => Ok(()),
+            _ => Err(IndexError::Malformed("sizes of a coded disk image")),
+        }
+    }
+}

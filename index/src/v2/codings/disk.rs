@@ -1,0 +1,112 @@
+//! The pieces of a coded disk image. docs/format/index-2.md, section 6.
+
+use regrow_chunker::varint;
+
+use super::{KEPT, Last, PLAIN, Pieces, RUN, put_or_same, use_up};
+use crate::disk_coding::MAX_KEPT_BYTES;
+use crate::primitives::{put_bytes, take, take_bytes};
+use crate::{BlockRun, DiskCoding, DiskPiece, IndexError, KeptBlock};
+
+const MANY_KEPT: &str = "more than 16 MiB of compressed blocks that are kept";
+
+impl DiskCoding {
+    /// The number of bytes of the index that describe this image.
+    #[must_use]
+    pub fn cost_bytes(&self) -> u64 {
+        let mut out = Vec::new();
+        put(&mut out, self, &mut Last::default());
+        out.len() as u64
+    }
+}
+
+/// Appends the pieces of a coded disk image.
+pub(super) fn put(out: &mut Vec<u8>, coding: &DiskCoding, last: &mut Last) {
+    varint::put(out, coding.pieces.len() as u64);
+    for piece in &coding.pieces {
+        match piece {
+            DiskPiece::Plain(bytes) => {
+                out.push(PLAIN);
+                varint::put(out, *bytes);
+            }
+            DiskPiece::Run(run) => {
+                out.push(RUN);
+                put_run(out, run, last);
+            }
+            DiskPiece::Kept(kept) => {
+                out.push(KEPT);
+                varint::put(out, kept.plain_bytes.into());
+                put_bytes(out, &kept.coded);
+            }
+        }
+    }
+}
+
+fn put_run(out: &mut Vec<u8>, run: &BlockRun, last: &mut Last) {
+    put_or_same(out, &run.encoder, &mut last.encoder);
+    for number in [run.gap_bytes.into(), run.coded_bytes, run.plain_bytes.into()] {
+        varint::put(out, number);
+    }
+    varint::put(out, run.count << 1 | u64::from(!run.smaller_by.is_empty()));
+    run.smaller_by.iter().for_each(|&smaller_by| varint::put(out, smaller_by.into()));
+}
+
+impl Pieces<'_> {
+    /// Takes a piece of a coded disk image, of which the kind was taken already.
+    pub(super) fn take_disk_piece(&mut self, kind: u8) -> Result<DiskPiece, IndexError> {
+        let piece = match kind {
+            PLAIN => DiskPiece::Plain(take(&mut self.input)?),
+            RUN => DiskPiece::Run(Box::new(self.take_run()?)),
+            KEPT => DiskPiece::Kept(Box::new(self.take_kept()?)),
+            _ => return Err(IndexError::Unsupported("a coded disk image with streams or literals")),
+        };
+        piece.check()?;
+        Ok(piece)
+    }
+
+    fn take_run(&mut self) -> Result<BlockRun, IndexError> {
+        let encoder = self.take_encoder()?;
+        let (gap, coded_bytes, plain_bytes) = (self.take_u8()?, take(&mut self.input)?, self.take_u32()?);
+        let count = take(&mut self.input)?;
+        let (count, has_sizes) = (count >> 1, count & 1 == 1);
+        // The run itself counts as the piece that its first block is.
+        use_up(&mut self.left.pieces, count.saturating_sub(1), super::MANY_PIECES)?;
+        let mut smaller_by = Vec::new();
+        if has_sizes {
+            if count > self.input.len() as u64 {
+                return Err(IndexError::Malformed("a count is larger than its list can be"));
+            }
+            smaller_by.reserve_exact(count as usize);
+            for _ in 0..count {
+                smaller_by.push(self.take_u32()?);
+            }
+        }
+        Ok(BlockRun { encoder, gap_bytes: gap, plain_bytes, count, smaller_by, coded_bytes })
+    }
+
+    fn take_kept(&mut self) -> Result<KeptBlock, IndexError> {
+        let plain_bytes = self.take_u32()?;
+        let coded = take_bytes(&mut self.input, MAX_KEPT_BYTES as usize, MANY_KEPT)?;
+        use_up(&mut self.left.kept, coded.len() as u64, MANY_KEPT)?;
+        Ok(KeptBlock { plain_bytes, coded: coded.to_vec() })
+    }
+
+    fn take_u32(&mut self) -> Result<u32, IndexError> {
+        u32::try_from(take(&mut self.input)?).map_err(|_| IndexError::Malformed("sizes of a compressed block"))
+    }
+
+    fn take_u8(&mut self) -> Result<u8, IndexError> {
+        u8::try_from(take(&mut self.input)?).map_err(|_| IndexError::Malformed("a run of compressed blocks"))
+    }
+
+    /// Takes all pieces of a coded disk image, of which the first one has this kind.
+    pub(super) fn take_disk(&mut self, first: u8, count: u64) -> Result<DiskCoding, IndexError> {
+        let mut pieces = vec![self.take_disk_piece(first)?];
+        for _ in 1..count {
+            let kind = self.take_kind()?;
+            pieces.push(self.take_disk_piece(kind)?);
+        }
+        let coding = DiskCoding { pieces };
+        coding.check()?;
+        Ok(coding)
+    }
+}

@@ -1,0 +1,136 @@
+//! Codings of disk images.
+
+use super::*;
+use crate::v2::codings::{decode_codings, encode};
+use crate::{BlockRun, CodedStretch, DiskCoding, DiskPiece, KeptBlock};
+
+/// The number of a block encoder, and a parameter.
+const ENCODER: &[u8] = &[0x80, 0x40, 9];
+
+fn run(gap_bytes: u8, sizes: &[u32], coded_bytes: u64) -> DiskPiece {
+    DiskPiece::Run(Box::new(BlockRun::new(ENCODER.into(), gap_bytes, sizes, coded_bytes)))
+}
+
+fn kept(plain_bytes: u32, coded: &[u8]) -> DiskPiece {
+    DiskPiece::Kept(Box::new(KeptBlock { plain_bytes, coded: coded.to_vec() }))
+}
+
+/// A disk image with a piece of each kind.
+fn pieces() -> Vec<DiskPiece> {
+    vec![
+        DiskPiece::Plain(96),
+        run(0, &[131_072, 131_072, 131_072], 150_000),
+        run(0, &[131_072, 130_000, 5], 60_000),
+        kept(131_072, b"a block of another encoder"),
+        run(2, &[8192], 300),
+        DiskPiece::Plain(5000),
+    ]
+}
+
+fn coded(pieces: Vec<DiskPiece>) -> Vec<CodedStretch> {
+    vec![DiskCoding { pieces }.into()]
+}
+
+#[test]
+fn pieces_are_those_of_the_specification() {
+    let mut expected = vec![1, 6, 1, 96];
+    expected.extend_from_slice(&[5, 3, 0x80, 0x40, 9, 0, 0xf0, 0x93, 9, 0x80, 0x80, 8, 6]);
+    expected.extend_from_slice(&[5, 0, 0, 0xe0, 0xd4, 3, 0x80, 0x80, 8, 7, 0, 0xb0, 8, 0xfb, 0xff, 7]);
+    expected.extend_from_slice(b"\x04\x80\x80\x08\x1aa block of another encoder");
+    expected.extend_from_slice(&[5, 0, 2, 0xac, 2, 0x80, 0x40, 2, 1, 0x88, 0x27]);
+    let codings = coded(pieces());
+    assert_eq!(encode(&codings), expected);
+    assert_eq!(decode_codings(&expected), Ok(codings.clone()));
+    let disk = codings[0].disk().unwrap();
+    assert_eq!(disk.stored_bytes(), 96 + 150_000 + 60_000 + 26 + 302 + 5000);
+    assert_eq!(disk.plain_bytes(), 96 + 3 * 131_072 + 131_072 + 130_000 + 5 + 131_072 + 8194 + 5000);
+    assert_eq!(disk.blocks(), (8, 1));
+    assert_eq!(disk.cost_bytes(), expected.len() as u64 - 1);
+    // Every cut is refused, and whatever a flipped bit makes comes back as it was read.
+    for at in 0..expected.len() {
+        assert!(decode_codings(&expected[..at]).is_err(), "{at}");
+        for bit in 0..8 {
+            let mut bad = expected.clone();
+            bad[at] ^= 1 << bit;
+            let read = decode_codings(&bad);
+            assert!(read.clone().is_err() || read == decode_codings(&encode(&read.clone().unwrap())));
+        }
+    }
+}
+
+#[test]
+fn blocks_cost_few_bytes() {
+    let sizes: Vec<u32> = (0..1000).map(|number| 131_072 - number * 7919 % 16_000).collect();
+    let varied = DiskCoding { pieces: vec![run(0, &sizes, 40_000_000)] };
+    assert!(varied.cost_bytes() < 2020, "{}", varied.cost_bytes());
+    let alike = DiskCoding { pieces: vec![run(0, &vec![65_536; 100_000], 1 << 31)] };
+    assert!(alike.cost_bytes() < 30);
+}
+
+#[test]
+fn pieces_that_cannot_be_are_refused() {
+    let read = |pieces: Vec<DiskPiece>| decode_codings(&encode(&coded(pieces))).map(drop);
+    let with = |change: fn(&mut BlockRun)| {
+        let mut run = BlockRun::new(ENCODER.into(), 0, &[1000, 900], 700);
+        change(&mut run);
+        read(vec![DiskPiece::Plain(1), DiskPiece::Run(Box::new(run))])
+    };
+    assert_eq!(with(|_| ()), Ok(()));
+    let bad = Err(IndexError::Malformed("a run of compressed blocks"));
+    assert_eq!(with(|run| run.gap_bytes = 65), bad);
+    assert_eq!(with(|run| run.coded_bytes = 1), bad);
+    assert_eq!(with(|run| run.plain_bytes = 0), bad);
+    assert_eq!(with(|run| run.plain_bytes = (16 << 20) + 1), bad);
+    assert_eq!(with(|run| run.smaller_by[0] = 1000), bad);
+    assert_eq!(with(|run| (run.count, run.smaller_by) = (0, Vec::new())), bad);
+    assert_eq!(with(|run| (run.count, run.smaller_by) = (1 << 40, Vec::new())), MANY_PIECES);
+    // One byte does not stand for the zeros of a whole disk.
+    assert_eq!(with(|run| *run = BlockRun::new(ENCODER.into(), 0, &[16 << 20; 9], 9)), bad);
+    let sizes = Err(IndexError::Malformed("sizes of a compressed block"));
+    for (plain_bytes, coded) in [(0, b"x".as_slice()), (9, b""), (65_536, b"x"), ((16 << 20) + 1, &[0; 1000])] {
+        assert_eq!(read(vec![kept(plain_bytes, coded)]), sizes, "{plain_bytes}");
+    }
+    assert_eq!(read(vec![DiskPiece::Plain(0)]), Err(IndexError::Malformed("an empty piece of a disk image")));
+    let huge = read(vec![DiskPiece::Plain(1 << 61), DiskPiece::Plain(1 << 61)]);
+    assert_eq!(huge, Err(IndexError::Malformed("sizes of a coded disk image")));
+}
+
+const MANY_PIECES: Result<(), IndexError> = Err(IndexError::Malformed("more than 2^22 pieces of coded files"));
+
+#[test]
+fn blocks_of_all_runs_and_kept_bytes_are_limited() {
+    let read = |pieces: Vec<DiskPiece>| decode_codings(&encode(&coded(pieces))).map(drop);
+    let alike = |count: u64| {
+        let mut run = BlockRun::new(ENCODER.into(), 0, &[4096], 1 << 40);
+        run.count = count;
+        DiskPiece::Run(Box::new(run))
+    };
+    assert_eq!(read(vec![alike(1 << 21), alike(1 << 21)]), Ok(()));
+    assert_eq!(read(vec![alike(1 << 21), alike(1 << 21), DiskPiece::Plain(1)]), MANY_PIECES);
+    let block = vec![1; 8 << 20];
+    assert_eq!(read(vec![kept(9, &block), kept(9, &block)]), Ok(()));
+    let many = Err(IndexError::Malformed("more than 16 MiB of compressed blocks that are kept"));
+    assert_eq!(read(vec![kept(9, &block), kept(9, &block), kept(9, b"x")]), many);
+    // A count allocates nothing that the bytes at hand do not carry.
+    let count = [1, 1, 5, 3, 0x80, 0x40, 9, 0, 9, 9, 0xff, 0xff, 0xff, 3, 0, 0];
+    assert_eq!(decode_codings(&count), Err(IndexError::Malformed("a count is larger than its list can be")));
+}
+
+#[test]
+fn other_pieces_do_not_belong_to_a_disk_image() {
+    let plain: &[u8] = &[1, 9];
+    let run: &[u8] = &[5, 3, 0x80, 0x40, 9, 0, 9, 9, 2];
+    let literal: &[u8] = &[0, 1, b'l'];
+    let stream: &[u8] = &[2, 1, 5, 9, 9, 0];
+    let read = |pieces: &[&[u8]]| decode_codings(&[&[1, pieces.len() as u8], pieces.concat().as_slice()].concat());
+    assert!(read(&[plain, run, plain]).is_ok());
+    assert!(read(&[run]).is_ok());
+    let other = Err(IndexError::Unsupported("a coded disk image with streams or literals"));
+    for pieces in [[plain, literal].as_slice(), &[run, stream], &[plain, run, &[3]]] {
+        assert_eq!(read(pieces), other, "{pieces:?}");
+    }
+    let file = Err(IndexError::Unsupported("a coded file with blocks of a disk image"));
+    assert_eq!(read(&[literal, run]), file);
+    let unnamed: &[u8] = &[5, 0, 0, 9, 9, 2];
+    assert!(read(&[unnamed]).unwrap_err().to_string().contains("no encoder"));
+}

@@ -1,0 +1,143 @@
+//! An image with coded files, divided into parts that are made side by side.
+
+use std::ops::Range;
+
+use regrow_index::{CodedStretch, Coding, DiskPiece, Index, MemberCoding};
+use regrow_local::{CodedEncoder, block_encoder, disk_memory_bytes};
+
+use super::Shared;
+use crate::{Location, SyncError};
+
+/// The memory of all encoders together, unless one takes more.
+const MAX_ENCODERS_BYTES: u64 = 512 << 20;
+/// The least number of plain bytes of a disk image that one task makes, unless the image ends.
+const DISK_TASK_BYTES: u64 = 8 << 20;
+
+/// A part of the image, and the plain bytes that it is made from.
+pub(super) struct Task<'a> {
+    /// The position in the image at which the part begins.
+    pub(super) image_at: u64,
+    /// The range of the plain image.
+    pub(super) plain: Range<u64>,
+    pub(super) form: TaskForm<'a>,
+    /// The bytes that follow in the image.
+    pub(super) tail: &'a [u8],
+}
+
+/// The way in which a part of the image is made from its plain bytes.
+#[derive(Clone, Copy)]
+pub(super) enum TaskForm<'a> {
+    /// It is those bytes.
+    Plain,
+    /// It is a gzip member, or a zstd frame.
+    Member(&'a MemberCoding, CodedEncoder),
+    /// It is some pieces of a disk image.
+    Disk(&'a [DiskPiece]),
+}
+
+impl TaskForm<'_> {
+    /// About how many bytes of memory making it takes.
+    fn memory_bytes(self) -> u64 {
+        match self {
+            Self::Plain => 1,
+            Self::Member(_, encoder) => encoder.memory_bytes(),
+            Self::Disk(pieces) => disk_memory_bytes(pieces),
+        }
+    }
+}
+
+/// Refuses an image with an encoder that this version does not know, before anything is fetched.
+pub(crate) fn check_encoders(location: &Location, index: &Index) -> Result<(), SyncError> {
+    let refused = |reason| SyncError::Recipe { location: location.to_string(), reason };
+    for coding in &index.codings {
+        match coding {
+            CodedStretch::File(file) => {
+                for member in &file.members {
+                    CodedEncoder::of(file.format, member).map_err(refused)?;
+                }
+            }
+            CodedStretch::Disk(disk) => {
+                for piece in &disk.pieces {
+                    if let DiskPiece::Run(run) = piece {
+                        block_encoder(run).map_err(refused)?;
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Divides the whole image into tasks, in order.
+pub(super) fn tasks<'a>(shared: &Shared, index: &'a Index) -> Vec<Task<'a>> {
+    let mut tasks = Tasks::default();
+    for (coded, coding) in shared.target.coded().zip(&index.codings) {
+        tasks.add_plain(coded.start);
+        match coding {
+            CodedStretch::File(file) => tasks.add_file(file),
+            CodedStretch::Disk(disk) => tasks.add_disk(&disk.pieces),
+        }
+    }
+    tasks.add_plain(shared.target.plain_bytes);
+    tasks.tasks
+}
+
+/// Tasks, front to back.
+#[derive(Default)]
+struct Tasks<'a> {
+    tasks: Vec<Task<'a>>,
+    /// The end of the last one in the plain image, and in the image.
+    plain_at: u64,
+    image_at: u64,
+}
+
+impl<'a> Tasks<'a> {
+    fn add(&mut self, plain_bytes: u64, image_bytes: u64, (form, tail): (TaskForm<'a>, &'a [u8])) {
+        let plain = self.plain_at..self.plain_at + plain_bytes;
+        (self.plain_at, self.image_at) = (plain.end, self.image_at + image_bytes);
+        self.tasks.push(Task { image_at: self.image_at - image_bytes, plain, form, tail });
+    }
+
+    /// Adds what is not coded, up to this place in the plain image.
+    fn add_plain(&mut self, end: u64) {
+        let bytes = end.saturating_sub(self.plain_at);
+        if bytes > 0 {
+            self.add(bytes, bytes, (TaskForm::Plain, &[]));
+        }
+    }
+
+    fn add_file(&mut self, coding: &'a Coding) {
+        for (number, member) in coding.members.iter().enumerate() {
+            let is_last = number + 1 == coding.members.len();
+            let tail: &[u8] = if is_last { &coding.tail } else { &[] };
+            // Encoders were checked when the index was read.
+            let encoder = CodedEncoder::of(coding.format, member);
+            let form = encoder.map_or(TaskForm::Plain, |encoder| TaskForm::Member(member, encoder));
+            let bytes = member.stored_bytes(coding.format) + tail.len() as u64;
+            self.add(member.plain_bytes, bytes, (form, tail));
+        }
+    }
+
+    /// Adds a disk image in several tasks, so that the whole of it need not wait for chunks that arrive late.
+    fn add_disk(&mut self, mut pieces: &'a [DiskPiece]) {
+        while !pieces.is_empty() {
+            let (mut count, mut plain_bytes, mut image_bytes) = (0, 0, 0);
+            while let Some(piece) = pieces.get(count).filter(|_| plain_bytes < DISK_TASK_BYTES) {
+                (plain_bytes, image_bytes) = (plain_bytes + piece.plain_bytes(), image_bytes + piece.stored_bytes());
+                count += 1;
+            }
+            let (now, rest) = pieces.split_at(count);
+            self.add(plain_bytes, image_bytes, (TaskForm::Disk(now), &[]));
+            pieces = rest;
+        }
+    }
+}
+
+/// The number of threads that carry out tasks. Encoders with large windows take much memory, so fewer of them run side by
+/// side.
+pub(super) fn drivers(tasks: &[Task<'_>]) -> usize {
+    let largest = tasks.iter().map(|task| task.form.memory_bytes()).max();
+    let most = largest.map_or(usize::MAX, |largest| (MAX_ENCODERS_BYTES / largest.max(1)) as usize);
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    cores.min(tasks.len()).min(most.max(1))
+}
