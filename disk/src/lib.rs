@@ -22,6 +22,7 @@ mod ext;
 mod fat;
 mod input;
 mod names;
+mod nested;
 mod partitions;
 mod pieces;
 mod read_at;
@@ -38,6 +39,19 @@ pub use stretches::StretchList;
 /// # Errors
 /// [`DiskError`]: the image could not be read, or it is a disk image of a kind that cannot be divided, and why.
 pub fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> {
+    with_files(image, |file| whole(file, &|image| file_system(image, |_| Ok(None))))
+}
+
+/// A division, if there is one.
+type Divided = Result<Option<Division>, DiskError>;
+
+/// Divides an image, and by `inner` those of its files that are images themselves.
+fn with_files(image: &dyn ReadAt, inner: impl Fn(&dyn ReadAt) -> Divided) -> Divided {
+    whole(image, &|image| file_system(image, &inner))
+}
+
+/// Divides an image of one file system, or of several in partitions.
+fn whole(image: &dyn ReadAt, file_system: &dyn Fn(&dyn ReadAt) -> Divided) -> Divided {
     match file_system(image)? {
         None => partitions::divide(image, file_system),
         found => Ok(found),
@@ -45,8 +59,11 @@ pub fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> {
 }
 
 /// Divides an image that is all of one file system, or archives.
-fn file_system(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> {
-    for format in [squashfs::divide, cpio::divide, erofs::divide, ext::divide, fat::divide] {
+fn file_system(image: &dyn ReadAt, inner: impl Fn(&dyn ReadAt) -> Divided) -> Divided {
+    if let Some(division) = squashfs::divide(image, inner)? {
+        return Ok(Some(division));
+    }
+    for format in [cpio::divide, erofs::divide, ext::divide, fat::divide] {
         if let Some(division) = format(image)? {
             return Ok(Some(division));
         }

@@ -5,7 +5,9 @@ mod table;
 use std::io;
 
 use crate::input::Input;
-use crate::{DiskError, DiskFile, DiskKind, Division, ReadAt, StoredForm, StoredPiece, StretchKind, StretchList};
+use crate::{
+    DiskError, DiskFile, DiskKind, Divided, Division, ReadAt, StoredForm, StoredPiece, StretchKind, StretchList,
+};
 
 use table::{Partition, Table};
 
@@ -13,10 +15,7 @@ use table::{Partition, Table};
 const MAX_DESCRIBED: usize = 8;
 
 /// Divides a disk with partitions, each by `inner`. `None` stands for an image that is none.
-pub(crate) fn divide(
-    image: &dyn ReadAt,
-    inner: impl Fn(&dyn ReadAt) -> Result<Option<Division>, DiskError>,
-) -> Result<Option<Division>, DiskError> {
+pub(crate) fn divide(image: &dyn ReadAt, inner: impl Fn(&dyn ReadAt) -> Divided) -> Divided {
     let input = Input::new(image, DiskKind::Partitions);
     let Some(table) = Table::read(&input)? else { return Ok(None) };
     let mut disk = Disk { image_at: 0, pieces: Vec::new(), list: StretchList::default(), files: Vec::new() };

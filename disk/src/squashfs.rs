@@ -10,8 +10,9 @@ mod walk;
 
 use crate::claims::Claims;
 use crate::input::{Input, u32_at, u64_at};
+use crate::nested::{self, Run, Source};
 use crate::pieces::{Block, Blocks};
-use crate::{DiskError, DiskKind, Division, ReadAt, StretchKind};
+use crate::{DiskError, DiskFile, DiskKind, Divided, Division, ReadAt, StretchKind};
 
 use metadata::Tables;
 use superblock::{Compressor, Superblock};
@@ -22,22 +23,74 @@ const UNCOMPRESSED: u32 = 1 << 24;
 /// The bytes of an entry of the table of fragment blocks.
 const FRAGMENT_BYTES: usize = 16;
 
-/// Divides an image of squashfs. `None` stands for an image that is none.
-pub(crate) fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> {
+/// The files that are described for people because they are disk images.
+const MAX_DESCRIBED: usize = 4;
+
+/// Divides an image of squashfs, and by `inner` those of its files that are disk images. `None` stands for an image that
+/// is none.
+pub(crate) fn divide(image: &dyn ReadAt, inner: impl Fn(&dyn ReadAt) -> Divided) -> Divided {
     let input = Input::new(image, DiskKind::Squashfs);
     let Some(superblock) = Superblock::read(&input)? else { return Ok(None) };
     let tables = Tables::read(&input, &superblock)?;
     let mut walk = Walk::new(&input, &superblock, &tables);
     walk.all()?;
-    let Walk { names, files, .. } = walk;
-    let data = Data::new(&input, &superblock, &tables.fragments, &files)?;
+    let Walk { names, files: walked, .. } = walk;
+    let data = Data::new(&input, &superblock, &tables.fragments, &walked)?;
     let mut blocks = tables.blocks;
-    data.blocks(&files, &mut blocks)?;
+    data.blocks(&walked, &mut blocks)?;
     let blocks = Blocks::new(&input, blocks)?;
-    let stretches = data.claims(&files, &blocks)?.into_stretches().finish();
-    let pieces = blocks.pieces(superblock.compressor.codec());
-    let files = names.into_files(image.bytes())?;
-    Ok(Some(Division { kind: DiskKind::Squashfs, details: superblock.details(), pieces, stretches, files }))
+    let mut files = Files { list: names.into_files(image.bytes())?, details: superblock.details(), described: 0 };
+    let mut claims = Claims::new(DiskKind::Squashfs, blocks.plain_bytes());
+    for (number, file) in walked.iter().enumerate() {
+        let runs = data.runs(file, &blocks)?;
+        match files.nested(number, &nested::File::new(image, file.bytes, &runs), &inner)? {
+            Some((division, before)) => nested::claim(&mut claims, &runs, &division, before)?,
+            // There are no more files than names.
+            None => {
+                let kind = StretchKind::File(number as u32);
+                runs.iter().try_for_each(|run| claims.push(run.plain_at, run.bytes, kind))?;
+            }
+        }
+    }
+    Ok(Some(Division {
+        kind: DiskKind::Squashfs,
+        details: files.details,
+        pieces: blocks.pieces(superblock.compressor.codec()),
+        stretches: claims.into_stretches().finish(),
+        files: files.list,
+    }))
+}
+
+/// The files, and what is said of them.
+struct Files {
+    list: Vec<DiskFile>,
+    details: String,
+    /// The files that are described because they are disk images.
+    described: usize,
+}
+
+impl Files {
+    /// The division of a file that is a disk image, and the number of its first file.
+    fn nested(
+        &mut self,
+        number: usize,
+        file: &nested::File<'_>,
+        inner: impl Fn(&dyn ReadAt) -> Divided,
+    ) -> Result<Option<(Division, u32)>, DiskError> {
+        let path = self.list[number].path.clone();
+        if file.bytes() < nested::MIN_BYTES || path.len() > nested::MAX_PATH_BYTES {
+            return Ok(None);
+        }
+        let (Some(division), Ok(before)) = (file.divided(inner)?, u32::try_from(self.list.len())) else {
+            return Ok(None);
+        };
+        self.list.extend(nested::files(&path, &division));
+        self.described += 1;
+        if self.described <= MAX_DESCRIBED {
+            self.details += &nested::described(&path, &division);
+        }
+        Ok(Some((division, before)))
+    }
 }
 
 /// Data blocks and fragment blocks.
@@ -91,8 +144,12 @@ impl<'i> Data<'i> {
         Ok(Stored { at, bytes: bytes.into(), plain_bytes, is_compressed })
     }
 
-    /// Calls `with` for each data block of a file that is no hole. Another argument is the file's bytes before it.
-    fn each(&self, file: &FileData, mut with: impl FnMut(Stored) -> Result<(), DiskError>) -> Result<(), DiskError> {
+    /// Calls `with` for each data block of a file that is no hole, with its place in the file.
+    fn each(
+        &self,
+        file: &FileData,
+        mut with: impl FnMut(u64, Stored) -> Result<(), DiskError>,
+    ) -> Result<(), DiskError> {
         let (mut at, mut left) = (file.start, file.bytes);
         for &size in &file.sizes {
             let plain_bytes = left.min(self.superblock.block_bytes.into()) as u32;
@@ -104,7 +161,7 @@ impl<'i> Data<'i> {
             if !stored.is_compressed && stored.bytes != plain_bytes.into() {
                 return Err(self.input.damaged("the size of a block"));
             }
-            with(stored)?;
+            with(file.bytes - left - u64::from(plain_bytes), stored)?;
             at += stored.bytes;
         }
         Ok(())
@@ -117,7 +174,7 @@ impl<'i> Data<'i> {
             blocks.extend((stored.is_compressed && plain_bytes > 0).then_some(Block { at, bytes, plain_bytes }));
         };
         for file in files {
-            self.each(file, |stored| {
+            self.each(file, |_, stored| {
                 gather(stored);
                 Ok(())
             })?;
@@ -126,25 +183,29 @@ impl<'i> Data<'i> {
         Ok(())
     }
 
-    /// What each file claims of the plain image: its data blocks, then its end.
-    fn claims(&self, files: &[FileData], blocks: &Blocks) -> Result<Claims, DiskError> {
-        let mut claims = Claims::new(DiskKind::Squashfs, blocks.plain_bytes());
-        let checked = |stored: Stored| {
+    /// Where a file's bytes are: its data blocks, then its end.
+    fn runs(&self, file: &FileData, blocks: &Blocks) -> Result<Vec<Run>, DiskError> {
+        let mut runs = Vec::new();
+        let mut add = |at: u64, stored: Stored, from: u32, bytes: u32| {
             let known = stored.is_compressed || blocks.is_plain(stored.at, stored.bytes);
-            known
-                .then(|| blocks.plain_at(stored.at))
-                .ok_or_else(|| self.input.damaged("compressed blocks that overlap"))
+            let source = match stored {
+                _ if !known => return Err(self.input.damaged("compressed blocks that overlap")),
+                Stored { at, bytes, plain_bytes, is_compressed: true } => {
+                    let codec = self.superblock.compressor.codec();
+                    Source::Block { at, bytes, plain_bytes, codec, from: from as usize }
+                }
+                Stored { at, .. } => Source::Image(at + u64::from(from)),
+            };
+            let plain_at = blocks.plain_at(stored.at) + u64::from(from);
+            runs.push(Run { at, bytes: bytes.into(), plain_at, source });
+            Ok(())
         };
-        for (number, file) in files.iter().enumerate() {
-            // There are no more files than names.
-            let kind = StretchKind::File(number as u32);
-            self.each(file, |stored| claims.push(checked(stored)?, stored.plain_bytes.into(), kind))?;
-            if let Some(tail) = file.tail {
-                let stored = self.fragments[tail.fragment as usize];
-                claims.push(checked(stored)? + u64::from(tail.offset), tail.bytes.into(), kind)?;
-            }
+        self.each(file, |at, stored| add(at, stored, 0, stored.plain_bytes))?;
+        if let Some(tail) = file.tail {
+            let stored = self.fragments[tail.fragment as usize];
+            add(file.bytes - u64::from(tail.bytes), stored, tail.offset, tail.bytes)?;
         }
-        Ok(claims)
+        Ok(runs)
     }
 }
 
