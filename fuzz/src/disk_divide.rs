@@ -30,7 +30,7 @@ fn check(division: &Division, image_bytes: u64) {
 /// Seeds: the small images that the crate keeps.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
-    let images: [&[u8]; 10] = [
+    let images: [&[u8]; 13] = [
         include_bytes!("../../disk/tests/golden/cpio.zlib"),
         include_bytes!("../../disk/tests/golden/erofs-chunks.zlib"),
         include_bytes!("../../disk/tests/golden/erofs.zlib"),
@@ -39,8 +39,11 @@ pub fn seeds() -> Vec<Vec<u8>> {
         include_bytes!("../../disk/tests/golden/fat12.zlib"),
         include_bytes!("../../disk/tests/golden/gpt.zlib"),
         include_bytes!("../../disk/tests/golden/squashfs-gzip.zlib"),
+        include_bytes!("../../disk/tests/golden/squashfs-lz4.zlib"),
         include_bytes!("../../disk/tests/golden/squashfs-noi.zlib"),
         include_bytes!("../../disk/tests/golden/squashfs-plain.zlib"),
+        include_bytes!("../../disk/tests/golden/squashfs-xz.zlib"),
+        include_bytes!("../../disk/tests/golden/squashfs-zstd.zlib"),
     ];
     images.iter().map(|image| decode(BlockCodec::Zlib, image, 1 << 16).expect("a seed")).collect()
 }

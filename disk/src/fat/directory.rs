@@ -108,7 +108,7 @@ mod tests {
     fn long(text: &str, short: &[u8]) -> Vec<Vec<u8>> {
         let checksum = short[..11].iter().fold(0u8, |sum, &byte| sum.rotate_right(1).wrapping_add(byte));
         let mut units: Vec<u16> = text.encode_utf16().collect();
-        if units.len() % 13 != 0 {
+        if !units.len().is_multiple_of(13) {
             units.push(0);
         }
         let count = units.len().div_ceil(13);
