@@ -1,7 +1,8 @@
 //! cpio archives in the "newc" form, as in an initramfs. docs/format/disk.md, section 6.
 
+use crate::assembly::{Assembly, Part};
 use crate::input::Input;
-use crate::{DiskError, DiskFile, DiskKind, Division, ReadAt, StoredForm, StoredPiece, StretchKind, StretchList};
+use crate::{DiskError, DiskKind, Divided, ReadAt, StretchKind, nested};
 
 /// The magics without and with checksums.
 const MAGICS: [&[u8; 6]; 2] = [b"070701", b"070702"];
@@ -16,72 +17,85 @@ const TRAILER: &[u8] = b"TRAILER!!!";
 /// The bytes of a search for the next archive that are read at a time.
 const SEARCH_BYTES: u64 = 64 << 10;
 
-/// Divides cpio archives. `None` stands for an image that does not begin with one.
-pub(crate) fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> {
+/// The files that are described for people because they are disk images.
+const MAX_DESCRIBED: usize = 4;
+
+/// Divides cpio archives, and by `inner` those of their files that are disk images. `None` stands for an image that does
+/// not begin with an archive.
+pub(crate) fn divide(image: &dyn ReadAt, inner: impl Fn(&dyn ReadAt) -> Divided) -> Divided {
     let input = Input::new(image, DiskKind::Cpio);
     if Entry::read(&input, 0)?.is_none() {
         return Ok(None);
     }
-    let mut archives = Archives { input: &input, list: StretchList::default(), files: Vec::new(), count: 0 };
-    archives.all()?;
-    let Archives { mut list, files, count, .. } = archives;
-    list.push(image.bytes() - list.bytes(), StretchKind::System);
-    Ok(Some(Division {
-        kind: DiskKind::Cpio,
-        details: format!("cpio, {count} archive{}", if count == 1 { "" } else { "s" }),
-        pieces: vec![StoredPiece { bytes: image.bytes(), form: StoredForm::Plain }],
-        stretches: list.finish(),
-        files,
-    }))
+    let mut archives =
+        Archives { input: &input, inner, all: Assembly::new(DiskKind::Cpio), count: 0, described: Vec::new() };
+    archives.read()?;
+    let Archives { mut all, count, mut described, .. } = archives;
+    all.plain(image.bytes() - all.image_at(), StretchKind::System);
+    described.truncate(MAX_DESCRIBED);
+    let details = format!("cpio, {count} archive{}{}", if count == 1 { "" } else { "s" }, described.concat());
+    Ok(Some(all.division(details)))
 }
 
 /// Archives that follow each other.
-struct Archives<'i> {
+struct Archives<'i, I> {
     input: &'i Input<'i>,
-    list: StretchList,
-    files: Vec<DiskFile>,
+    inner: I,
+    all: Assembly,
     /// The archives that are complete.
     count: u64,
+    /// The files that are disk images.
+    described: Vec<String>,
 }
 
-impl Archives<'_> {
+impl<I: Fn(&dyn ReadAt) -> Divided> Archives<'_, I> {
     /// Reads entries as long as there are some. What follows the last one is left.
-    fn all(&mut self) -> Result<(), DiskError> {
-        while let Some(entry) = Entry::read(self.input, self.list.bytes())? {
-            self.list.push(entry.data_at - self.list.bytes(), StretchKind::Skeleton);
+    fn read(&mut self) -> Result<(), DiskError> {
+        while let Some(entry) = Entry::read(self.input, self.all.image_at())? {
+            self.all.plain(entry.data_at - self.all.image_at(), StretchKind::Skeleton);
             if entry.is_trailer() {
                 self.count += 1;
                 let Some(next) = self.next_archive()? else { return Ok(()) };
-                self.list.push(next - self.list.bytes(), StretchKind::Skeleton);
+                self.all.plain(next - self.all.image_at(), StretchKind::Skeleton);
                 continue;
             }
-            let left = self.input.image.bytes() - self.list.bytes();
+            let left = self.input.image.bytes() - entry.data_at;
             let data_bytes = entry.data_bytes.min(left);
-            let kind = match data_bytes {
-                1.. if entry.is_regular => self.file(&entry),
-                0..=MAX_LINK_BYTES => StretchKind::Skeleton,
-                _ => StretchKind::System,
-            };
-            self.list.push(data_bytes, kind);
+            match data_bytes {
+                1.. if entry.is_regular => self.file(&entry, data_bytes)?,
+                0..=MAX_LINK_BYTES => self.all.plain(data_bytes, StretchKind::Skeleton),
+                _ => self.all.plain(data_bytes, StretchKind::System),
+            }
             let padding = data_bytes.next_multiple_of(ALIGNMENT) - data_bytes;
-            self.list.push(padding.min(left - data_bytes), StretchKind::Skeleton);
+            self.all.plain(padding.min(left - data_bytes), StretchKind::Skeleton);
         }
         Ok(())
     }
 
-    fn file(&mut self, entry: &Entry) -> StretchKind {
+    fn file(&mut self, entry: &Entry, bytes: u64) -> Result<(), DiskError> {
         let mut path = entry.name.as_slice();
         while let Some(rest) = path.strip_prefix(b"/").or_else(|| path.strip_prefix(b"./")) {
             path = rest;
         }
-        self.files.push(DiskFile { path: path.to_vec() });
-        // The numbers suffice for 470 GB of the smallest files. What is behind them has no path.
-        u32::try_from(self.files.len() - 1).map_or(StretchKind::System, StretchKind::File)
+        let is_looked_at = bytes >= nested::MIN_BYTES && path.len() <= nested::MAX_PATH_BYTES;
+        let division = if is_looked_at {
+            match (self.inner)(&Part { image: self.input.image, at: entry.data_at, bytes }) {
+                Err(DiskError::Read(error)) => return Err(error.into()),
+                Ok(division) => division,
+                // It is a file like any other.
+                Err(_) => None,
+            }
+        } else {
+            None
+        };
+        let Some(division) = division else { return self.all.file(bytes, path.to_vec()) };
+        self.described.push(nested::described(path, &division));
+        self.all.image(path, division)
     }
 
     /// Where the next archive begins, if nothing but zeros is before it.
     fn next_archive(&self) -> Result<Option<u64>, DiskError> {
-        let (mut at, end) = (self.list.bytes(), self.input.image.bytes());
+        let (mut at, end) = (self.all.image_at(), self.input.image.bytes());
         while at < end {
             let bytes = self.input.read(at, SEARCH_BYTES.min(end - at), "zeros between archives")?;
             if let Some(zeros) = bytes.iter().position(|&byte| byte != 0) {
@@ -141,6 +155,7 @@ fn hexadecimal(digits: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{DiskFile, divide};
 
     fn entry(mode: u32, name: &str, data: &[u8]) -> Vec<u8> {
         let mut fields = [0; 13];

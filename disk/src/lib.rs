@@ -12,6 +12,7 @@
 //! The division follows from the image's bytes alone. Image ids depend on it, so what [`divide()`] gives for an image
 //! never changes under the same version of the walking rules (docs/format/disk.md).
 
+mod assembly;
 mod claims;
 pub mod codec;
 mod cpio;
@@ -39,15 +40,15 @@ pub use stretches::StretchList;
 /// # Errors
 /// [`DiskError`]: the image could not be read, or it is a disk image of a kind that cannot be divided, and why.
 pub fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> {
-    with_files(image, |file| whole(file, &|image| file_system(image, |_| Ok(None))))
+    whole(image, &|image| file_system(image, in_file))
 }
 
 /// A division, if there is one.
 type Divided = Result<Option<Division>, DiskError>;
 
-/// Divides an image, and by `inner` those of its files that are images themselves.
-fn with_files(image: &dyn ReadAt, inner: impl Fn(&dyn ReadAt) -> Divided) -> Divided {
-    whole(image, &|image| file_system(image, &inner))
+/// Divides a file that is an image itself. Those in its files are not looked for.
+fn in_file(file: &dyn ReadAt) -> Divided {
+    whole(file, &|image| file_system(image, |_| Ok(None)))
 }
 
 /// Divides an image of one file system, or of several in partitions.
@@ -58,12 +59,15 @@ fn whole(image: &dyn ReadAt, file_system: &dyn Fn(&dyn ReadAt) -> Divided) -> Di
     }
 }
 
-/// Divides an image that is all of one file system, or archives.
+/// Divides an image that is all of one file system, or archives, and by `inner` files of it that are images themselves.
 fn file_system(image: &dyn ReadAt, inner: impl Fn(&dyn ReadAt) -> Divided) -> Divided {
-    if let Some(division) = squashfs::divide(image, inner)? {
+    if let Some(division) = squashfs::divide(image, &inner)? {
         return Ok(Some(division));
     }
-    for format in [cpio::divide, erofs::divide, ext::divide, fat::divide] {
+    if let Some(division) = cpio::divide(image, &inner)? {
+        return Ok(Some(division));
+    }
+    for format in [erofs::divide, ext::divide, fat::divide] {
         if let Some(division) = format(image)? {
             return Ok(Some(division));
         }

@@ -51,6 +51,19 @@ pub(crate) fn compare(division: &Division, root: &Path, expected: &Expected<'_>)
     );
 }
 
+/// The same without the files of other images than that whose paths begin with a prefix.
+pub(crate) fn only(division: &Division, prefix: &str) -> Division {
+    let mut one = division.clone();
+    for stretch in &mut one.stretches {
+        if let StretchKind::File(number) = stretch.kind
+            && !division.files[number as usize].path.starts_with(prefix.as_bytes())
+        {
+            stretch.kind = StretchKind::System;
+        }
+    }
+    one
+}
+
 /// The plain image, for which each block is decoded, and must hold what the division says.
 pub(crate) fn plain(image: &[u8], division: &Division) -> Vec<u8> {
     let (mut at, mut out) = (0, Vec::new());
