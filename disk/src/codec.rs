@@ -31,6 +31,12 @@ pub use zlib::ZlibBlocks;
 
 use crate::BlockCodec;
 
+/// Whether blocks in this format can be decoded here.
+#[must_use]
+pub fn is_decoded(codec: BlockCodec) -> bool {
+    !matches!(decode(codec, &[], 0), Err(BlockError::Unread(_)))
+}
+
 /// The plain bytes of a compressed block, of which there must be at most `most`. Memory follows the plain bytes that there
 /// are, not what is allowed.
 ///

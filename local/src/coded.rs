@@ -19,9 +19,10 @@ pub(crate) mod stream;
 mod zstd_reader;
 
 pub(crate) use aside::Aside;
+pub(crate) use disk::{DiskGuess, DiskPlaces, DiskProof, DiskUnfolding, guess_disk, prove_disk};
 use guess::plain_beginning;
 pub(crate) use guess::{Guess, PREFIX_BYTES, guess};
 pub(crate) use plain_file::PlainFile;
-pub(crate) use points::{PointCollector, Unfolded};
+pub(crate) use points::{PointCollector, Starts, Unfolded};
 pub(crate) use prove::{Proof, prove};
 pub(crate) use reader::CodedReader;

@@ -363,7 +363,7 @@ fn rules_begin(walk: WalkRules, guess_version: u32) -> String {
 }
 
 fn has_zstd(unfolded: &[Unfolded]) -> bool {
-    unfolded.iter().any(|unfolded| unfolded.format == CodedFormat::Zstd)
+    unfolded.iter().any(|unfolded| unfolded.format() == Some(CodedFormat::Zstd))
 }
 
 /// The gap over this range of the contents, if the range is not empty.

@@ -1,4 +1,4 @@
-//! Reads a file at random as its plain image, in which gzip and zstd files are uncompressed.
+//! Reads a file at random as its plain image, in which gzip and zstd files are uncompressed, and the blocks of disk images.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -7,15 +7,22 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use regrow_disk::codec::decode;
+
+use super::disk::{PlacedBlock, PlainPlace};
 use super::spooled::Spooled;
-use super::{CodedReader, Unfolded};
+use super::{Starts, Unfolded};
 
 /// The number of spans that are kept in memory: 16 MiB, as long as points lie one MiB apart.
 const SPANS_KEPT: usize = 16;
+/// The memory for blocks of disk images, unless 16 of them take more.
+const BLOCKS_KEPT_BYTES: usize = 16 << 20;
+/// The largest number of blocks that are kept.
+const MAX_BLOCKS_KEPT: usize = 256;
 const READ_BYTES: usize = 64 << 10;
 
-/// The name of a span, the plain bytes between two points: the number of its compressed file, and that of its first
-/// point.
+/// The name of a span, the plain bytes between two points or of one block: the number of its compressed file, and that of
+/// its first point or of the block.
 type SpanName = (usize, usize);
 /// A span in the cache. The first thread that needs it fills it, and the others wait.
 type Span = Arc<Mutex<Option<Arc<Vec<u8>>>>>;
@@ -29,13 +36,16 @@ pub(crate) struct PlainFile {
     /// A folder for such bytes.
     scratch: Option<PathBuf>,
     kept: Mutex<VecDeque<(SpanName, Span)>>,
+    /// The number of spans that are kept.
+    most_kept: usize,
 }
 
 impl PlainFile {
     /// Takes the file, and the compressed files that were found in it, in ascending order.
     pub(crate) fn new(file: File, unfolded: Vec<Unfolded>) -> Self {
         let spooled = unfolded.iter().map(|unfolded| unfolded.has_long_spans().then(Spooled::default)).collect();
-        Self { file, unfolded, spooled, scratch: None, kept: Mutex::default() }
+        let most_kept = spans_kept(&unfolded);
+        Self { file, unfolded, spooled, scratch: None, kept: Mutex::default(), most_kept }
     }
 
     /// The same file. `scratch` is a folder for the plain bytes of zstd files that are decompressed as a whole; without
@@ -94,9 +104,24 @@ impl PlainFile {
             return spooled.read_exact_at((&self.file, unfolded), self.scratch.as_deref(), out, within);
         }
         while !out.is_empty() {
-            let point = unfolded.point_before(within);
-            let span = self.span((number, point))?;
-            let start = usize::try_from(within - unfolded.points[point].plain_at).unwrap_or(usize::MAX);
+            let (span, start) = match &unfolded.starts {
+                Starts::Points(_, points) => {
+                    let point = unfolded.point_before(within);
+                    let start = within - points.get(point).map_or(0, |point| point.plain_at);
+                    (self.span((number, point))?, start)
+                }
+                Starts::Blocks(places) => match places.at(within) {
+                    PlainPlace::Block(block, start) => (self.span((number, block))?, start),
+                    PlainPlace::Stored(stored_at, bytes) => {
+                        let len = out.len().min(usize::try_from(bytes).unwrap_or(usize::MAX));
+                        let (now, rest) = out.split_at_mut(len);
+                        self.file.read_exact_at(now, unfolded.stored.start.saturating_add(stored_at))?;
+                        (out, within) = (rest, within + len as u64);
+                        continue;
+                    }
+                },
+            };
+            let start = usize::try_from(start).unwrap_or(usize::MAX);
             let found = span.get(start..).filter(|found| !found.is_empty()).ok_or(io::ErrorKind::UnexpectedEof)?;
             let len = found.len().min(out.len());
             let (now, rest) = out.split_at_mut(len);
@@ -123,18 +148,21 @@ impl PlainFile {
         let found = kept.iter().position(|(known, _)| *known == name).and_then(|place| kept.remove(place));
         let (_, span) = found.unwrap_or_else(|| (name, Span::default()));
         kept.push_front((name, Arc::clone(&span)));
-        kept.truncate(SPANS_KEPT);
+        kept.truncate(self.most_kept);
         span
     }
 
     fn inflate(&self, (number, point): SpanName) -> io::Result<Vec<u8>> {
         let unfolded = &self.unfolded[number];
+        let points = match &unfolded.starts {
+            Starts::Points(_, points) => points,
+            Starts::Blocks(places) => return self.decode(unfolded, places.block(point)),
+        };
         let whole = unfolded.plain.end - unfolded.plain.start;
-        let end = unfolded.points.get(point + 1).map_or(whole, |next| next.plain_at);
-        let len = (end - unfolded.points[point].plain_at) as usize;
-        let from = unfolded.points[point].unpack().ok_or(io::ErrorKind::InvalidData)?;
-        let mut reader = CodedReader::resume(unfolded.format, &from);
-        let mut stored = unfolded.stored.start + from.stored_at;
+        let end = points.get(point + 1).map_or(whole, |next| next.plain_at);
+        let start = points.get(point).map_or(0, |point| point.plain_at);
+        let len = (end - start) as usize;
+        let (mut reader, mut stored, _) = unfolded.reader_from(start).ok_or(io::ErrorKind::InvalidData)?;
         let (mut out, mut buffer) = (Vec::with_capacity(len), vec![0; READ_BYTES]);
         while out.len() < len {
             let wanted = READ_BYTES.min(usize::try_from(unfolded.stored.end - stored).unwrap_or(usize::MAX));
@@ -149,4 +177,24 @@ impl PlainFile {
         }
         Ok(out)
     }
+    /// Decodes a block of a disk image.
+    fn decode(&self, unfolded: &Unfolded, block: Option<PlacedBlock>) -> io::Result<Vec<u8>> {
+        let PlacedBlock { codec, stored_at, stored_bytes, plain_bytes, .. } =
+            block.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut stored = vec![0; stored_bytes as usize];
+        self.file.read_exact_at(&mut stored, unfolded.stored.start.saturating_add(stored_at))?;
+        let plain = decode(codec, &stored, plain_bytes as usize).map_err(|_| io::ErrorKind::InvalidData)?;
+        if plain.len() == plain_bytes as usize { Ok(plain) } else { Err(io::ErrorKind::InvalidData.into()) }
+    }
+}
+
+/// The number of spans of these compressed files that are kept in memory.
+fn spans_kept(unfolded: &[Unfolded]) -> usize {
+    let blocks = unfolded.iter().filter_map(|unfolded| match &unfolded.starts {
+        Starts::Points(..) => None,
+        Starts::Blocks(places) => Some(BLOCKS_KEPT_BYTES / (places.largest_plain_bytes() as usize).max(1)),
+    });
+    // Spans between points are larger than most blocks.
+    let only_blocks = unfolded.iter().all(|unfolded| matches!(unfolded.starts, Starts::Blocks(_)));
+    blocks.min().filter(|_| only_blocks).map_or(SPANS_KEPT, |most| most.clamp(SPANS_KEPT, MAX_BLOCKS_KEPT))
 }

@@ -1,5 +1,5 @@
 //! Points in a compressed file at which a reader can start: about one for each MiB of plain bytes, if it is a gzip file,
-//! and at most one for each frame, if it is a zstd file.
+//! at most one for each frame, if it is a zstd file, and each block, if it is a disk image.
 
 use std::ops::Range;
 
@@ -8,6 +8,7 @@ use regrow_deflate::{Checkpoint, GzipPoint};
 use regrow_index::CodedFormat;
 
 use super::CodedReader;
+use super::disk::DiskPlaces;
 
 /// The number of plain bytes between two points, at first.
 const SPACING_BYTES: u64 = 1 << 20;
@@ -21,6 +22,7 @@ const MAX_CHECKPOINT_BYTES: usize = 64 << 10;
 /// The numbers of the formats in the catalog.
 const GZIP: u8 = 0;
 const ZSTD: u8 = 1;
+const DISK: u8 = 2;
 /// A fast level, which is good enough for windows of 32 KiB.
 const ZSTD_LEVEL: i32 = 1;
 
@@ -60,14 +62,22 @@ impl PackedPoint {
 /// A compressed file that was found in another file, and that is read in uncompressed form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unfolded {
-    pub(crate) format: CodedFormat,
     /// The place of the compressed file in the other file.
     pub(crate) stored: Range<u64>,
     /// The place of its plain bytes in the plain image, as far as they could be read.
     pub(crate) plain: Range<u64>,
-    /// The points in ascending order. There is at least one, at the beginning. Those of a zstd file are beginnings of
-    /// frames.
-    pub(crate) points: Vec<PackedPoint>,
+    /// The places at which readers start.
+    pub(crate) starts: Starts,
+}
+
+/// The places in a compressed file at which readers start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Starts {
+    /// The points in a gzip or zstd file, in ascending order. There is at least one, at the beginning. Those of a zstd
+    /// file are beginnings of frames.
+    Points(CodedFormat, Vec<PackedPoint>),
+    /// The compressed blocks of a disk image.
+    Blocks(DiskPlaces),
 }
 
 /// Gathers points while a compressed file is read front to back.
@@ -108,28 +118,59 @@ impl PointCollector {
 }
 
 impl Unfolded {
+    /// The format of a gzip or zstd file.
+    pub(crate) fn format(&self) -> Option<CodedFormat> {
+        match &self.starts {
+            Starts::Points(format, _) => Some(*format),
+            Starts::Blocks(_) => None,
+        }
+    }
+
+    /// The points in a gzip or zstd file.
+    pub(crate) fn points(&self) -> &[PackedPoint] {
+        match &self.starts {
+            Starts::Points(_, points) => points,
+            Starts::Blocks(_) => &[],
+        }
+    }
+
+    /// A reader that goes on at the last point that is not behind this offset among the plain bytes, the place of the
+    /// point in the compressed file, and its offset among the plain bytes. The result is `None` if the point is damaged.
+    pub(super) fn reader_from(&self, plain_at: u64) -> Option<(CodedReader, u64, u64)> {
+        let point = self.points().get(self.point_before(plain_at))?;
+        let from = point.unpack()?;
+        Some((CodedReader::resume(self.format()?, &from), self.stored.start + from.stored_at, point.plain_at))
+    }
+
     /// The position of the last point that is not behind this offset among the plain bytes.
     pub(super) fn point_before(&self, plain_at: u64) -> usize {
-        self.points.partition_point(|point| point.plain_at <= plain_at).saturating_sub(1)
+        self.points().partition_point(|point| point.plain_at <= plain_at).saturating_sub(1)
     }
 
     /// Whether the plain bytes between two points take too much memory to be kept there.
     pub(super) fn has_long_spans(&self) -> bool {
-        let ends = self.points[1..].iter().map(|point| point.plain_at).chain([self.plain.end - self.plain.start]);
-        self.format == CodedFormat::Zstd
-            && self.points.iter().zip(ends).any(|(point, end)| end.saturating_sub(point.plain_at) > MAX_SPAN_BYTES)
+        let points = self.points();
+        let ends = points.iter().skip(1).map(|point| point.plain_at).chain([self.plain.end - self.plain.start]);
+        self.format() == Some(CodedFormat::Zstd)
+            && points.iter().zip(ends).any(|(point, end)| end.saturating_sub(point.plain_at) > MAX_SPAN_BYTES)
     }
 
     /// Encodes the compressed file for the catalog.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        out.push(match self.format {
-            CodedFormat::Gzip => GZIP,
-            CodedFormat::Zstd => ZSTD,
+        out.push(match self.format() {
+            Some(CodedFormat::Gzip) => GZIP,
+            Some(CodedFormat::Zstd) => ZSTD,
+            None => DISK,
         });
-        for number in [self.stored.start, self.stored.end, self.plain.start, self.plain.end, self.points.len() as u64] {
+        for number in [self.stored.start, self.stored.end, self.plain.start, self.plain.end] {
             varint::put(out, number);
         }
-        for point in &self.points {
+        let points = match &self.starts {
+            Starts::Points(_, points) => points,
+            Starts::Blocks(places) => return places.encode(out),
+        };
+        varint::put(out, points.len() as u64);
+        for point in points {
             for number in [point.plain_at, point.stored_at, point.within.len() as u64] {
                 varint::put(out, number);
             }
@@ -144,6 +185,10 @@ impl Unfolded {
         let format = match format {
             GZIP => CodedFormat::Gzip,
             ZSTD => CodedFormat::Zstd,
+            DISK => {
+                let (stored, plain) = (take_range(blob)?, take_range(blob)?);
+                return Some(Self { stored, plain, starts: Starts::Blocks(DiskPlaces::decode(blob)?) });
+            }
             _ => return None,
         };
         let (stored, plain) = (take_range(blob)?, take_range(blob)?);
@@ -160,7 +205,7 @@ impl Unfolded {
             points.push(PackedPoint { plain_at, stored_at, within: within.into() });
         }
         let ends = points.last().is_some_and(|last| last.plain_at < plain.end - plain.start);
-        ends.then_some(Self { format, stored, plain, points })
+        ends.then_some(Self { stored, plain, starts: Starts::Points(format, points) })
     }
 }
 

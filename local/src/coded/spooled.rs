@@ -103,20 +103,14 @@ struct InOrder {
 impl InOrder {
     /// A reader from the last point that is not behind `at`.
     fn from_point(unfolded: &Unfolded, at: u64) -> io::Result<Self> {
-        let point = &unfolded.points[unfolded.point_before(at)];
-        let from = point.unpack().ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Self {
-            reader: CodedReader::resume(unfolded.format, &from),
-            stored_at: unfolded.stored.start + from.stored_at,
-            held: Vec::new(),
-            plain: Vec::new(),
-            plain_at: point.plain_at,
-        })
+        let (reader, stored_at, plain_at) = unfolded.reader_from(at).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(Self { reader, stored_at, held: Vec::new(), plain: Vec::new(), plain_at })
     }
 
     /// Whether no point lies nearer before `at` than this reader stands.
     fn is_nearest(&self, unfolded: &Unfolded, at: u64) -> bool {
-        unfolded.points[unfolded.point_before(at)].plain_at <= self.plain_at + self.plain.len() as u64
+        let point = unfolded.points().get(unfolded.point_before(at));
+        point.map_or(0, |point| point.plain_at) <= self.plain_at + self.plain.len() as u64
     }
 
     fn read(&mut self, file: &File, unfolded: &Unfolded, mut out: &mut [u8], at: u64) -> io::Result<()> {

@@ -7,7 +7,7 @@ use regrow_index::{CodedFormat, CodedStretch, Coding};
 
 use super::{GzipFiles, Ingest};
 use crate::LocalError;
-use crate::coded::{Aside, CodedReader, Guess, PREFIX_BYTES, PointCollector, Proof, Unfolded, guess, prove};
+use crate::coded::{Aside, CodedReader, Guess, PREFIX_BYTES, PointCollector, Proof, Starts, Unfolded, guess, prove};
 
 /// The number of plain bytes that are cut at a time.
 const PLAIN_BYTES: usize = 1 << 20;
@@ -123,7 +123,7 @@ impl Ingest<'_, '_, '_> {
         let plain = plain_start..self.hashing.splitter.plain_bytes();
         let mut points = unfolding.points.finish();
         points.retain(|point| point.plain_at < plain.end - plain.start);
-        self.unfolded.push(Unfolded { format, stored: start..self.taken(), plain, points });
+        self.unfolded.push(Unfolded { stored: start..self.taken(), plain, starts: Starts::Points(format, points) });
         Ok(())
     }
 

@@ -92,7 +92,7 @@ fn gzip_files_too() {
     let scan = scan_of(&image, GzipFiles::Scan);
     let [unfolded] = scan.unfolded.as_slice() else { panic!("{:?}", scan.unfolded.len()) };
     assert_eq!((unfolded.stored.clone(), unfolded.plain.clone()), (0..image.len() as u64, 0..3_500_000));
-    assert!(unfolded.points.len() >= 3, "{}", unfolded.points.len());
+    assert!(unfolded.points().len() >= 3, "{}", unfolded.points().len());
     assert_ne!(scan.image_id(Params::default()), scan_of(&image, GzipFiles::Contents).image_id(Params::default()));
     check_round_trip(&scan);
 }

@@ -10,7 +10,7 @@ use regrow_index::CodedFormat;
 use regrow_zstd::{FrameHeader, MAX_HEADER_BYTES};
 
 use super::READ_BYTES;
-use crate::coded::{CodedReader, PlainFile, PointCollector, Unfolded};
+use crate::coded::{CodedReader, PlainFile, PointCollector, Starts, Unfolded};
 
 const GZIP_MARK: [u8; 2] = [0x1f, 0x8b];
 /// The number of bytes at which a zstd file is recognised.
@@ -183,10 +183,9 @@ impl Decompressing<'_> {
         points.retain(|point| point.plain_at < self.given);
         let is_readable = self.given > 0 && !points.is_empty();
         is_readable.then_some(Unfolded {
-            format: self.reader.format(),
             stored: 0..self.stored.bytes,
             plain: 0..self.given,
-            points,
+            starts: Starts::Points(self.reader.format(), points),
         })
     }
 

@@ -1,0 +1,82 @@
+//! Decides by a few compressed blocks whether a disk image is coded. The answer depends on nothing but the image, so make
+//! and a machine that scans it agree. docs/format/disk.md.
+
+use regrow_disk::codec::{BlockEncoder, decode, is_decoded, recognise};
+use regrow_disk::{BlockCodec, ReadAt, StoredForm, StoredPiece};
+use regrow_index::MAX_BLOCK_PLAIN_BYTES;
+
+use super::places::{DiskPlaces, PlacedBlock};
+
+/// The number of blocks that are looked at, evenly spread over the image.
+const SAMPLES: usize = 4;
+/// The most compressed bytes of a block.
+pub(super) const MAX_STORED_BYTES: u64 = 2 * MAX_BLOCK_PLAIN_BYTES as u64;
+
+/// The answer for a disk image with compressed blocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DiskGuess {
+    /// It is coded: known encoders make the blocks that were looked at.
+    Coded(Vec<BlockEncoder>),
+    /// It is kept in its compressed form, for this reason.
+    NotRebuilt(String),
+}
+
+/// Decides about an image that lies in these pieces.
+pub(crate) fn guess_disk(image: &dyn ReadAt, pieces: &[StoredPiece]) -> DiskGuess {
+    let not_rebuilt = |reason: &str| DiskGuess::NotRebuilt(reason.to_owned());
+    let fits = |piece: &StoredPiece| match piece.form {
+        StoredForm::Plain => true,
+        StoredForm::Block { plain_bytes, .. } => {
+            (1..=MAX_STORED_BYTES).contains(&piece.bytes) && (1..=MAX_BLOCK_PLAIN_BYTES).contains(&plain_bytes)
+        }
+    };
+    let Some(places) = Some(pieces).filter(|pieces| pieces.iter().all(fits)).and_then(DiskPlaces::of) else {
+        return not_rebuilt("its compressed blocks are larger than 16 MiB");
+    };
+    let mut encoders: Vec<BlockEncoder> = Vec::new();
+    for sample in samples(&places) {
+        if !is_decoded(sample.codec) {
+            return DiskGuess::NotRebuilt(unknown(sample.codec));
+        }
+        let Some((stored, plain)) = read(image, sample) else {
+            return not_rebuilt("its compressed blocks are damaged");
+        };
+        if encoders.iter().any(|known| makes(*known, &stored, &plain)) {
+            continue;
+        }
+        let Some(known) = recognise(sample.codec, &[(&stored, &plain)]).next() else {
+            return DiskGuess::NotRebuilt(unknown(sample.codec));
+        };
+        encoders.push(known);
+    }
+    DiskGuess::Coded(encoders)
+}
+
+/// The reason why blocks are not made again.
+fn unknown(codec: BlockCodec) -> String {
+    match codec {
+        BlockCodec::Lzo => {
+            "regrow has no encoder for its LZO blocks, as there is none under a free enough licence".to_owned()
+        }
+        codec => format!("the encoder of its {codec} blocks is not known"),
+    }
+}
+
+/// The largest block of each of some stretches of equal numbers of blocks, since a large block tells most.
+fn samples(places: &DiskPlaces) -> Vec<PlacedBlock> {
+    let blocks = places.blocks();
+    let stretches = blocks.chunks(blocks.len().div_ceil(SAMPLES).max(1));
+    stretches.filter_map(|stretch| stretch.iter().rev().max_by_key(|block| block.stored_bytes).copied()).collect()
+}
+
+pub(super) fn makes(known: BlockEncoder, stored: &[u8], plain: &[u8]) -> bool {
+    known.encode(plain).is_ok_and(|made| made == stored)
+}
+
+/// A block as it is stored, and its plain bytes, if it can be read and holds as many as its file system says.
+pub(super) fn read(image: &dyn ReadAt, block: PlacedBlock) -> Option<(Vec<u8>, Vec<u8>)> {
+    let mut stored = vec![0; block.stored_bytes as usize];
+    image.read_exact_at(&mut stored, block.stored_at).ok()?;
+    let plain = decode(block.codec, &stored, block.plain_bytes as usize).ok()?;
+    (plain.len() == block.plain_bytes as usize).then_some((stored, plain))
+}

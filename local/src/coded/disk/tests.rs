@@ -1,0 +1,205 @@
+//! A disk image is proved, read and made again: the same pieces, the same bytes.
+
+mod make;
+
+use std::io::Write;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use regrow_disk::codec::BlockEncoder;
+use regrow_disk::{BlockCodec, SizedFile, StoredForm, StoredPiece};
+
+use super::*;
+use crate::coded::{PlainFile, Starts, Unfolded};
+
+/// A disk image that is put together.
+#[derive(Default)]
+struct Image {
+    stored: Vec<u8>,
+    plain: Vec<u8>,
+    pieces: Vec<StoredPiece>,
+}
+
+impl Image {
+    fn plain(&mut self, bytes: &[u8]) {
+        self.stored.extend_from_slice(bytes);
+        self.plain.extend_from_slice(bytes);
+        self.pieces.push(StoredPiece { bytes: bytes.len() as u64, form: StoredForm::Plain });
+    }
+
+    fn stored_block(&mut self, stored: &[u8], plain: &[u8]) {
+        self.stored.extend_from_slice(stored);
+        self.plain.extend_from_slice(plain);
+        let form = StoredForm::Block { codec: BlockCodec::Zlib, plain_bytes: plain.len() as u32 };
+        self.pieces.push(StoredPiece { bytes: stored.len() as u64, form });
+    }
+
+    /// A block by zlib at a level.
+    fn block(&mut self, level: u8, plain: &[u8]) {
+        let encoder = BlockEncoder::take(&mut [0x80, 0x40, level, 15, 8].as_slice()).unwrap();
+        self.stored_block(&encoder.encode(plain).unwrap(), plain);
+    }
+
+    /// A block by an encoder that is not known.
+    fn odd_block(&mut self, plain: &[u8]) {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::new(3));
+        let (first, second) = plain.split_at(plain.len() / 2);
+        encoder.write_all(first).unwrap();
+        encoder.flush().unwrap();
+        encoder.write_all(second).unwrap();
+        self.stored_block(&encoder.finish().unwrap(), plain);
+    }
+}
+
+fn text(bytes: usize, seed: u32) -> Vec<u8> {
+    let mut noise = vec![0; bytes];
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut noise);
+    noise.iter().map(|byte| b"etaoin shrdlucmf"[usize::from(byte & 15)]).collect()
+}
+
+/// An image like a squashfs: data blocks, fragments of other sizes, and tables whose blocks have headers.
+fn image() -> Image {
+    let mut image = Image::default();
+    image.plain(&[1; 96]);
+    (0..90).for_each(|number| image.block(9, &text(32_768, number)));
+    (0..20).for_each(|number| image.block(9, &text(30_000 + number as usize * 100, 1000 + number)));
+    image.plain(&text(70_000, 7));
+    for number in 0..9 {
+        image.plain(&[7, 8]);
+        image.block(9, &text(8192, 2000 + number));
+    }
+    image.plain(&[2; 4000]);
+    image
+}
+
+fn prove(image: &Image) -> DiskProof {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&image.stored).unwrap();
+    let file = SizedFile { file: &file, bytes: image.stored.len() as u64 };
+    prove_disk(&file, &image.pieces, &Pool::new()).unwrap()
+}
+
+#[track_caller]
+fn proved(image: &Image) -> regrow_index::DiskCoding {
+    let coding = match prove(image) {
+        DiskProof::Exact(coding) => coding,
+        DiskProof::Impossible(reason) => panic!("{reason}"),
+    };
+    let (pool, mut made) = (Pool::new(), Vec::new());
+    let mut sink = |bytes: &[u8]| {
+        made.extend_from_slice(bytes);
+        Ok::<(), LocalError>(())
+    };
+    let mut maker = DiskMaker::new(&pool, &coding.pieces);
+    image.plain.chunks(100_000).try_for_each(|piece| maker.write(piece, &mut sink)).unwrap();
+    maker.finish(&mut sink).unwrap();
+    assert!(made == image.stored);
+    coding
+}
+
+fn unfold(stored: &[u8], pieces: &[StoredPiece], step: usize) -> Vec<u8> {
+    let (pool, mut plain) = (Pool::new(), Vec::new());
+    let mut sink = |bytes: Bytes| {
+        plain.extend_from_slice(&bytes);
+        Ok(())
+    };
+    let mut unfolding = DiskUnfolding::new(&pool, pieces);
+    stored.chunks(step).try_for_each(|piece| unfolding.push(Bytes::copy_from_slice(piece), &mut sink)).unwrap();
+    unfolding.finish(&mut sink).unwrap();
+    plain
+}
+
+#[test]
+fn all_blocks_are_made_again_and_cost_little() {
+    let image = image();
+    let coding = proved(&image);
+    assert_eq!(coding.blocks(), (119, 0));
+    // The data blocks are one run, and so are the tables' but the first, behind what lies before them.
+    assert_eq!(coding.pieces.len(), 6, "{:?}", coding.pieces);
+    assert!(coding.cost_bytes() < 300, "{}", coding.cost_bytes());
+}
+
+#[test]
+fn the_plain_image_is_read_front_to_back_and_at_random() {
+    let image = image();
+    for step in [1000, 70_001, usize::MAX] {
+        assert!(unfold(&image.stored, &image.pieces, step) == image.plain, "{step}");
+    }
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&[9; 5]).unwrap();
+    file.write_all(&image.stored).unwrap();
+    let (stored, plain) = (5..5 + image.stored.len() as u64, 5..5 + image.plain.len() as u64);
+    let starts = Starts::Blocks(DiskPlaces::of(&image.pieces).unwrap());
+    let unfolded = Unfolded { stored, plain, starts };
+    let mut blob = Vec::new();
+    unfolded.encode(&mut blob);
+    assert_eq!(Unfolded::decode(&mut blob.as_slice()).as_ref(), Some(&unfolded));
+    let plain_file = PlainFile::new(file, vec![unfolded]);
+    let whole = [&[9; 5], image.plain.as_slice()].concat();
+    for (at, bytes) in [(0, whole.len()), (3, 200), (90, 40_000), (3_000_000, 500_000), (whole.len() - 1, 1)] {
+        let mut read = vec![0; bytes];
+        plain_file.read_exact_at(&mut read, at as u64).unwrap();
+        assert!(read == whole[at..at + bytes], "{at}");
+    }
+}
+
+#[test]
+fn a_block_of_another_encoder_is_kept_or_named() {
+    let mut image = image();
+    image.odd_block(&text(9000, 5000));
+    image.plain(&[3; 100]);
+    image.block(9, &text(9000, 5001));
+    // A level that only a few blocks have is found too.
+    (0..5).for_each(|number| image.block(4, &text(32_768, 6000 + number)));
+    let coding = proved(&image);
+    assert_eq!(coding.blocks(), (126, 1));
+    let encoders = coding.pieces.iter().filter_map(|piece| match piece {
+        DiskPiece::Run(run) => block_encoder_name(&run.encoder),
+        _ => None,
+    });
+    let mut encoders: Vec<String> = encoders.collect();
+    encoders.dedup();
+    assert_eq!(encoders, ["zlib, level 9", "zlib, level 4"]);
+}
+
+fn reason(image: &Image) -> String {
+    match prove(image) {
+        DiskProof::Exact(_) => panic!("it was proved"),
+        DiskProof::Impossible(reason) => reason,
+    }
+}
+
+#[test]
+fn an_image_that_is_not_made_again_says_why() {
+    let mut odd = Image::default();
+    (0..9).for_each(|number| odd.odd_block(&text(20_000, number)));
+    assert_eq!(reason(&odd), "the encoder of its zlib blocks is not known");
+    let mut some_odd = image();
+    (0..9).for_each(|number| some_odd.odd_block(&text(20_000, number)));
+    assert_eq!(reason(&some_odd), "too many of its compressed blocks are made by no known encoder");
+    let mut damaged = image();
+    // The largest block of no stretch, so that only the proof sees it.
+    damaged.stored_block(&[0; 20], &[1; 100]);
+    assert_eq!(reason(&damaged), "its compressed blocks are damaged");
+    let mut lzo = image();
+    for piece in &mut lzo.pieces {
+        if let StoredForm::Block { codec, .. } = &mut piece.form {
+            *codec = BlockCodec::Lzo;
+        }
+    }
+    assert!(reason(&lzo).contains("LZO"), "{}", reason(&lzo));
+    let large = StoredForm::Block { codec: BlockCodec::Zlib, plain_bytes: (16 << 20) + 1 };
+    lzo.pieces[1].form = large;
+    assert!(reason(&lzo).contains("larger than 16 MiB"));
+    // What is read of a damaged block stands for zeros, so that all behind it keeps its place.
+    let plain = unfold(&damaged.stored, &damaged.pieces, 9000);
+    assert_eq!(plain.len(), damaged.plain.len());
+    assert!(plain[..plain.len() - 100] == damaged.plain[..plain.len() - 100]);
+    // An image that is cut off ends where its last whole block does, and one that is longer goes on.
+    let image = image();
+    let cut = unfold(&image.stored[..5000], &image.pieces, 999);
+    assert!(image.plain.starts_with(&cut));
+    let longer = unfold(&[&image.stored, b"behind".as_slice()].concat(), &image.pieces, 999);
+    assert!(longer == [&image.plain, b"behind".as_slice()].concat());
+}

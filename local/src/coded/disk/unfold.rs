@@ -1,0 +1,109 @@
+//! Reads a disk image front to back as its plain image. Blocks are decoded side by side.
+
+use bytes::{Bytes, BytesMut};
+use regrow_disk::codec::decode;
+use regrow_disk::{BlockCodec, StoredForm, StoredPiece};
+
+use crate::LocalError;
+use crate::pool::{Ordered, Pool};
+
+/// The number of blocks that may wait to be decoded. There are a few of each core's.
+const BLOCKS_IN_FLIGHT: usize = 16;
+/// The most plain bytes of all blocks that wait.
+const MAX_WAITING_BYTES: u64 = 32 << 20;
+
+/// A disk image that arrives in pieces of any size.
+pub(crate) struct DiskUnfolding<'a> {
+    pool: &'a Pool,
+    pieces: std::slice::Iter<'a, StoredPiece>,
+    /// The present piece, and the number of its bytes that are still to come.
+    piece: Option<(StoredForm, u64)>,
+    /// The bytes of the present block.
+    block: BytesMut,
+    decoding: Ordered<Bytes>,
+    waiting_bytes: u64,
+}
+
+/// A consumer of the next bytes of the plain image.
+pub(crate) type PlainSink<'s> = &'s mut dyn FnMut(Bytes) -> Result<(), LocalError>;
+
+impl<'a> DiskUnfolding<'a> {
+    /// Begins with the first of these pieces.
+    pub(crate) fn new(pool: &'a Pool, pieces: &'a [StoredPiece]) -> Self {
+        let decoding = Ordered::new(BLOCKS_IN_FLIGHT);
+        Self { pool, pieces: pieces.iter(), piece: None, block: BytesMut::new(), decoding, waiting_bytes: 0 }
+    }
+
+    /// Takes in the image's next bytes. Behind its last piece, they stand for themselves. A block that is damaged gives
+    /// zeros, so that what is behind it has its place all the same.
+    pub(crate) fn push(&mut self, mut stored: Bytes, sink: PlainSink<'_>) -> Result<(), LocalError> {
+        while !stored.is_empty() {
+            if self.piece.is_none() {
+                self.piece = self.pieces.next().map(|piece| (piece.form, piece.bytes));
+            }
+            let Some((form, left)) = &mut self.piece else {
+                self.drain(sink)?;
+                return sink(stored);
+            };
+            let now = stored.split_to(stored.len().min(usize::try_from(*left).unwrap_or(usize::MAX)));
+            *left -= now.len() as u64;
+            let (form, is_end) = (*form, *left == 0);
+            if is_end {
+                self.piece = None;
+            }
+            match form {
+                StoredForm::Plain => {
+                    self.drain(sink)?;
+                    sink(now)?;
+                }
+                StoredForm::Block { codec, plain_bytes } => {
+                    self.block.extend_from_slice(&now);
+                    if is_end {
+                        self.decode(codec, plain_bytes, sink)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn decode(&mut self, codec: BlockCodec, plain_bytes: u32, sink: PlainSink<'_>) -> Result<(), LocalError> {
+        let stored = self.block.split().freeze();
+        while self.waiting_bytes + u64::from(plain_bytes) > MAX_WAITING_BYTES && self.waiting_bytes > 0 {
+            if let Some(plain) = self.decoding.next()? {
+                self.give(plain, sink)?;
+            }
+        }
+        self.waiting_bytes += u64::from(plain_bytes);
+        self.decoding.push(self.pool.submit(move || plain_of(codec, &stored, plain_bytes)));
+        while let Some(plain) = self.decoding.next_due()? {
+            self.give(plain, sink)?;
+        }
+        Ok(())
+    }
+
+    fn give(&mut self, plain: Bytes, sink: PlainSink<'_>) -> Result<(), LocalError> {
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(plain.len() as u64);
+        sink(plain)
+    }
+
+    /// Hands on all that is being decoded.
+    fn drain(&mut self, sink: PlainSink<'_>) -> Result<(), LocalError> {
+        while let Some(plain) = self.decoding.next()? {
+            self.give(plain, sink)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the image. A block that is cut off is left out.
+    pub(crate) fn finish(mut self, sink: PlainSink<'_>) -> Result<(), LocalError> {
+        self.drain(sink)
+    }
+}
+
+/// The plain bytes of a block, or as many zeros if it does not hold as many as its file system says.
+fn plain_of(codec: BlockCodec, stored: &[u8], plain_bytes: u32) -> Bytes {
+    let plain_bytes = plain_bytes as usize;
+    let plain = decode(codec, stored, plain_bytes).ok().filter(|plain| plain.len() == plain_bytes);
+    plain.unwrap_or_else(|| vec![0; plain_bytes]).into()
+}
