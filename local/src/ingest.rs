@@ -218,7 +218,7 @@ fn ingest_all(
         GzipFiles::Scan | GzipFiles::Prove(_) => Splitter::finding_candidates(reading.params),
     };
     let splitter = splitter.by_rules(reading.rules);
-    let disk = division::of_input(&input, reading);
+    let mut disk = division::of_input(&input, reading)?;
     let splitter = match disk.as_ref().and_then(|disk| disk.division.as_ref()) {
         Some(division) => splitter.divided_by(ops_of(division)),
         None => damaged(splitter, lost_headers),
@@ -241,6 +241,11 @@ fn ingest_all(
         unfolded: Vec::new(),
         watch: Watch::default(),
     };
+    if let Some(disk) = &mut disk
+        && let Some(division) = disk.division.as_ref().filter(|division| division.has_blocks())
+    {
+        ingest.disk(division, disk.coding.take())?;
+    }
     while let Some(piece) = ingest.next_piece(u64::MAX)? {
         ingest.watch(&piece);
         let taken = ingest.hashing.push(piece.clone())?;

@@ -2,12 +2,16 @@
 
 use bytes::Bytes;
 use regrow_chunker::{Cut, Cutter, StreamCutter};
+use regrow_disk::Division;
 use regrow_image::Candidate;
-use regrow_index::{CodedFormat, CodedStretch, Coding};
+use regrow_index::{CodedFormat, CodedStretch, Coding, DiskCoding};
 
 use super::{GzipFiles, Ingest};
 use crate::LocalError;
-use crate::coded::{Aside, CodedReader, Guess, PREFIX_BYTES, PointCollector, Proof, Starts, Unfolded, guess, prove};
+use crate::coded::{
+    Aside, CodedReader, DiskPlaces, DiskUnfolding, Guess, PREFIX_BYTES, PointCollector, Proof, Starts, Unfolded, guess,
+    prove,
+};
 
 /// The number of plain bytes that are cut at a time.
 const PLAIN_BYTES: usize = 1 << 20;
@@ -124,6 +128,37 @@ impl Ingest<'_, '_, '_> {
         let mut points = unfolding.points.finish();
         points.retain(|point| point.plain_at < plain.end - plain.start);
         self.unfolded.push(Unfolded { stored: start..self.taken(), plain, starts: Starts::Points(format, points) });
+        Ok(())
+    }
+
+    /// Reads a disk image with compressed blocks as its plain image. `coding` says how it is made from that, if it is made.
+    pub(super) fn disk(&mut self, division: &Division, coding: Option<DiskCoding>) -> Result<(), LocalError> {
+        // As of a gzip file, the compressed form of a seed is cut too.
+        let mut opaque = coding.is_none().then(|| OpaqueCutter {
+            cutter: Cutter::new(self.reading.params),
+            stream: StreamCutter::default(),
+            at: 0,
+        });
+        let mut unfolding = DiskUnfolding::new(self.reading.pool, &division.pieces);
+        self.hashing.begin_coded()?;
+        while let Some(piece) = self.next_piece(u64::MAX)? {
+            match &mut opaque {
+                Some(opaque) => opaque.push(&piece, &mut self.hashing.opaque_cut),
+                None => self.hashing.push_stored(&piece)?,
+            }
+            unfolding.push(piece, &mut |plain| self.push_all(plain))?;
+        }
+        opaque.iter_mut().for_each(|opaque| opaque.finish(&mut self.hashing.opaque_cut));
+        unfolding.finish(&mut |plain| self.push_all(plain))?;
+        self.hashing.end_coded()?;
+        match coding {
+            Some(coding) => self.codings.push(coding.into()),
+            None => self.unfolded.extend(DiskPlaces::of(&division.pieces).map(|places| Unfolded {
+                stored: 0..self.bytes,
+                plain: 0..self.hashing.splitter.plain_bytes(),
+                starts: Starts::Blocks(places),
+            })),
+        }
         Ok(())
     }
 

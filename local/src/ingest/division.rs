@@ -4,27 +4,38 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::FileTypeExt;
 
-use regrow_disk::{DiskError, Division, ReadAt, SizedFile, StretchKind, divide};
+use regrow_disk::{DiskError, Division, ReadAt, SizedFile, StoredForm, StoredPiece, StretchKind, divide};
 use regrow_image::{BLOCK, MAX_LITERAL_BYTES, Op, TarHeader, opaque_format};
-use regrow_index::DiskNote;
+use regrow_index::{DiskCoding, DiskNote};
 
 use super::{GzipFiles, Input, Reading};
+use crate::LocalError;
+use crate::coded::{DiskGuess, DiskProof, guess_disk, prove_disk};
 
 /// A disk image: how it is divided, unless it cannot be, and what the index tells of it.
 pub(super) struct Disk {
     pub(super) division: Option<Division>,
     pub(super) note: DiskNote,
+    /// How the image is made from its plain image, if it has compressed blocks and is made.
+    pub(super) coding: Option<DiskCoding>,
 }
 
 impl Disk {
-    fn divided(division: Division) -> Self {
-        let words = if division.details.is_empty() { division.kind.to_string() } else { division.details.clone() };
-        let note = DiskNote { is_divided: true, files: division.files.len() as u64, words };
-        Self { division: Some(division), note }
+    fn divided(division: Division, coding: Option<DiskCoding>) -> Self {
+        let note = DiskNote { is_divided: true, files: division.files.len() as u64, words: words(&division) };
+        Self { division: Some(division), note, coding }
     }
 
-    fn refused(reason: &DiskError) -> Self {
-        Self { division: None, note: DiskNote { is_divided: false, files: 0, words: reason.to_string() } }
+    fn refused(reason: String) -> Self {
+        Self { division: None, note: DiskNote { is_divided: false, files: 0, words: reason }, coding: None }
+    }
+}
+
+/// The format of a division, in words for people.
+fn words(division: &Division) -> String {
+    match division.details.is_empty() {
+        true => division.kind.to_string(),
+        false => division.details.clone(),
     }
 }
 
@@ -48,25 +59,48 @@ pub fn sized(file: &File) -> io::Result<SizedFile<'_>> {
 }
 
 /// Looks at an input that may be a disk image. The maker of an image is told of one that cannot be divided.
-pub(super) fn of_input(input: &Input<'_>, reading: &Reading<'_>) -> Option<Disk> {
+pub(super) fn of_input(input: &Input<'_>, reading: &Reading<'_>) -> Result<Option<Disk>, LocalError> {
     let unfolds = !matches!(reading.gzip_files, GzipFiles::Contents);
-    let bytes = input.at_random.filter(|_| unfolds && reading.rules.divide_disks())?;
-    if !may_be_disk(bytes) {
-        return None;
-    }
-    match divide(bytes) {
-        Ok(division) => division.filter(|division| is_usable(division, bytes.bytes())).map(Disk::divided),
-        // The reading itself fails too, and says so.
-        Err(DiskError::Read(_)) => None,
-        Err(reason) => {
-            if reading.is_made() {
-                let name = input.name.display();
-                let cost = "an update fetches more of it than of one that is seen through";
-                reading.progress.warn(&format!("{name}: {reason}, so it is cut as it lies: {cost}"));
-            }
-            Some(Disk::refused(&reason))
+    let asked = input.at_random.filter(|_| unfolds && reading.rules.divide_disks());
+    let Some(bytes) = asked.filter(|&bytes| may_be_disk(bytes)) else { return Ok(None) };
+    let refused = |reason: String| {
+        if reading.is_made() {
+            let name = input.name.display();
+            let cost = "an update fetches more of it than of one that is seen through";
+            reading.progress.warn(&format!("{name}: {reason}, so it is cut as it lies: {cost}"));
         }
+        Ok(Some(Disk::refused(reason)))
+    };
+    match divide(bytes) {
+        Ok(Some(division)) if !is_usable(&division, bytes.bytes()) => Ok(None),
+        Ok(Some(division)) if division.has_blocks() => match coding_of(bytes, &division, reading)? {
+            Ok(coding) => Ok(Some(Disk::divided(division, coding))),
+            Err(reason) => refused(format!("it is {}, and {reason}", words(&division))),
+        },
+        Ok(division) => Ok(division.map(|division| Disk::divided(division, None))),
+        // The reading itself fails too, and says so.
+        Err(DiskError::Read(_)) => Ok(None),
+        Err(reason) => refused(reason.to_string()),
     }
+}
+
+/// How a disk image with compressed blocks is made from its plain image, if that is asked for, or the reason why it is not.
+fn coding_of(
+    image: &dyn ReadAt,
+    division: &Division,
+    reading: &Reading<'_>,
+) -> Result<Result<Option<DiskCoding>, String>, LocalError> {
+    if reading.is_made() {
+        return Ok(match prove_disk(image, &division.pieces, reading.pool)? {
+            DiskProof::Exact(coding) => Ok(Some(coding)),
+            DiskProof::Impossible(reason) => Err(reason),
+        });
+    }
+    // Whether all blocks are made again takes too long to find out.
+    Ok(match guess_disk(image, &division.pieces) {
+        DiskGuess::Coded(_) => Ok(None),
+        DiskGuess::NotRebuilt(reason) => Err(reason),
+    })
 }
 
 /// Tells the maker of an image that comes from a pipe if it begins like a disk image, since that is not divided.
@@ -100,9 +134,19 @@ fn may_be_disk(bytes: &dyn ReadAt) -> bool {
 /// The beginning of a gzip file.
 const GZIP: &[u8] = &[0x1f, 0x8b, 8];
 
-/// Whether a division covers an image of this many bytes, and nothing of it is compressed.
+/// Whether a division covers an image of this many bytes, and its pieces and its stretches have the same plain image.
 fn is_usable(division: &Division, image_bytes: u64) -> bool {
-    !division.has_blocks() && division.plain_bytes() == image_bytes
+    if !division.has_blocks() {
+        return division.plain_bytes() == image_bytes;
+    }
+    let add = |(stored, plain): (u64, u64), piece: &StoredPiece| {
+        let plain_bytes = match piece.form {
+            StoredForm::Plain => piece.bytes,
+            StoredForm::Block { plain_bytes, .. } => plain_bytes.into(),
+        };
+        Some((stored.checked_add(piece.bytes)?, plain.checked_add(plain_bytes)?))
+    };
+    division.pieces.iter().try_fold((0, 0), add) == Some((image_bytes, division.plain_bytes()))
 }
 
 /// The operations of a divided image. A stretch of the skeleton is one literal or several, and any other is contents.
