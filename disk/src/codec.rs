@@ -18,15 +18,20 @@
 
 mod encoder;
 mod error;
+mod lz4;
 mod number;
 mod recognise;
 #[cfg(test)]
 mod tests;
+mod xz;
 mod zlib;
+mod zstd;
 
 pub use encoder::BlockEncoder;
 pub use error::BlockError;
+pub use lz4::Lz4Blocks;
 pub use recognise::recognise;
+pub use xz::XzBlocks;
 pub use zlib::ZlibBlocks;
 
 use crate::BlockCodec;
@@ -46,6 +51,9 @@ pub fn decode(codec: BlockCodec, stored: &[u8], most: usize) -> Result<Vec<u8>, 
     match codec {
         BlockCodec::Zlib => zlib::decode(stored, most),
         BlockCodec::Deflate => Ok(regrow_deflate::inflate(stored, most)?),
-        codec => Err(BlockError::Unread(codec)),
+        BlockCodec::Zstd => zstd::decode(stored, most),
+        BlockCodec::Xz => xz::decode(stored, most),
+        BlockCodec::Lz4 => lz4::decode(stored, most),
+        BlockCodec::Lzo => Err(BlockError::Unread(codec)),
     }
 }

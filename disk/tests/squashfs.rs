@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use flate2::{Decompress, FlushDecompress, Status};
-use regrow_disk::BlockCodec;
 use regrow_disk::codec::{BlockEncoder, decode, recognise};
+use regrow_disk::{BlockCodec, StoredForm, divide};
 
 /// The place of the superblock's field that says where the table of inodes begins, behind the last data block.
 const INODE_TABLE_AT: usize = 64;
@@ -71,6 +71,40 @@ fn gzip_blocks_of_any_level_are_made_again() {
         for (stored, plain) in &blocks {
             assert!(known.encode(plain).unwrap() == *stored, "{name}");
             assert!(decode(BlockCodec::Zlib, stored, plain.len()).unwrap() == *plain);
+        }
+    }
+}
+
+/// Blocks of the tables, of which each has a header that tells its size, are enough to tell whether an encoder is right.
+#[test]
+fn blocks_of_a_divided_squashfs_are_made_again() {
+    for (options, name) in [
+        (["xz", "-b", "131072"].as_slice(), "liblzma, preset 6, dictionary of 128 KiB"),
+        (&["xz", "-b", "65536", "-Xdict-size", "50%"], "liblzma, preset 6, dictionary of 32 KiB"),
+        (&["gzip", "-b", "131072"], "zlib, level 9"),
+        (&["lz4", "-b", "131072", "-Xhc"], "liblz4, high compression, level 12"),
+        (&["lz4", "-b", "1048576"], "liblz4, default level"),
+    ] {
+        let Some(image) = squashfs(options) else { continue };
+        let division = divide(&image.as_slice()).unwrap().unwrap();
+        let mut at = 0;
+        let blocks: Vec<(BlockCodec, &[u8], Vec<u8>)> = (division.pieces.iter())
+            .filter_map(|piece| {
+                let stored = &image[at..at + piece.bytes as usize];
+                at += stored.len();
+                let StoredForm::Block { codec, plain_bytes } = piece.form else { return None };
+                let plain = decode(codec, stored, plain_bytes as usize).unwrap();
+                assert_eq!(plain.len(), plain_bytes as usize);
+                Some((codec, stored, plain))
+            })
+            .collect();
+        let (codec, stored, plain) = blocks.iter().max_by_key(|(_, stored, _)| stored.len()).unwrap();
+        let known = recognise(*codec, &[(stored, plain)]).next().unwrap();
+        assert_eq!(known.to_string(), name);
+        for (codec, stored, plain) in &blocks {
+            // The tables of an xz image have a dictionary of their own.
+            let is_same = known.encode(plain).unwrap() == *stored;
+            assert!(is_same || recognise(*codec, &[(stored, plain)]).next().is_some(), "{name}");
         }
     }
 }

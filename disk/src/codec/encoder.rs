@@ -2,13 +2,19 @@
 
 use std::fmt;
 
+use regrow_zstd::KnownEncoder;
+
 use super::number::{put_number, take_number};
-use super::{BlockError, ZlibBlocks};
+use super::{BlockError, Lz4Blocks, XzBlocks, ZlibBlocks, zstd};
 use crate::BlockCodec;
 
 /// The numbers that stand for encoders in files. Those below 0x2000 write whole streams.
 const ZLIB: u64 = 0x2000;
 const DEFLATE: u64 = 0x2001;
+const ZSTD: u64 = 0x2010;
+const LZ4_FAST: u64 = 0x2020;
+const LZ4_HIGH: u64 = 0x2021;
+const XZ: u64 = 0x2030;
 
 /// An encoder of blocks that is known exactly: of the plain bytes of a block, it makes the very block that the original
 /// makes.
@@ -19,6 +25,12 @@ pub enum BlockEncoder {
     Zlib(ZlibBlocks),
     /// Deflate streams with nothing around them, by zlib.
     Deflate(ZlibBlocks),
+    /// zstd frames.
+    Zstd(KnownEncoder),
+    /// LZ4 blocks.
+    Lz4(Lz4Blocks),
+    /// .xz files.
+    Xz(XzBlocks),
 }
 
 impl BlockEncoder {
@@ -34,6 +46,18 @@ impl BlockEncoder {
                 put_number(out, DEFLATE);
                 zlib.put(out);
             }
+            Self::Zstd(known) => {
+                put_number(out, ZSTD);
+                known.put(out);
+            }
+            Self::Lz4(lz4) => {
+                put_number(out, if matches!(lz4, Lz4Blocks::Fast(_)) { LZ4_FAST } else { LZ4_HIGH });
+                lz4.put(out);
+            }
+            Self::Xz(xz) => {
+                put_number(out, XZ);
+                xz.put(out);
+            }
         }
     }
 
@@ -42,6 +66,10 @@ impl BlockEncoder {
         match take_number(bytes)? {
             ZLIB => ZlibBlocks::take(bytes, true).map(Self::Zlib),
             DEFLATE => ZlibBlocks::take(bytes, false).map(Self::Deflate),
+            ZSTD => KnownEncoder::take(bytes).map(Self::Zstd),
+            LZ4_FAST => Lz4Blocks::take_fast(bytes).map(Self::Lz4),
+            LZ4_HIGH => Lz4Blocks::take_high(bytes).map(Self::Lz4),
+            XZ => XzBlocks::take(bytes).map(Self::Xz),
             _ => None,
         }
     }
@@ -52,14 +80,18 @@ impl BlockEncoder {
         match self {
             Self::Zlib(_) => BlockCodec::Zlib,
             Self::Deflate(_) => BlockCodec::Deflate,
+            Self::Zstd(_) => BlockCodec::Zstd,
+            Self::Lz4(_) => BlockCodec::Lz4,
+            Self::Xz(_) => BlockCodec::Xz,
         }
     }
 
-    /// The reason why this program cannot run the encoder, if there is one.
+    /// The reason why this program cannot run the encoder for a block of this many plain bytes, if there is one.
     #[must_use]
-    pub fn unavailable(self) -> Option<String> {
+    pub fn unavailable(self, plain_bytes: u64) -> Option<String> {
         match self {
-            Self::Zlib(_) | Self::Deflate(_) => None,
+            Self::Zstd(known) => known.unavailable(plain_bytes),
+            Self::Zlib(_) | Self::Deflate(_) | Self::Lz4(_) | Self::Xz(_) => None,
         }
     }
 
@@ -67,7 +99,9 @@ impl BlockEncoder {
     #[must_use]
     pub fn memory_bytes(self, plain_bytes: u64) -> u64 {
         match self {
-            Self::Zlib(_) | Self::Deflate(_) => (1 << 20) + 2 * plain_bytes,
+            Self::Zlib(_) | Self::Deflate(_) | Self::Lz4(_) => (1 << 20) + 2 * plain_bytes,
+            Self::Zstd(known) => known.memory_bytes(plain_bytes) + 2 * plain_bytes,
+            Self::Xz(xz) => xz.memory_bytes() + 2 * plain_bytes,
         }
     }
 
@@ -78,6 +112,9 @@ impl BlockEncoder {
     pub fn encode(self, plain: &[u8]) -> Result<Vec<u8>, BlockError> {
         match self {
             Self::Zlib(zlib) | Self::Deflate(zlib) => Ok(zlib.encode(plain)),
+            Self::Zstd(known) => zstd::encode(known, plain),
+            Self::Lz4(lz4) => lz4.encode(plain),
+            Self::Xz(xz) => xz.encode(plain),
         }
     }
 }
@@ -86,6 +123,9 @@ impl fmt::Display for BlockEncoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Zlib(zlib) | Self::Deflate(zlib) => zlib.fmt(f),
+            Self::Zstd(known) => known.fmt(f),
+            Self::Lz4(lz4) => lz4.fmt(f),
+            Self::Xz(xz) => xz.fmt(f),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Finds the encoder of a disk image's blocks.
 
-use super::{BlockEncoder, ZlibBlocks};
+use super::{BlockEncoder, Lz4Blocks, XzBlocks, ZlibBlocks, zstd};
 use crate::BlockCodec;
 
 /// The encoders that make all of these blocks, each given as it is stored and with its plain bytes, the likelier ones first.
@@ -23,7 +23,10 @@ fn candidates<'a>(
     match codec {
         BlockCodec::Zlib => Box::new(ZlibBlocks::candidates(first, true).map(BlockEncoder::Zlib)),
         BlockCodec::Deflate => Box::new(ZlibBlocks::candidates(first, false).map(BlockEncoder::Deflate)),
-        _ => Box::new(std::iter::empty()),
+        BlockCodec::Zstd => Box::new(zstd::candidates(first).into_iter().map(BlockEncoder::Zstd)),
+        BlockCodec::Xz => Box::new(XzBlocks::candidates(first).map(BlockEncoder::Xz)),
+        BlockCodec::Lz4 => Box::new(Lz4Blocks::candidates().map(BlockEncoder::Lz4)),
+        BlockCodec::Lzo => Box::new(std::iter::empty()),
     }
 }
 

@@ -11,6 +11,12 @@ const WRITTEN: &[(&[u8], &str)] = &[
     (&[0x80, 0x40, 9, 15, 8], "zlib, level 9"),
     (&[0x80, 0x40, 1, 15, 9], "zlib, level 1, memory level 9"),
     (&[0x81, 0x40, 6, 15, 9], "deflate by zlib, level 6, memory level 9"),
+    (&[0x90, 0x40, 0x80, 0x30, 0x8b, 0x52, 15, 0, 1, 0], "libzstd 1.5.7, level 15, in one call"),
+    (&[0xa0, 0x40, 1], "liblz4, default level"),
+    (&[0xa1, 0x40, 12], "liblz4, high compression, level 12"),
+    (&[0xa1, 0x40, 9], "liblz4, high compression, level 9"),
+    (&[0xb0, 0x40, 6, 0x80, 0x80, 8, 1, 0], "liblzma, preset 6, dictionary of 128 KiB"),
+    (&[0xb0, 0x40, 25, 0x80, 0x80, 8, 1, 4], "liblzma, preset 9e, dictionary of 128 KiB, x86 filter"),
 ];
 
 #[test]
@@ -52,21 +58,24 @@ fn nonsense_stands_for_no_encoder() {
 
 #[test]
 fn damaged_blocks_are_errors_and_bombs_are_bounded() {
-    let plain = plain();
+    let plain = &plain()[..20_000];
     for (written, name) in WRITTEN {
         let known = BlockEncoder::take(&mut &**written).unwrap();
-        let stored = known.encode(&plain).unwrap();
+        let stored = known.encode(plain).unwrap();
         let read = |bytes: &[u8], most| decode(known.codec(), bytes, most);
         assert!(matches!(read(&stored, plain.len() - 1), Err(BlockError::TooLong(_) | BlockError::Damaged)), "{name}");
         assert!(read(&stored[..stored.len() - 1], plain.len()).is_err());
-        assert!(read(&[&stored, b"x".as_slice()].concat(), plain.len()).is_err());
+        if known.codec() != BlockCodec::Lz4 {
+            // An LZ4 block does not tell where it ends.
+            assert!(read(&[&stored, b"x".as_slice()].concat(), plain.len()).is_err());
+        }
         assert!(read(&[], plain.len()).is_err());
         let mut bad = stored.clone();
         let middle = bad.len() / 2;
         bad[middle] ^= 4;
         assert!(read(&bad, plain.len()).is_err() || read(&bad, plain.len()).unwrap() != plain);
         // What no encoder made is not recognised.
-        let blocks: [(&[u8], &[u8]); 1] = [(&bad, &plain)];
+        let blocks: [(&[u8], &[u8]); 1] = [(&bad, plain)];
         assert_eq!(recognise(known.codec(), &blocks).next(), None);
     }
     assert_eq!(decode(BlockCodec::Lzo, b"x", 9).unwrap_err().to_string(), "blocks in LZO are not decoded");

@@ -37,7 +37,7 @@ pub fn block_encoder(run: &BlockRun) -> Result<BlockEncoder, String> {
         "the image is a disk image with blocks of an encoder that this regrow does not know; use a newer regrow"
             .to_owned()
     })?;
-    match known.unavailable() {
+    match known.unavailable(run.plain_bytes.into()) {
         Some(reason) => Err(format!("the image is a disk image with blocks that cannot be made again: {reason}")),
         None => Ok(known),
     }
