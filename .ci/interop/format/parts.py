@@ -7,10 +7,10 @@ from collections import namedtuple
 from .chunks import contents_chunks, cut, record_of, segment_id, segments
 from .codings import has_zstd
 from .fields import MIB, digest, need
-from .walk import BLOCK, FILE, TAR, WHOLE, Walker, header_size, skeleton_of
+from .walk import BLOCK, FILE, TAR, WHOLE, Divided, Walker, header_size, skeleton_of
 
-# The version that parts are hashed with, and that of images with zstd files among the coded ones.
-PART_WALK, ZSTD_WALK = 3, 4
+# The version that parts are hashed with, and those of images with zstd files among the coded ones, and of disk images.
+PART_WALK, ZSTD_WALK, DISK_WALK = 3, 4, 5
 
 # A part's kind is TAR or FILE, a wrapper's 0. `records`: of both streams. `place`: the wrapper's records before it.
 Unit = namedtuple("Unit", "kind records place name plain")
@@ -39,9 +39,9 @@ def name_of(plain):
     return hashlib.sha256(plain).digest()
 
 
-def chunked(image, params, stretches):
+def chunked(image, params, stretches, divided):
     """The records of both streams, where what may be a part begins and ends, and whether a candidate is a tar."""
-    walker = Walker(image, stretches, max(MIB, params.avg // 2))
+    walker = divided or Walker(image, stretches, max(MIB, params.avg // 2))
     skeleton, starts = [], []
     for piece in skeleton_of(image, walker.steps):
         starts.append(len(skeleton))
@@ -57,23 +57,23 @@ def chunked(image, params, stretches):
     return (skeleton, contents), borders, walker.has_tar
 
 
-def only_part(image, stretches, borders, records):
+def only_part(image, stretches, borders, records, divided):
     """The borders of the part that is all of an image without a tar in it."""
     if borders and borders[0].kind == WHOLE:
         return [borders[0], borders[-1]]
     is_coded = bool(stretches) and stretches[0].start == 0
-    is_tar = not is_coded and header_size(image[:BLOCK]) is not None
+    is_tar = divided or not is_coded and header_size(image[:BLOCK]) is not None
     kind, skeleton = (TAR, len(records[0])) if is_tar else (FILE, 0)
     return [Border(kind, True, 0, 0, 0), Border(kind, False, len(image), skeleton, len(records[1]))]
 
 
-def split_in_units(image, params, stretches=()):
-    """The wrapper and the parts of a plain image, by walking rules 3 and 4."""
-    records, borders, has_tar = chunked(image, params, stretches)
+def split_in_units(image, params, stretches=(), divided=None):
+    """The wrapper and the parts of a plain image, by walking rules 3 and 4, or by 5 if it is divided."""
+    records, borders, has_tar = chunked(image, params, stretches, divided)
     if has_tar:
         borders = [border for border in borders if border.kind != WHOLE]
     else:
-        borders = only_part(image, stretches, borders, records)
+        borders = only_part(image, stretches, borders, records, divided)
     wrapper, parts, last = ([], []), [], (0, 0)
     for begin, end in zip(borders[::2], borders[1::2]):
         need(begin.begins and not end.begins and begin.kind == end.kind, "parts: a border of nothing")
@@ -110,9 +110,11 @@ def woven(wrapper, parts):
 def check_parts(index, rebuilt, stretches):
     """What an index of version 2 says of an image's units, against the image, which is cut again."""
     statement = index.head.statement
-    walk = ZSTD_WALK if has_zstd(index.codings) else PART_WALK
+    # Which stretches a disk image has is taken from its skeleton: file systems are not read here.
+    divided = Divided(rebuilt.streams[0]) if statement.walk == DISK_WALK else None
+    walk = DISK_WALK if divided else ZSTD_WALK if has_zstd(index.codings) else PART_WALK
     need(statement.walk == walk, "walking rules %d, not %d" % (statement.walk, walk))
-    wrapper, parts = split_in_units(rebuilt.assembled.plain, statement.params, stretches)
+    wrapper, parts = split_in_units(rebuilt.assembled.plain, statement.params, stretches, divided)
     stated_wrapper, stated = rebuilt.units
     need([part.kind for part in parts] == [part.kind for part in stated], "kinds or number of the parts")
     for number, (mine, theirs) in enumerate(zip([wrapper, *parts], [stated_wrapper, *stated])):

@@ -185,6 +185,27 @@ class Walker:
         return upto
 
 
+class Divided:
+    """A disk image, by rules 5: its operations are its stretches. `steps`: as those of a walker."""
+
+    has_tar = False
+
+    def __init__(self, skeleton):
+        ops, at, self.steps = Reader(skeleton), 0, []
+        while ops.left():
+            length, kind = divmod(ops.varint(), 4)
+            if kind == MARK:
+                mark, begins = ("mark", length), length == CODED_BEGINS
+                self.steps += [mark, ("begin", WHOLE, at)] if begins else [("end", WHOLE, at), mark]
+                continue
+            if kind == LITERAL:
+                ops.take(length)
+            self.steps.append(
+                ("literal", at, at + length) if kind == LITERAL else ("file", at, at + length, length, True)
+            )
+            at += length
+
+
 def skeleton_of(image, steps):
     """The skeleton stream, in pieces: at the beginning and the end of a tar that may be a part, one ends. Each file has
     a contents operation of its own, also where two of them touch."""
