@@ -22,6 +22,9 @@ pub enum ZstdError {
     /// A frame needs a window that is too large.
     #[error("a zstd frame needs a window of {0} bytes")]
     Window(u64),
+    /// Corrections are malformed, or they belong to other bytes.
+    #[error("corrections of a zstd frame do not fit")]
+    Corrections,
     /// There is no memory for a decoder.
     #[error("no memory for a zstd decoder")]
     Memory,

@@ -52,7 +52,11 @@ mod sequences;
 pub(crate) mod tests;
 mod version;
 
+pub(crate) use bits::BitWriter;
 pub(crate) use frame::FrameEncoder;
+pub(crate) use fse::Table;
+pub(crate) use huffman::Codes;
 pub use parameters::{Form, Klauspost, Level, MAX_BLOCK_LOG, MAX_WINDOW_LOG, MIN_WINDOW_LOG};
 pub(crate) use recognise::candidates;
+pub(crate) use sequences::{EXTRA_BITS, MIN_MATCH, PREDEFINED, Sequence, put_count, put_sequences};
 pub use version::Version;

@@ -11,6 +11,8 @@
 //! - [`Reencoder`] makes a frame from its plain bytes, in bounded memory. [`KnownEncoder::put`] writes an encoder down in
 //!   at most 32 bytes, mostly 7.
 //!
+//! - [`Differ`] finds the corrections of a frame that an encoder nearly makes, and [`Rebuilder`] makes the frame with them.
+//!
 //! All of it is pure: bytes in, bytes out, without I/O and without knowledge of images or stores. Zstd's own library
 //! decodes; klauspost's encoders are written for regrow.
 //!
@@ -41,13 +43,17 @@
 //! | `reader.rs`, `beginning.rs` | files in pieces; the beginning of a frame | `format` |
 //! | `klauspost/` | the exact encoders, and the kinds that a beginning leaves | `format`, `beginning` |
 //! | `libzstd.rs`, `libzstd/` | zstd's own library as an encoder | `format` |
+//! | `anatomy.rs`, `anatomy/` | frames taken apart into blocks, tables and matches | `format` |
+//! | `corrections.rs`, `corrections/` | frames that an encoder nearly makes | `anatomy`, `encoders` |
 //! | `encoders.rs` | all known encoders by one name, and how they are written down | `klauspost`, `libzstd` |
 //! | `recognise.rs` | trying the kinds on a beginning | `beginning`, `encoders` |
 //!
 //! The module `klauspost` has the table of versions, and how each was tested.
 
+mod anatomy;
 mod beginning;
 mod checksum;
+mod corrections;
 mod encoders;
 mod error;
 mod format;
@@ -58,6 +64,7 @@ mod reader;
 mod recognise;
 
 pub use beginning::Beginning;
+pub use corrections::{Differ, Rebuilder, corrections};
 pub use encoders::{KnownEncoder, Reencoder};
 pub use error::ZstdError;
 pub use format::{FrameHeader, MAX_HEADER_BYTES};

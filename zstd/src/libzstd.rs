@@ -6,7 +6,7 @@ mod recognise;
 use std::fmt;
 
 use zstd::zstd_safe::zstd_sys::ZSTD_EndDirective;
-use zstd::zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, compress_bound, version_number};
+use zstd::zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, ParamSwitch, Strategy, compress_bound, version_number};
 
 use crate::FrameHeader;
 use crate::number::{put_number, take_number};
@@ -25,6 +25,8 @@ const FIRST_LARGE_LEVEL: u8 = 20;
 const MAX_LARGE_LEVEL_BYTES: u64 = 32 << 20;
 /// The most plain bytes of a frame that is made in one call.
 const MAX_ONE_CALL_BYTES: u64 = 64 << 20;
+/// Blocks of fewer bytes than 128 KiB are not split. This is the largest such block.
+const UNSPLIT_BYTES: u32 = (128 << 10) - 1;
 /// The logarithms of windows.
 const WINDOW_LOGS: std::ops::RangeInclusive<u8> = 10..=27;
 /// The window of the `zstd` command's long mode unless it is given.
@@ -41,7 +43,13 @@ const HAS_CONTENT_SIZE: u64 = 1;
 const HAS_CHECKSUM: u64 = 2;
 const IS_LONG: u64 = 4;
 const ENDS_APART: u64 = 8;
-const ALL_FLAGS: u64 = HAS_CONTENT_SIZE | HAS_CHECKSUM | IS_LONG | ENDS_APART;
+/// Blocks are not split before matches are looked for, as by versions before 1.5.7.
+const IS_UNSPLIT: u64 = 16;
+/// Matches are looked for without rows, as by versions before 1.5.0.
+const HAS_NO_ROWS: u64 = 32;
+/// Levels have the parameters of versions before 1.5.0.
+const HAS_OLD_LEVELS: u64 = 64;
+const ALL_FLAGS: u64 = 2 * HAS_OLD_LEVELS - 1;
 
 /// The way in which the library is called. The frame's header does not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,6 +73,9 @@ pub struct Libzstd {
     is_long: bool,
     /// Whether the end of a stream comes apart, after its last bytes. If it comes with them, the last blocks are others.
     ends_apart: bool,
+    is_unsplit: bool,
+    has_no_rows: bool,
+    has_old_levels: bool,
     /// The logarithm of the window that was asked for, or 0 for that of the level.
     window_log: u8,
 }
@@ -75,7 +86,10 @@ impl Libzstd {
         let flags = flag(self.has_content_size, HAS_CONTENT_SIZE)
             | flag(self.has_checksum, HAS_CHECKSUM)
             | flag(self.is_long, IS_LONG)
-            | flag(self.ends_apart, ENDS_APART);
+            | flag(self.ends_apart, ENDS_APART)
+            | flag(self.is_unsplit, IS_UNSPLIT)
+            | flag(self.has_no_rows, HAS_NO_ROWS)
+            | flag(self.has_old_levels, HAS_OLD_LEVELS);
         let (level, window_log) = (self.level.into(), self.window_log.into());
         for number in [self.version.into(), level, self.mode as u64, flags, window_log] {
             put_number(out, number);
@@ -103,6 +117,9 @@ impl Libzstd {
             has_checksum: has(HAS_CHECKSUM),
             is_long: has(IS_LONG),
             ends_apart: has(ENDS_APART),
+            is_unsplit: has(IS_UNSPLIT),
+            has_no_rows: has(HAS_NO_ROWS),
+            has_old_levels: has(HAS_OLD_LEVELS),
             window_log,
         })
     }
@@ -158,6 +175,9 @@ impl Libzstd {
                     has_checksum,
                     is_long,
                     ends_apart,
+                    is_unsplit: false,
+                    has_no_rows: false,
+                    has_old_levels: false,
                     window_log,
                 };
                 // A program that knows how much it reads ends with the last bytes, as a rule.
@@ -256,7 +276,7 @@ impl LibzstdEncoder {
         }
         while !plain.is_empty() {
             if self.waiting.len() == CCtx::in_size() {
-                self.run(ZSTD_EndDirective::ZSTD_e_continue, out);
+                self.run(self.go_on(), out);
             }
             let (now, rest) = plain.split_at(plain.len().min(CCtx::in_size() - self.waiting.len()));
             self.waiting.extend_from_slice(now);
@@ -264,7 +284,15 @@ impl LibzstdEncoder {
         }
         // A reader of the beginning alone wants all that is settled.
         if self.waiting.len() == CCtx::in_size() && (self.left > 0 || self.known.ends_apart) {
-            self.run(ZSTD_EndDirective::ZSTD_e_continue, out);
+            self.run(self.go_on(), out);
+        }
+    }
+
+    /// How full pieces are passed on. Without workers, blocks that are not split end with them.
+    fn go_on(&self) -> ZSTD_EndDirective {
+        match self.known.mode {
+            Mode::Stream if self.known.is_unsplit => ZSTD_EndDirective::ZSTD_e_flush,
+            _ => ZSTD_EndDirective::ZSTD_e_continue,
         }
     }
 
@@ -286,7 +314,7 @@ impl LibzstdEncoder {
             return;
         }
         if self.known.ends_apart && !self.waiting.is_empty() {
-            self.run(ZSTD_EndDirective::ZSTD_e_continue, out);
+            self.run(self.go_on(), out);
         }
         self.run(ZSTD_EndDirective::ZSTD_e_end, out);
     }
@@ -325,6 +353,26 @@ impl fmt::Debug for LibzstdEncoder {
     }
 }
 
+/// The parameters of a level in versions from 1.4.4 to 1.4.9, for more than 256 KiB, if they were other ones.
+fn old_level(level: u8) -> Option<[CParameter; 6]> {
+    use Strategy::{ZSTD_btlazy2, ZSTD_greedy, ZSTD_lazy, ZSTD_lazy2};
+    let (window, chain, hash, search, target, strategy) = match level {
+        5 => (21, 18, 19, 2, 2, ZSTD_greedy),
+        6 => (21, 19, 19, 3, 4, ZSTD_greedy),
+        7 => (21, 19, 19, 3, 8, ZSTD_lazy),
+        8 => (21, 19, 19, 3, 16, ZSTD_lazy2),
+        9 => (21, 19, 20, 4, 16, ZSTD_lazy2),
+        10 => (22, 20, 21, 4, 16, ZSTD_lazy2),
+        11 => (22, 21, 22, 4, 16, ZSTD_lazy2),
+        12 => (22, 21, 22, 5, 16, ZSTD_lazy2),
+        13 => (22, 21, 22, 5, 32, ZSTD_btlazy2),
+        _ => return None,
+    };
+    let (window, chain) = (CParameter::WindowLog(window), CParameter::ChainLog(chain));
+    let (hash, search) = (CParameter::HashLog(hash), CParameter::SearchLog(search));
+    Some([window, chain, hash, search, CParameter::TargetLength(target), CParameter::Strategy(strategy)])
+}
+
 fn set(context: &mut CCtx<'_>, known: Libzstd, plain_bytes: u64) -> Option<()> {
     let mut set = |parameter| context.set_parameter(parameter).ok();
     set(CParameter::CompressionLevel(known.level.into()))?;
@@ -333,11 +381,20 @@ fn set(context: &mut CCtx<'_>, known: Libzstd, plain_bytes: u64) -> Option<()> {
     if known.is_long {
         set(CParameter::EnableLongDistanceMatching(true))?;
     }
+    if let Some(old) = known.has_old_levels.then(|| old_level(known.level)).flatten() {
+        old.into_iter().try_for_each(|parameter| set(parameter).map(|_| ()))?;
+    }
     if known.window_log > 0 {
         set(CParameter::WindowLog(known.window_log.into()))?;
     }
     if known.mode == Mode::Workers {
         set(CParameter::NbWorkers(1))?;
+    }
+    if known.is_unsplit {
+        set(CParameter::MaxBlockSize(UNSPLIT_BYTES))?;
+    }
+    if known.has_no_rows {
+        set(CParameter::UseRowMatchFinder(ParamSwitch::Disable))?;
     }
     if known.has_content_size && known.mode != Mode::OneCall {
         context.set_pledged_src_size(Some(plain_bytes)).ok()?;

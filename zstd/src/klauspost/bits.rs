@@ -2,7 +2,7 @@
 
 /// Writes bits into a buffer that it keeps from one stream to the next.
 #[derive(Debug, Default)]
-pub(super) struct BitWriter {
+pub(crate) struct BitWriter {
     bytes: Vec<u8>,
     /// The number of whole bytes that were written.
     at: usize,
@@ -15,22 +15,22 @@ const ROOM_BYTES: usize = 1 << 14;
 
 impl BitWriter {
     /// Starts from an empty buffer.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         (self.at, self.pending, self.pending_bits) = (0, 0, 0);
     }
 
     /// The number of bytes, right after [`BitWriter::close`] or [`BitWriter::put_bytes`].
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.at
     }
 
     /// The bytes, right after [`BitWriter::close`] or [`BitWriter::put_bytes`].
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.at).unwrap_or_default()
     }
 
     /// Writes whole bytes. No bits are pending.
-    pub(super) fn put_bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn put_bytes(&mut self, bytes: &[u8]) {
         self.bytes.truncate(self.at);
         self.bytes.extend_from_slice(bytes);
         self.at = self.bytes.len();

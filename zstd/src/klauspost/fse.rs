@@ -4,7 +4,8 @@
 pub(super) const MAX_SYMBOLS: usize = 64;
 const MAX_LOG: u32 = 8;
 const MIN_LOG: u32 = 5;
-const MAX_STATES: usize = 1 << MAX_LOG;
+/// The format allows one bit more than klauspost's tables have.
+const MAX_STATES: usize = 1 << 9;
 
 /// How often each symbol occurs; those that occur, and how often the most frequent one does.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +51,7 @@ pub(super) struct Transform {
 
 /// Normalized counts and the states that follow from them.
 #[derive(Debug, Clone)]
-pub(super) struct Table {
+pub(crate) struct Table {
     pub(super) log: u32,
     pub(super) symbols: usize,
     /// -1 stands for less than one state.
@@ -65,7 +66,7 @@ impl Table {
         Self::of_norms(normalized(histogram, log)?, histogram.symbols, log)
     }
 
-    pub(super) fn of_norms(norms: [i16; MAX_SYMBOLS], symbols: usize, log: u32) -> Option<Self> {
+    pub(crate) fn of_norms(norms: [i16; MAX_SYMBOLS], symbols: usize, log: u32) -> Option<Self> {
         let empty = Transform::default();
         let mut table = Self { log, symbols, norms, states: [0; MAX_STATES], transforms: [empty; MAX_SYMBOLS] };
         table.spread()?;
@@ -73,8 +74,13 @@ impl Table {
         Some(table)
     }
 
+    /// Whether the table has a code for a symbol. One of one symbol seems to have all.
+    pub(crate) fn has(&self, symbol: u8) -> bool {
+        self.log == 0 || self.norms.get(usize::from(symbol)).is_some_and(|norm| *norm != 0)
+    }
+
     /// A table of one symbol, which takes no bits at all.
-    pub(super) fn of_one_symbol() -> Self {
+    pub(crate) fn of_one_symbol() -> Self {
         let transforms = [Transform::default(); MAX_SYMBOLS];
         Self { log: 0, symbols: MAX_SYMBOLS, norms: [0; MAX_SYMBOLS], states: [0; MAX_STATES], transforms }
     }

@@ -11,15 +11,15 @@ const MAX_PLAIN_WEIGHTS: usize = 128;
 
 /// A symbol's code.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Code {
+struct Code {
     bits: u16,
-    pub(super) length: u8,
+    length: u8,
 }
 
 /// The codes of all bytes; those that do not occur have none.
 #[derive(Debug, Clone)]
-pub(super) struct Codes {
-    pub(super) codes: [Code; 256],
+pub(crate) struct Codes {
+    codes: [Code; 256],
     /// The longest code.
     longest: u32,
     /// One more than the last byte that has a code.
@@ -72,6 +72,21 @@ impl Codes {
         Self { codes, longest, symbols: bytes.symbols }
     }
 
+    /// Codes of these lengths, which are complete.
+    pub(crate) fn of_lengths(lengths: &[u8; 256]) -> Self {
+        let mut codes = [Code::default(); 256];
+        codes.iter_mut().zip(lengths).for_each(|(code, length)| code.length = *length);
+        let longest = lengths.iter().copied().max().map_or(0, u32::from);
+        let symbols = lengths.iter().rposition(|length| *length > 0).map_or(0, |last| last + 1);
+        assign(&mut codes, longest);
+        Self { codes, longest, symbols }
+    }
+
+    /// Whether all of these bytes have codes.
+    pub(crate) fn have(&self, bytes: &[u8]) -> bool {
+        bytes.iter().all(|byte| self.codes[usize::from(*byte)].length > 0)
+    }
+
     /// Whether every byte that occurs has a code.
     pub(super) fn cover(&self, bytes: &Bytes) -> bool {
         self.codes.iter().zip(&bytes.counts).all(|(code, count)| *count == 0 || code.length > 0)
@@ -107,7 +122,7 @@ impl Codes {
     }
 
     /// Writes the codes of bytes, the last one first, as a stream.
-    pub(super) fn put_stream(&self, bytes: &[u8], out: &mut BitWriter) {
+    pub(crate) fn put_stream(&self, bytes: &[u8], out: &mut BitWriter) {
         let (quads, rest) = bytes.as_chunks::<4>();
         self.put_codes(rest, out);
         for quad in quads.iter().rev() {

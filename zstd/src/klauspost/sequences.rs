@@ -5,16 +5,16 @@ use super::fse::{Histogram, MAX_SYMBOLS, Table, table_log};
 
 /// A stretch of literals and the match behind it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Sequence {
-    pub(super) literals: u32,
+pub(crate) struct Sequence {
+    pub(crate) literals: u32,
     /// The length of the match, less [`MIN_MATCH`].
-    pub(super) match_length: u32,
+    pub(crate) match_length: u32,
     /// 1 to 3 stand for recent offsets; others are 3 more than the offset.
-    pub(super) offset: u32,
+    pub(crate) offset: u32,
 }
 
 /// The shortest match of the format.
-pub(super) const MIN_MATCH: u32 = 3;
+pub(crate) const MIN_MATCH: u32 = 3;
 
 const WANTED_LOG: u32 = 8;
 
@@ -34,6 +34,9 @@ const OFFSET_BITS: [u8; MAX_SYMBOLS] = {
     }
     bits
 };
+
+/// The extra bits of the codes of literals, offsets and lengths of matches.
+pub(crate) const EXTRA_BITS: [[u8; MAX_SYMBOLS]; 3] = [LITERALS_BITS, OFFSET_BITS, MATCH_BITS];
 
 /// The codes of numbers of literals, and of lengths of matches, that are small.
 const LITERALS_CODES: [u8; 64] = codes(&LITERALS_BITS);
@@ -260,7 +263,7 @@ impl SequencesCoder {
     }
 }
 
-fn put_count(count: usize, out: &mut Vec<u8>) {
+pub(crate) fn put_count(count: usize, out: &mut Vec<u8>) {
     const LONG: usize = 0x7f00;
     match count {
         0..128 => out.push(count as u8),
@@ -308,6 +311,26 @@ fn put_extra_bits(sequence: &Sequence, codes: SequenceCodes, bits: &mut BitWrite
     bits.put_low(u64::from(sequence.offset), extra(&OFFSET_BITS, codes.offset));
     bits.flush();
 }
+
+/// Writes the codes of sequences with these tables, if they have all of them.
+pub(crate) fn put_sequences(sequences: &[Sequence], tables: [&Table; 3], bits: &mut BitWriter) -> Option<()> {
+    let codes: Vec<SequenceCodes> = sequences.iter().map(SequenceCodes::of).collect();
+    let has = |table: &Table, symbol: u8| table.has(symbol);
+    let [literals, offsets, matches] = tables;
+    let has_all = |codes: &SequenceCodes| {
+        has(literals, codes.literals) && has(offsets, codes.offset) && has(matches, codes.match_length)
+    };
+    if !codes.iter().all(has_all) {
+        return None;
+    }
+    bits.clear();
+    put_codes(sequences, &codes, tables, bits);
+    Some(())
+}
+
+/// The predefined tables of literals, offsets and lengths of matches, and their accuracy.
+pub(crate) const PREDEFINED: [(&[i16], u32); 3] =
+    [(&PREDEFINED_LITERALS, 6), (&PREDEFINED_OFFSETS, 5), (&PREDEFINED_MATCHES, 6)];
 
 /// The tables that each decoder has from the beginning (RFC 8878, 3.1.1.3.2.2).
 const PREDEFINED_LITERALS: [i16; 36] =
