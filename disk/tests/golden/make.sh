@@ -45,6 +45,14 @@ make() {
     erofs) erofs ;;
     erofs-chunks) erofs --chunksize=4096 ;;
     cpio) (cd "$tree" && find . -print0 | LC_ALL=C sort -z | cpio --quiet -0 -o -H newc --reproducible -R 0:0 >"$image") ;;
+    bundle)
+        ext 1100K -t ext4 -b 1024 -O ^has_journal,^resize_inode -I 256 -N 24
+        mkdir "$work/bundle"
+        mv "$image" "$work/bundle/rootfs.ext4"
+        echo "filename=rootfs.ext4" >"$work/bundle/manifest.raucm"
+        touch -d @1700000000 "$work/bundle"{,/*}
+        tree=$work/bundle squash -b 16384
+        ;;
     fat12) fat 60K -F 12 -s 1 -r 32 ;;
     gpt)
         fat 40K -F 12 -s 1 -r 32
