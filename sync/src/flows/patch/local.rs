@@ -92,15 +92,17 @@ impl Locals<'_> {
         seed: Option<PathBuf>,
         network: &mut Network,
     ) -> Result<Option<Opened>, SyncError> {
-        if given.is_empty() && !index.codings.is_empty() {
+        let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
+        // Only a whole disk image tells the names of its files.
+        let is_disk = rules == WalkRules::V5;
+        if given.is_empty() && !index.codings.is_empty() && !is_disk {
             return Ok(Some((None, self.fetch_plain(location, index, network)?)));
         }
         let fetched = if given.is_empty() { Some(self.fetch(location, index, seed, network)?) } else { None };
         let catalog = self.catalog.filter(|_| fetched.is_none());
         let (pool, progress, on_scan) = (self.pool, self.progress, &|| ());
-        let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
         // A disk image is divided where compressed files are looked into.
-        let unfolds = !index.codings.is_empty() || rules == WalkRules::V5;
+        let unfolds = !index.codings.is_empty() || is_disk;
         let (params, scratch) = (index.params, self.scratch);
         let context = SeedContext { rules, params, pool, catalog, progress, scratch, unfolds, on_scan };
         let fetched = fetched.as_deref().map(Given::Path);
