@@ -57,6 +57,38 @@ fn ext4(env: &TestEnvironment, name: &str, version: u64) -> Option<Vec<u8>> {
     }
 }
 
+/// Makes a squashfs from a tree, with zlib's blocks. The result is `None`, and a line is printed, if there is no
+/// mksquashfs.
+fn squashfs(env: &TestEnvironment, name: &str, version: u64) -> Option<Vec<u8>> {
+    let tree = format!("tree-{version}");
+    write_tree(env, &tree, version);
+    // Noise does not compress, so that the tree gets text too.
+    let text: String = (0..40_000).map(|number| format!("{number} lines of text\n")).collect();
+    env.write(&format!("{tree}/usr/share/text"), text.as_bytes());
+    let mut command = Command::new("mksquashfs");
+    command.args([
+        &tree,
+        name,
+        "-noappend",
+        "-quiet",
+        "-no-progress",
+        "-all-root",
+        "-mkfs-time",
+        "0",
+        "-all-time",
+        "0",
+    ]);
+    let made = command.current_dir(env.root()).output();
+    env.remove(&format!("{tree}/usr/share/text"));
+    match made {
+        Ok(output) if output.status.success() => Some(env.read(name)),
+        _ => {
+            pass_over("a squashfs needs mksquashfs of squashfs-tools");
+            None
+        }
+    }
+}
+
 fn disk_of(report: &Value) -> (bool, u64) {
     (report["disk"]["divided"].as_bool().unwrap(), number(&report["disk"], "files"))
 }
@@ -96,6 +128,38 @@ fn ext4_images_are_updated_by_their_files() {
     env.json(&format!("extract --in-place --seed old.img {} slot", server.url("new.rgx")));
     assert!(env.read("slot") == new && env.read("old.img") == old);
     assert_eq!(env.json("verify new.rgx out")["ok"], true);
+}
+
+/// A squashfs is updated as what its blocks hold, and made again to the byte. Without the old file at hand, the patch starts
+/// from the same image out of the store.
+#[test]
+fn squashfs_images_are_updated_by_their_files() {
+    let env = TestEnvironment::new();
+    let (Some(old), Some(new)) = (squashfs(&env, "old.img", 1), squashfs(&env, "new.img", 2)) else { return };
+    let made = env.json("make old.rgx old.img");
+    assert_eq!((disk_of(&made), number(&made, "coded")), ((true, files(1).len() as u64 + 1), 1));
+    let made = env.json("make --patch-from old.rgx new.rgx new.img");
+    let patch = number(&made["patches"][0], "bytes");
+    let changed = 20_000 + (7 + 27 + 47) * 77 + 300;
+    assert!(patch < changed + 6_000, "the patch has {patch} bytes");
+    let info = env.json("info new.rgx");
+    assert_eq!((number(&info, "walk_version"), info["coded"][0]["path"].as_str()), (5, Some("")));
+    assert!(number(&info["coded"][0], "plain_bytes") > new.len() as u64, "{info}");
+    let server = Server::new(env.root());
+    let extracted = env.json(&format!("extract --seed old.img {} out", server.url("new.rgx")));
+    assert!(env.read("out") == new);
+    assert!(number(&extracted, "chunks_patch") > 0 && number(&extracted, "chunks_store") == 0, "{extracted}");
+    env.remove("out");
+    let extracted = env.json(&format!("extract --no-patch --seed old.img {} out", server.url("new.rgx")));
+    assert!(number(&extracted, "chunks_seed") > 2 * number(&extracted, "chunks_store"), "{extracted}");
+    assert!(env.read("out") == new && env.read("old.img") == old);
+    env.remove("out");
+    // The same files in an image of another kind.
+    if ext4(&env, "disk.img", 2).is_some() {
+        let extracted = env.json(&format!("extract --no-patch --seed disk.img {} out", server.url("new.rgx")));
+        let files: u64 = files(2).iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        assert!(number(&extracted, "bytes_seed") >= files * 95 / 100, "{extracted}");
+    }
 }
 
 /// An image that cannot be divided is made as ever, and the reason is told.

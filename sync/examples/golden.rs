@@ -33,7 +33,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     write_patch(&folder.join("patch"))?;
     write_coded(&folder, "v1-coded", IndexFormat::V1)?;
     write_coded(&folder, "v2-coded", IndexFormat::V2)?;
-    write_parted(&folder.with_file_name("v2"))
+    write_parted(&folder.with_file_name("v2"))?;
+    write_disk(&folder.with_file_name("v2-disk"))
+}
+
+/// Makes the ext4 image that the tests of `disk/` keep.
+fn write_disk(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let stored = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../disk/tests/golden/ext4.zlib"))?;
+    let image = regrow_disk::codec::decode(regrow_disk::BlockCodec::Zlib, &stored, 1 << 20)?;
+    let mut file = tempfile::tempfile()?;
+    std::io::Write::write_all(&mut file, &image)?;
+    std::fs::create_dir_all(folder)?;
+    let mut options = MakeOptions::new(folder.join("store"), folder.join("ext4.rgx"));
+    options.image_file = Some(file);
+    make(&mut image.as_slice(), Path::new("ext4"), None, &options, &mut network()?, &NoProgress)?;
+    std::fs::remove_dir_all(folder.join("store/tmp"))?;
+    Ok(())
 }
 
 /// Makes two archives in version 2 of the index, and an announced patch.

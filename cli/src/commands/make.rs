@@ -334,8 +334,11 @@ fn summary(index: &Location, report: &MakeReport, is_kept: bool) -> String {
             zstd if zstd == report.coded => "zstd",
             _ => "gzip and zstd",
         };
-        let files =
-            format!("{} {kinds} files, {}, as the {plain} that they hold", report.coded, exact(report.coded_bytes));
+        let bytes = exact(report.coded_bytes);
+        let files = match &report.disk {
+            Some(disk) if disk.divided => format!("compressed blocks: {bytes}, as the {plain} that they hold"),
+            _ => format!("{} {kinds} files, {bytes}, as the {plain} that they hold", report.coded),
+        };
         lines.push(line("seen through", files));
     }
     lines.extend(disk_line("disk image", report.disk.as_ref()));

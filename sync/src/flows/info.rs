@@ -5,7 +5,7 @@ mod head;
 mod statement;
 
 use regrow_chunker::Digest;
-use regrow_image::TreeEntry;
+use regrow_image::{TreeEntry, WalkRules};
 use regrow_index::{CodedStretch, DiskPiece, VERSION_1, VERSION_2};
 use regrow_local::{CodedEncoder, Pool};
 use regrow_store::StoreError;
@@ -132,8 +132,14 @@ pub fn info(
     let pool = Pool::new();
     let scratch = network.scratch().to_owned();
     let mut reading = Reading { stores, network, pool: &pool, scratch: &scratch, progress };
+    let is_divided = WalkRules::of_version(index.walk_version) == Some(WalkRules::V5);
     let opened = Inspection::of(location, &index, &mut reading).and_then(|inspection| {
         let mut found = EntryFacts::default();
+        if is_divided {
+            // A disk image has no entries. If it is coded, that is all of it.
+            found.coded_paths = vec![String::new()];
+            return Ok((inspection, found));
+        }
         inspection.for_each_entry(location, &mut |entry| found.add(&entry))?;
         Ok((inspection, found))
     });

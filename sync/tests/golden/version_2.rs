@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use regrow_chunker::{ImageId, PartKind};
+use regrow_disk::BlockCodec;
 use regrow_image::WalkRules;
 use regrow_index::Index;
 use regrow_local::{Pool, SeedContext};
@@ -113,4 +114,29 @@ fn the_announced_patch_is_applied() {
         progress,
     };
     regrow_patch::check(&between, &mut File::open(path).unwrap()).unwrap();
+}
+
+/// A disk image, which `disk/tests/golden` has, is divided as it was.
+#[test]
+fn disk_images_are_made_as_they_were() {
+    let (_, index) = read(&folder("v2-disk").join("ext4.rgx"));
+    assert_eq!(index.walk_version, 5);
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("../disk/tests/golden/ext4.zlib");
+    let image = regrow_disk::codec::decode(BlockCodec::Zlib, &std::fs::read(stored).unwrap(), 1 << 20).unwrap();
+    let work = tempfile::tempdir().unwrap();
+    let (path, out) = (work.path().join("image"), work.path().join("out"));
+    std::fs::write(&path, &image).unwrap();
+    let location = Location::Path(folder("v2-disk").join("ext4.rgx"));
+    extract(&location, Output::File(out.clone()), &ExtractOptions::default(), &mut network(), &NoProgress).unwrap();
+    assert!(std::fs::read(&out).unwrap() == image);
+    let mut options = MakeOptions::new(work.path().join("store"), work.path().join("image.rgx"));
+    options.image_file = Some(File::open(&path).unwrap());
+    let input = &mut File::open(&path).unwrap();
+    make(input, "image".as_ref(), None, &options, &mut network(), &NoProgress).unwrap();
+    let (_, again) = read(&work.path().join("image.rgx"));
+    assert_eq!(again.image_id(), index.image_id());
+    let [mut again, mut stated] = [again, index].map(|index| index.units.unwrap());
+    // The words are for people, and may change.
+    assert!(again.disk.take().is_some_and(|disk| disk.is_divided && disk.files == 6) && stated.disk.take().is_some());
+    assert_eq!(again, stated);
 }
