@@ -6,8 +6,8 @@ mod zstd;
 
 use std::cell::Cell;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use regrow_index::{CodedFormat, Coding, MemberCoding};
 
@@ -28,6 +28,8 @@ const MOST_TRIED: usize = 12;
 /// limit for all of them together.
 const LONG_BYTES: u64 = 2 << 20;
 const MOST_TRIED_IN_ALL: usize = 64;
+/// A stream of at most this many bytes is not worth another thread.
+const SMALL_BYTES: u64 = 64 << 10;
 /// The largest number of members or frames in one file.
 const MAX_MEMBERS: usize = 1 << 18;
 
@@ -41,9 +43,10 @@ pub(crate) enum Proof {
 
 /// Examines a whole file of this format.
 pub(crate) fn prove(stored: &Aside, format: CodedFormat, pool: &Pool) -> Result<Proof, LocalError> {
+    let makers = Makers::new(pool);
     match format {
-        CodedFormat::Gzip => gzip::prove(stored, pool),
-        CodedFormat::Zstd => zstd::prove(stored, pool),
+        CodedFormat::Gzip => gzip::prove(stored, &makers),
+        CodedFormat::Zstd => zstd::prove(stored, &makers),
     }
 }
 
@@ -88,10 +91,36 @@ fn read_through(
     }
 }
 
+/// Makers of streams, of which one is kept: the encoder of one member or frame is mostly that of the next one.
+struct Makers<'p> {
+    pool: &'p Pool,
+    kept: Mutex<Option<StreamMaker<'p>>>,
+}
+
+impl<'p> Makers<'p> {
+    fn new(pool: &'p Pool) -> Self {
+        Self { pool, kept: Mutex::default() }
+    }
+
+    fn take(&self, encoder: CodedEncoder, corrections: &[u8]) -> StreamMaker<'p> {
+        match self.kept.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(mut kept) => {
+                kept.restart(encoder, corrections);
+                kept
+            }
+            None => StreamMaker::new(self.pool, encoder, corrections),
+        }
+    }
+
+    fn keep(&self, maker: StreamMaker<'p>) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(maker);
+    }
+}
+
 /// One gzip member or zstd frame, with everything that is needed to try encoders on it.
-struct Member<'a> {
+struct Member<'a, 'p> {
     stored: &'a Aside,
-    pool: &'a Pool,
+    makers: &'a Makers<'p>,
     format: CodedFormat,
     /// The place from which it is read.
     start: u64,
@@ -99,7 +128,7 @@ struct Member<'a> {
     stream: Range<u64>,
 }
 
-impl Member<'_> {
+impl Member<'_, '_> {
     /// The beginning of the member, at most this many bytes.
     fn beginning(&self, most: usize) -> Result<Vec<u8>, LocalError> {
         let mut stored = vec![0; (self.stream.end - self.start).min(most as u64) as usize];
@@ -115,30 +144,43 @@ impl Member<'_> {
         Ok(())
     }
 
-    /// Encodes the plain bytes, which another thread decompresses, as long as `take` wants more of the stream.
+    /// Encodes the plain bytes, which another thread decompresses if they are many, as long as `take` wants more of the stream.
     fn encode(
         &self,
         encoder: CodedEncoder,
         corrections: &[u8],
         take: &mut dyn FnMut(&[u8]) -> Result<bool, LocalError>,
     ) -> Result<(), LocalError> {
+        let mut maker = self.makers.take(encoder, corrections);
+        let goes_on = Cell::new(true);
+        let mut sink = |bytes: &[u8]| {
+            goes_on.set(goes_on.get() && take(bytes)?);
+            Ok::<(), LocalError>(())
+        };
+        let mut each = |piece: &[u8]| maker.write(piece, &mut sink).map(|()| goes_on.get());
+        if self.stream.end - self.stream.start <= SMALL_BYTES {
+            self.plain(|piece| each(&piece))?;
+        } else {
+            self.plain_beside(&mut each)?;
+        }
+        if goes_on.get() {
+            maker.finish(&mut sink)?;
+        }
+        self.makers.keep(maker);
+        Ok(())
+    }
+
+    /// As [`Member::plain`], with another thread that decompresses.
+    fn plain_beside(&self, each: &mut dyn FnMut(&[u8]) -> Result<bool, LocalError>) -> Result<(), LocalError> {
         std::thread::scope(|scope| {
             let (pieces, arriving) = sync_channel::<Vec<u8>>(PIECES_WAITING);
             let inflating = spawn_scoped(scope, move || self.plain(|piece| Ok(pieces.send(piece).is_ok())))?;
-            let mut maker = StreamMaker::new(self.pool, encoder, corrections);
-            let goes_on = Cell::new(true);
-            let mut sink = |bytes: &[u8]| {
-                goes_on.set(goes_on.get() && take(bytes)?);
-                Ok(())
-            };
             for piece in &arriving {
-                maker.write(&piece, &mut sink)?;
-                if !goes_on.get() {
+                if !each(&piece)? {
                     return Ok(());
                 }
             }
-            inflating.join().map_err(|_| LocalError::Worker)??;
-            maker.finish(&mut sink).map(|_| ())
+            inflating.join().map_err(|_| LocalError::Worker)?
         })
     }
 

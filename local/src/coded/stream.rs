@@ -72,8 +72,9 @@ impl CodedEncoder {
     }
 }
 
-/// Makes the stream of one gzip member, or one zstd frame.
+/// Makes the stream of one gzip member, or one zstd frame, and then of others.
 pub struct StreamMaker<'p> {
+    pool: &'p Pool,
     kind: Kind<'p>,
     patcher: Option<Patcher>,
     /// The trailer of a gzip member, as far as it follows from the bytes so far.
@@ -84,8 +85,10 @@ pub struct StreamMaker<'p> {
 
 enum Kind<'p> {
     OneByOne(Box<Encoder>),
-    Zstd(Box<Reencoder>),
+    Zstd(regrow_zstd::KnownEncoder, Box<Reencoder>),
     SideBySide(SideBySide<'p>),
+    /// The stream has ended, and its encoder is of no use for another one.
+    Ended,
 }
 
 /// An encoder whose blocks need only the plain bytes before them.
@@ -104,10 +107,23 @@ impl<'p> StreamMaker<'p> {
     pub fn new(pool: &'p Pool, encoder: CodedEncoder, corrections: &[u8]) -> Self {
         let (kind, trailer) = match encoder {
             CodedEncoder::Deflate(known) => (Self::deflate(pool, known), Some(GzipTrailer::default())),
-            CodedEncoder::Zstd(known, plain_bytes) => (Kind::Zstd(Box::new(Reencoder::new(known, plain_bytes))), None),
+            CodedEncoder::Zstd(known, plain_bytes) => {
+                (Kind::Zstd(known, Box::new(Reencoder::new(known, plain_bytes))), None)
+            }
         };
-        let patcher = (!corrections.is_empty()).then(|| Patcher::new(corrections.to_vec()));
-        Self { kind, patcher, trailer, out: Vec::new(), patched: Vec::new() }
+        Self { pool, kind, patcher: patcher(corrections), trailer, out: Vec::new(), patched: Vec::new() }
+    }
+
+    /// Makes another stream, whatever became of the one before. A zstd encoder that is wanted again is kept: its tables
+    /// may have tens of MiB, and a file may have thousands of small frames.
+    pub fn restart(&mut self, encoder: CodedEncoder, corrections: &[u8]) {
+        match (&mut self.kind, encoder) {
+            (Kind::Zstd(known, kept), CodedEncoder::Zstd(wanted, plain_bytes)) if *known == wanted => {
+                kept.restart(plain_bytes);
+                self.patcher = patcher(corrections);
+            }
+            _ => *self = Self::new(self.pool, encoder, corrections),
+        }
     }
 
     fn deflate(pool: &'p Pool, known: KnownEncoder) -> Kind<'p> {
@@ -130,28 +146,38 @@ impl<'p> StreamMaker<'p> {
         self.out.clear();
         match &mut self.kind {
             Kind::OneByOne(encoder) => encoder.write(plain, &mut self.out),
-            Kind::Zstd(encoder) => encoder.write(plain, &mut self.out),
+            Kind::Zstd(_, encoder) => encoder.write(plain, &mut self.out),
             Kind::SideBySide(side) => side.write(plain, &mut self.out)?,
+            Kind::Ended => {}
         }
         hand_on(&mut self.patcher, &self.out, &mut self.patched, sink)
     }
 
-    /// Ends the plain bytes. The rest of the stream goes to `sink`, and the result is the trailer of a gzip member.
-    pub fn finish<E: From<LocalError>>(mut self, sink: StreamSink<'_, E>) -> Result<Option<[u8; 8]>, E> {
+    /// Ends the plain bytes. The rest of the stream goes to `sink`, and the result is the trailer of a gzip member. Another
+    /// stream begins with [`StreamMaker::restart`].
+    pub fn finish<E: From<LocalError>>(&mut self, sink: StreamSink<'_, E>) -> Result<Option<[u8; 8]>, E> {
         self.out.clear();
-        match self.kind {
+        match std::mem::replace(&mut self.kind, Kind::Ended) {
             Kind::OneByOne(encoder) => encoder.finish(&mut self.out),
-            Kind::Zstd(mut encoder) => encoder.finish(&mut self.out),
+            Kind::Zstd(known, mut encoder) => {
+                encoder.finish(&mut self.out);
+                self.kind = Kind::Zstd(known, encoder);
+            }
             Kind::SideBySide(side) => side.finish(&mut self.out)?,
+            Kind::Ended => {}
         }
         hand_on(&mut self.patcher, &self.out, &mut self.patched, sink)?;
-        if let Some(patcher) = self.patcher {
+        if let Some(patcher) = self.patcher.take() {
             self.patched.clear();
             patcher.finish(&mut self.patched).map_err(unfit)?;
             sink(&self.patched)?;
         }
-        Ok(self.trailer.map(GzipTrailer::finish))
+        Ok(self.trailer.take().map(GzipTrailer::finish))
     }
+}
+
+fn patcher(corrections: &[u8]) -> Option<Patcher> {
+    (!corrections.is_empty()).then(|| Patcher::new(corrections.to_vec()))
 }
 
 /// Passes on the encoder's output, with the corrections applied if there are any.
@@ -217,5 +243,45 @@ impl SideBySide<'_> {
             out.extend_from_slice(&done);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A maker makes streams of all kinds in turn as makers of their own would, and those that were left undone do no harm.
+    #[test]
+    fn a_maker_is_of_use_again() {
+        let pool = Pool::new();
+        let best = regrow_zstd::Klauspost::new(regrow_zstd::Version::V1_15, regrow_zstd::Level::Best);
+        let best = regrow_zstd::KnownEncoder::Klauspost(best);
+        let libzstd = zstd::bulk::compress(&b"plain bytes, as many as a frame needs ".repeat(9), 3).unwrap();
+        let libzstd = regrow_zstd::guess(&libzstd).unwrap();
+        let deflate = CodedEncoder::Deflate(KnownEncoder::all().next().unwrap());
+        let make = |maker: &mut StreamMaker<'_>, plain: &[u8], ends: bool| {
+            let mut made = Vec::new();
+            let mut sink = |bytes: &[u8]| {
+                made.extend_from_slice(bytes);
+                Ok::<(), LocalError>(())
+            };
+            maker.write(plain, &mut sink).unwrap();
+            let trailer = if ends { maker.finish(&mut sink).unwrap() } else { None };
+            (made, trailer)
+        };
+        let mut kept = StreamMaker::new(&pool, deflate, &[]);
+        for number in 0..40 {
+            let plain = b"some text ".repeat(number * 37 % 1000 + 1);
+            let bytes = plain.len() as u64;
+            let encoder = match number % 8 {
+                5 => deflate,
+                6 => CodedEncoder::Zstd(libzstd, bytes),
+                _ => CodedEncoder::Zstd(best, bytes),
+            };
+            kept.restart(encoder, &[]);
+            let ends = number % 5 != 3;
+            let wanted = make(&mut StreamMaker::new(&pool, encoder, &[]), &plain, ends);
+            assert!(make(&mut kept, &plain, ends) == wanted, "{number}");
+        }
     }
 }

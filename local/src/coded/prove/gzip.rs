@@ -5,12 +5,12 @@ use regrow_deflate::{Differ, GzipMember, MAX_GZIP_FRINGE_BYTES};
 use regrow_index::{CodedFormat, Coding, MemberCoding};
 
 use super::{
-    LONG_BYTES, MAX_MEMBERS, MOST_TRIED, MOST_TRIED_IN_ALL, Member, Proof, READ_BYTES, read_through, share_with_last,
+    LONG_BYTES, MAX_MEMBERS, MOST_TRIED, MOST_TRIED_IN_ALL, Makers, Member, Proof, READ_BYTES, read_through,
+    share_with_last,
 };
 use crate::LocalError;
 use crate::coded::stream::CodedEncoder;
 use crate::coded::{Aside, CodedReader, PREFIX_BYTES, plain_beginning};
-use crate::pool::Pool;
 
 /// The corrections of a stream may be at most one part in this many of it, and those of a file at most this many
 /// bytes.
@@ -18,7 +18,7 @@ const CORRECTIONS_SHARE: u64 = 20;
 const MAX_CORRECTIONS_BYTES: u64 = 4 << 20;
 
 /// Examines a whole gzip file.
-pub(super) fn prove(stored: &Aside, pool: &Pool) -> Result<Proof, LocalError> {
+pub(super) fn prove(stored: &Aside, makers: &Makers<'_>) -> Result<Proof, LocalError> {
     let Some((members, tail)) = members_of(stored)? else {
         return Ok(Proof::Impossible("it is not a sound gzip file"));
     };
@@ -34,7 +34,7 @@ pub(super) fn prove(stored: &Aside, pool: &Pool) -> Result<Proof, LocalError> {
     for member in members {
         // The encoder of one member most likely wrote the next one too.
         let last = coded.last().and_then(|last| KnownEncoder::take(&mut &*last.encoder));
-        let Some((known, corrections)) = encoder_of(stored, pool, &member, last)? else {
+        let Some((known, corrections)) = encoder_of(stored, makers, &member, last)? else {
             return Ok(Proof::Impossible("no known encoder wrote all of it"));
         };
         corrections_bytes += corrections.len() as u64;
@@ -75,13 +75,13 @@ fn members_of(stored: &Aside) -> Result<Option<Members>, LocalError> {
 /// Finds the encoder that wrote a member, and the corrections of its output.
 fn encoder_of(
     stored: &Aside,
-    pool: &Pool,
+    makers: &Makers<'_>,
     member: &GzipMember,
     last: Option<KnownEncoder>,
 ) -> Result<Option<(KnownEncoder, Vec<u8>)>, LocalError> {
     let header_bytes = member.header.len();
     let (start, stream) = (member.stream.start - header_bytes as u64, member.stream.clone());
-    let tried = Member { stored, pool, format: CodedFormat::Gzip, start, stream };
+    let tried = Member { stored, makers, format: CodedFormat::Gzip, start, stream };
     let agreed = |known, corrections: &[u8]| tried.agreed(CodedEncoder::Deflate(known), corrections);
     if let Some(last) = last
         && member.plain_bytes <= PREFIX_BYTES as u64
@@ -111,7 +111,7 @@ fn encoder_of(
 }
 
 /// The corrections that an encoder's output needs, if they are small.
-fn corrections_of(member: &Member<'_>, known: KnownEncoder) -> Result<Option<Vec<u8>>, LocalError> {
+fn corrections_of(member: &Member<'_, '_>, known: KnownEncoder) -> Result<Option<Vec<u8>>, LocalError> {
     let stream_bytes = member.stream.end - member.stream.start;
     let mut differ = Differ::new((stream_bytes / CORRECTIONS_SHARE).min(MAX_CORRECTIONS_BYTES) as usize);
     let mut at = member.stream.start;
@@ -128,7 +128,7 @@ fn corrections_of(member: &Member<'_>, known: KnownEncoder) -> Result<Option<Vec
 }
 
 /// Feeds this many bytes of the stream to the differ, and returns the offset behind them.
-fn feed(member: &Member<'_>, differ: &mut Differ, mut at: u64, bytes: u64) -> Result<u64, LocalError> {
+fn feed(member: &Member<'_, '_>, differ: &mut Differ, mut at: u64, bytes: u64) -> Result<u64, LocalError> {
     let end = member.stream.end.min(at.saturating_add(bytes));
     let mut buffer = vec![0; READ_BYTES];
     while at < end && !differ.is_over() {

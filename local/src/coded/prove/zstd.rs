@@ -6,19 +6,20 @@ use std::sync::Arc;
 use regrow_index::{CodedFormat, Coding, MemberCoding};
 use regrow_zstd::{Beginning, KnownEncoder};
 
-use super::{LONG_BYTES, MAX_MEMBERS, MOST_TRIED, MOST_TRIED_IN_ALL, Member, Proof, read_through, share_with_last};
+use super::{
+    LONG_BYTES, MAX_MEMBERS, MOST_TRIED, MOST_TRIED_IN_ALL, Makers, Member, Proof, read_through, share_with_last,
+};
 use crate::LocalError;
 use crate::coded::stream::CodedEncoder;
 use crate::coded::zstd_reader::{ZstdFrame, ZstdReader};
 use crate::coded::{Aside, CodedReader, PREFIX_BYTES};
-use crate::pool::Pool;
 
 /// The largest number of bytes of a file that are no frame with plain bytes. An index keeps them as they are, and it has
 /// room for 16 MiB.
 const MAX_LITERAL_BYTES: u64 = 4 << 20;
 
 /// Examines a whole zstd file.
-pub(super) fn prove(stored: &Aside, pool: &Pool) -> Result<Proof, LocalError> {
+pub(super) fn prove(stored: &Aside, makers: &Makers<'_>) -> Result<Proof, LocalError> {
     let Some(frames) = frames_of(stored)? else {
         return Ok(Proof::Impossible("it is not a sound zstd file"));
     };
@@ -32,7 +33,7 @@ pub(super) fn prove(stored: &Aside, pool: &Pool) -> Result<Proof, LocalError> {
     let mut members: Vec<MemberCoding> = Vec::with_capacity(frames.len());
     let (mut last, mut at) = (None, 0);
     for frame in frames {
-        let Some(known) = encoder_of(stored, pool, &frame, last)? else {
+        let Some(known) = encoder_of(stored, makers, &frame, last)? else {
             return Ok(Proof::Impossible("no known encoder wrote all of it"));
         };
         let mut encoder = Vec::new();
@@ -74,12 +75,12 @@ fn frames_of(stored: &Aside) -> Result<Option<Vec<ZstdFrame>>, LocalError> {
 /// Finds the encoder that wrote a frame. The one of the frame before is tried first.
 fn encoder_of(
     stored: &Aside,
-    pool: &Pool,
+    makers: &Makers<'_>,
     frame: &ZstdFrame,
     last: Option<KnownEncoder>,
 ) -> Result<Option<KnownEncoder>, LocalError> {
     let (start, stream) = (frame.stored.start, frame.stored.clone());
-    let member = Member { stored, pool, format: CodedFormat::Zstd, start, stream };
+    let member = Member { stored, makers, format: CodedFormat::Zstd, start, stream };
     let agreed = |known| member.agreed(CodedEncoder::Zstd(known, frame.plain_bytes), &[]);
     if let Some(last) = last
         && frame.plain_bytes <= PREFIX_BYTES as u64

@@ -1,8 +1,8 @@
 //! Writes images with coded files.
 //!
 //! The plain image is put together range by range. The compressed stream of each gzip member, and each zstd frame, is
-//! rebuilt from its plain bytes, and written in their place. In a file, as many members are made side by side as there
-//! are cores; in a pipe, one after the other.
+//! rebuilt from its plain bytes, and written in their place. In a file, as many members, or runs of small ones, are made
+//! side by side as there are cores; in a pipe, one after the other.
 
 mod member;
 mod tasks;
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use regrow_chunker::{BLOCK_BYTES, ImageDigest};
-use regrow_local::{DiskMaker, Ordered, Pool, spawn_scoped};
+use regrow_local::{DiskMaker, Ordered, Pool, StreamMaker, spawn_scoped};
 
 use super::block::{BlockJob, BlockResult, hash_written};
 use super::{Assembly, BLOCKS_IN_FLIGHT, Shared};
@@ -21,7 +21,7 @@ use crate::plan::locate::Counts;
 use crate::{Progress, Stage, SyncError};
 
 pub(crate) use member::CodedFile;
-use member::MemberMaker;
+use member::Members;
 pub(crate) use tasks::check_encoders;
 use tasks::{Task, TaskForm, drivers, tasks};
 
@@ -71,12 +71,13 @@ struct Work<'a> {
     arrival: &'a Arrival,
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
     /// Makes a part of the image. `mend` is asked to fetch chunks that seeds did not give, and returns `false` if it
-    /// cannot.
+    /// cannot. A maker stays in `kept` from part to part.
     fn run(
         &self,
         task: &Task<'_>,
+        kept: &mut Option<StreamMaker<'a>>,
         mend: &mut dyn FnMut(&[u32]) -> Result<bool, SyncError>,
         write: WriteAt<'_>,
     ) -> Result<Ended, SyncError> {
@@ -86,7 +87,7 @@ impl Work<'_> {
             at += bytes.len() as u64;
             Ok(())
         };
-        match task.form {
+        match &task.form {
             TaskForm::Plain => {
                 if let Some(failed) = self.plain(&task.plain, mend, &mut put)? {
                     return Ok(Ended::Without(failed));
@@ -99,16 +100,15 @@ impl Work<'_> {
                 }
                 maker.finish(&mut put)?;
             }
-            TaskForm::Member(member, encoder) => {
+            TaskForm::Members(coding, members) => {
                 let unfit = || self.unfit();
-                let mut maker = MemberMaker::begin(self.pool, (member, encoder), &unfit, &mut put)?;
+                let mut maker = Members::new(self.pool, (coding, members.clone()), kept.take(), &unfit);
                 if let Some(failed) = self.plain(&task.plain, mend, &mut |plain| maker.write(plain, &mut put))? {
                     return Ok(Ended::Without(failed));
                 }
-                maker.finish(&mut put)?;
+                *kept = maker.finish(&mut put)?;
             }
         }
-        put(task.tail)?;
         Ok(Ended::Done)
     }
 
@@ -199,12 +199,12 @@ impl Assembly<'_> {
         let next = AtomicUsize::new(0);
         let output = &self.shared.output;
         let drive = || {
-            let mut left: (Vec<usize>, Vec<u32>) = Default::default();
+            let (mut left, mut kept): ((Vec<usize>, Vec<u32>), _) = Default::default();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some(task) = tasks.get(number) else { return Ok(left) };
                 let mut write = |at: u64, bytes: &[u8]| output.write_image(at, bytes);
-                if let Ended::Without(failed) = work.run(task, &mut |_| Ok(false), &mut write)? {
+                if let Ended::Without(failed) = work.run(task, &mut kept, &mut |_| Ok(false), &mut write)? {
                     left.0.push(number);
                     left.1.extend(failed);
                 }
@@ -263,7 +263,7 @@ impl Assembly<'_> {
         let shared = Arc::clone(&self.shared);
         let (pool, progress) = (self.run.pool, self.run.progress);
         let work = Work { shared: &shared, pool, progress, arrival: &arrival };
-        let mut hasher = blake3::Hasher::new();
+        let (mut hasher, mut kept) = (blake3::Hasher::new(), None);
         for task in tasks(&shared, self.run.index) {
             let mut mend = |failed: &[u32]| {
                 // If the chunk lies across two parts, the repair of the first may have fetched it already.
@@ -271,7 +271,7 @@ impl Assembly<'_> {
                 let failed: Vec<u32> = failed.iter().copied().filter(is_new).collect();
                 self.repair(&failed, counts).map(|()| true)
             };
-            let ended = work.run(&task, &mut mend, &mut |_, bytes| {
+            let ended = work.run(&task, &mut kept, &mut mend, &mut |_, bytes| {
                 hasher.update(bytes);
                 shared.output.send_coded(bytes)
             })?;

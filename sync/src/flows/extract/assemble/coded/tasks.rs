@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use regrow_index::{CodedStretch, Coding, DiskPiece, Index, MemberCoding};
+use regrow_index::{CodedStretch, Coding, DiskPiece, Index};
 use regrow_local::{CodedEncoder, block_encoder, disk_memory_bytes};
 
-use super::Shared;
+use super::{STEP_BYTES, Shared};
 use crate::{Location, SyncError};
 
 /// The memory of all encoders together, unless one takes more.
@@ -20,27 +20,28 @@ pub(super) struct Task<'a> {
     /// The range of the plain image.
     pub(super) plain: Range<u64>,
     pub(super) form: TaskForm<'a>,
-    /// The bytes that follow in the image.
-    pub(super) tail: &'a [u8],
 }
 
 /// The way in which a part of the image is made from its plain bytes.
-#[derive(Clone, Copy)]
 pub(super) enum TaskForm<'a> {
     /// It is those bytes.
     Plain,
-    /// It is a gzip member, or a zstd frame.
-    Member(&'a MemberCoding, CodedEncoder),
+    /// It is some gzip members or zstd frames of a file, with what follows the last one.
+    Members(&'a Coding, Range<usize>),
     /// It is some pieces of a disk image.
     Disk(&'a [DiskPiece]),
 }
 
 impl TaskForm<'_> {
     /// About how many bytes of memory making it takes.
-    fn memory_bytes(self) -> u64 {
+    fn memory_bytes(&self) -> u64 {
         match self {
             Self::Plain => 1,
-            Self::Member(_, encoder) => encoder.memory_bytes(),
+            Self::Members(coding, members) => {
+                let members = coding.members[members.clone()].iter();
+                let encoders = members.filter_map(|member| CodedEncoder::of(coding.format, member).ok());
+                encoders.map(CodedEncoder::memory_bytes).max().unwrap_or(1)
+            }
             Self::Disk(pieces) => disk_memory_bytes(pieces),
         }
     }
@@ -92,29 +93,27 @@ struct Tasks<'a> {
 }
 
 impl<'a> Tasks<'a> {
-    fn add(&mut self, plain_bytes: u64, image_bytes: u64, (form, tail): (TaskForm<'a>, &'a [u8])) {
+    fn add(&mut self, plain_bytes: u64, image_bytes: u64, form: TaskForm<'a>) {
         let plain = self.plain_at..self.plain_at + plain_bytes;
         (self.plain_at, self.image_at) = (plain.end, self.image_at + image_bytes);
-        self.tasks.push(Task { image_at: self.image_at - image_bytes, plain, form, tail });
+        self.tasks.push(Task { image_at: self.image_at - image_bytes, plain, form });
     }
 
     /// Adds what is not coded, up to this place in the plain image.
     fn add_plain(&mut self, end: u64) {
         let bytes = end.saturating_sub(self.plain_at);
         if bytes > 0 {
-            self.add(bytes, bytes, (TaskForm::Plain, &[]));
+            self.add(bytes, bytes, TaskForm::Plain);
         }
     }
 
     fn add_file(&mut self, coding: &'a Coding) {
-        for (number, member) in coding.members.iter().enumerate() {
-            let is_last = number + 1 == coding.members.len();
-            let tail: &[u8] = if is_last { &coding.tail } else { &[] };
-            // Encoders were checked when the index was read.
-            let encoder = CodedEncoder::of(coding.format, member);
-            let form = encoder.map_or(TaskForm::Plain, |encoder| TaskForm::Member(member, encoder));
-            let bytes = member.stored_bytes(coding.format) + tail.len() as u64;
-            self.add(member.plain_bytes, bytes, (form, tail));
+        for members in runs(coding) {
+            let made = &coding.members[members.clone()];
+            let plain_bytes = made.iter().map(|member| member.plain_bytes).sum();
+            let stored_bytes: u64 = made.iter().map(|member| member.stored_bytes(coding.format)).sum();
+            let tail_bytes = if members.end == coding.members.len() { coding.tail.len() as u64 } else { 0 };
+            self.add(plain_bytes, stored_bytes + tail_bytes, TaskForm::Members(coding, members));
         }
     }
 
@@ -127,10 +126,26 @@ impl<'a> Tasks<'a> {
                 count += 1;
             }
             let (now, rest) = pieces.split_at(count);
-            self.add(plain_bytes, image_bytes, (TaskForm::Disk(now), &[]));
+            self.add(plain_bytes, image_bytes, TaskForm::Disk(now));
             pieces = rest;
         }
     }
+}
+
+/// Divides a coded file's members into runs. Small ones are made one after the other, up to about a step of plain bytes,
+/// since each part has its costs; a file may have thousands of them.
+fn runs(coding: &Coding) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at;
+        let mut bytes = 0;
+        while let Some(member) =
+            coding.members.get(at).filter(|member| at == start || bytes + member.plain_bytes <= STEP_BYTES)
+        {
+            (at, bytes) = (at + 1, bytes + member.plain_bytes);
+        }
+        (start < at).then_some(start..at)
+    })
 }
 
 /// The number of threads that carry out tasks. Encoders with large windows take much memory, so fewer of them run side by
@@ -140,4 +155,26 @@ pub(super) fn drivers(tasks: &[Task<'_>]) -> usize {
     let most = largest.map_or(usize::MAX, |largest| (MAX_ENCODERS_BYTES / largest.max(1)) as usize);
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     cores.min(tasks.len()).min(most.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use regrow_index::{CodedFormat, MemberCoding};
+
+    use super::*;
+
+    #[test]
+    fn small_members_are_made_in_runs() {
+        let member = |plain_bytes| MemberCoding {
+            header: [].into(),
+            encoder: [].into(),
+            plain_bytes,
+            stream_bytes: 1,
+            corrections: Vec::new(),
+        };
+        let half = STEP_BYTES / 2;
+        let members: Vec<_> = [9, half, 0, half, half, 3 * half, 1, 5 * half, 0].map(member).into();
+        let coding = Coding { format: CodedFormat::Zstd, members, tail: [].into() };
+        assert_eq!(runs(&coding).collect::<Vec<_>>(), [0..3, 3..5, 5..6, 6..7, 7..8, 8..9]);
+    }
 }
