@@ -5,9 +5,10 @@
 //! proves it: it puts the file aside (`aside`), and `prove` finds out how the file is rebuilt. A seed reads its
 //! compressed files at random through `plain_file`, which starts at the places that `points` gathered, or decompresses
 //! a file as a whole once (`spooled`). When an image is written, `stream` makes a gzip member's stream, or a zstd frame,
-//! from its plain bytes. `reader` reads files of both formats front to back.
+//! from its plain bytes, and with `chunked` a file of zstd:chunked. `reader` reads files of both formats front to back.
 
 mod aside;
+mod chunked;
 pub(crate) mod disk;
 mod guess;
 mod plain_file;

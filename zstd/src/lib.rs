@@ -42,10 +42,11 @@
 //! | `format.rs`, `checksum.rs` | RFC 8878's headers, and XXH64 | |
 //! | `reader.rs`, `beginning.rs` | files in pieces; the beginning of a frame | `format` |
 //! | `klauspost/` | the exact encoders, and the kinds that a beginning leaves | `format`, `beginning` |
+//! | `chunked.rs`, `chunked/` | zstd:chunked files, which have many of klauspost's frames | `klauspost` |
 //! | `libzstd.rs`, `libzstd/` | zstd's own library as an encoder | `format` |
 //! | `anatomy.rs`, `anatomy/` | frames taken apart into blocks, tables and matches | `format` |
 //! | `corrections.rs`, `corrections/` | frames that an encoder nearly makes | `anatomy`, `encoders` |
-//! | `encoders.rs` | all known encoders by one name, and how they are written down | `klauspost`, `libzstd` |
+//! | `encoders.rs` | all known encoders by one name, and how they are written down | `klauspost`, `chunked`, `libzstd` |
 //! | `recognise.rs` | trying the kinds on a beginning | `beginning`, `encoders` |
 //!
 //! The module `klauspost` has the table of versions, and how each was tested.
@@ -53,6 +54,7 @@
 mod anatomy;
 mod beginning;
 mod checksum;
+mod chunked;
 mod corrections;
 mod encoders;
 mod error;
@@ -64,6 +66,7 @@ mod reader;
 mod recognise;
 
 pub use beginning::Beginning;
+pub use chunked::{Chunked, ChunkedCutter, ChunkedFrame, ChunkedPiece, Generation, LongPart, MadeFrame, Spares};
 pub use corrections::{Differ, Rebuilder, corrections};
 pub use encoders::{KnownEncoder, Reencoder};
 pub use error::ZstdError;

@@ -23,7 +23,7 @@ KINDS = (
     (0x320, "pgzip from 1.18.2", range(-2, 10), 2, 1),
 )
 MEMORY = {0x40: 8, 0x50: 9}
-FIRST_ZSTD, LIBZSTD = 0x1000, 0x1800
+FIRST_ZSTD, CHUNKED, LIBZSTD = 0x1000, 0x1400, 0x1800
 # Of klauspost's zstd: ranges of versions by their first one, and levels.
 KLAUSPOST_VERSIONS = {0: "up to 1.16.3", 2: "from 1.16.4", 4: "from 1.17.0", 5: "from 1.17.3", 6: "from 1.17.6", 8: "from 1.17.8"}
 KLAUSPOST_LEVELS = ("fastest", "default", "better", "best")
@@ -49,6 +49,9 @@ def read_zstd_encoder(number, reader):
     """The name of an encoder of zstd."""
     if number == FIRST_ZSTD:
         return read_klauspost_zstd(reader)
+    if number == CHUNKED:
+        need(reader.varint() < 2, "encoder: form of zstd:chunked")
+        return "zstd:chunked, " + read_klauspost_zstd(reader)
     need(number == LIBZSTD, "encoder: number %#x is not known" % number)
     version, level, mode, flags, window = (reader.varint() for _ in range(5))
     need(1 <= level <= 22 and mode <= 2 and flags < 16, "encoder: parameters of libzstd")

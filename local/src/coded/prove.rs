@@ -126,6 +126,8 @@ struct Member<'a, 'p> {
     start: u64,
     /// The place of the stream.
     stream: Range<u64>,
+    /// Whether the stream is all the frames from there on.
+    is_file: bool,
 }
 
 impl Member<'_, '_> {
@@ -140,7 +142,12 @@ impl Member<'_, '_> {
     /// Passes the plain bytes in pieces to `each`, as long as it wants more.
     fn plain(&self, mut each: impl FnMut(Vec<u8>) -> Result<bool, LocalError>) -> Result<(), LocalError> {
         let mut reader = CodedReader::new(self.format);
-        read_through(self.stored, self.start, &mut reader, |piece, ended| Ok(each(piece)? && !ended))?;
+        read_through(
+            self.stored,
+            self.start,
+            &mut reader,
+            |piece, ended| Ok(each(piece)? && (self.is_file || !ended)),
+        )?;
         Ok(())
     }
 

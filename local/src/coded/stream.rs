@@ -7,6 +7,7 @@ use regrow_deflate::{DeflateError, GzipTrailer, Patcher};
 use regrow_index::{CodedFormat, MemberCoding};
 use regrow_zstd::Reencoder;
 
+use super::chunked::{ChunkedFile, further_bytes};
 use crate::LocalError;
 use crate::pool::{Ordered, Pool};
 
@@ -26,7 +27,7 @@ pub(crate) type StreamSink<'s, E> = &'s mut dyn FnMut(&[u8]) -> Result<(), E>;
 pub enum CodedEncoder {
     /// It writes the deflate stream of a gzip member.
     Deflate(KnownEncoder),
-    /// It writes a zstd frame of this many plain bytes.
+    /// It writes a zstd frame, or a whole file of zstd:chunked, of this many plain bytes.
     Zstd(regrow_zstd::KnownEncoder, u64),
 }
 
@@ -58,7 +59,13 @@ impl CodedEncoder {
     pub fn memory_bytes(self) -> u64 {
         match self {
             Self::Deflate(_) => DEFLATE_BYTES,
-            Self::Zstd(known, plain_bytes) => known.memory_bytes(plain_bytes),
+            Self::Zstd(known, plain_bytes) => {
+                let further = match known {
+                    regrow_zstd::KnownEncoder::Chunked(chunked) => further_bytes(chunked),
+                    _ => 0,
+                };
+                known.memory_bytes(plain_bytes) + further
+            }
         }
     }
 
@@ -72,7 +79,7 @@ impl CodedEncoder {
     }
 }
 
-/// Makes the stream of one gzip member, or one zstd frame, and then of others.
+/// Makes the stream of one gzip member, or one zstd frame or file, and then of others.
 pub struct StreamMaker<'p> {
     pool: &'p Pool,
     kind: Kind<'p>,
@@ -86,6 +93,7 @@ pub struct StreamMaker<'p> {
 enum Kind<'p> {
     OneByOne(Box<Encoder>),
     Zstd(regrow_zstd::KnownEncoder, Box<Reencoder>),
+    Chunked(Box<ChunkedFile<'p>>),
     SideBySide(SideBySide<'p>),
     /// The stream has ended, and its encoder is of no use for another one.
     Ended,
@@ -107,6 +115,9 @@ impl<'p> StreamMaker<'p> {
     pub fn new(pool: &'p Pool, encoder: CodedEncoder, corrections: &[u8]) -> Self {
         let (kind, trailer) = match encoder {
             CodedEncoder::Deflate(known) => (Self::deflate(pool, known), Some(GzipTrailer::default())),
+            CodedEncoder::Zstd(regrow_zstd::KnownEncoder::Chunked(known), _) => {
+                (Kind::Chunked(Box::new(ChunkedFile::new(pool, known))), None)
+            }
             CodedEncoder::Zstd(known, plain_bytes) => {
                 (Kind::Zstd(known, Box::new(Reencoder::new(known, plain_bytes))), None)
             }
@@ -147,6 +158,7 @@ impl<'p> StreamMaker<'p> {
         match &mut self.kind {
             Kind::OneByOne(encoder) => encoder.write(plain, &mut self.out),
             Kind::Zstd(_, encoder) => encoder.write(plain, &mut self.out),
+            Kind::Chunked(file) => file.write(plain, &mut self.out)?,
             Kind::SideBySide(side) => side.write(plain, &mut self.out)?,
             Kind::Ended => {}
         }
@@ -163,6 +175,7 @@ impl<'p> StreamMaker<'p> {
                 encoder.finish(&mut self.out);
                 self.kind = Kind::Zstd(known, encoder);
             }
+            Kind::Chunked(file) => file.finish(&mut self.out)?,
             Kind::SideBySide(side) => side.finish(&mut self.out)?,
             Kind::Ended => {}
         }

@@ -152,6 +152,13 @@ impl FrameEncoder {
         self.checksum = Xxh64::new();
     }
 
+    /// Ends the open block, as a flush does.
+    pub(crate) fn flush(&mut self, out: &mut Vec<u8>) {
+        if self.bytes.len() > self.block_start {
+            self.put_block(false, out);
+        }
+    }
+
     /// Appends the rest of the frame. The next one begins with [`FrameEncoder::restart`].
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
         let open = self.bytes.len() - self.block_start;

@@ -64,7 +64,7 @@ impl Version {
     }
 
     /// Whether no earlier range writes the same at this level, but for windows.
-    pub(super) fn is_first_at(self, level: Level) -> bool {
+    pub(crate) fn is_first_at(self, level: Level) -> bool {
         match self {
             Self::V1_17_3 => level >= Level::Better,
             Self::V1_17_6 => level == Level::Best,

@@ -81,7 +81,7 @@ fn encoder_of(
 ) -> Result<Option<(KnownEncoder, Vec<u8>)>, LocalError> {
     let header_bytes = member.header.len();
     let (start, stream) = (member.stream.start - header_bytes as u64, member.stream.clone());
-    let tried = Member { stored, makers, format: CodedFormat::Gzip, start, stream };
+    let tried = Member { stored, makers, format: CodedFormat::Gzip, start, stream, is_file: false };
     let agreed = |known, corrections: &[u8]| tried.agreed(CodedEncoder::Deflate(known), corrections);
     if let Some(last) = last
         && member.plain_bytes <= PREFIX_BYTES as u64

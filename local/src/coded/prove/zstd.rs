@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use regrow_index::{CodedFormat, Coding, MemberCoding};
-use regrow_zstd::{Beginning, KnownEncoder};
+use regrow_zstd::{Beginning, Chunked, KnownEncoder};
 
 use super::{
     LONG_BYTES, MAX_MEMBERS, MOST_TRIED, MOST_TRIED_IN_ALL, Makers, Member, Proof, read_through, share_with_last,
@@ -18,6 +18,9 @@ use crate::coded::{Aside, CodedReader, PREFIX_BYTES};
 /// room for 16 MiB.
 const MAX_LITERAL_BYTES: u64 = 4 << 20;
 
+/// The bytes that end a zstd:chunked file.
+const FOOTER_MAGIC_BYTES: u64 = 8;
+
 /// Examines a whole zstd file.
 pub(super) fn prove(stored: &Aside, makers: &Makers<'_>) -> Result<Proof, LocalError> {
     let Some(frames) = frames_of(stored)? else {
@@ -29,6 +32,9 @@ pub(super) fn prove(stored: &Aside, makers: &Makers<'_>) -> Result<Proof, LocalE
     let streams: u64 = frames.iter().map(|frame| frame.stored.end - frame.stored.start).sum();
     if frames.is_empty() || stored.bytes() - streams > MAX_LITERAL_BYTES {
         return Ok(Proof::Impossible("it has too many bytes that are no zstd frame with contents"));
+    }
+    if let Some(coding) = chunked(stored, makers, &frames)? {
+        return Ok(Proof::Exact(coding));
     }
     let mut members: Vec<MemberCoding> = Vec::with_capacity(frames.len());
     let (mut last, mut at) = (None, 0);
@@ -50,6 +56,44 @@ pub(super) fn prove(stored: &Aside, makers: &Makers<'_>) -> Result<Proof, LocalE
     }
     let tail = literal(stored, at..stored.bytes())?;
     Ok(Proof::Exact(Coding { format: CodedFormat::Zstd, members, tail }))
+}
+
+/// How a zstd:chunked file is rebuilt as a whole, or all of its frames at least.
+fn chunked(stored: &Aside, makers: &Makers<'_>, frames: &[ZstdFrame]) -> Result<Option<Coding>, LocalError> {
+    let (Some(first), Some(last)) = (frames.first(), frames.last()) else { return Ok(None) };
+    let plain_bytes = frames.iter().map(|frame| frame.plain_bytes).sum();
+    let agreed = |known: Chunked, end| {
+        let stream = first.stored.start..end;
+        let member =
+            Member { stored, makers, format: CodedFormat::Zstd, start: first.stored.start, stream, is_file: true };
+        member.agreed(CodedEncoder::Zstd(KnownEncoder::Chunked(known), plain_bytes), &[])
+    };
+    let coding = |known, end| {
+        let mut encoder = Vec::new();
+        KnownEncoder::Chunked(known).put(&mut encoder);
+        let member = MemberCoding {
+            header: literal(stored, 0..first.stored.start)?,
+            encoder: encoder.into(),
+            plain_bytes,
+            stream_bytes: end - first.stored.start,
+            corrections: Vec::new(),
+        };
+        let tail = literal(stored, end..stored.bytes())?;
+        Ok(Some(Coding { format: CodedFormat::Zstd, members: vec![member], tail }))
+    };
+    let end = literal(stored, stored.bytes().saturating_sub(FOOTER_MAGIC_BYTES)..stored.bytes())?;
+    let mut best = None;
+    for known in Chunked::candidates(&end) {
+        let Some(bytes) = agreed(known, stored.bytes())? else { return coding(known, stored.bytes()) };
+        if best.is_none_or(|(most, _)| bytes > most) {
+            best = Some((bytes, known));
+        }
+    }
+    // The table of contents may be another one.
+    let Some((1.., known)) = best else { return Ok(None) };
+    let known = Chunked { has_contents: false, ..known };
+    let is_known = agreed(known, last.stored.end)?.is_none();
+    if is_known { coding(known, last.stored.end) } else { Ok(None) }
 }
 
 fn literal(stored: &Aside, range: Range<u64>) -> Result<Arc<[u8]>, LocalError> {
@@ -80,7 +124,7 @@ fn encoder_of(
     last: Option<KnownEncoder>,
 ) -> Result<Option<KnownEncoder>, LocalError> {
     let (start, stream) = (frame.stored.start, frame.stored.clone());
-    let member = Member { stored, makers, format: CodedFormat::Zstd, start, stream };
+    let member = Member { stored, makers, format: CodedFormat::Zstd, start, stream, is_file: false };
     let agreed = |known| member.agreed(CodedEncoder::Zstd(known, frame.plain_bytes), &[]);
     if let Some(last) = last
         && frame.plain_bytes <= PREFIX_BYTES as u64
