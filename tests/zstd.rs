@@ -1,5 +1,6 @@
 //! Images with zstd files. They are seen through like gzip files in images of format 2, and made again bit for bit.
 
+mod chunked;
 mod crossings;
 mod files;
 

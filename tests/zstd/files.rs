@@ -5,7 +5,7 @@ use std::io::Write;
 use super::*;
 
 /// An image with one entry, which has the name of a compressed file.
-fn archive_of(blob: &[u8]) -> Vec<u8> {
+pub(super) fn archive_of(blob: &[u8]) -> Vec<u8> {
     let mut tar = Vec::new();
     add_file(&mut tar, "blobs/sha256/layer", blob, 1);
     add_file(&mut tar, "index.json", b"{}", 1);
@@ -13,7 +13,7 @@ fn archive_of(blob: &[u8]) -> Vec<u8> {
 }
 
 /// Makes an image and checks that it comes back. Returns the number of coded files, and the warnings.
-fn round_trip(image: &[u8]) -> (u64, String) {
+pub(super) fn round_trip(image: &[u8]) -> (u64, String) {
     let env = TestEnvironment::new();
     env.write("image", image);
     let made = env.run("make --allow-partial --json --avg-size 1KiB image.rgx image").success();

@@ -11,101 +11,40 @@
 //! | [`Generation`] | containers/storage | tested bit for bit against |
 //! |---|---|---|
 //! | `V1_38` | 1.38 to 1.46 | 1.43.0, and skopeo 1.9.3 of Debian 12 |
+//! | `V1_50` | 1.50 to 1.53 | 1.53.0 |
+//! | `V1_54` | 1.54 | 1.54.0 |
+//! | `V1_55` | 1.55 to 1.58 | 1.58.0 |
+//! | `V1_59` | from 1.59 | 1.59.1 |
 //!
-//! Dates are those of a machine whose time is UTC.
+//! Dates are those of a machine whose time is UTC. The files of 1.47 to 1.49, which have a footer of their own, are made
+//! without their table of contents.
 
 mod cut;
 mod header;
+mod json;
+mod parameters;
+mod split;
 #[cfg(test)]
 mod tests;
 mod time;
 mod toc;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-use crate::klauspost::{Form, FrameEncoder, Klauspost, Level, Version};
-use crate::number::{put_number, take_number};
+use crate::klauspost::{FrameEncoder, Klauspost};
 use cut::{Cutter, Frame, Piece};
 use header::Entry;
+pub use parameters::{Chunked, Generation};
+use split::Split;
 use toc::Contents;
 
 /// The most plain bytes of a frame that are kept in memory. Longer frames are made where they are cut.
 const MAX_FRAME_BYTES: usize = 4 << 20;
 /// The number of plain bytes of a longer frame that are made at a time.
 const PART_BYTES: usize = 256 << 10;
-
-/// Versions of containers/storage that write the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Generation {
-    /// 1.38 to 1.46.
-    V1_38,
-}
-
-/// A writer of zstd:chunked files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Chunked {
-    /// The version of containers/storage.
-    pub generation: Generation,
-    /// The encoder of frames that are not flushed.
-    pub encoder: Klauspost,
-    /// Whether the table of contents belongs to it, or the frames alone.
-    pub has_contents: bool,
-}
-
-impl Chunked {
-    pub(crate) fn put(self, out: &mut Vec<u8>) {
-        let Generation::V1_38 = self.generation;
-        put_number(out, u64::from(self.has_contents));
-        self.encoder.put(out);
-    }
-
-    pub(crate) fn take(bytes: &mut &[u8]) -> Option<Self> {
-        let form = take_number(bytes).filter(|form| *form < 2)?;
-        let encoder =
-            Klauspost::take(bytes).filter(|encoder| encoder.form == Form::Stream && encoder.flushed_at == 0)?;
-        Some(Self { generation: Generation::V1_38, encoder, has_contents: form == 1 })
-    }
-
-    /// The writers that may have made a file that ends like this, the likeliest first. Only making all of it tells.
-    pub fn candidates(end: &[u8]) -> impl Iterator<Item = Self> {
-        let generation = end.ends_with(&toc::MAGIC).then_some(Generation::V1_38);
-        generation.into_iter().flat_map(|generation| {
-            // podman and skopeo have the best level unless another one is asked for.
-            [Level::Best, Level::Default, Level::Better, Level::Fastest].into_iter().flat_map(move |level| {
-                let versions = Version::ALL.into_iter().filter(move |version| version.is_first_at(level));
-                versions.map(move |version| Self {
-                    generation,
-                    encoder: Klauspost::new(version, level),
-                    has_contents: true,
-                })
-            })
-        })
-    }
-
-    /// The memory of one encoder of frames.
-    #[must_use]
-    pub fn frame_memory_bytes(self) -> u64 {
-        self.encoder.memory_bytes(MAX_FRAME_BYTES as u64)
-    }
-
-    /// The memory of all that makes one file, if frames are not made side by side: encoders of frames, of a long one,
-    /// and of the table of contents.
-    pub(crate) fn memory_bytes(self) -> u64 {
-        self.frame_memory_bytes() + 2 * self.encoder.memory_bytes(u64::MAX)
-    }
-}
-
-impl fmt::Display for Chunked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Generation::V1_38 = self.generation;
-        write!(f, "zstd:chunked of containers/storage 1.38 to 1.46, {}", self.encoder)?;
-        f.write_str(if self.has_contents { "" } else { ", without its table of contents" })
-    }
-}
 
 /// Encoders that wait for frames.
 #[derive(Debug, Default)]
@@ -211,9 +150,10 @@ pub struct ChunkedCutter {
     contents: Option<Box<Contents>>,
 }
 
-/// The frame that is open.
+/// The frame that is open, and what is said of all of the tar.
 #[derive(Debug, Default)]
 struct Open {
+    split: Option<Box<Split>>,
     plain: Vec<u8>,
     flushes: Vec<usize>,
     /// Parts of it were given already.
@@ -226,8 +166,11 @@ impl ChunkedCutter {
     /// Begins a file.
     #[must_use]
     pub fn new(known: Chunked) -> Self {
-        let contents = known.has_contents.then(|| Box::new(Contents::new(known.encoder)));
-        Self { known, cutter: Cutter::default(), open: Open::default(), notes: VecDeque::new(), long: None, contents }
+        let has_account = known.has_contents && known.generation.has_account();
+        let split = has_account.then(|| Box::new(Split::new(known.encoder)));
+        let open = Open { split, ..Open::default() };
+        let contents = known.has_contents.then(|| Box::new(Contents::new(known.generation, known.encoder)));
+        Self { known, cutter: Cutter::default(), open, notes: VecDeque::new(), long: None, contents }
     }
 
     /// Takes the next bytes of the tar. Frames go to `pieces`.
@@ -240,6 +183,9 @@ impl ChunkedCutter {
     /// Ends the tar.
     pub fn end(&mut self, pieces: &mut Vec<ChunkedPiece>) {
         let Self { known, cutter, open, notes, .. } = self;
+        if known.generation.flushes_ends() {
+            open.flush(pieces);
+        }
         cutter.finish(&mut |piece| open.take(known.encoder, piece, notes, pieces));
         open.end_entry(notes);
     }
@@ -301,8 +247,9 @@ impl ChunkedCutter {
     /// the file's.
     pub fn finish(mut self, out: &mut Vec<u8>) {
         self.settle();
+        let account = self.open.split.take().map(|split| split.finish(self.known.generation.flushes_ends()));
         if let Some(contents) = self.contents.as_mut().filter(|_| !self.cutter.has_failed()) {
-            contents.finish(out);
+            contents.finish(account.as_ref(), out);
         }
     }
 }
@@ -312,6 +259,9 @@ impl Open {
         match piece {
             Piece::Entry(entry) => {
                 self.end_entry(notes);
+                if let Some(split) = &mut self.split {
+                    split.entry(&entry);
+                }
                 self.file = Some(Sha256::new());
                 notes.push_back(Note::Entry(Box::new(entry)));
             }
@@ -319,13 +269,38 @@ impl Open {
                 if let Some(file) = &mut self.file {
                     file.update(bytes);
                 }
+                if let Some(split) = &mut self.split {
+                    split.contents(bytes);
+                }
                 self.bytes(bytes, pieces);
             }
-            Piece::EndEntry => self.end_entry(notes),
-            Piece::Bytes(bytes) => self.bytes(bytes, pieces),
-            Piece::Flush if self.is_long => self.part(true, false, pieces),
-            Piece::Flush => self.flushes.push(self.plain.len()),
+            Piece::EndEntry => {
+                self.end_entry(notes);
+                if let Some(split) = &mut self.split {
+                    split.end_entry();
+                }
+            }
+            Piece::Bytes(bytes) => {
+                if let Some(split) = &mut self.split {
+                    split.raw(bytes);
+                }
+                self.bytes(bytes, pieces);
+            }
+            Piece::EndTar => {
+                if let Some(split) = &mut self.split {
+                    split.end_tar();
+                }
+                self.flush(pieces);
+            }
             Piece::End(frame) => self.end(kind, frame, notes, pieces),
+        }
+    }
+
+    /// Ends the open block.
+    fn flush(&mut self, pieces: &mut Vec<ChunkedPiece>) {
+        match self.is_long {
+            true => self.part(true, false, pieces),
+            false => self.flushes.push(self.plain.len()),
         }
     }
 

@@ -50,7 +50,8 @@ def read_zstd_encoder(number, reader):
     if number == FIRST_ZSTD:
         return read_klauspost_zstd(reader)
     if number == CHUNKED:
-        need(reader.varint() < 2, "encoder: form of zstd:chunked")
+        form = reader.varint()
+        need(form < 32 and 1 <= form % 16 <= 5, "encoder: form of zstd:chunked")
         return "zstd:chunked, " + read_klauspost_zstd(reader)
     need(number == LIBZSTD, "encoder: number %#x is not known" % number)
     version, level, mode, flags, window = (reader.varint() for _ in range(5))

@@ -24,8 +24,8 @@ pub(super) enum Piece<'a> {
     End(Frame),
     /// The entry's contents have ended, if it has any.
     EndEntry,
-    /// The open frame is flushed: its block ends.
-    Flush,
+    /// The tar has ended. What follows is behind it.
+    EndTar,
 }
 
 /// What a frame has.
@@ -137,7 +137,7 @@ impl Cutter {
         match &self.state {
             State::Tail => {}
             // A tar may end without zeros, or with one block of them.
-            State::Header(held) if held.is_empty() => sink(Piece::Flush),
+            State::Header(held) if held.is_empty() => sink(Piece::EndTar),
             _ => self.state = State::Failed,
         }
         sink(Piece::End(Frame::Headers));
@@ -147,7 +147,7 @@ impl Cutter {
         let was_zero = std::mem::take(&mut self.is_after_zero);
         self.state = match header::read(block, &mut self.extended) {
             Some(Block::Zero) if was_zero => {
-                sink(Piece::Flush);
+                sink(Piece::EndTar);
                 State::Tail
             }
             Some(Block::Zero) => {

@@ -110,8 +110,8 @@ impl Extended {
         entry.modified = self.time("mtime")?.unwrap_or(entry.modified);
         entry.accessed = self.time("atime")?.or(entry.accessed);
         entry.changed = self.time("ctime")?.or(entry.changed);
-        let attributes = self.records.iter().filter(|(_, value)| !value.is_empty());
-        entry.attributes = attributes
+        let records = self.records.iter();
+        entry.attributes = records
             .filter_map(|(key, value)| Some((key.strip_prefix(b"SCHILY.xattr.")?.to_vec(), value.clone())))
             .collect();
         entry.name = self.name.unwrap_or_else(|| std::mem::take(&mut entry.name));

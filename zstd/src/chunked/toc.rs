@@ -1,7 +1,10 @@
 //! The table of contents of a zstd:chunked file: JSON, compressed, in a skippable frame, and a footer that says where.
 
+use super::Generation;
 use super::cut::Frame;
 use super::header::{Entry, Time};
+use super::json::{base64, put_quoted};
+use super::split::Account;
 use super::time::date;
 use crate::klauspost::{FrameEncoder, Klauspost};
 
@@ -10,6 +13,8 @@ const FRAME_HEADER_BYTES: u64 = 8;
 /// `ManifestTypeCRFS`.
 const KIND: u64 = 1;
 pub(super) const MAGIC: [u8; 8] = *b"GnUlInUx";
+/// The same from 1.50 on, where tar-split's account belongs to the file.
+pub(super) const MAGIC_WITH_ACCOUNT: [u8; 8] = *b"GNUlInUx";
 /// What Go's time is if none is said: the beginning of year 1.
 const NO_TIME: Time = (-62_135_596_800, 0);
 
@@ -19,6 +24,7 @@ pub(super) type Digest = [u8; 32];
 /// Gathers the table of contents. Frames and entries come in the order of the file.
 #[derive(Debug)]
 pub(super) struct Contents {
+    generation: Generation,
     json: FrameEncoder,
     /// JSON that waits, the table as far as it is compressed, and the number of all bytes of JSON.
     waiting: Vec<u8>,
@@ -48,8 +54,9 @@ struct Chunk {
 }
 
 impl Contents {
-    pub(super) fn new(kind: Klauspost) -> Self {
+    pub(super) fn new(generation: Generation, kind: Klauspost) -> Self {
         Self {
+            generation,
             json: FrameEncoder::new(kind, u64::MAX),
             waiting: b"{\"version\":1,\"entries\":".to_vec(),
             compressed: Vec::new(),
@@ -82,7 +89,7 @@ impl Contents {
     pub(super) fn end(&mut self, digest: Digest) {
         let Some(File { entry, start, chunks, .. }) = self.file.take() else { return };
         self.waiting.push(if std::mem::take(&mut self.is_first) { b'[' } else { b',' });
-        put_entry(&entry, &mut self.waiting);
+        put_entry(self.generation, &entry, &mut self.waiting);
         if !chunks.is_empty() {
             put_digest("digest", &digest, &mut self.waiting);
             put_number("offset", start, &mut self.waiting);
@@ -109,16 +116,26 @@ impl Contents {
         self.waiting.clear();
     }
 
-    /// Appends the table and the footer.
-    pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
-        self.waiting.extend_from_slice(if self.is_first { b"null}" } else { b"]}" });
+    /// Appends the table, tar-split's account and the footer.
+    pub(super) fn finish(&mut self, account: Option<&Account>, out: &mut Vec<u8>) {
+        self.waiting.extend_from_slice(if self.is_first { b"null" } else { b"]" });
+        if let Some(account) = account.filter(|_| self.generation.names_account()) {
+            put_digest("tarSplitDigest", &account.digest, &mut self.waiting);
+        }
+        self.waiting.push(b'}');
         self.compress();
         self.json.finish(&mut self.compressed);
-        let table_at = self.at + FRAME_HEADER_BYTES;
+        let (table_at, table_bytes) = (self.at + FRAME_HEADER_BYTES, self.compressed.len() as u64);
         put_skippable(&self.compressed, out);
-        let numbers = [table_at, self.compressed.len() as u64, self.json_bytes, KIND];
-        let mut footer: Vec<u8> = numbers.into_iter().flat_map(u64::to_le_bytes).collect();
-        footer.extend_from_slice(&MAGIC);
+        let mut footer: Vec<u8> =
+            [table_at, table_bytes, self.json_bytes, KIND].into_iter().flat_map(u64::to_le_bytes).collect();
+        if let Some(Account { compressed, json_bytes, .. }) = account {
+            put_skippable(compressed, out);
+            let account_at = table_at + table_bytes + FRAME_HEADER_BYTES;
+            let numbers = [account_at, compressed.len() as u64, *json_bytes];
+            footer.extend(numbers.into_iter().flat_map(u64::to_le_bytes));
+        }
+        footer.extend_from_slice(if account.is_some() { &MAGIC_WITH_ACCOUNT } else { &MAGIC });
         put_skippable(&footer, out);
     }
 }
@@ -130,7 +147,7 @@ fn put_skippable(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// All members that come from the header.
-fn put_entry(entry: &Entry, out: &mut Vec<u8>) {
+fn put_entry(generation: Generation, entry: &Entry, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"type\":\"");
     out.extend_from_slice(entry.kind.as_bytes());
     out.push(b'"');
@@ -144,20 +161,26 @@ fn put_entry(entry: &Entry, out: &mut Vec<u8>) {
     put_number("gid", entry.group, out);
     let times = [("modtime", Some(entry.modified)), ("accesstime", entry.accessed), ("changetime", entry.changed)];
     for (key, time) in times {
+        if generation.leaves_out_empty() && time.is_none_or(|time| time == NO_TIME) {
+            continue;
+        }
         put_key(key, out);
         out.extend_from_slice(format!("\"{}\"", date(time.unwrap_or(NO_TIME))).as_bytes());
     }
     put_number("devMajor", entry.device.0, out);
     put_number("devMinor", entry.device.1, out);
-    put_attributes(entry, out);
+    put_attributes(generation, entry, out);
 }
 
-fn put_attributes(entry: &Entry, out: &mut Vec<u8>) {
-    if entry.attributes.is_empty() {
+fn put_attributes(generation: Generation, entry: &Entry, out: &mut Vec<u8>) {
+    // Before, empty ones were left out.
+    let is_wanted = |(_, value): &(&Vec<u8>, &Vec<u8>)| generation.leaves_out_empty() || !value.is_empty();
+    let mut attributes = entry.attributes.iter().filter(is_wanted).peekable();
+    if attributes.peek().is_none() {
         return;
     }
     put_key("xattrs", out);
-    for (number, (key, value)) in entry.attributes.iter().enumerate() {
+    for (number, (key, value)) in attributes.enumerate() {
         out.push(if number == 0 { b'{' } else { b',' });
         put_quoted(key, out);
         out.push(b':');
@@ -200,38 +223,4 @@ fn put_digest(key: &str, digest: &Digest, out: &mut Vec<u8>) {
 fn put_string(key: &str, string: &[u8], out: &mut Vec<u8>) {
     put_key(key, out);
     put_quoted(string, out);
-}
-
-/// A string, as Go's JSON writes it: what HTML reads is escaped, and what is not UTF-8 is replaced, byte by byte.
-fn put_quoted(string: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    for chunk in string.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            match character {
-                '"' | '\\' => out.extend_from_slice(&[b'\\', character as u8]),
-                '\n' => out.extend_from_slice(b"\\n"),
-                '\r' => out.extend_from_slice(b"\\r"),
-                '\t' => out.extend_from_slice(b"\\t"),
-                '\0'..' ' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                    out.extend_from_slice(format!("\\u{:04x}", character as u32).as_bytes());
-                }
-                _ => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
-            }
-        }
-        chunk.invalid().iter().for_each(|_| out.extend_from_slice(b"\\ufffd"));
-    }
-    out.push(b'"');
-}
-
-fn base64(bytes: &[u8]) -> Vec<u8> {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = Vec::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let bits = group.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
-        for digit in 0..4 {
-            let has_digit = digit <= group.len();
-            out.push(if has_digit { DIGITS[(bits >> (18 - 6 * digit)) as usize & 63] } else { b'=' });
-        }
-    }
-    out
 }
