@@ -5,11 +5,12 @@ use super::*;
 type Compressed = fn(&[u8]) -> Vec<u8>;
 
 /// The forms of layers.
-const FORMS: [(&str, Compressed); 4] = [
+const FORMS: [(&str, Compressed); 5] = [
     ("plain", <[u8]>::to_vec),
     ("gzip", |layer| gzip(layer, GO)),
     ("zstd", zstd),
     ("frames", |layer| layer.chunks(100_000).flat_map(zstd).collect()),
+    ("chunked", chunked::chunked),
 ];
 
 #[test]
@@ -41,7 +42,7 @@ fn patches_cross_the_forms() {
         env.json("patch old.rgx new.rgx");
         update(&env, &Server::new(env.root()), "old", "new.rgx", &image)
     };
-    for (from, to) in [(1, 2), (2, 1), (0, 2), (2, 0), (1, 3), (3, 2)] {
+    for (from, to) in [(1, 2), (2, 1), (0, 2), (2, 0), (1, 3), (3, 2), (1, 4), (4, 2)] {
         let env = TestEnvironment::new();
         let same = oci(&old, 5, FORMS[to].1);
         let next = oci(&new, 6, FORMS[to].1);
@@ -112,4 +113,25 @@ fn zstd_layers_in_a_layout_are_seeds() {
     let server = Server::new(env.root());
     let fetched = update(&env, &server, "layout", "image.rgx", &image);
     assert!(fetched < 60_000, "{fetched} of {}", image.len());
+}
+
+#[test]
+fn layers_in_containerd_seed_those_of_other_forms() {
+    let env = TestEnvironment::new();
+    let [_, layers] = version_layers();
+    for (name, compressed) in FORMS {
+        env.make(name, &oci(&layers, 5, compressed));
+    }
+    let server = Server::new(env.root());
+    for (from, to) in [(2, 1), (2, 2), (2, 4), (1, 2), (1, 4), (4, 1), (4, 2), (3, 1)] {
+        let (name, compressed) = FORMS[from];
+        let storage = format!("containerd-{name}");
+        let content = env.path(&format!("{storage}/io.containerd.content.v1.content"));
+        std::fs::create_dir_all(&content).unwrap();
+        tar::Archive::new(oci(&layers, 9, compressed).as_slice()).unpack(content).unwrap();
+        let (name, compressed) = FORMS[to];
+        let image = oci(&layers, 5, compressed);
+        let fetched = update(&env, &server, &storage, &format!("{name}.rgx"), &image);
+        assert!(fetched < 40_000, "{name} from {storage}: {fetched} of {}", image.len());
+    }
 }

@@ -80,6 +80,31 @@ fn files_of_all_kinds_come_back() {
 }
 
 #[test]
+fn ways_to_call_the_library_are_named() {
+    let layer = [layer(), noise("again", 400_000), layer()].concat();
+    for (level, workers, is_long, wanted) in [
+        (3, 0, false, "libzstd 1.5.7, level 3, without workers"),
+        (3, 1, false, "libzstd 1.5.7, level 3"),
+        (9, 4, false, "libzstd 1.5.7, level 9"),
+        (1, 0, true, "libzstd 1.5.7, level 1, without workers, long distance matching, window of 131072 KiB"),
+        (3, 2, true, "libzstd 1.5.7, level 3, long distance matching, window of 131072 KiB"),
+        (19, 0, false, "libzstd 1.5.7, level 19, without workers"),
+    ] {
+        let mut encoder = zstd::stream::Encoder::new(Vec::new(), level).unwrap();
+        encoder.multithread(workers).unwrap();
+        if is_long {
+            encoder.long_distance_matching(true).unwrap();
+            encoder.window_log(27).unwrap();
+        }
+        layer.chunks(128 << 10).for_each(|piece| encoder.write_all(piece).unwrap());
+        let env = TestEnvironment::new();
+        env.make("image", &archive_of(&encoder.finish().unwrap()));
+        let report = env.json("info image.rgx");
+        assert_eq!(report["coded"][0]["encoders"], serde_json::json!([wanted]), "{report}");
+    }
+}
+
+#[test]
 fn what_is_not_seen_through_is_named() {
     let layer = layer();
     let warning = |blob: &[u8]| {
