@@ -5,8 +5,8 @@ use super::*;
 use crate::klauspost::tests::data;
 use crate::{KnownEncoder, Level, Reencoder, Version};
 
-/// Files of the real writers: level, length and BLAKE3. Recorded with `CHUNKED_PROGRAMS=PROGRAM,... cargo test -p
-/// regrow-zstd -- --ignored --nocapture zstd_chunked`, in which the programs pass a tar through `compressor.ZstdCompressor`
+/// Files of the real writers: level, length and BLAKE3. They were recorded by the ignored test in this file, with
+/// `CHUNKED_PROGRAMS=PROGRAM,…` in the environment; the programs pass a tar through `compressor.ZstdCompressor`
 /// at the level that their argument says. They are of containers/storage 1.43.0, built with klauspost/compress 1.15.12, and
 /// of 1.53.0, 1.54.0, 1.58.0 and 1.59.1 with those that they come with.
 const RECORDED: [(Generation, Version, Level, &str, usize, &str); 10] = [
