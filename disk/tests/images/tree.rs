@@ -45,8 +45,8 @@ pub(crate) fn make(root: &Path) {
         write(&format!("sizes/{size}"), &noise(size as u64, size));
         write(&format!("text/{size}"), &text(size as u64, size));
     }
-    write("large/noise", &noise(3, 300_000));
-    write("large/text", &text(4, 1_333_333));
+    write("large/noise", &noise(3, 200_000));
+    write("large/text", &text(4, 777_777));
     write("a/b/c/d/e/f/g/h/deep", &text(5, 5000));
     for number in 0..400 {
         write(
