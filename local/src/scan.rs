@@ -241,10 +241,9 @@ impl Scan {
         let mut small = read.small;
         small.retain(|(record, at)| at + u64::from(record.len) <= layout.contents_bytes());
         small.truncate(most - (skeleton.len() + contents.len()).min(most));
-        let (digest, unfolded) = (read.digest, read.unfolded);
-        let (has_coded_zstd, is_divided) = (has_zstd(&unfolded), read.disk.is_some_and(|disk| disk.is_divided));
+        let (has_coded_zstd, is_divided) = (has_zstd(&read.unfolded), read.disk.is_some_and(|disk| disk.is_divided));
         let scan = Self {
-            digest,
+            digest: read.digest,
             skeleton,
             contents,
             gaps,
@@ -252,7 +251,7 @@ impl Scan {
             has_coded_zstd,
             is_divided,
             layout,
-            unfolded,
+            unfolded: read.unfolded,
             opaque,
             small: reading.rules.cut_small_files().then_some(small),
             found: None,
