@@ -1,6 +1,7 @@
 //! The frames of libzstd, which the library itself makes again. Its output changes with its version, so the version is
 //! a parameter of the encoder. docs/format/zstd.md, libzstd.
 
+mod near;
 mod recognise;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use zstd::zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, ParamSwitch, Strate
 use crate::FrameHeader;
 use crate::number::{put_number, take_number};
 
+pub(crate) use near::Family;
 pub(crate) use recognise::recognise;
 
 /// The version of libzstd, as `ZSTD_versionNumber` gives it, that all releases of regrow contain: 1.5.7.
@@ -36,8 +38,6 @@ const LEVEL_WINDOW_LOGS: [u8; 22] =
     [19, 20, 21, 21, 21, 21, 21, 21, 22, 22, 22, 22, 22, 22, 22, 22, 23, 23, 23, 25, 26, 27];
 /// With up to this many plain bytes, a level has other parameters.
 const SMALL_BYTES: u64 = 256 << 10;
-/// The order in which levels are tried: first what programs use by default.
-const LIKELY_LEVELS: [u8; 22] = [3, 19, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 21, 22];
 
 const HAS_CONTENT_SIZE: u64 = 1;
 const HAS_CHECKSUM: u64 = 2;
@@ -150,6 +150,23 @@ impl Libzstd {
         None
     }
 
+    /// A level without options, of the version that is linked.
+    fn usual(level: u8, mode: Mode) -> Self {
+        Self {
+            version: LIBZSTD_VERSION,
+            level,
+            mode,
+            has_content_size: false,
+            has_checksum: false,
+            is_long: false,
+            ends_apart: false,
+            is_unsplit: false,
+            has_no_rows: false,
+            has_old_levels: false,
+            window_log: 0,
+        }
+    }
+
     /// Of a group of encoders, those whose beginning is that of all others. Workers give nothing until a job is full, so
     /// a stream without them stands for them too, unless long matches are found in other places.
     fn representatives(group: &[Self]) -> impl Iterator<Item = Self> {
@@ -160,25 +177,20 @@ impl Libzstd {
 
     /// The encoders that may have written a frame with this header, of `plain_bytes` if that is known, in groups. The
     /// encoders of a group make the same beginning.
-    fn candidates(header: FrameHeader, plain_bytes: Option<u64>) -> impl Iterator<Item = Vec<Self>> {
+    fn candidates(header: FrameHeader, plain_bytes: Option<u64>, levels: Vec<u8>) -> impl Iterator<Item = Vec<Self>> {
         let plain_bytes = header.plain_bytes.or(plain_bytes);
         let of_window = move |is_long: bool, window_log: u8| {
-            let levels = LIKELY_LEVELS.into_iter();
+            let levels = levels.clone().into_iter();
             levels.filter(move |&level| may_have(header, level, window_log)).map(move |level| {
                 let has_content_size = header.plain_bytes.is_some();
-                let (version, has_checksum) = (LIBZSTD_VERSION, header.has_checksum);
+                let has_checksum = header.has_checksum;
                 let of = |mode, ends_apart| Self {
-                    version,
-                    level,
-                    mode,
                     has_content_size,
                     has_checksum,
                     is_long,
                     ends_apart,
-                    is_unsplit: false,
-                    has_no_rows: false,
-                    has_old_levels: false,
                     window_log,
+                    ..Self::usual(level, mode)
                 };
                 // A program that knows how much it reads ends with the last bytes, as a rule.
                 let ends = [!has_content_size, has_content_size];

@@ -253,9 +253,6 @@ impl Stretch {
                 let header = self.literals.pop().filter(|_| self.literals.is_empty()).ok_or(OTHER_FORMAT)?;
                 self.stream = Some(MemberCoding { header, ..member });
             }
-            CodedFormat::Zstd if !member.corrections.is_empty() => {
-                return Err(IndexError::Unsupported("corrections of a zstd stream"));
-            }
             CodedFormat::Zstd => {
                 let header = joined(std::mem::take(&mut self.literals), joined_left)?;
                 self.members.push(MemberCoding { header, ..member });

@@ -38,7 +38,7 @@ pub(crate) enum Proof {
     /// The file can be rebuilt exactly in this way.
     Exact(Coding),
     /// The file is damaged, or its encoder is unknown.
-    Impossible(&'static str),
+    Impossible(Cow<'static, str>),
 }
 
 /// Examines a whole file of this format.

@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use regrow_deflate::encoders::{Blocks, Encoder, KnownEncoder, encode_block};
-use regrow_deflate::{DeflateError, GzipTrailer, Patcher};
+use regrow_deflate::{GzipTrailer, Patcher};
 use regrow_index::{CodedFormat, MemberCoding};
-use regrow_zstd::Reencoder;
+use regrow_zstd::{Rebuilder, Reencoder, ZstdError};
 
 use super::chunked::{ChunkedFile, further_bytes};
 use crate::LocalError;
@@ -54,11 +54,12 @@ impl CodedEncoder {
         })
     }
 
-    /// About how many bytes of memory the encoder takes.
+    /// About how many bytes of memory the encoder takes, for a stream with corrections or without.
     #[must_use]
-    pub fn memory_bytes(self) -> u64 {
+    pub fn memory_bytes(self, is_corrected: bool) -> u64 {
         match self {
             Self::Deflate(_) => DEFLATE_BYTES,
+            Self::Zstd(known, plain_bytes) if is_corrected => Rebuilder::memory_bytes(known, plain_bytes),
             Self::Zstd(known, plain_bytes) => {
                 let further = match known {
                     regrow_zstd::KnownEncoder::Chunked(chunked) => further_bytes(chunked),
@@ -93,6 +94,9 @@ pub struct StreamMaker<'p> {
 enum Kind<'p> {
     OneByOne(Box<Encoder>),
     Zstd(regrow_zstd::KnownEncoder, Box<Reencoder>),
+    Corrected(Box<Rebuilder>),
+    /// The corrections are malformed.
+    Unfit(ZstdError),
     Chunked(Box<ChunkedFile<'p>>),
     SideBySide(SideBySide<'p>),
     /// The stream has ended, and its encoder is of no use for another one.
@@ -115,23 +119,30 @@ impl<'p> StreamMaker<'p> {
     pub fn new(pool: &'p Pool, encoder: CodedEncoder, corrections: &[u8]) -> Self {
         let (kind, trailer) = match encoder {
             CodedEncoder::Deflate(known) => (Self::deflate(pool, known), Some(GzipTrailer::default())),
-            CodedEncoder::Zstd(regrow_zstd::KnownEncoder::Chunked(known), _) => {
+            CodedEncoder::Zstd(regrow_zstd::KnownEncoder::Chunked(known), _) if corrections.is_empty() => {
                 (Kind::Chunked(Box::new(ChunkedFile::new(pool, known))), None)
             }
-            CodedEncoder::Zstd(known, plain_bytes) => {
+            CodedEncoder::Zstd(known, plain_bytes) if corrections.is_empty() => {
                 (Kind::Zstd(known, Box::new(Reencoder::new(known, plain_bytes))), None)
             }
+            CodedEncoder::Zstd(known, plain_bytes) => match Rebuilder::new(known, plain_bytes, corrections) {
+                Ok(rebuilder) => (Kind::Corrected(Box::new(rebuilder)), None),
+                Err(error) => (Kind::Unfit(error), None),
+            },
         };
-        Self { pool, kind, patcher: patcher(corrections), trailer, out: Vec::new(), patched: Vec::new() }
+        let is_patched = trailer.is_some() && !corrections.is_empty();
+        let patcher = is_patched.then(|| Patcher::new(corrections.to_vec()));
+        Self { pool, kind, patcher, trailer, out: Vec::new(), patched: Vec::new() }
     }
 
     /// Makes another stream, whatever became of the one before. A zstd encoder that is wanted again is kept: its tables
     /// may have tens of MiB, and a file may have thousands of small frames.
     pub fn restart(&mut self, encoder: CodedEncoder, corrections: &[u8]) {
         match (&mut self.kind, encoder) {
-            (Kind::Zstd(known, kept), CodedEncoder::Zstd(wanted, plain_bytes)) if *known == wanted => {
+            (Kind::Zstd(known, kept), CodedEncoder::Zstd(wanted, plain_bytes))
+                if *known == wanted && corrections.is_empty() =>
+            {
                 kept.restart(plain_bytes);
-                self.patcher = patcher(corrections);
             }
             _ => *self = Self::new(self.pool, encoder, corrections),
         }
@@ -158,6 +169,8 @@ impl<'p> StreamMaker<'p> {
         match &mut self.kind {
             Kind::OneByOne(encoder) => encoder.write(plain, &mut self.out),
             Kind::Zstd(_, encoder) => encoder.write(plain, &mut self.out),
+            Kind::Corrected(rebuilder) => rebuilder.write(plain, &mut self.out).map_err(unfit)?,
+            Kind::Unfit(error) => return Err(unfit(*error).into()),
             Kind::Chunked(file) => file.write(plain, &mut self.out)?,
             Kind::SideBySide(side) => side.write(plain, &mut self.out)?,
             Kind::Ended => {}
@@ -175,6 +188,8 @@ impl<'p> StreamMaker<'p> {
                 encoder.finish(&mut self.out);
                 self.kind = Kind::Zstd(known, encoder);
             }
+            Kind::Corrected(rebuilder) => rebuilder.finish(&mut self.out).map_err(unfit)?,
+            Kind::Unfit(error) => return Err(unfit(error).into()),
             Kind::Chunked(file) => file.finish(&mut self.out)?,
             Kind::SideBySide(side) => side.finish(&mut self.out)?,
             Kind::Ended => {}
@@ -187,10 +202,6 @@ impl<'p> StreamMaker<'p> {
         }
         Ok(self.trailer.take().map(GzipTrailer::finish))
     }
-}
-
-fn patcher(corrections: &[u8]) -> Option<Patcher> {
-    (!corrections.is_empty()).then(|| Patcher::new(corrections.to_vec()))
 }
 
 /// Passes on the encoder's output, with the corrections applied if there are any.
@@ -206,7 +217,7 @@ fn hand_on<E: From<LocalError>>(
     sink(patched)
 }
 
-fn unfit(error: DeflateError) -> LocalError {
+fn unfit(error: impl std::error::Error + Send + Sync + 'static) -> LocalError {
     LocalError::io("a coded file")(std::io::Error::new(std::io::ErrorKind::InvalidData, error))
 }
 

@@ -18,6 +18,8 @@ use crate::klauspost::MIN_MATCH;
 
 /// How much smaller numbers become at most when they are packed, about.
 const PACKED_SHARE: usize = 4;
+/// The bytes of numbers that a part of a frame may have more than its share.
+const SLACK_BYTES: usize = 16 << 10;
 /// The bytes behind the last block.
 const CHECKSUM_BYTES: usize = 4;
 /// The piece of plain bytes that an encoder is given at a time.
@@ -140,12 +142,19 @@ impl Differ {
             read += plain.len();
             self.place = block.end();
             self.predicted.pass_blocks(self.place);
-            if self.numbers.bytes() > (self.most.saturating_mul(PACKED_SHARE)).min(MAX_BYTES) {
+            if self.numbers.bytes() > self.allowed() {
                 return None;
             }
         }
         self.waiting.drain(..read);
         Some(())
+    }
+
+    /// The bytes of numbers that there may be so far: in proportion, so that it is soon clear where they are too many.
+    fn allowed(&self) -> usize {
+        let all = self.most.saturating_mul(PACKED_SHARE).min(MAX_BYTES) as u128;
+        let so_far = all * u128::from(self.place) / u128::from(self.plain_bytes.max(1));
+        (so_far as usize + SLACK_BYTES).min(all as usize)
     }
 
     fn put_block(&mut self, block: &Block, plain: &[u8]) -> Option<()> {

@@ -1,6 +1,6 @@
 //! Makes a frame from plain bytes, an encoder and corrections of what that makes.
 
-use super::channels::{Channel, NumberReader};
+use super::channels::{Channel, MAX_BYTES, NumberReader};
 use super::predicted::Predicted;
 use super::writer::{BlockWriter, Content, predicted_repeat, put_plain};
 use super::{
@@ -48,6 +48,10 @@ impl Rebuilder {
     /// # Errors
     /// [`ZstdError::Corrections`].
     pub fn new(known: KnownEncoder, plain_bytes: u64, corrections: &[u8]) -> Result<Self, ZstdError> {
+        // That makes more than a frame.
+        if matches!(known, KnownEncoder::Chunked(_)) {
+            return Err(ZstdError::Corrections);
+        }
         Ok(Self {
             predicted: Predicted::new(known, plain_bytes),
             numbers: NumberReader::new(corrections)?,
@@ -61,6 +65,15 @@ impl Rebuilder {
             open: None,
             has_ended: false,
         })
+    }
+
+    /// About how many bytes of memory it takes for a frame of this many plain bytes: those of the encoder, of the plain
+    /// bytes that this holds, and of the corrections.
+    #[must_use]
+    pub fn memory_bytes(known: KnownEncoder, plain_bytes: u64) -> u64 {
+        // The encoder has what it has not written yet too, once at least.
+        let encoder = known.memory_bytes(plain_bytes);
+        encoder.saturating_add(encoder.min(plain_bytes)).saturating_add(2 * MAX_BYTES as u64)
     }
 
     /// Takes the next plain bytes, and appends to `out` what of the frame is settled.

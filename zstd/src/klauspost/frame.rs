@@ -134,6 +134,11 @@ impl FrameEncoder {
         }
     }
 
+    /// The plain bytes of the blocks that were written.
+    pub(crate) fn settled(&self) -> u64 {
+        self.taken - (self.bytes.len() - self.block_start) as u64
+    }
+
     /// Begins another frame, whatever became of the one before.
     pub(crate) fn restart(&mut self, plain_bytes: u64) {
         self.reach = reach(&self.kind, plain_bytes);

@@ -20,7 +20,7 @@ pub enum Level {
 
 impl Level {
     /// All of them, the likeliest first.
-    pub(super) const ALL: [Self; 4] = [Self::Default, Self::Fastest, Self::Better, Self::Best];
+    pub(crate) const ALL: [Self; 4] = [Self::Default, Self::Fastest, Self::Better, Self::Best];
 
     fn number(self) -> u64 {
         match self {

@@ -1,16 +1,23 @@
 //! The kinds of klauspost's encoders that a frame's beginning leaves.
 
+use std::rc::Rc;
+
 use super::parameters::{Form, Klauspost, Level, MAX_BLOCK_LOG, MAX_WINDOW_LOG, MIN_WINDOW_LOG};
 use super::version::Version;
 use crate::beginning::Beginning;
 use crate::format::FrameHeader;
 
-/// The kinds that may have written a frame, the likeliest first.
-pub(crate) fn candidates<'a>(beginning: &'a Beginning<'_>) -> impl Iterator<Item = Klauspost> + 'a {
+/// The kinds that may have written a frame, the likeliest first, of these levels.
+pub(crate) fn candidates<'a>(
+    beginning: &'a Beginning<'_>,
+    similar: Vec<Level>,
+) -> impl Iterator<Item = Klauspost> + 'a {
+    let similar: Rc<[Level]> = similar.into();
     let options = [(false, false), (true, false), (false, true), (true, true)];
     options.into_iter().flat_map(move |(other_literals, plain_literals)| {
+        let similar = Rc::clone(&similar);
         Version::ALL.into_iter().flat_map(move |version| {
-            levels(beginning, version).flat_map(move |level| {
+            levels(beginning, version, Rc::clone(&similar)).flat_map(move |level| {
                 let usual = Klauspost::new(version, level);
                 let codes_all_literals = usual.codes_all_literals != other_literals;
                 let usual = Klauspost { codes_all_literals, plain_literals, ..usual };
@@ -21,7 +28,7 @@ pub(crate) fn candidates<'a>(beginning: &'a Beginning<'_>) -> impl Iterator<Item
 }
 
 /// The levels, those first whose usual windows and blocks are these.
-fn levels(beginning: &Beginning<'_>, version: Version) -> impl Iterator<Item = Level> {
+fn levels(beginning: &Beginning<'_>, version: Version, similar: Rc<[Level]>) -> impl Iterator<Item = Level> {
     let window_log = window_log_of(&beginning.header);
     let first = beginning.blocks.first().copied();
     let is_usual = move |level: &Level| {
@@ -30,7 +37,7 @@ fn levels(beginning: &Beginning<'_>, version: Version) -> impl Iterator<Item = L
     };
     let others = Level::ALL.into_iter().filter(move |level| !is_usual(level));
     let all = Level::ALL.into_iter().filter(is_usual).chain(others);
-    all.filter(move |level| version.is_first_at(*level))
+    all.filter(move |level| version.is_first_at(*level) && similar.contains(level))
 }
 
 /// The forms whose frames have such a header.

@@ -7,17 +7,18 @@ use crate::format::{BLOCK_HEADER_BYTES, BlockHeader, MAX_HEADER_BYTES};
 /// The number of plain bytes that are encoded before what came of them is compared.
 const STEP_BYTES: usize = (128 << 10) + 1;
 
-/// The encoders that make a frame's beginning from the beginning of its plain bytes, the likelier ones first. Some of
+/// The encoders of some levels that make a frame's beginning from the beginning of its plain bytes, the likelier ones first. Some of
 /// them agree so far and differ later. `is_whole` says whether these are all plain bytes of the frame.
 pub(crate) fn recognise<'a>(
     header: FrameHeader,
     frame: &'a [u8],
     plain: &'a [u8],
     is_whole: bool,
+    levels: Vec<u8>,
 ) -> impl Iterator<Item = Libzstd> + use<'a> {
     let plain_bytes = if is_whole { Some(plain.len() as u64) } else { header.plain_bytes };
     let tried = Tried { header, frame, plain, plain_bytes };
-    Libzstd::candidates(header, plain_bytes).flat_map(move |group| {
+    Libzstd::candidates(header, plain_bytes, levels).flat_map(move |group| {
         let is_likely = Libzstd::representatives(&group).any(|known| tried.may_be_of(known));
         let group = if is_likely { group } else { Vec::new() };
         // With all plain bytes at hand, each encoder is tried on all of them.
