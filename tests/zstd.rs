@@ -3,6 +3,7 @@
 mod chunked;
 mod crossings;
 mod files;
+mod versions;
 
 use regrow_index::{CodedFormat, CodedStretch, Index};
 

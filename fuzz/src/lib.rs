@@ -13,6 +13,7 @@ pub mod pack_tail;
 pub mod patch_body;
 pub mod skeleton_ops;
 pub mod tar_walk;
+pub mod zstd_corrections;
 
 use std::path::Path;
 
@@ -31,7 +32,7 @@ pub struct Target {
 }
 
 /// All fuzz targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "index_decode", run: index_decode::run, seeds: index_decode::seeds, memory: (1 << 10, 300) },
     Target { name: "pack_tail", run: pack_tail::run, seeds: pack_tail::seeds, memory: (1 << 10, 200) },
     Target { name: "tar_walk", run: tar_walk::run, seeds: tar_walk::seeds, memory: (16 << 10, 400) },
@@ -50,6 +51,8 @@ pub const TARGETS: [Target; 10] = [
     // A path of 4 KiB may imply 2,000 folders.
     Target { name: "layers", run: layers::run, seeds: layers::seeds, memory: (4 << 10, 1200) },
     Target { name: "gzip_members", run: gzip_members::run, seeds: gzip_members::seeds, memory: (16 << 10, 1200) },
+    // Corrections may unpack to 16 MiB.
+    Target { name: "zstd_corrections", run: zstd_corrections::run, seeds: zstd_corrections::seeds, memory: (64 << 10, 4000) },
 ];
 
 /// Runs a target on an input, within its bounds of memory and time.

@@ -245,6 +245,11 @@ impl fmt::Display for Libzstd {
             Mode::Stream => ", without workers",
             Mode::Workers => "",
         })?;
+        if self.has_old_levels {
+            formatter.write_str(", as before 1.5.0")?;
+        } else if self.is_unsplit {
+            formatter.write_str(", as before 1.5.7")?;
+        }
         if self.is_long {
             formatter.write_str(", long distance matching")?;
         }

@@ -130,7 +130,11 @@ fn text(report: &InfoReport) -> String {
         let members = if coded.members == 1 { String::new() } else { format!(" in {} {kind}", commas(coded.members)) };
         let encoders = coded.encoders.join("; ");
         lines.push(line("seen through", format!("{path}, {bytes} that hold {plain}{members}")));
-        lines.push(line("  made by", format!("{encoders}; {} in the index", exact(coded.index_bytes))));
+        let corrections = match coded.corrections_bytes {
+            0 => String::new(),
+            bytes => format!(", with {} of corrections", exact(bytes)),
+        };
+        lines.push(line("  made by", format!("{encoders}{corrections}; {} in the index", exact(coded.index_bytes))));
     }
     if !report.archives.is_empty() {
         lines.push(format!("\n{:>9} {:>9} {:>12}  archive\n", "entries", "files", "contents"));

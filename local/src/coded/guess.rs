@@ -9,6 +9,8 @@ use regrow_zstd::{Beginning, FrameHeader, ZstdError};
 
 use super::zstd_reader::ZstdReader;
 
+/// The reason for a file that does not decompress.
+const NOT_SOUND: &str = "it is not a sound zstd file";
 /// The number of stored bytes that are looked at, and of plain bytes at first.
 pub(crate) const PREFIX_BYTES: usize = 1 << 20;
 /// If a stream's plain bytes begin with something very repetitive, the first MiB of them says little. More plain
@@ -16,6 +18,8 @@ pub(crate) const PREFIX_BYTES: usize = 1 << 20;
 const TELLING_BYTES: usize = 32 << 10;
 /// The largest number of plain bytes that are looked at.
 const MAX_PLAIN_BYTES: usize = 16 << 20;
+/// The pieces of [`PREFIX_BYTES`] plain bytes of a small file that are looked at for faults.
+const MOST_PIECES: usize = 64;
 /// A compressed file of at least this many bytes is coded whatever it holds, not only if it holds a tar.
 const LARGE_BYTES: u64 = 1 << 20;
 
@@ -78,12 +82,30 @@ fn guess_zstd(stored: &[u8], size: u64) -> Guess {
         }
         _ => {}
     }
-    let Some(beginning) = Beginning::of(frame) else { return Guess::Opaque };
+    let Some(beginning) = Beginning::of(frame) else { return not_rebuilt(NOT_SOUND.to_owned()) };
     if !is_worth_coding(beginning.plain(), size) {
         return Guess::Opaque;
     }
-    let known = beginning.encoders().next();
-    if known.is_some() { Guess::Coded(CodedFormat::Zstd) } else { unknown(CodedFormat::Zstd) }
+    // Of a file that is all there, faults are found sooner than encoders.
+    if stored.len() < PREFIX_BYTES && !is_sound(stored) {
+        return not_rebuilt(NOT_SOUND.to_owned());
+    }
+    let is_known = beginning.encoders().next().is_some() || !beginning.near().is_empty();
+    if is_known { Guess::Coded(CodedFormat::Zstd) } else { unknown(CodedFormat::Zstd) }
+}
+
+/// Whether a whole file decompresses to its end, or as far as is worth the time.
+fn is_sound(stored: &[u8]) -> bool {
+    let (mut reader, mut plain, mut at) = (ZstdReader::without_frames(), Vec::new(), 0);
+    for _ in 0..MOST_PIECES {
+        plain.clear();
+        let Ok(step) = reader.push(&stored[at..], &mut plain, PREFIX_BYTES) else { return false };
+        at += step.taken;
+        if step.taken == 0 && plain.is_empty() {
+            return reader.may_end();
+        }
+    }
+    true
 }
 
 fn not_rebuilt(reason: String) -> Guess {

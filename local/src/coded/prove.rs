@@ -30,6 +30,8 @@ const LONG_BYTES: u64 = 2 << 20;
 const MOST_TRIED_IN_ALL: usize = 64;
 /// A stream of at most this many bytes is not worth another thread.
 const SMALL_BYTES: u64 = 64 << 10;
+/// The corrections of a file may have at most this many bytes.
+const MAX_CORRECTIONS_BYTES: u64 = 4 << 20;
 /// The largest number of members or frames in one file.
 const MAX_MEMBERS: usize = 1 << 18;
 
@@ -38,7 +40,7 @@ pub(crate) enum Proof {
     /// The file can be rebuilt exactly in this way.
     Exact(Coding),
     /// The file is damaged, or its encoder is unknown.
-    Impossible(Cow<'static, str>),
+    Impossible(&'static str),
 }
 
 /// Examines a whole file of this format.

@@ -173,7 +173,7 @@ impl Ingest<'_, '_, '_> {
         let keep = |ingest: &mut Self, reason| ingest.keep(format, (start, size), is_image, aside, reason);
         match prove(aside, format, self.reading.pool)? {
             Proof::Exact(coding) if self.corrections_bytes() + corrections_of(&coding) > MAX_CORRECTIONS_BYTES => {
-                keep(self, "the image's other gzip files need all the corrections that an index may have")
+                keep(self, "the image's other coded files need all the corrections that an index may have")
             }
             Proof::Exact(coding) if self.literal_bytes() + literals_of(&coding) > MAX_LITERAL_BYTES => {
                 keep(self, "the image's other coded files need all the literals that an index may have")

@@ -101,6 +101,8 @@ pub struct CodedInfo {
     pub members: u64,
     /// The encoders that wrote them, each once.
     pub encoders: Vec<String>,
+    /// The corrections of what the encoders make, in bytes; 0: they make exactly the file.
+    pub corrections_bytes: u64,
     /// The number of bytes of the index that say how the file is made.
     pub index_bytes: u64,
 }
@@ -209,6 +211,7 @@ fn coded(coding: &CodedStretch) -> CodedInfo {
         plain_bytes: coding.plain_bytes(),
         members,
         encoders,
+        corrections_bytes: coding.members.iter().map(|member| member.corrections.len() as u64).sum(),
         index_bytes: coding.cost_bytes(),
     }
 }

@@ -14,6 +14,7 @@ pub(super) const MAX_BYTES: usize = 16 << 20;
 /// The bytes before the numbers.
 const HEAD_BYTES: usize = 64;
 const LEVEL: i32 = 19;
+const MAX_WINDOW_LOG: u32 = 24;
 
 /// The subject of a number.
 #[derive(Clone, Copy)]
@@ -143,7 +144,8 @@ impl NumberReader {
 fn decompressed(compressed: &[u8]) -> Result<Vec<u8>, ZstdError> {
     let frame = MAGIC.as_slice().chain(compressed);
     let decoder = zstd::stream::read::Decoder::with_buffer(std::io::BufReader::new(frame));
-    let decoder = decoder.map_err(|_| ZstdError::Memory)?.single_frame();
+    let mut decoder = decoder.map_err(|_| ZstdError::Memory)?.single_frame();
+    decoder.window_log_max(MAX_WINDOW_LOG).map_err(|_| ZstdError::Memory)?;
     let mut plain = Vec::new();
     decoder.take((MAX_BYTES + HEAD_BYTES) as u64 + 1).read_to_end(&mut plain).map_err(|_| ZstdError::Corrections)?;
     Ok(plain)

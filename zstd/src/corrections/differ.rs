@@ -70,8 +70,20 @@ impl Differ {
     pub fn push_stored(&mut self, stored: &[u8]) {
         if !self.is_over {
             self.reader.push(stored);
-            self.is_over = self.read().is_err();
+            self.is_over = self.read().is_err() || self.advance().is_none();
         }
+    }
+
+    /// Whether more of the frame is needed, so that the plain bytes that were pushed do not have to be held.
+    #[must_use]
+    pub fn wants_stored(&self) -> bool {
+        let is_whole = self.reader.has_ended() && self.reader.rest().len() >= self.checksum_bytes();
+        !self.is_over && self.blocks.is_empty() && !is_whole
+    }
+
+    fn checksum_bytes(&self) -> usize {
+        let has_checksum = self.reader.header().is_some_and(|(header, _)| header.has_checksum);
+        if has_checksum { CHECKSUM_BYTES } else { 0 }
     }
 
     /// Takes the next plain bytes.
@@ -110,7 +122,7 @@ impl Differ {
         while let Some(block) = self.reader.next_block()? {
             self.blocks.push_back(block);
         }
-        let is_more = self.reader.has_ended() && self.reader.rest().len() > CHECKSUM_BYTES;
+        let is_more = self.reader.has_ended() && self.reader.rest().len() > self.checksum_bytes();
         if is_more { Err(ZstdError::Corrections) } else { Ok(()) }
     }
 

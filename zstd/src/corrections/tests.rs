@@ -1,5 +1,6 @@
 //! Frames of some encoders, made from what others make.
 
+mod golden;
 mod hostile;
 
 use super::*;

@@ -26,7 +26,7 @@ impl BlockWriter {
         Self { codes: None, tables: [None, None, None], bits: BitWriter::default() }
     }
 
-    /// Appends a compressed block; `None` if it cannot have this form.
+    /// Appends a compressed block; `None` if it cannot have this form, or if it is not smaller than what it holds.
     pub(super) fn put(&mut self, shape: &Shape, content: &Content<'_>, is_last: bool, out: &mut Vec<u8>) -> Option<()> {
         let start = out.len();
         out.extend_from_slice(&[0; BLOCK_HEADER_BYTES]);
@@ -44,6 +44,9 @@ impl BlockWriter {
             out.extend_from_slice(self.bits.bytes());
         }
         let bytes = out.len() - start - BLOCK_HEADER_BYTES;
+        if bytes >= content.plain.len() {
+            return None;
+        }
         let header = header(BlockKind::Compressed, bytes, is_last)?;
         out[start..start + BLOCK_HEADER_BYTES].copy_from_slice(&header);
         Some(())

@@ -5,17 +5,15 @@ use regrow_deflate::{Differ, GzipMember, MAX_GZIP_FRINGE_BYTES};
 use regrow_index::{CodedFormat, Coding, MemberCoding};
 
 use super::{
-    LONG_BYTES, MAX_MEMBERS, MOST_TRIED, MOST_TRIED_IN_ALL, Makers, Member, Proof, READ_BYTES, read_through,
-    share_with_last,
+    LONG_BYTES, MAX_CORRECTIONS_BYTES, MAX_MEMBERS, MOST_TRIED, MOST_TRIED_IN_ALL, Makers, Member, Proof, READ_BYTES,
+    read_through, share_with_last,
 };
 use crate::LocalError;
 use crate::coded::stream::CodedEncoder;
 use crate::coded::{Aside, CodedReader, PREFIX_BYTES, plain_beginning};
 
-/// The corrections of a stream may be at most one part in this many of it, and those of a file at most this many
-/// bytes.
+/// The corrections of a stream may be at most one part in this many of it.
 const CORRECTIONS_SHARE: u64 = 20;
-const MAX_CORRECTIONS_BYTES: u64 = 4 << 20;
 
 /// Examines a whole gzip file.
 pub(super) fn prove(stored: &Aside, makers: &Makers<'_>) -> Result<Proof, LocalError> {

@@ -4,10 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use regrow_index::{CodedFormat, Coding, MemberCoding};
-use regrow_zstd::{Beginning, Chunked, KnownEncoder};
+use regrow_zstd::{Beginning, Chunked, Differ, KnownEncoder};
 
 use super::{
-    LONG_BYTES, MAX_MEMBERS, MOST_TRIED, MOST_TRIED_IN_ALL, Makers, Member, Proof, read_through, share_with_last,
+    LONG_BYTES, MAX_CORRECTIONS_BYTES, MAX_MEMBERS, MOST_TRIED, MOST_TRIED_IN_ALL, Makers, Member, Proof, READ_BYTES,
+    read_through, share_with_last,
 };
 use crate::LocalError;
 use crate::coded::stream::CodedEncoder;
@@ -20,11 +21,27 @@ const MAX_LITERAL_BYTES: u64 = 4 << 20;
 
 /// The bytes that end a zstd:chunked file.
 const FOOTER_MAGIC_BYTES: u64 = 8;
+/// The corrections may be at most one part in this many of a file, and of a frame unless that is small.
+const CORRECTIONS_SHARE: u64 = 50;
+const SMALL_CORRECTIONS_BYTES: u64 = 64;
+/// The largest number of encoders that come near to a frame and are tried on all of it.
+const MOST_NEAR: usize = 6;
+
+const NOT_SOUND: &str = "it is not a sound zstd file";
+const UNKNOWN: &str = "no known encoder wrote all of it";
+const TOO_DIFFERENT: &str = "its encoder differs too much from the known ones";
+
+/// An encoder, and the corrections of what it makes of a frame.
+#[derive(Clone)]
+struct Found {
+    known: KnownEncoder,
+    corrections: Vec<u8>,
+}
 
 /// Examines a whole zstd file.
 pub(super) fn prove(stored: &Aside, makers: &Makers<'_>) -> Result<Proof, LocalError> {
     let Some(frames) = frames_of(stored)? else {
-        return Ok(Proof::Impossible("it is not a sound zstd file"));
+        return Ok(Proof::Impossible(NOT_SOUND));
     };
     if frames.len() > MAX_MEMBERS {
         return Ok(Proof::Impossible("it has more frames than an index can describe"));
@@ -38,21 +55,25 @@ pub(super) fn prove(stored: &Aside, makers: &Makers<'_>) -> Result<Proof, LocalE
     }
     let mut members: Vec<MemberCoding> = Vec::with_capacity(frames.len());
     let (mut last, mut at) = (None, 0);
+    let mut corrections_left = (stored.bytes() / CORRECTIONS_SHARE).min(MAX_CORRECTIONS_BYTES);
     for frame in frames {
-        let Some(known) = encoder_of(stored, makers, &frame, last)? else {
-            return Ok(Proof::Impossible("no known encoder wrote all of it"));
+        let found = match encoder_of(stored, makers, &frame, (last, corrections_left))? {
+            Ok(found) => found,
+            Err(reason) => return Ok(Proof::Impossible(reason)),
         };
+        corrections_left -= found.corrections.len() as u64;
         let mut encoder = Vec::new();
-        known.put(&mut encoder);
+        found.known.put(&mut encoder);
+        last = Some((found.known, found.corrections.is_empty()));
         members.push(MemberCoding {
             header: literal(stored, at..frame.stored.start)?,
             encoder: encoder.into(),
             plain_bytes: frame.plain_bytes,
             stream_bytes: frame.stored.end - frame.stored.start,
-            corrections: Vec::new(),
+            corrections: found.corrections,
         });
         share_with_last(&mut members);
-        (last, at) = (Some(known), frame.stored.end);
+        at = frame.stored.end;
     }
     let tail = literal(stored, at..stored.bytes())?;
     Ok(Proof::Exact(Coding { format: CodedFormat::Zstd, members, tail }))
@@ -116,32 +137,88 @@ fn frames_of(stored: &Aside) -> Result<Option<Vec<ZstdFrame>>, LocalError> {
     }
 }
 
-/// Finds the encoder that wrote a frame. The one of the frame before is tried first.
+/// Finds the encoder that wrote a frame, or one that nearly makes it, with at most this many bytes of corrections; or the
+/// reason why there is none. The one of the frame before is tried first, in the way in which it made that one.
 fn encoder_of(
     stored: &Aside,
     makers: &Makers<'_>,
     frame: &ZstdFrame,
-    last: Option<KnownEncoder>,
-) -> Result<Option<KnownEncoder>, LocalError> {
+    (last, corrections_left): (Option<(KnownEncoder, bool)>, u64),
+) -> Result<Result<Found, &'static str>, LocalError> {
     let (start, stream) = (frame.stored.start, frame.stored.clone());
     let member = Member { stored, makers, format: CodedFormat::Zstd, start, stream, is_file: false };
     let agreed = |known| member.agreed(CodedEncoder::Zstd(known, frame.plain_bytes), &[]);
-    if let Some(last) = last
-        && frame.plain_bytes <= PREFIX_BYTES as u64
-        && agreed(last)?.is_none()
-    {
-        return Ok(Some(last));
+    let exact = |known| Ok(Ok(Found { known, corrections: Vec::new() }));
+    let near = |known| nearly(&member, known, frame.plain_bytes, corrections_left);
+    match last {
+        Some((last, true)) if frame.plain_bytes <= PREFIX_BYTES as u64 && agreed(last)?.is_none() => {
+            return exact(last);
+        }
+        Some((last, false)) => {
+            if let Some(found) = near(last)? {
+                return Ok(Ok(found));
+            }
+        }
+        _ => {}
     }
     let beginning = member.beginning(PREFIX_BYTES)?;
-    let Some(beginning) = Beginning::of(&beginning) else { return Ok(None) };
+    let Some(beginning) = Beginning::of(&beginning) else { return Ok(Err(NOT_SOUND)) };
     let is_available = |known: &KnownEncoder| known.unavailable(frame.plain_bytes).is_none();
-    let mut long = 0;
+    let (mut best, mut long): (Option<(u64, KnownEncoder)>, _) = (None, 0);
     for known in beginning.encoders().filter(is_available).take(MOST_TRIED_IN_ALL) {
-        let Some(bytes) = agreed(known)? else { return Ok(Some(known)) };
+        let Some(bytes) = agreed(known)? else { return exact(known) };
+        if best.is_none_or(|(most, _)| bytes > most) {
+            best = Some((bytes, known));
+        }
         long += usize::from(bytes >= LONG_BYTES);
         if long == MOST_TRIED {
             break;
         }
     }
-    Ok(None)
+    // What makes the beginning comes near to all of it.
+    let mut nearest: Vec<KnownEncoder> = best.into_iter().map(|(_, known)| known).collect();
+    nearest.extend(beginning.near().into_iter().filter(is_available));
+    for known in nearest.iter().take(MOST_NEAR) {
+        if let Some(found) = near(*known)? {
+            return Ok(Ok(found));
+        }
+    }
+    Ok(Err(if nearest.is_empty() { UNKNOWN } else { TOO_DIFFERENT }))
+}
+
+/// The corrections of what an encoder makes, if it nearly makes the frame. They are only trusted once they were seen to
+/// work.
+fn nearly(
+    member: &Member<'_>,
+    known: KnownEncoder,
+    plain_bytes: u64,
+    corrections_left: u64,
+) -> Result<Option<Found>, LocalError> {
+    let stream_bytes = member.stream.end - member.stream.start;
+    let most = (stream_bytes / CORRECTIONS_SHARE).max(SMALL_CORRECTIONS_BYTES).min(corrections_left);
+    let mut differ = Differ::new(known, plain_bytes, most as usize);
+    let mut at = member.stream.start;
+    member.plain(|piece| {
+        differ.push_plain(&piece);
+        at = feed(member, &mut differ, at)?;
+        Ok(!differ.is_over())
+    })?;
+    if differ.is_over() {
+        return Ok(None);
+    }
+    let Some(corrections) = differ.finish() else { return Ok(None) };
+    let is_proven = member.agreed(CodedEncoder::Zstd(known, plain_bytes), &corrections)?.is_none();
+    Ok(is_proven.then_some(Found { known, corrections }))
+}
+
+/// Feeds what the differ wants of the stream, and returns the offset behind it.
+fn feed(member: &Member<'_>, differ: &mut Differ, mut at: u64) -> Result<u64, LocalError> {
+    let mut buffer = vec![0; READ_BYTES];
+    while at < member.stream.end && differ.wants_stored() {
+        let wanted = READ_BYTES.min((member.stream.end - at) as usize);
+        let read = member.stored.read_at(at, &mut buffer[..wanted]).map_err(LocalError::io("temporary file"))?;
+        differ.push_stored(&buffer[..read]);
+        at += read as u64;
+    }
+    Ok(at)
 }

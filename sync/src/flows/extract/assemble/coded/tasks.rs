@@ -39,8 +39,9 @@ impl TaskForm<'_> {
             Self::Plain => 1,
             Self::Members(coding, members) => {
                 let members = coding.members[members.clone()].iter();
-                let encoders = members.filter_map(|member| CodedEncoder::of(coding.format, member).ok());
-                encoders.map(CodedEncoder::memory_bytes).max().unwrap_or(1)
+                let encoders = members.filter_map(|member| Some((CodedEncoder::of(coding.format, member).ok()?, member)));
+                let bytes = encoders.map(|(encoder, member)| encoder.memory_bytes(!member.corrections.is_empty()));
+                bytes.max().unwrap_or(1)
             }
             Self::Disk(pieces) => disk_memory_bytes(pieces),
         }
