@@ -55,7 +55,7 @@ fn corrections_that_do_not_fit_give_no_image() {
     let (frame, _) = FRAMES[0];
     env.make("image", frame);
     for corrections in [vec![9, 9, 9], vec![1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0], vec![1, 1, 0]] {
-        changed(&env, &|member| member.corrections = corrections.clone());
+        changed(&env, &|member| member.corrections.clone_from(&corrections));
         env.run("extract changed.rgx out").failure(1, "corrections of a zstd frame do not fit");
     }
 }

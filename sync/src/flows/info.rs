@@ -211,7 +211,10 @@ fn coded(coding: &CodedStretch) -> CodedInfo {
         plain_bytes: coding.plain_bytes(),
         members,
         encoders,
-        corrections_bytes: coding.members.iter().map(|member| member.corrections.len() as u64).sum(),
+        corrections_bytes: match coding {
+            CodedStretch::File(coding) => coding.members.iter().map(|member| member.corrections.len() as u64).sum(),
+            CodedStretch::Disk(_) => 0,
+        },
         index_bytes: coding.cost_bytes(),
     }
 }

@@ -189,7 +189,7 @@ fn encoder_of(
 /// The corrections of what an encoder makes, if it nearly makes the frame. They are only trusted once they were seen to
 /// work.
 fn nearly(
-    member: &Member<'_>,
+    member: &Member<'_, '_>,
     known: KnownEncoder,
     plain_bytes: u64,
     corrections_left: u64,
@@ -198,8 +198,8 @@ fn nearly(
     let most = (stream_bytes / CORRECTIONS_SHARE).max(SMALL_CORRECTIONS_BYTES).min(corrections_left);
     let mut differ = Differ::new(known, plain_bytes, most as usize);
     let mut at = member.stream.start;
-    member.plain(|piece| {
-        differ.push_plain(&piece);
+    member.plain_beside(&mut |piece| {
+        differ.push_plain(piece);
         at = feed(member, &mut differ, at)?;
         Ok(!differ.is_over())
     })?;
@@ -212,7 +212,7 @@ fn nearly(
 }
 
 /// Feeds what the differ wants of the stream, and returns the offset behind it.
-fn feed(member: &Member<'_>, differ: &mut Differ, mut at: u64) -> Result<u64, LocalError> {
+fn feed(member: &Member<'_, '_>, differ: &mut Differ, mut at: u64) -> Result<u64, LocalError> {
     let mut buffer = vec![0; READ_BYTES];
     while at < member.stream.end && differ.wants_stored() {
         let wanted = READ_BYTES.min((member.stream.end - at) as usize);

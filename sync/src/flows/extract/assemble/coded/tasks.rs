@@ -39,7 +39,8 @@ impl TaskForm<'_> {
             Self::Plain => 1,
             Self::Members(coding, members) => {
                 let members = coding.members[members.clone()].iter();
-                let encoders = members.filter_map(|member| Some((CodedEncoder::of(coding.format, member).ok()?, member)));
+                let encoders =
+                    members.filter_map(|member| Some((CodedEncoder::of(coding.format, member).ok()?, member)));
                 let bytes = encoders.map(|(encoder, member)| encoder.memory_bytes(!member.corrections.is_empty()));
                 bytes.max().unwrap_or(1)
             }
