@@ -10,6 +10,7 @@ mod cdn;
 mod changed;
 mod chaos;
 mod coded;
+mod coded_disk;
 mod compressed;
 mod cost;
 mod courtesy;

@@ -30,7 +30,7 @@ mod zstd;
 pub use encoder::BlockEncoder;
 pub use error::BlockError;
 pub use lz4::Lz4Blocks;
-pub use recognise::recognise;
+pub use recognise::{nearest, recognise};
 pub use xz::XzBlocks;
 pub use zlib::ZlibBlocks;
 

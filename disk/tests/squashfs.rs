@@ -1,11 +1,13 @@
 //! Blocks that mksquashfs makes are recognised and made again. Without mksquashfs, the tests pass over.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking, and say what they pass over")]
+
 use std::path::Path;
 use std::process::Command;
 
 use flate2::{Decompress, FlushDecompress, Status};
-use regrow_disk::codec::{BlockEncoder, decode, recognise};
-use regrow_disk::{BlockCodec, StoredForm, divide};
+use regrow_disk::codec::{BlockEncoder, decode, nearest, recognise};
+use regrow_disk::{BlockCodec, StoredForm, StoredPiece, divide};
 
 /// The place of the superblock's field that says where the table of inodes begins, behind the last data block.
 const INODE_TABLE_AT: usize = 64;
@@ -86,18 +88,7 @@ fn blocks_of_a_divided_squashfs_are_made_again() {
         (&["lz4", "-b", "1048576"], "liblz4, default level"),
     ] {
         let Some(image) = squashfs(options) else { continue };
-        let division = divide(&image.as_slice()).unwrap().unwrap();
-        let mut at = 0;
-        let blocks: Vec<(BlockCodec, &[u8], Vec<u8>)> = (division.pieces.iter())
-            .filter_map(|piece| {
-                let stored = &image[at..at + piece.bytes as usize];
-                at += stored.len();
-                let StoredForm::Block { codec, plain_bytes } = piece.form else { return None };
-                let plain = decode(codec, stored, plain_bytes as usize).unwrap();
-                assert_eq!(plain.len(), plain_bytes as usize);
-                Some((codec, stored, plain))
-            })
-            .collect();
+        let blocks = blocks_of(&image);
         let (codec, stored, plain) = blocks.iter().max_by_key(|(_, stored, _)| stored.len()).unwrap();
         let known = recognise(*codec, &[(stored, plain)]).next().unwrap();
         assert_eq!(known.to_string(), name);
@@ -107,4 +98,41 @@ fn blocks_of_a_divided_squashfs_are_made_again() {
             assert!(is_same || recognise(*codec, &[(stored, plain)]).next().is_some(), "{name}");
         }
     }
+}
+
+/// The blocks of a squashfs, as they are stored and with their plain bytes.
+fn blocks_of(image: &[u8]) -> Vec<(BlockCodec, &[u8], Vec<u8>)> {
+    let mut at = 0;
+    let pieces = divide(&image).unwrap().unwrap().pieces;
+    let block = |piece: &StoredPiece| {
+        let stored = &image[at..at + piece.bytes as usize];
+        at += stored.len();
+        let StoredForm::Block { codec, plain_bytes } = piece.form else { return None };
+        let plain = decode(codec, stored, plain_bytes as usize).unwrap();
+        assert_eq!(plain.len(), plain_bytes as usize);
+        Some((codec, stored, plain))
+    };
+    pieces.iter().filter_map(block).collect()
+}
+
+/// Whatever version of libzstd mksquashfs has, its blocks follow from what this one makes.
+#[test]
+fn blocks_of_any_libzstd_are_made_again_or_corrected() {
+    let Some(image) = squashfs(&["zstd", "-b", "65536"]) else { return };
+    let blocks = blocks_of(&image);
+    let (codec, stored, plain) = blocks.iter().max_by_key(|(_, stored, _)| stored.len()).unwrap();
+    let known = recognise(*codec, &[(stored, plain)]).next().or_else(|| nearest(*codec, stored, plain)).unwrap();
+    assert!(known.to_string().contains("level 15"), "{known}");
+    let (mut corrected, mut bytes) = (0, 0);
+    for (_, stored, plain) in &blocks {
+        if known.encode(plain).unwrap() == *stored {
+            continue;
+        }
+        let corrections = known.corrections(stored, plain, stored.len()).unwrap();
+        assert!(known.encode_corrected(plain, &corrections).unwrap() == *stored);
+        (corrected, bytes) = (corrected + 1, bytes + corrections.len());
+    }
+    println!("{corrected} of {} blocks corrected, by {bytes} bytes", blocks.len());
+    let all: usize = blocks.iter().map(|(_, stored, _)| stored.len()).sum();
+    assert!(bytes < all / 20, "{bytes} of {all}");
 }

@@ -13,6 +13,8 @@ pub const MAX_GAP_BYTES: u8 = 64;
 pub const MAX_KEPT_BYTES: u64 = 16 << 20;
 /// The most plain bytes that a block has for each compressed byte.
 const MOST_EXPANSION: u64 = 32 << 10;
+/// The number of bytes of a run's digest.
+pub const RUN_DIGEST_BYTES: usize = 16;
 /// Sums stay below this, so that half of the range of a number is left for the rest of the image.
 const MOST_BYTES: u64 = 1 << 62;
 
@@ -30,6 +32,8 @@ pub enum DiskPiece {
     Plain(u64),
     /// Compressed blocks in a row, which one encoder makes of the plain bytes.
     Run(Box<BlockRun>),
+    /// A compressed block that an encoder nearly makes.
+    Corrected(Box<CorrectedBlock>),
     /// A compressed block that no encoder makes.
     Kept(Box<KeptBlock>),
 }
@@ -50,6 +54,22 @@ pub struct BlockRun {
     pub smaller_by: Vec<u32>,
     /// The size in bytes of all blocks in their compressed form, without what stands before them.
     pub coded_bytes: u64,
+    /// The beginning of the BLAKE3 hash of these bytes. A reader that finds a block compressed in an older image takes it from
+    /// there, and knows by this that it is the one that the encoder makes.
+    pub digest: [u8; RUN_DIGEST_BYTES],
+}
+
+/// A compressed block that follows from what an encoder makes of its plain bytes, and from corrections of that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CorrectedBlock {
+    /// The encoder's number and parameters, in the form of regrow-disk.
+    pub encoder: Arc<[u8]>,
+    /// The number of plain bytes.
+    pub plain_bytes: u32,
+    /// The size in bytes in its compressed form.
+    pub coded_bytes: u32,
+    /// The corrections, at least one byte.
+    pub corrections: Vec<u8>,
 }
 
 /// A compressed block that is kept in its compressed form. Its plain bytes stand in the plain image all the same, so that
@@ -63,16 +83,21 @@ pub struct KeptBlock {
 }
 
 impl BlockRun {
-    /// A run of blocks with these numbers of plain bytes. `coded_bytes` is the sum of their compressed sizes.
+    /// A run of blocks with these numbers of plain bytes. `coded` is the sum of their compressed sizes, and their digest.
     #[must_use]
-    pub fn new(encoder: Arc<[u8]>, gap_bytes: u8, sizes: &[u32], coded_bytes: u64) -> Self {
+    pub fn new(
+        encoder: Arc<[u8]>,
+        gap_bytes: u8,
+        sizes: &[u32],
+        (coded_bytes, digest): (u64, [u8; RUN_DIGEST_BYTES]),
+    ) -> Self {
         let plain_bytes = sizes.iter().copied().max().unwrap_or_default();
         let smaller_by = if sizes.iter().all(|&size| size == plain_bytes) {
             Vec::new()
         } else {
             sizes.iter().map(|size| plain_bytes - size).collect()
         };
-        Self { encoder, gap_bytes, plain_bytes, count: sizes.len() as u64, smaller_by, coded_bytes }
+        Self { encoder, gap_bytes, plain_bytes, count: sizes.len() as u64, smaller_by, coded_bytes, digest }
     }
 
     /// The number of plain bytes of each block, in order.
@@ -104,13 +129,12 @@ impl BlockRun {
     }
 }
 
-impl KeptBlock {
-    fn check(&self) -> Result<(), IndexError> {
-        let is_possible = (1..=MAX_BLOCK_PLAIN_BYTES).contains(&self.plain_bytes)
-            && !self.coded.is_empty()
-            && u64::from(self.plain_bytes) / MOST_EXPANSION <= self.coded.len() as u64;
-        if is_possible { Ok(()) } else { Err(IndexError::Malformed("sizes of a compressed block")) }
-    }
+/// Refuses sizes that no block has.
+fn check_block(plain_bytes: u32, coded_bytes: u64) -> Result<(), IndexError> {
+    let is_possible = (1..=MAX_BLOCK_PLAIN_BYTES).contains(&plain_bytes)
+        && coded_bytes > 0
+        && u64::from(plain_bytes) / MOST_EXPANSION <= coded_bytes;
+    if is_possible { Ok(()) } else { Err(IndexError::Malformed("sizes of a compressed block")) }
 }
 
 impl DiskPiece {
@@ -119,6 +143,7 @@ impl DiskPiece {
         match self {
             Self::Plain(bytes) => Some(*bytes),
             Self::Run(run) => run.gaps_bytes()?.checked_add(run.coded_bytes),
+            Self::Corrected(block) => Some(block.coded_bytes.into()),
             Self::Kept(kept) => Some(kept.coded.len() as u64),
         }
     }
@@ -131,6 +156,7 @@ impl DiskPiece {
                 let blocks = run.count.checked_mul(run.plain_bytes.into())?.checked_sub(smaller_by)?;
                 run.gaps_bytes()?.checked_add(blocks)
             }
+            Self::Corrected(block) => Some(block.plain_bytes.into()),
             Self::Kept(kept) => Some(kept.plain_bytes.into()),
         }
     }
@@ -153,7 +179,11 @@ impl DiskPiece {
             Self::Plain(0) => Err(IndexError::Malformed("an empty piece of a disk image")),
             Self::Plain(_) => Ok(()),
             Self::Run(run) => run.check(),
-            Self::Kept(kept) => kept.check(),
+            Self::Corrected(block) if block.corrections.is_empty() => {
+                Err(IndexError::Malformed("a block of a disk image without corrections"))
+            }
+            Self::Corrected(block) => check_block(block.plain_bytes, block.coded_bytes.into()),
+            Self::Kept(kept) => check_block(kept.plain_bytes, kept.coded.len() as u64),
         }
     }
 }
@@ -177,6 +207,7 @@ impl DiskCoding {
         self.pieces.iter().fold((0, 0), |(all, kept), piece| match piece {
             DiskPiece::Plain(_) => (all, kept),
             DiskPiece::Run(run) => (all + run.count, kept),
+            DiskPiece::Corrected(_) => (all + 1, kept),
             DiskPiece::Kept(_) => (all + 1, kept + 1),
         })
     }

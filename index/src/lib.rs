@@ -99,7 +99,8 @@ mod v2;
 
 pub use coding::{CodedFormat, CodedStretch, Coding, MAX_FRINGE_BYTES, MemberCoding};
 pub use disk_coding::{
-    BlockRun, DiskCoding, DiskPiece, KeptBlock, MAX_BLOCK_PLAIN_BYTES, MAX_GAP_BYTES, MAX_KEPT_BYTES,
+    BlockRun, CorrectedBlock, DiskCoding, DiskPiece, KeptBlock, MAX_BLOCK_PLAIN_BYTES, MAX_GAP_BYTES, MAX_KEPT_BYTES,
+    RUN_DIGEST_BYTES,
 };
 pub use error::IndexError;
 pub use model::{Index, PackRef, Run, SegmentRef, StreamHead};

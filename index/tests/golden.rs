@@ -11,9 +11,9 @@ use regrow_chunker::{
     ChunkId, ImageId, PackId, Params, PartKind, PartName, PartPlace, Record, SegmentId, UnitId, varint,
 };
 use regrow_index::{
-    AnnouncedPatch, BasePart, BlockRun, Claims, CodedFormat, CodedStretch, Coding, DiskCoding, DiskPiece, Head,
-    HeadRead, Index, KeptBlock, KeptEntries, MemberCoding, PackRef, Part, Run, SegmentCutter, SegmentRef, Signature,
-    SignatureKind, StreamHead, Unit, UnitStream, Units,
+    AnnouncedPatch, BasePart, BlockRun, Claims, CodedFormat, CodedStretch, Coding, CorrectedBlock, DiskCoding,
+    DiskPiece, Head, HeadRead, Index, KeptBlock, KeptEntries, MemberCoding, PackRef, Part, Run, SegmentCutter,
+    SegmentRef, Signature, SignatureKind, StreamHead, Unit, UnitStream, Units,
 };
 
 const NAMES: [&str; 5] = ["parts.rgx", "coded.rgx", "patched.rgx", "zstd.rgx", "disk.rgx"];
@@ -135,13 +135,19 @@ fn zstd_coding() -> Coding {
 /// A disk image with a piece of each kind, and blocks of two encoders.
 fn disk_coding() -> DiskCoding {
     let run = |encoder: &[u8], gap_bytes, sizes: &[u32], coded_bytes| {
-        DiskPiece::Run(Box::new(BlockRun::new(encoder.into(), gap_bytes, sizes, coded_bytes)))
+        DiskPiece::Run(Box::new(BlockRun::new(encoder.into(), gap_bytes, sizes, (coded_bytes, [0xd5; 16]))))
     };
     let pieces = vec![
         DiskPiece::Plain(96),
         run(&[0x80, 0x40, 9, 15, 8], 0, &[8192, 8192, 8192], 9000),
         run(&[0x80, 0x40, 9, 15, 8], 0, &[8192, 7000, 300], 6000),
         DiskPiece::Kept(Box::new(KeptBlock { plain_bytes: 8192, coded: vec![9; 300] })),
+        DiskPiece::Corrected(Box::new(CorrectedBlock {
+            encoder: [0x90, 0x40, 0x80, 0x30, 0x8b, 0x52, 15, 0, 1, 0].into(),
+            plain_bytes: 8192,
+            coded_bytes: 3000,
+            corrections: vec![8; 40],
+        })),
         run(&[0x80, 0x40, 6, 15, 8], 2, &[4096, 100], 900),
         DiskPiece::Plain(900),
     ];

@@ -44,6 +44,9 @@ pub enum LocalError {
         /// The cause.
         source: std::io::Error,
     },
+    /// The blocks of a coded disk image do not fit its index.
+    #[error("the blocks of a disk image do not fit its index: {0}")]
+    DiskBlocks(String),
     /// The skeleton of an image does not say where its bytes belong.
     #[error("{image}: {source}")]
     Layout {

@@ -25,6 +25,7 @@ pub use file::FileSeed;
 pub use folder::{FolderSeed, GuessedFiles};
 pub use patched::{PatchSeed, PatchSeedBuilder};
 
+use crate::coded::{CodedBlocks, Starts};
 use crate::pool::Pool;
 use crate::{LocalError, Progress};
 
@@ -132,6 +133,22 @@ impl Seeds {
             self.seeds.push(Box::new(disk));
         }
         shares
+    }
+
+    /// The compressed blocks of disk images among the seeds, if there are any.
+    #[must_use]
+    pub fn coded_blocks(&self) -> Option<Arc<CodedBlocks>> {
+        let mut blocks = CodedBlocks::default();
+        for seed in self.seeds.iter().filter_map(|seed| seed.as_file()) {
+            for unfolded in &seed.scan().unfolded {
+                if let Starts::Blocks(places) = &unfolded.starts
+                    && let Some(file) = seed.coded_file().and_then(|file| file.try_clone().ok())
+                {
+                    blocks.add(file, unfolded.stored.start, places);
+                }
+            }
+        }
+        (!blocks.is_empty()).then(|| Arc::new(blocks))
     }
 
     /// The first seed that has a chunk, and its place there.

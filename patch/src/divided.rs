@@ -3,7 +3,7 @@
 
 use std::fs::File;
 
-use regrow_disk::{Division, StretchKind, divide};
+use regrow_disk::{Division, ReadAt, StretchKind, divide};
 use regrow_local::sized;
 
 use crate::names::FileName;
@@ -26,7 +26,12 @@ pub(crate) struct DividedFile {
 impl DividedFiles {
     /// Divides an image's file again. The result is `None` if that fails, so that files have no names.
     pub(crate) fn of(file: &File) -> Option<Self> {
-        let division = divide(&sized(file).ok()?).ok()??;
+        Self::of_stored(&sized(file).ok()?)
+    }
+
+    /// Does the same with an image as it is stored.
+    pub(crate) fn of_stored(image: &dyn ReadAt) -> Option<Self> {
+        let division = divide(image).ok()??;
         Some(Self::of_division(&division))
     }
 

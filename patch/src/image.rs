@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use regrow_chunker::{ImageId, Params, Record};
+use regrow_disk::ReadAt;
 use regrow_image::{ImagePart, StreamKind, WalkRules};
 use regrow_local::{FileSeed, LocalError, Recipe, SeedContext, WatchedFile};
 
@@ -34,6 +35,13 @@ impl PatchImage {
     /// Takes an image that is already open.
     pub fn of_seed(seed: FileSeed, path: &Path) -> Result<Self, LocalError> {
         Self::with_names(seed, path, None)
+    }
+
+    /// Takes the plain image of a disk image with compressed blocks. Its tables are understood only as they are stored, so
+    /// `stored` is the image in that form; it is read at few places.
+    pub fn of_plain_disk(seed: FileSeed, path: &Path, stored: &dyn ReadAt) -> Result<Self, LocalError> {
+        let divided = if is_divided(&seed) { DividedFiles::of_stored(stored) } else { None };
+        Self::with_names(seed, path, divided.as_ref())
     }
 
     /// Takes an image. If it is a divided disk image, `divided` has the names of its files.

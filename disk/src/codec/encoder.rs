@@ -119,6 +119,29 @@ impl BlockEncoder {
     }
 }
 
+impl BlockEncoder {
+    /// The corrections by which a block follows from what this encoder makes of its plain bytes. `None` stands for none of at
+    /// most `most` bytes. Only blocks of zstd are corrected, which its library makes in other ways in each version.
+    #[must_use]
+    pub fn corrections(self, stored: &[u8], plain: &[u8], most: usize) -> Option<Vec<u8>> {
+        match self {
+            Self::Zstd(known) => regrow_zstd::corrections(known, plain, stored, most),
+            Self::Zlib(_) | Self::Deflate(_) | Self::Lz4(_) | Self::Xz(_) => None,
+        }
+    }
+
+    /// Makes the block that follows from what this encoder makes of these plain bytes, and from corrections of that.
+    ///
+    /// # Errors
+    /// [`BlockError::Corrections`].
+    pub fn encode_corrected(self, plain: &[u8], corrections: &[u8]) -> Result<Vec<u8>, BlockError> {
+        match self {
+            Self::Zstd(known) => zstd::encode_corrected(known, plain, corrections),
+            Self::Zlib(_) | Self::Deflate(_) | Self::Lz4(_) | Self::Xz(_) => Err(BlockError::Corrections),
+        }
+    }
+}
+
 impl fmt::Display for BlockEncoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

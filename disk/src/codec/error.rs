@@ -18,6 +18,9 @@ pub enum BlockError {
     /// The format is not decoded here.
     #[error("blocks in {0} are not decoded")]
     Unread(BlockCodec),
+    /// The corrections do not belong to these plain bytes and this encoder.
+    #[error("the corrections of a compressed block do not fit its plain bytes")]
+    Corrections,
     /// The encoder's library failed.
     #[error("{0} made no block of these bytes")]
     NotMade(&'static str),

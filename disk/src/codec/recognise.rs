@@ -15,6 +15,15 @@ pub fn recognise<'a>(
     candidates(codec, blocks).filter(|known| blocks.iter().all(|(stored, plain)| makes(*known, stored, plain)))
 }
 
+/// The encoder that comes nearest to a block, if one comes so near that [`BlockEncoder::corrections`] are worth it.
+#[must_use]
+pub fn nearest(codec: BlockCodec, stored: &[u8], plain: &[u8]) -> Option<BlockEncoder> {
+    match codec {
+        BlockCodec::Zstd => zstd::nearest(stored, plain).map(BlockEncoder::Zstd),
+        _ => None,
+    }
+}
+
 fn candidates<'a>(
     codec: BlockCodec,
     blocks: &'a [(&'a [u8], &'a [u8])],

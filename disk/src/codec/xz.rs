@@ -100,7 +100,9 @@ impl XzBlocks {
         if flags & HAS_SIZES != HAS_SIZES {
             return None;
         }
-        (take_number(&mut rest)?, take_number(&mut rest)?);
+        // The sizes differ from block to block.
+        take_number(&mut rest)?;
+        take_number(&mut rest)?;
         let mut filter = NO_FILTER;
         if flags & 3 == 1 {
             let (&number, after) = rest.split_first()?;

@@ -1,8 +1,18 @@
 //! Blocks by zstd's own library, each a whole frame (RFC 8878).
 
-use regrow_zstd::{Beginning, KnownEncoder, Reencoder};
+use regrow_zstd::{Beginning, FrameHeader, KnownEncoder, LIBZSTD_VERSION, Rebuilder, Reencoder};
 
 use super::BlockError;
+use super::number::put_number;
+
+/// What stands for an encoder of libzstd, one that is called once for each frame, and its flags (docs/format/zstd.md).
+const LIBZSTD_NUMBER: u64 = 0x1800;
+const ONE_CALL: u64 = 0;
+const HAS_CONTENT_SIZE: u64 = 1;
+const HAS_CHECKSUM: u64 = 2;
+const LEVELS: std::ops::RangeInclusive<u64> = 1..=22;
+/// An encoder is near to a block if the corrections have at most this share of it.
+const NEAR_SHARE: usize = 10;
 
 pub(super) fn decode(stored: &[u8], most: usize) -> Result<Vec<u8>, BlockError> {
     let plain = zstd::bulk::decompress(stored, most).map_err(|_| BlockError::Damaged)?;
@@ -20,4 +30,35 @@ pub(super) fn encode(known: KnownEncoder, plain: &[u8]) -> Result<Vec<u8>, Block
     encoder.write(plain, &mut made);
     encoder.finish(&mut made);
     if made.is_empty() { Err(BlockError::NotMade("libzstd")) } else { Ok(made) }
+}
+
+/// The encoder that comes nearest to this block of another version of libzstd, if one comes near.
+pub(super) fn nearest(stored: &[u8], plain: &[u8]) -> Option<KnownEncoder> {
+    let header = FrameHeader::parse(stored).ok()??;
+    let flag = |is_set: bool, flag| if is_set { flag } else { 0 };
+    let flags = flag(header.plain_bytes.is_some(), HAS_CONTENT_SIZE) | flag(header.has_checksum, HAS_CHECKSUM);
+    let (mut most, mut nearest) = (stored.len() / NEAR_SHARE, None);
+    for level in LEVELS {
+        let mut written = Vec::new();
+        for number in [LIBZSTD_NUMBER, LIBZSTD_VERSION.into(), level, ONE_CALL, flags, 0] {
+            put_number(&mut written, number);
+        }
+        let known = KnownEncoder::take(&mut written.as_slice())?;
+        let corrections = known.unavailable(plain.len() as u64).is_none();
+        let corrections = corrections.then(|| regrow_zstd::corrections(known, plain, stored, most)).flatten();
+        if let Some(corrections) = corrections {
+            most = corrections.len().saturating_sub(1);
+            nearest = Some(known);
+        }
+    }
+    nearest
+}
+
+pub(super) fn encode_corrected(known: KnownEncoder, plain: &[u8], corrections: &[u8]) -> Result<Vec<u8>, BlockError> {
+    let unfit = |_| BlockError::Corrections;
+    let mut rebuilder = Rebuilder::new(known, plain.len() as u64, corrections).map_err(unfit)?;
+    let mut made = Vec::new();
+    rebuilder.write(plain, &mut made).map_err(unfit)?;
+    rebuilder.finish(&mut made).map_err(unfit)?;
+    Ok(made)
 }

@@ -149,14 +149,14 @@ impl Ingest<'_, '_, '_> {
             unfolding.push(piece, &mut |plain| self.push_all(plain))?;
         }
         opaque.iter_mut().for_each(|opaque| opaque.finish(&mut self.hashing.opaque_cut));
-        unfolding.finish(&mut |plain| self.push_all(plain))?;
+        let hashes = unfolding.finish(&mut |plain| self.push_all(plain))?;
         self.hashing.end_coded()?;
         match coding {
             Some(coding) => self.codings.push(coding.into()),
             None => self.unfolded.extend(DiskPlaces::of(&division.pieces).map(|places| Unfolded {
                 stored: 0..self.bytes,
                 plain: 0..self.hashing.splitter.plain_bytes(),
-                starts: Starts::Blocks(places),
+                starts: Starts::Blocks(places.with_hashes(hashes)),
             })),
         }
         Ok(())

@@ -15,7 +15,7 @@ use rustix::fs::OFlags;
 use super::gather::gather;
 use super::layer::Layer;
 use super::{Seed, SeedContext, first_with_id, sorted_by_id};
-use crate::coded::PlainFile;
+use crate::coded::{PlainFile, Starts};
 use crate::ingest::{GzipFiles, Reading};
 use crate::scan::Scan;
 use crate::{LocalError, Stage};
@@ -70,6 +70,8 @@ pub struct FileSeed {
     small_by_id: Vec<u32>,
     /// The chunks that the file holds behind damaged headers.
     found: Option<Box<FileSeed>>,
+    /// The file itself, if it has compressed blocks of a disk image.
+    coded_file: Option<File>,
 }
 
 /// The size of a file, and the times when it was last written and changed. It is `None` if the file system does not
@@ -134,8 +136,10 @@ impl FileSeed {
     }
 
     fn new(file: File, state: FileState, scan: Scan, was_read: bool, scratch: Option<&Path>) -> Self {
+        let has_blocks = scan.unfolded.iter().any(|unfolded| matches!(unfolded.starts, Starts::Blocks(_)));
+        let coded_file = if has_blocks { file.try_clone().ok() } else { None };
         let file = PlainBytes::File(PlainFile::new(file, scan.unfolded.clone()).with_scratch(scratch));
-        Self::of_bytes(file, state, scan, was_read)
+        Self { coded_file, ..Self::of_bytes(file, state, scan, was_read) }
     }
 
     /// A seed from a layer, whose scan is that of an archive that holds it.
@@ -148,13 +152,18 @@ impl FileSeed {
         let streams = STREAMS.map(|stream| StreamIndex::new(&scan, stream));
         let opaque_by_id = sorted_by_id(scan.opaque.len(), |n| scan.opaque[n].0.id);
         let small_by_id = sorted_by_id(scan.small().len(), |n| scan.small()[n].0.id);
-        Self { file, state, scan, was_read, streams, opaque_by_id, small_by_id, found: None }
+        Self { file, state, scan, was_read, streams, opaque_by_id, small_by_id, found: None, coded_file: None }
     }
 
     /// A seed from a plain image in a file, whose contents are known.
     pub fn of_plain(file: File, scan: Scan) -> Self {
         let state = state_of(&file);
         Self::new(file, state, scan, true, None)
+    }
+
+    /// The file itself, if it has compressed blocks of a disk image, even if its plain image was written to another one.
+    pub(crate) fn coded_file(&self) -> Option<&File> {
+        self.coded_file.as_ref()
     }
 
     /// Writes the plain image to a file without a name in `scratch`, with coded files in uncompressed form. This

@@ -2,10 +2,10 @@
 
 use regrow_chunker::varint;
 
-use super::{KEPT, Last, PLAIN, Pieces, RUN, put_or_same, use_up};
+use super::{KEPT, Last, PLAIN, Pieces, RUN, STREAM, put_or_same, use_up};
 use crate::disk_coding::MAX_KEPT_BYTES;
-use crate::primitives::{put_bytes, take, take_bytes};
-use crate::{BlockRun, DiskCoding, DiskPiece, IndexError, KeptBlock};
+use crate::primitives::{put_bytes, take, take_array, take_bytes};
+use crate::{BlockRun, CorrectedBlock, DiskCoding, DiskPiece, IndexError, KeptBlock, MemberCoding};
 
 const MANY_KEPT: &str = "more than 16 MiB of compressed blocks that are kept";
 
@@ -32,6 +32,13 @@ pub(super) fn put(out: &mut Vec<u8>, coding: &DiskCoding, last: &mut Last) {
                 out.push(RUN);
                 put_run(out, run, last);
             }
+            DiskPiece::Corrected(block) => {
+                out.push(STREAM);
+                put_or_same(out, &block.encoder, &mut last.encoder);
+                varint::put(out, block.plain_bytes.into());
+                varint::put(out, block.coded_bytes.into());
+                put_bytes(out, &block.corrections);
+            }
             DiskPiece::Kept(kept) => {
                 out.push(KEPT);
                 varint::put(out, kept.plain_bytes.into());
@@ -46,6 +53,7 @@ fn put_run(out: &mut Vec<u8>, run: &BlockRun, last: &mut Last) {
     for number in [run.gap_bytes.into(), run.coded_bytes, run.plain_bytes.into()] {
         varint::put(out, number);
     }
+    out.extend_from_slice(&run.digest);
     varint::put(out, run.count << 1 | u64::from(!run.smaller_by.is_empty()));
     run.smaller_by.iter().for_each(|&smaller_by| varint::put(out, smaller_by.into()));
 }
@@ -57,7 +65,8 @@ impl Pieces<'_> {
             PLAIN => DiskPiece::Plain(take(&mut self.input)?),
             RUN => DiskPiece::Run(Box::new(self.take_run()?)),
             KEPT => DiskPiece::Kept(Box::new(self.take_kept()?)),
-            _ => return Err(IndexError::Unsupported("a coded disk image with streams or literals")),
+            STREAM => DiskPiece::Corrected(Box::new(self.take_corrected()?)),
+            _ => return Err(IndexError::Unsupported("a coded disk image with literals or trailers")),
         };
         piece.check()?;
         Ok(piece)
@@ -66,6 +75,7 @@ impl Pieces<'_> {
     fn take_run(&mut self) -> Result<BlockRun, IndexError> {
         let encoder = self.take_encoder()?;
         let (gap, coded_bytes, plain_bytes) = (self.take_u8()?, take(&mut self.input)?, self.take_u32()?);
+        let digest = take_array(&mut self.input)?;
         let count = take(&mut self.input)?;
         let (count, has_sizes) = (count >> 1, count & 1 == 1);
         // The run itself counts as the piece that its first block is.
@@ -80,7 +90,14 @@ impl Pieces<'_> {
                 smaller_by.push(self.take_u32()?);
             }
         }
-        Ok(BlockRun { encoder, gap_bytes: gap, plain_bytes, count, smaller_by, coded_bytes })
+        Ok(BlockRun { encoder, gap_bytes: gap, plain_bytes, count, smaller_by, coded_bytes, digest })
+    }
+
+    fn take_corrected(&mut self) -> Result<CorrectedBlock, IndexError> {
+        let MemberCoding { encoder, plain_bytes, stream_bytes, corrections, .. } = self.take_stream()?;
+        let small = |bytes| u32::try_from(bytes).map_err(|_| IndexError::Malformed("sizes of a compressed block"));
+        let (plain_bytes, coded_bytes) = (small(plain_bytes)?, small(stream_bytes)?);
+        Ok(CorrectedBlock { encoder, plain_bytes, coded_bytes, corrections })
     }
 
     fn take_kept(&mut self) -> Result<KeptBlock, IndexError> {

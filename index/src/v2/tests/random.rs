@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{BasePart, BlockRun, CodedFormat, CodedStretch, Coding, DiskCoding, DiskPiece, KeptBlock, MemberCoding};
+use crate::{
+    BasePart, BlockRun, CodedFormat, CodedStretch, Coding, CorrectedBlock, DiskCoding, DiskPiece, KeptBlock,
+    MemberCoding,
+};
 
 fn shapes() -> impl Strategy<Value = Vec<Shape>> {
     let part = (any::<bool>(), 1u64..40, 0u64..80, 0u32..3, 0u32..9);
@@ -64,12 +67,23 @@ fn coding() -> impl Strategy<Value = CodedStretch> {
 
 /// A disk image that is as long as its plain image, so that the image's size does not change.
 fn disk_coding() -> impl Strategy<Value = CodedStretch> {
-    let piece = (0..4u8, prop::collection::vec(1..9000u32, 1..20), 0..3u8).prop_map(|(kind, sizes, gap_bytes)| {
+    let piece = (0..5u8, prop::collection::vec(1..9000u32, 1..20), 0..3u8).prop_map(|(kind, sizes, gap_bytes)| {
         let plain = sizes.iter().map(|&size| u64::from(size)).sum();
         match kind {
             0 => DiskPiece::Plain(plain),
+            2 => DiskPiece::Corrected(Box::new(CorrectedBlock {
+                encoder: [0x90, 0x40, 1].into(),
+                plain_bytes: sizes[0],
+                coded_bytes: sizes[0],
+                corrections: vec![5; sizes.len()],
+            })),
             1 => DiskPiece::Kept(Box::new(KeptBlock { plain_bytes: sizes[0], coded: vec![7; sizes[0] as usize] })),
-            _ => DiskPiece::Run(Box::new(BlockRun::new([0x80, 0x40, kind].into(), gap_bytes, &sizes, plain))),
+            _ => DiskPiece::Run(Box::new(BlockRun::new(
+                [0x80, 0x40, kind].into(),
+                gap_bytes,
+                &sizes,
+                (plain, [kind; 16]),
+            ))),
         }
     });
     prop::collection::vec(piece, 1..6).prop_map(|pieces| DiskCoding { pieces }.into())

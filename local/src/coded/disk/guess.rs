@@ -1,7 +1,7 @@
 //! Decides by a few compressed blocks whether a disk image is coded. The answer depends on nothing but the image, so make
 //! and a machine that scans it agree. docs/format/disk.md.
 
-use regrow_disk::codec::{BlockEncoder, decode, is_decoded, recognise};
+use regrow_disk::codec::{BlockEncoder, decode, is_decoded, nearest, recognise};
 use regrow_disk::{BlockCodec, ReadAt, StoredForm, StoredPiece};
 use regrow_index::MAX_BLOCK_PLAIN_BYTES;
 
@@ -9,6 +9,8 @@ use super::places::{DiskPlaces, PlacedBlock};
 
 /// The number of blocks that are looked at, evenly spread over the image.
 const SAMPLES: usize = 4;
+/// The share of a block that its corrections may have.
+const NEAR_SHARE: usize = 10;
 /// The most compressed bytes of a block.
 pub(super) const MAX_STORED_BYTES: u64 = 2 * MAX_BLOCK_PLAIN_BYTES as u64;
 
@@ -41,13 +43,14 @@ pub(crate) fn guess_disk(image: &dyn ReadAt, pieces: &[StoredPiece]) -> DiskGues
         let Some((stored, plain)) = read(image, sample) else {
             return not_rebuilt("its compressed blocks are damaged");
         };
-        if encoders.iter().any(|known| makes(*known, &stored, &plain)) {
+        if encoders.iter().any(|known| makes(*known, &stored, &plain) || comes_near(*known, &stored, &plain)) {
             continue;
         }
-        let Some(known) = recognise(sample.codec, &[(&stored, &plain)]).next() else {
-            return DiskGuess::NotRebuilt(unknown(sample.codec));
-        };
-        encoders.push(known);
+        let known = recognise(sample.codec, &[(&stored, &plain)]).next();
+        match known.or_else(|| nearest(sample.codec, &stored, &plain)) {
+            Some(known) => encoders.push(known),
+            None => return DiskGuess::NotRebuilt(unknown(sample.codec)),
+        }
     }
     DiskGuess::Coded(encoders)
 }
@@ -67,6 +70,16 @@ fn samples(places: &DiskPlaces) -> Vec<PlacedBlock> {
     let blocks = places.blocks();
     let stretches = blocks.chunks(blocks.len().div_ceil(SAMPLES).max(1));
     stretches.filter_map(|stretch| stretch.iter().rev().max_by_key(|block| block.stored_bytes).copied()).collect()
+}
+
+/// Whether a block follows from what an encoder makes, and from few corrections.
+fn comes_near(known: BlockEncoder, stored: &[u8], plain: &[u8]) -> bool {
+    corrections(known, stored, plain).is_some()
+}
+
+/// The corrections by which a block follows from what an encoder makes, if they are few.
+pub(super) fn corrections(known: BlockEncoder, stored: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
+    known.corrections(stored, plain, stored.len() / NEAR_SHARE)
 }
 
 pub(super) fn makes(known: BlockEncoder, stored: &[u8], plain: &[u8]) -> bool {

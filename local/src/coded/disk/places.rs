@@ -7,10 +7,20 @@ use regrow_disk::{BlockCodec, StoredForm, StoredPiece};
 const CODECS: [BlockCodec; 6] =
     [BlockCodec::Zlib, BlockCodec::Deflate, BlockCodec::Xz, BlockCodec::Zstd, BlockCodec::Lz4, BlockCodec::Lzo];
 
+/// The beginning of the BLAKE3 hash of a block's plain bytes.
+pub(crate) type BlockHash = [u8; 16];
+
+/// The hash of a block with these plain bytes.
+pub(crate) fn block_hash(plain: &[u8]) -> BlockHash {
+    blake3::hash(plain).as_bytes().first_chunk().copied().unwrap_or_default()
+}
+
 /// The compressed blocks of a disk image, in ascending order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DiskPlaces {
     blocks: Vec<PlacedBlock>,
+    /// The hash of each block, if they are known.
+    hashes: Vec<BlockHash>,
 }
 
 /// A compressed block. Its places count from the beginning of the disk image, and from that of its plain image.
@@ -47,7 +57,17 @@ impl DiskPlaces {
             };
             (stored_at, plain_at) = (stored_at.checked_add(piece.bytes)?, plain_at.checked_add(plain)?);
         }
-        Some(Self { blocks })
+        Some(Self { blocks, hashes: Vec::new() })
+    }
+
+    /// The same blocks with their hashes, if there are as many.
+    pub(crate) fn with_hashes(self, hashes: Vec<BlockHash>) -> Self {
+        if hashes.len() == self.blocks.len() { Self { hashes, ..self } } else { self }
+    }
+
+    /// The blocks of which the hashes are known.
+    pub(crate) fn hashed(&self) -> impl Iterator<Item = (BlockHash, PlacedBlock)> + '_ {
+        self.hashes.iter().copied().zip(self.blocks.iter().copied())
     }
 
     /// All blocks.
@@ -81,7 +101,7 @@ impl DiskPlaces {
         self.blocks.iter().map(|block| block.plain_bytes).max().unwrap_or_default()
     }
 
-    /// Encodes the places for the catalog: about five bytes for each block.
+    /// Encodes the places for the catalog: about 22 bytes for each block.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         varint::put(out, self.blocks.len() as u64);
         let mut end = 0;
@@ -93,6 +113,8 @@ impl DiskPlaces {
             }
             end = block.stored_at + u64::from(block.stored_bytes);
         }
+        out.push(u8::from(!self.hashes.is_empty()));
+        self.hashes.iter().for_each(|hash| out.extend_from_slice(hash));
     }
 
     /// Decodes the form that [`DiskPlaces::encode`] writes. The result is `None` for anything else.
@@ -109,7 +131,15 @@ impl DiskPlaces {
             stored_end = stored_at.checked_add(stored_bytes.into())?;
             plain_end = plain_at.checked_add(plain_bytes.into())?;
         }
-        Some(Self { blocks })
+        let (&has_hashes, rest) = blob.split_first()?;
+        *blob = rest;
+        let mut hashes = Vec::new();
+        for _ in 0..if has_hashes == 1 { blocks.len() } else { 0 } {
+            let (hash, rest) = blob.split_first_chunk()?;
+            *blob = rest;
+            hashes.push(*hash);
+        }
+        Some(Self { blocks, hashes })
     }
 }
 
@@ -141,6 +171,9 @@ mod tests {
         ] {
             assert_eq!(places.at(at), expected, "{at}");
         }
+        let hashes = [1, 2, 3].map(|n| block_hash(&[n])).to_vec();
+        let places = places.with_hashes(hashes.clone());
+        assert_eq!(places.hashed().map(|(hash, _)| hash).collect::<Vec<_>>(), hashes);
         let mut blob = Vec::new();
         places.encode(&mut blob);
         assert_eq!(DiskPlaces::decode(&mut blob.as_slice()), Some(places));

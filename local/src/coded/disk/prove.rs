@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use regrow_disk::codec::{BlockEncoder, decode, recognise};
 use regrow_disk::{ReadAt, StoredForm, StoredPiece};
-use regrow_index::{BlockRun, DiskCoding, DiskPiece, KeptBlock, MAX_GAP_BYTES};
+use regrow_index::{BlockRun, CorrectedBlock, DiskCoding, DiskPiece, KeptBlock, MAX_GAP_BYTES};
 
-use super::guess::{DiskGuess, guess_disk, makes};
+use super::guess::{DiskGuess, corrections, guess_disk, makes};
 use super::places::PlacedBlock;
+use super::run_digest;
 use crate::LocalError;
 use crate::pool::{Ordered, Pool};
 
@@ -21,6 +22,8 @@ const MAX_SEARCHES: usize = 24;
 const MAX_KEPT_BYTES: u64 = 12 << 20;
 const MAX_KEPT_PERCENT: u64 = 2;
 
+const MANY_KEPT: &str = "too many of its compressed blocks are made by no known encoder";
+
 /// The result of the search for encoders.
 pub(crate) enum DiskProof {
     /// The image can be made again exactly in this way.
@@ -31,8 +34,10 @@ pub(crate) enum DiskProof {
 
 /// What a worker found out about a block.
 enum Found {
-    /// The encoder of this number makes it.
-    Made(usize),
+    /// The encoder of this number makes it: the block.
+    Made(usize, Vec<u8>),
+    /// The encoder of this number nearly makes it: the corrections.
+    Corrected(usize, Vec<u8>),
     /// None of those that it tried does: the block and its plain bytes.
     Unmade(Vec<u8>, Vec<u8>),
     Damaged,
@@ -85,8 +90,12 @@ pub(crate) fn prove_disk(image: &dyn ReadAt, pieces: &[StoredPiece], pool: &Pool
 fn try_all(block: PlacedBlock, stored: Vec<u8>, encoders: &[BlockEncoder]) -> Found {
     let plain = decode(block.codec, &stored, block.plain_bytes as usize).ok();
     let Some(plain) = plain.filter(|plain| plain.len() == block.plain_bytes as usize) else { return Found::Damaged };
-    match encoders.iter().position(|known| known.codec() == block.codec && makes(*known, &stored, &plain)) {
-        Some(number) => Found::Made(number),
+    let of_codec = || encoders.iter().enumerate().filter(|(_, known)| known.codec() == block.codec);
+    if let Some((number, _)) = of_codec().find(|(_, known)| makes(**known, &stored, &plain)) {
+        return Found::Made(number, stored);
+    }
+    match of_codec().find_map(|(number, known)| Some((number, corrections(*known, &stored, &plain)?))) {
+        Some((number, corrections)) => Found::Corrected(number, corrections),
         None => Found::Unmade(stored, plain),
     }
 }
@@ -98,7 +107,7 @@ struct Prover {
     searches: usize,
     builder: Builder,
     blocks: u64,
-    /// The compressed bytes of blocks that are kept.
+    /// The bytes of blocks that are kept, and of corrections.
     kept: u64,
 }
 
@@ -111,7 +120,12 @@ impl Prover {
         };
         self.blocks += 1;
         match found {
-            Some(Found::Made(number)) => self.builder.block(self.encoders[number], plain_bytes, piece.bytes),
+            Some(Found::Made(number, stored)) => self.builder.block(self.encoders[number], plain_bytes, &stored),
+            Some(Found::Corrected(number, corrections)) => {
+                self.keep(corrections.len())?;
+                let coded_bytes = u32::try_from(piece.bytes).unwrap_or(u32::MAX);
+                self.builder.corrected(self.encoders[number], plain_bytes, (coded_bytes, corrections));
+            }
             Some(Found::Unmade(stored, plain)) => {
                 // Workers that began before the last encoder was found did not try it.
                 let known = self.encoders.iter().rev().copied().find(|known| makes(*known, &stored, &plain));
@@ -125,13 +139,10 @@ impl Prover {
                         if !self.encoders.contains(&known) {
                             self.encoders = self.encoders.iter().copied().chain([known]).collect();
                         }
-                        self.builder.block(known, plain_bytes, piece.bytes);
+                        self.builder.block(known, plain_bytes, &stored);
                     }
                     None => {
-                        self.kept += stored.len() as u64;
-                        if self.kept > MAX_KEPT_BYTES {
-                            return Err("too many of its compressed blocks are made by no known encoder");
-                        }
+                        self.keep(stored.len())?;
                         self.builder.kept(KeptBlock { plain_bytes, coded: stored });
                     }
                 }
@@ -141,10 +152,15 @@ impl Prover {
         Ok(())
     }
 
+    /// Notes bytes that stand in the index: of blocks that are kept, or of corrections.
+    fn keep(&mut self, bytes: usize) -> Result<(), &'static str> {
+        self.kept += bytes as u64;
+        if self.kept > MAX_KEPT_BYTES { Err(MANY_KEPT) } else { Ok(()) }
+    }
+
     fn finish(self, image_bytes: u64) -> DiskProof {
         if self.kept > image_bytes / 100 * MAX_KEPT_PERCENT {
-            let reason = "too many of its compressed blocks are made by no known encoder";
-            return DiskProof::Impossible(reason.to_owned());
+            return DiskProof::Impossible(MANY_KEPT.to_owned());
         }
         DiskProof::Exact(DiskCoding { pieces: self.builder.finish() })
     }
@@ -168,6 +184,7 @@ struct Run {
     sizes: Vec<u32>,
     plain_bytes: u64,
     coded_bytes: u64,
+    coded_hash: blake3::Hasher,
 }
 
 impl Builder {
@@ -175,21 +192,50 @@ impl Builder {
         self.plain += bytes;
     }
 
-    fn block(&mut self, encoder: BlockEncoder, plain_bytes: u32, coded_bytes: u64) {
+    fn block(&mut self, encoder: BlockEncoder, plain_bytes: u32, coded: &[u8]) {
+        let coded_bytes = coded.len() as u64;
         let goes_on =
             |run: &&mut Run| run.encoder == encoder && run.gap_bytes == self.plain && run.plain_bytes < MAX_RUN_BYTES;
         if let Some(run) = self.run.as_mut().filter(goes_on) {
             run.sizes.push(plain_bytes);
             (run.plain_bytes, run.coded_bytes) =
                 (run.plain_bytes + u64::from(plain_bytes), run.coded_bytes + coded_bytes);
+            run.coded_hash.update(coded);
             self.plain = 0;
             return;
         }
         self.end_run();
         let gap_bytes = if self.plain <= MAX_GAP_BYTES.into() { std::mem::take(&mut self.plain) } else { 0 };
         self.end_plain();
-        self.run =
-            Some(Run { encoder, gap_bytes, sizes: vec![plain_bytes], plain_bytes: plain_bytes.into(), coded_bytes });
+        let (sizes, mut coded_hash) = (vec![plain_bytes], blake3::Hasher::new());
+        coded_hash.update(coded);
+        self.run = Some(Run { encoder, gap_bytes, sizes, plain_bytes: plain_bytes.into(), coded_bytes, coded_hash });
+    }
+
+    fn corrected(&mut self, encoder: BlockEncoder, plain_bytes: u32, (coded_bytes, corrections): (u32, Vec<u8>)) {
+        self.end_run();
+        self.end_plain();
+        let encoder = self.written(encoder);
+        self.pieces.push(DiskPiece::Corrected(Box::new(CorrectedBlock {
+            encoder,
+            plain_bytes,
+            coded_bytes,
+            corrections,
+        })));
+    }
+
+    /// An encoder as it is written down.
+    fn written(&mut self, encoder: BlockEncoder) -> Arc<[u8]> {
+        match &self.written {
+            Some((known, written)) if *known == encoder => Arc::clone(written),
+            _ => {
+                let mut written = Vec::new();
+                encoder.put(&mut written);
+                let written: Arc<[u8]> = written.into();
+                self.written = Some((encoder, Arc::clone(&written)));
+                written
+            }
+        }
     }
 
     fn kept(&mut self, kept: KeptBlock) {
@@ -200,18 +246,10 @@ impl Builder {
 
     fn end_run(&mut self) {
         let Some(run) = self.run.take() else { return };
-        let encoder = match &self.written {
-            Some((known, written)) if *known == run.encoder => Arc::clone(written),
-            _ => {
-                let mut written = Vec::new();
-                run.encoder.put(&mut written);
-                let written: Arc<[u8]> = written.into();
-                self.written = Some((run.encoder, Arc::clone(&written)));
-                written
-            }
-        };
+        let encoder = self.written(run.encoder);
         // What is larger than a gap was not taken for one.
-        let run = BlockRun::new(encoder, run.gap_bytes as u8, &run.sizes, run.coded_bytes);
+        let run =
+            BlockRun::new(encoder, run.gap_bytes as u8, &run.sizes, (run.coded_bytes, run_digest(&run.coded_hash)));
         self.pieces.push(DiskPiece::Run(Box::new(run)));
     }
 

@@ -3,12 +3,13 @@
 mod make;
 
 use std::io::Write;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use regrow_disk::codec::BlockEncoder;
-use regrow_disk::{BlockCodec, SizedFile, StoredForm, StoredPiece};
+use regrow_disk::{BlockCodec, ReadAt, SizedFile, StoredForm, StoredPiece};
 
 use super::*;
 use crate::coded::{PlainFile, Starts, Unfolded};
@@ -91,7 +92,7 @@ fn proved(image: &Image) -> regrow_index::DiskCoding {
         made.extend_from_slice(bytes);
         Ok::<(), LocalError>(())
     };
-    let mut maker = DiskMaker::new(&pool, &coding.pieces);
+    let mut maker = DiskMaker::new(&pool, &coding.pieces, None);
     image.plain.chunks(100_000).try_for_each(|piece| maker.write(piece, &mut sink)).unwrap();
     maker.finish(&mut sink).unwrap();
     assert!(made == image.stored);
@@ -202,4 +203,65 @@ fn an_image_that_is_not_made_again_says_why() {
     assert!(image.plain.starts_with(&cut));
     let longer = unfold(&[&image.stored, b"behind".as_slice()].concat(), &image.pieces, 999);
     assert!(longer == [&image.plain, b"behind".as_slice()].concat());
+}
+
+/// The compressed blocks of an image, as a scan of a seed finds them.
+fn blocks_of(image: &Image) -> Arc<CodedBlocks> {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&[9; 7]).unwrap();
+    file.write_all(&image.stored).unwrap();
+    let pool = Pool::new();
+    let mut unfolding = DiskUnfolding::new(&pool, &image.pieces);
+    unfolding.push(Bytes::copy_from_slice(&image.stored), &mut |_| Ok(())).unwrap();
+    let hashes = unfolding.finish(&mut |_| Ok(())).unwrap();
+    let mut blocks = CodedBlocks::default();
+    blocks.add(file, 7, &DiskPlaces::of(&image.pieces).unwrap().with_hashes(hashes));
+    Arc::new(blocks)
+}
+
+#[test]
+fn blocks_of_a_seed_are_taken_if_they_fit() {
+    let image = image();
+    let coding = proved(&image);
+    let make = |blocks: &Arc<CodedBlocks>, step: usize| {
+        let (pool, mut made) = (Pool::new(), Vec::new());
+        let mut sink = |bytes: &[u8]| {
+            made.extend_from_slice(bytes);
+            Ok::<(), LocalError>(())
+        };
+        let mut maker = DiskMaker::new(&pool, &coding.pieces, Some(Arc::clone(blocks)));
+        image.plain.chunks(step).try_for_each(|piece| maker.write(piece, &mut sink)).unwrap();
+        maker.finish(&mut sink).unwrap();
+        made
+    };
+    let blocks = blocks_of(&image);
+    let first = text(32_768, 0);
+    assert!(blocks.get(BlockCodec::Zlib, &first).is_some() && blocks.get(BlockCodec::Zlib, &first[1..]).is_none());
+    assert!(make(&blocks, 100_000) == image.stored);
+    // A seed with some of the blocks, and one whose blocks another level made.
+    let (mut some, mut other) = (Image::default(), Image::default());
+    (0..40).for_each(|number| some.block(9, &text(32_768, number)));
+    (20..60).for_each(|number| other.block(1, &text(32_768, number)));
+    for seed in [&some, &other] {
+        assert!(make(&blocks_of(seed), 9_000) == image.stored);
+    }
+}
+
+#[test]
+fn the_stored_image_is_read_at_random_from_the_plain_one() {
+    let mut image = image();
+    image.odd_block(&text(9000, 5000));
+    image.block(9, &text(9000, 5001));
+    let coding = proved(&image);
+    let mut plain = tempfile::tempfile().unwrap();
+    plain.write_all(&image.plain).unwrap();
+    let plain = SizedFile { file: &plain, bytes: image.plain.len() as u64 };
+    let view = StoredView::new(&plain, &coding);
+    assert_eq!(view.bytes(), image.stored.len() as u64);
+    for (at, bytes) in [(0, image.stored.len()), (90, 10), (90, 90_000), (image.stored.len() - 1, 1)] {
+        let mut read = vec![0; bytes];
+        view.read_exact_at(&mut read, at as u64).unwrap();
+        assert!(read == image.stored[at..at + bytes], "{at}");
+    }
+    assert!(view.read_exact_at(&mut [0; 2], image.stored.len() as u64 - 1).is_err());
 }

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use regrow_disk::codec::decode;
 use regrow_disk::{BlockCodec, StoredForm, StoredPiece};
 
+use super::places::{BlockHash, block_hash};
 use crate::LocalError;
 use crate::pool::{Ordered, Pool};
 
@@ -20,8 +21,10 @@ pub(crate) struct DiskUnfolding<'a> {
     piece: Option<(StoredForm, u64)>,
     /// The bytes of the present block.
     block: BytesMut,
-    decoding: Ordered<Bytes>,
+    decoding: Ordered<(Bytes, BlockHash)>,
     waiting_bytes: u64,
+    /// The hashes of the plain bytes of all blocks so far.
+    hashes: Vec<BlockHash>,
 }
 
 /// A consumer of the next bytes of the plain image.
@@ -31,7 +34,15 @@ impl<'a> DiskUnfolding<'a> {
     /// Begins with the first of these pieces.
     pub(crate) fn new(pool: &'a Pool, pieces: &'a [StoredPiece]) -> Self {
         let decoding = Ordered::new(BLOCKS_IN_FLIGHT);
-        Self { pool, pieces: pieces.iter(), piece: None, block: BytesMut::new(), decoding, waiting_bytes: 0 }
+        Self {
+            pool,
+            pieces: pieces.iter(),
+            piece: None,
+            block: BytesMut::new(),
+            decoding,
+            waiting_bytes: 0,
+            hashes: Vec::new(),
+        }
     }
 
     /// Takes in the image's next bytes. Behind its last piece, they stand for themselves. A block that is damaged gives
@@ -75,14 +86,19 @@ impl<'a> DiskUnfolding<'a> {
             }
         }
         self.waiting_bytes += u64::from(plain_bytes);
-        self.decoding.push(self.pool.submit(move || plain_of(codec, &stored, plain_bytes)));
+        self.decoding.push(self.pool.submit(move || {
+            let plain = plain_of(codec, &stored, plain_bytes);
+            let hash = block_hash(&plain);
+            (plain, hash)
+        }));
         while let Some(plain) = self.decoding.next_due()? {
             self.give(plain, sink)?;
         }
         Ok(())
     }
 
-    fn give(&mut self, plain: Bytes, sink: PlainSink<'_>) -> Result<(), LocalError> {
+    fn give(&mut self, (plain, hash): (Bytes, BlockHash), sink: PlainSink<'_>) -> Result<(), LocalError> {
+        self.hashes.push(hash);
         self.waiting_bytes = self.waiting_bytes.saturating_sub(plain.len() as u64);
         sink(plain)
     }
@@ -95,9 +111,10 @@ impl<'a> DiskUnfolding<'a> {
         Ok(())
     }
 
-    /// Ends the image. A block that is cut off is left out.
-    pub(crate) fn finish(mut self, sink: PlainSink<'_>) -> Result<(), LocalError> {
-        self.drain(sink)
+    /// Ends the image, and returns the hashes of its blocks' plain bytes. A block that is cut off is left out.
+    pub(crate) fn finish(mut self, sink: PlainSink<'_>) -> Result<Vec<BlockHash>, LocalError> {
+        self.drain(sink)?;
+        Ok(self.hashes)
     }
 }
 

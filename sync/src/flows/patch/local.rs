@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use regrow_catalog::Catalog;
 use regrow_image::WalkRules;
-use regrow_index::Index;
-use regrow_local::{FileSeed, LocalError, Pool, SeedContext};
+use regrow_index::{CodedStretch, Index};
+use regrow_local::{FileSeed, LocalError, Pool, SeedContext, StoredView, sized};
 use regrow_patch::PatchImage;
 
 use crate::flows::extract::extract_plain;
@@ -93,9 +93,8 @@ impl Locals<'_> {
         network: &mut Network,
     ) -> Result<Option<Opened>, SyncError> {
         let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
-        // Only a whole disk image tells the names of its files.
         let is_disk = rules == WalkRules::V5;
-        if given.is_empty() && !index.codings.is_empty() && !is_disk {
+        if given.is_empty() && !index.codings.is_empty() {
             return Ok(Some((None, self.fetch_plain(location, index, network)?)));
         }
         let fetched = if given.is_empty() { Some(self.fetch(location, index, seed, network)?) } else { None };
@@ -155,8 +154,14 @@ impl Locals<'_> {
     ) -> Result<Arc<PatchImage>, SyncError> {
         let path = self.scratch.join(index.image_id().to_string());
         let scan = extract_plain(location, index, path.clone(), &self.options(None), network, self.progress)?;
-        let file = File::open(&path).map_err(SyncError::io(&path))?;
-        Ok(Arc::new(PatchImage::of_seed(FileSeed::of_plain(file, scan), &path)?))
+        let open = || File::open(&path).map_err(SyncError::io(&path));
+        let seed = FileSeed::of_plain(open()?, scan);
+        let [CodedStretch::Disk(coding)] = &index.codings[..] else {
+            return Ok(Arc::new(PatchImage::of_seed(seed, &path)?));
+        };
+        let file = open()?;
+        let plain = sized(&file).map_err(SyncError::io(&path))?;
+        Ok(Arc::new(PatchImage::of_plain_disk(seed, &path, &StoredView::new(&plain, coding))?))
     }
 }
 

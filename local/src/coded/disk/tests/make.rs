@@ -31,16 +31,22 @@ fn image() -> (Vec<u8>, Vec<u8>, DiskCoding) {
             .into_iter()
             .enumerate()
     {
-        let mut coded_bytes = 0;
+        let (mut coded_bytes, mut hash) = (0, blake3::Hasher::new());
         for &size in &sizes {
             copy(&vec![7; usize::from(gap_bytes)], &mut stored, &mut plain);
             let block = text(size as usize, number as u8);
             let coded = encode(&encoder, &block);
             coded_bytes += coded.len() as u64;
+            hash.update(&coded);
             stored.extend_from_slice(&coded);
             plain.extend_from_slice(&block);
         }
-        pieces.push(DiskPiece::Run(Box::new(BlockRun::new(encoder.into(), gap_bytes, &sizes, coded_bytes))));
+        pieces.push(DiskPiece::Run(Box::new(BlockRun::new(
+            encoder.into(),
+            gap_bytes,
+            &sizes,
+            (coded_bytes, run_digest(&hash)),
+        ))));
         let kept = text(5000, 99);
         stored.extend_from_slice(b"kept");
         plain.extend_from_slice(&kept);
@@ -53,7 +59,7 @@ fn image() -> (Vec<u8>, Vec<u8>, DiskCoding) {
 
 fn make(pieces: &[DiskPiece], plain: &[u8], step: usize) -> Result<Vec<u8>, LocalError> {
     let (pool, mut made) = (Pool::new(), Vec::new());
-    let mut maker = DiskMaker::new(&pool, pieces);
+    let mut maker = DiskMaker::new(&pool, pieces, None);
     let mut sink = |bytes: &[u8]| {
         made.extend_from_slice(bytes);
         Ok(())

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use regrow_chunker::{BLOCK_BYTES, ImageDigest};
-use regrow_local::{DiskMaker, Ordered, Pool, StreamMaker, spawn_scoped};
+use regrow_local::{CodedBlocks, DiskMaker, LocalError, Ordered, Pool, StreamMaker, spawn_scoped};
 
 use super::block::{BlockJob, BlockResult, hash_written};
 use super::{Assembly, BLOCKS_IN_FLIGHT, Shared};
@@ -69,6 +69,8 @@ struct Work<'a> {
     pool: &'a Pool,
     progress: &'a dyn Progress,
     arrival: &'a Arrival,
+    /// Compressed blocks of seeds.
+    blocks: Option<Arc<CodedBlocks>>,
 }
 
 impl<'a> Work<'a> {
@@ -94,11 +96,16 @@ impl<'a> Work<'a> {
                 }
             }
             TaskForm::Disk(pieces) => {
-                let mut maker = DiskMaker::new(self.pool, pieces);
-                if let Some(failed) = self.plain(&task.plain, mend, &mut |plain| maker.write(plain, &mut put))? {
+                let mut maker = DiskMaker::new(self.pool, pieces, self.blocks.clone());
+                let unfit = |error| match error {
+                    SyncError::Local(LocalError::DiskBlocks(_)) => self.unfit(),
+                    error => error,
+                };
+                let mut write = |plain: &[u8]| maker.write(plain, &mut put).map_err(unfit);
+                if let Some(failed) = self.plain(&task.plain, mend, &mut write)? {
                     return Ok(Ended::Without(failed));
                 }
-                maker.finish(&mut put)?;
+                maker.finish(&mut put).map_err(unfit)?;
             }
             TaskForm::Members(coding, members) => {
                 let unfit = || self.unfit();
@@ -195,7 +202,7 @@ impl Assembly<'_> {
     /// Carries out tasks side by side. Those that failed stay in `tasks`, and the chunks that they lacked are returned.
     fn side_by_side(&self, tasks: &mut Vec<Task<'_>>, arrival: &Arrival) -> Result<Vec<u32>, SyncError> {
         let (shared, pool, progress) = (&self.shared, self.run.pool, self.run.progress);
-        let work = Work { shared, pool, progress, arrival };
+        let work = Work { shared, pool, progress, arrival, blocks: shared.seeds.coded_blocks() };
         let next = AtomicUsize::new(0);
         let output = &self.shared.output;
         let drive = || {
@@ -262,7 +269,7 @@ impl Assembly<'_> {
         arrival.tell(true);
         let shared = Arc::clone(&self.shared);
         let (pool, progress) = (self.run.pool, self.run.progress);
-        let work = Work { shared: &shared, pool, progress, arrival: &arrival };
+        let work = Work { shared: &shared, pool, progress, arrival: &arrival, blocks: shared.seeds.coded_blocks() };
         let (mut hasher, mut kept) = (blake3::Hasher::new(), None);
         for task in tasks(&shared, self.run.index) {
             let mut mend = |failed: &[u32]| {

@@ -66,9 +66,9 @@ fn counted(left: &mut u64, bytes: &[u8], unfit: &dyn Fn() -> SyncError, put: Put
 /// A coded file that is being made.
 pub(crate) enum CodedFile<'a> {
     /// A gzip or zstd file.
-    Members(Members<'a, 'a>),
+    Members(Box<Members<'a, 'a>>),
     /// A disk image.
-    Disk(DiskMaker<'a>),
+    Disk(Box<DiskMaker<'a>>),
 }
 
 impl<'a> CodedFile<'a> {
@@ -76,9 +76,9 @@ impl<'a> CodedFile<'a> {
     pub(crate) fn new(pool: &'a Pool, coding: &'a CodedStretch, unfit: &'a dyn Fn() -> SyncError) -> Self {
         match coding {
             CodedStretch::File(coding) => {
-                Self::Members(Members::new(pool, (coding, 0..coding.members.len()), None, unfit))
+                Self::Members(Box::new(Members::new(pool, (coding, 0..coding.members.len()), None, unfit)))
             }
-            CodedStretch::Disk(disk) => Self::Disk(DiskMaker::new(pool, &disk.pieces)),
+            CodedStretch::Disk(disk) => Self::Disk(Box::new(DiskMaker::new(pool, &disk.pieces, None))),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use regrow_index::{CodedStretch, Coding, DiskPiece, Index};
-use regrow_local::{CodedEncoder, block_encoder, disk_memory_bytes};
+use regrow_local::{CodedEncoder, disk_memory_bytes, piece_encoder};
 
 use super::{STEP_BYTES, Shared};
 use crate::{Location, SyncError};
@@ -61,9 +61,7 @@ pub(crate) fn check_encoders(location: &Location, index: &Index) -> Result<(), S
             }
             CodedStretch::Disk(disk) => {
                 for piece in &disk.pieces {
-                    if let DiskPiece::Run(run) = piece {
-                        block_encoder(run).map_err(refused)?;
-                    }
+                    piece_encoder(piece).map_err(refused)?;
                 }
             }
         }
