@@ -52,7 +52,12 @@ pub const TARGETS: [Target; 11] = [
     Target { name: "layers", run: layers::run, seeds: layers::seeds, memory: (4 << 10, 1200) },
     Target { name: "gzip_members", run: gzip_members::run, seeds: gzip_members::seeds, memory: (16 << 10, 1200) },
     // Corrections may unpack to 16 MiB.
-    Target { name: "zstd_corrections", run: zstd_corrections::run, seeds: zstd_corrections::seeds, memory: (64 << 10, 4000) },
+    Target {
+        name: "zstd_corrections",
+        run: zstd_corrections::run,
+        seeds: zstd_corrections::seeds,
+        memory: (64 << 10, 4000),
+    },
 ];
 
 /// Runs a target on an input, within its bounds of memory and time.

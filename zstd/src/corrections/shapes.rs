@@ -50,7 +50,7 @@ pub(super) fn take(
     let form = numbers.take_up_to(Channel::Shapes, MAX_FORM)?;
     let Some(form) = form.checked_sub(1) else { return predicted.cloned().ok_or(ZstdError::Corrections) };
     let literals = LiteralsKind::of(form as u8);
-    let mut shape = Shape { literals, format: (form / FORMAT & 3) as u8, ..Shape::default() };
+    let mut shape = Shape { literals, format: ((form / FORMAT) & 3) as u8, ..Shape::default() };
     if form & NEW_CODES != 0 {
         shape.codes = numbers.take_bytes(MAX_TABLE_BYTES)?;
     } else if literals == LiteralsKind::Compressed {
@@ -62,7 +62,7 @@ pub(super) fn take(
     let modes = numbers.take_up_to(Channel::Shapes, MAX_MODES)?;
     shape.modes = (modes % NEW_TABLES) as u8 * 4;
     for (kind, mode) in shape.modes().into_iter().enumerate() {
-        if modes / NEW_TABLES >> kind & 1 == 1 {
+        if ((modes / NEW_TABLES) >> kind) & 1 == 1 {
             shape.tables[kind] = numbers.take_bytes(MAX_TABLE_BYTES)?;
         } else if has_table(mode) {
             shape.tables[kind] = predicted.map(|shape| shape.tables[kind].clone()).unwrap_or_default();
