@@ -128,7 +128,7 @@ fn layers_in_containerd_seed_those_of_other_forms() {
         let storage = format!("containerd-{name}");
         let content = env.path(&format!("{storage}/io.containerd.content.v1.content"));
         std::fs::create_dir_all(&content).unwrap();
-        tar::Archive::new(oci(&layers, 9, compressed).as_slice()).unpack(content).unwrap();
+        tar::Archive::new(oci(&layers, 5, compressed).as_slice()).unpack(content).unwrap();
         let (name, compressed) = FORMS[to];
         let image = oci(&layers, 5, compressed);
         let fetched = update(&env, &server, &storage, &format!("{name}.rgx"), &image);

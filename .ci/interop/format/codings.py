@@ -8,7 +8,7 @@ from collections import namedtuple
 import zstandard
 
 from .corrections import check_corrections, corrected
-from .encoders import is_zstd, make, name_of, read_encoder
+from .encoders import is_many_frames, is_zstd, make, name_of, read_encoder
 from .fields import MIB, need
 from .walk import BLOCK, Stretch, header_size
 
@@ -175,6 +175,10 @@ class Image:
             need(self.known is not None and place is not None, "%s is not made here: give the image" % name)
             self.taken.add(name)
             made = self.known[place + at : place + at + piece.stored]
+            if is_many_frames(piece.encoder):
+                reader = zstandard.ZstdDecompressor().stream_reader(made, read_across_frames=True)
+                need(reader.read() == plain, "a stream in the image does not hold the plain bytes")
+                return made
             inflate = zlib.decompressobj(-15)
             if is_zstd(piece.encoder):
                 inflate = zstandard.ZstdDecompressor().decompressobj()

@@ -74,6 +74,10 @@ def is_zstd(written):
     return Reader(written).varint() >= FIRST_ZSTD
 
 
+def is_many_frames(written):
+    return Reader(written).varint() == CHUNKED
+
+
 def name_of(written):
     kind, level = read_encoder(written)
     return "%s at level %d" % (kind[1], level)

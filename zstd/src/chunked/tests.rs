@@ -3,7 +3,7 @@ use std::process::{Command, Stdio};
 
 use super::*;
 use crate::klauspost::tests::data;
-use crate::{KnownEncoder, Level, Reencoder, Version};
+use crate::{KnownEncoder, Level, Reencoder, Version, ZstdPart, ZstdReader};
 
 /// Files of the real writers: level, length and BLAKE3. They were recorded by the ignored test in this file, with
 /// `CHUNKED_PROGRAMS=PROGRAM,…` in the environment; the programs pass a tar through `compressor.ZstdCompressor`
@@ -322,5 +322,26 @@ fn writers_are_written_down_and_read() {
     for wrong in [[0x30, 0x51, 25, 17, 0], [0x30, 0x50, 25, 17, 8]] {
         let written = [&[0x80, 0x28, 1][..], &wrong].concat();
         assert_eq!(KnownEncoder::take(&mut &written[..]), None, "{wrong:?}");
+    }
+}
+
+/// Files whose end is missing are made frame by frame.
+#[test]
+fn frames_are_recognised_one_by_one() {
+    for known in [known(Level::Fastest), Chunked { generation: Generation::V1_59, ..known(Level::Default) }] {
+        let file = file(Chunked { has_contents: false, ..known }, &tar(), 1 << 20);
+        let mut reader = ZstdReader::default();
+        let (mut at, mut plain) = (0, Vec::new());
+        while at < file.len() {
+            at += reader.push(&file[at..], &mut plain, 1 << 20).unwrap().taken;
+            plain.clear();
+        }
+        let frames = reader.parts().iter().filter_map(|part| match part {
+            ZstdPart::Frame { stored, .. } => Some(stored.start as usize..stored.end as usize),
+            _ => None,
+        });
+        for range in frames {
+            assert!(crate::guess(&file[range.clone()]).is_some(), "{known} at {range:?} of {}", file.len());
+        }
     }
 }
