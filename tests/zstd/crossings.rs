@@ -114,24 +114,3 @@ fn zstd_layers_in_a_layout_are_seeds() {
     let fetched = update(&env, &server, "layout", "image.rgx", &image);
     assert!(fetched < 60_000, "{fetched} of {}", image.len());
 }
-
-#[test]
-fn layers_in_containerd_seed_those_of_other_forms() {
-    let env = TestEnvironment::new();
-    let [_, layers] = version_layers();
-    for (name, compressed) in FORMS {
-        env.make(name, &oci(&layers, 5, compressed));
-    }
-    let server = Server::new(env.root());
-    for (from, to) in [(2, 1), (2, 2), (2, 4), (1, 2), (1, 4), (4, 1), (4, 2), (3, 1)] {
-        let (name, compressed) = FORMS[from];
-        let storage = format!("containerd-{name}");
-        let content = env.path(&format!("{storage}/io.containerd.content.v1.content"));
-        std::fs::create_dir_all(&content).unwrap();
-        tar::Archive::new(oci(&layers, 5, compressed).as_slice()).unpack(content).unwrap();
-        let (name, compressed) = FORMS[to];
-        let image = oci(&layers, 5, compressed);
-        let fetched = update(&env, &server, &storage, &format!("{name}.rgx"), &image);
-        assert!(fetched < 40_000, "{name} from {storage}: {fetched} of {}", image.len());
-    }
-}
