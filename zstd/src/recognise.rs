@@ -16,7 +16,7 @@ use crate::libzstd::{self, Family, Libzstd};
 /// The plain bytes that an encoder is given before the frame it makes of them is compared.
 const PIECE_BYTES: usize = 64 << 10;
 /// An encoder is tried if it finds this part of the matches in a sample, in thousandths.
-const SAME_SHARE: u32 = 9 * WHOLE / 10;
+const SAME_SHARE: u32 = 8 * WHOLE / 10;
 /// An encoder may come near to a frame from here on.
 const SIMILAR_SHARE: u32 = 7 * WHOLE / 10;
 /// Slow levels are not looked at if another one finds this part.

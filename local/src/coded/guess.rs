@@ -87,7 +87,7 @@ fn guess_zstd(stored: &[u8], size: u64) -> Guess {
         return Guess::Opaque;
     }
     // Of a file that is all there, faults are found sooner than encoders.
-    if stored.len() < PREFIX_BYTES && !is_sound(stored) {
+    if stored.len() as u64 == size && !is_sound(stored) {
         return not_rebuilt(NOT_SOUND.to_owned());
     }
     let is_known = beginning.encoders().next().is_some() || !beginning.near().is_empty();

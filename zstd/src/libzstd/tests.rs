@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use zstd::zstd_safe::CParameter;
+
 use super::*;
 use crate::{Beginning, KnownEncoder, Reencoder};
 

@@ -48,6 +48,8 @@ impl Speed {
 
 /// The size that is stated for samples of large frames, so that tables are small.
 const STATED_BYTES: u64 = 512 << 10;
+/// Frames of this many bytes may be made by klauspost's `EncodeAll`, which finds other matches.
+const SMALL_BYTES: u64 = 1 << 20;
 /// The versions of klauspost's library whose better levels find quite other matches.
 const VERSIONS: [Version; 2] = [Version::V1_17_8, Version::V1_15];
 
@@ -156,8 +158,9 @@ impl<'a> Sample<'a> {
             let kind = Klauspost { block_log: usual.block_log.min(window_log), window_log, ..usual };
             let (mut encoder, mut made) = (FrameEncoder::new(kind, u64::MAX), Vec::new());
             encoder.write(plain, &mut made);
-            // Less than a block says nothing.
-            if made.is_empty() { WHOLE } else { self.share_of(&made, self.end.min(encoder.settled())) }
+            // Less than a block says nothing, and small frames are made in another way.
+            let is_small = self.plain_bytes.is_some_and(|bytes| bytes <= SMALL_BYTES);
+            if made.is_empty() || is_small { WHOLE } else { self.share_of(&made, self.end.min(encoder.settled())) }
         };
         let versions = |level| if level >= Level::Better { &VERSIONS[..] } else { &VERSIONS[..1] };
         let share = |level| (versions(level).iter().map(|version| of(*version, level)).max().unwrap_or(0), level);
