@@ -48,6 +48,11 @@ pub(crate) fn split(env: &TestEnvironment, layer: &[u8], folder: &str) -> Vec<u8
 
 /// Lays out the layers in a storage of this kind, in the folder `storage`.
 pub(crate) fn lay_out(env: &TestEnvironment, kind: &str, layers: &[Vec<u8>]) {
+    lay_out_as(env, kind, layers, |layer| gzip(layer, GO));
+}
+
+/// The same, with compressed layers of this form where the kind keeps them compressed.
+pub(crate) fn lay_out_as(env: &TestEnvironment, kind: &str, layers: &[Vec<u8>], compressed: fn(&[u8]) -> Vec<u8>) {
     let mut listed = Vec::new();
     for layer in layers {
         let (name, id) = (hex(layer), format!("id{}", &hex(layer)[..20]));
@@ -83,7 +88,7 @@ pub(crate) fn lay_out(env: &TestEnvironment, kind: &str, layers: &[Vec<u8>]) {
         env.write(&format!("{blobs}/{}", hex(bytes)), bytes);
         json!({"digest": format!("sha256:{}", hex(bytes))})
     };
-    let stored: Vec<Value> = layers.iter().map(|layer| add(&gzip(layer, GO))).collect();
+    let stored: Vec<Value> = layers.iter().map(|layer| add(&compressed(layer))).collect();
     let diff_ids: Vec<String> = layers.iter().map(|layer| format!("sha256:{}", hex(layer))).collect();
     let config = add(json!({"rootfs": {"diff_ids": diff_ids}}).to_string().as_bytes());
     add(json!({"config": config, "layers": stored}).to_string().as_bytes());

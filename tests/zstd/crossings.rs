@@ -1,6 +1,7 @@
 //! Images of the same layers in other forms: each form is a seed and a base of the others.
 
 use super::*;
+use crate::storages::lay_out_as;
 
 type Compressed = fn(&[u8]) -> Vec<u8>;
 
@@ -113,4 +114,24 @@ fn zstd_layers_in_a_layout_are_seeds() {
     let server = Server::new(env.root());
     let fetched = update(&env, &server, "layout", "image.rgx", &image);
     assert!(fetched < 60_000, "{fetched} of {}", image.len());
+}
+
+#[test]
+fn layers_in_containerd_seed_those_of_other_forms() {
+    let env = TestEnvironment::new();
+    let [_, layers] = version_layers();
+    let images = FORMS.map(|(name, compressed)| (name, oci(&layers, 5, compressed)));
+    for (name, image) in &images {
+        env.make(name, image);
+    }
+    let server = Server::new(env.root());
+    let layers: Vec<Vec<u8>> = layers.iter().map(|layer| layer.tar(5)).collect();
+    for (from, to) in [(2, 1), (2, 2), (2, 4), (1, 2), (1, 4), (4, 1), (4, 2), (3, 1)] {
+        lay_out_as(&env, "containerd", &layers, FORMS[from].1);
+        let (name, image) = &images[to];
+        let fetched = update(&env, &server, "storage", &format!("{name}.rgx"), image);
+        assert!(fetched < 40_000, "{name} from {}: {fetched} of {}", FORMS[from].0, image.len());
+        env.remove("storage");
+        env.remove(&format!("out-storage-{name}.rgx"));
+    }
 }
