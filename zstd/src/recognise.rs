@@ -24,6 +24,8 @@ const CLOSE_SHARE: u32 = 98 * WHOLE / 100;
 /// An encoder nearly makes a frame if it finds this part of the matches, in thousandths, among the first plain bytes.
 const NEAR_SHARE: u32 = 7 * WHOLE / 8;
 const NEAR_BYTES: usize = 256 << 10;
+/// Frames with a window from this on may be made by long distance matching.
+const LONG_WINDOW_BYTES: u64 = 1 << 27;
 /// The number of levels that are looked at more closely.
 const NEAR_LEVELS: usize = 4;
 
@@ -33,7 +35,9 @@ impl Beginning<'_> {
     /// Each candidate is tried when it is asked for: it encodes the beginning and is dropped at the first byte that
     /// differs. Those that are given fit so far; only encoding all of the plain bytes proves it.
     pub fn encoders(&self) -> impl Iterator<Item = KnownEncoder> + '_ {
-        let sample = Rc::new(Sample::of(self, None));
+        // Long distance matching, with its large windows, takes the place of a level's own matches.
+        let is_long = self.header.window >= LONG_WINDOW_BYTES;
+        let sample = Rc::new(if is_long { None } else { Sample::of(self, None) });
         let quick = self.levels(&sample, Speed::Quick);
         let klauspost: Vec<Level> = match &*sample {
             None => Level::ALL.to_vec(),
