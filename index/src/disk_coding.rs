@@ -216,8 +216,11 @@ impl DiskCoding {
         self.pieces.iter().try_fold(0u64, |sum, piece| sum.checked_add(size(piece)?).filter(|&sum| sum < MOST_BYTES))
     }
 
-    /// Checks that the sizes can be added up, and that there are plain bytes.
+    /// Checks that the sizes can be added up, that there are plain bytes, and that this does not begin like a file.
     pub(crate) fn check(&self) -> Result<(), IndexError> {
+        if let Some(DiskPiece::Corrected(_)) = self.pieces.first() {
+            return Err(IndexError::Malformed("a disk image that begins with a corrected block"));
+        }
         match (self.sum(DiskPiece::plain), self.sum(DiskPiece::stored)) {
             (Some(1..), Some(_)) => Ok(()),
             _ => Err(IndexError::Malformed("sizes of a coded disk image")),

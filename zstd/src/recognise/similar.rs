@@ -26,6 +26,7 @@ const SLOW_LEVELS: [(u64, u8); 3] = [(256 << 10, 16), (16 << 10, 13), (0, 11)];
 /// Of slow levels, these are looked at first, and the others if they share this much.
 const FIRST_SLOW_LEVELS: [u8; 2] = [16, 19];
 const SLOW_SHARE: u32 = WHOLE / 2;
+const SMALL_FRAME_BYTES: u64 = 256 << 10;
 /// The levels from here on find what this one does, in a sample.
 const LARGE_LEVEL: u8 = 19;
 
@@ -131,10 +132,12 @@ impl<'a> Sample<'a> {
         }
         let first = FIRST_SLOW_LEVELS.map(|level| if levels.contains(&level) { share(level) } else { 0 });
         let [_, large] = first;
+        // Of small frames all levels are looked at, as they cost little.
+        let is_small = self.plain_bytes.is_some_and(|bytes| bytes <= SMALL_FRAME_BYTES);
         let of = |level: u8| match FIRST_SLOW_LEVELS.iter().position(|first| *first == level) {
             Some(number) => first[number],
             None if level > LARGE_LEVEL => large,
-            None if first.iter().all(|share| *share < SLOW_SHARE) => 0,
+            None if !is_small && first.iter().all(|share| *share < SLOW_SHARE) => 0,
             None => share(level),
         };
         levels.iter().map(|level| (of(*level), *level)).collect()

@@ -86,7 +86,10 @@ fn disk_coding() -> impl Strategy<Value = CodedStretch> {
             ))),
         }
     });
-    prop::collection::vec(piece, 1..6).prop_map(|pieces| DiskCoding { pieces }.into())
+    // A disk image does not begin with a corrected block.
+    let pieces = prop::collection::vec(piece, 1..6);
+    let pieces = pieces.prop_filter("begins as a stream", |pieces| !matches!(pieces[0], DiskPiece::Corrected(_)));
+    pieces.prop_map(|pieces| DiskCoding { pieces }.into())
 }
 
 fn signature() -> impl Strategy<Value = Signature> {

@@ -17,7 +17,7 @@ const BLOCKS_IN_FLIGHT: usize = 8;
 /// The most plain bytes of a run, unless one block has more: so many are made by one task when the image is written.
 const MAX_RUN_BYTES: u64 = 8 << 20;
 /// The most blocks for which another encoder is looked for. Each takes as long as dozens of blocks.
-const MAX_SEARCHES: usize = 24;
+const MAX_SEARCHES: usize = 8;
 /// The most compressed bytes of blocks that no encoder makes, and the share of the image that they may be.
 const MAX_KEPT_BYTES: u64 = 12 << 20;
 const MAX_KEPT_PERCENT: u64 = 2;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use regrow_chunker::PartKind;
 use regrow_image::WalkRules;
 use regrow_index::Index;
 use regrow_local::{Pool, SeedContext, Seeds};
@@ -54,7 +55,7 @@ impl Call<'_> {
         Form::of(&index, options, location)?;
         let stores = network.stores_of(location, &index, &options.stores)?;
         let (network, pool, catalog) = (&*network, Pool::new(), options.catalog.as_ref());
-        let rules = WalkRules::of_version(index.walk_version).unwrap_or_default().for_seeds();
+        let rules = seed_rules(&index);
         let (params, scratch, unfolds) = (index.params, network.scratch(), true);
         let look = SeedContext { rules, params, pool: &pool, catalog, progress, scratch, unfolds, on_scan: &|| () };
         let mut seeds = Seeds::default();
@@ -182,5 +183,16 @@ impl Call<'_> {
         report.bytes_fetched = network.meter().body_bytes() + counts.planned_bytes;
         report.requests = network.meter().requests() + counts.planned_requests;
         report
+    }
+}
+
+/// The rules by which the seeds of an image are split. An image that is one opaque file may be a disk image that make
+/// could not see through. Its base is another such image, and must be read in the same way to be recognised.
+fn seed_rules(index: &Index) -> WalkRules {
+    let rules = WalkRules::of_version(index.walk_version).unwrap_or_default().for_seeds();
+    let parts = index.units.as_ref().map(|units| &units.parts[..]);
+    match (rules, parts) {
+        (WalkRules::V5, Some([only])) if only.kind == PartKind::File && index.codings.is_empty() => WalkRules::V4,
+        (rules, _) => rules,
     }
 }
