@@ -78,7 +78,7 @@ fn comes_near(known: BlockEncoder, stored: &[u8], plain: &[u8]) -> bool {
 }
 
 /// The corrections by which a block follows from what an encoder makes, if they are few.
-pub(super) fn corrections(known: BlockEncoder, stored: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
+fn corrections(known: BlockEncoder, stored: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
     known.corrections(stored, plain, stored.len() / NEAR_SHARE)
 }
 

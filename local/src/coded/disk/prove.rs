@@ -6,7 +6,7 @@ use regrow_disk::codec::{BlockEncoder, decode, recognise};
 use regrow_disk::{ReadAt, StoredForm, StoredPiece};
 use regrow_index::{BlockRun, CorrectedBlock, DiskCoding, DiskPiece, KeptBlock, MAX_GAP_BYTES};
 
-use super::guess::{DiskGuess, corrections, guess_disk, makes};
+use super::guess::{DiskGuess, guess_disk, makes};
 use super::places::PlacedBlock;
 use super::run_digest;
 use crate::LocalError;
@@ -18,6 +18,8 @@ const BLOCKS_IN_FLIGHT: usize = 8;
 const MAX_RUN_BYTES: u64 = 8 << 20;
 /// The most blocks for which another encoder is looked for. Each takes as long as dozens of blocks.
 const MAX_SEARCHES: usize = 8;
+/// A block has corrections if they take at most one part in this many of it. All of them together are bounded below.
+const CORRECTED_SHARE: usize = 2;
 /// The most compressed bytes of blocks that no encoder makes, and the share of the image that they may be.
 const MAX_KEPT_BYTES: u64 = 12 << 20;
 const MAX_KEPT_PERCENT: u64 = 2;
@@ -94,7 +96,8 @@ fn try_all(block: PlacedBlock, stored: Vec<u8>, encoders: &[BlockEncoder]) -> Fo
     if let Some((number, _)) = of_codec().find(|(_, known)| makes(**known, &stored, &plain)) {
         return Found::Made(number, stored);
     }
-    match of_codec().find_map(|(number, known)| Some((number, corrections(*known, &stored, &plain)?))) {
+    let most = stored.len() / CORRECTED_SHARE;
+    match of_codec().find_map(|(number, known)| Some((number, known.corrections(&stored, &plain, most)?))) {
         Some((number, corrections)) => Found::Corrected(number, corrections),
         None => Found::Unmade(stored, plain),
     }
