@@ -151,7 +151,8 @@ mod tests {
         let (params, pool, on_scan) = (Params::default(), Pool::new(), &|| ());
         let (catalog, progress, scratch) = (None, &NoProgress, folder.path());
         let context = SeedContext {
-            rules: WalkRules::V5,
+            // The seeds of an opaque image are read as what they are.
+            rules: WalkRules::V4,
             params,
             pool: &pool,
             catalog,
@@ -161,7 +162,7 @@ mod tests {
             on_scan,
         };
         let scan = FileSeed::open(&path("image"), &context).unwrap().scan().encode();
-        let rules = unfolding_rules(WalkRules::V5, &params);
+        let rules = unfolding_rules(WalkRules::V4, &params);
         let key = SeedKey::of_file(&out, &File::open(&out).unwrap(), &rules).unwrap();
         let key = SeedKey { observed_ns: i128::MAX, ..key };
         options(true).catalog.unwrap().put_seed(&key, &scan);

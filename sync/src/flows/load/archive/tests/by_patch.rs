@@ -177,7 +177,8 @@ fn a_dry_run_only_counts() {
                 });
             report.bytes_fetched
         });
-        assert!(dry >= real && dry < real + 3000, "{dry} {real}");
+        // What is read ahead while seeds are scanned depends on which is done first.
+        assert!(dry.abs_diff(real) < 3000, "{dry} {real}");
         real
     });
     assert!(costs[0] < costs[1], "{costs:?}");
