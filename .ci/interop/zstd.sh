@@ -113,8 +113,9 @@ fi
 # libzstd 1.5.7, at all levels, and in all ways that programs call it.
 libzstd() { "$python" "$here/libzstd.py" "$@" <"$work/sample.tar" >"$work/libzstd/$1-$2-$3.zst"; }
 mkdir "$work/libzstd" "$work/sample"
-# Little of everything, as the highest levels are slow.
-head -c 150000 "$work/new.tar" | tail -c 100000 >"$work/sample/bytes"
+# Little of everything, as the highest levels are slow; but more than 256 KiB, since the package takes the parameters of large
+# streams for small ones, too.
+head -c 450000 "$work/new.tar" | tail -c 400000 >"$work/sample/bytes"
 cp "$here"/*.py "$work/sample"
 tar -C "$work/sample" -cf "$work/sample.tar" .
 for level in $(seq 1 22); do
@@ -128,10 +129,10 @@ libzstd 3 single long
 check "libzstd: comes back" round_trips "$work/libzstd"
 files=$(find "$work/libzstd" -name '*.zst' | wc -l)
 check "libzstd: all $files are seen through" test "$(coded "libzstd 1.5.7")" = "$files"
-for level in 1 2 3 9 15 19; do
+for level in 1 2 3 5 17 19; do
     check "libzstd: level $level is named" test "$(coded "libzstd 1.5.7, level $level")" -gt 0
 done
-for name in "in one call" "without workers" "long distance matching"; do
+for name in "in one call" "long distance matching"; do
     check "libzstd: '$name' is named" test "$(coded "$name")" -gt 0
 done
 
