@@ -19,7 +19,6 @@
 mod encoder;
 mod error;
 mod lz4;
-mod number;
 mod recognise;
 #[cfg(test)]
 mod tests;

@@ -73,5 +73,6 @@ pub use error::ZstdError;
 pub use format::{FrameHeader, MAX_HEADER_BYTES};
 pub use klauspost::{Form, Klauspost, Level, MAX_BLOCK_LOG, MAX_WINDOW_LOG, MIN_WINDOW_LOG, Version};
 pub use libzstd::{LIBZSTD_VERSION, Libzstd};
+pub use number::{put_number, take_number};
 pub use reader::{MAX_TAIL_BYTES, ZstdPart, ZstdReader, ZstdStep};
 pub use recognise::guess;

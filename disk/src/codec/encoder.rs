@@ -4,9 +4,9 @@ use std::fmt;
 
 use regrow_zstd::KnownEncoder;
 
-use super::number::{put_number, take_number};
 use super::{BlockError, Lz4Blocks, XzBlocks, ZlibBlocks, zstd};
 use crate::BlockCodec;
+use regrow_zstd::{put_number, take_number};
 
 /// The numbers that stand for encoders in files. Those below 0x2000 write whole streams.
 const ZLIB: u64 = 0x2000;

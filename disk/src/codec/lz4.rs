@@ -6,7 +6,7 @@ use std::fmt;
 use lz4::block::{CompressionMode, compress, decompress};
 
 use super::BlockError;
-use super::number::{put_number, take_number};
+use regrow_zstd::{put_number, take_number};
 
 /// The levels of the thorough encoder. Level 2 is another one since version 1.10.0.
 const HIGH_LEVELS: std::ops::RangeInclusive<u8> = 3..=12;

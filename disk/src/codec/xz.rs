@@ -8,7 +8,7 @@ use liblzma::stream::{Action, Filters, LzmaOptions, PRESET_EXTREME, Status, Stre
 use regrow_deflate::Trailer;
 
 use super::BlockError;
-use super::number::{put_number, take_number};
+use regrow_zstd::{put_number, take_number};
 
 const MAGIC: [u8; 6] = [0xfd, b'7', b'z', b'X', b'Z', 0];
 const FOOTER_MAGIC: [u8; 2] = *b"YZ";

@@ -6,7 +6,7 @@ use regrow_deflate::Trailer;
 use regrow_deflate::encoders::{Encoder, KnownEncoder, ZlibFamily};
 
 use super::BlockError;
-use super::number::{put_number, take_number};
+use regrow_zstd::{put_number, take_number};
 
 const HEADER_BYTES: usize = 2;
 /// The method and the largest window: the first byte of nearly all zlib streams.

@@ -3,7 +3,7 @@
 use regrow_zstd::{Beginning, FrameHeader, KnownEncoder, LIBZSTD_VERSION, Rebuilder, Reencoder};
 
 use super::BlockError;
-use super::number::put_number;
+use regrow_zstd::put_number;
 
 /// What stands for an encoder of libzstd, one that is called once for each frame, and its flags (docs/format/zstd.md).
 const LIBZSTD_NUMBER: u64 = 0x1800;

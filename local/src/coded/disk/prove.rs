@@ -14,7 +14,7 @@ use crate::pool::{Ordered, Pool};
 
 /// The number of blocks that may wait for a worker.
 const BLOCKS_IN_FLIGHT: usize = 8;
-/// The most plain bytes of a run, unless one block has more: so many are made by one task when the image is written.
+/// The most plain bytes of a run, unless a single block has more. One task makes a run when the image is written.
 const MAX_RUN_BYTES: u64 = 8 << 20;
 /// The most blocks for which another encoder is looked for. Each takes as long as dozens of blocks.
 const MAX_SEARCHES: usize = 8;
