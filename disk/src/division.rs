@@ -41,6 +41,13 @@ pub struct StoredPiece {
     pub form: StoredForm,
 }
 
+impl StoredPiece {
+    /// The pieces of an image without compressed blocks, which is its own plain image.
+    pub(crate) fn plain_image(bytes: u64) -> Vec<Self> {
+        vec![Self { bytes, form: StoredForm::Plain }]
+    }
+}
+
 /// The form in which a piece of an image is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoredForm {

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use crate::claims::Claims;
 use crate::input::{Input, NumberSet};
 use crate::names::{Name, Names};
-use crate::{DiskError, DiskKind, Division, ReadAt, StoredForm, StoredPiece, StretchKind};
+use crate::{DiskError, DiskKind, Division, ReadAt, StoredPiece, StretchKind};
 
 use inode::{FileType, Inode};
 use superblock::Superblock;
@@ -32,7 +32,7 @@ pub(crate) fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> 
     Ok(Some(Division {
         kind: DiskKind::Ext,
         details,
-        pieces: vec![StoredPiece { bytes: image.bytes(), form: StoredForm::Plain }],
+        pieces: StoredPiece::plain_image(image.bytes()),
         stretches: walk.claims.into_stretches().finish(),
         files: walk.names.into_files(image.bytes())?,
     }))

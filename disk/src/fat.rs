@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use crate::claims::Claims;
 use crate::input::{Input, NumberSet, u16_at, u32_at};
 use crate::names::{Name, Names};
-use crate::{DiskError, DiskKind, Division, ReadAt, StoredForm, StoredPiece, StretchKind};
+use crate::{DiskError, DiskKind, Division, ReadAt, StoredPiece, StretchKind};
 
 use boot::{Boot, Width};
 use directory::Entry;
@@ -23,7 +23,7 @@ pub(crate) fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> 
     Ok(Some(Division {
         kind: DiskKind::Fat,
         details,
-        pieces: vec![StoredPiece { bytes: image.bytes(), form: StoredForm::Plain }],
+        pieces: StoredPiece::plain_image(image.bytes()),
         stretches: walk.claims.into_stretches().finish(),
         files: walk.names.into_files(image.bytes())?,
     }))
