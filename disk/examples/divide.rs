@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::time::Instant;
 
-use regrow_disk::{Division, SizedFile, StoredForm, StretchKind, divide};
+use regrow_disk::{Division, DivisionRules, SizedFile, StoredForm, StretchKind, divide};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut paths = std::env::args().skip(1).peekable();
@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for path in paths {
         let file = File::open(&path)?;
         let (bytes, begun) = (file.metadata()?.len(), Instant::now());
-        match divide(&SizedFile { file: &file, bytes }) {
+        match divide(&SizedFile { file: &file, bytes }, DivisionRules::V6) {
             Ok(Some(division)) => {
                 println!("{path}: {}, in {:?}", division.details, begun.elapsed());
                 print(&division, all);

@@ -2,7 +2,9 @@
 
 use std::io;
 
-use crate::{DiskError, DiskFile, DiskKind, Division, ReadAt, StoredForm, StoredPiece, StretchKind, StretchList};
+use crate::{
+    DiskError, DiskFile, DiskKind, Division, DivisionRules, ReadAt, StoredForm, StoredPiece, StretchKind, StretchList,
+};
 
 /// A division that grows front to back.
 #[derive(Debug)]
@@ -13,11 +15,14 @@ pub(crate) struct Assembly {
     pieces: Vec<StoredPiece>,
     list: StretchList,
     files: Vec<DiskFile>,
+    /// The first rules by which all images in it are divided so.
+    rules: DivisionRules,
 }
 
 impl Assembly {
     pub(crate) fn new(kind: DiskKind) -> Self {
-        Self { kind, image_at: 0, pieces: Vec::new(), list: StretchList::default(), files: Vec::new() }
+        let (pieces, list, files) = (Vec::new(), StretchList::default(), Vec::new());
+        Self { kind, image_at: 0, pieces, list, files, rules: DivisionRules::V5 }
     }
 
     /// The bytes of the image that were added.
@@ -42,6 +47,7 @@ impl Assembly {
     /// Adds an image. The paths of its files begin with `path` and a slash.
     pub(crate) fn image(&mut self, path: &[u8], division: Division) -> Result<(), DiskError> {
         let before = self.next_file()?;
+        self.rules = self.rules.max(division.rules);
         for stretch in division.stretches {
             let kind = match stretch.kind {
                 StretchKind::File(number) => {
@@ -59,8 +65,8 @@ impl Assembly {
 
     /// The division, of which `details` tells.
     pub(crate) fn division(self, details: String) -> Division {
-        let Self { kind, pieces, list, files, .. } = self;
-        Division { kind, details, pieces, stretches: list.finish(), files }
+        let Self { kind, pieces, list, files, rules, .. } = self;
+        Division { kind, details, pieces, stretches: list.finish(), files, rules }
     }
 
     fn next_file(&self) -> Result<u32, DiskError> {

@@ -155,7 +155,7 @@ fn hexadecimal(digits: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DiskFile, divide};
+    use crate::{DiskFile, DivisionRules, divide};
 
     fn entry(mode: u32, name: &str, data: &[u8]) -> Vec<u8> {
         let mut fields = [0; 13];
@@ -186,7 +186,7 @@ mod tests {
             vec![9; 3000],
         ]
         .concat();
-        let division = divide(&image.as_slice()).expect("read").expect("cpio");
+        let division = divide(&image.as_slice(), DivisionRules::V6).expect("read").expect("cpio");
         assert_eq!(division.details, "cpio, 2 archives");
         assert_eq!(division.files, [b"a", b"b"].map(|path| DiskFile { path: path.to_vec() }));
         let found: Vec<_> = division.stretches.iter().map(|stretch| (stretch.bytes, stretch.kind)).collect();
@@ -196,7 +196,7 @@ mod tests {
             [skeleton(0), (2001, file(0)), skeleton(1), (2001, file(1)), skeleton(2), (3096, StretchKind::System)];
         assert_eq!(found, expected);
         for end in 0..image.len() {
-            let division = divide(&&image[..end]).expect("read");
+            let division = divide(&&image[..end], DivisionRules::V6).expect("read");
             assert!(division.is_none_or(|division| division.plain_bytes() == end as u64));
         }
     }
@@ -207,12 +207,12 @@ mod tests {
         for at in [0, 5, 6, 13, 109] {
             let mut bad = good.clone();
             bad[at] = b'+';
-            assert!(divide(&bad.as_slice()).expect("read").is_none());
+            assert!(divide(&bad.as_slice(), DivisionRules::V6).expect("read").is_none());
         }
         for name_bytes in ["00000000", "00001001", "FFFFFFFF"] {
             let mut bad = good.clone();
             bad.splice(94..102, name_bytes.bytes());
-            assert!(divide(&bad.as_slice()).expect("read").is_none());
+            assert!(divide(&bad.as_slice(), DivisionRules::V6).expect("read").is_none());
         }
     }
 }

@@ -16,6 +16,39 @@ pub struct Division {
     pub stretches: Vec<Stretch>,
     /// The files, by their numbers in [`StretchKind::File`].
     pub files: Vec<DiskFile>,
+    /// The first rules by which the image is divided so.
+    pub rules: DivisionRules,
+}
+
+/// The rules by which disk images are divided. Later ones divide more kinds of images, and those that earlier ones divide
+/// as these do. docs/format/disk.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DivisionRules {
+    /// Those of version 5 of the walking rules.
+    V5,
+    /// Those of version 6.
+    V6,
+}
+
+impl DivisionRules {
+    /// The rules of a version of the walking rules, if that version divides disk images.
+    #[must_use]
+    pub const fn of_version(version: u32) -> Option<Self> {
+        match version {
+            5 => Some(Self::V5),
+            6 => Some(Self::V6),
+            _ => None,
+        }
+    }
+
+    /// The version of the walking rules.
+    #[must_use]
+    pub const fn version(self) -> u32 {
+        match self {
+            Self::V5 => 5,
+            Self::V6 => 6,
+        }
+    }
 }
 
 impl Division {

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use crate::claims::Claims;
 use crate::input::{Input, NumberSet, u16_at, u32_at, u64_at};
 use crate::names::{Name, Names};
-use crate::{DiskError, DiskKind, Division, ReadAt, StoredPiece, StretchKind};
+use crate::{DiskError, DiskKind, Division, DivisionRules, ReadAt, StoredPiece, StretchKind};
 
 use inode::{Inode, Layout};
 
@@ -42,6 +42,7 @@ pub(crate) fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> 
         pieces: StoredPiece::plain_image(image.bytes()),
         stretches: walk.claims.into_stretches().finish(),
         files: walk.names.into_files(image.bytes())?,
+        rules: DivisionRules::V5,
     }))
 }
 

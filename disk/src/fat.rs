@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use crate::claims::Claims;
 use crate::input::{Input, NumberSet, u16_at, u32_at};
 use crate::names::{Name, Names};
-use crate::{DiskError, DiskKind, Division, ReadAt, StoredPiece, StretchKind};
+use crate::{DiskError, DiskKind, Division, DivisionRules, ReadAt, StoredPiece, StretchKind};
 
 use boot::{Boot, Width};
 use directory::Entry;
@@ -26,6 +26,7 @@ pub(crate) fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> 
         pieces: StoredPiece::plain_image(image.bytes()),
         stretches: walk.claims.into_stretches().finish(),
         files: walk.names.into_files(image.bytes())?,
+        rules: DivisionRules::V5,
     }))
 }
 

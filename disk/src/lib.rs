@@ -30,25 +30,27 @@ mod read_at;
 mod squashfs;
 mod stretches;
 
-pub use division::{BlockCodec, DiskFile, DiskKind, Division, StoredForm, StoredPiece, Stretch, StretchKind};
+pub use division::{
+    BlockCodec, DiskFile, DiskKind, Division, DivisionRules, StoredForm, StoredPiece, Stretch, StretchKind,
+};
 pub use error::DiskError;
 pub use read_at::{ReadAt, SizedFile};
 pub use stretches::StretchList;
 
-/// Divides a disk image. `None` stands for an image that is none.
+/// Divides a disk image by these rules. `None` stands for an image that is none.
 ///
 /// # Errors
 /// [`DiskError`]: the image could not be read, or it is a disk image of a kind that cannot be divided, and why.
-pub fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> {
-    whole(image, &|image| file_system(image, in_file))
+pub fn divide(image: &dyn ReadAt, rules: DivisionRules) -> Result<Option<Division>, DiskError> {
+    whole(image, &|image| file_system(image, rules, |file| in_file(file, rules)))
 }
 
 /// A division, if there is one.
 type Divided = Result<Option<Division>, DiskError>;
 
 /// Divides a file that is an image itself. Those in its files are not looked for.
-fn in_file(file: &dyn ReadAt) -> Divided {
-    whole(file, &|image| file_system(image, |_| Ok(None)))
+fn in_file(file: &dyn ReadAt, rules: DivisionRules) -> Divided {
+    whole(file, &|image| file_system(image, rules, |_| Ok(None)))
 }
 
 /// Divides an image of one file system, or of several in partitions.
@@ -60,7 +62,7 @@ fn whole(image: &dyn ReadAt, file_system: &dyn Fn(&dyn ReadAt) -> Divided) -> Di
 }
 
 /// Divides an image that is all of one file system, or archives, and by `inner` files of it that are images themselves.
-fn file_system(image: &dyn ReadAt, inner: impl Fn(&dyn ReadAt) -> Divided) -> Divided {
+fn file_system(image: &dyn ReadAt, _rules: DivisionRules, inner: impl Fn(&dyn ReadAt) -> Divided) -> Divided {
     if let Some(division) = squashfs::divide(image, &inner)? {
         return Ok(Some(division));
     }

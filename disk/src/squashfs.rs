@@ -12,7 +12,7 @@ use crate::claims::Claims;
 use crate::input::{Input, u32_at, u64_at};
 use crate::nested::{self, Run, Source};
 use crate::pieces::{Block, Blocks};
-use crate::{DiskError, DiskFile, DiskKind, Divided, Division, ReadAt, StretchKind};
+use crate::{DiskError, DiskFile, DiskKind, Divided, Division, DivisionRules, ReadAt, StretchKind};
 
 use metadata::Tables;
 use superblock::{Compressor, Superblock};
@@ -39,7 +39,8 @@ pub(crate) fn divide(image: &dyn ReadAt, inner: impl Fn(&dyn ReadAt) -> Divided)
     let mut blocks = tables.blocks;
     data.blocks(&walked, &mut blocks)?;
     let blocks = Blocks::new(&input, blocks)?;
-    let mut files = Files { list: names.into_files(image.bytes())?, details: superblock.details(), described: 0 };
+    let (list, details, rules) = (names.into_files(image.bytes())?, superblock.details(), DivisionRules::V5);
+    let mut files = Files { list, details, described: 0, rules };
     let mut claims = Claims::new(DiskKind::Squashfs, blocks.plain_bytes());
     for (number, file) in walked.iter().enumerate() {
         let runs = data.runs(file, &blocks)?;
@@ -58,6 +59,7 @@ pub(crate) fn divide(image: &dyn ReadAt, inner: impl Fn(&dyn ReadAt) -> Divided)
         pieces: blocks.pieces(superblock.compressor.codec()),
         stretches: claims.into_stretches().finish(),
         files: files.list,
+        rules: files.rules,
     }))
 }
 
@@ -67,6 +69,8 @@ struct Files {
     details: String,
     /// The files that are described because they are disk images.
     described: usize,
+    /// The first rules by which all of them are divided so.
+    rules: DivisionRules,
 }
 
 impl Files {
@@ -85,6 +89,7 @@ impl Files {
             return Ok(None);
         };
         self.list.extend(nested::files(&path, &division));
+        self.rules = self.rules.max(division.rules);
         self.described += 1;
         if self.described <= MAX_DESCRIBED {
             self.details += &nested::described(&path, &division);

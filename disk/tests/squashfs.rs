@@ -7,7 +7,7 @@ use std::process::Command;
 
 use flate2::{Decompress, FlushDecompress, Status};
 use regrow_disk::codec::{BlockEncoder, decode, nearest, recognise};
-use regrow_disk::{BlockCodec, StoredForm, StoredPiece, divide};
+use regrow_disk::{BlockCodec, DivisionRules, StoredForm, StoredPiece, divide};
 
 /// The place of the superblock's field that says where the table of inodes begins, behind the last data block.
 const INODE_TABLE_AT: usize = 64;
@@ -103,7 +103,7 @@ fn blocks_of_a_divided_squashfs_are_made_again() {
 /// The blocks of a squashfs, as they are stored and with their plain bytes.
 fn blocks_of(image: &[u8]) -> Vec<(BlockCodec, &[u8], Vec<u8>)> {
     let mut at = 0;
-    let pieces = divide(&image).unwrap().unwrap().pieces;
+    let pieces = divide(&image, DivisionRules::V6).unwrap().unwrap().pieces;
     let block = |piece: &StoredPiece| {
         let stored = &image[at..at + piece.bytes as usize];
         at += stored.len();

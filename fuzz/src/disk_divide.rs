@@ -1,11 +1,11 @@
 //! Disk images are divided, or refused. What a division says covers the image, front to back.
 
 use regrow_disk::codec::decode;
-use regrow_disk::{BlockCodec, Division, StoredForm, StretchKind, divide};
+use regrow_disk::{BlockCodec, Division, DivisionRules, StoredForm, StretchKind, divide};
 
 /// The input is an image.
 pub fn run(input: &[u8]) {
-    if let Ok(Some(division)) = divide(&input) {
+    if let Ok(Some(division)) = divide(&input, DivisionRules::V6) {
         check(&division, input.len() as u64);
     }
 }

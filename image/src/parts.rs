@@ -21,9 +21,11 @@ pub enum WalkRules {
     /// Version 5, or version 4 or 3 if the image is no disk image that is divided. A divided image is one part, and
     /// its contents operations are its stretches.
     V5,
-    /// Version 5 for the seeds of a divided image: small files of a tar are cut alone too, besides their groups, since the
+    /// Version 6, or version 5, 4 or 3 where these give the same streams. More kinds of disk images are divided.
+    V6,
+    /// Version 6 for the seeds of a divided image: small files of a tar are cut alone too, besides their groups, since the
     /// image may have them.
-    V5ForDisks,
+    V6ForDisks,
 }
 
 /// What an image has of the things that the version of its walking rules depends on.
@@ -33,8 +35,8 @@ pub struct WalkFindings {
     pub has_coded_files: bool,
     /// Whether there are zstd files among them.
     pub has_coded_zstd: bool,
-    /// Whether the image is a disk image that is divided.
-    pub is_divided: bool,
+    /// The first version whose division this is, if the image is a disk image that is divided.
+    pub divided_since: Option<u32>,
 }
 
 impl WalkRules {
@@ -46,6 +48,7 @@ impl WalkRules {
             3 => Some(Self::V3),
             4 => Some(Self::V4),
             5 => Some(Self::V5),
+            6 => Some(Self::V6),
             _ => None,
         }
     }
@@ -56,9 +59,11 @@ impl WalkRules {
         match self {
             Self::V2 if found.has_coded_files => 2,
             Self::V2 => 1,
-            Self::V5 | Self::V5ForDisks if found.is_divided => 5,
-            Self::V4 | Self::V5 | Self::V5ForDisks if found.has_coded_zstd => 4,
-            Self::V3 | Self::V4 | Self::V5 | Self::V5ForDisks => 3,
+            _ => match found.divided_since {
+                Some(since) if self.divide_disks() => since,
+                _ if found.has_coded_zstd && self.code_zstd() => 4,
+                _ => 3,
+            },
         }
     }
 
@@ -69,7 +74,8 @@ impl WalkRules {
             Self::V2 => 1,
             Self::V3 => 3,
             Self::V4 => 4,
-            Self::V5 | Self::V5ForDisks => 5,
+            Self::V5 => 5,
+            Self::V6 | Self::V6ForDisks => 6,
         }
     }
 
@@ -79,8 +85,8 @@ impl WalkRules {
     pub const fn for_seeds(self) -> Self {
         match self {
             Self::V2 => Self::V2,
-            Self::V3 | Self::V4 => Self::V5,
-            Self::V5 | Self::V5ForDisks => Self::V5ForDisks,
+            Self::V3 | Self::V4 => Self::V6,
+            Self::V5 | Self::V6 | Self::V6ForDisks => Self::V6ForDisks,
         }
     }
 
@@ -93,19 +99,25 @@ impl WalkRules {
     /// Whether zstd files may be coded by these rules.
     #[must_use]
     pub const fn code_zstd(self) -> bool {
-        matches!(self, Self::V4 | Self::V5 | Self::V5ForDisks)
+        matches!(self, Self::V4 | Self::V5 | Self::V6 | Self::V6ForDisks)
     }
 
     /// Whether disk images are divided by these rules.
     #[must_use]
     pub const fn divide_disks(self) -> bool {
-        matches!(self, Self::V5 | Self::V5ForDisks)
+        matches!(self, Self::V5 | Self::V6 | Self::V6ForDisks)
+    }
+
+    /// Whether an image whose index states these rules is a disk image that is divided.
+    #[must_use]
+    pub const fn state_division(self) -> bool {
+        matches!(self, Self::V5 | Self::V6)
     }
 
     /// Whether small files are cut alone too, besides their groups.
     #[must_use]
     pub const fn cut_small_files(self) -> bool {
-        matches!(self, Self::V5ForDisks)
+        matches!(self, Self::V6ForDisks)
     }
 }
 

@@ -112,7 +112,7 @@ impl Splitter {
 
     /// The same splitter for a disk image, of which the operations are known: literals and contents, in order, that make
     /// up its plain image. Marks among them are passed over, since [`Splitter::begin_coded`] makes them. The splitter must
-    /// be one by [`WalkRules::V5`] that has taken no bytes. The image is one part, and each contents operation is cut alone.
+    /// be one by [`WalkRules::V5`] or later that has taken no bytes. The image is one part, and each contents operation is cut alone.
     #[must_use]
     pub fn divided_by(mut self, ops: Vec<Op>) -> Self {
         self.divided = Some(Divided::new(ops));
@@ -142,7 +142,7 @@ impl Splitter {
     }
 
     /// Takes the chunks of small files that were cut alone, with their offsets in the contents stream. They are chunks of
-    /// their groups too. There are none but by [`WalkRules::V5ForDisks`].
+    /// their groups too. There are none but by [`WalkRules::V6ForDisks`].
     pub fn take_small(&mut self) -> Vec<(Bytes, u64)> {
         self.chunks.small.as_mut().map(SmallFiles::take).unwrap_or_default()
     }

@@ -89,7 +89,7 @@ pub struct TreeWalker {
 
 impl TreeWalker {
     /// Makes a walker for the skeleton of an image that was cut by these rules with these parameters. By
-    /// [`WalkRules::V5`], which only the index of a divided image states, each contents operation is an entry without a
+    /// rules of which only the index of a divided image states ([`WalkRules::state_division`]), each contents operation is an entry without a
     /// path.
     #[must_use]
     pub fn new(rules: WalkRules, params: &Params) -> Self {
@@ -97,7 +97,7 @@ impl TreeWalker {
             WalkRules::V2 => Walker::default(),
             _ => Walker::default().finding_parts(params),
         };
-        Self { walker, is_divided: rules == WalkRules::V5, ..Self::default() }
+        Self { walker, is_divided: rules.state_division(), ..Self::default() }
     }
 
     /// Takes in bytes of the skeleton stream.

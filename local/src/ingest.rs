@@ -16,7 +16,7 @@ use std::path::Path;
 use bytes::Bytes;
 use regrow_catalog::Catalog;
 use regrow_chunker::{Params, Record};
-use regrow_disk::ReadAt;
+use regrow_disk::{DivisionRules, ReadAt};
 use regrow_image::{ImagePart, Splitter, StreamKind, UnitGuess, WalkFindings, WalkRules};
 use regrow_index::{CodedFormat, CodedStretch, DiskNote};
 
@@ -81,6 +81,8 @@ pub struct Ingested {
     pub has_lost_entries: bool,
     /// The facts about a disk image, if the image is one.
     pub disk: Option<DiskNote>,
+    /// The first rules by which it is divided, if it is.
+    pub(crate) division: Option<DivisionRules>,
 }
 
 impl Ingested {
@@ -94,7 +96,7 @@ impl Ingested {
                 .iter()
                 .filter_map(CodedStretch::file)
                 .any(|coding| coding.format == CodedFormat::Zstd),
-            is_divided: self.disk.as_ref().is_some_and(|disk| disk.is_divided),
+            divided_since: self.division.map(DivisionRules::version),
         }
     }
 }
@@ -258,8 +260,23 @@ fn ingest_all(
     let whole = watch.finish(bytes, &hashing.splitter);
     let has_lost_entries = hashing.splitter.has_lost_entries();
     let Finished { digest, opaque, small, parts, files, names } = hashing.finish()?;
+    let division = disk.as_ref().and_then(|disk| Some(disk.division.as_ref()?.rules));
     let disk = disk.map(|disk| disk.note);
-    Ok(Ingested { bytes, digest, parts, files, names, codings, unfolded, opaque, small, whole, has_lost_entries, disk })
+    Ok(Ingested {
+        bytes,
+        digest,
+        parts,
+        files,
+        names,
+        codings,
+        unfolded,
+        opaque,
+        small,
+        whole,
+        has_lost_entries,
+        disk,
+        division,
+    })
 }
 
 /// The splitter for an image whose headers may be damaged.

@@ -11,7 +11,7 @@ use std::path::Path;
 use regrow_catalog::{Catalog, SeedKey};
 use regrow_chunker::bounds::MAX_SEED_CHUNKS;
 use regrow_chunker::{ChunkId, ImageId, Params, Record};
-use regrow_disk::ReadAt;
+use regrow_disk::{DivisionRules, ReadAt};
 use regrow_image::{ImagePart, Layout, LayoutBuilder, StreamKind, WalkFindings, WalkRules};
 use regrow_index::{CodedFormat, Segment, SegmentCutter};
 
@@ -36,8 +36,8 @@ pub struct Scan {
     pub(crate) parts: Vec<ImagePart>,
     /// Whether there are zstd files among the coded ones.
     pub(crate) has_coded_zstd: bool,
-    /// Whether the image is a disk image that is divided.
-    pub(crate) is_divided: bool,
+    /// The first rules whose division this is, if the image is a disk image that is divided.
+    pub(crate) division: Option<DivisionRules>,
     /// The layout, which says where every byte of both streams belongs.
     pub layout: Layout,
     /// The places in the file of the layout's coded stretches. There are none if the file is the plain image.
@@ -78,7 +78,8 @@ impl Scan {
         let Recipe { skeleton, contents } = recipe;
         let (gaps, unfolded, opaque) = (Vec::new(), Vec::new(), Vec::new());
         // An index states no later version than the image needs.
-        let (has_coded_zstd, is_divided) = (rules == WalkRules::V4, rules == WalkRules::V5);
+        let has_coded_zstd = rules == WalkRules::V4;
+        let division = DivisionRules::of_version(rules.latest_version()).filter(|_| rules.state_division());
         Self {
             digest,
             skeleton,
@@ -86,7 +87,7 @@ impl Scan {
             gaps,
             parts,
             has_coded_zstd,
-            is_divided,
+            division,
             layout,
             unfolded,
             opaque,
@@ -241,7 +242,7 @@ impl Scan {
         let mut small = read.small;
         small.retain(|(record, at)| at + u64::from(record.len) <= layout.contents_bytes());
         small.truncate(most - (skeleton.len() + contents.len()).min(most));
-        let (has_coded_zstd, is_divided) = (has_zstd(&read.unfolded), read.disk.is_some_and(|disk| disk.is_divided));
+        let (has_coded_zstd, division) = (has_zstd(&read.unfolded), read.division);
         let scan = Self {
             digest: read.digest,
             skeleton,
@@ -249,7 +250,7 @@ impl Scan {
             gaps,
             parts,
             has_coded_zstd,
-            is_divided,
+            division,
             layout,
             unfolded: read.unfolded,
             opaque,
@@ -297,17 +298,21 @@ impl Scan {
 
     /// The rules by which the image was split, as an index of the image states them.
     pub fn rules(&self) -> WalkRules {
-        match self.parts.is_empty() {
-            true => WalkRules::V2,
-            false if self.is_divided => WalkRules::V5,
-            false if self.has_coded_zstd => WalkRules::V4,
-            false => WalkRules::V3,
+        if self.parts.is_empty() {
+            return WalkRules::V2;
+        }
+        match self.division {
+            Some(DivisionRules::V5) => WalkRules::V5,
+            Some(DivisionRules::V6) => WalkRules::V6,
+            None if self.has_coded_zstd => WalkRules::V4,
+            None => WalkRules::V3,
         }
     }
 
     fn walk_findings(&self) -> WalkFindings {
-        let Self { has_coded_zstd, is_divided, .. } = *self;
-        WalkFindings { has_coded_files: self.layout.coded().len() > 0, has_coded_zstd, is_divided }
+        let Self { has_coded_zstd, division, .. } = *self;
+        let divided_since = division.map(DivisionRules::version);
+        WalkFindings { has_coded_files: self.layout.coded().len() > 0, has_coded_zstd, divided_since }
     }
 
     /// The image's recipe by its units. If the image has no parts, everything is the wrapper's.

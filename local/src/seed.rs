@@ -111,7 +111,7 @@ impl Seeds {
     /// Whether some seed may have files of an image by their paths: a folder, or a disk image that is divided.
     #[must_use]
     pub fn guess_by_path(&self) -> bool {
-        let is_divided = |seed: &dyn Seed| seed.as_file().is_some_and(|file| file.scan().is_divided);
+        let is_divided = |seed: &dyn Seed| seed.as_file().is_some_and(|file| file.scan().division.is_some());
         !self.folders.is_empty() || self.seeds.iter().any(|seed| is_divided(&**seed))
     }
 

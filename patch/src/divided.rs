@@ -3,7 +3,7 @@
 
 use std::fs::File;
 
-use regrow_disk::{Division, ReadAt, StretchKind, divide};
+use regrow_disk::{Division, DivisionRules, ReadAt, StretchKind, divide};
 use regrow_local::sized;
 
 use crate::names::FileName;
@@ -24,14 +24,14 @@ pub(crate) struct DividedFile {
 }
 
 impl DividedFiles {
-    /// Divides an image's file again. The result is `None` if that fails, so that files have no names.
-    pub(crate) fn of(file: &File) -> Option<Self> {
-        Self::of_stored(&sized(file).ok()?)
+    /// Divides an image's file again by these rules. The result is `None` if that fails, so that files have no names.
+    pub(crate) fn of(file: &File, rules: DivisionRules) -> Option<Self> {
+        Self::of_stored(&sized(file).ok()?, rules)
     }
 
     /// Does the same with an image as it is stored.
-    pub(crate) fn of_stored(image: &dyn ReadAt) -> Option<Self> {
-        let division = divide(image).ok()??;
+    pub(crate) fn of_stored(image: &dyn ReadAt, rules: DivisionRules) -> Option<Self> {
+        let division = divide(image, rules).ok()??;
         Some(Self::of_division(&division))
     }
 
@@ -79,7 +79,14 @@ mod tests {
         ];
         let stretches = kinds.map(|(bytes, kind)| Stretch { bytes, kind }).to_vec();
         let (details, pieces) = (String::new(), Vec::new());
-        let found = DividedFiles::of_division(&Division { kind: DiskKind::Ext, details, pieces, stretches, files });
+        let found = DividedFiles::of_division(&Division {
+            kind: DiskKind::Ext,
+            details,
+            pieces,
+            stretches,
+            files,
+            rules: DivisionRules::V5,
+        });
         let named = found.named([1024, 900, 800, 700].into_iter()).unwrap();
         let [passwd, sh] = [b"etc/passwd".as_slice(), b"bin/sh"].map(FileName::of_path);
         let shown: Vec<_> = named.iter().map(|file| (file.name, file.piece)).collect();

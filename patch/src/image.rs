@@ -4,8 +4,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use regrow_chunker::{ImageId, Params, Record};
-use regrow_disk::ReadAt;
-use regrow_image::{ImagePart, StreamKind, WalkRules};
+use regrow_disk::{DivisionRules, ReadAt};
+use regrow_image::{ImagePart, StreamKind};
 use regrow_local::{FileSeed, LocalError, Recipe, SeedContext, WatchedFile};
 
 use crate::divided::DividedFiles;
@@ -25,7 +25,7 @@ impl PatchImage {
     pub fn open(file: File, path: &Path, context: &SeedContext<'_>, scratch: &Path) -> Result<Self, LocalError> {
         let watched = WatchedFile::new(file.try_clone().map_err(LocalError::io(path))?);
         let image = FileSeed::of_file(file, path, context).and_then(|seed| {
-            let divided = if is_divided(&seed) { DividedFiles::of(seed.file()) } else { None };
+            let divided = division(&seed).and_then(|rules| DividedFiles::of(seed.file(), rules));
             Self::with_names(seed.unfolded(scratch)?, path, divided.as_ref())
         });
         watched.check_unchanged(path)?;
@@ -40,7 +40,7 @@ impl PatchImage {
     /// Takes the plain image of a disk image with compressed blocks. Its tables are understood only as they are stored, so
     /// `stored` is the image in that form; it is read at few places.
     pub fn of_plain_disk(seed: FileSeed, path: &Path, stored: &dyn ReadAt) -> Result<Self, LocalError> {
-        let divided = if is_divided(&seed) { DividedFiles::of_stored(stored) } else { None };
+        let divided = division(&seed).and_then(|rules| DividedFiles::of_stored(stored, rules));
         Self::with_names(seed, path, divided.as_ref())
     }
 
@@ -111,5 +111,10 @@ impl PatchImage {
 
 /// Whether an image is a disk image that is divided.
 fn is_divided(seed: &FileSeed) -> bool {
-    seed.scan().rules() == WalkRules::V5
+    seed.scan().rules().state_division()
+}
+
+/// The rules by which a disk image was divided, if it was.
+fn division(seed: &FileSeed) -> Option<DivisionRules> {
+    DivisionRules::of_version(seed.scan().rules().latest_version()).filter(|_| is_divided(seed))
 }

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Stdio;
 
-use regrow_disk::{DiskKind, Division, divide};
+use regrow_disk::{DiskKind, Division, DivisionRules, divide};
 
 use crate::check::{Expected, compare, files, only, plain};
 use crate::tree;
@@ -29,7 +29,7 @@ fn archive(root: &Path, form: &str) -> Vec<u8> {
 }
 
 fn divided(image: &[u8]) -> Division {
-    let division = divide(&image).expect("read").expect("an image");
+    let division = divide(&image, DivisionRules::V6).expect("read").expect("an image");
     assert_eq!(division.kind, DiskKind::Cpio);
     division
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Stdio;
 
-use regrow_disk::{DiskKind, divide};
+use regrow_disk::{DiskKind, DivisionRules, divide};
 
 use crate::check::{Expected, compare, only, plain};
 use crate::tree;
@@ -52,7 +52,7 @@ fn files_of_fat_are_found() {
     {
         fat(options, &root, &path);
         let image = fs::read(&path).expect("an image");
-        let division = divide(&image.as_slice()).expect("understood").expect("an image");
+        let division = divide(&image.as_slice(), DivisionRules::V6).expect("understood").expect("an image");
         assert_eq!((division.kind, &division.details[..5]), (DiskKind::Fat, name));
         compare(&division, &root, &Expected { plain: &image, prefix: "", holes: false, least: 1 << 10 });
     }
@@ -91,7 +91,7 @@ fn file_systems_in_partitions_are_divided() {
         ("label: dos\nstart=2048, size=98304, type=c\nstart=100400, type=5\nstart=102400, size=98304\n", "MBR"),
     ] {
         let image = disk(folder.path(), table, &[&first, &second]);
-        let division = divide(&image.as_slice()).expect("understood").expect("an image");
+        let division = divide(&image.as_slice(), DivisionRules::V6).expect("understood").expect("an image");
         assert_eq!((division.kind, &division.details[..3]), (DiskKind::Partitions, name));
         let plain = plain(&image, &division);
         let second = if table.contains("type=5") { "p5/" } else { "p2/" };

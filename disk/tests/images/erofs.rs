@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use regrow_disk::{DiskError, DiskKind, divide};
+use regrow_disk::{DiskError, DiskKind, DivisionRules, divide};
 
 use crate::check::{Expected, compare};
 use crate::tree;
@@ -25,7 +25,7 @@ fn files_of_erofs_are_found() {
         let _ = fs::remove_file(&path);
         tree::run("mkfs.erofs", options, &[&path, &root], "");
         let image = fs::read(&path).expect("an image");
-        let division = divide(&image.as_slice()).expect("understood").expect("an image");
+        let division = divide(&image.as_slice(), DivisionRules::V6).expect("understood").expect("an image");
         assert_eq!((division.kind, division.has_blocks()), (DiskKind::Erofs, false));
         let chunks = options.contains("chunk");
         compare(&division, &root, &Expected { plain: &image, prefix: "", holes: chunks, least: 1 << 10 });
@@ -47,7 +47,7 @@ fn compressed_files_of_erofs_are_named() {
     ] {
         let _ = fs::remove_file(&path);
         tree::run("mkfs.erofs", options, &[&path, &root], "");
-        let error = divide(&fs::read(&path).expect("an image").as_slice()).expect_err("compressed");
+        let error = divide(&fs::read(&path).expect("an image").as_slice(), DivisionRules::V6).expect_err("compressed");
         assert!(matches!(error, DiskError::Unsupported { feature, .. } if feature == name), "{error}");
     }
 }

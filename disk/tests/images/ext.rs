@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use regrow_disk::{DiskError, DiskKind, Division, StretchKind, divide};
+use regrow_disk::{DiskError, DiskKind, Division, DivisionRules, StretchKind, divide};
 
 use crate::check::{Expected, compare};
 use crate::tree;
@@ -21,7 +21,7 @@ fn image(folder: &Path, options: &str) -> PathBuf {
 }
 
 fn divided(plain: &[u8]) -> Division {
-    let division = divide(&plain).expect("understood").expect("an image");
+    let division = divide(&plain, DivisionRules::V6).expect("understood").expect("an image");
     assert_eq!((division.kind, division.has_blocks()), (DiskKind::Ext, false));
     division
 }
@@ -59,7 +59,7 @@ fn features_that_are_not_understood_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
     for (options, name) in [("-t ext4 -O bigalloc -C 65536", "bigalloc"), ("-t ext4 -O inline_data", "inline_data")] {
         let plain = fs::read(image(folder.path(), options)).expect("an image");
-        let error = divide(&plain.as_slice()).expect_err("not understood");
+        let error = divide(&plain.as_slice(), DivisionRules::V6).expect_err("not understood");
         assert!(matches!(error, DiskError::Unsupported { feature, .. } if feature == name), "{error}");
     }
 }

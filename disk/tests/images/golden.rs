@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use regrow_disk::codec::decode;
-use regrow_disk::{BlockCodec, Division, StoredForm, StretchKind, divide};
+use regrow_disk::{BlockCodec, Division, DivisionRules, StoredForm, StretchKind, divide};
 
 use crate::tree::noise;
 
@@ -79,7 +79,9 @@ fn golden_images_are_divided_as_ever() {
     assert!(images.len() >= 14);
     for (name, image) in images {
         let path = folder().join(format!("{name}.txt"));
-        let division = divide(&image.as_slice()).unwrap_or_else(|error| panic!("{name}: {error}")).expect("an image");
+        let division = divide(&image.as_slice(), DivisionRules::V6)
+            .unwrap_or_else(|error| panic!("{name}: {error}"))
+            .expect("an image");
         check(&division, &image);
         let found = described(&division);
         if std::env::var_os("REGROW_WRITE_GOLDEN").is_some() && !path.exists() {
@@ -94,7 +96,7 @@ fn golden_images_are_divided_as_ever() {
 fn images_that_are_cut_off_are_divided_or_refused() {
     for (_, image) in images() {
         for end in (0..image.len()).step_by(131) {
-            if let Ok(Some(division)) = divide(&&image[..end]) {
+            if let Ok(Some(division)) = divide(&&image[..end], DivisionRules::V6) {
                 check(&division, &image[..end]);
             }
         }
@@ -120,7 +122,7 @@ fn damaged_images_are_divided_or_refused() {
                     damaged[at..].iter_mut().take(4).for_each(|byte| *byte = value);
                 }
             }
-            if let Ok(Some(division)) = divide(&damaged.as_slice()) {
+            if let Ok(Some(division)) = divide(&damaged.as_slice(), DivisionRules::V6) {
                 check(&division, &damaged);
                 divided += 1;
             }

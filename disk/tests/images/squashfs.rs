@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use regrow_disk::{DiskError, DiskKind, Division, StretchKind, divide};
+use regrow_disk::{DiskError, DiskKind, Division, DivisionRules, StretchKind, divide};
 
 use crate::check::{Expected, compare, only, plain};
 use crate::tree;
 
 fn divided(image: &[u8]) -> Result<Division, DiskError> {
-    divide(&image).map(|division| division.expect("an image"))
+    divide(&image, DivisionRules::V6).map(|division| division.expect("an image"))
 }
 
 /// Checks that the files of an image are found, and returns its division.

@@ -118,7 +118,7 @@ fn small_files_of_a_tar_are_cut_alone_too() {
     let files: Vec<Vec<u8>> = [63, 64, 700, 4096, 7000, 8191, 9000].map(|len| noise(len as u64, len)).to_vec();
     let tar: Vec<u8> = files.iter().flat_map(|bytes| file("f", bytes)).collect();
     let rules = |rules| Splitter::new(Params::default()).by_rules(rules);
-    let (mut with, mut without) = (rules(WalkRules::V5ForDisks), rules(WalkRules::V5));
+    let (mut with, mut without) = (rules(WalkRules::V6ForDisks), rules(WalkRules::V5));
     let mut small = Vec::new();
     for piece in tar.chunks(500) {
         for splitter in [&mut with, &mut without] {

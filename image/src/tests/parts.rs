@@ -308,18 +308,26 @@ fn version_2_has_no_parts() {
     assert!(all.parts.is_empty() && all.borders.is_empty());
     // The contents are cut in the same way.
     assert_eq!(streams(&all.chunks)[1], streams(&parted(&image).all.chunks)[1]);
-    for (version, rules) in
-        [(1, WalkRules::V2), (2, WalkRules::V2), (3, WalkRules::V3), (4, WalkRules::V4), (5, WalkRules::V5)]
-    {
+    for (version, rules) in [
+        (1, WalkRules::V2),
+        (2, WalkRules::V2),
+        (3, WalkRules::V3),
+        (4, WalkRules::V4),
+        (5, WalkRules::V5),
+        (6, WalkRules::V6),
+    ] {
         assert_eq!(WalkRules::of_version(version), Some(rules));
-        let found =
-            |has_coded_files, has_coded_zstd, is_divided| WalkFindings { has_coded_files, has_coded_zstd, is_divided };
-        assert_eq!(rules.version(found(version == 2, version == 4, version == 5)), version);
-        assert_eq!(rules.version(found(true, false, false)), version.clamp(2, 3));
-        let of_latest = WalkRules::V5.version(found(false, version == 4, version == 5));
+        let found = |has_coded_files, has_coded_zstd, divided_since| WalkFindings {
+            has_coded_files,
+            has_coded_zstd,
+            divided_since,
+        };
+        assert_eq!(rules.version(found(version == 2, version == 4, (version >= 5).then_some(version))), version);
+        assert_eq!(rules.version(found(true, false, None)), version.clamp(2, 3));
+        let of_latest = WalkRules::V6.version(found(false, version == 4, (version >= 5).then_some(version)));
         assert_eq!(of_latest, version.max(3));
     }
-    assert_eq!(WalkRules::of_version(6), None);
+    assert_eq!(WalkRules::of_version(7), None);
 }
 
 #[test]

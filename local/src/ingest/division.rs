@@ -4,8 +4,10 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::FileTypeExt;
 
-use regrow_disk::{DiskError, Division, ReadAt, SizedFile, StoredForm, StoredPiece, StretchKind, divide};
-use regrow_image::{BLOCK, MAX_LITERAL_BYTES, Op, TarHeader, opaque_format};
+use regrow_disk::{
+    DiskError, Division, DivisionRules, ReadAt, SizedFile, StoredForm, StoredPiece, StretchKind, divide,
+};
+use regrow_image::{BLOCK, MAX_LITERAL_BYTES, Op, TarHeader, WalkRules, opaque_format};
 use regrow_index::{DiskCoding, DiskNote};
 
 use super::{GzipFiles, Input, Reading};
@@ -61,8 +63,8 @@ pub fn sized(file: &File) -> io::Result<SizedFile<'_>> {
 /// Looks at an input that may be a disk image. The maker of an image is told of one that cannot be divided.
 pub(super) fn of_input(input: &Input<'_>, reading: &Reading<'_>) -> Result<Option<Disk>, LocalError> {
     let unfolds = !matches!(reading.gzip_files, GzipFiles::Contents);
-    let asked = input.at_random.filter(|_| unfolds && reading.rules.divide_disks());
-    let Some(bytes) = asked.filter(|&bytes| may_be_disk(bytes)) else { return Ok(None) };
+    let Some(rules) = division_rules(reading.rules).filter(|_| unfolds) else { return Ok(None) };
+    let Some(bytes) = input.at_random.filter(|&bytes| may_be_disk(bytes)) else { return Ok(None) };
     let refused = |reason: String| {
         if reading.is_made() {
             let name = input.name.display();
@@ -71,7 +73,7 @@ pub(super) fn of_input(input: &Input<'_>, reading: &Reading<'_>) -> Result<Optio
         }
         Ok(Some(Disk::refused(reason)))
     };
-    match divide(bytes) {
+    match divide(bytes, rules) {
         Ok(Some(division)) if !is_usable(&division, bytes.bytes()) => Ok(None),
         Ok(Some(division)) if division.has_blocks() => match coding_of(bytes, &division, reading)? {
             Ok(coding) => Ok(Some(Disk::divided(division, coding))),
@@ -105,12 +107,10 @@ fn coding_of(
 
 /// Tells the maker of an image that comes from a pipe if it begins like a disk image, since that is not divided.
 pub(super) fn tell_of_pipe(block: &[u8], input: &Input<'_>, reading: &Reading<'_>) {
-    let is_asked = input.at_random.is_none() && reading.is_made() && reading.rules.divide_disks();
-    if !is_asked || !may_be_disk(&block) {
-        return;
-    }
+    let is_asked = input.at_random.is_none() && reading.is_made() && may_be_disk(&block);
+    let Some(rules) = division_rules(reading.rules).filter(|_| is_asked) else { return };
     // Its tables end early, so the rest is said to be damaged.
-    let kind = match divide(&block) {
+    let kind = match divide(&block, rules) {
         Ok(Some(Division { kind, .. }))
         | Err(
             DiskError::Damaged { kind, .. } | DiskError::Unsupported { kind, .. } | DiskError::TooLarge { kind, .. },
@@ -122,6 +122,11 @@ pub(super) fn tell_of_pipe(block: &[u8], input: &Input<'_>, reading: &Reading<'_
         "{name}: it seems to be {kind}, which is seen through only if the image is a file or a device: \
          an update fetches less of it then"
     ));
+}
+
+/// The rules by which disk images are divided, if they are.
+fn division_rules(rules: WalkRules) -> Option<DivisionRules> {
+    DivisionRules::of_version(rules.latest_version())
 }
 
 /// Whether bytes that are read at random may be a disk image. A tar is none, and neither is a compressed file.

@@ -39,7 +39,7 @@ impl Memory {
     /// A file operation failed. Nothing that is not whole is left under a name that counts.
     pub fn remember(&self, image: &MadeImage<'_>) -> io::Result<()> {
         // A disk image that is divided is one part of the kind of tars, but has no entries.
-        let is_divided = WalkRules::of_version(image.statement.walk_version) == Some(WalkRules::V5);
+        let is_divided = WalkRules::of_version(image.statement.walk_version).is_some_and(WalkRules::state_division);
         let has_layers = image.parts.iter().any(is_tar) && !is_divided;
         if image.parts.len() != image.statement.parts.len() || !has_layers {
             return Ok(());

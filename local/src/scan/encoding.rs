@@ -3,10 +3,14 @@
 use std::ops::Range;
 
 use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, PartKind, Record, varint};
+use regrow_disk::DivisionRules;
 use regrow_image::{ImagePart, LayoutBuilder, MAX_PARTS, Op, PartRange, StreamKind, WalkRules};
 
 use super::{Gap, Scan, has_zstd};
 use crate::coded::Unfolded;
+
+/// The rules of divided images by their numbers in the catalog.
+const DIVISIONS: [DivisionRules; 2] = [DivisionRules::V5, DivisionRules::V6];
 
 impl Scan {
     /// Encodes the scan for the catalog: digest, records of both streams, gaps, coded files, parts if the rules
@@ -25,8 +29,10 @@ impl Scan {
         self.unfolded.iter().for_each(|unfolded| unfolded.encode(&mut out));
         put_placed(&mut out, &self.opaque);
         if self.rules().have_parts() {
-            // There is at least one part, so the number 0 is free. It says that the image is divided.
-            out.extend(self.is_divided.then_some(0));
+            // There is at least one part, so the number 0 is free. It says that the image is divided, and how many there
+            // are says by which rules.
+            let zeros = self.division.map_or(0, |rules| DIVISIONS.iter().take_while(|of| **of != rules).count() + 1);
+            out.resize(out.len() + zeros, 0);
             put_parts(&mut out, &self.parts);
         }
         self.small.iter().for_each(|small| put_placed(&mut out, small));
@@ -68,8 +74,9 @@ impl Scan {
         let count = varint::take(&mut blob).filter(|&count| count <= blob.len() as u64 / 5)?;
         let unfolded: Vec<Unfolded> = (0..count).map(|_| Unfolded::decode(&mut blob)).collect::<Option<_>>()?;
         let opaque = take_placed(&mut blob)?;
-        let is_divided = rules.divide_disks() && blob.first() == Some(&0);
-        blob = &blob[usize::from(is_divided)..];
+        let zeros = if rules.divide_disks() { blob.iter().take_while(|byte| **byte == 0).count() } else { 0 };
+        blob = &blob[zeros..];
+        let division = if zeros == 0 { None } else { Some(*DIVISIONS.get(zeros - 1)?) };
         let parts = if rules.have_parts() { take_parts(&mut blob)? } else { Vec::new() };
         let small = if rules.cut_small_files() { Some(take_placed(&mut blob)?) } else { None };
         let ops_bytes = varint::take(&mut blob).and_then(|bytes| usize::try_from(bytes).ok())?;
@@ -94,7 +101,7 @@ impl Scan {
             gaps,
             parts,
             has_coded_zstd,
-            is_divided,
+            division,
             layout,
             unfolded,
             opaque,

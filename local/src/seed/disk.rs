@@ -27,10 +27,7 @@ pub(crate) struct DiskGuesses {
 impl DiskGuesses {
     /// Looks into a seed that is a disk image. The result is `None` if the seed is none, or cannot be read.
     pub(crate) fn of(seed: &FileSeed, files: &Arc<GuessedFiles>) -> Option<Self> {
-        if !seed.scan().is_divided {
-            return None;
-        }
-        let division = divide(&sized(seed.file()).ok()?).ok()??;
+        let division = divide(&sized(seed.file()).ok()?, seed.scan().division?).ok()??;
         Some(Self { file: seed.plain_file()?, places: places_of(&division), files: Arc::clone(files) })
     }
 
@@ -84,7 +81,7 @@ impl Seed for DiskGuesses {
 mod tests {
     use std::path::Path;
 
-    use regrow_disk::{DiskFile, DiskKind, Stretch};
+    use regrow_disk::{DiskFile, DiskKind, DivisionRules, Stretch};
 
     use super::*;
 
@@ -94,7 +91,8 @@ mod tests {
         let kinds = [StretchKind::System, StretchKind::File(0), StretchKind::File(1), StretchKind::File(0)];
         let stretches = kinds.map(|kind| Stretch { bytes: 1000, kind }).to_vec();
         let (details, pieces) = (String::new(), Vec::new());
-        let places = places_of(&Division { kind: DiskKind::Ext, details, pieces, stretches, files });
+        let places =
+            places_of(&Division { kind: DiskKind::Ext, details, pieces, stretches, files, rules: DivisionRules::V5 });
         assert_eq!(places.len(), 1);
         let file = tempfile::tempfile().unwrap();
         let bytes: Vec<u8> = (0..4000u32).map(|at| (at / 7) as u8).collect();

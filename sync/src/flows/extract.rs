@@ -289,7 +289,7 @@ impl Run<'_> {
         let kept = if self.options.dry_run { Kept::ReadOnce(scratch) } else { Kept::ReadAnywhere(scratch) };
         image.read_skeleton(&fetcher, &seeds, kept)?;
         let ImagePlan { mut packs, target, mut counts } = image;
-        let is_divided = WalkRules::of_version(self.index.walk_version) == Some(WalkRules::V5);
+        let is_divided = WalkRules::of_version(self.index.walk_version).is_some_and(WalkRules::state_division);
         if seeds.guess_by_path() && !is_divided {
             let mut files = GuessedFiles::default();
             target.for_each_entry(&self.location.to_string(), &mut |entry| files.add(&entry))?;

@@ -134,7 +134,7 @@ pub fn info(
     let pool = Pool::new();
     let scratch = network.scratch().to_owned();
     let mut reading = Reading { stores, network, pool: &pool, scratch: &scratch, progress };
-    let is_divided = WalkRules::of_version(index.walk_version) == Some(WalkRules::V5);
+    let is_divided = WalkRules::of_version(index.walk_version).is_some_and(WalkRules::state_division);
     let opened = Inspection::of(location, &index, &mut reading).and_then(|inspection| {
         let mut found = EntryFacts::default();
         if is_divided {

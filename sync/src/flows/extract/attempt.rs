@@ -192,7 +192,7 @@ fn seed_rules(index: &Index) -> WalkRules {
     let rules = WalkRules::of_version(index.walk_version).unwrap_or_default().for_seeds();
     let parts = index.units.as_ref().map(|units| &units.parts[..]);
     match (rules, parts) {
-        (WalkRules::V5, Some([only])) if only.kind == PartKind::File && index.codings.is_empty() => WalkRules::V4,
+        (WalkRules::V6, Some([only])) if only.kind == PartKind::File && index.codings.is_empty() => WalkRules::V4,
         (rules, _) => rules,
     }
 }

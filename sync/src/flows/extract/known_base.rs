@@ -27,7 +27,7 @@ pub(super) fn head_first(options: &ExtractOptions, output: &Destination) -> Head
 /// Whether the catalog knows a file by the walking rules of version 2 of the index, however it was cut.
 fn is_known(catalog: &Catalog, path: &Path) -> bool {
     // By the rules for the seeds of most images, and for those of opaque ones.
-    [WalkRules::V5, WalkRules::V4].into_iter().any(|rules| {
+    [WalkRules::V6, WalkRules::V4].into_iter().any(|rules| {
         let rules = unfolding_rules_begin(rules);
         let key = path.metadata().and_then(|metadata| SeedKey::of(path, &metadata, &rules));
         key.is_ok_and(|key| catalog.has_seed(&key))

@@ -49,7 +49,7 @@ impl IndexFormat {
     pub(super) const fn rules(self) -> WalkRules {
         match self {
             Self::V1 => WalkRules::V2,
-            Self::V2 => WalkRules::V5,
+            Self::V2 => WalkRules::V6,
         }
     }
 }

@@ -93,7 +93,7 @@ impl Locals<'_> {
         network: &mut Network,
     ) -> Result<Option<Opened>, SyncError> {
         let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
-        let is_disk = rules == WalkRules::V5;
+        let is_disk = rules.state_division();
         if given.is_empty() && !index.codings.is_empty() {
             return Ok(Some((None, self.fetch_plain(location, index, network)?)));
         }

@@ -90,7 +90,7 @@ impl<'a> PatchedImage<'a> {
     /// those that its index states.
     pub(super) fn new(arriving: Receiver<Piece>, name: &'a Path, kinds: Vec<PartKind>, rules: WalkRules) -> Self {
         let (coded, left_out, contents) = (VecDeque::new(), VecDeque::new(), Default::default());
-        let says_divided = rules == WalkRules::V5;
+        let says_divided = rules.state_division();
         Self { arriving, name, skeleton: None, says_divided, kinds, left_out, coded, in_coded: false, contents, at: 0 }
     }
 
