@@ -16,8 +16,8 @@ mod tests;
 pub use go::GoGeneration;
 pub(crate) use huffman::merged_code_lengths;
 pub use recognise::recognise;
-pub use zlib::ZlibFamily;
 pub(crate) use zlib::{EFFORTS as ZLIB_EFFORTS, code_lengths as zlib_code_lengths};
+pub use zlib::{ZLIB_WINDOW_LOGS, ZlibFamily, zlib_stream};
 
 use std::fmt;
 

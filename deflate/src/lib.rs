@@ -87,6 +87,6 @@ pub use encoders::klauspost::{
 pub use error::DeflateError;
 pub use find::{FoundStream, Trailer, find, is_candidate};
 pub use inflate::gzip::{GzipMember, GzipPoint, GzipReader, GzipStep, GzipTrailer, MAX_GZIP_FRINGE_BYTES};
-pub use inflate::whole::inflate;
+pub use inflate::whole::{inflate, measure};
 pub use inflate::{Checkpoint, Inflater, Step};
 pub use preflate::apart::{Apart, REBUILDER_VERSION, rebuild, take_apart};

@@ -10,7 +10,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use regrow_deflate::encoders::{Encoder, KnownEncoder, ZlibFamily};
+use regrow_deflate::encoders::{Encoder, KnownEncoder, ZLIB_WINDOW_LOGS, ZlibFamily, zlib_stream};
 
 const GOLDEN: &str = include_str!("zlib_family/golden.txt");
 
@@ -116,23 +116,54 @@ fn written(program: &str, arguments: &[String], plain: &[u8]) -> Option<Vec<u8>>
     Some(output.stdout)
 }
 
-/// Raw deflate by zlib: level and memory level are arguments.
+/// Raw deflate by zlib: level, memory level and the logarithm of the window are arguments.
 const PYTHON: &str = "import sys, zlib
-level, memory = map(int, sys.argv[1:])
-c = zlib.compressobj(level, zlib.DEFLATED, -15, memory)
+level, memory, window = map(int, sys.argv[1:])
+c = zlib.compressobj(level, zlib.DEFLATED, -window, memory)
 sys.stdout.buffer.write(c.compress(sys.stdin.buffer.read()) + c.flush())";
 
 fn by_the_original(kind: ZlibFamily, plain: &[u8]) -> Option<Vec<u8>> {
     let of_gzip = |bytes: Vec<u8>| bytes[10..bytes.len() - 8].to_vec();
     match kind {
-        ZlibFamily::Zlib { level, memory } => {
-            written("python3", &["-c".into(), PYTHON.into(), level.to_string(), memory.to_string()], plain)
-        }
+        ZlibFamily::Zlib { level, memory } => by_zlib([level, memory, 15], plain),
         ZlibFamily::Gzip { level } => written("gzip", &["-nc".into(), format!("-{level}")], plain).map(of_gzip),
         ZlibFamily::Pigz { level } => {
             written("pigz", &["-nc".into(), "-p".into(), "2".into(), format!("-{level}")], plain).map(of_gzip)
         }
     }
+}
+
+fn by_zlib(parameters: [u8; 3], plain: &[u8]) -> Option<Vec<u8>> {
+    let parameters = parameters.map(|parameter| parameter.to_string());
+    written("python3", &[["-c".into(), PYTHON.into()].as_slice(), &parameters].concat(), plain)
+}
+
+#[test]
+fn streams_with_small_windows_are_the_recorded_ones_and_those_of_zlib() {
+    let mut lines = String::new();
+    let is_there = by_zlib([6, 9, 12], b"").is_some();
+    if !is_there {
+        eprintln!("skipped: zlib with small windows: python3 is not there");
+    }
+    for (name, plain) in data() {
+        for (window, level) in [(9, 6), (10, 1), (11, 9), (12, 1), (12, 6), (12, 9), (13, 6), (14, 1)] {
+            assert!(ZLIB_WINDOW_LOGS.contains(&window));
+            let memory = if level == 9 { 8 } else { 9 };
+            let stream = zlib_stream(level, memory, window, &plain);
+            lines +=
+                &format!("{name}: {window} {level} {memory}: {} {}\n", stream.len(), blake3::hash(&stream).to_hex());
+            assert!(regrow_deflate::inflate(&stream, plain.len()).unwrap() == plain);
+            if is_there && level == 6 && window < 13 {
+                let original = by_zlib([level, memory, window], &plain).unwrap();
+                assert!(stream == original, "{name}: {window} {level} {memory}");
+            }
+        }
+    }
+    if std::env::var_os("REGROW_WRITE_GOLDEN").is_some() {
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/zlib_family/windows.txt"), &lines).unwrap();
+        return;
+    }
+    assert!(lines == include_str!("zlib_family/windows.txt"));
 }
 
 #[test]

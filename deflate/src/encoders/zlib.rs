@@ -9,6 +9,7 @@
 //! | [`ZlibFamily`] | is | tested bit for bit against |
 //! |---|---|---|
 //! | `Zlib` | zlib from 1.2.5.1, default strategy, window of 32 KiB, memory level 8 or 9 | 1.2.13 (Python) |
+//! | [`zlib_stream`] | the same with smaller windows, from 512 bytes on | the same |
 //! | `Gzip` | GNU gzip | 1.12 |
 //! | `Pigz` | pigz from 2.3.4 with more than one thread, blocks of 128 KiB | 2.6 with zlib 1.2.13 |
 //!
@@ -47,6 +48,8 @@ pub enum ZlibFamily {
     },
 }
 
+/// The plain bytes that [`zlib_stream`] passes on at a time.
+const PIECE_BYTES: usize = 1 << 20;
 /// pigz's blocks.
 pub(super) const PIGZ_BLOCK_BYTES: usize = 128 << 10;
 /// 6 is the default, 9 and 1 are what people ask for.
@@ -169,6 +172,26 @@ impl ZlibEncoder {
             }
         }
     }
+}
+
+/// The logarithms of the windows that zlib has.
+pub const ZLIB_WINDOW_LOGS: std::ops::RangeInclusive<u8> = 9..=15;
+
+/// Makes the raw deflate stream that zlib makes of these plain bytes with a window of another size, whose logarithm is
+/// taken into [`ZLIB_WINDOW_LOGS`]. Level and memory level are those of [`ZlibFamily::Zlib`].
+#[must_use]
+pub fn zlib_stream(level: u8, memory: u8, window_log: u8, plain: &[u8]) -> Vec<u8> {
+    let window_log = window_log.clamp(*ZLIB_WINDOW_LOGS.start(), *ZLIB_WINDOW_LOGS.end());
+    let mut matcher = Matcher::with_window(ZlibFamily::Zlib { level, memory }, window_log.into());
+    let mut stream = Vec::new();
+    // What is written in pieces is given in pieces, so that a long stream is not kept twice.
+    for piece in plain.chunks(PIECE_BYTES) {
+        matcher.write(piece);
+        matcher.append_to(&mut stream);
+    }
+    matcher.finish();
+    matcher.append_to(&mut stream);
+    stream
 }
 
 /// One of pigz's blocks.

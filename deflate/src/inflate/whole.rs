@@ -23,6 +23,17 @@ pub fn inflate(stored: &[u8], max_plain: usize) -> Result<Vec<u8>, DeflateError>
     Ok(plain)
 }
 
+/// The number of bytes of the raw deflate stream at the start of `bytes`, and that of its plain bytes.
+///
+/// # Errors
+///
+/// [`DeflateError::TooLong`] for more than `max_plain` plain bytes, and those of bytes that are no stream.
+pub fn measure(bytes: &[u8], max_plain: usize) -> Result<(usize, usize), DeflateError> {
+    let mut plain_bytes = 0;
+    let stream_bytes = inflate_start(bytes, max_plain, |piece| plain_bytes += piece.len())?;
+    Ok((stream_bytes, plain_bytes))
+}
+
 /// Inflates the stream at the start of `bytes`, giving `sink` its plain bytes in pieces; the stream's length.
 pub(crate) fn inflate_start(
     bytes: &[u8],
@@ -69,6 +80,8 @@ mod tests {
         assert_eq!(inflate(&[A.as_slice(), &A].concat(), 9), Err(DeflateError::Trailing(3)));
         assert_eq!(inflate(&[7], 9), Err(DeflateError::Damaged));
         assert_eq!(inflate(&[], 9), Err(DeflateError::Cut));
+        assert_eq!(measure(&[A.as_slice(), &A].concat(), 9).unwrap(), (3, 1));
+        assert_eq!(measure(&A, 0), Err(DeflateError::TooLong(0)));
     }
 
     #[test]

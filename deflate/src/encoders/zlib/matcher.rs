@@ -1,4 +1,4 @@
-//! Matches: hash chains over a window of 64 KiB that slides by half, greedy or lazy evaluation.
+//! Matches: hash chains over two windows of bytes, of which the older one slides out; greedy or lazy evaluation.
 
 use crate::common_bytes::common_bytes;
 
@@ -13,8 +13,6 @@ const BUFFER_ROOM: usize = BUFFER_BYTES + 2 * MAX_MATCH;
 const HEADS: usize = 1 << 16;
 /// Unless this many bytes are ahead, the matcher waits for more.
 const MIN_AHEAD: usize = MAX_MATCH + MIN_MATCH + 1;
-/// The farthest that matches reach back.
-const MAX_DISTANCE: usize = WINDOW_BYTES - MIN_AHEAD;
 /// Matches of three bytes from farther away are not worth it.
 const TOO_FAR: usize = 4096;
 
@@ -23,6 +21,11 @@ pub(super) struct Matcher {
     effort: Effort,
     is_gzip: bool,
     hash_bits: u32,
+    /// A power of two, at most [`WINDOW_BYTES`].
+    window_bytes: usize,
+    /// The farthest that matches reach back.
+    max_distance: usize,
+    /// Two windows at its beginning are in use.
     buffer: Box<[u8; BUFFER_ROOM]>,
     head: Box<[u16; HEADS]>,
     before: Box<[u16; WINDOW_BYTES]>,
@@ -42,11 +45,18 @@ pub(super) struct Matcher {
 
 impl Matcher {
     pub(super) fn new(kind: ZlibFamily) -> Self {
+        Self::with_window(kind, WINDOW_BYTES.ilog2())
+    }
+
+    /// A matcher with another window, whose logarithm is from 9 to 15.
+    pub(super) fn with_window(kind: ZlibFamily, window_log: u32) -> Self {
         let hash_bits = if matches!(kind, ZlibFamily::Zlib { memory: 9, .. }) { 16 } else { 15 };
         Self {
             effort: kind.effort(),
             is_gzip: matches!(kind, ZlibFamily::Gzip { .. }),
             hash_bits,
+            window_bytes: 1 << window_log,
+            max_distance: (1 << window_log) - MIN_AHEAD,
             buffer: Box::new([0; BUFFER_ROOM]),
             head: Box::new([0; HEADS]),
             before: Box::new([0; WINDOW_BYTES]),
@@ -100,11 +110,11 @@ impl Matcher {
 
     /// Takes what there is room for.
     fn fill(&mut self, plain: &[u8]) -> usize {
-        if self.at >= WINDOW_BYTES + MAX_DISTANCE {
+        if self.at >= self.window_bytes + self.max_distance {
             self.slide();
         }
         let start = self.at + self.ahead;
-        let taken = plain.len().min(BUFFER_BYTES - start);
+        let taken = plain.len().min(2 * self.window_bytes - start);
         self.buffer[start..start + taken].copy_from_slice(&plain[..taken]);
         self.ahead += taken;
         while self.to_insert > 0 && self.ahead + self.to_insert >= MIN_MATCH {
@@ -116,13 +126,14 @@ impl Matcher {
 
     /// Forgets the older half.
     fn slide(&mut self) {
-        self.buffer.copy_within(WINDOW_BYTES..BUFFER_BYTES, 0);
-        self.at -= WINDOW_BYTES;
-        self.match_at = self.match_at.wrapping_sub(WINDOW_BYTES);
-        self.block_at -= WINDOW_BYTES as isize;
+        let window_bytes = self.window_bytes;
+        self.buffer.copy_within(window_bytes..2 * window_bytes, 0);
+        self.at -= window_bytes;
+        self.match_at = self.match_at.wrapping_sub(window_bytes);
+        self.block_at -= window_bytes as isize;
         let heads = 1 << self.hash_bits;
-        for positions in [&mut self.head[..heads], &mut self.before[..]] {
-            positions.iter_mut().for_each(|position| *position = position.saturating_sub(WINDOW_BYTES as u16));
+        for positions in [&mut self.head[..heads], &mut self.before[..window_bytes]] {
+            positions.iter_mut().for_each(|position| *position = position.saturating_sub(window_bytes as u16));
         }
     }
 
@@ -157,7 +168,7 @@ impl Matcher {
     fn insert(&mut self, at: usize) -> usize {
         let hash = self.hash(at) % HEADS;
         let last = self.head[hash];
-        self.before[at % WINDOW_BYTES] = last;
+        self.before[(at & (self.window_bytes - 1)) % WINDOW_BYTES] = last;
         self.head[hash] = at as u16;
         usize::from(last)
     }
@@ -174,7 +185,7 @@ impl Matcher {
 
     /// Whether a match may be looked for from this position on.
     fn is_near(&self, candidate: usize) -> bool {
-        candidate != 0 && self.at - candidate <= MAX_DISTANCE
+        candidate != 0 && self.at - candidate <= self.max_distance
     }
 
     fn advance_greedy(&mut self, least: usize) {
@@ -257,8 +268,9 @@ impl Matcher {
         let Effort { good_bytes, nice_bytes, chain, .. } = self.effort;
         let mut chain = if best >= good_bytes { chain >> 2 } else { chain };
         let nice = if self.is_gzip { nice_bytes } else { nice_bytes.min(self.ahead) };
-        let farthest = self.at.saturating_sub(MAX_DISTANCE);
+        let farthest = self.at.saturating_sub(self.max_distance);
         let (buffer, before, here) = (&*self.buffer, &*self.before, self.at);
+        let mask = self.window_bytes - 1;
         let mut ends = Ends::of(buffer, here, best);
         loop {
             // Most candidates are no longer: that is seen by the bytes that would be.
@@ -272,7 +284,7 @@ impl Matcher {
                     ends = Ends::of(buffer, here, best);
                 }
             }
-            candidate = usize::from(before[candidate % WINDOW_BYTES]);
+            candidate = usize::from(before[(candidate & mask) % WINDOW_BYTES]);
             chain -= 1;
             if candidate <= farthest || chain == 0 {
                 break;
