@@ -101,6 +101,10 @@ impl ReadAt for Part<'_> {
         self.bytes
     }
 
+    fn most_bytes(&self) -> u64 {
+        self.bytes.min(self.image.most_bytes())
+    }
+
     fn read_exact_at(&self, out: &mut [u8], at: u64) -> io::Result<()> {
         let end = at.checked_add(out.len() as u64).filter(|&end| end <= self.bytes);
         end.ok_or(io::ErrorKind::UnexpectedEof)?;

@@ -56,3 +56,19 @@ pub fn decode(codec: BlockCodec, stored: &[u8], most: usize) -> Result<Vec<u8>, 
         BlockCodec::Lzo => Err(BlockError::Unread(codec)),
     }
 }
+
+/// The bytes of the block that begins here, which must hold `plain_bytes`. A file system may tell only about where a block
+/// ends. Deflate streams are decoded for that, and zstd frames state it.
+///
+/// # Errors
+/// [`BlockError`]: the block is damaged, or holds another number of bytes; or blocks in this format do not tell their end.
+pub fn measure(codec: BlockCodec, bytes: &[u8], plain_bytes: usize) -> Result<usize, BlockError> {
+    match codec {
+        BlockCodec::Deflate => match regrow_deflate::measure(bytes, plain_bytes)? {
+            (stored_bytes, found) if found == plain_bytes => Ok(stored_bytes),
+            _ => Err(BlockError::Damaged),
+        },
+        BlockCodec::Zstd => zstd::measure(bytes, plain_bytes),
+        codec => Err(BlockError::Unread(codec)),
+    }
+}

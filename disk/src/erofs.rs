@@ -41,7 +41,7 @@ pub(crate) fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> 
         details,
         pieces: StoredPiece::plain_image(image.bytes()),
         stretches: walk.claims.into_stretches().finish(),
-        files: walk.names.into_files(image.bytes())?,
+        files: walk.names.into_files(image.most_bytes())?,
         rules: DivisionRules::V5,
     }))
 }

@@ -1,6 +1,7 @@
 //! Checked reading of an image, and numbers in what was read.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 
 use crate::{DiskError, DiskKind, ReadAt};
 
@@ -20,9 +21,10 @@ impl<'i> Input<'i> {
         Self { image, kind, near: RefCell::default() }
     }
 
-    /// Reads bytes, which the image must have.
+    /// Reads bytes, which the image must have, and not as holes alone.
     pub(crate) fn read(&self, at: u64, bytes: u64, what: &'static str) -> Result<Vec<u8>, DiskError> {
         let there = at.checked_add(bytes).is_some_and(|end| end <= self.image.bytes());
+        let there = there && bytes <= self.image.most_bytes();
         let len = usize::try_from(bytes).ok().filter(|_| there).ok_or_else(|| self.damaged(what))?;
         let mut out = vec![0; len];
         self.image.read_exact_at(&mut out, at)?;
@@ -72,24 +74,38 @@ pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |&found| u64::from_le_bytes(found))
 }
 
-/// A set of numbers below a bound, one bit for each.
+/// Four big-endian bytes; 0 if they are not there.
+pub(crate) fn u32_be_at(bytes: &[u8], at: usize) -> u32 {
+    u32_at(bytes, at).swap_bytes()
+}
+
+/// Eight big-endian bytes; 0 if they are not there.
+pub(crate) fn u64_be_at(bytes: &[u8], at: usize) -> u64 {
+    u64_at(bytes, at).swap_bytes()
+}
+
+/// A set of numbers below a bound. Its memory follows the numbers that it has, since an image may be nearly all holes.
 #[derive(Debug)]
-pub(crate) struct NumberSet(Vec<u64>);
+pub(crate) struct NumberSet {
+    bound: u64,
+    /// Of 64 numbers that follow each other, a bit for each.
+    words: HashMap<u64, u64>,
+}
 
 impl NumberSet {
-    /// An empty set of numbers below `bound`, whose size the image's own size must bound.
+    /// An empty set of numbers below `bound`.
     pub(crate) fn new(bound: u64) -> Self {
-        Self(vec![0; usize::try_from(bound.div_ceil(64)).expect("bounded by the image")])
+        Self { bound, words: HashMap::new() }
     }
 
     /// Adds a number. Returns whether it is new, and below the bound.
     pub(crate) fn insert(&mut self, number: u64) -> bool {
-        let word = usize::try_from(number / 64).ok().and_then(|at| self.0.get_mut(at));
-        let bit = 1 << (number % 64);
-        word.is_some_and(|word| {
-            let new = *word & bit == 0;
-            *word |= bit;
-            new
-        })
+        if number >= self.bound {
+            return false;
+        }
+        let (word, bit) = (self.words.entry(number / 64).or_default(), 1 << (number % 64));
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
     }
 }

@@ -26,6 +26,7 @@ mod names;
 mod nested;
 mod partitions;
 mod pieces;
+mod qcow2;
 mod read_at;
 mod squashfs;
 mod stretches;
@@ -42,7 +43,10 @@ pub use stretches::StretchList;
 /// # Errors
 /// [`DiskError`]: the image could not be read, or it is a disk image of a kind that cannot be divided, and why.
 pub fn divide(image: &dyn ReadAt, rules: DivisionRules) -> Result<Option<Division>, DiskError> {
-    whole(image, &|image| file_system(image, rules, |file| in_file(file, rules)))
+    match whole(image, &|image| file_system(image, rules, |file| in_file(file, rules)))? {
+        None if rules >= DivisionRules::V6 => qcow2::divide(image, |guest| in_file(guest, rules)),
+        found => Ok(found),
+    }
 }
 
 /// A division, if there is one.

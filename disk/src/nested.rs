@@ -18,6 +18,9 @@ const CACHED_BLOCKS: usize = 64;
 const DECODED_BYTES: u64 = 64 << 20;
 const DECODED_BYTES_EACH: u64 = 32;
 
+/// The share of the image's bytes that the data of a thin disk is taken to have at most, where it bounds what is read.
+const THIN_BYTES_EACH: u64 = 8;
+
 /// Bytes of a file that follow each other in the image, or in a block of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Run {
@@ -38,6 +41,14 @@ pub(crate) enum Source {
     Block { at: u64, bytes: u64, plain_bytes: u32, codec: BlockCodec, from: usize },
 }
 
+impl Run {
+    /// Whether another run goes on where this one ends, in the file and in the image.
+    pub(crate) fn goes_on_in(&self, next: &Self) -> bool {
+        let (Source::Image(at), Source::Image(next_at)) = (self.source, next.source) else { return false };
+        at + self.bytes == next_at && self.at + self.bytes == next.at
+    }
+}
+
 /// A file, read at random. What no run has is zeros.
 pub(crate) struct File<'i> {
     image: &'i dyn ReadAt,
@@ -48,12 +59,33 @@ pub(crate) struct File<'i> {
     cache: RefCell<VecDeque<(u64, Vec<u8>)>>,
     /// The bytes that may still be decoded.
     left: Cell<u64>,
+    /// The bytes that may still be read, decoded or not, and at most at once.
+    read_left: Cell<u64>,
+    most: u64,
 }
 
 impl<'i> File<'i> {
     pub(crate) fn new(image: &'i dyn ReadAt, bytes: u64, runs: &'i [Run]) -> Self {
         let left = bytes.saturating_mul(DECODED_BYTES_EACH).saturating_add(DECODED_BYTES);
-        Self { image, bytes, runs, cache: RefCell::default(), left: Cell::new(left) }
+        Self {
+            image,
+            bytes,
+            runs,
+            cache: RefCell::default(),
+            left: Cell::new(left),
+            read_left: Cell::new(u64::MAX),
+            most: bytes,
+        }
+    }
+
+    /// A file that may be nearly all holes, such as the disk of a virtual machine. What is read of it follows the bytes that
+    /// are there.
+    pub(crate) fn thin(image: &'i dyn ReadAt, bytes: u64, runs: &'i [Run]) -> Self {
+        let there: u64 = runs.iter().map(|run| run.bytes).fold(0, u64::saturating_add);
+        let there = there.min(image.bytes().saturating_mul(THIN_BYTES_EACH));
+        let left = there.saturating_mul(DECODED_BYTES_EACH).saturating_add(DECODED_BYTES);
+        let most = there.saturating_add(DECODED_BYTES).min(bytes);
+        Self { left: Cell::new(left), read_left: Cell::new(left), most, ..Self::new(image, bytes, runs) }
     }
 
     /// Divides the file, if it is a disk image whose blocks need no decoding of their own.
@@ -96,9 +128,15 @@ impl ReadAt for File<'_> {
         self.bytes
     }
 
+    fn most_bytes(&self) -> u64 {
+        self.most
+    }
+
     fn read_exact_at(&self, out: &mut [u8], at: u64) -> io::Result<()> {
         let end = at.checked_add(out.len() as u64).filter(|&end| end <= self.bytes);
         let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let left = self.read_left.get().checked_sub(out.len() as u64).ok_or(io::ErrorKind::InvalidData)?;
+        self.read_left.set(left);
         out.fill(0);
         let first = self.runs.partition_point(|run| run.at + run.bytes <= at);
         for run in self.runs[first..].iter().take_while(|run| run.at < end) {

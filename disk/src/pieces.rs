@@ -62,6 +62,12 @@ impl Blocks {
         }
     }
 
+    /// The bytes of the block that begins at a place of the image, 0 if none does.
+    pub(crate) fn stored_bytes(&self, at: u64) -> u64 {
+        let found = self.blocks.binary_search_by_key(&at, |(block, _)| block.at);
+        found.map_or(0, |number| self.blocks[number].0.bytes)
+    }
+
     /// Whether plain bytes of the image are just that, with no block among them.
     pub(crate) fn is_plain(&self, at: u64, bytes: u64) -> bool {
         let before = self.blocks.partition_point(|(block, _)| block.at < at.saturating_add(bytes));

@@ -9,6 +9,11 @@ pub trait ReadAt {
     /// The number of bytes that there are.
     fn bytes(&self) -> u64;
 
+    /// The number of bytes that tables may take, which is smaller where most of the bytes are holes.
+    fn most_bytes(&self) -> u64 {
+        self.bytes()
+    }
+
     /// Fills `out` with the bytes from `at` on.
     ///
     /// # Errors
@@ -32,6 +37,10 @@ impl ReadAt for [u8] {
 impl<R: ReadAt + ?Sized> ReadAt for &R {
     fn bytes(&self) -> u64 {
         R::bytes(self)
+    }
+
+    fn most_bytes(&self) -> u64 {
+        R::most_bytes(self)
     }
 
     fn read_exact_at(&self, out: &mut [u8], at: u64) -> io::Result<()> {

@@ -39,7 +39,7 @@ pub(crate) fn divide(image: &dyn ReadAt, inner: impl Fn(&dyn ReadAt) -> Divided)
     let mut blocks = tables.blocks;
     data.blocks(&walked, &mut blocks)?;
     let blocks = Blocks::new(&input, blocks)?;
-    let (list, details, rules) = (names.into_files(image.bytes())?, superblock.details(), DivisionRules::V5);
+    let (list, details, rules) = (names.into_files(image.most_bytes())?, superblock.details(), DivisionRules::V5);
     let mut files = Files { list, details, described: 0, rules };
     let mut claims = Claims::new(DiskKind::Squashfs, blocks.plain_bytes());
     for (number, file) in walked.iter().enumerate() {

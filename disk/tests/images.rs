@@ -13,6 +13,8 @@ mod erofs;
 mod ext;
 #[path = "images/golden.rs"]
 mod golden;
+#[path = "images/qcow2.rs"]
+mod qcow2;
 #[path = "images/squashfs.rs"]
 mod squashfs;
 #[path = "images/tree.rs"]

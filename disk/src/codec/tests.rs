@@ -10,7 +10,9 @@ fn plain() -> Vec<u8> {
 const WRITTEN: &[(&[u8], &str)] = &[
     (&[0x80, 0x40, 9, 15, 8], "zlib, level 9"),
     (&[0x80, 0x40, 1, 15, 9], "zlib, level 1, memory level 9"),
+    (&[0x80, 0x40, 3, 12, 8], "zlib, level 3, window 12"),
     (&[0x81, 0x40, 6, 15, 9], "deflate by zlib, level 6, memory level 9"),
+    (&[0x81, 0x40, 6, 12, 9], "deflate by zlib, level 6, window 12, memory level 9"),
     (&[0x90, 0x40, 0x80, 0x30, 0x8b, 0x52, 15, 0, 1, 0], "libzstd 1.5.7, level 15, in one call"),
     (&[0xa0, 0x40, 1], "liblz4, default level"),
     (&[0xa1, 0x40, 12], "liblz4, high compression, level 12"),
@@ -46,6 +48,7 @@ fn nonsense_stands_for_no_encoder() {
         &[0x80, 0x40, 0, 15, 8],
         &[0x80, 0x40, 10, 15, 8],
         &[0x80, 0x40, 9, 16, 8],
+        &[0x80, 0x40, 9, 8, 8],
         &[0x80, 0x40, 9, 15, 10],
         &[0x80, 0x40, 9, 15],
         &[0x80, 0x40, 0x89, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1],
@@ -67,7 +70,13 @@ fn damaged_blocks_are_errors_and_bombs_are_bounded() {
         assert!(read(&stored[..stored.len() - 1], plain.len()).is_err());
         if known.codec() != BlockCodec::Lz4 {
             // An LZ4 block does not tell where it ends.
-            assert!(read(&[&stored, b"x".as_slice()].concat(), plain.len()).is_err());
+            let longer = [&stored, b"x".as_slice()].concat();
+            assert!(read(&longer, plain.len()).is_err());
+            let measured = measure(known.codec(), &longer, plain.len());
+            match known.codec() {
+                BlockCodec::Deflate | BlockCodec::Zstd => assert_eq!(measured.unwrap(), stored.len(), "{name}"),
+                codec => assert!(matches!(measured, Err(BlockError::Unread(found)) if found == codec)),
+            }
         }
         assert!(read(&[], plain.len()).is_err());
         let mut bad = stored.clone();

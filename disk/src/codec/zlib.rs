@@ -3,16 +3,18 @@
 use std::fmt;
 
 use regrow_deflate::Trailer;
-use regrow_deflate::encoders::{Encoder, KnownEncoder, ZlibFamily};
+use regrow_deflate::encoders::{ZLIB_WINDOW_LOGS, zlib_stream};
 
 use super::BlockError;
 use regrow_zstd::{put_number, take_number};
 
 const HEADER_BYTES: usize = 2;
-/// The method and the largest window: the first byte of nearly all zlib streams.
+/// The method, in the lower half of a header's first byte. The upper half has the window.
 const METHOD: u8 = 8;
-/// The logarithm of the windows that are known.
+/// The logarithm of the usual window.
 const WINDOW_LOG: u8 = 15;
+/// qcow2 has blocks with nothing around them, by this level, window and memory level.
+const QCOW2: (u8, u8, u8) = (6, 12, 9);
 const LEVELS: std::ops::RangeInclusive<u8> = 1..=9;
 const MEMORY_LEVELS: std::ops::RangeInclusive<u8> = 8..=9;
 
@@ -47,17 +49,27 @@ impl ZlibBlocks {
     pub(super) fn take(bytes: &mut &[u8], is_wrapped: bool) -> Option<Self> {
         let mut take = || take_number(bytes).and_then(|number| u8::try_from(number).ok());
         let (level, window_log, memory) = (take()?, take()?, take()?);
-        let is_known = LEVELS.contains(&level) && window_log == WINDOW_LOG && MEMORY_LEVELS.contains(&memory);
+        let is_known =
+            LEVELS.contains(&level) && ZLIB_WINDOW_LOGS.contains(&window_log) && MEMORY_LEVELS.contains(&memory);
         is_known.then_some(Self { level, window_log, memory, is_wrapped })
     }
 
     /// The parameters that may have made a block, the likelier ones first.
     pub(super) fn candidates(stored: &[u8], is_wrapped: bool) -> impl Iterator<Item = Self> + use<> {
         let header = if is_wrapped { stored.first_chunk::<HEADER_BYTES>().copied() } else { None };
-        let all = [9, 6, 1, 5, 4, 3, 2, 7, 8]
-            .into_iter()
-            .flat_map(move |level| [8, 9].map(|memory| Self { level, window_log: WINDOW_LOG, memory, is_wrapped }));
-        all.filter(move |known| header.is_none_or(|header| header == known.header()))
+        let windows = match header {
+            Some([first, _]) => vec![(first >> 4) + 8],
+            None => vec![QCOW2.1, WINDOW_LOG],
+        };
+        let levels = move |window_log| {
+            let of_level = move |level| [8, 9].map(|memory| Self { level, window_log, memory, is_wrapped });
+            [9, 6, 1, 5, 4, 3, 2, 7, 8].into_iter().flat_map(of_level)
+        };
+        let (level, window_log, memory) = QCOW2;
+        let first = (!is_wrapped).then_some(Self { level, window_log, memory, is_wrapped });
+        let known = windows.into_iter().filter(|window_log| ZLIB_WINDOW_LOGS.contains(window_log));
+        let all = known.flat_map(levels).filter(move |known| Some(*known) != first);
+        first.into_iter().chain(all).filter(move |known| header.is_none_or(|header| header == known.header()))
     }
 
     /// The two bytes before the stream: method and window, and how hard zlib tried.
@@ -76,9 +88,7 @@ impl ZlibBlocks {
 
     pub(super) fn encode(self, plain: &[u8]) -> Vec<u8> {
         let mut out = if self.is_wrapped { self.header().to_vec() } else { Vec::new() };
-        let mut encoder = Encoder::new(KnownEncoder::Zlib(ZlibFamily::Zlib { level: self.level, memory: self.memory }));
-        encoder.write(plain, &mut out);
-        encoder.finish(&mut out);
+        out.extend(zlib_stream(self.level, self.memory, self.window_log, plain));
         if self.is_wrapped {
             out.extend(Trailer::Zlib.of(plain));
         }

@@ -19,6 +19,17 @@ pub(super) fn decode(stored: &[u8], most: usize) -> Result<Vec<u8>, BlockError> 
     if plain.is_empty() { Err(BlockError::Damaged) } else { Ok(plain) }
 }
 
+/// The bytes of the frame that begins here. Unless it states that it holds another number of plain bytes, it is taken to
+/// hold these.
+pub(super) fn measure(bytes: &[u8], plain_bytes: usize) -> Result<usize, BlockError> {
+    let header = FrameHeader::parse(bytes).ok().flatten().ok_or(BlockError::Damaged)?;
+    if header.plain_bytes.is_some_and(|stated| stated != plain_bytes as u64) {
+        return Err(BlockError::Damaged);
+    }
+    let frame_bytes = zstd::zstd_safe::find_frame_compressed_size(bytes).map_err(|_| BlockError::Damaged)?;
+    if frame_bytes > bytes.len() { Err(BlockError::Damaged) } else { Ok(frame_bytes) }
+}
+
 /// The encoders that make this block, the likelier ones first. No file system is written by klauspost's library.
 pub(super) fn candidates(stored: &[u8]) -> Vec<KnownEncoder> {
     let Some(beginning) = Beginning::of(stored) else { return Vec::new() };

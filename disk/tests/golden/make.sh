@@ -25,6 +25,11 @@ find "$tree" -exec touch -h -d @1700000000 {} +
 squash() { mksquashfs "$tree" "$image" -quiet -no-progress -noappend -all-root -nopad "$@" >/dev/null; }
 ext() { truncate -s "$1" "$image" && mke2fs -q -F -U "$id" -E "hash_seed=$id,root_owner=0:0" -d "$tree" "${@:2}" "$image"; }
 erofs() { mkfs.erofs -T1700000000 "-U$id" --all-root "$@" "$image" "$tree" >/dev/null; }
+qcow2() {
+    ext 64K -t ext4 -b 1024 -O ^has_journal,^resize_inode -I 256 -N 24
+    mv "$image" "$work/raw"
+    qemu-img convert -q -f raw -O qcow2 "$@" "$work/raw" "$image"
+}
 fat() {
     rm "$tree/usr/link"
     truncate -s "$1" "$image" && mkfs.fat -i 12345678 --invariant "${@:2}" "$image" >/dev/null
@@ -53,6 +58,9 @@ make() {
         touch -d @1700000000 "$work/bundle"{,/*}
         tree=$work/bundle squash -b 16384
         ;;
+    qcow2-zlib) qcow2 -c -o cluster_size=4096 ;;
+    qcow2-zstd) qcow2 -c -o cluster_size=8192,compression_type=zstd ;;
+    qcow2-plain) qcow2 -o cluster_size=512,compat=0.10 ;;
     fat12) fat 60K -F 12 -s 1 -r 32 ;;
     gpt)
         fat 40K -F 12 -s 1 -r 32
