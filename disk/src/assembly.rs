@@ -3,7 +3,8 @@
 use std::io;
 
 use crate::{
-    DiskError, DiskFile, DiskKind, Division, DivisionRules, ReadAt, StoredForm, StoredPiece, StretchKind, StretchList,
+    DiskError, DiskFile, DiskKind, Division, DivisionRules, FileRun, ReadAt, StoredForm, StoredPiece, StretchKind,
+    StretchList,
 };
 
 /// A division that grows front to back.
@@ -39,7 +40,8 @@ impl Assembly {
     /// Adds a file's bytes.
     pub(crate) fn file(&mut self, bytes: u64, path: Vec<u8>) -> Result<(), DiskError> {
         let number = self.next_file()?;
-        self.files.push(DiskFile { path });
+        let run = FileRun { file_at: 0, plain_at: self.list.bytes(), bytes };
+        self.files.push(DiskFile { path, bytes, runs: vec![run] });
         self.plain(bytes, StretchKind::File(number));
         Ok(())
     }
@@ -48,6 +50,7 @@ impl Assembly {
     pub(crate) fn image(&mut self, path: &[u8], division: Division) -> Result<(), DiskError> {
         let before = self.next_file()?;
         self.rules = self.rules.max(division.rules);
+        let plain_at = self.list.bytes();
         for stretch in division.stretches {
             let kind = match stretch.kind {
                 StretchKind::File(number) => {
@@ -58,8 +61,10 @@ impl Assembly {
             self.list.push(stretch.bytes, kind);
         }
         division.pieces.into_iter().for_each(|piece| self.piece(piece));
-        let paths = division.files.into_iter().map(|file| DiskFile { path: [path, b"/", &file.path].concat() });
-        self.files.extend(paths);
+        self.files.extend(division.files.into_iter().map(|mut file| {
+            file.runs.iter_mut().for_each(|run| run.plain_at = run.plain_at.saturating_add(plain_at));
+            DiskFile { path: [path, b"/", &file.path].concat(), ..file }
+        }));
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::{DiskError, DiskKind, StretchKind, StretchList};
+use crate::{DiskError, DiskFile, DiskKind, FileRun, StretchKind, StretchList};
 
 /// A claim for each of this many bytes of the plain image is allowed.
 const BYTES_EACH: u64 = 32;
@@ -21,6 +21,10 @@ pub(crate) struct Claims {
     bytes: u64,
     most: u64,
     claims: Vec<Claim>,
+    /// The size of each file, and its runs.
+    files: Vec<(u64, Vec<FileRun>)>,
+    /// The number of all runs.
+    runs: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +36,7 @@ struct Claim {
 
 impl Claims {
     pub(crate) fn new(kind: DiskKind, bytes: u64) -> Self {
-        Self { kind, bytes, most: bytes / BYTES_EACH + SPARE_CLAIMS, claims: Vec::new() }
+        Self { kind, bytes, most: bytes / BYTES_EACH + SPARE_CLAIMS, claims: Vec::new(), files: Vec::new(), runs: 0 }
     }
 
     /// Claims bytes. Neighbours that belong together become one claim.
@@ -49,6 +53,41 @@ impl Claims {
             _ => self.claims.push(Claim { at, end, kind }),
         }
         Ok(())
+    }
+
+    /// Begins the next file, which has this many bytes. Files are begun in the order of their numbers.
+    pub(crate) fn begin_file(&mut self, bytes: u64) {
+        self.files.push((bytes, Vec::new()));
+    }
+
+    /// Claims bytes of the file that was begun last, which begin at `file_at` in it. They follow those that it claimed
+    /// before.
+    pub(crate) fn push_file(&mut self, file_at: u64, at: u64, bytes: u64) -> Result<(), DiskError> {
+        let number = self.files.len().saturating_sub(1) as u32;
+        self.push(at, bytes, StretchKind::File(number))?;
+        if let Some((_, runs)) = self.files.last_mut().filter(|_| self.runs <= self.most) {
+            let before = runs.len();
+            FileRun { file_at, plain_at: at, bytes }.add(runs);
+            self.runs += (runs.len() - before) as u64;
+        }
+        Ok(())
+    }
+
+    /// Gives the files their runs, unless there are more of them than there may be claims.
+    pub(crate) fn give_runs(&mut self, files: &mut [DiskFile]) {
+        let begun = std::mem::take(&mut self.files);
+        if self.runs > self.most || begun.len() != files.len() {
+            return;
+        }
+        for (file, (bytes, runs)) in files.iter_mut().zip(begun) {
+            // Whatever the tables say, runs follow each other and end where the file does.
+            let ends = runs.iter().map(|run| (run.file_at, run.file_at.checked_add(run.bytes)));
+            let ascend = ends.scan(0, |at, (start, end)| Some(start >= std::mem::replace(at, end?))).all(|fits| fits);
+            let is_within = runs.last().is_none_or(|last| last.file_at.saturating_add(last.bytes) <= bytes);
+            if ascend && is_within {
+                (file.bytes, file.runs) = (bytes, runs);
+            }
+        }
     }
 
     /// The plain image front to back. What nobody claims is the file system's, or skeleton if it is short.

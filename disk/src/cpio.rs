@@ -155,7 +155,7 @@ fn hexadecimal(digits: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DiskFile, DivisionRules, divide};
+    use crate::{DivisionRules, divide};
 
     fn entry(mode: u32, name: &str, data: &[u8]) -> Vec<u8> {
         let mut fields = [0; 13];
@@ -188,7 +188,10 @@ mod tests {
         .concat();
         let division = divide(&image.as_slice(), DivisionRules::V6).expect("read").expect("cpio");
         assert_eq!(division.details, "cpio, 2 archives");
-        assert_eq!(division.files, [b"a", b"b"].map(|path| DiskFile { path: path.to_vec() }));
+        assert_eq!(division.files[0].path, b"a");
+        let [run] = division.files[1].runs[..] else { panic!("{:?}", division.files) };
+        assert_eq!((&division.files[1].path[..], run.file_at, run.bytes), (&b"b"[..], 0, 2001));
+        assert_eq!(image[run.plain_at as usize..][..2001], [7; 2001]);
         let found: Vec<_> = division.stretches.iter().map(|stretch| (stretch.bytes, stretch.kind)).collect();
         let heads = [112 + 116, 3 + 124 + 100 + 116, 3 + 116 + 8 + 124];
         let (skeleton, file) = (|number: usize| (heads[number], StretchKind::Skeleton), StretchKind::File);

@@ -149,11 +149,41 @@ pub enum StretchKind {
 }
 
 /// A file of a disk image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DiskFile {
     /// The path, without a slash at its beginning, as the directories give it first. In an image with several file
     /// systems, it begins with the name of the partition.
     pub path: Vec<u8>,
+    /// The number of its bytes, if its runs are known.
+    pub bytes: u64,
+    /// Where its bytes are, in the file's order. Holes have no run; they are zeros. If there are too many, or the format
+    /// does not tell, there are none, although the file has bytes.
+    pub runs: Vec<FileRun>,
+}
+
+/// Bytes of a file that follow each other in the plain image. They need not be a stretch: short ones are part of the
+/// skeleton, and several files may have the same bytes of the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileRun {
+    /// Where they begin in the file.
+    pub file_at: u64,
+    /// Where they begin in the plain image.
+    pub plain_at: u64,
+    /// Their number, at least one.
+    pub bytes: u64,
+}
+
+impl FileRun {
+    /// Adds a run that follows those of a file, and joins it with the last one if nothing is between them.
+    pub(crate) fn add(self, runs: &mut Vec<Self>) {
+        match runs.last_mut() {
+            _ if self.bytes == 0 => {}
+            Some(last) if last.file_at + last.bytes == self.file_at && last.plain_at + last.bytes == self.plain_at => {
+                last.bytes += self.bytes;
+            }
+            _ => runs.push(self),
+        }
+    }
 }
 
 /// The format of a disk image.

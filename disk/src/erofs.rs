@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use crate::claims::Claims;
 use crate::input::{Input, NumberSet, u16_at, u32_at, u64_at};
 use crate::names::{Name, Names};
-use crate::{DiskError, DiskKind, Division, DivisionRules, ReadAt, StoredPiece, StretchKind};
+use crate::{DiskError, DiskKind, Division, DivisionRules, FileRun, ReadAt, StoredPiece, StretchKind};
 
 use inode::{Inode, Layout};
 
@@ -36,12 +36,14 @@ pub(crate) fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> 
         format!("EROFS, not compressed, {} inodes, blocks of {} bytes", superblock.inodes, superblock.block_bytes);
     let mut walk = Walk::new(&input, superblock);
     walk.all()?;
+    let mut files = walk.names.into_files(image.most_bytes())?;
+    walk.claims.give_runs(&mut files);
     Ok(Some(Division {
         kind: DiskKind::Erofs,
         details,
         pieces: StoredPiece::plain_image(image.bytes()),
         stretches: walk.claims.into_stretches().finish(),
-        files: walk.names.into_files(image.most_bytes())?,
+        files,
         rules: DivisionRules::V5,
     }))
 }
@@ -126,7 +128,7 @@ impl<'i> Walk<'i> {
     fn directory(&mut self, directory: &Inode, folder: Name) -> Result<(), DiskError> {
         self.spend(directory.bytes)?;
         let mut bytes = Vec::new();
-        for (at, len) in self.extents(directory)? {
+        for FileRun { plain_at: at, bytes: len, .. } in self.extents(directory)? {
             self.claims.push(at, len, StretchKind::Skeleton)?;
             bytes.extend(self.input.read(at, len, "a directory")?);
         }
@@ -153,18 +155,21 @@ impl<'i> Walk<'i> {
         if inode.is_directory {
             self.directories.push_back((inode, name.unwrap_or(Name::ROOT)));
         } else if let (true, Some(name)) = (inode.is_regular && inode.bytes > 0, name) {
-            let file = self.names.file(name);
-            self.data(&inode, StretchKind::File(file))?;
+            self.names.file(name);
+            self.claims.begin_file(inode.bytes);
+            self.data(&inode)?;
         }
         Ok(())
     }
 
     /// Claims the bytes of a file, and the rest of a block that they end in.
-    fn data(&mut self, inode: &Inode, kind: StretchKind) -> Result<(), DiskError> {
+    fn data(&mut self, inode: &Inode) -> Result<(), DiskError> {
         let block_bytes = self.superblock.block_bytes;
-        for (at, bytes) in self.extents(inode)? {
-            self.claims.push(at, bytes, kind)?;
-            if at != inode.data_at {
+        let mut extents = self.extents(inode)?.into_iter().peekable();
+        while let Some(FileRun { file_at, plain_at: at, bytes }) = extents.next() {
+            self.claims.push_file(file_at, at, bytes)?;
+            let is_followed = extents.peek().is_some_and(|next| next.plain_at == at + bytes);
+            if at != inode.data_at && !is_followed {
                 let slack = bytes.next_multiple_of(block_bytes) - bytes;
                 self.claims.push(at + bytes, slack, StretchKind::Skeleton)?;
             }
@@ -173,29 +178,31 @@ impl<'i> Walk<'i> {
     }
 
     /// Where the bytes of an inode are, all within the image, in their order.
-    fn extents(&mut self, inode: &Inode) -> Result<Vec<(u64, u64)>, DiskError> {
+    fn extents(&mut self, inode: &Inode) -> Result<Vec<FileRun>, DiskError> {
         let block_bytes = self.superblock.block_bytes;
         let extents = match inode.layout {
-            Layout::Plain => vec![(u64::from(inode.place) * block_bytes, inode.bytes)],
+            Layout::Plain => {
+                vec![FileRun { file_at: 0, plain_at: u64::from(inode.place) * block_bytes, bytes: inode.bytes }]
+            }
             Layout::Inline => {
                 let whole = inode.bytes.saturating_sub(1) / block_bytes * block_bytes;
-                let tail = (inode.data_at, inode.bytes - whole);
-                if tail.0 % block_bytes + tail.1 > block_bytes {
+                let tail = FileRun { file_at: whole, plain_at: inode.data_at, bytes: inode.bytes - whole };
+                if tail.plain_at % block_bytes + tail.bytes > block_bytes {
                     return Err(self.input.damaged("the end of a file behind its inode"));
                 }
-                vec![(u64::from(inode.place) * block_bytes, whole), tail]
+                vec![FileRun { file_at: 0, plain_at: u64::from(inode.place) * block_bytes, bytes: whole }, tail]
             }
             Layout::Chunks => self.chunks(inode)?,
             Layout::Compressed => return Err(self.input.unsupported(self.compression(inode)?)),
         };
         let there =
-            |&(at, bytes): &(u64, u64)| at.checked_add(bytes).is_some_and(|end| end <= self.input.image.bytes());
-        let extents: Vec<_> = extents.into_iter().filter(|&(_, bytes)| bytes > 0).collect();
+            |run: &FileRun| run.plain_at.checked_add(run.bytes).is_some_and(|end| end <= self.input.image.bytes());
+        let extents: Vec<_> = extents.into_iter().filter(|run| run.bytes > 0).collect();
         if extents.iter().all(there) { Ok(extents) } else { Err(self.input.damaged("the place of a file")) }
     }
 
     /// The chunks of a file that are no holes.
-    fn chunks(&mut self, inode: &Inode) -> Result<Vec<(u64, u64)>, DiskError> {
+    fn chunks(&mut self, inode: &Inode) -> Result<Vec<FileRun>, DiskError> {
         let format = inode.place & 0xffff;
         let (log, has_indexes) = (format & 0x1f, format & 0x20 != 0);
         let chunk_bytes = self.superblock.block_bytes.checked_mul(1 << log);
@@ -207,17 +214,15 @@ impl<'i> Walk<'i> {
         let list_at = inode.data_at.next_multiple_of(each);
         let list = self.input.read(list_at, list_bytes, "chunks")?;
         self.claims.push(list_at, list_bytes, StretchKind::Skeleton)?;
-        let mut found: Vec<(u64, u64)> = Vec::new();
+        let mut found = Vec::new();
         for (number, entry) in (0..).zip(list.chunks_exact(each as usize)) {
             if has_indexes && u16_at(entry, 2) != 0 {
                 return Err(self.input.unsupported("several devices"));
             }
             let (block, bytes) = (u32_at(entry, block_at), chunk_bytes.min(inode.bytes - number * chunk_bytes));
-            let at = u64::from(block) * self.superblock.block_bytes;
-            match found.last_mut() {
-                _ if block == NO_BLOCK => {}
-                Some(last) if last.0 + last.1 == at => last.1 += bytes,
-                _ => found.push((at, bytes)),
+            if block != NO_BLOCK {
+                let plain_at = u64::from(block) * self.superblock.block_bytes;
+                FileRun { file_at: number * chunk_bytes, plain_at, bytes }.add(&mut found);
             }
         }
         Ok(found)

@@ -29,12 +29,14 @@ pub(crate) fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> 
     let details = superblock.details();
     let mut walk = Walk::new(&input, &superblock);
     walk.all()?;
+    let mut files = walk.names.into_files(image.most_bytes())?;
+    walk.claims.give_runs(&mut files);
     Ok(Some(Division {
         kind: DiskKind::Ext,
         details,
         pieces: StoredPiece::plain_image(image.bytes()),
         stretches: walk.claims.into_stretches().finish(),
-        files: walk.names.into_files(image.most_bytes())?,
+        files,
         rules: DivisionRules::V5,
     }))
 }
@@ -118,17 +120,18 @@ impl<'i> Walk<'i> {
             }
             FileType::Regular if inode.bytes > 0 => {
                 let name = self.names.add(folder, name)?;
-                let file = self.names.file(name);
-                self.data(&inode, StretchKind::File(file))?;
+                self.names.file(name);
+                self.claims.begin_file(inode.bytes);
+                self.data(&inode, true)?;
             }
-            FileType::LongLink => self.data(&inode, StretchKind::Skeleton)?,
+            FileType::LongLink => self.data(&inode, false)?,
             FileType::Regular | FileType::Other => {}
         }
         Ok(())
     }
 
-    /// Claims the bytes of a file, and the rest of a block that they end in.
-    fn data(&mut self, inode: &Inode, kind: StretchKind) -> Result<(), DiskError> {
+    /// Claims the bytes of a file, or of a link, and the rest of a block that they end in.
+    fn data(&mut self, inode: &Inode, is_file: bool) -> Result<(), DiskError> {
         let block_bytes = self.superblock.block_bytes;
         for run in self.map(inode)? {
             let (start, end) = (run.logical * block_bytes, (run.logical + run.blocks) * block_bytes);
@@ -137,7 +140,10 @@ impl<'i> Walk<'i> {
                 continue;
             }
             let (at, bytes) = (run.physical * block_bytes, end - start);
-            self.claims.push(at, bytes, kind)?;
+            match is_file {
+                true => self.claims.push_file(start, at, bytes)?,
+                false => self.claims.push(at, bytes, StretchKind::Skeleton)?,
+            }
             self.claims.push(at + bytes, bytes.next_multiple_of(block_bytes) - bytes, StretchKind::Skeleton)?;
         }
         Ok(())

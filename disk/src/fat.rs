@@ -20,12 +20,14 @@ pub(crate) fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> 
     let details = boot.details();
     let mut walk = Walk::new(&input, boot)?;
     walk.all()?;
+    let mut files = walk.names.into_files(image.most_bytes())?;
+    walk.claims.give_runs(&mut files);
     Ok(Some(Division {
         kind: DiskKind::Fat,
         details,
         pieces: StoredPiece::plain_image(image.bytes()),
         stretches: walk.claims.into_stretches().finish(),
-        files: walk.names.into_files(image.most_bytes())?,
+        files,
         rules: DivisionRules::V5,
     }))
 }
@@ -82,19 +84,20 @@ impl<'i> Walk<'i> {
             if is_directory {
                 self.directories.push_back((cluster, name));
             } else {
-                let file = self.names.file(name);
-                self.data(cluster, bytes.into(), StretchKind::File(file))?;
+                self.names.file(name);
+                self.claims.begin_file(bytes.into());
+                self.data(cluster, bytes.into())?;
             }
         }
         Ok(())
     }
 
     /// Claims the bytes of a file, and the rest of its last cluster.
-    fn data(&mut self, cluster: u32, bytes: u64, kind: StretchKind) -> Result<(), DiskError> {
+    fn data(&mut self, cluster: u32, bytes: u64) -> Result<(), DiskError> {
         let mut left = bytes;
         for (at, len) in self.chain(cluster, Some(bytes))? {
             let here = left.min(len);
-            self.claims.push(at, here, kind)?;
+            self.claims.push_file(bytes - left, at, here)?;
             self.claims.push(at + here, len - here, StretchKind::Skeleton)?;
             left -= here;
         }

@@ -32,7 +32,7 @@ mod squashfs;
 mod stretches;
 
 pub use division::{
-    BlockCodec, DiskFile, DiskKind, Division, DivisionRules, StoredForm, StoredPiece, Stretch, StretchKind,
+    BlockCodec, DiskFile, DiskKind, Division, DivisionRules, FileRun, StoredForm, StoredPiece, Stretch, StretchKind,
 };
 pub use error::DiskError;
 pub use read_at::{ReadAt, SizedFile};

@@ -63,7 +63,7 @@ impl Names {
             if bytes > most {
                 return Err(self.too_large(most, "bytes of paths"));
             }
-            files.push(DiskFile { path });
+            files.push(DiskFile { path, ..DiskFile::default() });
         }
         Ok(files)
     }
@@ -103,7 +103,10 @@ mod tests {
             assert!(names.add(usr, name).is_err());
         }
         let files = names.into_files(0).expect("short");
-        assert_eq!(files, [b"usr/bin/ls".to_vec(), b"init".to_vec()].map(|path| DiskFile { path }));
+        assert_eq!(
+            files,
+            [b"usr/bin/ls".to_vec(), b"init".to_vec()].map(|path| DiskFile { path, ..DiskFile::default() })
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io;
 
 use crate::claims::Claims;
 use crate::codec::decode;
-use crate::{BlockCodec, DiskError, DiskFile, Divided, Division, ReadAt, StretchKind};
+use crate::{BlockCodec, DiskError, DiskFile, Divided, Division, FileRun, ReadAt, StretchKind};
 
 /// Files of fewer bytes are not looked at.
 pub(crate) const MIN_BYTES: u64 = 1 << 20;
@@ -86,6 +86,11 @@ impl<'i> File<'i> {
         let left = there.saturating_mul(DECODED_BYTES_EACH).saturating_add(DECODED_BYTES);
         let most = there.saturating_add(DECODED_BYTES).min(bytes);
         Self { left: Cell::new(left), read_left: Cell::new(left), most, ..Self::new(image, bytes, runs) }
+    }
+
+    /// Where its bytes are.
+    pub(crate) fn runs(&self) -> &'i [Run] {
+        self.runs
     }
 
     /// Divides the file, if it is a disk image whose blocks need no decoding of their own.
@@ -178,9 +183,31 @@ pub(crate) fn claim(claims: &mut Claims, runs: &[Run], division: &Division, befo
     Ok(())
 }
 
-/// The paths of a file's own files.
-pub(crate) fn files<'d>(path: &'d [u8], division: &'d Division) -> impl Iterator<Item = DiskFile> + 'd {
-    division.files.iter().map(move |file| DiskFile { path: [path, b"/", &file.path].concat() })
+/// A file's own files. `outer` are the runs of the file itself.
+pub(crate) fn files<'d>(
+    path: &'d [u8],
+    division: &'d Division,
+    outer: &'d [Run],
+) -> impl Iterator<Item = DiskFile> + 'd {
+    division.files.iter().map(move |file| DiskFile { path: [path, b"/", &file.path].concat(), ..in_image(file, outer) })
+}
+
+/// A file's own file, with the runs that it has in the image. `outer` are the runs of the file itself.
+pub(crate) fn in_image(file: &DiskFile, outer: &[Run]) -> DiskFile {
+    let mut runs = Vec::new();
+    file.runs.iter().for_each(|run| within(outer, run, &mut runs));
+    DiskFile { path: file.path.clone(), bytes: file.bytes, runs }
+}
+
+/// Adds the runs that a run of a file's own file has in the image.
+fn within(outer: &[Run], inner: &FileRun, runs: &mut Vec<FileRun>) {
+    let (start, end) = (inner.plain_at, inner.plain_at.saturating_add(inner.bytes));
+    let first = outer.partition_point(|run| run.at + run.bytes <= start);
+    for run in outer[first..].iter().take_while(|run| run.at < end) {
+        let (from, to) = (run.at.max(start), (run.at + run.bytes).min(end));
+        let (file_at, plain_at) = (inner.file_at + (from - start), run.plain_at + (from - run.at));
+        FileRun { file_at, plain_at, bytes: to - from }.add(runs);
+    }
 }
 
 /// What a file is, for people.

@@ -34,7 +34,7 @@ pub(crate) fn divide(image: &dyn ReadAt, inner: impl Fn(&dyn ReadAt) -> Divided)
     if let Some(guest) = guest {
         nested::claim(&mut claims, &runs, &guest, 0)?;
         details = format!("{details}; guest: {}", guest.details);
-        files = guest.files;
+        files = guest.files.iter().map(|file| nested::in_image(file, &runs)).collect();
     }
     let stretches = claims.into_stretches().finish();
     Ok(Some(Division { kind: DiskKind::Qcow2, details, pieces, stretches, files, rules: DivisionRules::V6 }))

@@ -12,7 +12,7 @@ use crate::claims::Claims;
 use crate::input::{Input, u32_at, u64_at};
 use crate::nested::{self, Run, Source};
 use crate::pieces::{Block, Blocks};
-use crate::{DiskError, DiskFile, DiskKind, Divided, Division, DivisionRules, ReadAt, StretchKind};
+use crate::{DiskError, DiskFile, DiskKind, Divided, Division, DivisionRules, ReadAt};
 
 use metadata::Tables;
 use superblock::{Compressor, Superblock};
@@ -44,15 +44,13 @@ pub(crate) fn divide(image: &dyn ReadAt, inner: impl Fn(&dyn ReadAt) -> Divided)
     let mut claims = Claims::new(DiskKind::Squashfs, blocks.plain_bytes());
     for (number, file) in walked.iter().enumerate() {
         let runs = data.runs(file, &blocks)?;
+        claims.begin_file(file.bytes);
         match files.nested(number, &nested::File::new(image, file.bytes, &runs), &inner)? {
             Some((division, before)) => nested::claim(&mut claims, &runs, &division, before)?,
-            // There are no more files than names.
-            None => {
-                let kind = StretchKind::File(number as u32);
-                runs.iter().try_for_each(|run| claims.push(run.plain_at, run.bytes, kind))?;
-            }
+            None => runs.iter().try_for_each(|run| claims.push_file(run.at, run.plain_at, run.bytes))?,
         }
     }
+    claims.give_runs(&mut files.list[..walked.len()]);
     Ok(Some(Division {
         kind: DiskKind::Squashfs,
         details: files.details,
@@ -88,7 +86,7 @@ impl Files {
         let (Some(division), Ok(before)) = (file.divided(inner)?, u32::try_from(self.list.len())) else {
             return Ok(None);
         };
-        self.list.extend(nested::files(&path, &division));
+        self.list.extend(nested::files(&path, &division, file.runs()));
         self.rules = self.rules.max(division.rules);
         self.described += 1;
         if self.described <= MAX_DESCRIBED {

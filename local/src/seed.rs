@@ -1,6 +1,7 @@
 //! Seeds: local files and folders that hold wanted bytes.
 
 mod disk;
+pub(crate) mod disk_files;
 mod file;
 mod folder;
 mod gather;

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use regrow_disk::codec::decode;
-use regrow_disk::{Division, StoredForm, StretchKind};
+use regrow_disk::{DiskFile, Division, StoredForm, StretchKind};
 
 /// What is looked for.
 pub(crate) struct Expected<'e> {
@@ -23,12 +23,16 @@ pub(crate) struct Expected<'e> {
 /// Each file's stretches, joined, must be the file's bytes, and nothing else is a file.
 pub(crate) fn compare(division: &Division, root: &Path, expected: &Expected<'_>) {
     let mut found = joined(division, expected.plain);
+    let known: HashMap<_, _> = division.files.iter().map(|file| (file.path.as_slice(), file)).collect();
     let (mut there, mut missing) = (HashSet::new(), Vec::new());
     for path in files(root) {
         let name =
             [expected.prefix.as_bytes(), path.strip_prefix(root).expect("within").as_os_str().as_bytes()].concat();
         let bytes = fs::read(&path).expect("a file");
         let shown = String::from_utf8_lossy(&name).into_owned();
+        if let Some(file) = known.get(name.as_slice()) {
+            assert!(whole(file, expected.plain) == bytes, "the runs of {shown} have other bytes");
+        }
         match found.remove(&name) {
             Some(stretches) => {
                 assert!(same(&stretches, &bytes, expected), "{shown} has other bytes");
@@ -81,6 +85,16 @@ pub(crate) fn plain(image: &[u8], division: &Division) -> Vec<u8> {
     }
     assert_eq!(at, image.len());
     out
+}
+
+/// All bytes of a file by its runs, which tell of short files, ends and holes too.
+fn whole(file: &DiskFile, plain: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; file.bytes as usize];
+    for run in &file.runs {
+        let (file_at, plain_at, len) = (run.file_at as usize, run.plain_at as usize, run.bytes as usize);
+        bytes[file_at..file_at + len].copy_from_slice(&plain[plain_at..plain_at + len]);
+    }
+    bytes
 }
 
 /// The stretches' bytes of each file that has some, by its path.

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use regrow_disk::{Division, StretchKind, divide};
+use regrow_disk::divide;
 use regrow_index::Segment;
 
+use super::disk_files::DiskFiles;
 use super::folder::GuessedFiles;
+use super::gather::gather;
 use super::rooted::safe_path;
 use super::{FileSeed, Seed};
 use crate::coded::PlainFile;
@@ -19,45 +20,21 @@ use regrow_chunker::ChunkId;
 /// The guess that files of the target are in a disk image.
 pub(crate) struct DiskGuesses {
     file: PlainFile,
-    /// The ranges of the plain image that make up each file.
-    places: HashMap<PathBuf, Vec<Range<u64>>>,
-    files: Arc<GuessedFiles>,
+    /// The numbers of the files by their paths.
+    numbers: HashMap<PathBuf, usize>,
+    files: DiskFiles,
+    guessed: Arc<GuessedFiles>,
 }
 
 impl DiskGuesses {
     /// Looks into a seed that is a disk image. The result is `None` if the seed is none, or cannot be read.
-    pub(crate) fn of(seed: &FileSeed, files: &Arc<GuessedFiles>) -> Option<Self> {
+    pub(crate) fn of(seed: &FileSeed, guessed: &Arc<GuessedFiles>) -> Option<Self> {
         let division = divide(&sized(seed.file()).ok()?, seed.scan().division?).ok()??;
-        Some(Self { file: seed.plain_file()?, places: places_of(&division), files: Arc::clone(files) })
+        let paths = division.files.iter().enumerate();
+        let numbers = paths.filter_map(|(number, file)| Some((safe_path(&file.path)?, number))).collect();
+        let (file, files, guessed) = (seed.plain_file()?, DiskFiles::of(&division), Arc::clone(guessed));
+        Some(Self { file, numbers, files, guessed })
     }
-
-    /// Appends bytes of a file.
-    fn append(&self, places: &[Range<u64>], mut range: Range<u64>, out: &mut Vec<u8>) -> io::Result<()> {
-        for place in places {
-            let bytes = place.end - place.start;
-            let now = range.start.min(bytes)..range.end.min(bytes);
-            let start = out.len();
-            out.resize(start + (now.end - now.start) as usize, 0);
-            self.file.read_exact_at(&mut out[start..], place.start + now.start)?;
-            range = range.start.saturating_sub(bytes)..range.end.saturating_sub(bytes);
-        }
-        if range.end > 0 { Err(io::ErrorKind::NotFound.into()) } else { Ok(()) }
-    }
-}
-
-/// The places of all files in the plain image.
-fn places_of(division: &Division) -> HashMap<PathBuf, Vec<Range<u64>>> {
-    let (mut ranges, mut at) = (vec![Vec::new(); division.files.len()], 0);
-    for stretch in &division.stretches {
-        if let StretchKind::File(number) = stretch.kind
-            && let Some(ranges) = ranges.get_mut(number as usize)
-        {
-            ranges.push(at..at + stretch.bytes);
-        }
-        at += stretch.bytes;
-    }
-    let files = division.files.iter().zip(ranges).filter(|(_, ranges)| !ranges.is_empty());
-    files.filter_map(|(file, ranges)| Some((safe_path(&file.path)?, ranges))).collect()
 }
 
 impl Seed for DiskGuesses {
@@ -68,9 +45,13 @@ impl Seed for DiskGuesses {
     /// Reads a chunk. `place` is its offset in the target's contents stream.
     fn read(&self, place: u64, len: usize, out: &mut Vec<u8>) -> io::Result<()> {
         out.clear();
-        for (path, range) in self.files.of(place..place + len as u64) {
-            self.append(self.places.get(path).ok_or(io::ErrorKind::NotFound)?, range, out)?;
+        let mut parts = Vec::new();
+        for (path, range) in self.guessed.of(place..place + len as u64) {
+            let file = self.numbers.get(path).and_then(|&number| self.files.all().get(number));
+            let file = file.filter(|file| range.end <= file.bytes).ok_or(io::ErrorKind::NotFound)?;
+            parts.extend(file.parts(range));
         }
+        gather(|buffer, at| self.file.read_exact_at(buffer, at), parts.into_iter(), out)?;
         if out.len() < len { Err(io::ErrorKind::NotFound.into()) } else { Ok(()) }
     }
 
@@ -81,29 +62,58 @@ impl Seed for DiskGuesses {
 mod tests {
     use std::path::Path;
 
-    use regrow_disk::{DiskFile, DiskKind, DivisionRules, Stretch};
+    use regrow_disk::{DiskFile, DiskKind, Division, DivisionRules, FileRun, Stretch, StretchKind};
+    use regrow_image::{Stated, TreeEntry};
 
     use super::*;
 
-    #[test]
-    fn files_in_several_places_are_put_together() {
-        let files = [b"a/b".to_vec(), b"../x".to_vec()].map(|path| DiskFile { path }).to_vec();
+    /// The guesses in an image of 4,000 bytes whose files lie so.
+    fn guesses(runs: Vec<FileRun>, bytes: u64) -> (DiskGuesses, Vec<u8>) {
+        let file = |path: &[u8], bytes, runs| DiskFile { path: path.to_vec(), bytes, runs };
+        let files = vec![file(b"a/b", bytes, runs), file(b"../x", 0, Vec::new())];
         let kinds = [StretchKind::System, StretchKind::File(0), StretchKind::File(1), StretchKind::File(0)];
         let stretches = kinds.map(|kind| Stretch { bytes: 1000, kind }).to_vec();
         let (details, pieces) = (String::new(), Vec::new());
-        let places =
-            places_of(&Division { kind: DiskKind::Ext, details, pieces, stretches, files, rules: DivisionRules::V5 });
-        assert_eq!(places.len(), 1);
-        let file = tempfile::tempfile().unwrap();
-        let bytes: Vec<u8> = (0..4000u32).map(|at| (at / 7) as u8).collect();
-        std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 0).unwrap();
-        let guesses = DiskGuesses { file: PlainFile::new(file, Vec::new()), places, files: Arc::default() };
-        let of_file = [&bytes[1000..2000], &bytes[3000..]].concat();
-        for range in [0..2000, 10..1990, 0..1000, 1000..2000, 1500..1501] {
-            let mut out = Vec::new();
-            guesses.append(&guesses.places[Path::new("a/b")], range.clone(), &mut out).unwrap();
-            assert_eq!(out, of_file[range.start as usize..range.end as usize]);
+        let division = Division { kind: DiskKind::Ext, details, pieces, stretches, files, rules: DivisionRules::V5 };
+        let image = tempfile::tempfile().unwrap();
+        let plain: Vec<u8> = (0..4000u32).map(|at| (at / 7) as u8).collect();
+        std::os::unix::fs::FileExt::write_all_at(&image, &plain, 0).unwrap();
+        let mut guessed = GuessedFiles::default();
+        guessed.add(&TreeEntry {
+            archive: None,
+            path: Some(b"a/b".to_vec()),
+            type_flag: b'0',
+            contents: 100..4100,
+            skeleton_bytes: 0,
+            stated: Stated::default(),
+            is_coded: false,
+        });
+        let numbers = [(Path::new("a/b").to_owned(), 0)].into();
+        let (file, files) = (PlainFile::new(image, Vec::new()), DiskFiles::of(&division));
+        (DiskGuesses { file, numbers, files, guessed: Arc::new(guessed) }, plain)
+    }
+
+    fn check(guesses: &DiskGuesses, of_file: &[u8]) {
+        let (bytes, mut out) = (of_file.len() as u64, Vec::new());
+        for range in [0..bytes, 10..bytes - 10, 0..1000, 999..1001, 1000..2000, 1500..1501] {
+            guesses.read(100 + range.start, (range.end - range.start) as usize, &mut out).unwrap();
+            assert_eq!(out, of_file[range.start as usize..range.end as usize], "{range:?}");
         }
-        guesses.append(&guesses.places[Path::new("a/b")], 1000..2001, &mut Vec::new()).unwrap_err();
+        guesses.read(100 + bytes - 1, 2, &mut out).unwrap_err();
+    }
+
+    #[test]
+    fn files_in_several_places_are_put_together() {
+        let (guesses, image) = guesses(Vec::new(), 0);
+        check(&guesses, &[&image[1000..2000], &image[3000..]].concat());
+    }
+
+    /// The runs of a file say more than its stretches: their order in it, and its holes.
+    #[test]
+    fn files_with_holes_have_zeros_there() {
+        let run = |file_at, plain_at, bytes| FileRun { file_at, plain_at, bytes };
+        let (guesses, image) = guesses(vec![run(0, 3500, 500), run(1000, 1000, 200), run(1200, 2000, 9)], 2500);
+        let holes = [vec![0; 500], vec![0; 2500 - 1209]];
+        check(&guesses, &[&image[3500..], &holes[0], &image[1000..1200], &image[2000..2009], &holes[1]].concat());
     }
 }

@@ -1,0 +1,66 @@
+//! The files of a disk image, each as one whole, wherever its bytes lie.
+
+use std::ops::Range;
+
+use regrow_disk::{Division, FileRun, StretchKind};
+use regrow_image::SkeletonPart;
+
+/// Where the bytes of each file of a disk image are in its plain image.
+pub(crate) struct DiskFiles {
+    files: Vec<FilePlaces>,
+}
+
+/// Where a file's bytes are. Holes have no run.
+#[derive(Default)]
+pub(crate) struct FilePlaces {
+    pub(crate) bytes: u64,
+    pub(crate) runs: Vec<FileRun>,
+}
+
+impl DiskFiles {
+    /// The files of a division, in the order of their numbers. A file whose format tells no runs has those of its
+    /// stretches.
+    pub(crate) fn of(division: &Division) -> Self {
+        let (mut files, mut at): (Vec<FilePlaces>, _) = (Vec::new(), 0);
+        files.resize_with(division.files.len(), FilePlaces::default);
+        for stretch in &division.stretches {
+            if let StretchKind::File(number) = stretch.kind
+                && let Some(file) = files.get_mut(number as usize)
+            {
+                file.runs.push(FileRun { file_at: file.bytes, plain_at: at, bytes: stretch.bytes });
+                file.bytes += stretch.bytes;
+            }
+            at += stretch.bytes;
+        }
+        for (file, known) in files.iter_mut().zip(&division.files).filter(|(_, known)| known.bytes > 0) {
+            (file.bytes, file.runs) = (known.bytes, known.runs.clone());
+        }
+        Self { files }
+    }
+
+    /// The files by their numbers.
+    pub(crate) fn all(&self) -> &[FilePlaces] {
+        &self.files
+    }
+}
+
+impl FilePlaces {
+    /// The stretches of the plain image that make up a range of the file, which must lie in it, and the zeros of holes
+    /// between them.
+    pub(crate) fn parts(&self, range: Range<u64>) -> Vec<SkeletonPart> {
+        let (mut parts, mut at) = (Vec::new(), range.start);
+        let zeros = |parts: &mut Vec<_>, bytes: u64| {
+            parts.extend((bytes > 0).then(|| SkeletonPart::Number(vec![0; bytes as usize])));
+        };
+        let first = self.runs.partition_point(|run| run.file_at + run.bytes <= range.start);
+        for run in self.runs[first..].iter().take_while(|run| run.file_at < range.end) {
+            let (from, to) = (run.file_at.max(at), (run.file_at + run.bytes).min(range.end));
+            zeros(&mut parts, from - at);
+            let plain_at = run.plain_at + (from - run.file_at);
+            parts.push(SkeletonPart::InImage(plain_at..plain_at + (to - from)));
+            at = to;
+        }
+        zeros(&mut parts, range.end - at);
+        parts
+    }
+}
