@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn pieces_of_a_file_have_numbers() {
-        let files = [b"etc/passwd".to_vec(), b"bin/sh".to_vec()].map(|path| DiskFile { path, ..DiskFile::default() }).to_vec();
+        let files =
+            [b"etc/passwd".to_vec(), b"bin/sh".to_vec()].map(|path| DiskFile { path, ..DiskFile::default() }).to_vec();
         let kinds = [
             (1024, StretchKind::System),
             (900, StretchKind::File(1)),
