@@ -45,7 +45,7 @@ fn print(division: &Division, all: bool) {
     for (name, (count, bytes)) in sums {
         println!("  {count} stretches {name}, {bytes} bytes");
     }
-    let is_block = |form| matches!(form, StoredForm::Block { .. });
+    let is_block = |form: StoredForm| form.block().is_some();
     let blocks = division.pieces.iter().filter(|piece| is_block(piece.form));
     let (count, bytes) = blocks.fold((0, 0), |(count, bytes), piece| (count + 1, bytes + piece.bytes));
     println!("  {} files, {count} compressed blocks of {bytes} bytes", division.files.len());

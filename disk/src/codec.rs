@@ -1,6 +1,7 @@
 //! Compressed blocks of disk images: decoding them, and the encoders that make them again.
 //!
-//! Each block stands alone, so its encoder needs nothing but its plain bytes. [`decode`] gives the plain bytes of a block,
+//! Most blocks stand alone, so that their encoder needs nothing but their plain bytes. An encoder that fills up blocks also
+//! needs those behind ([`FillEncoder`]). [`decode`] gives the plain bytes of a block,
 //! [`recognise`] tells by a few blocks which encoders may have made them all, and [`BlockEncoder::encode`] makes a block.
 //!
 //! ```
@@ -18,6 +19,7 @@
 
 mod encoder;
 mod error;
+mod fill;
 mod lz4;
 mod recognise;
 #[cfg(test)]
@@ -28,6 +30,7 @@ mod zstd;
 
 pub use encoder::BlockEncoder;
 pub use error::BlockError;
+pub use fill::FillEncoder;
 pub use lz4::Lz4Blocks;
 pub use recognise::{nearest, recognise};
 pub use xz::XzBlocks;

@@ -75,6 +75,15 @@ pub struct StoredPiece {
 }
 
 impl StoredPiece {
+    /// Its bytes in the plain image.
+    #[must_use]
+    pub const fn plain_bytes(&self) -> u64 {
+        match self.form.block() {
+            None => self.bytes,
+            Some((_, plain_bytes)) => plain_bytes as u64,
+        }
+    }
+
     /// The pieces of an image without compressed blocks, which is its own plain image.
     pub(crate) fn plain_image(bytes: u64) -> Vec<Self> {
         vec![Self { bytes, form: StoredForm::Plain }]
@@ -93,6 +102,28 @@ pub enum StoredForm {
         /// The number of bytes that they hold, at least one.
         plain_bytes: u32,
     },
+    /// The bytes are one compressed block that was filled up: its encoder took as many plain bytes as go in, and looked at
+    /// those behind them.
+    Filled {
+        /// The way in which they are compressed.
+        codec: BlockCodec,
+        /// The number of bytes that they hold, at least one.
+        plain_bytes: u32,
+        /// The number of bytes behind these in the plain image that the encoder may have looked at: the rest of the file, as
+        /// far as it follows there.
+        behind: u64,
+    },
+}
+
+impl StoredForm {
+    /// The codec and the number of plain bytes, if this is a compressed block of either kind.
+    #[must_use]
+    pub const fn block(self) -> Option<(BlockCodec, u32)> {
+        match self {
+            Self::Plain => None,
+            Self::Block { codec, plain_bytes } | Self::Filled { codec, plain_bytes, .. } => Some((codec, plain_bytes)),
+        }
+    }
 }
 
 /// A format of compressed blocks, each of which stands alone.

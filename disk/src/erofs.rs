@@ -1,8 +1,11 @@
-//! EROFS without compression. docs/format/disk.md, section 7.
+//! EROFS. docs/format/disk.md, section 7.
 //!
 //! The directories are read from the top. Files have blocks that follow each other, or chunks; the last part of a block
-//! may stand behind the inode.
+//! may stand behind the inode. Compressed files have clusters. Where a byte is in the plain image is known only when all
+//! clusters are, so an image that has some is walked twice.
 
+mod clusters;
+mod compressed;
 mod directory;
 mod inode;
 
@@ -11,8 +14,11 @@ use std::collections::VecDeque;
 use crate::claims::Claims;
 use crate::input::{Input, NumberSet, u16_at, u32_at, u64_at};
 use crate::names::{Name, Names};
+use crate::pieces::Blocks;
 use crate::{DiskError, DiskKind, Division, DivisionRules, FileRun, ReadAt, StoredPiece, StretchKind};
 
+use clusters::{Cluster, Form};
+use compressed::Compressed;
 use inode::{Inode, Layout};
 
 const SUPERBLOCK_AT: u64 = 1024;
@@ -22,6 +28,10 @@ const MAGIC: u32 = 0xe0f5_e1e2;
 const SLOT_BYTES: u64 = 32;
 /// Features that change where bytes lie, and are not understood.
 const INCOMPAT_REFUSED: [(u32, &str); 2] = [(0x80, "48bit"), (0x100, "metabox")];
+/// Zeros stand before compressed blocks that are not full.
+const INCOMPAT_ZEROS_FIRST: u32 = 1;
+/// Ends of files are in an inode of fragments, or clusters belong to several files.
+const INCOMPAT_FRAGMENTS: u32 = 0x20;
 /// zero_padding, compr_cfgs, chunked_file, device_table, ztailpacking, fragments, xattr_prefixes. What concerns
 /// compressed files is refused with the first of them.
 const INCOMPAT_KNOWN: u32 = 0x7f;
@@ -29,23 +39,20 @@ const INCOMPAT_KNOWN: u32 = 0x7f;
 const NO_BLOCK: u32 = u32::MAX;
 
 /// Divides an image of EROFS. `None` stands for an image that is none.
-pub(crate) fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> {
+pub(crate) fn divide(image: &dyn ReadAt, rules: DivisionRules) -> Result<Option<Division>, DiskError> {
     let input = Input::new(image, DiskKind::Erofs);
     let Some(superblock) = Superblock::read(&input)? else { return Ok(None) };
-    let details =
-        format!("EROFS, not compressed, {} inodes, blocks of {} bytes", superblock.inodes, superblock.block_bytes);
-    let mut walk = Walk::new(&input, superblock);
+    let mut walk = Walk::new(&input, &superblock, rules, None);
     walk.all()?;
-    let mut files = walk.names.into_files(image.most_bytes())?;
-    walk.claims.give_runs(&mut files);
-    Ok(Some(Division {
-        kind: DiskKind::Erofs,
-        details,
-        pieces: StoredPiece::plain_image(image.bytes()),
-        stretches: walk.claims.into_stretches().finish(),
-        files,
-        rules: DivisionRules::V5,
-    }))
+    let compressed = walk.compressed.clone();
+    let details = superblock.details(&compressed);
+    if !compressed.has_files {
+        return walk.division(details, StoredPiece::plain_image(image.bytes()), DivisionRules::V5).map(Some);
+    }
+    let blocks = Blocks::new(&input, walk.compressed.blocks())?;
+    let mut walk = Walk::new(&input, &superblock, rules, Some(&blocks));
+    walk.all()?;
+    walk.division(details, compressed.pieces(&blocks), DivisionRules::V6).map(Some)
 }
 
 #[derive(Debug)]
@@ -84,12 +91,27 @@ impl Superblock {
         let inodes_at = u64::from(u32_at(&raw, 40)) * block_bytes;
         Ok(Some(Self { block_bytes, inodes: u64_at(&raw, 16), root: u16_at(&raw, 14).into(), inodes_at, incompat }))
     }
+
+    /// The image in words for people.
+    fn details(&self, compressed: &Compressed) -> String {
+        let (inodes, block_bytes) = (self.inodes, self.block_bytes);
+        let form = match (compressed.has_files, compressed.largest_bytes()) {
+            (false, _) => "not compressed".to_owned(),
+            (true, None) => "lz4".to_owned(),
+            (true, Some(most)) => format!("lz4 in clusters of up to {} KiB", most.div_ceil(1024)),
+        };
+        format!("EROFS, {form}, {inodes} inodes, blocks of {block_bytes} bytes")
+    }
 }
 
 /// The walk through the directories.
 struct Walk<'i> {
     input: &'i Input<'i>,
-    superblock: Superblock,
+    superblock: &'i Superblock,
+    rules: DivisionRules,
+    /// The blocks of the image, if they are known already. Until then, what is claimed is not right behind the first one.
+    blocks: Option<&'i Blocks>,
+    compressed: Compressed,
     claims: Claims,
     names: Names,
     /// The inodes that were met, by their places in units of [`SLOT_BYTES`].
@@ -101,12 +123,15 @@ struct Walk<'i> {
 }
 
 impl<'i> Walk<'i> {
-    fn new(input: &'i Input<'i>, superblock: Superblock) -> Self {
+    fn new(input: &'i Input<'i>, superblock: &'i Superblock, rules: DivisionRules, blocks: Option<&'i Blocks>) -> Self {
         let bytes = input.image.bytes();
         Self {
             input,
             superblock,
-            claims: Claims::new(DiskKind::Erofs, bytes),
+            rules,
+            blocks,
+            compressed: Compressed::default(),
+            claims: Claims::new(DiskKind::Erofs, blocks.map_or(bytes, Blocks::plain_bytes)),
             names: Names::new(DiskKind::Erofs),
             met: NumberSet::new(bytes / SLOT_BYTES + 1),
             left: bytes,
@@ -125,11 +150,44 @@ impl<'i> Walk<'i> {
         Ok(())
     }
 
+    /// The division by what was walked through.
+    fn division(self, details: String, pieces: Vec<StoredPiece>, rules: DivisionRules) -> Result<Division, DiskError> {
+        let Self { names, mut claims, .. } = self;
+        let mut files = names.into_files(self.input.image.most_bytes())?;
+        claims.give_runs(&mut files);
+        let (kind, stretches) = (DiskKind::Erofs, claims.into_stretches().finish());
+        Ok(Division { kind, details, pieces, stretches, files, rules })
+    }
+
+    /// Claims bytes of the image that are not compressed.
+    fn claim(&mut self, at: u64, bytes: u64, kind: StretchKind) -> Result<(), DiskError> {
+        let plain_at = self.plain_at(at, bytes)?;
+        self.claims.push(plain_at, bytes, kind)
+    }
+
+    /// Claims bytes of the image that are not compressed for the present file.
+    fn claim_file(&mut self, file_at: u64, at: u64, bytes: u64) -> Result<(), DiskError> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        let plain_at = self.plain_at(at, bytes)?;
+        self.claims.push_file(file_at, plain_at, bytes)
+    }
+
+    /// Where bytes of the image that are not compressed are in the plain image.
+    fn plain_at(&self, at: u64, bytes: u64) -> Result<u64, DiskError> {
+        match self.blocks {
+            None => Ok(at),
+            Some(blocks) if bytes == 0 || blocks.is_plain(at, bytes) => Ok(blocks.plain_at(at)),
+            Some(_) => Err(self.input.damaged("compressed blocks that overlap")),
+        }
+    }
+
     fn directory(&mut self, directory: &Inode, folder: Name) -> Result<(), DiskError> {
         self.spend(directory.bytes)?;
         let mut bytes = Vec::new();
         for FileRun { plain_at: at, bytes: len, .. } in self.extents(directory)? {
-            self.claims.push(at, len, StretchKind::Skeleton)?;
+            self.claim(at, len, StretchKind::Skeleton)?;
             bytes.extend(self.input.read(at, len, "a directory")?);
         }
         for block in bytes.chunks(self.superblock.block_bytes as usize) {
@@ -151,7 +209,7 @@ impl<'i> Walk<'i> {
             return Ok(());
         }
         let inode = Inode::read(self.input, at)?;
-        self.claims.push(at, inode.data_at - at, StretchKind::Skeleton)?;
+        self.claim(at, inode.data_at - at, StretchKind::Skeleton)?;
         if inode.is_directory {
             self.directories.push_back((inode, name.unwrap_or(Name::ROOT)));
         } else if let (true, Some(name)) = (inode.is_regular && inode.bytes > 0, name) {
@@ -164,15 +222,50 @@ impl<'i> Walk<'i> {
 
     /// Claims the bytes of a file, and the rest of a block that they end in.
     fn data(&mut self, inode: &Inode) -> Result<(), DiskError> {
+        if inode.is_compressed() {
+            return self.compressed(inode);
+        }
         let block_bytes = self.superblock.block_bytes;
         let mut extents = self.extents(inode)?.into_iter().peekable();
         while let Some(FileRun { file_at, plain_at: at, bytes }) = extents.next() {
-            self.claims.push_file(file_at, at, bytes)?;
+            self.claim_file(file_at, at, bytes)?;
             let is_followed = extents.peek().is_some_and(|next| next.plain_at == at + bytes);
             if at != inode.data_at && !is_followed {
                 let slack = bytes.next_multiple_of(block_bytes) - bytes;
-                self.claims.push(at + bytes, slack, StretchKind::Skeleton)?;
+                self.claim(at + bytes, slack, StretchKind::Skeleton)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Claims the bytes of a compressed file, as far as its blocks are known, and the rest of blocks that are not compressed.
+    fn compressed(&mut self, inode: &Inode) -> Result<(), DiskError> {
+        if self.rules < DivisionRules::V6 || self.superblock.incompat & INCOMPAT_FRAGMENTS != 0 {
+            return Err(self.input.unsupported(self.compression(inode)?));
+        }
+        // No two clusters share a block.
+        let most = (self.input.image.bytes() / self.superblock.block_bytes).saturating_sub(self.compressed.clusters);
+        let found = clusters::read(self.input, self.superblock, inode, most)?;
+        self.spend(found.table_bytes)?;
+        self.claim(found.table_at, found.table_bytes, StretchKind::Skeleton)?;
+        self.compressed.add(&found.clusters);
+        let Some(blocks) = self.blocks else { return Ok(()) };
+        let mut file_at = 0;
+        for &Cluster { bytes, at, stored_bytes, form } in &found.clusters {
+            match form {
+                Form::Lz4 => self.claims.push_file(file_at, blocks.plain_at(at), bytes)?,
+                Form::Plain => {
+                    self.claim_file(file_at, at, bytes)?;
+                    self.claim(at + bytes, stored_bytes - bytes, StretchKind::Skeleton)?;
+                }
+                Form::Turned(from) => {
+                    let first = bytes.min(stored_bytes - from);
+                    self.claim_file(file_at, at + from, first)?;
+                    self.claim_file(file_at + first, at, bytes - first)?;
+                    self.claim(at + (bytes - first), stored_bytes - bytes, StretchKind::Skeleton)?;
+                }
+            }
+            file_at += bytes;
         }
         Ok(())
     }
@@ -193,7 +286,9 @@ impl<'i> Walk<'i> {
                 vec![FileRun { file_at: 0, plain_at: u64::from(inode.place) * block_bytes, bytes: whole }, tail]
             }
             Layout::Chunks => self.chunks(inode)?,
-            Layout::Compressed => return Err(self.input.unsupported(self.compression(inode)?)),
+            Layout::CompressedFull | Layout::CompressedCompact => {
+                return Err(self.input.unsupported(self.compression(inode)?));
+            }
         };
         let there =
             |run: &FileRun| run.plain_at.checked_add(run.bytes).is_some_and(|end| end <= self.input.image.bytes());
@@ -213,7 +308,7 @@ impl<'i> Walk<'i> {
         self.spend(list_bytes)?;
         let list_at = inode.data_at.next_multiple_of(each);
         let list = self.input.read(list_at, list_bytes, "chunks")?;
-        self.claims.push(list_at, list_bytes, StretchKind::Skeleton)?;
+        self.claim(list_at, list_bytes, StretchKind::Skeleton)?;
         let mut found = Vec::new();
         for (number, entry) in (0..).zip(list.chunks_exact(each as usize)) {
             if has_indexes && u16_at(entry, 2) != 0 {
@@ -230,20 +325,14 @@ impl<'i> Walk<'i> {
 
     /// The feature that compresses a file.
     fn compression(&self, inode: &Inode) -> Result<&'static str, DiskError> {
-        if self.superblock.incompat & 0x20 != 0 {
+        if self.superblock.incompat & INCOMPAT_FRAGMENTS != 0 {
             return Ok("fragments or dedupe");
         }
         if self.superblock.incompat & 0x10 != 0 {
             return Ok("ztailpacking");
         }
         let header = self.input.near(inode.data_at.next_multiple_of(8), 8, "the head of a compressed file")?;
-        Ok(match header[6] & 0xf {
-            0 => "lz4 compression",
-            1 => "lzma compression",
-            2 => "deflate compression",
-            3 => "zstd compression",
-            _ => "an unknown compression",
-        })
+        Ok(clusters::algorithm_name(header[6] & 0xf))
     }
 
     fn spend(&mut self, bytes: u64) -> Result<(), DiskError> {

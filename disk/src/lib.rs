@@ -66,14 +66,17 @@ fn whole(image: &dyn ReadAt, file_system: &dyn Fn(&dyn ReadAt) -> Divided) -> Di
 }
 
 /// Divides an image that is all of one file system, or archives, and by `inner` files of it that are images themselves.
-fn file_system(image: &dyn ReadAt, _rules: DivisionRules, inner: impl Fn(&dyn ReadAt) -> Divided) -> Divided {
+fn file_system(image: &dyn ReadAt, rules: DivisionRules, inner: impl Fn(&dyn ReadAt) -> Divided) -> Divided {
     if let Some(division) = squashfs::divide(image, &inner)? {
         return Ok(Some(division));
     }
     if let Some(division) = cpio::divide(image, &inner)? {
         return Ok(Some(division));
     }
-    for format in [erofs::divide, ext::divide, fat::divide] {
+    if let Some(division) = erofs::divide(image, rules)? {
+        return Ok(Some(division));
+    }
+    for format in [ext::divide, fat::divide] {
         if let Some(division) = format(image)? {
             return Ok(Some(division));
         }

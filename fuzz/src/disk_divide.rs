@@ -1,7 +1,7 @@
 //! Disk images are divided, or refused. What a division says covers the image, front to back.
 
 use regrow_disk::codec::decode;
-use regrow_disk::{BlockCodec, Division, DivisionRules, StoredForm, StretchKind, divide};
+use regrow_disk::{BlockCodec, Division, DivisionRules, StoredPiece, StretchKind, divide};
 
 /// The input is an image.
 pub fn run(input: &[u8]) {
@@ -11,14 +11,10 @@ pub fn run(input: &[u8]) {
 }
 
 fn check(division: &Division, image_bytes: u64) {
-    let plain_bytes = |form, bytes: u64| match form {
-        StoredForm::Plain => bytes,
-        StoredForm::Block { plain_bytes, .. } => plain_bytes.into(),
-    };
-    let plain: u64 = division.pieces.iter().map(|piece| plain_bytes(piece.form, piece.bytes)).sum();
+    let plain: u64 = division.pieces.iter().map(StoredPiece::plain_bytes).sum();
     assert_eq!(division.pieces.iter().map(|piece| piece.bytes).sum::<u64>(), image_bytes);
     assert_eq!(division.plain_bytes(), plain);
-    assert!(division.pieces.iter().all(|piece| piece.bytes > 0 && plain_bytes(piece.form, piece.bytes) > 0));
+    assert!(division.pieces.iter().all(|piece| piece.bytes > 0 && piece.plain_bytes() > 0));
     assert!(division.stretches.len() as u64 <= 2 + plain / 512);
     for stretch in &division.stretches {
         assert!(stretch.bytes > 0);
@@ -30,10 +26,12 @@ fn check(division: &Division, image_bytes: u64) {
 /// Seeds: the small images that the crate keeps.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
-    let images: [&[u8]; 14] = [
+    let images: [&[u8]; 16] = [
         include_bytes!("../../disk/tests/golden/bundle.zlib"),
         include_bytes!("../../disk/tests/golden/cpio.zlib"),
         include_bytes!("../../disk/tests/golden/erofs-chunks.zlib"),
+        include_bytes!("../../disk/tests/golden/erofs-lz4hc-full.zlib"),
+        include_bytes!("../../disk/tests/golden/erofs-lz4hc.zlib"),
         include_bytes!("../../disk/tests/golden/erofs.zlib"),
         include_bytes!("../../disk/tests/golden/ext2.zlib"),
         include_bytes!("../../disk/tests/golden/ext4.zlib"),

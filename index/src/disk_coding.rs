@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::IndexError;
+use crate::{FilledRun, IndexError};
 
 /// The largest number of plain bytes of one block.
 pub const MAX_BLOCK_PLAIN_BYTES: u32 = 16 << 20;
@@ -12,7 +12,7 @@ pub const MAX_GAP_BYTES: u8 = 64;
 /// The largest size in bytes of all blocks together that are kept in their compressed form.
 pub const MAX_KEPT_BYTES: u64 = 16 << 20;
 /// The most plain bytes that a block has for each compressed byte.
-const MOST_EXPANSION: u64 = 32 << 10;
+pub(crate) const MOST_EXPANSION: u64 = 32 << 10;
 /// The number of bytes of a run's digest.
 pub const RUN_DIGEST_BYTES: usize = 16;
 /// Sums stay below this, so that half of the range of a number is left for the rest of the image.
@@ -32,6 +32,8 @@ pub enum DiskPiece {
     Plain(u64),
     /// Compressed blocks in a row, which one encoder makes of the plain bytes.
     Run(Box<BlockRun>),
+    /// Compressed blocks in groups, which one encoder fills up with the plain bytes.
+    Filled(Box<FilledRun>),
     /// A compressed block that an encoder nearly makes.
     Corrected(Box<CorrectedBlock>),
     /// A compressed block that no encoder makes.
@@ -143,6 +145,7 @@ impl DiskPiece {
         match self {
             Self::Plain(bytes) => Some(*bytes),
             Self::Run(run) => run.gaps_bytes()?.checked_add(run.coded_bytes),
+            Self::Filled(run) => run.stored(),
             Self::Corrected(block) => Some(block.coded_bytes.into()),
             Self::Kept(kept) => Some(kept.coded.len() as u64),
         }
@@ -156,6 +159,7 @@ impl DiskPiece {
                 let blocks = run.count.checked_mul(run.plain_bytes.into())?.checked_sub(smaller_by)?;
                 run.gaps_bytes()?.checked_add(blocks)
             }
+            Self::Filled(run) => run.plain(),
             Self::Corrected(block) => Some(block.plain_bytes.into()),
             Self::Kept(kept) => Some(kept.plain_bytes.into()),
         }
@@ -173,12 +177,22 @@ impl DiskPiece {
         self.plain().unwrap_or(u64::MAX)
     }
 
+    /// The number of plain bytes behind the piece that its encoder looks at, too.
+    #[must_use]
+    pub fn behind_bytes(&self) -> u64 {
+        match self {
+            Self::Filled(run) => run.behind_bytes(),
+            Self::Plain(_) | Self::Run(_) | Self::Corrected(_) | Self::Kept(_) => 0,
+        }
+    }
+
     /// Refuses what no disk image has.
     pub(crate) fn check(&self) -> Result<(), IndexError> {
         match self {
             Self::Plain(0) => Err(IndexError::Malformed("an empty piece of a disk image")),
             Self::Plain(_) => Ok(()),
             Self::Run(run) => run.check(),
+            Self::Filled(run) => run.check(),
             Self::Corrected(block) if block.corrections.is_empty() => {
                 Err(IndexError::Malformed("a block of a disk image without corrections"))
             }
@@ -207,6 +221,7 @@ impl DiskCoding {
         self.pieces.iter().fold((0, 0), |(all, kept), piece| match piece {
             DiskPiece::Plain(_) => (all, kept),
             DiskPiece::Run(run) => (all + run.count, kept),
+            DiskPiece::Filled(run) => (all + run.count, kept),
             DiskPiece::Corrected(_) => (all + 1, kept),
             DiskPiece::Kept(_) => (all + 1, kept + 1),
         })

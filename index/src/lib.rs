@@ -89,6 +89,7 @@ mod coding;
 mod disk_coding;
 mod error;
 mod file;
+mod filled;
 mod model;
 mod primitives;
 mod segment;
@@ -103,6 +104,7 @@ pub use disk_coding::{
     RUN_DIGEST_BYTES,
 };
 pub use error::IndexError;
+pub use filled::{FilledGroup, FilledRun};
 pub use model::{Index, PackRef, Run, SegmentRef, StreamHead};
 pub use segment::{MAX_SEGMENT_RECORDS, Segment, SegmentCutter};
 pub use units::{

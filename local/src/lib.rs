@@ -63,7 +63,10 @@ mod sha256;
 mod spool;
 mod stream_chunks;
 
-pub use coded::disk::{CodedBlocks, DiskMaker, StoredView, block_encoder_name, disk_memory_bytes, piece_encoder};
+pub use coded::disk::{
+    CodedBlocks, DiskMaker, PieceEncoder, StoredView, block_encoder_name, bytes_behind, disk_memory_bytes,
+    piece_encoder,
+};
 pub use coded::stream::{CodedEncoder, StreamMaker};
 #[cfg(feature = "sources")]
 pub use engine::images::{Lookup, StoredImage, StoredLayer, StoredLayerReader};

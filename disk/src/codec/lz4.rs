@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use lz4::block::{CompressionMode, compress, decompress};
+use lzzzz::{lz4, lz4_hc};
 
 use super::BlockError;
 use regrow_zstd::{put_number, take_number};
@@ -12,6 +12,8 @@ use regrow_zstd::{put_number, take_number};
 const HIGH_LEVELS: std::ops::RangeInclusive<u8> = 3..=12;
 /// The order in which levels are tried: what mksquashfs and mkfs.erofs ask for, then the default.
 const LIKELY_LEVELS: [u8; 10] = [12, 9, 11, 10, 8, 7, 6, 5, 4, 3];
+/// The most plain bytes of a block for each byte of it: a byte more of a match's length stands for 255 bytes.
+const MOST_EXPANSION: usize = 255;
 /// How much ratio the fast encoder gives up: 1 is its default.
 const ACCELERATIONS: std::ops::RangeInclusive<u8> = 1..=65;
 
@@ -27,8 +29,15 @@ pub enum Lz4Blocks {
 /// The plain bytes of a block. Zeros may stand before it, since no block begins with one.
 pub(super) fn decode(stored: &[u8], most: usize) -> Result<Vec<u8>, BlockError> {
     let start = stored.iter().position(|&byte| byte != 0).ok_or(BlockError::Damaged)?;
-    let room = i32::try_from(most).map_err(|_| BlockError::TooLong(most))?;
-    decompress(&stored[start..], Some(room)).map_err(|_| BlockError::Damaged)
+    // No block holds more than this.
+    let room = most.min((stored.len() - start).saturating_mul(MOST_EXPANSION));
+    if i32::try_from(room).is_err() {
+        return Err(BlockError::TooLong(most));
+    }
+    let mut plain = vec![0; room];
+    let len = lz4::decompress(&stored[start..], &mut plain).map_err(|_| BlockError::Damaged)?;
+    plain.truncate(len);
+    Ok(plain)
 }
 
 impl Lz4Blocks {
@@ -55,11 +64,14 @@ impl Lz4Blocks {
     }
 
     pub(super) fn encode(self, plain: &[u8]) -> Result<Vec<u8>, BlockError> {
-        let mode = match self {
-            Self::Fast(acceleration) => CompressionMode::FAST(acceleration.into()),
-            Self::High(level) => CompressionMode::HIGHCOMPRESSION(level.into()),
-        };
-        compress(plain, Some(mode), false).map_err(|_| BlockError::NotMade("liblz4"))
+        let mut made = Vec::new();
+        match self {
+            Self::Fast(acceleration) => lz4::compress_to_vec(plain, &mut made, acceleration.into()),
+            Self::High(level) => lz4_hc::compress_to_vec(plain, &mut made, level.into()),
+        }
+        .map_err(|_| BlockError::NotMade("liblz4"))?;
+        made.shrink_to_fit();
+        Ok(made)
     }
 }
 

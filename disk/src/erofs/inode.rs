@@ -15,7 +15,10 @@ pub(super) enum Layout {
     Inline,
     /// Chunks, whose list stands behind the inode.
     Chunks,
-    Compressed,
+    /// Compressed, with full entries of clusters behind the inode.
+    CompressedFull,
+    /// Compressed, with compact entries of clusters behind the inode.
+    CompressedCompact,
 }
 
 /// What matters of an inode.
@@ -32,6 +35,10 @@ pub(super) struct Inode {
 }
 
 impl Inode {
+    pub(super) fn is_compressed(&self) -> bool {
+        matches!(self.layout, Layout::CompressedFull | Layout::CompressedCompact)
+    }
+
     pub(super) fn read(input: &Input<'_>, at: u64) -> Result<Self, DiskError> {
         let format = u16_at(&input.near(at, 2, "an inode")?, 0);
         let is_extended = format & 1 == 1;
@@ -39,8 +46,9 @@ impl Inode {
         let raw = input.near(at, head_bytes as usize, "an inode")?;
         let layout = match format >> 1 {
             0 => Layout::Plain,
-            1 | 3 => Layout::Compressed,
+            1 => Layout::CompressedFull,
             2 => Layout::Inline,
+            3 => Layout::CompressedCompact,
             4 => Layout::Chunks,
             _ => return Err(input.unsupported("inodes of an unknown layout")),
         };

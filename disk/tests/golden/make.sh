@@ -49,6 +49,8 @@ make() {
     squashfs-zstd) squash -b 16384 -comp zstd ;;
     erofs) erofs ;;
     erofs-chunks) erofs --chunksize=4096 ;;
+    erofs-lz4hc) erofs -zlz4hc ;;
+    erofs-lz4hc-full) erofs -zlz4hc,12 -C16384 -Elegacy-compress ;;
     cpio) (cd "$tree" && find . -print0 | LC_ALL=C sort -z | cpio --quiet -0 -o -H newc --reproducible -R 0:0 >"$image") ;;
     bundle)
         ext 1100K -t ext4 -b 1024 -O ^has_journal,^resize_inode -I 256 -N 24

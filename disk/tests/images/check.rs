@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use regrow_disk::codec::decode;
-use regrow_disk::{DiskFile, Division, StoredForm, StretchKind};
+use regrow_disk::{DiskFile, Division, StretchKind};
 
 /// What is looked for.
 pub(crate) struct Expected<'e> {
@@ -74,9 +74,9 @@ pub(crate) fn plain(image: &[u8], division: &Division) -> Vec<u8> {
     for piece in &division.pieces {
         let stored = &image[at..at + piece.bytes as usize];
         at += stored.len();
-        match piece.form {
-            StoredForm::Plain => out.extend_from_slice(stored),
-            StoredForm::Block { codec, plain_bytes } => {
+        match piece.form.block() {
+            None => out.extend_from_slice(stored),
+            Some((codec, plain_bytes)) => {
                 let plain = decode(codec, stored, plain_bytes as usize).expect("a block");
                 assert_eq!(plain.len(), plain_bytes as usize);
                 out.extend(plain);

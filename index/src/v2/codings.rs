@@ -5,6 +5,7 @@
 //! pieces, runs of blocks and kept blocks. Anything else is refused by name.
 
 mod disk;
+mod filled;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ const STREAM: u8 = 2;
 const GZIP_TRAILER: u8 = 3;
 const KEPT: u8 = 4;
 const RUN: u8 = 5;
+const FILLED: u8 = 7;
 
 /// The last literal and encoder, which an empty field repeats.
 #[derive(Default)]
@@ -167,7 +169,7 @@ impl Pieces<'_> {
         let mut stretch = Stretch::default();
         for number in 0..count {
             let kind = self.take_kind()?;
-            if number == 0 && matches!(kind, PLAIN | KEPT | RUN) {
+            if number == 0 && matches!(kind, PLAIN | KEPT | RUN | FILLED) {
                 return self.take_disk(kind, count).map(CodedStretch::Disk);
             }
             let piece = self.take_piece(kind)?;
@@ -180,7 +182,7 @@ impl Pieces<'_> {
 
     fn take_kind(&mut self) -> Result<u8, IndexError> {
         let kind = take_u8(&mut self.input)?;
-        if kind <= RUN {
+        if kind <= RUN || kind == FILLED {
             return Ok(kind);
         }
         Err(IndexError::UnknownKind { what: "a piece of a coded file", kind: u64::from(kind) })

@@ -1,26 +1,31 @@
-//! Makes a coded disk image from its plain image. Each compressed block follows from its own plain bytes, so blocks are
-//! encoded side by side on all cores, and handed on in order.
+//! Makes a coded disk image from its plain image. Each compressed block follows from its own plain bytes, and a group of
+//! filled blocks from its own and those behind it. So they are encoded side by side on all cores, and handed on in order.
 
+mod builder;
+mod encoders;
+mod filled;
 mod found;
 mod guess;
 mod places;
 mod prove;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod unfold;
 mod view;
 
-use std::collections::VecDeque;
-use std::iter::Peekable;
 use std::sync::Arc;
 
-use regrow_disk::codec::{BlockEncoder, BlockError};
-use regrow_index::{BlockRun, DiskPiece, RUN_DIGEST_BYTES};
+use regrow_disk::codec::BlockError;
+use regrow_index::{DiskPiece, RUN_DIGEST_BYTES};
 
 use super::stream::StreamSink;
 use crate::LocalError;
 use crate::pool::{Ordered, Pool};
+use encoders::{MAX_MEMORY_BYTES, largest_block_bytes, most_in_flight};
+use steps::{BlockStep, Step, Steps};
 
+pub use encoders::{PieceEncoder, block_encoder_name, bytes_behind, disk_memory_bytes, piece_encoder};
 pub use found::CodedBlocks;
 pub(crate) use guess::{DiskGuess, guess_disk};
 pub(crate) use places::{DiskPlaces, PlacedBlock, PlainPlace};
@@ -28,64 +33,8 @@ pub(crate) use prove::{DiskProof, prove_disk};
 pub(crate) use unfold::DiskUnfolding;
 pub use view::StoredView;
 
-/// The memory of all blocks that one maker encodes at the same time, unless one block takes more.
-const MAX_MEMORY_BYTES: u64 = 64 << 20;
-/// The most bytes of a run, plain or coded, that wait for the digest of the run.
-const MAX_HELD_BYTES: u64 = 16 << 20;
 /// The number of plain bytes that wait for a block behind them. With more, they are handed on alone.
 const MAX_WAITING_BYTES: usize = 256 << 10;
-
-/// The encoder of a piece of a coded disk image, if it has one.
-///
-/// # Errors
-/// The reason why the piece cannot be made here.
-pub fn piece_encoder(piece: &DiskPiece) -> Result<Option<BlockEncoder>, String> {
-    match piece {
-        DiskPiece::Plain(_) | DiskPiece::Kept(_) => Ok(None),
-        DiskPiece::Run(run) => block_encoder(&run.encoder, run.plain_bytes).map(Some),
-        DiskPiece::Corrected(block) => block_encoder(&block.encoder, block.plain_bytes).map(Some),
-    }
-}
-
-fn block_encoder(mut bytes: &[u8], plain_bytes: u32) -> Result<BlockEncoder, String> {
-    let known = BlockEncoder::take(&mut bytes).filter(|_| bytes.is_empty()).ok_or_else(|| {
-        "the image is a disk image with blocks of an encoder that this regrow does not know; use a newer regrow"
-            .to_owned()
-    })?;
-    match known.unavailable(plain_bytes.into()) {
-        Some(reason) => Err(format!("the image is a disk image with blocks that cannot be made again: {reason}")),
-        None => Ok(known),
-    }
-}
-
-/// The name of an encoder of blocks, with its parameters, if it is known.
-#[must_use]
-pub fn block_encoder_name(mut encoder: &[u8]) -> Option<String> {
-    BlockEncoder::take(&mut encoder).map(|known| known.to_string())
-}
-
-/// About how many bytes of memory a maker of these pieces takes.
-#[must_use]
-pub fn disk_memory_bytes(pieces: &[DiskPiece]) -> u64 {
-    largest_block_bytes(pieces).max(MAX_MEMORY_BYTES.min(largest_block_bytes(pieces) * most_in_flight()))
-}
-
-/// The memory of the block that takes most of it.
-fn largest_block_bytes(pieces: &[DiskPiece]) -> u64 {
-    let bytes = |piece: &DiskPiece| {
-        let plain_bytes = match piece {
-            DiskPiece::Plain(_) | DiskPiece::Kept(_) => 0,
-            DiskPiece::Run(run) => run.plain_bytes,
-            DiskPiece::Corrected(block) => block.plain_bytes,
-        };
-        Some(piece_encoder(piece).ok()??.memory_bytes(plain_bytes.into()))
-    };
-    pieces.iter().filter_map(bytes).max().unwrap_or(1).max(1)
-}
-
-fn most_in_flight() -> u64 {
-    std::thread::available_parallelism().map_or(2, |cores| cores.get() as u64 + 1)
-}
 
 /// Makes some pieces of a coded disk image.
 pub struct DiskMaker<'a> {
@@ -98,6 +47,12 @@ pub struct DiskMaker<'a> {
     waiting: Vec<u8>,
     /// The plain bytes of the block at hand.
     block: Vec<u8>,
+    /// Plain bytes for which there is no step yet, or of a group of filled blocks that needs more of them.
+    ahead: Vec<u8>,
+    /// The number of bytes with which `ahead` is of use.
+    wanted: usize,
+    /// The number of plain bytes behind the pieces, which are only looked at.
+    behind: u64,
     encoding: Ordered<Result<Made, BlockError>>,
     /// The blocks of a run of which some were taken from seeds. They wait until the run's digest shows that these fit.
     held: Vec<Made>,
@@ -105,96 +60,54 @@ pub struct DiskMaker<'a> {
     left: u64,
 }
 
-/// What becomes of the next plain bytes.
-enum Step<'a> {
-    /// This many stand in the image as they are.
-    Copy(u64),
-    /// This many make a block.
-    Encode(usize, BlockStep),
-    /// This many make a block with these corrections.
-    Correct(usize, BlockEncoder, &'a [u8]),
-    /// In the place of this many stands a block that is kept.
-    Replace(u64, &'a [u8]),
-}
-
-/// How a block is made.
-#[derive(Debug, Clone, Copy)]
-struct BlockStep {
-    encoder: BlockEncoder,
-    /// Whether the block may be taken from a seed, since its run is small enough to wait for its digest.
-    may_take: bool,
-    /// The digest of the run, if this is its last block.
-    run_end: Option<RunDigest>,
-}
-
-/// The numbers of plain bytes of a run's blocks.
-type Sizes<'a> = Peekable<Box<dyn Iterator<Item = u32> + 'a>>;
-
-/// The steps of some pieces.
-struct Steps<'a> {
-    pieces: VecDeque<&'a DiskPiece>,
-    /// The present run, its encoder, and the sizes of its blocks that are still to come.
-    run: Option<(BlockEncoder, &'a BlockRun, Sizes<'a>)>,
-    /// The block behind the bytes that stand before it.
-    next: Option<Step<'a>>,
-}
-
-impl<'a> Steps<'a> {
-    /// The next step. The result is an error if an encoder is not known here.
-    fn next(&mut self) -> Result<Option<Step<'a>>, LocalError> {
-        if let Some(next) = self.next.take() {
-            return Ok(Some(next));
-        }
-        loop {
-            if let Some((encoder, run, sizes)) = &mut self.run {
-                if let Some(size) = sizes.next() {
-                    let may_take = run.coded_bytes.max(run.count * u64::from(run.plain_bytes)) <= MAX_HELD_BYTES;
-                    let run_end = sizes.peek().is_none().then_some(run.digest);
-                    let encode = Step::Encode(size as usize, BlockStep { encoder: *encoder, may_take, run_end });
-                    if run.gap_bytes == 0 {
-                        return Ok(Some(encode));
-                    }
-                    self.next = Some(encode);
-                    return Ok(Some(Step::Copy(run.gap_bytes.into())));
-                }
-                self.run = None;
-            }
-            match self.pieces.pop_front() {
-                None => return Ok(None),
-                Some(DiskPiece::Plain(bytes)) => return Ok(Some(Step::Copy(*bytes))),
-                Some(DiskPiece::Kept(kept)) => return Ok(Some(Step::Replace(kept.plain_bytes.into(), &kept.coded))),
-                Some(DiskPiece::Corrected(block)) => {
-                    let encoder = block_encoder(&block.encoder, block.plain_bytes).map_err(invalid)?;
-                    return Ok(Some(Step::Correct(block.plain_bytes as usize, encoder, &block.corrections)));
-                }
-                Some(DiskPiece::Run(run)) => {
-                    let encoder = block_encoder(&run.encoder, run.plain_bytes).map_err(invalid)?;
-                    let sizes: Box<dyn Iterator<Item = u32> + 'a> = Box::new(run.sizes());
-                    self.run = Some((encoder, run, sizes.peekable()));
-                }
-            }
-        }
-    }
-}
-
 impl<'a> DiskMaker<'a> {
     /// Begins with the first of these pieces. `blocks` are some that may be among those that are made.
     pub fn new(pool: &'a Pool, pieces: &'a [DiskPiece], blocks: Option<Arc<CodedBlocks>>) -> Self {
         let in_flight = (MAX_MEMORY_BYTES / largest_block_bytes(pieces)).clamp(1, most_in_flight());
-        let steps = Steps { pieces: pieces.iter().collect(), run: None, next: None };
+        let steps = Steps::new(pieces);
         let left = pieces.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.stored_bytes()));
         let encoding = Ordered::new(in_flight as usize);
-        let (waiting, block, held) = (Vec::new(), Vec::new(), Vec::new());
-        Self { pool, blocks, steps, step: None, waiting, block, encoding, held, left }
+        let (waiting, block, held, ahead) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let behind = bytes_behind(pieces);
+        Self { pool, blocks, steps, step: None, waiting, block, ahead, wanted: 0, behind, encoding, held, left }
     }
 
-    /// Takes in the next plain bytes. What is settled of the image goes to `sink`.
-    pub fn write<E: From<LocalError>>(&mut self, mut plain: &[u8], sink: StreamSink<'_, E>) -> Result<(), E> {
+    /// Takes in the next plain bytes, at the end those behind the pieces that their encoders look at, as far as there are
+    /// any. What is settled of the image goes to `sink`.
+    pub fn write<E: From<LocalError>>(&mut self, plain: &[u8], sink: StreamSink<'_, E>) -> Result<(), E> {
+        if self.ahead.is_empty() {
+            let left = self.go_on(plain, false, sink)?;
+            self.ahead.extend_from_slice(&plain[plain.len() - left..]);
+            return Ok(());
+        }
+        self.ahead.extend_from_slice(plain);
+        if self.ahead.len() < self.wanted { Ok(()) } else { self.go_on_ahead(false, sink) }
+    }
+
+    fn go_on_ahead<E: From<LocalError>>(&mut self, is_end: bool, sink: StreamSink<'_, E>) -> Result<(), E> {
+        let mut ahead = std::mem::take(&mut self.ahead);
+        let left = self.go_on(&ahead, is_end, sink)?;
+        ahead.drain(..ahead.len() - left);
+        self.ahead = ahead;
+        Ok(())
+    }
+
+    /// Takes steps with these plain bytes, and returns how many of them are left for later.
+    fn go_on<E: From<LocalError>>(
+        &mut self,
+        mut plain: &[u8],
+        is_end: bool,
+        sink: StreamSink<'_, E>,
+    ) -> Result<usize, E> {
         while !plain.is_empty() {
             if self.step.is_none() {
                 self.step = self.steps.next()?;
             }
             let taken = match &mut self.step {
+                None if plain.len() as u64 <= self.behind => {
+                    self.wanted = usize::try_from(self.behind).unwrap_or(usize::MAX).saturating_add(1);
+                    return Ok(plain.len());
+                }
                 None => return Err(invalid("there are more plain bytes than its pieces have").into()),
                 Some(Step::Copy(left) | Step::Replace(left, _)) => {
                     let now = plain.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -206,18 +119,37 @@ impl<'a> DiskMaker<'a> {
                     *left -= now;
                     now
                 }
+                Some(Step::Fill(fill, step)) => {
+                    let (group, wanted, step) = (fill.plain_bytes, fill.plain_bytes + fill.behind_bytes, *step);
+                    if plain.len() < wanted && !is_end || plain.len() < group {
+                        self.wanted = wanted;
+                        return Ok(plain.len());
+                    }
+                    self.step = None;
+                    self.submit(plain[..plain.len().min(wanted)].to_vec(), step);
+                    self.hand_on(sink)?;
+                    plain = &plain[group..];
+                    continue;
+                }
             };
             let (now, rest) = plain.split_at(taken);
             self.take(now, sink)?;
             plain = rest;
         }
-        Ok(())
+        Ok(0)
+    }
+
+    /// Has the pool encode what these plain bytes make.
+    fn submit(&mut self, plain: Vec<u8>, step: BlockStep) {
+        let before = std::mem::take(&mut self.waiting);
+        let blocks = self.blocks.clone().filter(|_| step.may_take);
+        self.encoding.push(self.pool.submit(move || Made::block(before, plain, step, blocks.as_deref())));
     }
 
     /// Takes in bytes of the present step.
     fn take<E: From<LocalError>>(&mut self, plain: &[u8], sink: StreamSink<'_, E>) -> Result<(), E> {
         match &self.step {
-            None => {}
+            None | Some(Step::Fill(..)) => {}
             Some(Step::Copy(left)) => {
                 let is_end = *left == 0;
                 self.waiting.extend_from_slice(plain);
@@ -254,9 +186,8 @@ impl<'a> DiskMaker<'a> {
                 self.block.extend_from_slice(plain);
                 if is_end {
                     self.step = None;
-                    let (before, block) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.block));
-                    let blocks = self.blocks.clone().filter(|_| step.may_take);
-                    self.encoding.push(self.pool.submit(move || Made::block(before, block, step, blocks.as_deref())));
+                    let block = std::mem::take(&mut self.block);
+                    self.submit(block, step);
                     self.hand_on(sink)?;
                 }
             }
@@ -316,6 +247,7 @@ impl<'a> DiskMaker<'a> {
 
     /// Ends the plain bytes. The rest of the image goes to `sink`.
     pub fn finish<E: From<LocalError>>(mut self, sink: StreamSink<'_, E>) -> Result<(), E> {
+        self.go_on_ahead(true, sink)?;
         while let Some(made) = self.encoding.next()? {
             self.accept(made.map_err(failed)?, sink)?;
         }
@@ -349,11 +281,11 @@ impl Made {
         step: BlockStep,
         blocks: Option<&CodedBlocks>,
     ) -> Result<Self, BlockError> {
-        let step_of = Some(step);
-        match blocks.and_then(|blocks| blocks.get(step.encoder.codec(), &plain)) {
-            Some(coded) => Ok(Self { before, coded, step: step_of, taken_for: Some(plain) }),
-            None => Ok(Self { before, coded: step.encoder.encode(&plain)?, step: step_of, taken_for: None }),
-        }
+        let (coded, is_taken) = match blocks {
+            Some(blocks) => step.encoder.encode_with(&plain, blocks)?,
+            None => (step.encoder.encode(&plain)?, false),
+        };
+        Ok(Self { before, coded, step: Some(step), taken_for: is_taken.then_some(plain) })
     }
 }
 

@@ -4,9 +4,7 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::FileTypeExt;
 
-use regrow_disk::{
-    DiskError, Division, DivisionRules, ReadAt, SizedFile, StoredForm, StoredPiece, StretchKind, divide,
-};
+use regrow_disk::{DiskError, Division, DivisionRules, ReadAt, SizedFile, StoredPiece, StretchKind, divide};
 use regrow_image::{BLOCK, MAX_LITERAL_BYTES, Op, TarHeader, WalkRules, opaque_format};
 use regrow_index::{DiskCoding, DiskNote};
 
@@ -145,11 +143,7 @@ fn is_usable(division: &Division, image_bytes: u64) -> bool {
         return division.plain_bytes() == image_bytes;
     }
     let add = |(stored, plain): (u64, u64), piece: &StoredPiece| {
-        let plain_bytes = match piece.form {
-            StoredForm::Plain => piece.bytes,
-            StoredForm::Block { plain_bytes, .. } => plain_bytes.into(),
-        };
-        Some((stored.checked_add(piece.bytes)?, plain.checked_add(plain_bytes)?))
+        Some((stored.checked_add(piece.bytes)?, plain.checked_add(piece.plain_bytes())?))
     };
     division.pieces.iter().try_fold((0, 0), add) == Some((image_bytes, division.plain_bytes()))
 }

@@ -224,6 +224,7 @@ fn block_encoder(piece: &DiskPiece) -> Option<Option<String>> {
     match piece {
         DiskPiece::Plain(_) => None,
         DiskPiece::Run(run) => Some(regrow_local::block_encoder_name(&run.encoder)),
+        DiskPiece::Filled(run) => Some(regrow_local::block_encoder_name(&run.encoder)),
         DiskPiece::Corrected(block) => {
             Some(regrow_local::block_encoder_name(&block.encoder).map(|name| format!("{name}, with corrections")))
         }

@@ -2,7 +2,7 @@
 
 use regrow_chunker::varint;
 
-use super::{KEPT, Last, PLAIN, Pieces, RUN, STREAM, put_or_same, use_up};
+use super::{FILLED, KEPT, Last, PLAIN, Pieces, RUN, STREAM, filled, put_or_same, use_up};
 use crate::disk_coding::MAX_KEPT_BYTES;
 use crate::primitives::{put_bytes, take, take_array, take_bytes};
 use crate::{BlockRun, CorrectedBlock, DiskCoding, DiskPiece, IndexError, KeptBlock, MemberCoding};
@@ -31,6 +31,10 @@ pub(super) fn put(out: &mut Vec<u8>, coding: &DiskCoding, last: &mut Last) {
             DiskPiece::Run(run) => {
                 out.push(RUN);
                 put_run(out, run, last);
+            }
+            DiskPiece::Filled(run) => {
+                out.push(FILLED);
+                filled::put(out, run, last);
             }
             DiskPiece::Corrected(block) => {
                 out.push(STREAM);
@@ -64,6 +68,7 @@ impl Pieces<'_> {
         let piece = match kind {
             PLAIN => DiskPiece::Plain(take(&mut self.input)?),
             RUN => DiskPiece::Run(Box::new(self.take_run()?)),
+            FILLED => DiskPiece::Filled(Box::new(self.take_filled()?)),
             KEPT => DiskPiece::Kept(Box::new(self.take_kept()?)),
             STREAM => DiskPiece::Corrected(Box::new(self.take_corrected()?)),
             _ => return Err(IndexError::Unsupported("a coded disk image with literals or trailers")),
@@ -107,7 +112,7 @@ impl Pieces<'_> {
         Ok(KeptBlock { plain_bytes, coded: coded.to_vec() })
     }
 
-    fn take_u32(&mut self) -> Result<u32, IndexError> {
+    pub(super) fn take_u32(&mut self) -> Result<u32, IndexError> {
         u32::try_from(take(&mut self.input)?).map_err(|_| IndexError::Malformed("sizes of a compressed block"))
     }
 

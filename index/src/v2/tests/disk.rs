@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::v2::codings::{decode_codings, encode};
-use crate::{BlockRun, CodedStretch, CorrectedBlock, DiskCoding, DiskPiece, KeptBlock};
+use crate::{BlockRun, CodedStretch, CorrectedBlock, DiskCoding, DiskPiece, FilledGroup, FilledRun, KeptBlock};
 
 /// The number of a block encoder, and a parameter.
 const ENCODER: &[u8] = &[0x80, 0x40, 9];
@@ -147,4 +147,54 @@ fn other_pieces_do_not_belong_to_a_disk_image() {
     assert_eq!(read(&[literal, run]), file);
     let unnamed: &[u8] = &[5, 0, 0, 9, 9, 2];
     assert!(read(&[unnamed]).unwrap_err().to_string().contains("no encoder"));
+}
+
+fn filled(groups: &[(u64, u32, u32)], (count, coded_bytes): (u64, u64)) -> FilledRun {
+    let group = |&(gap_bytes, plain_bytes, behind_bytes): &_| FilledGroup { gap_bytes, plain_bytes, behind_bytes };
+    let groups = groups.iter().map(group).collect();
+    FilledRun { encoder: [0xa2, 0x40, 0x80, 0x20, 12].into(), groups, count, coded_bytes, digest: DIGEST }
+}
+
+#[test]
+fn filled_blocks_are_those_of_the_specification() {
+    let run = filled(&[(0, 20_000, 100), (4096, 9000, 0)], (3, 12_288));
+    assert_eq!((run.largest_bytes(), run.behind_bytes()), (20_100, 0));
+    assert_eq!(filled(&[(0, 100, 700), (50, 200, 9)], (2, 8192)).behind_bytes(), 450);
+    let codings = coded(vec![DiskPiece::Plain(8192), DiskPiece::Filled(Box::new(run))]);
+    let mut expected = vec![1, 2, 1, 0x80, 0x40, 7, 5, 0xa2, 0x40, 0x80, 0x20, 12, 3, 0x80, 0x60];
+    expected.extend_from_slice(b"a run\'s digest..\x02\x00\xa0\x9c\x01\x64\x80\x20\xa8\x46\x00");
+    assert_eq!(encode(&codings), expected);
+    assert_eq!(decode_codings(&expected), Ok(codings.clone()));
+    let disk = codings[0].disk().unwrap();
+    assert_eq!((disk.stored_bytes(), disk.plain_bytes()), (8192 + 4096 + 12_288, 8192 + 4096 + 29_000));
+    assert_eq!(disk.blocks(), (3, 0));
+    for at in 0..expected.len() {
+        assert!(decode_codings(&expected[..at]).is_err(), "{at}");
+        for bit in 0..8 {
+            let mut bad = expected.clone();
+            bad[at] ^= 1 << bit;
+            let read = decode_codings(&bad);
+            assert!(read.clone().is_err() || read == decode_codings(&encode(&read.clone().unwrap())));
+        }
+    }
+    // An image may begin with them.
+    let first = coded(vec![DiskPiece::Filled(Box::new(filled(&[(9, 1, 0)], (1, 4096))))]);
+    assert_eq!(decode_codings(&encode(&first)), Ok(first));
+}
+
+#[test]
+fn filled_blocks_that_no_image_has_are_refused() {
+    for bad in [
+        filled(&[], (1, 4096)),
+        filled(&[(0, 0, 0)], (1, 4096)),
+        filled(&[(0, (16 << 20) + 1, 0)], (1, 4096)),
+        filled(&[(0, 9000, (16 << 20) + 1)], (1, 4096)),
+        filled(&[(0, 9000, 0), (0, 9000, 0)], (1, 4096)),
+        filled(&[(0, 9000, 0)], (4097, 4096)),
+        filled(&[(0, 16 << 20, 0); 300], (300, 4096)),
+        filled(&[(0, 9000, 0)], ((1 << 22) + 1, 1 << 30)),
+        filled(&[(1 << 63, 9000, 0), (1 << 63, 9000, 0)], (2, 8192)),
+    ] {
+        assert!(decode_codings(&encode(&coded(vec![DiskPiece::Filled(Box::new(bad))]))).is_err());
+    }
 }

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    BasePart, BlockRun, CodedFormat, CodedStretch, Coding, CorrectedBlock, DiskCoding, DiskPiece, KeptBlock,
-    MemberCoding,
+    BasePart, BlockRun, CodedFormat, CodedStretch, Coding, CorrectedBlock, DiskCoding, DiskPiece, FilledGroup,
+    FilledRun, KeptBlock, MemberCoding,
 };
 
 fn shapes() -> impl Strategy<Value = Vec<Shape>> {
@@ -67,7 +67,7 @@ fn coding() -> impl Strategy<Value = CodedStretch> {
 
 /// A disk image that is as long as its plain image, so that the image's size does not change.
 fn disk_coding() -> impl Strategy<Value = CodedStretch> {
-    let piece = (0..5u8, prop::collection::vec(1..9000u32, 1..20), 0..3u8).prop_map(|(kind, sizes, gap_bytes)| {
+    let piece = (0..6u8, prop::collection::vec(1..9000u32, 1..20), 0..3u8).prop_map(|(kind, sizes, gap_bytes)| {
         let plain = sizes.iter().map(|&size| u64::from(size)).sum();
         match kind {
             0 => DiskPiece::Plain(plain),
@@ -78,6 +78,16 @@ fn disk_coding() -> impl Strategy<Value = CodedStretch> {
                 corrections: vec![5; sizes.len()],
             })),
             1 => DiskPiece::Kept(Box::new(KeptBlock { plain_bytes: sizes[0], coded: vec![7; sizes[0] as usize] })),
+            5 => DiskPiece::Filled(Box::new(FilledRun {
+                encoder: [0xa2, 0x40, gap_bytes].into(),
+                groups: sizes
+                    .iter()
+                    .map(|&size| FilledGroup { gap_bytes: gap_bytes.into(), plain_bytes: size, behind_bytes: size / 7 })
+                    .collect(),
+                count: sizes.len() as u64,
+                coded_bytes: plain,
+                digest: [kind; 16],
+            })),
             _ => DiskPiece::Run(Box::new(BlockRun::new(
                 [0x80, 0x40, kind].into(),
                 gap_bytes,

@@ -1,10 +1,11 @@
 //! Decides by a few compressed blocks whether a disk image is coded. The answer depends on nothing but the image, so make
 //! and a machine that scans it agree. docs/format/disk.md.
 
-use regrow_disk::codec::{BlockEncoder, decode, is_decoded, nearest, recognise};
-use regrow_disk::{BlockCodec, ReadAt, StoredForm, StoredPiece};
+use regrow_disk::codec::{BlockEncoder, FillEncoder, decode, is_decoded, nearest, recognise};
+use regrow_disk::{BlockCodec, ReadAt, StoredPiece};
 use regrow_index::MAX_BLOCK_PLAIN_BYTES;
 
+use super::filled::{FilledBlock, FilledSizes};
 use super::places::{DiskPlaces, PlacedBlock};
 
 /// The number of blocks that are looked at, evenly spread over the image.
@@ -18,41 +19,71 @@ pub(super) const MAX_STORED_BYTES: u64 = 2 * MAX_BLOCK_PLAIN_BYTES as u64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DiskGuess {
     /// It is coded: known encoders make the blocks that were looked at.
-    Coded(Vec<BlockEncoder>),
+    Coded(Encoders),
     /// It is kept in its compressed form, for this reason.
     NotRebuilt(String),
+}
+
+/// The encoders of a disk image's blocks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Encoders {
+    /// Those of blocks that stand alone.
+    pub(super) blocks: Vec<BlockEncoder>,
+    /// Those of blocks that are filled up.
+    pub(super) fills: Vec<FillEncoder>,
 }
 
 /// Decides about an image that lies in these pieces.
 pub(crate) fn guess_disk(image: &dyn ReadAt, pieces: &[StoredPiece]) -> DiskGuess {
     let not_rebuilt = |reason: &str| DiskGuess::NotRebuilt(reason.to_owned());
-    let fits = |piece: &StoredPiece| match piece.form {
-        StoredForm::Plain => true,
-        StoredForm::Block { plain_bytes, .. } => {
+    let fits = |piece: &StoredPiece| match piece.form.block() {
+        None => true,
+        Some((_, plain_bytes)) => {
             (1..=MAX_STORED_BYTES).contains(&piece.bytes) && (1..=MAX_BLOCK_PLAIN_BYTES).contains(&plain_bytes)
         }
     };
     let Some(places) = Some(pieces).filter(|pieces| pieces.iter().all(fits)).and_then(DiskPlaces::of) else {
         return not_rebuilt("its compressed blocks are larger than 16 MiB");
     };
-    let mut encoders: Vec<BlockEncoder> = Vec::new();
+    let (mut encoders, sizes) = (Encoders::default(), FilledSizes::of(pieces));
     for sample in samples(&places) {
         if !is_decoded(sample.codec) {
             return DiskGuess::NotRebuilt(unknown(sample.codec));
         }
+        if sample.filled.is_some() {
+            match fills(image, &places, sample, sizes, &encoders.fills) {
+                Some(known) if encoders.fills.contains(&known) => {}
+                Some(known) => encoders.fills.push(known),
+                None => return DiskGuess::NotRebuilt(unknown(sample.codec)),
+            }
+            continue;
+        }
         let Some((stored, plain)) = read(image, sample) else {
             return not_rebuilt("its compressed blocks are damaged");
         };
-        if encoders.iter().any(|known| makes(*known, &stored, &plain) || comes_near(*known, &stored, &plain)) {
+        if encoders.blocks.iter().any(|known| makes(*known, &stored, &plain) || comes_near(*known, &stored, &plain)) {
             continue;
         }
         let known = recognise(sample.codec, &[(&stored, &plain)]).next();
         match known.or_else(|| nearest(sample.codec, &stored, &plain)) {
-            Some(known) => encoders.push(known),
+            Some(known) => encoders.blocks.push(known),
             None => return DiskGuess::NotRebuilt(unknown(sample.codec)),
         }
     }
     DiskGuess::Coded(encoders)
+}
+
+/// The encoder that fills up this block, if one does. Those that are known already are tried first.
+fn fills(
+    image: &dyn ReadAt,
+    places: &DiskPlaces,
+    block: PlacedBlock,
+    sizes: FilledSizes,
+    known: &[FillEncoder],
+) -> Option<FillEncoder> {
+    let window = sizes.candidates(block.codec).next()?.window_bytes();
+    let block_read = FilledBlock::read(image, places, block, window)?;
+    known.iter().copied().chain(sizes.candidates(block.codec)).find(|known| block_read.is_made_by(*known))
 }
 
 /// The reason why blocks are not made again.

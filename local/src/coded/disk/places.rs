@@ -6,6 +6,10 @@ use regrow_disk::{BlockCodec, StoredForm, StoredPiece};
 /// The codecs by their numbers in the catalog.
 const CODECS: [BlockCodec; 6] =
     [BlockCodec::Zlib, BlockCodec::Deflate, BlockCodec::Xz, BlockCodec::Zstd, BlockCodec::Lz4, BlockCodec::Lzo];
+/// What is added to the number of a codec whose blocks are filled up.
+const FILLED: u8 = 0x40;
+/// The hash of a filled block covers this many of its plain bytes, since how many it holds is not known when it is looked for.
+const START_BYTES: usize = 256;
 
 /// The beginning of the BLAKE3 hash of a block's plain bytes.
 pub(crate) type BlockHash = [u8; 16];
@@ -13,6 +17,11 @@ pub(crate) type BlockHash = [u8; 16];
 /// The hash of a block with these plain bytes.
 pub(crate) fn block_hash(plain: &[u8]) -> BlockHash {
     blake3::hash(plain).as_bytes().first_chunk().copied().unwrap_or_default()
+}
+
+/// The hash of a filled block that begins with these plain bytes.
+pub(crate) fn start_hash(plain: &[u8]) -> BlockHash {
+    block_hash(&plain[..plain.len().min(START_BYTES)])
 }
 
 /// The compressed blocks of a disk image, in ascending order.
@@ -31,6 +40,9 @@ pub(crate) struct PlacedBlock {
     pub(crate) stored_bytes: u32,
     pub(crate) plain_at: u64,
     pub(crate) plain_bytes: u32,
+    /// The number of plain bytes behind it that its encoder looked at, if the block was filled up. It is not known of a block
+    /// from the catalog.
+    pub(crate) filled: Option<u32>,
 }
 
 /// What lies at a place of a plain image.
@@ -47,15 +59,15 @@ impl DiskPlaces {
     pub(crate) fn of(pieces: &[StoredPiece]) -> Option<Self> {
         let (mut stored_at, mut plain_at, mut blocks) = (0u64, 0u64, Vec::new());
         for piece in pieces {
-            let plain = match piece.form {
-                StoredForm::Plain => piece.bytes,
-                StoredForm::Block { codec, plain_bytes } => {
-                    let stored_bytes = u32::try_from(piece.bytes).ok()?;
-                    blocks.push(PlacedBlock { codec, stored_at, stored_bytes, plain_at, plain_bytes });
-                    plain_bytes.into()
-                }
-            };
-            (stored_at, plain_at) = (stored_at.checked_add(piece.bytes)?, plain_at.checked_add(plain)?);
+            if let Some((codec, plain_bytes)) = piece.form.block() {
+                let stored_bytes = u32::try_from(piece.bytes).ok()?;
+                let filled = match piece.form {
+                    StoredForm::Filled { behind, .. } => Some(u32::try_from(behind).unwrap_or(u32::MAX)),
+                    StoredForm::Plain | StoredForm::Block { .. } => None,
+                };
+                blocks.push(PlacedBlock { codec, stored_at, stored_bytes, plain_at, plain_bytes, filled });
+            }
+            (stored_at, plain_at) = (stored_at.checked_add(piece.bytes)?, plain_at.checked_add(piece.plain_bytes())?);
         }
         Some(Self { blocks, hashes: Vec::new() })
     }
@@ -107,7 +119,7 @@ impl DiskPlaces {
         let mut end = 0;
         for block in &self.blocks {
             let codec = CODECS.iter().position(|codec| *codec == block.codec).unwrap_or(CODECS.len());
-            out.push(codec as u8);
+            out.push(codec as u8 | if block.filled.is_some() { FILLED } else { 0 });
             for number in [block.stored_at - end, block.stored_bytes.into(), block.plain_bytes.into()] {
                 varint::put(out, number);
             }
@@ -126,8 +138,9 @@ impl DiskPlaces {
             *blob = rest;
             let (gap, stored_bytes, plain_bytes) = (varint::take(blob)?, take_u32(blob)?, take_u32(blob)?);
             let (stored_at, plain_at) = (stored_end.checked_add(gap)?, plain_end.checked_add(gap)?);
-            let codec = *CODECS.get(usize::from(codec))?;
-            blocks.push(PlacedBlock { codec, stored_at, stored_bytes, plain_at, plain_bytes });
+            let filled = (codec & FILLED != 0).then_some(0);
+            let codec = *CODECS.get(usize::from(codec & !FILLED))?;
+            blocks.push(PlacedBlock { codec, stored_at, stored_bytes, plain_at, plain_bytes, filled });
             stored_end = stored_at.checked_add(stored_bytes.into())?;
             plain_end = plain_at.checked_add(plain_bytes.into())?;
         }
@@ -171,6 +184,11 @@ mod tests {
         ] {
             assert_eq!(places.at(at), expected, "{at}");
         }
+        let filled = StoredForm::Filled { codec: BlockCodec::Lz4, plain_bytes: 9000, behind: 0 };
+        let others = DiskPlaces::of(&[plain(4096), StoredPiece { bytes: 4096, form: filled }, block(1, 2)]).unwrap();
+        let mut blob = Vec::new();
+        others.encode(&mut blob);
+        assert_eq!(DiskPlaces::decode(&mut blob.as_slice()), Some(others));
         let hashes = [1, 2, 3].map(|n| block_hash(&[n])).to_vec();
         let places = places.with_hashes(hashes.clone());
         assert_eq!(places.hashed().map(|(hash, _)| hash).collect::<Vec<_>>(), hashes);

@@ -1,21 +1,21 @@
 //! Finds out how each compressed block of a disk image is made again, on all cores.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use regrow_disk::codec::{BlockEncoder, decode, recognise};
+use regrow_disk::codec::{BlockEncoder, FillEncoder, decode, recognise};
 use regrow_disk::{ReadAt, StoredForm, StoredPiece};
-use regrow_index::{BlockRun, CorrectedBlock, DiskCoding, DiskPiece, KeptBlock, MAX_GAP_BYTES};
+use regrow_index::{DiskCoding, KeptBlock};
 
+use super::builder::{Builder, MAX_FILLED_GAP_BYTES, MAX_GROUP_BYTES};
+use super::filled::{Batch, FoundFilled};
 use super::guess::{DiskGuess, guess_disk, makes};
 use super::places::PlacedBlock;
-use super::run_digest;
 use crate::LocalError;
 use crate::pool::{Ordered, Pool};
 
 /// The number of blocks that may wait for a worker.
 const BLOCKS_IN_FLIGHT: usize = 8;
-/// The most plain bytes of a run, unless a single block has more. One task makes a run when the image is written.
-const MAX_RUN_BYTES: u64 = 8 << 20;
 /// The most blocks for which another encoder is looked for. Each takes as long as dozens of blocks.
 const MAX_SEARCHES: usize = 8;
 /// A block has corrections if they take at most one part in this many of it. All of them together are bounded below.
@@ -24,6 +24,7 @@ const CORRECTED_SHARE: usize = 2;
 const MAX_KEPT_BYTES: u64 = 12 << 20;
 const MAX_KEPT_PERCENT: u64 = 2;
 
+const DAMAGED: &str = "its compressed blocks are damaged";
 const MANY_KEPT: &str = "too many of its compressed blocks are made by no known encoder";
 
 /// The result of the search for encoders.
@@ -43,6 +44,8 @@ enum Found {
     /// None of those that it tried does: the block and its plain bytes.
     Unmade(Vec<u8>, Vec<u8>),
     Damaged,
+    /// What was found out about some pieces.
+    Batch(Vec<FoundFilled>),
 }
 
 /// Examines all blocks of a disk image that lies in these pieces.
@@ -51,41 +54,105 @@ pub(crate) fn prove_disk(image: &dyn ReadAt, pieces: &[StoredPiece], pool: &Pool
         DiskGuess::Coded(encoders) => encoders,
         DiskGuess::NotRebuilt(reason) => return Ok(DiskProof::Impossible(reason)),
     };
-    let mut proof = Prover { encoders: encoders.into(), searches: 0, builder: Builder::default(), blocks: 0, kept: 0 };
-    let (mut queue, mut waiting) = (Ordered::new(BLOCKS_IN_FLIGHT), std::collections::VecDeque::new());
-    let (mut stored_at, mut next) = (0, pieces.iter());
+    let fills: Arc<[FillEncoder]> = encoders.fills.into();
+    let mut proof =
+        Prover { encoders: encoders.blocks.into(), searches: 0, builder: Builder::default(), blocks: 0, kept: 0 };
+    let (mut queue, mut waiting) = (Ordered::new(BLOCKS_IN_FLIGHT), VecDeque::new());
+    let (mut stored_at, mut left) = (0, pieces);
     loop {
-        let piece = next.next();
-        if let Some(piece) = piece {
-            if let StoredForm::Block { codec, plain_bytes } = piece.form {
-                let stored_bytes = u32::try_from(piece.bytes).unwrap_or(u32::MAX);
-                let block = PlacedBlock { codec, stored_at, stored_bytes, plain_at: 0, plain_bytes };
-                let mut stored = vec![0; stored_bytes as usize];
-                image.read_exact_at(&mut stored, stored_at).map_err(LocalError::io("the disk image"))?;
-                let encoders = Arc::clone(&proof.encoders);
-                queue.push(pool.submit(move || try_all(block, stored, &encoders)));
+        let is_end = left.is_empty();
+        if let Some(piece) = left.first() {
+            let count = if matches!(piece.form, StoredForm::Filled { .. }) { batch_pieces(left) } else { 1 };
+            let (now, rest) = left.split_at(count);
+            match piece.form {
+                StoredForm::Plain => {}
+                StoredForm::Block { codec, plain_bytes } => {
+                    let (stored_bytes, encoders) = (stored_bytes(piece), Arc::clone(&proof.encoders));
+                    let block = PlacedBlock { codec, stored_at, stored_bytes, plain_at: 0, plain_bytes, filled: None };
+                    let mut stored = vec![0; stored_bytes as usize];
+                    image.read_exact_at(&mut stored, stored_at).map_err(LocalError::io("the disk image"))?;
+                    queue.push(pool.submit(move || try_all(block, stored, &encoders)));
+                }
+                StoredForm::Filled { .. } => {
+                    let batch = batch(image, stored_at, (now, rest), &fills)?;
+                    let fills = Arc::clone(&fills);
+                    queue.push(pool.submit(move || Found::Batch(batch.examine(&fills))));
+                }
             }
-            waiting.push_back(*piece);
-            stored_at += piece.bytes;
+            waiting.push_back(now);
+            stored_at += now.iter().map(|piece| piece.bytes).sum::<u64>();
+            left = rest;
         }
         // Plain pieces wait for the blocks before them.
-        while let Some(first) = waiting.front().copied() {
-            let found = match first.form {
-                StoredForm::Plain => None,
-                StoredForm::Block { .. } => match if piece.is_none() { queue.next()? } else { queue.next_due()? } {
+        while let Some(&first) = waiting.front() {
+            let found = match first {
+                [StoredPiece { form: StoredForm::Plain, .. }] => None,
+                _ => match if is_end { queue.next()? } else { queue.next_due()? } {
                     Some(found) => Some(found),
                     None => break,
                 },
             };
             waiting.pop_front();
-            if let Err(reason) = proof.add(first, found) {
+            if let Err(reason) = proof.add_all(first, found) {
                 return Ok(DiskProof::Impossible(reason.to_owned()));
             }
         }
-        if piece.is_none() {
+        if is_end {
             return Ok(proof.finish(stored_at));
         }
     }
+}
+
+fn stored_bytes(piece: &StoredPiece) -> u32 {
+    u32::try_from(piece.bytes).unwrap_or(u32::MAX)
+}
+
+/// The number of pieces, of which the first is a filled block, that one worker examines.
+fn batch_pieces(pieces: &[StoredPiece]) -> usize {
+    let mut plain_bytes = 0;
+    let fits = |piece: &&StoredPiece| {
+        let is_small = match piece.form {
+            StoredForm::Plain => piece.bytes <= MAX_FILLED_GAP_BYTES,
+            StoredForm::Block { .. } => false,
+            StoredForm::Filled { .. } => true,
+        };
+        let fits = is_small && plain_bytes < MAX_GROUP_BYTES;
+        plain_bytes += piece.plain_bytes();
+        fits
+    };
+    pieces.iter().take_while(fits).count().max(1)
+}
+
+/// The pieces that one worker examines, and what is behind them that their encoders look at.
+fn batch(
+    image: &dyn ReadAt,
+    stored_at: u64,
+    (now, rest): (&[StoredPiece], &[StoredPiece]),
+    fills: &[FillEncoder],
+) -> Result<Batch, LocalError> {
+    let window = fills.iter().map(|known| known.window_bytes() as u64).max().unwrap_or(0);
+    let (mut wanted, mut after) = (0, 0u64);
+    for piece in now.iter().rev() {
+        if let StoredForm::Filled { behind, .. } = piece.form {
+            wanted = behind.min(window).saturating_sub(after).max(wanted);
+        }
+        after += piece.plain_bytes();
+    }
+    let mut pieces = now.to_vec();
+    for piece in rest {
+        if wanted == 0 {
+            break;
+        }
+        // Of plain bytes, no more than are wanted.
+        let bytes = if piece.form == StoredForm::Plain { piece.bytes.min(wanted) } else { piece.bytes };
+        let piece = StoredPiece { bytes, ..*piece };
+        wanted = wanted.saturating_sub(piece.plain_bytes());
+        pieces.push(piece);
+    }
+    let bytes: u64 = pieces.iter().map(|piece| piece.bytes).sum();
+    let mut stored = vec![0; usize::try_from(bytes).unwrap_or(usize::MAX)];
+    image.read_exact_at(&mut stored, stored_at).map_err(LocalError::io("the disk image"))?;
+    Ok(Batch { pieces, examined: now.len(), stored })
 }
 
 /// Tries encoders on a block.
@@ -115,6 +182,34 @@ struct Prover {
 }
 
 impl Prover {
+    /// Takes pieces that were examined together. The result is an error if the image cannot be made again.
+    fn add_all(&mut self, pieces: &[StoredPiece], found: Option<Found>) -> Result<(), &'static str> {
+        match (pieces, found) {
+            (pieces, Some(Found::Batch(found))) => {
+                pieces.iter().zip(found).try_for_each(|(piece, found)| self.add_filled(*piece, found))
+            }
+            (&[piece], found) => self.add(piece, found),
+            _ => Err(DAMAGED),
+        }
+    }
+
+    fn add_filled(&mut self, piece: StoredPiece, found: FoundFilled) -> Result<(), &'static str> {
+        let StoredForm::Filled { plain_bytes, behind, .. } = piece.form else {
+            self.builder.plain(piece.bytes);
+            return Ok(());
+        };
+        self.blocks += 1;
+        match found {
+            FoundFilled::Made(known, stored) => self.builder.filled(known, (plain_bytes, behind), &stored),
+            FoundFilled::Unmade(coded) => {
+                self.keep(coded.len())?;
+                self.builder.kept(KeptBlock { plain_bytes, coded });
+            }
+            FoundFilled::Plain | FoundFilled::Damaged => return Err(DAMAGED),
+        }
+        Ok(())
+    }
+
     /// Takes a piece. The result is an error if the image cannot be made again.
     fn add(&mut self, piece: StoredPiece, found: Option<Found>) -> Result<(), &'static str> {
         let StoredForm::Block { codec, plain_bytes } = piece.form else {
@@ -150,7 +245,7 @@ impl Prover {
                     }
                 }
             }
-            Some(Found::Damaged) | None => return Err("its compressed blocks are damaged"),
+            Some(Found::Damaged | Found::Batch(_)) | None => return Err(DAMAGED),
         }
         Ok(())
     }
@@ -166,106 +261,5 @@ impl Prover {
             return DiskProof::Impossible(MANY_KEPT.to_owned());
         }
         DiskProof::Exact(DiskCoding { pieces: self.builder.finish() })
-    }
-}
-
-/// Joins blocks to runs.
-#[derive(Default)]
-struct Builder {
-    pieces: Vec<DiskPiece>,
-    /// Plain bytes behind the last block.
-    plain: u64,
-    run: Option<Run>,
-    /// The encoder of the last run, as it is written down.
-    written: Option<(BlockEncoder, Arc<[u8]>)>,
-}
-
-/// A run that is not complete.
-struct Run {
-    encoder: BlockEncoder,
-    gap_bytes: u64,
-    sizes: Vec<u32>,
-    plain_bytes: u64,
-    coded_bytes: u64,
-    coded_hash: blake3::Hasher,
-}
-
-impl Builder {
-    fn plain(&mut self, bytes: u64) {
-        self.plain += bytes;
-    }
-
-    fn block(&mut self, encoder: BlockEncoder, plain_bytes: u32, coded: &[u8]) {
-        let coded_bytes = coded.len() as u64;
-        let goes_on =
-            |run: &&mut Run| run.encoder == encoder && run.gap_bytes == self.plain && run.plain_bytes < MAX_RUN_BYTES;
-        if let Some(run) = self.run.as_mut().filter(goes_on) {
-            run.sizes.push(plain_bytes);
-            (run.plain_bytes, run.coded_bytes) =
-                (run.plain_bytes + u64::from(plain_bytes), run.coded_bytes + coded_bytes);
-            run.coded_hash.update(coded);
-            self.plain = 0;
-            return;
-        }
-        self.end_run();
-        let gap_bytes = if self.plain <= MAX_GAP_BYTES.into() { std::mem::take(&mut self.plain) } else { 0 };
-        self.end_plain();
-        let (sizes, mut coded_hash) = (vec![plain_bytes], blake3::Hasher::new());
-        coded_hash.update(coded);
-        self.run = Some(Run { encoder, gap_bytes, sizes, plain_bytes: plain_bytes.into(), coded_bytes, coded_hash });
-    }
-
-    fn corrected(&mut self, encoder: BlockEncoder, plain_bytes: u32, (coded_bytes, corrections): (u32, Vec<u8>)) {
-        self.end_run();
-        self.end_plain();
-        let encoder = self.written(encoder);
-        self.pieces.push(DiskPiece::Corrected(Box::new(CorrectedBlock {
-            encoder,
-            plain_bytes,
-            coded_bytes,
-            corrections,
-        })));
-    }
-
-    /// An encoder as it is written down.
-    fn written(&mut self, encoder: BlockEncoder) -> Arc<[u8]> {
-        match &self.written {
-            Some((known, written)) if *known == encoder => Arc::clone(written),
-            _ => {
-                let mut written = Vec::new();
-                encoder.put(&mut written);
-                let written: Arc<[u8]> = written.into();
-                self.written = Some((encoder, Arc::clone(&written)));
-                written
-            }
-        }
-    }
-
-    fn kept(&mut self, kept: KeptBlock) {
-        self.end_run();
-        self.end_plain();
-        self.pieces.push(DiskPiece::Kept(Box::new(kept)));
-    }
-
-    fn end_run(&mut self) {
-        let Some(run) = self.run.take() else { return };
-        let encoder = self.written(run.encoder);
-        // What is larger than a gap was not taken for one.
-        let run =
-            BlockRun::new(encoder, run.gap_bytes as u8, &run.sizes, (run.coded_bytes, run_digest(&run.coded_hash)));
-        self.pieces.push(DiskPiece::Run(Box::new(run)));
-    }
-
-    fn end_plain(&mut self) {
-        let bytes = std::mem::take(&mut self.plain);
-        if bytes > 0 {
-            self.pieces.push(DiskPiece::Plain(bytes));
-        }
-    }
-
-    fn finish(mut self) -> Vec<DiskPiece> {
-        self.end_run();
-        self.end_plain();
-        self.pieces
     }
 }

@@ -1,5 +1,6 @@
 //! A disk image is proved, read and made again: the same pieces, the same bytes.
 
+mod filled;
 mod make;
 
 use std::io::Write;

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use regrow_disk::codec::decode;
 use regrow_disk::{BlockCodec, StoredForm, StoredPiece};
 
-use super::places::{BlockHash, block_hash};
+use super::places::{BlockHash, block_hash, start_hash};
 use crate::LocalError;
 use crate::pool::{Ordered, Pool};
 
@@ -26,6 +26,9 @@ pub(crate) struct DiskUnfolding<'a> {
     /// The hashes of the plain bytes of all blocks so far.
     hashes: Vec<BlockHash>,
 }
+
+/// A block's codec, the number of its plain bytes, and how these are hashed.
+type Block = (BlockCodec, u32, fn(&[u8]) -> BlockHash);
 
 /// A consumer of the next bytes of the plain image.
 pub(crate) type PlainSink<'s> = &'s mut dyn FnMut(Bytes) -> Result<(), LocalError>;
@@ -62,15 +65,16 @@ impl<'a> DiskUnfolding<'a> {
             if is_end {
                 self.piece = None;
             }
-            match form {
-                StoredForm::Plain => {
+            match form.block() {
+                None => {
                     self.drain(sink)?;
                     sink(now)?;
                 }
-                StoredForm::Block { codec, plain_bytes } => {
+                Some((codec, plain_bytes)) => {
                     self.block.extend_from_slice(&now);
                     if is_end {
-                        self.decode(codec, plain_bytes, sink)?;
+                        let hash = if matches!(form, StoredForm::Filled { .. }) { start_hash } else { block_hash };
+                        self.decode((codec, plain_bytes, hash), sink)?;
                     }
                 }
             }
@@ -78,7 +82,7 @@ impl<'a> DiskUnfolding<'a> {
         Ok(())
     }
 
-    fn decode(&mut self, codec: BlockCodec, plain_bytes: u32, sink: PlainSink<'_>) -> Result<(), LocalError> {
+    fn decode(&mut self, (codec, plain_bytes, hash): Block, sink: PlainSink<'_>) -> Result<(), LocalError> {
         let stored = self.block.split().freeze();
         while self.waiting_bytes + u64::from(plain_bytes) > MAX_WAITING_BYTES && self.waiting_bytes > 0 {
             if let Some(plain) = self.decoding.next()? {
@@ -88,7 +92,7 @@ impl<'a> DiskUnfolding<'a> {
         self.waiting_bytes += u64::from(plain_bytes);
         self.decoding.push(self.pool.submit(move || {
             let plain = plain_of(codec, &stored, plain_bytes);
-            let hash = block_hash(&plain);
+            let hash = hash(&plain);
             (plain, hash)
         }));
         while let Some(plain) = self.decoding.next_due()? {

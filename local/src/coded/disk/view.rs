@@ -5,10 +5,11 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use regrow_disk::ReadAt;
-use regrow_disk::codec::BlockEncoder;
-use regrow_index::{BlockRun, DiskCoding, DiskPiece};
+use regrow_disk::codec::{BlockEncoder, FillEncoder};
+use regrow_index::{BlockRun, DiskCoding, DiskPiece, FilledRun};
 
-use super::piece_encoder;
+use super::filled::Fill;
+use super::{PieceEncoder, piece_encoder};
 
 /// The number of pieces that are kept in their stored form.
 const PIECES_KEPT: usize = 8;
@@ -63,12 +64,16 @@ impl<'a> StoredView<'a> {
         if piece.plain_bytes() > MAX_PIECE_BYTES {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
-        let mut plain = vec![0; piece.plain_bytes() as usize];
+        let bytes = piece.plain_bytes() + piece.behind_bytes();
+        let mut plain = vec![0; bytes.min(self.plain.bytes().saturating_sub(at)) as usize];
         self.plain.read_exact_at(&mut plain, at)?;
         let encoder = piece_encoder(piece).map_err(|_| io::ErrorKind::Unsupported)?;
         let made = match (piece, encoder) {
-            (DiskPiece::Run(run), Some(encoder)) => run_of(run, encoder, &plain),
-            (DiskPiece::Corrected(block), Some(encoder)) => encoder.encode_corrected(&plain, &block.corrections).ok(),
+            (DiskPiece::Run(run), Some(PieceEncoder::Block(encoder))) => run_of(run, encoder, &plain),
+            (DiskPiece::Filled(run), Some(PieceEncoder::Fill(encoder))) => filled_run_of(run, encoder, &plain),
+            (DiskPiece::Corrected(block), Some(PieceEncoder::Block(encoder))) => {
+                encoder.encode_corrected(&plain, &block.corrections).ok()
+            }
             _ => Some(plain),
         };
         let made = made.filter(|made| made.len() as u64 == piece.stored_bytes());
@@ -85,6 +90,20 @@ fn run_of(run: &BlockRun, encoder: BlockEncoder, mut plain: &[u8]) -> Option<Vec
         made.extend_from_slice(gap);
         made.extend_from_slice(&encoder.encode(block).ok()?);
         plain = rest;
+    }
+    Some(made)
+}
+
+/// A run of filled blocks in its stored form. The plain bytes behind it follow its own.
+fn filled_run_of(run: &FilledRun, encoder: FillEncoder, mut plain: &[u8]) -> Option<Vec<u8>> {
+    let mut made = Vec::new();
+    for group in &run.groups {
+        let (gap, rest) = plain.split_at_checked(usize::try_from(group.gap_bytes).ok()?)?;
+        let (plain_bytes, behind_bytes) = (group.plain_bytes as usize, group.behind_bytes as usize);
+        let fill = Fill { encoder, plain_bytes, behind_bytes, most: run.coded_bytes };
+        made.extend_from_slice(gap);
+        made.extend_from_slice(&fill.blocks(&rest[..rest.len().min(plain_bytes + behind_bytes)], None).ok()?.0);
+        plain = rest.get(plain_bytes..)?;
     }
     Some(made)
 }

@@ -1,5 +1,6 @@
 //! Pieces are made from plain bytes, and sizes that lie are found out.
 
+use regrow_disk::codec::BlockEncoder;
 use regrow_index::{BlockRun, DiskCoding, KeptBlock};
 
 use super::super::*;

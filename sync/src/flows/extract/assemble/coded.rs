@@ -102,7 +102,8 @@ impl<'a> Work<'a> {
                     error => error,
                 };
                 let mut write = |plain: &[u8]| maker.write(plain, &mut put).map_err(unfit);
-                if let Some(failed) = self.plain(&task.plain, mend, &mut write)? {
+                let plain = task.plain.start..task.plain.end + task.behind;
+                if let Some(failed) = self.plain(&plain, mend, &mut write)? {
                     return Ok(Ended::Without(failed));
                 }
                 maker.finish(&mut put).map_err(unfit)?;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use regrow_index::{CodedStretch, Coding, DiskPiece, Index};
-use regrow_local::{CodedEncoder, disk_memory_bytes, piece_encoder};
+use regrow_local::{CodedEncoder, bytes_behind, disk_memory_bytes, piece_encoder};
 
 use super::{STEP_BYTES, Shared};
 use crate::{Location, SyncError};
@@ -19,6 +19,8 @@ pub(super) struct Task<'a> {
     pub(super) image_at: u64,
     /// The range of the plain image.
     pub(super) plain: Range<u64>,
+    /// The number of plain bytes behind the range that encoders look at.
+    pub(super) behind: u64,
     pub(super) form: TaskForm<'a>,
 }
 
@@ -96,7 +98,7 @@ impl<'a> Tasks<'a> {
     fn add(&mut self, plain_bytes: u64, image_bytes: u64, form: TaskForm<'a>) {
         let plain = self.plain_at..self.plain_at + plain_bytes;
         (self.plain_at, self.image_at) = (plain.end, self.image_at + image_bytes);
-        self.tasks.push(Task { image_at: self.image_at - image_bytes, plain, form });
+        self.tasks.push(Task { image_at: self.image_at - image_bytes, plain, behind: 0, form });
     }
 
     /// Adds what is not coded, up to this place in the plain image.
@@ -119,6 +121,7 @@ impl<'a> Tasks<'a> {
 
     /// Adds a disk image in several tasks, so that the whole of it need not wait for chunks that arrive late.
     fn add_disk(&mut self, mut pieces: &'a [DiskPiece]) {
+        let mut there = pieces.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.plain_bytes()));
         while !pieces.is_empty() {
             let (mut count, mut plain_bytes, mut image_bytes) = (0, 0, 0);
             while let Some(piece) = pieces.get(count).filter(|_| plain_bytes < DISK_TASK_BYTES) {
@@ -127,6 +130,10 @@ impl<'a> Tasks<'a> {
             }
             let (now, rest) = pieces.split_at(count);
             self.add(plain_bytes, image_bytes, TaskForm::Disk(now));
+            there = there.saturating_sub(plain_bytes);
+            if let Some(task) = self.tasks.last_mut() {
+                task.behind = bytes_behind(now).min(there);
+            }
             pieces = rest;
         }
     }
