@@ -12,6 +12,11 @@ check "format 2: the golden index with patches that start from parts" format_che
 check "format 2: the golden index with a zstd file" format_check --index "$golden/zstd.rgx"
 check "format 2: coded stretches in one another" "$python" "$here/pieces.py"
 
+disks=$here/../../sync/tests/golden/v2-disk-coded
+for kind in gzip xz kept; do
+    check "format 2: the golden disk image, $kind" format_check "$disks/$kind.rgx" "$disks/store" --coded
+done
+
 golden_patch=$here/../../patch/tests/golden/v2
 check "format 2: the golden patch between parts" format_check --golden-patch "$golden_patch"
 size=$(bytes_of "$golden_patch/old-to-new.patch")
@@ -71,6 +76,36 @@ for kind in one-tar zipped whole-zipped whole-zipped-layers adjacent opaque-end;
     check "format 2: $kind has a layer in common with others" \
         format_check --common "$work/layers.rgx" "$work/$kind.rgx" 1
 done
+
+# Disk images, cut by their stretches; and made again of what their compressed blocks hold.
+mkdir "$work/tree"
+cp -r "$here" "$here/../../docs" "$work/tree"
+head -c 200000 /dev/urandom >"$work/tree/noise"
+squash() { mksquashfs "$work/tree" "$work/$1" -quiet -no-progress -noappend -b 32K "${@:2}" >/dev/null; }
+ext() { PATH=$PATH:/usr/sbin mke2fs -q -F -t ext4 -d "$work/tree" "$work/$1" 8M; }
+qcow() { qemu-img convert -q -f raw -O qcow2 "${@:2}" "$work/ext4" "$work/$1"; }
+if command -v mksquashfs >/dev/null && command -v qemu-img >/dev/null && ext ext4; then
+    make_2 "$work/ext4.rgx" "$work/ext4"
+    check "format 2: an ext4 is made again, cut and named the same" format_check "$work/ext4.rgx" "$work/store"
+    squash gzip && squash gzip-window -comp gzip -Xcompression-level 4 -Xwindow-size 11 && squash xz -comp xz
+    squash xz-bcj -comp xz -Xbcj x86,arm -Xdict-size 50% && qcow qcow2-zlib -c && qcow qcow2-old -c -o compat=0.10,cluster_size=4K
+    for kind in gzip gzip-window xz xz-bcj qcow2-zlib qcow2-old; do
+        make_2 "$work/$kind.rgx" "$work/$kind"
+        check "format 2: the blocks of $kind are made again without the image" \
+            format_check "$work/$kind.rgx" "$work/store" --coded
+    done
+    squash lz4 -comp lz4 -Xhc && qcow qcow2-zstd -c -o compression_type=zstd
+    for kind in lz4 qcow2-zstd; do
+        make_2 "$work/$kind.rgx" "$work/$kind"
+        check "format 2: $kind is read, cut and named the same" \
+            format_check "$work/$kind.rgx" "$work/store" "$work/$kind" --coded
+    done
+    rewrite change "$work/gzip.rgx" "$work/changed.rgx" "codings' last byte"
+    check "format 2: a disk image is refused whose codings' last byte is another" \
+        refuses format_check "$work/changed.rgx" "$work/store"
+else
+    echo "passed over: disk images need mksquashfs, mke2fs and qemu-img"
+fi
 
 # Version 1 and version 2 share a store.
 check "format 2: make by format 1 in the same store" "$regrow" make --quiet --format 1 "$work/first.rgx" "$work/layers"

@@ -55,7 +55,7 @@ def read_zstd_encoder(number, reader):
         return "zstd:chunked, " + read_klauspost_zstd(reader)
     need(number == LIBZSTD, "encoder: number %#x is not known" % number)
     version, level, mode, flags, window = (reader.varint() for _ in range(5))
-    need(1 <= level <= 22 and mode <= 2 and flags < 16, "encoder: parameters of libzstd")
+    need(1 <= level <= 22 and mode <= 2 and flags < 128, "encoder: parameters of libzstd")
     need(window == 0 or 10 <= window <= 27, "encoder: window of libzstd")
     reader.end("encoder")
     return "libzstd %d.%d.%d" % (version // 10_000, version // 100 % 100, version % 100)

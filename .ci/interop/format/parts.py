@@ -9,8 +9,9 @@ from .codings import has_zstd
 from .fields import MIB, digest, need
 from .walk import BLOCK, FILE, TAR, WHOLE, Divided, Walker, header_size, skeleton_of
 
-# The version that parts are hashed with, and those of images with zstd files among the coded ones, and of disk images.
-PART_WALK, ZSTD_WALK, DISK_WALK = 3, 4, 5
+# The version that parts are hashed with, and those of images with zstd files among the coded ones, and of disk images:
+# which of these two, their file system says.
+PART_WALK, ZSTD_WALK, DISK_WALKS = 3, 4, (5, 6)
 
 # A part's kind is TAR or FILE, a wrapper's 0. `records`: of both streams. `place`: the wrapper's records before it.
 Unit = namedtuple("Unit", "kind records place name plain")
@@ -68,7 +69,7 @@ def only_part(image, stretches, borders, records, divided):
 
 
 def split_in_units(image, params, stretches=(), divided=None):
-    """The wrapper and the parts of a plain image, by walking rules 3 and 4, or by 5 if it is divided."""
+    """The wrapper and the parts of a plain image, by walking rules 3 and 4, or by 5 and 6 if it is divided."""
     records, borders, has_tar = chunked(image, params, stretches, divided)
     if has_tar:
         borders = [border for border in borders if border.kind != WHOLE]
@@ -111,8 +112,8 @@ def check_parts(index, rebuilt, stretches):
     """What an index of version 2 says of an image's units, against the image, which is cut again."""
     statement = index.head.statement
     # Which stretches a disk image has is taken from its skeleton: file systems are not read here.
-    divided = Divided(rebuilt.streams[0]) if statement.walk == DISK_WALK else None
-    walk = DISK_WALK if divided else ZSTD_WALK if has_zstd(index.codings) else PART_WALK
+    divided = Divided(rebuilt.streams[0]) if statement.walk in DISK_WALKS else None
+    walk = statement.walk if divided else ZSTD_WALK if has_zstd(index.codings) else PART_WALK
     need(statement.walk == walk, "walking rules %d, not %d" % (statement.walk, walk))
     wrapper, parts = split_in_units(rebuilt.assembled.plain, statement.params, stretches, divided)
     stated_wrapper, stated = rebuilt.units
