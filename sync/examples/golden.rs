@@ -3,6 +3,8 @@
 
 #[path = "../tests/golden/chunks.rs"]
 mod chunks;
+#[path = "../tests/golden/disks.rs"]
+mod disks;
 #[path = "../tests/golden/image.rs"]
 mod image;
 
@@ -34,13 +36,27 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     write_coded(&folder, "v1-coded", IndexFormat::V1)?;
     write_coded(&folder, "v2-coded", IndexFormat::V2)?;
     write_parted(&folder.with_file_name("v2"))?;
-    write_disk(&folder.with_file_name("v2-disk"))
+    write_disk(&folder.with_file_name("v2-disk"))?;
+    write_coded_disks(&folder.with_file_name("v2-disk-coded"))
+}
+
+/// Makes disk images with compressed blocks: with runs of them, and with some that are kept or corrected.
+fn write_coded_disks(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    std::fs::create_dir_all(folder)?;
+    for (name, image) in disks::coded_disks() {
+        let mut file = tempfile::tempfile()?;
+        std::io::Write::write_all(&mut file, &image)?;
+        let mut options = MakeOptions::new(folder.join("store"), folder.join(name).with_extension("rgx"));
+        options.image_file = Some(file);
+        make(&mut image.as_slice(), Path::new(name), None, &options, &mut network()?, &NoProgress)?;
+    }
+    std::fs::remove_dir_all(folder.join("store/tmp"))?;
+    Ok(())
 }
 
 /// Makes the ext4 image that the tests of `disk/` keep.
 fn write_disk(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    let stored = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../disk/tests/golden/ext4.zlib"))?;
-    let image = regrow_disk::codec::decode(regrow_disk::BlockCodec::Zlib, &stored, 1 << 20)?;
+    let image = disks::golden_disk("ext4");
     let mut file = tempfile::tempfile()?;
     std::io::Write::write_all(&mut file, &image)?;
     std::fs::create_dir_all(folder)?;

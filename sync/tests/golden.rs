@@ -4,6 +4,8 @@
 
 #[path = "golden/chunks.rs"]
 mod chunks;
+#[path = "golden/disks.rs"]
+mod disks;
 #[path = "golden/image.rs"]
 mod image;
 #[path = "golden/version_2.rs"]

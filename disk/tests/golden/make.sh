@@ -47,6 +47,11 @@ make() {
     squashfs-xz) squash -b 16384 -comp xz ;;
     squashfs-lz4) squash -b 16384 -comp lz4 -Xhc ;;
     squashfs-zstd) squash -b 16384 -comp zstd ;;
+    squashfs-numbers)
+        rm -r "$tree" && mkdir "$tree" && seq 1000 9000 >"$tree/numbers"
+        touch -d @1700000000 "$tree"{,/*}
+        squash -b 16384 -comp zstd
+        ;;
     erofs) erofs ;;
     erofs-chunks) erofs --chunksize=4096 ;;
     erofs-lz4hc) erofs -zlz4hc ;;
