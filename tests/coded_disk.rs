@@ -16,7 +16,7 @@ fn text(name: &str, bytes: usize) -> Vec<u8> {
 }
 
 /// Writes the files of a tree: many small ones, and some of several blocks. In the second version, a few have changed.
-fn write_tree(env: &TestEnvironment, version: u64) {
+pub(crate) fn write_tree(env: &TestEnvironment, version: u64) {
     for number in 0..80 {
         let name = if number % 20 == 7 { format!("{number} {version}") } else { number.to_string() };
         env.write(&format!("tree-{version}/doc/{number}"), &text(&name, 500 + number * 77));

@@ -44,6 +44,7 @@ mod outputs;
 mod patch;
 mod proxies;
 mod push;
+mod qcow2;
 mod rangeless;
 mod registry;
 #[allow(dead_code, reason = "the store's own tests use more of it")]
