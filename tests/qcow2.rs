@@ -62,7 +62,10 @@ fn qcow2_images_are_updated_by_what_their_clusters_hold() {
         for (seed, share) in [("old.img", 4), ("old.img.raw", 4), ("tree-2", 9)] {
             let extracted = env.json(&format!("extract --no-patch --seed {seed} {url} out"));
             assert!(env.read("out") == new);
-            assert!(number(&extracted, "bytes_seed") > share * number(&extracted, "bytes_store"), "{seed}: {extracted}");
+            assert!(
+                number(&extracted, "bytes_seed") > share * number(&extracted, "bytes_store"),
+                "{seed}: {extracted}"
+            );
             env.remove("out");
         }
     }

@@ -12,8 +12,9 @@ use crate::{BlockCodec, DiskError, DiskFile, Divided, Division, FileRun, ReadAt,
 pub(crate) const MIN_BYTES: u64 = 1 << 20;
 /// Nor are those with longer paths, since each of their own files has it in its path.
 pub(crate) const MAX_PATH_BYTES: usize = 255;
-/// The decoded blocks that are kept.
+/// The decoded blocks that are kept, and the most bytes that those of a thin disk have.
 const CACHED_BLOCKS: usize = 64;
+const THIN_CACHED_BYTES: usize = 16 << 20;
 /// The bytes that are decoded at most: this many, and more for each byte of the file. Its tables are read once.
 const DECODED_BYTES: u64 = 64 << 20;
 const DECODED_BYTES_EACH: u64 = 32;
@@ -57,6 +58,8 @@ pub(crate) struct File<'i> {
     runs: &'i [Run],
     /// Decoded blocks by their places in the image, those that were used last behind.
     cache: RefCell<VecDeque<(u64, Vec<u8>)>>,
+    /// The most bytes of these, if there are several.
+    cached_bytes: usize,
     /// The bytes that may still be decoded.
     left: Cell<u64>,
     /// The bytes that may still be read, decoded or not, and at most at once.
@@ -72,6 +75,7 @@ impl<'i> File<'i> {
             bytes,
             runs,
             cache: RefCell::default(),
+            cached_bytes: usize::MAX,
             left: Cell::new(left),
             read_left: Cell::new(u64::MAX),
             most: bytes,
@@ -85,7 +89,13 @@ impl<'i> File<'i> {
         let there = there.min(image.bytes().saturating_mul(THIN_BYTES_EACH));
         let left = there.saturating_mul(DECODED_BYTES_EACH).saturating_add(DECODED_BYTES);
         let most = there.saturating_add(DECODED_BYTES).min(bytes);
-        Self { left: Cell::new(left), read_left: Cell::new(left), most, ..Self::new(image, bytes, runs) }
+        Self {
+            left: Cell::new(left),
+            read_left: Cell::new(left),
+            most,
+            cached_bytes: THIN_CACHED_BYTES,
+            ..Self::new(image, bytes, runs)
+        }
     }
 
     /// Where its bytes are.
@@ -121,7 +131,7 @@ impl<'i> File<'i> {
         let found = block.1.get(from + skipped..).and_then(|rest| rest.get(..out.len()));
         out.copy_from_slice(found.ok_or(io::ErrorKind::InvalidData)?);
         cache.push_back(block);
-        if cache.len() > CACHED_BLOCKS {
+        while cache.len() > 1 && cache.len() > CACHED_BLOCKS.min(self.cached_bytes / plain_bytes.max(1) as usize) {
             cache.pop_front();
         }
         Ok(())

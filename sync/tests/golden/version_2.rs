@@ -126,7 +126,8 @@ fn disk_images_are_made_as_they_were() {
 
 #[test]
 fn compressed_blocks_are_coded_in_all_ways() {
-    let pieces = |name: &str| match read(&folder("v2-disk-coded").join(name).with_extension("rgx")).1.codings.remove(0) {
+    let pieces = |name: &str| match read(&folder("v2-disk-coded").join(name).with_extension("rgx")).1.codings.remove(0)
+    {
         CodedStretch::Disk(disk) => disk.pieces,
         other => panic!("{other:?}"),
     };
