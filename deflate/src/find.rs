@@ -1,5 +1,6 @@
 //! Finding deflate streams in files by the formats that hold them.
 
+mod anywhere;
 mod gzip;
 mod png;
 pub(crate) mod trailer;
@@ -8,6 +9,7 @@ mod zip;
 use std::ops::Range;
 
 use crate::inflate::whole::inflate_start;
+pub use anywhere::find_anywhere;
 use trailer::Sum;
 pub use trailer::Trailer;
 
@@ -84,12 +86,20 @@ impl Finder<'_> {
     }
 
     fn measured(&self, within: Range<usize>, trailer: Trailer) -> Option<FoundStream> {
+        self.measured_counting(within, trailer).0
+    }
+
+    /// The stream at the start of `within`, and the number of bytes that were inflated to know whether there is one.
+    fn measured_counting(&self, within: Range<usize>, trailer: Trailer) -> (Option<FoundStream>, u64) {
         let bytes = &self.file[within.clone()];
         let mut sum = Sum::new(trailer);
-        let stream_bytes = inflate_start(bytes, self.max_plain, |piece| sum.update(piece)).ok()?;
+        let stream_bytes = inflate_start(bytes, self.max_plain, |piece| sum.update(piece)).ok();
         let plain_bytes = sum.plain_bytes();
-        let trailer = if bytes[stream_bytes..].starts_with(&sum.finish()) { trailer } else { Trailer::None };
-        Some(FoundStream { stored: within.start..within.start + stream_bytes, trailer, plain_bytes })
+        let found = stream_bytes.map(|stream_bytes| {
+            let trailer = if bytes[stream_bytes..].starts_with(&sum.finish()) { trailer } else { Trailer::None };
+            FoundStream { stored: within.start..within.start + stream_bytes, trailer, plain_bytes }
+        });
+        (found, plain_bytes)
     }
 }
 

@@ -85,7 +85,7 @@ pub use encoders::klauspost::{
     Klauspost, KlauspostEncoder, Version as KlauspostVersion, pgzip_block, recognise as recognise_klauspost,
 };
 pub use error::DeflateError;
-pub use find::{FoundStream, Trailer, find, is_candidate};
+pub use find::{FoundStream, Trailer, find, find_anywhere, is_candidate};
 pub use inflate::gzip::{GzipMember, GzipPoint, GzipReader, GzipStep, GzipTrailer, MAX_GZIP_FRINGE_BYTES};
 pub use inflate::whole::{inflate, measure};
 pub use inflate::{Checkpoint, Inflater, Step};

@@ -40,7 +40,7 @@ fn single_data_chunk(png: &[u8]) -> Option<Range<usize>> {
 }
 
 /// Deflate, no preset dictionary, and the check of the two bytes right.
-fn is_zlib_head(bytes: &[u8]) -> bool {
+pub(super) fn is_zlib_head(bytes: &[u8]) -> bool {
     match bytes {
         [method, flags, ..] => {
             method & 0x0f == 8 && flags & 0x20 == 0 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31)

@@ -90,3 +90,65 @@ fn other_files_are_no_candidates() {
     assert!(!is_candidate(b"\x7fELF"));
     assert_eq!(find(b"\x1f\x8b", MAX), []);
 }
+
+/// Noise, with streams at odd places in it.
+#[test]
+fn streams_anywhere() {
+    let plain: Vec<u8> = (0..3_000u32).flat_map(|n| (n * n).to_le_bytes()).collect();
+    let deflated = |plain: &[u8]| {
+        let mut out = Vec::with_capacity(plain.len() + 100);
+        let mut compress = flate2::Compress::new(flate2::Compression::best(), false);
+        compress.compress_vec(plain, &mut out, flate2::FlushCompress::Finish).unwrap();
+        out
+    };
+    let stream = deflated(&plain);
+    let sum = |trailer: Trailer| trailer.of(&plain);
+    let gzip = [&gzip::MAGIC[..], &[0; 7], &stream, &sum(Trailer::Gzip)].concat();
+    let zlib = [&[0x78, 0xda][..], &stream, &sum(Trailer::Zlib)].concat();
+    let mut wrong = gzip.clone();
+    *wrong.last_mut().unwrap() ^= 1;
+    let parts = [
+        (gzip, Some((10, Trailer::Gzip))),
+        (wrong, None),
+        (zlib, Some((2, Trailer::Zlib))),
+        (zip(8, &stream, false, false), Some((31, Trailer::None))),
+        (zip(8, &stream, true, false), Some((31, Trailer::None))),
+        (zip(8, &[&stream[..], &[0]].concat(), false, false), None),
+        (member(0, b""), None),
+    ];
+    let (mut bytes, mut wanted, mut state) = (Vec::new(), Vec::new(), 1u32);
+    let mut noise = |len: usize| {
+        let next = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        (0..len).map(next).collect::<Vec<u8>>()
+    };
+    for (number, (part, found)) in parts.into_iter().enumerate() {
+        bytes.extend(noise(40_000 + number));
+        let start = bytes.len();
+        let stored = |(head, trailer): (usize, Trailer)| (start + head..start + head + stream.len(), trailer);
+        wanted.extend(found.map(stored));
+        bytes.extend(part);
+    }
+    bytes.extend(noise(500));
+    let found = find_anywhere(&bytes, MAX);
+    assert!(found.iter().all(|found| found.plain_bytes == plain.len() as u64));
+    assert_eq!(found.into_iter().map(|found| (found.stored, found.trailer)).collect::<Vec<_>>(), wanted);
+    for end in (0..bytes.len()).step_by(997) {
+        assert_eq!(find_anywhere(&bytes[..end], 100), []);
+    }
+}
+
+/// Beginnings of a stream that never ends well, one behind the other, take bounded time.
+#[test]
+fn beginnings_that_lead_nowhere_are_given_up() {
+    let mut out = Vec::with_capacity(20_000);
+    let mut compress = flate2::Compress::new(flate2::Compression::best(), false);
+    compress.compress_vec(&vec![0; 1 << 20], &mut out, flate2::FlushCompress::Finish).unwrap();
+    let member = [&gzip::MAGIC[..], &[0; 7], &out, &[1; 8]].concat();
+    let mut bytes = member.repeat(300);
+    assert_eq!(find_anywhere(&bytes, MAX), []);
+    bytes.splice(0..0, [&gzip::MAGIC[..], &[0; 7], &out, &Trailer::Gzip.of(&vec![0; 1 << 20])].concat());
+    assert_eq!(find_anywhere(&bytes, MAX).len(), 1);
+}

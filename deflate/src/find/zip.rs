@@ -81,6 +81,30 @@ fn by_local_headers(finder: &mut Finder<'_>, range: Range<usize>) {
     }
 }
 
+/// A deflated entry, as its local header describes it.
+pub(super) struct Deflated {
+    /// The place where its data begins.
+    pub(super) data: usize,
+    /// The length of its data. If it is `None`, a descriptor behind the data has it.
+    pub(super) stored_bytes: Option<usize>,
+}
+
+/// The deflated entry whose local header is at `at`.
+pub(super) fn deflated_at(zip: &[u8], at: usize) -> Option<Deflated> {
+    let data = local_data_start(zip, at)?;
+    let (flags, stored_bytes) = (u16_at(zip, at + 6)?, u32_at(zip, at + 18)?);
+    if flags & ENCRYPTED != 0 || u16_at(zip, at + 8)? != METHOD_DEFLATED || stored_bytes == IN_ZIP64 {
+        return None;
+    }
+    let is_known = flags & DESCRIPTOR_FOLLOWS == 0;
+    Some(Deflated { data, stored_bytes: is_known.then_some(stored_bytes as usize) })
+}
+
+/// Whether a descriptor with its magic is at `at`.
+pub(super) fn is_descriptor_at(zip: &[u8], at: usize) -> bool {
+    starts_with_at(zip, at, &DESCRIPTOR_MAGIC)
+}
+
 /// CRC-32 and both lengths, with or without a magic (4.3.9).
 fn descriptor_bytes(zip: &[u8], at: usize, flags: usize) -> usize {
     match (flags & DESCRIPTOR_FOLLOWS != 0, starts_with_at(zip, at, &DESCRIPTOR_MAGIC)) {
