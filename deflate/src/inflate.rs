@@ -2,6 +2,8 @@
 //! whole.
 
 mod checkpoint;
+mod codes;
+mod fast;
 pub(crate) mod gzip;
 pub(crate) mod inflater;
 #[cfg(test)]

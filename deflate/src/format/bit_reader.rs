@@ -34,6 +34,18 @@ impl<'a> BitReader<'a> {
         &self.stored[self.at - now..self.at]
     }
 
+    /// The bits that were read ahead with their number, and the bytes of the piece that were not read.
+    #[inline(always)]
+    pub(crate) fn state(&self) -> (u64, u32, &'a [u8]) {
+        (self.held, self.count, self.unread())
+    }
+
+    /// Goes on from a later state.
+    #[inline(always)]
+    pub(crate) fn set_state(&mut self, held: u64, count: u32, unread: &[u8]) {
+        (self.held, self.count, self.at) = (held, count, self.stored.len().saturating_sub(unread.len()));
+    }
+
     /// Reads ahead as much as there is room for.
     #[inline(always)]
     pub(crate) fn fill(&mut self) {

@@ -61,10 +61,16 @@ impl DynamicHeader {
     }
 
     /// Adds the lengths of a step; `None` if it repeats what is not there.
+    #[inline]
     pub(crate) fn push(&mut self, step: LengthStep) -> Option<()> {
         let length = match step.symbol {
             REPEAT => *self.lengths.last()?,
             FEW_ZEROS | MANY_ZEROS => 0,
+            length if step.times == 1 => {
+                self.lengths.push(length);
+                self.steps.push(step);
+                return Some(());
+            }
             length => length,
         };
         self.lengths.resize(self.lengths.len() + usize::from(step.times), length);

@@ -1,10 +1,15 @@
 //! The header of a dynamic block as it is coded, bit by bit as it comes. RFC 1951, section 3.2.7.
 
 use super::dynamic_header::{DynamicHeader, LengthStep};
-use super::tables::{DISTANCE_SYMBOLS, FIRST_LENGTH, LITERAL_SYMBOLS, repetition};
+use super::tables::{DISTANCE_SYMBOLS, FIRST_LENGTH, LITERAL_SYMBOLS, MAX_CODE_LENGTH_BITS, repetition};
 use crate::DeflateError;
 use crate::format::bit_reader::BitReader;
 use crate::format::decode_table::{DecodeTable, EntryKind};
+
+/// The most bits of a code length: its code, and the extra bits of a repetition.
+const MAX_STEP_BITS: u32 = (MAX_CODE_LENGTH_BITS + 7) as u32;
+/// The most lengths that one code of code lengths stands for.
+const MAX_REPEATED: usize = 138;
 
 /// A header that is being read.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +30,8 @@ impl HeaderReader {
             let distances = (counts >> 5 & 31) as usize + 1;
             self.header.own_coded = (counts >> 10) as usize + 4;
             self.lengths = self.header.literals + distances;
+            self.header.lengths.reserve_exact(self.lengths + MAX_REPEATED);
+            self.header.steps.reserve_exact(self.lengths);
             if self.header.literals > LITERAL_SYMBOLS || distances > DISTANCE_SYMBOLS {
                 return Err(DeflateError::Damaged);
             }
@@ -52,22 +59,25 @@ impl HeaderReader {
 
     fn read_lengths(&mut self, table: &DecodeTable, bits: &mut BitReader<'_>) -> Result<bool, DeflateError> {
         while self.header.lengths.len() < self.lengths {
-            bits.fill();
+            if bits.count() < MAX_STEP_BITS {
+                bits.fill();
+            }
             let entry = table.first(bits.held());
             let symbol = entry.value as u8;
             let (extra, base) = repetition(symbol);
-            if entry.bits() + extra > bits.count() {
+            let (code_bits, held) = (entry.bits(), bits.held());
+            if code_bits + extra > bits.count() {
                 return Ok(false);
             }
             if entry.kind == EntryKind::None {
                 return Err(DeflateError::Damaged);
             }
-            bits.drop(entry.bits());
-            let times = base + bits.take(extra).unwrap_or(0) as u8;
+            bits.drop(code_bits + extra);
+            let times = base + (held >> code_bits & ((1 << extra) - 1)) as u8;
             self.header.push(LengthStep { symbol, times }).ok_or(DeflateError::Damaged)?;
-            if self.header.lengths.len() > self.lengths {
-                return Err(DeflateError::Damaged);
-            }
+        }
+        if self.header.lengths.len() > self.lengths {
+            return Err(DeflateError::Damaged);
         }
         Ok(true)
     }

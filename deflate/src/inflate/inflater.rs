@@ -1,14 +1,12 @@
 //! The inflater: a window of the last plain bytes, a few bits that were read ahead, and the state within a block.
 
 use super::checkpoint::Checkpoint;
+use super::codes::{Codes, Entry};
+use super::fast::{self, BUFFER_BYTES, Buffer, PLACES};
 use crate::DeflateError;
 use crate::format::bit_reader::BitReader;
-use crate::format::decode_table::{DecodeTable, Entry, EntryKind};
 use crate::format::header_reader::HeaderReader;
-use crate::format::tables::{FIXED_DISTANCE_BITS, FIXED_LITERAL_BITS, MAX_MATCH_BYTES, WINDOW_BYTES};
-
-/// Room for new plain bytes behind the window.
-const ROOM_BYTES: usize = 96 << 10;
+use crate::format::tables::{MAX_MATCH_BYTES, WINDOW_BYTES};
 
 /// The result of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +21,8 @@ pub struct Step {
 #[derive(Debug, Clone)]
 pub struct Inflater {
     state: State,
+    /// The codes of an earlier block, whose memory the next one takes.
+    spare: Option<Box<Codes>>,
     /// The block at hand is the last.
     pub(crate) is_last: bool,
     /// Bits that were read ahead, and how many.
@@ -30,7 +30,7 @@ pub struct Inflater {
     /// Bits of the first byte that belong to what came before.
     skip: u32,
     /// Plain bytes: up to `given` they were given, up to `end` they are there.
-    buffer: Vec<u8>,
+    buffer: Box<Buffer>,
     given: usize,
     end: usize,
     plain_bytes: u64,
@@ -50,28 +50,6 @@ enum State {
     Ended,
 }
 
-/// The codes of a block.
-#[derive(Debug, Clone)]
-struct Codes {
-    literals: DecodeTable,
-    distances: DecodeTable,
-    /// The lengths of both codes, literals and match lengths first, and the number of those.
-    lengths: (Vec<u8>, usize),
-}
-
-impl Codes {
-    fn new(lengths: Vec<u8>, literals: usize) -> Result<Self, DeflateError> {
-        let (of_literals, of_distances) = lengths.split_at(literals);
-        let (literal_table, distances) =
-            (DecodeTable::of_literals(of_literals)?, DecodeTable::of_distances(of_distances)?);
-        Ok(Self { literals: literal_table, distances, lengths: (lengths, literals) })
-    }
-
-    fn fixed() -> Result<Self, DeflateError> {
-        Self::new([FIXED_LITERAL_BITS.as_slice(), &FIXED_DISTANCE_BITS].concat(), FIXED_LITERAL_BITS.len())
-    }
-}
-
 /// The block at hand as a checkpoint keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Within {
@@ -85,10 +63,11 @@ impl Default for Inflater {
     fn default() -> Self {
         Self {
             state: State::Start,
+            spare: None,
             is_last: false,
             bits: (0, 0),
             skip: 0,
-            buffer: vec![0; WINDOW_BYTES + ROOM_BYTES],
+            buffer: vec![0; BUFFER_BYTES].try_into().expect("a buffer of this size"),
             given: 0,
             end: 0,
             plain_bytes: 0,
@@ -155,14 +134,14 @@ impl Inflater {
 
     /// Makes room in the buffer; returns up to where it may be filled to give `wanted` bytes.
     fn room(&mut self, wanted: usize) -> usize {
-        if self.end + MAX_MATCH_BYTES >= self.buffer.len() {
+        if self.end + MAX_MATCH_BYTES >= PLACES {
             // All was given: only the window is needed.
             let start = self.end.saturating_sub(WINDOW_BYTES);
             self.buffer.copy_within(start..self.end, 0);
             self.end -= start;
             self.given -= start;
         }
-        (self.buffer.len() - MAX_MATCH_BYTES).min(self.given.saturating_add(wanted))
+        (PLACES - MAX_MATCH_BYTES).min(self.given.saturating_add(wanted))
     }
 
     /// Goes on in the stream until `most` bytes are in the buffer, the block's part ends, or bits are lacking.
@@ -176,13 +155,20 @@ impl Inflater {
             }
             State::Header(mut header) => {
                 self.state = match header.read(bits)? {
-                    Some(header) => State::Codes(Box::new(Codes::new(header.lengths, header.literals)?)),
+                    Some(header) => {
+                        let mut codes = self.spare.take().unwrap_or_default();
+                        codes.set(header.lengths, header.literals)?;
+                        State::Codes(codes)
+                    }
                     None => State::Header(header),
                 };
             }
             State::Codes(codes) => {
-                let ended = self.codes(&codes, bits, most)?;
-                self.state = if ended { self.after_block() } else { State::Codes(codes) };
+                if self.codes(&codes, bits, most)? {
+                    (self.state, self.spare) = (self.after_block(), Some(codes));
+                } else {
+                    self.state = State::Codes(codes);
+                }
             }
             State::Ended => {}
         }
@@ -202,7 +188,11 @@ impl Inflater {
                 bits.drop(bits.count() % 8);
                 Ok(State::StoredLength)
             }
-            1 => Ok(State::Codes(Box::new(Codes::fixed()?))),
+            1 => {
+                let mut codes = self.spare.take().unwrap_or_default();
+                codes.set_fixed()?;
+                Ok(State::Codes(codes))
+            }
             2 => Ok(State::Header(Box::default())),
             _ => Err(DeflateError::Damaged),
         }
@@ -228,89 +218,72 @@ impl Inflater {
     /// Literals and matches; whether the block ended.
     fn codes(&mut self, codes: &Codes, bits: &mut BitReader<'_>, most: usize) -> Result<bool, DeflateError> {
         while self.end < most {
+            self.end = fast::inflate(codes, bits, &mut self.buffer, self.end, most)?;
+            if self.end >= most {
+                break;
+            }
             bits.fill();
             let mut entry = codes.literals.first(bits.held());
             let mut passed = 0;
-            if entry.kind == EntryKind::Longer {
+            if entry.is_longer() {
                 passed = entry.bits();
                 entry = codes.literals.second(entry, bits.held() >> passed);
             }
-            passed += entry.bits();
-            match entry.kind {
-                _ if passed > bits.count() => return Ok(false),
-                EntryKind::Literal => {
-                    bits.drop(passed);
-                    self.buffer[self.end] = entry.value as u8;
-                    self.end += 1;
+            if entry.is_literal() {
+                passed += entry.code_bits();
+                if passed > bits.count() {
+                    return Ok(false);
                 }
-                EntryKind::Base => {
-                    if !self.copy_match(codes, bits, entry, passed)? {
-                        return Ok(false);
-                    }
+                bits.drop(passed);
+                self.buffer[self.end] = entry.literals()[0];
+                self.end += 1;
+            } else if entry.is_exception() && !entry.is_long_length() {
+                passed += entry.bits();
+                if passed > bits.count() {
+                    return Ok(false);
                 }
-                EntryKind::End => {
-                    bits.drop(passed);
-                    return Ok(true);
+                if !entry.is_end() {
+                    return Err(DeflateError::Damaged);
                 }
-                EntryKind::None | EntryKind::Longer => return Err(DeflateError::Damaged),
+                bits.drop(passed);
+                return Ok(true);
+            } else if !self.copy_match(codes, bits, entry, passed)? {
+                return Ok(false);
             }
         }
         Ok(false)
     }
 
-    /// A match whose length's code, of `passed` bits, is at hand. `false` where bits are lacking.
-    #[inline(always)]
+    /// A match. The code of its length ends with this entry, before which `passed` bits of it were passed by. `false`
+    /// where bits are lacking.
     fn copy_match(
         &mut self,
         codes: &Codes,
         bits: &mut BitReader<'_>,
         length: Entry,
-        passed: u32,
+        mut passed: u32,
     ) -> Result<bool, DeflateError> {
-        let (mut held, mut used) = (bits.held() >> passed, passed);
-        let len = usize::from(length.value) + (held & ((1 << length.extra()) - 1)) as usize;
-        held >>= length.extra();
-        used += length.extra();
-        let mut entry = codes.distances.first(held);
-        if entry.kind == EntryKind::Longer {
-            used += entry.bits();
-            held >>= entry.bits();
-            entry = codes.distances.second(entry, held);
+        let is_long = length.is_long_length();
+        let len = if is_long { length.value(bits.held() >> passed) } else { length.length() };
+        passed += length.bits();
+        let mut entry = codes.distances.first(bits.held() >> passed);
+        if entry.is_longer() {
+            passed += entry.bits();
+            entry = codes.distances.second(entry, bits.held() >> passed);
         }
-        held >>= entry.bits();
-        used += entry.bits() + entry.extra();
-        let distance = usize::from(entry.value) + (held & ((1 << entry.extra()) - 1)) as usize;
+        let distance = entry.value(bits.held() >> passed);
+        passed += entry.bits();
         // With fewer bits, the entry may stem from bits that are not of the stream at all.
-        if used > bits.count() {
+        if passed > bits.count() {
             return Ok(false);
         }
-        if entry.kind != EntryKind::Base || distance > self.end {
+        if entry.is_exception() || distance > self.end {
             return Err(DeflateError::Damaged);
         }
-        bits.drop(used);
-        self.copy(distance, len);
-        Ok(true)
-    }
-
-    /// Repeats `len` bytes from `distance` bytes ago; there is room for them.
-    #[inline(always)]
-    fn copy(&mut self, distance: usize, len: usize) {
-        let (start, end) = (self.end - distance, self.end);
-        if distance >= len {
-            self.buffer.copy_within(start..start + len, end);
-        } else if distance == 1 {
-            let byte = self.buffer[start];
-            self.buffer[end..end + len].fill(byte);
-        } else {
-            let mut done = 0;
-            while done < len {
-                // What was repeated already is repeated too.
-                let now = (distance + done).min(len - done);
-                self.buffer.copy_within(start..start + now, end + done);
-                done += now;
-            }
-        }
+        bits.drop(passed);
+        fast::copy(&mut self.buffer, self.end, distance, len);
         self.end += len;
+        Ok(true)
     }
 
     /// Plain bytes that were given.
@@ -352,10 +325,11 @@ impl Inflater {
             Within::Start => State::Start,
             Within::Stored(left) => State::Stored(usize::from(*left)),
             // A checkpoint has no other codes than sound ones.
-            Within::Codes(lengths, literals) => match Codes::new(lengths.clone(), *literals) {
-                Ok(codes) => State::Codes(Box::new(codes)),
-                Err(_) => State::Ended,
-            },
+            Within::Codes(lengths, literals) => {
+                let mut codes = Box::<Codes>::default();
+                let set = codes.set(lengths.clone(), *literals);
+                if set.is_ok() { State::Codes(codes) } else { State::Ended }
+            }
         };
         let known = [checkpoint.window.as_slice(), &checkpoint.pending].concat();
         inflater.buffer[..known.len()].copy_from_slice(&known);

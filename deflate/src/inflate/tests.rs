@@ -31,6 +31,23 @@ fn mixed(seed: u64, len: usize) -> Vec<u8> {
     out
 }
 
+/// Bytes each of which is half as frequent as the one before, whose codes are of all lengths, with a few matches.
+fn skewed(seed: u64, len: usize) -> Vec<u8> {
+    let picks = noise(seed, 4 * len);
+    let mut out: Vec<u8> = picks
+        .chunks_exact(4)
+        .map(|word| {
+            let zeros = u32::from_le_bytes([word[0], word[1], word[2], word[3]]).trailing_zeros();
+            (zeros * 8) as u8
+        })
+        .collect();
+    for at in (5000..len).step_by(900) {
+        let distance = 1 + usize::from(picks[at]) * 17 % at;
+        (at..(at + usize::from(picks[at + 1])).min(len)).for_each(|at| out[at] = out[at - distance]);
+    }
+    out
+}
+
 fn deflated(plain: &[u8], level: u32, flush_every: usize, flush: FlushCompress) -> Vec<u8> {
     let mut compress = Compress::new(Compression::new(level), false);
     let mut out = Vec::with_capacity(plain.len() * 2 + 4096);
@@ -85,7 +102,7 @@ const MOST: &[&[usize]] = &[&[usize::MAX / 2], &[1 << 16], &[1, 999, 70_000]];
 #[test]
 fn what_compressors_write() {
     for (number, len) in [0, 1, 300, 32_768, 200_000, 1_500_000].into_iter().enumerate() {
-        for plain in [mixed(number as u64, len), noise(7, len), vec![b'a'; len]] {
+        for plain in [mixed(number as u64, len), noise(7, len), vec![b'a'; len], skewed(number as u64, len)] {
             for (level, flush) in
                 [(0, FlushCompress::None), (1, FlushCompress::Sync), (6, FlushCompress::Full), (9, FlushCompress::None)]
             {
@@ -154,7 +171,8 @@ proptest! {
         seed in any::<u64>(), len in 0usize..3000, level in 0u32..10, flips in prop::collection::vec((any::<prop::sample::Index>(), 0u8..8), 0..3),
         cut in any::<prop::sample::Index>(), pieces in prop::collection::vec(1usize..300, 1..4), most in prop::collection::vec(1usize..5000, 1..3),
     ) {
-        let mut stored = deflated(&mixed(seed, len), level, 1000, FlushCompress::Sync);
+        let plain = if seed % 3 == 0 { skewed(seed, len) } else { mixed(seed, len) };
+        let mut stored = deflated(&plain, level, 1000, FlushCompress::Sync);
         for (at, bit) in flips {
             let at = at.index(stored.len());
             stored[at] ^= 1 << bit;
