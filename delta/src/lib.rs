@@ -60,7 +60,7 @@ pub use coding::{Coding, Statistics};
 pub use decode::decode;
 pub use encode::DeltaEncoder;
 pub use error::DeltaError;
-pub use matching::{Builder, Chains, find_ops};
+pub use matching::{Builder, Chains, common_prefix, find_ops};
 pub use op::{Change, Op};
 
 /// The version of the model. Another version decodes to other bytes.

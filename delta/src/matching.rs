@@ -3,5 +3,5 @@
 mod chains;
 mod scan;
 
-pub use chains::Chains;
+pub use chains::{Chains, common as common_prefix};
 pub use scan::{Builder, find_ops};

@@ -1,7 +1,7 @@
 //! Chooses the compressed streams whose plain bytes are matched. In the target these are the streams in files that
 //! the base does not have unchanged, and in the base those in the files that these are matched against.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,9 +9,10 @@ use regrow_chunker::Digest;
 use regrow_deflate::{FoundStream, Trailer};
 use regrow_local::{LocalError, Ordered, Pool};
 
-use crate::members::{BaseMember, MAX_MEMBER_BYTES};
+use crate::members::{BaseMember, MAX_MEMBER_BYTES, MAX_MEMBERS};
 use crate::side::Side;
 use crate::space::{MAX_EXPANSION, plain_limit};
+use crate::unit::WHOLE_BYTES;
 
 /// The largest number of plain bytes of a member.
 pub(crate) const MAX_PLAIN_BYTES: usize = MAX_MEMBER_BYTES as usize;
@@ -20,6 +21,11 @@ pub(crate) const MAX_PLAIN_BYTES: usize = MAX_MEMBER_BYTES as usize;
 pub(super) const MAX_FILE_PLAIN_BYTES: u64 = 64 << 20;
 /// The number of bytes at a file's beginning that tell whether it may hold members.
 const PREFIX_BYTES: u64 = 64;
+/// The largest number of members of the base that are known.
+const MAX_BASE_MEMBERS: usize = MAX_MEMBERS / 2;
+/// The size of the windows in which members of a large file are looked for, and how much of a member may lie beyond one.
+const WINDOW_BYTES: u64 = 8 << 20;
+const BEYOND_BYTES: u64 = 4 << 20;
 const JOBS_IN_FLIGHT: usize = 8;
 
 /// A compressed stream in a file of the target. The target space has its plain bytes in place of the stream and its
@@ -36,7 +42,7 @@ pub(crate) struct ExpandedMember {
     pub(crate) corrections: Vec<u8>,
 }
 
-/// Tells by a file's first bytes whether it may hold members.
+/// Tells by a file's first bytes whether it has a format that holds members.
 pub(super) fn may_hold_members(image: &Side, number: u32) -> Result<bool, LocalError> {
     let stored = image.stored(&image.file(number));
     let prefix = image.read(stored.start..stored.end.min(stored.start + PREFIX_BYTES));
@@ -47,35 +53,48 @@ pub(super) fn may_hold_members(image: &Side, number: u32) -> Result<bool, LocalE
 #[derive(Default)]
 pub(super) struct BaseMembers {
     members: Vec<PlacedMember>,
+    hashes: HashSet<Digest>,
 }
 
 pub(super) struct PlacedMember {
     pub(super) member: BaseMember,
     /// The hash of the stored stream.
     pub(super) hash: Digest,
+    /// The offset of its stream in the stored space.
+    pub(super) stored_at: u64,
     /// The offset of its plain bytes in the base space of all members.
     pub(super) at: u64,
 }
 
+impl PlacedMember {
+    /// The range of its stream in the stored space.
+    pub(super) fn stored(&self) -> Range<u64> {
+        self.stored_at..self.stored_at + (self.member.stored.end - self.member.stored.start)
+    }
+}
+
 impl BaseMembers {
-    /// Finds the members of these files.
+    /// Finds the members of these files. In files without a format that holds members, they may lie anywhere.
     pub(super) fn find(base: &Arc<Side>, files: &BTreeSet<u32>, pool: &Pool) -> Result<Self, LocalError> {
         let mut found = Self::default();
         let mut at = base.stored_bytes();
         let end = at + plain_limit(base.contents_bytes());
-        let mut take = |members: Vec<(BaseMember, Digest)>| {
-            for (member, hash) in members {
-                if at + member.plain_bytes <= end {
+        let mut stored_end = 0;
+        let mut take = |members: Vec<Known>| {
+            for Known { member, hash, stored_at } in members {
+                // What lies in another member was found in the window behind that one's.
+                if at + member.plain_bytes <= end && stored_at >= stored_end && found.members.len() < MAX_BASE_MEMBERS {
+                    stored_end = stored_at + (member.stored.end - member.stored.start);
                     let next = at + member.plain_bytes;
-                    found.members.push(PlacedMember { member, hash, at });
+                    found.members.push(PlacedMember { member, hash, stored_at, at });
                     at = next;
                 }
             }
         };
         let mut jobs = Ordered::new(JOBS_IN_FLIGHT);
-        for &file in files {
+        for (file, window) in files.iter().flat_map(|&file| windows(base, file)) {
             let base = Arc::clone(base);
-            jobs.push(pool.submit(move || members_of(&base, file)));
+            jobs.push(pool.submit(move || members_of(&base, file, window)));
             while let Some(members) = jobs.next_over_limit()? {
                 take(members?);
             }
@@ -83,7 +102,13 @@ impl BaseMembers {
         while let Some(members) = jobs.next()? {
             take(members?);
         }
+        found.hashes = found.members.iter().map(|known| known.hash).collect();
         Ok(found)
+    }
+
+    /// Whether some member's stream has this hash.
+    pub(super) fn has(&self, stream: &Digest) -> bool {
+        self.hashes.contains(stream)
     }
 
     /// All members, in the order of file and offset.
@@ -97,31 +122,95 @@ impl BaseMembers {
         let end = self.members.partition_point(|known| known.member.file <= u64::from(file));
         &self.members[start..end]
     }
+
+    /// The members whose streams lie in a range of the stored space.
+    pub(super) fn within(&self, stored: &Range<u64>) -> &[PlacedMember] {
+        let start = self.members.partition_point(|known| known.stored_at < stored.start);
+        let end = self.members.partition_point(|known| known.stored().end <= stored.end);
+        &self.members[start..end.max(start)]
+    }
 }
 
-fn members_of(base: &Side, number: u32) -> Result<Vec<(BaseMember, Digest)>, LocalError> {
-    let bytes = base.read(base.stored(&base.file(number))).map_err(LocalError::io("image"))?;
+/// A member of the base that was found.
+struct Known {
+    member: BaseMember,
+    hash: Digest,
+    stored_at: u64,
+}
+
+/// The ranges of a file of the base in which members begin that are looked for together. A file that is not too large is one.
+fn windows(base: &Side, file: u32) -> impl Iterator<Item = (u32, Range<u64>)> + use<> {
+    let bytes = base.file(file).bytes();
+    let step = if bytes <= WHOLE_BYTES { bytes.max(1) } else { WINDOW_BYTES };
+    (0..bytes).step_by(step as usize).map(move |at| (file, at..bytes.min(at + step)))
+}
+
+fn members_of(base: &Side, number: u32, window: Range<u64>) -> Result<Vec<Known>, LocalError> {
+    let stored = base.stored(&base.file(number));
+    let start = stored.start + window.start;
+    let end = stored.end.min(stored.start + window.end + BEYOND_BYTES);
+    let bytes = base.read(start..end).map_err(LocalError::io("image"))?;
     let known = |found: FoundStream| {
         let hash = Digest::of(&bytes[found.stored.clone()]);
-        let stored = found.stored.start as u64..found.stored.end as u64;
-        (BaseMember { file: u64::from(number), stored, plain_bytes: found.plain_bytes }, hash)
+        let stored = window.start + found.stored.start as u64..window.start + found.stored.end as u64;
+        let stored_at = start + found.stored.start as u64;
+        Known {
+            member: BaseMember { file: u64::from(number), stored, plain_bytes: found.plain_bytes },
+            hash,
+            stored_at,
+        }
     };
-    let found = regrow_deflate::find(&bytes, MAX_PLAIN_BYTES).into_iter();
-    Ok(found.filter(|found| found.plain_bytes > 0).map(known).collect())
+    let is_whole = end - start == stored.end - stored.start;
+    let found = if is_whole { streams_of(&bytes) } else { regrow_deflate::find_anywhere(&bytes, MAX_PLAIN_BYTES) };
+    let is_within =
+        |found: &FoundStream| found.plain_bytes > 0 && start + (found.stored.start as u64) < stored.start + window.end;
+    Ok(found.into_iter().filter(is_within).map(known).collect())
 }
 
-/// A file of the target, in the form that the target space has.
+/// The streams of a whole file, by its format or, if that holds none, anywhere.
+fn streams_of(file: &[u8]) -> Vec<FoundStream> {
+    if regrow_deflate::is_candidate(file) {
+        regrow_deflate::find(file, MAX_PLAIN_BYTES)
+    } else {
+        regrow_deflate::find_anywhere(file, MAX_PLAIN_BYTES)
+    }
+}
+
+/// The number of streams in a range of a file without a format that holds any.
+pub(super) fn streams_anywhere(image: &Side, stored: Range<u64>) -> Result<usize, LocalError> {
+    let bytes = image.read(stored).map_err(LocalError::io("image"))?;
+    Ok(regrow_deflate::find_anywhere(&bytes, MAX_PLAIN_BYTES).len())
+}
+
+/// The place in the target of bytes whose members are seen through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) file: u32,
+    /// The offset of the bytes in the file.
+    pub(super) at: u64,
+    /// Whether they are all of the file.
+    pub(super) is_whole: bool,
+}
+
+/// A file of the target, or a piece of one, in the form that the target space has.
 pub(super) struct Expanded {
     pub(super) bytes: Vec<u8>,
     pub(super) members: Vec<ExpandedMember>,
 }
 
 impl Expanded {
-    /// Replaces the members of a file by their plain bytes, except for those that the base has unchanged.
-    pub(super) fn of_file(number: u32, stored: Vec<u8>, is_in_base: impl Fn(&Digest) -> bool) -> Self {
+    /// Replaces the members of a file, or of a piece of it, by their plain bytes, except for those that the base has
+    /// unchanged.
+    pub(super) fn of(
+        Place { file, at: from, is_whole }: Place,
+        stored: Vec<u8>,
+        is_in_base: impl Fn(&Digest) -> bool,
+    ) -> Self {
         let mut expanded = Self { bytes: Vec::new(), members: Vec::new() };
         let (mut at, mut plain_bytes) = (0, 0);
-        for found in regrow_deflate::find(&stored, MAX_PLAIN_BYTES) {
+        let streams =
+            if is_whole { streams_of(&stored) } else { regrow_deflate::find_anywhere(&stored, MAX_PLAIN_BYTES) };
+        for found in streams {
             let stream = &stored[found.stored.clone()];
             plain_bytes += found.plain_bytes;
             let is_small_for_it = found.plain_bytes > MAX_EXPANSION.saturating_mul(stream.len() as u64);
@@ -136,8 +225,8 @@ impl Expanded {
             expanded.bytes.extend_from_slice(&apart.plain);
             at = found.stored.end + found.trailer.len();
             expanded.members.push(ExpandedMember {
-                file: u64::from(number),
-                stored: found.stored.start as u64..found.stored.end as u64,
+                file: u64::from(file),
+                stored: from + found.stored.start as u64..from + found.stored.end as u64,
                 trailer: found.trailer,
                 plain_bytes: apart.plain.len() as u64,
                 corrections: apart.corrections,

@@ -52,6 +52,11 @@ impl OpLog {
         }
     }
 
+    /// Makes an empty list that spills into the same folder.
+    pub(crate) fn fresh(&self) -> Self {
+        Self::with_memory(&self.folder, self.memory_bytes)
+    }
+
     /// The counts of the ops' parts.
     pub(crate) fn statistics(&self) -> &Statistics {
         &self.statistics

@@ -7,11 +7,15 @@ use regrow_chunker::Digest;
 use regrow_delta::{Builder, Chains, Change, Op, find_ops};
 use regrow_local::LocalError;
 
-use crate::expand::{BaseMembers, Expanded, ExpandedMember, MAX_FILE_PLAIN_BYTES, MAX_PLAIN_BYTES};
+use crate::expand::{
+    BaseMembers, Expanded, ExpandedMember, MAX_FILE_PLAIN_BYTES, MAX_PLAIN_BYTES, Place, PlacedMember,
+};
 use crate::level::PatchLevel;
 use crate::literals::{put_back, take_out};
+use crate::loosen::loosen;
 use crate::side::Side;
 use crate::similar::Spot;
+use crate::stretches::merged;
 
 /// The data that every job needs.
 pub(super) struct Matcher {
@@ -29,22 +33,30 @@ pub(super) enum Task {
     /// Match the unit against parts of the base. The likeliest part comes last.
     Match {
         target: Range<u64>,
-        file: Option<u32>,
         parts: Vec<Spot>,
-        is_expanded: bool,
+        /// The place of the unit, if its members are seen through.
+        expanded: Option<Place>,
         /// The ranges of the unit that become literals.
         literals: Vec<Range<u64>>,
+        /// Whether the unit is a piece of something large, which was not matched against all that it may come from.
+        is_piece: bool,
     },
 }
 
 impl Task {
     /// The approximate memory that the task takes in bytes.
     pub(super) fn cost(&self) -> u64 {
-        let Self::Match { target, parts, is_expanded, .. } = self else { return 0 };
-        let factor = if *is_expanded { 4 } else { 1 };
+        let Self::Match { target, parts, expanded, .. } = self else { return 0 };
+        let factor = if expanded.is_some() { 4 } else { 1 };
         let base = parts.iter().map(|part| part.stored.end - part.stored.start).sum::<u64>();
         // The base takes its bytes and 4 more for each in chains. The target takes its bytes and its ops.
         factor * (base * 5 + (target.end - target.start) * 3)
+    }
+}
+
+impl Task {
+    fn is_piece(&self) -> bool {
+        matches!(self, Self::Match { is_piece: true, .. })
     }
 }
 
@@ -57,6 +69,8 @@ pub(super) struct Matched {
     pub(super) stored_bytes: u64,
     /// The number of bytes of the target space that the ops make.
     pub(super) bytes: u64,
+    /// The ranges of those bytes that are pieces of something large.
+    pub(super) pieces: Vec<Range<u64>>,
 }
 
 impl Matcher {
@@ -65,22 +79,25 @@ impl Matcher {
         let mut matched = Matched::default();
         let mut builder = Builder::default();
         for task in tasks {
+            let from = matched.bytes;
             let ops = match task {
                 Task::Copy { base_at, len } => {
                     matched.stored_bytes += len;
                     vec![Op { base_at: *base_at, len: *len, ..Op::default() }]
                 }
-                Task::Match { target, file, parts, is_expanded, literals } => {
+                Task::Match { target, parts, expanded, literals, is_piece } => {
                     matched.stored_bytes += target.end - target.start;
                     let stored = self.target.read(target.clone()).map_err(LocalError::io("image"))?;
                     let (stored, literals) = take_out(stored, literals);
-                    let file = file.filter(|_| *is_expanded);
-                    put_back(self.match_one(stored, file, parts, &mut matched.members)?, literals)
+                    put_back(self.match_one(stored, *expanded, (parts, *is_piece), &mut matched.members)?, literals)
                 }
             };
             for op in ops {
                 matched.bytes += op.target_bytes();
                 matched.ops.extend(builder.push(op));
+            }
+            if task.is_piece() {
+                matched.pieces.push(from..matched.bytes);
             }
         }
         matched.ops.extend(builder.finish());
@@ -90,13 +107,13 @@ impl Matcher {
     fn match_one(
         &self,
         stored: Vec<u8>,
-        expand: Option<u32>,
-        parts: &[Spot],
+        expand: Option<Place>,
+        (parts, is_piece): (&[Spot], bool),
         members: &mut Vec<ExpandedMember>,
     ) -> Result<Vec<Op>, LocalError> {
         let bytes = match expand {
-            Some(file) => {
-                let expanded = Expanded::of_file(file, stored, |stream| self.has_stream(parts, stream));
+            Some(place) => {
+                let expanded = Expanded::of(place, stored, |stream| self.has_stream(place, parts, stream));
                 members.extend(expanded.members);
                 expanded.bytes
             }
@@ -110,12 +127,21 @@ impl Matcher {
             return Ok(vec![Op { literal: bytes, ..Op::default() }]);
         }
         let chains = Chains::new(&gathered.bytes, self.level.chain_depth());
-        Ok(find_ops(&chains, &bytes).into_iter().flat_map(|op| gathered.in_base_space(op)).collect())
+        let ops = find_ops(&chains, &bytes);
+        let ops = if is_piece { loosen(ops, &bytes) } else { ops };
+        Ok(ops.into_iter().flat_map(|op| gathered.in_base_space(op)).collect())
     }
 
-    fn has_stream(&self, parts: &[Spot], stream: &Digest) -> bool {
-        let files = parts.iter().filter_map(|part| part.file);
-        files.flat_map(|file| self.members.of_file(file)).any(|known| known.hash == *stream)
+    /// Whether the base has a stream unchanged, where it is found.
+    fn has_stream(&self, place: Place, parts: &[Spot], stream: &Digest) -> bool {
+        if !place.is_whole {
+            return self.members.has(stream);
+        }
+        let of_part = |part: &Spot| match part.file {
+            Some(file) => self.members.of_file(file),
+            None => self.members.within(&part.stored),
+        };
+        parts.iter().flat_map(of_part).any(|known| known.hash == *stream)
     }
 
     /// Gathers parts of the base, each followed by the plain bytes of its members.
@@ -129,11 +155,16 @@ impl Matcher {
         });
         for (range, file) in pieces {
             let stored = self.base.read(range.clone()).map_err(LocalError::io("image"))?;
-            let members = file.filter(|_| is_expanded).map_or(&[][..], |file| self.members.of_file(file));
+            let members = match file {
+                _ if !is_expanded => &[],
+                Some(file) => self.members.of_file(file),
+                None => self.members.within(&range),
+            };
             gathered.push(&stored, range.start);
             for known in members {
                 plain_bytes += known.member.plain_bytes;
-                let stream = &stored[known.member.stored.start as usize..known.member.stored.end as usize];
+                let stream = known.stored();
+                let stream = &stored[(stream.start - range.start) as usize..(stream.end - range.start) as usize];
                 // This cannot fail for a sound image, since the stream was inflated before.
                 let Ok(plain) = regrow_deflate::inflate(stream, MAX_PLAIN_BYTES) else { continue };
                 if plain_bytes <= MAX_FILE_PLAIN_BYTES {
@@ -143,24 +174,74 @@ impl Matcher {
         }
         Ok(gathered)
     }
+
+    /// The number of bytes of the base space.
+    pub(super) fn base_bytes(&self) -> u64 {
+        self.members.all().last().map_or(self.base.stored_bytes(), |last| last.at + last.member.plain_bytes)
+    }
+
+    /// Divides the base space into stretches of about this many bytes.
+    pub(super) fn stretches(&self, bytes: u64) -> impl Iterator<Item = Range<u64>> + use<> {
+        let end = self.base_bytes();
+        (0..end).step_by(bytes as usize).map(move |at| at..end.min(at + bytes))
+    }
+
+    /// Reads a range of the base space, and passes on the parts of it that belong together, with their places.
+    pub(super) fn read_base(&self, range: Range<u64>, mut each: impl FnMut(&[u8], u64)) -> Result<(), LocalError> {
+        let stored_bytes = self.base.stored_bytes();
+        for part in self.base.matched_in(&(range.start..range.end.min(stored_bytes))) {
+            each(&self.base.read(part.clone()).map_err(LocalError::io("image"))?, part.start);
+        }
+        let members = self.members.all();
+        let first = members.partition_point(|known| known.at + known.member.plain_bytes <= range.start);
+        for known in members[first..].iter().take_while(|known| known.at < range.end) {
+            let plain = self.plain(known)?;
+            let at = range.start.max(known.at);
+            let within = (at - known.at) as usize..plain.len().min((range.end - known.at) as usize);
+            each(&plain[within], at);
+        }
+        Ok(())
+    }
+
+    /// The plain bytes of a member of the base.
+    fn plain(&self, known: &PlacedMember) -> Result<Vec<u8>, LocalError> {
+        let stored = self.base.read(known.stored()).map_err(LocalError::io("image"))?;
+        // This cannot fail for a sound image, since the stream was inflated before.
+        Ok(regrow_deflate::inflate(&stored, MAX_PLAIN_BYTES).unwrap_or_default())
+    }
+
+    /// Gathers ranges of the base space.
+    pub(super) fn gather_ranges(&self, ranges: Vec<Range<u64>>) -> Result<Gathered, LocalError> {
+        let mut gathered = Gathered::default();
+        for range in merged(ranges) {
+            let range = range.start..range.end.min(self.base_bytes());
+            self.read_base(range, |bytes, at| gathered.push(bytes, at))?;
+        }
+        Ok(gathered)
+    }
 }
 
 /// Stretches of the base space, placed one behind the other.
 #[derive(Default)]
-struct Gathered {
+pub(super) struct Gathered {
     bytes: Vec<u8>,
     /// The offset of each stretch in `bytes`, and its offset in the base space.
     starts: Vec<(usize, u64)>,
 }
 
 impl Gathered {
+    /// The bytes of all stretches.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     fn push(&mut self, bytes: &[u8], at: u64) {
         self.starts.push((self.bytes.len(), at));
         self.bytes.extend_from_slice(bytes);
     }
 
     /// Translates an op on `bytes` to the base space. An op across the end of a stretch becomes several.
-    fn in_base_space(&self, op: Op) -> Vec<Op> {
+    pub(super) fn in_base_space(&self, op: Op) -> Vec<Op> {
         if op.len == 0 {
             return vec![op];
         }

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use regrow_delta::{Builder, Op};
 use regrow_local::{LocalError, NoProgress, Ordered, Pool, Progress, Stage};
 
-use crate::expand::{BaseMembers, ExpandedMember, may_hold_members};
+use crate::expand::{BaseMembers, ExpandedMember, Place, may_hold_members, streams_anywhere};
 use crate::identity::identical;
 use crate::level::PatchLevel;
-use crate::members::BaseMember;
+use crate::members::{BaseMember, MAX_MEMBERS};
 use crate::oplog::{Move, OpLog};
 use crate::ops::{Matched, Matcher, Task};
 use crate::pairing::by_name;
+use crate::residue::Residue;
 use crate::sample::{Sample, coded_bytes};
 use crate::side::Side;
 use crate::similar::{SPOT_BYTES, Similar, Spot};
@@ -29,6 +30,9 @@ const TASKS_A_JOB: usize = 512;
 const JOBS_IN_FLIGHT: usize = 32;
 /// The largest number of bytes that the parts of the base have together for one unit.
 const MAX_PARTS_BYTES: u64 = 48 << 20;
+/// The least number of bytes of a file without a format that holds members, for which they are looked for all the same.
+const ANYWHERE_BYTES: u64 = 32 << 10;
+const SEARCHES_IN_FLIGHT: usize = 8;
 
 /// The contents of a patch, before they are coded.
 pub(crate) struct PatchPlan {
@@ -40,6 +44,8 @@ pub(crate) struct PatchPlan {
     pub(crate) ops: OpLog,
     /// The size in bytes of the target's contents stream with its members as plain bytes.
     pub(crate) expanded_bytes: u64,
+    /// Whether some large part of the target was matched in pieces.
+    pub(crate) has_pieces: bool,
 }
 
 /// A limit for a patch's size, and from when on a sample tells early that it will be passed.
@@ -83,23 +89,30 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn plan(&self, scratch: &Path, progress: &dyn Progress) -> Result<Planned, LocalError> {
-        let Self { base, target, pool, level, .. } = *self;
         let units = self.units()?;
+        if let Some(bytes) = self.beyond_limit(&units, scratch)? {
+            return Ok(Planned::TooLarge(bytes));
+        }
+        self.matched(units, scratch, progress)?.finish().map(Planned::Plan)
+    }
+
+    /// Matches units.
+    fn matched(&self, units: Vec<Unit>, scratch: &Path, progress: &dyn Progress) -> Result<Collected, LocalError> {
+        let Self { base, target, pool, level, .. } = *self;
         let similar = Similar::find(base, target, &units, pool)?;
+        let holds = self.units_with_streams(&units)?;
         let mut tasks = Vec::with_capacity(units.len());
         let mut expandable = BTreeSet::new();
         for (number, unit) in units.into_iter().enumerate() {
-            tasks.push(self.task(number, unit, &similar, &mut expandable)?);
+            tasks.push(self.task(number, (unit, holds[number]), &similar, &mut expandable)?);
         }
         drop(similar);
         let members = BaseMembers::find(base, &expandable, pool)?;
         let matcher = Arc::new(Matcher { base: Arc::clone(base), target: Arc::clone(target), members, level });
-        if let Some(bytes) = self.beyond_limit(&matcher, &tasks, scratch)? {
-            return Ok(Planned::TooLarge(bytes));
-        }
         let mut collected = Collected::new(Arc::clone(&matcher), scratch);
         self.run(&matcher, tasks, &mut collected, progress)?;
-        collected.finish().map(Planned::Plan)
+        collected.refine(pool)?;
+        Ok(collected)
     }
 
     /// The units of the target. The lists of all files, from which they follow, are not kept.
@@ -111,22 +124,53 @@ impl Planner<'_> {
     }
 
     /// Estimates the size of the patch from a sample, and returns it if it is beyond the limit.
-    fn beyond_limit(&self, matcher: &Arc<Matcher>, tasks: &[Task], scratch: &Path) -> Result<Option<u64>, LocalError> {
+    fn beyond_limit(&self, units: &[Unit], scratch: &Path) -> Result<Option<u64>, LocalError> {
         let Some(limit) = self.limit else { return Ok(None) };
-        let Some(mut sample) = Sample::of(self.base, self.target, tasks, limit.sampled_from) else { return Ok(None) };
-        let mut collected = Collected::new(Arc::clone(matcher), scratch);
-        self.run(matcher, std::mem::take(&mut sample.tasks), &mut collected, &NoProgress)?;
+        let Some(mut sample) = Sample::of(self.base, self.target, units, limit.sampled_from) else { return Ok(None) };
+        let collected = self.matched(std::mem::take(&mut sample.units), scratch, &NoProgress)?;
         let bytes = collected.bytes;
         let (members, ops, _) = collected.complete()?;
         let coded = coded_bytes(self.base, (&members, &ops, bytes), self.level, scratch)?;
         Ok(Some(sample.estimate(coded)).filter(|&estimate| estimate > limit.estimated_bytes))
     }
 
-    /// Prepares a unit's task. The files of the base whose members are then needed are added to `expandable`.
+    /// Tells which units have streams somewhere in them, whatever their formats.
+    fn units_with_streams(&self, units: &[Unit]) -> Result<Vec<bool>, LocalError> {
+        let (mut counts, mut jobs) = (vec![0; units.len()], Ordered::new(SEARCHES_IN_FLIGHT));
+        let mut take =
+            |found: Result<(usize, usize), LocalError>| found.map(|(number, streams)| counts[number] = streams);
+        for (number, unit) in units.iter().enumerate() {
+            let Source::Unknown(unknown) = &unit.source else { continue };
+            let is_wanted = self.level.sees_through_deflate()
+                && unit.target.start >= self.target.skeleton_bytes()
+                && unit.target.end - unit.target.start >= if unknown.file.is_some() { ANYWHERE_BYTES } else { 1 };
+            if !is_wanted || unknown.file.map_or(Ok(false), |file| may_hold_members(self.target, file))? {
+                continue;
+            }
+            let (target, range) = (Arc::clone(self.target), unit.target.clone());
+            jobs.push(self.pool.submit(move || Ok((number, streams_anywhere(&target, range)?))));
+            while let Some(found) = jobs.next_over_limit()? {
+                take(found)?;
+            }
+        }
+        while let Some(found) = jobs.next()? {
+            take(found)?;
+        }
+        let mut left = MAX_MEMBERS / 2;
+        let holds = |streams: usize| {
+            let is_allowed = streams <= left;
+            left -= if is_allowed { streams } else { 0 };
+            is_allowed && streams > 0
+        };
+        Ok(counts.into_iter().map(holds).collect())
+    }
+
+    /// Prepares a unit's task. `holds_streams` tells whether it has streams anywhere. The files of the base whose members
+    /// are then needed are added to `expandable`.
     fn task(
         &self,
         number: usize,
-        unit: Unit,
+        (unit, holds_streams): (Unit, bool),
         similar: &Similar,
         expandable: &mut BTreeSet<u32>,
     ) -> Result<Task, LocalError> {
@@ -136,21 +180,35 @@ impl Planner<'_> {
             Source::Unknown(unknown) => unknown,
         };
         let parts = self.parts(number, &target, &unknown, similar);
-        let mut is_expanded = false;
-        if let Some(file) = unknown.file
-            && self.level.sees_through_deflate()
-            && may_hold_members(self.target, file)?
-        {
-            is_expanded = true;
-            for file in parts.iter().filter_map(|part| part.file) {
-                if may_hold_members(self.base, file)? {
+        let expanded = self.expanded(&target, unknown.file, holds_streams)?;
+        if expanded.is_some() {
+            for file in parts.iter().filter_map(|part| part.file.or_else(|| self.base.file_at(part.stored.start))) {
+                if holds_streams || may_hold_members(self.base, file)? {
                     expandable.insert(file);
                 }
             }
         }
         let from_start = |range: Range<u64>| range.start - target.start..range.end - target.start;
         let literals = self.target.literals_in(&target).map(from_start).collect();
-        Ok(Task::Match { target, file: unknown.file, parts, is_expanded, literals })
+        let is_piece = unknown.file.is_none() && target != (0..self.target.skeleton_bytes());
+        Ok(Task::Match { target, parts, expanded, literals, is_piece })
+    }
+
+    /// The place of a unit, if its members are seen through.
+    fn expanded(
+        &self,
+        target: &Range<u64>,
+        file: Option<u32>,
+        holds_streams: bool,
+    ) -> Result<Option<Place>, LocalError> {
+        let (found, is_whole) = match file {
+            Some(file) => (Some(file), true),
+            None => (self.target.file_at(target.start), false),
+        };
+        let Some(file) = found else { return Ok(None) };
+        let has_format = is_whole && self.level.sees_through_deflate() && may_hold_members(self.target, file)?;
+        let at = target.start - self.target.stored(&self.target.file(file)).start;
+        Ok((holds_streams || has_format).then_some(Place { file, at, is_whole }))
     }
 
     /// The parts of the base that a unit is matched against. The likeliest is the last, since among equal matches
@@ -253,6 +311,8 @@ struct Collected {
     ops: OpLog,
     members: Vec<ExpandedMember>,
     bytes: u64,
+    /// The ranges of the target space that were matched as pieces of something large.
+    pieces: Vec<Range<u64>>,
     /// For each member of the base, whether some op refers to it.
     is_used: Vec<bool>,
 }
@@ -261,18 +321,43 @@ impl Collected {
     fn new(matcher: Arc<Matcher>, scratch: &Path) -> Self {
         let is_used = vec![false; matcher.members.all().len()];
         let (builder, ops) = (Builder::default(), OpLog::new(scratch));
-        Self { matcher, builder, ops, members: Vec::new(), bytes: 0, is_used }
+        Self { matcher, builder, ops, members: Vec::new(), bytes: 0, pieces: Vec::new(), is_used }
     }
 
     fn push(&mut self, matched: Matched) -> Result<(), LocalError> {
+        let from = self.bytes;
+        self.pieces.extend(matched.pieces.into_iter().map(|piece| from + piece.start..from + piece.end));
         self.bytes += matched.bytes;
         self.members.extend(matched.members);
-        for op in matched.ops {
-            if let Some(op) = self.builder.push(op) {
-                self.log(&op)?;
+        matched.ops.into_iter().try_for_each(|op| self.push_op(op))
+    }
+
+    fn push_op(&mut self, op: Op) -> Result<(), LocalError> {
+        self.builder.push(op).map_or(Ok(()), |op| self.log(&op))
+    }
+
+    /// Logs what the builder has.
+    fn flush(&mut self) -> Result<(), LocalError> {
+        std::mem::take(&mut self.builder).finish().map_or(Ok(()), |op| self.log(&op))
+    }
+
+    /// Looks for the literals of pieces in the whole base.
+    fn refine(&mut self, pool: &Pool) -> Result<(), LocalError> {
+        self.flush()?;
+        let Some(residue) = Residue::of(&self.ops, &self.pieces, self.matcher.base_bytes())? else { return Ok(()) };
+        let mut found = residue.find(&self.matcher, pool)?.into_iter().peekable();
+        drop(residue);
+        let fresh = self.ops.fresh();
+        let ops = std::mem::replace(&mut self.ops, fresh);
+        for (number, op) in (0..).zip(ops.iter()) {
+            let mut op = op?;
+            if let Some((_, made)) = found.next_if(|(of, _)| *of == number) {
+                op.literal.clear();
+                made.into_iter().try_for_each(|op| self.push_op(op))?;
             }
+            self.push_op(op)?;
         }
-        Ok(())
+        self.flush()
     }
 
     fn log(&mut self, op: &Op) -> Result<(), LocalError> {
@@ -286,15 +371,14 @@ impl Collected {
     /// Completes the plan.
     fn finish(self) -> Result<PatchPlan, LocalError> {
         let expanded_bytes = self.bytes - self.matcher.target.skeleton_bytes();
+        let has_pieces = !self.pieces.is_empty();
         let (base_members, ops, target_members) = self.complete()?;
-        Ok(PatchPlan { base_members, target_members, ops, expanded_bytes })
+        Ok(PatchPlan { base_members, target_members, ops, expanded_bytes, has_pieces })
     }
 
     /// Completes the ops, and leaves out the members of the base that no op refers to.
     fn complete(mut self) -> Result<(Vec<BaseMember>, OpLog, Vec<ExpandedMember>), LocalError> {
-        if let Some(op) = std::mem::take(&mut self.builder).finish() {
-            self.log(&op)?;
-        }
+        self.flush()?;
         let (mut kept, mut moves, mut back) = (Vec::new(), Vec::new(), 0);
         for (known, is_used) in self.matcher.members.all().iter().zip(&self.is_used) {
             if *is_used {

@@ -1,8 +1,9 @@
 //! Estimates the size of a patch before it is made, so that little time goes into a patch that saves little.
 //!
 //! What a patch costs lies almost wholly in the bytes that chunks would bring too. So some of the files that have such
-//! bytes are matched and coded, and the rest is taken to cost as much for each byte.
+//! bytes are matched and coded, and short cuts of large ones, and the rest is taken to cost as much for each byte.
 
+use std::ops::Range;
 use std::path::Path;
 
 use regrow_delta::{Coding, DeltaEncoder};
@@ -12,9 +13,10 @@ use regrow_local::LocalError;
 use crate::level::PatchLevel;
 use crate::members::BaseMember;
 use crate::oplog::OpLog;
-use crate::ops::Task;
 use crate::side::Side;
 use crate::space::BaseSpace;
+use crate::stretches::merged;
+use crate::unit::{Source, Unit, Unknown};
 
 /// The number of new bytes from which on a sample is taken. What is smaller is made within seconds.
 pub(crate) const SAMPLED_FROM_BYTES: u64 = 16 << 20;
@@ -22,41 +24,57 @@ pub(crate) const SAMPLED_FROM_BYTES: u64 = 16 << 20;
 const POINTS: (u64, u64) = (6, 24);
 /// The size that a sample has about, as long as it has enough points. Matching and coding it takes some seconds.
 const SAMPLE_BYTES: u64 = 4 << 20;
+/// The size of the cuts that stand for pieces of large files.
+const CUT_BYTES: u64 = 256 << 10;
+/// The distance to which the base is searched around the place where a cut would be.
+const AROUND_BYTES: u64 = 512 << 10;
 
-/// Some of a plan's tasks.
+/// Some of a plan's units.
 pub(super) struct Sample {
-    pub(super) tasks: Vec<Task>,
-    /// The new bytes of these tasks, and of all.
+    pub(super) units: Vec<Unit>,
+    /// The new bytes of these units, and of all.
     sampled: u64,
     total: u64,
 }
 
 impl Sample {
-    /// Chooses a sample of tasks. There is none if there are fewer new bytes than `from`.
-    pub(super) fn of(base: &Side, target: &Side, tasks: &[Task], from: u64) -> Option<Self> {
+    /// Chooses a sample of units. There is none if there are fewer new bytes than `from`.
+    pub(super) fn of(base: &Side, target: &Side, units: &[Unit], from: u64) -> Option<Self> {
         let news = News::of(base, target);
-        let new_bytes: Vec<u64> = tasks.iter().map(|task| news.of_task(task)).collect();
+        let new_bytes: Vec<u64> = units.iter().map(|unit| news.of_unit(unit)).collect();
         let total = new_bytes.iter().sum::<u64>();
         if total < from.max(1) {
             return None;
         }
-        let mut sample = Self { tasks: Vec::new(), sampled: 0, total };
-        let points = points(&new_bytes, total);
+        let mut sample = Self { units: Vec::new(), sampled: 0, total };
+        let sizes: Vec<u64> =
+            units.iter().zip(&new_bytes).map(|(unit, &bytes)| bytes.min(most_sampled(unit))).collect();
+        let points = points(&new_bytes, &sizes, total);
         let (mut passed, mut point) = (0, 0);
-        for (task, bytes) in tasks.iter().zip(new_bytes) {
+        for (unit, bytes) in units.iter().zip(new_bytes) {
+            let before = passed;
             passed += bytes;
             // Half a distance lies before the first point, and half a one behind the last.
             let at = |point: u64| (u128::from(total) * u128::from(point * 2 + 1) / u128::from(points * 2)) as u64;
-            if point == points || at(point) >= passed {
-                continue;
-            }
+            let mut is_taken = false;
             while point < points && at(point) < passed {
+                if is_piece(unit) {
+                    sample.push(cut(unit, news.place_in(unit, at(point) - before)), &news);
+                } else if !std::mem::replace(&mut is_taken, true) {
+                    sample.push(unit.clone(), &news);
+                }
                 point += 1;
             }
-            sample.tasks.push(task.clone());
-            sample.sampled += bytes;
         }
         (sample.sampled > 0).then_some(sample)
+    }
+
+    fn push(&mut self, unit: Unit, news: &News<'_>) {
+        // Cuts of the same piece do not overlap.
+        if self.units.last().is_none_or(|last| last.target.end <= unit.target.start) {
+            self.sampled += news.of_unit(&unit);
+            self.units.push(unit);
+        }
     }
 
     /// The size of the patch, if the sample takes this many coded bytes.
@@ -65,10 +83,40 @@ impl Sample {
     }
 }
 
-/// The number of points for tasks with these new bytes. A point lies in a large task more often than in a small one.
-fn points(new_bytes: &[u64], total: u64) -> u64 {
-    let squares: u128 = new_bytes.iter().map(|&bytes| u128::from(bytes) * u128::from(bytes)).sum();
-    let mean = (squares / u128::from(total.max(1))).max(1);
+/// Whether a unit is a piece of something large.
+fn is_piece(unit: &Unit) -> bool {
+    matches!(&unit.source, Source::Unknown(Unknown { file: None, .. }))
+}
+
+/// The largest number of bytes of a unit that are sampled for one point.
+fn most_sampled(unit: &Unit) -> u64 {
+    if is_piece(unit) { CUT_BYTES } else { u64::MAX }
+}
+
+/// A cut of a piece that begins at about `at`, to be matched against the base around its place.
+fn cut(unit: &Unit, at: u64) -> Unit {
+    let Range { start, end } = unit.target;
+    let at = at.min(end.saturating_sub(CUT_BYTES)).max(start);
+    let target = at..end.min(at + CUT_BYTES);
+    let Source::Unknown(unknown) = &unit.source else { return unit.clone() };
+    let bytes = target.end - target.start;
+    let near = unknown.near.iter().flat_map(|near| {
+        // The near range reaches beyond the piece at both ends, or is two such ranges in one, for either end.
+        let from_start = near.start + (at - start);
+        let from_end = near.end.saturating_sub(end - at);
+        let reach = 2 * AROUND_BYTES + bytes;
+        let around = [from_start..from_start.saturating_add(reach), from_end.saturating_sub(reach)..from_end];
+        around.map(|range| range.start.max(near.start)..range.end.min(near.end))
+    });
+    let near = merged(near.filter(|range| range.start < range.end).collect());
+    Unit { target, source: Source::Unknown(Unknown { near, ..unknown.clone() }) }
+}
+
+/// The number of points for units with these new bytes, of which a point samples these many. A point lies in a large unit more
+/// often than in a small one.
+fn points(new_bytes: &[u64], sizes: &[u64], total: u64) -> u64 {
+    let products = new_bytes.iter().zip(sizes).map(|(&bytes, &size)| u128::from(bytes) * u128::from(size));
+    let mean = (products.sum::<u128>() / u128::from(total.max(1))).max(1);
     (u128::from(SAMPLE_BYTES) / mean).clamp(POINTS.0.into(), POINTS.1.into()) as u64
 }
 
@@ -124,10 +172,22 @@ impl<'a> News<'a> {
         }
     }
 
-    fn of_task(&self, task: &Task) -> u64 {
-        let Task::Match { target, .. } = task else { return 0 };
+    fn of_unit(&self, unit: &Unit) -> u64 {
+        if matches!(unit.source, Source::Same(_)) {
+            return 0;
+        }
         let skeleton = self.target.skeleton_bytes();
-        let (start, end) = (target.start.saturating_sub(skeleton), target.end.saturating_sub(skeleton));
+        let (start, end) = (unit.target.start.saturating_sub(skeleton), unit.target.end.saturating_sub(skeleton));
         self.before(end) - self.before(start)
+    }
+
+    /// The place in the stored space behind this many new bytes of a unit.
+    fn place_in(&self, unit: &Unit, news: u64) -> u64 {
+        let skeleton = self.target.skeleton_bytes();
+        let wanted = self.before(unit.target.start.saturating_sub(skeleton)) + news;
+        let number = self.chunks.partition_point(|(_, before)| *before <= wanted).saturating_sub(1);
+        let start = self.target.chunk_starts(StreamKind::Contents).get(number).copied().unwrap_or(0);
+        let within = wanted - self.chunks.get(number).map_or(wanted, |(_, before)| *before);
+        (skeleton + start + within).clamp(unit.target.start, unit.target.end)
     }
 }

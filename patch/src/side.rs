@@ -253,6 +253,21 @@ impl Side {
         SideFile { contents: contents.start - in_image + in_side..contents.end - in_image + in_side, number }
     }
 
+    /// The file in which a place of the stored space lies.
+    pub(crate) fn file_at(&self, stored: u64) -> Option<u32> {
+        let at = stored.checked_sub(self.skeleton_bytes())?;
+        let (mut first, mut count) = (0, self.files.last().map_or(0, |run| run.files.end));
+        while count > 0 {
+            let middle = first + count / 2;
+            if self.file(middle).contents.end <= at {
+                (first, count) = (middle + 1, count - count / 2 - 1);
+            } else {
+                count /= 2;
+            }
+        }
+        (first < self.files.last()?.files.end && self.file(first).contents.contains(&at)).then_some(first)
+    }
+
     /// The name of a file.
     pub(crate) fn name(&self, file: &SideFile) -> &FileName {
         self.image.files().name(file.number)

@@ -11,6 +11,9 @@ use crate::unit::{Source, Unit, Unknown, WHOLE_BYTES, push_same};
 /// The smallest copy. A shorter one is left to the matching of the bytes around it, since a unit for each of many
 /// small gaps would take long.
 const COPY_BYTES: u64 = 64 << 10;
+/// The number of bytes that a copy leaves at either end to the matching of the bytes around it, so that a compressed stream
+/// that changed is matched as a whole.
+const MARGIN_BYTES: u64 = 16 << 10;
 /// The size of the pieces that are matched one by one.
 const PIECE_BYTES: u64 = 8 << 20;
 /// The distance to which the base is searched around a piece's place. It is the piece's length, within these
@@ -75,12 +78,22 @@ fn copies(base: &Side, target: &Side, region: &Region) -> Vec<Copy> {
         match last {
             Some(last) if goes_on => last.target.end = chunk.end,
             _ => {
-                let found = base.find(region.stream, &record.id);
+                // Of the places of a chunk that the base has often, as zeros, the one that continues the last copy counts.
+                let along = copies.last().and_then(|last| (last.base_at + chunk.start).checked_sub(last.target.start));
+                let along = along.and_then(|at| at.checked_sub(base_offset));
+                let along = along.filter(|&at| is_chunk(base, region.stream, at, record));
+                let found = along.or_else(|| base.find(region.stream, &record.id));
                 copies.extend(found.map(|at| Copy { target: chunk, base_at: at + base_offset }));
             }
         }
     }
     copies.retain(|copy| copy.target.end - copy.target.start >= COPY_BYTES);
+    for copy in &mut copies {
+        let before = if copy.target.start > region.target.start { MARGIN_BYTES } else { 0 };
+        let behind = if copy.target.end < region.target.end { MARGIN_BYTES } else { 0 };
+        copy.target = copy.target.start + before..copy.target.end - behind;
+        copy.base_at += before;
+    }
     copies
 }
 

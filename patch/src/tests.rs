@@ -22,6 +22,7 @@ use crate::write::{Between, Made, Sides, Written, base_of, write};
 mod costs;
 mod golden;
 mod held;
+mod opaque;
 mod parts;
 mod releases;
 mod worth;
@@ -317,19 +318,6 @@ fn a_base_space_is_refused_where_the_image_has_no_such_members() {
         assert!(open(&[member]).is_err());
     }
     assert!(open(&[right.clone(), right]).is_err());
-}
-
-#[test]
-fn large_opaque_images_are_matched_in_pieces() {
-    let old = noise(1, 70 << 20);
-    let mut new = old.clone();
-    // The new image has an insertion of an odd number of bytes, scattered changes, and a stretch from elsewhere.
-    new.splice(1 << 20..1 << 20, noise(2, 12_345));
-    new[30 << 20..31 << 20].iter_mut().step_by(700).for_each(|byte| *byte ^= 0x55);
-    new.copy_within(60 << 20..61 << 20, 10 << 20);
-    let plan = Pair::new(&old, &new).check(5);
-    let counts = plan.ops.statistics();
-    assert!(counts.literal + counts.changed < 20_000, "{counts:?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use regrow_chunker::{ImageId, Params};
 use regrow_delta::{Coding, DeltaEncoder, DeltaError, Op};
-use regrow_local::{LocalError, Pool, Progress, Stage};
+use regrow_local::{LocalError, NoProgress, Pool, Progress, Stage};
 
 use crate::base::{LocalPart, PatchBase};
 use crate::expand::ExpandedMember;
@@ -259,30 +259,59 @@ fn write_body(
     out: &mut File,
     is_counted: bool,
 ) -> Result<Vec<u64>, LocalError> {
+    let io = || LocalError::io("the patch that is made");
     let space = BaseSpace::new(base, &plan.base_members, between.scratch)?;
     let target_bytes = target.skeleton_bytes() + plan.expanded_bytes;
-    let mut buffered = BufWriter::with_capacity(1 << 20, &mut *out);
-    let mut encoder = DeltaEncoder::new(
-        &space,
-        target_bytes,
-        Coding::choose(plan.ops.statistics()),
-        between.level.coder(),
-        &mut buffered,
-    )
-    .map_err(failed)?;
-    if is_counted {
-        encoder = encoder.metered(ends(target, plan)).map_err(failed)?;
-    }
+    let body = Body { between, space: &space, plan, target_bytes, ends: is_counted.then(|| ends(target, plan)) };
+    let coding = Coding::choose(plan.ops.statistics());
     between.progress.begin(Stage::Patch, Some(target_bytes));
-    for op in plan.ops.iter() {
-        let op = op?;
-        encoder.push(&op).map_err(failed)?;
-        between.progress.add(Stage::Patch, op.target_bytes());
+    let start = out.stream_position().map_err(io())?;
+    let mut costs = body.write(coding, out, between.progress)?;
+    // The tables of file systems change the same way at many places, over which streams see further than the other coding.
+    if plan.has_pieces && coding == Coding::Mixed {
+        let mut other = tempfile::tempfile_in(between.scratch).map_err(LocalError::io(between.scratch))?;
+        let other_costs = body.write(Coding::Streams, &mut other, &NoProgress)?;
+        if other.stream_position().map_err(io())? < out.stream_position().map_err(io())? - start {
+            other.seek(SeekFrom::Start(0)).map_err(io())?;
+            out.seek(SeekFrom::Start(start)).map_err(io())?;
+            out.set_len(start).map_err(io())?;
+            io::copy(&mut other, out).map_err(io())?;
+            costs = other_costs;
+        }
     }
-    let (_, costs) = encoder.finish_metered().map_err(failed)?;
     between.progress.end(Stage::Patch);
-    buffered.flush().map_err(LocalError::io("the patch that is made"))?;
     Ok(costs)
+}
+
+/// A body that can be written in either coding.
+struct Body<'a> {
+    between: &'a Between<'a>,
+    space: &'a BaseSpace<'a>,
+    plan: &'a PatchPlan,
+    target_bytes: u64,
+    /// The ends of the parts whose costs are counted.
+    ends: Option<Vec<u64>>,
+}
+
+impl Body<'_> {
+    /// Writes the body to a file. The result is the costs, if they are counted.
+    fn write(&self, coding: Coding, out: &mut File, progress: &dyn Progress) -> Result<Vec<u64>, LocalError> {
+        let mut buffered = BufWriter::with_capacity(1 << 20, out);
+        let level = self.between.level.coder();
+        let mut encoder =
+            DeltaEncoder::new(self.space, self.target_bytes, coding, level, &mut buffered).map_err(failed)?;
+        if let Some(ends) = &self.ends {
+            encoder = encoder.metered(ends.clone()).map_err(failed)?;
+        }
+        for op in self.plan.ops.iter() {
+            let op = op?;
+            encoder.push(&op).map_err(failed)?;
+            progress.add(Stage::Patch, op.target_bytes());
+        }
+        let (_, costs) = encoder.finish_metered().map_err(failed)?;
+        buffered.flush().map_err(LocalError::io("the patch that is made"))?;
+        Ok(costs)
+    }
 }
 
 /// Writes the header again, now with the final size, and then the checksum.
