@@ -1,6 +1,8 @@
 //! Disk images with compressed blocks: seen through, and made again bit for bit. They are made by mksquashfs; a machine that
 //! has none passes the tests over.
 
+mod erofs;
+
 use std::process::Command;
 
 use regrow_index::{BlockRun, CodedStretch, DiskPiece, Index};
