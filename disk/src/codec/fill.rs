@@ -20,8 +20,9 @@ const LIKELY_LEVELS: [u8; 11] = [9, 12, 11, 10, 8, 7, 6, 5, 4, 3, 2];
 const MAX_CAPACITY: u32 = 1 << 20;
 /// The logarithm of the largest unit of blocks.
 const MAX_UNIT_LOG: u32 = 16;
-/// The number of plain bytes that an encoder is given at least, and for each byte of its block.
-const MIN_WINDOW: u32 = 1 << 20;
+/// The logarithms of the most plain bytes that an encoder is given for a block. Usually these are 16 times the size of a full
+/// block, or more.
+const WINDOW_LOGS: std::ops::RangeInclusive<u8> = 20..=24;
 const WINDOW_EACH: u32 = 16;
 
 /// An encoder that fills up blocks. Of the plain bytes from a block's beginning on, it makes the very block that the
@@ -33,6 +34,7 @@ pub struct FillEncoder {
     capacity: u32,
     /// Zeros stand before a block that is no multiple of this many bytes.
     unit_log: u8,
+    window_log: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,7 +54,8 @@ impl FillEncoder {
         let high = LIKELY_LEVELS.map(Method::High);
         let methods = [high[0], Method::Fast].into_iter().chain(high.into_iter().skip(1));
         sizes.into_iter().flat_map(move |(capacity, unit)| {
-            methods.clone().map(move |method| Self { method, capacity, unit_log: unit.trailing_zeros() as u8 })
+            let (unit_log, window_log) = (unit.trailing_zeros() as u8, window_log(capacity));
+            methods.clone().map(move |method| Self { method, capacity, unit_log, window_log })
         })
     }
 
@@ -67,6 +70,7 @@ impl FillEncoder {
         }
         put_number(out, self.capacity.into());
         put_number(out, self.unit_log.into());
+        put_number(out, self.window_log.into());
     }
 
     /// Takes an encoder off the front of `bytes`; `None` for what [`FillEncoder::put`] does not write.
@@ -81,7 +85,8 @@ impl FillEncoder {
         };
         let capacity = u32::try_from(take_number(bytes)?).ok()?;
         let unit_log = u8::try_from(take_number(bytes)?).ok().filter(|&log| u32::from(log) <= MAX_UNIT_LOG)?;
-        is_possible(capacity, 1 << unit_log).then_some(Self { method, capacity, unit_log })
+        let window_log = u8::try_from(take_number(bytes)?).ok().filter(|log| WINDOW_LOGS.contains(log))?;
+        is_possible(capacity, 1 << unit_log).then_some(Self { method, capacity, unit_log, window_log })
     }
 
     /// The same encoder with full blocks of another size, if blocks may have that one.
@@ -90,6 +95,19 @@ impl FillEncoder {
         let capacity = u32::try_from(capacity).ok()?;
         let is_other = capacity != self.capacity && is_possible(capacity, 1 << self.unit_log);
         is_other.then_some(Self { capacity, ..self })
+    }
+
+    /// The same encoder with the largest window, if it has a smaller one.
+    #[must_use]
+    pub fn of_largest_window(self) -> Option<Self> {
+        let window_log = *WINDOW_LOGS.end();
+        (self.window_log < window_log).then_some(Self { window_log, ..self })
+    }
+
+    /// Whether another one makes blocks in the same way, but for their sizes and its window.
+    #[must_use]
+    pub fn is_like(self, other: Self) -> bool {
+        self.method == other.method
     }
 
     /// The format of its blocks.
@@ -101,7 +119,7 @@ impl FillEncoder {
     /// The most plain bytes that it looks at for one block, and so the most that a block holds.
     #[must_use]
     pub fn window_bytes(self) -> usize {
-        MIN_WINDOW.max(self.capacity.saturating_mul(WINDOW_EACH)) as usize
+        1 << self.window_log
     }
 
     /// About how many bytes of memory it takes to make blocks of this many plain bytes.
@@ -148,6 +166,12 @@ fn is_possible(capacity: u32, unit: u32) -> bool {
         && capacity >= MIN_CAPACITY
 }
 
+/// The logarithm of the usual window for blocks of this size.
+fn window_log(capacity: u32) -> u8 {
+    let log = capacity.saturating_mul(WINDOW_EACH).next_power_of_two().trailing_zeros() as u8;
+    log.clamp(*WINDOW_LOGS.start(), *WINDOW_LOGS.end())
+}
+
 /// The smallest size of a block. No file system has smaller ones.
 const MIN_CAPACITY: u32 = 512;
 
@@ -175,10 +199,10 @@ mod tests {
     }
 
     const WRITTEN: &[(&[u8], &str)] = &[
-        (&[0xa2, 0x40, 0x80, 0x20, 12], "liblz4, filled up to 4 KiB"),
-        (&[0xa3, 0x40, 9, 0x80, 0x20, 12], "liblz4, high compression, level 9, filled up to 4 KiB"),
-        (&[0xa3, 0x40, 12, 0x80, 0x80, 4, 12], "liblz4, high compression, level 12, filled up to 64 KiB"),
-        (&[0xa3, 0x40, 2, 0x80, 0x04, 9], "liblz4, high compression, level 2, filled up to 512 bytes"),
+        (&[0xa2, 0x40, 0x80, 0x20, 12, 20], "liblz4, filled up to 4 KiB"),
+        (&[0xa3, 0x40, 9, 0x80, 0x20, 12, 20], "liblz4, high compression, level 9, filled up to 4 KiB"),
+        (&[0xa3, 0x40, 12, 0x80, 0x80, 4, 12, 20], "liblz4, high compression, level 12, filled up to 64 KiB"),
+        (&[0xa3, 0x40, 2, 0x80, 0x04, 9, 20], "liblz4, high compression, level 2, filled up to 512 bytes"),
     ];
 
     #[test]
@@ -201,6 +225,12 @@ mod tests {
             let unit = 1 << known.unit_log;
             assert!(FillEncoder::candidates(BlockCodec::Lz4, known.capacity.into(), unit).any(|found| found == known));
         }
+        // A block of zeros holds more than the usual window.
+        let known = FillEncoder::take(&mut &*WRITTEN[2].0).unwrap();
+        let large = known.of_largest_window().unwrap();
+        let zeros = vec![0; 3 << 20];
+        assert_eq!((known.block(&zeros).unwrap().0, large.block(&zeros).unwrap().0), (1 << 20, 3 << 20));
+        assert_eq!(large.of_largest_window(), None);
         assert!(FillEncoder::candidates(BlockCodec::Zstd, 4096, 4096).next().is_none());
         let known = FillEncoder::take(&mut &*WRITTEN[0].0).unwrap();
         assert!(known.block(&[]).is_err());
@@ -212,13 +242,16 @@ mod tests {
             [].as_slice(),
             &[0xa2, 0x40],
             &[0xa2, 0x40, 0x80, 0x20],
-            &[0xa2, 0x40, 0x80, 0x20, 13],
-            &[0xa2, 0x40, 0x81, 0x20, 12],
-            &[0xa2, 0x40, 0, 0],
-            &[0xa2, 0x40, 0x80, 0x80, 0x80, 1, 12],
-            &[0xa2, 0x40, 0x80, 0x20, 0x80, 0x80, 0x80, 0x80, 0x10],
-            &[0xa3, 0x40, 1, 0x80, 0x20, 12],
-            &[0xa3, 0x40, 13, 0x80, 0x20, 12],
+            &[0xa2, 0x40, 0x80, 0x20, 12],
+            &[0xa2, 0x40, 0x80, 0x20, 12, 19],
+            &[0xa2, 0x40, 0x80, 0x20, 12, 25],
+            &[0xa2, 0x40, 0x80, 0x20, 13, 20],
+            &[0xa2, 0x40, 0x81, 0x20, 12, 20],
+            &[0xa2, 0x40, 0, 0, 20],
+            &[0xa2, 0x40, 0x80, 0x80, 0x80, 1, 12, 20],
+            &[0xa2, 0x40, 0x80, 0x20, 0x80, 0x80, 0x80, 0x80, 0x10, 20],
+            &[0xa3, 0x40, 1, 0x80, 0x20, 12, 20],
+            &[0xa3, 0x40, 13, 0x80, 0x20, 12, 20],
             &[0xa1, 0x40, 9],
         ] {
             assert_eq!(FillEncoder::take(&mut &*bytes), None, "{bytes:?}");

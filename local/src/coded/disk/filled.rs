@@ -71,9 +71,10 @@ impl FilledBlock {
         Some(Self { stored, plain, holds })
     }
 
-    /// Whether an encoder makes it.
-    pub(super) fn is_made_by(&self, known: FillEncoder) -> bool {
-        known.makes(&self.stored, &self.plain, self.holds)
+    /// The one of these encoders that makes it, perhaps with other sizes.
+    pub(super) fn encoder(&self, candidates: &[FillEncoder]) -> Option<FillEncoder> {
+        let (found, _) = encoder_of(&mut candidates.to_vec(), &self.stored, &self.plain, self.holds)?;
+        candidates.iter().copied().find(|known| known.is_like(found))
     }
 }
 
@@ -124,8 +125,8 @@ impl Fill {
 pub(super) enum FoundFilled {
     /// It is plain.
     Plain,
-    /// This encoder makes this block.
-    Made(FillEncoder, Vec<u8>),
+    /// This encoder makes this block, and was given this many plain bytes behind it.
+    Made(FillEncoder, u64, Vec<u8>),
     /// No encoder that was tried makes this block.
     Unmade(Vec<u8>),
     Damaged,
@@ -162,13 +163,14 @@ impl Batch {
         let found = pieces.take(self.examined).map(|(piece, start)| {
             let StoredForm::Filled { plain_bytes, behind, .. } = piece.form else { return FoundFilled::Plain };
             let Some(&(start, stored)) = start else { return FoundFilled::Damaged };
-            let (holds, behind) = (plain_bytes as usize, usize::try_from(behind).unwrap_or(usize::MAX));
+            let (holds, most) = (plain_bytes as usize, usize::try_from(behind).unwrap_or(usize::MAX));
             if start + holds > plain.len() {
                 return FoundFilled::Damaged;
             }
-            let plain = &plain[start..plain.len().min((start + holds).saturating_add(behind))];
+            let plain = &plain[start..plain.len().min((start + holds).saturating_add(most))];
             match encoder_of(&mut likely, stored, plain, holds) {
-                Some(known) => FoundFilled::Made(known, stored.to_vec()),
+                Some((known, true)) => FoundFilled::Made(known, behind, stored.to_vec()),
+                Some((known, false)) => FoundFilled::Made(known, 0, stored.to_vec()),
                 None => FoundFilled::Unmade(stored.to_vec()),
             }
         });
@@ -176,16 +178,41 @@ impl Batch {
     }
 }
 
-/// The encoder of a block. A file may have smaller blocks than others, so those that are filled up to the size of this block
-/// are tried too. The one that is found comes first the next time.
-fn encoder_of(likely: &mut Vec<FillEncoder>, stored: &[u8], plain: &[u8], holds: usize) -> Option<FillEncoder> {
+/// The encoder of a block, and whether it was given the bytes behind it. The one that is found comes first the next time.
+///
+/// A file may have smaller blocks than others, so those that are filled up to the size of this block are tried too. Encoders
+/// read a file in parts. So for a block that ends with one, there was nothing behind it.
+fn encoder_of(likely: &mut Vec<FillEncoder>, stored: &[u8], plain: &[u8], holds: usize) -> Option<(FillEncoder, bool)> {
     let makes = |known: &FillEncoder| known.makes(stored, plain, holds);
     if let Some(place) = likely.iter().position(makes) {
         likely[..=place].rotate_right(1);
-        return likely.first().copied();
+        return likely.first().map(|known| (*known, true));
     }
-    let smaller: Vec<_> = likely.iter().filter_map(|known| known.of_capacity(stored.len())).collect();
-    let found = smaller.into_iter().find(makes)?;
-    likely.insert(0, found);
-    Some(found)
+    let smaller = likely.iter().filter_map(|known| known.of_capacity(stored.len())).find(makes);
+    if let Some(found) = smaller {
+        likely.insert(0, found);
+        return Some((found, true));
+    }
+    let ends = |known: &FillEncoder| known.makes(stored, &plain[..holds], holds);
+    if let Some(known) = likely.iter().copied().find(ends) {
+        return Some((known, false));
+    }
+    // What hardly any block holds.
+    let large: Vec<_> = likely.iter().filter(|known| known.window_bytes() < holds + MIN_BEHIND).collect();
+    let mut large = large.into_iter().filter_map(|known| known.of_largest_window());
+    large.find_map(|known| match (makes(&known), ends(&known)) {
+        (true, _) => Some((known, true)),
+        (false, is_end) => is_end.then_some((known, false)),
+    })
+}
+
+/// Encoders that have fewer bytes than this behind a block in their window may have been given more.
+const MIN_BEHIND: usize = 256 << 10;
+
+/// The most plain bytes that encoders like these look at for blocks of which the largest holds this many.
+pub(super) fn window_bytes(known: &[FillEncoder], holds: u64) -> u64 {
+    let usual = known.iter().map(|known| known.window_bytes()).max().unwrap_or(0) as u64;
+    let largest = known.iter().filter_map(|known| known.of_largest_window()).map(FillEncoder::window_bytes).max();
+    let is_large = holds.saturating_add(MIN_BEHIND as u64) > usual;
+    largest.map_or(usual, |largest| if is_large { largest as u64 } else { usual })
 }

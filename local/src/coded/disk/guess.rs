@@ -5,7 +5,7 @@ use regrow_disk::codec::{BlockEncoder, FillEncoder, decode, is_decoded, nearest,
 use regrow_disk::{BlockCodec, ReadAt, StoredPiece};
 use regrow_index::MAX_BLOCK_PLAIN_BYTES;
 
-use super::filled::{FilledBlock, FilledSizes};
+use super::filled::{FilledBlock, FilledSizes, window_bytes};
 use super::places::{DiskPlaces, PlacedBlock};
 
 /// The number of blocks that are looked at, evenly spread over the image.
@@ -81,9 +81,9 @@ fn fills(
     sizes: FilledSizes,
     known: &[FillEncoder],
 ) -> Option<FillEncoder> {
-    let window = sizes.candidates(block.codec).next()?.window_bytes();
-    let block_read = FilledBlock::read(image, places, block, window)?;
-    known.iter().copied().chain(sizes.candidates(block.codec)).find(|known| block_read.is_made_by(*known))
+    let candidates: Vec<_> = known.iter().copied().chain(sizes.candidates(block.codec)).collect();
+    let window = window_bytes(&candidates, block.plain_bytes.into());
+    FilledBlock::read(image, places, block, usize::try_from(window).ok()?)?.encoder(&candidates)
 }
 
 /// The reason why blocks are not made again.

@@ -8,7 +8,7 @@ use regrow_disk::{ReadAt, StoredForm, StoredPiece};
 use regrow_index::{DiskCoding, KeptBlock};
 
 use super::builder::{Builder, MAX_FILLED_GAP_BYTES, MAX_GROUP_BYTES};
-use super::filled::{Batch, FoundFilled};
+use super::filled::{Batch, FoundFilled, window_bytes};
 use super::guess::{DiskGuess, guess_disk, makes};
 use super::places::PlacedBlock;
 use crate::LocalError;
@@ -130,7 +130,8 @@ fn batch(
     (now, rest): (&[StoredPiece], &[StoredPiece]),
     fills: &[FillEncoder],
 ) -> Result<Batch, LocalError> {
-    let window = fills.iter().map(|known| known.window_bytes() as u64).max().unwrap_or(0);
+    let blocks = now.iter().filter(|piece| piece.form.block().is_some());
+    let window = window_bytes(fills, blocks.map(StoredPiece::plain_bytes).max().unwrap_or(0));
     let (mut wanted, mut after) = (0, 0u64);
     for piece in now.iter().rev() {
         if let StoredForm::Filled { behind, .. } = piece.form {
@@ -194,13 +195,13 @@ impl Prover {
     }
 
     fn add_filled(&mut self, piece: StoredPiece, found: FoundFilled) -> Result<(), &'static str> {
-        let StoredForm::Filled { plain_bytes, behind, .. } = piece.form else {
+        let StoredForm::Filled { plain_bytes, .. } = piece.form else {
             self.builder.plain(piece.bytes);
             return Ok(());
         };
         self.blocks += 1;
         match found {
-            FoundFilled::Made(known, stored) => self.builder.filled(known, (plain_bytes, behind), &stored),
+            FoundFilled::Made(known, behind, stored) => self.builder.filled(known, (plain_bytes, behind), &stored),
             FoundFilled::Unmade(coded) => {
                 self.keep(coded.len())?;
                 self.builder.kept(KeptBlock { plain_bytes, coded });

@@ -6,8 +6,8 @@ use regrow_index::{DiskCoding, FilledGroup, FilledRun};
 use super::*;
 
 /// mkfs.erofs -zlz4hc, and -zlz4.
-const HIGH: &[u8] = &[0xa3, 0x40, 9, 0x80, 0x20, 12];
-const FAST: &[u8] = &[0xa2, 0x40, 0x80, 0x20, 12];
+const HIGH: &[u8] = &[0xa3, 0x40, 9, 0x80, 0x20, 12, 20];
+const FAST: &[u8] = &[0xa2, 0x40, 0x80, 0x20, 12, 20];
 
 fn encoder(written: &[u8]) -> FillEncoder {
     FillEncoder::take(&mut &*written).unwrap()
@@ -87,7 +87,7 @@ fn make(pieces: &[DiskPiece], plain: &[u8], step: usize, blocks: Option<CodedBlo
 
 #[test]
 fn filled_blocks_are_made_again() {
-    for written in [HIGH, FAST, &[0xa3, 0x40, 12, 0x80, 0x20, 12], &[0xa3, 0x40, 3, 0x80, 0x20, 12]] {
+    for written in [HIGH, FAST, &[0xa3, 0x40, 12, 0x80, 0x20, 12, 20], &[0xa3, 0x40, 3, 0x80, 0x20, 12, 20]] {
         let image = image(written);
         let coding = proved(&image);
         assert_eq!(coding.blocks().1, 0);
@@ -161,6 +161,32 @@ fn blocks_that_no_encoder_fills_are_kept() {
     // Smaller blocks of another file are made too.
     image.file(HIGH, &text(100_000, 501));
     proved(&image);
+}
+
+/// Encoders are given a file in parts, and zeros of many MiB go into one block.
+#[test]
+fn blocks_that_end_with_a_part_or_hold_much_are_made_again() {
+    let written: &[u8] = &[0xa3, 0x40, 9, 0x80, 0x80, 4, 12, 20];
+    let mut image = Image::default();
+    image.plain(&text(8192, 1));
+    let large = encoder(written).of_largest_window().unwrap();
+    let file = [text(300_000, 5), vec![0; 5_000_000], text(400_000, 6)].concat();
+    // The first part ends among the zeros.
+    let (mut at, part) = (0, 2_000_000);
+    while file.len() - at > 4096 {
+        let end = if at < part { part } else { file.len() };
+        let (taken, block) = large.block(&file[at..end]).unwrap();
+        image.filled(&block, &file[at..at + taken], file.len() - at - taken);
+        at += taken;
+    }
+    image.plain(&file[at..]);
+    let image = image.joined();
+    let coding = proved(&image);
+    assert_eq!(coding.blocks().1, 0);
+    let plain = image.plain.as_slice();
+    let mut read = vec![0; image.stored.len()];
+    StoredView::new(&plain, &coding).read_exact_at(&mut read, 0).unwrap();
+    assert!(read == image.stored);
 }
 
 #[test]
