@@ -120,6 +120,14 @@ impl Splitter {
         self
     }
 
+    /// The same splitter, which makes no chunks: it only finds the parts and their borders.
+    #[must_use]
+    pub fn cutting_nothing(mut self) -> Self {
+        self.chunks.cuts_nothing = true;
+        self.chunks.small = None;
+        self
+    }
+
     fn with_walker(params: Params, walker: Walker) -> Self {
         Self { walker, divided: None, chunks: Chunks::new(params) }
     }

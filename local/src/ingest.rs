@@ -165,6 +165,8 @@ enum Naming<'a> {
     No,
     /// They do, if the rules know parts. A catalog remembers how far hashing was.
     Remembered(Option<&'a Catalog>),
+    /// They do, and nothing else is wanted of them: there are no chunks.
+    Alone,
 }
 
 /// A consumer of chunks, which come in order within each stream.
@@ -189,12 +191,13 @@ pub fn ingest_made<E: From<LocalError>>(
     refusing(&mut sink, |sink| ingest_all(input, reading, LostHeaders::Opaque, Naming::Remembered(catalog), sink))
 }
 
-/// Reads an image, and computes its name and those of its parts as they lie in it. Gzip files are read as they are.
+/// Reads an image, and computes its digest, its name and those of its parts as they lie in it, but no chunks and no places
+/// of parts. Gzip files are read as they are.
 ///
 /// # Errors
 /// Reading fails.
 pub fn ingest_named(input: Input<'_>, reading: &Reading<'_>) -> Result<Ingested, LocalError> {
-    ingest_all(input, reading, LostHeaders::Opaque, Naming::Remembered(None), &mut |_| Ok(()))
+    ingest_all(input, reading, LostHeaders::Opaque, Naming::Alone, &mut |_| Ok(()))
 }
 
 /// Reads like [`ingest()`], but from a tar that may have damaged headers.
@@ -215,11 +218,7 @@ fn ingest_all(
     naming: Naming<'_>,
     sink: ChunkSink<'_>,
 ) -> Result<Ingested, LocalError> {
-    let splitter = match reading.gzip_files {
-        GzipFiles::Contents => Splitter::new(reading.params),
-        GzipFiles::Scan | GzipFiles::Prove(_) => Splitter::finding_candidates(reading.params),
-    };
-    let splitter = splitter.by_rules(reading.rules);
+    let splitter = splitter_of(reading, naming);
     let mut disk = division::of_input(&input, reading)?;
     let splitter = match disk.as_ref().and_then(|disk| disk.division.as_ref()) {
         Some(division) => splitter.divided_by(ops_of(division)),
@@ -229,6 +228,7 @@ fn ingest_all(
     let mut hashing = Hashing::new(reading.pool, splitter, sink);
     hashing.names = match naming {
         Naming::Remembered(catalog) if reading.rules.have_parts() => Some(Names::new(catalog)),
+        Naming::Alone if reading.rules.have_parts() => Some(Names::new(None)),
         _ => None,
     };
     let mut ingest = Ingest {
@@ -277,6 +277,15 @@ fn ingest_all(
         disk,
         division,
     })
+}
+
+fn splitter_of(reading: &Reading<'_>, naming: Naming<'_>) -> Splitter {
+    let splitter = match reading.gzip_files {
+        GzipFiles::Contents => Splitter::new(reading.params),
+        GzipFiles::Scan | GzipFiles::Prove(_) => Splitter::finding_candidates(reading.params),
+    };
+    let splitter = splitter.by_rules(reading.rules);
+    if matches!(naming, Naming::Alone) { splitter.cutting_nothing() } else { splitter }
 }
 
 /// The splitter for an image whose headers may be damaged.

@@ -66,6 +66,8 @@ pub(super) struct Chunks {
     pub(super) cuts_alone: bool,
     /// Opaque files have no chunks.
     pub(super) leaves_out_opaque: bool,
+    /// Nothing is cut, since only the borders of parts are wanted.
+    pub(super) cuts_nothing: bool,
     /// The number of bytes of the plain image so far.
     pub(super) plain_bytes: u64,
     /// The number of files so far.
@@ -90,6 +92,7 @@ impl Chunks {
             small: None,
             cuts_alone: false,
             leaves_out_opaque: false,
+            cuts_nothing: false,
             plain_bytes: 0,
             files: 0,
             parts: None,
@@ -132,6 +135,9 @@ impl Chunks {
     }
 
     fn skeleton_bytes(&mut self, bytes: &[u8]) {
+        if self.cuts_nothing {
+            return;
+        }
         let piece = Bytes::new();
         let Self { skeleton, cutter, out, .. } = self;
         skeleton.push(cutter, bytes, |cut| {
@@ -175,6 +181,9 @@ fn bytes_of(cut: Cut<'_>, piece: &Bytes) -> Bytes {
 impl WalkSink for Chunks {
     fn literal(&mut self, mut bytes: &[u8]) {
         self.plain_bytes += bytes.len() as u64;
+        if self.cuts_nothing {
+            return;
+        }
         while !bytes.is_empty() {
             let (now, rest) = bytes.split_at(bytes.len().min(MAX_LITERAL_BYTES - self.literal.len()));
             self.literal.extend_from_slice(now);
@@ -211,6 +220,12 @@ impl WalkSink for Chunks {
         self.plain_bytes += piece.len();
         if let File::Absent { bytes } = &mut self.file {
             *bytes += piece.len();
+            return;
+        }
+        if self.cuts_nothing {
+            if let File::Small { bytes, .. } | File::Large { bytes } = &mut self.file {
+                *bytes += piece.len();
+            }
             return;
         }
         let piece = match piece {

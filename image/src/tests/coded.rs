@@ -180,3 +180,20 @@ proptest! {
         prop_assert!(paths.iter().filter(|path| *path == "z").count() >= 1, "{:?}", paths);
     }
 }
+
+/// A splitter that cuts nothing finds the same parts.
+#[test]
+fn borders_are_the_same_where_nothing_is_cut() {
+    let layer = |seed| [file("etc/a", &noise(seed, 700)), file("b", &noise(seed + 1, 40)), vec![0; 1024]].concat();
+    let large = file("large", &noise(9, (1 << 20) + 5));
+    let image = [file("a", &noise(1, 3000)), file("a.tar", &layer(1)), large, file("b.tar", &layer(2)), vec![0; 1024]];
+    let image = image.concat();
+    let splitter = || Splitter::finding_candidates(small_params()).by_rules(WalkRules::V3);
+    for pieces in [&[700, 5][..], &[1 << 20]] {
+        let run = |splitter| split_with(splitter, &image, pieces, &|_| None);
+        let (all, none) = (run(splitter()), run(splitter().cutting_nothing()));
+        assert!(none.chunks.is_empty() && !all.chunks.is_empty());
+        assert_eq!(none.borders, all.borders);
+        assert!(none.borders.len() >= 4);
+    }
+}
