@@ -96,17 +96,7 @@ pub(super) fn inflate(
         } else {
             held.drop(entry.bits());
         }
-        let mut of_distance = codes.distances.first(held.held);
-        if of_distance.is_exception() {
-            held.drop(of_distance.bits());
-            let second = codes.distances.second(of_distance, held.held);
-            if !of_distance.is_longer() || second.is_exception() {
-                break Err(DeflateError::Damaged);
-            }
-            of_distance = second;
-        }
-        let distance = of_distance.value(held.held);
-        held.drop(of_distance.bits());
+        let Some(distance) = distance(codes, &mut held) else { break Err(DeflateError::Damaged) };
         entry = codes.literals.first(held.held);
         if distance > end {
             break Err(DeflateError::Damaged);
@@ -116,6 +106,23 @@ pub(super) fn inflate(
     };
     bits.set_state(held.held, held.count, held.rest);
     result
+}
+
+/// Takes a distance. The result is `None` if no code begins so.
+#[inline(always)]
+fn distance(codes: &Codes, bits: &mut Held<'_>) -> Option<usize> {
+    let mut entry = codes.distances.first(bits.held);
+    if entry.is_exception() {
+        bits.drop(entry.bits());
+        let second = codes.distances.second(entry, bits.held);
+        if !entry.is_longer() || second.is_exception() {
+            return None;
+        }
+        entry = second;
+    }
+    let distance = entry.value(bits.held);
+    bits.drop(entry.bits());
+    Some(distance)
 }
 
 /// Writes the literals of an entry; returns where they end, and the next entry.
