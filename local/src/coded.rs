@@ -3,8 +3,8 @@
 //!
 //! When an image is read, `guess` looks at a compressed file's beginning and decides whether the file is coded. Make also
 //! proves it: it puts the file aside (`aside`), and `prove` finds out how the file is rebuilt. A seed reads its
-//! compressed files at random through `plain_file`, which starts at the places that `points` gathered, or decompresses
-//! a file as a whole once (`spooled`). When an image is written, `stream` makes a gzip member's stream, or a zstd frame,
+//! compressed files at random through `plain_file`, which starts at the places that `points` gathered and keeps what it
+//! decompressed in a file (`span_spool`, `room`), or decompresses a file as a whole once (`spooled`). When an image is written, `stream` makes a gzip member's stream, or a zstd frame,
 //! from its plain bytes, and with `chunked` a file of zstd:chunked. `reader` reads files of both formats front to back.
 
 mod aside;
@@ -15,6 +15,8 @@ mod plain_file;
 mod points;
 mod prove;
 mod reader;
+mod room;
+mod span_spool;
 mod spooled;
 pub(crate) mod stream;
 mod zstd_reader;
@@ -24,6 +26,6 @@ pub(crate) use disk::{CodedBlocks, DiskGuess, DiskPlaces, DiskProof, DiskUnfoldi
 use guess::plain_beginning;
 pub(crate) use guess::{Guess, PREFIX_BYTES, guess};
 pub(crate) use plain_file::PlainFile;
-pub(crate) use points::{PointCollector, Starts, Unfolded};
+pub(crate) use points::{PackedPoint, PointCollector, Starts, Unfolded};
 pub(crate) use prove::{Proof, prove};
 pub(crate) use reader::CodedReader;

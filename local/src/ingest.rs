@@ -8,6 +8,7 @@ mod division;
 mod hashing;
 mod names;
 mod plain;
+mod unfolding;
 mod whole;
 
 use std::io::Read;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::room;
 use crate::LocalError;
 
 /// The number of bytes that stay in memory at most.
@@ -39,6 +40,11 @@ impl Aside {
         if self.file.is_some() { self.spill().map_err(LocalError::io(&self.folder)) } else { Ok(()) }
     }
 
+    /// The folder for a file.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn spill(&mut self) -> io::Result<()> {
         if self.file.is_none() {
             self.file = Some(tempfile::tempfile_in(&self.folder)?);
@@ -65,5 +71,34 @@ impl Aside {
             None => out.copy_from_slice(&self.memory[at as usize..at as usize + len]),
         }
         Ok(len)
+    }
+}
+
+/// Plain bytes that are put aside as long as there is room, so that they are not decompressed again.
+pub(crate) struct PlainAside {
+    aside: Option<Aside>,
+    left: u64,
+}
+
+impl PlainAside {
+    /// Begins with no bytes.
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self { aside: Some(Aside::new(folder)), left: room::plain_bytes(folder) }
+    }
+
+    /// Takes in the next bytes.
+    pub(crate) fn push(&mut self, piece: &[u8]) {
+        let Some(aside) = &mut self.aside else { return };
+        match self.left.checked_sub(piece.len() as u64) {
+            Some(left) if aside.push(piece).is_ok() => self.left = left,
+            _ => self.aside = None,
+        }
+    }
+
+    /// All bytes, if there was room for them.
+    pub(crate) fn finish(self) -> Option<Aside> {
+        let mut aside = self.aside?;
+        aside.settle().ok()?;
+        Some(aside)
     }
 }

@@ -5,11 +5,12 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use regrow_disk::codec::decode;
 
 use super::disk::{PlacedBlock, PlainPlace};
+use super::span_spool::SpanSpool;
 use super::spooled::Spooled;
 use super::{Starts, Unfolded};
 
@@ -36,6 +37,8 @@ pub(crate) struct PlainFile {
     /// A folder for such bytes.
     scratch: Option<PathBuf>,
     kept: Mutex<VecDeque<(SpanName, Span)>>,
+    /// Spans that were decompressed, if there is a folder with room for them.
+    span_spool: OnceLock<Option<SpanSpool>>,
     /// The number of spans that are kept.
     most_kept: usize,
 }
@@ -45,11 +48,11 @@ impl PlainFile {
     pub(crate) fn new(file: File, unfolded: Vec<Unfolded>) -> Self {
         let spooled = unfolded.iter().map(|unfolded| unfolded.has_long_spans().then(Spooled::default)).collect();
         let most_kept = spans_kept(&unfolded);
-        Self { file, unfolded, spooled, scratch: None, kept: Mutex::default(), most_kept }
+        Self { file, unfolded, spooled, scratch: None, kept: Mutex::default(), span_spool: OnceLock::new(), most_kept }
     }
 
-    /// The same file. `scratch` is a folder for the plain bytes of zstd files that are decompressed as a whole; without
-    /// one, reading them is slow except in order.
+    /// The same file. `scratch` is a folder for plain bytes, which are then decompressed only once; without one, reading is
+    /// slow except in order.
     pub(crate) fn with_scratch(self, scratch: Option<&Path>) -> Self {
         Self { scratch: scratch.map(Path::to_owned), ..self }
     }
@@ -107,6 +110,14 @@ impl PlainFile {
             let (span, start) = match &unfolded.starts {
                 Starts::Points(_, points) => {
                     let point = unfolded.point_before(within);
+                    if let Some(spool) = self.span_spool().filter(|spool| spool.has((number, point))) {
+                        let left = unfolded.span_end(point).saturating_sub(within);
+                        let len = out.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                        let (now, rest) = out.split_at_mut(len);
+                        spool.read_exact_at(now, unfolded.plain.start + within)?;
+                        (out, within) = (rest, within + len as u64);
+                        continue;
+                    }
                     let start = within - points.get(point).map_or(0, |point| point.plain_at);
                     (self.span((number, point))?, start)
                 }
@@ -139,8 +150,23 @@ impl PlainFile {
             return Ok(Arc::clone(bytes));
         }
         let inflated = Arc::new(self.inflate(name)?);
+        self.spool(name, &inflated);
         *bytes = Some(Arc::clone(&inflated));
         Ok(inflated)
+    }
+
+    fn span_spool(&self) -> Option<&SpanSpool> {
+        let scratch = self.scratch.as_deref()?;
+        self.span_spool.get_or_init(|| SpanSpool::new(scratch, &self.unfolded)).as_ref()
+    }
+
+    /// Keeps a span in a file, if it is one between two points.
+    fn spool(&self, (number, point): SpanName, bytes: &[u8]) {
+        if let (Some(spool), Some(unfolded)) = (self.span_spool(), self.unfolded.get(number))
+            && let Some(start) = unfolded.points().get(point)
+        {
+            spool.keep((number, point), unfolded.plain.start + start.plain_at, bytes);
+        }
     }
 
     fn kept_span(&self, name: SpanName) -> Span {
@@ -158,8 +184,7 @@ impl PlainFile {
             Starts::Points(_, points) => points,
             Starts::Blocks(places) => return self.decode(unfolded, places.block(point)),
         };
-        let whole = unfolded.plain.end - unfolded.plain.start;
-        let end = points.get(point + 1).map_or(whole, |next| next.plain_at);
+        let end = unfolded.span_end(point);
         let start = points.get(point).map_or(0, |point| point.plain_at);
         let len = (end - start) as usize;
         let (mut reader, mut stored, _) = unfolded.reader_from(start).ok_or(io::ErrorKind::InvalidData)?;
@@ -198,3 +223,6 @@ fn spans_kept(unfolded: &[Unfolded]) -> usize {
     let only_blocks = unfolded.iter().all(|unfolded| matches!(unfolded.starts, Starts::Blocks(_)));
     blocks.min().filter(|_| only_blocks).map_or(SPANS_KEPT, |most| most.clamp(SPANS_KEPT, MAX_BLOCKS_KEPT))
 }
+
+#[cfg(test)]
+mod tests;

@@ -147,6 +147,11 @@ impl Unfolded {
         self.points().partition_point(|point| point.plain_at <= plain_at).saturating_sub(1)
     }
 
+    /// The offset among the plain bytes at which the span that begins with this point ends.
+    pub(super) fn span_end(&self, point: usize) -> u64 {
+        self.points().get(point + 1).map_or(self.plain.end - self.plain.start, |next| next.plain_at)
+    }
+
     /// Whether the plain bytes between two points take too much memory to be kept there.
     pub(super) fn has_long_spans(&self) -> bool {
         let points = self.points();

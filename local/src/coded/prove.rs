@@ -43,12 +43,12 @@ pub(crate) enum Proof {
     Impossible(&'static str),
 }
 
-/// Examines a whole file of this format.
-pub(crate) fn prove(stored: &Aside, format: CodedFormat, pool: &Pool) -> Result<Proof, LocalError> {
+/// Examines a whole file of this format. The result has its plain bytes too, if there was room to put them aside.
+pub(crate) fn prove(stored: &Aside, format: CodedFormat, pool: &Pool) -> Result<(Proof, Option<Aside>), LocalError> {
     let makers = Makers::new(pool);
     match format {
         CodedFormat::Gzip => gzip::prove(stored, &makers),
-        CodedFormat::Zstd => zstd::prove(stored, &makers),
+        CodedFormat::Zstd => Ok((zstd::prove(stored, &makers)?, None)),
     }
 }
 
@@ -130,6 +130,8 @@ struct Member<'a, 'p> {
     stream: Range<u64>,
     /// Whether the stream is all the frames from there on.
     is_file: bool,
+    /// Its plain bytes, if they were put aside, and their range there.
+    plain: Option<(&'a Aside, Range<u64>)>,
 }
 
 impl Member<'_, '_> {
@@ -143,6 +145,18 @@ impl Member<'_, '_> {
 
     /// Passes the plain bytes in pieces to `each`, as long as it wants more.
     fn plain(&self, mut each: impl FnMut(Vec<u8>) -> Result<bool, LocalError>) -> Result<(), LocalError> {
+        if let Some((plain, range)) = &self.plain {
+            let mut at = range.start;
+            while at < range.end {
+                let mut piece = vec![0; PLAIN_BYTES.min((range.end - at) as usize)];
+                let read = plain.read_at(at, &mut piece).map_err(LocalError::io("temporary file"))?;
+                at += read as u64;
+                if read < piece.len() || !each(piece)? {
+                    break;
+                }
+            }
+            return Ok(());
+        }
         let mut reader = CodedReader::new(self.format);
         read_through(
             self.stored,
@@ -167,7 +181,7 @@ impl Member<'_, '_> {
             Ok::<(), LocalError>(())
         };
         let mut each = |piece: &[u8]| maker.write(piece, &mut sink).map(|()| goes_on.get());
-        if self.stream.end - self.stream.start <= SMALL_BYTES {
+        if self.stream.end - self.stream.start <= SMALL_BYTES || self.plain.is_some() {
             self.plain(|piece| each(&piece))?;
         } else {
             self.plain_beside(&mut each)?;

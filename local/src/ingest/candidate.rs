@@ -8,13 +8,8 @@ use regrow_index::{CodedFormat, CodedStretch, Coding, DiskCoding};
 
 use super::{GzipFiles, Ingest};
 use crate::LocalError;
-use crate::coded::{
-    Aside, CodedReader, DiskPlaces, DiskUnfolding, Guess, PREFIX_BYTES, PointCollector, Proof, Starts, Unfolded, guess,
-    prove,
-};
+use crate::coded::{Aside, DiskPlaces, DiskUnfolding, Guess, PREFIX_BYTES, Proof, Starts, Unfolded, guess, prove};
 
-/// The number of plain bytes that are cut at a time.
-const PLAIN_BYTES: usize = 1 << 20;
 /// The size of the pieces in which bytes that were put aside are read.
 const READ_BYTES: usize = 1 << 20;
 /// The smallest file that causes a warning if it stays compressed.
@@ -100,7 +95,7 @@ impl Ingest<'_, '_, '_> {
         Ok(piece)
     }
 
-    fn push_all(&mut self, piece: Bytes) -> Result<(), LocalError> {
+    pub(super) fn push_all(&mut self, piece: Bytes) -> Result<(), LocalError> {
         self.hashing.push(piece).map(|_| ())
     }
 
@@ -111,21 +106,17 @@ impl Ingest<'_, '_, '_> {
         // The file's compressed form is cut too. Make keeps the file in that form if it cannot rebuild it.
         let mut opaque =
             OpaqueCutter { cutter: Cutter::new(self.reading.params), stream: StreamCutter::default(), at: start };
-        let mut unfolding = Unfolding::new(format, true);
         self.hashing.begin_coded()?;
         let mut next = Some(Bytes::from(stored));
-        while let Some(piece) = next {
-            opaque.push(&piece, &mut self.hashing.opaque_cut);
-            if !unfolding.is_broken {
-                unfolding.push(&piece, &mut |plain| self.push_all(plain))?;
-            }
-            next = self.next_of(&mut coming)?;
-        }
+        let mut points = self.unfold(format, true, &mut |ingest| {
+            let Some(piece) = next.take() else { return Ok(None) };
+            opaque.push(&piece, &mut ingest.hashing.opaque_cut);
+            next = ingest.next_of(&mut coming)?;
+            Ok(Some(piece))
+        })?;
         opaque.finish(&mut self.hashing.opaque_cut);
-        unfolding.finish(&mut |plain| self.push_all(plain))?;
         self.hashing.end_coded()?;
         let plain = plain_start..self.hashing.splitter.plain_bytes();
-        let mut points = unfolding.points.finish();
         points.retain(|point| point.plain_at < plain.end - plain.start);
         self.unfolded.push(Unfolded { stored: start..self.taken(), plain, starts: Starts::Points(format, points) });
         Ok(())
@@ -171,7 +162,8 @@ impl Ingest<'_, '_, '_> {
         aside: &Aside,
     ) -> Result<(), LocalError> {
         let keep = |ingest: &mut Self, reason| ingest.keep(format, (start, size), is_image, aside, reason);
-        match prove(aside, format, self.reading.pool)? {
+        let (proof, plain) = prove(aside, format, self.reading.pool)?;
+        match proof {
             Proof::Exact(coding) if self.corrections_bytes() + corrections_of(&coding) > MAX_CORRECTIONS_BYTES => {
                 keep(self, "the image's other coded files need all the corrections that an index may have")
             }
@@ -181,12 +173,17 @@ impl Ingest<'_, '_, '_> {
             Proof::Exact(coding) => {
                 self.codings.push(coding.into());
                 self.hashing.begin_coded()?;
-                let mut unfolding = Unfolding::new(format, false);
-                pieces_of(aside, &mut |piece| {
-                    self.hashing.push_stored(&piece)?;
-                    unfolding.push(&piece, &mut |plain| self.push_all(plain))
-                })?;
-                unfolding.finish(&mut |plain| self.push_all(plain))?;
+                match plain {
+                    Some(plain) => self.push_both(aside, &plain)?,
+                    None => {
+                        let mut pieces = Pieces::of(aside);
+                        self.unfold(format, false, &mut |ingest| {
+                            let piece = pieces.next_piece()?;
+                            piece.iter().try_for_each(|piece| ingest.hashing.push_stored(piece))?;
+                            Ok(piece)
+                        })?;
+                    }
+                }
                 self.watch.held = is_image.then(|| self.hashing.splitter.ending());
                 self.hashing.end_coded()
             }
@@ -205,14 +202,34 @@ impl Ingest<'_, '_, '_> {
     ) -> Result<(), LocalError> {
         self.warn_opaque(format.name(), start, size.min(aside.bytes()), reason);
         self.hashing.splitter.decline();
-        let mut is_first = is_image;
-        pieces_of(aside, &mut |piece| {
+        let (mut is_first, mut pieces) = (is_image, Pieces::of(aside));
+        while let Some(piece) = pieces.next_piece()? {
             if std::mem::take(&mut is_first) {
                 self.begin_compressed(&piece);
             }
             self.watch_more(&piece);
-            self.push_all(piece)
-        })
+            self.push_all(piece)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a file that was put aside, as its plain bytes were.
+    fn push_both(&mut self, aside: &Aside, plain: &Aside) -> Result<(), LocalError> {
+        let (mut stored_pieces, mut plain_pieces) = (Pieces::of(aside), Pieces::of(plain));
+        // Both go to other threads, and neither shall wait for the other's end.
+        let share = (plain.bytes() / aside.bytes().max(1)).max(1);
+        loop {
+            let piece = stored_pieces.next_piece()?;
+            piece.iter().try_for_each(|piece| self.hashing.push_stored(piece))?;
+            let most = if piece.is_some() { share } else { u64::MAX };
+            for _ in 0..most {
+                let Some(piece) = plain_pieces.next_piece()? else { break };
+                self.push_all(piece)?;
+            }
+            if piece.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     fn corrections_bytes(&self) -> u64 {
@@ -251,18 +268,23 @@ fn literals_of(coding: &Coding) -> u64 {
     }
 }
 
-/// Passes on all bytes that were put aside.
-fn pieces_of(aside: &Aside, each: &mut dyn FnMut(Bytes) -> Result<(), LocalError>) -> Result<(), LocalError> {
-    let mut at = 0;
-    loop {
+/// The pieces of bytes that were put aside.
+struct Pieces<'a> {
+    aside: &'a Aside,
+    at: u64,
+}
+
+impl<'a> Pieces<'a> {
+    fn of(aside: &'a Aside) -> Self {
+        Self { aside, at: 0 }
+    }
+
+    fn next_piece(&mut self) -> Result<Option<Bytes>, LocalError> {
         let mut piece = vec![0; READ_BYTES];
-        let read = aside.read_at(at, &mut piece).map_err(LocalError::io("temporary file"))?;
-        if read == 0 {
-            return Ok(());
-        }
+        let read = self.aside.read_at(self.at, &mut piece).map_err(LocalError::io("temporary file"))?;
         piece.truncate(read);
-        at += read as u64;
-        each(piece.into())?;
+        self.at += read as u64;
+        Ok((read > 0).then(|| piece.into()))
     }
 }
 
@@ -294,61 +316,4 @@ fn add(cut: Cut<'_>, piece: &Bytes, at: &mut u64, chunks: &mut Vec<(Bytes, u64)>
     let len = bytes.len() as u64;
     chunks.push((bytes, *at));
     *at += len;
-}
-
-/// A compressed file that is read in uncompressed form.
-struct Unfolding {
-    reader: CodedReader,
-    plain: Vec<u8>,
-    given: u64,
-    gathers_points: bool,
-    points: PointCollector,
-    /// Whether the file turned out to be damaged. It gives no more bytes then.
-    is_broken: bool,
-}
-
-impl Unfolding {
-    fn new(format: CodedFormat, gathers_points: bool) -> Self {
-        let (reader, plain) = (CodedReader::new(format), Vec::with_capacity(PLAIN_BYTES));
-        let points = PointCollector::default();
-        let mut unfolding = Self { reader, plain, given: 0, gathers_points, points, is_broken: false };
-        unfolding.points.look(&unfolding.reader, 0);
-        unfolding
-    }
-
-    fn push(
-        &mut self,
-        mut stored: &[u8],
-        sink: &mut dyn FnMut(Bytes) -> Result<(), LocalError>,
-    ) -> Result<(), LocalError> {
-        loop {
-            let before = self.plain.len();
-            let Ok(step) = self.reader.push(stored, &mut self.plain, PLAIN_BYTES - before) else {
-                self.is_broken = true;
-                return Ok(());
-            };
-            stored = &stored[step.taken..];
-            // Frames of a zstd file end anywhere, and only there are points.
-            if step.ended && self.gathers_points && self.reader.format() == CodedFormat::Zstd {
-                self.points.look(&self.reader, self.given + self.plain.len() as u64);
-            }
-            if self.plain.len() == PLAIN_BYTES {
-                self.hand_on(sink)?;
-            } else if step.taken == 0 && self.plain.len() == before {
-                return Ok(());
-            }
-        }
-    }
-
-    fn hand_on(&mut self, sink: &mut dyn FnMut(Bytes) -> Result<(), LocalError>) -> Result<(), LocalError> {
-        self.given += self.plain.len() as u64;
-        if self.gathers_points {
-            self.points.look(&self.reader, self.given);
-        }
-        sink(std::mem::replace(&mut self.plain, Vec::with_capacity(PLAIN_BYTES)).into())
-    }
-
-    fn finish(&mut self, sink: &mut dyn FnMut(Bytes) -> Result<(), LocalError>) -> Result<(), LocalError> {
-        if self.plain.is_empty() { Ok(()) } else { self.hand_on(sink) }
-    }
 }

@@ -58,7 +58,7 @@ pub(super) fn is_to_change(
         }
     }
     aside.settle()?;
-    Ok(matches!(prove(&aside, format, pool)?, Proof::Impossible(_)))
+    Ok(matches!(prove(&aside, format, pool)?.0, Proof::Impossible(_)))
 }
 
 impl Replaced {

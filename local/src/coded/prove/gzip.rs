@@ -1,5 +1,7 @@
 //! Finds out how a gzip file is rebuilt.
 
+use std::ops::Range;
+
 use regrow_deflate::encoders::{KnownEncoder, recognise};
 use regrow_deflate::{Differ, GzipMember, MAX_GZIP_FRINGE_BYTES};
 use regrow_index::{CodedFormat, Coding, MemberCoding};
@@ -9,17 +11,31 @@ use super::{
     read_through, share_with_last,
 };
 use crate::LocalError;
+use crate::coded::aside::PlainAside;
 use crate::coded::stream::CodedEncoder;
 use crate::coded::{Aside, CodedReader, PREFIX_BYTES, plain_beginning};
 
 /// The corrections of a stream may be at most one part in this many of it.
 const CORRECTIONS_SHARE: u64 = 20;
 
-/// Examines a whole gzip file.
-pub(super) fn prove(stored: &Aside, makers: &Makers<'_>) -> Result<Proof, LocalError> {
-    let Some((members, tail)) = members_of(stored)? else {
-        return Ok(Proof::Impossible("it is not a sound gzip file"));
+/// Examines a whole gzip file. The result has its plain bytes too, if there was room to put them aside.
+pub(super) fn prove(stored: &Aside, makers: &Makers<'_>) -> Result<(Proof, Option<Aside>), LocalError> {
+    let mut plain = PlainAside::new(stored.folder());
+    let members = members_of(stored, &mut plain)?;
+    let plain = plain.finish();
+    let proof = match members {
+        Some(members) => proof_of(stored, makers, members, plain.as_ref())?,
+        None => Proof::Impossible("it is not a sound gzip file"),
     };
+    Ok((proof, plain))
+}
+
+fn proof_of(
+    stored: &Aside,
+    makers: &Makers<'_>,
+    (members, tail): Members,
+    plain: Option<&Aside>,
+) -> Result<Proof, LocalError> {
     if members.len() > MAX_MEMBERS {
         return Ok(Proof::Impossible("it has more members than an index can describe"));
     }
@@ -28,11 +44,14 @@ pub(super) fn prove(stored: &Aside, makers: &Makers<'_>) -> Result<Proof, LocalE
         return Ok(Proof::Impossible("it is not a sound gzip file"));
     }
     let mut coded: Vec<MemberCoding> = Vec::with_capacity(members.len());
-    let mut corrections_bytes = 0;
+    let (mut corrections_bytes, mut plain_at) = (0, 0);
     for member in members {
         // The encoder of one member most likely wrote the next one too.
         let last = coded.last().and_then(|last| KnownEncoder::take(&mut &*last.encoder));
-        let Some((known, corrections)) = encoder_of(stored, makers, &member, last)? else {
+        let range = plain_at..plain_at + member.plain_bytes;
+        plain_at = range.end;
+        let plain = plain.map(|plain| (plain, range));
+        let Some((known, corrections)) = encoder_of((stored, plain), makers, &member, last)? else {
             return Ok(Proof::Impossible("no known encoder wrote all of it"));
         };
         corrections_bytes += corrections.len() as u64;
@@ -57,10 +76,11 @@ pub(super) fn prove(stored: &Aside, makers: &Makers<'_>) -> Result<Proof, LocalE
 type Members = (Vec<GzipMember>, Vec<u8>);
 
 /// The members of the file, if it inflates to its end.
-fn members_of(stored: &Aside) -> Result<Option<Members>, LocalError> {
+fn members_of(stored: &Aside, plain: &mut PlainAside) -> Result<Option<Members>, LocalError> {
     let mut reader = CodedReader::Gzip(Box::default());
     let mut ended = 0;
-    let read = read_through(stored, 0, &mut reader, |_, has_ended| {
+    let read = read_through(stored, 0, &mut reader, |piece, has_ended| {
+        plain.push(&piece);
         ended += usize::from(has_ended);
         Ok(ended <= MAX_MEMBERS)
     })?;
@@ -72,14 +92,14 @@ fn members_of(stored: &Aside) -> Result<Option<Members>, LocalError> {
 
 /// Finds the encoder that wrote a member, and the corrections of its output.
 fn encoder_of(
-    stored: &Aside,
+    (stored, plain): (&Aside, Option<(&Aside, Range<u64>)>),
     makers: &Makers<'_>,
     member: &GzipMember,
     last: Option<KnownEncoder>,
 ) -> Result<Option<(KnownEncoder, Vec<u8>)>, LocalError> {
     let header_bytes = member.header.len();
     let (start, stream) = (member.stream.start - header_bytes as u64, member.stream.clone());
-    let tried = Member { stored, makers, format: CodedFormat::Gzip, start, stream, is_file: false };
+    let tried = Member { stored, makers, format: CodedFormat::Gzip, start, stream, is_file: false, plain };
     let agreed = |known, corrections: &[u8]| tried.agreed(CodedEncoder::Deflate(known), corrections);
     if let Some(last) = last
         && member.plain_bytes <= PREFIX_BYTES as u64

@@ -85,8 +85,15 @@ fn chunked(stored: &Aside, makers: &Makers<'_>, frames: &[ZstdFrame]) -> Result<
     let plain_bytes = frames.iter().map(|frame| frame.plain_bytes).sum();
     let agreed = |known: Chunked, end| {
         let stream = first.stored.start..end;
-        let member =
-            Member { stored, makers, format: CodedFormat::Zstd, start: first.stored.start, stream, is_file: true };
+        let member = Member {
+            stored,
+            makers,
+            format: CodedFormat::Zstd,
+            start: first.stored.start,
+            stream,
+            is_file: true,
+            plain: None,
+        };
         member.agreed(CodedEncoder::Zstd(KnownEncoder::Chunked(known), plain_bytes), &[])
     };
     let coding = |known, end| {
@@ -146,7 +153,7 @@ fn encoder_of(
     (last, corrections_left): (Option<(KnownEncoder, bool)>, u64),
 ) -> Result<Result<Found, &'static str>, LocalError> {
     let (start, stream) = (frame.stored.start, frame.stored.clone());
-    let member = Member { stored, makers, format: CodedFormat::Zstd, start, stream, is_file: false };
+    let member = Member { stored, makers, format: CodedFormat::Zstd, start, stream, is_file: false, plain: None };
     let agreed = |known| member.agreed(CodedEncoder::Zstd(known, frame.plain_bytes), &[]);
     let exact = |known| Ok(Ok(Found { known, corrections: Vec::new() }));
     let near = |known| nearly(&member, known, frame.plain_bytes, corrections_left);
