@@ -1,6 +1,7 @@
 //! Measures regrow's steps and whole flows, each compared with the limits of this machine, and prints Markdown
 //! tables. `cargo run --release -p regrow-bench -- --help` describes the options.
 
+mod against;
 mod child;
 #[path = "../../store/tests/delay_proxy/mod.rs"]
 mod delay_proxy;
@@ -61,6 +62,10 @@ fn run(arguments: &[String]) -> Result<()> {
         let title = if options.pairs.is_empty() { "a generated pair".to_owned() } else { name };
         let (old_bytes, new_bytes) = (old.metadata()?.len(), new.metadata()?.len());
         println!("### {title}: {} to {}\n", table::megabytes(old_bytes), table::megabytes(new_bytes));
+        if let Some((older, newer)) = &options.against {
+            println!("{}", against::measure((older, newer), (old, new), work.path(), options.runs)?);
+            continue;
+        }
         let (stages, limits) = stages::measure(new, work.path(), options.runs)?;
         println!("{stages}");
         let (flows, update) = flows::measure(old, new, work.path(), options.runs, &limits)?;

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use crate::Result;
 
 pub(crate) const HELP: &str = "\
-Usage: regrow-bench [--gzip] [--s3] [--peers] [--runs N] [--dir DIR] [OLD NEW]...
+Usage: regrow-bench [--against OLDER NEWER] [--gzip] [--s3] [--peers] [--runs N] [--dir DIR] [OLD NEW]...
 
 Measures regrow on pairs of images; with none, on the pair that `regrow demo` makes.
 
+  --against OLDER NEWER
+              run the commands of two binaries by turns instead, and print the ratios of their times
   --gzip      also encode deflate streams as known encoders do, and time the installed originals
   --s3        also publish into a bucket on the loopback, and update over a distant link
   --peers     also run casync, xdelta3 and zstd --patch-from, if they are installed
@@ -18,6 +20,8 @@ Measures regrow on pairs of images; with none, on the pair that `regrow demo` ma
 
 /// The choice of what to measure.
 pub(crate) struct Options {
+    /// An older binary, and a newer one.
+    pub(crate) against: Option<(PathBuf, PathBuf)>,
     pub(crate) gzip: bool,
     pub(crate) s3: bool,
     pub(crate) peers: bool,
@@ -31,13 +35,15 @@ impl Options {
     pub(crate) fn parse(arguments: &[String]) -> Result<Option<Self>> {
         let memory = Path::new("/dev/shm");
         let folder = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let mut options = Self { gzip: false, s3: false, peers: false, runs: 5, folder, pairs: Vec::new() };
+        let mut options =
+            Self { against: None, gzip: false, s3: false, peers: false, runs: 5, folder, pairs: Vec::new() };
         let mut images = Vec::new();
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
             match argument.as_str() {
                 "--help" | "-h" => return Ok(None),
+                "--against" => options.against = Some((binary(value()?)?, binary(value()?)?)),
                 "--gzip" => options.gzip = true,
                 "--s3" => options.s3 = true,
                 "--peers" => options.peers = true,
@@ -57,6 +63,9 @@ impl Options {
     /// The command that makes the same tables. Images are named by their last folder and name.
     pub(crate) fn command(&self) -> String {
         let mut command = "cargo run --release -p regrow-bench --".to_owned();
+        if self.against.is_some() {
+            command += " --against OLDER NEWER";
+        }
         if self.gzip {
             command += " --gzip";
         }
@@ -76,4 +85,8 @@ impl Options {
         }
         command
     }
+}
+
+fn binary(path: &str) -> Result<PathBuf> {
+    Path::new(path).canonicalize().map_err(|error| format!("{path}: {error}").into())
 }
