@@ -11,6 +11,7 @@ use regrow_local::LocalError;
 use crate::base::PatchBase;
 use crate::header::{CHECKSUM_BYTES, HEADER_BYTES, HeaderError, PatchHeader};
 use crate::held::HeldParts;
+use crate::joined::JoinedBase;
 use crate::lists::Lists;
 use crate::members::ListsError;
 use crate::space::{BaseSpace, FilesOfBase, expanded_limit};
@@ -88,11 +89,13 @@ pub fn apply(
     }
     file.seek(SeekFrom::Start(HEADER_BYTES as u64))?;
     let mut input = BufReader::with_capacity(READ_BYTES, file);
-    let Lists { held, members } = read_lists(&mut input, header, base)?;
+    let Lists { held, mut joined, members } = read_lists(&mut input, header, base)?;
     let held = HeldParts::new(held, base, target)?;
-    let space = BaseSpace::new(base, &members.base, scratch)?;
-    let total = held.coded_skeleton.checked_add(header.expanded_bytes).ok_or(HeaderError::Sizes)?;
-    let mut streams = Streams::new(base, held, members.target, target.sizes, scratch)?;
+    let (joined_files, joined_members) = (std::mem::take(&mut joined.base), std::mem::take(&mut joined.members.base));
+    let of_base = JoinedBase { files: &joined_files, members: &joined_members };
+    let space = BaseSpace::new(base, &members.base, of_base, scratch)?;
+    let mut streams = Streams::new(base, held, (joined, members.target), target.sizes, scratch)?;
+    let total = streams.target_bytes(header.expanded_bytes).ok_or(HeaderError::Sizes)?;
     let mut failure = None;
     let decoded = decode(&space, &mut input.take(header.body_bytes()), total, |bytes| {
         streams.push(bytes, sink).map_err(|error| {
@@ -117,5 +120,5 @@ fn read_lists(input: &mut impl Read, header: &PatchHeader, base: &PatchBase<'_>)
         plain.extend_from_slice(bytes);
         Ok(())
     })?;
-    Ok(Lists::decode(header.version, &plain, &FilesOfBase::new(base))?)
+    Ok(Lists::decode((header.version, header.has_joined_files), &plain, &FilesOfBase::new(base))?)
 }

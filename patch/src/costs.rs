@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use regrow_local::LocalError;
 
-use crate::write::{Between, Made, Spent, write_counted};
+use crate::spent::Spent;
+use crate::write::{Between, Made, write_counted};
 
 /// The cost of a patch, in total and by file. The parts add up to the total.
 pub struct PatchCosts {

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 
-use regrow_disk::{Division, DivisionRules, ReadAt, StretchKind, divide};
+use regrow_disk::{DiskFile, Division, DivisionRules, ReadAt, StretchKind, divide};
 use regrow_local::sized;
 
 use crate::names::FileName;
@@ -14,6 +14,7 @@ pub(crate) struct DividedFiles {
     /// For each contents operation its bytes, and the number of its file, unless it belongs to the file system.
     stretches: Vec<(u64, Option<u32>)>,
     names: Vec<FileName>,
+    files: Vec<DiskFile>,
 }
 
 /// A contents operation of a divided disk image.
@@ -32,17 +33,22 @@ impl DividedFiles {
     /// Does the same with an image as it is stored.
     pub(crate) fn of_stored(image: &dyn ReadAt, rules: DivisionRules) -> Option<Self> {
         let division = divide(image, rules).ok()??;
-        Some(Self::of_division(&division))
+        Some(Self::of_division(division))
     }
 
-    fn of_division(division: &Division) -> Self {
+    fn of_division(division: Division) -> Self {
         let names = division.files.iter().map(|file| FileName::of_path(&file.path)).collect();
         let stretches = division.stretches.iter().filter_map(|stretch| match stretch.kind {
             StretchKind::File(number) => Some((stretch.bytes, Some(number))),
             StretchKind::System => Some((stretch.bytes, None)),
             StretchKind::Skeleton => None,
         });
-        Self { stretches: stretches.collect(), names }
+        Self { stretches: stretches.collect(), names, files: division.files }
+    }
+
+    /// The image's files, with the places of their bytes in the plain image.
+    pub(crate) fn files(&self) -> &[DiskFile] {
+        &self.files
     }
 
     /// The files of contents operations of these sizes. The result is `None` if they are not those of the image.
@@ -80,7 +86,7 @@ mod tests {
         ];
         let stretches = kinds.map(|(bytes, kind)| Stretch { bytes, kind }).to_vec();
         let (details, pieces) = (String::new(), Vec::new());
-        let found = DividedFiles::of_division(&Division {
+        let found = DividedFiles::of_division(Division {
             kind: DiskKind::Ext,
             details,
             pieces,

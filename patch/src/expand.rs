@@ -28,6 +28,15 @@ const WINDOW_BYTES: u64 = 8 << 20;
 const BEYOND_BYTES: u64 = 4 << 20;
 const JOBS_IN_FLIGHT: usize = 8;
 
+/// The members of a base that are part of the base space.
+#[derive(Debug, Default)]
+pub(crate) struct UsedMembers {
+    /// Those in files, which are counted as in the base.
+    pub(crate) members: Vec<BaseMember>,
+    /// Those in joined files, which are counted for themselves.
+    pub(crate) joined: Vec<BaseMember>,
+}
+
 /// A compressed stream in a file of the target. The target space has its plain bytes in place of the stream and its
 /// trailer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -84,6 +84,17 @@ impl Files {
         self.files[number as usize].start..end
     }
 
+    /// The numbers of the files that a range of the contents stream consists of, if it consists of whole ones.
+    pub(crate) fn whole(&self, range: &Range<u64>) -> Option<Range<u32>> {
+        let first = self.files.binary_search_by_key(&range.start, |file| file.start).ok()?;
+        let end = match self.files.binary_search_by_key(&range.end, |file| file.start) {
+            Ok(end) => end,
+            Err(end) if range.end == self.contents_bytes => end,
+            Err(_) => return None,
+        };
+        Some(first as u32..end as u32)
+    }
+
     /// The numbers of the files that lie wholly within a range of the contents stream.
     pub(crate) fn within(&self, range: &Range<u64>) -> Range<u32> {
         let first = self.files.partition_point(|file| file.start < range.start) as u32;

@@ -33,23 +33,18 @@ pub enum PatchVersion {
     V2,
 }
 
-impl PatchVersion {
-    const ALL: [Self; 2] = [Self::V1, Self::V2];
-
-    /// The version's number in the format.
-    fn number(self) -> u32 {
-        match self {
-            Self::V1 => 1,
-            Self::V2 => 2,
-        }
-    }
-}
+/// The versions by their numbers in the format, and whether the patch has joined files.
+const NUMBERS: [(u32, PatchVersion, bool); 3] =
+    [(1, PatchVersion::V1, false), (2, PatchVersion::V2, false), (4, PatchVersion::V2, true)];
 
 /// The header of a patch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatchHeader {
     /// The version of the patch.
     pub version: PatchVersion,
+    /// Whether the patch has joined files: it codes some files as a whole that lie in pieces. Its version is then 4.
+    /// docs/format/patch-4.md.
+    pub has_joined_files: bool,
     /// The version of the rebuilder that the members' corrections are for, or 0 if there are none.
     pub(crate) rebuilder: u32,
     /// The id of the image that the patch starts from, or whose parts it starts from.
@@ -88,7 +83,12 @@ impl PatchHeader {
     pub(crate) fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut out = Vec::with_capacity(HEADER_BYTES);
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&self.version.number().to_le_bytes());
+        let is_this = |(_, version, has_joined_files): &&(u32, PatchVersion, bool)| {
+            (*version, *has_joined_files) == (self.version, self.has_joined_files)
+        };
+        // No whole image has joined files.
+        let number = NUMBERS.iter().find(is_this).map_or(0, |(number, ..)| *number);
+        out.extend_from_slice(&number.to_le_bytes());
         out.extend_from_slice(&self.rebuilder.to_le_bytes());
         out.extend_from_slice(self.base.as_bytes());
         out.extend_from_slice(self.target.as_bytes());
@@ -115,14 +115,15 @@ impl PatchHeader {
             return Err(HeaderError::NotAPatch);
         }
         let number = u32_at(header, 8);
-        let version = PatchVersion::ALL.into_iter().find(|version| version.number() == number);
-        let version = version.ok_or(HeaderError::Version(number))?;
+        let known = NUMBERS.into_iter().find(|(known, ..)| *known == number);
+        let (_, version, has_joined_files) = known.ok_or(HeaderError::Version(number))?;
         let rebuilder = u32_at(header, 12);
         if rebuilder != 0 && rebuilder != regrow_deflate::REBUILDER_VERSION {
             return Err(HeaderError::Rebuilder(rebuilder));
         }
         let found = Self {
             version,
+            has_joined_files,
             rebuilder,
             base: id_at(header, 16),
             target: id_at(header, 48),
@@ -176,6 +177,7 @@ mod tests {
     fn sample() -> PatchHeader {
         PatchHeader {
             version: PatchVersion::V1,
+            has_joined_files: false,
             rebuilder: 1,
             base: ImageId::from_bytes([3; 32]),
             target: ImageId::from_bytes([4; 32]),
@@ -189,8 +191,8 @@ mod tests {
 
     #[test]
     fn round_trips() {
-        for version in PatchVersion::ALL {
-            let header = PatchHeader { version, ..sample() };
+        for (_, version, has_joined_files) in NUMBERS {
+            let header = PatchHeader { version, has_joined_files, ..sample() };
             assert_eq!(PatchHeader::decode(&header.encode(), 5000), Ok(header));
         }
         assert_eq!(sample().body_bytes(), 5000 - 128 - 32 - 300);
@@ -204,7 +206,7 @@ mod tests {
             PatchHeader::decode(&header, 5000)
         };
         assert_eq!(changed(0, b'P'), Err(HeaderError::NotAPatch));
-        assert_eq!(changed(8, 3), Err(HeaderError::Version(3)));
+        assert_eq!(changed(8, 5), Err(HeaderError::Version(5)));
         assert_eq!(changed(12, 9), Err(HeaderError::Rebuilder(9)));
         assert_eq!(changed(80, 1), Err(HeaderError::Sizes));
         assert_eq!(changed(113, 0xff), Err(HeaderError::Sizes));

@@ -64,6 +64,8 @@ pub(crate) struct HeldParts {
     held: Vec<Fitting>,
     /// The bytes of the target's skeleton that are not those of held parts.
     pub(crate) coded_skeleton: u64,
+    /// The bytes of the target's contents that are not those of held parts.
+    pub(crate) coded_contents: u64,
     /// Whether the parts are left out of the target's streams.
     pub(crate) are_left_out: bool,
 }
@@ -115,7 +117,8 @@ impl HeldParts {
         if !fitting.iter().all(fits) {
             return Err(ListsError::Place);
         }
-        Ok(Self { held: fitting, coded_skeleton: skeleton, are_left_out: target.leaves_out_held })
+        let are_left_out = target.leaves_out_held;
+        Ok(Self { held: fitting, coded_skeleton: skeleton, coded_contents: contents, are_left_out })
     }
 
     /// The sizes of the target as it is put together.

@@ -10,11 +10,14 @@ use regrow_local::{FileSeed, LocalError, Recipe, SeedContext, WatchedFile};
 
 use crate::divided::DividedFiles;
 use crate::files::Files;
+use crate::scattered::{ScatteredFile, scattered};
 
 /// An image file, as one side of a patch.
 pub struct PatchImage {
     seed: FileSeed,
     files: Files,
+    /// The files in pieces, if it is a disk image that is divided.
+    scattered: Vec<ScatteredFile>,
     /// The file that was opened, with its name, if others may write to it meanwhile.
     watched: Option<(WatchedFile<File>, PathBuf)>,
 }
@@ -50,7 +53,9 @@ impl PatchImage {
             true => Files::of_divided(&seed, divided),
             false => Files::of(&seed).map_err(LocalError::io(path))?,
         };
-        Ok(Self { seed, files, watched: None })
+        let runs = divided.map_or(&[][..], DividedFiles::files);
+        let scattered = scattered(runs, &seed.scan().layout, &files);
+        Ok(Self { seed, files, scattered, watched: None })
     }
 
     /// Checks that nobody has written to the file since it was opened.
@@ -89,6 +94,11 @@ impl PatchImage {
 
     pub(crate) fn files(&self) -> &Files {
         &self.files
+    }
+
+    /// The files in pieces that can be joined.
+    pub(crate) fn scattered(&self) -> &[ScatteredFile] {
+        &self.scattered
     }
 
     /// The number of bytes of a stream.

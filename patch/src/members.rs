@@ -72,6 +72,9 @@ pub enum ListsError {
     /// A held part is another than the index states.
     #[error("a part of its base is not the one that the index states")]
     OtherPart,
+    /// Pieces of joined files overlap, leave their stream, or are too many bytes.
+    #[error("its joined files do not fit together")]
+    Pieces,
     /// A held part lies beyond the end of the target.
     #[error("it puts a part behind the end of the new image")]
     Place,

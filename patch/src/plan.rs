@@ -8,7 +8,7 @@ use std::sync::Arc;
 use regrow_delta::{Builder, Op};
 use regrow_local::{LocalError, NoProgress, Ordered, Pool, Progress, Stage};
 
-use crate::expand::{BaseMembers, ExpandedMember, Place, may_hold_members, streams_anywhere};
+use crate::expand::{BaseMembers, ExpandedMember, Place, UsedMembers, may_hold_members, streams_anywhere};
 use crate::identity::identical;
 use crate::level::PatchLevel;
 use crate::members::{BaseMember, MAX_MEMBERS};
@@ -37,7 +37,7 @@ const SEARCHES_IN_FLIGHT: usize = 8;
 /// The contents of a patch, before they are coded.
 pub(crate) struct PatchPlan {
     /// The base's members whose plain bytes the ops refer to.
-    pub(crate) base_members: Vec<BaseMember>,
+    pub(crate) base_members: UsedMembers,
     /// The target's members that are plain bytes in the target space.
     pub(crate) target_members: Vec<ExpandedMember>,
     /// The ops from the base space to the target space.
@@ -59,7 +59,7 @@ pub(crate) struct Limit {
 
 /// The outcome of planning.
 pub(crate) enum Planned {
-    Plan(PatchPlan),
+    Plan(Box<PatchPlan>),
     /// The patch would have about this many bytes, which is beyond the limit.
     TooLarge(u64),
 }
@@ -93,7 +93,8 @@ impl Planner<'_> {
         if let Some(bytes) = self.beyond_limit(&units, scratch)? {
             return Ok(Planned::TooLarge(bytes));
         }
-        self.matched(units, scratch, progress)?.finish().map(Planned::Plan)
+        let plan = self.matched(units, scratch, progress)?.finish()?;
+        Ok(Planned::Plan(Box::new(plan)))
     }
 
     /// Matches units.
@@ -377,13 +378,15 @@ impl Collected {
     }
 
     /// Completes the ops, and leaves out the members of the base that no op refers to.
-    fn complete(mut self) -> Result<(Vec<BaseMember>, OpLog, Vec<ExpandedMember>), LocalError> {
+    fn complete(mut self) -> Result<(UsedMembers, OpLog, Vec<ExpandedMember>), LocalError> {
         self.flush()?;
-        let (mut kept, mut moves, mut back) = (Vec::new(), Vec::new(), 0);
+        let (mut kept, mut moves, mut back) = (UsedMembers::default(), Vec::new(), 0);
         for (known, is_used) in self.matcher.members.all().iter().zip(&self.is_used) {
             if *is_used {
                 moves.push(Move { from: known.at, back });
-                kept.push(known.member.clone());
+                let (is_joined, file) = self.matcher.base.listed(known.member.file as u32);
+                let list = if is_joined { &mut kept.joined } else { &mut kept.members };
+                list.push(BaseMember { file: file.into(), ..known.member.clone() });
             } else {
                 back += known.member.plain_bytes;
             }

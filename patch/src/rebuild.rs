@@ -1,15 +1,17 @@
 //! Makes the target's contents from its expanded contents: rebuilds the streams of members from their plain bytes.
-//! Held parts are left out of both.
+//! Held parts are left out of both, and so are the pieces of joined files, which are made in the same way.
 
 use std::io;
 use std::ops::Range;
 
-use regrow_image::Layout;
+use regrow_image::{Layout, StreamKind};
 
 use crate::apply::ApplyError;
 use crate::base::PatchBase;
 use crate::held::HeldParts;
+use crate::joined::JoinedFiles;
 use crate::members::{ListsError, TargetMember};
+use crate::waiting::Waiting;
 
 /// A member, with the range of its file in the contents.
 type Placed = (TargetMember, Range<u64>);
@@ -36,11 +38,23 @@ impl Rebuilder {
     pub(crate) fn new(
         members: Vec<TargetMember>,
         layout: &Layout,
-        held: &HeldParts,
+        (held, waiting): (&HeldParts, &Waiting),
         base: &PatchBase<'_>,
     ) -> Result<Self, ApplyError> {
-        let members = place(members, layout, held, base)?.into_iter();
-        let mut rebuilder = Self { members, next: None, plain: Vec::new(), at: 0, last: None };
+        Self::of_placed(place(members, layout, (held, waiting), base)?)
+    }
+
+    /// Begins with members of joined files, that ascend by file. The contents are these files, end to end.
+    pub(crate) fn of_joined(members: Vec<TargetMember>, files: &JoinedFiles) -> Result<Self, ApplyError> {
+        let place = |member: TargetMember| {
+            let file = files.file(member.file).ok_or_else(|| unfit("a member of a file that does not exist"))?;
+            Ok((member, file))
+        };
+        Self::of_placed(members.into_iter().map(place).collect::<io::Result<_>>()?)
+    }
+
+    fn of_placed(members: Vec<Placed>) -> Result<Self, ApplyError> {
+        let mut rebuilder = Self { members: members.into_iter(), next: None, plain: Vec::new(), at: 0, last: None };
         rebuilder.advance()?;
         Ok(rebuilder)
     }
@@ -104,13 +118,16 @@ impl Rebuilder {
     }
 }
 
-/// Finds the files in which members lie. Their ranges are those in the contents without the held parts.
+/// Finds the files in which members lie. Their ranges are those in the contents without the held parts and without pieces
+/// of joined files.
 fn place(
     members: Vec<TargetMember>,
     layout: &Layout,
-    held: &HeldParts,
+    (held, waiting): (&HeldParts, &Waiting),
     base: &PatchBase<'_>,
 ) -> Result<Vec<Placed>, ApplyError> {
+    let pieces = waiting.places(StreamKind::Contents).iter().map(|(range, _)| range);
+    let (mut pieces, mut pieces_bytes) = (pieces.peekable(), 0);
     let (mut files, mut file) = (layout.files(), 0..0);
     let (mut held, mut held_bytes) = (held.laid().peekable(), 0);
     // The number of the file behind the present one.
@@ -128,7 +145,14 @@ fn place(
         if held.peek().is_some_and(|part| part.at < file.end) {
             return Err(ListsError::MemberInHeldPart.into());
         }
-        placed.push((member, file.start - held_bytes..file.end - held_bytes));
+        let own = file.start - held_bytes..file.end - held_bytes;
+        while let Some(piece) = pieces.next_if(|piece| piece.end <= own.start) {
+            pieces_bytes += piece.end - piece.start;
+        }
+        if pieces.peek().is_some_and(|piece| piece.start < own.end) {
+            return Err(ListsError::Pieces.into());
+        }
+        placed.push((member, own.start - pieces_bytes..own.end - pieces_bytes));
     }
     Ok(placed)
 }

@@ -10,8 +10,9 @@ use regrow_delta::{Coding, DeltaEncoder};
 use regrow_image::StreamKind;
 use regrow_local::LocalError;
 
+use crate::expand::UsedMembers;
+use crate::joined::JoinedBase;
 use crate::level::PatchLevel;
-use crate::members::BaseMember;
 use crate::oplog::OpLog;
 use crate::side::Side;
 use crate::space::BaseSpace;
@@ -70,8 +71,9 @@ impl Sample {
     }
 
     fn push(&mut self, unit: Unit, news: &News<'_>) {
-        // Cuts of the same piece do not overlap.
-        if self.units.last().is_none_or(|last| last.target.end <= unit.target.start) {
+        // Cuts of the same piece do not overlap. Joined files come first, but lie behind all other bytes.
+        let is_apart = |last: &Unit| last.target.end <= unit.target.start || unit.target.end <= last.target.start;
+        if self.units.last().is_none_or(is_apart) {
             self.sampled += news.of_unit(&unit);
             self.units.push(unit);
         }
@@ -123,13 +125,14 @@ fn points(new_bytes: &[u64], sizes: &[u64], total: u64) -> u64 {
 /// The number of bytes that ops take when they are coded.
 pub(super) fn coded_bytes(
     base: &Side,
-    (members, ops, target_bytes): (&[BaseMember], &OpLog, u64),
+    (members, ops, target_bytes): (&UsedMembers, &OpLog, u64),
     level: PatchLevel,
     scratch: &Path,
 ) -> Result<u64, LocalError> {
     let failed = |error| LocalError::io("the patch that is made")(std::io::Error::other(error));
+    let joined = JoinedBase { files: base.joined(), members: &members.joined };
     let base = base.base();
-    let space = BaseSpace::new(&base, members, scratch)?;
+    let space = BaseSpace::new(&base, &members.members, joined, scratch)?;
     let coding = Coding::choose(ops.statistics());
     let mut encoder = DeltaEncoder::new(&space, target_bytes, coding, level.coder(), Vec::new()).map_err(failed)?;
     for op in ops.iter() {
@@ -177,6 +180,10 @@ impl<'a> News<'a> {
             return 0;
         }
         let skeleton = self.target.skeleton_bytes();
+        if unit.target.start >= skeleton + self.target.contents_bytes() {
+            // A joined file, of which some piece is new.
+            return unit.target.end - unit.target.start;
+        }
         let (start, end) = (unit.target.start.saturating_sub(skeleton), unit.target.end.saturating_sub(skeleton));
         self.before(end) - self.before(start)
     }

@@ -7,20 +7,25 @@ use std::sync::Arc;
 
 use regrow_chunker::{ChunkId, Params, Record, UnitId};
 use regrow_image::{PartRange, StreamKind};
-use regrow_local::{first_with_id, sorted_by_id};
 
 use crate::base::{LocalPart, PatchBase};
 use crate::held::{self, HeldPart};
 use crate::image::PatchImage;
+use crate::joined::JoinedFiles;
+use crate::members::ListsError;
 use crate::names::FileName;
+use crate::stretch::Stretches;
 
-/// A side of a patch. Its skeleton, followed by its contents, is its *stored space*.
+/// A side of a patch. Its skeleton, followed by its contents and its joined files, is its *stored space*.
 pub(crate) struct Side {
     image: Arc<PatchImage>,
     skeleton: Stretches,
     contents: Stretches,
     /// The files. Their numbers are their positions in these runs together.
     files: Vec<FileRun>,
+    /// The joined files, whose pieces are left out of the skeleton and the contents. Their numbers follow those of the
+    /// other files. Each has the name of the file with the number beside it, which is the first of its pieces.
+    joined: (JoinedFiles, Vec<u32>),
     /// The base parts, if the side is a base of version 2.
     parts: Option<Vec<(usize, UnitId)>>,
     /// The wrapper's ranges of the stored space that become literals, if the side is a target of version 2.
@@ -40,9 +45,9 @@ const MIN_PASSED_OVER_BYTES: u64 = 1 << 20;
 /// A file of a side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SideFile {
-    /// The range of its bytes in the side's contents.
+    /// The range of its bytes in the side's contents, behind which joined files stand.
     pub(crate) contents: Range<u64>,
-    /// The position of the file in [`PatchImage::files`].
+    /// The position of the file in [`PatchImage::files`]. For a joined file it is that of its first piece.
     pub(crate) number: u32,
 }
 
@@ -60,60 +65,6 @@ struct FileRun {
     first: u32,
     /// The offset in the image's contents of some byte, and its offset in the side's contents.
     at: (u64, u64),
-}
-
-/// Stretches of an image's stream, one behind the other.
-struct Stretches {
-    /// The ranges of the stream, with the number of bytes of the ranges before each.
-    ranges: Vec<(Range<u64>, u64)>,
-    bytes: u64,
-    /// The chunks in the stretches. If it is `None`, these are the image's.
-    chunks: Option<Chunks>,
-}
-
-/// The chunks of a side's stream: their records, their offsets, and their positions sorted by id.
-struct Chunks {
-    records: Vec<Record>,
-    starts: Vec<u64>,
-    by_id: Vec<u32>,
-}
-
-impl Stretches {
-    fn whole(image: &PatchImage, stream: StreamKind) -> Self {
-        let bytes = image.stream_bytes(stream);
-        Self { ranges: vec![(0..bytes, 0)], bytes, chunks: None }
-    }
-
-    fn of_ranges(image: &PatchImage, stream: StreamKind, parts: impl Iterator<Item = PartRange>) -> Self {
-        let (mut ranges, mut bytes, mut records, mut starts) = (Vec::new(), 0, Vec::new(), Vec::new());
-        for part in parts {
-            let range = part.records.start as usize..part.records.end as usize;
-            records.extend_from_slice(image.records(stream).get(range.clone()).unwrap_or_default());
-            let of_part = image.chunk_starts(stream).get(range).unwrap_or_default();
-            starts.extend(of_part.iter().map(|start| bytes + start.saturating_sub(part.bytes.start)));
-            let before = bytes;
-            bytes += part.bytes.end - part.bytes.start;
-            ranges.push((part.bytes, before));
-        }
-        let by_id = sorted_by_id(records.len(), |number| records[number].id);
-        Self { ranges, bytes, chunks: Some(Chunks { records, starts, by_id }) }
-    }
-
-    /// Fills `out` with the bytes from `at` on.
-    fn read(&self, image: &PatchImage, stream: StreamKind, mut at: u64, mut out: &mut [u8]) -> io::Result<()> {
-        let mut number = self.ranges.partition_point(|(_, before)| *before <= at).saturating_sub(1);
-        while !out.is_empty() {
-            let (range, before) = self.ranges.get(number).ok_or(io::ErrorKind::UnexpectedEof)?;
-            let from = range.start + (at - before);
-            let now = out.len().min(usize::try_from(range.end.saturating_sub(from)).unwrap_or(usize::MAX));
-            let (piece, rest) = out.split_at_mut(now);
-            if now > 0 {
-                image.seed().read_stream(stream, from, piece)?;
-            }
-            (out, at, number) = (rest, at + now as u64, number + 1);
-        }
-        Ok(())
-    }
 }
 
 impl Side {
@@ -140,10 +91,10 @@ impl Side {
     /// the parts that changed resemble themselves more. If there are no others, or if the held parts are small, they are
     /// matched.
     pub(crate) fn without_held(self, held: &[HeldPart]) -> Self {
-        let ranges = || self.skeleton.ranges.iter().map(|(range, at)| *at..*at + (range.end - range.start)).enumerate();
+        let ranges = || self.skeleton.ranges().map(|(range, at)| at..at + (range.end - range.start)).enumerate();
         let is_held = |number: usize| held.iter().any(|part| part.base == number as u64);
         let streams = [&self.skeleton, &self.contents].into_iter();
-        let held_bytes = streams.flat_map(|stream| stream.ranges.iter().enumerate());
+        let held_bytes = streams.flat_map(|stream| stream.ranges().enumerate());
         let held_bytes =
             held_bytes.filter(|(number, _)| is_held(*number)).map(|(_, (range, _))| range.end - range.start);
         if held_bytes.sum::<u64>() < MIN_PASSED_OVER_BYTES {
@@ -196,7 +147,7 @@ impl Side {
         let side = Self::new(image, rest(StreamKind::Skeleton), rest(StreamKind::Contents), None);
         let of_stream = [StreamKind::Skeleton, StreamKind::Contents].map(|stream| wrapper(image, &held, stream));
         let mut literals = Vec::new();
-        for ((ranges, start), most) in of_stream.into_iter().zip([0, side.skeleton.bytes]).zip(MAX_LITERAL_BYTES) {
+        for ((ranges, start), most) in of_stream.into_iter().zip([0, side.skeleton_bytes()]).zip(MAX_LITERAL_BYTES) {
             if ranges.iter().map(|range| range.end - range.start).sum::<u64>() <= most {
                 literals.extend(ranges.into_iter().map(|range| start + range.start..start + range.end));
             }
@@ -211,14 +162,59 @@ impl Side {
         parts: Option<Vec<(usize, UnitId)>>,
     ) -> Self {
         let (mut files, mut count) = (Vec::new(), 0);
-        for (range, before) in &contents.ranges {
+        for (range, before) in contents.ranges() {
             let within = image.files().within(range);
             let run = count..count + within.len() as u32;
             count = run.end;
-            files.push(FileRun { files: run, first: within.start, at: (range.start, *before) });
+            files.push(FileRun { files: run, first: within.start, at: (range.start, before) });
         }
-        let (literals, passed_over) = (Vec::new(), Vec::new());
-        Self { image: Arc::clone(image), skeleton, contents, files, parts, literals, passed_over }
+        let (literals, passed_over, joined) = (Vec::new(), Vec::new(), Default::default());
+        Self { image: Arc::clone(image), skeleton, contents, files, joined, parts, literals, passed_over }
+    }
+
+    /// Whether the side is a whole image: none of its parts are left out or come in another order.
+    pub(crate) fn is_whole_image(&self) -> bool {
+        let is_whole = |stretches: &Stretches, stream| {
+            let whole = 0..self.image.stream_bytes(stream);
+            stretches.ranges().map(|(range, _)| range).eq(std::iter::once(&whole))
+        };
+        is_whole(&self.skeleton, StreamKind::Skeleton) && is_whole(&self.contents, StreamKind::Contents)
+    }
+
+    /// The same side, a whole image, with these joined files, each with the number of its first piece.
+    pub(crate) fn with_joined(&self, joined: JoinedFiles, numbers: Vec<u32>) -> Result<Self, ListsError> {
+        let rest = |stretches: &Stretches, stream| {
+            let places = joined.places(stream, self.image.stream_bytes(stream))?;
+            Ok::<_, ListsError>(stretches.without(&self.image, stream, places.into_iter().map(|(range, _)| range)))
+        };
+        let skeleton = rest(&self.skeleton, StreamKind::Skeleton)?;
+        let contents = rest(&self.contents, StreamKind::Contents)?;
+        Ok(Self { joined: (joined, numbers), ..Self::new(&self.image, skeleton, contents, self.parts.clone()) })
+    }
+
+    /// The joined files.
+    pub(crate) fn joined(&self) -> &JoinedFiles {
+        &self.joined.0
+    }
+
+    /// The number of the first joined file, behind those of the other files.
+    pub(crate) fn first_joined(&self) -> u32 {
+        self.files.last().map_or(0, |run| run.files.end)
+    }
+
+    /// Whether a file is joined, and the number that it has in a patch's lists.
+    pub(crate) fn listed(&self, number: u32) -> (bool, u32) {
+        match number.checked_sub(self.first_joined()) {
+            Some(joined) => (true, joined),
+            // Only a whole image has joined files. Without them, the files of the base are those of its parts.
+            None if self.joined.0.is_empty() => (false, number),
+            None => (false, self.file(number).number),
+        }
+    }
+
+    /// The image.
+    pub(crate) fn image(&self) -> &Arc<PatchImage> {
+        &self.image
     }
 
     /// The side as the base of a patch.
@@ -238,14 +234,21 @@ impl Side {
         within.map(move |range| range.start.max(start)..range.end.min(end))
     }
 
-    /// The files of the side, in order.
+    /// The files of the side, in order. Joined files come last.
     pub(crate) fn files(&self) -> impl ExactSizeIterator<Item = SideFile> {
-        let count = self.files.last().map_or(0, |run| run.files.end);
+        let count = self.first_joined() + self.joined.0.len() as u32;
         (0..count).map(|number| self.file(number))
     }
 
     /// The file of this number.
     pub(crate) fn file(&self, number: u32) -> SideFile {
+        if let Some(joined) = number.checked_sub(self.first_joined())
+            && let (files, numbers) = &self.joined
+            && let Some(range) = files.file(joined.into())
+        {
+            let before = self.contents_bytes();
+            return SideFile { contents: before + range.start..before + range.end, number: numbers[joined as usize] };
+        }
         let FileRun { files, first, at: (in_image, in_side) } =
             &self.files[self.files.partition_point(|run| run.files.end <= number)];
         let number = first + (number - files.start);
@@ -289,15 +292,16 @@ impl Side {
     }
 
     pub(crate) fn skeleton_bytes(&self) -> u64 {
-        self.skeleton.bytes
+        self.skeleton.bytes()
     }
 
+    /// The number of bytes of the contents without joined files.
     pub(crate) fn contents_bytes(&self) -> u64 {
-        self.contents.bytes
+        self.contents.bytes()
     }
 
     pub(crate) fn stored_bytes(&self) -> u64 {
-        self.skeleton_bytes() + self.contents_bytes()
+        self.skeleton_bytes() + self.contents_bytes() + self.joined.0.bytes()
     }
 
     /// The range of a file's bytes in the stored space.
@@ -315,31 +319,35 @@ impl Side {
 
     /// The chunks of a stream, in order.
     pub(crate) fn records(&self, stream: StreamKind) -> &[Record] {
-        let own = self.stretches(stream).chunks.as_ref();
+        let own = self.stretches(stream).chunks();
         own.map_or_else(|| self.image.records(stream), |chunks| &chunks.records)
     }
 
     /// The offset of each chunk in its stream.
     pub(crate) fn chunk_starts(&self, stream: StreamKind) -> &[u64] {
-        let own = self.stretches(stream).chunks.as_ref();
+        let own = self.stretches(stream).chunks();
         own.map_or_else(|| self.image.chunk_starts(stream), |chunks| &chunks.starts)
     }
 
     /// The offset of a chunk in a stream.
     pub(crate) fn find(&self, stream: StreamKind, id: &ChunkId) -> Option<u64> {
-        let Some(Chunks { records, starts, by_id }) = &self.stretches(stream).chunks else {
-            return self.image.seed().find_in(stream, id);
-        };
-        first_with_id(by_id, id, |number| records[number].id).map(|found| starts[found as usize])
+        match self.stretches(stream).chunks() {
+            Some(chunks) => chunks.find(id),
+            None => self.image.seed().find_in(stream, id),
+        }
     }
 
     /// Fills `out` with bytes of the stored space.
     pub(crate) fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
         let skeleton = self.skeleton_bytes();
-        let in_skeleton = usize::try_from(skeleton.saturating_sub(at)).unwrap_or(usize::MAX).min(out.len());
-        let (head, tail) = out.split_at_mut(in_skeleton);
+        let stored = skeleton + self.contents_bytes();
+        let before = |end: u64, len: usize| usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX).min(len);
+        let (out, joined) = out.split_at_mut(before(stored, out.len()));
+        let (head, tail) = out.split_at_mut(before(skeleton, out.len()));
         self.skeleton.read(&self.image, StreamKind::Skeleton, at, head)?;
-        self.contents.read(&self.image, StreamKind::Contents, at.max(skeleton) - skeleton, tail)
+        self.contents.read(&self.image, StreamKind::Contents, at.max(skeleton) - skeleton, tail)?;
+        let read = |stream, at, out: &mut [u8]| self.image.seed().read_stream(stream, at, out);
+        self.joined.0.read(at.max(stored) - stored, joined, read)
     }
 
     /// Reads a range of the stored space.

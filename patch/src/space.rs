@@ -9,7 +9,9 @@ use regrow_image::StreamKind;
 use regrow_local::{LocalError, Spool};
 
 use crate::base::PatchBase;
+use crate::joined::JoinedBase;
 use crate::members::{BaseFiles, BaseMember, MAX_MEMBER_BYTES};
+use crate::ranges::Ranges;
 
 /// The number of plain bytes of all base members together that is always allowed.
 const MIN_PLAIN_LIMIT: u64 = 64 << 20;
@@ -17,6 +19,11 @@ const MIN_PLAIN_LIMIT: u64 = 64 << 20;
 /// The base space of a patch.
 pub(crate) struct BaseSpace<'a> {
     base: &'a PatchBase<'a>,
+    /// What is left of the base's streams after the pieces of joined files.
+    skeleton: Ranges,
+    contents: Ranges,
+    joined: JoinedBase<'a>,
+    /// The plain bytes of members, and behind them those of joined files' members.
     members: Spool,
     members_bytes: u64,
 }
@@ -41,37 +48,68 @@ fn unfit(reason: &'static str) -> LocalError {
 impl<'a> BaseSpace<'a> {
     /// Inflates the members, which must ascend by file. If they are too large for memory, they go to a file in
     /// `scratch`.
-    pub(crate) fn new(base: &'a PatchBase<'a>, members: &[BaseMember], scratch: &Path) -> Result<Self, LocalError> {
+    pub(crate) fn new(
+        base: &'a PatchBase<'a>,
+        members: &[BaseMember],
+        joined: JoinedBase<'a>,
+        scratch: &Path,
+    ) -> Result<Self, LocalError> {
         let contents_bytes = base.contents_bytes();
-        let sum = members.iter().try_fold(0u64, |sum, member| sum.checked_add(member.plain_bytes));
+        let all = || members.iter().chain(joined.members);
+        let sum = all().try_fold(0u64, |sum, member| sum.checked_add(member.plain_bytes));
         let members_bytes = sum.filter(|&sum| sum <= plain_limit(contents_bytes));
         let members_bytes = members_bytes.ok_or_else(|| unfit("more plain bytes than are allowed"))?;
         // Without this check, a small patch could have the same bytes read again and again without any result.
-        let stored = members
-            .iter()
-            .try_fold(0u64, |sum, member| sum.checked_add(member.stored.end.saturating_sub(member.stored.start)));
-        if stored.is_none_or(|sum| sum > contents_bytes) {
+        let stored =
+            all().try_fold(0u64, |sum, member| sum.checked_add(member.stored.end.saturating_sub(member.stored.start)));
+        // Joined files may have bytes of the skeleton.
+        let most = if joined.members.is_empty() { 0 } else { base.skeleton_bytes() }.saturating_add(contents_bytes);
+        if stored.is_none_or(|sum| sum > most) {
             return Err(unfit("members that overlap"));
         }
         let spool = Spool::new(members_bytes, scratch)?;
-        let space = Self { base, members: spool, members_bytes };
+        let rest = |stream, bytes| {
+            let places = joined.files.places(stream, bytes).map_err(|_| unfit("joined files that overlap"))?;
+            Ok::<_, LocalError>(Ranges::without(bytes, places.iter().map(|(range, _)| range.clone())))
+        };
+        let skeleton = rest(StreamKind::Skeleton, base.skeleton_bytes())?;
+        let contents = rest(StreamKind::Contents, contents_bytes)?;
+        let space = Self { base, skeleton, contents, joined, members: spool, members_bytes };
         space.fill(members)?;
         Ok(space)
     }
 
     fn fill(&self, members: &[BaseMember]) -> Result<(), LocalError> {
         let mut at = 0;
+        let mut add = |plain: Vec<u8>| {
+            self.members.write(at, &plain)?;
+            at += plain.len() as u64;
+            Ok::<_, LocalError>(())
+        };
         for member in members {
             let file = self.base.file(member.file).map_err(LocalError::io("the base of a patch"))?;
             let file = file.ok_or_else(|| unfit("a member of a file that does not exist"))?;
-            let plain = self.inflate(&file, member)?;
-            self.members.write(at, &plain)?;
-            at += plain.len() as u64;
+            add(self.inflate(&file, member, |at, out| self.base.read(StreamKind::Contents, at, out))?)?;
+        }
+        for member in self.joined.members {
+            let file = self.joined.files.file(member.file);
+            let file = file.ok_or_else(|| unfit("a member of a joined file that does not exist"))?;
+            add(self.inflate(&file, member, |at, out| self.read_joined(at, out))?)?;
         }
         Ok(())
     }
 
-    fn inflate(&self, file: &Range<u64>, member: &BaseMember) -> Result<Vec<u8>, LocalError> {
+    fn read_joined(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
+        self.joined.files.read(at, out, |stream, at, out| self.base.read(stream, at, out))
+    }
+
+    /// The plain bytes of a member. `read` reads the bytes in which the file has its range.
+    fn inflate(
+        &self,
+        file: &Range<u64>,
+        member: &BaseMember,
+        read: impl Fn(u64, &mut [u8]) -> io::Result<()>,
+    ) -> Result<Vec<u8>, LocalError> {
         let stored_bytes = member.stored.end.checked_sub(member.stored.start);
         let stored_bytes = stored_bytes.filter(|_| member.stored.end <= file.end - file.start);
         let stored_bytes = stored_bytes.ok_or_else(|| unfit("a member beyond its file's end"))?;
@@ -81,8 +119,7 @@ impl<'a> BaseSpace<'a> {
             return Err(unfit("a member that is too large"));
         }
         let mut stored = vec![0; stored_bytes as usize];
-        let read = self.base.read(StreamKind::Contents, file.start + member.stored.start, &mut stored);
-        read.map_err(LocalError::io("the base of a patch"))?;
+        read(file.start + member.stored.start, &mut stored).map_err(LocalError::io("the base of a patch"))?;
         match regrow_deflate::inflate(&stored, member.plain_bytes as usize) {
             Ok(plain) if plain.len() as u64 == member.plain_bytes => Ok(plain),
             _ => Err(unfit("a member differs from the published one")),
@@ -92,7 +129,9 @@ impl<'a> BaseSpace<'a> {
 
 impl Base for BaseSpace<'_> {
     fn len(&self) -> u64 {
-        self.base.skeleton_bytes() + self.base.contents_bytes() + self.members_bytes
+        // That the sum does not overflow follows from the sizes of streams, but not from those of holes.
+        let of_base = self.skeleton.bytes() + self.contents.bytes() + self.members_bytes;
+        of_base.saturating_add(self.joined.files.bytes())
     }
 
     fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
@@ -112,14 +151,16 @@ impl BaseSpace<'_> {
         mut out: &mut [u8],
         read: impl Fn(StreamKind, u64, &mut [u8]) -> io::Result<()>,
     ) -> io::Result<()> {
-        let parts = [self.base.skeleton_bytes(), self.base.contents_bytes(), self.members_bytes];
+        let joined = self.joined.files;
+        let parts = [self.skeleton.bytes(), self.contents.bytes(), joined.bytes(), self.members_bytes];
         for (part, len) in parts.into_iter().enumerate() {
             if at < len && !out.is_empty() {
                 let now = out.len().min(usize::try_from(len - at).unwrap_or(usize::MAX));
                 let (piece, rest) = std::mem::take(&mut out).split_at_mut(now);
                 match part {
-                    0 => read(StreamKind::Skeleton, at, piece)?,
-                    1 => read(StreamKind::Contents, at, piece)?,
+                    0 => self.skeleton.read(at, piece, |at, out| read(StreamKind::Skeleton, at, out))?,
+                    1 => self.contents.read(at, piece, |at, out| read(StreamKind::Contents, at, out))?,
+                    2 => joined.read(at, piece, &read)?,
                     _ => self.members.read(at, piece)?,
                 }
                 (out, at) = (rest, at + now as u64);
@@ -132,7 +173,7 @@ impl BaseSpace<'_> {
 
 /// The files of a base, for reading member lists.
 pub(crate) struct FilesOfBase<'a> {
-    base: &'a PatchBase<'a>,
+    pub(crate) base: &'a PatchBase<'a>,
 }
 
 impl<'a> FilesOfBase<'a> {

@@ -13,6 +13,7 @@ use regrow_local::{NoProgress, Pool, SeedContext};
 use crate::base::PatchBase;
 use crate::header::{ChunkCost, PatchVersion};
 use crate::image::PatchImage;
+use crate::joined::{JoinedBase, JoinedFiles};
 use crate::level::PatchLevel;
 use crate::members::BaseMember;
 use crate::plan::{Limit, PatchPlan, Planned, plan};
@@ -20,6 +21,7 @@ use crate::space::BaseSpace;
 use crate::write::{Between, Made, Sides, Written, base_of, write};
 
 mod costs;
+mod disks;
 mod golden;
 mod held;
 mod opaque;
@@ -84,22 +86,13 @@ struct Pair {
     pool: Pool,
     params: Params,
     version: PatchVersion,
+    rules: WalkRules,
     base: Arc<PatchImage>,
     target: Arc<PatchImage>,
 }
 
 /// Opens an image by the rules of a version.
-fn open(
-    folder: &Path,
-    pool: &Pool,
-    (version, params): (PatchVersion, Params),
-    name: &str,
-    bytes: &[u8],
-) -> Arc<PatchImage> {
-    let rules = match version {
-        PatchVersion::V1 => WalkRules::V2,
-        PatchVersion::V2 => WalkRules::V3,
-    };
+fn open(folder: &Path, pool: &Pool, (rules, params): (WalkRules, Params), name: &str, bytes: &[u8]) -> Arc<PatchImage> {
     let path = folder.join(name);
     std::fs::write(&path, bytes).unwrap();
     let (catalog, progress, on_scan) = (None, &NoProgress, &|| {});
@@ -116,16 +109,25 @@ impl Pair {
         Self::of_version(PatchVersion::V1, (base, target), params)
     }
 
-    fn of_version(version: PatchVersion, (base, target): (&[u8], &[u8]), params: Params) -> Self {
+    fn of_version(version: PatchVersion, images: (&[u8], &[u8]), params: Params) -> Self {
+        let rules = match version {
+            PatchVersion::V1 => WalkRules::V2,
+            PatchVersion::V2 => WalkRules::V3,
+        };
+        Self::of_rules(rules, version, images, params)
+    }
+
+    /// Images that are split by these rules.
+    fn of_rules(rules: WalkRules, version: PatchVersion, (base, target): (&[u8], &[u8]), params: Params) -> Self {
         let (folder, pool) = (tempfile::tempdir().unwrap(), Pool::new());
-        let open = |name: &str, bytes: &[u8]| open(folder.path(), &pool, (version, params), name, bytes);
+        let open = |name: &str, bytes: &[u8]| open(folder.path(), &pool, (rules, params), name, bytes);
         let (base, target) = (open("base", base), open("target", target));
-        Self { folder, pool, params, version, base, target }
+        Self { folder, pool, params, version, rules, base, target }
     }
 
     /// Opens another image.
     fn open(&self, name: &str, bytes: &[u8]) -> Arc<PatchImage> {
-        open(self.scratch(), &self.pool, (self.version, self.params), name, bytes)
+        open(self.scratch(), &self.pool, (self.rules, self.params), name, bytes)
     }
 
     fn scratch(&self) -> &Path {
@@ -134,7 +136,7 @@ impl Pair {
 
     fn plan(&self, level: u8) -> PatchPlan {
         match self.planned(level, None) {
-            Planned::Plan(plan) => plan,
+            Planned::Plan(plan) => *plan,
             Planned::TooLarge(bytes) => panic!("given up with {bytes}"),
         }
     }
@@ -162,15 +164,17 @@ impl Pair {
     }
 
     fn sides(&self) -> Sides {
-        Sides::of(&self.between())
+        Sides::of(&self.between()).unwrap()
     }
 
-    /// The target's skeleton, and its contents with the members as plain bytes. The test checks that these bytes
-    /// rebuild the members.
+    /// The target's joined files, its skeleton, and its contents, with the members as plain bytes. The test checks that
+    /// these bytes rebuild the members.
     fn target_space(&self, plan: &PatchPlan) -> Vec<u8> {
         let Sides { target, .. } = self.sides();
         let stored = target.read(0..target.stored_bytes()).unwrap();
-        let (mut out, mut at) = (Vec::new(), 0);
+        // Joined files are last in the stored space, and first in the target space.
+        let rest = (target.skeleton_bytes() + target.contents_bytes()) as usize;
+        let (mut out, mut at, mut is_joined) = (Vec::new(), rest, true);
         for member in &plan.target_members {
             let file = target.stored(&target.file(member.file as u32)).start;
             let (start, end) = ((file + member.stored.start) as usize, (file + member.stored.end) as usize);
@@ -179,11 +183,19 @@ impl Pair {
             assert_eq!(plain.len() as u64, member.plain_bytes);
             assert_eq!(regrow_deflate::rebuild(&plain, &member.corrections, stream.len()).unwrap(), stream);
             assert!(stored[end..].starts_with(&member.trailer.of(&plain)));
+            if is_joined && start < rest {
+                out.extend_from_slice(&stored[at..]);
+                (at, is_joined) = (0, false);
+            }
             out.extend_from_slice(&stored[at..start]);
             out.extend_from_slice(&plain);
             at = end + member.trailer.len();
         }
-        out.extend_from_slice(&stored[at..]);
+        if is_joined {
+            out.extend_from_slice(&stored[at..]);
+            at = 0;
+        }
+        out.extend_from_slice(&stored[at..rest]);
         assert_eq!(out.len() as u64, target.skeleton_bytes() + plan.expanded_bytes);
         out
     }
@@ -192,7 +204,9 @@ impl Pair {
     fn check(&self, level: u8) -> PatchPlan {
         let plan = self.plan(level);
         let (base, wanted) = (base_of(&self.between()), self.target_space(&plan));
-        let space = BaseSpace::new(&base, &plan.base_members, self.scratch()).unwrap();
+        let sides = self.sides();
+        let joined = JoinedBase { files: sides.base.joined(), members: &plan.base_members.joined };
+        let space = BaseSpace::new(&base, &plan.base_members.members, joined, self.scratch()).unwrap();
         let mut made = Vec::new();
         for op in plan.ops.iter() {
             let op = op.unwrap();
@@ -278,10 +292,10 @@ fn compressed_files_are_matched_by_what_they_hold() {
     let base = [file("doc/changelog.gz", gzip(&old, "-9")), file("doc/same.gz", gzip(&text(9, 3000), "-6"))];
     let target = [file("doc/changelog.gz", gzip(&new, "-9")), file("doc/same.gz", gzip(&text(9, 3000), "-6"))];
     let plan = check(&base, &target);
-    assert_eq!((plan.base_members.len(), plan.target_members.len()), (1, 1));
+    assert_eq!((plan.base_members.members.len(), plan.target_members.len()), (1, 1));
     assert!(plan.ops.statistics().literal < 700, "{:?}", plan.ops.statistics());
     let plan = Pair::new(&tar(&base), &tar(&target)).check(1);
-    assert_eq!((plan.base_members.len(), plan.target_members.len()), (0, 0));
+    assert_eq!((plan.base_members.members.len(), plan.target_members.len()), (0, 0));
 }
 
 #[test]
@@ -291,7 +305,7 @@ fn members_that_no_op_refers_to_are_left_out() {
     let mut new = similar(3);
     new.truncate(60_000);
     let plan = check(&base, &[file("3.gz", gzip(&new, "-9"))]);
-    assert_eq!(plan.base_members.iter().map(|member| member.file).collect::<Vec<_>>(), [3]);
+    assert_eq!(plan.base_members.members.iter().map(|member| member.file).collect::<Vec<_>>(), [3]);
 }
 
 #[test]
@@ -301,7 +315,8 @@ fn a_base_space_is_refused_where_the_image_has_no_such_members() {
     let plain_bytes = text(1, 1000).len() as u64;
     let right = BaseMember { file: 0, stored: 10..bytes - 8, plain_bytes };
     let base = PatchBase::of_image(pair.base.seed());
-    let open = |members: &[BaseMember]| BaseSpace::new(&base, members, pair.scratch());
+    let joined = JoinedBase { files: &JoinedFiles::default(), members: &[] };
+    let open = |members: &[BaseMember]| BaseSpace::new(&base, members, joined, pair.scratch());
     assert!(open(std::slice::from_ref(&right)).is_ok());
     let wrong = [
         BaseMember { file: 1, ..right.clone() },
@@ -327,7 +342,9 @@ fn the_coder_takes_the_ops() {
     let pair = Pair::new(&tar(&base), &tar(&target));
     let plan = pair.plan(5);
     let (base, wanted) = (base_of(&pair.between()), pair.target_space(&plan));
-    let space = BaseSpace::new(&base, &plan.base_members, pair.scratch()).unwrap();
+    let none = JoinedFiles::default();
+    let joined = JoinedBase { files: &none, members: &[] };
+    let space = BaseSpace::new(&base, &plan.base_members.members, joined, pair.scratch()).unwrap();
     let mut encoder = DeltaEncoder::new(&space, wanted.len() as u64, Coding::Mixed, 6, Vec::new()).unwrap();
     plan.ops.iter().for_each(|op| encoder.push(&op.unwrap()).unwrap());
     let coded = encoder.finish().unwrap();

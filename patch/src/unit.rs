@@ -5,7 +5,7 @@ use std::ops::Range;
 use regrow_image::StreamKind;
 
 use crate::pairing::Partner;
-use crate::side::Side;
+use crate::side::{Side, SideFile};
 use crate::stretches::{Region, split};
 
 /// The size up to which a file is matched as a whole.
@@ -37,9 +37,15 @@ pub(super) struct Unknown {
     pub(super) near: Vec<Range<u64>>,
 }
 
-/// The units of the whole target, in order.
+/// The units of the whole target, in order: joined files, the skeleton, all other files.
 pub(super) fn units(base: &Side, target: &Side, identical: &[Option<u32>], partners: &[Option<Partner>]) -> Vec<Unit> {
     let mut units = Vec::new();
+    let push = |numbers: Range<u32>, units: &mut Vec<Unit>| {
+        numbers.for_each(|number| {
+            push_file((base, target), (number, &target.file(number)), (identical, partners), units);
+        });
+    };
+    push(target.first_joined()..target.files().len() as u32, &mut units);
     let skeleton = Region {
         stream: StreamKind::Skeleton,
         target: 0..target.skeleton_bytes(),
@@ -51,24 +57,32 @@ pub(super) fn units(base: &Side, target: &Side, identical: &[Option<u32>], partn
     } else {
         split(base, target, &skeleton, &mut units);
     }
-    for (number, file) in (0u32..).zip(target.files()) {
-        let stored = target.stored(&file);
-        if let Some(same) = identical[number as usize] {
-            let at = base.stored(&base.file(same)).start;
-            push_same(&mut units, stored, at);
-            continue;
-        }
-        let partner = partners[number as usize];
-        if file.bytes() <= WHOLE_BYTES {
-            let unknown = Unknown { file: Some(number), partner, near: Vec::new() };
-            units.push(Unit { target: stored, source: Source::Unknown(unknown) });
-        } else {
-            let partner = partner.filter(|partner| partner.is_likely);
-            let base_file = partner.map(|partner| base.stored(&base.file(partner.file)));
-            split(base, target, &Region { stream: StreamKind::Contents, target: stored, base: base_file }, &mut units);
-        }
-    }
+    push(0..target.first_joined(), &mut units);
     units
+}
+
+/// Appends the units of a file.
+fn push_file(
+    (base, target): (&Side, &Side),
+    (number, file): (u32, &SideFile),
+    (identical, partners): (&[Option<u32>], &[Option<Partner>]),
+    units: &mut Vec<Unit>,
+) {
+    let stored = target.stored(file);
+    if let Some(same) = identical[number as usize] {
+        let at = base.stored(&base.file(same)).start;
+        push_same(units, stored, at);
+        return;
+    }
+    let partner = partners[number as usize];
+    if file.bytes() <= WHOLE_BYTES {
+        let unknown = Unknown { file: Some(number), partner, near: Vec::new() };
+        units.push(Unit { target: stored, source: Source::Unknown(unknown) });
+        return;
+    }
+    let partner = partner.filter(|partner| partner.is_likely);
+    let base_file = partner.map(|partner| base.stored(&base.file(partner.file)));
+    split(base, target, &Region { stream: StreamKind::Contents, target: stored, base: base_file }, units);
 }
 
 /// Appends a copy from the base. If it continues the previous copy, it extends that one.

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,17 +10,18 @@ use regrow_delta::{Coding, DeltaEncoder, DeltaError, Op};
 use regrow_local::{LocalError, NoProgress, Pool, Progress, Stage};
 
 use crate::base::{LocalPart, PatchBase};
-use crate::expand::ExpandedMember;
 use crate::header::{CHECKSUM_BYTES, ChunkCost, MAX_LISTS_BYTES, PatchHeader, PatchVersion};
 use crate::held::HeldPart;
 use crate::image::PatchImage;
+use crate::joined::JoinedBase;
+use crate::joining;
 use crate::level::PatchLevel;
-use crate::lists::Lists;
-use crate::members::{MAX_MEMBERS, MemberLists, TargetMember};
+use crate::members::MAX_MEMBERS;
 use crate::plan::{Limit, PatchPlan, Planned, plan};
 use crate::sample::SAMPLED_FROM_BYTES;
-use crate::side::{Side, SideFile};
+use crate::side::Side;
 use crate::space::{BaseSpace, FilesOfBase};
+use crate::spent::{Spent, ends, lists_of};
 
 /// Two images, with everything that a patch between them needs.
 pub struct Between<'a> {
@@ -69,18 +69,6 @@ pub enum Made {
     },
 }
 
-/// The bytes of a patch, by what they are for. Together they are the whole patch.
-#[derive(Default)]
-pub(crate) struct Spent {
-    /// The bytes that make the target's skeleton.
-    pub(crate) skeleton: u64,
-    /// The bytes that make each file of the target, in order, with the files' ranges in the target's contents. Those of
-    /// held parts are left out.
-    pub(crate) files: Vec<(Range<u64>, u64)>,
-    /// The rest: the header, the checksum, and the lists of held parts and of the base's members.
-    pub(crate) other: u64,
-}
-
 /// Writes the patch into `out`, an empty file. If `spent` is there, it counts what the bytes are for.
 pub(crate) fn write_counted(
     between: &Between<'_>,
@@ -88,24 +76,23 @@ pub(crate) fn write_counted(
     mut spent: Option<&mut Spent>,
 ) -> Result<Made, LocalError> {
     let Between { version, level, pool, scratch, progress, .. } = *between;
-    let Sides { base, target, held } = Sides::of(between);
+    let Sides { base, target, held } = Sides::of(between)?;
     let plan = match plan((&base, &target), level, between.limit(), pool, scratch, progress)? {
         Planned::Plan(plan) => plan,
         Planned::TooLarge(bytes) => return Ok(Made::NotWorth { bytes }),
     };
     let io = || LocalError::io("the patch that is made");
-    let members = MemberLists { base: plan.base_members.clone(), target: listed(&plan, &target) };
-    let most_members = members.base.len().max(members.target.len());
-    let rebuilt = members.target.len();
-    let (lists, mut ends) = (Lists { held, members }, Vec::new());
-    let base = base.base();
-    let lists_plain = lists.encode(version, &FilesOfBase::new(&base), &mut ends).map_err(io())?;
-    if lists_plain.len() > MAX_LISTS_BYTES as usize || most_members > MAX_MEMBERS {
+    let lists = lists_of(held, (&base, &target), &plan);
+    let has_joined_files = !lists.joined.is_empty();
+    let (rebuilt, mut ends, of_base) = (plan.target_members.len(), Vec::new(), base.base());
+    let lists_plain = lists.encode(version, &FilesOfBase::new(&of_base), &mut ends).map_err(io())?;
+    if lists_plain.len() > MAX_LISTS_BYTES as usize || lists.most_members() > MAX_MEMBERS {
         return Err(LocalError::TooManyMembers);
     }
-    let (lists_stored, of_members) = code_lists(&lists_plain, spent.as_ref().map(|_| ends)).map_err(failed)?;
+    let (lists_stored, of_lists) = code_lists(&lists_plain, spent.as_ref().map(|_| ends)).map_err(failed)?;
     let mut header = PatchHeader {
         version,
+        has_joined_files,
         rebuilder: if rebuilt == 0 { 0 } else { regrow_deflate::REBUILDER_VERSION },
         base: between.ids.0,
         target: between.ids.1,
@@ -118,14 +105,14 @@ pub(crate) fn write_counted(
     };
     out.write_all(&header.encode()).map_err(io())?;
     out.write_all(&lists_stored).map_err(io())?;
-    let of_parts = write_body(between, (&base, &target), &plan, out, spent.is_some())?;
+    let of_parts = write_body(between, (&base, &of_base, &target), &plan, out, spent.is_some())?;
     header.patch_bytes = out.stream_position().map_err(io())? + CHECKSUM_BYTES as u64;
     if header.patch_bytes > between.most_bytes(between.least_saving) {
         return Ok(Made::NotWorth { bytes: header.patch_bytes });
     }
     seal(out, &header).map_err(io())?;
     if let Some(spent) = &mut spent {
-        **spent = Spent::of(&header, (&plan, &target), &of_members, &of_parts);
+        **spent = Spent::of(&header, (&plan, &target), &of_lists, &of_parts);
     }
     Ok(Made::Patch(Written { header, members: rebuilt as u64 }))
 }
@@ -144,17 +131,17 @@ pub(crate) struct Sides {
 }
 
 impl Sides {
-    pub(crate) fn of(between: &Between<'_>) -> Self {
+    pub(crate) fn of(between: &Between<'_>) -> Result<Self, LocalError> {
         let Between { base, target, params, .. } = *between;
-        let (base, target, held) = match between.version {
-            PatchVersion::V1 => (Side::whole(base), Side::whole(target), Vec::new()),
-            PatchVersion::V2 => {
-                let base = Side::of_base(base, params);
-                let (target, held) = Side::of_target(target, &base, params);
-                (base.without_held(&held), target, held)
-            }
-        };
-        Self { base: Arc::new(base), target: Arc::new(target), held }
+        if between.version == PatchVersion::V1 {
+            let [base, target] = [base, target].map(|image| Arc::new(Side::whole(image)));
+            return Ok(Self { base, target, held: Vec::new() });
+        }
+        let base = Side::of_base(base, params);
+        let (target, held) = Side::of_target(target, &base, params);
+        let (base, target) = (Arc::new(base.without_held(&held)), Arc::new(target));
+        let [base, target] = joining::join([base, target], between.pool)?;
+        Ok(Self { base, target, held })
     }
 }
 
@@ -184,55 +171,6 @@ impl Between<'_> {
     }
 }
 
-impl Spent {
-    /// Adds up the costs of the lists and of the body.
-    fn of(header: &PatchHeader, (plan, target): (&PatchPlan, &Side), of_members: &[u64], of_parts: &[u64]) -> Self {
-        let (skeleton, files) = of_parts.split_first().map_or((0, &[][..]), |(first, rest)| (*first, rest));
-        let mut files = files.to_vec();
-        for (member, bytes) in plan.target_members.iter().zip(of_members.iter().skip(1)) {
-            if let Some(sum) = files.get_mut(member.file as usize) {
-                *sum += bytes;
-            }
-        }
-        let known = skeleton + files.iter().sum::<u64>();
-        let files = target.files().map(|file| target.in_image(&file)).zip(files).collect();
-        Self { skeleton, files, other: header.patch_bytes.saturating_sub(known) }
-    }
-}
-
-/// Where the skeleton ends in the target space, and where each file of the target does.
-fn ends(target: &Side, plan: &PatchPlan) -> Vec<u64> {
-    let mut members = plan.target_members.iter().peekable();
-    let mut at = target.skeleton_bytes();
-    let end = |(number, file): (u64, SideFile)| {
-        at += file.bytes();
-        while let Some(member) = members.next_if(|member| member.file == number) {
-            let stored = member.stored.end - member.stored.start + member.trailer.len() as u64;
-            at = at + member.plain_bytes - stored;
-        }
-        at
-    };
-    let files: Vec<u64> = (0..).zip(target.files()).map(end).collect();
-    [target.skeleton_bytes()].into_iter().chain(files).collect()
-}
-
-/// The target's members, by the distances between them. Their files are counted over those of the whole image.
-fn listed(plan: &PatchPlan, target: &Side) -> Vec<TargetMember> {
-    let (mut file, mut end) = (u64::MAX, 0);
-    let list = |found: &ExpandedMember| {
-        let from = if found.file == file { end } else { 0 };
-        (file, end) = (found.file, found.stored.end + found.trailer.len() as u64);
-        TargetMember {
-            file: u64::from(target.file(file as u32).number),
-            gap: found.stored.start - from,
-            trailer: found.trailer,
-            plain_bytes: found.plain_bytes,
-            corrections: found.corrections.clone(),
-        }
-    };
-    plan.target_members.iter().map(list).collect()
-}
-
 fn failed(error: DeltaError) -> LocalError {
     LocalError::io("the patch that is made")(io::Error::other(error))
 }
@@ -251,16 +189,18 @@ pub(crate) fn code_lists(plain: &[u8], ends: Option<Vec<u64>>) -> Result<(Vec<u8
     encoder.finish_metered()
 }
 
-/// Writes the body. If they are counted, the result is the costs of the skeleton and of each file.
+/// Writes the body. If they are counted, the result is the costs of each joined file, of the skeleton, and of
+/// each other file.
 fn write_body(
     between: &Between<'_>,
-    (base, target): (&PatchBase<'_>, &Side),
+    (base, of_base, target): (&Side, &PatchBase<'_>, &Side),
     plan: &PatchPlan,
     out: &mut File,
     is_counted: bool,
 ) -> Result<Vec<u64>, LocalError> {
     let io = || LocalError::io("the patch that is made");
-    let space = BaseSpace::new(base, &plan.base_members, between.scratch)?;
+    let joined = JoinedBase { files: base.joined(), members: &plan.base_members.joined };
+    let space = BaseSpace::new(of_base, &plan.base_members.members, joined, between.scratch)?;
     let target_bytes = target.skeleton_bytes() + plan.expanded_bytes;
     let body = Body { between, space: &space, plan, target_bytes, ends: is_counted.then(|| ends(target, plan)) };
     let coding = Coding::choose(plan.ops.statistics());

@@ -1,5 +1,5 @@
-//! The patches that are committed. `cargo test -p regrow-patch golden -- --ignored` writes those of version 2, which may
-//! happen only together with a new version.
+//! The patches that are committed. `cargo test -p regrow-patch golden -- --ignored` writes those of versions 2 and 4,
+//! which may happen only together with a new version.
 
 use super::*;
 
@@ -79,4 +79,37 @@ fn write_golden_patch_between_parts() {
         std::fs::write(folder().join(name), bytes).unwrap();
     }
     std::fs::write(folder().join("old-to-new.patch"), written_again(&pair_of_version_2())).unwrap();
+}
+
+/// The folder of the patch of version 4, with the disk images that it lies between.
+fn folder_of_joined() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v4")
+}
+
+fn pair_of_disks() -> Pair {
+    let [base, target] = ["old.img", "new.img"].map(|name| std::fs::read(folder_of_joined().join(name)).unwrap());
+    Pair::of_rules(WalkRules::V5, PatchVersion::V2, (&base, &target), Params::default())
+}
+
+/// The same for a patch with joined files, which have pieces in both streams, and holes.
+#[test]
+fn golden_patches_with_joined_files_mean_what_they_meant() {
+    let pair = pair_of_disks();
+    let path = folder_of_joined().join("old-to-new.patch");
+    let header = crate::apply::open(&mut std::fs::File::open(&path).unwrap()).unwrap();
+    let ids = [&pair.base, &pair.target].map(|image| image.id(pair.params));
+    assert_eq!((header.has_joined_files, [header.base, header.target]), (true, ids));
+    crate::check::check(&pair.between(), &mut std::fs::File::open(&path).unwrap()).unwrap();
+    let bytes = written_again(&pair);
+    assert!(bytes == std::fs::read(path).unwrap(), "patches are written in another way: that needs a new version");
+}
+
+#[test]
+#[ignore = "writes the golden patch of version 4"]
+fn write_golden_patch_with_joined_files() {
+    std::fs::create_dir_all(folder_of_joined()).unwrap();
+    for (name, files) in ["old.img", "new.img"].into_iter().zip(super::disks::releases()) {
+        std::fs::write(folder_of_joined().join(name), super::disks::erofs(&files)).unwrap();
+    }
+    std::fs::write(folder_of_joined().join("old-to-new.patch"), written_again(&pair_of_disks())).unwrap();
 }

@@ -47,13 +47,13 @@ fn members_in_large_opaque_images_are_matched_by_what_they_hold() {
         image
     };
     let plan = Pair::new(&image(b"", 1_000), &image(b"inserted", 9_000)).check(5);
-    assert_eq!((plan.base_members.len(), plan.target_members.len()), (5, 5));
+    assert_eq!((plan.base_members.members.len(), plan.target_members.len()), (5, 5));
     let counts = plan.ops.statistics();
     assert!(counts.literal + counts.changed < 9_000, "{counts:?}");
     // A small image is matched as a whole.
     let small = |more: &[u8]| [noise(1, 40_000), member(1, more), noise(2, 10_000)].concat();
     let plan = Pair::new(&small(b""), &small(b"inserted")).check(5);
-    assert_eq!((plan.base_members.len(), plan.target_members.len()), (1, 1));
+    assert_eq!((plan.base_members.members.len(), plan.target_members.len()), (1, 1));
     assert!(plan.ops.statistics().literal < 100, "{:?}", plan.ops.statistics());
 }
 

@@ -223,7 +223,7 @@ fn hostile_lists_are_refused_or_give_another_image() {
         Ok(())
     })
     .unwrap();
-    assert_eq!(Lists::decode(PatchVersion::V2, &plain, &files).unwrap().held, parted.pair.sides().held);
+    assert_eq!(Lists::decode((PatchVersion::V2, false), &plain, &files).unwrap().held, parted.pair.sides().held);
     let with_lists = |lists: &[u8]| {
         let (stored, _) = crate::write::code_lists(lists, None).unwrap();
         let header = PatchHeader {
