@@ -72,6 +72,13 @@ fn squashfs_images_are_updated_by_what_their_blocks_hold() {
         let info = env.json("info new.rgx");
         assert_eq!(number(&info, "walk_version"), 5);
         assert_eq!(info["coded"][0]["encoders"][0], encoder, "{info}");
+        // make and info tell the same of its blocks.
+        assert_eq!(
+            (&made["disk"]["blocks"], &info["disk"]["blocks"][0]["encoder"]),
+            (&info["disk"]["blocks"], &encoder.into())
+        );
+        assert_eq!(number(&info["disk"]["blocks"][0], "corrected"), 0);
+        assert!(number(&info["disk"]["blocks"][0], "blocks") > 20, "{info}");
         // Changed are four small files, and a few bytes of two others, in blocks that are compressed.
         let patch = number(&made["patches"][0], "bytes");
         assert!(patch < 14_000, "{encoder}: the patch has {patch} bytes");
@@ -101,6 +108,50 @@ fn squashfs_images_are_updated_by_what_their_blocks_hold() {
 }
 
 #[test]
+fn a_patch_names_the_blocks_that_its_base_has() {
+    let env = TestEnvironment::new();
+    let [old, new] = [("old.img", 1), ("new.img", 2)].map(|(name, version)| squashfs(&env, name, version, &["zstd"]));
+    let (Some(_), Some(new)) = (old, new) else { return };
+    env.json("make old.rgx old.img");
+    env.json("make --patch-from old.rgx new.rgx new.img");
+    let index = index_of(&env, "new.rgx");
+    let codings_bytes = index.codings[0].cost_bytes();
+    let patch = env.files("store/patches").pop().unwrap();
+    // If this program's libzstd is that of mksquashfs, there is nothing to correct.
+    if codings_bytes <= 4096 {
+        return pass_over("corrections need a mksquashfs of another libzstd");
+    }
+    assert_eq!(env.read(&patch)[8], 3, "{codings_bytes}");
+    let info = env.json("info new.rgx");
+    let blocks = &info["disk"]["blocks"][0];
+    assert!(number(blocks, "corrected") > 0 && number(blocks, "corrections_bytes") > 1000, "{info}");
+    assert_eq!(info["coded"][0]["corrections_bytes"], blocks["corrections_bytes"]);
+    let told = env.run("info new.rgx").success().stdout;
+    let told = String::from_utf8(told).unwrap();
+    assert!(
+        told.contains("made by libzstd") && told.contains("since another version or other options wrote"),
+        "{told}"
+    );
+    let server = Server::new(env.root());
+    let url = server.url("new.rgx");
+    let planned = env.json(&format!("extract --dry-run --seed old.img {url} out"));
+    let extracted = env.json(&format!("extract --seed old.img {url} out"));
+    check_extract(&extracted, &new);
+    assert!(env.read("out") == new && number(&extracted, "chunks_patch") > 0, "{extracted}");
+    // The codings of the index were not fetched.
+    let patch_bytes = env.read(&patch).len() as u64;
+    for report in [&planned, &extracted] {
+        assert!(number(report, "bytes_fetched") < patch_bytes + 4096, "{report}");
+    }
+    assert!(codings_bytes > 4096 && number(&planned, "bytes_fetched") == number(&extracted, "bytes_fetched"));
+    let piped = env.run(&format!("extract --seed old.img {url} -")).success();
+    assert!(piped.stdout == new);
+    env.write("device", &[&[0; 100], &new[..]].concat());
+    env.run(&format!("extract --seed old.img --in-place {url} device")).success();
+    assert!(env.read("device")[..new.len()] == new);
+}
+
+#[test]
 fn outputs_of_all_kinds() {
     let env = TestEnvironment::new();
     let [old, new] = [("old", 1), ("new", 2)].map(|(name, version)| squashfs(&env, name, version, &["gzip"]));
@@ -113,6 +164,9 @@ fn outputs_of_all_kinds() {
     env.run(&format!("extract --seed old --in-place {url} device")).success();
     assert!(env.read("device")[..new.len()] == new);
     env.write("out", &old);
+    let planned = env.run(&format!("extract --dry-run {url} out")).success().stderr;
+    let is_told = |name: &str, form: &str| planned.lines().any(|line| line.starts_with(name) && line.ends_with(form));
+    assert!(is_told("would fetch", ", compressed") && is_told("from seeds", " uncompressed"), "{planned}");
     let report = env.json(&format!("extract {url} out"));
     assert!(env.read("out") == new && number(&report, "chunks_seed") > 0, "{report}");
     env.run(&format!("extract --plain {url} plain")).success();

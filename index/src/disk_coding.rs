@@ -38,6 +38,9 @@ pub enum DiskPiece {
     Corrected(Box<CorrectedBlock>),
     /// A compressed block that no encoder makes.
     Kept(Box<KeptBlock>),
+    /// Compressed blocks in a row that the base of a patch has in the same form, so that neither encoders nor corrections
+    /// are needed. The run has no encoder. Only patches have such pieces.
+    Held(Box<BlockRun>),
 }
 
 /// Compressed blocks in a row, each of which an encoder makes of its plain bytes alone. How long each block is in its
@@ -144,7 +147,7 @@ impl DiskPiece {
     fn stored(&self) -> Option<u64> {
         match self {
             Self::Plain(bytes) => Some(*bytes),
-            Self::Run(run) => run.gaps_bytes()?.checked_add(run.coded_bytes),
+            Self::Run(run) | Self::Held(run) => run.gaps_bytes()?.checked_add(run.coded_bytes),
             Self::Filled(run) => run.stored(),
             Self::Corrected(block) => Some(block.coded_bytes.into()),
             Self::Kept(kept) => Some(kept.coded.len() as u64),
@@ -154,7 +157,7 @@ impl DiskPiece {
     fn plain(&self) -> Option<u64> {
         match self {
             Self::Plain(bytes) => Some(*bytes),
-            Self::Run(run) => {
+            Self::Run(run) | Self::Held(run) => {
                 let smaller_by: u64 = run.smaller_by.iter().map(|&smaller_by| u64::from(smaller_by)).sum();
                 let blocks = run.count.checked_mul(run.plain_bytes.into())?.checked_sub(smaller_by)?;
                 run.gaps_bytes()?.checked_add(blocks)
@@ -182,7 +185,7 @@ impl DiskPiece {
     pub fn behind_bytes(&self) -> u64 {
         match self {
             Self::Filled(run) => run.behind_bytes(),
-            Self::Plain(_) | Self::Run(_) | Self::Corrected(_) | Self::Kept(_) => 0,
+            Self::Plain(_) | Self::Run(_) | Self::Corrected(_) | Self::Kept(_) | Self::Held(_) => 0,
         }
     }
 
@@ -191,7 +194,7 @@ impl DiskPiece {
         match self {
             Self::Plain(0) => Err(IndexError::Malformed("an empty piece of a disk image")),
             Self::Plain(_) => Ok(()),
-            Self::Run(run) => run.check(),
+            Self::Run(run) | Self::Held(run) => run.check(),
             Self::Filled(run) => run.check(),
             Self::Corrected(block) if block.corrections.is_empty() => {
                 Err(IndexError::Malformed("a block of a disk image without corrections"))
@@ -220,7 +223,7 @@ impl DiskCoding {
     pub fn blocks(&self) -> (u64, u64) {
         self.pieces.iter().fold((0, 0), |(all, kept), piece| match piece {
             DiskPiece::Plain(_) => (all, kept),
-            DiskPiece::Run(run) => (all + run.count, kept),
+            DiskPiece::Run(run) | DiskPiece::Held(run) => (all + run.count, kept),
             DiskPiece::Filled(run) => (all + run.count, kept),
             DiskPiece::Corrected(_) => (all + 1, kept),
             DiskPiece::Kept(_) => (all + 1, kept + 1),

@@ -91,6 +91,7 @@ mod error;
 mod file;
 mod filled;
 mod model;
+mod patch_codings;
 mod primitives;
 mod segment;
 mod selection;
@@ -106,6 +107,7 @@ pub use disk_coding::{
 pub use error::IndexError;
 pub use filled::{FilledGroup, FilledRun};
 pub use model::{Index, PackRef, Run, SegmentRef, StreamHead};
+pub use patch_codings::{decode_patch_codings, encode_patch_codings};
 pub use segment::{MAX_SEGMENT_RECORDS, Segment, SegmentCutter};
 pub use units::{
     AnnouncedPatch, BasePart, Claims, DiskNote, KeptEntries, MAX_BASE_PARTS, MAX_DISK_WORDS_BYTES, MAX_PARTS, Part,

@@ -20,12 +20,22 @@ mod head;
 mod recipe;
 mod statement;
 
-use crate::{Index, IndexError, Units};
+use crate::{CodedStretch, Index, IndexError, Units};
 
 pub use head::{Head, HeadRead, MAX_HEAD_BYTES};
 pub use statement::{StatedPart, StatedUnit, Statement};
 
 pub(crate) use head::head_bytes;
+
+/// Encodes codings, as in an index.
+pub(crate) fn encode_codings(codings: &[CodedStretch]) -> Vec<u8> {
+    codings::encode(codings)
+}
+
+/// Decodes the codings of a patch.
+pub(crate) fn decode_codings_of_patch(bytes: &[u8]) -> Result<Vec<CodedStretch>, IndexError> {
+    codings::decode(bytes, true)
+}
 
 /// Encodes an index as the bytes of a file.
 pub(crate) fn encode(index: &Index, units: &Units) -> Vec<u8> {

@@ -22,7 +22,10 @@ pub(crate) mod stream;
 mod zstd_reader;
 
 pub(crate) use aside::Aside;
-pub(crate) use disk::{CodedBlocks, DiskGuess, DiskPlaces, DiskProof, DiskUnfolding, guess_disk, prove_disk};
+pub(crate) use disk::{
+    BlockHash, CodedBlocks, DiskGuess, DiskPlaces, DiskProof, DiskUnfolding, HeldBlocks, block_hash, guess_disk,
+    prove_disk,
+};
 use guess::plain_beginning;
 pub(crate) use guess::{Guess, PREFIX_BYTES, guess};
 pub(crate) use plain_file::PlainFile;

@@ -64,7 +64,7 @@ mod spool;
 mod stream_chunks;
 
 pub use coded::disk::{
-    CodedBlocks, DiskMaker, PieceEncoder, StoredView, block_encoder_name, bytes_behind, disk_memory_bytes,
+    CodedBlocks, DiskMaker, PieceEncoder, StoredView, WholeCoding, block_encoder_name, bytes_behind, disk_memory_bytes,
     piece_encoder,
 };
 pub use coded::stream::{CodedEncoder, StreamMaker};
@@ -91,8 +91,8 @@ pub use recipe::Recipe;
 pub use scan::{Scan, UnitIds, UnitRecipes, parts_of_index, segments, unfolding_rules, unfolding_rules_begin};
 pub use scratch::{ScratchFolder, sweep};
 pub use seed::{
-    FileSeed, FolderSeed, GuessedFiles, PatchSeed, PatchSeedBuilder, Seed, SeedContext, Seeds, first_with_id,
-    sorted_by_id,
+    FileSeed, FolderSeed, GuessedFiles, PatchSeed, PatchSeedBuilder, Seed, SeedContext, Seeds, coding_from_base,
+    first_with_id, sorted_by_id,
 };
 pub use sha256::Sha256;
 pub use spool::{MEMORY_BYTES, Spool};

@@ -5,6 +5,7 @@ pub(crate) mod disk_files;
 mod file;
 mod folder;
 mod gather;
+mod held;
 pub(crate) mod layer;
 pub(crate) mod layered;
 mod patched;
@@ -24,6 +25,7 @@ use regrow_index::Segment;
 use disk::DiskGuesses;
 pub use file::FileSeed;
 pub use folder::{FolderSeed, GuessedFiles};
+pub use held::coding_from_base;
 pub use patched::{PatchSeed, PatchSeedBuilder};
 
 use crate::coded::{CodedBlocks, Starts};

@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let (base, target) = (open(old)?, open(new)?);
     let between = Between {
+        codings: &[],
         base: &base,
         target: &target,
         ids: (base.id(params), target.id(params)),

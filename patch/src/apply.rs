@@ -12,7 +12,7 @@ use crate::base::PatchBase;
 use crate::header::{CHECKSUM_BYTES, HEADER_BYTES, HeaderError, PatchHeader};
 use crate::held::HeldParts;
 use crate::joined::JoinedBase;
-use crate::lists::Lists;
+use crate::lists::{Lists, take_codings};
 use crate::members::ListsError;
 use crate::space::{BaseSpace, FilesOfBase, expanded_limit};
 use crate::streams::Streams;
@@ -89,7 +89,7 @@ pub fn apply(
     }
     file.seek(SeekFrom::Start(HEADER_BYTES as u64))?;
     let mut input = BufReader::with_capacity(READ_BYTES, file);
-    let Lists { held, mut joined, members } = read_lists(&mut input, header, base)?;
+    let Lists { held, mut joined, members, .. } = read_lists(&mut input, header, base)?;
     let held = HeldParts::new(held, base, target)?;
     let (joined_files, joined_members) = (std::mem::take(&mut joined.base), std::mem::take(&mut joined.members.base));
     let of_base = JoinedBase { files: &joined_files, members: &joined_members };
@@ -110,15 +110,34 @@ pub fn apply(
     }
 }
 
-fn read_lists(input: &mut impl Read, header: &PatchHeader, base: &PatchBase<'_>) -> Result<Lists, ApplyError> {
-    if header.lists_stored == 0 {
-        return Ok(Lists::default());
+/// The codings of the target that a patch has, if it has some. `file` is a patch from which [`open`] read `header`.
+///
+/// # Errors
+/// [`ApplyError`] if the patch is malformed, or cannot be read.
+pub fn codings(file: &mut File, header: &PatchHeader) -> Result<Option<Vec<u8>>, ApplyError> {
+    if !header.has_codings {
+        return Ok(None);
     }
+    file.seek(SeekFrom::Start(HEADER_BYTES as u64))?;
+    let lists = read_plain_lists(&mut BufReader::with_capacity(READ_BYTES, file), header)?;
+    Ok(Some(take_codings(&mut &lists[..])?.to_vec()).filter(|codings| !codings.is_empty()))
+}
+
+fn read_lists(input: &mut impl Read, header: &PatchHeader, base: &PatchBase<'_>) -> Result<Lists, ApplyError> {
+    let plain = read_plain_lists(input, header)?;
+    Ok(Lists::decode((header.version, header.has_codings, header.has_joined_files), &plain, &FilesOfBase::new(base))?)
+}
+
+/// The lists of a patch before they are decoded.
+fn read_plain_lists(input: &mut impl Read, header: &PatchHeader) -> Result<Vec<u8>, ApplyError> {
     let mut plain = Vec::new();
+    if header.lists_stored == 0 {
+        return Ok(plain);
+    }
     let mut stored = input.take(u64::from(header.lists_stored));
     decode(&[][..], &mut stored, u64::from(header.lists_plain), |bytes| {
         plain.extend_from_slice(bytes);
         Ok(())
     })?;
-    Ok(Lists::decode((header.version, header.has_joined_files), &plain, &FilesOfBase::new(base))?)
+    Ok(plain)
 }

@@ -33,16 +33,25 @@ pub enum PatchVersion {
     V2,
 }
 
-/// The versions by their numbers in the format, and whether the patch has joined files.
-const NUMBERS: [(u32, PatchVersion, bool); 3] =
-    [(1, PatchVersion::V1, false), (2, PatchVersion::V2, false), (4, PatchVersion::V2, true)];
+/// The versions by their numbers in the format, whether the patch has codings of its target, and whether it has joined
+/// files.
+const NUMBERS: [(u32, PatchVersion, bool, bool); 5] = [
+    (1, PatchVersion::V1, false, false),
+    (2, PatchVersion::V2, false, false),
+    (3, PatchVersion::V2, true, false),
+    (4, PatchVersion::V2, false, true),
+    (5, PatchVersion::V2, true, true),
+];
 
 /// The header of a patch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatchHeader {
     /// The version of the patch.
     pub version: PatchVersion,
-    /// Whether the patch has joined files: it codes some files as a whole that lie in pieces. Its version is then 4.
+    /// Whether the patch has the codings of its target, so that a machine with the base can do without those of the index.
+    /// Its version is then 3, or 5.
+    pub has_codings: bool,
+    /// Whether the patch has joined files: it codes some files as a whole that lie in pieces. Its version is then 4, or 5.
     /// docs/format/patch-4.md.
     pub has_joined_files: bool,
     /// The version of the rebuilder that the members' corrections are for, or 0 if there are none.
@@ -83,10 +92,10 @@ impl PatchHeader {
     pub(crate) fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut out = Vec::with_capacity(HEADER_BYTES);
         out.extend_from_slice(&MAGIC);
-        let is_this = |(_, version, has_joined_files): &&(u32, PatchVersion, bool)| {
-            (*version, *has_joined_files) == (self.version, self.has_joined_files)
-        };
-        // No whole image has joined files.
+        // No whole image has codings or joined files.
+        let flags = (self.version, self.has_codings && self.version == PatchVersion::V2, self.has_joined_files);
+        let is_this =
+            |(_, version, codings, joined): &&(u32, PatchVersion, bool, bool)| (*version, *codings, *joined) == flags;
         let number = NUMBERS.iter().find(is_this).map_or(0, |(number, ..)| *number);
         out.extend_from_slice(&number.to_le_bytes());
         out.extend_from_slice(&self.rebuilder.to_le_bytes());
@@ -116,13 +125,14 @@ impl PatchHeader {
         }
         let number = u32_at(header, 8);
         let known = NUMBERS.into_iter().find(|(known, ..)| *known == number);
-        let (_, version, has_joined_files) = known.ok_or(HeaderError::Version(number))?;
+        let (_, version, has_codings, has_joined_files) = known.ok_or(HeaderError::Version(number))?;
         let rebuilder = u32_at(header, 12);
         if rebuilder != 0 && rebuilder != regrow_deflate::REBUILDER_VERSION {
             return Err(HeaderError::Rebuilder(rebuilder));
         }
         let found = Self {
             version,
+            has_codings,
             has_joined_files,
             rebuilder,
             base: id_at(header, 16),
@@ -177,6 +187,7 @@ mod tests {
     fn sample() -> PatchHeader {
         PatchHeader {
             version: PatchVersion::V1,
+            has_codings: false,
             has_joined_files: false,
             rebuilder: 1,
             base: ImageId::from_bytes([3; 32]),
@@ -191,8 +202,8 @@ mod tests {
 
     #[test]
     fn round_trips() {
-        for (_, version, has_joined_files) in NUMBERS {
-            let header = PatchHeader { version, has_joined_files, ..sample() };
+        for (_, version, has_codings, has_joined_files) in NUMBERS {
+            let header = PatchHeader { version, has_codings, has_joined_files, ..sample() };
             assert_eq!(PatchHeader::decode(&header.encode(), 5000), Ok(header));
         }
         assert_eq!(sample().body_bytes(), 5000 - 128 - 32 - 300);
@@ -206,7 +217,7 @@ mod tests {
             PatchHeader::decode(&header, 5000)
         };
         assert_eq!(changed(0, b'P'), Err(HeaderError::NotAPatch));
-        assert_eq!(changed(8, 5), Err(HeaderError::Version(5)));
+        assert_eq!(changed(8, 6), Err(HeaderError::Version(6)));
         assert_eq!(changed(12, 9), Err(HeaderError::Rebuilder(9)));
         assert_eq!(changed(80, 1), Err(HeaderError::Sizes));
         assert_eq!(changed(113, 0xff), Err(HeaderError::Sizes));

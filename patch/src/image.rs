@@ -77,7 +77,7 @@ impl PatchImage {
     }
 
     /// The image as a seed.
-    pub(crate) fn seed(&self) -> &FileSeed {
+    pub fn seed(&self) -> &FileSeed {
         &self.seed
     }
 

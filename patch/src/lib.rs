@@ -45,6 +45,7 @@
 //!     target: &target,
 //!     ids: (base.id(params), target.id(params)),
 //!     version: PatchVersion::V2,
+//!     codings: &[],
 //!     params,
 //!     chunk_cost: ChunkCost::default(),
 //!     least_saving: 0,
@@ -109,7 +110,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use apply::{ApplyError, apply, open};
+pub use apply::{ApplyError, apply, codings, open};
 pub use base::{BasePart, ClosedPart, LocalPart, OpenPart, PatchBase, without_repeated};
 pub use check::check;
 pub use costs::PatchCosts;

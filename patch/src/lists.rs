@@ -1,7 +1,10 @@
-//! The lists of a patch: the held parts, which version 1 does not have, the joined files, which only version 4 has, and
+//! The lists of a patch: the codings of its target, which versions 3 and 5 have, the held parts, which version 1 does not
+//! have, the joined files, which versions 4 and 5 have, and
 //! the members of both sides.
 
 use std::io;
+
+use regrow_chunker::varint;
 
 use crate::header::{MAX_LISTS_BYTES, PatchVersion};
 use crate::held::{self, HeldPart};
@@ -12,6 +15,8 @@ use crate::space::FilesOfBase;
 /// All lists of a patch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Lists {
+    /// The codings of the target. There are none if it has no coded files, or if those of the index are used.
+    pub(crate) codings: Vec<u8>,
     pub(crate) held: Vec<HeldPart>,
     pub(crate) joined: JoinedLists,
     pub(crate) members: MemberLists,
@@ -29,6 +34,10 @@ impl Lists {
         let mut out = Vec::new();
         if *self == Self::default() {
             return Ok(out);
+        }
+        if !self.codings.is_empty() {
+            varint::put(&mut out, self.codings.len() as u64);
+            out.extend_from_slice(&self.codings);
         }
         match version {
             PatchVersion::V1 => {}
@@ -49,14 +58,15 @@ impl Lists {
 
     /// Decodes the lists. The bytes may come from anybody, so everything is checked.
     pub(crate) fn decode(
-        (version, has_joined_files): (PatchVersion, bool),
+        (version, has_codings, has_joined_files): (PatchVersion, bool, bool),
         mut input: &[u8],
         base: &FilesOfBase<'_>,
     ) -> Result<Self, ListsError> {
-        if input.is_empty() {
+        if input.is_empty() && !has_codings {
             return Ok(Self::default());
         }
         debug_assert!(input.len() <= MAX_LISTS_BYTES as usize);
+        let codings = if has_codings { take_codings(&mut input)?.to_vec() } else { Vec::new() };
         let held = match version {
             PatchVersion::V1 => Vec::new(),
             PatchVersion::V2 => held::take(&mut input)?,
@@ -66,6 +76,14 @@ impl Lists {
             false => JoinedLists::default(),
         };
         let members = MemberLists::decode(&mut input, base)?;
-        if input.is_empty() { Ok(Self { held, joined, members }) } else { Err(ListsError::Malformed) }
+        if input.is_empty() { Ok(Self { codings, held, joined, members }) } else { Err(ListsError::Malformed) }
     }
+}
+
+/// Takes the codings off the front of the lists of a patch that may have some.
+pub(crate) fn take_codings<'a>(input: &mut &'a [u8]) -> Result<&'a [u8], ListsError> {
+    let bytes = varint::take(input).and_then(|bytes| usize::try_from(bytes).ok());
+    let (codings, rest) = bytes.and_then(|bytes| input.split_at_checked(bytes)).ok_or(ListsError::Malformed)?;
+    *input = rest;
+    Ok(codings)
 }

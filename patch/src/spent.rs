@@ -84,7 +84,11 @@ pub(crate) fn ends(target: &Side, plan: &PatchPlan) -> Vec<u64> {
 }
 
 /// The lists of a patch.
-pub(crate) fn lists_of(held: Vec<HeldPart>, (base, target): (&Side, &Side), plan: &PatchPlan) -> Lists {
+pub(crate) fn lists_of(
+    (codings, held): (Vec<u8>, Vec<HeldPart>),
+    (base, target): (&Side, &Side),
+    plan: &PatchPlan,
+) -> Lists {
     let (of_joined, of_files) = members(plan, target);
     let of_base = &plan.base_members;
     let joined = JoinedLists {
@@ -93,7 +97,12 @@ pub(crate) fn lists_of(held: Vec<HeldPart>, (base, target): (&Side, &Side), plan
         expanded_bytes: expanded_bytes(of_joined, target.joined().bytes()),
         members: MemberLists { base: of_base.joined.clone(), target: listed(of_joined, target) },
     };
-    Lists { held, joined, members: MemberLists { base: of_base.members.clone(), target: listed(of_files, target) } }
+    Lists {
+        codings,
+        held,
+        joined,
+        members: MemberLists { base: of_base.members.clone(), target: listed(of_files, target) },
+    }
 }
 
 /// The size of files of this many bytes with their members as plain bytes.

@@ -149,6 +149,7 @@ impl Pair {
 
     fn between(&self) -> Between<'_> {
         Between {
+            codings: &[],
             base: &self.base,
             target: &self.target,
             ids: Default::default(),

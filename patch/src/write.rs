@@ -33,6 +33,9 @@ pub struct Between<'a> {
     pub ids: (ImageId, ImageId),
     /// The version of the patch. By version 2 the base is the base image's parts, and both images must have parts.
     pub version: PatchVersion,
+    /// The codings of the target for a machine that has the base, which only a patch from parts has. If there are none,
+    /// machines use those of the index.
+    pub codings: &'a [u8],
     /// The parameters with which both images were cut.
     pub params: Params,
     /// The cost of the same update by chunks, for the header.
@@ -82,8 +85,9 @@ pub(crate) fn write_counted(
         Planned::TooLarge(bytes) => return Ok(Made::NotWorth { bytes }),
     };
     let io = || LocalError::io("the patch that is made");
-    let lists = lists_of(held, (&base, &target), &plan);
-    let has_joined_files = !lists.joined.is_empty();
+    let codings = if version == PatchVersion::V2 { between.codings.to_vec() } else { Vec::new() };
+    let lists = lists_of((codings, held), (&base, &target), &plan);
+    let (has_codings, has_joined_files) = (!lists.codings.is_empty(), !lists.joined.is_empty());
     let (rebuilt, mut ends, of_base) = (plan.target_members.len(), Vec::new(), base.base());
     let lists_plain = lists.encode(version, &FilesOfBase::new(&of_base), &mut ends).map_err(io())?;
     if lists_plain.len() > MAX_LISTS_BYTES as usize || lists.most_members() > MAX_MEMBERS {
@@ -92,6 +96,7 @@ pub(crate) fn write_counted(
     let (lists_stored, of_lists) = code_lists(&lists_plain, spent.as_ref().map(|_| ends)).map_err(failed)?;
     let mut header = PatchHeader {
         version,
+        has_codings,
         has_joined_files,
         rebuilder: if rebuilt == 0 { 0 } else { regrow_deflate::REBUILDER_VERSION },
         base: between.ids.0,
@@ -107,7 +112,9 @@ pub(crate) fn write_counted(
     out.write_all(&lists_stored).map_err(io())?;
     let of_parts = write_body(between, (&base, &of_base, &target), &plan, out, spent.is_some())?;
     header.patch_bytes = out.stream_position().map_err(io())? + CHECKSUM_BYTES as u64;
-    if header.patch_bytes > between.most_bytes(between.least_saving) {
+    // Without the patch, a machine would need the codings of the index, which are not among the costs.
+    let without_codings = header.patch_bytes.saturating_sub(between.codings.len() as u64);
+    if without_codings > between.most_bytes(between.least_saving) {
         return Ok(Made::NotWorth { bytes: header.patch_bytes });
     }
     seal(out, &header).map_err(io())?;

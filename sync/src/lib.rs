@@ -96,8 +96,8 @@ pub use flows::diff::{DiffOptions, DiffReport, PathCost, diff};
 pub use flows::extract::{ExtractOptions, ExtractReport, Output, StorageReport, extract};
 pub use flows::gc::{GcOptions, GcReport, HistoryOptions, PrunedPatches, gc, prune_patches};
 pub use flows::info::{
-    ArchiveInfo, CodedInfo, DiskInfo, HeadReport, InfoReport, PackInfo, PartInfo, PatchInfo, StatementInfo, info,
-    info_head,
+    ArchiveInfo, BlocksInfo, CodedInfo, DiskInfo, HeadReport, InfoReport, PackInfo, PartInfo, PatchInfo, StatementInfo,
+    info, info_head,
 };
 #[cfg(feature = "layers")]
 pub use flows::layer::{FsPath, LayerImage, LayerOptions, LayerOutput, LayerReport, layer};

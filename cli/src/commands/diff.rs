@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args, ValueHint};
 use regrow_sync::{DiffOptions, DiffReport, Location, Network, PathCost, RebuiltArchive, diff, parameters_of_index};
 
 use super::common::{self, Named};
-use super::info::disk_line;
+use super::info::disk_lines;
 use super::sources::{Cut, Sources};
 use crate::args::{NetworkArgs, SourceArgs};
 use crate::failure::Failure;
@@ -105,8 +105,8 @@ fn indexes(args: &DiffArgs, sources: &mut Sources<'_>, network: &mut Network) ->
 
 fn text(report: &DiffReport, paths: usize) -> String {
     let mut lines = vec![line("old image", exact(report.old_bytes)), line("new image", exact(report.new_bytes))];
-    lines.extend(disk_line("old disk image", report.old_disk.as_ref()));
-    lines.extend(disk_line("new disk image", report.new_disk.as_ref()));
+    lines.extend(disk_lines("old disk image", report.old_disk.as_ref()));
+    lines.extend(disk_lines("new disk image", report.new_disk.as_ref()));
     lines.extend([
         line("an update fetches", format!("{} in {}", exact(report.bytes), counted(report.requests, "request"))),
         line("  index", exact(report.bytes_index)),

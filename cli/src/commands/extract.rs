@@ -102,12 +102,12 @@ pub(super) fn source_lines(report: &ExtractReport) -> Vec<String> {
     for (name, count, bytes) in sources {
         // From the head of an index alone it is not known how many chunks seeds give.
         if count == 0 && bytes > 0 {
-            lines.push(line(name, exact(bytes)));
+            lines.push(line(name, format!("{} uncompressed", exact(bytes))));
         }
         if count > 0 {
             let unread = count == report.chunks && !report.verified && !report.dry_run;
             let note = if unread { "; not read again, the catalog says so" } else { "" };
-            lines.push(line(name, format!("{}{note}", chunks(count, bytes))));
+            lines.push(line(name, format!("{} uncompressed{note}", chunks(count, bytes))));
         }
     }
     for StorageReport { kind, root, layers, bytes } in &report.storages {
@@ -120,5 +120,6 @@ pub(super) fn source_lines(report: &ExtractReport) -> Vec<String> {
 /// The line of a summary that says what was fetched.
 pub(super) fn fetched_line(report: &ExtractReport) -> String {
     let fetched = format!("{} in {}", exact(report.bytes_fetched), counted(report.requests, "request"));
-    line(if report.dry_run { "would fetch" } else { "fetched" }, fetched)
+    let name = if report.dry_run { "would fetch" } else { "fetched" };
+    line(name, format!("{fetched}, compressed"))
 }

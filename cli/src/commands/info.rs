@@ -2,7 +2,8 @@
 
 use clap::Args;
 use regrow_sync::{
-    DiskInfo, HeadReport, InfoReport, Location, PartInfo, PatchInfo, StatementInfo, Timestamp, info, info_head,
+    BlocksInfo, DiskInfo, HeadReport, InfoReport, Location, PartInfo, PatchInfo, StatementInfo, Timestamp, info,
+    info_head,
 };
 
 use super::common::{self, Named};
@@ -49,12 +50,29 @@ pub(crate) fn run(args: InfoArgs, verbosity: Verbosity) -> Result<(), Failure> {
     Reporter { verbosity, json: args.json }.print(&report, &text(&report), To::Output)
 }
 
-/// The line about a disk image, if the image is one.
-pub(crate) fn disk_line(name: &str, disk: Option<&DiskInfo>) -> Option<String> {
-    let disk = disk?;
+/// The lines about a disk image, if the image is one: what it is, and how its compressed blocks are made again.
+pub(crate) fn disk_lines(name: &str, disk: Option<&DiskInfo>) -> Vec<String> {
+    let Some(disk) = disk else { return Vec::new() };
     let words = clean_line(&disk.words);
     let files = if disk.files == 1 { "1 file".to_owned() } else { format!("{} files", commas(disk.files)) };
-    Some(line(name, if disk.divided { format!("{words}; {files}") } else { format!("not seen through: {words}") }))
+    let what = if disk.divided { format!("{words}; {files}") } else { format!("not seen through: {words}") };
+    [line(name, what)].into_iter().chain(disk.blocks.iter().map(blocks_line)).collect()
+}
+
+/// The line about compressed blocks of one encoder.
+fn blocks_line(blocks: &BlocksInfo) -> String {
+    let count = |number| if number == 1 { "1 block".to_owned() } else { format!("{} blocks", commas(number)) };
+    let sizes = format!("{}, {} that hold {}", count(blocks.blocks), show(blocks.bytes), show(blocks.plain_bytes));
+    let made = match (&blocks.encoder, blocks.corrected) {
+        (Some(encoder), 0) => format!("made by {encoder}"),
+        (Some(encoder), corrected) => format!(
+            "made by {encoder}; {} of them with {} of corrections, since another version or other options wrote them",
+            commas(corrected),
+            exact(blocks.corrections_bytes)
+        ),
+        (None, _) => "kept in the index, since no known encoder makes them".to_owned(),
+    };
+    line("  compressed", format!("{sizes}, {made}"))
 }
 
 /// The lines that say which image it is, in all forms of the output.
@@ -71,7 +89,7 @@ fn image_lines(format: u32, bytes: u64, digest: &str, id: &str, chunk_bytes: [u3
 fn head_text(report: &HeadReport) -> String {
     let sizes = [report.chunk_min_bytes, report.chunk_avg_bytes, report.chunk_max_bytes];
     let mut lines = image_lines(report.format, report.image_bytes, &report.image_digest, &report.image_id, sizes);
-    lines.extend(disk_line("disk image", report.disk.as_ref()));
+    lines.extend(disk_lines("disk image", report.disk.as_ref()));
     lines.push(line("skeleton", exact(report.skeleton_bytes)));
     lines.push(line("contents", exact(report.contents_bytes)));
     lines.extend(report.patches.iter().map(patch));
@@ -100,7 +118,7 @@ fn text(report: &InfoReport) -> String {
     let sizes = [report.chunk_min_bytes, report.chunk_avg_bytes, report.chunk_max_bytes];
     let packs: u64 = report.packs.iter().map(|pack| pack.bytes).sum();
     let mut lines = image_lines(report.format, report.image_bytes, &report.image_digest, &report.image_id, sizes);
-    lines.extend(disk_line("disk image", report.disk.as_ref()));
+    lines.extend(disk_lines("disk image", report.disk.as_ref()));
     lines.extend([
         line("skeleton", chunks(report.skeleton_chunks, report.skeleton_bytes)),
         line("contents", chunks(report.contents_chunks, report.contents_bytes)),

@@ -12,7 +12,7 @@ use regrow_sync::{
 };
 
 use super::common::{self, Named};
-use super::info::disk_line;
+use super::info::disk_lines;
 use super::patch;
 use super::sources::{Cut, Sources};
 use crate::args::{ClaimArgs, NetworkArgs, PasswordArgs, SourceArgs};
@@ -341,15 +341,19 @@ fn summary(index: &Location, report: &MakeReport, is_kept: bool) -> String {
         };
         lines.push(line("seen through", files));
     }
-    lines.extend(disk_line("disk image", report.disk.as_ref()));
+    lines.extend(disk_lines("disk image", report.disk.as_ref()));
     for made in &report.patches {
         if made.not_worth {
             let reason = patch::not_worth(made);
             lines.push(line("patch", format!("from {}, {reason}", &made.base_id[..16])));
             continue;
         }
-        let present = if made.present { ", already there" } else { "" };
-        lines.push(line("patch", format!("from {}, {}{present}", &made.base_id[..16], exact(made.bytes))));
+        let note = match made.bytes_codings {
+            _ if made.present => ", already there".to_owned(),
+            0 => String::new(),
+            bytes => format!(", {} of it for compressed blocks", show(bytes)),
+        };
+        lines.push(line("patch", format!("from {}, {}{note}", &made.base_id[..16], exact(made.bytes))));
     }
     if report.patches_deleted > 0 {
         lines.push(line("older patches deleted", commas(report.patches_deleted)));

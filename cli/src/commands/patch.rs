@@ -119,6 +119,12 @@ fn summary(report: &PatchReport) -> String {
         lines.push(line("already there", "left as it is (--replace makes it again)"));
     } else {
         lines.push(line("instead of", format!("{} as chunks", exact(report.bytes_chunks))));
+        if report.bytes_codings > 0 {
+            lines.push(line(
+                "  compressed blocks",
+                format!("{} of it say how they are made", exact(report.bytes_codings)),
+            ));
+        }
         if report.members > 0 {
             let cost = exact(report.bytes_members);
             lines.push(line("seen through", format!("{} compressed files, {cost}", commas(report.members))));

@@ -31,6 +31,8 @@ const GZIP_TRAILER: u8 = 3;
 const KEPT: u8 = 4;
 const RUN: u8 = 5;
 const FILLED: u8 = 7;
+/// Only the codings of a patch have this kind.
+const HELD: u8 = 8;
 
 /// The last literal and encoder, which an empty field repeats.
 #[derive(Default)]
@@ -48,7 +50,7 @@ enum Piece {
 }
 
 /// Encodes codings. There are no bytes if there are none.
-pub(super) fn encode(codings: &[CodedStretch]) -> Vec<u8> {
+pub(crate) fn encode(codings: &[CodedStretch]) -> Vec<u8> {
     let mut out = Vec::new();
     if codings.is_empty() {
         return out;
@@ -119,9 +121,14 @@ fn put_or_same(out: &mut Vec<u8>, bytes: &Arc<[u8]>, last: &mut Arc<[u8]>) {
     }
 }
 
-/// Decodes codings.
+/// Decodes the codings of an index.
 pub(super) fn decode_codings(input: &[u8]) -> Result<Vec<CodedStretch>, IndexError> {
-    let mut pieces = Pieces { input, last: Last::default(), left: Left::default() };
+    decode(input, false)
+}
+
+/// Decodes codings. Those of a patch may have blocks that its base holds.
+pub(crate) fn decode(input: &[u8], may_be_held: bool) -> Result<Vec<CodedStretch>, IndexError> {
+    let mut pieces = Pieces { input, last: Last::default(), left: Left::default(), may_be_held };
     // A stretch takes at least its count and a trailer.
     let count = take_count(&mut pieces.input, 2)?;
     let mut found = Vec::new();
@@ -159,6 +166,8 @@ struct Pieces<'a> {
     input: &'a [u8],
     last: Last,
     left: Left,
+    /// Whether blocks may be among those that the base of a patch holds.
+    may_be_held: bool,
 }
 
 impl Pieces<'_> {
@@ -169,7 +178,7 @@ impl Pieces<'_> {
         let mut stretch = Stretch::default();
         for number in 0..count {
             let kind = self.take_kind()?;
-            if number == 0 && matches!(kind, PLAIN | KEPT | RUN | FILLED) {
+            if number == 0 && matches!(kind, PLAIN | KEPT | RUN | FILLED | HELD) {
                 return self.take_disk(kind, count).map(CodedStretch::Disk);
             }
             let piece = self.take_piece(kind)?;
@@ -182,7 +191,7 @@ impl Pieces<'_> {
 
     fn take_kind(&mut self) -> Result<u8, IndexError> {
         let kind = take_u8(&mut self.input)?;
-        if kind <= RUN || kind == FILLED {
+        if kind <= RUN || kind == FILLED || (kind == HELD && self.may_be_held) {
             return Ok(kind);
         }
         Err(IndexError::UnknownKind { what: "a piece of a coded file", kind: u64::from(kind) })

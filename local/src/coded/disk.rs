@@ -6,6 +6,7 @@ mod encoders;
 mod filled;
 mod found;
 mod guess;
+mod held;
 mod places;
 mod prove;
 mod steps;
@@ -23,12 +24,14 @@ use super::stream::StreamSink;
 use crate::LocalError;
 use crate::pool::{Ordered, Pool};
 use encoders::{MAX_MEMORY_BYTES, largest_block_bytes, most_in_flight};
-use steps::{BlockStep, Step, Steps};
+use steps::{BlockStep, Step, StepEncoder, Steps};
 
 pub use encoders::{PieceEncoder, block_encoder_name, bytes_behind, disk_memory_bytes, piece_encoder};
 pub use found::CodedBlocks;
 pub(crate) use guess::{DiskGuess, guess_disk};
-pub(crate) use places::{DiskPlaces, PlacedBlock, PlainPlace};
+pub(crate) use held::HeldBlocks;
+pub use held::WholeCoding;
+pub(crate) use places::{BlockHash, DiskPlaces, PlacedBlock, PlainPlace, block_hash};
 pub(crate) use prove::{DiskProof, prove_disk};
 pub(crate) use unfold::DiskUnfolding;
 pub use view::StoredView;
@@ -41,6 +44,8 @@ pub struct DiskMaker<'a> {
     pool: &'a Pool,
     /// Blocks that need not be encoded, if there are any.
     blocks: Option<Arc<CodedBlocks>>,
+    /// The corrections of blocks that the base of a patch should hold, if it does not.
+    whole: Option<&'a dyn WholeCoding>,
     steps: Steps<'a>,
     step: Option<Step<'a>>,
     /// Bytes that stand before the next block as they are.
@@ -56,6 +61,8 @@ pub struct DiskMaker<'a> {
     encoding: Ordered<Result<Made, BlockError>>,
     /// The blocks of a run of which some were taken from seeds. They wait until the run's digest shows that these fit.
     held: Vec<Made>,
+    /// The number of plain bytes of the disk image so far.
+    plain_at: u64,
     /// The number of stored bytes that are still to come. More of them would overwrite what follows.
     left: u64,
 }
@@ -69,7 +76,15 @@ impl<'a> DiskMaker<'a> {
         let encoding = Ordered::new(in_flight as usize);
         let (waiting, block, held, ahead) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let behind = bytes_behind(pieces);
-        Self { pool, blocks, steps, step: None, waiting, block, ahead, wanted: 0, behind, encoding, held, left }
+        let (whole, plain_at, wanted, step) = (None, 0, 0, None);
+        Self { pool, blocks, whole, steps, step, waiting, block, ahead, wanted, behind, encoding, held, plain_at, left }
+    }
+
+    /// The same maker for pieces that begin at this place of the plain image, counted from the beginning of the disk image,
+    /// with the whole coding for blocks that the base of a patch should hold.
+    #[must_use]
+    pub fn with_whole(self, plain_at: u64, whole: &'a dyn WholeCoding) -> Self {
+        Self { plain_at, whole: Some(whole), ..self }
     }
 
     /// Takes in the next plain bytes, at the end those behind the pieces that their encoders look at, as far as there are
@@ -129,10 +144,12 @@ impl<'a> DiskMaker<'a> {
                     self.submit(plain[..plain.len().min(wanted)].to_vec(), step);
                     self.hand_on(sink)?;
                     plain = &plain[group..];
+                    self.plain_at = self.plain_at.saturating_add(group as u64);
                     continue;
                 }
             };
             let (now, rest) = plain.split_at(taken);
+            self.plain_at = self.plain_at.saturating_add(now.len() as u64);
             self.take(now, sink)?;
             plain = rest;
         }
@@ -143,7 +160,8 @@ impl<'a> DiskMaker<'a> {
     fn submit(&mut self, plain: Vec<u8>, step: BlockStep) {
         let before = std::mem::take(&mut self.waiting);
         let blocks = self.blocks.clone().filter(|_| step.may_take);
-        self.encoding.push(self.pool.submit(move || Made::block(before, plain, step, blocks.as_deref())));
+        let plain_at = self.plain_at.saturating_sub(plain.len() as u64);
+        self.encoding.push(self.pool.submit(move || Made::block(before, (plain, plain_at), step, blocks.as_deref())));
     }
 
     /// Takes in bytes of the present step.
@@ -206,7 +224,7 @@ impl<'a> DiskMaker<'a> {
     /// Takes in what was made, in order. The blocks of a run wait from the first one on that was taken from a seed.
     fn accept<E: From<LocalError>>(&mut self, made: Made, sink: StreamSink<'_, E>) -> Result<(), E> {
         let run_end = made.step.and_then(|step| step.run_end);
-        let waits = made.step.is_some_and(|step| step.may_take && self.blocks.is_some());
+        let waits = made.step.is_some_and(|step| step.may_take && (self.blocks.is_some() || step.is_held()));
         if !waits {
             return self.give(&made, sink);
         }
@@ -215,19 +233,26 @@ impl<'a> DiskMaker<'a> {
         let mut held = std::mem::take(&mut self.held);
         if held.iter().any(|made| made.taken_for.is_some()) && digest_of(&held) != digest {
             // Other blocks hold the same, or the seed has changed.
-            self.encode_taken(&mut held)?;
+            self.make_taken(&mut held)?;
         }
         held.iter().try_for_each(|made| self.give(made, sink))
     }
 
-    /// Encodes the blocks that were taken from seeds.
-    fn encode_taken(&mut self, held: &mut [Made]) -> Result<(), LocalError> {
+    /// Makes the blocks that were taken from seeds, or not found there.
+    fn make_taken(&mut self, held: &mut [Made]) -> Result<(), LocalError> {
         let mut encoding = Ordered::new(usize::MAX);
         for made in held.iter_mut() {
-            if let (Some(plain), Some(step)) = (made.taken_for.take(), made.step) {
-                encoding.push(self.pool.submit(move || step.encoder.encode(&plain)));
-                made.coded.clear();
-            }
+            let (Some(plain), Some(step)) = (made.taken_for.take(), made.step) else { continue };
+            made.coded = match (step.encoder, self.whole) {
+                (StepEncoder::Held, Some(whole)) => held::make_block(whole, made.plain_at, &plain)?,
+                (StepEncoder::Held, None) => {
+                    return Err(invalid("a block that the old image should have is not known"));
+                }
+                (encoder, _) => {
+                    encoding.push(self.pool.submit(move || encoder.encode(&plain)));
+                    Vec::new()
+                }
+            };
         }
         for made in held.iter_mut().filter(|made| made.step.is_some() && made.coded.is_empty()) {
             let coded = encoding.next()?.ok_or(LocalError::Worker)?;
@@ -265,27 +290,30 @@ struct Made {
     /// The block, if there is one.
     coded: Vec<u8>,
     step: Option<BlockStep>,
-    /// The plain bytes of a block that was taken from a seed.
+    /// The place of the block in the plain image, counted from the beginning of the disk image.
+    plain_at: u64,
+    /// The plain bytes of a block that was taken from a seed, or that the base of a patch should hold.
     taken_for: Option<Vec<u8>>,
 }
 
 impl Made {
     fn plain(before: Vec<u8>) -> Self {
-        Self { before, coded: Vec::new(), step: None, taken_for: None }
+        Self { before, coded: Vec::new(), step: None, plain_at: 0, taken_for: None }
     }
 
-    /// A block, which is looked for among those of seeds first.
+    /// A block, which is looked for among those of seeds first. One that the base of a patch should hold is empty if it is
+    /// not there.
     fn block(
         before: Vec<u8>,
-        plain: Vec<u8>,
+        (plain, plain_at): (Vec<u8>, u64),
         step: BlockStep,
         blocks: Option<&CodedBlocks>,
     ) -> Result<Self, BlockError> {
         let (coded, is_taken) = match blocks {
             Some(blocks) => step.encoder.encode_with(&plain, blocks)?,
-            None => (step.encoder.encode(&plain)?, false),
+            None => (step.encoder.encode(&plain)?, step.is_held()),
         };
-        Ok(Self { before, coded, step: Some(step), taken_for: is_taken.then_some(plain) })
+        Ok(Self { before, coded, step: Some(step), plain_at, taken_for: is_taken.then_some(plain) })
     }
 }
 

@@ -212,6 +212,11 @@ impl FileSeed {
         }
     }
 
+    /// Fills `out` with bytes of the plain image from `at` on.
+    pub(crate) fn read_plain(&self, out: &mut [u8], at: u64) -> io::Result<()> {
+        self.file.read_exact_at(out, at)
+    }
+
     /// The scan of the file.
     pub fn scan(&self) -> &Scan {
         &self.scan

@@ -237,7 +237,7 @@ impl Changed {
     fn with(&self, change: impl FnOnce(&mut JoinedLists)) -> Result<(), String> {
         let base = base_of(&self.pair.between());
         let files = FilesOfBase::new(&base);
-        let mut lists = Lists::decode((PatchVersion::V2, true), &self.lists, &files).unwrap();
+        let mut lists = Lists::decode((PatchVersion::V2, false, true), &self.lists, &files).unwrap();
         change(&mut lists.joined);
         self.apply(&lists.encode(PatchVersion::V2, &files, &mut Vec::new()).unwrap())
     }

@@ -223,7 +223,7 @@ fn hostile_lists_are_refused_or_give_another_image() {
         Ok(())
     })
     .unwrap();
-    assert_eq!(Lists::decode((PatchVersion::V2, false), &plain, &files).unwrap().held, parted.pair.sides().held);
+    assert_eq!(Lists::decode((PatchVersion::V2, false, false), &plain, &files).unwrap().held, parted.pair.sides().held);
     let with_lists = |lists: &[u8]| {
         let (stored, _) = crate::write::code_lists(lists, None).unwrap();
         let header = PatchHeader {
@@ -249,5 +249,24 @@ fn hostile_lists_are_refused_or_give_another_image() {
             bad[at] ^= 1 << bit;
             let _ = with_lists(&bad);
         }
+    }
+}
+
+#[test]
+fn a_patch_may_have_the_codings_of_its_target() {
+    let (old, new) = (archive("old", &[layer(1), layer(2)]), archive("new", &[layer(1), updated(2)]));
+    let pair = Pair::of_version(PatchVersion::V2, (&old, &new), params());
+    for codings in [noise(5, 3000), vec![7], Vec::new()] {
+        let between = Between { codings: &codings, ..pair.between() };
+        let mut patch = tempfile::tempfile().unwrap();
+        let header = made(write(&between, &mut patch).unwrap()).header;
+        assert_eq!(header.has_codings, !codings.is_empty());
+        assert_eq!(header.encode()[8], if codings.is_empty() { 2 } else { 3 });
+        crate::check::check(&between, &mut patch).unwrap();
+        let found = crate::apply::codings(&mut patch, &header).unwrap();
+        assert_eq!(found, (!codings.is_empty()).then_some(codings));
+    }
+    for lists in [&[][..], &[3, 1, 2], &[0xff; 12]] {
+        assert!(crate::lists::take_codings(&mut &*lists).is_err(), "{lists:?}");
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::info::DiskInfo;
 use super::patch::local::{Given, Locals};
-use super::patch::version_of;
+use super::patch::{codings, version_of};
 use crate::plan::inspect::{Inspection, Sharing, UpdateCost};
 use crate::plan::rebuilt::{OldEntries, RebuiltArchive};
 use crate::plan::tree::{ArchiveNumbers, Reading, archive_of, path_of};
@@ -222,11 +222,14 @@ fn make_patch(
     let given = |paths| Vec::from_iter(<[PathBuf]>::iter(paths).map(|path| Given::Path(path)));
     let (old_files, new_files) = (given(&options.old_files), given(&options.new_files));
     let (base, target) = local.open_both((&options.old, old, &old_files), (&options.new, new, &new_files), network)?;
+    let version = version_of(old, new);
+    let codings = codings::from_base(version, (old, &base), (new, &target))?;
     Ok(PatchCosts::of(&Between {
+        codings: &codings,
         base: &base,
         target: &target,
         ids: (old.image_id(), new.image_id()),
-        version: version_of(old, new),
+        version,
         params: new.params,
         chunk_cost: ChunkCost::default(),
         least_saving: 0,

@@ -230,8 +230,9 @@ impl Run<'_> {
 
     fn sizes(&self) -> OutputSizes {
         let (image, plain) = (self.index.image_bytes, self.index.plain_bytes());
+        let is_coded = !self.index.codings.is_empty() || self.codings_left() > 0;
         match self.form {
-            Form::Image => OutputSizes { image, plain, is_coded: !self.index.codings.is_empty() },
+            Form::Image => OutputSizes { image, plain, is_coded },
             Form::Plain => OutputSizes { image: plain, plain, is_coded: false },
         }
     }

@@ -6,7 +6,7 @@ mod statement;
 
 use regrow_chunker::Digest;
 use regrow_image::{TreeEntry, WalkRules};
-use regrow_index::{CodedStretch, DiskPiece, VERSION_1, VERSION_2};
+use regrow_index::{CodedStretch, MemberCoding, VERSION_1, VERSION_2};
 use regrow_local::{CodedEncoder, Pool};
 use regrow_store::StoreError;
 use serde::Serialize;
@@ -15,7 +15,7 @@ use crate::plan::inspect::Inspection;
 use crate::plan::tree::{ArchiveNumbers, Reading, archive_of, path_of};
 use crate::{Location, Network, Progress, SyncError};
 
-pub use disk::DiskInfo;
+pub use disk::{BlocksInfo, DiskInfo};
 pub use head::{HeadReport, info_head};
 pub use statement::{PartInfo, PatchInfo, StatementInfo};
 
@@ -190,16 +190,22 @@ pub fn info(
 }
 
 fn coded(coding: &CodedStretch) -> CodedInfo {
-    let (members, names): (u64, Vec<Option<String>>) = match coding {
-        CodedStretch::File(coding) => {
-            let names = coding.members.iter().map(|member| CodedEncoder::name(coding.format, &member.encoder));
-            (coding.members.len() as u64, names.collect())
+    let (members, names, corrections_bytes): (u64, Vec<String>, u64) = match coding {
+        CodedStretch::File(file) => {
+            let name = |member: &MemberCoding| CodedEncoder::name(file.format, &member.encoder);
+            let names = file.members.iter().map(|member| name(member).unwrap_or_else(|| "not known here".to_owned()));
+            let corrections = file.members.iter().map(|member| member.corrections.len() as u64);
+            (file.members.len() as u64, names.collect(), corrections.sum())
         }
-        CodedStretch::Disk(coding) => (coding.blocks().0, coding.pieces.iter().filter_map(block_encoder).collect()),
+        CodedStretch::Disk(disk) => {
+            let blocks = disk::blocks_of(disk);
+            let name = |blocks: &BlocksInfo| blocks.encoder.clone().unwrap_or_else(|| "no known encoder".to_owned());
+            let corrections = blocks.iter().map(|blocks| blocks.corrections_bytes);
+            (disk.blocks().0, blocks.iter().map(name).collect(), corrections.sum())
+        }
     };
     let mut encoders: Vec<String> = Vec::new();
     for name in names {
-        let name = name.unwrap_or_else(|| "not known here".to_owned());
         if !encoders.contains(&name) {
             encoders.push(name);
         }
@@ -211,24 +217,8 @@ fn coded(coding: &CodedStretch) -> CodedInfo {
         plain_bytes: coding.plain_bytes(),
         members,
         encoders,
-        corrections_bytes: match coding {
-            CodedStretch::File(coding) => coding.members.iter().map(|member| member.corrections.len() as u64).sum(),
-            CodedStretch::Disk(_) => 0,
-        },
+        corrections_bytes,
         index_bytes: coding.cost_bytes(),
-    }
-}
-
-/// The name of the encoder of a disk image's blocks, if this piece has any and the encoder is known.
-fn block_encoder(piece: &DiskPiece) -> Option<Option<String>> {
-    match piece {
-        DiskPiece::Plain(_) => None,
-        DiskPiece::Run(run) => Some(regrow_local::block_encoder_name(&run.encoder)),
-        DiskPiece::Filled(run) => Some(regrow_local::block_encoder_name(&run.encoder)),
-        DiskPiece::Corrected(block) => {
-            Some(regrow_local::block_encoder_name(&block.encoder).map(|name| format!("{name}, with corrections")))
-        }
-        DiskPiece::Kept(_) => Some(Some("no known encoder".to_owned())),
     }
 }
 

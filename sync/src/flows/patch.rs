@@ -1,5 +1,6 @@
 //! Makes a patch between two images and puts it into a store.
 
+pub(crate) mod codings;
 pub(crate) mod local;
 mod report;
 mod several;
@@ -198,13 +199,16 @@ pub(crate) fn publish(
         (&options.new, new, publication.new_file.as_slice()),
         network,
     )?;
+    let version = version_of(old, new);
+    let codings = codings::from_base(version, (old, &old_image), (new, &new_image))?;
     let chunk_cost = chunk_cost(publication, &old_image, &pool, network, progress)?;
     let mut file = place.stage("patch-").map_err(StoreError::io(place.staging()))?;
     let between = Between {
         base: &old_image,
         target: &new_image,
         ids: (base, target),
-        version: version_of(old, new),
+        version,
+        codings: &codings,
         params: new.params,
         chunk_cost,
         least_saving: options.least_saving,
@@ -225,8 +229,10 @@ pub(crate) fn publish(
         }
     };
     report.bytes = written.header.patch_bytes;
+    report.bytes_codings = codings.len() as u64;
     report.count_base_parts(written.header.version, old);
-    (report.members, report.bytes_members) = (written.members, u64::from(written.header.lists_stored));
+    let of_members = u64::from(written.header.lists_stored).saturating_sub(report.bytes_codings);
+    (report.members, report.bytes_members) = (written.members, of_members);
     let condition = if found.is_some() { Condition::Always } else { Condition::IfAbsent };
     network.block_on(place.put(&name, Content::File(file), ObjectKind::Immutable, condition))?;
     Ok(report)

@@ -96,6 +96,8 @@ pub(crate) struct PatchOrChunks<'a> {
     image_bytes: u64,
     /// The room that the output will take as well.
     output_bytes: u64,
+    /// The bytes of the recipes of coded files that chunks would need, and a patch with codings does not.
+    codings_left: u64,
     scratch: &'a Path,
 }
 
@@ -106,12 +108,18 @@ impl<'a> PatchOrChunks<'a> {
         let packs_bytes = || index.packs.iter().map(|pack| pack.bytes).fold(0, u64::saturating_add);
         let whole_bytes = if is_outline(index) { u64::MAX } else { packs_bytes() };
         let image_bytes = index.skeleton.bytes + index.contents.bytes;
-        Self { share: candidate.share, whole_bytes, image_bytes, output_bytes, scratch }
+        Self { share: candidate.share, whole_bytes, image_bytes, output_bytes, codings_left: 0, scratch }
+    }
+
+    /// The same choice where this many bytes of the recipes of coded files were not read.
+    pub(crate) fn with_codings_left(self, codings_left: u64) -> Self {
+        Self { codings_left, ..self }
     }
 
     /// Chooses for a patch with this header, for which `bytes` would be fetched. A cached patch takes none.
     pub(crate) fn of(&self, header: &PatchHeader, bytes: u64) -> Choice {
-        if bytes > 0 && bytes >= self.chunk_bytes(header) {
+        let codings = if header.has_codings { self.codings_left } else { 0 };
+        if bytes > 0 && bytes >= self.chunk_bytes(header).saturating_add(codings) {
             Choice::Chunks
         } else if self.has_room(header) {
             Choice::Patch

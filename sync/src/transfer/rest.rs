@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use regrow_catalog::Catalog;
-use regrow_index::Index;
+use regrow_index::{CodedStretch, Index};
 
 use crate::place::network::OpenHead;
 use crate::{Location, Network, SyncError};
@@ -25,6 +25,22 @@ impl<'a> Rest<'a> {
     /// The same, of these units alone ([`Index::of_units`]).
     pub(crate) fn of_units(self, units: Vec<usize>) -> Self {
         Self { units: Some(units), ..self }
+    }
+
+    /// The number of bytes of the recipes of coded files that were not read.
+    pub(crate) fn codings_left(&self) -> u64 {
+        self.open.codings_left()
+    }
+
+    /// The recipes of the image's coded files. If they cannot be had by themselves, the whole index is read.
+    ///
+    /// # Errors
+    /// [`SyncError::Replaced`] if the index of another image lies there by now.
+    pub(crate) fn codings(&self, network: &Network, location: &Location) -> Result<Vec<CodedStretch>, SyncError> {
+        match network.codings(location, self.open) {
+            Ok(codings) => Ok(codings),
+            Err(_) => self.index(network, location).map(|index| index.codings.clone()),
+        }
     }
 
     /// The whole index, if it has been read.

@@ -100,6 +100,7 @@ fn the_announced_patch_is_applied() {
     };
     let (base, target) = (open(1, ids[0]), open(2, ids[1]));
     let between = Between {
+        codings: &[],
         base: &base.into(),
         target: &target.into(),
         ids: (ids[0], ids[1]),

@@ -1,8 +1,10 @@
 //! The pieces of a coded disk image. docs/format/index-2.md, section 6.
 
+use std::sync::Arc;
+
 use regrow_chunker::varint;
 
-use super::{FILLED, KEPT, Last, PLAIN, Pieces, RUN, STREAM, filled, put_or_same, use_up};
+use super::{FILLED, HELD, KEPT, Last, PLAIN, Pieces, RUN, STREAM, filled, put_or_same, use_up};
 use crate::disk_coding::MAX_KEPT_BYTES;
 use crate::primitives::{put_bytes, take, take_array, take_bytes};
 use crate::{BlockRun, CorrectedBlock, DiskCoding, DiskPiece, IndexError, KeptBlock, MemberCoding};
@@ -30,7 +32,12 @@ pub(super) fn put(out: &mut Vec<u8>, coding: &DiskCoding, last: &mut Last) {
             }
             DiskPiece::Run(run) => {
                 out.push(RUN);
-                put_run(out, run, last);
+                put_or_same(out, &run.encoder, &mut last.encoder);
+                put_run(out, run);
+            }
+            DiskPiece::Held(run) => {
+                out.push(HELD);
+                put_run(out, run);
             }
             DiskPiece::Filled(run) => {
                 out.push(FILLED);
@@ -52,8 +59,7 @@ pub(super) fn put(out: &mut Vec<u8>, coding: &DiskCoding, last: &mut Last) {
     }
 }
 
-fn put_run(out: &mut Vec<u8>, run: &BlockRun, last: &mut Last) {
-    put_or_same(out, &run.encoder, &mut last.encoder);
+fn put_run(out: &mut Vec<u8>, run: &BlockRun) {
     for number in [run.gap_bytes.into(), run.coded_bytes, run.plain_bytes.into()] {
         varint::put(out, number);
     }
@@ -67,7 +73,11 @@ impl Pieces<'_> {
     pub(super) fn take_disk_piece(&mut self, kind: u8) -> Result<DiskPiece, IndexError> {
         let piece = match kind {
             PLAIN => DiskPiece::Plain(take(&mut self.input)?),
-            RUN => DiskPiece::Run(Box::new(self.take_run()?)),
+            RUN => {
+                let encoder = self.take_encoder()?;
+                DiskPiece::Run(Box::new(self.take_run(encoder)?))
+            }
+            HELD => DiskPiece::Held(Box::new(self.take_run(Arc::default())?)),
             FILLED => DiskPiece::Filled(Box::new(self.take_filled()?)),
             KEPT => DiskPiece::Kept(Box::new(self.take_kept()?)),
             STREAM => DiskPiece::Corrected(Box::new(self.take_corrected()?)),
@@ -77,8 +87,7 @@ impl Pieces<'_> {
         Ok(piece)
     }
 
-    fn take_run(&mut self) -> Result<BlockRun, IndexError> {
-        let encoder = self.take_encoder()?;
+    fn take_run(&mut self, encoder: Arc<[u8]>) -> Result<BlockRun, IndexError> {
         let (gap, coded_bytes, plain_bytes) = (self.take_u8()?, take(&mut self.input)?, self.take_u32()?);
         let digest = take_array(&mut self.input)?;
         let count = take(&mut self.input)?;

@@ -1,7 +1,7 @@
 //! Codings of disk images.
 
 use super::*;
-use crate::v2::codings::{decode_codings, encode};
+use crate::v2::codings::{self, decode_codings, encode};
 use crate::{BlockRun, CodedStretch, CorrectedBlock, DiskCoding, DiskPiece, FilledGroup, FilledRun, KeptBlock};
 
 /// The number of a block encoder, and a parameter.
@@ -37,6 +37,27 @@ fn pieces() -> Vec<DiskPiece> {
 
 fn coded(pieces: Vec<DiskPiece>) -> Vec<CodedStretch> {
     vec![DiskCoding { pieces }.into()]
+}
+
+/// A run of blocks that the base of a patch holds.
+fn held(gap_bytes: u8, sizes: &[u32], coded_bytes: u64) -> DiskPiece {
+    DiskPiece::Held(Box::new(BlockRun::new([].into(), gap_bytes, sizes, (coded_bytes, DIGEST))))
+}
+
+#[test]
+fn only_patches_have_blocks_that_their_base_holds() {
+    let pieces = vec![DiskPiece::Plain(96), held(2, &[8192, 100], 300), run(0, &[8192], 40)];
+    let mut expected = b"\x01\x03\x01\x60\x08\x02\xac\x02\x80\x40a run\'s digest..\x05\x00\x9c\x3f".to_vec();
+    expected.extend_from_slice(b"\x05\x03\x80\x40\x09\x00\x28\x80\x40a run\'s digest..\x02");
+    let codings = coded(pieces);
+    assert_eq!(encode(&codings), expected);
+    assert_eq!(codings::decode(&expected, true), Ok(codings.clone()));
+    assert_eq!(decode_codings(&expected), Err(IndexError::UnknownKind { what: "a piece of a coded file", kind: 8 }));
+    assert_eq!(codings[0].disk().unwrap().blocks(), (3, 0));
+    for cut in 0..expected.len() {
+        codings::decode(&expected[..cut], true).unwrap_err();
+    }
+    assert!(codings::decode(&encode(&coded(vec![held(0, &[5, 5], 1)])), true).is_err());
 }
 
 #[test]

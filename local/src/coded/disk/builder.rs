@@ -47,7 +47,8 @@ struct Filled {
 
 /// A run that is not complete.
 struct Run {
-    encoder: BlockEncoder,
+    /// The encoder, unless the base of a patch holds the blocks.
+    encoder: Option<BlockEncoder>,
     gap_bytes: u64,
     sizes: Vec<u32>,
     plain_bytes: u64,
@@ -61,6 +62,15 @@ impl Builder {
     }
 
     pub(super) fn block(&mut self, encoder: BlockEncoder, plain_bytes: u32, coded: &[u8]) {
+        self.add(Some(encoder), plain_bytes, coded);
+    }
+
+    /// Takes a block that the base of a patch holds.
+    pub(super) fn held(&mut self, plain_bytes: u32, coded: &[u8]) {
+        self.add(None, plain_bytes, coded);
+    }
+
+    fn add(&mut self, encoder: Option<BlockEncoder>, plain_bytes: u32, coded: &[u8]) {
         let coded_bytes = coded.len() as u64;
         let goes_on =
             |run: &&mut Run| run.encoder == encoder && run.gap_bytes == self.plain && run.plain_bytes < MAX_RUN_BYTES;
@@ -167,11 +177,13 @@ impl Builder {
             self.pieces.push(DiskPiece::Filled(Box::new(FilledRun { encoder, groups, count, coded_bytes, digest })));
         }
         let Some(run) = self.run.take() else { return };
-        let encoder = self.written(Known::Block(run.encoder));
+        let encoder = run.encoder.map(|encoder| self.written(Known::Block(encoder)));
+        let (is_held, encoder) = (encoder.is_none(), encoder.unwrap_or_default());
         // What is larger than a gap was not taken for one.
         let run =
             BlockRun::new(encoder, run.gap_bytes as u8, &run.sizes, (run.coded_bytes, run_digest(&run.coded_hash)));
-        self.pieces.push(DiskPiece::Run(Box::new(run)));
+        let run = Box::new(run);
+        self.pieces.push(if is_held { DiskPiece::Held(run) } else { DiskPiece::Run(run) });
     }
 
     fn end_plain(&mut self) {

@@ -22,7 +22,7 @@ pub enum PieceEncoder {
 pub fn piece_encoder(piece: &DiskPiece) -> Result<Option<PieceEncoder>, String> {
     let block = |encoder, plain_bytes| block_encoder(encoder, plain_bytes).map(PieceEncoder::Block).map(Some);
     match piece {
-        DiskPiece::Plain(_) | DiskPiece::Kept(_) => Ok(None),
+        DiskPiece::Plain(_) | DiskPiece::Kept(_) | DiskPiece::Held(_) => Ok(None),
         DiskPiece::Run(run) => block(&run.encoder, run.plain_bytes),
         DiskPiece::Corrected(corrected) => block(&corrected.encoder, corrected.plain_bytes),
         DiskPiece::Filled(run) => fill_encoder(&run.encoder).map(PieceEncoder::Fill).map(Some),
@@ -72,7 +72,7 @@ pub fn disk_memory_bytes(pieces: &[DiskPiece]) -> u64 {
 pub(super) fn largest_block_bytes(pieces: &[DiskPiece]) -> u64 {
     let bytes = |piece: &DiskPiece| {
         let plain_bytes = match piece {
-            DiskPiece::Plain(_) | DiskPiece::Kept(_) => 0,
+            DiskPiece::Plain(_) | DiskPiece::Kept(_) | DiskPiece::Held(_) => 0,
             DiskPiece::Run(run) => run.plain_bytes.into(),
             DiskPiece::Filled(run) => run.largest_bytes(),
             DiskPiece::Corrected(block) => block.plain_bytes.into(),

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use regrow_disk::BlockCodec;
 use regrow_disk::codec::decode;
 
-use super::places::{BlockHash, DiskPlaces, PlacedBlock, block_hash, start_hash};
+use super::places::{BlockHash, CODECS, DiskPlaces, PlacedBlock, block_hash, start_hash};
 
 /// The most filled blocks that begin alike of which each is tried.
 const MOST_ALIKE: usize = 8;
@@ -48,8 +48,11 @@ impl CodedBlocks {
     }
 
     /// A block that held these plain bytes when its seed was scanned. It may be another one by now, or another encoder's.
-    pub(super) fn get(&self, codec: BlockCodec, plain: &[u8]) -> Option<Vec<u8>> {
-        self.read(*self.by_hash.get(&(block_hash(plain), codec))?)
+    /// Without a codec, it may be of any.
+    pub(super) fn get(&self, codec: Option<BlockCodec>, plain: &[u8]) -> Option<Vec<u8>> {
+        let hash = block_hash(plain);
+        let mut codecs = CODECS.into_iter().filter(|known| codec.is_none_or(|codec| codec == *known));
+        self.read(*codecs.find_map(|codec| self.by_hash.get(&(hash, codec)))?)
     }
 
     /// A block that was filled up with the first of these plain bytes, and how many it holds. It may be another encoder's, or

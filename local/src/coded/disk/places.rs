@@ -4,7 +4,7 @@ use regrow_chunker::varint;
 use regrow_disk::{BlockCodec, StoredForm, StoredPiece};
 
 /// The codecs by their numbers in the catalog.
-const CODECS: [BlockCodec; 6] =
+pub(super) const CODECS: [BlockCodec; 6] =
     [BlockCodec::Zlib, BlockCodec::Deflate, BlockCodec::Xz, BlockCodec::Zstd, BlockCodec::Lz4, BlockCodec::Lzo];
 /// What is added to the number of a codec whose blocks are filled up.
 const FILLED: u8 = 0x40;

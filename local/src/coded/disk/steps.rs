@@ -38,29 +38,41 @@ pub(super) struct BlockStep {
     pub(super) run_end: Option<RunDigest>,
 }
 
+impl BlockStep {
+    /// Whether the block is one that the base of a patch holds.
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self.encoder, StepEncoder::Held)
+    }
+}
+
 /// The encoder of a step.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum StepEncoder {
     Block(BlockEncoder),
     Fill(Fill),
+    /// None: the block is one that the base of a patch holds.
+    Held,
 }
 
 impl StepEncoder {
+    /// What the encoder makes. A block that the base holds is none of an encoder's, so there are no bytes then.
     pub(super) fn encode(self, plain: &[u8]) -> Result<Vec<u8>, BlockError> {
         match self {
             Self::Block(encoder) => encoder.encode(plain),
             Self::Fill(fill) => fill.blocks(plain, None).map(|(coded, _)| coded),
+            Self::Held => Ok(Vec::new()),
         }
     }
 
     /// Does the same with the blocks of seeds. The second value tells whether one was taken.
     pub(super) fn encode_with(self, plain: &[u8], blocks: &CodedBlocks) -> Result<(Vec<u8>, bool), BlockError> {
         match self {
-            Self::Block(encoder) => match blocks.get(encoder.codec(), plain) {
+            Self::Block(encoder) => match blocks.get(Some(encoder.codec()), plain) {
                 Some(coded) => Ok((coded, true)),
                 None => Ok((encoder.encode(plain)?, false)),
             },
             Self::Fill(fill) => fill.blocks(plain, Some(blocks)),
+            Self::Held => Ok((blocks.get(None, plain).unwrap_or_default(), true)),
         }
     }
 }
@@ -72,7 +84,7 @@ type Sizes<'a> = Peekable<Box<dyn Iterator<Item = u32> + 'a>>;
 pub(super) struct Steps<'a> {
     pieces: VecDeque<&'a DiskPiece>,
     /// The present run, its encoder, and the sizes of its blocks that are still to come.
-    run: Option<(BlockEncoder, &'a BlockRun, Sizes<'a>)>,
+    run: Option<(StepEncoder, &'a BlockRun, Sizes<'a>)>,
     /// The present run of filled blocks, its encoder, and the groups that are still to come.
     filled: Option<(FillEncoder, &'a FilledRun, std::slice::Iter<'a, FilledGroup>)>,
     /// The block behind the bytes that stand before it.
@@ -92,9 +104,8 @@ impl<'a> Steps<'a> {
         loop {
             if let Some((encoder, run, sizes)) = &mut self.run {
                 if let Some(size) = sizes.next() {
-                    let may_take = run.coded_bytes.max(run.count * u64::from(run.plain_bytes)) <= MAX_HELD_BYTES;
+                    let (encoder, may_take) = (*encoder, is_small(run));
                     let run_end = sizes.peek().is_none().then_some(run.digest);
-                    let encoder = StepEncoder::Block(*encoder);
                     let encode = Step::Encode(size as usize, BlockStep { encoder, may_take, run_end });
                     if run.gap_bytes == 0 {
                         return Ok(Some(encode));
@@ -121,15 +132,26 @@ impl<'a> Steps<'a> {
                 }
                 Some(DiskPiece::Run(run)) => {
                     let encoder = block_encoder(&run.encoder, run.plain_bytes).map_err(invalid)?;
-                    let sizes: Box<dyn Iterator<Item = u32> + 'a> = Box::new(run.sizes());
-                    self.run = Some((encoder, run, sizes.peekable()));
+                    self.begin(StepEncoder::Block(encoder), run);
                 }
+                Some(DiskPiece::Held(run)) if is_small(run) => self.begin(StepEncoder::Held, run),
+                Some(DiskPiece::Held(_)) => return Err(invalid("a run of blocks that the old image has is too long")),
             }
         }
     }
 }
 
+/// Whether all blocks of a run may wait for its digest.
+fn is_small(run: &BlockRun) -> bool {
+    run.coded_bytes.max(run.count.saturating_mul(run.plain_bytes.into())) <= MAX_HELD_BYTES
+}
+
 impl<'a> Steps<'a> {
+    fn begin(&mut self, encoder: StepEncoder, run: &'a BlockRun) {
+        let sizes: Box<dyn Iterator<Item = u32> + 'a> = Box::new(run.sizes());
+        self.run = Some((encoder, run, sizes.peekable()));
+    }
+
     /// The next step of the present run of filled blocks, if it is not at its end.
     fn next_group(&mut self) -> Option<Step<'a>> {
         let (encoder, run, groups) = self.filled.as_mut()?;

@@ -1,6 +1,7 @@
 //! A disk image is proved, read and made again: the same pieces, the same bytes.
 
 mod filled;
+mod held;
 mod make;
 
 use std::io::Write;
@@ -237,7 +238,7 @@ fn blocks_of_a_seed_are_taken_if_they_fit() {
     };
     let blocks = blocks_of(&image);
     let first = text(32_768, 0);
-    assert!(blocks.get(BlockCodec::Zlib, &first).is_some() && blocks.get(BlockCodec::Zlib, &first[1..]).is_none());
+    assert!(blocks.get(Some(BlockCodec::Zlib), &first).is_some() && blocks.get(None, &first[1..]).is_none());
     assert!(make(&blocks, 100_000) == image.stored);
     // A seed with some of the blocks, and one whose blocks another level made.
     let (mut some, mut other) = (Image::default(), Image::default());

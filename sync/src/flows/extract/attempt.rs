@@ -12,6 +12,7 @@ use regrow_store::{Failover, ReadStore};
 use super::already::{self, Already};
 use super::assemble::check_encoders;
 use super::form::Form;
+use super::headed::Codings;
 use super::output::Destination;
 use super::report::{ExtractReport, StorageReport};
 use super::{ExtractOptions, Run, headed, remember};
@@ -78,8 +79,9 @@ impl Call<'_> {
         let scanning = self.read_ahead(&index, &stores, network);
         let context = SeedContext { on_scan: &|| scanning.on_scan(), ..look };
         let storages = self.open_seeds(&mut seeds, &index, &context)?;
-        let settled =
-            open.as_ref().map(|open| headed::settle(location, (&index, open), (&seeds, &[]), network, catalog));
+        let codings = if options.plain { Codings::First } else { Codings::MayWait };
+        let settle = |open| headed::settle(location, (&index, open), (&seeds, &[]), (network, catalog), codings);
+        let settled = open.as_deref().map(settle);
         let settled = settled.transpose()?;
         let settled = match settled {
             Some(other) if other.statement() != index.statement() => {

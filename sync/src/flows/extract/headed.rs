@@ -23,19 +23,31 @@ use crate::transfer::delivery::Tally;
 use crate::transfer::rest::Rest;
 use crate::{Location, Network, SyncError};
 
+/// When the recipes of coded files are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Codings {
+    /// With the outline.
+    First,
+    /// When the recipe is known, if they were not read along with the head. A patch may have them, in fewer bytes.
+    MayWait,
+}
+
 /// Makes ready the index for a run with these seeds. If one of them is the image, or the base of a patch, the outline
 /// is enough, with the recipes of coded files. Otherwise all of the index is read.
 pub(super) fn settle(
     location: &Location,
     (outline, open): (&Index, &OpenHead),
     (seeds, closed): (&Seeds, &[ClosedLayer<'_>]),
-    network: &Network,
-    catalog: Option<&Catalog>,
+    (network, catalog): (&Network, Option<&Catalog>),
+    codings: Codings,
 ) -> Result<Index, SyncError> {
     let is_image = |seed: &dyn regrow_local::Seed| {
         seed.as_file().is_some_and(|file| file.scan().image_id(outline.params) == outline.image_id())
     };
     if seeds.seeds.iter().any(|seed| is_image(&**seed)) || !candidates(outline, seeds, closed).is_empty() {
+        if codings == Codings::MayWait && open.codings_left() > 0 {
+            return Ok(outline.clone());
+        }
         // If something is wrong with them, reading the whole index tells.
         if let Ok(codings) = network.codings(location, open) {
             let index = Index { codings, ..outline.clone() };
@@ -66,7 +78,13 @@ pub(super) fn write(
     };
     match found {
         Extended::Planned(counts) => Ok(Written::planned(counts)),
-        Extended::Recipe(index) => run.with(&index, Some(rest)).write_to(output, scratch, seeds, false),
+        Extended::Recipe(mut index) => {
+            if index.codings.is_empty() && rest.codings_left() > 0 {
+                index.codings = rest.codings(run.network, run.location)?;
+                check_encoders(run.location, &index)?;
+            }
+            run.with(&index, Some(rest)).write_to(output, scratch, seeds, false)
+        }
         Extended::Nothing => {
             let whole = rest.index(run.network, run.location)?;
             run.with(whole, None).write_to(output, scratch, seeds, false)
@@ -91,6 +109,12 @@ pub(super) fn all_resumed(index: &Index, seeds: &Seeds) -> Counts {
 }
 
 impl<'a> Run<'a> {
+    /// The number of bytes of the recipes of coded files that are not known yet.
+    pub(super) fn codings_left(&self) -> u64 {
+        let left = self.rest.map_or(0, Rest::codings_left);
+        if self.index.codings.is_empty() { left } else { 0 }
+    }
+
     /// The same run with another form of the index.
     fn with<'b>(&'b self, index: &'b Index, rest: Option<&'b Rest<'b>>) -> Run<'b>
     where

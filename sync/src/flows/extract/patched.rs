@@ -10,12 +10,13 @@ use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
 use regrow_image::{StreamKind, WalkRules};
-use regrow_index::{Index, Part};
+use regrow_index::{CodedStretch, Index, Part, decode_patch_codings};
 use regrow_local::{GzipFiles, Hashed, PatchSeed, PatchSeedBuilder, Reading, Seeds, ingest_plain, spawn_scoped};
 use regrow_patch::{ApplyError, PatchBase, PatchHeader, PatchTarget, TargetPart, TargetSizes, apply};
 use regrow_store::patch_name;
 
 use super::Run;
+use super::assemble::check_encoders;
 use super::output::OutputFile;
 use crate::plan::closed_parts::ClosedLayer;
 use crate::plan::locate::Counts;
@@ -63,7 +64,8 @@ pub(super) fn extend_seeds(
     for candidate in candidates {
         let (base, target) = (candidate.base, run.index.image_id());
         let name = patch_name(&base, &target);
-        let choice = PatchOrChunks::new(run.index, &candidate, output.missing_bytes(), scratch);
+        let choice = PatchOrChunks::new(run.index, &candidate, output.missing_bytes(), scratch)
+            .with_codings_left(run.codings_left());
         let refused = |reason: &dyn std::fmt::Display| {
             let patch = fetcher.patch_location(&name);
             run.progress.warn(&format!("{patch}: {reason}; chunks are fetched instead"));
@@ -85,11 +87,12 @@ pub(super) fn extend_seeds(
             }
         };
         run.prefetch.on_patch_found();
-        let file = match found {
+        let mut file = match found {
             FoundPatch::Planned(bytes) => return Ok(Extended::Planned(planned(run, &header, bytes))),
             FoundPatch::Here(file) => file,
         };
         let source = Source { candidate: &candidate, request: &request, is_partial: closed.is_some() };
+        let codings = codings_of(run, &header, &mut file);
         let (patched, recipe) = match yield_of(run, fetcher, seeds, &source, (header, file)) {
             Ok(Some(yielded)) => yielded,
             Ok(None) => continue,
@@ -100,9 +103,22 @@ pub(super) fn extend_seeds(
         };
         seeds.patched = Some(seeds.seeds.len() as u32);
         seeds.seeds.push(Box::new(patched));
-        return Ok(recipe.map_or(Extended::Nothing, |index| Extended::Recipe(Box::new(index))));
+        let recipe = recipe.map(|index| Extended::Recipe(Box::new(Index { codings, ..index })));
+        return Ok(recipe.unwrap_or(Extended::Nothing));
     }
     Ok(Extended::Nothing)
+}
+
+/// The recipes of coded files that come with a patch, if they are not known yet. If they cannot be used, those of the index
+/// are read later.
+fn codings_of(run: &Run<'_>, header: &PatchHeader, file: &mut File) -> Vec<CodedStretch> {
+    if run.codings_left() == 0 {
+        return run.index.codings.clone();
+    }
+    let found = regrow_patch::codings(file, header).ok().flatten();
+    let codings = found.and_then(|found| decode_patch_codings(&found, run.index).ok()).unwrap_or_default();
+    let index = Index { codings, ..run.index.clone() };
+    if check_encoders(run.location, &index).is_ok() { index.codings } else { Vec::new() }
 }
 
 /// The counts that a run with this patch would have.
@@ -113,7 +129,9 @@ fn planned(run: &Run<'_>, header: &PatchHeader, bytes: u64) -> Counts {
     let chunks = if is_outline(run.index) { new_chunks } else { run.index.chunks() };
     let patch = Tally { chunks: new_chunks.min(chunks), bytes: header.chunk_cost.plain_bytes.min(plain_bytes) };
     let seed = Tally { chunks: chunks - patch.chunks, bytes: plain_bytes - patch.bytes };
-    Counts { patch, seed, planned_bytes: bytes, ..Counts::default() }
+    let codings_left = if header.has_codings { 0 } else { run.codings_left() };
+    let planned_requests = u64::from(codings_left > 0);
+    Counts { patch, seed, planned_bytes: bytes + codings_left, planned_requests, ..Counts::default() }
 }
 
 /// A patch that was taken.

@@ -29,6 +29,9 @@ pub struct PatchReport {
     pub members: u64,
     /// About how many bytes of the patch the rebuilding of members takes.
     pub bytes_members: u64,
+    /// The number of bytes of the patch that say how the compressed blocks of a disk image are made on a machine that has the
+    /// old one. With 0 the index alone says that.
+    pub bytes_codings: u64,
     /// The number of parts that the patch starts from. With 0 it starts from the image itself.
     pub base_parts: u64,
     /// Whether the store had the patch already, and it was left alone. Then the report has only what is known without

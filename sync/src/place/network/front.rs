@@ -13,6 +13,9 @@ use crate::{Location, SyncError};
 
 /// The bytes that are asked for where no earlier head is known.
 const FIRST_BYTES: u64 = 2 << 10;
+/// The bytes that are asked for where nothing tells which version the index has. Most indexes are smaller as a whole. One
+/// with corrections may be much larger, and they are not needed with a patch.
+const UNKNOWN_BYTES: u64 = 32 << 10;
 /// The bytes by which a head may have grown since it was last read: a signature, and some patches.
 const GROWTH_BYTES: u64 = 256;
 /// The most bytes that are asked for at once, unless an earlier head alone had more.
@@ -81,6 +84,7 @@ impl Network {
             // A registry sends the head with the manifest, which is needed anyway.
             None if matches!(location, Location::Registry(_)) => (None, FIRST_BYTES),
             None if head_first.is_asked(memory.expects_version_2()) => (None, FIRST_BYTES),
+            None if memory.expects_version_2().is_none() => (None, UNKNOWN_BYTES),
             _ => return self.load_index_unless_known(location, catalog).map(Front::whole),
         };
         self.recall_login(location, catalog)?;
@@ -240,6 +244,12 @@ impl Front {
 }
 
 impl OpenHead {
+    /// The number of bytes of the codings block that were not read.
+    pub(crate) fn codings_left(&self) -> u64 {
+        let block = self.head.codings_block();
+        block.end - block.start.max(self.bytes.len() as u64).min(block.end)
+    }
+
     fn head_bytes(&self) -> u64 {
         self.head.codings_block().start
     }

@@ -6,6 +6,7 @@
 
 mod member;
 mod tasks;
+mod whole;
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use regrow_chunker::{BLOCK_BYTES, ImageDigest};
-use regrow_local::{CodedBlocks, DiskMaker, LocalError, Ordered, Pool, StreamMaker, spawn_scoped};
+use regrow_local::{CodedBlocks, DiskMaker, LocalError, Ordered, Pool, StreamMaker, WholeCoding, spawn_scoped};
 
 use super::block::{BlockJob, BlockResult, hash_written};
 use super::{Assembly, BLOCKS_IN_FLIGHT, Shared};
@@ -24,6 +25,7 @@ pub(crate) use member::CodedFile;
 use member::Members;
 pub(crate) use tasks::check_encoders;
 use tasks::{Task, TaskForm, drivers, tasks};
+use whole::WholeIndex;
 
 /// The plain bytes that are put together at a time.
 const STEP_BYTES: u64 = 1 << 20;
@@ -71,6 +73,8 @@ struct Work<'a> {
     arrival: &'a Arrival,
     /// Compressed blocks of seeds.
     blocks: Option<Arc<CodedBlocks>>,
+    /// The recipe of a disk image with all corrections, if the base of a patch turns out to lack blocks.
+    whole: &'a dyn WholeCoding,
 }
 
 impl<'a> Work<'a> {
@@ -95,8 +99,9 @@ impl<'a> Work<'a> {
                     return Ok(Ended::Without(failed));
                 }
             }
-            TaskForm::Disk(pieces) => {
-                let mut maker = DiskMaker::new(self.pool, pieces, self.blocks.clone());
+            TaskForm::Disk(pieces, plain_at) => {
+                let mut maker =
+                    DiskMaker::new(self.pool, pieces, self.blocks.clone()).with_whole(*plain_at, self.whole);
                 let unfit = |error| match error {
                     SyncError::Local(LocalError::DiskBlocks(_)) => self.unfit(),
                     error => error,
@@ -203,7 +208,8 @@ impl Assembly<'_> {
     /// Carries out tasks side by side. Those that failed stay in `tasks`, and the chunks that they lacked are returned.
     fn side_by_side(&self, tasks: &mut Vec<Task<'_>>, arrival: &Arrival) -> Result<Vec<u32>, SyncError> {
         let (shared, pool, progress) = (&self.shared, self.run.pool, self.run.progress);
-        let work = Work { shared, pool, progress, arrival, blocks: shared.seeds.coded_blocks() };
+        let whole = WholeIndex::of(self.run);
+        let work = Work { shared, pool, progress, arrival, blocks: shared.seeds.coded_blocks(), whole: &whole };
         let next = AtomicUsize::new(0);
         let output = &self.shared.output;
         let drive = || {
@@ -270,7 +276,8 @@ impl Assembly<'_> {
         arrival.tell(true);
         let shared = Arc::clone(&self.shared);
         let (pool, progress) = (self.run.pool, self.run.progress);
-        let work = Work { shared: &shared, pool, progress, arrival: &arrival, blocks: shared.seeds.coded_blocks() };
+        let (blocks, whole) = (shared.seeds.coded_blocks(), WholeIndex::of(self.run));
+        let work = Work { shared: &shared, pool, progress, arrival: &arrival, blocks, whole: &whole };
         let (mut hasher, mut kept) = (blake3::Hasher::new(), None);
         for task in tasks(&shared, self.run.index) {
             let mut mend = |failed: &[u32]| {

@@ -13,6 +13,7 @@ use regrow_store::{Failover, ReadStore};
 
 use super::SomeParts;
 use crate::flows::extract::attempt::Call;
+use crate::flows::extract::headed::Codings;
 use crate::flows::extract::output::OutputFile;
 use crate::flows::extract::patched::{self, Extended};
 use crate::flows::extract::report::{ExtractReport, StorageReport};
@@ -159,7 +160,10 @@ impl<'a> Opening<'a> {
             (storages, self.closed(&index, given.closed.unwrap_or_default()))
         };
         let index = match &open {
-            Some(open) => headed::settle(location, (&index, open), (&seeds, &closed), network, catalog)?,
+            Some(open) => {
+                let (network, seeds) = ((network, catalog), (&seeds, &closed[..]));
+                headed::settle(location, (&index, open), seeds, network, Codings::First)?
+            }
             None => index,
         };
         let (index, open, counts) = self.patched(index, open, &mut seeds, &closed)?;

@@ -30,8 +30,8 @@ pub(super) enum TaskForm<'a> {
     Plain,
     /// It is some gzip members or zstd frames of a file, with what follows the last one.
     Members(&'a Coding, Range<usize>),
-    /// It is some pieces of a disk image.
-    Disk(&'a [DiskPiece]),
+    /// It is some pieces of a disk image, which begin at this place of its plain image.
+    Disk(&'a [DiskPiece], u64),
 }
 
 impl TaskForm<'_> {
@@ -46,7 +46,7 @@ impl TaskForm<'_> {
                 let bytes = encoders.map(|(encoder, member)| encoder.memory_bytes(!member.corrections.is_empty()));
                 bytes.max().unwrap_or(1)
             }
-            Self::Disk(pieces) => disk_memory_bytes(pieces),
+            Self::Disk(pieces, _) => disk_memory_bytes(pieces),
         }
     }
 }
@@ -122,6 +122,7 @@ impl<'a> Tasks<'a> {
     /// Adds a disk image in several tasks, so that the whole of it need not wait for chunks that arrive late.
     fn add_disk(&mut self, mut pieces: &'a [DiskPiece]) {
         let mut there = pieces.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.plain_bytes()));
+        let mut at = 0;
         while !pieces.is_empty() {
             let (mut count, mut plain_bytes, mut image_bytes) = (0, 0, 0);
             while let Some(piece) = pieces.get(count).filter(|_| plain_bytes < DISK_TASK_BYTES) {
@@ -129,7 +130,8 @@ impl<'a> Tasks<'a> {
                 count += 1;
             }
             let (now, rest) = pieces.split_at(count);
-            self.add(plain_bytes, image_bytes, TaskForm::Disk(now));
+            self.add(plain_bytes, image_bytes, TaskForm::Disk(now, at));
+            at += plain_bytes;
             there = there.saturating_sub(plain_bytes);
             if let Some(task) = self.tasks.last_mut() {
                 task.behind = bytes_behind(now).min(there);
