@@ -7,11 +7,14 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use regrow_chunker::is_zero;
+use rustix::fs::FallocateFlags;
 
 /// The size of the blocks that are checked for zeros. File systems have no smaller holes.
 const BLOCK_BYTES: usize = 4 << 10;
-/// The bytes that are looked at, and written, at a time where zeros belong.
+/// The bytes that are looked at at a time where zeros belong.
 const COMPARED_BYTES: usize = 64 << 10;
+/// The fewest bytes that are given back to the disk instead of being written as zeros.
+const MIN_PUNCHED_BYTES: usize = 64 << 10;
 
 /// Writes bytes to a file that holds zeros wherever nothing was written to it.
 pub(super) fn write_new(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
@@ -24,7 +27,8 @@ pub(super) fn write_new(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Writes bytes to a file that may hold anything. Zeros are written only over other bytes, which are found by reading.
-/// In some file systems, SEEK_DATA gave wrong answers for bytes that were not on the disk yet.
+/// In some file systems, SEEK_DATA gave wrong answers for bytes that were not on the disk yet. Long stretches of zeros are
+/// given back to the disk (TRIM, on flash memory), which then has them free.
 pub(super) fn write_over(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
     let mut found = [0; COMPARED_BYTES];
     for (run, is_hole) in Runs::new(at, bytes) {
@@ -33,17 +37,37 @@ pub(super) fn write_over(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
             write(run)?;
             continue;
         }
-        let mut start = run.start;
+        // Stretches next to each other that hold something else are overwritten together.
+        let (mut start, mut other) = (run.start, run.start..run.start);
         while start < run.end {
             let end = run.end.min(start + COMPARED_BYTES);
             let held = &mut found[..end - start];
             if file.read_exact_at(held, at + start as u64).is_err() || !is_zero(held) {
-                write(start..end)?;
+                other = if other.end == start { other.start..end } else { start..end };
+            }
+            if end == run.end || other.end != end {
+                zero(file, at, std::mem::replace(&mut other, end..end), &write)?;
             }
             start = end;
         }
     }
     Ok(())
+}
+
+/// Makes a range of the bytes from `at` on zeros. Whole blocks of it are given back to the disk, if the disk promises zeros
+/// in their place. `write` writes zeros over a range.
+fn zero(file: &File, at: u64, range: Range<usize>, write: &dyn Fn(Range<usize>) -> io::Result<()>) -> io::Result<()> {
+    let aligned = |place: usize, up: u64| {
+        let block = BLOCK_BYTES as u64;
+        ((at + place as u64 + up) / block * block).saturating_sub(at) as usize
+    };
+    let (first, last) = (aligned(range.start, BLOCK_BYTES as u64 - 1), aligned(range.end, 0));
+    let is_long = last.checked_sub(first).is_some_and(|bytes| bytes >= MIN_PUNCHED_BYTES);
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    if !is_long || rustix::fs::fallocate(file, flags, at + first as u64, (last - first) as u64).is_err() {
+        return if range.is_empty() { Ok(()) } else { write(range) };
+    }
+    [range.start..first, last..range.end].into_iter().filter(|rest| !rest.is_empty()).try_for_each(write)
 }
 
 /// Divides bytes into runs of zeros and runs of other bytes. Each run ends where a block of the file ends.
@@ -122,6 +146,23 @@ mod tests {
             file.read_exact_at(&mut found, 0).unwrap();
             assert!(found == whole);
         }
+    }
+
+    #[test]
+    fn zeros_over_other_bytes_are_given_back() {
+        let bytes = 4 << 20;
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&vec![9; bytes], 0).unwrap();
+        // Zeros that end within a block, and some that are there already.
+        file.write_all_at(&vec![0; 300_000], 1_500_000).unwrap();
+        write_over(&file, 1000, &vec![0; 3_000_000]).unwrap();
+        let mut found = vec![1; bytes];
+        file.read_exact_at(&mut found, 0).unwrap();
+        assert!(found[..1000] == [9; 1000] && is_zero(&found[1000..3_001_000]));
+        assert!(found[3_001_000..] == vec![9; bytes - 3_001_000]);
+        // A file system without holes keeps the room.
+        let blocks = file.metadata().unwrap().blocks() * 512;
+        assert!(blocks <= bytes as u64 && (blocks < 1_500_000 || blocks == bytes as u64), "{blocks}");
     }
 
     #[test]
