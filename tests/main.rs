@@ -12,6 +12,7 @@ mod chaos;
 mod coded;
 mod coded_disk;
 mod compressed;
+mod compressed_disk;
 mod cost;
 mod courtesy;
 mod crossings;

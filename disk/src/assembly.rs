@@ -68,6 +68,17 @@ impl Assembly {
         Ok(())
     }
 
+    /// Adds an image that follows. The paths of its files are as they are.
+    pub(crate) fn rest(&mut self, division: Division) -> Result<(), DiskError> {
+        let named = self.files.len();
+        self.image(b"", division)?;
+        // Nothing stands before their slashes.
+        for file in &mut self.files[named..] {
+            file.path.remove(0);
+        }
+        Ok(())
+    }
+
     /// The division, of which `details` tells.
     pub(crate) fn division(self, details: String) -> Division {
         let Self { kind, pieces, list, files, rules, .. } = self;

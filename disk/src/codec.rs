@@ -21,7 +21,9 @@ mod encoder;
 mod error;
 mod fill;
 mod lz4;
+pub(crate) mod lzma2;
 mod recognise;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod xz;
@@ -32,7 +34,9 @@ pub use encoder::BlockEncoder;
 pub use error::BlockError;
 pub use fill::FillEncoder;
 pub use lz4::Lz4Blocks;
+pub use lzma2::{Lzma2Encoder, XzStreams};
 pub use recognise::{nearest, recognise};
+pub use stream::{StreamReader, StreamStep};
 pub use xz::XzBlocks;
 pub use zlib::ZlibBlocks;
 

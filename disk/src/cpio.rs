@@ -1,8 +1,9 @@
 //! cpio archives in the "newc" form, as in an initramfs. docs/format/disk.md, section 6.
 
 use crate::assembly::{Assembly, Part};
+use crate::compressed::Wanted;
 use crate::input::Input;
-use crate::{DiskError, DiskKind, Divided, ReadAt, StretchKind, nested};
+use crate::{DiskError, DiskKind, Divided, ReadAt, Streams, StretchKind, nested};
 
 /// The magics without and with checksums.
 const MAGICS: [&[u8; 6]; 2] = [b"070701", b"070702"];
@@ -20,15 +21,15 @@ const SEARCH_BYTES: u64 = 64 << 10;
 /// The files that are described for people because they are disk images.
 const MAX_DESCRIBED: usize = 4;
 
-/// Divides cpio archives, and by `inner` those of their files that are disk images. `None` stands for an image that does
-/// not begin with an archive.
-pub(crate) fn divide(image: &dyn ReadAt, inner: impl Fn(&dyn ReadAt) -> Divided) -> Divided {
+/// Divides cpio archives, by `inner` those of their files that are disk images, and by `streams` compressed archives behind
+/// them, as in an initramfs. `None` stands for an image that does not begin with an archive.
+pub(crate) fn divide(image: &dyn ReadAt, streams: Streams<'_>, inner: impl Fn(&dyn ReadAt) -> Divided) -> Divided {
     let input = Input::new(image, DiskKind::Cpio);
     if Entry::read(&input, 0)?.is_none() {
         return Ok(None);
     }
     let mut archives =
-        Archives { input: &input, inner, all: Assembly::new(DiskKind::Cpio), count: 0, described: Vec::new() };
+        Archives { input: &input, streams, inner, all: Assembly::new(DiskKind::Cpio), count: 0, described: Vec::new() };
     archives.read()?;
     let Archives { mut all, count, mut described, .. } = archives;
     all.plain(image.bytes() - all.image_at(), StretchKind::System);
@@ -40,6 +41,7 @@ pub(crate) fn divide(image: &dyn ReadAt, inner: impl Fn(&dyn ReadAt) -> Divided)
 /// Archives that follow each other.
 struct Archives<'i, I> {
     input: &'i Input<'i>,
+    streams: Streams<'i>,
     inner: I,
     all: Assembly,
     /// The archives that are complete.
@@ -55,8 +57,9 @@ impl<I: Fn(&dyn ReadAt) -> Divided> Archives<'_, I> {
             self.all.plain(entry.data_at - self.all.image_at(), StretchKind::Skeleton);
             if entry.is_trailer() {
                 self.count += 1;
-                let Some(next) = self.next_archive()? else { return Ok(()) };
-                self.all.plain(next - self.all.image_at(), StretchKind::Skeleton);
+                if !self.next_archive()? {
+                    return Ok(());
+                }
                 continue;
             }
             let left = self.input.image.bytes() - entry.data_at;
@@ -72,6 +75,24 @@ impl<I: Fn(&dyn ReadAt) -> Divided> Archives<'_, I> {
         Ok(())
     }
 
+    /// Passes zeros, and compressed archives, up to the next archive. The result is `false` if there is none.
+    fn next_archive(&mut self) -> Result<bool, DiskError> {
+        while let Some(next) = self.next_start()? {
+            let is_archive = Entry::read(self.input, next)?.is_some();
+            let rest = (self.input.image, next);
+            let compressed = if is_archive { None } else { self.streams.divide(rest, Wanted::Part)? };
+            if !is_archive && compressed.is_none() {
+                return Ok(false);
+            }
+            self.all.plain(next - self.all.image_at(), StretchKind::Skeleton);
+            let Some((division, end)) = compressed else { return Ok(true) };
+            self.described.push(format!("; {}", division.details));
+            self.all.rest(division)?;
+            debug_assert_eq!(self.all.image_at(), end, "pieces cover what was read");
+        }
+        Ok(false)
+    }
+
     fn file(&mut self, entry: &Entry, bytes: u64) -> Result<(), DiskError> {
         let mut path = entry.name.as_slice();
         while let Some(rest) = path.strip_prefix(b"/").or_else(|| path.strip_prefix(b"./")) {
@@ -79,11 +100,15 @@ impl<I: Fn(&dyn ReadAt) -> Divided> Archives<'_, I> {
         }
         let is_looked_at = bytes >= nested::MIN_BYTES && path.len() <= nested::MAX_PATH_BYTES;
         let division = if is_looked_at {
-            match (self.inner)(&Part { image: self.input.image, at: entry.data_at, bytes }) {
-                Err(DiskError::Read(error)) => return Err(error.into()),
-                Ok(division) => division,
-                // It is a file like any other.
-                Err(_) => None,
+            let part = Part { image: self.input.image, at: entry.data_at, bytes };
+            match self.streams.divide((&part, 0), Wanted::Part)? {
+                Some((division, end)) if end == bytes => Some(division),
+                _ => match (self.inner)(&part) {
+                    Err(DiskError::Read(error)) => return Err(error.into()),
+                    Ok(division) => division,
+                    // It is a file like any other.
+                    Err(_) => None,
+                },
             }
         } else {
             None
@@ -93,15 +118,14 @@ impl<I: Fn(&dyn ReadAt) -> Divided> Archives<'_, I> {
         self.all.image(path, division)
     }
 
-    /// Where the next archive begins, if nothing but zeros is before it.
-    fn next_archive(&self) -> Result<Option<u64>, DiskError> {
+    /// Where something begins, if nothing but zeros is before it, and its place is one for archives.
+    fn next_start(&self) -> Result<Option<u64>, DiskError> {
         let (mut at, end) = (self.all.image_at(), self.input.image.bytes());
         while at < end {
             let bytes = self.input.read(at, SEARCH_BYTES.min(end - at), "zeros between archives")?;
             if let Some(zeros) = bytes.iter().position(|&byte| byte != 0) {
                 let next = at + zeros as u64;
-                let begins = next.is_multiple_of(ALIGNMENT) && Entry::read(self.input, next)?.is_some();
-                return Ok(begins.then_some(next));
+                return Ok(Some(next).filter(|next| next.is_multiple_of(ALIGNMENT)));
             }
             at += bytes.len() as u64;
         }

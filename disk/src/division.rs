@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::StretchList;
+
 /// A disk image, divided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Division {
@@ -58,7 +60,28 @@ impl Division {
         self.stretches.iter().map(|stretch| stretch.bytes).sum()
     }
 
-    /// Whether the image has compressed blocks, so that the plain image is another one than the image.
+    /// The division of an image that has this many bytes more at its end.
+    pub(crate) fn with_tail(mut self, bytes: u64) -> Self {
+        if bytes == 0 {
+            return self;
+        }
+        match self.pieces.last_mut() {
+            Some(last) if last.form == StoredForm::Plain => last.bytes += bytes,
+            _ => self.pieces.push(StoredPiece { bytes, form: StoredForm::Plain }),
+        }
+        let mut list = StretchList::default();
+        self.stretches.iter().for_each(|stretch| list.push(stretch.bytes, stretch.kind));
+        list.push(bytes, StretchKind::System);
+        Self { stretches: list.finish(), ..self }
+    }
+
+    /// Whether the image has compressed streams.
+    #[must_use]
+    pub fn has_streams(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece.form, StoredForm::Stream { .. }))
+    }
+
+    /// Whether the image has compressed blocks or streams, so that the plain image is another one than the image.
     #[must_use]
     pub fn has_blocks(&self) -> bool {
         self.pieces.iter().any(|piece| piece.form != StoredForm::Plain)
@@ -78,9 +101,10 @@ impl StoredPiece {
     /// Its bytes in the plain image.
     #[must_use]
     pub const fn plain_bytes(&self) -> u64 {
-        match self.form.block() {
-            None => self.bytes,
-            Some((_, plain_bytes)) => plain_bytes as u64,
+        match self.form {
+            StoredForm::Plain => self.bytes,
+            StoredForm::Block { plain_bytes, .. } | StoredForm::Filled { plain_bytes, .. } => plain_bytes as u64,
+            StoredForm::Stream { plain_bytes, .. } => plain_bytes,
         }
     }
 
@@ -113,6 +137,13 @@ pub enum StoredForm {
         /// far as it follows there.
         behind: u64,
     },
+    /// The bytes are one compressed stream of any length.
+    Stream {
+        /// The way in which they are compressed.
+        codec: StreamCodec,
+        /// The number of bytes that they hold, at least one.
+        plain_bytes: u64,
+    },
 }
 
 impl StoredForm {
@@ -120,9 +151,36 @@ impl StoredForm {
     #[must_use]
     pub const fn block(self) -> Option<(BlockCodec, u32)> {
         match self {
-            Self::Plain => None,
+            Self::Plain | Self::Stream { .. } => None,
             Self::Block { codec, plain_bytes } | Self::Filled { codec, plain_bytes, .. } => Some((codec, plain_bytes)),
         }
+    }
+}
+
+/// A format of compressed streams, which are read front to back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StreamCodec {
+    /// A deflate stream (RFC 1951), with nothing around it.
+    Deflate,
+    /// A zstd frame (RFC 8878), with its header and its checksum.
+    Zstd,
+    /// The compressed data of a block of an .xz file, with nothing around it.
+    Lzma2 {
+        /// The size of the dictionary in bytes.
+        dictionary_bytes: u32,
+        /// The number of the filter for machine code in the .xz format, 0 for none.
+        filter: u8,
+    },
+}
+
+impl fmt::Display for StreamCodec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deflate => "deflate",
+            Self::Zstd => "zstd",
+            Self::Lzma2 { .. } => "xz",
+        })
     }
 }
 
@@ -235,6 +293,8 @@ pub enum DiskKind {
     Cpio,
     /// qcow2.
     Qcow2,
+    /// A compressed file that holds no known disk image.
+    Compressed,
 }
 
 impl fmt::Display for DiskKind {
@@ -247,6 +307,7 @@ impl fmt::Display for DiskKind {
             Self::Partitions => "a partition table",
             Self::Cpio => "cpio",
             Self::Qcow2 => "qcow2",
+            Self::Compressed => "a compressed file",
         })
     }
 }

@@ -11,6 +11,17 @@ pub enum DiskError {
     /// The image cannot be read.
     #[error("it cannot be read: {0}")]
     Read(#[from] io::Error),
+    /// The plain bytes of a compressed stream cannot be put aside.
+    #[error("there is no room for what it holds: {0}")]
+    Scratch(#[source] io::Error),
+    /// It is a compressed file that cannot be seen through.
+    #[error("it is {format}-compressed, {reason}")]
+    Compressed {
+        /// The format, as its tools name it.
+        format: &'static str,
+        /// The reason.
+        reason: &'static str,
+    },
     /// A feature of the format is not understood.
     #[error("it is {kind} with {feature}, which is not understood")]
     Unsupported {

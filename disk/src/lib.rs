@@ -15,6 +15,7 @@
 mod assembly;
 mod claims;
 pub mod codec;
+mod compressed;
 mod cpio;
 mod division;
 mod erofs;
@@ -28,24 +29,77 @@ mod partitions;
 mod pieces;
 mod qcow2;
 mod read_at;
+mod spool;
 mod squashfs;
 mod stretches;
 
 pub use division::{
-    BlockCodec, DiskFile, DiskKind, Division, DivisionRules, FileRun, StoredForm, StoredPiece, Stretch, StretchKind,
+    BlockCodec, DiskFile, DiskKind, Division, DivisionRules, FileRun, StoredForm, StoredPiece, StreamCodec, Stretch,
+    StretchKind,
 };
 pub use error::DiskError;
 pub use read_at::{ReadAt, SizedFile};
+pub use spool::{Scratch, Spool};
 pub use stretches::StretchList;
 
-/// Divides a disk image by these rules. `None` stands for an image that is none.
+use compressed::Wanted;
+use spool::Spools;
+
+/// Divides a disk image by these rules. `None` stands for an image that is none. Nothing is looked for in compressed
+/// streams.
 ///
 /// # Errors
 /// [`DiskError`]: the image could not be read, or it is a disk image of a kind that cannot be divided, and why.
 pub fn divide(image: &dyn ReadAt, rules: DivisionRules) -> Result<Option<Division>, DiskError> {
-    match whole(image, &|image| file_system(image, rules, |file| in_file(file, rules)))? {
+    divide_with(image, rules, None)
+}
+
+/// Does the same, and divides what compressed streams hold, which is put into `scratch` to be read at random.
+///
+/// # Errors
+/// [`DiskError`]: as for [`divide()`], or there is no room in `scratch`.
+pub fn divide_with(
+    image: &dyn ReadAt,
+    rules: DivisionRules,
+    scratch: Option<&dyn Scratch>,
+) -> Result<Option<Division>, DiskError> {
+    let scratch = scratch.filter(|_| rules >= DivisionRules::V6);
+    let spools = scratch.map(|scratch| Spools::new(scratch, image.bytes()));
+    let streams = Streams { rules, spools: spools.as_ref() };
+    if let Some((division, end)) = streams.divide((image, 0), Wanted::Image)? {
+        return Ok(Some(division.with_tail(image.bytes() - end)));
+    }
+    match whole(image, &|image| file_system(image, streams, |file| in_file(file, rules)))? {
         None if rules >= DivisionRules::V6 => qcow2::divide(image, |guest| in_file(guest, rules)),
         found => Ok(found),
+    }
+}
+
+/// Compressed streams, which are looked into if there are spools.
+#[derive(Clone, Copy)]
+pub(crate) struct Streams<'s> {
+    rules: DivisionRules,
+    spools: Option<&'s Spools<'s>>,
+}
+
+impl Streams<'_> {
+    /// Divides the compressed file that begins at a place of an image, and tells where it ends. `None` stands for anything
+    /// else, and for one that cannot be seen through.
+    pub(crate) fn divide(
+        self,
+        place: (&dyn ReadAt, u64),
+        wanted: Wanted,
+    ) -> Result<Option<(Division, u64)>, DiskError> {
+        let Some(spools) = self.spools else { return Ok(None) };
+        // Streams and blocks do not hold streams or blocks in turn.
+        let plain = Streams { spools: None, ..self };
+        let file = |file: &dyn ReadAt| Ok(in_file(file, self.rules)?.filter(|division| !division.has_blocks()));
+        let system =
+            |image: &dyn ReadAt| Ok(file_system(image, plain, file)?.filter(|division| !division.has_blocks()));
+        compressed::divide(place, spools, wanted, |image| match whole(image, &system)? {
+            None => qcow2::divide(image, file),
+            found => Ok(found),
+        })
     }
 }
 
@@ -54,7 +108,7 @@ type Divided = Result<Option<Division>, DiskError>;
 
 /// Divides a file that is an image itself. Those in its files are not looked for.
 fn in_file(file: &dyn ReadAt, rules: DivisionRules) -> Divided {
-    whole(file, &|image| file_system(image, rules, |_| Ok(None)))
+    whole(file, &|image| file_system(image, Streams { rules, spools: None }, |_| Ok(None)))
 }
 
 /// Divides an image of one file system, or of several in partitions.
@@ -66,14 +120,14 @@ fn whole(image: &dyn ReadAt, file_system: &dyn Fn(&dyn ReadAt) -> Divided) -> Di
 }
 
 /// Divides an image that is all of one file system, or archives, and by `inner` files of it that are images themselves.
-fn file_system(image: &dyn ReadAt, rules: DivisionRules, inner: impl Fn(&dyn ReadAt) -> Divided) -> Divided {
+fn file_system(image: &dyn ReadAt, streams: Streams<'_>, inner: impl Fn(&dyn ReadAt) -> Divided) -> Divided {
     if let Some(division) = squashfs::divide(image, &inner)? {
         return Ok(Some(division));
     }
-    if let Some(division) = cpio::divide(image, &inner)? {
+    if let Some(division) = cpio::divide(image, streams, &inner)? {
         return Ok(Some(division));
     }
-    if let Some(division) = erofs::divide(image, rules)? {
+    if let Some(division) = erofs::divide(image, streams.rules)? {
         return Ok(Some(division));
     }
     for format in [ext::divide, fat::divide] {

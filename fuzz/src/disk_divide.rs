@@ -1,12 +1,47 @@
 //! Disk images are divided, or refused. What a division says covers the image, front to back.
 
-use regrow_disk::codec::decode;
-use regrow_disk::{BlockCodec, Division, DivisionRules, StoredPiece, StretchKind, divide};
+use std::io;
+
+use regrow_disk::codec::{BlockEncoder, decode};
+use regrow_disk::{
+    BlockCodec, Division, DivisionRules, ReadAt, Scratch, Spool, StoredPiece, StretchKind, divide, divide_with,
+};
 
 /// The input is an image.
 pub fn run(input: &[u8]) {
-    if let Ok(Some(division)) = divide(&input, DivisionRules::V6) {
-        check(&division, input.len() as u64);
+    for scratch in [None, Some(&Memory as &dyn Scratch)] {
+        if let Ok(Some(division)) = divide_with(&input, DivisionRules::V6, scratch) {
+            check(&division, input.len() as u64);
+        }
+    }
+    assert!(!matches!(divide(&input, DivisionRules::V5), Ok(Some(division)) if division.rules != DivisionRules::V5));
+}
+
+/// Streams are put aside in memory.
+struct Memory;
+
+struct MemorySpool(Vec<u8>);
+
+impl Scratch for Memory {
+    fn spool(&self) -> io::Result<Box<dyn Spool>> {
+        Ok(Box::new(MemorySpool(Vec::new())))
+    }
+}
+
+impl Spool for MemorySpool {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl ReadAt for MemorySpool {
+    fn bytes(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_exact_at(&self, out: &mut [u8], at: u64) -> io::Result<()> {
+        self.0.as_slice().read_exact_at(out, at)
     }
 }
 
@@ -44,5 +79,12 @@ pub fn seeds() -> Vec<Vec<u8>> {
         include_bytes!("../../disk/tests/golden/squashfs-xz.zlib"),
         include_bytes!("../../disk/tests/golden/squashfs-zstd.zlib"),
     ];
-    images.iter().map(|image| decode(BlockCodec::Zlib, image, 1 << 16).expect("a seed")).collect()
+    let mut seeds: Vec<Vec<u8>> =
+        images.iter().map(|image| decode(BlockCodec::Zlib, image, 1 << 16).expect("a seed")).collect();
+    // An archive, compressed, alone and behind another one.
+    let stream = BlockEncoder::take(&mut [0xb0, 0x40, 6, 0x80, 0x80, 4, 1, 0].as_slice()).expect("an encoder of xz");
+    let compressed = stream.encode(&seeds[1]).expect("an .xz file");
+    seeds.push([seeds[1].as_slice(), &[0; 8], &compressed].concat());
+    seeds.push(compressed);
+    seeds
 }

@@ -15,7 +15,7 @@ pub(crate) const MAX_ENCODER_BYTES: usize = 32;
 /// The size in bytes of the trailer behind each gzip member's stream: CRC-32 and length.
 const TRAILER_BYTES: u64 = 8;
 /// The most bytes that deflate makes of one byte (RFC 1951: 258 bytes of two bits).
-const MOST_DEFLATE_EXPANSION: u64 = 1032;
+pub(crate) const MOST_DEFLATE_EXPANSION: u64 = 1032;
 /// The most bytes that zstd makes of one byte (RFC 8878: a block of 128 KiB takes four bytes).
 const MOST_ZSTD_EXPANSION: u64 = 32 << 10;
 /// The encoders from this number on write zstd frames.

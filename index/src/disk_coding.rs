@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use crate::{FilledRun, IndexError};
+use crate::coding::MOST_DEFLATE_EXPANSION;
+use crate::{CodedFormat, FilledRun, IndexError};
 
 /// The largest number of plain bytes of one block.
 pub const MAX_BLOCK_PLAIN_BYTES: u32 = 16 << 20;
@@ -41,6 +42,33 @@ pub enum DiskPiece {
     /// Compressed blocks in a row that the base of a patch has in the same form, so that neither encoders nor corrections
     /// are needed. The run has no encoder. Only patches have such pieces.
     Held(Box<BlockRun>),
+    /// A compressed stream of any length.
+    Stream(Box<StreamPiece>),
+}
+
+/// A compressed stream of any length, which follows from what an encoder makes of its plain bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamPiece {
+    /// The encoder's number and parameters, in the form of regrow-deflate, regrow-zstd or regrow-disk.
+    pub encoder: Arc<[u8]>,
+    /// The number of plain bytes.
+    pub plain_bytes: u64,
+    /// The size in bytes in its compressed form.
+    pub coded_bytes: u64,
+    /// The corrections of what the encoder makes. Usually there are none.
+    pub corrections: Vec<u8>,
+}
+
+impl StreamPiece {
+    fn check(&self) -> Result<(), IndexError> {
+        let expansion = match CodedFormat::of_encoder(&self.encoder)? {
+            CodedFormat::Gzip => MOST_DEFLATE_EXPANSION,
+            CodedFormat::Zstd => MOST_EXPANSION,
+        };
+        let is_possible =
+            self.plain_bytes > 0 && self.coded_bytes > 0 && self.plain_bytes / expansion <= self.coded_bytes;
+        if is_possible { Ok(()) } else { Err(IndexError::Malformed("sizes of a compressed stream")) }
+    }
 }
 
 /// Compressed blocks in a row, each of which an encoder makes of its plain bytes alone. How long each block is in its
@@ -151,6 +179,7 @@ impl DiskPiece {
             Self::Filled(run) => run.stored(),
             Self::Corrected(block) => Some(block.coded_bytes.into()),
             Self::Kept(kept) => Some(kept.coded.len() as u64),
+            Self::Stream(stream) => Some(stream.coded_bytes),
         }
     }
 
@@ -165,6 +194,7 @@ impl DiskPiece {
             Self::Filled(run) => run.plain(),
             Self::Corrected(block) => Some(block.plain_bytes.into()),
             Self::Kept(kept) => Some(kept.plain_bytes.into()),
+            Self::Stream(stream) => Some(stream.plain_bytes),
         }
     }
 
@@ -185,7 +215,7 @@ impl DiskPiece {
     pub fn behind_bytes(&self) -> u64 {
         match self {
             Self::Filled(run) => run.behind_bytes(),
-            Self::Plain(_) | Self::Run(_) | Self::Corrected(_) | Self::Kept(_) | Self::Held(_) => 0,
+            Self::Plain(_) | Self::Run(_) | Self::Corrected(_) | Self::Kept(_) | Self::Held(_) | Self::Stream(_) => 0,
         }
     }
 
@@ -201,6 +231,7 @@ impl DiskPiece {
             }
             Self::Corrected(block) => check_block(block.plain_bytes, block.coded_bytes.into()),
             Self::Kept(kept) => check_block(kept.plain_bytes, kept.coded.len() as u64),
+            Self::Stream(stream) => stream.check(),
         }
     }
 }
@@ -218,14 +249,14 @@ impl DiskCoding {
         self.sum(DiskPiece::plain).unwrap_or(u64::MAX)
     }
 
-    /// The number of compressed blocks, and of those the ones that are kept in their compressed form.
+    /// The number of compressed blocks and streams, and of those the ones that are kept in their compressed form.
     #[must_use]
     pub fn blocks(&self) -> (u64, u64) {
         self.pieces.iter().fold((0, 0), |(all, kept), piece| match piece {
             DiskPiece::Plain(_) => (all, kept),
             DiskPiece::Run(run) | DiskPiece::Held(run) => (all + run.count, kept),
             DiskPiece::Filled(run) => (all + run.count, kept),
-            DiskPiece::Corrected(_) => (all + 1, kept),
+            DiskPiece::Corrected(_) | DiskPiece::Stream(_) => (all + 1, kept),
             DiskPiece::Kept(_) => (all + 1, kept + 1),
         })
     }

@@ -23,8 +23,8 @@ mod zstd_reader;
 
 pub(crate) use aside::Aside;
 pub(crate) use disk::{
-    BlockHash, CodedBlocks, DiskGuess, DiskPlaces, DiskProof, DiskUnfolding, HeldBlocks, block_hash, guess_disk,
-    prove_disk,
+    BlockHash, CodedBlocks, DiskGuess, DiskPlaces, DiskProof, DiskUnfolding, HeldBlocks, SpoolFolder, block_hash,
+    guess_disk, prove_disk,
 };
 use guess::plain_beginning;
 pub(crate) use guess::{Guess, PREFIX_BYTES, guess};

@@ -111,7 +111,7 @@ pub struct Input<'a> {
     /// The probable size of the input in bytes.
     pub size_hint: Option<u64>,
     /// The same bytes at random, if they are those of a file or a device. Without them, a disk image is not divided.
-    pub at_random: Option<&'a dyn ReadAt>,
+    pub at_random: Option<&'a (dyn ReadAt + Sync)>,
 }
 
 /// The treatment of gzip files that may be coded.
@@ -120,8 +120,8 @@ pub enum GzipFiles<'a> {
     /// They are contents like any others.
     Contents,
     /// They are read in uncompressed form if make would most likely do so. Points are gathered, so that they can be
-    /// read at random.
-    Scan,
+    /// read at random. Streams of disk images are put aside in the folder; without one, they stay compressed.
+    Scan(Option<&'a Path>),
     /// They are put aside in this folder, and read in uncompressed form if they can be rebuilt from that.
     Prove(&'a Path),
 }
@@ -157,6 +157,15 @@ impl Reading<'_> {
     /// Whether the image is being made, and so must be whole.
     fn is_made(&self) -> bool {
         matches!(self.gzip_files, GzipFiles::Prove(_))
+    }
+
+    /// A folder for files without names.
+    fn scratch(&self) -> Option<&Path> {
+        match self.gzip_files {
+            GzipFiles::Contents => None,
+            GzipFiles::Scan(folder) => folder,
+            GzipFiles::Prove(folder) => Some(folder),
+        }
     }
 }
 
@@ -243,6 +252,7 @@ fn ingest_all(
         codings: Vec::new(),
         unfolded: Vec::new(),
         watch: Watch::default(),
+        has_told: disk.as_ref().is_some_and(|disk| disk.division.is_none()),
     };
     if let Some(disk) = &mut disk
         && let Some(division) = disk.division.as_ref().filter(|division| division.has_blocks())
@@ -283,7 +293,7 @@ fn ingest_all(
 fn splitter_of(reading: &Reading<'_>, naming: Naming<'_>) -> Splitter {
     let splitter = match reading.gzip_files {
         GzipFiles::Contents => Splitter::new(reading.params),
-        GzipFiles::Scan | GzipFiles::Prove(_) => Splitter::finding_candidates(reading.params),
+        GzipFiles::Scan(_) | GzipFiles::Prove(_) => Splitter::finding_candidates(reading.params),
     };
     let splitter = splitter.by_rules(reading.rules);
     if matches!(naming, Naming::Alone) { splitter.cutting_nothing() } else { splitter }
@@ -331,6 +341,8 @@ struct Ingest<'a, 'i, 's> {
     codings: Vec<CodedStretch>,
     unfolded: Vec<Unfolded>,
     watch: Watch,
+    /// Whether the maker was told why the image stays as it is.
+    has_told: bool,
 }
 
 impl Ingest<'_, '_, '_> {

@@ -64,8 +64,8 @@ mod spool;
 mod stream_chunks;
 
 pub use coded::disk::{
-    CodedBlocks, DiskMaker, PieceEncoder, StoredView, WholeCoding, block_encoder_name, bytes_behind, disk_memory_bytes,
-    piece_encoder,
+    CodedBlocks, DiskMaker, PieceEncoder, SpoolFolder, StoredView, WholeCoding, block_encoder_name, bytes_behind,
+    disk_memory_bytes, piece_encoder, stream_encoder_name,
 };
 pub use coded::stream::{CodedEncoder, StreamMaker};
 #[cfg(feature = "sources")]

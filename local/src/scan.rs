@@ -109,7 +109,7 @@ impl Scan {
         let (params, progress) = (reading.params, reading.progress);
         let gzip = match reading.gzip_files {
             GzipFiles::Contents => 0,
-            GzipFiles::Scan | GzipFiles::Prove(_) => GUESS_VERSION,
+            GzipFiles::Scan(_) | GzipFiles::Prove(_) => GUESS_VERSION,
         };
         let rules = rules(reading.rules, gzip, &params) + &data.map(Data::rules).unwrap_or_default();
         let before = catalog.and_then(|_| SeedKey::of_file(path, file, &rules).ok());
@@ -179,7 +179,7 @@ impl Scan {
                 file.rewind().map_err(LocalError::io(path))?;
                 file
             };
-            let at_random = sized.as_ref().map(|file| file as &dyn ReadAt);
+            let at_random = sized.as_ref().map(|file| file as &(dyn ReadAt + Sync));
             let input = Input { reader, name: path, size_hint: (bytes > 0).then_some(bytes), at_random };
             Self::of_input(input, reading, lost_headers, most)
         };

@@ -2,9 +2,10 @@
 //! itself tells them. They only guide guesses.
 
 use std::fs::File;
+use std::path::Path;
 
-use regrow_disk::{DiskFile, Division, DivisionRules, ReadAt, StretchKind, divide};
-use regrow_local::sized;
+use regrow_disk::{DiskFile, Division, DivisionRules, ReadAt, StretchKind, divide, divide_with};
+use regrow_local::{SpoolFolder, sized};
 
 use crate::names::FileName;
 
@@ -25,12 +26,14 @@ pub(crate) struct DividedFile {
 }
 
 impl DividedFiles {
-    /// Divides an image's file again by these rules. The result is `None` if that fails, so that files have no names.
-    pub(crate) fn of(file: &File, rules: DivisionRules) -> Option<Self> {
-        Self::of_stored(&sized(file).ok()?, rules)
+    /// Divides an image's file again by these rules. What its streams hold goes to files in `scratch`. The result is `None`
+    /// if that fails, so that files have no names.
+    pub(crate) fn of(file: &File, rules: DivisionRules, scratch: &Path) -> Option<Self> {
+        let division = divide_with(&sized(file).ok()?, rules, Some(&SpoolFolder(scratch))).ok()??;
+        Some(Self::of_division(division))
     }
 
-    /// Does the same with an image as it is stored.
+    /// Does the same with an image without streams, as it is stored.
     pub(crate) fn of_stored(image: &dyn ReadAt, rules: DivisionRules) -> Option<Self> {
         let division = divide(image, rules).ok()??;
         Some(Self::of_division(division))

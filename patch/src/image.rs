@@ -28,7 +28,7 @@ impl PatchImage {
     pub fn open(file: File, path: &Path, context: &SeedContext<'_>, scratch: &Path) -> Result<Self, LocalError> {
         let watched = WatchedFile::new(file.try_clone().map_err(LocalError::io(path))?);
         let image = FileSeed::of_file(file, path, context).and_then(|seed| {
-            let divided = division(&seed).and_then(|rules| DividedFiles::of(seed.file(), rules));
+            let divided = division(&seed).and_then(|rules| DividedFiles::of(seed.file(), rules, scratch));
             Self::with_names(seed.unfolded(scratch)?, path, divided.as_ref())
         });
         watched.check_unchanged(path)?;

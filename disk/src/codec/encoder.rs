@@ -15,6 +15,8 @@ const ZSTD: u64 = 0x2010;
 const LZ4_FAST: u64 = 0x2020;
 const LZ4_HIGH: u64 = 0x2021;
 const XZ: u64 = 0x2030;
+/// It writes streams.
+pub(super) const LZMA2: u64 = 0x2031;
 
 /// An encoder of blocks that is known exactly: of the plain bytes of a block, it makes the very block that the original
 /// makes.

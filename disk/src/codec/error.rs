@@ -3,7 +3,7 @@
 use crate::BlockCodec;
 
 /// The reason why a compressed block is not decoded or made.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum BlockError {
     /// The block is damaged.

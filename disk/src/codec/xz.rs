@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use liblzma::stream::{Action, Filters, LzmaOptions, PRESET_EXTREME, Status, Stream};
+use liblzma::stream::{Action, Error, Filters, LzmaOptions, PRESET_EXTREME, Status, Stream};
 use regrow_deflate::Trailer;
 
 use super::BlockError;
@@ -24,14 +24,14 @@ const CRC32: u8 = 1;
 /// The numbers of filters for machine code, and their names.
 const FILTERS: [(u8, &str); 8] =
     [(4, "x86"), (5, "powerpc"), (6, "ia64"), (7, "arm"), (8, "armthumb"), (9, "sparc"), (10, "arm64"), (11, "riscv")];
-const NO_FILTER: u8 = 0;
-const EXTREME: u8 = 16;
+pub(super) const NO_FILTER: u8 = 0;
+pub(super) const EXTREME: u8 = 16;
 const DEFAULT_PRESET: u8 = 6;
 /// The order in which presets are tried.
-const PRESETS: [u8; 20] = [6, 9, 22, 25, 0, 1, 2, 3, 4, 5, 7, 8, 16, 17, 18, 19, 20, 21, 23, 24];
+pub(super) const PRESETS: [u8; 20] = [6, 9, 22, 25, 0, 1, 2, 3, 4, 5, 7, 8, 16, 17, 18, 19, 20, 21, 23, 24];
 /// The largest dictionary: blocks are smaller.
 const MAX_DICTIONARY_BYTES: u32 = 64 << 20;
-const MIN_DICTIONARY_BYTES: u32 = 4096;
+pub(super) const MIN_DICTIONARY_BYTES: u32 = 4096;
 const MAX_MEMORY_BYTES: u64 = 256 << 20;
 
 /// The parameters of liblzma that decide its output.
@@ -80,7 +80,7 @@ impl XzBlocks {
         let (preset, dictionary_bytes, check, filter) = (take()?, take()?, take()?, take()?);
         let small = |number: u32| u8::try_from(number).ok();
         let known = Self { preset: small(preset)?, dictionary_bytes, check: small(check)?, filter: small(filter)? };
-        let is_filter = known.filter == NO_FILTER || FILTERS.iter().any(|(number, _)| *number == known.filter);
+        let is_filter = is_filter(known.filter);
         let is_dictionary = (MIN_DICTIONARY_BYTES..=MAX_DICTIONARY_BYTES).contains(&dictionary_bytes);
         let is_known = PRESETS.contains(&known.preset) && [NO_CHECK, CRC32].contains(&known.check);
         (is_known && is_filter && is_dictionary).then_some(known)
@@ -168,22 +168,7 @@ impl XzBlocks {
 
     fn lzma2(self, plain: &[u8]) -> Result<Vec<u8>, BlockError> {
         let failed = |_| BlockError::NotMade("liblzma");
-        let extreme = if self.preset >= EXTREME { PRESET_EXTREME } else { 0 };
-        let mut options = LzmaOptions::new_preset(u32::from(self.preset % EXTREME) | extreme).map_err(failed)?;
-        options.dict_size(self.dictionary_bytes);
-        let mut filters = Filters::new();
-        match self.filter {
-            NO_FILTER => &mut filters,
-            4 => filters.x86(),
-            5 => filters.powerpc(),
-            6 => filters.ia64(),
-            7 => filters.arm(),
-            8 => filters.arm_thumb(),
-            9 => filters.sparc(),
-            10 => filters.arm64(),
-            _ => filters.riscv(),
-        };
-        filters.lzma2(&options);
+        let filters = filters(self.preset, self.dictionary_bytes, self.filter).map_err(failed)?;
         let mut encoder = Stream::new_raw_encoder(&filters).map_err(failed)?;
         let mut out = Vec::with_capacity(plain.len() + plain.len() / 16 + 1024);
         loop {
@@ -194,6 +179,45 @@ impl XzBlocks {
             }
             out.reserve(out.len() / 4 + 1024);
         }
+    }
+}
+
+/// The filters of a preset with another dictionary: one for machine code, if `filter` is one, and LZMA2.
+pub(super) fn filters(preset: u8, dictionary_bytes: u32, filter: u8) -> Result<Filters, Error> {
+    let extreme = if preset >= EXTREME { PRESET_EXTREME } else { 0 };
+    let mut options = LzmaOptions::new_preset(u32::from(preset % EXTREME) | extreme)?;
+    options.dict_size(dictionary_bytes);
+    let mut filters = Filters::new();
+    match filter {
+        NO_FILTER => &mut filters,
+        4 => filters.x86(),
+        5 => filters.powerpc(),
+        6 => filters.ia64(),
+        7 => filters.arm(),
+        8 => filters.arm_thumb(),
+        9 => filters.sparc(),
+        10 => filters.arm64(),
+        _ => filters.riscv(),
+    };
+    filters.lzma2(&options);
+    Ok(filters)
+}
+
+/// Whether a filter is known, or there is none.
+pub(super) fn is_filter(filter: u8) -> bool {
+    filter == NO_FILTER || FILTERS.iter().any(|(number, _)| *number == filter)
+}
+
+/// Writes the parameters that streams and blocks have in common, for people.
+pub(super) fn describe(f: &mut fmt::Formatter<'_>, preset: u8, dictionary_bytes: u32, filter: u8) -> fmt::Result {
+    write!(f, "liblzma, preset {}", preset % EXTREME)?;
+    if preset >= EXTREME {
+        f.write_str("e")?;
+    }
+    write!(f, ", dictionary of {} KiB", dictionary_bytes >> 10)?;
+    match FILTERS.iter().find(|(number, _)| *number == filter) {
+        Some((_, name)) => write!(f, ", {name} filter"),
+        None => Ok(()),
     }
 }
 
@@ -212,14 +236,6 @@ fn pad(bytes: &mut Vec<u8>) {
 
 impl fmt::Display for XzBlocks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "liblzma, preset {}", self.preset % EXTREME)?;
-        if self.preset >= EXTREME {
-            f.write_str("e")?;
-        }
-        write!(f, ", dictionary of {} KiB", self.dictionary_bytes >> 10)?;
-        match FILTERS.iter().find(|(number, _)| *number == self.filter) {
-            Some((_, name)) => write!(f, ", {name} filter"),
-            None => Ok(()),
-        }
+        describe(f, self.preset, self.dictionary_bytes, self.filter)
     }
 }

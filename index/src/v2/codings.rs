@@ -2,7 +2,7 @@
 //!
 //! The format is more general than what this version uses: gzip files, of which each member is a literal, a stream
 //! and a trailer; zstd files, of which each frame is a stream, with literals between; and disk images, which have plain
-//! pieces, runs of blocks and kept blocks. Anything else is refused by name.
+//! pieces, runs of blocks, kept blocks, and streams of a kind of their own. Anything else is refused by name.
 
 mod disk;
 mod filled;
@@ -30,6 +30,7 @@ const STREAM: u8 = 2;
 const GZIP_TRAILER: u8 = 3;
 const KEPT: u8 = 4;
 const RUN: u8 = 5;
+const DISK_STREAM: u8 = 6;
 const FILLED: u8 = 7;
 /// Only the codings of a patch have this kind.
 const HELD: u8 = 8;
@@ -178,7 +179,7 @@ impl Pieces<'_> {
         let mut stretch = Stretch::default();
         for number in 0..count {
             let kind = self.take_kind()?;
-            if number == 0 && matches!(kind, PLAIN | KEPT | RUN | FILLED | HELD) {
+            if number == 0 && matches!(kind, PLAIN | KEPT | RUN | DISK_STREAM | FILLED | HELD) {
                 return self.take_disk(kind, count).map(CodedStretch::Disk);
             }
             let piece = self.take_piece(kind)?;
@@ -191,7 +192,7 @@ impl Pieces<'_> {
 
     fn take_kind(&mut self) -> Result<u8, IndexError> {
         let kind = take_u8(&mut self.input)?;
-        if kind <= RUN || kind == FILLED || (kind == HELD && self.may_be_held) {
+        if kind <= FILLED || (kind == HELD && self.may_be_held) {
             return Ok(kind);
         }
         Err(IndexError::UnknownKind { what: "a piece of a coded file", kind: u64::from(kind) })

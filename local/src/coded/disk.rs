@@ -10,6 +10,7 @@ mod held;
 mod places;
 mod prove;
 mod steps;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod unfold;
@@ -26,13 +27,17 @@ use crate::pool::{Ordered, Pool};
 use encoders::{MAX_MEMORY_BYTES, largest_block_bytes, most_in_flight};
 use steps::{BlockStep, Step, StepEncoder, Steps};
 
-pub use encoders::{PieceEncoder, block_encoder_name, bytes_behind, disk_memory_bytes, piece_encoder};
+pub use encoders::{
+    PieceEncoder, block_encoder_name, bytes_behind, disk_memory_bytes, piece_encoder, stream_encoder_name,
+};
 pub use found::CodedBlocks;
 pub(crate) use guess::{DiskGuess, guess_disk};
 pub(crate) use held::HeldBlocks;
 pub use held::WholeCoding;
 pub(crate) use places::{BlockHash, DiskPlaces, PlacedBlock, PlainPlace, block_hash};
 pub(crate) use prove::{DiskProof, prove_disk};
+pub(crate) use streams::LateSpool;
+pub use streams::SpoolFolder;
 pub(crate) use unfold::DiskUnfolding;
 pub use view::StoredView;
 
@@ -71,7 +76,7 @@ impl<'a> DiskMaker<'a> {
     /// Begins with the first of these pieces. `blocks` are some that may be among those that are made.
     pub fn new(pool: &'a Pool, pieces: &'a [DiskPiece], blocks: Option<Arc<CodedBlocks>>) -> Self {
         let in_flight = (MAX_MEMORY_BYTES / largest_block_bytes(pieces)).clamp(1, most_in_flight());
-        let steps = Steps::new(pieces);
+        let steps = Steps::new(pool, pieces);
         let left = pieces.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.stored_bytes()));
         let encoding = Ordered::new(in_flight as usize);
         let (waiting, block, held, ahead) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -124,7 +129,7 @@ impl<'a> DiskMaker<'a> {
                     return Ok(plain.len());
                 }
                 None => return Err(invalid("there are more plain bytes than its pieces have").into()),
-                Some(Step::Copy(left) | Step::Replace(left, _)) => {
+                Some(Step::Copy(left) | Step::Replace(left, _) | Step::Stream(left, _)) => {
                     let now = plain.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                     *left -= now as u64;
                     now
@@ -150,7 +155,11 @@ impl<'a> DiskMaker<'a> {
             };
             let (now, rest) = plain.split_at(taken);
             self.plain_at = self.plain_at.saturating_add(now.len() as u64);
-            self.take(now, sink)?;
+            if let Some(Step::Stream(..)) = self.step {
+                self.take_stream(now, sink)?;
+            } else {
+                self.take(now, sink)?;
+            }
             plain = rest;
         }
         Ok(0)
@@ -184,7 +193,7 @@ impl<'a> DiskMaker<'a> {
                 self.waiting.extend_from_slice(coded);
                 self.step = None;
             }
-            Some(Step::Replace(..)) => {}
+            Some(Step::Replace(..) | Step::Stream(..)) => {}
             Some(Step::Correct(left, encoder, corrections)) => {
                 let (is_end, encoder, corrections) = (*left == 0, *encoder, *corrections);
                 self.block.extend_from_slice(plain);
@@ -209,6 +218,27 @@ impl<'a> DiskMaker<'a> {
                     self.hand_on(sink)?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Takes in bytes of a stream, which goes on as it is made. What stands before it must be there first.
+    fn take_stream<E: From<LocalError>>(&mut self, plain: &[u8], sink: StreamSink<'_, E>) -> Result<(), E> {
+        while let Some(made) = self.encoding.next()? {
+            self.accept(made.map_err(failed)?, sink)?;
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        self.give(&Made::plain(waiting), sink)?;
+        let Some(Step::Stream(to_come, maker)) = &mut self.step else { return Ok(()) };
+        let left = &mut self.left;
+        let mut counted = |made: &[u8]| {
+            *left = left.checked_sub(made.len() as u64).ok_or_else(|| invalid("they are longer"))?;
+            sink(made)
+        };
+        maker.write(plain, &mut counted)?;
+        if *to_come == 0 {
+            maker.finish(&mut counted)?;
+            self.step = None;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use regrow_disk::codec::decode;
 
-use super::disk::{PlacedBlock, PlainPlace};
+use super::disk::{LateSpool, PlacedBlock, PlainPlace};
 use super::span_spool::SpanSpool;
 use super::spooled::Spooled;
 use super::{Starts, Unfolded};
@@ -34,6 +34,8 @@ pub(crate) struct PlainFile {
     unfolded: Vec<Unfolded>,
     /// For each compressed file, its plain bytes if it is one that is decompressed as a whole.
     spooled: Vec<Option<Spooled>>,
+    /// The same for each stream of a compressed file that is a disk image.
+    streams: Vec<Vec<LateSpool>>,
     /// A folder for such bytes.
     scratch: Option<PathBuf>,
     kept: Mutex<VecDeque<(SpanName, Span)>>,
@@ -48,7 +50,13 @@ impl PlainFile {
     pub(crate) fn new(file: File, unfolded: Vec<Unfolded>) -> Self {
         let spooled = unfolded.iter().map(|unfolded| unfolded.has_long_spans().then(Spooled::default)).collect();
         let most_kept = spans_kept(&unfolded);
-        Self { file, unfolded, spooled, scratch: None, kept: Mutex::default(), span_spool: OnceLock::new(), most_kept }
+        let streams = unfolded.iter().map(|unfolded| match &unfolded.starts {
+            Starts::Points(..) => Vec::new(),
+            Starts::Blocks(places) => places.streams().iter().map(|_| LateSpool::default()).collect(),
+        });
+        let streams = streams.collect();
+        let (kept, span_spool) = (Mutex::default(), OnceLock::new());
+        Self { file, unfolded, spooled, streams, scratch: None, kept, span_spool, most_kept }
     }
 
     /// The same file. `scratch` is a folder for plain bytes, which are then decompressed only once; without one, reading is
@@ -65,6 +73,16 @@ impl PlainFile {
     /// The file itself.
     pub(crate) fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Whether there are streams of disk images, which are read only where there is room for their plain bytes.
+    pub(crate) fn has_streams(&self) -> bool {
+        self.streams.iter().any(|streams| !streams.is_empty())
+    }
+
+    /// The folder for plain bytes.
+    pub(crate) fn scratch(&self) -> Option<&Path> {
+        self.scratch.as_deref()
     }
 
     /// Gives the file back.
@@ -123,6 +141,18 @@ impl PlainFile {
                 }
                 Starts::Blocks(places) => match places.at(within) {
                     PlainPlace::Block(block, start) => (self.span((number, block))?, start),
+                    PlainPlace::Stream(stream, start, bytes) => {
+                        let len = out.len().min(usize::try_from(bytes).unwrap_or(usize::MAX));
+                        let (now, rest) = out.split_at_mut(len);
+                        let spool = self.streams.get(number).and_then(|streams| streams.get(stream));
+                        let (Some(spool), Some(place)) = (spool, places.streams().get(stream)) else {
+                            return Err(io::ErrorKind::UnexpectedEof.into());
+                        };
+                        let file = (&self.file, unfolded.stored.start);
+                        spool.read_exact_at(file, *place, self.scratch.as_deref(), (now, start))?;
+                        (out, within) = (rest, within + len as u64);
+                        continue;
+                    }
                     PlainPlace::Stored(stored_at, bytes) => {
                         let len = out.len().min(usize::try_from(bytes).unwrap_or(usize::MAX));
                         let (now, rest) = out.split_at_mut(len);

@@ -2,6 +2,7 @@
 //! zstd frame, is tried on all of it.
 
 mod gzip;
+mod stream;
 mod zstd;
 
 use std::cell::Cell;
@@ -15,6 +16,8 @@ use super::stream::{CodedEncoder, StreamMaker};
 use super::{Aside, CodedReader};
 use crate::LocalError;
 use crate::pool::{Pool, spawn_scoped};
+
+pub(crate) use stream::{FoundStream, StreamToProve, prove_stream};
 
 /// The number of stored bytes that are read at a time, and the number of plain bytes that one thread passes to the
 /// other.
@@ -43,6 +46,18 @@ pub(crate) enum Proof {
     Impossible(&'static str),
 }
 
+/// Stored bytes that are read at random.
+pub(crate) trait StoredBytes: Sync {
+    /// Fills `out` with the bytes from `at` on, as far as there are any, and returns their number.
+    fn read_at(&self, at: u64, out: &mut [u8]) -> std::io::Result<usize>;
+}
+
+impl StoredBytes for Aside {
+    fn read_at(&self, at: u64, out: &mut [u8]) -> std::io::Result<usize> {
+        Self::read_at(self, at, out)
+    }
+}
+
 /// Examines a whole file of this format. The result has its plain bytes too, if there was room to put them aside.
 pub(crate) fn prove(stored: &Aside, format: CodedFormat, pool: &Pool) -> Result<(Proof, Option<Aside>), LocalError> {
     let makers = Makers::new(pool);
@@ -68,7 +83,7 @@ fn share_with_last(coded: &mut [MemberCoding]) {
 /// Reads from `at` on, and passes plain bytes to `each` as long as it wants more. `each` also learns whether a
 /// member or frame ended. The result is `false` if the bytes are damaged.
 fn read_through(
-    stored: &Aside,
+    stored: &dyn StoredBytes,
     mut at: u64,
     reader: &mut CodedReader,
     mut each: impl FnMut(Vec<u8>, bool) -> Result<bool, LocalError>,
@@ -121,7 +136,7 @@ impl<'p> Makers<'p> {
 
 /// One gzip member or zstd frame, with everything that is needed to try encoders on it.
 struct Member<'a, 'p> {
-    stored: &'a Aside,
+    stored: &'a dyn StoredBytes,
     makers: &'a Makers<'p>,
     format: CodedFormat,
     /// The place from which it is read.

@@ -1,10 +1,11 @@
-//! Makes the stream of a gzip member or the frame of a zstd file from its plain bytes, exactly as its encoder made it. It
-//! uses all cores where the encoder allows that.
+//! Makes the stream of a gzip member, the frame of a zstd file or another stream from its plain bytes, exactly as its encoder
+//! made it. It uses all cores where the encoder allows that.
 
 use bytes::Bytes;
 use regrow_deflate::encoders::{Blocks, Encoder, KnownEncoder, encode_block};
 use regrow_deflate::{GzipTrailer, Patcher};
-use regrow_index::{CodedFormat, MemberCoding};
+use regrow_disk::codec::{BlockError, Lzma2Encoder, XzStreams};
+use regrow_index::{CodedFormat, MemberCoding, StreamPiece};
 use regrow_zstd::{Rebuilder, Reencoder, ZstdError};
 
 use super::chunked::{ChunkedFile, further_bytes};
@@ -29,9 +30,50 @@ pub enum CodedEncoder {
     Deflate(KnownEncoder),
     /// It writes a zstd frame, or a whole file of zstd:chunked, of this many plain bytes.
     Zstd(regrow_zstd::KnownEncoder, u64),
+    /// It writes an LZMA2 stream, as of a block of an .xz file.
+    Lzma2(XzStreams),
 }
 
+/// The first numbers of encoders that write zstd, and of those that write other streams.
+const FIRST_ZSTD: u64 = 0x1000;
+const FIRST_OTHER: u64 = 0x2000;
+
 impl CodedEncoder {
+    /// The encoder that an index names for a stream of a disk image.
+    ///
+    /// # Errors
+    /// The reason why the stream cannot be made here.
+    pub fn of_stream(stream: &StreamPiece) -> Result<Self, String> {
+        let mut bytes = &*stream.encoder;
+        let known = match regrow_zstd::take_number(&mut &*bytes) {
+            Some(0..FIRST_ZSTD) => KnownEncoder::take(&mut bytes).map(Self::Deflate),
+            Some(FIRST_ZSTD..FIRST_OTHER) => {
+                let known = regrow_zstd::KnownEncoder::take(&mut bytes);
+                if let Some(reason) = known.and_then(|known| known.unavailable(stream.plain_bytes)) {
+                    return Err(format!("the image has a zstd stream that cannot be made again: {reason}"));
+                }
+                known.map(|known| Self::Zstd(known, stream.plain_bytes))
+            }
+            _ => XzStreams::take_numbered(&mut bytes).map(Self::Lzma2),
+        };
+        let is_corrected = !stream.corrections.is_empty();
+        let known = known.filter(|known| bytes.is_empty() && !(is_corrected && matches!(known, Self::Lzma2(_))));
+        known.ok_or_else(|| {
+            "the image has compressed streams of an encoder that this regrow does not know; use a newer regrow"
+                .to_owned()
+        })
+    }
+
+    /// The name of the encoder, with its version and parameters.
+    #[must_use]
+    pub fn words(self) -> String {
+        match self {
+            Self::Deflate(known) => known.to_string(),
+            Self::Zstd(known, _) => known.to_string(),
+            Self::Lzma2(known) => known.to_string(),
+        }
+    }
+
     /// The encoder that an index names for a member of a file of this format.
     ///
     /// # Errors
@@ -59,6 +101,7 @@ impl CodedEncoder {
     pub fn memory_bytes(self, is_corrected: bool) -> u64 {
         match self {
             Self::Deflate(_) => DEFLATE_BYTES,
+            Self::Lzma2(known) => known.memory_bytes(),
             Self::Zstd(known, plain_bytes) if is_corrected => Rebuilder::memory_bytes(known, plain_bytes),
             Self::Zstd(known, plain_bytes) => {
                 let further = match known {
@@ -98,6 +141,9 @@ enum Kind<'p> {
     /// The corrections are malformed.
     Unfit(ZstdError),
     Chunked(Box<ChunkedFile<'p>>),
+    Lzma2(Box<Lzma2Encoder>),
+    /// There is no memory for the encoder.
+    Failed(BlockError),
     SideBySide(SideBySide<'p>),
     /// The stream has ended, and its encoder is of no use for another one.
     Ended,
@@ -125,6 +171,10 @@ impl<'p> StreamMaker<'p> {
             CodedEncoder::Zstd(known, plain_bytes) if corrections.is_empty() => {
                 (Kind::Zstd(known, Box::new(Reencoder::new(known, plain_bytes))), None)
             }
+            CodedEncoder::Lzma2(known) => match Lzma2Encoder::new(known) {
+                Ok(encoder) => (Kind::Lzma2(Box::new(encoder)), None),
+                Err(error) => (Kind::Failed(error), None),
+            },
             CodedEncoder::Zstd(known, plain_bytes) => match Rebuilder::new(known, plain_bytes, corrections) {
                 Ok(rebuilder) => (Kind::Corrected(Box::new(rebuilder)), None),
                 Err(error) => (Kind::Unfit(error), None),
@@ -171,6 +221,8 @@ impl<'p> StreamMaker<'p> {
             Kind::Zstd(_, encoder) => encoder.write(plain, &mut self.out),
             Kind::Corrected(rebuilder) => rebuilder.write(plain, &mut self.out).map_err(unfit)?,
             Kind::Unfit(error) => return Err(unfit(*error).into()),
+            Kind::Lzma2(encoder) => encoder.write(plain, &mut self.out).map_err(unfit)?,
+            Kind::Failed(error) => return Err(unfit(error.clone()).into()),
             Kind::Chunked(file) => file.write(plain, &mut self.out)?,
             Kind::SideBySide(side) => side.write(plain, &mut self.out)?,
             Kind::Ended => {}
@@ -190,6 +242,8 @@ impl<'p> StreamMaker<'p> {
             }
             Kind::Corrected(rebuilder) => rebuilder.finish(&mut self.out).map_err(unfit)?,
             Kind::Unfit(error) => return Err(unfit(error).into()),
+            Kind::Lzma2(mut encoder) => encoder.finish(&mut self.out).map_err(unfit)?,
+            Kind::Failed(error) => return Err(unfit(error).into()),
             Kind::Chunked(file) => file.finish(&mut self.out)?,
             Kind::SideBySide(side) => side.finish(&mut self.out)?,
             Kind::Ended => {}

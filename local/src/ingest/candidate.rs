@@ -38,7 +38,7 @@ impl Ingest<'_, '_, '_> {
         let size = size.unwrap_or(if stored.len() < PREFIX_BYTES { stored.len() as u64 } else { u64::MAX });
         let guess = guess(&stored, size, self.reading.rules);
         match (guess, self.reading.gzip_files) {
-            (Guess::Coded(format), GzipFiles::Scan) => self.scan(format, start, stored, coming),
+            (Guess::Coded(format), GzipFiles::Scan(_)) => self.scan(format, start, stored, coming),
             (Guess::Coded(format), GzipFiles::Prove(folder)) => {
                 let mut aside = Aside::new(folder);
                 aside.push(&stored)?;
@@ -50,8 +50,11 @@ impl Ingest<'_, '_, '_> {
                 self.prove(format, (start, size), is_image, &aside)
             }
             (guess, _) => {
-                if let Guess::NotRebuilt(format, reason) = guess {
-                    self.warn_opaque(format, start, size, &reason);
+                match guess {
+                    Guess::NotRebuilt(format, reason) if !(is_image && self.has_told) => {
+                        self.warn_opaque(format, start, size, &reason);
+                    }
+                    _ => {}
                 }
                 self.hashing.splitter.decline();
                 if is_image {

@@ -254,7 +254,7 @@ mod tests {
             file.write_all(image).unwrap();
             std::io::Seek::rewind(&mut file).unwrap();
             let pool = Pool::new();
-            let (params, progress, gzip_files) = (Params::default(), &NoProgress, GzipFiles::Scan);
+            let (params, progress, gzip_files) = (Params::default(), &NoProgress, GzipFiles::Scan(None));
             let reading = Reading { rules, params, pool: &pool, stage: Stage::Scan, progress, gzip_files };
             Scan::of_file(Path::new("x"), &mut file, None, &reading, None, &|| ()).unwrap().0
         };

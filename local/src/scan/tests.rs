@@ -39,7 +39,7 @@ pub(super) fn check_round_trip(scan: &Scan) {
 #[test]
 fn the_catalogs_form_round_trips() {
     let image = noise(300_000);
-    let scan = scan_of(&image, GzipFiles::Scan);
+    let scan = scan_of(&image, GzipFiles::Scan(None));
     assert_eq!(scan.digest, *blake3::hash(&image).as_bytes());
     check_round_trip(&scan);
 }
@@ -55,9 +55,9 @@ fn a_scan_stops_remembering() {
         tar.append_data(&mut header, format!("file {number}"), bytes.as_slice()).unwrap();
     }
     let image = tar.into_inner().unwrap();
-    let whole = scan_of(&image, GzipFiles::Scan);
+    let whole = scan_of(&image, GzipFiles::Scan(None));
     for most in 0..whole.chunks() {
-        let part = scan_of_most(&image, GzipFiles::Scan, most);
+        let part = scan_of_most(&image, GzipFiles::Scan(None), most);
         assert!(part.chunks() <= most && part.digest == whole.digest);
         assert!(whole.skeleton.starts_with(&part.skeleton) && whole.contents.starts_with(&part.contents));
         let mut at = 0;
@@ -89,7 +89,7 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
 #[test]
 fn gzip_files_too() {
     let image = gzip(&[noise(2_000_000), vec![7; 1_500_000]].concat());
-    let scan = scan_of(&image, GzipFiles::Scan);
+    let scan = scan_of(&image, GzipFiles::Scan(None));
     let [unfolded] = scan.unfolded.as_slice() else { panic!("{:?}", scan.unfolded.len()) };
     assert_eq!((unfolded.stored.clone(), unfolded.plain.clone()), (0..image.len() as u64, 0..3_500_000));
     assert!(unfolded.points().len() >= 3, "{}", unfolded.points().len());

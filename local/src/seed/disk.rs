@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use regrow_disk::divide;
+use regrow_disk::{Scratch, divide_with};
 use regrow_index::Segment;
 
 use super::disk_files::DiskFiles;
@@ -13,7 +13,7 @@ use super::folder::GuessedFiles;
 use super::gather::gather;
 use super::rooted::safe_path;
 use super::{FileSeed, Seed};
-use crate::coded::PlainFile;
+use crate::coded::{PlainFile, SpoolFolder};
 use crate::ingest::sized;
 use regrow_chunker::ChunkId;
 
@@ -29,7 +29,9 @@ pub(crate) struct DiskGuesses {
 impl DiskGuesses {
     /// Looks into a seed that is a disk image. The result is `None` if the seed is none, or cannot be read.
     pub(crate) fn of(seed: &FileSeed, guessed: &Arc<GuessedFiles>) -> Option<Self> {
-        let division = divide(&sized(seed.file()).ok()?, seed.scan().division?).ok()??;
+        let folder = seed.scratch().map(SpoolFolder);
+        let scratch = folder.as_ref().map(|folder| folder as &dyn Scratch);
+        let division = divide_with(&sized(seed.file()).ok()?, seed.scan().division?, scratch).ok()??;
         let paths = division.files.iter().enumerate();
         let numbers = paths.filter_map(|(number, file)| Some((safe_path(&file.path)?, number))).collect();
         let (file, files, guessed) = (seed.plain_file()?, DiskFiles::of(&division), Arc::clone(guessed));

@@ -125,7 +125,7 @@ impl FileSeed {
         let SeedContext { rules, params, pool, catalog, progress, unfolds, on_scan, .. } = *context;
         // Writing to a device does not change its times, so its contents are not remembered.
         let catalog = catalog.filter(|_| kind.is_file());
-        let gzip_files = if unfolds { GzipFiles::Scan } else { GzipFiles::Contents };
+        let gzip_files = if unfolds { GzipFiles::Scan(Some(context.scratch)) } else { GzipFiles::Contents };
         let reading = Reading { rules, params, pool, stage: Stage::Scan, progress, gzip_files };
         let (mut scan, was_read) = Scan::of_file(path, &mut file, None, &reading, catalog, on_scan)?;
         let found = scan.found.take().map(|found| {
@@ -174,7 +174,8 @@ impl FileSeed {
         }
         // Zstd files are read in order here, so they need no files of their own.
         let from = match self.file {
-            PlainBytes::File(file) => PlainBytes::File(file.with_scratch(None)),
+            PlainBytes::File(file) if !file.has_streams() => PlainBytes::File(file.with_scratch(None)),
+            file @ PlainBytes::File(_) => file,
             layer @ PlainBytes::Layer(_) => layer,
         };
         let plain = tempfile::tempfile_in(scratch).map_err(LocalError::io(scratch))?;
@@ -201,6 +202,14 @@ impl FileSeed {
     /// The file itself.
     pub fn file(&self) -> &File {
         self.file.file()
+    }
+
+    /// A folder for files without names, if there is one.
+    pub(super) fn scratch(&self) -> Option<&Path> {
+        match &self.file {
+            PlainBytes::File(file) => file.scratch(),
+            PlainBytes::Layer(_) => None,
+        }
     }
 
     /// The file once more, read as its plain image. The result is `None` for a layer, or if the system gives no more

@@ -82,7 +82,7 @@ pub fn make(
     recipe.keep_segments_if(options.patch_from.iter().any(|choice| choice.similar().is_some()));
     progress.begin(Stage::Make, total);
     let sized = options.image_file.as_ref().and_then(|file| sized(file).ok());
-    let at_random = sized.as_ref().map(|file| file as &dyn ReadAt);
+    let at_random = sized.as_ref().map(|file| file as &(dyn ReadAt + Sync));
     let input = Input { reader: input, name: input_name, size_hint: total, at_random };
     let scratch = network.scratch().to_owned();
     let gzip_files = GzipFiles::Prove(&scratch);

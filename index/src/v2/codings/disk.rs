@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use regrow_chunker::varint;
 
-use super::{FILLED, HELD, KEPT, Last, PLAIN, Pieces, RUN, STREAM, filled, put_or_same, use_up};
+use super::{DISK_STREAM, FILLED, HELD, KEPT, Last, PLAIN, Pieces, RUN, STREAM, filled, put_or_same, use_up};
 use crate::disk_coding::MAX_KEPT_BYTES;
 use crate::primitives::{put_bytes, take, take_array, take_bytes};
-use crate::{BlockRun, CorrectedBlock, DiskCoding, DiskPiece, IndexError, KeptBlock, MemberCoding};
+use crate::{BlockRun, CorrectedBlock, DiskCoding, DiskPiece, IndexError, KeptBlock, MemberCoding, StreamPiece};
 
 const MANY_KEPT: &str = "more than 16 MiB of compressed blocks that are kept";
 
@@ -55,6 +55,13 @@ pub(super) fn put(out: &mut Vec<u8>, coding: &DiskCoding, last: &mut Last) {
                 varint::put(out, kept.plain_bytes.into());
                 put_bytes(out, &kept.coded);
             }
+            DiskPiece::Stream(stream) => {
+                out.push(DISK_STREAM);
+                put_or_same(out, &stream.encoder, &mut last.encoder);
+                varint::put(out, stream.plain_bytes);
+                varint::put(out, stream.coded_bytes);
+                put_bytes(out, &stream.corrections);
+            }
         }
     }
 }
@@ -81,6 +88,7 @@ impl Pieces<'_> {
             FILLED => DiskPiece::Filled(Box::new(self.take_filled()?)),
             KEPT => DiskPiece::Kept(Box::new(self.take_kept()?)),
             STREAM => DiskPiece::Corrected(Box::new(self.take_corrected()?)),
+            DISK_STREAM => DiskPiece::Stream(Box::new(self.take_disk_stream()?)),
             _ => return Err(IndexError::Unsupported("a coded disk image with literals or trailers")),
         };
         piece.check()?;
@@ -112,6 +120,11 @@ impl Pieces<'_> {
         let small = |bytes| u32::try_from(bytes).map_err(|_| IndexError::Malformed("sizes of a compressed block"));
         let (plain_bytes, coded_bytes) = (small(plain_bytes)?, small(stream_bytes)?);
         Ok(CorrectedBlock { encoder, plain_bytes, coded_bytes, corrections })
+    }
+
+    fn take_disk_stream(&mut self) -> Result<StreamPiece, IndexError> {
+        let MemberCoding { encoder, plain_bytes, stream_bytes, corrections, .. } = self.take_stream()?;
+        Ok(StreamPiece { encoder, plain_bytes, coded_bytes: stream_bytes, corrections })
     }
 
     fn take_kept(&mut self) -> Result<KeptBlock, IndexError> {

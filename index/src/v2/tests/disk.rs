@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::v2::codings::{self, decode_codings, encode};
-use crate::{BlockRun, CodedStretch, CorrectedBlock, DiskCoding, DiskPiece, FilledGroup, FilledRun, KeptBlock};
+use crate::{
+    BlockRun, CodedStretch, CorrectedBlock, DiskCoding, DiskPiece, FilledGroup, FilledRun, KeptBlock, StreamPiece,
+};
 
 /// The number of a block encoder, and a parameter.
 const ENCODER: &[u8] = &[0x80, 0x40, 9];
@@ -217,5 +219,41 @@ fn filled_blocks_that_no_image_has_are_refused() {
         filled(&[(1 << 63, 9000, 0), (1 << 63, 9000, 0)], (2, 8192)),
     ] {
         assert!(decode_codings(&encode(&coded(vec![DiskPiece::Filled(Box::new(bad))]))).is_err());
+    }
+}
+
+fn stream(encoder: &[u8], plain_bytes: u64, coded_bytes: u64, corrections: &[u8]) -> DiskPiece {
+    let corrections = corrections.to_vec();
+    DiskPiece::Stream(Box::new(StreamPiece { encoder: encoder.into(), plain_bytes, coded_bytes, corrections }))
+}
+
+#[test]
+fn streams_are_those_of_the_specification() {
+    let (lzma2, gzip) = (&[0xb1, 0x40, 6, 0x80, 0x80, 0x80, 4, 0], &[9]);
+    let pieces = vec![
+        stream(lzma2, 5_000_000_000, 1_000_000_000, b""),
+        DiskPiece::Plain(28),
+        stream(lzma2, 100, 50, b"c"),
+        stream(gzip, 1_032_000, 1000, b""),
+    ];
+    let mut expected = vec![1, 4, 6, 8, 0xb1, 0x40, 6, 0x80, 0x80, 0x80, 4, 0];
+    expected.extend_from_slice(&[0x80, 0xe4, 0x97, 0xd0, 0x12, 0x80, 0x94, 0xeb, 0xdc, 3, 0, 1, 28]);
+    expected.extend_from_slice(b"\x06\0\x64\x32\x01c\x06\x01\x09\xc0\xfe\x3e\xe8\x07\0");
+    let codings = coded(pieces);
+    assert_eq!(encode(&codings), expected);
+    assert_eq!(decode_codings(&expected), Ok(codings.clone()));
+    let disk = codings[0].disk().unwrap();
+    assert_eq!(disk.plain_bytes(), 5_000_000_000 + 28 + 100 + 1_032_000);
+    assert_eq!((disk.stored_bytes(), disk.blocks()), (1_000_000_000 + 28 + 50 + 1000, (3, 0)));
+    for at in 0..expected.len() {
+        assert!(decode_codings(&expected[..at]).is_err(), "{at}");
+    }
+    // A few bytes do not stand for the zeros of a whole disk.
+    let sizes = Err(IndexError::Malformed("sizes of a compressed stream"));
+    for (encoder, plain_bytes, coded_bytes) in
+        [(lzma2.as_slice(), 0, 9), (lzma2, 9, 0), (lzma2, 1 << 20, 31), (gzip, 1_040_000, 1000)]
+    {
+        let read = decode_codings(&encode(&coded(vec![stream(encoder, plain_bytes, coded_bytes, b"")])));
+        assert_eq!(read.map(drop), sizes, "{plain_bytes}");
     }
 }

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use regrow_disk::codec::{BlockEncoder, FillEncoder};
-use regrow_index::{BlockRun, CorrectedBlock, DiskPiece, FilledGroup, FilledRun, KeptBlock, MAX_GAP_BYTES};
+use regrow_index::{
+    BlockRun, CorrectedBlock, DiskPiece, FilledGroup, FilledRun, KeptBlock, MAX_GAP_BYTES, StreamPiece,
+};
 
 use super::run_digest;
+use crate::coded::prove::FoundStream;
 
 /// The most plain bytes of a run, unless a single block has more. One task makes a run when the image is written.
 const MAX_RUN_BYTES: u64 = 8 << 20;
@@ -161,6 +164,14 @@ impl Builder {
                 written
             }
         }
+    }
+
+    pub(super) fn stream(&mut self, found: FoundStream, plain_bytes: u64, coded_bytes: u64) {
+        self.end_run();
+        self.end_plain();
+        let FoundStream { encoder, corrections } = found;
+        let stream = StreamPiece { encoder: encoder.into(), plain_bytes, coded_bytes, corrections };
+        self.pieces.push(DiskPiece::Stream(Box::new(stream)));
     }
 
     pub(super) fn kept(&mut self, kept: KeptBlock) {

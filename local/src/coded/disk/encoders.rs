@@ -1,7 +1,9 @@
 //! The encoders of a coded disk image's pieces.
 
 use regrow_disk::codec::{BlockEncoder, FillEncoder};
-use regrow_index::DiskPiece;
+use regrow_index::{DiskPiece, StreamPiece};
+
+use crate::coded::stream::CodedEncoder;
 
 /// The memory of all blocks that one maker encodes at the same time, unless one block takes more.
 pub(super) const MAX_MEMORY_BYTES: u64 = 64 << 20;
@@ -13,6 +15,8 @@ pub enum PieceEncoder {
     Block(BlockEncoder),
     /// It fills up blocks.
     Fill(FillEncoder),
+    /// It makes a stream.
+    Stream(CodedEncoder),
 }
 
 /// The encoder of a piece of a coded disk image, if it has one.
@@ -26,6 +30,7 @@ pub fn piece_encoder(piece: &DiskPiece) -> Result<Option<PieceEncoder>, String> 
         DiskPiece::Run(run) => block(&run.encoder, run.plain_bytes),
         DiskPiece::Corrected(corrected) => block(&corrected.encoder, corrected.plain_bytes),
         DiskPiece::Filled(run) => fill_encoder(&run.encoder).map(PieceEncoder::Fill).map(Some),
+        DiskPiece::Stream(stream) => CodedEncoder::of_stream(stream).map(PieceEncoder::Stream).map(Some),
     }
 }
 
@@ -51,6 +56,12 @@ pub fn block_encoder_name(encoder: &[u8]) -> Option<String> {
     block.or_else(|| FillEncoder::take(&mut &*encoder).map(|known| known.to_string()))
 }
 
+/// The name of the encoder of a piece with a stream, with its parameters, if it is known.
+#[must_use]
+pub fn stream_encoder_name(stream: &StreamPiece) -> Option<String> {
+    CodedEncoder::of_stream(stream).ok().map(CodedEncoder::words)
+}
+
 /// The number of plain bytes behind some pieces that their encoders look at, too.
 #[must_use]
 pub fn bytes_behind(pieces: &[DiskPiece]) -> u64 {
@@ -73,6 +84,7 @@ pub(super) fn largest_block_bytes(pieces: &[DiskPiece]) -> u64 {
     let bytes = |piece: &DiskPiece| {
         let plain_bytes = match piece {
             DiskPiece::Plain(_) | DiskPiece::Kept(_) | DiskPiece::Held(_) => 0,
+            DiskPiece::Stream(stream) => u64::from(!stream.corrections.is_empty()),
             DiskPiece::Run(run) => run.plain_bytes.into(),
             DiskPiece::Filled(run) => run.largest_bytes(),
             DiskPiece::Corrected(block) => block.plain_bytes.into(),
@@ -80,6 +92,7 @@ pub(super) fn largest_block_bytes(pieces: &[DiskPiece]) -> u64 {
         Some(match piece_encoder(piece).ok()?? {
             PieceEncoder::Block(known) => known.memory_bytes(plain_bytes),
             PieceEncoder::Fill(known) => known.memory_bytes(plain_bytes),
+            PieceEncoder::Stream(known) => known.memory_bytes(plain_bytes > 0),
         })
     };
     pieces.iter().filter_map(bytes).max().unwrap_or(1).max(1)

@@ -57,6 +57,8 @@ impl FilledBlock {
                     plain.resize(start + len, 0);
                     image.read_exact_at(&mut plain[start..], stored_at).ok()?;
                 }
+                // No image has both.
+                PlainPlace::Stream(..) => return None,
                 PlainPlace::Block(number, offset) => {
                     let found = places.block(number)?;
                     let mut stored = vec![0; found.stored_bytes as usize];

@@ -6,7 +6,9 @@ use regrow_disk::{BlockCodec, ReadAt, StoredPiece};
 use regrow_index::MAX_BLOCK_PLAIN_BYTES;
 
 use super::filled::{FilledBlock, FilledSizes, window_bytes};
-use super::places::{DiskPlaces, PlacedBlock};
+use super::places::{DiskPlaces, PlacedBlock, PlacedStream};
+use super::streams::has_known_beginning;
+use crate::coded::prove::StreamToProve;
 
 /// The number of blocks that are looked at, evenly spread over the image.
 const SAMPLES: usize = 4;
@@ -34,7 +36,7 @@ pub(crate) struct Encoders {
 }
 
 /// Decides about an image that lies in these pieces.
-pub(crate) fn guess_disk(image: &dyn ReadAt, pieces: &[StoredPiece]) -> DiskGuess {
+pub(crate) fn guess_disk(image: &(dyn ReadAt + Sync), pieces: &[StoredPiece]) -> DiskGuess {
     let not_rebuilt = |reason: &str| DiskGuess::NotRebuilt(reason.to_owned());
     let fits = |piece: &StoredPiece| match piece.form.block() {
         None => true,
@@ -45,6 +47,11 @@ pub(crate) fn guess_disk(image: &dyn ReadAt, pieces: &[StoredPiece]) -> DiskGues
     let Some(places) = Some(pieces).filter(|pieces| pieces.iter().all(fits)).and_then(DiskPlaces::of) else {
         return not_rebuilt("its compressed blocks are larger than 16 MiB");
     };
+    for PlacedStream { codec, stored_at: at, stored_bytes: bytes, plain_bytes, .. } in stream_samples(&places) {
+        if !has_known_beginning(StreamToProve { image, at, bytes, codec, plain_bytes }) {
+            return DiskGuess::NotRebuilt(format!("the encoder of its {codec} stream is not known"));
+        }
+    }
     let (mut encoders, sizes) = (Encoders::default(), FilledSizes::of(pieces));
     for sample in samples(&places) {
         if !is_decoded(sample.codec) {
@@ -101,6 +108,13 @@ fn samples(places: &DiskPlaces) -> Vec<PlacedBlock> {
     let blocks = places.blocks();
     let stretches = blocks.chunks(blocks.len().div_ceil(SAMPLES).max(1));
     stretches.filter_map(|stretch| stretch.iter().rev().max_by_key(|block| block.stored_bytes).copied()).collect()
+}
+
+/// The same of streams.
+fn stream_samples(places: &DiskPlaces) -> Vec<PlacedStream> {
+    let streams = places.streams();
+    let stretches = streams.chunks(streams.len().div_ceil(SAMPLES).max(1));
+    stretches.filter_map(|stretch| stretch.iter().rev().max_by_key(|stream| stream.stored_bytes).copied()).collect()
 }
 
 /// Whether a block follows from what an encoder makes, and from few corrections.

@@ -49,14 +49,17 @@ fn blocks(coding: &DiskCoding) -> impl Iterator<Item = CodedBlock<'_>> {
     })
 }
 
-fn has_filled(coding: &DiskCoding) -> bool {
-    coding.pieces.iter().any(|piece| matches!(piece, DiskPiece::Filled(_)))
+/// Whether an image has blocks or streams that no patch names.
+fn has_others(coding: &DiskCoding) -> bool {
+    coding.pieces.iter().any(|piece| matches!(piece, DiskPiece::Filled(_) | DiskPiece::Stream(_)))
 }
 
 fn blocks_of(piece: &DiskPiece, start: u64) -> Box<dyn Iterator<Item = CodedBlock<'_>> + '_> {
     let one = |plain_bytes, form| Box::new(std::iter::once(CodedBlock { plain_at: start, plain_bytes, form }));
     match piece {
-        DiskPiece::Plain(_) | DiskPiece::Held(_) | DiskPiece::Filled(_) => Box::new(std::iter::empty()),
+        DiskPiece::Plain(_) | DiskPiece::Held(_) | DiskPiece::Filled(_) | DiskPiece::Stream(_) => {
+            Box::new(std::iter::empty())
+        }
         DiskPiece::Corrected(block) => one(block.plain_bytes, BlockForm::Corrected(&block.encoder, &block.corrections)),
         DiskPiece::Kept(kept) => one(kept.plain_bytes, BlockForm::Kept(&kept.coded)),
         DiskPiece::Run(run) => {
@@ -99,7 +102,7 @@ impl<'a> HeldBlocks<'a> {
     ) -> Result<Self, LocalError> {
         let mut forms = HashMap::new();
         // The number of a block is that of its place only where no block is filled.
-        if has_filled(base) {
+        if has_others(base) {
             return Ok(Self(forms));
         }
         for (number, block) in blocks(base).enumerate() {
@@ -109,14 +112,14 @@ impl<'a> HeldBlocks<'a> {
     }
 
     /// The coding of a target that lies in a file, with its blocks at these places. The result is `None` if they are not
-    /// the blocks of its coding, or if some are filled, since their sizes are not known.
+    /// the blocks of its coding, or if some are filled, since their sizes are not known, or if there are streams.
     pub(crate) fn coding(
         &self,
         coding: &DiskCoding,
         places: &DiskPlaces,
         file: &File,
     ) -> Result<Option<DiskCoding>, LocalError> {
-        if has_filled(coding) {
+        if has_others(coding) {
             return Ok(None);
         }
         let of_target: Vec<CodedBlock<'_>> = blocks(coding).collect();

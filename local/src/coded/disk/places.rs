@@ -1,8 +1,12 @@
 //! The places of a disk image's compressed blocks, for reading the image at random as its plain image.
 
 use regrow_chunker::varint;
-use regrow_disk::{BlockCodec, StoredForm, StoredPiece};
+use regrow_disk::{BlockCodec, StoredForm, StoredPiece, StreamCodec};
 
+/// The codecs of streams by their numbers in the catalog.
+const DEFLATE: u8 = 0;
+const ZSTD: u8 = 1;
+const LZMA2: u8 = 2;
 /// The codecs by their numbers in the catalog.
 pub(super) const CODECS: [BlockCodec; 6] =
     [BlockCodec::Zlib, BlockCodec::Deflate, BlockCodec::Xz, BlockCodec::Zstd, BlockCodec::Lz4, BlockCodec::Lzo];
@@ -24,10 +28,11 @@ pub(crate) fn start_hash(plain: &[u8]) -> BlockHash {
     block_hash(&plain[..plain.len().min(START_BYTES)])
 }
 
-/// The compressed blocks of a disk image, in ascending order.
+/// The compressed blocks and streams of a disk image, in ascending order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DiskPlaces {
     blocks: Vec<PlacedBlock>,
+    streams: Vec<PlacedStream>,
     /// The hash of each block, if they are known.
     hashes: Vec<BlockHash>,
 }
@@ -45,6 +50,16 @@ pub(crate) struct PlacedBlock {
     pub(crate) filled: Option<u32>,
 }
 
+/// A compressed stream, of which the places count as a block's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PlacedStream {
+    pub(crate) codec: StreamCodec,
+    pub(crate) stored_at: u64,
+    pub(crate) stored_bytes: u64,
+    pub(crate) plain_at: u64,
+    pub(crate) plain_bytes: u64,
+}
+
 /// What lies at a place of a plain image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PlainPlace {
@@ -52,24 +67,30 @@ pub(crate) enum PlainPlace {
     Stored(u64, u64),
     /// The block of this number, and the offset in its plain bytes.
     Block(usize, u64),
+    /// The stream of this number, and the offset in its plain bytes, of which this many follow.
+    Stream(usize, u64, u64),
 }
 
 impl DiskPlaces {
     /// The blocks among these pieces, if none is larger than blocks are.
     pub(crate) fn of(pieces: &[StoredPiece]) -> Option<Self> {
-        let (mut stored_at, mut plain_at, mut blocks) = (0u64, 0u64, Vec::new());
+        let (mut stored_at, mut plain_at, mut blocks, mut streams) = (0u64, 0u64, Vec::new(), Vec::new());
         for piece in pieces {
             if let Some((codec, plain_bytes)) = piece.form.block() {
                 let stored_bytes = u32::try_from(piece.bytes).ok()?;
                 let filled = match piece.form {
                     StoredForm::Filled { behind, .. } => Some(u32::try_from(behind).unwrap_or(u32::MAX)),
-                    StoredForm::Plain | StoredForm::Block { .. } => None,
+                    _ => None,
                 };
                 blocks.push(PlacedBlock { codec, stored_at, stored_bytes, plain_at, plain_bytes, filled });
             }
+            if let StoredForm::Stream { codec, plain_bytes } = piece.form {
+                let stored_bytes = piece.bytes;
+                streams.push(PlacedStream { codec, stored_at, stored_bytes, plain_at, plain_bytes });
+            }
             (stored_at, plain_at) = (stored_at.checked_add(piece.bytes)?, plain_at.checked_add(piece.plain_bytes())?);
         }
-        Some(Self { blocks, hashes: Vec::new() })
+        Some(Self { blocks, streams, hashes: Vec::new() })
     }
 
     /// The same blocks with their hashes, if there are as many.
@@ -92,20 +113,42 @@ impl DiskPlaces {
         self.blocks.get(number).copied()
     }
 
+    /// All streams.
+    pub(crate) fn streams(&self) -> &[PlacedStream] {
+        &self.streams
+    }
+
     /// What lies at a place of the plain image.
     pub(crate) fn at(&self, plain_at: u64) -> PlainPlace {
-        let next = self.blocks.partition_point(|block| block.plain_at <= plain_at);
-        let end = self.blocks.get(next).map_or(u64::MAX, |block| block.plain_at);
-        let Some(before) = next.checked_sub(1).and_then(|number| self.block(number)) else {
-            return PlainPlace::Stored(plain_at, end - plain_at);
-        };
-        match (plain_at - before.plain_at).checked_sub(before.plain_bytes.into()) {
-            None => PlainPlace::Block(next - 1, plain_at - before.plain_at),
-            Some(behind) => {
-                let stored_at = before.stored_at.saturating_add(before.stored_bytes.into()).saturating_add(behind);
-                PlainPlace::Stored(stored_at, end - plain_at)
+        let next_block = self.blocks.partition_point(|block| block.plain_at <= plain_at);
+        let next_stream = self.streams.partition_point(|stream| stream.plain_at <= plain_at);
+        let starts = [
+            self.blocks.get(next_block).map(|block| block.plain_at),
+            self.streams.get(next_stream).map(|stream| stream.plain_at),
+        ];
+        let end = starts.into_iter().flatten().min().unwrap_or(u64::MAX);
+        let block = next_block.checked_sub(1).and_then(|number| Some((number, self.block(number)?)));
+        let stream = next_stream.checked_sub(1).and_then(|number| Some((number, *self.streams.get(number)?)));
+        // Where the last of both ends in the plain image and in the image.
+        let (plain_end, stored_end) = match (block, stream) {
+            (None, None) => (0, 0),
+            (Some((number, block)), last) if last.is_none_or(|(_, stream)| block.plain_at > stream.plain_at) => {
+                match block.end(plain_at) {
+                    Ok(within) => return PlainPlace::Block(number, within),
+                    Err(ends) => ends,
+                }
             }
-        }
+            (_, Some((number, stream))) => {
+                let within = plain_at - stream.plain_at;
+                if within < stream.plain_bytes {
+                    return PlainPlace::Stream(number, within, stream.plain_bytes - within);
+                }
+                let stored_end = stream.stored_at.saturating_add(stream.stored_bytes);
+                (stream.plain_at.saturating_add(stream.plain_bytes), stored_end)
+            }
+            (Some(_), None) => (0, 0),
+        };
+        PlainPlace::Stored(stored_end.saturating_add(plain_at.saturating_sub(plain_end)), end - plain_at)
     }
 
     /// The plain bytes of the largest block.
@@ -113,7 +156,7 @@ impl DiskPlaces {
         self.blocks.iter().map(|block| block.plain_bytes).max().unwrap_or_default()
     }
 
-    /// Encodes the places for the catalog: about 22 bytes for each block.
+    /// Encodes the places for the catalog: about 22 bytes for each block, and 20 for each stream.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         varint::put(out, self.blocks.len() as u64);
         let mut end = 0;
@@ -127,6 +170,19 @@ impl DiskPlaces {
         }
         out.push(u8::from(!self.hashes.is_empty()));
         self.hashes.iter().for_each(|hash| out.extend_from_slice(hash));
+        varint::put(out, self.streams.len() as u64);
+        for stream in &self.streams {
+            let (codec, [dictionary_bytes, filter]) = match stream.codec {
+                StreamCodec::Zstd => (ZSTD, [0, 0]),
+                StreamCodec::Lzma2 { dictionary_bytes, filter } => (LZMA2, [dictionary_bytes, filter.into()]),
+                _ => (DEFLATE, [0, 0]),
+            };
+            let PlacedStream { stored_at, stored_bytes, plain_at, plain_bytes, .. } = *stream;
+            out.push(codec);
+            for number in [dictionary_bytes.into(), filter.into(), stored_at, stored_bytes, plain_at, plain_bytes] {
+                varint::put(out, number);
+            }
+        }
     }
 
     /// Decodes the form that [`DiskPlaces::encode`] writes. The result is `None` for anything else.
@@ -152,7 +208,50 @@ impl DiskPlaces {
             *blob = rest;
             hashes.push(*hash);
         }
-        Some(Self { blocks, hashes })
+        let count = varint::take(blob).filter(|&count| count <= blob.len() as u64 / 7)?;
+        let (mut streams, mut end): (Vec<PlacedStream>, _) = (Vec::with_capacity(count as usize), 0);
+        for _ in 0..count {
+            let stream = take_stream(blob).filter(|stream| stream.plain_at >= end)?;
+            end = stream.plain_at.checked_add(stream.plain_bytes)?;
+            streams.push(stream);
+        }
+        // By how much what is behind some streams lies farther behind in the plain image than in the image.
+        let (mut shift, mut passed) = (0u64, streams.iter().peekable());
+        for block in &mut blocks {
+            while let Some(stream) = passed.next_if(|stream| stream.stored_at < block.stored_at) {
+                shift = shift.wrapping_add(stream.plain_bytes).wrapping_sub(stream.stored_bytes);
+            }
+            block.plain_at = block.plain_at.wrapping_add(shift);
+        }
+        Some(Self { blocks, streams, hashes })
+    }
+}
+
+/// Decodes a stream of [`DiskPlaces::encode`].
+fn take_stream(blob: &mut &[u8]) -> Option<PlacedStream> {
+    let (&codec, rest) = blob.split_first()?;
+    *blob = rest;
+    let (dictionary_bytes, filter) = (take_u32(blob)?, u8::try_from(varint::take(blob)?).ok()?);
+    let codec = match codec {
+        DEFLATE => StreamCodec::Deflate,
+        ZSTD => StreamCodec::Zstd,
+        LZMA2 => StreamCodec::Lzma2 { dictionary_bytes, filter },
+        _ => return None,
+    };
+    let mut take = || varint::take(blob);
+    let (stored_at, stored_bytes, plain_at, plain_bytes) = (take()?, take()?, take()?, take()?);
+    Some(PlacedStream { codec, stored_at, stored_bytes, plain_at, plain_bytes })
+}
+
+impl PlacedBlock {
+    /// The offset of a place in the block's plain bytes, or else where these end, and where the block ends in the image.
+    fn end(&self, plain_at: u64) -> Result<u64, (u64, u64)> {
+        let within = plain_at.saturating_sub(self.plain_at);
+        if within < u64::from(self.plain_bytes) {
+            return Ok(within);
+        }
+        let stored_end = self.stored_at.saturating_add(self.stored_bytes.into());
+        Err((self.plain_at.saturating_add(self.plain_bytes.into()), stored_end))
     }
 }
 

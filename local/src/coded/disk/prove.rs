@@ -12,6 +12,7 @@ use super::filled::{Batch, FoundFilled, window_bytes};
 use super::guess::{DiskGuess, guess_disk, makes};
 use super::places::PlacedBlock;
 use crate::LocalError;
+use crate::coded::prove::{FoundStream, StreamToProve, prove_stream};
 use crate::pool::{Ordered, Pool};
 
 /// The number of blocks that may wait for a worker.
@@ -41,6 +42,8 @@ enum Found {
     Made(usize, Vec<u8>),
     /// The encoder of this number nearly makes it: the corrections.
     Corrected(usize, Vec<u8>),
+    /// A stream, and how it is made.
+    Stream(FoundStream),
     /// None of those that it tried does: the block and its plain bytes.
     Unmade(Vec<u8>, Vec<u8>),
     Damaged,
@@ -49,7 +52,11 @@ enum Found {
 }
 
 /// Examines all blocks of a disk image that lies in these pieces.
-pub(crate) fn prove_disk(image: &dyn ReadAt, pieces: &[StoredPiece], pool: &Pool) -> Result<DiskProof, LocalError> {
+pub(crate) fn prove_disk(
+    image: &(dyn ReadAt + Sync),
+    pieces: &[StoredPiece],
+    pool: &Pool,
+) -> Result<DiskProof, LocalError> {
     let encoders = match guess_disk(image, pieces) {
         DiskGuess::Coded(encoders) => encoders,
         DiskGuess::NotRebuilt(reason) => return Ok(DiskProof::Impossible(reason)),
@@ -65,7 +72,7 @@ pub(crate) fn prove_disk(image: &dyn ReadAt, pieces: &[StoredPiece], pool: &Pool
             let count = if matches!(piece.form, StoredForm::Filled { .. }) { batch_pieces(left) } else { 1 };
             let (now, rest) = left.split_at(count);
             match piece.form {
-                StoredForm::Plain => {}
+                StoredForm::Plain | StoredForm::Stream { .. } => {}
                 StoredForm::Block { codec, plain_bytes } => {
                     let (stored_bytes, encoders) = (stored_bytes(piece), Arc::clone(&proof.encoders));
                     let block = PlacedBlock { codec, stored_at, stored_bytes, plain_at: 0, plain_bytes, filled: None };
@@ -79,14 +86,23 @@ pub(crate) fn prove_disk(image: &dyn ReadAt, pieces: &[StoredPiece], pool: &Pool
                     queue.push(pool.submit(move || Found::Batch(batch.examine(&fills))));
                 }
             }
-            waiting.push_back(now);
+            waiting.push_back((now, stored_at));
             stored_at += now.iter().map(|piece| piece.bytes).sum::<u64>();
             left = rest;
         }
         // Plain pieces wait for the blocks before them.
-        while let Some(&first) = waiting.front() {
+        while let Some(&(first, at)) = waiting.front() {
             let found = match first {
                 [StoredPiece { form: StoredForm::Plain, .. }] => None,
+                &[StoredPiece { form: StoredForm::Stream { codec, plain_bytes }, bytes }] => {
+                    match prove_stream(StreamToProve { image, at, bytes, codec, plain_bytes }, pool)? {
+                        Ok(found) => Some(Found::Stream(found)),
+                        Err(reason) => {
+                            let reason = format!("its {codec} stream cannot be made again: {reason}");
+                            return Ok(DiskProof::Impossible(reason));
+                        }
+                    }
+                }
                 _ => match if is_end { queue.next()? } else { queue.next_due()? } {
                     Some(found) => Some(found),
                     None => break,
@@ -113,7 +129,7 @@ fn batch_pieces(pieces: &[StoredPiece]) -> usize {
     let fits = |piece: &&StoredPiece| {
         let is_small = match piece.form {
             StoredForm::Plain => piece.bytes <= MAX_FILLED_GAP_BYTES,
-            StoredForm::Block { .. } => false,
+            StoredForm::Block { .. } | StoredForm::Stream { .. } => false,
             StoredForm::Filled { .. } => true,
         };
         let fits = is_small && plain_bytes < MAX_GROUP_BYTES;
@@ -213,9 +229,18 @@ impl Prover {
 
     /// Takes a piece. The result is an error if the image cannot be made again.
     fn add(&mut self, piece: StoredPiece, found: Option<Found>) -> Result<(), &'static str> {
-        let StoredForm::Block { codec, plain_bytes } = piece.form else {
-            self.builder.plain(piece.bytes);
-            return Ok(());
+        let (codec, plain_bytes) = match piece.form {
+            StoredForm::Block { codec, plain_bytes } => (codec, plain_bytes),
+            StoredForm::Stream { plain_bytes, .. } => {
+                let Some(Found::Stream(found)) = found else { return Err(DAMAGED) };
+                self.keep(found.corrections.len())?;
+                self.builder.stream(found, plain_bytes, piece.bytes);
+                return Ok(());
+            }
+            StoredForm::Plain | StoredForm::Filled { .. } => {
+                self.builder.plain(piece.bytes);
+                return Ok(());
+            }
         };
         self.blocks += 1;
         match found {
@@ -246,7 +271,7 @@ impl Prover {
                     }
                 }
             }
-            Some(Found::Damaged | Found::Batch(_)) | None => return Err(DAMAGED),
+            Some(Found::Damaged | Found::Batch(_) | Found::Stream(_)) | None => return Err(DAMAGED),
         }
         Ok(())
     }

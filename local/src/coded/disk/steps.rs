@@ -10,6 +10,8 @@ use super::encoders::{block_encoder, fill_encoder};
 use super::filled::Fill;
 use super::{CodedBlocks, RunDigest, invalid};
 use crate::LocalError;
+use crate::coded::stream::{CodedEncoder, StreamMaker};
+use crate::pool::Pool;
 
 /// The most bytes of a run, plain or coded, that wait for the digest of the run.
 const MAX_HELD_BYTES: u64 = 16 << 20;
@@ -26,6 +28,8 @@ pub(super) enum Step<'a> {
     Correct(usize, BlockEncoder, &'a [u8]),
     /// In the place of this many stands a block that is kept.
     Replace(u64, &'a [u8]),
+    /// This many are the rest of a stream.
+    Stream(u64, Box<StreamMaker<'a>>),
 }
 
 /// How a block is made.
@@ -82,6 +86,7 @@ type Sizes<'a> = Peekable<Box<dyn Iterator<Item = u32> + 'a>>;
 
 /// The steps of some pieces.
 pub(super) struct Steps<'a> {
+    pool: &'a Pool,
     pieces: VecDeque<&'a DiskPiece>,
     /// The present run, its encoder, and the sizes of its blocks that are still to come.
     run: Option<(StepEncoder, &'a BlockRun, Sizes<'a>)>,
@@ -92,8 +97,8 @@ pub(super) struct Steps<'a> {
 }
 
 impl<'a> Steps<'a> {
-    pub(super) fn new(pieces: &'a [DiskPiece]) -> Self {
-        Self { pieces: pieces.iter().collect(), run: None, filled: None, next: None }
+    pub(super) fn new(pool: &'a Pool, pieces: &'a [DiskPiece]) -> Self {
+        Self { pool, pieces: pieces.iter().collect(), run: None, filled: None, next: None }
     }
 
     /// The next step. The result is an error if an encoder is not known here.
@@ -125,6 +130,11 @@ impl<'a> Steps<'a> {
                 Some(DiskPiece::Corrected(block)) => {
                     let encoder = block_encoder(&block.encoder, block.plain_bytes).map_err(invalid)?;
                     return Ok(Some(Step::Correct(block.plain_bytes as usize, encoder, &block.corrections)));
+                }
+                Some(DiskPiece::Stream(stream)) => {
+                    let encoder = CodedEncoder::of_stream(stream).map_err(invalid)?;
+                    let maker = Box::new(StreamMaker::new(self.pool, encoder, &stream.corrections));
+                    return Ok(Some(Step::Stream(stream.plain_bytes, maker)));
                 }
                 Some(DiskPiece::Filled(run)) => {
                     let encoder = fill_encoder(&run.encoder).map_err(invalid)?;

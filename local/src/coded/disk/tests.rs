@@ -3,6 +3,7 @@
 mod filled;
 mod held;
 mod make;
+mod streams;
 
 use std::io::Write;
 use std::sync::Arc;

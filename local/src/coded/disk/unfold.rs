@@ -1,8 +1,8 @@
 //! Reads a disk image front to back as its plain image. Blocks are decoded side by side.
 
 use bytes::{Bytes, BytesMut};
-use regrow_disk::codec::decode;
-use regrow_disk::{BlockCodec, StoredForm, StoredPiece};
+use regrow_disk::codec::{StreamReader, decode};
+use regrow_disk::{BlockCodec, StoredForm, StoredPiece, StreamCodec};
 
 use super::places::{BlockHash, block_hash, start_hash};
 use crate::LocalError;
@@ -21,6 +21,8 @@ pub(crate) struct DiskUnfolding<'a> {
     piece: Option<(StoredForm, u64)>,
     /// The bytes of the present block.
     block: BytesMut,
+    /// The present stream.
+    stream: Option<Unfolded>,
     decoding: Ordered<(Bytes, BlockHash)>,
     waiting_bytes: u64,
     /// The hashes of the plain bytes of all blocks so far.
@@ -42,6 +44,7 @@ impl<'a> DiskUnfolding<'a> {
             pieces: pieces.iter(),
             piece: None,
             block: BytesMut::new(),
+            stream: None,
             decoding,
             waiting_bytes: 0,
             hashes: Vec::new(),
@@ -64,6 +67,17 @@ impl<'a> DiskUnfolding<'a> {
             let (form, is_end) = (*form, *left == 0);
             if is_end {
                 self.piece = None;
+            }
+            if let StoredForm::Stream { codec, plain_bytes } = form {
+                self.drain(sink)?;
+                let mut stream = self.stream.take().unwrap_or_else(|| Unfolded::new(codec, plain_bytes));
+                stream.push(&now, sink)?;
+                if is_end {
+                    stream.finish(sink)?;
+                } else {
+                    self.stream = Some(stream);
+                }
+                continue;
             }
             match form.block() {
                 None => {
@@ -119,6 +133,54 @@ impl<'a> DiskUnfolding<'a> {
     pub(crate) fn finish(mut self, sink: PlainSink<'_>) -> Result<Vec<BlockHash>, LocalError> {
         self.drain(sink)?;
         Ok(self.hashes)
+    }
+}
+
+/// The plain bytes that are handed on at a time.
+const PLAIN_BYTES: usize = 1 << 20;
+
+/// A stream that is decompressed as it comes.
+struct Unfolded {
+    /// There is none of a stream that turned out to be damaged. Zeros stand for the rest.
+    reader: Option<StreamReader>,
+    /// The number of plain bytes that are still to come.
+    left: u64,
+}
+
+impl Unfolded {
+    fn new(codec: StreamCodec, plain_bytes: u64) -> Self {
+        Self { reader: StreamReader::new(codec).ok(), left: plain_bytes }
+    }
+
+    fn push(&mut self, mut stored: &[u8], sink: PlainSink<'_>) -> Result<(), LocalError> {
+        loop {
+            let Some(reader) = self.reader.as_mut().filter(|_| self.left > 0) else { return Ok(()) };
+            let wanted = PLAIN_BYTES.min(usize::try_from(self.left).unwrap_or(usize::MAX));
+            let mut plain = Vec::with_capacity(wanted);
+            let Ok(step) = reader.push(stored, &mut plain, wanted) else {
+                self.reader = None;
+                return Ok(());
+            };
+            stored = &stored[step.taken..];
+            self.left -= plain.len() as u64;
+            let is_stuck = step.taken == 0 && plain.is_empty();
+            if !plain.is_empty() {
+                sink(plain.into())?;
+            }
+            if step.ended || is_stuck {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Gives zeros for what did not come.
+    fn finish(mut self, sink: PlainSink<'_>) -> Result<(), LocalError> {
+        while self.left > 0 {
+            let now = PLAIN_BYTES.min(usize::try_from(self.left).unwrap_or(usize::MAX));
+            self.left -= now as u64;
+            sink(vec![0; now].into())?;
+        }
+        Ok(())
     }
 }
 

@@ -61,7 +61,7 @@ impl<'a> StoredView<'a> {
         if let DiskPiece::Kept(kept) = piece {
             return Ok(kept.coded.clone());
         }
-        if piece.plain_bytes() > MAX_PIECE_BYTES {
+        if piece.plain_bytes() > MAX_PIECE_BYTES || matches!(piece, DiskPiece::Stream(_)) {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         let bytes = piece.plain_bytes() + piece.behind_bytes();

@@ -8,7 +8,7 @@ use regrow_index::{CodedFormat, Coding, MemberCoding};
 
 use super::{
     LONG_BYTES, MAX_CORRECTIONS_BYTES, MAX_MEMBERS, MOST_TRIED, MOST_TRIED_IN_ALL, Makers, Member, Proof, READ_BYTES,
-    read_through, share_with_last,
+    StoredBytes, read_through, share_with_last,
 };
 use crate::LocalError;
 use crate::coded::aside::PlainAside;
@@ -91,8 +91,8 @@ fn members_of(stored: &Aside, plain: &mut PlainAside) -> Result<Option<Members>,
 }
 
 /// Finds the encoder that wrote a member, and the corrections of its output.
-fn encoder_of(
-    (stored, plain): (&Aside, Option<(&Aside, Range<u64>)>),
+pub(super) fn encoder_of(
+    (stored, plain): (&dyn StoredBytes, Option<(&Aside, Range<u64>)>),
     makers: &Makers<'_>,
     member: &GzipMember,
     last: Option<KnownEncoder>,

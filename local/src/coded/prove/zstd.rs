@@ -8,7 +8,7 @@ use regrow_zstd::{Beginning, Chunked, Differ, KnownEncoder};
 
 use super::{
     LONG_BYTES, MAX_CORRECTIONS_BYTES, MAX_MEMBERS, MOST_TRIED, MOST_TRIED_IN_ALL, Makers, Member, Proof, READ_BYTES,
-    read_through, share_with_last,
+    StoredBytes, read_through, share_with_last,
 };
 use crate::LocalError;
 use crate::coded::stream::CodedEncoder;
@@ -22,7 +22,7 @@ const MAX_LITERAL_BYTES: u64 = 4 << 20;
 /// The bytes that end a zstd:chunked file.
 const FOOTER_MAGIC_BYTES: u64 = 8;
 /// The corrections may be at most one part in this many of a file, and of a frame unless that is small.
-const CORRECTIONS_SHARE: u64 = 50;
+pub(super) const CORRECTIONS_SHARE: u64 = 50;
 const SMALL_CORRECTIONS_BYTES: u64 = 64;
 /// The largest number of encoders that come near to a frame and are tried on all of it.
 const MOST_NEAR: usize = 6;
@@ -33,9 +33,9 @@ const TOO_DIFFERENT: &str = "its encoder differs too much from the known ones";
 
 /// An encoder, and the corrections of what it makes of a frame.
 #[derive(Clone)]
-struct Found {
-    known: KnownEncoder,
-    corrections: Vec<u8>,
+pub(super) struct Found {
+    pub(super) known: KnownEncoder,
+    pub(super) corrections: Vec<u8>,
 }
 
 /// Examines a whole zstd file.
@@ -146,8 +146,8 @@ fn frames_of(stored: &Aside) -> Result<Option<Vec<ZstdFrame>>, LocalError> {
 
 /// Finds the encoder that wrote a frame, or one that nearly makes it, with at most this many bytes of corrections; or the
 /// reason why there is none. The one of the frame before is tried first, in the way in which it made that one.
-fn encoder_of(
-    stored: &Aside,
+pub(super) fn encoder_of(
+    stored: &dyn StoredBytes,
     makers: &Makers<'_>,
     frame: &ZstdFrame,
     (last, corrections_left): (Option<(KnownEncoder, bool)>, u64),

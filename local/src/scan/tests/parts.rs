@@ -69,7 +69,7 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
 
 /// Scans an image and makes it, and checks that both agree and that the names are those of these plain bytes.
 fn check(image: &[u8], parts: &[&[u8]]) -> Scan {
-    let scan = scan_of(image, GzipFiles::Scan);
+    let scan = scan_of(image, GzipFiles::Scan(None));
     check_round_trip(&scan);
     let (made_ids, ingested) = made(image);
     assert_eq!(made_ids, ids(&scan));
@@ -188,7 +188,7 @@ fn version_2_knows_no_parts() {
     let layer = layer(1);
     let image = tar_of(&[("layer.tar", &layer)], 1);
     let pool = Pool::new();
-    let (params, gzip_files, progress) = (Params::default(), GzipFiles::Scan, &NoProgress);
+    let (params, gzip_files, progress) = (Params::default(), GzipFiles::Scan(None), &NoProgress);
     let reading = |rules| Reading { rules, params, pool: &pool, stage: Stage::Scan, progress, gzip_files };
     let scan = |rules| {
         let input = Input { reader: &mut &image[..], name: Path::new("x"), size_hint: None, at_random: None };
@@ -217,7 +217,7 @@ impl PlainSource for Pieces {
 fn a_plain_image_that_is_read_again_has_the_same_parts() {
     let (layer, other) = (layer(1), layer(1000));
     let image = tar_of(&[("a.tar", &layer), ("m.json", b"{}"), ("b.gz", &gzip(&other)), ("z", b"z")], 3);
-    let scan = scan_of(&image, GzipFiles::Scan);
+    let scan = scan_of(&image, GzipFiles::Scan(None));
     let unfolded = &scan.unfolded[0];
     let (before, after) = (&image[..unfolded.stored.start as usize], &image[unfolded.stored.end as usize..]);
     let bytes = |bytes: &[u8]| {

@@ -1,7 +1,7 @@
 //! The facts that an index tells about a disk image.
 
 use regrow_index::{CodedStretch, DiskCoding, DiskPiece, Index};
-use regrow_local::block_encoder_name;
+use regrow_local::{block_encoder_name, stream_encoder_name};
 use serde::Serialize;
 
 /// The facts about a disk image. No signature covers them.
@@ -78,6 +78,11 @@ fn blocks_of_piece(piece: &DiskPiece) -> Option<BlocksInfo> {
         DiskPiece::Corrected(block) => {
             let corrections_bytes = block.corrections.len() as u64;
             Some(BlocksInfo { encoder: name(&block.encoder), corrected: 1, corrections_bytes, ..one })
+        }
+        DiskPiece::Stream(stream) => {
+            let encoder = Some(stream_encoder_name(stream).unwrap_or_else(|| "not known here".to_owned()));
+            let corrections_bytes = stream.corrections.len() as u64;
+            Some(BlocksInfo { encoder, corrected: u64::from(corrections_bytes > 0), corrections_bytes, ..one })
         }
         DiskPiece::Kept(_) => Some(one),
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use regrow_catalog::Catalog;
 use regrow_image::WalkRules;
-use regrow_index::{CodedStretch, Index};
+use regrow_index::{CodedStretch, DiskPiece, Index};
 use regrow_local::{FileSeed, LocalError, Pool, SeedContext, StoredView, sized};
 use regrow_patch::PatchImage;
 
@@ -94,7 +94,7 @@ impl Locals<'_> {
     ) -> Result<Option<Opened>, SyncError> {
         let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
         let is_disk = rules.state_division();
-        if given.is_empty() && !index.codings.is_empty() {
+        if given.is_empty() && !index.codings.is_empty() && !has_streams(index) {
             return Ok(Some((None, self.fetch_plain(location, index, network)?)));
         }
         let fetched = if given.is_empty() { Some(self.fetch(location, index, seed, network)?) } else { None };
@@ -163,6 +163,12 @@ impl Locals<'_> {
         let plain = sized(&file).map_err(SyncError::io(&path))?;
         Ok(Arc::new(PatchImage::of_plain_disk(seed, &path, &StoredView::new(&plain, coding))?))
     }
+}
+
+/// Whether an image is a disk image with compressed streams. Its tables are read in them, so the plain image does not suffice.
+fn has_streams(index: &Index) -> bool {
+    let disks = index.codings.iter().filter_map(CodedStretch::disk);
+    disks.flat_map(|disk| &disk.pieces).any(|piece| matches!(piece, DiskPiece::Stream(_)))
 }
 
 fn not_given((location, _, given): Described<'_>) -> SyncError {

@@ -1,0 +1,146 @@
+//! Disk images that are compressed as a whole or in part, such as an initramfs: seen through, and made again bit for bit.
+
+use std::io::Write;
+
+use liblzma::stream::{Check, Filters, LzmaOptions, Stream};
+use liblzma::write::XzEncoder;
+use regrow_deflate::encoders::{KnownEncoder, ZlibFamily};
+
+use crate::environment::TestEnvironment;
+use crate::report::{check_extract, check_make, number};
+use crate::server::Server;
+use regrow_demo::noise;
+
+fn entry(mode: u32, name: &str, data: &[u8]) -> Vec<u8> {
+    let mut fields = [0; 13];
+    (fields[1], fields[6], fields[11]) = (mode, data.len() as u32, name.len() as u32 + 1);
+    let mut out = b"070701".to_vec();
+    fields.iter().for_each(|field| out.extend(format!("{field:08X}").bytes()));
+    out.extend(name.bytes());
+    out.push(0);
+    out.resize(out.len().next_multiple_of(4), 0);
+    out.extend(data);
+    out.resize(out.len().next_multiple_of(4), 0);
+    out
+}
+
+/// An archive with small files and large ones, of which a few differ a little from version to version.
+fn archive(version: u64) -> Vec<u8> {
+    let mut out = entry(0o040_755, "lib", b"");
+    for number in 0..60 {
+        let bytes = noise(&number.to_string(), 900 + number * 1177);
+        let mut text: Vec<u8> = bytes.iter().map(|byte| b"etaoin shrdlucmf"[usize::from(byte & 15)]).collect();
+        if version > 1 && number % 20 == 7 {
+            text[5000..5010].copy_from_slice(b"new bytes!");
+        }
+        out.extend(entry(0o100_644, &format!("lib/{number}"), &text));
+    }
+    [out, entry(0, "TRAILER!!!", b"")].concat()
+}
+
+fn gzip(plain: &[u8]) -> Vec<u8> {
+    regrow_demo::gzip(plain, KnownEncoder::Zlib(ZlibFamily::Zlib { level: 6, memory: 8 }))
+}
+
+fn xz(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = XzEncoder::new(Vec::new(), 6);
+    encoder.write_all(plain).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(plain: &[u8]) -> Vec<u8> {
+    zstd::bulk::compress(plain, 3).unwrap()
+}
+
+/// An early archive, which is not compressed, zeros, and the main one.
+fn initramfs(plain: &[u8]) -> Vec<u8> {
+    let microcode = entry(0o100_644, "kernel/x86/microcode/GenuineIntel.bin", &noise("microcode", 50_000));
+    let mut out = [microcode, entry(0, "TRAILER!!!", b"")].concat();
+    out.resize(out.len().next_multiple_of(512), 0);
+    [out, xz(plain)].concat()
+}
+
+type Compress = fn(&[u8]) -> Vec<u8>;
+
+const WAYS: [(Compress, &str, &str); 4] = [
+    (gzip, "cpio, 1 archive, in gzip", "zlib"),
+    (zstd, "cpio, 1 archive, in zstd", "libzstd 1.5.7, level 3"),
+    (xz, "cpio, 1 archive, in xz", "liblzma, preset 6, dictionary of 8192 KiB"),
+    (initramfs, "cpio, 1 archive; cpio, 1 archive, in xz", "liblzma, preset 6, dictionary of 8192 KiB"),
+];
+
+#[test]
+fn compressed_images_are_updated_by_what_they_hold() {
+    for (compress, words, encoder) in WAYS {
+        let env = TestEnvironment::new();
+        let [old, new] = [1, 2].map(|version| compress(&archive(version)));
+        env.write("old.img", &old);
+        env.write("new.img", &new);
+        env.json("make old.rgx old.img");
+        let made = env.json("make --patch-from old.rgx --old old.img new.rgx new.img");
+        check_make(&made, &new);
+        assert_eq!(made["disk"]["words"], words, "{made}");
+        let info = env.json("info new.rgx");
+        assert_eq!(number(&info, "walk_version"), 6);
+        let found = info["coded"][0]["encoders"][0].as_str().unwrap();
+        assert!(found.contains(encoder), "{found}");
+        // Changed are a few bytes of three files.
+        let patch = number(&made["patches"][0], "bytes");
+        assert!(patch < 4000, "{words}: the patch has {patch} bytes");
+        // Where the base comes from the store, the names of its files are known too.
+        env.json("patch --replace --new new.img old.rgx new.rgx");
+        assert_eq!(number(&env.json("info new.rgx")["patches"][0], "bytes"), patch);
+        let server = Server::new(env.root());
+        let url = server.url("new.rgx");
+        let extracted = env.json(&format!("extract --seed old.img {url} out"));
+        check_extract(&extracted, &new);
+        assert!(env.read("out") == new && number(&extracted, "chunks_patch") > 0, "{extracted}");
+        env.remove("out");
+        let extracted = env.json(&format!("extract --no-patch --seed old.img {url} out"));
+        assert!(env.read("out") == new);
+        assert!(number(&extracted, "bytes_seed") > 4 * number(&extracted, "bytes_store"), "{extracted}");
+        assert!(env.run(&format!("extract --no-patch {url} -")).success().stdout == new);
+        // A scan of the output finds all of it, and so does a catalog that remembers the scan.
+        for _ in 0..2 {
+            let extracted = env.json(&format!("extract --catalog catalog --seed out {url} again"));
+            assert_eq!(number(&extracted, "chunks_store"), 0, "{extracted}");
+            env.remove("again");
+        }
+        // So is the archive, and one that is compressed in another way.
+        env.write("plain.img", &archive(2));
+        env.write("other.img", &zstd::bulk::compress(&archive(2), 5).unwrap());
+        for seed in ["plain.img", "other.img"] {
+            let extracted = env.json(&format!("extract --no-patch --seed {seed} {url} again"));
+            assert!(number(&extracted, "bytes_seed") > 9 * number(&extracted, "bytes_store"), "{extracted}");
+            env.remove("again");
+        }
+        assert_eq!(env.json("verify new.rgx out")["ok"], true);
+        assert!(!env.files("").iter().any(|name| name.contains(".regrow-")), "{:?}", env.files(""));
+    }
+}
+
+#[test]
+fn what_is_not_made_again_stays_compressed_and_says_why() {
+    let env = TestEnvironment::new();
+    // With parameters that no preset has.
+    let mut options = LzmaOptions::new_preset(6).unwrap();
+    options.nice_len(100);
+    let mut filters = Filters::new();
+    filters.lzma2(&options);
+    let mut encoder = XzEncoder::new_stream(Vec::new(), Stream::new_stream_encoder(&filters, Check::Crc32).unwrap());
+    encoder.write_all(&archive(1)).unwrap();
+    let odd = encoder.finish().unwrap();
+    let early = initramfs(b"");
+    let early = &early[..early.len() - xz(b"").len()];
+    for (image, divided) in [(odd.clone(), false), ([early, &odd].concat(), true)] {
+        env.write("image", &image);
+        let made = env.run("make --json image.rgx image").success();
+        assert_eq!(made.stderr.lines().count(), 1, "{}", made.stderr);
+        assert!(made.stderr.contains("the encoder of its xz stream is not known"), "{}", made.stderr);
+        assert_eq!(made.json()["disk"]["divided"], divided);
+        assert_eq!(number(&env.json("info image.rgx"), "walk_version"), if divided { 5 } else { 3 });
+        env.run("extract image.rgx out").success();
+        assert!(env.read("out") == image);
+        env.remove("out");
+    }
+}
