@@ -4,7 +4,8 @@
 //! a copy from the base in which single bytes are changed. [`find_ops`] finds them against some part of the base; a
 //! caller that knows more may add its own. The [`DeltaEncoder`] writes ops in one of two [`Coding`]s: a model that mixes
 //! the predictions of many contexts, or streams compressed by LZMA. [`decode`] makes the target again in little
-//! memory, reading the base at random.
+//! memory, reading the base at random. A target that is made from nothing has a coding of its own: [`SortedEncoder`]
+//! sorts its bytes by kind, and [`decode_sorted`] makes it again on several cores.
 //!
 //! The crate knows bytes only. Where they come from, and which part of the base resembles which part of the target,
 //! is for the caller to decide. docs/format/patch-body.md describes the coded body.
@@ -53,6 +54,7 @@ mod number;
 mod op;
 mod pieces;
 mod relative;
+mod sorted;
 mod streams;
 
 pub use base::Base;
@@ -62,6 +64,7 @@ pub use encode::DeltaEncoder;
 pub use error::DeltaError;
 pub use matching::{Builder, Chains, common_prefix, find_ops};
 pub use op::{Change, Op};
+pub use sorted::{LaneKind, SortedEncoder, decode_sorted};
 
 /// The version of the model. Another version decodes to other bytes.
 pub const VERSION: u32 = 1;

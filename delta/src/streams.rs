@@ -7,6 +7,7 @@ mod packer;
 mod read;
 mod write;
 
+pub(crate) use block::{put_number, take_number};
 pub(crate) use read::decode;
 pub(crate) use write::Writer;
 

@@ -9,7 +9,7 @@ use crate::error::DeltaError;
 const TOO_LONG: DeltaError = DeltaError::Damaged("a number of more than 64 bits");
 
 /// Appends a number, seven bits a byte, the lowest first.
-pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn put_number(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -18,7 +18,7 @@ pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Reads a number whose bytes come one by one.
-fn take_number(mut byte: impl FnMut() -> Result<u8, DeltaError>) -> Result<u64, DeltaError> {
+pub(crate) fn take_number(mut byte: impl FnMut() -> Result<u8, DeltaError>) -> Result<u64, DeltaError> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
         let byte = byte()?;
