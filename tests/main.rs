@@ -27,6 +27,7 @@ mod exit_codes;
 mod first_install;
 mod folders;
 mod format2;
+mod full;
 mod gc;
 mod head;
 mod hostile;

@@ -3,9 +3,10 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use regrow_delta::{DeltaError, decode};
+use regrow_delta::{Base, DeltaError, decode, decode_sorted};
 use regrow_local::LocalError;
 
 use crate::base::PatchBase;
@@ -14,6 +15,7 @@ use crate::held::HeldParts;
 use crate::joined::JoinedBase;
 use crate::lists::{Lists, take_codings};
 use crate::members::ListsError;
+use crate::nothing::NOTHING;
 use crate::space::{BaseSpace, FilesOfBase, expanded_limit};
 use crate::streams::Streams;
 use crate::target::{PatchTarget, TargetSink};
@@ -97,16 +99,38 @@ pub fn apply(
     let mut streams = Streams::new(base, held, (joined, members.target), target.sizes, scratch)?;
     let total = streams.target_bytes(header.expanded_bytes).ok_or(HeaderError::Sizes)?;
     let mut failure = None;
-    let decoded = decode(&space, &mut input.take(header.body_bytes()), total, |bytes| {
+    let push = |bytes: &[u8]| {
         streams.push(bytes, sink).map_err(|error| {
             failure = Some(error);
             io::ErrorKind::Other.into()
         })
-    });
+    };
+    let decoded = if header.base == NOTHING {
+        let body = header.body();
+        decode_sorted(&PatchFile { file: input.into_inner(), bytes: body.end }, body, total, push)
+    } else {
+        decode(&space, &mut input.take(header.body_bytes()), total, push)
+    };
     match (decoded, failure) {
         (_, Some(error)) => Err(error),
         (Err(error), None) => Err(error.into()),
         (Ok(()), None) => streams.finish(sink),
+    }
+}
+
+/// A patch's file, read at random.
+struct PatchFile<'a> {
+    file: &'a File,
+    bytes: u64,
+}
+
+impl Base for PatchFile<'_> {
+    fn len(&self) -> u64 {
+        self.bytes
+    }
+
+    fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(out, at)
     }
 }
 

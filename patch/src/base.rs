@@ -159,6 +159,12 @@ impl<'a> PatchBase<'a> {
         base
     }
 
+    /// The base of a patch from nothing.
+    #[must_use]
+    pub fn of_nothing() -> Self {
+        Self::empty(PatchVersion::V2)
+    }
+
     fn empty(version: PatchVersion) -> Self {
         let (guesses_nothing, has_guessed) = (false, AtomicBool::new(false));
         Self { version, parts: Vec::new(), skeleton_bytes: 0, contents_bytes: 0, guesses_nothing, has_guessed }

@@ -2,7 +2,9 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
+use regrow_chunker::Params;
 use regrow_image::{Layout, StreamKind};
 use regrow_local::{FileSeed, LocalError, Spool};
 
@@ -28,8 +30,17 @@ pub fn check(between: &Between<'_>, file: &mut File) -> Result<(), LocalError> {
 
 /// Does the same from this base.
 pub(crate) fn check_from(between: &Between<'_>, base: &PatchBase<'_>, file: &mut File) -> Result<(), LocalError> {
+    check_target((between.target.seed(), between.params), base, between.scratch, file)
+}
+
+/// Applies the patch in `file` from this base, and compares the result with an image that was cut with these parameters.
+pub(crate) fn check_target(
+    (target, params): (&FileSeed, Params),
+    base: &PatchBase<'_>,
+    scratch: &Path,
+    file: &mut File,
+) -> Result<(), LocalError> {
     let failed = |reason: String| LocalError::io("the patch that was made")(io::Error::other(reason));
-    let target = between.target.seed();
     let layout = &target.scan().layout;
     let sizes = TargetSizes {
         image: layout.image_bytes(),
@@ -38,9 +49,9 @@ pub(crate) fn check_from(between: &Between<'_>, base: &PatchBase<'_>, file: &mut
     };
     let header = open(file).map_err(|error| failed(error.to_string()))?;
     let mut compare = Compare { target, at: 0, buffer: Vec::new() };
-    let parts = TargetPart::all_of(target, between.params);
+    let parts = TargetPart::all_of(target, params);
     let target = PatchTarget { sizes, parts: &parts, leaves_out_held: false };
-    apply(file, &header, base, &target, between.scratch, &mut compare).map_err(|error| failed(error.to_string()))?;
+    apply(file, &header, base, &target, scratch, &mut compare).map_err(|error| failed(error.to_string()))?;
     if compare.at == sizes.contents { Ok(()) } else { Err(failed("it gives too few bytes".to_owned())) }
 }
 

@@ -1,5 +1,7 @@
 //! The header of a patch, at its beginning. FORMAT.md, section 10.
 
+use std::ops::Range;
+
 use regrow_chunker::ImageId;
 
 /// The first bytes of a patch.
@@ -157,8 +159,15 @@ impl PatchHeader {
 
     /// The size in bytes of the body that follows the lists.
     pub(crate) fn body_bytes(&self) -> u64 {
+        let body = self.body();
+        body.end - body.start
+    }
+
+    /// The range of the patch's file in which the coded body lies.
+    pub(crate) fn body(&self) -> Range<u64> {
         // The difference is not negative, since decoding checked the sizes.
-        self.patch_bytes.saturating_sub((HEADER_BYTES + CHECKSUM_BYTES) as u64 + u64::from(self.lists_stored))
+        let start = HEADER_BYTES as u64 + u64::from(self.lists_stored);
+        start..self.patch_bytes.saturating_sub(CHECKSUM_BYTES as u64).max(start)
     }
 }
 

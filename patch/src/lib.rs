@@ -11,7 +11,7 @@
 //!
 //! [`PatchImage`] opens an image. [`write()`] makes the patch from one image to another, [`check()`] applies it and
 //! compares the result with the target, and [`PatchCosts`] only counts the bytes that the patch would take.
-//! [`open()`] reads a patch's header, and [`apply()`] makes the target's streams from a base and a patch. The crate
+//! [`write_from_nothing()`] makes one that needs no base. [`open()`] reads a patch's header, and [`apply()`] makes the target's streams from a base and a patch. The crate
 //! knows no store: `regrow-sync` decides where patches lie, and when one is worth fetching.
 //!
 //! ```no_run
@@ -86,6 +86,7 @@ mod literals;
 mod loosen;
 mod members;
 mod names;
+mod nothing;
 mod oplog;
 mod ops;
 mod pairing;
@@ -118,5 +119,6 @@ pub use header::{ChunkCost, HEADER_BYTES, HeaderError, PatchHeader, PatchVersion
 pub use image::PatchImage;
 pub use level::PatchLevel;
 pub use members::ListsError;
+pub use nothing::{FromNothing, NOTHING, check_from_nothing, write_from_nothing};
 pub use target::{LeftOut, PatchTarget, TargetPart, TargetSink, TargetSizes};
 pub use write::{Between, Made, Written, write};

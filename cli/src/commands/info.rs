@@ -111,7 +111,10 @@ fn patch(patch: &PatchInfo) -> String {
         (1, kept) => format!(", from 1 part, {} here", if kept == 0 { "not" } else { "also" }),
         (parts, kept) => format!(", from {} parts, {} of them here", commas(parts), commas(kept)),
     };
-    line("patch from", format!("{}{bytes}{parts}", patch.base_id))
+    match patch.is_from_nothing() {
+        true => line("whole image", format!("as one object{bytes}")),
+        false => line("patch from", format!("{}{bytes}{parts}", patch.base_id)),
+    }
 }
 
 fn text(report: &InfoReport) -> String {

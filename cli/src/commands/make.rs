@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 use regrow_sync::{
-    HistoryOptions, ImageSource, IndexFormat, Location, MakeOptions, MakeReport, Network, Params, Progress, Signing,
-    SourceImage, SyncError, WatchedFile, keep_source, make, normalize, parameters_in, prune_patches,
+    HistoryOptions, ImageSource, IndexFormat, Location, MakeOptions, MakeReport, Network, Params, PatchReport,
+    Progress, Signing, SourceImage, SyncError, WatchedFile, keep_source, make, normalize, parameters_in, prune_patches,
 };
 
 use super::common::{self, Named};
@@ -57,6 +57,10 @@ pub(crate) struct MakeArgs {
     /// keep the patches to them; patches to images that an index still describes stay
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), requires = "patch_from")]
     pub(crate) keep_patches: Option<u64>,
+    /// Also store the whole image as one object, for machines that have none of it. It has fewer bytes than the chunks,
+    /// and takes minutes to make
+    #[arg(long)]
+    pub(crate) full: bool,
     /// How much effort goes into making patches small, 1 (fast) to 9 (small)
     #[arg(long, value_name = "N", default_value_t = regrow_sync::PatchLevel::default())]
     pub(crate) patch_level: regrow_sync::PatchLevel,
@@ -203,7 +207,7 @@ enum Input {
 impl Image {
     /// Opens the image. What is read more than once is kept in a file.
     fn open(args: &MakeArgs, network: &mut Network, bars: &Bars) -> Result<Self, Failure> {
-        let is_read_twice = args.normalize || !args.patch_from.is_empty();
+        let is_read_twice = args.normalize || args.full || !args.patch_from.is_empty();
         let source = ImageSource::parse(args.image.as_os_str())?;
         if source.is_archived() {
             let mut image = source.open(&args.source.options(), network)?;
@@ -288,6 +292,7 @@ fn options(args: &MakeArgs, bars: &Bars) -> Result<MakeOptions, Failure> {
     options.like = common::locations(&args.like)?;
     options.patch_level = args.patch_level;
     options.patch_least_saving = args.patch_min_saving;
+    options.whole = args.full;
     options.index_max_age = Duration::from_secs(args.index_max_age);
     let remembers = !is_local || options.format != Some(IndexFormat::V1);
     options.catalog = remembers.then(|| common::catalog(args.catalog.clone(), bars));
@@ -343,6 +348,10 @@ fn summary(index: &Location, report: &MakeReport, is_kept: bool) -> String {
     }
     lines.extend(disk_lines("disk image", report.disk.as_ref()));
     for made in &report.patches {
+        if made.is_from_nothing() {
+            lines.push(whole(made));
+            continue;
+        }
         if made.not_worth {
             let reason = patch::not_worth(made);
             lines.push(line("patch", format!("from {}, {reason}", &made.base_id[..16])));
@@ -373,4 +382,13 @@ fn summary(index: &Location, report: &MakeReport, is_kept: bool) -> String {
         lines.insert(0, line("source", digest));
     }
     lines.concat()
+}
+
+/// The line about the whole image as one object.
+fn whole(made: &PatchReport) -> String {
+    if made.not_worth {
+        return line("whole image", "not stored as one object: its chunks have fewer bytes");
+    }
+    let present = if made.present { ", already there" } else { "" };
+    line("whole image", format!("{} as one object{present}", exact(made.bytes)))
 }

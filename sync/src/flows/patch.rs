@@ -2,6 +2,7 @@
 
 pub(crate) mod codings;
 pub(crate) mod local;
+mod nothing;
 mod report;
 mod several;
 
@@ -26,6 +27,7 @@ use crate::plan::target::PartedRecipe;
 use crate::plan::tree::Reading;
 use crate::{Location, Network, Progress, SyncError};
 use local::{Given, Locals};
+pub(crate) use nothing::{Whole, publish_whole, whole_announcement};
 pub use report::PatchReport;
 pub use several::{PatchesReport, patch_from};
 

@@ -7,7 +7,7 @@ use regrow_chunker::{ImageId, Params};
 use regrow_image::StreamKind;
 use regrow_index::{AnnouncedPatch, BasePart, Segment};
 use regrow_local::{FileSeed, Seed, Seeds, UnitIds};
-use regrow_patch::{BasePart as PatchPart, LocalPart, PatchBase, PatchVersion};
+use regrow_patch::{BasePart as PatchPart, LocalPart, NOTHING, PatchBase, PatchVersion};
 
 use super::closed_parts::ClosedLayer;
 
@@ -24,6 +24,8 @@ pub(crate) struct HeldBase<'a> {
     image: Option<&'a FileSeed>,
     /// The base parts in order. An image of version 1 has none.
     parts: Vec<PatchPart<'a>>,
+    /// Whether the patch starts from nothing, which every machine has.
+    is_nothing: bool,
 }
 
 impl<'a> SeedParts<'a> {
@@ -73,16 +75,19 @@ impl<'a> SeedParts<'a> {
     pub(crate) fn image(&self, id: &ImageId) -> Option<HeldBase<'a>> {
         let seed = self.seed_of(id)?;
         let parts = LocalPart::base_of(seed, self.params).into_iter().map(PatchPart::Open).collect();
-        Some(HeldBase { image: Some(seed), parts })
+        Some(HeldBase { image: Some(seed), parts, is_nothing: false })
     }
 
     /// The base of an announced patch, if the seeds hold it.
     pub(crate) fn base_of(&self, patch: &AnnouncedPatch) -> Option<HeldBase<'a>> {
+        if patch.base == NOTHING {
+            return Some(HeldBase { image: None, parts: Vec::new(), is_nothing: true });
+        }
         if patch.parts.is_empty() {
             return self.image(&patch.base);
         }
         let parts: Option<_> = patch.parts.iter().map(|part| self.parts.get(&part.id).copied()).collect();
-        Some(HeldBase { image: self.seed_of(&patch.base), parts: parts? })
+        Some(HeldBase { image: self.seed_of(&patch.base), parts: parts?, is_nothing: false })
     }
 }
 
@@ -91,6 +96,7 @@ impl<'a> HeldBase<'a> {
     pub(crate) fn for_version(&self, version: PatchVersion) -> Option<PatchBase<'a>> {
         match version {
             PatchVersion::V1 => self.image.map(PatchBase::of_image),
+            PatchVersion::V2 if self.is_nothing => Some(PatchBase::of_nothing()),
             PatchVersion::V2 if self.parts.is_empty() => None,
             PatchVersion::V2 => Some(PatchBase::of_held(self.parts.iter().copied())),
         }

@@ -10,7 +10,7 @@ use std::path::Path;
 use regrow_chunker::{ImageId, SegmentId};
 use regrow_index::{AnnouncedPatch, Index, Segment};
 use regrow_local::Seeds;
-use regrow_patch::PatchHeader;
+use regrow_patch::{NOTHING, PatchHeader};
 
 use super::bases::{HeldBase, SeedParts};
 use super::closed_parts::ClosedLayer;
@@ -53,12 +53,25 @@ pub(crate) fn candidates<'a>(index: &Index, seeds: &'a Seeds, closed: &'a [Close
         images.into_iter().filter_map(|id| Some((id, known.image(&id)?))).collect()
     };
     bases.retain(|(base, _)| *base != index.image_id());
+    if !may_take_all(index, unknown, is_outline && !seeds.seeds.is_empty()) {
+        bases.retain(|(base, _)| *base != NOTHING);
+    }
     bases.truncate(MOST_ASKED);
     let share = |held: &HeldBase<'_>| match is_outline {
         true => (1, 1),
         false => (unknown, unknown_records(&mut |take| held.segments(take))),
     };
     bases.into_iter().map(|(base, held)| Candidate { base, share: share(&held), held }).collect()
+}
+
+/// Whether the patch from nothing may cost less than the chunks of so many unknown records. The packs tell what all chunks
+/// cost, so it is not asked for in vain. An outline does not tell how much of the image the seeds have.
+fn may_take_all(index: &Index, unknown: u64, has_outline_and_seeds: bool) -> bool {
+    let bytes = index.patches.iter().find(|patch| patch.base == NOTHING).and_then(|patch| patch.bytes);
+    let Some(bytes) = bytes.filter(|_| !has_outline_and_seeds) else { return false };
+    let all: u64 = index.segments().map(|segment| u64::from(segment.records)).sum();
+    let packs_bytes: u64 = index.packs.iter().map(|pack| pack.bytes).fold(0, u64::saturating_add);
+    is_outline(index) || u128::from(bytes) * u128::from(all) < u128::from(packs_bytes) * u128::from(unknown)
 }
 
 /// A function that passes on segments that are known.

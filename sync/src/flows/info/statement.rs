@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use regrow_chunker::{Digest, PartKind};
 use regrow_index::{AnnouncedPatch, BasePart, Index, Units};
+use regrow_patch::NOTHING;
 use serde::Serialize;
 
 use crate::plan::inspect::Inspection;
@@ -53,6 +54,14 @@ pub struct PatchInfo {
     pub base_parts: u64,
     /// The number of those parts that this image has too. The patch sends nothing for them.
     pub base_parts_kept: u64,
+}
+
+impl PatchInfo {
+    /// Whether the patch starts from nothing: it is the whole image in one object.
+    #[must_use]
+    pub fn is_from_nothing(&self) -> bool {
+        self.base_id == NOTHING.to_string()
+    }
 }
 
 /// The patches that an index announces.

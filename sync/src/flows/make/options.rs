@@ -87,6 +87,8 @@ pub struct MakeOptions {
     pub patch_level: PatchLevel,
     /// The least that a patch must save of what chunks cost, in percent. With 0 patches are always made.
     pub patch_least_saving: u8,
+    /// Whether to make a patch from nothing too: the whole image in one object, for machines that have none of it.
+    pub whole: bool,
     /// The zstd level, from 1 to 22.
     pub level: i32,
     /// The chunking parameters. `None` stands for those of the store, or for the defaults in a new store.
@@ -127,6 +129,7 @@ impl MakeOptions {
             old_or_stored: false,
             patch_level: PatchLevel::default(),
             patch_least_saving: crate::PatchOptions::DEFAULT_LEAST_SAVING,
+            whole: false,
             level: Self::DEFAULT_LEVEL,
             params: None,
             pack_bytes: regrow_store::PACK_TARGET_BYTES,

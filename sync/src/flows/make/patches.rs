@@ -3,12 +3,16 @@
 use std::path::Path;
 
 use regrow_index::{Index, Segment};
+use regrow_patch::NOTHING;
 use regrow_store::StoreError;
 
 use super::MakeOptions;
 use crate::flows::bases::{BaseChoice, FoundBase, Target, find_bases};
 use crate::flows::patch::local::Given;
-use crate::flows::patch::{PatchOptions, PatchReport, Publication, announcement, formats_differ, publish};
+use crate::flows::patch::{
+    PatchOptions, PatchReport, Publication, Whole, announcement, formats_differ, publish, publish_whole,
+    whole_announcement,
+};
 use crate::{Location, Network, Progress, SyncError};
 
 /// An image that machines may have.
@@ -32,8 +36,8 @@ pub(super) fn bases(
     network: &mut Network,
     progress: &dyn Progress,
 ) -> Result<Vec<PatchBase>, SyncError> {
-    if !options.patch_from.is_empty() && options.image_file.is_none() {
-        return Err(SyncError::Usage("a patch needs the image as a file".to_owned()));
+    if (options.whole || !options.patch_from.is_empty()) && options.image_file.is_none() {
+        return Err(needs_file());
     }
     let mut bases = Vec::new();
     for choice in &options.patch_from {
@@ -107,5 +111,36 @@ pub(super) fn make(
         report.announced = index.announce_last(announcement(&base.index, &report));
         reports.push(report);
     }
+    if options.whole {
+        reports.push(make_whole(options, image_name, index, network, progress)?);
+    }
     Ok(reports)
+}
+
+/// Makes a patch from nothing, and announces it.
+fn make_whole(
+    options: &MakeOptions,
+    image_name: &Path,
+    index: &mut Index,
+    network: &mut Network,
+    progress: &dyn Progress,
+) -> Result<PatchReport, SyncError> {
+    let file = options.image_file.as_ref().ok_or_else(needs_file)?;
+    let whole = Whole {
+        location: &options.index,
+        index,
+        file: Given::Open(file, image_name),
+        store: &options.store,
+        catalog: options.catalog.as_ref(),
+        level: options.patch_level,
+    };
+    let mut report = publish_whole(&whole, network, progress)?;
+    if !report.not_worth {
+        report.announced = index.announces(&NOTHING) || index.announce_last(whole_announcement(&report));
+    }
+    Ok(report)
+}
+
+fn needs_file() -> SyncError {
+    SyncError::Usage("a patch needs the image as a file".to_owned())
 }

@@ -84,6 +84,12 @@ impl Locals<'_> {
         Ok((old_image, new_image))
     }
 
+    /// Opens one image.
+    pub(crate) fn open_one(&self, image: Described<'_>, network: &mut Network) -> Result<Arc<PatchImage>, SyncError> {
+        let opened = self.open(image, None, network)?;
+        opened.map(|(_, image)| image).ok_or_else(|| not_given(image))
+    }
+
     /// Opens an image, unless none of the given files is that image. Returns its path too, if the file can serve as a
     /// seed.
     fn open(

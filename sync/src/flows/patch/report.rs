@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use regrow_index::Index;
-use regrow_patch::PatchVersion;
+use regrow_patch::{NOTHING, PatchVersion};
 use serde::Serialize;
 
 use crate::flows::seconds::as_seconds;
@@ -56,6 +56,23 @@ impl PatchReport {
             image_bytes: new.image_bytes,
             ..Self::default()
         }
+    }
+
+    /// The report of a patch from nothing that does not exist yet.
+    pub(super) fn from_nothing(name: &str, new: &Index) -> Self {
+        Self {
+            patch: name.to_owned(),
+            base_id: NOTHING.to_string(),
+            image_id: new.image_id().to_string(),
+            image_bytes: new.image_bytes,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the patch starts from nothing.
+    #[must_use]
+    pub fn is_from_nothing(&self) -> bool {
+        self.base_id == NOTHING.to_string()
     }
 
     /// Counts the parts of the old image that a patch of this version starts from.
