@@ -15,7 +15,7 @@ use crate::members::{BaseMember, MAX_MEMBERS};
 use crate::oplog::{Move, OpLog};
 use crate::ops::{Matched, Matcher, Task};
 use crate::pairing::by_name;
-use crate::residue::Residue;
+use crate::residue::replaced;
 use crate::sample::{Sample, coded_bytes};
 use crate::side::Side;
 use crate::similar::{SPOT_BYTES, Similar, Spot};
@@ -345,9 +345,11 @@ impl Collected {
     /// Looks for the literals of pieces in the whole base.
     fn refine(&mut self, pool: &Pool) -> Result<(), LocalError> {
         self.flush()?;
-        let Some(residue) = Residue::of(&self.ops, &self.pieces, self.matcher.base_bytes())? else { return Ok(()) };
-        let mut found = residue.find(&self.matcher, pool)?.into_iter().peekable();
-        drop(residue);
+        let found = replaced(&self.ops, &self.pieces, &self.matcher, pool)?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        let mut found = found.into_iter().peekable();
         let fresh = self.ops.fresh();
         let ops = std::mem::replace(&mut self.ops, fresh);
         for (number, op) in (0..).zip(ops.iter()) {

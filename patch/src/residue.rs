@@ -18,9 +18,11 @@ use crate::ops::Matcher;
 use wanted::{Hit, Hits, Wanted};
 
 /// The smallest literal that is looked for.
-const LITERAL_BYTES: u64 = 24;
-/// The largest number of bytes of literals that are looked for. For each, the index takes up to nine bytes.
+const LITERAL_BYTES: usize = 24;
+/// The largest number of bytes of literals that are looked for together. For each, the index takes up to nine bytes.
 const MAX_BYTES: usize = 24 << 20;
+/// The number of times that the base is read for more literals than that.
+const MAX_ROUNDS: usize = 8;
 /// The base is read for the sake of literals of at least one byte for so many of the base's.
 const BASE_BYTES_A_BYTE: u64 = 4 << 10;
 /// The number of bytes of the base that are looked up in one job.
@@ -37,7 +39,7 @@ const ADDED_BYTES: usize = 12;
 const WORTH: u64 = 16;
 
 /// The literals of the ops of a plan that are looked for.
-pub(super) struct Residue {
+struct Residue {
     wanted: Arc<Wanted>,
     /// The positions of their ops.
     ops: Vec<u64>,
@@ -46,17 +48,37 @@ pub(super) struct Residue {
 /// The ops that make literals, by the positions of the ops whose literals they are.
 pub(super) type Found = Vec<(u64, Vec<Op>)>;
 
+/// Finds ops for the literals of ops, as far as they lie in these ranges of the target space.
+pub(super) fn replaced(
+    ops: &OpLog,
+    pieces: &[Range<u64>],
+    matcher: &Arc<Matcher>,
+    pool: &Pool,
+) -> Result<Found, LocalError> {
+    let (mut found, mut first) = (Vec::new(), 0);
+    for _ in 0..MAX_ROUNDS {
+        let Some(residue) = Residue::of(ops, pieces, matcher.base_bytes(), first)? else { break };
+        first = residue.end();
+        found.extend(residue.find(matcher, pool)?);
+    }
+    Ok(found)
+}
+
 impl Residue {
-    /// Gathers the literals that begin in these ranges of the target space, in order. There are none if they are too few
-    /// for so large a base.
-    pub(super) fn of(ops: &OpLog, pieces: &[Range<u64>], base_bytes: u64) -> Result<Option<Self>, LocalError> {
+    /// Gathers the literals of the ops from the one of number `first` on, as far as they lie in these ranges of the target
+    /// space. There are none if they are too few for so large a base.
+    fn of(ops: &OpLog, pieces: &[Range<u64>], base_bytes: u64, first: u64) -> Result<Option<Self>, LocalError> {
         let (mut bytes, mut starts, mut numbers, mut at) = (Vec::new(), Vec::new(), Vec::new(), 0);
         let mut pieces = pieces.iter().peekable();
         for (number, op) in (0..).zip(ops.iter()) {
             let op = op?;
             while pieces.next_if(|piece| piece.end <= at).is_some() {}
-            let is_wanted = pieces.peek().is_some_and(|piece| piece.start < at + op.literal.len() as u64);
-            if is_wanted && op.literal.len() as u64 >= LITERAL_BYTES && bytes.len() + op.literal.len() <= MAX_BYTES {
+            let literal = op.literal.len();
+            let is_wanted = pieces.peek().is_some_and(|piece| piece.start < at + literal as u64);
+            if number >= first && is_wanted && (LITERAL_BYTES..=MAX_BYTES).contains(&literal) {
+                if bytes.len() + literal > MAX_BYTES {
+                    break;
+                }
                 starts.push(bytes.len() as u32);
                 numbers.push(number);
                 bytes.extend_from_slice(&op.literal);
@@ -69,8 +91,13 @@ impl Residue {
         Ok(Some(Self { wanted: Arc::new(Wanted::new(bytes, starts)), ops: numbers }))
     }
 
+    /// The number of the op behind the last one whose literal is looked for.
+    fn end(&self) -> u64 {
+        self.ops.last().map_or(u64::MAX, |last| last + 1)
+    }
+
     /// Finds ops for the literals.
-    pub(super) fn find(&self, matcher: &Arc<Matcher>, pool: &Pool) -> Result<Found, LocalError> {
+    fn find(&self, matcher: &Arc<Matcher>, pool: &Pool) -> Result<Found, LocalError> {
         let hits = Arc::new(self.hits(matcher, pool)?);
         let (mut found, mut jobs, mut first) = (Vec::new(), Ordered::new(JOBS_IN_FLIGHT), 0);
         let mut take = |made: Vec<(usize, Vec<Op>)>| found.extend(made.into_iter().map(|(n, ops)| (self.ops[n], ops)));

@@ -26,9 +26,9 @@ const POINTS: (u64, u64) = (6, 24);
 /// The size that a sample has about, as long as it has enough points. Matching and coding it takes some seconds.
 const SAMPLE_BYTES: u64 = 4 << 20;
 /// The size of the cuts that stand for pieces of large files.
-const CUT_BYTES: u64 = 256 << 10;
+const CUT_BYTES: u64 = 64 << 10;
 /// The distance to which the base is searched around the place where a cut would be.
-const AROUND_BYTES: u64 = 512 << 10;
+const AROUND_BYTES: u64 = 256 << 10;
 
 /// Some of a plan's units.
 pub(super) struct Sample {

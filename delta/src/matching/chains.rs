@@ -117,7 +117,7 @@ impl<'b> Chains<'b> {
 /// The number of bytes that two slices have in common at their start.
 #[must_use]
 pub fn common(a: &[u8], b: &[u8]) -> usize {
-    let words = a.chunks_exact(8).zip(b.chunks_exact(8));
+    let words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
     let same = words.take_while(|(a, b)| a == b).count() * 8;
     same + a[same..].iter().zip(&b[same..]).take_while(|(a, b)| a == b).count()
 }
