@@ -95,7 +95,7 @@ impl<'a> Work<'a> {
         };
         match &task.form {
             TaskForm::Plain => {
-                if let Some(failed) = self.plain(&task.plain, mend, &mut put)? {
+                if let Some(failed) = self.plain(task, mend, &mut put)? {
                     return Ok(Ended::Without(failed));
                 }
             }
@@ -107,8 +107,7 @@ impl<'a> Work<'a> {
                     error => error,
                 };
                 let mut write = |plain: &[u8]| maker.write(plain, &mut put).map_err(unfit);
-                let plain = task.plain.start..task.plain.end + task.behind;
-                if let Some(failed) = self.plain(&plain, mend, &mut write)? {
+                if let Some(failed) = self.plain(task, mend, &mut write)? {
                     return Ok(Ended::Without(failed));
                 }
                 maker.finish(&mut put).map_err(unfit)?;
@@ -116,7 +115,7 @@ impl<'a> Work<'a> {
             TaskForm::Members(coding, members) => {
                 let unfit = || self.unfit();
                 let mut maker = Members::new(self.pool, (coding, members.clone()), kept.take(), &unfit);
-                if let Some(failed) = self.plain(&task.plain, mend, &mut |plain| maker.write(plain, &mut put))? {
+                if let Some(failed) = self.plain(task, mend, &mut |plain| maker.write(plain, &mut put))? {
                     return Ok(Ended::Without(failed));
                 }
                 *kept = maker.finish(&mut put)?;
@@ -129,17 +128,18 @@ impl<'a> Work<'a> {
         self.shared.output.wrong_digest()
     }
 
-    /// Puts a range of the plain image together. Returns the chunks that are missing, if it fails.
+    /// Puts the plain bytes of a task together, with those behind them that are looked at. Returns the chunks that are
+    /// missing, if it fails.
     fn plain(
         &self,
-        plain: &Range<u64>,
+        task: &Task<'_>,
         mend: &mut dyn FnMut(&[u32]) -> Result<bool, SyncError>,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), SyncError>,
     ) -> Result<Option<Vec<u32>>, SyncError> {
         let mut queue = Ordered::new(BLOCKS_IN_FLIGHT);
-        let mut at = plain.start;
+        let (mut at, end) = (task.plain.start, task.plain.end + task.behind);
         loop {
-            let next = at..plain.end.min(at + STEP_BYTES);
+            let next = at..end.min(at + STEP_BYTES);
             let is_last = next.is_empty();
             if !is_last {
                 at = next.end;
@@ -156,7 +156,8 @@ impl<'a> Work<'a> {
                     }
                     result = self.submit(result.block.clone()).wait()??;
                 }
-                self.progress.add(Stage::Write, result.bytes);
+                // What is behind the task's own bytes is another's progress.
+                self.progress.add(Stage::Write, result.bytes.min(task.plain.end.saturating_sub(result.block.start)));
                 sink(result.plain.whole().ok_or(SyncError::Worker)?.bytes())?;
             }
             if is_last {
