@@ -144,10 +144,30 @@ impl Matcher {
             let end = self.at + self.ahead;
             self.buffer[end..end + MIN_MATCH - 1].fill(0);
         }
-        self.advance(1);
+        if self.window_bytes < WINDOW_BYTES {
+            self.drain_sliding();
+        } else {
+            self.advance(1);
+        }
         if std::mem::take(&mut self.has_pending) {
             // That the block is full makes no difference any more.
             self.blocks.literal(self.buffer[self.at - 1], 0);
+        }
+    }
+
+    /// Puts out what is left as zlib does: at each step, the window slides if it is due, though nothing is read any more.
+    /// A block that begins in what slides out is not stored. The usual window does without: encoders that are known by a
+    /// number, and corrections of what they make, stay as they are.
+    fn drain_sliding(&mut self) {
+        loop {
+            if self.at >= self.window_bytes + self.max_distance {
+                self.slide();
+            }
+            if self.ahead == 0 {
+                return;
+            }
+            // One step, since each takes a byte at least.
+            self.advance(self.ahead.min(MIN_AHEAD));
         }
     }
 
