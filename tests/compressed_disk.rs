@@ -27,11 +27,11 @@ fn entry(mode: u32, name: &str, data: &[u8]) -> Vec<u8> {
 /// An archive with small files and large ones, of which a few differ a little from version to version.
 fn archive(version: u64) -> Vec<u8> {
     let mut out = entry(0o040_755, "lib", b"");
-    for number in 0..60 {
-        let bytes = noise(&number.to_string(), 900 + number * 1177);
+    for number in 0..24 {
+        let bytes = noise(&number.to_string(), 900 + number * 577);
         let mut text: Vec<u8> = bytes.iter().map(|byte| b"etaoin shrdlucmf"[usize::from(byte & 15)]).collect();
-        if version > 1 && number % 20 == 7 {
-            text[5000..5010].copy_from_slice(b"new bytes!");
+        if version > 1 && number % 8 == 7 {
+            text[2000..2010].copy_from_slice(b"new bytes!");
         }
         out.extend(entry(0o100_644, &format!("lib/{number}"), &text));
     }
