@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use regrow_chunker::{ImageId, Params};
 use regrow_delta::{DeltaError, LaneKind, SortedEncoder};
+use regrow_image::StreamKind;
 use regrow_local::{LocalError, Pool, Progress, Stage};
 
 use crate::base::PatchBase;
@@ -20,6 +21,7 @@ use crate::plan::{PatchPlan, Planned, plan};
 use crate::side::Side;
 use crate::space::FilesOfBase;
 use crate::spent::{ends, lists_of};
+use crate::stretch::Stretches;
 use crate::write::{Made, Written, code_lists, seal};
 
 /// The base image's id in patches from nothing.
@@ -51,7 +53,7 @@ pub struct FromNothing<'a> {
 /// [`LocalError`]: the image cannot be read, the patch cannot be written, or the image has too many members.
 pub fn write_from_nothing(from: &FromNothing<'_>, out: &mut File) -> Result<Made, LocalError> {
     let FromNothing { target, pool, scratch, progress, level, .. } = *from;
-    let (base, target) = (Arc::new(Side::of_nothing(target)), Arc::new(Side::whole(target)));
+    let (base, target) = (Arc::new(of_nothing(target)), Arc::new(Side::whole(target)));
     let plan = match plan((&base, &target), level, None, pool, scratch, progress)? {
         Planned::Plan(plan) => plan,
         Planned::TooLarge(bytes) => return Ok(Made::NotWorth { bytes }),
@@ -95,6 +97,12 @@ pub fn write_from_nothing(from: &FromNothing<'_>, out: &mut File) -> Result<Made
 /// [`LocalError::Io`] if the result is not the image.
 pub fn check_from_nothing(from: &FromNothing<'_>, file: &mut File) -> Result<(), LocalError> {
     check_target((from.target.seed(), from.params), &PatchBase::of_nothing(), from.scratch, file)
+}
+
+/// A base without parts. The image is only there to be read, and never is.
+fn of_nothing(image: &Arc<PatchImage>) -> Side {
+    let nothing = |stream| Stretches::of_ranges(image, stream, std::iter::empty());
+    Side::new(image, nothing(StreamKind::Skeleton), nothing(StreamKind::Contents), Some(Vec::new()))
 }
 
 fn failed(error: DeltaError) -> LocalError {

@@ -75,12 +75,6 @@ impl Side {
         Self::new(image, skeleton, contents, None)
     }
 
-    /// A base without parts. The image is only there to be read, and never is.
-    pub(crate) fn of_nothing(image: &Arc<PatchImage>) -> Self {
-        let nothing = |stream| Stretches::of_ranges(image, stream, std::iter::empty());
-        Self::new(image, nothing(StreamKind::Skeleton), nothing(StreamKind::Contents), Some(Vec::new()))
-    }
-
     /// The base parts of an image.
     pub(crate) fn of_base(image: &Arc<PatchImage>, params: Params) -> Self {
         let parts = LocalPart::base_of(image.seed(), params);
@@ -161,7 +155,7 @@ impl Side {
         (Self { literals, ..side }, places)
     }
 
-    fn new(
+    pub(crate) fn new(
         image: &Arc<PatchImage>,
         skeleton: Stretches,
         contents: Stretches,
