@@ -3,6 +3,7 @@
 
 mod erofs;
 
+use std::path::Path;
 use std::process::Command;
 
 use regrow_index::{BlockRun, CodedStretch, DiskPiece, Index};
@@ -110,7 +111,20 @@ fn squashfs_images_are_updated_by_what_their_blocks_hold() {
 #[test]
 fn a_patch_names_the_blocks_that_its_base_has() {
     let env = TestEnvironment::new();
-    let [old, new] = [("old.img", 1), ("new.img", 2)].map(|(name, version)| squashfs(&env, name, version, &["zstd"]));
+    let zstd = ["zstd", "-b", "128K"];
+    let [old, new] = [("old.img", 1), ("new.img", 2)].map(|(name, version)| {
+        // Encoders of different versions tell best by text that people wrote.
+        for folder in ["deflate", "local", "store", "sync", "zstd"] {
+            let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder).join("src");
+            let copied =
+                Command::new("cp").arg("-r").arg(sources).arg(env.path(&format!("{folder}-{version}"))).status();
+            assert!(copied.unwrap().success());
+            std::fs::create_dir_all(env.path(&format!("tree-{version}"))).unwrap();
+            let there = env.path(&format!("tree-{version}/{folder}"));
+            std::fs::rename(env.path(&format!("{folder}-{version}")), there).unwrap();
+        }
+        squashfs(&env, name, version, &zstd)
+    });
     let (Some(_), Some(new)) = (old, new) else { return };
     env.json("make old.rgx old.img");
     env.json("make --patch-from old.rgx new.rgx new.img");
@@ -118,13 +132,14 @@ fn a_patch_names_the_blocks_that_its_base_has() {
     let codings_bytes = index.codings[0].cost_bytes();
     let patch = env.files("store/patches").pop().unwrap();
     // If this program's libzstd is that of mksquashfs, there is nothing to correct.
-    if codings_bytes <= 4096 {
+    if codings_bytes <= 1024 {
         return pass_over("corrections need a mksquashfs of another libzstd");
     }
-    assert_eq!(env.read(&patch)[8], 3, "{codings_bytes}");
+    // Version 3, or 5 where files are joined, too.
+    assert!([3, 5].contains(&env.read(&patch)[8]), "{codings_bytes}");
     let info = env.json("info new.rgx");
     let blocks = &info["disk"]["blocks"][0];
-    assert!(number(blocks, "corrected") > 0 && number(blocks, "corrections_bytes") > 1000, "{info}");
+    assert!(number(blocks, "corrected") > 0 && number(blocks, "corrections_bytes") > 500, "{info}");
     assert_eq!(info["coded"][0]["corrections_bytes"], blocks["corrections_bytes"]);
     let told = env.run("info new.rgx").success().stdout;
     let told = String::from_utf8(told).unwrap();
@@ -134,16 +149,16 @@ fn a_patch_names_the_blocks_that_its_base_has() {
     );
     let server = Server::new(env.root());
     let url = server.url("new.rgx");
-    let planned = env.json(&format!("extract --dry-run --seed old.img {url} out"));
-    let extracted = env.json(&format!("extract --seed old.img {url} out"));
+    let planned = env.json(&format!("extract --dry-run --head-first --seed old.img {url} out"));
+    let extracted = env.json(&format!("extract --head-first --seed old.img {url} out"));
     check_extract(&extracted, &new);
     assert!(env.read("out") == new && number(&extracted, "chunks_patch") > 0, "{extracted}");
     // The codings of the index were not fetched.
     let patch_bytes = env.read(&patch).len() as u64;
     for report in [&planned, &extracted] {
-        assert!(number(report, "bytes_fetched") < patch_bytes + 4096, "{report}");
+        assert!(number(report, "bytes_fetched") < patch_bytes + 2048, "{report}");
     }
-    assert!(codings_bytes > 4096 && number(&planned, "bytes_fetched") == number(&extracted, "bytes_fetched"));
+    assert_eq!(number(&planned, "bytes_fetched"), number(&extracted, "bytes_fetched"));
     let piped = env.run(&format!("extract --seed old.img {url} -")).success();
     assert!(piped.stdout == new);
     env.write("device", &[&[0; 100], &new[..]].concat());
@@ -164,7 +179,8 @@ fn outputs_of_all_kinds() {
     env.run(&format!("extract --seed old --in-place {url} device")).success();
     assert!(env.read("device")[..new.len()] == new);
     env.write("out", &old);
-    let planned = env.run(&format!("extract --dry-run {url} out")).success().stderr;
+    let planned = env.run(&format!("extract --dry-run {url} out")).success().stdout;
+    let planned = String::from_utf8(planned).unwrap();
     let is_told = |name: &str, form: &str| planned.lines().any(|line| line.starts_with(name) && line.ends_with(form));
     assert!(is_told("would fetch", ", compressed") && is_told("from seeds", " uncompressed"), "{planned}");
     let report = env.json(&format!("extract {url} out"));

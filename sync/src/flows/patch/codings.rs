@@ -6,7 +6,7 @@ use regrow_local::{LocalError, coding_from_base};
 use regrow_patch::{PatchImage, PatchVersion};
 
 /// Codings of up to this many bytes are left to the index, which often has them in its head.
-const SMALL_BYTES: usize = 4 << 10;
+const SMALL_BYTES: usize = 1 << 10;
 /// A patch has codings if they have at most one part in this many of the bytes of those in the index.
 const SHARE: usize = 2;
 /// The most bytes of codings in a patch, which readers hold in memory.
