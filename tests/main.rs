@@ -20,6 +20,7 @@ mod damage;
 mod damaged_seeds;
 mod diff;
 mod disk;
+mod disk_crossings;
 mod divided;
 mod elsewhere;
 mod environment;

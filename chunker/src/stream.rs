@@ -20,6 +20,18 @@ pub enum Cut<'a> {
     InPiece(std::ops::Range<usize>),
 }
 
+impl Cut<'_> {
+    /// The number of the chunk's bytes.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "no chunk is empty")]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Gathered(bytes) => bytes.len(),
+            Self::InPiece(range) => range.len(),
+        }
+    }
+}
+
 impl StreamCutter {
     /// Takes in a piece and hands on each chunk that it completes.
     pub fn push(&mut self, cutter: &Cutter, piece: &[u8], mut chunk: impl FnMut(Cut<'_>)) {
@@ -54,6 +66,22 @@ impl StreamCutter {
         if self.start > self.pending.len() / 2 {
             self.pending.drain(..self.start);
             self.start = 0;
+        }
+    }
+
+    /// The bytes that are not cut yet.
+    #[must_use]
+    pub fn uncut(&self) -> &[u8] {
+        &self.pending[self.start..]
+    }
+
+    /// Hands on the chunks that would be left if the stream ended here. It goes on as if it did not.
+    pub fn ending(&self, cutter: &Cutter, mut chunk: impl FnMut(&[u8])) {
+        let mut rest = self.uncut();
+        while !rest.is_empty() {
+            let (now, after) = rest.split_at(cutter.cut(rest));
+            chunk(now);
+            rest = after;
         }
     }
 

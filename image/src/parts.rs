@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use regrow_chunker::PartKind;
+use regrow_chunker::{PartKind, PieceRule};
 
 use crate::walk::PartEvent;
 
@@ -24,8 +24,9 @@ pub enum WalkRules {
     /// Version 6, or version 5, 4 or 3 where these give the same streams. More kinds of disk images are divided.
     V6,
     /// Version 6 for the seeds of a divided image: small files of a tar are cut alone too, besides their groups, since the
-    /// image may have them.
-    V6ForDisks,
+    /// image may have them. Files are also cut by the rule by which that image's file system lays them, if it lays them
+    /// otherwise than whole.
+    V6ForDisks(Option<PieceRule>),
 }
 
 /// What an image has of the things that the version of its walking rules depends on.
@@ -75,7 +76,7 @@ impl WalkRules {
             Self::V3 => 3,
             Self::V4 => 4,
             Self::V5 => 5,
-            Self::V6 | Self::V6ForDisks => 6,
+            Self::V6 | Self::V6ForDisks(_) => 6,
         }
     }
 
@@ -86,7 +87,8 @@ impl WalkRules {
         match self {
             Self::V2 => Self::V2,
             Self::V3 | Self::V4 => Self::V6,
-            Self::V5 | Self::V6 | Self::V6ForDisks => Self::V6ForDisks,
+            Self::V5 | Self::V6 => Self::V6ForDisks(None),
+            Self::V6ForDisks(pieces) => Self::V6ForDisks(pieces),
         }
     }
 
@@ -99,13 +101,13 @@ impl WalkRules {
     /// Whether zstd files may be coded by these rules.
     #[must_use]
     pub const fn code_zstd(self) -> bool {
-        matches!(self, Self::V4 | Self::V5 | Self::V6 | Self::V6ForDisks)
+        matches!(self, Self::V4 | Self::V5 | Self::V6 | Self::V6ForDisks(_))
     }
 
     /// Whether disk images are divided by these rules.
     #[must_use]
     pub const fn divide_disks(self) -> bool {
-        matches!(self, Self::V5 | Self::V6 | Self::V6ForDisks)
+        matches!(self, Self::V5 | Self::V6 | Self::V6ForDisks(_))
     }
 
     /// Whether an image whose index states these rules is a disk image that is divided.
@@ -117,7 +119,25 @@ impl WalkRules {
     /// Whether small files are cut alone too, besides their groups.
     #[must_use]
     pub const fn cut_small_files(self) -> bool {
-        matches!(self, Self::V6ForDisks)
+        matches!(self, Self::V6ForDisks(_))
+    }
+
+    /// The same rules for the seeds of a divided image whose files lie so.
+    #[must_use]
+    pub const fn with_pieces(self, pieces: Option<PieceRule>) -> Self {
+        match self {
+            Self::V6ForDisks(_) => Self::V6ForDisks(pieces),
+            other => other,
+        }
+    }
+
+    /// The rule by which files are cut in pieces too, if there is one.
+    #[must_use]
+    pub const fn pieces(self) -> Option<PieceRule> {
+        match self {
+            Self::V6ForDisks(pieces) => pieces,
+            _ => None,
+        }
     }
 }
 

@@ -1,19 +1,19 @@
 //! From an image's bytes to the chunks of its two streams. FORMAT.md, sections 2.1 and 3.
 
+mod alone;
 mod chunks;
 mod divided;
-mod small;
 
 use bytes::Bytes;
-use regrow_chunker::{Params, PartKind};
+use regrow_chunker::{Params, PartKind, PiecePlace};
 
 use crate::ops::Op;
 use crate::parts::{ImagePart, PartBorder, PartList, UnitGuess, WalkRules};
 use crate::walk::{Candidate, Ending, PartEvent, WalkSink, Walker};
 
+use alone::Alone;
 use chunks::Chunks;
 use divided::Divided;
-use small::SmallFiles;
 
 /// One of an image's two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,8 +42,8 @@ pub struct RawChunk {
 pub struct LastChunks {
     /// The last chunks.
     pub chunks: Vec<RawChunk>,
-    /// The last chunks that [`Splitter::take_small`] would give.
-    pub small: Vec<(Bytes, u64)>,
+    /// The last chunks that [`Splitter::take_alone`] would give.
+    pub alone: Vec<(Bytes, PiecePlace)>,
     /// The last borders of candidates for parts.
     pub borders: Vec<PartBorder>,
     /// The image's parts. There are none by [`WalkRules::V2`].
@@ -81,8 +81,15 @@ impl Splitter {
         if rules.have_parts() {
             self.walker = self.walker.finding_parts(self.chunks.cutter.params());
             self.chunks.parts = Some(PartList::default());
-            self.chunks.small = rules.cut_small_files().then(SmallFiles::default);
+            self.chunks.alone = rules.cut_small_files().then(|| Alone::new(rules.pieces()));
         }
+        self
+    }
+
+    /// The same splitter for an image that has this many bytes as far as is known.
+    #[must_use]
+    pub fn of_bytes(mut self, bytes: Option<u64>) -> Self {
+        self.chunks.image_bytes = bytes;
         self
     }
 
@@ -124,7 +131,7 @@ impl Splitter {
     #[must_use]
     pub fn cutting_nothing(mut self) -> Self {
         self.chunks.cuts_nothing = true;
-        self.chunks.small = None;
+        self.chunks.alone = None;
         self
     }
 
@@ -149,10 +156,10 @@ impl Splitter {
         std::mem::take(&mut self.chunks.out.chunks)
     }
 
-    /// Takes the chunks of small files that were cut alone, with their offsets in the contents stream. They are chunks of
-    /// their groups too. There are none but by [`WalkRules::V6ForDisks`].
-    pub fn take_small(&mut self) -> Vec<(Bytes, u64)> {
-        self.chunks.small.as_mut().map(SmallFiles::take).unwrap_or_default()
+    /// Takes the chunks of files that were cut otherwise beside the contents stream, with their places in it: small ones
+    /// that are in groups, and pieces of any. There are none but by [`WalkRules::V6ForDisks`].
+    pub fn take_alone(&mut self) -> Vec<(Bytes, PiecePlace)> {
+        self.chunks.alone.as_mut().map(Alone::take).unwrap_or_default()
     }
 
     /// The compressed file that the splitter stands at. The caller must decide about it.
@@ -240,6 +247,6 @@ impl Splitter {
         let (has_tar, is_tar) = (self.walker.has_tar_part(), self.divided.is_some() || self.walker.is_tar());
         let parts = self.chunks.parts.take().map(|parts| parts.finish(has_tar, is_tar, end));
         let (parts, files) = parts.unwrap_or_default();
-        LastChunks { chunks: self.take(), small: self.take_small(), borders, parts, files }
+        LastChunks { chunks: self.take(), alone: self.take_alone(), borders, parts, files }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use regrow_chunker::{ImageId, PartKind, PartName, PartPlace, UnitId};
+use regrow_chunker::{ImageId, PartKind, PartName, PartPlace, PieceRule, UnitId};
 
 use crate::{Index, SegmentRef, StreamHead};
 
@@ -143,6 +143,8 @@ pub struct DiskNote {
     /// The name of its format with some details, or the reason why it is not divided. It has no control characters, and
     /// at most [`MAX_DISK_WORDS_BYTES`].
     pub words: String,
+    /// How its files lie, if they lie otherwise than whole. A machine cuts the files of its seeds by this rule too.
+    pub pieces: Option<PieceRule>,
 }
 
 /// The largest number of bytes of [`DiskNote::words`].

@@ -5,6 +5,7 @@
 mod blocks;
 mod candidate;
 mod division;
+mod file_cutters;
 mod hashing;
 mod names;
 mod plain;
@@ -16,7 +17,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use regrow_catalog::Catalog;
-use regrow_chunker::{Params, Record};
+use regrow_chunker::{Params, PiecePlace, Record};
 use regrow_disk::{DivisionRules, ReadAt};
 use regrow_image::{ImagePart, Splitter, StreamKind, UnitGuess, WalkFindings, WalkRules};
 use regrow_index::{CodedFormat, CodedStretch, DiskNote};
@@ -29,6 +30,7 @@ use crate::{LocalError, Progress, Stage};
 use blocks::BlockPool;
 pub(crate) use division::ops_of;
 pub use division::sized;
+use file_cutters::FileCutters;
 use hashing::{Finished, Hashing};
 use names::Names;
 pub use names::Sha256Names;
@@ -53,6 +55,8 @@ pub struct Hashed {
 
 /// Chunks, each with its offset in the image.
 pub(crate) type PlacedRecords = Vec<(Record, u64)>;
+/// Chunks of files that were cut otherwise.
+pub(crate) type AloneRecords = Vec<(Record, PiecePlace)>;
 
 /// The result of reading an image.
 pub struct Ingested {
@@ -73,9 +77,9 @@ pub struct Ingested {
     /// The chunks of the coded files in their compressed form, if those were asked for, each with its offset in the
     /// image.
     pub(crate) opaque: PlacedRecords,
-    /// The chunks of small files that were cut alone, if the rules ask for those, each with its offset in the contents
-    /// stream.
-    pub(crate) small: PlacedRecords,
+    /// The chunks of files that were cut otherwise beside the contents stream, if the rules ask for those, each with its
+    /// place in the contents stream, or for a divided image in all its files.
+    pub(crate) alone: AloneRecords,
     /// Whether the image is whole, if that was asked for, as make does.
     pub whole: Whole,
     /// Whether entries of a tar lie where its walk was lost, if that was watched for.
@@ -228,32 +232,22 @@ fn ingest_all(
     naming: Naming<'_>,
     sink: ChunkSink<'_>,
 ) -> Result<Ingested, LocalError> {
-    let splitter = splitter_of(reading, naming);
+    let splitter = splitter_of(reading, naming).of_bytes(input.size_hint);
     let mut disk = division::of_input(&input, reading)?;
-    let splitter = match disk.as_ref().and_then(|disk| disk.division.as_ref()) {
+    let division = disk.as_ref().and_then(|disk| disk.division.as_ref());
+    let splitter = match division {
         Some(division) => splitter.divided_by(ops_of(division)),
         None => damaged(splitter, lost_headers),
     };
-    let blocks = BlockPool::new(input.size_hint);
-    let mut hashing = Hashing::new(reading.pool, splitter, sink);
+    let files = division.and_then(|division| FileCutters::new(division, reading.rules, reading.params));
+    let mut hashing = Hashing::new(reading.pool, splitter, files, sink);
     hashing.names = match naming {
         Naming::Remembered(catalog) if reading.rules.have_parts() => Some(Names::new(catalog)),
         Naming::Alone if reading.rules.have_parts() => Some(Names::new(None)),
         _ => None,
     };
-    let mut ingest = Ingest {
-        reading,
-        input,
-        blocks,
-        hashing,
-        rest: Bytes::new(),
-        index: 0,
-        bytes: 0,
-        codings: Vec::new(),
-        unfolded: Vec::new(),
-        watch: Watch::default(),
-        has_told: disk.as_ref().is_some_and(|disk| disk.division.is_none()),
-    };
+    let has_told = disk.as_ref().is_some_and(|disk| disk.division.is_none());
+    let mut ingest = Ingest { has_told, ..Ingest::new(reading, input, hashing) };
     if let Some(disk) = &mut disk
         && let Some(division) = disk.division.as_ref().filter(|division| division.has_blocks())
     {
@@ -270,7 +264,7 @@ fn ingest_all(
     let Ingest { hashing, bytes, codings, unfolded, watch, .. } = ingest;
     let whole = watch.finish(bytes, &hashing.splitter);
     let has_lost_entries = hashing.splitter.has_lost_entries();
-    let Finished { digest, opaque, small, parts, files, names } = hashing.finish()?;
+    let Finished { digest, opaque, alone, parts, files, names } = hashing.finish()?;
     let division = disk.as_ref().and_then(|disk| Some(disk.division.as_ref()?.rules));
     let disk = disk.map(|disk| disk.note);
     Ok(Ingested {
@@ -282,7 +276,7 @@ fn ingest_all(
         codings,
         unfolded,
         opaque,
-        small,
+        alone,
         whole,
         has_lost_entries,
         disk,
@@ -345,7 +339,13 @@ struct Ingest<'a, 'i, 's> {
     has_told: bool,
 }
 
-impl Ingest<'_, '_, '_> {
+impl<'a, 'i, 's> Ingest<'a, 'i, 's> {
+    fn new(reading: &'a Reading<'a>, input: Input<'i>, hashing: Hashing<'a, 's>) -> Self {
+        let (blocks, rest, watch) = (BlockPool::new(input.size_hint), Bytes::new(), Watch::default());
+        let (codings, unfolded) = (Vec::new(), Vec::new());
+        Self { reading, input, blocks, hashing, rest, index: 0, bytes: 0, codings, unfolded, watch, has_told: false }
+    }
+
     /// The image's next bytes, at most `most` of them. The result is `None` at the image's end.
     fn next_piece(&mut self, most: u64) -> Result<Option<Bytes>, LocalError> {
         if self.rest.is_empty() {

@@ -43,6 +43,7 @@
 
 mod coded;
 mod data;
+mod disk_files;
 mod engine;
 mod error;
 mod ingest;

@@ -1,5 +1,6 @@
 //! The scan of a local file: the recipe and the layout that make would give it.
 
+mod alone;
 mod encoding;
 mod units;
 
@@ -10,17 +11,18 @@ use std::path::Path;
 
 use regrow_catalog::{Catalog, SeedKey};
 use regrow_chunker::bounds::MAX_SEED_CHUNKS;
-use regrow_chunker::{ChunkId, ImageId, Params, Record};
+use regrow_chunker::{ImageId, Params, Record};
 use regrow_disk::{DivisionRules, ReadAt};
 use regrow_image::{ImagePart, Layout, LayoutBuilder, StreamKind, WalkFindings, WalkRules};
 use regrow_index::{CodedFormat, Segment, SegmentCutter};
 
 use crate::coded::Unfolded;
 use crate::data::{Data, reader_over_holes};
-use crate::ingest::{GzipFiles, Input, LostHeaders, Reading, ingest_damaged, sized};
+use crate::ingest::{AloneRecords, GzipFiles, Input, LostHeaders, Reading, ingest_damaged, sized};
 use crate::recipe::Recipe;
 use crate::{LocalError, Stage};
 
+use alone::is_within;
 pub use units::{UnitIds, UnitRecipes, parts_of_index};
 
 /// The recipe and the layout of a local file.
@@ -45,9 +47,9 @@ pub struct Scan {
     /// The chunks of the coded files in compressed form, with their places in the file. An image may hold those
     /// files in that form.
     pub(crate) opaque: Vec<(Record, u64)>,
-    /// The chunks of small files that were cut alone, with their offsets in the contents stream, if the rules ask for
-    /// them.
-    pub(crate) small: Option<Vec<(Record, u64)>>,
+    /// The chunks of files that were cut otherwise beside the contents stream, if the rules ask for them. Their places
+    /// are those in the contents stream, or for a divided image those in its [`DiskFiles`](crate::disk_files::DiskFiles).
+    pub(crate) alone: Option<AloneRecords>,
     /// A second scan of the same file by other rules, for the entries of a damaged tar behind damaged headers. It
     /// has no image id.
     pub(crate) found: Option<Box<Scan>>,
@@ -91,7 +93,7 @@ impl Scan {
             layout,
             unfolded,
             opaque,
-            small: None,
+            alone: None,
             found: None,
         }
     }
@@ -153,7 +155,7 @@ impl Scan {
     fn chunks(&self) -> usize {
         self.skeleton.len()
             + self.contents.len()
-            + self.small.as_ref().map_or(0, Vec::len)
+            + self.alone.as_ref().map_or(0, Vec::len)
             + self.found.as_ref().map_or(0, |found| found.chunks())
     }
 
@@ -239,9 +241,9 @@ impl Scan {
             layout
         };
         opaque.truncate(most);
-        let mut small = read.small;
-        small.retain(|(record, at)| at + u64::from(record.len) <= layout.contents_bytes());
-        small.truncate(most - (skeleton.len() + contents.len()).min(most));
+        let mut alone = read.alone;
+        alone.retain(|alone| is_within(alone, read.division, &layout));
+        alone.truncate(most - (skeleton.len() + contents.len()).min(most));
         let (has_coded_zstd, division) = (has_zstd(&read.unfolded), read.division);
         let scan = Self {
             digest: read.digest,
@@ -254,7 +256,7 @@ impl Scan {
             layout,
             unfolded: read.unfolded,
             opaque,
-            small: reading.rules.cut_small_files().then_some(small),
+            alone: reading.rules.cut_small_files().then_some(alone),
             found: None,
         };
         Ok((scan, read.has_lost_entries))
@@ -266,21 +268,6 @@ impl Scan {
             StreamKind::Skeleton => places(&self.skeleton, &[]).collect(),
             StreamKind::Contents => places(&self.contents, &self.gaps).collect(),
         }
-    }
-
-    /// Passes on each chunk of contents that lies in the file in one piece, with its place.
-    pub(crate) fn contiguous_chunks(&self, mut each: impl FnMut(Range<u64>, ChunkId)) {
-        for (record, at) in self.contents.iter().zip(places(&self.contents, &self.gaps)) {
-            let mut stretches = self.layout.contents_in_image(at..at + u64::from(record.len));
-            if let (Some(image), None) = (stretches.next(), stretches.next()) {
-                each(image, record.id);
-            }
-        }
-    }
-
-    /// The chunks of small files that were cut alone.
-    pub(crate) fn small(&self) -> &[(Record, u64)] {
-        self.small.as_deref().unwrap_or_default()
     }
 
     /// The records of a stream.
@@ -358,8 +345,9 @@ pub fn unfolding_rules_begin(walk: WalkRules) -> String {
 /// The rules of a scan, which are part of its key in the catalog.
 pub(crate) fn rules(walk: WalkRules, guess_version: u32, params: &Params) -> String {
     let [min, avg, max] = [params.min_bytes(), params.avg_bytes(), params.max_bytes()];
-    let small = if walk.cut_small_files() { " small" } else { "" };
-    format!("{}{min} {avg} {max}{small}", rules_begin(walk, guess_version))
+    let alone = if walk.cut_small_files() { " alone" } else { "" };
+    let pieces = walk.pieces().map(|pieces| format!(" pieces {}", pieces.number())).unwrap_or_default();
+    format!("{}{min} {avg} {max}{alone}{pieces}", rules_begin(walk, guess_version))
 }
 
 fn rules_begin(walk: WalkRules, guess_version: u32) -> String {

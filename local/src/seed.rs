@@ -1,7 +1,6 @@
 //! Seeds: local files and folders that hold wanted bytes.
 
 mod disk;
-pub(crate) mod disk_files;
 mod file;
 mod folder;
 mod gather;

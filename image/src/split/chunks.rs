@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use regrow_chunker::{Cut, Cutter, FileHash, GroupRule, Params, StreamCutter};
 
-use super::small::SmallFiles;
+use super::alone::Alone;
 use super::{RawChunk, StreamKind};
 use crate::ops::{MAX_LITERAL_BYTES, Op, put_op};
 use crate::parts::{PartList, Position, UnitGuesses};
@@ -60,8 +60,10 @@ pub(super) struct Chunks {
     group: Vec<u8>,
     hash: FileHash,
     file: File,
-    /// Small files that are cut alone besides their groups, if they are asked for.
-    pub(super) small: Option<SmallFiles>,
+    /// Files that are cut otherwise beside the contents stream, if they are asked for.
+    pub(super) alone: Option<Alone>,
+    /// The number of the image's bytes, if it is known.
+    pub(super) image_bytes: Option<u64>,
     /// Each file is cut alone, however small it is.
     pub(super) cuts_alone: bool,
     /// Opaque files have no chunks.
@@ -89,7 +91,8 @@ impl Chunks {
             group: Vec::new(),
             hash: FileHash::default(),
             file: File::None,
-            small: None,
+            alone: None,
+            image_bytes: None,
             cuts_alone: false,
             leaves_out_opaque: false,
             cuts_nothing: false,
@@ -157,15 +160,19 @@ impl Chunks {
     }
 
     fn large_bytes(&mut self, piece: Bytes) {
-        let Self { large, cutter, out, .. } = self;
-        large.push(cutter, &piece, |cut| out.push(StreamKind::Contents, bytes_of(cut, &piece)));
+        let Self { large, cutter, out, alone, .. } = self;
+        let mut on_large = |from, cut: Cut<'_>| out.push(StreamKind::Contents, bytes_of(cut, &piece.slice(from..)));
+        match alone {
+            Some(alone) => alone.push_large(cutter, large, &piece, on_large),
+            None => large.push(cutter, &piece, |cut| on_large(0, cut)),
+        }
     }
 
     fn small_bytes(&mut self, piece: &[u8]) {
         if self.group.capacity() == 0 {
             self.group.reserve(self.cutter.params().avg_bytes() as usize * 2);
         }
-        self.small.iter_mut().for_each(|small| small.push(&self.cutter, piece));
+        self.alone.iter_mut().for_each(|alone| alone.push_small(&self.cutter, piece));
         self.group.extend_from_slice(piece);
         self.hash.update(piece);
     }
@@ -202,15 +209,20 @@ impl WalkSink for Chunks {
                     self.end_group();
                 }
                 let at = self.out.contents.1 + self.group.len() as u64;
-                self.small.iter_mut().for_each(|small| small.begin(size, at));
+                self.alone.iter_mut().for_each(|alone| alone.begin(size, at, true));
                 File::Small { size, bytes: 0 }
             }
             None if self.leaves_out_opaque => {
                 self.end_group();
                 File::Absent { bytes: 0 }
             }
-            _ => {
+            size => {
                 self.end_group();
+                // An image that is opaque is all one file.
+                let size = size.or(self.image_bytes.filter(|_| self.plain_bytes == 0)).unwrap_or_default();
+                // The pieces of a divided image are cut already.
+                let (at, bytes) = (self.out.contents.1, if self.cuts_alone { 0 } else { size });
+                self.alone.iter_mut().for_each(|alone| alone.begin(bytes, at, false));
                 File::Large { bytes: 0 }
             }
         };
@@ -256,7 +268,7 @@ impl WalkSink for Chunks {
         let file = std::mem::replace(&mut self.file, File::None);
         let bytes = match file {
             File::Small { size, bytes } => {
-                self.small.iter_mut().for_each(|small| small.end(&self.cutter));
+                self.alone.iter_mut().for_each(|alone| alone.end_small(&self.cutter));
                 let hash = self.hash.finish();
                 if self.rule.ends_after(self.group.len() as u64, size, hash) {
                     self.end_group();
@@ -264,8 +276,12 @@ impl WalkSink for Chunks {
                 bytes
             }
             File::Large { bytes } => {
-                let Self { large, cutter, out, .. } = self;
-                large.finish(cutter, |cut| out.push(StreamKind::Contents, bytes_of(cut, &Bytes::new())));
+                let Self { large, cutter, out, alone, .. } = self;
+                let on_large = |cut: Cut<'_>| out.push(StreamKind::Contents, bytes_of(cut, &Bytes::new()));
+                match alone {
+                    Some(alone) => alone.end_large(cutter, large, on_large),
+                    None => large.finish(cutter, on_large),
+                }
                 bytes
             }
             File::Absent { bytes } => {

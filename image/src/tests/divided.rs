@@ -2,7 +2,7 @@
 //! way back is exact, and the chunks of large files are those that the files have in a tar.
 
 use super::*;
-use regrow_chunker::PartKind;
+use regrow_chunker::{PartKind, PieceRule, Zeros};
 
 fn splitter(ops: &[Op]) -> Splitter {
     Splitter::finding_candidates(Params::default()).by_rules(WalkRules::V5).divided_by(ops.to_vec())
@@ -115,28 +115,71 @@ fn large_files_have_the_chunks_that_they_have_in_a_tar() {
 /// For a disk image, the small files of a tar are cut as they would be in it.
 #[test]
 fn small_files_of_a_tar_are_cut_alone_too() {
-    let files: Vec<Vec<u8>> = [63, 64, 700, 4096, 7000, 8191, 9000].map(|len| noise(len as u64, len)).to_vec();
+    let files: Vec<Vec<u8>> = [1, 64, 700, 4096, 7000, 8191, 9000].map(|len| noise(len as u64, len)).to_vec();
     let tar: Vec<u8> = files.iter().flat_map(|bytes| file("f", bytes)).collect();
     let rules = |rules| Splitter::new(Params::default()).by_rules(rules);
-    let (mut with, mut without) = (rules(WalkRules::V6ForDisks), rules(WalkRules::V5));
+    let (mut with, mut without) = (rules(WalkRules::V6ForDisks(None)), rules(WalkRules::V5));
     let mut small = Vec::new();
     for piece in tar.chunks(500) {
         for splitter in [&mut with, &mut without] {
             splitter.push(Bytes::copy_from_slice(piece));
         }
-        small.extend(with.take_small());
-        assert!(without.take_small().is_empty());
+        small.extend(with.take_alone());
+        assert!(without.take_alone().is_empty());
     }
     let (with, without) = (with.finish_parts(), without.finish_parts());
-    small.extend(with.small);
+    small.extend(with.alone);
     assert_eq!(streams(&with.chunks), streams(&without.chunks));
     let [_, contents] = streams(&with.chunks).map(|stream| stream.concat());
-    for (bytes, at) in &small {
-        assert!(contents[*at as usize..].starts_with(bytes));
+    for (bytes, place) in &small {
+        assert!(contents[place.at as usize..].starts_with(bytes));
     }
-    let ops: Vec<Op> = files[1..6].iter().map(|file| Op::Contents(file.len() as u64)).collect();
-    let [_, wanted] = streams(&divided(&files[1..6].concat(), &ops, false, 1000).chunks);
+    let ops: Vec<Op> = files[..6].iter().map(|file| Op::Contents(file.len() as u64)).collect();
+    let [_, wanted] = streams(&divided(&files[..6].concat(), &ops, false, 1000).chunks);
     assert_eq!(small.iter().map(|(bytes, _)| bytes.to_vec()).collect::<Vec<_>>(), wanted);
+}
+
+/// For a disk image that leaves out blocks of zeros, the files of a tar are cut between these too.
+#[test]
+fn files_of_a_tar_are_cut_as_a_file_system_lays_them() {
+    let [mut small, mut large] = [5000, 200_000].map(|len| noise(len as u64, len));
+    small[1024..3072].fill(0);
+    large[10_240..20_480].fill(0);
+    let pieces = [&small[..1024], &small[3072..], &large[..10_240], &large[20_480..]];
+    let joined = [pieces[..2].concat(), pieces[2..].concat()];
+    let apart = pieces.map(<[u8]>::to_vec).to_vec();
+    let tar = [file("small", &small), file("large", &large)].concat();
+    let ways = [(Zeros::Apart, apart), (Zeros::Joined, joined.to_vec())];
+    for (piece, (zeros, pieces)) in [700, 100_000].into_iter().flat_map(|piece| ways.clone().map(|way| (piece, way))) {
+        let ops: Vec<Op> = pieces.iter().map(|piece| Op::Contents(piece.len() as u64)).collect();
+        let [_, wanted] = streams(&divided(&pieces.concat(), &ops, false, 1000).chunks);
+        let rules = WalkRules::V6ForDisks(PieceRule::new(1024, zeros, false));
+        let mut splitter = Splitter::new(Params::default()).by_rules(rules);
+        let mut chunks = Vec::new();
+        tar.chunks(piece).for_each(|piece| assert_eq!(splitter.push(Bytes::copy_from_slice(piece)), piece.len()));
+        chunks.extend(splitter.take());
+        let mut found = splitter.take_alone();
+        let last = splitter.finish_parts();
+        chunks.extend(last.chunks);
+        found.extend(last.alone);
+        let plain = Splitter::new(Params::default()).by_rules(WalkRules::V6);
+        assert_eq!(streams(&chunks), streams(&split_by(plain, &tar)));
+        let [_, contents] = streams(&chunks);
+        for (bytes, place) in &found {
+            let ranges = place.ranges(bytes.len() as u32).unwrap();
+            let there = ranges.iter().flat_map(|at| contents.concat()[at.start as usize..at.end as usize].to_vec());
+            assert!(there.eq(bytes.iter().copied()));
+        }
+        let is_found = |chunk: &Vec<u8>| contents.contains(chunk) || found.iter().any(|(bytes, _)| bytes == chunk);
+        assert!(wanted.iter().all(is_found));
+    }
+}
+
+fn split_by(mut splitter: Splitter, image: &[u8]) -> Vec<RawChunk> {
+    splitter.push(Bytes::copy_from_slice(image));
+    let mut chunks = splitter.take();
+    chunks.extend(splitter.finish());
+    chunks
 }
 
 /// An image that has more bytes than its operations, or fewer, comes back all the same.

@@ -29,6 +29,7 @@ const PATCHES: u8 = 129;
 const BASE_PARTS: u8 = 130;
 const FILES: u8 = 131;
 const DISK: u8 = 132;
+const PIECES: u8 = 133;
 /// The largest size in bytes of the section of the parts' files.
 const MAX_FILES_BYTES: usize = 4 << 10;
 
@@ -140,6 +141,9 @@ impl Head {
         }
         if let Some(disk) = &self.disk {
             put_section(&mut sections, DISK, |out| disk_note::put(out, disk));
+            if let Some(pieces) = disk.pieces {
+                put_section(&mut sections, PIECES, |out| disk_note::put_pieces(out, pieces));
+            }
         }
         let mut out = MAGIC.to_vec();
         out.extend_from_slice(&VERSION_2.to_le_bytes());
@@ -264,7 +268,7 @@ fn decode_sections(sections: &[u8], bytes: u64) -> Result<Head, IndexError> {
     let files = sections.find(FILES).and_then(|section| decode_files(section, statement.parts.len()));
     let head = Head {
         files: files.unwrap_or_default(),
-        disk: sections.find(DISK).and_then(disk_note::decode),
+        disk: sections.find(DISK).and_then(|note| disk_note::decode(note, sections.find(PIECES))),
         statement,
         store: decode_store(sections.get(STORE)?)?,
         signatures: signatures.known,

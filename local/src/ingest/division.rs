@@ -10,6 +10,7 @@ use regrow_disk::{
 use regrow_image::{BLOCK, MAX_LITERAL_BYTES, Op, TarHeader, WalkRules, is_zstd, opaque_format};
 use regrow_index::{DiskCoding, DiskNote};
 
+use super::file_cutters::laid;
 use super::{GzipFiles, Input, Reading};
 use crate::LocalError;
 use crate::coded::{DiskGuess, DiskProof, SpoolFolder, guess_disk, prove_disk};
@@ -24,12 +25,17 @@ pub(super) struct Disk {
 
 impl Disk {
     fn divided(division: Division, coding: Option<DiskCoding>) -> Self {
-        let note = DiskNote { is_divided: true, files: division.files.len() as u64, words: words(&division) };
+        let (files, words, pieces) = (division.files.len() as u64, words(&division), laid(&division));
+        let note = DiskNote { is_divided: true, files, words, pieces };
         Self { division: Some(division), note, coding }
     }
 
     fn refused(reason: String) -> Self {
-        Self { division: None, note: DiskNote { is_divided: false, files: 0, words: reason }, coding: None }
+        Self {
+            division: None,
+            note: DiskNote { is_divided: false, files: 0, words: reason, pieces: None },
+            coding: None,
+        }
     }
 }
 

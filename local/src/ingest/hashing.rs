@@ -3,11 +3,12 @@
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use regrow_chunker::{ChunkId, ImageDigest, Params, Record, block_value, is_zero};
+use regrow_chunker::{ChunkId, ImageDigest, Params, PiecePlace, Record, block_value, is_zero};
 use regrow_image::{Candidate, ImagePart, LastChunks, RawChunk, Splitter};
 
+use super::file_cutters::FileCutters;
 use super::names::{Names, Sha256Names};
-use super::{ChunkSink, Hashed, PlacedRecords};
+use super::{AloneRecords, ChunkSink, Hashed, PlacedRecords};
 use crate::LocalError;
 use crate::pool::{Ordered, Pool};
 
@@ -19,7 +20,7 @@ const JOBS_IN_FLIGHT: usize = 6;
 struct JobResult {
     chunks: Vec<Hashed>,
     opaque: PlacedRecords,
-    small: PlacedRecords,
+    alone: AloneRecords,
     digest: Option<(blake3::hazmat::ChainingValue, Option<[u8; 32]>)>,
 }
 
@@ -36,8 +37,10 @@ pub(super) struct Hashing<'p, 's> {
     /// that are also hashed.
     pub(super) opaque_cut: Vec<(Bytes, u64)>,
     opaque: PlacedRecords,
-    /// The chunks of small files that were cut alone, with their offsets in the contents stream.
-    small: PlacedRecords,
+    /// The chunks of files that were cut otherwise beside the contents stream.
+    alone: AloneRecords,
+    /// The files of a divided image, if they are cut otherwise too.
+    files: Option<FileCutters>,
     sink: ChunkSink<'s>,
     /// The names of the image and of its parts, if they are asked for.
     pub(super) names: Option<Names<'p>>,
@@ -49,18 +52,18 @@ pub(super) struct Finished {
     pub(super) digest: [u8; 32],
     /// The chunks of coded files in compressed form.
     pub(super) opaque: PlacedRecords,
-    /// The chunks of small files that were cut alone.
-    pub(super) small: PlacedRecords,
+    /// The chunks of files that were cut otherwise.
+    pub(super) alone: AloneRecords,
     pub(super) parts: Vec<ImagePart>,
     pub(super) files: Vec<u64>,
     pub(super) names: Option<Sha256Names>,
 }
 
 impl<'p, 's> Hashing<'p, 's> {
-    pub(super) fn new(pool: &'p Pool, splitter: Splitter, sink: ChunkSink<'s>) -> Self {
+    pub(super) fn new(pool: &'p Pool, splitter: Splitter, files: Option<FileCutters>, sink: ChunkSink<'s>) -> Self {
         let (results, digest) = (Ordered::new(JOBS_IN_FLIGHT), ImageDigest::default());
-        let (opaque_cut, opaque, small) = (Vec::new(), Vec::new(), Vec::new());
-        Self { pool, splitter, block: None, results, digest, opaque_cut, opaque, small, sink, names: None }
+        let (opaque_cut, opaque, alone) = (Vec::new(), Vec::new(), Vec::new());
+        Self { pool, splitter, block: None, results, digest, opaque_cut, opaque, alone, files, sink, names: None }
     }
 
     /// Takes in the plain image's next bytes, and returns how many it took. It takes all of them, unless it stops
@@ -70,6 +73,9 @@ impl<'p, 's> Hashing<'p, 's> {
         match &mut self.names {
             Some(names) => names.push(&piece.slice(..taken), &mut self.splitter)?,
             None => drop(self.splitter.take_part_borders()),
+        }
+        if let Some(files) = &mut self.files {
+            files.push(&piece.slice(..taken));
         }
         self.submit()?;
         Ok(taken)
@@ -108,11 +114,12 @@ impl<'p, 's> Hashing<'p, 's> {
 
     fn submit(&mut self) -> Result<(), LocalError> {
         let (block, chunks) = (self.block.take(), self.splitter.take());
-        let (opaque, small) = (std::mem::take(&mut self.opaque_cut), self.splitter.take_small());
-        if block.is_none() && chunks.is_empty() && opaque.is_empty() && small.is_empty() {
+        let (opaque, mut alone) = (std::mem::take(&mut self.opaque_cut), self.splitter.take_alone());
+        alone.extend(self.files.iter_mut().flat_map(FileCutters::take));
+        if block.is_none() && chunks.is_empty() && opaque.is_empty() && alone.is_empty() {
             return Ok(());
         }
-        self.results.push(self.pool.submit(move || hash(block, chunks, [&opaque, &small])));
+        self.results.push(self.pool.submit(move || hash(block, chunks, &opaque, alone)));
         while let Some(result) = self.results.next_due()? {
             self.take(result)?;
         }
@@ -125,7 +132,7 @@ impl<'p, 's> Hashing<'p, 's> {
             self.digest.push(value, || root.unwrap_or_default());
         }
         self.opaque.extend(result.opaque);
-        self.small.extend(result.small);
+        self.alone.extend(result.alone);
         result.chunks.into_iter().try_for_each(&mut self.sink)
     }
 
@@ -134,14 +141,14 @@ impl<'p, 's> Hashing<'p, 's> {
         self.submit()?;
         let has_tar = self.splitter.has_tar_part();
         let splitter = std::mem::replace(&mut self.splitter, Splitter::new(Params::default()));
-        let LastChunks { chunks, small, borders, parts, files } = splitter.finish_parts();
-        self.results.push(self.pool.submit(move || hash(None, chunks, [&[], &small])));
+        let LastChunks { chunks, alone, borders, parts, files } = splitter.finish_parts();
+        self.results.push(self.pool.submit(move || hash(None, chunks, &[], alone)));
         while let Some(result) = self.results.next()? {
             self.take(result)?;
         }
         let names = self.names.take().map(|names| names.finish(&borders, has_tar)).transpose()?;
-        let Self { digest, opaque, small, .. } = self;
-        Ok(Finished { digest: digest.finish(), opaque, small, parts, files, names })
+        let Self { digest, opaque, alone, .. } = self;
+        Ok(Finished { digest: digest.finish(), opaque, alone, parts, files, names })
     }
 }
 
@@ -159,7 +166,12 @@ fn record_of(bytes: &[u8]) -> Record {
     }
 }
 
-fn hash(block: Option<(u64, Bytes)>, chunks: Vec<RawChunk>, [opaque, small]: [&[(Bytes, u64)]; 2]) -> JobResult {
+fn hash(
+    block: Option<(u64, Bytes)>,
+    chunks: Vec<RawChunk>,
+    opaque: &[(Bytes, u64)],
+    alone: Vec<(Bytes, PiecePlace)>,
+) -> JobResult {
     let hash = |chunk: RawChunk| {
         let RawChunk { stream, at, unit, bytes } = chunk;
         Hashed { stream, at, unit, record: record_of(&bytes), bytes }
@@ -168,6 +180,7 @@ fn hash(block: Option<(u64, Bytes)>, chunks: Vec<RawChunk>, [opaque, small]: [&[
         let root = (index == 0).then(|| *blake3::hash(&block).as_bytes());
         (block_value(index, &block), root)
     });
-    let [opaque, small] = [opaque, small].map(|cut| cut.iter().map(|(bytes, at)| (record_of(bytes), *at)).collect());
-    JobResult { chunks: chunks.into_iter().map(hash).collect(), opaque, small, digest }
+    let opaque = opaque.iter().map(|(bytes, at)| (record_of(bytes), *at)).collect();
+    let alone = alone.into_iter().map(|(bytes, place)| (record_of(&bytes), place)).collect();
+    JobResult { chunks: chunks.into_iter().map(hash).collect(), opaque, alone, digest }
 }

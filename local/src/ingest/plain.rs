@@ -53,7 +53,7 @@ fn ingest_all(
     reading: &Reading<'_>,
     sink: ChunkSink<'_>,
 ) -> Result<Vec<ImagePart>, LocalError> {
-    let mut hashing = Hashing::new(reading.pool, splitter_of(reading), sink);
+    let mut hashing = Hashing::new(reading.pool, splitter_of(reading), None, sink);
     while let Some(piece) = source.next()? {
         match piece {
             PlainPiece::Bytes(bytes) => {

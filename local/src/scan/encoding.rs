@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use regrow_chunker::{ChunkId, MAX_CHUNK_BYTES, PartKind, Record, varint};
+use regrow_chunker::{ChunkId, Hole, MAX_CHUNK_BYTES, PartKind, PiecePlace, Record, varint};
 use regrow_disk::DivisionRules;
 use regrow_image::{ImagePart, LayoutBuilder, MAX_PARTS, Op, PartRange, StreamKind, WalkRules};
 
-use super::{Gap, Scan, has_zstd};
+use super::{Gap, Scan, has_zstd, is_within};
 use crate::coded::Unfolded;
+use crate::ingest::AloneRecords;
 
 /// The rules of divided images by their numbers in the catalog.
 const DIVISIONS: [DivisionRules; 2] = [DivisionRules::V5, DivisionRules::V6];
@@ -35,7 +36,7 @@ impl Scan {
             out.resize(out.len() + zeros, 0);
             put_parts(&mut out, &self.parts);
         }
-        self.small.iter().for_each(|small| put_placed(&mut out, small));
+        self.alone.iter().for_each(|alone| put_alone(&mut out, alone));
         let mut ops = Vec::new();
         for op in self.layout.ops() {
             let number = match op {
@@ -78,7 +79,7 @@ impl Scan {
         blob = &blob[zeros..];
         let division = if zeros == 0 { None } else { Some(*DIVISIONS.get(zeros - 1)?) };
         let parts = if rules.have_parts() { take_parts(&mut blob)? } else { Vec::new() };
-        let small = if rules.cut_small_files() { Some(take_placed(&mut blob)?) } else { None };
+        let alone = if rules.cut_small_files() { Some(take_alone(&mut blob)?) } else { None };
         let ops_bytes = varint::take(&mut blob).and_then(|bytes| usize::try_from(bytes).ok())?;
         let (mut ops, rest) = blob.split_at_checked(ops_bytes)?;
         let mut layout = LayoutBuilder::new(u64::MAX >> 2);
@@ -105,7 +106,7 @@ impl Scan {
             layout,
             unfolded,
             opaque,
-            small,
+            alone,
             found: None,
         };
         scan.fits().then_some((scan, rest))
@@ -133,9 +134,7 @@ impl Scan {
         ascend
             && within
             && self.parts_fit()
-            && self.small.iter().flatten().all(|(record, at)| {
-                at.checked_add(record.len.into()).is_some_and(|end| end <= self.layout.contents_bytes())
-            })
+            && self.alone().iter().all(|alone| is_within(alone, self.division, &self.layout))
             && self.layout.skeleton_bytes() == bytes(StreamKind::Skeleton)
             && Some(self.layout.contents_bytes()) == contents
             && self.layout.coded().eq(self.unfolded.iter().map(|unfolded| unfolded.plain.clone()))
@@ -195,6 +194,30 @@ fn take_placed(blob: &mut &[u8]) -> Option<Vec<(Record, u64)>> {
     let records = take_records(blob)?;
     let places: Vec<u64> = records.iter().map(|_| varint::take(blob)).collect::<Option<_>>()?;
     Some(records.into_iter().zip(places).collect())
+}
+
+fn put_alone(out: &mut Vec<u8>, alone: &AloneRecords) {
+    put_records(out, alone.len(), alone.iter().map(|(record, _)| record));
+    for (_, place) in alone {
+        varint::put(out, place.at);
+        varint::put(out, place.holes.len() as u64);
+        for hole in &place.holes {
+            varint::put(out, hole.after.into());
+            varint::put(out, hole.bytes);
+        }
+    }
+}
+
+fn take_alone(blob: &mut &[u8]) -> Option<AloneRecords> {
+    let records = take_records(blob)?;
+    let mut place = || {
+        let at = varint::take(blob)?;
+        let count = varint::take(blob).filter(|&count| count <= blob.len() as u64 / 2)?;
+        let mut hole = || Some(Hole { after: u32::try_from(varint::take(blob)?).ok()?, bytes: varint::take(blob)? });
+        let holes = (0..count).map(|_| hole()).collect::<Option<_>>()?;
+        Some(PiecePlace { at, holes })
+    };
+    records.into_iter().map(|record| Some((record, place()?))).collect()
 }
 
 fn put_records<'r>(out: &mut Vec<u8>, count: usize, records: impl Iterator<Item = &'r Record>) {

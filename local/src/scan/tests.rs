@@ -2,6 +2,8 @@
 
 mod parts;
 
+use regrow_chunker::ChunkId;
+
 use super::*;
 use crate::NoProgress;
 use crate::pool::Pool;

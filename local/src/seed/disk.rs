@@ -5,16 +5,14 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use regrow_disk::{Scratch, divide_with};
 use regrow_index::Segment;
 
-use super::disk_files::DiskFiles;
 use super::folder::GuessedFiles;
 use super::gather::gather;
 use super::rooted::safe_path;
 use super::{FileSeed, Seed};
-use crate::coded::{PlainFile, SpoolFolder};
-use crate::ingest::sized;
+use crate::coded::PlainFile;
+use crate::disk_files::DiskFiles;
 use regrow_chunker::ChunkId;
 
 /// The guess that files of the target are in a disk image.
@@ -29,9 +27,7 @@ pub(crate) struct DiskGuesses {
 impl DiskGuesses {
     /// Looks into a seed that is a disk image. The result is `None` if the seed is none, or cannot be read.
     pub(crate) fn of(seed: &FileSeed, guessed: &Arc<GuessedFiles>) -> Option<Self> {
-        let folder = seed.scratch().map(SpoolFolder);
-        let scratch = folder.as_ref().map(|folder| folder as &dyn Scratch);
-        let division = divide_with(&sized(seed.file()).ok()?, seed.scan().division?, scratch).ok()??;
+        let division = seed.division()?;
         let paths = division.files.iter().enumerate();
         let numbers = paths.filter_map(|(number, file)| Some((safe_path(&file.path)?, number))).collect();
         let (file, files, guessed) = (seed.plain_file()?, DiskFiles::of(&division), Arc::clone(guessed));

@@ -5,9 +5,11 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use regrow_chunker::ChunkId;
+use regrow_disk::{Division, Scratch, divide_with};
 use regrow_image::{SkeletonPart, StreamKind};
 use regrow_index::Segment;
 use rustix::fs::OFlags;
@@ -15,8 +17,9 @@ use rustix::fs::OFlags;
 use super::gather::gather;
 use super::layer::Layer;
 use super::{Seed, SeedContext, first_with_id, sorted_by_id};
-use crate::coded::{PlainFile, Starts};
-use crate::ingest::{GzipFiles, Reading};
+use crate::coded::{PlainFile, SpoolFolder, Starts};
+use crate::disk_files::DiskFiles;
+use crate::ingest::{GzipFiles, Reading, sized};
 use crate::scan::Scan;
 use crate::{LocalError, Stage};
 
@@ -66,8 +69,10 @@ pub struct FileSeed {
     streams: [StreamIndex; 2],
     /// The positions of the scan's opaque chunks, sorted by id.
     opaque_by_id: Vec<u32>,
-    /// The positions of the scan's chunks of small files, sorted by id.
-    small_by_id: Vec<u32>,
+    /// The positions of the scan's chunks of files that were cut otherwise, sorted by id.
+    alone_by_id: Vec<u32>,
+    /// The files of a divided image. They are found when one is read first.
+    disk_files: OnceLock<Option<DiskFiles>>,
     /// The chunks that the file holds behind damaged headers.
     found: Option<Box<FileSeed>>,
     /// The file itself, if it has compressed blocks of a disk image.
@@ -151,8 +156,9 @@ impl FileSeed {
     fn of_bytes(file: PlainBytes, state: FileState, scan: Scan, was_read: bool) -> Self {
         let streams = STREAMS.map(|stream| StreamIndex::new(&scan, stream));
         let opaque_by_id = sorted_by_id(scan.opaque.len(), |n| scan.opaque[n].0.id);
-        let small_by_id = sorted_by_id(scan.small().len(), |n| scan.small()[n].0.id);
-        Self { file, state, scan, was_read, streams, opaque_by_id, small_by_id, found: None, coded_file: None }
+        let alone_by_id = sorted_by_id(scan.alone().len(), |n| scan.alone()[n].0.id);
+        let (found, coded_file, disk_files) = (None, None, OnceLock::new());
+        Self { file, state, scan, was_read, streams, opaque_by_id, alone_by_id, disk_files, found, coded_file }
     }
 
     /// A seed from a plain image in a file, whose contents are known.
@@ -259,6 +265,30 @@ impl FileSeed {
         Ok(())
     }
 
+    /// How the file is divided, if it is a disk image.
+    pub(super) fn division(&self) -> Option<Division> {
+        let folder = self.scratch().map(SpoolFolder);
+        let scratch = folder.as_ref().map(|folder| folder as &dyn Scratch);
+        divide_with(&sized(self.file()).ok()?, self.scan.division?, scratch).ok()?
+    }
+
+    /// The files of a divided image.
+    fn disk_files(&self) -> Option<&DiskFiles> {
+        self.disk_files.get_or_init(|| Some(DiskFiles::of(&self.division()?))).as_ref()
+    }
+
+    /// What makes up a chunk of a file that was cut otherwise.
+    fn alone_parts(&self, number: usize, bytes: usize) -> Option<Vec<SkeletonPart>> {
+        let (_, place) = self.scan.alone().get(number)?;
+        let ranges = place.ranges(u32::try_from(bytes).ok()?)?;
+        if self.scan.division.is_none() {
+            return Some(ranges.into_iter().flat_map(|range| self.parts(StreamKind::Contents, range)).collect());
+        }
+        let files = self.disk_files()?;
+        let parts = ranges.into_iter().map(|range| files.parts(range)).collect::<Option<Vec<_>>>()?;
+        Some(parts.concat())
+    }
+
     /// The stretches of the file that make up a range of a stream, and the numbers of operations between them.
     fn parts(&self, stream: StreamKind, range: Range<u64>) -> impl Iterator<Item = SkeletonPart> + '_ {
         let (skeleton, contents) = match stream {
@@ -274,6 +304,9 @@ impl FileSeed {
 const IN_FILE: u64 = 1 << 63;
 /// Marks a place behind a damaged header.
 const FOUND: u64 = 1 << 62;
+
+/// Marks the number of a chunk of a file that was cut otherwise.
+const ALONE: u64 = 1 << 61;
 
 /// Encodes a place: twice the offset in the stream, plus one for the contents.
 fn place(stream: StreamKind, at: u64) -> u64 {
@@ -295,8 +328,8 @@ impl Seed for FileSeed {
                 Some(IN_FILE | self.scan.opaque[found as usize].1)
             })
             .or_else(|| {
-                let found = first_with_id(&self.small_by_id, id, |n| self.scan.small()[n].0.id)?;
-                Some(place(StreamKind::Contents, self.scan.small()[found as usize].1))
+                let found = first_with_id(&self.alone_by_id, id, |n| self.scan.alone()[n].0.id)?;
+                Some(ALONE | u64::from(found))
             })
             .or_else(|| Some(FOUND | self.found.as_ref()?.find(id)?))
     }
@@ -309,6 +342,10 @@ impl Seed for FileSeed {
         if place & IN_FILE != 0 {
             out.resize(len, 0);
             return self.file.file().read_exact_at(out, place & !IN_FILE);
+        }
+        if place & ALONE != 0 {
+            let parts = self.alone_parts((place & !ALONE) as usize, len).ok_or(io::ErrorKind::NotFound)?;
+            return gather(|buffer, at| self.file.read_exact_at(buffer, at), parts.into_iter(), out);
         }
         let (stream, at) = (STREAMS[(place & 1) as usize], place >> 1);
         gather(|buffer, at| self.file.read_exact_at(buffer, at), self.parts(stream, at..at + len as u64), out)

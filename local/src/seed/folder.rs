@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use regrow_chunker::{ChunkId, Cut, Cutter, StreamCutter};
+use regrow_chunker::{ChunkId, Cut, Cutter, PieceCutter, PiecePlace, PieceRule, StreamCutter};
 use regrow_image::TreeEntry;
 use regrow_index::Segment;
 
@@ -29,8 +29,6 @@ use places::Place;
 const REMEMBERED_BYTES: u64 = 4 << 20;
 /// The kernel opens no longer paths (PATH_MAX).
 const MAX_PATH_BYTES: usize = 4096;
-/// The size from which small files are found too, for a disk image.
-const SMALL_BYTES: u64 = 64;
 /// The depth to which folders within the folder are searched.
 const MAX_DEPTH: usize = 128;
 
@@ -55,8 +53,8 @@ pub(crate) struct LargeFiles {
     root: Arc<Rooted>,
     /// The paths relative to the folder, and the sizes.
     paths: Vec<(PathBuf, u64)>,
-    /// The chunks: the position of the path, the offset in the file, and the id.
-    chunks: Vec<(u32, u64, ChunkId)>,
+    /// The chunks: the position of the path, the place in the file, and the id.
+    chunks: Vec<(u32, PiecePlace, ChunkId)>,
     by_id: Vec<u32>,
 }
 
@@ -69,7 +67,7 @@ impl FolderSeed {
     ) -> Result<(Self, Arc<LargeFiles>, Vec<FileSeed>), LocalError> {
         let rooted = Arc::new(Rooted::open(root).map_err(LocalError::io(root))?);
         let large_bytes = context.params.large_file_bytes();
-        let least_bytes = if context.rules.cut_small_files() { SMALL_BYTES.min(large_bytes) } else { large_bytes };
+        let least_bytes = if context.rules.cut_small_files() { 1 } else { large_bytes };
         let paths = rooted.list(least_bytes, MAX_DEPTH).map_err(LocalError::io(root))?;
         let cutter = Cutter::new(context.params);
         let mut chunks = Vec::new();
@@ -86,9 +84,9 @@ impl FolderSeed {
             let bytes = file.metadata().map_or(0, |metadata| metadata.len());
             if bytes < large_bytes {
                 // A file that cannot be read now is not worth a warning, since there are many of them.
-                if let Ok(found) = small_chunks(&file, bytes, &cutter) {
+                if let Ok(found) = small_chunks(&file, bytes, &cutter, context.rules.pieces()) {
                     let number = kept.len() as u32;
-                    chunks.extend(found.into_iter().map(|(at, id)| (number, at, id)));
+                    chunks.extend(found.into_iter().map(|(place, id)| (number, place, id)));
                     kept.push((path, bytes));
                 }
                 continue;
@@ -112,9 +110,12 @@ impl FolderSeed {
                 Ok((scan, _)) => {
                     let number = kept.len() as u32;
                     for scan in std::iter::once(&scan).chain(scan.found.as_deref()) {
-                        scan.contiguous_chunks(|place, id| {
-                            let at = data.as_ref().map_or(Some(place.start), |data| data.in_file(place));
-                            chunks.extend(at.map(|at| (number, at, id)));
+                        scan.contiguous_chunks(|place, record| {
+                            let Some(data) = &data else { return chunks.push((number, place, record.id)) };
+                            // Of the data of a sparse file, what has holes of its own is passed over.
+                            let range = place.at..place.at + u64::from(record.len);
+                            let at = if place.holes.is_empty() { data.in_file(range) } else { None };
+                            chunks.extend(at.map(|at| (number, PiecePlace::at(at), record.id)));
                         });
                     }
                     kept.push((path, bytes));
@@ -152,21 +153,37 @@ impl FolderSeed {
     }
 }
 
-/// The chunks of a file of this many bytes that is small, with their offsets.
-fn small_chunks(file: &File, bytes: u64, cutter: &Cutter) -> io::Result<Vec<(u64, ChunkId)>> {
+/// The chunks of a file of this many bytes that is small, with their offsets: whole, and by a rule in pieces.
+fn small_chunks(
+    file: &File,
+    bytes: u64,
+    cutter: &Cutter,
+    rule: Option<PieceRule>,
+) -> io::Result<Vec<(PiecePlace, ChunkId)>> {
     let mut contents = vec![0; bytes as usize];
     file.read_exact_at(&mut contents, 0)?;
     let (mut stream, mut chunks, mut at) = (StreamCutter::default(), Vec::new(), 0);
-    let mut add = |cut: Cut<'_>| {
+    let mut add = |from: usize, cut: Cut<'_>| {
         let bytes = match cut {
-            Cut::InPiece(range) => &contents[range],
+            Cut::InPiece(range) => &contents[from..][range],
             Cut::Gathered(bytes) => bytes,
         };
-        chunks.push((at, ChunkId::of(bytes)));
+        chunks.push((PiecePlace::at(at), ChunkId::of(bytes)));
         at += bytes.len() as u64;
     };
-    stream.push(cutter, &contents, &mut add);
-    stream.finish(cutter, &mut add);
+    let mut of_pieces = Vec::new();
+    match rule.filter(|rule| bytes > rule.block_bytes()) {
+        Some(rule) => {
+            let mut pieces = PieceCutter::new(rule, bytes);
+            pieces.push(cutter, &mut stream, &contents, &mut add);
+            of_pieces = pieces.finish(cutter, &mut stream, |cut| add(0, cut));
+        }
+        None => {
+            stream.push(cutter, &contents, |cut| add(0, cut));
+            stream.finish(cutter, |cut| add(0, cut));
+        }
+    }
+    chunks.extend(of_pieces.into_iter().map(|(bytes, place)| (place, ChunkId::of(&bytes))));
     Ok(chunks)
 }
 
@@ -236,10 +253,18 @@ impl Seed for Arc<LargeFiles> {
     }
 
     fn read(&self, place: u64, len: usize, out: &mut Vec<u8>) -> io::Result<()> {
-        let (number, at, _) = self.chunks[place as usize];
+        let (number, place, _) = &self.chunks[place as usize];
         out.clear();
         out.resize(len, 0);
-        self.root.open_file(&self.paths[number as usize].0)?.read_exact_at(out, at)
+        let file = self.root.open_file(&self.paths[*number as usize].0)?;
+        let ranges = place.ranges(len as u32).ok_or(io::ErrorKind::NotFound)?;
+        let mut rest = out.as_mut_slice();
+        for range in ranges {
+            let (now, behind) = rest.split_at_mut((range.end - range.start) as usize);
+            file.read_exact_at(now, range.start)?;
+            rest = behind;
+        }
+        Ok(())
     }
 
     fn segments(&self, _wanted: &mut dyn FnMut(Segment)) {}

@@ -195,6 +195,6 @@ fn seed_rules(index: &Index) -> WalkRules {
     let parts = index.units.as_ref().map(|units| &units.parts[..]);
     match (rules, parts) {
         (WalkRules::V6, Some([only])) if only.kind == PartKind::File && index.codings.is_empty() => WalkRules::V4,
-        (rules, _) => rules,
+        (rules, _) => rules.with_pieces(index.units.as_ref().and_then(|units| units.disk.as_ref()?.pieces)),
     }
 }

@@ -5,9 +5,14 @@ use std::ops::Range;
 use regrow_disk::{Division, FileRun, StretchKind};
 use regrow_image::SkeletonPart;
 
+/// The most bytes that all files of an image have together, with their holes. Those beyond are left out.
+pub(crate) const MAX_FILES_BYTES: u64 = 1 << 60;
+
 /// Where the bytes of each file of a disk image are in its plain image.
 pub(crate) struct DiskFiles {
     files: Vec<FilePlaces>,
+    /// Where each file begins if all of them stand one after the other.
+    starts: Vec<u64>,
 }
 
 /// Where a file's bytes are. Holes have no run.
@@ -35,7 +40,23 @@ impl DiskFiles {
         for (file, known) in files.iter_mut().zip(&division.files).filter(|(_, known)| known.bytes > 0) {
             (file.bytes, file.runs) = (known.bytes, known.runs.clone());
         }
-        Self { files }
+        let bytes = files.iter().map(|file| file.bytes);
+        let starts = bytes.scan(0, |end, bytes| Some(std::mem::replace(end, bytes.saturating_add(*end)))).collect();
+        Self { files, starts }
+    }
+
+    /// Where a file begins if all of them stand one after the other.
+    pub(crate) fn start(&self, number: usize) -> Option<u64> {
+        let (start, bytes) = (*self.starts.get(number)?, self.files[number].bytes);
+        (start.saturating_add(bytes) <= MAX_FILES_BYTES).then_some(start)
+    }
+
+    /// The parts of a range of all files, which must lie in one of them.
+    pub(crate) fn parts(&self, range: Range<u64>) -> Option<Vec<SkeletonPart>> {
+        let number = self.starts.partition_point(|&start| start <= range.start).checked_sub(1)?;
+        let (file, start) = (&self.files[number], self.starts[number]);
+        let within = range.start - start..range.end.checked_sub(start)?;
+        (within.end <= file.bytes).then(|| file.parts(within))
     }
 
     /// The files by their numbers.
