@@ -105,8 +105,8 @@ fn what_is_neither_gzip_nor_zstd_is_unsupported_by_name() {
         assert_eq!(read(pieces), not_gzip, "{pieces:?}");
     }
     assert_eq!(read(&[literal, &[1, 9]]), Err(IndexError::Unsupported("a coded file with plain pieces")));
-    let unknown = IndexError::UnknownKind { what: "a piece of a coded file", kind: 7 };
-    assert_eq!(read(&[literal, &[7]]), Err(unknown));
+    let unknown = IndexError::UnknownKind { what: "a piece of a coded file", kind: 77 };
+    assert_eq!(read(&[literal, &[77]]), Err(unknown));
     assert_eq!(
         IndexError::Unsupported("a coded file with plain pieces").to_string(),
         "index has a coded file with plain pieces: made by a newer regrow"
