@@ -129,12 +129,13 @@ fn a_patch_names_the_blocks_that_its_base_has() {
     env.json("make old.rgx old.img");
     env.json("make --patch-from old.rgx new.rgx new.img");
     let index = index_of(&env, "new.rgx");
-    let codings_bytes = index.codings[0].cost_bytes();
-    let patch = env.files("store/patches").pop().unwrap();
+    // An image of which too much needs corrections is opaque.
+    let codings_bytes = index.codings.first().map_or(0, CodedStretch::cost_bytes);
     // If this program's libzstd is that of mksquashfs, there is nothing to correct.
     if codings_bytes <= 1024 {
         return pass_over("corrections need a mksquashfs of another libzstd");
     }
+    let patch = env.files("store/patches").pop().unwrap();
     // Version 3, or 5 where files are joined, too.
     assert!([3, 5].contains(&env.read(&patch)[8]), "{codings_bytes}");
     let info = env.json("info new.rgx");
