@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use regrow_chunker::Params;
+use regrow_chunker::{ImageId, Params};
 use regrow_delta::{Base, Coding, DeltaEncoder, decode};
 use regrow_image::WalkRules;
 use regrow_local::{NoProgress, Pool, SeedContext};
@@ -152,7 +152,8 @@ impl Pair {
             codings: &[],
             base: &self.base,
             target: &self.target,
-            ids: Default::default(),
+            // Not those of a patch from nothing.
+            ids: (ImageId::from_bytes([1; 32]), ImageId::from_bytes([2; 32])),
             version: self.version,
             params: self.params,
             chunk_cost: ChunkCost::default(),
