@@ -20,7 +20,7 @@ pub(crate) const MAX_PLAIN_BYTES: usize = MAX_MEMBER_BYTES as usize;
 /// against.
 pub(super) const MAX_FILE_PLAIN_BYTES: u64 = 64 << 20;
 /// The number of bytes at a file's beginning that tell whether it may hold members.
-const PREFIX_BYTES: u64 = 64;
+pub(super) const PREFIX_BYTES: u64 = 64;
 /// The largest number of members of the base that are known.
 const MAX_BASE_MEMBERS: usize = MAX_MEMBERS / 2;
 /// The size of the windows in which members of a large file are looked for, and how much of a member may lie beyond one.

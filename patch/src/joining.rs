@@ -1,7 +1,8 @@
 //! Chooses the files of disk images that are coded as a whole although they lie in pieces.
 //!
-//! Those are files of the target of which a piece changed, and the files of the base that they were. All other files stay
-//! in pieces, since a target's joined files wait on the reader's machine, and each one takes some bytes of the lists.
+//! Those are files of the target of which a piece changed, if they may be seen through or were fragmented otherwise, and the
+//! files of the base that they were. All other files stay in pieces, since a target's joined files wait on the reader's machine,
+//! and each one takes some bytes of the lists.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -9,11 +10,15 @@ use std::sync::Arc;
 use regrow_image::StreamKind;
 use regrow_local::{LocalError, Pool};
 
+use crate::expand::PREFIX_BYTES;
 use crate::identity::identical;
 use crate::joined::{JoinedFiles, MAX_PIECES, MAX_TARGET_BYTES, PieceSource};
 use crate::pairing::by_name;
 use crate::scattered::ScatteredFile;
 use crate::side::Side;
+
+/// The number of operations up to which a file that is not seen through is always matched piece by piece.
+const MATCHED_OPERATIONS: usize = 2;
 
 /// Joins files of a base and of a target.
 pub(crate) fn join([base, target]: [Arc<Side>; 2], pool: &Pool) -> Result<[Arc<Side>; 2], LocalError> {
@@ -23,16 +28,27 @@ pub(crate) fn join([base, target]: [Arc<Side>; 2], pool: &Pool) -> Result<[Arc<S
         return Ok([base, target]);
     }
     let same = identical(&base, &target, pool)?;
+    let scattered = target.image().scattered();
+    let (of_base, of_target) = (ByOperation::of(&base), ByOperation::of(&target));
     let is_changed = |file: u32| same[file as usize].is_none();
-    let named = by_name(&base, &target, is_changed);
-    let partner = |file: u32| same[file as usize].or_else(|| Some(named[file as usize]?.file));
-    let of_base = ByOperation::of(&base);
+    let ends_in_skeleton =
+        |file: u32| of_target.find(file).is_some_and(|number| scattered[number].skeleton_pieces().next().is_some());
+    let named = by_name(&base, &target, |file| is_changed(file) || ends_in_skeleton(file));
+    let named = |file: u32| named[file as usize].map(|partner| partner.file);
+    let partner = |file: u32| named(file).or(same[file as usize]);
+    let mut numbers = Vec::new();
+    for (number, file) in scattered.iter().enumerate() {
+        let partners = [named(file.first_operation()), same[file.first_operation() as usize]];
+        let is_changed = file.operations().any(is_changed)
+            || !partners.into_iter().flatten().any(|partner| ends_alike((&base, &of_base, partner), (&target, file)));
+        let other = partner(file.first_operation()).and_then(|partner| of_base.find(partner));
+        let other = other.map_or(1, |number| base.image().scattered()[number].operations().count());
+        if is_changed && is_worth_it(&target, file, other)? {
+            numbers.push(number);
+        }
+    }
     let mut of_target = Chosen::new(&target);
-    let number_changed = |number: &usize| {
-        let file = &target.image().scattered()[*number];
-        file.operations().any(is_changed) || !ends_alike((&base, &of_base), (&target, file), partner)
-    };
-    of_target.add_smallest((0..target.image().scattered().len()).filter(number_changed).collect());
+    of_target.add_smallest(numbers);
     // The order of the base's is that of the files that they became, so that copies follow each other.
     let joined = of_target.numbers.iter().flat_map(|&number| target.image().scattered()[number].operations());
     let others = (0..same.len() as u32).filter(|&file| is_changed(file));
@@ -58,13 +74,9 @@ impl ByOperation {
     }
 }
 
-/// Whether a file of a target, of which all operations are in the base, has the same bytes in the skeleton as the file to
-/// which its first operation belongs there. Bytes that cannot be read count as others.
-fn ends_alike(
-    (base, of_base): (&Side, &ByOperation),
-    (target, file): (&Side, &ScatteredFile),
-    partner: impl Fn(u32) -> Option<u32>,
-) -> bool {
+/// Whether a file of a target has the same bytes in the skeleton as the file to which this operation of the base belongs.
+/// Bytes that cannot be read count as others.
+fn ends_alike((base, of_base, operation): (&Side, &ByOperation, u32), (target, file): (&Side, &ScatteredFile)) -> bool {
     if file.skeleton_pieces().next().is_none() {
         return true;
     }
@@ -72,9 +84,25 @@ fn ends_alike(
         let pieces = file.skeleton_pieces().map(|range| side.read(range).ok());
         Some(pieces.collect::<Option<Vec<_>>>()?.concat())
     };
-    let other = partner(file.first_operation()).and_then(|operation| of_base.find(operation));
-    let other = other.and_then(|number| read(base, &base.image().scattered()[number]));
+    let other = of_base.find(operation).and_then(|number| read(base, &base.image().scattered()[number]));
     other.is_some() && other == read(target, file)
+}
+
+/// Whether a file of a target gains by being joined: it may be seen through, or it lies in many operations, and not in as
+/// many as the file of the base that it was. Otherwise they are matched as well one by one.
+fn is_worth_it(target: &Side, file: &ScatteredFile, of_base: usize) -> Result<bool, LocalError> {
+    let count = file.operations().count();
+    if count > MATCHED_OPERATIONS && count != of_base {
+        return Ok(true);
+    }
+    let prefix = file.pieces().iter().find_map(|&(bytes, source)| match source {
+        PieceSource::Stream(stream, at) => Some((stream, at..at + bytes.min(PREFIX_BYTES))),
+        PieceSource::Zeros => None,
+    });
+    let Some((stream, range)) = prefix else { return Ok(false) };
+    let before = if stream == StreamKind::Contents { target.skeleton_bytes() } else { 0 };
+    let prefix = target.read(before + range.start..before + range.end).map_err(LocalError::io("image"))?;
+    Ok(regrow_deflate::is_candidate(&prefix))
 }
 
 /// The scattered files of a side that are joined, by their numbers among those of the image.
