@@ -98,7 +98,7 @@ fn compressed_images_are_updated_by_what_they_hold() {
         env.remove("out");
         let extracted = env.json(&format!("extract --no-patch --seed old.img {url} out"));
         assert!(env.read("out") == new);
-        assert!(number(&extracted, "bytes_seed") > 4 * number(&extracted, "bytes_store"), "{extracted}");
+        assert!(number(&extracted, "bytes_seed") > 2 * number(&extracted, "bytes_store"), "{extracted}");
         assert!(env.run(&format!("extract --no-patch {url} -")).success().stdout == new);
         // A scan of the output finds all of it, and so does a catalog that remembers the scan.
         for _ in 0..2 {
@@ -106,12 +106,12 @@ fn compressed_images_are_updated_by_what_they_hold() {
             assert_eq!(number(&extracted, "chunks_store"), 0, "{extracted}");
             env.remove("again");
         }
-        // So is the archive, and one that is compressed in another way.
+        // So is the archive, and one that is compressed in another way. They lack the early archive.
         env.write("plain.img", &archive(2));
         env.write("other.img", &zstd::bulk::compress(&archive(2), 5).unwrap());
         for seed in ["plain.img", "other.img"] {
             let extracted = env.json(&format!("extract --no-patch --seed {seed} {url} again"));
-            assert!(number(&extracted, "bytes_seed") > 9 * number(&extracted, "bytes_store"), "{extracted}");
+            assert!(number(&extracted, "bytes_seed") > 3 * number(&extracted, "bytes_store"), "{extracted}");
             env.remove("again");
         }
         assert_eq!(env.json("verify new.rgx out")["ok"], true);
@@ -124,7 +124,7 @@ fn what_is_not_made_again_stays_compressed_and_says_why() {
     let env = TestEnvironment::new();
     // With parameters that no preset has.
     let mut options = LzmaOptions::new_preset(6).unwrap();
-    options.nice_len(100);
+    options.position_bits(0);
     let mut filters = Filters::new();
     filters.lzma2(&options);
     let mut encoder = XzEncoder::new_stream(Vec::new(), Stream::new_stream_encoder(&filters, Check::Crc32).unwrap());
