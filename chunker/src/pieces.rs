@@ -241,7 +241,7 @@ impl PieceCutter {
 
     /// Looks at bytes of a block before they are taken.
     fn begin_part(&mut self, cutter: &Cutter, whole: &StreamCutter, is_zero: bool) {
-        if self.at % self.rule.block_bytes() > 0 {
+        if !self.at.is_multiple_of(self.rule.block_bytes()) {
             if !is_zero && let Some(zeros) = self.zeros.take() {
                 // The block is not zero after all.
                 match self.place {
