@@ -146,7 +146,7 @@ impl FileCutters {
                 continue;
             }
             if is_in_one(file.bytes, &file.runs, &stretches) {
-                if !rule.is_some_and(|rule| file.bytes > rule.block_bytes()) {
+                if rule.is_none_or(|rule| file.bytes <= rule.block_bytes()) {
                     continue;
                 }
                 in_one_stretch.insert(number);
