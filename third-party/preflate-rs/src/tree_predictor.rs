@@ -16,6 +16,10 @@ use crate::{
     statistical_codec::{CodecCorrection, PredictionDecoder, PredictionEncoder},
 };
 
+/// The most codes for which the header of a block has room: 257 and 5 bits, and 1 and 5 bits.
+const MAX_LITERAL_CODES: usize = 288;
+const MAX_DISTANCE_CODES: usize = 32;
+
 pub fn predict_tree_for_block<D: PredictionEncoder>(
     huffman_encoding: &HuffmanOriginalEncoding,
     freq: &TokenFrequency,
@@ -106,25 +110,28 @@ pub fn recreate_tree_for_block<D: PredictionDecoder>(
 
     let mut bit_lengths = calc_bit_lengths(huffcalc, &freq.literal_codes, 15);
 
-    bit_lengths.resize(
-        codec.decode_correction_diff(
-            CodecCorrection::LiteralCountCorrection,
-            bit_lengths.len() as u32,
-        ) as usize,
-        0,
-    );
+    let num_literals = codec.decode_correction_diff(
+        CodecCorrection::LiteralCountCorrection,
+        bit_lengths.len() as u32,
+    ) as usize;
+    // regrow: corrections come from anybody, and a header has room for no more (RFC 1951, 3.2.7).
+    if num_literals > MAX_LITERAL_CODES {
+        return err_exit_code(ExitCode::RecreateTree, "too many literal codes");
+    }
+    bit_lengths.resize(num_literals, 0);
 
     result.num_literals = bit_lengths.len();
 
     let mut distance_code_lengths = calc_bit_lengths(huffcalc, &freq.distance_codes, 15);
 
-    distance_code_lengths.resize(
-        codec.decode_correction_diff(
-            CodecCorrection::DistanceCountCorrection,
-            distance_code_lengths.len() as u32,
-        ) as usize,
-        0,
-    );
+    let num_dist = codec.decode_correction_diff(
+        CodecCorrection::DistanceCountCorrection,
+        distance_code_lengths.len() as u32,
+    ) as usize;
+    if num_dist > MAX_DISTANCE_CODES {
+        return err_exit_code(ExitCode::RecreateTree, "too many distance codes");
+    }
+    distance_code_lengths.resize(num_dist, 0);
 
     result.num_dist = distance_code_lengths.len();
 
@@ -144,6 +151,9 @@ pub fn recreate_tree_for_block<D: PredictionDecoder>(
         tc_code_tree_len as u32,
     ) as usize;
 
+    if tc_code_tree_len > CODETREE_CODE_COUNT {
+        return err_exit_code(ExitCode::RecreateTree, "too many tree codes");
+    }
     result.num_code_lengths = tc_code_tree_len;
 
     // resize so that when we walk through in TREE_CODE_ORDER_TABLE order, we
