@@ -23,7 +23,7 @@ const LITERAL_BYTES: usize = 24;
 const MAX_BYTES: usize = 24 << 20;
 /// The number of times that the base is read for more literals than that.
 const MAX_ROUNDS: usize = 8;
-/// The base is read for the sake of literals of at least one byte for so many of the base's.
+/// The base is read again only if there is at least one byte of literals for this many bytes of the base.
 const BASE_BYTES_A_BYTE: u64 = 4 << 10;
 /// The number of bytes of the base that are looked up in one job.
 const JOB_BYTES: u64 = 8 << 20;

@@ -127,8 +127,8 @@ struct Cuts {
 }
 
 impl FileCutters {
-    /// Looks which files are cut otherwise. The result is `None` if the rules ask for none, or if the image lies in pieces
-    /// as the one does that it is to be a seed of.
+    /// Finds out which files are cut in other ways too. The result is `None` if the rules ask for none, or if files lie in
+    /// this image as they do in the one that it seeds.
     pub(super) fn new(division: &Division, rules: WalkRules, params: Params) -> Option<Self> {
         let rule = rules.pieces();
         if !rules.cut_small_files() || rule.is_some() && rule == laid(division) {

@@ -64,8 +64,9 @@ pub(crate) fn candidates<'a>(index: &Index, seeds: &'a Seeds, closed: &'a [Close
     bases.into_iter().map(|(base, held)| Candidate { base, share: share(&held), held }).collect()
 }
 
-/// Whether the patch from nothing may cost less than the chunks of so many unknown records. The packs tell what all chunks
-/// cost, so it is not asked for in vain. An outline does not tell how much of the image the seeds have.
+/// Whether the patch from nothing may cost less than the chunks of the unknown records, of which `unknown` is the number.
+/// The sizes of the packs say what all chunks cost, so the patch is only asked for where it may pay. An outline does not
+/// say how much of the image the seeds have.
 fn may_take_all(index: &Index, unknown: u64, has_outline_and_seeds: bool) -> bool {
     let bytes = index.patches.iter().find(|patch| patch.base == NOTHING).and_then(|patch| patch.bytes);
     let Some(bytes) = bytes.filter(|_| !has_outline_and_seeds) else { return false };

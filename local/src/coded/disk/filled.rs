@@ -80,7 +80,7 @@ impl FilledBlock {
     }
 }
 
-/// A group that is to be filled into blocks.
+/// A group whose bytes are being filled into blocks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fill {
     pub(super) encoder: FillEncoder,
