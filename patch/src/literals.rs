@@ -59,11 +59,11 @@ fn cut(op: Op, bytes: u64) -> (Op, Op) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// What ops make of a base.
-    fn made(ops: &[Op], base: &[u8]) -> Vec<u8> {
+    pub(crate) fn made(ops: &[Op], base: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         for op in ops {
             out.extend_from_slice(&op.literal);

@@ -66,17 +66,7 @@ fn stretches(changes: &[Change]) -> Vec<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn made(ops: &[Op], base: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        for op in ops {
-            out.extend_from_slice(&op.literal);
-            let mut copy = base[op.base_at as usize..(op.base_at + op.len) as usize].to_vec();
-            op.changes.iter().for_each(|change| copy[change.at as usize] = change.byte);
-            out.extend(copy);
-        }
-        out
-    }
+    use crate::literals::tests::made;
 
     /// A copy of the base with the bytes at these places changed.
     fn copy(base: &[u8], places: impl Iterator<Item = u64>) -> Op {
