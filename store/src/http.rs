@@ -34,7 +34,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream;
 use reqwest::header::{HeaderName, RANGE};
-use reqwest::{Response, Url};
+use reqwest::{Response, StatusCode, Url};
 
 use crate::name::check_name;
 use crate::shown::without_secrets;
@@ -167,16 +167,17 @@ impl HttpStore {
     }
 
     async fn ask(&self, url: &Url, span: &Span, object: String) -> Result<Came, StoreError> {
-        let extra = range_header(span);
         let is_urgent = self.is_among_others;
         let patience = patience::of_first_byte(self.client.stall_timeout(), span, is_urgent);
         let begun = Instant::now();
-        let request = Request { is_urgent, ..Request::get(&extra, &object, &self.meter, patience) };
         let asked = Route { url: url.clone(), ..self.base.clone() };
-        let (response, found) = match &self.login {
-            Some(login) => login.send(&self.client, &asked, &request).await?,
-            None => self.client.send(&asked, &request).await?,
-        };
+        let extra = range_header(span);
+        let request = Request { is_urgent, ..Request::get(&extra, &object, &self.meter, patience) };
+        let (mut response, mut found) = self.send(&asked, &request).await?;
+        // webfs answers 400 to a range that ends past the object's end.
+        if response.status() == StatusCode::BAD_REQUEST && matches!(span, Span::Front(_)) {
+            (response, found) = self.send(&asked, &Request { extra: &[], ..request }).await?;
+        }
         match answer::framing(&response, span, &object) {
             Ok(Framing::Part(part)) if part.fills(&response) => {
                 // A cache may answer at once, but send the first byte only after it has fetched everything before
@@ -195,6 +196,13 @@ impl HttpStore {
                     None => error,
                 })
             }
+        }
+    }
+
+    async fn send(&self, asked: &Route, request: &Request<'_>) -> Result<(Response, Route), StoreError> {
+        match &self.login {
+            Some(login) => login.send(&self.client, asked, request).await,
+            None => self.client.send(asked, request).await,
         }
     }
 

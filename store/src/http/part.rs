@@ -80,8 +80,9 @@ impl HttpClient {
                 }
                 (response, found) = self.ask_with(&asked, Vec::new(), meter).await?;
             }
-            // The object is shorter, or the host is wrong about the range.
-            StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::NOT_MODIFIED => {
+            // The object is shorter, or the host is wrong about the range. webfs answers 400 to a range that ends past
+            // the object's end.
+            StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::BAD_REQUEST | StatusCode::NOT_MODIFIED => {
                 (response, found) = self.ask_with(&asked, Vec::new(), meter).await?;
             }
             _ => {}

@@ -28,6 +28,21 @@ async fn a_part_of_an_object_of_unknown_size_is_taken() {
     }
 }
 
+/// webfs answers 400 to a range that ends past the object's end.
+#[tokio::test]
+async fn a_host_that_calls_a_front_past_the_end_a_bad_request_is_asked_for_all() {
+    let server = Server::start(|request| match request.header("range") {
+        Some(_) => Reply::bare(400),
+        None => Reply::ok(b"short"),
+    })
+    .await;
+    let (store, meter) = http_store(&server);
+    let (download, bytes) = read(&store, "x", Span::Front(100)).await.unwrap();
+    assert_eq!((download.range, &bytes[..], meter.requests()), (0..5, &b"short"[..], 2));
+    let error = read(&store, "x", Span::Range(1..9)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Status { status: 400, .. }), "{error:?}");
+}
+
 #[tokio::test]
 async fn another_part_of_an_object_of_unknown_size_is_refused() {
     let object = sample(1000);

@@ -52,10 +52,11 @@ async fn a_range_within_an_object_comes_alone_and_for_another_range_all_comes() 
 
 #[tokio::test]
 async fn hosts_that_do_not_send_the_part_send_all() {
-    let replies: [(fn() -> Reply, u64); 6] = [
+    let replies: [(fn() -> Reply, u64); 7] = [
         (|| Reply::ok(OBJECT), 1),
         (|| Reply::status(200).header("Transfer-Encoding", "chunked").chunk(OBJECT).chunk(b""), 1),
         (|| Reply::bare(416), 2),
+        (|| Reply::bare(400), 2),
         (|| Reply::part(OBJECT, 3, 9), 2),
         (|| Reply::part(OBJECT, 0, 9), 2),
         (|| Reply::status(206).header("Content-Length", 2).send(b"01"), 2),
