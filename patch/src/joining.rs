@@ -15,21 +15,22 @@ use crate::identity::identical;
 use crate::joined::{JoinedFiles, MAX_PIECES, MAX_TARGET_BYTES, PieceSource};
 use crate::pairing::by_name;
 use crate::scattered::ScatteredFile;
-use crate::side::Side;
+use crate::side::{Origin, Side};
 
 /// The number of operations up to which a file that is not seen through is always matched piece by piece.
 const MATCHED_OPERATIONS: usize = 2;
 
 /// Joins files of a base and of a target.
 pub(crate) fn join([base, target]: [Arc<Side>; 2], pool: &Pool) -> Result<[Arc<Side>; 2], LocalError> {
-    let has_pieces = |side: &Side| !side.image().scattered().is_empty();
-    let can_join = base.is_whole_image() && target.is_whole_image();
-    if !can_join || !(has_pieces(&base) || has_pieces(&target)) {
+    let [Some(in_base), Some(in_target)] = [&base, &target].map(|side| InPieces::of(side)) else {
+        return Ok([base, target]);
+    };
+    if in_base.files.is_empty() && in_target.files.is_empty() {
         return Ok([base, target]);
     }
     let same = identical(&base, &target, pool)?;
-    let scattered = target.image().scattered();
-    let (of_base, of_target) = (ByOperation::of(&base), ByOperation::of(&target));
+    let scattered = &in_target.files;
+    let (of_base, of_target) = (ByOperation::of(&in_base.files), ByOperation::of(scattered));
     let is_changed = |file: u32| same[file as usize].is_none();
     let ends_in_skeleton =
         |file: u32| of_target.find(file).is_some_and(|number| scattered[number].skeleton_pieces().next().is_some());
@@ -40,19 +41,21 @@ pub(crate) fn join([base, target]: [Arc<Side>; 2], pool: &Pool) -> Result<[Arc<S
     for (number, file) in scattered.iter().enumerate() {
         let partners = [named(file.first_operation()), same[file.first_operation() as usize]];
         let is_changed = file.operations().any(is_changed)
-            || !partners.into_iter().flatten().any(|partner| ends_alike((&base, &of_base, partner), (&target, file)));
+            || !partners.into_iter().flatten().any(|partner| {
+                ends_alike((&base, of_base.find(partner).map(|number| &in_base.files[number])), (&target, file))
+            });
         let other = partner(file.first_operation()).and_then(|partner| of_base.find(partner));
-        let other = other.map_or(1, |number| base.image().scattered()[number].operations().count());
+        let other = other.map_or(1, |number| in_base.files[number].operations().count());
         if is_changed && is_worth_it(&target, file, other)? {
             numbers.push(number);
         }
     }
-    let mut of_target = Chosen::new(&target);
+    let mut of_target = Chosen::new(&in_target);
     of_target.add_smallest(numbers);
     // The order of the base's is that of the files that they became, so that copies follow each other.
-    let joined = of_target.numbers.iter().flat_map(|&number| target.image().scattered()[number].operations());
+    let joined = of_target.numbers.iter().flat_map(|&number| scattered[number].operations());
     let others = (0..same.len() as u32).filter(|&file| is_changed(file));
-    let mut partners = Chosen::new(&base);
+    let mut partners = Chosen::new(&in_base);
     let numbers = joined.chain(others).filter_map(|file| of_base.find(partner(file)?));
     numbers.for_each(|number| _ = partners.add(number));
     let joined = |side, chosen: Chosen<'_>| if chosen.numbers.is_empty() { None } else { chosen.joined(side) };
@@ -60,12 +63,26 @@ pub(crate) fn join([base, target]: [Arc<Side>; 2], pool: &Pool) -> Result<[Arc<S
     Ok([new_base.map_or(base, Arc::new), new_target.map_or(target, Arc::new)])
 }
 
-/// The scattered files of an image by their operations.
+/// The files in pieces of a side that is one stretch of its image.
+struct InPieces {
+    origin: Origin,
+    files: Vec<ScatteredFile>,
+}
+
+impl InPieces {
+    fn of(side: &Side) -> Option<Self> {
+        let origin = side.origin()?;
+        let files = side.image().scattered().iter().filter_map(|file| file.from(origin)).collect();
+        Some(Self { origin, files })
+    }
+}
+
+/// Files in pieces by their operations.
 struct ByOperation(HashMap<u32, usize>);
 
 impl ByOperation {
-    fn of(side: &Side) -> Self {
-        let files = side.image().scattered().iter().enumerate();
+    fn of(files: &[ScatteredFile]) -> Self {
+        let files = files.iter().enumerate();
         Self(files.flat_map(|(number, file)| file.operations().map(move |operation| (operation, number))).collect())
     }
 
@@ -74,9 +91,9 @@ impl ByOperation {
     }
 }
 
-/// Whether a file of a target has the same bytes in the skeleton as the file to which this operation of the base belongs.
-/// Bytes that cannot be read count as others.
-fn ends_alike((base, of_base, operation): (&Side, &ByOperation, u32), (target, file): (&Side, &ScatteredFile)) -> bool {
+/// Whether a file of a target has the same bytes in the skeleton as this one of the base. Bytes that cannot be read count as
+/// others.
+fn ends_alike((base, other): (&Side, Option<&ScatteredFile>), (target, file): (&Side, &ScatteredFile)) -> bool {
     if file.skeleton_pieces().next().is_none() {
         return true;
     }
@@ -84,7 +101,7 @@ fn ends_alike((base, of_base, operation): (&Side, &ByOperation, u32), (target, f
         let pieces = file.skeleton_pieces().map(|range| side.read(range).ok());
         Some(pieces.collect::<Option<Vec<_>>>()?.concat())
     };
-    let other = of_base.find(operation).and_then(|number| read(base, &base.image().scattered()[number]));
+    let other = other.and_then(|other| read(base, other));
     other.is_some() && other == read(target, file)
 }
 
@@ -108,6 +125,7 @@ fn is_worth_it(target: &Side, file: &ScatteredFile, of_base: usize) -> Result<bo
 /// The scattered files of a side that are joined, by their numbers among those of the image.
 struct Chosen<'s> {
     scattered: &'s [ScatteredFile],
+    origin: Origin,
     numbers: Vec<usize>,
     pieces: u64,
     /// The ranges of the contents and of the skeleton that are pieces of these files, by their beginnings.
@@ -115,8 +133,9 @@ struct Chosen<'s> {
 }
 
 impl<'s> Chosen<'s> {
-    fn new(side: &'s Side) -> Self {
-        Self { scattered: side.image().scattered(), numbers: Vec::new(), pieces: 0, taken: Default::default() }
+    fn new(InPieces { origin, files }: &'s InPieces) -> Self {
+        let (numbers, taken) = Default::default();
+        Self { scattered: files, origin: *origin, numbers, pieces: 0, taken }
     }
 
     /// Adds these files. If there are too many, the smallest ones are added. Their order is then that of the image.
@@ -162,7 +181,7 @@ impl<'s> Chosen<'s> {
         for &number in &self.numbers {
             files.push(self.scattered[number].pieces().iter().copied()).ok()?;
         }
-        let first = self.numbers.iter().map(|&number| self.scattered[number].first_operation());
-        side.with_joined(files, first.collect()).ok()
+        let first = self.numbers.iter().map(|&number| self.scattered[number].first_operation() + self.origin.file);
+        side.with_joined(self.origin, files, first.collect()).ok()
     }
 }

@@ -8,6 +8,7 @@ use regrow_image::{ImagePiece, Layout, StreamKind};
 
 use crate::files::Files;
 use crate::joined::{MAX_PIECES, PieceSource};
+use crate::side::Origin;
 use crate::stretches::merged;
 use crate::unit::WHOLE_BYTES;
 
@@ -46,6 +47,19 @@ impl ScatteredFile {
     /// The number of the operation that comes first in the image.
     pub(crate) fn first_operation(&self) -> u32 {
         self.operations().min().unwrap_or(0)
+    }
+
+    /// The file as it lies in a side of its image that begins here. The result is `None` if it begins before.
+    pub(crate) fn from(&self, origin: Origin) -> Option<Self> {
+        let pieces = self.pieces.iter().map(|&(bytes, source)| match source {
+            PieceSource::Stream(stream, at) => {
+                Some((bytes, PieceSource::Stream(stream, at.checked_sub(origin.of(stream))?)))
+            }
+            PieceSource::Zeros => Some((bytes, source)),
+        });
+        let number = |operation: u32| operation.checked_sub(origin.file);
+        let operations = self.operations.iter().map(|range| Some(number(range.start)?..number(range.end)?));
+        Some(Self { pieces: pieces.collect::<Option<_>>()?, operations: operations.collect::<Option<_>>()? })
     }
 
     /// A file, if it lies in pieces that can be joined. Its bytes in the plain image are known.

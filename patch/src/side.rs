@@ -26,6 +26,8 @@ pub(crate) struct Side {
     /// The joined files, whose pieces are left out of the skeleton and the contents. Their numbers follow those of the
     /// other files. Each has the name of the file with the number beside it, which is the first of its pieces.
     joined: (JoinedFiles, Vec<u32>),
+    /// Where the side begins in the image, if it has joined files.
+    origin: Origin,
     /// The base parts, if the side is a base of version 2.
     parts: Option<Vec<(usize, UnitId)>>,
     /// The wrapper's ranges of the stored space that become literals, if the side is a target of version 2.
@@ -54,6 +56,24 @@ pub(crate) struct SideFile {
 impl SideFile {
     pub(crate) fn bytes(&self) -> u64 {
         self.contents.end - self.contents.start
+    }
+}
+
+/// The place in an image of a side that is one stretch of it: where its streams begin, and the number of its first file. All
+/// are 0 for a whole image.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Origin {
+    pub(crate) skeleton: u64,
+    pub(crate) contents: u64,
+    pub(crate) file: u32,
+}
+
+impl Origin {
+    pub(crate) fn of(&self, stream: StreamKind) -> u64 {
+        match stream {
+            StreamKind::Skeleton => self.skeleton,
+            StreamKind::Contents => self.contents,
+        }
     }
 }
 
@@ -168,28 +188,34 @@ impl Side {
             count = run.end;
             files.push(FileRun { files: run, first: within.start, at: (range.start, before) });
         }
-        let (literals, passed_over, joined) = (Vec::new(), Vec::new(), Default::default());
-        Self { image: Arc::clone(image), skeleton, contents, files, joined, parts, literals, passed_over }
+        let (literals, passed_over) = (Vec::new(), Vec::new());
+        let (joined, origin) = Default::default();
+        Self { image: Arc::clone(image), skeleton, contents, files, joined, origin, parts, literals, passed_over }
     }
 
-    /// Whether the side is a whole image: none of its parts are left out or come in another order.
-    pub(crate) fn is_whole_image(&self) -> bool {
-        let is_whole = |stretches: &Stretches, stream| {
-            let whole = 0..self.image.stream_bytes(stream);
-            stretches.ranges().map(|(range, _)| range).eq(std::iter::once(&whole))
-        };
-        is_whole(&self.skeleton, StreamKind::Skeleton) && is_whole(&self.contents, StreamKind::Contents)
+    /// Where the side begins in its image, if it is one stretch of it.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        let file = self.files.first().map_or(0, |run| run.first);
+        Some(Origin { skeleton: self.skeleton.origin()?, contents: self.contents.origin()?, file })
     }
 
-    /// The same side, a whole image, with these joined files, each with the number of its first piece.
-    pub(crate) fn with_joined(&self, joined: JoinedFiles, numbers: Vec<u32>) -> Result<Self, ListsError> {
+    /// The same side, which begins here in its image and is one stretch of it, with these joined files, each with the number
+    /// in the image of its first piece.
+    pub(crate) fn with_joined(
+        &self,
+        origin: Origin,
+        joined: JoinedFiles,
+        numbers: Vec<u32>,
+    ) -> Result<Self, ListsError> {
         let rest = |stretches: &Stretches, stream| {
-            let places = joined.places(stream, self.image.stream_bytes(stream))?;
-            Ok::<_, ListsError>(stretches.without(&self.image, stream, places.into_iter().map(|(range, _)| range)))
+            let places = joined.places(stream, stretches.bytes())?;
+            let taken = places.into_iter().map(|(range, _)| range);
+            Ok::<_, ListsError>(stretches.without(&self.image, (stream, origin.of(stream)), taken))
         };
         let skeleton = rest(&self.skeleton, StreamKind::Skeleton)?;
         let contents = rest(&self.contents, StreamKind::Contents)?;
-        Ok(Self { joined: (joined, numbers), ..Self::new(&self.image, skeleton, contents, self.parts.clone()) })
+        let rest = Self::new(&self.image, skeleton, contents, self.parts.clone());
+        Ok(Self { joined: (joined, numbers), origin, ..rest })
     }
 
     /// The joined files.
@@ -206,9 +232,10 @@ impl Side {
     pub(crate) fn listed(&self, number: u32) -> (bool, u32) {
         match number.checked_sub(self.first_joined()) {
             Some(joined) => (true, joined),
-            // Only a whole image has joined files. Without them, the files of the base are those of its parts.
+            // Without joined files, the files of the base are those of its parts. With them, the base is one stretch, of which
+            // the joined files were files too.
             None if self.joined.0.is_empty() => (false, number),
-            None => (false, self.file(number).number),
+            None => (false, self.file(number).number - self.origin.file),
         }
     }
 
@@ -346,7 +373,7 @@ impl Side {
         let (head, tail) = out.split_at_mut(before(skeleton, out.len()));
         self.skeleton.read(&self.image, StreamKind::Skeleton, at, head)?;
         self.contents.read(&self.image, StreamKind::Contents, at.max(skeleton) - skeleton, tail)?;
-        let read = |stream, at, out: &mut [u8]| self.image.seed().read_stream(stream, at, out);
+        let read = |stream, at, out: &mut [u8]| self.image.seed().read_stream(stream, self.origin.of(stream) + at, out);
         self.joined.0.read(at.max(stored) - stored, joined, read)
     }
 

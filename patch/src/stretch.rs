@@ -55,15 +55,24 @@ impl Stretches {
         Self { ranges: Ranges::new(ranges), chunks: Some(Chunks::new(records, starts)) }
     }
 
-    /// What is left of an image's whole stream without some ranges, which ascend. Chunks that have bytes of these are left
-    /// out too.
+    /// Where the stretches begin in the image's stream, unless there are several.
+    pub(crate) fn origin(&self) -> Option<u64> {
+        let mut ranges = self.ranges.iter();
+        let start = ranges.next().map_or(0, |(range, _)| range.start);
+        ranges.next().is_none().then_some(start)
+    }
+
+    /// What is left of a single stretch, which begins at `origin`, without some of its ranges, which ascend. Chunks that have
+    /// bytes of these are left out too.
     pub(crate) fn without(
         &self,
         image: &PatchImage,
-        stream: StreamKind,
+        (stream, origin): (StreamKind, u64),
         taken: impl IntoIterator<Item = Range<u64>>,
     ) -> Self {
+        let in_image = |range: &Range<u64>| origin + range.start..origin + range.end;
         let left = Ranges::without(self.bytes(), taken);
+        let left = Ranges::new(left.iter().map(|(range, _)| in_image(range)));
         let (all, all_starts) = (image.records(stream), image.chunk_starts(stream));
         let (mut records, mut starts) = (Vec::new(), Vec::new());
         for (range, before) in left.iter() {

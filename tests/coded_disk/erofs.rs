@@ -1,5 +1,6 @@
 //! EROFS images with compressed files, by mkfs.erofs: their blocks are filled up, each with what goes in.
 
+use std::io::Write;
 use std::process::Command;
 
 use super::*;
@@ -57,6 +58,39 @@ fn erofs_images_are_updated_by_what_their_blocks_hold() {
         assert!(env.run(&format!("extract --seed old.img {url} -")).success().stdout == new);
         assert_eq!(env.json("verify new.rgx out")["ok"], true);
     }
+}
+
+/// Writes compressed files, which a file system stores as they are, the last part of each apart.
+fn write_pages(env: &TestEnvironment, version: u64) {
+    for number in 0..12 {
+        let mut page = text(&format!("page {number}"), 11_000 + 350 * number);
+        page.splice(100..100, format!("version {version}, of today").bytes());
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(&page).unwrap();
+        env.write(&format!("tree-{version}/man/{number}.gz"), &encoder.finish().unwrap());
+    }
+}
+
+#[test]
+fn files_in_pieces_are_seen_through_between_compressed_ones() {
+    let env = TestEnvironment::new();
+    let [old, new] = [("old.img", 1), ("new.img", 2)].map(|(name, version)| {
+        write_pages(&env, version);
+        erofs(&env, name, version, "-zlz4hc")
+    });
+    let (Some(_), Some(new)) = (old, new) else { return };
+    env.json("make old.rgx old.img");
+    let made = env.json("make --patch-from old.rgx --old old.img new.rgx new.img");
+    check_make(&made, &new);
+    let patch = number(&made["patches"][0], "bytes");
+    assert!(patch < 17_000, "the patch has {patch} bytes");
+    let file = env.files("store/patches").pop().unwrap();
+    // Versions 4 and 5 have files in pieces.
+    assert!([4, 5].contains(&env.read(&file)[8]));
+    let server = Server::new(env.root());
+    let extracted = env.json(&format!("extract --seed old.img {} out", server.url("new.rgx")));
+    check_extract(&extracted, &new);
+    assert!(env.read("out") == new && number(&extracted, "chunks_patch") > 0, "{extracted}");
 }
 
 #[test]
