@@ -1,5 +1,6 @@
 //! The search for parts of a target that the base has too.
 
+mod ahead;
 mod chains;
 mod scan;
 

@@ -1,6 +1,7 @@
 //! Approximate matches. An exact match is extended at both ends while more bytes agree than differ, as in Colin
 //! Percival's bsdiff ("Naive differences of executable code", 2003).
 
+use super::ahead::Ahead;
 use super::chains::{Chains, common};
 use crate::op::{Change, Op};
 
@@ -69,9 +70,9 @@ fn scan(chains: &Chains<'_>, target: &[u8]) -> Vec<Step> {
     let mut steps = Vec::new();
     // The copy that is being made: its beginnings in the target and in the base.
     let (mut from, mut from_base) = (0usize, 0usize);
-    let mut start = 0;
+    let (mut start, mut ahead) = (0, Ahead::default());
     while from < target.len() {
-        let found = next_match(chains, target, start, from_base.wrapping_sub(from));
+        let found = next_match(chains, target, start, (from, from_base.wrapping_sub(from)), &mut ahead);
         let Match { at, place, len } = found.unwrap_or(Match { at: target.len(), place: 0, len: 0 });
         let forward = best_extent(base[from_base..].iter().zip(&target[from..at]).map(|(a, b)| a == b));
         let behind = base[..place].iter().rev().zip(target[from..at].iter().rev());
@@ -87,8 +88,15 @@ fn scan(chains: &Chains<'_>, target: &[u8]) -> Vec<Step> {
 }
 
 /// The next match from `start` on that is worth leaving the present alignment for.
-fn next_match(chains: &Chains<'_>, target: &[u8], start: usize, alignment: usize) -> Option<Match> {
+fn next_match(
+    chains: &Chains<'_>,
+    target: &[u8],
+    start: usize,
+    (from, alignment): (usize, usize),
+    ahead: &mut Ahead,
+) -> Option<Match> {
     let agrees = |at: usize| chains.base().get(at.wrapping_add(alignment)) == Some(&target[at]);
+    ahead.forget();
     // `score` counts the match's bytes that the present alignment has too, up to `counted`.
     let (mut score, mut counted, mut at) = (0usize, start, start);
     while at < target.len() {
@@ -97,7 +105,9 @@ fn next_match(chains: &Chains<'_>, target: &[u8], start: usize, alignment: usize
             score += usize::from(agrees(counted));
             counted += 1;
         }
-        if len > score + WORTH {
+        if len > score + WORTH
+            || (len > score && ahead.is_better((chains.base(), target), (at, place), (from, alignment)))
+        {
             return Some(Match { at, place, len });
         }
         if len > 0 && len == score {
