@@ -1,8 +1,8 @@
 //! Chooses the files of disk images that are coded as a whole although they lie in pieces.
 //!
 //! Those are files of the target of which a piece changed, if they may be seen through or were fragmented otherwise, and the
-//! files of the base that they were. All other files stay in pieces, since a target's joined files wait on the reader's machine,
-//! and each one takes some bytes of the lists.
+//! files of the base that they were, and that other files were which are seen through. All other files stay in pieces, since a
+//! target's joined files wait on the reader's machine, and each one takes some bytes of the lists.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use regrow_image::StreamKind;
 use regrow_local::{LocalError, Pool};
 
-use crate::expand::PREFIX_BYTES;
+use crate::expand::{PREFIX_BYTES, may_hold_members};
 use crate::identity::identical;
 use crate::joined::{JoinedFiles, MAX_PIECES, MAX_TARGET_BYTES, PieceSource};
 use crate::pairing::by_name;
@@ -54,7 +54,13 @@ pub(crate) fn join([base, target]: [Arc<Side>; 2], pool: &Pool) -> Result<[Arc<S
     of_target.add_smallest(numbers);
     // The order of the base's is that of the files that they became, so that copies follow each other.
     let joined = of_target.numbers.iter().flat_map(|&number| scattered[number].operations());
-    let others = (0..same.len() as u32).filter(|&file| is_changed(file));
+    // A file of the target that lies in one place is matched as well against the pieces, unless it is seen through.
+    let mut others = Vec::new();
+    for file in (0..same.len() as u32).filter(|&file| is_changed(file)) {
+        if may_hold_members(&target, file)? {
+            others.push(file);
+        }
+    }
     let mut partners = Chosen::new(&in_base);
     let numbers = joined.chain(others).filter_map(|file| of_base.find(partner(file)?));
     numbers.for_each(|number| _ = partners.add(number));
