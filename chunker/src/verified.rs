@@ -63,11 +63,29 @@ impl<B: AsRef<[u8]>> VerifiedRuns<B> {
         is_right
     }
 
-    fn mark(&mut self, range: Range<usize>) {
-        match self.runs.last_mut() {
-            Some(last) if last.end == range.start => last.end = range.end,
-            _ => self.runs.push(range),
+    /// Marks a range that overlaps no verified one. Most ranges come in order, so there is little to search and to move.
+    fn mark(&mut self, mut range: Range<usize>) {
+        if range.is_empty() {
+            return;
         }
+        let at = match self.runs.last() {
+            Some(last) if last.end > range.start => self.runs.partition_point(|run| run.start < range.start),
+            _ => self.runs.len(),
+        };
+        if let Some(next) = self.runs.get(at).filter(|next| next.start == range.end) {
+            range.end = next.end;
+            self.runs.remove(at);
+        }
+        match at.checked_sub(1).and_then(|before| self.runs.get_mut(before)) {
+            Some(before) if before.end == range.start => before.end = range.end,
+            _ => self.runs.insert(at, range),
+        }
+    }
+
+    /// Whether no byte of a range is verified.
+    fn is_free(&self, range: &Range<usize>) -> bool {
+        let next = self.runs.get(self.runs.partition_point(|run| run.end <= range.start));
+        next.is_none_or(|next| next.start >= range.end)
     }
 
     /// The bytes of a range, if all of them are verified.
@@ -138,6 +156,70 @@ impl VerifiedBuffer {
     /// Leaves a gap of this many bytes.
     pub fn skip(&mut self, bytes: usize) {
         self.grow(bytes);
+    }
+
+    /// Lets `read` fill a part of a gap with bytes of which nothing is verified yet. So nothing is read over verified bytes,
+    /// and what is read is no more than a gap until [`VerifiedBuffer::verify_parts`] has hashed it.
+    ///
+    /// # Errors
+    /// The errors of `read`, and [`io::ErrorKind::InvalidInput`] for a range that is not in a gap.
+    pub fn read_into_gap(
+        &mut self,
+        range: Range<usize>,
+        read: impl FnOnce(&mut [u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if range.end > self.len || !self.is_free(&range) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        read(&mut self.bytes[range])
+    }
+
+    /// Hashes parts of gaps, end to end, and marks them as verified if they are the chunk of this id. Several parts are
+    /// gathered in `scratch` first, because BLAKE3 is fast on long pieces only. The result is `false` if they are not that
+    /// chunk, and for parts that overlap or are not in a gap.
+    pub fn verify_parts(&mut self, parts: &[Range<usize>], id: &ChunkId, scratch: &mut Vec<u8>) -> bool {
+        let ascend = parts.windows(2).all(|pair| pair[0].end <= pair[1].start);
+        if !ascend || parts.iter().any(|part| part.end > self.len || !self.is_free(part)) {
+            return false;
+        }
+        let bytes = match parts {
+            [part] => &self.bytes[part.clone()],
+            parts => {
+                scratch.clear();
+                parts.iter().for_each(|part| scratch.extend_from_slice(&self.bytes[part.clone()]));
+                &scratch[..]
+            }
+        };
+        let is_right = Verified::chunk(id, bytes).is_some();
+        if is_right {
+            parts.iter().for_each(|part| self.mark(part.clone()));
+        }
+        is_right
+    }
+
+    /// Puts verified bytes into a gap. The result is `false` if there is none at this place.
+    pub fn put(&mut self, at: usize, bytes: Verified<'_>) -> bool {
+        let range = at..at.saturating_add(bytes.0.len());
+        if range.end > self.len || !self.is_free(&range) {
+            return false;
+        }
+        self.bytes[range.clone()].copy_from_slice(bytes.0);
+        self.mark(range);
+        true
+    }
+
+    /// Puts bytes into a gap that are as those of [`VerifiedBuffer::push_stored`].
+    ///
+    /// # Errors
+    /// The errors of `read`, and [`io::ErrorKind::InvalidInput`] for a range that is not in a gap.
+    pub fn put_stored(
+        &mut self,
+        range: Range<usize>,
+        read: impl FnOnce(&mut [u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.read_into_gap(range.clone(), read)?;
+        self.mark(range);
+        Ok(())
     }
 
     /// Appends bytes that were verified before this process put them into a file of its own, and that `read` gets back
@@ -240,6 +322,33 @@ mod tests {
         buffer.clear();
         assert!(buffer.is_empty() && buffer.get(0..1).is_none());
         assert_eq!(buffer.whole().map(Verified::bytes), Some(b"".as_slice()));
+    }
+
+    #[test]
+    fn gaps_are_filled_in_any_order_but_only_once() {
+        let (mut buffer, mut scratch) = (VerifiedBuffer::default(), Vec::new());
+        buffer.skip(12);
+        let fill = |bytes: &'static [u8]| move |out: &mut [u8]| -> io::Result<()> { Ok(out.copy_from_slice(bytes)) };
+        buffer.read_into_gap(0..12, fill(b"one-two-xyz!")).unwrap();
+        assert!(buffer.runs().next().is_none() && buffer.whole().is_none());
+        let id = ChunkId::of(b"onetwo");
+        assert!(!buffer.verify_parts(&[4..7, 0..3], &id, &mut scratch), "not in order");
+        assert!(!buffer.verify_parts(&[0..3, 5..8], &id, &mut scratch), "other bytes");
+        assert!(!buffer.verify_parts(&[0..3, 10..13], &id, &mut scratch), "behind the end");
+        assert!(buffer.verify_parts(&[0..3, 4..7], &id, &mut scratch));
+        assert!(!buffer.verify_parts(&[0..3, 4..7], &id, &mut scratch), "again");
+        assert!(buffer.read_into_gap(2..4, fill(b"??")).is_err());
+        assert!(buffer.put_stored(6..8, fill(b"??")).is_err());
+        let runs =
+            |buffer: &VerifiedBuffer| buffer.runs().map(|(at, run)| (at, run.bytes().to_vec())).collect::<Vec<_>>();
+        assert_eq!(runs(&buffer), [(0, b"one".to_vec()), (4, b"two".to_vec())]);
+        buffer.put_stored(8..12, fill(b"end.")).unwrap();
+        assert_eq!(runs(&buffer).len(), 3);
+        let dash = Verified::chunk(&ChunkId::of(b"-"), b"-").unwrap();
+        assert!(buffer.put(3, dash) && !buffer.put(3, dash) && !buffer.put(12, dash));
+        assert_eq!(runs(&buffer), [(0, b"one-two".to_vec()), (8, b"end.".to_vec())]);
+        assert!(buffer.put(7, dash));
+        assert_eq!(buffer.whole().map(Verified::bytes), Some(b"one-two-end.".as_slice()));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod pipe;
 pub(crate) mod rooted;
 pub(crate) mod roots;
 
+use std::ops::Range;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,8 +37,25 @@ pub trait Seed: Send + Sync {
     /// The place of this chunk, in the seed's own terms.
     fn find(&self, id: &ChunkId) -> Option<u64>;
 
+    /// The place of this chunk, if it lies right behind `len` bytes at a place. Images that follow one another have most
+    /// chunks in the same order, and this is found with less searching.
+    fn find_behind(&self, _place: u64, _len: u32, _id: &ChunkId) -> Option<u64> {
+        None
+    }
+
     /// Replaces `out` by `len` bytes from `place`, which came from [`Seed::find`].
     fn read(&self, place: u64, len: usize, out: &mut Vec<u8>) -> std::io::Result<()>;
+
+    /// Replaces `out` by the stretches of the seed's plain image that are the `len` bytes at a place, end to end. The result
+    /// is `false` if the seed has no plain image, or if the place is not in it.
+    fn stretches(&self, _place: u64, _len: usize, _out: &mut Vec<Range<u64>>) -> bool {
+        false
+    }
+
+    /// Fills `out` with bytes of the seed's plain image from `at` on, for seeds that have [`Seed::stretches`].
+    fn read_plain(&self, _at: u64, _out: &mut [u8]) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
 
     /// Passes on the recipe segments that follow from the seed's contents.
     fn segments(&self, wanted: &mut dyn FnMut(Segment));
@@ -157,6 +175,29 @@ impl Seeds {
     pub fn find(&self, id: &ChunkId) -> Option<(u32, u64)> {
         let mut numbered = (0..).zip(&self.seeds);
         numbered.find_map(|(number, seed)| seed.find(id).map(|place| (number, place)))
+    }
+
+    /// A seed that has a chunk, and its place there: right behind another chunk of this length, if it is there, and else
+    /// as in [`Seeds::find`].
+    pub fn find_behind(&self, last: Option<((u32, u64), u32)>, id: &ChunkId) -> Option<(u32, u64)> {
+        let behind = last.and_then(|((seed, place), len)| {
+            let found = self.seeds.get(seed as usize)?.find_behind(place, len, id)?;
+            Some((seed, found))
+        });
+        behind.or_else(|| self.find(id))
+    }
+
+    /// The stretches of a seed's plain image that are a chunk, as in [`Seed::stretches`].
+    pub fn stretches(&self, (seed, place): (u32, u64), len: usize, out: &mut Vec<Range<u64>>) -> bool {
+        self.seeds.get(seed as usize).is_some_and(|seed| seed.stretches(place, len, out))
+    }
+
+    /// Fills `out` with bytes of a seed's plain image from `at` on. Nothing of them is verified.
+    ///
+    /// # Errors
+    /// The seed cannot be read, or has no plain image.
+    pub fn read_plain(&self, seed: u32, at: u64, out: &mut [u8]) -> std::io::Result<()> {
+        self.seeds.get(seed as usize).ok_or(std::io::ErrorKind::NotFound)?.read_plain(at, out)
     }
 
     /// Reads a chunk from a seed into `out`, and verifies it. Where that seed does not give it now, others that have it

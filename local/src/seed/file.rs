@@ -180,7 +180,9 @@ impl FileSeed {
         }
         // Zstd files are read in order here, so they need no files of their own.
         let from = match self.file {
-            PlainBytes::File(file) if !file.has_streams() => PlainBytes::File(file.with_scratch(None)),
+            PlainBytes::File(file) if !file.has_streams() => {
+                PlainBytes::File(file.with_scratch(None))
+            }
             file @ PlainBytes::File(_) => file,
             layer @ PlainBytes::Layer(_) => layer,
         };
@@ -225,11 +227,6 @@ impl FileSeed {
             PlainBytes::File(file) => file.again(&self.scan.unfolded).ok(),
             PlainBytes::Layer(_) => None,
         }
-    }
-
-    /// Fills `out` with bytes of the plain image from `at` on.
-    pub(crate) fn read_plain(&self, out: &mut [u8], at: u64) -> io::Result<()> {
-        self.file.read_exact_at(out, at)
     }
 
     /// The scan of the file.
@@ -334,6 +331,15 @@ impl Seed for FileSeed {
             .or_else(|| Some(FOUND | self.found.as_ref()?.find(id)?))
     }
 
+    fn find_behind(&self, before: u64, len: u32, id: &ChunkId) -> Option<u64> {
+        if before & (IN_FILE | FOUND | ALONE) != 0 {
+            return None;
+        }
+        let (stream, at) = (STREAMS[(before & 1) as usize], (before >> 1) + u64::from(len));
+        let number = self.chunk_starts(stream).binary_search(&at).ok()?;
+        (self.scan.records(stream).get(number)?.id == *id).then(|| place(stream, at))
+    }
+
     fn read(&self, place: u64, len: usize, out: &mut Vec<u8>) -> io::Result<()> {
         if let Some(found) = self.found.as_ref().filter(|_| place & FOUND != 0) {
             return found.read(place & !FOUND, len, out);
@@ -349,6 +355,20 @@ impl Seed for FileSeed {
         }
         let (stream, at) = (STREAMS[(place & 1) as usize], place >> 1);
         gather(|buffer, at| self.file.read_exact_at(buffer, at), self.parts(stream, at..at + len as u64), out)
+    }
+
+    fn stretches(&self, place: u64, len: usize, out: &mut Vec<Range<u64>>) -> bool {
+        out.clear();
+        if place & (IN_FILE | FOUND | ALONE) != 0 || place & 1 == 0 {
+            return false;
+        }
+        let at = place >> 1;
+        out.extend(self.scan.layout.contents_in_image(at..at + len as u64));
+        true
+    }
+
+    fn read_plain(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(out, at)
     }
 
     fn segments(&self, wanted: &mut dyn FnMut(Segment)) {

@@ -2,7 +2,7 @@
 
 use regrow_index::DiskCoding;
 
-use super::FileSeed;
+use super::{FileSeed, Seed};
 use crate::LocalError;
 use crate::coded::{BlockHash, DiskPlaces, HeldBlocks, Starts, Unfolded, block_hash};
 
@@ -36,6 +36,6 @@ fn places_of(seed: &FileSeed) -> Option<&DiskPlaces> {
 /// The hash of the plain bytes of a block.
 fn hash_of(seed: &FileSeed, plain_at: u64, plain_bytes: u32) -> Result<BlockHash, LocalError> {
     let mut plain = vec![0; plain_bytes as usize];
-    seed.read_plain(&mut plain, plain_at).map_err(LocalError::io("an image"))?;
+    seed.read_plain(plain_at, &mut plain).map_err(LocalError::io("an image"))?;
     Ok(block_hash(&plain))
 }

@@ -258,11 +258,15 @@ impl Plan {
 }
 
 fn from_seeds(stream: &StreamChunks, seeds: &Seeds, resumed: &[bool]) -> Vec<Source> {
+    let mut last = None;
     let source = |chunk: usize| {
         if resumed.get(chunk).copied().unwrap_or(false) {
             return Source::Output;
         }
-        seeds.find(&stream.record(chunk).id).map_or(Source::Missing, |(seed, place)| Source::Seed(seed, place))
+        let record = stream.record(chunk);
+        let found = seeds.find_behind(last, &record.id);
+        last = found.map(|place| (place, record.len));
+        found.map_or(Source::Missing, |(seed, place)| Source::Seed(seed, place))
     };
     (0..stream.len()).map(source).collect()
 }

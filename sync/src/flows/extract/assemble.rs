@@ -7,6 +7,7 @@
 mod across;
 mod block;
 mod coded;
+mod gather;
 mod joined;
 
 use std::collections::HashSet;
@@ -78,6 +79,9 @@ pub(super) struct Assembly<'a> {
 /// only one.
 type BlockHash = (ChainingValue, Option<[u8; 32]>);
 
+/// The hashes of the blocks that are complete, and the chunks that seeds did not give.
+type Blocks = (Vec<Option<BlockHash>>, Vec<u32>);
+
 impl<'a> Assembly<'a> {
     pub(super) fn new(run: &'a Run<'a>, fetcher: Fetcher<'a>, packs: Packs, shared: Arc<Shared>) -> Self {
         Self { run, fetcher, packs, shared }
@@ -106,6 +110,15 @@ impl<'a> Assembly<'a> {
 
     /// Writes to a file, where missing chunks may arrive while blocks are written.
     fn write_anywhere(&mut self, counts: &mut Counts) -> Result<[u8; 32], SyncError> {
+        if self.fetcher.first_store_is_local() {
+            // There is nothing to wait for, and blocks that are put together once everything has arrived are hashed in
+            // passing. Others must be read again for that.
+            let fetched = self.fetch(&self.shared.plan, counts);
+            self.shared.is_fetched.store(fetched.is_ok(), Ordering::Release);
+            // If something is missing, the next run has at least what seeds give.
+            let written = self.write_blocks()?;
+            return fetched.and_then(|()| self.complete(written, counts));
+        }
         let fetched = std::thread::scope(|scope| {
             let fetching = spawn_scoped(scope, || {
                 let mut fetched = Counts::default();
@@ -117,9 +130,14 @@ impl<'a> Assembly<'a> {
             let fetched = fetching.join().map_err(|_| SyncError::Worker)?;
             Ok::<_, SyncError>((written?, fetched?))
         });
-        let ((mut hashes, failed), fetched) = fetched?;
+        let (written, fetched) = fetched?;
         counts.cache.add(fetched.cache.chunks, fetched.cache.bytes);
         counts.store.add(fetched.store.chunks, fetched.store.bytes);
+        self.complete(written, counts)
+    }
+
+    /// Fetches what seeds did not give, and returns the digest of all blocks.
+    fn complete(&mut self, (mut hashes, failed): Blocks, counts: &mut Counts) -> Result<[u8; 32], SyncError> {
         self.repair(&failed, counts)?;
         self.hash_rest(&mut hashes)?;
         let mut digest = ImageDigest::default();
@@ -130,7 +148,7 @@ impl<'a> Assembly<'a> {
     }
 
     /// Puts all blocks together. Returns the hashes of those that are complete, and the chunks that seeds did not give.
-    fn write_blocks(&self) -> Result<(Vec<Option<BlockHash>>, Vec<u32>), SyncError> {
+    fn write_blocks(&self) -> Result<Blocks, SyncError> {
         let (mut hashes, mut failed) = (Vec::new(), Vec::new());
         let mut queue = Ordered::new(BLOCKS_IN_FLIGHT);
         let mut take = |result: Result<BlockResult, SyncError>| {

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use regrow_chunker::{BLOCK_BYTES, VerifiedBuffer, block_value};
 use regrow_image::ImagePiece;
 
+use super::gather::{PlacedChunk, PlacedChunks, Stretches};
 use super::{BlockHash, Shared, comes_by_itself};
 use crate::SyncError;
 use crate::flows::extract::output::OutputFile;
@@ -28,116 +29,178 @@ pub(super) struct BlockResult {
     pub(super) plain: VerifiedBuffer,
 }
 
+/// The most pieces of a block that are looked at together. An image may have millions of tiny files in one block.
+const PIECES_AT_ONCE: usize = 32 << 10;
+
+/// The buffers of a block. They are used again, because fresh memory costs page faults.
+#[derive(Default)]
+struct Buffers {
+    /// The block's bytes so far. Its gaps are the bytes that come without a seed.
+    plain: VerifiedBuffer,
+    /// The bytes of the chunk that was loaded last.
+    bytes: VerifiedBuffer,
+    /// Bytes on their way.
+    scratch: Vec<u8>,
+    pieces: Vec<ImagePiece>,
+    chunks: PlacedChunks,
+    stretches: Stretches,
+}
+
 /// A block that is being put together.
 pub(super) struct BlockJob<'a> {
     shared: &'a Shared,
     block: Range<u64>,
-    /// The block's bytes so far. Its gaps are the bytes that come without a seed.
-    plain: VerifiedBuffer,
+    buffers: Buffers,
     failed: Vec<u32>,
-    /// The range of contents in the block.
+    /// The range of contents that is being put together.
     contents: Range<u64>,
-    /// The chunk that was read last, and whether its seed gave it.
-    chunk: Option<(usize, bool)>,
-    /// The bytes of that chunk, unless other blocks need it too.
-    bytes: VerifiedBuffer,
+    /// The chunk that was loaded last, if other blocks need it too.
     across: Option<Arc<VerifiedBuffer>>,
 }
 
 thread_local! {
-    /// A worker's buffers for a block and a chunk. They are reused, because fresh memory costs page faults.
-    static BUFFERS: std::cell::Cell<(VerifiedBuffer, VerifiedBuffer)> = std::cell::Cell::default();
+    /// The buffers of a worker.
+    static BUFFERS: std::cell::Cell<Buffers> = std::cell::Cell::default();
 }
 
 impl<'a> BlockJob<'a> {
+    fn new(shared: &'a Shared, block: Range<u64>, mut buffers: Buffers) -> Self {
+        let bytes = (block.end - block.start) as usize;
+        buffers.plain.clear_for(bytes);
+        buffers.plain.skip(bytes);
+        Self { shared, block, buffers, failed: Vec::new(), contents: 0..0, across: None }
+    }
+
     /// Puts a block together, writes it, and hashes it if it is complete.
     pub(super) fn run(shared: &'a Shared, block: Range<u64>) -> Result<BlockResult, SyncError> {
-        let (mut plain, bytes) = BUFFERS.take();
-        plain.clear_for((block.end - block.start) as usize);
-        let contents = shared.target.contents_of(&block);
-        let mut job = Self { shared, block, plain, failed: Vec::new(), contents, chunk: None, bytes, across: None };
+        let mut job = Self::new(shared, block, BUFFERS.take());
         job.fill()?;
         let is_coded = shared.output.is_coded();
         let hands_on = is_coded || shared.output.is_pipe();
         if !hands_on {
             job.write()?;
         }
-        let is_complete = job.failed.is_empty() && (job.plain.whole().is_some() || job.read_gaps()?);
-        let whole = if is_complete && !is_coded { job.plain.whole() } else { None };
+        let is_complete = job.failed.is_empty() && (job.buffers.plain.whole().is_some() || job.read_gaps()?);
+        let whole = if is_complete && !is_coded { job.buffers.plain.whole() } else { None };
         let hash = whole.map(|whole| hash(&job.block, whole.bytes()));
         let bytes = job.block.end - job.block.start;
-        let (plain, kept) =
-            if hands_on { (job.plain, VerifiedBuffer::default()) } else { (VerifiedBuffer::default(), job.plain) };
-        BUFFERS.set((kept, job.bytes));
+        let plain = if hands_on { std::mem::take(&mut job.buffers.plain) } else { VerifiedBuffer::default() };
+        BUFFERS.set(job.buffers);
         Ok(BlockResult { block: job.block, bytes, is_complete, hash, failed: job.failed, plain })
     }
 
     fn fill(&mut self) -> Result<(), SyncError> {
-        let shared = self.shared;
-        for piece in shared.target.pieces(self.block.clone()) {
-            match piece {
-                ImagePiece::Skeleton { image, skeleton_at } => {
-                    let bytes = (image.end - image.start) as usize;
-                    let read = self.plain.push_stored(bytes, |out| shared.target.read_skeleton(skeleton_at, out));
-                    read.map_err(SyncError::io("temporary file"))?;
-                }
-                ImagePiece::Contents { image, contents_at } => self.fill_contents(image, contents_at),
+        let mut start = self.block.start;
+        while start < self.block.end {
+            self.buffers.pieces.clear();
+            self.buffers.pieces.extend(self.shared.target.pieces(start..self.block.end).take(PIECES_AT_ONCE));
+            let Some(end) = self.buffers.pieces.last().map(|piece| image_of(piece).end) else { break };
+            self.contents = self.shared.target.contents_of(&(start..end));
+            self.buffers.chunks.find(&self.buffers.pieces, &self.shared.target.contents, self.block.start);
+            self.read_stretches();
+            self.put_skeleton()?;
+            for number in 0..self.buffers.chunks.chunks.len() {
+                self.put_chunk(number);
             }
+            start = end;
         }
         Ok(())
     }
 
-    /// Fills a range of contents chunk by chunk.
-    fn fill_contents(&mut self, image: Range<u64>, contents_at: u64) {
-        let contents = &self.shared.target.contents;
-        let (mut at, mut from) = (image.start, contents_at);
-        let mut chunk = contents.chunk_at(from);
-        while at < image.end {
-            let range = contents.range(chunk);
-            let len = (range.end - from).min(image.end - at);
-            let is_given = !comes_by_itself(self.shared, chunk) && self.load(chunk);
-            let (start, len_here) = ((from - range.start) as usize, len as usize);
-            let bytes = self.across.as_deref().unwrap_or(&self.bytes);
-            match bytes.get(start..start + len_here).filter(|_| is_given) {
-                Some(bytes) => self.plain.push(bytes),
-                None => self.plain.skip(len_here),
+    /// Reads the stretches of seeds that hold chunks of the block to their places. What they give there is not verified.
+    fn read_stretches(&mut self) {
+        let (shared, buffers) = (self.shared, &mut self.buffers);
+        let PlacedChunks { chunks, parts } = &mut buffers.chunks;
+        buffers.stretches.clear();
+        for chunk in chunks {
+            let range = shared.target.contents.range(chunk.number);
+            let is_whole = range.start >= self.contents.start && range.end <= self.contents.end;
+            if let Source::Seed(seed, place) = shared.plan.source(chunk.number)
+                && is_whole
+                && !shared.is_repaired(chunk.number)
+            {
+                chunk.is_read = buffers.stretches.add(&shared.seeds, (seed, place), &parts[chunk.parts.clone()]);
             }
-            (at, from, chunk) = (at + len, from + len, chunk + 1);
+        }
+        for stretch in &buffers.stretches.stretches {
+            let read = |out: &mut [u8]| shared.seeds.read_plain(stretch.seed, stretch.seed_at, out);
+            // A chunk whose bytes do not come is not what its id says, and is then asked for by itself.
+            let _ = buffers.plain.read_into_gap(stretch.block.clone(), read);
         }
     }
 
-    /// Reads a chunk from its seed, unless it was read last. Returns `false` if the seed does not give it.
-    fn load(&mut self, chunk: usize) -> bool {
-        if let Some((at_hand, is_whole)) = self.chunk
-            && at_hand == chunk
-        {
-            return is_whole;
+    /// Puts the pieces of the skeleton to their places. All of them lie in one stretch of its stream.
+    fn put_skeleton(&mut self) -> Result<(), SyncError> {
+        let Buffers { plain, scratch, pieces, .. } = &mut self.buffers;
+        let range = |piece: &ImagePiece| match piece {
+            ImagePiece::Skeleton { image, skeleton_at } => Some((image.clone(), *skeleton_at)),
+            ImagePiece::Contents { .. } => None,
+        };
+        let [first, last] = [pieces.iter().find_map(range), pieces.iter().rev().find_map(range)];
+        let (Some((_, first_at)), Some((last, last_at))) = (first, last) else { return Ok(()) };
+        // Between the pieces there are only the numbers of operations.
+        scratch.resize((last_at + (last.end - last.start) - first_at) as usize, 0);
+        let failed = || SyncError::io("temporary file");
+        self.shared.target.read_skeleton(first_at, scratch).map_err(failed())?;
+        for (image, skeleton_at) in pieces.iter().filter_map(range) {
+            let place = (image.start - self.block.start) as usize..(image.end - self.block.start) as usize;
+            let at = (skeleton_at - first_at) as usize;
+            let stored = &scratch[at..at + place.len()];
+            let put = plain.put_stored(place, |out| {
+                out.copy_from_slice(stored);
+                Ok(())
+            });
+            put.map_err(failed())?;
         }
+        Ok(())
+    }
+
+    /// Verifies a chunk at its place, if it was read there. Otherwise, and if it is not what its id says, asks the seeds for
+    /// it. The chunk stays a gap if none gives it.
+    fn put_chunk(&mut self, number: usize) {
+        let Buffers { plain, scratch, chunks, .. } = &mut self.buffers;
+        let PlacedChunk { number, from, parts, is_read } = chunks.chunks[number].clone();
+        if comes_by_itself(self.shared, number) {
+            return;
+        }
+        let id = self.shared.target.contents.record(number).id;
+        if (is_read && plain.verify_parts(&chunks.parts[parts.clone()], &id, scratch)) || !self.load(number) {
+            return;
+        }
+        let Buffers { plain, bytes, chunks, .. } = &mut self.buffers;
+        let (bytes, mut at) = (self.across.as_deref().unwrap_or(bytes), from);
+        for part in &chunks.parts[parts] {
+            bytes.get(at..at + part.len()).map(|bytes| plain.put(part.start, bytes));
+            at += part.len();
+        }
+    }
+
+    /// Reads a chunk from its seed. Returns `false` if the seed does not give it.
+    fn load(&mut self, chunk: usize) -> bool {
         self.across = None;
         let shared = self.shared;
         let (record, range) = (shared.target.contents.record(chunk), shared.target.contents.range(chunk));
+        let bytes = &mut self.buffers.bytes;
         let is_whole = match shared.plan.source(chunk) {
             Source::Seed(seed, place) if range.start >= self.contents.start && range.end <= self.contents.end => {
-                shared.seeds.read((seed, place), &record, &mut self.bytes)
+                shared.seeds.read((seed, place), &record, bytes)
             }
             Source::Seed(seed, place) => {
-                let bytes = &mut self.bytes;
                 let read = || shared.seeds.read((seed, place), &record, bytes).then(|| Arc::new(bytes.clone()));
                 self.across = shared.across.get(chunk, read);
                 self.across.is_some()
             }
             Source::Missing | Source::Output | Source::Frame { .. } => false,
         };
-        if !is_whole {
+        if !is_whole && self.failed.last() != Some(&(chunk as u32)) {
             self.failed.push(chunk as u32);
         }
-        self.chunk = Some((chunk, is_whole));
         is_whole
     }
 
     /// Writes everything but the gaps.
     fn write(&self) -> Result<(), SyncError> {
-        let mut runs = self.plain.runs();
+        let mut runs = self.buffers.plain.runs();
         runs.try_for_each(|(at, bytes)| self.shared.output.write(self.block.start + at as u64, bytes))
     }
 
@@ -147,7 +210,7 @@ impl<'a> BlockJob<'a> {
             return Ok(false);
         }
         let (output, start) = (&self.shared.output, self.block.start);
-        let read = self.plain.fill_gaps_stored(|at, out| output.read(start + at as u64, out));
+        let read = self.buffers.plain.fill_gaps_stored(|at, out| output.read(start + at as u64, out));
         read.map_err(SyncError::io(output.path()))?;
         Ok(true)
     }
@@ -161,16 +224,19 @@ impl Shared {
             out.resize((block.end - block.start) as usize, 0);
             return self.output.read(block.start, out);
         }
-        let (plain, bytes) = Default::default();
-        let contents = self.target.contents_of(&block);
-        let mut job =
-            BlockJob { shared: self, block, plain, failed: Vec::new(), contents, chunk: None, bytes, across: None };
+        let mut job = BlockJob::new(self, block, Buffers::default());
         job.fill().map_err(io::Error::other)?;
-        if job.plain.whole().is_none() && job.failed.is_empty() {
+        if job.buffers.plain.whole().is_none() && job.failed.is_empty() {
             job.read_gaps().map_err(io::Error::other)?;
         }
-        out.extend_from_slice(job.plain.whole().ok_or(io::ErrorKind::NotFound)?.bytes());
+        out.extend_from_slice(job.buffers.plain.whole().ok_or(io::ErrorKind::NotFound)?.bytes());
         Ok(())
+    }
+}
+
+fn image_of(piece: &ImagePiece) -> &Range<u64> {
+    match piece {
+        ImagePiece::Skeleton { image, .. } | ImagePiece::Contents { image, .. } => image,
     }
 }
 
@@ -181,12 +247,12 @@ fn hash(block: &Range<u64>, bytes: &[u8]) -> BlockHash {
 
 /// Hashes a block that is complete in the output.
 pub(super) fn hash_written(output: &OutputFile, block: Range<u64>) -> Result<BlockHash, SyncError> {
-    let (buffer, bytes) = BUFFERS.take();
-    let mut plain = buffer.into_bytes();
+    let mut buffers = BUFFERS.take();
+    let mut plain = std::mem::take(&mut buffers.plain).into_bytes();
     plain.resize((block.end - block.start) as usize, 0);
     let read = output.read_image(block.start, &mut plain);
     read.map_err(SyncError::io(output.path()))?;
     let hash = hash(&block, &plain);
-    BUFFERS.set((VerifiedBuffer::unverified(plain), bytes));
+    BUFFERS.set(Buffers { plain: VerifiedBuffer::unverified(plain), ..buffers });
     Ok(hash)
 }
