@@ -179,8 +179,8 @@ enum Naming<'a> {
     No,
     /// They do, if the rules know parts. A catalog remembers how far hashing was.
     Remembered(Option<&'a Catalog>),
-    /// They do, and nothing else is wanted of them: there are no chunks.
-    Alone,
+    /// They do, and nothing else is wanted of them: there are no chunks. A catalog is used likewise.
+    Alone(Option<&'a Catalog>),
 }
 
 /// A consumer of chunks, which come in order within each stream.
@@ -206,12 +206,16 @@ pub fn ingest_made<E: From<LocalError>>(
 }
 
 /// Reads an image, and computes its digest, its name and those of its parts as they lie in it, but no chunks and no places
-/// of parts. Gzip files are read as they are.
+/// of parts. Gzip files are read as they are. A catalog spares what it remembers, as in [`ingest_made`].
 ///
 /// # Errors
 /// Reading fails.
-pub fn ingest_named(input: Input<'_>, reading: &Reading<'_>) -> Result<Ingested, LocalError> {
-    ingest_all(input, reading, LostHeaders::Opaque, Naming::Alone, &mut |_| Ok(()))
+pub fn ingest_named(
+    input: Input<'_>,
+    reading: &Reading<'_>,
+    catalog: Option<&Catalog>,
+) -> Result<Ingested, LocalError> {
+    ingest_all(input, reading, LostHeaders::Opaque, Naming::Alone(catalog), &mut |_| Ok(()))
 }
 
 /// Reads like [`ingest()`], but from a tar that may have damaged headers.
@@ -242,8 +246,7 @@ fn ingest_all(
     let files = division.and_then(|division| FileCutters::new(division, reading.rules, reading.params));
     let mut hashing = Hashing::new(reading.pool, splitter, files, sink);
     hashing.names = match naming {
-        Naming::Remembered(catalog) if reading.rules.have_parts() => Some(Names::new(catalog)),
-        Naming::Alone if reading.rules.have_parts() => Some(Names::new(None)),
+        Naming::Remembered(catalog) | Naming::Alone(catalog) if reading.rules.have_parts() => Some(Names::new(catalog)),
         _ => None,
     };
     let has_told = disk.as_ref().is_some_and(|disk| disk.division.is_none());
@@ -290,7 +293,7 @@ fn splitter_of(reading: &Reading<'_>, naming: Naming<'_>) -> Splitter {
         GzipFiles::Scan(_) | GzipFiles::Prove(_) => Splitter::finding_candidates(reading.params),
     };
     let splitter = splitter.by_rules(reading.rules);
-    if matches!(naming, Naming::Alone) { splitter.cutting_nothing() } else { splitter }
+    if matches!(naming, Naming::Alone(_)) { splitter.cutting_nothing() } else { splitter }
 }
 
 /// The splitter for an image whose headers may be damaged.

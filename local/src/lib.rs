@@ -46,6 +46,7 @@ mod data;
 mod disk_files;
 mod engine;
 mod error;
+mod file_digest;
 mod ingest;
 #[cfg(feature = "layers")]
 mod layers;
@@ -73,6 +74,7 @@ pub use coded::stream::{CodedEncoder, StreamMaker};
 pub use engine::images::{Lookup, StoredImage, StoredLayer, StoredLayerReader};
 pub use engine::{EngineStorage, OpenedStorage, StorageKind, WantedLayers};
 pub use error::{LocalError, Missing, StorageFault};
+pub use file_digest::file_digest;
 pub use ingest::{
     GzipFiles, Hashed, Ingested, Input, PlainPiece, PlainSource, Reading, Sha256Names, WatchedFile, Whole, ingest,
     ingest_made, ingest_named, ingest_plain, sized,

@@ -6,6 +6,7 @@ pub(crate) mod compare;
 pub(crate) mod given_seeds;
 pub(crate) mod image;
 pub(crate) mod inspect;
+pub(crate) mod known_names;
 pub(crate) mod layout_seed;
 pub(crate) mod locate;
 pub(crate) mod outline;

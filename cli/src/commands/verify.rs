@@ -1,6 +1,6 @@
 //! `regrow verify`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use regrow_sync::{
@@ -26,6 +26,9 @@ pub(crate) struct VerifyArgs {
     /// Check this store, and that the indexes are complete in it
     #[arg(long, value_name = "DIR|URL")]
     pub(crate) store: Option<String>,
+    /// Where to remember the SHA-256 names of images [default: in the user's cache folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) catalog: Option<PathBuf>,
     /// Print one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
@@ -60,7 +63,8 @@ pub(crate) fn run(args: VerifyArgs, verbosity: Verbosity) -> Result<(), Failure>
     let [index, file] = args.targets.as_slice() else {
         return Err(Failure::new(Code::Usage, "verify takes INDEX FILE, or INDEX, or --store DIR|URL [INDEX...]"));
     };
-    let report = verify_file(&Location::parse(index)?, Path::new(file), &trust, &mut network, &bars)?;
+    let (catalog, file_path) = (common::catalog(args.catalog, &bars), Path::new(file));
+    let report = verify_file(&Location::parse(index)?, file_path, &trust, Some(&catalog), &mut network, &bars)?;
     reporter.print(&report, &file_text(&report), To::Summary)?;
     match report.wrong_names.first() {
         Some(wrong) => verdict(false, &format!("{index}: {wrong}")),

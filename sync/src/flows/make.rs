@@ -36,6 +36,7 @@ use crate::place::condemned::Reliance;
 use crate::place::index_file::{encode, put_index, warn_of_name};
 use crate::place::location::relative_store;
 use crate::place::network::Opening;
+use crate::plan::known_names;
 use crate::{Location, Network, Progress, Stage, SyncError, SyncWarning};
 
 use checks::check_limits;
@@ -89,6 +90,7 @@ pub fn make(
     let reading = Reading { rules, params, pool: &pool, stage: Stage::Make, progress, gzip_files };
     let image = ingest_made(input, &reading, options.catalog.as_ref(), |chunk| recipe.add(&chunk, &mut packer))?;
     check_whole(&image.whole, input_name, options.allow_partial, progress)?;
+    known_names::remember_made(options.catalog.as_ref(), &image, rules);
     recipe.finish_segments(&params, &image, &mut packer)?;
     let written = packer.end_pack()?;
     let (new_packs, new) = (written.len(), rewrite::NewBytes::of(written));

@@ -12,15 +12,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
+use regrow_catalog::Catalog;
 use regrow_chunker::{ChunkId, Digest, PackId, SegmentId};
 use regrow_image::WalkRules;
 use regrow_index::{Index, Segment};
-use regrow_local::{GzipFiles, Input, Pool, Reading, Sha256Names, check_time, ingest_named};
+use regrow_local::{GzipFiles, Ingested, Input, Pool, Reading, Sha256Names, check_time, file_digest, ingest_named};
 use regrow_store::{PackTail, ReadStore, STORE_FILE, StoreError, list_packs, read_description};
 use serde::Serialize;
 
 use crate::place::network::Opening;
 use crate::place::trust::Stated;
+use crate::plan::known_names;
 use crate::plan::recipe::recipe_of_listed;
 use crate::{Location, Network, Progress, Stage, SyncError, Trust};
 
@@ -94,7 +96,15 @@ pub enum StorePart {
     Patch,
 }
 
-/// Compares a file with its description in an index.
+/// What was found out of a file.
+struct Found {
+    bytes: u64,
+    digest: [u8; 32],
+    names: Option<Sha256Names>,
+}
+
+/// Compares a file with its description in an index. SHA-256 takes one core much longer than BLAKE3 takes all of them, so a
+/// catalog remembers the names of images of which both were computed. A file with the digest of such an image has its names.
 ///
 /// # Errors
 /// The index or the file cannot be read, or the index is not trusted. A difference is part of the report.
@@ -102,6 +112,7 @@ pub fn verify_file(
     location: &Location,
     path: &Path,
     trust: &Trust,
+    catalog: Option<&Catalog>,
     network: &mut Network,
     progress: &dyn Progress,
 ) -> Result<VerifyReport, SyncError> {
@@ -109,18 +120,23 @@ pub fn verify_file(
     trust.check(location, &Stated::by_index(&index), progress)?;
     let file = File::open(path).map_err(SyncError::io(path))?;
     let metadata = file.metadata().map_err(SyncError::io(path))?;
+    let kind = metadata.file_type();
     // A device may be larger than the image that was written to it.
-    let is_device = metadata.file_type().is_block_device();
-    let total = if is_device { index.image_bytes } else { metadata.len() };
-    let most = if is_device { index.image_bytes } else { u64::MAX };
+    let total = if kind.is_block_device() { index.image_bytes } else { metadata.len() };
     progress.begin(Stage::Verify, Some(total));
-    let input = Input { reader: &mut file.take(most), name: path, size_hint: Some(total), at_random: None };
-    let found = {
-        let pool = Pool::new();
-        let gzip_files = GzipFiles::Contents;
-        let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
-        let reading = Reading { rules, params: index.params, pool: &pool, stage: Stage::Verify, progress, gzip_files };
-        ingest_named(input, &reading)?
+    let known = catalog.and_then(|catalog| known_names::remembered(catalog, (index.image_digest, index.walk_version)));
+    let needs_names = index.units.is_some() && known.is_none();
+    let found = if needs_names || !(kind.is_file() || kind.is_block_device()) {
+        let most = if kind.is_block_device() { index.image_bytes } else { u64::MAX };
+        let found = read_named(&index, (file.take(most), path, total), catalog, progress)?;
+        if let (Some(catalog), Some(names)) = (catalog, &found.names) {
+            known_names::remember(catalog, (found.digest, index.walk_version), names);
+        }
+        found
+    } else {
+        let digest = file_digest((&file, path), total, (Stage::Verify, progress))?;
+        let names = known.filter(|_| digest == index.image_digest && index.units.is_some());
+        Found { bytes: total, digest, names }
     };
     progress.end(Stage::Verify);
     let is_image = (found.bytes, found.digest) == (index.image_bytes, index.image_digest);
@@ -135,6 +151,22 @@ pub fn verify_file(
         file_sha256: names.map(|names| Digest::from_bytes(names.image).to_string()),
         wrong_names,
     })
+}
+
+/// Reads a file front to back, for its digest and its names.
+fn read_named(
+    index: &Index,
+    (mut reader, name, total): (impl Read, &Path, u64),
+    catalog: Option<&Catalog>,
+    progress: &dyn Progress,
+) -> Result<Found, SyncError> {
+    let input = Input { reader: &mut reader, name, size_hint: Some(total), at_random: None };
+    let pool = Pool::new();
+    let gzip_files = GzipFiles::Contents;
+    let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
+    let reading = Reading { rules, params: index.params, pool: &pool, stage: Stage::Verify, progress, gzip_files };
+    let Ingested { bytes, digest, names, .. } = ingest_named(input, &reading, catalog)?;
+    Ok(Found { bytes, digest, names })
 }
 
 /// The names in an index of version 2 that are not those which its image has.

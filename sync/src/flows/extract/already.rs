@@ -2,15 +2,9 @@
 //! a file can change while its times do not. A disk rots, for example, or a device is written beneath its file system.
 //! So the file is read before it counts as the image.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use regrow_chunker::{BLOCK_BYTES, ImageDigest, block_value};
-use regrow_local::{FileSeed, SeedContext, Seeds, spawn_scoped};
+use regrow_local::{FileSeed, SeedContext, Seeds, file_digest};
 
 use crate::plan::store_seed::open_seed;
 use crate::{Progress, Stage, SyncError};
@@ -66,47 +60,15 @@ fn is_image(
         return Ok(false);
     }
     progress.begin(Stage::Resume, Some(bytes));
-    let digest = digest_of(seed.file(), bytes, &|read| progress.add(Stage::Resume, read));
+    let digest = file_digest((seed.file(), path), bytes, (Stage::Resume, progress));
     progress.end(Stage::Resume);
-    Ok(digest.map_err(SyncError::io(path))? == wanted)
-}
-
-/// The BLAKE3 digest of a file's first `bytes`. All cores hash blocks side by side.
-fn digest_of(file: &File, bytes: u64, on_read: &(dyn Fn(u64) + Sync)) -> std::io::Result<[u8; 32]> {
-    let blocks = bytes.div_ceil(BLOCK_BYTES);
-    let (next, values) = (AtomicU64::new(0), Mutex::new(vec![None; blocks as usize]));
-    let work = || -> std::io::Result<()> {
-        let mut buffer = vec![0; BLOCK_BYTES.min(bytes) as usize];
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            if index >= blocks {
-                return Ok(());
-            }
-            let at = index * BLOCK_BYTES;
-            let block = &mut buffer[..BLOCK_BYTES.min(bytes - at) as usize];
-            file.read_exact_at(block, at)?;
-            let root = (index == 0).then(|| *blake3::hash(block).as_bytes());
-            values.lock().unwrap_or_else(PoisonError::into_inner)[index as usize] =
-                Some((block_value(index, block), root));
-            on_read(block.len() as u64);
-        }
-    };
-    let cores = std::thread::available_parallelism().map_or(2, usize::from).min(blocks as usize);
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..cores).filter_map(|_| spawn_scoped(scope, work).ok()).collect();
-        let own = work();
-        let stopped = |_| Err(std::io::Error::other("a worker thread stopped"));
-        others.into_iter().map(|other| other.join().unwrap_or_else(stopped)).fold(own, Result::and)
-    })?;
-    let mut digest = ImageDigest::default();
-    for (value, root) in values.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten() {
-        digest.push(value, || root.unwrap_or_default());
-    }
-    Ok(digest.finish())
+    Ok(digest? == wanted)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use regrow_catalog::{Catalog, SeedKey};
     use regrow_chunker::Params;
     use regrow_image::WalkRules;
@@ -114,19 +76,6 @@ mod tests {
 
     use super::*;
     use crate::{ExtractOptions, Location, MakeOptions, Network, NoProgress, Output, extract, make};
-
-    #[test]
-    fn digests_are_those_of_the_bytes() {
-        let file = tempfile::tempfile().unwrap();
-        let mut bytes = vec![0; 3 * BLOCK_BYTES as usize + 5];
-        blake3::Hasher::new().finalize_xof().fill(&mut bytes);
-        file.write_all_at(&bytes, 0).unwrap();
-        for len in [1, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES + 5] {
-            let digest = digest_of(&file, len, &|_| ()).unwrap();
-            assert_eq!(digest, *blake3::hash(&bytes[..len as usize]).as_bytes(), "{len}");
-        }
-        digest_of(&file, 4 * BLOCK_BYTES, &|_| ()).unwrap_err();
-    }
 
     /// Makes a catalog that remembers the image for an output that has changed since, while its times stayed the same.
     #[test]
