@@ -2,9 +2,12 @@
 
 use crate::base::byte_at;
 use crate::coder::BitCoder;
+use crate::fetch::fetch;
+use crate::lanes::Lanes;
 use crate::literal::nibble_node;
-use crate::mix::{FEW, Field, MANY, Slots, hash};
-use crate::relative::Movements;
+use crate::logistic::Logistic;
+use crate::mix::{FEW, Field, MANY, Slots, bucket_of, hash, no_further};
+use crate::relative::{Leads, Movements};
 
 const MEMORY_BITS: u32 = 18;
 /// The number of candidates for a byte.
@@ -21,21 +24,50 @@ pub(crate) struct Place {
     pub(crate) tail: u64,
     /// The byte's new value, if it is a digit of a checksum.
     pub(crate) checked: Option<u8>,
+    /// The entry of the memory for the byte and its neighbours: its number, and what it has.
+    slot: usize,
+    remembered: u32,
+    /// Whether distances begin here and right before, as [`Leads`] says it.
+    leads: u32,
+    /// The byte's new value, if it belongs to a distance whose target's movement is known.
+    moved: Option<u8>,
 }
+
+/// How many places ahead an entry of the memory is fetched. Its number depends on base bytes alone, and fetching takes
+/// longer than coding a byte.
+const FETCHED_AHEAD: u32 = 4;
 
 /// The differences of the last three changes, the last one first.
 type Differences = [u8; 3];
 
+/// What an entry of the memory says of a byte: nothing, that it stayed as it was, or that it changed.
+#[inline(always)]
+fn outcome(entry: u32) -> u64 {
+    let (from, to) = ((entry >> 8) as u8, entry as u8);
+    if entry == 0 { 0 } else { 1 + u64::from(from != to) }
+}
+
+impl Place {
+    /// The last outcome for a base byte with the same neighbours: the byte in the base, and in the target.
+    fn remembered(&self) -> Option<(u8, u8)> {
+        (self.remembered != 0).then_some(((self.remembered >> 8) as u8, self.remembered as u8))
+    }
+}
+
 /// The model of changed bytes.
 pub(crate) struct Changes {
-    flag: Field<6, 16>,
-    byte: Field<5, 16>,
+    flag: Field<6>,
+    byte: Field<5>,
     /// The last outcome for a base byte with the same neighbours: 0x10000, then the byte in the base, and in the
     /// target.
     memory: Vec<u32>,
     movements: Movements,
-    /// The share of bits that each candidate predicted well, by the bit's position, in 1/65536.
-    hits: [[u32; 8]; CANDIDATES],
+    leads: Leads,
+    /// The buckets of the second context of flags at the next places, each with its place, by the place modulo 8.
+    befores: [(u64, u16); 8],
+    /// By the position of a bit, the share of bits that each candidate predicted well, in 1/65536. The first three
+    /// candidates are in the last places of the first half, and the others behind five places of the second.
+    hits: [[Lanes; 2]; 8],
     last: Differences,
     /// The last flags, with the last one lowest. A flag of 1 means changed.
     pub(crate) flags: u64,
@@ -48,7 +80,9 @@ impl Changes {
             byte: Field::new(CANDIDATES, 512, FEW),
             memory: vec![0; 1 << MEMORY_BITS],
             movements: Movements::new(),
-            hits: [[32_768; 8]; CANDIDATES],
+            leads: Leads::new(),
+            befores: [(u64::MAX, 0); 8],
+            hits: [[Lanes::splat(i16::MIN); 2]; 8],
             last: [0; 3],
             flags: 0,
         }
@@ -59,14 +93,37 @@ impl Changes {
         (self.last, self.flags) = ([0; 3], 0);
     }
 
-    fn slot(place: &Place) -> usize {
-        let neighbours = (place.around >> 56) as u32;
+    fn slot(around: u128, ahead: u32) -> usize {
+        let neighbours = (around >> (56 + ahead * 8)) as u32;
         (hash(99, u64::from(neighbours)) >> (64 - MEMORY_BITS)) as usize
     }
 
-    fn remembered(&self, place: &Place) -> Option<(u8, u8)> {
-        let entry = self.memory[Self::slot(place)];
-        (entry != 0).then_some(((entry >> 8) as u8, entry as u8))
+    /// Looks at a place of the base. `around`, `base_at`, `target_at`, `tail` and `checked` are those of [`Place`].
+    #[inline(always)]
+    pub(crate) fn look(
+        &mut self,
+        around: u128,
+        (base_at, target_at): (u64, u64),
+        tail: u64,
+        checked: Option<u8>,
+    ) -> Place {
+        let slot = Self::slot(around, 0);
+        fetch(&self.memory[Self::slot(around, FETCHED_AHEAD)]);
+        let leads = self.leads.at(around, base_at, &self.movements);
+        let moved = self.movements.guess(leads, around, base_at, target_at);
+        Place { around, base_at, target_at, tail, checked, slot, remembered: self.memory[slot], leads, moved }
+    }
+
+    /// The bucket of the two base bytes before a place. The one that is needed [`FETCHED_AHEAD`] places ahead is fetched.
+    #[inline]
+    fn bucket_before(&mut self, place: &Place, slots: &Slots) -> u16 {
+        // The base bytes before the place are the lowest ones, with the last one highest.
+        let bucket = |ahead: u32| bucket_of(hash(73, u64::from((place.around >> (48 + ahead * 8)) as u16)));
+        let later = (place.base_at.wrapping_add(FETCHED_AHEAD.into()), bucket(FETCHED_AHEAD));
+        slots.fetch(later.1);
+        self.befores[later.0 as usize % 8] = later;
+        let (base_at, known) = self.befores[place.base_at as usize % 8];
+        if base_at == place.base_at { known } else { bucket(0) }
     }
 
     /// Codes whether a byte is changed. `since` is the number of bytes since the last change.
@@ -80,26 +137,26 @@ impl Changes {
         is_changed: bool,
     ) -> bool {
         let base = u64::from(byte_at(place.around, 0));
-        // The base bytes before the place, with the last one highest.
-        let before = place.around as u64;
-        let remembered = self.remembered(place).map_or(0, |(from, to)| 1 + u64::from(from != to));
-        let moved = self.movements.guess(place.around, place.base_at, place.target_at);
-        let moved = moved.map_or(0, |byte| 1 + u64::from(u64::from(byte) != base));
+        let remembered = outcome(place.remembered);
+        let moved = place.moved.map_or(0, |byte| 1 + u64::from(u64::from(byte) != base));
         // A checksum's digit is the best of the predictions.
         let guessed = place.checked.map_or(moved, |byte| 3 + u64::from(u64::from(byte) != base));
         let flags = self.flags;
         // The last four flags choose the slot within a bucket, so that a bucket is full of them.
-        let contexts = [
-            hash(71, flags >> 4 & 0xfff),
-            hash(73, before >> 48),
-            hash(75, remembered | base << 2),
-            hash(76, since | (place.target_at & 7) << 8),
-            hash(77, guessed | remembered << 3),
-            hash(78, u64::from(self.last[0])),
-        ];
-        self.flag.select(&contexts, 0);
+        let before = self.bucket_before(place, slots);
+        let next = self.memory[Self::slot(place.around, 1)];
+        slots.fetch(bucket_of(hash(75, outcome(next) | u64::from(byte_at(place.around, 1)) << 2)));
+        self.flag.select_buckets([
+            bucket_of(hash(71, flags >> 4 & 0xfff)),
+            before,
+            bucket_of(hash(75, remembered | base << 2)),
+            bucket_of(hash(76, since | (place.target_at & 7) << 8)),
+            bucket_of(hash(77, guessed | remembered << 3)),
+            bucket_of(hash(78, u64::from(self.last[0]))),
+        ]);
         let selector = (flags & 15 | guessed << 4) as usize;
-        let is_changed = self.flag.bit(coder, slots, (flags & 15) as usize, [], selector, u32::from(is_changed)) == 1;
+        let is_changed =
+            self.flag.bit(coder, slots, (flags & 15) as usize, no_further(), selector, u32::from(is_changed)) == 1;
         self.flags = flags << 1 | u64::from(is_changed);
         is_changed
     }
@@ -114,41 +171,34 @@ impl Changes {
     }
 
     fn learn(&mut self, place: &Place, byte: u8, tail: u64) {
-        self.memory[Self::slot(place)] = 0x10000 | u32::from(byte_at(place.around, 0)) << 8 | u32::from(byte);
-        self.movements.learn(place.around, place.base_at, place.target_at, tail);
+        self.memory[place.slot] = 0x10000 | u32::from(byte_at(place.around, 0)) << 8 | u32::from(byte);
+        self.movements.learn(place.leads, place.around, place.base_at, place.target_at, tail);
     }
 
     /// Codes the new value of a changed byte.
     pub(crate) fn code_byte<C: BitCoder>(&mut self, coder: &mut C, slots: &mut Slots, place: &Place, byte: u8) -> u8 {
         let base = byte_at(place.around, 0);
         let shifted = base.wrapping_add(self.last[0]);
-        let remembered = self.remembered(place).filter(|(from, to)| from != to).map(|(_, to)| to);
-        let moved = self.movements.guess(place.around, place.base_at, place.target_at);
+        let remembered = place.remembered().filter(|(from, to)| from != to).map(|(_, to)| to);
         let contexts = self.contexts(place);
-        let candidates = [Some(shifted), remembered, moved, Some(base), place.checked];
+        let candidates = Candidates::of([Some(shifted), remembered, place.moved, Some(base), place.checked]);
+        let likely = place.checked.or(place.moved).or(remembered).unwrap_or(shifted);
         let set = usize::from(place.checked.is_some()) * 256;
         let mut node = 1u32;
         for bit in (0..8u32).rev() {
             if bit == 7 {
                 self.byte.select(&contexts, 0);
+                self.byte.fetch(slots, &contexts, 16 | u64::from(likely >> 4));
             } else if bit == 3 {
                 self.byte.select(&contexts, u64::from(node));
             }
-            let mut inputs = [0i16; CANDIDATES];
-            for ((input, hits), candidate) in inputs.iter_mut().zip(&self.hits).zip(candidates) {
-                if let Some(agreed) = agreed(candidate, node, bit) {
-                    let logit = slots.logistic().stretch(hits[bit as usize]);
-                    *input = if agreed == 1 { logit } else { -logit };
-                }
-            }
+            let hits = &mut self.hits[bit as usize];
+            let agreed = candidates.agreed(node, bit);
+            let [first, second] = agreed.inputs(hits, slots.logistic());
+            let inputs = (first, second.plus(no_further().1));
             let wanted = u32::from(byte) >> bit & 1;
             let found = self.byte.bit(coder, slots, nibble_node(node, bit), inputs, set + node as usize, wanted);
-            for (hits, candidate) in self.hits.iter_mut().zip(candidates) {
-                if let Some(agreed) = agreed(candidate, node, bit) {
-                    let hits = &mut hits[bit as usize];
-                    *hits = if agreed == found { *hits + ((65_535 - *hits) >> 6) } else { *hits - (*hits >> 6) };
-                }
-            }
+            agreed.learn(hits, found);
             node = node << 1 | found;
         }
         let byte = node as u8;
@@ -171,9 +221,51 @@ impl Changes {
     }
 }
 
-/// The bit that a candidate predicts here, if the candidate agrees with the bits before.
-#[inline]
-fn agreed(candidate: Option<u8>, node: u32, bit: u32) -> Option<u32> {
-    let candidate = 256 | u32::from(candidate?);
-    (candidate >> (bit + 1) == node).then_some(candidate >> bit & 1)
+/// The candidates for a byte, in the places of their inputs.
+struct Candidates([Lanes; 2]);
+
+/// Which of the candidates agree with the bits before, and predict a 1 or a 0.
+struct Agreed {
+    ones: [Lanes; 2],
+    zeros: [Lanes; 2],
+}
+
+impl Candidates {
+    fn of(candidates: [Option<u8>; CANDIDATES]) -> Self {
+        // A node is never 0, so what is no candidate agrees with none.
+        let [a, b, c, d, e] = candidates.map(|candidate| candidate.map_or(0, |byte| 256 | i16::from(byte)));
+        Self([Lanes::of([0, 0, 0, 0, 0, a, b, c]), Lanes::of([0, 0, 0, 0, 0, d, e, 0])])
+    }
+
+    #[inline(always)]
+    fn agreed(&self, node: u32, bit: u32) -> Agreed {
+        let starts = self.0.map(|candidates| candidates.shifted_down(bit));
+        let node = (node << 1) as i16;
+        Agreed {
+            ones: starts.map(|starts| starts.equal_to(node | 1)),
+            zeros: starts.map(|starts| starts.equal_to(node)),
+        }
+    }
+}
+
+impl Agreed {
+    /// The inputs of the candidates that agree.
+    #[inline(always)]
+    fn inputs(&self, hits: &[Lanes; 2], logistic: &Logistic) -> [Lanes; 2] {
+        let logit = |hits: i16| logistic.stretch(u32::from(hits as u16));
+        let ([.., a, b, c], [.., d, e, _]) = (hits[0].numbers(), hits[1].numbers());
+        let [a, b, c, d, e] = [a, b, c, d, e].map(logit);
+        let logits = [Lanes::of([0, 0, 0, 0, 0, a, b, c]), Lanes::of([0, 0, 0, 0, 0, d, e, 0])];
+        std::array::from_fn(|half| logits[half].and(self.ones[half]).minus(logits[half].and(self.zeros[half])))
+    }
+
+    /// Learns from the bit that was found.
+    #[inline(always)]
+    fn learn(&self, hits: &mut [Lanes; 2], found: u32) {
+        let (right, wrong) = if found == 1 { (&self.ones, &self.zeros) } else { (&self.zeros, &self.ones) };
+        for (half, hits) in hits.iter_mut().enumerate() {
+            let (up, down) = (hits.inverted().shifted_down(6), hits.shifted_down(6));
+            *hits = hits.plus(up.and(right[half])).minus(down.and(wrong[half]));
+        }
+    }
 }

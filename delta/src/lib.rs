@@ -44,6 +44,8 @@ mod coding;
 mod decode;
 mod encode;
 mod error;
+mod fetch;
+mod lanes;
 mod literal;
 mod logistic;
 mod matching;

@@ -2,7 +2,8 @@
 //! bytes.
 
 use crate::coder::BitCoder;
-use crate::mix::{FEW, Field, Slots, hash};
+use crate::lanes::Lanes;
+use crate::mix::{FEW, Field, Slots, hash, no_further};
 
 /// The size of the history in which repetitions are found.
 const HISTORY_BITS: u32 = 22;
@@ -12,7 +13,7 @@ const SEED: u32 = 5;
 
 /// The model of literal bytes.
 pub(crate) struct Literals {
-    field: Field<5, 16>,
+    field: Field<5>,
     history: Vec<u8>,
     /// The number of bytes that were remembered so far.
     at: u32,
@@ -84,6 +85,9 @@ impl Literals {
         for place in (0..8u32).rev() {
             if place == 7 {
                 self.field.select(&contexts, 0);
+                if let Some(repeated) = repeated {
+                    self.field.fetch(slots, &contexts, u64::from(repeated >> 4));
+                }
             } else if place == 3 {
                 self.field.select(&contexts, u64::from(node));
             }
@@ -95,7 +99,8 @@ impl Literals {
             };
             let selector = class * 256 + node as usize;
             let within = nibble_node(node, place);
-            node = node << 1 | self.field.bit(coder, slots, within, [input], selector, u32::from(byte) >> place & 1);
+            let inputs = (Lanes::of([0, 0, 0, 0, 0, input, 0, 0]), no_further().1);
+            node = node << 1 | self.field.bit(coder, slots, within, inputs, selector, u32::from(byte) >> place & 1);
         }
         node as u8
     }

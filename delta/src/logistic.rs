@@ -8,10 +8,16 @@ pub(crate) const LOGIT_MAX: i32 = 2047;
 const STEP: u64 = 280_377_587_853_037;
 const ONE: u64 = 1 << 48;
 
+/// The smallest probability with which a bit is coded, and the distance of the largest from 1, in 1/65536.
+const LEAST_PROBABILITY: u16 = 24;
+
 /// The two functions as tables.
 pub(crate) struct Logistic {
+    #[cfg(test)]
     squash: Box<[u16; 4096]>,
     stretch: Box<[i16; 4096]>,
+    /// `squash` within the bounds of what a coder can work with.
+    bounded: Box<[u16; 4096]>,
 }
 
 impl Logistic {
@@ -35,17 +41,29 @@ impl Logistic {
             }
             *entry = x as i16;
         }
-        Self { squash, stretch }
+        let bounded = Box::new(squash.map(|p| p.clamp(LEAST_PROBABILITY, u16::MAX - LEAST_PROBABILITY + 1)));
+        Self {
+            #[cfg(test)]
+            squash,
+            stretch,
+            bounded,
+        }
     }
 
     /// The logit of a 16-bit probability.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn stretch(&self, p: u32) -> i16 {
         self.stretch[(p >> 4) as usize % 4096]
     }
 
+    /// The 16-bit probability of a logit, neither too small nor too large for a coder.
+    #[inline(always)]
+    pub(crate) fn bounded(&self, logit: i32) -> u32 {
+        u32::from(self.bounded[(logit.clamp(-LOGIT_MAX, LOGIT_MAX) + 2048) as usize % 4096])
+    }
+
     /// The 16-bit probability of a logit.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn squash(&self, logit: i32) -> u32 {
         u32::from(self.squash[(logit.clamp(-LOGIT_MAX, LOGIT_MAX) + 2048) as usize % 4096])
     }

@@ -7,7 +7,7 @@ use crate::checksum::{AHEAD, BEFORE, Checksums, RECENT};
 use crate::coder::BitCoder;
 use crate::error::DeltaError;
 use crate::literal::Literals;
-use crate::mix::{FEW, Field, MANY, Slots, hash};
+use crate::mix::{FEW, Field, MANY, Slots, hash, no_further};
 use crate::number::{NumberField, SELECTORS, code_number, magnitude, unzigzag, zigzag};
 use crate::op::{Change, Op};
 use crate::pieces::Pieces;
@@ -31,8 +31,8 @@ pub(crate) struct Model<'b, B: Base + ?Sized> {
     choice: NumberField,
     distance: NumberField,
     copy_len: NumberField,
-    is_last: Field<3, 8>,
-    is_header: Field<3, 8>,
+    is_last: Field<3>,
+    is_header: Field<3>,
     run: NumberField,
     alignments: Alignments,
     /// The number of target bytes so far.
@@ -259,7 +259,7 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
         let flags = self.changes.flags;
         let contexts = [hash(54, flags & 0xff), hash(55, flags & 0xffff_ffff), hash(56, magnitude(last_run))];
         self.is_header.select(&contexts, 0);
-        let is_next = self.is_header.bit(coder, &mut self.slots, 1, [], 0, u32::from(is_next)) == 1;
+        let is_next = self.is_header.bit(coder, &mut self.slots, 1, no_further(), 0, u32::from(is_next)) == 1;
         Ok(is_next.then_some(to_header))
     }
 
@@ -276,7 +276,7 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
         let next = known.next(at);
         let contexts = [hash(51, magnitude(last_run)), hash(52, magnitude(rest)), hash(53, flags & 0xff)];
         self.is_last.select(&contexts, 0);
-        if self.is_last.bit(coder, &mut self.slots, 1, [], 0, u32::from(next.is_none())) == 1 {
+        if self.is_last.bit(coder, &mut self.slots, 1, no_further(), 0, u32::from(next.is_none())) == 1 {
             return Ok(None);
         }
         let contexts = [hash(61, magnitude(last_run)), hash(62, magnitude(rest)), hash(63, last_run)];
@@ -285,14 +285,16 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
         if run >= rest { Err(DeltaError::Damaged("a change behind its copy's end")) } else { Ok(Some(run)) }
     }
 
+    #[inline(always)]
     fn place(&mut self, base_at: u64) -> Result<Place, DeltaError> {
         let around = self.window.around(base_at).map_err(DeltaError::Base)?;
         let window = &self.window;
         let checked =
             self.checksums.guess(around, (base_at, self.target_at), |back| window.before(base_at - back, BEFORE));
-        Ok(Place { around, base_at, target_at: self.target_at, tail: self.tail, checked })
+        Ok(self.changes.look(around, (base_at, self.target_at), self.tail, checked))
     }
 
+    #[inline]
     fn change<C: BitCoder>(
         &mut self,
         coder: &mut C,

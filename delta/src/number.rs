@@ -2,10 +2,10 @@
 //! them.
 
 use crate::coder::BitCoder;
-use crate::mix::{Field, Slots};
+use crate::mix::{Field, Slots, no_further};
 
 /// The model of a number's bits, with three contexts.
-pub(crate) type NumberField = Field<3, 8>;
+pub(crate) type NumberField = Field<3>;
 
 /// The number of selectors that a field of numbers needs.
 pub(crate) const SELECTORS: usize = 48;
@@ -26,7 +26,7 @@ pub(crate) fn code_number<C: BitCoder>(
     while found < MAX_BITS {
         field.select(contexts, u64::from(found / 16));
         let selector = (found as usize).min(31);
-        if field.bit(coder, slots, (found % 16) as usize, [], selector, u32::from(bits > found)) == 0 {
+        if field.bit(coder, slots, (found % 16) as usize, no_further(), selector, u32::from(bits > found)) == 0 {
             break;
         }
         found += 1;
@@ -45,7 +45,8 @@ pub(crate) fn code_number<C: BitCoder>(
         };
         field.select(contexts, salt);
         let selector = 32 + (place as usize).min(15);
-        value = value << 1 | u64::from(field.bit(coder, slots, node, [], selector, (number >> place) as u32 & 1));
+        value =
+            value << 1 | u64::from(field.bit(coder, slots, node, no_further(), selector, (number >> place) as u32 & 1));
     }
     value - 1
 }

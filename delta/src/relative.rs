@@ -3,6 +3,7 @@
 //! Courgette and from BCJ filters; here it is one more prediction, which costs nothing where it is wrong.
 
 use crate::base::byte_at;
+use crate::fetch::fetch;
 
 const ENTRIES_BITS: u32 = 16;
 
@@ -42,28 +43,25 @@ impl Movements {
     }
 
     /// Predicts the new value of the byte at `base_at`, if it belongs to a distance whose target's movement is
-    /// known.
+    /// known. The lowest bits of `leads` say whether a distance begins here, a byte before, and so on.
     #[inline]
-    pub(crate) fn guess(&self, around: u128, base_at: u64, target_at: u64) -> Option<u8> {
-        for back in 0..4 {
-            if !leads_an_address(byte_at(around, -back - 2), byte_at(around, -back - 1)) {
-                continue;
-            }
-            let distance = u32_at(around, -back);
-            let target = target_of((base_at as u32).wrapping_sub(back as u32), distance);
-            let (known, moved) = self.entries[Self::slot(target)];
-            let own = target_at.wrapping_sub(base_at) as u32;
-            return (known == target && known != 0)
-                .then(|| (distance.wrapping_add(moved).wrapping_sub(own) >> (back * 8)) as u8);
+    pub(crate) fn guess(&self, leads: u32, around: u128, base_at: u64, target_at: u64) -> Option<u8> {
+        let back = leads.trailing_zeros();
+        if back > 3 {
+            return None;
         }
-        None
+        let distance = u32_at(around, -(back as i32));
+        let target = target_of((base_at as u32).wrapping_sub(back), distance);
+        let (known, moved) = self.entries[Self::slot(target)];
+        let own = target_at.wrapping_sub(base_at) as u32;
+        (known == target && known != 0).then(|| (distance.wrapping_add(moved).wrapping_sub(own) >> (back * 8)) as u8)
     }
 
-    /// Learns from the new values of the four bytes that end at `base_at`. `tail` holds the target's last bytes,
-    /// with the last one lowest.
+    /// Learns from the new values of the four bytes that end at `base_at`, if `leads` says that these are a distance.
+    /// `tail` holds the target's last bytes, with the last one lowest.
     #[inline]
-    pub(crate) fn learn(&mut self, around: u128, base_at: u64, target_at: u64, tail: u64) {
-        if !leads_an_address(byte_at(around, -5), byte_at(around, -4)) {
+    pub(crate) fn learn(&mut self, leads: u32, around: u128, base_at: u64, target_at: u64, tail: u64) {
+        if leads >> 3 & 1 == 0 {
             return;
         }
         let distance = u32_at(around, -3);
@@ -71,5 +69,40 @@ impl Movements {
         let now = (tail as u32).swap_bytes();
         let own = target_at.wrapping_sub(base_at) as u32;
         self.entries[Self::slot(target)] = (target, now.wrapping_sub(distance).wrapping_add(own));
+    }
+}
+
+/// How many places ahead the beginnings of distances are looked for, so that the entry of their target is there in time.
+const AHEAD: u32 = 4;
+
+/// The places at which distances begin, from [`AHEAD`] places ahead back to three places before, in a base that is walked
+/// through.
+pub(crate) struct Leads {
+    /// The next place, if no bytes are left out.
+    next: u64,
+    bits: u32,
+}
+
+impl Leads {
+    pub(crate) fn new() -> Self {
+        Self { next: u64::MAX, bits: 0 }
+    }
+
+    /// Goes on to a place. The result's lowest bits say whether a distance begins there, a byte before, and so on.
+    #[inline]
+    pub(crate) fn at(&mut self, around: u128, base_at: u64, movements: &Movements) -> u32 {
+        let is_led = |ahead: i32| u32::from(leads_an_address(byte_at(around, ahead - 2), byte_at(around, ahead - 1)));
+        let ahead = AHEAD as i32;
+        self.bits = if base_at == self.next {
+            self.bits << 1 | is_led(ahead)
+        } else {
+            (0..ahead + 4).fold(0, |bits, back| bits | is_led(ahead - back) << back)
+        };
+        self.next = base_at.wrapping_add(1);
+        if self.bits & 1 == 1 {
+            let target = target_of((base_at as u32).wrapping_add(AHEAD), u32_at(around, ahead));
+            fetch(&movements.entries[Movements::slot(target)]);
+        }
+        self.bits >> AHEAD & 0xf
     }
 }
