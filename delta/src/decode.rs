@@ -8,7 +8,7 @@ use crate::coding::Coding;
 use crate::error::DeltaError;
 use crate::model::Model;
 use crate::op::Op;
-use crate::pieces::Pieces;
+use crate::pieces::{Pieces, Receiver, Sink};
 use crate::streams;
 
 /// Makes a target of `target_bytes` bytes from a base and a coded body, and hands it to `sink` piece by piece.
@@ -22,9 +22,31 @@ use crate::streams;
 /// Any [`DeltaError`]. Pieces that were handed on before the error may be wrong too.
 pub fn decode<B: Base + ?Sized>(
     base: &B,
-    mut input: impl Read,
+    input: impl Read,
     target_bytes: u64,
     mut sink: impl FnMut(&[u8]) -> io::Result<()>,
+) -> Result<(), DeltaError> {
+    decode_pieces(base, input, target_bytes, Pieces::new(Sink::Bytes(&mut sink)))
+}
+
+/// Does the same as [`decode`], but only tells `receiver` which bytes of the base are long copies.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_into<B: Base + ?Sized>(
+    base: &B,
+    input: impl Read,
+    target_bytes: u64,
+    receiver: &mut dyn Receiver,
+) -> Result<(), DeltaError> {
+    decode_pieces(base, input, target_bytes, Pieces::new(Sink::Copies(receiver)))
+}
+
+fn decode_pieces<B: Base + ?Sized>(
+    base: &B,
+    mut input: impl Read,
+    target_bytes: u64,
+    pieces: Pieces<'_>,
 ) -> Result<(), DeltaError> {
     let mut byte = [0];
     let coding = match input.read_exact(&mut byte) {
@@ -32,7 +54,6 @@ pub fn decode<B: Base + ?Sized>(
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(DeltaError::Damaged("it is empty")),
         Err(error) => return Err(DeltaError::Input(error)),
     };
-    let pieces = Pieces::new(&mut sink);
     match coding {
         Coding::Mixed => decode_mixed(base, input, target_bytes, pieces),
         Coding::Streams => streams::decode(base, input, target_bytes, pieces),

@@ -61,11 +61,12 @@ mod streams;
 
 pub use base::Base;
 pub use coding::{Coding, Statistics};
-pub use decode::decode;
+pub use decode::{decode, decode_into};
 pub use encode::DeltaEncoder;
 pub use error::DeltaError;
 pub use matching::{Builder, Chains, common_prefix, find_ops};
 pub use op::{Change, Op};
+pub use pieces::Receiver;
 pub use sorted::{LaneKind, SortedEncoder, decode_sorted};
 
 /// The version of the model. Another version decodes to other bytes.

@@ -320,18 +320,30 @@ impl<'b, B: Base + ?Sized> Model<'b, B> {
 
     /// Hands on base bytes unchanged.
     fn keep_run(&mut self, base_at: u64, len: u64, pieces: &mut Pieces<'_>) -> Result<(), DeltaError> {
-        let mut done = 0;
-        while done < len {
-            let room = pieces.room(len - done)?;
-            self.window.read(base_at + done, room).map_err(DeltaError::Base)?;
-            let skipped = room.len().saturating_sub(RECENT);
-            for (at, &byte) in (self.target_at + done + skipped as u64..).zip(&room[skipped..]) {
-                self.tail = self.tail << 8 | u64::from(byte);
-                self.checksums.push(at, byte);
+        if pieces.tell_copy(base_at, len)? {
+            // The model goes on from the last bytes alone.
+            let mut last = [0; RECENT];
+            self.window.read(base_at + len - RECENT as u64, &mut last).map_err(DeltaError::Base)?;
+            self.take_in(self.target_at + len - RECENT as u64, &last);
+        } else {
+            let mut done = 0;
+            while done < len {
+                let room = pieces.room(len - done)?;
+                self.window.read(base_at + done, room).map_err(DeltaError::Base)?;
+                let skipped = room.len().saturating_sub(RECENT);
+                self.take_in(self.target_at + done + skipped as u64, &room[skipped..]);
+                done += room.len() as u64;
             }
-            done += room.len() as u64;
         }
         self.target_at += len;
         Ok(())
+    }
+
+    /// Takes in bytes of the target from a place on.
+    fn take_in(&mut self, target_at: u64, bytes: &[u8]) {
+        for (at, &byte) in (target_at..).zip(bytes) {
+            self.tail = self.tail << 8 | u64::from(byte);
+            self.checksums.push(at, byte);
+        }
     }
 }

@@ -7,13 +7,38 @@ use crate::error::DeltaError;
 /// The number of bytes that are handed on at a time.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// A receiver of the target's bytes.
-pub(crate) type Sink<'s> = &'s mut dyn FnMut(&[u8]) -> io::Result<()>;
+/// The number of bytes from which on a copy is told instead of read. Shorter ones cost less to read than to tell.
+pub(crate) const LONG_COPY: u64 = 16 << 10;
+
+/// Takes a target front to back.
+pub trait Receiver {
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// Any error ends the decoding.
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Takes `len` bytes of the base from `at` on, which are the target's next ones. A receiver that reads them itself
+    /// can do so while the decoder goes on.
+    ///
+    /// # Errors
+    /// Any error ends the decoding.
+    fn copied(&mut self, at: u64, len: u64) -> io::Result<()>;
+}
+
+/// Where the target goes.
+pub(crate) enum Sink<'s> {
+    /// It goes nowhere, because a patch is written.
+    Nowhere,
+    /// Only bytes are taken.
+    Bytes(&'s mut dyn FnMut(&[u8]) -> io::Result<()>),
+    /// Long copies are only told.
+    Copies(&'s mut dyn Receiver),
+}
 
 /// The gathered target.
 pub(crate) struct Pieces<'s> {
-    /// `None` while a patch is written, since the target then goes nowhere.
-    sink: Option<Sink<'s>>,
+    sink: Sink<'s>,
     piece: Box<[u8]>,
     filled: usize,
     /// The number of target bytes so far.
@@ -23,14 +48,10 @@ pub(crate) struct Pieces<'s> {
 impl<'s> Pieces<'s> {
     /// Makes pieces that go nowhere, for a caller that knows the target.
     pub(crate) fn nowhere() -> Self {
-        Self::of(None)
+        Self::new(Sink::Nowhere)
     }
 
     pub(crate) fn new(sink: Sink<'s>) -> Self {
-        Self::of(Some(sink))
-    }
-
-    fn of(sink: Option<Sink<'s>>) -> Self {
         Self { sink, piece: vec![0; PIECE_BYTES].into_boxed_slice(), filled: 0, target_at: 0 }
     }
 
@@ -75,10 +96,29 @@ impl<'s> Pieces<'s> {
         Ok(&mut self.piece[start..start + len])
     }
 
-    fn hand_on(&mut self) -> Result<(), DeltaError> {
-        if let Some(sink) = &mut self.sink {
-            sink(&self.piece[..self.filled]).map_err(DeltaError::Sink)?;
+    /// Tells a long copy, if the sink takes copies. Otherwise the caller must read it.
+    pub(crate) fn tell_copy(&mut self, base_at: u64, len: u64) -> Result<bool, DeltaError> {
+        if len < LONG_COPY || !matches!(self.sink, Sink::Copies(_)) {
+            return Ok(false);
         }
+        if self.filled > 0 {
+            self.hand_on()?;
+        }
+        if let Sink::Copies(receiver) = &mut self.sink {
+            receiver.copied(base_at, len).map_err(DeltaError::Sink)?;
+        }
+        self.target_at += len;
+        Ok(true)
+    }
+
+    fn hand_on(&mut self) -> Result<(), DeltaError> {
+        let bytes = &self.piece[..self.filled];
+        match &mut self.sink {
+            Sink::Nowhere => Ok(()),
+            Sink::Bytes(sink) => sink(bytes),
+            Sink::Copies(receiver) => receiver.bytes(bytes),
+        }
+        .map_err(DeltaError::Sink)?;
         self.filled = 0;
         Ok(())
     }

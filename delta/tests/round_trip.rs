@@ -5,7 +5,9 @@
 use std::io::{self, Read};
 
 use proptest::prelude::*;
-use regrow_delta::{Builder, Chains, Change, Coding, DeltaEncoder, DeltaError, Op, Statistics, decode, find_ops};
+use regrow_delta::{
+    Builder, Chains, Change, Coding, DeltaEncoder, DeltaError, Op, Receiver, Statistics, decode, decode_into, find_ops,
+};
 
 const CODINGS: [Coding; 2] = [Coding::Mixed, Coding::Streams];
 
@@ -48,6 +50,52 @@ impl Read for Slow<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let len = out.len().min(7);
         self.0.read(&mut out[..len])
+    }
+}
+
+/// A receiver that reads copies itself.
+struct Copies<'b> {
+    base: &'b [u8],
+    made: Vec<u8>,
+    copied: u64,
+}
+
+impl Receiver for Copies<'_> {
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.made.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn copied(&mut self, at: u64, len: u64) -> io::Result<()> {
+        self.copied += len;
+        self.made.extend_from_slice(&self.base[at as usize..(at + len) as usize]);
+        Ok(())
+    }
+}
+
+#[test]
+fn long_copies_are_told() {
+    let mut state = 1u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    let base: Vec<u8> = (0..400_000).map(|_| next()).collect();
+    let mut target = base.clone();
+    // Changes right behind a long copy are coded by what the copy ended with.
+    for at in [30_000, 30_003, 30_050, 60_100, 200_000, 399_999] {
+        target[at] ^= 0x55;
+    }
+    target.splice(100_000..100_000, *b"some new bytes between two long copies");
+    target.drain(250_000..251_000);
+    for coding in CODINGS {
+        let body = encode(&base, &target, coding);
+        let mut copies = Copies { base: &base, made: Vec::new(), copied: 0 };
+        decode_into(&base[..], Slow(&body), target.len() as u64, &mut copies).unwrap();
+        assert!(copies.made == target && copies.copied > 250_000, "{coding:?}: {}", copies.copied);
+        assert_eq!(decoded(&base, &body, target.len() as u64).unwrap(), target);
+        let short = decode_into(&base[..], Slow(&body[..body.len() / 2]), target.len() as u64, &mut copies);
+        assert!(matches!(short, Err(DeltaError::Damaged(_))));
     }
 }
 

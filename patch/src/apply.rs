@@ -10,6 +10,7 @@ use regrow_delta::{Base, DeltaError, decode, decode_sorted};
 use regrow_local::LocalError;
 
 use crate::base::PatchBase;
+use crate::beside::decode_beside;
 use crate::header::{CHECKSUM_BYTES, HEADER_BYTES, HeaderError, PatchHeader};
 use crate::held::HeldParts;
 use crate::joined::JoinedBase;
@@ -98,6 +99,11 @@ pub fn apply(
     let space = BaseSpace::new(base, &members.base, of_base, scratch)?;
     let mut streams = Streams::new(base, held, (joined, members.target), target.sizes, scratch)?;
     let total = streams.target_bytes(header.expanded_bytes).ok_or(HeaderError::Sizes)?;
+    if header.base != NOTHING {
+        let mut push = |bytes: &[u8]| streams.push(bytes, sink);
+        decode_beside(&space, input.take(header.body_bytes()), total, &mut push)?;
+        return streams.finish(sink);
+    }
     let mut failure = None;
     let push = |bytes: &[u8]| {
         streams.push(bytes, sink).map_err(|error| {
@@ -105,12 +111,8 @@ pub fn apply(
             io::ErrorKind::Other.into()
         })
     };
-    let decoded = if header.base == NOTHING {
-        let body = header.body();
-        decode_sorted(&PatchFile { file: input.into_inner(), bytes: body.end }, body, total, push)
-    } else {
-        decode(&space, &mut input.take(header.body_bytes()), total, push)
-    };
+    let body = header.body();
+    let decoded = decode_sorted(&PatchFile { file: input.into_inner(), bytes: body.end }, body, total, push);
     match (decoded, failure) {
         (_, Some(error)) => Err(error),
         (Err(error), None) => Err(error.into()),

@@ -69,6 +69,7 @@
 
 mod apply;
 mod base;
+mod beside;
 mod check;
 mod costs;
 mod divided;

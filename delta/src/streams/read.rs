@@ -97,6 +97,12 @@ impl<B: Base + ?Sized> Reader<'_, '_, B> {
     fn copy(&mut self, place: u64, len: u64) -> Result<(), DeltaError> {
         let mut done = 0;
         while done < len {
+            let unchanged = self.gap.unwrap_or(u64::MAX).min(len - done);
+            if self.pieces.tell_copy(place + done, unchanged)? {
+                self.gap = self.gap.map(|gap| gap - unchanged);
+                done += unchanged;
+                continue;
+            }
             let piece = self.pieces.room(len - done)?;
             self.base.read_at(place + done, piece).map_err(DeltaError::Base)?;
             done += piece.len() as u64;
