@@ -24,6 +24,8 @@ struct Side {
     binary: PathBuf,
     root: PathBuf,
     url: String,
+    /// Whether the binary remembers anything beside its catalog. Older ones do not, and know no option against it.
+    has_state: bool,
 }
 
 impl Side {
@@ -31,7 +33,9 @@ impl Side {
         let root = work.join(name);
         std::fs::create_dir(&root)?;
         let url = format!("http://{}/new.rgx", host::serve(&root)?);
-        Ok(Self { binary: binary.to_owned(), root, url })
+        let help = Command::new(binary).args(["extract", "--help"]).output()?;
+        let has_state = String::from_utf8_lossy(&help.stdout).contains("--no-state");
+        Ok(Self { binary: binary.to_owned(), root, url, has_state })
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -44,11 +48,11 @@ impl Side {
         command
     }
 
-    fn make(&self, index: &str, image: &Path, from: Option<&str>) -> Result<Command> {
+    fn make(&self, index: &str, image: &Path, from: Option<(&str, &Path)>) -> Result<Command> {
         let mut command = self.command("make");
         command.args(["-q", "--catalog", text(&self.path("made.sqlite"))?]);
-        if let Some(from) = from {
-            command.arg("--patch-from").arg(self.path(from));
+        if let Some((index, image)) = from {
+            command.arg("--patch-from").arg(self.path(index)).arg("--old").arg(image);
         }
         command.arg(self.path(index)).arg(image);
         Ok(command)
@@ -56,7 +60,10 @@ impl Side {
 
     fn extract(&self, seed: Option<&Path>, patches: bool) -> Result<Command> {
         let mut command = self.command("extract");
-        command.args(["-q", "--no-state", "--catalog", text(&self.path("known.sqlite"))?]);
+        command.args(["-q", "--catalog", text(&self.path("known.sqlite"))?]);
+        if self.has_state {
+            command.arg("--no-state");
+        }
         if let Some(seed) = seed {
             command.arg("--seed").arg(seed);
         }
@@ -95,7 +102,7 @@ pub(crate) fn measure(
         }
         let rows: [(&str, bool, Step<'_>); 9] = [
             ("make OLD, the first", false, &|side| side.make("old.rgx", old, None)),
-            ("make NEW with a patch", false, &|side| side.make("new.rgx", new, Some("old.rgx"))),
+            ("make NEW with a patch", false, &|side| side.make("new.rgx", new, Some(("old.rgx", old)))),
             ("extract, no seed", true, &|side| side.extract(None, false)),
             ("extract, seed unknown, chunks", true, &|side| side.extract(Some(old), false)),
             ("extract, seed known, chunks", false, &|side| side.extract(Some(old), false)),
