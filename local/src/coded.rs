@@ -4,14 +4,17 @@
 //! When an image is read, `guess` looks at a compressed file's beginning and decides whether the file is coded. Make also
 //! proves it: it puts the file aside (`aside`), and `prove` finds out how the file is rebuilt. A seed reads its
 //! compressed files at random through `plain_file`, which starts at the places that `points` gathered and keeps what it
-//! decompressed in a file (`span_spool`, `room`), or decompresses a file as a whole once (`spooled`). When an image is written, `stream` makes a gzip member's stream, or a zstd frame,
-//! from its plain bytes, and with `chunked` a file of zstd:chunked. `reader` reads files of both formats front to back.
+//! decompressed in a file (`span_spool`, `room`), or decompresses a file as a whole once (`spooled`). What a scan in the same
+//! run decompressed is there already (`plain_spool`). When an image is written, `stream` makes a gzip member's stream, or a
+//! zstd frame, from its plain bytes, and with `chunked` a file of zstd:chunked. `reader` reads files of both formats front to
+//! back.
 
 mod aside;
 mod chunked;
 pub(crate) mod disk;
 mod guess;
 mod plain_file;
+mod plain_spool;
 mod points;
 mod prove;
 mod reader;
@@ -29,6 +32,7 @@ pub(crate) use disk::{
 use guess::plain_beginning;
 pub(crate) use guess::{Guess, PREFIX_BYTES, guess};
 pub(crate) use plain_file::PlainFile;
+pub(crate) use plain_spool::PlainSpool;
 pub(crate) use points::{PackedPoint, PointCollector, Starts, Unfolded};
 pub(crate) use prove::{Proof, prove};
 pub(crate) use reader::CodedReader;

@@ -22,7 +22,7 @@ use regrow_disk::{DivisionRules, ReadAt};
 use regrow_image::{ImagePart, Splitter, StreamKind, UnitGuess, WalkFindings, WalkRules};
 use regrow_index::{CodedFormat, CodedStretch, DiskNote};
 
-use crate::coded::Unfolded;
+use crate::coded::{PlainSpool, Unfolded};
 use crate::pool::Pool;
 use crate::progress::check_time;
 use crate::{LocalError, Progress, Stage};
@@ -74,6 +74,8 @@ pub struct Ingested {
     pub codings: Vec<CodedStretch>,
     /// The coded files, if the image will be read at random.
     pub(crate) unfolded: Vec<Unfolded>,
+    /// The plain bytes of the coded files, if there was room to keep them.
+    pub(crate) spool: PlainSpool,
     /// The chunks of the coded files in their compressed form, if those were asked for, each with its offset in the
     /// image.
     pub(crate) opaque: PlacedRecords,
@@ -264,7 +266,7 @@ fn ingest_all(
             ingest.candidate(candidate)?;
         }
     }
-    let Ingest { hashing, bytes, codings, unfolded, watch, .. } = ingest;
+    let Ingest { hashing, bytes, codings, unfolded, watch, spool, .. } = ingest;
     let whole = watch.finish(bytes, &hashing.splitter);
     let has_lost_entries = hashing.splitter.has_lost_entries();
     let Finished { digest, opaque, alone, parts, files, names } = hashing.finish()?;
@@ -278,6 +280,7 @@ fn ingest_all(
         names,
         codings,
         unfolded,
+        spool: spool.unwrap_or_default(),
         opaque,
         alone,
         whole,
@@ -338,6 +341,9 @@ struct Ingest<'a, 'i, 's> {
     codings: Vec<CodedStretch>,
     unfolded: Vec<Unfolded>,
     watch: Watch,
+    /// The plain bytes of coded files in a seed, if there are any, and where the next ones lie in the plain image.
+    spool: Option<PlainSpool>,
+    spool_at: u64,
     /// Whether the maker was told why the image stays as it is.
     has_told: bool,
 }
@@ -346,7 +352,22 @@ impl<'a, 'i, 's> Ingest<'a, 'i, 's> {
     fn new(reading: &'a Reading<'a>, input: Input<'i>, hashing: Hashing<'a, 's>) -> Self {
         let (blocks, rest, watch) = (BlockPool::new(input.size_hint), Bytes::new(), Watch::default());
         let (codings, unfolded) = (Vec::new(), Vec::new());
-        Self { reading, input, blocks, hashing, rest, index: 0, bytes: 0, codings, unfolded, watch, has_told: false }
+        let (index, bytes, spool, spool_at, has_told) = (0, 0, None, 0, false);
+        Self {
+            reading,
+            input,
+            blocks,
+            hashing,
+            rest,
+            index,
+            bytes,
+            codings,
+            unfolded,
+            watch,
+            spool,
+            spool_at,
+            has_told,
+        }
     }
 
     /// The image's next bytes, at most `most` of them. The result is `None` at the image's end.

@@ -16,7 +16,7 @@ use regrow_disk::{DivisionRules, ReadAt};
 use regrow_image::{ImagePart, Layout, LayoutBuilder, StreamKind, WalkFindings, WalkRules};
 use regrow_index::{CodedFormat, Segment, SegmentCutter};
 
-use crate::coded::Unfolded;
+use crate::coded::{PlainSpool, Unfolded};
 use crate::data::{Data, reader_over_holes};
 use crate::ingest::{AloneRecords, GzipFiles, Input, LostHeaders, Reading, ingest_damaged, sized};
 use crate::recipe::Recipe;
@@ -44,6 +44,8 @@ pub struct Scan {
     pub layout: Layout,
     /// The places in the file of the layout's coded stretches. There are none if the file is the plain image.
     pub(crate) unfolded: Vec<Unfolded>,
+    /// The plain bytes of those, if this run has read the file and there was room to keep them.
+    pub(crate) spool: PlainSpool,
     /// The chunks of the coded files in compressed form, with their places in the file. An image may hold those
     /// files in that form.
     pub(crate) opaque: Vec<(Record, u64)>,
@@ -92,6 +94,7 @@ impl Scan {
             division,
             layout,
             unfolded,
+            spool: PlainSpool::default(),
             opaque,
             alone: None,
             found: None,
@@ -255,6 +258,7 @@ impl Scan {
             division,
             layout,
             unfolded: read.unfolded,
+            spool: read.spool,
             opaque,
             alone: reading.rules.cut_small_files().then_some(alone),
             found: None,

@@ -12,7 +12,7 @@ use regrow_disk::codec::decode;
 use super::disk::{LateSpool, PlacedBlock, PlainPlace};
 use super::span_spool::SpanSpool;
 use super::spooled::Spooled;
-use super::{Starts, Unfolded};
+use super::{PlainSpool, Starts, Unfolded};
 
 /// The number of spans that are kept in memory: 16 MiB, as long as points lie one MiB apart.
 const SPANS_KEPT: usize = 16;
@@ -63,6 +63,20 @@ impl PlainFile {
     /// slow except in order.
     pub(crate) fn with_scratch(self, scratch: Option<&Path>) -> Self {
         Self { scratch: scratch.map(Path::to_owned), ..self }
+    }
+
+    /// The same file. `spool` has plain bytes that a scan kept.
+    pub(crate) fn with_spool(self, spool: PlainSpool) -> Self {
+        if let Some(filled) = SpanSpool::filled(spool, &self.unfolded) {
+            // It is the first one, since nothing was read yet.
+            let _ = self.span_spool.set(Some(filled));
+        }
+        self
+    }
+
+    /// Whether the plain bytes of the compressed files are in a file already.
+    pub(crate) fn is_spooled(&self) -> bool {
+        self.span_spool.get().is_some()
     }
 
     /// The same file with a cache of its own, and the compressed files that were found in it.
@@ -121,6 +135,12 @@ impl PlainFile {
     fn read_coded(&self, number: usize, mut out: &mut [u8], at: u64) -> io::Result<()> {
         let unfolded = &self.unfolded[number];
         let mut within = at - unfolded.plain.start;
+        if let Some(Some(spool)) = self.span_spool.get()
+            && spool.is_whole()
+            && matches!(unfolded.starts, Starts::Points(..))
+        {
+            return spool.read_exact_at(out, at);
+        }
         if let Some(Some(spooled)) = self.spooled.get(number) {
             return spooled.read_exact_at((&self.file, unfolded), self.scratch.as_deref(), out, within);
         }

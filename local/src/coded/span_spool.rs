@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::{Starts, Unfolded, room};
+use super::{PlainSpool, Starts, Unfolded, room};
 
 /// The spans that were decompressed. Each lies at its place in the plain image, so the file is sparse.
 pub(super) struct SpanSpool {
@@ -16,6 +16,8 @@ pub(super) struct SpanSpool {
     there: Vec<Vec<AtomicBool>>,
     /// The number of bytes that may still be written.
     left: AtomicU64,
+    /// Whether the plain bytes of all files with points are there.
+    is_whole: bool,
 }
 
 impl SpanSpool {
@@ -33,7 +35,19 @@ impl SpanSpool {
             return None;
         }
         let file = tempfile::tempfile_in(folder).ok()?;
-        Some(Self { file, there, left: AtomicU64::new(left) })
+        Some(Self { file, there, left: AtomicU64::new(left), is_whole: false })
+    }
+
+    /// The spans of these compressed files in a file that has the plain bytes of all of them.
+    pub(super) fn filled(mut spool: PlainSpool, unfolded: &[Unfolded]) -> Option<Self> {
+        let (file, left) = spool.take()?;
+        let spans = |unfolded: &Unfolded| unfolded.points().iter().map(|_| AtomicBool::new(true)).collect();
+        Some(Self { file, there: unfolded.iter().map(spans).collect(), left: AtomicU64::new(left), is_whole: true })
+    }
+
+    /// Whether the plain bytes of all files with points are there.
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     fn flag(&self, (number, span): (usize, usize)) -> Option<&AtomicBool> {

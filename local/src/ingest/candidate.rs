@@ -8,7 +8,9 @@ use regrow_index::{CodedFormat, CodedStretch, Coding, DiskCoding};
 
 use super::{GzipFiles, Ingest};
 use crate::LocalError;
-use crate::coded::{Aside, DiskPlaces, DiskUnfolding, Guess, PREFIX_BYTES, Proof, Starts, Unfolded, guess, prove};
+use crate::coded::{
+    Aside, DiskPlaces, DiskUnfolding, Guess, PREFIX_BYTES, PlainSpool, Proof, Starts, Unfolded, guess, prove,
+};
 
 /// The size of the pieces in which bytes that were put aside are read.
 const READ_BYTES: usize = 1 << 20;
@@ -102,6 +104,22 @@ impl Ingest<'_, '_, '_> {
         self.hashing.push(piece).map(|_| ())
     }
 
+    /// Begins to keep the plain bytes of a coded file in a seed, which begins here in the plain image.
+    fn begin_spooling(&mut self, plain_at: u64) {
+        let folder = self.reading.scratch();
+        self.spool.get_or_insert_with(|| PlainSpool::new(folder));
+        self.spool_at = plain_at;
+    }
+
+    /// Takes in plain bytes of a coded file. `is_scan` says whether it is in a seed, where they are read again.
+    pub(super) fn push_plain(&mut self, piece: Bytes, is_scan: bool) -> Result<(), LocalError> {
+        if let Some(spool) = self.spool.as_mut().filter(|_| is_scan) {
+            spool.keep(self.spool_at, &piece);
+            self.spool_at += piece.len() as u64;
+        }
+        self.push_all(piece)
+    }
+
     /// Reads a file in uncompressed form, and gathers points. The part that does not inflate is left out. That does
     /// no harm, since chunks from a seed are verified before they are used.
     fn scan(&mut self, format: CodedFormat, start: u64, stored: Vec<u8>, mut coming: Coming) -> Result<(), LocalError> {
@@ -110,6 +128,7 @@ impl Ingest<'_, '_, '_> {
         let mut opaque =
             OpaqueCutter { cutter: Cutter::new(self.reading.params), stream: StreamCutter::default(), at: start };
         self.hashing.begin_coded()?;
+        self.begin_spooling(plain_start);
         let mut next = Some(Bytes::from(stored));
         let mut points = self.unfold(format, true, &mut |ingest| {
             let Some(piece) = next.take() else { return Ok(None) };

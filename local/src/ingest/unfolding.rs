@@ -45,7 +45,7 @@ impl Ingest<'_, '_, '_> {
                 waiting += 1;
                 while waiting > STORED_WAITING {
                     match arriving.recv().map_err(|_| LocalError::Worker)? {
-                        Made::Plain(plain) => self.push_all(plain)?,
+                        Made::Plain(plain) => self.push_plain(plain, gathers_points)?,
                         Made::Taken => waiting -= 1,
                     }
                 }
@@ -53,7 +53,7 @@ impl Ingest<'_, '_, '_> {
             drop(stored);
             for made in &arriving {
                 if let Made::Plain(plain) = made {
-                    self.push_all(plain)?;
+                    self.push_plain(plain, gathers_points)?;
                 }
             }
             decompressing.join().map_err(|_| LocalError::Worker)
@@ -69,9 +69,9 @@ impl Ingest<'_, '_, '_> {
     ) -> Result<Vec<PackedPoint>, LocalError> {
         let mut unfolding = Unfolding::new(format, gathers_points);
         while let Some(piece) = next(self)? {
-            unfolding.push(&piece, &mut |plain| self.push_all(plain))?;
+            unfolding.push(&piece, &mut |plain| self.push_plain(plain, gathers_points))?;
         }
-        unfolding.finish(&mut |plain| self.push_all(plain))?;
+        unfolding.finish(&mut |plain| self.push_plain(plain, gathers_points))?;
         Ok(unfolding.points.finish())
     }
 }

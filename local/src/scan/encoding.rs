@@ -7,7 +7,7 @@ use regrow_disk::DivisionRules;
 use regrow_image::{ImagePart, LayoutBuilder, MAX_PARTS, Op, PartRange, StreamKind, WalkRules};
 
 use super::{Gap, Scan, has_zstd, is_within};
-use crate::coded::Unfolded;
+use crate::coded::{PlainSpool, Unfolded};
 use crate::ingest::AloneRecords;
 
 /// The rules of divided images by their numbers in the catalog.
@@ -105,6 +105,7 @@ impl Scan {
             division,
             layout,
             unfolded,
+            spool: PlainSpool::default(),
             opaque,
             alone,
             found: None,

@@ -140,10 +140,12 @@ impl FileSeed {
         Ok(Self { found: found.transpose()?, ..Self::new(file, state, scan, was_read, Some(context.scratch)) })
     }
 
-    fn new(file: File, state: FileState, scan: Scan, was_read: bool, scratch: Option<&Path>) -> Self {
+    fn new(file: File, state: FileState, mut scan: Scan, was_read: bool, scratch: Option<&Path>) -> Self {
         let has_blocks = scan.unfolded.iter().any(|unfolded| matches!(unfolded.starts, Starts::Blocks(_)));
         let coded_file = if has_blocks { file.try_clone().ok() } else { None };
-        let file = PlainBytes::File(PlainFile::new(file, scan.unfolded.clone()).with_scratch(scratch));
+        let spool = std::mem::take(&mut scan.spool);
+        let file = PlainFile::new(file, scan.unfolded.clone()).with_scratch(scratch).with_spool(spool);
+        let file = PlainBytes::File(file);
         Self { coded_file, ..Self::of_bytes(file, state, scan, was_read) }
     }
 
@@ -180,7 +182,7 @@ impl FileSeed {
         }
         // Zstd files are read in order here, so they need no files of their own.
         let from = match self.file {
-            PlainBytes::File(file) if !file.has_streams() => {
+            PlainBytes::File(file) if !file.has_streams() && !file.is_spooled() => {
                 PlainBytes::File(file.with_scratch(None))
             }
             file @ PlainBytes::File(_) => file,

@@ -74,3 +74,30 @@ fn no_room_is_no_failure() {
     let read = PlainFile::new(file, vec![unfolded]).with_scratch(Some(Path::new("/nowhere")));
     assert!(reads_well(&read, &plain, 0, plain.len()));
 }
+
+/// What a scan decompressed is not decompressed at all, not even from a damaged file. Without room for all of it, the file is
+/// read as if nothing had been kept.
+#[test]
+fn what_a_scan_kept_is_read_from_there() {
+    let (_, plain, unfolded) = sample();
+    let folder = tempfile::tempdir().unwrap();
+    let read = |pieces: &[usize]| {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![0; unfolded.stored.end as usize]).unwrap();
+        let (mut spool, mut at) = (PlainSpool::new(Some(folder.path())), unfolded.plain.start);
+        for &bytes in pieces {
+            spool.keep(at, &plain[at as usize..at as usize + bytes]);
+            at += bytes as u64;
+        }
+        PlainFile::new(file, vec![unfolded.clone()]).with_spool(spool)
+    };
+    let kept = read(&[1, 12_999_999, 7_000_000]);
+    assert!(kept.is_spooled());
+    for (at, len) in [(10_000_000, 3_000_000), (1000, 20_000_000), (20_999_999, 1)] {
+        assert!(reads_well(&kept, &plain, at, len));
+    }
+    let nothing = PlainFile::new(tempfile::tempfile().unwrap(), vec![unfolded.clone()]);
+    let nothing = nothing.with_spool(PlainSpool::new(Some(Path::new("/nowhere"))));
+    assert!(!nothing.is_spooled());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the file has no name");
+}
