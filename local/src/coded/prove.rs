@@ -1,6 +1,7 @@
 //! Finds out whether a compressed file can be rebuilt from its plain bytes, and how. The encoder of each gzip member, or
 //! zstd frame, is tried on all of it.
 
+mod ahead;
 mod gzip;
 mod stream;
 mod zstd;

@@ -1,19 +1,22 @@
 //! Finds out how a gzip file is rebuilt.
 
 use std::ops::Range;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use regrow_deflate::encoders::{KnownEncoder, recognise};
 use regrow_deflate::{Differ, GzipMember, MAX_GZIP_FRINGE_BYTES};
 use regrow_index::{CodedFormat, Coding, MemberCoding};
 
+use super::ahead::{Agreed, Ahead};
 use super::{
-    LONG_BYTES, MAX_CORRECTIONS_BYTES, MAX_MEMBERS, MOST_TRIED, MOST_TRIED_IN_ALL, Makers, Member, Proof, READ_BYTES,
-    StoredBytes, read_through, share_with_last,
+    LONG_BYTES, MAX_CORRECTIONS_BYTES, MAX_MEMBERS, MOST_TRIED, MOST_TRIED_IN_ALL, Makers, Member, PIECES_WAITING,
+    Proof, READ_BYTES, StoredBytes, read_through, share_with_last,
 };
 use crate::LocalError;
 use crate::coded::aside::PlainAside;
 use crate::coded::stream::CodedEncoder;
 use crate::coded::{Aside, CodedReader, PREFIX_BYTES, plain_beginning};
+use crate::pool::spawn_scoped;
 
 /// The corrections of a stream may be at most one part in this many of it.
 const CORRECTIONS_SHARE: u64 = 20;
@@ -21,10 +24,13 @@ const CORRECTIONS_SHARE: u64 = 20;
 /// Examines a whole gzip file. The result has its plain bytes too, if there was room to put them aside.
 pub(super) fn prove(stored: &Aside, makers: &Makers<'_>) -> Result<(Proof, Option<Aside>), LocalError> {
     let mut plain = PlainAside::new(stored.folder());
-    let members = members_of(stored, &mut plain)?;
+    let (members, agreed) = match Ahead::of(stored, makers)? {
+        Some(ahead) => members_and_agreed(stored, &mut plain, &ahead)?,
+        None => (members_of(stored, &mut plain, None)?, None),
+    };
     let plain = plain.finish();
     let proof = match members {
-        Some(members) => proof_of(stored, makers, members, plain.as_ref())?,
+        Some(members) => proof_of(stored, makers, members, (plain.as_ref(), agreed))?,
         None => Proof::Impossible("it is not a sound gzip file"),
     };
     Ok((proof, plain))
@@ -34,7 +40,7 @@ fn proof_of(
     stored: &Aside,
     makers: &Makers<'_>,
     (members, tail): Members,
-    plain: Option<&Aside>,
+    (plain, mut agreed): (Option<&Aside>, Option<Agreed>),
 ) -> Result<Proof, LocalError> {
     if members.len() > MAX_MEMBERS {
         return Ok(Proof::Impossible("it has more members than an index can describe"));
@@ -51,7 +57,11 @@ fn proof_of(
         let range = plain_at..plain_at + member.plain_bytes;
         plain_at = range.end;
         let plain = plain.map(|plain| (plain, range));
-        let Some((known, corrections)) = encoder_of((stored, plain), makers, &member, last)? else {
+        let found = match agreed.take().filter(|agreed| agreed.end == member.stream.end) {
+            Some(Agreed { known, .. }) => Some((known, Vec::new())),
+            None => encoder_of((stored, plain), makers, &member, last)?,
+        };
+        let Some((known, corrections)) = found else {
             return Ok(Proof::Impossible("no known encoder wrote all of it"));
         };
         corrections_bytes += corrections.len() as u64;
@@ -75,13 +85,37 @@ fn proof_of(
 /// The members of a gzip file, and the bytes behind the last one.
 type Members = (Vec<GzipMember>, Vec<u8>);
 
-/// The members of the file, if it inflates to its end.
-fn members_of(stored: &Aside, plain: &mut PlainAside) -> Result<Option<Members>, LocalError> {
+/// The members of the file, and the encoder of the first one, if it is the one that is tried meanwhile.
+fn members_and_agreed(
+    stored: &Aside,
+    plain: &mut PlainAside,
+    ahead: &Ahead<'_, '_>,
+) -> Result<(Option<Members>, Option<Agreed>), LocalError> {
+    std::thread::scope(|scope| {
+        let (pieces, arriving) = sync_channel(PIECES_WAITING);
+        let inflating = spawn_scoped(scope, move || members_of(stored, plain, Some(pieces)))?;
+        let agreed = ahead.follow(&arriving);
+        // An encoder that is not the right one must not keep the other thread waiting.
+        drop(arriving);
+        let members = inflating.join().map_err(|_| LocalError::Worker)?;
+        Ok((members?, agreed?))
+    })
+}
+
+/// The members of the file, if it inflates to its end. The plain bytes of the first one also go to `first`, as long as they
+/// are taken there.
+fn members_of(
+    stored: &Aside,
+    plain: &mut PlainAside,
+    mut first: Option<SyncSender<Vec<u8>>>,
+) -> Result<Option<Members>, LocalError> {
     let mut reader = CodedReader::Gzip(Box::default());
     let mut ended = 0;
     let read = read_through(stored, 0, &mut reader, |piece, has_ended| {
         plain.push(&piece);
         ended += usize::from(has_ended);
+        // Without a sender, the receiver sees the end.
+        drop(first.take_if(|first| first.send(piece).is_err() || has_ended));
         Ok(ended <= MAX_MEMBERS)
     })?;
     match reader {
