@@ -4,8 +4,13 @@
 //! *pieces*, and each of them is cut alone. Most chunks of a piece are chunks of the whole file too: cuts fall into step
 //! soon after a piece's beginning. So only the few that differ need to be hashed.
 
+mod coming;
+mod held;
+
 use std::collections::VecDeque;
 use std::ops::Range;
+
+use coming::Coming;
 
 use crate::{Cut, Cutter, StreamCutter, is_zero};
 
@@ -67,6 +72,12 @@ impl PieceRule {
     #[must_use]
     pub const fn block_bytes(self) -> u64 {
         1 << self.block_log
+    }
+
+    /// Whether blocks of zeros are left out.
+    #[must_use]
+    pub const fn has_holes(self) -> bool {
+        self.has_holes
     }
 }
 
@@ -142,15 +153,6 @@ enum Place {
     Apart(StreamCutter, Coming),
     /// In blocks that are left out, between pieces.
     Hole,
-}
-
-/// Where the chunks that come next are.
-#[derive(Clone)]
-struct Coming {
-    /// Where the next one begins.
-    at: u64,
-    /// Where the holes are that were left out since, and their sizes.
-    holes: VecDeque<(u64, u64)>,
 }
 
 /// A block that has been zero so far.
@@ -360,35 +362,6 @@ impl PieceCutter {
             _ => coming.holes.push_back((hole, zeros.bytes)),
         }
         self.place = Place::Apart(stream, coming);
-    }
-}
-
-impl Coming {
-    /// Adds the next chunk, unless it is one of the whole file, or nothing but zeros. The result is whether the next one
-    /// begins where one of the whole file does, and no hole is to come.
-    fn add(&mut self, bytes: &[u8], ends: &VecDeque<u64>, chunks: &mut PieceChunks) -> bool {
-        while let Some(&(hole, skipped)) = self.holes.front()
-            && hole == self.at
-        {
-            self.holes.pop_front();
-            self.at += skipped;
-        }
-        let (start, mut left, mut holes) = (self.at, bytes.len() as u64, Vec::new());
-        while let Some(&(hole, skipped)) = self.holes.front()
-            && hole - self.at < left
-        {
-            self.holes.pop_front();
-            left -= hole - self.at;
-            holes.push(Hole { after: (bytes.len() as u64 - left) as u32, bytes: skipped });
-            self.at = hole + skipped;
-        }
-        self.at += left;
-        let number = ends.iter().position(|&known| known == start);
-        let ends_next = number.is_some_and(|number| ends.get(number + 1) == Some(&self.at));
-        if !(ends_next && holes.is_empty() || is_zero(bytes)) {
-            chunks.push((bytes.to_vec(), PiecePlace { at: start, holes: holes.into() }));
-        }
-        self.holes.is_empty() && ends.contains(&self.at)
     }
 }
 

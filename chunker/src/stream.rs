@@ -61,6 +61,12 @@ impl StreamCutter {
         self.pending.extend_from_slice(&piece[at..]);
     }
 
+    /// The number of bytes of memory that are taken by what is gathered.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.pending.capacity()
+    }
+
     /// Drops the bytes that were cut, once they are more than half of the gathered ones.
     fn compact(&mut self) {
         if self.start > self.pending.len() / 2 {

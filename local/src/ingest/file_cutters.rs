@@ -10,10 +10,11 @@ use regrow_image::WalkRules;
 
 use crate::disk_files::DiskFiles;
 
-/// The bytes that may wait in memory for those before them in their files.
+/// The most bytes of memory that files take which wait for their other runs: bytes that come before their places in their
+/// files, and what cutters have not cut yet. Only the file at hand may take more, for one block of the image.
 const MAX_HELD_BYTES: u64 = 24 << 20;
-/// About how many bytes a file takes while it waits for its other runs: what its cutters have not cut yet.
-const OPEN_FILE_BYTES: u64 = 24 << 10;
+/// About how many bytes a file that waits takes besides.
+const OPEN_FILE_BYTES: u64 = 1 << 10;
 /// The longest hole that is cut as zeros. Behind a longer one, cutting begins again, at a multiple of this.
 const MAX_HOLE_BYTES: u64 = 1 << 20;
 /// The most bytes of holes that are cut as zeros, on top of those that the image has.
@@ -91,7 +92,7 @@ pub(super) struct FileCutters {
     open: HashMap<u32, OpenFile>,
     /// The files that are not cut to their ends, since too much waits.
     lost: HashSet<u32>,
-    /// The bytes that wait in open files, and those of holes that may still be cut.
+    /// The bytes of memory that open files take, and those of holes that may still be cut.
     held_bytes: u64,
     hole_bytes: u64,
     chunks: Vec<(Bytes, PiecePlace)>,
@@ -113,6 +114,33 @@ struct OpenFile {
     /// Bytes of later runs.
     early: BTreeMap<u32, Vec<u8>>,
     cuts: Cuts,
+    /// The bytes of memory that all of this took when it was looked at last, and those of `early`.
+    held_bytes: u64,
+    early_bytes: u64,
+}
+
+impl OpenFile {
+    /// Adds bytes of a later run.
+    fn add_early(&mut self, run: u32, bytes: &[u8]) {
+        let early = self.early.entry(run).or_default();
+        let before = early.capacity();
+        early.extend_from_slice(bytes);
+        self.early_bytes += (early.capacity() - before) as u64;
+    }
+
+    /// Takes the bytes of the run that is cut next, if they came early.
+    fn take_early(&mut self) -> Option<Vec<u8>> {
+        let early = self.early.remove(&self.run)?;
+        self.early_bytes -= early.capacity() as u64;
+        Some(early)
+    }
+
+    /// Looks at how many bytes of memory the file takes.
+    fn count(&mut self) -> u64 {
+        let early = self.early_bytes + self.early.len() as u64 * OPEN_FILE_BYTES / 8;
+        self.held_bytes = OPEN_FILE_BYTES + early + self.cuts.held_bytes();
+        self.held_bytes
+    }
 }
 
 /// The cutters of a file, from some place on.
@@ -124,6 +152,12 @@ struct Cuts {
     start: u64,
     taken: u64,
     chunked: u64,
+}
+
+impl Cuts {
+    fn held_bytes(&self) -> u64 {
+        (self.whole.held_bytes() + self.pieces.as_ref().map_or(0, PieceCutter::held_bytes)) as u64
+    }
 }
 
 impl FileCutters {
@@ -200,22 +234,18 @@ impl FileCutters {
         let mut open = match self.open.remove(&file) {
             Some(open) => open,
             None if self.lost.contains(&file) => return,
-            None => {
-                self.held_bytes += OPEN_FILE_BYTES;
-                OpenFile { cuts: self.cuts(file, 0), ..OpenFile::default() }
-            }
+            None => OpenFile { cuts: self.cuts(file, 0), ..OpenFile::default() },
         };
+        self.held_bytes -= open.held_bytes;
         if run != open.run {
-            self.held_bytes += bytes.len() as u64;
-            open.early.entry(run).or_default().extend_from_slice(&bytes);
+            open.add_early(run, &bytes);
         } else {
             self.cut_run(file, &mut open, bytes);
             if is_end {
                 open.run += 1;
             }
         }
-        while let Some(early) = open.early.remove(&open.run) {
-            self.held_bytes -= early.len() as u64;
+        while let Some(early) = open.take_early() {
             self.cut_run(file, &mut open, early.into());
             open.run += 1;
         }
@@ -224,11 +254,10 @@ impl FileCutters {
             let bytes = places.bytes;
             self.cut_hole(file, &mut open.cuts, bytes);
             self.finish(file, open.cuts);
-            self.held_bytes -= OPEN_FILE_BYTES;
-        } else if self.held_bytes > MAX_HELD_BYTES {
+        } else if self.held_bytes + open.count() > MAX_HELD_BYTES {
             self.lost.insert(file);
-            self.held_bytes -= OPEN_FILE_BYTES + open.early.values().map(|early| early.len() as u64).sum::<u64>();
         } else {
+            self.held_bytes += open.held_bytes;
             self.open.insert(file, open);
         }
     }

@@ -176,3 +176,26 @@ fn the_rule_by_which_an_image_lies_is_found() {
     image.files.remove(0);
     assert_eq!(of(&image), PieceRule::new(1 << 18, Zeros::Kept, true));
 }
+
+/// However large chunks are, what waits is counted as it is, and has a bound.
+#[test]
+fn what_waits_has_a_bound() {
+    let mut image = Image::default();
+    let files: Vec<usize> = (0..24).map(|number| image.file(noise(number, 2 << 20))).collect();
+    files.iter().for_each(|&file| image.run(file, 0..1 << 20));
+    files.iter().for_each(|&file| image.run(file, (3 << 19)..2 << 20));
+    files.iter().for_each(|&file| image.run(file, 1 << 20..3 << 19));
+    let (division, params) = (image.division(), Params::new(1 << 20, 2 << 20, 4 << 20).unwrap());
+    for rule in [None, PieceRule::new(4096, Zeros::Joined, true)] {
+        let mut cutters = FileCutters::new(&division, WalkRules::V6ForDisks(rule), params).unwrap();
+        let mut most = 0;
+        for plain in image.plain.chunks(1 << 20) {
+            cutters.push(&Bytes::copy_from_slice(plain));
+            let held: u64 = cutters.open.values_mut().map(OpenFile::count).sum();
+            assert!(held == cutters.held_bytes && held <= MAX_HELD_BYTES, "{held}");
+            most = most.max(held);
+        }
+        assert!(most > MAX_HELD_BYTES / 2 && !cutters.lost.is_empty() && cutters.open.is_empty(), "{most}");
+        assert!(!cutters.take().is_empty());
+    }
+}
