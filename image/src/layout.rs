@@ -168,6 +168,13 @@ impl Layout {
         ranges.take_while(move |range| range.end <= contents.end).filter(|range| range.start < range.end)
     }
 
+    /// The range of the file to which a place in the contents stream belongs.
+    pub fn file_at(&self, contents_at: u64) -> Option<Range<u64>> {
+        let next = self.runs.partition_point(|run| run.contents_at <= contents_at);
+        let start = self.runs.get(next.checked_sub(1)?)?.contents_at;
+        Some(start..self.runs.get(next)?.contents_at)
+    }
+
     /// The stretches that make up a range of the image, in order.
     pub fn pieces(&self, image: Range<u64>) -> impl Iterator<Item = ImagePiece> + '_ {
         let first = self.runs.partition_point(|run| run.image_at <= image.start).saturating_sub(1);

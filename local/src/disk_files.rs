@@ -1,6 +1,7 @@
 //! The files of a disk image, each as one whole, wherever its bytes lie.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use regrow_disk::{Division, FileRun, StretchKind};
 use regrow_image::SkeletonPart;
@@ -13,6 +14,9 @@ pub(crate) struct DiskFiles {
     files: Vec<FilePlaces>,
     /// Where each file begins if all of them stand one after the other.
     starts: Vec<u64>,
+    /// The runs of files in the order of the plain image, each with the number of its file. They are sorted when they are
+    /// asked for first.
+    by_place: OnceLock<Vec<(FileRun, u32)>>,
 }
 
 /// Where a file's bytes are. Holes have no run.
@@ -42,7 +46,7 @@ impl DiskFiles {
         }
         let bytes = files.iter().map(|file| file.bytes);
         let starts = bytes.scan(0, |end, bytes| Some(std::mem::replace(end, bytes.saturating_add(*end)))).collect();
-        Self { files, starts }
+        Self { files, starts, by_place: OnceLock::new() }
     }
 
     /// Where a file begins if all of them stand one after the other.
@@ -57,6 +61,28 @@ impl DiskFiles {
         let (file, start) = (&self.files[number], self.starts[number]);
         let within = range.start - start..range.end.checked_sub(start)?;
         (within.end <= file.bytes).then(|| file.parts(within))
+    }
+
+    /// The range of the file that has a place in all files.
+    pub(crate) fn file_at(&self, at: u64) -> Option<Range<u64>> {
+        let number = self.starts.partition_point(|&start| start <= at).checked_sub(1)?;
+        let (start, end) = (self.start(number)?, self.start(number)? + self.files[number].bytes);
+        (at < end).then_some(start..end)
+    }
+
+    /// Where a byte of the plain image is in all files. If several files share it, it is one of them.
+    pub(crate) fn at_plain(&self, plain_at: u64) -> Option<u64> {
+        let by_place = self.by_place.get_or_init(|| {
+            let numbered = (0..).zip(&self.files);
+            let mut runs: Vec<_> =
+                numbered.flat_map(|(number, file)| file.runs.iter().map(move |run| (*run, number))).collect();
+            runs.sort_by_key(|(run, _)| run.plain_at);
+            runs
+        });
+        let number = by_place.partition_point(|(run, _)| run.plain_at <= plain_at).checked_sub(1)?;
+        let (run, file) = by_place[number];
+        let within = plain_at - run.plain_at;
+        (within < run.bytes).then(|| Some(self.start(file as usize)? + run.file_at + within)).flatten()
     }
 
     /// The files by their numbers.

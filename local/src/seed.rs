@@ -1,5 +1,6 @@
 //! Seeds: local files and folders that hold wanted bytes.
 
+mod beside;
 mod disk;
 mod file;
 mod folder;
@@ -32,6 +33,15 @@ use crate::coded::{CodedBlocks, Starts};
 use crate::pool::Pool;
 use crate::{LocalError, Progress};
 
+/// On which side of a chunk something is looked for, in the same file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Directly before it.
+    Before,
+    /// Directly behind it.
+    Behind,
+}
+
 /// A source of chunks on this machine. The caller must verify the bytes that it gives.
 pub trait Seed: Send + Sync {
     /// The place of this chunk, in the seed's own terms.
@@ -55,6 +65,13 @@ pub trait Seed: Send + Sync {
     /// Fills `out` with bytes of the seed's plain image from `at` on, for seeds that have [`Seed::stretches`].
     fn read_plain(&self, _at: u64, _out: &mut [u8]) -> std::io::Result<()> {
         Err(std::io::ErrorKind::Unsupported.into())
+    }
+
+    /// The places where `wanted` bytes may lie beside a chunk of `known` bytes that the seed has at `place`, the likeliest
+    /// first. Only reading tells whether they lie there.
+    fn beside(&self, place: u64, known: u32, side: Side, wanted: u32) -> Vec<u64> {
+        let _ = (place, known, side, wanted);
+        Vec::new()
     }
 
     /// Passes on the recipe segments that follow from the seed's contents.
@@ -198,6 +215,22 @@ impl Seeds {
     /// The seed cannot be read, or has no plain image.
     pub fn read_plain(&self, seed: u32, at: u64, out: &mut [u8]) -> std::io::Result<()> {
         self.seeds.get(seed as usize).ok_or(std::io::ErrorKind::NotFound)?.read_plain(at, out)
+    }
+
+    /// Reads a chunk from beside another one of `known` bytes that a seed has, and verifies it. The result is its place,
+    /// if it lies there.
+    pub fn read_beside(
+        &self,
+        (seed, place): (u32, u64),
+        known: u32,
+        side: Side,
+        record: &Record,
+        out: &mut VerifiedBuffer,
+    ) -> Option<(u32, u64)> {
+        let beside = self.seeds.get(seed as usize)?;
+        let places = beside.beside(place, known, side, record.len);
+        let mut read = |place| out.read_chunk(&record.id, |bytes| beside.read(place, record.len as usize, bytes));
+        places.into_iter().find(|&place| read(place)).map(|place| (seed, place))
     }
 
     /// Reads a chunk from a seed into `out`, and verifies it. Where that seed does not give it now, others that have it

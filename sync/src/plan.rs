@@ -9,6 +9,7 @@ pub(crate) mod inspect;
 pub(crate) mod known_names;
 pub(crate) mod layout_seed;
 pub(crate) mod locate;
+mod neighbours;
 pub(crate) mod outline;
 pub(crate) mod overlap;
 pub(crate) mod patch_or_chunks;

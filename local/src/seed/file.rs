@@ -8,15 +8,16 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-use regrow_chunker::ChunkId;
+use regrow_chunker::{ChunkId, PieceRule};
 use regrow_disk::{Division, Scratch, divide_with};
 use regrow_image::{SkeletonPart, StreamKind};
 use regrow_index::Segment;
 use rustix::fs::OFlags;
 
+use super::beside::{IN_FILES, OVER_HOLES};
 use super::gather::gather;
 use super::layer::Layer;
-use super::{Seed, SeedContext, first_with_id, sorted_by_id};
+use super::{Seed, SeedContext, Side, first_with_id, sorted_by_id};
 use crate::coded::{PlainFile, SpoolFolder, Starts};
 use crate::disk_files::DiskFiles;
 use crate::ingest::{GzipFiles, Reading, sized};
@@ -73,6 +74,8 @@ pub struct FileSeed {
     alone_by_id: Vec<u32>,
     /// The files of a divided image. They are found when one is read first.
     disk_files: OnceLock<Option<DiskFiles>>,
+    /// How the target's files lie, for looking beside chunks.
+    pub(super) pieces: Option<PieceRule>,
     /// The chunks that the file holds behind damaged headers.
     found: Option<Box<FileSeed>>,
     /// The file itself, if it has compressed blocks of a disk image.
@@ -137,7 +140,8 @@ impl FileSeed {
             let file = file.try_clone().map_err(LocalError::io(path))?;
             Ok::<_, LocalError>(Box::new(Self::new(file, state, *found, was_read, Some(context.scratch))))
         });
-        Ok(Self { found: found.transpose()?, ..Self::new(file, state, scan, was_read, Some(context.scratch)) })
+        let pieces = rules.pieces();
+        Ok(Self { found: found.transpose()?, pieces, ..Self::new(file, state, scan, was_read, Some(context.scratch)) })
     }
 
     fn new(file: File, state: FileState, mut scan: Scan, was_read: bool, scratch: Option<&Path>) -> Self {
@@ -159,8 +163,8 @@ impl FileSeed {
         let streams = STREAMS.map(|stream| StreamIndex::new(&scan, stream));
         let opaque_by_id = sorted_by_id(scan.opaque.len(), |n| scan.opaque[n].0.id);
         let alone_by_id = sorted_by_id(scan.alone().len(), |n| scan.alone()[n].0.id);
-        let (found, coded_file, disk_files) = (None, None, OnceLock::new());
-        Self { file, state, scan, was_read, streams, opaque_by_id, alone_by_id, disk_files, found, coded_file }
+        let (pieces, found, coded_file, disk_files) = (None, None, None, OnceLock::new());
+        Self { file, state, scan, was_read, streams, opaque_by_id, alone_by_id, disk_files, pieces, found, coded_file }
     }
 
     /// A seed from a plain image in a file, whose contents are known.
@@ -272,7 +276,7 @@ impl FileSeed {
     }
 
     /// The files of a divided image.
-    fn disk_files(&self) -> Option<&DiskFiles> {
+    pub(super) fn disk_files(&self) -> Option<&DiskFiles> {
         self.disk_files.get_or_init(|| Some(DiskFiles::of(&self.division()?))).as_ref()
     }
 
@@ -289,7 +293,7 @@ impl FileSeed {
     }
 
     /// The stretches of the file that make up a range of a stream, and the numbers of operations between them.
-    fn parts(&self, stream: StreamKind, range: Range<u64>) -> impl Iterator<Item = SkeletonPart> + '_ {
+    pub(super) fn parts(&self, stream: StreamKind, range: Range<u64>) -> impl Iterator<Item = SkeletonPart> + '_ {
         let (skeleton, contents) = match stream {
             StreamKind::Skeleton => (Some(self.scan.layout.skeleton_parts(range)), None),
             StreamKind::Contents => (None, Some(self.scan.layout.contents_in_image(range))),
@@ -300,12 +304,14 @@ impl FileSeed {
 }
 
 /// Marks a place that is an offset in the file itself.
-const IN_FILE: u64 = 1 << 63;
+pub(super) const IN_FILE: u64 = 1 << 63;
 /// Marks a place behind a damaged header.
-const FOUND: u64 = 1 << 62;
+pub(super) const FOUND: u64 = 1 << 62;
 
 /// Marks the number of a chunk of a file that was cut otherwise.
-const ALONE: u64 = 1 << 61;
+pub(super) const ALONE: u64 = 1 << 61;
+/// All marks. A place without one is an offset in a stream.
+const MARKS: u64 = IN_FILE | FOUND | ALONE | IN_FILES | OVER_HOLES;
 
 /// Encodes a place: twice the offset in the stream, plus one for the contents.
 fn place(stream: StreamKind, at: u64) -> u64 {
@@ -334,7 +340,7 @@ impl Seed for FileSeed {
     }
 
     fn find_behind(&self, before: u64, len: u32, id: &ChunkId) -> Option<u64> {
-        if before & (IN_FILE | FOUND | ALONE) != 0 {
+        if before & MARKS != 0 {
             return None;
         }
         let (stream, at) = (STREAMS[(before & 1) as usize], (before >> 1) + u64::from(len));
@@ -355,13 +361,16 @@ impl Seed for FileSeed {
             let parts = self.alone_parts((place & !ALONE) as usize, len).ok_or(io::ErrorKind::NotFound)?;
             return gather(|buffer, at| self.file.read_exact_at(buffer, at), parts.into_iter(), out);
         }
+        if let Some(parts) = self.parts_beside(place, len) {
+            return gather(|buffer, at| self.file.read_exact_at(buffer, at), parts?.into_iter(), out);
+        }
         let (stream, at) = (STREAMS[(place & 1) as usize], place >> 1);
         gather(|buffer, at| self.file.read_exact_at(buffer, at), self.parts(stream, at..at + len as u64), out)
     }
 
     fn stretches(&self, place: u64, len: usize, out: &mut Vec<Range<u64>>) -> bool {
         out.clear();
-        if place & (IN_FILE | FOUND | ALONE) != 0 || place & 1 == 0 {
+        if place & MARKS != 0 || place & 1 == 0 {
             return false;
         }
         let at = place >> 1;
@@ -371,6 +380,10 @@ impl Seed for FileSeed {
 
     fn read_plain(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
         self.file.read_exact_at(out, at)
+    }
+
+    fn beside(&self, place: u64, known: u32, side: Side, wanted: u32) -> Vec<u64> {
+        self.places_beside(place, known, side, wanted)
     }
 
     fn segments(&self, wanted: &mut dyn FnMut(Segment)) {

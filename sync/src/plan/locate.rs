@@ -44,8 +44,8 @@ impl Plan {
         Self { skeleton: true, sources: from_seeds(&target.skeleton, seeds, &[]), patched: seeds.patched }
     }
 
-    /// Plans the contents: first with the chunks that the output has, then with those of seeds. Last, guesses by path
-    /// in folders are tried for the rest.
+    /// Plans the contents: first with the chunks that the output has, then with those of seeds and those that lie beside
+    /// them. Last, guesses by path in folders are tried for the rest.
     pub(crate) fn of_contents(
         pool: &Pool,
         target: &Arc<Target>,
@@ -54,6 +54,7 @@ impl Plan {
     ) -> Result<Self, SyncError> {
         let sources = from_seeds(&target.contents, seeds, resumed);
         let mut plan = Self { skeleton: false, sources, patched: seeds.patched };
+        plan.try_neighbours(pool, target, seeds)?;
         for guess in &seeds.guesses {
             plan.try_guesses(pool, target, seeds, *guess)?;
         }
@@ -124,6 +125,11 @@ impl Plan {
 
     pub(crate) fn source(&self, chunk: usize) -> Source {
         self.sources[chunk]
+    }
+
+    /// The source of a chunk, if there is one of this number.
+    pub(super) fn get(&self, chunk: usize) -> Option<Source> {
+        self.sources.get(chunk).copied()
     }
 
     pub(crate) fn set(&mut self, chunk: u32, source: Source) {
