@@ -2,6 +2,7 @@
 //! has none passes the tests over.
 
 mod erofs;
+mod verity;
 
 use std::path::Path;
 use std::process::Command;

@@ -82,7 +82,7 @@ impl Assembly {
     /// The division, of which `details` tells.
     pub(crate) fn division(self, details: String) -> Division {
         let Self { kind, pieces, list, files, rules, .. } = self;
-        Division { kind, details, pieces, stretches: list.finish(), files, rules }
+        Division { kind, details, pieces, stretches: list.finish(), files, rules, tree: None }
     }
 
     fn next_file(&self) -> Result<u32, DiskError> {

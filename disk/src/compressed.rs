@@ -306,6 +306,7 @@ fn whole_file(bytes: u64) -> Division {
             runs: vec![FileRun { file_at: 0, plain_at: 0, bytes }],
         }],
         rules: DivisionRules::V6,
+        tree: None,
     }
 }
 
@@ -350,6 +351,6 @@ impl Unpacked {
         let details = format!("{words}, in {}", self.format.name());
         let files = inner.files.iter().map(|file| nested::in_image(file, &runs)).collect();
         let kind = inner.kind;
-        Division { kind, details, pieces, stretches: list.finish(), files, rules: DivisionRules::V6 }
+        Division { kind, details, pieces, stretches: list.finish(), files, rules: DivisionRules::V6, tree: None }
     }
 }

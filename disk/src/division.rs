@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::StretchList;
+use crate::{HashTree, StretchList};
 
 /// A disk image, divided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Division {
     pub files: Vec<DiskFile>,
     /// The first rules by which the image is divided so.
     pub rules: DivisionRules,
+    /// The tree that a piece in the form of one is.
+    pub tree: Option<HashTree>,
 }
 
 /// The rules by which disk images are divided. Later ones divide more kinds of images, and those that earlier ones divide
@@ -105,6 +107,7 @@ impl StoredPiece {
             StoredForm::Plain => self.bytes,
             StoredForm::Block { plain_bytes, .. } | StoredForm::Filled { plain_bytes, .. } => plain_bytes as u64,
             StoredForm::Stream { plain_bytes, .. } => plain_bytes,
+            StoredForm::HashTree => 0,
         }
     }
 
@@ -144,6 +147,8 @@ pub enum StoredForm {
         /// The number of bytes that they hold, at least one.
         plain_bytes: u64,
     },
+    /// The bytes are the hash tree of all bytes before them, and the plain image has nothing in their place.
+    HashTree,
 }
 
 impl StoredForm {
@@ -151,7 +156,7 @@ impl StoredForm {
     #[must_use]
     pub const fn block(self) -> Option<(BlockCodec, u32)> {
         match self {
-            Self::Plain | Self::Stream { .. } => None,
+            Self::Plain | Self::Stream { .. } | Self::HashTree => None,
             Self::Block { codec, plain_bytes } | Self::Filled { codec, plain_bytes, .. } => Some((codec, plain_bytes)),
         }
     }

@@ -156,7 +156,7 @@ impl<'i> Walk<'i> {
         let mut files = names.into_files(self.input.image.most_bytes())?;
         claims.give_runs(&mut files);
         let (kind, stretches) = (DiskKind::Erofs, claims.into_stretches().finish());
-        Ok(Division { kind, details, pieces, stretches, files, rules })
+        Ok(Division { kind, details, pieces, stretches, files, rules, tree: None })
     }
 
     /// Claims bytes of the image that are not compressed.

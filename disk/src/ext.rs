@@ -38,6 +38,7 @@ pub(crate) fn divide(image: &dyn ReadAt) -> Result<Option<Division>, DiskError> 
         stretches: walk.claims.into_stretches().finish(),
         files,
         rules: DivisionRules::V5,
+        tree: None,
     }))
 }
 

@@ -32,6 +32,7 @@ mod read_at;
 mod spool;
 mod squashfs;
 mod stretches;
+mod verity;
 
 pub use division::{
     BlockCodec, DiskFile, DiskKind, Division, DivisionRules, FileRun, StoredForm, StoredPiece, StreamCodec, Stretch,
@@ -41,6 +42,7 @@ pub use error::DiskError;
 pub use read_at::{ReadAt, SizedFile};
 pub use spool::{Scratch, Spool};
 pub use stretches::StretchList;
+pub use verity::{HashTree, TreeHasher};
 
 use compressed::Wanted;
 use spool::Spools;
@@ -71,6 +73,9 @@ pub fn divide_with(
     }
     match whole(image, &|image| file_system(image, streams, |file| in_file(file, rules)))? {
         None if rules >= DivisionRules::V6 => qcow2::divide(image, |guest| in_file(guest, rules)),
+        Some(division) if division.kind == DiskKind::Squashfs && rules >= DivisionRules::V6 => {
+            verity::without_tree(image, division).map(Some)
+        }
         found => Ok(found),
     }
 }

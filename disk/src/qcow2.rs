@@ -37,7 +37,15 @@ pub(crate) fn divide(image: &dyn ReadAt, inner: impl Fn(&dyn ReadAt) -> Divided)
         files = guest.files.iter().map(|file| nested::in_image(file, &runs)).collect();
     }
     let stretches = claims.into_stretches().finish();
-    Ok(Some(Division { kind: DiskKind::Qcow2, details, pieces, stretches, files, rules: DivisionRules::V6 }))
+    Ok(Some(Division {
+        kind: DiskKind::Qcow2,
+        details,
+        pieces,
+        stretches,
+        files,
+        rules: DivisionRules::V6,
+        tree: None,
+    }))
 }
 
 /// The compressed clusters. The tables tell only in which sector each ends, and another one may begin there.

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use crate::HashTree;
+
 /// Bytes that are read at random: a file, a device, or what lies uncompressed in one.
 pub trait ReadAt {
     /// The number of bytes that there are.
@@ -12,6 +14,11 @@ pub trait ReadAt {
     /// The number of bytes that tables may take, which is smaller where most of the bytes are holes.
     fn most_bytes(&self) -> u64 {
         self.bytes()
+    }
+
+    /// A hash tree in the bytes that is known to be right. It need not be readable.
+    fn hash_tree(&self) -> Option<HashTree> {
+        None
     }
 
     /// Fills `out` with the bytes from `at` on.
@@ -41,6 +48,10 @@ impl<R: ReadAt + ?Sized> ReadAt for &R {
 
     fn most_bytes(&self) -> u64 {
         R::most_bytes(self)
+    }
+
+    fn hash_tree(&self) -> Option<HashTree> {
+        R::hash_tree(self)
     }
 
     fn read_exact_at(&self, out: &mut [u8], at: u64) -> io::Result<()> {

@@ -58,6 +58,7 @@ pub(crate) fn divide(image: &dyn ReadAt, inner: impl Fn(&dyn ReadAt) -> Divided)
         stretches: claims.into_stretches().finish(),
         files: files.list,
         rules: files.rules,
+        tree: None,
     }))
 }
 

@@ -172,6 +172,7 @@ fn plain_of(image: &[u8], division: &Division) -> Vec<u8> {
         at += piece.bytes as usize;
         match piece.form {
             StoredForm::Plain => plain.extend_from_slice(stored),
+            StoredForm::HashTree => {}
             StoredForm::Block { codec, plain_bytes } | StoredForm::Filled { codec, plain_bytes, .. } => {
                 plain.extend(decode(codec, stored, plain_bytes as usize).unwrap());
             }

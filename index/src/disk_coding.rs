@@ -6,6 +6,8 @@ use std::sync::Arc;
 use crate::coding::MOST_DEFLATE_EXPANSION;
 use crate::{CodedFormat, FilledRun, IndexError};
 
+const A_TREE: &str = "a hash tree of a disk image";
+
 /// The largest number of plain bytes of one block.
 pub const MAX_BLOCK_PLAIN_BYTES: u32 = 16 << 20;
 /// The largest number of bytes that stand before each block of a run as they are.
@@ -16,6 +18,13 @@ pub const MAX_KEPT_BYTES: u64 = 16 << 20;
 pub(crate) const MOST_EXPANSION: u64 = 32 << 10;
 /// The number of bytes of a run's digest.
 pub const RUN_DIGEST_BYTES: usize = 16;
+/// The most bytes of a hash tree's salt.
+pub(crate) const MAX_SALT_BYTES: usize = 32;
+/// The numbers of a hash tree's blocks of data, of which a reader has all hashes in memory.
+const TREE_DATA_BLOCKS: std::ops::RangeInclusive<u64> = 2..=1 << 19;
+/// The bytes of a block of it, and the number of hashes in one.
+const TREE_BLOCK_BYTES: u64 = 4096;
+const TREE_BLOCK_HASHES: u64 = 128;
 /// Sums stay below this, so that half of the range of a number is left for the rest of the image.
 const MOST_BYTES: u64 = 1 << 62;
 
@@ -44,6 +53,36 @@ pub enum DiskPiece {
     Held(Box<BlockRun>),
     /// A compressed stream of any length.
     Stream(Box<StreamPiece>),
+    /// A hash tree of all bytes before it. The plain image has nothing in its place.
+    HashTree(Box<HashTreePiece>),
+}
+
+/// A hash tree of dm-verity, version 1: SHA-256 of the salt and of each block of 4,096 bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HashTreePiece {
+    /// What is hashed before each block.
+    pub salt: Vec<u8>,
+    /// The number of blocks of data, which are all bytes of the image before the tree.
+    pub data_blocks: u64,
+}
+
+impl HashTreePiece {
+    /// The bytes of the data, if there may be so many.
+    fn data(&self) -> Option<u64> {
+        let is_known = self.salt.len() <= MAX_SALT_BYTES && TREE_DATA_BLOCKS.contains(&self.data_blocks);
+        is_known.then(|| self.data_blocks * TREE_BLOCK_BYTES)
+    }
+
+    /// The bytes of the tree.
+    fn stored(&self) -> Option<u64> {
+        self.data()?;
+        let (mut blocks, mut sum) = (self.data_blocks, 0);
+        while blocks > 1 {
+            blocks = blocks.div_ceil(TREE_BLOCK_HASHES);
+            sum += blocks;
+        }
+        Some(sum * TREE_BLOCK_BYTES)
+    }
 }
 
 /// A compressed stream of any length, which follows from what an encoder makes of its plain bytes.
@@ -180,6 +219,7 @@ impl DiskPiece {
             Self::Corrected(block) => Some(block.coded_bytes.into()),
             Self::Kept(kept) => Some(kept.coded.len() as u64),
             Self::Stream(stream) => Some(stream.coded_bytes),
+            Self::HashTree(tree) => tree.stored(),
         }
     }
 
@@ -195,6 +235,7 @@ impl DiskPiece {
             Self::Corrected(block) => Some(block.plain_bytes.into()),
             Self::Kept(kept) => Some(kept.plain_bytes.into()),
             Self::Stream(stream) => Some(stream.plain_bytes),
+            Self::HashTree(_) => Some(0),
         }
     }
 
@@ -215,7 +256,7 @@ impl DiskPiece {
     pub fn behind_bytes(&self) -> u64 {
         match self {
             Self::Filled(run) => run.behind_bytes(),
-            Self::Plain(_) | Self::Run(_) | Self::Corrected(_) | Self::Kept(_) | Self::Held(_) | Self::Stream(_) => 0,
+            _ => 0,
         }
     }
 
@@ -232,6 +273,7 @@ impl DiskPiece {
             Self::Corrected(block) => check_block(block.plain_bytes, block.coded_bytes.into()),
             Self::Kept(kept) => check_block(kept.plain_bytes, kept.coded.len() as u64),
             Self::Stream(stream) => stream.check(),
+            Self::HashTree(tree) => tree.data().map(drop).ok_or(IndexError::Malformed(A_TREE)),
         }
     }
 }
@@ -253,7 +295,7 @@ impl DiskCoding {
     #[must_use]
     pub fn blocks(&self) -> (u64, u64) {
         self.pieces.iter().fold((0, 0), |(all, kept), piece| match piece {
-            DiskPiece::Plain(_) => (all, kept),
+            DiskPiece::Plain(_) | DiskPiece::HashTree(_) => (all, kept),
             DiskPiece::Run(run) | DiskPiece::Held(run) => (all + run.count, kept),
             DiskPiece::Filled(run) => (all + run.count, kept),
             DiskPiece::Corrected(_) | DiskPiece::Stream(_) => (all + 1, kept),
@@ -265,11 +307,28 @@ impl DiskCoding {
         self.pieces.iter().try_fold(0u64, |sum, piece| sum.checked_add(size(piece)?).filter(|&sum| sum < MOST_BYTES))
     }
 
+    /// Checks that there is at most one hash tree, right behind its data, and something behind it.
+    fn check_trees(&self) -> Result<(), IndexError> {
+        let (mut at, mut trees) = (Some(0u64), 0);
+        for (number, piece) in self.pieces.iter().enumerate() {
+            if let DiskPiece::HashTree(tree) = piece {
+                trees += 1;
+                let is_last = number + 1 == self.pieces.len();
+                if trees > 1 || is_last || at.is_none() || tree.data() != at {
+                    return Err(IndexError::Malformed(A_TREE));
+                }
+            }
+            at = at.zip(piece.stored()).and_then(|(at, bytes)| at.checked_add(bytes));
+        }
+        Ok(())
+    }
+
     /// Checks that the sizes can be added up, that there are plain bytes, and that this does not begin like a file.
     pub(crate) fn check(&self) -> Result<(), IndexError> {
         if let Some(DiskPiece::Corrected(_)) = self.pieces.first() {
             return Err(IndexError::Malformed("a disk image that begins with a corrected block"));
         }
+        self.check_trees()?;
         match (self.sum(DiskPiece::plain), self.sum(DiskPiece::stored)) {
             (Some(1..), Some(_)) => Ok(()),
             _ => Err(IndexError::Malformed("sizes of a coded disk image")),

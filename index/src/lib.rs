@@ -101,8 +101,8 @@ mod v2;
 
 pub use coding::{CodedFormat, CodedStretch, Coding, MAX_FRINGE_BYTES, MemberCoding};
 pub use disk_coding::{
-    BlockRun, CorrectedBlock, DiskCoding, DiskPiece, KeptBlock, MAX_BLOCK_PLAIN_BYTES, MAX_GAP_BYTES, MAX_KEPT_BYTES,
-    RUN_DIGEST_BYTES, StreamPiece,
+    BlockRun, CorrectedBlock, DiskCoding, DiskPiece, HashTreePiece, KeptBlock, MAX_BLOCK_PLAIN_BYTES, MAX_GAP_BYTES,
+    MAX_KEPT_BYTES, RUN_DIGEST_BYTES, StreamPiece,
 };
 pub use error::IndexError;
 pub use filled::{FilledGroup, FilledRun};

@@ -67,7 +67,7 @@ mod stream_chunks;
 
 pub use coded::disk::{
     CodedBlocks, DiskMaker, PieceEncoder, SpoolFolder, StoredView, WholeCoding, block_encoder_name, bytes_behind,
-    disk_memory_bytes, piece_encoder, stream_encoder_name,
+    disk_memory_bytes, has_hash_tree, piece_encoder, stream_encoder_name,
 };
 pub use coded::stream::{CodedEncoder, StreamMaker};
 #[cfg(feature = "sources")]

@@ -10,6 +10,7 @@ pub(crate) mod layer;
 pub(crate) mod layered;
 mod patched;
 mod pipe;
+mod places;
 pub(crate) mod rooted;
 pub(crate) mod roots;
 

@@ -96,6 +96,7 @@ mod tests {
             stretches,
             files,
             rules: DivisionRules::V5,
+            tree: None,
         });
         let named = found.named([1024, 900, 800, 700].into_iter()).unwrap();
         let [passwd, sh] = [b"etc/passwd".as_slice(), b"bin/sh"].map(FileName::of_path);

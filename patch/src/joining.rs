@@ -13,9 +13,10 @@ use regrow_local::{LocalError, Pool};
 use crate::expand::{PREFIX_BYTES, may_hold_members};
 use crate::identity::identical;
 use crate::joined::{JoinedFiles, MAX_PIECES, MAX_TARGET_BYTES, PieceSource};
+use crate::origin::Origin;
 use crate::pairing::by_name;
 use crate::scattered::ScatteredFile;
-use crate::side::{Origin, Side};
+use crate::side::Side;
 
 /// The number of operations up to which a file that is not seen through is always matched piece by piece.
 const MATCHED_OPERATIONS: usize = 2;

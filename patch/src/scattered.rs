@@ -8,7 +8,7 @@ use regrow_image::{ImagePiece, Layout, StreamKind};
 
 use crate::files::Files;
 use crate::joined::{MAX_PIECES, PieceSource};
-use crate::side::Origin;
+use crate::origin::Origin;
 use crate::stretches::merged;
 use crate::unit::WHOLE_BYTES;
 

@@ -1,8 +1,6 @@
 //! A side of a patch: the stretches of an image's streams that the patch is made from, or that it makes. In version 1
 //! this is the whole image. In version 2 it is the parts of the base, and what of the target is not held.
 
-mod parts;
-
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,10 +14,9 @@ use crate::image::PatchImage;
 use crate::joined::JoinedFiles;
 use crate::members::ListsError;
 use crate::names::FileName;
+use crate::origin::Origin;
+use crate::part_ranges::{between, range_of, wrapper};
 use crate::stretch::Stretches;
-use parts::{between, range_of, wrapper};
-
-pub(crate) use parts::Origin;
 
 /// A side of a patch. Its skeleton, followed by its contents and its joined files, is its *stored space*.
 pub(crate) struct Side {

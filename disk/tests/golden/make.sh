@@ -65,6 +65,14 @@ make() {
         touch -d @1700000000 "$work/bundle"{,/*}
         tree=$work/bundle squash -b 16384
         ;;
+    bundle-verity)
+        ext 1100K -t ext4 -b 1024 -O ^has_journal,^resize_inode -I 256 -N 24
+        mkdir "$work/bundle"
+        mv "$image" "$work/bundle/rootfs.ext4"
+        printf '[update]\ncompatible=golden\n\n[bundle]\nformat=verity\n\n[image.rootfs]\nfilename=rootfs.ext4\n' >"$work/bundle/manifest.raucm"
+        openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/key" -out "$work/cert" -subj /CN=golden -days 36500 2>/dev/null
+        rauc bundle --cert "$work/cert" --key "$work/key" "$work/bundle" "$image" 2>/dev/null
+        ;;
     qcow2-zlib) qcow2 -c -o cluster_size=4096 ;;
     qcow2-zstd) qcow2 -c -o cluster_size=8192,compression_type=zstd ;;
     qcow2-plain) qcow2 -o cluster_size=512,compat=0.10 ;;

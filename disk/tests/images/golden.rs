@@ -40,6 +40,10 @@ fn described(division: &Division) -> String {
         if let StoredForm::Filled { codec, plain_bytes, behind } = piece.form {
             writeln!(out, "filled {at} {} {codec} {plain_bytes} {behind}", piece.bytes).expect("written");
         }
+        if piece.form == StoredForm::HashTree {
+            let tree = division.tree.as_ref().expect("a tree");
+            writeln!(out, "hash tree {at} {} {} {:02x?}", piece.bytes, tree.data_blocks, tree.salt).expect("written");
+        }
         at += piece.bytes;
     }
     let mut at = 0;

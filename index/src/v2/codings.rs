@@ -34,6 +34,7 @@ const DISK_STREAM: u8 = 6;
 const FILLED: u8 = 7;
 /// Only the codings of a patch have this kind.
 const HELD: u8 = 8;
+const HASH_TREE: u8 = 9;
 
 /// The last literal and encoder, which an empty field repeats.
 #[derive(Default)]
@@ -192,7 +193,7 @@ impl Pieces<'_> {
 
     fn take_kind(&mut self) -> Result<u8, IndexError> {
         let kind = take_u8(&mut self.input)?;
-        if kind <= FILLED || (kind == HELD && self.may_be_held) {
+        if kind <= FILLED || kind == HASH_TREE || (kind == HELD && self.may_be_held) {
             return Ok(kind);
         }
         Err(IndexError::UnknownKind { what: "a piece of a coded file", kind: u64::from(kind) })

@@ -7,24 +7,28 @@ mod filled;
 mod found;
 mod guess;
 mod held;
+mod made;
 mod places;
 mod prove;
 mod steps;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod unfold;
 mod view;
 
 use std::sync::Arc;
 
+use regrow_disk::TreeHasher;
 use regrow_disk::codec::BlockError;
-use regrow_index::{DiskPiece, RUN_DIGEST_BYTES};
+use regrow_index::DiskPiece;
 
 use super::stream::StreamSink;
 use crate::LocalError;
 use crate::pool::{Ordered, Pool};
 use encoders::{MAX_MEMORY_BYTES, largest_block_bytes, most_in_flight};
+use made::{Made, RunDigest, digest_of, run_digest};
 use steps::{BlockStep, Step, StepEncoder, Steps};
 
 pub use encoders::{
@@ -38,6 +42,7 @@ pub(crate) use places::{BlockHash, DiskPlaces, PlacedBlock, PlainPlace, block_ha
 pub(crate) use prove::{DiskProof, prove_disk};
 pub(crate) use streams::LateSpool;
 pub use streams::SpoolFolder;
+pub use tree::has_hash_tree;
 pub(crate) use unfold::DiskUnfolding;
 pub use view::StoredView;
 
@@ -68,6 +73,8 @@ pub struct DiskMaker<'a> {
     held: Vec<Made>,
     /// The number of plain bytes of the disk image so far.
     plain_at: u64,
+    /// What becomes of all bytes so far, if a hash tree follows from them.
+    tree: Option<TreeHasher>,
     /// The number of stored bytes that are still to come. More of them would overwrite what follows.
     left: u64,
 }
@@ -82,7 +89,24 @@ impl<'a> DiskMaker<'a> {
         let (waiting, block, held, ahead) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let behind = bytes_behind(pieces);
         let (whole, plain_at, wanted, step) = (None, 0, 0, None);
-        Self { pool, blocks, whole, steps, step, waiting, block, ahead, wanted, behind, encoding, held, plain_at, left }
+        let tree = tree::hasher(pieces);
+        Self {
+            pool,
+            blocks,
+            whole,
+            steps,
+            step,
+            waiting,
+            block,
+            ahead,
+            wanted,
+            behind,
+            encoding,
+            held,
+            plain_at,
+            tree,
+            left,
+        }
     }
 
     /// The same maker for pieces that begin at this place of the plain image, counted from the beginning of the disk image,
@@ -123,12 +147,17 @@ impl<'a> DiskMaker<'a> {
             if self.step.is_none() {
                 self.step = self.steps.next()?;
             }
+            if let Some(Step::Tree) = self.step {
+                self.put_tree(sink)?;
+                continue;
+            }
             let taken = match &mut self.step {
                 None if plain.len() as u64 <= self.behind => {
                     self.wanted = usize::try_from(self.behind).unwrap_or(usize::MAX).saturating_add(1);
                     return Ok(plain.len());
                 }
                 None => return Err(invalid("there are more plain bytes than its pieces have").into()),
+                Some(Step::Tree) => 0,
                 Some(Step::Copy(left) | Step::Replace(left, _) | Step::Stream(left, _)) => {
                     let now = plain.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                     *left -= now as u64;
@@ -176,7 +205,7 @@ impl<'a> DiskMaker<'a> {
     /// Takes in bytes of the present step.
     fn take<E: From<LocalError>>(&mut self, plain: &[u8], sink: StreamSink<'_, E>) -> Result<(), E> {
         match &self.step {
-            None | Some(Step::Fill(..)) => {}
+            None | Some(Step::Fill(..) | Step::Tree) => {}
             Some(Step::Copy(left)) => {
                 let is_end = *left == 0;
                 self.waiting.extend_from_slice(plain);
@@ -222,17 +251,32 @@ impl<'a> DiskMaker<'a> {
         Ok(())
     }
 
-    /// Takes in bytes of a stream, which goes on as it is made. What stands before it must be there first.
-    fn take_stream<E: From<LocalError>>(&mut self, plain: &[u8], sink: StreamSink<'_, E>) -> Result<(), E> {
+    /// Gives all that was taken in so far.
+    fn give_all<E: From<LocalError>>(&mut self, sink: StreamSink<'_, E>) -> Result<(), E> {
         while let Some(made) = self.encoding.next()? {
             self.accept(made.map_err(failed)?, sink)?;
         }
         let waiting = std::mem::take(&mut self.waiting);
-        self.give(&Made::plain(waiting), sink)?;
+        self.give(&Made::plain(waiting), sink)
+    }
+
+    /// Gives the hash tree of all that was made.
+    fn put_tree<E: From<LocalError>>(&mut self, sink: StreamSink<'_, E>) -> Result<(), E> {
+        self.step = None;
+        self.give_all(sink)?;
+        let tree = self.tree.take().and_then(TreeHasher::finish);
+        let tree = tree.ok_or_else(|| invalid("a hash tree is not known, or its data is missing"))?;
+        self.give(&Made::plain(tree), sink)
+    }
+
+    /// Takes in bytes of a stream, which goes on as it is made. What stands before it must be there first.
+    fn take_stream<E: From<LocalError>>(&mut self, plain: &[u8], sink: StreamSink<'_, E>) -> Result<(), E> {
+        self.give_all(sink)?;
         let Some(Step::Stream(to_come, maker)) = &mut self.step else { return Ok(()) };
-        let left = &mut self.left;
+        let (left, tree) = (&mut self.left, &mut self.tree);
         let mut counted = |made: &[u8]| {
             *left = left.checked_sub(made.len() as u64).ok_or_else(|| invalid("they are longer"))?;
+            tree.iter_mut().for_each(|tree| tree.push(made));
             sink(made)
         };
         maker.write(plain, &mut counted)?;
@@ -295,6 +339,7 @@ impl<'a> DiskMaker<'a> {
         for bytes in [&made.before, &made.coded] {
             let left = self.left.checked_sub(bytes.len() as u64);
             self.left = left.ok_or_else(|| invalid("they are longer"))?;
+            self.tree.iter_mut().for_each(|tree| tree.push(bytes));
             sink(bytes)?;
         }
         Ok(())
@@ -303,64 +348,10 @@ impl<'a> DiskMaker<'a> {
     /// Ends the plain bytes. The rest of the image goes to `sink`.
     pub fn finish<E: From<LocalError>>(mut self, sink: StreamSink<'_, E>) -> Result<(), E> {
         self.go_on_ahead(true, sink)?;
-        while let Some(made) = self.encoding.next()? {
-            self.accept(made.map_err(failed)?, sink)?;
-        }
-        let waiting = std::mem::take(&mut self.waiting);
-        self.give(&Made::plain(waiting), sink)?;
+        self.give_all(sink)?;
         let is_whole = self.left == 0 && self.step.is_none() && self.steps.next()?.is_none();
         if is_whole { Ok(()) } else { Err(invalid("they are shorter").into()) }
     }
-}
-
-/// What a worker made.
-struct Made {
-    /// Bytes that stand before the block as they are.
-    before: Vec<u8>,
-    /// The block, if there is one.
-    coded: Vec<u8>,
-    step: Option<BlockStep>,
-    /// The place of the block in the plain image, counted from the beginning of the disk image.
-    plain_at: u64,
-    /// The plain bytes of a block that was taken from a seed, or that the base of a patch should hold.
-    taken_for: Option<Vec<u8>>,
-}
-
-impl Made {
-    fn plain(before: Vec<u8>) -> Self {
-        Self { before, coded: Vec::new(), step: None, plain_at: 0, taken_for: None }
-    }
-
-    /// A block, which is looked for among those of seeds first. One that the base of a patch should hold is empty if it is
-    /// not there.
-    fn block(
-        before: Vec<u8>,
-        (plain, plain_at): (Vec<u8>, u64),
-        step: BlockStep,
-        blocks: Option<&CodedBlocks>,
-    ) -> Result<Self, BlockError> {
-        let (coded, is_taken) = match blocks {
-            Some(blocks) => step.encoder.encode_with(&plain, blocks)?,
-            None => (step.encoder.encode(&plain)?, step.is_held()),
-        };
-        Ok(Self { before, coded, step: Some(step), plain_at, taken_for: is_taken.then_some(plain) })
-    }
-}
-
-/// The beginning of the BLAKE3 hash of a run's blocks.
-type RunDigest = [u8; RUN_DIGEST_BYTES];
-
-fn digest_of(run: &[Made]) -> RunDigest {
-    let mut hash = blake3::Hasher::new();
-    run.iter().for_each(|made| {
-        hash.update(&made.coded);
-    });
-    run_digest(&hash)
-}
-
-/// The digest of a run whose blocks were hashed.
-fn run_digest(hash: &blake3::Hasher) -> RunDigest {
-    hash.finalize().as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
 fn failed(error: BlockError) -> LocalError {

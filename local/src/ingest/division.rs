@@ -161,7 +161,7 @@ fn coding_of(
     reading: &Reading<'_>,
 ) -> Result<Result<Option<DiskCoding>, String>, LocalError> {
     if reading.is_made() {
-        return Ok(match prove_disk(image, &division.pieces, reading.pool)? {
+        return Ok(match prove_disk(image, (&division.pieces, division.tree.as_ref()), reading.pool)? {
             DiskProof::Exact(coding) => Ok(Some(coding)),
             DiskProof::Impossible(reason) => Err(reason),
         });

@@ -10,15 +10,11 @@ use std::ops::Range;
 use regrow_chunker::{PieceRule, is_zero};
 use regrow_image::{SkeletonPart, StreamKind};
 
-use super::file::{ALONE, FOUND, FileSeed, IN_FILE};
+use super::file::FileSeed;
 use super::gather::gather;
+use super::places::{ALONE, FOUND, IN_FILE, IN_FILES, OVER_HOLES};
 use super::{Seed, Side};
 
-/// Marks a place that is an offset in the files: in the contents stream, or for a divided image in its
-/// [`DiskFiles`](crate::disk_files::DiskFiles).
-pub(super) const IN_FILES: u64 = 1 << 60;
-/// Marks such an offset from which on blocks of zeros are passed over.
-pub(super) const OVER_HOLES: u64 = 1 << 59;
 /// The most bytes of holes that are passed over in one chunk.
 const MAX_HOLES_BYTES: u64 = 1 << 20;
 /// About how many bytes are looked at together for blocks of zeros.

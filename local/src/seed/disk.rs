@@ -72,7 +72,8 @@ mod tests {
         let kinds = [StretchKind::System, StretchKind::File(0), StretchKind::File(1), StretchKind::File(0)];
         let stretches = kinds.map(|kind| Stretch { bytes: 1000, kind }).to_vec();
         let (details, pieces) = (String::new(), Vec::new());
-        let division = Division { kind: DiskKind::Ext, details, pieces, stretches, files, rules: DivisionRules::V5 };
+        let division =
+            Division { kind: DiskKind::Ext, details, pieces, stretches, files, rules: DivisionRules::V5, tree: None };
         let image = tempfile::tempfile().unwrap();
         let plain: Vec<u8> = (0..4000u32).map(|at| (at / 7) as u8).collect();
         std::os::unix::fs::FileExt::write_all_at(&image, &plain, 0).unwrap();

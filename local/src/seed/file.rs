@@ -14,9 +14,9 @@ use regrow_image::{SkeletonPart, StreamKind};
 use regrow_index::Segment;
 use rustix::fs::OFlags;
 
-use super::beside::{IN_FILES, OVER_HOLES};
 use super::gather::gather;
 use super::layer::Layer;
+use super::places::{ALONE, FOUND, IN_FILE, MARKS, place};
 use super::{Seed, SeedContext, Side, first_with_id, sorted_by_id};
 use crate::coded::{PlainFile, SpoolFolder, Starts};
 use crate::disk_files::DiskFiles;
@@ -301,21 +301,6 @@ impl FileSeed {
         let contents = contents.into_iter().flatten().map(SkeletonPart::InImage);
         skeleton.into_iter().flatten().chain(contents)
     }
-}
-
-/// Marks a place that is an offset in the file itself.
-pub(super) const IN_FILE: u64 = 1 << 63;
-/// Marks a place behind a damaged header.
-pub(super) const FOUND: u64 = 1 << 62;
-
-/// Marks the number of a chunk of a file that was cut otherwise.
-pub(super) const ALONE: u64 = 1 << 61;
-/// All marks. A place without one is an offset in a stream.
-const MARKS: u64 = IN_FILE | FOUND | ALONE | IN_FILES | OVER_HOLES;
-
-/// Encodes a place: twice the offset in the stream, plus one for the contents.
-fn place(stream: StreamKind, at: u64) -> u64 {
-    at << 1 | u64::from(stream == StreamKind::Contents)
 }
 
 impl Seed for FileSeed {

@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use regrow_chunker::varint;
 
-use super::{DISK_STREAM, FILLED, HELD, KEPT, Last, PLAIN, Pieces, RUN, STREAM, filled, put_or_same, use_up};
-use crate::disk_coding::MAX_KEPT_BYTES;
+use super::{
+    DISK_STREAM, FILLED, HASH_TREE, HELD, KEPT, Last, PLAIN, Pieces, RUN, STREAM, filled, put_or_same, use_up,
+};
+use crate::disk_coding::{MAX_KEPT_BYTES, MAX_SALT_BYTES};
 use crate::primitives::{put_bytes, take, take_array, take_bytes};
-use crate::{BlockRun, CorrectedBlock, DiskCoding, DiskPiece, IndexError, KeptBlock, MemberCoding, StreamPiece};
+use crate::{
+    BlockRun, CorrectedBlock, DiskCoding, DiskPiece, HashTreePiece, IndexError, KeptBlock, MemberCoding, StreamPiece,
+};
 
 const MANY_KEPT: &str = "more than 16 MiB of compressed blocks that are kept";
 
@@ -62,6 +66,11 @@ pub(super) fn put(out: &mut Vec<u8>, coding: &DiskCoding, last: &mut Last) {
                 varint::put(out, stream.coded_bytes);
                 put_bytes(out, &stream.corrections);
             }
+            DiskPiece::HashTree(tree) => {
+                out.push(HASH_TREE);
+                put_bytes(out, &tree.salt);
+                varint::put(out, tree.data_blocks);
+            }
         }
     }
 }
@@ -89,6 +98,11 @@ impl Pieces<'_> {
             KEPT => DiskPiece::Kept(Box::new(self.take_kept()?)),
             STREAM => DiskPiece::Corrected(Box::new(self.take_corrected()?)),
             DISK_STREAM => DiskPiece::Stream(Box::new(self.take_disk_stream()?)),
+            HASH_TREE => {
+                let salt = take_bytes(&mut self.input, MAX_SALT_BYTES, "a salt of more than 32 bytes")?.to_vec();
+                let data_blocks = take(&mut self.input)?;
+                DiskPiece::HashTree(Box::new(HashTreePiece { salt, data_blocks }))
+            }
             _ => return Err(IndexError::Unsupported("a coded disk image with literals or trailers")),
         };
         piece.check()?;

@@ -3,7 +3,8 @@
 use super::*;
 use crate::v2::codings::{self, decode_codings, encode};
 use crate::{
-    BlockRun, CodedStretch, CorrectedBlock, DiskCoding, DiskPiece, FilledGroup, FilledRun, KeptBlock, StreamPiece,
+    BlockRun, CodedStretch, CorrectedBlock, DiskCoding, DiskPiece, FilledGroup, FilledRun, HashTreePiece, KeptBlock,
+    StreamPiece,
 };
 
 /// The number of a block encoder, and a parameter.
@@ -90,6 +91,40 @@ fn pieces_are_those_of_the_specification() {
             assert!(read.clone().is_err() || read == decode_codings(&encode(&read.clone().unwrap())));
         }
     }
+}
+
+fn hash_tree(salt: &[u8], data_blocks: u64) -> DiskPiece {
+    DiskPiece::HashTree(Box::new(HashTreePiece { salt: salt.to_vec(), data_blocks }))
+}
+
+#[test]
+fn hash_trees_cost_a_salt() {
+    let pieces = |tree| vec![DiskPiece::Plain(96), run(2, &[8192], 819_102), tree, DiskPiece::Plain(5)];
+    let mut expected = vec![1, 4, 1, 96, 5, 3, 0x80, 0x40, 9, 2, 0x9e, 0xff, 0x31, 0x80, 0x40];
+    expected.extend_from_slice(b"a run\'s digest..\x02\x09\x08the salt\xc8\x01\x01\x05");
+    let codings = coded(pieces(hash_tree(b"the salt", 200)));
+    assert_eq!(encode(&codings), expected);
+    assert_eq!(decode_codings(&expected), Ok(codings.clone()));
+    let disk = codings[0].disk().unwrap();
+    assert_eq!((disk.stored_bytes(), disk.plain_bytes()), (819_200 + 3 * 4096 + 5, 96 + 8194 + 5));
+    assert_eq!(disk.blocks(), (1, 0));
+    for cut in 0..expected.len() {
+        decode_codings(&expected[..cut]).unwrap_err();
+    }
+    let read = |pieces: Vec<DiskPiece>| decode_codings(&encode(&coded(pieces))).map(drop);
+    let bad = Err(IndexError::Malformed("a hash tree of a disk image"));
+    for data_blocks in [0, 1, 199, 201, (1 << 19) + 1, u64::MAX] {
+        assert_eq!(read(pieces(hash_tree(b"the salt", data_blocks))), bad, "{data_blocks}");
+    }
+    read(pieces(hash_tree(&[0; 33], 200))).unwrap_err();
+    assert_eq!(read(pieces(hash_tree(&[0; 32], 200))), Ok(()));
+    // It is not the last piece, and there is one.
+    let (data, tree) = (DiskPiece::Plain(8192), hash_tree(b"", 2));
+    assert_eq!(read(vec![data.clone(), tree.clone()]), bad);
+    assert_eq!(read(vec![tree.clone(), data.clone()]), bad);
+    let twice = vec![data.clone(), tree.clone(), DiskPiece::Plain(8192), hash_tree(b"", 5), DiskPiece::Plain(1)];
+    assert_eq!(read(twice), bad);
+    assert_eq!(read(vec![data, tree, DiskPiece::Plain(1)]), Ok(()));
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use regrow_disk::HashTree;
 use regrow_disk::codec::{BlockEncoder, FillEncoder};
 use regrow_index::{
-    BlockRun, CorrectedBlock, DiskPiece, FilledGroup, FilledRun, KeptBlock, MAX_GAP_BYTES, StreamPiece,
+    BlockRun, CorrectedBlock, DiskPiece, FilledGroup, FilledRun, HashTreePiece, KeptBlock, MAX_GAP_BYTES, StreamPiece,
 };
 
 use super::run_digest;
@@ -172,6 +173,13 @@ impl Builder {
         let FoundStream { encoder, corrections } = found;
         let stream = StreamPiece { encoder: encoder.into(), plain_bytes, coded_bytes, corrections };
         self.pieces.push(DiskPiece::Stream(Box::new(stream)));
+    }
+
+    pub(super) fn tree(&mut self, tree: &HashTree) {
+        self.end_run();
+        self.end_plain();
+        let HashTree { salt, data_blocks } = tree.clone();
+        self.pieces.push(DiskPiece::HashTree(Box::new(HashTreePiece { salt, data_blocks })));
     }
 
     pub(super) fn kept(&mut self, kept: KeptBlock) {

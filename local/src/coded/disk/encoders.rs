@@ -26,7 +26,7 @@ pub enum PieceEncoder {
 pub fn piece_encoder(piece: &DiskPiece) -> Result<Option<PieceEncoder>, String> {
     let block = |encoder, plain_bytes| block_encoder(encoder, plain_bytes).map(PieceEncoder::Block).map(Some);
     match piece {
-        DiskPiece::Plain(_) | DiskPiece::Kept(_) | DiskPiece::Held(_) => Ok(None),
+        DiskPiece::Plain(_) | DiskPiece::Kept(_) | DiskPiece::Held(_) | DiskPiece::HashTree(_) => Ok(None),
         DiskPiece::Run(run) => block(&run.encoder, run.plain_bytes),
         DiskPiece::Corrected(corrected) => block(&corrected.encoder, corrected.plain_bytes),
         DiskPiece::Filled(run) => fill_encoder(&run.encoder).map(PieceEncoder::Fill).map(Some),
@@ -76,14 +76,17 @@ pub fn bytes_behind(pieces: &[DiskPiece]) -> u64 {
 /// About how many bytes of memory a maker of these pieces takes.
 #[must_use]
 pub fn disk_memory_bytes(pieces: &[DiskPiece]) -> u64 {
-    largest_block_bytes(pieces).max(MAX_MEMORY_BYTES.min(largest_block_bytes(pieces) * most_in_flight()))
+    // A hash tree is made in memory, level by level and as a whole.
+    let tree = pieces.iter().filter(|piece| matches!(piece, DiskPiece::HashTree(_))).map(DiskPiece::stored_bytes);
+    let blocks = largest_block_bytes(pieces).max(MAX_MEMORY_BYTES.min(largest_block_bytes(pieces) * most_in_flight()));
+    blocks.saturating_add(2 * tree.max().unwrap_or(0))
 }
 
 /// The memory of the block that takes most of it.
 pub(super) fn largest_block_bytes(pieces: &[DiskPiece]) -> u64 {
     let bytes = |piece: &DiskPiece| {
         let plain_bytes = match piece {
-            DiskPiece::Plain(_) | DiskPiece::Kept(_) | DiskPiece::Held(_) => 0,
+            DiskPiece::Plain(_) | DiskPiece::Kept(_) | DiskPiece::Held(_) | DiskPiece::HashTree(_) => 0,
             DiskPiece::Stream(stream) => u64::from(!stream.corrections.is_empty()),
             DiskPiece::Run(run) => run.plain_bytes.into(),
             DiskPiece::Filled(run) => run.largest_bytes(),

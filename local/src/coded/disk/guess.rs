@@ -112,9 +112,12 @@ fn samples(places: &DiskPlaces) -> Vec<PlacedBlock> {
 
 /// The same of streams.
 fn stream_samples(places: &DiskPlaces) -> Vec<PlacedStream> {
-    let streams = places.streams();
+    let streams: Vec<_> = places.streams().iter().filter(|stream| stream.plain_bytes > 0).collect();
     let stretches = streams.chunks(streams.len().div_ceil(SAMPLES).max(1));
-    stretches.filter_map(|stretch| stretch.iter().rev().max_by_key(|stream| stream.stored_bytes).copied()).collect()
+    let largest = |stretch: &[&PlacedStream]| {
+        stretch.iter().rev().max_by_key(|stream| stream.stored_bytes).map(|&&stream| stream)
+    };
+    stretches.filter_map(largest).collect()
 }
 
 /// Whether a block follows from what an encoder makes, and from few corrections.

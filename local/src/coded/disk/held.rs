@@ -11,6 +11,7 @@ use regrow_index::{DiskCoding, DiskPiece, KeptBlock};
 use super::builder::Builder;
 use super::encoders::block_encoder;
 use super::places::{BlockHash, DiskPlaces, PlacedBlock};
+use super::tree::placed_tree;
 use super::{failed, invalid};
 use crate::LocalError;
 
@@ -57,9 +58,11 @@ fn has_others(coding: &DiskCoding) -> bool {
 fn blocks_of(piece: &DiskPiece, start: u64) -> Box<dyn Iterator<Item = CodedBlock<'_>> + '_> {
     let one = |plain_bytes, form| Box::new(std::iter::once(CodedBlock { plain_at: start, plain_bytes, form }));
     match piece {
-        DiskPiece::Plain(_) | DiskPiece::Held(_) | DiskPiece::Filled(_) | DiskPiece::Stream(_) => {
-            Box::new(std::iter::empty())
-        }
+        DiskPiece::Plain(_)
+        | DiskPiece::Held(_)
+        | DiskPiece::Filled(_)
+        | DiskPiece::Stream(_)
+        | DiskPiece::HashTree(_) => Box::new(std::iter::empty()),
         DiskPiece::Corrected(block) => one(block.plain_bytes, BlockForm::Corrected(&block.encoder, &block.corrections)),
         DiskPiece::Kept(kept) => one(kept.plain_bytes, BlockForm::Kept(&kept.coded)),
         DiskPiece::Run(run) => {
@@ -141,6 +144,13 @@ impl<'a> HeldBlocks<'a> {
             } else if !block.form.add_to(&mut builder, block.plain_bytes, &stored) {
                 return Ok(None);
             }
+        }
+        if let Some((tree, at)) = placed_tree(&coding.pieces) {
+            // Nothing but plain bytes is behind a tree.
+            let Some(before) = at.checked_sub(end) else { return Ok(None) };
+            builder.plain(before);
+            builder.tree(&tree);
+            end = at;
         }
         builder.plain(coding.plain_bytes().saturating_sub(end));
         Ok(Some(DiskCoding { pieces: builder.finish() }))

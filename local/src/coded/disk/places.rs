@@ -84,7 +84,13 @@ impl DiskPlaces {
                 };
                 blocks.push(PlacedBlock { codec, stored_at, stored_bytes, plain_at, plain_bytes, filled });
             }
-            if let StoredForm::Stream { codec, plain_bytes } = piece.form {
+            let stream = match piece.form {
+                StoredForm::Stream { codec, plain_bytes } => Some((codec, plain_bytes)),
+                // What is behind a hash tree has another place, as behind a stream that holds nothing.
+                StoredForm::HashTree => Some((StreamCodec::Deflate, 0)),
+                _ => None,
+            };
+            if let Some((codec, plain_bytes)) = stream {
                 let stored_bytes = piece.bytes;
                 streams.push(PlacedStream { codec, stored_at, stored_bytes, plain_at, plain_bytes });
             }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use regrow_disk::codec::{BlockEncoder, FillEncoder, decode, recognise};
-use regrow_disk::{ReadAt, StoredForm, StoredPiece};
+use regrow_disk::{HashTree, ReadAt, StoredForm, StoredPiece};
 use regrow_index::{DiskCoding, KeptBlock};
 
 use super::builder::{Builder, MAX_FILLED_GAP_BYTES, MAX_GROUP_BYTES};
@@ -54,7 +54,7 @@ enum Found {
 /// Examines all blocks of a disk image that lies in these pieces.
 pub(crate) fn prove_disk(
     image: &(dyn ReadAt + Sync),
-    pieces: &[StoredPiece],
+    (pieces, tree): (&[StoredPiece], Option<&HashTree>),
     pool: &Pool,
 ) -> Result<DiskProof, LocalError> {
     let encoders = match guess_disk(image, pieces) {
@@ -63,7 +63,7 @@ pub(crate) fn prove_disk(
     };
     let fills: Arc<[FillEncoder]> = encoders.fills.into();
     let mut proof =
-        Prover { encoders: encoders.blocks.into(), searches: 0, builder: Builder::default(), blocks: 0, kept: 0 };
+        Prover { encoders: encoders.blocks.into(), searches: 0, builder: Builder::default(), blocks: 0, kept: 0, tree };
     let (mut queue, mut waiting) = (Ordered::new(BLOCKS_IN_FLIGHT), VecDeque::new());
     let (mut stored_at, mut left) = (0, pieces);
     loop {
@@ -72,7 +72,7 @@ pub(crate) fn prove_disk(
             let count = if matches!(piece.form, StoredForm::Filled { .. }) { batch_pieces(left) } else { 1 };
             let (now, rest) = left.split_at(count);
             match piece.form {
-                StoredForm::Plain | StoredForm::Stream { .. } => {}
+                StoredForm::Plain | StoredForm::Stream { .. } | StoredForm::HashTree => {}
                 StoredForm::Block { codec, plain_bytes } => {
                     let (stored_bytes, encoders) = (stored_bytes(piece), Arc::clone(&proof.encoders));
                     let block = PlacedBlock { codec, stored_at, stored_bytes, plain_at: 0, plain_bytes, filled: None };
@@ -93,7 +93,7 @@ pub(crate) fn prove_disk(
         // Plain pieces wait for the blocks before them.
         while let Some(&(first, at)) = waiting.front() {
             let found = match first {
-                [StoredPiece { form: StoredForm::Plain, .. }] => None,
+                [StoredPiece { form: StoredForm::Plain | StoredForm::HashTree, .. }] => None,
                 &[StoredPiece { form: StoredForm::Stream { codec, plain_bytes }, bytes }] => {
                     match prove_stream(StreamToProve { image, at, bytes, codec, plain_bytes }, pool)? {
                         Ok(found) => Some(Found::Stream(found)),
@@ -129,7 +129,7 @@ fn batch_pieces(pieces: &[StoredPiece]) -> usize {
     let fits = |piece: &&StoredPiece| {
         let is_small = match piece.form {
             StoredForm::Plain => piece.bytes <= MAX_FILLED_GAP_BYTES,
-            StoredForm::Block { .. } | StoredForm::Stream { .. } => false,
+            StoredForm::Block { .. } | StoredForm::Stream { .. } | StoredForm::HashTree => false,
             StoredForm::Filled { .. } => true,
         };
         let fits = is_small && plain_bytes < MAX_GROUP_BYTES;
@@ -188,7 +188,7 @@ fn try_all(block: PlacedBlock, stored: Vec<u8>, encoders: &[BlockEncoder]) -> Fo
 }
 
 /// Takes what was found out about the blocks, in order.
-struct Prover {
+struct Prover<'a> {
     encoders: Arc<[BlockEncoder]>,
     /// The number of blocks for which another encoder was looked for.
     searches: usize,
@@ -196,9 +196,11 @@ struct Prover {
     blocks: u64,
     /// The bytes of blocks that are kept, and of corrections.
     kept: u64,
+    /// The image's hash tree, if it has one. It was computed when it was found.
+    tree: Option<&'a HashTree>,
 }
 
-impl Prover {
+impl Prover<'_> {
     /// Takes pieces that were examined together. The result is an error if the image cannot be made again.
     fn add_all(&mut self, pieces: &[StoredPiece], found: Option<Found>) -> Result<(), &'static str> {
         match (pieces, found) {
@@ -235,6 +237,11 @@ impl Prover {
                 let Some(Found::Stream(found)) = found else { return Err(DAMAGED) };
                 self.keep(found.corrections.len())?;
                 self.builder.stream(found, plain_bytes, piece.bytes);
+                return Ok(());
+            }
+            StoredForm::HashTree => {
+                let tree = self.tree.filter(|tree| tree.tree_bytes() == Some(piece.bytes)).ok_or(DAMAGED)?;
+                self.builder.tree(tree);
                 return Ok(());
             }
             StoredForm::Plain | StoredForm::Filled { .. } => {

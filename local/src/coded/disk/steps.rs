@@ -30,6 +30,8 @@ pub(super) enum Step<'a> {
     Replace(u64, &'a [u8]),
     /// This many are the rest of a stream.
     Stream(u64, Box<StreamMaker<'a>>),
+    /// Of none, the hash tree of all bytes so far is made.
+    Tree,
 }
 
 /// How a block is made.
@@ -125,6 +127,7 @@ impl<'a> Steps<'a> {
             }
             match self.pieces.pop_front() {
                 None => return Ok(None),
+                Some(DiskPiece::HashTree(_)) => return Ok(Some(Step::Tree)),
                 Some(DiskPiece::Plain(bytes)) => return Ok(Some(Step::Copy(*bytes))),
                 Some(DiskPiece::Kept(kept)) => return Ok(Some(Step::Replace(kept.plain_bytes.into(), &kept.coded))),
                 Some(DiskPiece::Corrected(block)) => {

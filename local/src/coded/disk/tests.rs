@@ -4,6 +4,7 @@ mod filled;
 mod held;
 mod make;
 mod streams;
+mod tree;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -81,7 +82,7 @@ fn prove(image: &Image) -> DiskProof {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&image.stored).unwrap();
     let file = SizedFile { file: &file, bytes: image.stored.len() as u64 };
-    prove_disk(&file, &image.pieces, &Pool::new()).unwrap()
+    prove_disk(&file, (&image.pieces, None), &Pool::new()).unwrap()
 }
 
 #[track_caller]

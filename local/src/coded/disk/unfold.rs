@@ -80,6 +80,7 @@ impl<'a> DiskUnfolding<'a> {
                 continue;
             }
             match form.block() {
+                None if form == StoredForm::HashTree => {}
                 None => {
                     self.drain(sink)?;
                     sink(now)?;

@@ -4,11 +4,12 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use regrow_disk::ReadAt;
 use regrow_disk::codec::{BlockEncoder, FillEncoder};
+use regrow_disk::{HashTree, ReadAt};
 use regrow_index::{BlockRun, DiskCoding, DiskPiece, FilledRun};
 
 use super::filled::Fill;
+use super::tree::tree_among;
 use super::{PieceEncoder, piece_encoder};
 
 /// The number of pieces that are kept in their stored form.
@@ -61,7 +62,7 @@ impl<'a> StoredView<'a> {
         if let DiskPiece::Kept(kept) = piece {
             return Ok(kept.coded.clone());
         }
-        if piece.plain_bytes() > MAX_PIECE_BYTES || matches!(piece, DiskPiece::Stream(_)) {
+        if piece.plain_bytes() > MAX_PIECE_BYTES || matches!(piece, DiskPiece::Stream(_) | DiskPiece::HashTree(_)) {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         let bytes = piece.plain_bytes() + piece.behind_bytes();
@@ -109,6 +110,10 @@ fn filled_run_of(run: &FilledRun, encoder: FillEncoder, mut plain: &[u8]) -> Opt
 }
 
 impl ReadAt for StoredView<'_> {
+    fn hash_tree(&self) -> Option<HashTree> {
+        tree_among(self.pieces)
+    }
+
     fn bytes(&self) -> u64 {
         self.places.last().map_or(0, |(stored, _)| *stored)
     }

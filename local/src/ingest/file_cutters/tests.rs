@@ -39,7 +39,7 @@ impl Image {
     fn division(&self) -> Division {
         let (stretches, files) = (self.stretches.clone(), self.files.clone());
         let (details, pieces) = (String::new(), Vec::new());
-        Division { kind: DiskKind::Ext, details, pieces, stretches, files, rules: DivisionRules::V5 }
+        Division { kind: DiskKind::Ext, details, pieces, stretches, files, rules: DivisionRules::V5, tree: None }
     }
 
     /// The chunks that are cut otherwise, each checked to be what is at its place.

@@ -62,7 +62,7 @@ fn blocks_of_piece(piece: &DiskPiece) -> Option<BlocksInfo> {
     let (plain_bytes, bytes) = (piece.plain_bytes(), piece.stored_bytes());
     let one = BlocksInfo { blocks: 1, plain_bytes, bytes, ..BlocksInfo::default() };
     match piece {
-        DiskPiece::Plain(_) | DiskPiece::Held(_) => None,
+        DiskPiece::Plain(_) | DiskPiece::Held(_) | DiskPiece::HashTree(_) => None,
         DiskPiece::Run(run) => {
             let gaps_bytes = run.count.saturating_mul(run.gap_bytes.into());
             let plain_bytes = plain_bytes.saturating_sub(gaps_bytes);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use regrow_index::{CodedStretch, Coding, DiskPiece, Index};
-use regrow_local::{CodedEncoder, bytes_behind, disk_memory_bytes, piece_encoder};
+use regrow_local::{CodedEncoder, bytes_behind, disk_memory_bytes, has_hash_tree, piece_encoder};
 
 use super::{STEP_BYTES, Shared};
 use crate::{Location, SyncError};
@@ -121,11 +121,13 @@ impl<'a> Tasks<'a> {
 
     /// Adds a disk image in several tasks, so that the whole of it need not wait for chunks that arrive late.
     fn add_disk(&mut self, mut pieces: &'a [DiskPiece]) {
+        // A hash tree follows from all that is before it.
+        let most = if has_hash_tree(pieces) { u64::MAX } else { DISK_TASK_BYTES };
         let mut there = pieces.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.plain_bytes()));
         let mut at = 0;
         while !pieces.is_empty() {
             let (mut count, mut plain_bytes, mut image_bytes) = (0, 0, 0);
-            while let Some(piece) = pieces.get(count).filter(|_| plain_bytes < DISK_TASK_BYTES) {
+            while let Some(piece) = pieces.get(count).filter(|_| plain_bytes < most) {
                 (plain_bytes, image_bytes) = (plain_bytes + piece.plain_bytes(), image_bytes + piece.stored_bytes());
                 count += 1;
             }

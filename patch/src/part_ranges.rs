@@ -6,26 +6,8 @@ use regrow_image::{PartRange, StreamKind};
 
 use crate::image::PatchImage;
 
-/// The place in an image of a side that is one stretch of it: where its streams begin, and the number of its first file. All
-/// are 0 for a whole image.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Origin {
-    pub(crate) skeleton: u64,
-    pub(crate) contents: u64,
-    pub(crate) file: u32,
-}
-
-impl Origin {
-    pub(crate) fn of(&self, stream: StreamKind) -> u64 {
-        match stream {
-            StreamKind::Skeleton => self.skeleton,
-            StreamKind::Contents => self.contents,
-        }
-    }
-}
-
 /// The wrapper's ranges of an image's stream, as they lie in the stream without the held parts.
-pub(super) fn wrapper(image: &PatchImage, held: &[(usize, usize)], stream: StreamKind) -> Vec<Range<u64>> {
+pub(crate) fn wrapper(image: &PatchImage, held: &[(usize, usize)], stream: StreamKind) -> Vec<Range<u64>> {
     let is_held = |number: usize| held.binary_search_by_key(&number, |(target, _)| *target).is_ok();
     let (mut at, mut left_out) = (0, 0);
     let mut ranges = Vec::new();
@@ -44,7 +26,7 @@ pub(super) fn wrapper(image: &PatchImage, held: &[(usize, usize)], stream: Strea
 }
 
 /// A part's range of a stream.
-pub(super) fn range_of(image: &PatchImage, part: usize, stream: StreamKind) -> PartRange {
+pub(crate) fn range_of(image: &PatchImage, part: usize, stream: StreamKind) -> PartRange {
     let found = image.parts().get(part).map(|part| match stream {
         StreamKind::Skeleton => &part.skeleton,
         StreamKind::Contents => &part.contents,
@@ -53,7 +35,7 @@ pub(super) fn range_of(image: &PatchImage, part: usize, stream: StreamKind) -> P
 }
 
 /// The ranges of a stream that are left without some parts' ranges, which ascend.
-pub(super) fn between(
+pub(crate) fn between(
     image: &PatchImage,
     stream: StreamKind,
     taken: impl Iterator<Item = PartRange>,
