@@ -52,6 +52,19 @@ fetched_little() {
 }
 refuses_the_running_slot() { ! "$slot" "$work/site/new.rgx" "$a" 2>"$work/running.log" && grep -q "is running" "$work/running.log"; }
 check "slots: the slot that is running is not written" refuses_the_running_slot
+# A slot is told from what should be there by exit code 3, whether the catalog knows the image's names or not.
+half_a_slot_is_not_the_image() {
+    head -c $((size / 2)) "$work/new.tar" >"$work/half.img"
+    loop_of "$work/half.img"
+    local code
+    for _ in 1 2; do
+        code=0
+        "$regrow" verify --quiet --catalog "$work/verify.sqlite" "$work/site/new.rgx" "$loop" 2>"$work/half.log" || code=$?
+        [ "$code" = 3 ] || { cat "$work/half.log"; return 1; }
+        "$regrow" verify --quiet --catalog "$work/verify.sqlite" "$work/site/new.rgx" "$work/new.tar"
+    done
+}
+check "slots: half a slot is not the image" half_a_slot_is_not_the_image
 : >"$work/nginx/access.log"
 
 by_rauc() {

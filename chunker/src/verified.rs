@@ -328,7 +328,12 @@ mod tests {
     fn gaps_are_filled_in_any_order_but_only_once() {
         let (mut buffer, mut scratch) = (VerifiedBuffer::default(), Vec::new());
         buffer.skip(12);
-        let fill = |bytes: &'static [u8]| move |out: &mut [u8]| -> io::Result<()> { Ok(out.copy_from_slice(bytes)) };
+        let fill = |bytes: &'static [u8]| {
+            move |out: &mut [u8]| {
+                out.copy_from_slice(bytes);
+                Ok::<_, io::Error>(())
+            }
+        };
         buffer.read_into_gap(0..12, fill(b"one-two-xyz!")).unwrap();
         assert!(buffer.runs().next().is_none() && buffer.whole().is_none());
         let id = ChunkId::of(b"onetwo");

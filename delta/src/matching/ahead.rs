@@ -44,11 +44,14 @@ impl Ahead {
         let before = from.max(at.saturating_sub(BEFORE))..at;
         self.looked += before.len();
         before.for_each(|at| _ = of_present.cost(at));
-        let (mut gain, end) = (0, target.len().min(at + AHEAD));
-        for at in at..end {
+        let (mut gain, mut changed, end) = (0, 0, target.len().min(at + AHEAD));
+        for (passed, at) in (1..).zip(at..end) {
             self.looked += 1;
-            gain += of_present.cost(at) - of_other.cost(at);
-            if gain > WORTH_AHEAD {
+            let cost = of_other.cost(at);
+            gain += of_present.cost(at) - cost;
+            changed += usize::from(cost > 0);
+            // Where most bytes are others, all changes are known soon, and nothing is told by them.
+            if gain > WORTH_AHEAD && changed * 2 <= passed {
                 return true;
             }
             if gain < -BEHIND {
@@ -125,6 +128,18 @@ mod tests {
         };
         assert!(is_better(right, wrong) && !is_better(wrong, right));
         assert!((1..10).all(|entries| !is_better(right.wrapping_add(24 * entries), right)));
+    }
+
+    #[test]
+    fn other_bytes_are_no_better_than_none() {
+        let noise = |seed: u64| -> Vec<u8> {
+            let number =
+                |n: u64| (n + seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_mul(n ^ 0xff51_afd7_ed55_8ccd);
+            (0..8192).map(|n| (number(n) >> 40) as u8).collect()
+        };
+        let (base, target) = (noise(1), noise(1 << 33));
+        // The present alignment is beyond the base's end.
+        assert!(!Ahead::default().is_better((&base, &target), (100, 300), (0, 1 << 20)));
     }
 
     #[test]

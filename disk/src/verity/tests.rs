@@ -14,7 +14,7 @@ struct Bundle {
 const SALT: &str = "746865207361_6c74";
 
 fn bundle(blocks: u64) -> Bundle {
-    let data: Vec<u8> = (0..blocks * 4096).map(|at| ((at * at >> 7) % 251) as u8).collect();
+    let data: Vec<u8> = (0..blocks * 4096).map(|at| (((at * at) >> 7) % 251) as u8).collect();
     let mut hasher = TreeHasher::new(&HashTree { salt: b"the salt".to_vec(), data_blocks: blocks }).unwrap();
     data.chunks(10_000).for_each(|piece| hasher.push(piece));
     let tree = hasher.finish().unwrap();

@@ -51,10 +51,11 @@ impl FileSeed {
 
     /// The offset in the files at which a chunk of this many bytes begins or ends.
     fn border(&self, place: u64, bytes: u32, side: Side) -> Option<u64> {
-        let of = |ranges: Vec<Range<u64>>| match side {
-            Side::Before => Some(ranges.first()?.start),
-            Side::Behind => Some(ranges.last()?.end),
+        let border_of = |range: Range<u64>| match side {
+            Side::Before => range.start,
+            Side::Behind => range.end,
         };
+        let of = |ranges: Vec<Range<u64>>| Some(border_of(ranges.first()?.start..ranges.last()?.end));
         if place & (IN_FILE | FOUND) != 0 || bytes == 0 {
             return None;
         }
@@ -64,7 +65,7 @@ impl FileSeed {
         match place & (IN_FILES | OVER_HOLES) {
             IN_FILES => {
                 let at = place & !IN_FILES;
-                return of(vec![at..at + u64::from(bytes)]);
+                return Some(border_of(at..at + u64::from(bytes)));
             }
             OVER_HOLES => return of(self.over_holes(place & !OVER_HOLES, bytes.into())?),
             _ => {}
@@ -72,7 +73,7 @@ impl FileSeed {
         let (is_contents, at) = (place & 1 == 1, place >> 1);
         let end = at.checked_add(bytes.into()).filter(|_| is_contents)?;
         if self.scan().division.is_none() {
-            return of(vec![at..end]);
+            return Some(border_of(at..end));
         }
         let byte = match side {
             Side::Before => at,

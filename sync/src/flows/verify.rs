@@ -14,9 +14,12 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use regrow_catalog::Catalog;
 use regrow_chunker::{ChunkId, Digest, PackId, SegmentId};
+use regrow_disk::ReadAt;
 use regrow_image::WalkRules;
 use regrow_index::{Index, Segment};
-use regrow_local::{GzipFiles, Ingested, Input, Pool, Reading, Sha256Names, check_time, file_digest, ingest_named};
+use regrow_local::{
+    GzipFiles, Ingested, Input, Pool, Reading, Sha256Names, check_time, file_digest, ingest_named, sized,
+};
 use regrow_store::{PackTail, ReadStore, STORE_FILE, StoreError, list_packs, read_description};
 use serde::Serialize;
 
@@ -122,12 +125,12 @@ pub fn verify_file(
     let metadata = file.metadata().map_err(SyncError::io(path))?;
     let kind = metadata.file_type();
     // A device may be larger than the image that was written to it.
-    let total = if kind.is_block_device() { index.image_bytes } else { metadata.len() };
+    let most = if kind.is_block_device() { index.image_bytes } else { u64::MAX };
+    let total = sized(&file).map_err(SyncError::io(path))?.bytes().min(most);
     progress.begin(Stage::Verify, Some(total));
     let known = catalog.and_then(|catalog| known_names::remembered(catalog, (index.image_digest, index.walk_version)));
     let needs_names = index.units.is_some() && known.is_none();
     let found = if needs_names || !(kind.is_file() || kind.is_block_device()) {
-        let most = if kind.is_block_device() { index.image_bytes } else { u64::MAX };
         let found = read_named(&index, (file.take(most), path, total), catalog, progress)?;
         if let (Some(catalog), Some(names)) = (catalog, &found.names) {
             known_names::remember(catalog, (found.digest, index.walk_version), names);

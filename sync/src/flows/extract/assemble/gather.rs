@@ -148,6 +148,10 @@ mod tests {
         Stretch { seed: 0, seed_at, block }
     }
 
+    fn join_one(stretches: &mut Stretches, seed: u32, of_seed: Range<u64>, part: Range<usize>) -> bool {
+        stretches.join(seed, std::slice::from_ref(&of_seed), std::slice::from_ref(&part))
+    }
+
     /// Files that only moved, together with the headers between them, are one stretch.
     #[test]
     fn what_moved_together_is_read_at_once() {
@@ -156,9 +160,9 @@ mod tests {
         assert!(stretches.join(0, &[2600..2700, 3512..3600], &[1600..1700, 2512..2600]));
         assert_eq!(stretches.stretches, [stretch(1512, 512..2600)]);
         // Another seed, another distance, and a gap that is too long.
-        assert!(stretches.join(1, &[3600..3700], &[2600..2700]));
-        assert!(stretches.join(1, &[3800..3900], &[2700..2800]));
-        assert!(stretches.join(1, &[33_900..34_000], &[32_800..32_900]));
+        assert!(join_one(&mut stretches, 1, 3600..3700, 2600..2700));
+        assert!(join_one(&mut stretches, 1, 3800..3900, 2700..2800));
+        assert!(join_one(&mut stretches, 1, 33_900..34_000, 32_800..32_900));
         assert_eq!(stretches.stretches.len(), 4);
     }
 
@@ -179,14 +183,14 @@ mod tests {
         let tiny = |n: usize| (n as u64 * 700..n as u64 * 700 + 10, n * 1024..n * 1024 + 10);
         let (of_seed, parts): (Vec<_>, Vec<_>) = (1..9).map(tiny).unzip();
         assert!(!stretches.join(0, &of_seed, &parts) && stretches.stretches.is_empty());
-        assert!(stretches.join(0, &[100..200], &[0..100]));
+        assert!(join_one(&mut stretches, 0, 100..200, 0..100));
         let (mut joined, mut joining) = (of_seed.clone(), parts.clone());
         joined.insert(0, 250..260);
         joining.insert(0, 150..160);
         assert!(!stretches.join(0, &joined, &joining));
         assert_eq!(stretches.stretches, [stretch(100, 0..100)]);
         // A seed that has fewer bytes than it should.
-        assert!(!stretches.join(0, &[5000..5010], &[5000..5020]));
+        assert!(!join_one(&mut stretches, 0, 5000..5010, 5000..5020));
         assert_eq!(stretches.stretches, [stretch(100, 0..100)]);
     }
 }
