@@ -17,7 +17,7 @@ const HASH_BYTES: usize = 32;
 const HASHES_EACH: u64 = (BLOCK_BYTES / HASH_BYTES) as u64;
 /// The most bytes of a salt.
 const MAX_SALT_BYTES: usize = 32;
-/// The most blocks of data. The hashes of so many take 16 MiB of memory.
+/// The most blocks of data. Their hashes take 16 MiB of memory.
 const MAX_DATA_BLOCKS: u64 = 1 << 19;
 /// The bytes at the end of a bundle that state the size of its signature, and the most that it has.
 const SIZE_BYTES: usize = 8;
@@ -44,7 +44,7 @@ impl HashTree {
         self.data_blocks.saturating_mul(BLOCK_BYTES as u64)
     }
 
-    /// The bytes of the tree, if one of so many blocks is computed here.
+    /// The bytes of the tree, unless the number of blocks is too large or too small for one.
     #[must_use]
     pub fn tree_bytes(&self) -> Option<u64> {
         let is_known = (2..=MAX_DATA_BLOCKS).contains(&self.data_blocks) && self.salt.len() <= MAX_SALT_BYTES;

@@ -67,7 +67,7 @@ pub struct HashTreePiece {
 }
 
 impl HashTreePiece {
-    /// The bytes of the data, if there may be so many.
+    /// The bytes of the data, unless the salt is too long or the number of blocks is not allowed.
     fn data(&self) -> Option<u64> {
         let is_known = self.salt.len() <= MAX_SALT_BYTES && TREE_DATA_BLOCKS.contains(&self.data_blocks);
         is_known.then(|| self.data_blocks * TREE_BLOCK_BYTES)

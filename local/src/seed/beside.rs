@@ -84,7 +84,7 @@ impl FileSeed {
         Some(found + u64::from(side == Side::Behind))
     }
 
-    /// Where `wanted` bytes begin that come before or behind this place, if blocks of zeros are to be passed over for that.
+    /// Where `wanted` bytes begin before or behind this place, if some blocks of zeros lie in the way.
     fn data_beside(&self, border: u64, side: Side, wanted: u32) -> Option<u64> {
         let rule = self.pieces.filter(|rule| rule.has_holes())?;
         match side {

@@ -9,8 +9,8 @@ use std::ops::Range;
 use regrow_image::ImagePiece;
 use regrow_local::{Seeds, StreamChunks};
 
-/// The largest gap that is read with what lies around it. For a chunk in pieces there may be one read for each of so many
-/// bytes; what is more scattered is gathered by the seed itself.
+/// The largest gap that is read with what lies around it. A chunk in pieces may take one read for this many of its bytes;
+/// what is more scattered is gathered by the seed itself.
 const GAP_BYTES: u64 = 16 << 10;
 
 /// A chunk of contents of which some bytes lie in a block.
