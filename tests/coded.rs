@@ -1,6 +1,7 @@
 //! Images with gzip files. They are seen through, made again bit for bit, and never worse than opaque ones.
 
 mod plain_layers;
+mod unchanged;
 mod whole_plain;
 
 use std::process::Stdio;
@@ -82,6 +83,32 @@ fn patches_between_compressed_images() {
     assert!(number(&report, "chunks_patch") > 0, "{report}");
     assert_eq!(number(&report, "chunks_store"), 0, "{report}");
     assert!(number(&report, "bytes_fetched") < 60_000, "{report}");
+}
+
+/// Compressed files are made while a patch still gives their bytes. If it then turns out to be wrong, nothing of them stays.
+#[test]
+fn a_patch_that_breaks_off_leaves_nothing_behind() {
+    let env = TestEnvironment::new();
+    let [old, new] = coded_versions(PGZIP);
+    env.make("old", &old);
+    env.write("new", &new);
+    env.json("make --patch-from old.rgx new.rgx new");
+    let patch = env.files("store/patches").into_iter().find(|name| name.ends_with(".patch")).unwrap();
+    let whole = env.read(&patch);
+    let server = Server::new(env.root());
+    let url = server.url("new.rgx");
+    for tenth in 2..10 {
+        let mut damaged = whole.clone();
+        let (at, end) = (whole.len() * tenth / 10, whole.len() - 32);
+        damaged[at] ^= 0x55;
+        let checksum = *blake3::hash(&damaged[..end]).as_bytes();
+        damaged[end..].copy_from_slice(&checksum);
+        env.write(&patch, &damaged);
+        let outcome = env.run(&format!("extract --seed old {url} out")).success();
+        assert!(outcome.stderr.contains("chunks"), "{tenth}: {}", outcome.stderr);
+        assert!(env.read("out") == new, "{tenth}");
+        env.remove("out");
+    }
 }
 
 #[test]

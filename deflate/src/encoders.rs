@@ -116,6 +116,12 @@ impl KnownEncoder {
         go::all().map(|(generation, level)| Self::Go { generation, level })
     }
 
+    /// Whether it takes little time for its plain bytes: its level is a low one, or all cores can take part.
+    #[must_use]
+    pub fn is_fast(self) -> bool {
+        matches!(self, Self::Klauspost(Klauspost::Gzip { level: -2..=6, .. })) || self.blocks().is_some()
+    }
+
     /// Its blocks, if they can be encoded side by side: [`encode_block`].
     #[must_use]
     pub fn blocks(self) -> Option<Blocks> {

@@ -94,8 +94,8 @@ pub use recipe::Recipe;
 pub use scan::{Scan, UnitIds, UnitRecipes, parts_of_index, segments, unfolding_rules, unfolding_rules_begin};
 pub use scratch::{ScratchFolder, sweep};
 pub use seed::{
-    FileSeed, FolderSeed, GuessedFiles, PatchSeed, PatchSeedBuilder, Seed, SeedContext, Seeds, Side, coding_from_base,
-    first_with_id, sorted_by_id,
+    FileSeed, FolderSeed, GuessedFiles, PatchSeed, PatchSeedBuilder, Seed, SeedContext, Seeds, Side, StoredPart,
+    coding_from_base, first_with_id, sorted_by_id,
 };
 pub use sha256::Sha256;
 pub use spool::{MEMORY_BYTES, Spool};

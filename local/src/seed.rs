@@ -13,6 +13,7 @@ mod pipe;
 mod places;
 pub(crate) mod rooted;
 pub(crate) mod roots;
+mod stored;
 
 use std::ops::Range;
 use std::os::unix::fs::FileTypeExt;
@@ -29,6 +30,7 @@ pub use file::FileSeed;
 pub use folder::{FolderSeed, GuessedFiles};
 pub use held::coding_from_base;
 pub use patched::{PatchSeed, PatchSeedBuilder};
+pub use stored::StoredPart;
 
 use crate::coded::{CodedBlocks, Starts};
 use crate::pool::Pool;

@@ -96,6 +96,18 @@ impl CodedEncoder {
         })
     }
 
+    /// Whether the encoder takes little time for its plain bytes: its level is a low one, or all cores can take part.
+    #[must_use]
+    pub fn is_fast(self) -> bool {
+        match self {
+            Self::Deflate(known) => known.is_fast(),
+            Self::Zstd(regrow_zstd::KnownEncoder::Klauspost(klauspost), _) => {
+                matches!(klauspost.level, regrow_zstd::Level::Fastest | regrow_zstd::Level::Default)
+            }
+            Self::Zstd(..) | Self::Lzma2(_) => false,
+        }
+    }
+
     /// About how many bytes of memory the encoder takes, for a stream with corrections or without.
     #[must_use]
     pub fn memory_bytes(self, is_corrected: bool) -> u64 {

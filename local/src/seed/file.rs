@@ -18,7 +18,7 @@ use super::gather::gather;
 use super::layer::Layer;
 use super::places::{ALONE, FOUND, IN_FILE, MARKS, place};
 use super::{Seed, SeedContext, Side, first_with_id, sorted_by_id};
-use crate::coded::{PlainFile, SpoolFolder, Starts};
+use crate::coded::{PlainFile, SpoolFolder};
 use crate::disk_files::DiskFiles;
 use crate::ingest::{GzipFiles, Reading, sized};
 use crate::scan::Scan;
@@ -78,7 +78,7 @@ pub struct FileSeed {
     pub(super) pieces: Option<PieceRule>,
     /// The chunks that the file holds behind damaged headers.
     found: Option<Box<FileSeed>>,
-    /// The file itself, if it has compressed blocks of a disk image.
+    /// The file itself, if it has anything in compressed form.
     coded_file: Option<File>,
 }
 
@@ -145,8 +145,7 @@ impl FileSeed {
     }
 
     fn new(file: File, state: FileState, mut scan: Scan, was_read: bool, scratch: Option<&Path>) -> Self {
-        let has_blocks = scan.unfolded.iter().any(|unfolded| matches!(unfolded.starts, Starts::Blocks(_)));
-        let coded_file = if has_blocks { file.try_clone().ok() } else { None };
+        let coded_file = if scan.unfolded.is_empty() { None } else { file.try_clone().ok() };
         let spool = std::mem::take(&mut scan.spool);
         let file = PlainFile::new(file, scan.unfolded.clone()).with_scratch(scratch).with_spool(spool);
         let file = PlainBytes::File(file);
@@ -173,7 +172,7 @@ impl FileSeed {
         Self::new(file, state, scan, true, None)
     }
 
-    /// The file itself, if it has compressed blocks of a disk image, even if its plain image was written to another one.
+    /// The file itself, if it has anything in compressed form, even if its plain image was written to another one.
     pub(crate) fn coded_file(&self) -> Option<&File> {
         self.coded_file.as_ref()
     }

@@ -2,6 +2,7 @@
 
 mod acl;
 mod attributes;
+mod coded;
 mod destination;
 mod holes;
 mod in_place;
@@ -102,6 +103,8 @@ pub(crate) struct OutputFile {
     resumable: bool,
     /// Whether anything was written, so that the next run can continue from it.
     is_begun: AtomicBool,
+    /// The coded stretches that are in the image already, as far as is known.
+    kept_coded: Mutex<Vec<usize>>,
 }
 
 impl OutputFile {
@@ -137,7 +140,7 @@ impl OutputFile {
     }
 
     fn new(file: Option<Medium>, coded: Option<Medium>, end: End, sizes: OutputSizes, resumable: bool) -> Self {
-        Self { file, coded, end, sizes, resumable, is_begun: AtomicBool::new(false) }
+        Self { file, coded, end, sizes, resumable, is_begun: AtomicBool::new(false), kept_coded: Mutex::default() }
     }
 
     fn open_dry(output: Destination, sizes: OutputSizes) -> Result<Self, SyncError> {
@@ -276,14 +279,6 @@ impl OutputFile {
     /// Reads bytes of the image that were written.
     pub(crate) fn read_image(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
         self.coded.as_ref().or(self.file.as_ref()).ok_or(io::ErrorKind::NotFound)?.read(at, out)
-    }
-
-    /// Writes bytes of an image that has coded files. They are made from verified bytes, and only the image's digest
-    /// tells whether they are right.
-    pub(crate) fn write_image(&self, at: u64, bytes: &[u8]) -> Result<(), SyncError> {
-        let write = || self.coded.as_ref().ok_or(io::ErrorKind::NotFound)?.write(at, bytes);
-        self.is_begun.store(true, Ordering::Relaxed);
-        write().map_err(SyncError::io(self.path()))
     }
 
     /// Writes bytes of the plain image.

@@ -2,6 +2,7 @@
 //! chunks. Its result becomes a seed of its own. Anything that it does not yield, or yields wrongly, is fetched as
 //! chunks.
 
+mod ahead;
 mod image;
 mod segments;
 
@@ -11,7 +12,9 @@ use std::sync::mpsc::sync_channel;
 
 use regrow_image::{StreamKind, WalkRules};
 use regrow_index::{CodedStretch, Index, Part, decode_patch_codings};
-use regrow_local::{GzipFiles, Hashed, PatchSeed, PatchSeedBuilder, Reading, Seeds, ingest_plain, spawn_scoped};
+use regrow_local::{
+    GzipFiles, Hashed, PatchSeed, PatchSeedBuilder, PlainSource, Reading, Seeds, ingest_plain, spawn_scoped,
+};
 use regrow_patch::{ApplyError, PatchBase, PatchHeader, PatchTarget, TargetPart, TargetSizes, apply};
 use regrow_store::patch_name;
 
@@ -27,6 +30,7 @@ use crate::transfer::fetch::Fetcher;
 use crate::{Stage, SyncError};
 
 use crate::transfer::patch::{FoundPatch, Request};
+use ahead::Ahead;
 use image::{PatchedImage, Pieces};
 use segments::SegmentCheck;
 
@@ -91,8 +95,9 @@ pub(super) fn extend_seeds(
             FoundPatch::Planned(bytes) => return Ok(Extended::Planned(planned(run, &header, bytes))),
             FoundPatch::Here(file) => file,
         };
-        let source = Source { candidate: &candidate, request: &request, is_partial: closed.is_some() };
         let codings = codings_of(run, &header, &mut file);
+        let is_partial = closed.is_some();
+        let source = Source { candidate: &candidate, request: &request, is_partial, codings: &codings, output };
         let (patched, recipe) = match yield_of(run, fetcher, seeds, &source, (header, file)) {
             Ok(Some(yielded)) => yielded,
             Ok(None) => continue,
@@ -140,6 +145,9 @@ struct Source<'s> {
     request: &'s Request<'s>,
     /// Whether held parts are left out.
     is_partial: bool,
+    /// The recipes of the image's coded files, if they are known.
+    codings: &'s [CodedStretch],
+    output: &'s OutputFile,
 }
 
 /// Applies a patch. If something fails, a warning says so, and the chunks that came before are kept if possible.
@@ -160,8 +168,9 @@ fn yield_of(
     {
         applied = apply_to(run, seeds, source, (&header, &mut file), &again.guessing_nothing())?;
     }
-    if let Some(error) = &applied.failure {
-        warn(run, fetcher, source, error);
+    match &applied.failure {
+        Some(error) => warn(run, fetcher, source, error),
+        None => source.output.keep_coded(applied.made),
     }
     Ok(applied.patched.map(|patched| (patched, applied.recipe)))
 }
@@ -172,6 +181,8 @@ struct Applied {
     patched: Option<PatchSeed>,
     /// The index with the recipe of the image, if it was an outline.
     recipe: Option<Index>,
+    /// The coded stretches that are in the output. They are right if all came.
+    made: Vec<usize>,
     /// The reason why not all came, or something else.
     failure: Option<String>,
 }
@@ -179,11 +190,11 @@ struct Applied {
 fn apply_to(
     run: &Run<'_>,
     seeds: &Seeds,
-    Source { request, is_partial, .. }: &Source<'_>,
+    source: &Source<'_>,
     (header, file): (&PatchHeader, &mut File),
     base: &PatchBase<'_>,
 ) -> Result<Applied, SyncError> {
-    let index = run.index;
+    let (index, Source { request, is_partial, .. }) = (run.index, source);
     let sizes =
         TargetSizes { image: index.plain_bytes(), skeleton: index.skeleton.bytes, contents: index.contents.bytes };
     let parts = stated_parts(index);
@@ -192,17 +203,20 @@ fn apply_to(
     let mut yielded = Yield::new(run, seeds, request.scratch, *is_partial)?;
     run.progress.begin(Stage::Patch, Some(index.plain_bytes()));
     let (pieces, arriving) = sync_channel(PIECES_WAITING);
-    let (applied, ingested) = std::thread::scope(|scope| {
+    let ahead = Ahead::of(run.pool, source.output, index, source.codings);
+    let (applied, ingested, made) = std::thread::scope(|scope| {
         let apply = move || apply(file, header, base, &target, request.scratch, &mut Pieces::new(pieces));
         let applying = spawn_scoped(scope, apply)?;
         let rules = WalkRules::of_version(index.walk_version).unwrap_or_default();
-        let mut image = PatchedImage::new(arriving, Path::new(&request.name), kinds, rules);
-        let (params, gzip_files) = (index.params, GzipFiles::Contents);
-        let reading =
-            Reading { rules, params, pool: run.pool, stage: Stage::Patch, progress: run.progress, gzip_files };
-        let ingested = ingest_plain(&mut image, &reading, |chunk| yielded.take(&chunk));
-        drop(image);
-        Ok::<_, SyncError>((applying.join().map_err(|_| SyncError::Worker), ingested))
+        let image = PatchedImage::new(arriving, Path::new(&request.name), kinds, rules);
+        let mut read = |source: &mut dyn PlainSource| {
+            let (params, gzip_files) = (index.params, GzipFiles::Contents);
+            let reading =
+                Reading { rules, params, pool: run.pool, stage: Stage::Patch, progress: run.progress, gzip_files };
+            ingest_plain(source, &reading, |chunk| yielded.take(&chunk))
+        };
+        let (ingested, made) = ahead::read_and_encode(ahead.as_ref(), scope, image, &mut read)?;
+        Ok::<_, SyncError>((applying.join().map_err(|_| SyncError::Worker), ingested, made))
     })?;
     run.progress.end(Stage::Patch);
     let error = match (applied?, ingested) {
@@ -212,16 +226,20 @@ fn apply_to(
             let checks_end = is_outline(index) || *is_partial;
             let recipe = if checks_end { completed(index, patched.unit_recipes()) } else { None };
             let failure = (checks_end && recipe.is_none()).then(|| wrong_base().to_string());
-            return Ok(Applied { patched: Some(patched), recipe: recipe.filter(|_| is_outline(index)), failure });
+            if failure.is_some() {
+                source.output.begin_coded_again()?;
+            }
+            return Ok(Applied { patched: Some(patched), recipe: recipe.filter(|_| is_outline(index)), made, failure });
         }
         // If nobody takes its output, the decoder stops. So an error of the taker is reported first.
         (Err(error), Err(ended)) if is_early_end(&ended) => error.to_string(),
         (_, Err(error)) => error.to_string(),
         (Err(error), Ok(_)) => error.to_string(),
     };
+    source.output.begin_coded_again()?;
     // Another error of the same temporary file is not worth a second warning.
     let patched = yielded.builder.finish(Vec::new()).ok();
-    Ok(Applied { patched, recipe: None, failure: Some(error) })
+    Ok(Applied { patched, recipe: None, made: Vec::new(), failure: Some(error) })
 }
 
 /// The parts of the image, as the index states them.

@@ -4,6 +4,7 @@
 //! rebuilt from its plain bytes, and written in their place. In a file, as many members, or runs of small ones, are made
 //! side by side as there are cores; in a pipe, one after the other.
 
+mod held;
 mod member;
 mod tasks;
 mod whole;
@@ -180,13 +181,32 @@ impl Assembly<'_> {
 
     /// Writes to a file, where members are made while missing chunks still arrive.
     fn coded_anywhere(&mut self, counts: &mut Counts) -> Result<[u8; 32], SyncError> {
+        let mut made = self.shared.output.take_kept_coded();
+        made.extend(held::copy(&self.shared, self.run.index, &made)?);
+        made.sort_unstable();
+        self.make_but(&made, counts)?;
+        let digest = self.hash_image()?;
+        if digest == self.shared.target.digest || made.is_empty() {
+            return Ok(digest);
+        }
+        // A seed may hold the same plain bytes, compressed by another encoder to as many bytes, or may have changed.
+        self.shared.output.begin_coded_again()?;
+        self.make_but(&[], counts)?;
+        self.hash_image()
+    }
+
+    /// Makes the whole image but for coded stretches that are in it already.
+    fn make_but(&mut self, made: &[usize], counts: &mut Counts) -> Result<(), SyncError> {
         let shared = Arc::clone(&self.shared);
-        let mut tasks = tasks(&shared, self.run.index);
+        let mut tasks = tasks(&shared, self.run.index, made);
+        let all: u64 = tasks.iter().map(|task| task.plain.end - task.plain.start).sum();
+        self.run.progress.add(Stage::Write, shared.target.plain_bytes.saturating_sub(all));
         let arrival = Arrival::default();
         let mut failed = std::thread::scope(|scope| {
             let fetching = spawn_scoped(scope, || {
                 let mut fetched = Counts::default();
-                let result = self.fetch(&self.shared.plan, &mut fetched);
+                let is_fetched = self.shared.is_fetched.load(Ordering::Acquire);
+                let result = if is_fetched { Ok(()) } else { self.fetch(&self.shared.plan, &mut fetched) };
                 self.shared.is_fetched.store(result.is_ok(), Ordering::Release);
                 arrival.tell(result.is_ok());
                 result.map(|()| fetched)
@@ -203,7 +223,7 @@ impl Assembly<'_> {
             self.repair(&failed, counts)?;
             failed = self.side_by_side(&mut tasks, &arrival)?;
         }
-        self.hash_image()
+        Ok(())
     }
 
     /// Carries out tasks side by side. Those that failed stay in `tasks`, and the chunks that they lacked are returned.
@@ -280,7 +300,7 @@ impl Assembly<'_> {
         let (blocks, whole) = (shared.seeds.coded_blocks(), WholeIndex::of(self.run));
         let work = Work { shared: &shared, pool, progress, arrival: &arrival, blocks, whole: &whole };
         let (mut hasher, mut kept) = (blake3::Hasher::new(), None);
-        for task in tasks(&shared, self.run.index) {
+        for task in tasks(&shared, self.run.index, &[]) {
             let mut mend = |failed: &[u32]| {
                 // If the chunk lies across two parts, the repair of the first may have fetched it already.
                 let is_new = |chunk: &u32| !shared.is_repaired(*chunk as usize);

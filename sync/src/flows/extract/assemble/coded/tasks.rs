@@ -71,12 +71,13 @@ pub(crate) fn check_encoders(location: &Location, index: &Index) -> Result<(), S
     Ok(())
 }
 
-/// Divides the whole image into tasks, in order.
-pub(super) fn tasks<'a>(shared: &Shared, index: &'a Index) -> Vec<Task<'a>> {
+/// Divides the whole image into tasks, in order. Coded stretches whose numbers are in `made`, in order, take none.
+pub(super) fn tasks<'a>(shared: &Shared, index: &'a Index, made: &[usize]) -> Vec<Task<'a>> {
     let mut tasks = Tasks::default();
-    for (coded, coding) in shared.target.coded().zip(&index.codings) {
+    for (number, (coded, coding)) in shared.target.coded().zip(&index.codings).enumerate() {
         tasks.add_plain(coded.start);
         match coding {
+            _ if made.binary_search(&number).is_ok() => tasks.pass(coding.plain_bytes(), coding.stored_bytes()),
             CodedStretch::File(file) => tasks.add_file(file),
             CodedStretch::Disk(disk) => tasks.add_disk(&disk.pieces),
         }
@@ -96,9 +97,14 @@ struct Tasks<'a> {
 
 impl<'a> Tasks<'a> {
     fn add(&mut self, plain_bytes: u64, image_bytes: u64, form: TaskForm<'a>) {
-        let plain = self.plain_at..self.plain_at + plain_bytes;
-        (self.plain_at, self.image_at) = (plain.end, self.image_at + image_bytes);
-        self.tasks.push(Task { image_at: self.image_at - image_bytes, plain, behind: 0, form });
+        let (image_at, plain) = (self.image_at, self.plain_at..self.plain_at + plain_bytes);
+        self.pass(plain_bytes, image_bytes);
+        self.tasks.push(Task { image_at, plain, behind: 0, form });
+    }
+
+    /// Goes on behind bytes that no task makes.
+    fn pass(&mut self, plain_bytes: u64, image_bytes: u64) {
+        (self.plain_at, self.image_at) = (self.plain_at + plain_bytes, self.image_at + image_bytes);
     }
 
     /// Adds what is not coded, up to this place in the plain image.
