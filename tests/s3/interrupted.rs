@@ -17,7 +17,7 @@ use regrow_demo::{Tree, docker_save, noise, versions};
 #[test]
 fn a_make_may_end_at_any_request() {
     let (old, new) = versions();
-    let new = [new, noise("interrupted", 400_000)].concat();
+    let new = [new, noise("interrupted", 200_000)].concat();
     let bucket = Bucket::new();
     bucket.make("old", &old);
     bucket.env.write("new", &new);
