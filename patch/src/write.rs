@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use regrow_chunker::{ImageId, Params};
 use regrow_delta::{Coding, DeltaEncoder, DeltaError, Op};
-use regrow_local::{LocalError, NoProgress, Pool, Progress, Stage};
+use regrow_local::{LocalError, NoProgress, Pool, Progress, Stage, spawn_scoped};
 
 use crate::base::{LocalPart, PatchBase};
 use crate::header::{CHECKSUM_BYTES, ChunkCost, MAX_LISTS_BYTES, PatchHeader, PatchVersion};
@@ -205,27 +205,18 @@ fn write_body(
     out: &mut File,
     is_counted: bool,
 ) -> Result<Vec<u64>, LocalError> {
-    let io = || LocalError::io("the patch that is made");
     let joined = JoinedBase { files: base.joined(), members: &plan.base_members.joined };
     let space = BaseSpace::new(of_base, &plan.base_members.members, joined, between.scratch)?;
     let target_bytes = target.skeleton_bytes() + plan.expanded_bytes;
     let body = Body { between, space: &space, plan, target_bytes, ends: is_counted.then(|| ends(target, plan)) };
     let coding = Coding::choose(plan.ops.statistics());
     between.progress.begin(Stage::Patch, Some(target_bytes));
-    let start = out.stream_position().map_err(io())?;
-    let mut costs = body.write(coding, out, between.progress)?;
     // The tables of file systems change the same way at many places, over which streams see further than the other coding.
-    if plan.has_pieces && coding == Coding::Mixed {
-        let mut other = tempfile::tempfile_in(between.scratch).map_err(LocalError::io(between.scratch))?;
-        let other_costs = body.write(Coding::Streams, &mut other, &NoProgress)?;
-        if other.stream_position().map_err(io())? < out.stream_position().map_err(io())? - start {
-            other.seek(SeekFrom::Start(0)).map_err(io())?;
-            out.seek(SeekFrom::Start(start)).map_err(io())?;
-            out.set_len(start).map_err(io())?;
-            io::copy(&mut other, out).map_err(io())?;
-            costs = other_costs;
-        }
-    }
+    let costs = if plan.has_pieces && coding == Coding::Mixed {
+        body.write_smaller(out)?
+    } else {
+        body.write(coding, out, between.progress)?
+    };
     between.progress.end(Stage::Patch);
     Ok(costs)
 }
@@ -241,6 +232,28 @@ struct Body<'a> {
 }
 
 impl Body<'_> {
+    /// Writes the body to a file in the coding that takes fewer bytes. Both are tried side by side.
+    fn write_smaller(&self, out: &mut File) -> Result<Vec<u64>, LocalError> {
+        let io = || LocalError::io("the patch that is made");
+        let Between { scratch, progress, .. } = *self.between;
+        let mut other = tempfile::tempfile_in(scratch).map_err(LocalError::io(scratch))?;
+        let start = out.stream_position().map_err(io())?;
+        let (costs, other_costs) = std::thread::scope(|scope| {
+            let streams = spawn_scoped(scope, || self.write(Coding::Streams, &mut other, &NoProgress))?;
+            let costs = self.write(Coding::Mixed, out, progress);
+            let other_costs = streams.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            Ok::<_, LocalError>((costs?, other_costs?))
+        })?;
+        if other.stream_position().map_err(io())? >= out.stream_position().map_err(io())? - start {
+            return Ok(costs);
+        }
+        other.seek(SeekFrom::Start(0)).map_err(io())?;
+        out.seek(SeekFrom::Start(start)).map_err(io())?;
+        out.set_len(start).map_err(io())?;
+        io::copy(&mut other, out).map_err(io())?;
+        Ok(other_costs)
+    }
+
     /// Writes the body to a file. The result is the costs, if they are counted.
     fn write(&self, coding: Coding, out: &mut File, progress: &dyn Progress) -> Result<Vec<u64>, LocalError> {
         let mut buffered = BufWriter::with_capacity(1 << 20, out);
