@@ -63,14 +63,24 @@ impl Claims {
     /// Claims bytes of the file that was begun last, which begin at `file_at` in it. They follow those that it claimed
     /// before.
     pub(crate) fn push_file(&mut self, file_at: u64, at: u64, bytes: u64) -> Result<(), DiskError> {
+        self.claim_file(at, bytes)?;
+        self.tell_run(file_at, at, bytes);
+        Ok(())
+    }
+
+    /// Claims bytes of the file that was begun last, and does not tell where they are in it.
+    pub(crate) fn claim_file(&mut self, at: u64, bytes: u64) -> Result<(), DiskError> {
         let number = self.files.len().saturating_sub(1) as u32;
-        self.push(at, bytes, StretchKind::File(number))?;
+        self.push(at, bytes, StretchKind::File(number))
+    }
+
+    /// Tells where bytes are of the file that was begun last, behind those that were told before, and does not claim them.
+    pub(crate) fn tell_run(&mut self, file_at: u64, at: u64, bytes: u64) {
         if let Some((_, runs)) = self.files.last_mut().filter(|_| self.runs <= self.most) {
             let before = runs.len();
             FileRun { file_at, plain_at: at, bytes }.add(runs);
             self.runs += (runs.len() - before) as u64;
         }
-        Ok(())
     }
 
     /// Gives the files their runs, unless there are more of them than there may be claims.

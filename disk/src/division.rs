@@ -298,6 +298,8 @@ pub enum DiskKind {
     Cpio,
     /// qcow2.
     Qcow2,
+    /// btrfs.
+    Btrfs,
     /// A compressed file that holds no known disk image.
     Compressed,
 }
@@ -312,6 +314,7 @@ impl fmt::Display for DiskKind {
             Self::Partitions => "a partition table",
             Self::Cpio => "cpio",
             Self::Qcow2 => "qcow2",
+            Self::Btrfs => "btrfs",
             Self::Compressed => "a compressed file",
         })
     }

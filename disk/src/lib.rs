@@ -13,6 +13,7 @@
 //! never changes under the same version of the walking rules (docs/format/disk.md).
 
 mod assembly;
+mod btrfs;
 mod claims;
 pub mod codec;
 mod compressed;
@@ -71,7 +72,7 @@ pub fn divide_with(
     if let Some((division, end)) = streams.divide((image, 0), Wanted::Image)? {
         return Ok(Some(division.with_tail(image.bytes() - end)));
     }
-    match whole(image, &|image| file_system(image, streams, |file| in_file(file, rules)))? {
+    match whole(image, rules, &|image| file_system(image, streams, |file| in_file(file, rules)))? {
         None if rules >= DivisionRules::V6 => qcow2::divide(image, |guest| in_file(guest, rules)),
         Some(division) if division.kind == DiskKind::Squashfs && rules >= DivisionRules::V6 => {
             verity::without_tree(image, division).map(Some)
@@ -101,7 +102,7 @@ impl Streams<'_> {
         let file = |file: &dyn ReadAt| Ok(in_file(file, self.rules)?.filter(|division| !division.has_blocks()));
         let system =
             |image: &dyn ReadAt| Ok(file_system(image, plain, file)?.filter(|division| !division.has_blocks()));
-        compressed::divide(place, spools, wanted, |image| match whole(image, &system)? {
+        compressed::divide(place, spools, wanted, |image| match whole(image, self.rules, &system)? {
             None => qcow2::divide(image, file),
             found => Ok(found),
         })
@@ -113,13 +114,22 @@ type Divided = Result<Option<Division>, DiskError>;
 
 /// Divides a file that is an image itself. Those in its files are not looked for.
 fn in_file(file: &dyn ReadAt, rules: DivisionRules) -> Divided {
-    whole(file, &|image| file_system(image, Streams { rules, spools: None }, |_| Ok(None)))
+    whole(file, rules, &|image| file_system(image, Streams { rules, spools: None }, |_| Ok(None)))
 }
 
 /// Divides an image of one file system, or of several in partitions.
-fn whole(image: &dyn ReadAt, file_system: &dyn Fn(&dyn ReadAt) -> Divided) -> Divided {
-    match file_system(image)? {
-        None => partitions::divide(image, file_system),
+fn whole(image: &dyn ReadAt, rules: DivisionRules, file_system: &dyn Fn(&dyn ReadAt) -> Divided) -> Divided {
+    let btrfs = |image: &dyn ReadAt| if rules >= DivisionRules::V6 { btrfs::divide(image) } else { Ok(None) };
+    if let Some(division) = file_system(image)? {
+        return Ok(Some(division));
+    }
+    // A disk with partitions may have the superblock of an older file system between two of them.
+    let partition = |image: &dyn ReadAt| match file_system(image)? {
+        None => btrfs(image),
+        found => Ok(found),
+    };
+    match partitions::divide(image, partition)? {
+        None => btrfs(image),
         found => Ok(found),
     }
 }

@@ -1,6 +1,8 @@
 //! Images that the real tools make are divided into the files that they were made from. A tool that is not there is
 //! passed over with a line that says so.
 
+#[path = "images/btrfs.rs"]
+mod btrfs;
 #[path = "images/check.rs"]
 mod check;
 #[path = "images/cpio.rs"]

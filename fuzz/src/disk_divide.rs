@@ -61,7 +61,7 @@ fn check(division: &Division, image_bytes: u64) {
 /// Seeds: the small images that the crate keeps.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
-    let images: [&[u8]; 16] = [
+    let images: [&[u8]; 17] = [
         include_bytes!("../../disk/tests/golden/bundle.zlib"),
         include_bytes!("../../disk/tests/golden/cpio.zlib"),
         include_bytes!("../../disk/tests/golden/erofs-chunks.zlib"),
@@ -78,9 +78,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
         include_bytes!("../../disk/tests/golden/squashfs-plain.zlib"),
         include_bytes!("../../disk/tests/golden/squashfs-xz.zlib"),
         include_bytes!("../../disk/tests/golden/squashfs-zstd.zlib"),
+        include_bytes!("../../disk/tests/golden/btrfs.zlib"),
     ];
     let mut seeds: Vec<Vec<u8>> =
-        images.iter().map(|image| decode(BlockCodec::Zlib, image, 1 << 16).expect("a seed")).collect();
+        images.iter().map(|image| decode(BlockCodec::Zlib, image, 1 << 18).expect("a seed")).collect();
     // An archive, compressed, alone and behind another one.
     let stream = BlockEncoder::take(&mut [0xb0, 0x40, 6, 0x80, 0x80, 4, 1, 0].as_slice()).expect("an encoder of xz");
     let compressed = stream.encode(&seeds[1]).expect("an .xz file");

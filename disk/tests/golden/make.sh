@@ -76,6 +76,11 @@ make() {
     qcow2-zlib) qcow2 -c -o cluster_size=4096 ;;
     qcow2-zstd) qcow2 -c -o cluster_size=8192,compression_type=zstd ;;
     qcow2-plain) qcow2 -o cluster_size=512,compat=0.10 ;;
+    btrfs)
+        truncate -s 1M "$work/raw"
+        mkfs.btrfs -q -M -n 4096 -m single -U "$id" -r "$tree" --shrink "$work/raw" 2>/dev/null
+        python3 "$here/btrfs.py" "$work/raw" "$image"
+        ;;
     fat12) fat 60K -F 12 -s 1 -r 32 ;;
     gpt)
         fat 40K -F 12 -s 1 -r 32

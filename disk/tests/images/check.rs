@@ -88,7 +88,7 @@ pub(crate) fn plain(image: &[u8], division: &Division) -> Vec<u8> {
 }
 
 /// All bytes of a file by its runs, which tell of short files, ends and holes too.
-fn whole(file: &DiskFile, plain: &[u8]) -> Vec<u8> {
+pub(crate) fn whole(file: &DiskFile, plain: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; file.bytes as usize];
     for run in &file.runs {
         let (file_at, plain_at, len) = (run.file_at as usize, run.plain_at as usize, run.bytes as usize);
