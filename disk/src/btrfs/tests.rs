@@ -338,3 +338,24 @@ fn features_that_are_not_understood_are_named() {
         assert!(reason(&changed).contains(what), "{what}: {}", reason(&changed));
     }
 }
+
+/// A disk with partitions is one, whatever superblock is left from before. Earlier rules know nothing of it.
+#[test]
+fn partitions_come_first() {
+    let mut image = Image::new();
+    let tree = image.leaf(&file(4096, &[(0, extent(1, 0, [DATA, 0, 4096]))]));
+    let image = image.of(tree);
+    let mut disk = image.clone();
+    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+    disk[446 + 4] = 0x83;
+    let sectors = |bytes: usize| (bytes as u32 / 512).to_le_bytes();
+    disk[446 + 8..446 + 12].copy_from_slice(&sectors(image.len()));
+    disk[446 + 12..446 + 16].copy_from_slice(&sectors(image.len()));
+    disk.extend(&image);
+    let divided = |rules| crate::divide(&disk.as_slice(), rules).expect("understood").expect("an image");
+    let (before, now) = (divided(DivisionRules::V5), divided(DivisionRules::V6));
+    assert!(before.files.is_empty() && before.rules == DivisionRules::V5);
+    assert_eq!((now.kind, now.rules), (DiskKind::Partitions, DivisionRules::V6));
+    assert_eq!(now.files.iter().map(|file| file.path.as_slice()).collect::<Vec<_>>(), [b"p1/file"]);
+    assert!(crate::divide(&image.as_slice(), DivisionRules::V5).expect("no image").is_none());
+}
