@@ -2,6 +2,7 @@
 
 mod alone;
 mod encoding;
+mod rules;
 mod units;
 
 use std::fs::File;
@@ -23,6 +24,9 @@ use crate::recipe::Recipe;
 use crate::{LocalError, Stage};
 
 use alone::is_within;
+use rules::GUESS_VERSION;
+pub(crate) use rules::rules;
+pub use rules::{unfolding_rules, unfolding_rules_begin};
 pub use units::{UnitIds, UnitRecipes, parts_of_index};
 
 /// The recipe and the layout of a local file.
@@ -69,12 +73,6 @@ pub(crate) struct Gap {
 /// chunks of 4 KiB, with the windows of gzip files, take less than half of that.
 const REMEMBERED_SHARE: u64 = 8;
 const REMEMBERED_BYTES: u64 = 64 << 10;
-/// The version of [`crate::coded::guess`]. It must go up when the guess gives other answers, since remembered scans
-/// are then of no use.
-const GUESS_VERSION: u32 = 3;
-/// The version of the search behind damaged headers, for the same purpose.
-const SEARCH_VERSION: u32 = 1;
-
 impl Scan {
     /// Makes the scan of a plain image that regrow wrote itself, so that the image need not be read again. `parts` are
     /// the image's parts, none by [`WalkRules::V2`], and `rules` are those that the image's index states.
@@ -333,29 +331,6 @@ impl Scan {
         let version = WalkRules::V2.version(self.walk_findings());
         ImageId::of_recipe(version, &params, &ids(&self.skeleton), &ids(&self.contents))
     }
-}
-
-/// The rules under which the catalog remembers a file that is split by `walk`, is cut with these parameters, and whose
-/// gzip files are read in uncompressed form.
-pub fn unfolding_rules(walk: WalkRules, params: &Params) -> String {
-    rules(walk, GUESS_VERSION, params)
-}
-
-/// The beginning of all [`unfolding_rules`] by these walking rules, whatever the parameters.
-pub fn unfolding_rules_begin(walk: WalkRules) -> String {
-    rules_begin(walk, GUESS_VERSION)
-}
-
-/// The rules of a scan, which are part of its key in the catalog.
-pub(crate) fn rules(walk: WalkRules, guess_version: u32, params: &Params) -> String {
-    let [min, avg, max] = [params.min_bytes(), params.avg_bytes(), params.max_bytes()];
-    let alone = if walk.cut_small_files() { " alone" } else { "" };
-    let pieces = walk.pieces().map(|pieces| format!(" pieces {}", pieces.number())).unwrap_or_default();
-    format!("{}{min} {avg} {max}{alone}{pieces}", rules_begin(walk, guess_version))
-}
-
-fn rules_begin(walk: WalkRules, guess_version: u32) -> String {
-    format!("{}.{guess_version}.{SEARCH_VERSION} ", walk.latest_version())
 }
 
 fn has_zstd(unfolded: &[Unfolded]) -> bool {
