@@ -62,6 +62,7 @@ fn squashfs_images_are_updated_by_what_their_blocks_hold() {
         (["gzip"].as_slice(), "zlib, level 9"),
         (&["xz"], "liblzma, preset 6, dictionary of 32 KiB"),
         (&["lz4", "-Xhc"], "liblz4, high compression, level 12"),
+        (&["lzo"], "liblzo2, lzo1x_999, level 8"),
     ] {
         let env = TestEnvironment::new();
         let [old, new] = [("old.img", 1), ("new.img", 2)].map(|(name, version)| squashfs(&env, name, version, options));
@@ -72,7 +73,8 @@ fn squashfs_images_are_updated_by_what_their_blocks_hold() {
         assert_eq!((number(&made, "coded"), number(&made, "coded_bytes")), (1, new.len() as u64), "{made}");
         assert_eq!(number(&made["disk"], "files"), 89, "{made}");
         let info = env.json("info new.rgx");
-        assert_eq!(number(&info, "walk_version"), 5);
+        // Earlier versions of regrow do not see through lzo.
+        assert_eq!(number(&info, "walk_version"), if options == ["lzo"] { 6 } else { 5 });
         assert_eq!(info["coded"][0]["encoders"][0], encoder, "{info}");
         // make and info tell the same of its blocks.
         assert_eq!(
@@ -195,9 +197,9 @@ fn outputs_of_all_kinds() {
 #[test]
 fn an_image_whose_encoder_is_not_known_stays_as_it_is() {
     let env = TestEnvironment::new();
-    let Some(image) = squashfs(&env, "image", 1, &["lzo"]) else { return };
+    let Some(image) = squashfs(&env, "image", 1, &["lzma"]) else { return };
     let made = env.run("make --json image.rgx image").success();
-    assert!(made.stderr.contains("lzo compression") && made.stderr.lines().count() == 1, "{}", made.stderr);
+    assert!(made.stderr.contains("lzma compression") && made.stderr.lines().count() == 1, "{}", made.stderr);
     assert_eq!(made.json()["disk"]["divided"], false);
     assert_eq!(number(&env.json("info image.rgx"), "walk_version"), 3);
     env.run("extract image.rgx out").success();

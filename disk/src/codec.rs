@@ -22,6 +22,7 @@ mod error;
 mod fill;
 mod lz4;
 pub(crate) mod lzma2;
+mod lzo;
 mod recognise;
 mod stream;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use error::BlockError;
 pub use fill::FillEncoder;
 pub use lz4::Lz4Blocks;
 pub use lzma2::{Lzma2Encoder, XzStreams};
+pub use lzo::LzoBlocks;
 pub use recognise::{nearest, recognise};
 pub use stream::{StreamReader, StreamStep};
 pub use xz::XzBlocks;
@@ -42,17 +44,11 @@ pub use zlib::ZlibBlocks;
 
 use crate::BlockCodec;
 
-/// Whether blocks in this format can be decoded here.
-#[must_use]
-pub fn is_decoded(codec: BlockCodec) -> bool {
-    !matches!(decode(codec, &[], 0), Err(BlockError::Unread(_)))
-}
-
 /// The plain bytes of a compressed block, of which there must be at most `most`. Memory follows the plain bytes that there
 /// are, not what is allowed.
 ///
 /// # Errors
-/// [`BlockError`]: the block is damaged, holds more, or has something behind it, or its format is not read here.
+/// [`BlockError`]: the block is damaged, holds more, or has something behind it.
 pub fn decode(codec: BlockCodec, stored: &[u8], most: usize) -> Result<Vec<u8>, BlockError> {
     match codec {
         BlockCodec::Zlib => zlib::decode(stored, most),
@@ -60,7 +56,7 @@ pub fn decode(codec: BlockCodec, stored: &[u8], most: usize) -> Result<Vec<u8>, 
         BlockCodec::Zstd => zstd::decode(stored, most),
         BlockCodec::Xz => xz::decode(stored, most),
         BlockCodec::Lz4 => lz4::decode(stored, most),
-        BlockCodec::Lzo => Err(BlockError::Unread(codec)),
+        BlockCodec::Lzo => lzo::decode(stored, most),
     }
 }
 
@@ -76,6 +72,6 @@ pub fn measure(codec: BlockCodec, bytes: &[u8], plain_bytes: usize) -> Result<us
             _ => Err(BlockError::Damaged),
         },
         BlockCodec::Zstd => zstd::measure(bytes, plain_bytes),
-        codec => Err(BlockError::Unread(codec)),
+        codec => Err(BlockError::Endless(codec)),
     }
 }

@@ -136,7 +136,7 @@ fn whole(image: &dyn ReadAt, rules: DivisionRules, file_system: &dyn Fn(&dyn Rea
 
 /// Divides an image that is all of one file system, or archives, and by `inner` files of it that are images themselves.
 fn file_system(image: &dyn ReadAt, streams: Streams<'_>, inner: impl Fn(&dyn ReadAt) -> Divided) -> Divided {
-    if let Some(division) = squashfs::divide(image, &inner)? {
+    if let Some(division) = squashfs::divide(image, streams.rules, &inner)? {
         return Ok(Some(division));
     }
     if let Some(division) = cpio::divide(image, streams, &inner)? {

@@ -28,7 +28,7 @@ const MAX_DESCRIBED: usize = 4;
 
 /// Divides an image of squashfs, and by `inner` those of its files that are disk images. `None` stands for an image that
 /// is none.
-pub(crate) fn divide(image: &dyn ReadAt, inner: impl Fn(&dyn ReadAt) -> Divided) -> Divided {
+pub(crate) fn divide(image: &dyn ReadAt, rules: DivisionRules, inner: impl Fn(&dyn ReadAt) -> Divided) -> Divided {
     let input = Input::new(image, DiskKind::Squashfs);
     let Some(superblock) = Superblock::read(&input)? else { return Ok(None) };
     let tables = Tables::read(&input, &superblock)?;
@@ -38,9 +38,13 @@ pub(crate) fn divide(image: &dyn ReadAt, inner: impl Fn(&dyn ReadAt) -> Divided)
     let data = Data::new(&input, &superblock, &tables.fragments, &walked)?;
     let mut blocks = tables.blocks;
     data.blocks(&walked, &mut blocks)?;
+    let since = rules_of_blocks(&superblock, &blocks);
+    if rules < since {
+        return Err(input.unsupported("lzo compression"));
+    }
     let blocks = Blocks::new(&input, blocks)?;
-    let (list, details, rules) = (names.into_files(image.most_bytes())?, superblock.details(), DivisionRules::V5);
-    let mut files = Files { list, details, described: 0, rules };
+    let (list, details) = (names.into_files(image.most_bytes())?, superblock.details());
+    let mut files = Files { list, details, described: 0, rules: since };
     let mut claims = Claims::new(DiskKind::Squashfs, blocks.plain_bytes());
     for (number, file) in walked.iter().enumerate() {
         let runs = data.runs(file, &blocks)?;
@@ -60,6 +64,14 @@ pub(crate) fn divide(image: &dyn ReadAt, inner: impl Fn(&dyn ReadAt) -> Divided)
         rules: files.rules,
         tree: None,
     }))
+}
+
+/// The first rules by which an image with these blocks is divided.
+fn rules_of_blocks(superblock: &Superblock, blocks: &[Block]) -> DivisionRules {
+    match superblock.compressor {
+        Compressor::Lzo if !blocks.is_empty() => DivisionRules::V6,
+        _ => DivisionRules::V5,
+    }
 }
 
 /// The files, and what is said of them.

@@ -86,6 +86,10 @@ fn blocks_of_a_divided_squashfs_are_made_again() {
         (&["gzip", "-b", "131072"], "zlib, level 9"),
         (&["lz4", "-b", "131072", "-Xhc"], "liblz4, high compression, level 12"),
         (&["lz4", "-b", "1048576"], "liblz4, default level"),
+        (&["lzo", "-b", "131072"], "liblzo2, lzo1x_999, level 8"),
+        (&["lzo", "-b", "1048576", "-Xcompression-level", "3"], "liblzo2, lzo1x_999, level 3"),
+        (&["lzo", "-b", "65536", "-Xalgorithm", "lzo1x_1"], "liblzo2, lzo1x_1"),
+        (&["lzo", "-b", "4096", "-Xalgorithm", "lzo1x_1_11"], "liblzo2, lzo1x_1_11"),
     ] {
         let Some(image) = squashfs(options) else { continue };
         let blocks = blocks_of(&image);

@@ -74,6 +74,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         include_bytes!("../../disk/tests/golden/gpt.zlib"),
         include_bytes!("../../disk/tests/golden/squashfs-gzip.zlib"),
         include_bytes!("../../disk/tests/golden/squashfs-lz4.zlib"),
+        include_bytes!("../../disk/tests/golden/squashfs-lzo.zlib"),
         include_bytes!("../../disk/tests/golden/squashfs-noi.zlib"),
         include_bytes!("../../disk/tests/golden/squashfs-plain.zlib"),
         include_bytes!("../../disk/tests/golden/squashfs-xz.zlib"),

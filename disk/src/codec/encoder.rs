@@ -4,7 +4,7 @@ use std::fmt;
 
 use regrow_zstd::KnownEncoder;
 
-use super::{BlockError, Lz4Blocks, XzBlocks, ZlibBlocks, zstd};
+use super::{BlockError, Lz4Blocks, LzoBlocks, XzBlocks, ZlibBlocks, zstd};
 use crate::BlockCodec;
 use regrow_zstd::{put_number, take_number};
 
@@ -17,6 +17,8 @@ const LZ4_HIGH: u64 = 0x2021;
 const XZ: u64 = 0x2030;
 /// It writes streams.
 pub(super) const LZMA2: u64 = 0x2031;
+const LZO_LAZY: u64 = 0x2040;
+const LZO_FAST: u64 = 0x2041;
 
 /// An encoder of blocks that is known exactly: of the plain bytes of a block, it makes the very block that the original
 /// makes.
@@ -33,6 +35,8 @@ pub enum BlockEncoder {
     Lz4(Lz4Blocks),
     /// .xz files.
     Xz(XzBlocks),
+    /// LZO1X blocks.
+    Lzo(LzoBlocks),
 }
 
 impl BlockEncoder {
@@ -60,6 +64,10 @@ impl BlockEncoder {
                 put_number(out, XZ);
                 xz.put(out);
             }
+            Self::Lzo(lzo) => {
+                put_number(out, if matches!(lzo, LzoBlocks::Fast(_)) { LZO_FAST } else { LZO_LAZY });
+                lzo.put(out);
+            }
         }
     }
 
@@ -72,6 +80,8 @@ impl BlockEncoder {
             LZ4_FAST => Lz4Blocks::take_fast(bytes).map(Self::Lz4),
             LZ4_HIGH => Lz4Blocks::take_high(bytes).map(Self::Lz4),
             XZ => XzBlocks::take(bytes).map(Self::Xz),
+            LZO_LAZY => LzoBlocks::take_lazy(bytes).map(Self::Lzo),
+            LZO_FAST => LzoBlocks::take_fast(bytes).map(Self::Lzo),
             _ => None,
         }
     }
@@ -85,6 +95,7 @@ impl BlockEncoder {
             Self::Zstd(_) => BlockCodec::Zstd,
             Self::Lz4(_) => BlockCodec::Lz4,
             Self::Xz(_) => BlockCodec::Xz,
+            Self::Lzo(_) => BlockCodec::Lzo,
         }
     }
 
@@ -93,7 +104,7 @@ impl BlockEncoder {
     pub fn unavailable(self, plain_bytes: u64) -> Option<String> {
         match self {
             Self::Zstd(known) => known.unavailable(plain_bytes),
-            Self::Zlib(_) | Self::Deflate(_) | Self::Lz4(_) | Self::Xz(_) => None,
+            Self::Zlib(_) | Self::Deflate(_) | Self::Lz4(_) | Self::Xz(_) | Self::Lzo(_) => None,
         }
     }
 
@@ -101,7 +112,7 @@ impl BlockEncoder {
     #[must_use]
     pub fn memory_bytes(self, plain_bytes: u64) -> u64 {
         match self {
-            Self::Zlib(_) | Self::Deflate(_) | Self::Lz4(_) => (1 << 20) + 2 * plain_bytes,
+            Self::Zlib(_) | Self::Deflate(_) | Self::Lz4(_) | Self::Lzo(_) => (1 << 20) + 2 * plain_bytes,
             Self::Zstd(known) => known.memory_bytes(plain_bytes) + 2 * plain_bytes,
             Self::Xz(xz) => xz.memory_bytes() + 2 * plain_bytes,
         }
@@ -117,6 +128,7 @@ impl BlockEncoder {
             Self::Zstd(known) => zstd::encode(known, plain),
             Self::Lz4(lz4) => lz4.encode(plain),
             Self::Xz(xz) => xz.encode(plain),
+            Self::Lzo(lzo) => lzo.encode(plain),
         }
     }
 }
@@ -128,7 +140,7 @@ impl BlockEncoder {
     pub fn corrections(self, stored: &[u8], plain: &[u8], most: usize) -> Option<Vec<u8>> {
         match self {
             Self::Zstd(known) => regrow_zstd::corrections(known, plain, stored, most),
-            Self::Zlib(_) | Self::Deflate(_) | Self::Lz4(_) | Self::Xz(_) => None,
+            Self::Zlib(_) | Self::Deflate(_) | Self::Lz4(_) | Self::Xz(_) | Self::Lzo(_) => None,
         }
     }
 
@@ -139,7 +151,9 @@ impl BlockEncoder {
     pub fn encode_corrected(self, plain: &[u8], corrections: &[u8]) -> Result<Vec<u8>, BlockError> {
         match self {
             Self::Zstd(known) => zstd::encode_corrected(known, plain, corrections),
-            Self::Zlib(_) | Self::Deflate(_) | Self::Lz4(_) | Self::Xz(_) => Err(BlockError::Corrections),
+            Self::Zlib(_) | Self::Deflate(_) | Self::Lz4(_) | Self::Xz(_) | Self::Lzo(_) => {
+                Err(BlockError::Corrections)
+            }
         }
     }
 }
@@ -151,6 +165,7 @@ impl fmt::Display for BlockEncoder {
             Self::Zstd(known) => known.fmt(f),
             Self::Lz4(lz4) => lz4.fmt(f),
             Self::Xz(xz) => xz.fmt(f),
+            Self::Lzo(lzo) => lzo.fmt(f),
         }
     }
 }

@@ -15,9 +15,9 @@ pub enum BlockError {
     /// Something follows the compressed bytes in the block.
     #[error("a compressed block has bytes behind its end")]
     Trailing,
-    /// The format is not decoded here.
-    #[error("blocks in {0} are not decoded")]
-    Unread(BlockCodec),
+    /// Blocks in this format do not tell where they end.
+    #[error("blocks in {0} do not tell their end")]
+    Endless(BlockCodec),
     /// The corrections do not belong to these plain bytes and this encoder.
     #[error("the corrections of a compressed block do not fit its plain bytes")]
     Corrections,

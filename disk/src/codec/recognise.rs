@@ -1,6 +1,6 @@
 //! Finds the encoder of a disk image's blocks.
 
-use super::{BlockEncoder, Lz4Blocks, XzBlocks, ZlibBlocks, zstd};
+use super::{BlockEncoder, Lz4Blocks, LzoBlocks, XzBlocks, ZlibBlocks, zstd};
 use crate::BlockCodec;
 
 /// The encoders that make all of these blocks, each given as it is stored and with its plain bytes, the likelier ones first.
@@ -35,7 +35,7 @@ fn candidates<'a>(
         BlockCodec::Zstd => Box::new(zstd::candidates(first).into_iter().map(BlockEncoder::Zstd)),
         BlockCodec::Xz => Box::new(XzBlocks::candidates(first).map(BlockEncoder::Xz)),
         BlockCodec::Lz4 => Box::new(Lz4Blocks::candidates().map(BlockEncoder::Lz4)),
-        BlockCodec::Lzo => Box::new(std::iter::empty()),
+        BlockCodec::Lzo => Box::new(LzoBlocks::candidates().map(BlockEncoder::Lzo)),
     }
 }
 

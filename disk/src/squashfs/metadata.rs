@@ -1,8 +1,8 @@
 //! The tables, which are kept in blocks of metadata: two bytes with a size, then at most 8 KiB, compressed or not.
 
-use super::superblock::{Compressor, NO_TABLE, Superblock};
+use super::superblock::{NO_TABLE, Superblock};
 use crate::DiskError;
-use crate::codec::{BlockError, decode};
+use crate::codec::decode;
 use crate::input::{Input, u16_at, u32_at, u64_at};
 use crate::pieces::Block;
 
@@ -150,7 +150,7 @@ impl Reader<'_> {
         let before = out.len();
         if is_compressed {
             let plain = decode(self.superblock.compressor.codec(), stored, METADATA_BYTES);
-            out.extend(plain.map_err(|error| self.not_decoded(&error))?);
+            out.extend(plain.map_err(|_| self.input.damaged("a block of metadata"))?);
             let plain_bytes = (out.len() - before) as u32;
             self.blocks.push(Block { at, bytes: stored.len() as u64, plain_bytes });
         } else {
@@ -163,16 +163,6 @@ impl Reader<'_> {
         let too_large = DiskError::TooLarge { kind: self.input.kind, limit: self.most, what: "bytes of tables" };
         self.left = self.left.checked_sub(added as u64).ok_or(too_large)?;
         Ok(())
-    }
-
-    fn not_decoded(&self, error: &BlockError) -> DiskError {
-        match (error, self.superblock.compressor) {
-            (BlockError::Unread(_), Compressor::Lzo) => self.input.unsupported("lzo compression"),
-            (BlockError::Unread(_), Compressor::Lz4) => self.input.unsupported("lz4 compression"),
-            (BlockError::Unread(_), Compressor::Xz) => self.input.unsupported("xz compression"),
-            (BlockError::Unread(_), Compressor::Zstd) => self.input.unsupported("zstd compression"),
-            _ => self.input.damaged("a block of metadata"),
-        }
     }
 
     /// Bytes of the file system.

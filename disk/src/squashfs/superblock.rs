@@ -113,7 +113,12 @@ impl Compressor {
         let (first, second) = (u32_at(&raw, 2), u32_at(&raw, 6));
         Ok(match self {
             Self::Gzip => format!(" level {first}, window {}", second & 0xffff),
-            Self::Lzo | Self::Zstd => format!(" level {}", if self == Self::Lzo { second } else { first }),
+            Self::Lzo => match first {
+                0 => " by lzo1x_1".to_owned(),
+                1..=3 => format!(" by lzo1x_1_{}", ["11", "12", "15"][first as usize - 1]),
+                _ => format!(" level {second}"),
+            },
+            Self::Zstd => format!(" level {first}"),
             Self::Xz if second == 0 => format!(" with a dictionary of {} KiB", first >> 10),
             Self::Xz => format!(" with a dictionary of {} KiB and filters", first >> 10),
             Self::Lz4 => if second & 1 == 1 { "hc" } else { "" }.to_owned(),

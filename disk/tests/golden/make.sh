@@ -47,6 +47,8 @@ make() {
     squashfs-xz) squash -b 16384 -comp xz ;;
     squashfs-lz4) squash -b 16384 -comp lz4 -Xhc ;;
     squashfs-zstd) squash -b 16384 -comp zstd ;;
+    squashfs-lzo) squash -b 16384 -comp lzo ;;
+    squashfs-lzo-fast) squash -b 4096 -comp lzo -Xalgorithm lzo1x_1_12 ;;
     squashfs-numbers)
         rm -r "$tree" && mkdir "$tree" && seq 1000 9000 >"$tree/numbers"
         touch -d @1700000000 "$tree"{,/*}

@@ -24,11 +24,6 @@ fn check(image: &[u8], root: &Path) -> Division {
 
 const QUIET: &str = "-quiet -noappend -no-progress";
 
-/// Whether the compressor's blocks are not decoded here.
-fn is_passed_over(image: &[u8]) -> bool {
-    matches!(divided(image), Err(DiskError::Unsupported { feature: "lzo compression", .. }))
-}
-
 #[test]
 fn files_of_squashfs_are_found() {
     if !tree::there("mksquashfs") {
@@ -49,13 +44,12 @@ fn files_of_squashfs_are_found() {
         ("-comp xz -Xbcj x86 -Xdict-size 50%", "xz with a dictionary of 64 KiB and filters, "),
         ("-comp zstd -Xcompression-level 6", "zstd level 6, "),
         ("-comp lz4 -Xhc", "lz4hc, "),
-        ("-comp lzo", "lzo, "),
+        ("-comp lzo", "lzo, blocks of 128 KiB, "),
+        ("-comp lzo -b 1M -Xcompression-level 2", "lzo level 2, blocks of 1024 KiB, "),
+        ("-comp lzo -b 4096 -Xalgorithm lzo1x_1_15", "lzo by lzo1x_1_15, blocks of 4 KiB, "),
     ] {
         tree::run("mksquashfs", "", &[&root, &path], &format!("{QUIET} {options}"));
         let image = fs::read(&path).expect("an image");
-        if is_passed_over(&image) {
-            continue;
-        }
         let division = check(&image, &root);
         assert!(division.details.starts_with(&format!("squashfs 4.0, {details}")), "{}", division.details);
     }
@@ -69,11 +63,37 @@ fn files_of_gensquashfs_are_found() {
     let folder = tempfile::tempdir().expect("a folder");
     let (root, path) = (folder.path().join("tree"), folder.path().join("image"));
     tree::make(&root);
-    for options in ["-c gzip", "-c gzip -b 4096 -T -e", "-c xz", "-c zstd", "-c lz4"] {
+    for options in ["-c gzip", "-c gzip -b 4096 -T -e", "-c xz", "-c zstd", "-c lz4", "-c lzo"] {
         tree::run("gensquashfs", &format!("-q -f {options} --pack-dir"), &[&root, &path], "");
         let image = fs::read(&path).expect("an image");
-        if !is_passed_over(&image) {
-            check(&image, &root);
+        check(&image, &root);
+    }
+}
+
+/// By version 5 of the walking rules, an image with LZO blocks is not understood; one without any is.
+#[test]
+fn lzo_is_understood_since_version_6() {
+    if !tree::there("mksquashfs") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (root, path) = (folder.path().join("tree"), folder.path().join("image"));
+    tree::make(&root);
+    for (options, since) in [
+        ("", DivisionRules::V6),
+        ("-noI -noX", DivisionRules::V6),
+        ("-noD -noF", DivisionRules::V6),
+        ("-noI -noD -noF -noX", DivisionRules::V5),
+    ] {
+        tree::run("mksquashfs", "", &[&root, &path], &format!("{QUIET} -comp lzo {options}"));
+        let image = fs::read(&path).expect("an image");
+        assert_eq!(check(&image, &root).rules, since, "{options}");
+        match divide(&image.as_slice(), DivisionRules::V5) {
+            Ok(Some(division)) => assert_eq!((division.rules, since), (DivisionRules::V5, DivisionRules::V5)),
+            other => assert!(
+                since == DivisionRules::V6
+                    && matches!(other, Err(DiskError::Unsupported { feature: "lzo compression", .. }))
+            ),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Decides by a few compressed blocks whether a disk image is coded. The answer depends on nothing but the image, so make
 //! and a machine that scans it agree. docs/format/disk.md.
 
-use regrow_disk::codec::{BlockEncoder, FillEncoder, decode, is_decoded, nearest, recognise};
+use regrow_disk::codec::{BlockEncoder, FillEncoder, decode, nearest, recognise};
 use regrow_disk::{BlockCodec, ReadAt, StoredPiece};
 use regrow_index::MAX_BLOCK_PLAIN_BYTES;
 
@@ -54,9 +54,6 @@ pub(crate) fn guess_disk(image: &(dyn ReadAt + Sync), pieces: &[StoredPiece]) ->
     }
     let (mut encoders, sizes) = (Encoders::default(), FilledSizes::of(pieces));
     for sample in samples(&places) {
-        if !is_decoded(sample.codec) {
-            return DiskGuess::NotRebuilt(unknown(sample.codec));
-        }
         if sample.filled.is_some() {
             match fills(image, &places, sample, sizes, &encoders.fills) {
                 Some(known) if encoders.fills.contains(&known) => {}
@@ -95,12 +92,7 @@ fn fills(
 
 /// The reason why blocks are not made again.
 fn unknown(codec: BlockCodec) -> String {
-    match codec {
-        BlockCodec::Lzo => {
-            "regrow has no encoder for its LZO blocks, as there is none under a free enough licence".to_owned()
-        }
-        codec => format!("the encoder of its {codec} blocks is not known"),
-    }
+    format!("the encoder of its {codec} blocks is not known")
 }
 
 /// The largest block of each of some stretches of equal numbers of blocks, since a large block tells most.
