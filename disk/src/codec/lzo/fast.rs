@@ -9,7 +9,7 @@ const PIECE_BYTES: usize = 49_152;
 const LAST_BYTES: usize = 20;
 /// A piece has at least this many bytes together with the literals before it.
 const MIN_BYTES: usize = 32;
-/// In a stream's first bytes, none begins either.
+/// Before its first match, a stream has more literals than this.
 const FIRST_BYTES: usize = 4;
 /// The logarithm of the number of literals after which places are looked at with a longer step between them.
 const STEP_LOG: u32 = 5;

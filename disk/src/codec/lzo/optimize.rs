@@ -3,10 +3,10 @@
 
 use super::stream::{self, Before, Form, Instruction, MAX_TRAILING, Match};
 
-/// The first byte of a run, at most, that may be joined with literals and matches. A run of 0 has its length elsewhere.
+/// The first bytes of runs that have their whole length in that byte. Longer runs are not joined with anything.
 const RUNS: std::ops::RangeInclusive<usize> = 1..=15;
-/// The bytes of a match that its first literals must still fit into: above these it is longer than the byte tells.
-const MAX_JOINED: usize = 16;
+/// The first byte of a joined run is below this.
+const FIRST_OF_MATCHES: usize = 16;
 
 /// Goes over the stream of some plain bytes.
 pub(super) fn optimize(stored: &mut [u8], plain: &[u8]) {
@@ -70,7 +70,7 @@ impl Pass<'_> {
     fn rewrite(&mut self, found: Match, bytes: usize) -> Option<()> {
         let Carrier { literals, is_run } = self.carrier.filter(|_| found.trailing == 0)?;
         let next = usize::from(*self.stored.get(self.at + bytes)?);
-        let fits = RUNS.contains(&next) && literals + found.length + next < MAX_JOINED;
+        let fits = RUNS.contains(&next) && literals + found.length + next < FIRST_OF_MATCHES;
         // Whether it takes as many bytes as the literals that it stands for, or one more.
         let (is_short, is_joined) = match (found.form, found.length) {
             (Form::Pair, _) => (literals == 1, !is_run),

@@ -182,7 +182,7 @@ impl Writer {
             0 => return,
             count @ ..=MAX_TRAILING => {
                 let end = self.stream.len();
-                // Both last bytes of a match but those of length are of its distance.
+                // The two last bytes of a match have its distance, and the number of literals in the first of them.
                 if let Some(byte) = end.checked_sub(2).and_then(|at| self.stream.get_mut(at)) {
                     *byte |= count as u8;
                 }
