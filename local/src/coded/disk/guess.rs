@@ -35,6 +35,18 @@ pub(crate) struct Encoders {
     pub(super) fills: Vec<FillEncoder>,
 }
 
+impl Encoders {
+    /// Adds an encoder of blocks. Some blocks are the same by many encoders, so it takes the place of the others if it also
+    /// makes what was looked at before.
+    fn add(&mut self, known: BlockEncoder, image: &dyn ReadAt, before: &[PlacedBlock]) {
+        let mut before = before.iter().filter(|block| block.filled.is_none() && block.codec == known.codec());
+        if before.all(|block| read(image, *block).is_some_and(|(stored, plain)| makes(known, &stored, &plain))) {
+            self.blocks.retain(|other| other.codec() != known.codec());
+        }
+        self.blocks.push(known);
+    }
+}
+
 /// Decides about an image that lies in these pieces.
 pub(crate) fn guess_disk(image: &(dyn ReadAt + Sync), pieces: &[StoredPiece]) -> DiskGuess {
     let not_rebuilt = |reason: &str| DiskGuess::NotRebuilt(reason.to_owned());
@@ -53,7 +65,8 @@ pub(crate) fn guess_disk(image: &(dyn ReadAt + Sync), pieces: &[StoredPiece]) ->
         }
     }
     let (mut encoders, sizes) = (Encoders::default(), FilledSizes::of(pieces));
-    for sample in samples(&places) {
+    let samples = samples(&places);
+    for (number, &sample) in samples.iter().enumerate() {
         if sample.filled.is_some() {
             match fills(image, &places, sample, sizes, &encoders.fills) {
                 Some(known) if encoders.fills.contains(&known) => {}
@@ -70,7 +83,7 @@ pub(crate) fn guess_disk(image: &(dyn ReadAt + Sync), pieces: &[StoredPiece]) ->
         }
         let known = recognise(sample.codec, &[(&stored, &plain)]).next();
         match known.or_else(|| nearest(sample.codec, &stored, &plain)) {
-            Some(known) => encoders.blocks.push(known),
+            Some(known) => encoders.add(known, image, &samples[..number]),
             None => return DiskGuess::NotRebuilt(unknown(sample.codec)),
         }
     }

@@ -168,6 +168,24 @@ fn a_block_of_another_encoder_is_kept_or_named() {
     assert_eq!(encoders, ["zlib, level 9", "zlib, level 4"]);
 }
 
+/// Levels 4 and 5 make the same of blocks that are all alike, and 5 is tried first.
+#[test]
+fn an_encoder_that_makes_all_samples_is_the_only_one() {
+    let mut image = Image::default();
+    (0..3).for_each(|number| image.block(4, &[number; 5000]));
+    let first = image.pieces.len();
+    let DiskGuess::Coded(guess) = guess_disk(&image.stored.as_slice(), &image.pieces[..first]) else {
+        panic!("no guess")
+    };
+    assert_eq!(guess.blocks[0].to_string(), "zlib, level 5");
+    (0..9).for_each(|number| image.block(4, &text(32_768, number)));
+    let encoders = proved(&image).pieces.into_iter().filter_map(|piece| match piece {
+        DiskPiece::Run(run) => block_encoder_name(&run.encoder),
+        _ => None,
+    });
+    assert_eq!(encoders.collect::<std::collections::BTreeSet<_>>(), ["zlib, level 4".to_owned()].into());
+}
+
 fn reason(image: &Image) -> String {
     match prove(image) {
         DiskProof::Exact(_) => panic!("it was proved"),
