@@ -61,7 +61,7 @@ fn check(division: &Division, image_bytes: u64) {
 /// Seeds: the small images that the crate keeps.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
-    let images: [&[u8]; 17] = [
+    let images: [&[u8]; 18] = [
         include_bytes!("../../disk/tests/golden/bundle.zlib"),
         include_bytes!("../../disk/tests/golden/cpio.zlib"),
         include_bytes!("../../disk/tests/golden/erofs-chunks.zlib"),
