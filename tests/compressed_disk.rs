@@ -24,18 +24,40 @@ fn entry(mode: u32, name: &str, data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// An archive with small files and large ones, of which a few differ a little from version to version.
-fn archive(version: u64) -> Vec<u8> {
-    let mut out = entry(0o040_755, "lib", b"");
-    for number in 0..24 {
+/// The contents of small files and large ones, of which a few differ a little from version to version.
+fn texts(version: u64) -> Vec<Vec<u8>> {
+    let text = |number: usize| {
         let bytes = noise(&number.to_string(), 900 + number * 577);
         let mut text: Vec<u8> = bytes.iter().map(|byte| b"etaoin shrdlucmf"[usize::from(byte & 15)]).collect();
         if version > 1 && number % 8 == 7 {
             text[2000..2010].copy_from_slice(b"new bytes!");
         }
-        out.extend(entry(0o100_644, &format!("lib/{number}"), &text));
+        text
+    };
+    (0..24).map(text).collect()
+}
+
+/// An archive with these files.
+fn archive(version: u64) -> Vec<u8> {
+    let mut out = entry(0o040_755, "lib", b"");
+    for (number, text) in texts(version).iter().enumerate() {
+        out.extend(entry(0o100_644, &format!("lib/{number}"), text));
     }
     [out, entry(0, "TRAILER!!!", b"")].concat()
+}
+
+/// A tar with these files.
+fn tar(version: u64) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (number, text) in texts(version).into_iter().enumerate() {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        // All headers change with the version.
+        header.set_mtime(1_700_000_000 + version);
+        builder.append_data(&mut header, format!("./lib/{number}"), text.as_slice()).unwrap();
+    }
+    builder.into_inner().unwrap()
 }
 
 fn gzip(plain: &[u8]) -> Vec<u8> {
@@ -117,6 +139,34 @@ fn compressed_images_are_updated_by_what_they_hold() {
         assert_eq!(env.json("verify new.rgx out")["ok"], true);
         assert!(!env.files("").iter().any(|name| name.contains(".regrow-")), "{:?}", env.files(""));
     }
+}
+
+#[test]
+fn tars_in_xz_are_updated_by_the_files_in_them() {
+    let env = TestEnvironment::new();
+    let [old, new] = [1, 2].map(|version| xz(&tar(version)));
+    env.write("old.tar.xz", &old);
+    env.write("new.tar.xz", &new);
+    env.json("make old.rgx old.tar.xz");
+    let made = env.json("make --patch-from old.rgx --old old.tar.xz new.rgx new.tar.xz");
+    check_make(&made, &new);
+    assert_eq!(made["disk"]["words"], "tar, in xz", "{made}");
+    assert!(number(&made["patches"][0], "bytes") < 5000, "{made}");
+    let server = Server::new(env.root());
+    let url = server.url("new.rgx");
+    let extracted = env.json(&format!("extract --seed old.tar.xz {url} out"));
+    check_extract(&extracted, &new);
+    assert!(env.read("out") == new && number(&extracted, "chunks_patch") > 0, "{extracted}");
+    // The same files in a plain tar and in a cpio archive.
+    env.write("old.tar", &tar(1));
+    env.write("old.cpio", &archive(1));
+    for seed in ["old.tar.xz", "old.tar", "old.cpio"] {
+        env.remove("out");
+        let extracted = env.json(&format!("extract --no-patch --seed {seed} {url} out"));
+        assert!(env.read("out") == new);
+        assert!(number(&extracted, "bytes_seed") > 2 * number(&extracted, "bytes_store"), "{seed}: {extracted}");
+    }
+    assert!(!env.files("").iter().any(|name| name.contains(".regrow-")), "{:?}", env.files(""));
 }
 
 #[test]

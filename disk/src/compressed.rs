@@ -11,6 +11,7 @@ mod zstd;
 
 use crate::nested::{self, Run, Source};
 use crate::spool::{Spool, Spools};
+use crate::tar;
 use crate::{
     DiskError, DiskFile, DiskKind, Divided, Division, DivisionRules, FileRun, ReadAt, StoredForm, StoredPiece,
     StretchKind, StretchList,
@@ -227,7 +228,7 @@ fn unpack<'a>(
 /// What a compressed file is of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// It is all of the image. Gzip and zstd files without a disk image are left to those that know files, and so are tars.
+    /// It is all of the image. Gzip and zstd files without a disk image are left to those that know files.
     Image,
     /// It is a part of it, which is divided only if it holds a disk image.
     Part,
@@ -259,7 +260,7 @@ pub(crate) fn divide(
         Err(Fault::Refused(reason)) => return refused(reason),
         Err(Fault::Disk(error)) => return Err(error),
     }
-    if beginning.is_empty() || is_tar(&beginning) || !is_shown && !begins(&beginning, &inner) {
+    if beginning.is_empty() || !is_shown && (is_tar(&beginning) || !begins(&beginning, &inner)) {
         return Ok(None);
     }
     let (unpacked, read) = unpack(image, at, format, Target::Spool(spools.begin()?, spools));
@@ -271,7 +272,8 @@ pub(crate) fn divide(
     }
     let Target::Spool(spool, _) = unpacked.target else { return Ok(None) };
     let unpacked = Unpacked { format, parts: unpacked.parts, spool, end: unpacked.at };
-    let division = match inner(&*unpacked.spool) {
+    let tar = if is_shown { tar::divide(&*unpacked.spool, spools) } else { Ok(None) };
+    let division = match tar.and_then(|tar| if tar.is_some() { Ok(tar) } else { inner(&*unpacked.spool) }) {
         Ok(Some(division)) if !division.has_blocks() => division,
         Err(error @ (DiskError::Read(_) | DiskError::Scratch(_))) => return Err(error),
         Ok(_) | Err(_) if is_shown => whole_file(unpacked.spool.bytes()),

@@ -300,6 +300,8 @@ pub enum DiskKind {
     Qcow2,
     /// btrfs.
     Btrfs,
+    /// A tar, which is divided only where it is compressed as a whole.
+    Tar,
     /// A compressed file that holds no known disk image.
     Compressed,
 }
@@ -315,6 +317,7 @@ impl fmt::Display for DiskKind {
             Self::Cpio => "cpio",
             Self::Qcow2 => "qcow2",
             Self::Btrfs => "btrfs",
+            Self::Tar => "a tar",
             Self::Compressed => "a compressed file",
         })
     }

@@ -33,6 +33,7 @@ mod read_at;
 mod spool;
 mod squashfs;
 mod stretches;
+mod tar;
 mod verity;
 
 pub use division::{
@@ -43,6 +44,7 @@ pub use error::DiskError;
 pub use read_at::{ReadAt, SizedFile};
 pub use spool::{Scratch, Spool};
 pub use stretches::StretchList;
+pub use tar::TarPart;
 pub use verity::{HashTree, TreeHasher};
 
 use compressed::Wanted;

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::io;
 
-use crate::{DiskError, ReadAt};
+use crate::{DiskError, ReadAt, TarPart};
 
 /// A place for plain bytes of any number, such as a folder for files without names.
 pub trait Scratch {
@@ -13,6 +13,15 @@ pub trait Scratch {
     /// # Errors
     /// There is no room.
     fn spool(&self) -> io::Result<Box<dyn Spool>>;
+
+    /// Walks a tar, by the rules for tars, and gives its parts front to back as long as the result is `true`. The result is
+    /// `false` if it is no tar. A place that knows no such rules gives this result for everything.
+    ///
+    /// # Errors
+    /// The tar cannot be read.
+    fn walk_tar(&self, _tar: &dyn ReadAt, _part: &mut dyn FnMut(TarPart<'_>) -> bool) -> io::Result<bool> {
+        Ok(false)
+    }
 }
 
 /// Bytes that are written front to back, and then read at random. They are gone when it is dropped.
@@ -32,6 +41,7 @@ const PLAIN_BYTES_EACH: u64 = 128;
 /// Spools for the streams of one image.
 pub(crate) struct Spools<'s> {
     scratch: &'s dyn Scratch,
+    image_bytes: u64,
     /// The plain bytes that they may still take.
     left: Cell<u64>,
 }
@@ -39,7 +49,20 @@ pub(crate) struct Spools<'s> {
 impl<'s> Spools<'s> {
     pub(crate) fn new(scratch: &'s dyn Scratch, image_bytes: u64) -> Self {
         let left = image_bytes.saturating_mul(PLAIN_BYTES_EACH).saturating_add(PLAIN_BYTES);
-        Self { scratch, left: Cell::new(left) }
+        Self { scratch, image_bytes, left: Cell::new(left) }
+    }
+
+    /// The number of bytes of the image.
+    pub(crate) fn image_bytes(&self) -> u64 {
+        self.image_bytes
+    }
+
+    pub(crate) fn walk_tar(
+        &self,
+        tar: &dyn ReadAt,
+        part: &mut dyn FnMut(TarPart<'_>) -> bool,
+    ) -> Result<bool, DiskError> {
+        Ok(self.scratch.walk_tar(tar, part)?)
     }
 
     pub(crate) fn begin(&self) -> Result<Box<dyn Spool>, DiskError> {

@@ -12,6 +12,7 @@ mod places;
 mod prove;
 mod steps;
 mod streams;
+mod tar;
 #[cfg(test)]
 mod tests;
 mod tree;

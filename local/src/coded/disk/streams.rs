@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use regrow_deflate::encoders::recognise;
 use regrow_disk::codec::StreamReader;
-use regrow_disk::{ReadAt, Scratch, Spool, StreamCodec};
+use regrow_disk::{ReadAt, Scratch, Spool, StreamCodec, TarPart};
 use regrow_zstd::Beginning;
 
 use super::places::PlacedStream;
+use super::tar;
 use crate::coded::prove::StreamToProve;
 
 /// The number of bytes that stay free on the disk.
@@ -28,6 +29,10 @@ pub struct SpoolFolder<'p>(pub &'p Path);
 impl Scratch for SpoolFolder<'_> {
     fn spool(&self) -> io::Result<Box<dyn Spool>> {
         Ok(Box::new(SpoolFile::new(self.0)?))
+    }
+
+    fn walk_tar(&self, tar: &dyn ReadAt, part: &mut dyn FnMut(TarPart<'_>) -> bool) -> io::Result<bool> {
+        tar::walk(tar, part)
     }
 }
 

@@ -4,6 +4,7 @@ mod filled;
 mod held;
 mod make;
 mod streams;
+mod tar;
 mod tree;
 
 use std::io::Write;
