@@ -95,6 +95,13 @@ impl Differ {
         }
     }
 
+    /// Ends the plain bytes. An encoder may hold back many of them until then, so the rest of the frame comes after this.
+    pub fn end_plain(&mut self) {
+        if !self.is_over {
+            self.is_over = self.predicted.finish().is_err() || self.advance().is_none();
+        }
+    }
+
     /// Whether it is settled that there are no such corrections.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -104,10 +111,10 @@ impl Differ {
     /// Ends both. The result is `None` if the frame cannot be made like this, or if the corrections are too large.
     #[must_use]
     pub fn finish(mut self) -> Option<Vec<u8>> {
-        if self.is_over || self.predicted.finish().is_err() {
+        self.end_plain();
+        if self.is_over {
             return None;
         }
-        self.advance()?;
         let has_checksum = self.reader.header()?.0.has_checksum;
         let checksum = self.checksum.checksum().to_le_bytes();
         let end: &[u8] = if has_checksum { &checksum } else { &[] };

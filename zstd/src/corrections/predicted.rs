@@ -49,11 +49,14 @@ impl Predicted {
         self.read()
     }
 
-    /// Ends the plain bytes.
+    /// Ends the plain bytes, unless that was done already.
     ///
     /// # Errors
     /// As of [`Predicted::write`].
     pub(super) fn finish(&mut self) -> Result<(), ZstdError> {
+        if self.is_finished {
+            return Ok(());
+        }
         self.encoder.finish(&mut self.made);
         self.is_finished = true;
         self.read()

@@ -84,6 +84,33 @@ fn pieces_do_not_matter() {
     }
 }
 
+/// The frame is read at the pace of the encoder, which has workers and gives all that it holds back at the end.
+#[test]
+fn frames_are_read_to_their_end_behind_the_plain_bytes() {
+    let plain = mixed(6 << 20);
+    let stored = frame(libzstd(1, 1, 3), &plain);
+    let known = libzstd(1, 2, 3);
+    let (mut differ, mut at) = (Differ::new(known, plain.len() as u64, usize::MAX), 0);
+    let mut feed = |differ: &mut Differ| {
+        while at < stored.len() && differ.wants_stored() {
+            let end = (at + 10_000).min(stored.len());
+            differ.push_stored(&stored[at..end]);
+            at = end;
+        }
+        at
+    };
+    for piece in plain.chunks(100_000) {
+        differ.push_plain(piece);
+        feed(&mut differ);
+    }
+    assert!(feed(&mut differ) < stored.len());
+    differ.end_plain();
+    assert_eq!(feed(&mut differ), stored.len());
+    let found = differ.finish().unwrap();
+    assert_eq!(corrections(known, &plain, &stored, usize::MAX).unwrap(), found);
+    assert!(rebuilt(known, &plain, &found, 1 << 20).unwrap() == stored);
+}
+
 #[test]
 fn corrections_are_no_longer_than_allowed() {
     let plain = mixed(300_000);
