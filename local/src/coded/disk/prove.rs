@@ -23,7 +23,7 @@ const MAX_SEARCHES: usize = 8;
 const CORRECTED_SHARE: usize = 2;
 /// The most compressed bytes of blocks that no encoder makes, and the share of the image that they may be.
 const MAX_KEPT_BYTES: u64 = 12 << 20;
-const MAX_KEPT_PERCENT: u64 = 2;
+const MAX_KEPT_PERCENT: u64 = 4;
 
 const DAMAGED: &str = "its compressed blocks are damaged";
 const MANY_KEPT: &str = "too many of its compressed blocks are made by no known encoder";

@@ -22,7 +22,7 @@ const MAX_LITERAL_BYTES: u64 = 4 << 20;
 /// The bytes that end a zstd:chunked file.
 const FOOTER_MAGIC_BYTES: u64 = 8;
 /// The corrections may be at most one part in this many of a file, and of a frame unless that is small.
-pub(super) const CORRECTIONS_SHARE: u64 = 50;
+pub(super) const CORRECTIONS_SHARE: u64 = 25;
 const SMALL_CORRECTIONS_BYTES: u64 = 64;
 /// The largest number of encoders that come near to a frame and are tried on all of it.
 const MOST_NEAR: usize = 6;
