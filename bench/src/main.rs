@@ -2,6 +2,7 @@
 //! tables. `cargo run --release -p regrow-bench -- --help` describes the options.
 
 mod against;
+mod chart;
 mod child;
 #[path = "../../store/tests/delay_proxy/mod.rs"]
 mod delay_proxy;
@@ -55,6 +56,7 @@ fn run(arguments: &[String]) -> Result<()> {
     if pairs.is_empty() {
         pairs.push(regrow_demo::shop::write_pair(work.path())?);
     }
+    let mut panels = Vec::new();
     println!("Made with `{}` on {}.\n", options.command(), table::machine());
     for (old, new) in &pairs {
         let name =
@@ -77,9 +79,14 @@ fn run(arguments: &[String]) -> Result<()> {
             println!("{}", far::publish(old, new, work.path(), options.runs)?);
             println!("{}", far::update(old, new, work.path(), options.runs)?);
         }
-        if options.peers {
-            println!("{}", peers::measure(old, new, work.path(), &update)?);
+        if options.peers || options.chart.is_some() {
+            let (table, points) = peers::measure(old, new, work.path(), &update)?;
+            println!("{table}");
+            panels.push(chart::Panel { title: format!("{title}, {}", table::megabytes(new_bytes)), points });
         }
+    }
+    if let Some(path) = &options.chart {
+        std::fs::write(path, chart::svg(&panels))?;
     }
     Ok(())
 }

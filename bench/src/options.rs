@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::Result;
 
 pub(crate) const HELP: &str = "\
-Usage: regrow-bench [--against OLDER NEWER] [--gzip] [--s3] [--peers] [--runs N] [--dir DIR] [OLD NEW]...
+Usage: regrow-bench [--against OLDER NEWER] [--gzip] [--s3] [--peers] [--chart FILE] [--runs N] [--dir DIR] [OLD NEW]...
 
 Measures regrow on pairs of images; with none, on the pair that `regrow demo` makes.
 
@@ -13,7 +13,9 @@ Measures regrow on pairs of images; with none, on the pair that `regrow demo` ma
               run the commands of two binaries by turns instead, and print the ratios of their times
   --gzip      also encode deflate streams as known encoders do, and time the installed originals
   --s3        also publish into a bucket on the loopback, and update over a distant link
-  --peers     also run casync, xdelta3 and zstd --patch-from, if they are installed
+  --peers     also run casync, xdelta3, zstd --patch-from and HDiffPatch (Python's hdiffpatch), if they are installed
+  --chart FILE
+              do so, and draw an SVG image of the bytes that each takes against its time
   --runs N    runs of each measurement, whose median is reported [default: 5]
   --dir DIR   folder for stores and outputs [default: /dev/shm, or the temporary folder]
 ";
@@ -25,6 +27,7 @@ pub(crate) struct Options {
     pub(crate) gzip: bool,
     pub(crate) s3: bool,
     pub(crate) peers: bool,
+    pub(crate) chart: Option<PathBuf>,
     pub(crate) runs: usize,
     pub(crate) folder: PathBuf,
     pub(crate) pairs: Vec<(PathBuf, PathBuf)>,
@@ -35,8 +38,16 @@ impl Options {
     pub(crate) fn parse(arguments: &[String]) -> Result<Option<Self>> {
         let memory = Path::new("/dev/shm");
         let folder = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let mut options =
-            Self { against: None, gzip: false, s3: false, peers: false, runs: 5, folder, pairs: Vec::new() };
+        let mut options = Self {
+            against: None,
+            gzip: false,
+            s3: false,
+            peers: false,
+            chart: None,
+            runs: 5,
+            folder,
+            pairs: Vec::new(),
+        };
         let mut images = Vec::new();
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
@@ -47,6 +58,7 @@ impl Options {
                 "--gzip" => options.gzip = true,
                 "--s3" => options.s3 = true,
                 "--peers" => options.peers = true,
+                "--chart" => options.chart = Some(value()?.into()),
                 "--runs" => options.runs = value()?.parse::<usize>()?.max(1),
                 "--dir" => options.folder = value()?.into(),
                 flag if flag.starts_with('-') => return Err(format!("{flag} is not known; see --help").into()),
@@ -74,6 +86,9 @@ impl Options {
         }
         if self.peers {
             command += " --peers";
+        }
+        if let Some(chart) = &self.chart {
+            command += &format!(" --chart {}", chart.display());
         }
         if self.runs != 5 {
             command += &format!(" --runs {}", self.runs);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
+use crate::chart::Point;
 use crate::child::{Cost, flow, watched};
 use crate::flows::{Update, text};
 use crate::host;
@@ -21,30 +22,49 @@ struct UpdateCost {
 /// A function that updates OLD to NEW with one tool, in an empty folder.
 type Run = fn(&Path, &Path, &Path) -> Result<UpdateCost>;
 
-const PEERS: [(&str, &str, Run); 3] = [
+const PEERS: [(&str, &str, Run); 4] = [
     ("casync", "casync, 16 KiB chunks, zstd", casync),
     ("xdelta3", "xdelta3 -9, window over all of OLD", xdelta3),
     ("zstd", "zstd -19 --patch-from", zstd_patch),
+    (HDIFF_PYTHON, "HDiffPatch, with LZMA2", hdiffz),
 ];
+/// An interpreter that has the module `hdiffpatch`, and a program for it.
+const HDIFF_PYTHON: &str = "python3";
+const HDIFF: &str = "
+import sys, hdiffpatch
+verb, *paths = sys.argv[1:]
+one, other = [open(path, 'rb').read() for path in paths[:2]]
+made = hdiffpatch.diff(one, other, compression=hdiffpatch.COMPRESSION_LZMA2) if verb == 'diff' else hdiffpatch.apply(one, other)
+open(paths[2], 'wb').write(made)
+";
 
-/// The table of all tools that are installed. Each runs once.
-pub(crate) fn measure(old: &Path, new: &Path, folder: &Path, update: &Update) -> Result<String> {
+/// The table of all tools that are installed, and what each took. Each runs once.
+pub(crate) fn measure(old: &Path, new: &Path, folder: &Path, update: &Update) -> Result<(String, Vec<Point>)> {
     let columns = ["update of OLD to NEW", "fetched", "to regrow's", "requests", "make", "memory", "apply", "memory"];
     let mut rows = Table::new(&columns);
     let own = UpdateCost { bytes: update.bytes, requests: update.requests, make: update.make, apply: update.extract };
-    rows.row(&row("regrow, chunks", &own, update.bytes));
+    let mut points = Vec::new();
+    let mut add = |name: &str, found: &UpdateCost| {
+        let (bytes, seconds) = (found.bytes, found.apply.time.as_secs_f64());
+        let short = name.split_once(", 16").map_or(name, |(short, _)| short);
+        let short = short.split_once(", w").map_or(short, |(short, _)| short);
+        points.push(Point { name: short.into(), bytes, seconds, is_own: name.starts_with("regrow") });
+        rows.row(&row(name, found, update.bytes));
+    };
+    add("regrow, chunks", &own);
     let work = tempfile::tempdir_in(folder)?;
-    rows.row(&row("regrow, a patch", &regrow_patch(old, new, work.path())?, update.bytes));
+    add("regrow, a patch", &regrow_patch(old, new, work.path())?);
+    let mut missing = Vec::new();
     for (program, name, run) in PEERS {
-        if !on_path(program) {
-            rows.row(&[format!("{name}: not on PATH")]);
+        if !is_there(program) {
+            missing.push(name);
             continue;
         }
         let work = tempfile::tempdir_in(folder)?;
-        let found = run(old, new, work.path())?;
-        rows.row(&row(name, &found, update.bytes));
+        add(name, &run(old, new, work.path())?);
     }
-    Ok(rows.finish())
+    missing.iter().for_each(|name| rows.row(&[format!("{name}: not installed")]));
+    Ok((rows.finish(), points))
 }
 
 fn row(name: &str, found: &UpdateCost, own_bytes: u64) -> [String; 8] {
@@ -59,6 +79,15 @@ fn row(name: &str, found: &UpdateCost, own_bytes: u64) -> [String; 8] {
         seconds(found.apply),
         megabytes(found.apply.peak_bytes),
     ]
+}
+
+/// Whether a tool is installed.
+fn is_there(program: &str) -> bool {
+    if program != HDIFF_PYTHON {
+        return on_path(program);
+    }
+    let found = Command::new(HDIFF_PYTHON).args(["-c", "import hdiffpatch"]).output();
+    found.is_ok_and(|output| output.status.success())
 }
 
 pub(crate) fn on_path(program: &str) -> bool {
@@ -138,6 +167,19 @@ fn zstd_patch(old: &Path, new: &Path, work: &Path) -> Result<UpdateCost> {
     };
     let (_, make) = watched(&mut command(&["-19"], new, &patch))?;
     let (_, apply) = watched(&mut command(&["-d"], &patch, &out))?;
+    check(new, &out)?;
+    Ok(UpdateCost { bytes: patch.metadata()?.len(), requests: 1, make, apply })
+}
+
+fn hdiffz(old: &Path, new: &Path, work: &Path) -> Result<UpdateCost> {
+    let (patch, out) = (work.join("patch"), work.join("out"));
+    let command = |verb: &str, one: &Path, other: &Path, made: &Path| {
+        let mut command = Command::new(HDIFF_PYTHON);
+        command.args(["-c", HDIFF, verb]).args([one, other, made]);
+        command
+    };
+    let (_, make) = watched(&mut command("diff", old, new, &patch))?;
+    let (_, apply) = watched(&mut command("apply", old, &patch, &out))?;
     check(new, &out)?;
     Ok(UpdateCost { bytes: patch.metadata()?.len(), requests: 1, make, apply })
 }
