@@ -29,6 +29,7 @@ use crate::transfer::cache::FrameCache;
 use crate::{Progress, SyncError};
 use regrow_paths::Access;
 
+use coded::EarlyFiles;
 pub(crate) use destination::Destination;
 use in_place::InPlace;
 use part::Part;
@@ -103,8 +104,8 @@ pub(crate) struct OutputFile {
     resumable: bool,
     /// Whether anything was written, so that the next run can continue from it.
     is_begun: AtomicBool,
-    /// The coded stretches that are in the image already, as far as is known.
-    kept_coded: Mutex<Vec<usize>>,
+    /// What was written of coded files before it was known that it is right.
+    early: EarlyFiles,
 }
 
 impl OutputFile {
@@ -140,7 +141,7 @@ impl OutputFile {
     }
 
     fn new(file: Option<Medium>, coded: Option<Medium>, end: End, sizes: OutputSizes, resumable: bool) -> Self {
-        Self { file, coded, end, sizes, resumable, is_begun: AtomicBool::new(false), kept_coded: Mutex::default() }
+        Self { file, coded, end, sizes, resumable, is_begun: AtomicBool::new(false), early: EarlyFiles::default() }
     }
 
     fn open_dry(output: Destination, sizes: OutputSizes) -> Result<Self, SyncError> {

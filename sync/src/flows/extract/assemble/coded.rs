@@ -181,12 +181,16 @@ impl Assembly<'_> {
 
     /// Writes to a file, where members are made while missing chunks still arrive.
     fn coded_anywhere(&mut self, counts: &mut Counts) -> Result<[u8; 32], SyncError> {
-        let mut made = self.shared.output.take_kept_coded();
-        made.extend(held::copy(&self.shared, self.run.index, &made)?);
-        made.sort_unstable();
+        let output = &self.shared.output;
+        let mut made = output.take_kept_coded();
+        if output.takes_coded_files_early() {
+            made.extend(held::copy(&self.shared, self.run.index, &made)?);
+            made.sort_unstable();
+        }
+        let is_begun = output.has_early_bytes() || !made.is_empty();
         self.make_but(&made, counts)?;
         let digest = self.hash_image()?;
-        if digest == self.shared.target.digest || made.is_empty() {
+        if digest == self.shared.target.digest || !is_begun {
             return Ok(digest);
         }
         // A seed may hold the same plain bytes, compressed by another encoder to as many bytes, or may have changed.

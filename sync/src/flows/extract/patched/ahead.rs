@@ -63,7 +63,7 @@ impl<'a> Ahead<'a> {
         let coding = self.codings.get(number).filter(|coding| coding.file().is_some()).ok_or_else(unfit)?;
         let mut at = self.image_at(number, plain_at).ok_or_else(unfit)?;
         let mut put = |bytes: &[u8]| {
-            self.output.write_image(at, bytes)?;
+            self.output.write_early(at, bytes)?;
             at += bytes.len() as u64;
             Ok(())
         };
