@@ -84,6 +84,7 @@ fn draw(svg: &mut String, Panel { title, points }: &Panel) {
     let y = Axis::over(points.iter().map(|point| point.bytes as f64), HEIGHT - BOTTOM, TOP);
     text(svg, (WIDTH / 2.0, 18.0), "middle", "font-weight=\"bold\" font-size=\"13\"", title);
     text(svg, (WIDTH / 2.0, HEIGHT - 10.0), "middle", "", "seconds to rebuild the new image");
+    text(svg, (LEFT - 6.0, TOP - 14.0), "end", "", "fetched");
     for mark in x.marks() {
         line(svg, (x.place(mark), TOP), (x.place(mark), HEIGHT - BOTTOM));
         text(svg, (x.place(mark), HEIGHT - BOTTOM + 15.0), "middle", "", &format!("{mark}"));
