@@ -143,7 +143,7 @@ fn reason(image: &[u8]) -> String {
     divide(&image).expect_err("not divided").to_string()
 }
 
-/// A file of so many bytes with extents.
+/// A file of this many bytes, in these extents.
 fn file(bytes: u64, extents: &[(u64, Vec<u8>)]) -> Vec<Item> {
     let mut items =
         vec![((256, 1, 0), directory()), ((256, 96, 2), entry(257, 1, b"file")), ((257, 1, 0), inode(0x81a4, bytes))];
