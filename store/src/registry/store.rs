@@ -40,6 +40,9 @@ pub(super) struct Shared {
     #[cfg_attr(not(feature = "registries"), expect(dead_code, reason = "files wait there to be put"))]
     pub(super) staging: std::path::PathBuf,
     known: Arc<Mutex<Known>>,
+    /// Held while the manifests of all images are read for the first time.
+    #[cfg(feature = "registries")]
+    pub(super) listing: Arc<futures::lock::Mutex<()>>,
 }
 
 /// The manifests that were read, and the blobs that were written.
@@ -81,7 +84,15 @@ impl RegistryStore {
     ) -> Result<Self, StoreError> {
         let client = RegistryClient::new(url, rights, options, client, meter)?;
         let blobs = client.blobs().with_whole_objects(wholes);
-        let shared = Shared { client, blobs, policy, staging: staging.into(), known: Arc::default() };
+        let shared = Shared {
+            client,
+            blobs,
+            policy,
+            staging: staging.into(),
+            known: Arc::default(),
+            #[cfg(feature = "registries")]
+            listing: Arc::default(),
+        };
         Ok(Self { shared: Arc::new(shared), reference: url.reference.clone(), shown: url.to_string() })
     }
 
@@ -98,7 +109,7 @@ impl RegistryStore {
     /// The same as those of [`RegistryStore::new`].
     #[cfg(feature = "registries")]
     pub fn for_writing(&self, options: &RegistryOptions) -> Result<Self, StoreError> {
-        let Shared { client, blobs, policy, staging, known } = &*self.shared;
+        let Shared { client, blobs, policy, staging, known, listing } = &*self.shared;
         let (http, meter) = (client.client.clone(), Arc::clone(&client.meter));
         let kept = client.challenge();
         let client = RegistryClient::new(client.url(), Rights::Write, options, http, meter)?;
@@ -106,8 +117,14 @@ impl RegistryStore {
             client.expect_challenge(&kept);
         }
         let blobs = client.blobs().keep_wholes_of(blobs);
-        let shared =
-            Shared { client, blobs, policy: policy.clone(), staging: staging.clone(), known: Arc::clone(known) };
+        let shared = Shared {
+            client,
+            blobs,
+            policy: policy.clone(),
+            staging: staging.clone(),
+            known: Arc::clone(known),
+            listing: Arc::clone(listing),
+        };
         Ok(Self { shared: Arc::new(shared), ..self.clone() })
     }
 
@@ -204,7 +221,7 @@ impl RegistryStore {
         }
         #[cfg(feature = "registries")]
         if self.reference.is_none() && self.may_be_elsewhere(name) {
-            self.load_all().await?;
+            self.load_all_once().await?;
         }
         Ok(self.find_known(name))
     }

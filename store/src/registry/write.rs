@@ -41,34 +41,41 @@ impl RegistryStore {
         let references: Vec<Reference> =
             tags.into_iter().filter(is_image).filter_map(|tag| Reference::parse(&tag)).collect();
         let present: BTreeSet<Reference> = references.iter().cloned().collect();
-        {
-            let mut known = self.known();
-            known
-                .images
-                .retain(|reference, _| matches!(reference, Reference::Digest(_)) || present.contains(reference));
-            known.is_listed = true;
+        let is_there = |reference: &Reference| matches!(reference, Reference::Digest(_)) || present.contains(reference);
+        self.known().images.retain(|reference, _| is_there(reference));
+        let reading = references.iter().map(|reference| self.reread(reference));
+        let read: Vec<_> = stream::iter(reading.collect::<Vec<_>>()).buffer_unordered(IN_FLIGHT).try_collect().await?;
+        // All at once: what looks for an object meanwhile must not take some of the images for all.
+        let mut known = self.known();
+        for (reference, image) in read {
+            match image {
+                Some(image) => drop(known.images.insert(reference, image)),
+                None => drop(known.images.remove(&reference)),
+            }
         }
-        let reading = references.iter().map(|reference| self.refresh(reference));
-        stream::iter(reading.collect::<Vec<_>>()).buffer_unordered(IN_FLIGHT).try_collect::<()>().await
+        known.is_listed = true;
+        Ok(())
     }
 
-    /// Reads an image's manifest as it is now. Whatever else lies under the tag is passed over.
-    async fn refresh(&self, reference: &Reference) -> Result<(), StoreError> {
-        let earlier = self.known().images.get(reference).map(|image| image.digest);
-        let read = || self.shared.client.manifest(reference, earlier.as_ref());
-        match self.shared.policy.run(read).await {
-            Ok(Some(fetched)) => match Artifact::of(fetched) {
-                Some(image) => drop(self.known().images.insert(reference.clone(), Arc::new(image))),
-                None => drop(self.known().images.remove(reference)),
-            },
-            Ok(None) => {}
+    /// Reads the manifests of all images, unless that was done. Whoever asks meanwhile waits until all are known.
+    pub(super) async fn load_all_once(&self) -> Result<(), StoreError> {
+        let _alone = self.shared.listing.lock().await;
+        if self.known().is_listed { Ok(()) } else { self.load_all().await }
+    }
+
+    /// Reads an image's manifest as it is now. The image is `None` for whatever else lies under the tag.
+    async fn reread(&self, reference: &Reference) -> Result<(Reference, Option<Arc<Artifact>>), StoreError> {
+        let earlier = self.known().images.get(reference).cloned();
+        let digest = earlier.as_ref().map(|image| image.digest);
+        let read = || self.shared.client.manifest(reference, digest.as_ref());
+        let image = match self.shared.policy.run(read).await {
+            Ok(Some(fetched)) => Artifact::of(fetched).map(Arc::new),
+            Ok(None) => earlier,
             // It went away meanwhile, or it is no manifest that anybody here could read.
-            Err(StoreError::NotFound { .. } | StoreError::Damaged { .. }) => {
-                self.known().images.remove(reference);
-            }
+            Err(StoreError::NotFound { .. } | StoreError::Damaged { .. }) => None,
             Err(error) => return Err(error),
-        }
-        Ok(())
+        };
+        Ok((reference.clone(), image))
     }
 
     /// Whether an object that no known manifest names may be that of another image. Patches are those of their image.

@@ -309,3 +309,34 @@ async fn the_list_of_condemned_packs_has_a_tag_of_its_own() {
     let modified = store.stat("gc.json").await.unwrap().unwrap().modified;
     assert_eq!(modified.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs(), 1_796_022_000);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn objects_of_all_images_are_found_side_by_side() {
+    let server = RegistryServer::start(Manner::default());
+    let writer = open(&server);
+    let packs: Vec<String> = (0..12).map(|number| PACK.replace("ab00", &format!("ab{number:02}"))).collect();
+    for (number, pack) in packs.iter().enumerate() {
+        put(&writer, pack, pack.as_bytes()).await;
+        publish(&writer, &format!("v{number}"), index(b"of an image", &[pack], &[])).await;
+    }
+    // Most manifests are still on their way while others look for what they name.
+    server.answer_by(|asked| {
+        let is_late = asked.target.contains("/manifests/") && !asked.target.ends_with("/v0");
+        is_late.then(|| std::thread::sleep(std::time::Duration::from_millis(20)));
+        None
+    });
+    server.take_log();
+    let reader = open(&server);
+    let reading = packs.iter().enumerate().map(|(number, pack)| {
+        let reader = &reader;
+        async move {
+            tokio::time::sleep(std::time::Duration::from_millis(5 * number as u64)).await;
+            read(reader, pack, Span::Whole).await.unwrap().1
+        }
+    });
+    let found = futures::future::join_all(reading).await;
+    assert!(found.iter().zip(&packs).all(|(bytes, pack)| bytes == pack.as_bytes()));
+    let asked: Vec<String> = server.take_log().into_iter().map(|asked| asked.target).collect();
+    let first_pages = asked.iter().filter(|target| target.contains("/tags/list") && !target.contains("last="));
+    assert_eq!(first_pages.count(), 1, "{asked:?}");
+}
