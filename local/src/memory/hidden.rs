@@ -1,7 +1,7 @@
 //! Which files of an image's layers are not there once it is unpacked, because later entries took their places or removed
 //! them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use regrow_paths::MAX_LINKS;
 
@@ -21,6 +21,10 @@ struct Tree {
     visible: BTreeMap<Vec<u8>, Place>,
     /// The symbolic links among them.
     links: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The folders that have, or had, something visible in them or below.
+    folders: HashSet<Vec<u8>>,
+    /// The folder of the last path, as its entry states it and in one form. Entries of a folder follow one another.
+    last: Option<(Vec<u8>, Vec<u8>)>,
     hidden: Vec<Place>,
 }
 
@@ -51,21 +55,39 @@ impl Tree {
                 self.hide(&path);
             }
         } else {
-            self.hide(&path);
+            self.forget_link(&path);
             self.hide_below(&path, |_| true);
             if let EntryKind::Link(target) = &entry.kind {
                 self.links.insert(path.clone(), target.clone());
+                self.last = None;
             }
-            self.visible.insert(path, place);
+            self.add_folders(folder);
+            self.hidden.extend(self.visible.insert(path, place));
+        }
+    }
+
+    fn add_folders(&mut self, mut folder: &[u8]) {
+        while !folder.is_empty() && !self.folders.contains(folder) {
+            self.folders.insert(folder.to_vec());
+            folder = split(folder).0;
         }
     }
 
     fn hide(&mut self, path: &[u8]) {
-        self.links.remove(path);
+        self.forget_link(path);
         self.hidden.extend(self.visible.remove(path));
     }
 
+    fn forget_link(&mut self, path: &[u8]) {
+        if self.links.remove(path).is_some() {
+            self.last = None;
+        }
+    }
+
     fn hide_below(&mut self, folder: &[u8], mut is_meant: impl FnMut(Place) -> bool) {
+        if !folder.is_empty() && !self.folders.contains(folder) {
+            return;
+        }
         let mut from = folder.to_vec();
         if !folder.is_empty() {
             from.push(b'/');
@@ -76,7 +98,22 @@ impl Tree {
     }
 
     /// A path in one form, with the links of its folders followed as those who unpack layers do.
-    fn resolved(&self, path: &[u8]) -> Vec<u8> {
+    fn resolved(&mut self, path: &[u8]) -> Vec<u8> {
+        let (folder, name) = split(path.strip_suffix(b"/").unwrap_or(path));
+        if matches!(name, b"" | b"." | b"..") {
+            return self.followed(path, false);
+        }
+        if let Some((_, known)) = self.last.as_ref().filter(|(last, _)| last == folder) {
+            return joined(known, name);
+        }
+        let known = self.followed(folder, true);
+        let path = joined(&known, name);
+        self.last = Some((folder.to_vec(), known));
+        path
+    }
+
+    /// A path in one form, with its links followed. One that is its last name counts only where a folder is meant.
+    fn followed(&self, path: &[u8], is_folder: bool) -> Vec<u8> {
         let mut ahead: Vec<Vec<u8>> = path.split(|&byte| byte == b'/').rev().map(<[u8]>::to_vec).collect();
         let (mut here, mut links) = (Vec::new(), 0);
         while let Some(name) = ahead.pop() {
@@ -89,7 +126,8 @@ impl Tree {
                 _ => {}
             }
             let next = joined(&here, &name);
-            match self.links.get(&next).filter(|_| links < MAX_LINKS && ahead.iter().any(|name| !name.is_empty())) {
+            let is_followed = links < MAX_LINKS && (is_folder || ahead.iter().any(|name| !name.is_empty()));
+            match self.links.get(&next).filter(|_| is_followed) {
                 Some(target) => {
                     links += 1;
                     if target.starts_with(b"/") {
@@ -158,6 +196,10 @@ mod tests {
         check(&[&["a/x", "d/l>../a", "m>/d/l"], &["m/x"]], &["0 a/x"]);
         check(&[&["x", "l>x"], &["l"]], &["0 l"]);
         check(&[&["a>b", "b>a"], &["a/x"]], &[]);
+        // Links that change between entries of one folder.
+        check(&[&["a/x", "b/x", "l>a"], &["l/x", "l>b", "l/x"]], &["0 a/x", "0 b/x", "0 l"]);
+        check(&[&["a/x", "l>a"], &["l/x", ".wh.l", "l/x"]], &["0 a/x", "0 l"]);
+        check(&[&["a/x", "l/x"], &["l/y", "l>a", "l/x"]], &["0 a/x", "0 l/x", "1 l/y"]);
         check(&[&["../x"], &["x"]], &["0 ../x"]);
     }
 }
