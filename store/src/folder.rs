@@ -8,14 +8,14 @@ mod reader;
 mod tidy;
 mod write;
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 use futures::stream;
 use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
+use tokio::io::AsyncReadExt;
 
 use crate::name::check_name;
 use crate::{ByteStream, Download, ReadStore, Span, StoreError};
@@ -59,23 +59,27 @@ impl FolderStore {
     async fn open(&self, name: &str, span: Span) -> Result<Download, StoreError> {
         check_name(&self.shown, name)?;
         let path = self.root.join(name);
-        let object = path.display().to_string();
-        span.check(&object)?;
-        let (mut file, metadata) = open_file(&path).await?;
-        let object_bytes = metadata.len();
-        let Some(range) = span.within(object_bytes) else {
-            return Err(StoreError::Damaged {
-                object,
-                reason: format!("it has {object_bytes} bytes, fewer than were asked for"),
-            });
-        };
-        if range.start > 0 {
-            let start = SeekFrom::Start(range.start);
-            file.seek(start).await.map_err(StoreError::io(&path))?;
-        }
-        let left = range.end - range.start;
-        let body = FileBody { file, path, left }.into_stream();
-        Ok(Download { range, object_bytes: Some(object_bytes), version: Some(write::version_of(&metadata)), body })
+        span.check(&path.display().to_string())?;
+        // All of this is one piece of work for another thread, since most objects are read with one piece, and a
+        // change of threads takes longer than such a read.
+        blocking(move || {
+            let (mut file, metadata) = open_file(&path)?;
+            let object_bytes = metadata.len();
+            let Some(range) = span.within(object_bytes) else {
+                return Err(StoreError::Damaged {
+                    object: path.display().to_string(),
+                    reason: format!("it has {object_bytes} bytes, fewer than were asked for"),
+                });
+            };
+            if range.start > 0 {
+                file.seek(SeekFrom::Start(range.start)).map_err(StoreError::io(&path))?;
+            }
+            let mut left = range.end - range.start;
+            let first = read_piece(&mut file, &path, &mut left)?;
+            let body = FileBody { file: File::from_std(file), path, left, first }.into_stream();
+            Ok(Download { range, object_bytes: Some(object_bytes), version: Some(write::version_of(&metadata)), body })
+        })
+        .await
     }
 }
 
@@ -94,14 +98,25 @@ impl ReadStore for FolderStore {
 }
 
 /// Opens a regular file and returns its metadata. Anything else there counts as absent.
-async fn open_file(path: &Path) -> Result<(File, std::fs::Metadata), StoreError> {
-    let wanted = path.to_owned();
-    let opened = blocking(move || Ok(open_regular(&wanted))).await?;
-    let (file, metadata) = opened.map_err(|source| match source.kind() {
+fn open_file(path: &Path) -> Result<(std::fs::File, std::fs::Metadata), StoreError> {
+    open_regular(path).map_err(|source| match source.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidInput => absent(path),
         _ => StoreError::io(path)(source),
-    })?;
-    Ok((File::from_std(file), metadata))
+    })
+}
+
+/// Reads the first piece of a body of `left` bytes, which are counted down. There is none if nothing is left.
+fn read_piece(file: &mut std::fs::File, path: &Path, left: &mut u64) -> Result<Option<Bytes>, StoreError> {
+    let wanted = piece_bytes(*left);
+    let mut piece = Vec::with_capacity(wanted);
+    file.take(wanted as u64).read_to_end(&mut piece).map_err(StoreError::io(path))?;
+    *left -= piece.len() as u64;
+    Ok((!piece.is_empty()).then(|| piece.into()))
+}
+
+/// The size of the next piece of a body of which this many bytes are left.
+fn piece_bytes(left: u64) -> usize {
+    usize::try_from(left).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES))
 }
 
 /// Runs work that waits for the disk on another thread than the network's.
@@ -123,7 +138,10 @@ fn absent(path: &Path) -> StoreError {
 struct FileBody {
     file: File,
     path: PathBuf,
+    /// The bytes that were not read yet.
     left: u64,
+    /// The first piece, which was read when the file was opened.
+    first: Option<Bytes>,
 }
 
 impl FileBody {
@@ -135,10 +153,13 @@ impl FileBody {
     }
 
     async fn next_piece(&mut self) -> Result<Option<Bytes>, StoreError> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
         if self.left == 0 {
             return Ok(None);
         }
-        let wanted = usize::try_from(self.left).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
+        let wanted = piece_bytes(self.left);
         let mut piece = BytesMut::with_capacity(wanted);
         let mut source = (&mut self.file).take(wanted as u64);
         let read = source.read_buf(&mut piece).await.map_err(StoreError::io(&self.path))?;
