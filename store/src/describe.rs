@@ -152,8 +152,9 @@ async fn read_end(store: &(impl ReadStore + ?Sized), id: &PackId, span: Span) ->
     let trailer_at = end.len().checked_sub(TRAILER_BYTES as usize).ok_or_else(|| damaged(PackError::NotAPack))?;
     let trailer = Trailer::decode(&end[trailer_at..], bytes).map_err(damaged)?;
     let tail = if trailer.tail_at >= start {
-        // The offset is within the bytes that were read, so it fits a usize.
-        end.slice((trailer.tail_at - start) as usize..)
+        // The offset is within the bytes that were read, so it fits a usize. The tail is copied, since a part of those
+        // bytes would keep all of them in memory as long as somebody has the tail, and there may be thousands.
+        Bytes::copy_from_slice(&end[(trailer.tail_at - start) as usize..])
     } else {
         // This is bounded: the trailer's check allows 64 MiB at most.
         let missing = store.get(&name, Span::Range(trailer.tail_at..start)).await?.bytes().await?;
