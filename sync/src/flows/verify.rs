@@ -255,7 +255,7 @@ fn verify_packs(
     network: &Network,
     progress: &dyn Progress,
     report: &mut StoreVerifyReport,
-) -> Result<BTreeMap<PackId, PackTail>, SyncError> {
+) -> Result<BTreeMap<PackId, Held>, SyncError> {
     let pool = Pool::new();
     let total = wanted.values().copied().fold(0, u64::saturating_add);
     progress.begin(Stage::Verify, Some(total));
@@ -273,8 +273,9 @@ fn verify_packs(
         report.chunks += found.chunks;
         let of_pack = |message| StoreProblem::new(StorePart::Pack, message);
         report.problems.extend(found.problems.into_iter().map(of_pack));
-        if let Some(tail) = found.tail {
-            whole.insert(*id, tail);
+        // Nobody asks for the tables of other packs, and a store may have very many.
+        if let Some(tail) = found.tail.filter(|_| needed.contains(id)) {
+            whole.insert(*id, Held::of(tail));
         }
     }
     // Parts that were not read in time are no problem of the store.
@@ -284,14 +285,14 @@ fn verify_packs(
 }
 
 /// Checks that each segment and each chunk of an index is in the pack that the index names.
-fn verify_index(name: &str, index: &Index, packs: &BTreeMap<PackId, PackTail>, report: &mut StoreVerifyReport) {
+fn verify_index(name: &str, index: &Index, packs: &BTreeMap<PackId, Held>, report: &mut StoreVerifyReport) {
     let of_index = |text: String| StoreProblem::new(StorePart::Index, format!("{name}: {text}"));
     let mut problem = |text| report.problems.push(of_index(text));
     let pack = |number: u32| packs.get(&index.packs[number as usize].id);
     let mut listed = Vec::new();
     let segment_packs = index.segment_runs.iter().flat_map(|run| (0..run.count).map(move |_| run.pack));
     for (wanted, number) in index.segments().zip(segment_packs) {
-        match pack(number).and_then(|tail| find_segment(tail, &wanted.id)) {
+        match pack(number).and_then(|held| held.segment(&wanted.id)) {
             Some(segment) if segment.records().len() == wanted.records as usize => {
                 listed.extend(segment.into_records())
             }
@@ -302,14 +303,10 @@ fn verify_index(name: &str, index: &Index, packs: &BTreeMap<PackId, PackTail>, r
         }
     }
     let recipe = recipe_of_listed(index, listed);
-    let ids: Vec<std::collections::HashSet<ChunkId>> = index
-        .packs
-        .iter()
-        .map(|pack| packs.get(&pack.id).map(|tail| tail.records.iter().map(|r| r.id).collect()).unwrap_or_default())
-        .collect();
     let chunk_packs = index.chunk_runs.iter().flat_map(|run| (0..run.count).map(move |_| run.pack));
     let records = recipe.skeleton.iter().chain(&recipe.contents);
-    let missing = records.zip(chunk_packs).filter(|(record, number)| !ids[*number as usize].contains(&record.id));
+    let missing =
+        records.zip(chunk_packs).filter(|(record, number)| pack(*number).is_none_or(|held| !held.has(&record.id)));
     let missing: Vec<String> =
         missing.map(|(record, number)| format!("{} (pack {})", record.id, index.packs[number as usize].id)).collect();
     if let Some(first) = missing.first() {
@@ -317,8 +314,27 @@ fn verify_index(name: &str, index: &Index, packs: &BTreeMap<PackId, PackTail>, r
     }
 }
 
-fn find_segment(tail: &PackTail, id: &SegmentId) -> Option<Segment> {
-    let number = tail.segment_ids().position(|found| found == *id)?;
-    let segment = Segment::new(tail.segment(number).ok()?.1).ok()?;
-    (segment.id() == *id).then_some(segment)
+/// The table of a pack that indexes need. The chunks are put in order once, since many indexes may name the pack.
+struct Held {
+    tail: PackTail,
+    /// The positions of the chunks, in the order of their ids.
+    by_id: Vec<u32>,
+}
+
+impl Held {
+    fn of(tail: PackTail) -> Self {
+        let mut by_id: Vec<u32> = (0..).take(tail.records.len()).collect();
+        by_id.sort_unstable_by_key(|&position| tail.records[position as usize].id);
+        Self { tail, by_id }
+    }
+
+    fn has(&self, chunk: &ChunkId) -> bool {
+        self.by_id.binary_search_by_key(chunk, |&position| self.tail.records[position as usize].id).is_ok()
+    }
+
+    fn segment(&self, id: &SegmentId) -> Option<Segment> {
+        let number = self.tail.segment_ids().position(|found| found == *id)?;
+        let segment = Segment::new(self.tail.segment(number).ok()?.1).ok()?;
+        (segment.id() == *id).then_some(segment)
+    }
 }
