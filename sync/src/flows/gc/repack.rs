@@ -80,11 +80,14 @@ pub(super) fn repack(
     }
     let moved = rewrite(options, store, &packs, &reliance, network, progress)?;
     report.indexes_rewritten = 0;
+    let mut others = BTreeMap::new();
     for opened in affected {
-        let records = records_of(&opened, &packs, network, &**store)?;
+        let records = records_of(&opened, (&packs, &mut others), network, &**store)?;
         let index = repoint(&opened.index, &records, &packs, &moved)?;
         // The other packs are named by the index that is there already.
-        network.block_on(reliance.confirm(&**store, moved.packs.iter().map(|pack| pack.id)))?;
+        let named: BTreeSet<PackId> = index.packs.iter().map(|pack| pack.id).collect();
+        let new = moved.packs.iter().map(|pack| pack.id).filter(|id| named.contains(id));
+        network.block_on(reliance.confirm(&**store, new))?;
         if network.block_on(put(&opened, &index, options))? {
             report.indexes_rewritten += 1;
         } else {
@@ -185,15 +188,15 @@ fn mark(opened: &Opened, packs: &mut BTreeMap<PackId, Pack>) -> Result<(), SyncE
     Ok(())
 }
 
-/// The recipe of an index, read from the packs that hold its segments.
+/// The recipe of an index, read from the packs that hold its segments: those that are rewritten, and others, each of
+/// which is read once for all indexes.
 fn records_of(
     opened: &Opened,
-    packs: &BTreeMap<PackId, Pack>,
+    (packs, others): (&BTreeMap<PackId, Pack>, &mut BTreeMap<PackId, Pack>),
     network: &Network,
     store: &dyn Store,
 ) -> Result<Vec<Record>, SyncError> {
     let index = &opened.index;
-    let mut others: BTreeMap<PackId, Pack> = BTreeMap::new();
     let mut listed = Vec::new();
     for (wanted, id) in index.segments().zip(packs_of(index, &index.segment_runs)) {
         if !packs.contains_key(&id) && !others.contains_key(&id) {
