@@ -71,6 +71,23 @@ fn a_patch_into_a_bucket_later() {
     assert_eq!(kinds, ["public, max-age=31536000, immutable"]);
 }
 
+/// Each two of the images might have a patch, but the stores are listed.
+#[test]
+fn a_push_does_not_ask_for_the_patch_of_each_two_images() {
+    let (bucket, new) = bucket();
+    for number in 0..10 {
+        bucket.env.write("image", &new[..new.len() - 512 * number]);
+        let options = "--allow-partial --like s3://bucket/new.rgx --store s3://bucket/store";
+        bucket.run(&format!("make {options} s3://bucket/all/{number}.rgx image")).success();
+    }
+    let indexes: String = (0..10).map(|number| format!("s3://bucket/all/{number}.rgx ")).collect();
+    let push = |command: &str, to: &str| {
+        bucket.requests_of(|| bucket.json(&format!("{command} {indexes} s3://bucket/{to}/store"))).1.len()
+    };
+    let (plain, patches) = (push("push", "plain"), push("push --patches", "patched"));
+    assert!(patches <= plain + 4, "{patches} {plain}");
+}
+
 #[test]
 fn pushes_take_patches_along_if_asked() {
     let (bucket, new) = bucket();

@@ -3,7 +3,7 @@
 
 mod patches;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -109,13 +109,15 @@ pub fn push(options: &PushOptions, network: &mut Network, progress: &dyn Progres
     let place = options.to.surroundings();
     names.iter().try_for_each(|name| check_apart(&place.child(name), &options.to))?;
     let to = network.open_place(&options.to, Opening::new(options.new_store))?;
+    let listable = if options.patches { listable_stores(&sources, options, network) } else { None };
     let mut report = PushReport::default();
     let renamed = network.block_on(async {
         describe(&sources, &*to).await?;
         let reliance = Reliance::begin(&*to).await?;
         let renamed = copy_packs(&sources, &*to, &reliance, progress, &mut report).await?;
         if options.patches {
-            patches::copy_patches(&mut sources, &*to, progress, &mut report).await?;
+            let held = patches::held(listable, &to).await;
+            patches::copy_patches(&mut sources, &*to, held.as_ref(), progress, &mut report).await?;
         }
         patches::forget_absent(&mut sources, &*to).await?;
         let relied = sources.iter().flat_map(|source| &source.index.packs).map(|pack| renamed_id(&renamed, pack));
@@ -145,12 +147,26 @@ fn open(location: &Location, options: &PushOptions, network: &mut Network) -> Re
     Ok(Source { location: location.clone(), index, stores })
 }
 
+/// The stores that are read from, each once, or `None` if one of them cannot be listed.
+fn listable_stores(sources: &[Source], options: &PushOptions, network: &mut Network) -> Option<Vec<Arc<dyn Store>>> {
+    let mut locations: BTreeMap<String, Location> = BTreeMap::new();
+    let beside = |source: &Source| source.location.beside(&source.index.store);
+    let named = options.stores.iter().cloned().map(Some);
+    let found: Vec<Option<Location>> =
+        if options.stores.is_empty() { sources.iter().map(beside).collect() } else { named.collect() };
+    for location in found {
+        let location = location?;
+        locations.insert(location.to_string(), location);
+    }
+    locations.values().map(|location| network.open_place(location, Opening::Existing).ok()).collect()
+}
+
 /// The names that the indexes get. They must differ from each other.
 fn index_names(sources: &[Source]) -> Result<Vec<String>, SyncError> {
-    let mut names: Vec<String> = Vec::with_capacity(sources.len());
+    let (mut names, mut seen) = (Vec::with_capacity(sources.len()), BTreeSet::new());
     for source in sources {
         let name = index_name(&source.location)?;
-        if names.contains(&name) {
+        if !seen.insert(name.clone()) {
             return Err(SyncError::Usage(format!("{}: another index to push is named {name} too", source.location)));
         }
         names.push(name);
@@ -171,9 +187,14 @@ fn index_name(location: &Location) -> Result<String, SyncError> {
 
 /// Makes the store, or checks that it is one for these images.
 async fn describe(sources: &[Source], to: &dyn Store) -> Result<(), StoreError> {
+    let mut described: Vec<StoreDescription> = Vec::new();
     for Source { index, .. } in sources {
         let wanted = StoreDescription::new(WALK_VERSION, &index.params);
-        open_description(to, Some(wanted), wanted).await?;
+        // Usually all images have the same parameters.
+        if !described.contains(&wanted) {
+            open_description(to, Some(wanted), wanted).await?;
+            described.push(wanted);
+        }
     }
     Ok(())
 }

@@ -1,16 +1,24 @@
 //! Copies patches along with their images.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use futures::stream::{self, StreamExt, TryStreamExt};
 use regrow_chunker::ImageId;
 use regrow_index::{AnnouncedPatch, BasePart, Index, Units};
 use regrow_patch::PatchVersion;
-use regrow_store::{Condition, Content, ObjectKind, PutOutcome, Store, StoreError, patch_name};
+use regrow_store::{
+    Condition, Content, Depth, ListStore, ObjectKind, PATCHES_FOLDER, PutOutcome, Store, StoreError,
+    parse_patch_object, patch_name,
+};
 
 use super::{PushReport, Source};
 use crate::flows::patch::front_of;
 use crate::transfer::whole_patch::fetch_whole;
 use crate::{Progress, SyncError};
+
+/// The number of patches that are looked for at a time.
+const LOOKS_IN_FLIGHT: usize = 16;
 
 /// How a patch came to be in the target store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,12 +28,29 @@ enum CopiedPatch {
     Copied,
 }
 
+/// The base and the target of a patch.
+type Patch = (ImageId, ImageId);
+
+/// The patches that are in these stores or in the target store. The result is `None` if that cannot be told: then each
+/// two images may have one.
+pub(super) async fn held(stores: Option<Vec<Arc<dyn Store>>>, to: &Arc<dyn Store>) -> Option<BTreeSet<Patch>> {
+    let mut held = BTreeSet::new();
+    for store in stores?.iter().chain([to]) {
+        let listed = store.list(PATCHES_FOLDER, Depth::Tree);
+        let found: Result<Vec<Option<Patch>>, StoreError> =
+            listed.map_ok(|info| parse_patch_object(&info.name)).try_collect().await;
+        held.extend(found.ok()?.into_iter().flatten());
+    }
+    Some(held)
+}
+
 /// Copies the patches to the pushed images: those that their indexes announce, and those from one pushed image to
 /// another. A patch that is absent or damaged is passed over, since machines then take chunks. Indexes of version 2
 /// announce what was copied, since nobody looks for other patches.
 pub(super) async fn copy_patches(
     sources: &mut [Source],
     to: &dyn Store,
+    held: Option<&BTreeSet<Patch>>,
     progress: &dyn Progress,
     report: &mut PushReport,
 ) -> Result<(), SyncError> {
@@ -35,7 +60,8 @@ pub(super) async fn copy_patches(
     for source in sources {
         let target = source.index.image_id();
         let announced = source.index.patches.iter().map(|patch| patch.base);
-        let bases: BTreeSet<ImageId> = announced.chain(pushed.keys().copied()).collect();
+        let is_held = |base: &ImageId| held.is_none_or(|held| held.contains(&(*base, target)));
+        let bases: BTreeSet<ImageId> = announced.chain(pushed.keys().copied().filter(is_held)).collect();
         for base in bases.into_iter().filter(|base| *base != target) {
             let copied = copy_patch((&base, &target), source, to, progress, report).await?;
             // A patch that was there already may be another one than the source has.
@@ -73,15 +99,21 @@ async fn announce(
 /// Removes from indexes of version 2 the announcements of patches that are not in the store. Readers would ask for them
 /// without success.
 pub(super) async fn forget_absent(sources: &mut [Source], to: &dyn Store) -> Result<(), SyncError> {
-    for Source { index, .. } in sources.iter_mut().filter(|source| source.index.units.is_some()) {
+    let announced = |source: &Source| {
+        let target = source.index.image_id();
+        source.index.patches.iter().map(|patch| (patch.base, target)).collect::<Vec<_>>()
+    };
+    let is_new = |source: &&mut Source| source.index.units.is_some();
+    let patches: BTreeSet<Patch> = sources.iter_mut().filter(is_new).flat_map(|source| announced(source)).collect();
+    let looks = patches.into_iter().map(|(base, target)| async move {
+        let found = to.stat(&patch_name(&base, &target)).await?;
+        Ok::<_, StoreError>(found.map(|_| (base, target)))
+    });
+    let found: Vec<Option<Patch>> = stream::iter(looks).buffer_unordered(LOOKS_IN_FLIGHT).try_collect().await?;
+    let present: BTreeSet<Patch> = found.into_iter().flatten().collect();
+    for Source { index, .. } in sources.iter_mut().filter(is_new) {
         let target = index.image_id();
-        let mut present = BTreeSet::new();
-        for patch in &index.patches {
-            if to.stat(&patch_name(&patch.base, &target)).await?.is_some() {
-                present.insert(patch.base);
-            }
-        }
-        index.patches.retain(|patch| present.contains(&patch.base));
+        index.patches.retain(|patch| present.contains(&(patch.base, target)));
     }
     Ok(())
 }
