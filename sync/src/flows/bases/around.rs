@@ -1,6 +1,7 @@
 //! Reads the indexes that lie around a store and beside a new index.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,12 +10,18 @@ use futures::stream::{self, StreamExt};
 use regrow_index::{Index, MAX_INDEX_BYTES};
 use regrow_store::{Depth, FolderStore, Store, StoreError, read_small};
 
+use super::names::{natural, unversioned};
 use crate::place::index_file::is_index_name;
 use crate::place::network::Opening;
 use crate::{Location, Network, Progress, SyncError};
 
-/// The most indexes that are read, the newest ones.
-const MOST_INDEXES: usize = 1000;
+/// The most indexes that are read for comparing images, the newest ones.
+const MOST_COMPARED: usize = 256;
+/// The most indexes that are read for the last releases, the newest ones.
+const MOST_NEWEST: usize = 64;
+/// Of the other indexes, the number of releases that are read because their names have the largest numbers. The time of
+/// an old index may be newer than theirs, since indexes are rewritten when they are signed, and when packs are.
+const MOST_BY_NAME: usize = 16;
 /// The most bytes of indexes that are read.
 const MOST_BYTES: u64 = 64 << 20;
 /// The number of requests at a time.
@@ -38,11 +45,13 @@ struct Listed {
     bytes: u64,
 }
 
-/// Reads the indexes beside the store and beside the new index, the newest first. An image may have several. Those that
-/// cannot be read are passed over with one warning, and so are places that cannot be listed.
+/// Reads the indexes beside the store and beside the new index, the newest first: those among which the last releases
+/// are, or more, so that images can be compared. An image may have several. Those that cannot be read are passed over
+/// with one warning, and so are places that cannot be listed.
 pub(super) fn indexes_around(
     store: &Location,
     index: &Location,
+    are_compared: bool,
     network: &mut Network,
     progress: &dyn Progress,
 ) -> Vec<Neighbour> {
@@ -63,7 +72,8 @@ pub(super) fn indexes_around(
     let mut room = MOST_BYTES;
     // One that is too large keeps no smaller one out.
     listed.retain(|found| room.checked_sub(found.bytes).map(|left| room = left).is_some());
-    listed.truncate(MOST_INDEXES);
+    let name = index.split_name().map_or_else(String::new, |(_, name)| name);
+    choose(&mut listed, &name, if are_compared { MOST_COMPARED } else { MOST_NEWEST });
     let read = network.block_on(async {
         let reading = listed.iter().map(|found| read_small(&*found.place, &found.name, MAX_INDEX_BYTES));
         stream::iter(reading).buffered(IN_FLIGHT).collect::<Vec<_>>().await
@@ -84,6 +94,18 @@ pub(super) fn indexes_around(
     }
     failures.warn(progress);
     neighbours
+}
+
+/// Keeps the first indexes, this many, and the last releases by their names. The order stays.
+fn choose(listed: &mut Vec<Listed>, new: &str, most: usize) {
+    let words = unversioned(new);
+    let mut others: Vec<usize> = (most.min(listed.len())..listed.len()).collect();
+    others.retain(|&other| unversioned(&listed[other].name) == words);
+    others.sort_by_cached_key(|&other| Reverse(natural(&listed[other].name)));
+    others.truncate(MOST_BY_NAME);
+    let others: BTreeSet<usize> = others.into_iter().collect();
+    let mut position = 0..;
+    listed.retain(|_| position.next().is_some_and(|position| position < most || others.contains(&position)));
 }
 
 /// The places where indexes lie by convention, each once.
@@ -172,5 +194,33 @@ impl Failures {
             others => format!(", and {others} others"),
         };
         progress.warn(&format!("{first}{others}: passed over in the search for images to make patches from"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn few_of_many_indexes_are_read() {
+        let folder = Path::new("/nowhere");
+        let listed = |(second, name): (u64, String)| Listed {
+            place: Arc::new(FolderStore::plain(folder.to_owned())),
+            folder: Location::Path(folder.to_owned()),
+            name,
+            modified: SystemTime::UNIX_EPOCH + Duration::from_secs(second),
+            bytes: 1000,
+        };
+        // Of 1,000 releases, the first 100 were rewritten last. The others are older, and so are images of other names.
+        let time = |number: u64| if number <= 100 { 5000 + number } else { number };
+        let apps = (1..=1000).map(|number| (time(number), format!("app-{number}.rgx")));
+        let mut all: Vec<Listed> = apps.chain((1..=50).map(|n| (0, format!("web-{n}000.rgx")))).map(listed).collect();
+        all.sort_by(|a, b| (b.modified, &b.name).cmp(&(a.modified, &a.name)));
+        choose(&mut all, "app-1001.rgx", MOST_NEWEST);
+        let names: Vec<String> = all.into_iter().map(|found| found.name).collect();
+        let expected = (37..=100).rev().chain((985..=1000).rev()).map(|number| format!("app-{number}.rgx"));
+        assert_eq!(names, expected.collect::<Vec<_>>());
     }
 }

@@ -49,7 +49,8 @@ pub(crate) fn find_bases(
         return Ok(Vec::new());
     }
     let (image, format) = (target.index.image_id(), target.index.units.is_some());
-    let mut around = indexes_around(target.store, target.location, network, progress);
+    let most = choices.iter().filter_map(BaseChoice::similar).max();
+    let mut around = indexes_around(target.store, target.location, most.is_some(), network, progress);
     around.retain(|found| {
         let index = &found.index;
         index.image_id() != image && index.params == target.index.params && index.units.is_some() == format
@@ -58,7 +59,6 @@ pub(crate) fn find_bases(
     let mut images = BTreeSet::new();
     around.retain(|found| images.insert(found.index.image_id()));
     let mut found: Vec<FoundBase> = Vec::new();
-    let most = choices.iter().filter_map(BaseChoice::similar).max();
     let segments = KnownSegments::of(std::mem::take(&mut target.segments));
     let similar = match most {
         Some(most) => most_similar(&around, most, (&target, segments), network, progress)?,

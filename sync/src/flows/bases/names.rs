@@ -28,12 +28,28 @@ pub(crate) fn channel_of(index: &Index) -> Option<&str> {
 
 /// The words of an index's name before the first one that looks like a version. A name may begin with a version, but a
 /// first word such as `7zip` is none.
-pub(super) fn unversioned(name: &str) -> Vec<String> {
+pub(crate) fn unversioned(name: &str) -> Vec<String> {
     let lower = name.to_ascii_lowercase();
     let stem = lower.strip_suffix(".rgx").unwrap_or(&lower);
     let mut words = stem.split(['-', '_', '.', '+', '@', ' ']).skip_while(|word| is_number(word));
     let first = words.next();
     first.into_iter().chain(words.take_while(|word| !is_version(word))).map(str::to_owned).collect()
+}
+
+/// What orders names so that `app-10` comes after `app-9`: their runs of digits as numbers, by their lengths without
+/// zeros in front and then as texts, and all else as texts.
+pub(super) fn natural(name: &str) -> Vec<(usize, &str)> {
+    let mut parts = Vec::new();
+    let mut rest = name;
+    while let Some(first) = rest.chars().next() {
+        let is_digit = first.is_ascii_digit();
+        let end = rest.find(|c: char| c.is_ascii_digit() != is_digit).unwrap_or(rest.len());
+        let (part, after) = rest.split_at(end);
+        let number = part.trim_start_matches('0');
+        parts.push(if is_digit { (number.len() + 1, number) } else { (0, part) });
+        rest = after;
+    }
+    parts
 }
 
 /// Whether a word is nothing but a number (`2`, `v2`).
@@ -54,6 +70,13 @@ fn is_version(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_in_names_are_in_order() {
+        let names = ["app-v1.9.rgx", "app-v1.010.rgx", "app-v1.10b.rgx", "app-v1.11.rgx", "app-v2.rgx", "app-x.rgx"];
+        assert!(names.is_sorted_by_key(|name| natural(name)), "{:?}", names.map(natural));
+        assert_eq!(natural("7-00"), [(2, "7"), (0, "-"), (1, "")]);
+    }
 
     #[test]
     fn versions_end_a_name() {
