@@ -98,6 +98,34 @@ fn many_packs_are_not_all_read() {
 }
 
 #[test]
+fn a_release_reads_what_the_last_ones_name() {
+    let bucket = Bucket::new();
+    bucket.env.write("tiny", &noise("older packs", 100_000));
+    bucket.run("make --avg-size 1KiB --pack-size 1KiB s3://bucket/tiny.rgx tiny").success();
+    let older = bucket.packs("bucket").len();
+    assert!(older > 80, "{older}");
+    let mut image = noise("a release", 30_000);
+    let mut release = |number: usize| {
+        image[number * 3000..][..100].fill(number as u8);
+        bucket.env.write("app", &image);
+        let make = format!("make --catalog fresh-{number} s3://bucket/app-{number}.rgx app");
+        let (_, requests) = bucket.requests_of(|| bucket.json(&make));
+        let index_reads = |seen: &&Seen| seen.method == Method::GET && seen.uri.path().ends_with(".rgx");
+        (lists(&requests), pack_reads(&requests), requests.iter().filter(index_reads).count())
+    };
+    // The first release might be like any image, so all is read.
+    assert!(release(0).1 >= older);
+    for number in 1..8 {
+        let (lists, packs, indexes) = release(number);
+        assert_eq!(lists, 2);
+        // 32 older packs, and no more than two for each release.
+        assert!((1..=32 + 2 * number).contains(&packs), "{number}: {packs} of {older}");
+        // One more is asked for because it would be replaced.
+        assert!((2..=8 + 1).contains(&indexes), "{number}: {indexes}");
+    }
+}
+
+#[test]
 fn a_first_release_is_like_none() {
     let (old, _) = versions();
     let bucket = Bucket::new();

@@ -11,7 +11,7 @@ use regrow_index::{Index, MAX_PATCHES};
 use crate::{Location, SyncError};
 
 pub(crate) use choose::{Target, find_bases};
-pub(crate) use names::channel_of;
+pub(crate) use names::{channel_of, unversioned};
 
 /// The images that patches to a new image start from.
 #[derive(Debug, Clone, PartialEq, Eq)]

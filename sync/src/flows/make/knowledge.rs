@@ -1,7 +1,10 @@
 //! Learns what a store has without reading all of it: ARCHITECTURE.md, "What a maker learns of a store".
 //!
-//! The packs of images that are likely to be similar are read first. If no such image is known, the newest packs of the
-//! store are read, up to a bound. The catalog remembers each tail under the name of its pack.
+//! The packs of images that are likely to be similar are read first: of those that are given, or else of the last
+//! releases. If no such image is known, the newest packs of the store are read, up to a bound. The catalog remembers each
+//! tail under the name of its pack.
+
+mod neighbours;
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -10,10 +13,9 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use regrow_catalog::Catalog;
 use regrow_chunker::PackId;
-use regrow_index::{Index, MAX_INDEX_BYTES, PackRef};
+use regrow_index::{Index, PackRef};
 use regrow_store::{
-    Depth, ObjectInfo, PackTail, ReadStore, Span, Store, StoreError, TRAILER_BYTES, Trailer, list_packs, pack_name,
-    read_small, read_tail,
+    ObjectInfo, PackTail, ReadStore, Span, Store, StoreError, TRAILER_BYTES, Trailer, list_packs, pack_name, read_tail,
 };
 
 use super::contents::StoreContents;
@@ -28,8 +30,10 @@ const REMOTE_PACKS: usize = 512;
 const LISTED_PACKS: usize = 10_000;
 /// The number of chunks after which no more packs are read. Each takes 75 bytes of memory.
 const KNOWN_CHUNKS: usize = 4_000_000;
-/// The number of indexes beside the new one that are taken to be similar.
-const NEIGHBOURS: usize = 4;
+/// In a store with no more packs than this, all are read. In a larger one, this is how many packs are read that are
+/// older than the last releases and that none of these names. They let a maker find what an image had not long ago, as
+/// when a release is taken back.
+const OLDER_PACKS: usize = 32;
 /// The kind of the catalog's documents that are tails of packs.
 const TAIL_KIND: &str = "pack tail";
 
@@ -41,6 +45,14 @@ struct Candidate {
     place: Option<PackRef>,
     /// Whether a list showed that the pack is in the store.
     is_seen: bool,
+}
+
+/// The packs of a store, as a list shows them.
+struct Listed {
+    packs: Vec<(SystemTime, PackId)>,
+    archived: BTreeSet<PackId>,
+    /// Whether the store has no other packs.
+    is_whole: bool,
 }
 
 /// The place of indexes, and the name of the index that is being made.
@@ -59,24 +71,13 @@ pub(crate) struct Learner<'a> {
 }
 
 impl Learner<'_> {
-    /// Learns what the packs of `like` hold. If `like` is empty, the newest packs of the store are read. In a store
-    /// with too many packs for that, those of the indexes beside the new one come first.
+    /// Learns what the packs of `like` hold. If `like` is empty, the packs of the last releases and those that came
+    /// after them are read, or the newest ones of the store if the image has no earlier release.
     pub(crate) async fn learn(&self, like: &[Index], beside: Option<Beside<'_>>) -> Result<StoreContents, SyncError> {
-        let mut candidates = packs_of(like.iter());
-        let mut archived = BTreeSet::new();
-        if like.is_empty() {
-            let listed;
-            (listed, archived) = self.list().await?;
-            if listed.len() > self.most_packs()
-                && let Some(beside) = beside
-            {
-                candidates = packs_of(neighbours(&beside).await?.iter());
-            }
-            let named: BTreeSet<PackId> = candidates.iter().map(|candidate| candidate.id).collect();
-            let seen: BTreeSet<PackId> = listed.iter().map(|candidate| candidate.id).collect();
-            candidates.iter_mut().for_each(|candidate| candidate.is_seen = seen.contains(&candidate.id));
-            candidates.extend(listed.into_iter().filter(|candidate| !named.contains(&candidate.id)));
-        }
+        let (mut candidates, archived) = match like {
+            [] => self.find(beside).await?,
+            like => (packs_of(like), BTreeSet::new()),
+        };
         candidates.retain(|candidate| !self.reliance.is_condemned(&candidate.id));
         let mut known = StoreContents::default();
         known.damaged.extend(&archived);
@@ -86,38 +87,62 @@ impl Learner<'_> {
         Ok(known)
     }
 
+    /// The packs that are worth reading if no similar image is given, the most promising ones first, and the archived
+    /// packs.
+    async fn find(&self, beside: Option<Beside<'_>>) -> Result<(Vec<Candidate>, BTreeSet<PackId>), SyncError> {
+        let Listed { packs, archived, is_whole } = self.list().await?;
+        let mut near = match beside.filter(|_| packs.len() > OLDER_PACKS) {
+            Some(beside) => neighbours::read(&beside).await,
+            None => Vec::new(),
+        };
+        let seen: BTreeSet<PackId> = packs.iter().map(|(_, id)| *id).collect();
+        // Indexes of images in another store may lie beside the new one.
+        near.retain(|found| !is_whole || found.index.packs.iter().any(|pack| seen.contains(&pack.id)));
+        let since = near.iter().filter(|found| found.is_release).map(|found| found.modified).min();
+        let mut candidates = Vec::new();
+        if since.is_some() || packs.len() > self.most_packs() {
+            candidates = packs_of(near.iter().map(|found| &found.index));
+            candidates.iter_mut().for_each(|candidate| candidate.is_seen = seen.contains(&candidate.id));
+            candidates.retain(|candidate| candidate.is_seen || !is_whole);
+        }
+        let named: BTreeSet<PackId> = candidates.iter().map(|candidate| candidate.id).collect();
+        let others = packs.into_iter().filter(|(_, id)| !named.contains(id));
+        let (newer, older): (Vec<_>, Vec<_>) = others.partition(|(time, _)| since.is_none_or(|since| *time >= since));
+        let others = newer.into_iter().chain(older.into_iter().take(OLDER_PACKS));
+        candidates.extend(others.map(|(_, id)| Candidate { id, place: None, is_seen: true }));
+        Ok((candidates, archived))
+    }
+
     /// The most listed packs that are read.
     fn most_packs(&self) -> usize {
         if self.store.is_local() { LISTED_PACKS } else { REMOTE_PACKS }
     }
 
-    /// Lists the packs of the store, newest first, and apart from them the archived packs. In a very large store, only
-    /// some packs are listed.
-    async fn list(&self) -> Result<(Vec<Candidate>, BTreeSet<PackId>), SyncError> {
-        let mut found: Vec<(SystemTime, PackId)> = Vec::new();
-        let mut archived = BTreeSet::new();
+    /// Lists the packs of the store, newest first. In a very large store, only some packs are listed.
+    async fn list(&self) -> Result<Listed, SyncError> {
+        let mut found = Listed { packs: Vec::new(), archived: BTreeSet::new(), is_whole: true };
         let mut packs = list_packs(self.store);
         while let Some(pack) = packs.next().await {
             let (id, info) = pack?;
             if info.is_archived {
-                archived.insert(id);
+                found.archived.insert(id);
                 continue;
             }
-            found.push((info.modified, id));
-            if found.len() >= LISTED_PACKS {
+            found.packs.push((info.modified, id));
+            if found.packs.len() >= LISTED_PACKS {
                 self.progress.warn_of(&SyncWarning::PacksUnlisted);
+                found.is_whole = false;
                 break;
             }
         }
-        if !archived.is_empty() {
-            let (count, store) = (archived.len(), self.store.location());
+        if !found.archived.is_empty() {
+            let (count, store) = (found.archived.len(), self.store.location());
             self.progress.warn(&format!(
                 "{store}: {count} packs are archived and cannot be read at once; what they hold will be stored again"
             ));
         }
-        found.sort_unstable_by(|a, b| b.cmp(a));
-        let candidates = found.into_iter().map(|(_, id)| Candidate { id, place: None, is_seen: true });
-        Ok((candidates.collect(), archived))
+        found.packs.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(found)
     }
 
     /// Reads the tails of packs, in order, until enough is known.
@@ -199,27 +224,10 @@ async fn read_tail_at(
 }
 
 /// The packs that indexes name, each once, in the order of first use.
-fn packs_of<'i>(indexes: impl Iterator<Item = &'i Index>) -> Vec<Candidate> {
+fn packs_of<'i>(indexes: impl IntoIterator<Item = &'i Index>) -> Vec<Candidate> {
     let mut seen = BTreeSet::new();
-    let packs = indexes.flat_map(|index| &index.packs).filter(|pack| seen.insert(pack.id));
+    let packs = indexes.into_iter().flat_map(|index| &index.packs).filter(|pack| seen.insert(pack.id));
     packs.map(|pack| Candidate { id: pack.id, place: Some(*pack), is_seen: false }).collect()
-}
-
-/// Reads the index of the same name, and the newest others beside it.
-async fn neighbours(beside: &Beside<'_>) -> Result<Vec<Index>, StoreError> {
-    let mut found: Vec<(bool, SystemTime, String)> = Vec::new();
-    let mut listed = beside.place.list("", Depth::Folder);
-    while let Some(info) = listed.next().await {
-        let info = info?;
-        if crate::place::index_file::is_index_name(&info.name) && info.bytes <= MAX_INDEX_BYTES {
-            found.push((info.name == beside.name, info.modified, info.name));
-        }
-    }
-    found.sort_unstable_by(|a, b| b.cmp(a));
-    let reading = found.iter().take(NEIGHBOURS).map(|(_, _, name)| read_small(beside.place, name, MAX_INDEX_BYTES));
-    let read = stream::iter(reading).buffered(IN_FLIGHT).collect::<Vec<_>>().await;
-    // An index that cannot be read is skipped: it would only have helped.
-    Ok(read.into_iter().filter_map(|read| Index::decode(&read.ok()??.0).ok()).collect())
 }
 
 fn is_about_the_pack(error: &StoreError) -> bool {
