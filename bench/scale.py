@@ -156,7 +156,7 @@ def packs(bench, small):
     count, pack = (1000 if small else 10000), 32 << 10
     bench.heading(f"A store of {count:,} packs")
     noise = random.Random(2)
-    image = bytearray(noise.randbytes(count * pack))
+    image = bytearray(b"".join(noise.randbytes(pack) for _ in range(count)))
     path = bench.path("image")
     options = ["--allow-partial", "--pack-size", str(pack), "--avg-size", "4KiB"]
     for name in "image-1.rgx", "image-2.rgx":
