@@ -141,6 +141,49 @@ fn compressed_images_are_updated_by_what_they_hold() {
     }
 }
 
+/// A kernel of x86 that unpacks these bytes.
+fn kernel(plain: &[u8]) -> Vec<u8> {
+    let (payload, mut kernel) = (xz(plain), noise("setup and code", 5 * 512 + 10_000));
+    kernel[0x1f1] = 4;
+    kernel[0x1fe..0x200].copy_from_slice(&[0x55, 0xaa]);
+    kernel[0x202..0x208].copy_from_slice(b"HdrS\x0f\x02");
+    kernel[0x248..0x24c].copy_from_slice(&10_000u32.to_le_bytes());
+    kernel[0x24c..0x250].copy_from_slice(&(payload.len() as u32 + 4).to_le_bytes());
+    [kernel, payload, (plain.len() as u32).to_le_bytes().to_vec(), noise("signature", 2000)].concat()
+}
+
+#[test]
+fn kernels_are_updated_by_what_they_unpack() {
+    let env = TestEnvironment::new();
+    let [old, new] = [1, 2].map(|version| kernel(&texts(version).concat()));
+    env.write("old.img", &old);
+    env.write("new.img", &new);
+    env.json("make old.rgx old.img");
+    let made = env.json("make --patch-from old.rgx --old old.img new.rgx new.img");
+    check_make(&made, &new);
+    assert_eq!(made["disk"]["words"], "a Linux kernel, in xz", "{made}");
+    assert!(number(&made["patches"][0], "bytes") < 3000, "{made}");
+    let info = env.json("info new.rgx");
+    assert_eq!(number(&info, "walk_version"), 6);
+    // The encoder takes twelve times its dictionary.
+    assert!((96 << 20..128 << 20).contains(&number(&info["coded"][0], "memory_bytes")), "{info}");
+    let server = Server::new(env.root());
+    let url = server.url("new.rgx");
+    for options in ["", "--no-patch"] {
+        let extracted = env.json(&format!("extract {options} --seed old.img {url} out"));
+        assert!(env.read("out") == new && number(&extracted, "bytes_store") < 60_000, "{extracted}");
+        env.remove("out");
+    }
+    // A damaged payload stays as it is.
+    let mut damaged = new.clone();
+    damaged[20_000] ^= 1;
+    env.write("damaged.img", &damaged);
+    let made = env.run("make --json damaged.rgx damaged.img").success();
+    assert!(made.stderr.contains("xz-compressed, and damaged"), "{}", made.stderr);
+    env.run("extract damaged.rgx out").success();
+    assert!(env.read("out") == damaged);
+}
+
 #[test]
 fn tars_in_xz_are_updated_by_the_files_in_them() {
     let env = TestEnvironment::new();

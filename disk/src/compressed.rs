@@ -1,14 +1,17 @@
-//! Compressed files that are an image, or a part of one: gzip, zstd, xz and lz4. docs/format/disk.md, section 14.
+//! Compressed files that are an image, or a part of one: gzip, zstd, xz and lz4, and kernels around such files.
+//! docs/format/disk.md, section 14.
 //!
 //! What a file's streams hold, one after the other, is its *inner image*. It is put aside, so that its tables can be read at
 //! random, and divided as an image of its own. The division of the file has its pieces, and the stretches of the inner image
 //! with the bytes around the streams between them.
 
 mod gzip;
+mod kernel;
 mod lz4;
 mod xz;
 mod zstd;
 
+use crate::assembly::Part as ImagePart;
 use crate::nested::{self, Run, Source};
 use crate::spool::{Spool, Spools};
 use crate::tar;
@@ -28,6 +31,8 @@ const MAX_PARTS: usize = 1 << 20;
 const MAX_SKELETON_BYTES: u64 = 4096;
 /// The path of a file of which nothing is known but that it was compressed.
 const INNER_PATH: &[u8] = b"data";
+/// The path of what a kernel unpacks.
+const KERNEL_PATH: &[u8] = b"vmlinux";
 
 /// The formats of compressed files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +56,16 @@ impl Format {
             [0x02, 0x21, 0x4c, 0x18, ..] => Some(Self::Lz4Legacy),
             _ => is_skippable().then_some(Self::Zstd),
         }
+    }
+
+    /// The format of the file that begins at a place of an image.
+    fn at(image: &dyn ReadAt, at: u64) -> Result<Option<Self>, DiskError> {
+        let mut magic = [0; 6];
+        if image.bytes().saturating_sub(at) < magic.len() as u64 {
+            return Ok(None);
+        }
+        image.read_exact_at(&mut magic, at)?;
+        Ok(Self::of(&magic))
     }
 
     const fn name(self) -> &'static str {
@@ -203,8 +218,6 @@ struct Unpacked {
     format: Format,
     parts: Vec<Part>,
     spool: Box<dyn Spool>,
-    /// Where the file ends in the image.
-    end: u64,
 }
 
 /// Reads the file of a format that begins at `at`, as far as `target` wants.
@@ -242,12 +255,12 @@ pub(crate) fn divide(
     wanted: Wanted,
     inner: impl Fn(&dyn ReadAt) -> Divided,
 ) -> Result<Option<(Division, u64)>, DiskError> {
-    let mut magic = [0; 6];
-    if image.bytes().saturating_sub(at) < magic.len() as u64 {
-        return Ok(None);
+    if wanted == Wanted::Image
+        && let Some(payload) = kernel::payload(image)?
+    {
+        return divide_kernel(image, payload, spools).map(|division| Some((division, image.bytes())));
     }
-    image.read_exact_at(&mut magic, at)?;
-    let Some(format) = Format::of(&magic) else { return Ok(None) };
+    let Some(format) = Format::at(image, at)? else { return Ok(None) };
     let is_shown = wanted == Wanted::Image && !matches!(format, Format::Gzip | Format::Zstd);
     let refused = |reason| match is_shown {
         true => Err(DiskError::Compressed { format: format.name(), reason }),
@@ -263,24 +276,50 @@ pub(crate) fn divide(
     if beginning.is_empty() || !is_shown && (is_tar(&beginning) || !begins(&beginning, &inner)) {
         return Ok(None);
     }
-    let (unpacked, read) = unpack(image, at, format, Target::Spool(spools.begin()?, spools));
-    match read {
-        Ok(()) => {}
-        Err(Fault::Refused(reason)) => return refused(reason),
-        Err(Fault::Enough) => return Ok(None),
-        Err(Fault::Disk(error)) => return Err(error),
-    }
-    let Target::Spool(spool, _) = unpacked.target else { return Ok(None) };
-    let unpacked = Unpacked { format, parts: unpacked.parts, spool, end: unpacked.at };
+    let (unpacked, end) = match unpack_all(image, at, format, spools)? {
+        Ok(unpacked) => unpacked,
+        Err(reason) => return refused(reason),
+    };
     let tar = if is_shown { tar::divide(&*unpacked.spool, spools) } else { Ok(None) };
     let division = match tar.and_then(|tar| if tar.is_some() { Ok(tar) } else { inner(&*unpacked.spool) }) {
         Ok(Some(division)) if !division.has_blocks() => division,
         Err(error @ (DiskError::Read(_) | DiskError::Scratch(_))) => return Err(error),
-        Ok(_) | Err(_) if is_shown => whole_file(unpacked.spool.bytes()),
+        Ok(_) | Err(_) if is_shown => whole_file(DiskKind::Compressed, unpacked.spool.bytes(), INNER_PATH),
         Ok(_) | Err(_) => return Ok(None),
     };
-    let end = unpacked.end;
     Ok(Some((unpacked.weave(division), end)))
+}
+
+/// Divides a kernel, of which the payload holds one file.
+fn divide_kernel(image: &dyn ReadAt, payload: kernel::Payload, spools: &Spools<'_>) -> Result<Division, DiskError> {
+    let within = ImagePart { image, at: 0, bytes: payload.end };
+    let other = DiskError::Unsupported { kind: DiskKind::Kernel, feature: "another compression" };
+    let format = Format::at(&within, payload.at)?.ok_or(other)?;
+    let refused = |reason| DiskError::Compressed { format: format.name(), reason };
+    let (mut unpacked, end) = unpack_all(&within, payload.at, format, spools)?.map_err(refused)?;
+    let plain_bytes = unpacked.spool.bytes();
+    if plain_bytes == 0 {
+        return Err(refused("and holds nothing"));
+    }
+    unpacked.parts.insert(0, Part::Around(payload.at));
+    unpacked.parts.push(Part::Around(image.bytes() - end));
+    Ok(unpacked.weave(whole_file(DiskKind::Kernel, plain_bytes, KERNEL_PATH)))
+}
+
+/// Reads all of a compressed file. The result has where it ends, or is the reason why it is not seen through.
+fn unpack_all(
+    image: &dyn ReadAt,
+    at: u64,
+    format: Format,
+    spools: &Spools<'_>,
+) -> Result<Result<(Unpacked, u64), &'static str>, DiskError> {
+    let (unpacked, read) = unpack(image, at, format, Target::Spool(spools.begin()?, spools));
+    match (read, unpacked.target) {
+        (Ok(()), Target::Spool(spool, _)) => Ok(Ok((Unpacked { format, parts: unpacked.parts, spool }, unpacked.at))),
+        (Err(Fault::Refused(reason)), _) => Ok(Err(reason)),
+        (Err(Fault::Disk(error)), _) => Err(error),
+        (Ok(()) | Err(Fault::Enough), _) => Ok(Err("and more than is wanted")),
+    }
 }
 
 /// Whether plain bytes begin like a disk image.
@@ -294,19 +333,15 @@ fn is_tar(beginning: &[u8]) -> bool {
 }
 
 /// The division of bytes of which nothing is known.
-fn whole_file(bytes: u64) -> Division {
+fn whole_file(kind: DiskKind, bytes: u64, path: &[u8]) -> Division {
     let mut list = StretchList::default();
     list.push(bytes, StretchKind::File(0));
     Division {
-        kind: DiskKind::Compressed,
-        details: "a file".to_owned(),
+        kind,
+        details: if kind == DiskKind::Kernel { String::new() } else { "a file".to_owned() },
         pieces: StoredPiece::plain_image(bytes),
         stretches: list.finish(),
-        files: vec![DiskFile {
-            path: INNER_PATH.to_vec(),
-            bytes,
-            runs: vec![FileRun { file_at: 0, plain_at: 0, bytes }],
-        }],
+        files: vec![DiskFile { path: path.to_vec(), bytes, runs: vec![FileRun { file_at: 0, plain_at: 0, bytes }] }],
         rules: DivisionRules::V6,
         tree: None,
     }
@@ -322,6 +357,7 @@ impl Unpacked {
         let (mut runs, mut inner_at) = (Vec::new(), 0);
         for part in &self.parts {
             let piece = match *part {
+                Part::Around(0) => continue,
                 Part::Around(bytes) => {
                     let kind = if bytes <= MAX_SKELETON_BYTES { StretchKind::Skeleton } else { StretchKind::System };
                     list.push(bytes, kind);

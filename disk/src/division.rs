@@ -302,6 +302,8 @@ pub enum DiskKind {
     Btrfs,
     /// A tar, which is divided only where it is compressed as a whole.
     Tar,
+    /// A Linux kernel that unpacks itself.
+    Kernel,
     /// A compressed file that holds no known disk image.
     Compressed,
 }
@@ -318,6 +320,7 @@ impl fmt::Display for DiskKind {
             Self::Qcow2 => "qcow2",
             Self::Btrfs => "btrfs",
             Self::Tar => "a tar",
+            Self::Kernel => "a Linux kernel",
             Self::Compressed => "a compressed file",
         })
     }

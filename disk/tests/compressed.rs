@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+#[path = "compressed/kernels.rs"]
+mod kernels;
+
 use std::io::{self, Write};
 
 use flate2::Compression;

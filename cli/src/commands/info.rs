@@ -2,8 +2,8 @@
 
 use clap::Args;
 use regrow_sync::{
-    BlocksInfo, DiskInfo, HeadReport, InfoReport, Location, PartInfo, PatchInfo, StatementInfo, Timestamp, info,
-    info_head,
+    BlocksInfo, CodedInfo, DiskInfo, HeadReport, InfoReport, Location, PartInfo, PatchInfo, StatementInfo, Timestamp,
+    info, info_head,
 };
 
 use super::common::{self, Named};
@@ -13,6 +13,9 @@ use crate::print::{Reporter, To, chunks, exact, line};
 use crate::progress::{Bars, Verbosity};
 use crate::size::{commas, show};
 use crate::terminal::clean_line;
+
+/// The memory of an encoder that is worth telling.
+const MANY_BYTES: u64 = 128 << 20;
 
 /// Say what an index holds
 #[derive(Debug, Args)]
@@ -139,24 +142,7 @@ fn text(report: &InfoReport) -> String {
     }
     lines.extend(claims(report.statement.as_ref()));
     lines.extend(report.parts.iter().map(part));
-    for coded in &report.coded {
-        let path = coded.path.as_deref().unwrap_or("?");
-        let path = if path.is_empty() { "(the image itself)" } else { path };
-        let (bytes, plain) = (show(coded.bytes), show(coded.plain_bytes));
-        let kind = match coded.format {
-            "gzip" => "members",
-            "zstd" => "frames",
-            _ => "blocks",
-        };
-        let members = if coded.members == 1 { String::new() } else { format!(" in {} {kind}", commas(coded.members)) };
-        let encoders = coded.encoders.join("; ");
-        lines.push(line("seen through", format!("{path}, {bytes} that hold {plain}{members}")));
-        let corrections = match coded.corrections_bytes {
-            0 => String::new(),
-            bytes => format!(", with {} of corrections", exact(bytes)),
-        };
-        lines.push(line("  made by", format!("{encoders}{corrections}; {} in the index", exact(coded.index_bytes))));
-    }
+    lines.extend(report.coded.iter().flat_map(seen_through));
     if !report.archives.is_empty() {
         lines.push(format!("\n{:>9} {:>9} {:>12}  archive\n", "entries", "files", "contents"));
     }
@@ -166,6 +152,31 @@ fn text(report: &InfoReport) -> String {
         lines.push(format!("{entries:>9} {files:>9} {:>12}  {path}\n", show(archive.bytes)));
     }
     lines.concat()
+}
+
+/// The lines about a file that is made again from what it holds.
+fn seen_through(coded: &CodedInfo) -> [String; 2] {
+    let path = coded.path.as_deref().unwrap_or("?");
+    let path = if path.is_empty() { "(the image itself)" } else { path };
+    let (bytes, plain) = (show(coded.bytes), show(coded.plain_bytes));
+    let kind = match coded.format {
+        "gzip" => "members",
+        "zstd" => "frames",
+        _ => "blocks",
+    };
+    let members = if coded.members == 1 { String::new() } else { format!(" in {} {kind}", commas(coded.members)) };
+    let encoders = coded.encoders.join("; ");
+    let what = line("seen through", format!("{path}, {bytes} that hold {plain}{members}"));
+    let corrections = match coded.corrections_bytes {
+        0 => String::new(),
+        bytes => format!(", with {} of corrections", exact(bytes)),
+    };
+    let memory = match coded.memory_bytes {
+        MANY_BYTES.. => format!("; in about {} of memory", show(coded.memory_bytes)),
+        _ => String::new(),
+    };
+    let index = exact(coded.index_bytes);
+    [what, line("  made by", format!("{encoders}{corrections}; {index} in the index{memory}"))]
 }
 
 /// The lines about what the image's publisher claims.

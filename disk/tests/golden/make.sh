@@ -83,6 +83,7 @@ make() {
         mkfs.btrfs -q -M -n 4096 -m single -U "$id" -r "$tree" --shrink "$work/raw" 2>/dev/null
         python3 "$here/btrfs.py" "$work/raw" "$image"
         ;;
+    vmlinuz) python3 "$here/vmlinuz.py" "$tree/etc/numbers" "$image" ;;
     fat12) fat 60K -F 12 -s 1 -r 32 ;;
     gpt)
         fat 40K -F 12 -s 1 -r 32

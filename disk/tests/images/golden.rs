@@ -2,11 +2,13 @@
 //! when they are cut off or damaged.
 
 use std::fmt::Write;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use regrow_disk::codec::decode;
-use regrow_disk::{BlockCodec, Division, DivisionRules, StoredForm, StretchKind, divide};
+use regrow_disk::{
+    BlockCodec, DiskError, Division, DivisionRules, ReadAt, Scratch, Spool, StoredForm, StretchKind, divide_with,
+};
 
 use crate::tree::noise;
 
@@ -29,6 +31,39 @@ fn images() -> Vec<(String, Vec<u8>)> {
     images
 }
 
+/// Spools in memory.
+struct Memory;
+
+#[derive(Default)]
+struct MemorySpool(Vec<u8>);
+
+impl Scratch for Memory {
+    fn spool(&self) -> io::Result<Box<dyn Spool>> {
+        Ok(Box::<MemorySpool>::default())
+    }
+}
+
+impl Spool for MemorySpool {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl ReadAt for MemorySpool {
+    fn bytes(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_exact_at(&self, out: &mut [u8], at: u64) -> io::Result<()> {
+        self.0.as_slice().read_exact_at(out, at)
+    }
+}
+
+fn division_of(image: &[u8]) -> Result<Option<Division>, DiskError> {
+    divide_with(&image, DivisionRules::V6, Some(&Memory))
+}
+
 /// A division as text: blocks, then stretches, each with its place.
 fn described(division: &Division) -> String {
     let mut out = format!("{}\n", division.details);
@@ -39,6 +74,9 @@ fn described(division: &Division) -> String {
         }
         if let StoredForm::Filled { codec, plain_bytes, behind } = piece.form {
             writeln!(out, "filled {at} {} {codec} {plain_bytes} {behind}", piece.bytes).expect("written");
+        }
+        if let StoredForm::Stream { codec, plain_bytes } = piece.form {
+            writeln!(out, "stream {at} {} {codec} {plain_bytes}", piece.bytes).expect("written");
         }
         if piece.form == StoredForm::HashTree {
             let tree = division.tree.as_ref().expect("a tree");
@@ -79,9 +117,7 @@ fn golden_images_are_divided_as_ever() {
     assert!(images.len() >= 16);
     for (name, image) in images {
         let path = folder().join(format!("{name}.txt"));
-        let division = divide(&image.as_slice(), DivisionRules::V6)
-            .unwrap_or_else(|error| panic!("{name}: {error}"))
-            .expect("an image");
+        let division = division_of(&image).unwrap_or_else(|error| panic!("{name}: {error}")).expect("an image");
         check(&division, &image);
         let found = described(&division);
         if std::env::var_os("REGROW_WRITE_GOLDEN").is_some() && !path.exists() {
@@ -96,7 +132,7 @@ fn golden_images_are_divided_as_ever() {
 fn images_that_are_cut_off_are_divided_or_refused() {
     for (_, image) in images() {
         for end in (0..image.len()).step_by(131) {
-            if let Ok(Some(division)) = divide(&&image[..end], DivisionRules::V6) {
+            if let Ok(Some(division)) = division_of(&image[..end]) {
                 check(&division, &image[..end]);
             }
         }
@@ -122,7 +158,7 @@ fn damaged_images_are_divided_or_refused() {
                     damaged[at..].iter_mut().take(4).for_each(|byte| *byte = value);
                 }
             }
-            if let Ok(Some(division)) = divide(&damaged.as_slice(), DivisionRules::V6) {
+            if let Ok(Some(division)) = division_of(&damaged) {
                 check(&division, &damaged);
                 divided += 1;
             }

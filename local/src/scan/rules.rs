@@ -9,7 +9,7 @@ pub(super) const GUESS_VERSION: u32 = 3;
 /// The version of the search behind damaged headers, for the same purpose.
 const SEARCH_VERSION: u32 = 1;
 /// The same for the newest rules by which disk images are divided. It must go up when images are divided that were opaque.
-const DIVISION_VERSION: u32 = 1;
+const DIVISION_VERSION: u32 = 2;
 
 /// The rules under which the catalog remembers a file that is split by `walk`, is cut with these parameters, and whose
 /// gzip files are read in uncompressed form.

@@ -7,7 +7,7 @@ mod statement;
 use regrow_chunker::Digest;
 use regrow_image::{TreeEntry, WalkRules};
 use regrow_index::{CodedStretch, MemberCoding, VERSION_1, VERSION_2};
-use regrow_local::{CodedEncoder, Pool};
+use regrow_local::{CodedEncoder, Pool, disk_memory_bytes};
 use regrow_store::StoreError;
 use serde::Serialize;
 
@@ -105,6 +105,8 @@ pub struct CodedInfo {
     pub corrections_bytes: u64,
     /// The number of bytes of the index that say how the file is made.
     pub index_bytes: u64,
+    /// About how many bytes of memory the encoder takes that takes most.
+    pub memory_bytes: u64,
 }
 
 /// An archive in an image, such as a layer.
@@ -210,6 +212,14 @@ fn coded(coding: &CodedStretch) -> CodedInfo {
             encoders.push(name);
         }
     }
+    let memory_bytes = match coding {
+        CodedStretch::File(file) => {
+            let known = |member: &MemberCoding| CodedEncoder::of(file.format, member).ok();
+            let bytes = |member| Some(known(member)?.memory_bytes(!member.corrections.is_empty()));
+            file.members.iter().filter_map(bytes).max().unwrap_or(0)
+        }
+        CodedStretch::Disk(disk) => disk_memory_bytes(&disk.pieces),
+    };
     CodedInfo {
         path: None,
         format: coding.name(),
@@ -219,6 +229,7 @@ fn coded(coding: &CodedStretch) -> CodedInfo {
         encoders,
         corrections_bytes,
         index_bytes: coding.cost_bytes(),
+        memory_bytes,
     }
 }
 

@@ -201,7 +201,7 @@ fn version_2_knows_no_parts() {
     check_round_trip(&two);
     assert_eq!(unfolding_rules(WalkRules::V2, &params), "1.3.1 4096 16384 65536");
     assert_eq!(unfolding_rules(WalkRules::V3, &params), "3.3.1 4096 16384 65536");
-    assert_eq!(unfolding_rules(WalkRules::V6, &params), "6.3.1.1 4096 16384 65536");
+    assert_eq!(unfolding_rules(WalkRules::V6, &params), "6.3.1.2 4096 16384 65536");
     assert_ne!(Scan::decode(&two.encode(), WalkRules::V3), Some(two));
 }
 
