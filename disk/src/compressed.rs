@@ -9,7 +9,10 @@ mod gzip;
 mod kernel;
 mod lz4;
 mod xz;
+mod xz_file;
 mod zstd;
+
+pub use xz_file::{XzEnd, XzStream};
 
 use crate::assembly::Part as ImagePart;
 use crate::nested::{self, Run, Source};

@@ -36,6 +36,7 @@ mod stretches;
 mod tar;
 mod verity;
 
+pub use compressed::{XzEnd, XzStream};
 pub use division::{
     BlockCodec, DiskFile, DiskKind, Division, DivisionRules, FileRun, StoredForm, StoredPiece, StreamCodec, Stretch,
     StretchKind,

@@ -7,26 +7,30 @@ use std::sync::Arc;
 
 use regrow_chunker::Digest;
 use regrow_deflate::{FoundStream, Trailer};
+use regrow_disk::{StreamCodec, XzStream};
 use regrow_local::{LocalError, Ordered, Pool};
 
 use crate::members::{BaseMember, MAX_MEMBER_BYTES, MAX_MEMBERS};
 use crate::side::Side;
 use crate::space::{MAX_EXPANSION, plain_limit};
 use crate::unit::WHOLE_BYTES;
+use crate::xz::{self, XzForm};
 
-/// The largest number of plain bytes of a member.
+/// The largest number of plain bytes of a deflate stream.
 pub(crate) const MAX_PLAIN_BYTES: usize = MAX_MEMBER_BYTES as usize;
 /// The largest number of plain bytes for one file of the target, and for the files of the base that it is matched
 /// against.
 pub(super) const MAX_FILE_PLAIN_BYTES: u64 = 64 << 20;
 /// The number of bytes at a file's beginning that tell whether it may hold members.
-pub(super) const PREFIX_BYTES: u64 = 64;
+pub(super) const PREFIX_BYTES: u64 = xz::PREFIX_BYTES;
 /// The largest number of members of the base that are known.
 const MAX_BASE_MEMBERS: usize = MAX_MEMBERS / 2;
 /// The size of the windows in which members of a large file are looked for, and how much of a member may lie beyond one.
 const WINDOW_BYTES: u64 = 8 << 20;
 const BEYOND_BYTES: u64 = 4 << 20;
 const JOBS_IN_FLIGHT: usize = 8;
+/// Any codec of .xz files, since they have a limit in common.
+const XZ: StreamCodec = StreamCodec::Lzma2 { dictionary_bytes: 0, filter: 0 };
 
 /// The members of a base that are part of the base space.
 #[derive(Debug, Default)]
@@ -49,13 +53,80 @@ pub(crate) struct ExpandedMember {
     pub(crate) plain_bytes: u64,
     /// The corrections with which the stream is rebuilt from its plain bytes.
     pub(crate) corrections: Vec<u8>,
+    /// How it is made if it is the stream of an .xz file, which then has no corrections, and no trailer but its end.
+    pub(crate) xz: Option<XzForm>,
+}
+
+impl ExpandedMember {
+    /// The number of its stored bytes, trailer included.
+    pub(crate) fn bytes(&self) -> u64 {
+        let trailer = self.xz.map_or(self.trailer.len() as u64, |xz| xz.end_bytes(self.plain_bytes));
+        self.stored.end - self.stored.start + trailer
+    }
+}
+
+/// A compressed stream in a file's bytes.
+struct Found {
+    stored: Range<usize>,
+    plain_bytes: u64,
+    form: FoundForm,
+}
+
+enum FoundForm {
+    Deflate(Trailer),
+    Xz(Box<XzStream>),
+}
+
+impl From<FoundStream> for Found {
+    fn from(FoundStream { stored, trailer, plain_bytes }: FoundStream) -> Self {
+        Self { stored, plain_bytes, form: FoundForm::Deflate(trailer) }
+    }
+}
+
+impl From<XzStream> for Found {
+    fn from(found: XzStream) -> Self {
+        Self {
+            stored: found.stored.clone(),
+            plain_bytes: found.plain.len() as u64,
+            form: FoundForm::Xz(Box::new(found)),
+        }
+    }
+}
+
+impl Found {
+    fn codec(&self) -> StreamCodec {
+        match &self.form {
+            FoundForm::Deflate(_) => StreamCodec::Deflate,
+            FoundForm::Xz(found) => found.codec,
+        }
+    }
+
+    /// The member that this stream is in a file of the target, in which it begins at `at`, and its plain bytes. There is none
+    /// if it cannot be made again.
+    fn member(self, file: u32, at: u64, stream: &[u8]) -> Option<(ExpandedMember, Vec<u8>)> {
+        let (trailer, corrections, xz, plain) = match self.form {
+            FoundForm::Deflate(trailer) => {
+                let apart = regrow_deflate::take_apart(stream, MAX_PLAIN_BYTES)?;
+                (trailer, apart.corrections, None, apart.plain)
+            }
+            FoundForm::Xz(found) => (Trailer::None, Vec::new(), Some(XzForm::of(&found, stream)?), found.plain),
+        };
+        let stored = at..at + stream.len() as u64;
+        let plain_bytes = plain.len() as u64;
+        Some((ExpandedMember { file: file.into(), stored, trailer, plain_bytes, corrections, xz }, plain))
+    }
 }
 
 /// Tells by a file's first bytes whether it has a format that holds members.
 pub(super) fn may_hold_members(image: &Side, number: u32) -> Result<bool, LocalError> {
     let stored = image.stored(&image.file(number));
     let prefix = image.read(stored.start..stored.end.min(stored.start + PREFIX_BYTES));
-    Ok(regrow_deflate::is_candidate(&prefix.map_err(LocalError::io("image"))?))
+    Ok(holds_members(&prefix.map_err(LocalError::io("image"))?))
+}
+
+/// Whether a file with these first bytes has such a format.
+pub(super) fn holds_members(prefix: &[u8]) -> bool {
+    regrow_deflate::is_candidate(prefix) || xz::is_candidate(prefix)
 }
 
 /// The members of the base that may be matched against, with their places in the base space.
@@ -87,12 +158,16 @@ impl BaseMembers {
     pub(super) fn find(base: &Arc<Side>, files: &BTreeSet<u32>, pool: &Pool) -> Result<Self, LocalError> {
         let mut found = Self::default();
         let mut at = base.stored_bytes();
-        let end = at + plain_limit(base.contents_bytes());
+        let limit = |codec| plain_limit(base.contents_bytes(), codec);
+        let (mut left, mut xz_left) = (limit(StreamCodec::Deflate), limit(XZ));
         let mut stored_end = 0;
         let mut take = |members: Vec<Known>| {
             for Known { member, hash, stored_at } in members {
                 // What lies in another member was found in the window behind that one's.
-                if at + member.plain_bytes <= end && stored_at >= stored_end && found.members.len() < MAX_BASE_MEMBERS {
+                let left = if member.codec == StreamCodec::Deflate { &mut left } else { &mut xz_left };
+                let fits = member.plain_bytes <= *left && found.members.len() < MAX_BASE_MEMBERS;
+                if fits && stored_at >= stored_end {
+                    *left -= member.plain_bytes;
                     stored_end = stored_at + (member.stored.end - member.stored.start);
                     let next = at + member.plain_bytes;
                     found.members.push(PlacedMember { member, hash, stored_at, at });
@@ -159,30 +234,42 @@ fn members_of(base: &Side, number: u32, window: Range<u64>) -> Result<Vec<Known>
     let start = stored.start + window.start;
     let end = stored.end.min(stored.start + window.end + BEYOND_BYTES);
     let bytes = base.read(start..end).map_err(LocalError::io("image"))?;
-    let known = |found: FoundStream| {
+    let known = |found: Found| {
         let hash = Digest::of(&bytes[found.stored.clone()]);
         let stored = window.start + found.stored.start as u64..window.start + found.stored.end as u64;
         let stored_at = start + found.stored.start as u64;
         Known {
-            member: BaseMember { file: u64::from(number), stored, plain_bytes: found.plain_bytes },
+            member: BaseMember {
+                file: u64::from(number),
+                stored,
+                plain_bytes: found.plain_bytes,
+                codec: found.codec(),
+            },
             hash,
             stored_at,
         }
     };
     let is_whole = end - start == stored.end - stored.start;
-    let found = if is_whole { streams_of(&bytes) } else { regrow_deflate::find_anywhere(&bytes, MAX_PLAIN_BYTES) };
+    let found = if is_whole { streams_of(&bytes) } else { anywhere(&bytes) };
     let is_within =
-        |found: &FoundStream| found.plain_bytes > 0 && start + (found.stored.start as u64) < stored.start + window.end;
+        |found: &Found| found.plain_bytes > 0 && start + (found.stored.start as u64) < stored.start + window.end;
     Ok(found.into_iter().filter(is_within).map(known).collect())
 }
 
 /// The streams of a whole file, by its format or, if that holds none, anywhere.
-fn streams_of(file: &[u8]) -> Vec<FoundStream> {
-    if regrow_deflate::is_candidate(file) {
-        regrow_deflate::find(file, MAX_PLAIN_BYTES)
+fn streams_of(file: &[u8]) -> Vec<Found> {
+    if xz::is_candidate(file) {
+        xz::find(file).into_iter().map(Found::from).collect()
+    } else if regrow_deflate::is_candidate(file) {
+        regrow_deflate::find(file, MAX_PLAIN_BYTES).into_iter().map(Found::from).collect()
     } else {
-        regrow_deflate::find_anywhere(file, MAX_PLAIN_BYTES)
+        anywhere(file)
     }
+}
+
+/// The streams of a file, or of a part of one, without a format that holds any.
+fn anywhere(bytes: &[u8]) -> Vec<Found> {
+    regrow_deflate::find_anywhere(bytes, MAX_PLAIN_BYTES).into_iter().map(Found::from).collect()
 }
 
 /// The number of streams in a range of a file without a format that holds any.
@@ -217,8 +304,7 @@ impl Expanded {
     ) -> Self {
         let mut expanded = Self { bytes: Vec::new(), members: Vec::new() };
         let (mut at, mut plain_bytes) = (0, 0);
-        let streams =
-            if is_whole { streams_of(&stored) } else { regrow_deflate::find_anywhere(&stored, MAX_PLAIN_BYTES) };
+        let streams = if is_whole { streams_of(&stored) } else { anywhere(&stored) };
         for found in streams {
             let stream = &stored[found.stored.clone()];
             plain_bytes += found.plain_bytes;
@@ -229,17 +315,12 @@ impl Expanded {
             if plain_bytes > MAX_FILE_PLAIN_BYTES {
                 break;
             }
-            let Some(apart) = regrow_deflate::take_apart(stream, MAX_PLAIN_BYTES) else { continue };
-            expanded.bytes.extend_from_slice(&stored[at..found.stored.start]);
-            expanded.bytes.extend_from_slice(&apart.plain);
-            at = found.stored.end + found.trailer.len();
-            expanded.members.push(ExpandedMember {
-                file: u64::from(file),
-                stored: from + found.stored.start as u64..from + found.stored.end as u64,
-                trailer: found.trailer,
-                plain_bytes: apart.plain.len() as u64,
-                corrections: apart.corrections,
-            });
+            let start = found.stored.start;
+            let Some((member, plain)) = found.member(file, from + start as u64, stream) else { continue };
+            expanded.bytes.extend_from_slice(&stored[at..start]);
+            expanded.bytes.extend_from_slice(&plain);
+            at = start + member.bytes() as usize;
+            expanded.members.push(member);
         }
         if expanded.members.is_empty() {
             return Self { bytes: stored, members: Vec::new() };

@@ -35,6 +35,20 @@ pub enum PatchVersion {
     V2,
 }
 
+/// The rebuilder that also makes the streams of .xz files.
+const XZ_REBUILDER: u32 = 2;
+
+/// The rebuilder that members need, given whether there are deflate streams to make and streams of .xz files on either side.
+pub(crate) const fn rebuilder(makes_deflate: bool, has_xz: bool) -> u32 {
+    if has_xz {
+        XZ_REBUILDER
+    } else if makes_deflate {
+        regrow_deflate::REBUILDER_VERSION
+    } else {
+        0
+    }
+}
+
 /// The versions by their numbers in the format, whether the patch has codings of its target, and whether it has joined
 /// files.
 const NUMBERS: [(u32, PatchVersion, bool, bool); 5] = [
@@ -129,7 +143,7 @@ impl PatchHeader {
         let known = NUMBERS.into_iter().find(|(known, ..)| *known == number);
         let (_, version, has_codings, has_joined_files) = known.ok_or(HeaderError::Version(number))?;
         let rebuilder = u32_at(header, 12);
-        if rebuilder != 0 && rebuilder != regrow_deflate::REBUILDER_VERSION {
+        if ![0, regrow_deflate::REBUILDER_VERSION, XZ_REBUILDER].contains(&rebuilder) {
             return Err(HeaderError::Rebuilder(rebuilder));
         }
         let found = Self {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use regrow_image::StreamKind;
 use regrow_local::{LocalError, Pool};
 
-use crate::expand::{PREFIX_BYTES, may_hold_members};
+use crate::expand::{PREFIX_BYTES, holds_members, may_hold_members};
 use crate::identity::identical;
 use crate::joined::{JoinedFiles, MAX_PIECES, MAX_TARGET_BYTES, PieceSource};
 use crate::origin::Origin;
@@ -126,7 +126,7 @@ fn is_worth_it(target: &Side, file: &ScatteredFile, of_base: usize) -> Result<bo
     let Some((stream, range)) = prefix else { return Ok(false) };
     let before = if stream == StreamKind::Contents { target.skeleton_bytes() } else { 0 };
     let prefix = target.read(before + range.start..before + range.end).map_err(LocalError::io("image"))?;
-    Ok(regrow_deflate::is_candidate(&prefix))
+    Ok(holds_members(&prefix))
 }
 
 /// The scattered files of a side that are joined, by their numbers among those of the image.

@@ -85,6 +85,7 @@ mod level;
 mod lists;
 mod literals;
 mod loosen;
+mod making;
 mod members;
 mod names;
 mod nothing;
@@ -110,6 +111,7 @@ mod target;
 mod unit;
 mod waiting;
 mod write;
+mod xz;
 
 #[cfg(test)]
 mod tests;

@@ -56,6 +56,11 @@ impl Lists {
         lists.iter().map(|list| list.base.len().max(list.target.len())).max().unwrap_or(0)
     }
 
+    /// Whether members of either side are streams of .xz files.
+    pub(crate) fn has_xz(&self) -> bool {
+        [&self.members, &self.joined.members].into_iter().any(MemberLists::has_xz)
+    }
+
     /// Decodes the lists. The bytes may come from anybody, so everything is checked.
     pub(crate) fn decode(
         (version, has_codings, has_joined_files): (PatchVersion, bool, bool),

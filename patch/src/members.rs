@@ -1,4 +1,4 @@
-//! Members: the deflate streams within files whose plain bytes a patch uses, and the form of their lists.
+//! Members: the compressed streams within files whose plain bytes a patch uses, and the form of their lists.
 //! FORMAT.md, section 10.
 
 use std::io;
@@ -6,16 +6,23 @@ use std::ops::Range;
 
 use regrow_chunker::varint;
 use regrow_deflate::Trailer;
+use regrow_disk::StreamCodec;
 
-/// The largest number of plain bytes of a member. Rebuilding holds all of them in memory.
+use crate::xz::{self, XzForm};
+
+/// The largest number of plain bytes of a deflate stream. Rebuilding holds all of them in memory.
 pub(crate) const MAX_MEMBER_BYTES: u64 = 4 << 20;
 /// The largest number of members in a list. An entry of a few bytes takes much more in memory.
 pub(crate) const MAX_MEMBERS: usize = 1 << 19;
 /// The size of a gzip header without name, comment and the like.
 const GZIP_HEADER_BYTES: u64 = 10;
 const GZIP_TRAILER_BYTES: u64 = 8;
+/// The number that stands for the stream of an .xz file among those of trailers, and the size of a member of the base that
+/// is one.
+const XZ_NUMBER: u8 = 3;
+const NO_DEFLATE: u64 = 0;
 
-/// A deflate stream of the base, whose plain bytes are part of the base space.
+/// A compressed stream of the base, whose plain bytes are part of the base space.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BaseMember {
     /// The position of the file among the contents operations, from 0.
@@ -23,9 +30,10 @@ pub(crate) struct BaseMember {
     /// The range of the stream in the file, in bytes.
     pub(crate) stored: Range<u64>,
     pub(crate) plain_bytes: u64,
+    pub(crate) codec: StreamCodec,
 }
 
-/// A deflate stream of the target, which is rebuilt from its plain bytes.
+/// A compressed stream of the target, which is rebuilt from its plain bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TargetMember {
     /// The position of the file among the contents operations, from 0.
@@ -36,6 +44,8 @@ pub(crate) struct TargetMember {
     pub(crate) trailer: Trailer,
     pub(crate) plain_bytes: u64,
     pub(crate) corrections: Vec<u8>,
+    /// How it is made if it is the stream of an .xz file, which then has no corrections, and no trailer but its end.
+    pub(crate) xz: Option<XzForm>,
 }
 
 /// The lists of both sides.
@@ -92,32 +102,46 @@ impl MemberLists {
     pub(crate) fn encode(&self, out: &mut Vec<u8>, base_files: &dyn BaseFiles, ends: &mut Vec<u64>) -> io::Result<()> {
         varint::put(out, self.base.len() as u64);
         let mut last = 0;
-        for BaseMember { file, stored, plain_bytes } in &self.base {
-            let is_plain = whole_gzip(base_files, *file)? == Some((stored.clone(), *plain_bytes));
+        for BaseMember { file, stored, plain_bytes, codec } in &self.base {
+            let is_deflate = *codec == StreamCodec::Deflate;
+            let is_plain = is_deflate && whole_gzip(base_files, *file)? == Some((stored.clone(), *plain_bytes));
             varint::put(out, (file - last) << 1 | u64::from(!is_plain));
             if !is_plain {
-                let numbers = [stored.start, stored.end - stored.start, *plain_bytes];
-                numbers.into_iter().for_each(|number| varint::put(out, number));
+                varint::put(out, stored.start);
+                if !is_deflate {
+                    varint::put(out, NO_DEFLATE);
+                    xz::put_codec(*codec, out);
+                }
+                [stored.end - stored.start, *plain_bytes].into_iter().for_each(|number| varint::put(out, number));
             }
             last = *file;
         }
         varint::put(out, self.target.len() as u64);
         ends.push(out.len() as u64);
         last = 0;
-        for TargetMember { file, gap, trailer, plain_bytes, corrections } in &self.target {
+        for TargetMember { file, gap, trailer, plain_bytes, corrections, xz } in &self.target {
             let is_plain = (*gap, *trailer) == (GZIP_HEADER_BYTES, Trailer::Gzip);
+            let mut form = Vec::new();
+            xz.iter().for_each(|xz| xz.put(&mut form));
+            let made_by = if xz.is_some() { &form } else { corrections };
             varint::put(out, (file - last) << 1 | u64::from(!is_plain));
             if !is_plain {
-                out.push(trailer_number(*trailer));
+                out.push(if xz.is_some() { XZ_NUMBER } else { trailer_number(*trailer) });
                 varint::put(out, *gap);
             }
             varint::put(out, *plain_bytes);
-            varint::put(out, corrections.len() as u64);
-            out.extend_from_slice(corrections);
+            varint::put(out, made_by.len() as u64);
+            out.extend_from_slice(made_by);
             ends.push(out.len() as u64);
             last = *file;
         }
         Ok(())
+    }
+
+    /// Whether there are streams of .xz files.
+    pub(crate) fn has_xz(&self) -> bool {
+        self.base.iter().any(|member| member.codec != StreamCodec::Deflate)
+            || self.target.iter().any(|member| member.xz.is_some())
     }
 
     /// Decodes the lists. The bytes may come from anybody, so everything is checked.
@@ -153,35 +177,45 @@ fn take_file(input: &mut &[u8], last: &mut u64) -> Result<bool, ListsError> {
 
 fn take_base(input: &mut &[u8], last: &mut u64, base_files: &dyn BaseFiles) -> Result<BaseMember, ListsError> {
     let is_said = take_file(input, last)?;
+    let mut codec = StreamCodec::Deflate;
     let (stored, plain_bytes) = if is_said {
-        let (start, len, plain_bytes) = (take(input)?, take(input)?, take(input)?);
-        (start..start.checked_add(len).ok_or(ListsError::Malformed)?, plain_bytes)
+        let (start, mut len) = (take(input)?, take(input)?);
+        if len == NO_DEFLATE {
+            codec = xz::take_codec(input).ok_or(ListsError::Malformed)?;
+            len = take(input)?;
+        }
+        (start..start.checked_add(len).ok_or(ListsError::Malformed)?, take(input)?)
     } else {
         whole_gzip(base_files, *last)?.ok_or(ListsError::Unfit)?
     };
     let file_bytes = base_files.file_bytes(*last)?.ok_or(ListsError::Unfit)?;
-    if stored.end > file_bytes || plain_bytes > MAX_MEMBER_BYTES {
+    if stored.end > file_bytes || plain_bytes > xz::limits(codec).0 {
         return Err(ListsError::Unfit);
     }
-    Ok(BaseMember { file: *last, stored, plain_bytes })
+    Ok(BaseMember { file: *last, stored, plain_bytes, codec })
 }
 
 fn take_target(input: &mut &[u8], last: &mut u64) -> Result<TargetMember, ListsError> {
     let (trailer, gap) = if take_file(input, last)? {
         let (&number, rest) = input.split_first().ok_or(ListsError::Malformed)?;
         *input = rest;
-        (trailer_of(number).ok_or(ListsError::Malformed)?, take(input)?)
+        let trailer = if number == XZ_NUMBER { None } else { Some(trailer_of(number).ok_or(ListsError::Malformed)?) };
+        (trailer, take(input)?)
     } else {
-        (Trailer::Gzip, GZIP_HEADER_BYTES)
+        (Some(Trailer::Gzip), GZIP_HEADER_BYTES)
     };
     let (plain_bytes, len) = (take(input)?, take(input)?);
     let len = usize::try_from(len).ok().filter(|&len| len <= input.len()).ok_or(ListsError::Malformed)?;
-    if plain_bytes > MAX_MEMBER_BYTES {
+    let (made_by, rest) = input.split_at(len);
+    *input = rest;
+    let (corrections, xz, most) = match trailer {
+        Some(_) => (made_by.to_vec(), None, MAX_MEMBER_BYTES),
+        None => (Vec::new(), Some(XzForm::take(made_by).ok_or(ListsError::Malformed)?), xz::MAX_XZ_BYTES),
+    };
+    if plain_bytes > most {
         return Err(ListsError::Malformed);
     }
-    let (corrections, rest) = input.split_at(len);
-    *input = rest;
-    Ok(TargetMember { file: *last, gap, trailer, plain_bytes, corrections: corrections.to_vec() })
+    Ok(TargetMember { file: *last, gap, trailer: trailer.unwrap_or(Trailer::None), plain_bytes, corrections, xz })
 }
 
 /// The range of the stream and the number of its plain bytes, if the file is one gzip member with the shortest
@@ -226,17 +260,35 @@ mod tests {
 
     fn sample() -> (Files, MemberLists) {
         let files = Files(vec![(1000, 4000), (50, 1), (2000, 7000), (5, 5)]);
+        let (codec, xz) = (StreamCodec::Deflate, StreamCodec::Lzma2 { dictionary_bytes: 1 << 20, filter: 4 });
         let base = vec![
-            BaseMember { file: 0, stored: 10..992, plain_bytes: 4000 },
-            BaseMember { file: 2, stored: 30..40, plain_bytes: 77 },
-            BaseMember { file: 2, stored: 50..1000, plain_bytes: 3000 },
+            BaseMember { file: 0, stored: 10..992, plain_bytes: 4000, codec },
+            BaseMember { file: 2, stored: 30..40, plain_bytes: 77, codec },
+            BaseMember { file: 2, stored: 50..1000, plain_bytes: 3000, codec },
+            BaseMember { file: 2, stored: 1100..1500, plain_bytes: 9 << 20, codec: xz },
         ];
-        let member = |file, gap, trailer| TargetMember { file, gap, trailer, plain_bytes: 12, corrections: vec![1, 2] };
+        let member = |file, gap, trailer| TargetMember {
+            file,
+            gap,
+            trailer,
+            plain_bytes: 12,
+            corrections: vec![1, 2],
+            xz: None,
+        };
+        // Preset 6 with a dictionary of 1 MiB, 300 bytes, and an end with CRC-32.
+        let form = [0xb1, 0x40, 6, 0x80, 0x80, 0x40, 0, 0xac, 2, 2, 1];
+        let xz = TargetMember {
+            plain_bytes: 9 << 20,
+            corrections: Vec::new(),
+            xz: Some(XzForm::take(&form).unwrap()),
+            ..member(9, 24, Trailer::None)
+        };
         let target = vec![
             member(1, 10, Trailer::Gzip),
             member(9, 0, Trailer::None),
             member(9, 3, Trailer::Zlib),
             member(9, 10, Trailer::Gzip),
+            xz,
         ];
         (files, MemberLists { base, target })
     }
@@ -283,7 +335,9 @@ mod tests {
                         files.file_bytes(member.file).unwrap().is_some_and(|b| member.stored.end <= b)
                     };
                     assert!(found.base.iter().all(fits));
-                    assert!(found.target.iter().all(|member| member.plain_bytes <= MAX_MEMBER_BYTES));
+                    assert!(
+                        found.target.iter().all(|member| member.plain_bytes <= MAX_MEMBER_BYTES || member.xz.is_some())
+                    );
                 }
             }
         }

@@ -13,7 +13,7 @@ use regrow_local::{LocalError, Pool, Progress, Stage};
 
 use crate::base::PatchBase;
 use crate::check::check_target;
-use crate::header::{CHECKSUM_BYTES, ChunkCost, MAX_LISTS_BYTES, PatchHeader, PatchVersion};
+use crate::header::{CHECKSUM_BYTES, ChunkCost, MAX_LISTS_BYTES, PatchHeader, PatchVersion, rebuilder};
 use crate::image::PatchImage;
 use crate::level::PatchLevel;
 use crate::members::MAX_MEMBERS;
@@ -70,7 +70,7 @@ pub fn write_from_nothing(from: &FromNothing<'_>, out: &mut File) -> Result<Made
         version: PatchVersion::V2,
         has_codings: false,
         has_joined_files: false,
-        rebuilder: if rebuilt == 0 { 0 } else { regrow_deflate::REBUILDER_VERSION },
+        rebuilder: rebuilder(rebuilt > 0, lists.has_xz()),
         base: NOTHING,
         target: from.id,
         patch_bytes: 0,

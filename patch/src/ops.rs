@@ -7,9 +7,7 @@ use regrow_chunker::Digest;
 use regrow_delta::{Builder, Chains, Change, Op, find_ops};
 use regrow_local::LocalError;
 
-use crate::expand::{
-    BaseMembers, Expanded, ExpandedMember, MAX_FILE_PLAIN_BYTES, MAX_PLAIN_BYTES, Place, PlacedMember,
-};
+use crate::expand::{BaseMembers, Expanded, ExpandedMember, MAX_FILE_PLAIN_BYTES, Place, PlacedMember};
 use crate::level::PatchLevel;
 use crate::literals::{put_back, take_out};
 use crate::loosen::loosen;
@@ -166,7 +164,9 @@ impl Matcher {
                 let stream = known.stored();
                 let stream = &stored[(stream.start - range.start) as usize..(stream.end - range.start) as usize];
                 // This cannot fail for a sound image, since the stream was inflated before.
-                let Ok(plain) = regrow_deflate::inflate(stream, MAX_PLAIN_BYTES) else { continue };
+                let Some(plain) = known.member.codec.decode(stream, known.member.plain_bytes as usize) else {
+                    continue;
+                };
                 if plain_bytes <= MAX_FILE_PLAIN_BYTES {
                     gathered.push(&plain, known.at);
                 }
@@ -207,7 +207,7 @@ impl Matcher {
     fn plain(&self, known: &PlacedMember) -> Result<Vec<u8>, LocalError> {
         let stored = self.base.read(known.stored()).map_err(LocalError::io("image"))?;
         // This cannot fail for a sound image, since the stream was inflated before.
-        Ok(regrow_deflate::inflate(&stored, MAX_PLAIN_BYTES).unwrap_or_default())
+        Ok(known.member.codec.decode(&stored, known.member.plain_bytes as usize).unwrap_or_default())
     }
 
     /// Gathers ranges of the base space.

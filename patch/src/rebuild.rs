@@ -10,6 +10,7 @@ use crate::apply::ApplyError;
 use crate::base::PatchBase;
 use crate::held::HeldParts;
 use crate::joined::JoinedFiles;
+use crate::making::Making;
 use crate::members::{ListsError, TargetMember};
 use crate::waiting::Waiting;
 
@@ -27,6 +28,8 @@ pub(crate) struct Rebuilder {
     at: u64,
     /// The position of the last member's file, and the offset in the contents at which that member ended.
     last: Option<(u64, u64)>,
+    /// Streams of .xz files that are being made, and what follows them.
+    making: Making,
 }
 
 fn unfit(reason: &'static str) -> io::Error {
@@ -54,7 +57,14 @@ impl Rebuilder {
     }
 
     fn of_placed(members: Vec<Placed>) -> Result<Self, ApplyError> {
-        let mut rebuilder = Self { members: members.into_iter(), next: None, plain: Vec::new(), at: 0, last: None };
+        let mut rebuilder = Self {
+            members: members.into_iter(),
+            next: None,
+            plain: Vec::new(),
+            at: 0,
+            last: None,
+            making: Making::default(),
+        };
         rebuilder.advance()?;
         Ok(rebuilder)
     }
@@ -75,12 +85,13 @@ impl Rebuilder {
     pub(crate) fn push(&mut self, mut bytes: &[u8], sink: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         loop {
             let Some((member, place)) = &self.next else {
+                self.making.finish(sink)?;
                 self.at += bytes.len() as u64;
                 return sink(bytes);
             };
             let before = (place.start - self.at).min(bytes.len() as u64) as usize;
             if before > 0 {
-                sink(&bytes[..before])?;
+                self.making.pass(&bytes[..before], sink)?;
                 self.at += before as u64;
                 bytes = &bytes[before..];
             }
@@ -100,16 +111,31 @@ impl Rebuilder {
     /// Rebuilds the member, whose plain bytes are now complete.
     fn rebuild(&mut self, sink: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let Some((member, place)) = self.next.take() else { return Ok(()) };
+        if let Some(form) = member.xz {
+            let bytes = form.bytes(member.plain_bytes);
+            if bytes > place.end - place.start {
+                return Err(unfit("a member that is larger than its file"));
+            }
+            self.making.make(form, std::mem::take(&mut self.plain), sink)?;
+            return self.passed(member.file, bytes, sink);
+        }
         let trailer = member.trailer.of(&self.plain);
         let room = (place.end - place.start).checked_sub(trailer.len() as u64);
         let room = usize::try_from(room.ok_or_else(|| unfit("a member that is larger than its file"))?);
         let stored = regrow_deflate::rebuild(&self.plain, &member.corrections, room.unwrap_or(usize::MAX));
         let stored = stored.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        sink(&stored)?;
-        sink(&trailer)?;
-        self.at += (stored.len() + trailer.len()) as u64;
-        self.last = Some((member.file, self.at));
-        self.advance()
+        self.making.pass(&stored, sink)?;
+        self.making.pass(&trailer, sink)?;
+        self.passed(member.file, (stored.len() + trailer.len()) as u64, sink)
+    }
+
+    /// Goes on behind a member of a file, which has this many bytes.
+    fn passed(&mut self, file: u64, bytes: u64, sink: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        self.at += bytes;
+        self.last = Some((file, self.at));
+        self.advance()?;
+        // Nothing waits behind the last member.
+        if self.next.is_none() { self.making.finish(sink) } else { Ok(()) }
     }
 
     /// Whether all members have come.

@@ -5,13 +5,15 @@ use std::ops::Range;
 use std::path::Path;
 
 use regrow_delta::Base;
+use regrow_disk::StreamCodec;
 use regrow_image::StreamKind;
 use regrow_local::{LocalError, Spool};
 
 use crate::base::PatchBase;
 use crate::joined::JoinedBase;
-use crate::members::{BaseFiles, BaseMember, MAX_MEMBER_BYTES};
+use crate::members::{BaseFiles, BaseMember};
 use crate::ranges::Ranges;
+use crate::xz::limits;
 
 /// The number of plain bytes of all base members together that is always allowed.
 const MIN_PLAIN_LIMIT: u64 = 64 << 20;
@@ -28,9 +30,11 @@ pub(crate) struct BaseSpace<'a> {
     members_bytes: u64,
 }
 
-/// The number of plain bytes of base members that a patch may ask for, if the base has this many bytes of contents.
-pub(crate) fn plain_limit(contents_bytes: u64) -> u64 {
-    MIN_PLAIN_LIMIT.max(contents_bytes.saturating_mul(4))
+/// The number of plain bytes of base members that a patch may ask for, if the base has this many bytes of contents: of
+/// deflate streams, and of all others.
+pub(crate) fn plain_limit(contents_bytes: u64, codec: StreamCodec) -> u64 {
+    let share = if codec == StreamCodec::Deflate { 4 } else { 8 };
+    MIN_PLAIN_LIMIT.max(contents_bytes.saturating_mul(share))
 }
 
 /// The largest number of plain bytes for each stored byte of a target member.
@@ -56,9 +60,14 @@ impl<'a> BaseSpace<'a> {
     ) -> Result<Self, LocalError> {
         let contents_bytes = base.contents_bytes();
         let all = || members.iter().chain(joined.members);
-        let sum = all().try_fold(0u64, |sum, member| sum.checked_add(member.plain_bytes));
-        let members_bytes = sum.filter(|&sum| sum <= plain_limit(contents_bytes));
-        let members_bytes = members_bytes.ok_or_else(|| unfit("more plain bytes than are allowed"))?;
+        let mut members_bytes = 0u64;
+        for is_deflate in [true, false] {
+            let of_codec = || all().filter(|member| (member.codec == StreamCodec::Deflate) == is_deflate);
+            let sum = of_codec().try_fold(0u64, |sum, member| sum.checked_add(member.plain_bytes));
+            let limit = of_codec().next().map_or(0, |member| plain_limit(contents_bytes, member.codec));
+            let sum = sum.filter(|&sum| sum <= limit).ok_or_else(|| unfit("more plain bytes than are allowed"))?;
+            members_bytes = members_bytes.saturating_add(sum);
+        }
         // Without this check, a small patch could have the same bytes read again and again without any result.
         let stored =
             all().try_fold(0u64, |sum, member| sum.checked_add(member.stored.end.saturating_sub(member.stored.start)));
@@ -113,15 +122,15 @@ impl<'a> BaseSpace<'a> {
         let stored_bytes = member.stored.end.checked_sub(member.stored.start);
         let stored_bytes = stored_bytes.filter(|_| member.stored.end <= file.end - file.start);
         let stored_bytes = stored_bytes.ok_or_else(|| unfit("a member beyond its file's end"))?;
-        // Deflate adds at most 5 bytes to 65,535 plain bytes, and a member has at most 4 MiB of those. A longer
-        // stream is refused.
-        if member.plain_bytes > MAX_MEMBER_BYTES || stored_bytes > 2 * MAX_MEMBER_BYTES {
+        // Deflate adds at most 5 bytes to 65,535 plain bytes, and LZMA2 3. A longer stream is refused.
+        let (most_plain, most_stored) = limits(member.codec);
+        if member.plain_bytes > most_plain || stored_bytes > most_stored {
             return Err(unfit("a member that is too large"));
         }
         let mut stored = vec![0; stored_bytes as usize];
         read(file.start + member.stored.start, &mut stored).map_err(LocalError::io("the base of a patch"))?;
-        match regrow_deflate::inflate(&stored, member.plain_bytes as usize) {
-            Ok(plain) if plain.len() as u64 == member.plain_bytes => Ok(plain),
+        match member.codec.decode(&stored, member.plain_bytes as usize) {
+            Some(plain) if plain.len() as u64 == member.plain_bytes => Ok(plain),
             _ => Err(unfit("a member differs from the published one")),
         }
     }

@@ -70,8 +70,7 @@ pub(crate) fn ends(target: &Side, plan: &PatchPlan) -> Vec<u64> {
     let mut end = |number: u32| {
         at += target.file(number).bytes();
         while let Some(member) = members.next_if(|member| member.file == u64::from(number)) {
-            let stored = member.stored.end - member.stored.start + member.trailer.len() as u64;
-            at = at + member.plain_bytes - stored;
+            at = at + member.plain_bytes - member.bytes();
         }
         at
     };
@@ -107,9 +106,7 @@ pub(crate) fn lists_of(
 
 /// The size of files of this many bytes with their members as plain bytes.
 fn expanded_bytes(members: &[ExpandedMember], bytes: u64) -> u64 {
-    members.iter().fold(bytes, |sum, member| {
-        sum + member.plain_bytes - (member.stored.end - member.stored.start + member.trailer.len() as u64)
-    })
+    members.iter().fold(bytes, |sum, member| sum + member.plain_bytes - member.bytes())
 }
 
 /// The target's members, by the distances between them. Their files are counted over those of the whole image, or over the
@@ -118,7 +115,7 @@ fn listed(members: &[ExpandedMember], target: &Side) -> Vec<TargetMember> {
     let (mut file, mut end) = (u64::MAX, 0);
     let list = |found: &ExpandedMember| {
         let from = if found.file == file { end } else { 0 };
-        (file, end) = (found.file, found.stored.end + found.trailer.len() as u64);
+        (file, end) = (found.file, found.stored.start + found.bytes());
         let number = file as u32;
         TargetMember {
             file: number.checked_sub(target.first_joined()).unwrap_or_else(|| target.file(number).number).into(),
@@ -126,6 +123,7 @@ fn listed(members: &[ExpandedMember], target: &Side) -> Vec<TargetMember> {
             trailer: found.trailer,
             plain_bytes: found.plain_bytes,
             corrections: found.corrections.clone(),
+            xz: found.xz,
         }
     };
     members.iter().map(list).collect()

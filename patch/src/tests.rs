@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use regrow_chunker::{ImageId, Params};
 use regrow_delta::{Base, Coding, DeltaEncoder, decode};
+use regrow_disk::StreamCodec;
 use regrow_image::WalkRules;
 use regrow_local::{NoProgress, Pool, SeedContext};
 
@@ -28,6 +29,7 @@ mod opaque;
 mod parts;
 mod releases;
 mod worth;
+mod xz;
 
 /// A file of an image: its path and its bytes.
 type File = (String, Vec<u8>);
@@ -181,17 +183,30 @@ impl Pair {
             let file = target.stored(&target.file(member.file as u32)).start;
             let (start, end) = ((file + member.stored.start) as usize, (file + member.stored.end) as usize);
             let stream = &stored[start..end];
-            let plain = regrow_deflate::inflate(stream, member.plain_bytes as usize).unwrap();
+            let made_again = |plain: &[u8]| match member.xz {
+                Some(form) => form.rebuild(plain).unwrap(),
+                None => {
+                    let again = regrow_deflate::rebuild(plain, &member.corrections, stream.len()).unwrap();
+                    [again, member.trailer.of(plain)].concat()
+                }
+            };
+            let plain = match member.xz {
+                Some(_) => crate::xz::find(&stored[file as usize..]).into_iter().find_map(|found| {
+                    let is_it = found.stored.start as u64 == member.stored.start;
+                    is_it.then_some(found.plain)
+                }),
+                None => regrow_deflate::inflate(stream, member.plain_bytes as usize).ok(),
+            };
+            let plain = plain.unwrap();
             assert_eq!(plain.len() as u64, member.plain_bytes);
-            assert_eq!(regrow_deflate::rebuild(&plain, &member.corrections, stream.len()).unwrap(), stream);
-            assert!(stored[end..].starts_with(&member.trailer.of(&plain)));
+            assert!(stored[start..].starts_with(&made_again(&plain)));
             if is_joined && start < rest {
                 out.extend_from_slice(&stored[at..]);
                 (at, is_joined) = (0, false);
             }
             out.extend_from_slice(&stored[at..start]);
             out.extend_from_slice(&plain);
-            at = end + member.trailer.len();
+            at = start + member.bytes() as usize;
         }
         if is_joined {
             out.extend_from_slice(&stored[at..]);
@@ -315,7 +330,7 @@ fn a_base_space_is_refused_where_the_image_has_no_such_members() {
     let pair = Pair::new(&tar(&[file("a.gz", gzip(&text(1, 1000), "-9"))]), &[]);
     let bytes = pair.sides().base.file(0).bytes();
     let plain_bytes = text(1, 1000).len() as u64;
-    let right = BaseMember { file: 0, stored: 10..bytes - 8, plain_bytes };
+    let right = BaseMember { file: 0, stored: 10..bytes - 8, plain_bytes, codec: StreamCodec::Deflate };
     let base = PatchBase::of_image(pair.base.seed());
     let joined = JoinedBase { files: &JoinedFiles::default(), members: &[] };
     let open = |members: &[BaseMember]| BaseSpace::new(&base, members, joined, pair.scratch());

@@ -10,7 +10,7 @@ use regrow_delta::{Coding, DeltaEncoder, DeltaError, Op};
 use regrow_local::{LocalError, NoProgress, Pool, Progress, Stage, spawn_scoped};
 
 use crate::base::{LocalPart, PatchBase};
-use crate::header::{CHECKSUM_BYTES, ChunkCost, MAX_LISTS_BYTES, PatchHeader, PatchVersion};
+use crate::header::{CHECKSUM_BYTES, ChunkCost, MAX_LISTS_BYTES, PatchHeader, PatchVersion, rebuilder};
 use crate::held::HeldPart;
 use crate::image::PatchImage;
 use crate::joined::JoinedBase;
@@ -98,7 +98,7 @@ pub(crate) fn write_counted(
         version,
         has_codings,
         has_joined_files,
-        rebuilder: if rebuilt == 0 { 0 } else { regrow_deflate::REBUILDER_VERSION },
+        rebuilder: rebuilder(rebuilt > 0, lists.has_xz()),
         base: between.ids.0,
         target: between.ids.1,
         patch_bytes: 0,

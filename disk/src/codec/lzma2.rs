@@ -54,6 +54,12 @@ impl XzStreams {
         presets.map(move |preset| Self { preset, dictionary_bytes, filter })
     }
 
+    /// The size of the dictionary in bytes.
+    #[must_use]
+    pub fn dictionary_bytes(self) -> u32 {
+        self.dictionary_bytes
+    }
+
     /// About how many bytes of memory an encoder takes.
     #[must_use]
     pub fn memory_bytes(self) -> u64 {

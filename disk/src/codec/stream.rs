@@ -95,6 +95,39 @@ impl XzStreams {
         candidates.filter(move |known| known.begins(stored, plain, is_whole).unwrap_or(false))
     }
 
+    /// The parameters that make all of this stream of these plain bytes.
+    #[must_use]
+    pub fn of_stream(codec: StreamCodec, stored: &[u8], plain: &[u8]) -> Option<Self> {
+        let StreamCodec::Lzma2 { dictionary_bytes, filter } = codec else { return None };
+        Self::candidates(dictionary_bytes, filter).find(|known| known.makes(stored, plain).unwrap_or(false))
+    }
+
+    /// Whether this makes all of a stream. It is over at the first piece that is another one.
+    fn makes(self, stored: &[u8], plain: &[u8]) -> Result<bool, BlockError> {
+        let (mut encoder, mut made, mut at) = (Lzma2Encoder::new(self)?, Vec::new(), 0);
+        for piece in plain.chunks(STEP_BYTES) {
+            encoder.write(piece, &mut made)?;
+            if !stored[at..].starts_with(&made) {
+                return Ok(false);
+            }
+            at += made.len();
+            made.clear();
+        }
+        encoder.finish(&mut made)?;
+        Ok(stored[at..] == made)
+    }
+
+    /// Makes the stream of these plain bytes.
+    ///
+    /// # Errors
+    /// [`BlockError::NotMade`]: there is not enough memory.
+    pub fn encode(self, plain: &[u8]) -> Result<Vec<u8>, BlockError> {
+        let (mut encoder, mut made) = (Lzma2Encoder::new(self)?, Vec::new());
+        encoder.write(plain, &mut made)?;
+        encoder.finish(&mut made)?;
+        Ok(made)
+    }
+
     /// Whether this makes the beginning of a stream.
     fn begins(self, stored: &[u8], plain: &[u8], is_whole: bool) -> Result<bool, BlockError> {
         let (mut encoder, mut made) = (Lzma2Encoder::new(self)?, Vec::new());

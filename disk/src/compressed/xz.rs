@@ -91,6 +91,11 @@ fn block_codec(header: &[u8]) -> Result<StreamCodec, Fault> {
     Ok(StreamCodec::Lzma2 { dictionary_bytes, filter })
 }
 
+/// The codec that a block's header states, if it is known.
+pub(super) fn codec_of(header: &[u8]) -> Option<StreamCodec> {
+    block_codec(header).ok()
+}
+
 /// Passes the index of a stream, and its footer.
 fn read_index(unpacking: &mut Unpacking<'_>, blocks: u64, start: u64) -> Result<(), Fault> {
     let index = unpacking.next_bytes(MAX_INDEX_BYTES.min(8 + 20 * (blocks + 2)))?;
