@@ -25,7 +25,7 @@ fn xz(plain: &[u8]) -> Vec<u8> {
 fn modules(version: usize) -> Vec<File> {
     let module = |number: usize| {
         let mut plain = text(number as u64, 3000 + number * 577);
-        if number % 5 > 0 {
+        if !number.is_multiple_of(5) {
             plain[1000..1003].copy_from_slice(format!("{version:03}").as_bytes());
         }
         file(&format!("modules/6.1.{version}/{number}.ko.xz"), xz(&plain))
