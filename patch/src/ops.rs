@@ -39,6 +39,8 @@ pub(super) enum Task {
         /// Whether the unit is a piece of something large, which was not matched against all that it may come from.
         is_piece: bool,
     },
+    /// What was made before.
+    Made(Arc<Matched>),
 }
 
 impl Task {
@@ -59,7 +61,7 @@ impl Task {
 }
 
 /// The ops of a run of units.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Matched {
     pub(super) ops: Vec<Op>,
     pub(super) members: Vec<ExpandedMember>,
@@ -88,6 +90,11 @@ impl Matcher {
                     let stored = self.target.read(target.clone()).map_err(LocalError::io("image"))?;
                     let (stored, literals) = take_out(stored, literals);
                     put_back(self.match_one(stored, *expanded, (parts, *is_piece), &mut matched.members)?, literals)
+                }
+                Task::Made(made) => {
+                    matched.stored_bytes += made.stored_bytes;
+                    matched.members.extend_from_slice(&made.members);
+                    made.ops.clone()
                 }
             };
             for op in ops {

@@ -1,26 +1,28 @@
 //! Plans a patch between two images: it holds the order in which all parts of the patch are found.
 
+mod collected;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
 
-use regrow_delta::{Builder, Op};
-use regrow_local::{LocalError, NoProgress, Ordered, Pool, Progress, Stage};
+use regrow_local::{LocalError, Ordered, Pool, Progress, Stage, spawn_scoped};
 
 use crate::expand::{BaseMembers, ExpandedMember, Place, UsedMembers, may_hold_members, streams_anywhere};
 use crate::identity::identical;
 use crate::level::PatchLevel;
-use crate::members::{BaseMember, MAX_MEMBERS};
-use crate::oplog::{Move, OpLog};
+use crate::members::MAX_MEMBERS;
+use crate::oplog::OpLog;
 use crate::ops::{Matched, Matcher, Task};
 use crate::pairing::by_name;
-use crate::residue::replaced;
-use crate::sample::{Sample, coded_bytes};
+use crate::sample::{Sample, Sampled};
 use crate::side::Side;
 use crate::similar::{SPOT_BYTES, Similar, Spot};
 use crate::stretches::merged;
 use crate::unit::{Source, Unit, Unknown, WHOLE_BYTES, units};
+use collected::Collected;
 
 /// The approximate memory of tasks that are running or waiting. A single task may take more.
 const MEMORY_BYTES: u64 = 640 << 20;
@@ -89,30 +91,79 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn plan(&self, scratch: &Path, progress: &dyn Progress) -> Result<Planned, LocalError> {
-        let units = self.units()?;
-        if let Some(bytes) = self.beyond_limit(&units, scratch)? {
-            return Ok(Planned::TooLarge(bytes));
-        }
-        let plan = self.matched(units, scratch, progress)?.finish()?;
-        Ok(Planned::Plan(Box::new(plan)))
+        let mut units = self.units()?;
+        let sample = self.limit.and_then(|limit| Sample::of(self.base, self.target, &units, limit.sampled_from));
+        let cuts = units.len();
+        units.extend(sample.iter().flat_map(Sample::cuts).cloned());
+        let (matcher, mut tasks) = self.tasks(units, cuts)?;
+        let mut collected = Collected::new(Arc::clone(&matcher), scratch);
+        let mut add = |matched: Matched| {
+            progress.add(Stage::Compare, matched.stored_bytes);
+            collected.push(matched)
+        };
+        let Some((limit, sample)) = self.limit.zip(sample) else {
+            self.run(&matcher, batches(tasks), |matched| add(matched).map(|()| true))?;
+            return self.planned(collected);
+        };
+        let of_cuts = tasks.split_off(cuts);
+        let sampled = self.sampled((&matcher, scratch), (&mut tasks, of_cuts), &sample)?;
+        // The sample is coded while the rest is matched.
+        let too_large = std::thread::scope(|scope| {
+            let mut estimate = Estimate::new(spawn_scoped(scope, || {
+                let coded = sampled.coded_bytes(self.level, scratch)?;
+                Ok(Some(sample.estimate(coded)).filter(|&estimate| estimate > limit.estimated_bytes))
+            })?);
+            self.run(&matcher, batches(tasks), |matched| {
+                add(matched)?;
+                Ok(estimate.is_within()?)
+            })?;
+            estimate.too_large()
+        })?;
+        too_large.map_or_else(|| self.planned(collected), |bytes| Ok(Planned::TooLarge(bytes)))
     }
 
-    /// Matches units.
-    fn matched(&self, units: Vec<Unit>, scratch: &Path, progress: &dyn Progress) -> Result<Collected, LocalError> {
+    fn planned(&self, mut collected: Collected) -> Result<Planned, LocalError> {
+        collected.refine(self.pool)?;
+        Ok(Planned::Plan(Box::new(collected.finish()?)))
+    }
+
+    /// Prepares the tasks of units. Those from `cuts` on are cuts of others, which do not change what is found for these.
+    fn tasks(&self, units: Vec<Unit>, cuts: usize) -> Result<(Arc<Matcher>, Vec<Task>), LocalError> {
         let Self { base, target, pool, level, .. } = *self;
-        let similar = Similar::find(base, target, &units, pool)?;
+        let similar = Similar::find(base, target, (&units, cuts), pool)?;
         let holds = self.units_with_streams(&units)?;
         let mut tasks = Vec::with_capacity(units.len());
-        let mut expandable = BTreeSet::new();
+        let (mut expandable, mut of_cuts) = (BTreeSet::new(), BTreeSet::new());
         for (number, unit) in units.into_iter().enumerate() {
-            tasks.push(self.task(number, (unit, holds[number]), &similar, &mut expandable)?);
+            let expandable = if number < cuts { &mut expandable } else { &mut of_cuts };
+            tasks.push(self.task(number, (unit, holds[number]), &similar, expandable)?);
         }
         drop(similar);
         let members = BaseMembers::find(base, &expandable, pool)?;
-        let matcher = Arc::new(Matcher { base: Arc::clone(base), target: Arc::clone(target), members, level });
-        let mut collected = Collected::new(Arc::clone(&matcher), scratch);
-        self.run(&matcher, tasks, &mut collected, progress)?;
-        collected.refine(pool)?;
+        Ok((Arc::new(Matcher { base: Arc::clone(base), target: Arc::clone(target), members, level }), tasks))
+    }
+
+    /// Matches a sample. What is matched for the patch too is kept as the result of its task.
+    fn sampled(
+        &self,
+        (matcher, scratch): (&Arc<Matcher>, &Path),
+        (tasks, of_cuts): (&mut [Task], Vec<Task>),
+        sample: &Sample,
+    ) -> Result<Collected, LocalError> {
+        let mut of_cuts = of_cuts.into_iter();
+        let of_sample = sample.units.iter().filter_map(|sampled| match sampled {
+            Sampled::Whole(number) => Some(tasks[*number].clone()),
+            Sampled::Cut(_) => of_cuts.next(),
+        });
+        let of_sample: Vec<Task> = of_sample.collect();
+        let (mut collected, mut sampled) = (Collected::new(Arc::clone(matcher), scratch), sample.units.iter());
+        self.run(matcher, of_sample.into_iter().map(|task| vec![task]), |matched| {
+            if let Some(Sampled::Whole(number)) = sampled.next() {
+                tasks[*number] = Task::Made(Arc::new(matched.clone()));
+            }
+            collected.push(matched).map(|()| true)
+        })?;
+        collected.refine(self.pool)?;
         Ok(collected)
     }
 
@@ -122,17 +173,6 @@ impl Planner<'_> {
         let identical = identical(base, target, pool)?;
         let partners = by_name(base, target, |file| identical[file as usize].is_none());
         Ok(units(base, target, &identical, &partners))
-    }
-
-    /// Estimates the size of the patch from a sample, and returns it if it is beyond the limit.
-    fn beyond_limit(&self, units: &[Unit], scratch: &Path) -> Result<Option<u64>, LocalError> {
-        let Some(limit) = self.limit else { return Ok(None) };
-        let Some(mut sample) = Sample::of(self.base, self.target, units, limit.sampled_from) else { return Ok(None) };
-        let collected = self.matched(std::mem::take(&mut sample.units), scratch, &NoProgress)?;
-        let bytes = collected.bytes;
-        let (members, ops, _) = collected.complete()?;
-        let coded = coded_bytes(self.base, (&members, &ops, bytes), self.level, scratch)?;
-        Ok(Some(sample.estimate(coded)).filter(|&estimate| estimate > limit.estimated_bytes))
     }
 
     /// Tells which units have streams somewhere in them, whatever their formats.
@@ -254,27 +294,23 @@ impl Planner<'_> {
         ranges.into_iter().map(|stored| Spot { stored, file: None }).collect()
     }
 
-    /// Does the tasks, many at a time, within bounds of memory.
+    /// Does the tasks, many at a time, within bounds of memory, and hands on what they find until `take` returns `false`.
     fn run(
         &self,
         matcher: &Arc<Matcher>,
-        tasks: Vec<Task>,
-        collected: &mut Collected,
-        progress: &dyn Progress,
+        batches: impl Iterator<Item = Vec<Task>>,
+        mut take: impl FnMut(Matched) -> Result<bool, LocalError>,
     ) -> Result<(), LocalError> {
         let mut jobs = Ordered::new(JOBS_IN_FLIGHT);
         let (mut costs, mut cost) = (VecDeque::new(), 0);
-        let mut take = |matched: Result<Matched, LocalError>| {
-            let matched = matched?;
-            progress.add(Stage::Compare, matched.stored_bytes);
-            collected.push(matched)
-        };
-        for batch in batches(tasks) {
+        for batch in batches {
             let batch_cost = batch.iter().map(Task::cost).sum::<u64>();
             while !costs.is_empty() && (cost + batch_cost > MEMORY_BYTES || costs.len() > JOBS_IN_FLIGHT) {
                 cost -= costs.pop_front().unwrap_or(0);
-                if let Some(matched) = jobs.next()? {
-                    take(matched)?;
+                if let Some(matched) = jobs.next()?
+                    && !take(matched?)?
+                {
+                    return Ok(());
                 }
             }
             cost += batch_cost;
@@ -283,9 +319,39 @@ impl Planner<'_> {
             jobs.push(self.pool.submit(move || matcher.run(&batch)));
         }
         while let Some(matched) = jobs.next()? {
-            take(matched)?;
+            if !take(matched?)? {
+                break;
+            }
         }
         Ok(())
+    }
+}
+
+/// An estimate of a patch's size, which is made meanwhile.
+struct Estimate<'scope> {
+    making: Option<ScopedJoinHandle<'scope, Result<Option<u64>, LocalError>>>,
+    too_large: Option<u64>,
+}
+
+impl<'scope> Estimate<'scope> {
+    fn new(making: ScopedJoinHandle<'scope, Result<Option<u64>, LocalError>>) -> Self {
+        Self { making: Some(making), too_large: None }
+    }
+
+    /// Whether the size is within the limit, as far as it is known.
+    fn is_within(&mut self) -> Result<bool, LocalError> {
+        if let Some(made) = self.making.take_if(|making| making.is_finished()) {
+            self.too_large = made.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        }
+        Ok(self.too_large.is_none())
+    }
+
+    /// Waits for the estimate, and returns it if it is beyond the limit.
+    fn too_large(mut self) -> Result<Option<u64>, LocalError> {
+        match self.making.take() {
+            Some(made) => made.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            None => Ok(self.too_large),
+        }
     }
 }
 
@@ -303,97 +369,4 @@ fn batches(tasks: Vec<Task>) -> impl Iterator<Item = Vec<Task>> {
         }
         (!batch.is_empty()).then_some(batch)
     })
-}
-
-/// The ops so far.
-struct Collected {
-    matcher: Arc<Matcher>,
-    builder: Builder,
-    ops: OpLog,
-    members: Vec<ExpandedMember>,
-    bytes: u64,
-    /// The ranges of the target space that were matched as pieces of something large.
-    pieces: Vec<Range<u64>>,
-    /// For each member of the base, whether some op refers to it.
-    is_used: Vec<bool>,
-}
-
-impl Collected {
-    fn new(matcher: Arc<Matcher>, scratch: &Path) -> Self {
-        let is_used = vec![false; matcher.members.all().len()];
-        let (builder, ops) = (Builder::default(), OpLog::new(scratch));
-        Self { matcher, builder, ops, members: Vec::new(), bytes: 0, pieces: Vec::new(), is_used }
-    }
-
-    fn push(&mut self, matched: Matched) -> Result<(), LocalError> {
-        let from = self.bytes;
-        self.pieces.extend(matched.pieces.into_iter().map(|piece| from + piece.start..from + piece.end));
-        self.bytes += matched.bytes;
-        self.members.extend(matched.members);
-        matched.ops.into_iter().try_for_each(|op| self.push_op(op))
-    }
-
-    fn push_op(&mut self, op: Op) -> Result<(), LocalError> {
-        self.builder.push(op).map_or(Ok(()), |op| self.log(&op))
-    }
-
-    /// Logs what the builder has.
-    fn flush(&mut self) -> Result<(), LocalError> {
-        std::mem::take(&mut self.builder).finish().map_or(Ok(()), |op| self.log(&op))
-    }
-
-    /// Looks for the literals of pieces in the whole base.
-    fn refine(&mut self, pool: &Pool) -> Result<(), LocalError> {
-        self.flush()?;
-        let found = replaced(&self.ops, &self.pieces, &self.matcher, pool)?;
-        if found.is_empty() {
-            return Ok(());
-        }
-        let mut found = found.into_iter().peekable();
-        let fresh = self.ops.fresh();
-        let ops = std::mem::replace(&mut self.ops, fresh);
-        for (number, op) in (0..).zip(ops.iter()) {
-            let mut op = op?;
-            if let Some((_, made)) = found.next_if(|(of, _)| *of == number) {
-                op.literal.clear();
-                made.into_iter().try_for_each(|op| self.push_op(op))?;
-            }
-            self.push_op(op)?;
-        }
-        self.flush()
-    }
-
-    fn log(&mut self, op: &Op) -> Result<(), LocalError> {
-        let members = self.matcher.members.all();
-        let first = members.partition_point(|known| known.at + known.member.plain_bytes <= op.base_at);
-        let used = members[first..].iter().take_while(|known| known.at < op.base_at + op.len).count();
-        self.is_used[first..first + used].fill(true);
-        self.ops.push(op)
-    }
-
-    /// Completes the plan.
-    fn finish(self) -> Result<PatchPlan, LocalError> {
-        let expanded_bytes = self.bytes - self.matcher.target.skeleton_bytes();
-        let has_pieces = !self.pieces.is_empty();
-        let (base_members, ops, target_members) = self.complete()?;
-        Ok(PatchPlan { base_members, target_members, ops, expanded_bytes, has_pieces })
-    }
-
-    /// Completes the ops, and leaves out the members of the base that no op refers to.
-    fn complete(mut self) -> Result<(UsedMembers, OpLog, Vec<ExpandedMember>), LocalError> {
-        self.flush()?;
-        let (mut kept, mut moves, mut back) = (UsedMembers::default(), Vec::new(), 0);
-        for (known, is_used) in self.matcher.members.all().iter().zip(&self.is_used) {
-            if *is_used {
-                moves.push(Move { from: known.at, back });
-                let (is_joined, file) = self.matcher.base.listed(known.member.file as u32);
-                let list = if is_joined { &mut kept.joined } else { &mut kept.members };
-                list.push(BaseMember { file: file.into(), ..known.member.clone() });
-            } else {
-                back += known.member.plain_bytes;
-            }
-        }
-        self.ops.move_base(moves);
-        Ok((kept, self.ops, self.members))
-    }
 }

@@ -19,6 +19,14 @@ use crate::space::BaseSpace;
 use crate::stretches::merged;
 use crate::unit::{Source, Unit, Unknown};
 
+/// A unit of a sample.
+pub(super) enum Sampled {
+    /// The unit at this position, which is matched for the patch too.
+    Whole(usize),
+    /// A cut of a unit.
+    Cut(Unit),
+}
+
 /// The number of new bytes from which on a sample is taken. What is smaller is made within seconds.
 pub(crate) const SAMPLED_FROM_BYTES: u64 = 16 << 20;
 /// The least and the largest number of points, evenly spread over the new bytes, whose files are the sample.
@@ -32,7 +40,8 @@ const AROUND_BYTES: u64 = 256 << 10;
 
 /// Some of a plan's units.
 pub(super) struct Sample {
-    pub(super) units: Vec<Unit>,
+    /// The positions of whole units, and cuts of others, in the order of the units.
+    pub(super) units: Vec<Sampled>,
     /// The new bytes of these units, and of all.
     sampled: u64,
     total: u64,
@@ -52,7 +61,8 @@ impl Sample {
             units.iter().zip(&new_bytes).map(|(unit, &bytes)| bytes.min(most_sampled(unit))).collect();
         let points = points(&new_bytes, &sizes, total);
         let (mut passed, mut point) = (0, 0);
-        for (unit, bytes) in units.iter().zip(new_bytes) {
+        let mut last_target = None;
+        for (number, (unit, bytes)) in units.iter().zip(new_bytes).enumerate() {
             let before = passed;
             passed += bytes;
             // Half a distance lies before the first point, and half a one behind the last.
@@ -60,9 +70,10 @@ impl Sample {
             let mut is_taken = false;
             while point < points && at(point) < passed {
                 if is_piece(unit) {
-                    sample.push(cut(unit, news.place_in(unit, at(point) - before)), &news);
+                    let cut = cut(unit, news.place_in(unit, at(point) - before));
+                    sample.push((&cut.clone(), Sampled::Cut(cut)), &mut last_target, &news);
                 } else if !std::mem::replace(&mut is_taken, true) {
-                    sample.push(unit.clone(), &news);
+                    sample.push((unit, Sampled::Whole(number)), &mut last_target, &news);
                 }
                 point += 1;
             }
@@ -70,13 +81,22 @@ impl Sample {
         (sample.sampled > 0).then_some(sample)
     }
 
-    fn push(&mut self, unit: Unit, news: &News<'_>) {
+    fn push(&mut self, (unit, sampled): (&Unit, Sampled), last: &mut Option<Range<u64>>, news: &News<'_>) {
         // Cuts of the same piece do not overlap. Joined files come first, but lie behind all other bytes.
-        let is_apart = |last: &Unit| last.target.end <= unit.target.start || unit.target.end <= last.target.start;
-        if self.units.last().is_none_or(is_apart) {
-            self.sampled += news.of_unit(&unit);
-            self.units.push(unit);
+        let is_apart = |last: &Range<u64>| last.end <= unit.target.start || unit.target.end <= last.start;
+        if last.as_ref().is_none_or(is_apart) {
+            self.sampled += news.of_unit(unit);
+            self.units.push(sampled);
+            *last = Some(unit.target.clone());
         }
+    }
+
+    /// The cuts, in order.
+    pub(super) fn cuts(&self) -> impl Iterator<Item = &Unit> {
+        self.units.iter().filter_map(|sampled| match sampled {
+            Sampled::Whole(_) => None,
+            Sampled::Cut(cut) => Some(cut),
+        })
     }
 
     /// The size of the patch, if the sample takes this many coded bytes.

@@ -1,6 +1,8 @@
 //! Finds the parts of the base that hold the same bytes as a unit of the target, whatever their places and names.
 //! It compares hashes of 32 bytes each. Only a sample of them is looked at, and both sides choose the same ones.
 
+mod table;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use regrow_local::{LocalError, Ordered, Pool};
 
 use crate::side::Side;
 use crate::unit::{Source, Unit, WHOLE_BYTES};
+use table::Table;
 
 /// The approximate number of samples of the target. Each takes 12 to 40 bytes of memory.
 const SAMPLES: u64 = 1 << 21;
@@ -52,15 +55,22 @@ struct Pair {
 }
 
 impl Similar {
-    /// Searches the units without a known source, and the whole base.
-    pub(super) fn find(base: &Arc<Side>, target: &Arc<Side>, units: &[Unit], pool: &Pool) -> Result<Self, LocalError> {
+    /// Searches the units without a known source, and the whole base. Units from `cuts` on are cuts of others, which do
+    /// not change what is found for these.
+    pub(super) fn find(
+        base: &Arc<Side>,
+        target: &Arc<Side>,
+        (units, cuts): (&[Unit], usize),
+        pool: &Pool,
+    ) -> Result<Self, LocalError> {
         let wanted =
             |unit: &Unit| matches!(&unit.source, Source::Unknown(unknown) if looks_around(unknown.file, unit, target));
         let wanted = || (0u32..).zip(units).filter(|(_, unit)| wanted(unit));
         let unknown: Vec<(u32, Range<u64>)> = wanted()
             .flat_map(|(number, unit)| matched_ranges(target, unit).into_iter().map(move |range| (number, range)))
             .collect();
-        let bytes = unknown.iter().map(|(_, range)| range.end - range.start).sum::<u64>();
+        let whole = unknown.iter().filter(|(number, _)| (*number as usize) < cuts);
+        let bytes = whole.map(|(_, range)| range.end - range.start).sum::<u64>();
         let bits = (bytes / SAMPLES + 1).ilog2().clamp(RATE_BITS.start, RATE_BITS.end);
         let mut samples = sample(target, &unknown, bits, pool)?;
         samples.sort_unstable();
@@ -76,7 +86,7 @@ impl Similar {
         let spots = spots(base);
         let table = Arc::new(Table::new(samples));
         let hits = table.hits(base, &spots, bits, pool)?;
-        let pairs = table.pairs(hits);
+        let pairs = table.pairs(hits, cuts);
         Ok(Self { spots, samples: table.samples_of_units(units.len()), pairs })
     }
 
@@ -303,94 +313,4 @@ const fn gear() -> [u32; 256] {
         at += 1;
     }
     table
-}
-
-/// The samples of the target, for look-ups.
-struct Table {
-    /// Samples with their units, sorted.
-    samples: Vec<(u64, u32)>,
-    /// The first position of each sample in `samples`.
-    places: HashMap<u64, u32>,
-    /// A filter of the hashes that may be among the samples. Most are not, and the filter tells so fast.
-    filter: Vec<u64>,
-}
-
-const FILTER_BITS: u32 = 23;
-
-impl Table {
-    fn new(samples: Vec<(u64, u32)>) -> Self {
-        let mut table = Self { places: HashMap::new(), filter: vec![0; 1 << (FILTER_BITS - 6)], samples };
-        for (place, (sample, _)) in (0u32..).zip(&table.samples) {
-            table.places.entry(*sample).or_insert(place);
-            let bit = sample >> (64 - FILTER_BITS);
-            table.filter[(bit >> 6) as usize] |= 1 << (bit & 63);
-        }
-        table
-    }
-
-    fn get(&self, sample: u64) -> Option<u32> {
-        let bit = sample >> (64 - FILTER_BITS);
-        let may_be = self.filter[(bit >> 6) as usize] >> (bit & 63) & 1 == 1;
-        may_be.then(|| self.places.get(&sample).copied()).flatten()
-    }
-
-    /// The samples that occur in the base, each with the position of its spot, in order.
-    fn hits(
-        self: &Arc<Self>,
-        base: &Arc<Side>,
-        spots: &[Spot],
-        bits: u32,
-        pool: &Pool,
-    ) -> Result<Vec<(u32, u32)>, LocalError> {
-        let mut hits: Vec<(u32, u32)> = Vec::new();
-        if self.samples.is_empty() {
-            return Ok(hits);
-        }
-        let stretches = (0u32..).zip(spots).map(|(number, spot)| (number, spot.stored.clone()));
-        let mut jobs = Ordered::new(JOBS_IN_FLIGHT);
-        for batch in batches(stretches) {
-            let (base, table) = (Arc::clone(base), Arc::clone(self));
-            let job = move || {
-                let mut hits = Vec::new();
-                each_sample(&base, &batch, bits, |sample, spot| hits.extend(table.get(sample).map(|at| (at, spot))))?;
-                hits.sort_unstable();
-                hits.dedup();
-                Ok::<_, LocalError>(hits)
-            };
-            jobs.push(pool.submit(job));
-            while let Some(done) = jobs.next_over_limit()? {
-                hits.extend(done?);
-            }
-        }
-        while let Some(done) = jobs.next()? {
-            hits.extend(done?);
-        }
-        hits.sort_unstable();
-        Ok(hits)
-    }
-
-    /// The pairs of units and spots that share samples. A sample that is nearly everywhere is left out.
-    fn pairs(&self, hits: Vec<(u32, u32)>) -> Vec<Pair> {
-        let mut pairs = Vec::new();
-        for same in hits.chunk_by(|a, b| a.0 == b.0) {
-            let first = same[0].0;
-            let rest = &self.samples[first as usize..];
-            let units = rest.iter().take_while(|(sample, _)| *sample == rest[0].0).map(|(_, unit)| *unit);
-            if same.len() * units.clone().count() > MAX_PAIRS {
-                continue;
-            }
-            pairs.extend(units.flat_map(|unit| same.iter().map(move |&(sample, spot)| Pair { unit, sample, spot })));
-        }
-        pairs.sort_unstable();
-        pairs
-    }
-
-    /// The number of samples of each unit.
-    fn samples_of_units(&self, units: usize) -> Vec<u32> {
-        let mut counts = vec![0; units];
-        for (_, unit) in &self.samples {
-            counts[*unit as usize] += 1;
-        }
-        counts
-    }
 }

@@ -67,7 +67,7 @@ fn a_hopeless_patch_between_large_opaque_images_is_given_up_after_a_sample() {
     let Sides { base, target, .. } = pair.sides();
     let units = units(&base, &target, &[None], &[None]);
     let sample = Sample::of(&base, &target, &units, 1 << 20).unwrap();
-    let sampled = sample.units.iter().map(|unit| unit.target.end - unit.target.start).sum::<u64>();
+    let sampled = sample.cuts().map(|unit| unit.target.end - unit.target.start).sum::<u64>();
     assert!((1 << 20..5 << 20).contains(&sampled), "{sampled}");
     let limit = Limit { estimated_bytes: 35 << 20, sampled_from: 1 << 20 };
     let Planned::TooLarge(bytes) = pair.planned(5, Some(limit)) else { panic!("noise is matched") };
