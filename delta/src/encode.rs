@@ -121,6 +121,12 @@ impl<'b, B: Base + ?Sized, W: Write> DeltaEncoder<'b, B, W> {
             }
     }
 
+    /// Whether something was written behind the coding's byte. Before that, the size of streams is hardly known.
+    #[must_use]
+    pub fn has_blocks(&self) -> bool {
+        self.written > 1
+    }
+
     /// Writes the rest, and returns the writer.
     ///
     /// # Errors

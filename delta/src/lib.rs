@@ -64,7 +64,7 @@ pub use coding::{Coding, Statistics};
 pub use decode::{decode, decode_into};
 pub use encode::DeltaEncoder;
 pub use error::DeltaError;
-pub use matching::{Builder, Chains, common_prefix, find_ops};
+pub use matching::{Builder, Chains, Tables, apart, common_prefix, find_ops};
 pub use op::{Change, Op};
 pub use pieces::Receiver;
 pub use sorted::{LaneKind, SortedEncoder, decode_sorted};

@@ -4,5 +4,5 @@ mod ahead;
 mod chains;
 mod scan;
 
-pub use chains::{Chains, common as common_prefix};
+pub use chains::{Chains, Tables, apart, common as common_prefix};
 pub use scan::{Builder, find_ops};

@@ -83,6 +83,55 @@ pub fn apply(
     scratch: &Path,
     sink: &mut dyn TargetSink,
 ) -> Result<(), ApplyError> {
+    file.seek(SeekFrom::Start(HEADER_BYTES as u64))?;
+    let input = BufReader::with_capacity(READ_BYTES, file);
+    if header.base != NOTHING {
+        let bytes = u64::from(header.lists_stored) + header.body_bytes();
+        return apply_read(input.take(bytes), header, (base, target), scratch, sink);
+    }
+    prepared(input, header, (base, target), scratch, |input, _, mut streams, total| {
+        let mut failure = None;
+        let push = |bytes: &[u8]| {
+            streams.push(bytes, sink).map_err(|error| {
+                failure = Some(error);
+                io::ErrorKind::Other.into()
+            })
+        };
+        let body = header.body();
+        let decoded = decode_sorted(&PatchFile { file: input.into_inner(), bytes: body.end }, body, total, push);
+        match (decoded, failure) {
+            (_, Some(error)) => Err(error),
+            (Err(error), None) => Err(error.into()),
+            (Ok(()), None) => streams.finish(sink),
+        }
+    })
+}
+
+/// Makes the target's streams from a base that is not nothing. `input` gives what the patch has between its header and its
+/// checksum, and the size in the header does not matter.
+pub(crate) fn apply_read(
+    input: impl Read + Send,
+    header: &PatchHeader,
+    images: (&PatchBase<'_>, &PatchTarget<'_>),
+    scratch: &Path,
+    sink: &mut dyn TargetSink,
+) -> Result<(), ApplyError> {
+    prepared(input, header, images, scratch, |input, space, mut streams, total| {
+        let mut push = |bytes: &[u8]| streams.push(bytes, sink);
+        decode_beside(space, input, total, &mut push)?;
+        streams.finish(sink)
+    })
+}
+
+/// Reads the lists from `input`, and hands on what is behind them, the base space, the streams without any bytes, and the
+/// number of bytes of the target space.
+fn prepared<R: Read>(
+    mut input: R,
+    header: &PatchHeader,
+    (base, target): (&PatchBase<'_>, &PatchTarget<'_>),
+    scratch: &Path,
+    then: impl FnOnce(R, &BaseSpace<'_>, Streams<'_>, u64) -> Result<(), ApplyError>,
+) -> Result<(), ApplyError> {
     if header.version != base.version() {
         return Err(ApplyError::OtherBase);
     }
@@ -90,34 +139,14 @@ pub fn apply(
     if header.expanded_bytes > expanded_limit(target.sizes.contents) {
         return Err(HeaderError::Sizes.into());
     }
-    file.seek(SeekFrom::Start(HEADER_BYTES as u64))?;
-    let mut input = BufReader::with_capacity(READ_BYTES, file);
     let Lists { held, mut joined, members, .. } = read_lists(&mut input, header, base)?;
     let held = HeldParts::new(held, base, target)?;
     let (joined_files, joined_members) = (std::mem::take(&mut joined.base), std::mem::take(&mut joined.members.base));
     let of_base = JoinedBase { files: &joined_files, members: &joined_members };
     let space = BaseSpace::new(base, &members.base, of_base, scratch)?;
-    let mut streams = Streams::new(base, held, (joined, members.target), target.sizes, scratch)?;
+    let streams = Streams::new(base, held, (joined, members.target), target.sizes, scratch)?;
     let total = streams.target_bytes(header.expanded_bytes).ok_or(HeaderError::Sizes)?;
-    if header.base != NOTHING {
-        let mut push = |bytes: &[u8]| streams.push(bytes, sink);
-        decode_beside(&space, input.take(header.body_bytes()), total, &mut push)?;
-        return streams.finish(sink);
-    }
-    let mut failure = None;
-    let push = |bytes: &[u8]| {
-        streams.push(bytes, sink).map_err(|error| {
-            failure = Some(error);
-            io::ErrorKind::Other.into()
-        })
-    };
-    let body = header.body();
-    let decoded = decode_sorted(&PatchFile { file: input.into_inner(), bytes: body.end }, body, total, push);
-    match (decoded, failure) {
-        (_, Some(error)) => Err(error),
-        (Err(error), None) => Err(error.into()),
-        (Ok(()), None) => streams.finish(sink),
-    }
+    then(input, &space, streams, total)
 }
 
 /// A patch's file, read at random.

@@ -26,7 +26,7 @@ impl PatchCosts {
     pub fn of(between: &Between<'_>) -> Result<Self, LocalError> {
         let mut file = tempfile::tempfile_in(between.scratch).map_err(LocalError::io(between.scratch))?;
         let mut spent = Spent::default();
-        let bytes = match write_counted(&Between { least_saving: 0, ..*between }, &mut file, Some(&mut spent))? {
+        let bytes = match write_counted(&Between { least_saving: 0, ..*between }, &mut file, Some(&mut spent), false)? {
             Made::Patch(written) => written.header.patch_bytes,
             Made::NotWorth { bytes } => bytes,
         };

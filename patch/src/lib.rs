@@ -10,7 +10,7 @@
 //! as its plain bytes.
 //!
 //! [`PatchImage`] opens an image. [`write()`] makes the patch from one image to another, [`check()`] applies it and
-//! compares the result with the target, and [`PatchCosts`] only counts the bytes that the patch would take.
+//! compares the result with the target, [`write_checked()`] does both at once, and [`PatchCosts`] only counts the bytes that the patch would take.
 //! [`write_from_nothing()`] makes one that needs no base. [`open()`] reads a patch's header, and [`apply()`] makes the target's streams from a base and a patch. The crate
 //! knows no store: `regrow-sync` decides where patches lie, and when one is worth fetching.
 //!
@@ -64,17 +64,19 @@
 //!
 //! A patch is made in steps, and each module is one of them. `identity`, `names`, `pairing` and `similar` choose
 //! the files to match. `unit`, `stretches`, `expand`, `literals` and `ops` match them, and `oplog` keeps the result. `plan`
-//! runs these steps in order, `write` codes the plan, and `check` tests the patch. `apply` and `rebuild` apply it.
+//! runs these steps in order, `write` and `body` code the plan, and `check` tests the patch. `apply` and `rebuild` apply it.
 //! Both sides share `header`, `members` and `space`.
 
 mod apply;
 mod base;
 mod beside;
+mod body;
 mod check;
 mod costs;
 mod divided;
 mod expand;
 mod files;
+mod growing;
 mod header;
 mod held;
 mod identity;
@@ -126,4 +128,4 @@ pub use level::PatchLevel;
 pub use members::ListsError;
 pub use nothing::{FromNothing, NOTHING, check_from_nothing, write_from_nothing};
 pub use target::{LeftOut, PatchTarget, TargetPart, TargetSink, TargetSizes};
-pub use write::{Between, Made, Written, write};
+pub use write::{Between, Made, Written, write, write_checked};

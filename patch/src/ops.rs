@@ -1,10 +1,10 @@
 //! Makes the ops of the target's units, one unit after the other. Several runs of units are matched at a time.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use regrow_chunker::Digest;
-use regrow_delta::{Builder, Chains, Change, Op, find_ops};
+use regrow_delta::{Builder, Chains, Change, Op, Tables, apart, find_ops};
 use regrow_local::LocalError;
 
 use crate::expand::{BaseMembers, Expanded, ExpandedMember, MAX_FILE_PLAIN_BYTES, Place, PlacedMember};
@@ -21,6 +21,16 @@ pub(super) struct Matcher {
     pub(super) target: Arc<Side>,
     pub(super) members: BaseMembers,
     pub(super) level: PatchLevel,
+    /// Tables of earlier tasks, for later ones. New memory for each would take time, and some of it would stay behind.
+    tables: Mutex<Vec<Tables>>,
+}
+
+/// From this many bytes of the base on, only every second place of it is indexed. That costs hardly any bytes, and saves half of
+/// the index.
+const SPARSE_FROM_BYTES: u64 = 16 << 20;
+
+fn step_for(base_bytes: u64) -> u64 {
+    if base_bytes > SPARSE_FROM_BYTES { 2 } else { 1 }
 }
 
 /// A unit, with the way in which it will be made.
@@ -49,8 +59,8 @@ impl Task {
         let Self::Match { target, parts, expanded, .. } = self else { return 0 };
         let factor = if expanded.is_some() { 4 } else { 1 };
         let base = parts.iter().map(|part| part.stored.end - part.stored.start).sum::<u64>();
-        // The base takes its bytes and 4 more for each in chains. The target takes its bytes and its ops.
-        factor * (base * 5 + (target.end - target.start) * 3)
+        // The base takes its bytes and 4 more for each place in chains. The target takes its bytes and its ops.
+        factor * (base + base * 4 / step_for(base) + (target.end - target.start) * 3)
     }
 }
 
@@ -74,6 +84,11 @@ pub(super) struct Matched {
 }
 
 impl Matcher {
+    pub(super) fn new(base: &Arc<Side>, target: &Arc<Side>, members: BaseMembers, level: PatchLevel) -> Self {
+        let (base, target) = (Arc::clone(base), Arc::clone(target));
+        Self { base, target, members, level, tables: Mutex::default() }
+    }
+
     /// Does some tasks, one after the other.
     pub(super) fn run(&self, tasks: &[Task]) -> Result<Matched, LocalError> {
         let mut matched = Matched::default();
@@ -131,10 +146,21 @@ impl Matcher {
         if gathered.bytes.is_empty() {
             return Ok(vec![Op { literal: bytes, ..Op::default() }]);
         }
-        let chains = Chains::new(&gathered.bytes, self.level.chain_depth());
+        let step = step_for(gathered.bytes.len() as u64) as usize;
+        let tables = self.tables().pop().unwrap_or_default();
+        let chains = Chains::sparse_in(tables, &gathered.bytes, self.level.chain_depth(), step);
         let ops = find_ops(&chains, &bytes);
+        let tables = chains.into_tables();
+        if tables.is_moderate() {
+            self.tables().push(tables);
+        }
         let ops = if is_piece { loosen(ops, &bytes) } else { ops };
         Ok(ops.into_iter().flat_map(|op| gathered.in_base_space(op)).collect())
+    }
+
+    /// The tables that no job uses now.
+    fn tables(&self) -> MutexGuard<'_, Vec<Tables>> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the base has a stream unchanged, where it is found.
@@ -158,15 +184,22 @@ impl Matcher {
             Some(_) => vec![whole(part)],
             None => self.base.matched_in(&part.stored).into_iter().map(|stored| (stored, None)).collect(),
         });
+        let members = |range: &Range<u64>, file: Option<u32>| match file {
+            _ if !is_expanded => &[],
+            Some(file) => self.members.of_file(file),
+            None => self.members.within(range),
+        };
+        let plain_of = |(range, file): &(Range<u64>, Option<u32>)| {
+            members(range, *file).iter().map(|known| known.member.plain_bytes).sum::<u64>()
+        };
+        let pieces: Vec<_> = pieces.collect();
+        let stored_bytes = pieces.iter().map(|(range, _)| range.end - range.start).sum::<u64>();
+        let plain = pieces.iter().map(plain_of).sum::<u64>().min(MAX_FILE_PLAIN_BYTES);
+        gathered.bytes = apart((stored_bytes + plain) as usize);
         for (range, file) in pieces {
             let stored = self.base.read(range.clone()).map_err(LocalError::io("image"))?;
-            let members = match file {
-                _ if !is_expanded => &[],
-                Some(file) => self.members.of_file(file),
-                None => self.members.within(&range),
-            };
             gathered.push(&stored, range.start);
-            for known in members {
+            for known in members(&range, file) {
                 plain_bytes += known.member.plain_bytes;
                 let stream = known.stored();
                 let stream = &stored[(stream.start - range.start) as usize..(stream.end - range.start) as usize];

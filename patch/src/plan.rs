@@ -25,7 +25,7 @@ use crate::unit::{Source, Unit, Unknown, WHOLE_BYTES, units};
 use collected::Collected;
 
 /// The approximate memory of tasks that are running or waiting. A single task may take more.
-const MEMORY_BYTES: u64 = 640 << 20;
+const MEMORY_BYTES: u64 = 160 << 20;
 /// Tasks are put together into a job until they match about this many bytes. Copies do not count.
 const JOB_BYTES: u64 = 512 << 10;
 const TASKS_A_JOB: usize = 512;
@@ -140,7 +140,7 @@ impl Planner<'_> {
         }
         drop(similar);
         let members = BaseMembers::find(base, &expandable, pool)?;
-        Ok((Arc::new(Matcher { base: Arc::clone(base), target: Arc::clone(target), members, level }), tasks))
+        Ok((Arc::new(Matcher::new(base, target, members, level)), tasks))
     }
 
     /// Matches a sample. What is matched for the patch too is kept as the result of its task.

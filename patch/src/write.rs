@@ -1,27 +1,28 @@
 //! Writes a patch: header, member lists, coded body, checksum. FORMAT.md, section 10.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use regrow_chunker::{ImageId, Params};
 use regrow_delta::{Coding, DeltaEncoder, DeltaError, Op};
-use regrow_local::{LocalError, NoProgress, Pool, Progress, Stage, spawn_scoped};
+use regrow_local::{LocalError, Pool, Progress};
 
 use crate::base::{LocalPart, PatchBase};
+use crate::body::write_body;
+use crate::check::{check, confirm};
 use crate::header::{CHECKSUM_BYTES, ChunkCost, MAX_LISTS_BYTES, PatchHeader, PatchVersion, rebuilder};
 use crate::held::HeldPart;
 use crate::image::PatchImage;
-use crate::joined::JoinedBase;
 use crate::joining;
 use crate::level::PatchLevel;
 use crate::members::MAX_MEMBERS;
-use crate::plan::{Limit, PatchPlan, Planned, plan};
+use crate::plan::{Limit, Planned, plan};
 use crate::sample::SAMPLED_FROM_BYTES;
 use crate::side::Side;
-use crate::space::{BaseSpace, FilesOfBase};
-use crate::spent::{Spent, ends, lists_of};
+use crate::space::FilesOfBase;
+use crate::spent::{Spent, lists_of};
 
 /// Two images, with everything that a patch between them needs.
 pub struct Between<'a> {
@@ -77,6 +78,7 @@ pub(crate) fn write_counted(
     between: &Between<'_>,
     out: &mut File,
     mut spent: Option<&mut Spent>,
+    is_checked: bool,
 ) -> Result<Made, LocalError> {
     let Between { version, level, pool, scratch, progress, .. } = *between;
     let Sides { base, target, held } = Sides::of(between)?;
@@ -110,7 +112,8 @@ pub(crate) fn write_counted(
     };
     out.write_all(&header.encode()).map_err(io())?;
     out.write_all(&lists_stored).map_err(io())?;
-    let of_parts = write_body(between, (&base, &of_base, &target), &plan, out, spent.is_some())?;
+    let checked = is_checked.then_some(&header);
+    let coded = write_body(between, (&base, &of_base, &target), &plan, out, (spent.is_some(), checked))?;
     header.patch_bytes = out.stream_position().map_err(io())? + CHECKSUM_BYTES as u64;
     // Without the patch, a machine would need the codings of the index, which are not among the costs.
     let without_codings = header.patch_bytes.saturating_sub(between.codings.len() as u64);
@@ -119,14 +122,29 @@ pub(crate) fn write_counted(
     }
     seal(out, &header).map_err(io())?;
     if let Some(spent) = &mut spent {
-        **spent = Spent::of(&header, (&plan, &target), &of_lists, &of_parts);
+        **spent = Spent::of(&header, (&plan, &target), &of_lists, &coded.costs);
+    }
+    drop((plan, lists));
+    match coded.checked {
+        Some(was_read) => confirm(out, &header, &was_read)?,
+        None if is_checked => check(between, out)?,
+        None => {}
     }
     Ok(Made::Patch(Written { header, members: rebuilt as u64 }))
 }
 
 /// Writes the patch into `out`, an empty file, unless it would save too little.
 pub fn write(between: &Between<'_>, out: &mut File) -> Result<Made, LocalError> {
-    write_counted(between, out, None)
+    write_counted(between, out, None, false)
+}
+
+/// Writes the patch as [`write()`] does, and applies it to see that it yields the target, as [`check()`] does. What is
+/// written is applied at once where that is possible.
+///
+/// # Errors
+/// Those of [`write()`] and of [`check()`]. What is in the file is then of no use.
+pub fn write_checked(between: &Between<'_>, out: &mut File) -> Result<Made, LocalError> {
+    write_counted(between, out, None, true)
 }
 
 /// Both sides of a patch.
@@ -194,84 +212,6 @@ pub(crate) fn code_lists(plain: &[u8], ends: Option<Vec<u64>>) -> Result<(Vec<u8
     }
     encoder.push(&Op { literal: plain.to_vec(), ..Op::default() })?;
     encoder.finish_metered()
-}
-
-/// Writes the body. If they are counted, the result is the costs of each joined file, of the skeleton, and of
-/// each other file.
-fn write_body(
-    between: &Between<'_>,
-    (base, of_base, target): (&Side, &PatchBase<'_>, &Side),
-    plan: &PatchPlan,
-    out: &mut File,
-    is_counted: bool,
-) -> Result<Vec<u64>, LocalError> {
-    let joined = JoinedBase { files: base.joined(), members: &plan.base_members.joined };
-    let space = BaseSpace::new(of_base, &plan.base_members.members, joined, between.scratch)?;
-    let target_bytes = target.skeleton_bytes() + plan.expanded_bytes;
-    let body = Body { between, space: &space, plan, target_bytes, ends: is_counted.then(|| ends(target, plan)) };
-    let coding = Coding::choose(plan.ops.statistics());
-    between.progress.begin(Stage::Patch, Some(target_bytes));
-    // The tables of file systems change the same way at many places, over which streams see further than the other coding.
-    let costs = if plan.has_pieces && coding == Coding::Mixed {
-        body.write_smaller(out)?
-    } else {
-        body.write(coding, out, between.progress)?
-    };
-    between.progress.end(Stage::Patch);
-    Ok(costs)
-}
-
-/// A body that can be written in either coding.
-struct Body<'a> {
-    between: &'a Between<'a>,
-    space: &'a BaseSpace<'a>,
-    plan: &'a PatchPlan,
-    target_bytes: u64,
-    /// The ends of the parts whose costs are counted.
-    ends: Option<Vec<u64>>,
-}
-
-impl Body<'_> {
-    /// Writes the body to a file in the coding that takes fewer bytes. Both are tried side by side.
-    fn write_smaller(&self, out: &mut File) -> Result<Vec<u64>, LocalError> {
-        let io = || LocalError::io("the patch that is made");
-        let Between { scratch, progress, .. } = *self.between;
-        let mut other = tempfile::tempfile_in(scratch).map_err(LocalError::io(scratch))?;
-        let start = out.stream_position().map_err(io())?;
-        let (costs, other_costs) = std::thread::scope(|scope| {
-            let streams = spawn_scoped(scope, || self.write(Coding::Streams, &mut other, &NoProgress))?;
-            let costs = self.write(Coding::Mixed, out, progress);
-            let other_costs = streams.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            Ok::<_, LocalError>((costs?, other_costs?))
-        })?;
-        if other.stream_position().map_err(io())? >= out.stream_position().map_err(io())? - start {
-            return Ok(costs);
-        }
-        other.seek(SeekFrom::Start(0)).map_err(io())?;
-        out.seek(SeekFrom::Start(start)).map_err(io())?;
-        out.set_len(start).map_err(io())?;
-        io::copy(&mut other, out).map_err(io())?;
-        Ok(other_costs)
-    }
-
-    /// Writes the body to a file. The result is the costs, if they are counted.
-    fn write(&self, coding: Coding, out: &mut File, progress: &dyn Progress) -> Result<Vec<u64>, LocalError> {
-        let mut buffered = BufWriter::with_capacity(1 << 20, out);
-        let level = self.between.level.coder();
-        let mut encoder =
-            DeltaEncoder::new(self.space, self.target_bytes, coding, level, &mut buffered).map_err(failed)?;
-        if let Some(ends) = &self.ends {
-            encoder = encoder.metered(ends.clone()).map_err(failed)?;
-        }
-        for op in self.plan.ops.iter() {
-            let op = op?;
-            encoder.push(&op).map_err(failed)?;
-            progress.add(Stage::Patch, op.target_bytes());
-        }
-        let (_, costs) = encoder.finish_metered().map_err(failed)?;
-        buffered.flush().map_err(LocalError::io("the patch that is made"))?;
-        Ok(costs)
-    }
 }
 
 /// Writes the header again, now with the final size, and then the checksum.

@@ -1,11 +1,64 @@
 //! An index of the places at which eight bytes occur in the base: hash chains over every place, or over every n-th.
 
+use crate::fetch::fetch;
+
 /// The smallest number of bytes in a match.
 const SEED: usize = 8;
 
 /// The smallest number of bytes in a long match. The last place of a long match is found, however long its chain
 /// is.
 const LONG_SEED: usize = 24;
+
+/// The memory of an index.
+#[derive(Default)]
+pub struct Tables {
+    heads: Vec<u32>,
+    long_heads: Vec<u32>,
+    before: Vec<u32>,
+}
+
+/// The largest number of entries of tables that are worth keeping.
+const MODERATE: usize = 4 << 20;
+
+impl Tables {
+    /// Whether the tables take no more memory than most indexes do.
+    #[must_use]
+    pub fn is_moderate(&self) -> bool {
+        self.before.len() <= MODERATE
+    }
+}
+
+/// What is at least this large is taken with the memory of [`APART_BYTES`].
+const LARGE_BYTES: usize = 2 << 20;
+/// Allocators take memory from the system for this many bytes or more, and give it back when it is freed. Smaller pieces of
+/// some megabytes stay with the allocator, and together with what was freed before they may take twice the memory.
+const APART_BYTES: usize = 33 << 20;
+
+/// An empty list for this many values. If they are many, its memory goes back to the system when it is freed. What is not
+/// written of it takes no memory.
+#[must_use]
+pub fn apart<T>(len: usize) -> Vec<T> {
+    let size = size_of::<T>().max(1);
+    Vec::with_capacity(if len * size >= LARGE_BYTES { len.max(APART_BYTES / size) } else { len })
+}
+
+/// A table of this many entries. What is in them does not matter.
+fn of_length(mut table: Vec<u32>, len: usize) -> Vec<u32> {
+    if table.capacity() < len {
+        table = apart(len);
+    }
+    table.resize(len, 0);
+    table
+}
+
+/// A table of this many zeros.
+fn cleared(mut table: Vec<u32>, len: usize) -> Vec<u32> {
+    table.clear();
+    of_length(table, len)
+}
+
+/// The number of places ahead for which heads are fetched from memory.
+const AHEAD: usize = 8;
 
 /// An index of base bytes.
 pub struct Chains<'b> {
@@ -34,14 +87,20 @@ impl<'b> Chains<'b> {
     /// bytes or more contain such a place, and [`crate::find_ops`] extends the match backwards from there.
     #[must_use]
     pub fn sparse(base: &'b [u8], depth: usize, step: usize) -> Self {
+        Self::sparse_in(Tables::default(), base, depth, step)
+    }
+
+    /// Does the same in the memory of these tables.
+    #[must_use]
+    pub fn sparse_in(tables: Tables, base: &'b [u8], depth: usize, step: usize) -> Self {
         let step = step.max(1);
         let entries = base.len().div_ceil(step);
         let bits = (entries.max(16).ilog2() + 1).clamp(8, 22);
         let mut chains = Self {
             base,
-            heads: vec![0; 1 << bits],
-            long_heads: vec![0; 1 << bits],
-            before: vec![0; entries],
+            heads: cleared(tables.heads, 1 << bits),
+            long_heads: cleared(tables.long_heads, 1 << bits),
+            before: of_length(tables.before, entries),
             step,
             shift: 64 - bits,
             depth,
@@ -49,6 +108,9 @@ impl<'b> Chains<'b> {
         // Only the first place of a run of equal bytes is indexed, since the match is longest from there.
         let mut last = usize::MAX;
         for (entry, seed) in (1u32..).zip(base.windows(SEED).step_by(step)) {
+            if let Some(later) = base.get(entry as usize * step + AHEAD..) {
+                chains.fetch(later);
+            }
             let hash = chains.hash(seed);
             if std::mem::replace(&mut last, hash) == hash {
                 continue;
@@ -56,12 +118,37 @@ impl<'b> Chains<'b> {
             chains.before[entry as usize - 1] = std::mem::replace(&mut chains.heads[hash], entry);
         }
         for (entry, seed) in (1u32..).zip(base.windows(LONG_SEED).step_by(step)) {
+            if let Some(later) = base.get(entry as usize * step + AHEAD..) {
+                chains.fetch_long(later);
+            }
             let hash = chains.long_hash(seed);
             if std::mem::replace(&mut last, hash) != hash {
                 chains.long_heads[hash] = entry;
             }
         }
         chains
+    }
+
+    /// The tables, for another index.
+    #[must_use]
+    pub fn into_tables(self) -> Tables {
+        Tables { heads: self.heads, long_heads: self.long_heads, before: self.before }
+    }
+
+    /// Fetches the head of the chain for the beginning of these bytes.
+    #[inline]
+    fn fetch(&self, seed: &[u8]) {
+        if seed.len() >= SEED {
+            fetch(&self.heads[self.hash(seed)]);
+        }
+    }
+
+    /// Does the same for a long seed.
+    #[inline]
+    fn fetch_long(&self, seed: &[u8]) {
+        if seed.len() >= LONG_SEED {
+            fetch(&self.long_heads[self.long_hash(seed)]);
+        }
     }
 
     fn long_hash(&self, seed: &[u8]) -> usize {
@@ -89,6 +176,11 @@ impl<'b> Chains<'b> {
     pub fn longest(&self, target: &[u8]) -> (usize, usize) {
         if target.len() < SEED || self.base.len() < SEED {
             return (0, 0);
+        }
+        // The search mostly goes on byte by byte.
+        if let Some(later) = target.get(AHEAD..) {
+            self.fetch(later);
+            self.fetch_long(later);
         }
         let mut entry = self.heads[self.hash(target)] as usize;
         let (mut best, mut best_len) = (0, 0);

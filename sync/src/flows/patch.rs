@@ -6,17 +6,16 @@ mod nothing;
 mod report;
 mod several;
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use regrow_catalog::Catalog;
 use regrow_chunker::ImageId;
 use regrow_index::{AnnouncedPatch, Index, MAX_INDEX_BYTES, Units};
-use regrow_local::{LocalError, Pool, ScratchFolder};
+use regrow_local::{Pool, ScratchFolder};
 use regrow_patch::{
-    Between, ChunkCost, HEADER_BYTES, HeaderError, Made, PatchHeader, PatchImage, PatchLevel, PatchVersion, check,
-    write,
+    Between, ChunkCost, HEADER_BYTES, HeaderError, Made, PatchHeader, PatchImage, PatchLevel, PatchVersion,
+    write_checked,
 };
 use regrow_store::{Condition, Content, ObjectKind, PutOutcome, Span, Store, StoreError, patch_name, read_small};
 
@@ -238,15 +237,6 @@ pub(crate) fn publish(
     let condition = if found.is_some() { Condition::Always } else { Condition::IfAbsent };
     network.block_on(place.put(&name, Content::File(file), ObjectKind::Immutable, condition))?;
     Ok(report)
-}
-
-/// Writes the patch, and applies it to see that it yields the new image.
-fn write_checked(between: &Between<'_>, file: &mut File) -> Result<Made, LocalError> {
-    let made = write(between, file)?;
-    if let Made::Patch(_) = made {
-        check(between, file)?;
-    }
-    Ok(made)
 }
 
 /// The cost of the chunks that a machine with the old image would fetch.
