@@ -1,10 +1,13 @@
 //! Patches that save little are given up, early where that takes time.
 
 use super::*;
-use crate::PatchHeader;
-use crate::check::check_from;
+use std::io::{Read, Seek, SeekFrom, Write};
+
+use crate::check::{check_from, check_growing, confirm};
+use crate::header::{CHECKSUM_BYTES, HEADER_BYTES};
 use crate::plan::Limit;
 use crate::sample::Sample;
+use crate::{PatchHeader, write_checked};
 
 /// A pair of images, and what its chunks would cost if they compressed to this share of a hundred.
 fn between(pair: &Pair, percent: u64, least_saving: u8) -> Between<'_> {
@@ -43,6 +46,32 @@ fn a_patch_that_saves_enough_is_made() {
     let mut patch = tempfile::tempfile().unwrap();
     let written = made(write(&between(&pair, 25, 20), &mut patch).unwrap());
     assert!(written.header.patch_bytes < 50_000, "{}", written.header.patch_bytes);
+}
+
+#[test]
+fn what_is_published_is_what_was_checked_while_it_was_written() {
+    let pair = edited();
+    let between = between(&pair, 25, 20);
+    let bytes_of = |file: &mut std::fs::File| {
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        file.read_to_end(&mut bytes).unwrap();
+        bytes
+    };
+    let (mut checked, mut other) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+    let header = made(write_checked(&between, &mut checked).unwrap()).header;
+    made(write(&between, &mut other).unwrap());
+    let bytes = bytes_of(&mut checked);
+    assert!(bytes == bytes_of(&mut other));
+    let body = HEADER_BYTES..bytes.len() - CHECKSUM_BYTES;
+    let was_read = check_growing(&between, &header, &bytes[body.clone()]).unwrap();
+    confirm(&mut checked, &header, &was_read).unwrap();
+    // Another byte is noticed, even if the checksum is right for it.
+    checked.seek(SeekFrom::Start(body.end as u64 - 1)).unwrap();
+    checked.write_all(&[!bytes[body.end - 1]]).unwrap();
+    crate::write::seal(&mut checked, &header).unwrap();
+    confirm(&mut checked, &header, &was_read).unwrap_err();
+    check_growing(&between, &header, &bytes[body.start..body.end - 100]).map(|_| ()).unwrap_err();
 }
 
 #[test]
