@@ -9,11 +9,12 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::BufWriter;
 
-use regrow_chunker::{Record, SegmentId};
+use regrow_chunker::{MAX_CHUNK_BYTES, Record, SegmentId};
 use regrow_image::StreamKind;
 use regrow_local::{Pending, Pool};
 use regrow_store::{
-    Compressor, FRAME_TARGET_BYTES, PackSummary, PackWriter, Part, PlainFrame, StoredFrame, frame_cost, segment_cost,
+    Compressor, FRAME_TARGET_BYTES, MAX_FRAME_BYTES, PackSummary, PackWriter, Part, PlainFrame, StoredFrame,
+    frame_cost, segment_cost,
 };
 use tempfile::NamedTempFile;
 
@@ -25,6 +26,10 @@ const FRAMES_IN_FLIGHT: usize = 12;
 /// The most segments that wait for the frame of their last chunks. In the same pack as these chunks, a segment needs no
 /// ids.
 const SEGMENTS_WAITING: usize = 64;
+
+/// The number of plain bytes at which a frame of an update is closed. docs/measurements.md has the figures.
+const UPDATE_FRAME_BYTES: usize = 4 * FRAME_TARGET_BYTES;
+const _: () = assert!(UPDATE_FRAME_BYTES as u64 + (MAX_CHUNK_BYTES as u64) <= MAX_FRAME_BYTES);
 
 /// The name of the place where packs are staged, for errors. The staged file has no path that would help a reader.
 const STAGING: &str = "the folder where packs wait (tmp/ of the store, or TMPDIR)";
@@ -79,6 +84,9 @@ pub(crate) struct Packer<'a> {
     level: i32,
     pack_bytes: u64,
     frame_bytes: usize,
+    update_frame_bytes: usize,
+    /// Whether what is added is what a release changes, so that an update takes all of it.
+    is_update: bool,
     frames_in_flight: usize,
     open: Option<OpenPack>,
     skeleton: OpenFrame,
@@ -103,6 +111,8 @@ impl<'a> Packer<'a> {
             pack_bytes,
             // Small packs get smaller frames, so that they come out near the size that was asked for.
             frame_bytes: FRAME_TARGET_BYTES.min(usize::try_from(pack_bytes / 4).unwrap_or(usize::MAX)),
+            update_frame_bytes: UPDATE_FRAME_BYTES.min(usize::try_from(pack_bytes / 2).unwrap_or(usize::MAX)),
+            is_update: false,
             frames_in_flight: usize::try_from(pack_bytes / FRAME_TARGET_BYTES as u64)
                 .unwrap_or(usize::MAX)
                 .clamp(1, FRAMES_IN_FLIGHT),
@@ -114,6 +124,12 @@ impl<'a> Packer<'a> {
             items: Vec::new(),
             written: Vec::new(),
         })
+    }
+
+    /// Says whether the chunks that follow are what a release changes of an image that the store has. Their frames are
+    /// longer, since most machines want all of them.
+    pub(crate) fn pack_as_update(&mut self, is_update: bool) {
+        self.is_update = is_update;
     }
 
     fn next_number(&mut self) -> ItemNumber {
@@ -139,13 +155,17 @@ impl<'a> Packer<'a> {
             Some(number) => number,
             None => self.next_number(),
         };
-        let frame_bytes = self.frame_bytes;
+        // Longer frames wait in smaller numbers, since they take memory.
+        let (frame_bytes, in_flight) = match self.is_update {
+            true => (self.update_frame_bytes, self.frames_in_flight.div_ceil(2)),
+            false => (self.frame_bytes, self.frames_in_flight),
+        };
         let open = self.frame_of(stream);
         open.number = Some(number);
         open.frame.push(record, bytes);
         if open.frame.plain_bytes() >= frame_bytes {
             self.compress(stream);
-            self.write_waiting(self.frames_in_flight)?;
+            self.write_waiting(in_flight)?;
         }
         Ok(number)
     }

@@ -76,6 +76,8 @@ pub(crate) struct RecipeBuilder {
     /// The image's units, once they are known.
     units: Option<(Unit, Vec<Part>)>,
     new: NewCounts,
+    /// The bytes of the image's distinct chunks that the store has.
+    old_bytes: u64,
     /// A decoder of the skeleton, which serves to count its operations.
     decoder: OpDecoder,
     operations: u64,
@@ -91,6 +93,7 @@ impl RecipeBuilder {
             contents: Stream::new(StreamKind::Contents, rules),
             units: None,
             new: NewCounts::default(),
+            old_bytes: 0,
             decoder: OpDecoder::default(),
             operations: 0,
         }
@@ -154,8 +157,12 @@ impl RecipeBuilder {
             None => None,
         };
         let source = match copy {
-            Some((copy, _)) => ChunkSource::Copy(copy),
+            Some((copy, _)) => {
+                self.old_bytes += u64::from(len);
+                ChunkSource::Copy(copy)
+            }
             None => {
+                packer.pack_as_update(self.old_bytes > self.new.bytes);
                 self.new.chunks += 1;
                 self.new.bytes += u64::from(len);
                 ChunkSource::New(packer.add_chunk(chunk.stream, chunk.record, &chunk.bytes)?)

@@ -127,6 +127,7 @@ pub(super) fn rewrite(
     let old: Vec<(PackId, OldFrame)> = frames.iter().map(|&frame| located(&recipe.known, frame)).collect();
     let reading = old.iter().map(|(pack, frame)| read_frame(store, pack, frame));
     let mut reading = stream::iter(reading).buffered(IN_FLIGHT);
+    packer.pack_as_update(false);
     for (chunks, (pack, frame)) in moving.iter().zip(&old) {
         let Some(stored) = network.block_on(reading.next()) else { break };
         match stored.and_then(|stored| open(pack, frame, chunks, &stored)) {

@@ -3,15 +3,16 @@
 use std::path::Path;
 
 use regrow_chunker::{ImageId, Params, ReaderLimits};
-use regrow_index::Index;
+use regrow_index::{Index, PackRef};
 use regrow_local::{FileSeed, NoProgress, Pool, SeedContext};
+use regrow_store::{FolderStore, read_tail};
 
 use crate::{HttpOptions, IndexFormat, Location, MakeOptions, Network, RetryPolicy, make};
 
-/// A tar (ustar) with this many files, whose bytes follow from their numbers.
-fn tar(files: u64) -> Vec<u8> {
+/// A tar (ustar) of files of 2,000 bytes, which follow from their numbers.
+fn tar(files: impl IntoIterator<Item = u64>) -> Vec<u8> {
     let mut out = tar::Builder::new(Vec::new());
-    for number in 0..files {
+    for number in files {
         let mut bytes = vec![0; 2000];
         blake3::Hasher::new().update(&number.to_le_bytes()).finalize_xof().fill(&mut bytes);
         let mut header = tar::Header::new_ustar();
@@ -24,7 +25,7 @@ fn tar(files: u64) -> Vec<u8> {
 
 #[test]
 fn the_image_id_is_an_indexs() {
-    let image = tar(300);
+    let image = tar(0..300);
     let params = Params::new(256, 1024, 4096).unwrap();
     let folder = tempfile::tempdir().unwrap();
     for format in [IndexFormat::V1, IndexFormat::V2] {
@@ -38,7 +39,7 @@ fn the_image_id_is_an_indexs() {
 /// Machines that took indexes of version 1 until now may know no other.
 #[test]
 fn the_format_follows_the_images_before() {
-    let image = tar(20);
+    let image = tar(0..20);
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name);
     let mut network = Network::new(HttpOptions::default(), RetryPolicy::default(), folder.path()).unwrap();
@@ -55,6 +56,24 @@ fn the_format_follows_the_images_before() {
     assert_eq!(make("three.rgx", None, &["one.rgx", "new.rgx"]), 2);
     assert_eq!(make("one.rgx", None, &["new.rgx"]), 2);
     assert_eq!(make("other.rgx", None, &["absent.rgx"]), 2);
+}
+
+#[test]
+fn what_a_release_changes_is_in_longer_frames() {
+    let folder = tempfile::tempdir().unwrap();
+    let (params, format) = (Params::default(), IndexFormat::V2);
+    let first = made_index(folder.path(), &tar(0..3000), params, format);
+    let second = made_index(folder.path(), &tar((0..2000).chain(5000..6500)), params, format);
+    let store = FolderStore::new(folder.path().join("store"));
+    let longest = |packs: &[PackRef]| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let tail = |pack: &PackRef| runtime.block_on(read_tail(&store, &pack.id)).unwrap().1;
+        packs.iter().flat_map(|pack| tail(pack).frames).map(|frame| frame.plain_bytes).max().unwrap()
+    };
+    let known: Vec<_> = first.packs.iter().map(|pack| pack.id).collect();
+    let new: Vec<PackRef> = second.packs.iter().filter(|pack| !known.contains(&pack.id)).copied().collect();
+    assert!((1 << 20..3 << 19).contains(&longest(&first.packs)), "{}", longest(&first.packs));
+    assert!(longest(&new) > 2 << 20, "{}", longest(&new));
 }
 
 /// The image id and the digest that a scan gives.
