@@ -21,6 +21,9 @@ const AR_MAGIC: &[u8] = b"!<arch>\n";
 const SETUP_MAGIC: &[u8] = b"HdrS";
 const SETUP_MAGIC_AT: usize = 0x202;
 const ZBOOT_MAGIC: &[u8] = b"MZ\0\0zimg";
+/// The number of beginnings in a file that may turn out to be no whole stream. Each may be decompressed up to the end of the
+/// file, and a file may hold any number of them.
+const MOST_FAILED: usize = 32;
 /// The bytes of a file that tell.
 pub(crate) const PREFIX_BYTES: u64 = 0x206;
 
@@ -30,18 +33,24 @@ pub(crate) fn is_candidate(prefix: &[u8]) -> bool {
     is_setup || [XZ_MAGIC, AR_MAGIC, ZBOOT_MAGIC].iter().any(|magic| prefix.starts_with(magic))
 }
 
-/// A stream that was found in a file, by its place there.
+/// The streams that were found in a file, by their places there. Together they hold at most [`MAX_XZ_BYTES`].
 pub(crate) fn find(file: &[u8]) -> Vec<XzStream> {
-    let (mut found, mut at) = (Vec::new(), 0);
-    while let Some(next) = file[at..].windows(XZ_MAGIC.len()).position(|window| window == XZ_MAGIC) {
+    let (mut found, mut at, mut failed, mut left) = (Vec::new(), 0, 0, MAX_XZ_BYTES as usize);
+    while failed < MOST_FAILED
+        && let Some(next) = file[at..].windows(XZ_MAGIC.len()).position(|window| window == XZ_MAGIC)
+    {
         at += next;
-        match XzStream::at_start(&file[at..], MAX_XZ_BYTES as usize) {
+        match XzStream::at_start(&file[at..], left) {
             Some(stream) => {
                 let stored = at + stream.stored.start..at + stream.stored.end;
                 at = stored.end;
+                left -= stream.plain.len();
                 found.push(XzStream { stored, ..stream });
             }
-            None => at += XZ_MAGIC.len(),
+            None => {
+                failed += 1;
+                at += XZ_MAGIC.len();
+            }
         }
         // A file that is one itself has no others.
         if file.starts_with(XZ_MAGIC) {
@@ -136,4 +145,22 @@ pub(crate) fn limits(codec: StreamCodec) -> (u64, u64) {
     };
     // Neither format makes anything twice as long.
     (most, 2 * most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_full_of_beginnings_cost_little() {
+        let stream = include_bytes!("../tests/golden/xz/new.tar");
+        let at = stream.windows(6).position(|window| window == XZ_MAGIC).unwrap();
+        let whole = find(&stream[at..]).remove(0);
+        let archive = |beginnings: usize| {
+            let broken = [XZ_MAGIC, &[0; 6]].concat().repeat(beginnings);
+            [AR_MAGIC, &broken, &stream[at..at + whole.stored.end + 64]].concat()
+        };
+        assert_eq!(find(&archive(MOST_FAILED - 1)).len(), 1);
+        assert_eq!(find(&archive(MOST_FAILED)).len(), 0);
+    }
 }
