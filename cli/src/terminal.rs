@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 /// Makes text safe for one line. Control characters, which include line breaks, and characters that change a line's
-/// direction become escapes such as `\u{1b}`.
+/// direction or that nobody sees become escapes such as `\u{1b}`.
 pub(crate) fn clean_line(text: &str) -> Cow<'_, str> {
     clean(text, is_harmful, |out, c| write!(out, "{}", c.escape_unicode()))
 }
@@ -39,10 +39,12 @@ fn clean(text: &str, is_harmful: fn(char) -> bool, escape: fn(&mut String, char)
     Cow::Owned(out)
 }
 
-/// Control characters (C0, DEL, C1), line and paragraph separators, and the marks that change a text's direction.
+/// Control characters (C0, DEL, C1), line and paragraph separators, the marks that change a text's direction, and
+/// characters that nobody sees, by which two names look the same. Joiners stay, since scripts need them.
 fn is_harmful(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}')
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
 #[cfg(test)]
@@ -55,6 +57,7 @@ mod tests {
         let shown = r"a\u{1b}]0;x\u{7}\u{9b}2J\u{7f}\u{202e}\u{2066}\u{200f}\u{2028}é b";
         assert_eq!(clean_line(text), format!(r"{shown}\u{{a}}"));
         assert_eq!(clean_text(text), format!("{shown}\n"));
+        assert_eq!(clean_line("a\u{200b}b\u{feff}\u{ad}c"), r"a\u{200b}b\u{feff}\u{ad}c");
         assert!(matches!(clean_line("names like Ünï-☃.tar"), Cow::Borrowed(_)));
     }
 
