@@ -115,7 +115,7 @@ impl Planner<'_> {
             })?);
             self.run(&matcher, batches(tasks), |matched| {
                 add(matched)?;
-                Ok(estimate.is_within()?)
+                estimate.is_within()
             })?;
             estimate.too_large()
         })?;
