@@ -3,6 +3,7 @@
 use http::Method;
 
 use super::Bucket;
+use crate::report::number;
 use crate::s3server::Fault;
 use regrow_demo::{Tree, docker_save};
 
@@ -122,6 +123,26 @@ fn a_make_does_without_packs_that_are_archived() {
             bucket.server.requests().iter().filter(|seen| super::is_pack(seen) && super::is_put(seen)).count();
         assert!(written >= 2 * bucket.packs("bucket").len(), "{written}");
         bucket.check("bucket", &[("one", &image)]);
+    }
+}
+
+#[test]
+fn a_pack_that_was_cut_is_not_relied_on_for_a_tail_that_is_remembered() {
+    let image = docker_save(&[Tree::sample("one", 40)], 1);
+    for left in [|bytes: usize| bytes - 1, |bytes| bytes / 2, |_| 0] {
+        let bucket = Bucket::new();
+        bucket.make("one", &image);
+        let make = |name: &str| bucket.json(&format!("make --catalog catalog s3://bucket/{name}.rgx one"));
+        // This one reads the tails, and the next one need not.
+        assert_eq!(number(&make("two"), "chunks_new"), 0);
+        for pack in bucket.packs("bucket") {
+            let bytes = bucket.env.read(&pack);
+            bucket.env.write(&pack, &bytes[..left(bytes.len())]);
+        }
+        let made = make("three");
+        assert_eq!(number(&made, "chunks_new"), number(&made, "chunks"));
+        bucket.run("extract s3://bucket/three.rgx out").success();
+        assert!(bucket.env.read("out") == image);
     }
 }
 

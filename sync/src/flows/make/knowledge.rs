@@ -6,7 +6,7 @@
 
 mod neighbours;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -43,13 +43,13 @@ struct Candidate {
     id: PackId,
     /// The position of the tail, if an index states it.
     place: Option<PackRef>,
-    /// Whether a list showed that the pack is in the store.
-    is_seen: bool,
+    /// The size of the pack in the store, if a list showed it.
+    seen_bytes: Option<u64>,
 }
 
 /// The packs of a store, as a list shows them.
 struct Listed {
-    packs: Vec<(SystemTime, PackId)>,
+    packs: Vec<(SystemTime, PackId, u64)>,
     archived: BTreeSet<PackId>,
     /// Whether the store has no other packs.
     is_whole: bool,
@@ -95,21 +95,21 @@ impl Learner<'_> {
             Some(beside) => neighbours::read(&beside).await,
             None => Vec::new(),
         };
-        let seen: BTreeSet<PackId> = packs.iter().map(|(_, id)| *id).collect();
+        let seen: BTreeMap<PackId, u64> = packs.iter().map(|(_, id, bytes)| (*id, *bytes)).collect();
         // Indexes of images in another store may lie beside the new one.
-        near.retain(|found| !is_whole || found.index.packs.iter().any(|pack| seen.contains(&pack.id)));
+        near.retain(|found| !is_whole || found.index.packs.iter().any(|pack| seen.contains_key(&pack.id)));
         let since = near.iter().filter(|found| found.is_release).map(|found| found.modified).min();
         let mut candidates = Vec::new();
         if since.is_some() || packs.len() > self.most_packs() {
             candidates = packs_of(near.iter().map(|found| &found.index));
-            candidates.iter_mut().for_each(|candidate| candidate.is_seen = seen.contains(&candidate.id));
-            candidates.retain(|candidate| candidate.is_seen || !is_whole);
+            candidates.iter_mut().for_each(|candidate| candidate.seen_bytes = seen.get(&candidate.id).copied());
+            candidates.retain(|candidate| candidate.seen_bytes.is_some() || !is_whole);
         }
         let named: BTreeSet<PackId> = candidates.iter().map(|candidate| candidate.id).collect();
-        let others = packs.into_iter().filter(|(_, id)| !named.contains(id));
-        let (newer, older): (Vec<_>, Vec<_>) = others.partition(|(time, _)| since.is_none_or(|since| *time >= since));
+        let others = packs.into_iter().filter(|(_, id, _)| !named.contains(id));
+        let (newer, older): (Vec<_>, Vec<_>) = others.partition(|(time, ..)| since.is_none_or(|since| *time >= since));
         let others = newer.into_iter().chain(older.into_iter().take(OLDER_PACKS));
-        candidates.extend(others.map(|(_, id)| Candidate { id, place: None, is_seen: true }));
+        candidates.extend(others.map(|(_, id, bytes)| Candidate { id, place: None, seen_bytes: Some(bytes) }));
         Ok((candidates, archived))
     }
 
@@ -128,7 +128,7 @@ impl Learner<'_> {
                 found.archived.insert(id);
                 continue;
             }
-            found.packs.push((info.modified, id));
+            found.packs.push((info.modified, id, info.bytes));
             if found.packs.len() >= LISTED_PACKS {
                 self.progress.warn_of(&SyncWarning::PacksUnlisted);
                 found.is_whole = false;
@@ -181,8 +181,12 @@ impl Learner<'_> {
     async fn find_end(&self, candidate: Candidate) -> Result<(PackTail, bool), StoreError> {
         let name = pack_name(&candidate.id);
         if let Some((tail, bytes)) = self.remembered(&candidate.id) {
+            // An object that is not as long as its pack was cut off, whatever the tail said.
             let is_usable = |found: ObjectInfo| found.bytes == bytes && !found.is_archived;
-            let is_there = candidate.is_seen || self.store.stat(&name).await?.is_some_and(is_usable);
+            let is_there = match candidate.seen_bytes {
+                Some(seen) => seen == bytes,
+                None => self.store.stat(&name).await?.is_some_and(is_usable),
+            };
             if is_there {
                 return Ok((tail, false));
             }
@@ -227,7 +231,7 @@ async fn read_tail_at(
 fn packs_of<'i>(indexes: impl IntoIterator<Item = &'i Index>) -> Vec<Candidate> {
     let mut seen = BTreeSet::new();
     let packs = indexes.into_iter().flat_map(|index| &index.packs).filter(|pack| seen.insert(pack.id));
-    packs.map(|pack| Candidate { id: pack.id, place: Some(*pack), is_seen: false }).collect()
+    packs.map(|pack| Candidate { id: pack.id, place: Some(*pack), seen_bytes: None }).collect()
 }
 
 fn is_about_the_pack(error: &StoreError) -> bool {
