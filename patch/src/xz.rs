@@ -21,8 +21,11 @@ const AR_MAGIC: &[u8] = b"!<arch>\n";
 const SETUP_MAGIC: &[u8] = b"HdrS";
 const SETUP_MAGIC_AT: usize = 0x202;
 const ZBOOT_MAGIC: &[u8] = b"MZ\0\0zimg";
-/// The number of beginnings in a file that may turn out to be no whole stream. Each may be decompressed up to the end of the
-/// file, and a file may hold any number of them.
+/// The plain bytes that are decompressed of a file: this many, and more for each of its bytes. An image may have any number of
+/// files that hold nothing but zeros.
+const SMALL_PLAIN_BYTES: usize = 1 << 20;
+const PLAIN_BYTES_EACH: usize = 128;
+/// The number of beginnings in a file that may turn out to be no whole stream. A decoder is made for each.
 const MOST_FAILED: usize = 32;
 /// The bytes of a file that tell.
 pub(crate) const PREFIX_BYTES: u64 = 0x206;
@@ -33,18 +36,19 @@ pub(crate) fn is_candidate(prefix: &[u8]) -> bool {
     is_setup || [XZ_MAGIC, AR_MAGIC, ZBOOT_MAGIC].iter().any(|magic| prefix.starts_with(magic))
 }
 
-/// The streams that were found in a file, by their places there. Together they hold at most [`MAX_XZ_BYTES`].
+/// The streams that were found in a file, by their places there. What is decompressed for that, in vain or not, is in
+/// proportion to the file, and at most [`MAX_XZ_BYTES`].
 pub(crate) fn find(file: &[u8]) -> Vec<XzStream> {
-    let (mut found, mut at, mut failed, mut left) = (Vec::new(), 0, 0, MAX_XZ_BYTES as usize);
+    let most = SMALL_PLAIN_BYTES.saturating_add(file.len().saturating_mul(PLAIN_BYTES_EACH));
+    let (mut found, mut at, mut failed, mut left) = (Vec::new(), 0, 0, most.min(MAX_XZ_BYTES as usize));
     while failed < MOST_FAILED
         && let Some(next) = file[at..].windows(XZ_MAGIC.len()).position(|window| window == XZ_MAGIC)
     {
         at += next;
-        match XzStream::at_start(&file[at..], left) {
+        match XzStream::at_start(&file[at..], &mut left) {
             Some(stream) => {
                 let stored = at + stream.stored.start..at + stream.stored.end;
                 at = stored.end;
-                left -= stream.plain.len();
                 found.push(XzStream { stored, ..stream });
             }
             None => {

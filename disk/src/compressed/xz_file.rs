@@ -47,15 +47,21 @@ pub struct XzEnd {
 }
 
 impl XzStream {
-    /// The stream of the .xz file that begins here, if the file has one block, which holds at most `most` bytes.
+    /// The stream of the .xz file that begins here, if the file has one block, which holds at most `left` bytes. What was
+    /// decompressed, in vain or not, is taken off `left`.
     #[must_use]
-    pub fn at_start(file: &[u8], most: usize) -> Option<Self> {
+    pub fn at_start(file: &[u8], left: &mut usize) -> Option<Self> {
         let header = file.get(..STREAM_HEADER_BYTES).filter(|header| header.starts_with(MAGIC))?;
         let check = header[CHECK_AT];
         let &header_size = file.get(STREAM_HEADER_BYTES).filter(|&&size| size != 0)?;
         let start = STREAM_HEADER_BYTES + XzEnd { header_size, check }.header_bytes();
         let codec = xz::codec_of(file.get(STREAM_HEADER_BYTES..start)?)?;
-        let (stored_bytes, plain) = decode(codec, &file[start..], most)?;
+        let mut plain = Vec::new();
+        let stored_bytes = decode(codec, &file[start..], *left, &mut plain);
+        *left = left.saturating_sub(plain.len());
+        let stored_bytes = stored_bytes?;
+        // Callers keep many of them.
+        plain.shrink_to_fit();
         let stored = start..start + stored_bytes;
         let end = XzEnd { header_size, check };
         let end = end.is_known().then_some(end);
@@ -64,20 +70,20 @@ impl XzStream {
     }
 }
 
-/// The stored bytes of the stream that begins here, and its plain bytes, of which there may be `most`.
-fn decode(codec: StreamCodec, bytes: &[u8], most: usize) -> Option<(usize, Vec<u8>)> {
+/// Decompresses the stream that begins here, which may hold `most` bytes. The result is the number of its stored bytes.
+fn decode(codec: StreamCodec, bytes: &[u8], most: usize, plain: &mut Vec<u8>) -> Option<usize> {
     let mut reader = StreamReader::new(codec).ok()?;
-    let (mut taken, mut plain) = (0, Vec::new());
+    let mut taken = 0;
     loop {
         let before = plain.len();
         // One byte too many tells a stream that holds more.
-        let step = reader.push(&bytes[taken..], &mut plain, STEP_BYTES.min(most + 1 - before)).ok()?;
+        let step = reader.push(&bytes[taken..], plain, STEP_BYTES.min(most + 1 - before)).ok()?;
         taken += step.taken;
         if plain.len() > most || !step.ended && step.taken == 0 && plain.len() == before {
             return None;
         }
         if step.ended {
-            return Some((taken, plain));
+            return Some(taken);
         }
     }
 }
@@ -88,7 +94,11 @@ impl StreamCodec {
     pub fn decode(self, stored: &[u8], most: usize) -> Option<Vec<u8>> {
         match self {
             Self::Deflate => regrow_deflate::inflate(stored, most).ok(),
-            codec => decode(codec, stored, most).filter(|(taken, _)| *taken == stored.len()).map(|(_, plain)| plain),
+            codec => {
+                let mut plain = Vec::new();
+                let taken = decode(codec, stored, most, &mut plain)?;
+                (taken == stored.len()).then_some(plain)
+            }
         }
     }
 }
@@ -188,10 +198,12 @@ mod tests {
                 [(Check::None, true), (Check::Crc32, true), (Check::Crc64, true), (Check::Sha256, false)]
             {
                 let whole = file(&plain, check);
-                let found = XzStream::at_start(&whole, plain.len()).expect("a block");
+                let found = XzStream::at_start(&whole, &mut plain.len()).expect("a block");
+                assert_eq!(found.plain.capacity(), plain.len());
                 assert_eq!((found.plain == plain, found.end.is_some()), (true, is_known));
                 assert_eq!(found.codec.decode(&whole[found.stored.clone()], plain.len()), Some(plain.clone()));
-                assert_eq!(XzStream::at_start(&whole, plain.len() - 1), None);
+                let mut left = plain.len() - 1;
+                assert_eq!((XzStream::at_start(&whole, &mut left), left), (None, 0));
                 let Some(end) = found.end else { continue };
                 let mut put = Vec::new();
                 end.put(&mut put);
@@ -208,11 +220,11 @@ mod tests {
         let plain = b"a module of Linux".repeat(40);
         let whole = file(&plain, Check::Crc32);
         for at in 0..whole.len() {
-            _ = XzStream::at_start(&whole[..at], 1 << 16);
+            _ = XzStream::at_start(&whole[..at], &mut (1 << 16));
             for bit in 0..8 {
                 let mut damaged = whole.clone();
                 damaged[at] ^= 1 << bit;
-                if let Some(found) = XzStream::at_start(&damaged, 1 << 16) {
+                if let Some(found) = XzStream::at_start(&damaged, &mut (1 << 16)) {
                     assert!(found.stored.end <= damaged.len() && found.plain.len() <= 1 << 16);
                 }
             }
